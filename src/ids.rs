@@ -1,0 +1,75 @@
+//! Identifiers of the things the server knows, as newtypes so that one cannot be passed for another.
+//!
+//! Ids on the wire are whatever a family says; inside, numbers made by the server ([`ParticipantId`] and the
+//! like) or opaque strings that clients chose ([`UserId`], [`RoomName`]).
+
+use std::fmt;
+
+macro_rules! number_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+        pub struct $name(pub u64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+        pub struct $name(pub std::sync::Arc<str>);
+
+        impl $name {
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(text.into())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+number_id!(
+    /// One live room. A room that empties and is entered again is a new one.
+    RoomId
+);
+number_id!(
+    /// One stay of a person, robot or stream in a room.
+    ParticipantId
+);
+number_id!(
+    /// One signaling connection.
+    SessionId
+);
+number_id!(
+    /// One WebRTC connection.
+    PeerId
+);
+number_id!(
+    /// One published track.
+    TrackId
+);
+text_id!(
+    /// Who somebody is, as a client or the user table names them: opaque.
+    UserId
+);
+text_id!(
+    /// What a room is called by those who enter it: opaque.
+    RoomName
+);

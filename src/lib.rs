@@ -1,0 +1,19 @@
+//! patchbay: a WebRTC selective forwarding unit with its signaling inside.
+//!
+//! The modules stand in the order in which a request, then a packet, travels. `ARCHITECTURE.md` is the map.
+
+pub mod ids;
+
+pub mod config;
+pub mod server;
+
+pub mod http;
+pub mod signaling;
+
+pub mod domain;
+pub mod hub;
+pub mod storage;
+
+pub mod media;
+
+pub mod admin;

@@ -1,0 +1,94 @@
+//! What the packet path must know of each codec: where a decoder can start, and which fields must stay continuous.
+
+pub mod av1;
+pub mod h264;
+pub mod h265;
+pub mod red;
+pub mod vp8;
+pub mod vp9;
+
+use super::session::Kind;
+
+/// A codec with those format parameters that decide whether two ends understand one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Codec {
+    Opus,
+    /// RFC 2198 redundancy around Opus.
+    Red,
+    Pcmu,
+    Pcma,
+    Vp8,
+    Vp9 {
+        profile: u8,
+    },
+    H264 {
+        profile: h264::Profile,
+        packetization_mode: u8,
+    },
+    H265 {
+        profile: u8,
+        tier: u8,
+    },
+    Av1 {
+        profile: u8,
+    },
+}
+
+impl Codec {
+    pub fn kind(self) -> Kind {
+        match self {
+            Codec::Opus | Codec::Red | Codec::Pcmu | Codec::Pcma => Kind::Audio,
+            Codec::Vp8 | Codec::Vp9 { .. } | Codec::H264 { .. } | Codec::H265 { .. } | Codec::Av1 { .. } => Kind::Video,
+        }
+    }
+
+    /// RTP clock rate in Hz.
+    pub fn clock_rate(self) -> u32 {
+        match self {
+            Codec::Opus | Codec::Red => 48_000,
+            Codec::Pcmu | Codec::Pcma => 8_000,
+            _ => 90_000,
+        }
+    }
+
+    /// Whether an end that offered `self` can decode what is published as `published`: `None` if not, otherwise
+    /// how well it fits, 0 best.
+    pub fn decodes(self, published: Codec) -> Option<u8> {
+        match (self, published) {
+            (
+                Codec::H264 {
+                    profile: ours,
+                    packetization_mode: mode,
+                },
+                Codec::H264 {
+                    profile: theirs,
+                    packetization_mode: sent,
+                },
+            ) => {
+                // RFC 6184 §6.2: mode 1 receivers also take mode 0 packets, not the other way round.
+                let mode_rank = if mode == sent {
+                    0
+                } else if mode > sent {
+                    1
+                } else {
+                    return None;
+                };
+                ours.decodes(theirs).map(|rank| rank * 2 + mode_rank)
+            }
+            (a, b) => (a == b).then_some(0),
+        }
+    }
+
+    /// Whether `payload` begins a key frame: the packet from which a decoder that knows nothing can start.
+    /// `false` for anything malformed. Every audio packet is a start.
+    pub fn starts_key_frame(self, payload: &[u8]) -> bool {
+        match self {
+            Codec::Vp8 => vp8::starts_key_frame(payload),
+            Codec::Vp9 { .. } => vp9::starts_key_frame(payload),
+            Codec::H264 { .. } => h264::starts_key_frame(payload),
+            Codec::H265 { .. } => h265::starts_key_frame(payload),
+            Codec::Av1 { .. } => av1::starts_key_frame(payload),
+            Codec::Opus | Codec::Red | Codec::Pcmu | Codec::Pcma => true,
+        }
+    }
+}

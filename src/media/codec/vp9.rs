@@ -1,0 +1,3 @@
+pub fn starts_key_frame(_payload: &[u8]) -> bool {
+    todo!()
+}

@@ -1,0 +1,21 @@
+//! The media engine.
+//!
+//! ```text
+//! datagrams ─► driver ─► worker ─► demux ─► peer (ice, dtls, srtp) ─► track ─► subscription ─► egress ─► driver
+//!              socket,    pure: told the time, returns                loss,     choose,
+//!              clock      what to send and when to wake it            cache     rewrite, protect
+//! ```
+//!
+//! A room lives on one worker. Negotiation (SDP) is a pure function that runs on the signaling side
+//! ([`peer::negotiate`]); a worker gets its result as [`session::PeerSpec`].
+
+pub mod bandwidth;
+pub mod codec;
+pub mod engine;
+pub mod keyframes;
+pub mod layers;
+pub mod peer;
+pub mod retransmit;
+pub mod rtp;
+pub mod session;
+pub mod speaker;

@@ -1,0 +1,3 @@
+//! One WebRTC connection.
+
+pub mod negotiate;
