@@ -12,16 +12,214 @@ pub enum Profile {
 
 impl Profile {
     /// From the first two bytes of `profile-level-id` (RFC 6184 §8.1). `None` for a profile we do not know.
-    pub fn from_profile_level_id(_profile_idc: u8, _profile_iop: u8) -> Option<Profile> {
-        todo!()
+    pub fn from_profile_level_id(profile_idc: u8, profile_iop: u8) -> Option<Profile> {
+        // Bits of profile_iop, from the highest: constraint_set0_flag to constraint_set5_flag, then two zeros.
+        const SET0: u8 = 0b1000_0000;
+        const SET1: u8 = 0b0100_0000;
+        const SET2: u8 = 0b0010_0000;
+        const SET4_AND_SET5: u8 = 0b0000_1100;
+        let set0 = profile_iop & SET0 != 0;
+        let set1 = profile_iop & SET1 != 0;
+        let set2 = profile_iop & SET2 != 0;
+        // RFC 6184 table 5: the lower half is zero for all profiles of it that we know.
+        if profile_iop & 0x0F != 0 {
+            // Not in the table: ITU-T H.264 §A.2.4.2, High without interlacing and without B slices.
+            return (profile_idc == 0x64 && profile_iop == SET4_AND_SET5).then_some(Profile::ConstrainedHigh);
+        }
+        match profile_idc {
+            0x42 if set1 => Some(Profile::ConstrainedBaseline),
+            0x42 => Some(Profile::Baseline),
+            0x4D if set0 => Some(Profile::ConstrainedBaseline),
+            0x4D if !set2 => Some(Profile::Main),
+            0x58 if set0 && set1 => Some(Profile::ConstrainedBaseline),
+            0x58 if set0 => Some(Profile::Baseline),
+            0x64 if profile_iop == 0 => Some(Profile::High),
+            0xF4 if profile_iop == 0 => Some(Profile::PredictiveHigh444),
+            _ => None,
+        }
     }
 
     /// Whether a decoder of `self` decodes `published`: 0 when equal, 1 when merely contained.
-    pub fn decodes(self, _published: Profile) -> Option<u8> {
-        todo!()
+    ///
+    /// ITU-T H.264 §A.2 says for each profile which streams its decoders shall decode. Baseline is in none of the
+    /// others: they lack its flexible macroblock order and redundant slices.
+    pub fn decodes(self, published: Profile) -> Option<u8> {
+        use Profile::*;
+        if self == published {
+            return Some(0);
+        }
+        let contained = match self {
+            ConstrainedBaseline => false,
+            Baseline | Main | ConstrainedHigh => published == ConstrainedBaseline,
+            High => matches!(published, ConstrainedBaseline | Main | ConstrainedHigh),
+            PredictiveHigh444 => matches!(published, ConstrainedBaseline | Main | ConstrainedHigh | High),
+        };
+        contained.then_some(1)
     }
 }
 
-pub fn starts_key_frame(_payload: &[u8]) -> bool {
-    todo!()
+/// NAL unit types (ITU-T H.264 table 7-1) and packet types (RFC 6184 table 1).
+const IDR_SLICE: u8 = 5;
+const SEQUENCE_PARAMETER_SET: u8 = 7;
+const STAP_A: u8 = 24;
+const FU_A: u8 = 28;
+
+/// A sequence parameter set, or an IDR slice where the parameter sets were sent before it.
+pub fn starts_key_frame(payload: &[u8]) -> bool {
+    match payload {
+        // A NAL unit is more than its header.
+        [header, _, ..] if starts_here(*header) => true,
+        [header, units @ ..] if nal_type(*header) == STAP_A => aggregate_starts_here(units),
+        // RFC 6184 §5.8: the FU header is S, E, R, and the type of the fragmented unit.
+        [header, fu_header, _, ..] if nal_type(*header) == FU_A => {
+            const START_BIT: u8 = 0x80;
+            fu_header & START_BIT != 0 && starts_here(*fu_header)
+        }
+        _ => false,
+    }
+}
+
+fn nal_type(header: u8) -> u8 {
+    header & 0x1F
+}
+
+fn starts_here(header: u8) -> bool {
+    matches!(nal_type(header), IDR_SLICE | SEQUENCE_PARAMETER_SET)
+}
+
+/// RFC 6184 §5.7.1: units, each after its size of two bytes.
+fn aggregate_starts_here(mut units: &[u8]) -> bool {
+    let mut found = false;
+    while let [high, low, rest @ ..] = units {
+        let size = usize::from(u16::from_be_bytes([*high, *low]));
+        let Some((unit, rest)) = rest.split_at_checked(size) else {
+            return false;
+        };
+        let [header, ..] = unit else {
+            return false;
+        };
+        found |= starts_here(*header);
+        units = rest;
+    }
+    found && units.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn profile(profile_level_id: &str) -> Option<Profile> {
+        let bytes = hex::decode(profile_level_id).unwrap();
+        Profile::from_profile_level_id(bytes[0], bytes[1])
+    }
+
+    #[test]
+    fn profiles_are_read_as_rfc_6184_table_5_says() {
+        let cases = [
+            ("42e01f", Some(Profile::ConstrainedBaseline)),
+            ("42c01e", Some(Profile::ConstrainedBaseline)),
+            ("42f01f", Some(Profile::ConstrainedBaseline)),
+            ("42401f", Some(Profile::ConstrainedBaseline)),
+            ("4d801f", Some(Profile::ConstrainedBaseline)),
+            ("4df01f", Some(Profile::ConstrainedBaseline)),
+            ("58c01f", Some(Profile::ConstrainedBaseline)),
+            ("42001f", Some(Profile::Baseline)),
+            ("42a01f", Some(Profile::Baseline)),
+            ("58801f", Some(Profile::Baseline)),
+            ("4d001f", Some(Profile::Main)),
+            ("4d401f", Some(Profile::Main)),
+            ("4d501f", Some(Profile::Main)),
+            ("640c1f", Some(Profile::ConstrainedHigh)),
+            ("64001f", Some(Profile::High)),
+            ("f4001f", Some(Profile::PredictiveHigh444)),
+        ];
+        for (id, expected) in cases {
+            assert_eq!(profile(id), expected, "{id}");
+        }
+    }
+
+    #[test]
+    fn profiles_outside_of_the_table_are_unknown() {
+        // Extended, Main limited to Extended, High 10, High 4:4:4 Intra, reserved bits set, no H.264 at all.
+        for id in [
+            "58001f", "4d201f", "6e001f", "f4101f", "42011f", "42e11f", "64081f", "640d1f", "00001f", "ff001f",
+        ] {
+            assert_eq!(profile(id), None, "{id}");
+        }
+    }
+
+    #[test]
+    fn a_decoder_takes_the_profiles_within_its_own() {
+        use Profile::*;
+        let all = [
+            ConstrainedBaseline,
+            Baseline,
+            Main,
+            ConstrainedHigh,
+            High,
+            PredictiveHigh444,
+        ];
+        let contained = |decoder: Profile| {
+            all.into_iter()
+                .filter(|p| decoder.decodes(*p) == Some(1))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(contained(ConstrainedBaseline), []);
+        assert_eq!(contained(Baseline), [ConstrainedBaseline]);
+        assert_eq!(contained(Main), [ConstrainedBaseline]);
+        assert_eq!(contained(ConstrainedHigh), [ConstrainedBaseline]);
+        assert_eq!(contained(High), [ConstrainedBaseline, Main, ConstrainedHigh]);
+        assert_eq!(
+            contained(PredictiveHigh444),
+            [ConstrainedBaseline, Main, ConstrainedHigh, High]
+        );
+        assert!(all.into_iter().all(|p| p.decodes(p) == Some(0)));
+        assert_eq!(ConstrainedBaseline.decodes(Baseline), None);
+        assert_eq!(High.decodes(Baseline), None);
+    }
+
+    #[test]
+    fn a_parameter_set_or_an_idr_slice_starts_a_key_frame() {
+        assert!(starts_key_frame(&[0x67, 0x42, 0xe0, 0x1f]), "SPS");
+        assert!(starts_key_frame(&[0x65, 0x88, 0x84]), "IDR slice");
+        // STAP-A of an SPS and a PPS.
+        assert!(starts_key_frame(&[0x78, 0, 2, 0x67, 0x42, 0, 2, 0x68, 0xce]));
+        // STAP-A of SEI and IDR slice.
+        assert!(starts_key_frame(&[0x78, 0, 2, 0x06, 0x05, 0, 3, 0x65, 0x88, 0x84]));
+        assert!(
+            starts_key_frame(&[0x7c, 0x85, 0x88]),
+            "FU-A, first fragment of an IDR slice"
+        );
+    }
+
+    #[test]
+    fn other_units_start_none() {
+        assert!(!starts_key_frame(&[0x61, 0x9a, 0x00]), "slice of a delta frame");
+        assert!(!starts_key_frame(&[0x68, 0xce, 0x38]), "PPS alone");
+        assert!(!starts_key_frame(&[0x7c, 0x05, 0x88]), "FU-A, middle of an IDR slice");
+        assert!(!starts_key_frame(&[0x7c, 0x45, 0x88]), "FU-A, end of an IDR slice");
+        assert!(
+            !starts_key_frame(&[0x7c, 0x81, 0x88]),
+            "FU-A, first fragment of a delta slice"
+        );
+        assert!(!starts_key_frame(&[0x78, 0, 2, 0x61, 0x9a]), "STAP-A of a delta slice");
+        assert!(
+            !starts_key_frame(&[0x79, 0, 0, 0, 2, 0x67, 0x42]),
+            "STAP-B is of the interleaved mode"
+        );
+    }
+
+    #[test]
+    fn truncated_packets_start_none() {
+        assert!(!starts_key_frame(&[]));
+        assert!(!starts_key_frame(&[0x67]));
+        assert!(!starts_key_frame(&[0x7c]));
+        assert!(!starts_key_frame(&[0x7c, 0x85]));
+        let aggregate = [0x78, 0, 2, 0x67, 0x42, 0, 2, 0x68, 0xce];
+        for len in 0..aggregate.len() {
+            // A cut between two units leaves a whole packet, for all that a receiver can tell.
+            assert_eq!(starts_key_frame(&aggregate[..len]), len == 5, "{len} bytes");
+        }
+        assert!(!starts_key_frame(&[0x78, 0, 0, 0, 2, 0x67, 0x42]), "an empty unit");
+    }
 }
