@@ -75,6 +75,20 @@ impl Codec {
                 };
                 ours.decodes(theirs).map(|rank| rank * 2 + mode_rank)
             }
+            // ITU-T H.265 §A.3.3: Main 10 (2) decoders also decode Main (1); §A.4.1: the high tier (1) contains the main.
+            (
+                Codec::H265 { profile, tier },
+                Codec::H265 {
+                    profile: sent_profile,
+                    tier: sent_tier,
+                },
+            ) => match (profile == sent_profile, tier == sent_tier) {
+                (true, true) => Some(0),
+                (same, _) if (same || (profile, sent_profile) == (2, 1)) && tier >= sent_tier => Some(1),
+                _ => None,
+            },
+            // AV1 specification §A.2: High (1) contains Main (0), Professional (2) contains both.
+            (Codec::Av1 { profile }, Codec::Av1 { profile: sent }) => profile.checked_sub(sent),
             (a, b) => (a == b).then_some(0),
         }
     }
@@ -92,3 +106,6 @@ impl Codec {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,5 @@
-//! VP8 payload descriptor (RFC 7741 §4.2).
+//! VP8 payload descriptor (RFC 7741 §4.2): where a decoder can start, and the fields that a switch between layers
+//! must keep continuous.
 
 /// Where the fields that must stay continuous across layers stand in the payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -20,16 +21,179 @@ pub struct PictureId {
     pub value: u16,
 }
 
+/// First byte: X, R, N, S, R, PID (three bits).
+const EXTENDED: u8 = 0x80;
+const START_OF_PARTITION: u8 = 0x10;
+const PARTITION_INDEX: u8 = 0x07;
+
+/// Extension byte: I, L, T, K, reserved.
+const HAS_PICTURE_ID: u8 = 0x80;
+const HAS_TL0_PIC_IDX: u8 = 0x40;
+const HAS_TEMPORAL_LAYER: u8 = 0x20;
+const HAS_KEY_INDEX: u8 = 0x10;
+
+/// The M bit: a second byte of the PictureID follows.
+const LONG_PICTURE_ID: u8 = 0x80;
+
 /// `None` if the payload ends within its descriptor.
-pub fn parse(_payload: &[u8]) -> Option<Descriptor> {
-    todo!()
+pub fn parse(payload: &[u8]) -> Option<Descriptor> {
+    let first = *payload.first()?;
+    let mut descriptor = Descriptor {
+        len: 1,
+        starts_partition_zero: first & (START_OF_PARTITION | PARTITION_INDEX) == START_OF_PARTITION,
+        ..Descriptor::default()
+    };
+    if first & EXTENDED == 0 {
+        return Some(descriptor);
+    }
+    let present = *payload.get(1)?;
+    let mut offset = 2;
+    if present & HAS_PICTURE_ID != 0 {
+        let high = *payload.get(offset)?;
+        let long = high & LONG_PICTURE_ID != 0;
+        let value = if long {
+            u16::from_be_bytes([high & !LONG_PICTURE_ID, *payload.get(offset + 1)?])
+        } else {
+            u16::from(high)
+        };
+        descriptor.picture_id = Some(PictureId { offset, long, value });
+        offset += if long { 2 } else { 1 };
+    }
+    if present & HAS_TL0_PIC_IDX != 0 {
+        descriptor.tl0_pic_idx = Some((offset, *payload.get(offset)?));
+        offset += 1;
+    }
+    // TID and KEYIDX share a byte, which is there if either is.
+    if present & (HAS_TEMPORAL_LAYER | HAS_KEY_INDEX) != 0 {
+        let shared = *payload.get(offset)?;
+        if present & HAS_TEMPORAL_LAYER != 0 {
+            descriptor.temporal_layer = Some(shared >> 6);
+        }
+        offset += 1;
+    }
+    descriptor.len = offset;
+    Some(descriptor)
 }
 
-pub fn starts_key_frame(_payload: &[u8]) -> bool {
-    todo!()
+/// The first packet of a frame (S and partition 0) whose payload header (RFC 7741 §4.3) has P, the inverse key frame
+/// flag, clear.
+pub fn starts_key_frame(payload: &[u8]) -> bool {
+    const INVERSE_KEY_FRAME: u8 = 0x01;
+    parse(payload)
+        .filter(|descriptor| descriptor.starts_partition_zero)
+        .and_then(|descriptor| payload.get(descriptor.len))
+        .is_some_and(|payload_header| payload_header & INVERSE_KEY_FRAME == 0)
 }
 
 /// Writes new values over the fields that `descriptor` found. A 7-bit picture id takes the low 7 bits.
-pub fn rewrite(_payload: &mut [u8], _descriptor: &Descriptor, _picture_id: u16, _tl0_pic_idx: u8) {
-    todo!()
+pub fn rewrite(payload: &mut [u8], descriptor: &Descriptor, picture_id: u16, tl0_pic_idx: u8) {
+    if let Some(PictureId { offset, long, .. }) = descriptor.picture_id {
+        let [high, low] = picture_id.to_be_bytes();
+        if !long {
+            if let Some(field) = payload.get_mut(offset) {
+                *field = low & !LONG_PICTURE_ID;
+            }
+        } else if let Some(field) = payload.get_mut(offset..offset + 2) {
+            field.copy_from_slice(&[high | LONG_PICTURE_ID, low]);
+        }
+    }
+    if let Some((offset, _)) = descriptor.tl0_pic_idx
+        && let Some(field) = payload.get_mut(offset)
+    {
+        *field = tl0_pic_idx;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// X, S, partition 0; I with 15 bits, L, T, K; then a key frame's payload header.
+    const FULL: [u8; 7] = [0x90, 0xf0, 0x92, 0x34, 0x55, 0x80 | 0x03, 0x00];
+
+    #[test]
+    fn a_descriptor_with_every_field_is_read() {
+        let descriptor = parse(&FULL).unwrap();
+        assert_eq!(
+            descriptor,
+            Descriptor {
+                picture_id: Some(PictureId {
+                    offset: 2,
+                    long: true,
+                    value: 0x1234
+                }),
+                tl0_pic_idx: Some((4, 0x55)),
+                temporal_layer: Some(2),
+                len: 6,
+                starts_partition_zero: true,
+            }
+        );
+    }
+
+    #[test]
+    fn optional_fields_shift_what_follows() {
+        let bare = parse(&[0x10, 0x00]).unwrap();
+        assert_eq!((bare.len, bare.picture_id, bare.temporal_layer), (1, None, None));
+        let none_present = parse(&[0x90, 0x00, 0x00]).unwrap();
+        assert_eq!((none_present.len, none_present.tl0_pic_idx), (2, None));
+        let short_id = parse(&[0x90, 0x80, 0x11, 0x00]).unwrap();
+        assert_eq!(short_id.len, 3);
+        assert_eq!(
+            short_id.picture_id,
+            Some(PictureId {
+                offset: 2,
+                long: false,
+                value: 0x11
+            })
+        );
+        let only_layer = parse(&[0x90, 0x20, 0x40, 0x00]).unwrap();
+        assert_eq!((only_layer.len, only_layer.temporal_layer), (3, Some(1)));
+        let only_key_index = parse(&[0x90, 0x10, 0xdf, 0x00]).unwrap();
+        assert_eq!((only_key_index.len, only_key_index.temporal_layer), (3, None));
+    }
+
+    #[test]
+    fn a_key_frame_starts_at_partition_zero_with_p_clear() {
+        assert!(starts_key_frame(&FULL));
+        assert!(starts_key_frame(&[0x10, 0x00]));
+        assert!(!starts_key_frame(&[0x10, 0x01]), "a delta frame");
+        assert!(!starts_key_frame(&[0x00, 0x00]), "not the start of a partition");
+        assert!(!starts_key_frame(&[0x11, 0x00]), "the start of partition 1");
+    }
+
+    #[test]
+    fn a_payload_cut_within_its_descriptor_is_refused() {
+        for len in 0..FULL.len() - 1 {
+            assert_eq!(parse(&FULL[..len]), None, "{len} bytes");
+            assert!(!starts_key_frame(&FULL[..len]), "{len} bytes");
+        }
+        assert!(parse(&FULL[..6]).is_some());
+        assert!(!starts_key_frame(&FULL[..6]), "no payload header");
+    }
+
+    #[test]
+    fn rewriting_changes_those_fields_and_no_others() {
+        let mut payload = FULL;
+        rewrite(&mut payload, &parse(&FULL).unwrap(), 0x7fff, 0xee);
+        assert_eq!(payload, [0x90, 0xf0, 0xff, 0xff, 0xee, 0x83, 0x00]);
+        rewrite(&mut payload, &parse(&FULL).unwrap(), 5, 6);
+        assert_eq!(parse(&payload).unwrap().picture_id.unwrap().value, 5);
+
+        let mut short = [0x90, 0x80, 0x11, 0xff];
+        let described = parse(&short).unwrap();
+        rewrite(&mut short, &described, 0x1285, 9);
+        assert_eq!(short, [0x90, 0x80, 0x05, 0xff]);
+
+        let mut bare = [0x10, 0x00];
+        let described = parse(&bare).unwrap();
+        rewrite(&mut bare, &described, 1, 2);
+        assert_eq!(bare, [0x10, 0x00]);
+    }
+
+    #[test]
+    fn rewriting_a_payload_that_is_shorter_than_described_does_nothing() {
+        let mut short = [0x90, 0xf0, 0x92];
+        rewrite(&mut short, &parse(&FULL).unwrap(), 1, 2);
+        assert_eq!(short, [0x90, 0xf0, 0x92]);
+    }
 }

@@ -1,3 +1,111 @@
-pub fn starts_key_frame(_payload: &[u8]) -> bool {
-    todo!()
+//! VP9 payload descriptor (RFC 9628 §4.2): where a decoder can start.
+
+/// First byte: I, P, L, F, B, E, V, Z.
+const HAS_PICTURE_ID: u8 = 0x80;
+const INTER_PREDICTED: u8 = 0x40;
+const HAS_LAYERS: u8 = 0x20;
+const FLEXIBLE: u8 = 0x10;
+const START_OF_FRAME: u8 = 0x08;
+const HAS_SCALABILITY_STRUCTURE: u8 = 0x02;
+
+/// The start of a frame (B) that is not predicted from another picture (P clear), in the lowest spatial layer: the
+/// layers above it are predicted from it.
+pub fn starts_key_frame(payload: &[u8]) -> bool {
+    let Some(first) = payload.first() else {
+        return false;
+    };
+    first & (INTER_PREDICTED | START_OF_FRAME) == START_OF_FRAME
+        && parse(payload).is_some_and(|descriptor| descriptor.spatial_layer == 0 && descriptor.len < payload.len())
+}
+
+struct Descriptor {
+    /// 0 also where there are no layer indices.
+    spatial_layer: u8,
+    len: usize,
+}
+
+/// `None` if the payload ends within its descriptor. Only for frames with P clear: the others may have reference
+/// indices (P_DIFF), which are not skipped here.
+fn parse(payload: &[u8]) -> Option<Descriptor> {
+    let (first, mut rest) = payload.split_first()?;
+    if first & HAS_PICTURE_ID != 0 {
+        const LONG_PICTURE_ID: u8 = 0x80;
+        let long = rest.first()? & LONG_PICTURE_ID != 0;
+        rest = rest.get(if long { 2 } else { 1 }..)?;
+    }
+    let mut spatial_layer = 0;
+    if first & HAS_LAYERS != 0 {
+        // TID (three bits), U, SID (three bits), D; then TL0PICIDX, which the flexible mode does not have.
+        spatial_layer = (rest.first()? >> 1) & 0x07;
+        rest = rest.get(if first & FLEXIBLE != 0 { 1 } else { 2 }..)?;
+    }
+    if first & HAS_SCALABILITY_STRUCTURE != 0 {
+        rest = skip_scalability_structure(rest)?;
+    }
+    Some(Descriptor {
+        spatial_layer,
+        len: payload.len() - rest.len(),
+    })
+}
+
+/// RFC 9628 §4.2.1: N_S (three bits), Y, G; sizes of N_S + 1 layers if Y; a picture group if G.
+fn skip_scalability_structure(data: &[u8]) -> Option<&[u8]> {
+    let (head, mut rest) = data.split_first()?;
+    let layers = usize::from(head >> 5) + 1;
+    if head & 0x10 != 0 {
+        rest = rest.get(layers * 4..)?;
+    }
+    if head & 0x08 != 0 {
+        let (pictures, mut group) = rest.split_first()?;
+        for _ in 0..*pictures {
+            // TID (three bits), U, R (two bits): R bytes of P_DIFF follow.
+            let references = usize::from((group.first()? >> 2) & 0x03);
+            group = group.get(1 + references..)?;
+        }
+        rest = group;
+    }
+    Some(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// I with 15 bits, L, B, V; layer indices all 0 and TL0PICIDX; a structure of two layers with sizes and a group
+    /// of two pictures; then the frame.
+    const SCALABLE_KEY_FRAME: [u8; 21] = [
+        0xaa, 0x81, 0x02, 0x00, 0x07, // descriptor
+        0x38, 0x01, 0x40, 0x00, 0xb4, 0x02, 0x80, 0x01, 0x68, // N_S = 1, Y, G; 320 x 180, 640 x 360
+        0x02, 0x04, 0x01, 0x48, 0x01, 0x02, // two pictures, one and two references
+        0x82, // frame
+    ];
+
+    #[test]
+    fn an_unpredicted_frame_of_the_lowest_layer_starts_a_key_frame() {
+        assert!(starts_key_frame(&SCALABLE_KEY_FRAME));
+        assert!(starts_key_frame(&[0x8c, 0x11, 0x82]), "7-bit picture id, no layers");
+        assert!(starts_key_frame(&[0x08, 0x82]), "nothing optional");
+        assert!(starts_key_frame(&[0x38, 0x00, 0x82]), "flexible mode has no TL0PICIDX");
+    }
+
+    #[test]
+    fn other_packets_start_none() {
+        assert!(!starts_key_frame(&[0xcc, 0x11, 0x82]), "predicted");
+        assert!(!starts_key_frame(&[0x84, 0x11, 0x82]), "not the start of a frame");
+        assert!(
+            !starts_key_frame(&[0x28, 0x03, 0x07, 0x82]),
+            "spatial layer 1 of a key picture"
+        );
+        assert!(
+            starts_key_frame(&[0x28, 0x30, 0x07, 0x82]),
+            "a temporal layer is none of space"
+        );
+    }
+
+    #[test]
+    fn a_payload_cut_within_its_descriptor_starts_none() {
+        for len in 0..SCALABLE_KEY_FRAME.len() {
+            assert!(!starts_key_frame(&SCALABLE_KEY_FRAME[..len]), "{len} bytes");
+        }
+    }
 }

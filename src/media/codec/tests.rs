@@ -1,0 +1,142 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const VIDEO: [Codec; 5] = [
+    Codec::Vp8,
+    Codec::Vp9 { profile: 0 },
+    Codec::H264 {
+        profile: h264::Profile::ConstrainedBaseline,
+        packetization_mode: 1,
+    },
+    Codec::H265 { profile: 1, tier: 0 },
+    Codec::Av1 { profile: 0 },
+];
+
+fn h264(profile: h264::Profile, packetization_mode: u8) -> Codec {
+    Codec::H264 {
+        profile,
+        packetization_mode,
+    }
+}
+
+#[test]
+fn each_codec_decodes_itself_best_and_no_other() {
+    for a in VIDEO
+        .into_iter()
+        .chain([Codec::Opus, Codec::Red, Codec::Pcmu, Codec::Pcma])
+    {
+        for b in VIDEO
+            .into_iter()
+            .chain([Codec::Opus, Codec::Red, Codec::Pcmu, Codec::Pcma])
+        {
+            assert_eq!(a.decodes(b), (a == b).then_some(0), "{a:?} decodes {b:?}");
+        }
+    }
+    assert_eq!(Codec::Vp9 { profile: 2 }.decodes(Codec::Vp9 { profile: 0 }), None);
+}
+
+#[test]
+fn a_single_unit_mode_receiver_is_not_sent_aggregates() {
+    use h264::Profile::*;
+    assert_eq!(h264(ConstrainedBaseline, 0).decodes(h264(ConstrainedBaseline, 1)), None);
+    let offered = [
+        h264(High, 0),
+        h264(High, 1),
+        h264(ConstrainedBaseline, 1),
+        h264(ConstrainedBaseline, 0),
+    ];
+    let published = h264(ConstrainedBaseline, 0);
+    let mut fits: Vec<_> = offered
+        .into_iter()
+        .map(|codec| (codec.decodes(published).unwrap(), codec))
+        .collect();
+    fits.sort_by_key(|(rank, _)| *rank);
+    let ranked: Vec<_> = fits.into_iter().map(|(_, codec)| codec).collect();
+    assert_eq!(
+        ranked,
+        [
+            h264(ConstrainedBaseline, 0),
+            h264(ConstrainedBaseline, 1),
+            h264(High, 0),
+            h264(High, 1)
+        ]
+    );
+}
+
+#[test]
+fn a_larger_profile_decodes_the_smaller_ones_within_it() {
+    let av1 = |profile| Codec::Av1 { profile };
+    assert_eq!(av1(1).decodes(av1(0)), Some(1));
+    assert_eq!(av1(2).decodes(av1(0)), Some(2));
+    assert_eq!(av1(0).decodes(av1(1)), None);
+    let h265 = |profile, tier| Codec::H265 { profile, tier };
+    assert_eq!(h265(2, 0).decodes(h265(1, 0)), Some(1));
+    assert_eq!(h265(1, 1).decodes(h265(1, 0)), Some(1));
+    assert_eq!(h265(1, 0).decodes(h265(1, 1)), None);
+    assert_eq!(h265(1, 0).decodes(h265(2, 0)), None);
+    assert_eq!(h265(2, 0).decodes(h265(1, 1)), None);
+    assert_eq!(h265(3, 0).decodes(h265(1, 0)), None);
+}
+
+#[test]
+fn every_audio_packet_is_a_start() {
+    for codec in [Codec::Opus, Codec::Red, Codec::Pcmu, Codec::Pcma] {
+        assert!(codec.starts_key_frame(&[]));
+    }
+}
+
+#[test]
+fn no_payload_of_up_to_two_bytes_panics() {
+    for codec in VIDEO {
+        assert!(!codec.starts_key_frame(&[]));
+        for first in 0..=255 {
+            codec.starts_key_frame(&[first]);
+            red::primary(&[first]);
+            for second in 0..=255 {
+                codec.starts_key_frame(&[first, second]);
+                red::primary(&[first, second]);
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn random_payloads_never_panic(
+        mut payload in prop::collection::vec(any::<u8>(), 0..64),
+        // Bytes that lead into the longer branches of each parser.
+        first in prop::sample::select(vec![0x90u8, 0xaa, 0x0a, 0x78, 0x7c, 0x60, 0x62, 0x08, 0x00, 0x20, 0xef]),
+    ) {
+        for hinted in [false, true] {
+            if hinted && !payload.is_empty() {
+                payload[0] = first;
+            }
+            for codec in VIDEO {
+                codec.starts_key_frame(&payload);
+            }
+            if let Some((payload_type, block)) = red::primary(&payload) {
+                prop_assert!(payload_type < 128);
+                prop_assert!(!payload[block].is_empty());
+            }
+            if let Some(descriptor) = vp8::parse(&payload) {
+                prop_assert!(descriptor.len <= payload.len());
+                let mut rewritten = payload.clone();
+                vp8::rewrite(&mut rewritten, &descriptor, 0x7ace, 0x5a);
+                let mut after = vp8::parse(&rewritten).unwrap();
+                prop_assert_eq!(rewritten.get(descriptor.len..), payload.get(descriptor.len..));
+                if let (Some(new), Some(old)) = (&mut after.picture_id, descriptor.picture_id) {
+                    prop_assert_eq!(new.value, if old.long { 0x7ace } else { 0x4e });
+                    new.value = old.value;
+                }
+                if let (Some(new), Some(old)) = (&mut after.tl0_pic_idx, descriptor.tl0_pic_idx) {
+                    prop_assert_eq!(new.1, 0x5a);
+                    new.1 = old.1;
+                }
+                prop_assert_eq!(after, descriptor);
+            }
+        }
+    }
+}
