@@ -1,0 +1,149 @@
+//! What types alone cannot say of a configuration: ranges, and keys that need one another.
+
+use super::Config;
+
+/// A sentence naming the key, or nothing.
+pub(super) fn check(config: &Config) -> Result<(), String> {
+    listeners(config)?;
+    tls(config)?;
+    http(config)?;
+    media(config)?;
+    numbers(config)?;
+    words(config)
+}
+
+fn listeners(config: &Config) -> Result<(), String> {
+    if config.listeners.is_empty() {
+        return Err("listeners is empty: the server would be reachable nowhere. Give at least one address".into());
+    }
+    for (index, listener) in config.listeners.iter().enumerate() {
+        let again = |other: &super::Listener| other.address == listener.address && listener.address.port() != 0;
+        if config.listeners.iter().skip(index + 1).any(again) {
+            return Err(format!("listeners has the address {} twice", listener.address));
+        }
+    }
+    Ok(())
+}
+
+fn tls(config: &Config) -> Result<(), String> {
+    match (
+        config.tls.certificate.as_os_str().is_empty(),
+        config.tls.key.as_os_str().is_empty(),
+    ) {
+        (false, true) => Err("tls.certificate is given without tls.key; give both or neither".into()),
+        (true, false) => Err("tls.key is given without tls.certificate; give both or neither".into()),
+        _ => Ok(()),
+    }
+}
+
+fn http(config: &Config) -> Result<(), String> {
+    for origin in &config.http.allowed_origins {
+        if origin != "*" && !is_origin(origin) {
+            return Err(format!(
+                "http.allowed_origins: `{origin}` is not an origin; write scheme://host or scheme://host:port, without a path"
+            ));
+        }
+    }
+    for source in &config.http.frame_ancestors {
+        // The value goes into a header: one that could end the directive or the header is refused here.
+        let harmless = |c: char| c.is_ascii_graphic() && c != ';' && c != ',';
+        if source.is_empty() || !source.chars().all(harmless) {
+            return Err(format!(
+                "http.frame_ancestors: `{source}` is not a source; write \"'self'\", \"'none'\" or an origin"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn is_origin(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(scheme, authority)| {
+        !scheme.is_empty()
+            && !authority.is_empty()
+            && text.is_ascii()
+            && !authority.contains(['/', '?', '#', '@', ' ', '*'])
+    })
+}
+
+fn media(config: &Config) -> Result<(), String> {
+    const MAX_WORKERS: usize = 256;
+    let media = &config.media;
+    if media.workers > MAX_WORKERS {
+        return Err(format!(
+            "media.workers is {}; at most {MAX_WORKERS} make sense",
+            media.workers
+        ));
+    }
+    let last_port = usize::from(media.first_port) + media.workers.max(1) - 1;
+    if media.first_port != 0 && last_port > usize::from(u16::MAX) {
+        return Err(format!(
+            "media.first_port {} leaves no ports for {} workers; ports end at 65535",
+            media.first_port, media.workers
+        ));
+    }
+    if let Some(address) = media
+        .announced_addresses
+        .iter()
+        .find(|a| a.is_unspecified() || a.is_multicast())
+    {
+        return Err(format!(
+            "media.announced_addresses: clients cannot send to {address}; give the address by which they reach this machine"
+        ));
+    }
+    Ok(())
+}
+
+fn numbers(config: &Config) -> Result<(), String> {
+    let at_least_one: [(&str, u64); 11] = [
+        ("http.max_connections", config.http.max_connections as u64),
+        ("http.header_timeout_s", config.http.header_timeout_s),
+        ("media.max_publish_kbps", config.media.max_publish_kbps.into()),
+        ("limits.max_sessions", config.limits.max_sessions as u64),
+        ("limits.max_rooms", config.limits.max_rooms as u64),
+        (
+            "limits.max_participants_per_room",
+            config.limits.max_participants_per_room as u64,
+        ),
+        ("storage.max_connections", config.storage.max_connections.into()),
+        ("files.max_size_mib", config.files.max_size_mib),
+        ("files.total_size_mib", config.files.total_size_mib),
+        ("files.expire_after_h", config.files.expire_after_h),
+        ("files.max_uploads", config.files.max_uploads as u64),
+    ];
+    // Larger values overflow what they are turned into (bytes, deadlines, semaphores), and mean nothing anyway.
+    const MOST: u64 = 1 << 40;
+    for (key, value) in at_least_one {
+        if value == 0 {
+            return Err(format!("{key} is 0; it must be at least 1"));
+        }
+        if value > MOST {
+            return Err(format!("{key} is {value}; at most {MOST} is possible"));
+        }
+    }
+    Ok(())
+}
+
+fn words(config: &Config) -> Result<(), String> {
+    if config.groupcall.text_message_types.is_empty() {
+        return Err("groupcall.text_message_types is empty: chat texts would reach nobody".into());
+    }
+    for pattern in &config.files.allowed_types {
+        if !pattern
+            .split_once('/')
+            .is_some_and(|(kind, rest)| !kind.is_empty() && !rest.is_empty())
+        {
+            return Err(format!(
+                "files.allowed_types: `{pattern}` is not a type; write type/subtype or type/*"
+            ));
+        }
+    }
+    if !config.metrics.address.is_empty() && config.metrics.own_address().is_none() {
+        return Err(format!(
+            "metrics.address: `{}` is not an address; write it as 127.0.0.1:9100, or leave it empty",
+            config.metrics.address
+        ));
+    }
+    tracing_subscriber::EnvFilter::try_new(&config.log.filter)
+        .map(drop)
+        .map_err(|e| format!("log.filter: `{}` is not a filter: {e}", config.log.filter))
+}

@@ -1,0 +1,306 @@
+//! The configuration, typed. What each key means, and why its default is what it is, stands in
+//! `config/patchbay.toml`, which is also the manual; a test keeps the two equal.
+//!
+//! [`load`] puts it together from file, environment and flags.
+
+mod check;
+mod load;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use load::{ConfigError, load};
+
+/// The commented file, embedded.
+pub const MANUAL: &str = include_str!("../../config/patchbay.toml");
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    pub listeners: Vec<Listener>,
+    pub tls: Tls,
+    pub http: Http,
+    pub media: Media,
+    pub groupcall: Groupcall,
+    pub limits: Limits,
+    pub storage: Storage,
+    pub files: Files,
+    pub log: Log,
+    pub metrics: Metrics,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    pub address: SocketAddr,
+    #[serde(default = "yes")]
+    pub tls: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// Empty: self-made in `directory`.
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    pub directory: PathBuf,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    pub allowed_origins: Vec<String>,
+    pub frame_ancestors: Vec<String>,
+    pub max_connections: usize,
+    pub header_timeout_s: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Media {
+    /// Empty: see [`Config::is_loopback_only`].
+    pub bind_addresses: Vec<IpAddr>,
+    pub first_port: u16,
+    /// 0: one for each processor.
+    pub workers: usize,
+    pub announced_addresses: Vec<IpAddr>,
+    pub max_publish_kbps: u32,
+}
+
+/// Wire variants of `/groupcall`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Groupcall {
+    /// `existingParticipants` of the `id` dialect carries objects even for a joiner without `personName`.
+    pub participants_as_objects: bool,
+    /// The `type`s under which a chat text is sent, each once.
+    pub text_message_types: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    pub max_sessions: usize,
+    pub max_rooms: usize,
+    pub max_participants_per_room: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Storage {
+    pub url: String,
+    pub max_connections: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Files {
+    pub directory: PathBuf,
+    pub max_size_mib: u64,
+    pub total_size_mib: u64,
+    pub expire_after_h: u64,
+    pub allowed_types: Vec<String>,
+    pub max_uploads: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    pub format: LogFormat,
+    pub filter: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Metrics {
+    /// Empty: on the listeners.
+    pub address: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listeners: default_listeners(),
+            tls: Tls::default(),
+            http: Http::default(),
+            media: Media::default(),
+            groupcall: Groupcall::default(),
+            limits: Limits::default(),
+            storage: Storage::default(),
+            files: Files::default(),
+            log: Log::default(),
+            metrics: Metrics::default(),
+        }
+    }
+}
+
+fn default_listeners() -> Vec<Listener> {
+    [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]
+        .map(|address| Listener {
+            address: SocketAddr::new(address, 8443),
+            tls: true,
+        })
+        .to_vec()
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self {
+            certificate: PathBuf::new(),
+            key: PathBuf::new(),
+            directory: "certs".into(),
+        }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            allowed_origins: Vec::new(),
+            frame_ancestors: vec!["'self'".to_owned()],
+            max_connections: 4_096,
+            header_timeout_s: 15,
+        }
+    }
+}
+
+impl Default for Media {
+    fn default() -> Self {
+        Self {
+            bind_addresses: Vec::new(),
+            first_port: 8800,
+            workers: 0,
+            announced_addresses: Vec::new(),
+            max_publish_kbps: 3_000,
+        }
+    }
+}
+
+impl Default for Groupcall {
+    fn default() -> Self {
+        Self {
+            participants_as_objects: false,
+            text_message_types: vec!["reciveTextMessage".to_owned()],
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_sessions: 10_000,
+            max_rooms: 2_000,
+            max_participants_per_room: 100,
+        }
+    }
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self {
+            url: "sqlite:data/patchbay.db".to_owned(),
+            max_connections: 8,
+        }
+    }
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        let allowed_types = [
+            "image/*",
+            "audio/*",
+            "video/*",
+            "text/plain",
+            "text/csv",
+            "text/markdown",
+            "application/pdf",
+            "application/zip",
+            "application/json",
+            "application/msword",
+            "application/vnd.ms-excel",
+            "application/vnd.ms-powerpoint",
+            "application/vnd.openxmlformats-officedocument.*",
+            "application/vnd.oasis.opendocument.*",
+            "application/octet-stream",
+        ];
+        Self {
+            directory: "data/files".into(),
+            max_size_mib: 50,
+            total_size_mib: 2_048,
+            expire_after_h: 168,
+            allowed_types: allowed_types.map(str::to_owned).to_vec(),
+            max_uploads: 32,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Text,
+            filter: "info".to_owned(),
+        }
+    }
+}
+
+impl Config {
+    /// Whether nothing outside this machine can reach the listeners. Media then keeps to loopback as well.
+    pub fn is_loopback_only(&self) -> bool {
+        self.listeners
+            .iter()
+            .all(|listener| listener.address.ip().is_loopback())
+    }
+
+    /// The default listeners may lack IPv6 when the machine does; configured ones may not.
+    pub fn has_default_listeners(&self) -> bool {
+        self.listeners == default_listeners()
+    }
+}
+
+impl Tls {
+    /// Certificate and key, when they were given.
+    pub fn given(&self) -> Option<(&Path, &Path)> {
+        (!self.certificate.as_os_str().is_empty()).then_some((&self.certificate, &self.key))
+    }
+}
+
+impl Http {
+    pub fn header_timeout(&self) -> Duration {
+        Duration::from_secs(self.header_timeout_s)
+    }
+}
+
+impl Files {
+    pub fn max_bytes(&self) -> u64 {
+        self.max_size_mib.saturating_mul(1 << 20)
+    }
+
+    pub fn total_bytes(&self) -> u64 {
+        self.total_size_mib.saturating_mul(1 << 20)
+    }
+
+    pub fn expire_after(&self) -> Duration {
+        Duration::from_secs(self.expire_after_h.saturating_mul(3_600))
+    }
+}
+
+impl Metrics {
+    pub fn own_address(&self) -> Option<SocketAddr> {
+        self.address.parse().ok()
+    }
+}
