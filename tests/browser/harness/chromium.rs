@@ -1,0 +1,108 @@
+//! Chromium through its driver: one driver a scenario, one browser with a fresh profile a page.
+
+use std::process::Command;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::page::Page;
+use super::process::Process;
+use super::webdriver::Session;
+
+/// Headless, fake camera and microphone, nothing sent home, and loopback candidates with real addresses.
+const FLAGS: &[&str] = &[
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-ui-for-media-stream",
+    "--allow-loopback-in-peer-connection",
+    "--disable-features=WebRtcHideLocalIpsWithMdns",
+    "--autoplay-policy=no-user-gesture-required",
+    "--ignore-certificate-errors",
+    // Pages of other windows keep their timers: every participant here is somebody's foreground.
+    "--disable-background-timer-throttling",
+    "--disable-backgrounding-occluded-windows",
+    "--disable-renderer-backgrounding",
+];
+
+/// Runs in every page before its own scripts: see the file.
+const PROBE: &str = include_str!("../scripts/probe.js");
+
+pub struct Chromium {
+    driver: Process,
+    url: String,
+    downloads: TempDir,
+}
+
+/// How one browser differs from the others.
+#[derive(Default)]
+pub struct Options<'a> {
+    /// Parameters of the fake camera, as in `fps=30`.
+    pub camera: &'a str,
+    pub flags: &'a [&'a str],
+    /// Runs in every page after the probe and before the page's own scripts.
+    pub script: &'a str,
+    /// Width and height of the window in CSS pixels.
+    pub window: Option<(u32, u32)>,
+}
+
+impl Chromium {
+    pub fn start() -> Chromium {
+        let mut command = Command::new("chromedriver");
+        command.args(["--port=0", "--log-level=WARNING"]);
+        let driver = Process::start(command);
+        let port = driver.wait_for_line("the port of chromedriver", |line| {
+            let (_, port) = line.split_once("successfully on port ")?;
+            port.trim_end_matches('.').parse::<u16>().ok()
+        });
+        let downloads = TempDir::new().unwrap();
+        Chromium {
+            driver,
+            url: format!("http://127.0.0.1:{port}"),
+            downloads,
+        }
+    }
+
+    /// A new browser for one participant.
+    pub async fn page(&self, name: &str) -> Page {
+        self.page_with(name, Options::default()).await
+    }
+
+    pub async fn page_with(&self, name: &str, options: Options<'_>) -> Page {
+        let profile = TempDir::new().unwrap();
+        let (width, height) = options.window.unwrap_or((1280, 800));
+        let mut flags: Vec<String> = FLAGS.iter().chain(options.flags).map(|flag| flag.to_string()).collect();
+        flags.push(format!("--user-data-dir={}", profile.path().display()));
+        flags.push(format!("--window-size={width},{height}"));
+        flags.push(match options.camera {
+            "" => "--use-fake-device-for-media-stream".to_owned(),
+            parameters => format!("--use-fake-device-for-media-stream={parameters}"),
+        });
+        let capabilities = json!({
+            "browserName": "chrome",
+            "acceptInsecureCerts": true,
+            "goog:loggingPrefs": { "browser": "ALL" },
+            "goog:chromeOptions": {
+                "args": flags,
+                "prefs": { "download.default_directory": self.downloads.path() },
+            },
+        });
+        let session = Session::new(&self.url, capabilities).await.unwrap_or_else(|error| {
+            panic!(
+                "cannot open a browser for {name}: {error}\nchromedriver said:\n{}",
+                self.driver.output()
+            )
+        });
+        let page = Page::new(name, session, profile);
+        for script in [PROBE, options.script] {
+            page.before_load(script).await;
+        }
+        page
+    }
+}

@@ -1,0 +1,14 @@
+//! What the scenarios stand on: a driven Chromium, pages that can be asked and waited for, and turns.
+
+pub mod chromium;
+pub mod page;
+mod process;
+mod webdriver;
+
+use tokio::sync::{Mutex, MutexGuard};
+
+/// One scenario at a time, also when the test runner starts several.
+pub async fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::const_new(());
+    TURN.lock().await
+}

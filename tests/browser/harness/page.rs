@@ -1,0 +1,162 @@
+//! One participant's browser: go somewhere, ask the page, wait for it, and show what was seen when it does not come.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::process::signal;
+use super::webdriver::Session;
+
+/// How often a condition is looked at.
+const POLL: Duration = Duration::from_millis(50);
+
+pub struct Page {
+    name: String,
+    session: Session,
+    pid: u32,
+    _profile: TempDir,
+}
+
+impl Page {
+    pub fn new(name: &str, session: Session, profile: TempDir) -> Page {
+        let pid = session.capabilities["goog:processID"]
+            .as_u64()
+            .expect("chromedriver tells the browser's process id");
+        Page {
+            name: name.to_owned(),
+            session,
+            pid: pid as u32,
+            _profile: profile,
+        }
+    }
+
+    pub async fn before_load(&self, script: &str) {
+        if !script.is_empty() {
+            let parameters = json!({ "source": script });
+            let done = self
+                .session
+                .devtools("Page.addScriptToEvaluateOnNewDocument", parameters)
+                .await;
+            done.unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        }
+    }
+
+    pub async fn go(&self, url: &str) {
+        if let Err(error) = self.session.go(url).await {
+            panic!("{}: cannot open {url}: {error}", self.name);
+        }
+    }
+
+    pub async fn reload(&self) {
+        self.session
+            .reload()
+            .await
+            .unwrap_or_else(|error| panic!("{}: reload: {error}", self.name));
+    }
+
+    /// The body of an async function, run in the page; what it returns.
+    pub async fn run<T: DeserializeOwned>(&self, body: &str, arguments: &[Value]) -> T {
+        match self.session.run(body, arguments).await {
+            Ok(value) => serde_json::from_value(value.clone())
+                .unwrap_or_else(|error| panic!("{}: {error} in {value}, from: {body}", self.name)),
+            Err(error) => panic!("{}: {error}, from: {body}\n{}", self.name, self.evidence().await),
+        }
+    }
+
+    /// The value of an expression (it may await).
+    pub async fn eval<T: DeserializeOwned>(&self, expression: &str) -> T {
+        self.run(&format!("return {expression};"), &[]).await
+    }
+
+    /// Waits until the expression is true; else fails with what the page showed and said.
+    pub async fn until(&self, what: &str, within: Duration, expression: &str) {
+        let mut last = Value::Null;
+        let seen = tokio::time::timeout(within, async {
+            loop {
+                // A page that is just being replaced has no answer; it is asked again.
+                match self.session.run(&format!("return {expression};"), &[]).await {
+                    Ok(Value::Bool(true)) => break,
+                    Ok(value) => last = value,
+                    Err(error) => last = Value::String(error),
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        })
+        .await;
+        if seen.is_err() {
+            let evidence = self.evidence().await;
+            panic!(
+                "{}: not within {within:?}: {what}\n  {expression}\n  was last: {last}\n{evidence}",
+                self.name
+            );
+        }
+    }
+
+    /// For a failure's message: the console, what the probe recorded, and where a picture of the page is.
+    pub async fn evidence(&self) -> String {
+        let console = self.session.console().await.unwrap_or_default().join("\n    ");
+        let probe = self
+            .session
+            .run("return window.probe ? probe.summary() : null;", &[])
+            .await;
+        let picture = match self.session.screenshot().await {
+            Ok(base64) => self.keep_picture(&base64),
+            Err(error) => error,
+        };
+        let probe = probe.unwrap_or_else(Value::String);
+        format!("  console:\n    {console}\n  probe: {probe:#}\n  picture: {picture}")
+    }
+
+    fn keep_picture(&self, base64: &str) -> String {
+        let Some(bytes) = decode_base64(base64) else {
+            return "unreadable".to_owned();
+        };
+        let path = std::env::temp_dir().join(format!("patchbay-{}-{}.png", self.name, self.pid));
+        match std::fs::write(&path, bytes) {
+            Ok(()) => path.display().to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    pub async fn console(&self) -> Vec<String> {
+        self.session
+            .console()
+            .await
+            .unwrap_or_else(|error| panic!("{}: {error}", self.name))
+    }
+
+    /// As if the machine had lost its power: no goodbye of any layer.
+    pub fn kill(&self) {
+        signal(self.pid, "KILL");
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn decode_base64(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    let (mut bits, mut held) = (0u32, 0);
+    for symbol in text.bytes().filter(|symbol| *symbol != b'=') {
+        let value = match symbol {
+            b'A'..=b'Z' => symbol - b'A',
+            b'a'..=b'z' => symbol - b'a' + 26,
+            b'0'..=b'9' => symbol - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        bits = bits << 6 | u32::from(value);
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            bytes.push((bits >> held) as u8);
+        }
+    }
+    Some(bytes)
+}

@@ -1,0 +1,88 @@
+//! Processes that a scenario starts, ended by their id when it is over, however it ends.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+/// Lines kept of what a process printed: enough to see why it failed.
+const OUTPUT_LINES_MAX: usize = 2_000;
+
+pub struct Process {
+    child: Child,
+    output: Arc<Mutex<Vec<String>>>,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Process {
+    /// Starts it with both outputs read line by line. Panics with a sentence when there is no such program.
+    pub fn start(mut command: Command) -> Process {
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        let output = Arc::new(Mutex::new(Vec::new()));
+        let (sender, lines) = mpsc::channel();
+        read_lines(child.stdout.take().unwrap(), output.clone(), sender.clone());
+        read_lines(child.stderr.take().unwrap(), output.clone(), sender);
+        Process { child, output, lines }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The first line for which `find` has an answer.
+    pub fn wait_for_line<T>(&self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
+        loop {
+            match self.lines.recv_timeout(Duration::from_secs(20)) {
+                Ok(line) => {
+                    if let Some(found) = find(&line) {
+                        return found;
+                    }
+                }
+                Err(_) => panic!("no line about {what}; it printed:\n{}", self.output()),
+            }
+        }
+    }
+
+    pub fn output(&self) -> String {
+        self.output.lock().unwrap().join("\n")
+    }
+
+    /// Asks it to end, as an administrator would, and waits until it has.
+    pub fn terminate(&mut self) {
+        signal(self.child.id(), "TERM");
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn read_lines(from: impl Read + Send + 'static, output: Arc<Mutex<Vec<String>>>, sender: mpsc::Sender<String>) {
+    std::thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            let mut output = output.lock().unwrap();
+            if output.len() < OUTPUT_LINES_MAX {
+                output.push(line.clone());
+            }
+            drop(output);
+            let _ = sender.send(line);
+        }
+    });
+}
+
+/// Sends a signal to a process by its id; one that has ended already is no error.
+pub fn signal(pid: u32, name: &str) {
+    // The shell's own kill: no package needs to be there for it.
+    let command = format!("kill -{name} {pid}");
+    let _ = Command::new("sh").args(["-c", &command]).stderr(Stdio::null()).status();
+}
