@@ -1,0 +1,123 @@
+//! Header extensions (RFC 8285): which of the offered ones a section uses, under the offer's ids.
+
+use smallvec::SmallVec;
+
+use super::offer::{Direction, Offer, Section, values};
+use crate::media::rtp::{Extension, MAX_EXTENSION_ID};
+
+/// The largest id of the one-byte form (RFC 8285 §4.2). Larger ones need leave to mix both forms (§4.1.2).
+const MAX_ONE_BYTE_ID: u8 = 14;
+/// The longest element of the one-byte form: a mid beyond it would cost every packet the two-byte form.
+const MAX_MID_ELEMENT: usize = 16;
+
+/// What decides besides the extension itself.
+#[derive(Clone, Copy)]
+pub(super) struct Use {
+    /// The client sends to us in this section.
+    pub receive: bool,
+    /// We send to the client.
+    pub send: bool,
+    /// A codec of the section has `transport-cc` feedback.
+    pub transport_cc: bool,
+    /// A codec of the section has `goog-remb` feedback.
+    pub remb: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Accepted {
+    pub id: u8,
+    pub extension: Extension,
+    /// What the answer says after the id, where the offer said something (RFC 8285 §6): our point of view.
+    pub direction: Option<Direction>,
+}
+
+/// Ids that bundled sections have given a meaning to: an id means one extension in all of them (RFC 9143 §10.2),
+/// since it is what tells a packet's section.
+#[derive(Default)]
+pub(super) struct BundleIds([Option<Extension>; MAX_EXTENSION_ID as usize + 1]);
+
+impl BundleIds {
+    fn claim(&mut self, id: u8, extension: Extension) -> bool {
+        let Some(place) = self.0.get_mut(usize::from(id)) else {
+            return false;
+        };
+        *place.get_or_insert(extension) == extension
+    }
+}
+
+pub(super) fn accept(
+    offer: &Offer<'_>,
+    section: &Section<'_>,
+    needs: Use,
+    ids: &mut BundleIds,
+) -> SmallVec<[Accepted; 8]> {
+    let max_id = match offer.has(section, "extmap-allow-mixed") {
+        true => MAX_EXTENSION_ID,
+        false => MAX_ONE_BYTE_ID,
+    };
+    let mut accepted: SmallVec<[Accepted; 8]> = SmallVec::new();
+    // RFC 8285 §5: session level or media level, not both; where a client does both, its section is closer.
+    let lines = section.values("extmap").chain(values(offer.session, "extmap"));
+    for (id, direction, extension) in lines.filter_map(extmap) {
+        let known = |other: &Accepted| other.id == id || other.extension == extension;
+        let wanted = direction.is_none_or(|direction| flows(direction, extension, needs));
+        if id > max_id || accepted.iter().any(known) || !wanted || !is_used(extension, section, needs) {
+            continue;
+        }
+        if ids.claim(id, extension) {
+            let direction = direction.map(|offered| answered(offered, needs));
+            accepted.push(Accepted {
+                id,
+                extension,
+                direction,
+            });
+        }
+    }
+    without_double_estimate(&mut accepted);
+    accepted
+}
+
+/// `<id>[/<direction>] <uri> …` (RFC 8285 §8). Ids from 4096 on ask for a number, which nobody needs.
+fn extmap(value: &str) -> Option<(u8, Option<Direction>, Extension)> {
+    let mut words = value.split_whitespace();
+    let (id, direction) = match words.next()?.split_once('/') {
+        Some((id, direction)) => (id, Some(Direction::from_name(direction)?)),
+        None => (value.split_whitespace().next()?, None),
+    };
+    let id = id.parse().ok().filter(|id| *id != 0)?;
+    // RFC 6904's encrypted extensions have a name of their own and so are unknown.
+    Some((id, direction, Extension::from_uri(words.next()?)?))
+}
+
+/// Only what something is made of: a section in which we only send needs what a subscriber reads, one in which we
+/// receive also what tells us the stream and the network.
+fn is_used(extension: Extension, section: &Section<'_>, needs: Use) -> bool {
+    match extension {
+        Extension::Mid => section.mid.is_some_and(|mid| mid.len() <= MAX_MID_ELEMENT),
+        Extension::Rid | Extension::RepairedRid | Extension::AudioLevel => needs.receive || extension.is_end_to_end(),
+        Extension::TransportSequence => needs.receive && needs.transport_cc,
+        Extension::AbsSendTime => needs.receive && needs.remb,
+        other => other.is_end_to_end(),
+    }
+}
+
+/// Whether the ways in which the client offers to use an extension are ways in which the section sends.
+fn flows(offered: Direction, extension: Extension, needs: Use) -> bool {
+    let up = offered.sends && needs.receive;
+    let down = offered.receives && needs.send && (extension.is_end_to_end() || extension == Extension::Mid);
+    up || down
+}
+
+fn answered(offered: Direction, needs: Use) -> Direction {
+    Direction {
+        sends: offered.receives && needs.send,
+        receives: offered.sends && needs.receive,
+    }
+}
+
+/// The transport-wide sequence number makes the send time superfluous.
+fn without_double_estimate(accepted: &mut SmallVec<[Accepted; 8]>) {
+    if accepted.iter().any(|one| one.extension == Extension::TransportSequence) {
+        accepted.retain(|one| one.extension != Extension::AbsSendTime);
+    }
+}

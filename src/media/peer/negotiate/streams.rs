@@ -1,0 +1,167 @@
+//! What the client says of the streams it will send in a section: SSRCs, and simulcast by rid.
+
+use std::collections::HashSet;
+
+use smallvec::SmallVec;
+
+use super::offer::{Section, is_token};
+use crate::media::session::RemoteSsrc;
+
+/// Simulcast layers of one section. Browsers send three at the most.
+const MAX_LAYERS: usize = 4;
+/// `a=ssrc-group` lines of a section that are looked at: one SIM, and FID and FEC for each layer.
+const MAX_GROUPS: usize = 16;
+/// An element of the one-byte header form holds no more (RFC 8285 §4.2).
+const MAX_RID: usize = 16;
+/// Restrictions of one rid (RFC 8851 §5 has nine), and the length of each.
+const MAX_RESTRICTIONS: usize = 12;
+const MAX_RESTRICTION: usize = 64;
+
+/// The layers of a `SIM` group in its order, else the first announced SSRC; each with its retransmission stream.
+/// Further ones without a `SIM` group are further tracks of an old one-section-for-all offer: a section is one track.
+/// `taken` holds the SSRCs that earlier sections announced.
+pub(super) fn announced_ssrcs(section: &Section<'_>, taken: &mut HashSet<u32>) -> SmallVec<[RemoteSsrc; 4]> {
+    let groups: SmallVec<[Group<'_>; 4]> = section
+        .values("ssrc-group")
+        .filter_map(ssrc_group)
+        .take(MAX_GROUPS)
+        .collect();
+    let pairs = |semantics: &'static str| {
+        let groups = groups.iter().filter(move |(name, _)| *name == semantics);
+        groups.filter_map(|(_, members)| Some((*members.first()?, *members.get(1)?)))
+    };
+    let is_companion = |ssrc: u32| {
+        pairs("FID")
+            .chain(pairs("FEC-FR"))
+            .any(|(_, companion)| companion == ssrc)
+    };
+    let layers = groups
+        .iter()
+        .find(|(name, _)| *name == "SIM")
+        .map(|(_, members)| members.clone());
+    let primaries = layers.unwrap_or_else(|| {
+        let lines = section
+            .values("ssrc")
+            .filter_map(|line| line.split(' ').next().and_then(ssrc));
+        lines.filter(|ssrc| !is_companion(*ssrc)).take(1).collect()
+    });
+    let mut announced = SmallVec::new();
+    for ssrc in primaries {
+        if !taken.insert(ssrc) {
+            continue;
+        }
+        let rtx = pairs("FID").find(|(primary, _)| *primary == ssrc).map(|(_, rtx)| rtx);
+        announced.push(RemoteSsrc {
+            ssrc,
+            rtx: rtx.filter(|rtx| taken.insert(*rtx)),
+        });
+    }
+    announced
+}
+
+/// Semantics and SSRCs of an `a=ssrc-group`.
+type Group<'a> = (&'a str, SmallVec<[u32; MAX_LAYERS]>);
+
+/// `<semantics> <ssrc> …` (RFC 5576 §4.2).
+fn ssrc_group(value: &str) -> Option<Group<'_>> {
+    let mut words = value.split_whitespace();
+    let semantics = words.next()?;
+    Some((semantics, words.filter_map(ssrc).take(MAX_LAYERS).collect()))
+}
+
+/// Zero is no SSRC: it stands for "none" in many clients.
+fn ssrc(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|ssrc| *ssrc != 0)
+}
+
+/// What the client offers to send by rid, and what the answer says to it.
+#[derive(Default, PartialEq, Eq, Debug)]
+pub(super) struct Simulcast<'a> {
+    pub rids: SmallVec<[Rid<'a>; 3]>,
+    /// How the answer lists them; `None` for a single rid without `a=simulcast`.
+    pub syntax: Option<Syntax>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Rid<'a> {
+    pub id: &'a str,
+    /// What the offer says after `send`; empty for most.
+    pub restrictions: SmallVec<[&'a str; 2]>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Syntax {
+    /// RFC 8853: `a=simulcast:send 1;2`
+    Standard,
+    /// Its drafts up to 2016: `a=simulcast: send rid=1;2`
+    Draft,
+}
+
+impl<'a> Simulcast<'a> {
+    /// RFC 8853 §5.3.2: an answer may leave out layers and alternatives. Of alternatives (`1,2`) the first is taken;
+    /// a layer that starts paused (`~1`) may begin at any time.
+    pub fn offered(section: &Section<'a>) -> Simulcast<'a> {
+        let lines: SmallVec<[Rid<'a>; 3]> = section.values("rid").filter_map(rid_to_send).take(MAX_LAYERS).collect();
+        let Some(list) = section.values("simulcast").find_map(send_list) else {
+            let rids = if lines.len() == 1 { lines } else { SmallVec::new() };
+            return Simulcast { rids, syntax: None };
+        };
+        let (list, syntax) = match list.strip_prefix("rid=") {
+            Some(list) => (list, Syntax::Draft),
+            None => (list, Syntax::Standard),
+        };
+        let mut rids: SmallVec<[Rid<'a>; 3]> = SmallVec::new();
+        for layer in list.split(';').take(MAX_LAYERS) {
+            let id = layer.split(',').next().unwrap_or_default().trim_start_matches('~');
+            if !is_rid(id) || rids.iter().any(|rid| rid.id == id) {
+                continue;
+            }
+            let line = lines.iter().find(|line| line.id == id);
+            rids.push(Rid {
+                id,
+                restrictions: line.map(|line| line.restrictions.clone()).unwrap_or_default(),
+            });
+        }
+        let syntax = (!rids.is_empty()).then_some(syntax);
+        Simulcast { rids, syntax }
+    }
+}
+
+/// The word after `send`.
+fn send_list(value: &str) -> Option<&str> {
+    let mut words = value.split_whitespace();
+    words.find(|word| *word == "send")?;
+    words.next()
+}
+
+/// `<id> send [<restriction>;…]` (RFC 8851 §4).
+fn rid_to_send(value: &str) -> Option<Rid<'_>> {
+    let mut words = value.split_whitespace();
+    let id = words.next().filter(|id| is_rid(id))?;
+    words.next().filter(|direction| *direction == "send")?;
+    let restrictions = words.next().unwrap_or_default().split(';');
+    Some(Rid {
+        id,
+        restrictions: restrictions
+            .filter(|one| is_restriction(one))
+            .take(MAX_RESTRICTIONS)
+            .collect(),
+    })
+}
+
+/// RFC 8851 §10 allows letters, digits, `-` and `_`.
+fn is_rid(text: &str) -> bool {
+    is_token(text, MAX_RID)
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+fn is_restriction(text: &str) -> bool {
+    match text.split_once('=') {
+        // Payload types are what the answer's m-line says; a list of those left over would add nothing.
+        Some((key, _)) if key == "pt" || key == "depend" => false,
+        Some((key, value)) => is_token(key, MAX_RESTRICTION) && is_token(value, MAX_RESTRICTION),
+        None => is_token(text, MAX_RESTRICTION),
+    }
+}

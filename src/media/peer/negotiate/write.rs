@@ -1,0 +1,325 @@
+//! The answer's text. Whatever of the client's goes into it was checked to be a token where it was read.
+
+use std::net::SocketAddr;
+
+use rtc_sdp::description::common::{Address, ConnectionInformation};
+use rtc_sdp::description::media::{MediaName, RangedPort};
+use rtc_sdp::description::session::{Origin, TimeDescription};
+use rtc_sdp::{MediaDescription, SessionDescription};
+use smallvec::SmallVec;
+
+use super::codecs::{Format, encoding_name};
+use super::extensions::Accepted;
+use super::offer::{Direction, Offer, Section, has, is_token, is_token_char};
+use super::streams::{Simulcast, Syntax};
+use super::transport::Members;
+use crate::media::session::{DtlsRole, Feedback, LocalEnd, MediaSection, TransportSpec};
+
+/// RFC 8830 §2 allows 64 characters; the track's name is the stream's and a number.
+const MAX_STREAM_ID: usize = 48;
+/// A format name of a section that is refused is echoed if it is no longer than this; `webrtc-datachannel` has 18.
+const MAX_FORMAT: usize = 32;
+/// Type preference of host candidates, and the component of RTP (RFC 8445 §5.1.2.1).
+const HOST_PREFERENCE: u32 = 126;
+const RTP_COMPONENT: u32 = 1;
+
+/// An accepted section and what its part of the answer says besides.
+pub(super) struct AcceptedSection<'a> {
+    pub media: MediaSection,
+    pub formats: Vec<Format>,
+    pub extensions: SmallVec<[Accepted; 8]>,
+    pub simulcast: Simulcast<'a>,
+}
+
+/// What all sections of an answer have in common.
+pub(super) struct Common<'a> {
+    pub offer: &'a Offer<'a>,
+    pub local: &'a LocalEnd,
+    pub transport: &'a TransportSpec,
+    /// `None` if every section is refused.
+    pub members: Option<&'a Members>,
+    /// Checked by [`stream_id`].
+    pub stream: Option<&'a str>,
+    pub session_id: u64,
+    pub version: u64,
+}
+
+/// `sections` answer those of the offer one by one; `None` refuses.
+pub(super) fn answer(common: &Common<'_>, sections: &[Option<AcceptedSection<'_>>]) -> String {
+    let mut description = SessionDescription {
+        origin: Origin {
+            username: "-".to_owned(),
+            session_id: common.session_id,
+            session_version: common.version,
+            network_type: "IN".to_owned(),
+            address_type: "IP4".to_owned(),
+            unicast_address: "127.0.0.1".to_owned(),
+        },
+        session_name: "-".to_owned(),
+        time_descriptions: vec![TimeDescription::default()],
+        ..SessionDescription::default()
+    };
+    if let Some(members) = common.members.filter(|members| members.bundled) {
+        let mids = members
+            .sections
+            .iter()
+            .filter_map(|index| common.offer.sections[*index].mid);
+        let group = mids.fold("BUNDLE".to_owned(), |group, mid| group + " " + mid);
+        description = description.with_value_attribute("group".to_owned(), group);
+    }
+    description = description
+        .with_property_attribute("ice-lite".to_owned())
+        // ice2: RFC 8445 §10; trickle: the client may go on sending candidates after its offer (RFC 8840 §4).
+        .with_value_attribute("ice-options".to_owned(), "ice2 trickle".to_owned());
+    if has(common.offer.session, "extmap-allow-mixed") {
+        description = description.with_property_attribute("extmap-allow-mixed".to_owned());
+    }
+    // Clients from before Unified Plan read `a=ssrc … msid` only below this.
+    description = description.with_value_attribute("msid-semantic".to_owned(), "WMS *".to_owned());
+    for (section, accepted) in common.offer.sections.iter().zip(sections) {
+        description = description.with_media(match accepted {
+            Some(accepted) => accept(common, section, accepted),
+            None => refuse(section),
+        });
+    }
+    description.marshal()
+}
+
+/// RFC 3264 §6: port zero, and at least one format, which means nothing.
+fn refuse(section: &Section<'_>) -> MediaDescription {
+    let formats = section.media.media_name.formats.iter();
+    let format = formats.into_iter().find(|format| is_token(format, MAX_FORMAT));
+    let formats = vec![format.map_or("0", String::as_str).to_owned()];
+    let media = media_line(section, 0, formats, None);
+    with_mid(media, section).with_property_attribute("inactive".to_owned())
+}
+
+fn accept(common: &Common<'_>, section: &Section<'_>, accepted: &AcceptedSection<'_>) -> MediaDescription {
+    let formats = accepted
+        .formats
+        .iter()
+        .map(|format| format.payload_type().to_string())
+        .collect();
+    let first = common.local.candidates.first().copied();
+    let mut out = media_line(section, first.map_or(9, |address| address.port()), formats, first);
+    if common.members.and_then(|members| members.sections.first()) == Some(&section.index) {
+        out = with_candidates(out, &common.local.candidates);
+    }
+    out = with_transport(out, common);
+    out = with_mid(out, section);
+    for extension in &accepted.extensions {
+        out = out.with_value_attribute("extmap".to_owned(), extmap(extension));
+    }
+    if section.has("extmap-allow-mixed") {
+        out = out.with_property_attribute("extmap-allow-mixed".to_owned());
+    }
+    let direction = Direction {
+        sends: accepted.media.send,
+        receives: accepted.media.receive,
+    };
+    out = out
+        .with_property_attribute(direction.name().to_owned())
+        .with_property_attribute("rtcp-mux".to_owned());
+    if section.has("rtcp-rsize") {
+        out = out.with_property_attribute("rtcp-rsize".to_owned());
+    }
+    for format in &accepted.formats {
+        out = with_format(out, format);
+    }
+    out = with_simulcast(out, accepted);
+    match common.stream.filter(|_| accepted.media.send) {
+        Some(stream) => with_stream(out, section, accepted, stream),
+        None => out,
+    }
+}
+
+fn media_line(section: &Section<'_>, port: u16, formats: Vec<String>, address: Option<SocketAddr>) -> MediaDescription {
+    let offered = &section.media.media_name;
+    let protos = match offered.protos.iter().all(|proto| is_token(proto, MAX_FORMAT)) && offered.protos.len() <= 4 {
+        true => offered.protos.clone(),
+        false => vec!["RTP".to_owned(), "AVP".to_owned()],
+    };
+    let (address_type, ip) = match address {
+        Some(address) if address.is_ipv6() => ("IP6", address.ip().to_string()),
+        Some(address) => ("IP4", address.ip().to_string()),
+        None => ("IP4", "0.0.0.0".to_owned()),
+    };
+    MediaDescription {
+        media_name: MediaName {
+            media: offered.media.clone(),
+            port: RangedPort {
+                value: port as isize,
+                range: None,
+            },
+            protos,
+            formats,
+        },
+        connection_information: Some(ConnectionInformation {
+            network_type: "IN".to_owned(),
+            address_type: address_type.to_owned(),
+            address: Some(Address {
+                address: ip,
+                ttl: None,
+                range: None,
+            }),
+        }),
+        ..MediaDescription::default()
+    }
+}
+
+fn with_mid(media: MediaDescription, section: &Section<'_>) -> MediaDescription {
+    match section.mid {
+        Some(mid) => media.with_value_attribute("mid".to_owned(), mid.to_owned()),
+        None => media,
+    }
+}
+
+/// Candidates are complete with the answer: a lite agent has its host candidates and no others (RFC 8445 §5.2).
+fn with_candidates(mut media: MediaDescription, candidates: &[SocketAddr]) -> MediaDescription {
+    for (place, address) in candidates.iter().enumerate() {
+        // Same address, same foundation (RFC 8445 §5.1.1.3).
+        let same = candidates.iter().position(|other| other.ip() == address.ip());
+        media = media.with_candidate(format!(
+            "{foundation} {RTP_COMPONENT} udp {priority} {ip} {port} typ host",
+            foundation = same.unwrap_or(place) + 1,
+            priority = priority(place),
+            ip = address.ip(),
+            port = address.port(),
+        ));
+    }
+    media.with_property_attribute("end-of-candidates".to_owned())
+}
+
+/// RFC 8445 §5.1.2.1, with local preferences falling in the order of the list.
+fn priority(place: usize) -> u32 {
+    let local_preference = 65_535 - u32::try_from(place).unwrap_or(u32::MAX).min(65_535);
+    (HOST_PREFERENCE << 24) + (local_preference << 8) + (256 - RTP_COMPONENT)
+}
+
+/// In every accepted section, though RFC 9143 asks for them in the tagged one only: old clients look in each.
+fn with_transport(media: MediaDescription, common: &Common<'_>) -> MediaDescription {
+    let digest: Vec<String> = common
+        .local
+        .fingerprint
+        .iter()
+        .map(|byte| format!("{byte:02X}"))
+        .collect();
+    let setup = match common.transport.dtls_role {
+        DtlsRole::Server => "passive",
+        DtlsRole::Client => "active",
+    };
+    media
+        .with_ice_credentials(common.transport.local_ufrag.clone(), common.transport.local_pwd.clone())
+        .with_fingerprint("sha-256".to_owned(), digest.join(":"))
+        .with_value_attribute("setup".to_owned(), setup.to_owned())
+}
+
+fn extmap(accepted: &Accepted) -> String {
+    let direction = accepted.direction.map(|direction| format!("/{}", direction.name()));
+    let Accepted { id, extension, .. } = accepted;
+    format!("{id}{} {}", direction.unwrap_or_default(), extension.uri())
+}
+
+fn with_format(media: MediaDescription, format: &Format) -> MediaDescription {
+    match format {
+        Format::Codec {
+            payload_type,
+            codec,
+            parameters,
+            feedback,
+        } => {
+            let name = encoding_name(*codec);
+            let mut media = media.with_value_attribute("rtpmap".to_owned(), format!("{payload_type} {name}"));
+            for offered in feedback_names(*feedback) {
+                media = media.with_value_attribute("rtcp-fb".to_owned(), format!("{payload_type} {offered}"));
+            }
+            match parameters.is_empty() {
+                true => media,
+                false => media.with_value_attribute("fmtp".to_owned(), format!("{payload_type} {parameters}")),
+            }
+        }
+        Format::Rtx {
+            payload_type,
+            of,
+            clock_rate,
+        } => media
+            .with_value_attribute("rtpmap".to_owned(), format!("{payload_type} rtx/{clock_rate}"))
+            .with_value_attribute("fmtp".to_owned(), format!("{payload_type} apt={of}")),
+    }
+}
+
+fn feedback_names(feedback: Feedback) -> impl Iterator<Item = &'static str> {
+    let names = [
+        (feedback.remb, "goog-remb"),
+        (feedback.transport_cc, "transport-cc"),
+        (feedback.fir, "ccm fir"),
+        (feedback.nack, "nack"),
+        (feedback.pli, "nack pli"),
+    ];
+    names
+        .into_iter()
+        .filter(|(accepted, _)| *accepted)
+        .map(|(_, name)| name)
+}
+
+fn with_simulcast(mut media: MediaDescription, accepted: &AcceptedSection<'_>) -> MediaDescription {
+    let rids = &accepted.simulcast.rids;
+    for rid in rids {
+        let restrictions = match rid.restrictions.is_empty() {
+            true => String::new(),
+            false => format!(" {}", rid.restrictions.join(";")),
+        };
+        media = media.with_value_attribute("rid".to_owned(), format!("{} recv{restrictions}", rid.id));
+    }
+    let list = rids.iter().map(|rid| rid.id).collect::<Vec<_>>().join(";");
+    match accepted.simulcast.syntax {
+        Some(Syntax::Standard) => media.with_value_attribute("simulcast".to_owned(), format!("recv {list}")),
+        Some(Syntax::Draft) => media.with_value_attribute("simulcast".to_owned(), format!(" recv rid={list}")),
+        None => media,
+    }
+}
+
+/// `a=msid` for today's clients, `a=ssrc` for those that wait for an announced SSRC or know only it.
+fn with_stream(
+    mut media: MediaDescription,
+    section: &Section<'_>,
+    accepted: &AcceptedSection<'_>,
+    stream: &str,
+) -> MediaDescription {
+    let track = format!("{stream}-{}", section.index);
+    let MediaSection {
+        local_ssrc,
+        local_rtx_ssrc,
+        ..
+    } = accepted.media;
+    let has_rtx = accepted
+        .formats
+        .iter()
+        .any(|format| matches!(format, Format::Rtx { .. }));
+    media = media.with_value_attribute("msid".to_owned(), format!("{stream} {track}"));
+    let mut ssrcs: SmallVec<[u32; 2]> = SmallVec::from_slice(&[local_ssrc]);
+    if has_rtx {
+        ssrcs.push(local_rtx_ssrc);
+        media = media.with_value_attribute("ssrc-group".to_owned(), format!("FID {local_ssrc} {local_rtx_ssrc}"));
+    }
+    for ssrc in ssrcs {
+        media = media
+            .with_value_attribute("ssrc".to_owned(), format!("{ssrc} cname:{stream}"))
+            .with_value_attribute("ssrc".to_owned(), format!("{ssrc} msid:{stream} {track}"));
+    }
+    media
+}
+
+/// `name` as an `msid-id` and CNAME: other characters become `_`. A lone `-` would mean "no stream" (RFC 8830 §2).
+pub(super) fn stream_id(name: &str) -> String {
+    let token_char = |char: char| u8::try_from(char).ok().filter(|byte| is_token_char(*byte));
+    let id: String = name
+        .chars()
+        .take(MAX_STREAM_ID)
+        .map(|char| token_char(char).map_or('_', char::from))
+        .collect();
+    match id.as_str() {
+        "" | "-" => "stream".to_owned(),
+        _ => id,
+    }
+}
