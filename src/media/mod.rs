@@ -19,3 +19,6 @@ pub mod retransmit;
 pub mod rtp;
 pub mod session;
 pub mod speaker;
+
+#[cfg(test)]
+mod virtual_time;

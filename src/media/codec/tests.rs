@@ -1,3 +1,5 @@
+//! Tests across the codecs: who decodes whom, and that no payload breaks a parser.
+
 use proptest::prelude::*;
 
 use super::*;
