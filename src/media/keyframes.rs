@@ -1,28 +1,140 @@
 //! Key frame requests towards a publisher: merged over all who ask, and limited per stream.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// No two requests for one stream are closer. A key frame has the size of ten or more other frames: subscribers who
+/// come, go and lose packets could otherwise make a publisher send nothing else, at the cost of everyone's picture.
+/// Longer, and a joiner would look at nothing for that much longer.
+const INTERVAL_MIN: Duration = Duration::from_millis(500);
+
+/// A request or its key frame is taken for lost after this long: longer than round trip, encoding, and the paced
+/// sending of a large frame take together, on nearly every path.
+const REPEAT_AFTER: Duration = Duration::from_secs(1);
+
+/// A sender that let six requests pass does not send now (muted, gone, or without a camera picture): asking goes on
+/// when somebody asks again.
+const REPEATS_MAX: u8 = 5;
 
 /// Decides when a PLI goes to one incoming video stream.
 /// A request is sent at once if none was sent within the interval, otherwise when the interval ends; a key frame
 /// that arrives in between answers it. An unanswered request is repeated, a bounded number of times.
 #[derive(Debug, Default)]
 pub struct KeyFrameRequests {
-    _private: (),
+    /// When the next request goes out; `None` when nobody waits for a key frame, or asking was given up.
+    due: Option<Instant>,
+    last_sent: Option<Instant>,
+    repeats_left: u8,
 }
 
 impl KeyFrameRequests {
     /// Somebody needs a key frame.
-    pub fn want(&mut self, _now: Instant) {
-        todo!()
+    pub fn want(&mut self, now: Instant) {
+        let allowed = self.last_sent.map_or(now, |sent| now.max(sent + INTERVAL_MIN));
+        self.due = Some(self.due.map_or(allowed, |due| due.min(allowed)));
+        self.repeats_left = REPEATS_MAX;
     }
 
     /// A key frame has begun to arrive.
     pub fn arrived(&mut self) {
-        todo!()
+        self.due = None;
     }
 
     /// True when a PLI is to be sent now. Call on every tick and after [`Self::want`].
-    pub fn poll(&mut self, _now: Instant) -> bool {
-        todo!()
+    pub fn poll(&mut self, now: Instant) -> bool {
+        if self.due.is_none_or(|due| now < due) {
+            return false;
+        }
+        self.last_sent = Some(now);
+        self.due = self.repeats_left.checked_sub(1).map(|left| {
+            self.repeats_left = left;
+            now + REPEAT_AFTER
+        });
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::virtual_time::epoch;
+
+    fn at(millis: u64) -> Instant {
+        epoch() + Duration::from_millis(millis)
+    }
+
+    /// The milliseconds, of a tick every ten, at which requests go out.
+    fn sent(requests: &mut KeyFrameRequests, millis: std::ops::Range<u64>) -> Vec<u64> {
+        millis.step_by(10).filter(|millis| requests.poll(at(*millis))).collect()
+    }
+
+    #[test]
+    fn a_first_request_is_sent_at_once() {
+        let mut requests = KeyFrameRequests::default();
+        assert!(!requests.poll(at(0)), "nobody asked");
+        requests.want(at(10));
+        assert!(requests.poll(at(10)));
+        assert!(!requests.poll(at(10)));
+    }
+
+    #[test]
+    fn many_who_ask_at_once_cause_one_request() {
+        let mut requests = KeyFrameRequests::default();
+        for _ in 0..50 {
+            requests.want(at(0));
+        }
+        assert_eq!(sent(&mut requests, 0..990), [0]);
+    }
+
+    #[test]
+    fn whoever_asks_soon_after_a_request_waits_for_the_interval_to_end() {
+        let mut requests = KeyFrameRequests::default();
+        requests.want(at(0));
+        assert!(requests.poll(at(0)));
+        requests.arrived();
+        requests.want(at(200));
+        assert_eq!(sent(&mut requests, 200..1_000), [500]);
+    }
+
+    #[test]
+    fn a_key_frame_answers_all_who_wait() {
+        let mut requests = KeyFrameRequests::default();
+        requests.want(at(0));
+        assert!(requests.poll(at(0)));
+        requests.want(at(100));
+        requests.arrived();
+        assert!(sent(&mut requests, 100..10_000).is_empty());
+    }
+
+    #[test]
+    fn a_storm_of_requests_is_thinned_to_two_a_second() {
+        let mut requests = KeyFrameRequests::default();
+        let mut sent = 0;
+        for millis in 0..10_000 {
+            requests.want(at(millis));
+            if millis % 100 == 7 {
+                requests.arrived();
+                requests.want(at(millis));
+            }
+            sent += u32::from(requests.poll(at(millis)));
+        }
+        assert_eq!(sent, 20);
+    }
+
+    #[test]
+    fn an_unanswered_request_is_repeated_five_times() {
+        let mut requests = KeyFrameRequests::default();
+        requests.want(at(0));
+        assert_eq!(sent(&mut requests, 0..60_000), [0, 1_000, 2_000, 3_000, 4_000, 5_000]);
+        requests.want(at(60_000));
+        assert_eq!(sent(&mut requests, 60_000..62_500), [60_000, 61_000, 62_000]);
+    }
+
+    #[test]
+    fn asking_again_does_not_wait_for_the_repetition() {
+        let mut requests = KeyFrameRequests::default();
+        requests.want(at(0));
+        assert!(requests.poll(at(0)));
+        requests.want(at(700));
+        assert_eq!(sent(&mut requests, 700..1_800), [700, 1_700]);
     }
 }
