@@ -4,6 +4,7 @@
 
 pub mod ids;
 
+pub mod cli;
 pub mod config;
 pub mod server;
 

@@ -1,1 +1,5 @@
-fn main() {}
+//! The program: arguments are the business of [`patchbay::cli`].
+
+fn main() -> std::process::ExitCode {
+    patchbay::cli::main()
+}

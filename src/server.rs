@@ -1,1 +1,238 @@
-//! To be written.
+//! The composition root: puts the parts together in the order in which they need one another, and takes them apart in
+//! the opposite order. Decides nothing else.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admin::{self, Admin, Metrics, MetricsAccess};
+use crate::config::{Config, Listener};
+use crate::http::listeners::{self, Bound, Front, ListenError};
+use crate::http::tls::{Certificate, TlsError};
+use crate::http::{self, AppState};
+use crate::hub::{self, HubHandle};
+use crate::media::engine::{Media, MediaSettings, MediaStartError, WorkerId};
+use crate::storage::{Directory, OpenError};
+
+/// Media events that wait for the hub. A full room that connects makes a few hundred within a moment.
+const MEDIA_EVENTS: usize = 4_096;
+
+/// How long each part may take to stop before the next one is stopped all the same.
+const STOP_WITHIN: Duration = Duration::from_secs(8);
+
+/// A running server.
+pub struct Server {
+    addresses: Vec<Listener>,
+    media_addresses: Vec<SocketAddr>,
+    certificate: Option<Certificate>,
+    open_to_all: bool,
+    stop: CancellationToken,
+    /// Accept loops, connections, and chores.
+    tasks: TaskTracker,
+    hub: HubHandle,
+    media: Media,
+    directory: Directory,
+}
+
+/// Why the server did not start. Each is a sentence that names the thing and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
+    Storage(#[from] OpenError),
+    #[error("the database failed: {0}")]
+    Records(#[from] sqlx::Error),
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error(transparent)]
+    Media(#[from] MediaStartError),
+    #[error("cannot collect metrics: {0}")]
+    Metrics(#[from] metrics_exporter_prometheus::BuildError),
+}
+
+impl Server {
+    /// Starts everything, or nothing. Sockets are opened before anything runs, so that a used port is found first.
+    pub async fn start(config: Config) -> Result<Server, StartError> {
+        let config = Arc::new(config);
+        let needs_tls = config.listeners.iter().any(|listener| listener.tls);
+        let certificate = needs_tls.then(|| Certificate::load(&config.tls)).transpose()?;
+        let sockets = listeners::bind_all(&config)?;
+        let metrics_socket = metrics_listener(&config).map(listeners::bind).transpose()?;
+        let directory = Directory::open(&config.storage).await?;
+        let open_to_all = !config.is_loopback_only() && !directory.has_users().await?;
+        let metrics = Metrics::install()?;
+
+        let (events, media_events) = mpsc::channel(MEDIA_EVENTS);
+        let settings = media_settings(&config);
+        let media = Media::start(&settings, events)?;
+        let media_addresses = (0..settings.workers)
+            .flat_map(|worker| media.local_end(WorkerId(worker)).candidates.clone())
+            .collect();
+        let hub = hub::start(media.clone(), media_events);
+
+        let server = Server {
+            addresses: sockets.iter().map(|bound| listener(bound)).collect(),
+            media_addresses,
+            certificate,
+            open_to_all,
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            hub,
+            media,
+            directory,
+        };
+        server.serve(&config, sockets, metrics_socket, metrics);
+        Ok(server)
+    }
+
+    fn serve(&self, config: &Arc<Config>, sockets: Vec<Bound>, metrics_socket: Option<Bound>, metrics: Metrics) {
+        let state = AppState {
+            config: Arc::clone(config),
+            hub: self.hub.clone(),
+            directory: self.directory.clone(),
+        };
+        let admin = |access| Admin {
+            directory: self.directory.clone(),
+            metrics: metrics.clone(),
+            access,
+            stopping: self.stop.clone(),
+        };
+        let access = match metrics_socket {
+            Some(_) => MetricsAccess::Nobody,
+            None => MetricsAccess::ThisMachine,
+        };
+        let front = Front {
+            router: http::router(state, admin(access)),
+            certificate: self.certificate.clone(),
+            header_timeout: config.http.header_timeout(),
+            slots: Arc::new(Semaphore::new(config.http.max_connections)),
+            stop: self.stop.clone(),
+            connections: self.tasks.clone(),
+        };
+        for socket in sockets {
+            self.tasks.spawn(socket.serve(front.clone()));
+        }
+        if let Some(socket) = metrics_socket {
+            let router = admin::router(admin(MetricsAccess::Anyone));
+            self.tasks.spawn(socket.serve(Front { router, ..front }));
+        }
+        if let Some(certificate) = self.certificate.clone() {
+            self.tasks.spawn(certificate.watch(self.stop.clone()));
+        }
+        self.tasks
+            .spawn(self.stop.clone().run_until_cancelled_owned(admin::upkeep(metrics)));
+    }
+
+    /// Where it listens, with the ports that the system chose.
+    pub fn listeners(&self) -> &[Listener] {
+        &self.addresses
+    }
+
+    /// What to tell whoever started the server: one line each.
+    pub fn welcome(&self) -> Vec<String> {
+        let mut lines: Vec<String> = Vec::new();
+        for listener in &self.addresses {
+            let line = format!("Open {}", page_url(listener));
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
+        if let Some(certificate) = self.certificate.as_ref().filter(|c| c.is_self_made()) {
+            lines.push(format!(
+                "The certificate {} is self-made: browsers warn of it once.",
+                certificate.file().display()
+            ));
+        }
+        let media: Vec<_> = self.media_addresses.iter().map(|a| a.to_string()).collect();
+        lines.push(format!("Media by UDP on {}", media.join(", ")));
+        if self.open_to_all {
+            lines.push(
+                "WARNING: other machines can reach this server, and there are no users: anybody may enter any room. \
+                Add users with `patchbay user add`."
+                    .to_owned(),
+            );
+        }
+        lines
+    }
+
+    /// Tells clients, lets what is being answered finish, and returns when nothing runs any more.
+    pub async fn stop(self) {
+        tracing::info!("stopping");
+        self.stop.cancel();
+        self.tasks.close();
+        in_time("ending rooms", self.hub.shutdown()).await;
+        in_time("answering requests", self.tasks.wait()).await;
+        let media = self.media.clone();
+        let _ = tokio::task::spawn_blocking(move || media.shutdown()).await;
+        in_time("closing the database", self.directory.close()).await;
+        tracing::info!("stopped");
+    }
+}
+
+async fn in_time(doing: &str, work: impl Future<Output = ()>) {
+    if tokio::time::timeout(STOP_WITHIN, work).await.is_err() {
+        tracing::warn!("{doing} took longer than {} s; going on", STOP_WITHIN.as_secs());
+    }
+}
+
+fn listener(bound: &Bound) -> Listener {
+    Listener {
+        address: bound.address,
+        tls: bound.tls,
+    }
+}
+
+fn metrics_listener(config: &Config) -> Option<Listener> {
+    let address = config.metrics.own_address()?;
+    Some(Listener { address, tls: false })
+}
+
+/// What a person types. Addresses that stand for this machine are called localhost, as the certificate does.
+fn page_url(listener: &Listener) -> String {
+    let scheme = if listener.tls { "https" } else { "http" };
+    let ip = listener.address.ip();
+    let host = if ip.is_loopback() || ip.is_unspecified() {
+        "localhost".to_owned()
+    } else {
+        SocketAddr::new(ip, 0).to_string().trim_end_matches(":0").to_owned()
+    };
+    let port = match (listener.tls, listener.address.port()) {
+        (true, 443) | (false, 80) => String::new(),
+        (_, port) => format!(":{port}"),
+    };
+    format!("{scheme}://{host}{port}/")
+}
+
+/// Media is reachable from where the pages are: loopback alone by default, everywhere once a listener is wider.
+fn media_settings(config: &Config) -> MediaSettings {
+    let media = &config.media;
+    let loopback = config.is_loopback_only();
+    let bind_addresses = match (media.bind_addresses.is_empty(), loopback) {
+        (false, _) => media.bind_addresses.clone(),
+        (true, true) => available([Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]),
+        (true, false) => available([Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()]),
+    };
+    let announced_addresses = match media.announced_addresses.is_empty() {
+        true if loopback && media.bind_addresses.is_empty() => bind_addresses.clone(),
+        _ => media.announced_addresses.clone(),
+    };
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    MediaSettings {
+        bind_addresses,
+        first_port: media.first_port,
+        workers: if media.workers == 0 { processors } else { media.workers },
+        announced_addresses,
+        max_publish_bps: u64::from(media.max_publish_kbps) * 1_000,
+    }
+}
+
+/// Of our own choices, those that this machine has: some have no IPv6.
+fn available(addresses: [IpAddr; 2]) -> Vec<IpAddr> {
+    let works = |address: &IpAddr| UdpSocket::bind((*address, 0)).is_ok();
+    addresses.into_iter().filter(works).collect()
+}

@@ -1,7 +1,25 @@
 //! The front door: router, TLS, static pages, files, and the one WebSocket loop for all families.
 
-use std::sync::Arc;
+pub mod errors;
+mod headers;
+pub mod listeners;
+mod metrics;
+pub mod origin;
+mod pages;
+pub mod tls;
+pub mod websocket;
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use tower_http::timeout::TimeoutLayer;
+use tower_http::trace::{DefaultOnFailure, DefaultOnResponse, TraceLayer};
+use tracing::Level;
+
+use crate::admin::{self, Admin};
 use crate::config::Config;
 use crate::hub::HubHandle;
 use crate::storage::Directory;
@@ -12,4 +30,39 @@ pub struct AppState {
     pub config: Arc<Config>,
     pub hub: HubHandle,
     pub directory: Directory,
+}
+
+/// How long a handler may take. Ours answer at once or wait for storage, which gives up sooner. Uploads and WebSockets
+/// have limits of their own.
+const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+
+/// Everything that the listeners serve.
+pub fn router(state: AppState, admin: Admin) -> Router {
+    let config = Arc::clone(&state.config);
+    let quick = Router::new()
+        .merge(pages::router())
+        .merge(admin::router(admin))
+        .merge(websocket::router().with_state(state))
+        .fallback(pages::not_found)
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::SERVICE_UNAVAILABLE,
+            ANSWER_WITHIN,
+        ));
+    finish(quick, &config)
+}
+
+/// What all answers of a listener have in common.
+fn finish(router: Router, config: &Config) -> Router {
+    let trace = TraceLayer::new_for_http()
+        .make_span_with(span)
+        .on_response(DefaultOnResponse::new().level(Level::DEBUG))
+        .on_failure(DefaultOnFailure::new().level(Level::WARN));
+    headers::with_security_headers(router, &config.http)
+        .layer(axum::middleware::from_fn(metrics::count))
+        .layer(trace)
+}
+
+/// The route, not the path and query: those carry the ids of users, rooms and files.
+fn span(request: &Request) -> tracing::Span {
+    tracing::debug_span!("http", method = %request.method(), route = metrics::route_of(request))
 }

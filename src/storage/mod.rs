@@ -1,11 +1,34 @@
 //! Who exists and which rooms have passwords: records in SQLite or PostgreSQL.
+//!
+//! The same statements and migrations serve both; [`database`] knows the difference, nothing else does.
 
+mod database;
+mod errors;
+mod files;
+mod passwords;
+mod rooms;
+mod users;
+
+use std::sync::Arc;
+
+use crate::config;
 use crate::ids::{RoomName, UserId};
+
+use database::Database;
+pub use errors::{OpenError, RecordError};
+pub use files::FileRecord;
+use passwords::Passwords;
+pub use rooms::RoomRecord;
+pub use users::ProfileChange;
+
+/// Longest user id and room name that can be recorded, in bytes. Real ones are numbers, telephone numbers, UUIDs.
+const MAX_ID_BYTES: usize = 128;
 
 /// The users and rooms of this server. Cheap to clone.
 #[derive(Clone)]
 pub struct Directory {
-    _private: (),
+    database: Database,
+    passwords: Arc<Passwords>,
 }
 
 /// How somebody is shown to others.
@@ -27,15 +50,82 @@ pub enum AdmitError {
     Storage(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+impl From<sqlx::Error> for AdmitError {
+    fn from(error: sqlx::Error) -> Self {
+        AdmitError::Storage(Box::new(error))
+    }
+}
+
 impl Directory {
+    /// Opens the database and brings it up to date. A missing SQLite file is made, with its directory.
+    pub async fn open(config: &config::Storage) -> Result<Directory, OpenError> {
+        Ok(Directory {
+            database: Database::open(config).await?,
+            passwords: Arc::new(Passwords::new()),
+        })
+    }
+
     /// Whether `user` may enter `room`, and how he is shown. With no users configured anyone may, under his id as name.
     /// A room without a password lets everybody in.
-    pub async fn admit(
-        &self,
-        _user: &UserId,
-        _room: &RoomName,
-        _password: Option<&str>,
-    ) -> Result<Profile, AdmitError> {
-        todo!()
+    pub async fn admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Profile, AdmitError> {
+        let admitted = self.try_admit(user, room, password).await;
+        if let Err(AdmitError::Storage(cause)) = &admitted {
+            metrics::counter!("patchbay_storage_errors_total").increment(1);
+            let cause: &(dyn std::error::Error + 'static) = cause.as_ref();
+            tracing::error!(cause, "storage failed; somebody could not enter a room");
+        }
+        admitted
     }
+
+    async fn try_admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Profile, AdmitError> {
+        let profile = match self.user(user).await? {
+            Some(profile) => profile,
+            None if self.has_users().await? => return Err(AdmitError::UnknownUser),
+            None => Profile {
+                user: user.clone(),
+                name: user.as_str().to_owned(),
+                prefix: String::new(),
+                postfix: String::new(),
+            },
+        };
+        let Some(hash) = self.password_hash(room).await? else {
+            return Ok(profile);
+        };
+        match password {
+            Some(password) if self.passwords.verify(&hash, password).await => Ok(profile),
+            _ => Err(AdmitError::WrongPassword),
+        }
+    }
+
+    /// Whether records can be read now.
+    pub async fn check(&self) -> Result<(), sqlx::Error> {
+        self.database.check().await?;
+        self.has_users().await.map(drop)
+    }
+
+    /// Where the records are, without credentials.
+    pub fn place(&self) -> &str {
+        self.database.place()
+    }
+
+    /// Waits for what is being written.
+    pub async fn close(&self) {
+        self.database.close().await;
+    }
+}
+
+/// What can be a key in both databases. PostgreSQL stores no NUL; an id with one is in no table, which is no failure.
+fn storable(text: &str) -> Option<&str> {
+    (!text.contains('\0')).then_some(text)
+}
+
+/// Refuses ids that cannot be recorded, or could not be told from others when listed.
+fn check_id(what: &'static str, id: &str) -> Result<(), RecordError> {
+    if id.is_empty() || id.len() > MAX_ID_BYTES || id.chars().any(char::is_control) {
+        return Err(RecordError::BadId {
+            what,
+            max: MAX_ID_BYTES,
+        });
+    }
+    Ok(())
 }

@@ -1,0 +1,112 @@
+//! `/metrics` in Prometheus's text format, version 0.0.4.
+
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+
+use super::{Admin, MetricsAccess};
+use crate::http::errors::HttpError;
+
+/// Seconds; from a page out of memory to a hashed password on a busy machine.
+const REQUEST_BUCKETS: [f64; 9] = [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0, 20.0];
+
+/// How often samples are folded into buckets when nobody reads them, which bounds their memory.
+pub const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The process's metrics.
+#[derive(Clone)]
+pub struct Metrics(PrometheusHandle);
+
+static INSTALLED: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
+
+impl Metrics {
+    /// The recorder belongs to the process: several servers in one, as in tests, share it.
+    pub fn install() -> Result<Metrics, BuildError> {
+        let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(handle) = installed.as_ref() {
+            return Ok(Metrics(handle.clone()));
+        }
+        let handle = PrometheusBuilder::new()
+            .set_buckets(&REQUEST_BUCKETS)?
+            .install_recorder()?;
+        describe();
+        Ok(Metrics(installed.insert(handle).clone()))
+    }
+
+    pub fn upkeep(&self) {
+        self.0.run_upkeep();
+    }
+}
+
+fn describe() {
+    describe_gauge!("patchbay_build_info", "Always 1; the label tells the version.");
+    gauge!("patchbay_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    describe_gauge!("patchbay_http_connections", "HTTP connections that are open now.");
+    describe_counter!(
+        "patchbay_http_requests_total",
+        "HTTP requests answered, by route and status."
+    );
+    describe_histogram!(
+        "patchbay_http_request_seconds",
+        Unit::Seconds,
+        "Seconds from the head of a request to the head of its answer."
+    );
+    describe_counter!(
+        "patchbay_storage_errors_total",
+        "Admissions that failed because of storage."
+    );
+}
+
+pub(super) async fn render(
+    State(admin): State<Admin>,
+    client: Option<axum::Extension<ConnectInfo<SocketAddr>>>,
+    headers: HeaderMap,
+) -> Response {
+    let client = client.map(|axum::Extension(ConnectInfo(address))| address);
+    if !may_read(admin.access, client, &headers) {
+        let sentence = "metrics are served to this machine alone; set metrics.address to serve them elsewhere";
+        return HttpError::new(StatusCode::FORBIDDEN, sentence).into_response();
+    }
+    let kind = "text/plain; version=0.0.4; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], admin.metrics.0.render()).into_response()
+}
+
+/// A proxy on this machine speaks for others, and says so in one of these headers.
+fn may_read(access: MetricsAccess, client: Option<SocketAddr>, headers: &HeaderMap) -> bool {
+    match access {
+        MetricsAccess::Anyone => true,
+        MetricsAccess::Nobody => false,
+        MetricsAccess::ThisMachine => {
+            let proxied = ["forwarded", "via", "x-forwarded-for", "x-real-ip"]
+                .iter()
+                .any(|name| headers.contains_key(*name));
+            !proxied && client.is_some_and(|address| address.ip().to_canonical().is_loopback())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_are_for_this_machine_and_not_for_those_behind_a_proxy_on_it() {
+        let here = Some("127.0.0.1:5".parse().unwrap());
+        let there = Some("192.0.2.1:5".parse().unwrap());
+        let plain = HeaderMap::new();
+        let mut proxied = HeaderMap::new();
+        proxied.insert("x-forwarded-for", "192.0.2.1".parse().unwrap());
+        assert!(may_read(MetricsAccess::ThisMachine, here, &plain));
+        assert!(!may_read(MetricsAccess::ThisMachine, there, &plain));
+        assert!(!may_read(MetricsAccess::ThisMachine, None, &plain));
+        assert!(!may_read(MetricsAccess::ThisMachine, here, &proxied));
+        assert!(may_read(MetricsAccess::Anyone, there, &proxied));
+        assert!(!may_read(MetricsAccess::Nobody, here, &plain));
+    }
+}

@@ -1,0 +1,107 @@
+//! The command line.
+
+mod rooms;
+mod serve;
+mod users;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{self, Config};
+use crate::storage::Directory;
+
+#[derive(Parser)]
+#[command(
+    name = "patchbay",
+    version,
+    about = "Group calls in the browser: a WebRTC SFU with its signaling inside"
+)]
+struct Arguments {
+    /// Configuration file [default: ./patchbay.toml if there is one]
+    #[arg(long, global = true, env = "PATCHBAY_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A setting that wins over file and environment, for example media.first_port=9000; see `patchbay config`
+    #[arg(long = "set", global = true, value_name = "SECTION.KEY=VALUE")]
+    settings: Vec<String>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server (what happens without a command)
+    Serve,
+    /// Who may enter; while there are no users, anybody may
+    #[command(subcommand)]
+    User(users::Command),
+    /// Rooms with passwords; other rooms need no record
+    #[command(subcommand)]
+    Room(rooms::Command),
+    /// Print every setting with its default and reason
+    Config,
+}
+
+/// Any error a command ends with; its text is a sentence for whoever typed the command.
+type CommandError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs the program. Exit code 0: done; 1: a sentence on standard error says what failed; 2: wrong arguments.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("patchbay: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), CommandError> {
+    if let Some(Command::Config) = arguments.command {
+        return print(config::MANUAL);
+    }
+    let environment = std::env::vars_os().filter_map(|(name, value)| {
+        // A variable that is not text is none of ours: its name would be.
+        Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+    });
+    let config = config::load(arguments.config.as_deref(), environment, &arguments.settings)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match arguments.command {
+            None | Some(Command::Serve) => serve::run(config).await,
+            Some(Command::User(command)) => users::run(command, &open(&config).await?).await,
+            Some(Command::Room(command)) => rooms::run(command, &open(&config).await?).await,
+            Some(Command::Config) => Ok(()),
+        }
+    })
+}
+
+async fn open(config: &Config) -> Result<Directory, CommandError> {
+    Ok(Directory::open(&config.storage).await?)
+}
+
+/// Standard output may be a pipe that is closed early (`patchbay config | head`): no reason to complain.
+fn print(text: &str) -> Result<(), CommandError> {
+    use std::io::Write;
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Columns, widest entry first decides; for people.
+fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+    };
+    rows.iter().map(line).collect()
+}

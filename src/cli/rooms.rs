@@ -1,0 +1,99 @@
+//! `patchbay room …`
+
+use std::io::{IsTerminal, stdin};
+
+use clap::{Args, Subcommand};
+
+use super::{CommandError, print, table};
+use crate::ids::RoomName;
+use crate::storage::Directory;
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Give a room a record, with a password
+    Add {
+        name: String,
+        #[command(flatten)]
+        password: Password,
+    },
+    /// Change the password; those who are inside stay
+    SetPassword {
+        name: String,
+        #[command(flatten)]
+        password: Password,
+    },
+    /// Forget a room: anybody who may enter the server may then enter it
+    Remove { name: String },
+    /// Show all that have a record
+    List,
+}
+
+#[derive(Args)]
+#[group(multiple = false)]
+pub(super) struct Password {
+    /// The password; other users of this machine can see it in the list of processes. Without it, it is asked for, or
+    /// read as a line from standard input
+    #[arg(long, value_name = "PASSWORD")]
+    password: Option<String>,
+    /// Let everybody in
+    #[arg(long)]
+    no_password: bool,
+}
+
+impl Password {
+    fn read(self) -> Result<Option<String>, CommandError> {
+        if self.no_password {
+            return Ok(None);
+        }
+        if self.password.is_some() {
+            return Ok(self.password);
+        }
+        if stdin().is_terminal() {
+            let password = rpassword::prompt_password("Password: ")?;
+            if rpassword::prompt_password("Again: ")? != password {
+                return Err("the two passwords are not the same; nothing was changed".into());
+            }
+            return Ok(Some(password));
+        }
+        let mut line = String::new();
+        stdin().read_line(&mut line)?;
+        Ok(Some(line.trim_end_matches(['\r', '\n']).to_owned()))
+    }
+}
+
+pub(super) async fn run(command: Command, directory: &Directory) -> Result<(), CommandError> {
+    match command {
+        Command::Add { name, password } => {
+            let password = password.read()?;
+            directory
+                .add_room(&RoomName::from(name.as_str()), password.as_deref())
+                .await?;
+            print(&format!("added {name}\n"))
+        }
+        Command::SetPassword { name, password } => {
+            let password = password.read()?;
+            directory
+                .set_room_password(&RoomName::from(name.as_str()), password.as_deref())
+                .await?;
+            print(&format!("changed {name}\n"))
+        }
+        Command::Remove { name } => {
+            directory.remove_room(&RoomName::from(name.as_str())).await?;
+            print(&format!("removed {name}\n"))
+        }
+        Command::List => list(directory).await,
+    }
+}
+
+async fn list(directory: &Directory) -> Result<(), CommandError> {
+    let rooms = directory.rooms().await?;
+    if rooms.is_empty() {
+        return print("there are no rooms with a record; any name may be entered\n");
+    }
+    let mut rows = vec![["NAME", "PASSWORD"].map(str::to_owned).to_vec()];
+    rows.extend(rooms.into_iter().map(|room| {
+        let password = if room.has_password { "yes" } else { "no" };
+        vec![room.room.to_string(), password.to_owned()]
+    }));
+    print(&table(&rows))
+}

@@ -1,0 +1,88 @@
+//! `patchbay user …`
+
+use clap::{Args, Subcommand};
+
+use super::{CommandError, print, table};
+use crate::ids::UserId;
+use crate::storage::{Directory, Profile, ProfileChange};
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Let somebody in
+    Add {
+        /// As clients send it
+        id: String,
+        #[command(flatten)]
+        shown: Shown,
+    },
+    /// Change how somebody is shown
+    Set {
+        id: String,
+        #[command(flatten)]
+        shown: Shown,
+    },
+    /// Let somebody in no longer
+    Remove { id: String },
+    /// Show all
+    List,
+}
+
+#[derive(Args)]
+pub(super) struct Shown {
+    /// Shown to others [default when added: the id]
+    #[arg(long)]
+    name: Option<String>,
+    /// Shown before the name
+    #[arg(long)]
+    prefix: Option<String>,
+    /// Shown after the name
+    #[arg(long)]
+    postfix: Option<String>,
+}
+
+pub(super) async fn run(command: Command, directory: &Directory) -> Result<(), CommandError> {
+    match command {
+        Command::Add { id, shown } => {
+            let profile = Profile {
+                user: UserId::from(id.as_str()),
+                name: shown.name.unwrap_or(id),
+                prefix: shown.prefix.unwrap_or_default(),
+                postfix: shown.postfix.unwrap_or_default(),
+            };
+            directory.add_user(&profile).await?;
+            print(&format!("added {}\n", profile.user))
+        }
+        Command::Set { id, shown } => {
+            let change = ProfileChange {
+                name: shown.name,
+                prefix: shown.prefix,
+                postfix: shown.postfix,
+            };
+            directory.set_user(&UserId::from(id.as_str()), &change).await?;
+            print(&format!("changed {id}\n"))
+        }
+        Command::Remove { id } => {
+            directory.remove_user(&UserId::from(id.as_str())).await?;
+            let left = match directory.has_users().await? {
+                true => "",
+                false => "there are no users left: anybody may enter now\n",
+            };
+            print(&format!("removed {id}\n{left}"))
+        }
+        Command::List => list(directory).await,
+    }
+}
+
+async fn list(directory: &Directory) -> Result<(), CommandError> {
+    let users = directory.users().await?;
+    if users.is_empty() {
+        return print("there are no users: anybody may enter\n");
+    }
+    let mut rows = vec![["ID", "NAME", "PREFIX", "POSTFIX"].map(str::to_owned).to_vec()];
+    rows.extend(
+        users
+            .into_iter()
+            .map(|p| vec![p.user.to_string(), p.name, p.prefix, p.postfix]),
+    );
+    print(&table(&rows))
+}

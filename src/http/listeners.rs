@@ -1,0 +1,245 @@
+//! The sockets of the front door: any number of addresses, each with TLS or without. HTTP/1.1; WebSockets leave here
+//! by upgrade.
+//!
+//! A client that connects and says nothing, dribbles its headers, or reads nothing loses its connection within
+//! seconds, so that descriptors last for others.
+
+use std::convert::Infallible;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Service;
+
+use super::tls::Certificate;
+use crate::config::{Config, Listener};
+
+/// Longest request line and headers together. Ours are below 2 KiB; cookies of a shared domain may add some.
+const MAX_HEADER_BYTES: usize = 16 * 1024;
+/// Read buffer of one connection, which is also the largest piece of an upload.
+const MAX_BUFFER_BYTES: usize = 64 * 1024;
+/// Connections that wait in the kernel to be accepted: a room-sized burst of reconnecting clients.
+const BACKLOG: i32 = 1_024;
+/// How long sent data may stay unacknowledged, or a reader keep its window shut, before the connection is given up
+/// (TCP_USER_TIMEOUT). Less would end calls over a short outage, which they survive otherwise.
+const UNACKNOWLEDGED_FOR: Duration = Duration::from_secs(30);
+/// How long a request that is being answered may go on after the server was told to stop.
+const GRACE: Duration = Duration::from_secs(5);
+/// Pause after an accept that failed for want of descriptors or memory: others need time to end.
+const ACCEPT_RETRY: Duration = Duration::from_millis(200);
+
+/// A listening socket.
+#[derive(Debug)]
+pub struct Bound {
+    socket: std::net::TcpListener,
+    pub address: SocketAddr,
+    pub tls: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    #[error(
+        "cannot listen on {address}: the port is in use. Stop the other program (is patchbay running already?), or \
+        change listeners in the configuration"
+    )]
+    InUse { address: SocketAddr },
+    #[error("cannot listen on {address}: {source}. Choose another address under listeners in the configuration")]
+    Failed {
+        address: SocketAddr,
+        source: std::io::Error,
+    },
+}
+
+/// What serving needs beside sockets.
+#[derive(Clone)]
+pub struct Front {
+    pub router: Router,
+    pub certificate: Option<Certificate>,
+    pub header_timeout: Duration,
+    /// One permit a connection.
+    pub slots: Arc<Semaphore>,
+    pub stop: CancellationToken,
+    pub connections: TaskTracker,
+}
+
+/// Opens all listeners of the configuration, or none. A machine without IPv6 does not fail the default ones.
+pub fn bind_all(config: &Config) -> Result<Vec<Bound>, ListenError> {
+    let mut bound = Vec::new();
+    for listener in &config.listeners {
+        match bind(*listener) {
+            Ok(socket) => bound.push(socket),
+            Err(ListenError::Failed { address, source })
+                if address.is_ipv6() && config.has_default_listeners() && is_no_ipv6(&source) =>
+            {
+                tracing::debug!(%address, "this machine has no IPv6 loopback address");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(bound)
+}
+
+fn is_no_ipv6(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::AddrNotAvailable | ErrorKind::Unsupported)
+        || error.raw_os_error() == Some(nix::errno::Errno::EAFNOSUPPORT as i32)
+}
+
+/// Opens one listening socket.
+pub fn bind(listener: Listener) -> Result<Bound, ListenError> {
+    let address = listener.address;
+    let open = || {
+        let socket = socket2::Socket::new(
+            socket2::Domain::for_address(address),
+            socket2::Type::STREAM,
+            Some(socket2::Protocol::TCP),
+        )?;
+        // A restart must not wait for old connections to time out.
+        socket.set_reuse_address(true)?;
+        if address.is_ipv6() {
+            // [::] and 0.0.0.0 are two listeners, whatever the system's default is.
+            socket.set_only_v6(true)?;
+        }
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        let socket = std::net::TcpListener::from(socket);
+        let address = socket.local_addr()?;
+        Ok((socket, address))
+    };
+    let (socket, address) = open().map_err(|source: std::io::Error| match source.kind() {
+        ErrorKind::AddrInUse => ListenError::InUse { address },
+        _ => ListenError::Failed { address, source },
+    })?;
+    Ok(Bound {
+        socket,
+        address,
+        tls: listener.tls,
+    })
+}
+
+impl Bound {
+    /// Accepts until told to stop. Connections run as tasks of `front.connections`.
+    pub async fn serve(self, front: Front) {
+        let address = self.address;
+        let listener = match TcpListener::from_std(self.socket) {
+            Ok(listener) => listener,
+            Err(error) => {
+                tracing::error!(%address, %error, "the listener cannot be used");
+                return;
+            }
+        };
+        let stop = front.stop.clone();
+        stop.run_until_cancelled(accept(&listener, self.tls, &front)).await;
+    }
+}
+
+async fn accept(listener: &TcpListener, tls: bool, front: &Front) {
+    let mut failing = false;
+    loop {
+        let Ok(slot) = Arc::clone(&front.slots).acquire_owned().await else {
+            return;
+        };
+        match listener.accept().await {
+            Ok((stream, client)) => {
+                failing = false;
+                let front = front.clone();
+                front.connections.clone().spawn(async move {
+                    connection(stream, client, tls, front).await;
+                    drop(slot);
+                });
+            }
+            // The connection ended before it was accepted.
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
+            Err(error) => {
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::error!(%error, "cannot accept connections; trying again until it works");
+                }
+                tokio::time::sleep(ACCEPT_RETRY).await;
+            }
+        }
+    }
+}
+
+async fn connection(mut stream: TcpStream, client: SocketAddr, tls: bool, front: Front) {
+    let _open = super::metrics::OpenConnection::new();
+    let socket = socket2::SockRef::from(&stream);
+    // Best effort: without them the connection still works.
+    let _ = socket.set_tcp_nodelay(true);
+    let _ = socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_FOR));
+    let Some(certificate) = front.certificate.as_ref().filter(|_| tls) else {
+        return http(stream, client, front).await;
+    };
+    let acceptor = TlsAcceptor::from(certificate.current());
+    let handshake = async {
+        let mut first = [0];
+        stream.peek(&mut first).await?;
+        if first[0].is_ascii_uppercase() {
+            tell_to_use_https(&mut stream).await?;
+            return Err(ErrorKind::InvalidData.into());
+        }
+        acceptor.accept(stream).await
+    };
+    match tokio::time::timeout(front.header_timeout, handshake).await {
+        Ok(Ok(stream)) => http(stream, client, front).await,
+        Ok(Err(error)) => tracing::debug!(%client, %error, "TLS handshake failed"),
+        Err(_) => tracing::debug!(%client, "TLS handshake did not finish in time"),
+    }
+}
+
+/// A TLS record starts with a small number, an HTTP request with a capital letter: someone left the "s" out.
+async fn tell_to_use_https(stream: &mut TcpStream) -> std::io::Result<()> {
+    const BODY: &str = "This address needs https:// in front of it.\n";
+    let answer = format!(
+        "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{BODY}",
+        BODY.len()
+    );
+    // Read first: closing a socket with unread data resets it, and the answer would be lost.
+    stream.read(&mut [0; 4_096]).await?;
+    stream.write_all(answer.as_bytes()).await?;
+    stream.shutdown().await
+}
+
+async fn http<S>(stream: S, client: SocketAddr, front: Front)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let router = front.router;
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(client));
+        let mut router = router.clone();
+        async move { Ok::<_, Infallible>(router.call(request).await.unwrap_or_else(|never| match never {})) }
+    });
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(front.header_timeout)
+        .max_header_size(MAX_HEADER_BYTES)
+        .max_buf_size(MAX_BUFFER_BYTES)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    tokio::pin!(serving);
+    let result = tokio::select! {
+        result = serving.as_mut() => result,
+        () = front.stop.cancelled() => {
+            serving.as_mut().graceful_shutdown();
+            tokio::time::timeout(GRACE, serving).await.unwrap_or(Ok(()))
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(%client, %error, "HTTP connection ended early");
+    }
+}

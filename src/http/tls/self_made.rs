@@ -1,0 +1,101 @@
+//! The development certificate: for localhost and this machine's name, made when missing, made anew before it expires.
+
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use super::{Files, TlsError};
+
+const CERTIFICATE: &str = "localhost.pem";
+const KEY: &str = "localhost-key.pem";
+
+const DAY: Duration = Duration::from_secs(86_400);
+/// Some systems refuse certificates that are valid for more than 825 days, also when their owner trusts them.
+const VALID_FOR: Duration = DAY.saturating_mul(730);
+/// So that a server started today serves a valid one for some time.
+const RENEW_BEFORE: Duration = DAY.saturating_mul(30);
+/// For clients whose clock is behind.
+const VALID_BEFORE: Duration = DAY;
+
+/// The pair in `directory`, which is valid for a while when this returns.
+pub(super) fn ready(directory: &Path, now: SystemTime) -> Result<Files, TlsError> {
+    let files = Files {
+        certificate: directory.join(CERTIFICATE),
+        key: directory.join(KEY),
+    };
+    let until = CertificateDer::from_pem_file(&files.certificate)
+        .ok()
+        .and_then(|certificate| validity(&certificate))
+        .map(|(_, until)| until);
+    let good = files.key.exists() && until.is_some_and(|until| until > now + RENEW_BEFORE);
+    if !good {
+        make(directory, &files, now)?;
+        tracing::info!(certificate = %files.certificate.display(), "made a self-signed certificate");
+    }
+    Ok(files)
+}
+
+/// When a certificate begins and ceases to be valid.
+pub(super) fn validity(certificate: &CertificateDer<'_>) -> Option<(SystemTime, SystemTime)> {
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    let time = |time: x509_parser::time::ASN1Time| {
+        let seconds = u64::try_from(time.timestamp()).ok()?;
+        SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+    };
+    Some((time(parsed.validity().not_before)?, time(parsed.validity().not_after)?))
+}
+
+fn make(directory: &Path, files: &Files, now: SystemTime) -> Result<(), TlsError> {
+    let mut params = CertificateParams::new(names())?;
+    params.not_before = (now - VALID_BEFORE).into();
+    params.not_after = (now + VALID_FOR).into();
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.distinguished_name = DistinguishedName::new();
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "patchbay development certificate");
+    let key = KeyPair::generate()?;
+    let certificate = params.self_signed(&key)?;
+    let keep = |source| TlsError::Keep {
+        directory: directory.to_owned(),
+        source,
+    };
+    std::fs::create_dir_all(directory).map_err(keep)?;
+    write(&files.key, &key.serialize_pem(), 0o600).map_err(keep)?;
+    write(&files.certificate, &certificate.pem(), 0o644).map_err(keep)
+}
+
+/// As which names and addresses this machine calls itself.
+fn names() -> Vec<String> {
+    let mut names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
+    let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    // A host name that cannot stand in a certificate is left out rather than failing the start.
+    let fits = |name: &String| {
+        !name.is_empty() && name.len() <= 253 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.')
+    };
+    if let Some(host) = host.filter(|name| fits(name) && name != "localhost") {
+        names.push(host);
+    }
+    names
+}
+
+/// All or nothing, and never readable by others for a moment: written beside, then renamed.
+fn write(path: &Path, text: &str, mode: u32) -> std::io::Result<()> {
+    let beside = path.with_extension(format!("pem.{}", std::process::id()));
+    let _ = std::fs::remove_file(&beside);
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(&beside)?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .and_then(|()| std::fs::rename(&beside, path))
+        .inspect_err(|_| drop(std::fs::remove_file(&beside)))
+}

@@ -1,0 +1,115 @@
+//! What can be wrong with storage, in sentences that name the thing and what to do.
+
+use std::path::PathBuf;
+
+/// The database cannot be used at start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(
+        "storage.url `{url}` is not understood{problem}. Write sqlite:<path of a file>, or \
+        postgres://user:password@host[:port]/database"
+    )]
+    Url { url: String, problem: String },
+    #[error("cannot make the directory {path} for the database: {source}. Make it yourself, or change storage.url",
+        path = .path.display())]
+    Directory { path: PathBuf, source: std::io::Error },
+    #[error("the database {place} is locked by another program. Stop that program, or change storage.url")]
+    Locked { place: String },
+    #[error(
+        "the database {place} is damaged, or not a database: {source}. Restore it from a copy, or move the file away \
+        to start with an empty one"
+    )]
+    Damaged { place: String, source: sqlx::Error },
+    #[error("the database {place} cannot be written: {source}. Check the permissions of the file and its directory")]
+    Unwritable { place: String, source: sqlx::Error },
+    #[error("the disk of the database {place} is full. Make room on it")]
+    DiskFull { place: String },
+    #[error(
+        "the database {place} cannot be reached: {source}. Is it running, and are host and port in storage.url right?"
+    )]
+    Unreachable { place: String, source: sqlx::Error },
+    #[error("the database {place} refuses us: {source}. Check user, password and database name in storage.url")]
+    Refused { place: String, source: sqlx::Error },
+    #[error(
+        "the database {place} was written by another version of patchbay (migration {version}). Use a version at least \
+        as new, or another database"
+    )]
+    OtherVersion { place: String, version: i64 },
+    #[error("the database {place} cannot be used: {source}")]
+    Other {
+        place: String,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// A record cannot be made or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    #[error("{what} must have 1 to {max} bytes and no control characters")]
+    BadId { what: &'static str, max: usize },
+    #[error("a name, prefix or postfix must have at most {max} bytes and no control characters")]
+    BadText { max: usize },
+    #[error("{what} `{id}` exists already")]
+    Exists { what: &'static str, id: String },
+    #[error("{what} `{id}` does not exist")]
+    Missing { what: &'static str, id: String },
+    #[error("a password must have 1 to {max} bytes")]
+    BadPassword { max: usize },
+    #[error("the database failed: {0}")]
+    Database(#[from] sqlx::Error),
+    #[error("the password cannot be hashed: {0}")]
+    Hash(String),
+}
+
+impl RecordError {
+    /// Tells a duplicate from other failures of an INSERT.
+    pub(super) fn of_insert(error: sqlx::Error, what: &'static str, id: &str) -> RecordError {
+        let duplicate = error.as_database_error().is_some_and(|e| e.is_unique_violation());
+        if duplicate {
+            RecordError::Exists {
+                what,
+                id: id.to_owned(),
+            }
+        } else {
+            RecordError::Database(error)
+        }
+    }
+}
+
+impl OpenError {
+    pub(super) fn of_sqlite(error: sqlx::Error, place: String) -> OpenError {
+        // Extended result codes carry the primary one in their low byte (sqlite.org/rescode.html).
+        let primary = error
+            .as_database_error()
+            .and_then(|e| e.code())
+            .and_then(|code| code.parse::<i32>().ok())
+            .map(|code| code & 0xff);
+        match primary {
+            Some(5 | 6) => OpenError::Locked { place },
+            Some(11 | 26) => OpenError::Damaged { place, source: error },
+            Some(3 | 8 | 14 | 23) => OpenError::Unwritable { place, source: error },
+            Some(13) => OpenError::DiskFull { place },
+            _ => OpenError::Other {
+                place,
+                source: Box::new(error),
+            },
+        }
+    }
+
+    pub(super) fn of_postgres(error: sqlx::Error, place: String) -> OpenError {
+        // SQLSTATE classes (PostgreSQL, appendix A): 28 authorization, 3D database name, 42 access, 53 resources, 57 shutdown.
+        let state = error
+            .as_database_error()
+            .and_then(|e| e.code())
+            .map(|code| code.into_owned());
+        match state.as_deref().and_then(|code| code.get(..2)) {
+            Some("28" | "3D" | "42") => OpenError::Refused { place, source: error },
+            Some("53" | "57") => OpenError::Unreachable { place, source: error },
+            Some(_) => OpenError::Other {
+                place,
+                source: Box::new(error),
+            },
+            None => OpenError::Unreachable { place, source: error },
+        }
+    }
+}

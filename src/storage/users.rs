@@ -1,0 +1,112 @@
+//! Records of users.
+
+use super::database::on_database;
+use super::{Directory, Profile, RecordError, check_id, storable};
+use crate::ids::UserId;
+
+const WHAT: &str = "the user";
+
+/// What to change of a user; `None` leaves it.
+#[derive(Clone, Debug, Default)]
+pub struct ProfileChange {
+    pub name: Option<String>,
+    pub prefix: Option<String>,
+    pub postfix: Option<String>,
+}
+
+type Row = (String, String, String, String);
+
+fn profile((id, name, prefix, postfix): Row) -> Profile {
+    Profile {
+        user: UserId::from(id.as_str()),
+        name,
+        prefix,
+        postfix,
+    }
+}
+
+impl Directory {
+    /// All of them, by id.
+    pub async fn users(&self) -> Result<Vec<Profile>, sqlx::Error> {
+        let sql = "SELECT id, name, prefix, postfix FROM users ORDER BY id";
+        let rows: Vec<Row> = on_database!(&self.database, pool => sqlx::query_as(sql).fetch_all(pool).await)?;
+        Ok(rows.into_iter().map(profile).collect())
+    }
+
+    pub async fn user(&self, user: &UserId) -> Result<Option<Profile>, sqlx::Error> {
+        let Some(id) = storable(user.as_str()) else {
+            return Ok(None);
+        };
+        let sql = "SELECT id, name, prefix, postfix FROM users WHERE id = $1";
+        let row: Option<Row> =
+            on_database!(&self.database, pool => sqlx::query_as(sql).bind(id).fetch_optional(pool).await)?;
+        Ok(row.map(profile))
+    }
+
+    /// Whether there is anybody: only then is it asked who somebody is.
+    pub async fn has_users(&self) -> Result<bool, sqlx::Error> {
+        let sql = "SELECT COUNT(*) FROM (SELECT 1 FROM users LIMIT 1) AS found";
+        let (count,): (i64,) = on_database!(&self.database, pool => sqlx::query_as(sql).fetch_one(pool).await)?;
+        Ok(count > 0)
+    }
+
+    pub async fn add_user(&self, profile: &Profile) -> Result<(), RecordError> {
+        let id = profile.user.as_str();
+        check_id("a user's id", id)?;
+        check_texts([&profile.name, &profile.prefix, &profile.postfix])?;
+        let sql = "INSERT INTO users (id, name, prefix, postfix) VALUES ($1, $2, $3, $4)";
+        on_database!(&self.database, pool => sqlx::query(sql)
+            .bind(id)
+            .bind(&profile.name)
+            .bind(&profile.prefix)
+            .bind(&profile.postfix)
+            .execute(pool)
+            .await
+            .map(drop))
+        .map_err(|e| RecordError::of_insert(e, WHAT, id))
+    }
+
+    pub async fn set_user(&self, user: &UserId, change: &ProfileChange) -> Result<(), RecordError> {
+        check_texts([&change.name, &change.prefix, &change.postfix].into_iter().flatten())?;
+        let sql = "UPDATE users SET name = COALESCE($2, name), prefix = COALESCE($3, prefix), \
+            postfix = COALESCE($4, postfix) WHERE id = $1";
+        let changed = on_database!(&self.database, pool => sqlx::query(sql)
+            .bind(user.as_str())
+            .bind(&change.name)
+            .bind(&change.prefix)
+            .bind(&change.postfix)
+            .execute(pool)
+            .await
+            .map(|done| done.rows_affected()))?;
+        found(changed, user)
+    }
+
+    pub async fn remove_user(&self, user: &UserId) -> Result<(), RecordError> {
+        let sql = "DELETE FROM users WHERE id = $1";
+        let removed = on_database!(&self.database, pool => sqlx::query(sql)
+            .bind(user.as_str())
+            .execute(pool)
+            .await
+            .map(|done| done.rows_affected()))?;
+        found(removed, user)
+    }
+}
+
+fn check_texts<'a>(texts: impl IntoIterator<Item = &'a String>) -> Result<(), RecordError> {
+    const MAX: usize = 256;
+    let bad = |text: &String| text.len() > MAX || text.chars().any(char::is_control);
+    if texts.into_iter().any(bad) {
+        return Err(RecordError::BadText { max: MAX });
+    }
+    Ok(())
+}
+
+fn found(rows: u64, user: &UserId) -> Result<(), RecordError> {
+    if rows > 0 {
+        return Ok(());
+    }
+    Err(RecordError::Missing {
+        what: WHAT,
+        id: user.to_string(),
+    })
+}
