@@ -76,7 +76,7 @@ impl Server {
         let hub = hub::start(media.clone(), media_events);
 
         let server = Server {
-            addresses: sockets.iter().map(|bound| listener(bound)).collect(),
+            addresses: sockets.iter().map(listener).collect(),
             media_addresses,
             certificate,
             open_to_all,

@@ -208,7 +208,7 @@ async fn tell_to_use_https(stream: &mut TcpStream) -> std::io::Result<()> {
         BODY.len()
     );
     // Read first: closing a socket with unread data resets it, and the answer would be lost.
-    stream.read(&mut [0; 4_096]).await?;
+    let _some = stream.read(&mut [0; 4_096]).await?;
     stream.write_all(answer.as_bytes()).await?;
     stream.shutdown().await
 }
