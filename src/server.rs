@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -13,7 +13,7 @@ use crate::admin::{self, Admin, Metrics, MetricsAccess};
 use crate::config::{Config, Listener};
 use crate::http::listeners::{self, Bound, Front, ListenError};
 use crate::http::tls::{Certificate, TlsError};
-use crate::http::{self, AppState};
+use crate::http::{self, AppState, WallClock};
 use crate::hub::{self, HubHandle};
 use crate::media::engine::{Media, MediaSettings, MediaStartError, WorkerId};
 use crate::storage::{Directory, OpenError};
@@ -59,8 +59,15 @@ impl Server {
     /// Starts everything, or nothing. Sockets are opened before anything runs, so that a used port is found first.
     pub async fn start(config: Config) -> Result<Server, StartError> {
         let config = Arc::new(config);
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "the composition root gives the time to those who need it"
+        )]
+        let clock: WallClock = Arc::new(SystemTime::now);
         let needs_tls = config.listeners.iter().any(|listener| listener.tls);
-        let certificate = needs_tls.then(|| Certificate::load(&config.tls)).transpose()?;
+        let certificate = needs_tls
+            .then(|| Certificate::load(&config.tls, Arc::clone(&clock)))
+            .transpose()?;
         let sockets = listeners::bind_all(&config)?;
         let metrics_socket = metrics_listener(&config).map(listeners::bind).transpose()?;
         let directory = Directory::open(&config.storage).await?;

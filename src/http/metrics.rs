@@ -1,6 +1,6 @@
 //! What the front door counts.
 
-use std::time::Instant;
+use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
@@ -22,19 +22,19 @@ impl Drop for OpenConnection {
     }
 }
 
-/// Counts and times requests by route, never by path: paths carry the names of files, and clients can invent any.
+/// Counts requests by route, never by path: paths carry the names of files, and clients can invent any.
 pub(super) async fn count(request: Request, next: Next) -> Response {
     let route = route_of(&request);
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "the shell: how long a request took is real time"
-    )]
-    let began = Instant::now();
     let response = next.run(request).await;
     let status = response.status().as_u16().to_string();
-    metrics::counter!("patchbay_http_requests_total", "route" => route.clone(), "status" => status).increment(1);
-    metrics::histogram!("patchbay_http_request_seconds", "route" => route).record(began.elapsed().as_secs_f64());
+    metrics::counter!("patchbay_http_requests_total", "route" => route, "status" => status).increment(1);
     response
+}
+
+/// Called when the head of an answer is ready.
+pub(super) fn time<B>(response: &axum::http::Response<B>, latency: Duration, _: &tracing::Span) {
+    metrics::histogram!("patchbay_http_request_seconds").record(latency.as_secs_f64());
+    tracing::debug!(status = response.status().as_u16(), ?latency, "answered");
 }
 
 /// The pattern that matched, one of few.

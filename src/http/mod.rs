@@ -10,13 +10,13 @@ pub mod tls;
 pub mod websocket;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use tower_http::timeout::TimeoutLayer;
-use tower_http::trace::{DefaultOnFailure, DefaultOnResponse, TraceLayer};
+use tower_http::trace::{DefaultOnFailure, TraceLayer};
 use tracing::Level;
 
 use crate::admin::{self, Admin};
@@ -31,6 +31,9 @@ pub struct AppState {
     pub hub: HubHandle,
     pub directory: Directory,
 }
+
+/// What day it is: for dates in certificates and the expiry of files.
+pub type WallClock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// How long a handler may take. Ours answer at once or wait for storage, which gives up sooner. Uploads and WebSockets
 /// have limits of their own.
@@ -55,7 +58,7 @@ pub fn router(state: AppState, admin: Admin) -> Router {
 fn finish(router: Router, config: &Config) -> Router {
     let trace = TraceLayer::new_for_http()
         .make_span_with(span)
-        .on_response(DefaultOnResponse::new().level(Level::DEBUG))
+        .on_response(metrics::time)
         .on_failure(DefaultOnFailure::new().level(Level::WARN));
     headers::with_security_headers(router, &config.http)
         .layer(axum::middleware::from_fn(metrics::count))

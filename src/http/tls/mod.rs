@@ -13,6 +13,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
 use tokio_util::sync::CancellationToken;
 
+use super::WallClock;
 use crate::config;
 
 /// How soon changed files are taken up. Looking costs two `stat`s.
@@ -24,6 +25,7 @@ pub struct Certificate {
     current: Arc<ArcSwap<ServerConfig>>,
     files: Arc<Files>,
     self_made: bool,
+    clock: WallClock,
 }
 
 #[derive(Clone, Debug)]
@@ -62,12 +64,8 @@ pub enum TlsError {
 
 impl Certificate {
     /// Loads the given pair, or the self-made one, which is made first if it is missing or about to expire.
-    pub fn load(config: &config::Tls) -> Result<Certificate, TlsError> {
-        #[allow(
-            clippy::disallowed_methods,
-            reason = "the shell: dates in certificates are wall-clock time"
-        )]
-        let now = SystemTime::now();
+    pub fn load(config: &config::Tls, clock: WallClock) -> Result<Certificate, TlsError> {
+        let now = clock();
         let (files, self_made) = match config.given() {
             Some((certificate, key)) => (
                 Files {
@@ -83,6 +81,7 @@ impl Certificate {
             current: Arc::new(ArcSwap::from_pointee(server_config)),
             files: Arc::new(files),
             self_made,
+            clock,
         })
     }
 
@@ -117,11 +116,7 @@ impl Certificate {
     }
 
     fn reload(&self) {
-        #[allow(
-            clippy::disallowed_methods,
-            reason = "the shell: dates in certificates are wall-clock time"
-        )]
-        match self.files.read(SystemTime::now()) {
+        match self.files.read((self.clock)()) {
             Ok(server_config) => {
                 self.current.store(Arc::new(server_config));
                 tracing::info!(certificate = %self.files.certificate.display(), "took up the changed certificate");
