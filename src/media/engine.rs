@@ -1,10 +1,18 @@
 //! The handle through which the rest of the server uses the media workers: commands in, events out, plain values.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
+use mio::Waker;
 use tokio::sync::mpsc;
 
+use super::driver::{self, Driver, DriverCommand, MediaSocket};
+use super::peer::dtls::DtlsIdentity;
 use super::session::{LocalEnd, PeerSpec};
+use super::stats::Stats;
+use super::worker::WorkerConfig;
 use crate::ids::{PeerId, TrackId};
 
 /// What the media workers need to know at start.
@@ -58,36 +66,223 @@ pub enum CloseReason {
     Full,
 }
 
+/// Commands that wait for one worker: a join storm's worth. Past it, the sender waits.
+const COMMAND_QUEUE: usize = 4_096;
+
 /// The running workers. Cheap to clone.
 #[derive(Clone)]
 pub struct Media {
-    _private: (),
+    workers: Arc<[WorkerPort]>,
+    threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
+}
+
+struct WorkerPort {
+    commands: mpsc::Sender<DriverCommand>,
+    /// None in tests of what stands above the media.
+    waker: Option<Waker>,
+    local: LocalEnd,
+    load: Arc<Load>,
+}
+
+/// How busy a worker is, and that its thread lives. Written by the worker about once a second.
+#[derive(Debug, Default)]
+pub struct Load {
+    subscriptions: AtomicU64,
+    peers: AtomicU64,
+    /// Rooms placed since the last report, which does not know them yet.
+    placed: AtomicU64,
+    running: std::sync::atomic::AtomicBool,
+}
+
+impl Load {
+    /// Every subscription is a stream of packets to send; a connection costs its keep-alives; a new room will have some.
+    fn weight(&self) -> u64 {
+        let count = |value: &AtomicU64| value.load(Ordering::Relaxed);
+        10 * count(&self.subscriptions) + count(&self.peers) + 10 * count(&self.placed)
+    }
+
+    /// Copies a worker's counters to where metrics and placement read them.
+    pub fn publish(&self, index: usize, stats: &Stats) {
+        self.subscriptions.store(stats.subscriptions, Ordering::Relaxed);
+        self.peers.store(stats.peers, Ordering::Relaxed);
+        self.placed.store(0, Ordering::Relaxed);
+        stats.publish(index);
+    }
 }
 
 impl Media {
     /// Binds the sockets and starts the worker threads. The error names the address and port.
-    pub fn start(_settings: &MediaSettings, _events: mpsc::Sender<MediaEvent>) -> Result<Media, MediaStartError> {
-        todo!()
+    pub fn start(settings: &MediaSettings, events: mpsc::Sender<MediaEvent>) -> Result<Media, MediaStartError> {
+        let identity = DtlsIdentity::generate().map_err(|error| MediaStartError::Certificate(error.to_string()))?;
+        let mut ports = Vec::new();
+        let mut threads = Vec::new();
+        for index in 0..settings.workers.max(1) {
+            let wanted = match settings.first_port {
+                0 => 0,
+                first => first.saturating_add(index as u16),
+            };
+            let (sockets, port) = driver::bind(&settings.bind_addresses, wanted)?;
+            let local = LocalEnd {
+                fingerprint: identity.fingerprint,
+                candidates: candidates(settings, &sockets, port)?,
+            };
+            let (poll, waker) = driver::poll().map_err(MediaStartError::Thread)?;
+            let (commands, receiver) = mpsc::channel(COMMAND_QUEUE);
+            let load = Arc::new(Load::default());
+            load.running.store(true, Ordering::Relaxed);
+            let config = WorkerConfig {
+                identity: identity.clone(),
+                max_publish_bps: settings.max_publish_bps,
+                max_segments: 1,
+                index,
+            };
+            let (events, load_of_thread) = (events.clone(), load.clone());
+            let driver = Driver {
+                index,
+                sockets,
+                poll,
+                commands: receiver,
+                events,
+                config,
+                load: load_of_thread.clone(),
+            };
+            let run = move || {
+                let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| driver.run()));
+                load_of_thread.running.store(false, Ordering::Relaxed);
+                match ended {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::error!(worker = index, %error, "media worker stopped"),
+                    Err(_) => tracing::error!(worker = index, "media worker panicked"),
+                }
+            };
+            let thread = std::thread::Builder::new().name(format!("media-{index}")).spawn(run);
+            threads.push(thread.map_err(MediaStartError::Thread)?);
+            ports.push(WorkerPort {
+                commands,
+                waker: Some(waker),
+                local,
+                load,
+            });
+        }
+        Ok(Media {
+            workers: ports.into(),
+            threads: Arc::new(Mutex::new(threads)),
+        })
+    }
+
+    /// A handle with no worker behind it: whoever holds the receiver sees the commands. For tests of what stands above.
+    pub fn detached(local: LocalEnd) -> (Media, mpsc::Receiver<DriverCommand>) {
+        let (commands, receiver) = mpsc::channel(COMMAND_QUEUE);
+        let port = WorkerPort {
+            commands,
+            waker: None,
+            local,
+            load: Arc::default(),
+        };
+        (
+            Media {
+                workers: [port].into(),
+                threads: Arc::default(),
+            },
+            receiver,
+        )
     }
 
     /// The least busy worker, for a new room.
     pub fn place_room(&self) -> WorkerId {
-        todo!()
+        let least = (0..self.workers.len())
+            .min_by_key(|&index| self.workers[index].load.weight())
+            .unwrap_or(0);
+        self.workers[least].load.placed.fetch_add(1, Ordering::Relaxed);
+        WorkerId(least)
     }
 
     /// What answers for rooms on this worker say.
-    pub fn local_end(&self, _worker: WorkerId) -> &LocalEnd {
-        todo!()
+    pub fn local_end(&self, worker: WorkerId) -> &LocalEnd {
+        &self.workers[worker.0].local
+    }
+
+    /// Whether every worker thread lives.
+    pub fn is_running(&self) -> bool {
+        self.workers
+            .iter()
+            .all(|worker| worker.waker.is_none() || worker.load.running.load(Ordering::Relaxed))
     }
 
     /// Waits only while the worker's bounded command queue is full.
-    pub async fn send(&self, _worker: WorkerId, _command: MediaCommand) {
-        todo!()
+    pub async fn send(&self, worker: WorkerId, command: MediaCommand) {
+        let port = &self.workers[worker.0];
+        if port.commands.send(DriverCommand::Media(command)).await.is_ok() {
+            port.wake();
+        }
     }
 
     /// Ends all connections (DTLS close_notify) and stops the threads; returns when they have ended.
     pub fn shutdown(&self) {
-        todo!()
+        for worker in self.workers.iter() {
+            // A full queue means a worker that no longer takes commands: it is left to the end of the process.
+            let _ = worker.commands.try_send(DriverCommand::Shutdown);
+            worker.wake();
+        }
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        for thread in threads {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl WorkerPort {
+    fn wake(&self) {
+        if let Some(waker) = &self.waker {
+            // It fails only when the thread is gone, which `is_running` tells.
+            let _ = waker.wake();
+        }
+    }
+}
+
+/// Where clients can reach these sockets: what the operator announces, otherwise the bound addresses, and for a wildcard
+/// all addresses of the machine (loopback only where there is nothing else).
+fn candidates(
+    settings: &MediaSettings,
+    sockets: &[MediaSocket],
+    port: u16,
+) -> Result<Vec<SocketAddr>, MediaStartError> {
+    let mut found: Vec<IpAddr> = settings.announced_addresses.clone();
+    if found.is_empty() {
+        for socket in sockets {
+            match socket.ip() {
+                ip if !ip.is_unspecified() => found.push(ip),
+                ip => found.extend(machine_addresses(ip.is_ipv4())),
+            }
+        }
+    }
+    // IPv4 first: where both work, fewer networks break it.
+    found.sort_by_key(|ip| ip.is_ipv6());
+    found.dedup();
+    if found.is_empty() {
+        return Err(MediaStartError::NoAddress);
+    }
+    Ok(found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())
+}
+
+fn machine_addresses(ipv4: bool) -> Vec<IpAddr> {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    let usable = |ip: &IpAddr| match ip {
+        IpAddr::V4(ip) => ipv4 && !ip.is_loopback() && !ip.is_link_local(),
+        IpAddr::V6(ip) => !ipv4 && !ip.is_loopback() && !ip.is_unicast_link_local(),
+    };
+    let found: Vec<IpAddr> = interfaces
+        .iter()
+        .map(|interface| interface.ip())
+        .filter(usable)
+        .collect();
+    match (found.is_empty(), ipv4) {
+        (false, _) => found,
+        (true, true) => vec![Ipv4Addr::LOCALHOST.into()],
+        (true, false) if interfaces.iter().any(|interface| interface.ip().is_ipv6()) => {
+            vec![Ipv6Addr::LOCALHOST.into()]
+        }
+        (true, false) => Vec::new(),
     }
 }
 

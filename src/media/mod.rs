@@ -11,14 +11,24 @@
 
 pub mod bandwidth;
 pub mod codec;
+pub mod demux;
+pub mod driver;
+pub mod egress;
 pub mod engine;
 pub mod keyframes;
 pub mod layers;
 pub mod peer;
 pub mod retransmit;
+pub mod rewrite;
+pub mod room;
+pub mod rtcp;
 pub mod rtp;
 pub mod session;
 pub mod speaker;
+pub mod stats;
+pub mod subscription;
+pub mod track;
+pub mod worker;
 
 #[cfg(test)]
 mod virtual_time;

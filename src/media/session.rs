@@ -108,6 +108,11 @@ pub struct Feedback {
     pub remb: bool,
 }
 
+/// What a participant's streams are called at its subscribers: in `a=msid`, and as CNAME in SDP and RTCP, which must agree.
+pub fn stream_name(source: ParticipantId) -> String {
+    format!("p{:x}", source.0)
+}
+
 /// What our side of every answer says, the same for all peers of one worker.
 #[derive(Clone, Debug)]
 pub struct LocalEnd {

@@ -1,3 +1,120 @@
-//! One WebRTC connection.
+//! One WebRTC connection as a worker holds it.
 
+pub mod dtls;
+pub mod ice;
 pub mod negotiate;
+pub mod srtp;
+
+use std::time::Instant;
+
+use smallvec::SmallVec;
+
+use self::dtls::{Dtls, DtlsIdentity};
+use self::ice::Ice;
+use self::srtp::{Inbound, Outbound};
+use super::bandwidth::{ReceiverEstimate, TransportFeedback};
+use super::rtp::{Extension, Header};
+use super::session::{MediaSection, PeerSpec};
+use super::worker::{SubscriptionKey, TrackKey};
+use crate::ids::{ParticipantId, PeerId, RoomId};
+
+/// An incoming SSRC and where its packets go.
+#[derive(Clone, Copy, Debug)]
+pub struct Stream {
+    pub ssrc: u32,
+    pub track: TrackKey,
+    pub layer: u8,
+    /// RTX: its packets are those of the layer's own stream, sent again (RFC 4588).
+    pub repair: bool,
+    pub last_packet: Instant,
+}
+
+/// SRTP of both directions, once DTLS has made the keys.
+pub struct Secure {
+    pub outbound: Outbound,
+    pub inbound: Inbound,
+}
+
+pub struct Peer {
+    pub id: PeerId,
+    pub participant: ParticipantId,
+    pub room: RoomId,
+    pub source: Option<ParticipantId>,
+    pub opened: Instant,
+    pub ice: Ice,
+    pub dtls: Dtls,
+    pub secure: Option<Box<Secure>>,
+    pub sections: Vec<MediaSection>,
+    pub tracks: SmallVec<[TrackKey; 2]>,
+    pub subscriptions: SmallVec<[SubscriptionKey; 2]>,
+    pub streams: SmallVec<[Stream; 4]>,
+    /// What we call ourselves in feedback.
+    pub feedback_ssrc: u32,
+    pub publisher: Option<Box<Publisher>>,
+}
+
+/// What only a connection that sends to us needs.
+pub struct Publisher {
+    pub transport_feedback: TransportFeedback,
+    pub estimate: ReceiverEstimate,
+    pub next_report: Instant,
+    pub next_transport_feedback: Instant,
+    pub received_bytes: u64,
+    pub fir_command: u8,
+}
+
+impl Peer {
+    pub fn new(now: Instant, spec: &PeerSpec, identity: &DtlsIdentity) -> Peer {
+        let transport = &spec.transport;
+        Peer {
+            id: spec.peer,
+            participant: spec.participant,
+            room: spec.room,
+            source: spec.source,
+            opened: now,
+            ice: Ice::new(
+                now,
+                &transport.local_ufrag,
+                &transport.local_pwd,
+                &transport.remote_ufrag,
+            ),
+            dtls: Dtls::new(
+                identity.clone(),
+                transport.dtls_role,
+                transport.remote_fingerprints.clone(),
+            ),
+            secure: None,
+            sections: Vec::new(),
+            tracks: SmallVec::new(),
+            subscriptions: SmallVec::new(),
+            streams: SmallVec::new(),
+            feedback_ssrc: spec.sections.first().map_or(1, |section| section.local_ssrc),
+            publisher: None,
+        }
+    }
+
+    pub fn stream(&mut self, ssrc: u32) -> Option<&mut Stream> {
+        self.streams.iter_mut().find(|stream| stream.ssrc == ssrc)
+    }
+
+    /// The id that the client uses for `wanted`: the same in all sections of a bundle (RFC 9143 §9.1).
+    pub fn extension_id(&self, wanted: Extension) -> Option<u8> {
+        let all = self
+            .sections
+            .iter()
+            .filter(|section| section.receive)
+            .flat_map(|section| &section.extensions);
+        all.into_iter()
+            .find(|(_, extension)| *extension == wanted)
+            .map(|(id, _)| *id)
+    }
+
+    /// The value of a header extension in one of the client's packets.
+    pub fn extension<'p>(&self, wanted: Extension, header: &Header, packet: &'p [u8]) -> Option<&'p [u8]> {
+        let id = self.extension_id(wanted)?;
+        header
+            .elements(packet)
+            .find(|(found, _)| *found == id)
+            .map(|(_, value)| value)
+    }
+}

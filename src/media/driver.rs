@@ -1,0 +1,303 @@
+//! The shell of a media worker: one thread with its sockets and its clock. The only file that touches a media socket.
+
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token, Waker};
+use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::sync::mpsc;
+
+use super::egress::{Egress, Send};
+use super::engine::{Load, MediaCommand, MediaEvent, MediaStartError};
+use super::worker::{Datagram, Worker, WorkerConfig};
+
+/// Wakes the thread when there is a command.
+const WAKE: Token = Token(usize::MAX);
+/// One receive buffer: the kernel may hand over a whole run of packets at once (GRO).
+const SLOT_BYTES: usize = 65_536;
+/// Batches taken from one socket before commands and timers get their turn: about a thousand packets, a millisecond.
+const MAX_BATCHES: usize = 32;
+/// Kernel buffers: two hundred subscribers' copies of a key frame, and what arrives while they are being sent.
+const SOCKET_BUFFER_BYTES: usize = 8 * 1024 * 1024;
+/// How often the counters are copied out.
+const STATS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// One bound socket.
+pub struct MediaSocket {
+    socket: UdpSocket,
+    state: UdpSocketState,
+    ip: IpAddr,
+}
+
+/// Binds one port on every address. With port 0 the system chooses one that is free on all of them.
+pub fn bind(addresses: &[IpAddr], port: u16) -> Result<(Vec<MediaSocket>, u16), MediaStartError> {
+    // A port that is free on the first address may be taken on the next: try a few.
+    let attempts = if port == 0 { 16 } else { 1 };
+    let mut failure = None;
+    for _ in 0..attempts {
+        match bind_once(addresses, port) {
+            Ok(bound) => return Ok(bound),
+            Err(error) => failure = Some(error),
+        }
+    }
+    Err(failure.unwrap_or(MediaStartError::NoAddress))
+}
+
+fn bind_once(addresses: &[IpAddr], mut port: u16) -> Result<(Vec<MediaSocket>, u16), MediaStartError> {
+    let mut sockets = Vec::new();
+    for &ip in addresses {
+        let address = SocketAddr::new(ip, port);
+        match open(address) {
+            Ok((socket, state)) => {
+                port = socket.local_addr().map_or(port, |local| local.port());
+                sockets.push(MediaSocket { socket, state, ip });
+            }
+            // A machine without IPv6 is no reason not to serve IPv4.
+            Err(error) if ip.is_ipv6() && is_missing_family(&error) => {}
+            Err(source) => return Err(MediaStartError::Bind { address, source }),
+        }
+    }
+    if sockets.is_empty() {
+        Err(MediaStartError::NoAddress)
+    } else {
+        Ok((sockets, port))
+    }
+}
+
+fn is_missing_family(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported
+    ) || error.raw_os_error() == Some(97)
+}
+
+fn open(address: SocketAddr) -> io::Result<(UdpSocket, UdpSocketState)> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // As much as the system allows; less only means earlier drops under load.
+    let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
+    let _ = socket.set_send_buffer_size(SOCKET_BUFFER_BYTES);
+    socket.bind(&address.into())?;
+    let socket: UdpSocket = socket.into();
+    let state = UdpSocketState::new((&socket).into())?;
+    Ok((socket, state))
+}
+
+impl MediaSocket {
+    pub fn ip(&self) -> IpAddr {
+        self.ip
+    }
+
+    fn carries(&self, send: &Send) -> bool {
+        self.ip.is_ipv4() == send.path.remote.is_ipv4()
+            && send
+                .path
+                .local
+                .is_none_or(|local| self.ip.is_unspecified() || self.ip == local)
+    }
+}
+
+/// Everything a worker thread owns.
+pub struct Driver {
+    pub index: usize,
+    pub sockets: Vec<MediaSocket>,
+    pub poll: Poll,
+    pub commands: mpsc::Receiver<DriverCommand>,
+    pub events: mpsc::Sender<MediaEvent>,
+    pub config: WorkerConfig,
+    pub load: Arc<Load>,
+}
+
+pub enum DriverCommand {
+    Media(MediaCommand),
+    /// Say goodbye to everybody and end the thread.
+    Shutdown,
+}
+
+/// A poll for the thread, and what wakes it.
+pub fn poll() -> io::Result<(Poll, Waker)> {
+    let poll = Poll::new()?;
+    let waker = Waker::new(poll.registry(), WAKE)?;
+    Ok((poll, waker))
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this is the shell that owns the media workers' clock"
+)]
+fn clock() -> Instant {
+    Instant::now()
+}
+
+impl Driver {
+    /// Runs until told to shut down, or until the rest of the server is gone.
+    pub fn run(mut self) -> io::Result<()> {
+        for (index, socket) in self.sockets.iter().enumerate() {
+            let fd = socket.socket.as_raw_fd();
+            self.poll
+                .registry()
+                .register(&mut SourceFd(&fd), Token(index), Interest::READABLE)?;
+        }
+        let segments = self
+            .sockets
+            .iter()
+            .map(|socket| socket.state.max_gso_segments())
+            .min()
+            .unwrap_or(1);
+        self.config.max_segments = segments;
+        let mut worker = Worker::new(clock(), self.config.clone());
+        let mut events = Events::with_capacity(64);
+        let mut receiver = Receiver::new();
+        let mut readable = vec![true; self.sockets.len()];
+        let mut held_event = None;
+        let mut next_stats = clock();
+        loop {
+            let now = clock();
+            if now >= next_stats {
+                self.load.publish(self.index, &worker.stats());
+                next_stats = now + STATS_INTERVAL;
+            }
+            let wake_at = worker.poll_timeout().map_or(next_stats, |due| due.min(next_stats));
+            let timeout = if readable.contains(&true) {
+                Duration::ZERO
+            } else {
+                wake_at.saturating_duration_since(now)
+            };
+            match self.poll.poll(&mut events, Some(timeout)) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                _ => {}
+            }
+            for event in &events {
+                if let Some(flag) = readable.get_mut(event.token().0) {
+                    *flag = true;
+                }
+            }
+            if self.take_commands(&mut worker) {
+                worker.handle_shutdown(clock());
+                self.send(worker.egress());
+                return Ok(());
+            }
+            for (index, flag) in readable.iter_mut().enumerate() {
+                if *flag {
+                    *flag = self.receive(&mut worker, &mut receiver, index);
+                }
+            }
+            worker.handle_timeout(clock());
+            self.send(worker.egress());
+            self.report(&mut worker, &mut held_event);
+        }
+    }
+
+    /// True when it is time to end.
+    fn take_commands(&mut self, worker: &mut Worker) -> bool {
+        loop {
+            match self.commands.try_recv() {
+                Ok(DriverCommand::Media(command)) => worker.handle_command(clock(), command),
+                Ok(DriverCommand::Shutdown) | Err(mpsc::error::TryRecvError::Disconnected) => return true,
+                Err(mpsc::error::TryRecvError::Empty) => return false,
+            }
+            self.send(worker.egress());
+        }
+    }
+
+    /// Takes what has arrived at one socket. True if there may be more.
+    fn receive(&self, worker: &mut Worker, receiver: &mut Receiver, index: usize) -> bool {
+        let socket = &self.sockets[index];
+        for _ in 0..MAX_BATCHES {
+            match receiver.receive(socket) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                // An ICMP answer to something sent earlier; the next call returns data again.
+                Err(_) => continue,
+            }
+            let now = clock();
+            worker.handle_datagrams(now, &mut receiver.buffer, &receiver.datagrams);
+            while !worker.forward(now, &receiver.buffer) {
+                self.send(worker.egress());
+            }
+            self.send(worker.egress());
+        }
+        true
+    }
+
+    /// Sends the batch. What the kernel has no room for is lost, as on any network.
+    fn send(&self, egress: &mut Egress) {
+        if egress.is_empty() {
+            return;
+        }
+        let mut segments = usize::MAX;
+        for (send, bytes) in egress.sends() {
+            let Some(socket) = self.sockets.iter().find(|socket| socket.carries(send)) else {
+                continue;
+            };
+            let transmit = Transmit {
+                destination: send.path.remote,
+                ecn: None,
+                contents: bytes,
+                segment_size: (bytes.len() > send.segment).then_some(send.segment),
+                src_ip: send.path.local,
+            };
+            let _ = socket.state.try_send((&socket.socket).into(), &transmit);
+            // The library turns GSO off when a device refuses it.
+            segments = segments.min(socket.state.max_gso_segments());
+        }
+        egress.clear();
+        egress.limit_segments(segments);
+    }
+
+    /// Hands events to the hub. While it is behind, one is held here and the others wait in the worker, where each belongs to
+    /// a connection or track and so is bounded.
+    fn report(&self, worker: &mut Worker, held: &mut Option<MediaEvent>) {
+        while let Some(event) = held.take().or_else(|| worker.poll_event()) {
+            if let Err(mpsc::error::TrySendError::Full(event)) = self.events.try_send(event) {
+                *held = Some(event);
+                return;
+            }
+        }
+    }
+}
+
+/// The receive buffers of a worker.
+struct Receiver {
+    buffer: Vec<u8>,
+    meta: [RecvMeta; BATCH_SIZE],
+    datagrams: Vec<Datagram>,
+}
+
+impl Receiver {
+    fn new() -> Receiver {
+        Receiver {
+            buffer: vec![0; SLOT_BYTES * BATCH_SIZE],
+            meta: [RecvMeta::default(); BATCH_SIZE],
+            datagrams: Vec::with_capacity(BATCH_SIZE * 64),
+        }
+    }
+
+    /// One system call; fills `datagrams`.
+    fn receive(&mut self, socket: &MediaSocket) -> io::Result<()> {
+        self.datagrams.clear();
+        let mut chunks = self.buffer.chunks_exact_mut(SLOT_BYTES);
+        let mut slots: [IoSliceMut<'_>; BATCH_SIZE] =
+            std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
+        let count = socket.state.recv((&socket.socket).into(), &mut slots, &mut self.meta)?;
+        for (slot, meta) in self.meta[..count].iter().enumerate() {
+            let stride = meta.stride.max(1);
+            for offset in (0..meta.len).step_by(stride) {
+                self.datagrams.push(Datagram {
+                    from: meta.addr,
+                    to: meta.dst_ip,
+                    start: slot * SLOT_BYTES + offset,
+                    len: stride.min(meta.len - offset),
+                });
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,169 @@
+//! What a worker wants sent: one buffer, and runs of equal-sized packets to the same address that one GSO send carries.
+
+use std::ops::Range;
+
+use super::peer::ice::Path;
+use super::peer::srtp::MAX_OVERHEAD;
+
+/// The buffer is handed to the driver once it holds this much: some five hundred packets, a good batch for the kernel and
+/// small enough to stay in the second-level cache.
+const FLUSH_BYTES: usize = 512 * 1024;
+
+/// The largest packet that is ever written: an Ethernet frame, an RTX prefix, protection, and new header extensions.
+pub const MAX_PACKET: usize = 1_500 + 2 + MAX_OVERHEAD + 64;
+
+/// Bytes of one GSO send: the largest UDP payload over IPv4.
+const MAX_RUN_BYTES: usize = 65_507;
+
+/// One send: `bytes` cut into segments of `segment` bytes, of which only the last may be shorter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Send {
+    pub path: Path,
+    pub bytes: Range<usize>,
+    pub segment: usize,
+}
+
+/// The outgoing batch. Its memory is allocated once.
+pub struct Egress {
+    buffer: Vec<u8>,
+    end: usize,
+    sends: Vec<Send>,
+    max_segments: usize,
+}
+
+impl Egress {
+    /// `max_segments` is what one send may hold; 1 where the kernel has no GSO.
+    pub fn new(max_segments: usize) -> Egress {
+        let buffer = vec![0; FLUSH_BYTES + MAX_PACKET];
+        // The smallest packets that come in numbers are audio, about 100 bytes sealed.
+        Egress {
+            buffer,
+            end: 0,
+            sends: Vec::with_capacity(FLUSH_BYTES / 64),
+            max_segments: max_segments.max(1),
+        }
+    }
+
+    /// Whether the driver must send before more is written.
+    pub fn is_full(&self) -> bool {
+        self.end >= FLUSH_BYTES || self.sends.len() + 1 >= self.sends.capacity()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.sends.is_empty()
+    }
+
+    /// Room for one packet. `None` when full: the packet is lost, as if the network had dropped it.
+    pub fn room(&mut self) -> Option<&mut [u8; MAX_PACKET]> {
+        if self.sends.len() == self.sends.capacity() {
+            return None;
+        }
+        self.buffer.get_mut(self.end..self.end + MAX_PACKET)?.try_into().ok()
+    }
+
+    /// The first `len` bytes of the room are a packet for `path`.
+    pub fn commit(&mut self, path: Path, len: usize) {
+        let start = self.end;
+        self.end += len;
+        if let Some(last) = self.sends.last_mut() {
+            let run = last.bytes.len();
+            let fits = len <= last.segment
+                && run % last.segment == 0
+                && run / last.segment < self.max_segments
+                && run + len <= MAX_RUN_BYTES;
+            if fits && last.path == path {
+                last.bytes.end = self.end;
+                return;
+            }
+        }
+        self.sends.push(Send {
+            path,
+            bytes: start..self.end,
+            segment: len,
+        });
+    }
+
+    /// Copies a whole packet in.
+    pub fn push(&mut self, path: Path, packet: &[u8]) {
+        if packet.is_empty() {
+            return;
+        }
+        if let Some(room) = self.room().and_then(|room| room.get_mut(..packet.len())) {
+            room.copy_from_slice(packet);
+            self.commit(path, packet.len());
+        }
+    }
+
+    pub fn sends(&self) -> impl Iterator<Item = (&Send, &[u8])> {
+        self.sends.iter().map(|send| (send, &self.buffer[send.bytes.clone()]))
+    }
+
+    /// The kernel takes no more than this in one send.
+    pub fn limit_segments(&mut self, max_segments: usize) {
+        self.max_segments = max_segments.clamp(1, self.max_segments);
+    }
+
+    /// Everything has been sent.
+    pub fn clear(&mut self) {
+        self.end = 0;
+        self.sends.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(port: u16) -> Path {
+        Path {
+            remote: ([127, 0, 0, 1], port).into(),
+            local: None,
+        }
+    }
+
+    fn runs(lens: &[(u16, usize)], max_segments: usize) -> Vec<(usize, usize)> {
+        let mut egress = Egress::new(max_segments);
+        for &(port, len) in lens {
+            egress.push(path(port), &vec![7; len]);
+        }
+        egress
+            .sends()
+            .map(|(send, bytes)| (bytes.len(), send.segment))
+            .collect()
+    }
+
+    #[test]
+    fn equal_packets_to_one_address_make_one_run_which_a_shorter_one_ends() {
+        assert_eq!(
+            runs(&[(1, 100), (1, 100), (1, 60), (1, 60)], 64),
+            [(260, 100), (60, 60)]
+        );
+    }
+
+    #[test]
+    fn another_address_or_a_longer_packet_begins_a_run() {
+        assert_eq!(
+            runs(&[(1, 100), (2, 100), (2, 101)], 64),
+            [(100, 100), (100, 100), (101, 101)]
+        );
+    }
+
+    #[test]
+    fn a_run_holds_no_more_segments_and_bytes_than_the_kernel_takes() {
+        assert_eq!(runs(&[(1, 10); 5], 2), [(20, 10), (20, 10), (10, 10)]);
+        assert_eq!(runs(&[(1, 1_400); 50], 64)[0], (46 * 1_400, 1_400));
+    }
+
+    #[test]
+    fn a_full_batch_drops_and_never_grows() {
+        let mut egress = Egress::new(64);
+        let capacity = egress.buffer.capacity();
+        for _ in 0..1_000 {
+            egress.push(path(1), &[0; 1_400]);
+        }
+        assert!(egress.is_full());
+        assert_eq!(egress.buffer.capacity(), capacity);
+        egress.clear();
+        assert!(egress.is_empty() && !egress.is_full());
+    }
+}

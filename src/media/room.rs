@@ -1,0 +1,117 @@
+//! Who forwards to whom: matches subscriptions with tracks, within one room.
+
+use std::time::Instant;
+
+use super::worker::{SubscriptionKey, TrackKey, Worker};
+use crate::ids::{ParticipantId, RoomId};
+use crate::media::session::Kind;
+
+/// The tracks and subscriptions of one room.
+#[derive(Default)]
+pub struct Room {
+    pub peers: usize,
+    pub tracks: Vec<TrackKey>,
+    pub subscriptions: Vec<SubscriptionKey>,
+}
+
+impl Worker {
+    /// The newest track that is the `nth` of its kind from `source`: a publisher that came back counts, not the
+    /// connection it left behind.
+    fn find_track(&self, room: RoomId, source: ParticipantId, kind: Kind, nth: usize) -> Option<TrackKey> {
+        let tracks = &self.rooms.get(&room)?.tracks;
+        tracks.iter().rev().copied().find(|&key| {
+            let track = &self.tracks[key];
+            track.participant == source && track.kind == kind && track.nth == nth
+        })
+    }
+
+    /// Gives a subscription the track that it is meant for, if that exists by now.
+    pub(super) fn attach(&mut self, now: Instant, room: RoomId, key: SubscriptionKey) {
+        let subscription = &self.subscriptions[key];
+        let found = self.find_track(room, subscription.source, subscription.kind, subscription.nth);
+        if let Some(before) = subscription.track
+            && let Some(track) = self.tracks.get_mut(before)
+        {
+            track.subscribers.retain(|&subscriber| subscriber != key);
+        }
+        let subscription = &mut self.subscriptions[key];
+        subscription.detach();
+        if let Some(found) = found {
+            let track = &mut self.tracks[found];
+            subscription.attach(found, track);
+            track.subscribers.push(key);
+            self.aim(now, found);
+        }
+    }
+
+    /// Gives every subscription of the room that is meant for `source`'s tracks its track anew.
+    pub(super) fn attach_all(&mut self, now: Instant, room: RoomId, source: ParticipantId, kind: Kind, nth: usize) {
+        let Some(subscriptions) = self.rooms.get(&room).map(|room| room.subscriptions.clone()) else {
+            return;
+        };
+        for key in subscriptions {
+            let subscription = &self.subscriptions[key];
+            if subscription.source == source && subscription.kind == kind && subscription.nth == nth {
+                self.attach(now, room, key);
+            }
+        }
+    }
+
+    pub(super) fn remove_track(&mut self, now: Instant, key: TrackKey) {
+        let Some(track) = self.tracks.remove(key) else { return };
+        let Some(peer) = self.peers.get_mut(track.peer) else {
+            return;
+        };
+        peer.tracks.retain(|other| *other != key);
+        peer.streams.retain(|stream| stream.track != key);
+        if let Some(secure) = &mut peer.secure {
+            for layer in &track.layers {
+                secure.inbound.forget_rtp(layer.ssrc);
+            }
+        }
+        let room = peer.room;
+        if let Some(room) = self.rooms.get_mut(&room) {
+            room.tracks.retain(|&other| other != key);
+        }
+        for &subscriber in &track.subscribers {
+            self.subscriptions[subscriber].detach();
+        }
+        self.attach_all(now, room, track.participant, track.kind, track.nth);
+    }
+
+    pub(super) fn remove_subscription(&mut self, key: SubscriptionKey) {
+        let Some(subscription) = self.subscriptions.remove(key) else {
+            return;
+        };
+        if let Some(track) = subscription.track.and_then(|track| self.tracks.get_mut(track)) {
+            track.subscribers.retain(|&subscriber| subscriber != key);
+        }
+        if let Some(peer) = self.peers.get_mut(subscription.peer) {
+            peer.subscriptions.retain(|other| *other != key);
+            if let Some(room) = self.rooms.get_mut(&peer.room) {
+                room.subscriptions.retain(|&other| other != key);
+            }
+        }
+    }
+
+    /// Aims every subscriber of a track at the layer it should get, and asks for key frames where one must change.
+    pub(super) fn aim(&mut self, now: Instant, key: TrackKey) {
+        let Some(track) = self.tracks.get_mut(key) else { return };
+        let states = track.layer_states(now);
+        for at in 0..track.subscribers.len() {
+            let subscription = &mut self.subscriptions[track.subscribers[at]];
+            let current = subscription.target.or_else(|| subscription.current_layer(track));
+            if let Some(target) = super::layers::target(&states, current.map(usize::from), now) {
+                subscription.target = Some(target as u8);
+            }
+            let ready = self
+                .peers
+                .get(subscription.peer)
+                .is_some_and(|peer| peer.secure.is_some());
+            if track.kind == Kind::Video && ready && subscription.waits_for_key_frame(track) {
+                let target = subscription.target.map_or(0, usize::from);
+                track.layers[target].requests.want(now);
+            }
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! RTCP (RFC 3550 §6, RFC 4585, RFC 5104): reading compounds in place, appending packets to a ready buffer.
+
+/// One packet of a compound, as far as the server acts on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packet<'a> {
+    SenderReport {
+        ssrc: u32,
+        ntp: u64,
+        rtp: u32,
+        blocks: Blocks<'a>,
+    },
+    ReceiverReport {
+        blocks: Blocks<'a>,
+    },
+    /// Pairs of packet id and bit mask, four bytes each.
+    Nack {
+        media_ssrc: u32,
+        pairs: &'a [u8],
+    },
+    Pli {
+        media_ssrc: u32,
+    },
+    /// Entries of eight bytes, each beginning with the SSRC that is asked.
+    Fir {
+        entries: &'a [u8],
+    },
+    Bye {
+        ssrcs: &'a [u8],
+    },
+    Other,
+}
+
+/// Report blocks, 24 bytes each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blocks<'a>(&'a [u8]);
+
+/// One report block (RFC 3550 §6.4.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Block {
+    pub ssrc: u32,
+    pub fraction_lost: u8,
+    /// Signed, 24 bits on the wire.
+    pub cumulative_lost: i32,
+    pub extended_highest_sequence: u32,
+    pub jitter: u32,
+    pub last_sender_report: u32,
+    /// In 1/65,536 s.
+    pub delay_since_last: u32,
+}
+
+impl<'a> Blocks<'a> {
+    pub fn iter(self) -> impl Iterator<Item = Block> + 'a {
+        self.0.chunks_exact(24).map(|bytes| Block {
+            ssrc: word(bytes, 0),
+            fraction_lost: bytes[4],
+            cumulative_lost: ((word(bytes, 4) << 8) as i32) >> 8,
+            extended_highest_sequence: word(bytes, 8),
+            jitter: word(bytes, 12),
+            last_sender_report: word(bytes, 16),
+            delay_since_last: word(bytes, 20),
+        })
+    }
+}
+
+/// Calls `with` for every sequence number that a NACK asks for (RFC 4585 §6.2.1).
+pub fn each_nacked(pairs: &[u8], mut with: impl FnMut(u16)) {
+    for pair in pairs.chunks_exact(4) {
+        let first = u16::from_be_bytes([pair[0], pair[1]]);
+        let mask = u16::from_be_bytes([pair[2], pair[3]]);
+        with(first);
+        for bit in 0..16 {
+            if mask & (1 << bit) != 0 {
+                with(first.wrapping_add(bit + 1));
+            }
+        }
+    }
+}
+
+/// The packets of an unprotected compound; ends silently at the first malformed one.
+pub fn packets(compound: &[u8]) -> Packets<'_> {
+    Packets { rest: compound }
+}
+
+pub struct Packets<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Packets<'a> {
+    type Item = Packet<'a>;
+
+    fn next(&mut self) -> Option<Packet<'a>> {
+        let head = self.rest.get(..4)?;
+        if head[0] >> 6 != 2 {
+            return None;
+        }
+        let len = 4 * (usize::from(u16::from_be_bytes([head[2], head[3]])) + 1);
+        let packet = self.rest.get(..len)?;
+        self.rest = &self.rest[len..];
+        let mut body = &packet[4..];
+        if head[0] & 0x20 != 0 {
+            let padding = usize::from(*packet.last()?);
+            body = body.get(..body.len().checked_sub(padding)?)?;
+        }
+        Some(read(head[0] & 0x1f, head[1], body).unwrap_or(Packet::Other))
+    }
+}
+
+/// `None` where the body is shorter than its kind needs.
+fn read(count: u8, packet_type: u8, body: &[u8]) -> Option<Packet<'_>> {
+    let reports = |from: usize| body.get(from..from + 24 * usize::from(count)).map(Blocks);
+    let media_ssrc = || (body.len() >= 8).then(|| word(body, 4));
+    Some(match (packet_type, count) {
+        (200, _) if body.len() >= 24 => Packet::SenderReport {
+            ssrc: word(body, 0),
+            ntp: u64::from(word(body, 4)) << 32 | u64::from(word(body, 8)),
+            rtp: word(body, 12),
+            blocks: reports(24)?,
+        },
+        (201, _) if body.len() >= 4 => Packet::ReceiverReport { blocks: reports(4)? },
+        (203, _) => Packet::Bye {
+            ssrcs: body.get(..4 * usize::from(count))?,
+        },
+        (205, 1) => Packet::Nack {
+            media_ssrc: media_ssrc()?,
+            pairs: &body[8..],
+        },
+        (206, 1) => Packet::Pli {
+            media_ssrc: media_ssrc()?,
+        },
+        (206, 4) => Packet::Fir {
+            entries: body.get(8..)?,
+        },
+        _ => return None,
+    })
+}
+
+/// The SSRCs that a FIR's entries ask (RFC 5104 §4.3.1).
+pub fn fir_ssrcs(entries: &[u8]) -> impl Iterator<Item = u32> + '_ {
+    entries.chunks_exact(8).map(|entry| word(entry, 0))
+}
+
+fn word(bytes: &[u8], at: usize) -> u32 {
+    u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+fn head(out: &mut Vec<u8>, count: u8, packet_type: u8, words: u16) {
+    out.extend_from_slice(&[0x80 | count, packet_type]);
+    out.extend_from_slice(&words.to_be_bytes());
+}
+
+/// At most 31 blocks; more are left out.
+pub fn write_receiver_report(out: &mut Vec<u8>, sender_ssrc: u32, blocks: &[Block]) {
+    let blocks = &blocks[..blocks.len().min(31)];
+    head(out, blocks.len() as u8, 201, 1 + 6 * blocks.len() as u16);
+    out.extend_from_slice(&sender_ssrc.to_be_bytes());
+    for block in blocks {
+        out.extend_from_slice(&block.ssrc.to_be_bytes());
+        let lost = (block.cumulative_lost as u32 & 0x00ff_ffff) | u32::from(block.fraction_lost) << 24;
+        for word in [
+            lost,
+            block.extended_highest_sequence,
+            block.jitter,
+            block.last_sender_report,
+            block.delay_since_last,
+        ] {
+            out.extend_from_slice(&word.to_be_bytes());
+        }
+    }
+}
+
+/// What a sender report says of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SenderInfo {
+    pub ssrc: u32,
+    /// 32.32 fixed point seconds.
+    pub ntp: u64,
+    pub rtp: u32,
+    pub packets: u32,
+    pub octets: u32,
+}
+
+/// A sender report without blocks, followed by the CNAME (RFC 3550 §6.1 wants both in a compound).
+pub fn write_sender_report(out: &mut Vec<u8>, info: &SenderInfo, cname: &str) {
+    head(out, 0, 200, 6);
+    out.extend_from_slice(&info.ssrc.to_be_bytes());
+    out.extend_from_slice(&info.ntp.to_be_bytes());
+    for word in [info.rtp, info.packets, info.octets] {
+        out.extend_from_slice(&word.to_be_bytes());
+    }
+    let cname = &cname.as_bytes()[..cname.len().min(255)];
+    // SSRC, item type, length, text, and at least one zero byte that ends the chunk.
+    let chunk = (4 + 2 + cname.len() + 1).next_multiple_of(4);
+    head(out, 1, 202, (chunk / 4) as u16);
+    let start = out.len();
+    out.extend_from_slice(&info.ssrc.to_be_bytes());
+    out.extend_from_slice(&[1, cname.len() as u8]);
+    out.extend_from_slice(cname);
+    out.resize(start + chunk, 0);
+}
+
+pub fn write_pli(out: &mut Vec<u8>, sender_ssrc: u32, media_ssrc: u32) {
+    head(out, 1, 206, 2);
+    out.extend_from_slice(&sender_ssrc.to_be_bytes());
+    out.extend_from_slice(&media_ssrc.to_be_bytes());
+}
+
+/// `command` must differ from the last one for a new request (RFC 5104 §4.3.1.1).
+pub fn write_fir(out: &mut Vec<u8>, sender_ssrc: u32, media_ssrc: u32, command: u8) {
+    head(out, 4, 206, 4);
+    out.extend_from_slice(&sender_ssrc.to_be_bytes());
+    out.extend_from_slice(&0_u32.to_be_bytes());
+    out.extend_from_slice(&media_ssrc.to_be_bytes());
+    out.extend_from_slice(&[command, 0, 0, 0]);
+}
+
+/// Asks for `sequences`, ascending. Nothing is written when there are none.
+pub fn write_nack(out: &mut Vec<u8>, sender_ssrc: u32, media_ssrc: u32, sequences: &[u16]) {
+    if sequences.is_empty() {
+        return;
+    }
+    let start = out.len();
+    head(out, 1, 205, 0);
+    out.extend_from_slice(&sender_ssrc.to_be_bytes());
+    out.extend_from_slice(&media_ssrc.to_be_bytes());
+    let mut pairs = 0_u16;
+    let mut at = 0;
+    while let Some(&first) = sequences.get(at) {
+        let mut mask = 0_u16;
+        at += 1;
+        while let Some(&next) = sequences.get(at) {
+            match next.wrapping_sub(first) {
+                distance @ 1..=16 => mask |= 1 << (distance - 1),
+                _ => break,
+            }
+            at += 1;
+        }
+        out.extend_from_slice(&first.to_be_bytes());
+        out.extend_from_slice(&mask.to_be_bytes());
+        pairs += 1;
+    }
+    out[start + 2..start + 4].copy_from_slice(&(2 + pairs).to_be_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an independent implementation reads in a compound, as text.
+    fn reference(compound: &[u8]) -> Vec<Box<dyn ::rtcp::packet::Packet>> {
+        ::rtcp::packet::unmarshal(&mut bytes::Bytes::copy_from_slice(compound)).unwrap()
+    }
+
+    #[test]
+    fn an_independent_implementation_reads_what_is_written() {
+        let mut out = Vec::new();
+        let block = Block {
+            ssrc: 7,
+            fraction_lost: 3,
+            cumulative_lost: -2,
+            jitter: 9,
+            ..Block::default()
+        };
+        write_receiver_report(&mut out, 1, &[block]);
+        write_pli(&mut out, 1, 2);
+        write_fir(&mut out, 1, 2, 5);
+        write_nack(&mut out, 1, 2, &[10, 11, 27, 65_535, 0]);
+        let info = SenderInfo {
+            ssrc: 4,
+            ntp: 1 << 40,
+            rtp: 5,
+            packets: 6,
+            octets: 7,
+        };
+        write_sender_report(&mut out, &info, "stream");
+        let read = reference(&out);
+        assert_eq!(read.len(), 6);
+        let nack = read[3]
+            .as_any()
+            .downcast_ref::<::rtcp::transport_feedbacks::transport_layer_nack::TransportLayerNack>();
+        let asked: Vec<u16> = nack.unwrap().nacks.iter().flat_map(|pair| pair.packet_list()).collect();
+        assert_eq!(asked, [10, 11, 27, 65_535, 0]);
+        assert_eq!(read[5].raw_size() % 4, 0);
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let mut out = Vec::new();
+        let info = SenderInfo {
+            ssrc: 4,
+            ntp: 1 << 40 | 3,
+            rtp: 5,
+            packets: 6,
+            octets: 7,
+        };
+        write_sender_report(&mut out, &info, "c");
+        let block = Block {
+            ssrc: 7,
+            fraction_lost: 3,
+            cumulative_lost: -2,
+            ..Block::default()
+        };
+        write_receiver_report(&mut out, 1, &[block]);
+        write_nack(&mut out, 1, 2, &[65_535, 0, 3]);
+        write_fir(&mut out, 1, 2, 5);
+        let mut read = packets(&out);
+        assert!(matches!(read.next(), Some(Packet::SenderReport { ssrc: 4, rtp: 5, ntp, .. }) if ntp == (1 << 40 | 3)));
+        assert_eq!(read.next(), Some(Packet::Other));
+        let Some(Packet::ReceiverReport { blocks }) = read.next() else {
+            panic!("a receiver report comes next")
+        };
+        assert_eq!(blocks.iter().collect::<Vec<_>>(), [block]);
+        let Some(Packet::Nack { media_ssrc: 2, pairs }) = read.next() else {
+            panic!("a NACK comes next")
+        };
+        let mut asked = Vec::new();
+        each_nacked(pairs, |sequence| asked.push(sequence));
+        assert_eq!(asked, [65_535, 0, 3]);
+        let Some(Packet::Fir { entries }) = read.next() else {
+            panic!("a FIR comes next")
+        };
+        assert_eq!(fir_ssrcs(entries).collect::<Vec<_>>(), [2]);
+        assert_eq!(read.next(), None);
+    }
+
+    #[test]
+    fn every_truncation_and_every_wrong_count_ends_quietly() {
+        let mut out = Vec::new();
+        let info = SenderInfo {
+            ssrc: 4,
+            ntp: 0,
+            rtp: 5,
+            packets: 6,
+            octets: 7,
+        };
+        write_sender_report(&mut out, &info, "cname");
+        write_receiver_report(&mut out, 1, &[Block::default(); 3]);
+        write_nack(&mut out, 1, 2, &[1, 100, 200]);
+        write_fir(&mut out, 1, 2, 5);
+        for len in 0..out.len() {
+            let _ = packets(&out[..len]).count();
+        }
+        for at in 0..out.len() {
+            for value in [0, 0x9f, 0xa0, 0xbf, 0xff] {
+                let mut bad = out.clone();
+                bad[at] = value;
+                let blocks: usize = packets(&bad)
+                    .map(|packet| match packet {
+                        Packet::SenderReport { blocks, .. } | Packet::ReceiverReport { blocks } => {
+                            blocks.iter().count()
+                        }
+                        _ => 0,
+                    })
+                    .sum();
+                assert!(blocks <= 62);
+            }
+        }
+    }
+}

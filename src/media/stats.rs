@@ -1,0 +1,74 @@
+//! What a worker counts: plain numbers, copied out by the driver about once a second.
+
+/// Totals since the start, and how many of each thing there are now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    pub peers: u64,
+    pub tracks: u64,
+    pub subscriptions: u64,
+    pub rooms: u64,
+    pub known_addresses: u64,
+    /// Datagrams of any kind that came in.
+    pub received_datagrams: u64,
+    pub received_bytes: u64,
+    /// RTP packets that were authentic and new.
+    pub received_packets: u64,
+    /// Copies sent to subscribers.
+    pub forwarded_packets: u64,
+    /// Copies sent again after a NACK.
+    pub resent_packets: u64,
+    /// Datagrams that were dropped: from an unknown address, unreadable, or of no class.
+    pub dropped_datagrams: u64,
+    /// SRTP or SRTCP that was not authentic, or replayed.
+    pub rejected_packets: u64,
+    /// Connectivity checks that were not authentic.
+    pub rejected_checks: u64,
+    pub nacks_sent: u64,
+    pub nacks_received: u64,
+    pub key_frame_requests_sent: u64,
+    pub key_frame_requests_received: u64,
+    pub connected: u64,
+    pub failed: u64,
+}
+
+impl Stats {
+    /// Shows the numbers of worker `index` to Prometheus.
+    pub fn publish(&self, index: usize) {
+        let worker = index.to_string();
+        let gauges = [
+            ("patchbay_media_peers", self.peers),
+            ("patchbay_media_tracks", self.tracks),
+            ("patchbay_media_subscriptions", self.subscriptions),
+            ("patchbay_media_rooms", self.rooms),
+            ("patchbay_media_known_addresses", self.known_addresses),
+        ];
+        for (name, value) in gauges {
+            metrics::gauge!(name, "worker" => worker.clone()).set(value as f64);
+        }
+        let counters = [
+            ("patchbay_media_received_datagrams_total", self.received_datagrams),
+            ("patchbay_media_received_bytes_total", self.received_bytes),
+            ("patchbay_media_received_packets_total", self.received_packets),
+            ("patchbay_media_forwarded_packets_total", self.forwarded_packets),
+            ("patchbay_media_resent_packets_total", self.resent_packets),
+            ("patchbay_media_dropped_datagrams_total", self.dropped_datagrams),
+            ("patchbay_media_rejected_packets_total", self.rejected_packets),
+            ("patchbay_media_rejected_checks_total", self.rejected_checks),
+            ("patchbay_media_nacks_sent_total", self.nacks_sent),
+            ("patchbay_media_nacks_received_total", self.nacks_received),
+            (
+                "patchbay_media_key_frame_requests_sent_total",
+                self.key_frame_requests_sent,
+            ),
+            (
+                "patchbay_media_key_frame_requests_received_total",
+                self.key_frame_requests_received,
+            ),
+            ("patchbay_media_peers_connected_total", self.connected),
+            ("patchbay_media_peers_failed_total", self.failed),
+        ];
+        for (name, value) in counters {
+            metrics::counter!(name, "worker" => worker.clone()).absolute(value);
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! One subscriber's copy of one track: choose → rewrite → protect.
+
+use std::time::{Duration, Instant};
+
+use smallvec::SmallVec;
+
+use super::codec::{Codec, red, vp8};
+use super::egress::Egress;
+use super::peer::ice::Path;
+use super::peer::srtp::Outbound;
+use super::rewrite::{Incoming, Rewriter, Rewritten, ticks};
+use super::rtcp::{Block, SenderInfo};
+use super::rtp::{Extension, Header, MAX_EXTENSION_ID, NewHeader, write_header};
+use super::session::{Kind, MediaSection, NegotiatedCodec};
+use super::track::{Arrival, SenderClock, Track};
+use super::worker::{PeerKey, TrackKey};
+use crate::ids::ParticipantId;
+
+/// No payload type: RTP has 0 to 127.
+const NONE: u8 = 0xff;
+
+/// Packets sent again to one subscription within [`RESEND_WINDOW`]: a burst loss of a whole key frame (some 60 packets)
+/// twice over. More would let NACKs multiply what a subscriber costs.
+const MAX_RESENDS: u16 = 128;
+const RESEND_WINDOW: Duration = Duration::from_millis(200);
+
+/// How the subscriber's last report described what it gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quality {
+    pub fraction_lost: u8,
+    pub round_trip: Option<Duration>,
+}
+
+pub struct Subscription {
+    pub peer: PeerKey,
+    pub source: ParticipantId,
+    pub kind: Kind,
+    /// Its place among the peer's sending sections of this kind.
+    pub nth: usize,
+    pub ssrc: u32,
+    pub rtx_ssrc: u32,
+    pub track: Option<TrackKey>,
+    /// The layer to change to at its next key frame; the present one where there is nothing to change.
+    pub target: Option<u8>,
+    pub quality: Quality,
+    pub next_report: Instant,
+    codecs: SmallVec<[NegotiatedCodec; 8]>,
+    extensions: SmallVec<[(u8, Extension); 8]>,
+    mid: SmallVec<[u8; 16]>,
+    rewriter: Rewriter,
+    /// Publisher's payload type → ours.
+    payload_types: [u8; 128],
+    /// Publisher's extension id → ours, 0 for none.
+    extension_ids: [u8; MAX_EXTENSION_ID as usize + 1],
+    mid_id: u8,
+    rtx_sequence: u64,
+    /// Copies up to here were made under other payload types or extension ids: sent again without RTX they would be
+    /// different bytes under the same SRTP index, which must never be.
+    resend_floor: u64,
+    packets: u32,
+    octets: u32,
+    resends: u16,
+    resends_since: Instant,
+}
+
+impl Subscription {
+    pub fn new(now: Instant, peer: PeerKey, source: ParticipantId, nth: usize, section: &MediaSection) -> Subscription {
+        let clock_rate = section.codecs.first().map_or(90_000, |codec| codec.codec.clock_rate());
+        // Our SSRCs are random: their bits serve as the random first sequence numbers too.
+        let mut subscription = Subscription {
+            peer,
+            source,
+            kind: section.kind,
+            nth,
+            ssrc: section.local_ssrc,
+            rtx_ssrc: section.local_rtx_ssrc,
+            track: None,
+            target: None,
+            quality: Quality::default(),
+            next_report: now,
+            codecs: SmallVec::new(),
+            extensions: SmallVec::new(),
+            mid: section.mid.clone(),
+            rewriter: Rewriter::new(clock_rate, (section.local_ssrc >> 3) as u16),
+            payload_types: [NONE; 128],
+            extension_ids: [0; MAX_EXTENSION_ID as usize + 1],
+            mid_id: 0,
+            rtx_sequence: u64::from((section.local_rtx_ssrc >> 3) as u16 & 0x7fff),
+            resend_floor: 0,
+            packets: 0,
+            octets: 0,
+            resends: 0,
+            resends_since: now,
+        };
+        subscription.renegotiate(section);
+        subscription
+    }
+
+    /// Takes over what an offer on the live connection changed. Follow with [`Subscription::attach`].
+    pub fn renegotiate(&mut self, section: &MediaSection) {
+        self.codecs = section.codecs.clone();
+        self.extensions = section.extensions.clone();
+        self.mid_id = self.id_of(Extension::Mid);
+    }
+
+    fn id_of(&self, wanted: Extension) -> u8 {
+        self.extensions
+            .iter()
+            .find(|(_, extension)| *extension == wanted)
+            .map_or(0, |(id, _)| *id)
+    }
+
+    /// From now on this subscription copies `track`. The stream that the subscriber sees goes on.
+    pub fn attach(&mut self, key: TrackKey, track: &Track) {
+        self.track = Some(key);
+        self.target = None;
+        self.resend_floor = self.rewriter.highest_sequence();
+        self.payload_types = [NONE; 128];
+        for published in &track.codecs {
+            let best = self
+                .codecs
+                .iter()
+                .filter_map(|ours| {
+                    ours.codec
+                        .decodes(published.codec)
+                        .map(|rank| (rank, ours.payload_type))
+                })
+                .min();
+            if let (Some(entry), Some((_, ours))) =
+                (self.payload_types.get_mut(usize::from(published.payload_type)), best)
+            {
+                *entry = ours;
+            }
+        }
+        self.extension_ids = [0; MAX_EXTENSION_ID as usize + 1];
+        for (id, extension) in track.extensions.iter().enumerate() {
+            if let Some(extension) = extension.filter(|extension| extension.is_end_to_end()) {
+                self.extension_ids[id] = self.id_of(extension);
+            }
+        }
+    }
+
+    pub fn detach(&mut self) {
+        self.track = None;
+        self.target = None;
+    }
+
+    /// Whether the target layer's stream is not yet the one being forwarded.
+    pub fn waits_for_key_frame(&self, track: &Track) -> bool {
+        let target = self.target.and_then(|target| track.layers.get(usize::from(target)));
+        target.is_some_and(|layer| self.rewriter.source() != Some(layer.source))
+    }
+
+    /// The layer of `track` that is now forwarded.
+    pub fn current_layer(&self, track: &Track) -> Option<u8> {
+        let source = self.rewriter.source()?;
+        track
+            .layers
+            .iter()
+            .position(|layer| layer.source == source)
+            .map(|index| index as u8)
+    }
+
+    /// Copies one packet of the batch, if this subscription takes it, into `egress`.
+    pub fn forward(
+        &mut self,
+        now: Instant,
+        arrival: &Arrival,
+        packet: &[u8],
+        out: &Outbound,
+        path: Path,
+        egress: &mut Egress,
+    ) {
+        if self.rewriter.source() != Some(arrival.source)
+            && (self.target != Some(arrival.layer) || !arrival.starts_key_frame)
+        {
+            return;
+        }
+        let Some(source) = self.outgoing(&arrival.header, arrival.codec, packet) else {
+            return;
+        };
+        let incoming = Incoming {
+            source: arrival.source,
+            layer: arrival.layer,
+            sequence: arrival.header.sequence,
+            timestamp: arrival.header.timestamp,
+            vp8: arrival.vp8.as_ref(),
+        };
+        let Some(numbers) = self.rewriter.forward(now, &incoming) else {
+            return;
+        };
+        let Some(room) = egress.room() else { return };
+        if let Some((len, payload_len)) = self.write(room, &numbers, &source, arrival.vp8.as_ref(), None, out) {
+            self.packets = self.packets.wrapping_add(1);
+            self.octets = self.octets.wrapping_add(payload_len as u32);
+            egress.commit(path, len);
+        }
+    }
+
+    /// What of a publisher's packet goes to this subscriber, and under which payload type. `None` if it has no codec
+    /// in common with it.
+    fn outgoing<'a>(&self, header: &'a Header, codec: Codec, packet: &'a [u8]) -> Option<Outgoing<'a>> {
+        let mut payload = &packet[header.len..];
+        let mut payload_type = self.payload_types[usize::from(header.payload_type & 0x7f)];
+        if payload_type == NONE {
+            // A subscriber without RED gets the primary encoding out of it.
+            let (primary, range) = if codec == Codec::Red {
+                red::primary(payload)?
+            } else {
+                return None;
+            };
+            payload_type = self.payload_types[usize::from(primary & 0x7f)];
+            payload = payload.get(range)?;
+        }
+        (payload_type != NONE).then_some(Outgoing {
+            header,
+            packet,
+            payload,
+            payload_type,
+        })
+    }
+
+    /// Writes and seals one packet; returns its length and its payload's. With `rtx`, as a retransmission (RFC 4588 §4)
+    /// under that payload type.
+    fn write(
+        &self,
+        room: &mut [u8],
+        numbers: &Rewritten,
+        source: &Outgoing<'_>,
+        vp8: Option<&vp8::Descriptor>,
+        rtx: Option<(u8, u64)>,
+        out: &Outbound,
+    ) -> Option<(usize, usize)> {
+        let (payload_type, ssrc, index) = match rtx {
+            Some((payload_type, index)) => (payload_type, self.rtx_ssrc, index),
+            None => (source.payload_type, self.ssrc, numbers.sequence),
+        };
+        let header = NewHeader {
+            marker: source.header.marker,
+            payload_type,
+            sequence: index as u16,
+            timestamp: numbers.timestamp,
+            ssrc,
+            extension_ids: &self.extension_ids,
+            mid: (self.mid_id != 0).then_some((self.mid_id, self.mid.as_slice())),
+        };
+        let header_len = write_header(room, &header, source.header, source.packet)?;
+        let mut at = header_len;
+        if rtx.is_some() {
+            room.get_mut(at..at + 2)?
+                .copy_from_slice(&(numbers.sequence as u16).to_be_bytes());
+            at += 2;
+        }
+        let end = at + source.payload.len();
+        let len = end + out.profile().tag_len();
+        let packet = room.get_mut(..len)?;
+        packet[at..end].copy_from_slice(source.payload);
+        if let Some(descriptor) = vp8 {
+            vp8::rewrite(
+                &mut packet[at..end],
+                descriptor,
+                numbers.picture_id,
+                numbers.tl0_pic_idx,
+            );
+        }
+        out.seal_rtp(packet, header_len, ssrc, index);
+        Some((len, source.payload.len()))
+    }
+
+    /// Sends a packet of the copy once more, if it is still at hand.
+    pub fn resend(
+        &mut self,
+        now: Instant,
+        sequence: u16,
+        track: &Track,
+        out: &Outbound,
+        path: Path,
+        egress: &mut Egress,
+    ) -> Option<()> {
+        if now.saturating_duration_since(self.resends_since) >= RESEND_WINDOW {
+            (self.resends, self.resends_since) = (0, now);
+        }
+        if self.resends >= MAX_RESENDS {
+            return None;
+        }
+        let origin = self.rewriter.origin(sequence)?;
+        let layer = track.layers.iter().find(|layer| layer.source == origin.source)?;
+        let packet = layer.cache.packet(origin.sequence)?;
+        let header = Header::parse(packet)?;
+        let codec = track.codec(header.payload_type)?.codec;
+        let source = self.outgoing(&header, codec, packet)?;
+        let vp8 = if codec == Codec::Vp8 {
+            vp8::parse(source.payload)
+        } else {
+            None
+        };
+        let numbers = self.rewriter.again(&origin, header.timestamp, vp8.as_ref())?;
+        let rtx = self
+            .codecs
+            .iter()
+            .find(|ours| ours.payload_type == source.payload_type)
+            .and_then(|ours| ours.rtx_payload_type)
+            .map(|payload_type| (payload_type, self.rtx_sequence));
+        let from_before = numbers.sequence.wrapping_sub(self.resend_floor).wrapping_sub(1) > u64::MAX / 2;
+        if rtx.is_none() && from_before {
+            return None;
+        }
+        let (len, payload_len) = self.write(egress.room()?, &numbers, &source, vp8.as_ref(), rtx, out)?;
+        egress.commit(path, len);
+        self.resends += 1;
+        match rtx {
+            // A stream of its own, with its own sender report counters, which nobody asks for.
+            Some(_) => self.rtx_sequence += 1,
+            None => {
+                self.packets = self.packets.wrapping_add(1);
+                self.octets = self.octets.wrapping_add(payload_len as u32);
+            }
+        }
+        Some(())
+    }
+
+    /// The publisher's clock at `now`, on this copy's RTP time line: audio and video of one publisher share that clock,
+    /// so they stay in sync (RFC 3550 §6.4.1). `None` until the publisher has sent a report and a packet was copied.
+    pub fn sender_info(&self, now: Instant, track: &Track) -> Option<SenderInfo> {
+        let layer = &track.layers[usize::from(self.current_layer(track)?)];
+        let clock = layer.clock?;
+        let elapsed = now.saturating_duration_since(clock.received);
+        let rtp = clock.rtp.wrapping_add(ticks(elapsed, track.clock_rate()));
+        Some(SenderInfo {
+            ssrc: self.ssrc,
+            ntp: ntp_after(&clock, now),
+            rtp: rtp.wrapping_add(self.rewriter.timestamp_offset()?),
+            packets: self.packets,
+            octets: self.octets,
+        })
+    }
+
+    /// Takes note of the subscriber's report on this copy.
+    pub fn reported(&mut self, now: Instant, block: &Block, track: Option<&Track>) {
+        let clock = track.and_then(|track| {
+            self.current_layer(track)
+                .and_then(|layer| track.layers[usize::from(layer)].clock)
+        });
+        // RFC 3550 §6.4.1: A - LSR - DLSR, in the publisher's clock, which is the one that our reports carry.
+        let round_trip = clock.filter(|_| block.last_sender_report != 0).and_then(|clock| {
+            let arrival = (ntp_after(&clock, now) >> 16) as u32;
+            let units = arrival
+                .wrapping_sub(block.last_sender_report)
+                .wrapping_sub(block.delay_since_last);
+            // More than ten seconds is a clock that jumped.
+            (units < 10 << 16).then(|| Duration::from_micros(u64::from(units) * 1_000_000 / 65_536))
+        });
+        self.quality = Quality {
+            fraction_lost: block.fraction_lost,
+            round_trip: round_trip.or(self.quality.round_trip),
+        };
+    }
+}
+
+struct Outgoing<'a> {
+    header: &'a Header,
+    packet: &'a [u8],
+    payload: &'a [u8],
+    payload_type: u8,
+}
+
+/// The publisher's wall clock at `now`, as 32.32 fixed point seconds.
+fn ntp_after(clock: &SenderClock, now: Instant) -> u64 {
+    let elapsed = now.saturating_duration_since(clock.received);
+    let fraction = (u64::from(elapsed.subsec_nanos()) << 32) / 1_000_000_000;
+    clock.ntp.wrapping_add(elapsed.as_secs() << 32).wrapping_add(fraction)
+}

@@ -1,0 +1,219 @@
+//! One published track: its layers (one or several encodings), what is missing of each, and who gets a copy.
+
+use std::time::Instant;
+
+use smallvec::SmallVec;
+
+use super::codec::{Codec, vp8};
+use super::keyframes::KeyFrameRequests;
+use super::layers::{LayerState, RateMeter};
+use super::retransmit::{Arrival as Loss, LossTracker, PacketCache};
+use super::rewrite::SourceId;
+use super::rtp::{Extension, Header, MAX_EXTENSION_ID};
+use super::session::{Kind, MediaSection, NegotiatedCodec};
+use super::speaker::AudioLevel;
+use super::worker::{PeerKey, SubscriptionKey};
+use crate::ids::{ParticipantId, TrackId};
+
+/// Simulcast layers of one track: three is what every sender knows.
+pub const MAX_LAYERS: usize = 4;
+
+/// Video packets kept for NACKs: two seconds at 2.5 Mb/s. A NACK later than that comes too late to be shown.
+const VIDEO_CACHE: usize = 512;
+/// Audio packets kept: a second and more at 20 ms each.
+const AUDIO_CACHE: usize = 64;
+
+/// A sender's clock, from its last sender report: the same instant in wall clock and in RTP time.
+#[derive(Clone, Copy, Debug)]
+pub struct SenderClock {
+    /// 32.32 fixed point seconds on the publisher's clock.
+    pub ntp: u64,
+    pub rtp: u32,
+    pub received: Instant,
+}
+
+/// One encoding of a track: one SSRC and its RTX companion.
+pub struct Layer {
+    pub ssrc: u32,
+    pub rid: SmallVec<[u8; 16]>,
+    pub source: SourceId,
+    pub loss: LossTracker,
+    pub cache: PacketCache,
+    pub requests: KeyFrameRequests,
+    pub rate: RateMeter,
+    pub last_packet: Option<Instant>,
+    pub clock: Option<SenderClock>,
+}
+
+impl Layer {
+    pub fn new(kind: Kind, clock_rate: u32, ssrc: u32, rid: &[u8], source: SourceId) -> Layer {
+        let slots = match kind {
+            Kind::Video => VIDEO_CACHE,
+            Kind::Audio => AUDIO_CACHE,
+        };
+        Layer {
+            ssrc,
+            rid: rid.into(),
+            source,
+            loss: LossTracker::new(clock_rate),
+            cache: PacketCache::new(slots),
+            requests: KeyFrameRequests::default(),
+            rate: RateMeter::default(),
+            last_packet: None,
+            clock: None,
+        }
+    }
+}
+
+/// A packet of this batch that is to be forwarded. Offsets are into the batch's buffer.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    pub layer: u8,
+    pub source: SourceId,
+    pub start: usize,
+    /// Where the packet ends, padding removed.
+    pub end: usize,
+    pub header: Header,
+    pub codec: Codec,
+    pub starts_key_frame: bool,
+    pub vp8: Option<vp8::Descriptor>,
+}
+
+pub struct Track {
+    pub id: TrackId,
+    pub peer: PeerKey,
+    pub participant: ParticipantId,
+    pub kind: Kind,
+    /// Its place among the participant's tracks of this kind.
+    pub nth: usize,
+    pub mid: SmallVec<[u8; 16]>,
+    pub codecs: SmallVec<[NegotiatedCodec; 8]>,
+    /// What each extension id of the publisher means.
+    pub extensions: [Option<Extension>; MAX_EXTENSION_ID as usize + 1],
+    pub layers: SmallVec<[Layer; 1]>,
+    pub subscribers: Vec<SubscriptionKey>,
+    pub level: AudioLevel,
+    /// What arrived in this batch; empty between batches.
+    pub arrivals: Vec<Arrival>,
+    pub started: bool,
+}
+
+impl Track {
+    pub fn new(id: TrackId, peer: PeerKey, participant: ParticipantId, nth: usize, section: &MediaSection) -> Track {
+        let mut track = Track {
+            id,
+            peer,
+            participant,
+            kind: section.kind,
+            nth,
+            mid: section.mid.clone(),
+            codecs: SmallVec::new(),
+            extensions: [None; MAX_EXTENSION_ID as usize + 1],
+            layers: SmallVec::new(),
+            subscribers: Vec::new(),
+            level: AudioLevel::default(),
+            arrivals: Vec::new(),
+            started: false,
+        };
+        track.renegotiate(section);
+        track
+    }
+
+    /// Takes over what an offer on the live connection changed. Layers and their streams stay.
+    pub fn renegotiate(&mut self, section: &MediaSection) {
+        self.codecs = section.codecs.clone();
+        self.extensions = [None; MAX_EXTENSION_ID as usize + 1];
+        for &(id, extension) in &section.extensions {
+            if let Some(entry) = self.extensions.get_mut(usize::from(id)) {
+                *entry = Some(extension);
+            }
+        }
+    }
+
+    pub fn codec(&self, payload_type: u8) -> Option<&NegotiatedCodec> {
+        self.codecs.iter().find(|codec| codec.payload_type == payload_type)
+    }
+
+    /// The codec whose retransmissions come under this payload type.
+    pub fn codec_repaired_by(&self, payload_type: u8) -> Option<&NegotiatedCodec> {
+        self.codecs
+            .iter()
+            .find(|codec| codec.rtx_payload_type == Some(payload_type))
+    }
+
+    pub fn clock_rate(&self) -> u32 {
+        self.codecs.first().map_or(90_000, |codec| codec.codec.clock_rate())
+    }
+
+    /// What the layer choice needs to know.
+    pub fn layer_states(&self, now: Instant) -> SmallVec<[LayerState; MAX_LAYERS]> {
+        self.layers
+            .iter()
+            .map(|layer| LayerState {
+                bitrate_bps: layer.rate.bps(now),
+                last_packet: layer.last_packet,
+            })
+            .collect()
+    }
+
+    /// Takes note of an unprotected packet `buffer[start..end]` of layer `layer`, and queues it for the subscribers
+    /// unless it is a duplicate. `fresh_source` is used if the stream turns out to have started over.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the packet path's one step; a struct would be filled and emptied here"
+    )]
+    pub fn receive(
+        &mut self,
+        now: Instant,
+        layer_index: u8,
+        header: Header,
+        buffer: &mut [u8],
+        start: usize,
+        end: usize,
+        repaired: bool,
+        fresh_source: impl FnOnce() -> SourceId,
+    ) -> Option<()> {
+        let codec = self.codec(header.payload_type)?.codec;
+        let payload = header.payload(&buffer[start..end])?;
+        let layer = self.layers.get_mut(usize::from(layer_index))?;
+        match layer.loss.received(now, header.sequence, header.timestamp, repaired) {
+            Loss::Duplicate => return None,
+            Loss::Restarted => {
+                layer.source = fresh_source();
+                layer.cache.clear();
+            }
+            Loss::Newest { .. } | Loss::Filled => {}
+        }
+        layer.last_packet = Some(now);
+        layer.rate.received(now, end - start);
+        // Padding is between the publisher and us.
+        let end = start + payload.end;
+        buffer[start] &= !0x20;
+        let packet = &buffer[start..end];
+        layer.cache.store(header.sequence, packet);
+        let payload = &packet[payload];
+        let starts_key_frame = codec.starts_key_frame(payload);
+        if starts_key_frame && self.kind == Kind::Video {
+            layer.requests.arrived();
+        }
+        let vp8 = if codec == Codec::Vp8 { vp8::parse(payload) } else { None };
+        let (source, header) = (
+            layer.source,
+            Header {
+                padding: false,
+                ..header
+            },
+        );
+        self.arrivals.push(Arrival {
+            layer: layer_index,
+            source,
+            start,
+            end,
+            header,
+            codec,
+            starts_key_frame,
+            vp8,
+        });
+        Some(())
+    }
+}

@@ -1,0 +1,297 @@
+//! RTCP: what subscribers say and ask for, what publishers are told and asked for.
+
+use std::time::{Duration, Instant};
+
+use super::{PeerKey, SubscriptionKey, TrackKey, Worker};
+use crate::media::rtcp::{self, Block, Packet};
+use crate::media::session::{Kind, stream_name};
+use crate::media::track::SenderClock;
+
+/// Reports about once a second: what libwebrtc does for video, and often enough for five-second audio senders too.
+const REPORT_INTERVAL: Duration = Duration::from_millis(1_000);
+/// Transport-wide feedback this often (libwebrtc's receivers use 50 to 250 ms): the sender's estimator works on
+/// groups of packets of a few frames.
+const TRANSPORT_FEEDBACK_INTERVAL: Duration = Duration::from_millis(60);
+/// A packet is asked for again after this long: about a mobile round trip.
+const NACK_INTERVAL: Duration = Duration::from_millis(60);
+/// Feedback packets stay below every MTU.
+const MAX_FEEDBACK_BYTES: usize = 1_100;
+
+impl Worker {
+    pub(super) fn handle_rtcp(&mut self, now: Instant, key: PeerKey, datagram: &mut [u8]) {
+        let peer = &mut self.peers[key];
+        let Some(secure) = &mut peer.secure else { return };
+        let Ok(len) = secure.inbound.open_rtcp(datagram) else {
+            self.stats.rejected_packets += 1;
+            return;
+        };
+        peer.ice.heard(now);
+        for packet in rtcp::packets(&datagram[..len]) {
+            match packet {
+                Packet::SenderReport { ssrc, ntp, rtp, blocks } => {
+                    self.sender_reported(now, key, ssrc, ntp, rtp);
+                    self.subscriber_reported(now, key, blocks);
+                }
+                Packet::ReceiverReport { blocks } => self.subscriber_reported(now, key, blocks),
+                Packet::Nack { media_ssrc, pairs } => self.resend(now, key, media_ssrc, pairs),
+                Packet::Pli { media_ssrc } => self.key_frame_wanted(now, key, media_ssrc),
+                Packet::Fir { entries } => {
+                    for ssrc in rtcp::fir_ssrcs(entries) {
+                        self.key_frame_wanted(now, key, ssrc);
+                    }
+                }
+                // A stream ends when its connection or section does: a BYE could name anybody's SSRC.
+                Packet::Bye { .. } | Packet::Other => {}
+            }
+        }
+    }
+
+    /// The subscription of this connection that sends under `ssrc`: nobody can ask for another's.
+    fn subscription(&self, key: PeerKey, ssrc: u32) -> Option<SubscriptionKey> {
+        let mine = &self.peers[key].subscriptions;
+        mine.iter()
+            .copied()
+            .find(|&subscription| self.subscriptions[subscription].ssrc == ssrc)
+    }
+
+    fn sender_reported(&mut self, now: Instant, key: PeerKey, ssrc: u32, ntp: u64, rtp: u32) {
+        let Some(stream) = self.peers[key].stream(ssrc).copied().filter(|stream| !stream.repair) else {
+            return;
+        };
+        let Some(track) = self.tracks.get_mut(stream.track) else {
+            return;
+        };
+        let Some(layer) = track.layers.get_mut(usize::from(stream.layer)) else {
+            return;
+        };
+        let first = layer.clock.is_none();
+        layer.clock = Some(SenderClock {
+            ntp,
+            rtp,
+            received: now,
+        });
+        if first {
+            // Subscribers can line up sound and picture from now on: do not let them wait for their next turn.
+            for at in 0..track.subscribers.len() {
+                self.subscriptions[track.subscribers[at]].next_report = now;
+            }
+        }
+    }
+
+    fn subscriber_reported(&mut self, now: Instant, key: PeerKey, blocks: rtcp::Blocks<'_>) {
+        for block in blocks.iter() {
+            let Some(subscription) = self.subscription(key, block.ssrc) else {
+                continue;
+            };
+            let subscription = &mut self.subscriptions[subscription];
+            let track = subscription.track.and_then(|track| self.tracks.get(track));
+            subscription.reported(now, &block, track);
+        }
+    }
+
+    fn resend(&mut self, now: Instant, key: PeerKey, media_ssrc: u32, pairs: &[u8]) {
+        self.stats.nacks_received += 1;
+        let Some(subscription) = self.subscription(key, media_ssrc) else {
+            return;
+        };
+        let subscription = &mut self.subscriptions[subscription];
+        let Some(track) = subscription.track.and_then(|track| self.tracks.get(track)) else {
+            return;
+        };
+        let peer = &self.peers[key];
+        let (Some(secure), Some(path)) = (&peer.secure, peer.ice.selected()) else {
+            return;
+        };
+        let mut resent = 0;
+        rtcp::each_nacked(pairs, |sequence| {
+            let sent = subscription.resend(now, sequence, track, &secure.outbound, path, &mut self.egress);
+            resent += u64::from(sent.is_some());
+        });
+        self.stats.resent_packets += resent;
+    }
+
+    fn key_frame_wanted(&mut self, now: Instant, key: PeerKey, media_ssrc: u32) {
+        self.stats.key_frame_requests_received += 1;
+        let Some(subscription) = self.subscription(key, media_ssrc) else {
+            return;
+        };
+        let subscription = &self.subscriptions[subscription];
+        let Some(key) = subscription.track else { return };
+        let Some(track) = self.tracks.get_mut(key) else { return };
+        let wanted = subscription.target.or_else(|| subscription.current_layer(track));
+        if let Some(layer) = wanted.and_then(|layer| track.layers.get_mut(usize::from(layer))) {
+            layer.requests.want(now);
+        }
+        self.request_key_frames(now, key);
+    }
+
+    /// Sends PLIs (or FIRs) for those layers of a track whose turn it is.
+    pub(super) fn request_key_frames(&mut self, now: Instant, key: TrackKey) {
+        let Some(peer_key) = self.track_peer(key) else { return };
+        let track = &mut self.tracks[key];
+        if track.kind != Kind::Video {
+            return;
+        }
+        let Some(peer) = self.peers.get_mut(peer_key) else {
+            return;
+        };
+        let Some(publisher) = peer.publisher.as_mut().filter(|_| peer.secure.is_some()) else {
+            return;
+        };
+        let feedback = track.codecs.first().map(|codec| codec.feedback).unwrap_or_default();
+        self.scratch.clear();
+        for layer in &mut track.layers {
+            if !layer.requests.poll(now) {
+                continue;
+            }
+            if feedback.pli || !feedback.fir {
+                rtcp::write_pli(&mut self.scratch, peer.feedback_ssrc, layer.ssrc);
+            } else {
+                publisher.fir_command = publisher.fir_command.wrapping_add(1);
+                rtcp::write_fir(&mut self.scratch, peer.feedback_ssrc, layer.ssrc, publisher.fir_command);
+            }
+            self.stats.key_frame_requests_sent += 1;
+        }
+        self.send_feedback(peer_key);
+    }
+
+    /// Sends NACKs for what is missing of a track.
+    pub(super) fn request_missing(&mut self, now: Instant, key: TrackKey) {
+        let Some(peer_key) = self.track_peer(key) else { return };
+        let track = &mut self.tracks[key];
+        if !track.codecs.first().is_some_and(|codec| codec.feedback.nack) {
+            return;
+        }
+        let Some(peer) = self.peers.get(peer_key) else { return };
+        self.scratch.clear();
+        for layer in &mut track.layers {
+            if !layer.loss.has_gaps() {
+                continue;
+            }
+            self.sequences.clear();
+            let sequences = &mut self.sequences;
+            let given_up = layer
+                .loss
+                .due_nacks(now, NACK_INTERVAL, |sequence| sequences.push(sequence));
+            if given_up && track.kind == Kind::Video {
+                layer.requests.want(now);
+            }
+            if !self.sequences.is_empty() {
+                self.stats.nacks_sent += 1;
+                rtcp::write_nack(&mut self.scratch, peer.feedback_ssrc, layer.ssrc, &self.sequences);
+            }
+        }
+        self.send_feedback(peer_key);
+    }
+
+    /// Receiver reports, and the congestion feedback that the publisher negotiated.
+    pub(super) fn tell_publisher(&mut self, now: Instant, key: PeerKey) {
+        let peer = &mut self.peers[key];
+        let Some(publisher) = peer.publisher.as_mut().filter(|_| peer.secure.is_some()) else {
+            return;
+        };
+        let codecs = || {
+            peer.sections
+                .iter()
+                .filter(|section| section.receive)
+                .flat_map(|section| &section.codecs)
+        };
+        let transport_cc = codecs().any(|codec| codec.feedback.transport_cc);
+        let remb = codecs().any(|codec| codec.feedback.remb);
+        self.scratch.clear();
+        if transport_cc && now >= publisher.next_transport_feedback {
+            publisher.next_transport_feedback = now + TRANSPORT_FEEDBACK_INTERVAL;
+            let media_ssrc = peer.streams.first().map_or(0, |stream| stream.ssrc);
+            let feedback = &mut publisher.transport_feedback;
+            feedback.write(peer.feedback_ssrc, media_ssrc, MAX_FEEDBACK_BYTES, &mut self.scratch);
+        }
+        let report = now >= publisher.next_report;
+        if report {
+            publisher.next_report = now + REPORT_INTERVAL;
+            let mut blocks: smallvec::SmallVec<[Block; 8]> = smallvec::SmallVec::new();
+            let mut worst = 0;
+            for stream in peer.streams.iter().filter(|stream| !stream.repair) {
+                let Some(track) = self.tracks.get_mut(stream.track) else {
+                    continue;
+                };
+                let Some(layer) = track.layers.get_mut(usize::from(stream.layer)) else {
+                    continue;
+                };
+                let block = report_block(now, layer);
+                worst = worst.max(block.fraction_lost);
+                blocks.push(block);
+            }
+            rtcp::write_receiver_report(&mut self.scratch, peer.feedback_ssrc, &blocks);
+            let received_bps = std::mem::take(&mut publisher.received_bytes) * 8;
+            if remb && !transport_cc {
+                publisher.estimate.update(now, worst, received_bps);
+                let media: smallvec::SmallVec<[u32; 8]> = blocks.iter().map(|block| block.ssrc).collect();
+                publisher.estimate.write(peer.feedback_ssrc, &media, &mut self.scratch);
+            }
+        }
+        self.send_feedback(key);
+    }
+
+    /// Sender reports of the copies that one subscriber gets.
+    pub(super) fn report_to_subscriber(&mut self, now: Instant, key: PeerKey) {
+        let peer = &self.peers[key];
+        if peer.secure.is_none() {
+            return;
+        }
+        self.scratch.clear();
+        for &subscription in &peer.subscriptions {
+            let subscription = &mut self.subscriptions[subscription];
+            if now < subscription.next_report {
+                continue;
+            }
+            let Some(track) = subscription.track.and_then(|track| self.tracks.get(track)) else {
+                continue;
+            };
+            if let Some(info) = subscription.sender_info(now, track) {
+                subscription.next_report = now + REPORT_INTERVAL;
+                rtcp::write_sender_report(&mut self.scratch, &info, &stream_name(subscription.source));
+            }
+        }
+        self.send_feedback(key);
+    }
+
+    /// Protects what `scratch` holds and sends it to one connection. A compound begins with a report (RFC 3550 §6.1):
+    /// where it does not, an empty one goes first.
+    fn send_feedback(&mut self, key: PeerKey) {
+        if self.scratch.is_empty() {
+            return;
+        }
+        let peer = &mut self.peers[key];
+        let (Some(secure), Some(path)) = (&mut peer.secure, peer.ice.selected()) else {
+            return;
+        };
+        if !matches!(self.scratch[1], 200 | 201) {
+            let mut report = [0x80, 201, 0, 1, 0, 0, 0, 0];
+            report[4..].copy_from_slice(&peer.feedback_ssrc.to_be_bytes());
+            self.scratch.splice(..0, report);
+        }
+        secure.outbound.seal_rtcp(&mut self.scratch);
+        self.egress.push(path, &self.scratch);
+        self.scratch.clear();
+    }
+}
+
+fn report_block(now: Instant, layer: &mut crate::media::track::Layer) -> Block {
+    let reception = layer.loss.report();
+    let (last, delay) = layer.clock.map_or((0, 0), |clock| {
+        let elapsed = now.saturating_duration_since(clock.received);
+        (
+            (clock.ntp >> 16) as u32,
+            (elapsed.as_micros() as u64 * 65_536 / 1_000_000) as u32,
+        )
+    });
+    Block {
+        ssrc: layer.ssrc,
+        fraction_lost: reception.fraction_lost,
+        cumulative_lost: reception.cumulative_lost,
+        extended_highest_sequence: reception.extended_highest_sequence,
+        jitter: reception.jitter,
+        last_sender_report: last,
+        delay_since_last: delay,
+    }
+}

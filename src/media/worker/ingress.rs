@@ -1,0 +1,407 @@
+//! The packet path: a batch of datagrams in, copies for every subscriber out.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use super::{PeerKey, TrackKey, Worker};
+use crate::media::demux::{Class, classify};
+use crate::media::engine::MediaEvent;
+use crate::media::layers::INACTIVE_AFTER;
+use crate::media::peer::Stream;
+use crate::media::peer::dtls::Progress;
+use crate::media::peer::ice::{Path, Request};
+use crate::media::rtp::{Extension, Header};
+use crate::media::session::{MediaSection, NegotiatedCodec};
+use crate::media::track::{Layer, MAX_LAYERS};
+
+/// One received datagram: `buffer[start..start + len]` of its batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram {
+    pub from: SocketAddr,
+    /// Our address that it was sent to, where the kernel tells.
+    pub to: Option<IpAddr>,
+    pub start: usize,
+    pub len: usize,
+}
+
+impl Worker {
+    /// Takes a batch that arrived together. Follow with [`Worker::forward`] over the same buffer.
+    pub fn handle_datagrams(&mut self, now: Instant, buffer: &mut [u8], datagrams: &[Datagram]) {
+        for datagram in datagrams {
+            let path = Path {
+                remote: datagram.from,
+                local: datagram.to,
+            };
+            self.handle_datagram(now, path, buffer, datagram.start, datagram.len);
+        }
+        self.schedule(now);
+    }
+
+    fn handle_datagram(&mut self, now: Instant, path: Path, buffer: &mut [u8], start: usize, len: usize) {
+        self.stats.received_datagrams += 1;
+        self.stats.received_bytes += len as u64;
+        let Some(datagram) = buffer.get_mut(start..start + len) else {
+            return;
+        };
+        let class = classify(datagram);
+        if class == Class::Stun {
+            return self.handle_stun(now, path, datagram);
+        }
+        let Some(key) = self.demux.by_address(path.remote) else {
+            self.stats.dropped_datagrams += 1;
+            return;
+        };
+        match class {
+            Class::Rtp => {
+                let _ = self.handle_rtp(now, key, buffer, start, len);
+            }
+            Class::Rtcp => self.handle_rtcp(now, key, datagram),
+            Class::Dtls => {
+                let progress = self.peers[key].dtls.receive(now, datagram);
+                self.dtls_progressed(now, key, progress);
+            }
+            Class::Stun | Class::Other => self.stats.dropped_datagrams += 1,
+        }
+    }
+
+    fn handle_stun(&mut self, now: Instant, path: Path, datagram: &[u8]) {
+        if self.check(now, path, datagram).is_none() {
+            self.stats.rejected_checks += 1;
+        }
+    }
+
+    /// A connectivity check. `None` if it is not an authentic one: no reply, nothing kept.
+    fn check(&mut self, now: Instant, path: Path, datagram: &[u8]) -> Option<()> {
+        let request = Request::parse(datagram)?;
+        let (ours, theirs) = request.ufrags()?;
+        let key = self.demux.by_ufrag(&ours)?;
+        let peer = &mut self.peers[key];
+        let had_path = peer.ice.selected().is_some();
+        let answered = peer.ice.handle(now, request, path, &theirs)?;
+        self.egress.push(path, &answered.reply);
+        if !answered.accepted {
+            return Some(());
+        }
+        if let Some(evicted) = answered.evicted {
+            self.demux.forget_address(evicted, key);
+        }
+        if let Some(before) = self.demux.learn_address(path.remote, key)
+            && let Some(before) = self.peers.get_mut(before)
+        {
+            before.ice.forget(path.remote);
+        }
+        if !had_path {
+            let started = self.peers[key].dtls.start(now).map(|()| Progress::Pending);
+            self.dtls_progressed(now, key, started);
+        }
+        Some(())
+    }
+
+    /// `None` where the packet was dropped.
+    fn handle_rtp(&mut self, now: Instant, key: PeerKey, buffer: &mut [u8], start: usize, len: usize) -> Option<()> {
+        let peer = &mut self.peers[key];
+        let secure = peer.secure.as_mut()?;
+        let packet = &mut buffer[start..start + len];
+        let header = Header::parse(packet)?;
+        let len = match secure.inbound.open_rtp(packet, &header) {
+            Ok(len) => len,
+            Err(_) => {
+                self.stats.rejected_packets += 1;
+                return None;
+            }
+        };
+        let packet = &packet[..len];
+        peer.ice.heard(now);
+        if let Some(publisher) = &mut peer.publisher {
+            publisher.received_bytes += len as u64;
+        }
+        if let Some([high, low]) = peer.extension(Extension::TransportSequence, &header, packet)
+            && let sequence = u16::from_be_bytes([*high, *low])
+            && let Some(publisher) = &mut peer.publisher
+        {
+            publisher.transport_feedback.received(now, sequence);
+        }
+        let stream = match peer.stream(header.ssrc) {
+            Some(stream) => {
+                stream.last_packet = now;
+                *stream
+            }
+            None => self.bind(now, key, &header, &buffer[start..start + len])?,
+        };
+        let (header, start) = if stream.repair {
+            self.unwrap_rtx(&stream, header, buffer, start, len)?
+        } else {
+            (header, start)
+        };
+        self.receive(
+            now,
+            &stream,
+            header,
+            buffer,
+            start,
+            start + len - (if stream.repair { 2 } else { 0 }),
+        )
+    }
+
+    /// Hands an unprotected packet to its track, and marks the track for forwarding.
+    fn receive(
+        &mut self,
+        now: Instant,
+        stream: &Stream,
+        header: Header,
+        buffer: &mut [u8],
+        start: usize,
+        end: usize,
+    ) -> Option<()> {
+        let track = self.tracks.get_mut(stream.track)?;
+        let level = track
+            .extensions
+            .iter()
+            .position(|&extension| extension == Some(Extension::AudioLevel));
+        if let Some(level) = level {
+            let mut elements = header.elements(&buffer[start..end]);
+            if let Some((_, [value, ..])) = elements.find(|(id, _)| usize::from(*id) == level) {
+                track.level.received(now, *value);
+            }
+        }
+        let before = track.layers.get(usize::from(stream.layer))?.last_packet;
+        let next_source = &mut self.next_source;
+        track.receive(now, stream.layer, header, buffer, start, end, stream.repair, || {
+            Self::fresh_source(next_source)
+        })?;
+        self.stats.received_packets += 1;
+        if track.arrivals.len() == 1 {
+            self.arrived.push(stream.track);
+        }
+        if !track.started {
+            track.started = true;
+            let peer = self.peers[track.peer].id;
+            self.events
+                .push_back(MediaEvent::TrackStarted { peer, track: track.id });
+        }
+        // A layer that begins, or begins again, may be the one that subscribers wait for.
+        if before.is_none_or(|before| now.saturating_duration_since(before) >= INACTIVE_AFTER) {
+            self.aim(now, stream.track);
+        }
+        Some(())
+    }
+
+    /// Turns an RTX packet (RFC 4588 §4) into the one it repeats, in place: the header moves up over the two bytes of the
+    /// original sequence number.
+    fn unwrap_rtx(
+        &self,
+        stream: &Stream,
+        header: Header,
+        buffer: &mut [u8],
+        start: usize,
+        len: usize,
+    ) -> Option<(Header, usize)> {
+        let track = self.tracks.get(stream.track)?;
+        let layer = track.layers.get(usize::from(stream.layer))?;
+        let original = track.codec_repaired_by(header.payload_type)?;
+        let packet = &mut buffer[start..start + len];
+        // Probes have no payload at all, or only padding.
+        if header.payload(packet)?.len() < 2 {
+            return None;
+        }
+        let sequence = u16::from_be_bytes([packet[header.len], packet[header.len + 1]]);
+        packet.copy_within(..header.len, 2);
+        let packet = &mut packet[2..];
+        packet[1] = packet[1] & 0x80 | original.payload_type;
+        packet[2..4].copy_from_slice(&sequence.to_be_bytes());
+        packet[8..12].copy_from_slice(&layer.ssrc.to_be_bytes());
+        Some((
+            Header {
+                payload_type: original.payload_type,
+                sequence,
+                ssrc: layer.ssrc,
+                ..header
+            },
+            start + 2,
+        ))
+    }
+
+    /// Finds out whose packets a new SSRC carries: announced in the offer, or told by its mid and rid, or by being the
+    /// only section that knows its payload type. `None` if nothing tells; then SRTP forgets it again.
+    fn bind(&mut self, now: Instant, key: PeerKey, header: &Header, packet: &[u8]) -> Option<Stream> {
+        let found = self.identify(key, header, packet);
+        let peer = &mut self.peers[key];
+        let Some(Identity {
+            track,
+            rid,
+            place,
+            repair,
+        }) = found
+        else {
+            if let Some(secure) = &mut peer.secure {
+                secure.inbound.forget_rtp(header.ssrc);
+            }
+            return None;
+        };
+        let layer = self.layer(key, track, &rid, place, repair, header.ssrc)?;
+        let peer = &mut self.peers[key];
+        let stream = Stream {
+            ssrc: header.ssrc,
+            track,
+            layer,
+            repair,
+            last_packet: now,
+        };
+        // One SSRC for each layer and its RTX: a new one takes the place of the old (RFC 3550 §8.2 collisions, restarts).
+        let same = |other: &Stream| other.track == track && other.layer == layer && other.repair == repair;
+        if let Some(old) = peer.streams.iter_mut().find(|other| same(other)) {
+            if let Some(secure) = &mut peer.secure {
+                secure.inbound.forget_rtp(old.ssrc);
+            }
+            *old = stream;
+        } else {
+            peer.streams.push(stream);
+        }
+        Some(stream)
+    }
+
+    fn identify(&self, key: PeerKey, header: &Header, packet: &[u8]) -> Option<Identity> {
+        let peer = &self.peers[key];
+        let receiving = || peer.sections.iter().filter(|section| section.receive);
+        let track_of = |section: &MediaSection| {
+            peer.tracks
+                .iter()
+                .copied()
+                .find(|&track| self.tracks[track].mid == section.mid)
+        };
+        for section in receiving() {
+            for (place, announced) in section.remote_ssrcs.iter().enumerate() {
+                let repair = announced.rtx == Some(header.ssrc);
+                if announced.ssrc == header.ssrc || repair {
+                    return Some(Identity {
+                        track: track_of(section)?,
+                        rid: Vec::new(),
+                        place: Some(place),
+                        repair,
+                    });
+                }
+            }
+        }
+        let mid = peer.extension(Extension::Mid, header, packet);
+        let section = match mid {
+            Some(mid) => receiving().find(|section| section.mid.as_slice() == mid)?,
+            None => only(receiving().filter(|section| knows(section, header.payload_type)))?,
+        };
+        let track = track_of(section)?;
+        if let Some(rid) = peer.extension(Extension::RepairedRid, header, packet) {
+            return Some(Identity {
+                track,
+                rid: rid.to_vec(),
+                place: None,
+                repair: true,
+            });
+        }
+        let rid = peer
+            .extension(Extension::Rid, header, packet)
+            .unwrap_or_default()
+            .to_vec();
+        if !section.rids.is_empty() && !section.rids.iter().any(|known| known.as_slice() == rid) {
+            return None;
+        }
+        let repair = self.tracks[track].codec_repaired_by(header.payload_type).is_some();
+        Some(Identity {
+            track,
+            rid,
+            place: None,
+            repair,
+        })
+    }
+
+    /// The layer that a stream belongs to, made if it is new. `None` for the RTX of a layer that has not begun, or when
+    /// there are too many.
+    fn layer(
+        &mut self,
+        key: PeerKey,
+        track: TrackKey,
+        rid: &[u8],
+        place: Option<usize>,
+        repair: bool,
+        ssrc: u32,
+    ) -> Option<u8> {
+        let announced = |place: usize| {
+            let mid = &self.tracks[track].mid;
+            let section = self.peers[key].sections.iter().find(|section| section.mid == *mid)?;
+            section.remote_ssrcs.get(place).map(|announced| announced.ssrc)
+        };
+        let by_place = place.and_then(announced);
+        let source = Self::fresh_source(&mut self.next_source);
+        let track = &mut self.tracks[track];
+        let known = match by_place {
+            Some(announced) => track.layers.iter().position(|layer| layer.ssrc == announced),
+            None => track.layers.iter().position(|layer| layer.rid.as_slice() == rid),
+        };
+        if let Some(known) = known {
+            if !repair && track.layers[known].ssrc != ssrc {
+                // The stream started over under another SSRC.
+                track.layers[known] = Layer::new(track.kind, track.clock_rate(), ssrc, rid, source);
+            }
+            return Some(known as u8);
+        }
+        if repair || track.layers.len() >= MAX_LAYERS {
+            return None;
+        }
+        track
+            .layers
+            .push(Layer::new(track.kind, track.clock_rate(), ssrc, rid, source));
+        Some((track.layers.len() - 1) as u8)
+    }
+
+    /// Writes copies of this batch's packets for all subscribers into the egress. False if the egress is full: send it,
+    /// clear it, and call again. Packets of one subscriber stand next to one another, so that one GSO send carries them.
+    pub fn forward(&mut self, now: Instant, buffer: &[u8]) -> bool {
+        let (mut at, mut from) = self.forwarded;
+        while let Some(&key) = self.arrived.get(at) {
+            if let Some(track) = self.tracks.get_mut(key) {
+                while let Some(&subscriber) = track.subscribers.get(from) {
+                    if self.egress.is_full() {
+                        self.forwarded = (at, from);
+                        return false;
+                    }
+                    from += 1;
+                    let subscription = &mut self.subscriptions[subscriber];
+                    let Some(peer) = self.peers.get(subscription.peer) else {
+                        continue;
+                    };
+                    let (Some(secure), Some(path)) = (&peer.secure, peer.ice.selected()) else {
+                        continue;
+                    };
+                    for arrival in &track.arrivals {
+                        let packet = &buffer[arrival.start..arrival.end];
+                        subscription.forward(now, arrival, packet, &secure.outbound, path, &mut self.egress);
+                    }
+                    self.stats.forwarded_packets += track.arrivals.len() as u64;
+                }
+                track.arrivals.clear();
+            }
+            (at, from) = (at + 1, 0);
+        }
+        self.arrived.clear();
+        self.forwarded = (0, 0);
+        true
+    }
+}
+
+struct Identity {
+    track: TrackKey,
+    rid: Vec<u8>,
+    /// Its place among the announced SSRCs, if it is one of them.
+    place: Option<usize>,
+    repair: bool,
+}
+
+fn knows(section: &MediaSection, payload_type: u8) -> bool {
+    let matches =
+        |codec: &NegotiatedCodec| codec.payload_type == payload_type || codec.rtx_payload_type == Some(payload_type);
+    section.codecs.iter().any(matches)
+}
+
+/// The one element of an iterator that has exactly one.
+fn only<T>(mut all: impl Iterator<Item = T>) -> Option<T> {
+    let first = all.next()?;
+    all.next().is_none().then_some(first)
+}

@@ -1,0 +1,165 @@
+//! One media worker: a pure machine that owns the connections of its rooms.
+//!
+//! It is told the time, is fed datagrams and commands, and returns what to send, what happened, and when it wants to
+//! be woken. The contract: call one `handle_*`, then [`Worker::forward`] and drain [`Worker::egress`] until nothing is left,
+//! then [`Worker::poll_event`], then sleep until [`Worker::poll_timeout`]. Nothing is shared and nothing is locked.
+
+mod feedback;
+mod ingress;
+mod peers;
+mod ticks;
+
+pub use ingress::Datagram;
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use ahash::AHashMap;
+use slotmap::{SlotMap, new_key_type};
+
+use super::demux::Demux;
+use super::egress::Egress;
+use super::engine::{CloseReason, MediaCommand, MediaEvent};
+use super::peer::Peer;
+use super::peer::dtls::DtlsIdentity;
+use super::rewrite::SourceId;
+use super::room::Room;
+use super::stats::Stats;
+use super::subscription::Subscription;
+use super::track::Track;
+use crate::ids::{PeerId, RoomId, TrackId};
+
+new_key_type! {
+    pub struct PeerKey;
+    pub struct TrackKey;
+    pub struct SubscriptionKey;
+}
+
+/// Connections of one worker. A core carries a few thousand; more only queue up before they fail. Past it, new ones are
+/// refused with [`CloseReason::Full`].
+pub const MAX_PEERS: usize = 16_384;
+
+/// What a worker is made with.
+#[derive(Clone)]
+pub struct WorkerConfig {
+    pub identity: DtlsIdentity,
+    pub max_publish_bps: u64,
+    /// Packets in one GSO send; 1 without GSO.
+    pub max_segments: usize,
+    /// The top bits of track ids, so that those of several workers differ.
+    pub index: usize,
+}
+
+pub struct Worker {
+    config: WorkerConfig,
+    epoch: Instant,
+    pub(super) peers: SlotMap<PeerKey, Peer>,
+    peer_keys: AHashMap<PeerId, PeerKey>,
+    demux: Demux,
+    pub(super) tracks: SlotMap<TrackKey, Track>,
+    pub(super) subscriptions: SlotMap<SubscriptionKey, Subscription>,
+    pub(super) rooms: AHashMap<RoomId, Room>,
+    egress: Egress,
+    /// Tracks with packets of this batch, and how far they have been forwarded.
+    arrived: Vec<TrackKey>,
+    forwarded: (usize, usize),
+    events: VecDeque<MediaEvent>,
+    next_tick: Option<Instant>,
+    ticks: u64,
+    next_source: u32,
+    next_track: u64,
+    stats: Stats,
+    /// Reused for every RTCP compound.
+    scratch: Vec<u8>,
+    sequences: Vec<u16>,
+}
+
+impl Worker {
+    pub fn new(now: Instant, config: WorkerConfig) -> Worker {
+        let egress = Egress::new(config.max_segments);
+        Worker {
+            config,
+            epoch: now,
+            peers: SlotMap::with_key(),
+            peer_keys: AHashMap::new(),
+            demux: Demux::default(),
+            tracks: SlotMap::with_key(),
+            subscriptions: SlotMap::with_key(),
+            rooms: AHashMap::new(),
+            egress,
+            arrived: Vec::new(),
+            forwarded: (0, 0),
+            events: VecDeque::new(),
+            next_tick: None,
+            ticks: 0,
+            next_source: 0,
+            next_track: 0,
+            stats: Stats::default(),
+            scratch: Vec::with_capacity(2_048),
+            sequences: Vec::with_capacity(512),
+        }
+    }
+
+    pub fn handle_command(&mut self, now: Instant, command: MediaCommand) {
+        match command {
+            MediaCommand::Open(spec) => self.open(now, *spec),
+            MediaCommand::Close(peer) => {
+                if let Some(&key) = self.peer_keys.get(&peer) {
+                    self.close(now, key, None);
+                }
+            }
+        }
+        self.schedule(now);
+    }
+
+    /// Ends every connection with a close_notify.
+    pub fn handle_shutdown(&mut self, now: Instant) {
+        let keys: Vec<PeerKey> = self.peers.keys().collect();
+        for key in keys {
+            self.close(now, key, None);
+            // Goodbyes of more connections than fit into the batch are lost: clients notice by consent.
+            if self.egress.is_full() {
+                break;
+            }
+        }
+    }
+
+    /// What is to be sent now. The driver sends it and calls [`Egress::clear`].
+    pub fn egress(&mut self) -> &mut Egress {
+        &mut self.egress
+    }
+
+    pub fn poll_event(&mut self) -> Option<MediaEvent> {
+        self.events.pop_front()
+    }
+
+    /// When [`Worker::handle_timeout`] wants to be called. `None` when there is nothing to wait for.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.next_tick
+    }
+
+    pub fn stats(&self) -> Stats {
+        Stats {
+            peers: self.peers.len() as u64,
+            tracks: self.tracks.len() as u64,
+            subscriptions: self.subscriptions.len() as u64,
+            rooms: self.rooms.len() as u64,
+            known_addresses: self.demux.known_addresses() as u64,
+            ..self.stats
+        }
+    }
+
+    fn fresh_source(next: &mut u32) -> SourceId {
+        *next = next.wrapping_add(1);
+        SourceId(*next)
+    }
+
+    fn fresh_track(&mut self) -> TrackId {
+        self.next_track += 1;
+        TrackId((self.config.index as u64) << 48 | self.next_track)
+    }
+
+    fn closed(&mut self, now: Instant, key: PeerKey, reason: CloseReason) {
+        self.close(now, key, Some(reason));
+    }
+}

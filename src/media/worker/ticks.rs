@@ -1,0 +1,79 @@
+//! What happens by the clock: repair requests and congestion feedback every few milliseconds, reports about once a second,
+//! and the end of connections that are silent.
+
+use std::time::{Duration, Instant};
+
+use super::{PeerKey, TrackKey, Worker};
+use crate::media::engine::CloseReason;
+use crate::media::peer::ice::CONNECT_TIMEOUT;
+
+/// Publishers are looked at this often: a NACK waits at most so long, a third of the shortest round trip over the
+/// internet that matters. Half of it would double the wake-ups of an idle server.
+const TICK: Duration = Duration::from_millis(10);
+/// Every so many ticks, all connections are looked at: timeouts, reports, layers.
+const TICKS_PER_ROUND: u64 = 10;
+
+impl Worker {
+    pub(super) fn schedule(&mut self, now: Instant) {
+        if self.next_tick.is_none() && !self.peers.is_empty() {
+            self.next_tick = Some(now + TICK);
+        }
+    }
+
+    /// Call at or after [`Worker::poll_timeout`]; early calls do nothing.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.next_tick.is_none_or(|due| now < due) {
+            return;
+        }
+        self.ticks += 1;
+        let round = self.ticks.is_multiple_of(TICKS_PER_ROUND);
+        let keys: smallvec::SmallVec<[PeerKey; 64]> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| round || peer.publisher.is_some())
+            .map(|(key, _)| key)
+            .collect();
+        for key in keys {
+            if round {
+                self.look_after(now, key);
+            }
+            if self.peers.get(key).is_some_and(|peer| peer.publisher.is_some()) {
+                self.repair(now, key);
+                self.tell_publisher(now, key);
+            }
+        }
+        // A late wake-up is not made up for: the next tick counts from now.
+        self.next_tick = (!self.peers.is_empty()).then(|| now + TICK);
+    }
+
+    /// Timeouts and reports of one connection.
+    fn look_after(&mut self, now: Instant, key: PeerKey) {
+        let peer = &mut self.peers[key];
+        if peer.dtls.handle_timeout(now).is_err() {
+            return self.closed(now, key, CloseReason::HandshakeFailed);
+        }
+        if peer.secure.is_none() && now.saturating_duration_since(peer.opened) >= CONNECT_TIMEOUT {
+            return self.closed(now, key, CloseReason::ConnectTimeout);
+        }
+        if peer.secure.is_some() && peer.ice.consent_expired(now) {
+            return self.closed(now, key, CloseReason::ConsentExpired);
+        }
+        self.flush_dtls(key);
+        for track in self.peers[key].tracks.clone() {
+            self.aim(now, track);
+        }
+        self.report_to_subscriber(now, key);
+    }
+
+    /// NACKs and key frame requests for what one publisher sends.
+    fn repair(&mut self, now: Instant, key: PeerKey) {
+        for track in self.peers[key].tracks.clone() {
+            self.request_missing(now, track);
+            self.request_key_frames(now, track);
+        }
+    }
+
+    pub(super) fn track_peer(&self, key: TrackKey) -> Option<PeerKey> {
+        self.tracks.get(key).map(|track| track.peer)
+    }
+}
