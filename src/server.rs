@@ -80,7 +80,7 @@ impl Server {
         let media_addresses = (0..settings.workers)
             .flat_map(|worker| media.local_end(WorkerId(worker)).candidates.clone())
             .collect();
-        let hub = hub::start(media.clone(), media_events);
+        let hub = hub::start_with(media.clone(), media_events, (&config.limits).into());
 
         let server = Server {
             addresses: sockets.iter().map(listener).collect(),

@@ -1,23 +1,102 @@
 //! The one task that owns the domain's state.
+//!
+//! Sessions ask through a bounded queue and wait for each answer, so a session has at most one request here and the
+//! order of its messages holds. What the rules decide becomes doing in [`effects`] alone.
 
-use tokio::sync::mpsc;
+mod effects;
+mod outbox;
+mod port;
+mod session;
+mod task;
 
-use crate::media::engine::{Media, MediaEvent};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+pub use outbox::Events;
+pub use port::MediaPort;
+pub use session::Session;
+use task::{Hub, Input};
+
+use crate::config;
+use crate::domain::Limits;
+use crate::ids::SessionId;
+use crate::media::engine::MediaEvent;
+
+/// Requests waiting for the hub. A session has one at a time, so this only smooths bursts; a full queue makes sessions
+/// wait, which makes their clients wait.
+const INPUTS_MAX: usize = 1_024;
 
 /// The way into the hub. Cheap to clone.
 #[derive(Clone)]
 pub struct HubHandle {
-    _private: (),
+    inputs: mpsc::Sender<Input>,
+    places: Arc<Semaphore>,
+    last_session: Arc<AtomicU64>,
 }
 
-/// Starts the hub's task.
-pub fn start(_media: Media, _media_events: mpsc::Receiver<MediaEvent>) -> HubHandle {
-    todo!()
+/// How much the hub takes on.
+#[derive(Clone, Copy, Debug)]
+pub struct Capacity {
+    /// Signaling connections at a time. Each holds at most one request here, a socket, and its unread events.
+    pub sessions: usize,
+    pub rooms: Limits,
+}
+
+impl Default for Capacity {
+    fn default() -> Self {
+        Self::from(&config::Limits::default())
+    }
+}
+
+impl From<&config::Limits> for Capacity {
+    fn from(limits: &config::Limits) -> Self {
+        let rooms = Limits {
+            rooms: limits.max_rooms,
+            participants_per_room: limits.max_participants_per_room,
+            ..Limits::default()
+        };
+        Self {
+            sessions: limits.max_sessions.min(Semaphore::MAX_PERMITS),
+            rooms,
+        }
+    }
+}
+
+/// Starts the hub's task, with the default capacity.
+pub fn start(media: impl MediaPort, media_events: mpsc::Receiver<MediaEvent>) -> HubHandle {
+    start_with(media, media_events, Capacity::default())
+}
+
+/// As [`start`], taking on as much as `capacity` says.
+pub fn start_with(media: impl MediaPort, media_events: mpsc::Receiver<MediaEvent>, capacity: Capacity) -> HubHandle {
+    let (inputs, input_queue) = mpsc::channel(INPUTS_MAX);
+    tokio::spawn(Hub::new(media, capacity.rooms).run(input_queue, media_events));
+    HubHandle {
+        inputs,
+        places: Arc::new(Semaphore::new(capacity.sessions)),
+        last_session: Arc::default(),
+    }
 }
 
 impl HubHandle {
-    /// Tells every client, ends every room, and returns when that is done.
+    /// A place for one more signaling connection; `None` where there is none, or the server is going down.
+    pub async fn connect(&self) -> Option<(Session, Events)> {
+        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        let id = SessionId(self.last_session.fetch_add(1, Ordering::Relaxed) + 1);
+        let (outbox, events) = outbox::pair();
+        self.inputs.send(Input::Connect { id, outbox }).await.ok()?;
+        Some((Session::new(id, self.inputs.clone(), place), events))
+    }
+
+    /// Tells every client, ends every room, and returns when the sessions have closed or their time for it is over.
     pub async fn shutdown(&self) {
-        todo!()
+        self.places.close();
+        let (done, wait) = oneshot::channel();
+        if self.inputs.send(Input::ShutDown { done }).await.is_ok() {
+            // An error means the same: the hub has ended.
+            wait.await.ok();
+        }
     }
 }

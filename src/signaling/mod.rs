@@ -1,1 +1,218 @@
-//! To be written.
+//! Signaling families: each turns what its clients send into commands, and events into what its clients expect.
+//!
+//! A family is a folder here, with its wire format in its own words in the folder's `mod.rs`. No family knows another
+//! and nothing outside knows any. `/groupcall` is shared by two, told apart by the first message:
+//!
+//! | first message | family |
+//! |---|---|
+//! | a JSON object with a text under `id` | [`groupcall_id`] |
+//! | a JSON object with a text under `type`, and none under `id` | [`groupcall_type`] |
+//! | anything else | ignored, and the next message is the first |
+//!
+//! People of both families meet in the same rooms: a room and a user are what they are called, as text, so `7` and
+//! `"7"` are the same.
+
+mod groupcall_id;
+mod groupcall_type;
+mod json;
+mod limits;
+mod offer;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use serde_json::Value;
+use smallvec::SmallVec;
+use tracing::debug;
+
+use crate::config::Config;
+use crate::domain::{EndReason, Event, Person};
+use crate::hub::Session;
+use crate::ids::{RoomName, UserId};
+use crate::storage::{AdmitError, Directory, Profile};
+
+pub use limits::FRAME_BYTES_MAX;
+
+/// Who may enter which room. The server's is [`Directory`].
+pub trait Admission: Send + Sync + 'static {
+    fn admit(
+        &self,
+        user: &UserId,
+        room: &RoomName,
+        password: Option<&str>,
+    ) -> impl Future<Output = Result<Profile, AdmitError>> + Send;
+}
+
+impl Admission for Directory {
+    async fn admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Profile, AdmitError> {
+        Directory::admit(self, user, room, password).await
+    }
+}
+
+/// What is to be done with the client's socket: frames to send, in order, and then perhaps to close it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Reaction {
+    pub frames: SmallVec<[String; 2]>,
+    pub close: Option<Close>,
+}
+
+/// Why a socket is closed (RFC 6455 §7.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Close {
+    pub code: u16,
+    pub reason: &'static str,
+}
+
+impl Close {
+    pub const GOING_AWAY: Close = Close::new(1001, "the server is going down");
+    pub const UNREADABLE: Close = Close::new(1009, "a message is longer than 256 KiB or breaks the protocol");
+    pub const UNKNOWN_USER: Close = Close::new(1008, "no such user");
+    pub const WRONG_PASSWORD: Close = Close::new(1008, "the room's password is missing or wrong");
+    pub const TOO_FAST: Close = Close::new(1008, "too many messages");
+    pub const TOO_SLOW: Close = Close::new(1008, "messages are not read");
+    pub const STORAGE_FAILED: Close = Close::new(1011, "the server cannot look users up now");
+    pub const SILENT: Close = Close::new(1008, "pings are not answered");
+    pub const FULL: Close = Close::new(1013, "the room or the server is full");
+    /// Of the codes for private use: a client that reconnects by itself must not on this one, or two pages of the same
+    /// user throw one another out for ever.
+    pub const REPLACED: Close = Close::new(4001, "the same user entered the room again");
+
+    const fn new(code: u16, reason: &'static str) -> Self {
+        Self { code, reason }
+    }
+}
+
+impl Reaction {
+    fn none() -> Self {
+        Self::default()
+    }
+
+    fn frame(message: &impl serde::Serialize) -> Self {
+        Self::none().and_frame(message)
+    }
+
+    fn close(close: Close) -> Self {
+        Self::none().and_close(close)
+    }
+
+    fn and_frame(mut self, message: &impl serde::Serialize) -> Self {
+        self.frames.push(json::text(message));
+        self
+    }
+
+    fn and_close(mut self, close: Close) -> Self {
+        self.close = Some(close);
+        self
+    }
+}
+
+/// One client's conversation with the server on `/groupcall`.
+pub struct Conversation<A> {
+    client: Client<A>,
+    family: Option<Family>,
+}
+
+/// What every family needs to serve one client.
+struct Client<A> {
+    session: Session,
+    admission: A,
+    config: Arc<Config>,
+}
+
+enum Family {
+    GroupcallId(groupcall_id::Dialogue),
+    GroupcallType(groupcall_type::Dialogue),
+}
+
+impl<A: Admission> Conversation<A> {
+    pub fn new(session: Session, admission: A, config: Arc<Config>) -> Self {
+        let client = Client {
+            session,
+            admission,
+            config,
+        };
+        Self { client, family: None }
+    }
+
+    /// One message of the client. Returns when all that it leads to has been decided.
+    pub async fn receive(&mut self, text: &str) -> Reaction {
+        let message = json::parse(text);
+        if self.family.is_none() {
+            self.family = message.as_ref().and_then(pick_family);
+        }
+        match &mut self.family {
+            Some(Family::GroupcallId(dialogue)) => {
+                count("groupcall_id");
+                dialogue.receive(&self.client, message).await
+            }
+            Some(Family::GroupcallType(dialogue)) => {
+                count("groupcall_type");
+                // What is no JSON is given back as the text it is.
+                let message = message.unwrap_or_else(|| Value::String(text.to_owned()));
+                dialogue.receive(&self.client, message).await
+            }
+            None => {
+                count("none");
+                debug!(session = %self.client.session.id(), bytes = text.len(), "of no family: ignored");
+                Reaction::none()
+            }
+        }
+    }
+
+    /// What the client is to be sent about an event.
+    pub fn tell(&mut self, event: Event) -> Reaction {
+        if let Event::Ended(reason) = event {
+            return Reaction::close(reason.into());
+        }
+        match &self.family {
+            Some(Family::GroupcallId(dialogue)) => dialogue.tell(&self.client, event),
+            Some(Family::GroupcallType(dialogue)) => dialogue.tell(&self.client, event),
+            // Events come of messages, so there is a family by then.
+            None => Reaction::none(),
+        }
+    }
+}
+
+impl From<EndReason> for Close {
+    fn from(reason: EndReason) -> Self {
+        match reason {
+            EndReason::Replaced => Close::REPLACED,
+            EndReason::Shutdown => Close::GOING_AWAY,
+        }
+    }
+}
+
+fn pick_family(message: &Value) -> Option<Family> {
+    let has = |key| message.get(key).is_some_and(Value::is_string);
+    if has("id") {
+        Some(Family::GroupcallId(groupcall_id::Dialogue::default()))
+    } else if has("type") {
+        Some(Family::GroupcallType(groupcall_type::Dialogue::default()))
+    } else {
+        None
+    }
+}
+
+fn count(family: &'static str) {
+    metrics::counter!("patchbay_messages_received_total", "family" => family).increment(1);
+}
+
+/// How an admitted user is shown. A name from the user table is that; where the table knows none, the name that the
+/// client gives itself, if it does.
+fn person(profile: Profile, own_name: Option<String>) -> Person {
+    let Profile {
+        user,
+        name,
+        prefix,
+        postfix,
+    } = profile;
+    let unnamed = name.is_empty() || name == user.as_str();
+    let own_name = own_name.filter(|name| unnamed && !name.is_empty());
+    let name = own_name.unwrap_or(if unnamed { user.as_str().to_owned() } else { name });
+    Person {
+        user,
+        name,
+        prefix,
+        postfix,
+    }
+}

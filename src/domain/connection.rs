@@ -1,0 +1,57 @@
+//! Whether a second offer continues a live connection or comes from a new one, such as a reloaded page's.
+
+/// What of an offer tells its connection from another. Absent parts are empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionIdentity {
+    /// User name and session id of the `o=` line (RFC 8866 §5.2).
+    pub origin: String,
+    /// The first `a=fingerprint`.
+    pub certificate: String,
+    /// The first `a=ice-ufrag`.
+    pub ufrag: String,
+}
+
+impl ConnectionIdentity {
+    /// A connection keeps its certificate for life (RFC 9429 §5.2.1), so another certificate is another connection.
+    /// With the same certificate, which may be shared by several connections of a client, either
+    /// - the session id is the same: RFC 9429 §5.2.2 keeps it over all offers of a connection, ICE restarts included; or
+    /// - the ICE credentials are the same: some clients write a new session id each time but restart ICE never.
+    pub fn continues(&self, live: &ConnectionIdentity) -> bool {
+        let same = |ours: &str, theirs: &str| !ours.is_empty() && ours == theirs;
+        self.certificate == live.certificate && (same(&self.origin, &live.origin) || same(&self.ufrag, &live.ufrag))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(origin: &str, certificate: &str, ufrag: &str) -> ConnectionIdentity {
+        ConnectionIdentity {
+            origin: origin.to_owned(),
+            certificate: certificate.to_owned(),
+            ufrag: ufrag.to_owned(),
+        }
+    }
+
+    #[test]
+    fn an_ice_restart_continues_the_connection() {
+        assert!(identity("- 1", "AA", "new").continues(&identity("- 1", "AA", "old")));
+    }
+
+    #[test]
+    fn a_client_that_renumbers_its_session_continues_by_its_ice_credentials() {
+        assert!(identity("- 2", "AA", "same").continues(&identity("- 1", "AA", "same")));
+    }
+
+    #[test]
+    fn another_certificate_is_another_connection_even_under_a_constant_session_id() {
+        assert!(!identity("- 0", "BB", "same").continues(&identity("- 0", "AA", "same")));
+    }
+
+    #[test]
+    fn a_shared_certificate_alone_does_not_make_two_connections_one() {
+        assert!(!identity("- 2", "AA", "new").continues(&identity("- 1", "AA", "old")));
+        assert!(!identity("", "AA", "").continues(&identity("", "AA", "")));
+    }
+}

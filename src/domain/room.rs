@@ -1,0 +1,119 @@
+//! One room: its participants in the order of their arrival, and the connections of each.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::{ConnectionIdentity, Effect, Event, Person};
+use crate::ids::{ParticipantId, PeerId, RoomId, RoomName, SessionId, UserId};
+
+pub(super) struct Room {
+    pub id: RoomId,
+    pub name: RoomName,
+    /// Ids grow, so this is the order of arrival.
+    participants: BTreeMap<ParticipantId, Participant>,
+    by_user: HashMap<UserId, ParticipantId>,
+}
+
+pub(super) struct Participant {
+    pub session: SessionId,
+    pub person: Arc<Person>,
+    /// At most one for each source; that without a source publishes.
+    peers: Vec<Peer>,
+}
+
+pub(super) struct Peer {
+    pub id: PeerId,
+    pub source: Option<ParticipantId>,
+    pub identity: ConnectionIdentity,
+}
+
+impl Room {
+    pub fn new(id: RoomId, name: RoomName) -> Self {
+        Self {
+            id,
+            name,
+            participants: BTreeMap::new(),
+            by_user: HashMap::new(),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.participants.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.participants.is_empty()
+    }
+
+    pub fn find(&self, user: &UserId) -> Option<ParticipantId> {
+        self.by_user.get(user).copied()
+    }
+
+    pub fn participant(&self, id: ParticipantId) -> Option<&Participant> {
+        self.participants.get(&id)
+    }
+
+    pub fn participant_mut(&mut self, id: ParticipantId) -> Option<&mut Participant> {
+        self.participants.get_mut(&id)
+    }
+
+    pub fn people(&self) -> Vec<Arc<Person>> {
+        self.participants.values().map(|p| Arc::clone(&p.person)).collect()
+    }
+
+    /// The user must not be in the room yet.
+    pub fn insert(&mut self, id: ParticipantId, session: SessionId, person: Arc<Person>) {
+        self.by_user.insert(person.user.clone(), id);
+        let peers = Vec::new();
+        self.participants.insert(id, Participant { session, person, peers });
+    }
+
+    /// Takes a participant out, with the ids of its connections and of those that others had for watching it.
+    pub fn remove(&mut self, id: ParticipantId) -> Option<(Participant, Vec<PeerId>)> {
+        let gone = self.participants.remove(&id)?;
+        self.by_user.remove(&gone.person.user);
+        let mut peers: Vec<PeerId> = gone.peers.iter().map(|peer| peer.id).collect();
+        for other in self.participants.values_mut() {
+            peers.extend(other.take_peer_of(Some(id)));
+        }
+        Some((gone, peers))
+    }
+
+    /// The same event for everybody, in the order of arrival.
+    pub fn tell_all(&self, event: &Event) -> impl Iterator<Item = Effect> {
+        self.participants.values().map(|participant| Effect::Tell {
+            session: participant.session,
+            event: event.clone(),
+        })
+    }
+}
+
+impl Participant {
+    pub fn peer_of(&self, source: Option<ParticipantId>) -> Option<&Peer> {
+        self.peers.iter().find(|peer| peer.source == source)
+    }
+
+    pub fn peer_count(&self) -> usize {
+        self.peers.len()
+    }
+
+    pub fn add_peer(&mut self, peer: Peer) {
+        self.peers.push(peer);
+    }
+
+    /// The connection goes on under what its newest offer says of it.
+    pub fn continue_peer(&mut self, id: PeerId, identity: ConnectionIdentity) {
+        if let Some(peer) = self.peers.iter_mut().find(|peer| peer.id == id) {
+            peer.identity = identity;
+        }
+    }
+
+    pub fn take_peer_of(&mut self, source: Option<ParticipantId>) -> Option<PeerId> {
+        let index = self.peers.iter().position(|peer| peer.source == source)?;
+        Some(self.peers.swap_remove(index).id)
+    }
+
+    pub fn forget_peer(&mut self, id: PeerId) {
+        self.peers.retain(|peer| peer.id != id);
+    }
+}

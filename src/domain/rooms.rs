@@ -1,0 +1,305 @@
+//! All rooms of a node: what each command does to them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::room::{Peer, Room};
+use super::{Command, Effect, EndReason, Event, FileNotice, Negotiation, Offer, Person, Refusal};
+use crate::ids::{ParticipantId, PeerId, RoomId, RoomName, SessionId, UserId};
+
+/// How much one node holds.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// A room lives only while somebody is in it, so this bites before the number of sessions does only where most
+    /// people sit alone. Larger would let one client with many sockets spread over every worker.
+    pub rooms: usize,
+    /// Everybody is told of everybody: a full room that reconnects at once makes the square of this in messages.
+    pub participants_per_room: usize,
+    /// One to publish and one for each participant watched. Browsers refuse more than 500 connections a page, and no
+    /// page shows 200 people.
+    pub peers_per_participant: usize,
+    /// A connection may cost 64 KiB in the media engine: this many stay below 1.3 GB.
+    pub peers: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            rooms: 2_000,
+            participants_per_room: 100,
+            peers_per_participant: 200,
+            peers: 20_000,
+        }
+    }
+}
+
+/// The state of all rooms. One owner; each call returns what is to be done about it.
+pub struct Rooms {
+    limits: Limits,
+    rooms: HashMap<RoomId, Room>,
+    by_name: HashMap<RoomName, RoomId>,
+    seats: HashMap<SessionId, Seat>,
+    peers: HashMap<PeerId, Seat>,
+    next_id: u64,
+}
+
+/// Where somebody is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Seat {
+    room: RoomId,
+    participant: ParticipantId,
+}
+
+impl Rooms {
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            rooms: HashMap::new(),
+            by_name: HashMap::new(),
+            seats: HashMap::new(),
+            peers: HashMap::new(),
+            next_id: 0,
+        }
+    }
+
+    pub fn room_count(&self) -> usize {
+        self.rooms.len()
+    }
+
+    pub fn participant_count(&self) -> usize {
+        self.seats.len()
+    }
+
+    pub fn peer_count(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// Does what `session` asks.
+    pub fn handle(&mut self, session: SessionId, command: Command) -> Result<Vec<Effect>, Refusal> {
+        match command {
+            Command::Join { room, person } => self.join(session, room, person),
+            Command::Leave => Ok(self.leave(session)),
+            Command::Offer { subject, offer } => self.offer(session, subject, offer),
+            Command::Candidate { subject } => self.candidate(session, &subject),
+            Command::Say { text } => self.say(session, text),
+            Command::AnnounceFile { file } => self.announce_file(session, file),
+        }
+    }
+
+    fn join(&mut self, session: SessionId, name: RoomName, person: Person) -> Result<Vec<Effect>, Refusal> {
+        self.check_space(session, &name, &person.user)?;
+        let mut effects = self.leave(session);
+        let room_id = self.open(name, &mut effects);
+        self.replace(room_id, &person.user, &mut effects);
+
+        let participant = ParticipantId(self.next());
+        let person = Arc::new(person);
+        let room = self.rooms.get_mut(&room_id).expect("the room was opened above");
+        let others = room.people();
+        effects.extend(room.tell_all(&Event::ParticipantArrived {
+            person: Arc::clone(&person),
+        }));
+        room.insert(participant, session, person);
+        effects.push(Effect::Tell {
+            session,
+            event: Event::Joined { others },
+        });
+        let room = room.id;
+        self.seats.insert(session, Seat { room, participant });
+        Ok(effects)
+    }
+
+    /// Whoever replaces somebody, or leaves another place for this one, takes no new space.
+    fn check_space(&self, session: SessionId, name: &RoomName, user: &UserId) -> Result<(), Refusal> {
+        let Some(room) = self.by_name.get(name).and_then(|id| self.rooms.get(id)) else {
+            let frees_its_room = self.room_of(session).is_some_and(|room| room.len() == 1);
+            let full = self.rooms.len() >= self.limits.rooms && !frees_its_room;
+            return if full { Err(Refusal::TooManyRooms) } else { Ok(()) };
+        };
+        let takes_a_place = room.find(user).is_none() && self.room_of(session).is_none_or(|now| now.id != room.id);
+        if takes_a_place && room.len() >= self.limits.participants_per_room {
+            return Err(Refusal::RoomFull);
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, name: RoomName, effects: &mut Vec<Effect>) -> RoomId {
+        if let Some(id) = self.by_name.get(&name) {
+            return *id;
+        }
+        let id = RoomId(self.next());
+        self.by_name.insert(name.clone(), id);
+        self.rooms.insert(id, Room::new(id, name));
+        effects.push(Effect::OpenRoom(id));
+        id
+    }
+
+    /// The newest session of a user in a room wins; the others see him leave, and then arrive.
+    fn replace(&mut self, room: RoomId, user: &UserId, effects: &mut Vec<Effect>) {
+        let old = self.rooms.get(&room).and_then(|room| {
+            let participant = room.find(user)?;
+            Some((participant, room.participant(participant)?.session))
+        });
+        if let Some((participant, session)) = old {
+            let reason = EndReason::Replaced;
+            effects.push(Effect::Dismiss { session, reason });
+            self.remove(session, Seat { room, participant }, effects);
+        }
+    }
+
+    /// The session is out of its room, by its wish or because it is gone. Nothing where it is in none.
+    pub fn leave(&mut self, session: SessionId) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        if let Some(seat) = self.seats.get(&session).copied() {
+            self.remove(session, seat, &mut effects);
+            self.close_if_empty(seat.room, &mut effects);
+        }
+        effects
+    }
+
+    fn remove(&mut self, session: SessionId, seat: Seat, effects: &mut Vec<Effect>) {
+        self.seats.remove(&session);
+        let Some(room) = self.rooms.get_mut(&seat.room) else {
+            return;
+        };
+        let Some((gone, peers)) = room.remove(seat.participant) else {
+            return;
+        };
+        for peer in peers {
+            self.peers.remove(&peer);
+            effects.push(Effect::ClosePeer { room: seat.room, peer });
+        }
+        let user = gone.person.user.clone();
+        effects.extend(room.tell_all(&Event::ParticipantLeft { user }));
+    }
+
+    fn close_if_empty(&mut self, id: RoomId, effects: &mut Vec<Effect>) {
+        if self.rooms.get(&id).is_some_and(Room::is_empty)
+            && let Some(room) = self.rooms.remove(&id)
+        {
+            self.by_name.remove(&room.name);
+            effects.push(Effect::CloseRoom(id));
+        }
+    }
+
+    fn offer(&mut self, session: SessionId, subject: UserId, offer: Offer) -> Result<Vec<Effect>, Refusal> {
+        let (seat, source) = self.find_subject(session, &subject)?;
+        let mut effects = Vec::new();
+        let peer = match self.continued_peer(seat, source, &offer) {
+            Some(peer) => peer,
+            None => self.fresh_peer(seat, source, &offer, &mut effects)?,
+        };
+        effects.push(Effect::Negotiate(Negotiation {
+            session,
+            room: seat.room,
+            participant: seat.participant,
+            peer,
+            source,
+            subject,
+            sdp: offer.sdp,
+        }));
+        Ok(effects)
+    }
+
+    /// The live connection that the offer goes on with, if it does.
+    fn continued_peer(&mut self, seat: Seat, source: Option<ParticipantId>, offer: &Offer) -> Option<PeerId> {
+        let participant = self.rooms.get_mut(&seat.room)?.participant_mut(seat.participant)?;
+        let peer = participant.peer_of(source)?;
+        let id = peer.id;
+        if !offer.identity.continues(&peer.identity) {
+            return None;
+        }
+        participant.continue_peer(id, offer.identity.clone());
+        Some(id)
+    }
+
+    /// A new connection in the place of the one there may be.
+    fn fresh_peer(
+        &mut self,
+        seat: Seat,
+        source: Option<ParticipantId>,
+        offer: &Offer,
+        effects: &mut Vec<Effect>,
+    ) -> Result<PeerId, Refusal> {
+        let id = PeerId(self.next());
+        let Seat { room, participant } = seat;
+        let (limits, peers) = (self.limits, self.peers.len());
+        let owner = self.rooms.get_mut(&room).and_then(|r| r.participant_mut(participant));
+        let owner = owner.ok_or(Refusal::NotInRoom)?;
+        if let Some(peer) = owner.take_peer_of(source) {
+            self.peers.remove(&peer);
+            effects.push(Effect::ClosePeer { room, peer });
+        } else if owner.peer_count() >= limits.peers_per_participant || peers >= limits.peers {
+            return Err(Refusal::TooManyPeers);
+        }
+        owner.add_peer(Peer {
+            id,
+            source,
+            identity: offer.identity.clone(),
+        });
+        self.peers.insert(id, seat);
+        Ok(id)
+    }
+
+    fn candidate(&self, session: SessionId, subject: &UserId) -> Result<Vec<Effect>, Refusal> {
+        let (seat, source) = self.find_subject(session, subject)?;
+        let room = self.rooms.get(&seat.room);
+        let peer = room.and_then(|room| room.participant(seat.participant)?.peer_of(source));
+        peer.map(|_| Vec::new()).ok_or(Refusal::UnknownPeer)
+    }
+
+    /// Where the session sits, and whom in its room it means: `None` is itself.
+    fn find_subject(&self, session: SessionId, subject: &UserId) -> Result<(Seat, Option<ParticipantId>), Refusal> {
+        let seat = self.seats.get(&session).copied().ok_or(Refusal::NotInRoom)?;
+        let room = self.rooms.get(&seat.room).ok_or(Refusal::NotInRoom)?;
+        let source = room.find(subject).ok_or(Refusal::UnknownParticipant)?;
+        Ok((seat, (source != seat.participant).then_some(source)))
+    }
+
+    fn say(&self, session: SessionId, text: Arc<str>) -> Result<Vec<Effect>, Refusal> {
+        self.tell_room_of(session, |from| Event::Text { from, text })
+    }
+
+    fn announce_file(&self, session: SessionId, file: Arc<FileNotice>) -> Result<Vec<Effect>, Refusal> {
+        self.tell_room_of(session, |from| Event::File { from, file })
+    }
+
+    /// Everybody in the session's room, itself included, is told.
+    fn tell_room_of(&self, session: SessionId, event: impl FnOnce(UserId) -> Event) -> Result<Vec<Effect>, Refusal> {
+        let room = self.room_of(session).ok_or(Refusal::NotInRoom)?;
+        let seat = self.seats.get(&session).ok_or(Refusal::NotInRoom)?;
+        let sender = room.participant(seat.participant).ok_or(Refusal::NotInRoom)?;
+        Ok(room.tell_all(&event(sender.person.user.clone())).collect())
+    }
+
+    /// The connection has ended by itself, or could not be made. Its participant stays and may offer again.
+    pub fn forget_peer(&mut self, peer: PeerId) {
+        let Some(seat) = self.peers.remove(&peer) else {
+            return;
+        };
+        let room = self.rooms.get_mut(&seat.room);
+        if let Some(participant) = room.and_then(|room| room.participant_mut(seat.participant)) {
+            participant.forget_peer(peer);
+        }
+    }
+
+    /// Every room ends. The sessions are the hub's to tell: some are in no room.
+    pub fn shut_down(&mut self) -> Vec<Effect> {
+        let close_peer = |(peer, Seat { room, .. })| Effect::ClosePeer { room, peer };
+        let mut effects: Vec<Effect> = self.peers.drain().map(close_peer).collect();
+        effects.extend(self.rooms.drain().map(|(id, _)| Effect::CloseRoom(id)));
+        self.seats.clear();
+        self.by_name.clear();
+        effects
+    }
+
+    fn room_of(&self, session: SessionId) -> Option<&Room> {
+        self.rooms.get(&self.seats.get(&session)?.room)
+    }
+
+    /// One sequence for all ids: an id in a log line means one thing only.
+    fn next(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+}

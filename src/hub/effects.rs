@@ -1,0 +1,232 @@
+//! The only place where deciding becomes doing.
+
+use std::collections::HashMap;
+
+use rand::rngs::StdRng;
+
+use super::outbox::Outbox;
+use super::port::MediaPort;
+use crate::domain::{Candidate, Effect, EndReason, Event, Negotiation};
+use crate::ids::{ParticipantId, PeerId, RoomId, SessionId};
+use crate::media::engine::{MediaCommand, WorkerId};
+use crate::media::peer::negotiate::{self, Negotiated, OfferError, Role};
+use crate::media::session::PeerSpec;
+
+/// Carries out effects, and keeps what is needed for that and is nothing to the rules.
+pub(super) struct Executor<M> {
+    media: M,
+    random: StdRng,
+    workers: HashMap<RoomId, WorkerId>,
+    /// What each live connection last agreed on, without the answer's text.
+    negotiated: HashMap<PeerId, Negotiated>,
+    outboxes: HashMap<SessionId, Outbox>,
+}
+
+/// What could not be done, for the rules to know.
+pub(super) enum Failure {
+    /// The session does not read, or has gone; it is forgotten here.
+    SessionLost(SessionId),
+    BadOffer {
+        peer: PeerId,
+        error: OfferError,
+        /// The connection goes on as it was before the offer.
+        live: bool,
+    },
+}
+
+impl<M: MediaPort> Executor<M> {
+    pub fn new(media: M) -> Self {
+        Self {
+            media,
+            random: rand::make_rng(),
+            workers: HashMap::new(),
+            negotiated: HashMap::new(),
+            outboxes: HashMap::new(),
+        }
+    }
+
+    pub fn add_session(&mut self, session: SessionId, outbox: Outbox) {
+        self.outboxes.insert(session, outbox);
+    }
+
+    pub fn remove_session(&mut self, session: SessionId) {
+        self.outboxes.remove(&session);
+    }
+
+    pub fn has_session(&self, session: SessionId) -> bool {
+        self.outboxes.contains_key(&session)
+    }
+
+    pub fn forget_peer(&mut self, peer: PeerId) {
+        self.negotiated.remove(&peer);
+    }
+
+    pub fn dismiss_all(&mut self, reason: EndReason) {
+        for (_, outbox) in self.outboxes.drain() {
+            // One that does not read has its queue ended all the same.
+            outbox.put(Event::Ended(reason)).ok();
+        }
+    }
+
+    /// In their order; what fails does not keep the others from being done.
+    pub async fn carry_out(&mut self, effects: Vec<Effect>) -> Vec<Failure> {
+        let mut failures = Vec::new();
+        for effect in effects {
+            let done = match effect {
+                Effect::OpenRoom(room) => self.open_room(room),
+                Effect::CloseRoom(room) => self.close_room(room),
+                Effect::ClosePeer { room, peer } => self.close_peer(room, peer).await,
+                Effect::Negotiate(negotiation) => self.negotiate(negotiation).await,
+                Effect::Tell { session, event } => self.tell(session, event),
+                Effect::Dismiss { session, reason } => self.dismiss(session, reason),
+            };
+            failures.extend(done.err());
+        }
+        failures
+    }
+
+    fn open_room(&mut self, room: RoomId) -> Result<(), Failure> {
+        self.workers.insert(room, self.media.place_room());
+        Ok(())
+    }
+
+    fn close_room(&mut self, room: RoomId) -> Result<(), Failure> {
+        self.workers.remove(&room);
+        Ok(())
+    }
+
+    async fn close_peer(&mut self, room: RoomId, peer: PeerId) -> Result<(), Failure> {
+        if self.negotiated.remove(&peer).is_some()
+            && let Some(worker) = self.workers.get(&room)
+        {
+            self.media.send(*worker, MediaCommand::Close(peer)).await;
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, session: SessionId, event: Event) -> Result<(), Failure> {
+        let Some(outbox) = self.outboxes.get(&session) else {
+            return Ok(());
+        };
+        outbox.put(event).map_err(|_| {
+            self.outboxes.remove(&session);
+            Failure::SessionLost(session)
+        })
+    }
+
+    fn dismiss(&mut self, session: SessionId, reason: EndReason) -> Result<(), Failure> {
+        if let Some(outbox) = self.outboxes.remove(&session) {
+            // One that does not read has its queue ended all the same.
+            outbox.put(Event::Ended(reason)).ok();
+        }
+        Ok(())
+    }
+
+    /// Answers the offer: the worker learns first, so that it knows the client by the time that the client, with the
+    /// answer in hand, begins to send.
+    async fn negotiate(&mut self, negotiation: Negotiation) -> Result<(), Failure> {
+        let Negotiation {
+            session, peer, subject, ..
+        } = &negotiation;
+        let (session, peer, subject) = (*session, *peer, subject.clone());
+        let Some(worker) = self.workers.get(&negotiation.room).copied() else {
+            return Ok(());
+        };
+        let mut negotiated = self.answer(worker, &negotiation)?;
+        let sdp = std::mem::take(&mut negotiated.answer);
+        let spec = spec(&negotiation, &negotiated);
+        self.negotiated.insert(peer, negotiated);
+        self.media.send(worker, MediaCommand::Open(Box::new(spec))).await;
+
+        let candidates = candidates(&sdp);
+        let answered = Event::Answered {
+            subject: subject.clone(),
+            sdp,
+        };
+        self.tell(session, answered)?;
+        for candidate in candidates {
+            let subject = subject.clone();
+            self.tell(session, Event::Candidate { subject, candidate })?;
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, worker: WorkerId, negotiation: &Negotiation) -> Result<Negotiated, Failure> {
+        let previous = self.negotiated.get(&negotiation.peer);
+        let stream = negotiation.source.map(stream_name);
+        let role = Role {
+            receive: negotiation.source.is_none(),
+            send_stream: stream.as_deref(),
+        };
+        let local = self.media.local_end(worker);
+        negotiate::answer(&negotiation.sdp, local, role, previous, &mut self.random).map_err(|error| {
+            Failure::BadOffer {
+                peer: negotiation.peer,
+                error,
+                live: previous.is_some(),
+            }
+        })
+    }
+}
+
+/// What a participant's tracks are grouped under in the answers of those who watch (`a=msid`).
+fn stream_name(source: ParticipantId) -> String {
+    format!("participant-{source}")
+}
+
+fn spec(negotiation: &Negotiation, negotiated: &Negotiated) -> PeerSpec {
+    PeerSpec {
+        peer: negotiation.peer,
+        participant: negotiation.participant,
+        room: negotiation.room,
+        source: negotiation.source,
+        transport: negotiated.transport.clone(),
+        sections: negotiated.sections.clone(),
+    }
+}
+
+/// The candidates of an answer, to be sent one by one as well. All sections share the transport of the first that is
+/// not rejected (RFC 9143 §7.2), and that is where an answer has them.
+fn candidates(answer: &str) -> Vec<Candidate> {
+    let mut found: Vec<Candidate> = Vec::new();
+    for (section, media) in answer.split("\nm=").skip(1).enumerate() {
+        let rejected = media.split_whitespace().nth(1) == Some("0");
+        if rejected {
+            continue;
+        }
+        let lines = || media.lines().map(str::trim_end);
+        let mid = lines().find_map(|line| line.strip_prefix("a=mid:")).unwrap_or_default();
+        found.extend(
+            lines()
+                .filter(|line| line.starts_with("a=candidate:"))
+                .map(|line| Candidate {
+                    line: line["a=".len()..].to_owned(),
+                    mid: mid.to_owned(),
+                    section: u16::try_from(section).unwrap_or(u16::MAX),
+                }),
+        );
+        break;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn candidates_are_those_of_the_first_section_that_is_not_rejected() {
+        let answer = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n\
+            m=application 0 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:data\r\n\
+            m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:sound\r\na=candidate:1 1 udp 2130706431 127.0.0.1 4000 typ host\r\n\
+            a=end-of-candidates\r\n\
+            m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:picture\r\na=candidate:9 1 udp 1 127.0.0.1 4000 typ host\r\n";
+        let expected = Candidate {
+            line: "candidate:1 1 udp 2130706431 127.0.0.1 4000 typ host".to_owned(),
+            mid: "sound".to_owned(),
+            section: 1,
+        };
+        assert_eq!(candidates(answer), [expected]);
+        assert_eq!(candidates("nonsense"), []);
+    }
+}

@@ -1,0 +1,174 @@
+//! The group call whose messages carry their kind under `id`.
+//!
+//! JSON objects in text frames. One WebRTC connection to publish, and one for each participant watched; the client
+//! offers, always. There are no error messages: what cannot be done is ignored and logged, and the socket stays open.
+//!
+//! | client → server | fields | what it does |
+//! |---|---|---|
+//! | `joinRoom` | `name`, `room`; optional `personName`, `pw` | enters the room; a session that is in one leaves it first |
+//! | `receiveVideoFrom` | `sender`, `sdpOffer` | own name: publishes; another's: receives what he publishes, now or later |
+//! | `onIceCandidate` | `name`, `candidate` | nothing: clients are found by their own checks |
+//! | `leaveRoom` | | leaves; so does closing the socket |
+//! | `heart` | | is answered by the same |
+//!
+//! | server → client | fields | when |
+//! |---|---|---|
+//! | `existingParticipants` | `data`: names, or `{name, personName}` objects | on entering, after the others have been told |
+//! | `newParticipantArrived` | `name`; `personName` where known | somebody enters |
+//! | `participantLeft` | `name` | somebody leaves, or enters again with a newer session (then he arrives once more) |
+//! | `receiveVideoAnswer` | `name`, `sdpAnswer` | at once after the offer, whether or not anything is published yet |
+//! | `iceCandidate` | `name`, `candidate` `{candidate, sdpMid, sdpMLineIndex}` | after that answer, which has them too |
+//! | `heart` | | |
+//!
+//! `existingParticipants` has objects for who joined with a `personName`, and for everybody where the configuration
+//! says so (`groupcall.participants_as_objects`): some pages want them but do not say so.
+//! Names may come as numbers; they are texts on the way back. `pw` is this server's own, for rooms with a password.
+//! Who is not admitted, and who finds the room full, has his socket closed with the reason, the only sign there is.
+//! Chat and files of people in the same room who speak another family are not told: there is no message for them.
+
+mod wire;
+
+use serde_json::Value;
+use tracing::debug;
+
+use self::wire::{CandidateOut, Outgoing, ParticipantOut, Participants};
+use super::{Admission, Client, Close, Reaction, json, limits, offer, person};
+use crate::domain::{Command, Event, Person, Refusal};
+use crate::ids::{RoomName, UserId};
+use crate::storage::AdmitError;
+
+/// One client's conversation in this family.
+#[derive(Default)]
+pub struct Dialogue {
+    /// The client told its `personName`, so it knows of them.
+    knows_person_names: bool,
+}
+
+impl Dialogue {
+    pub async fn receive<A: Admission>(&mut self, client: &Client<A>, message: Option<Value>) -> Reaction {
+        let message = message.unwrap_or_default();
+        match message.get("id").and_then(Value::as_str).unwrap_or_default() {
+            "joinRoom" => self.join_room(client, &message).await,
+            "receiveVideoFrom" => receive_video_from(client, &message).await,
+            "onIceCandidate" => on_ice_candidate(client, &message).await,
+            "leaveRoom" => leave_room(client).await,
+            "heart" => Reaction::frame(&Outgoing::Heart {}),
+            _ => ignored(client, "a message of an unknown kind"),
+        }
+    }
+
+    async fn join_room<A: Admission>(&mut self, client: &Client<A>, message: &Value) -> Reaction {
+        let Some(join) = json::fields::<wire::JoinRoom>(message) else {
+            return ignored(client, "joining without a name or a room");
+        };
+        let own_name = join.person_name.and_then(json::loose_text);
+        if own_name
+            .as_ref()
+            .is_some_and(|name| name.len() > limits::NAME_BYTES_MAX)
+        {
+            return ignored(client, "joining under a name that is too long");
+        }
+        let password = join.pw.and_then(json::loose_text);
+        if password
+            .as_ref()
+            .is_some_and(|password| password.len() > limits::PASSWORD_BYTES_MAX)
+        {
+            return Reaction::close(Close::WRONG_PASSWORD);
+        }
+        let (user, room) = (UserId(join.name.0.into()), RoomName(join.room.0.into()));
+        let profile = match client.admission.admit(&user, &room, password.as_deref()).await {
+            Ok(profile) => profile,
+            Err(AdmitError::UnknownUser) => return Reaction::close(Close::UNKNOWN_USER),
+            Err(AdmitError::WrongPassword) => return Reaction::close(Close::WRONG_PASSWORD),
+            Err(AdmitError::Storage(_)) => return Reaction::close(Close::STORAGE_FAILED),
+        };
+        self.knows_person_names = own_name.is_some();
+        let person = person(profile, own_name);
+        match client.session.request(Command::Join { room, person }).await {
+            Err(Refusal::RoomFull | Refusal::TooManyRooms) => Reaction::close(Close::FULL),
+            outcome => silent(client, outcome),
+        }
+    }
+
+    pub fn tell<A>(&self, client: &Client<A>, event: Event) -> Reaction {
+        let frame = match &event {
+            Event::Joined { others } => Outgoing::ExistingParticipants {
+                data: if self.knows_person_names || client.config.groupcall.participants_as_objects {
+                    Participants::Objects(others.iter().map(|person| participant(person)).collect())
+                } else {
+                    Participants::Names(others.iter().map(|person| person.user.as_str()).collect())
+                },
+            },
+            Event::ParticipantArrived { person } => Outgoing::NewParticipantArrived {
+                name: person.user.as_str(),
+                person_name: (self.knows_person_names || has_name(person)).then_some(&person.name),
+            },
+            Event::ParticipantLeft { user } => Outgoing::ParticipantLeft { name: user.as_str() },
+            Event::Answered { subject, sdp } => Outgoing::ReceiveVideoAnswer {
+                name: subject.as_str(),
+                sdp_answer: sdp,
+            },
+            Event::Candidate { subject, candidate } => Outgoing::IceCandidate {
+                name: subject.as_str(),
+                candidate: CandidateOut {
+                    candidate: &candidate.line,
+                    sdp_mid: &candidate.mid,
+                    sdp_m_line_index: candidate.section,
+                },
+            },
+            Event::Text { .. } | Event::File { .. } | Event::Ended(_) => return Reaction::none(),
+        };
+        Reaction::frame(&frame)
+    }
+}
+
+async fn receive_video_from<A>(client: &Client<A>, message: &Value) -> Reaction {
+    let Some(request) = json::fields::<wire::ReceiveVideoFrom>(message) else {
+        return ignored(client, "an offer without a sender or a description");
+    };
+    let Some(offer) = offer::offer(request.sdp_offer) else {
+        return ignored(client, "an offer that is too long");
+    };
+    let subject = UserId(request.sender.0.into());
+    let outcome = client.session.request(Command::Offer { subject, offer }).await;
+    silent(client, outcome)
+}
+
+async fn on_ice_candidate<A>(client: &Client<A>, message: &Value) -> Reaction {
+    let Some(candidate) = json::fields::<wire::OnIceCandidate>(message) else {
+        return ignored(client, "a candidate without a name");
+    };
+    let subject = UserId(candidate.name.0.into());
+    let outcome = client.session.request(Command::Candidate { subject }).await;
+    silent(client, outcome)
+}
+
+async fn leave_room<A>(client: &Client<A>) -> Reaction {
+    let outcome = client.session.request(Command::Leave).await;
+    silent(client, outcome)
+}
+
+/// The hub has logged a refusal; the client gets none.
+fn silent<A>(client: &Client<A>, outcome: Result<(), Refusal>) -> Reaction {
+    if let Err(refusal) = outcome {
+        return ignored(client, &refusal.to_string());
+    }
+    Reaction::none()
+}
+
+fn ignored<A>(client: &Client<A>, what: &str) -> Reaction {
+    debug!(session = %client.session.id(), what, "ignored");
+    Reaction::none()
+}
+
+fn participant(person: &Person) -> ParticipantOut<'_> {
+    ParticipantOut {
+        name: person.user.as_str(),
+        person_name: &person.name,
+    }
+}
+
+/// A person without a name is shown under the id.
+fn has_name(person: &Person) -> bool {
+    person.name != person.user.as_str()
+}

@@ -1,0 +1,76 @@
+//! The messages exactly as they stand on the wire. Unknown fields are let pass: real clients add some.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::signaling::json::Name;
+
+#[derive(Deserialize)]
+pub struct JoinRoom {
+    pub name: Name,
+    pub room: Name,
+    #[serde(rename = "personName")]
+    pub person_name: Option<Value>,
+    pub pw: Option<Value>,
+}
+
+#[derive(Deserialize)]
+pub struct ReceiveVideoFrom {
+    pub sender: Name,
+    #[serde(rename = "sdpOffer")]
+    pub sdp_offer: String,
+}
+
+/// The candidate itself is of no use, so it is not even read.
+#[derive(Deserialize)]
+pub struct OnIceCandidate {
+    pub name: Name,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "id", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Outgoing<'a> {
+    ExistingParticipants {
+        data: Participants<'a>,
+    },
+    NewParticipantArrived {
+        name: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        person_name: Option<&'a String>,
+    },
+    ParticipantLeft {
+        name: &'a str,
+    },
+    ReceiveVideoAnswer {
+        name: &'a str,
+        sdp_answer: &'a str,
+    },
+    IceCandidate {
+        name: &'a str,
+        candidate: CandidateOut<'a>,
+    },
+    Heart {},
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum Participants<'a> {
+    Names(Vec<&'a str>),
+    Objects(Vec<ParticipantOut<'a>>),
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ParticipantOut<'a> {
+    pub name: &'a str,
+    pub person_name: &'a str,
+}
+
+#[derive(Serialize)]
+pub struct CandidateOut<'a> {
+    pub candidate: &'a str,
+    #[serde(rename = "sdpMid")]
+    pub sdp_mid: &'a str,
+    #[serde(rename = "sdpMLineIndex")]
+    pub sdp_m_line_index: u16,
+}

@@ -1,0 +1,246 @@
+//! The group call whose messages carry their kind under `type`, with passwords, chat and file notices.
+//!
+//! JSON objects in text frames. One WebRTC connection to publish, and one for each participant watched; the client
+//! offers, always.
+//!
+//! | client → server | fields | what it does |
+//! |---|---|---|
+//! | `join` | `userId`; `room`, 0 where absent; optional `pw`, `personName` | enters the room; a session that is in one leaves it first |
+//! | `sendMessage` | `message` | tells everybody in the room, the sender too |
+//! | `uploadSuccess` | `fileName`, `fileUrl`; optional `fileType` | announces a file to everybody in the room, the sender too |
+//! | `onIceCandidate` | `userId`, `candidate` (or `candicate`) | nothing: clients are found by their own checks |
+//! | `receiveVideoFrom` | `userId`, `sdpOffer` | own id: publishes; another's: receives what he publishes, now or later |
+//! | `leave` | | leaves, the socket stays open; closing the socket leaves too |
+//!
+//! | server → client | fields | when |
+//! |---|---|---|
+//! | `userNotFound` | `userId` | joining as nobody in the user table; then the socket is closed |
+//! | `permisionDeny` (so spelled) | `userId`, `roomId` | the room's password is missing or wrong, or the room is full; then the socket is closed |
+//! | `existingParticipants` | `participants` | on entering, after the others have been told |
+//! | `newParticipantArrived` | `participant` | somebody enters |
+//! | `participantLeft` | `userId` | somebody leaves, or enters again with a newer session (then he arrives once more) |
+//! | `receiveVideoAnswer` | `userId`, `sdpAnswer` | at once after the offer, whether or not anything is published yet |
+//! | `iceCandidate` | `userId`, `candidate` and `candicate`, the same `{candidate, sdpMid, sdpMLineIndex}` | after that answer, which has them too |
+//! | `reciveTextMessage` (so spelled) | `userId`, `message` | once for each kind in `groupcall.text_message_types` |
+//! | `fileUploaded` | `userId`, `fileName`, `fileUrl`; `fileType` where told | |
+//! | `unrecognizedMessage` | `message`: what the client sent, as an object | an unknown kind, a field that is missing or too long, a chat or file outside of a room, an offer that concerns nobody there or cannot be answered. Where it was no JSON: its text |
+//!
+//! A participant is `{id, userId, name, prefix, postfix, suffix}`: `id` is `userId` and `postfix` is `suffix`, because
+//! clients read either.
+//!
+//! **Ids** are numbers on the wire, and 0 is one. They may come as texts. One that is no whole number, or too great for
+//! JavaScript to hold exactly, or written unusually (`007`), goes out as the text it is: people in the same room who
+//! speak another family can be called anything, and a client that gives the id back as it got it reaches them.
+//! `personName` is this server's own: how somebody is shown whom the user table does not know.
+//! Candidates that concern no connection of the session are ignored: one may cross with a departure.
+
+mod wire;
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::Value;
+use tracing::debug;
+
+use self::wire::{CandidateOut, Id, Outgoing, ParticipantOut, TextOut};
+use super::json::{Name, fields, loose_text};
+use super::{Admission, Client, Close, Reaction, limits, offer, person};
+use crate::domain::{Candidate, Command, Event, FileNotice, Person, Refusal};
+use crate::ids::{RoomName, UserId};
+use crate::storage::AdmitError;
+
+/// One client's conversation in this family.
+#[derive(Default)]
+pub struct Dialogue {}
+
+/// What the client said cannot be understood or done: it gets it back.
+struct Unrecognized;
+
+type Outcome = Result<Reaction, Unrecognized>;
+
+impl Dialogue {
+    pub async fn receive<A: Admission>(&mut self, client: &Client<A>, message: Value) -> Reaction {
+        let outcome = match message.get("type").and_then(Value::as_str).unwrap_or_default() {
+            "join" => join(client, &message).await,
+            "sendMessage" => send_message(client, &message).await,
+            "uploadSuccess" => upload_success(client, &message).await,
+            "onIceCandidate" => on_ice_candidate(client, &message).await,
+            "receiveVideoFrom" => receive_video_from(client, &message).await,
+            "leave" => leave(client).await,
+            _ => Err(Unrecognized),
+        };
+        outcome.unwrap_or_else(|Unrecognized| {
+            debug!(session = %client.session.id(), "unrecognized");
+            Reaction::frame(&Outgoing::UnrecognizedMessage { message: &message })
+        })
+    }
+
+    pub fn tell<A>(&self, client: &Client<A>, event: Event) -> Reaction {
+        let frame = match &event {
+            Event::Joined { others } => Outgoing::ExistingParticipants {
+                participants: others.iter().map(|person| participant(person)).collect(),
+            },
+            Event::ParticipantArrived { person } => Outgoing::NewParticipantArrived {
+                participant: participant(person),
+            },
+            Event::ParticipantLeft { user } => Outgoing::ParticipantLeft { user_id: Id(user) },
+            Event::Answered { subject, sdp } => Outgoing::ReceiveVideoAnswer {
+                user_id: Id(subject),
+                sdp_answer: sdp,
+            },
+            Event::Candidate { subject, candidate } => ice_candidate(subject, candidate),
+            Event::Text { from, text } => return receive_text_messages(client, from, text),
+            Event::File { from, file } => Outgoing::FileUploaded {
+                user_id: Id(from),
+                file_name: &file.name,
+                file_url: &file.url,
+                file_type: file.kind.as_deref(),
+            },
+            Event::Ended(_) => return Reaction::none(),
+        };
+        Reaction::frame(&frame)
+    }
+}
+
+async fn join<A: Admission>(client: &Client<A>, message: &Value) -> Outcome {
+    let join: wire::Join = parse(message)?;
+    let own_name = join.person_name.and_then(loose_text);
+    if own_name
+        .as_ref()
+        .is_some_and(|name| name.len() > limits::NAME_BYTES_MAX)
+    {
+        return Err(Unrecognized);
+    }
+    let room = join.room.unwrap_or_else(|| Name("0".to_owned()));
+    let (user, room) = (UserId(join.user_id.0.into()), RoomName(room.0.into()));
+    let password = join.pw.and_then(loose_text);
+    if password
+        .as_ref()
+        .is_some_and(|password| password.len() > limits::PASSWORD_BYTES_MAX)
+    {
+        return Ok(permission_denied(&user, &room, Close::WRONG_PASSWORD));
+    }
+    let profile = match client.admission.admit(&user, &room, password.as_deref()).await {
+        Ok(profile) => profile,
+        Err(AdmitError::UnknownUser) => return Ok(user_not_found(&user)),
+        Err(AdmitError::WrongPassword) => return Ok(permission_denied(&user, &room, Close::WRONG_PASSWORD)),
+        Err(AdmitError::Storage(_)) => return Ok(Reaction::close(Close::STORAGE_FAILED)),
+    };
+    let person = person(profile, own_name);
+    let enter = Command::Join {
+        room: room.clone(),
+        person,
+    };
+    match client.session.request(enter).await {
+        Err(Refusal::RoomFull | Refusal::TooManyRooms) => Ok(permission_denied(&user, &room, Close::FULL)),
+        _ => Ok(Reaction::none()),
+    }
+}
+
+fn user_not_found(user: &UserId) -> Reaction {
+    Reaction::frame(&Outgoing::UserNotFound { user_id: Id(user) }).and_close(Close::UNKNOWN_USER)
+}
+
+fn permission_denied(user: &UserId, room: &RoomName, close: Close) -> Reaction {
+    let room = UserId(Arc::clone(&room.0));
+    let denied = Outgoing::PermisionDeny {
+        user_id: Id(user),
+        room_id: Id(&room),
+    };
+    Reaction::frame(&denied).and_close(close)
+}
+
+async fn send_message<A>(client: &Client<A>, message: &Value) -> Outcome {
+    let sent: wire::SendMessage = parse(message)?;
+    let text = bounded(loose_text(sent.message), limits::TEXT_BYTES_MAX)?.into();
+    request(client, Command::Say { text }).await
+}
+
+async fn upload_success<A>(client: &Client<A>, message: &Value) -> Outcome {
+    let upload: wire::UploadSuccess = parse(message)?;
+    let kind = upload.file_type.and_then(loose_text);
+    let file = Arc::new(FileNotice {
+        name: bounded(loose_text(upload.file_name), limits::FILE_NAME_BYTES_MAX)?,
+        url: bounded(Some(upload.file_url), limits::FILE_URL_BYTES_MAX)?,
+        kind: kind
+            .map(|kind| bounded(Some(kind), limits::NAME_BYTES_MAX))
+            .transpose()?,
+    });
+    request(client, Command::AnnounceFile { file }).await
+}
+
+async fn on_ice_candidate<A>(client: &Client<A>, message: &Value) -> Outcome {
+    let candidate: wire::OnIceCandidate = parse(message)?;
+    if message.get("candidate").or_else(|| message.get("candicate")).is_none() {
+        return Err(Unrecognized);
+    }
+    let subject = UserId(candidate.user_id.0.into());
+    // Refused, it is of no use; accepted, it is of none either.
+    client.session.request(Command::Candidate { subject }).await.ok();
+    Ok(Reaction::none())
+}
+
+async fn receive_video_from<A>(client: &Client<A>, message: &Value) -> Outcome {
+    let asked: wire::ReceiveVideoFrom = parse(message)?;
+    let offer = offer::offer(asked.sdp_offer).ok_or(Unrecognized)?;
+    let subject = UserId(asked.user_id.0.into());
+    request(client, Command::Offer { subject, offer }).await
+}
+
+async fn leave<A>(client: &Client<A>) -> Outcome {
+    request(client, Command::Leave).await
+}
+
+async fn request<A>(client: &Client<A>, command: Command) -> Outcome {
+    match client.session.request(command).await {
+        // The socket is about to be closed; that says enough.
+        Ok(()) | Err(Refusal::SessionEnded) => Ok(Reaction::none()),
+        Err(_) => Err(Unrecognized),
+    }
+}
+
+/// The message stays whole, to be given back where it turns out not to make sense.
+fn parse<'a, T: Deserialize<'a>>(message: &'a Value) -> Result<T, Unrecognized> {
+    fields(message).ok_or(Unrecognized)
+}
+
+fn bounded(text: Option<String>, bytes_max: usize) -> Result<String, Unrecognized> {
+    text.filter(|text| text.len() <= bytes_max).ok_or(Unrecognized)
+}
+
+fn participant(person: &Person) -> ParticipantOut<'_> {
+    ParticipantOut {
+        id: Id(&person.user),
+        user_id: Id(&person.user),
+        name: &person.name,
+        prefix: &person.prefix,
+        postfix: &person.postfix,
+        suffix: &person.postfix,
+    }
+}
+
+fn ice_candidate<'a>(subject: &'a UserId, candidate: &'a Candidate) -> Outgoing<'a> {
+    let candidate = CandidateOut {
+        candidate: &candidate.line,
+        sdp_mid: &candidate.mid,
+        sdp_m_line_index: candidate.section,
+    };
+    Outgoing::IceCandidate {
+        user_id: Id(subject),
+        candidate,
+        candicate: candidate,
+    }
+}
+
+/// Clients in the wild listen to one spelling or the other, so the kinds to send are configured.
+fn receive_text_messages<A>(client: &Client<A>, from: &UserId, text: &str) -> Reaction {
+    let mut reaction = Reaction::none();
+    for kind in &client.config.groupcall.text_message_types {
+        reaction = reaction.and_frame(&TextOut {
+            kind,
+            user_id: Id(from),
+            message: text,
+        });
+    }
+    reaction
+}

@@ -1,0 +1,145 @@
+//! The messages exactly as they stand on the wire. Unknown fields are let pass: real clients add some.
+
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
+
+use crate::ids::UserId;
+use crate::signaling::json::{EXACT_INTEGER_MAX, Name};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Join {
+    pub user_id: Name,
+    pub room: Option<Name>,
+    pub pw: Option<Value>,
+    pub person_name: Option<Value>,
+}
+
+#[derive(Deserialize)]
+pub struct SendMessage {
+    pub message: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UploadSuccess {
+    pub file_name: Value,
+    pub file_url: String,
+    pub file_type: Option<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OnIceCandidate {
+    pub user_id: Name,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReceiveVideoFrom {
+    pub user_id: Name,
+    pub sdp_offer: String,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Outgoing<'a> {
+    UserNotFound {
+        user_id: Id<'a>,
+    },
+    PermisionDeny {
+        user_id: Id<'a>,
+        room_id: Id<'a>,
+    },
+    ExistingParticipants {
+        participants: Vec<ParticipantOut<'a>>,
+    },
+    NewParticipantArrived {
+        participant: ParticipantOut<'a>,
+    },
+    ParticipantLeft {
+        user_id: Id<'a>,
+    },
+    ReceiveVideoAnswer {
+        user_id: Id<'a>,
+        sdp_answer: &'a str,
+    },
+    IceCandidate {
+        user_id: Id<'a>,
+        candidate: CandidateOut<'a>,
+        candicate: CandidateOut<'a>,
+    },
+    FileUploaded {
+        user_id: Id<'a>,
+        file_name: &'a str,
+        file_url: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        file_type: Option<&'a str>,
+    },
+    UnrecognizedMessage {
+        message: &'a Value,
+    },
+}
+
+/// A chat text, whose kind is configured.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TextOut<'a> {
+    #[serde(rename = "type")]
+    pub kind: &'a str,
+    pub user_id: Id<'a>,
+    pub message: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ParticipantOut<'a> {
+    pub id: Id<'a>,
+    pub user_id: Id<'a>,
+    pub name: &'a str,
+    pub prefix: &'a str,
+    pub postfix: &'a str,
+    pub suffix: &'a str,
+}
+
+#[derive(Clone, Copy, Serialize)]
+pub struct CandidateOut<'a> {
+    pub candidate: &'a str,
+    #[serde(rename = "sdpMid")]
+    pub sdp_mid: &'a str,
+    #[serde(rename = "sdpMLineIndex")]
+    pub sdp_m_line_index: u16,
+}
+
+/// A number where the id is one that comes back from JavaScript as it went, otherwise the text.
+pub struct Id<'a>(pub &'a UserId);
+
+impl Serialize for Id<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = self.0.as_str();
+        match text.parse::<i64>() {
+            Ok(number) if number.unsigned_abs() <= EXACT_INTEGER_MAX.unsigned_abs() && number.to_string() == text => {
+                serializer.serialize_i64(number)
+            }
+            _ => serializer.serialize_str(text),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_a_number_exactly_where_a_number_brings_it_back() {
+        let wire = |id: &str| serde_json::to_string(&Id(&id.into())).unwrap();
+        assert_eq!(wire("0"), "0");
+        assert_eq!(wire("-12"), "-12");
+        assert_eq!(wire("9007199254740991"), "9007199254740991");
+        assert_eq!(wire("9007199254740992"), r#""9007199254740992""#);
+        assert_eq!(wire("-9223372036854775808"), r#""-9223372036854775808""#);
+        assert_eq!(wire("007"), r#""007""#);
+        assert_eq!(wire("-0"), r#""-0""#);
+        assert_eq!(wire("anna"), r#""anna""#);
+    }
+}
