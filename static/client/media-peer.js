@@ -1,0 +1,152 @@
+/**
+ * One WebRTC connection to the server, kept alive: the client offers, the server answers, and a connection
+ * that fails is made again with growing pauses.
+ *
+ * Publisher and Subscriber say what is in it. A new connection is always a new RTCPeerConnection: it also
+ * recovers from what an ICE restart could not, and the server replaces the earlier one.
+ */
+import { outgoing } from './wire.js';
+
+/** Short interruptions heal by themselves; longer ones are answered with a new connection. */
+const DISCONNECTED_GRACE_MS = 4000;
+/** From offer to `connected`. A server under load answers late, one that lost the offer never does. */
+const CONNECT_TIMEOUT_MS = 12_000;
+const PAUSES_MS = [300, 1000, 2000, 4000, 8000];
+
+export class MediaPeer {
+  /** The id that this connection has in signaling: one's own to publish, another's to subscribe. */
+  id;
+  /** @type {RTCPeerConnection | null} */
+  pc = null;
+  /** How many times a connection was made, for diagnosis. */
+  generation = 0;
+
+  #send;
+  #onState;
+  #attempt = 0;
+  #timer = 0;
+  #closed = false;
+  #answered = false;
+  #restartWhenAnswered = false;
+  #earlyCandidates = [];
+
+  /**
+   * @param {object} options
+   * @param {string} options.id
+   * @param {(message: object) => boolean} options.send
+   * @param {() => void} options.onState called on every change of `state`
+   */
+  constructor({ id, send, onState }) {
+    this.id = id;
+    this.#send = send;
+    this.#onState = onState;
+  }
+
+  /** @returns {RTCPeerConnectionState} */
+  get state() {
+    return this.pc?.connectionState ?? 'closed';
+  }
+
+  /** Subclasses add their transceivers to the new connection. */
+  async prepare(_pc) {}
+
+  /** Makes a new connection; an earlier one is closed. */
+  async start() {
+    if (this.#closed) return;
+    this.#stop();
+    const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
+    this.pc = pc;
+    this.generation += 1;
+    this.#answered = false;
+    this.#restartWhenAnswered = false;
+    this.#earlyCandidates = [];
+    pc.onicecandidate = ({ candidate }) => {
+      if (candidate?.candidate && pc === this.pc) this.#send(outgoing.candidate(this.id, candidate));
+    };
+    pc.onconnectionstatechange = () => pc === this.pc && this.#stateChanged(pc.connectionState);
+    this.#timer = setTimeout(() => this.#retry(), CONNECT_TIMEOUT_MS);
+    try {
+      await this.prepare(pc);
+      await pc.setLocalDescription();
+      if (pc === this.pc) this.#send(outgoing.offer(this.id, pc.localDescription.sdp));
+    } catch (error) {
+      console.warn('patchbay: could not offer', this.id, error);
+      if (pc === this.pc) this.#retry();
+    }
+  }
+
+  /**
+   * Makes the connection again because what it should carry has changed. An answer names only the id, not the
+   * offer it belongs to, so a second offer waits for the first one's answer.
+   */
+  async restart() {
+    if (this.pc && !this.#answered) this.#restartWhenAnswered = true;
+    else await this.start();
+  }
+
+  async acceptAnswer(sdp) {
+    const pc = this.pc;
+    if (!pc || pc.signalingState !== 'have-local-offer') return;
+    if (this.#restartWhenAnswered) {
+      await this.start();
+      return;
+    }
+    try {
+      await pc.setRemoteDescription({ type: 'answer', sdp });
+    } catch (error) {
+      console.warn('patchbay: answer refused', this.id, error);
+      if (pc === this.pc) this.#retry();
+      return;
+    }
+    if (pc !== this.pc) return;
+    this.#answered = true;
+    for (const candidate of this.#earlyCandidates.splice(0)) this.#addCandidate(candidate);
+  }
+
+  acceptCandidate(candidate) {
+    if (!candidate?.candidate || !this.pc) return;
+    if (this.#answered) this.#addCandidate(candidate);
+    // A server has a handful of addresses; more than that many early candidates is nonsense.
+    else if (this.#earlyCandidates.length < 64) this.#earlyCandidates.push(candidate);
+  }
+
+  close() {
+    this.#closed = true;
+    this.#stop();
+    this.#onState();
+  }
+
+  #addCandidate(candidate) {
+    this.pc.addIceCandidate(candidate).catch((error) => console.debug('patchbay: candidate ignored', error));
+  }
+
+  #stateChanged(state) {
+    if (state === 'connected') {
+      clearTimeout(this.#timer);
+      this.#attempt = 0;
+    } else if (state === 'disconnected') {
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.#retry(), DISCONNECTED_GRACE_MS);
+    } else if (state === 'failed') {
+      this.#retry();
+    }
+    this.#onState();
+  }
+
+  #retry() {
+    clearTimeout(this.#timer);
+    if (this.#closed) return;
+    const pause = PAUSES_MS[Math.min(this.#attempt, PAUSES_MS.length - 1)];
+    this.#attempt += 1;
+    this.#timer = setTimeout(() => this.start(), pause);
+  }
+
+  #stop() {
+    clearTimeout(this.#timer);
+    const pc = this.pc;
+    this.pc = null;
+    if (!pc) return;
+    pc.onicecandidate = pc.onconnectionstatechange = pc.ontrack = null;
+    pc.close();
+  }
+}

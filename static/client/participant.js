@@ -1,0 +1,88 @@
+/**
+ * Another person in the room: who they are, and the connection on which their media arrives.
+ */
+import { MediaPeer } from './media-peer.js';
+
+/** A picture counts as gone when no frame came for this long. A still screen is sent at one frame a second. */
+const VIDEO_STALE_MS = 2500;
+/** Audio comes every 20 to 60 ms while the microphone is on, also in silence. */
+const AUDIO_STALE_MS = 1200;
+
+export class Participant extends MediaPeer {
+  /** Display name; text from someone else, to be shown as text only. */
+  name;
+  /** @type {MediaStream} new for every connection; both tracks are added as they arrive */
+  stream = new MediaStream();
+  /** The latest figures, see stats.js; null before the first sample. */
+  stats = null;
+  /** When the first picture of the current connection was shown, by `performance.now()`; null before. */
+  firstFrameAt = null;
+
+  #onStream;
+  #startedAt = 0;
+  #receivers = {};
+
+  /** @param {{id: string, name: string, send: Function, onState: () => void, onStream: () => void}} options */
+  constructor({ name, onStream, ...peer }) {
+    super(peer);
+    this.name = name;
+    this.#onStream = onStream;
+  }
+
+  async prepare(pc) {
+    this.stream = new MediaStream();
+    this.#receivers = {};
+    this.#startedAt = performance.now();
+    this.firstFrameAt = null;
+    pc.addTransceiver('audio', { direction: 'recvonly' });
+    pc.addTransceiver('video', { direction: 'recvonly' });
+    pc.ontrack = ({ track, receiver }) => {
+      this.#receivers[track.kind] = receiver;
+      this.stream.addTrack(track);
+      this.#onStream();
+    };
+  }
+
+  /** The page reports the first frame that was shown; only it can see that. */
+  sawFrame() {
+    this.firstFrameAt ??= performance.now();
+  }
+
+  /** From the offer to the first picture; null before that. */
+  get firstFrameMs() {
+    return this.firstFrameAt === null ? null : this.firstFrameAt - this.#startedAt;
+  }
+
+  /** Loudness now, 0 to 1, as the sender measured it; 0 when nothing is known. */
+  get audioLevel() {
+    const source = this.#latestSource('audio');
+    if (!source || Date.now() - sourceTime(source) > AUDIO_STALE_MS) return 0;
+    return source.audioLevel ?? this.stats?.audio?.level ?? 0;
+  }
+
+  /** Whether audio is arriving at all: false means muted, or no microphone. */
+  get hasAudio() {
+    return this.#isFresh('audio', AUDIO_STALE_MS);
+  }
+
+  /** Whether a picture is arriving: false means the camera is off, or there is none. */
+  get hasVideo() {
+    return this.#isFresh('video', VIDEO_STALE_MS) || (this.stats?.video?.packetsPerSecond ?? 0) > 0;
+  }
+
+  #isFresh(kind, limitMs) {
+    if (this.state !== 'connected') return false;
+    const source = this.#latestSource(kind);
+    return Boolean(source) && Date.now() - sourceTime(source) < limitMs;
+  }
+
+  #latestSource(kind) {
+    const sources = this.#receivers[kind]?.getSynchronizationSources?.() ?? [];
+    return sources.reduce((latest, one) => (!latest || one.timestamp > latest.timestamp ? one : latest), null);
+  }
+}
+
+/** Browsers disagree whether the timestamp counts from 1970 or from the page's start. */
+function sourceTime({ timestamp }) {
+  return timestamp < 1e12 ? performance.timeOrigin + timestamp : timestamp;
+}

@@ -1,0 +1,295 @@
+/**
+ * The client of a patchbay room: joins over `/groupcall`, publishes this page's media, receives everybody
+ * else's, and comes back by itself after a lost connection. It has no user interface and can be imported by
+ * any page of the same origin:
+ *
+ * ```js
+ * import { RoomClient } from '/static/client/room-client.js';
+ *
+ * const client = new RoomClient({ room: 'demo', userId: '1', name: 'Ada' });
+ * client.addEventListener('participantjoined', ({ detail }) => addTile(detail.participant));
+ * client.addEventListener('stream', ({ detail }) => { video(detail.participant).srcObject = detail.participant.stream; });
+ * client.join();
+ *
+ * const media = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
+ * client.setAudio(media.getAudioTracks()[0]);
+ * client.setVideo(media.getVideoTracks()[0]);
+ * ```
+ *
+ * Events (`detail` in braces):
+ * - `state` {state, retryInMs?, attempt?, code?}: see RoomState
+ * - `refused` {reason}: `userNotFound`, `permissionDenied` (wrong or missing password), `roomNotFound`,
+ *   `roomFull`, or `replaced` (the same user joined from elsewhere); the client has stopped, `join` may be called again
+ * - `participantjoined`, `participantleft` {participant, initial}: initial is true for those already there
+ * - `stream` {participant}: its `stream` has a new track (after a reconnection, a new stream)
+ * - `connection` {participant | null}: a media connection changed state; null is one's own
+ * - `text` {id, name, mine, text, at}
+ * - `file` {id, name, mine, fileName, url, fileType, at}
+ * - `unrecognized` {message}: the server did not accept a message
+ */
+import { Participant } from './participant.js';
+import { Publisher } from './publisher.js';
+import { SignalingSocket } from './signaling-socket.js';
+import { outgoing, readMessage } from './wire.js';
+
+/** @typedef {'idle' | 'connecting' | 'joined' | 'reconnecting' | 'refused' | 'left'} RoomState */
+
+/** The close code with which the server ends a session whose user joined again elsewhere. */
+const CLOSE_REPLACED = 4001;
+/** … and the one for a room, or a server, that has no place left. */
+const CLOSE_FULL = 1013;
+/** A refusal is followed by the end of the socket; this long we wait for it. */
+const REFUSAL_CLOSE_MS = 1000;
+/** A message longer than this would be refused as a whole; longer text is for a file. */
+export const MAX_TEXT_LENGTH = 4000;
+
+export class RoomClient extends EventTarget {
+  /** @type {RoomState} */
+  state = 'idle';
+  /** @type {Map<string, Participant>} everybody else, by id, in order of arrival */
+  participants = new Map();
+  /** @type {Publisher | null} */
+  publisher = null;
+  /** When the last `join` was sent, by `performance.now()`. */
+  joinSentAt = 0;
+
+  #options;
+  #socket;
+  #media = { audio: null, video: null, screen: false };
+  #textSpelling = null;
+  #refusal = null;
+  #handlers = {
+    roster: (message) => this.#onRoster(message),
+    arrived: (message) => this.#onArrived(message),
+    left: (message) => this.#onLeft(message),
+    answer: (message) => this.#onAnswer(message),
+    candidate: (message) => this.#onCandidate(message),
+    text: (message) => this.#onText(message),
+    file: (message) => this.#onFile(message),
+    unrecognized: (message) => this.#onUnrecognized(message),
+    refused: (message) => this.#onRefused(message),
+  };
+
+  /**
+   * @param {object} options
+   * @param {string} options.room
+   * @param {string} options.userId one's own id; whoever joins later with the same id replaces us
+   * @param {string} [options.name] shown to others where the server has no name for the id
+   * @param {string} [options.password]
+   * @param {string} [options.url] default: `/groupcall` of the page's own server
+   */
+  constructor(options) {
+    super();
+    this.#options = { ...options, room: String(options.room), userId: String(options.userId) };
+    this.#socket = new SignalingSocket(options.url ?? defaultUrl(), {
+      onOpen: () => this.#enter(),
+      onMessage: (frame) => this.#receive(frame),
+      onLost: (why) => this.#lost(why),
+      probe: outgoing.heart,
+    });
+  }
+
+  get userId() {
+    return this.#options.userId;
+  }
+
+  get room() {
+    return this.#options.room;
+  }
+
+  get name() {
+    return this.#options.name || this.#options.userId;
+  }
+
+  /** Enters the room, and stays in it until `leave` or a refusal. */
+  join({ password = this.#options.password, userId = this.#options.userId } = {}) {
+    if (this.state === 'connecting' || this.state === 'joined' || this.state === 'reconnecting') return;
+    Object.assign(this.#options, { password, userId });
+    this.#setState('connecting');
+    this.#socket.open();
+  }
+
+  leave() {
+    if (this.state === 'left' || this.state === 'idle') return;
+    this.#socket.send(outgoing.leave());
+    this.#stop();
+    this.#setState('left');
+  }
+
+  /** While reconnecting: tries at once. */
+  retryNow() {
+    this.#socket.retryNow();
+  }
+
+  /** @param {MediaStreamTrack | null} track null to be muted */
+  async setAudio(track) {
+    this.#media.audio = track;
+    await this.publisher?.setAudio(track);
+  }
+
+  /** @param {MediaStreamTrack | null} track @param {{screen?: boolean}} [options] */
+  async setVideo(track, { screen = false } = {}) {
+    Object.assign(this.#media, { video: track, screen });
+    await this.publisher?.setVideo(track, { screen });
+  }
+
+  /** The text comes back as a `text` event when the server has passed it on. @returns {boolean} */
+  sendText(text) {
+    return this.state === 'joined' && this.#socket.send(outgoing.text(text.slice(0, MAX_TEXT_LENGTH)));
+  }
+
+  /** Tells the room about an uploaded file. @param {{name: string, url: string, type?: string}} file */
+  announceFile(file) {
+    return this.state === 'joined' && this.#socket.send(outgoing.file(file));
+  }
+
+  nameOf(id) {
+    return id === this.userId ? this.name : this.participants.get(id)?.name ?? id;
+  }
+
+  #enter() {
+    this.joinSentAt = performance.now();
+    this.#socket.send(outgoing.join(this.#options));
+  }
+
+  #receive(frame) {
+    const message = readMessage(frame);
+    if (message) this.#handlers[message.kind](message);
+  }
+
+  #onRoster({ participants }) {
+    this.#socket.markHealthy();
+    const present = new Set(participants.map(({ id }) => id));
+    for (const id of [...this.participants.keys()]) if (!present.has(id)) this.#remove(id);
+    this.#setState('joined');
+    this.#publish();
+    for (const person of participants) if (person.id !== this.userId) this.#subscribe(person, true);
+  }
+
+  #onArrived({ participant }) {
+    if (participant.id !== this.userId) this.#subscribe(participant, false);
+  }
+
+  #onLeft({ id }) {
+    this.#remove(id);
+  }
+
+  #onAnswer({ id, sdp }) {
+    this.#peer(id)?.acceptAnswer(sdp);
+  }
+
+  #onCandidate({ id, candidate }) {
+    this.#peer(id)?.acceptCandidate(candidate);
+  }
+
+  #onText({ id, text, spelling }) {
+    // A server may send each text twice, under both spellings of the type: the first one seen counts.
+    this.#textSpelling ??= spelling;
+    if (spelling === this.#textSpelling) this.#emit('text', { ...this.#author(id), text });
+  }
+
+  #onFile({ id, name, url, fileType }) {
+    this.#emit('file', { ...this.#author(id), fileName: name, url, fileType });
+  }
+
+  #onUnrecognized({ message }) {
+    if (message?.type !== 'heart') this.#emit('unrecognized', { message });
+  }
+
+  /** The server says no and closes the socket; the code of that tells a full room from a wrong password. */
+  #onRefused({ reason }) {
+    this.#refusal = reason;
+    setTimeout(() => this.#refusal && this.#refused(this.#refusal), REFUSAL_CLOSE_MS);
+  }
+
+  #refused(reason) {
+    this.#refusal = null;
+    this.#stop();
+    this.#setState('refused', { reason });
+    this.#emit('refused', { reason });
+  }
+
+  #author(id) {
+    return { id, name: this.nameOf(id), mine: id === this.userId, at: new Date() };
+  }
+
+  #peer(id) {
+    return id === this.userId ? this.publisher : this.participants.get(id);
+  }
+
+  #publish() {
+    this.publisher?.close();
+    this.publisher = new Publisher({
+      id: this.userId,
+      send: (message) => this.#socket.send(message),
+      onState: () => this.#connectionChanged(null),
+    });
+    this.publisher.setAudio(this.#media.audio);
+    this.publisher.setVideo(this.#media.video, { screen: this.#media.screen });
+    this.publisher.start();
+  }
+
+  #subscribe({ id, name }, initial) {
+    const known = this.participants.get(id);
+    if (known) {
+      known.name = name;
+      known.start();
+      return;
+    }
+    const participant = new Participant({
+      id,
+      name,
+      send: (message) => this.#socket.send(message),
+      onState: () => this.#connectionChanged(participant),
+      onStream: () => this.#emit('stream', { participant }),
+    });
+    this.participants.set(id, participant);
+    this.#emit('participantjoined', { participant, initial });
+    participant.start();
+  }
+
+  #remove(id) {
+    const participant = this.participants.get(id);
+    if (!participant) return;
+    this.participants.delete(id);
+    participant.close();
+    this.#emit('participantleft', { participant });
+  }
+
+  #connectionChanged(participant) {
+    this.#emit('connection', { participant });
+    // Media that stops while the WebSocket looks open: perhaps the network is gone and nobody has noticed.
+    const state = (participant ?? this.publisher)?.state;
+    if (state === 'disconnected' || state === 'failed') this.#socket.check();
+  }
+
+  #lost({ code, retryInMs, attempt }) {
+    const reason = code === CLOSE_REPLACED ? 'replaced' : this.#refusal && code === CLOSE_FULL ? 'roomFull' : this.#refusal;
+    if (reason) {
+      this.#refused(reason);
+      return false;
+    }
+    this.#setState(this.state === 'connecting' ? 'connecting' : 'reconnecting', { code, retryInMs, attempt });
+    return true;
+  }
+
+  #stop() {
+    this.#socket.close();
+    this.publisher?.close();
+    this.publisher = null;
+    for (const id of [...this.participants.keys()]) this.#remove(id);
+  }
+
+  #setState(state, detail = {}) {
+    this.state = state;
+    this.#emit('state', { state, ...detail });
+  }
+
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}
+
+function defaultUrl() {
+  return `${location.protocol === 'https:' ? 'wss:' : 'ws:'}//${location.host}/groupcall`;
+}

@@ -1,0 +1,99 @@
+/**
+ * The JSON messages of `/groupcall` (the dialect whose key is `type`), built and read.
+ *
+ * Pure: no sockets, no media, no DOM. Inside the page every id is a string; on the wire a decimal id is a
+ * number, because other clients of this protocol compare ids with `===`.
+ */
+
+/** An id as it goes on the wire: `"7"` becomes `7`, anything that is not a plain decimal number stays a string. */
+export function wireId(id) {
+  const text = String(id);
+  const number = Number(text);
+  return /^\d+$/.test(text) && Number.isSafeInteger(number) && String(number) === text ? number : text;
+}
+
+export const outgoing = {
+  /** @param {{room: string, userId: string, password?: string, name?: string}} who */
+  join({ room, userId, password, name }) {
+    const message = { type: 'join', room: wireId(room), userId: wireId(userId) };
+    if (password) message.pw = password;
+    if (name) message.personName = name;
+    return message;
+  },
+  leave: () => ({ type: 'leave' }),
+  /** An offer to publish when `id` is one's own, to subscribe when it is another's. */
+  offer: (id, sdpOffer) => ({ type: 'receiveVideoFrom', userId: wireId(id), sdpOffer }),
+  candidate: (id, { candidate, sdpMid, sdpMLineIndex }) => ({
+    type: 'onIceCandidate',
+    userId: wireId(id),
+    candidate: { candidate, sdpMid, sdpMLineIndex },
+  }),
+  text: (message) => ({ type: 'sendMessage', message }),
+  file: ({ name, url, type }) => ({ type: 'uploadSuccess', fileName: name, fileUrl: url, ...(type && { fileType: type }) }),
+  /** Any answer to it proves that the connection is alive. */
+  heart: () => ({ type: 'heart' }),
+};
+
+const REFUSALS = {
+  userNotFound: 'userNotFound',
+  permisionDeny: 'permissionDenied',
+  permissionDeny: 'permissionDenied',
+  roomNotExist: 'roomNotFound',
+};
+
+/**
+ * Reads one frame.
+ * @param {string} frame
+ * @returns {{kind: string} & Record<string, any> | null} null for anything that is not for us
+ */
+export function readMessage(frame) {
+  let message;
+  try {
+    message = JSON.parse(frame);
+  } catch {
+    return null;
+  }
+  const type = message?.type;
+  if (Object.hasOwn(REFUSALS, type)) return { kind: 'refused', reason: REFUSALS[type] };
+  return Object.hasOwn(READERS, type) ? READERS[type](message) : null;
+}
+
+const READERS = {
+  existingParticipants: ({ participants }) => ({
+    kind: 'roster',
+    participants: (Array.isArray(participants) ? participants : []).map(readParticipant).filter(Boolean),
+  }),
+  newParticipantArrived({ participant }) {
+    const person = readParticipant(participant);
+    return person && { kind: 'arrived', participant: person };
+  },
+  participantLeft: ({ userId }) => ({ kind: 'left', id: String(userId) }),
+  receiveVideoAnswer: ({ userId, sdpAnswer }) => ({ kind: 'answer', id: String(userId), sdp: String(sdpAnswer) }),
+  // The protocol's document spells the field `candicate`.
+  iceCandidate: ({ userId, candidate, candicate }) => ({
+    kind: 'candidate',
+    id: String(userId),
+    candidate: candidate ?? candicate ?? null,
+  }),
+  reciveTextMessage: readText,
+  receiveTextMessage: readText,
+  fileUploaded: ({ userId, fileName, fileUrl, fileType }) => ({
+    kind: 'file',
+    id: String(userId),
+    name: String(fileName ?? ''),
+    url: String(fileUrl ?? ''),
+    fileType: String(fileType ?? ''),
+  }),
+  unrecognizedMessage: ({ message }) => ({ kind: 'unrecognized', message }),
+};
+
+function readText({ type, userId, message }) {
+  return { kind: 'text', spelling: type, id: String(userId), text: String(message ?? '') };
+}
+
+function readParticipant(entry) {
+  const id = entry?.userId ?? entry?.id;
+  if (id === undefined || id === null) return null;
+  const parts = [entry.prefix, entry.name ?? id, entry.postfix ?? entry.suffix];
+  return { id: String(id), name: parts.filter((part) => part !== undefined && part !== null && part !== '').join(' ') };
+}

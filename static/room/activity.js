@@ -1,0 +1,90 @@
+/**
+ * Looks several times a second who speaks, who is muted and whose picture is gone, and tells the tiles.
+ */
+import { LevelMeter, loudness } from '../client/level-meter.js';
+
+const INTERVAL_MS = 150;
+/** Loudness (0 at −60 dB, 1 at full scale) from which it is speech and no longer the room's noise. */
+const SPEECH = 0.36;
+/** The place of the speaker changes only when somebody else has spoken for this long. */
+const SPEAKER_CHANGE_MS = 900;
+/** A new connection gets this long to bring sound before its owner counts as muted. */
+const SETTLE_MS = 2000;
+/** Talking while muted for this long is worth a hint. */
+const MUTED_TALK_MS = 900;
+
+export class Activity {
+  #client;
+  #media;
+  #stage;
+  #onMutedTalk;
+  #meter = new LevelMeter();
+  #timer = 0;
+  #candidate = { id: null, since: 0 };
+  #connectedAt = new WeakMap();
+  #mutedTalkSince = 0;
+  #hinted = false;
+
+  constructor({ client, media, stage, onMutedTalk }) {
+    this.#client = client;
+    this.#media = media;
+    this.#stage = stage;
+    this.#onMutedTalk = onMutedTalk;
+  }
+
+  start() {
+    this.stop();
+    this.#timer = setInterval(() => this.#look(), INTERVAL_MS);
+  }
+
+  stop() {
+    clearInterval(this.#timer);
+    this.#meter.stop();
+  }
+
+  #look() {
+    const now = performance.now();
+    let loudest = { id: null, level: 0 };
+    for (const [id, participant] of this.#client.participants) {
+      const tile = this.#stage.tiles.get(id);
+      if (!tile) continue;
+      const level = speech(loudness(participant.audioLevel));
+      tile.setLevel(level);
+      tile.setVideoShown(participant.hasVideo);
+      tile.setMuted(this.#settled(participant, now) && !participant.hasAudio);
+      if (level > loudest.level) loudest = { id, level };
+    }
+    this.#lookAtSelf(now);
+    this.#chooseSpeaker(loudest.id, now);
+  }
+
+  #lookAtSelf(now) {
+    const { tracks, sendingAudio } = this.#media;
+    this.#meter.listen(tracks.audio);
+    const level = speech(loudness(this.#meter.level));
+    this.#stage.self?.setLevel(sendingAudio ? level : 0);
+    if (sendingAudio) this.#hinted = false;
+    if (sendingAudio || level === 0) {
+      this.#mutedTalkSince = now;
+    } else if (!this.#hinted && now - this.#mutedTalkSince > MUTED_TALK_MS) {
+      this.#hinted = true;
+      this.#onMutedTalk();
+    }
+  }
+
+  #chooseSpeaker(id, now) {
+    if (id !== this.#candidate.id) this.#candidate = { id, since: now };
+    else if (id && now - this.#candidate.since > SPEAKER_CHANGE_MS) this.#stage.setSpeaker(id);
+  }
+
+  #settled(participant, now) {
+    const { pc } = participant;
+    if (!pc || participant.state !== 'connected') return false;
+    if (!this.#connectedAt.has(pc)) this.#connectedAt.set(pc, now);
+    return now - this.#connectedAt.get(pc) > SETTLE_MS;
+  }
+}
+
+function speech(loud) {
+  return loud > SPEECH ? (loud - SPEECH) / (1 - SPEECH) : 0;
+}

@@ -1,0 +1,120 @@
+/**
+ * What arrives from the room, shown: people, their streams, chat, and the state of the connections.
+ */
+import { connectionStatus } from './stage.js';
+
+/** People who come back within this time were only reconnecting: nobody needs to hear of it. */
+const RETURN_MS = 4000;
+/** A connection that is made faster than this needs no words. */
+const QUICK_MS = 800;
+/** The server says with these close codes that it stops or starts again. */
+const CLOSE_RESTARTING = [1001, 1012];
+const TOAST_TEXT = 120;
+
+export class CallEvents {
+  #call;
+  #leaving = new Map();
+  #connectingTimer = 0;
+  #wasJoined = false;
+
+  /** @param {import('./call.js').Call} call @param {import('../client/stats-monitor.js').StatsMonitor} monitor */
+  constructor(call, monitor) {
+    this.#call = call;
+    const on = (type, handler) => call.client.addEventListener(type, ({ detail }) => handler(detail));
+    on('state', (detail) => this.#state(detail));
+    on('refused', ({ reason }) => call.ended(reason));
+    on('participantjoined', (detail) => this.#joined(detail));
+    on('participantleft', (detail) => this.#left(detail));
+    on('stream', ({ participant }) => this.#stream(participant));
+    on('connection', ({ participant }) => this.#connection(participant));
+    on('text', (detail) => this.#text(detail));
+    on('file', (detail) => this.#file(detail));
+    on('unrecognized', ({ message }) => console.warn('patchbay: the server did not accept', message));
+    monitor.addEventListener('sample', () => this.#quality(monitor));
+  }
+
+  #state({ state, attempt, code }) {
+    const { notices, client } = this.#call;
+    clearTimeout(this.#connectingTimer);
+    if (state === 'joined') {
+      notices.clear('connection');
+      if (this.#wasJoined) notices.toast('connection.back');
+      this.#wasJoined = true;
+    } else if (state === 'reconnecting' || (state === 'connecting' && attempt)) {
+      const key = state === 'connecting' ? 'connection.unreachable' : CLOSE_RESTARTING.includes(code) ? 'connection.restarting' : 'connection.lost';
+      notices.set('connection', { key, busy: true, actionKey: 'connection.retry', onAction: () => client.retryNow() });
+    } else if (state === 'connecting') {
+      this.#connectingTimer = setTimeout(() => notices.set('connection', { key: 'connection.connecting', busy: true }), QUICK_MS);
+    } else {
+      this.#wasJoined = false;
+      if (state === 'left') this.#call.ended('left');
+    }
+    this.#call.populationChanged();
+  }
+
+  #joined({ participant, initial }) {
+    const { stage, notices } = this.#call;
+    const { id, name } = participant;
+    const tile = stage.add({ id, name });
+    tile.setStatus('tile.connecting');
+    this.#call.routeSound(tile);
+    this.#call.populationChanged();
+    const returned = this.#leaving.get(id);
+    clearTimeout(returned);
+    this.#leaving.delete(id);
+    if (!initial && !returned) notices.toast('toast.joined', { name });
+  }
+
+  #left({ participant: { id, name } }) {
+    const { stage, notices, client } = this.#call;
+    stage.remove(id);
+    this.#call.populationChanged();
+    if (client.state !== 'joined') return;
+    const timer = setTimeout(() => {
+      this.#leaving.delete(id);
+      if (client.state === 'joined') notices.toast('toast.left', { name });
+    }, RETURN_MS);
+    this.#leaving.set(id, timer);
+  }
+
+  #stream(participant) {
+    const tile = this.#call.stage.tiles.get(participant.id);
+    if (!tile) return;
+    tile.setStream(participant.stream);
+    tile.video.requestVideoFrameCallback?.(() => participant.sawFrame());
+    this.#call.play([tile]);
+  }
+
+  #connection(participant) {
+    const { stage, notices, client } = this.#call;
+    if (participant) {
+      stage.tiles.get(participant.id)?.setStatus(connectionStatus(participant.state));
+      return;
+    }
+    const state = client.publisher?.state;
+    if (client.state !== 'joined') return;
+    if (state === 'disconnected' || state === 'failed') notices.set('connection', { key: 'connection.media', busy: true });
+    else if (state === 'connected') notices.clear('connection');
+  }
+
+  #text(message) {
+    const { chat, panels, notices } = this.#call;
+    chat.addText(message);
+    if (message.mine || panels.open === 'chat') return;
+    const text = message.text.length > TOAST_TEXT ? `${message.text.slice(0, TOAST_TEXT)}…` : message.text;
+    notices.toast('chat.toast', { name: message.name, text }, { onClick: () => panels.show('chat') });
+  }
+
+  #file(file) {
+    const { chat, panels, notices } = this.#call;
+    chat.addFile(file);
+    if (file.mine || panels.open === 'chat') return;
+    notices.toast('file.toast', { name: file.name, file: file.fileName }, { onClick: () => panels.show('chat') });
+  }
+
+  #quality(monitor) {
+    const { stage, client } = this.#call;
+    stage.self?.setQuality(client.state === 'joined' ? monitor.ownQuality : null);
+    for (const [id, { quality }] of client.participants) stage.tiles.get(id)?.setQuality(quality ?? null);
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * The room page: from how it was opened, through the lobby where needed, into the call, and out again.
+ */
+import { LocalMedia } from '../client/local-media.js';
+import { RoomClient } from '../client/room-client.js';
+import { byId, showOnly } from '../common/dom.js';
+import { languageSwitch, translate } from '../common/i18n.js';
+import { placeIcons } from '../common/icons.js';
+import { remembered } from '../common/preferences.js';
+import { Call } from './call.js';
+import { serveDeviceSelects } from './device-selects.js';
+import { exposeDiagnostics } from './diagnostics.js';
+import { guestId, readEntry } from './entry.js';
+import { runLobby } from './lobby.js';
+import { askOnNotice } from './notice-screen.js';
+
+const SCREENS = [byId('lobby'), byId('notice'), byId('call')];
+let client = null;
+let call = null;
+
+placeIcons(document);
+translate(document);
+document.querySelectorAll('select[data-language]').forEach(languageSwitch);
+
+let entry = readEntry(location.search);
+const media = new LocalMedia({
+  // Apps that open the page with a user expect to be seen and heard; the lobby remembers the last choice.
+  audio: entry.direct || remembered('microphone', 'on') === 'on',
+  video: !entry.audioOnly && (entry.direct || remembered('camera', 'on') === 'on'),
+  deviceIds: { audio: remembered('audioDevice'), video: remembered('videoDevice') },
+});
+exposeDiagnostics(() => ({ client, media }));
+serveDeviceSelects(media, (deviceId) => call?.setOutput(deviceId));
+// `pagehide` and not `beforeunload`, which a download started from the chat would fire, too.
+addEventListener('pagehide', () => client?.leave());
+addEventListener('pageshow', ({ persisted }) => persisted && location.reload());
+
+if (!entry.direct) entry = await throughLobby(entry);
+client = new RoomClient({ room: entry.room, userId: entry.userId, name: entry.name });
+call = new Call({ client, media, entry });
+let options = {};
+for (;;) {
+  showOnly(byId('call'), SCREENS);
+  media.open();
+  const ending = await call.run(options);
+  if (ending === 'left' || ending === 'replaced') media.close();
+  showOnly(byId('notice'), SCREENS);
+  options = await afterwards(ending, options);
+}
+
+async function throughLobby(opened) {
+  showOnly(byId('lobby'), SCREENS);
+  const { name, room } = await runLobby(media, opened);
+  // A reload comes back to the lobby with everything filled in.
+  const address = new URL(location.href);
+  address.searchParams.set('groupId', room);
+  history.replaceState(null, '', address);
+  return { ...opened, name, room, userId: opened.userId || guestId() };
+}
+
+/** Says why the call ended and asks what is needed to enter again. */
+async function afterwards(ending, { password, userId = entry.userId }) {
+  const values = { room: entry.roomTitle || entry.room, userId };
+  switch (ending) {
+    case 'permissionDenied': {
+      const textKey = password ? 'password.wrong' : 'password.text';
+      const field = { labelKey: 'password.label', type: 'password' };
+      return { userId, password: await askOnNotice({ titleKey: 'password.title', textKey, values, primaryKey: 'lobby.join', field }) };
+    }
+    case 'userNotFound': {
+      const field = { labelKey: 'user.label', value: userId };
+      const entered = await askOnNotice({ titleKey: 'user.title', textKey: 'user.text', values, primaryKey: 'lobby.join', field });
+      return { password, userId: entered || userId };
+    }
+    case 'roomNotFound':
+      await askOnNotice({ titleKey: 'room.title', textKey: 'room.text', values, primaryKey: 'again' });
+      return { password, userId };
+    case 'roomFull':
+      await askOnNotice({ titleKey: 'full.title', textKey: 'full.text', values, primaryKey: 'again' });
+      return { password, userId };
+    case 'replaced':
+      await askOnNotice({ titleKey: 'replaced.title', textKey: 'replaced.text', values, primaryKey: 'replaced.here' });
+      return { password, userId };
+    default:
+      await askOnNotice({ titleKey: 'left.title', textKey: 'left.text', values, primaryKey: 'left.rejoin' });
+      return { password, userId };
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * All tiles: their order, their places, and who has the large one.
+ */
+import { layOut } from './tiling.js';
+import { Tile } from './tile.js';
+
+const GAP = 10;
+const GAP_NARROW = 6;
+
+export class Stage {
+  /** @type {Map<string, Tile>} */
+  tiles = new Map();
+  /** 'grid', or 'speaker': whoever speaks gets the large tile. */
+  view = 'grid';
+
+  #root;
+  #self = null;
+  #pinned = null;
+  #speaker = null;
+  #frame = 0;
+  #onPinned;
+
+  /** @param {HTMLElement} root @param {{onPinned: () => void}} handlers */
+  constructor(root, { onPinned }) {
+    this.#root = root;
+    this.#onPinned = onPinned;
+    new ResizeObserver(() => this.arrange()).observe(root);
+  }
+
+  get self() {
+    return this.#self;
+  }
+
+  get pinned() {
+    return this.#pinned;
+  }
+
+  add({ id, name, isSelf = false }) {
+    this.tiles.get(id)?.remove();
+    const tile = new Tile({ id, name, isSelf, onPin: () => this.togglePin(id) });
+    if (isSelf) this.#self = tile;
+    this.tiles.set(id, tile);
+    tile.element.classList.add('entering');
+    this.#root.append(tile.element);
+    requestAnimationFrame(() => requestAnimationFrame(() => tile.element.classList.remove('entering')));
+    this.arrange();
+    return tile;
+  }
+
+  remove(id) {
+    this.tiles.get(id)?.remove();
+    this.tiles.delete(id);
+    if (this.#pinned === id) this.#pin(null);
+    if (this.#speaker === id) this.#speaker = null;
+    this.arrange();
+  }
+
+  clear() {
+    for (const id of [...this.tiles.keys()]) this.remove(id);
+    this.#self = null;
+  }
+
+  togglePin(id) {
+    if (this.tiles.size < 2) return;
+    this.#pin(this.#pinned === id ? null : id);
+    this.arrange();
+  }
+
+  /** @returns {boolean} whether there was anything to unpin */
+  unpin() {
+    if (this.#pinned === null) return false;
+    this.togglePin(this.#pinned);
+    return true;
+  }
+
+  setView(view) {
+    this.view = view;
+    this.arrange();
+  }
+
+  /** @param {string | null} id who is speaking; the last speaker keeps the place */
+  setSpeaker(id) {
+    if (!id || id === this.#speaker) return;
+    this.#speaker = id;
+    if (this.view === 'speaker') this.arrange();
+  }
+
+  /** Places the tiles before the next picture is drawn; many changes at once are one. */
+  arrange() {
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.#place();
+    });
+  }
+
+  #pin(id) {
+    this.#pinned = id;
+    for (const [key, tile] of this.tiles) tile.setPinned(key === id);
+    this.#onPinned();
+  }
+
+  #place() {
+    const tiles = [...this.tiles.values()].sort((a, b) => (a === this.#self) - (b === this.#self));
+    const { clientWidth: width, clientHeight: height } = this.#root;
+    const large = this.tiles.get(this.#pinned ?? this.#largeBySpeaking());
+    const gap = width < 600 ? GAP_NARROW : GAP;
+    const placed = layOut({ width, height, count: tiles.length, gap, pinned: large ? tiles.indexOf(large) : -1 });
+    tiles.forEach((tile, index) => placed.rects[index] && tile.place(placed.rects[index]));
+    this.#root.classList.toggle('scrolling', placed.height > height);
+  }
+
+  #largeBySpeaking() {
+    if (this.view !== 'speaker') return null;
+    if (this.tiles.has(this.#speaker)) return this.#speaker;
+    return [...this.tiles].find(([, tile]) => tile !== this.#self)?.[0] ?? null;
+  }
+}
+
+/** What the tile says while its connection is not there. */
+export function connectionStatus(state) {
+  if (state === 'connected') return null;
+  return state === 'disconnected' || state === 'failed' ? 'tile.reconnecting' : 'tile.connecting';
+}
