@@ -15,24 +15,204 @@ pub struct LayerState {
 /// often, and a viewer waits no longer for a picture than this plus a key frame.
 pub const INACTIVE_AFTER: Duration = Duration::from_millis(800);
 
+/// Several frames of a slow stream, so that one large frame does not make the rate jump; and short enough that a
+/// layer that comes up is seen within a second.
+const RATE_WINDOW: Duration = Duration::from_millis(500);
+
+/// A stream that paused for this many windows has no rate.
+const RATE_WINDOWS_KEPT: u32 = 4;
+
 /// Measures a stream's bit rate in windows.
 #[derive(Debug, Default)]
 pub struct RateMeter {
-    _private: (),
+    window: Option<Window>,
+    /// Of the windows that ended, each counting half as much as the next.
+    smoothed_bps: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    start: Instant,
+    bytes: u64,
+}
+
+impl Window {
+    /// A window that has not ended counts as a whole one: the first packets of a stream would give any rate.
+    fn bps(&self, now: Instant) -> u64 {
+        let lasted = now.saturating_duration_since(self.start).max(RATE_WINDOW);
+        // At most 2^64 / 8,000 bytes in half a second: no stream overflows this.
+        self.bytes * 8_000 / lasted.as_millis() as u64
+    }
 }
 
 impl RateMeter {
-    pub fn received(&mut self, _now: Instant, _bytes: usize) {
-        todo!()
+    pub fn received(&mut self, now: Instant, bytes: usize) {
+        let window = self.window.get_or_insert(Window { start: now, bytes: 0 });
+        let lasted = now.saturating_duration_since(window.start);
+        if lasted >= RATE_WINDOW {
+            let ended = window.bps(now);
+            self.smoothed_bps = match self.smoothed_bps {
+                Some(before) if lasted < RATE_WINDOW * RATE_WINDOWS_KEPT => Some((before + ended) / 2),
+                // After a pause the stream starts anew.
+                _ => (lasted < RATE_WINDOW * RATE_WINDOWS_KEPT).then_some(ended),
+            };
+            *window = Window { start: now, bytes: 0 };
+        }
+        window.bytes += bytes as u64;
     }
 
-    pub fn bps(&self, _now: Instant) -> u64 {
-        todo!()
+    pub fn bps(&self, now: Instant) -> u64 {
+        let Some(window) = self.window else {
+            return 0;
+        };
+        let lasted = now.saturating_duration_since(window.start);
+        match self.smoothed_bps {
+            _ if lasted >= RATE_WINDOW * RATE_WINDOWS_KEPT => 0,
+            Some(smoothed) if lasted < RATE_WINDOW => smoothed,
+            // The window should have ended: the stream slows down, or has stopped.
+            Some(smoothed) => smoothed.min(window.bps(now)),
+            None => window.bps(now),
+        }
     }
 }
 
+/// To leave an active layer for another, the other's rate must be higher by a quarter and by this much: the layers of
+/// a still picture come close to one another, those of a moving one differ by twice and more.
+const BETTER_BY_BPS: u64 = 30_000;
+
 /// The index of the layer to aim for, given the one now forwarded; `None` when no layer is active.
 /// A small difference in bit rate does not make a layer higher than the present one (no flapping).
-pub fn target(_layers: &[LayerState], _current: Option<usize>, _now: Instant) -> Option<usize> {
-    todo!()
+pub fn target(layers: &[LayerState], current: Option<usize>, now: Instant) -> Option<usize> {
+    let is_active = |layer: &LayerState| {
+        layer
+            .last_packet
+            .is_some_and(|last| now.saturating_duration_since(last) < INACTIVE_AFTER)
+    };
+    let active = layers.iter().enumerate().filter(|(_, layer)| is_active(layer));
+    // Of equals the first, so that the choice does not depend on who asks.
+    let (best, highest) = active.rev().max_by_key(|(_, layer)| layer.bitrate_bps)?;
+    let Some((present, layer)) = current.and_then(|index| Some((index, layers.get(index).filter(|l| is_active(l))?)))
+    else {
+        return Some(best);
+    };
+    let needed =
+        (layer.bitrate_bps.saturating_add(layer.bitrate_bps / 4)).max(layer.bitrate_bps.saturating_add(BETTER_BY_BPS));
+    Some(if highest.bitrate_bps > needed { best } else { present })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::virtual_time::epoch;
+
+    fn at(millis: u64) -> Instant {
+        epoch() + Duration::from_millis(millis)
+    }
+
+    /// Sends packets of one size, so many milliseconds apart.
+    fn send(meter: &mut RateMeter, millis: std::ops::Range<u64>, every: usize, bytes: usize) {
+        millis
+            .step_by(every)
+            .for_each(|millis| meter.received(at(millis), bytes));
+    }
+
+    #[test]
+    fn a_steady_stream_is_measured_within_a_few_percent() {
+        let mut meter = RateMeter::default();
+        assert_eq!(meter.bps(at(0)), 0);
+        send(&mut meter, 0..3_000, 10, 1_250);
+        for millis in (3_000..4_000).step_by(10) {
+            meter.received(at(millis), 1_250);
+            let bps = meter.bps(at(millis + 9));
+            assert!((970_000..1_030_000).contains(&bps), "{bps} after {millis} ms");
+        }
+    }
+
+    #[test]
+    fn a_stream_has_a_rate_before_its_first_window_ends_but_never_too_much() {
+        let mut meter = RateMeter::default();
+        meter.received(at(0), 1_250);
+        assert_eq!(meter.bps(at(0)), 20_000);
+        send(&mut meter, 10..250, 10, 1_250);
+        assert_eq!(meter.bps(at(250)), 500_000);
+    }
+
+    #[test]
+    fn the_rate_follows_a_change_within_two_seconds() {
+        let mut meter = RateMeter::default();
+        send(&mut meter, 0..2_000, 10, 1_250);
+        send(&mut meter, 2_000..4_000, 10, 125);
+        let bps = meter.bps(at(4_000));
+        assert!((90_000..200_000).contains(&bps), "{bps}");
+    }
+
+    #[test]
+    fn a_stream_that_stops_loses_its_rate() {
+        let mut meter = RateMeter::default();
+        send(&mut meter, 0..2_000, 10, 1_250);
+        assert!(meter.bps(at(3_000)) < 600_000);
+        assert_eq!(meter.bps(at(4_100)), 0);
+        send(&mut meter, 20_000..20_600, 10, 125);
+        let bps = meter.bps(at(20_600));
+        assert!(
+            (90_000..110_000).contains(&bps),
+            "{bps} has something of the time before the pause"
+        );
+    }
+
+    fn layer(bitrate_bps: u64, last_packet_millis: u64) -> LayerState {
+        LayerState {
+            bitrate_bps,
+            last_packet: Some(at(last_packet_millis)),
+        }
+    }
+
+    const NEVER: LayerState = LayerState {
+        bitrate_bps: 0,
+        last_packet: None,
+    };
+
+    #[test]
+    fn the_highest_active_layer_is_aimed_for() {
+        let layers = [layer(150_000, 0), layer(2_000_000, 0), layer(500_000, 0)];
+        assert_eq!(target(&layers, None, at(10)), Some(1));
+        assert_eq!(target(&layers, Some(0), at(10)), Some(1));
+        assert_eq!(target(&layers, Some(1), at(10)), Some(1));
+        assert_eq!(target(&[NEVER, layer(100, 0), NEVER], None, at(10)), Some(1));
+    }
+
+    #[test]
+    fn a_layer_that_went_silent_is_left() {
+        let layers = [layer(150_000, 1_000), layer(2_000_000, 200), layer(500_000, 1_000)];
+        assert_eq!(target(&layers, Some(1), at(999)), Some(1));
+        assert_eq!(target(&layers, Some(1), at(1_000)), Some(2));
+    }
+
+    #[test]
+    fn without_active_layers_there_is_no_target() {
+        assert_eq!(target(&[], None, at(0)), None);
+        assert_eq!(target(&[NEVER, NEVER], Some(0), at(0)), None);
+        assert_eq!(target(&[layer(1_000_000, 0)], Some(0), at(800)), None);
+    }
+
+    #[test]
+    fn a_small_difference_does_not_change_the_layer() {
+        let layers = [layer(1_000_000, 0), layer(1_200_000, 0)];
+        assert_eq!(target(&layers, Some(0), at(10)), Some(0));
+        assert_eq!(target(&layers, Some(1), at(10)), Some(1));
+        assert_eq!(target(&layers, None, at(10)), Some(1));
+        let still_picture = [layer(20_000, 0), layer(45_000, 0)];
+        assert_eq!(target(&still_picture, Some(0), at(10)), Some(0));
+        assert_eq!(target(&still_picture, Some(1), at(10)), Some(1));
+    }
+
+    #[test]
+    fn of_equal_layers_the_first_is_taken() {
+        assert_eq!(target(&[layer(0, 0), layer(0, 0)], None, at(10)), Some(0));
+    }
+
+    #[test]
+    fn a_present_layer_that_no_longer_exists_is_left() {
+        assert_eq!(target(&[layer(100, 0)], Some(7), at(10)), Some(0));
+    }
 }

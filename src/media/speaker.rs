@@ -1,25 +1,193 @@
 //! Who speaks: the audio level of each packet (RFC 6464), smoothed.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// A level of this many decibels over silence (-45 dBov) begins speech: quiet talking near a microphone is at -40,
+/// a fan or a street through a window below -50.
+const SPEAKING_FROM: f32 = 127.0 - 45.0;
+/// And speech lasts down to here (-55 dBov), so that it does not end between syllables.
+const SPEAKING_DOWN_TO: f32 = 127.0 - 55.0;
+
+/// Time constants of the smoothing. Rising takes a word, so that a cough or a knock does not change who speaks;
+/// falling bridges the pauses between words.
+const RISE: Duration = Duration::from_millis(60);
+const FALL: Duration = Duration::from_millis(250);
+
+/// Packets may be this far apart in running audio (Opus frames last up to 120 ms, RFC 7587 §4.2)...
+const SILENT_AFTER: Duration = Duration::from_millis(150);
+/// ...and when they stop for longer the level falls to nothing in this time.
+const FADE: Duration = Duration::from_millis(500);
+
+/// What the first packet, and the first after a pause, stands for.
+const FRAME: Duration = Duration::from_millis(20);
 
 /// The level of one audio track.
 #[derive(Debug, Default)]
 pub struct AudioLevel {
-    _private: (),
+    /// Decibels over silence, 0 to 127, at the last packet.
+    smoothed: f32,
+    speaking: bool,
+    last: Option<Instant>,
 }
 
 impl AudioLevel {
-    /// `element` is the one byte of the RFC 6464 extension: V bit and level in -dBov.
-    pub fn received(&mut self, _now: Instant, _element: u8) {
-        todo!()
+    /// `element` is the one byte of the RFC 6464 extension: V bit and level in -dBov. The V bit is not used: only
+    /// some senders set it, and the extension does not say which.
+    pub fn received(&mut self, now: Instant, element: u8) {
+        let level = f32::from(127 - (element & 0x7F));
+        let before = self.faded(now);
+        let constant = if level > before { RISE } else { FALL }.as_secs_f32();
+        let since = self.last.map(|last| now.saturating_duration_since(last));
+        let passed = since
+            .filter(|since| *since <= SILENT_AFTER)
+            .unwrap_or(FRAME)
+            .as_secs_f32();
+        self.speaking = self.is_speaking(now);
+        self.smoothed = before + (level - before) * passed / (constant + passed);
+        self.last = Some(now);
+        self.speaking = self.is_speaking(now);
     }
 
     /// 0 (silence) to 127 (full scale), decaying to silence when packets stop.
-    pub fn level(&self, _now: Instant) -> u8 {
-        todo!()
+    pub fn level(&self, now: Instant) -> u8 {
+        // Rounds, and saturates: in range anyway.
+        (self.faded(now) + 0.5) as u8
     }
 
-    pub fn is_speaking(&self, _now: Instant) -> bool {
-        todo!()
+    pub fn is_speaking(&self, now: Instant) -> bool {
+        self.faded(now) >= self.threshold()
+    }
+
+    fn threshold(&self) -> f32 {
+        if self.speaking { SPEAKING_DOWN_TO } else { SPEAKING_FROM }
+    }
+
+    fn faded(&self, now: Instant) -> f32 {
+        let Some(last) = self.last else {
+            return 0.0;
+        };
+        let silent = now.saturating_duration_since(last).saturating_sub(SILENT_AFTER);
+        let left = FADE.saturating_sub(silent).as_secs_f32() / FADE.as_secs_f32();
+        self.smoothed * left
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::virtual_time::epoch;
+
+    struct Scene {
+        level: AudioLevel,
+        now: Instant,
+    }
+
+    impl Scene {
+        fn new() -> Scene {
+            Scene {
+                level: AudioLevel::default(),
+                now: epoch(),
+            }
+        }
+
+        /// Packets of one level, in -dBov, for so long.
+        fn hear(&mut self, dbov: u8, millis: u64) {
+            for _ in 0..millis / 20 {
+                self.now += FRAME;
+                self.level.received(self.now, dbov);
+            }
+        }
+
+        fn speaks(&self) -> bool {
+            self.level.is_speaking(self.now)
+        }
+
+        fn after(&self, millis: u64) -> Instant {
+            self.now + Duration::from_millis(millis)
+        }
+    }
+
+    #[test]
+    fn nothing_heard_is_silence() {
+        let level = AudioLevel::default();
+        assert_eq!((level.level(epoch()), level.is_speaking(epoch())), (0, false));
+    }
+
+    #[test]
+    fn a_steady_level_is_told_as_it_is() {
+        let mut scene = Scene::new();
+        scene.hear(30, 2_000);
+        assert_eq!(scene.level.level(scene.now), 97);
+        scene.hear(127, 4_000);
+        assert_eq!(scene.level.level(scene.now), 0);
+        scene.hear(0, 2_000);
+        assert_eq!(scene.level.level(scene.now), 127);
+    }
+
+    #[test]
+    fn the_voice_bit_does_not_change_the_level() {
+        let mut with = AudioLevel::default();
+        let mut without = AudioLevel::default();
+        with.received(epoch(), 0x80 | 30);
+        without.received(epoch(), 30);
+        assert_eq!(with.level(epoch()), without.level(epoch()));
+    }
+
+    #[test]
+    fn a_word_is_speech_and_a_click_is_not() {
+        let mut scene = Scene::new();
+        scene.hear(80, 1_000);
+        scene.hear(10, 20);
+        assert!(!scene.speaks(), "a click");
+        scene.hear(80, 1_000);
+        scene.hear(30, 300);
+        assert!(scene.speaks(), "a word");
+    }
+
+    #[test]
+    fn speech_lasts_through_a_pause_between_words_and_then_ends() {
+        let mut scene = Scene::new();
+        scene.hear(30, 500);
+        scene.hear(70, 100);
+        assert!(scene.speaks());
+        scene.hear(70, 1_000);
+        assert!(!scene.speaks());
+    }
+
+    #[test]
+    fn a_level_between_the_thresholds_neither_begins_nor_ends_speech() {
+        let mut scene = Scene::new();
+        scene.hear(50, 2_000);
+        assert!(!scene.speaks());
+        scene.hear(30, 500);
+        scene.hear(50, 2_000);
+        assert!(scene.speaks());
+    }
+
+    #[test]
+    fn the_level_falls_to_silence_within_a_second_of_the_last_packet() {
+        let mut scene = Scene::new();
+        scene.hear(20, 1_000);
+        let full = scene.level.level(scene.now);
+        assert_eq!(scene.level.level(scene.after(120)), full, "the longest Opus frame");
+        let levels: Vec<u8> = (0..10)
+            .map(|tenth| scene.level.level(scene.after(tenth * 100)))
+            .collect();
+        assert!(levels.is_sorted_by(|a, b| a >= b), "{levels:?}");
+        assert_eq!(scene.level.level(scene.after(700)), 0);
+        assert!(!scene.level.is_speaking(scene.after(700)));
+        scene.now = scene.after(5_000);
+        scene.hear(20, 20);
+        assert!(!scene.speaks(), "nothing is left of the old level");
+    }
+
+    #[test]
+    fn a_clock_that_stands_still_or_steps_back_is_harmless() {
+        let mut level = AudioLevel::default();
+        for _ in 0..100 {
+            level.received(epoch() + FRAME, 0);
+        }
+        level.received(epoch(), 0);
+        assert!(level.level(epoch()) <= 127);
     }
 }
