@@ -1,0 +1,7 @@
+//! Congestion feedback to publishers: transport-wide arrival times, and a receiver's estimate for those without.
+
+mod estimate;
+mod transport_feedback;
+
+pub use estimate::ReceiverEstimate;
+pub use transport_feedback::TransportFeedback;
