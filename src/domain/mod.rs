@@ -176,3 +176,6 @@ pub struct Negotiation {
     pub subject: UserId,
     pub sdp: String,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! All rooms of a node: what each command does to them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::room::{Peer, Room};
@@ -39,7 +39,7 @@ pub struct Rooms {
     rooms: HashMap<RoomId, Room>,
     by_name: HashMap<RoomName, RoomId>,
     seats: HashMap<SessionId, Seat>,
-    peers: HashMap<PeerId, Seat>,
+    peers: BTreeMap<PeerId, Seat>,
     next_id: u64,
 }
 
@@ -57,7 +57,7 @@ impl Rooms {
             rooms: HashMap::new(),
             by_name: HashMap::new(),
             seats: HashMap::new(),
-            peers: HashMap::new(),
+            peers: BTreeMap::new(),
             next_id: 0,
         }
     }
@@ -286,7 +286,8 @@ impl Rooms {
     /// Every room ends. The sessions are the hub's to tell: some are in no room.
     pub fn shut_down(&mut self) -> Vec<Effect> {
         let close_peer = |(peer, Seat { room, .. })| Effect::ClosePeer { room, peer };
-        let mut effects: Vec<Effect> = self.peers.drain().map(close_peer).collect();
+        let peers = std::mem::take(&mut self.peers);
+        let mut effects: Vec<Effect> = peers.into_iter().map(close_peer).collect();
         effects.extend(self.rooms.drain().map(|(id, _)| Effect::CloseRoom(id)));
         self.seats.clear();
         self.by_name.clear();

@@ -5,16 +5,15 @@ use std::collections::HashMap;
 use rand::rngs::StdRng;
 
 use super::outbox::Outbox;
-use super::port::MediaPort;
 use crate::domain::{Candidate, Effect, EndReason, Event, Negotiation};
 use crate::ids::{ParticipantId, PeerId, RoomId, SessionId};
-use crate::media::engine::{MediaCommand, WorkerId};
+use crate::media::engine::{Media, MediaCommand, WorkerId};
 use crate::media::peer::negotiate::{self, Negotiated, OfferError, Role};
 use crate::media::session::PeerSpec;
 
 /// Carries out effects, and keeps what is needed for that and is nothing to the rules.
-pub(super) struct Executor<M> {
-    media: M,
+pub(super) struct Executor {
+    media: Media,
     random: StdRng,
     workers: HashMap<RoomId, WorkerId>,
     /// What each live connection last agreed on, without the answer's text.
@@ -34,8 +33,8 @@ pub(super) enum Failure {
     },
 }
 
-impl<M: MediaPort> Executor<M> {
-    pub fn new(media: M) -> Self {
+impl Executor {
+    pub fn new(media: Media) -> Self {
         Self {
             media,
             random: rand::make_rng(),

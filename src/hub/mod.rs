@@ -5,7 +5,6 @@
 
 mod effects;
 mod outbox;
-mod port;
 mod session;
 mod task;
 
@@ -15,14 +14,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 pub use outbox::Events;
-pub use port::MediaPort;
 pub use session::Session;
 use task::{Hub, Input};
 
 use crate::config;
 use crate::domain::Limits;
 use crate::ids::SessionId;
-use crate::media::engine::MediaEvent;
+use crate::media::engine::{Media, MediaEvent};
 
 /// Requests waiting for the hub. A session has one at a time, so this only smooths bursts; a full queue makes sessions
 /// wait, which makes their clients wait.
@@ -65,12 +63,12 @@ impl From<&config::Limits> for Capacity {
 }
 
 /// Starts the hub's task, with the default capacity.
-pub fn start(media: impl MediaPort, media_events: mpsc::Receiver<MediaEvent>) -> HubHandle {
+pub fn start(media: Media, media_events: mpsc::Receiver<MediaEvent>) -> HubHandle {
     start_with(media, media_events, Capacity::default())
 }
 
 /// As [`start`], taking on as much as `capacity` says.
-pub fn start_with(media: impl MediaPort, media_events: mpsc::Receiver<MediaEvent>, capacity: Capacity) -> HubHandle {
+pub fn start_with(media: Media, media_events: mpsc::Receiver<MediaEvent>, capacity: Capacity) -> HubHandle {
     let (inputs, input_queue) = mpsc::channel(INPUTS_MAX);
     tokio::spawn(Hub::new(media, capacity.rooms).run(input_queue, media_events));
     HubHandle {

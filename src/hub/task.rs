@@ -9,10 +9,9 @@ use tracing::{debug, info, warn};
 
 use super::effects::{Executor, Failure};
 use super::outbox::Outbox;
-use super::port::MediaPort;
 use crate::domain::{Command, Effect, EndReason, Limits, Refusal, Rooms};
 use crate::ids::SessionId;
-use crate::media::engine::MediaEvent;
+use crate::media::engine::{Media, MediaEvent};
 
 /// What sessions get to close their sockets when the server goes down. Longer keeps a restart waiting for clients
 /// that have vanished; shorter cuts off those on slow links.
@@ -36,15 +35,15 @@ pub(super) enum Input {
     },
 }
 
-pub(super) struct Hub<M> {
+pub(super) struct Hub {
     rooms: Rooms,
-    executor: Executor<M>,
+    executor: Executor,
     /// Sessions whose socket may still be open, dismissed ones included.
     connected: HashSet<SessionId>,
 }
 
-impl<M: MediaPort> Hub<M> {
-    pub fn new(media: M, limits: Limits) -> Self {
+impl Hub {
+    pub fn new(media: Media, limits: Limits) -> Self {
         Self {
             rooms: Rooms::new(limits),
             executor: Executor::new(media),

@@ -1,0 +1,196 @@
+//! What only the list of effects shows: the order across sessions, and the bounds.
+
+use std::sync::Arc;
+
+use super::*;
+
+fn person(name: &str) -> Person {
+    Person {
+        user: name.into(),
+        name: name.to_owned(),
+        prefix: String::new(),
+        postfix: String::new(),
+    }
+}
+
+fn join(rooms: &mut Rooms, session: u64, room: &str, name: &str) -> Result<Vec<Effect>, Refusal> {
+    let (room, person) = (room.into(), person(name));
+    rooms.handle(SessionId(session), Command::Join { room, person })
+}
+
+/// Connection `number`, about `subject`.
+fn offer(rooms: &mut Rooms, session: u64, subject: &str, number: u32) -> Result<Vec<Effect>, Refusal> {
+    let identity = ConnectionIdentity {
+        origin: format!("- {number}"),
+        certificate: number.to_string(),
+        ufrag: number.to_string(),
+    };
+    let (subject, sdp) = (subject.into(), String::new());
+    let offer = Offer { sdp, identity };
+    rooms.handle(SessionId(session), Command::Offer { subject, offer })
+}
+
+/// The kinds of effects, with whom they concern.
+fn outline(effects: &[Effect]) -> Vec<String> {
+    let line = |effect: &Effect| match effect {
+        Effect::OpenRoom(_) => "open room".to_owned(),
+        Effect::CloseRoom(_) => "close room".to_owned(),
+        Effect::ClosePeer { .. } => "close peer".to_owned(),
+        Effect::Negotiate(negotiation) => format!("negotiate for {}", negotiation.session),
+        Effect::Dismiss { session, reason } => format!("dismiss {session}: {reason:?}"),
+        Effect::Tell { session, event } => {
+            let what = match event {
+                Event::Joined { others } => format!("joined {}", others.len()),
+                Event::ParticipantArrived { person } => format!("{} arrived", person.user),
+                Event::ParticipantLeft { user } => format!("{user} left"),
+                other => format!("{other:?}"),
+            };
+            format!("tell {session}: {what}")
+        }
+    };
+    effects.iter().map(line).collect()
+}
+
+#[test]
+fn the_others_are_told_before_the_newcomer() {
+    let mut rooms = Rooms::new(Limits::default());
+    let first = join(&mut rooms, 1, "r", "anna").unwrap();
+    assert_eq!(outline(&first), ["open room", "tell 1: joined 0"]);
+    join(&mut rooms, 2, "r", "ben").unwrap();
+    let third = join(&mut rooms, 3, "r", "carl").unwrap();
+    let expected = ["tell 1: carl arrived", "tell 2: carl arrived", "tell 3: joined 2"];
+    assert_eq!(outline(&third), expected);
+}
+
+#[test]
+fn a_replaced_session_is_dismissed_first_and_its_room_stays_open() {
+    let mut rooms = Rooms::new(Limits::default());
+    join(&mut rooms, 1, "r", "anna").unwrap();
+    join(&mut rooms, 2, "r", "ben").unwrap();
+    offer(&mut rooms, 1, "anna", 1).unwrap();
+    let expected = [
+        "dismiss 1: Replaced",
+        "close peer",
+        "tell 2: anna left",
+        "tell 2: anna arrived",
+        "tell 3: joined 1",
+    ];
+    assert_eq!(outline(&join(&mut rooms, 3, "r", "anna").unwrap()), expected);
+
+    rooms.leave(SessionId(2));
+    let alone = join(&mut rooms, 4, "r", "anna").unwrap();
+    assert_eq!(outline(&alone), ["dismiss 3: Replaced", "tell 4: joined 0"]);
+}
+
+#[test]
+fn the_last_to_leave_closes_the_room_and_nothing_is_kept() {
+    let mut rooms = Rooms::new(Limits::default());
+    join(&mut rooms, 1, "r", "anna").unwrap();
+    join(&mut rooms, 2, "r", "ben").unwrap();
+    offer(&mut rooms, 1, "anna", 1).unwrap();
+    offer(&mut rooms, 1, "ben", 2).unwrap();
+    offer(&mut rooms, 2, "anna", 3).unwrap();
+    let expected = ["close peer", "close peer", "close peer", "tell 2: anna left"];
+    assert_eq!(outline(&rooms.leave(SessionId(1))), expected);
+    assert_eq!(outline(&rooms.leave(SessionId(2))), ["close room"]);
+    let counts = (rooms.room_count(), rooms.participant_count(), rooms.peer_count());
+    assert_eq!(counts, (0, 0, 0));
+    assert_eq!(rooms.leave(SessionId(2)), []);
+}
+
+#[test]
+fn a_connection_that_ended_by_itself_is_forgotten_and_not_closed_again() {
+    let mut rooms = Rooms::new(Limits::default());
+    join(&mut rooms, 1, "r", "anna").unwrap();
+    let Some(Effect::Negotiate(first)) = offer(&mut rooms, 1, "anna", 1).unwrap().pop() else {
+        panic!("the offer is to be answered");
+    };
+    rooms.forget_peer(first.peer);
+    let candidate = Command::Candidate { subject: "anna".into() };
+    assert_eq!(rooms.handle(SessionId(1), candidate), Err(Refusal::UnknownPeer));
+    let again = offer(&mut rooms, 1, "anna", 1).unwrap();
+    assert_eq!(outline(&again), ["negotiate for 1"]);
+    assert_eq!(outline(&rooms.leave(SessionId(1))), ["close peer", "close room"]);
+}
+
+#[test]
+fn a_connection_is_of_its_owner_and_its_subject() {
+    let mut rooms = Rooms::new(Limits::default());
+    join(&mut rooms, 1, "r", "anna").unwrap();
+    join(&mut rooms, 2, "r", "ben").unwrap();
+    offer(&mut rooms, 2, "anna", 1).unwrap();
+    let candidate = |subject: &str| Command::Candidate {
+        subject: subject.into(),
+    };
+    assert_eq!(rooms.handle(SessionId(2), candidate("anna")), Ok(vec![]));
+    assert_eq!(rooms.handle(SessionId(2), candidate("ben")), Err(Refusal::UnknownPeer));
+    assert_eq!(rooms.handle(SessionId(1), candidate("anna")), Err(Refusal::UnknownPeer));
+    assert_eq!(
+        rooms.handle(SessionId(1), candidate("carl")),
+        Err(Refusal::UnknownParticipant)
+    );
+    assert_eq!(rooms.handle(SessionId(3), candidate("anna")), Err(Refusal::NotInRoom));
+}
+
+#[test]
+fn rooms_are_bounded_and_moving_from_one_to_the_next_takes_no_more() {
+    let limits = Limits {
+        rooms: 1,
+        participants_per_room: 2,
+        ..Limits::default()
+    };
+    let mut rooms = Rooms::new(limits);
+    join(&mut rooms, 1, "r", "anna").unwrap();
+    assert_eq!(join(&mut rooms, 2, "s", "ben"), Err(Refusal::TooManyRooms));
+    assert!(join(&mut rooms, 1, "s", "anna").is_ok(), "her old room ends");
+    join(&mut rooms, 2, "s", "ben").unwrap();
+    assert_eq!(join(&mut rooms, 3, "s", "carl"), Err(Refusal::RoomFull));
+    assert!(join(&mut rooms, 3, "s", "ben").is_ok(), "he takes his own place");
+    assert!(
+        join(&mut rooms, 1, "s", "dora").is_ok(),
+        "she takes the place that she leaves"
+    );
+    assert_eq!(join(&mut rooms, 1, "t", "dora"), Err(Refusal::TooManyRooms));
+    assert_eq!(rooms.participant_count(), 2, "a refusal changes nothing");
+}
+
+#[test]
+fn connections_are_bounded_and_replacing_one_takes_no_more() {
+    let limits = Limits {
+        peers_per_participant: 1,
+        peers: 2,
+        ..Limits::default()
+    };
+    let mut rooms = Rooms::new(limits);
+    for (session, name) in [(1, "anna"), (2, "ben"), (3, "carl")] {
+        join(&mut rooms, session, "r", name).unwrap();
+    }
+    offer(&mut rooms, 1, "anna", 1).unwrap();
+    assert_eq!(offer(&mut rooms, 1, "ben", 2), Err(Refusal::TooManyPeers));
+    offer(&mut rooms, 2, "ben", 3).unwrap();
+    assert_eq!(offer(&mut rooms, 3, "carl", 4), Err(Refusal::TooManyPeers));
+    assert!(offer(&mut rooms, 1, "anna", 5).is_ok());
+    assert_eq!(rooms.peer_count(), 2);
+}
+
+#[test]
+fn chat_reaches_everybody_in_the_room_and_nobody_else() {
+    let mut rooms = Rooms::new(Limits::default());
+    join(&mut rooms, 1, "r", "anna").unwrap();
+    join(&mut rooms, 2, "r", "ben").unwrap();
+    join(&mut rooms, 3, "s", "anna").unwrap();
+    let told = |effects: Vec<Effect>| -> Vec<SessionId> {
+        let session = |effect: &Effect| match effect {
+            Effect::Tell { session, .. } => Some(*session),
+            _ => None,
+        };
+        effects.iter().filter_map(session).collect()
+    };
+    let say = || Command::Say { text: Arc::from("x") };
+    assert_eq!(
+        told(rooms.handle(SessionId(2), say()).unwrap()),
+        [SessionId(1), SessionId(2)]
+    );
+    assert_eq!(told(rooms.handle(SessionId(3), say()).unwrap()), [SessionId(3)]);
+    assert_eq!(rooms.handle(SessionId(4), say()), Err(Refusal::NotInRoom));
+}

@@ -1,0 +1,239 @@
+//! What must do no harm: too long, too deep, too early, and under the names of others.
+
+use serde_json::{Value, json};
+
+use super::Stage;
+use super::offers::{fill_in, offer};
+
+#[tokio::test(start_paused = true)]
+async fn before_joining_and_about_strangers_everything_is_ignored() {
+    let mut stage = Stage::new();
+    stage
+        .play(
+            r#"
+            anna > {"id":"leaveRoom"}
+            anna > {"id":"receiveVideoFrom","sender":"anna","sdpOffer":"@sendonly 1"}
+            anna > {"id":"onIceCandidate","name":"anna","candidate":{"candidate":"","sdpMid":"","sdpMLineIndex":0}}
+            anna > {"id":"joinRoom"}
+            anna > {"id":"joinRoom","name":"anna"}
+            anna > {"id":"joinRoom","name":"","room":"r"}
+            anna > {"id":"joinRoom","name":["anna"],"room":"r"}
+            anna > {"id":"dance"}
+            anna > {"id":
+            anna > {"id":null}
+            anna > {"id":"joinRoom","name":"anna","room":"r"}
+            anna < {"id":"existingParticipants","data":[]}
+            anna > {"id":"receiveVideoFrom","sender":"nobody","sdpOffer":"@recvonly 1"}
+            anna > {"id":"receiveVideoFrom","sender":"anna"}
+            anna > {"id":"receiveVideoFrom","sender":"anna","sdpOffer":{"sdp":"x"}}
+            "#,
+        )
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_reaches_into_another_room() {
+    let mut stage = Stage::new();
+    stage
+        .play(
+            r#"
+            anna > {"type":"join","room":1,"userId":1}
+            anna < {"type":"existingParticipants","participants":[]}
+            ben > {"type":"join","room":2,"userId":2}
+            ben < {"type":"existingParticipants","participants":[]}
+            ben > {"type":"receiveVideoFrom","userId":1,"sdpOffer":"v=0"}
+            ben < {"type":"unrecognizedMessage","message":{"type":"receiveVideoFrom","userId":1,"sdpOffer":"v=0"}}
+            ben > {"type":"onIceCandidate","userId":1,"candidate":{"candidate":"candidate:1"}}
+            ben > {"type":"sendMessage","message":"x","room":1,"userId":1}
+            ben < {"type":"reciveTextMessage","userId":2,"message":"x"}
+            ben > {"type":"uploadSuccess","fileName":"f","fileUrl":"u","room":1,"userId":1}
+            ben < {"type":"fileUploaded","userId":2,"fileName":"f","fileUrl":"u"}
+            ben > {"type":"leave","room":1,"userId":1}
+            anna > {"type":"sendMessage","message":"still here"}
+            anna < {"type":"reciveTextMessage","userId":1,"message":"still here"}
+            "#,
+        )
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_offer_of_ten_thousand_lines_is_refused_and_the_next_good_one_answered() {
+    let mut stage = joined().await;
+    let candidates = "a=candidate:1 1 udp 1 10.0.0.1 9 typ host\r\n".repeat(10_000);
+    let sections = "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n".repeat(1_500);
+    for tail in [candidates, sections] {
+        let sdp = offer("sendonly", 1, false) + &tail;
+        let ask = json!({ "type": "receiveVideoFrom", "userId": 1, "sdpOffer": sdp });
+        stage.says("anna", &ask.to_string()).await;
+        assert_eq!(
+            stage.heard("anna"),
+            [json!({ "type": "unrecognizedMessage", "message": ask })]
+        );
+    }
+    let ask = fill_in(r#"{"type":"receiveVideoFrom","userId":1,"sdpOffer":"@sendonly 2"}"#);
+    stage.says("anna", &ask).await;
+    assert_eq!(stage.heard("anna")[0]["type"], "receiveVideoAnswer");
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_lines_that_mean_nothing_and_fit_are_passed_over() {
+    let mut stage = joined().await;
+    let sdp = offer("sendonly", 1, false) + &"a=x\r\n".repeat(10_000);
+    let ask = json!({ "type": "receiveVideoFrom", "userId": 1, "sdpOffer": sdp });
+    stage.says("anna", &ask.to_string()).await;
+    assert_eq!(stage.heard("anna")[0]["type"], "receiveVideoAnswer");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_offer_leaves_a_live_connection_as_it_was() {
+    let mut stage = joined().await;
+    stage
+        .play(
+            r#"
+            anna > {"type":"receiveVideoFrom","userId":1,"sdpOffer":"@sendonly 1"}
+            media open 1 publish
+            anna < {"type":"receiveVideoAnswer","userId":1,"sdpAnswer":"*"}
+            anna < {"type":"iceCandidate","userId":1,"candidate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0},"candicate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}
+            anna < {"type":"iceCandidate","userId":1,"candidate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0},"candicate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}
+            "#,
+        )
+        .await;
+    let broken = offer("sendonly", 1, true).replace("m=audio", "m=") + "m=\r\n";
+    let ask = json!({ "type": "receiveVideoFrom", "userId": 1, "sdpOffer": broken });
+    stage.says("anna", &ask.to_string()).await;
+    assert_eq!(stage.heard("anna")[0]["type"], "unrecognizedMessage");
+    stage
+        .play(
+            r#"
+            anna > {"type":"receiveVideoFrom","userId":1,"sdpOffer":"@sendonly 1 again"}
+            media again 1 publish
+            anna < {"type":"receiveVideoAnswer","userId":1,"sdpAnswer":"*"}
+            anna < {"type":"iceCandidate","userId":1,"candidate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0},"candicate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}
+            anna < {"type":"iceCandidate","userId":1,"candidate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0},"candicate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}
+            "#,
+        )
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_long_comes_back_and_is_told_to_nobody() {
+    let mut stage = joined().await;
+    stage.says("ben", r#"{"type":"join","userId":2}"#).await;
+    stage.heard("anna");
+    stage.heard("ben");
+    let long = |bytes: usize| "x".repeat(bytes);
+    let messages = [
+        json!({ "type": "sendMessage", "message": long(16 * 1024 + 1) }),
+        json!({ "type": "uploadSuccess", "fileName": long(256), "fileUrl": "u" }),
+        json!({ "type": "uploadSuccess", "fileName": "f", "fileUrl": long(2 * 1024 + 1) }),
+        json!({ "type": "uploadSuccess", "fileName": "f", "fileUrl": "u", "fileType": long(129) }),
+        json!({ "type": "join", "userId": long(129) }),
+        json!({ "type": "join", "userId": 1, "room": long(129) }),
+        json!({ "type": "join", "userId": 1, "personName": long(129) }),
+        json!({ "type": "receiveVideoFrom", "userId": 1, "sdpOffer": long(64 * 1024 + 1) }),
+    ];
+    for message in messages {
+        stage.says("anna", &message.to_string()).await;
+        assert_eq!(
+            stage.heard("anna"),
+            [json!({ "type": "unrecognizedMessage", "message": message })]
+        );
+        assert_eq!(stage.heard("ben"), Vec::<Value>::new());
+    }
+    let longest = json!({ "type": "sendMessage", "message": long(16 * 1024) });
+    stage.says("anna", &longest.to_string()).await;
+    assert_eq!(stage.heard("ben")[0]["message"], longest["message"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endless_password_is_a_wrong_one() {
+    let mut stage = Stage::new();
+    let join = json!({ "type": "join", "userId": 1, "pw": "x".repeat(257) });
+    stage.says("anna", &join.to_string()).await;
+    stage
+        .play("anna < {\"type\":\"permisionDeny\",\"userId\":1,\"roomId\":0}\n anna x 1008")
+        .await;
+    let join = json!({ "id": "joinRoom", "name": "b", "room": "r", "pw": "x".repeat(257) });
+    stage.says("ben", &join.to_string()).await;
+    stage.play("ben x 1008").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn deep_json_is_refused_without_being_parsed() {
+    let mut stage = joined().await;
+    for depth in [17, 100_000] {
+        let text = format!(
+            r#"{{"type":"sendMessage","message":{}{}}}"#,
+            "[".repeat(depth),
+            "]".repeat(depth)
+        );
+        stage.says("anna", &text).await;
+        assert_eq!(
+            stage.heard("anna"),
+            [json!({ "type": "unrecognizedMessage", "message": text })]
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_read_is_let_go_and_the_room_goes_on() {
+    let mut stage = joined().await;
+    stage.says("ben", r#"{"type":"join","userId":2}"#).await;
+    stage.heard("anna");
+    stage.heard("ben");
+    stage.stop_reading("ben");
+    let text = json!({ "type": "sendMessage", "message": "x".repeat(16 * 1024) }).to_string();
+    let mut left = Vec::new();
+    for _ in 0..100 {
+        stage.says("anna", &text).await;
+        let heard = stage.heard("anna");
+        left.extend(heard.into_iter().filter(|message| message["type"] == "participantLeft"));
+    }
+    assert_eq!(left, [json!({ "type": "participantLeft", "userId": 2 })]);
+    assert!(
+        stage.unread_bytes("ben") < 2 << 20,
+        "{} bytes are kept for ben",
+        stage.unread_bytes("ben")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storm_of_joins_and_leaves_ends_with_nothing_left() {
+    let mut stage = Stage::new();
+    for round in 0..30 {
+        for name in ["anna", "ben", "carl", "dora"] {
+            let room = round % 3;
+            stage
+                .says(name, &format!(r#"{{"id":"joinRoom","name":"same","room":"{room}"}}"#))
+                .await;
+            stage
+                .says(name, &format!(r#"{{"id":"joinRoom","name":"{name}","room":"{room}"}}"#))
+                .await;
+            stage.heard(name);
+        }
+    }
+    for name in ["anna", "ben", "carl", "dora"] {
+        stage.says(name, r#"{"id":"leaveRoom"}"#).await;
+        stage.heard(name);
+    }
+    for name in ["anna", "ben", "carl", "dora"] {
+        stage.heard(name);
+        stage.says(name, r#"{"id":"joinRoom","name":"a","room":"0"}"#).await;
+        assert_eq!(stage.heard(name), [json!({ "id": "existingParticipants", "data": [] })]);
+        stage.says(name, r#"{"id":"leaveRoom"}"#).await;
+    }
+}
+
+/// Anna, who is 1 in room 0.
+async fn joined() -> Stage {
+    let mut stage = Stage::new();
+    stage
+        .play(
+            r#"
+            anna > {"type":"join","userId":1}
+            anna < {"type":"existingParticipants","participants":[]}
+            "#,
+        )
+        .await;
+    stage
+}

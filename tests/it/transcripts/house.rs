@@ -1,0 +1,64 @@
+//! Who may enter, without a database: its pool does not run in virtual time.
+
+use std::collections::HashMap;
+
+use patchbay::ids::{RoomName, UserId};
+use patchbay::signaling::Admission;
+use patchbay::storage::{AdmitError, Profile};
+
+/// With nobody in it, anyone may enter.
+#[derive(Clone, Default)]
+pub struct House {
+    users: HashMap<String, Profile>,
+    passwords: HashMap<String, String>,
+    broken: bool,
+}
+
+impl House {
+    pub fn with_user(mut self, id: &str, name: &str, prefix: &str, postfix: &str) -> Self {
+        let profile = Profile {
+            user: id.into(),
+            name: name.to_owned(),
+            prefix: prefix.to_owned(),
+            postfix: postfix.to_owned(),
+        };
+        self.users.insert(id.to_owned(), profile);
+        self
+    }
+
+    pub fn with_room(mut self, name: &str, password: &str) -> Self {
+        self.passwords.insert(name.to_owned(), password.to_owned());
+        self
+    }
+
+    /// Whose records cannot be read.
+    pub fn broken() -> Self {
+        Self {
+            broken: true,
+            ..Self::default()
+        }
+    }
+}
+
+impl Admission for House {
+    async fn admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Profile, AdmitError> {
+        if self.broken {
+            return Err(AdmitError::Storage("the disk is gone".into()));
+        }
+        let unknown = Profile {
+            user: user.clone(),
+            name: user.as_str().to_owned(),
+            prefix: String::new(),
+            postfix: String::new(),
+        };
+        let profile = match self.users.get(user.as_str()) {
+            Some(profile) => profile.clone(),
+            None if self.users.is_empty() => unknown,
+            None => return Err(AdmitError::UnknownUser),
+        };
+        match self.passwords.get(room.as_str()) {
+            Some(wanted) if password != Some(wanted) => Err(AdmitError::WrongPassword),
+            _ => Ok(profile),
+        }
+    }
+}

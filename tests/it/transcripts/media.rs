@@ -1,0 +1,89 @@
+//! The media engine's place: takes commands and says what it is told to say.
+
+use std::net::SocketAddr;
+
+use patchbay::ids::PeerId;
+use patchbay::media::driver::DriverCommand;
+use patchbay::media::engine::{CloseReason, Media, MediaCommand, MediaEvent};
+use patchbay::media::session::{LocalEnd, PeerSpec};
+use tokio::sync::mpsc;
+
+const EVENTS: usize = 16;
+
+pub struct FakeMedia {
+    commands: mpsc::Receiver<DriverCommand>,
+    events: mpsc::Sender<MediaEvent>,
+    /// In the order in which they came.
+    peers: Vec<PeerId>,
+}
+
+impl FakeMedia {
+    pub fn new() -> (Self, Media, mpsc::Receiver<MediaEvent>) {
+        let local = LocalEnd {
+            fingerprint: [7; 32],
+            candidates: ["127.0.0.1:4000", "[::1]:4000"]
+                .map(|a| a.parse::<SocketAddr>().unwrap())
+                .to_vec(),
+        };
+        let (media, commands) = Media::detached(local);
+        let (events, receiver) = mpsc::channel(EVENTS);
+        let peers = Vec::new();
+        (
+            Self {
+                commands,
+                events,
+                peers,
+            },
+            media,
+            receiver,
+        )
+    }
+
+    /// The next command as a transcript tells it.
+    pub fn next(&mut self) -> Option<String> {
+        match self.commands.try_recv().ok()? {
+            DriverCommand::Media(MediaCommand::Open(spec)) => Some(self.open(&spec)),
+            DriverCommand::Media(MediaCommand::Close(peer)) => Some(format!("close {}", self.number(peer)?)),
+            DriverCommand::Shutdown => Some("shutdown".to_owned()),
+        }
+    }
+
+    fn open(&mut self, spec: &PeerSpec) -> String {
+        let verb = if self.peers.contains(&spec.peer) {
+            "again"
+        } else {
+            self.peers.push(spec.peer);
+            "open"
+        };
+        let number = self.number(spec.peer).unwrap();
+        let receives = spec.sections.iter().any(|section| section.receive);
+        let sends = spec.sections.iter().any(|section| section.send);
+        let purpose = match (receives, sends, spec.source.is_some()) {
+            (true, false, false) => "publish",
+            (false, true, true) => "watch",
+            other => panic!("neither publishing nor watching: {other:?}"),
+        };
+        format!("{verb} {number} {purpose}")
+    }
+
+    /// From 1.
+    fn number(&self, peer: PeerId) -> Option<usize> {
+        self.peers
+            .iter()
+            .position(|known| *known == peer)
+            .map(|index| index + 1)
+    }
+
+    pub async fn lose(&self, number: usize) {
+        let peer = self.peers[number - 1];
+        let reason = CloseReason::ConsentExpired;
+        self.events.send(MediaEvent::Closed { peer, reason }).await.unwrap();
+    }
+
+    /// Until the hub has taken all events.
+    pub async fn settle(&self) {
+        while !self.events.is_closed() && self.events.capacity() < EVENTS {
+            tokio::task::yield_now().await;
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! What clients of each family send, and what they are sent: transcripts, played against the real hub, rules and
+//! families, with nobody behind the media engine's handle, in virtual time.
+//!
+//! A transcript is read line by line:
+//!
+//! ```text
+//! anna > {"id":"heart"}      anna sends this; whoever has not been seen before connects first
+//! anna < {"id":"heart"}      the next thing that anna is sent; "*" stands for any text
+//! anna x 4001                the server closes anna's socket with this code
+//! anna -                     anna's socket closes without a word
+//! media open 1 publish       the media engine is told; connections are numbered as they come
+//! media lost 1               the media engine says that this connection is gone
+//! ```
+//!
+//! Everything sent has to be accounted for before the next `>`, `-` or `media lost`, and at the end. The lines of one
+//! client keep their order; those of different clients may stand in any, as on sockets.
+//! In what clients send, `"@KIND NUMBER"` stands for an offer of connection NUMBER, and `"@KIND NUMBER again"` for its
+//! next; KIND is `sendonly` or `recvonly`.
+
+mod bad_input;
+mod groupcall_id;
+mod groupcall_type;
+mod house;
+mod media;
+mod offers;
+mod together;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use patchbay::config::Config;
+use patchbay::domain::Command;
+use patchbay::hub::{self, Capacity, Events, HubHandle};
+use patchbay::signaling::{Close, Conversation, Reaction};
+use serde_json::Value;
+
+pub use house::House;
+use media::FakeMedia;
+
+/// A server without sockets, and the clients that have come to it.
+pub struct Stage {
+    hub: HubHandle,
+    media: FakeMedia,
+    house: House,
+    config: Arc<Config>,
+    clients: BTreeMap<String, Client>,
+}
+
+struct Client {
+    reads: bool,
+    /// None once the server has closed the socket.
+    line: Option<(Conversation<House>, Events)>,
+    heard: VecDeque<Heard>,
+}
+
+#[derive(Debug)]
+enum Heard {
+    Frame(Value),
+    Closed(Close),
+}
+
+impl Stage {
+    pub fn new() -> Self {
+        Self::with(House::default(), Config::default())
+    }
+
+    pub fn with(house: House, config: Config) -> Self {
+        Self::holding(Capacity::from(&config.limits), house, config)
+    }
+
+    pub fn holding(capacity: Capacity, house: House, config: Config) -> Self {
+        let (media, handle, events) = FakeMedia::new();
+        Self {
+            hub: hub::start_with(handle, events, capacity),
+            media,
+            house,
+            config: Arc::new(config),
+            clients: BTreeMap::new(),
+        }
+    }
+
+    /// Plays a transcript; panics at the first line that is not so.
+    pub async fn play(&mut self, transcript: &str) {
+        for line in transcript.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let (who, rest) = line.split_once(' ').expect("a name, then what happens");
+            let (sign, what) = rest.split_once(' ').unwrap_or((rest, ""));
+            match (who, sign) {
+                ("media", "lost") => {
+                    self.assert_all_heard(line);
+                    self.media.lose(what.parse().expect("a connection's number")).await;
+                    self.settle().await;
+                }
+                ("media", _) => assert_eq!(self.media.next().as_deref(), Some(rest), "at: {line}"),
+                (_, ">") => {
+                    self.assert_all_heard(line);
+                    self.says(who, &offers::fill_in(what)).await;
+                }
+                (_, "<") => self.assert_next_frame(who, what, line),
+                (_, "x") => self.assert_next_close(who, what, line),
+                (_, "-") => {
+                    self.assert_all_heard(line);
+                    self.clients.remove(who).expect("a client that has been seen");
+                    self.settle().await;
+                }
+                _ => panic!("not a line of a transcript: {line}"),
+            }
+        }
+        self.assert_all_heard("the end");
+    }
+
+    /// One message, with all that comes of it.
+    pub async fn says(&mut self, who: &str, text: &str) {
+        if !self.clients.contains_key(who) {
+            self.connect(who).await;
+        }
+        let client = self.clients.get_mut(who).unwrap();
+        let (conversation, _) = client.line.as_mut().expect("the socket is open");
+        let reaction = conversation.receive(text).await;
+        client.take(reaction);
+        self.settle().await;
+    }
+
+    pub async fn connect(&mut self, who: &str) {
+        let (session, events) = self.hub.connect().await.expect("a place");
+        let conversation = Conversation::new(session, self.house.clone(), Arc::clone(&self.config));
+        let line = Some((conversation, events));
+        let client = Client {
+            reads: true,
+            line,
+            heard: VecDeque::new(),
+        };
+        self.clients.insert(who.to_owned(), client);
+    }
+
+    /// What a client has been sent and no line has told of.
+    pub fn heard(&mut self, who: &str) -> Vec<Value> {
+        let frame = |heard| match heard {
+            Heard::Frame(frame) => frame,
+            Heard::Closed(close) => panic!("{who} is closed: {close:?}"),
+        };
+        self.clients.get_mut(who).unwrap().heard.drain(..).map(frame).collect()
+    }
+
+    pub fn stop_reading(&mut self, who: &str) {
+        self.clients.get_mut(who).unwrap().reads = false;
+    }
+
+    /// The length of all frames that a client who stopped reading would be sent now.
+    pub fn unread_bytes(&mut self, who: &str) -> usize {
+        let client = self.clients.get_mut(who).unwrap();
+        client.reads = true;
+        self.deliver();
+        let client = self.clients.get_mut(who).unwrap();
+        client.heard.drain(..).map(|heard| format!("{heard:?}").len()).sum()
+    }
+
+    /// Ends the server as a process does, and lets the clients hear of it.
+    pub async fn shut_down(&mut self) {
+        let hub = self.hub.clone();
+        let ending = tokio::spawn(async move { hub.shutdown().await });
+        while !ending.is_finished() {
+            self.deliver();
+            tokio::task::yield_now().await;
+        }
+        self.deliver();
+    }
+
+    /// Lets the hub do all that it has been asked, until nothing is left to deliver.
+    async fn settle(&mut self) {
+        loop {
+            self.media.settle().await;
+            // The hub takes one input after the other: when it has answered this one, it has done those before.
+            if let Some((session, _events)) = self.hub.connect().await {
+                session.request(Command::Leave).await.ok();
+            }
+            if !self.deliver() {
+                return;
+            }
+        }
+    }
+
+    /// Gives every client its events; whether somebody's socket closed by that, of which the hub learns next.
+    fn deliver(&mut self) -> bool {
+        let mut closed = false;
+        for client in self.clients.values_mut().filter(|client| client.reads) {
+            while let Some((conversation, events)) = &mut client.line
+                && let Some(event) = events.try_next()
+            {
+                let reaction = conversation.tell(event);
+                client.take(reaction);
+            }
+            closed |= client.hang_up_if_closed();
+        }
+        closed
+    }
+
+    fn assert_next_frame(&mut self, who: &str, expected: &str, line: &str) {
+        let expected: Value = serde_json::from_str(expected).expect(expected);
+        match self.next_heard(who) {
+            Some(Heard::Frame(frame)) if matches(&expected, &frame) => {}
+            heard => panic!("at: {line}\nbut:  {heard:?}"),
+        }
+    }
+
+    fn assert_next_close(&mut self, who: &str, code: &str, line: &str) {
+        match self.next_heard(who) {
+            Some(Heard::Closed(close)) if close.code.to_string() == code => {}
+            heard => panic!("at: {line}\nbut:  {heard:?}"),
+        }
+    }
+
+    fn next_heard(&mut self, who: &str) -> Option<Heard> {
+        self.clients
+            .get_mut(who)
+            .expect("a client that has been seen")
+            .heard
+            .pop_front()
+    }
+
+    fn assert_all_heard(&mut self, before: &str) {
+        for (who, client) in &self.clients {
+            assert!(
+                client.heard.is_empty(),
+                "before: {before}\n{who} has been sent: {:?}",
+                client.heard
+            );
+        }
+        let told = self.media.next();
+        assert_eq!(told, None, "the media engine has been told, before: {before}");
+    }
+}
+
+impl Client {
+    fn take(&mut self, reaction: Reaction) {
+        let parse = |text: &String| Heard::Frame(serde_json::from_str(text).expect(text));
+        self.heard.extend(reaction.frames.iter().map(parse));
+        self.heard.extend(reaction.close.map(Heard::Closed));
+    }
+
+    /// A socket that the server closes ends its session.
+    fn hang_up_if_closed(&mut self) -> bool {
+        let closed = self.heard.iter().any(|heard| matches!(heard, Heard::Closed(_)));
+        closed && self.line.take().is_some()
+    }
+}
+
+/// Equal, but that `"*"` equals any text that is not empty.
+fn matches(expected: &Value, found: &Value) -> bool {
+    match (expected, found) {
+        (Value::String(any), Value::String(text)) if any == "*" => !text.is_empty(),
+        (Value::Array(expected), Value::Array(found)) => {
+            expected.len() == found.len() && expected.iter().zip(found).all(|(e, f)| matches(e, f))
+        }
+        (Value::Object(expected), Value::Object(found)) => {
+            let has = |(key, value): (&String, &Value)| found.get(key).is_some_and(|found| matches(value, found));
+            expected.len() == found.len() && expected.iter().all(has)
+        }
+        _ => expected == found,
+    }
+}

@@ -1,0 +1,34 @@
+//! Offers as browsers write them, short.
+
+/// `"@KIND NUMBER"` in a message becomes an offer, as a JSON text.
+pub fn fill_in(message: &str) -> String {
+    let Some((before, rest)) = message.split_once("\"@") else {
+        return message.to_owned();
+    };
+    let (placeholder, after) = rest.split_once('"').expect("the placeholder ends");
+    let mut words = placeholder.split(' ');
+    let kind = words.next().unwrap();
+    let number: u32 = words.next().expect("a connection's number").parse().unwrap();
+    let again = words.next() == Some("again");
+    let sdp = serde_json::to_string(&offer(kind, number, again)).unwrap();
+    format!("{before}{sdp}{after}")
+}
+
+/// An offer of a connection: its session id, certificate and ICE user come of the number. The next offer of the same
+/// connection restarts ICE.
+pub fn offer(direction: &str, number: u32, again: bool) -> String {
+    let digest = vec![format!("{number:02X}"); 32].join(":");
+    let version = if again { 3 } else { 2 };
+    let generation = if again { 'b' } else { 'a' };
+    let transport = format!(
+        "a=ice-ufrag:u{generation}{number:02}\r\na=ice-pwd:passwordpasswordpass{generation}{number:03}\r\n\
+        a=ice-options:trickle\r\na=fingerprint:sha-256 {digest}\r\na=setup:actpass\r\na=rtcp-mux\r\na={direction}\r\n"
+    );
+    format!(
+        "v=0\r\no=- 77{number:03} {version} IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n\
+        m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\n{transport}\
+        a=rtpmap:111 opus/48000/2\r\n\
+        m=video 9 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 0.0.0.0\r\na=mid:1\r\n{transport}\
+        a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\n"
+    )
+}
