@@ -120,11 +120,18 @@ function describePair(report, pair) {
 
 function describeSecurity(entries) {
   const transport = entries.find(({ type }) => type === 'transport');
-  return [transport?.tlsVersion && dtlsName(transport.tlsVersion), transport?.srtpCipher].filter(Boolean).join(' · ');
+  return [transport?.tlsVersion && dtlsName(transport.tlsVersion), transport?.srtpCipher && srtpName(transport.srtpCipher)]
+    .filter(Boolean)
+    .join(' · ');
 }
 
 function dtlsName(version) {
   return { FEFD: 'DTLS 1.2', FEFC: 'DTLS 1.3' }[version.toUpperCase()] ?? `DTLS ${version}`;
+}
+
+/** `SRTP_AEAD_AES_128_GCM` and the like, as people write it. */
+function srtpName(cipher) {
+  return `SRTP ${cipher.replace(/^(SRTP_)?(AEAD_)?/, '').replaceAll('_', '-')}`;
 }
 
 function codecName(report, codecId) {

@@ -48,7 +48,7 @@ export function say(element, key, values) {
   return element;
 }
 
-/** Gives a control its accessible name and tooltip. */
+/** Gives a control its accessible name and tooltip; `data-shortcut` on it is told in the tooltip. */
 export function label(element, key, values) {
   remembering(element, 'i18nLabel', key, values);
   applyLabel(element, t(key, values));
@@ -99,5 +99,6 @@ function stored(element, slot) {
 
 function applyLabel(element, text) {
   element.setAttribute('aria-label', text);
-  if (element.matches('button, a')) element.title = text;
+  const { shortcut } = element.dataset;
+  if (element.matches('button, a')) element.title = shortcut ? `${text} (${shortcut})` : text;
 }

@@ -117,5 +117,5 @@ function milliseconds(value) {
 }
 
 function both(audio, video) {
-  return `${milliseconds(audio)} / ${milliseconds(video)}`;
+  return `${number(audio)} / ${number(video)} ms`;
 }

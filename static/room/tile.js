@@ -5,8 +5,10 @@ import { h } from '../common/dom.js';
 import { icon } from '../common/icons.js';
 import { label, say, t } from '../common/i18n.js';
 
-/** A picture that would lose more than this part of itself is shown whole, with bars. */
-const MAX_CROP = 0.28;
+/** A picture that would lose more than this part of itself is shown whole, with bars: 16:9 just fits a square. */
+const MAX_CROP = 0.44;
+/** Cameras send at most this here; what is wider is most likely a screen, whose edges matter. */
+const CAMERA_MAX_WIDTH = 1280;
 
 export class Tile {
   element;
@@ -90,8 +92,10 @@ export class Tile {
     }
   }
 
+  /** Before the first picture is there, the initials stay. */
   setVideoShown(shown) {
-    this.element.classList.toggle('no-video', !shown);
+    const hasPicture = this.#isSelf || this.video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
+    this.element.classList.toggle('no-video', !(shown && hasPicture));
   }
 
   setMirrored(mirrored) {
@@ -153,8 +157,9 @@ export class Tile {
     const { videoWidth, videoHeight } = this.video;
     const ratio = videoWidth && videoHeight && aspect ? videoWidth / videoHeight / aspect : 1;
     const lost = 1 - Math.min(ratio, 1 / ratio);
-    const whole = this.#contained || this.element.classList.contains('pinned') || lost > MAX_CROP;
-    this.element.classList.toggle('contain', whole);
+    const { classList } = this.element;
+    const isScreen = this.#contained || videoWidth > CAMERA_MAX_WIDTH;
+    classList.toggle('contain', isScreen || classList.contains('pinned') || (lost > MAX_CROP && !classList.contains('floating')));
   }
 
   remove() {

@@ -31,8 +31,7 @@ export function layOut({ width, height, count, gap, pinned = -1 }) {
 }
 
 /** The largest tile of which `count` fit, over all numbers of columns. */
-export function bestTile({ width, height, count, gap }) {
-  const narrowest = height > width ? NARROWEST_UPRIGHT : NARROWEST;
+export function bestTile({ width, height, count, gap, narrowest = height > width ? NARROWEST_UPRIGHT : NARROWEST }) {
   let best = { columns: 1, width: 0, height: 0 };
   for (let columns = 1; columns <= count; columns += 1) {
     const rows = Math.ceil(count / columns);
@@ -83,7 +82,7 @@ function spotlight({ width, height, count, gap, pinned }) {
     ? { x: 0, y: 0, width, height: strip.y - gap }
     : { x: 0, y: 0, width: strip.x - gap, height };
   const others = count - 1;
-  const tile = bestTile({ width: strip.width, height: strip.height, count: others, gap });
+  const tile = bestTile({ width: strip.width, height: strip.height, count: others, gap, narrowest: NARROWEST });
   const rects = placeGrid({ ...strip, count: others, gap, tile });
   rects.splice(pinned, 0, round(main));
   return { rects, height };

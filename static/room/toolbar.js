@@ -17,6 +17,7 @@ const FIRST_LOOK = {
   more: ['more', 'more.title'],
   leave: ['leave', 'leave'],
 };
+const SHORTCUTS = { mic: 'M', camera: 'V', share: 'S', chat: 'C' };
 /** More unread messages than this are just many. */
 const MANY = 99;
 
@@ -29,6 +30,10 @@ export class Toolbar {
     for (const [action, [iconName, key]] of Object.entries(FIRST_LOOK)) {
       for (const button of this.#buttons(action)) {
         if (button.childElementCount === 0) button.append(icon(iconName));
+        if (SHORTCUTS[action]) {
+          button.dataset.shortcut = SHORTCUTS[action];
+          button.setAttribute('aria-keyshortcuts', SHORTCUTS[action]);
+        }
         label(button, key);
       }
     }
