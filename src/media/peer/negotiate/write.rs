@@ -79,19 +79,24 @@ pub(super) fn answer(common: &Common<'_>, sections: &[Option<AcceptedSection<'_>
     for (section, accepted) in common.offer.sections.iter().zip(sections) {
         description = description.with_media(match accepted {
             Some(accepted) => accept(common, section, accepted),
-            None => refuse(section),
+            None => refuse(common, section),
         });
     }
     description.marshal()
 }
 
-/// RFC 3264 §6: port zero, and at least one format, which means nothing.
-fn refuse(section: &Section<'_>) -> MediaDescription {
-    let formats = section.media.media_name.formats.iter();
-    let format = formats.into_iter().find(|format| is_token(format, MAX_FORMAT));
+/// RFC 3264 §6: port zero, and at least one format, which means nothing. Nor do the transport's attributes, as in the
+/// answers of browsers: some clients look for them before they look at the port.
+fn refuse(common: &Common<'_>, section: &Section<'_>) -> MediaDescription {
+    let formats = &section.media.media_name.formats;
+    let format = formats.iter().find(|format| is_token(format, MAX_FORMAT));
     let formats = vec![format.map_or("0", String::as_str).to_owned()];
-    let media = media_line(section, 0, formats, None);
-    with_mid(media, section).with_property_attribute("inactive".to_owned())
+    let out = with_transport(media_line(section, 0, formats, None), common);
+    let out = with_mid(out, section).with_property_attribute("inactive".to_owned());
+    match section.has("rtcp-mux") {
+        true => out.with_property_attribute("rtcp-mux".to_owned()),
+        false => out,
+    }
 }
 
 fn accept(common: &Common<'_>, section: &Section<'_>, accepted: &AcceptedSection<'_>) -> MediaDescription {
