@@ -1,9 +1,10 @@
 //! Offer → answer (RFC 8829, RFC 9429), as a pure function on the signaling side.
 //!
 //! ```text
-//! text ─► offer ─► codecs ─► transport ─► extensions, streams ─► write ─► text
-//!         lines,   what we   which m-lines,  ids, SSRCs, rids              + values for the worker
-//!         groups   share     ICE, DTLS
+//! text ─► offer ─► section ─► transport ─► section ─────────────────► write ─► text
+//!         lines,   codecs:    which ones,   extensions, streams:                + values for the worker
+//!         groups   what is    ICE, DTLS     ids, SSRCs, rids
+//!                  in common
 //! ```
 //!
 //! A peer has **one transport**. The sections of the first acceptable section's BUNDLE group are taken; sections outside
@@ -14,6 +15,7 @@
 mod codecs;
 mod extensions;
 mod offer;
+mod section;
 mod streams;
 mod transport;
 mod write;
@@ -21,18 +23,12 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
-
 use rand::Rng;
-use smallvec::SmallVec;
 
-use self::codecs::Format;
-use self::extensions::BundleIds;
-use self::offer::{Offer, Section};
-use self::streams::Simulcast;
+use self::offer::Offer;
+use self::section::{Considered, Settling};
 use self::write::{AcceptedSection, Common};
-use crate::media::rtp::Extension;
-use crate::media::session::{Kind, LocalEnd, MediaSection, TransportSpec};
+use crate::media::session::{LocalEnd, MediaSection, TransportSpec};
 
 /// A connection as both sides now understand it. Kept by the caller and given back at the next offer.
 #[derive(Clone, Debug)]
@@ -111,8 +107,11 @@ pub fn answer(
     if offer::has(offer.session, "ice-lite") {
         return Err(OfferError::BothLite);
     }
-    let considered: Vec<Result<Considered, Refusal>> =
-        offer.sections.iter().map(|section| consider(&offer, section)).collect();
+    let considered: Vec<Result<Considered, Refusal>> = offer
+        .sections
+        .iter()
+        .map(|section| section::consider(&offer, section))
+        .collect();
     let members = transport::choose(&offer, |index| considered[index].is_ok());
     let transport = match &members {
         Some(members) => transport::settle(&offer, members, previous.map(|previous| &previous.transport), random)?,
@@ -164,35 +163,6 @@ pub fn answer(
     })
 }
 
-/// A section that could be accepted, were it on the peer's transport.
-struct Considered {
-    kind: Kind,
-    formats: Vec<Format>,
-}
-
-fn consider(offer: &Offer<'_>, section: &Section<'_>) -> Result<Considered, Refusal> {
-    let in_group = offer.group_of(section.index).is_some();
-    if section.is_disabled(in_group) {
-        return Err(Refusal::Disabled);
-    }
-    let kind = section.kind.ok_or(Refusal::NotMedia)?;
-    if !section.is_rtp() {
-        return Err(Refusal::NotRtp);
-    }
-    if !section.has("rtcp-mux") && !section.has("rtcp-mux-only") {
-        return Err(Refusal::NoRtcpMux);
-    }
-    let same_mid = |other: &Section<'_>| other.index < section.index && other.mid == section.mid;
-    if section.has("mid") && (section.mid.is_none() || offer.sections.iter().any(same_mid)) {
-        return Err(Refusal::Mid);
-    }
-    let formats = codecs::common(section, kind);
-    match formats.is_empty() {
-        true => Err(Refusal::NoCommonCodec),
-        false => Ok(Considered { kind, formats }),
-    }
-}
-
 /// On a live connection all sections may be switched off; a connection cannot begin so.
 fn nothing_acceptable(
     considered: &[Result<Considered, Refusal>],
@@ -204,115 +174,5 @@ fn nothing_acceptable(
         _ => Err(OfferError::NothingAcceptable(
             refusals().next().unwrap_or(Refusal::NotMedia),
         )),
-    }
-}
-
-/// What is handed out section by section and must not be handed out twice.
-struct Settling<'a, R> {
-    offer: &'a Offer<'a>,
-    role: Role<'a>,
-    previous: Option<&'a Negotiated>,
-    random: &'a mut R,
-    extension_ids: BundleIds,
-    remote_ssrcs: HashSet<u32>,
-    local_ssrcs: HashSet<u32>,
-}
-
-impl<'a, R: Rng> Settling<'a, R> {
-    fn new(offer: &'a Offer<'a>, role: Role<'a>, previous: Option<&'a Negotiated>, random: &'a mut R) -> Self {
-        let kept = previous.into_iter().flat_map(|previous| &previous.sections);
-        Settling {
-            offer,
-            role,
-            previous,
-            random,
-            extension_ids: BundleIds::default(),
-            remote_ssrcs: HashSet::new(),
-            local_ssrcs: kept
-                .flat_map(|section| [section.local_ssrc, section.local_rtx_ssrc])
-                .collect(),
-        }
-    }
-
-    fn section(&mut self, section: &Section<'a>, considered: Considered) -> AcceptedSection<'a> {
-        let Considered { kind, mut formats } = considered;
-        let client = self.offer.direction(section);
-        let receive = client.sends && self.role.receive;
-        let send = client.receives && self.role.send_stream.is_some();
-
-        let offers = |what: fn(&crate::media::session::Feedback) -> bool| {
-            formats
-                .iter()
-                .any(|format| matches!(format, Format::Codec { feedback, .. } if what(feedback)))
-        };
-        let needs = extensions::Use {
-            receive,
-            send,
-            transport_cc: offers(|feedback| feedback.transport_cc),
-            remb: offers(|feedback| feedback.remb),
-        };
-        let extensions = extensions::accept(self.offer, section, needs, &mut self.extension_ids);
-        if !extensions
-            .iter()
-            .any(|accepted| accepted.extension == Extension::TransportSequence)
-        {
-            codecs::without_transport_cc(&mut formats);
-        }
-        let (remote_ssrcs, simulcast) = match receive {
-            true => (
-                streams::announced_ssrcs(section, &mut self.remote_ssrcs),
-                Simulcast::offered(section),
-            ),
-            false => (SmallVec::new(), Simulcast::default()),
-        };
-        let (local_ssrc, local_rtx_ssrc) = self.local_ssrcs(section, kind);
-        let media = MediaSection {
-            mid: section.mid.unwrap_or_default().bytes().collect(),
-            kind,
-            receive,
-            send,
-            codecs: codecs::negotiated(&formats),
-            extensions: extensions
-                .iter()
-                .map(|accepted| (accepted.id, accepted.extension))
-                .collect(),
-            remote_ssrcs,
-            rids: simulcast.rids.iter().map(|rid| rid.id.bytes().collect()).collect(),
-            local_ssrc,
-            local_rtx_ssrc,
-        };
-        AcceptedSection {
-            media,
-            formats,
-            extensions,
-            simulcast,
-        }
-    }
-
-    /// Those of the section that had this mid (without mids: this place), else new ones.
-    fn local_ssrcs(&mut self, section: &Section<'_>, kind: Kind) -> (u32, u32) {
-        let mid = section.mid.unwrap_or_default().as_bytes();
-        let before = self.previous.and_then(|previous| {
-            let sections = previous.sections.iter().zip(&previous.history.places);
-            let same = |old: &MediaSection, place: usize| {
-                old.kind == kind && old.mid.as_slice() == mid && (!mid.is_empty() || place == section.index)
-            };
-            sections
-                .filter(|(old, place)| same(old, **place))
-                .map(|(old, _)| old)
-                .next()
-        });
-        match before {
-            Some(old) => (old.local_ssrc, old.local_rtx_ssrc),
-            None => (self.new_ssrc(), self.new_ssrc()),
-        }
-    }
-
-    fn new_ssrc(&mut self) -> u32 {
-        let mut ssrc = self.random.next_u32();
-        while ssrc == 0 || self.remote_ssrcs.contains(&ssrc) || !self.local_ssrcs.insert(ssrc) {
-            ssrc = ssrc.wrapping_add(1);
-        }
-        ssrc
     }
 }
