@@ -31,7 +31,9 @@ export class DeviceNotices {
 
     const problem = problems[kinds[0]];
     const same = kinds.filter((kind) => problems[kind] === problem);
-    const values = { devices: same.map((kind) => t(NAMES[kind])).join(t('and')), reason: t(`problem.${problem}`) };
+    const [first, ...others] = same.map((kind) => t(NAMES[kind]));
+    const devices = [first, ...others.map((name) => name.toLowerCase())].join(t('and'));
+    const values = { devices, reason: t(`problem.${problem}`) };
     if (!CURABLE.includes(problem)) {
       this.#notices.toast('problem.line', values);
       return;
