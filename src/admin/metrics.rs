@@ -57,6 +57,14 @@ fn describe() {
         Unit::Seconds,
         "Seconds from the head of a request to the head of its answer."
     );
+    describe_gauge!("patchbay_sessions", "Signaling connections that are open now.");
+    describe_gauge!("patchbay_rooms", "Rooms with somebody in them.");
+    describe_gauge!("patchbay_participants", "Participants in all rooms.");
+    describe_gauge!("patchbay_peers", "WebRTC connections that signaling knows of.");
+    describe_counter!(
+        "patchbay_messages_received_total",
+        "Signaling messages of clients, by family."
+    );
     describe_counter!(
         "patchbay_storage_errors_total",
         "Admissions that failed because of storage."

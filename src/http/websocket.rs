@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::any;
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
-use tokio::time::{Instant, interval_at, sleep_until, timeout};
+use tokio::time::{Instant, interval_at, sleep_until, timeout, timeout_at};
 use tracing::{debug, info};
 
 use self::token_bucket::TokenBucket;
@@ -31,12 +31,17 @@ const PING_INTERVAL: Duration = Duration::from_secs(10);
 /// to be noticed within 30 s; less would throw out phones that change networks.
 const SILENCE_MAX: Duration = Duration::from_secs(25);
 
-/// What a client may take to accept what it is sent. As long as its bounded queue lasts at a conversation's pace.
+/// What a client may take to accept what it is sent, and in any case no longer than until it counts as silent. Socket
+/// buffers hide shorter stalls of a network; longer fills the memory of the server with what waits for it.
 const WRITE_MAX: Duration = Duration::from_secs(10);
 
 /// What a client gets to take our close frame, and again to answer it, so that the last messages are not cut off by a
 /// reset. While it answers it holds no place in a room or among the sessions.
 const GOODBYE_MAX: Duration = Duration::from_secs(2);
+
+/// What a client may have sent before it saw our close frame: thrown away, for it is the same reset that unread
+/// messages would bring.
+const GOODBYE_MESSAGES_MAX: usize = 1_000;
 
 /// Tokens a client has at first, and at most: opening a full room's connections at once takes, for each of 100 others,
 /// an offer of 8 KiB and up to 40 candidates.
@@ -129,16 +134,16 @@ where
             message = socket.next() => {
                 last_heard = Instant::now();
                 match text_of(message, &mut tokens, last_heard) {
-                    Ok(Some(text)) => react(socket, conversation.receive(&text).await).await,
+                    Ok(Some(text)) => react(socket, conversation.receive(&text).await, last_heard).await,
                     Ok(None) => Ok(()),
                     Err(end) => Err(end),
                 }
             }
             event = events.next() => match event {
-                Some(event) => react(socket, conversation.tell(event)).await,
+                Some(event) => react(socket, conversation.tell(event), last_heard).await,
                 None => Err(End::Close(Close::TOO_SLOW)),
             },
-            _ = pings.tick() => send_all(socket, [Message::Ping(Default::default())]).await,
+            _ = pings.tick() => send_all(socket, [Message::Ping(Default::default())], last_heard).await,
             () = sleep_until(last_heard + SILENCE_MAX) => Err(End::Close(Close::SILENT)),
         };
         if let Err(end) = outcome {
@@ -176,15 +181,19 @@ fn text_of<E: std::fmt::Display>(
     Ok(text)
 }
 
-async fn react<S, E>(socket: &mut S, reaction: Reaction) -> Result<(), End>
+async fn react<S, E>(socket: &mut S, reaction: Reaction, last_heard: Instant) -> Result<(), End>
 where
     S: Sink<Message, Error = E> + Unpin,
 {
-    send_all(socket, reaction.frames.into_iter().map(Message::text)).await?;
+    send_all(socket, reaction.frames.into_iter().map(Message::text), last_heard).await?;
     reaction.close.map_or(Ok(()), |close| Err(End::Close(close)))
 }
 
-async fn send_all<S, E>(socket: &mut S, messages: impl IntoIterator<Item = Message>) -> Result<(), End>
+async fn send_all<S, E>(
+    socket: &mut S,
+    messages: impl IntoIterator<Item = Message>,
+    last_heard: Instant,
+) -> Result<(), End>
 where
     S: Sink<Message, Error = E> + Unpin,
 {
@@ -194,19 +203,20 @@ where
         }
         socket.flush().await
     };
-    match timeout(WRITE_MAX, write).await {
+    let deadline = (Instant::now() + WRITE_MAX).min(last_heard + SILENCE_MAX);
+    match timeout_at(deadline, write).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) | Err(_) => Err(End::Gone),
     }
 }
 
-/// Until the client's close frame, or the end of the stream.
+/// Until the client's close frame, the end of the stream, or more than anyone has on the way.
 async fn drained<S, E>(socket: &mut S)
 where
     S: Stream<Item = Result<Message, E>> + Unpin,
 {
-    while let Some(Ok(message)) = socket.next().await {
-        if matches!(message, Message::Close(_)) {
+    for _ in 0..GOODBYE_MESSAGES_MAX {
+        if let None | Some(Err(_) | Ok(Message::Close(_))) = socket.next().await {
             return;
         }
     }

@@ -2,3 +2,4 @@
 
 mod tidy;
 mod transcripts;
+mod websocket;

@@ -1,0 +1,162 @@
+//! Time: clients that vanish, that do not read, and that talk too much. All of it virtual.
+
+use std::net::SocketAddr;
+
+use axum::extract::ws::Message;
+use patchbay::hub::{self, HubHandle};
+use patchbay::media::engine::Media;
+use patchbay::media::session::LocalEnd;
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio::time::{Duration, Instant};
+
+use super::wire::{WireClient, connect};
+
+const ANNA: &str = r#"{"type":"join","userId":1}"#;
+const BEN: &str = r#"{"type":"join","userId":2}"#;
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_vanishes_is_noticed_within_thirty_seconds_and_leaves() {
+    let hub = start();
+    let mut anna = joined(&hub, ANNA).await;
+    let mut ben = joined(&hub, BEN).await;
+    assert_eq!(anna.hears().await["type"], "newParticipantArrived");
+    let since = Instant::now();
+
+    let (left, (code, after)) = tokio::join!(anna.hears(), ben.closed());
+
+    assert_eq!(left, json!({ "type": "participantLeft", "userId": 2 }));
+    assert_eq!(code, Some(1008));
+    assert!(after <= Duration::from_secs(26), "{after:?}");
+    assert!(since.elapsed() <= Duration::from_secs(30));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_answers_pings_and_says_nothing_stays() {
+    let hub = start();
+    let mut anna = joined(&hub, ANNA).await;
+    let since = Instant::now();
+    let mut pings = 0;
+    while since.elapsed() < Duration::from_secs(600) {
+        match anna.next().await.unwrap() {
+            Message::Ping(data) => anna.incoming.send(Message::Pong(data)).await.unwrap(),
+            other => panic!("nothing else happens: {other:?}"),
+        }
+        pings += 1;
+    }
+    assert_eq!(pings, 60);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_read_is_let_go_and_the_room_goes_on() {
+    let hub = start();
+    let mut anna = joined(&hub, ANNA).await;
+    let ben = joined(&hub, BEN).await;
+    assert_eq!(anna.hears().await["type"], "newParticipantArrived");
+    let since = Instant::now();
+    let mut left = None;
+    for number in 0..200 {
+        anna.says(&json!({ "type": "sendMessage", "message": number.to_string() }).to_string())
+            .await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        // Her own text comes back, whatever ben does.
+        loop {
+            let heard = anna.hears().await;
+            if heard["type"] == "reciveTextMessage" {
+                assert_eq!(heard["message"], number.to_string());
+                break;
+            }
+            left = Some((heard, since.elapsed()));
+        }
+    }
+    let (heard, after) = left.expect("ben has left");
+    assert_eq!(heard, json!({ "type": "participantLeft", "userId": 2 }));
+    // Ten seconds for the write that is stuck, and two for the goodbye that is, too.
+    assert!(after < Duration::from_secs(16), "{after:?}");
+    drop(ben);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_rooms_worth_of_offers_and_candidates_at_once_is_let_through() {
+    let hub = start();
+    let mut anna = joined(&hub, ANNA).await;
+    let offer = json!({ "type": "onIceCandidate", "userId": 1, "candidate": "x".repeat(8 * 1024) }).to_string();
+    let candidate = r#"{"type":"onIceCandidate","userId":1,"candidate":{"candidate":"candidate:1"}}"#;
+    for _ in 0..100 {
+        anna.says(&offer).await;
+        for _ in 0..40 {
+            anna.says(candidate).await;
+        }
+    }
+    anna.says(r#"{"type":"sendMessage","message":"done"}"#).await;
+    assert_eq!(anna.hears().await["message"], "done");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_talks_without_end_is_closed_and_leaves() {
+    let hub = start();
+    let mut anna = joined(&hub, ANNA).await;
+    let mut ben = joined(&hub, BEN).await;
+    assert_eq!(anna.hears().await["type"], "newParticipantArrived");
+    let flood = async {
+        let mut sent = 0;
+        while ben.incoming.send(Message::Pong(Default::default())).await.is_ok() {
+            sent += 1;
+            assert!(sent < 20_000, "nobody stops him");
+        }
+        sent
+    };
+    let (sent, left) = tokio::join!(flood, anna.hears());
+    assert!(sent >= 8_000, "only {sent} were let through");
+    assert_eq!(left, json!({ "type": "participantLeft", "userId": 2 }));
+    assert_eq!(ben.closed().await.0, Some(1008));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_in_one_breath_is_served_in_its_order() {
+    let hub = start();
+    let mut anna = connect(&hub).await;
+    anna.says(ANNA).await;
+    for number in 0..5 {
+        anna.says(&json!({ "type": "sendMessage", "message": number.to_string() }).to_string())
+            .await;
+    }
+    assert_eq!(anna.hears().await["type"], "existingParticipants");
+    for number in 0..5 {
+        assert_eq!(anna.hears().await["message"], number.to_string());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_waits_for_the_clients_but_not_for_ever() {
+    let hub = start();
+    let mut anna = joined(&hub, ANNA).await;
+    let since = Instant::now();
+    let ((), (code, _)) = tokio::join!(hub.shutdown(), anna.closed());
+    assert_eq!(code, Some(1001));
+    assert!(since.elapsed() < Duration::from_secs(1), "{:?}", since.elapsed());
+    assert!(hub.connect().await.is_none(), "nobody comes in any more");
+
+    let hub = start();
+    let _deaf = hub.connect().await.unwrap();
+    let since = Instant::now();
+    hub.shutdown().await;
+    assert_eq!(since.elapsed().as_secs(), 5);
+}
+
+fn start() -> HubHandle {
+    let local = LocalEnd {
+        fingerprint: [7; 32],
+        candidates: vec![SocketAddr::from(([127, 0, 0, 1], 4000))],
+    };
+    let (media, _commands) = Media::detached(local);
+    let (_events, media_events) = mpsc::channel(1);
+    hub::start(media, media_events)
+}
+
+async fn joined(hub: &HubHandle, join: &str) -> WireClient {
+    let mut client = connect(hub).await;
+    client.says(join).await;
+    assert_eq!(client.hears().await["type"], "existingParticipants");
+    client
+}

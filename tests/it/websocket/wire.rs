@@ -1,0 +1,109 @@
+//! A WebSocket made of two bounded queues, for the loop to serve.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::extract::ws::Message;
+use futures_util::{Sink, SinkExt, Stream};
+use patchbay::config::Config;
+use patchbay::http::websocket::converse;
+use patchbay::hub::HubHandle;
+use patchbay::signaling::Conversation;
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio::time::{Duration, Instant, timeout};
+use tokio_util::sync::{PollSendError, PollSender};
+
+use crate::transcripts::House;
+
+/// What fits into the connection to a client that does not read, as into a real one's buffers.
+const FRAMES_ON_THE_WAY: usize = 8;
+
+/// The server's end.
+struct Wire {
+    incoming: mpsc::Receiver<Message>,
+    outgoing: PollSender<Message>,
+}
+
+/// The client's end.
+pub struct WireClient {
+    pub incoming: mpsc::Sender<Message>,
+    pub outgoing: mpsc::Receiver<Message>,
+}
+
+/// A client of `hub`, served as any other.
+pub async fn connect(hub: &HubHandle) -> WireClient {
+    let (incoming, server_incoming) = mpsc::channel(FRAMES_ON_THE_WAY);
+    let (server_outgoing, outgoing) = mpsc::channel(FRAMES_ON_THE_WAY);
+    let wire = Wire {
+        incoming: server_incoming,
+        outgoing: PollSender::new(server_outgoing),
+    };
+    let (session, events) = hub.connect().await.expect("a place");
+    let conversation = Conversation::new(session, House::default(), Config::default().into());
+    tokio::spawn(converse(wire, events, conversation));
+    WireClient { incoming, outgoing }
+}
+
+impl WireClient {
+    pub async fn says(&self, text: &str) {
+        self.incoming.send(Message::text(text)).await.expect("the server reads");
+    }
+
+    /// The next text; pings before it are answered.
+    pub async fn hears(&mut self) -> Value {
+        loop {
+            match self.next().await.expect("the socket is open") {
+                Message::Text(text) => return serde_json::from_str(text.as_str()).unwrap(),
+                Message::Ping(data) => self.incoming.send(Message::Pong(data)).await.unwrap(),
+                other => panic!("not a text: {other:?}"),
+            }
+        }
+    }
+
+    pub async fn next(&mut self) -> Option<Message> {
+        timeout(Duration::from_secs(600), self.outgoing.recv())
+            .await
+            .expect("something comes")
+    }
+
+    /// Reads, without answering anything, until the server closes: with which code, and after how long.
+    pub async fn closed(&mut self) -> (Option<u16>, Duration) {
+        let since = Instant::now();
+        loop {
+            match self.next().await {
+                Some(Message::Close(frame)) => return (frame.map(|frame| frame.code), since.elapsed()),
+                Some(_) => {}
+                None => return (None, since.elapsed()),
+            }
+        }
+    }
+}
+
+impl Stream for Wire {
+    type Item = Result<Message, PollSendError<Message>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.incoming.poll_recv(context).map(|message| message.map(Ok))
+    }
+}
+
+impl Sink<Message> for Wire {
+    type Error = PollSendError<Message>;
+
+    fn poll_ready(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.outgoing.poll_ready_unpin(context)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Self::Error> {
+        self.outgoing.start_send_unpin(message)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.outgoing.poll_flush_unpin(context)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.outgoing.poll_close_unpin(context)
+    }
+}
