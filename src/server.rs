@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::{self, Admin, Metrics, MetricsAccess};
 use crate::config::{Config, Listener};
+use crate::http::files::{self, Files, FilesError};
 use crate::http::listeners::{self, Bound, Front, ListenError};
 use crate::http::tls::{Certificate, TlsError};
 use crate::http::{self, AppState, WallClock};
@@ -36,6 +37,7 @@ pub struct Server {
     hub: HubHandle,
     media: Media,
     directory: Directory,
+    files: Files,
 }
 
 /// Why the server did not start. Each is a sentence that names the thing and what to do.
@@ -47,6 +49,8 @@ pub enum StartError {
     Storage(#[from] OpenError),
     #[error("the database failed: {0}")]
     Records(#[from] sqlx::Error),
+    #[error(transparent)]
+    Files(#[from] FilesError),
     #[error(transparent)]
     Listen(#[from] ListenError),
     #[error(transparent)]
@@ -72,6 +76,7 @@ impl Server {
         let metrics_socket = metrics_listener(&config).map(listeners::bind).transpose()?;
         let directory = Directory::open(&config.storage).await?;
         let open_to_all = !config.is_loopback_only() && !directory.has_users().await?;
+        let files = Files::open(&config.files, directory.clone(), clock).await?;
         let metrics = Metrics::install()?;
 
         let (events, media_events) = mpsc::channel(MEDIA_EVENTS);
@@ -92,6 +97,7 @@ impl Server {
             hub,
             media,
             directory,
+            files,
         };
         server.serve(&config, sockets, metrics_socket, metrics);
         Ok(server)
@@ -114,7 +120,7 @@ impl Server {
             None => MetricsAccess::ThisMachine,
         };
         let front = Front {
-            router: http::router(state, admin(access)),
+            router: http::router(state, self.files.clone(), admin(access)),
             certificate: self.certificate.clone(),
             header_timeout: config.http.header_timeout(),
             slots: Arc::new(Semaphore::new(config.http.max_connections)),
@@ -131,8 +137,11 @@ impl Server {
         if let Some(certificate) = self.certificate.clone() {
             self.tasks.spawn(certificate.watch(self.stop.clone()));
         }
+        let until_stopped = || self.stop.clone();
         self.tasks
-            .spawn(self.stop.clone().run_until_cancelled_owned(admin::upkeep(metrics)));
+            .spawn(until_stopped().run_until_cancelled_owned(admin::upkeep(metrics)));
+        self.tasks
+            .spawn(until_stopped().run_until_cancelled_owned(files::sweep(self.files.clone())));
     }
 
     /// Where it listens, with the ports that the system chose.

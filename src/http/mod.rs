@@ -1,6 +1,7 @@
 //! The front door: router, TLS, static pages, files, and the one WebSocket loop for all families.
 
 pub mod errors;
+pub mod files;
 mod headers;
 pub mod listeners;
 mod metrics;
@@ -23,6 +24,7 @@ use crate::admin::{self, Admin};
 use crate::config::Config;
 use crate::hub::HubHandle;
 use crate::storage::Directory;
+use files::Files;
 
 /// What every request handler can reach.
 #[derive(Clone)]
@@ -40,7 +42,7 @@ pub type WallClock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 
 /// Everything that the listeners serve.
-pub fn router(state: AppState, admin: Admin) -> Router {
+pub fn router(state: AppState, files: Files, admin: Admin) -> Router {
     let config = Arc::clone(&state.config);
     let quick = Router::new()
         .merge(pages::router())
@@ -51,7 +53,7 @@ pub fn router(state: AppState, admin: Admin) -> Router {
             StatusCode::SERVICE_UNAVAILABLE,
             ANSWER_WITHIN,
         ));
-    finish(quick, &config)
+    finish(quick.merge(files::router(files, &config.http)), &config)
 }
 
 /// What all answers of a listener have in common.

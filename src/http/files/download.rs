@@ -1,0 +1,49 @@
+//! `GET /files/<id>/<name>`: a download, and nothing a browser would run.
+
+use axum::body::Body;
+use axum::extract::{Path, State as FromState};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use tokio_util::io::ReaderStream;
+
+use super::{State, names, store};
+use crate::http::errors::HttpError;
+use crate::http::pages;
+
+/// Read from the disk at once.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// The name in the path is for people; the recorded one counts.
+pub(super) async fn download(
+    FromState(state): FromState<State>,
+    Path((id, _name)): Path<(String, String)>,
+) -> Result<Response, HttpError> {
+    if !store::is_id(&id) {
+        return Ok(pages::not_found().await);
+    }
+    let found = state.files.directory.file(&id).await;
+    let found = found.map_err(|e| HttpError::internal("looking for the file", &e))?;
+    let Some(record) = found.filter(|record| record.expires_at_s > state.files.now_s()) else {
+        return Ok(pages::not_found().await);
+    };
+    let file = match tokio::fs::File::open(state.files.path(&id)).await {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(pages::not_found().await),
+        Err(error) => return Err(HttpError::internal("reading the file", &error)),
+    };
+    let headers = [
+        (header::CONTENT_TYPE, record.media_type),
+        (header::CONTENT_LENGTH, record.size_bytes.to_string()),
+        (header::CONTENT_DISPOSITION, names::content_disposition(&record.name)),
+        // Should a browser show it all the same: without scripts, forms, or this server's origin.
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; sandbox".to_owned(),
+        ),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+        // It never changes, but it expires.
+        (header::CACHE_CONTROL, "private, max-age=3600".to_owned()),
+    ];
+    let body = Body::from_stream(ReaderStream::with_capacity(file, PIECE_BYTES));
+    Ok((headers, body).into_response())
+}

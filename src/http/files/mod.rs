@@ -1,0 +1,51 @@
+//! Files that participants share: `POST /files` takes one, `GET /files/<id>/<name>` gives it back.
+//!
+//! Whoever knows the address may fetch the file: its id has 128 random bits. It is only ever handed out as a download,
+//! never as a page of this server.
+
+mod download;
+pub mod multipart;
+pub mod names;
+mod store;
+mod upload;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use crate::config::Http;
+pub use store::{Files, FilesError};
+
+/// How often expired files are looked for. They can no longer be fetched from the second they expire.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(300);
+
+#[derive(Clone)]
+struct State {
+    files: Files,
+    http: Arc<Http>,
+}
+
+pub fn router<S: Clone + Send + Sync + 'static>(files: Files, http: &Http) -> Router<S> {
+    let state = State {
+        files,
+        http: Arc::new(http.clone()),
+    };
+    Router::new()
+        .route("/files", post(upload::upload))
+        .route("/files/{id}/{name}", get(download::download))
+        .with_state(state)
+}
+
+/// Deletes expired files. Never ends.
+pub async fn sweep(files: Files) {
+    let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = files.sweep().await {
+            let cause: &(dyn std::error::Error + 'static) = &error;
+            tracing::warn!(cause, "expired uploads could not be looked for; trying again later");
+        }
+    }
+}

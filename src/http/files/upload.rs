@@ -1,0 +1,207 @@
+//! `POST /files`: the first file of a multipart form, streamed to the disk.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::{Body, BodyDataStream};
+use axum::extract::State as FromState;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
+
+use super::State;
+use super::multipart::{Event, Malformed, Parser, Part};
+use super::names;
+use super::store::{KeepError, Upload, WriteError};
+use crate::http::errors::HttpError;
+use crate::http::origin;
+use crate::storage::FileRecord;
+
+/// The fields that may carry the file: ours, and what clients of other servers call it.
+const FIELDS: [&str; 2] = ["file", "uploadFile"];
+/// What a form may hold beside its file.
+const FORM_BYTES: u64 = 64 * 1024;
+/// Longest silence of a client that uploads.
+const NEXT_PIECE_WITHIN: Duration = Duration::from_secs(15);
+/// Longest upload: 50 MiB at 700 kbit/s. Slower ones would hold a place for too long.
+const WHOLE_WITHIN: Duration = Duration::from_secs(600);
+/// How long the rest of a refused upload is read and thrown away: a browser reads the answer only after it has sent all.
+const HEAR_OUT_FOR: Duration = Duration::from_secs(5);
+
+pub(super) async fn upload(FromState(state): FromState<State>, headers: HeaderMap, body: Body) -> Response {
+    let mut body = body.into_data_stream();
+    let mut response = match take(&state, &headers, &mut body).await {
+        Ok(record) => answer(&record).into_response(),
+        Err(error) => {
+            hear_out(body, state.files.config.max_bytes()).await;
+            error.into_response()
+        }
+    };
+    allow_origin(&state, &headers, &mut response);
+    response
+}
+
+fn answer(record: &FileRecord) -> Json<serde_json::Value> {
+    Json(serde_json::json!({
+        "fileName": record.name,
+        "fileUrl": format!("/files/{}/{}", record.id, names::encode(&record.name)),
+        "fileType": record.media_type,
+        "size": record.size_bytes,
+    }))
+}
+
+async fn take(state: &State, headers: &HeaderMap, body: &mut BodyDataStream) -> Result<FileRecord, HttpError> {
+    if !origin::is_allowed(headers, &state.http) {
+        let sentence = "pages of this origin may not upload here; http.allowed_origins decides";
+        return Err(HttpError::new(StatusCode::FORBIDDEN, sentence));
+    }
+    let announced: Option<u64> = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|bytes| bytes > limit(state)) {
+        return Err(too_large(state));
+    }
+    let Ok(_slot) = state.files.slots.try_acquire() else {
+        let sentence = "too many files are being uploaded at the moment; try again in a few seconds";
+        return Err(HttpError::new(StatusCode::SERVICE_UNAVAILABLE, sentence));
+    };
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let parser = Parser::new(content_type.unwrap_or_default()).map_err(|e| malformed(&e))?;
+    let receiving = receive(
+        state,
+        Form {
+            parser,
+            body,
+            left: limit(state),
+        },
+    );
+    let timed_out = |_| HttpError::new(StatusCode::REQUEST_TIMEOUT, "the upload took too long");
+    tokio::time::timeout(WHOLE_WITHIN, receiving).await.map_err(timed_out)?
+}
+
+fn limit(state: &State) -> u64 {
+    state.files.config.max_bytes().saturating_add(FORM_BYTES)
+}
+
+/// The request's body, part by part.
+struct Form<'a> {
+    parser: Parser,
+    body: &'a mut BodyDataStream,
+    left: u64,
+}
+
+impl Form<'_> {
+    async fn next(&mut self, state: &State) -> Result<Event, HttpError> {
+        loop {
+            if let Some(event) = self.parser.poll().map_err(|e| malformed(&e))? {
+                return Ok(event);
+            }
+            let bad = |sentence| HttpError::new(StatusCode::BAD_REQUEST, sentence);
+            let piece = tokio::time::timeout(NEXT_PIECE_WITHIN, self.body.next()).await;
+            let piece = piece
+                .map_err(|_| HttpError::new(StatusCode::REQUEST_TIMEOUT, "the upload stopped half-way"))?
+                .ok_or_else(|| bad("the form ends before its last boundary"))?
+                .map_err(|_| bad("the connection ended half-way"))?;
+            self.left = self
+                .left
+                .checked_sub(piece.len() as u64)
+                .ok_or_else(|| too_large(state))?;
+            self.parser.push(&piece);
+        }
+    }
+}
+
+async fn receive(state: &State, mut form: Form<'_>) -> Result<FileRecord, HttpError> {
+    let part = loop {
+        match form.next(state).await? {
+            Event::Part(part) if part.file_name.is_some() && FIELDS.contains(&part.name.as_str()) => break part,
+            Event::End => {
+                let sentence = "the form has no file in a field named `file`";
+                return Err(HttpError::new(StatusCode::BAD_REQUEST, sentence));
+            }
+            Event::Part(_) | Event::Data(_) => {}
+        }
+    };
+    let (name, media_type) = accepted(state, &part)?;
+    let begun = state.files.begin().await;
+    let mut upload = begun.map_err(|e| write_failed(state, WriteError::of(e)))?;
+    while let Event::Data(bytes) = form.next(state).await? {
+        upload.write(&bytes).await.map_err(|e| write_failed(state, e))?;
+    }
+    keep(state, upload, name, media_type).await
+}
+
+fn accepted(state: &State, part: &Part) -> Result<(String, String), HttpError> {
+    let name = names::clean(part.file_name.as_deref().unwrap_or_default());
+    let media_type = names::media_type(part.media_type.as_deref(), &name);
+    if !names::is_allowed(&media_type, &name, &state.files.config.allowed_types) {
+        let sentence = format!("files of this type ({media_type}) are not accepted");
+        return Err(HttpError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence));
+    }
+    Ok((name, media_type))
+}
+
+async fn keep(state: &State, upload: Upload, name: String, media_type: String) -> Result<FileRecord, HttpError> {
+    let record = upload.keep(name, media_type).await.map_err(|error| match error {
+        KeepError::Write(error) => write_failed(state, error),
+        KeepError::Record(error) => HttpError::internal("recording the upload", &error),
+    })?;
+    metrics::counter!("patchbay_files_uploaded_total").increment(1);
+    metrics::counter!("patchbay_files_uploaded_bytes_total").increment(record.size_bytes);
+    Ok(record)
+}
+
+fn malformed(error: &Malformed) -> HttpError {
+    HttpError::new(StatusCode::BAD_REQUEST, error.to_string())
+}
+
+fn too_large(state: &State) -> HttpError {
+    let sentence = format!("the file is larger than {} MiB", state.files.config.max_size_mib);
+    HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, sentence)
+}
+
+fn write_failed(state: &State, error: WriteError) -> HttpError {
+    match error {
+        WriteError::TooLarge => too_large(state),
+        WriteError::Full => {
+            tracing::warn!("an upload was refused: files.total_size_mib is used up");
+            let sentence = "the server keeps as many uploads as it may; older ones must expire first";
+            HttpError::new(StatusCode::INSUFFICIENT_STORAGE, sentence)
+        }
+        WriteError::DiskFull => {
+            let directory = state.files.config.directory.display();
+            tracing::error!(%directory, "an upload failed: the disk is full");
+            HttpError::new(StatusCode::INSUFFICIENT_STORAGE, "the server's disk is full")
+        }
+        WriteError::Io(error) => HttpError::internal("storing the upload", &error),
+    }
+}
+
+/// Bounded in time and bytes: someone who goes on after that sees the connection break.
+async fn hear_out(mut body: BodyDataStream, most: u64) {
+    let mut left = most;
+    let _ = tokio::time::timeout(HEAR_OUT_FOR, async {
+        while let Some(Ok(piece)) = body.next().await {
+            match left.checked_sub(piece.len() as u64) {
+                Some(less) => left = less,
+                None => break,
+            }
+        }
+    })
+    .await;
+}
+
+/// Foreign pages that were configured may read the answer (Fetch Standard §3.3, CORS).
+fn allow_origin(state: &State, request: &HeaderMap, response: &mut Response) {
+    let Some(origin) = request.get(header::ORIGIN) else {
+        return;
+    };
+    if origin
+        .to_str()
+        .is_ok_and(|text| origin::is_configured(text, &state.http))
+    {
+        let headers = response.headers_mut();
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        headers.append(header::VARY, HeaderValue::from_static("origin"));
+    }
+}
