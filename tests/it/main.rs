@@ -3,3 +3,4 @@
 mod tidy;
 mod transcripts;
 mod websocket;
+mod worker;

@@ -1,0 +1,304 @@
+//! The client's side of one connection with a media worker, as pure as the worker itself: it makes checks, shakes hands,
+//! seals and opens packets. For scenarios in virtual time, benches and measurements.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use patchbay::ids::{ParticipantId, PeerId, RoomId};
+use patchbay::media::codec::Codec;
+use patchbay::media::engine::{MediaCommand, MediaEvent};
+use patchbay::media::peer::dtls::{Dtls, DtlsIdentity, Progress};
+use patchbay::media::peer::ice::Path;
+use patchbay::media::peer::srtp::{Inbound, Outbound, Profile, contexts};
+use patchbay::media::rtp::{Extension, Header};
+use patchbay::media::session::{
+    DtlsRole, Feedback, Fingerprint, FingerprintHash, Kind, MediaSection, NegotiatedCodec, PeerSpec, RemoteSsrc,
+    TransportSpec,
+};
+use patchbay::media::worker::{Datagram, Worker, WorkerConfig};
+use rtc_stun::attributes::{ATTR_ICE_CONTROLLING, ATTR_PRIORITY, ATTR_USE_CANDIDATE, ATTR_USERNAME};
+use rtc_stun::fingerprint::FINGERPRINT;
+use rtc_stun::integrity::MessageIntegrity;
+use rtc_stun::message::{BINDING_REQUEST, Message, Setter};
+
+pub const ROOM: RoomId = RoomId(1);
+pub const VIDEO_PT: u8 = 96;
+pub const VIDEO_RTX_PT: u8 = 97;
+pub const AUDIO_PT: u8 = 111;
+
+/// A worker whose own port, as it were, is this.
+pub fn worker(now: Instant) -> (Worker, DtlsIdentity) {
+    let identity = DtlsIdentity::generate().unwrap();
+    let config = WorkerConfig {
+        identity: identity.clone(),
+        max_publish_bps: 4_000_000,
+        max_segments: 64,
+        index: 0,
+    };
+    (Worker::new(now, config), identity)
+}
+
+pub fn codec(payload_type: u8, rtx: Option<u8>, codec: Codec) -> NegotiatedCodec {
+    let feedback = Feedback {
+        nack: true,
+        pli: true,
+        fir: false,
+        transport_cc: true,
+        remb: false,
+    };
+    NegotiatedCodec {
+        payload_type,
+        rtx_payload_type: rtx,
+        codec,
+        feedback,
+    }
+}
+
+/// One section of a client that publishes (`receive`) or subscribes.
+pub fn section(mid: &str, codec: NegotiatedCodec, receive: bool, remote_ssrc: u32, local_ssrc: u32) -> MediaSection {
+    let kind: Kind = codec.codec.kind();
+    let announced = RemoteSsrc {
+        ssrc: remote_ssrc,
+        rtx: codec.rtx_payload_type.map(|_| remote_ssrc + 1),
+    };
+    MediaSection {
+        mid: mid.as_bytes().into(),
+        kind,
+        receive,
+        send: !receive,
+        codecs: [codec].into_iter().collect(),
+        extensions: [(1, Extension::Mid), (3, Extension::TransportSequence)]
+            .into_iter()
+            .collect(),
+        remote_ssrcs: receive.then_some(announced).into_iter().collect(),
+        rids: Default::default(),
+        local_ssrc,
+        local_rtx_ssrc: local_ssrc + 1,
+    }
+}
+
+/// What a client sends its media from.
+pub struct Client {
+    pub address: SocketAddr,
+    pub spec: PeerSpec,
+    dtls: Dtls,
+    pub secure: Option<(Outbound, Inbound)>,
+    pub connected: bool,
+}
+
+impl Client {
+    /// A client of participant `number`, who gets the tracks of `source`.
+    pub fn new(
+        number: u64,
+        source: Option<u64>,
+        sections: Vec<MediaSection>,
+        server: &DtlsIdentity,
+        own: &DtlsIdentity,
+    ) -> Client {
+        let fingerprint = |identity: &DtlsIdentity| {
+            vec![Fingerprint {
+                hash: FingerprintHash::Sha256,
+                digest: identity.fingerprint.into(),
+            }]
+        };
+        let transport = TransportSpec {
+            local_ufrag: format!("server{number}"),
+            local_pwd: format!("password-of-the-server-{number}"),
+            remote_ufrag: format!("client{number}"),
+            remote_pwd: "password-of-the-client-side".to_owned(),
+            remote_fingerprints: fingerprint(own),
+            dtls_role: DtlsRole::Server,
+        };
+        let spec = PeerSpec {
+            peer: PeerId(number),
+            participant: ParticipantId(number),
+            room: ROOM,
+            source: source.map(ParticipantId),
+            transport,
+            sections,
+        };
+        let ip = [127, 1, (number >> 8) as u8, number as u8];
+        Client {
+            address: (ip, 40_000).into(),
+            spec,
+            dtls: Dtls::new(own.clone(), DtlsRole::Client, fingerprint(server)),
+            secure: None,
+            connected: false,
+        }
+    }
+
+    pub fn open(&self, now: Instant, worker: &mut Worker) {
+        worker.handle_command(now, MediaCommand::Open(Box::new(self.spec.clone())));
+    }
+
+    /// A nominating connectivity check.
+    pub fn check(&self) -> Vec<u8> {
+        self.check_with(&self.spec.transport.local_pwd)
+    }
+
+    pub fn check_with(&self, password: &str) -> Vec<u8> {
+        let provider = rtc_crypto::default_provider().unwrap();
+        let transport = &self.spec.transport;
+        let mut message = Message::new();
+        message.set_type(BINDING_REQUEST);
+        message.new_transaction_id().unwrap();
+        message.write_header();
+        message.add(
+            ATTR_USERNAME,
+            format!("{}:{}", transport.local_ufrag, transport.remote_ufrag).as_bytes(),
+        );
+        message.add(ATTR_PRIORITY, &[0x6e, 0, 0, 1]);
+        message.add(ATTR_ICE_CONTROLLING, &[1; 8]);
+        message.add(ATTR_USE_CANDIDATE, &[]);
+        MessageIntegrity::new_short_term_integrity_with_provider(password.to_owned(), provider.crypto())
+            .add_to(&mut message)
+            .unwrap();
+        FINGERPRINT.add_to(&mut message).unwrap();
+        message.raw
+    }
+
+    /// Check and handshake, without loss.
+    pub fn connect(&mut self, now: Instant, worker: &mut Worker) {
+        self.open(now, worker);
+        let check = self.check();
+        self.deliver(now, worker, &check);
+        self.dtls.start(now).unwrap();
+        for _ in 0..16 {
+            while let Some(datagram) = self.dtls.poll_transmit() {
+                self.deliver(now, worker, &datagram);
+            }
+            if self.connected {
+                return;
+            }
+        }
+        panic!("client {} did not connect", self.spec.peer);
+    }
+
+    /// Sends one datagram to the worker and takes in what comes back for this client. What is for others is lost.
+    pub fn deliver(&mut self, now: Instant, worker: &mut Worker, datagram: &[u8]) -> Vec<Vec<u8>> {
+        let sent = exchange(now, worker, self.address, datagram);
+        let address = self.address;
+        let mine = sent
+            .into_iter()
+            .filter(|(to, _)| *to == address)
+            .map(|(_, bytes)| bytes);
+        mine.filter_map(|bytes| self.take(now, &bytes)).collect()
+    }
+
+    /// Takes in a datagram; gives back what is media or feedback, unprotected.
+    pub fn take(&mut self, now: Instant, datagram: &[u8]) -> Option<Vec<u8>> {
+        match datagram.first()? {
+            20..=63 => {
+                if let Progress::Established {
+                    profile,
+                    exported,
+                    we_are_client,
+                } = self.dtls.receive(now, datagram).unwrap()
+                {
+                    self.secure = contexts(profile, &exported, we_are_client);
+                }
+                // The server is done when we are: its Finished is what completes our side.
+                self.connected = self.secure.is_some();
+                None
+            }
+            128..=191 => {
+                let (_, inbound) = self.secure.as_mut()?;
+                let mut packet = datagram.to_vec();
+                let len = if matches!(packet[1], 192..=223) {
+                    inbound.open_rtcp(&mut packet).ok()?
+                } else {
+                    let header = Header::parse(&packet)?;
+                    inbound.open_rtp(&mut packet, &header).ok()?
+                };
+                packet.truncate(len);
+                Some(packet)
+            }
+            _ => None,
+        }
+    }
+
+    /// Seals an RTP packet: header and payload as given.
+    pub fn seal(&self, packet: &[u8], index: u64) -> Vec<u8> {
+        let (outbound, _) = self.secure.as_ref().unwrap();
+        let header = Header::parse(packet).unwrap();
+        let mut sealed = packet.to_vec();
+        sealed.resize(packet.len() + outbound.profile().tag_len(), 0);
+        outbound.seal_rtp(&mut sealed, header.len, header.ssrc, index);
+        sealed
+    }
+
+    pub fn seal_rtcp(&mut self, compound: &[u8]) -> Vec<u8> {
+        let mut sealed = compound.to_vec();
+        self.secure.as_mut().unwrap().0.seal_rtcp(&mut sealed);
+        sealed
+    }
+
+    pub fn profile(&self) -> Option<Profile> {
+        self.secure.as_ref().map(|(outbound, _)| outbound.profile())
+    }
+}
+
+/// Gives the worker one datagram; returns everything that it sends, cut into datagrams.
+pub fn exchange(now: Instant, worker: &mut Worker, from: SocketAddr, datagram: &[u8]) -> Vec<(SocketAddr, Vec<u8>)> {
+    let mut buffer = datagram.to_vec();
+    let received = Datagram {
+        from,
+        to: None,
+        start: 0,
+        len: buffer.len(),
+    };
+    worker.handle_datagrams(now, &mut buffer, &[received]);
+    let mut sent = Vec::new();
+    loop {
+        let done = worker.forward(now, &buffer);
+        drain(worker, &mut sent);
+        if done {
+            return sent;
+        }
+    }
+}
+
+pub fn drain(worker: &mut Worker, sent: &mut Vec<(SocketAddr, Vec<u8>)>) {
+    for (send, bytes) in worker.egress().sends() {
+        let Path { remote, .. } = send.path;
+        sent.extend(bytes.chunks(send.segment).map(|datagram| (remote, datagram.to_vec())));
+    }
+    worker.egress().clear();
+}
+
+/// Lets the worker's timers run up to `until`; returns what it sent.
+pub fn run_until(worker: &mut Worker, until: Instant) -> Vec<(SocketAddr, Vec<u8>)> {
+    let mut sent = Vec::new();
+    while let Some(due) = worker.poll_timeout().filter(|&due| due <= until) {
+        worker.handle_timeout(due);
+        drain(worker, &mut sent);
+    }
+    sent
+}
+
+pub fn events(worker: &mut Worker) -> Vec<MediaEvent> {
+    std::iter::from_fn(|| worker.poll_event()).collect()
+}
+
+/// An RTP packet without extensions.
+pub fn rtp(payload_type: u8, marker: bool, sequence: u16, timestamp: u32, ssrc: u32, payload: &[u8]) -> Vec<u8> {
+    let mut packet = vec![0x80, u8::from(marker) << 7 | payload_type];
+    packet.extend_from_slice(&sequence.to_be_bytes());
+    packet.extend_from_slice(&timestamp.to_be_bytes());
+    packet.extend_from_slice(&ssrc.to_be_bytes());
+    packet.extend_from_slice(payload);
+    packet
+}
+
+/// A VP8 payload with a 15-bit picture id: the beginning of a key frame, or of another frame.
+pub fn vp8(key_frame: bool, picture_id: u16, len: usize) -> Vec<u8> {
+    let mut payload = vec![
+        0x90,
+        0x80,
+        0x80 | (picture_id >> 8) as u8,
+        picture_id as u8,
+        u8::from(!key_frame),
+    ];
+    payload.resize(len.max(16), 0xab);
+    payload
+}
