@@ -101,7 +101,10 @@ impl Worker {
         for at in 0..track.subscribers.len() {
             let subscription = &mut self.subscriptions[track.subscribers[at]];
             let current = subscription.target.or_else(|| subscription.current_layer(track));
-            if let Some(target) = super::layers::target(&states, current.map(usize::from), now) {
+            let active = super::layers::target(&states, current.map(usize::from), now);
+            // A screen that stands still sends nothing for long: whoever joins then waits at its last layer.
+            let last = || (0..states.len()).max_by_key(|&layer| states[layer].last_packet);
+            if let Some(target) = active.or_else(|| current.is_none().then(last).flatten()) {
                 subscription.target = Some(target as u8);
             }
             let ready = self
