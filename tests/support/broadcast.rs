@@ -1,0 +1,102 @@
+//! One publisher and many subscribers on one worker, all connected: what benches and measurements work on.
+
+use std::time::{Duration, Instant};
+
+use patchbay::media::codec::Codec;
+use patchbay::media::peer::dtls::DtlsIdentity;
+use patchbay::media::worker::{Datagram, Worker};
+
+use super::media_client::{Client, VIDEO_PT, VIDEO_RTX_PT, codec, rtp, run_until, section, vp8, worker};
+
+pub const VIDEO_SSRC: u32 = 0x1000;
+/// Of the whole unprotected packet: what libwebrtc's video packets have on an Ethernet path.
+pub const PACKET_BYTES: usize = 1_188;
+
+pub struct Broadcast {
+    pub now: Instant,
+    pub worker: Worker,
+    pub publisher: Client,
+    pub subscribers: Vec<Client>,
+    sequence: u64,
+}
+
+impl Broadcast {
+    pub fn new(now: Instant, subscribers: u64) -> Broadcast {
+        let (mut worker, identity) = worker(now);
+        // One certificate for all clients: making a thousand would take longer than what is measured.
+        let own = DtlsIdentity::generate().expect("a certificate can be made");
+        let video = |receive, ssrc| {
+            section(
+                "0",
+                codec(VIDEO_PT, Some(VIDEO_RTX_PT), Codec::Vp8),
+                receive,
+                VIDEO_SSRC,
+                ssrc,
+            )
+        };
+        let mut publisher = Client::new(1, None, vec![video(true, 0x9000)], &identity, &own);
+        publisher.connect(now, &mut worker);
+        let mut all = Vec::new();
+        for number in 2..2 + subscribers {
+            let sections = vec![video(false, 0x2_0000 + 16 * number as u32)];
+            let mut client = Client::new(number, Some(1), sections, &identity, &own);
+            client.connect(now, &mut worker);
+            all.push(client);
+        }
+        let mut broadcast = Broadcast {
+            now,
+            worker,
+            publisher,
+            subscribers: all,
+            sequence: 0,
+        };
+        let first = broadcast.sealed(1, true);
+        broadcast.forward(&first);
+        broadcast
+    }
+
+    /// The publisher's next packets, ready to be sent.
+    pub fn sealed(&mut self, count: usize, key_frame: bool) -> Vec<Vec<u8>> {
+        let packets = (0..count).map(|_| {
+            let sequence = self.sequence;
+            self.sequence += 1;
+            let payload = vp8(key_frame, sequence as u16 & 0x7fff, PACKET_BYTES - 12);
+            let timestamp = (sequence * 300) as u32;
+            let packet = rtp(VIDEO_PT, true, sequence as u16, timestamp, VIDEO_SSRC, &payload);
+            self.publisher.seal(&packet, sequence)
+        });
+        packets.collect()
+    }
+
+    /// Gives the packets to the worker, each as a batch of its own; returns the bytes that it sent.
+    pub fn forward(&mut self, packets: &[Vec<u8>]) -> usize {
+        let mut buffer = [0; 2_048];
+        let mut sent = 0;
+        for packet in packets {
+            buffer[..packet.len()].copy_from_slice(packet);
+            let datagram = Datagram {
+                from: self.publisher.address,
+                to: None,
+                start: 0,
+                len: packet.len(),
+            };
+            self.worker.handle_datagrams(self.now, &mut buffer, &[datagram]);
+            while !self.worker.forward(self.now, &buffer) {
+                sent += flush(&mut self.worker);
+            }
+            sent += flush(&mut self.worker);
+        }
+        sent
+    }
+
+    pub fn pass(&mut self, time: Duration) {
+        self.now += time;
+        run_until(&mut self.worker, self.now);
+    }
+}
+
+fn flush(worker: &mut Worker) -> usize {
+    let sent = worker.egress().sends().map(|(_, bytes)| bytes.len()).sum();
+    worker.egress().clear();
+    sent
+}
