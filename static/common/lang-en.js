@@ -199,6 +199,8 @@ export const en = {
   'guide.system.3': 'Restart the browser if the system asks for it, then try again.',
 
   'notice.home': 'To the start page',
+  'missing.title': 'There is nothing here',
+  'missing.text': 'This address leads to no page, or to a file that has expired.',
   'password.title': 'This room has a password',
   'password.text': 'Enter the password of “{room}”.',
   'password.wrong': 'That password is not right for “{room}”. Try again.',

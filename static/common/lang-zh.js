@@ -196,6 +196,8 @@ export const zh = {
   'guide.system.3': '如系统提示，请重启浏览器，然后重试。',
 
   'notice.home': '返回首页',
+  'missing.title': '这里什么也没有',
+  'missing.text': '此地址没有对应的页面，或文件已过期。',
   'password.title': '此房间需要密码',
   'password.text': '请输入“{room}”的密码。',
   'password.wrong': '“{room}”的密码不正确，请重试。',

@@ -44,6 +44,14 @@ export class Activity {
 
   #look() {
     const now = performance.now();
+    // Without the server nothing new is known: the last picture stays.
+    const loudest = this.#client.state === 'joined' ? this.#lookAtOthers(now) : null;
+    this.#lookAtSelf(now);
+    this.#chooseSpeaker(loudest, now);
+  }
+
+  /** @returns {string | null} who is loudest */
+  #lookAtOthers(now) {
     let loudest = { id: null, level: 0 };
     for (const [id, participant] of this.#client.participants) {
       const tile = this.#stage.tiles.get(id);
@@ -54,8 +62,7 @@ export class Activity {
       tile.setMuted(this.#settled(participant, now) && !participant.hasAudio);
       if (level > loudest.level) loudest = { id, level };
     }
-    this.#lookAtSelf(now);
-    this.#chooseSpeaker(loudest.id, now);
+    return loudest.id;
   }
 
   #lookAtSelf(now) {

@@ -43,6 +43,7 @@ export class CallEvents {
     } else if (state === 'reconnecting' || (state === 'connecting' && attempt)) {
       const key = state === 'connecting' ? 'connection.unreachable' : CLOSE_RESTARTING.includes(code) ? 'connection.restarting' : 'connection.lost';
       notices.set('connection', { key, busy: true, actionKey: 'connection.retry', onAction: () => client.retryNow() });
+      for (const id of client.participants.keys()) this.#call.stage.tiles.get(id)?.setStatus('tile.reconnecting');
     } else if (state === 'connecting') {
       this.#connectingTimer = setTimeout(() => notices.set('connection', { key: 'connection.connecting', busy: true }), QUICK_MS);
     } else {
@@ -87,12 +88,12 @@ export class CallEvents {
 
   #connection(participant) {
     const { stage, notices, client } = this.#call;
+    if (client.state !== 'joined') return;
     if (participant) {
       stage.tiles.get(participant.id)?.setStatus(connectionStatus(participant.state));
       return;
     }
     const state = client.publisher?.state;
-    if (client.state !== 'joined') return;
     if (state === 'disconnected' || state === 'failed') notices.set('connection', { key: 'connection.media', busy: true });
     else if (state === 'connected') notices.clear('connection');
   }

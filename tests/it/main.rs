@@ -1,5 +1,6 @@
 //! The integration tests: one binary, one module a subject.
 
+mod pages;
 mod tidy;
 mod transcripts;
 mod websocket;
