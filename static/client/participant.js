@@ -70,6 +70,11 @@ export class Participant extends MediaPeer {
     return this.#isFresh('video', VIDEO_STALE_MS) || (this.stats?.video?.packetsPerSecond ?? 0) > 0;
   }
 
+  /** Whether the picture is a shared screen, as far as the browser tells. */
+  get isScreen() {
+    return this.hasVideo && (this.stats?.video?.isScreen ?? false);
+  }
+
   #isFresh(kind, limitMs) {
     if (this.state !== 'connected') return false;
     const source = this.#latestSource(kind);

@@ -16,6 +16,7 @@
  * @property {number | null} [level] loudness, 0 to 1
  * @property {number} [totalAudioEnergy] @property {number} [framesDecoded] @property {number} [framesSent]
  * @property {number | null} [width] @property {number | null} [height] @property {number | null} [fps]
+ * @property {boolean} [isScreen] the sender says that it is a screen, not a camera (where the browser tells)
  * @property {number} [freezes] @property {{rid: string, width: number, height: number}[]} [layers]
  * @property {string} [limitedBy] what the encoder is held back by: `cpu`, `bandwidth`
  */
@@ -72,6 +73,7 @@ function inbound(kind, { report, entries, seconds }, previous) {
     framesDecoded: stream.framesDecoded ?? 0,
     keyFramesDecoded: stream.keyFramesDecoded ?? 0,
     freezes: stream.freezeCount ?? 0,
+    isScreen: stream.contentType === 'screenshare',
   };
 }
 

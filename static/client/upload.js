@@ -2,7 +2,7 @@
  * Sends a file to the server's store, with progress. Announcing it to a room is the room client's job.
  */
 
-/** @typedef {'tooLarge' | 'typeRefused' | 'storeFull' | 'network' | 'aborted' | 'other'} UploadProblem */
+/** @typedef {'tooLarge' | 'typeRefused' | 'storeFull' | 'busy' | 'network' | 'aborted' | 'other'} UploadProblem */
 
 export class UploadError extends Error {
   /** @param {UploadProblem} problem */
@@ -12,12 +12,12 @@ export class UploadError extends Error {
   }
 }
 
-const PROBLEMS = { 413: 'tooLarge', 415: 'typeRefused', 507: 'storeFull' };
+const PROBLEMS = { 408: 'network', 413: 'tooLarge', 415: 'typeRefused', 503: 'busy', 507: 'storeFull' };
 
 /**
  * @param {File} file
  * @param {{onProgress?: (fraction: number) => void, signal?: AbortSignal, url?: string}} [options]
- * @returns {Promise<{url: string, name: string, type: string}>}
+ * @returns {Promise<{url: string, name: string, type: string}>} as the server keeps it: it may have cleaned the name
  */
 export function upload(file, { onProgress = () => {}, signal, url = '/files' } = {}) {
   return new Promise((resolve, reject) => {
@@ -29,9 +29,9 @@ export function upload(file, { onProgress = () => {}, signal, url = '/files' } =
     request.responseType = 'json';
     request.upload.onprogress = ({ loaded, total }) => onProgress(total ? loaded / total : 0);
     request.onload = () => {
-      const stored = request.response?.url ?? request.response?.fileUrl;
-      if (request.status >= 200 && request.status < 300 && stored) {
-        resolve({ url: String(stored), name: file.name, type: file.type });
+      const { fileUrl, fileName, fileType } = request.response ?? {};
+      if (request.status === 200 && fileUrl) {
+        resolve({ url: fileUrl, name: fileName ?? file.name, type: fileType ?? file.type });
       } else {
         reject(new UploadError(PROBLEMS[request.status] ?? 'other', `status ${request.status}`));
       }

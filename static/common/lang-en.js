@@ -89,6 +89,7 @@ export const en = {
   'file.tooLarge': 'Larger than this server accepts',
   'file.typeRefused': 'This server does not accept this type of file',
   'file.storeFull': 'The server has no room left',
+  'file.busy': 'The server takes too many files at the moment. Try again.',
   'file.network': 'Not sent: connection lost',
   'file.aborted': 'Cancelled',
   'file.other': 'Not sent: the server refused it',

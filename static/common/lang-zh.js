@@ -87,6 +87,7 @@ export const zh = {
   'file.tooLarge': '文件超过服务器允许的大小',
   'file.typeRefused': '服务器不接受此类文件',
   'file.storeFull': '服务器存储空间已满',
+  'file.busy': '服务器正忙于接收其他文件，请重试',
   'file.network': '未发送：连接已断开',
   'file.aborted': '已取消',
   'file.other': '未发送：服务器拒绝接收',

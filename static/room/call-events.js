@@ -9,6 +9,8 @@ const RETURN_MS = 4000;
 const QUICK_MS = 800;
 /** The server says with these close codes that it stops or starts again. */
 const CLOSE_RESTARTING = [1001, 1012];
+/** After this many attempts it is no restart any more. */
+const RESTART_ATTEMPTS = 6;
 const TOAST_TEXT = 120;
 
 export class CallEvents {
@@ -16,6 +18,7 @@ export class CallEvents {
   #leaving = new Map();
   #connectingTimer = 0;
   #wasJoined = false;
+  #isRestarting = false;
 
   /** @param {import('./call.js').Call} call @param {import('../client/stats-monitor.js').StatsMonitor} monitor */
   constructor(call, monitor) {
@@ -30,7 +33,7 @@ export class CallEvents {
     on('text', (detail) => this.#text(detail));
     on('file', (detail) => this.#file(detail));
     on('unrecognized', ({ message }) => console.warn('patchbay: the server did not accept', message));
-    monitor.addEventListener('sample', () => this.#quality(monitor));
+    monitor.addEventListener('sample', () => this.#sample(monitor));
   }
 
   #state({ state, attempt, code }) {
@@ -40,8 +43,11 @@ export class CallEvents {
       notices.clear('connection');
       if (this.#wasJoined) notices.toast('connection.back');
       this.#wasJoined = true;
+      this.#isRestarting = false;
     } else if (state === 'reconnecting' || (state === 'connecting' && attempt)) {
-      const key = state === 'connecting' ? 'connection.unreachable' : CLOSE_RESTARTING.includes(code) ? 'connection.restarting' : 'connection.lost';
+      this.#isRestarting = attempt < RESTART_ATTEMPTS && (this.#isRestarting || CLOSE_RESTARTING.includes(code));
+      const lost = this.#isRestarting ? 'connection.restarting' : 'connection.lost';
+      const key = state === 'connecting' ? 'connection.unreachable' : lost;
       notices.set('connection', { key, busy: true, actionKey: 'connection.retry', onAction: () => client.retryNow() });
       for (const id of client.participants.keys()) this.#call.stage.tiles.get(id)?.setStatus('tile.reconnecting');
     } else if (state === 'connecting') {
@@ -113,9 +119,15 @@ export class CallEvents {
     notices.toast('file.toast', { name: file.name, file: file.fileName }, { onClick: () => panels.show('chat') });
   }
 
-  #quality(monitor) {
+  #sample(monitor) {
     const { stage, client } = this.#call;
     stage.self?.setQuality(client.state === 'joined' ? monitor.ownQuality : null);
-    for (const [id, { quality }] of client.participants) stage.tiles.get(id)?.setQuality(quality ?? null);
+    let sharer = null;
+    for (const [id, { quality, isScreen }] of client.participants) {
+      stage.tiles.get(id)?.setQuality(quality ?? null);
+      stage.tiles.get(id)?.setContained(isScreen);
+      if (isScreen) sharer = id;
+    }
+    stage.setSharer(sharer);
   }
 }

@@ -23,18 +23,18 @@ export class PeoplePanel {
   render() {
     const { participants, userId, name } = this.#client;
     byId('people-count').textContent = participants.size + 1;
-    const rows = [this.#row(userId, t('tile.you', { name }))];
-    for (const participant of participants.values()) rows.push(this.#row(participant.id, participant.name));
+    const rows = [this.#row(userId, name, t('tile.you', { name }))];
+    for (const participant of participants.values()) rows.push(this.#row(participant.id, participant.name, participant.name));
     const invite = h('button.button', { type: 'button', data: { action: 'invite' } }, icon('link'), say(h('span'), 'invite.copy'));
     this.#root.replaceChildren(h('ul.people', {}, ...rows), invite);
   }
 
-  #row(id, name) {
+  #row(id, name, shown) {
     const avatar = h('span.avatar', { 'aria-hidden': 'true' }, initials(name));
     avatar.style.setProperty('--hue', hueOf(id));
     const pinned = this.#isPinned(id);
     const pin = h('button.icon-button', { type: 'button', 'aria-pressed': String(pinned), onclick: () => this.#onPin(id) }, icon('pin'));
     label(pin, pinned ? 'tile.unpin' : 'tile.pin', { name });
-    return h('li', {}, avatar, h('span.people-name', { title: name }, name), pin);
+    return h('li', {}, avatar, h('span.people-name', { title: shown }, shown), pin);
   }
 }

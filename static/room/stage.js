@@ -17,6 +17,8 @@ export class Stage {
   #self = null;
   #pinned = null;
   #speaker = null;
+  #sharer = null;
+  #dismissedSharer = null;
   #frame = 0;
   #onPinned;
 
@@ -52,6 +54,7 @@ export class Stage {
     this.tiles.delete(id);
     if (this.#pinned === id) this.#pin(null);
     if (this.#speaker === id) this.#speaker = null;
+    if (this.#sharer === id) this.#sharer = null;
     this.arrange();
   }
 
@@ -62,7 +65,9 @@ export class Stage {
 
   togglePin(id) {
     if (this.tiles.size < 2) return;
-    this.#pin(this.#pinned === id ? null : id);
+    const isLargeBySharing = this.#pinned === null && this.#largeByItself() === id && id === this.#sharer;
+    if (isLargeBySharing) this.#dismissedSharer = id;
+    else this.#pin(this.#pinned === id ? null : id);
     this.arrange();
   }
 
@@ -75,6 +80,14 @@ export class Stage {
 
   setView(view) {
     this.view = view;
+    this.arrange();
+  }
+
+  /** A screen gets the large place by itself, until the person decides otherwise. @param {string | null} id */
+  setSharer(id) {
+    if (id === this.#sharer) return;
+    this.#sharer = id;
+    this.#dismissedSharer = null;
     this.arrange();
   }
 
@@ -102,14 +115,15 @@ export class Stage {
   #place() {
     const tiles = [...this.tiles.values()].sort((a, b) => (a === this.#self) - (b === this.#self));
     const { clientWidth: width, clientHeight: height } = this.#root;
-    const large = this.tiles.get(this.#pinned ?? this.#largeBySpeaking());
+    const large = this.tiles.get(this.#pinned ?? this.#largeByItself());
     const gap = width < 600 ? GAP_NARROW : GAP;
     const placed = layOut({ width, height, count: tiles.length, gap, pinned: large ? tiles.indexOf(large) : -1 });
     tiles.forEach((tile, index) => placed.rects[index] && tile.place(placed.rects[index]));
     this.#root.classList.toggle('scrolling', placed.height > height);
   }
 
-  #largeBySpeaking() {
+  #largeByItself() {
+    if (this.#sharer && this.#sharer !== this.#dismissedSharer) return this.#sharer;
     if (this.view !== 'speaker') return null;
     if (this.tiles.has(this.#speaker)) return this.#speaker;
     return [...this.tiles].find(([, tile]) => tile !== this.#self)?.[0] ?? null;
