@@ -260,7 +260,7 @@ impl Default for Log {
     fn default() -> Self {
         Self {
             format: LogFormat::Text,
-            filter: "info".to_owned(),
+            filter: "info,rtc_dtls=error".to_owned(),
         }
     }
 }

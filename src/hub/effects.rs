@@ -6,10 +6,10 @@ use rand::rngs::StdRng;
 
 use super::outbox::Outbox;
 use crate::domain::{Candidate, Effect, EndReason, Event, Negotiation};
-use crate::ids::{ParticipantId, PeerId, RoomId, SessionId};
+use crate::ids::{PeerId, RoomId, SessionId};
 use crate::media::engine::{Media, MediaCommand, WorkerId};
 use crate::media::peer::negotiate::{self, Negotiated, OfferError, Role};
-use crate::media::session::PeerSpec;
+use crate::media::session::{PeerSpec, stream_name};
 
 /// Carries out effects, and keeps what is needed for that and is nothing to the rules.
 pub(super) struct Executor {
@@ -166,11 +166,6 @@ impl Executor {
             }
         })
     }
-}
-
-/// What a participant's tracks are grouped under in the answers of those who watch (`a=msid`).
-fn stream_name(source: ParticipantId) -> String {
-    format!("participant-{source}")
 }
 
 fn spec(negotiation: &Negotiation, negotiated: &Negotiated) -> PeerSpec {
