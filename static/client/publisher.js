@@ -51,7 +51,7 @@ export class Publisher extends MediaPeer {
     }
     const sender = this.#videoSender;
     await sender?.replaceTrack(track).catch(ignoreClosed);
-    if (sender && track) await this.#applyEncodings(sender);
+    if (sender) await this.#applyEncodings(sender);
   }
 
   async prepare(pc) {
@@ -74,7 +74,8 @@ export class Publisher extends MediaPeer {
     const last = parameters.encodings.length - 1;
     parameters.encodings.forEach((encoding, index) => {
       const normal = this.#simulcast ? CAMERA_LAYERS[index] : CAMERA_SINGLE;
-      encoding.active = !this.#isScreen || index > 0 || last === 0;
+      // Without a track, Firefox would send one black picture a second.
+      encoding.active = this.#video !== null && (!this.#isScreen || index > 0 || last === 0);
       encoding.maxBitrate = this.#isScreen && index === last ? SCREEN.maxBitrate : normal?.maxBitrate;
       if (this.#isScreen) encoding.maxFramerate = SCREEN.maxFramerate;
       else delete encoding.maxFramerate;
