@@ -65,6 +65,19 @@ impl Layer {
     }
 }
 
+impl Layer {
+    /// The encoding goes on under another SSRC: nothing of the old stream's numbers holds any more. The cache keeps its
+    /// memory, so that a client that invents SSRCs costs no allocations.
+    pub fn restart(&mut self, clock_rate: u32, ssrc: u32, source: SourceId) {
+        self.ssrc = ssrc;
+        self.source = source;
+        self.loss = LossTracker::new(clock_rate);
+        self.cache.clear();
+        self.clock = None;
+        self.last_packet = None;
+    }
+}
+
 /// A packet of this batch that is to be forwarded. Offsets are into the batch's buffer.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival {

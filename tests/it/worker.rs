@@ -314,6 +314,108 @@ fn a_publisher_that_comes_back_goes_on_in_the_same_stream() {
 }
 
 #[test]
+fn an_ssrc_that_changes_in_the_middle_goes_on_in_the_same_stream_from_a_key_frame() {
+    let mut stage = Stage::new(1);
+    // Nothing is announced: mid tells whose packets they are.
+    let own = DtlsIdentity::generate().unwrap();
+    let mut section = video(true, 0x9200);
+    section.remote_ssrcs.clear();
+    let mut publisher = Client::new(1, None, vec![section], &stage.identity, &own);
+    publisher.spec.peer = patchbay::ids::PeerId(2_000);
+    publisher.spec.transport.local_ufrag = "unannounced".to_owned();
+    publisher.address.set_port(42_000);
+    publisher.connect(stage.now, &mut stage.worker);
+    stage.publisher = publisher;
+    let mut last: Option<u16> = None;
+    for round in 0..20_u32 {
+        let ssrc = 0x7000 + round;
+        let delta = rtp(VIDEO_PT, true, 500, 9, ssrc, &vp8(false, 1, 50));
+        assert!(stage.publish_packet(&delta)[0].is_empty(), "not before a key frame");
+        let key = rtp(VIDEO_PT, true, 501, 9, ssrc, &vp8(true, 2, 50));
+        let got = stage.publish_packet(&key).remove(0);
+        let sequence = Header::parse(&got[0]).unwrap().sequence;
+        assert!(last.is_none_or(|last| sequence == last.wrapping_add(1)));
+        last = Some(sequence);
+    }
+    assert_eq!(stage.worker.stats().tracks, 2);
+}
+
+#[test]
+fn one_section_carries_a_track_up_and_anothers_down() {
+    let now = start();
+    let (mut worker, identity) = worker(now);
+    let both_ways = |remote: u32, local: u32| {
+        let mut section = section(
+            "0",
+            codec(VIDEO_PT, Some(VIDEO_RTX_PT), Codec::Vp8),
+            true,
+            remote,
+            local,
+        );
+        section.send = true;
+        section
+    };
+    let certificate = || DtlsIdentity::generate().unwrap();
+    let mut ann = Client::new(1, Some(2), vec![both_ways(0x1000, 0xa000)], &identity, &certificate());
+    let mut bob = Client::new(2, Some(1), vec![both_ways(0x2000, 0xb000)], &identity, &certificate());
+    ann.connect(now, &mut worker);
+    bob.connect(now, &mut worker);
+    for (from, to, ssrc, copy) in [(1, 2, 0x1000, 0xb000), (2, 1, 0x2000, 0xa000)] {
+        let (sender, receiver) = if from == 1 { (&ann, &mut bob) } else { (&bob, &mut ann) };
+        let packet = rtp(VIDEO_PT, true, 9, 9, ssrc, &vp8(true, 1, 80));
+        let sent = exchange(now, &mut worker, sender.address, &sender.seal(&packet, 9));
+        let media: Vec<_> = sent
+            .iter()
+            .filter(|(address, _)| *address == receiver.address)
+            .collect();
+        assert_eq!(media.len(), 1, "{from} is heard by {to}");
+        let got = receiver.take(now, &media[0].1).unwrap();
+        assert_eq!(Header::parse(&got).unwrap().ssrc, copy);
+    }
+}
+
+#[test]
+fn a_subscriber_without_red_gets_the_opus_inside() {
+    let now = start();
+    let (mut worker, identity) = worker(now);
+    let audio = |receive, ssrc: u32| {
+        let mut section = section("0", codec(AUDIO_PT, None, Codec::Opus), receive, 0x3000, ssrc);
+        if receive {
+            section.codecs.insert(0, codec(63, None, Codec::Red));
+        }
+        section
+    };
+    let certificate = || DtlsIdentity::generate().unwrap();
+    let mut publisher = Client::new(1, None, vec![audio(true, 0x9000)], &identity, &certificate());
+    let mut subscriber = Client::new(2, Some(1), vec![audio(false, 0x2_0000)], &identity, &certificate());
+    publisher.connect(now, &mut worker);
+    subscriber.connect(now, &mut worker);
+    // One redundant block of three bytes, then the primary one.
+    let red = [
+        0x80 | AUDIO_PT,
+        0x0f,
+        0x00,
+        0x03,
+        AUDIO_PT,
+        b'o',
+        b'l',
+        b'd',
+        b'n',
+        b'e',
+        b'w',
+    ];
+    let packet = rtp(63, false, 9, 9, 0x3000, &red);
+    let sent = exchange(now, &mut worker, publisher.address, &publisher.seal(&packet, 9));
+    let media: Vec<_> = sent
+        .iter()
+        .filter(|(address, _)| *address == subscriber.address)
+        .collect();
+    let got = subscriber.take(now, &media[0].1).unwrap();
+    let header = Header::parse(&got).unwrap();
+    assert_eq!((header.payload_type, &got[header.len..]), (AUDIO_PT, &b"new"[..]));
+}
+
+#[test]
 fn sound_and_picture_get_sender_reports_on_their_own_time_line() {
     let mut stage = Stage::new(1);
     let first = Header::parse(&stage.publish(true, 100)[0][0]).unwrap();

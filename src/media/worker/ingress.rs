@@ -323,22 +323,24 @@ impl Worker {
         repair: bool,
         ssrc: u32,
     ) -> Option<u8> {
-        let announced = |place: usize| {
-            let mid = &self.tracks[track].mid;
-            let section = self.peers[key].sections.iter().find(|section| section.mid == *mid)?;
-            section.remote_ssrcs.get(place).map(|announced| announced.ssrc)
-        };
-        let by_place = place.and_then(announced);
+        let mid = &self.tracks[track].mid;
+        let section = self.peers[key].sections.iter().find(|section| section.mid == *mid)?;
+        let announced = &section.remote_ssrcs;
         let source = Self::fresh_source(&mut self.next_source);
         let track = &mut self.tracks[track];
-        let known = match by_place {
-            Some(announced) => track.layers.iter().position(|layer| layer.ssrc == announced),
+        let known = match place {
+            // A layer whose SSRC a new offer no longer announces has got this one instead.
+            Some(place) => {
+                let of = |ssrc: u32| track.layers.iter().position(|layer| layer.ssrc == ssrc);
+                let retired = |layer: &Layer| announced.iter().all(|announced| announced.ssrc != layer.ssrc);
+                of(announced.get(place)?.ssrc).or_else(|| track.layers.iter().position(retired).filter(|_| !repair))
+            }
             None => track.layers.iter().position(|layer| layer.rid.as_slice() == rid),
         };
         if let Some(known) = known {
             if !repair && track.layers[known].ssrc != ssrc {
-                // The stream started over under another SSRC.
-                track.layers[known] = Layer::new(track.kind, track.clock_rate(), ssrc, rid, source);
+                let clock_rate = track.clock_rate();
+                track.layers[known].restart(clock_rate, ssrc, source);
             }
             return Some(known as u8);
         }
