@@ -11,6 +11,10 @@ const INTERVAL_MIN: Duration = Duration::from_millis(500);
 /// sending of a large frame take together, on nearly every path.
 const REPEAT_AFTER: Duration = Duration::from_secs(1);
 
+/// A sender that goes on sending without ever a key frame is asked this often: somebody looks at nothing, but the
+/// answer to the quick requests is long overdue.
+const PATIENT_AFTER: Duration = Duration::from_secs(3);
+
 /// A sender that let six requests pass does not send now (muted, gone, or without a camera picture): asking goes on
 /// when somebody asks again.
 const REPEATS_MAX: u8 = 5;
@@ -32,6 +36,15 @@ impl KeyFrameRequests {
         let allowed = self.last_sent.map_or(now, |sent| now.max(sent + INTERVAL_MIN));
         self.due = Some(self.due.map_or(allowed, |due| due.min(allowed)));
         self.repeats_left = REPEATS_MAX;
+    }
+
+    /// Somebody waits whose want was told before. Where asking was given up it begins again, slowly.
+    pub fn still_wanted(&mut self, now: Instant) {
+        if self.due.is_none() {
+            let patient = self.last_sent.map_or(now, |sent| now.max(sent + PATIENT_AFTER));
+            self.due = Some(patient);
+            self.repeats_left = 0;
+        }
     }
 
     /// A key frame has begun to arrive.
@@ -127,6 +140,23 @@ mod tests {
         assert_eq!(sent(&mut requests, 0..60_000), [0, 1_000, 2_000, 3_000, 4_000, 5_000]);
         requests.want(at(60_000));
         assert_eq!(sent(&mut requests, 60_000..62_500), [60_000, 61_000, 62_000]);
+    }
+
+    #[test]
+    fn who_waits_on_is_not_forgotten_and_does_not_hurry() {
+        let mut requests = KeyFrameRequests::default();
+        requests.want(at(0));
+        let mut sent = Vec::new();
+        for millis in (0..20_000).step_by(10) {
+            requests.still_wanted(at(millis));
+            if requests.poll(at(millis)) {
+                sent.push(millis);
+            }
+        }
+        assert_eq!(
+            sent,
+            [0, 1_000, 2_000, 3_000, 4_000, 5_000, 8_000, 11_000, 14_000, 17_000]
+        );
     }
 
     #[test]

@@ -20,6 +20,10 @@ pub struct SourceId(pub u32);
 /// changes need a key frame each, which come at most twice a second; a NACK older than four seconds helps nobody.
 const SEGMENTS: usize = 8;
 
+/// The most packets of a source that the copy may lack at once: as many as a receiver of RTP takes for loss
+/// (RFC 3550 A.1 MAX_DROPOUT).
+const MAX_SKIP: i64 = 3_000;
+
 /// A stretch of the copy that came from one source.
 #[derive(Clone, Copy, Debug)]
 struct Segment {
@@ -59,7 +63,8 @@ pub struct Origin {
 pub struct Incoming<'a> {
     pub source: SourceId,
     pub layer: u8,
-    pub sequence: u16,
+    /// Counted on over the turns of the source's sequence numbers.
+    pub sequence: u64,
     pub timestamp: u32,
     pub vp8: Option<&'a vp8::Descriptor>,
 }
@@ -70,7 +75,9 @@ pub struct Rewriter {
     segments: SmallVec<[Segment; 2]>,
     /// Highest of the copy so far.
     highest: u64,
-    /// Highest of the present source so far, extended.
+    /// The source now forwarded; the last segment is its.
+    source: Option<SourceId>,
+    /// Highest of the present source so far.
     source_highest: u64,
     last_timestamp: u32,
     last_picture_id: u16,
@@ -87,6 +94,7 @@ impl Rewriter {
             segments: SmallVec::new(),
             // One period up, so that offsets of packets that came late never go below zero.
             highest: u64::from(first_sequence & 0x7fff).wrapping_sub(1),
+            source: None,
             source_highest: 0,
             last_timestamp: 0,
             last_picture_id: 0,
@@ -97,7 +105,18 @@ impl Rewriter {
 
     /// The source now forwarded.
     pub fn source(&self) -> Option<SourceId> {
-        self.segments.last().map(|segment| segment.source)
+        self.source
+    }
+
+    /// Whether `sequence` of `source` goes on where the copy is. A source that went on without this copy for long (it
+    /// had no path, or no codec for it) is to be taken up anew: over a step of more than half the sequence numbers
+    /// the subscriber could not follow.
+    pub fn follows(&mut self, source: SourceId, sequence: u64) -> bool {
+        let ahead = sequence.wrapping_sub(self.source_highest) as i64;
+        if self.source == Some(source) && ahead > MAX_SKIP {
+            self.source = None;
+        }
+        self.source == Some(source)
     }
 
     /// What is added to the present source's timestamps.
@@ -111,20 +130,18 @@ impl Rewriter {
 
     /// Numbers for the copy of a packet. `None` if it is older than the point where its source was taken up.
     pub fn forward(&mut self, now: Instant, packet: &Incoming<'_>) -> Option<Rewritten> {
-        if self.source() != Some(packet.source) {
+        if !self.follows(packet.source, packet.sequence) {
             self.take_up(now, packet);
         }
         let segment = *self.segments.last()?;
-        let distance = sequence_distance(packet.sequence, self.source_highest as u16);
-        let extended = self.source_highest.wrapping_add_signed(i64::from(distance));
-        let sequence = extended.wrapping_add(segment.sequence_offset);
+        let sequence = packet.sequence.wrapping_add(segment.sequence_offset);
         // Before the first of the segment, in modular arithmetic.
         if sequence.wrapping_sub(segment.first) > u64::MAX / 2 {
             return None;
         }
         let rewritten = segment.apply(sequence, packet.timestamp, packet.vp8);
-        if distance > 0 || sequence == segment.first {
-            self.source_highest = extended;
+        if packet.sequence > self.source_highest || sequence == segment.first {
+            self.source_highest = packet.sequence;
             self.highest = sequence;
             self.last_timestamp = rewritten.timestamp;
             self.last_picture_id = rewritten.picture_id;
@@ -136,7 +153,8 @@ impl Rewriter {
 
     fn take_up(&mut self, now: Instant, packet: &Incoming<'_>) {
         let first = self.highest.wrapping_add(1);
-        self.source_highest = u64::from(packet.sequence);
+        self.source = Some(packet.source);
+        self.source_highest = packet.sequence;
         let timestamp = match self.last_at {
             None => packet.timestamp,
             Some(last) => {
@@ -227,7 +245,7 @@ mod tests {
     use super::*;
     use crate::media::virtual_time::epoch;
 
-    fn packet(source: u32, sequence: u16, timestamp: u32) -> Incoming<'static> {
+    fn packet(source: u32, sequence: u64, timestamp: u32) -> Incoming<'static> {
         Incoming {
             source: SourceId(source),
             layer: source as u8,
@@ -241,7 +259,7 @@ mod tests {
     fn sequence_numbers_have_no_holes_over_a_change_of_source() {
         let now = epoch();
         let mut rewriter = Rewriter::new(90_000, 100);
-        let first: Vec<u64> = [65_534, 65_535, 0, 1]
+        let first: Vec<u64> = [65_534, 65_535, 65_536, 65_537]
             .map(|seq| rewriter.forward(now, &packet(1, seq, 0)).unwrap().sequence)
             .to_vec();
         assert_eq!(first, [100, 101, 102, 103]);
@@ -259,6 +277,21 @@ mod tests {
         rewriter.forward(now, &packet(2, 500, 0)).unwrap();
         assert_eq!(rewriter.forward(now, &packet(2, 499, 0)), None);
         assert_eq!(rewriter.forward(now, &packet(2, 501, 0)).unwrap().sequence, 2);
+    }
+
+    #[test]
+    fn a_source_that_went_on_alone_is_taken_up_anew_and_no_number_is_used_twice() {
+        let now = epoch();
+        let mut rewriter = Rewriter::new(90_000, 0);
+        for sequence in 0..40_000 {
+            rewriter.forward(now, &packet(1, sequence, 0)).unwrap();
+        }
+        assert!(rewriter.follows(SourceId(1), 39_999 + 3_000));
+        // Modulo 2^16 these are behind.
+        assert!(!rewriter.follows(SourceId(1), 39_999 + 40_000));
+        assert_eq!(rewriter.source(), None);
+        let next = rewriter.forward(now, &packet(1, 39_999 + 40_000, 0)).unwrap();
+        assert_eq!(next.sequence, 40_000);
     }
 
     #[test]
@@ -324,13 +357,16 @@ mod tests {
         let mut sent = Vec::new();
         for source in 1..4_u32 {
             for sequence in 65_530..65_540_u32 {
-                let incoming = packet(source, sequence as u16, sequence * 3_000);
+                let incoming = packet(source, u64::from(sequence), sequence * 3_000);
                 sent.push((incoming, rewriter.forward(now, &incoming).unwrap()));
             }
         }
         for (incoming, rewritten) in sent {
             let origin = rewriter.origin(rewritten.sequence as u16).unwrap();
-            assert_eq!((origin.source, origin.sequence), (incoming.source, incoming.sequence));
+            assert_eq!(
+                (origin.source, origin.sequence),
+                (incoming.source, incoming.sequence as u16)
+            );
             assert_eq!(rewriter.again(&origin, incoming.timestamp, None), Some(rewritten));
         }
         assert_eq!(rewriter.origin(0x7ffd), None);

@@ -6,6 +6,15 @@ use super::worker::{SubscriptionKey, TrackKey, Worker};
 use crate::ids::{ParticipantId, RoomId};
 use crate::media::session::Kind;
 
+/// Why subscribers are aimed at layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asking {
+    /// Something happened: whoever waits for a key frame asks for it anew.
+    AtOnce,
+    /// Time passed: who still waits has asked before.
+    Patiently,
+}
+
 /// The tracks and subscriptions of one room.
 #[derive(Default)]
 pub struct Room {
@@ -28,7 +37,10 @@ impl Worker {
     /// Gives a subscription the track that it is meant for, if that exists by now.
     pub(super) fn attach(&mut self, now: Instant, room: RoomId, key: SubscriptionKey) {
         let subscription = &self.subscriptions[key];
-        let found = self.find_track(room, subscription.source, subscription.kind, subscription.nth);
+        let found = match subscription.paused {
+            true => None,
+            false => self.find_track(room, subscription.source, subscription.kind, subscription.nth),
+        };
         if let Some(before) = subscription.track
             && let Some(track) = self.tracks.get_mut(before)
         {
@@ -40,7 +52,7 @@ impl Worker {
             let track = &mut self.tracks[found];
             subscription.attach(found, track);
             track.subscribers.push(key);
-            self.aim(now, found);
+            self.aim(now, found, Asking::AtOnce);
         }
     }
 
@@ -64,11 +76,6 @@ impl Worker {
         };
         peer.tracks.retain(|other| *other != key);
         peer.streams.retain(|stream| stream.track != key);
-        if let Some(secure) = &mut peer.secure {
-            for layer in &track.layers {
-                secure.inbound.forget_rtp(layer.ssrc);
-            }
-        }
         let room = peer.room;
         if let Some(room) = self.rooms.get_mut(&room) {
             room.tracks.retain(|&other| other != key);
@@ -95,12 +102,13 @@ impl Worker {
     }
 
     /// Aims every subscriber of a track at the layer it should get, and asks for key frames where one must change.
-    pub(super) fn aim(&mut self, now: Instant, key: TrackKey) {
+    pub(super) fn aim(&mut self, now: Instant, key: TrackKey, asking: Asking) {
         let Some(track) = self.tracks.get_mut(key) else { return };
         let states = track.layer_states(now);
         for at in 0..track.subscribers.len() {
             let subscription = &mut self.subscriptions[track.subscribers[at]];
-            let current = subscription.target.or_else(|| subscription.current_layer(track));
+            let before = subscription.target;
+            let current = before.or_else(|| subscription.current_layer(track));
             let active = super::layers::target(&states, current.map(usize::from), now);
             // A screen that stands still sends nothing for long: whoever joins then waits at its last layer.
             let last = || (0..states.len()).max_by_key(|&layer| states[layer].last_packet);
@@ -112,8 +120,12 @@ impl Worker {
                 .get(subscription.peer)
                 .is_some_and(|peer| peer.secure.is_some());
             if track.kind == Kind::Video && ready && subscription.waits_for_key_frame(track) {
-                let target = subscription.target.map_or(0, usize::from);
-                track.layers[target].requests.want(now);
+                let requests = &mut track.layers[subscription.target.map_or(0, usize::from)].requests;
+                if asking == Asking::AtOnce || subscription.target != before {
+                    requests.want(now);
+                } else if active.is_some() {
+                    requests.still_wanted(now);
+                }
             }
         }
     }

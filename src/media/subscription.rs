@@ -40,6 +40,8 @@ pub struct Subscription {
     pub ssrc: u32,
     pub rtx_ssrc: u32,
     pub track: Option<TrackKey>,
+    /// Its section does not send now.
+    pub paused: bool,
     /// The layer to change to at its next key frame; the present one where there is nothing to change.
     pub target: Option<u8>,
     pub quality: Quality,
@@ -75,6 +77,7 @@ impl Subscription {
             ssrc: section.local_ssrc,
             rtx_ssrc: section.local_rtx_ssrc,
             track: None,
+            paused: false,
             target: None,
             quality: Quality::default(),
             next_report: now,
@@ -171,7 +174,7 @@ impl Subscription {
         path: Path,
         egress: &mut Egress,
     ) {
-        if self.rewriter.source() != Some(arrival.source)
+        if !self.rewriter.follows(arrival.source, arrival.extended)
             && (self.target != Some(arrival.layer) || !arrival.starts_key_frame)
         {
             return;
@@ -182,7 +185,7 @@ impl Subscription {
         let incoming = Incoming {
             source: arrival.source,
             layer: arrival.layer,
-            sequence: arrival.header.sequence,
+            sequence: arrival.extended,
             timestamp: arrival.header.timestamp,
             vp8: arrival.vp8.as_ref(),
         };

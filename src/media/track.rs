@@ -87,6 +87,8 @@ pub struct Arrival {
     /// Where the packet ends, padding removed.
     pub end: usize,
     pub header: Header,
+    /// The header's sequence number, counted on over its turns.
+    pub extended: u64,
     pub codec: Codec,
     pub starts_key_frame: bool,
     pub vp8: Option<vp8::Descriptor>,
@@ -197,6 +199,7 @@ impl Track {
             }
             Loss::Newest { .. } | Loss::Filled => {}
         }
+        let extended = layer.loss.extended(header.sequence);
         layer.last_packet = Some(now);
         layer.rate.received(now, end - start);
         // Padding is between the publisher and us.
@@ -223,6 +226,7 @@ impl Track {
             start,
             end,
             header,
+            extended,
             codec,
             starts_key_frame,
             vp8,

@@ -1,5 +1,6 @@
 //! The integration tests: one binary, one module a subject.
 
+mod hostile;
 mod pages;
 mod tidy;
 mod transcripts;

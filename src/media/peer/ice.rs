@@ -31,6 +31,10 @@ pub const CONSENT_TIMEOUT: Duration = Duration::from_secs(20);
 /// slow network or the permission prompt of a page that offers early.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// No other connection can take over an address within this time of hearing from its owner: clients send something,
+/// reports at least, every few seconds. A client that connects anew from the same port waits no longer than this.
+const ADDRESS_HELD: Duration = Duration::from_secs(5);
+
 /// Addresses kept for one connection. A phone has a few interfaces and moves between them; the oldest goes first.
 const MAX_PATHS: usize = 8;
 
@@ -206,6 +210,12 @@ impl Ice {
 
     pub fn consent_expired(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.last_heard) >= CONSENT_TIMEOUT
+    }
+
+    /// Whether this connection lives, and `remote` is where its media goes: then the address is nobody else's.
+    pub fn holds(&self, now: Instant, remote: SocketAddr) -> bool {
+        self.selected.is_some_and(|path| path.remote == remote)
+            && now.saturating_duration_since(self.last_heard) < ADDRESS_HELD
     }
 
     pub fn selected(&self) -> Option<Path> {

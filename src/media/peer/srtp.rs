@@ -67,8 +67,6 @@ pub enum Rejected {
     Replayed,
     /// It was not made with this connection's keys.
     NotAuthentic,
-    /// More SSRCs than a connection may have.
-    TooManyStreams,
 }
 
 /// Splits DTLS-exported keying material: client key, server key, client salt, server salt (RFC 5764 §4.2).
@@ -93,6 +91,7 @@ pub fn contexts(profile: Profile, exported: &[u8], we_are_client: bool) -> Optio
             keys: theirs,
             rtp: SmallVec::new(),
             rtcp: SmallVec::new(),
+            opened: 0,
         },
     ))
 }
@@ -282,27 +281,47 @@ impl Outbound {
 }
 
 /// A connection has at most this many incoming SSRCs of each of RTP and RTCP: three simulcast layers with RTX are six a
-/// section, and a client has few sections. More would only serve somebody who invents SSRCs.
+/// section, and a client has few sections. The one that has been silent longest makes room for the next. None goes
+/// earlier: a stream that comes back after a hold goes on with its roll-over counter (RFC 3711 §3.3.1), and what was
+/// heard before must not be heard again.
 pub const MAX_STREAMS: usize = 64;
 
 /// Opens what we receive. State for an SSRC is kept only once a packet of it has proved authentic.
 pub struct Inbound {
     keys: Keys,
-    rtp: SmallVec<[RtpStream; 4]>,
-    rtcp: SmallVec<[RtcpStream; 4]>,
+    rtp: SmallVec<[Stream; 4]>,
+    rtcp: SmallVec<[Stream; 4]>,
+    /// Counts authentic packets.
+    opened: u64,
 }
 
-struct RtpStream {
+struct Stream {
     ssrc: u32,
-    /// Extended sequence number of the newest authentic packet.
+    /// Index of the newest authentic packet: extended sequence number, or SRTCP index.
     highest: u64,
     window: ReplayWindow,
+    /// [`Inbound::opened`] at its last packet.
+    last: u64,
 }
 
-struct RtcpStream {
-    ssrc: u32,
-    highest: u64,
-    window: ReplayWindow,
+/// Takes note of an authentic packet, the first or another of its SSRC.
+fn note(streams: &mut SmallVec<[Stream; 4]>, known: Option<usize>, ssrc: u32, index: u64, opened: u64) {
+    if let Some(stream) = known.and_then(|at| streams.get_mut(at)) {
+        stream.window.mark(&mut stream.highest, index);
+        stream.last = opened;
+        return;
+    }
+    if streams.len() >= MAX_STREAMS
+        && let Some((longest_silent, _)) = streams.iter().enumerate().min_by_key(|(_, stream)| stream.last)
+    {
+        streams.swap_remove(longest_silent);
+    }
+    streams.push(Stream {
+        ssrc,
+        highest: index,
+        window: ReplayWindow::first(),
+        last: opened,
+    });
 }
 
 impl Inbound {
@@ -324,7 +343,6 @@ impl Inbound {
                 }
                 index
             }
-            None if self.rtp.len() >= MAX_STREAMS => return Err(Rejected::TooManyStreams),
             None => u64::from(header.sequence),
         };
         let (body, tag) = packet.split_at_mut(end);
@@ -344,23 +362,9 @@ impl Inbound {
                     .map_err(|_| Rejected::NotAuthentic)?;
             }
         }
-        match known {
-            Some(at) => {
-                let stream = &mut self.rtp[at];
-                stream.window.mark(&mut stream.highest, index);
-            }
-            None => self.rtp.push(RtpStream {
-                ssrc: header.ssrc,
-                highest: index,
-                window: ReplayWindow::first(),
-            }),
-        }
+        self.opened += 1;
+        note(&mut self.rtp, known, header.ssrc, index, self.opened);
         Ok(end)
-    }
-
-    /// Forgets an SSRC whose stream is gone, so that another can take its place.
-    pub fn forget_rtp(&mut self, ssrc: u32) {
-        self.rtp.retain(|stream| stream.ssrc != ssrc);
     }
 
     /// Opens a compound RTCP packet in place and returns its length without index and tag.
@@ -390,12 +394,10 @@ impl Inbound {
         }
         let index = word & 0x7fff_ffff;
         let known = self.rtcp.iter().position(|stream| stream.ssrc == ssrc);
-        match known {
-            Some(at) if !self.rtcp[at].window.is_fresh(self.rtcp[at].highest, u64::from(index)) => {
-                return Err(Rejected::Replayed);
-            }
-            None if self.rtcp.len() >= MAX_STREAMS => return Err(Rejected::TooManyStreams),
-            _ => {}
+        if let Some(stream) = known.and_then(|at| self.rtcp.get(at))
+            && !stream.window.is_fresh(stream.highest, u64::from(index))
+        {
+            return Err(Rejected::Replayed);
         }
         match &self.keys.rtcp {
             Cipher::Gcm { key, salt } => {
@@ -420,20 +422,8 @@ impl Inbound {
                     .map_err(|_| Rejected::NotAuthentic)?;
             }
         }
-        match known {
-            Some(at) => {
-                let stream = &mut self.rtcp[at];
-                stream.window.mark(&mut stream.highest, u64::from(index));
-            }
-            None => {
-                let stream = RtcpStream {
-                    ssrc,
-                    highest: u64::from(index),
-                    window: ReplayWindow::first(),
-                };
-                self.rtcp.push(stream);
-            }
-        }
+        self.opened += 1;
+        note(&mut self.rtcp, known, ssrc, u64::from(index), self.opened);
         Ok(end)
     }
 }
@@ -647,7 +637,20 @@ mod tests {
             bytes[8..12].copy_from_slice(&ssrc.to_be_bytes());
             bytes.resize(bytes.len() + 16, 0);
             client.seal_rtp(&mut bytes, 12, ssrc, 1);
-            let _ = open(&mut server, &bytes);
+            let opened = open(&mut server, &bytes);
+            assert!(opened.is_ok(), "the newest finds room");
+            // One that goes on talking is not the one that makes room.
+            if ssrc > 0 {
+                let mut bytes = packet(ssrc as u16, b"x");
+                bytes[8..12].copy_from_slice(&0_u32.to_be_bytes());
+                bytes.resize(bytes.len() + 16, 0);
+                client.seal_rtp(&mut bytes, 12, 0, u64::from(ssrc));
+                assert_eq!(
+                    open(&mut server, &bytes).is_ok(),
+                    ssrc > 1,
+                    "its index 1 is the first one again"
+                );
+            }
         }
         assert_eq!(server.rtp.len(), MAX_STREAMS);
     }

@@ -124,6 +124,13 @@ impl LossTracker {
         arrival
     }
 
+    /// `sequence` of a packet near the newest, counted on over all turns of the sequence numbers. It goes on without
+    /// jumps until [`Arrival::Restarted`].
+    pub fn extended(&self, sequence: u16) -> u64 {
+        let highest = self.stream.as_ref().map_or(ONE_CYCLE, |stream| stream.highest);
+        highest.wrapping_add_signed(i64::from(sequence_distance(sequence, highest as u16)))
+    }
+
     /// Sequence numbers to ask for now, each at most every `interval` (about a round trip) and a bounded number of
     /// times; `ask` is called in ascending order. True if one was given up on: a key frame is then needed.
     pub fn due_nacks(&mut self, now: Instant, interval: Duration, ask: impl FnMut(u16)) -> bool {

@@ -3,13 +3,14 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
-use super::{PeerKey, TrackKey, Worker};
+use super::{Forwarded, PeerKey, TrackKey, Worker};
 use crate::media::demux::{Class, classify};
 use crate::media::engine::MediaEvent;
 use crate::media::layers::INACTIVE_AFTER;
 use crate::media::peer::Stream;
 use crate::media::peer::dtls::Progress;
 use crate::media::peer::ice::{Path, Request};
+use crate::media::room::Asking;
 use crate::media::rtp::{Extension, Header};
 use crate::media::session::{MediaSection, NegotiatedCodec};
 use crate::media::track::{Layer, MAX_LAYERS};
@@ -75,6 +76,11 @@ impl Worker {
         let request = Request::parse(datagram)?;
         let (ours, theirs) = request.ufrags()?;
         let key = self.demux.by_ufrag(&ours)?;
+        // A participant may forge the source address of its own checks: it must not cut another one off by them.
+        let owner = self.demux.by_address(path.remote).filter(|&owner| owner != key);
+        if owner.is_some_and(|owner| self.peers[owner].ice.holds(now, path.remote)) {
+            return None;
+        }
         let peer = &mut self.peers[key];
         let had_path = peer.ice.selected().is_some();
         let answered = peer.ice.handle(now, request, path, &theirs)?;
@@ -181,7 +187,7 @@ impl Worker {
         }
         // A layer that begins, or begins again, may be the one that subscribers wait for.
         if before.is_none_or(|before| now.saturating_duration_since(before) >= INACTIVE_AFTER) {
-            self.aim(now, stream.track);
+            self.aim(now, stream.track, Asking::AtOnce);
         }
         Some(())
     }
@@ -222,22 +228,15 @@ impl Worker {
     }
 
     /// Finds out whose packets a new SSRC carries: announced in the offer, or told by its mid and rid, or by being the
-    /// only section that knows its payload type. `None` if nothing tells; then SRTP forgets it again.
+    /// only section that knows its payload type. `None` if nothing tells.
     fn bind(&mut self, now: Instant, key: PeerKey, header: &Header, packet: &[u8]) -> Option<Stream> {
         let found = self.identify(key, header, packet);
-        let peer = &mut self.peers[key];
-        let Some(Identity {
+        let Identity {
             track,
             rid,
             place,
             repair,
-        }) = found
-        else {
-            if let Some(secure) = &mut peer.secure {
-                secure.inbound.forget_rtp(header.ssrc);
-            }
-            return None;
-        };
+        } = found?;
         let layer = self.layer(key, track, &rid, place, repair, header.ssrc)?;
         let peer = &mut self.peers[key];
         let stream = Stream {
@@ -250,9 +249,6 @@ impl Worker {
         // One SSRC for each layer and its RTX: a new one takes the place of the old (RFC 3550 §8.2 collisions, restarts).
         let same = |other: &Stream| other.track == track && other.layer == layer && other.repair == repair;
         if let Some(old) = peer.streams.iter_mut().find(|other| same(other)) {
-            if let Some(secure) = &mut peer.secure {
-                secure.inbound.forget_rtp(old.ssrc);
-            }
             *old = stream;
         } else {
             peer.streams.push(stream);
@@ -356,34 +352,33 @@ impl Worker {
     /// Writes copies of this batch's packets for all subscribers into the egress. False if the egress is full: send it,
     /// clear it, and call again. Packets of one subscriber stand next to one another, so that one GSO send carries them.
     pub fn forward(&mut self, now: Instant, buffer: &[u8]) -> bool {
-        let (mut at, mut from) = self.forwarded;
-        while let Some(&key) = self.arrived.get(at) {
+        let mut at = self.forwarded;
+        while let Some(&key) = self.arrived.get(at.track) {
             if let Some(track) = self.tracks.get_mut(key) {
-                while let Some(&subscriber) = track.subscribers.get(from) {
-                    if self.egress.is_full() {
-                        self.forwarded = (at, from);
-                        return false;
-                    }
-                    from += 1;
+                while let Some(&subscriber) = track.subscribers.get(at.subscriber) {
                     let subscription = &mut self.subscriptions[subscriber];
-                    let Some(peer) = self.peers.get(subscription.peer) else {
-                        continue;
-                    };
-                    let (Some(secure), Some(path)) = (&peer.secure, peer.ice.selected()) else {
-                        continue;
-                    };
-                    for arrival in &track.arrivals {
-                        let packet = &buffer[arrival.start..arrival.end];
-                        subscription.forward(now, arrival, packet, &secure.outbound, path, &mut self.egress);
+                    if let Some(peer) = self.peers.get(subscription.peer)
+                        && let (Some(secure), Some(path)) = (&peer.secure, peer.ice.selected())
+                    {
+                        while let Some(arrival) = track.arrivals.get(at.packet) {
+                            if self.egress.is_full() {
+                                self.forwarded = at;
+                                return false;
+                            }
+                            let packet = &buffer[arrival.start..arrival.end];
+                            subscription.forward(now, arrival, packet, &secure.outbound, path, &mut self.egress);
+                            at.packet += 1;
+                        }
+                        self.stats.forwarded_packets += track.arrivals.len() as u64;
                     }
-                    self.stats.forwarded_packets += track.arrivals.len() as u64;
+                    (at.subscriber, at.packet) = (at.subscriber + 1, 0);
                 }
                 track.arrivals.clear();
             }
-            (at, from) = (at + 1, 0);
+            (at.track, at.subscriber) = (at.track + 1, 0);
         }
         self.arrived.clear();
-        self.forwarded = (0, 0);
+        self.forwarded = Forwarded::default();
         true
     }
 }

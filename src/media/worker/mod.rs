@@ -50,6 +50,14 @@ pub struct WorkerConfig {
     pub index: usize,
 }
 
+/// How far [`Worker::forward`] has come: indices of the track, its subscriber, and the packet for it.
+#[derive(Clone, Copy, Default)]
+struct Forwarded {
+    track: usize,
+    subscriber: usize,
+    packet: usize,
+}
+
 pub struct Worker {
     config: WorkerConfig,
     epoch: Instant,
@@ -62,7 +70,7 @@ pub struct Worker {
     egress: Egress,
     /// Tracks with packets of this batch, and how far they have been forwarded.
     arrived: Vec<TrackKey>,
-    forwarded: (usize, usize),
+    forwarded: Forwarded,
     events: VecDeque<MediaEvent>,
     next_tick: Option<Instant>,
     ticks: u64,
@@ -88,7 +96,7 @@ impl Worker {
             rooms: AHashMap::new(),
             egress,
             arrived: Vec::new(),
-            forwarded: (0, 0),
+            forwarded: Forwarded::default(),
             events: VecDeque::new(),
             next_tick: None,
             ticks: 0,

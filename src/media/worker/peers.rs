@@ -9,6 +9,7 @@ use crate::media::engine::{CloseReason, MediaEvent};
 use crate::media::peer::dtls::{Dtls, Failure, Progress};
 use crate::media::peer::srtp::contexts;
 use crate::media::peer::{Peer, Publisher, Secure};
+use crate::media::room::Asking;
 use crate::media::session::{Kind, MediaSection, PeerSpec};
 use crate::media::subscription::Subscription;
 use crate::media::track::Track;
@@ -76,9 +77,15 @@ impl Worker {
         }
         for gone in old_subscriptions {
             let ssrc = self.subscriptions[gone].ssrc;
-            let kept = |section: &MediaSection| section.send && section.local_ssrc == ssrc;
-            if source.is_none() || !sections.iter().any(kept) {
-                self.remove_subscription(gone);
+            match sections.iter().find(|section| section.local_ssrc == ssrc) {
+                None => self.remove_subscription(gone),
+                // On hold. Its sequence numbers must go on from here, not begin again: under the same keys and SSRC
+                // that would be the same SRTP indices for other packets.
+                Some(section) if source.is_none() || !section.send => {
+                    self.subscriptions[gone].paused = true;
+                    self.attach(now, room, gone);
+                }
+                Some(_) => self.subscriptions[gone].paused = false,
             }
         }
         let mut places = Places::default();
@@ -111,9 +118,14 @@ impl Worker {
             .iter()
             .copied()
             .find(|&track| self.tracks[track].mid == section.mid);
-        if let Some(track) = known {
-            self.tracks[track].renegotiate(section);
-            self.tracks[track].nth = nth;
+        if let Some(known) = known {
+            let track = &mut self.tracks[known];
+            track.renegotiate(section);
+            let before = std::mem::replace(&mut track.nth, nth);
+            if before != nth {
+                // Who had it in its old place gets what now stands there.
+                self.attach_all(now, room, participant, section.kind, before);
+            }
         } else {
             let id = self.fresh_track();
             let track = self.tracks.insert(Track::new(id, key, participant, nth, section));
@@ -224,7 +236,7 @@ impl Worker {
     fn subscriber_ready(&mut self, now: Instant, key: PeerKey) {
         for subscription in self.peers[key].subscriptions.clone() {
             if let Some(track) = self.subscriptions[subscription].track {
-                self.aim(now, track);
+                self.aim(now, track, Asking::AtOnce);
                 self.request_key_frames(now, track);
             }
         }

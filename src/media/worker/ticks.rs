@@ -3,14 +3,18 @@
 
 use std::time::{Duration, Instant};
 
+use slotmap::Key;
+
 use super::{PeerKey, TrackKey, Worker};
 use crate::media::engine::CloseReason;
 use crate::media::peer::ice::CONNECT_TIMEOUT;
+use crate::media::room::Asking;
 
 /// Publishers are looked at this often: a NACK waits at most so long, a third of the shortest round trip over the
 /// internet that matters. Half of it would double the wake-ups of an idle server.
 const TICK: Duration = Duration::from_millis(10);
-/// Every so many ticks, all connections are looked at: timeouts, reports, layers.
+/// Every so many ticks, each connection is looked at: timeouts, reports, layers. A different tenth of them each tick, so
+/// that thousands of reports do not come at once and fill the egress.
 const TICKS_PER_ROUND: u64 = 10;
 
 impl Worker {
@@ -26,15 +30,20 @@ impl Worker {
             return;
         }
         self.ticks += 1;
-        let round = self.ticks.is_multiple_of(TICKS_PER_ROUND);
+        let ticks = self.ticks;
+        let is_turn = |key: PeerKey| {
+            (key.data().as_ffi() & 0xffff_ffff)
+                .wrapping_add(ticks)
+                .is_multiple_of(TICKS_PER_ROUND)
+        };
         let keys: smallvec::SmallVec<[PeerKey; 64]> = self
             .peers
             .iter()
-            .filter(|(_, peer)| round || peer.publisher.is_some())
+            .filter(|(key, peer)| is_turn(*key) || peer.publisher.is_some())
             .map(|(key, _)| key)
             .collect();
         for key in keys {
-            if round {
+            if is_turn(key) {
                 self.look_after(now, key);
             }
             if self.peers.get(key).is_some_and(|peer| peer.publisher.is_some()) {
@@ -60,7 +69,7 @@ impl Worker {
         }
         self.flush_dtls(key);
         for track in self.peers[key].tracks.clone() {
-            self.aim(now, track);
+            self.aim(now, track, Asking::Patiently);
         }
         self.report_to_subscriber(now, key);
     }
