@@ -434,6 +434,14 @@ mod tests {
             }
         );
         assert_eq!(header.payload(&packet), Some(12..15));
+        let unmarked = Header::parse(&[&[0x80, 111][..], &packet[2..]].concat()).unwrap();
+        assert_eq!(
+            unmarked,
+            Header {
+                marker: false,
+                ..header
+            }
+        );
         assert_eq!(header.elements(&packet).count(), 0);
     }
 

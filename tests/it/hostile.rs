@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use patchbay::media::codec::Codec;
-use patchbay::media::peer::dtls::DtlsIdentity;
+use patchbay::media::peer::dtls::{Dtls, DtlsIdentity, Progress};
 use patchbay::media::rtp::Header;
-use patchbay::media::session::MediaSection;
+use patchbay::media::session::{DtlsRole, Fingerprint, FingerprintHash, MediaSection};
 use patchbay::media::worker::{Datagram, Worker};
 
 use crate::worker::media_client::*;
@@ -312,4 +312,105 @@ fn two_ssrcs_that_take_turns_for_one_layer_cause_no_storm_of_requests() {
     }
     let asked = worker.stats().key_frame_requests_sent;
     assert!((1..=5).contains(&asked), "{asked} requests in two seconds");
+}
+
+/// Writes a correct FINGERPRINT over the last eight bytes, as anybody can.
+fn with_fingerprint(mut message: Vec<u8>) -> Vec<u8> {
+    if message.len() >= 28 {
+        let end = message.len() - 8;
+        let value = rtc_stun::fingerprint::fingerprint_value(&message[..end]).to_be_bytes();
+        message[end..end + 4].copy_from_slice(&[0x80, 0x28, 0, 4]);
+        message[end + 4..].copy_from_slice(&value);
+    }
+    message
+}
+
+#[test]
+fn checks_with_any_byte_changed_or_cut_anywhere_are_answered_only_if_authentic() {
+    let now = start();
+    let (mut worker, identity) = worker(now);
+    let own = DtlsIdentity::generate().unwrap();
+    let client = Client::new(1, None, vec![video(true, 0x9000)], &identity, &own);
+    client.open(now, &mut worker);
+    let check = client.check();
+    for at in 0..check.len() - 8 {
+        for flip in [0x01, 0x20, 0x80, 0xff] {
+            let mut bad = check.clone();
+            bad[at] ^= flip;
+            let sent = exchange(now, &mut worker, client.address, &with_fingerprint(bad));
+            assert!(sent.is_empty(), "byte {at}");
+        }
+    }
+    for len in 0..check.len() {
+        let mut cut = check[..len].to_vec();
+        for fixed in [false, true] {
+            if fixed && len >= 28 {
+                cut[2..4].copy_from_slice(&(len as u16 - 20).to_be_bytes());
+                cut = with_fingerprint(cut);
+            }
+            assert!(
+                exchange(now, &mut worker, client.address, &cut).is_empty(),
+                "{len} bytes"
+            );
+        }
+    }
+    assert_eq!(worker.stats().known_addresses, 0);
+    assert_eq!(exchange(now, &mut worker, client.address, &check).len(), 1);
+}
+
+/// A server's side of DTLS that expects `client`, and the client's side.
+fn dtls_pair(server: &DtlsIdentity, client: &DtlsIdentity) -> (Dtls, Dtls) {
+    let expects = |identity: &DtlsIdentity| {
+        let digest = identity.fingerprint.into();
+        vec![Fingerprint {
+            hash: FingerprintHash::Sha256,
+            digest,
+        }]
+    };
+    (
+        Dtls::new(server.clone(), DtlsRole::Server, expects(client)),
+        Dtls::new(client.clone(), DtlsRole::Client, expects(server)),
+    )
+}
+
+/// Runs a handshake in which `tamper` sees the server's side and each of the client's datagrams before the server does.
+fn handshake(server: &DtlsIdentity, client: &DtlsIdentity, mut tamper: impl FnMut(usize, &mut Dtls, &[u8])) -> bool {
+    let now = start();
+    let (mut server, mut client) = dtls_pair(server, client);
+    client.start(now).unwrap();
+    let mut sent = 0;
+    let mut established = false;
+    for _ in 0..10 {
+        while let Some(datagram) = client.poll_transmit() {
+            tamper(sent, &mut server, &datagram);
+            sent += 1;
+            established |= matches!(server.receive(now, &datagram), Ok(Progress::Established { .. }));
+        }
+        while let Some(datagram) = server.poll_transmit() {
+            let _ = client.receive(now, &datagram);
+        }
+    }
+    established
+}
+
+#[test]
+fn handshakes_with_any_byte_changed_or_cut_anywhere_panic_nowhere() {
+    let now = start();
+    let (server, client) = (DtlsIdentity::generate().unwrap(), DtlsIdentity::generate().unwrap());
+    let mut lens = Vec::new();
+    assert!(handshake(&server, &client, |_, _, datagram| lens.push(datagram.len())));
+    for (target, len) in lens.iter().enumerate() {
+        for at in (0..*len).step_by(3) {
+            handshake(&server, &client, |index, server, datagram| {
+                if index == target {
+                    let _ = server.receive(now, &datagram[..at.min(datagram.len())]);
+                    let mut bad = datagram.to_vec();
+                    if let Some(byte) = bad.get_mut(at) {
+                        *byte ^= 0x81;
+                    }
+                    let _ = server.receive(now, &bad);
+                }
+            });
+        }
+    }
 }

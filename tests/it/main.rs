@@ -2,6 +2,7 @@
 
 mod hostile;
 mod pages;
+mod repair;
 mod tidy;
 mod transcripts;
 mod websocket;
