@@ -208,6 +208,7 @@ export const en = {
   'password.label': 'Password',
   'user.title': 'This server does not know you',
   'user.text': 'No user with the id “{userId}” is registered here. Check the link you were given, or enter your id.',
+  'user.guest': 'Only registered users can enter here. Enter the id that you were given.',
   'user.label': 'Your user id',
   'room.title': 'No such room',
   'room.text': 'There is no room “{room}” on this server.',

@@ -205,6 +205,7 @@ export const zh = {
   'password.label': '密码',
   'user.title': '服务器不认识您',
   'user.text': '这里没有编号为“{userId}”的用户。请检查收到的链接，或输入您的用户编号。',
+  'user.guest': '只有已登记的用户可以进入。请输入您的用户编号。',
   'user.label': '您的用户编号',
   'room.title': '房间不存在',
   'room.text': '服务器上没有房间“{room}”。',

@@ -68,8 +68,9 @@ async function afterwards(ending, { password, userId = entry.userId }) {
       return { userId, password: await askOnNotice({ titleKey: 'password.title', textKey, values, primaryKey: 'lobby.join', field }) };
     }
     case 'userNotFound': {
-      const field = { labelKey: 'user.label', value: userId };
-      const entered = await askOnNotice({ titleKey: 'user.title', textKey: 'user.text', values, primaryKey: 'lobby.join', field });
+      const field = { labelKey: 'user.label', value: entry.direct ? userId : '' };
+      const textKey = entry.direct ? 'user.text' : 'user.guest';
+      const entered = await askOnNotice({ titleKey: 'user.title', textKey, values, primaryKey: 'lobby.join', field });
       return { password, userId: entered || userId };
     }
     case 'roomNotFound':

@@ -114,6 +114,39 @@ fn every_import_leads_to_a_module_and_stays_in_its_place() {
     assert_none("an import", offences);
 }
 
+/// Otherwise a browser finds them one level of imports at a time, and each level costs a round trip.
+#[test]
+fn pages_preload_every_module_they_need() {
+    let scripts: BTreeMap<_, _> = files(&["js"]).into_iter().collect();
+    let mut offences = Vec::new();
+    for (path, text) in files(&["html"]) {
+        let mut needed: Vec<String> = between(&text, "<script type=\"module\" src=\"/static/", "\"")
+            .map(str::to_owned)
+            .collect();
+        let mut known: BTreeSet<String> = needed.iter().cloned().collect();
+        while let Some(script) = needed.pop() {
+            let folder = Path::new(&script).parent().unwrap().to_owned();
+            for target in imports(&scripts[&script]) {
+                let target = normalize(&folder.join(target)).display().to_string();
+                if known.insert(target.clone()) {
+                    if !text.contains(&format!("rel=\"modulepreload\" href=\"/static/{target}\"")) {
+                        offences.push(format!("{path}: {target}"));
+                    }
+                    needed.push(target);
+                }
+            }
+        }
+    }
+    assert_none("a module that the page does not announce", offences);
+}
+
+/// What a script imports, as written.
+fn imports(script: &str) -> impl Iterator<Item = &str> {
+    let lines = script.lines();
+    let imports = lines.filter(|line| line.starts_with("import ") || line.starts_with("} from "));
+    imports.map(|line| line.split('\'').nth(1).unwrap_or_default())
+}
+
 fn normalize(path: &Path) -> PathBuf {
     let mut parts = Vec::new();
     for part in path.components() {
