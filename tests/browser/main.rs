@@ -5,3 +5,4 @@
 
 mod devices;
 mod harness;
+mod page_logic;
