@@ -1,5 +1,6 @@
 //! DTLS 1.2 of one connection (RFC 6347, RFC 5764): handshake, fingerprint check, SRTP keys.
 
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,6 +23,10 @@ const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOS
 /// Datagrams of a client's first flight that are kept until its SRTP profiles are known: a ClientHello with
 /// post-quantum key shares takes two, and each may be sent twice.
 const MAX_HELLO_DATAGRAMS: usize = 8;
+
+/// RFC 5246 §7.4 and RFC 6347 §4.3.2.
+const CLIENT_HELLO: u8 = 1;
+const HELLO_VERIFY: u8 = 3;
 
 /// The process's certificate and the configurations made from it, shared by all connections.
 #[derive(Clone)]
@@ -109,6 +114,9 @@ pub struct Dtls {
     /// The client's first flight so far, to start over with the next profile.
     hello: Vec<Vec<u8>>,
     established: bool,
+    outgoing: VecDeque<BytesMut>,
+    /// What was sent last, while the handshake runs.
+    last_flight: Vec<BytesMut>,
 }
 
 impl Dtls {
@@ -126,6 +134,8 @@ impl Dtls {
             attempt: 0,
             hello: Vec::new(),
             established: false,
+            outgoing: VecDeque::new(),
+            last_flight: Vec::new(),
         }
     }
 
@@ -141,23 +151,53 @@ impl Dtls {
             self.endpoint
                 .connect(now, PEER, config, None)
                 .map_err(|_| Failure::Handshake)?;
+            self.collect();
         }
         Ok(())
     }
 
     pub fn receive(&mut self, now: Instant, datagram: &[u8]) -> Result<Progress, Failure> {
+        if self.is_repeat(datagram) {
+            // A client that says hello again has not got our answer, or not all of it. Records that it has, it drops as
+            // replays. A server that repeats itself waits for our next flight, which has its own timer.
+            if self.role == DtlsRole::Server {
+                self.outgoing.extend(self.last_flight.iter().cloned());
+            }
+            return Ok(Progress::Pending);
+        }
         let choosing = self.role == DtlsRole::Server && !self.established && self.attempt < Profile::PREFERENCE.len();
         if choosing && self.hello.len() < MAX_HELLO_DATAGRAMS {
             self.hello.push(datagram.to_vec());
         }
         let events = match self.endpoint.read(now, PEER, None, BytesMut::from(datagram)) {
             Err(DtlsError::ErrServerNoMatchingSrtpProfile) => return self.try_next_profile(now),
-            Err(_) if self.established => return Ok(Progress::Pending),
-            // A lone bad datagram is no reason to end a handshake: anyone on the path can make one.
+            // A lone bad datagram is no reason to end anything: anyone on the path can make one.
             Err(_) => Vec::new(),
             Ok(events) => events,
         };
+        self.collect();
         self.judge(events)
+    }
+
+    /// Whether a datagram repeats what we have answered already. The library must not see it: it would forget the timer
+    /// by which it repeats its answer, and the handshake would never end (RFC 6347 §4.2.4 wants the opposite).
+    fn is_repeat(&self, datagram: &[u8]) -> bool {
+        let answered =
+            |sent: &BytesMut| first_message(sent).is_some_and(|kind| !matches!(kind, CLIENT_HELLO | HELLO_VERIFY));
+        match (self.role, first_message(datagram)) {
+            _ if self.established || !self.last_flight.iter().any(answered) => false,
+            (DtlsRole::Server, kind) => kind == Some(CLIENT_HELLO),
+            (DtlsRole::Client, kind) => kind.is_some(),
+        }
+    }
+
+    /// Takes what the library wants sent.
+    fn collect(&mut self) {
+        let flight: Vec<BytesMut> = std::iter::from_fn(|| self.endpoint.poll_transmit().map(|t| t.message)).collect();
+        if !flight.is_empty() && !self.established {
+            self.last_flight.clone_from(&flight);
+        }
+        self.outgoing.extend(flight);
     }
 
     /// Starts over with our next profile, as if the client's first flight had only now arrived.
@@ -206,6 +246,7 @@ impl Dtls {
             .map_err(|_| Failure::Handshake)?;
         self.established = true;
         self.hello = Vec::new();
+        self.last_flight = Vec::new();
         let exported = exported.as_ref().to_vec();
         Ok(Progress::Established {
             profile,
@@ -215,7 +256,7 @@ impl Dtls {
     }
 
     pub fn poll_transmit(&mut self) -> Option<BytesMut> {
-        self.endpoint.poll_transmit().map(|transmit| transmit.message)
+        self.outgoing.pop_front()
     }
 
     /// Retransmissions. Call at or after [`Dtls::poll_timeout`].
@@ -224,6 +265,7 @@ impl Dtls {
             self.endpoint
                 .handle_timeout(PEER, now)
                 .map_err(|_| Failure::Handshake)?;
+            self.collect();
         }
         Ok(())
     }
@@ -235,7 +277,15 @@ impl Dtls {
     /// Queues a close_notify.
     pub fn close(&mut self, now: Instant) {
         let _ = self.endpoint.close(now);
+        self.collect();
     }
+}
+
+/// The type of the handshake message with which an unprotected datagram begins (RFC 6347 §4.1, §4.2.2).
+fn first_message(datagram: &[u8]) -> Option<u8> {
+    const HANDSHAKE: u8 = 22;
+    let unprotected = datagram.first() == Some(&HANDSHAKE) && datagram.get(3..5) == Some(&[0, 0]);
+    datagram.get(13).copied().filter(|_| unprotected)
 }
 
 fn endpoint(server: Option<Arc<HandshakeConfig>>) -> Endpoint {
@@ -253,6 +303,8 @@ fn matches(fingerprint: &Fingerprint, certificate: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::media::virtual_time::epoch;
 
@@ -291,6 +343,56 @@ mod tests {
             Ok(Progress::Established { profile, .. }) if end.is_ok() => *end = Ok(Some(profile)),
             Ok(_) => {}
             Err(failure) => *end = Err(failure),
+        }
+    }
+
+    /// A lossy handshake in virtual time: loses the datagrams whose turn `lost` names, counted over both directions.
+    fn shake_with_losses(lost: &[usize]) -> Option<Duration> {
+        let (ours, theirs) = (DtlsIdentity::generate().unwrap(), DtlsIdentity::generate().unwrap());
+        let mut server = Dtls::new(ours.clone(), DtlsRole::Server, sha256(&theirs));
+        let mut client = Dtls::new(theirs, DtlsRole::Client, sha256(&ours));
+        client.start(epoch()).unwrap();
+        let mut turn = 0;
+        let mut arrives = || {
+            turn += 1;
+            !lost.contains(&(turn - 1))
+        };
+        for tick in 0..1_000 {
+            let now = epoch() + Duration::from_millis(tick * 10);
+            client.handle_timeout(now).unwrap();
+            server.handle_timeout(now).unwrap();
+            while let Some(datagram) = client.poll_transmit() {
+                if arrives() {
+                    server.receive(now, &datagram).unwrap();
+                }
+            }
+            while let Some(datagram) = server.poll_transmit() {
+                if arrives() {
+                    client.receive(now, &datagram).unwrap();
+                }
+            }
+            if client.established && server.established {
+                return Some(now - epoch());
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn a_handshake_survives_the_loss_of_any_two_datagrams() {
+        let undisturbed = shake_with_losses(&[]);
+        assert!(
+            undisturbed.is_some_and(|took| took < Duration::from_millis(50)),
+            "{undisturbed:?}"
+        );
+        for first in 0..8 {
+            for second in first..8 {
+                let took = shake_with_losses(&[first, second]);
+                assert!(
+                    took.is_some_and(|took| took <= Duration::from_secs(4)),
+                    "{first} and {second} lost: {took:?}"
+                );
+            }
         }
     }
 
