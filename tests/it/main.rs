@@ -3,6 +3,11 @@
 mod hostile;
 mod pages;
 mod repair;
+mod clients;
+mod netsim;
+mod restart;
+#[path = "../support/mod.rs"]
+mod support;
 mod tidy;
 mod transcripts;
 mod websocket;

@@ -60,7 +60,7 @@ const SOCKET_WORDS: &[&str] = &[
     "TcpStream",
     "TcpListener",
     "socket2::",
-    "mio::",
+    "mio::net",
     "quinn_udp",
 ];
 

@@ -6,8 +6,8 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::page::Page;
-use super::process::Process;
 use super::webdriver::Session;
+use crate::support::process::Process;
 
 /// Headless, fake camera and microphone, nothing sent home, and loopback candidates with real addresses.
 const FLAGS: &[&str] = &[

@@ -2,7 +2,7 @@
 
 pub mod chromium;
 pub mod page;
-mod process;
+pub mod room;
 mod webdriver;
 
 use tokio::sync::{Mutex, MutexGuard};

@@ -6,8 +6,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::process::signal;
 use super::webdriver::Session;
+use crate::support::process::signal;
 
 /// How often a condition is looked at.
 const POLL: Duration = Duration::from_millis(50);

@@ -6,6 +6,7 @@
   const received = [];
   const errors = [];
   const firstFrames = [];
+  let socket = null;
 
   addEventListener('error', (event) => errors.push(String(event.message)));
   addEventListener('unhandledrejection', (event) => errors.push(String(event.reason)));
@@ -43,6 +44,7 @@
   window.WebSocket = class extends window.WebSocket {
     constructor(...args) {
       super(...args);
+      socket = this;
       this.addEventListener('message', ({ data }) => keep(received, data));
     }
     send(data) {
@@ -53,26 +55,33 @@
 
   const alive = () => peers.filter((peer) => peer.connectionState !== 'closed');
 
-  // All inbound-rtp reports of one kind, over all live connections.
-  async function inbound(kind) {
+  // All reports of one type and kind, over all live connections; each says whose connection it is.
+  async function reports(type, kind) {
     const found = [];
     for (const peer of alive()) {
       for (const report of (await peer.getStats()).values()) {
-        if (report.type === 'inbound-rtp' && report.kind === kind) found.push(report);
+        if (report.type === type && report.kind === kind) found.push({ ...report, peer: peers.indexOf(peer) });
       }
     }
     return found;
   }
 
-  async function outbound(kind) {
-    const found = [];
-    for (const peer of alive()) {
-      for (const report of (await peer.getStats()).values()) {
-        if (report.type === 'outbound-rtp' && report.kind === kind) found.push(report);
-      }
-    }
-    return found;
+  const inbound = (kind) => reports('inbound-rtp', kind);
+  const outbound = (kind) => reports('outbound-rtp', kind);
+  const streamOf = (report) => `${report.peer} ${report.id}`;
+
+  // How many received streams of a kind have grown by at least so much in a figure since the last `mark`.
+  let marked = new Map();
+  async function mark() {
+    marked = new Map([...(await inbound('video')), ...(await inbound('audio'))].map((one) => [streamOf(one), one]));
   }
+  async function grown(kind, figure, by) {
+    const growth = (report) => (report[figure] ?? 0) - (marked.get(streamOf(report))?.[figure] ?? 0);
+    return (await inbound(kind)).filter((report) => growth(report) >= by).length;
+  }
+
+  // Says something on the page's own signaling connection.
+  const signal = (message) => socket.send(JSON.stringify(message));
 
   const shown = (entry) => `${Math.round(entry.at)} ${JSON.stringify(entry.message).slice(0, 160)}`;
   const summary = () => ({
@@ -83,5 +92,5 @@
     firstFrames,
   });
 
-  window.probe = { peers, sent, received, errors, firstFrames, alive, inbound, outbound, summary };
+  window.probe = { peers, sent, received, errors, firstFrames, alive, inbound, outbound, mark, grown, signal, summary };
 })();

@@ -31,10 +31,6 @@ impl Process {
         Process { child, output, lines }
     }
 
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// The first line for which `find` has an answer.
     pub fn wait_for_line<T>(&self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
         loop {

@@ -1,0 +1,6 @@
+//! The whole server, as a process, against clients made of the `webrtc` crate: real sockets on loopback, both dialects.
+
+mod peer;
+mod relay;
+mod scenarios;
+mod signaling;

@@ -1,0 +1,95 @@
+//! A UDP relay between one client and the server, which can be told to lose packets: the bad network of real sockets.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use tokio::net::UdpSocket;
+use tokio::task::JoinHandle;
+
+pub struct Relay {
+    /// Where the client is to send.
+    pub address: SocketAddr,
+    state: Arc<State>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct State {
+    /// One in so many media packets towards the client is lost; 0 for none.
+    lose_one_in: AtomicU64,
+    cut: AtomicBool,
+    media_packets: AtomicU64,
+    lost: AtomicU64,
+}
+
+impl Relay {
+    pub async fn to(server: SocketAddr) -> Relay {
+        let client_side = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let server_side = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = client_side.local_addr().unwrap();
+        let state = Arc::new(State::default());
+        let task = tokio::spawn(run(client_side, server_side, server, state.clone()));
+        Relay { address, state, task }
+    }
+
+    /// Loses one in so many of the media packets that the server sends.
+    pub fn lose_one_in(&self, packets: u64) {
+        self.state.lose_one_in.store(packets, Ordering::Relaxed);
+    }
+
+    /// Nothing gets through any more, in either direction.
+    pub fn cut(&self) {
+        self.state.cut.store(true, Ordering::Relaxed);
+    }
+
+    pub fn lost(&self) -> u64 {
+        self.state.lost.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl State {
+    fn passes_to_client(&self, datagram: &[u8]) -> bool {
+        if self.cut.load(Ordering::Relaxed) {
+            return false;
+        }
+        let one_in = self.lose_one_in.load(Ordering::Relaxed);
+        // RFC 7983 §7: 128 to 191 is RTP or RTCP; RFC 5761 §4: of which 192 to 223 in the second byte is RTCP.
+        let is_media = matches!(datagram, [128..=191, second, ..] if !(192..=223).contains(second));
+        if one_in == 0 || !is_media {
+            return true;
+        }
+        let lost = self
+            .media_packets
+            .fetch_add(1, Ordering::Relaxed)
+            .is_multiple_of(one_in);
+        self.lost.fetch_add(u64::from(lost), Ordering::Relaxed);
+        !lost
+    }
+}
+
+async fn run(client_side: UdpSocket, server_side: UdpSocket, server: SocketAddr, state: Arc<State>) {
+    let mut client = None;
+    let (mut up, mut down) = (vec![0; 2_048], vec![0; 2_048]);
+    loop {
+        tokio::select! {
+            Ok((len, from)) = client_side.recv_from(&mut up) => {
+                client = Some(from);
+                if !state.cut.load(Ordering::Relaxed) {
+                    let _ = server_side.send_to(&up[..len], server).await;
+                }
+            }
+            Ok((len, _)) = server_side.recv_from(&mut down) => {
+                if let Some(client) = client && state.passes_to_client(&down[..len]) {
+                    let _ = client_side.send_to(&down[..len], client).await;
+                }
+            }
+        }
+    }
+}

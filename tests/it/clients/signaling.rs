@@ -1,0 +1,96 @@
+//! A client's WebSocket to `/groupcall`, in either dialect: JSON lines out, JSON lines in.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use super::peer::PATIENCE;
+use crate::support::server::Server;
+
+/// The two families that share the path: told apart by the key that names a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    Id,
+    Type,
+}
+
+pub struct Signaling {
+    dialect: Dialect,
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+}
+
+impl Signaling {
+    /// Connects and enters a room; returns with who was there.
+    pub async fn join(server: &Server, dialect: Dialect, room: u64, user: u64) -> (Signaling, Vec<Value>) {
+        let (socket, _) = connect_async(server.plain("ws", "/groupcall")).await.unwrap();
+        let mut signaling = Signaling { dialect, socket };
+        signaling
+            .send(match dialect {
+                Dialect::Id => json!({ "id": "joinRoom", "name": user.to_string(), "room": room.to_string() }),
+                Dialect::Type => json!({ "type": "join", "room": room, "userId": user }),
+            })
+            .await;
+        let existing = signaling.receive("existingParticipants").await;
+        let key = if dialect == Dialect::Id { "data" } else { "participants" };
+        let participants = existing[key]
+            .as_array()
+            .cloned()
+            .unwrap_or_else(|| panic!("no {key}: {existing}"));
+        (signaling, participants)
+    }
+
+    pub async fn send(&mut self, message: Value) {
+        self.socket.send(Message::text(message.to_string())).await.unwrap();
+    }
+
+    /// Sends an offer for what `sender` publishes (oneself: to publish), and returns the answer.
+    pub async fn negotiate(&mut self, sender: u64, offer: &str) -> String {
+        self.send(match self.dialect {
+            Dialect::Id => json!({ "id": "receiveVideoFrom", "sender": sender.to_string(), "sdpOffer": offer }),
+            Dialect::Type => json!({ "type": "receiveVideoFrom", "userId": sender, "sdpOffer": offer }),
+        })
+        .await;
+        let answer = self.receive("receiveVideoAnswer").await;
+        let whose = if self.dialect == Dialect::Id {
+            json!(sender.to_string())
+        } else {
+            json!(sender)
+        };
+        let key = if self.dialect == Dialect::Id { "name" } else { "userId" };
+        assert_eq!(answer[key], whose, "{answer}");
+        answer["sdpAnswer"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no sdpAnswer: {answer}"))
+            .to_owned()
+    }
+
+    /// The next message of a name, whatever else comes before it.
+    pub async fn receive(&mut self, name: &str) -> Value {
+        self.receive_within(name, PATIENCE).await
+    }
+
+    pub async fn receive_within(&mut self, name: &str, within: Duration) -> Value {
+        let key = if self.dialect == Dialect::Id { "id" } else { "type" };
+        let mut others = Vec::new();
+        let wanted = tokio::time::timeout(within, async {
+            while let Some(Ok(message)) = self.socket.next().await {
+                let Message::Text(text) = message else { continue };
+                let message: Value = serde_json::from_str(&text).expect("the server sends JSON");
+                if message[key] == name {
+                    return Some(message);
+                }
+                others.push(message[key].clone());
+            }
+            None
+        });
+        match wanted.await {
+            Ok(Some(message)) => message,
+            Ok(None) => panic!("the server closed the socket instead of {name}; before: {others:?}"),
+            Err(_) => panic!("no {name} within {within:?}; came: {others:?}"),
+        }
+    }
+}

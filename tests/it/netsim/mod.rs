@@ -1,0 +1,9 @@
+//! A seeded network between the engine's worker and webrtc-rs connections, in virtual time.
+
+mod client;
+mod interceptors;
+mod media;
+mod network;
+mod received;
+mod scenarios;
+mod world;

@@ -1,0 +1,147 @@
+//! The real program on free ports of loopback, with its data in a directory that goes away with it.
+
+use std::net::TcpListener;
+use std::process::Command;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::process::Process;
+
+/// From start to ready, on a machine that is busy with other tests.
+const START_PATIENCE: Duration = Duration::from_secs(30);
+
+pub struct Server {
+    process: Process,
+    directory: TempDir,
+    tls_port: u16,
+    plain_port: u16,
+    metrics_port: u16,
+}
+
+impl Server {
+    pub async fn start() -> Server {
+        Server::start_with("").await
+    }
+
+    /// With more lines of configuration, beginning with a section.
+    pub async fn start_with(configuration: &str) -> Server {
+        let directory = TempDir::new().unwrap();
+        let [tls_port, plain_port, metrics_port] = free_ports();
+        let written = format!(
+            "[[listeners]]\naddress = \"127.0.0.1:{tls_port}\"\ntls = true\n\
+             [[listeners]]\naddress = \"127.0.0.1:{plain_port}\"\ntls = false\n\
+             [metrics]\naddress = \"127.0.0.1:{metrics_port}\"\n\
+             [media]\nfirst_port = 0\nworkers = 2\n{configuration}\n"
+        );
+        std::fs::write(directory.path().join("patchbay.toml"), written).unwrap();
+        let process = launch(&directory);
+        let server = Server {
+            process,
+            directory,
+            tls_port,
+            plain_port,
+            metrics_port,
+        };
+        server.until_ready().await;
+        server
+    }
+
+    /// The address of a page, as `https://…`.
+    pub fn page(&self, path: &str) -> String {
+        format!("https://localhost:{}{path}", self.tls_port)
+    }
+
+    /// An address of the listener without TLS, for programs.
+    pub fn plain(&self, scheme: &str, path: &str) -> String {
+        format!("{scheme}://127.0.0.1:{}{path}", self.plain_port)
+    }
+
+    pub async fn metrics(&self) -> String {
+        let url = format!("http://127.0.0.1:{}/metrics", self.metrics_port);
+        let response = http()
+            .get(&url)
+            .send()
+            .await
+            .unwrap_or_else(|error| panic!("{error}\n{}", self.log()));
+        response.text().await.unwrap()
+    }
+
+    /// The sum of a metric over its labels; `None` when it is not there.
+    pub async fn metric(&self, name: &str) -> Option<f64> {
+        let text = self.metrics().await;
+        let of_name = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']));
+        let value = |line: &str| line.rsplit_once(' ').and_then(|(_, value)| value.parse::<f64>().ok());
+        let values: Vec<f64> = text.lines().filter(of_name).filter_map(value).collect();
+        (!values.is_empty()).then(|| values.iter().sum())
+    }
+
+    /// Waits until a metric has a value; fails with all of them when it does not come.
+    pub async fn until_metric(&self, name: &str, wanted: f64, within: Duration) {
+        let reached = tokio::time::timeout(within, async {
+            while self.metric(name).await != Some(wanted) {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        });
+        if reached.await.is_err() {
+            panic!(
+                "{name} is not {wanted} within {within:?}:\n{}\n{}",
+                self.metrics().await,
+                self.log()
+            );
+        }
+    }
+
+    pub fn log(&self) -> String {
+        self.process.output()
+    }
+
+    /// Ends it as an administrator would, and starts it again on the same ports with the same data.
+    pub async fn restart(&mut self) {
+        self.process.terminate();
+        self.process = launch(&self.directory);
+        self.until_ready().await;
+    }
+
+    async fn until_ready(&self) {
+        let url = format!("http://127.0.0.1:{}/readyz", self.metrics_port);
+        let ready = tokio::time::timeout(START_PATIENCE, async {
+            while !http()
+                .get(&url)
+                .send()
+                .await
+                .is_ok_and(|response| response.status().is_success())
+            {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
+        if ready.await.is_err() {
+            panic!(
+                "the server is not ready after {START_PATIENCE:?}; it said:\n{}",
+                self.log()
+            );
+        }
+    }
+}
+
+/// Starts it and waits for the sentence that tells people where the page is.
+fn launch(directory: &TempDir) -> Process {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_patchbay"));
+    command.current_dir(directory.path()).env("RUST_BACKTRACE", "1");
+    let process = Process::start(command);
+    process.wait_for_line("the page's address", |line| {
+        line.contains("Open https://localhost:").then_some(())
+    });
+    process
+}
+
+fn http() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
+/// Ports that were free a moment ago.
+fn free_ports<const N: usize>() -> [u16; N] {
+    // All are held until all are known, so that they differ.
+    let held: [TcpListener; N] = std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+    held.each_ref().map(|listener| listener.local_addr().unwrap().port())
+}
