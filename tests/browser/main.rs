@@ -3,6 +3,11 @@
 //! Needs Debian's `chromium` and `chromium-driver`; `tests/run` installs them. Scenarios run one after another: each
 //! drives several browsers, and a machine that decodes too much at once measures itself.
 
+mod actions;
 mod devices;
 mod harness;
+mod media;
 mod page_logic;
+mod room;
+#[path = "../support/mod.rs"]
+mod support;
