@@ -1,10 +1,10 @@
 //! The integration tests: one binary, one module a subject.
 
+mod clients;
 mod hostile;
+mod netsim;
 mod pages;
 mod repair;
-mod clients;
-mod netsim;
 mod restart;
 #[path = "../support/mod.rs"]
 mod support;

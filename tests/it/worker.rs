@@ -416,6 +416,23 @@ fn a_subscriber_without_red_gets_the_opus_inside() {
 }
 
 #[test]
+fn a_new_certificate_on_a_live_connection_begins_the_copies_anew() {
+    let mut stage = Stage::new(1);
+    let first = Header::parse(&stage.publish(true, 100)[0][0]).unwrap();
+    for _ in 0..5 {
+        stage.publish(false, 100);
+    }
+    let section = video(false, 0x2_0020);
+    let own = DtlsIdentity::generate().unwrap();
+    let mut again = Client::new(2, Some(1), vec![section], &stage.identity, &own);
+    again.spec.transport.local_ufrag = "another".to_owned();
+    again.connect(stage.now, &mut stage.worker);
+    stage.subscribers[0] = again;
+    let got = stage.publish(true, 100).remove(0);
+    assert_eq!(Header::parse(&got[0]).unwrap().sequence, first.sequence);
+}
+
+#[test]
 fn sound_and_picture_get_sender_reports_on_their_own_time_line() {
     let mut stage = Stage::new(1);
     let first = Header::parse(&stage.publish(true, 100)[0][0]).unwrap();

@@ -82,7 +82,6 @@ impl Worker {
             return None;
         }
         let peer = &mut self.peers[key];
-        let had_path = peer.ice.selected().is_some();
         let answered = peer.ice.handle(now, request, path, &theirs)?;
         self.egress.push(path, &answered.reply);
         if !answered.accepted {
@@ -96,7 +95,7 @@ impl Worker {
         {
             before.ice.forget(path.remote);
         }
-        if !had_path {
+        if self.peers[key].secure.is_none() {
             let started = self.peers[key].dtls.start(now).map(|()| Progress::Pending);
             self.dtls_progressed(now, key, started);
         }

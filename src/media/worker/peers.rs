@@ -55,8 +55,12 @@ impl Worker {
             peer.dtls = Dtls::new(identity, transport.dtls_role, transport.remote_fingerprints.clone());
             peer.secure = None;
             peer.opened = now;
+            // The client counts roll-overs from nothing again (RFC 3711 §3.3.1): so must the copies that it gets.
+            for subscription in peer.subscriptions.clone() {
+                self.remove_subscription(subscription);
+            }
         }
-        peer.source = spec.source;
+        self.peers[key].source = spec.source;
         self.set_sections(now, key, spec.sections);
     }
 
