@@ -297,7 +297,7 @@ async fn a_connection_that_the_media_engine_lost_is_forgotten_and_may_be_offered
         .play(
             r#"
             media lost 1
-            anna > {"id":"receiveVideoFrom","sender":"anna","sdpOffer":"@sendonly 9"}
+            anna > {"id":"receiveVideoFrom","sender":"anna","sdpOffer":"@sendonly 1 again"}
             media open 4 publish
             anna < {"id":"receiveVideoAnswer","name":"anna","sdpAnswer":"*"}
             anna < {"id":"iceCandidate","name":"anna","candidate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}

@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 
 use axum::extract::ws::Message;
-use patchbay::hub::{self, HubHandle};
+use patchbay::hub::{self, Capacity, HubHandle};
 use patchbay::media::engine::Media;
 use patchbay::media::session::LocalEnd;
 use serde_json::json;
 use tokio::sync::mpsc;
-use tokio::time::{Duration, Instant};
+use tokio::time::{Duration, Instant, timeout};
 
 use super::wire::{WireClient, connect};
 
@@ -113,6 +113,28 @@ async fn a_client_that_talks_without_end_is_closed_and_leaves() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_closed_socket_takes_what_is_on_the_way_until_the_client_has_seen_the_close() {
+    let hub = start();
+    let mut patient = connect(&hub).await;
+    let mut prompt = connect(&hub).await;
+    for client in [&mut patient, &mut prompt] {
+        let endless = "x".repeat(257);
+        client
+            .says(&json!({ "type": "join", "userId": 1, "pw": endless }).to_string())
+            .await;
+        assert_eq!(client.hears().await["type"], "permisionDeny");
+        assert_eq!(client.closed().await.0, Some(1008));
+        client.says("was on the way").await;
+    }
+    prompt.incoming.send(Message::Close(None)).await.unwrap();
+    let since = Instant::now();
+    prompt.incoming.closed().await;
+    assert!(since.elapsed() < Duration::from_secs(1));
+    patient.incoming.closed().await;
+    assert_eq!(since.elapsed().as_secs(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_comes_in_one_breath_is_served_in_its_order() {
     let hub = start();
     let mut anna = connect(&hub).await;
@@ -144,14 +166,49 @@ async fn a_shutdown_waits_for_the_clients_but_not_for_ever() {
     assert_eq!(since.elapsed().as_secs(), 5);
 }
 
+#[tokio::test(start_paused = true)]
+async fn sessions_that_go_all_at_once_are_all_missed() {
+    let hub = start();
+    let mut sessions = Vec::new();
+    // More than wait for the hub at a time.
+    for _ in 0..3_000 {
+        sessions.push(hub.connect().await.unwrap());
+    }
+    drop(sessions);
+    let since = Instant::now();
+    hub.shutdown().await;
+    assert!(
+        since.elapsed() < Duration::from_secs(1),
+        "it waits for sessions that are gone"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_hub_says_so_at_once() {
+    let hub = start_with(Capacity {
+        sessions: 1,
+        ..Capacity::default()
+    });
+    let first = hub.connect().await.unwrap();
+    let since = Instant::now();
+    assert!(timeout(Duration::from_secs(1), hub.connect()).await.unwrap().is_none());
+    assert_eq!(since.elapsed(), Duration::ZERO);
+    drop(first);
+    assert!(hub.connect().await.is_some());
+}
+
 fn start() -> HubHandle {
+    start_with(Capacity::default())
+}
+
+fn start_with(capacity: Capacity) -> HubHandle {
     let local = LocalEnd {
         fingerprint: [7; 32],
         candidates: vec![SocketAddr::from(([127, 0, 0, 1], 4000))],
     };
     let (media, _commands) = Media::detached(local);
     let (_events, media_events) = mpsc::channel(1);
-    hub::start(media, media_events)
+    hub::start_with(media, media_events, capacity)
 }
 
 async fn joined(hub: &HubHandle, join: &str) -> WireClient {

@@ -110,12 +110,15 @@ impl Client {
 
     /// The next message that is no ping.
     pub async fn next(&mut self) -> Option<Result<Message, tungstenite::Error>> {
-        loop {
-            match timeout(PATIENCE, self.0.next()).await.expect("something comes") {
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                other => return other,
+        let next = async {
+            loop {
+                match self.0.next().await {
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                    other => return other,
+                }
             }
-        }
+        };
+        timeout(PATIENCE, next).await.expect("something comes")
     }
 
     /// The code with which the server closes, after whatever else it sends.
