@@ -1,6 +1,9 @@
 //! What only the list of effects shows: the order across sessions, and the bounds.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use proptest::prelude::*;
 
 use super::*;
 
@@ -193,4 +196,88 @@ fn chat_reaches_everybody_in_the_room_and_nobody_else() {
     );
     assert_eq!(told(rooms.handle(SessionId(3), say()).unwrap()), [SessionId(3)]);
     assert_eq!(rooms.handle(SessionId(4), say()), Err(Refusal::NotInRoom));
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Join(&'static str, &'static str),
+    Offer(&'static str, u32),
+    Candidate(&'static str),
+    Say,
+    Leave,
+    Lose(usize),
+}
+
+fn any_step() -> impl Strategy<Value = (u64, Step)> {
+    let user = || prop::sample::select(vec!["anna", "ben", "carl"]);
+    let step = prop_oneof![
+        (prop::sample::select(vec!["r", "s"]), user()).prop_map(|(room, user)| Step::Join(room, user)),
+        (user(), 0..3_u32).prop_map(|(user, number)| Step::Offer(user, number)),
+        user().prop_map(Step::Candidate),
+        Just(Step::Say),
+        Just(Step::Leave),
+        (0..8_usize).prop_map(Step::Lose),
+    ];
+    (1..5_u64, step)
+}
+
+fn take(rooms: &mut Rooms, session: u64, step: &Step, open: &BTreeSet<PeerId>) -> Vec<Effect> {
+    let id = SessionId(session);
+    let outcome = match step {
+        Step::Join(room, user) => join(rooms, session, room, user),
+        Step::Offer(user, number) => offer(rooms, session, user, *number),
+        Step::Candidate(user) => rooms.handle(
+            id,
+            Command::Candidate {
+                subject: (*user).into(),
+            },
+        ),
+        Step::Say => rooms.handle(id, Command::Say { text: "x".into() }),
+        Step::Leave => rooms.handle(id, Command::Leave),
+        Step::Lose(index) => {
+            open.iter()
+                .nth(*index)
+                .into_iter()
+                .for_each(|peer| rooms.forget_peer(*peer));
+            Ok(Vec::new())
+        }
+    };
+    outcome.unwrap_or_default()
+}
+
+proptest! {
+    /// Whatever order messages come in: connections are closed once and only where open, rooms as well, nobody who is
+    /// dismissed is told more, and at the end nothing is left.
+    #[test]
+    fn any_order_of_messages_leaves_nothing_behind(steps in prop::collection::vec(any_step(), 0..60)) {
+        let mut rooms = Rooms::new(Limits::default());
+        let (mut open_peers, mut open_rooms) = (BTreeSet::new(), BTreeSet::new());
+        let leave_all = (1..5).map(|session| (session, Step::Leave));
+        for (session, step) in steps.into_iter().chain(leave_all) {
+            let effects = take(&mut rooms, session, &step, &open_peers);
+            if let Step::Lose(index) = step {
+                let lost = open_peers.iter().nth(index).copied();
+                open_peers.retain(|peer| Some(*peer) != lost);
+            }
+            let mut dismissed = BTreeSet::new();
+            for effect in effects {
+                match effect {
+                    Effect::OpenRoom(room) => prop_assert!(open_rooms.insert(room)),
+                    Effect::CloseRoom(room) => prop_assert!(open_rooms.remove(&room)),
+                    Effect::Negotiate(negotiation) => {
+                        prop_assert!(open_rooms.contains(&negotiation.room));
+                        open_peers.insert(negotiation.peer);
+                    }
+                    Effect::ClosePeer { room, peer } => {
+                        prop_assert!(open_rooms.contains(&room) && open_peers.remove(&peer));
+                    }
+                    Effect::Dismiss { session, .. } => prop_assert!(dismissed.insert(session)),
+                    Effect::Tell { session, .. } => prop_assert!(!dismissed.contains(&session)),
+                }
+            }
+            prop_assert_eq!(rooms.peer_count(), open_peers.len());
+            prop_assert_eq!(rooms.room_count(), open_rooms.len());
+        }
+        prop_assert_eq!((rooms.room_count(), rooms.participant_count(), rooms.peer_count()), (0, 0, 0));
+    }
 }
