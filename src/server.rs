@@ -63,11 +63,7 @@ impl Server {
     /// Starts everything, or nothing. Sockets are opened before anything runs, so that a used port is found first.
     pub async fn start(config: Config) -> Result<Server, StartError> {
         let config = Arc::new(config);
-        #[allow(
-            clippy::disallowed_methods,
-            reason = "the composition root gives the time to those who need it"
-        )]
-        let clock: WallClock = Arc::new(SystemTime::now);
+        let clock = wall_clock();
         let needs_tls = config.listeners.iter().any(|listener| listener.tls);
         let certificate = needs_tls
             .then(|| Certificate::load(&config.tls, Arc::clone(&clock)))
@@ -111,6 +107,8 @@ impl Server {
         };
         let admin = |access| Admin {
             directory: self.directory.clone(),
+            hub: self.hub.clone(),
+            media: self.media.clone(),
             metrics: metrics.clone(),
             access,
             stopping: self.stop.clone(),
@@ -190,6 +188,15 @@ impl Server {
     }
 }
 
+/// Given to those who need it: nobody else asks what day it is.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the composition root reads the clock for everybody"
+)]
+pub(crate) fn wall_clock() -> WallClock {
+    Arc::new(SystemTime::now)
+}
+
 async fn in_time(doing: &str, work: impl Future<Output = ()>) {
     if tokio::time::timeout(STOP_WITHIN, work).await.is_err() {
         tracing::warn!("{doing} took longer than {} s; going on", STOP_WITHIN.as_secs());
@@ -225,7 +232,7 @@ fn page_url(listener: &Listener) -> String {
 }
 
 /// Media is reachable from where the pages are: loopback alone by default, everywhere once a listener is wider.
-fn media_settings(config: &Config) -> MediaSettings {
+pub(crate) fn media_settings(config: &Config) -> MediaSettings {
     let media = &config.media;
     let loopback = config.is_loopback_only();
     let bind_addresses = match (media.bind_addresses.is_empty(), loopback) {

@@ -12,6 +12,12 @@ pub(super) async fn ready(admin: Admin) -> Response {
     if admin.stopping.is_cancelled() {
         reasons.push("the server is stopping");
     }
+    if !admin.hub.is_running() {
+        reasons.push("signaling has ended");
+    }
+    if !admin.media.is_running() {
+        reasons.push("a media worker has ended");
+    }
     if let Err(error) = admin.directory.check().await {
         let cause: &(dyn std::error::Error + 'static) = &error;
         tracing::warn!(cause, "not ready: storage failed");

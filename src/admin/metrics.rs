@@ -7,10 +7,10 @@ use std::time::Duration;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics::gauge;
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 
-use super::{Admin, MetricsAccess};
+use super::{Admin, MetricsAccess, descriptions};
 use crate::http::errors::HttpError;
 
 /// Seconds; from a page out of memory to a hashed password on a busy machine.
@@ -35,40 +35,14 @@ impl Metrics {
         let handle = PrometheusBuilder::new()
             .set_buckets(&REQUEST_BUCKETS)?
             .install_recorder()?;
-        describe();
+        descriptions::describe();
+        gauge!("patchbay_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
         Ok(Metrics(installed.insert(handle).clone()))
     }
 
     pub fn upkeep(&self) {
         self.0.run_upkeep();
     }
-}
-
-fn describe() {
-    describe_gauge!("patchbay_build_info", "Always 1; the label tells the version.");
-    gauge!("patchbay_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-    describe_gauge!("patchbay_http_connections", "HTTP connections that are open now.");
-    describe_counter!(
-        "patchbay_http_requests_total",
-        "HTTP requests answered, by route and status."
-    );
-    describe_histogram!(
-        "patchbay_http_request_seconds",
-        Unit::Seconds,
-        "Seconds from the head of a request to the head of its answer."
-    );
-    describe_gauge!("patchbay_sessions", "Signaling connections that are open now.");
-    describe_gauge!("patchbay_rooms", "Rooms with somebody in them.");
-    describe_gauge!("patchbay_participants", "Participants in all rooms.");
-    describe_gauge!("patchbay_peers", "WebRTC connections that signaling knows of.");
-    describe_counter!(
-        "patchbay_messages_received_total",
-        "Signaling messages of clients, by family."
-    );
-    describe_counter!(
-        "patchbay_storage_errors_total",
-        "Admissions that failed because of storage."
-    );
 }
 
 pub(super) async fn render(

@@ -1,5 +1,6 @@
 //! Health and metrics, for whoever runs the server.
 
+mod descriptions;
 mod health;
 mod metrics;
 
@@ -8,6 +9,8 @@ use axum::extract::State;
 use axum::routing::get;
 use tokio_util::sync::CancellationToken;
 
+use crate::hub::HubHandle;
+use crate::media::engine::Media;
 use crate::storage::Directory;
 
 pub use metrics::Metrics;
@@ -16,6 +19,8 @@ pub use metrics::Metrics;
 #[derive(Clone)]
 pub struct Admin {
     pub directory: Directory,
+    pub hub: HubHandle,
+    pub media: Media,
     pub metrics: Metrics,
     pub access: MetricsAccess,
     /// Cancelled when the server begins to stop.

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod doctor;
 mod rooms;
 mod serve;
 mod users;
@@ -39,6 +40,8 @@ enum Command {
     /// Rooms with passwords; other rooms need no record
     #[command(subcommand)]
     Room(rooms::Command),
+    /// Try everything that a start needs, say what is wrong, and end
+    Doctor,
     /// Print every setting with its default and reason
     Config,
 }
@@ -71,6 +74,7 @@ fn run(arguments: Arguments) -> Result<(), CommandError> {
     runtime.block_on(async {
         match arguments.command {
             None | Some(Command::Serve) => serve::run(config).await,
+            Some(Command::Doctor) => doctor::run(config).await,
             Some(Command::User(command)) => users::run(command, &open(&config).await?).await,
             Some(Command::Room(command)) => rooms::run(command, &open(&config).await?).await,
             Some(Command::Config) => Ok(()),

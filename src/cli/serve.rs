@@ -1,6 +1,6 @@
 //! `patchbay serve`: runs the server until it is told to stop.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -39,6 +39,7 @@ pub(super) async fn run(config: Config) -> Result<(), CommandError> {
 fn start_logging(config: &Log) -> Result<(), CommandError> {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_new(&config.filter)?)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     match config.format {
         LogFormat::Text => builder.try_init(),

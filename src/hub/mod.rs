@@ -79,6 +79,11 @@ pub fn start_with(media: Media, media_events: mpsc::Receiver<MediaEvent>, capaci
 }
 
 impl HubHandle {
+    /// Whether the hub's task lives.
+    pub fn is_running(&self) -> bool {
+        !self.inputs.is_closed()
+    }
+
     /// A place for one more signaling connection; `None` where there is none, or the server is going down.
     pub async fn connect(&self) -> Option<(Session, Events)> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok()?;

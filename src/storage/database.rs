@@ -1,13 +1,19 @@
 //! One of two databases behind one set of statements. SQLite takes PostgreSQL's `$1` as a parameter, so every
 //! statement is written once; [`on_database`] runs it on whichever pool there is.
 
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use sqlx::Connection;
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 
 use super::errors::OpenError;
 use crate::config;
@@ -85,7 +91,7 @@ async fn open_sqlite(config: &config::Storage) -> Result<Database, OpenError> {
         file.display().to_string()
     };
     if !in_memory {
-        make_directory(&file)?;
+        make_private(&file)?;
     }
     let options = options
         .create_if_missing(true)
@@ -94,6 +100,10 @@ async fn open_sqlite(config: &config::Storage) -> Result<Database, OpenError> {
         // Safe with WAL: a power cut may lose the last change, never the database.
         .synchronous(SqliteSynchronous::Normal)
         .busy_timeout(PATIENCE);
+    let failed = |error| OpenError::of_sqlite(error, place.clone());
+    // One connection by itself first: the pool would go on trying, and then know no reason.
+    let probe = SqliteConnection::connect_with(&options).await.map_err(failed)?;
+    probe.close().await.map_err(failed)?;
     let pool = SqlitePoolOptions::new()
         .max_connections(config.max_connections)
         .min_connections(1)
@@ -103,7 +113,7 @@ async fn open_sqlite(config: &config::Storage) -> Result<Database, OpenError> {
         .max_lifetime(None)
         .connect_with(options)
         .await
-        .map_err(|e| OpenError::of_sqlite(e, place.clone()))?;
+        .map_err(failed)?;
     let migrated = MIGRATIONS.run(&pool).await;
     migrated.map_err(|e| migrate_error(e, place.clone(), OpenError::of_sqlite))?;
     Ok(Database::Sqlite {
@@ -115,30 +125,42 @@ async fn open_sqlite(config: &config::Storage) -> Result<Database, OpenError> {
 
 async fn open_postgres(config: &config::Storage) -> Result<Database, OpenError> {
     let options = PgConnectOptions::from_str(&config.url).map_err(|e| bad_url(config, &e))?;
-    let place = format!(
-        "`{}` on {}:{}",
-        options.get_database().unwrap_or(options.get_username()),
-        options.get_host(),
-        options.get_port()
-    );
-    let connecting = PgPoolOptions::new()
+    let server = match options.get_socket() {
+        Some(socket) => socket.display().to_string(),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    };
+    let name = options.get_database().unwrap_or(options.get_username());
+    let place = format!("`{name}` on {server}");
+    let options = options.application_name("patchbay");
+    // One connection by itself first: the pool would go on trying, and then know no reason.
+    let probed = tokio::time::timeout(PATIENCE, async {
+        PgConnection::connect_with(&options).await?.close().await
+    });
+    probed
+        .await
+        .unwrap_or_else(|_| Err(sqlx::Error::Io(ErrorKind::TimedOut.into())))
+        .map_err(|e| OpenError::of_postgres(e, place.clone()))?;
+    let pool = PgPoolOptions::new()
         .max_connections(config.max_connections)
         .acquire_timeout(PATIENCE)
-        .connect_with(options.application_name("patchbay"));
-    let pool = connecting.await.map_err(|e| OpenError::of_postgres(e, place.clone()))?;
+        .connect_lazy_with(options);
     let migrated = MIGRATIONS.run(&pool).await;
     migrated.map_err(|e| migrate_error(e, place.clone(), OpenError::of_postgres))?;
     Ok(Database::Postgres { pool, place })
 }
 
-fn make_directory(file: &Path) -> Result<(), OpenError> {
-    let Some(directory) = file.parent().filter(|parent| !parent.as_os_str().is_empty()) else {
-        return Ok(());
-    };
-    std::fs::create_dir_all(directory).map_err(|source| OpenError::Directory {
-        path: directory.to_owned(),
-        source,
-    })
+/// Makes the directory, and an empty file, for our eyes only: both hold password hashes. What is there already keeps
+/// its permissions; what cannot be made SQLite reports better.
+fn make_private(file: &Path) -> Result<(), OpenError> {
+    if let Some(directory) = file.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+        made.map_err(|source| OpenError::Directory {
+            path: directory.to_owned(),
+            source,
+        })?;
+    }
+    let _ = OpenOptions::new().append(true).create(true).mode(0o600).open(file);
+    Ok(())
 }
 
 fn bad_url(config: &config::Storage, error: &sqlx::Error) -> OpenError {

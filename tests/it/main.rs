@@ -1,11 +1,14 @@
 //! The integration tests: one binary, one module a subject.
 
+mod cli;
 mod clients;
+mod front;
 mod hostile;
 mod netsim;
 mod pages;
 mod repair;
 mod restart;
+mod storage;
 #[path = "../support/mod.rs"]
 mod support;
 mod tidy;

@@ -1,6 +1,9 @@
 //! Where uploads lie: one file each, named by the server, with a record in storage. Bounded in total, and each for
 //! some time.
 
+use std::collections::HashSet;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -77,7 +80,7 @@ impl Files {
         let known = recorded.into_iter().map(|(id, _)| id).collect();
         let (path, now) = (files.config.directory.clone(), (files.clock)());
         let cleared = tokio::task::spawn_blocking(move || {
-            std::fs::create_dir_all(&path)?;
+            DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
             clear_orphans(&path, &known, now)
         });
         let cleared = cleared.await.unwrap_or_else(|panic| Err(std::io::Error::other(panic)));
@@ -224,7 +227,7 @@ fn charge(size: u64) -> u64 {
 }
 
 /// Removes files that we named and nobody knows; leaves alone what somebody else put there.
-fn clear_orphans(path: &Path, known: &std::collections::HashSet<String>, now: SystemTime) -> std::io::Result<()> {
+fn clear_orphans(path: &Path, known: &HashSet<String>, now: SystemTime) -> std::io::Result<()> {
     for entry in std::fs::read_dir(path)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();

@@ -1,0 +1,116 @@
+//! What each metric means: the HELP lines. Counters and gauges are set where things happen; words about them are here,
+//! where they can be read in one place. A test compares the two.
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+
+const GAUGES: &[(&str, &str)] = &[
+    ("patchbay_build_info", "Always 1; the label tells the version."),
+    ("patchbay_http_connections", "HTTP connections that are open now."),
+    ("patchbay_sessions", "Signaling connections (WebSockets) now."),
+    ("patchbay_rooms", "Rooms with somebody in them now."),
+    ("patchbay_participants", "Participants in all rooms now."),
+    ("patchbay_peers", "WebRTC connections that participants hold now."),
+    ("patchbay_media_peers", "WebRTC connections on a media worker now."),
+    ("patchbay_media_tracks", "Published tracks on a media worker now."),
+    (
+        "patchbay_media_subscriptions",
+        "Copies of tracks that a media worker sends to subscribers now.",
+    ),
+    ("patchbay_media_rooms", "Rooms on a media worker now."),
+    (
+        "patchbay_media_known_addresses",
+        "Client addresses that passed an authenticated STUN check, on a media worker now.",
+    ),
+];
+
+const COUNTERS: &[(&str, &str)] = &[
+    (
+        "patchbay_http_requests_total",
+        "HTTP requests answered, by route and status.",
+    ),
+    ("patchbay_files_uploaded_total", "Files uploaded."),
+    (
+        "patchbay_storage_errors_total",
+        "Admissions that failed because of storage.",
+    ),
+    (
+        "patchbay_messages_received_total",
+        "Signaling messages from clients, by family.",
+    ),
+    (
+        "patchbay_media_received_datagrams_total",
+        "Datagrams of any kind that a media worker received.",
+    ),
+    (
+        "patchbay_media_received_packets_total",
+        "RTP packets from publishers that were authentic and new.",
+    ),
+    (
+        "patchbay_media_forwarded_packets_total",
+        "Copies of RTP packets sent to subscribers.",
+    ),
+    (
+        "patchbay_media_resent_packets_total",
+        "Copies of RTP packets sent again because a subscriber missed them.",
+    ),
+    (
+        "patchbay_media_dropped_datagrams_total",
+        "Datagrams dropped: from an unknown address, unreadable, or of no known kind.",
+    ),
+    (
+        "patchbay_media_rejected_packets_total",
+        "SRTP and SRTCP packets that were not authentic, or replayed.",
+    ),
+    (
+        "patchbay_media_rejected_checks_total",
+        "STUN checks that were not authentic.",
+    ),
+    (
+        "patchbay_media_nacks_sent_total",
+        "Packets asked for again from publishers.",
+    ),
+    (
+        "patchbay_media_nacks_received_total",
+        "Packets asked for again by subscribers.",
+    ),
+    (
+        "patchbay_media_key_frame_requests_sent_total",
+        "Key frames asked for from publishers.",
+    ),
+    (
+        "patchbay_media_key_frame_requests_received_total",
+        "Key frames asked for by subscribers.",
+    ),
+    (
+        "patchbay_media_peers_connected_total",
+        "WebRTC connections whose DTLS handshake finished.",
+    ),
+    (
+        "patchbay_media_peers_failed_total",
+        "WebRTC connections that never connected, or were lost.",
+    ),
+];
+
+pub(super) fn describe() {
+    for (name, meaning) in GAUGES {
+        describe_gauge!(*name, *meaning);
+    }
+    for (name, meaning) in COUNTERS {
+        describe_counter!(*name, *meaning);
+    }
+    describe_counter!(
+        "patchbay_files_uploaded_bytes_total",
+        Unit::Bytes,
+        "Bytes of files uploaded."
+    );
+    describe_counter!(
+        "patchbay_media_received_bytes_total",
+        Unit::Bytes,
+        "Bytes in datagrams that a media worker received."
+    );
+    describe_histogram!(
+        "patchbay_http_request_seconds",
+        Unit::Seconds,
+        "Seconds from the head of a request to the head of its answer."
+    );
+}

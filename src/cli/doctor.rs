@@ -1,0 +1,119 @@
+//! `patchbay doctor`: tries what a start needs, one thing after the other, also after the first that fails.
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use super::{CommandError, print};
+use crate::config::Config;
+use crate::http::WallClock;
+use crate::http::files::Files;
+use crate::http::listeners;
+use crate::http::tls::Certificate;
+use crate::media::engine::{Media, WorkerId};
+use crate::server;
+use crate::storage::Directory;
+
+/// What was found, in sentences.
+#[derive(Default)]
+struct Report {
+    text: String,
+    bad: usize,
+}
+
+impl Report {
+    fn good(&mut self, line: impl Display) {
+        self.text.push_str(&format!("ok    {line}\n"));
+    }
+
+    fn hint(&mut self, line: impl Display) {
+        self.text.push_str(&format!("hint  {line}\n"));
+    }
+
+    fn bad(&mut self, line: impl Display) {
+        self.text.push_str(&format!("BAD   {line}\n"));
+        self.bad += 1;
+    }
+}
+
+/// The configuration was understood when this runs. Fails when anything else does.
+pub(super) async fn run(config: Config) -> Result<(), CommandError> {
+    let clock = server::wall_clock();
+    let mut report = Report::default();
+    report.good("the configuration is understood");
+    certificate(&config, &clock, &mut report);
+    sockets(&config, &mut report);
+    media(&config, &mut report);
+    storage(&config, clock, &mut report).await;
+    print(&report.text)?;
+    match report.bad {
+        0 => Ok(()),
+        1 => Err("one thing is wrong".into()),
+        count => Err(format!("{count} things are wrong").into()),
+    }
+}
+
+fn certificate(config: &Config, clock: &WallClock, report: &mut Report) {
+    if !config.listeners.iter().any(|listener| listener.tls) {
+        return report
+            .hint("no listener has TLS: browsers give pages a camera only on localhost, or behind a TLS proxy");
+    }
+    match Certificate::load(&config.tls, Arc::clone(clock)) {
+        Ok(certificate) if certificate.is_self_made() => report.hint(format!(
+            "the certificate {} is self-made: browsers warn of it; tls.certificate and tls.key take a real one",
+            certificate.file().display()
+        )),
+        Ok(certificate) => report.good(format!("certificate {}", certificate.file().display())),
+        Err(error) => report.bad(error),
+    }
+}
+
+fn sockets(config: &Config, report: &mut Report) {
+    match listeners::bind_all(config) {
+        Ok(bound) => {
+            for socket in bound {
+                report.good(format!("listener {}", socket.address));
+            }
+        }
+        Err(error) => report.bad(error),
+    }
+    if config.is_loopback_only() {
+        report.hint(
+            "only this machine can reach the listeners; for others, listen on \"0.0.0.0:8443\" and \"[::]:8443\"",
+        );
+    }
+}
+
+fn media(config: &Config, report: &mut Report) {
+    let settings = server::media_settings(config);
+    let (events, _none) = tokio::sync::mpsc::channel(1);
+    match Media::start(&settings, events) {
+        Ok(media) => {
+            for worker in (0..settings.workers).map(WorkerId) {
+                let addresses = media.local_end(worker).candidates.iter();
+                let addresses: Vec<_> = addresses.map(ToString::to_string).collect();
+                report.good(format!("media worker {}: UDP {}", worker.0, addresses.join(", ")));
+            }
+            media.shutdown();
+        }
+        Err(error) => report.bad(error),
+    }
+}
+
+async fn storage(config: &Config, clock: WallClock, report: &mut Report) {
+    let directory = match Directory::open(&config.storage).await {
+        Ok(directory) => directory,
+        Err(error) => return report.bad(error),
+    };
+    match directory.users().await {
+        Ok(users) if users.is_empty() => {
+            report.hint("there are no users: anybody who reaches the server may enter any room")
+        }
+        Ok(users) => report.good(format!("database {}: {} users", directory.place(), users.len())),
+        Err(error) => report.bad(format!("the database {} failed: {error}", directory.place())),
+    }
+    match Files::open(&config.files, directory.clone(), clock).await {
+        Ok(_) => report.good(format!("uploads in {}", config.files.directory.display())),
+        Err(error) => report.bad(error),
+    }
+    directory.close().await;
+}

@@ -1,0 +1,105 @@
+//! Commands that print or change something and end.
+
+use super::program::{Program, is_written_down};
+
+#[tokio::test]
+async fn config_prints_the_manual_also_when_the_file_beside_it_is_broken() {
+    let program = Program::new();
+    program.write("patchbay.toml", "nonsense");
+    let (code, stdout, _) = program.run(&["config"]).await;
+    assert_eq!(code, Some(0));
+    assert_eq!(stdout, include_str!("../../../config/patchbay.toml"));
+}
+
+#[tokio::test]
+async fn users_are_added_changed_listed_and_removed() {
+    let program = Program::new();
+    let (code, stdout, _) = program.run(&["user", "list"]).await;
+    assert_eq!(
+        (code, stdout.as_str()),
+        (Some(0), "there are no users: anybody may enter\n")
+    );
+    for arguments in [
+        &[
+            "user",
+            "add",
+            "1",
+            "--name",
+            "Ann 安",
+            "--prefix",
+            "Dr",
+            "--postfix",
+            "PhD",
+        ][..],
+        &["user", "add", "2"],
+        &["user", "set", "2", "--name", "Bob"],
+        &["user", "add", "3"],
+        &["user", "remove", "3"],
+    ] {
+        let (code, _, stderr) = program.run(arguments).await;
+        assert_eq!((code, stderr.as_str()), (Some(0), ""), "{arguments:?}");
+    }
+    let (_, stdout, _) = program.run(&["user", "list"]).await;
+    assert_eq!(stdout, "ID  NAME   PREFIX  POSTFIX\n1   Ann 安  Dr      PhD\n2   Bob\n");
+    let (code, stdout, stderr) = program.run(&["user", "add", "1"]).await;
+    assert_eq!((code, stdout.as_str()), (Some(1), ""));
+    assert_eq!(stderr, "patchbay: the user `1` exists already\n");
+    let (code, _, stderr) = program.run(&["user", "remove", "9"]).await;
+    assert_eq!(
+        (code, stderr.as_str()),
+        (Some(1), "patchbay: the user `9` does not exist\n")
+    );
+}
+
+#[tokio::test]
+async fn rooms_get_passwords_from_a_line_of_input_and_nobody_writes_them_down() {
+    let program = Program::new();
+    let (code, stdout, stderr) = program.run_with(&["room", "add", "board"], &[], "swordfish\n").await;
+    assert_eq!((code, stdout.as_str(), stderr.as_str()), (Some(0), "added board\n", ""));
+    let (code, _, _) = program.run(&["room", "add", "lounge", "--no-password"]).await;
+    assert_eq!(code, Some(0));
+    let (code, _, _) = program
+        .run(&["room", "set-password", "board", "--password", "tunafish"])
+        .await;
+    assert_eq!(code, Some(0));
+    let (_, stdout, _) = program.run(&["room", "list"]).await;
+    assert_eq!(stdout, "NAME    PASSWORD\nboard   yes\nlounge  no\n");
+    for password in ["swordfish", "tunafish"] {
+        assert!(!is_written_down(program.folder.path(), password), "{password}");
+    }
+    assert!(is_written_down(program.folder.path(), "$argon2id$"), "the hash is");
+    let (code, stdout, _) = program.run(&["room", "remove", "board"]).await;
+    assert_eq!((code, stdout.as_str()), (Some(0), "removed board\n"));
+    let (code, _, stderr) = program.run_with(&["room", "add", "x"], &[], "").await;
+    assert_eq!(
+        (code, stderr.as_str()),
+        (Some(1), "patchbay: a password must have 1 to 1024 bytes\n")
+    );
+}
+
+#[tokio::test]
+async fn doctor_says_what_is_wrong_and_goes_on() {
+    let program = Program::new();
+    program.write("cert.pem", "nonsense");
+    program.write("key.pem", "nonsense");
+    let settings = [
+        "--set",
+        "listeners=[{address=\"127.0.0.1:0\"}]",
+        "--set",
+        "media.first_port=0",
+        "--set",
+        "tls.certificate=cert.pem",
+        "--set",
+        "tls.key=key.pem",
+    ];
+    let (code, stdout, stderr) = program.run(&[&["doctor"], &settings[..]].concat()).await;
+    assert_eq!((code, stderr.as_str()), (Some(1), "patchbay: one thing is wrong\n"));
+    assert!(
+        stdout.contains("BAD   cert.pem holds no usable certificate"),
+        "{stdout}"
+    );
+    assert!(stdout.contains("ok    media worker 0: UDP 127.0.0.1:"), "{stdout}");
+    assert!(stdout.contains("hint  there are no users"), "{stdout}");
+    let (code, stdout, _) = program.run(&[&["doctor"], &settings[..4]].concat()).await;
+    assert_eq!(code, Some(0), "{stdout}");
+}

@@ -1,0 +1,6 @@
+//! The program as people run it: commands, starts that fail with a sentence, and how it ends.
+
+mod commands;
+pub mod program;
+mod serving;
+mod starts_that_fail;

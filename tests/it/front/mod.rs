@@ -1,0 +1,10 @@
+//! The front door over real sockets: pages, headers, TLS, files, health, metrics, and how all that ends.
+
+mod connections;
+mod disk;
+mod health;
+mod pages;
+mod running;
+mod tls;
+mod uploads;
+mod uploads_over_time;

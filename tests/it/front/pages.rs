@@ -1,0 +1,155 @@
+//! Pages as browsers get them.
+
+use std::path::Path;
+
+use super::running::{header, start};
+
+#[tokio::test]
+async fn pages_are_served_with_their_types_and_modules_as_scripts() {
+    let running = start(|_| {}).await;
+    for (path, kind) in [
+        ("/", "text/html; charset=utf-8"),
+        ("/room?userId=1&groupId=demo&type=video", "text/html; charset=utf-8"),
+        ("/static/start/start.js", "text/javascript; charset=utf-8"),
+        ("/static/common/base.css", "text/css; charset=utf-8"),
+        ("/static/common/logo.svg", "image/svg+xml"),
+    ] {
+        let response = running.get(path).await;
+        assert_eq!(
+            (response.status().as_u16(), header(&response, "content-type")),
+            (200, kind),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_answer_tells_browsers_to_run_nothing_but_our_own_files() {
+    let running = start(|config| config.http.frame_ancestors = vec!["https://app.example".to_owned()]).await;
+    for path in ["/", "/room", "/healthz", "/no/such/page", "/static/none", "/files"] {
+        let response = running.get(path).await;
+        let policy = header(&response, "content-security-policy");
+        assert!(
+            policy.contains("default-src 'none'; script-src 'self'; style-src 'self';"),
+            "{path}: {policy}"
+        );
+        assert!(
+            policy.contains("object-src 'none'; base-uri 'none'"),
+            "{path}: {policy}"
+        );
+        assert!(
+            policy.ends_with("frame-ancestors https://app.example"),
+            "{path}: {policy}"
+        );
+        assert!(!policy.contains("unsafe"), "{path}: {policy}");
+        assert_eq!(header(&response, "x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(header(&response, "referrer-policy"), "same-origin", "{path}");
+        assert!(
+            header(&response, "permissions-policy").contains("camera=(self)"),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_unchanged_page_is_not_sent_again() {
+    let running = start(|_| {}).await;
+    let first = running.get("/").await;
+    let etag = header(&first, "etag").to_owned();
+    assert_eq!(header(&first, "cache-control"), "no-cache");
+    for (known, status) in [
+        (etag.clone(), 304),
+        (format!("\"other\", W/{etag}"), 304),
+        ("*".to_owned(), 304),
+        ("\"other\"".to_owned(), 200),
+    ] {
+        let again = running
+            .http
+            .get(running.url("/"))
+            .header("if-none-match", &known)
+            .send();
+        let again = again.await.unwrap();
+        assert_eq!(again.status().as_u16(), status, "{known}");
+        assert_eq!(header(&again, "etag"), etag);
+        assert_eq!(again.bytes().await.unwrap().is_empty(), status == 304);
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_a_plain_page_that_says_so() {
+    let running = start(|_| {}).await;
+    for path in [
+        "/nope",
+        "/static/",
+        "/static/nope.js",
+        "/favicon.ico",
+        "/static/not-found",
+    ] {
+        let response = running.get(path).await;
+        assert_eq!(response.status().as_u16(), 404, "{path}");
+        assert_eq!(header(&response, "content-type"), "text/html; charset=utf-8");
+        assert!(
+            response.text().await.unwrap().contains("There is nothing here"),
+            "{path}"
+        );
+    }
+    let response = running.http.post(running.url("/room")).send().await.unwrap();
+    assert_eq!(response.status().as_u16(), 405);
+}
+
+#[tokio::test]
+async fn nothing_outside_the_pages_folder_is_served() {
+    let running = start(|_| {}).await;
+    for path in [
+        "/static/../Cargo.toml",
+        "/static/%2e%2e/Cargo.toml",
+        "/static/..%2fCargo.toml",
+        "/static/..%5cCargo.toml",
+        "/static//etc/passwd",
+        "/static/%2fetc%2fpasswd",
+        "/static/start/../../Cargo.toml",
+        "/static/%00",
+    ] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let answer = running.raw(request.as_bytes()).await;
+        let status = answer.split(' ').nth(1).unwrap_or_default();
+        assert!(matches!(status, "404" | "400"), "{path}: {answer}");
+        assert!(!answer.contains("[package]") && !answer.contains("root:"), "{path}");
+    }
+}
+
+#[test]
+fn no_page_has_script_or_style_in_its_html() {
+    let mut pages = 0;
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("static")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "html") {
+                pages += 1;
+                no_inline_code(&path);
+            }
+        }
+    }
+    assert!(pages >= 3, "start, room and not-found were looked at");
+}
+
+/// The policy would block it in the browser; better to hear of it here.
+fn no_inline_code(path: &Path) {
+    let text = std::fs::read_to_string(path).unwrap();
+    for tag in text.split('<').skip(1).filter_map(|rest| rest.split('>').next()) {
+        let name = tag.split_whitespace().next().unwrap_or_default();
+        assert!(name != "style", "{}: <style>", path.display());
+        assert!(name != "script" || tag.contains(" src="), "{}: <{tag}>", path.display());
+        for attribute in tag.split_whitespace().skip(1) {
+            let handler = attribute.starts_with("on") && attribute.contains("=\"");
+            assert!(
+                !handler && !attribute.starts_with("style="),
+                "{}: <{tag}>",
+                path.display()
+            );
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Certificates: made, given, changed, and bad.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use patchbay::config;
+use patchbay::http::WallClock;
+use patchbay::http::tls::Certificate;
+use rcgen::{CertificateParams, KeyPair};
+use tokio_util::sync::CancellationToken;
+
+use super::running::{listener, start};
+
+#[allow(clippy::disallowed_methods, reason = "certificates made here are valid today")]
+fn at(days_from_now: u64) -> WallClock {
+    Arc::new(move || SystemTime::now() + Duration::from_secs(days_from_now * 86_400))
+}
+
+fn self_made(directory: &Path) -> config::Tls {
+    config::Tls {
+        directory: directory.to_owned(),
+        ..config::Tls::default()
+    }
+}
+
+fn given(directory: &Path) -> config::Tls {
+    config::Tls {
+        certificate: directory.join("cert.pem"),
+        key: directory.join("key.pem"),
+        directory: directory.to_owned(),
+    }
+}
+
+/// A fresh pair for `name`: certificate and key as PEM.
+fn pair(name: &str) -> (String, String) {
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new([name.to_owned()])
+        .unwrap()
+        .self_signed(&key)
+        .unwrap();
+    (certificate.pem(), key.serialize_pem())
+}
+
+fn write(config: &config::Tls, (certificate, key): &(String, String)) {
+    std::fs::write(&config.key, key).unwrap();
+    std::fs::write(&config.certificate, certificate).unwrap();
+}
+
+fn error(config: &config::Tls) -> String {
+    Certificate::load(config, at(0))
+        .err()
+        .expect("it does not load")
+        .to_string()
+}
+
+#[tokio::test]
+async fn the_self_made_certificate_is_valid_for_every_name_of_this_machine() {
+    let running =
+        start(|config| config.listeners = vec![listener("127.0.0.1:0", true), listener("[::1]:0", true)]).await;
+    let pem = std::fs::read(running.data.path().join("certs/localhost.pem")).unwrap();
+    // A client that verifies, and trusts this one certificate.
+    let client = reqwest::Client::builder()
+        .tls_certs_only([reqwest::Certificate::from_pem(&pem).unwrap()])
+        .build()
+        .unwrap();
+    let [v4, v6] = [0, 1].map(|n| running.server.listeners()[n].address.port());
+    for url in [
+        format!("https://localhost:{v4}/healthz"),
+        format!("https://127.0.0.1:{v4}/healthz"),
+        format!("https://[::1]:{v6}/healthz"),
+    ] {
+        assert_eq!(client.get(&url).send().await.unwrap().status().as_u16(), 200, "{url}");
+    }
+}
+
+#[test]
+fn the_self_made_key_is_private_and_kept_until_it_is_about_to_expire() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = self_made(&folder.path().join("certs"));
+    let read = || std::fs::read(config.directory.join("localhost.pem")).unwrap();
+    assert!(Certificate::load(&config, at(0)).unwrap().is_self_made());
+    let key = config.directory.join("localhost-key.pem");
+    assert_eq!(key.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let first = read();
+    Certificate::load(&config, at(600)).unwrap();
+    assert_eq!(read(), first, "still valid for months");
+    Certificate::load(&config, at(720)).unwrap();
+    assert_ne!(read(), first, "it would have expired within days");
+    let second = read();
+    std::fs::remove_file(&key).unwrap();
+    Certificate::load(&config, at(720)).unwrap();
+    assert_ne!(read(), second, "a certificate without its key is of no use");
+}
+
+#[test]
+fn a_directory_that_cannot_keep_it_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    let error = error(&self_made(&folder.path().join("file/certs")));
+    assert!(error.contains("file/certs") && error.contains("writable"), "{error}");
+}
+
+#[test]
+fn a_bad_pair_is_refused_with_the_name_of_the_file_and_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = given(folder.path());
+    let good = pair("localhost");
+    assert!(
+        error(&config).contains("cannot read the certificate"),
+        "{}",
+        error(&config)
+    );
+    for (certificate, key, named, wrong) in [
+        ("", good.1.as_str(), "cert.pem", "no usable certificate"),
+        ("nonsense", &good.1, "cert.pem", "no usable certificate"),
+        (&good.0, "nonsense", "key.pem", "no usable private key"),
+        (&good.0, &pair("localhost").1, "key.pem", "cannot be used together"),
+        (
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+            &good.1,
+            "cert.pem",
+            "cannot be used together",
+        ),
+    ] {
+        write(&config, &(certificate.to_owned(), key.to_owned()));
+        let error = error(&config);
+        assert!(error.contains(named) && error.contains(wrong), "{error}");
+    }
+    write(&config, &good);
+    assert!(!Certificate::load(&config, at(0)).unwrap().is_self_made());
+}
+
+#[tokio::test(start_paused = true)]
+async fn changed_files_are_taken_up_and_bad_ones_leave_the_old_certificate_in_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = given(folder.path());
+    write(&config, &pair("first"));
+    let certificate = Certificate::load(&config, at(0)).unwrap();
+    let stop = CancellationToken::new();
+    let watching = tokio::spawn(certificate.clone().watch(stop.clone()));
+    let settle = || tokio::time::sleep(Duration::from_secs(20));
+    settle().await;
+    let first = certificate.current();
+
+    std::fs::write(&config.certificate, "half a certific").unwrap();
+    settle().await;
+    assert!(Arc::ptr_eq(&certificate.current(), &first), "the bad pair is not used");
+
+    write(&config, &pair("the second one"));
+    settle().await;
+    assert!(!Arc::ptr_eq(&certificate.current(), &first), "the good pair is");
+
+    stop.cancel();
+    watching.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_running_server_shows_new_clients_the_changed_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = given(folder.path());
+    write(&config, &pair("localhost"));
+    let mut running = start(|c| {
+        c.listeners = vec![listener("127.0.0.1:0", true)];
+        c.tls = config.clone();
+    })
+    .await;
+    let url = format!("https://localhost:{}/healthz", running.address().port());
+    let new = pair("localhost");
+    running.http = reqwest::Client::builder()
+        .tls_certs_only([reqwest::Certificate::from_pem(new.0.as_bytes()).unwrap()])
+        .build()
+        .unwrap();
+    assert!(
+        running.http.get(&url).send().await.is_err(),
+        "the old one is not trusted"
+    );
+    write(&config, &new);
+    let taken_up = async {
+        while running.http.get(&url).send().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(super::running::PATIENCE, taken_up).await.unwrap();
+}

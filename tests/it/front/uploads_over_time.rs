@@ -1,0 +1,171 @@
+//! Uploads and the calendar: expiry, the total, and what a crash leaves. Without sockets, under a clock that the tests
+//! move.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use axum::body::Body;
+use axum::http::{Request, Response};
+use patchbay::config::{self, Http};
+use patchbay::http::files::{Files, router};
+use patchbay::storage::Directory;
+use serde_json::Value;
+use tempfile::TempDir;
+use tower::Service;
+
+const HOUR: u64 = 3_600;
+
+struct Shelf {
+    data: TempDir,
+    config: config::Files,
+    directory: Directory,
+    files: Files,
+    /// Seconds since 1970.
+    now: Arc<AtomicU64>,
+}
+
+impl Shelf {
+    async fn new(adjust: impl FnOnce(&mut config::Files)) -> Shelf {
+        let data = tempfile::tempdir().unwrap();
+        let storage = config::Storage {
+            url: format!("sqlite:{}", data.path().join("records.db").display()),
+            ..config::Storage::default()
+        };
+        let mut config = config::Files {
+            directory: data.path().join("files"),
+            expire_after_h: 1,
+            ..config::Files::default()
+        };
+        adjust(&mut config);
+        let directory = Directory::open(&storage).await.unwrap();
+        let now = Arc::new(AtomicU64::new(1_000_000_000));
+        let files = open(&config, &directory, &now).await;
+        Shelf {
+            data,
+            config,
+            directory,
+            files,
+            now,
+        }
+    }
+
+    async fn ask(&self, request: Request<Body>) -> Response<Body> {
+        let mut router: axum::Router = router(self.files.clone(), &Http::default());
+        router.call(request).await.unwrap()
+    }
+
+    /// Status, and the URL or the sentence.
+    async fn upload(&self, bytes: usize) -> (u16, String) {
+        let body = format!(
+            "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\n{}\r\n--b--",
+            "x".repeat(bytes)
+        );
+        let request = Request::post("/files").header("content-type", "multipart/form-data; boundary=b");
+        let response = self.ask(request.body(body.into()).unwrap()).await;
+        let status = response.status().as_u16();
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        let text = body["fileUrl"].as_str().or(body["error"].as_str()).unwrap();
+        (status, text.to_owned())
+    }
+
+    async fn fetch(&self, url: &str) -> u16 {
+        self.ask(Request::get(url).body(Body::empty()).unwrap())
+            .await
+            .status()
+            .as_u16()
+    }
+
+    fn pass(&self, seconds: u64) {
+        self.now.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    fn stored(&self) -> usize {
+        std::fs::read_dir(self.data.path().join("files")).unwrap().count()
+    }
+}
+
+async fn open(config: &config::Files, directory: &Directory, now: &Arc<AtomicU64>) -> Files {
+    let now = Arc::clone(now);
+    let clock = Arc::new(move || SystemTime::UNIX_EPOCH + Duration::from_secs(now.load(Ordering::Relaxed)));
+    Files::open(config, directory.clone(), clock).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_file_is_gone_the_second_it_expires_and_deleted_soon_after() {
+    let shelf = Shelf::new(|_| {}).await;
+    let (_, first) = shelf.upload(10).await;
+    shelf.pass(HOUR / 2);
+    let (_, second) = shelf.upload(10).await;
+    shelf.pass(HOUR / 2 - 1);
+    assert_eq!(shelf.fetch(&first).await, 200);
+    shelf.pass(1);
+    assert_eq!(shelf.fetch(&first).await, 404);
+    assert_eq!(shelf.fetch(&second).await, 200);
+    assert_eq!(shelf.stored(), 2);
+    shelf.files.sweep().await.unwrap();
+    assert_eq!(shelf.stored(), 1);
+    assert_eq!(shelf.fetch(&second).await, 200);
+}
+
+#[tokio::test]
+async fn when_the_total_is_used_up_uploads_are_refused_until_others_expire() {
+    let shelf = Shelf::new(|config| config.total_size_mib = 1).await;
+    let (status, _) = shelf.upload(700_000).await;
+    assert_eq!(status, 200);
+    let (status, sentence) = shelf.upload(700_000).await;
+    assert_eq!(status, 507);
+    assert!(sentence.contains("older ones must expire first"), "{sentence}");
+    assert_eq!(shelf.stored(), 1, "the refused one left nothing");
+    assert_eq!(shelf.upload(200_000).await.0, 200, "a smaller one still fits");
+    shelf.pass(HOUR);
+    shelf.files.sweep().await.unwrap();
+    assert_eq!(shelf.upload(700_000).await.0, 200);
+}
+
+#[tokio::test]
+async fn empty_files_are_not_free() {
+    let shelf = Shelf::new(|config| config.total_size_mib = 1).await;
+    for n in 0..256 {
+        assert_eq!(shelf.upload(0).await.0, 200, "{n}");
+    }
+    assert_eq!(shelf.upload(0).await.0, 507);
+}
+
+#[tokio::test]
+async fn the_total_and_the_files_are_known_again_after_a_restart() {
+    let mut shelf = Shelf::new(|config| config.total_size_mib = 1).await;
+    let (_, url) = shelf.upload(700_000).await;
+    shelf.files = open(&shelf.config, &shelf.directory, &shelf.now).await;
+    assert_eq!(shelf.fetch(&url).await, 200);
+    assert_eq!(shelf.upload(700_000).await.0, 507);
+}
+
+#[tokio::test]
+async fn what_a_crash_left_is_cleared_away_at_the_next_start_and_nothing_else() {
+    let shelf = Shelf::new(|_| {}).await;
+    let (_, url) = shelf.upload(10).await;
+    let folder = shelf.data.path().join("files");
+    let old = SystemTime::UNIX_EPOCH + Duration::from_secs(shelf.now.load(Ordering::Relaxed) - 2 * HOUR);
+    let recent = old + Duration::from_secs(2 * HOUR - 60);
+    let place = |name: &str, modified: SystemTime| {
+        let file = std::fs::File::create(folder.join(name)).unwrap();
+        file.set_modified(modified).unwrap();
+    };
+    place(&"a".repeat(32), old);
+    place(&"b".repeat(32), recent);
+    place("notes of the administrator", old);
+    let kept = std::fs::File::options()
+        .write(true)
+        .open(folder.join(url.split('/').nth(2).unwrap()));
+    kept.unwrap().set_modified(old).unwrap();
+    open(&shelf.config, &shelf.directory, &shelf.now).await;
+    assert!(!folder.join("a".repeat(32)).exists());
+    assert!(
+        folder.join("b".repeat(32)).exists(),
+        "another process may still be writing it"
+    );
+    assert!(folder.join("notes of the administrator").exists());
+    assert_eq!(shelf.fetch(&url).await, 200);
+}

@@ -1,0 +1,89 @@
+//! Where a scenario keeps its records: a SQLite file of its own, or a PostgreSQL database of its own.
+
+use std::io::Write;
+
+use patchbay::config;
+use patchbay::storage::{Directory, OpenError};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
+use tempfile::TempDir;
+
+/// Set by `tests/run`, which starts a server for the time of the tests.
+const POSTGRES: &str = "PATCHBAY_TEST_POSTGRES_URL";
+
+pub enum Place {
+    Sqlite(TempDir),
+    Postgres { server: String, name: String },
+}
+
+impl Place {
+    pub fn sqlite() -> Place {
+        Place::Sqlite(tempfile::tempdir().unwrap())
+    }
+
+    /// `None`, and a line that the test harness does not swallow, where there is no server.
+    pub async fn postgres(test: &str) -> Option<Place> {
+        let Ok(server) = std::env::var(POSTGRES) else {
+            writeln!(
+                std::io::stderr(),
+                "NOT RUN on PostgreSQL: {test} ({POSTGRES} is not set)"
+            )
+            .unwrap();
+            return None;
+        };
+        let name = format!("patchbay_{:016x}", rand::random::<u64>());
+        execute_postgres(&server, &format!("CREATE DATABASE {name}")).await;
+        Some(Place::Postgres { server, name })
+    }
+
+    pub async fn remove(&self) {
+        if let Place::Postgres { server, name } = self {
+            execute_postgres(server, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
+        }
+    }
+
+    pub fn config(&self) -> config::Storage {
+        config::Storage {
+            url: self.url(),
+            ..config::Storage::default()
+        }
+    }
+
+    fn url(&self) -> String {
+        match self {
+            Place::Sqlite(folder) => format!("sqlite:{}", folder.path().join("records.db").display()),
+            Place::Postgres { server, name } => with_database(server, name),
+        }
+    }
+
+    pub async fn try_open(&self) -> Result<Directory, OpenError> {
+        Directory::open(&self.config()).await
+    }
+
+    pub async fn open(&self) -> Directory {
+        self.try_open().await.unwrap()
+    }
+
+    /// Behind the back of whoever has it open.
+    pub async fn execute(&self, sql: &str) {
+        match self {
+            Place::Sqlite(_) => {
+                let mut connection = SqliteConnection::connect(&self.url()).await.unwrap();
+                connection.execute(AssertSqlSafe(sql)).await.unwrap();
+            }
+            Place::Postgres { .. } => execute_postgres(&self.url(), sql).await,
+        }
+    }
+}
+
+async fn execute_postgres(url: &str, sql: &str) {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    connection.execute(AssertSqlSafe(sql)).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+/// The server's URL with another database in its path; the query stays.
+fn with_database(server: &str, name: &str) -> String {
+    let (address, query) = server.split_once('?').unwrap_or((server, ""));
+    let base = address.rsplit_once('/').map_or(address, |(base, _)| base);
+    format!("{base}/{name}?{query}")
+}
