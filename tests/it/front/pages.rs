@@ -78,13 +78,7 @@ async fn an_unchanged_page_is_not_sent_again() {
 #[tokio::test]
 async fn what_does_not_exist_is_a_plain_page_that_says_so() {
     let running = start(|_| {}).await;
-    for path in [
-        "/nope",
-        "/static/",
-        "/static/nope.js",
-        "/favicon.ico",
-        "/static/not-found",
-    ] {
+    for path in ["/nope", "/static/", "/static/nope.js", "/static/not-found"] {
         let response = running.get(path).await;
         assert_eq!(response.status().as_u16(), 404, "{path}");
         assert_eq!(header(&response, "content-type"), "text/html; charset=utf-8");
