@@ -23,11 +23,8 @@ impl Place {
     /// `None`, and a line that the test harness does not swallow, where there is no server.
     pub async fn postgres(test: &str) -> Option<Place> {
         let Ok(server) = std::env::var(POSTGRES) else {
-            writeln!(
-                std::io::stderr(),
-                "NOT RUN on PostgreSQL: {test} ({POSTGRES} is not set)"
-            )
-            .unwrap();
+            let line = format!("NOT RUN on PostgreSQL: {test} ({POSTGRES} is not set)");
+            let _ = writeln!(std::io::stderr(), "{line}");
             return None;
         };
         let name = format!("patchbay_{:016x}", rand::random::<u64>());
