@@ -1,0 +1,192 @@
+//! Which sections are taken, in which direction.
+
+use super::*;
+
+fn group(mids: &str, sections: &[String]) -> String {
+    offer(&format!("group:BUNDLE {mids}"), sections)
+}
+
+fn refused(answer: &str, n: usize) -> bool {
+    section(answer, n)[0].split(' ').nth(1) == Some("0")
+}
+
+#[test]
+fn directions_meet_what_the_role_allows() {
+    let table = [
+        ("sendrecv", BOTH, "a=sendrecv"),
+        ("sendrecv", RECEIVING, "a=recvonly"),
+        ("sendrecv", SENDING, "a=sendonly"),
+        ("sendonly", BOTH, "a=recvonly"),
+        ("recvonly", BOTH, "a=sendonly"),
+        ("sendonly", SENDING, "a=inactive"),
+        ("recvonly", RECEIVING, "a=inactive"),
+        ("inactive", BOTH, "a=inactive"),
+    ];
+    for (offered, role, expected) in table {
+        let negotiated = answered(&offer("", &[opus(offered)]), role);
+        assert!(has(&section(&negotiated.answer, 0), expected), "{offered} {role:?}");
+        let section = &negotiated.sections[0];
+        assert_eq!(section.receive, matches!(expected, "a=sendrecv" | "a=recvonly"));
+        assert_eq!(section.send, matches!(expected, "a=sendrecv" | "a=sendonly"));
+    }
+}
+
+#[test]
+fn a_role_that_does_nothing_makes_sections_inactive() {
+    let role = Role {
+        receive: false,
+        send_stream: None,
+    };
+    let negotiated = answered(CHROME_SENDRECV_DATA, role);
+    assert!(
+        negotiated
+            .sections
+            .iter()
+            .all(|section| !section.send && !section.receive)
+    );
+    assert!(has(&section(&negotiated.answer, 1), "a=inactive"));
+}
+
+#[test]
+fn a_direction_at_session_level_holds_where_a_section_says_nothing() {
+    let sections = [opus("mid:a"), vp8("mid:v\nsendrecv")];
+    let negotiated = answered(&offer("group:BUNDLE a v\nsendonly", &sections), BOTH);
+    assert!(has(&section(&negotiated.answer, 0), "a=recvonly"));
+    assert!(has(&section(&negotiated.answer, 1), "a=sendrecv"));
+}
+
+#[test]
+fn an_offer_that_says_no_direction_means_both() {
+    let negotiated = answered(&offer("", &[opus("")]), BOTH);
+    assert!(has(&section(&negotiated.answer, 0), "a=sendrecv"));
+}
+
+#[test]
+fn one_section_needs_neither_group_nor_mid() {
+    let negotiated = answered(
+        &offer("", &[opus("extmap:1 urn:ietf:params:rtp-hdrext:sdes:mid")]),
+        BOTH,
+    );
+    assert!(!negotiated.answer.contains("a=group") && !negotiated.answer.contains("a=mid"));
+    assert!(negotiated.sections[0].mid.is_empty() && negotiated.sections[0].extensions.is_empty());
+}
+
+#[test]
+fn sections_outside_the_group_of_the_first_are_refused() {
+    let sections = [opus("mid:a"), vp8("mid:v"), opus("mid:b")];
+    let negotiated = answered(&group("a b", &sections), BOTH);
+    assert!(negotiated.answer.contains("a=group:BUNDLE a b\r\n"));
+    let refusals = [0, 1, 2].map(|n| refused(&negotiated.answer, n));
+    assert_eq!(refusals, [false, true, false]);
+}
+
+#[test]
+fn without_bundle_only_the_first_acceptable_section_is_taken() {
+    let data = media("application 9 UDP/DTLS/SCTP webrtc-datachannel", "mid:d");
+    let negotiated = answered(&offer("", &[data, opus("mid:a"), vp8("mid:v")]), BOTH);
+    let refusals = [0, 1, 2].map(|n| refused(&negotiated.answer, n));
+    assert_eq!(refusals, [true, false, true]);
+    assert!(has(&section(&negotiated.answer, 1), "a=end-of-candidates"));
+}
+
+#[test]
+fn other_kinds_of_groups_do_not_bundle() {
+    let negotiated = answered(&offer("group:LS a v", &[opus("mid:a"), vp8("mid:v")]), BOTH);
+    assert!(refused(&negotiated.answer, 1));
+}
+
+#[test]
+fn a_section_with_port_zero_is_not_in_use_unless_it_is_bundle_only() {
+    let zero = |section: String| section.replacen(" 9 ", " 0 ", 1);
+    let sections = [opus("mid:a"), zero(vp8("mid:v\nbundle-only")), zero(vp8("mid:w"))];
+    let negotiated = answered(&group("a v w", &sections), BOTH);
+    let refusals = [0, 1, 2].map(|n| refused(&negotiated.answer, n));
+    assert_eq!(refusals, [false, false, true]);
+    assert!(negotiated.answer.contains("a=group:BUNDLE a v\r\n"));
+
+    let alone = [opus("mid:a"), zero(vp8("mid:v\nbundle-only"))];
+    let negotiated = answered(&group("a", &alone), BOTH);
+    assert!(refused(&negotiated.answer, 1), "bundle-only outside a group");
+}
+
+#[test]
+fn a_section_without_rtcp_mux_is_refused() {
+    let unmuxed = media("video 9 UDP/TLS/RTP/SAVPF 96", "mid:v\nrtpmap:96 VP8/90000");
+    let negotiated = answered(&group("a v", &[opus("mid:a"), unmuxed]), BOTH);
+    assert!(refused(&negotiated.answer, 1));
+}
+
+#[test]
+fn rtcp_mux_only_is_as_good() {
+    let only = media("audio 9 UDP/TLS/RTP/SAVPF 0", "rtcp-mux-only");
+    let negotiated = answered(&offer("", &[only]), BOTH);
+    assert!(has(&section(&negotiated.answer, 0), "a=rtcp-mux"));
+}
+
+#[test]
+fn reduced_size_rtcp_is_only_agreed_to() {
+    let negotiated = answered(&group("a v", &[opus("mid:a\nrtcp-rsize"), vp8("mid:v")]), BOTH);
+    assert!(has(&section(&negotiated.answer, 0), "a=rtcp-rsize"));
+    assert!(!has(&section(&negotiated.answer, 1), "a=rtcp-rsize"));
+}
+
+#[test]
+fn every_name_of_rtp_over_dtls_is_understood_and_repeated() {
+    for proto in [
+        "UDP/TLS/RTP/SAVPF",
+        "TCP/TLS/RTP/SAVPF",
+        "UDP/TLS/RTP/SAVP",
+        "RTP/SAVPF",
+        "RTP/SAVP",
+        "RTP/AVPF",
+        "RTP/AVP",
+    ] {
+        let offer = offer("", &[opus("").replace("UDP/TLS/RTP/SAVPF", proto)]);
+        let negotiated = answered(&offer, BOTH);
+        assert_eq!(section(&negotiated.answer, 0)[0], format!("m=audio 50000 {proto} 111"));
+    }
+    let other = offer("", &[opus("").replace("UDP/TLS/RTP/SAVPF", "UDP/BFCP")]);
+    assert_eq!(
+        try_answer(&other, BOTH).expect_err("no RTP"),
+        OfferError::NothingAcceptable(Refusal::NotRtp)
+    );
+}
+
+#[test]
+fn the_second_section_of_a_mid_is_refused() {
+    let negotiated = answered(&group("a", &[opus("mid:a"), vp8("mid:a")]), BOTH);
+    assert!(refused(&negotiated.answer, 1));
+    assert_eq!(negotiated.sections.len(), 1);
+}
+
+#[test]
+fn a_refused_tag_hands_over_to_the_next_section_of_the_group() {
+    let data = media("application 9 UDP/DTLS/SCTP webrtc-datachannel", "mid:d");
+    let negotiated = answered(&group("d a v", &[data, opus("mid:a"), vp8("mid:v")]), BOTH);
+    assert!(negotiated.answer.contains("a=group:BUNDLE a v\r\n"));
+    assert!(has(&section(&negotiated.answer, 1), "a=end-of-candidates"));
+}
+
+#[test]
+fn the_tag_is_the_first_of_the_group_not_of_the_offer() {
+    let negotiated = answered(&group("v a", &[opus("mid:a"), vp8("mid:v")]), BOTH);
+    assert!(negotiated.answer.contains("a=group:BUNDLE v a\r\n"));
+    assert!(!has(&section(&negotiated.answer, 0), "a=end-of-candidates"));
+    assert!(has(&section(&negotiated.answer, 1), "a=end-of-candidates"));
+}
+
+#[test]
+fn a_bundled_section_may_leave_the_transport_to_the_tagged_one() {
+    let transport = format!("mid:a\nice-ufrag:abcd\nice-pwd:0123456789abcdefghijkl\nfingerprint:sha-256 {DIGEST}");
+    let sections = [opus(&transport), vp8("mid:v\nbundle-only").replacen(" 9 ", " 0 ", 1)];
+    let negotiated = answered(&bare_offer("group:BUNDLE a v", &sections), BOTH);
+    assert_eq!(negotiated.sections.len(), 2);
+}
+
+#[test]
+fn an_offer_without_sections_lacks_one() {
+    assert_eq!(
+        try_answer(&offer("", &[]), BOTH).expect_err("empty"),
+        OfferError::Missing("media section")
+    );
+}
