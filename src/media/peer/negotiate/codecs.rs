@@ -45,6 +45,7 @@ pub(super) fn common(section: &Section<'_>, kind: Kind) -> Vec<Format> {
             codecs.push((format.payload_type, codec));
         }
     }
+    // RED is only a way to send Opus.
     let opus = codecs.iter().filter(|(_, codec)| *codec == Codec::Opus);
     let opus: SmallVec<[u8; 4]> = opus.map(|(payload_type, _)| *payload_type).collect();
     codecs.retain(|(payload_type, codec)| {
@@ -53,10 +54,6 @@ pub(super) fn common(section: &Section<'_>, kind: Kind) -> Vec<Format> {
                 .iter()
                 .any(|o| o.payload_type == *payload_type && o.is_red_of(&opus))
     });
-    // RED alone says nothing: it is only a way to send Opus.
-    if codecs.iter().all(|(_, codec)| *codec == Codec::Red) {
-        return Vec::new();
-    }
     let mut repaired: SmallVec<[u8; MAX_CODECS]> = SmallVec::new();
     let formats = offered.iter().filter_map(|format| {
         if let Some((payload_type, codec)) = codecs.iter().find(|(number, _)| *number == format.payload_type) {

@@ -2,13 +2,16 @@
 
 use smallvec::SmallVec;
 
-use super::offer::{Direction, Offer, Section, values};
+use super::offer::{ALLOW_MIXED, Direction, Offer, Section, values};
 use crate::media::rtp::{Extension, MAX_EXTENSION_ID};
 
 /// The largest id of the one-byte form (RFC 8285 §4.2). Larger ones need leave to mix both forms (§4.1.2).
 const MAX_ONE_BYTE_ID: u8 = 14;
 /// The longest element of the one-byte form: a mid beyond it would cost every packet the two-byte form.
 const MAX_MID_ELEMENT: usize = 16;
+
+/// `a=extmap` lines that are looked at for one section; browsers offer up to 15.
+const MAX_EXTMAPS: usize = 64;
 
 /// What decides besides the extension itself.
 #[derive(Clone, Copy)]
@@ -51,14 +54,14 @@ pub(super) fn accept(
     needs: Use,
     ids: &mut BundleIds,
 ) -> SmallVec<[Accepted; 8]> {
-    let max_id = match offer.has(section, "extmap-allow-mixed") {
+    let max_id = match offer.allows_mixed || section.has(ALLOW_MIXED) {
         true => MAX_EXTENSION_ID,
         false => MAX_ONE_BYTE_ID,
     };
     let mut accepted: SmallVec<[Accepted; 8]> = SmallVec::new();
     // RFC 8285 §5: session level or media level, not both; where a client does both, its section is closer.
     let lines = section.values("extmap").chain(values(offer.session, "extmap"));
-    for (id, direction, extension) in lines.filter_map(extmap) {
+    for (id, direction, extension) in lines.take(MAX_EXTMAPS).filter_map(extmap) {
         let known = |other: &Accepted| other.id == id || other.extension == extension;
         let wanted = direction.is_none_or(|direction| flows(direction, extension, needs));
         if id > max_id || accepted.iter().any(known) || !wanted || !is_used(extension, section, needs) {

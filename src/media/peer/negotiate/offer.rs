@@ -23,6 +23,9 @@ const MAX_MID: usize = 40;
 /// Characters of an error text that quote the offer.
 const MAX_QUOTE: usize = 120;
 
+/// RFC 8285 §6: one-byte and two-byte header extensions may come in one stream.
+pub(super) const ALLOW_MIXED: &str = "extmap-allow-mixed";
+
 pub(super) fn parse(offer: &str) -> Result<SessionDescription, OfferError> {
     if offer.len() > MAX_OFFER_BYTES {
         return Err(OfferError::TooLong { max: MAX_OFFER_BYTES });
@@ -47,6 +50,9 @@ pub(super) struct Offer<'a> {
     pub sections: Vec<Section<'a>>,
     /// BUNDLE groups (RFC 9143 §7) as indices of sections, in the order of the group. A section is in one at most.
     pub groups: Vec<Vec<usize>>,
+    /// What a section says itself goes before these.
+    direction: Option<Direction>,
+    pub allows_mixed: bool,
 }
 
 impl<'a> Offer<'a> {
@@ -62,6 +68,8 @@ impl<'a> Offer<'a> {
             session: &description.attributes,
             sections,
             groups,
+            direction: direction(&description.attributes),
+            allows_mixed: has(&description.attributes, ALLOW_MIXED),
         }
     }
 
@@ -72,19 +80,12 @@ impl<'a> Offer<'a> {
             .map(Vec::as_slice)
     }
 
-    /// A flag that is valid at session level and at media level.
-    pub fn has(&self, section: &Section<'_>, key: &str) -> bool {
-        section.has(key) || has(self.session, key)
-    }
-
     /// What the client does in `section`: sends, receives (RFC 8866 §6.7; sendrecv when nothing is said).
     pub fn direction(&self, section: &Section<'_>) -> Direction {
-        direction(section.attributes)
-            .or_else(|| direction(self.session))
-            .unwrap_or(Direction {
-                sends: true,
-                receives: true,
-            })
+        direction(section.attributes).or(self.direction).unwrap_or(Direction {
+            sends: true,
+            receives: true,
+        })
     }
 }
 

@@ -88,7 +88,7 @@ impl<'a, R: Rng> Settling<'a, R> {
             codecs::without_transport_cc(&mut formats);
         }
         // A rid is known only by its header extension.
-        let simulcast = match receive && has(Extension::Rid) {
+        let simulcast = match has(Extension::Rid) {
             true => Simulcast::offered(section),
             false => Simulcast::default(),
         };

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use super::codecs::{Format, encoding_name};
 use super::extensions::Accepted;
-use super::offer::{Direction, Offer, Section, has, is_token, is_token_char};
+use super::offer::{ALLOW_MIXED, Direction, Offer, Section, is_token, is_token_char};
 use super::streams::{Simulcast, Syntax};
 use super::transport::Members;
 use crate::media::session::{DtlsRole, Feedback, LocalEnd, MediaSection, TransportSpec};
@@ -71,8 +71,8 @@ pub(super) fn answer(common: &Common<'_>, sections: &[Option<AcceptedSection<'_>
         .with_property_attribute("ice-lite".to_owned())
         // ice2: RFC 8445 §10; trickle: the client may go on sending candidates after its offer (RFC 8840 §4).
         .with_value_attribute("ice-options".to_owned(), "ice2 trickle".to_owned());
-    if has(common.offer.session, "extmap-allow-mixed") {
-        description = description.with_property_attribute("extmap-allow-mixed".to_owned());
+    if common.offer.allows_mixed {
+        description = description.with_property_attribute(ALLOW_MIXED.to_owned());
     }
     // Clients from before Unified Plan read `a=ssrc … msid` only below this.
     description = description.with_value_attribute("msid-semantic".to_owned(), "WMS *".to_owned());
@@ -115,8 +115,8 @@ fn accept(common: &Common<'_>, section: &Section<'_>, accepted: &AcceptedSection
     for extension in &accepted.extensions {
         out = out.with_value_attribute("extmap".to_owned(), extmap(extension));
     }
-    if section.has("extmap-allow-mixed") {
-        out = out.with_property_attribute("extmap-allow-mixed".to_owned());
+    if section.has(ALLOW_MIXED) {
+        out = out.with_property_attribute(ALLOW_MIXED.to_owned());
     }
     let direction = Direction {
         sends: accepted.media.send,

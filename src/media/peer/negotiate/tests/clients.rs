@@ -125,6 +125,8 @@ fn chrome_publishes_and_subscribes_in_sections_of_one_connection() {
         .map(|section| (section.receive, section.send))
         .collect();
     assert_eq!(directions, [(true, false), (true, false), (false, true), (false, true)]);
+    let streams = [0, 1, 2, 3].map(|n| starting(&section(&negotiated.answer, n), "a=msid:").len());
+    assert_eq!(streams, [0, 0, 1, 1]);
 }
 
 #[test]

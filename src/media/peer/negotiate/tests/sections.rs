@@ -104,9 +104,9 @@ fn a_section_with_port_zero_is_not_in_use_unless_it_is_bundle_only() {
     assert_eq!(refusals, [false, false, true]);
     assert!(negotiated.answer.contains("a=group:BUNDLE a v\r\n"));
 
-    let alone = [opus("mid:a"), zero(vp8("mid:v\nbundle-only"))];
-    let negotiated = answered(&group("a", &alone), BOTH);
-    assert!(refused(&negotiated.answer, 1), "bundle-only outside a group");
+    let alone = zero(vp8("bundle-only"));
+    let error = try_answer(&offer("", &[alone]), BOTH).expect_err("bundle-only outside a group");
+    assert_eq!(error, OfferError::NothingAcceptable(Refusal::Disabled));
 }
 
 #[test]
@@ -157,6 +157,16 @@ fn the_second_section_of_a_mid_is_refused() {
     let negotiated = answered(&group("a", &[opus("mid:a"), vp8("mid:a")]), BOTH);
     assert!(refused(&negotiated.answer, 1));
     assert_eq!(negotiated.sections.len(), 1);
+    assert!(
+        negotiated.answer.contains("a=group:BUNDLE a\r\n"),
+        "the first has the mid"
+    );
+}
+
+#[test]
+fn a_section_with_a_mid_that_cannot_be_repeated_is_refused() {
+    let error = try_answer(&offer("", &[opus("mid:a b")]), BOTH).expect_err("two words");
+    assert_eq!(error, OfferError::NothingAcceptable(Refusal::Mid));
 }
 
 #[test]
@@ -181,6 +191,14 @@ fn a_bundled_section_may_leave_the_transport_to_the_tagged_one() {
     let sections = [opus(&transport), vp8("mid:v\nbundle-only").replacen(" 9 ", " 0 ", 1)];
     let negotiated = answered(&bare_offer("group:BUNDLE a v", &sections), BOTH);
     assert_eq!(negotiated.sections.len(), 2);
+}
+
+#[test]
+fn what_the_tagged_section_does_not_say_of_the_transport_another_may() {
+    let transport = format!("mid:v\nice-ufrag:abcd\nice-pwd:0123456789abcdefghijkl\nfingerprint:sha-256 {DIGEST}");
+    let sections = [opus("mid:a"), vp8(&transport)];
+    let negotiated = answered(&bare_offer("group:BUNDLE a v", &sections), BOTH);
+    assert_eq!(negotiated.transport.remote_ufrag, "abcd");
 }
 
 #[test]

@@ -57,6 +57,8 @@ fn paused_layers_and_alternatives_are_tolerated() {
 fn what_the_client_would_receive_is_no_concern() {
     let (rids, said) = by_rid("rid:1 recv\nrid:2 recv\nsimulcast:recv 1;2");
     assert!(rids.is_empty() && said.is_empty());
+    let (rids, said) = by_rid("rid:1 recv");
+    assert!(rids.is_empty() && said.is_empty());
 }
 
 #[test]
