@@ -17,7 +17,7 @@ const MAX_PASSWORD_BYTES: usize = 1_024;
 const MAX_KNOWN: usize = 4_096;
 
 pub(super) struct Passwords {
-    /// One hash at a time takes 19 MiB and a core for tens of milliseconds; more at once would take them from media.
+    /// Each hash takes 19 MiB and all of a core (Argon2's defaults); more at once would take them from media.
     slots: Arc<Semaphore>,
     known: Mutex<HashSet<[u8; 32]>>,
     /// Keys `known` are made with, random each start: memory holds nothing from which a password could be guessed
