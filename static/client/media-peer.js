@@ -27,6 +27,8 @@ export class MediaPeer {
   #timer = 0;
   #closed = false;
   #answered = false;
+  /** Offers sent and not yet answered or refused. Answers come in order and name only the id. */
+  #offersOut = 0;
   #restartWhenAnswered = false;
   #earlyCandidates = [];
 
@@ -68,11 +70,22 @@ export class MediaPeer {
     try {
       await this.prepare(pc);
       await pc.setLocalDescription();
-      if (pc === this.pc) this.#send(outgoing.offer(this.id, pc.localDescription.sdp));
+      if (pc === this.pc && this.#send(outgoing.offer(this.id, pc.localDescription.sdp))) this.#offersOut += 1;
     } catch (error) {
       console.warn('patchbay: could not offer', this.id, error);
       if (pc === this.pc) this.#retry();
     }
+  }
+
+  /** Begins anew on a fresh signaling connection: offers of the former one are never answered. */
+  async startAfresh() {
+    this.#offersOut = 0;
+    await this.start();
+  }
+
+  /** The server did not accept an offer; a new one is made when the time for connecting is over. */
+  offerRefused() {
+    this.#offersOut = Math.max(0, this.#offersOut - 1);
   }
 
   /**
@@ -85,8 +98,10 @@ export class MediaPeer {
   }
 
   async acceptAnswer(sdp) {
+    this.#offersOut = Math.max(0, this.#offersOut - 1);
     const pc = this.pc;
-    if (!pc || pc.signalingState !== 'have-local-offer') return;
+    // While more offers are out, this answers an earlier one, whose connection is gone.
+    if (this.#offersOut > 0 || pc?.signalingState !== 'have-local-offer') return;
     if (this.#restartWhenAnswered) {
       await this.start();
       return;

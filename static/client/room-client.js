@@ -193,6 +193,7 @@ export class RoomClient extends EventTarget {
   }
 
   #onUnrecognized({ message }) {
+    if (message?.type === 'receiveVideoFrom') this.#peer(String(message.userId))?.offerRefused();
     if (message?.type !== 'heart') this.#emit('unrecognized', { message });
   }
 
@@ -233,7 +234,7 @@ export class RoomClient extends EventTarget {
     const known = this.participants.get(id);
     if (known) {
       known.name = name;
-      known.start();
+      known.startAfresh();
       return;
     }
     const participant = new Participant({
