@@ -1,0 +1,112 @@
+//! Key frame requests and retransmissions, and what becomes of storms of them.
+
+use super::*;
+
+#[test]
+fn a_joiner_causes_a_key_frame_request_at_once_and_many_joiners_not_many() {
+    let mut stage = Stage::new(0);
+    stage.publish(true, 100);
+    stage.pass(Duration::from_secs(2));
+    let before = stage.worker.stats().key_frame_requests_sent;
+    stage.join();
+    assert_eq!(stage.worker.stats().key_frame_requests_sent, before + 1);
+    for _ in 0..20 {
+        stage.join();
+    }
+    assert_eq!(stage.worker.stats().key_frame_requests_sent, before + 1);
+}
+
+#[test]
+fn a_storm_of_plis_reaches_the_publisher_as_a_trickle() {
+    let mut stage = Stage::new(1);
+    stage.publish(true, 100);
+    stage.pass(Duration::from_secs(2));
+    let ssrc = stage.subscribers[0].spec.sections[0].local_ssrc;
+    let mut requests = 0;
+    for _ in 0..200 {
+        let mut compound = Vec::new();
+        rtcp::write_receiver_report(&mut compound, 7, &[]);
+        rtcp::write_pli(&mut compound, 7, ssrc);
+        rtcp::write_fir(&mut compound, 7, ssrc, 1);
+        let sealed = stage.subscribers[0].seal_rtcp(&compound);
+        let sent = exchange(stage.now, &mut stage.worker, stage.subscribers[0].address, &sealed);
+        requests += stage.requests_at_publisher(&sent);
+        let sent = stage.pass(Duration::from_millis(10));
+        requests += stage.requests_at_publisher(&sent);
+    }
+    assert!((1..=6).contains(&requests), "{requests} requests in two seconds");
+}
+
+#[test]
+fn a_nack_brings_the_packet_again_by_rtx() {
+    let mut stage = Stage::new(1);
+    let mut originals = Vec::new();
+    for at in 0..10 {
+        originals.extend(stage.publish(at == 0, 500).remove(0));
+    }
+    let wanted = Header::parse(&originals[4]).unwrap();
+    let again = stage.nack(0, &[wanted.sequence, wanted.sequence.wrapping_add(2)]);
+    assert_eq!(again.len(), 2);
+    let header = Header::parse(&again[0]).unwrap();
+    assert_eq!(header.payload_type, VIDEO_RTX_PT);
+    assert_eq!(header.ssrc, stage.subscribers[0].spec.sections[0].local_rtx_ssrc);
+    assert_eq!(header.timestamp, wanted.timestamp);
+    assert_eq!(again[0][header.len..header.len + 2], wanted.sequence.to_be_bytes());
+    assert_eq!(again[0][header.len + 2..], originals[4][wanted.len..]);
+    // Nobody is asked for what was never sent, nor for what is another's.
+    assert!(stage.nack(0, &[wanted.sequence.wrapping_add(500)]).is_empty());
+}
+
+#[test]
+fn a_storm_of_nacks_is_bounded() {
+    let mut stage = Stage::new(1);
+    let mut sequences = Vec::new();
+    for at in 0..200 {
+        for packet in stage.publish(at == 0, 500).remove(0) {
+            sequences.push(Header::parse(&packet).unwrap().sequence);
+        }
+    }
+    let mut resent = 0;
+    for _ in 0..50 {
+        resent += stage.nack(0, &sequences).len();
+    }
+    assert_eq!(resent, 128);
+}
+
+#[test]
+fn a_missing_packet_is_asked_for_and_its_rtx_is_forwarded_as_the_original() {
+    let mut stage = Stage::new(1);
+    let head = Header::parse(&stage.publish(true, 300)[0][0]).unwrap();
+    let lost = rtp(VIDEO_PT, true, 1, 3_000, VIDEO_SSRC, &vp8(false, 1, 300));
+    stage.sequence = 2;
+    for _ in 0..4 {
+        stage.publish(false, 300);
+    }
+    let sent = stage.pass(Duration::from_millis(40));
+    let mut asked = Vec::new();
+    for (to, bytes) in &sent {
+        if *to == stage.publisher.address
+            && let Some(compound) = stage.publisher.take(stage.now, bytes)
+        {
+            for packet in rtcp::packets(&compound) {
+                if let rtcp::Packet::Nack {
+                    media_ssrc: VIDEO_SSRC,
+                    pairs,
+                } = packet
+                {
+                    rtcp::each_nacked(pairs, |sequence| asked.push(sequence));
+                }
+            }
+        }
+    }
+    assert_eq!(asked, [1]);
+    let mut rtx = rtp(VIDEO_RTX_PT, true, 77, 3_000, VIDEO_SSRC + 1, &[0, 1]);
+    rtx.extend_from_slice(&lost[12..]);
+    let got = stage.publish_packet(&rtx).remove(0);
+    let header = Header::parse(&got[0]).unwrap();
+    assert_eq!(header.sequence, head.sequence.wrapping_add(1));
+    assert_eq!(header.payload_type, VIDEO_PT);
+    assert_eq!(got[0][header.len..][..1], lost[12..][..1]);
+    // The original, late: it has been delivered already.
+    assert!(stage.publish_packet(&lost)[0].is_empty());
+}
