@@ -164,6 +164,13 @@ fn the_second_section_of_a_mid_is_refused() {
 }
 
 #[test]
+fn a_mid_stays_taken_even_if_its_section_is_refused() {
+    let no_rtp = opus("mid:a").replace("UDP/TLS/RTP/SAVPF", "UDP/BFCP");
+    let error = try_answer(&offer("", &[no_rtp, vp8("mid:a")]), BOTH).expect_err("one mid, two sections");
+    assert_eq!(error, OfferError::NothingAcceptable(Refusal::NotRtp));
+}
+
+#[test]
 fn a_section_with_a_mid_that_cannot_be_repeated_is_refused() {
     let error = try_answer(&offer("", &[opus("mid:a b")]), BOTH).expect_err("two words");
     assert_eq!(error, OfferError::NothingAcceptable(Refusal::Mid));
