@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use rtc::ice::mdns::MulticastDnsMode;
 use rtc::interceptor::Registry;
 use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::configuration::interceptor_registry::register_default_interceptors;
@@ -86,6 +87,8 @@ impl Peer {
         };
         let settings = SettingEngineBuilder::new()
             .with_include_loopback_candidate(true)
+            // A host with nothing but loopback has no device for multicast.
+            .with_multicast_dns_mode(MulticastDnsMode::Disabled)
             .build();
         let connection = PeerConnectionBuilder::new()
             .with_media_engine(media)
