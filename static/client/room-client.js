@@ -162,8 +162,9 @@ export class RoomClient extends EventTarget {
     const present = new Set(participants.map(({ id }) => id));
     for (const id of [...this.participants.keys()]) if (!present.has(id)) this.#remove(id);
     this.#setState('joined');
-    this.#publish();
+    // What a joiner waits for comes first; starting the encoders is the heavier part.
     for (const person of participants) if (person.id !== this.userId) this.#subscribe(person, true);
+    this.#publish();
   }
 
   #onArrived({ participant }) {
