@@ -267,8 +267,8 @@ fn nothing_names_the_place_where_it_was_written() {
     let words: Vec<String> = [
         ("/wo", "rk/"),
         ("/ro", "ot/"),
-        ("index.crates", ".io"),
-        ("static.crates", ".io"),
+        ("index.cra", "tes.io"),
+        ("static.cra", "tes.io"),
         ("registry.np", "mjs.org"),
         ("py", "pi.org"),
         ("proxy.go", "lang.org"),
