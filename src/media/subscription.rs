@@ -164,7 +164,7 @@ impl Subscription {
             .map(|index| index as u8)
     }
 
-    /// Copies one packet of the batch, if this subscription takes it, into `egress`.
+    /// Copies one packet of the batch, if this subscription takes it, into `egress`; `None` if it does not.
     pub fn forward(
         &mut self,
         now: Instant,
@@ -173,15 +173,13 @@ impl Subscription {
         out: &Outbound,
         path: Path,
         egress: &mut Egress,
-    ) {
+    ) -> Option<()> {
         if !self.rewriter.follows(arrival.source, arrival.extended)
             && (self.target != Some(arrival.layer) || !arrival.starts_key_frame)
         {
-            return;
+            return None;
         }
-        let Some(source) = self.outgoing(&arrival.header, arrival.codec, packet) else {
-            return;
-        };
+        let source = self.outgoing(&arrival.header, arrival.codec, packet)?;
         let incoming = Incoming {
             source: arrival.source,
             layer: arrival.layer,
@@ -189,15 +187,12 @@ impl Subscription {
             timestamp: arrival.header.timestamp,
             vp8: arrival.vp8.as_ref(),
         };
-        let Some(numbers) = self.rewriter.forward(now, &incoming) else {
-            return;
-        };
-        let Some(room) = egress.room() else { return };
-        if let Some((len, payload_len)) = self.write(room, &numbers, &source, arrival.vp8.as_ref(), None, out) {
-            self.packets = self.packets.wrapping_add(1);
-            self.octets = self.octets.wrapping_add(payload_len as u32);
-            egress.commit(path, len);
-        }
+        let numbers = self.rewriter.forward(now, &incoming)?;
+        let (len, payload_len) = self.write(egress.room()?, &numbers, &source, arrival.vp8.as_ref(), None, out)?;
+        self.packets = self.packets.wrapping_add(1);
+        self.octets = self.octets.wrapping_add(payload_len as u32);
+        egress.commit(path, len);
+        Some(())
     }
 
     /// What of a publisher's packet goes to this subscriber, and under which payload type. `None` if it has no codec

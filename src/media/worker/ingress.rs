@@ -365,10 +365,11 @@ impl Worker {
                                 return false;
                             }
                             let packet = &buffer[arrival.start..arrival.end];
-                            subscription.forward(now, arrival, packet, &secure.outbound, path, &mut self.egress);
+                            let copied =
+                                subscription.forward(now, arrival, packet, &secure.outbound, path, &mut self.egress);
+                            self.stats.forwarded_packets += u64::from(copied.is_some());
                             at.packet += 1;
                         }
-                        self.stats.forwarded_packets += track.arrivals.len() as u64;
                     }
                     (at.subscriber, at.packet) = (at.subscriber + 1, 0);
                 }

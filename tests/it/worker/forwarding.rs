@@ -29,6 +29,7 @@ fn every_subscriber_gets_every_packet_once_under_its_own_numbers() {
 fn nothing_is_forwarded_before_a_key_frame() {
     let mut stage = Stage::new(1);
     assert!(stage.publish(false, 100)[0].is_empty());
+    assert_eq!(stage.worker.stats().forwarded_packets, 0);
     assert_eq!(stage.publish(true, 100)[0].len(), 1);
     assert_eq!(stage.publish(false, 100)[0].len(), 1);
 }
