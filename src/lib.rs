@@ -2,6 +2,7 @@
 //!
 //! The modules stand in the order in which a request, then a packet, travels. `ARCHITECTURE.md` is the map.
 
+pub mod clock;
 pub mod ids;
 
 pub mod cli;
@@ -11,6 +12,7 @@ pub mod server;
 pub mod http;
 pub mod signaling;
 
+pub mod accounts;
 pub mod domain;
 pub mod hub;
 pub mod storage;

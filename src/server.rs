@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::accounts::Accounts;
 use crate::admin::{self, Admin, Metrics, MetricsAccess};
 use crate::config::{Config, Listener};
 use crate::http::files::{self, Files, FilesError};
@@ -17,7 +18,7 @@ use crate::http::tls::{Certificate, TlsError};
 use crate::http::{self, AppState, WallClock};
 use crate::hub::{self, HubHandle};
 use crate::media::engine::{Media, MediaSettings, MediaStartError, WorkerId};
-use crate::storage::{Directory, OpenError};
+use crate::storage::{Directory, Mailbox, OpenError};
 
 /// Media events that wait for the hub. A full room that connects makes a few hundred within a moment.
 const MEDIA_EVENTS: usize = 4_096;
@@ -38,6 +39,7 @@ pub struct Server {
     media: Media,
     directory: Directory,
     files: Files,
+    accounts: Accounts,
 }
 
 /// Why the server did not start. Each is a sentence that names the thing and what to do.
@@ -72,7 +74,9 @@ impl Server {
         let metrics_socket = metrics_listener(&config).map(listeners::bind).transpose()?;
         let directory = Directory::open(&config.storage).await?;
         let open_to_all = !config.is_loopback_only() && !directory.has_users().await?;
-        let files = Files::open(&config.files, directory.clone(), clock).await?;
+        let files = Files::open(&config.files, directory.clone(), Arc::clone(&clock)).await?;
+        let mailbox = Mailbox::new(directory.clone(), Arc::clone(&clock), config.messages.clone());
+        let accounts = Accounts::open(directory.clone(), config.accounts.clone(), Arc::clone(&clock)).await?;
         let metrics = Metrics::install()?;
 
         let (events, media_events) = mpsc::channel(MEDIA_EVENTS);
@@ -81,7 +85,7 @@ impl Server {
         let media_addresses = (0..settings.workers)
             .flat_map(|worker| media.local_end(WorkerId(worker)).candidates.clone())
             .collect();
-        let hub = hub::start_with(media.clone(), media_events, (&config.limits).into());
+        let hub = hub::start(media.clone(), media_events, (&config.limits).into(), mailbox);
 
         let server = Server {
             addresses: sockets.iter().map(listener).collect(),
@@ -94,16 +98,26 @@ impl Server {
             media,
             directory,
             files,
+            accounts,
         };
-        server.serve(&config, sockets, metrics_socket, metrics);
+        server.serve(&config, sockets, metrics_socket, metrics, clock);
         Ok(server)
     }
 
-    fn serve(&self, config: &Arc<Config>, sockets: Vec<Bound>, metrics_socket: Option<Bound>, metrics: Metrics) {
+    fn serve(
+        &self,
+        config: &Arc<Config>,
+        sockets: Vec<Bound>,
+        metrics_socket: Option<Bound>,
+        metrics: Metrics,
+        clock: WallClock,
+    ) {
         let state = AppState {
             config: Arc::clone(config),
             hub: self.hub.clone(),
             directory: self.directory.clone(),
+            clock,
+            accounts: self.accounts.clone(),
         };
         let admin = |access| Admin {
             directory: self.directory.clone(),
@@ -140,6 +154,8 @@ impl Server {
             .spawn(until_stopped().run_until_cancelled_owned(admin::upkeep(metrics)));
         self.tasks
             .spawn(until_stopped().run_until_cancelled_owned(files::sweep(self.files.clone())));
+        self.tasks
+            .spawn(until_stopped().run_until_cancelled_owned(self.accounts.clone().upkeep()));
     }
 
     /// Where it listens, with the ports that the system chose.

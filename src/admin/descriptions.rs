@@ -9,6 +9,7 @@ const GAUGES: &[(&str, &str)] = &[
     ("patchbay_sessions", "Signaling connections (WebSockets) now."),
     ("patchbay_rooms", "Rooms with somebody in them now."),
     ("patchbay_participants", "Participants in all rooms now."),
+    ("patchbay_users_online", "Users that can be reached by message now."),
     ("patchbay_peers", "WebRTC connections that participants hold now."),
     ("patchbay_media_peers", "WebRTC connections on a media worker now."),
     ("patchbay_media_tracks", "Published tracks on a media worker now."),
@@ -31,7 +32,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ("patchbay_files_uploaded_total", "Files uploaded."),
     (
         "patchbay_storage_errors_total",
-        "Admissions that failed because of storage.",
+        "Admissions and messages for people who were not there that failed because of storage.",
     ),
     (
         "patchbay_messages_received_total",

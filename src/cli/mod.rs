@@ -1,5 +1,6 @@
 //! The command line.
 
+mod contacts;
 mod doctor;
 mod rooms;
 mod serve;
@@ -40,6 +41,9 @@ enum Command {
     /// Rooms with passwords; other rooms need no record
     #[command(subcommand)]
     Room(rooms::Command),
+    /// Contacts of accounts: whom they see and can call
+    #[command(subcommand)]
+    Contact(contacts::Command),
     /// Try everything that a start needs, say what is wrong, and end
     Doctor,
     /// Print every setting with its default and reason
@@ -77,6 +81,7 @@ fn run(arguments: Arguments) -> Result<(), CommandError> {
             Some(Command::Doctor) => doctor::run(config).await,
             Some(Command::User(command)) => users::run(command, &open(&config).await?).await,
             Some(Command::Room(command)) => rooms::run(command, &open(&config).await?).await,
+            Some(Command::Contact(command)) => contacts::run(command, &open(&config).await?, &config).await,
             Some(Command::Config) => Ok(()),
         }
     })

@@ -94,7 +94,7 @@ fn media(config: &Config) -> Result<(), String> {
 }
 
 fn numbers(config: &Config) -> Result<(), String> {
-    let at_least_one: [(&str, u64); 11] = [
+    let at_least_one: [(&str, u64); 17] = [
         ("http.max_connections", config.http.max_connections as u64),
         ("http.header_timeout_s", config.http.header_timeout_s),
         ("media.max_publish_kbps", config.media.max_publish_kbps.into()),
@@ -109,6 +109,18 @@ fn numbers(config: &Config) -> Result<(), String> {
         ("files.total_size_mib", config.files.total_size_mib),
         ("files.expire_after_h", config.files.expire_after_h),
         ("files.max_uploads", config.files.max_uploads as u64),
+        ("messages.offline_per_user", config.messages.offline_per_user.into()),
+        (
+            "messages.offline_expire_after_h",
+            config.messages.offline_expire_after_h,
+        ),
+        (
+            "accounts.rotate_secret_after_d",
+            config.accounts.rotate_secret_after_d.into(),
+        ),
+        ("accounts.max_devices", positive(config.accounts.max_devices)),
+        ("accounts.max_contacts", positive(config.accounts.max_contacts)),
+        ("messages.offline_total_mib", config.messages.offline_total_mib),
     ];
     // Larger values overflow what they are turned into (bytes, deadlines, semaphores), and mean nothing anyway.
     const MOST: u64 = 1 << 40;
@@ -120,7 +132,20 @@ fn numbers(config: &Config) -> Result<(), String> {
             return Err(format!("{key} is {value}; at most {MOST} is possible"));
         }
     }
+    // All that wait are delivered at once, into a queue of twice as many.
+    const MOST_WAITING: u32 = 500;
+    let waiting = config.messages.offline_per_user;
+    if waiting > MOST_WAITING {
+        return Err(format!(
+            "messages.offline_per_user is {waiting}; at most {MOST_WAITING} are possible"
+        ));
+    }
     Ok(())
+}
+
+/// What is negative is as little as nothing.
+fn positive(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
 }
 
 fn words(config: &Config) -> Result<(), String> {

@@ -26,6 +26,8 @@ pub struct Config {
     pub http: Http,
     pub media: Media,
     pub groupcall: Groupcall,
+    pub messages: Messages,
+    pub accounts: Accounts,
     pub limits: Limits,
     pub storage: Storage,
     pub files: Files,
@@ -85,6 +87,24 @@ pub struct Groupcall {
     pub text_message_types: Vec<String>,
 }
 
+/// The message socket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Messages {
+    pub offline_per_user: u32,
+    pub offline_expire_after_h: u64,
+    pub offline_total_mib: u64,
+}
+
+/// Accounts by telephone number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Accounts {
+    pub rotate_secret_after_d: u32,
+    pub max_devices: i64,
+    pub max_contacts: i64,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
@@ -140,6 +160,8 @@ impl Default for Config {
             http: Http::default(),
             media: Media::default(),
             groupcall: Groupcall::default(),
+            messages: Messages::default(),
+            accounts: Accounts::default(),
             limits: Limits::default(),
             storage: Storage::default(),
             files: Files::default(),
@@ -196,6 +218,26 @@ impl Default for Groupcall {
         Self {
             participants_as_objects: false,
             text_message_types: vec!["reciveTextMessage".to_owned()],
+        }
+    }
+}
+
+impl Default for Messages {
+    fn default() -> Self {
+        Self {
+            offline_per_user: 200,
+            offline_expire_after_h: 168,
+            offline_total_mib: 64,
+        }
+    }
+}
+
+impl Default for Accounts {
+    fn default() -> Self {
+        Self {
+            rotate_secret_after_d: 90,
+            max_devices: 100_000,
+            max_contacts: 200,
         }
     }
 }
@@ -303,6 +345,22 @@ impl Files {
 
     pub fn expire_after(&self) -> Duration {
         Duration::from_secs(self.expire_after_h.saturating_mul(3_600))
+    }
+}
+
+impl Messages {
+    pub fn expire_after(&self) -> Duration {
+        Duration::from_secs(self.offline_expire_after_h.saturating_mul(3_600))
+    }
+
+    pub fn total_bytes(&self) -> i64 {
+        i64::try_from(self.offline_total_mib.saturating_mul(1 << 20)).unwrap_or(i64::MAX)
+    }
+}
+
+impl Accounts {
+    pub fn rotate_after_s(&self) -> i64 {
+        i64::from(self.rotate_secret_after_d) * 24 * 3_600
     }
 }
 

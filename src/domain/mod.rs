@@ -1,16 +1,18 @@
-//! The rules: who is in which room, who sees whom, who is told what.
+//! The rules: who is in which room, who sees whom, who can be reached by message, who is told what.
 //!
 //! A [`Command`] comes from one session; [`Rooms`] changes its state and returns [`Effect`]s, in the order in which
 //! they are to be carried out, or a [`Refusal`]. Nothing here waits, reads or writes, and no wire format is known:
 //! ids and session descriptions are opaque.
 
 mod connection;
+mod presence;
 mod room;
 mod rooms;
 
 use std::sync::Arc;
 
 pub use connection::ConnectionIdentity;
+pub use presence::{Errand, MessageCommand, MessageEvent, Presence, Recipient, WaitingMessage};
 pub use rooms::{Limits, Rooms};
 
 use crate::ids::{ParticipantId, PeerId, RoomId, RoomName, SessionId, UserId};
@@ -52,6 +54,8 @@ pub enum Command {
     AnnounceFile {
         file: Arc<FileNotice>,
     },
+    /// About messages between users, in a room or not.
+    Message(MessageCommand),
 }
 
 /// A session description with what tells its connection from others.
@@ -100,6 +104,7 @@ pub enum Event {
         from: UserId,
         file: Arc<FileNotice>,
     },
+    Message(MessageEvent),
     /// The last event: the session is to be closed.
     Ended(EndReason),
 }
@@ -137,6 +142,12 @@ pub enum Refusal {
     TooManyPeers,
     #[error("the offer cannot be answered")]
     BadOffer,
+    #[error("the session is bound to a user already")]
+    AlreadyBound,
+    #[error("the session is not bound to a user")]
+    NotBound,
+    #[error("the user has as many sessions as he may")]
+    TooManySessions,
     #[error("the session has ended")]
     SessionEnded,
 }
@@ -155,6 +166,12 @@ pub enum Effect {
         session: SessionId,
         event: Event,
     },
+    /// The same event for several sessions.
+    TellEach {
+        sessions: Vec<SessionId>,
+        event: Event,
+    },
+    Mailbox(Errand),
     /// Tell the reason, then let go of the session.
     Dismiss {
         session: SessionId,

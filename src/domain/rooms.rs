@@ -83,6 +83,8 @@ impl Rooms {
             Command::Candidate { subject } => self.candidate(session, &subject),
             Command::Say { text } => self.say(session, text),
             Command::AnnounceFile { file } => self.announce_file(session, file),
+            // None of a room's affairs.
+            Command::Message(_) => Err(Refusal::NotInRoom),
         }
     }
 

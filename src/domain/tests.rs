@@ -50,6 +50,7 @@ fn outline(effects: &[Effect]) -> Vec<String> {
             };
             format!("tell {session}: {what}")
         }
+        Effect::TellEach { .. } | Effect::Mailbox(_) => format!("none of a room's: {effect:?}"),
     };
     effects.iter().map(line).collect()
 }
@@ -273,6 +274,7 @@ proptest! {
                     }
                     Effect::Dismiss { session, .. } => prop_assert!(dismissed.insert(session)),
                     Effect::Tell { session, .. } => prop_assert!(!dismissed.contains(&session)),
+                    Effect::TellEach { .. } | Effect::Mailbox(_) => prop_assert!(false, "none of a room's"),
                 }
             }
             prop_assert_eq!(rooms.peer_count(), open_peers.len());

@@ -1,5 +1,6 @@
 //! The front door: router, TLS, static pages, files, and the one WebSocket loop for all families.
 
+mod accounts;
 pub mod errors;
 pub mod files;
 mod headers;
@@ -11,7 +12,7 @@ pub mod tls;
 pub mod websocket;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
@@ -20,7 +21,9 @@ use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::{DefaultOnFailure, TraceLayer};
 use tracing::Level;
 
+use crate::accounts::Accounts;
 use crate::admin::{self, Admin};
+pub use crate::clock::WallClock;
 use crate::config::Config;
 use crate::hub::HubHandle;
 use crate::storage::Directory;
@@ -32,10 +35,9 @@ pub struct AppState {
     pub config: Arc<Config>,
     pub hub: HubHandle,
     pub directory: Directory,
+    pub clock: WallClock,
+    pub accounts: Accounts,
 }
-
-/// What day it is: for dates in certificates and the expiry of files.
-pub type WallClock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// How long a handler may take. Ours answer at once or wait for storage, which gives up sooner. Uploads and WebSockets
 /// have limits of their own.
@@ -47,7 +49,7 @@ pub fn router(state: AppState, files: Files, admin: Admin) -> Router {
     let quick = Router::new()
         .merge(pages::router())
         .merge(admin::router(admin))
-        .merge(websocket::router().with_state(state))
+        .merge(websocket::router().merge(accounts::router()).with_state(state))
         .fallback(pages::not_found)
         .layer(TimeoutLayer::with_status_code(
             StatusCode::SERVICE_UNAVAILABLE,

@@ -21,7 +21,7 @@ use self::token_bucket::TokenBucket;
 use super::errors::HttpError;
 use super::{AppState, origin};
 use crate::hub::Events;
-use crate::signaling::{Admission, Close, Conversation, FRAME_BYTES_MAX, Reaction};
+use crate::signaling::{Admission, Close, Conversation, Entrance, Frame, Heartbeat, Reaction};
 
 /// Often enough that a client which has vanished is noticed within [`SILENCE_MAX`], and that proxies, which cut idle
 /// connections after 30 to 60 s, see traffic.
@@ -55,10 +55,14 @@ const TOKENS_PER_SECOND: u32 = 200;
 const READ_BUFFER_BYTES: usize = 8 * 1024;
 
 pub fn router() -> Router<AppState> {
-    Router::new().route("/groupcall", any(groupcall))
+    let entrance = |entrance| any(move |state, headers, upgrade| enter(entrance, state, headers, upgrade));
+    Router::new()
+        .route("/groupcall", entrance(Entrance::Groupcall))
+        .route("/ws", entrance(Entrance::Messages))
 }
 
-async fn groupcall(
+async fn enter(
+    entrance: Entrance,
     State(state): State<AppState>,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
@@ -70,10 +74,10 @@ async fn groupcall(
     let connected = state.hub.connect().await;
     let full = || HttpError::new(StatusCode::SERVICE_UNAVAILABLE, "the server is full");
     let (session, events) = connected.ok_or_else(full)?;
-    let conversation = Conversation::new(session, state.directory, state.config);
+    let conversation = Conversation::new(entrance, session, state.directory, state.config, state.clock);
     let upgrade = upgrade
-        .max_message_size(FRAME_BYTES_MAX)
-        .max_frame_size(FRAME_BYTES_MAX)
+        .max_message_size(entrance.frame_bytes_max())
+        .max_frame_size(entrance.frame_bytes_max())
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(READ_BUFFER_BYTES);
     Ok(upgrade.on_upgrade(move |socket| converse(socket, events, conversation)))
@@ -129,22 +133,27 @@ where
     let mut tokens = TokenBucket::new(BURST_TOKENS, TOKENS_PER_SECOND, Instant::now());
     let mut pings = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
     let mut last_heard = Instant::now();
+    let mut heart = conversation.heartbeat().map(|beat| Heart::new(beat, last_heard));
     loop {
         let outcome = tokio::select! {
             message = socket.next() => {
                 last_heard = Instant::now();
-                match text_of(message, &mut tokens, last_heard) {
-                    Ok(Some(text)) => react(socket, conversation.receive(&text).await, last_heard).await,
+                match frame_of(message, &mut tokens, last_heard) {
+                    Ok(Some(frame)) => {
+                        Heart::heard(&mut heart);
+                        react(socket, conversation.receive(frame).await, last_heard, &mut heart).await
+                    }
                     Ok(None) => Ok(()),
                     Err(end) => Err(end),
                 }
             }
             event = events.next() => match event {
-                Some(event) => react(socket, conversation.tell(event), last_heard).await,
+                Some(event) => react(socket, conversation.tell(event), last_heard, &mut heart).await,
                 None => Err(End::Close(Close::TOO_SLOW)),
             },
             _ = pings.tick() => send_all(socket, [Message::Ping(Default::default())], last_heard).await,
             () = sleep_until(last_heard + SILENCE_MAX) => Err(End::Close(Close::SILENT)),
+            reaction = Heart::next(&mut heart) => react(socket, reaction, last_heard, &mut heart).await,
         };
         if let Err(end) = outcome {
             return end;
@@ -152,12 +161,56 @@ where
     }
 }
 
-/// The text of a message that has one, paid for.
-fn text_of<E: std::fmt::Display>(
+/// A family's heartbeat, and when it is next to be sent or has to have been answered.
+struct Heart {
+    beat: Heartbeat,
+    asked: bool,
+    due: Instant,
+}
+
+impl Heart {
+    fn new(beat: Heartbeat, now: Instant) -> Self {
+        let due = now + beat.after;
+        let asked = false;
+        Self { beat, asked, due }
+    }
+
+    fn heard(heart: &mut Option<Self>) {
+        if let Some(heart) = heart.as_mut().filter(|heart| heart.asked) {
+            *heart = Self::new(heart.beat.clone(), Instant::now());
+        }
+    }
+
+    fn sent(heart: &mut Option<Self>) {
+        if let Some(heart) = heart.as_mut().filter(|heart| !heart.asked) {
+            heart.due = Instant::now() + heart.beat.after;
+        }
+    }
+
+    /// What is to be done about it when the time has come. Never, where the family has none. Cancel-safe.
+    async fn next(heart: &mut Option<Self>) -> Reaction {
+        let Some(heart) = heart else {
+            return std::future::pending().await;
+        };
+        sleep_until(heart.due).await;
+        let mut reaction = Reaction::default();
+        if heart.asked {
+            reaction.close = Some(Close::SILENT);
+        } else {
+            heart.asked = true;
+            heart.due = Instant::now() + heart.beat.answer_within;
+            reaction.frames.push(heart.beat.frame.clone());
+        }
+        reaction
+    }
+}
+
+/// What is in a message that has something in it, paid for.
+fn frame_of<E: std::fmt::Display>(
     message: Option<Result<Message, E>>,
     tokens: &mut TokenBucket,
     now: Instant,
-) -> Result<Option<String>, End> {
+) -> Result<Option<Frame>, End> {
     let message = match message {
         None | Some(Ok(Message::Close(_))) => return Err(End::Gone),
         Some(Err(error)) => {
@@ -166,10 +219,9 @@ fn text_of<E: std::fmt::Display>(
         }
         Some(Ok(message)) => message,
     };
-    let (bytes, text) = match message {
-        Message::Text(text) => (text.len(), Some(text.as_str().to_owned())),
-        // Some clients send their JSON in binary frames.
-        Message::Binary(data) => (data.len(), String::from_utf8(data.into()).ok()),
+    let (bytes, frame) = match message {
+        Message::Text(text) => (text.len(), Some(Frame::Text(text.as_str().to_owned()))),
+        Message::Binary(data) => (data.len(), Some(Frame::Binary(data))),
         Message::Ping(data) | Message::Pong(data) => (data.len(), None),
         Message::Close(_) => return Err(End::Gone),
     };
@@ -178,14 +230,26 @@ fn text_of<E: std::fmt::Display>(
         info!("too many messages");
         return Err(End::Close(Close::TOO_FAST));
     }
-    Ok(text)
+    Ok(frame)
 }
 
-async fn react<S, E>(socket: &mut S, reaction: Reaction, last_heard: Instant) -> Result<(), End>
+async fn react<S, E>(
+    socket: &mut S,
+    reaction: Reaction,
+    last_heard: Instant,
+    heart: &mut Option<Heart>,
+) -> Result<(), End>
 where
     S: Sink<Message, Error = E> + Unpin,
 {
-    send_all(socket, reaction.frames.into_iter().map(Message::text), last_heard).await?;
+    if !reaction.frames.is_empty() {
+        let messages = reaction.frames.into_iter().map(|frame| match frame {
+            Frame::Text(text) => Message::text(text),
+            Frame::Binary(bytes) => Message::Binary(bytes),
+        });
+        send_all(socket, messages, last_heard).await?;
+        Heart::sent(heart);
+    }
     reaction.close.map_or(Ok(()), |close| Err(End::Close(close)))
 }
 

@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 
 use rand::rngs::StdRng;
+use tracing::warn;
 
+use super::mailbox::MailboxHandle;
 use super::outbox::Outbox;
-use crate::domain::{Candidate, Effect, EndReason, Event, Negotiation};
-use crate::ids::{PeerId, RoomId, SessionId};
+use crate::domain::{Candidate, Effect, EndReason, Errand, Event, Negotiation};
+use crate::ids::{PeerId, RoomId, SessionId, UserId};
 use crate::media::engine::{Media, MediaCommand, WorkerId};
 use crate::media::peer::negotiate::{self, Negotiated, OfferError, Role};
 use crate::media::session::{PeerSpec, stream_name};
@@ -19,12 +21,15 @@ pub(super) struct Executor {
     /// What each live connection last agreed on, without the answer's text.
     negotiated: HashMap<PeerId, Negotiated>,
     outboxes: HashMap<SessionId, Outbox>,
+    mailbox: MailboxHandle,
 }
 
 /// What could not be done, for the rules to know.
 pub(super) enum Failure {
     /// The session does not read, or has gone; it is forgotten here.
     SessionLost(SessionId),
+    /// What waits for somebody could not be asked for.
+    NotCollected { receiver: UserId, ticket: u64 },
     BadOffer {
         peer: PeerId,
         error: OfferError,
@@ -34,13 +39,14 @@ pub(super) enum Failure {
 }
 
 impl Executor {
-    pub fn new(media: Media) -> Self {
+    pub fn new(media: Media, mailbox: MailboxHandle) -> Self {
         Self {
             media,
             random: rand::make_rng(),
             workers: HashMap::new(),
             negotiated: HashMap::new(),
             outboxes: HashMap::new(),
+            mailbox,
         }
     }
 
@@ -77,6 +83,12 @@ impl Executor {
                 Effect::ClosePeer { room, peer } => self.close_peer(room, peer).await,
                 Effect::Negotiate(negotiation) => self.negotiate(negotiation).await,
                 Effect::Tell { session, event } => self.tell(session, event),
+                Effect::TellEach { sessions, event } => {
+                    let told = sessions.into_iter().map(|session| self.tell(session, event.clone()));
+                    failures.extend(told.filter_map(Result::err));
+                    Ok(())
+                }
+                Effect::Mailbox(errand) => self.leave_errand(errand),
                 Effect::Dismiss { session, reason } => self.dismiss(session, reason),
             };
             failures.extend(done.err());
@@ -111,6 +123,26 @@ impl Executor {
             self.outboxes.remove(&session);
             Failure::SessionLost(session)
         })
+    }
+
+    fn leave_errand(&mut self, errand: Errand) -> Result<(), Failure> {
+        let question = match &errand {
+            Errand::Collect { receiver, ticket } => Some((receiver.clone(), *ticket)),
+            Errand::Keep { .. } | Errand::Forget { .. } => None,
+        };
+        if self.mailbox.leave(errand).is_ok() {
+            return Ok(());
+        }
+        metrics::counter!("patchbay_storage_errors_total").increment(1);
+        warn!("storage is too slow: an errand about messages is left undone");
+        question.map_or(Ok(()), |(receiver, ticket)| {
+            Err(Failure::NotCollected { receiver, ticket })
+        })
+    }
+
+    /// Waits until storage has done what it was asked.
+    pub async fn finish(self) {
+        self.mailbox.finish().await;
     }
 
     fn dismiss(&mut self, session: SessionId, reason: EndReason) -> Result<(), Failure> {

@@ -4,6 +4,7 @@
 //! order of its messages holds. What the rules decide becomes doing in [`effects`] alone.
 
 mod effects;
+mod mailbox;
 mod outbox;
 mod session;
 mod task;
@@ -13,6 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use mailbox::MailboxHandle;
+pub use mailbox::{MessageStore, StoreError};
 pub use outbox::Events;
 pub use session::Session;
 use task::{Hub, Input};
@@ -62,15 +65,16 @@ impl From<&config::Limits> for Capacity {
     }
 }
 
-/// Starts the hub's task, with the default capacity.
-pub fn start(media: Media, media_events: mpsc::Receiver<MediaEvent>) -> HubHandle {
-    start_with(media, media_events, Capacity::default())
-}
-
-/// As [`start`], taking on as much as `capacity` says.
-pub fn start_with(media: Media, media_events: mpsc::Receiver<MediaEvent>, capacity: Capacity) -> HubHandle {
+/// Starts the hub's task, and the one that keeps messages in `store`.
+pub fn start(
+    media: Media,
+    media_events: mpsc::Receiver<MediaEvent>,
+    capacity: Capacity,
+    store: impl MessageStore,
+) -> HubHandle {
     let (inputs, input_queue) = mpsc::channel(INPUTS_MAX);
-    tokio::spawn(Hub::new(media, capacity.rooms).run(input_queue, media_events));
+    let mailbox = MailboxHandle::start(store, inputs.downgrade());
+    tokio::spawn(Hub::new(media, mailbox, capacity.rooms).run(input_queue, media_events));
     HubHandle {
         inputs,
         places: Arc::new(Semaphore::new(capacity.sessions)),

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::mpsc;
 
-use crate::domain::Event;
+use crate::domain::{Event, MessageEvent};
 
 /// Unread events. A full room that reconnects at once makes two events for each participant, 1,000 in all; fewer would
 /// throw out sessions that are merely waiting for their turn to run.
@@ -48,7 +48,12 @@ pub(super) fn pair() -> (Outbox, Events) {
 }
 
 impl Outbox {
+    /// Announcements are left out where the queue is half full: whoever is that far behind is better served with a
+    /// list that lacks somebody than with a closed socket, after which he would cause more of them.
     pub fn put(&self, event: Event) -> Result<(), Lost> {
+        if is_announcement(&event) && self.queue.capacity() < EVENTS_MAX / 2 {
+            return Ok(());
+        }
         let weight = weight(&event);
         if self.unread_bytes.fetch_add(weight, Ordering::Relaxed) + weight > BYTES_MAX {
             return Err(Lost);
@@ -76,6 +81,13 @@ impl Events {
     }
 }
 
+fn is_announcement(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Message(MessageEvent::Online { .. } | MessageEvent::Offline { .. })
+    )
+}
+
 /// About what an event takes in memory, counting a text that is shared for each who has not read it.
 fn weight(event: &Event) -> usize {
     let text = match event {
@@ -84,6 +96,9 @@ fn weight(event: &Event) -> usize {
         Event::Text { text, .. } => text.len(),
         Event::File { file, .. } => file.name.len() + file.url.len(),
         Event::Candidate { candidate, .. } => candidate.line.len(),
+        Event::Message(MessageEvent::Received { message }) => message.len(),
+        Event::Message(MessageEvent::WhoIsOnline { users }) => users.len() * size_of::<usize>(),
+        Event::Message(MessageEvent::Online { .. } | MessageEvent::Offline { .. }) => 0,
         Event::ParticipantArrived { .. } | Event::ParticipantLeft { .. } | Event::Ended(_) => 0,
     };
     size_of::<Event>() + text

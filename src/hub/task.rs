@@ -8,9 +8,10 @@ use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
 use super::effects::{Executor, Failure};
+use super::mailbox::MailboxHandle;
 use super::outbox::Outbox;
-use crate::domain::{Command, Effect, EndReason, Limits, Refusal, Rooms};
-use crate::ids::SessionId;
+use crate::domain::{Command, Effect, EndReason, Limits, MessageCommand, Presence, Refusal, Rooms, WaitingMessage};
+use crate::ids::{SessionId, UserId};
 use crate::media::engine::{Media, MediaEvent};
 
 /// What sessions get to close their sockets when the server goes down. Longer keeps a restart waiting for clients
@@ -30,6 +31,12 @@ pub(super) enum Input {
         command: Command,
         reply: oneshot::Sender<Result<(), Refusal>>,
     },
+    /// What waited for somebody who has come.
+    Collected {
+        receiver: UserId,
+        ticket: u64,
+        messages: Vec<WaitingMessage>,
+    },
     ShutDown {
         done: oneshot::Sender<()>,
     },
@@ -37,16 +44,18 @@ pub(super) enum Input {
 
 pub(super) struct Hub {
     rooms: Rooms,
+    presence: Presence,
     executor: Executor,
     /// Sessions whose socket may still be open, dismissed ones included.
     connected: HashSet<SessionId>,
 }
 
 impl Hub {
-    pub fn new(media: Media, limits: Limits) -> Self {
+    pub fn new(media: Media, mailbox: MailboxHandle, limits: Limits) -> Self {
         Self {
             rooms: Rooms::new(limits),
-            executor: Executor::new(media),
+            presence: Presence::default(),
+            executor: Executor::new(media, mailbox),
             connected: HashSet::new(),
         }
     }
@@ -58,6 +67,8 @@ impl Hub {
                 input = inputs.recv() => match input {
                     Some(Input::ShutDown { done }) => {
                         self.shut_down(&mut inputs).await;
+                        inputs.close();
+                        self.executor.finish().await;
                         done.send(()).ok();
                         return;
                     }
@@ -85,6 +96,14 @@ impl Hub {
                 // Nobody waits for the answer where the session has gone meanwhile.
                 reply.send(self.request(session, command).await).ok();
             }
+            Input::Collected {
+                receiver,
+                ticket,
+                messages,
+            } => {
+                let effects = self.presence.collected(&receiver, ticket, messages);
+                self.carry_out_all(effects).await;
+            }
             // Only the loop knows how to end.
             Input::ShutDown { .. } => {}
         }
@@ -100,8 +119,15 @@ impl Hub {
         debug!(%session, "disconnected");
         self.connected.remove(&session);
         self.executor.remove_session(session);
-        let effects = self.rooms.leave(session);
+        let effects = self.forget(session);
         self.carry_out_all(effects).await;
+    }
+
+    /// The session is out of everything that it was in.
+    fn forget(&mut self, session: SessionId) -> Vec<Effect> {
+        let mut effects = self.rooms.leave(session);
+        effects.extend(self.presence.unbind(session));
+        effects
     }
 
     async fn request(&mut self, session: SessionId, command: Command) -> Result<(), Refusal> {
@@ -109,9 +135,11 @@ impl Hub {
             return Err(Refusal::SessionEnded);
         }
         log_request(session, &command);
-        let effects = self.rooms.handle(session, command).inspect_err(|refusal| {
-            debug!(%session, %refusal, "refused");
-        })?;
+        let effects = match command {
+            Command::Message(command) => self.presence.handle(session, command),
+            command => self.rooms.handle(session, command),
+        };
+        let effects = effects.inspect_err(|refusal| debug!(%session, %refusal, "refused"))?;
         let failures = self.carry_out_all(effects).await;
         if failures == 0 { Ok(()) } else { Err(Refusal::BadOffer) }
     }
@@ -126,7 +154,10 @@ impl Hub {
                 match failure {
                     Failure::SessionLost(session) => {
                         warn!(%session, "does not read what it is told: let go");
-                        effects.extend(self.rooms.leave(session));
+                        effects.extend(self.forget(session));
+                    }
+                    Failure::NotCollected { receiver, ticket } => {
+                        effects.extend(self.presence.collected(&receiver, ticket, Vec::new()));
                     }
                     Failure::BadOffer { peer, error, live } => {
                         debug!(%peer, %error, "offer not answered");
@@ -156,6 +187,7 @@ impl Hub {
     async fn shut_down(&mut self, inputs: &mut mpsc::Receiver<Input>) {
         info!(sessions = self.connected.len(), "ending all rooms");
         self.executor.dismiss_all(EndReason::Shutdown);
+        self.presence.shut_down();
         let effects = self.rooms.shut_down();
         self.carry_out_all(effects).await;
         self.report_counts();
@@ -163,8 +195,8 @@ impl Hub {
             while !self.connected.is_empty() {
                 match inputs.recv().await {
                     Some(Input::Disconnect { session }) => self.disconnect(session).await,
-                    // Too late: its queue ends before it begins.
-                    Some(Input::Connect { .. } | Input::ShutDown { .. }) => {}
+                    // Too late: its queue ends before it begins, and nobody is there to be told.
+                    Some(Input::Connect { .. } | Input::Collected { .. } | Input::ShutDown { .. }) => {}
                     Some(Input::Request { reply, .. }) => {
                         reply.send(Err(Refusal::SessionEnded)).ok();
                     }
@@ -180,6 +212,7 @@ impl Hub {
     fn report_counts(&self) {
         metrics::gauge!("patchbay_rooms").set(self.rooms.room_count() as f64);
         metrics::gauge!("patchbay_participants").set(self.rooms.participant_count() as f64);
+        metrics::gauge!("patchbay_users_online").set(self.presence.user_count() as f64);
         metrics::gauge!("patchbay_peers").set(self.rooms.peer_count() as f64);
         metrics::gauge!("patchbay_sessions").set(self.connected.len() as f64);
     }
@@ -197,6 +230,11 @@ fn log_request(session: SessionId, command: &Command) {
         }
         Command::Candidate { subject } => debug!(%session, subject = subject.as_str(), "candidate"),
         Command::Say { text } => debug!(%session, bytes = text.len(), "says"),
+        Command::Message(MessageCommand::Bind { user }) => info!(%session, user = user.as_str(), "can be reached"),
+        Command::Message(MessageCommand::Send { message, .. }) => {
+            debug!(%session, bytes = message.len(), "sends a message");
+        }
+        Command::Message(MessageCommand::List) => debug!(%session, "asks who is online"),
         Command::AnnounceFile { file } => debug!(%session, bytes = file.url.len(), "announces a file"),
     }
 }

@@ -4,6 +4,9 @@
 /// offer 3 to 10 KB. Larger only costs memory, of which each connection may hold this much.
 pub const FRAME_BYTES_MAX: usize = 256 * 1024;
 
+/// One WebSocket message of the families without offers, whose messages have a few hundred bytes.
+pub const SMALL_FRAME_BYTES_MAX: usize = 64 * 1024;
+
 /// An offer: several times what a browser makes of a connection with every codec it has.
 pub const SDP_BYTES_MAX: usize = 64 * 1024;
 

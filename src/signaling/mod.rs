@@ -1,7 +1,8 @@
 //! Signaling families: each turns what its clients send into commands, and events into what its clients expect.
 //!
 //! A family is a folder here, with its wire format in its own words in the folder's `mod.rs`. No family knows another
-//! and nothing outside knows any. `/groupcall` is shared by two, told apart by the first message:
+//! and nothing outside knows any. The path says which family a client speaks ([`Entrance`]). `/groupcall` is shared by
+//! two, told apart by the first message:
 //!
 //! | first message | family |
 //! |---|---|
@@ -16,22 +17,26 @@ mod groupcall_id;
 mod groupcall_type;
 mod json;
 mod limits;
+mod messages;
 mod offer;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use serde_json::Value;
 use smallvec::SmallVec;
 use tracing::debug;
 
+use crate::clock::WallClock;
 use crate::config::Config;
 use crate::domain::{EndReason, Event, Person};
 use crate::hub::Session;
 use crate::ids::{RoomName, UserId};
 use crate::storage::{AdmitError, Directory, Profile};
 
-pub use limits::FRAME_BYTES_MAX;
+use limits::{FRAME_BYTES_MAX, SMALL_FRAME_BYTES_MAX};
 
 /// Who may enter which room. The server's is [`Directory`].
 pub trait Admission: Send + Sync + 'static {
@@ -41,18 +46,74 @@ pub trait Admission: Send + Sync + 'static {
         room: &RoomName,
         password: Option<&str>,
     ) -> impl Future<Output = Result<Profile, AdmitError>> + Send;
+
+    /// As [`Admission::admit`], where there is no room to enter.
+    fn recognize(&self, user: &UserId) -> impl Future<Output = Result<Profile, AdmitError>> + Send;
 }
 
 impl Admission for Directory {
     async fn admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Profile, AdmitError> {
         Directory::admit(self, user, room, password).await
     }
+
+    async fn recognize(&self, user: &UserId) -> Result<Profile, AdmitError> {
+        Directory::recognize(self, user).await
+    }
+}
+
+/// By which path a client has come: what it speaks, and how much at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entrance {
+    /// `/groupcall`
+    Groupcall,
+    /// `/ws`
+    Messages,
+}
+
+impl Entrance {
+    /// The longest message, in bytes. A longer one closes the socket.
+    pub fn frame_bytes_max(self) -> usize {
+        match self {
+            Entrance::Groupcall => FRAME_BYTES_MAX,
+            Entrance::Messages => SMALL_FRAME_BYTES_MAX,
+        }
+    }
+}
+
+/// One WebSocket message with something in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    Text(String),
+    Binary(Bytes),
+}
+
+impl Frame {
+    pub fn len(&self) -> usize {
+        match self {
+            Frame::Text(text) => text.len(),
+            Frame::Binary(bytes) => bytes.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A family's own sign of life, beside WebSocket's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// Sent when no other message has been for this long …
+    pub after: Duration,
+    pub frame: Frame,
+    /// … and any message has to come back within this time.
+    pub answer_within: Duration,
 }
 
 /// What is to be done with the client's socket: frames to send, in order, and then perhaps to close it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Reaction {
-    pub frames: SmallVec<[String; 2]>,
+    pub frames: SmallVec<[Frame; 2]>,
     pub close: Option<Close>,
 }
 
@@ -65,7 +126,7 @@ pub struct Close {
 
 impl Close {
     pub const GOING_AWAY: Close = Close::new(1001, "the server is going down");
-    pub const UNREADABLE: Close = Close::new(1009, "a message is longer than 256 KiB or breaks the protocol");
+    pub const UNREADABLE: Close = Close::new(1009, "a message is too long or breaks the protocol");
     pub const UNKNOWN_USER: Close = Close::new(1008, "no such user");
     pub const WRONG_PASSWORD: Close = Close::new(1008, "the room's password is missing or wrong");
     pub const TOO_FAST: Close = Close::new(1008, "too many messages");
@@ -96,7 +157,7 @@ impl Reaction {
     }
 
     fn and_frame(mut self, message: &impl serde::Serialize) -> Self {
-        self.frames.push(json::text(message));
+        self.frames.push(Frame::Text(json::text(message)));
         self
     }
 
@@ -106,9 +167,10 @@ impl Reaction {
     }
 }
 
-/// One client's conversation with the server on `/groupcall`.
+/// One client's conversation with the server.
 pub struct Conversation<A> {
     client: Client<A>,
+    /// None while it is to be heard from the first message.
     family: Option<Family>,
 }
 
@@ -117,26 +179,49 @@ struct Client<A> {
     session: Session,
     admission: A,
     config: Arc<Config>,
+    clock: WallClock,
 }
 
 enum Family {
     GroupcallId(groupcall_id::Dialogue),
     GroupcallType(groupcall_type::Dialogue),
+    Messages(messages::Dialogue),
 }
 
 impl<A: Admission> Conversation<A> {
-    pub fn new(session: Session, admission: A, config: Arc<Config>) -> Self {
+    pub fn new(entrance: Entrance, session: Session, admission: A, config: Arc<Config>, clock: WallClock) -> Self {
         let client = Client {
             session,
             admission,
             config,
+            clock,
         };
-        Self { client, family: None }
+        let family = match entrance {
+            Entrance::Groupcall => None,
+            Entrance::Messages => Some(Family::Messages(messages::Dialogue::default())),
+        };
+        Self { client, family }
+    }
+
+    /// What is to be sent where nothing else is.
+    pub fn heartbeat(&self) -> Option<Heartbeat> {
+        matches!(self.family, Some(Family::Messages(_))).then(messages::heartbeat)
     }
 
     /// One message of the client. Returns when all that it leads to has been decided.
-    pub async fn receive(&mut self, text: &str) -> Reaction {
-        let message = json::parse(text);
+    pub async fn receive(&mut self, frame: Frame) -> Reaction {
+        if let Some(Family::Messages(dialogue)) = &mut self.family {
+            count("messages");
+            return dialogue.receive(&self.client, frame).await;
+        }
+        match text_of(frame) {
+            Some(text) => self.receive_text(text).await,
+            None => Reaction::none(),
+        }
+    }
+
+    async fn receive_text(&mut self, text: String) -> Reaction {
+        let message = json::parse(&text);
         if self.family.is_none() {
             self.family = message.as_ref().and_then(pick_family);
         }
@@ -148,10 +233,10 @@ impl<A: Admission> Conversation<A> {
             Some(Family::GroupcallType(dialogue)) => {
                 count("groupcall_type");
                 // What is no JSON is given back as the text it is.
-                let message = message.unwrap_or_else(|| Value::String(text.to_owned()));
+                let message = message.unwrap_or(Value::String(text));
                 dialogue.receive(&self.client, message).await
             }
-            None => {
+            Some(Family::Messages(_)) | None => {
                 count("none");
                 debug!(session = %self.client.session.id(), bytes = text.len(), "of no family: ignored");
                 Reaction::none()
@@ -161,15 +246,22 @@ impl<A: Admission> Conversation<A> {
 
     /// What the client is to be sent about an event.
     pub fn tell(&mut self, event: Event) -> Reaction {
-        if let Event::Ended(reason) = event {
-            return Reaction::close(reason.into());
+        match (&self.family, event) {
+            (_, Event::Ended(reason)) => Reaction::close(reason.into()),
+            (Some(Family::GroupcallId(dialogue)), event) => dialogue.tell(&self.client, event),
+            (Some(Family::GroupcallType(dialogue)), event) => dialogue.tell(&self.client, event),
+            (Some(Family::Messages(dialogue)), Event::Message(event)) => dialogue.tell(&self.client, event),
+            // Events come of messages, so there is a family by then, and they are of its kind.
+            (Some(Family::Messages(_)) | None, _) => Reaction::none(),
         }
-        match &self.family {
-            Some(Family::GroupcallId(dialogue)) => dialogue.tell(&self.client, event),
-            Some(Family::GroupcallType(dialogue)) => dialogue.tell(&self.client, event),
-            // Events come of messages, so there is a family by then.
-            None => Reaction::none(),
-        }
+    }
+}
+
+/// Some clients send their JSON in binary frames.
+fn text_of(frame: Frame) -> Option<String> {
+    match frame {
+        Frame::Text(text) => Some(text),
+        Frame::Binary(bytes) => String::from_utf8(bytes.into()).ok(),
     }
 }
 

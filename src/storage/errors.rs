@@ -53,6 +53,8 @@ pub enum RecordError {
     Exists { what: &'static str, id: String },
     #[error("{what} `{id}` does not exist")]
     Missing { what: &'static str, id: String },
+    #[error("there are {most} {what} already, and no more may be")]
+    Full { what: &'static str, most: i64 },
     #[error("a password must have 1 to {max} bytes")]
     BadPassword { max: usize },
     #[error("the database failed: {0}")]

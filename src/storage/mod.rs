@@ -1,10 +1,13 @@
-//! Who exists and which rooms have passwords: records in SQLite or PostgreSQL.
+//! Who exists, which rooms have passwords, who has which contacts, and what waits for whom: records in SQLite or PostgreSQL.
 //!
 //! The same statements and migrations serve both; [`database`] knows the difference, nothing else does.
 
+mod accounts;
 mod database;
 mod errors;
 mod files;
+mod mailbox;
+mod messages;
 mod passwords;
 mod rooms;
 mod users;
@@ -14,9 +17,12 @@ use std::sync::Arc;
 use crate::config;
 use crate::ids::{RoomName, UserId};
 
+pub use accounts::{DeviceRecord, TokenSecret};
 use database::Database;
 pub use errors::{OpenError, RecordError};
 pub use files::FileRecord;
+pub use mailbox::Mailbox;
+pub use messages::MailboxRoom;
 use passwords::Passwords;
 pub use rooms::RoomRecord;
 pub use users::ProfileChange;
@@ -68,26 +74,30 @@ impl Directory {
     /// Whether `user` may enter `room`, and how he is shown. With no users configured anyone may, under his id as name.
     /// A room without a password lets everybody in.
     pub async fn admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Profile, AdmitError> {
-        let admitted = self.try_admit(user, room, password).await;
-        if let Err(AdmitError::Storage(cause)) = &admitted {
-            metrics::counter!("patchbay_storage_errors_total").increment(1);
-            let cause: &(dyn std::error::Error + 'static) = cause.as_ref();
-            tracing::error!(cause, "storage failed; somebody could not enter a room");
-        }
-        admitted
+        told(self.try_admit(user, room, password).await)
     }
 
-    async fn try_admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Profile, AdmitError> {
-        let profile = match self.user(user).await? {
-            Some(profile) => profile,
-            None if self.has_users().await? => return Err(AdmitError::UnknownUser),
-            None => Profile {
+    /// Whether `user` may use this server, and how he is shown. With no users configured anyone may, under his id as
+    /// name.
+    pub async fn recognize(&self, user: &UserId) -> Result<Profile, AdmitError> {
+        told(self.try_recognize(user).await)
+    }
+
+    async fn try_recognize(&self, user: &UserId) -> Result<Profile, AdmitError> {
+        match self.user(user).await? {
+            Some(profile) => Ok(profile),
+            None if self.has_users().await? => Err(AdmitError::UnknownUser),
+            None => Ok(Profile {
                 user: user.clone(),
                 name: user.as_str().to_owned(),
                 prefix: String::new(),
                 postfix: String::new(),
-            },
-        };
+            }),
+        }
+    }
+
+    async fn try_admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Profile, AdmitError> {
+        let profile = self.try_recognize(user).await?;
         let Some(hash) = self.password_hash(room).await? else {
             return Ok(profile);
         };
@@ -112,6 +122,16 @@ impl Directory {
     pub async fn close(&self) {
         self.database.close().await;
     }
+}
+
+/// Logs and counts what is not the client's fault.
+fn told(admitted: Result<Profile, AdmitError>) -> Result<Profile, AdmitError> {
+    if let Err(AdmitError::Storage(cause)) = &admitted {
+        metrics::counter!("patchbay_storage_errors_total").increment(1);
+        let cause: &(dyn std::error::Error + 'static) = cause.as_ref();
+        tracing::error!(cause, "storage failed; somebody could not enter");
+    }
+    admitted
 }
 
 /// What can be a key in both databases. PostgreSQL stores no NUL; an id with one is in no table, which is no failure.

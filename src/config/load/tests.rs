@@ -166,6 +166,8 @@ fn values_that_make_no_sense_are_refused_by_key() {
         ("[files]\nmax_size_mib = 0", "files.max_size_mib"),
         ("[files]\nmax_size_mib = 9223372036854775807", "files.max_size_mib"),
         ("[files]\nallowed_types = [\"png\"]", "files.allowed_types"),
+        ("[messages]\noffline_per_user = 501", "messages.offline_per_user"),
+        ("[messages]\noffline_total_mib = 0", "messages.offline_total_mib"),
         ("[metrics]\naddress = \"9100\"", "metrics.address"),
         ("[log]\nfilter = \"a=b=c\"", "log.filter"),
         ("[groupcall]\ntext_message_types = []", "groupcall.text_message_types"),

@@ -116,7 +116,7 @@ impl Dialogue {
                     sdp_m_line_index: candidate.section,
                 },
             },
-            Event::Text { .. } | Event::File { .. } | Event::Ended(_) => return Reaction::none(),
+            Event::Text { .. } | Event::File { .. } | Event::Message(_) | Event::Ended(_) => return Reaction::none(),
         };
         Reaction::frame(&frame)
     }

@@ -96,7 +96,7 @@ impl Dialogue {
                 file_url: &file.url,
                 file_type: file.kind.as_deref(),
             },
-            Event::Ended(_) => return Reaction::none(),
+            Event::Message(_) | Event::Ended(_) => return Reaction::none(),
         };
         Reaction::frame(&frame)
     }

@@ -14,6 +14,8 @@
 //!
 //! Everything sent has to be accounted for before the next `>`, `-` or `media lost`, and at the end. The lines of one
 //! client keep their order; those of different clients may stand in any, as on sockets.
+//! A client whose name ends in `@ws` has come to the message socket: what stands for its binary messages is JSON with the
+//! fields' names, and fields that are zero or empty are left out; `! 6869` sends bytes instead.
 //! In what clients send, `"@KIND NUMBER"` stands for an offer of connection NUMBER, and `"@KIND NUMBER again"` for its
 //! next; KIND is `sendonly` or `recvonly`.
 
@@ -22,20 +24,26 @@ mod groupcall_id;
 mod groupcall_type;
 mod house;
 mod media;
+mod messages;
+mod model;
 mod offers;
 mod together;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
+use patchbay::clock::WallClock;
 use patchbay::config::Config;
 use patchbay::domain::Command;
 use patchbay::hub::{self, Capacity, Events, HubHandle};
-use patchbay::signaling::{Close, Conversation, Reaction};
+use patchbay::signaling::{Close, Conversation, Entrance, Frame, Reaction};
 use serde_json::Value;
 
 pub use house::House;
 use media::FakeMedia;
+use model::Model;
+pub use model::Shelf;
 
 /// A server without sockets, and the clients that have come to it.
 pub struct Stage {
@@ -43,6 +51,7 @@ pub struct Stage {
     media: FakeMedia,
     house: House,
     config: Arc<Config>,
+    shelf: Shelf,
     clients: BTreeMap<String, Client>,
 }
 
@@ -69,9 +78,15 @@ impl Stage {
     }
 
     pub fn holding(capacity: Capacity, house: House, config: Config) -> Self {
+        Self::keeping(Shelf::default(), capacity, house, config)
+    }
+
+    /// Whose messages for people who are not there are put on this shelf.
+    pub fn keeping(shelf: Shelf, capacity: Capacity, house: House, config: Config) -> Self {
         let (media, handle, events) = FakeMedia::new();
         Self {
-            hub: hub::start_with(handle, events, capacity),
+            hub: hub::start(handle, events, capacity, shelf.clone()),
+            shelf,
             media,
             house,
             config: Arc::new(config),
@@ -95,6 +110,11 @@ impl Stage {
                     self.assert_all_heard(line);
                     self.says(who, &offers::fill_in(what)).await;
                 }
+                (_, "!") => {
+                    self.assert_all_heard(line);
+                    let bytes = hex::decode(what).expect("hexadecimal digits");
+                    self.sends(who, Frame::Binary(bytes.into())).await;
+                }
                 (_, "<") => self.assert_next_frame(who, what, line),
                 (_, "x") => self.assert_next_close(who, what, line),
                 (_, "-") => {
@@ -110,19 +130,28 @@ impl Stage {
 
     /// One message, with all that comes of it.
     pub async fn says(&mut self, who: &str, text: &str) {
+        let frame = match entrance(who) {
+            Entrance::Messages => Frame::Binary(Model::read(text).bytes()),
+            _ => Frame::Text(text.to_owned()),
+        };
+        self.sends(who, frame).await;
+    }
+
+    pub async fn sends(&mut self, who: &str, frame: Frame) {
         if !self.clients.contains_key(who) {
             self.connect(who).await;
         }
         let client = self.clients.get_mut(who).unwrap();
         let (conversation, _) = client.line.as_mut().expect("the socket is open");
-        let reaction = conversation.receive(text).await;
+        let reaction = conversation.receive(frame).await;
         client.take(reaction);
         self.settle().await;
     }
 
     pub async fn connect(&mut self, who: &str) {
         let (session, events) = self.hub.connect().await.expect("a place");
-        let conversation = Conversation::new(session, self.house.clone(), Arc::clone(&self.config));
+        let (house, config) = (self.house.clone(), Arc::clone(&self.config));
+        let conversation = Conversation::new(entrance(who), session, house, config, clock());
         let line = Some((conversation, events));
         let client = Client {
             reads: true,
@@ -169,6 +198,7 @@ impl Stage {
     async fn settle(&mut self) {
         loop {
             self.media.settle().await;
+            self.shelf.settle().await;
             // The hub takes one input after the other: when it has answered this one, it has done those before.
             if let Some((session, _events)) = self.hub.connect().await {
                 session.request(Command::Leave).await.ok();
@@ -232,7 +262,12 @@ impl Stage {
 
 impl Client {
     fn take(&mut self, reaction: Reaction) {
-        let parse = |text: &String| Heard::Frame(serde_json::from_str(text).expect(text));
+        let parse = |frame: &Frame| {
+            Heard::Frame(match frame {
+                Frame::Text(text) => serde_json::from_str(text).expect(text),
+                Frame::Binary(bytes) => Model::of(bytes).written(),
+            })
+        };
         self.heard.extend(reaction.frames.iter().map(parse));
         self.heard.extend(reaction.close.map(Heard::Closed));
     }
@@ -242,6 +277,18 @@ impl Client {
         let closed = self.heard.iter().any(|heard| matches!(heard, Heard::Closed(_)));
         closed && self.line.take().is_some()
     }
+}
+
+fn entrance(who: &str) -> Entrance {
+    match who.rsplit_once('@') {
+        Some((_, "ws")) => Entrance::Messages,
+        _ => Entrance::Groupcall,
+    }
+}
+
+/// Always the same second: 2026-01-02 03:04:05.
+pub fn clock() -> WallClock {
+    Arc::new(|| SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_323_045))
 }
 
 /// Equal, but that `"*"` equals any text that is not empty.

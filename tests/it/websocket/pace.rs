@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Duration, Instant, timeout};
 
 use super::wire::{WireClient, connect};
+use crate::transcripts::Shelf;
 
 const ANNA: &str = r#"{"type":"join","userId":1}"#;
 const BEN: &str = r#"{"type":"join","userId":2}"#;
@@ -208,7 +209,7 @@ fn start_with(capacity: Capacity) -> HubHandle {
     };
     let (media, _commands) = Media::detached(local);
     let (_events, media_events) = mpsc::channel(1);
-    hub::start_with(media, media_events, capacity)
+    hub::start(media, media_events, capacity, Shelf::default())
 }
 
 async fn joined(hub: &HubHandle, join: &str) -> WireClient {

@@ -8,13 +8,13 @@ use futures_util::{Sink, SinkExt, Stream};
 use patchbay::config::Config;
 use patchbay::http::websocket::converse;
 use patchbay::hub::HubHandle;
-use patchbay::signaling::Conversation;
+use patchbay::signaling::{Conversation, Entrance};
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::{Duration, Instant, timeout};
 use tokio_util::sync::{PollSendError, PollSender};
 
-use crate::transcripts::House;
+use crate::transcripts::{House, clock};
 
 /// What fits into the connection to a client that does not read, as into a real one's buffers.
 const FRAMES_ON_THE_WAY: usize = 8;
@@ -33,6 +33,10 @@ pub struct WireClient {
 
 /// A client of `hub`, served as any other.
 pub async fn connect(hub: &HubHandle) -> WireClient {
+    connect_at(Entrance::Groupcall, hub).await
+}
+
+pub async fn connect_at(entrance: Entrance, hub: &HubHandle) -> WireClient {
     let (incoming, server_incoming) = mpsc::channel(FRAMES_ON_THE_WAY);
     let (server_outgoing, outgoing) = mpsc::channel(FRAMES_ON_THE_WAY);
     let wire = Wire {
@@ -40,7 +44,7 @@ pub async fn connect(hub: &HubHandle) -> WireClient {
         outgoing: PollSender::new(server_outgoing),
     };
     let (session, events) = hub.connect().await.expect("a place");
-    let conversation = Conversation::new(session, House::default(), Config::default().into());
+    let conversation = Conversation::new(entrance, session, House::default(), Config::default().into(), clock());
     tokio::spawn(converse(wire, events, conversation));
     WireClient { incoming, outgoing }
 }

@@ -1,0 +1,86 @@
+//! Tokens: JSON Web Tokens (RFC 7519) signed with HMAC-SHA256. Pure; the time is told.
+
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
+use serde::{Deserialize, Serialize};
+
+/// Seconds for which a token is valid: seven days.
+pub const VALID_FOR_S: i64 = 7 * 24 * 3_600;
+
+/// Longer ones are refused unread: real ones have some 180 bytes.
+const TOKEN_BYTES_MAX: usize = 2_048;
+
+/// Whose token it is, and until when, in seconds since 1970-01-01 UTC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    pub phone: String,
+    pub deviceid: String,
+    pub exp: i64,
+}
+
+/// `None` where the library cannot sign.
+pub fn sign(secret: &[u8], claims: &Claims) -> Option<String> {
+    encode(&Header::default(), claims, &EncodingKey::from_secret(secret)).ok()
+}
+
+/// The claims of a token that one of the secrets has signed and whose time is not over.
+pub fn verify(secrets: &[Vec<u8>], token: &str, now_s: i64) -> Option<Claims> {
+    if token.len() > TOKEN_BYTES_MAX {
+        return None;
+    }
+    // No other algorithm, and none in particular, is accepted (RFC 8725 §3.1). The library would ask a clock.
+    let mut validation = Validation::new(Algorithm::HS256);
+    validation.validate_exp = false;
+    validation.required_spec_claims.clear();
+    let claims = secrets.iter().find_map(|secret| {
+        let decoded = decode::<Claims>(token, &DecodingKey::from_secret(secret), &validation);
+        decoded.ok().map(|decoded| decoded.claims)
+    })?;
+    (now_s < claims.exp).then_some(claims)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claims() -> Claims {
+        Claims {
+            phone: "13800000001".to_owned(),
+            deviceid: "d1".to_owned(),
+            exp: 1_000,
+        }
+    }
+
+    #[test]
+    fn a_token_is_valid_until_its_time_is_over_and_under_older_secrets_too() {
+        let token = sign(b"old", &claims()).unwrap();
+        let secrets = [b"new".to_vec(), b"old".to_vec()];
+        assert_eq!(verify(&secrets, &token, 999), Some(claims()));
+        assert_eq!(verify(&secrets, &token, 1_000), None);
+        assert_eq!(verify(&secrets[..1], &token, 999), None, "of another server");
+    }
+
+    #[test]
+    fn a_token_of_another_shape_or_algorithm_or_with_a_changed_byte_is_none() {
+        let secrets = [b"secret".to_vec()];
+        let key = EncodingKey::from_secret(b"secret");
+        let older = serde_json::json!({ "userName": "13800000001d1", "ip": "", "exp": 1_000 });
+        let older = encode(&Header::default(), &older, &key).unwrap();
+        assert_eq!(verify(&secrets, &older, 0), None);
+        let other = encode(&Header::new(Algorithm::HS512), &claims(), &key).unwrap();
+        assert_eq!(verify(&secrets, &other, 0), None);
+        let unsigned = "eyJhbGciOiJub25lIn0.eyJwaG9uZSI6IjEzODAwMDAwMDAxIiwiZGV2aWNlaWQiOiJkMSIsImV4cCI6MTAwMH0.";
+        assert_eq!(verify(&secrets, unsigned, 0), None);
+        let token = sign(b"secret", &claims()).unwrap();
+        for index in 0..token.len() {
+            let mut changed = token.clone().into_bytes();
+            changed[index] ^= 1;
+            let changed = String::from_utf8(changed).unwrap();
+            assert_ne!(verify(&secrets, &changed, 0), Some(Claims { exp: 0, ..claims() }));
+            // The last symbol of a part has bits that stand for nothing.
+            let spare = token.as_bytes().get(index + 1).is_none_or(|next| *next == b'.');
+            assert!(spare || verify(&secrets, &changed, 0).is_none(), "{index}");
+        }
+        assert_eq!(verify(&secrets, &"x".repeat(3_000), 0), None);
+        assert_eq!(verify(&secrets, "", 0), None);
+    }
+}

@@ -1,0 +1,62 @@
+//! `patchbay contact …`
+
+use clap::Subcommand;
+
+use super::{CommandError, print, table};
+use crate::accounts::is_phone;
+use crate::config::Config;
+use crate::storage::Directory;
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Give an account a contact, whom it then sees and can call
+    Add {
+        /// Whose contact: eleven digits. It need not have logged in yet
+        phone: String,
+        /// Who: eleven digits
+        contact: String,
+        /// The other way round as well
+        #[arg(long)]
+        mutual: bool,
+    },
+    /// Take a contact away
+    Remove { phone: String, contact: String },
+    /// Show the contacts of one account, or of all
+    List { phone: Option<String> },
+}
+
+pub(super) async fn run(command: Command, directory: &Directory, config: &Config) -> Result<(), CommandError> {
+    match command {
+        Command::Add { phone, contact, mutual } => {
+            for number in [&phone, &contact] {
+                if !is_phone(number) {
+                    return Err(format!("`{number}` is not a phone number; write eleven digits").into());
+                }
+            }
+            if phone == contact {
+                return Err("nobody is his own contact; write two different phone numbers".into());
+            }
+            let most = config.accounts.max_contacts;
+            directory.add_contact(&phone, &contact, most).await?;
+            if mutual {
+                directory.add_contact(&contact, &phone, most).await?;
+            }
+            print(&format!("added {contact} to the contacts of {phone}\n"))
+        }
+        Command::Remove { phone, contact } => {
+            directory.remove_contact(&phone, &contact).await?;
+            print(&format!("removed {contact} from the contacts of {phone}\n"))
+        }
+        Command::List { phone } => list(directory, phone.as_deref()).await,
+    }
+}
+
+async fn list(directory: &Directory, phone: Option<&str>) -> Result<(), CommandError> {
+    let contacts = directory.contacts(phone).await?;
+    if contacts.is_empty() {
+        return print("there are no contacts\n");
+    }
+    let mut rows = vec![["PHONE", "CONTACT"].map(str::to_owned).to_vec()];
+    rows.extend(contacts.into_iter().map(|(phone, contact)| vec![phone, contact]));
+    print(&table(&rows))
+}

@@ -1,0 +1,383 @@
+//! Who can be reached by message: the sessions of each user, messages between users, and messages that wait.
+//!
+//! A message is opaque. One for a user goes to every session of his; where he has none it is kept, and brought when he
+//! comes. While what was kept is on its way, newer messages are kept as well, so that they stay in their order.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bytes::Bytes;
+
+use super::{Effect, Event, Refusal};
+use crate::ids::{SessionId, UserId};
+
+/// Sessions of one user that are told at a time: tabs and devices of a person. More would multiply every message.
+const SESSIONS_PER_USER_MAX: usize = 16;
+
+/// Users that are listed at once: each is a message, and a session may have a thousand unread.
+const LISTED_MAX: usize = 500;
+
+/// What one session asks about messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MessageCommand {
+    /// To be reached under this user from now on.
+    Bind {
+        user: UserId,
+    },
+    Send {
+        to: Recipient,
+        message: Bytes,
+    },
+    /// To be told who is there.
+    List,
+}
+
+/// Whom a message is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recipient {
+    User(UserId),
+    /// Every session of every user, the sender's included.
+    Everybody,
+}
+
+/// What one session is told about messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MessageEvent {
+    /// The first session of a user has come.
+    Online {
+        user: UserId,
+    },
+    /// The last session of a user has gone.
+    Offline {
+        user: UserId,
+    },
+    /// Those who are there now, as far as they can be told at once.
+    WhoIsOnline {
+        users: Vec<UserId>,
+    },
+    Received {
+        message: Bytes,
+    },
+}
+
+/// What is to be done with messages that wait for people who are not there. In order, for each receiver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Errand {
+    Keep {
+        receiver: UserId,
+        message: Bytes,
+    },
+    /// Bring all that wait, to [`Presence::collected`] with this ticket.
+    Collect {
+        receiver: UserId,
+        ticket: u64,
+    },
+    /// Those up to this number have been delivered.
+    Forget {
+        receiver: UserId,
+        up_to: i64,
+    },
+}
+
+/// A message that has waited.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitingMessage {
+    /// Grows from message to message of one receiver.
+    pub number: i64,
+    pub message: Bytes,
+}
+
+/// The users that are there. One owner; each call returns what is to be done about it.
+#[derive(Default)]
+pub struct Presence {
+    /// Ordered, so that lists and announcements are.
+    users: BTreeMap<UserId, Reachable>,
+    sessions: HashMap<SessionId, UserId>,
+    last_ticket: u64,
+}
+
+struct Reachable {
+    sessions: Vec<SessionId>,
+    /// Until all that was kept has been brought.
+    collecting: Option<Collecting>,
+}
+
+#[derive(Clone, Copy)]
+struct Collecting {
+    /// Tells the answer to this question from one to an earlier one.
+    ticket: u64,
+    /// Something was kept since it was asked.
+    again: bool,
+}
+
+impl Presence {
+    pub fn user_count(&self) -> usize {
+        self.users.len()
+    }
+
+    /// Does what `session` asks.
+    pub fn handle(&mut self, session: SessionId, command: MessageCommand) -> Result<Vec<Effect>, Refusal> {
+        match command {
+            MessageCommand::Bind { user } => self.bind(session, user),
+            MessageCommand::Send { to, message } => self.send(session, to, message),
+            MessageCommand::List => self.list(session),
+        }
+    }
+
+    /// `session` can be reached under `user` from now on. The first session of a user is announced to everybody.
+    fn bind(&mut self, session: SessionId, user: UserId) -> Result<Vec<Effect>, Refusal> {
+        if self.sessions.contains_key(&session) {
+            return Err(Refusal::AlreadyBound);
+        }
+        if let Some(reachable) = self.users.get_mut(&user) {
+            if reachable.sessions.len() >= SESSIONS_PER_USER_MAX {
+                return Err(Refusal::TooManySessions);
+            }
+            reachable.sessions.push(session);
+            self.sessions.insert(session, user);
+            return Ok(Vec::new());
+        }
+        self.sessions.insert(session, user.clone());
+        let ticket = self.ticket();
+        let reachable = Reachable {
+            sessions: vec![session],
+            collecting: Some(Collecting { ticket, again: false }),
+        };
+        self.users.insert(user.clone(), reachable);
+        let announce = self.tell_everybody(Event::Message(MessageEvent::Online { user: user.clone() }));
+        Ok(vec![
+            announce,
+            Effect::Mailbox(Errand::Collect { receiver: user, ticket }),
+        ])
+    }
+
+    /// The session is gone. The last one of a user is announced to everybody else. Nothing where it was not bound.
+    pub fn unbind(&mut self, session: SessionId) -> Vec<Effect> {
+        let Some(user) = self.sessions.remove(&session) else {
+            return Vec::new();
+        };
+        let Some(reachable) = self.users.get_mut(&user) else {
+            return Vec::new();
+        };
+        reachable.sessions.retain(|other| *other != session);
+        if !reachable.sessions.is_empty() {
+            return Vec::new();
+        }
+        self.users.remove(&user);
+        vec![self.tell_everybody(Event::Message(MessageEvent::Offline { user }))]
+    }
+
+    fn send(&mut self, session: SessionId, to: Recipient, message: Bytes) -> Result<Vec<Effect>, Refusal> {
+        if !self.sessions.contains_key(&session) {
+            return Err(Refusal::NotBound);
+        }
+        let effect = match to {
+            Recipient::Everybody => self.tell_everybody(Event::Message(MessageEvent::Received { message })),
+            Recipient::User(receiver) => match self.users.get_mut(&receiver) {
+                Some(Reachable {
+                    sessions,
+                    collecting: None,
+                }) => Effect::TellEach {
+                    sessions: sessions.clone(),
+                    event: Event::Message(MessageEvent::Received { message }),
+                },
+                Some(Reachable {
+                    collecting: Some(collecting),
+                    ..
+                }) => {
+                    collecting.again = true;
+                    Effect::Mailbox(Errand::Keep { receiver, message })
+                }
+                None => Effect::Mailbox(Errand::Keep { receiver, message }),
+            },
+        };
+        Ok(vec![effect])
+    }
+
+    fn list(&self, session: SessionId) -> Result<Vec<Effect>, Refusal> {
+        if !self.sessions.contains_key(&session) {
+            return Err(Refusal::NotBound);
+        }
+        let users = self.users.keys().take(LISTED_MAX).cloned().collect();
+        let event = Event::Message(MessageEvent::WhoIsOnline { users });
+        Ok(vec![Effect::Tell { session, event }])
+    }
+
+    /// The answer to [`Errand::Collect`]: what was kept for a user, in its order.
+    pub fn collected(&mut self, receiver: &UserId, ticket: u64, waiting: Vec<WaitingMessage>) -> Vec<Effect> {
+        let next = self.last_ticket + 1;
+        let Some(reachable) = self.users.get_mut(receiver) else {
+            return Vec::new();
+        };
+        let Some(collecting) = reachable.collecting.filter(|collecting| collecting.ticket == ticket) else {
+            return Vec::new();
+        };
+        let mut effects = Vec::new();
+        let last = waiting.last().map(|waiting| waiting.number);
+        effects.extend(waiting.into_iter().map(|waiting| Effect::TellEach {
+            sessions: reachable.sessions.clone(),
+            event: Event::Message(MessageEvent::Received {
+                message: waiting.message,
+            }),
+        }));
+        if let Some(up_to) = last {
+            let receiver = receiver.clone();
+            effects.push(Effect::Mailbox(Errand::Forget { receiver, up_to }));
+        }
+        if collecting.again {
+            reachable.collecting = Some(Collecting {
+                ticket: next,
+                again: false,
+            });
+            self.last_ticket = next;
+            let (receiver, ticket) = (receiver.clone(), next);
+            effects.push(Effect::Mailbox(Errand::Collect { receiver, ticket }));
+        } else {
+            reachable.collecting = None;
+        }
+        effects
+    }
+
+    /// Nobody is there any more. The sessions are the hub's to tell.
+    pub fn shut_down(&mut self) {
+        self.users.clear();
+        self.sessions.clear();
+    }
+
+    fn tell_everybody(&self, event: Event) -> Effect {
+        let sessions = self.users.values().flat_map(|user| user.sessions.iter().copied());
+        Effect::TellEach {
+            sessions: sessions.collect(),
+            event,
+        }
+    }
+
+    fn ticket(&mut self) -> u64 {
+        self.last_ticket += 1;
+        self.last_ticket
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANNA: SessionId = SessionId(1);
+    const BEN: SessionId = SessionId(2);
+
+    fn user(id: &str) -> UserId {
+        UserId::from(id)
+    }
+
+    fn told(effects: &[Effect]) -> Vec<(SessionId, Event)> {
+        let told = effects.iter().filter_map(|effect| match effect {
+            Effect::TellEach { sessions, event } => Some(sessions.iter().map(|session| (*session, event.clone()))),
+            _ => None,
+        });
+        told.flatten().collect()
+    }
+
+    fn ticket(effects: &[Effect]) -> Option<u64> {
+        effects.iter().find_map(|effect| match effect {
+            Effect::Mailbox(Errand::Collect { ticket, .. }) => Some(*ticket),
+            _ => None,
+        })
+    }
+
+    fn message(text: &'static str) -> Bytes {
+        Bytes::from_static(text.as_bytes())
+    }
+
+    /// Bound, with nothing waiting.
+    fn arrive(presence: &mut Presence, session: SessionId, name: &str) {
+        let effects = presence.bind(session, user(name)).unwrap();
+        if let Some(ticket) = ticket(&effects) {
+            assert_eq!(presence.collected(&user(name), ticket, Vec::new()), []);
+        }
+    }
+
+    #[test]
+    fn only_the_first_and_the_last_session_of_a_user_are_announced() {
+        let mut presence = Presence::default();
+        arrive(&mut presence, BEN, "ben");
+        let online = Event::Message(MessageEvent::Online { user: user("anna") });
+        let effects = presence.bind(ANNA, user("anna")).unwrap();
+        assert_eq!(told(&effects), [(ANNA, online.clone()), (BEN, online)]);
+        assert_eq!(presence.bind(SessionId(3), user("anna")), Ok(vec![]));
+        assert_eq!(presence.bind(ANNA, user("carl")), Err(Refusal::AlreadyBound));
+        assert_eq!(presence.unbind(ANNA), []);
+        let effects = presence.unbind(SessionId(3));
+        assert_eq!(
+            told(&effects),
+            [(BEN, Event::Message(MessageEvent::Offline { user: user("anna") }))]
+        );
+        assert_eq!(presence.unbind(SessionId(3)), []);
+        assert_eq!(presence.user_count(), 1);
+    }
+
+    #[test]
+    fn what_is_said_while_kept_messages_are_on_their_way_comes_after_them() {
+        let mut presence = Presence::default();
+        arrive(&mut presence, BEN, "ben");
+        let kept = |text| {
+            Effect::Mailbox(Errand::Keep {
+                receiver: user("anna"),
+                message: message(text),
+            })
+        };
+        let to_anna = || Recipient::User(user("anna"));
+        assert_eq!(presence.send(BEN, to_anna(), message("1")), Ok(vec![kept("1")]));
+        let first = ticket(&presence.bind(ANNA, user("anna")).unwrap()).unwrap();
+        assert_eq!(presence.send(BEN, to_anna(), message("2")), Ok(vec![kept("2")]));
+        let waiting = |number, text| WaitingMessage {
+            number,
+            message: message(text),
+        };
+        let event = |text| (ANNA, Event::Message(MessageEvent::Received { message: message(text) }));
+        let effects = presence.collected(&user("anna"), first, vec![waiting(1, "1")]);
+        assert_eq!(told(&effects), [event("1")]);
+        let second = ticket(&effects).expect("it is asked again");
+        // An answer to an earlier question says nothing new.
+        assert_eq!(presence.collected(&user("anna"), first, vec![waiting(1, "1")]), []);
+        let effects = presence.collected(&user("anna"), second, vec![waiting(2, "2")]);
+        assert_eq!(told(&effects), [event("2")]);
+        assert_eq!(ticket(&effects), None);
+        assert_eq!(
+            told(&presence.send(BEN, to_anna(), message("3")).unwrap()),
+            [event("3")]
+        );
+    }
+
+    #[test]
+    fn kept_messages_stay_where_they_are_when_nobody_is_there_to_take_them() {
+        let mut presence = Presence::default();
+        let ticket = ticket(&presence.bind(ANNA, user("anna")).unwrap()).unwrap();
+        presence.unbind(ANNA);
+        let waiting = WaitingMessage {
+            number: 1,
+            message: message("1"),
+        };
+        assert_eq!(presence.collected(&user("anna"), ticket, vec![waiting]), []);
+    }
+
+    #[test]
+    fn who_is_not_bound_sends_nothing_and_learns_nothing() {
+        let mut presence = Presence::default();
+        assert_eq!(
+            presence.send(ANNA, Recipient::Everybody, message("x")),
+            Err(Refusal::NotBound)
+        );
+        assert_eq!(presence.list(ANNA), Err(Refusal::NotBound));
+    }
+
+    #[test]
+    fn a_user_has_so_many_sessions_and_no_more() {
+        let mut presence = Presence::default();
+        for session in 0..SESSIONS_PER_USER_MAX as u64 {
+            presence.bind(SessionId(session), user("anna")).unwrap();
+        }
+        assert_eq!(
+            presence.bind(SessionId(99), user("anna")),
+            Err(Refusal::TooManySessions)
+        );
+    }
+}

@@ -1,0 +1,259 @@
+//! Accounts over HTTP: every request a `POST` with a JSON object, every answer status 200 with a JSON object.
+//!
+//! | path | fields | answers `errorCode`, `errorCodeName`, `message`, and |
+//! |---|---|---|
+//! | `/account/login` | `phone`, `device_id` | `token`, empty on an error. The account and the device are made by their first login |
+//! | `/getContactPersons` | `phone`, `token` | `contacts`: `{phone, device_id}` for each device of each contact; null on an error |
+//! | `/account/contacts/add` | `phone`, `token`, `contact` | `contacts`, as they are then. This server's own |
+//! | `/account/contacts/remove` | `phone`, `token`, `contact` | `contacts`, as they are then. This server's own |
+//!
+//! All fields are texts. The codes are those of [`Code`]; the messages of success are spelled as clients know them.
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+
+use super::errors::HttpError;
+use super::{AppState, origin};
+use crate::accounts::AccountError;
+use crate::storage::DeviceRecord;
+
+/// A request: a token and two short texts, several times over.
+const BODY_BYTES_MAX: usize = 16 * 1024;
+
+const LOGGED_IN: &str = "login sucess";
+const CONTACTS_FOUND: &str = "get contact persons sucess";
+const CONTACTS_CHANGED: &str = "change contact persons success";
+
+pub fn router() -> Router<AppState> {
+    let shared = |method: MethodRouter<AppState>| method.options(preflight);
+    Router::new()
+        .route("/account/login", shared(post(log_in)))
+        .route("/getContactPersons", shared(post(contacts)))
+        .route("/account/contacts/add", shared(post(add_contact)))
+        .route("/account/contacts/remove", shared(post(remove_contact)))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Code {
+    Done = 0,
+    /// The server's fault; its log says why.
+    Internal = 1,
+    /// No JSON object, or a field that is missing or no text; a contact that cannot be one.
+    DataInvalid = 2,
+    /// Not eleven digits, or a number that is not known here.
+    PhoneInvalid = 3,
+    /// Not valid any more, of another server, of another shape, or of another account.
+    TokenInvalid = 4,
+    DeviceInvalid = 5,
+}
+
+impl Code {
+    fn name(self) -> &'static str {
+        match self {
+            Code::Done => "ERROR_CODE_NONE",
+            Code::Internal => "ERROR_CODE_INTERNAL_ERROR",
+            Code::DataInvalid => "ERROR_CODE_DATA_INVALID",
+            Code::PhoneInvalid => "ERROR_CODE_PHONE_INVALID",
+            Code::TokenInvalid => "ERROR_CODE_TOKEN_INVALID",
+            Code::DeviceInvalid => "ERROR_CODE_DEVICE_INVALID",
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer<T> {
+    error_code: i32,
+    error_code_name: &'static str,
+    message: String,
+    #[serde(flatten)]
+    content: T,
+}
+
+#[derive(Default, Serialize)]
+struct Token {
+    token: String,
+}
+
+#[derive(Default, Serialize)]
+struct Contacts {
+    contacts: Option<Vec<Contact>>,
+}
+
+#[derive(Serialize)]
+struct Contact {
+    phone: String,
+    device_id: String,
+}
+
+#[derive(Deserialize)]
+struct Login {
+    phone: String,
+    device_id: String,
+}
+
+#[derive(Deserialize)]
+struct Question {
+    phone: String,
+    token: String,
+}
+
+#[derive(Deserialize)]
+struct Change {
+    phone: String,
+    token: String,
+    contact: String,
+}
+
+/// Why a request is not served.
+enum Refused {
+    /// The body cannot be understood.
+    Data,
+    Account(AccountError),
+    /// A page that may not ask.
+    Origin,
+}
+
+impl From<AccountError> for Refused {
+    fn from(error: AccountError) -> Self {
+        Refused::Account(error)
+    }
+}
+
+type Body = Result<Bytes, BytesRejection>;
+
+async fn log_in(State(state): State<AppState>, headers: HeaderMap, body: Body) -> Response {
+    let outcome = async {
+        let login: Login = read(&state, &headers, body)?;
+        let token = state.accounts.log_in(&login.phone, &login.device_id).await?;
+        Ok(Token { token })
+    };
+    answer(&state, &headers, LOGGED_IN, outcome.await)
+}
+
+async fn contacts(State(state): State<AppState>, headers: HeaderMap, body: Body) -> Response {
+    let outcome = async {
+        let question: Question = read(&state, &headers, body)?;
+        list(&state, &question.phone, &question.token).await
+    };
+    answer(&state, &headers, CONTACTS_FOUND, outcome.await)
+}
+
+async fn add_contact(State(state): State<AppState>, headers: HeaderMap, body: Body) -> Response {
+    let outcome = async {
+        let change: Change = read(&state, &headers, body)?;
+        let Change { phone, token, contact } = &change;
+        state.accounts.add_contact(phone, token, contact).await?;
+        list(&state, phone, token).await
+    };
+    answer(&state, &headers, CONTACTS_CHANGED, outcome.await)
+}
+
+async fn remove_contact(State(state): State<AppState>, headers: HeaderMap, body: Body) -> Response {
+    let outcome = async {
+        let change: Change = read(&state, &headers, body)?;
+        let Change { phone, token, contact } = &change;
+        state.accounts.remove_contact(phone, token, contact).await?;
+        list(&state, phone, token).await
+    };
+    answer(&state, &headers, CONTACTS_CHANGED, outcome.await)
+}
+
+async fn list(state: &AppState, phone: &str, token: &str) -> Result<Contacts, Refused> {
+    let devices = state.accounts.contacts(phone, token).await?;
+    let contact = |DeviceRecord { phone, device_id }| Contact { phone, device_id };
+    Ok(Contacts {
+        contacts: Some(devices.into_iter().map(contact).collect()),
+    })
+}
+
+fn read<T: for<'de> Deserialize<'de>>(state: &AppState, headers: &HeaderMap, body: Body) -> Result<T, Refused> {
+    if !origin::is_allowed(headers, &state.config.http) {
+        return Err(Refused::Origin);
+    }
+    let body = body.map_err(|_| Refused::Data)?;
+    serde_json::from_slice(&body).map_err(|_| Refused::Data)
+}
+
+fn answer<T: Default + Serialize>(
+    state: &AppState,
+    request: &HeaderMap,
+    done: &str,
+    outcome: Result<T, Refused>,
+) -> Response {
+    let (code, message, content) = match outcome {
+        Ok(content) => (Code::Done, done.to_owned(), content),
+        Err(Refused::Origin) => {
+            let sentence = "pages of this origin may not ask here; http.allowed_origins decides";
+            return HttpError::new(StatusCode::FORBIDDEN, sentence).into_response();
+        }
+        Err(Refused::Data) => {
+            let sentence = "the body is not a JSON object with the texts that are needed".to_owned();
+            (Code::DataInvalid, sentence, T::default())
+        }
+        Err(Refused::Account(error)) => (code_of(&error), error.to_string(), T::default()),
+    };
+    let answer = Answer {
+        error_code: code as i32,
+        error_code_name: code.name(),
+        message,
+        content,
+    };
+    // It may hold a token.
+    let mut response = ([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response();
+    share(state, request, &mut response);
+    response
+}
+
+fn code_of(error: &AccountError) -> Code {
+    match error {
+        AccountError::BadPhone | AccountError::UnknownPhone | AccountError::NoAccount => Code::PhoneInvalid,
+        AccountError::BadDevice | AccountError::TooManyDevices => Code::DeviceInvalid,
+        AccountError::BadToken => Code::TokenInvalid,
+        AccountError::OwnContact | AccountError::Contact(_) => Code::DataInvalid,
+        AccountError::Storage(cause) => {
+            metrics::counter!("patchbay_storage_errors_total").increment(1);
+            let cause: &(dyn std::error::Error + 'static) = cause.as_ref();
+            tracing::error!(cause, "storage failed; an account could not be served");
+            Code::Internal
+        }
+    }
+}
+
+/// Browsers ask first, because the requests are JSON (Fetch §4.8, CORS-preflight).
+async fn preflight(State(state): State<AppState>, headers: HeaderMap) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    if share(&state, &headers, &mut response) {
+        let answer = response.headers_mut();
+        answer.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
+        answer.insert(
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            HeaderValue::from_static("content-type"),
+        );
+    }
+    response
+}
+
+/// Lets a page of a configured origin read the answer.
+fn share(state: &AppState, request: &HeaderMap, response: &mut Response) -> bool {
+    let Some(origin) = request.get(header::ORIGIN) else {
+        return false;
+    };
+    let configured = origin
+        .to_str()
+        .is_ok_and(|origin| origin::is_configured(origin, &state.config.http));
+    if configured {
+        let headers = response.headers_mut();
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+    }
+    configured
+}

@@ -1,0 +1,123 @@
+//! The task that keeps messages for people who are not there, and brings them when they come.
+//!
+//! The hub never waits for storage: it leaves errands here, in order, and is handed what was kept as another input. One
+//! errand is done after the other, so what was kept first is found first.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tracing::{error, warn};
+
+use super::task::Input;
+use crate::domain::{Errand, WaitingMessage};
+use crate::ids::UserId;
+
+/// Errands waiting for storage, each with a message of at most 64 KiB: what is left while a slow disk does a few hundred
+/// writes. When the queue is full, messages for people who are not there are lost, and the log says so.
+const ERRANDS_MAX: usize = 256;
+
+/// How often messages are looked for whose time is over. They are not delivered from the second it is.
+const TIDY_INTERVAL: Duration = Duration::from_secs(3_600);
+
+/// What the errands that are left get when the server goes down.
+const FINISH_MAX: Duration = Duration::from_secs(3);
+
+pub type StoreError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Where messages wait. The server's is [`crate::storage::Mailbox`].
+pub trait MessageStore: Send + 'static {
+    /// Puts a message behind those that wait for the same person.
+    fn keep(&mut self, receiver: &UserId, body: &[u8]) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// All that wait for somebody, oldest first; they stay.
+    fn kept(&mut self, receiver: &UserId) -> impl Future<Output = Result<Vec<WaitingMessage>, StoreError>> + Send;
+    /// Those up to this number have been delivered.
+    fn forget(&mut self, receiver: &UserId, up_to: i64) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Throws away those whose time is over.
+    fn tidy(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// The queue is full, or the task has ended.
+pub(super) struct NotTaken;
+
+/// The hub's end.
+pub(super) struct MailboxHandle {
+    errands: mpsc::Sender<Errand>,
+    task: JoinHandle<()>,
+}
+
+impl MailboxHandle {
+    pub fn start(store: impl MessageStore, hub: mpsc::WeakSender<Input>) -> Self {
+        let (errands, queue) = mpsc::channel(ERRANDS_MAX);
+        let task = tokio::spawn(run(store, queue, hub));
+        Self { errands, task }
+    }
+
+    pub fn leave(&self, errand: Errand) -> Result<(), NotTaken> {
+        self.errands.try_send(errand).map_err(|_| NotTaken)
+    }
+
+    /// Waits until what was left has been done.
+    pub async fn finish(self) {
+        drop(self.errands);
+        if timeout(FINISH_MAX, self.task).await.is_err() {
+            warn!("messages for people who are not there could not all be kept in time");
+        }
+    }
+}
+
+/// Ends when the hub has let go of its end and every errand is done.
+async fn run(mut store: impl MessageStore, mut queue: mpsc::Receiver<Errand>, hub: mpsc::WeakSender<Input>) {
+    let mut tidying = interval(TIDY_INTERVAL);
+    tidying.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            errand = queue.recv() => match errand {
+                Some(errand) => run_errand(&mut store, errand, &hub).await,
+                None => return,
+            },
+            _ = tidying.tick() => told(store.tidy().await, "old messages could not be thrown away; trying again later"),
+        }
+    }
+}
+
+async fn run_errand(store: &mut impl MessageStore, errand: Errand, hub: &mpsc::WeakSender<Input>) {
+    match errand {
+        Errand::Keep { receiver, message } => {
+            let kept = store.keep(&receiver, &message).await;
+            told(kept, "a message for somebody who is not there is lost");
+        }
+        Errand::Forget { receiver, up_to } => {
+            let forgotten = store.forget(&receiver, up_to).await;
+            told(
+                forgotten,
+                "messages were delivered and not deleted: they will be delivered again",
+            );
+        }
+        Errand::Collect { receiver, ticket } => {
+            let found = store.kept(&receiver).await;
+            let messages = found.inspect_err(|cause| {
+                metrics::counter!("patchbay_storage_errors_total").increment(1);
+                error!(%cause, "kept messages could not be read; they stay for another time");
+            });
+            let collected = Input::Collected {
+                receiver,
+                ticket,
+                messages: messages.unwrap_or_default(),
+            };
+            // A hub that has ended delivers nothing any more: they stay where they are.
+            if let Some(hub) = hub.upgrade() {
+                hub.send(collected).await.ok();
+            }
+        }
+    }
+}
+
+fn told(outcome: Result<(), StoreError>, what: &str) {
+    if let Err(cause) = outcome {
+        metrics::counter!("patchbay_storage_errors_total").increment(1);
+        error!(%cause, "{what}");
+    }
+}

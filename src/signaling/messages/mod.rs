@@ -1,0 +1,212 @@
+//! The message socket: who is online, and messages between users, among them the invitations to calls.
+//!
+//! One Protocol Buffers (version 3) message in each binary WebSocket frame, of 64 KiB at most. Text frames, and what does
+//! not decode, are ignored.
+//!
+//! | number | field | | number | field | |
+//! |---|---|---|---|---|---|
+//! | 1 | `version` | text | 13 | `timeStamp` | text, `yyyy-MM-dd HH:mm:ss` in UTC; the server writes it |
+//! | 2 | `deviceId` | text | 14 | `sign` | text; older clients answer invitations in it |
+//! | 3 | `cmd` | number | 15 | `content` | bytes: title 1, content 2, time 3 (texts), type 4 (0 text, 1 file), extend 5 (text) |
+//! | 4 | `sender` | text; the server writes it | 16 | `resSign` | text: `agree` or `refuse` an invitation |
+//! | 5 | `receiver` | text | 17 | `reqType` | text: `ptop` (one) or `group` (several) |
+//! | 6 | `groupId` | text; `video` or `audio` in an invitation | 18 | `vagroupId` | text: the room |
+//! | 7 | `msgtype` | number: 1 asks, 4 answers | 19 | `callType` | text |
+//! | 8 | `flag` | number | 20, 21 | `senderName`, `senderPhoto` | texts |
+//! | 9, 10 | `platform`, `platformVersion` | texts | 22 | `vagroupName` | text |
+//! | 11, 12 | `token`, `appKey` | texts | 23, 24 | `vaType`, `addGroupFlag` | texts |
+//!
+//! Numbers are `uint32`. The server reads 3 to 7 and writes 4 and 13; every other field, also one that is not in this
+//! table, reaches the receiver byte for byte.
+//!
+//! | client → server | | what it does |
+//! |---|---|---|
+//! | `cmd` 1, bind | `sender` | the connection can be reached under this user; no answer, and `cmd` 6 when it is bound already |
+//! | `cmd` 5, message | `receiver`; optional `groupId` | to every connection of the receiver, or kept for him; without a receiver to everybody where there is a `groupId` (but not `video` or `audio`, which would ring everywhere: dropped), and without either to the sender's own connections. On a connection that is not bound its `sender` binds first |
+//! | `cmd` 2, heartbeat | `msgtype` 4 | is a sign of life |
+//! | `cmd` 3, online | | this server's own: asks who is online |
+//!
+//! Only `msgtype` 1 and 4 count. Whatever else comes, or comes before the connection is bound, is ignored.
+//!
+//! | server → client | | when |
+//! |---|---|---|
+//! | `cmd` 3, online | `sender`, `timeStamp` | the first connection of a user is bound: to everybody, himself included; with `msgtype` 4, one for each who is online, as the answer to the question |
+//! | `cmd` 4, offline | `sender`, `timeStamp` | the last connection of a user is gone |
+//! | `cmd` 5, message | as it was sent, `sender` and `timeStamp` written anew | |
+//! | `cmd` 6, reconnect | | a second bind, or one more connection than a user may have |
+//! | `cmd` 2, heartbeat | `msgtype` 1 | nothing has been sent for 40 s; unanswered for 30 s, the socket is closed |
+//!
+//! Messages that were kept come right after one's own `cmd` 3, in the order in which they were sent, once.
+//! Where there are users in the user table, only they may bind: others have their socket closed with the reason.
+
+mod wire;
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use prost::Message;
+use time::OffsetDateTime;
+use time::macros::format_description;
+use tracing::debug;
+
+use self::wire::{Incoming, Outgoing};
+use super::limits::NAME_BYTES_MAX;
+use super::{Admission, Client, Close, Frame, Heartbeat, Reaction};
+use crate::domain::{Command, MessageCommand, MessageEvent, Recipient, Refusal};
+use crate::ids::UserId;
+use crate::storage::AdmitError;
+
+/// Some networks cut connections that are silent for a minute; phones are not to be woken more often than that asks for.
+const HEARTBEAT_AFTER: Duration = Duration::from_secs(40);
+
+/// A client of which nothing has been heard for 70 s in all does not work any more, even if its browser answers pings.
+const HEARTBEAT_ANSWER_MAX: Duration = Duration::from_secs(30);
+
+/// `groupId`s of invitations: without a receiver they would ring everywhere.
+const CALL_KINDS: [&str; 2] = ["video", "audio"];
+
+/// One client's conversation in this family.
+#[derive(Default)]
+pub struct Dialogue {
+    user: Option<UserId>,
+}
+
+pub fn heartbeat() -> Heartbeat {
+    let asked = Outgoing {
+        msgtype: wire::SEND,
+        ..Outgoing::of(wire::HEARTBEAT)
+    };
+    Heartbeat {
+        after: HEARTBEAT_AFTER,
+        frame: Frame::Binary(asked.bytes()),
+        answer_within: HEARTBEAT_ANSWER_MAX,
+    }
+}
+
+impl Dialogue {
+    pub async fn receive<A: Admission>(&mut self, client: &Client<A>, frame: Frame) -> Reaction {
+        let Frame::Binary(bytes) = frame else {
+            return ignored(client, "a text");
+        };
+        let Ok(message) = Incoming::decode(&bytes[..]) else {
+            return ignored(client, "not a message");
+        };
+        if ![wire::SEND, wire::REPLY].contains(&message.msgtype) {
+            return ignored(client, "of a type that is not for the server");
+        }
+        match message.cmd {
+            wire::BIND => self.bind(client, &message.sender).await,
+            wire::MESSAGE => self.message(client, message, &bytes).await,
+            wire::ONLINE => request(client, MessageCommand::List).await,
+            wire::HEARTBEAT => Reaction::none(),
+            _ => ignored(client, "of an unknown kind"),
+        }
+    }
+
+    async fn bind<A: Admission>(&mut self, client: &Client<A>, sender: &str) -> Reaction {
+        if self.user.is_some() {
+            return Reaction::bytes(Outgoing::of(wire::RECONNECT).bytes());
+        }
+        if sender.is_empty() || sender.len() > NAME_BYTES_MAX {
+            return ignored(client, "binding without a sender, or under one that is too long");
+        }
+        let user = UserId::from(sender);
+        match client.admission.recognize(&user).await {
+            Ok(_) => {}
+            Err(AdmitError::Storage(_)) => return Reaction::close(Close::STORAGE_FAILED),
+            Err(AdmitError::UnknownUser | AdmitError::WrongPassword) => return Reaction::close(Close::UNKNOWN_USER),
+        }
+        let command = MessageCommand::Bind { user: user.clone() };
+        match client.session.request(Command::Message(command)).await {
+            Ok(()) => self.user = Some(user),
+            Err(Refusal::TooManySessions) => return Reaction::bytes(Outgoing::of(wire::RECONNECT).bytes()),
+            Err(refusal) => return ignored(client, &refusal.to_string()),
+        }
+        Reaction::none()
+    }
+
+    async fn message<A: Admission>(&mut self, client: &Client<A>, message: Incoming, bytes: &[u8]) -> Reaction {
+        if self.user.is_none() {
+            let reaction = self.bind(client, &message.sender).await;
+            if reaction != Reaction::none() {
+                return reaction;
+            }
+        }
+        let Some(user) = &self.user else {
+            return ignored(client, "a message on a connection that is not bound");
+        };
+        if message.receiver.len() > NAME_BYTES_MAX {
+            return ignored(client, "a message for a name that is too long");
+        }
+        let to = match (message.receiver.as_str(), message.group_id.as_str()) {
+            ("", kind) if CALL_KINDS.contains(&kind) => return ignored(client, "an invitation for nobody"),
+            ("", "") => Recipient::User(user.clone()),
+            ("", _) => Recipient::Everybody,
+            (receiver, _) => Recipient::User(UserId::from(receiver)),
+        };
+        let Ok(message) = wire::under(bytes, user.as_str(), &time_stamp((client.clock)())) else {
+            return ignored(client, "not a message");
+        };
+        request(client, MessageCommand::Send { to, message }).await
+    }
+
+    pub fn tell<A>(&self, client: &Client<A>, event: MessageEvent) -> Reaction {
+        let now = time_stamp((client.clock)());
+        let about = |cmd, msgtype, user: UserId| Outgoing {
+            cmd,
+            msgtype,
+            sender: user.as_str().to_owned(),
+            time_stamp: now.clone(),
+        };
+        match event {
+            MessageEvent::Received { message } => Reaction::bytes(message),
+            MessageEvent::Online { user } => Reaction::bytes(about(wire::ONLINE, 0, user).bytes()),
+            MessageEvent::Offline { user } => Reaction::bytes(about(wire::OFFLINE, 0, user).bytes()),
+            MessageEvent::WhoIsOnline { users } => {
+                let frames = users
+                    .into_iter()
+                    .map(|user| about(wire::ONLINE, wire::REPLY, user).bytes());
+                frames.fold(Reaction::none(), Reaction::and_bytes)
+            }
+        }
+    }
+}
+
+async fn request<A>(client: &Client<A>, command: MessageCommand) -> Reaction {
+    match client.session.request(Command::Message(command)).await {
+        Ok(()) => Reaction::none(),
+        Err(refusal) => ignored(client, &refusal.to_string()),
+    }
+}
+
+fn ignored<A>(client: &Client<A>, what: &str) -> Reaction {
+    debug!(session = %client.session.id(), what, "ignored");
+    Reaction::none()
+}
+
+fn time_stamp(now: SystemTime) -> String {
+    let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
+    OffsetDateTime::from(now).format(format).unwrap_or_default()
+}
+
+impl Reaction {
+    fn bytes(bytes: Bytes) -> Self {
+        Self::none().and_bytes(bytes)
+    }
+
+    fn and_bytes(mut self, bytes: Bytes) -> Self {
+        self.frames.push(Frame::Binary(bytes));
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_stamps_have_seconds_and_no_zone() {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_323_045);
+        assert_eq!(time_stamp(time), "2026-01-02 03:04:05");
+    }
+}

@@ -1,0 +1,135 @@
+//! The messages as Protocol Buffers, version 3. Of a message that is passed on only what routing needs is understood;
+//! the rest goes on byte for byte, fields that this server has never heard of included.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use prost::DecodeError;
+use prost::Message;
+use prost::encoding::{DecodeContext, decode_key, skip_field, string};
+
+pub const BIND: u32 = 1;
+pub const HEARTBEAT: u32 = 2;
+pub const ONLINE: u32 = 3;
+pub const OFFLINE: u32 = 4;
+pub const MESSAGE: u32 = 5;
+/// This connection is bound already.
+pub const RECONNECT: u32 = 6;
+
+/// `msgtype` of what is asked.
+pub const SEND: u32 = 1;
+/// `msgtype` of what answers. Clients also send their messages under it.
+pub const REPLY: u32 = 4;
+
+const SENDER: u32 = 4;
+const TIME_STAMP: u32 = 13;
+
+/// What is read of a client's message.
+#[derive(Clone, PartialEq, Message)]
+pub struct Incoming {
+    #[prost(uint32, tag = "3")]
+    pub cmd: u32,
+    #[prost(string, tag = "4")]
+    pub sender: String,
+    #[prost(string, tag = "5")]
+    pub receiver: String,
+    /// What the receiver has to do with it: a group, or `video` or `audio` in an invitation to a call.
+    #[prost(string, tag = "6")]
+    pub group_id: String,
+    #[prost(uint32, tag = "7")]
+    pub msgtype: u32,
+}
+
+/// What the server says itself.
+#[derive(Clone, PartialEq, Message)]
+pub struct Outgoing {
+    #[prost(uint32, tag = "3")]
+    pub cmd: u32,
+    #[prost(string, tag = "4")]
+    pub sender: String,
+    #[prost(uint32, tag = "7")]
+    pub msgtype: u32,
+    #[prost(string, tag = "13")]
+    pub time_stamp: String,
+}
+
+impl Outgoing {
+    pub fn of(cmd: u32) -> Self {
+        Self { cmd, ..Self::default() }
+    }
+
+    pub fn bytes(&self) -> Bytes {
+        self.encode_to_vec().into()
+    }
+}
+
+/// The message with another sender and time stamp; every other field stays as it is, and in its order.
+pub fn under(message: &[u8], sender: &str, time_stamp: &str) -> Result<Bytes, DecodeError> {
+    let mut out = BytesMut::with_capacity(message.len() + sender.len() + time_stamp.len() + 8);
+    let mut rest = message;
+    while !rest.is_empty() {
+        let before = rest;
+        let (number, wire_type) = decode_key(&mut rest)?;
+        skip_field(wire_type, number, &mut rest, DecodeContext::default())?;
+        if number != SENDER && number != TIME_STAMP {
+            out.put_slice(&before[..before.len() - rest.len()]);
+        }
+    }
+    for (number, text) in [(SENDER, sender), (TIME_STAMP, time_stamp)] {
+        string::encode(number, &text.to_owned(), &mut out);
+    }
+    Ok(out.freeze())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_but_sender_and_time_goes_on_byte_for_byte() {
+        // version "1.0", cmd 5, sender "eve" twice, receiver "2"; then what no version knows: field 99 (varint), field
+        // 1000 (eight bytes), field 18 twice, a group as field 200.
+        let known = [0x0a, 3, b'1', b'.', b'0', 0x18, 5];
+        let eve = [0x22, 3, b'e', b'v', b'e'];
+        let rest = [
+            &[0x2a, 1, b'2', 0x98, 0x06, 0xff, 0x01][..],
+            &[0xc1, 0x3e, 1, 2, 3, 4, 5, 6, 7, 8],
+            &[0x92, 0x01, 1, b'r', 0x92, 0x01, 1, b's'],
+            &[0xc3, 0x0c, 0x08, 1, 0xc4, 0x0c],
+        ]
+        .concat();
+        let message = [&known[..], &eve, &rest, &eve, &[0x6a, 1, b'?']].concat();
+        let relayed = under(&message, "1", "2026-01-02 03:04:05").unwrap();
+        let expected = [&known[..], &rest, &[0x22, 1, b'1', 0x6a, 19], b"2026-01-02 03:04:05"].concat();
+        assert_eq!(relayed, expected);
+        let read = Incoming::decode(relayed).unwrap();
+        assert_eq!((read.sender.as_str(), read.receiver.as_str(), read.cmd), ("1", "2", 5));
+    }
+
+    #[test]
+    fn what_is_cut_off_is_no_message() {
+        let message = Incoming {
+            cmd: 5,
+            sender: "anna".to_owned(),
+            ..Incoming::default()
+        }
+        .encode_to_vec();
+        for length in [1, 3, message.len() - 1] {
+            assert!(under(&message[..length], "x", "y").is_err(), "{length}");
+        }
+        assert!(
+            under(&[0x07], "x", "y").is_err(),
+            "field 0 of a type that does not exist"
+        );
+        assert!(under(&[0xff; 20], "x", "y").is_err());
+    }
+
+    #[test]
+    fn the_heartbeat_is_the_four_bytes_that_clients_answer_with_their_own_four() {
+        let asked = Outgoing {
+            msgtype: SEND,
+            ..Outgoing::of(HEARTBEAT)
+        };
+        assert_eq!(asked.bytes(), [0x18, 2, 0x38, 1][..]);
+        let answer = Incoming::decode(&[0x18, 2, 0x38, 4][..]).unwrap();
+        assert_eq!((answer.cmd, answer.msgtype), (HEARTBEAT, REPLY));
+    }
+}
