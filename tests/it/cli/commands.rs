@@ -103,3 +103,46 @@ async fn doctor_says_what_is_wrong_and_goes_on() {
     let (code, stdout, _) = program.run(&[&["doctor"], &settings[..4]].concat()).await;
     assert_eq!(code, Some(0), "{stdout}");
 }
+
+#[tokio::test]
+async fn contacts_are_added_listed_and_removed() {
+    let program = Program::new();
+    let (_, stdout, _) = program.run(&["contact", "list"]).await;
+    assert_eq!(stdout, "there are no contacts\n");
+    for arguments in [
+        &["contact", "add", "13800000001", "13800000002", "--mutual"][..],
+        &["contact", "add", "13800000001", "13800000003"],
+    ] {
+        let (code, _, stderr) = program.run(arguments).await;
+        assert_eq!((code, stderr.as_str()), (Some(0), ""), "{arguments:?}");
+    }
+    let (code, stdout, _) = program.run(&["contact", "remove", "13800000001", "13800000003"]).await;
+    let sentence = "removed 13800000003 from the contacts of 13800000001\n";
+    assert_eq!((code, stdout.as_str()), (Some(0), sentence));
+    let (_, stdout, _) = program.run(&["contact", "list"]).await;
+    let table = "PHONE        CONTACT\n13800000001  13800000002\n13800000002  13800000001\n";
+    assert_eq!(stdout, table);
+    let (_, stdout, _) = program.run(&["contact", "list", "13800000002"]).await;
+    assert_eq!(stdout, "PHONE        CONTACT\n13800000002  13800000001\n");
+    for (arguments, sentence) in [
+        (
+            &["contact", "add", "138", "13800000002"][..],
+            "patchbay: `138` is not a phone number; write eleven digits\n",
+        ),
+        (
+            &["contact", "add", "13800000001", "13800000001"],
+            "patchbay: nobody is his own contact; write two different phone numbers\n",
+        ),
+        (
+            &["contact", "add", "13800000001", "13800000002"],
+            "patchbay: the contact `13800000002` exists already\n",
+        ),
+        (
+            &["contact", "remove", "13800000001", "13800000009"],
+            "patchbay: the contact `13800000009` does not exist\n",
+        ),
+    ] {
+        let (code, _, stderr) = program.run(arguments).await;
+        assert_eq!((code, stderr.as_str()), (Some(1), sentence), "{arguments:?}");
+    }
+}

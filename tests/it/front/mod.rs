@@ -1,5 +1,6 @@
 //! The front door over real sockets: pages, headers, TLS, files, health, metrics, and how all that ends.
 
+mod accounts;
 mod connections;
 mod disk;
 mod health;

@@ -1,12 +1,14 @@
 //! Records of users, rooms and files: the same scenarios on SQLite and on PostgreSQL.
 
+mod accounts;
 mod broken;
+mod messages;
 mod places;
 
 use patchbay::ids::{RoomName, UserId};
 use patchbay::storage::{AdmitError, Directory, FileRecord, Profile, ProfileChange, RecordError};
 
-use places::Place;
+pub use places::Place;
 
 /// Each scenario becomes two tests. Without a PostgreSQL server the second says that it was not run.
 macro_rules! on_both {
@@ -14,19 +16,20 @@ macro_rules! on_both {
         mod sqlite {
             $(#[tokio::test]
             async fn $name() {
-                super::$name(&super::Place::sqlite()).await;
+                super::$name(&$crate::storage::Place::sqlite()).await;
             })+
         }
         mod postgres {
             $(#[tokio::test]
             async fn $name() {
-                let Some(place) = super::Place::postgres(stringify!($name)).await else { return };
+                let Some(place) = $crate::storage::Place::postgres(stringify!($name)).await else { return };
                 super::$name(&place).await;
                 place.remove().await;
             })+
         }
     };
 }
+use on_both;
 
 on_both!(
     with_no_users_anybody_may_enter_under_his_id,

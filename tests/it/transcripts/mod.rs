@@ -42,8 +42,7 @@ use serde_json::Value;
 
 pub use house::House;
 use media::FakeMedia;
-use model::Model;
-pub use model::Shelf;
+pub use model::{Model, Shelf};
 
 /// A server without sockets, and the clients that have come to it.
 pub struct Stage {

@@ -78,6 +78,10 @@ impl Model {
         self.encode_to_vec().into()
     }
 
+    pub fn set_content(&mut self, content: Vec<u8>) {
+        self.content = content;
+    }
+
     /// Without what is zero or empty, as on the wire.
     pub fn written(&self) -> Value {
         let Value::Object(mut fields) = serde_json::to_value(self).unwrap() else {

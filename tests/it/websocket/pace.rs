@@ -198,7 +198,7 @@ async fn a_full_hub_says_so_at_once() {
     assert!(hub.connect().await.is_some());
 }
 
-fn start() -> HubHandle {
+pub fn start() -> HubHandle {
     start_with(Capacity::default())
 }
 
