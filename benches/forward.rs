@@ -63,6 +63,49 @@ fn main() {
             percentile(&mut ratios, 0.5),
         );
     }
+    spread();
+}
+
+/// What it costs that a room lives on two workers: both take their turn on this thread, so that all work is counted, and
+/// only that.
+fn spread() {
+    println!("\nthe same copies made by two workers, one of which mirrors the other; ns per copy, median of {ROUNDS}");
+    println!(
+        "{:>13}  {:>10}  {:>11}  {:>7}  {:>15}",
+        "subscriptions", "one worker", "two workers", "ratio", "ratio, min-max"
+    );
+    for subscriptions in [2, 10, 100, 400] {
+        let packets = COPIES / subscriptions as usize;
+        let mut one = Broadcast::new(clock(), subscriptions);
+        let mut two = Broadcast::spread(clock(), subscriptions / 2, subscriptions / 2);
+        let cost = |broadcast: &mut Broadcast| {
+            let sealed = broadcast.sealed(packets, false);
+            let start = clock();
+            black_box(broadcast.forward(&sealed));
+            start.elapsed().as_nanos() as f64 / COPIES as f64
+        };
+        for broadcast in [&mut one, &mut two] {
+            cost(broadcast);
+        }
+        let (mut ones, mut twos, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            let (of_one, of_two) = (cost(&mut one), cost(&mut two));
+            ones.push(of_one);
+            twos.push(of_two);
+            ratios.push(of_two / of_one);
+        }
+        let range = format!(
+            "{:.2}-{:.2}",
+            percentile(&mut ratios, 0.0),
+            percentile(&mut ratios, 1.0)
+        );
+        println!(
+            "{subscriptions:>13}  {:>10.0}  {:>11.0}  {:>7.2}  {range:>15}",
+            percentile(&mut ones, 0.5),
+            percentile(&mut twos, 0.5),
+            percentile(&mut ratios, 0.5),
+        );
+    }
 }
 
 fn percentile(values: &mut [f64], at: f64) -> f64 {

@@ -18,6 +18,7 @@ use crate::http::tls::{Certificate, TlsError};
 use crate::http::{self, AppState, WallClock};
 use crate::hub::{self, HubHandle};
 use crate::media::engine::{Media, MediaSettings, MediaStartError, WorkerId};
+use crate::media::pinning::Pinning;
 use crate::storage::{Directory, Mailbox, OpenError};
 
 /// Media events that wait for the hub. A full room that connects makes a few hundred within a moment.
@@ -85,7 +86,7 @@ impl Server {
         let media_addresses = (0..settings.workers)
             .flat_map(|worker| media.local_end(WorkerId(worker)).candidates.clone())
             .collect();
-        let hub = hub::start(media.clone(), media_events, (&config.limits).into(), mailbox);
+        let hub = hub::start(media.clone(), media_events, config.as_ref().into(), mailbox);
 
         let server = Server {
             addresses: sockets.iter().map(listener).collect(),
@@ -261,10 +262,17 @@ pub(crate) fn media_settings(config: &Config) -> MediaSettings {
         _ => media.announced_addresses.clone(),
     };
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    // Already checked, where the configuration was.
+    let pinning = Pinning::parse(&media.pin_workers).unwrap_or_default();
+    let workers = match media.workers {
+        0 => pinning.workers().unwrap_or(processors),
+        workers => workers,
+    };
     MediaSettings {
         bind_addresses,
         first_port: media.first_port,
-        workers: if media.workers == 0 { processors } else { media.workers },
+        workers,
+        pinning,
         announced_addresses,
         max_publish_bps: u64::from(media.max_publish_kbps) * 1_000,
     }

@@ -16,11 +16,19 @@ use broadcast::Broadcast;
 #[global_allocator]
 static ALLOCATOR: counting::Counting = counting::Counting;
 
+#[allow(clippy::disallowed_methods, reason = "a test's starting point")]
+fn start() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
+/// One after the other: the allocator counts for the whole process.
 #[test]
-fn forwarding_a_packet_to_a_hundred_subscribers_allocates_nothing() {
-    #[allow(clippy::disallowed_methods, reason = "a test's starting point")]
-    let start = std::time::Instant::now();
-    let mut broadcast = Broadcast::new(start, 100);
+fn forwarding_a_packet_to_a_hundred_subscribers_allocates_nothing_on_one_worker_and_on_two() {
+    allocates_nothing(Broadcast::new(start(), 100));
+    allocates_nothing(Broadcast::spread(start(), 50, 50));
+}
+
+fn allocates_nothing(mut broadcast: Broadcast) {
     let warm = broadcast.sealed(1_200, false);
     let measured = broadcast.sealed(1_000, false);
     broadcast.forward(&warm);

@@ -19,6 +19,10 @@ const GAUGES: &[(&str, &str)] = &[
     ),
     ("patchbay_media_rooms", "Rooms on a media worker now."),
     (
+        "patchbay_media_mirrored_tracks",
+        "Tracks of other media workers that this one has subscribers for.",
+    ),
+    (
         "patchbay_media_known_addresses",
         "Client addresses that passed an authenticated STUN check, on a media worker now.",
     ),
@@ -49,6 +53,14 @@ const COUNTERS: &[(&str, &str)] = &[
     (
         "patchbay_media_forwarded_packets_total",
         "Copies of RTP packets sent to subscribers.",
+    ),
+    (
+        "patchbay_media_mirrored_packets_total",
+        "RTP packets passed on to other media workers that serve the same room.",
+    ),
+    (
+        "patchbay_media_mirror_dropped_packets_total",
+        "RTP packets that another media worker did not take in time.",
     ),
     (
         "patchbay_media_resent_packets_total",

@@ -91,7 +91,13 @@ fn media(config: &Config, report: &mut Report) {
             for worker in (0..settings.workers).map(WorkerId) {
                 let addresses = media.local_end(worker).candidates.iter();
                 let addresses: Vec<_> = addresses.map(ToString::to_string).collect();
-                report.good(format!("media worker {}: UDP {}", worker.0, addresses.join(", ")));
+                let pinned = media.cpu(worker).map(|cpu| format!(", on processor {cpu}"));
+                report.good(format!(
+                    "media worker {}: UDP {}{}",
+                    worker.0,
+                    addresses.join(", "),
+                    pinned.unwrap_or_default()
+                ));
             }
             media.shutdown();
         }

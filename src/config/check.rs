@@ -1,6 +1,7 @@
 //! What types alone cannot say of a configuration: ranges, and keys that need one another.
 
 use super::Config;
+use crate::media::pinning::{Pinning, PinningError};
 
 /// A sentence naming the key, or nothing.
 pub(super) fn check(config: &Config) -> Result<(), String> {
@@ -68,17 +69,22 @@ fn is_origin(text: &str) -> bool {
 fn media(config: &Config) -> Result<(), String> {
     const MAX_WORKERS: usize = 256;
     let media = &config.media;
-    if media.workers > MAX_WORKERS {
-        return Err(format!(
-            "media.workers is {}; at most {MAX_WORKERS} make sense",
-            media.workers
-        ));
+    let pinning = Pinning::parse(&media.pin_workers).map_err(|error| format!("media.pin_workers: {error}"))?;
+    if let (Some(cpus), workers @ 1..) = (pinning.workers(), media.workers)
+        && cpus != workers
+    {
+        let error = PinningError::Count { cpus, workers };
+        return Err(format!("media.pin_workers: {error}"));
     }
-    let last_port = usize::from(media.first_port) + media.workers.max(1) - 1;
+    let workers = pinning.workers().unwrap_or(media.workers);
+    if workers > MAX_WORKERS {
+        return Err(format!("media.workers is {workers}; at most {MAX_WORKERS} make sense"));
+    }
+    let last_port = usize::from(media.first_port) + workers.max(1) - 1;
     if media.first_port != 0 && last_port > usize::from(u16::MAX) {
         return Err(format!(
-            "media.first_port {} leaves no ports for {} workers; ports end at 65535",
-            media.first_port, media.workers
+            "media.first_port {} leaves no ports for {workers} workers; ports end at 65535",
+            media.first_port
         ));
     }
     if let Some(address) = media
@@ -94,10 +100,14 @@ fn media(config: &Config) -> Result<(), String> {
 }
 
 fn numbers(config: &Config) -> Result<(), String> {
-    let at_least_one: [(&str, u64); 17] = [
+    let at_least_one: [(&str, u64); 18] = [
         ("http.max_connections", config.http.max_connections as u64),
         ("http.header_timeout_s", config.http.header_timeout_s),
         ("media.max_publish_kbps", config.media.max_publish_kbps.into()),
+        (
+            "media.room_subscriptions_per_worker",
+            config.media.room_subscriptions_per_worker as u64,
+        ),
         ("limits.max_sessions", config.limits.max_sessions as u64),
         ("limits.max_rooms", config.limits.max_rooms as u64),
         (

@@ -73,6 +73,9 @@ pub struct Media {
     pub first_port: u16,
     /// 0: one for each processor.
     pub workers: usize,
+    /// See [`crate::media::pinning::Pinning::parse`].
+    pub pin_workers: String,
+    pub room_subscriptions_per_worker: usize,
     pub announced_addresses: Vec<IpAddr>,
     pub max_publish_kbps: u32,
 }
@@ -207,6 +210,8 @@ impl Default for Media {
             bind_addresses: Vec::new(),
             first_port: 8800,
             workers: 0,
+            pin_workers: "off".to_owned(),
+            room_subscriptions_per_worker: 200,
             announced_addresses: Vec::new(),
             max_publish_kbps: 3_000,
         }

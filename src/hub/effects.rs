@@ -7,6 +7,7 @@ use tracing::warn;
 
 use super::mailbox::MailboxHandle;
 use super::outbox::Outbox;
+use super::placement::{Place, Placement};
 use crate::domain::{Candidate, Effect, EndReason, Errand, Event, Negotiation};
 use crate::ids::{PeerId, RoomId, SessionId, UserId};
 use crate::media::engine::{Media, MediaCommand, WorkerId};
@@ -17,7 +18,7 @@ use crate::media::session::{PeerSpec, stream_name};
 pub(super) struct Executor {
     media: Media,
     random: StdRng,
-    workers: HashMap<RoomId, WorkerId>,
+    placement: Placement,
     /// What each live connection last agreed on, without the answer's text.
     negotiated: HashMap<PeerId, Negotiated>,
     outboxes: HashMap<SessionId, Outbox>,
@@ -39,11 +40,11 @@ pub(super) enum Failure {
 }
 
 impl Executor {
-    pub fn new(media: Media, mailbox: MailboxHandle) -> Self {
+    pub fn new(media: Media, room_subscriptions_per_worker: usize, mailbox: MailboxHandle) -> Self {
         Self {
             media,
             random: rand::make_rng(),
-            workers: HashMap::new(),
+            placement: Placement::new(room_subscriptions_per_worker),
             negotiated: HashMap::new(),
             outboxes: HashMap::new(),
             mailbox,
@@ -64,6 +65,7 @@ impl Executor {
 
     pub fn forget_peer(&mut self, peer: PeerId) {
         self.negotiated.remove(&peer);
+        self.placement.remove(peer);
     }
 
     pub fn dismiss_all(&mut self, reason: EndReason) {
@@ -80,7 +82,7 @@ impl Executor {
             let done = match effect {
                 Effect::OpenRoom(room) => self.open_room(room),
                 Effect::CloseRoom(room) => self.close_room(room),
-                Effect::ClosePeer { room, peer } => self.close_peer(room, peer).await,
+                Effect::ClosePeer { peer, .. } => self.close_peer(peer).await,
                 Effect::Negotiate(negotiation) => self.negotiate(negotiation).await,
                 Effect::Tell { session, event } => self.tell(session, event),
                 Effect::TellEach { sessions, event } => {
@@ -97,20 +99,19 @@ impl Executor {
     }
 
     fn open_room(&mut self, room: RoomId) -> Result<(), Failure> {
-        self.workers.insert(room, self.media.place_room());
+        self.placement.open_room(room, self.media.place_room());
         Ok(())
     }
 
     fn close_room(&mut self, room: RoomId) -> Result<(), Failure> {
-        self.workers.remove(&room);
+        self.placement.close_room(room);
         Ok(())
     }
 
-    async fn close_peer(&mut self, room: RoomId, peer: PeerId) -> Result<(), Failure> {
-        if self.negotiated.remove(&peer).is_some()
-            && let Some(worker) = self.workers.get(&room)
-        {
-            self.media.send(*worker, MediaCommand::Close(peer)).await;
+    async fn close_peer(&mut self, peer: PeerId) -> Result<(), Failure> {
+        self.negotiated.remove(&peer);
+        if let Some(worker) = self.placement.remove(peer) {
+            self.media.send(worker, MediaCommand::Close(peer)).await;
         }
         Ok(())
     }
@@ -160,14 +161,18 @@ impl Executor {
             session, peer, subject, ..
         } = &negotiation;
         let (session, peer, subject) = (*session, *peer, subject.clone());
-        let Some(worker) = self.workers.get(&negotiation.room).copied() else {
+        let publishes = negotiation.source.is_none();
+        let least_busy = |is_asked: &dyn Fn(WorkerId) -> bool| self.media.least_busy(is_asked);
+        let Some(place) = self.placement.find(negotiation.room, peer, publishes, least_busy) else {
             return Ok(());
         };
-        let mut negotiated = self.answer(worker, &negotiation)?;
+        let mut negotiated = self.answer(place.worker, &negotiation)?;
         let sdp = std::mem::take(&mut negotiated.answer);
-        let spec = spec(&negotiation, &negotiated);
+        let spec = spec(&negotiation, &negotiated, place);
         self.negotiated.insert(peer, negotiated);
-        self.media.send(worker, MediaCommand::Open(Box::new(spec))).await;
+        let copies = spec.sections.iter().filter(|section| section.send).count();
+        self.placement.settle(negotiation.room, peer, place.worker, copies);
+        self.media.send(place.worker, MediaCommand::Open(Box::new(spec))).await;
 
         let candidates = candidates(&sdp);
         let answered = Event::Answered {
@@ -200,11 +205,12 @@ impl Executor {
     }
 }
 
-fn spec(negotiation: &Negotiation, negotiated: &Negotiated) -> PeerSpec {
+fn spec(negotiation: &Negotiation, negotiated: &Negotiated, place: Place) -> PeerSpec {
     PeerSpec {
         peer: negotiation.peer,
         participant: negotiation.participant,
         room: negotiation.room,
+        home: place.home,
         source: negotiation.source,
         transport: negotiated.transport.clone(),
         sections: negotiated.sections.clone(),

@@ -6,6 +6,7 @@
 mod effects;
 mod mailbox;
 mod outbox;
+mod placement;
 mod session;
 mod task;
 
@@ -43,16 +44,19 @@ pub struct Capacity {
     /// Signaling connections at a time. Each holds at most one request here, a socket, and its unread events.
     pub sessions: usize,
     pub rooms: Limits,
+    /// Subscriptions of one room on one media worker, past which the room spreads to the next.
+    pub room_subscriptions_per_worker: usize,
 }
 
 impl Default for Capacity {
     fn default() -> Self {
-        Self::from(&config::Limits::default())
+        Self::from(&config::Config::default())
     }
 }
 
-impl From<&config::Limits> for Capacity {
-    fn from(limits: &config::Limits) -> Self {
+impl From<&config::Config> for Capacity {
+    fn from(config: &config::Config) -> Self {
+        let limits = &config.limits;
         let rooms = Limits {
             rooms: limits.max_rooms,
             participants_per_room: limits.max_participants_per_room,
@@ -61,6 +65,7 @@ impl From<&config::Limits> for Capacity {
         Self {
             sessions: limits.max_sessions.min(Semaphore::MAX_PERMITS),
             rooms,
+            room_subscriptions_per_worker: config.media.room_subscriptions_per_worker,
         }
     }
 }
@@ -74,7 +79,7 @@ pub fn start(
 ) -> HubHandle {
     let (inputs, input_queue) = mpsc::channel(INPUTS_MAX);
     let mailbox = MailboxHandle::start(store, inputs.downgrade());
-    tokio::spawn(Hub::new(media, mailbox, capacity.rooms).run(input_queue, media_events));
+    tokio::spawn(Hub::new(media, mailbox, &capacity).run(input_queue, media_events));
     HubHandle {
         inputs,
         places: Arc::new(Semaphore::new(capacity.sessions)),

@@ -7,10 +7,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
+use super::Capacity;
 use super::effects::{Executor, Failure};
 use super::mailbox::MailboxHandle;
 use super::outbox::Outbox;
-use crate::domain::{Command, Effect, EndReason, Limits, MessageCommand, Presence, Refusal, Rooms, WaitingMessage};
+use crate::domain::{Command, Effect, EndReason, MessageCommand, Presence, Refusal, Rooms, WaitingMessage};
 use crate::ids::{SessionId, UserId};
 use crate::media::engine::{Media, MediaEvent};
 
@@ -51,11 +52,11 @@ pub(super) struct Hub {
 }
 
 impl Hub {
-    pub fn new(media: Media, mailbox: MailboxHandle, limits: Limits) -> Self {
+    pub fn new(media: Media, mailbox: MailboxHandle, capacity: &Capacity) -> Self {
         Self {
-            rooms: Rooms::new(limits),
+            rooms: Rooms::new(capacity.rooms),
             presence: Presence::default(),
-            executor: Executor::new(media, mailbox),
+            executor: Executor::new(media, capacity.room_subscriptions_per_worker, mailbox),
             connected: HashSet::new(),
         }
     }

@@ -1,15 +1,17 @@
 //! The handle through which the rest of the server uses the media workers: commands in, events out, plain values.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use mio::Waker;
 use tokio::sync::mpsc;
 
+use super::doorbell::Doorbell;
 use super::driver::{self, Driver, DriverCommand, MediaSocket};
+use super::link;
 use super::peer::dtls::DtlsIdentity;
+use super::pinning::{Pinning, PinningError};
 use super::session::{LocalEnd, PeerSpec};
 use super::stats::Stats;
 use super::worker::WorkerConfig;
@@ -23,6 +25,7 @@ pub struct MediaSettings {
     /// Worker n listens on `first_port + n`; 0 lets the system choose.
     pub first_port: u16,
     pub workers: usize,
+    pub pinning: Pinning,
     /// What answers advertise instead of the addresses found on this machine; empty to find them.
     pub announced_addresses: Vec<IpAddr>,
     /// The most a publisher without transport-wide feedback is told to send.
@@ -73,15 +76,18 @@ const COMMAND_QUEUE: usize = 4_096;
 #[derive(Clone)]
 pub struct Media {
     workers: Arc<[WorkerPort]>,
+    /// None in tests of what stands above the media. By the worker's index, as `workers`.
+    doorbells: Arc<[Doorbell]>,
     threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
 
 struct WorkerPort {
     commands: mpsc::Sender<DriverCommand>,
-    /// None in tests of what stands above the media.
-    waker: Option<Waker>,
     local: LocalEnd,
+    cpu: Option<usize>,
     load: Arc<Load>,
+    /// Whether it can reach the worker of that index, or will, by the time that it has taken its commands.
+    linked: Box<[AtomicBool]>,
 }
 
 /// How busy a worker is, and that its thread lives. Written by the worker about once a second.
@@ -89,9 +95,9 @@ struct WorkerPort {
 pub struct Load {
     subscriptions: AtomicU64,
     peers: AtomicU64,
-    /// Rooms placed since the last report, which does not know them yet.
+    /// Rooms placed and subscriptions opened since the last report, which does not know them yet.
     placed: AtomicU64,
-    running: std::sync::atomic::AtomicBool,
+    running: AtomicBool,
 }
 
 impl Load {
@@ -114,9 +120,15 @@ impl Media {
     /// Binds the sockets and starts the worker threads. The error names the address and port.
     pub fn start(settings: &MediaSettings, events: mpsc::Sender<MediaEvent>) -> Result<Media, MediaStartError> {
         let identity = DtlsIdentity::generate().map_err(|error| MediaStartError::Certificate(error.to_string()))?;
+        let count = settings.workers.max(1);
+        let cpus = settings.pinning.places(count)?;
+        let polls: Result<Vec<_>, _> = (0..count).map(|_| driver::poll()).collect();
+        let (polls, wakers): (Vec<_>, Vec<_>) = polls.map_err(MediaStartError::Thread)?.into_iter().unzip();
+        let doorbells: Arc<[Doorbell]> = wakers.into_iter().map(Doorbell::new).collect();
         let mut ports = Vec::new();
-        let mut threads = Vec::new();
-        for index in 0..settings.workers.max(1) {
+        let mut drivers = Vec::new();
+        // All sockets before any thread: what fails leaves nothing running.
+        for (index, (poll, &cpu)) in polls.into_iter().zip(&cpus).enumerate() {
             let wanted = match settings.first_port {
                 0 => 0,
                 first => first.saturating_add(index as u16),
@@ -126,7 +138,6 @@ impl Media {
                 fingerprint: identity.fingerprint,
                 candidates: candidates(settings, &sockets, port)?,
             };
-            let (poll, waker) = driver::poll().map_err(MediaStartError::Thread)?;
             let (commands, receiver) = mpsc::channel(COMMAND_QUEUE);
             let load = Arc::new(Load::default());
             load.running.store(true, Ordering::Relaxed);
@@ -136,19 +147,31 @@ impl Media {
                 max_segments: 1,
                 index,
             };
-            let (events, load_of_thread) = (events.clone(), load.clone());
-            let driver = Driver {
+            drivers.push(Driver {
                 index,
                 sockets,
                 poll,
                 commands: receiver,
-                events,
+                events: events.clone(),
                 config,
-                load: load_of_thread.clone(),
-            };
+                load: load.clone(),
+                doorbells: doorbells.clone(),
+                cpu,
+            });
+            ports.push(WorkerPort {
+                commands,
+                local,
+                cpu,
+                load,
+                linked: (0..count).map(|_| AtomicBool::new(false)).collect(),
+            });
+        }
+        let mut threads = Vec::new();
+        for driver in drivers {
+            let (index, load) = (driver.index, driver.load.clone());
             let run = move || {
                 let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| driver.run()));
-                load_of_thread.running.store(false, Ordering::Relaxed);
+                load.running.store(false, Ordering::Relaxed);
                 match ended {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => tracing::error!(worker = index, %error, "media worker stopped"),
@@ -157,15 +180,10 @@ impl Media {
             };
             let thread = std::thread::Builder::new().name(format!("media-{index}")).spawn(run);
             threads.push(thread.map_err(MediaStartError::Thread)?);
-            ports.push(WorkerPort {
-                commands,
-                waker: Some(waker),
-                local,
-                load,
-            });
         }
         Ok(Media {
             workers: ports.into(),
+            doorbells,
             threads: Arc::new(Mutex::new(threads)),
         })
     }
@@ -175,13 +193,15 @@ impl Media {
         let (commands, receiver) = mpsc::channel(COMMAND_QUEUE);
         let port = WorkerPort {
             commands,
-            waker: None,
             local,
+            cpu: None,
             load: Arc::default(),
+            linked: Box::default(),
         };
         (
             Media {
                 workers: [port].into(),
+                doorbells: Arc::new([]),
                 threads: Arc::default(),
             },
             receiver,
@@ -190,11 +210,17 @@ impl Media {
 
     /// The least busy worker, for a new room.
     pub fn place_room(&self) -> WorkerId {
-        let least = (0..self.workers.len())
+        let least = self.least_busy(|_| true).unwrap_or(WorkerId(0));
+        self.workers[least.0].load.placed.fetch_add(1, Ordering::Relaxed);
+        least
+    }
+
+    /// The least busy of those workers that `is_asked` takes; `None` if there is no such worker.
+    pub fn least_busy(&self, is_asked: impl Fn(WorkerId) -> bool) -> Option<WorkerId> {
+        (0..self.workers.len())
+            .filter(|&index| is_asked(WorkerId(index)))
             .min_by_key(|&index| self.workers[index].load.weight())
-            .unwrap_or(0);
-        self.workers[least].load.placed.fetch_add(1, Ordering::Relaxed);
-        WorkerId(least)
+            .map(WorkerId)
     }
 
     /// What answers for rooms on this worker say.
@@ -202,40 +228,64 @@ impl Media {
         &self.workers[worker.0].local
     }
 
+    /// The processor that a worker keeps to, if it is pinned to one.
+    pub fn cpu(&self, worker: WorkerId) -> Option<usize> {
+        self.workers[worker.0].cpu
+    }
+
     /// Whether every worker thread lives.
     pub fn is_running(&self) -> bool {
         self.workers
             .iter()
-            .all(|worker| worker.waker.is_none() || worker.load.running.load(Ordering::Relaxed))
+            .all(|worker| self.doorbells.is_empty() || worker.load.running.load(Ordering::Relaxed))
     }
 
     /// Waits only while the worker's bounded command queue is full.
     pub async fn send(&self, worker: WorkerId, command: MediaCommand) {
-        let port = &self.workers[worker.0];
-        if port.commands.send(DriverCommand::Media(command)).await.is_ok() {
-            port.wake();
+        if let MediaCommand::Open(spec) = &command {
+            let copies = spec.sections.iter().filter(|section| section.send).count() as u64;
+            self.workers[worker.0].load.placed.fetch_add(copies, Ordering::Relaxed);
+            self.link(worker, spec.home).await;
+        }
+        self.post(worker, DriverCommand::Media(command)).await;
+    }
+
+    /// Lets two workers share rooms. Made when a first room needs it, and kept.
+    async fn link(&self, one: WorkerId, other: WorkerId) {
+        if one == other || self.workers[one.0].linked[other.0].swap(true, Ordering::Relaxed) {
+            return;
+        }
+        self.workers[other.0].linked[one.0].store(true, Ordering::Relaxed);
+        let (end, other_end) = link::pair();
+        for (of, other, end) in [(one, other, end), (other, one, other_end)] {
+            let end = Box::new(end);
+            self.post(of, DriverCommand::Link { other: other.0, end }).await;
+        }
+    }
+
+    async fn post(&self, worker: WorkerId, command: DriverCommand) {
+        if self.workers[worker.0].commands.send(command).await.is_ok() {
+            self.wake(worker.0);
+        }
+    }
+
+    fn wake(&self, index: usize) {
+        if let Some(doorbell) = self.doorbells.get(index) {
+            // It fails only when the thread is gone, which `is_running` tells.
+            let _ = doorbell.wake();
         }
     }
 
     /// Ends all connections (DTLS close_notify) and stops the threads; returns when they have ended.
     pub fn shutdown(&self) {
-        for worker in self.workers.iter() {
+        for (index, worker) in self.workers.iter().enumerate() {
             // A full queue means a worker that no longer takes commands: it is left to the end of the process.
             let _ = worker.commands.try_send(DriverCommand::Shutdown);
-            worker.wake();
+            self.wake(index);
         }
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
         for thread in threads {
             let _ = thread.join();
-        }
-    }
-}
-
-impl WorkerPort {
-    fn wake(&self) {
-        if let Some(waker) = &self.waker {
-            // It fails only when the thread is gone, which `is_running` tells.
-            let _ = waker.wake();
         }
     }
 }
@@ -301,4 +351,6 @@ pub enum MediaStartError {
     Certificate(String),
     #[error("cannot start a media worker thread: {0}")]
     Thread(std::io::Error),
+    #[error("media.pin_workers: {0}")]
+    Pinning(#[from] PinningError),
 }

@@ -46,6 +46,14 @@ impl Window {
 }
 
 impl RateMeter {
+    /// Of a stream that was measured elsewhere until `now`.
+    pub fn going_on(now: Instant, bps: u64) -> RateMeter {
+        RateMeter {
+            window: Some(Window { start: now, bytes: 0 }),
+            smoothed_bps: Some(bps),
+        }
+    }
+
     pub fn received(&mut self, now: Instant, bytes: usize) {
         let window = self.window.get_or_insert(Window { start: now, bytes: 0 });
         let lasted = now.saturating_duration_since(window.start);

@@ -6,18 +6,22 @@
 //!              clock      what to send and when to wake it            cache     rewrite, protect
 //! ```
 //!
-//! A room lives on one worker. Negotiation (SDP) is a pure function that runs on the signaling side
+//! A room's publishers live on one worker, its home, and so do its subscribers, until they are many: then others [mirror](link)
+//! it. Negotiation (SDP) is a pure function that runs on the signaling side
 //! ([`peer::negotiate`]); a worker gets its result as [`session::PeerSpec`].
 
 pub mod bandwidth;
 pub mod codec;
 pub mod demux;
+pub mod doorbell;
 pub mod driver;
 pub mod egress;
 pub mod engine;
 pub mod keyframes;
 pub mod layers;
+pub mod link;
 pub mod peer;
+pub mod pinning;
 pub mod retransmit;
 pub mod rewrite;
 pub mod room;

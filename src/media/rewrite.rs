@@ -12,9 +12,9 @@ use smallvec::SmallVec;
 use super::codec::vp8;
 use super::rtp::sequence_distance;
 
-/// Tells streams apart whose sequence numbers have nothing to do with one another. Never reused on a worker.
+/// Tells streams apart whose sequence numbers have nothing to do with one another. Never reused, on any worker; 0 is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SourceId(pub u32);
+pub struct SourceId(pub u64);
 
 /// Stretches with different offsets that are remembered, to answer NACKs for packets sent before a change. Layer
 /// changes need a key frame each, which come at most twice a second; a NACK older than four seconds helps nobody.
@@ -245,7 +245,7 @@ mod tests {
     use super::*;
     use crate::media::virtual_time::epoch;
 
-    fn packet(source: u32, sequence: u64, timestamp: u32) -> Incoming<'static> {
+    fn packet(source: u64, sequence: u64, timestamp: u32) -> Incoming<'static> {
         Incoming {
             source: SourceId(source),
             layer: source as u8,
@@ -355,7 +355,7 @@ mod tests {
         let now = epoch();
         let mut rewriter = Rewriter::new(90_000, 0x7ffe);
         let mut sent = Vec::new();
-        for source in 1..4_u32 {
+        for source in 1..4_u64 {
             for sequence in 65_530..65_540_u32 {
                 let incoming = packet(source, u64::from(sequence), sequence * 3_000);
                 sent.push((incoming, rewriter.forward(now, &incoming).unwrap()));

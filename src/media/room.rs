@@ -2,6 +2,9 @@
 
 use std::time::Instant;
 
+use smallvec::SmallVec;
+
+use super::track::Origin;
 use super::worker::{SubscriptionKey, TrackKey, Worker};
 use crate::ids::{ParticipantId, RoomId};
 use crate::media::session::Kind;
@@ -21,6 +24,10 @@ pub struct Room {
     pub peers: usize,
     pub tracks: Vec<TrackKey>,
     pub subscriptions: Vec<SubscriptionKey>,
+    /// The link to the worker on which the room's publishers live, where that is another one: this one mirrors it.
+    pub home: Option<usize>,
+    /// Links to the workers that mirror this room.
+    pub mirrors: SmallVec<[usize; 1]>,
 }
 
 impl Worker {
@@ -71,19 +78,20 @@ impl Worker {
 
     pub(super) fn remove_track(&mut self, now: Instant, key: TrackKey) {
         let Some(track) = self.tracks.remove(key) else { return };
-        let Some(peer) = self.peers.get_mut(track.peer) else {
-            return;
-        };
-        peer.tracks.retain(|other| *other != key);
-        peer.streams.retain(|stream| stream.track != key);
-        let room = peer.room;
-        if let Some(room) = self.rooms.get_mut(&room) {
+        if let Origin::Peer(peer) = track.origin
+            && let Some(peer) = self.peers.get_mut(peer)
+        {
+            peer.tracks.retain(|other| *other != key);
+            peer.streams.retain(|stream| stream.track != key);
+        }
+        if let Some(room) = self.rooms.get_mut(&track.room) {
             room.tracks.retain(|&other| other != key);
         }
         for &subscriber in &track.subscribers {
             self.subscriptions[subscriber].detach();
         }
-        self.attach_all(now, room, track.participant, track.kind, track.nth);
+        self.track_ended(now, &track);
+        self.attach_all(now, track.room, track.participant, track.kind, track.nth);
     }
 
     pub(super) fn remove_subscription(&mut self, key: SubscriptionKey) {

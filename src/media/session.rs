@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use smallvec::SmallVec;
 
 use super::codec::Codec;
+use super::engine::WorkerId;
 use super::rtp::Extension;
 use crate::ids::{ParticipantId, PeerId, RoomId};
 
@@ -21,6 +22,9 @@ pub struct PeerSpec {
     pub peer: PeerId,
     pub participant: ParticipantId,
     pub room: RoomId,
+    /// The worker on which the room's publishers live. A connection that publishes lives there; one that does not may live
+    /// on another, which then mirrors the room.
+    pub home: WorkerId,
     /// Whose tracks go down this connection. The n-th sending section of a kind carries the n-th track of that kind.
     pub source: Option<ParticipantId>,
     pub transport: TransportSpec,

@@ -4,7 +4,10 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     pub peers: u64,
+    /// Published here.
     pub tracks: u64,
+    /// Published on other workers, for subscribers that live here.
+    pub mirrored_tracks: u64,
     pub subscriptions: u64,
     pub rooms: u64,
     pub known_addresses: u64,
@@ -15,6 +18,10 @@ pub struct Stats {
     pub received_packets: u64,
     /// Copies sent to subscribers.
     pub forwarded_packets: u64,
+    /// Packets passed on to workers that mirror a room, once for each.
+    pub mirrored_packets: u64,
+    /// Packets that were not, because the worker did not keep up.
+    pub mirror_dropped_packets: u64,
     /// Copies sent again after a NACK.
     pub resent_packets: u64,
     /// Datagrams that were dropped: from an unknown address, unreadable, or of no class.
@@ -38,6 +45,7 @@ impl Stats {
         let gauges = [
             ("patchbay_media_peers", self.peers),
             ("patchbay_media_tracks", self.tracks),
+            ("patchbay_media_mirrored_tracks", self.mirrored_tracks),
             ("patchbay_media_subscriptions", self.subscriptions),
             ("patchbay_media_rooms", self.rooms),
             ("patchbay_media_known_addresses", self.known_addresses),
@@ -50,6 +58,11 @@ impl Stats {
             ("patchbay_media_received_bytes_total", self.received_bytes),
             ("patchbay_media_received_packets_total", self.received_packets),
             ("patchbay_media_forwarded_packets_total", self.forwarded_packets),
+            ("patchbay_media_mirrored_packets_total", self.mirrored_packets),
+            (
+                "patchbay_media_mirror_dropped_packets_total",
+                self.mirror_dropped_packets,
+            ),
             ("patchbay_media_resent_packets_total", self.resent_packets),
             ("patchbay_media_dropped_datagrams_total", self.dropped_datagrams),
             ("patchbay_media_rejected_packets_total", self.rejected_packets),

@@ -6,14 +6,15 @@ use smallvec::SmallVec;
 
 use super::codec::{Codec, vp8};
 use super::keyframes::KeyFrameRequests;
-use super::layers::{LayerState, RateMeter};
+use super::layers::{INACTIVE_AFTER, LayerState, RateMeter};
+use super::link::{LayerNotice, TrackNotice};
 use super::retransmit::{Arrival as Loss, LossTracker, PacketCache};
 use super::rewrite::SourceId;
 use super::rtp::{Extension, Header, MAX_EXTENSION_ID};
 use super::session::{Kind, MediaSection, NegotiatedCodec};
 use super::speaker::AudioLevel;
 use super::worker::{PeerKey, SubscriptionKey};
-use crate::ids::{ParticipantId, TrackId};
+use crate::ids::{ParticipantId, RoomId, TrackId};
 
 /// Simulcast layers of one track: three is what every sender knows.
 pub const MAX_LAYERS: usize = 4;
@@ -94,9 +95,33 @@ pub struct Arrival {
     pub vp8: Option<vp8::Descriptor>,
 }
 
+/// Whether a packet's layer begins, or begins again after a pause: it may be the one that subscribers wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Begins(pub bool);
+
+/// Where a track's packets come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The publisher's connection, on this worker.
+    Peer(PeerKey),
+    /// The worker at the other end of this link, which is the home of the track's room.
+    Link(usize),
+}
+
+/// Another worker that gets a track's packets too.
+#[derive(Clone, Copy, Debug)]
+pub struct Mirror {
+    pub link: usize,
+    /// It knows the track as it now is; until then it gets no packets.
+    pub told: bool,
+    /// Layers of which it has missed a packet, as bits. No NACK brings that to it: it needs a key frame.
+    pub missed: u8,
+}
+
 pub struct Track {
     pub id: TrackId,
-    pub peer: PeerKey,
+    pub origin: Origin,
+    pub room: RoomId,
     pub participant: ParticipantId,
     pub kind: Kind,
     /// Its place among the participant's tracks of this kind.
@@ -107,6 +132,7 @@ pub struct Track {
     pub extensions: [Option<Extension>; MAX_EXTENSION_ID as usize + 1],
     pub layers: SmallVec<[Layer; 1]>,
     pub subscribers: Vec<SubscriptionKey>,
+    pub mirrors: SmallVec<[Mirror; 1]>,
     pub level: AudioLevel,
     /// What arrived in this batch; empty between batches.
     pub arrivals: Vec<Arrival>,
@@ -114,24 +140,90 @@ pub struct Track {
 }
 
 impl Track {
-    pub fn new(id: TrackId, peer: PeerKey, participant: ParticipantId, nth: usize, section: &MediaSection) -> Track {
-        let mut track = Track {
+    pub fn new(
+        id: TrackId,
+        peer: PeerKey,
+        room: RoomId,
+        participant: ParticipantId,
+        nth: usize,
+        section: &MediaSection,
+    ) -> Track {
+        let mut track = Track::empty(id, Origin::Peer(peer), room, participant, section.kind, nth);
+        track.mid = section.mid.clone();
+        track.renegotiate(section);
+        track
+    }
+
+    /// A track of another worker's, of which that tells.
+    pub fn mirrored(now: Instant, link: usize, notice: &TrackNotice) -> Track {
+        let origin = Origin::Link(link);
+        let mut track = Track::empty(
+            notice.id,
+            origin,
+            notice.room,
+            notice.participant,
+            notice.kind,
+            notice.nth,
+        );
+        // Its home has told the hub.
+        track.started = true;
+        track.update(now, notice);
+        track
+    }
+
+    fn empty(id: TrackId, origin: Origin, room: RoomId, participant: ParticipantId, kind: Kind, nth: usize) -> Track {
+        Track {
             id,
-            peer,
+            origin,
+            room,
             participant,
-            kind: section.kind,
+            kind,
             nth,
-            mid: section.mid.clone(),
+            mid: SmallVec::new(),
             codecs: SmallVec::new(),
             extensions: [None; MAX_EXTENSION_ID as usize + 1],
             layers: SmallVec::new(),
             subscribers: Vec::new(),
+            mirrors: SmallVec::new(),
             level: AudioLevel::default(),
             arrivals: Vec::new(),
             started: false,
-        };
-        track.renegotiate(section);
-        track
+        }
+    }
+
+    /// What a mirror is told of it.
+    pub fn notice(&self, now: Instant) -> TrackNotice {
+        let layers = self.layers.iter().map(|layer| LayerNotice {
+            source: layer.source,
+            bitrate_bps: layer.rate.bps(now),
+            last_packet: layer.last_packet,
+            clock: layer.clock,
+        });
+        TrackNotice {
+            id: self.id,
+            room: self.room,
+            participant: self.participant,
+            kind: self.kind,
+            nth: self.nth,
+            codecs: self.codecs.clone(),
+            extensions: self.extensions,
+            layers: layers.collect(),
+        }
+    }
+
+    /// Takes over what its home tells of it. Layers that are known stay as they are: their packets tell more.
+    pub fn update(&mut self, now: Instant, notice: &TrackNotice) {
+        self.nth = notice.nth;
+        self.codecs = notice.codecs.clone();
+        self.extensions = notice.extensions;
+        let known = self.layers.len();
+        for notice in notice.layers.iter().take(MAX_LAYERS).skip(known) {
+            let mut layer = Layer::new(self.kind, self.clock_rate(), 0, &[], notice.source);
+            layer.rate = RateMeter::going_on(now, notice.bitrate_bps);
+            layer.last_packet = notice.last_packet;
+            layer.clock = notice.clock;
+            self.layers.push(layer);
+        }
     }
 
     /// Takes over what an offer on the live connection changed. Layers and their streams stay.
@@ -187,7 +279,7 @@ impl Track {
         end: usize,
         repaired: bool,
         fresh_source: impl FnOnce() -> SourceId,
-    ) -> Option<()> {
+    ) -> Option<Begins> {
         let codec = self.codec(header.payload_type)?.codec;
         let payload = header.payload(&buffer[start..end])?;
         let layer = self.layers.get_mut(usize::from(layer_index))?;
@@ -200,37 +292,61 @@ impl Track {
             Loss::Newest { .. } | Loss::Filled => {}
         }
         let extended = layer.loss.extended(header.sequence);
-        layer.last_packet = Some(now);
-        layer.rate.received(now, end - start);
+        let received = end - start;
         // Padding is between the publisher and us.
         let end = start + payload.end;
         buffer[start] &= !0x20;
         let packet = &buffer[start..end];
-        layer.cache.store(header.sequence, packet);
         let payload = &packet[payload];
         let starts_key_frame = codec.starts_key_frame(payload);
-        if starts_key_frame && self.kind == Kind::Video {
-            layer.requests.arrived();
-        }
         let vp8 = if codec == Codec::Vp8 { vp8::parse(payload) } else { None };
-        let (source, header) = (
-            layer.source,
-            Header {
+        let arrival = Arrival {
+            layer: layer_index,
+            source: layer.source,
+            start,
+            end,
+            header: Header {
                 padding: false,
                 ..header
             },
-        );
-        self.arrivals.push(Arrival {
-            layer: layer_index,
-            source,
-            start,
-            end,
-            header,
             extended,
             codec,
             starts_key_frame,
             vp8,
-        });
-        Some(())
+        };
+        self.keep(now, arrival, packet, received)
+    }
+
+    /// As [`Track::receive`], for a packet of which the track's home has taken note.
+    pub fn receive_mirrored(&mut self, now: Instant, arrival: Arrival, buffer: &[u8]) -> Option<Begins> {
+        let index = usize::from(arrival.layer);
+        if index >= MAX_LAYERS {
+            return None;
+        }
+        while self.layers.len() <= index {
+            // Of a layer that began when packets were dropped on the way here.
+            let layer = Layer::new(self.kind, self.clock_rate(), 0, &[], SourceId(0));
+            self.layers.push(layer);
+        }
+        if self.layers[index].source != arrival.source {
+            let clock_rate = self.clock_rate();
+            self.layers[index].restart(clock_rate, 0, arrival.source);
+        }
+        let packet = &buffer[arrival.start..arrival.end];
+        self.keep(now, arrival, packet, packet.len())
+    }
+
+    /// Keeps a packet for those who will miss it, and queues it for the subscribers.
+    fn keep(&mut self, now: Instant, arrival: Arrival, packet: &[u8], received: usize) -> Option<Begins> {
+        let layer = self.layers.get_mut(usize::from(arrival.layer))?;
+        let before = layer.last_packet.replace(now);
+        let begins = before.is_none_or(|before| now.saturating_duration_since(before) >= INACTIVE_AFTER);
+        layer.rate.received(now, received);
+        layer.cache.store(arrival.header.sequence, packet);
+        if arrival.starts_key_frame && self.kind == Kind::Video {
+            layer.requests.arrived();
+        }
+        self.arrivals.push(arrival);
+        Some(Begins(begins))
     }
 }

@@ -1,4 +1,4 @@
-//! One publisher and many subscribers on one worker, all connected: what benches and measurements work on.
+//! One publisher and many subscribers on one worker, or on two, all connected: what benches and measurements work on.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,9 @@ use patchbay::media::codec::Codec;
 use patchbay::media::peer::dtls::DtlsIdentity;
 use patchbay::media::worker::{Datagram, Worker};
 
-use super::media_client::{Client, VIDEO_PT, VIDEO_RTX_PT, codec, rtp, run_until, section, vp8, worker};
+use super::media_client::{
+    Client, VIDEO_PT, VIDEO_RTX_PT, codec, linked_workers, rtp, run_until, section, settle, vp8, worker,
+};
 
 pub const VIDEO_SSRC: u32 = 0x1000;
 /// Of the whole unprotected packet: what libwebrtc's video packets have on an Ethernet path.
@@ -15,6 +17,9 @@ pub const PACKET_BYTES: usize = 1_188;
 pub struct Broadcast {
     pub now: Instant,
     pub worker: Worker,
+    /// Serves the rest of the subscribers.
+    pub mirror: Option<Worker>,
+    mirror_buffer: Vec<u8>,
     pub publisher: Client,
     pub subscribers: Vec<Client>,
     sequence: u64,
@@ -22,7 +27,25 @@ pub struct Broadcast {
 
 impl Broadcast {
     pub fn new(now: Instant, subscribers: u64) -> Broadcast {
-        let (mut worker, identity) = worker(now);
+        let (worker, identity) = worker(now);
+        Broadcast::on(now, &identity, worker, None, subscribers, 0)
+    }
+
+    /// With `far` more subscribers on a worker that mirrors the room.
+    pub fn spread(now: Instant, near: u64, far: u64) -> Broadcast {
+        let identity = DtlsIdentity::generate().expect("a certificate can be made");
+        let (worker, mirror) = linked_workers(now, &identity);
+        Broadcast::on(now, &identity, worker, Some(mirror), near, far)
+    }
+
+    fn on(
+        now: Instant,
+        identity: &DtlsIdentity,
+        mut worker: Worker,
+        mut mirror: Option<Worker>,
+        near: u64,
+        far: u64,
+    ) -> Broadcast {
         // One certificate for all clients: making a thousand would take longer than what is measured.
         let own = DtlsIdentity::generate().expect("a certificate can be made");
         let video = |receive, ssrc| {
@@ -34,22 +57,29 @@ impl Broadcast {
                 ssrc,
             )
         };
-        let mut publisher = Client::new(1, None, vec![video(true, 0x9000)], &identity, &own);
+        let mut publisher = Client::new(1, None, vec![video(true, 0x9000)], identity, &own);
         publisher.connect(now, &mut worker);
         let mut all = Vec::new();
-        for number in 2..2 + subscribers {
+        for number in 2..2 + near + far {
             let sections = vec![video(false, 0x2_0000 + 16 * number as u32)];
-            let mut client = Client::new(number, Some(1), sections, &identity, &own);
-            client.connect(now, &mut worker);
+            let mut client = Client::new(number, Some(1), sections, identity, &own);
+            let at = match &mut mirror {
+                Some(mirror) if number >= 2 + near => mirror,
+                _ => &mut worker,
+            };
+            client.connect(now, at);
             all.push(client);
         }
         let mut broadcast = Broadcast {
             now,
             worker,
+            mirror,
+            mirror_buffer: vec![0; 256 * 1024],
             publisher,
             subscribers: all,
             sequence: 0,
         };
+        broadcast.mirror();
         let first = broadcast.sealed(1, true);
         broadcast.forward(&first);
         broadcast
@@ -85,6 +115,19 @@ impl Broadcast {
                 sent += flush(&mut self.worker);
             }
             sent += flush(&mut self.worker);
+            sent += self.mirror();
+        }
+        sent
+    }
+
+    /// Lets the workers hear one another; returns the bytes that they sent.
+    fn mirror(&mut self) -> usize {
+        let mut sent = 0;
+        if let Some(mirror) = &mut self.mirror {
+            let workers = [&mut self.worker, mirror];
+            settle(self.now, workers, &mut self.mirror_buffer, |worker| {
+                sent += flush(worker)
+            });
         }
         sent
     }

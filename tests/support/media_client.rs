@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use patchbay::ids::{ParticipantId, PeerId, RoomId};
 use patchbay::media::codec::Codec;
-use patchbay::media::engine::{MediaCommand, MediaEvent};
+use patchbay::media::engine::{MediaCommand, MediaEvent, WorkerId};
 use patchbay::media::peer::dtls::{Dtls, DtlsIdentity, Progress};
 use patchbay::media::peer::ice::Path;
 use patchbay::media::peer::srtp::{Inbound, Outbound, Profile, contexts};
@@ -29,13 +29,39 @@ pub const AUDIO_PT: u8 = 111;
 /// A worker whose own port, as it were, is this.
 pub fn worker(now: Instant) -> (Worker, DtlsIdentity) {
     let identity = DtlsIdentity::generate().unwrap();
+    (worker_of(now, &identity, 0), identity)
+}
+
+pub fn worker_of(now: Instant, identity: &DtlsIdentity, index: usize) -> Worker {
     let config = WorkerConfig {
         identity: identity.clone(),
         max_publish_bps: 4_000_000,
         max_segments: 64,
-        index: 0,
+        index,
     };
-    (Worker::new(now, config), identity)
+    Worker::new(now, config)
+}
+
+/// Two workers that can share rooms, without threads: workers 0, where rooms live, and 1.
+pub fn linked_workers(now: Instant, identity: &DtlsIdentity) -> (Worker, Worker) {
+    let (mut home, mut mirror) = (worker_of(now, identity, 0), worker_of(now, identity, 1));
+    let (end, other_end) = patchbay::media::link::pair();
+    home.link(now, 1, end);
+    mirror.link(now, 0, other_end);
+    (home, mirror)
+}
+
+/// Lets two linked workers hear one another until both are silent; hands on what they send.
+pub fn settle(now: Instant, mut workers: [&mut Worker; 2], buffer: &mut [u8], mut sent: impl FnMut(&mut Worker)) {
+    while workers.iter().any(|worker| worker.has_mail()) {
+        for worker in &mut workers {
+            worker.take_mirrored(now, buffer);
+            while !worker.forward(now, buffer) {
+                sent(worker);
+            }
+            sent(worker);
+        }
+    }
 }
 
 pub fn codec(payload_type: u8, rtx: Option<u8>, codec: Codec) -> NegotiatedCodec {
@@ -113,6 +139,7 @@ impl Client {
             peer: PeerId(number),
             participant: ParticipantId(number),
             room: ROOM,
+            home: WorkerId(0),
             source: source.map(ParticipantId),
             transport,
             sections,

@@ -159,6 +159,15 @@ fn values_that_make_no_sense_are_refused_by_key() {
             "http.frame_ancestors",
         ),
         ("[media]\nfirst_port = 65535\nworkers = 2", "media.first_port"),
+        ("[media]\npin_workers = \"on\"", "media.pin_workers: `on`"),
+        (
+            "[media]\nworkers = 2\npin_workers = \"0\"",
+            "1 processors are named for 2 workers",
+        ),
+        (
+            "[media]\nroom_subscriptions_per_worker = 0",
+            "media.room_subscriptions_per_worker",
+        ),
         (
             "[media]\nannounced_addresses = [\"0.0.0.0\"]",
             "media.announced_addresses",

@@ -58,24 +58,27 @@ impl Worker {
         let Some(stream) = self.peers[key].stream(ssrc).copied().filter(|stream| !stream.repair) else {
             return;
         };
-        let Some(track) = self.tracks.get_mut(stream.track) else {
-            return;
-        };
-        let Some(layer) = track.layers.get_mut(usize::from(stream.layer)) else {
-            return;
-        };
-        let first = layer.clock.is_none();
-        layer.clock = Some(SenderClock {
+        let clock = SenderClock {
             ntp,
             rtp,
             received: now,
-        });
+        };
+        self.set_clock(now, stream.track, stream.layer, clock);
+    }
+
+    pub(super) fn set_clock(&mut self, now: Instant, key: TrackKey, layer_index: u8, clock: SenderClock) {
+        let Some(track) = self.tracks.get_mut(key) else { return };
+        let Some(layer) = track.layers.get_mut(usize::from(layer_index)) else {
+            return;
+        };
+        let first = layer.clock.replace(clock).is_none();
         if first {
             // Subscribers can line up sound and picture from now on: do not let them wait for their next turn.
             for at in 0..track.subscribers.len() {
                 self.subscriptions[track.subscribers[at]].next_report = now;
             }
         }
+        self.pass_on_clock(key, layer_index, clock);
     }
 
     fn subscriber_reported(&mut self, now: Instant, key: PeerKey, blocks: rtcp::Blocks<'_>) {
@@ -127,7 +130,9 @@ impl Worker {
 
     /// Sends PLIs (or FIRs) for those layers of a track whose turn it is.
     pub(super) fn request_key_frames(&mut self, now: Instant, key: TrackKey) {
-        let Some(peer_key) = self.track_peer(key) else { return };
+        let Some(peer_key) = self.track_peer(key) else {
+            return self.request_key_frames_at_home(now, key);
+        };
         let track = &mut self.tracks[key];
         if track.kind != Kind::Video {
             return;

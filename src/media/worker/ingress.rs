@@ -6,14 +6,13 @@ use std::time::Instant;
 use super::{Forwarded, PeerKey, TrackKey, Worker};
 use crate::media::demux::{Class, classify};
 use crate::media::engine::MediaEvent;
-use crate::media::layers::INACTIVE_AFTER;
 use crate::media::peer::Stream;
 use crate::media::peer::dtls::Progress;
 use crate::media::peer::ice::{Path, Request};
 use crate::media::room::Asking;
 use crate::media::rtp::{Extension, Header};
 use crate::media::session::{MediaSection, NegotiatedCodec};
-use crate::media::track::{Layer, MAX_LAYERS};
+use crate::media::track::{Begins, Layer, MAX_LAYERS, Origin};
 
 /// One received datagram: `buffer[start..start + len]` of its batch.
 #[derive(Clone, Copy, Debug)]
@@ -169,23 +168,26 @@ impl Worker {
                 track.level.received(now, *value);
             }
         }
-        let before = track.layers.get(usize::from(stream.layer))?.last_packet;
         let next_source = &mut self.next_source;
-        track.receive(now, stream.layer, header, buffer, start, end, stream.repair, || {
+        let begins = track.receive(now, stream.layer, header, buffer, start, end, stream.repair, || {
             Self::fresh_source(next_source)
         })?;
         self.stats.received_packets += 1;
         if track.arrivals.len() == 1 {
             self.arrived.push(stream.track);
         }
-        if !track.started {
+        if !track.started
+            && let Origin::Peer(peer) = track.origin
+        {
             track.started = true;
-            let peer = self.peers[track.peer].id;
+            let peer = self.peers[peer].id;
             self.events
                 .push_back(MediaEvent::TrackStarted { peer, track: track.id });
         }
-        // A layer that begins, or begins again, may be the one that subscribers wait for.
-        if before.is_none_or(|before| now.saturating_duration_since(before) >= INACTIVE_AFTER) {
+        if !track.mirrors.is_empty() {
+            self.pass_on(now, stream.track, buffer);
+        }
+        if begins == Begins(true) {
             self.aim(now, stream.track, Asking::AtOnce);
         }
         Some(())

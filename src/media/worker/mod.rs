@@ -2,10 +2,13 @@
 //!
 //! It is told the time, is fed datagrams and commands, and returns what to send, what happened, and when it wants to
 //! be woken. The contract: call one `handle_*`, then [`Worker::forward`] and drain [`Worker::egress`] until nothing is left,
-//! then [`Worker::poll_event`], then sleep until [`Worker::poll_timeout`]. Nothing is shared and nothing is locked.
+//! then [`Worker::poll_event`], then sleep until [`Worker::poll_timeout`]. Nothing is locked, and nothing is shared but the
+//! queues to and from workers that serve the same room ([`super::link`]): what comes out of them is taken like a batch of
+//! datagrams ([`Worker::take_mirrored`]), and [`Worker::poll_wake`] tells whose attention they want.
 
 mod feedback;
 mod ingress;
+mod mirror;
 mod peers;
 mod ticks;
 
@@ -17,6 +20,7 @@ use std::time::Instant;
 use ahash::AHashMap;
 use slotmap::{SlotMap, new_key_type};
 
+use self::mirror::Link;
 use super::demux::Demux;
 use super::egress::Egress;
 use super::engine::{CloseReason, MediaCommand, MediaEvent};
@@ -46,7 +50,8 @@ pub struct WorkerConfig {
     pub max_publish_bps: u64,
     /// Packets in one GSO send; 1 without GSO.
     pub max_segments: usize,
-    /// The top bits of track ids, so that those of several workers differ.
+    /// Its place among the workers; also the top bits of its ids of tracks and sources, so that those of several workers
+    /// differ.
     pub index: usize,
 }
 
@@ -72,9 +77,11 @@ pub struct Worker {
     arrived: Vec<TrackKey>,
     forwarded: Forwarded,
     events: VecDeque<MediaEvent>,
+    /// By the other worker's index; none where no room is shared with it.
+    links: Vec<Option<Box<Link>>>,
     next_tick: Option<Instant>,
     ticks: u64,
-    next_source: u32,
+    next_source: u64,
     next_track: u64,
     stats: Stats,
     /// Reused for every RTCP compound.
@@ -85,6 +92,7 @@ pub struct Worker {
 impl Worker {
     pub fn new(now: Instant, config: WorkerConfig) -> Worker {
         let egress = Egress::new(config.max_segments);
+        let first_id = (config.index as u64) << 48;
         Worker {
             config,
             epoch: now,
@@ -98,10 +106,11 @@ impl Worker {
             arrived: Vec::new(),
             forwarded: Forwarded::default(),
             events: VecDeque::new(),
+            links: Vec::new(),
             next_tick: None,
             ticks: 0,
-            next_source: 0,
-            next_track: 0,
+            next_source: first_id,
+            next_track: first_id,
             stats: Stats::default(),
             scratch: Vec::with_capacity(2_048),
             sequences: Vec::with_capacity(512),
@@ -147,24 +156,26 @@ impl Worker {
     }
 
     pub fn stats(&self) -> Stats {
+        let mirrored_tracks = self.mirrored_tracks();
         Stats {
             peers: self.peers.len() as u64,
-            tracks: self.tracks.len() as u64,
+            tracks: self.tracks.len() as u64 - mirrored_tracks,
+            mirrored_tracks,
             subscriptions: self.subscriptions.len() as u64,
-            rooms: self.rooms.len() as u64,
+            rooms: self.rooms.values().filter(|room| room.home.is_none()).count() as u64,
             known_addresses: self.demux.known_addresses() as u64,
             ..self.stats
         }
     }
 
-    fn fresh_source(next: &mut u32) -> SourceId {
-        *next = next.wrapping_add(1);
+    fn fresh_source(next: &mut u64) -> SourceId {
+        *next += 1;
         SourceId(*next)
     }
 
     fn fresh_track(&mut self) -> TrackId {
         self.next_track += 1;
-        TrackId((self.config.index as u64) << 48 | self.next_track)
+        TrackId(self.next_track)
     }
 
     fn closed(&mut self, now: Instant, key: PeerKey, reason: CloseReason) {

@@ -33,7 +33,7 @@ impl Worker {
                 let key = self.peers.insert(Peer::new(now, &spec, &self.config.identity));
                 self.peer_keys.insert(spec.peer, key);
                 self.demux.learn_ufrag(&spec.transport.local_ufrag, key);
-                self.rooms.entry(spec.room).or_default().peers += 1;
+                self.enter_room(now, spec.room, spec.home.0);
                 self.set_sections(now, key, spec.sections);
             }
         }
@@ -122,7 +122,7 @@ impl Worker {
             .iter()
             .copied()
             .find(|&track| self.tracks[track].mid == section.mid);
-        if let Some(known) = known {
+        let track = if let Some(known) = known {
             let track = &mut self.tracks[known];
             track.renegotiate(section);
             let before = std::mem::replace(&mut track.nth, nth);
@@ -130,12 +130,16 @@ impl Worker {
                 // Who had it in its old place gets what now stands there.
                 self.attach_all(now, room, participant, section.kind, before);
             }
+            known
         } else {
             let id = self.fresh_track();
-            let track = self.tracks.insert(Track::new(id, key, participant, nth, section));
+            let track = Track::new(id, key, room, participant, nth, section);
+            let track = self.tracks.insert(track);
             self.peers[key].tracks.push(track);
             self.rooms.entry(room).or_default().tracks.push(track);
-        }
+            track
+        };
+        self.tell_mirrors(now, track);
         self.attach_all(now, room, participant, section.kind, nth);
     }
 
@@ -190,12 +194,7 @@ impl Worker {
         }
         self.peer_keys.remove(&id);
         self.peers.remove(key);
-        if let Some(entry) = self.rooms.get_mut(&room) {
-            entry.peers -= 1;
-            if entry.peers == 0 {
-                self.rooms.remove(&room);
-            }
-        }
+        self.leave_room(now, room);
         if let Some(reason) = reason {
             self.stats.failed += 1;
             self.events.push_back(MediaEvent::Closed { peer: id, reason });

@@ -3,12 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use slotmap::Key;
+use slotmap::{Key, KeyData};
 
 use super::{PeerKey, TrackKey, Worker};
 use crate::media::engine::CloseReason;
 use crate::media::peer::ice::CONNECT_TIMEOUT;
 use crate::media::room::Asking;
+use crate::media::track::Origin;
 
 /// Publishers are looked at this often: a NACK waits at most so long, a third of the shortest round trip over the
 /// internet that matters. Half of it would double the wake-ups of an idle server.
@@ -19,7 +20,7 @@ const TICKS_PER_ROUND: u64 = 10;
 
 impl Worker {
     pub(super) fn schedule(&mut self, now: Instant) {
-        if self.next_tick.is_none() && !self.peers.is_empty() {
+        if self.next_tick.is_none() && self.has_chores() {
             self.next_tick = Some(now + TICK);
         }
     }
@@ -31,19 +32,19 @@ impl Worker {
         }
         self.ticks += 1;
         let ticks = self.ticks;
-        let is_turn = |key: PeerKey| {
-            (key.data().as_ffi() & 0xffff_ffff)
+        let is_turn = |key: KeyData| {
+            (key.as_ffi() & 0xffff_ffff)
                 .wrapping_add(ticks)
                 .is_multiple_of(TICKS_PER_ROUND)
         };
         let keys: smallvec::SmallVec<[PeerKey; 64]> = self
             .peers
             .iter()
-            .filter(|(key, peer)| is_turn(*key) || peer.publisher.is_some())
+            .filter(|(key, peer)| is_turn(key.data()) || peer.publisher.is_some())
             .map(|(key, _)| key)
             .collect();
         for key in keys {
-            if is_turn(key) {
+            if is_turn(key.data()) {
                 self.look_after(now, key);
             }
             if self.peers.get(key).is_some_and(|peer| peer.publisher.is_some()) {
@@ -52,7 +53,12 @@ impl Worker {
             }
         }
         // A late wake-up is not made up for: the next tick counts from now.
-        self.next_tick = (!self.peers.is_empty()).then(|| now + TICK);
+        self.look_after_mirrors(now, is_turn);
+        self.next_tick = self.has_chores().then(|| now + TICK);
+    }
+
+    fn has_chores(&self) -> bool {
+        !self.peers.is_empty() || self.has_unsaid()
     }
 
     /// Timeouts and reports of one connection.
@@ -82,7 +88,11 @@ impl Worker {
         }
     }
 
+    /// The publisher's connection, where it is on this worker.
     pub(super) fn track_peer(&self, key: TrackKey) -> Option<PeerKey> {
-        self.tracks.get(key).map(|track| track.peer)
+        match self.tracks.get(key)?.origin {
+            Origin::Peer(peer) => Some(peer),
+            Origin::Link(_) => None,
+        }
     }
 }

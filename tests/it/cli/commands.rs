@@ -102,6 +102,11 @@ async fn doctor_says_what_is_wrong_and_goes_on() {
     assert!(stdout.contains("hint  there are no users"), "{stdout}");
     let (code, stdout, _) = program.run(&[&["doctor"], &settings[..4]].concat()).await;
     assert_eq!(code, Some(0), "{stdout}");
+    let pinned = ["--set", "media.workers=1", "--set", "media.pin_workers=auto"];
+    let (code, stdout, _) = program.run(&[&["doctor"], &settings[..4], &pinned[..]].concat()).await;
+    assert_eq!(code, Some(0), "{stdout}");
+    let worker = stdout.lines().find(|line| line.contains("media worker 0"));
+    assert!(worker.is_some_and(|line| line.contains(", on processor ")), "{stdout}");
 }
 
 #[tokio::test]

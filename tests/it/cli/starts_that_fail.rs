@@ -45,6 +45,15 @@ async fn a_used_media_port() {
 }
 
 #[tokio::test]
+async fn a_processor_that_is_not_there() {
+    let sentence = failure(&Program::new(), &["--set", "media.pin_workers=1023"]).await;
+    assert!(
+        sentence.contains("media.pin_workers: processor 1023 is not one that this process may use (0"),
+        "{sentence}"
+    );
+}
+
+#[tokio::test]
 async fn an_address_of_another_machine() {
     let listeners = "listeners=[{address=\"192.0.2.1:8443\",tls=false}]";
     let sentence = failure(&Program::new(), &["--set", listeners]).await;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use patchbay::ids::{ParticipantId, PeerId, RoomId};
-use patchbay::media::engine::{MediaCommand, MediaEvent};
+use patchbay::media::engine::{MediaCommand, MediaEvent, WorkerId};
 use patchbay::media::peer::dtls::DtlsIdentity;
 use patchbay::media::peer::negotiate::{self, Negotiated, Role};
 use patchbay::media::session::{LocalEnd, PeerSpec};
@@ -135,6 +135,7 @@ impl World {
             peer,
             participant,
             room: ROOM,
+            home: WorkerId(0),
             source: seat.source,
             transport: negotiated.transport.clone(),
             sections: negotiated.sections.clone(),

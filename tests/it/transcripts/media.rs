@@ -44,6 +44,7 @@ impl FakeMedia {
         match self.commands.try_recv().ok()? {
             DriverCommand::Media(MediaCommand::Open(spec)) => Some(self.open(&spec)),
             DriverCommand::Media(MediaCommand::Close(peer)) => Some(format!("close {}", self.number(peer)?)),
+            DriverCommand::Link { other, .. } => Some(format!("link {other}")),
             DriverCommand::Shutdown => Some("shutdown".to_owned()),
         }
     }

@@ -73,7 +73,7 @@ impl Stage {
     }
 
     pub fn with(house: House, config: Config) -> Self {
-        Self::holding(Capacity::from(&config.limits), house, config)
+        Self::holding(Capacity::from(&config), house, config)
     }
 
     pub fn holding(capacity: Capacity, house: House, config: Config) -> Self {

@@ -4,6 +4,7 @@
 pub mod media_client;
 
 mod forwarding;
+mod mirror;
 mod repair;
 mod safety;
 
