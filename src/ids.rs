@@ -62,6 +62,10 @@ number_id!(
     PeerId
 );
 number_id!(
+    /// One call from one to another.
+    CallId
+);
+number_id!(
     /// One published track.
     TrackId
 );
@@ -72,4 +76,8 @@ text_id!(
 text_id!(
     /// What a room is called by those who enter it: opaque.
     RoomName
+);
+text_id!(
+    /// One device of an account, as it names itself: opaque.
+    DeviceId
 );

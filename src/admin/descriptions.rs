@@ -11,6 +11,8 @@ const GAUGES: &[(&str, &str)] = &[
     ("patchbay_participants", "Participants in all rooms now."),
     ("patchbay_users_online", "Users that can be reached by message now."),
     ("patchbay_peers", "WebRTC connections that participants hold now."),
+    ("patchbay_calls", "One-to-one calls that ring or are going on now."),
+    ("patchbay_reachable_sessions", "Sessions that can be called now."),
     ("patchbay_media_peers", "WebRTC connections on a media worker now."),
     ("patchbay_media_tracks", "Published tracks on a media worker now."),
     (

@@ -100,7 +100,7 @@ fn media(config: &Config) -> Result<(), String> {
 }
 
 fn numbers(config: &Config) -> Result<(), String> {
-    let at_least_one: [(&str, u64); 18] = [
+    let at_least_one: [(&str, u64); 19] = [
         ("http.max_connections", config.http.max_connections as u64),
         ("http.header_timeout_s", config.http.header_timeout_s),
         ("media.max_publish_kbps", config.media.max_publish_kbps.into()),
@@ -108,6 +108,7 @@ fn numbers(config: &Config) -> Result<(), String> {
             "media.room_subscriptions_per_worker",
             config.media.room_subscriptions_per_worker as u64,
         ),
+        ("calls.ring_timeout_s", config.calls.ring_timeout_s),
         ("limits.max_sessions", config.limits.max_sessions as u64),
         ("limits.max_rooms", config.limits.max_rooms as u64),
         (

@@ -28,6 +28,7 @@ pub struct Config {
     pub groupcall: Groupcall,
     pub messages: Messages,
     pub accounts: Accounts,
+    pub calls: Calls,
     pub limits: Limits,
     pub storage: Storage,
     pub files: Files,
@@ -108,6 +109,13 @@ pub struct Accounts {
     pub max_contacts: i64,
 }
 
+/// Calls from one to another, whatever the family.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Calls {
+    pub ring_timeout_s: u64,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
@@ -165,6 +173,7 @@ impl Default for Config {
             groupcall: Groupcall::default(),
             messages: Messages::default(),
             accounts: Accounts::default(),
+            calls: Calls::default(),
             limits: Limits::default(),
             storage: Storage::default(),
             files: Files::default(),
@@ -244,6 +253,12 @@ impl Default for Accounts {
             max_devices: 100_000,
             max_contacts: 200,
         }
+    }
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Self { ring_timeout_s: 60 }
     }
 }
 
@@ -336,6 +351,12 @@ impl Tls {
 impl Http {
     pub fn header_timeout(&self) -> Duration {
         Duration::from_secs(self.header_timeout_s)
+    }
+}
+
+impl Calls {
+    pub fn ring_timeout(&self) -> Duration {
+        Duration::from_secs(self.ring_timeout_s)
     }
 }
 

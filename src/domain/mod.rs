@@ -1,21 +1,72 @@
-//! The rules: who is in which room, who sees whom, who can be reached by message, who is told what.
+//! The rules: who is in which room, who sees whom, who calls whom, who can be reached by message, who is told what.
 //!
-//! A [`Command`] comes from one session; [`Rooms`] changes its state and returns [`Effect`]s, in the order in which
-//! they are to be carried out, or a [`Refusal`]. Nothing here waits, reads or writes, and no wire format is known:
-//! ids and session descriptions are opaque.
+//! A [`Command`] comes from one session; [`Rules`] change their state and return [`Effect`]s, in the order in which
+//! they are to be carried out, or a [`Refusal`]. Nothing here waits, reads or writes, the time is told, and no wire
+//! format is known: ids and session descriptions are opaque.
 
+mod call;
+mod calls;
 mod connection;
+mod lines;
 mod presence;
 mod room;
 mod rooms;
+mod rules;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+pub use call::{
+    Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Decline, Newcomer, Side, WhenBusy,
+};
 pub use connection::ConnectionIdentity;
-pub use presence::{Errand, MessageCommand, MessageEvent, Presence, Recipient, WaitingMessage};
-pub use rooms::{Limits, Rooms};
+pub use presence::{Errand, MessageCommand, MessageEvent, Recipient, WaitingMessage};
+pub use rules::Rules;
 
-use crate::ids::{ParticipantId, PeerId, RoomId, RoomName, SessionId, UserId};
+use crate::ids::{CallId, ParticipantId, PeerId, RoomId, RoomName, SessionId, UserId};
+
+/// How much one node holds, and how long it waits.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// A room lives only while somebody is in it, so this bites before the number of sessions does only where most
+    /// people sit alone. Larger would let one client with many sockets spread over every worker.
+    pub rooms: usize,
+    /// Everybody is told of everybody: a full room that reconnects at once makes the square of this in messages.
+    pub participants_per_room: usize,
+    /// One to publish and one for each participant watched. Browsers refuse more than 500 connections a page, and no
+    /// page shows 200 people.
+    pub peers_per_participant: usize,
+    /// A connection may cost 64 KiB in the media engine: this many stay below 1.3 GB.
+    pub peers: usize,
+    /// Calls at once. Each that rings keeps the caller's offer, of up to 64 KiB: 256 MB at the worst.
+    pub calls: usize,
+    /// Calls that ring at one address at once, the next finds it busy: nobody answers more, and each makes a message
+    /// to every session there.
+    pub calls_per_address: usize,
+    /// Sessions at one address: somebody's devices and open pages.
+    pub sessions_per_address: usize,
+    /// How long a call rings. Shorter misses people who are in the next room, longer keeps callers waiting for nobody.
+    pub ring_for: Duration,
+    /// How long a call waits for the new session of somebody who reconnects ([`Newcomer::Inherits`]). A page that loads
+    /// another takes a second or two; the other side must hear of a sudden loss within ten.
+    pub reconnect_within: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            rooms: 2_000,
+            participants_per_room: 100,
+            peers_per_participant: 200,
+            peers: 20_000,
+            calls: 4_000,
+            calls_per_address: 16,
+            sessions_per_address: 16,
+            ring_for: Duration::from_secs(60),
+            reconnect_within: Duration::from_secs(5),
+        }
+    }
+}
 
 /// How a participant is called and shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,10 +107,11 @@ pub enum Command {
     },
     /// About messages between users, in a room or not.
     Message(MessageCommand),
+    Call(CallCommand),
 }
 
 /// A session description with what tells its connection from others.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Offer {
     pub sdp: String,
     pub identity: ConnectionIdentity,
@@ -86,14 +138,14 @@ pub enum Event {
     ParticipantLeft {
         user: UserId,
     },
-    /// The answer to its offer that concerned `subject`.
+    /// The answer to its offer.
     Answered {
-        subject: UserId,
+        subject: Subject,
         sdp: String,
     },
-    /// One of the server's candidates for the connection that concerns `subject`; after its [`Event::Answered`].
+    /// One of the server's candidates for a connection; after its [`Event::Answered`].
     Candidate {
-        subject: UserId,
+        subject: Subject,
         candidate: Candidate,
     },
     Text {
@@ -105,8 +157,18 @@ pub enum Event {
         file: Arc<FileNotice>,
     },
     Message(MessageEvent),
+    Call(CallEvent),
     /// The last event: the session is to be closed.
     Ended(EndReason),
+}
+
+/// What a connection is for, as its session knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// To publish in a room where this is oneself, otherwise to receive from this participant.
+    Participant(UserId),
+    /// Both directions of a call; the answer says that the call has been accepted.
+    Call { call: CallId, side: Side },
 }
 
 /// An ICE candidate as text (RFC 8839 §5.1) and the media section it belongs to.
@@ -119,7 +181,7 @@ pub struct Candidate {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndReason {
-    /// The same user has entered the same room with a newer session.
+    /// The same user has come with a newer session: to the same room, or the same address.
     Replaced,
     /// The server is going down.
     Shutdown,
@@ -140,14 +202,28 @@ pub enum Refusal {
     TooManyRooms,
     #[error("the participant or the server holds as many connections as it may")]
     TooManyPeers,
-    #[error("the offer cannot be answered")]
+    #[error("the offer is missing or cannot be answered")]
     BadOffer,
     #[error("the session is bound to a user already")]
     AlreadyBound,
     #[error("the session is not bound to a user")]
     NotBound,
-    #[error("the user has as many sessions as he may")]
+    #[error("the user or address has as many sessions as it may")]
     TooManySessions,
+    #[error("the session is registered at no address")]
+    NotRegistered,
+    #[error("nobody is registered at that address")]
+    NotReachable,
+    #[error("nobody can call his own address")]
+    CallsItself,
+    #[error("the callee is in a call, or rings")]
+    Busy,
+    #[error("the session is in a call")]
+    InCall,
+    #[error("the server holds as many calls as it may")]
+    TooManyCalls,
+    #[error("the session has no such call")]
+    NoSuchCall,
     #[error("the session has ended")]
     SessionEnded,
 }
@@ -161,7 +237,8 @@ pub enum Effect {
         room: RoomId,
         peer: PeerId,
     },
-    Negotiate(Negotiation),
+    /// Offers that are answered all, in this order, or none.
+    Negotiate(Vec<Negotiation>),
     Tell {
         session: SessionId,
         event: Event,
@@ -187,12 +264,20 @@ pub struct Negotiation {
     pub participant: ParticipantId,
     /// A new id opens a connection, a known one changes that connection.
     pub peer: PeerId,
-    /// Whose tracks go down the connection; `None` where the participant publishes.
+    /// Whether the participant's tracks come up the connection.
+    pub publishes: bool,
+    /// Whose tracks go down the connection, if any do.
     pub source: Option<ParticipantId>,
-    /// What the session calls the other end.
-    pub subject: UserId,
+    pub subject: Subject,
     pub sdp: String,
 }
 
 #[cfg(test)]
 mod tests;
+
+/// Where tests begin to count.
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "there is no other way to make an instant")]
+fn some_instant() -> std::time::Instant {
+    std::time::Instant::now()
+}

@@ -8,7 +8,8 @@ use crate::ids::{ParticipantId, PeerId, RoomId, RoomName, SessionId, UserId};
 
 pub(super) struct Room {
     pub id: RoomId,
-    pub name: RoomName,
+    /// None for the room of a call: nobody else can enter it.
+    pub name: Option<RoomName>,
     /// Ids grow, so this is the order of arrival.
     participants: BTreeMap<ParticipantId, Participant>,
     by_user: HashMap<UserId, ParticipantId>,
@@ -17,7 +18,7 @@ pub(super) struct Room {
 pub(super) struct Participant {
     pub session: SessionId,
     pub person: Arc<Person>,
-    /// At most one for each source; that without a source publishes.
+    /// At most one for each source; that without a source publishes. In a call one does both.
     peers: Vec<Peer>,
 }
 
@@ -28,7 +29,7 @@ pub(super) struct Peer {
 }
 
 impl Room {
-    pub fn new(id: RoomId, name: RoomName) -> Self {
+    pub fn new(id: RoomId, name: Option<RoomName>) -> Self {
         Self {
             id,
             name,
@@ -77,6 +78,13 @@ impl Room {
             peers.extend(other.take_peer_of(Some(id)));
         }
         Some((gone, peers))
+    }
+
+    /// Everybody's session, and all connections.
+    pub fn into_sessions_and_peers(self) -> (Vec<SessionId>, Vec<PeerId>) {
+        let sessions = self.participants.values().map(|one| one.session).collect();
+        let peers = self.participants.into_values().flat_map(|one| one.peers);
+        (sessions, peers.map(|peer| peer.id).collect())
     }
 
     /// The same event for everybody, in the order of arrival.

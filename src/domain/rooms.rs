@@ -4,37 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::room::{Peer, Room};
-use super::{Command, Effect, EndReason, Event, FileNotice, Negotiation, Offer, Person, Refusal};
-use crate::ids::{ParticipantId, PeerId, RoomId, RoomName, SessionId, UserId};
-
-/// How much one node holds.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// A room lives only while somebody is in it, so this bites before the number of sessions does only where most
-    /// people sit alone. Larger would let one client with many sockets spread over every worker.
-    pub rooms: usize,
-    /// Everybody is told of everybody: a full room that reconnects at once makes the square of this in messages.
-    pub participants_per_room: usize,
-    /// One to publish and one for each participant watched. Browsers refuse more than 500 connections a page, and no
-    /// page shows 200 people.
-    pub peers_per_participant: usize,
-    /// A connection may cost 64 KiB in the media engine: this many stay below 1.3 GB.
-    pub peers: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            rooms: 2_000,
-            participants_per_room: 100,
-            peers_per_participant: 200,
-            peers: 20_000,
-        }
-    }
-}
+use super::{Effect, EndReason, Event, FileNotice, Limits, Negotiation, Offer, Person, Refusal, Side, Subject};
+use crate::ids::{CallId, ParticipantId, PeerId, RoomId, RoomName, SessionId, UserId};
 
 /// The state of all rooms. One owner; each call returns what is to be done about it.
-pub struct Rooms {
+pub(super) struct Rooms {
     limits: Limits,
     rooms: HashMap<RoomId, Room>,
     by_name: HashMap<RoomName, RoomId>,
@@ -48,6 +22,14 @@ pub struct Rooms {
 struct Seat {
     room: RoomId,
     participant: ParticipantId,
+}
+
+/// One of the two whom a call brings into a room.
+pub(super) struct Guest {
+    pub session: SessionId,
+    pub side: Side,
+    pub person: Person,
+    pub offer: Offer,
 }
 
 impl Rooms {
@@ -74,21 +56,7 @@ impl Rooms {
         self.peers.len()
     }
 
-    /// Does what `session` asks.
-    pub fn handle(&mut self, session: SessionId, command: Command) -> Result<Vec<Effect>, Refusal> {
-        match command {
-            Command::Join { room, person } => self.join(session, room, person),
-            Command::Leave => Ok(self.leave(session)),
-            Command::Offer { subject, offer } => self.offer(session, subject, offer),
-            Command::Candidate { subject } => self.candidate(session, &subject),
-            Command::Say { text } => self.say(session, text),
-            Command::AnnounceFile { file } => self.announce_file(session, file),
-            // None of a room's affairs.
-            Command::Message(_) => Err(Refusal::NotInRoom),
-        }
-    }
-
-    fn join(&mut self, session: SessionId, name: RoomName, person: Person) -> Result<Vec<Effect>, Refusal> {
+    pub fn join(&mut self, session: SessionId, name: RoomName, person: Person) -> Result<Vec<Effect>, Refusal> {
         self.check_space(session, &name, &person.user)?;
         let mut effects = self.leave(session);
         let room_id = self.open(name, &mut effects);
@@ -131,7 +99,7 @@ impl Rooms {
         }
         let id = RoomId(self.next());
         self.by_name.insert(name.clone(), id);
-        self.rooms.insert(id, Room::new(id, name));
+        self.rooms.insert(id, Room::new(id, Some(name)));
         effects.push(Effect::OpenRoom(id));
         id
     }
@@ -179,27 +147,30 @@ impl Rooms {
         if self.rooms.get(&id).is_some_and(Room::is_empty)
             && let Some(room) = self.rooms.remove(&id)
         {
-            self.by_name.remove(&room.name);
+            if let Some(name) = &room.name {
+                self.by_name.remove(name);
+            }
             effects.push(Effect::CloseRoom(id));
         }
     }
 
-    fn offer(&mut self, session: SessionId, subject: UserId, offer: Offer) -> Result<Vec<Effect>, Refusal> {
+    pub fn offer(&mut self, session: SessionId, subject: UserId, offer: Offer) -> Result<Vec<Effect>, Refusal> {
         let (seat, source) = self.find_subject(session, &subject)?;
         let mut effects = Vec::new();
         let peer = match self.continued_peer(seat, source, &offer) {
             Some(peer) => peer,
             None => self.fresh_peer(seat, source, &offer, &mut effects)?,
         };
-        effects.push(Effect::Negotiate(Negotiation {
+        effects.push(Effect::Negotiate(vec![Negotiation {
             session,
             room: seat.room,
             participant: seat.participant,
             peer,
+            publishes: source.is_none(),
             source,
-            subject,
+            subject: Subject::Participant(subject),
             sdp: offer.sdp,
-        }));
+        }]));
         Ok(effects)
     }
 
@@ -243,7 +214,7 @@ impl Rooms {
         Ok(id)
     }
 
-    fn candidate(&self, session: SessionId, subject: &UserId) -> Result<Vec<Effect>, Refusal> {
+    pub fn candidate(&self, session: SessionId, subject: &UserId) -> Result<Vec<Effect>, Refusal> {
         let (seat, source) = self.find_subject(session, subject)?;
         let room = self.rooms.get(&seat.room);
         let peer = room.and_then(|room| room.participant(seat.participant)?.peer_of(source));
@@ -258,11 +229,11 @@ impl Rooms {
         Ok((seat, (source != seat.participant).then_some(source)))
     }
 
-    fn say(&self, session: SessionId, text: Arc<str>) -> Result<Vec<Effect>, Refusal> {
+    pub fn say(&self, session: SessionId, text: Arc<str>) -> Result<Vec<Effect>, Refusal> {
         self.tell_room_of(session, |from| Event::Text { from, text })
     }
 
-    fn announce_file(&self, session: SessionId, file: Arc<FileNotice>) -> Result<Vec<Effect>, Refusal> {
+    pub fn announce_file(&self, session: SessionId, file: Arc<FileNotice>) -> Result<Vec<Effect>, Refusal> {
         self.tell_room_of(session, |from| Event::File { from, file })
     }
 
@@ -272,6 +243,81 @@ impl Rooms {
         let seat = self.seats.get(&session).ok_or(Refusal::NotInRoom)?;
         let sender = room.participant(seat.participant).ok_or(Refusal::NotInRoom)?;
         Ok(room.tell_all(&event(sender.person.user.clone())).collect())
+    }
+
+    /// A room for the two of a call, with one connection for each that carries both directions. Their offers are
+    /// answered in the order of the guests.
+    pub fn seat_pair(&mut self, call: CallId, guests: [Guest; 2]) -> Result<(RoomId, Vec<Effect>), Refusal> {
+        if self.rooms.len() >= self.limits.rooms {
+            return Err(Refusal::TooManyRooms);
+        }
+        if self.peers.len() + guests.len() > self.limits.peers {
+            return Err(Refusal::TooManyPeers);
+        }
+        let mut effects = Vec::new();
+        for guest in &guests {
+            effects.extend(self.leave(guest.session));
+        }
+        let id = RoomId(self.next());
+        effects.push(Effect::OpenRoom(id));
+        let participants = [ParticipantId(self.next()), ParticipantId(self.next())];
+        let [first, second] = participants;
+        let mut room = Room::new(id, None);
+        let mut negotiations = Vec::new();
+        for (guest, (participant, source)) in guests.into_iter().zip([(first, second), (second, first)]) {
+            let (peer, source) = (PeerId(self.next()), Some(source));
+            let (session, side) = (guest.session, guest.side);
+            room.insert(participant, session, Arc::new(guest.person));
+            if let Some(owner) = room.participant_mut(participant) {
+                let identity = guest.offer.identity;
+                owner.add_peer(Peer {
+                    id: peer,
+                    source,
+                    identity,
+                });
+            }
+            let seat = Seat { room: id, participant };
+            self.seats.insert(session, seat);
+            self.peers.insert(peer, seat);
+            negotiations.push(Negotiation {
+                session,
+                room: id,
+                participant,
+                peer,
+                publishes: true,
+                source,
+                subject: Subject::Call { call, side },
+                sdp: guest.offer.sdp,
+            });
+        }
+        self.rooms.insert(id, room);
+        effects.push(Effect::Negotiate(negotiations));
+        Ok((id, effects))
+    }
+
+    /// Ends a room with everything in it. Nobody is told.
+    pub fn close(&mut self, id: RoomId) -> Vec<Effect> {
+        let Some(room) = self.rooms.remove(&id) else {
+            return Vec::new();
+        };
+        if let Some(name) = &room.name {
+            self.by_name.remove(name);
+        }
+        let (sessions, peers) = room.into_sessions_and_peers();
+        for session in sessions {
+            self.seats.remove(&session);
+        }
+        let mut effects = Vec::new();
+        for peer in peers {
+            self.peers.remove(&peer);
+            effects.push(Effect::ClosePeer { room: id, peer });
+        }
+        effects.push(Effect::CloseRoom(id));
+        effects
+    }
+
+    pub fn room_of_peer(&self, peer: PeerId) -> Option<RoomId> {
+        self.peers.get(&peer).map(|seat| seat.room)
     }
 
     /// The connection has ended by itself, or could not be made. Its participant stays and may offer again.
@@ -301,7 +347,7 @@ impl Rooms {
     }
 
     /// One sequence for all ids: an id in a log line means one thing only.
-    fn next(&mut self) -> u64 {
+    pub fn next(&mut self) -> u64 {
         self.next_id += 1;
         self.next_id
     }

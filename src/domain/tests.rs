@@ -2,10 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use proptest::prelude::*;
 
 use super::*;
+
+/// Nothing of this waits, so any time does.
+fn now() -> Instant {
+    some_instant()
+}
 
 fn person(name: &str) -> Person {
     Person {
@@ -16,13 +22,13 @@ fn person(name: &str) -> Person {
     }
 }
 
-fn join(rooms: &mut Rooms, session: u64, room: &str, name: &str) -> Result<Vec<Effect>, Refusal> {
+fn join(rooms: &mut Rules, session: u64, room: &str, name: &str) -> Result<Vec<Effect>, Refusal> {
     let (room, person) = (room.into(), person(name));
-    rooms.handle(SessionId(session), Command::Join { room, person })
+    rooms.handle(now(), SessionId(session), Command::Join { room, person })
 }
 
 /// Connection `number`, about `subject`.
-fn offer(rooms: &mut Rooms, session: u64, subject: &str, number: u32) -> Result<Vec<Effect>, Refusal> {
+fn offer(rooms: &mut Rules, session: u64, subject: &str, number: u32) -> Result<Vec<Effect>, Refusal> {
     let identity = ConnectionIdentity {
         origin: format!("- {number}"),
         certificate: number.to_string(),
@@ -30,7 +36,7 @@ fn offer(rooms: &mut Rooms, session: u64, subject: &str, number: u32) -> Result<
     };
     let (subject, sdp) = (subject.into(), String::new());
     let offer = Offer { sdp, identity };
-    rooms.handle(SessionId(session), Command::Offer { subject, offer })
+    rooms.handle(now(), SessionId(session), Command::Offer { subject, offer })
 }
 
 /// The kinds of effects, with whom they concern.
@@ -39,7 +45,7 @@ fn outline(effects: &[Effect]) -> Vec<String> {
         Effect::OpenRoom(_) => "open room".to_owned(),
         Effect::CloseRoom(_) => "close room".to_owned(),
         Effect::ClosePeer { .. } => "close peer".to_owned(),
-        Effect::Negotiate(negotiation) => format!("negotiate for {}", negotiation.session),
+        Effect::Negotiate(offers) => format!("negotiate for {}", offers[0].session),
         Effect::Dismiss { session, reason } => format!("dismiss {session}: {reason:?}"),
         Effect::Tell { session, event } => {
             let what = match event {
@@ -57,7 +63,7 @@ fn outline(effects: &[Effect]) -> Vec<String> {
 
 #[test]
 fn the_others_are_told_before_the_newcomer() {
-    let mut rooms = Rooms::new(Limits::default());
+    let mut rooms = Rules::new(Limits::default());
     let first = join(&mut rooms, 1, "r", "anna").unwrap();
     assert_eq!(outline(&first), ["open room", "tell 1: joined 0"]);
     join(&mut rooms, 2, "r", "ben").unwrap();
@@ -68,7 +74,7 @@ fn the_others_are_told_before_the_newcomer() {
 
 #[test]
 fn a_replaced_session_is_dismissed_first_and_its_room_stays_open() {
-    let mut rooms = Rooms::new(Limits::default());
+    let mut rooms = Rules::new(Limits::default());
     join(&mut rooms, 1, "r", "anna").unwrap();
     join(&mut rooms, 2, "r", "ben").unwrap();
     offer(&mut rooms, 1, "anna", 1).unwrap();
@@ -81,59 +87,68 @@ fn a_replaced_session_is_dismissed_first_and_its_room_stays_open() {
     ];
     assert_eq!(outline(&join(&mut rooms, 3, "r", "anna").unwrap()), expected);
 
-    rooms.leave(SessionId(2));
+    rooms.leave(now(), SessionId(2));
     let alone = join(&mut rooms, 4, "r", "anna").unwrap();
     assert_eq!(outline(&alone), ["dismiss 3: Replaced", "tell 4: joined 0"]);
 }
 
 #[test]
 fn the_last_to_leave_closes_the_room_and_nothing_is_kept() {
-    let mut rooms = Rooms::new(Limits::default());
+    let mut rooms = Rules::new(Limits::default());
     join(&mut rooms, 1, "r", "anna").unwrap();
     join(&mut rooms, 2, "r", "ben").unwrap();
     offer(&mut rooms, 1, "anna", 1).unwrap();
     offer(&mut rooms, 1, "ben", 2).unwrap();
     offer(&mut rooms, 2, "anna", 3).unwrap();
     let expected = ["close peer", "close peer", "close peer", "tell 2: anna left"];
-    assert_eq!(outline(&rooms.leave(SessionId(1))), expected);
-    assert_eq!(outline(&rooms.leave(SessionId(2))), ["close room"]);
+    assert_eq!(outline(&rooms.leave(now(), SessionId(1))), expected);
+    assert_eq!(outline(&rooms.leave(now(), SessionId(2))), ["close room"]);
     let counts = (rooms.room_count(), rooms.participant_count(), rooms.peer_count());
     assert_eq!(counts, (0, 0, 0));
-    assert_eq!(rooms.leave(SessionId(2)), []);
+    assert_eq!(rooms.leave(now(), SessionId(2)), []);
 }
 
 #[test]
 fn a_connection_that_ended_by_itself_is_forgotten_and_not_closed_again() {
-    let mut rooms = Rooms::new(Limits::default());
+    let mut rooms = Rules::new(Limits::default());
     join(&mut rooms, 1, "r", "anna").unwrap();
-    let Some(Effect::Negotiate(first)) = offer(&mut rooms, 1, "anna", 1).unwrap().pop() else {
+    let Some(Effect::Negotiate(offers)) = offer(&mut rooms, 1, "anna", 1).unwrap().pop() else {
         panic!("the offer is to be answered");
     };
-    rooms.forget_peer(first.peer);
+    rooms.peer_lost(offers[0].peer);
     let candidate = Command::Candidate { subject: "anna".into() };
-    assert_eq!(rooms.handle(SessionId(1), candidate), Err(Refusal::UnknownPeer));
+    assert_eq!(rooms.handle(now(), SessionId(1), candidate), Err(Refusal::UnknownPeer));
     let again = offer(&mut rooms, 1, "anna", 1).unwrap();
     assert_eq!(outline(&again), ["negotiate for 1"]);
-    assert_eq!(outline(&rooms.leave(SessionId(1))), ["close peer", "close room"]);
+    assert_eq!(outline(&rooms.leave(now(), SessionId(1))), ["close peer", "close room"]);
 }
 
 #[test]
 fn a_connection_is_of_its_owner_and_its_subject() {
-    let mut rooms = Rooms::new(Limits::default());
+    let mut rooms = Rules::new(Limits::default());
     join(&mut rooms, 1, "r", "anna").unwrap();
     join(&mut rooms, 2, "r", "ben").unwrap();
     offer(&mut rooms, 2, "anna", 1).unwrap();
     let candidate = |subject: &str| Command::Candidate {
         subject: subject.into(),
     };
-    assert_eq!(rooms.handle(SessionId(2), candidate("anna")), Ok(vec![]));
-    assert_eq!(rooms.handle(SessionId(2), candidate("ben")), Err(Refusal::UnknownPeer));
-    assert_eq!(rooms.handle(SessionId(1), candidate("anna")), Err(Refusal::UnknownPeer));
+    assert_eq!(rooms.handle(now(), SessionId(2), candidate("anna")), Ok(vec![]));
     assert_eq!(
-        rooms.handle(SessionId(1), candidate("carl")),
+        rooms.handle(now(), SessionId(2), candidate("ben")),
+        Err(Refusal::UnknownPeer)
+    );
+    assert_eq!(
+        rooms.handle(now(), SessionId(1), candidate("anna")),
+        Err(Refusal::UnknownPeer)
+    );
+    assert_eq!(
+        rooms.handle(now(), SessionId(1), candidate("carl")),
         Err(Refusal::UnknownParticipant)
     );
-    assert_eq!(rooms.handle(SessionId(3), candidate("anna")), Err(Refusal::NotInRoom));
+    assert_eq!(
+        rooms.handle(now(), SessionId(3), candidate("anna")),
+        Err(Refusal::NotInRoom)
+    );
 }
 
 #[test]
@@ -143,7 +158,7 @@ fn rooms_are_bounded_and_moving_from_one_to_the_next_takes_no_more() {
         participants_per_room: 2,
         ..Limits::default()
     };
-    let mut rooms = Rooms::new(limits);
+    let mut rooms = Rules::new(limits);
     join(&mut rooms, 1, "r", "anna").unwrap();
     assert_eq!(join(&mut rooms, 2, "s", "ben"), Err(Refusal::TooManyRooms));
     assert!(join(&mut rooms, 1, "s", "anna").is_ok(), "her old room ends");
@@ -165,7 +180,7 @@ fn connections_are_bounded_and_replacing_one_takes_no_more() {
         peers: 2,
         ..Limits::default()
     };
-    let mut rooms = Rooms::new(limits);
+    let mut rooms = Rules::new(limits);
     for (session, name) in [(1, "anna"), (2, "ben"), (3, "carl")] {
         join(&mut rooms, session, "r", name).unwrap();
     }
@@ -179,7 +194,7 @@ fn connections_are_bounded_and_replacing_one_takes_no_more() {
 
 #[test]
 fn chat_reaches_everybody_in_the_room_and_nobody_else() {
-    let mut rooms = Rooms::new(Limits::default());
+    let mut rooms = Rules::new(Limits::default());
     join(&mut rooms, 1, "r", "anna").unwrap();
     join(&mut rooms, 2, "r", "ben").unwrap();
     join(&mut rooms, 3, "s", "anna").unwrap();
@@ -192,11 +207,11 @@ fn chat_reaches_everybody_in_the_room_and_nobody_else() {
     };
     let say = || Command::Say { text: Arc::from("x") };
     assert_eq!(
-        told(rooms.handle(SessionId(2), say()).unwrap()),
+        told(rooms.handle(now(), SessionId(2), say()).unwrap()),
         [SessionId(1), SessionId(2)]
     );
-    assert_eq!(told(rooms.handle(SessionId(3), say()).unwrap()), [SessionId(3)]);
-    assert_eq!(rooms.handle(SessionId(4), say()), Err(Refusal::NotInRoom));
+    assert_eq!(told(rooms.handle(now(), SessionId(3), say()).unwrap()), [SessionId(3)]);
+    assert_eq!(rooms.handle(now(), SessionId(4), say()), Err(Refusal::NotInRoom));
 }
 
 #[derive(Clone, Debug)]
@@ -222,24 +237,25 @@ fn any_step() -> impl Strategy<Value = (u64, Step)> {
     (1..5_u64, step)
 }
 
-fn take(rooms: &mut Rooms, session: u64, step: &Step, open: &BTreeSet<PeerId>) -> Vec<Effect> {
+fn take(rooms: &mut Rules, session: u64, step: &Step, open: &BTreeSet<PeerId>) -> Vec<Effect> {
     let id = SessionId(session);
     let outcome = match step {
         Step::Join(room, user) => join(rooms, session, room, user),
         Step::Offer(user, number) => offer(rooms, session, user, *number),
         Step::Candidate(user) => rooms.handle(
+            now(),
             id,
             Command::Candidate {
                 subject: (*user).into(),
             },
         ),
-        Step::Say => rooms.handle(id, Command::Say { text: "x".into() }),
-        Step::Leave => rooms.handle(id, Command::Leave),
+        Step::Say => rooms.handle(now(), id, Command::Say { text: "x".into() }),
+        Step::Leave => rooms.handle(now(), id, Command::Leave),
         Step::Lose(index) => {
             open.iter()
                 .nth(*index)
                 .into_iter()
-                .for_each(|peer| rooms.forget_peer(*peer));
+                .for_each(|peer| drop(rooms.peer_lost(*peer)));
             Ok(Vec::new())
         }
     };
@@ -251,7 +267,7 @@ proptest! {
     /// dismissed is told more, and at the end nothing is left.
     #[test]
     fn any_order_of_messages_leaves_nothing_behind(steps in prop::collection::vec(any_step(), 0..60)) {
-        let mut rooms = Rooms::new(Limits::default());
+        let mut rooms = Rules::new(Limits::default());
         let (mut open_peers, mut open_rooms) = (BTreeSet::new(), BTreeSet::new());
         let leave_all = (1..5).map(|session| (session, Step::Leave));
         for (session, step) in steps.into_iter().chain(leave_all) {
@@ -265,9 +281,9 @@ proptest! {
                 match effect {
                     Effect::OpenRoom(room) => prop_assert!(open_rooms.insert(room)),
                     Effect::CloseRoom(room) => prop_assert!(open_rooms.remove(&room)),
-                    Effect::Negotiate(negotiation) => {
-                        prop_assert!(open_rooms.contains(&negotiation.room));
-                        open_peers.insert(negotiation.peer);
+                    Effect::Negotiate(offers) => for offer in offers {
+                        prop_assert!(open_rooms.contains(&offer.room));
+                        open_peers.insert(offer.peer);
                     }
                     Effect::ClosePeer { room, peer } => {
                         prop_assert!(open_rooms.contains(&room) && open_peers.remove(&peer));

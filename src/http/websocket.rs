@@ -57,6 +57,7 @@ const READ_BUFFER_BYTES: usize = 8 * 1024;
 pub fn router() -> Router<AppState> {
     let entrance = |entrance| any(move |state, headers, upgrade| enter(entrance, state, headers, upgrade));
     Router::new()
+        .route("/call", entrance(Entrance::Call))
         .route("/groupcall", entrance(Entrance::Groupcall))
         .route("/ws", entrance(Entrance::Messages))
 }

@@ -83,7 +83,7 @@ impl Executor {
                 Effect::OpenRoom(room) => self.open_room(room),
                 Effect::CloseRoom(room) => self.close_room(room),
                 Effect::ClosePeer { peer, .. } => self.close_peer(peer).await,
-                Effect::Negotiate(negotiation) => self.negotiate(negotiation).await,
+                Effect::Negotiate(negotiations) => self.negotiate(negotiations).await,
                 Effect::Tell { session, event } => self.tell(session, event),
                 Effect::TellEach { sessions, event } => {
                     let told = sessions.into_iter().map(|session| self.tell(session, event.clone()));
@@ -154,26 +154,44 @@ impl Executor {
         Ok(())
     }
 
-    /// Answers the offer: the worker learns first, so that it knows the client by the time that the client, with the
-    /// answer in hand, begins to send.
-    async fn negotiate(&mut self, negotiation: Negotiation) -> Result<(), Failure> {
-        let Negotiation {
-            session, peer, subject, ..
-        } = &negotiation;
-        let (session, peer, subject) = (*session, *peer, subject.clone());
-        let publishes = negotiation.source.is_none();
-        let least_busy = |is_asked: &dyn Fn(WorkerId) -> bool| self.media.least_busy(is_asked);
-        let Some(place) = self.placement.find(negotiation.room, peer, publishes, least_busy) else {
-            return Ok(());
-        };
-        let mut negotiated = self.answer(place.worker, &negotiation)?;
+    /// Answers the offers, or none of them. A worker learns before the client does, so that it knows the client by the
+    /// time that the client, with the answer in hand, begins to send.
+    async fn negotiate(&mut self, negotiations: Vec<Negotiation>) -> Result<(), Failure> {
+        let mut settled = Vec::with_capacity(negotiations.len());
+        for negotiation in negotiations {
+            let Negotiation {
+                room, peer, publishes, ..
+            } = negotiation;
+            let least_busy = |is_asked: &dyn Fn(WorkerId) -> bool| self.media.least_busy(is_asked);
+            let Some(place) = self.placement.find(room, peer, publishes, least_busy) else {
+                return Ok(());
+            };
+            let negotiated = self.answer(place.worker, &negotiation)?;
+            settled.push((place, negotiation, negotiated));
+        }
+        let mut lost = Ok(());
+        for (place, negotiation, negotiated) in settled {
+            // The other side is to be told even where this one is lost.
+            lost = lost.and(self.open(place, negotiation, negotiated).await);
+        }
+        lost
+    }
+
+    async fn open(
+        &mut self,
+        place: Place,
+        negotiation: Negotiation,
+        mut negotiated: Negotiated,
+    ) -> Result<(), Failure> {
         let sdp = std::mem::take(&mut negotiated.answer);
         let spec = spec(&negotiation, &negotiated, place);
-        self.negotiated.insert(peer, negotiated);
+        self.negotiated.insert(negotiation.peer, negotiated);
         let copies = spec.sections.iter().filter(|section| section.send).count();
-        self.placement.settle(negotiation.room, peer, place.worker, copies);
+        self.placement
+            .settle(negotiation.room, negotiation.peer, place.worker, copies);
         self.media.send(place.worker, MediaCommand::Open(Box::new(spec))).await;
 
+        let Negotiation { session, subject, .. } = negotiation;
         let candidates = candidates(&sdp);
         let answered = Event::Answered {
             subject: subject.clone(),
@@ -191,7 +209,7 @@ impl Executor {
         let previous = self.negotiated.get(&negotiation.peer);
         let stream = negotiation.source.map(stream_name);
         let role = Role {
-            receive: negotiation.source.is_none(),
+            receive: negotiation.publishes,
             send_stream: stream.as_deref(),
         };
         let local = self.media.local_end(worker);

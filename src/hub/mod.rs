@@ -21,7 +21,7 @@ pub use outbox::Events;
 pub use session::Session;
 use task::{Hub, Input};
 
-use crate::config;
+use crate::config::Config;
 use crate::domain::Limits;
 use crate::ids::SessionId;
 use crate::media::engine::{Media, MediaEvent};
@@ -43,28 +43,29 @@ pub struct HubHandle {
 pub struct Capacity {
     /// Signaling connections at a time. Each holds at most one request here, a socket, and its unread events.
     pub sessions: usize,
-    pub rooms: Limits,
+    pub rules: Limits,
     /// Subscriptions of one room on one media worker, past which the room spreads to the next.
     pub room_subscriptions_per_worker: usize,
 }
 
 impl Default for Capacity {
     fn default() -> Self {
-        Self::from(&config::Config::default())
+        Self::from(&Config::default())
     }
 }
 
-impl From<&config::Config> for Capacity {
-    fn from(config: &config::Config) -> Self {
+impl From<&Config> for Capacity {
+    fn from(config: &Config) -> Self {
         let limits = &config.limits;
-        let rooms = Limits {
+        let rules = Limits {
             rooms: limits.max_rooms,
             participants_per_room: limits.max_participants_per_room,
+            ring_for: config.calls.ring_timeout(),
             ..Limits::default()
         };
         Self {
             sessions: limits.max_sessions.min(Semaphore::MAX_PERMITS),
-            rooms,
+            rules,
             room_subscriptions_per_worker: config.media.room_subscriptions_per_worker,
         }
     }

@@ -99,7 +99,7 @@ fn weight(event: &Event) -> usize {
         Event::Message(MessageEvent::Received { message }) => message.len(),
         Event::Message(MessageEvent::WhoIsOnline { users }) => users.len() * size_of::<usize>(),
         Event::Message(MessageEvent::Online { .. } | MessageEvent::Offline { .. }) => 0,
-        Event::ParticipantArrived { .. } | Event::ParticipantLeft { .. } | Event::Ended(_) => 0,
+        Event::ParticipantArrived { .. } | Event::ParticipantLeft { .. } | Event::Call(_) | Event::Ended(_) => 0,
     };
     size_of::<Event>() + text
 }

@@ -1,17 +1,19 @@
 //! The hub's loop: one input, the effects it has, then the next.
 
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{sleep_until, timeout};
 use tracing::{debug, info, warn};
 
 use super::Capacity;
 use super::effects::{Executor, Failure};
 use super::mailbox::MailboxHandle;
 use super::outbox::Outbox;
-use crate::domain::{Command, Effect, EndReason, MessageCommand, Presence, Refusal, Rooms, WaitingMessage};
+use crate::domain::{
+    Answer, CallCommand, CallMedia, Command, Effect, EndReason, MessageCommand, Refusal, Rules, WaitingMessage,
+};
 use crate::ids::{SessionId, UserId};
 use crate::media::engine::{Media, MediaEvent};
 
@@ -44,8 +46,7 @@ pub(super) enum Input {
 }
 
 pub(super) struct Hub {
-    rooms: Rooms,
-    presence: Presence,
+    rules: Rules,
     executor: Executor,
     /// Sessions whose socket may still be open, dismissed ones included.
     connected: HashSet<SessionId>,
@@ -54,8 +55,7 @@ pub(super) struct Hub {
 impl Hub {
     pub fn new(media: Media, mailbox: MailboxHandle, capacity: &Capacity) -> Self {
         Self {
-            rooms: Rooms::new(capacity.rooms),
-            presence: Presence::default(),
+            rules: Rules::new(capacity.rules),
             executor: Executor::new(media, capacity.room_subscriptions_per_worker, mailbox),
             connected: HashSet::new(),
         }
@@ -77,9 +77,13 @@ impl Hub {
                     None => return,
                 },
                 event = media_events.recv(), if media_is_up => match event {
-                    Some(event) => self.media_event(event),
+                    Some(event) => self.media_event(event).await,
                     None => media_is_up = false,
                 },
+                () = until(self.rules.poll_timeout()) => {
+                    let effects = self.rules.handle_timeout(now());
+                    self.carry_out_all(effects).await;
+                }
             }
             self.report_counts();
         }
@@ -102,7 +106,7 @@ impl Hub {
                 ticket,
                 messages,
             } => {
-                let effects = self.presence.collected(&receiver, ticket, messages);
+                let effects = self.rules.collected(&receiver, ticket, messages);
                 self.carry_out_all(effects).await;
             }
             // Only the loop knows how to end.
@@ -120,15 +124,8 @@ impl Hub {
         debug!(%session, "disconnected");
         self.connected.remove(&session);
         self.executor.remove_session(session);
-        let effects = self.forget(session);
+        let effects = self.rules.leave(now(), session);
         self.carry_out_all(effects).await;
-    }
-
-    /// The session is out of everything that it was in.
-    fn forget(&mut self, session: SessionId) -> Vec<Effect> {
-        let mut effects = self.rooms.leave(session);
-        effects.extend(self.presence.unbind(session));
-        effects
     }
 
     async fn request(&mut self, session: SessionId, command: Command) -> Result<(), Refusal> {
@@ -136,11 +133,9 @@ impl Hub {
             return Err(Refusal::SessionEnded);
         }
         log_request(session, &command);
-        let effects = match command {
-            Command::Message(command) => self.presence.handle(session, command),
-            command => self.rooms.handle(session, command),
-        };
-        let effects = effects.inspect_err(|refusal| debug!(%session, %refusal, "refused"))?;
+        let effects = self.rules.handle(now(), session, command).inspect_err(|refusal| {
+            debug!(%session, %refusal, "refused");
+        })?;
         let failures = self.carry_out_all(effects).await;
         if failures == 0 { Ok(()) } else { Err(Refusal::BadOffer) }
     }
@@ -155,16 +150,16 @@ impl Hub {
                 match failure {
                     Failure::SessionLost(session) => {
                         warn!(%session, "does not read what it is told: let go");
-                        effects.extend(self.forget(session));
+                        effects.extend(self.rules.leave(now(), session));
                     }
                     Failure::NotCollected { receiver, ticket } => {
-                        effects.extend(self.presence.collected(&receiver, ticket, Vec::new()));
+                        effects.extend(self.rules.collected(&receiver, ticket, Vec::new()));
                     }
                     Failure::BadOffer { peer, error, live } => {
                         debug!(%peer, %error, "offer not answered");
                         bad_offers += 1;
                         if !live {
-                            self.rooms.forget_peer(peer);
+                            effects.extend(self.rules.offer_failed(peer));
                         }
                     }
                 }
@@ -173,12 +168,13 @@ impl Hub {
         bad_offers
     }
 
-    fn media_event(&mut self, event: MediaEvent) {
+    async fn media_event(&mut self, event: MediaEvent) {
         match event {
             MediaEvent::Closed { peer, reason } => {
                 info!(%peer, ?reason, "connection closed");
-                self.rooms.forget_peer(peer);
                 self.executor.forget_peer(peer);
+                let effects = self.rules.peer_lost(peer);
+                self.carry_out_all(effects).await;
             }
             MediaEvent::Connected { peer } => debug!(%peer, "connected"),
             MediaEvent::TrackStarted { peer, track } => debug!(%peer, %track, "track started"),
@@ -186,10 +182,9 @@ impl Hub {
     }
 
     async fn shut_down(&mut self, inputs: &mut mpsc::Receiver<Input>) {
-        info!(sessions = self.connected.len(), "ending all rooms");
+        info!(sessions = self.connected.len(), "ending all rooms and calls");
         self.executor.dismiss_all(EndReason::Shutdown);
-        self.presence.shut_down();
-        let effects = self.rooms.shut_down();
+        let effects = self.rules.shut_down();
         self.carry_out_all(effects).await;
         self.report_counts();
         let goodbyes = async {
@@ -211,11 +206,25 @@ impl Hub {
     }
 
     fn report_counts(&self) {
-        metrics::gauge!("patchbay_rooms").set(self.rooms.room_count() as f64);
-        metrics::gauge!("patchbay_participants").set(self.rooms.participant_count() as f64);
-        metrics::gauge!("patchbay_users_online").set(self.presence.user_count() as f64);
-        metrics::gauge!("patchbay_peers").set(self.rooms.peer_count() as f64);
+        metrics::gauge!("patchbay_rooms").set(self.rules.room_count() as f64);
+        metrics::gauge!("patchbay_participants").set(self.rules.participant_count() as f64);
+        metrics::gauge!("patchbay_users_online").set(self.rules.online_count() as f64);
+        metrics::gauge!("patchbay_peers").set(self.rules.peer_count() as f64);
+        metrics::gauge!("patchbay_calls").set(self.rules.call_count() as f64);
+        metrics::gauge!("patchbay_reachable_sessions").set(self.rules.reachable_count() as f64);
         metrics::gauge!("patchbay_sessions").set(self.connected.len() as f64);
+    }
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// Never, where there is no deadline.
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -237,5 +246,25 @@ fn log_request(session: SessionId, command: &Command) {
         }
         Command::Message(MessageCommand::List) => debug!(%session, "asks who is online"),
         Command::AnnounceFile { file } => debug!(%session, bytes = file.url.len(), "announces a file"),
+        Command::Call(command) => log_call(session, command),
+    }
+}
+
+fn log_call(session: SessionId, command: &CallCommand) {
+    match command {
+        CallCommand::Register { address, newcomer } => info!(%session, ?address, ?newcomer, "registers"),
+        CallCommand::Invite { to, media, when_busy } => {
+            let carried = matches!(media, CallMedia::Carried(_));
+            info!(%session, ?to, carried, ?when_busy, "calls");
+        }
+        CallCommand::Answer {
+            from,
+            answer: Answer::Accept(_),
+        } => info!(%session, ?from, "accepts"),
+        CallCommand::Answer {
+            from,
+            answer: Answer::Decline(why),
+        } => info!(%session, ?from, ?why, "declines"),
+        CallCommand::HangUp { with } => info!(%session, ?with, "hangs up"),
     }
 }

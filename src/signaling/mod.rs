@@ -13,6 +13,7 @@
 //! People of both families meet in the same rooms: a room and a user are what they are called, as text, so `7` and
 //! `"7"` are the same.
 
+mod call;
 mod groupcall_id;
 mod groupcall_type;
 mod json;
@@ -38,7 +39,7 @@ use crate::storage::{AdmitError, Directory, Profile};
 
 use limits::{FRAME_BYTES_MAX, SMALL_FRAME_BYTES_MAX};
 
-/// Who may enter which room. The server's is [`Directory`].
+/// Who there is, and who may enter which room. The server's is [`Directory`].
 pub trait Admission: Send + Sync + 'static {
     fn admit(
         &self,
@@ -64,6 +65,8 @@ impl Admission for Directory {
 /// By which path a client has come: what it speaks, and how much at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entrance {
+    /// `/call`
+    Call,
     /// `/groupcall`
     Groupcall,
     /// `/ws`
@@ -74,7 +77,7 @@ impl Entrance {
     /// The longest message, in bytes. A longer one closes the socket.
     pub fn frame_bytes_max(self) -> usize {
         match self {
-            Entrance::Groupcall => FRAME_BYTES_MAX,
+            Entrance::Call | Entrance::Groupcall => FRAME_BYTES_MAX,
             Entrance::Messages => SMALL_FRAME_BYTES_MAX,
         }
     }
@@ -136,7 +139,7 @@ impl Close {
     pub const FULL: Close = Close::new(1013, "the room or the server is full");
     /// Of the codes for private use: a client that reconnects by itself must not on this one, or two pages of the same
     /// user throw one another out for ever.
-    pub const REPLACED: Close = Close::new(4001, "the same user entered the room again");
+    pub const REPLACED: Close = Close::new(4001, "the same user came again with a newer session");
 
     const fn new(code: u16, reason: &'static str) -> Self {
         Self { code, reason }
@@ -183,6 +186,7 @@ struct Client<A> {
 }
 
 enum Family {
+    Call(call::Dialogue),
     GroupcallId(groupcall_id::Dialogue),
     GroupcallType(groupcall_type::Dialogue),
     Messages(messages::Dialogue),
@@ -197,6 +201,7 @@ impl<A: Admission> Conversation<A> {
             clock,
         };
         let family = match entrance {
+            Entrance::Call => Some(Family::Call(call::Dialogue::default())),
             Entrance::Groupcall => None,
             Entrance::Messages => Some(Family::Messages(messages::Dialogue::default())),
         };
@@ -226,6 +231,10 @@ impl<A: Admission> Conversation<A> {
             self.family = message.as_ref().and_then(pick_family);
         }
         match &mut self.family {
+            Some(Family::Call(dialogue)) => {
+                count("call");
+                dialogue.receive(&self.client, message).await
+            }
             Some(Family::GroupcallId(dialogue)) => {
                 count("groupcall_id");
                 dialogue.receive(&self.client, message).await
@@ -246,8 +255,9 @@ impl<A: Admission> Conversation<A> {
 
     /// What the client is to be sent about an event.
     pub fn tell(&mut self, event: Event) -> Reaction {
-        match (&self.family, event) {
+        match (&mut self.family, event) {
             (_, Event::Ended(reason)) => Reaction::close(reason.into()),
+            (Some(Family::Call(dialogue)), event) => dialogue.tell(&self.client, event),
             (Some(Family::GroupcallId(dialogue)), event) => dialogue.tell(&self.client, event),
             (Some(Family::GroupcallType(dialogue)), event) => dialogue.tell(&self.client, event),
             (Some(Family::Messages(dialogue)), Event::Message(event)) => dialogue.tell(&self.client, event),

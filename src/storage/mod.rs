@@ -71,8 +71,8 @@ impl Directory {
         })
     }
 
-    /// Whether `user` may enter `room`, and how he is shown. With no users configured anyone may, under his id as name.
-    /// A room without a password lets everybody in.
+    /// Whether `user` may enter `room`, and how he is shown. A room without a password lets everybody in whom
+    /// [`Directory::recognize`] does.
     pub async fn admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Profile, AdmitError> {
         told(self.try_admit(user, room, password).await)
     }

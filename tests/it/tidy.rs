@@ -15,6 +15,7 @@ const CLOCK_SHELLS: &[&str] = &[
     "src/server.rs",
     "src/media/driver.rs",
     "src/http/websocket.rs",
+    "src/hub/task.rs",
 ];
 
 /// What the families say on the wire. Only `signaling/` may know.

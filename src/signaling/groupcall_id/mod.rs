@@ -33,7 +33,7 @@ use tracing::debug;
 
 use self::wire::{CandidateOut, Outgoing, ParticipantOut, Participants};
 use super::{Admission, Client, Close, Reaction, json, limits, offer, person};
-use crate::domain::{Command, Event, Person, Refusal};
+use crate::domain::{Command, Event, Person, Refusal, Subject};
 use crate::ids::{RoomName, UserId};
 use crate::storage::AdmitError;
 
@@ -104,19 +104,31 @@ impl Dialogue {
                 person_name: (self.knows_person_names || has_name(person)).then_some(&person.name),
             },
             Event::ParticipantLeft { user } => Outgoing::ParticipantLeft { name: user.as_str() },
-            Event::Answered { subject, sdp } => Outgoing::ReceiveVideoAnswer {
-                name: subject.as_str(),
+            Event::Answered {
+                subject: Subject::Participant(user),
+                sdp,
+            } => Outgoing::ReceiveVideoAnswer {
+                name: user.as_str(),
                 sdp_answer: sdp,
             },
-            Event::Candidate { subject, candidate } => Outgoing::IceCandidate {
-                name: subject.as_str(),
+            Event::Candidate {
+                subject: Subject::Participant(user),
+                candidate,
+            } => Outgoing::IceCandidate {
+                name: user.as_str(),
                 candidate: CandidateOut {
                     candidate: &candidate.line,
                     sdp_mid: &candidate.mid,
                     sdp_m_line_index: candidate.section,
                 },
             },
-            Event::Text { .. } | Event::File { .. } | Event::Message(_) | Event::Ended(_) => return Reaction::none(),
+            Event::Answered { .. }
+            | Event::Candidate { .. }
+            | Event::Text { .. }
+            | Event::File { .. }
+            | Event::Message(_)
+            | Event::Call(_)
+            | Event::Ended(_) => return Reaction::none(),
         };
         Reaction::frame(&frame)
     }

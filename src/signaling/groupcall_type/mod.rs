@@ -45,7 +45,7 @@ use tracing::debug;
 use self::wire::{CandidateOut, Id, Outgoing, ParticipantOut, TextOut};
 use super::json::{Name, fields, loose_text};
 use super::{Admission, Client, Close, Reaction, limits, offer, person};
-use crate::domain::{Candidate, Command, Event, FileNotice, Person, Refusal};
+use crate::domain::{Candidate, Command, Event, FileNotice, Person, Refusal, Subject};
 use crate::ids::{RoomName, UserId};
 use crate::storage::AdmitError;
 
@@ -84,11 +84,17 @@ impl Dialogue {
                 participant: participant(person),
             },
             Event::ParticipantLeft { user } => Outgoing::ParticipantLeft { user_id: Id(user) },
-            Event::Answered { subject, sdp } => Outgoing::ReceiveVideoAnswer {
+            Event::Answered {
+                subject: Subject::Participant(subject),
+                sdp,
+            } => Outgoing::ReceiveVideoAnswer {
                 user_id: Id(subject),
                 sdp_answer: sdp,
             },
-            Event::Candidate { subject, candidate } => ice_candidate(subject, candidate),
+            Event::Candidate {
+                subject: Subject::Participant(subject),
+                candidate,
+            } => ice_candidate(subject, candidate),
             Event::Text { from, text } => return receive_text_messages(client, from, text),
             Event::File { from, file } => Outgoing::FileUploaded {
                 user_id: Id(from),
@@ -96,7 +102,9 @@ impl Dialogue {
                 file_url: &file.url,
                 file_type: file.kind.as_deref(),
             },
-            Event::Message(_) | Event::Ended(_) => return Reaction::none(),
+            Event::Answered { .. } | Event::Candidate { .. } | Event::Message(_) | Event::Call(_) | Event::Ended(_) => {
+                return Reaction::none();
+            }
         };
         Reaction::frame(&frame)
     }

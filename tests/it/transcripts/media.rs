@@ -62,6 +62,7 @@ impl FakeMedia {
         let purpose = match (receives, sends, spec.source.is_some()) {
             (true, false, false) => "publish",
             (false, true, true) => "watch",
+            (true, true, true) => "both ways",
             other => panic!("neither publishing nor watching: {other:?}"),
         };
         format!("{verb} {number} {purpose}")

@@ -14,12 +14,14 @@
 //!
 //! Everything sent has to be accounted for before the next `>`, `-` or `media lost`, and at the end. The lines of one
 //! client keep their order; those of different clients may stand in any, as on sockets.
+//! A client whose name ends in `@call` has come to `/call`, the others to `/groupcall`.
 //! A client whose name ends in `@ws` has come to the message socket: what stands for its binary messages is JSON with the
 //! fields' names, and fields that are zero or empty are left out; `! 6869` sends bytes instead.
 //! In what clients send, `"@KIND NUMBER"` stands for an offer of connection NUMBER, and `"@KIND NUMBER again"` for its
-//! next; KIND is `sendonly` or `recvonly`.
+//! next; KIND is `sendonly`, `recvonly` or `sendrecv`.
 
 mod bad_input;
+mod call;
 mod groupcall_id;
 mod groupcall_type;
 mod house;
@@ -182,6 +184,11 @@ impl Stage {
         client.heard.drain(..).map(|heard| format!("{heard:?}").len()).sum()
     }
 
+    /// What time alone has brought about.
+    pub async fn hear(&mut self) {
+        self.settle().await;
+    }
+
     /// Ends the server as a process does, and lets the clients hear of it.
     pub async fn shut_down(&mut self) {
         let hub = self.hub.clone();
@@ -281,6 +288,7 @@ impl Client {
 fn entrance(who: &str) -> Entrance {
     match who.rsplit_once('@') {
         Some((_, "ws")) => Entrance::Messages,
+        Some((_, "call")) => Entrance::Call,
         _ => Entrance::Groupcall,
     }
 }

@@ -1,0 +1,143 @@
+//! What is asked and told about calls from one to another.
+
+use std::fmt;
+
+use super::Offer;
+use crate::ids::{CallId, DeviceId, RoomName, UserId};
+
+/// Where somebody can be called. Kinds do not mix: nobody takes over a device by giving himself a name that looks so.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Address {
+    /// A name that a client gave itself.
+    Name(UserId),
+    /// A device of an account; the family has checked that the session speaks for it.
+    Device { account: UserId, device: DeviceId },
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Name(name) => name.fmt(f),
+            Address::Device { account, device } => write!(f, "{account}/{device}"),
+        }
+    }
+}
+
+/// What a session is to those that have registered at the same address before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Newcomer {
+    /// One more: a call rings at all of them until one answers.
+    Joins,
+    /// The only one from now on. The older one is dismissed, and what it was in is over.
+    Replaces,
+    /// The only one from now on. The older one is dismissed, and its calls go on with the new one; a call also waits a
+    /// moment ([`super::Limits::reconnect_within`]) for a new session after its old one is gone. This is for calls
+    /// whose media do not depend on the session; one that this server carries ends with its session all the same.
+    Inherits,
+}
+
+/// What a session asks about calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallCommand {
+    /// Be reachable at an address: one for each session, which moves when it registers again. What rings there rings at
+    /// the newcomer, too.
+    Register { address: Address, newcomer: Newcomer },
+    /// Call. Whoever still rings somebody else gives that up.
+    Invite {
+        to: Address,
+        media: CallMedia,
+        when_busy: WhenBusy,
+    },
+    /// Answer the call that rings here and comes from `from`.
+    Answer { from: Address, answer: Answer },
+    /// End the calls with somebody in whatever state they are. With nobody in particular: the call that the session is
+    /// in or has begun; where there is none, those that ring at it.
+    HangUp { with: Option<Address> },
+}
+
+/// By what the two will hear each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallMedia {
+    /// This server: the caller's offer waits until the callee accepts with one of its own; then both are answered.
+    Carried(Offer),
+    /// Something that is not decided here: both are told this room, and go there by themselves.
+    Elsewhere(RoomName),
+}
+
+/// What becomes of a call to somebody who is in a call or rings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenBusy {
+    /// It is refused ([`super::Refusal::Busy`]).
+    Refuse,
+    /// It rings; the callee's client says what it thinks of that.
+    Ring,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// With an offer where this server carries the call. Ends what else the session is in or has begun.
+    Accept(Option<Offer>),
+    Decline(Decline),
+}
+
+/// Why a call is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decline {
+    Unwilling,
+    Busy,
+    /// There is no microphone or camera.
+    NoDevice,
+}
+
+/// What a session is told about calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallEvent {
+    /// It rings.
+    Incoming {
+        call: CallId,
+        from: Address,
+        to: Address,
+        /// Where the two will meet, if not here.
+        room: Option<RoomName>,
+    },
+    /// To the caller of a call that is carried elsewhere. In a call that is carried here, each side's
+    /// [`super::Event::Answered`] says it, the callee's first.
+    Accepted { call: CallId, by: Address, room: RoomName },
+    /// The last of a call; not told to the session that ended it.
+    Over(CallOver),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallOver {
+    pub call: CallId,
+    /// Which side the session that is told is on.
+    pub side: Side,
+    pub other: Address,
+    pub room: Option<RoomName>,
+    /// Whether it had been accepted.
+    pub accepted: bool,
+    pub reason: CallEnd,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Caller,
+    Callee,
+}
+
+/// Why a call is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallEnd {
+    Declined(Decline),
+    /// Another session of the callee has accepted: over for this one only.
+    AnsweredElsewhere,
+    /// It rang as long as it may ([`super::Limits::ring_for`]).
+    TimedOut,
+    /// The caller hung up before anybody accepted.
+    GivenUp,
+    HungUp,
+    /// The other side's session is gone, or somebody's media connection is.
+    Lost,
+    /// The media could not be set up.
+    Failed,
+}

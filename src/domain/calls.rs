@@ -1,0 +1,401 @@
+//! All calls from one to another: who rings whom, for how long, who is in a call with whom, and how each ends.
+//!
+//! A call has two sides. The caller's is one session. The callee's is an address: while it rings, all sessions there
+//! may answer, and those that come meanwhile; from the answer on it is one session. A side whose session is gone may
+//! wait for the next one ([`Newcomer::Inherits`]).
+
+mod ending;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Instant;
+
+use self::ending::over;
+use super::lines::Lines;
+use super::rooms::{Guest, Rooms};
+use super::{
+    Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, Effect, EndReason, Event, Limits, Newcomer, Offer,
+    Person, Refusal, Side, WhenBusy,
+};
+use crate::ids::{CallId, RoomId, RoomName, SessionId, UserId};
+
+/// The state of all calls, and of who can be called.
+pub(super) struct Calls {
+    limits: Limits,
+    lines: Lines,
+    calls: BTreeMap<CallId, Call>,
+    /// Calls that this server carries, by the room that they are in.
+    carried: HashMap<RoomId, CallId>,
+    due: BTreeSet<(Instant, CallId)>,
+}
+
+struct Call {
+    caller: Party,
+    /// Without a session while it rings.
+    callee: Party,
+    media: Media,
+    accepted: bool,
+    ring_until: Option<Instant>,
+    /// When a side that has lost its session is given up.
+    wait_until: Option<Instant>,
+}
+
+struct Party {
+    address: Address,
+    session: Option<SessionId>,
+}
+
+enum Media {
+    /// The caller's offer, until it is answered.
+    Offered(Offer),
+    Carried(RoomId),
+    Elsewhere(RoomName),
+}
+
+impl Call {
+    fn party(&self, side: Side) -> &Party {
+        match side {
+            Side::Caller => &self.caller,
+            Side::Callee => &self.callee,
+        }
+    }
+
+    fn party_mut(&mut self, side: Side) -> &mut Party {
+        match side {
+            Side::Caller => &mut self.caller,
+            Side::Callee => &mut self.callee,
+        }
+    }
+
+    /// The side of a session that has begun the call or is in it; not of those at which it only rings.
+    fn side_of(&self, session: SessionId) -> Option<Side> {
+        let sides = [Side::Caller, Side::Callee];
+        sides
+            .into_iter()
+            .find(|side| self.party(*side).session == Some(session))
+    }
+
+    fn rings_at(&self, address: &Address) -> bool {
+        !self.accepted && self.callee.address == *address
+    }
+
+    /// Where the two meet, if not here.
+    fn room(&self) -> Option<&RoomName> {
+        match &self.media {
+            Media::Elsewhere(room) => Some(room),
+            Media::Offered(_) | Media::Carried(_) => None,
+        }
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.ring_until.into_iter().chain(self.wait_until).min()
+    }
+}
+
+impl Calls {
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            lines: Lines::default(),
+            calls: BTreeMap::new(),
+            carried: HashMap::new(),
+            due: BTreeSet::new(),
+        }
+    }
+
+    pub fn call_count(&self) -> usize {
+        self.calls.len()
+    }
+
+    pub fn reachable_count(&self) -> usize {
+        self.lines.session_count()
+    }
+
+    /// Whether the session is in a call that this server carries.
+    pub fn carries(&self, session: SessionId) -> bool {
+        let carried = |id: &CallId| matches!(self.calls[id].media, Media::Carried(_));
+        self.begun_by(session).iter().any(carried)
+    }
+
+    pub fn carried_in(&self, room: RoomId) -> Option<CallId> {
+        self.carried.get(&room).copied()
+    }
+
+    pub fn handle(
+        &mut self,
+        now: Instant,
+        rooms: &mut Rooms,
+        session: SessionId,
+        command: CallCommand,
+    ) -> Result<Vec<Effect>, Refusal> {
+        match command {
+            CallCommand::Register { address, newcomer } => self.register(rooms, session, address, newcomer),
+            CallCommand::Invite { to, media, when_busy } => self.invite(now, rooms, session, to, media, when_busy),
+            CallCommand::Answer { from, answer } => {
+                let call = self.ringing(session, &from)?;
+                match answer {
+                    Answer::Accept(offer) => self.accept(rooms, session, call, offer),
+                    Answer::Decline(why) => Ok(self.end(rooms, call, CallEnd::Declined(why), Some(session))),
+                }
+            }
+            CallCommand::HangUp { with } => self.hang_up(rooms, session, with.as_ref()),
+        }
+    }
+
+    fn register(
+        &mut self,
+        rooms: &mut Rooms,
+        session: SessionId,
+        address: Address,
+        newcomer: Newcomer,
+    ) -> Result<Vec<Effect>, Refusal> {
+        if self.lines.address_of(session) == Some(&address) {
+            return Ok(Vec::new());
+        }
+        let before = self.lines.sessions(&address).to_vec();
+        if newcomer == Newcomer::Joins && before.len() >= self.limits.sessions_per_address {
+            return Err(Refusal::TooManySessions);
+        }
+        let mut effects = self.unregister(rooms, session);
+        // Before the older ones go, so that what rings does not stop for want of anybody.
+        self.lines.add_session(session, address.clone(), newcomer);
+        match newcomer {
+            Newcomer::Joins => {}
+            Newcomer::Replaces => self.dismiss(rooms, before, &mut effects),
+            Newcomer::Inherits => {
+                self.inherit(&address, session);
+                self.dismiss(rooms, before, &mut effects);
+            }
+        }
+        let calls = self.lines.calls(&address).iter().map(|id| (*id, &self.calls[id]));
+        let ringing = calls.filter(|(_, call)| call.rings_at(&address));
+        effects.extend(ringing.map(|(id, call)| incoming(id, call, session)));
+        Ok(effects)
+    }
+
+    fn dismiss(&mut self, rooms: &mut Rooms, sessions: Vec<SessionId>, effects: &mut Vec<Effect>) {
+        for session in sessions {
+            effects.extend(self.unregister(rooms, session));
+            let reason = EndReason::Replaced;
+            effects.push(Effect::Dismiss { session, reason });
+        }
+    }
+
+    /// The calls from and to an address that do not depend on a session go on with this one.
+    fn inherit(&mut self, address: &Address, session: SessionId) {
+        for id in self.lines.calls(address).to_vec() {
+            if self.calls[&id].room().is_none() {
+                continue;
+            }
+            let rings = !self.lines.sessions(&self.calls[&id].callee.address).is_empty();
+            self.update(id, |call| {
+                if call.caller.address == *address {
+                    call.caller.session = Some(session);
+                } else if call.accepted {
+                    call.callee.session = Some(session);
+                }
+                let callee_is_there = if call.accepted {
+                    call.callee.session.is_some()
+                } else {
+                    rings
+                };
+                if call.caller.session.is_some() && callee_is_there {
+                    call.wait_until = None;
+                }
+            });
+        }
+    }
+
+    fn invite(
+        &mut self,
+        now: Instant,
+        rooms: &mut Rooms,
+        session: SessionId,
+        to: Address,
+        media: CallMedia,
+        when_busy: WhenBusy,
+    ) -> Result<Vec<Effect>, Refusal> {
+        let from = self.lines.address_of(session).ok_or(Refusal::NotRegistered)?.clone();
+        let begun = self.begun_by(session);
+        self.check_invitation(&from, &to, &begun, when_busy)?;
+
+        let mut effects = Vec::new();
+        for call in begun {
+            effects.extend(self.end(rooms, call, CallEnd::GivenUp, Some(session)));
+        }
+        let id = CallId(rooms.next());
+        let (caller, callee) = (Some(session), None);
+        let call = Call {
+            caller: Party {
+                address: from,
+                session: caller,
+            },
+            callee: Party {
+                address: to,
+                session: callee,
+            },
+            media: match media {
+                CallMedia::Carried(offer) => Media::Offered(offer),
+                CallMedia::Elsewhere(room) => Media::Elsewhere(room),
+            },
+            accepted: false,
+            ring_until: Some(now + self.limits.ring_for),
+            wait_until: None,
+        };
+        let rung = self.lines.sessions(&call.callee.address);
+        effects.extend(rung.iter().map(|session| incoming(id, &call, *session)));
+        self.insert(id, call);
+        Ok(effects)
+    }
+
+    fn check_invitation(
+        &self,
+        from: &Address,
+        to: &Address,
+        begun: &[CallId],
+        when_busy: WhenBusy,
+    ) -> Result<(), Refusal> {
+        if to == from {
+            return Err(Refusal::CallsItself);
+        }
+        if begun.iter().any(|call| self.calls[call].accepted) {
+            return Err(Refusal::InCall);
+        }
+        if self.lines.sessions(to).is_empty() {
+            return Err(Refusal::NotReachable);
+        }
+        // An invitation that this one takes the place of does not make its callee busy.
+        let theirs = self.lines.calls(to).iter().filter(|call| !begun.contains(call)).count();
+        if theirs >= self.limits.calls_per_address || theirs > 0 && when_busy == WhenBusy::Refuse {
+            return Err(Refusal::Busy);
+        }
+        if self.calls.len() >= self.limits.calls {
+            return Err(Refusal::TooManyCalls);
+        }
+        Ok(())
+    }
+
+    fn accept(
+        &mut self,
+        rooms: &mut Rooms,
+        session: SessionId,
+        id: CallId,
+        offer: Option<Offer>,
+    ) -> Result<Vec<Effect>, Refusal> {
+        let call = &self.calls[&id];
+        if matches!(call.media, Media::Offered(_)) && offer.is_none() {
+            return Err(Refusal::BadOffer);
+        }
+        let Some(caller) = call.caller.session else {
+            return Ok(self.end(rooms, id, CallEnd::Lost, None));
+        };
+        let with = call.caller.address.clone();
+        let mut effects = self.end_others(rooms, session, &with);
+        let rung = self.lines.sessions(&self.calls[&id].callee.address);
+        let others = rung.iter().filter(|other| **other != session);
+        let call = &self.calls[&id];
+        effects.extend(others.map(|other| over(id, call, Side::Callee, *other, CallEnd::AnsweredElsewhere)));
+        self.update(id, |call| {
+            call.accepted = true;
+            call.callee.session = Some(session);
+            call.ring_until = None;
+        });
+        effects.extend(self.connect(rooms, id, (caller, session), offer));
+        Ok(effects)
+    }
+
+    /// What an accepted call needs: a room for its media, or that the caller knows.
+    fn connect(
+        &mut self,
+        rooms: &mut Rooms,
+        id: CallId,
+        (caller, callee): (SessionId, SessionId),
+        offer: Option<Offer>,
+    ) -> Vec<Effect> {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return Vec::new();
+        };
+        let callers_offer = match &mut call.media {
+            Media::Offered(offer) => std::mem::take(offer),
+            Media::Carried(_) => return Vec::new(),
+            Media::Elsewhere(room) => {
+                let (by, room) = (call.callee.address.clone(), room.clone());
+                let event = Event::Call(CallEvent::Accepted { call: id, by, room });
+                return vec![Effect::Tell { session: caller, event }];
+            }
+        };
+        let guests = [
+            guest(callee, Side::Callee, &call.callee.address, offer.unwrap_or_default()),
+            guest(caller, Side::Caller, &call.caller.address, callers_offer),
+        ];
+        match rooms.seat_pair(id, guests) {
+            Ok((room, effects)) => {
+                call.media = Media::Carried(room);
+                self.carried.insert(room, id);
+                effects
+            }
+            Err(_) => self.end(rooms, id, CallEnd::Failed, None),
+        }
+    }
+
+    fn insert(&mut self, id: CallId, call: Call) {
+        self.lines.add_call(&call.caller.address, id);
+        self.lines.add_call(&call.callee.address, id);
+        self.due.extend(call.due().map(|due| (due, id)));
+        self.calls.insert(id, call);
+    }
+
+    /// Changes a call, and with it when it is due.
+    fn update(&mut self, id: CallId, change: impl FnOnce(&mut Call)) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        if let Some(due) = call.due() {
+            self.due.remove(&(due, id));
+        }
+        change(call);
+        self.due.extend(call.due().map(|due| (due, id)));
+    }
+
+    /// The call that rings at the session and comes from `from`: the one that has done so longest.
+    fn ringing(&self, session: SessionId, from: &Address) -> Result<CallId, Refusal> {
+        let address = self.lines.address_of(session).ok_or(Refusal::NotRegistered)?;
+        let calls = self.lines.calls(address).iter();
+        let mut ringing = calls.filter(|id| self.calls[id].rings_at(address) && self.calls[id].caller.address == *from);
+        ringing.next().copied().ok_or(Refusal::NoSuchCall)
+    }
+
+    /// The calls that the session is in or has begun.
+    fn begun_by(&self, session: SessionId) -> Vec<CallId> {
+        let address = self.lines.address_of(session);
+        let calls = address.map_or(&[][..], |address| self.lines.calls(address));
+        let is_in = |id: &&CallId| self.calls[*id].side_of(session).is_some();
+        calls.iter().filter(is_in).copied().collect()
+    }
+}
+
+fn incoming(call: CallId, of: &Call, session: SessionId) -> Effect {
+    let event = Event::Call(CallEvent::Incoming {
+        call,
+        from: of.caller.address.clone(),
+        to: of.callee.address.clone(),
+        room: of.room().cloned(),
+    });
+    Effect::Tell { session, event }
+}
+
+fn guest(session: SessionId, side: Side, address: &Address, offer: Offer) -> Guest {
+    let name = address.to_string();
+    let person = Person {
+        user: UserId::from(name.as_str()),
+        name,
+        prefix: String::new(),
+        postfix: String::new(),
+    };
+    Guest {
+        session,
+        side,
+        person,
+        offer,
+    }
+}
+
+#[cfg(test)]
+mod tests;

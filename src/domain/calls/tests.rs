@@ -1,0 +1,500 @@
+//! Who rings, who is told what, and in which order.
+
+mod any_order;
+
+use std::time::Duration;
+
+use super::*;
+use crate::domain::{Command, ConnectionIdentity, Decline, Rules, some_instant};
+use crate::ids::DeviceId;
+
+/// Rules and a clock that only the test moves.
+struct Exchange {
+    rules: Rules,
+    now: Instant,
+}
+
+fn name(name: &str) -> Address {
+    Address::Name(name.into())
+}
+
+fn device(account: &str) -> Address {
+    let (account, device) = (account.into(), DeviceId::from("d"));
+    Address::Device { account, device }
+}
+
+fn offer() -> Offer {
+    Offer {
+        sdp: "v=0".to_owned(),
+        identity: ConnectionIdentity::default(),
+    }
+}
+
+impl Exchange {
+    fn new(limits: Limits) -> Exchange {
+        let (rules, now) = (Rules::new(limits), some_instant());
+        Exchange { rules, now }
+    }
+
+    fn ask(&mut self, session: u64, command: CallCommand) -> Result<Vec<String>, Refusal> {
+        let effects = self.rules.handle(self.now, SessionId(session), Command::Call(command));
+        effects.map(|effects| outline(&effects))
+    }
+
+    fn register(&mut self, session: u64, address: Address, newcomer: Newcomer) -> Vec<String> {
+        self.ask(session, CallCommand::Register { address, newcomer }).unwrap()
+    }
+
+    /// A call that this server carries.
+    fn call(&mut self, session: u64, to: &str) -> Result<Vec<String>, Refusal> {
+        let (to, media) = (name(to), CallMedia::Carried(offer()));
+        let when_busy = WhenBusy::Ring;
+        self.ask(session, CallCommand::Invite { to, media, when_busy })
+    }
+
+    /// A call of one device to another.
+    fn dial(&mut self, session: u64, to: &str) -> Result<Vec<String>, Refusal> {
+        let (to, media) = (device(to), CallMedia::Elsewhere("meeting".into()));
+        let when_busy = WhenBusy::Refuse;
+        self.ask(session, CallCommand::Invite { to, media, when_busy })
+    }
+
+    fn accept(&mut self, session: u64, from: Address) -> Result<Vec<String>, Refusal> {
+        let answer = Answer::Accept(Some(offer()));
+        self.ask(session, CallCommand::Answer { from, answer })
+    }
+
+    fn decline(&mut self, session: u64, from: Address, why: Decline) -> Result<Vec<String>, Refusal> {
+        let answer = Answer::Decline(why);
+        self.ask(session, CallCommand::Answer { from, answer })
+    }
+
+    fn hang_up(&mut self, session: u64) -> Result<Vec<String>, Refusal> {
+        self.ask(session, CallCommand::HangUp { with: None })
+    }
+
+    fn gone(&mut self, session: u64) -> Vec<String> {
+        outline(&self.rules.leave(self.now, SessionId(session)))
+    }
+
+    fn pass(&mut self, seconds: u64) -> Vec<String> {
+        self.now += Duration::from_secs(seconds);
+        outline(&self.rules.handle_timeout(self.now))
+    }
+
+    fn counts(&self) -> [usize; 5] {
+        let rules = &self.rules;
+        let calls = [rules.call_count(), rules.reachable_count()];
+        let rooms = [rules.room_count(), rules.participant_count(), rules.peer_count()];
+        [calls[0], calls[1], rooms[0], rooms[1], rooms[2]]
+    }
+}
+
+fn outline(effects: &[Effect]) -> Vec<String> {
+    effects.iter().map(line).collect()
+}
+
+fn line(effect: &Effect) -> String {
+    match effect {
+        Effect::OpenRoom(_) => "open room".to_owned(),
+        Effect::CloseRoom(_) => "close room".to_owned(),
+        Effect::ClosePeer { .. } => "close peer".to_owned(),
+        Effect::Negotiate(offers) => {
+            let both_ways = |one: &super::super::Negotiation| one.publishes && one.source.is_some();
+            assert!(offers.iter().all(both_ways));
+            let sessions: Vec<_> = offers.iter().map(|one| one.session.to_string()).collect();
+            format!("answer {}", sessions.join(", "))
+        }
+        Effect::Dismiss { session, .. } => format!("dismiss {session}"),
+        Effect::Tell { session, event } => match event {
+            Event::Call(CallEvent::Incoming { from, to, .. }) => format!("tell {session}: {from} calls {to}"),
+            Event::Call(CallEvent::Accepted { by, room, .. }) => format!("tell {session}: {by} accepts for {room}"),
+            Event::Call(CallEvent::Over(over)) => {
+                let what = if over.accepted { "call" } else { "ringing" };
+                format!("tell {session}: {what} with {} over, {:?}", over.other, over.reason)
+            }
+            other => panic!("not about a call: {other:?}"),
+        },
+        other => panic!("not about a call: {other:?}"),
+    }
+}
+
+/// Anna (1) and Ben (2), who take their addresses over.
+fn two() -> Exchange {
+    let mut exchange = Exchange::new(Limits::default());
+    exchange.register(1, name("anna"), Newcomer::Replaces);
+    exchange.register(2, name("ben"), Newcomer::Replaces);
+    exchange
+}
+
+fn two_in_a_call() -> Exchange {
+    let mut exchange = two();
+    exchange.call(1, "ben").unwrap();
+    exchange.accept(2, name("anna")).unwrap();
+    exchange
+}
+
+/// Devices of 11 (1) and 22 (2), whose calls outlive their connections.
+fn two_devices() -> Exchange {
+    let mut exchange = Exchange::new(Limits::default());
+    exchange.register(1, device("11"), Newcomer::Inherits);
+    exchange.register(2, device("22"), Newcomer::Inherits);
+    exchange
+}
+
+#[test]
+fn a_call_rings_is_answered_on_both_sides_the_callees_first_and_ends_with_a_hang_up() {
+    let mut exchange = two();
+    assert_eq!(exchange.call(1, "ben").unwrap(), ["tell 2: anna calls ben"]);
+    let accepted = exchange.accept(2, name("anna")).unwrap();
+    assert_eq!(accepted, ["open room", "answer 2, 1"]);
+    assert_eq!(exchange.counts(), [1, 2, 1, 2, 2]);
+    let over = "tell 2: call with anna over, HungUp";
+    assert_eq!(
+        exchange.hang_up(1).unwrap(),
+        ["close peer", "close peer", "close room", over]
+    );
+    assert_eq!(exchange.counts(), [0, 2, 0, 0, 0]);
+    assert_eq!(exchange.hang_up(2), Err(Refusal::NoSuchCall));
+}
+
+#[test]
+fn a_user_with_several_sessions_rings_on_all_of_them_until_one_answers() {
+    let mut exchange = two();
+    for session in [3, 4] {
+        exchange.register(session, name("carl"), Newcomer::Joins);
+    }
+    let rings = ["tell 3: anna calls carl", "tell 4: anna calls carl"];
+    assert_eq!(exchange.call(1, "carl").unwrap(), rings);
+    let late = exchange.register(5, name("carl"), Newcomer::Joins);
+    assert_eq!(late, ["tell 5: anna calls carl"], "whoever comes while it rings");
+
+    let elsewhere = |session| format!("tell {session}: ringing with anna over, AnsweredElsewhere");
+    let expected = [&elsewhere(3), &elsewhere(5), "open room", "answer 4, 1"];
+    assert_eq!(exchange.accept(4, name("anna")).unwrap(), expected);
+    assert_eq!(exchange.accept(3, name("anna")), Err(Refusal::NoSuchCall));
+    assert_eq!(exchange.hang_up(3), Err(Refusal::NoSuchCall), "not in this call");
+    assert_eq!(exchange.gone(5), [""; 0]);
+    let ended = exchange.gone(4);
+    assert_eq!(ended[3..], ["tell 1: call with carl over, Lost"]);
+}
+
+#[test]
+fn a_refusal_anywhere_ends_the_ringing_everywhere_and_says_why() {
+    let mut exchange = two();
+    for session in [3, 4] {
+        exchange.register(session, name("carl"), Newcomer::Joins);
+    }
+    exchange.call(1, "carl").unwrap();
+    let why = "ringing with carl over, Declined(Busy)";
+    let expected = [
+        format!("tell 1: {why}"),
+        "tell 4: ringing with anna over, Declined(Busy)".to_owned(),
+    ];
+    assert_eq!(exchange.decline(3, name("anna"), Decline::Busy).unwrap(), expected);
+    assert_eq!(exchange.counts()[0], 0);
+    let again = exchange.decline(3, name("anna"), Decline::Busy);
+    assert_eq!(again, Err(Refusal::NoSuchCall));
+}
+
+#[test]
+fn ringing_ends_by_itself_after_its_time_and_not_before() {
+    let mut exchange = two();
+    exchange.call(1, "ben").unwrap();
+    assert_eq!(exchange.pass(59), [""; 0]);
+    let expected = [
+        "tell 1: ringing with ben over, TimedOut",
+        "tell 2: ringing with anna over, TimedOut",
+    ];
+    assert_eq!(exchange.pass(1), expected);
+    assert_eq!(exchange.rules.poll_timeout(), None);
+    assert_eq!(exchange.accept(2, name("anna")), Err(Refusal::NoSuchCall));
+
+    let mut exchange = two_in_a_call();
+    assert_eq!(exchange.pass(3_600), [""; 0], "a call may last");
+}
+
+#[test]
+fn who_gives_up_or_vanishes_while_it_rings_stops_the_ringing() {
+    let mut exchange = two();
+    exchange.call(1, "ben").unwrap();
+    let given_up = exchange.hang_up(1).unwrap();
+    assert_eq!(given_up, ["tell 2: ringing with anna over, GivenUp"]);
+
+    exchange.call(1, "ben").unwrap();
+    assert_eq!(exchange.gone(1), ["tell 2: ringing with anna over, Lost"]);
+
+    exchange.register(1, name("anna"), Newcomer::Replaces);
+    exchange.call(1, "ben").unwrap();
+    assert_eq!(exchange.gone(2), ["tell 1: ringing with ben over, Lost"]);
+    assert_eq!(exchange.counts(), [0, 1, 0, 0, 0]);
+}
+
+#[test]
+fn a_callee_who_hangs_up_what_only_rings_declines_it() {
+    let mut exchange = two();
+    exchange.call(1, "ben").unwrap();
+    let declined = exchange.hang_up(2).unwrap();
+    assert_eq!(declined, ["tell 1: ringing with ben over, Declined(Unwilling)"]);
+}
+
+#[test]
+fn a_sudden_loss_of_session_or_media_ends_a_call_for_the_other_side() {
+    let mut exchange = two_in_a_call();
+    let lost = exchange.gone(2);
+    let expected = [
+        "close peer",
+        "close peer",
+        "close room",
+        "tell 1: call with ben over, Lost",
+    ];
+    assert_eq!(lost, expected);
+
+    let mut exchange = two();
+    exchange.call(1, "ben").unwrap();
+    let answer = Answer::Accept(Some(offer()));
+    let from = name("anna");
+    let command = Command::Call(CallCommand::Answer { from, answer });
+    let effects = exchange.rules.handle(exchange.now, SessionId(2), command).unwrap();
+    let Some(Effect::Negotiate(offers)) = effects.last() else {
+        panic!("two offers are to be answered")
+    };
+    let ended = outline(&exchange.rules.peer_lost(offers[0].peer));
+    let expected = [
+        "close peer",
+        "close room",
+        "tell 1: call with ben over, Lost",
+        "tell 2: call with anna over, Lost",
+    ];
+    assert_eq!(ended, expected);
+    assert_eq!(exchange.counts(), [0, 2, 0, 0, 0]);
+}
+
+#[test]
+fn media_that_cannot_be_set_up_ends_the_call_on_both_sides() {
+    let mut exchange = two();
+    exchange.call(1, "ben").unwrap();
+    let answer = Answer::Accept(Some(offer()));
+    let from = name("anna");
+    let command = Command::Call(CallCommand::Answer { from, answer });
+    let effects = exchange.rules.handle(exchange.now, SessionId(2), command).unwrap();
+    let Some(Effect::Negotiate(offers)) = effects.last() else {
+        panic!("two offers are to be answered")
+    };
+    let failed = outline(&exchange.rules.offer_failed(offers[1].peer));
+    let told = [
+        "tell 1: call with ben over, Failed",
+        "tell 2: call with anna over, Failed",
+    ];
+    assert_eq!(failed[2..], told);
+
+    let limits = Limits {
+        rooms: 0,
+        ..Limits::default()
+    };
+    let mut exchange = Exchange::new(limits);
+    exchange.register(1, name("anna"), Newcomer::Replaces);
+    exchange.register(2, name("ben"), Newcomer::Replaces);
+    exchange.call(1, "ben").unwrap();
+    assert_eq!(exchange.accept(2, name("anna")).unwrap(), told);
+    assert_eq!(exchange.counts(), [0, 2, 0, 0, 0]);
+}
+
+#[test]
+fn expected_refusals_change_nothing() {
+    let mut exchange = two();
+    assert_eq!(exchange.call(3, "ben"), Err(Refusal::NotRegistered));
+    assert_eq!(exchange.call(1, "anna"), Err(Refusal::CallsItself));
+    assert_eq!(exchange.call(1, "carl"), Err(Refusal::NotReachable));
+    assert_eq!(exchange.accept(2, name("anna")), Err(Refusal::NoSuchCall));
+    exchange.call(1, "ben").unwrap();
+    exchange.register(3, name("carl"), Newcomer::Replaces);
+    assert_eq!(exchange.accept(3, name("anna")), Err(Refusal::NoSuchCall));
+    assert_eq!(exchange.accept(1, name("anna")), Err(Refusal::NoSuchCall));
+    let answer = Answer::Accept(None);
+    let from = name("anna");
+    let without = exchange.ask(2, CallCommand::Answer { from, answer });
+    assert_eq!(without, Err(Refusal::BadOffer), "and it goes on ringing");
+    exchange.accept(2, name("anna")).unwrap();
+    assert_eq!(exchange.accept(2, name("anna")), Err(Refusal::NoSuchCall));
+    assert_eq!(exchange.call(1, "carl"), Err(Refusal::InCall));
+    assert_eq!(exchange.hang_up(3), Err(Refusal::NoSuchCall));
+    let with = Some(name("ben"));
+    assert_eq!(exchange.ask(3, CallCommand::HangUp { with }), Err(Refusal::NoSuchCall));
+    let leave = exchange.rules.handle(exchange.now, SessionId(1), Command::Leave);
+    assert_eq!(leave, Err(Refusal::InCall), "the room of a call is the call's");
+    assert_eq!(exchange.counts(), [1, 3, 1, 2, 2]);
+}
+
+#[test]
+fn somebody_busy_rings_or_not_as_the_caller_s_family_wants_it() {
+    let mut exchange = two_in_a_call();
+    exchange.register(3, name("carl"), Newcomer::Replaces);
+    assert_eq!(exchange.call(3, "ben").unwrap(), ["tell 2: carl calls ben"]);
+    let (to, media) = (name("ben"), CallMedia::Carried(offer()));
+    let when_busy = WhenBusy::Refuse;
+    let refused = exchange.ask(3, CallCommand::Invite { to, media, when_busy });
+    assert_eq!(refused, Err(Refusal::Busy));
+    assert_eq!(exchange.counts()[0], 2, "and her ringing goes on");
+
+    let accepted = exchange.accept(2, name("carl")).unwrap();
+    let first_over = "tell 1: call with ben over, HungUp";
+    assert_eq!(accepted[2..], ["close room", first_over, "open room", "answer 2, 3"]);
+}
+
+#[test]
+fn a_second_call_gives_up_the_first_and_may_go_to_the_same_person() {
+    let mut exchange = two();
+    exchange.call(1, "ben").unwrap();
+    exchange.register(3, name("carl"), Newcomer::Replaces);
+    let expected = ["tell 2: ringing with anna over, GivenUp", "tell 3: anna calls carl"];
+    assert_eq!(exchange.call(1, "carl").unwrap(), expected);
+    let expected = ["tell 3: ringing with anna over, GivenUp", "tell 3: anna calls carl"];
+    assert_eq!(exchange.call(1, "carl").unwrap(), expected);
+
+    let mut exchange = two_devices();
+    exchange.dial(1, "22").unwrap();
+    assert!(
+        exchange.dial(1, "22").is_ok(),
+        "not busy by the call that it takes the place of"
+    );
+}
+
+#[test]
+fn two_who_call_one_another_get_one_call_and_no_news_of_the_other() {
+    let mut exchange = two();
+    exchange.call(1, "ben").unwrap();
+    exchange.call(2, "anna").unwrap();
+    assert_eq!(exchange.accept(1, name("ben")).unwrap(), ["open room", "answer 1, 2"]);
+    assert_eq!(exchange.counts()[0], 1);
+}
+
+#[test]
+fn a_newer_session_takes_the_place_of_the_older_whose_call_is_over_and_what_rings_goes_on() {
+    let mut exchange = two_in_a_call();
+    let expected = [
+        "close peer",
+        "close peer",
+        "close room",
+        "tell 1: call with ben over, Lost",
+        "tell 2: call with anna over, Lost",
+        "dismiss 2",
+    ];
+    assert_eq!(exchange.register(3, name("ben"), Newcomer::Replaces), expected);
+    assert_eq!(exchange.gone(2), [""; 0]);
+
+    exchange.call(1, "ben").unwrap();
+    let expected = ["dismiss 3", "tell 4: anna calls ben"];
+    assert_eq!(exchange.register(4, name("ben"), Newcomer::Replaces), expected);
+    assert!(exchange.accept(4, name("anna")).is_ok());
+    assert_eq!(
+        exchange.register(4, name("ben"), Newcomer::Replaces),
+        [""; 0],
+        "it is there"
+    );
+    assert_eq!(exchange.counts(), [1, 2, 1, 2, 2]);
+}
+
+#[test]
+fn a_session_that_registers_elsewhere_leaves_where_it_was() {
+    let mut exchange = two_in_a_call();
+    let moved = exchange.register(2, name("bert"), Newcomer::Replaces);
+    assert_eq!(moved[3], "tell 1: call with ben over, Lost");
+    assert_eq!(exchange.call(1, "ben"), Err(Refusal::NotReachable));
+    assert!(exchange.call(1, "bert").is_ok());
+}
+
+#[test]
+fn a_device_call_needs_no_media_here_and_tells_the_caller_where_to_meet() {
+    let mut exchange = two_devices();
+    assert_eq!(exchange.dial(1, "22").unwrap(), ["tell 2: 11/d calls 22/d"]);
+    assert_eq!(exchange.dial(2, "11"), Err(Refusal::Busy));
+    let accepted = exchange.accept(2, device("11")).unwrap();
+    assert_eq!(accepted, ["tell 1: 22/d accepts for meeting"]);
+    assert_eq!(exchange.counts(), [1, 2, 0, 0, 0]);
+    let with = Some(device("11"));
+    let ended = exchange.ask(2, CallCommand::HangUp { with }).unwrap();
+    assert_eq!(ended, ["tell 1: call with 22/d over, HungUp"]);
+}
+
+#[test]
+fn a_device_call_goes_on_with_the_connection_that_replaces_one() {
+    let mut exchange = two_devices();
+    exchange.dial(1, "22").unwrap();
+    let again = exchange.register(3, device("22"), Newcomer::Inherits);
+    assert_eq!(again, ["dismiss 2", "tell 3: 11/d calls 22/d"]);
+    exchange.accept(3, device("11")).unwrap();
+    assert_eq!(exchange.register(4, device("22"), Newcomer::Inherits), ["dismiss 3"]);
+    assert_eq!(exchange.register(5, device("11"), Newcomer::Inherits), ["dismiss 1"]);
+    let with = Some(device("22"));
+    let ended = exchange.ask(5, CallCommand::HangUp { with }).unwrap();
+    assert_eq!(ended, ["tell 4: call with 11/d over, HungUp"]);
+    assert_eq!(exchange.counts(), [0, 2, 0, 0, 0]);
+}
+
+#[test]
+fn a_device_that_vanishes_has_a_moment_to_come_back() {
+    let mut exchange = two_devices();
+    exchange.dial(1, "22").unwrap();
+    exchange.accept(2, device("11")).unwrap();
+    assert_eq!(exchange.gone(2), [""; 0]);
+    assert_eq!(exchange.pass(4), [""; 0]);
+    assert_eq!(exchange.register(3, device("22"), Newcomer::Inherits), [""; 0]);
+    assert_eq!(exchange.pass(60), [""; 0], "it came in time");
+    assert_eq!(exchange.gone(3), [""; 0]);
+    assert_eq!(exchange.pass(5), ["tell 1: call with 22/d over, Lost"]);
+
+    exchange.register(3, device("22"), Newcomer::Inherits);
+    exchange.dial(1, "22").unwrap();
+    assert_eq!(exchange.gone(3), [""; 0], "while it rings as well");
+    let rings = exchange.register(4, device("22"), Newcomer::Inherits);
+    assert_eq!(rings, ["tell 4: 11/d calls 22/d"]);
+    assert_eq!(exchange.gone(1), [""; 0]);
+    assert_eq!(exchange.gone(4), [""; 0]);
+    exchange.register(5, device("22"), Newcomer::Inherits);
+    assert_eq!(
+        exchange.pass(5),
+        ["tell 5: ringing with 11/d over, Lost"],
+        "both must come back"
+    );
+    assert_eq!(exchange.counts(), [0, 1, 0, 0, 0]);
+}
+
+#[test]
+fn a_call_to_a_device_whose_caller_is_away_cannot_be_accepted() {
+    let mut exchange = two_devices();
+    exchange.dial(1, "22").unwrap();
+    exchange.gone(1);
+    let over = "tell 2: ringing with 11/d over, Lost";
+    assert_eq!(exchange.accept(2, device("11")).unwrap(), [over]);
+}
+
+#[test]
+fn names_and_devices_do_not_mix() {
+    let mut exchange = Exchange::new(Limits::default());
+    exchange.register(1, device("11"), Newcomer::Inherits);
+    assert_eq!(exchange.register(2, name("11/d"), Newcomer::Replaces), [""; 0]);
+    assert!(exchange.dial(1, "11/d").is_err());
+}
+
+#[test]
+fn everything_is_bounded() {
+    let limits = Limits {
+        calls: 3,
+        calls_per_address: 2,
+        sessions_per_address: 1,
+        ..Limits::default()
+    };
+    let mut exchange = Exchange::new(limits);
+    for (session, who) in (1..).zip(["anna", "ben", "carl", "dora", "emma"]) {
+        exchange.register(session, name(who), Newcomer::Joins);
+    }
+    let (address, newcomer) = (name("anna"), Newcomer::Joins);
+    let second = exchange.ask(9, CallCommand::Register { address, newcomer });
+    assert_eq!(second, Err(Refusal::TooManySessions));
+    exchange.call(1, "emma").unwrap();
+    exchange.call(2, "emma").unwrap();
+    assert_eq!(exchange.call(3, "emma"), Err(Refusal::Busy));
+    exchange.call(3, "dora").unwrap();
+    assert_eq!(exchange.call(4, "anna"), Err(Refusal::TooManyCalls));
+}

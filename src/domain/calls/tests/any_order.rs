@@ -1,0 +1,132 @@
+//! Messages in any order, from anybody.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::ids::PeerId;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Register(&'static str, Newcomer),
+    Call(&'static str),
+    Dial(&'static str),
+    Accept(&'static str),
+    Decline(&'static str),
+    HangUp,
+    HangUpWith(&'static str),
+    Gone,
+    Lose(usize),
+    Pass(u64),
+}
+
+fn any_step() -> impl Strategy<Value = (u64, Step)> {
+    let who = || prop::sample::select(vec!["anna", "ben", "carl"]);
+    let newcomer = prop::sample::select(vec![Newcomer::Joins, Newcomer::Replaces, Newcomer::Inherits]);
+    let step = prop_oneof![
+        (who(), newcomer).prop_map(|(who, newcomer)| Step::Register(who, newcomer)),
+        who().prop_map(Step::Call),
+        who().prop_map(Step::Dial),
+        who().prop_map(Step::Accept),
+        who().prop_map(Step::Decline),
+        Just(Step::HangUp),
+        who().prop_map(Step::HangUpWith),
+        Just(Step::Gone),
+        (0..8_usize).prop_map(Step::Lose),
+        (1..70_u64).prop_map(Step::Pass),
+    ];
+    (1..6_u64, step)
+}
+
+fn command(step: &Step) -> Option<CallCommand> {
+    let invite = |to: &str, media, when_busy| CallCommand::Invite {
+        to: name(to),
+        media,
+        when_busy,
+    };
+    let answer = |from: &str, answer| CallCommand::Answer {
+        from: name(from),
+        answer,
+    };
+    Some(match *step {
+        Step::Register(who, newcomer) => CallCommand::Register {
+            address: name(who),
+            newcomer,
+        },
+        Step::Call(to) => invite(to, CallMedia::Carried(offer()), WhenBusy::Ring),
+        Step::Dial(to) => invite(to, CallMedia::Elsewhere("meeting".into()), WhenBusy::Refuse),
+        Step::Accept(from) => answer(from, Answer::Accept(Some(offer()))),
+        Step::Decline(from) => answer(from, Answer::Decline(Decline::Unwilling)),
+        Step::HangUp => CallCommand::HangUp { with: None },
+        Step::HangUpWith(with) => CallCommand::HangUp { with: Some(name(with)) },
+        Step::Gone | Step::Lose(_) | Step::Pass(_) => return None,
+    })
+}
+
+fn take(exchange: &mut Exchange, session: u64, step: &Step, open: &BTreeSet<PeerId>) -> Vec<Effect> {
+    let (now, id) = (exchange.now, SessionId(session));
+    if let Some(command) = command(step) {
+        let outcome = exchange.rules.handle(now, id, Command::Call(command));
+        return outcome.unwrap_or_default();
+    }
+    match step {
+        Step::Gone => exchange.rules.leave(now, id),
+        Step::Lose(index) => {
+            let peer = open.iter().nth(*index);
+            peer.map(|peer| exchange.rules.peer_lost(*peer)).unwrap_or_default()
+        }
+        Step::Pass(seconds) => {
+            exchange.now += Duration::from_secs(*seconds);
+            exchange.rules.handle_timeout(exchange.now)
+        }
+        other => panic!("a command: {other:?}"),
+    }
+}
+
+proptest! {
+    /// Whatever order messages come in: connections and rooms are closed once and only where open, a session hears the
+    /// end of every call that it heard of at most once, no deadline stays behind, and at the end nothing is left.
+    #[test]
+    fn any_order_of_messages_leaves_nothing_behind(steps in prop::collection::vec(any_step(), 0..80)) {
+        let mut exchange = Exchange::new(Limits::default());
+        let (mut open_peers, mut open_rooms) = (BTreeSet::new(), BTreeSet::new());
+        let mut ended: BTreeMap<SessionId, BTreeSet<CallId>> = BTreeMap::new();
+        let leave_all = (1..6).map(|session| (session, Step::Gone)).chain([(1, Step::Pass(60))]);
+        for (session, step) in steps.into_iter().chain(leave_all) {
+            let effects = take(&mut exchange, session, &step, &open_peers);
+            if let Step::Lose(index) = step {
+                let lost = open_peers.iter().nth(index).copied();
+                open_peers.retain(|peer| Some(*peer) != lost);
+            }
+            let mut dismissed = BTreeSet::new();
+            for effect in effects {
+                match effect {
+                    Effect::OpenRoom(room) => prop_assert!(open_rooms.insert(room)),
+                    Effect::CloseRoom(room) => prop_assert!(open_rooms.remove(&room)),
+                    Effect::Negotiate(offers) => for offer in offers {
+                        prop_assert!(open_rooms.contains(&offer.room));
+                        prop_assert!(open_peers.insert(offer.peer));
+                    }
+                    Effect::ClosePeer { room, peer } => {
+                        prop_assert!(open_rooms.contains(&room) && open_peers.remove(&peer));
+                    }
+                    Effect::Dismiss { session, .. } => prop_assert!(dismissed.insert(session)),
+                    Effect::Tell { session, event } => {
+                        prop_assert!(!dismissed.contains(&session));
+                        if let Event::Call(CallEvent::Over(over)) = event {
+                            prop_assert!(ended.entry(session).or_default().insert(over.call));
+                        }
+                    }
+                    other => prop_assert!(false, "not about a call: {other:?}"),
+                }
+            }
+            let rules = &exchange.rules;
+            prop_assert_eq!(rules.peer_count(), open_peers.len());
+            prop_assert_eq!(rules.room_count(), open_rooms.len());
+            prop_assert_eq!(rules.participant_count(), 2 * open_rooms.len());
+        }
+        prop_assert_eq!(exchange.counts(), [0; 5]);
+        prop_assert_eq!(exchange.rules.poll_timeout(), None);
+    }
+}

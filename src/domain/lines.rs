@@ -1,0 +1,82 @@
+//! Who can be called where: addresses, the sessions at each, and the calls that concern it.
+
+use std::collections::HashMap;
+
+use super::{Address, Newcomer};
+use crate::ids::{CallId, SessionId};
+
+/// All addresses that have a session or a call.
+#[derive(Default)]
+pub(super) struct Lines {
+    lines: HashMap<Address, Line>,
+    addresses: HashMap<SessionId, Address>,
+}
+
+/// What is at one address.
+#[derive(Default)]
+pub(super) struct Line {
+    /// In the order of their arrival.
+    pub sessions: Vec<SessionId>,
+    /// From here and to here, in the order in which they began.
+    pub calls: Vec<CallId>,
+    /// Calls wait for a session that reconnects ([`Newcomer::Inherits`]).
+    pub keeps_calls: bool,
+}
+
+impl Lines {
+    pub fn session_count(&self) -> usize {
+        self.addresses.len()
+    }
+
+    pub fn address_of(&self, session: SessionId) -> Option<&Address> {
+        self.addresses.get(&session)
+    }
+
+    pub fn get(&self, address: &Address) -> Option<&Line> {
+        self.lines.get(address)
+    }
+
+    pub fn sessions(&self, address: &Address) -> &[SessionId] {
+        self.get(address).map_or(&[], |line| &line.sessions)
+    }
+
+    pub fn calls(&self, address: &Address) -> &[CallId] {
+        self.get(address).map_or(&[], |line| &line.calls)
+    }
+
+    /// The session must be at no address.
+    pub fn add_session(&mut self, session: SessionId, address: Address, newcomer: Newcomer) {
+        let line = self.lines.entry(address.clone()).or_default();
+        line.sessions.push(session);
+        line.keeps_calls = newcomer == Newcomer::Inherits;
+        self.addresses.insert(session, address);
+    }
+
+    /// Where it was.
+    pub fn remove_session(&mut self, session: SessionId) -> Option<Address> {
+        let address = self.addresses.remove(&session)?;
+        if let Some(line) = self.lines.get_mut(&address) {
+            line.sessions.retain(|other| *other != session);
+        }
+        self.tidy(&address);
+        Some(address)
+    }
+
+    pub fn add_call(&mut self, address: &Address, call: CallId) {
+        self.lines.entry(address.clone()).or_default().calls.push(call);
+    }
+
+    pub fn remove_call(&mut self, address: &Address, call: CallId) {
+        if let Some(line) = self.lines.get_mut(address) {
+            line.calls.retain(|other| *other != call);
+        }
+        self.tidy(address);
+    }
+
+    fn tidy(&mut self, address: &Address) {
+        let is_empty = |line: &Line| line.sessions.is_empty() && line.calls.is_empty();
+        if self.lines.get(address).is_some_and(is_empty) {
+            self.lines.remove(address);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! All that one node decides, in one place: rooms, calls, and messages.
+
+use std::time::Instant;
+
+use super::calls::Calls;
+use super::presence::Presence;
+use super::rooms::Rooms;
+use super::{Command, Effect, Limits, Refusal, WaitingMessage};
+use crate::ids::{PeerId, SessionId, UserId};
+
+/// The state of all rooms and calls, and of who can be reached by message. One owner; each call returns what is to be done about it. When the time of
+/// [`Rules::poll_timeout`] has come, [`Rules::handle_timeout`] is to be called.
+pub struct Rules {
+    rooms: Rooms,
+    calls: Calls,
+    presence: Presence,
+}
+
+impl Rules {
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            rooms: Rooms::new(limits),
+            calls: Calls::new(limits),
+            presence: Presence::default(),
+        }
+    }
+
+    pub fn room_count(&self) -> usize {
+        self.rooms.room_count()
+    }
+
+    pub fn participant_count(&self) -> usize {
+        self.rooms.participant_count()
+    }
+
+    pub fn peer_count(&self) -> usize {
+        self.rooms.peer_count()
+    }
+
+    /// Calls that ring or are going on.
+    pub fn call_count(&self) -> usize {
+        self.calls.call_count()
+    }
+
+    /// Sessions that can be called.
+    pub fn reachable_count(&self) -> usize {
+        self.calls.reachable_count()
+    }
+
+    /// Users who can be reached by message.
+    pub fn online_count(&self) -> usize {
+        self.presence.user_count()
+    }
+
+    /// Does what `session` asks.
+    pub fn handle(&mut self, now: Instant, session: SessionId, command: Command) -> Result<Vec<Effect>, Refusal> {
+        match command {
+            Command::Call(command) => self.calls.handle(now, &mut self.rooms, session, command),
+            Command::Message(command) => self.presence.handle(session, command),
+            // The room of a call is the call's.
+            _ if self.calls.carries(session) => Err(Refusal::InCall),
+            Command::Join { room, person } => self.rooms.join(session, room, person),
+            Command::Leave => Ok(self.rooms.leave(session)),
+            Command::Offer { subject, offer } => self.rooms.offer(session, subject, offer),
+            Command::Candidate { subject } => self.rooms.candidate(session, &subject),
+            Command::Say { text } => self.rooms.say(session, text),
+            Command::AnnounceFile { file } => self.rooms.announce_file(session, file),
+        }
+    }
+
+    /// The session is gone.
+    pub fn leave(&mut self, now: Instant, session: SessionId) -> Vec<Effect> {
+        let mut effects = self.calls.leave(now, &mut self.rooms, session);
+        effects.extend(self.rooms.leave(session));
+        effects.extend(self.presence.unbind(session));
+        effects
+    }
+
+    /// What waited for somebody who has come; empty where it could not be fetched.
+    pub fn collected(&mut self, receiver: &UserId, ticket: u64, waiting: Vec<WaitingMessage>) -> Vec<Effect> {
+        self.presence.collected(receiver, ticket, waiting)
+    }
+
+    /// A connection has ended by itself. In a room its participant stays and may offer again; a call has no way to.
+    pub fn peer_lost(&mut self, peer: PeerId) -> Vec<Effect> {
+        let room = self.rooms.room_of_peer(peer);
+        self.rooms.forget_peer(peer);
+        let call = room.and_then(|room| self.calls.carried_in(room));
+        call.map_or_else(Vec::new, |call| self.calls.lose(&mut self.rooms, call))
+    }
+
+    /// An offer could not be answered; no connection was made of it.
+    pub fn offer_failed(&mut self, peer: PeerId) -> Vec<Effect> {
+        let room = self.rooms.room_of_peer(peer);
+        self.rooms.forget_peer(peer);
+        let call = room.and_then(|room| self.calls.carried_in(room));
+        call.map_or_else(Vec::new, |call| self.calls.fail(&mut self.rooms, call))
+    }
+
+    /// When [`Rules::handle_timeout`] has something to do.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.calls.poll_timeout()
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) -> Vec<Effect> {
+        self.calls.handle_timeout(now, &mut self.rooms)
+    }
+
+    /// Everything ends. The sessions are the hub's to tell: some are in nothing.
+    pub fn shut_down(&mut self) -> Vec<Effect> {
+        self.calls.shut_down();
+        self.presence.shut_down();
+        self.rooms.shut_down()
+    }
+}

@@ -1,0 +1,334 @@
+//! The call from one to another, on `/call`.
+//!
+//! JSON objects in text frames, their kind under `id`. Each side opens one WebRTC connection that carries both
+//! directions, and each side offers: the caller with `call`, the callee with its acceptance. The server answers both
+//! then, the callee first.
+//!
+//! | client → server | fields | what it does |
+//! |---|---|---|
+//! | `register` | `name` | can be called by that name from now on; the newest socket of a name has it alone |
+//! | `call` | `from`, `to`, `sdpOffer` | rings at `to`; whoever still rings somebody else gives that up |
+//! | `incomingCallResponse` | `from` (the caller), `callResponse`; with `accept`: `sdpOffer`; otherwise: `message` | accepts, or declines: `bussy` (so spelt) or `user declined` |
+//! | `incomingCallErrorResponse` | `from` (the caller), `errorResponse` `NoDevice` | declines for want of a microphone or camera |
+//! | `onIceCandidate` | `candidate` | nothing, at any time: clients are found by their own checks |
+//! | `stop` | | hangs up, gives up, or declines what rings; so does closing the socket |
+//! | `heart` | | is answered by the same |
+//!
+//! | server → client | fields | when |
+//! |---|---|---|
+//! | `registerResponse` | `response`; `userId` or `message` | `accepted`, `rejected: empty user name`, or `rejected` with the reason in `message` |
+//! | `incomingCall` | `from`, `to` | it rings, also at who registers while it does |
+//! | `startCommunication` | `sdpAnswer` | to the callee who accepted, before the caller hears of it |
+//! | `callResponse` | `response`; `sdpAnswer` or `message` | to the caller: `accepted`, `rejected: user '…' is not registered`, or `rejected` with the reason in `message` |
+//! | `iceCandidate` | `candidate` `{candidate, sdpMid, sdpMLineIndex}` | after that side's answer, which has them too |
+//! | `stopCommunication` | | the other side hung up, gave up, or is gone; the call could not be set up; it rang too long |
+//! | `incomingCallError` | `from`, `to`, `errorResponse` | to the caller: the callee has no device |
+//! | `heart` | | |
+//!
+//! Reasons in `message` of a rejected call: `bussy` and `user declined` as the callee gave them, `timeout` after
+//! `calls.ring_timeout_s`, or a sentence. Names may come as numbers; they are texts on the way back. `from` of a `call`
+//! must be who the socket registered as. Calls ring at people who are in one: their clients say `bussy`.
+//!
+//! `stopCommunication` does not say which call is over, so it is only sent about the one that the client has in mind:
+//! the one that it is in, or else the first that rings.
+//! What is no message of this family, answers a call that does not ring, or ends one that there is not, is ignored and
+//! logged. A socket whose name is taken by a newer one is told that its call is over, and closed with 4001.
+
+mod wire;
+
+use serde_json::Value;
+use tracing::debug;
+
+use self::wire::{CandidateOut, Outgoing};
+use super::json::Name;
+use super::{Admission, Client, Reaction, json, limits, offer};
+use crate::domain::{
+    Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Candidate, Command, Decline, Event,
+    Newcomer, Refusal, Side, Subject, WhenBusy,
+};
+use crate::ids::{CallId, UserId};
+use crate::storage::AdmitError;
+
+/// Said by a callee who is in another call; the spelling is the clients'.
+const BUSY: &str = "bussy";
+const DECLINED: &str = "user declined";
+const TIMED_OUT: &str = "timeout";
+const NO_DEVICE: &str = "NoDevice";
+const REJECTED: &str = "rejected";
+
+/// One client's conversation in this family.
+#[derive(Default)]
+pub struct Dialogue {
+    /// Under which it has registered.
+    name: Option<UserId>,
+    mind: Mind,
+}
+
+/// Which call the client takes a message for that names none.
+#[derive(Default)]
+enum Mind {
+    #[default]
+    Free,
+    /// It rings somebody.
+    Calling(UserId),
+    /// This is the first that rings.
+    Ringing { call: CallId, from: Address },
+    /// It has accepted this one, or been accepted.
+    Talking(CallId),
+}
+
+impl Dialogue {
+    pub async fn receive<A: Admission>(&mut self, client: &Client<A>, message: Option<Value>) -> Reaction {
+        let message = message.unwrap_or_default();
+        match message.get("id").and_then(Value::as_str).unwrap_or_default() {
+            "register" => self.register(client, &message).await,
+            "call" => self.call(client, &message).await,
+            "incomingCallResponse" => self.incoming_call_response(client, &message).await,
+            "incomingCallErrorResponse" => self.incoming_call_error_response(client, &message).await,
+            "stop" => self.stop(client).await,
+            // Our own candidates are in our answers, and the client finds them by its checks.
+            "onIceCandidate" => Reaction::none(),
+            "heart" => Reaction::frame(&Outgoing::Heart {}),
+            _ => ignored(client, "a message of an unknown kind"),
+        }
+    }
+
+    async fn register<A: Admission>(&mut self, client: &Client<A>, message: &Value) -> Reaction {
+        let name = message
+            .get("name")
+            .cloned()
+            .and_then(json::loose_text)
+            .unwrap_or_default();
+        if name.is_empty() {
+            return not_registered("rejected: empty user name", None);
+        }
+        if name.len() > limits::NAME_BYTES_MAX {
+            return not_registered(REJECTED, Some("the name is longer than 128 bytes"));
+        }
+        let name = UserId(name.into());
+        match client.admission.recognize(&name).await {
+            Ok(_) => {}
+            Err(AdmitError::Storage(_)) => {
+                return not_registered(REJECTED, Some("the server cannot look users up now"));
+            }
+            Err(_) => return not_registered(REJECTED, Some("no such user")),
+        }
+        let register = CallCommand::Register {
+            address: Address::Name(name.clone()),
+            newcomer: Newcomer::Replaces,
+        };
+        if let Err(refusal) = request(client, register).await {
+            return not_registered(REJECTED, Some(&refusal.to_string()));
+        }
+        let registered = Reaction::frame(&Outgoing::RegisterResponse {
+            response: "accepted",
+            user_id: Some(name.as_str()),
+            message: None,
+        });
+        self.name = Some(name);
+        registered
+    }
+
+    async fn call<A>(&mut self, client: &Client<A>, message: &Value) -> Reaction {
+        let Some(call) = json::fields::<wire::Call>(message) else {
+            return rejected("'to' and 'sdpOffer' must be texts");
+        };
+        let Some(name) = &self.name else {
+            return rejected("register first");
+        };
+        let from = call.from.and_then(json::loose_text);
+        if from.is_some_and(|from| from != name.as_str()) {
+            return rejected("'from' is not the name that you registered");
+        }
+        let Some(offer) = offer::offer(call.sdp_offer) else {
+            return rejected("the offer is too long");
+        };
+        let callee = UserId(call.to.0.into());
+        let invite = CallCommand::Invite {
+            to: Address::Name(callee.clone()),
+            media: CallMedia::Carried(offer),
+            when_busy: WhenBusy::Ring,
+        };
+        match request(client, invite).await {
+            Ok(()) => {
+                self.mind = Mind::Calling(callee);
+                Reaction::none()
+            }
+            Err(Refusal::NotReachable) => call_response(&format!("rejected: user '{callee}' is not registered"), None),
+            Err(refusal) => rejected(&refusal.to_string()),
+        }
+    }
+
+    async fn incoming_call_response<A>(&mut self, client: &Client<A>, message: &Value) -> Reaction {
+        let Some(response) = json::fields::<wire::IncomingCallResponse>(message) else {
+            return ignored(client, "a response without a caller or what it is");
+        };
+        let answer = match (response.call_response.as_str(), response.message.as_deref()) {
+            // An offer that is missing or cannot be read fails where a bad one does, and both sides are told.
+            ("accept", _) => Answer::Accept(Some(response.sdp_offer.and_then(offer::offer).unwrap_or_default())),
+            (_, Some(BUSY)) => Answer::Decline(Decline::Busy),
+            _ => Answer::Decline(Decline::Unwilling),
+        };
+        self.answer(client, response.from, answer).await
+    }
+
+    async fn incoming_call_error_response<A>(&mut self, client: &Client<A>, message: &Value) -> Reaction {
+        match json::fields::<wire::IncomingCallErrorResponse>(message) {
+            Some(response) if response.error_response == NO_DEVICE => {
+                self.answer(client, response.from, Answer::Decline(Decline::NoDevice))
+                    .await
+            }
+            _ => ignored(client, "an error without a caller, or of an unknown kind"),
+        }
+    }
+
+    async fn answer<A>(&mut self, client: &Client<A>, caller: Name, answer: Answer) -> Reaction {
+        let caller = Address::Name(UserId(caller.0.into()));
+        let declines = matches!(answer, Answer::Decline(_));
+        let from = caller.clone();
+        let outcome = request(client, CallCommand::Answer { from, answer }).await;
+        if declines && outcome.is_ok() && matches!(&self.mind, Mind::Ringing { from, .. } if *from == caller) {
+            self.mind = Mind::Free;
+        }
+        silent(client, outcome)
+    }
+
+    async fn stop<A>(&mut self, client: &Client<A>) -> Reaction {
+        let outcome = request(client, CallCommand::HangUp { with: None }).await;
+        if outcome.is_ok() {
+            self.mind = Mind::Free;
+        }
+        silent(client, outcome)
+    }
+
+    pub fn tell<A>(&mut self, client: &Client<A>, event: Event) -> Reaction {
+        match event {
+            Event::Call(CallEvent::Incoming { call, from, to, .. }) => self.incoming(call, from, &to),
+            Event::Answered {
+                subject: Subject::Call { call, side },
+                sdp,
+            } => {
+                self.mind = Mind::Talking(call);
+                Reaction::frame(&answered(side, &sdp))
+            }
+            Event::Candidate {
+                subject: Subject::Call { .. },
+                candidate,
+            } => Reaction::frame(&ice_candidate(&candidate)),
+            Event::Call(CallEvent::Over(over)) => self.over(client, &over),
+            _ => Reaction::none(),
+        }
+    }
+
+    fn incoming(&mut self, call: CallId, from: Address, to: &Address) -> Reaction {
+        let rings = Reaction::frame(&Outgoing::IncomingCall {
+            from: name_of(&from),
+            to: name_of(to),
+        });
+        if matches!(self.mind, Mind::Free) {
+            self.mind = Mind::Ringing { call, from };
+        }
+        rings
+    }
+
+    fn over<A>(&mut self, client: &Client<A>, over: &CallOver) -> Reaction {
+        let has_it_in_mind = match &self.mind {
+            Mind::Free => false,
+            Mind::Calling(callee) => over.side == Side::Caller && name_of(&over.other) == callee.as_str(),
+            Mind::Ringing { call, .. } | Mind::Talking(call) => *call == over.call,
+        };
+        // Whoever accepts a call has nothing else in mind, even where nothing comes of it.
+        let has_accepted_it = over.accepted && over.side == Side::Callee;
+        if !(has_it_in_mind || has_accepted_it) {
+            return ignored(client, "the end of a call that the client has not in mind");
+        }
+        match std::mem::take(&mut self.mind) {
+            Mind::Calling(callee) if over.side == Side::Caller => self.not_accepted(&callee, over.reason),
+            _ => Reaction::frame(&Outgoing::StopCommunication {}),
+        }
+    }
+
+    /// What the caller is told of a call that came to nothing.
+    fn not_accepted(&self, callee: &UserId, reason: CallEnd) -> Reaction {
+        match reason {
+            CallEnd::Declined(Decline::Busy) => rejected(BUSY),
+            CallEnd::Declined(Decline::Unwilling) => rejected(DECLINED),
+            CallEnd::Declined(Decline::NoDevice) => Reaction::frame(&Outgoing::IncomingCallError {
+                from: self.name.as_ref().map_or("", UserId::as_str),
+                to: callee.as_str(),
+                error_response: NO_DEVICE,
+            }),
+            CallEnd::TimedOut => rejected(TIMED_OUT),
+            CallEnd::Failed => rejected("the call could not be set up"),
+            CallEnd::Lost | CallEnd::AnsweredElsewhere | CallEnd::GivenUp | CallEnd::HungUp => {
+                rejected(&format!("user '{callee}' is gone"))
+            }
+        }
+    }
+}
+
+async fn request<A>(client: &Client<A>, command: CallCommand) -> Result<(), Refusal> {
+    client.session.request(Command::Call(command)).await
+}
+
+fn not_registered(response: &str, message: Option<&str>) -> Reaction {
+    Reaction::frame(&Outgoing::RegisterResponse {
+        response,
+        user_id: None,
+        message,
+    })
+}
+
+fn rejected(message: &str) -> Reaction {
+    call_response(REJECTED, Some(message))
+}
+
+fn call_response(response: &str, message: Option<&str>) -> Reaction {
+    Reaction::frame(&Outgoing::CallResponse {
+        response,
+        sdp_answer: None,
+        message,
+    })
+}
+
+fn answered(side: Side, sdp_answer: &str) -> Outgoing<'_> {
+    match side {
+        Side::Callee => Outgoing::StartCommunication { sdp_answer },
+        Side::Caller => Outgoing::CallResponse {
+            response: "accepted",
+            sdp_answer: Some(sdp_answer),
+            message: None,
+        },
+    }
+}
+
+fn ice_candidate(candidate: &Candidate) -> Outgoing<'_> {
+    Outgoing::IceCandidate {
+        candidate: CandidateOut {
+            candidate: &candidate.line,
+            sdp_mid: &candidate.mid,
+            sdp_m_line_index: candidate.section,
+        },
+    }
+}
+
+/// Only names call names.
+fn name_of(address: &Address) -> &str {
+    match address {
+        Address::Name(name) => name.as_str(),
+        Address::Device { account, .. } => account.as_str(),
+    }
+}
+
+/// The hub has logged a refusal; the client gets none.
+fn silent<A>(client: &Client<A>, outcome: Result<(), Refusal>) -> Reaction {
+    if let Err(refusal) = outcome {
+        return ignored(client, &refusal.to_string());
+    }
+    Reaction::none()
+}
+
+fn ignored<A>(client: &Client<A>, what: &str) -> Reaction {
+    debug!(session = %client.session.id(), what, "ignored");
+    Reaction::none()
+}

@@ -1,0 +1,78 @@
+//! The messages exactly as they stand on the wire. Unknown fields are let pass: real clients add some.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::signaling::json::Name;
+
+#[derive(Deserialize)]
+pub struct Call {
+    /// Whoever leaves it out is who he registered as.
+    pub from: Option<Value>,
+    pub to: Name,
+    #[serde(rename = "sdpOffer")]
+    pub sdp_offer: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IncomingCallResponse {
+    /// The caller.
+    pub from: Name,
+    pub call_response: String,
+    pub sdp_offer: Option<String>,
+    pub message: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IncomingCallErrorResponse {
+    /// The caller.
+    pub from: Name,
+    pub error_response: String,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "id", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Outgoing<'a> {
+    RegisterResponse {
+        response: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user_id: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message: Option<&'a str>,
+    },
+    IncomingCall {
+        from: &'a str,
+        to: &'a str,
+    },
+    CallResponse {
+        response: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sdp_answer: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message: Option<&'a str>,
+    },
+    StartCommunication {
+        sdp_answer: &'a str,
+    },
+    IceCandidate {
+        candidate: CandidateOut<'a>,
+    },
+    StopCommunication {},
+    IncomingCallError {
+        from: &'a str,
+        to: &'a str,
+        error_response: &'a str,
+    },
+    Heart {},
+}
+
+#[derive(Serialize)]
+pub struct CandidateOut<'a> {
+    pub candidate: &'a str,
+    #[serde(rename = "sdpMid")]
+    pub sdp_mid: &'a str,
+    #[serde(rename = "sdpMLineIndex")]
+    pub sdp_m_line_index: u16,
+}
