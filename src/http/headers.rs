@@ -36,7 +36,7 @@ pub fn with_security_headers(router: Router, config: &Http) -> Router {
 fn content_security_policy(config: &Http) -> HeaderValue {
     let policy = format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; \
-         media-src 'self' blob: mediastream:; connect-src 'self'; worker-src 'self'; manifest-src 'self'; \
+         media-src 'self' blob: mediastream:; connect-src 'self'; frame-src 'self'; worker-src 'self'; manifest-src 'self'; \
          form-action 'self'; object-src 'none'; base-uri 'none'; frame-ancestors {}",
         config.frame_ancestors.join(" ")
     );

@@ -17,6 +17,11 @@ pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new()
         .route("/", get(|headers: HeaderMap| page("start/index.html", headers)))
         .route("/room", get(|headers: HeaderMap| page("room/index.html", headers)))
+        .route(
+            "/messages",
+            get(|headers: HeaderMap| page("messages/index.html", headers)),
+        )
+        .route("/device", get(|headers: HeaderMap| page("device/index.html", headers)))
         .route("/favicon.ico", get(|headers: HeaderMap| page("favicon.ico", headers)))
         .route(
             "/static/{*path}",

@@ -8,8 +8,8 @@ mod token_bucket;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocketUpgrade};
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::any;
@@ -21,6 +21,7 @@ use self::token_bucket::TokenBucket;
 use super::errors::HttpError;
 use super::{AppState, origin};
 use crate::hub::Events;
+use crate::ids::RoomName;
 use crate::signaling::{Admission, Close, Conversation, Entrance, Frame, Heartbeat, Reaction};
 
 /// Often enough that a client which has vanished is noticed within [`SILENCE_MAX`], and that proxies, which cut idle
@@ -55,16 +56,46 @@ const TOKENS_PER_SECOND: u32 = 200;
 const READ_BUFFER_BYTES: usize = 8 * 1024;
 
 pub fn router() -> Router<AppState> {
-    let entrance = |entrance| any(move |state, headers, upgrade| enter(entrance, state, headers, upgrade));
+    let entrance = |entrance: Entrance| {
+        any(move |State(state), headers: HeaderMap, upgrade| enter(entrance.clone(), state, headers, upgrade))
+    };
     Router::new()
         .route("/call", entrance(Entrance::Call))
         .route("/groupcall", entrance(Entrance::Groupcall))
         .route("/ws", entrance(Entrance::Messages))
+        .route("/socket.io", any(enter_as_device))
+}
+
+#[derive(serde::Deserialize)]
+struct Credentials {
+    token: Option<String>,
+}
+
+/// Only with a token that is good for a device.
+async fn enter_as_device(
+    State(state): State<AppState>,
+    Query(credentials): Query<Credentials>,
+    headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, HttpError> {
+    let device = credentials.token.and_then(|token| state.accounts.verify(&token));
+    let sentence = "the token is missing or not valid; log in with POST /account/login";
+    let device = device.ok_or_else(|| HttpError::new(StatusCode::UNAUTHORIZED, sentence))?;
+    let entrance = Entrance::Device {
+        device,
+        room_ids: random_room,
+    };
+    enter(entrance, state, headers, upgrade).await
+}
+
+/// A room that cannot be guessed: 128 random bits.
+fn random_room() -> RoomName {
+    RoomName(format!("{:032x}", rand::random::<u128>()).into())
 }
 
 async fn enter(
     entrance: Entrance,
-    State(state): State<AppState>,
+    state: AppState,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, HttpError> {
@@ -75,10 +106,11 @@ async fn enter(
     let connected = state.hub.connect().await;
     let full = || HttpError::new(StatusCode::SERVICE_UNAVAILABLE, "the server is full");
     let (session, events) = connected.ok_or_else(full)?;
+    let longest = entrance.frame_bytes_max();
     let conversation = Conversation::new(entrance, session, state.directory, state.config, state.clock);
     let upgrade = upgrade
-        .max_message_size(entrance.frame_bytes_max())
-        .max_frame_size(entrance.frame_bytes_max())
+        .max_message_size(longest)
+        .max_frame_size(longest)
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(READ_BUFFER_BYTES);
     Ok(upgrade.on_upgrade(move |socket| converse(socket, events, conversation)))
@@ -134,7 +166,11 @@ where
     let mut tokens = TokenBucket::new(BURST_TOKENS, TOKENS_PER_SECOND, Instant::now());
     let mut pings = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
     let mut last_heard = Instant::now();
+    let begun = conversation.begin().await;
     let mut heart = conversation.heartbeat().map(|beat| Heart::new(beat, last_heard));
+    if let Err(end) = react(socket, begun, last_heard, &mut heart).await {
+        return end;
+    }
     loop {
         let outcome = tokio::select! {
             message = socket.next() => {

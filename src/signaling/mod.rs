@@ -14,6 +14,7 @@
 //! `"7"` are the same.
 
 mod call;
+mod devices;
 mod groupcall_id;
 mod groupcall_type;
 mod json;
@@ -35,7 +36,7 @@ use crate::config::Config;
 use crate::domain::{EndReason, Event, Person};
 use crate::hub::Session;
 use crate::ids::{RoomName, UserId};
-use crate::storage::{AdmitError, Directory, Profile};
+use crate::storage::{AdmitError, DeviceRecord, Directory, Profile};
 
 use limits::{FRAME_BYTES_MAX, SMALL_FRAME_BYTES_MAX};
 
@@ -63,7 +64,7 @@ impl Admission for Directory {
 }
 
 /// By which path a client has come: what it speaks, and how much at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Entrance {
     /// `/call`
     Call,
@@ -71,14 +72,20 @@ pub enum Entrance {
     Groupcall,
     /// `/ws`
     Messages,
+    /// `/socket.io`, with a token that is good for this device.
+    Device {
+        device: DeviceRecord,
+        /// Makes the rooms of its calls: each another, and none that could be guessed.
+        room_ids: fn() -> RoomName,
+    },
 }
 
 impl Entrance {
     /// The longest message, in bytes. A longer one closes the socket.
-    pub fn frame_bytes_max(self) -> usize {
+    pub fn frame_bytes_max(&self) -> usize {
         match self {
             Entrance::Call | Entrance::Groupcall => FRAME_BYTES_MAX,
-            Entrance::Messages => SMALL_FRAME_BYTES_MAX,
+            Entrance::Messages | Entrance::Device { .. } => SMALL_FRAME_BYTES_MAX,
         }
     }
 }
@@ -190,6 +197,7 @@ enum Family {
     GroupcallId(groupcall_id::Dialogue),
     GroupcallType(groupcall_type::Dialogue),
     Messages(messages::Dialogue),
+    Devices(devices::Dialogue),
 }
 
 impl<A: Admission> Conversation<A> {
@@ -204,8 +212,20 @@ impl<A: Admission> Conversation<A> {
             Entrance::Call => Some(Family::Call(call::Dialogue::default())),
             Entrance::Groupcall => None,
             Entrance::Messages => Some(Family::Messages(messages::Dialogue::default())),
+            Entrance::Device { device, room_ids } => {
+                let dialogue = devices::Dialogue::new(&device.phone, &device.device_id, room_ids);
+                Some(Family::Devices(dialogue))
+            }
         };
         Self { client, family }
+    }
+
+    /// To be called once, before the first message.
+    pub async fn begin(&mut self) -> Reaction {
+        match &self.family {
+            Some(Family::Devices(dialogue)) => dialogue.begin(&self.client).await,
+            _ => Reaction::none(),
+        }
     }
 
     /// What is to be sent where nothing else is.
@@ -226,6 +246,10 @@ impl<A: Admission> Conversation<A> {
     }
 
     async fn receive_text(&mut self, text: String) -> Reaction {
+        if let Some(Family::Devices(dialogue)) = &self.family {
+            count("devices");
+            return dialogue.receive(&self.client, &text).await;
+        }
         let message = json::parse(&text);
         if self.family.is_none() {
             self.family = message.as_ref().and_then(pick_family);
@@ -245,7 +269,7 @@ impl<A: Admission> Conversation<A> {
                 let message = message.unwrap_or(Value::String(text));
                 dialogue.receive(&self.client, message).await
             }
-            Some(Family::Messages(_)) | None => {
+            Some(Family::Messages(_) | Family::Devices(_)) | None => {
                 count("none");
                 debug!(session = %self.client.session.id(), bytes = text.len(), "of no family: ignored");
                 Reaction::none()
@@ -261,6 +285,7 @@ impl<A: Admission> Conversation<A> {
             (Some(Family::GroupcallId(dialogue)), event) => dialogue.tell(&self.client, event),
             (Some(Family::GroupcallType(dialogue)), event) => dialogue.tell(&self.client, event),
             (Some(Family::Messages(dialogue)), Event::Message(event)) => dialogue.tell(&self.client, event),
+            (Some(Family::Devices(dialogue)), event) => dialogue.tell(&event),
             // Events come of messages, so there is a family by then, and they are of its kind.
             (Some(Family::Messages(_)) | None, _) => Reaction::none(),
         }

@@ -2,7 +2,7 @@
  * A WebSocket that comes back: it reconnects with growing pauses until it is closed on purpose, and notices a
  * connection that is dead although nobody closed it.
  *
- * It carries objects as JSON and knows nothing of their meaning.
+ * It carries objects as JSON, or as whatever it is told to make of them, and knows nothing of their meaning.
  */
 
 /** Pauses between attempts. The first is short because most losses are momentary; the last keeps a
@@ -19,6 +19,7 @@ export class SignalingSocket {
   #url;
   #handlers;
   #probe;
+  #encode;
   #socket = null;
   #attempt = 0;
   #closed = true;
@@ -31,15 +32,17 @@ export class SignalingSocket {
    * @param {string} url
    * @param {object} handlers
    * @param {() => void} handlers.onOpen a fresh connection: everything has to be said again
-   * @param {(frame: string) => void} handlers.onMessage
+   * @param {(frame: string | ArrayBuffer) => void} handlers.onMessage
    * @param {(why: {code: number, retryInMs: number, attempt: number}) => boolean} handlers.onLost the connection
    *        is gone; return false to give up instead of trying again
    * @param {() => object} handlers.probe makes a message that any server answers
+   * @param {(message: object) => string | Uint8Array} [handlers.encode] JSON where it is not given
    */
   constructor(url, handlers) {
     this.#url = url;
     this.#handlers = handlers;
     this.#probe = handlers.probe;
+    this.#encode = handlers.encode ?? JSON.stringify;
   }
 
   get isOpen() {
@@ -79,7 +82,7 @@ export class SignalingSocket {
   /** @returns {boolean} whether the message could be handed to an open connection */
   send(message) {
     if (!this.isOpen) return false;
-    this.#socket.send(JSON.stringify(message));
+    this.#socket.send(this.#encode(message));
     return true;
   }
 
@@ -101,6 +104,7 @@ export class SignalingSocket {
       return;
     }
     this.#socket = socket;
+    socket.binaryType = 'arraybuffer';
     this.#openTimer = setTimeout(() => socket === this.#socket && this.#lost(4008), OPEN_TIMEOUT_MS);
     socket.onopen = () => {
       clearTimeout(this.#openTimer);
@@ -110,7 +114,7 @@ export class SignalingSocket {
     socket.onmessage = ({ data }) => {
       if (socket !== this.#socket) return;
       this.#sawLife();
-      if (typeof data === 'string') this.#handlers.onMessage(data);
+      this.#handlers.onMessage(data);
     };
     socket.onclose = ({ code }) => {
       if (socket === this.#socket) this.#lost(code);

@@ -45,6 +45,15 @@ impl Process {
         }
     }
 
+    /// Memory that it holds now, in KiB; 0 where the system does not tell.
+    #[allow(dead_code, reason = "each binary uses its own part of the common support")]
+    pub fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.and_then(|line| line.split_whitespace().next()?.parse().ok())
+            .unwrap_or(0)
+    }
+
     pub fn output(&self) -> String {
         self.output.lock().unwrap().join("\n")
     }

@@ -92,6 +92,12 @@ impl Server {
         }
     }
 
+    /// Memory that it holds now, in KiB.
+    #[allow(dead_code, reason = "each binary uses its own part of the common support")]
+    pub fn resident_kib(&self) -> u64 {
+        self.process.resident_kib()
+    }
+
     pub fn log(&self) -> String {
         self.process.output()
     }

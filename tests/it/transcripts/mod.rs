@@ -6,6 +6,7 @@
 //! ```text
 //! anna > {"id":"heart"}      anna sends this; whoever has not been seen before connects first
 //! anna < {"id":"heart"}      the next thing that anna is sent; "*" stands for any text
+//! anna +                     anna connects, and says nothing yet
 //! anna x 4001                the server closes anna's socket with this code
 //! anna -                     anna's socket closes without a word
 //! media open 1 publish       the media engine is told; connections are numbered as they come
@@ -17,11 +18,14 @@
 //! A client whose name ends in `@call` has come to `/call`, the others to `/groupcall`.
 //! A client whose name ends in `@ws` has come to the message socket: what stands for its binary messages is JSON with the
 //! fields' names, and fields that are zero or empty are left out; `! 6869` sends bytes instead.
+//! A client whose name ends in `@device` has come with a token of the device `PHONE/ID` that the name begins with; `/` and
+//! more may follow, to tell two connections of one device apart. Its calls' rooms are `room 1` all.
 //! In what clients send, `"@KIND NUMBER"` stands for an offer of connection NUMBER, and `"@KIND NUMBER again"` for its
 //! next; KIND is `sendonly`, `recvonly` or `sendrecv`.
 
 mod bad_input;
 mod call;
+mod devices;
 mod groupcall_id;
 mod groupcall_type;
 mod house;
@@ -39,7 +43,9 @@ use patchbay::clock::WallClock;
 use patchbay::config::Config;
 use patchbay::domain::Command;
 use patchbay::hub::{self, Capacity, Events, HubHandle};
+use patchbay::ids::RoomName;
 use patchbay::signaling::{Close, Conversation, Entrance, Frame, Reaction};
+use patchbay::storage::DeviceRecord;
 use serde_json::Value;
 
 pub use house::House;
@@ -111,6 +117,11 @@ impl Stage {
                     self.assert_all_heard(line);
                     self.says(who, &offers::fill_in(what)).await;
                 }
+                (_, "+") => {
+                    self.assert_all_heard(line);
+                    self.connect(who).await;
+                    self.settle().await;
+                }
                 (_, "!") => {
                     self.assert_all_heard(line);
                     let bytes = hex::decode(what).expect("hexadecimal digits");
@@ -152,13 +163,14 @@ impl Stage {
     pub async fn connect(&mut self, who: &str) {
         let (session, events) = self.hub.connect().await.expect("a place");
         let (house, config) = (self.house.clone(), Arc::clone(&self.config));
-        let conversation = Conversation::new(entrance(who), session, house, config, clock());
-        let line = Some((conversation, events));
-        let client = Client {
+        let mut conversation = Conversation::new(entrance(who), session, house, config, clock());
+        let begun = conversation.begin().await;
+        let mut client = Client {
             reads: true,
-            line,
+            line: Some((conversation, events)),
             heard: VecDeque::new(),
         };
+        client.take(begun);
         self.clients.insert(who.to_owned(), client);
     }
 
@@ -286,9 +298,19 @@ impl Client {
 }
 
 fn entrance(who: &str) -> Entrance {
-    match who.rsplit_once('@') {
+    match who.split_once('@') {
         Some((_, "ws")) => Entrance::Messages,
         Some((_, "call")) => Entrance::Call,
+        Some((device, door)) if door.starts_with("device") => {
+            let (phone, device_id) = device.split_once('/').expect("PHONE/ID@device");
+            Entrance::Device {
+                device: DeviceRecord {
+                    phone: phone.to_owned(),
+                    device_id: device_id.to_owned(),
+                },
+                room_ids: || RoomName::from("room 1"),
+            }
+        }
         _ => Entrance::Groupcall,
     }
 }

@@ -1,5 +1,6 @@
 //! The WebSocket loop: over a socket of channels in virtual time, and over real sockets of a whole server.
 
+mod devices;
 mod messages;
 mod pace;
 mod sockets;

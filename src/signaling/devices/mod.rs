@@ -1,0 +1,262 @@
+//! Calls between devices that have logged in (`/socket.io?token=…`; not the protocol of that name).
+//!
+//! JSON objects in text frames, with their kind under `type`; all other fields are texts. A client may join several with
+//! line feeds in one frame; the server sends one a frame. The token tells which device it is: without a valid one there
+//! is no connection (HTTP status 401). A newer connection of the same device takes the place of the older one, which is
+//! closed with 4001; the device's call goes on with it.
+//!
+//! | client → server | fields | what it does |
+//! |---|---|---|
+//! | `call` | `to_phone`, `to_device_id` | rings the device; a call that this one is still in ends |
+//! | `called_success`, `called_refuse` | `from_phone`, `from_device_id`, `room_id` | accepts or refuses the call that rings |
+//! | `calling_hangup` | `notified_phone`, `notified_device_id`, `room_id` | ends the call with that device, ringing or accepted, whichever room it names; silent where there is none |
+//!
+//! | server → client | fields | when |
+//! |---|---|---|
+//! | `call_failed` | `message`: `to_phone is failed to parse`, `to_device_id is failed to parse` | the message cannot be understood |
+//! | `call_failed` | `to_phone`, `to_device_id`, `message`: `to_phone is not online`, `to_phone is busy`, `timeout` after 60 s, or another sentence | there will be no call |
+//! | `called` | `from_phone`, `from_device_id`, `room_id` | it rings; the room has 128 random bits, and whoever accepts opens it |
+//! | `call_success` | `to_phone`, `to_device_id`, `room_id` | accepted: the caller opens the room, too |
+//! | `call_refuse` | `to_phone`, `to_device_id`, `room_id` | refused |
+//! | `called_failed` | `from_phone`, `from_device_id`; `message` where there is more to say | the call that rang is over: the caller is gone, or nobody answered in time; or an answer to a call that does not ring |
+//! | `called_failed` | `message`: `from_phone is failed to parse`, `from_device_id is failed to parse` | the answer cannot be understood |
+//! | `calling_be_hangup` | `fire_phone`, `fire_device_id`, `room_id` | the other has hung up, also while it rang, or is lost for 5 s |
+//! | `calling_hungup_error` (so spelled) | `message`: `notified_phone is failed to parse`, `notified_device_id is failed to parse` | |
+//! | `json_data_invalid` | `message`: `the requested data is invalid` | no JSON object, or no `type` |
+//!
+//! An unknown `type` is ignored. The media of these calls are a page's that knows the room.
+
+mod wire;
+
+use serde_json::Value;
+use tracing::debug;
+
+use self::wire::Outgoing;
+use super::limits::NAME_BYTES_MAX;
+use super::{Client, Close, Reaction, json};
+use crate::domain::{
+    Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Command, Decline, Event, Newcomer, Refusal,
+    Side, WhenBusy,
+};
+use crate::ids::{DeviceId, RoomName, UserId};
+
+/// Messages in one frame; further ones are ignored. Clients join what they have queued, a handful.
+const MESSAGES_PER_FRAME_MAX: usize = 64;
+
+const NOT_ONLINE: &str = "to_phone is not online";
+const NOT_RINGING: &str = "the call does not ring";
+const TIMED_OUT: &str = "timeout";
+
+/// One client's conversation in this family.
+pub struct Dialogue {
+    address: Address,
+    /// Makes the rooms of calls: each another, and none that could be guessed.
+    room_ids: fn() -> RoomName,
+}
+
+impl Dialogue {
+    pub fn new(phone: &str, device_id: &str, room_ids: fn() -> RoomName) -> Self {
+        let address = device(phone, device_id);
+        Self { address, room_ids }
+    }
+
+    /// The client has connected: it can be called.
+    pub async fn begin<A>(&self, client: &Client<A>) -> Reaction {
+        let register = CallCommand::Register {
+            address: self.address.clone(),
+            newcomer: Newcomer::Inherits,
+        };
+        match request(client, register).await {
+            Ok(()) => Reaction::none(),
+            Err(_) => Reaction::close(Close::FULL),
+        }
+    }
+
+    pub async fn receive<A>(&self, client: &Client<A>, text: &str) -> Reaction {
+        let mut reaction = Reaction::none();
+        let messages = text.lines().filter(|line| !line.trim().is_empty());
+        for message in messages.take(MESSAGES_PER_FRAME_MAX) {
+            let one = self.receive_one(client, message).await;
+            reaction.frames.extend(one.frames);
+        }
+        reaction
+    }
+
+    async fn receive_one<A>(&self, client: &Client<A>, text: &str) -> Reaction {
+        let message = json::parse(text).unwrap_or_default();
+        match message.get("type").and_then(Value::as_str) {
+            Some("call") => self.call(client, &message).await,
+            Some("called_success") => answer(client, &message, Answer::Accept(None)).await,
+            Some("called_refuse") => answer(client, &message, Answer::Decline(Decline::Unwilling)).await,
+            Some("calling_hangup") => hang_up(client, &message).await,
+            Some(_) => {
+                debug!(session = %client.session.id(), "of an unknown kind: ignored");
+                Reaction::none()
+            }
+            None => Reaction::frame(&Outgoing::JsonDataInvalid {
+                message: "the requested data is invalid",
+            }),
+        }
+    }
+
+    async fn call<A>(&self, client: &Client<A>, message: &Value) -> Reaction {
+        let (phone, id) = match named(message, "to_phone", "to_device_id") {
+            Ok(named) => named,
+            Err(sentence) => {
+                return Reaction::frame(&Outgoing::CallFailed {
+                    to_phone: None,
+                    to_device_id: None,
+                    message: &sentence,
+                });
+            }
+        };
+        let invite = || CallCommand::Invite {
+            to: device(phone, id),
+            media: CallMedia::Elsewhere((self.room_ids)()),
+            when_busy: WhenBusy::Refuse,
+        };
+        let mut outcome = request(client, invite()).await;
+        if outcome == Err(Refusal::InCall) {
+            // A device that was started anew knows nothing of the call that it was in.
+            request(client, CallCommand::HangUp { with: None }).await.ok();
+            outcome = request(client, invite()).await;
+        }
+        match outcome {
+            Ok(()) => Reaction::none(),
+            Err(Refusal::NotReachable) => call_failed(phone, id, NOT_ONLINE),
+            Err(Refusal::Busy) => call_failed(phone, id, "to_phone is busy"),
+            Err(refusal) => call_failed(phone, id, &refusal.to_string()),
+        }
+    }
+
+    pub fn tell(&self, event: &Event) -> Reaction {
+        match event {
+            Event::Call(CallEvent::Incoming { from, room, .. }) => {
+                let (from_phone, from_device_id) = parts(from);
+                Reaction::frame(&Outgoing::Called {
+                    from_phone,
+                    from_device_id,
+                    room_id: room_id(room.as_ref()),
+                })
+            }
+            Event::Call(CallEvent::Accepted { by, room, .. }) => {
+                let (to_phone, to_device_id) = parts(by);
+                Reaction::frame(&Outgoing::CallSuccess {
+                    to_phone,
+                    to_device_id,
+                    room_id: room.as_str(),
+                })
+            }
+            Event::Call(CallEvent::Over(over)) => tell_over(over),
+            _ => Reaction::none(),
+        }
+    }
+}
+
+fn tell_over(over: &CallOver) -> Reaction {
+    let (phone, device_id) = parts(&over.other);
+    let room_id = room_id(over.room.as_ref());
+    match (over.side, over.reason) {
+        (_, CallEnd::HungUp | CallEnd::GivenUp) => hung_up(phone, device_id, room_id),
+        (_, _) if over.accepted => hung_up(phone, device_id, room_id),
+        (Side::Caller, CallEnd::Declined(_)) => Reaction::frame(&Outgoing::CallRefuse {
+            to_phone: phone,
+            to_device_id: device_id,
+            room_id,
+        }),
+        (Side::Caller, CallEnd::TimedOut) => call_failed(phone, device_id, TIMED_OUT),
+        (Side::Caller, _) => call_failed(phone, device_id, NOT_ONLINE),
+        (Side::Callee, reason) => {
+            let message = (reason == CallEnd::TimedOut).then_some(TIMED_OUT);
+            called_failed(phone, device_id, message)
+        }
+    }
+}
+
+async fn answer<A>(client: &Client<A>, message: &Value, answer: Answer) -> Reaction {
+    let (phone, id) = match named(message, "from_phone", "from_device_id") {
+        Ok(named) => named,
+        Err(sentence) => {
+            return Reaction::frame(&Outgoing::CalledFailed {
+                from_phone: None,
+                from_device_id: None,
+                message: Some(&sentence),
+            });
+        }
+    };
+    let from = device(phone, id);
+    match request(client, CallCommand::Answer { from, answer }).await {
+        Ok(()) => Reaction::none(),
+        Err(_) => called_failed(phone, id, Some(NOT_RINGING)),
+    }
+}
+
+async fn hang_up<A>(client: &Client<A>, message: &Value) -> Reaction {
+    match named(message, "notified_phone", "notified_device_id") {
+        Ok((phone, id)) => {
+            let with = Some(device(phone, id));
+            if let Err(refusal) = request(client, CallCommand::HangUp { with }).await {
+                debug!(session = %client.session.id(), %refusal, "ignored");
+            }
+            Reaction::none()
+        }
+        Err(sentence) => Reaction::frame(&Outgoing::CallingHungupError { message: &sentence }),
+    }
+}
+
+async fn request<A>(client: &Client<A>, command: CallCommand) -> Result<(), Refusal> {
+    client.session.request(Command::Call(command)).await
+}
+
+/// Phone and device of the other side, or a sentence about the first that is none.
+fn named<'a>(message: &'a Value, phone: &str, device_id: &str) -> Result<(&'a str, &'a str), String> {
+    let text = |field: &str| {
+        let text = message.get(field).and_then(Value::as_str);
+        let text = text.filter(|text| !text.is_empty() && text.len() <= NAME_BYTES_MAX);
+        text.ok_or_else(|| format!("{field} is failed to parse"))
+    };
+    Ok((text(phone)?, text(device_id)?))
+}
+
+fn call_failed(to_phone: &str, to_device_id: &str, message: &str) -> Reaction {
+    Reaction::frame(&Outgoing::CallFailed {
+        to_phone: Some(to_phone),
+        to_device_id: Some(to_device_id),
+        message,
+    })
+}
+
+fn called_failed(from_phone: &str, from_device_id: &str, message: Option<&str>) -> Reaction {
+    Reaction::frame(&Outgoing::CalledFailed {
+        from_phone: Some(from_phone),
+        from_device_id: Some(from_device_id),
+        message,
+    })
+}
+
+fn hung_up(fire_phone: &str, fire_device_id: &str, room_id: &str) -> Reaction {
+    Reaction::frame(&Outgoing::CallingBeHangup {
+        fire_phone,
+        fire_device_id,
+        room_id,
+    })
+}
+
+fn device(phone: &str, device_id: &str) -> Address {
+    Address::Device {
+        account: UserId::from(phone),
+        device: DeviceId::from(device_id),
+    }
+}
+
+/// Only devices call devices.
+fn parts(address: &Address) -> (&str, &str) {
+    match address {
+        Address::Device { account, device } => (account.as_str(), device.as_str()),
+        Address::Name(name) => (name.as_str(), ""),
+    }
+}
+
+fn room_id(room: Option<&RoomName>) -> &str {
+    room.map_or("", RoomName::as_str)
+}

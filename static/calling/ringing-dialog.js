@@ -1,0 +1,64 @@
+/**
+ * What shows that it rings: who calls, and two answers. One call at a time.
+ */
+import { h } from '../common/dom.js';
+import { say } from '../common/i18n.js';
+import { icon, setIcon } from '../common/icons.js';
+import { Ring } from './ring.js';
+
+export class RingingDialog {
+  #ring = new Ring();
+  #dialog;
+  #title = h('h2');
+  #text = h('p');
+  #icon = icon('camera');
+  #answered = null;
+
+  constructor() {
+    const refuse = h('button.button.danger', { type: 'button', data: { action: 'refuse' }, onclick: () => this.#answer('refuse') });
+    const agree = h('button.button.primary', { type: 'button', data: { action: 'agree' }, onclick: () => this.#answer('agree') });
+    this.#dialog = h(
+      'dialog.card.ringing',
+      { id: 'ringing', 'aria-live': 'assertive' },
+      h('div.bell', {}, this.#icon),
+      this.#title,
+      this.#text,
+      h('div.row', {}, say(refuse, 'calling.refuse'), say(agree, 'calling.answer')),
+    );
+    this.#dialog.addEventListener('cancel', (event) => {
+      event.preventDefault();
+      this.#answer('refuse');
+    });
+    document.body.append(this.#dialog);
+  }
+
+  get isOpen() {
+    return this.#dialog.open;
+  }
+
+  /** @returns {Promise<'agree' | 'refuse' | null>} null where it stopped ringing */
+  ask(name, sentence, picture = 'camera') {
+    this.stop();
+    setIcon(this.#icon, picture);
+    this.#title.textContent = name;
+    say(this.#text, sentence);
+    this.#dialog.showModal();
+    this.#dialog.querySelector('[data-action="agree"]').focus();
+    this.#ring.start();
+    return new Promise((resolve) => {
+      this.#answered = resolve;
+    });
+  }
+
+  stop() {
+    this.#answer(null);
+  }
+
+  #answer(what) {
+    this.#ring.stop();
+    this.#dialog.close();
+    const answered = this.#answered;
+    this.#answered = null;
+    answered?.(what);
+  }
+}

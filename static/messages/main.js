@@ -1,0 +1,201 @@
+/**
+ * The page of the message socket: who is online, inviting one or several to a call, and being invited.
+ */
+import { CallFrame } from '../calling/call-frame.js';
+import { HistoryList } from '../calling/history-list.js';
+import { RingingDialog } from '../calling/ringing-dialog.js';
+import { byId } from '../common/dom.js';
+import { languageSwitch, say, translate } from '../common/i18n.js';
+import { placeIcons } from '../common/icons.js';
+import { remember, remembered } from '../common/preferences.js';
+import { ContactList } from './contact-list.js';
+import { RINGS_FOR_MS, answer, cancellation, invitation, isLate, pageOf, readInvitation, readTime } from './invitations.js';
+import { MessageSocket } from './message-socket.js';
+
+const ASKS = { group: 'messages.asksGroup', audio: 'calling.asksAudio', video: 'calling.asksVideo' };
+const STATES = {
+  connecting: 'messages.connecting',
+  connected: 'messages.connected',
+  lost: 'messages.lost',
+  refused: 'messages.notAllowed',
+};
+
+placeIcons(document);
+translate(document);
+languageSwitch(byId('language'));
+
+const contacts = new ContactList((id, kind) => invite([id], { kind, way: 'ptop', room: '' }), showChosen);
+const history = new HistoryList(byId('history'));
+const ringing = new RingingDialog();
+const frame = new CallFrame(() => frame.close());
+let chosen = [];
+let self = null;
+let socket = null;
+/** Who rings at others for us: `{to: Set of ids, call, timer}`. */
+let outgoing = null;
+/** Who rings here. */
+let incoming = null;
+/** The server's time when this connection was bound; what is older has waited. */
+let boundAt = NaN;
+
+byId('sign-in').addEventListener('submit', (event) => {
+  event.preventDefault();
+  const id = byId('user-id').value.trim();
+  if (id) signIn(id, byId('user-name').value.trim() || id);
+});
+byId('sign-out').addEventListener('click', signOut);
+byId('other').addEventListener('submit', (event) => {
+  event.preventDefault();
+  const id = byId('other-id').value.trim();
+  if (id && id !== self.id) contacts.add(id);
+  byId('other').reset();
+});
+byId('group-video').addEventListener('click', () => invite(chosen, { kind: 'video', way: 'group', room: newRoom() }));
+byId('group-audio').addEventListener('click', () => invite(chosen, { kind: 'audio', way: 'group', room: newRoom() }));
+byId('state-cancel').addEventListener('click', () => giveUp('messages.cancelled'));
+addEventListener('pagehide', () => outgoing && giveUp('messages.cancelled'));
+
+const query = new URLSearchParams(location.search);
+byId('user-id').value = query.get('userId') ?? remembered('messageId');
+byId('user-name').value = query.get('userName') ?? remembered('messageName');
+if (query.get('userId')) signIn(query.get('userId'), query.get('userName') || query.get('userId'));
+else byId('sign-in').hidden = false;
+
+function signIn(id, name) {
+  self = { id, name };
+  remember('messageId', id);
+  remember('messageName', name);
+  byId('own-name').textContent = name === id ? id : `${name} (${id})`;
+  byId('sign-in').hidden = true;
+  byId('online').hidden = false;
+  showState('connecting');
+  socket = new MessageSocket(self, {
+    onOnline(user, time) {
+      if (user !== id) contacts.setOnline(user, true);
+      else boundAt = readTime(time);
+    },
+    onOffline: (user) => contacts.setOnline(user, false),
+    onMessage: receive,
+    onState: showState,
+  });
+}
+
+function signOut() {
+  if (outgoing) giveUp('messages.cancelled');
+  socket.close();
+  contacts.clear();
+  ringing.stop();
+  byId('online').hidden = true;
+  byId('sign-in').hidden = false;
+  byId('user-id').focus();
+}
+
+function showState(state) {
+  byId('own-dot').toggleAttribute('data-on', state === 'connected');
+  say(byId('own-state'), STATES[state]);
+  if (state !== 'connected') contacts.allOffline();
+}
+
+function showChosen(ids) {
+  chosen = ids;
+  byId('group-bar').hidden = ids.length === 0;
+  say(byId('chosen'), 'messages.chosen', { count: ids.length });
+}
+
+function invite(ids, call) {
+  if (outgoing) giveUp('messages.cancelled');
+  for (const id of ids) socket.send(invitation(self, id, call));
+  outgoing = { to: new Set(ids), call, timer: setTimeout(() => giveUp('messages.noAnswer'), RINGS_FOR_MS) };
+  say(byId('state-text'), 'messages.waiting', { name: ids.map((id) => contacts.nameOf(id)).join(', ') });
+  byId('state').hidden = false;
+  byId('state-cancel').focus();
+}
+
+/** Nobody is waited for any more; those who have not answered are told. */
+function giveUp(sentence) {
+  for (const id of outgoing.to) {
+    socket.send(cancellation(self, id, self.id));
+    if (sentence) history.add(sentence, { name: contacts.nameOf(id) });
+  }
+  endWaiting();
+}
+
+function endWaiting() {
+  clearTimeout(outgoing.timer);
+  outgoing = null;
+  byId('state').hidden = true;
+}
+
+function receive(message) {
+  const read = readInvitation(message);
+  if (read.from !== self.id) contacts.setName(read.from, read.name);
+  if (read.kind === 'invitation') return invited(read, message.timeStamp);
+  if (read.kind === 'answer') return answered(read);
+  if (read.kind === 'cancelled') return cancelled(read);
+  return undefined;
+}
+
+async function invited({ from, name, call }, timeStamp) {
+  if (from === self.id) return;
+  if (isLate(timeStamp, boundAt)) {
+    history.add('messages.missed', { name });
+    return;
+  }
+  if (ringing.isOpen || frame.isOpen) {
+    socket.send(answer(self, from, call, 'refuse'));
+    history.add('messages.missed', { name });
+    return;
+  }
+  incoming = { from, name };
+  const timer = setTimeout(() => ringing.stop(), RINGS_FOR_MS);
+  const what = await ringing.ask(name, ASKS[call.way === 'group' ? 'group' : call.kind], call.kind === 'audio' ? 'mic' : 'camera');
+  clearTimeout(timer);
+  incoming = null;
+  if (what === null) {
+    history.add('messages.missed', { name });
+    return;
+  }
+  // One's other pages stop ringing.
+  socket.send(cancellation(self, self.id, from));
+  if (what === 'agree') await enter(pageOf(call, self, from, 'callee'), name);
+  else history.add('messages.youRefused', { name });
+  // The caller calls as soon as he hears this, so the page that takes his call has to be there.
+  socket.send(answer(self, from, call, what));
+}
+
+function answered({ from, name, call, answer: said }) {
+  if (!outgoing?.to.has(from)) return;
+  outgoing.to.delete(from);
+  if (said === 'refuse') {
+    history.add('messages.refused', { name });
+    if (outgoing.to.size === 0) endWaiting();
+    return;
+  }
+  const mine = outgoing.call;
+  // The others of a group may still come; one other is all of a call.
+  if (outgoing.to.size === 0 || mine.way === 'ptop') endWaiting();
+  if (!frame.isOpen) enter(pageOf(mine, self, from, 'caller'), mine.way === 'group' ? '' : name);
+}
+
+/** Loads the page of a call, and waits until it can be called where it says when. */
+async function enter(address, title) {
+  const page = await frame.open(address, title);
+  await registered(page);
+}
+
+function cancelled({ from, about }) {
+  const whose = from === self.id ? about : from;
+  if (incoming?.from === whose) ringing.stop();
+}
+
+function newRoom() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** For at most two seconds: then the caller is told all the same. */
+async function registered(page) {
+  const isRegistered = () => page.document?.documentElement.dataset.registered !== undefined || !page.location.search.includes('callType');
+  for (let waited = 0; waited < 2000 && !isRegistered(); waited += 50) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
