@@ -165,8 +165,6 @@ impl Track {
             notice.kind,
             notice.nth,
         );
-        // Its home has told the hub.
-        track.started = true;
         track.update(now, notice);
         track
     }

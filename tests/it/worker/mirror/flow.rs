@@ -143,10 +143,8 @@ fn a_storm_of_far_plis_reaches_the_publisher_as_a_trickle() {
     assert!((2..=6).contains(&requests), "{requests} requests in two seconds");
 }
 
-#[test]
-fn far_subscribers_get_sender_reports_with_the_publishers_clock() {
-    let mut spread = Spread::new(1);
-    let first = Header::parse(&spread.publish(true, 100)[0][0]).unwrap();
+/// The publisher's report: RTP time 9,000 was second 1,000 of its clock.
+fn report(spread: &mut Spread) {
     let mut compound = Vec::new();
     let info = rtcp::SenderInfo {
         ssrc: VIDEO_SSRC,
@@ -158,21 +156,41 @@ fn far_subscribers_get_sender_reports_with_the_publishers_clock() {
     rtcp::write_sender_report(&mut compound, &info, "publisher");
     let sealed = spread.publisher.seal_rtcp(&compound);
     exchange(spread.now, &mut spread.home, spread.publisher.address, &sealed);
+}
+
+/// Within 200 ms of that report there is one for the far subscriber, which tells the same.
+fn is_told_the_publishers_clock(spread: &mut Spread, copy: &Header) {
     let sent = spread.pass(Duration::from_millis(200));
     let got = spread.hand_out(&sent).remove(0);
     let reports: Vec<_> = got.iter().flat_map(|compound| rtcp::packets(compound)).collect();
     let Some(rtcp::Packet::SenderReport { ssrc, ntp, rtp, .. }) = reports.first() else {
         panic!("a report is due")
     };
-    assert_eq!(*ssrc, first.ssrc);
+    assert_eq!(*ssrc, copy.ssrc);
     let elapsed = Duration::from_nanos(((ntp - (1_000 << 32)) * 1_000_000_000) >> 32);
     assert!(elapsed <= Duration::from_millis(200));
     assert!(rtp.wrapping_sub(9_000).abs_diff(elapsed.as_micros() as u32 * 9 / 100) <= 1);
-    // Who comes later learns it with the track.
-    spread.join(3);
-    spread.publish(true, 100);
-    let sent = spread.pass(Duration::from_millis(300));
-    assert!(!spread.hand_out(&sent)[1].is_empty());
+}
+
+#[test]
+fn far_subscribers_get_sender_reports_with_the_publishers_clock() {
+    let mut spread = Spread::new(1);
+    let copy = Header::parse(&spread.publish(true, 100)[0][0]).unwrap();
+    report(&mut spread);
+    is_told_the_publishers_clock(&mut spread, &copy);
+}
+
+#[test]
+fn a_mirror_that_begins_later_knows_the_publishers_clock_from_the_start() {
+    let mut spread = Spread::new(0);
+    let packet = spread.next_packet(true, 100);
+    spread.publish_at_home(&packet);
+    report(&mut spread);
+    spread.join(2);
+    let copy = Header::parse(&spread.publish(true, 100)[0][0]).unwrap();
+    // Its time line begins with the packet that it got first.
+    assert_eq!(copy.timestamp, 3_000);
+    is_told_the_publishers_clock(&mut spread, &copy);
 }
 
 #[test]
