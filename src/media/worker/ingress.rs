@@ -188,9 +188,21 @@ impl Worker {
             self.pass_on(now, stream.track, buffer);
         }
         if begins == Begins(true) {
-            self.aim(now, stream.track, Asking::AtOnce);
+            self.begin_layer(now, stream.track);
         }
         Some(())
+    }
+
+    /// The newest packet of a track begins its layer: whoever waited for that is aimed at it. Where it begins with a key frame
+    /// nobody need ask for one.
+    pub(super) fn begin_layer(&mut self, now: Instant, key: TrackKey) {
+        self.aim(now, key, Asking::AtOnce);
+        if let Some(track) = self.tracks.get_mut(key)
+            && let Some(arrival) = track.arrivals.last()
+            && arrival.starts_key_frame
+        {
+            track.layers[usize::from(arrival.layer)].requests.arrived();
+        }
     }
 
     /// Turns an RTX packet (RFC 4588 §4) into the one it repeats, in place: the header moves up over the two bytes of the

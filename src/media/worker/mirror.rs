@@ -266,7 +266,7 @@ impl Worker {
             self.arrived.push(key);
         }
         if begins == Some(Begins(true)) {
-            self.aim(now, key, Asking::AtOnce);
+            self.begin_layer(now, key);
         }
     }
 

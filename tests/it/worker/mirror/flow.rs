@@ -129,6 +129,14 @@ fn a_far_joiner_causes_a_key_frame_request_at_once_and_many_not_many() {
 }
 
 #[test]
+fn a_stream_that_begins_with_a_key_frame_is_not_asked_for_another() {
+    let mut spread = Spread::new(1);
+    assert_eq!(spread.publish(true, 100)[0].len(), 1);
+    let sent = spread.pass(Duration::from_secs(3));
+    assert_eq!(spread.requests_at_publisher(&sent), 0);
+}
+
+#[test]
 fn a_storm_of_far_plis_reaches_the_publisher_as_a_trickle() {
     let mut spread = Spread::new(1);
     spread.publish(true, 100);
