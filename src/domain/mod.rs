@@ -78,11 +78,20 @@ pub struct Person {
     pub postfix: String,
 }
 
+/// Rooms of different kinds are different rooms, whatever they are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RoomKind {
+    Group,
+    /// For two.
+    Pair,
+}
+
 /// What one session asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Enter a room. A session is in one room at a time: it leaves the one it is in.
     Join {
+        kind: RoomKind,
         room: RoomName,
         person: Person,
     },

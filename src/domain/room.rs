@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::{ConnectionIdentity, Effect, Event, Person};
+use super::{ConnectionIdentity, Effect, Event, Person, RoomKind};
 use crate::ids::{ParticipantId, PeerId, RoomId, RoomName, SessionId, UserId};
 
 pub(super) struct Room {
     pub id: RoomId,
     /// None for the room of a call: nobody else can enter it.
-    pub name: Option<RoomName>,
+    pub name: Option<(RoomKind, RoomName)>,
     /// Ids grow, so this is the order of arrival.
     participants: BTreeMap<ParticipantId, Participant>,
     by_user: HashMap<UserId, ParticipantId>,
@@ -29,7 +29,7 @@ pub(super) struct Peer {
 }
 
 impl Room {
-    pub fn new(id: RoomId, name: Option<RoomName>) -> Self {
+    pub fn new(id: RoomId, name: Option<(RoomKind, RoomName)>) -> Self {
         Self {
             id,
             name,

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::room::{Peer, Room};
-use super::{Effect, EndReason, Event, FileNotice, Limits, Negotiation, Offer, Person, Refusal, Side, Subject};
+use super::{
+    Effect, EndReason, Event, FileNotice, Limits, Negotiation, Offer, Person, Refusal, RoomKind, Side, Subject,
+};
 use crate::ids::{CallId, ParticipantId, PeerId, RoomId, RoomName, SessionId, UserId};
 
 /// The state of all rooms. One owner; each call returns what is to be done about it.
 pub(super) struct Rooms {
     limits: Limits,
     rooms: HashMap<RoomId, Room>,
-    by_name: HashMap<RoomName, RoomId>,
+    by_name: HashMap<(RoomKind, RoomName), RoomId>,
     seats: HashMap<SessionId, Seat>,
     peers: BTreeMap<PeerId, Seat>,
     next_id: u64,
@@ -56,7 +58,12 @@ impl Rooms {
         self.peers.len()
     }
 
-    pub fn join(&mut self, session: SessionId, name: RoomName, person: Person) -> Result<Vec<Effect>, Refusal> {
+    pub fn join(
+        &mut self,
+        session: SessionId,
+        name: (RoomKind, RoomName),
+        person: Person,
+    ) -> Result<Vec<Effect>, Refusal> {
         self.check_space(session, &name, &person.user)?;
         let mut effects = self.leave(session);
         let room_id = self.open(name, &mut effects);
@@ -80,20 +87,24 @@ impl Rooms {
     }
 
     /// Whoever replaces somebody, or leaves another place for this one, takes no new space.
-    fn check_space(&self, session: SessionId, name: &RoomName, user: &UserId) -> Result<(), Refusal> {
+    fn check_space(&self, session: SessionId, name: &(RoomKind, RoomName), user: &UserId) -> Result<(), Refusal> {
         let Some(room) = self.by_name.get(name).and_then(|id| self.rooms.get(id)) else {
             let frees_its_room = self.room_of(session).is_some_and(|room| room.len() == 1);
             let full = self.rooms.len() >= self.limits.rooms && !frees_its_room;
             return if full { Err(Refusal::TooManyRooms) } else { Ok(()) };
         };
         let takes_a_place = room.find(user).is_none() && self.room_of(session).is_none_or(|now| now.id != room.id);
-        if takes_a_place && room.len() >= self.limits.participants_per_room {
+        let places = match name.0 {
+            RoomKind::Group => self.limits.participants_per_room,
+            RoomKind::Pair => 2,
+        };
+        if takes_a_place && room.len() >= places {
             return Err(Refusal::RoomFull);
         }
         Ok(())
     }
 
-    fn open(&mut self, name: RoomName, effects: &mut Vec<Effect>) -> RoomId {
+    fn open(&mut self, name: (RoomKind, RoomName), effects: &mut Vec<Effect>) -> RoomId {
         if let Some(id) = self.by_name.get(&name) {
             return *id;
         }

@@ -59,7 +59,7 @@ impl Rules {
             Command::Message(command) => self.presence.handle(session, command),
             // The room of a call is the call's.
             _ if self.calls.carries(session) => Err(Refusal::InCall),
-            Command::Join { room, person } => self.rooms.join(session, room, person),
+            Command::Join { kind, room, person } => self.rooms.join(session, (kind, room), person),
             Command::Leave => Ok(self.rooms.leave(session)),
             Command::Offer { subject, offer } => self.rooms.offer(session, subject, offer),
             Command::Candidate { subject } => self.rooms.candidate(session, &subject),

@@ -24,7 +24,8 @@ fn person(name: &str) -> Person {
 
 fn join(rooms: &mut Rules, session: u64, room: &str, name: &str) -> Result<Vec<Effect>, Refusal> {
     let (room, person) = (room.into(), person(name));
-    rooms.handle(now(), SessionId(session), Command::Join { room, person })
+    let kind = RoomKind::Group;
+    rooms.handle(now(), SessionId(session), Command::Join { kind, room, person })
 }
 
 /// Connection `number`, about `subject`.
@@ -171,6 +172,23 @@ fn rooms_are_bounded_and_moving_from_one_to_the_next_takes_no_more() {
     );
     assert_eq!(join(&mut rooms, 1, "t", "dora"), Err(Refusal::TooManyRooms));
     assert_eq!(rooms.participant_count(), 2, "a refusal changes nothing");
+}
+
+#[test]
+fn a_pair_s_room_takes_two_and_is_no_group_s_room_of_that_name() {
+    let mut rooms = Rules::new(Limits::default());
+    let mut pair = |session: u64, name: &str| {
+        let (kind, room, person) = (RoomKind::Pair, "r".into(), person(name));
+        rooms.handle(now(), SessionId(session), Command::Join { kind, room, person })
+    };
+    assert_eq!(outline(&pair(1, "anna").unwrap()), ["open room", "tell 1: joined 0"]);
+    pair(2, "ben").unwrap();
+    assert_eq!(pair(3, "carl"), Err(Refusal::RoomFull));
+    assert!(pair(4, "ben").is_ok(), "he takes his own place");
+    assert_eq!(
+        outline(&join(&mut rooms, 5, "r", "anna").unwrap()),
+        ["open room", "tell 5: joined 0"]
+    );
 }
 
 #[test]

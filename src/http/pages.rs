@@ -4,7 +4,7 @@
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::Path;
+use axum::extract::{Path, RawQuery};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -15,7 +15,10 @@ struct Static;
 
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new()
-        .route("/", get(|headers: HeaderMap| page("start/index.html", headers)))
+        .route(
+            "/",
+            get(|RawQuery(query), headers: HeaderMap| async move { page(first_page(query.as_deref()), headers).await }),
+        )
         .route("/room", get(|headers: HeaderMap| page("room/index.html", headers)))
         .route(
             "/messages",
@@ -27,6 +30,21 @@ pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
             "/static/{*path}",
             get(|Path(path): Path<String>, headers: HeaderMap| async move { page(&path, headers).await }),
         )
+}
+
+/// A call from one to another where both are named, otherwise the start page.
+fn first_page(query: Option<&str>) -> &'static str {
+    let has = |name: &str| {
+        let mut pairs = query
+            .unwrap_or_default()
+            .split('&')
+            .filter_map(|pair| pair.split_once('='));
+        pairs.any(|(key, value)| key == name && !value.is_empty())
+    };
+    match has("userId") && has("sendId") {
+        true => "call/index.html",
+        false => "start/index.html",
+    }
 }
 
 /// For everything that no route serves.

@@ -61,6 +61,7 @@ pub fn router() -> Router<AppState> {
     };
     Router::new()
         .route("/call", entrance(Entrance::Call))
+        .route("/direct", entrance(Entrance::Direct))
         .route("/groupcall", entrance(Entrance::Groupcall))
         .route("/ws", entrance(Entrance::Messages))
         .route("/socket.io", any(enter_as_device))

@@ -231,8 +231,8 @@ async fn until(deadline: Option<Instant>) {
 /// Names come from clients: they are logged quoted, so that none can look like another line.
 fn log_request(session: SessionId, command: &Command) {
     match command {
-        Command::Join { room, person } => {
-            info!(%session, room = room.as_str(), user = person.user.as_str(), "joins");
+        Command::Join { kind, room, person } => {
+            info!(%session, ?kind, room = room.as_str(), user = person.user.as_str(), "joins");
         }
         Command::Leave => info!(%session, "leaves"),
         Command::Offer { subject, offer } => {

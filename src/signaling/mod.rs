@@ -10,6 +10,9 @@
 //! | a JSON object with a text under `type`, and none under `id` | [`groupcall_type`] |
 //! | anything else | ignored, and the next message is the first |
 //!
+//! So is `/direct`, whose rooms are others, for two each, and for whoever knows their names: there a user need not be
+//! known to the server.
+//!
 //! People of both families meet in the same rooms: a room and a user are what they are called, as text, so `7` and
 //! `"7"` are the same.
 
@@ -33,7 +36,7 @@ use tracing::debug;
 
 use crate::clock::WallClock;
 use crate::config::Config;
-use crate::domain::{EndReason, Event, Person};
+use crate::domain::{EndReason, Event, Person, RoomKind};
 use crate::hub::Session;
 use crate::ids::{RoomName, UserId};
 use crate::storage::{AdmitError, DeviceRecord, Directory, Profile};
@@ -70,6 +73,8 @@ pub enum Entrance {
     Call,
     /// `/groupcall`
     Groupcall,
+    /// `/direct`: as `/groupcall`, for rooms of two.
+    Direct,
     /// `/ws`
     Messages,
     /// `/socket.io`, with a token that is good for this device.
@@ -84,7 +89,7 @@ impl Entrance {
     /// The longest message, in bytes. A longer one closes the socket.
     pub fn frame_bytes_max(&self) -> usize {
         match self {
-            Entrance::Call | Entrance::Groupcall => FRAME_BYTES_MAX,
+            Entrance::Call | Entrance::Groupcall | Entrance::Direct => FRAME_BYTES_MAX,
             Entrance::Messages | Entrance::Device { .. } => SMALL_FRAME_BYTES_MAX,
         }
     }
@@ -186,6 +191,8 @@ pub struct Conversation<A> {
 
 /// What every family needs to serve one client.
 struct Client<A> {
+    /// The kind of rooms that it enters.
+    rooms: RoomKind,
     session: Session,
     admission: A,
     config: Arc<Config>,
@@ -202,7 +209,12 @@ enum Family {
 
 impl<A: Admission> Conversation<A> {
     pub fn new(entrance: Entrance, session: Session, admission: A, config: Arc<Config>, clock: WallClock) -> Self {
+        let rooms = match entrance {
+            Entrance::Direct => RoomKind::Pair,
+            _ => RoomKind::Group,
+        };
         let client = Client {
+            rooms,
             session,
             admission,
             config,
@@ -210,7 +222,7 @@ impl<A: Admission> Conversation<A> {
         };
         let family = match entrance {
             Entrance::Call => Some(Family::Call(call::Dialogue::default())),
-            Entrance::Groupcall => None,
+            Entrance::Groupcall | Entrance::Direct => None,
             Entrance::Messages => Some(Family::Messages(messages::Dialogue::default())),
             Entrance::Device { device, room_ids } => {
                 let dialogue = devices::Dialogue::new(&device.phone, &device.device_id, room_ids);
@@ -322,6 +334,24 @@ fn pick_family(message: &Value) -> Option<Family> {
 
 fn count(family: &'static str) {
     metrics::counter!("patchbay_messages_received_total", "family" => family).increment(1);
+}
+
+/// Whether somebody may enter a room. A room of two is for whoever knows what it is called.
+async fn admit<A: Admission>(
+    client: &Client<A>,
+    user: &UserId,
+    room: &RoomName,
+    password: Option<&str>,
+) -> Result<Profile, AdmitError> {
+    match client.rooms {
+        RoomKind::Group => client.admission.admit(user, room, password).await,
+        RoomKind::Pair => Ok(Profile {
+            user: user.clone(),
+            name: user.as_str().to_owned(),
+            prefix: String::new(),
+            postfix: String::new(),
+        }),
+    }
 }
 
 /// How an admitted user is shown. A name from the user table is that; where the table knows none, the name that the

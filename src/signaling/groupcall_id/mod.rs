@@ -32,7 +32,7 @@ use serde_json::Value;
 use tracing::debug;
 
 use self::wire::{CandidateOut, Outgoing, ParticipantOut, Participants};
-use super::{Admission, Client, Close, Reaction, json, limits, offer, person};
+use super::{Admission, Client, Close, Reaction, admit, json, limits, offer, person};
 use crate::domain::{Command, Event, Person, Refusal, Subject};
 use crate::ids::{RoomName, UserId};
 use crate::storage::AdmitError;
@@ -76,7 +76,7 @@ impl Dialogue {
             return Reaction::close(Close::WRONG_PASSWORD);
         }
         let (user, room) = (UserId(join.name.0.into()), RoomName(join.room.0.into()));
-        let profile = match client.admission.admit(&user, &room, password.as_deref()).await {
+        let profile = match admit(client, &user, &room, password.as_deref()).await {
             Ok(profile) => profile,
             Err(AdmitError::UnknownUser) => return Reaction::close(Close::UNKNOWN_USER),
             Err(AdmitError::WrongPassword) => return Reaction::close(Close::WRONG_PASSWORD),
@@ -84,7 +84,8 @@ impl Dialogue {
         };
         self.knows_person_names = own_name.is_some();
         let person = person(profile, own_name);
-        match client.session.request(Command::Join { room, person }).await {
+        let kind = client.rooms;
+        match client.session.request(Command::Join { kind, room, person }).await {
             Err(Refusal::RoomFull | Refusal::TooManyRooms) => Reaction::close(Close::FULL),
             outcome => silent(client, outcome),
         }

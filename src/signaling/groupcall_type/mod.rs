@@ -44,7 +44,7 @@ use tracing::debug;
 
 use self::wire::{CandidateOut, Id, Outgoing, ParticipantOut, TextOut};
 use super::json::{Name, fields, loose_text};
-use super::{Admission, Client, Close, Reaction, limits, offer, person};
+use super::{Admission, Client, Close, Reaction, admit, limits, offer, person};
 use crate::domain::{Candidate, Command, Event, FileNotice, Person, Refusal, Subject};
 use crate::ids::{RoomName, UserId};
 use crate::storage::AdmitError;
@@ -128,7 +128,7 @@ async fn join<A: Admission>(client: &Client<A>, message: &Value) -> Outcome {
     {
         return Ok(permission_denied(&user, &room, Close::WRONG_PASSWORD));
     }
-    let profile = match client.admission.admit(&user, &room, password.as_deref()).await {
+    let profile = match admit(client, &user, &room, password.as_deref()).await {
         Ok(profile) => profile,
         Err(AdmitError::UnknownUser) => return Ok(user_not_found(&user)),
         Err(AdmitError::WrongPassword) => return Ok(permission_denied(&user, &room, Close::WRONG_PASSWORD)),
@@ -136,6 +136,7 @@ async fn join<A: Admission>(client: &Client<A>, message: &Value) -> Outcome {
     };
     let person = person(profile, own_name);
     let enter = Command::Join {
+        kind: client.rooms,
         room: room.clone(),
         person,
     };

@@ -24,6 +24,24 @@ async fn pages_are_served_with_their_types_and_modules_as_scripts() {
 }
 
 #[tokio::test]
+async fn the_first_page_is_a_call_where_both_ends_are_named() {
+    let running = start(|_| {}).await;
+    for (query, is_call) in [
+        ("", false),
+        ("?userId=1&sendId=2&type=audio&callType=callee", true),
+        ("?sendId=%E5%BC%A0&userId=1", true),
+        ("?userId=1", false),
+        ("?userId=1&sendId=", false),
+        ("?userId&sendId=2", false),
+        ("?a&&=&userId=%zz&sendId=%00", true),
+    ] {
+        let text = running.get(&format!("/{query}")).await.text().await.unwrap();
+        assert_eq!(text.contains("/static/call/main.js"), is_call, "{query}");
+        assert_eq!(text.contains("/static/start/start.js"), !is_call, "{query}");
+    }
+}
+
+#[tokio::test]
 async fn every_answer_tells_browsers_to_run_nothing_but_our_own_files() {
     let running = start(|config| config.http.frame_ancestors = vec!["https://app.example".to_owned()]).await;
     for path in ["/", "/room", "/healthz", "/no/such/page", "/static/none", "/files"] {

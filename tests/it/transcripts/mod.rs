@@ -15,7 +15,7 @@
 //!
 //! Everything sent has to be accounted for before the next `>`, `-` or `media lost`, and at the end. The lines of one
 //! client keep their order; those of different clients may stand in any, as on sockets.
-//! A client whose name ends in `@call` has come to `/call`, the others to `/groupcall`.
+//! A client whose name ends in `@call` or `@direct` has come to that path, the others to `/groupcall`.
 //! A client whose name ends in `@ws` has come to the message socket: what stands for its binary messages is JSON with the
 //! fields' names, and fields that are zero or empty are left out; `! 6869` sends bytes instead.
 //! A client whose name ends in `@device` has come with a token of the device `PHONE/ID` that the name begins with; `/` and
@@ -311,6 +311,7 @@ fn entrance(who: &str) -> Entrance {
                 room_ids: || RoomName::from("room 1"),
             }
         }
+        Some((_, "direct")) => Entrance::Direct,
         _ => Entrance::Groupcall,
     }
 }

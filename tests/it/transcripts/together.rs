@@ -1,6 +1,8 @@
 //! Both families on one path, and in one room.
 
-use super::Stage;
+use patchbay::config::Config;
+
+use super::{House, Stage};
 
 #[tokio::test(start_paused = true)]
 async fn the_first_message_that_has_a_kind_decides_the_family() {
@@ -67,6 +69,28 @@ async fn a_user_who_enters_again_in_the_other_family_replaces_himself() {
             new > {"type":"join","room":7,"userId":1}
             old x 4001
             new < {"type":"existingParticipants","participants":[]}
+            "#,
+        )
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_room_of_two_is_full_with_two_and_is_no_group_s_room_of_that_name() {
+    let house = House::default().with_user("9", "Nina", "", "").with_room("7", "secret");
+    let mut stage = Stage::with(house, Config::default());
+    stage
+        .play(
+            r#"
+            a@direct > {"type":"join","room":7,"userId":1}
+            a@direct < {"type":"existingParticipants","participants":[]}
+            b@direct > {"type":"join","room":7,"userId":2}
+            a@direct < {"type":"newParticipantArrived","participant":{"id":2,"userId":2,"name":"2","prefix":"","postfix":"","suffix":""}}
+            b@direct < {"type":"existingParticipants","participants":[{"id":1,"userId":1,"name":"1","prefix":"","postfix":"","suffix":""}]}
+            c@direct > {"type":"join","room":7,"userId":3}
+            c@direct < {"type":"permisionDeny","userId":3,"roomId":7}
+            c@direct x 1013
+            nina > {"type":"join","room":7,"userId":9,"pw":"secret"}
+            nina < {"type":"existingParticipants","participants":[]}
             "#,
         )
         .await;

@@ -1,0 +1,96 @@
+/**
+ * A room of two as a call: the other one is whoever else is in it.
+ */
+import { RoomClient } from '../client/room-client.js';
+import { summarize } from '../client/stats.js';
+import { guestId } from '../room/entry.js';
+
+const ENDINGS = { roomFull: 'full', replaced: 'replaced' };
+
+export class DirectCall extends EventTarget {
+  state = 'idle';
+  audioOnly = false;
+  /** What arrives from the other one. */
+  media = null;
+  room;
+
+  #client;
+
+  /** @param {{room: string}} options */
+  constructor({ room }) {
+    super();
+    this.room = room;
+    const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
+    this.#client = new RoomClient({ room, userId: guestId(), url: `${scheme}//${location.host}/direct` });
+    const on = (type, handler) => this.#client.addEventListener(type, ({ detail }) => handler(detail));
+    on('state', (detail) => this.#stateChanged(detail));
+    on('refused', ({ reason }) => this.#setState('ended', { reason: ENDINGS[reason] ?? 'failed' }));
+    on('participantjoined', () => this.#update());
+    on('participantleft', () => this.#update());
+    on('connection', () => this.#update());
+    on('stream', ({ participant }) => this.#emit('stream', { stream: participant.stream }));
+  }
+
+  /** They know each other by the number alone. */
+  get peerName() {
+    return '';
+  }
+
+  start() {
+    this.#client.join();
+  }
+
+  hangUp() {
+    this.#client.leave();
+  }
+
+  setAudio(track) {
+    return this.#client.setAudio(track);
+  }
+
+  setVideo(track) {
+    return this.#client.setVideo(track);
+  }
+
+  #stateChanged({ state }) {
+    if (state === 'left') this.#setState('ended', { reason: 'hungUp' });
+    else if (state !== 'refused') this.#update();
+  }
+
+  #update() {
+    const { state, participants } = this.#client;
+    const [other] = participants.values();
+    this.media = other ? incoming(other) : null;
+    if (state === 'connecting' || state === 'reconnecting') this.#setState('connecting');
+    else if (state !== 'joined') return;
+    else if (!other) this.#setState('waiting');
+    else this.#setState(other.state === 'connected' ? 'talking' : 'starting');
+  }
+
+  #setState(state, detail = {}) {
+    if (state === this.state && state !== 'ended') return;
+    this.state = state;
+    this.#emit('state', { state, ...detail });
+  }
+
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}
+
+/** @param {import('../client/participant.js').Participant} participant */
+function incoming(participant) {
+  return {
+    get pc() {
+      return participant.pc;
+    },
+    get state() {
+      return participant.state;
+    },
+    async sample() {
+      const report = await participant.pc?.getStats().catch(() => null);
+      if (report) participant.stats = summarize(report, participant.stats);
+      return participant.stats;
+    },
+  };
+}

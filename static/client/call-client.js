@@ -1,0 +1,281 @@
+/**
+ * The client of a call from one to another over `/call`: registers a name, then calls somebody or waits to be called.
+ * It has no user interface and can be imported by any page of the same origin:
+ *
+ * ```js
+ * import { CallClient } from '/static/client/call-client.js';
+ *
+ * const client = new CallClient({ self: '1', other: '2', role: 'caller' });
+ * client.addEventListener('stream', ({ detail }) => { video.srcObject = detail.stream; });
+ * client.addEventListener('state', ({ detail }) => console.log(detail.state, detail.reason));
+ * client.start();
+ * ```
+ *
+ * Events (`detail` in braces):
+ * - `state` {state, reason?}: see CallState; `ended` comes with a reason, see EndReason
+ * - `stream` {stream}: the other side's media
+ */
+import { CallPeer } from './call-peer.js';
+import { SignalingSocket } from './signaling-socket.js';
+
+/**
+ * - `connecting`: to the server
+ * - `waiting`: can be called
+ * - `calling`: it rings at the other side, or will as soon as it is there
+ * - `ringing`: the other side calls; `accept` or `refuse`
+ * - `starting`: accepted, the media connection is made
+ * - `talking`
+ * - `ended`: the client has stopped; `start` may be called again
+ * @typedef {'idle' | 'connecting' | 'waiting' | 'calling' | 'ringing' | 'starting' | 'talking' | 'ended'} CallState
+ */
+
+/**
+ * `hungUp` (here), `over` (by the other side), `refused`, `declined` (here), `busy`, `timeout`, `missed` (the caller gave
+ * up), `offline`, `noDevice` (the other side has none), `lost` (media), `unreachable` (the server), `replaced` (the same
+ * name registered elsewhere), `unknown` (the server does not know the name), `failed`
+ * @typedef {string} EndReason
+ */
+
+/** A callee's page that is just being opened registers within this time; until then the call is tried again. */
+const CALLEE_PATIENCE_MS = 15_000;
+const CALL_AGAIN_MS = 1000;
+/** Short interruptions heal by themselves; after this the media is lost. */
+const DISCONNECTED_MS = 8000;
+/** From the answer to `connected`. */
+const CONNECT_TIMEOUT_MS = 15_000;
+/** The close code with which the server ends a session whose name registered again elsewhere. */
+const CLOSE_REPLACED = 4001;
+const REJECTIONS = { bussy: 'busy', 'user declined': 'refused', timeout: 'timeout' };
+
+export class CallClient extends EventTarget {
+  /** @type {CallState} */
+  state = 'idle';
+  /** @type {CallPeer | null} */
+  peer = null;
+  self;
+  other;
+  role;
+  audioOnly;
+
+  #socket;
+  #tracks = { audio: null, video: null };
+  #offer = '';
+  #calledAt = 0;
+  #callTimer = 0;
+  #mediaTimer = 0;
+  #handlers = {
+    registerResponse: (message) => this.#registered(message),
+    incomingCall: (message) => this.#incoming(message),
+    callResponse: (message) => this.#callAnswered(message),
+    startCommunication: ({ sdpAnswer }) => this.#answered(sdpAnswer),
+    iceCandidate: ({ candidate }) => this.peer?.acceptCandidate(candidate),
+    stopCommunication: () => this.#stopped(),
+    incomingCallError: () => this.#end('noDevice'),
+  };
+
+  /**
+   * @param {object} options
+   * @param {string} options.self one's own name; whoever registers later under the same one replaces us
+   * @param {string} options.other whom to call, or whose call to take
+   * @param {'caller' | 'callee'} options.role
+   * @param {boolean} [options.audioOnly]
+   * @param {string} [options.url] default: `/call` of the page's own server
+   */
+  constructor({ self, other, role, audioOnly = false, url = defaultUrl() }) {
+    super();
+    Object.assign(this, { self: String(self), other: String(other), role, audioOnly });
+    this.#socket = new SignalingSocket(url, {
+      onOpen: () => this.#socket.send({ id: 'register', name: this.self }),
+      onMessage: (frame) => this.#receive(frame),
+      onLost: ({ code }) => this.#lost(code),
+      probe: () => ({ id: 'heart' }),
+    });
+  }
+
+  start() {
+    if (this.state !== 'idle' && this.state !== 'ended') return;
+    this.#setState('connecting');
+    this.#socket.open();
+  }
+
+  accept() {
+    if (this.state === 'ringing') this.#accept();
+  }
+
+  refuse() {
+    if (this.state !== 'ringing') return;
+    this.#refuse(this.other, 'user declined');
+    this.#end('declined');
+  }
+
+  /** The callee can neither be heard nor seen: the caller is told so. */
+  refuseForWantOfDevices() {
+    if (this.state !== 'ringing') return;
+    this.#socket.send({ id: 'incomingCallErrorResponse', from: this.other, to: this.self, errorResponse: 'NoDevice' });
+    this.#end('declined');
+  }
+
+  hangUp() {
+    if (this.state === 'ended' || this.state === 'idle') return;
+    this.#socket.send({ id: 'stop' });
+    this.#end('hungUp');
+  }
+
+  /** @param {MediaStreamTrack | null} track null to be muted */
+  async setAudio(track) {
+    this.#tracks.audio = track;
+    await this.peer?.setTrack('audio', track);
+  }
+
+  /** @param {MediaStreamTrack | null} track null shows nothing */
+  async setVideo(track) {
+    this.#tracks.video = track;
+    await this.peer?.setTrack('video', track);
+  }
+
+  #receive(frame) {
+    let message = null;
+    try {
+      message = JSON.parse(frame);
+    } catch {
+      return;
+    }
+    if (Object.hasOwn(this.#handlers, message?.id)) this.#handlers[message.id](message);
+  }
+
+  #registered({ response, message }) {
+    if (this.state !== 'connecting') return;
+    if (response !== 'accepted') {
+      this.#end(message === 'no such user' ? 'unknown' : 'failed');
+      return;
+    }
+    this.#socket.markHealthy();
+    if (this.role === 'caller') this.#call();
+    else this.#setState('waiting');
+  }
+
+  async #call() {
+    this.#setState('calling');
+    this.#calledAt = performance.now();
+    const peer = this.#openPeer();
+    this.#offer = await peer.offer();
+    if (peer === this.peer && this.state === 'calling') this.#sendCall();
+  }
+
+  #sendCall() {
+    this.#socket.send({ id: 'call', from: this.self, to: this.other, sdpOffer: this.#offer });
+  }
+
+  #callAnswered({ response, message, sdpAnswer }) {
+    if (this.state !== 'calling') return;
+    if (response === 'accepted') {
+      this.#answered(sdpAnswer);
+    } else if (String(response).endsWith('is not registered')) {
+      if (performance.now() - this.#calledAt > CALLEE_PATIENCE_MS) this.#end('offline');
+      else this.#callTimer = setTimeout(() => this.#sendCall(), CALL_AGAIN_MS);
+    } else {
+      const reason = message === undefined ? 'refused' : REJECTIONS[message];
+      this.#end(reason ?? (String(message).endsWith('is gone') ? 'offline' : 'failed'));
+    }
+  }
+
+  #incoming({ from }) {
+    if (this.state === 'waiting' && String(from) === this.other) this.#setState('ringing');
+    // Whoever opened this page wants to talk to one person: nobody else gets a camera by calling first.
+    else this.#refuse(from, this.state === 'waiting' ? 'user declined' : 'bussy');
+  }
+
+  #refuse(from, message) {
+    this.#socket.send({ id: 'incomingCallResponse', from, callResponse: 'reject', message });
+  }
+
+  async #accept() {
+    this.#setState('starting');
+    const peer = this.#openPeer();
+    const sdpOffer = await peer.offer();
+    if (peer !== this.peer) return;
+    this.#socket.send({ id: 'incomingCallResponse', from: this.other, callResponse: 'accept', sdpOffer });
+  }
+
+  async #answered(sdp) {
+    const { peer } = this;
+    if (!peer) return;
+    if (this.state !== 'starting') this.#setState('starting');
+    this.#mediaTimer = setTimeout(() => this.#mediaLost(), CONNECT_TIMEOUT_MS);
+    try {
+      await peer.acceptAnswer(sdp);
+    } catch (error) {
+      console.warn('patchbay: answer refused', error);
+      if (peer === this.peer) this.#mediaLost('failed');
+    }
+  }
+
+  #stopped() {
+    if (this.state === 'ringing') this.#end('missed');
+    else if (this.state === 'starting' || this.state === 'talking') this.#end('over');
+  }
+
+  #openPeer() {
+    this.peer?.close();
+    const peer = new CallPeer({
+      ...this.#tracks,
+      audioOnly: this.audioOnly,
+      onCandidate: ({ candidate, sdpMid, sdpMLineIndex }) => {
+        this.#socket.send({ id: 'onIceCandidate', candidate: { candidate, sdpMid, sdpMLineIndex } });
+      },
+      onState: () => peer === this.peer && this.#mediaStateChanged(peer.state),
+      onStream: () => this.#emit('stream', { stream: peer.stream }),
+    });
+    this.peer = peer;
+    return peer;
+  }
+
+  #mediaStateChanged(state) {
+    if (state === 'connected') {
+      clearTimeout(this.#mediaTimer);
+      if (this.state === 'starting') this.#setState('talking');
+    } else if (state === 'disconnected') {
+      clearTimeout(this.#mediaTimer);
+      this.#mediaTimer = setTimeout(() => this.#mediaLost(), DISCONNECTED_MS);
+      // Perhaps the network is gone and nobody has noticed.
+      this.#socket.check();
+    } else if (state === 'failed') {
+      this.#mediaLost();
+    }
+  }
+
+  #mediaLost(reason = 'lost') {
+    this.#socket.send({ id: 'stop' });
+    this.#end(reason);
+  }
+
+  /** Who waits to be called, or is not yet registered, tries again; a call is over with its connection. */
+  #lost(code) {
+    if (code === CLOSE_REPLACED) this.#end('replaced');
+    else if (this.state === 'waiting' || this.state === 'connecting') this.#setState('connecting');
+    else this.#end('unreachable');
+    return this.state !== 'ended';
+  }
+
+  #end(reason) {
+    clearTimeout(this.#callTimer);
+    clearTimeout(this.#mediaTimer);
+    this.#socket.close();
+    this.peer?.close();
+    this.peer = null;
+    this.#setState('ended', { reason });
+  }
+
+  #setState(state, detail = {}) {
+    this.state = state;
+    this.#emit('state', { state, ...detail });
+  }
+
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}
+
+function defaultUrl() {
+  return `${location.protocol === 'https:' ? 'wss:' : 'ws:'}//${location.host}/call`;
+}

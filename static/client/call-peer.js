@@ -1,0 +1,87 @@
+/**
+ * The WebRTC connection of a call between two: one for both directions, which the client offers once. Nothing is
+ * negotiated again: muting and the camera only swap tracks.
+ */
+import { summarize } from './stats.js';
+
+/** One person on a full screen is worth more than a tile; phones on mobile networks still manage it. */
+const VIDEO = { maxBitrate: 1_500_000 };
+const EARLY_CANDIDATES_MAX = 64;
+
+export class CallPeer {
+  pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
+  /** What the other side sends; its tracks are added as they arrive. */
+  stream = new MediaStream();
+  /** The latest figures, see stats.js; null before the first sample. */
+  stats = null;
+
+  #senders;
+  #earlyCandidates = [];
+  #answered = false;
+
+  /**
+   * @param {object} options
+   * @param {MediaStreamTrack | null} options.audio @param {MediaStreamTrack | null} options.video null sends nothing
+   * @param {boolean} options.audioOnly there is to be no picture at all
+   * @param {(candidate: RTCIceCandidate) => void} options.onCandidate
+   * @param {() => void} options.onState @param {() => void} options.onStream
+   */
+  constructor({ audio, video, audioOnly, onCandidate, onState, onStream }) {
+    const { pc } = this;
+    const options = { direction: 'sendrecv', streams: [new MediaStream()] };
+    this.#senders = {
+      audio: pc.addTransceiver(audio ?? 'audio', options).sender,
+      video: audioOnly ? null : pc.addTransceiver(video ?? 'video', { ...options, sendEncodings: [{ ...VIDEO }] }).sender,
+    };
+    pc.onicecandidate = ({ candidate }) => candidate?.candidate && onCandidate(candidate);
+    pc.onconnectionstatechange = onState;
+    pc.ontrack = ({ track }) => {
+      this.stream.addTrack(track);
+      onStream();
+    };
+  }
+
+  /** @returns {RTCPeerConnectionState} */
+  get state() {
+    return this.pc.connectionState;
+  }
+
+  /** @returns {Promise<string>} */
+  async offer() {
+    await this.pc.setLocalDescription();
+    return this.pc.localDescription.sdp;
+  }
+
+  async acceptAnswer(sdp) {
+    await this.pc.setRemoteDescription({ type: 'answer', sdp });
+    this.#answered = true;
+    for (const candidate of this.#earlyCandidates.splice(0)) this.#addCandidate(candidate);
+  }
+
+  acceptCandidate(candidate) {
+    if (!candidate?.candidate) return;
+    if (this.#answered) this.#addCandidate(candidate);
+    else if (this.#earlyCandidates.length < EARLY_CANDIDATES_MAX) this.#earlyCandidates.push(candidate);
+  }
+
+  /** @param {'audio' | 'video'} kind @param {MediaStreamTrack | null} track */
+  async setTrack(kind, track) {
+    await this.#senders[kind]?.replaceTrack(track).catch((error) => console.debug('patchbay: track kept', error));
+  }
+
+  /** Figures of the time since the last call. */
+  async sample() {
+    const report = await this.pc.getStats().catch(() => null);
+    if (report) this.stats = summarize(report, this.stats);
+    return this.stats;
+  }
+
+  close() {
+    this.pc.onicecandidate = this.pc.onconnectionstatechange = this.pc.ontrack = null;
+    this.pc.close();
+  }
+
+  #addCandidate(candidate) {
+    this.pc.addIceCandidate(candidate).catch((error) => console.debug('patchbay: candidate ignored', error));
+  }
+}
