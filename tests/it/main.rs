@@ -1,5 +1,6 @@
 //! The integration tests: one binary, one module a subject.
 
+mod calls;
 mod cli;
 mod clients;
 mod front;

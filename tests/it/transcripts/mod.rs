@@ -32,7 +32,7 @@ mod house;
 mod media;
 mod messages;
 mod model;
-mod offers;
+pub mod offers;
 mod together;
 
 use std::collections::{BTreeMap, VecDeque};
