@@ -192,9 +192,12 @@ function newRoom() {
   return Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-/** For at most two seconds: then the caller is told all the same. */
+/** For at most two seconds: then the caller is told all the same, and his page tries for a while. */
 async function registered(page) {
-  const isRegistered = () => page.document?.documentElement.dataset.registered !== undefined || !page.location.search.includes('callType');
+  const isRegistered = () => {
+    const state = page.patchbay?.client?.state;
+    return !page.location.search.includes('callType') || (state !== undefined && state !== 'idle' && state !== 'connecting');
+  };
   for (let waited = 0; waited < 2000 && !isRegistered(); waited += 50) {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }

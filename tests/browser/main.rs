@@ -5,9 +5,11 @@
 
 mod actions;
 mod call;
+mod device_calls;
 mod devices;
 mod harness;
 mod media;
+mod messages;
 mod page_logic;
 mod room;
 #[path = "../support/mod.rs"]

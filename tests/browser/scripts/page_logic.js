@@ -1,8 +1,10 @@
 // The pages' pure parts, run where they live: in a browser. Each case has a sentence for a name and throws when it fails.
 import { quality } from '/static/client/quality.js';
+import { CMD, MSGTYPE, decode, encode } from '/static/client/message-model.js';
 import { mediaProblem, permissionGuide } from '/static/client/media-errors.js';
 import { summarize } from '/static/client/stats.js';
 import { outgoing, readMessage, wireId } from '/static/client/wire.js';
+import { answer, cancellation, invitation, isLate, pageOf, readInvitation } from '/static/messages/invitations.js';
 import { fileBody, textBody } from '/static/room/chat-entry.js';
 import { inviteLink, readEntry } from '/static/room/entry.js';
 import { initials } from '/static/room/tile.js';
@@ -24,7 +26,64 @@ function check(truth, what) {
 const overlap = (a, b) =>
   a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
 
+const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+const unhex = (text) => Uint8Array.from(text.match(/../g) ?? [], (byte) => parseInt(byte, 16));
+
 export const cases = {
+  'a message is written as Protocol Buffers and read back with every field'() {
+    equal(hex(encode({ cmd: CMD.heartbeat, msgtype: MSGTYPE.reply })), '18023804');
+    equal(hex(encode({ version: '1.0', cmd: 300, sender: '安', content: { content: 'hi', type: 1 } })), '0a03312e3018ac022203e5ae897a06120268692001');
+    const full = {
+      version: '1.0', deviceId: 'd', cmd: 5, sender: '1', receiver: '2', groupId: 'video', msgtype: 4, flag: 2, platform: 'p',
+      platformVersion: 'v', token: 't', appKey: 'k', timeStamp: '2026-01-02 03:04:05', sign: 's',
+      content: { title: 'T', content: 'x'.repeat(300), time: 'n', type: 1, extend: 'e' }, resSign: 'agree', reqType: 'ptop',
+      vagroupId: 'r', callType: 'caller', senderName: 'Anna 安', senderPhoto: '/a', vagroupName: 'g', vaType: 'x', addGroupFlag: 'true',
+    };
+    equal(decode(encode(full)), full);
+  },
+
+  'fields that are not known are passed over, and what is cut off is no message'() {
+    // Field 99 as a number, 1000 as eight bytes, 25 as text, 30 as four bytes.
+    equal(decode(unhex('1805' + '9806ff01' + 'c13e0102030405060708' + 'ca010161' + 'f50101020304' + '220131')).sender, '1');
+    equal(decode(unhex('7a00')).content, { title: '', content: '', time: '', type: 0, extend: '' });
+    for (const broken of ['18', '2205', '22053132', '1880', '0b', 'ffffffffffffffffffffff', '2001', '1a0131']) {
+      equal(decode(unhex(broken)), null);
+    }
+    equal(decode(new Uint8Array()).cmd, 0);
+  },
+
+  'an invitation is told from its answers and from what stops it'() {
+    const [anna, ben] = [{ id: '1', name: 'Anna' }, { id: '2', name: 'Ben' }];
+    const call = { kind: 'audio', way: 'ptop', room: '' };
+    const over = (message) => readInvitation(decode(encode(message)));
+    const asked = over(invitation(anna, '2', call));
+    equal([asked.kind, asked.from, asked.name, asked.call], ['invitation', '1', 'Anna', call]);
+    for (const said of ['agree', 'refuse']) {
+      const answered = over(answer(ben, '1', call, said));
+      equal([answered.kind, answered.answer, answered.from], ['answer', said, '2']);
+      // Older clients.
+      equal(over({ ...answer(ben, '1', call, ''), sign: said }).answer, said);
+    }
+    const stop = cancellation(anna, '2', '1');
+    equal([over(stop).kind, over(stop).about, stop.groupId], ['cancelled', '1', '']);
+    equal(over({ cmd: 5, groupId: 'team', sender: '1' }).kind, 'other');
+    const group = over(invitation(anna, '2', { kind: 'video', way: 'group', room: 'r7' }));
+    equal([group.call.way, group.call.room], ['group', 'r7']);
+  },
+
+  'both sides of a call open it under the same two ids, and a group its room'() {
+    const self = { id: 'a&b', name: 'Anna' };
+    const call = { kind: 'video', way: 'ptop', room: '' };
+    equal(pageOf(call, self, '2', 'caller'), '/?userId=a%26b&sendId=2&type=video&callType=caller');
+    equal(pageOf(call, self, '2', 'callee'), '/?userId=2&sendId=a%26b&type=video&callType=callee');
+    equal(pageOf({ kind: 'audio', way: 'group', room: 'r7' }, self, '2', 'callee'), '/room?userId=a%26b&groupId=r7&type=audio&userName=Anna');
+  },
+
+  'an invitation that has waited for more than a minute does not ring'() {
+    const now = Date.UTC(2026, 0, 2, 3, 4, 5);
+    equal([isLate('2026-01-02 03:03:06', now), isLate('2026-01-02 03:03:04', now), isLate('2026-01-02 03:05:00', now)], [false, true, false]);
+  },
+
   'tiles stay on the stage and apart, however many there are'() {
     for (const area of [DESKTOP, PHONE, SIDEWAYS, { width: 200, height: 200 }]) {
       for (let count = 1; count <= 60; count += 1) {
