@@ -1,4 +1,4 @@
-//! Many calls from one to another against the whole server: nothing of them stays.
+//! Calls from one to another against the whole server: what sockets do to them, and that nothing of them stays.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::support::server::Server;
@@ -59,6 +60,7 @@ impl Phone {
     }
 }
 
+/// Sets a call up.
 async fn call(caller: &mut Phone, callee: &mut Phone, number: u32) {
     let padding = "x".repeat(PADDING_BYTES);
     let sdp = |number| offer("sendrecv", number % 90, false) + &format!("a=x-padding:{padding}\r\n");
@@ -76,8 +78,6 @@ async fn call(caller: &mut Phone, callee: &mut Phone, number: u32) {
     callee.says(accept).await;
     callee.hears("startCommunication").await;
     assert_eq!(caller.hears("callResponse").await["response"], "accepted");
-    caller.says(json!({ "id": "stop" })).await;
-    callee.hears("stopCommunication").await;
 }
 
 /// Everybody registers, so many calls are set up and ended one after another, and everybody goes.
@@ -91,7 +91,10 @@ async fn round(server: &Server) {
         .await;
     for number in 0..CALLS {
         let (callers, callees) = phones.split_at_mut(SESSIONS / 2);
-        call(&mut callers[number], &mut callees[number], number as u32).await;
+        let (caller, callee) = (&mut callers[number], &mut callees[number]);
+        call(caller, callee, number as u32).await;
+        caller.says(json!({ "id": "stop" })).await;
+        callee.hears("stopCommunication").await;
     }
     drop(phones);
     for gauge in [
@@ -105,6 +108,72 @@ async fn round(server: &Server) {
     ] {
         server.until_metric(gauge, 0.0, PATIENCE).await;
     }
+}
+
+/// Anna and Ben, in a call.
+async fn two_in_a_call(server: &Server) -> (Phone, Phone) {
+    let mut anna = Phone::register(server, "anna".to_owned()).await;
+    let mut ben = Phone::register(server, "ben".to_owned()).await;
+    call(&mut anna, &mut ben, 0).await;
+    (anna, ben)
+}
+
+#[tokio::test]
+async fn a_cut_connection_ends_the_call_for_the_other_at_once() {
+    let server = Server::start().await;
+    let (mut anna, ben) = two_in_a_call(&server).await;
+    drop(ben);
+    anna.hears("stopCommunication").await;
+    server.until_metric("patchbay_media_peers", 0.0, PATIENCE).await;
+}
+
+#[tokio::test]
+async fn long_frames_are_read_and_one_over_the_limit_closes_its_socket_and_ends_its_call() {
+    let server = Server::start().await;
+    let (mut anna, mut ben) = two_in_a_call(&server).await;
+    ben.says(json!({ "id": "heart", "padding": "x".repeat(200 * 1024) }))
+        .await;
+    ben.hears("heart").await;
+    let too_long = Message::text("x".repeat(256 * 1024 + 1));
+    ben.socket.send(too_long).await.ok();
+    anna.hears("stopCommunication").await;
+    anna.says(json!({ "id": "heart" })).await;
+    anna.hears("heart").await;
+}
+
+#[tokio::test]
+async fn whoever_calls_without_end_is_closed_and_the_calls_of_others_go_on() {
+    let server = Server::start().await;
+    let (mut anna, mut ben) = two_in_a_call(&server).await;
+    let mut carl = Phone::register(&server, "carl".to_owned()).await;
+    let invite = json!({ "id": "call", "from": "carl", "to": "nobody", "sdpOffer": "" }).to_string();
+    let flood = async {
+        for _ in 0..100_000 {
+            if carl.socket.feed(Message::text(invite.clone())).await.is_err() {
+                return;
+            }
+        }
+        carl.socket.flush().await.ok();
+        while let Some(Ok(message)) = carl.socket.next().await {
+            assert!(!matches!(message, Message::Binary(_)));
+        }
+    };
+    tokio::time::timeout(PATIENCE, flood)
+        .await
+        .expect("the server closes it");
+    server.until_metric("patchbay_reachable_sessions", 2.0, PATIENCE).await;
+    anna.says(json!({ "id": "stop" })).await;
+    ben.hears("stopCommunication").await;
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin_may_not_call() {
+    let server = Server::start().await;
+    let mut request = server.plain("ws", "/call").into_client_request().unwrap();
+    let origin = "https://evil.example".parse().unwrap();
+    request.headers_mut().insert("origin", origin);
+    let refused = connect_async(request).await.err().expect("it is refused");
+    assert!(refused.to_string().contains("403"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
