@@ -172,7 +172,7 @@ async fn a_page_of_another_origin_may_not_call() {
     let mut request = server.plain("ws", "/call").into_client_request().unwrap();
     let origin = "https://evil.example".parse().unwrap();
     request.headers_mut().insert("origin", origin);
-    let refused = connect_async(request).await.err().expect("it is refused");
+    let refused = connect_async(request).await.expect_err("it is refused");
     assert!(refused.to_string().contains("403"), "{refused}");
 }
 
