@@ -212,6 +212,28 @@ async fn who_is_in_a_call_is_busy_for_a_third() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_callee_who_opens_the_page_late_is_called_and_one_who_never_does_is_told_of() {
+    let _turn = turn().await;
+    let server = Server::start().await;
+    let chromium = Chromium::start();
+    let caller = open(&chromium, &server, "caller", "&type=video").await;
+    caller.shows_state("calling").await;
+    let callee = open(&chromium, &server, "callee", "&type=video").await;
+    for page in [&caller, &callee] {
+        page.shows_state("talking").await;
+        page.sees_and_hears(1).await;
+    }
+    // Whoever closes the page leaves the call.
+    callee.go("about:blank").await;
+    caller.ended("over", "ben ended the call", SIGNAL_PATIENCE).await;
+    caller.reload().await;
+    caller.shows_state("calling").await;
+    caller
+        .ended("offline", "ben can not be reached at the moment", MEDIA_PATIENCE)
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_killed_browser_is_noticed_within_ten_seconds() {
     let _turn = turn().await;
     let server = Server::start().await;
