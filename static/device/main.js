@@ -21,7 +21,7 @@ languageSwitch(byId('language'));
 
 const history = new HistoryList(byId('history'));
 const ringing = new RingingDialog();
-const frame = new CallFrame(() => hangUp());
+const frame = new CallFrame(() => hangUp('calling.over'));
 /** `{phone, device, token}` */
 let self = null;
 let socket = null;
@@ -125,10 +125,11 @@ function ring(other) {
   byId('state-cancel').focus();
 }
 
-function hangUp() {
+/** @param {string | null} sentence to be remembered */
+function hangUp(sentence = null) {
   if (!call) return;
   socket?.hangUp(call.other, call.room);
-  end(null);
+  end(sentence);
 }
 
 /** The call is over on this side. @param {string | null} sentence */
@@ -147,7 +148,7 @@ const HEARD = {
   call_failed: (message) => call && end(FAILURES[message.message] ?? 'device.callFailed'),
   called_failed: (message) => call?.other.phone === message.from_phone && end('messages.missed'),
   calling_be_hangup: (message) => {
-    if (call?.other.phone === message.fire_phone) end(ringing.isOpen ? 'messages.missed' : 'device.hungUp');
+    if (call?.other.phone === message.fire_phone) end(ringing.isOpen ? 'messages.missed' : 'calling.over');
   },
 };
 

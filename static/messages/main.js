@@ -13,6 +13,10 @@ import { RINGS_FOR_MS, answer, cancellation, invitation, isLate, pageOf, readInv
 import { MessageSocket } from './message-socket.js';
 
 const ASKS = { group: 'messages.asksGroup', audio: 'calling.asksAudio', video: 'calling.asksVideo' };
+/** States of a call's client in which it cannot be called yet. */
+const NOT_READY = ['idle', 'connecting'];
+const READY_PATIENCE_MS = 3000;
+const POLL_MS = 50;
 const STATES = {
   connecting: 'messages.connecting',
   connected: 'messages.connected',
@@ -27,7 +31,12 @@ languageSwitch(byId('language'));
 const contacts = new ContactList((id, kind) => invite([id], { kind, way: 'ptop', room: '' }), showChosen);
 const history = new HistoryList(byId('history'));
 const ringing = new RingingDialog();
-const frame = new CallFrame(() => frame.close());
+const frame = new CallFrame(() => {
+  frame.close();
+  if (talkingWith) history.add('calling.over', { name: talkingWith });
+});
+/** The other one of a call of two. */
+let talkingWith = '';
 let chosen = [];
 let self = null;
 let socket = null;
@@ -157,10 +166,10 @@ async function invited({ from, name, call }, timeStamp) {
   }
   // One's other pages stop ringing.
   socket.send(cancellation(self, self.id, from));
-  if (what === 'agree') await enter(pageOf(call, self, from, 'callee'), name);
+  if (what === 'agree') await enter(pageOf(call, self, from, 'callee'), call.way === 'group' ? '' : name);
   else history.add('messages.youRefused', { name });
   // The caller calls as soon as he hears this, so the page that takes his call has to be there.
-  socket.send(answer(self, from, call, what));
+  socket.send(answer(self, from, call, what === 'agree' && frame.isOpen ? 'agree' : 'refuse'));
 }
 
 function answered({ from, name, call, answer: said }) {
@@ -177,10 +186,14 @@ function answered({ from, name, call, answer: said }) {
   if (!frame.isOpen) enter(pageOf(mine, self, from, 'caller'), mine.way === 'group' ? '' : name);
 }
 
-/** Loads the page of a call, and waits until it can be called where it says when. */
+/** Loads the page of a call, and waits until it can be called, for some seconds at the most: its caller tries for longer. */
 async function enter(address, title) {
-  const page = await frame.open(address, title);
-  await registered(page);
+  talkingWith = title;
+  const client = await frame.open(address, title);
+  const isReady = () => !client || !NOT_READY.includes(client.state);
+  for (let waited = 0; waited < READY_PATIENCE_MS && !isReady(); waited += POLL_MS) {
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
 }
 
 function cancelled({ from, about }) {
@@ -190,15 +203,4 @@ function cancelled({ from, about }) {
 
 function newRoom() {
   return Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, '0')).join('');
-}
-
-/** For at most two seconds: then the caller is told all the same, and his page tries for a while. */
-async function registered(page) {
-  const isRegistered = () => {
-    const state = page.patchbay?.client?.state;
-    return !page.location.search.includes('callType') || (state !== undefined && state !== 'idle' && state !== 'connecting');
-  };
-  for (let waited = 0; waited < 2000 && !isRegistered(); waited += 50) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
 }

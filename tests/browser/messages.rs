@@ -68,6 +68,9 @@ async fn who_agrees_to_an_invitation_sees_and_is_seen() {
     anna.sees_in_place(1).await;
     ben.sees_in_place(1).await;
     anna.press("hang-up").await;
+    let over = "document.getElementById('in-call') === null";
+    ben.until("his page closes the call, too", SIGNAL_PATIENCE, over).await;
+    ben.remembers("Call with Anna ended").await;
     server.until_metric("patchbay_calls", 0.0, SIGNAL_PATIENCE).await;
     for page in [&anna, &ben] {
         let errors: Vec<String> = page.eval("probe.errors").await;
