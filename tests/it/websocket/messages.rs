@@ -77,6 +77,7 @@ async fn a_client_that_answers_pings_but_no_heartbeat_is_closed_after_seventy_se
     let since = Instant::now();
     assert_eq!(hears(&mut anna).await, HEARTBEAT);
     loop {
+        assert!(since.elapsed().as_secs() <= 70, "it is not closed");
         match anna.next().await {
             Some(Message::Ping(data)) => anna.incoming.send(Message::Pong(data)).await.unwrap(),
             Some(Message::Close(Some(frame))) => {
