@@ -29,6 +29,8 @@ pub struct Egress {
     end: usize,
     sends: Vec<Send>,
     max_segments: usize,
+    /// System calls so far, those of the present batch left out.
+    sent: u64,
 }
 
 impl Egress {
@@ -41,12 +43,18 @@ impl Egress {
             end: 0,
             sends: Vec::with_capacity(FLUSH_BYTES / 64),
             max_segments: max_segments.max(1),
+            sent: 0,
         }
     }
 
     /// Whether the driver must send before more is written.
     pub fn is_full(&self) -> bool {
         self.end >= FLUSH_BYTES || self.sends.len() + 1 >= self.sends.capacity()
+    }
+
+    /// Whether several packets may leave in one send.
+    pub fn joins_packets(&self) -> bool {
+        self.max_segments > 1
     }
 
     pub fn is_empty(&self) -> bool {
@@ -103,8 +111,14 @@ impl Egress {
         self.max_segments = max_segments.clamp(1, self.max_segments);
     }
 
+    /// How many sends there have been.
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
     /// Everything has been sent.
     pub fn clear(&mut self) {
+        self.sent += self.sends.len() as u64;
         self.end = 0;
         self.sends.clear();
     }

@@ -52,6 +52,11 @@ impl KeyFrameRequests {
         self.due = None;
     }
 
+    /// Whether a request is to be sent, now or at some time.
+    pub fn is_due(&self) -> bool {
+        self.due.is_some()
+    }
+
     /// True when a PLI is to be sent now. Call on every tick and after [`Self::want`].
     pub fn poll(&mut self, now: Instant) -> bool {
         if self.due.is_none_or(|due| now < due) {

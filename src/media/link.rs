@@ -168,6 +168,7 @@ mod tests {
             codec: Codec::Vp8,
             starts_key_frame: false,
             vp8: None,
+            padding: 0,
         };
         (arrival, bytes)
     }

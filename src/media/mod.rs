@@ -20,6 +20,7 @@ pub mod engine;
 pub mod keyframes;
 pub mod layers;
 pub mod link;
+pub mod padding;
 pub mod peer;
 pub mod pinning;
 pub mod retransmit;
@@ -35,4 +36,4 @@ pub mod track;
 pub mod worker;
 
 #[cfg(test)]
-mod virtual_time;
+pub(crate) mod virtual_time;

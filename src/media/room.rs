@@ -131,6 +131,7 @@ impl Worker {
                 let requests = &mut track.layers[subscription.target.map_or(0, usize::from)].requests;
                 if asking == Asking::AtOnce || subscription.target != before {
                     requests.want(now);
+                    self.urgent = true;
                 } else if active.is_some() {
                     requests.still_wanted(now);
                 }

@@ -22,6 +22,8 @@ pub struct Stats {
     pub mirrored_packets: u64,
     /// Packets that were not, because the worker did not keep up.
     pub mirror_dropped_packets: u64,
+    /// Sends to the kernel: with GSO one carries many packets.
+    pub sends: u64,
     /// Copies sent again after a NACK.
     pub resent_packets: u64,
     /// Datagrams that were dropped: from an unknown address, unreadable, or of no class.
@@ -63,6 +65,7 @@ impl Stats {
                 "patchbay_media_mirror_dropped_packets_total",
                 self.mirror_dropped_packets,
             ),
+            ("patchbay_media_sends_total", self.sends),
             ("patchbay_media_resent_packets_total", self.resent_packets),
             ("patchbay_media_dropped_datagrams_total", self.dropped_datagrams),
             ("patchbay_media_rejected_packets_total", self.rejected_packets),

@@ -55,6 +55,9 @@ pub struct Subscription {
     /// Publisher's extension id → ours, 0 for none.
     extension_ids: [u8; MAX_EXTENSION_ID as usize + 1],
     mid_id: u8,
+    /// What is sent again goes by RTX, under another SRTP index: then a packet may be padded, which without RTX would have
+    /// to be remembered for each.
+    may_pad: bool,
     rtx_sequence: u64,
     /// Copies up to here were made under other payload types or extension ids: sent again without RTX they would be
     /// different bytes under the same SRTP index, which must never be.
@@ -88,6 +91,7 @@ impl Subscription {
             payload_types: [NONE; 128],
             extension_ids: [0; MAX_EXTENSION_ID as usize + 1],
             mid_id: 0,
+            may_pad: false,
             rtx_sequence: u64::from((section.local_rtx_ssrc >> 3) as u16 & 0x7fff),
             resend_floor: 0,
             packets: 0,
@@ -104,6 +108,7 @@ impl Subscription {
         self.codecs = section.codecs.clone();
         self.extensions = section.extensions.clone();
         self.mid_id = self.id_of(Extension::Mid);
+        self.may_pad = self.codecs.iter().all(|codec| codec.rtx_payload_type.is_some());
     }
 
     fn id_of(&self, wanted: Extension) -> u8 {
@@ -188,6 +193,10 @@ impl Subscription {
             vp8: arrival.vp8.as_ref(),
         };
         let numbers = self.rewriter.forward(now, &incoming)?;
+        let source = Outgoing {
+            padding: if self.may_pad { arrival.padding } else { 0 },
+            ..source
+        };
         let (len, payload_len) = self.write(egress.room()?, &numbers, &source, arrival.vp8.as_ref(), None, out)?;
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(payload_len as u32);
@@ -215,6 +224,7 @@ impl Subscription {
             packet,
             payload,
             payload_type,
+            padding: 0,
         })
     }
 
@@ -250,9 +260,13 @@ impl Subscription {
             at += 2;
         }
         let end = at + source.payload.len();
-        let len = end + out.profile().tag_len();
+        let padded = end + usize::from(source.padding);
+        let len = padded + out.profile().tag_len();
         let packet = room.get_mut(..len)?;
         packet[at..end].copy_from_slice(source.payload);
+        if source.padding > 0 {
+            pad(packet, end, source.padding);
+        }
         if let Some(descriptor) = vp8 {
             vp8::rewrite(
                 &mut packet[at..end],
@@ -360,6 +374,15 @@ struct Outgoing<'a> {
     packet: &'a [u8],
     payload: &'a [u8],
     payload_type: u8,
+    padding: u8,
+}
+
+/// RFC 3550 §5.1: the P bit, and as the last of the padding bytes their count.
+fn pad(packet: &mut [u8], end: usize, padding: u8) {
+    packet[0] |= 0x20;
+    let room = &mut packet[end..end + usize::from(padding)];
+    room.fill(0);
+    room[usize::from(padding) - 1] = padding;
 }
 
 /// The publisher's wall clock at `now`, as 32.32 fixed point seconds.

@@ -8,6 +8,7 @@ use super::codec::{Codec, vp8};
 use super::keyframes::KeyFrameRequests;
 use super::layers::{INACTIVE_AFTER, LayerState, RateMeter};
 use super::link::{LayerNotice, TrackNotice};
+use super::padding;
 use super::retransmit::{Arrival as Loss, LossTracker, PacketCache};
 use super::rewrite::SourceId;
 use super::rtp::{Extension, Header, MAX_EXTENSION_ID};
@@ -93,6 +94,8 @@ pub struct Arrival {
     pub codec: Codec,
     pub starts_key_frame: bool,
     pub vp8: Option<vp8::Descriptor>,
+    /// RTP padding (RFC 3550 §5.1) that makes it as long as its neighbours; see [`padding`](super::padding).
+    pub padding: u8,
 }
 
 /// Whether a packet's layer begins, or begins again after a pause: it may be the one that subscribers wait for.
@@ -250,6 +253,13 @@ impl Track {
         self.codecs.first().map_or(90_000, |codec| codec.codec.clock_rate())
     }
 
+    /// Whether the publisher is to be asked for packets or a key frame, now or soon.
+    pub fn wants_something(&self) -> bool {
+        self.layers
+            .iter()
+            .any(|layer| layer.loss.has_gaps() || layer.requests.is_due())
+    }
+
     /// What the layer choice needs to know.
     pub fn layer_states(&self, now: Instant) -> SmallVec<[LayerState; MAX_LAYERS]> {
         self.layers
@@ -311,6 +321,7 @@ impl Track {
             codec,
             starts_key_frame,
             vp8,
+            padding: 0,
         };
         self.keep(now, arrival, packet, received)
     }
@@ -346,5 +357,14 @@ impl Track {
         }
         self.arrivals.push(arrival);
         Some(Begins(begins))
+    }
+
+    /// Chooses the padding of this batch's packets. Call once, before they are forwarded.
+    pub fn level(&mut self) {
+        if self.kind == Kind::Video {
+            for layer in 0..self.layers.len() {
+                padding::level(&mut self.arrivals, layer as u8);
+            }
+        }
     }
 }

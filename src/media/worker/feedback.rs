@@ -124,6 +124,7 @@ impl Worker {
         let wanted = subscription.target.or_else(|| subscription.current_layer(track));
         if let Some(layer) = wanted.and_then(|layer| track.layers.get_mut(usize::from(layer))) {
             layer.requests.want(now);
+            self.urgent = true;
         }
         self.request_key_frames(now, key);
     }

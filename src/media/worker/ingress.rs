@@ -173,6 +173,7 @@ impl Worker {
             Self::fresh_source(next_source)
         })?;
         self.stats.received_packets += 1;
+        self.urgent |= track.layers[usize::from(stream.layer)].loss.has_gaps();
         if track.arrivals.len() == 1 {
             self.arrived.push(stream.track);
         }
@@ -368,6 +369,9 @@ impl Worker {
         let mut at = self.forwarded;
         while let Some(&key) = self.arrived.get(at.track) {
             if let Some(track) = self.tracks.get_mut(key) {
+                if (at.subscriber, at.packet) == (0, 0) && self.egress.joins_packets() {
+                    track.level();
+                }
                 while let Some(&subscriber) = track.subscribers.get(at.subscriber) {
                     let subscription = &mut self.subscriptions[subscriber];
                     if let Some(peer) = self.peers.get(subscription.peer)

@@ -140,6 +140,7 @@ impl Worker {
                 mirror.missed &= !layer;
                 if track.kind == Kind::Video && !arrival.starts_key_frame {
                     track.layers[usize::from(arrival.layer)].requests.want(now);
+                    self.urgent = true;
                 }
             }
         }

@@ -80,6 +80,8 @@ pub struct Worker {
     /// By the other worker's index; none where no room is shared with it.
     links: Vec<Option<Box<Link>>>,
     next_tick: Option<Instant>,
+    /// The next tick should come soon: something is missing or wanted.
+    pub(super) urgent: bool,
     ticks: u64,
     next_source: u64,
     next_track: u64,
@@ -108,6 +110,7 @@ impl Worker {
             events: VecDeque::new(),
             links: Vec::new(),
             next_tick: None,
+            urgent: false,
             ticks: 0,
             next_source: first_id,
             next_track: first_id,
@@ -164,6 +167,7 @@ impl Worker {
             subscriptions: self.subscriptions.len() as u64,
             rooms: self.rooms.values().filter(|room| room.home.is_none()).count() as u64,
             known_addresses: self.demux.known_addresses() as u64,
+            sends: self.egress.sent(),
             ..self.stats
         }
     }

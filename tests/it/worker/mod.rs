@@ -4,6 +4,7 @@
 pub mod media_client;
 
 mod forwarding;
+mod joined_sends;
 mod mirror;
 mod repair;
 mod safety;

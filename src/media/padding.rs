@@ -1,0 +1,104 @@
+//! Padding that lets the packets of a frame leave in one system call.
+
+use smallvec::SmallVec;
+
+use super::track::Arrival;
+
+/// The most padding that a packet gets: two per cent of a full one. What a send costs beside its bytes would pay for
+/// more; the subscriber's network would not.
+const MAX_PADDING: usize = 24;
+
+/// Chooses padding so that the packets of one frame leave in one GSO send, whose segments must be equally long but for
+/// the last, which may be shorter. Senders split a frame into packets that differ by a byte or so.
+pub fn level(arrivals: &mut [Arrival], layer: u8) {
+    let len = |arrival: &Arrival| arrival.end - arrival.start;
+    let mut group: SmallVec<[usize; 64]> = SmallVec::new();
+    let (mut least, mut most) = (usize::MAX, 0);
+    for at in 0..=arrivals.len() {
+        let next = arrivals
+            .get(at)
+            .map(|arrival| (arrival.layer == layer).then(|| len(arrival)));
+        let Some(size) = next.unwrap_or(Some(usize::MAX)) else {
+            continue;
+        };
+        let goes_on = size != usize::MAX && size.max(most) - size.min(least) <= MAX_PADDING;
+        if !goes_on || group.len() == group.inline_size() {
+            let (_, others) = group.split_last().unwrap_or((&0, &[]));
+            for &other in others {
+                arrivals[other].padding = (most - len(&arrivals[other])) as u8;
+            }
+            group.clear();
+            (least, most) = (usize::MAX, 0);
+        }
+        if size != usize::MAX {
+            group.push(at);
+            (least, most) = (size.min(least), size.max(most));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::codec::Codec;
+    use crate::media::rewrite::SourceId;
+    use crate::media::rtp::Header;
+
+    fn arrivals(sizes: &[(u8, usize)]) -> Vec<Arrival> {
+        let header = Header::parse(&[0x80; 12]).unwrap();
+        let arrival = |&(layer, len): &(u8, usize)| Arrival {
+            layer,
+            source: SourceId(1),
+            start: 100,
+            end: 100 + len,
+            header,
+            extended: 0,
+            codec: Codec::Vp8,
+            starts_key_frame: false,
+            vp8: None,
+            padding: 0,
+        };
+        sizes.iter().map(arrival).collect()
+    }
+
+    /// Padding for packets of these sizes, of one layer.
+    fn padding(sizes: &[usize]) -> Vec<u8> {
+        let with_layer: Vec<(u8, usize)> = sizes.iter().map(|&size| (0, size)).collect();
+        let mut arrivals = arrivals(&with_layer);
+        level(&mut arrivals, 0);
+        arrivals.iter().map(|arrival| arrival.padding).collect()
+    }
+
+    #[test]
+    fn packets_of_a_frame_become_equally_long_but_the_last() {
+        assert_eq!(padding(&[1_099, 1_099, 1_100, 1_100]), [1, 1, 0, 0]);
+        assert_eq!(padding(&[1_100, 1_099, 1_100, 1_099]), [0, 1, 0, 0]);
+        assert_eq!(padding(&[1_100]), [0]);
+        assert_eq!(padding(&[]), [0; 0]);
+    }
+
+    #[test]
+    fn packets_that_differ_much_are_left_alone() {
+        assert_eq!(padding(&[1_100, 300, 1_100]), [0, 0, 0]);
+        assert_eq!(padding(&[1_100, 1_099, 1_100, 300, 301, 302]), [0, 1, 0, 2, 1, 0]);
+        // Within reach of its neighbours each, but not of all.
+        assert_eq!(padding(&[1_100, 1_080, 1_060]), [0, 0, 0]);
+    }
+
+    #[test]
+    fn each_layer_is_levelled_for_itself() {
+        let mut mixed = arrivals(&[(0, 300), (1, 1_100), (0, 302), (1, 1_101), (0, 302)]);
+        level(&mut mixed, 0);
+        level(&mut mixed, 1);
+        let padding: Vec<u8> = mixed.iter().map(|arrival| arrival.padding).collect();
+        assert_eq!(padding, [2, 1, 0, 0, 0]);
+    }
+
+    #[test]
+    fn more_packets_than_one_send_holds_are_levelled_in_parts() {
+        let sizes: Vec<usize> = (0..200).map(|at| 1_000 + at % 2).collect();
+        let padding = padding(&sizes);
+        let padded = padding.iter().filter(|&&padding| padding == 1).count();
+        assert!((95..=100).contains(&padded), "{padded}");
+    }
+}
