@@ -19,4 +19,6 @@ pub mod storage;
 
 pub mod media;
 
+pub mod load;
+
 pub mod admin;

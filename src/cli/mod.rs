@@ -2,6 +2,7 @@
 
 mod contacts;
 mod doctor;
+mod load;
 mod rooms;
 mod serve;
 mod users;
@@ -44,6 +45,8 @@ enum Command {
     /// Contacts of accounts: whom they see and can call
     #[command(subcommand)]
     Contact(contacts::Command),
+    /// Join a server as many publishers and subscribers, and measure what comes through
+    Load(Box<crate::load::Options>),
     /// Try everything that a start needs, say what is wrong, and end
     Doctor,
     /// Print every setting with its default and reason
@@ -69,6 +72,10 @@ fn run(arguments: Arguments) -> Result<(), CommandError> {
     if let Some(Command::Config) = arguments.command {
         return print(config::MANUAL);
     }
+    if let Some(Command::Load(options)) = arguments.command {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        return runtime.block_on(load::run(*options));
+    }
     let environment = std::env::vars_os().filter_map(|(name, value)| {
         // A variable that is not text is none of ours: its name would be.
         Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
@@ -82,7 +89,7 @@ fn run(arguments: Arguments) -> Result<(), CommandError> {
             Some(Command::User(command)) => users::run(command, &open(&config).await?).await,
             Some(Command::Room(command)) => rooms::run(command, &open(&config).await?).await,
             Some(Command::Contact(command)) => contacts::run(command, &open(&config).await?, &config).await,
-            Some(Command::Config) => Ok(()),
+            Some(Command::Config | Command::Load(_)) => Ok(()),
         }
     })
 }

@@ -5,6 +5,7 @@ mod cli;
 mod clients;
 mod front;
 mod hostile;
+mod load;
 mod netsim;
 mod pages;
 mod repair;

@@ -1,7 +1,7 @@
 //! Processes that a scenario starts, ended by their id when it is over, however it ends.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
@@ -56,6 +56,16 @@ impl Process {
 
     pub fn output(&self) -> String {
         self.output.lock().unwrap().join("\n")
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it has ended by itself.
+    #[allow(dead_code, reason = "each binary uses its own part of the common support")]
+    pub fn wait(&mut self) -> ExitStatus {
+        self.child.wait().unwrap()
     }
 
     /// Asks it to end, as an administrator would, and waits until it has.

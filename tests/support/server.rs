@@ -98,6 +98,28 @@ impl Server {
         self.process.resident_kib()
     }
 
+    #[allow(dead_code, reason = "each binary uses its own part of the common support")]
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Makes a room with a password, as an administrator would.
+    #[allow(dead_code, reason = "each binary uses its own part of the common support")]
+    pub async fn add_room(&self, name: &str, password: &str) {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_patchbay"));
+        command.args(["room", "add", name]).current_dir(self.directory.path());
+        command
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut input, format!("{password}\n").as_bytes())
+            .await
+            .unwrap();
+        drop(input);
+        assert!(child.wait().await.unwrap().success());
+    }
+
     pub fn log(&self) -> String {
         self.process.output()
     }

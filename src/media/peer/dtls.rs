@@ -41,6 +41,11 @@ pub struct DtlsIdentity {
 impl DtlsIdentity {
     /// Makes a fresh self-signed ECDSA P-256 certificate.
     pub fn generate() -> Result<DtlsIdentity, DtlsError> {
+        DtlsIdentity::generate_offering(&Profile::PREFERENCE)
+    }
+
+    /// As [`DtlsIdentity::generate`], but as a client these profiles alone are offered.
+    pub fn generate_offering(profiles: &[Profile]) -> Result<DtlsIdentity, DtlsError> {
         let provider = rtc_crypto::default_provider().map_err(|error| DtlsError::Other(error.to_string()))?;
         let certificate = Certificate::generate_self_signed(vec!["patchbay".to_owned()], provider.crypto())?;
         let der = certificate
@@ -67,7 +72,7 @@ impl DtlsIdentity {
                 config(vec![second], false)?,
                 config(vec![third], false)?,
             ],
-            client: config(vec![first, second, third], true)?,
+            client: config(profiles.iter().copied().map(library_profile).collect(), true)?,
             fingerprint: fingerprint.as_ref().try_into().unwrap_or([0; 32]),
         })
     }

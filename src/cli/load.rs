@@ -1,0 +1,26 @@
+//! `patchbay load`: the load tester's command line.
+
+use std::io::IsTerminal;
+
+use super::{CommandError, print};
+use crate::load::{self, LoadError, Options};
+
+/// The table goes to standard output, progress to standard error. An error when the run could not be done, or ended early.
+pub(super) async fn run(options: Options) -> Result<(), CommandError> {
+    let json = options.json.clone();
+    let outcome = load::run(options).await;
+    if std::io::stderr().is_terminal() {
+        eprint!("\r\x1b[2K");
+    }
+    if let Some(report) = &outcome.report {
+        print(&report.table())?;
+        if let Some(path) = json {
+            let text = serde_json::to_string_pretty(report)? + "\n";
+            std::fs::write(&path, text).map_err(|source| LoadError::Write {
+                path: path.display().to_string(),
+                source,
+            })?;
+        }
+    }
+    outcome.failure.map_or(Ok(()), |failure| Err(failure.into()))
+}

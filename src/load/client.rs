@@ -1,0 +1,335 @@
+//! One connection with what goes up and comes down it. Pure, but that sending is left to a function.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use super::connection::{Connection, Input};
+use super::error::LoadError;
+use super::figures::Totals;
+use super::pattern::Mark;
+use super::reception::Reception;
+use super::source::{Place, Source, marked_from};
+use crate::media::peer::srtp::{Profile, Rejected};
+use crate::media::rtcp::{self, Block, Packet, SenderInfo};
+use crate::media::rtp::Header;
+use crate::media::session::Kind;
+
+/// How often each end reports (libwebrtc: once a second for video).
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// The SSRC that a client that sends nothing reports under.
+const REPORTER: u32 = 1;
+/// Streams of one connection: more than a meeting's, and a bound on what a server can make us keep.
+const STREAMS_MAX: usize = 512;
+
+/// A packet with the padding bit and no longer than this may be nothing but padding, which counts at most 255 bytes
+/// (RFC 3550 §5.1); header and tag are below 64.
+const MAX_PADDING_PACKET: usize = 255 + 64;
+
+pub enum Heard {
+    Nothing,
+    Connected,
+}
+
+pub struct Client {
+    pub participant: usize,
+    /// Publishers whose tracks come down here.
+    pub watches: Vec<usize>,
+    /// Its own, as indices of the tester's sources.
+    pub sources: Range<usize>,
+    pub receptions: Vec<Reception>,
+    /// For each source of the tester, the first packet that counts here.
+    pub since: Vec<u64>,
+    came_late: bool,
+    connection: Connection,
+    transport_sequence: u16,
+    next_report: Instant,
+    report: Vec<u8>,
+    last_hit: usize,
+}
+
+impl Client {
+    pub fn new(
+        participant: usize,
+        connection: Connection,
+        watches: Vec<usize>,
+        sources: Range<usize>,
+        came_late: bool,
+    ) -> Client {
+        let next_report = connection.started();
+        Client {
+            participant,
+            watches,
+            sources,
+            receptions: Vec::new(),
+            since: Vec::new(),
+            came_late,
+            connection,
+            transport_sequence: 0,
+            next_report,
+            report: Vec::new(),
+            last_hit: 0,
+        }
+    }
+
+    pub fn is_connected(&self) -> bool {
+        self.connection.is_connected()
+    }
+
+    pub fn profile(&self) -> Option<Profile> {
+        self.connection.profile()
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.connection.address()
+    }
+
+    pub fn received(&self) -> u64 {
+        self.receptions.iter().map(|reception| reception.counts.delivered).sum()
+    }
+
+    /// From now on everything counts.
+    pub fn begin(&mut self, sources: &[Source]) {
+        self.since = sources.iter().map(|source| source.sent).collect();
+        for reception in &mut self.receptions {
+            reception.begin();
+        }
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), LoadError> {
+        self.connection.handle_timeout(now)
+    }
+
+    pub fn take_outgoing(&mut self) -> Vec<Vec<u8>> {
+        self.connection.take_outgoing()
+    }
+
+    pub fn close(&mut self, now: Instant) {
+        self.connection.close(now);
+    }
+
+    /// Whether it began when others were being counted already.
+    pub fn came_late(&self) -> bool {
+        self.came_late
+    }
+
+    /// Takes one datagram in.
+    pub fn receive(
+        &mut self,
+        now: Instant,
+        arrived_us: u64,
+        datagram: &mut [u8],
+        sources: &mut [Source],
+        totals: &mut Totals,
+        verify_every: u64,
+    ) -> Result<Heard, LoadError> {
+        match self.connection.receive(now, datagram)? {
+            Input::Nothing => Ok(Heard::Nothing),
+            Input::Connected => Ok(Heard::Connected),
+            Input::Closed => Err(LoadError::MediaEnded(self.connection.address())),
+            Input::Rtcp => {
+                self.receive_rtcp(datagram, sources);
+                Ok(Heard::Nothing)
+            }
+            Input::Rtp => {
+                self.receive_rtp(now, arrived_us, datagram, sources, totals, verify_every);
+                Ok(Heard::Nothing)
+            }
+        }
+    }
+
+    /// What the server asks of a publisher: key frames.
+    fn receive_rtcp(&mut self, datagram: &mut [u8], sources: &mut [Source]) {
+        let Some(inbound) = &mut self.connection.inbound else {
+            return;
+        };
+        let Ok(len) = inbound.open_rtcp(datagram) else { return };
+        let mut wanted = |ssrc: u32| {
+            let own = &mut sources[self.sources.clone()];
+            if let Some(source) = own.iter_mut().find(|source| source.encoding.ssrc == ssrc) {
+                source.want_key_frame();
+            }
+        };
+        for packet in rtcp::packets(&datagram[..len]) {
+            match packet {
+                Packet::Pli { media_ssrc } => wanted(media_ssrc),
+                Packet::Fir { entries } => rtcp::fir_ssrcs(entries).for_each(&mut wanted),
+                _ => {}
+            }
+        }
+    }
+
+    fn receive_rtp(
+        &mut self,
+        now: Instant,
+        arrived_us: u64,
+        datagram: &mut [u8],
+        sources: &[Source],
+        totals: &mut Totals,
+        verify_every: u64,
+    ) -> Option<()> {
+        let header = Header::parse(datagram)?;
+        let known = self.find(header.ssrc);
+        let inbound = self.connection.inbound.as_mut()?;
+        let at = match known {
+            Some(at) => at,
+            None => {
+                // Probes and padding come under SSRCs of their own: only what carries a mark is a stream of media.
+                let len = inbound.open_rtp(datagram, &header).ok()?;
+                let mark = media(&header, &datagram[..len])?.0;
+                if self.receptions.len() >= STREAMS_MAX {
+                    return None;
+                }
+                let mut reception = Reception::new(now, header.ssrc, header.sequence);
+                let extended = reception.received(now, header.sequence)?;
+                reception.opened(extended, &mark);
+                reception.deliver(datagram.len());
+                self.receptions.push(reception);
+                totals.arrived(arrived_us, Some(mark.sent_us as u32));
+                return Some(());
+            }
+        };
+        let bytes = datagram.len();
+        let reception = &mut self.receptions[at];
+        let may_be_padding = header.padding && bytes <= MAX_PADDING_PACKET;
+        let verified = may_be_padding || u64::from(header.sequence).is_multiple_of(verify_every);
+        if !verified {
+            let extended = reception.received(now, header.sequence)?;
+            let (source, number) = reception.number(extended)?;
+            if counts(&self.since, source, number) {
+                reception.deliver(bytes);
+                totals.arrived(arrived_us, sources.get(source as usize)?.sent_us(number));
+            }
+            return Some(());
+        }
+        let len = match inbound.open_rtp(datagram, &header) {
+            Ok(len) => len,
+            Err(Rejected::Replayed) => {
+                reception.counts.duplicates += 1;
+                return None;
+            }
+            Err(_) => {
+                reception.counts.corrupt += 1;
+                return None;
+            }
+        };
+        let extended = reception.received(now, header.sequence)?;
+        if header.padding
+            && header
+                .payload(&datagram[..len])
+                .is_none_or(|payload| payload.is_empty())
+        {
+            reception.filled();
+            return None;
+        }
+        reception.counts.compared += 1;
+        let Some((mark, intact)) = media(&header, &datagram[..len]) else {
+            reception.counts.corrupt += 1;
+            return None;
+        };
+        let sent_us = sources
+            .get(mark.source as usize)
+            .and_then(|source| source.sent_us(mark.number));
+        let expected = reception.opened(extended, &mark);
+        if !intact || !expected || sent_us != Some(mark.sent_us as u32) {
+            reception.counts.corrupt += 1;
+        }
+        if counts(&self.since, mark.source, mark.number) {
+            reception.deliver(bytes);
+            totals.arrived(arrived_us, sent_us);
+        }
+        Some(())
+    }
+
+    fn find(&mut self, ssrc: u32) -> Option<usize> {
+        // Packets come in runs of one stream.
+        if self
+            .receptions
+            .get(self.last_hit)
+            .is_some_and(|reception| reception.ssrc == ssrc)
+        {
+            return Some(self.last_hit);
+        }
+        let found = self.receptions.iter().position(|reception| reception.ssrc == ssrc)?;
+        self.last_hit = found;
+        Some(found)
+    }
+
+    /// Sends the frame of `source` that is due. Nothing before the connection is up.
+    pub fn send_frame(
+        &mut self,
+        now: Instant,
+        source: &mut Source,
+        out: &mut [u8],
+        wall_us: impl Fn() -> u64,
+        mut send: impl FnMut(&[u8]),
+    ) {
+        let Some(outbound) = &self.connection.outbound else {
+            return;
+        };
+        let tag = outbound.profile().tag_len();
+        let (sizes, key_frame) = source.frame(now);
+        for (nth, &payload_len) in sizes.iter().enumerate() {
+            let place = Place {
+                payload_len,
+                is_first: nth == 0,
+                is_last: nth + 1 == sizes.len(),
+                key_frame,
+            };
+            self.transport_sequence = self.transport_sequence.wrapping_add(1);
+            let written = source.packet(out, place, wall_us(), self.transport_sequence);
+            let packet = &mut out[..written.len + tag];
+            outbound.seal_rtp(packet, written.header_len, source.encoding.ssrc, written.index);
+            send(packet);
+        }
+    }
+
+    /// The sealed report that is due, if one is.
+    pub fn reports(&mut self, now: Instant, wall_us: u64, sources: &[Source]) -> Option<&[u8]> {
+        if now < self.next_report {
+            return None;
+        }
+        let outbound = self.connection.outbound.as_mut()?;
+        self.next_report = now + REPORT_INTERVAL;
+        self.report.clear();
+        for source in &sources[self.sources.clone()] {
+            let info = SenderInfo {
+                ssrc: source.encoding.ssrc,
+                ntp: ntp(wall_us),
+                rtp: source.timestamp,
+                packets: source.sent as u32,
+                octets: source.octets as u32,
+            };
+            rtcp::write_sender_report(&mut self.report, &info, "load");
+        }
+        if self.sources.is_empty() {
+            // A full report names 31 streams.
+            let blocks: Vec<Block> = self.receptions.iter().take(31).map(Reception::block).collect();
+            rtcp::write_receiver_report(&mut self.report, REPORTER, &blocks);
+        }
+        outbound.seal_rtcp(&mut self.report);
+        Some(&self.report)
+    }
+}
+
+/// Whether a packet was sent since the counting began. Sources that began later count from their first.
+fn counts(since: &[u64], source: u32, number: u64) -> bool {
+    since.get(source as usize).is_none_or(|since| number >= *since)
+}
+
+/// The mark of an opened packet, and whether all of it is as it was sent. `None` for what is no media of the tester's.
+fn media(header: &Header, packet: &[u8]) -> Option<(Mark, bool)> {
+    let payload = &packet[header.payload(packet)?];
+    // Opus begins with the byte that the tester's packets have; anything else is video.
+    let kinds = [Kind::Audio, Kind::Video];
+    kinds
+        .into_iter()
+        .find_map(|kind| Mark::read(payload.get(marked_from(kind, payload)?..)?))
+}
+
+/// 32.32 fixed point seconds since 1900 (RFC 5905 §6), from microseconds since 1970.
+fn ntp(wall_us: u64) -> u64 {
+    const SECONDS_FROM_1900: u64 = 2_208_988_800;
+    let (seconds, micros) = (wall_us / 1_000_000, wall_us % 1_000_000);
+    ((seconds + SECONDS_FROM_1900) << 32) | ((micros << 32) / 1_000_000)
+}

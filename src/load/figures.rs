@@ -1,0 +1,180 @@
+//! What a run counted, over all connections.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use super::client::Client;
+use super::error::LoadError;
+use super::source::Source;
+use crate::media::peer::srtp::Profile;
+
+/// Delays up to this are told apart, in steps of a thousandth; longer ones count as this. A minute late is lost.
+const DELAY_MAX_US: u64 = 60_000_000;
+/// Different sentences about what failed that are kept.
+const ERRORS_MAX: usize = 16;
+
+/// A track at one of its subscribers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    pub packets: u64,
+    pub bytes: u64,
+}
+
+/// How far the run is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Progress {
+    pub sent: u64,
+    pub delivered: u64,
+    pub delay_p50: Duration,
+    pub delay_p99: Duration,
+}
+
+pub struct Totals {
+    pub delays_us: Histogram<u64>,
+    /// Packets of all sources since the beginning.
+    pub sent: u64,
+    pub delivered: u64,
+    pub lost: u64,
+    pub reordered: u64,
+    pub duplicates: u64,
+    pub corrupt: u64,
+    pub compared: u64,
+    pub deliveries: Vec<Delivery>,
+    /// Sentence → how often.
+    pub errors: HashMap<String, u64>,
+    /// What protects the media.
+    pub profile: Option<Profile>,
+    measuring: bool,
+    sent_before: Vec<u64>,
+    sent_after: Option<Vec<u64>>,
+}
+
+impl Default for Totals {
+    fn default() -> Totals {
+        Totals {
+            delays_us: Histogram::new_with_bounds(1, DELAY_MAX_US, 3).expect("the bounds are good"),
+            sent: 0,
+            delivered: 0,
+            lost: 0,
+            reordered: 0,
+            duplicates: 0,
+            corrupt: 0,
+            compared: 0,
+            deliveries: Vec::new(),
+            errors: HashMap::new(),
+            profile: None,
+            measuring: false,
+            sent_before: Vec::new(),
+            sent_after: None,
+        }
+    }
+}
+
+impl Totals {
+    pub fn is_measuring(&self) -> bool {
+        self.measuring
+    }
+
+    /// From now on everything counts, and nothing before.
+    pub fn begin(&mut self, sources: &[Source]) {
+        self.delays_us.reset();
+        self.sent_before = sources.iter().map(|source| source.sent).collect();
+        self.measuring = true;
+    }
+
+    /// Nothing more is sent.
+    pub fn end(&mut self, sources: &[Source]) {
+        if self.sent_after.is_none() {
+            let after: Vec<u64> = sources.iter().map(|source| source.sent).collect();
+            self.sent = (0..after.len())
+                .map(|source| after[source] - self.sent_before(source))
+                .sum();
+            self.sent_after = Some(after);
+        }
+    }
+
+    fn sent_before(&self, source: usize) -> u64 {
+        self.sent_before.get(source).copied().unwrap_or(0)
+    }
+
+    /// A packet that was sent at `sent_us` (32 bits of it) arrived.
+    pub fn arrived(&mut self, arrived_us: u64, sent_us: Option<u32>) {
+        if let Some(sent_us) = sent_us.filter(|_| self.measuring) {
+            // The kernel's clock and ours may differ by less than a step: never below zero.
+            let delay = (arrived_us as u32).wrapping_sub(sent_us) as i32;
+            self.delays_us.saturating_record(delay.max(1) as u64);
+        }
+    }
+
+    pub fn failed(&mut self, error: LoadError) {
+        if self.errors.len() < ERRORS_MAX || self.errors.contains_key(&error.to_string()) {
+            *self.errors.entry(error.to_string()).or_default() += 1;
+        }
+    }
+
+    pub fn progress(&self, delivered: u64, sources: &[Source]) -> Progress {
+        let sent = sources
+            .iter()
+            .map(|source| source.sent - self.sent_before(source.id as usize));
+        Progress {
+            sent: sent.sum(),
+            delivered: self.delivered + delivered,
+            delay_p50: Duration::from_micros(self.delays_us.value_at_quantile(0.5)),
+            delay_p99: Duration::from_micros(self.delays_us.value_at_quantile(0.99)),
+        }
+    }
+
+    /// Adds what one connection counted. `publishers` tells who sends what.
+    pub fn take_in(&mut self, client: &mut Client, sources: &[Source], publishers: &HashMap<usize, Vec<u32>>) {
+        for reception in &client.receptions {
+            let counts = reception.counts;
+            self.delivered += counts.delivered;
+            self.reordered += counts.reordered;
+            self.duplicates += counts.duplicates;
+            self.corrupt += counts.corrupt;
+            self.compared += counts.compared;
+            self.deliveries.push(Delivery {
+                packets: counts.delivered,
+                bytes: counts.bytes,
+            });
+        }
+        self.profile = client.profile().or(self.profile);
+        let all = client.watches.iter().filter_map(|publisher| publishers.get(publisher));
+        for &source in all.flatten() {
+            self.take_in_losses(client, &sources[source as usize]);
+        }
+    }
+
+    fn take_in_losses(&mut self, client: &Client, source: &Source) {
+        let of = |id: u32| {
+            client
+                .receptions
+                .iter()
+                .find(move |reception| reception.source() == Some(id))
+        };
+        let received = of(source.id);
+        let complete = self
+            .sent_after
+            .as_ref()
+            .filter(|_| !source.is_layer() && !client.came_late());
+        match (received, complete) {
+            (Some(reception), None) => self.lost += reception.counts.gaps,
+            (received, Some(after)) => {
+                let since = client.since.get(source.id as usize).copied().unwrap_or(0);
+                let sent = after[source.id as usize].saturating_sub(since);
+                let delivered = received.map_or(0, |reception| reception.counts.delivered);
+                self.lost += sent.saturating_sub(delivered);
+                if delivered == 0 && sent > 0 {
+                    self.deliveries.push(Delivery { packets: 0, bytes: 0 });
+                    self.failed(LoadError::NothingOf {
+                        who: client.participant,
+                    });
+                }
+            }
+            // A layer that is not chosen, or a visit that was too short.
+            (None, None) => {}
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What a run is asked to be.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use super::error::LoadError;
+
+/// Who joins what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scenario {
+    /// A few send, many watch, in one room
+    Broadcast,
+    /// Everybody sends and watches everybody, in one room
+    Meeting,
+    /// Many rooms, a meeting in each
+    Rooms,
+    /// A meeting with sound only
+    Audio,
+    /// People come and go all the time while a broadcast runs
+    JoinStorm,
+}
+
+/// Which server is at the URL: the tester speaks to others so that they can be compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Server {
+    Patchbay,
+    Janus,
+    Livekit,
+}
+
+impl Server {
+    pub fn name(self) -> &'static str {
+        match self {
+            Server::Patchbay => "patchbay",
+            Server::Janus => "Janus",
+            Server::Livekit => "LiveKit",
+        }
+    }
+}
+
+#[derive(Clone, Debug, Args, Serialize)]
+pub struct Options {
+    /// What is done
+    pub scenario: Scenario,
+    /// Where the server is: http, https, ws or wss. Nothing is sent to any other machine
+    #[arg(long, default_value = "https://localhost:8443", value_name = "URL")]
+    pub url: String,
+    /// Participants who send, in each room [default: 1 in a broadcast, 10 in a meeting, 3 in each of the rooms]
+    #[arg(long, value_name = "N")]
+    pub publishers: Option<usize>,
+    /// Participants who only watch, in each room [default: 50 in a broadcast, 10 beside a join storm, none otherwise]
+    #[arg(long, value_name = "N")]
+    pub subscribers: Option<usize>,
+    /// [default: 20 for 'rooms', otherwise 1]
+    #[arg(long, value_name = "N")]
+    pub rooms: Option<usize>,
+    /// Video of each sender, all simulcast layers together; sound is 32 kb/s
+    #[arg(long, default_value_t = 2_500, value_name = "KBPS")]
+    pub bitrate_kbps: u64,
+    /// Senders send three simulcast layers
+    #[arg(long)]
+    pub simulcast: bool,
+    /// Senders of video send sound too; meetings always have it
+    #[arg(long)]
+    pub sound: bool,
+    /// How long is measured, after everybody has joined and two more seconds
+    #[arg(long, default_value_t = 10, value_name = "S")]
+    pub duration_s: u64,
+    /// Joins a second
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    pub joins_per_s: u64,
+    /// Runs with the same seed send the same
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub seed: u64,
+    /// Of each hundred packets, how many are opened, authenticated and compared byte for byte. The others are counted by
+    /// their headers
+    #[arg(long, default_value_t = 20, value_name = "PERCENT", value_parser = clap::value_parser!(u64).range(1..=100))]
+    pub verify_percent: u64,
+    /// The room's name; of several rooms, what their names begin with [default: made from seed and time]
+    #[arg(long, value_name = "NAME")]
+    pub room: Option<String>,
+    /// The room's password
+    #[arg(long, env = "PATCHBAY_LOAD_PASSWORD", hide_env_values = true, value_name = "TEXT")]
+    #[serde(skip)]
+    pub password: Option<String>,
+    /// Accept any TLS certificate; on this machine that is always so
+    #[arg(long)]
+    pub insecure: bool,
+    /// A server on this machine: its CPU time and memory are measured
+    #[arg(long, value_name = "PID")]
+    pub server_pid: Option<u32>,
+    /// Write the figures there, for programs
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    pub json: Option<PathBuf>,
+    #[arg(long, value_enum, default_value_t = Server::Patchbay)]
+    pub server: Server,
+    /// LiveKit's API key and secret
+    #[arg(
+        long,
+        env = "PATCHBAY_LOAD_LIVEKIT_KEY",
+        hide_env_values = true,
+        default_value = "devkey:secret",
+        value_name = "KEY:SECRET"
+    )]
+    #[serde(skip)]
+    pub livekit_key: String,
+}
+
+/// More would need more memory than it tells about a server.
+const PARTICIPANTS_MAX: usize = 20_000;
+const BITRATE_KBPS_MAX: u64 = 50_000;
+
+impl Options {
+    pub fn publishers(&self) -> usize {
+        self.publishers.unwrap_or(match self.scenario {
+            Scenario::Broadcast | Scenario::JoinStorm => 1,
+            Scenario::Meeting | Scenario::Audio => 10,
+            Scenario::Rooms => 3,
+        })
+    }
+
+    pub fn subscribers(&self) -> usize {
+        self.subscribers.unwrap_or(match self.scenario {
+            Scenario::Broadcast => 50,
+            Scenario::JoinStorm => 10,
+            Scenario::Meeting | Scenario::Rooms | Scenario::Audio => 0,
+        })
+    }
+
+    pub fn rooms(&self) -> usize {
+        self.rooms.unwrap_or(match self.scenario {
+            Scenario::Rooms => 20,
+            _ => 1,
+        })
+    }
+
+    pub fn has_video(&self) -> bool {
+        self.scenario != Scenario::Audio
+    }
+
+    pub fn has_sound(&self) -> bool {
+        self.sound || !matches!(self.scenario, Scenario::Broadcast | Scenario::JoinStorm)
+    }
+
+    pub fn duration(&self) -> Duration {
+        Duration::from_secs(self.duration_s)
+    }
+
+    /// Every how many packets one is opened. With simulcast each is: the streams behind a subscription change.
+    pub fn verify_every(&self) -> u64 {
+        if self.simulcast { 1 } else { 100 / self.verify_percent }
+    }
+
+    pub fn check(&self) -> Result<(), LoadError> {
+        let say = |text: String| Err(LoadError::Settings(text));
+        let participants = (self.publishers().saturating_add(self.subscribers())).saturating_mul(self.rooms());
+        if self.publishers() == 0 || self.rooms() == 0 {
+            return say("at least one publisher and one room are needed".to_owned());
+        }
+        if participants > PARTICIPANTS_MAX {
+            return say(format!(
+                "{participants} participants are too many; at most {PARTICIPANTS_MAX}"
+            ));
+        }
+        if participants < 2 {
+            return say("nobody would receive anything; ask for --subscribers".to_owned());
+        }
+        if !(16..=BITRATE_KBPS_MAX).contains(&self.bitrate_kbps) {
+            return say(format!("--bitrate-kbps must be 16 to {BITRATE_KBPS_MAX}"));
+        }
+        if self.duration_s == 0 || self.joins_per_s == 0 {
+            return say("--duration-s and --joins-per-s must be at least 1".to_owned());
+        }
+        if self.password.is_some() && self.server != Server::Patchbay {
+            return say("--password is for rooms of patchbay".to_owned());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,245 @@
+//! What a subscriber sees of one track: every packet is counted by its clear header; some are opened and compared.
+//! Pure.
+
+use std::time::Instant;
+
+use super::pattern::Mark;
+use crate::media::rtcp::Block;
+
+/// Packets that may be late without being taken for duplicates: two seconds of video at 2.5 Mb/s.
+const WINDOW: u64 = 1_024;
+
+/// Which packet of which source a stream's numbers stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Origin {
+    source: u32,
+    /// What to take from the stream's extended sequence number to get the source's own number.
+    offset: u64,
+}
+
+/// What was counted since the last [`Reception::begin`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Packets that were sent since then, each once, and their bytes on the wire without UDP and IP.
+    pub delivered: u64,
+    pub bytes: u64,
+    pub duplicates: u64,
+    /// Packets that came after one with a higher number.
+    pub reordered: u64,
+    /// Packets that were not authentic, or did not hold what their source sent.
+    pub corrupt: u64,
+    pub compared: u64,
+    /// Numbers that were skipped and did not come later.
+    pub gaps: u64,
+}
+
+pub struct Reception {
+    pub ssrc: u32,
+    pub counts: Counts,
+    pub last_at: Instant,
+    origin: Option<Origin>,
+    /// Highest extended sequence number.
+    highest: u64,
+    /// Bit n: `highest - n` has come.
+    seen: [u64; (WINDOW / 64) as usize],
+}
+
+impl Reception {
+    pub fn new(now: Instant, ssrc: u32, sequence: u16) -> Reception {
+        // One turn up, so that packets before the first have numbers too. All of those count as seen: they are not missed.
+        Reception {
+            ssrc,
+            counts: Counts::default(),
+            last_at: now,
+            origin: None,
+            highest: (1 << 16) + u64::from(sequence) - 1,
+            seen: [u64::MAX; (WINDOW / 64) as usize],
+        }
+    }
+
+    /// Counts from nothing again; what is known of the stream stays.
+    pub fn begin(&mut self) {
+        self.counts = Counts::default();
+    }
+
+    pub fn source(&self) -> Option<u32> {
+        self.origin.map(|origin| origin.source)
+    }
+
+    /// The number that the packet has at its source, where that is known.
+    pub fn number(&self, extended: u64) -> Option<(u32, u64)> {
+        self.origin
+            .map(|origin| (origin.source, extended.wrapping_sub(origin.offset)))
+    }
+
+    /// What the server is told of the stream.
+    pub fn block(&self) -> Block {
+        Block {
+            ssrc: self.ssrc,
+            extended_highest_sequence: self.highest as u32,
+            ..Block::default()
+        }
+    }
+
+    /// Counts a packet by its header; its extended sequence number, `None` for a duplicate.
+    pub fn received(&mut self, now: Instant, sequence: u16) -> Option<u64> {
+        self.last_at = now;
+        let ahead = sequence.wrapping_sub(self.highest as u16) as i16;
+        let extended = self.highest.wrapping_add(ahead as u64);
+        if ahead > 0 {
+            self.shift(ahead as u64);
+            self.highest = extended;
+            self.counts.gaps += ahead as u64 - 1;
+        } else {
+            let behind = u64::from(ahead.unsigned_abs());
+            // Older than what is remembered: it cannot be told from a duplicate, and is as useless.
+            if behind >= WINDOW || self.is_seen(behind) {
+                self.counts.duplicates += 1;
+                return None;
+            }
+            self.counts.reordered += 1;
+            self.counts.gaps = self.counts.gaps.saturating_sub(1);
+        }
+        self.mark(self.highest - extended);
+        Some(extended)
+    }
+
+    /// The server filled a number of its own in: what comes after stands for packets with smaller numbers.
+    pub fn filled(&mut self) {
+        if let Some(origin) = &mut self.origin {
+            origin.offset = origin.offset.wrapping_add(1);
+        }
+    }
+
+    /// The packet was sent since the counting began.
+    pub fn deliver(&mut self, bytes: usize) {
+        self.counts.delivered += 1;
+        self.counts.bytes += bytes as u64;
+    }
+
+    /// Takes note of what an opened packet says of itself. False where it is not what the header led to expect.
+    pub fn opened(&mut self, extended: u64, mark: &Mark) -> bool {
+        let now = Origin {
+            source: mark.source,
+            offset: extended.wrapping_sub(mark.number),
+        };
+        // A stream that goes on from another source (a simulcast layer) is in order; within a source nothing moves.
+        let expected = self
+            .origin
+            .is_none_or(|before| before.source != now.source || before.offset == now.offset);
+        self.origin = Some(now);
+        expected
+    }
+
+    fn shift(&mut self, by: u64) {
+        if by >= WINDOW {
+            self.seen = [0; (WINDOW / 64) as usize];
+            return;
+        }
+        let (words, bits) = ((by / 64) as usize, by % 64);
+        for at in (0..self.seen.len()).rev() {
+            let word = |at: Option<usize>| at.map_or(0, |at| self.seen[at]);
+            let low = word(at.checked_sub(words));
+            let high = word(at.checked_sub(words + 1));
+            self.seen[at] = if bits == 0 {
+                low
+            } else {
+                low << bits | high >> (64 - bits)
+            };
+        }
+    }
+
+    fn is_seen(&self, behind: u64) -> bool {
+        self.seen[(behind / 64) as usize] & 1 << (behind % 64) != 0
+    }
+
+    fn mark(&mut self, behind: u64) {
+        self.seen[(behind / 64) as usize] |= 1 << (behind % 64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::virtual_time::epoch;
+
+    fn receive(sequences: &[u16]) -> Reception {
+        let mut reception = Reception::new(epoch(), 1, sequences[0]);
+        for &sequence in sequences {
+            if reception.received(epoch(), sequence).is_some() {
+                reception.deliver(100);
+            }
+        }
+        reception
+    }
+
+    #[test]
+    fn order_loss_and_duplicates_are_told_apart() {
+        let counts = receive(&[10, 11, 12, 13]).counts;
+        assert_eq!(
+            (counts.delivered, counts.gaps, counts.reordered, counts.duplicates),
+            (4, 0, 0, 0)
+        );
+        let counts = receive(&[10, 12, 13]).counts;
+        assert_eq!((counts.delivered, counts.gaps), (3, 1));
+        let counts = receive(&[10, 12, 11, 13]).counts;
+        assert_eq!((counts.delivered, counts.gaps, counts.reordered), (4, 0, 1));
+        let counts = receive(&[10, 11, 11, 10]).counts;
+        assert_eq!((counts.delivered, counts.duplicates, counts.reordered), (2, 2, 0));
+    }
+
+    #[test]
+    fn numbers_turn_over_and_far_reorderings_are_found() {
+        let mut order: Vec<u16> = (65_000..=65_535).chain(0..800).collect();
+        let late = order.remove(400);
+        order.push(late);
+        let counts = receive(&order).counts;
+        assert_eq!((counts.delivered, counts.gaps, counts.reordered), (1_336, 0, 1));
+        order.push(late);
+        assert_eq!(receive(&order).counts.duplicates, 1);
+    }
+
+    #[test]
+    fn every_number_of_a_long_stream_is_remembered_once() {
+        let mut reception = receive(&[0]);
+        for sequence in (1..3_000).filter(|n| n % 7 != 0) {
+            assert!(reception.received(epoch(), sequence).is_some());
+        }
+        let missed = (2_100..2_990).filter(|n| n % 7 == 0);
+        for sequence in missed.clone() {
+            assert!(reception.received(epoch(), sequence).is_some(), "{sequence}");
+            assert!(reception.received(epoch(), sequence).is_none());
+        }
+        assert_eq!(reception.counts.reordered, missed.count() as u64);
+    }
+
+    #[test]
+    fn a_number_that_the_server_filled_in_moves_the_others() {
+        let mut reception = receive(&[10]);
+        let mark = Mark {
+            source: 1,
+            number: 40,
+            sent_us: 0,
+        };
+        assert!(reception.opened(100, &mark));
+        reception.filled();
+        assert_eq!(reception.number(102), Some((1, 41)));
+        assert!(reception.opened(102, &Mark { number: 41, ..mark }));
+    }
+
+    #[test]
+    fn a_number_that_stands_for_another_packet_is_noticed() {
+        let mark = |source, number| Mark {
+            source,
+            number,
+            sent_us: 0,
+        };
+        let mut reception = receive(&[10]);
+        assert!(reception.opened(100, &mark(1, 40)));
+        assert_eq!(reception.number(103), Some((1, 43)));
+        assert!(reception.opened(101, &mark(1, 41)));
+        assert!(!reception.opened(102, &mark(1, 43)));
+        assert!(reception.opened(103, &mark(2, 7)));
+        assert_eq!(reception.number(104), Some((2, 8)));
+    }
+}

@@ -1,0 +1,218 @@
+//! The figures of a run: a table for people, JSON for programs.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use super::figures::Totals;
+use super::options::Options;
+
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// Packets that publishers sent while it was measured.
+    pub sent_packets: u64,
+    /// Copies that reached subscribers, each once.
+    pub delivered_packets: u64,
+    /// Copies that should have and did not.
+    pub lost_packets: u64,
+    /// Copies that came after a later one.
+    pub reordered_packets: u64,
+    pub duplicate_packets: u64,
+    /// Copies that were not authentic or not what was sent, among those compared.
+    pub corrupt_packets: u64,
+    pub compared_packets: u64,
+    /// Mean over all tracks at all subscribers, RTP with its header.
+    pub delivered_kbps_per_track: f64,
+    /// The track that fared worst.
+    pub delivered_kbps_of_slowest_track: f64,
+    /// From the sender's call to the kernel's stamp of arrival.
+    pub delay_us: Percentiles,
+    /// From the first byte of signaling until the participant's own connections are up.
+    pub join_ms: JoinTimes,
+    pub joins: u64,
+    /// What went wrong, and how often.
+    pub errors: Vec<Problem>,
+    /// Where `--server-pid` was given.
+    pub server: Option<ServerUse>,
+    pub measured_s: f64,
+    pub participants: u64,
+    pub tracks_delivered: u64,
+    /// The SRTP profile of most connections.
+    pub srtp_profile: Option<&'static str>,
+    pub settings: Options,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Percentiles {
+    pub p50: u64,
+    pub p95: u64,
+    pub p99: u64,
+    pub max: u64,
+}
+
+#[derive(Debug, Serialize)]
+pub struct JoinTimes {
+    pub p50: f64,
+    pub p99: f64,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Problem {
+    pub what: String,
+    pub count: u64,
+}
+
+#[derive(Debug, Serialize)]
+pub struct ServerUse {
+    /// User and system time, divided by the copies that arrived.
+    pub cpu_ns_per_delivered_packet: f64,
+    /// Part of one core.
+    pub cpu_share: f64,
+    pub rss_bytes: u64,
+    /// What it grew by since before the first join, divided by participants.
+    pub rss_bytes_per_participant: f64,
+}
+
+/// What is known beside the counts.
+pub struct Around {
+    pub measured: Duration,
+    pub participants: u64,
+    /// Microseconds.
+    pub joins: Histogram<u64>,
+    pub server: Option<ServerUse>,
+    pub srtp_profile: Option<&'static str>,
+}
+
+impl Report {
+    pub fn new(totals: &Totals, around: Around, settings: Options) -> Report {
+        let seconds = around.measured.as_secs_f64().max(f64::EPSILON);
+        let kbps = |bytes: u64| bytes as f64 * 8.0 / 1_000.0 / seconds;
+        let tracks = totals.deliveries.len();
+        let bytes: u64 = totals.deliveries.iter().map(|delivery| delivery.bytes).sum();
+        let slowest = totals
+            .deliveries
+            .iter()
+            .map(|delivery| delivery.bytes)
+            .min()
+            .unwrap_or(0);
+        let at = |quantile: f64| totals.delays_us.value_at_quantile(quantile);
+        let join = |quantile: f64| around.joins.value_at_quantile(quantile) as f64 / 1_000.0;
+        let mut errors: Vec<Problem> = totals
+            .errors
+            .iter()
+            .map(|(what, count)| Problem {
+                what: what.clone(),
+                count: *count,
+            })
+            .collect();
+        errors.sort_by_key(|problem| std::cmp::Reverse(problem.count));
+        Report {
+            sent_packets: totals.sent,
+            delivered_packets: totals.delivered,
+            lost_packets: totals.lost,
+            reordered_packets: totals.reordered,
+            duplicate_packets: totals.duplicates,
+            corrupt_packets: totals.corrupt,
+            compared_packets: totals.compared,
+            delivered_kbps_per_track: kbps(bytes) / tracks.max(1) as f64,
+            delivered_kbps_of_slowest_track: kbps(slowest),
+            delay_us: Percentiles {
+                p50: at(0.5),
+                p95: at(0.95),
+                p99: at(0.99),
+                max: totals.delays_us.max(),
+            },
+            join_ms: JoinTimes {
+                p50: join(0.5),
+                p99: join(0.99),
+            },
+            joins: around.joins.len(),
+            errors,
+            server: around.server,
+            measured_s: seconds,
+            participants: around.participants,
+            tracks_delivered: tracks as u64,
+            srtp_profile: around.srtp_profile,
+            settings,
+        }
+    }
+
+    pub fn table(&self) -> String {
+        let mut text = String::new();
+        let mut row = |name: &str, value: String| {
+            let _ = writeln!(text, "  {name:<22}{value}");
+        };
+        let millis = |micros: u64| format!("{:.2}", micros as f64 / 1_000.0);
+        let copies = self.delivered_packets + self.lost_packets;
+        let part = 100.0 * self.lost_packets as f64 / copies.max(1) as f64;
+        row("participants", self.participants.to_string());
+        row("measured", format!("{:.1} s", self.measured_s));
+        row("sent", format!("{} packets", self.sent_packets));
+        row(
+            "delivered",
+            format!(
+                "{} copies, {:.0} a second",
+                self.delivered_packets,
+                self.delivered_packets as f64 / self.measured_s
+            ),
+        );
+        row("lost", format!("{} ({part:.3} %)", self.lost_packets));
+        row(
+            "out of order",
+            format!("{}, duplicates {}", self.reordered_packets, self.duplicate_packets),
+        );
+        row(
+            "corrupt",
+            format!("{} of {} compared", self.corrupt_packets, self.compared_packets),
+        );
+        row(
+            "bit rate of a track",
+            format!(
+                "{:.0} kb/s, slowest {:.0} kb/s",
+                self.delivered_kbps_per_track, self.delivered_kbps_of_slowest_track
+            ),
+        );
+        row(
+            "delay",
+            format!(
+                "p50 {}  p95 {}  p99 {}  max {} ms",
+                millis(self.delay_us.p50),
+                millis(self.delay_us.p95),
+                millis(self.delay_us.p99),
+                millis(self.delay_us.max)
+            ),
+        );
+        row(
+            "join",
+            format!(
+                "p50 {:.1}  p99 {:.1} ms, {} joins",
+                self.join_ms.p50, self.join_ms.p99, self.joins
+            ),
+        );
+        row("SRTP", self.srtp_profile.unwrap_or("-").to_owned());
+        if let Some(server) = &self.server {
+            row(
+                "server CPU",
+                format!(
+                    "{:.0} ns for each delivered packet, {:.0} % of a core",
+                    server.cpu_ns_per_delivered_packet,
+                    server.cpu_share * 100.0
+                ),
+            );
+            row(
+                "server memory",
+                format!(
+                    "{:.1} MiB, {:.0} KiB for each participant",
+                    server.rss_bytes as f64 / 1_048_576.0,
+                    server.rss_bytes_per_participant / 1_024.0
+                ),
+            );
+        }
+        for problem in &self.errors {
+            row("problem", format!("{} ({} times)", problem.what, problem.count));
+        }
+        text
+    }
+}

@@ -1,0 +1,501 @@
+//! Session descriptions as a client writes and reads them: VP8 and Opus, one transport for all sections.
+//!
+//! Congestion feedback (transport-wide or REMB) is not offered: the path is a machine's own, and servers are compared by
+//! what they forward, not by what they guess of a bottleneck that is not there.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::io::Cursor;
+use std::net::{IpAddr, SocketAddr};
+
+use rtc_sdp::SessionDescription;
+use rtc_sdp::description::common::Attribute;
+
+use super::connection::{Credentials, Remote};
+use super::error::LoadError;
+use super::source::ExtensionIds;
+use crate::media::rtp::Extension;
+use crate::media::session::{DtlsRole, Fingerprint, FingerprintHash, Kind};
+
+pub const AUDIO_PAYLOAD_TYPE: u8 = 111;
+pub const VIDEO_PAYLOAD_TYPE: u8 = 96;
+const RTX_PAYLOAD_TYPE: u8 = 97;
+
+/// The extension ids of our own offers.
+const OFFERED: [(u8, Extension); 3] = [(1, Extension::AudioLevel), (4, Extension::Mid), (10, Extension::Rid)];
+
+/// Simulcast layers, lowest first: rid, and what part of the bit rate it takes.
+pub const SIMULCAST: [(&str, f64); 3] = [("q", 0.08), ("h", 0.27), ("f", 0.65)];
+
+/// One section of an offer of ours.
+#[derive(Clone, Debug)]
+pub struct Offered {
+    pub kind: Kind,
+    /// The SSRCs that it will send with, more than one with simulcast; none where it only receives.
+    pub ssrcs: Vec<u32>,
+}
+
+/// The offer of a client that sends or receives these sections. `stream` names what it sends.
+pub fn offer(local: &Credentials, fingerprint: &[u8; 32], sections: &[Offered], stream: &str) -> String {
+    let mut sdp = String::from("v=0\r\no=- 4611686018427387904 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE");
+    for mid in 0..sections.len() {
+        let _ = write!(sdp, " {mid}");
+    }
+    let _ = write!(sdp, "\r\na=extmap-allow-mixed\r\na=msid-semantic: WMS {stream}\r\n");
+    for (mid, section) in sections.iter().enumerate() {
+        media_section(&mut sdp, local, fingerprint, mid, section, stream);
+    }
+    sdp
+}
+
+fn media_section(
+    sdp: &mut String,
+    local: &Credentials,
+    fingerprint: &[u8; 32],
+    mid: usize,
+    section: &Offered,
+    stream: &str,
+) {
+    let line = match section.kind {
+        Kind::Audio => format!("m=audio 9 UDP/TLS/RTP/SAVPF {AUDIO_PAYLOAD_TYPE}"),
+        Kind::Video => format!("m=video 9 UDP/TLS/RTP/SAVPF {VIDEO_PAYLOAD_TYPE} {RTX_PAYLOAD_TYPE}"),
+    };
+    let _ = write!(sdp, "{line}\r\nc=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\n");
+    transport(sdp, local, fingerprint, "actpass");
+    let _ = write!(sdp, "a=mid:{mid}\r\n");
+    for (id, extension) in OFFERED {
+        let fits = match extension {
+            Extension::AudioLevel => section.kind == Kind::Audio,
+            Extension::Rid => section.ssrcs.len() > 1,
+            _ => true,
+        };
+        if fits {
+            let _ = write!(sdp, "a=extmap:{id} {}\r\n", extension.uri());
+        }
+    }
+    match section.ssrcs.as_slice() {
+        [] => sdp.push_str("a=recvonly\r\n"),
+        _ => {
+            let _ = write!(sdp, "a=sendonly\r\na=msid:{stream} {stream}-{mid}\r\n");
+        }
+    }
+    sdp.push_str("a=rtcp-mux\r\n");
+    codecs(
+        sdp,
+        section.kind,
+        VIDEO_PAYLOAD_TYPE,
+        Some(RTX_PAYLOAD_TYPE),
+        AUDIO_PAYLOAD_TYPE,
+    );
+    match section.ssrcs.as_slice() {
+        [] => {}
+        [ssrc] if section.kind == Kind::Audio => {
+            let _ = write!(sdp, "a=ssrc:{ssrc} cname:{stream}\r\n");
+        }
+        [ssrc] => {
+            let rtx = ssrc + 1;
+            let _ = write!(
+                sdp,
+                "a=ssrc-group:FID {ssrc} {rtx}\r\na=ssrc:{ssrc} cname:{stream}\r\na=ssrc:{rtx} cname:{stream}\r\n"
+            );
+        }
+        layers => {
+            for (rid, _) in &SIMULCAST[..layers.len()] {
+                let _ = write!(sdp, "a=rid:{rid} send\r\n");
+            }
+            let rids: Vec<&str> = SIMULCAST[..layers.len()].iter().map(|(rid, _)| *rid).collect();
+            let _ = write!(sdp, "a=simulcast:send {}\r\n", rids.join(";"));
+        }
+    }
+}
+
+fn transport(sdp: &mut String, local: &Credentials, fingerprint: &[u8; 32], setup: &str) {
+    let digest: Vec<String> = fingerprint.iter().map(|byte| format!("{byte:02X}")).collect();
+    let _ = write!(
+        sdp,
+        "a=ice-ufrag:{}\r\na=ice-pwd:{}\r\na=ice-options:trickle\r\na=fingerprint:sha-256 {}\r\na=setup:{setup}\r\n",
+        local.ufrag,
+        local.pwd,
+        digest.join(":")
+    );
+}
+
+fn codecs(sdp: &mut String, kind: Kind, video: u8, rtx: Option<u8>, audio: u8) {
+    match kind {
+        Kind::Audio => {
+            let _ = write!(
+                sdp,
+                "a=rtpmap:{audio} opus/48000/2\r\na=fmtp:{audio} minptime=10;useinbandfec=1\r\n"
+            );
+        }
+        Kind::Video => {
+            let _ = write!(sdp, "a=rtpmap:{video} VP8/90000\r\n");
+            for feedback in ["ccm fir", "nack", "nack pli"] {
+                let _ = write!(sdp, "a=rtcp-fb:{video} {feedback}\r\n");
+            }
+            if let Some(rtx) = rtx {
+                let _ = write!(sdp, "a=rtpmap:{rtx} rtx/90000\r\na=fmtp:{rtx} apt={video}\r\n");
+            }
+        }
+    }
+}
+
+/// A description of the server's.
+#[derive(Debug)]
+pub struct Description {
+    session: Vec<Attribute>,
+    pub sections: Vec<Section>,
+}
+
+#[derive(Debug)]
+pub struct Section {
+    /// `None` for data.
+    pub kind: Option<Kind>,
+    /// The m-line as it stood, without "m=".
+    pub line: String,
+    pub mid: String,
+    pub rejected: bool,
+    attributes: Vec<Attribute>,
+}
+
+impl Description {
+    pub fn parse(text: &str) -> Result<Description, LoadError> {
+        let parsed = SessionDescription::unmarshal(&mut Cursor::new(text.as_bytes()))
+            .map_err(|error| LoadError::Description(error.to_string().chars().take(120).collect()))?;
+        let sections = parsed.media_descriptions.into_iter().map(|media| {
+            let name = &media.media_name;
+            Section {
+                kind: match name.media.as_str() {
+                    "audio" => Some(Kind::Audio),
+                    "video" => Some(Kind::Video),
+                    _ => None,
+                },
+                line: name.to_string(),
+                mid: value(&media.attributes, "mid").unwrap_or_default().to_owned(),
+                rejected: name.port.value == 0,
+                attributes: media.attributes,
+            }
+        });
+        Ok(Description {
+            sections: sections.collect(),
+            session: parsed.attributes,
+        })
+    }
+
+    /// An attribute of the first section that has it, or of the session.
+    fn find(&self, key: &str) -> Option<&str> {
+        let mut sections = self.sections.iter().filter(|section| !section.rejected);
+        sections
+            .find_map(|section| value(&section.attributes, key))
+            .or_else(|| value(&self.session, key))
+    }
+
+    /// The other end's transport. `answers` tells whether this is its answer to our offer; `more` are candidates that
+    /// came beside it. Only candidates at `hosts` are taken: the tester sends nowhere else.
+    pub fn remote(&self, hosts: &[IpAddr], answers: bool, more: &[String]) -> Result<Remote, LoadError> {
+        let need = |key: &'static str| {
+            self.find(key)
+                .map(str::to_owned)
+                .ok_or_else(|| LoadError::Description(format!("it has no a={key}")))
+        };
+        let credentials = Credentials {
+            ufrag: need("ice-ufrag")?,
+            pwd: need("ice-pwd")?,
+        };
+        let role = match (answers, need("setup")?.as_str()) {
+            (true, "active") => DtlsRole::Server,
+            _ => DtlsRole::Client,
+        };
+        Ok(Remote {
+            credentials,
+            address: self.address(hosts, more)?,
+            fingerprints: vec![fingerprint(&need("fingerprint")?)?],
+            role,
+            controlling: answers || self.find("ice-lite").is_some(),
+        })
+    }
+
+    fn address(&self, hosts: &[IpAddr], more: &[String]) -> Result<SocketAddr, LoadError> {
+        let own = self.sections.iter().flat_map(|section| &section.attributes);
+        let lines = own
+            .filter(|attribute| attribute.key == "candidate")
+            .filter_map(|attribute| attribute.value.as_deref())
+            .chain(more.iter().map(|line| line.trim_start_matches("candidate:")));
+        let offered: Vec<SocketAddr> = lines.filter_map(candidate).collect();
+        if let Some(found) = offered.iter().find(|address| hosts.contains(&address.ip())) {
+            return Ok(*found);
+        }
+        let texts: Vec<String> = offered.iter().map(ToString::to_string).collect();
+        Err(match texts.as_slice() {
+            [] => LoadError::Description("it has no UDP candidate".to_owned()),
+            _ => LoadError::ElsewhereMedia {
+                offered: texts.join(", "),
+            },
+        })
+    }
+}
+
+impl Section {
+    /// Payload type of the first codec of this name ("VP8", "opus").
+    pub fn payload_type(&self, codec: &str) -> Option<u8> {
+        self.values("rtpmap").find_map(|map| {
+            let (payload_type, name) = map.split_once(' ')?;
+            let name = name.split('/').next()?;
+            name.eq_ignore_ascii_case(codec).then(|| payload_type.parse().ok())?
+        })
+    }
+
+    pub fn values<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
+        self.attributes
+            .iter()
+            .filter(move |attribute| attribute.key == key)
+            .filter_map(|attribute| attribute.value.as_deref())
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.attributes.iter().any(|attribute| attribute.key == key)
+    }
+
+    fn is_data(&self) -> bool {
+        !self.rejected && self.kind.is_none() && self.line.starts_with("application ")
+    }
+
+    /// Whether the other end would send here.
+    pub fn sends(&self) -> bool {
+        !self.rejected && !self.has("recvonly") && !self.has("inactive")
+    }
+
+    /// What our packets may carry.
+    pub fn extension_ids(&self) -> ExtensionIds {
+        let ids: HashMap<&str, u8> = self
+            .values("extmap")
+            .filter_map(|map| {
+                let (id, uri) = map.split_once(' ')?;
+                let id = id.split('/').next()?.parse().ok()?;
+                Some((uri.split(' ').next()?, id))
+            })
+            .collect();
+        let id = |extension: Extension| ids.get(extension.uri()).copied().filter(|id| *id < 15).unwrap_or(0);
+        ExtensionIds {
+            mid: id(Extension::Mid),
+            rid: id(Extension::Rid),
+            transport_sequence: id(Extension::TransportSequence),
+            audio_level: id(Extension::AudioLevel),
+        }
+    }
+}
+
+/// The answer of a client that receives whatever VP8 and Opus `offer` would send, and takes data channels without ever
+/// opening one: LiveKit's offer begins with them, and its transport is theirs.
+pub fn answer(local: &Credentials, fingerprint: &[u8; 32], offer: &Description) -> String {
+    let taken = |section: &&Section| section.is_data() || section.sends() && codec(section).is_some();
+    let mut sdp = String::from("v=0\r\no=- 4611686018427387905 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE");
+    for section in offer.sections.iter().filter(taken) {
+        let _ = write!(sdp, " {}", section.mid);
+    }
+    sdp.push_str("\r\n");
+    for section in &offer.sections {
+        if section.is_data() {
+            let _ = write!(sdp, "m={}\r\nc=IN IP4 0.0.0.0\r\n", section.line);
+            transport(&mut sdp, local, fingerprint, "active");
+            let _ = write!(sdp, "a=mid:{}\r\na=sctp-port:5000\r\n", section.mid);
+            continue;
+        }
+        let Some((kind, payload_type)) = codec(section).filter(|_| section.sends()) else {
+            let mut words = section.line.split(' ');
+            let media = words.next().unwrap_or("application");
+            let rest: Vec<&str> = words.skip(1).collect();
+            let _ = write!(
+                sdp,
+                "m={media} 0 {}\r\nc=IN IP4 0.0.0.0\r\na=mid:{}\r\na=inactive\r\n",
+                rest.join(" "),
+                section.mid
+            );
+            continue;
+        };
+        let media = match kind {
+            Kind::Audio => "audio",
+            Kind::Video => "video",
+        };
+        let rtx = section.rtx_of(payload_type);
+        let rtx_word = rtx.map(|rtx| format!(" {rtx}")).unwrap_or_default();
+        let _ = write!(
+            sdp,
+            "m={media} 9 UDP/TLS/RTP/SAVPF {payload_type}{rtx_word}\r\nc=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\n"
+        );
+        transport(&mut sdp, local, fingerprint, "active");
+        let _ = write!(sdp, "a=mid:{}\r\na=recvonly\r\na=rtcp-mux\r\n", section.mid);
+        for map in section.values("extmap") {
+            let _ = write!(sdp, "a=extmap:{map}\r\n");
+        }
+        codecs(&mut sdp, kind, payload_type, rtx, payload_type);
+    }
+    sdp
+}
+
+impl Section {
+    fn rtx_of(&self, payload_type: u8) -> Option<u8> {
+        let wanted = format!("apt={payload_type}");
+        self.values("fmtp").find_map(|parameters| {
+            let (rtx, parameters) = parameters.split_once(' ')?;
+            (parameters.trim() == wanted).then(|| rtx.parse().ok())?
+        })
+    }
+}
+
+/// The codec of ours that the section knows.
+pub fn codec(section: &Section) -> Option<(Kind, u8)> {
+    let name = match section.kind? {
+        Kind::Audio => "opus",
+        Kind::Video => "VP8",
+    };
+    Some((section.kind?, section.payload_type(name)?))
+}
+
+fn value<'a>(attributes: &'a [Attribute], key: &str) -> Option<&'a str> {
+    let found = attributes.iter().find(|attribute| attribute.key == key)?;
+    Some(found.value.as_deref().unwrap_or_default())
+}
+
+/// RFC 8839 §5.1: foundation, component, transport, priority, address, port, "typ", type.
+fn candidate(line: &str) -> Option<SocketAddr> {
+    let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    let [_, component, transport, _, address, port, ..] = words.as_slice() else {
+        return None;
+    };
+    if *component != "1" || !transport.eq_ignore_ascii_case("udp") {
+        return None;
+    }
+    Some(SocketAddr::new(address.parse().ok()?, port.parse().ok()?))
+}
+
+/// RFC 8122 §5.
+fn fingerprint(text: &str) -> Result<Fingerprint, LoadError> {
+    let unusable = || LoadError::Description(format!("fingerprint '{text}'"));
+    let (hash, digest) = text.split_once(' ').ok_or_else(unusable)?;
+    let hash = match hash.to_ascii_lowercase().as_str() {
+        "sha-256" => FingerprintHash::Sha256,
+        "sha-384" => FingerprintHash::Sha384,
+        "sha-512" => FingerprintHash::Sha512,
+        _ => return Err(unusable()),
+    };
+    let digest = hex::decode(digest.trim().replace(':', "")).map_err(|_| unusable())?;
+    Ok(Fingerprint {
+        hash,
+        digest: digest.into_iter().collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use super::*;
+    use crate::media::peer::negotiate::{self, Role};
+    use crate::media::session::LocalEnd;
+
+    const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    fn local() -> Credentials {
+        Credentials::random()
+    }
+
+    fn answered(sections: &[Offered], role: Role<'_>) -> (negotiate::Negotiated, Description) {
+        let server = LocalEnd {
+            fingerprint: [7; 32],
+            candidates: vec![(LOCALHOST, 8_800).into()],
+        };
+        let offer = offer(&local(), &[9; 32], sections, "load");
+        let mut random = StdRng::seed_from_u64(2);
+        let negotiated = negotiate::answer(&offer, &server, role, None, &mut random).unwrap();
+        let description = Description::parse(&negotiated.answer).unwrap();
+        (negotiated, description)
+    }
+
+    #[test]
+    fn our_server_answers_a_publisher_with_simulcast() {
+        let sections = [
+            Offered {
+                kind: Kind::Audio,
+                ssrcs: vec![10],
+            },
+            Offered {
+                kind: Kind::Video,
+                ssrcs: vec![20, 22, 24],
+            },
+        ];
+        let role = Role {
+            receive: true,
+            send_stream: None,
+        };
+        let (negotiated, answer) = answered(&sections, role);
+        assert_eq!(negotiated.sections.len(), 2);
+        assert_eq!(negotiated.sections[1].rids.len(), 3);
+        let remote = answer.remote(&[LOCALHOST], true, &[]).unwrap();
+        assert_eq!(remote.address, SocketAddr::new(LOCALHOST, 8_800));
+        assert_eq!(remote.role, DtlsRole::Client);
+        assert_eq!(remote.fingerprints[0].digest.as_slice(), [7; 32]);
+        assert_eq!(remote.credentials.ufrag, negotiated.transport.local_ufrag);
+        let ids = answer.sections[1].extension_ids();
+        assert!(ids.mid != 0 && ids.rid != 0);
+        assert_eq!(answer.sections[0].extension_ids().audio_level, 1);
+    }
+
+    #[test]
+    fn our_server_answers_a_subscriber() {
+        let sections = [Kind::Audio, Kind::Video].map(|kind| Offered { kind, ssrcs: vec![] });
+        let role = Role {
+            receive: false,
+            send_stream: Some("p1"),
+        };
+        let (negotiated, answer) = answered(&sections, role);
+        assert!(negotiated.sections.iter().all(|section| section.send));
+        assert_eq!(answer.sections[1].payload_type("vp8"), Some(VIDEO_PAYLOAD_TYPE));
+        assert!(negotiated.sections[1].codecs[0].rtx_payload_type.is_some());
+    }
+
+    #[test]
+    fn media_elsewhere_is_refused() {
+        let sections = [Offered {
+            kind: Kind::Audio,
+            ssrcs: vec![10],
+        }];
+        let role = Role {
+            receive: true,
+            send_stream: None,
+        };
+        let (_, answer) = answered(&sections, role);
+        let other = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+        let refused = answer.remote(&[other], true, &[]).unwrap_err();
+        assert!(matches!(refused, LoadError::ElsewhereMedia { .. }), "{refused}");
+    }
+
+    #[test]
+    fn an_offer_of_several_senders_and_data_is_answered() {
+        let offer = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1 2\r\na=ice-lite\r\n\
+            m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\n\
+            a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\na=setup:actpass\r\n\
+            a=fingerprint:sha-256 00:01\r\na=candidate:1 1 udp 1 127.0.0.1 5000 typ host\r\n\
+            m=video 9 UDP/TLS/RTP/SAVPF 100 101\r\nc=IN IP4 0.0.0.0\r\na=mid:1\r\na=sendonly\r\n\
+            a=rtpmap:100 VP8/90000\r\na=rtpmap:101 rtx/90000\r\na=fmtp:101 apt=100\r\n\
+            m=video 9 UDP/TLS/RTP/SAVPF 102\r\nc=IN IP4 0.0.0.0\r\na=mid:2\r\na=sendonly\r\na=rtpmap:102 AV1/90000\r\n";
+        let offer = Description::parse(offer).unwrap();
+        let answer = answer(&local(), &[9; 32], &offer);
+        let lines: Vec<&str> = answer.lines().filter(|line| line.starts_with("m=")).collect();
+        assert_eq!(
+            lines,
+            [
+                "m=application 9 UDP/DTLS/SCTP webrtc-datachannel",
+                "m=video 9 UDP/TLS/RTP/SAVPF 100 101",
+                "m=video 0 UDP/TLS/RTP/SAVPF 102",
+            ]
+        );
+        assert!(answer.contains("a=group:BUNDLE 0 1\r\n"));
+        let remote = offer.remote(&[LOCALHOST], false, &[]).unwrap();
+        assert!(remote.controlling);
+        assert_eq!(remote.role, DtlsRole::Client);
+    }
+}

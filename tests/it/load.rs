@@ -1,0 +1,261 @@
+//! The load tester against the real server, and against what goes wrong.
+
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::support::process::{Process, signal};
+use super::support::server::Server;
+
+/// Longer than any run here should take; a tester that hangs is ended by then.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn command(arguments: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_patchbay"));
+    command.arg("load").args(arguments.split_whitespace());
+    command
+}
+
+async fn run(arguments: &str) -> Output {
+    let mut command = tokio::process::Command::from(command(arguments));
+    let output = command.kill_on_drop(true).output();
+    let output = tokio::time::timeout(PATIENCE, output).await;
+    output.expect("the tester hangs").unwrap()
+}
+
+/// Runs to its end and reads the figures.
+async fn figures(arguments: &str) -> Value {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("figures.json");
+    let output = run(&format!("{arguments} --json {}", file.display())).await;
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{told}");
+    let figures: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    println!("{arguments}: {}", String::from_utf8_lossy(&output.stdout));
+    figures
+}
+
+/// Runs, expects a failure, and gives the one sentence that it tells.
+async fn failure(arguments: &str) -> String {
+    let output = run(arguments).await;
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(told.lines().count(), 1, "{told}");
+    told
+}
+
+fn number(figures: &Value, path: &str) -> f64 {
+    figures
+        .pointer(path)
+        .and_then(Value::as_f64)
+        .unwrap_or_else(|| panic!("{path}: {figures:#}"))
+}
+
+#[tokio::test]
+async fn a_broadcast_arrives_whole_and_the_figures_say_so() {
+    let server = Server::start().await;
+    let url = server.plain("http", "");
+    let pid = server.pid();
+    let seen = figures(&format!(
+        "broadcast --url {url} --subscribers 5 --sound --bitrate-kbps 800 --duration-s 3 --verify-percent 50 --server-pid {pid}"
+    ))
+    .await;
+    let sent = number(&seen, "/sent_packets");
+    // Thirty frames of three or four packets and fifty of sound a second.
+    assert!((300.0..900.0).contains(&sent), "{sent}");
+    assert_eq!(number(&seen, "/delivered_packets"), 5.0 * sent);
+    for nothing in [
+        "/lost_packets",
+        "/reordered_packets",
+        "/duplicate_packets",
+        "/corrupt_packets",
+    ] {
+        assert_eq!(number(&seen, nothing), 0.0, "{nothing}");
+    }
+    let compared = number(&seen, "/compared_packets") / number(&seen, "/delivered_packets");
+    assert!((0.4..0.6).contains(&compared), "{compared}");
+    assert_eq!(number(&seen, "/tracks_delivered"), 10.0);
+    let (p50, p99) = (number(&seen, "/delay_us/p50"), number(&seen, "/delay_us/p99"));
+    assert!(0.0 < p50 && p50 <= p99 && p99 <= number(&seen, "/delay_us/max"));
+    assert!(number(&seen, "/delay_us/p95") <= p99);
+    assert!(number(&seen, "/delivered_kbps_per_track") > 300.0);
+    assert!(number(&seen, "/join_ms/p50") > 0.0 && number(&seen, "/join_ms/p99") > 0.0);
+    assert!(number(&seen, "/server/cpu_ns_per_delivered_packet") > 100.0);
+    assert!(number(&seen, "/server/rss_bytes") > 1e6);
+    assert!(number(&seen, "/server/rss_bytes_per_participant") >= 0.0);
+    assert_eq!(seen["errors"], serde_json::json!([]));
+    assert_eq!(seen["settings"]["scenario"], "broadcast");
+}
+
+#[tokio::test]
+async fn meetings_rooms_and_simulcast_arrive_whole() {
+    let server = Server::start().await;
+    let url = server.plain("ws", "");
+    let meeting = figures(&format!(
+        "meeting --url {url} --publishers 4 --bitrate-kbps 300 --duration-s 2"
+    ))
+    .await;
+    assert_eq!(number(&meeting, "/tracks_delivered"), 24.0);
+    assert_eq!(number(&meeting, "/lost_packets"), 0.0);
+    let rooms = figures(&format!(
+        "rooms --url {url} --rooms 3 --publishers 2 --bitrate-kbps 300 --duration-s 2"
+    ))
+    .await;
+    assert_eq!(number(&rooms, "/tracks_delivered"), 12.0);
+    assert_eq!(number(&rooms, "/delivered_packets"), number(&rooms, "/sent_packets"));
+    let audio = figures(&format!("audio --url {url} --publishers 3 --duration-s 2")).await;
+    assert_eq!(
+        number(&audio, "/delivered_packets"),
+        2.0 * number(&audio, "/sent_packets")
+    );
+    let layers = figures(&format!(
+        "broadcast --url {url} --subscribers 3 --simulcast --bitrate-kbps 1000 --duration-s 3"
+    ))
+    .await;
+    // The best layer has two thirds of the bits.
+    let kbps = number(&layers, "/delivered_kbps_of_slowest_track");
+    assert!((500.0..800.0).contains(&kbps), "{kbps}");
+    assert_eq!(
+        number(&layers, "/lost_packets") + number(&layers, "/corrupt_packets"),
+        0.0
+    );
+}
+
+#[tokio::test]
+async fn a_join_storm_counts_its_joins() {
+    let server = Server::start().await;
+    let url = server.plain("http", "");
+    let storm = figures(&format!(
+        "join-storm --url {url} --subscribers 2 --joins-per-s 10 --bitrate-kbps 200 --duration-s 4"
+    ))
+    .await;
+    let joins = number(&storm, "/joins");
+    assert!((30.0..=42.0).contains(&joins), "{joins}");
+    assert_eq!(number(&storm, "/lost_packets"), 0.0, "{storm:#}");
+    assert_eq!(storm["errors"], serde_json::json!([]));
+}
+
+#[tokio::test]
+async fn what_is_no_server_is_told_in_one_sentence() {
+    let told = failure("broadcast --url nonsense").await;
+    assert!(told.contains("'nonsense' is not the address of a server"), "{told}");
+    let told = failure("broadcast --url ftp://127.0.0.1/").await;
+    assert!(told.contains("is not the address of a server"), "{told}");
+    // Bound, so that nobody else listens there, and not listening.
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = closed.local_addr().unwrap().port();
+    drop(closed);
+    let told = failure(&format!("broadcast --url http://127.0.0.1:{port}")).await;
+    assert!(told.contains("Is the server running there?"), "{told}");
+    let told = failure("broadcast --publishers 0").await;
+    assert!(told.contains("at least one publisher"), "{told}");
+    let told = failure("broadcast --server-pid 4194304").await;
+    assert!(told.contains("no process 4194304"), "{told}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_something_else_is_told() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let web = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut request = [0; 2_048];
+        assert!(socket.read(&mut request).await.unwrap() > 0);
+        socket
+            .write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
+            .await
+            .unwrap();
+    });
+    let told = failure(&format!("broadcast --url {url}")).await;
+    assert!(told.contains("did not take the WebSocket: HTTP 404"), "{told}");
+    web.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_room_with_a_password_needs_it() {
+    let server = Server::start().await;
+    server.add_room("board", "swordfish").await;
+    let line = |more: &str| {
+        let url = server.plain("http", "");
+        format!("broadcast --url {url} --room board --subscribers 2 --bitrate-kbps 200 --duration-s 1 {more}")
+    };
+    for wrong in ["", "--password perch"] {
+        let told = failure(&line(wrong)).await;
+        assert!(
+            told.contains("did not let 'sender-1' in") && told.contains("password"),
+            "{told}"
+        );
+        assert!(!told.contains("perch"), "{told}");
+    }
+    figures(&line("--password swordfish")).await;
+}
+
+#[tokio::test]
+async fn a_full_room_is_told() {
+    let server = Server::start_with("[limits]\nmax_participants_per_room = 3").await;
+    let url = server.plain("http", "");
+    let told = failure(&format!("broadcast --url {url} --subscribers 5 --duration-s 1")).await;
+    assert!(
+        told.contains("did not let 'viewer-3' in") && told.contains("full"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_dies_ends_the_run_with_a_sentence() {
+    let server = Server::start().await;
+    let url = server.plain("http", "");
+    let line = format!("broadcast --url {url} --subscribers 3 --bitrate-kbps 200 --duration-s 50");
+    let running = tokio::spawn(async move { run(&line).await });
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    signal(server.pid(), "KILL");
+    let ended = tokio::time::timeout(Duration::from_secs(15), running).await;
+    let output = ended.expect("it goes on without a server").unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("the server closed the connection of"), "{told}");
+    // What was seen until then is told all the same.
+    assert!(String::from_utf8_lossy(&output.stdout).contains("delivered"));
+}
+
+#[tokio::test]
+async fn ctrl_c_gives_the_table_so_far() {
+    let server = Server::start().await;
+    let url = server.plain("http", "");
+    let mut process = Process::start(command(&format!(
+        "broadcast --url {url} --subscribers 2 --bitrate-kbps 200 --duration-s 50"
+    )));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    signal(process.pid(), "INT");
+    assert_eq!(process.wait().code(), Some(0));
+    let told = process.output();
+    assert!(told.contains("delivered") && told.contains("lost"), "{told}");
+}
+
+#[tokio::test]
+async fn too_few_descriptors_are_told_before_anything_is_sent() {
+    let program = env!("CARGO_BIN_EXE_patchbay");
+    let line = format!("ulimit -n 100; exec {program} load broadcast --url http://127.0.0.1:9 --subscribers 500");
+    let output = tokio::process::Command::new("sh")
+        .args(["-c", &line])
+        .output()
+        .await
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        told.contains("file descriptors are needed") && told.contains("ulimit -n"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn media_is_sent_nowhere_but_to_the_given_server() {
+    let server = Server::start_with("bind_addresses = [\"127.0.0.1\"]\nannounced_addresses = [\"127.0.0.2\"]").await;
+    let told = failure(&format!("broadcast --url {} --subscribers 1", server.plain("http", ""))).await;
+    assert!(told.contains("which is not the machine of the URL"), "{told}");
+}
