@@ -49,6 +49,8 @@ class Server:
     name = ""
     title = ""
     port = 0
+    # What the tester's `--server` is to be where that is not the name: whose signaling it speaks.
+    dialect = None
     # What is written about its configuration.
     configuration = ""
 
@@ -145,6 +147,7 @@ class Floor(Server):
     """Receive, open once, copy and seal for each subscriber, send with GSO: what no server can do without."""
 
     name = "floor"
+    dialect = "patchbay"
     title = "the floor"
     port = 8090
     configuration = "receives, opens once, copies and seals N times, sends with GSO; nothing else"
