@@ -65,6 +65,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "RTP packets that another media worker did not take in time.",
     ),
     (
+        "patchbay_media_sends_total",
+        "Sends to the kernel; one may carry many packets (UDP segmentation offload).",
+    ),
+    (
         "patchbay_media_resent_packets_total",
         "Copies of RTP packets sent again because a subscriber missed them.",
     ),
