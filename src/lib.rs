@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod ids;
+pub mod shares;
 
 pub mod cli;
 pub mod config;

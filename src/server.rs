@@ -76,7 +76,8 @@ impl Server {
         let directory = Directory::open(&config.storage).await?;
         let open_to_all = !config.is_loopback_only() && !directory.has_users().await?;
         let files = Files::open(&config.files, directory.clone(), Arc::clone(&clock)).await?;
-        let mailbox = Mailbox::new(directory.clone(), Arc::clone(&clock), config.messages.clone());
+        let share = config.limits.address_share_percent;
+        let mailbox = Mailbox::new(directory.clone(), Arc::clone(&clock), config.messages.clone(), share);
         let accounts = Accounts::open(directory.clone(), config.accounts.clone(), Arc::clone(&clock)).await?;
         let metrics = Metrics::install()?;
 

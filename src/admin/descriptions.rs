@@ -37,6 +37,10 @@ const COUNTERS: &[(&str, &str)] = &[
     ),
     ("patchbay_files_uploaded_total", "Files uploaded."),
     (
+        "patchbay_messages_over_share_total",
+        "Messages for people who were not there that were not kept, because the sender's address has its share.",
+    ),
+    (
         "patchbay_storage_errors_total",
         "Admissions and messages for people who were not there that failed because of storage.",
     ),

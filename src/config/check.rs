@@ -100,7 +100,7 @@ fn media(config: &Config) -> Result<(), String> {
 }
 
 fn numbers(config: &Config) -> Result<(), String> {
-    let at_least_one: [(&str, u64); 19] = [
+    let at_least_one: [(&str, u64); 20] = [
         ("http.max_connections", config.http.max_connections as u64),
         ("http.header_timeout_s", config.http.header_timeout_s),
         ("media.max_publish_kbps", config.media.max_publish_kbps.into()),
@@ -114,6 +114,10 @@ fn numbers(config: &Config) -> Result<(), String> {
         (
             "limits.max_participants_per_room",
             config.limits.max_participants_per_room as u64,
+        ),
+        (
+            "limits.address_share_percent",
+            config.limits.address_share_percent.into(),
         ),
         ("storage.max_connections", config.storage.max_connections.into()),
         ("files.max_size_mib", config.files.max_size_mib),
@@ -142,6 +146,12 @@ fn numbers(config: &Config) -> Result<(), String> {
         if value > MOST {
             return Err(format!("{key} is {value}; at most {MOST} is possible"));
         }
+    }
+    let share = config.limits.address_share_percent;
+    if share > 100 {
+        return Err(format!(
+            "limits.address_share_percent is {share}; 100 is all of it, the most that is possible"
+        ));
     }
     // All that wait are delivered at once, into a queue of twice as many.
     const MOST_WAITING: u32 = 500;

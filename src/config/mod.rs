@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 pub use load::{ConfigError, load};
 
+use crate::shares::Share;
+
 /// The commented file, embedded.
 pub const MANUAL: &str = include_str!("../../config/patchbay.toml");
 
@@ -64,6 +66,7 @@ pub struct Http {
     pub frame_ancestors: Vec<String>,
     pub max_connections: usize,
     pub header_timeout_s: u64,
+    pub trusted_proxies: Vec<IpAddr>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +125,7 @@ pub struct Limits {
     pub max_sessions: usize,
     pub max_rooms: usize,
     pub max_participants_per_room: usize,
+    pub address_share_percent: u8,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -209,6 +213,7 @@ impl Default for Http {
             frame_ancestors: vec!["'self'".to_owned()],
             max_connections: 4_096,
             header_timeout_s: 15,
+            trusted_proxies: vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
         }
     }
 }
@@ -268,6 +273,7 @@ impl Default for Limits {
             max_sessions: 10_000,
             max_rooms: 2_000,
             max_participants_per_room: 100,
+            address_share_percent: 25,
         }
     }
 }
@@ -354,6 +360,16 @@ impl Http {
     }
 }
 
+impl Limits {
+    /// One client address's part of something that everybody shares; `at_least` in any case.
+    pub fn share(&self, at_least: u64) -> Share {
+        Share {
+            percent: self.address_share_percent,
+            at_least,
+        }
+    }
+}
+
 impl Calls {
     pub fn ring_timeout(&self) -> Duration {
         Duration::from_secs(self.ring_timeout_s)
@@ -379,8 +395,8 @@ impl Messages {
         Duration::from_secs(self.offline_expire_after_h.saturating_mul(3_600))
     }
 
-    pub fn total_bytes(&self) -> i64 {
-        i64::try_from(self.offline_total_mib.saturating_mul(1 << 20)).unwrap_or(i64::MAX)
+    pub fn total_bytes(&self) -> u64 {
+        self.offline_total_mib.saturating_mul(1 << 20)
     }
 }
 

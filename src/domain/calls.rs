@@ -17,6 +17,7 @@ use super::{
     Person, Refusal, Side, WhenBusy,
 };
 use crate::ids::{CallId, RoomId, RoomName, SessionId, UserId};
+use crate::shares::ClientAddress;
 
 /// The state of all calls, and of who can be called.
 pub(super) struct Calls {
@@ -33,6 +34,8 @@ struct Call {
     /// Without a session while it rings.
     callee: Party,
     media: Media,
+    /// The address whose share of calls it counts against.
+    begun_from: ClientAddress,
     accepted: bool,
     ring_until: Option<Instant>,
     /// When a side that has lost its session is given up.
@@ -216,7 +219,12 @@ impl Calls {
     ) -> Result<Vec<Effect>, Refusal> {
         let from = self.lines.address_of(session).ok_or(Refusal::NotRegistered)?.clone();
         let begun = self.begun_by(session);
-        self.check_invitation(&from, &to, &begun, when_busy)?;
+        let client = rooms.quotas.client_of(session);
+        self.check_invitation(client, &from, &to, &begun, when_busy)?;
+        let allowed = rooms.quotas.calls.allows(client, 1);
+        if begun.is_empty() && allowed.is_err() {
+            return Err(Refusal::TooManyCalls);
+        }
 
         let mut effects = Vec::new();
         for call in begun {
@@ -237,18 +245,21 @@ impl Calls {
                 CallMedia::Carried(offer) => Media::Offered(offer),
                 CallMedia::Elsewhere(room) => Media::Elsewhere(room),
             },
+            begun_from: client,
             accepted: false,
             ring_until: Some(now + self.limits.ring_for),
             wait_until: None,
         };
         let rung = self.lines.sessions(&call.callee.address);
         effects.extend(rung.iter().map(|session| incoming(id, &call, *session)));
+        rooms.quotas.calls.count(client, 1);
         self.insert(id, call);
         Ok(effects)
     }
 
     fn check_invitation(
         &self,
+        client: ClientAddress,
         from: &Address,
         to: &Address,
         begun: &[CallId],
@@ -264,12 +275,13 @@ impl Calls {
             return Err(Refusal::NotReachable);
         }
         // An invitation that this one takes the place of does not make its callee busy.
-        let theirs = self.lines.calls(to).iter().filter(|call| !begun.contains(call)).count();
-        if theirs >= self.limits.calls_per_address || theirs > 0 && when_busy == WhenBusy::Refuse {
+        let theirs = || self.lines.calls(to).iter().filter(|call| !begun.contains(call));
+        if theirs().count() >= self.limits.calls_per_address || theirs().count() > 0 && when_busy == WhenBusy::Refuse {
             return Err(Refusal::Busy);
         }
-        if self.calls.len() >= self.limits.calls {
-            return Err(Refusal::TooManyCalls);
+        let from_one = theirs().filter(|call| self.calls[call].begun_from == client).count();
+        if !client.is_this_machine() && from_one >= self.limits.calls_per_address_from_one {
+            return Err(Refusal::Busy);
         }
         Ok(())
     }

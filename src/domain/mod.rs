@@ -9,6 +9,7 @@ mod calls;
 mod connection;
 mod lines;
 mod presence;
+mod quotas;
 mod room;
 mod rooms;
 mod rules;
@@ -20,10 +21,11 @@ pub use call::{
     Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Decline, Newcomer, Side, WhenBusy,
 };
 pub use connection::ConnectionIdentity;
-pub use presence::{Errand, MessageCommand, MessageEvent, Recipient, WaitingMessage};
+pub use presence::{Errand, MessageCommand, MessageEvent, Recipient, Sender, WaitingMessage};
 pub use rules::Rules;
 
 use crate::ids::{CallId, ParticipantId, PeerId, RoomId, RoomName, SessionId, UserId};
+use crate::shares::Share;
 
 /// How much one node holds, and how long it waits.
 #[derive(Clone, Copy, Debug)]
@@ -38,11 +40,19 @@ pub struct Limits {
     pub peers_per_participant: usize,
     /// A connection may cost 64 KiB in the media engine: this many stay below 1.3 GB.
     pub peers: usize,
+    /// Connections that have been offered and answered and have not connected: forty pages that join full rooms at once.
+    /// More would let somebody who never connects take the places of others; with fewer, the pages of a server that
+    /// has just been started anew would have to try again.
+    pub unconnected_peers: usize,
+    /// Of rooms, calls and connections, what the sessions of one client address may have; see [`Share::percent`].
+    pub address_share_percent: u8,
     /// Calls at once. Each that rings keeps the caller's offer, of up to 64 KiB: 256 MB at the worst.
     pub calls: usize,
     /// Calls that ring at one address at once, the next finds it busy: nobody answers more, and each makes a message
     /// to every session there.
     pub calls_per_address: usize,
+    /// Of those, calls from one client address. Larger would let one client keep somebody busy for everybody else.
+    pub calls_per_address_from_one: usize,
     /// Sessions at one address: somebody's devices and open pages.
     pub sessions_per_address: usize,
     /// How long a call rings. Shorter misses people who are in the next room, longer keeps callers waiting for nobody.
@@ -59,11 +69,23 @@ impl Default for Limits {
             participants_per_room: 100,
             peers_per_participant: 200,
             peers: 20_000,
+            unconnected_peers: 4_000,
+            address_share_percent: 25,
             calls: 4_000,
             calls_per_address: 16,
+            calls_per_address_from_one: 4,
             sessions_per_address: 16,
             ring_for: Duration::from_secs(60),
             reconnect_within: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Limits {
+    fn share(&self, at_least: u64) -> Share {
+        Share {
+            percent: self.address_share_percent,
+            at_least,
         }
     }
 }
@@ -207,9 +229,11 @@ pub enum Refusal {
     UnknownPeer,
     #[error("the room holds as many participants as it may")]
     RoomFull,
-    #[error("the server holds as many rooms as it may")]
+    #[error("the server holds as many rooms as it may, or the client's address its share of them")]
     TooManyRooms,
-    #[error("the participant or the server holds as many connections as it may")]
+    #[error(
+        "the participant or the server holds as many connections as it may, or the client's address its share of them"
+    )]
     TooManyPeers,
     #[error("the offer is missing or cannot be answered")]
     BadOffer,
@@ -229,7 +253,7 @@ pub enum Refusal {
     Busy,
     #[error("the session is in a call")]
     InCall,
-    #[error("the server holds as many calls as it may")]
+    #[error("the server holds as many calls as it may, or the client's address its share of them")]
     TooManyCalls,
     #[error("the session has no such call")]
     NoSuchCall,

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::{Effect, Event, Refusal};
 use crate::ids::{SessionId, UserId};
+use crate::shares::ClientAddress;
 
 /// Sessions of one user that are told at a time: tabs and devices of a person. More would multiply every message.
 const SESSIONS_PER_USER_MAX: usize = 16;
@@ -64,18 +65,20 @@ pub enum MessageEvent {
 pub enum Errand {
     Keep {
         receiver: UserId,
+        sender: Sender,
         message: Bytes,
     },
     /// Bring all that wait, to [`Presence::collected`] with this ticket.
-    Collect {
-        receiver: UserId,
-        ticket: u64,
-    },
+    Collect { receiver: UserId, ticket: u64 },
     /// Those up to this number have been delivered.
-    Forget {
-        receiver: UserId,
-        up_to: i64,
-    },
+    Forget { receiver: UserId, up_to: i64 },
+}
+
+/// Whose share of the space for messages one uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sender {
+    pub user: UserId,
+    pub client: ClientAddress,
 }
 
 /// A message that has waited.
@@ -114,11 +117,16 @@ impl Presence {
         self.users.len()
     }
 
-    /// Does what `session` asks.
-    pub fn handle(&mut self, session: SessionId, command: MessageCommand) -> Result<Vec<Effect>, Refusal> {
+    /// Does what `session` asks, which has come from `client`.
+    pub fn handle(
+        &mut self,
+        session: SessionId,
+        client: ClientAddress,
+        command: MessageCommand,
+    ) -> Result<Vec<Effect>, Refusal> {
         match command {
             MessageCommand::Bind { user } => self.bind(session, user),
-            MessageCommand::Send { to, message } => self.send(session, to, message),
+            MessageCommand::Send { to, message } => self.send(session, client, to, message),
             MessageCommand::List => self.list(session),
         }
     }
@@ -166,10 +174,15 @@ impl Presence {
         vec![self.tell_everybody(Event::Message(MessageEvent::Offline { user }))]
     }
 
-    fn send(&mut self, session: SessionId, to: Recipient, message: Bytes) -> Result<Vec<Effect>, Refusal> {
-        if !self.sessions.contains_key(&session) {
-            return Err(Refusal::NotBound);
-        }
+    fn send(
+        &mut self,
+        session: SessionId,
+        client: ClientAddress,
+        to: Recipient,
+        message: Bytes,
+    ) -> Result<Vec<Effect>, Refusal> {
+        let user = self.sessions.get(&session).ok_or(Refusal::NotBound)?.clone();
+        let sender = Sender { user, client };
         let effect = match to {
             Recipient::Everybody => self.tell_everybody(Event::Message(MessageEvent::Received { message })),
             Recipient::User(receiver) => match self.users.get_mut(&receiver) {
@@ -185,9 +198,17 @@ impl Presence {
                     ..
                 }) => {
                     collecting.again = true;
-                    Effect::Mailbox(Errand::Keep { receiver, message })
+                    Effect::Mailbox(Errand::Keep {
+                        receiver,
+                        sender,
+                        message,
+                    })
                 }
-                None => Effect::Mailbox(Errand::Keep { receiver, message }),
+                None => Effect::Mailbox(Errand::Keep {
+                    receiver,
+                    sender,
+                    message,
+                }),
             },
         };
         Ok(vec![effect])
@@ -263,6 +284,7 @@ mod tests {
 
     const ANNA: SessionId = SessionId(1);
     const BEN: SessionId = SessionId(2);
+    const HERE: ClientAddress = ClientAddress::THIS_MACHINE;
 
     fn user(id: &str) -> UserId {
         UserId::from(id)
@@ -321,13 +343,17 @@ mod tests {
         let kept = |text| {
             Effect::Mailbox(Errand::Keep {
                 receiver: user("anna"),
+                sender: Sender {
+                    user: user("ben"),
+                    client: HERE,
+                },
                 message: message(text),
             })
         };
         let to_anna = || Recipient::User(user("anna"));
-        assert_eq!(presence.send(BEN, to_anna(), message("1")), Ok(vec![kept("1")]));
+        assert_eq!(presence.send(BEN, HERE, to_anna(), message("1")), Ok(vec![kept("1")]));
         let first = ticket(&presence.bind(ANNA, user("anna")).unwrap()).unwrap();
-        assert_eq!(presence.send(BEN, to_anna(), message("2")), Ok(vec![kept("2")]));
+        assert_eq!(presence.send(BEN, HERE, to_anna(), message("2")), Ok(vec![kept("2")]));
         let waiting = |number, text| WaitingMessage {
             number,
             message: message(text),
@@ -342,7 +368,7 @@ mod tests {
         assert_eq!(told(&effects), [event("2")]);
         assert_eq!(ticket(&effects), None);
         assert_eq!(
-            told(&presence.send(BEN, to_anna(), message("3")).unwrap()),
+            told(&presence.send(BEN, HERE, to_anna(), message("3")).unwrap()),
             [event("3")]
         );
     }
@@ -363,7 +389,7 @@ mod tests {
     fn who_is_not_bound_sends_nothing_and_learns_nothing() {
         let mut presence = Presence::default();
         assert_eq!(
-            presence.send(ANNA, Recipient::Everybody, message("x")),
+            presence.send(ANNA, HERE, Recipient::Everybody, message("x")),
             Err(Refusal::NotBound)
         );
         assert_eq!(presence.list(ANNA), Err(Refusal::NotBound));

@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use super::{ConnectionIdentity, Effect, Event, Person, RoomKind};
 use crate::ids::{ParticipantId, PeerId, RoomId, RoomName, SessionId, UserId};
+use crate::shares::ClientAddress;
 
 pub(super) struct Room {
     pub id: RoomId,
     /// None for the room of a call: nobody else can enter it.
     pub name: Option<(RoomKind, RoomName)>,
+    /// The address whose share of rooms it counts against.
+    pub opened_by: ClientAddress,
     /// Ids grow, so this is the order of arrival.
     participants: BTreeMap<ParticipantId, Participant>,
     by_user: HashMap<UserId, ParticipantId>,
@@ -29,10 +32,11 @@ pub(super) struct Peer {
 }
 
 impl Room {
-    pub fn new(id: RoomId, name: Option<(RoomKind, RoomName)>) -> Self {
+    pub fn new(id: RoomId, name: Option<(RoomKind, RoomName)>, opened_by: ClientAddress) -> Self {
         Self {
             id,
             name,
+            opened_by,
             participants: BTreeMap::new(),
             by_user: HashMap::new(),
         }

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::quotas::Quotas;
 use super::room::{Peer, Room};
 use super::{
     Effect, EndReason, Event, FileNotice, Limits, Negotiation, Offer, Person, Refusal, RoomKind, Side, Subject,
 };
 use crate::ids::{CallId, ParticipantId, PeerId, RoomId, RoomName, SessionId, UserId};
+use crate::shares::ClientAddress;
 
 /// The state of all rooms. One owner; each call returns what is to be done about it.
 pub(super) struct Rooms {
@@ -16,6 +18,7 @@ pub(super) struct Rooms {
     by_name: HashMap<(RoomKind, RoomName), RoomId>,
     seats: HashMap<SessionId, Seat>,
     peers: BTreeMap<PeerId, Seat>,
+    pub quotas: Quotas,
     next_id: u64,
 }
 
@@ -42,6 +45,7 @@ impl Rooms {
             by_name: HashMap::new(),
             seats: HashMap::new(),
             peers: BTreeMap::new(),
+            quotas: Quotas::new(&limits),
             next_id: 0,
         }
     }
@@ -66,7 +70,7 @@ impl Rooms {
     ) -> Result<Vec<Effect>, Refusal> {
         self.check_space(session, &name, &person.user)?;
         let mut effects = self.leave(session);
-        let room_id = self.open(name, &mut effects);
+        let room_id = self.open(name, self.quotas.client_of(session), &mut effects);
         self.replace(room_id, &person.user, &mut effects);
 
         let participant = ParticipantId(self.next());
@@ -90,8 +94,11 @@ impl Rooms {
     fn check_space(&self, session: SessionId, name: &(RoomKind, RoomName), user: &UserId) -> Result<(), Refusal> {
         let Some(room) = self.by_name.get(name).and_then(|id| self.rooms.get(id)) else {
             let frees_its_room = self.room_of(session).is_some_and(|room| room.len() == 1);
-            let full = self.rooms.len() >= self.limits.rooms && !frees_its_room;
-            return if full { Err(Refusal::TooManyRooms) } else { Ok(()) };
+            let allowed = self.quotas.rooms.allows(self.quotas.client_of(session), 1);
+            return match allowed {
+                Err(_) if !frees_its_room => Err(Refusal::TooManyRooms),
+                _ => Ok(()),
+            };
         };
         let takes_a_place = room.find(user).is_none() && self.room_of(session).is_none_or(|now| now.id != room.id);
         let places = match name.0 {
@@ -104,13 +111,14 @@ impl Rooms {
         Ok(())
     }
 
-    fn open(&mut self, name: (RoomKind, RoomName), effects: &mut Vec<Effect>) -> RoomId {
+    fn open(&mut self, name: (RoomKind, RoomName), client: ClientAddress, effects: &mut Vec<Effect>) -> RoomId {
         if let Some(id) = self.by_name.get(&name) {
             return *id;
         }
         let id = RoomId(self.next());
         self.by_name.insert(name.clone(), id);
-        self.rooms.insert(id, Room::new(id, Some(name)));
+        self.quotas.rooms.count(client, 1);
+        self.rooms.insert(id, Room::new(id, Some(name), client));
         effects.push(Effect::OpenRoom(id));
         id
     }
@@ -147,6 +155,7 @@ impl Rooms {
             return;
         };
         for peer in peers {
+            self.quotas.peers.remove(peer);
             self.peers.remove(&peer);
             effects.push(Effect::ClosePeer { room: seat.room, peer });
         }
@@ -158,11 +167,22 @@ impl Rooms {
         if self.rooms.get(&id).is_some_and(Room::is_empty)
             && let Some(room) = self.rooms.remove(&id)
         {
-            if let Some(name) = &room.name {
-                self.by_name.remove(name);
-            }
+            self.forget_room(&room);
             effects.push(Effect::CloseRoom(id));
         }
+    }
+
+    fn forget_room(&mut self, room: &Room) {
+        if let Some(name) = &room.name {
+            self.by_name.remove(name);
+        }
+        self.quotas.rooms.give_back(room.opened_by, 1);
+    }
+
+    /// Where it was.
+    fn drop_peer(&mut self, peer: PeerId) -> Option<Seat> {
+        self.quotas.peers.remove(peer);
+        self.peers.remove(&peer)
     }
 
     pub fn offer(&mut self, session: SessionId, subject: UserId, offer: Offer) -> Result<Vec<Effect>, Refusal> {
@@ -207,14 +227,18 @@ impl Rooms {
     ) -> Result<PeerId, Refusal> {
         let id = PeerId(self.next());
         let Seat { room, participant } = seat;
-        let (limits, peers) = (self.limits, self.peers.len());
         let owner = self.rooms.get_mut(&room).and_then(|r| r.participant_mut(participant));
         let owner = owner.ok_or(Refusal::NotInRoom)?;
+        let (session, client) = (owner.session, self.quotas.client_of(owner.session));
         if let Some(peer) = owner.take_peer_of(source) {
+            self.quotas.peers.replace(peer, id, session, client);
             self.peers.remove(&peer);
             effects.push(Effect::ClosePeer { room, peer });
-        } else if owner.peer_count() >= limits.peers_per_participant || peers >= limits.peers {
+        } else if owner.peer_count() >= self.limits.peers_per_participant {
             return Err(Refusal::TooManyPeers);
+        } else {
+            let added = self.quotas.peers.add(id, session, client);
+            added.map_err(|_| Refusal::TooManyPeers)?;
         }
         owner.add_peer(Peer {
             id,
@@ -259,12 +283,18 @@ impl Rooms {
     /// A room for the two of a call, with one connection for each that carries both directions. Their offers are
     /// answered in the order of the guests.
     pub fn seat_pair(&mut self, call: CallId, guests: [Guest; 2]) -> Result<(RoomId, Vec<Effect>), Refusal> {
-        if self.rooms.len() >= self.limits.rooms {
-            return Err(Refusal::TooManyRooms);
-        }
-        if self.peers.len() + guests.len() > self.limits.peers {
-            return Err(Refusal::TooManyPeers);
-        }
+        // The call's share is the caller's, who is the second to be answered.
+        let client = self.quotas.client_of(guests[1].session);
+        let allowed = self.quotas.rooms.allows(client, 1);
+        allowed.map_err(|_| Refusal::TooManyRooms)?;
+        let peers = [PeerId(self.next()), PeerId(self.next())];
+        let of = |index: usize| {
+            let session = guests[index].session;
+            (peers[index], session, self.quotas.client_of(session))
+        };
+        let pair = [of(0), of(1)];
+        let added = self.quotas.peers.add_pair(pair);
+        added.map_err(|_| Refusal::TooManyPeers)?;
         let mut effects = Vec::new();
         for guest in &guests {
             effects.extend(self.leave(guest.session));
@@ -273,10 +303,12 @@ impl Rooms {
         effects.push(Effect::OpenRoom(id));
         let participants = [ParticipantId(self.next()), ParticipantId(self.next())];
         let [first, second] = participants;
-        let mut room = Room::new(id, None);
+        self.quotas.rooms.count(client, 1);
+        let mut room = Room::new(id, None, client);
         let mut negotiations = Vec::new();
-        for (guest, (participant, source)) in guests.into_iter().zip([(first, second), (second, first)]) {
-            let (peer, source) = (PeerId(self.next()), Some(source));
+        let seats = [(peers[0], first, second), (peers[1], second, first)];
+        for (guest, (peer, participant, source)) in guests.into_iter().zip(seats) {
+            let source = Some(source);
             let (session, side) = (guest.session, guest.side);
             room.insert(participant, session, Arc::new(guest.person));
             if let Some(owner) = room.participant_mut(participant) {
@@ -311,20 +343,23 @@ impl Rooms {
         let Some(room) = self.rooms.remove(&id) else {
             return Vec::new();
         };
-        if let Some(name) = &room.name {
-            self.by_name.remove(name);
-        }
+        self.forget_room(&room);
         let (sessions, peers) = room.into_sessions_and_peers();
         for session in sessions {
             self.seats.remove(&session);
         }
         let mut effects = Vec::new();
         for peer in peers {
-            self.peers.remove(&peer);
+            self.drop_peer(peer);
             effects.push(Effect::ClosePeer { room: id, peer });
         }
         effects.push(Effect::CloseRoom(id));
         effects
+    }
+
+    /// Connections that have given way to others. Each is to be closed, with what hangs on it.
+    pub fn displaced_peers(&mut self) -> Vec<PeerId> {
+        self.quotas.peers.displaced()
     }
 
     pub fn room_of_peer(&self, peer: PeerId) -> Option<RoomId> {
@@ -333,7 +368,7 @@ impl Rooms {
 
     /// The connection has ended by itself, or could not be made. Its participant stays and may offer again.
     pub fn forget_peer(&mut self, peer: PeerId) {
-        let Some(seat) = self.peers.remove(&peer) else {
+        let Some(seat) = self.drop_peer(peer) else {
             return;
         };
         let room = self.rooms.get_mut(&seat.room);
@@ -350,6 +385,7 @@ impl Rooms {
         effects.extend(self.rooms.drain().map(|(id, _)| Effect::CloseRoom(id)));
         self.seats.clear();
         self.by_name.clear();
+        self.quotas = Quotas::new(&self.limits);
         effects
     }
 

@@ -7,6 +7,7 @@ use super::presence::Presence;
 use super::rooms::Rooms;
 use super::{Command, Effect, Limits, Refusal, WaitingMessage};
 use crate::ids::{PeerId, SessionId, UserId};
+use crate::shares::ClientAddress;
 
 /// The state of all rooms and calls, and of who can be reached by message. One owner; each call returns what is to be done about it. When the time of
 /// [`Rules::poll_timeout`] has come, [`Rules::handle_timeout`] is to be called.
@@ -52,11 +53,27 @@ impl Rules {
         self.presence.user_count()
     }
 
+    /// A session has come, from this address. One of which this was not said counts as this machine's.
+    pub fn arrive(&mut self, session: SessionId, client: ClientAddress) {
+        self.rooms.quotas.arrive(session, client);
+    }
+
     /// Does what `session` asks.
     pub fn handle(&mut self, now: Instant, session: SessionId, command: Command) -> Result<Vec<Effect>, Refusal> {
+        let mut effects = self.decide(now, session, command)?;
+        for peer in self.rooms.displaced_peers() {
+            effects.extend(self.displace(peer));
+        }
+        Ok(effects)
+    }
+
+    fn decide(&mut self, now: Instant, session: SessionId, command: Command) -> Result<Vec<Effect>, Refusal> {
         match command {
             Command::Call(command) => self.calls.handle(now, &mut self.rooms, session, command),
-            Command::Message(command) => self.presence.handle(session, command),
+            Command::Message(command) => {
+                let client = self.rooms.quotas.client_of(session);
+                self.presence.handle(session, client, command)
+            }
             // The room of a call is the call's.
             _ if self.calls.carries(session) => Err(Refusal::InCall),
             Command::Join { kind, room, person } => self.rooms.join(session, (kind, room), person),
@@ -68,17 +85,32 @@ impl Rules {
         }
     }
 
+    /// A connection has given way: it is lost as if it had ended by itself, and the engine is to close it.
+    fn displace(&mut self, peer: PeerId) -> Vec<Effect> {
+        let room = self.rooms.room_of_peer(peer);
+        let close = room.map(|room| Effect::ClosePeer { room, peer });
+        let mut effects: Vec<Effect> = close.into_iter().collect();
+        effects.extend(self.peer_lost(peer));
+        effects
+    }
+
     /// The session is gone.
     pub fn leave(&mut self, now: Instant, session: SessionId) -> Vec<Effect> {
         let mut effects = self.calls.leave(now, &mut self.rooms, session);
         effects.extend(self.rooms.leave(session));
         effects.extend(self.presence.unbind(session));
+        self.rooms.quotas.leave(session);
         effects
     }
 
     /// What waited for somebody who has come; empty where it could not be fetched.
     pub fn collected(&mut self, receiver: &UserId, ticket: u64, waiting: Vec<WaitingMessage>) -> Vec<Effect> {
         self.presence.collected(receiver, ticket, waiting)
+    }
+
+    /// A connection has come about.
+    pub fn peer_connected(&mut self, peer: PeerId) {
+        self.rooms.quotas.peers.connected(peer);
     }
 
     /// A connection has ended by itself. In a room its participant stays and may offer again; a call has no way to.

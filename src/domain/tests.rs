@@ -202,12 +202,80 @@ fn connections_are_bounded_and_replacing_one_takes_no_more() {
     for (session, name) in [(1, "anna"), (2, "ben"), (3, "carl")] {
         join(&mut rooms, session, "r", name).unwrap();
     }
-    offer(&mut rooms, 1, "anna", 1).unwrap();
+    connect(&mut rooms, 1, "anna", 1);
     assert_eq!(offer(&mut rooms, 1, "ben", 2), Err(Refusal::TooManyPeers));
-    offer(&mut rooms, 2, "ben", 3).unwrap();
+    connect(&mut rooms, 2, "ben", 3);
     assert_eq!(offer(&mut rooms, 3, "carl", 4), Err(Refusal::TooManyPeers));
     assert!(offer(&mut rooms, 1, "anna", 5).is_ok());
     assert_eq!(rooms.peer_count(), 2);
+}
+
+/// A connection that comes about.
+fn connect(rooms: &mut Rules, session: u64, subject: &str, number: u32) -> PeerId {
+    let effects = offer(rooms, session, subject, number).unwrap();
+    let opened = effects.iter().find_map(|effect| match effect {
+        Effect::Negotiate(offers) => Some(offers[0].peer),
+        _ => None,
+    });
+    let peer = opened.expect("the offer is to be answered");
+    rooms.peer_connected(peer);
+    peer
+}
+
+#[test]
+fn a_connection_that_has_not_come_about_gives_way_and_is_lost_to_its_room() {
+    let limits = Limits {
+        peers: 2,
+        ..Limits::default()
+    };
+    let mut rooms = Rules::new(limits);
+    for (session, name) in [(1, "anna"), (2, "ben"), (3, "carl")] {
+        join(&mut rooms, session, "r", name).unwrap();
+    }
+    offer(&mut rooms, 1, "anna", 1).unwrap();
+    connect(&mut rooms, 2, "ben", 2);
+    let third = offer(&mut rooms, 3, "carl", 3).unwrap();
+    assert_eq!(outline(&third), ["negotiate for 3", "close peer"]);
+    assert_eq!(rooms.peer_count(), 2);
+    let candidate = |session: u64, name: &str| (SessionId(session), Command::Candidate { subject: name.into() });
+    let (anna, ben) = (candidate(1, "anna"), candidate(2, "ben"));
+    assert_eq!(rooms.handle(now(), anna.0, anna.1), Err(Refusal::UnknownPeer));
+    assert_eq!(rooms.handle(now(), ben.0, ben.1), Ok(vec![]));
+    let again = offer(&mut rooms, 1, "anna", 4).unwrap();
+    assert_eq!(
+        outline(&again),
+        ["negotiate for 1", "close peer"],
+        "she may offer again"
+    );
+}
+
+#[test]
+fn a_call_whose_connection_gives_way_is_over_for_both() {
+    let limits = Limits {
+        peers: 2,
+        ..Limits::default()
+    };
+    let mut rules = Rules::new(limits);
+    let call =
+        |rules: &mut Rules, session: u64, command| rules.handle(now(), SessionId(session), Command::Call(command));
+    for (session, name) in [(1, "anna"), (2, "ben")] {
+        let (address, newcomer) = (Address::Name(name.into()), Newcomer::Joins);
+        call(&mut rules, session, CallCommand::Register { address, newcomer }).unwrap();
+    }
+    let (to, media) = (Address::Name("ben".into()), CallMedia::Carried(Offer::default()));
+    let when_busy = WhenBusy::Ring;
+    call(&mut rules, 1, CallCommand::Invite { to, media, when_busy }).unwrap();
+    let (from, answer) = (Address::Name("anna".into()), Answer::Accept(Some(Offer::default())));
+    call(&mut rules, 2, CallCommand::Answer { from, answer }).unwrap();
+    assert_eq!((rules.call_count(), rules.peer_count()), (1, 2));
+
+    join(&mut rules, 3, "r", "carl").unwrap();
+    let effects = offer(&mut rules, 3, "carl", 1).unwrap();
+    let closed = effects
+        .iter()
+        .filter(|effect| matches!(effect, Effect::ClosePeer { .. }));
+    assert_eq!(closed.count(), 2, "each side's, once");
+    assert_eq!((rules.call_count(), rules.peer_count()), (0, 1));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The front door: router, TLS, static pages, files, and the one WebSocket loop for all families.
 
 mod accounts;
+pub mod client;
 pub mod errors;
 pub mod files;
 mod headers;
@@ -64,7 +65,9 @@ fn finish(router: Router, config: &Config) -> Router {
         .make_span_with(span)
         .on_response(metrics::time)
         .on_failure(DefaultOnFailure::new().level(Level::WARN));
+    let http = Arc::new(config.http.clone());
     headers::with_security_headers(router, &config.http)
+        .layer(axum::middleware::from_fn_with_state(http, client::recognize))
         .layer(axum::middleware::from_fn(metrics::count))
         .layer(trace)
 }

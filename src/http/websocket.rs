@@ -3,8 +3,6 @@
 //! One task owns the socket. While it waits for the hub or for the client to take what it is sent, it reads nothing, so
 //! a client that sends faster than it is served waits in its own socket.
 
-mod token_bucket;
-
 use std::time::Duration;
 
 use axum::Router;
@@ -17,11 +15,12 @@ use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use tokio::time::{Instant, interval_at, sleep_until, timeout, timeout_at};
 use tracing::{debug, info};
 
-use self::token_bucket::TokenBucket;
+use super::client::Client;
 use super::errors::HttpError;
 use super::{AppState, origin};
-use crate::hub::Events;
+use crate::hub::{Events, NoPlace};
 use crate::ids::RoomName;
+use crate::shares::{ClientAddress, TokenBucket};
 use crate::signaling::{Admission, Close, Conversation, Entrance, Frame, Heartbeat, Reaction};
 
 /// Often enough that a client which has vanished is noticed within [`SILENCE_MAX`], and that proxies, which cut idle
@@ -57,7 +56,9 @@ const READ_BUFFER_BYTES: usize = 8 * 1024;
 
 pub fn router() -> Router<AppState> {
     let entrance = |entrance: Entrance| {
-        any(move |State(state), headers: HeaderMap, upgrade| enter(entrance.clone(), state, headers, upgrade))
+        any(move |State(state), Client(client), headers: HeaderMap, upgrade| {
+            enter(entrance.clone(), state, client, headers, upgrade)
+        })
     };
     Router::new()
         .route("/call", entrance(Entrance::Call))
@@ -76,6 +77,7 @@ struct Credentials {
 async fn enter_as_device(
     State(state): State<AppState>,
     Query(credentials): Query<Credentials>,
+    Client(client): Client,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, HttpError> {
@@ -86,7 +88,7 @@ async fn enter_as_device(
         device,
         room_ids: random_room,
     };
-    enter(entrance, state, headers, upgrade).await
+    enter(entrance, state, client, headers, upgrade).await
 }
 
 /// A room that cannot be guessed: 128 random bits.
@@ -97,6 +99,7 @@ fn random_room() -> RoomName {
 async fn enter(
     entrance: Entrance,
     state: AppState,
+    client: ClientAddress,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, HttpError> {
@@ -104,9 +107,9 @@ async fn enter(
         let sentence = "pages of this origin may not connect; see http.allowed_origins";
         return Err(HttpError::new(StatusCode::FORBIDDEN, sentence));
     }
-    let connected = state.hub.connect().await;
-    let full = || HttpError::new(StatusCode::SERVICE_UNAVAILABLE, "the server is full");
-    let (session, events) = connected.ok_or_else(full)?;
+    let connected = state.hub.connect(client).await;
+    let no_place = |reason: NoPlace| HttpError::new(StatusCode::SERVICE_UNAVAILABLE, reason.to_string());
+    let (session, events) = connected.map_err(no_place)?;
     let longest = entrance.frame_bytes_max();
     let conversation = Conversation::new(entrance, session, state.directory, state.config, state.clock);
     let upgrade = upgrade
@@ -164,7 +167,7 @@ where
     E: std::fmt::Display,
     A: Admission,
 {
-    let mut tokens = TokenBucket::new(BURST_TOKENS, TOKENS_PER_SECOND, Instant::now());
+    let mut tokens = TokenBucket::new(BURST_TOKENS, TOKENS_PER_SECOND.into(), Instant::now());
     let mut pings = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
     let mut last_heard = Instant::now();
     let begun = conversation.begin().await;

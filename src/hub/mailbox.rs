@@ -12,12 +12,16 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::{error, warn};
 
 use super::task::Input;
-use crate::domain::{Errand, WaitingMessage};
+use crate::domain::{Errand, Sender, WaitingMessage};
 use crate::ids::UserId;
+use crate::shares::{Place, Places, Pot, Share};
 
 /// Errands waiting for storage, each with a message of at most 64 KiB: what is left while a slow disk does a few hundred
 /// writes. When the queue is full, messages for people who are not there are lost, and the log says so.
 const ERRANDS_MAX: usize = 256;
+
+/// Of those, the ones that bring messages in; the rest of the queue is left to those that bring them out.
+const KEEPS_MAX: u64 = 192;
 
 /// How often messages are looked for whose time is over. They are not delivered from the second it is.
 const TIDY_INTERVAL: Duration = Duration::from_secs(3_600);
@@ -29,8 +33,14 @@ pub type StoreError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Where messages wait. The server's is [`crate::storage::Mailbox`].
 pub trait MessageStore: Send + 'static {
-    /// Puts a message behind those that wait for the same person.
-    fn keep(&mut self, receiver: &UserId, body: &[u8]) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Puts a message behind those that wait for the same person. One that is over the sender's share is not kept, which
+    /// is no failure.
+    fn keep(
+        &mut self,
+        receiver: &UserId,
+        sender: &Sender,
+        body: &[u8],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
     /// All that wait for somebody, oldest first; they stay.
     fn kept(&mut self, receiver: &UserId) -> impl Future<Output = Result<Vec<WaitingMessage>, StoreError>> + Send;
     /// Those up to this number have been delivered.
@@ -44,19 +54,27 @@ pub(super) struct NotTaken;
 
 /// The hub's end.
 pub(super) struct MailboxHandle {
-    errands: mpsc::Sender<Errand>,
+    errands: mpsc::Sender<Queued>,
+    keeps: Places,
     task: JoinHandle<()>,
 }
 
 impl MailboxHandle {
-    pub fn start(store: impl MessageStore, hub: mpsc::WeakSender<Input>) -> Self {
+    /// `share` is what one client address may have waiting here.
+    pub fn start(store: impl MessageStore, share: Share, hub: mpsc::WeakSender<Input>) -> Self {
         let (errands, queue) = mpsc::channel(ERRANDS_MAX);
         let task = tokio::spawn(run(store, queue, hub));
-        Self { errands, task }
+        let keeps = Places::new(Pot::new(KEEPS_MAX, share));
+        Self { errands, keeps, task }
     }
 
     pub fn leave(&self, errand: Errand) -> Result<(), NotTaken> {
-        self.errands.try_send(errand).map_err(|_| NotTaken)
+        let place = match &errand {
+            Errand::Keep { sender, .. } => Some(self.keeps.take(sender.client, 1).map_err(|_| NotTaken)?),
+            Errand::Collect { .. } | Errand::Forget { .. } => None,
+        };
+        let queued = Queued { errand, _place: place };
+        self.errands.try_send(queued).map_err(|_| NotTaken)
     }
 
     /// Waits until what was left has been done.
@@ -68,14 +86,20 @@ impl MailboxHandle {
     }
 }
 
+/// An errand, and the place that it takes until it is done.
+struct Queued {
+    errand: Errand,
+    _place: Option<Place>,
+}
+
 /// Ends when the hub has let go of its end and every errand is done.
-async fn run(mut store: impl MessageStore, mut queue: mpsc::Receiver<Errand>, hub: mpsc::WeakSender<Input>) {
+async fn run(mut store: impl MessageStore, mut queue: mpsc::Receiver<Queued>, hub: mpsc::WeakSender<Input>) {
     let mut tidying = interval(TIDY_INTERVAL);
     tidying.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         tokio::select! {
             errand = queue.recv() => match errand {
-                Some(errand) => run_errand(&mut store, errand, &hub).await,
+                Some(queued) => run_errand(&mut store, queued.errand, &hub).await,
                 None => return,
             },
             _ = tidying.tick() => told(store.tidy().await, "old messages could not be thrown away; trying again later"),
@@ -85,8 +109,12 @@ async fn run(mut store: impl MessageStore, mut queue: mpsc::Receiver<Errand>, hu
 
 async fn run_errand(store: &mut impl MessageStore, errand: Errand, hub: &mpsc::WeakSender<Input>) {
     match errand {
-        Errand::Keep { receiver, message } => {
-            let kept = store.keep(&receiver, &message).await;
+        Errand::Keep {
+            receiver,
+            sender,
+            message,
+        } => {
+            let kept = store.keep(&receiver, &sender, &message).await;
             told(kept, "a message for somebody who is not there is lost");
         }
         Errand::Forget { receiver, up_to } => {

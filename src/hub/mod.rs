@@ -11,9 +11,9 @@ mod session;
 mod task;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use mailbox::MailboxHandle;
 pub use mailbox::{MessageStore, StoreError};
@@ -25,6 +25,7 @@ use crate::config::Config;
 use crate::domain::Limits;
 use crate::ids::SessionId;
 use crate::media::engine::{Media, MediaEvent};
+use crate::shares::{ClientAddress, Denied, Places, Pot, Share};
 
 /// Requests waiting for the hub. A session has one at a time, so this only smooths bursts; a full queue makes sessions
 /// wait, which makes their clients wait.
@@ -34,15 +35,46 @@ const INPUTS_MAX: usize = 1_024;
 #[derive(Clone)]
 pub struct HubHandle {
     inputs: mpsc::Sender<Input>,
-    places: Arc<Semaphore>,
+    places: Places,
+    is_ending: Arc<AtomicBool>,
     last_session: Arc<AtomicU64>,
 }
+
+/// Why there is no place for one more signaling connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoPlace {
+    #[error("the server is full")]
+    Full,
+    #[error("clients of your address have as many connections as one address may have")]
+    ShareUsedUp,
+    #[error("the server is going down")]
+    GoingDown,
+}
+
+impl From<Denied> for NoPlace {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::UsedUp => NoPlace::Full,
+            Denied::ShareUsedUp => NoPlace::ShareUsedUp,
+        }
+    }
+}
+
+/// Signaling connections that an address may have in any case: a household's pages and devices.
+const SESSIONS_AT_LEAST: u64 = 16;
+
+/// Messages on the way into storage that an address may have in any case.
+const ERRANDS_AT_LEAST: u64 = 4;
 
 /// How much the hub takes on.
 #[derive(Clone, Copy, Debug)]
 pub struct Capacity {
     /// Signaling connections at a time. Each holds at most one request here, a socket, and its unread events.
     pub sessions: usize,
+    /// How many of them one address may have.
+    pub session_share: Share,
+    /// How many messages one address may have on the way into storage.
+    pub errand_share: Share,
     pub rules: Limits,
     /// Subscriptions of one room on one media worker, past which the room spreads to the next.
     pub room_subscriptions_per_worker: usize,
@@ -61,10 +93,13 @@ impl From<&Config> for Capacity {
             rooms: limits.max_rooms,
             participants_per_room: limits.max_participants_per_room,
             ring_for: config.calls.ring_timeout(),
+            address_share_percent: limits.address_share_percent,
             ..Limits::default()
         };
         Self {
-            sessions: limits.max_sessions.min(Semaphore::MAX_PERMITS),
+            sessions: limits.max_sessions,
+            session_share: limits.share(SESSIONS_AT_LEAST),
+            errand_share: limits.share(ERRANDS_AT_LEAST),
             rules,
             room_subscriptions_per_worker: config.media.room_subscriptions_per_worker,
         }
@@ -79,11 +114,12 @@ pub fn start(
     store: impl MessageStore,
 ) -> HubHandle {
     let (inputs, input_queue) = mpsc::channel(INPUTS_MAX);
-    let mailbox = MailboxHandle::start(store, inputs.downgrade());
+    let mailbox = MailboxHandle::start(store, capacity.errand_share, inputs.downgrade());
     tokio::spawn(Hub::new(media, mailbox, &capacity).run(input_queue, media_events));
     HubHandle {
         inputs,
-        places: Arc::new(Semaphore::new(capacity.sessions)),
+        places: Places::new(Pot::new(capacity.sessions as u64, capacity.session_share)),
+        is_ending: Arc::default(),
         last_session: Arc::default(),
     }
 }
@@ -94,18 +130,22 @@ impl HubHandle {
         !self.inputs.is_closed()
     }
 
-    /// A place for one more signaling connection; `None` where there is none, or the server is going down.
-    pub async fn connect(&self) -> Option<(Session, Events)> {
-        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
+    /// A place for one more signaling connection.
+    pub async fn connect(&self, client: ClientAddress) -> Result<(Session, Events), NoPlace> {
+        if self.is_ending.load(Ordering::Relaxed) {
+            return Err(NoPlace::GoingDown);
+        }
+        let place = self.places.take(client, 1)?;
         let id = SessionId(self.last_session.fetch_add(1, Ordering::Relaxed) + 1);
         let (outbox, events) = outbox::pair();
-        self.inputs.send(Input::Connect { id, outbox }).await.ok()?;
-        Some((Session::new(id, self.inputs.clone(), place), events))
+        let input = Input::Connect { id, client, outbox };
+        self.inputs.send(input).await.map_err(|_| NoPlace::GoingDown)?;
+        Ok((Session::new(id, self.inputs.clone(), place), events))
     }
 
     /// Tells every client, ends every room, and returns when the sessions have closed or their time for it is over.
     pub async fn shutdown(&self) {
-        self.places.close();
+        self.is_ending.store(true, Ordering::Relaxed);
         let (done, wait) = oneshot::channel();
         if self.inputs.send(Input::ShutDown { done }).await.is_ok() {
             // An error means the same: the hub has ended.

@@ -1,20 +1,21 @@
 //! The hub's handle for one signaling connection.
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use super::task::Input;
 use crate::domain::{Command, Refusal};
 use crate::ids::SessionId;
+use crate::shares::Place;
 
 /// One signaling connection. Dropped, it leaves whatever it is in.
 pub struct Session {
     id: SessionId,
     inputs: mpsc::Sender<Input>,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Session {
-    pub(super) fn new(id: SessionId, inputs: mpsc::Sender<Input>, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(id: SessionId, inputs: mpsc::Sender<Input>, place: Place) -> Self {
         Self {
             id,
             inputs,

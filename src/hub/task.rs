@@ -16,6 +16,7 @@ use crate::domain::{
 };
 use crate::ids::{SessionId, UserId};
 use crate::media::engine::{Media, MediaEvent};
+use crate::shares::ClientAddress;
 
 /// What sessions get to close their sockets when the server goes down. Longer keeps a restart waiting for clients
 /// that have vanished; shorter cuts off those on slow links.
@@ -24,6 +25,7 @@ const GOODBYE_MAX: Duration = Duration::from_secs(5);
 pub(super) enum Input {
     Connect {
         id: SessionId,
+        client: ClientAddress,
         outbox: Outbox,
     },
     Disconnect {
@@ -91,7 +93,7 @@ impl Hub {
 
     async fn handle(&mut self, input: Input) {
         match input {
-            Input::Connect { id, outbox } => self.connect(id, outbox),
+            Input::Connect { id, client, outbox } => self.connect(id, client, outbox),
             Input::Disconnect { session } => self.disconnect(session).await,
             Input::Request {
                 session,
@@ -114,9 +116,10 @@ impl Hub {
         }
     }
 
-    fn connect(&mut self, id: SessionId, outbox: Outbox) {
-        debug!(session = %id, "connected");
+    fn connect(&mut self, id: SessionId, client: ClientAddress, outbox: Outbox) {
+        debug!(session = %id, %client, "connected");
         self.connected.insert(id);
+        self.rules.arrive(id, client);
         self.executor.add_session(id, outbox);
     }
 
@@ -176,7 +179,10 @@ impl Hub {
                 let effects = self.rules.peer_lost(peer);
                 self.carry_out_all(effects).await;
             }
-            MediaEvent::Connected { peer } => debug!(%peer, "connected"),
+            MediaEvent::Connected { peer } => {
+                debug!(%peer, "connected");
+                self.rules.peer_connected(peer);
+            }
             MediaEvent::TrackStarted { peer, track } => debug!(%peer, %track, "track started"),
         }
     }

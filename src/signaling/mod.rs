@@ -149,6 +149,7 @@ impl Close {
     pub const STORAGE_FAILED: Close = Close::new(1011, "the server cannot look users up now");
     pub const SILENT: Close = Close::new(1008, "pings are not answered");
     pub const FULL: Close = Close::new(1013, "the room or the server is full");
+    pub const TOO_MANY_PEERS: Close = Close::new(1013, "no place for one more WebRTC connection; try again later");
     /// Of the codes for private use: a client that reconnects by itself must not on this one, or two pages of the same
     /// user throw one another out for ever.
     pub const REPLACED: Close = Close::new(4001, "the same user came again with a newer session");

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Directory, MailboxRoom};
+use super::{Directory, Growth, MailboxRoom};
 use crate::clock::{WallClock, now_s};
 use crate::config;
-use crate::domain::WaitingMessage;
+use crate::domain::{Sender, WaitingMessage};
 use crate::hub::{MessageStore, StoreError};
 use crate::ids::UserId;
+use crate::shares::{Denied, Pot, Share};
 
 /// What may wait for one person: half of what a session may have unread, so that all of it can be delivered at once.
 const BYTES_PER_PERSON_MAX: i64 = 512 * 1024;
@@ -17,18 +18,31 @@ pub struct Mailbox {
     directory: Directory,
     clock: WallClock,
     limits: config::Messages,
-    /// About what all messages take; counted at start and by each tidying, and in between by what goes in.
-    bytes: Option<i64>,
+    share: Share,
+    /// What all messages take; counted at start and by each tidying, and in between by what goes in and out.
+    space: Option<Pot>,
 }
 
 impl Mailbox {
-    pub fn new(directory: Directory, clock: WallClock, limits: config::Messages) -> Mailbox {
+    /// `percent` of the space is what the senders of one client address may use.
+    pub fn new(directory: Directory, clock: WallClock, limits: config::Messages, percent: u8) -> Mailbox {
+        let share = Share {
+            percent,
+            at_least: BYTES_PER_PERSON_MAX as u64,
+        };
         Mailbox {
             directory,
             clock,
             limits,
-            bytes: None,
+            share,
+            space: None,
         }
+    }
+
+    async fn count(&self) -> Result<Pot, sqlx::Error> {
+        let mut space = Pot::new(self.limits.total_bytes(), self.share);
+        note(&mut space, self.directory.kept_message_bytes().await?);
+        Ok(space)
     }
 
     /// When that was kept of which the time is over now.
@@ -37,30 +51,46 @@ impl Mailbox {
     }
 }
 
+fn note(space: &mut Pot, growth: Growth) {
+    for (client, bytes) in growth {
+        match bytes {
+            0.. => space.count(client, bytes.unsigned_abs()),
+            _ => space.give_back(client, bytes.unsigned_abs()),
+        }
+    }
+}
+
 fn seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }
 
 impl MessageStore for Mailbox {
-    async fn keep(&mut self, receiver: &UserId, body: &[u8]) -> Result<(), StoreError> {
-        let bytes = match self.bytes {
-            Some(bytes) => bytes,
-            None => self.directory.kept_message_bytes().await?,
+    async fn keep(&mut self, receiver: &UserId, sender: &Sender, body: &[u8]) -> Result<(), StoreError> {
+        let mut space = match self.space.take() {
+            Some(space) => space,
+            None => self.count().await?,
         };
-        if bytes.saturating_add_unsigned(body.len() as u64) > self.limits.total_bytes() {
-            self.bytes = Some(bytes);
-            return Err("messages.offline_total_mib is used up".into());
+        let allowed = space.allows(sender.client, body.len() as u64);
+        if allowed.is_ok() {
+            let room = MailboxRoom {
+                messages: self.limits.offline_per_user.into(),
+                bytes: BYTES_PER_PERSON_MAX,
+            };
+            let now_s = now_s(&self.clock);
+            // Where this fails the space is counted anew.
+            let kept = self.directory.keep_message(receiver, sender, body, now_s, room);
+            note(&mut space, kept.await?);
         }
-        let room = MailboxRoom {
-            messages: self.limits.offline_per_user.into(),
-            bytes: BYTES_PER_PERSON_MAX,
-        };
-        let grown = self
-            .directory
-            .keep_message(receiver, body, now_s(&self.clock), room)
-            .await?;
-        self.bytes = Some(bytes.saturating_add(grown));
-        Ok(())
+        self.space = Some(space);
+        match allowed {
+            Ok(()) => Ok(()),
+            Err(Denied::UsedUp) => Err("messages.offline_total_mib is used up".into()),
+            Err(Denied::ShareUsedUp) => {
+                metrics::counter!("patchbay_messages_over_share_total").increment(1);
+                tracing::debug!(client = %sender.client, "its share of messages.offline_total_mib is used up");
+                Ok(())
+            }
+        }
     }
 
     async fn kept(&mut self, receiver: &UserId) -> Result<Vec<WaitingMessage>, StoreError> {
@@ -68,12 +98,16 @@ impl MessageStore for Mailbox {
     }
 
     async fn forget(&mut self, receiver: &UserId, up_to: i64) -> Result<(), StoreError> {
-        Ok(self.directory.forget_messages(receiver, up_to).await?)
+        let shrunk = self.directory.forget_messages(receiver, up_to).await?;
+        if let Some(space) = &mut self.space {
+            note(space, shrunk);
+        }
+        Ok(())
     }
 
     async fn tidy(&mut self) -> Result<(), StoreError> {
         self.directory.expire_messages(self.oldest_s()).await?;
-        self.bytes = Some(self.directory.kept_message_bytes().await?);
+        self.space = Some(self.count().await?);
         Ok(())
     }
 }

@@ -1,49 +1,76 @@
 //! Messages that wait for people who are not there.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use super::database::on_database;
 use super::{Directory, storable};
-use crate::domain::WaitingMessage;
+use crate::domain::{Sender, WaitingMessage};
 use crate::ids::UserId;
+use crate::shares::ClientAddress;
 
-/// How much may wait for one person.
+/// How much may wait for one person. What is more gives way: the oldest of whoever has most there, so that nobody's
+/// messages push out somebody else's.
 #[derive(Clone, Copy, Debug)]
 pub struct MailboxRoom {
     pub messages: i64,
     pub bytes: i64,
 }
 
+/// How the store has grown, for each client address.
+pub type Growth = Vec<(ClientAddress, i64)>;
+
+/// What is to be known of a waiting message to decide what gives way.
+#[derive(Clone, Debug)]
+struct Waiting {
+    number: i64,
+    bytes: i64,
+    sender: String,
+    client: String,
+}
+
 impl Directory {
-    /// Puts a message behind those that wait for the same person. What then is more than `room` gives way, the oldest
-    /// first. Returns by how many bytes the store has grown.
+    /// Puts a message behind those that wait for the same person. What then is more than `room` gives way. Returns by how
+    /// many bytes the store has grown and shrunk.
     pub async fn keep_message(
         &self,
         receiver: &UserId,
+        sender: &Sender,
         body: &[u8],
         now_s: i64,
         room: MailboxRoom,
-    ) -> Result<i64, sqlx::Error> {
+    ) -> Result<Growth, sqlx::Error> {
         let Some(receiver) = storable(receiver.as_str()) else {
-            return Ok(0);
+            return Ok(Vec::new());
         };
-        let insert = "INSERT INTO messages (receiver, number, body, kept_at) VALUES \
-            ($1, (SELECT COALESCE(MAX(number), 0) + 1 FROM messages WHERE receiver = $1), $2, $3)";
-        let sizes =
-            "SELECT number, CAST(LENGTH(body) AS BIGINT) FROM messages WHERE receiver = $1 ORDER BY number DESC";
-        let newest_first: Vec<(i64, i64)> = on_database!(&self.database, pool => {
-            sqlx::query(insert).bind(receiver).bind(body).bind(now_s).execute(pool).await?;
+        let from = storable(sender.user.as_str()).unwrap_or_default();
+        let insert = "INSERT INTO messages (receiver, number, body, kept_at, sender, client) VALUES \
+            ($1, (SELECT COALESCE(MAX(number), 0) + 1 FROM messages WHERE receiver = $1), $2, $3, $4, $5)";
+        let sizes = "SELECT number, CAST(LENGTH(body) AS BIGINT), sender, client FROM messages \
+            WHERE receiver = $1 ORDER BY number";
+        let rows: Vec<(i64, i64, String, String)> = on_database!(&self.database, pool => {
+            sqlx::query(insert).bind(receiver).bind(body).bind(now_s).bind(from).bind(sender.client.to_record())
+                .execute(pool).await?;
             sqlx::query_as(sizes).bind(receiver).fetch_all(pool).await?
         });
-        let (mut count, mut bytes) = (0, 0);
-        let kept = newest_first.iter().take_while(|(_, size)| {
-            (count, bytes) = (count + 1, bytes + size);
-            count <= room.messages && bytes <= room.bytes
+        let waiting = rows.into_iter().map(|(number, bytes, sender, client)| Waiting {
+            number,
+            bytes,
+            sender,
+            client,
         });
-        let given_up = &newest_first[kept.count()..];
-        if let Some((newest_given_up, _)) = given_up.first() {
-            self.forget_messages(&UserId::from(receiver), *newest_given_up).await?;
+        let mut growth = vec![(sender.client, i64::try_from(body.len()).unwrap_or(i64::MAX))];
+        for gone in giving_way(waiting.collect(), room) {
+            let sql = "DELETE FROM messages WHERE receiver = $1 AND number = $2";
+            on_database!(&self.database, pool => sqlx::query(sql)
+                .bind(receiver)
+                .bind(gone.number)
+                .execute(pool)
+                .await
+                .map(drop))?;
+            growth.push((ClientAddress::from_record(&gone.client), -gone.bytes));
         }
-        let freed: i64 = given_up.iter().map(|(_, size)| size).sum();
-        Ok(i64::try_from(body.len()).unwrap_or(i64::MAX).saturating_sub(freed))
+        Ok(growth)
     }
 
     /// What waits for somebody, oldest first, but for what was kept before `since_s`.
@@ -66,15 +93,18 @@ impl Directory {
             .collect())
     }
 
-    /// They have been delivered: those up to this number are deleted.
-    pub async fn forget_messages(&self, receiver: &UserId, up_to: i64) -> Result<(), sqlx::Error> {
+    /// They have been delivered: those up to this number are deleted. Returns by how many bytes the store has shrunk.
+    pub async fn forget_messages(&self, receiver: &UserId, up_to: i64) -> Result<Growth, sqlx::Error> {
+        let sizes = "SELECT client, CAST(SUM(LENGTH(body)) AS BIGINT) FROM messages \
+            WHERE receiver = $1 AND number <= $2 GROUP BY client";
         let sql = "DELETE FROM messages WHERE receiver = $1 AND number <= $2";
-        on_database!(&self.database, pool => sqlx::query(sql)
-            .bind(receiver.as_str())
-            .bind(up_to)
-            .execute(pool)
-            .await
-            .map(drop))
+        let gone: Vec<(String, i64)> = on_database!(&self.database, pool => {
+            let gone = sqlx::query_as(sizes).bind(receiver.as_str()).bind(up_to).fetch_all(pool).await?;
+            sqlx::query(sql).bind(receiver.as_str()).bind(up_to).execute(pool).await?;
+            gone
+        });
+        let shrunk = |(client, bytes): (String, i64)| (ClientAddress::from_record(&client), -bytes);
+        Ok(gone.into_iter().map(shrunk).collect())
     }
 
     /// Deletes what was kept before `since_s`.
@@ -83,10 +113,127 @@ impl Directory {
         on_database!(&self.database, pool => sqlx::query(sql).bind(since_s).execute(pool).await.map(drop))
     }
 
-    /// How many bytes all of them have together.
-    pub async fn kept_message_bytes(&self) -> Result<i64, sqlx::Error> {
-        let sql = "SELECT CAST(COALESCE(SUM(LENGTH(body)), 0) AS BIGINT) FROM messages";
-        let (bytes,): (i64,) = on_database!(&self.database, pool => sqlx::query_as(sql).fetch_one(pool).await)?;
-        Ok(bytes)
+    /// How many bytes all of them have together, for each client address.
+    pub async fn kept_message_bytes(&self) -> Result<Growth, sqlx::Error> {
+        let sql = "SELECT client, CAST(SUM(LENGTH(body)) AS BIGINT) FROM messages GROUP BY client";
+        let rows: Vec<(String, i64)> = on_database!(&self.database, pool => sqlx::query_as(sql).fetch_all(pool).await)?;
+        let kept = |(client, bytes): (String, i64)| (ClientAddress::from_record(&client), bytes);
+        Ok(rows.into_iter().map(kept).collect())
+    }
+}
+
+/// Which of those that wait, oldest first, are more than there is room for.
+fn giving_way(mut waiting: Vec<Waiting>, room: MailboxRoom) -> Vec<Waiting> {
+    let mut gone = Vec::new();
+    loop {
+        let bytes: i64 = waiting.iter().map(|message| message.bytes).sum();
+        let too_many_bytes = bytes > room.bytes;
+        if !too_many_bytes && waiting.len() as i64 <= room.messages {
+            return gone;
+        }
+        let weight = |message: &Waiting| if too_many_bytes { message.bytes } else { 1 };
+        let Some(oldest) = oldest_of_most(&waiting, weight) else {
+            return gone;
+        };
+        gone.push(waiting.remove(oldest));
+    }
+}
+
+/// The oldest message of the address that has most, and there of the sender who has most. On this machine each sender
+/// stands alone: they may be anybody behind a proxy.
+fn oldest_of_most(waiting: &[Waiting], weight: impl Fn(&Waiting) -> i64) -> Option<usize> {
+    let address = |message: &Waiting| match message.client.as_str() {
+        "" => (String::new(), message.sender.clone()),
+        client => (client.to_owned(), String::new()),
+    };
+    let most = most(waiting.iter().map(|message| (address(message), weight(message))))?;
+    let of_address = || waiting.iter().filter(|message| address(message) == most);
+    let sender = self::most(of_address().map(|message| (message.sender.clone(), weight(message))))?;
+    let is_meant = |message: &Waiting| address(message) == most && message.sender == sender;
+    waiting.iter().position(is_meant)
+}
+
+/// Who has most; of several, whoever comes first.
+fn most<K: Clone + Ord>(holdings: impl Iterator<Item = (K, i64)>) -> Option<K> {
+    let mut sums: BTreeMap<K, (i64, Reverse<usize>)> = BTreeMap::new();
+    for (index, (holder, amount)) in holdings.enumerate() {
+        let sum = sums.entry(holder).or_insert((0, Reverse(index)));
+        sum.0 += amount;
+    }
+    sums.into_iter().max_by_key(|(_, sum)| *sum).map(|(holder, _)| holder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROOM: MailboxRoom = MailboxRoom {
+        messages: 4,
+        bytes: 1_000,
+    };
+
+    fn waiting(messages: &[(&str, &str, i64)]) -> Vec<Waiting> {
+        let message = |(index, (client, sender, bytes)): (usize, &(&str, &str, i64))| Waiting {
+            number: index as i64 + 1,
+            bytes: *bytes,
+            sender: (*sender).to_owned(),
+            client: (*client).to_owned(),
+        };
+        messages.iter().enumerate().map(message).collect()
+    }
+
+    fn gone(messages: &[(&str, &str, i64)]) -> Vec<i64> {
+        let gone = giving_way(waiting(messages), ROOM);
+        gone.into_iter().map(|message| message.number).collect()
+    }
+
+    const FRIEND: (&str, &str, i64) = ("192.0.2.1", "friend", 10);
+    const STRANGER: (&str, &str, i64) = ("192.0.2.2", "stranger", 10);
+
+    #[test]
+    fn a_stranger_pushes_out_what_is_his_own() {
+        assert!(gone(&[FRIEND, STRANGER, STRANGER, STRANGER]).is_empty());
+        assert_eq!(gone(&[FRIEND, STRANGER, STRANGER, STRANGER, STRANGER]), [2]);
+        assert_eq!(
+            gone(&[FRIEND, STRANGER, STRANGER, STRANGER, FRIEND]),
+            [2],
+            "also when a friend writes"
+        );
+        assert_eq!(gone(&[FRIEND, FRIEND, FRIEND, FRIEND, FRIEND]), [1]);
+    }
+
+    #[test]
+    fn many_names_from_one_address_are_one_and_on_this_machine_they_are_many() {
+        let names = |client| {
+            [
+                ("192.0.2.1", "friend", 10),
+                (client, "a", 10),
+                (client, "b", 10),
+                (client, "c", 10),
+            ]
+        };
+        let with = |client: &'static str| [&names(client)[..], &[(client, "d", 10)]].concat();
+        assert_eq!(gone(&with("192.0.2.2")), [2]);
+        assert_eq!(gone(&with("")), [1], "one each: the oldest of all");
+        let loud = [
+            ("", "friend", 10),
+            ("", "a", 10),
+            ("", "a", 10),
+            ("", "b", 10),
+            ("", "c", 10),
+        ];
+        assert_eq!(gone(&loud), [2]);
+    }
+
+    #[test]
+    fn long_messages_are_pushed_out_by_their_length() {
+        let long = ("192.0.2.2", "stranger", 600);
+        assert!(gone(&[FRIEND, FRIEND, FRIEND, long]).is_empty());
+        assert_eq!(gone(&[FRIEND, FRIEND, long, long]), [3]);
+        assert_eq!(
+            gone(&[FRIEND, ("192.0.2.2", "stranger", 2_000)]),
+            [2],
+            "it alone is too long"
+        );
     }
 }

@@ -22,7 +22,7 @@ use database::Database;
 pub use errors::{OpenError, RecordError};
 pub use files::FileRecord;
 pub use mailbox::Mailbox;
-pub use messages::MailboxRoom;
+pub use messages::{Growth, MailboxRoom};
 use passwords::Passwords;
 pub use rooms::RoomRecord;
 pub use users::ProfileChange;

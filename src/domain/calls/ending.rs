@@ -153,6 +153,7 @@ impl Calls {
         if let Some(due) = call.due() {
             self.due.remove(&(due, id));
         }
+        rooms.quotas.calls.give_back(call.begun_from, 1);
         let mut effects = Vec::new();
         if let Media::Carried(room) = call.media {
             self.carried.remove(&room);

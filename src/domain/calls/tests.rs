@@ -1,6 +1,7 @@
 //! Who rings, who is told what, and in which order.
 
 mod any_order;
+mod bounds;
 
 use std::time::Duration;
 
@@ -475,26 +476,4 @@ fn names_and_devices_do_not_mix() {
     exchange.register(1, device("11"), Newcomer::Inherits);
     assert_eq!(exchange.register(2, name("11/d"), Newcomer::Replaces), [""; 0]);
     assert!(exchange.dial(1, "11/d").is_err());
-}
-
-#[test]
-fn everything_is_bounded() {
-    let limits = Limits {
-        calls: 3,
-        calls_per_address: 2,
-        sessions_per_address: 1,
-        ..Limits::default()
-    };
-    let mut exchange = Exchange::new(limits);
-    for (session, who) in (1..).zip(["anna", "ben", "carl", "dora", "emma"]) {
-        exchange.register(session, name(who), Newcomer::Joins);
-    }
-    let (address, newcomer) = (name("anna"), Newcomer::Joins);
-    let second = exchange.ask(9, CallCommand::Register { address, newcomer });
-    assert_eq!(second, Err(Refusal::TooManySessions));
-    exchange.call(1, "emma").unwrap();
-    exchange.call(2, "emma").unwrap();
-    assert_eq!(exchange.call(3, "emma"), Err(Refusal::Busy));
-    exchange.call(3, "dora").unwrap();
-    assert_eq!(exchange.call(4, "anna"), Err(Refusal::TooManyCalls));
 }

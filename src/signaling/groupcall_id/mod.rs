@@ -23,7 +23,8 @@
 //! `existingParticipants` has objects for who joined with a `personName`, and for everybody where the configuration
 //! says so (`groupcall.participants_as_objects`): some pages want them but do not say so.
 //! Names may come as numbers; they are texts on the way back. `pw` is this server's own, for rooms with a password.
-//! Who is not admitted, and who finds the room full, has his socket closed with the reason, the only sign there is.
+//! Who is not admitted, who finds the room full, and for whose offer there is no place, has the socket closed with the
+//! reason, the only sign there is.
 //! Chat and files of people in the same room who speak another family are not told: there is no message for them.
 
 mod wire;
@@ -143,8 +144,11 @@ async fn receive_video_from<A>(client: &Client<A>, message: &Value) -> Reaction 
         return ignored(client, "an offer that is too long");
     };
     let subject = UserId(request.sender.0.into());
-    let outcome = client.session.request(Command::Offer { subject, offer }).await;
-    silent(client, outcome)
+    match client.session.request(Command::Offer { subject, offer }).await {
+        // Nothing else would tell the client that no answer comes.
+        Err(Refusal::TooManyPeers) => Reaction::close(Close::TOO_MANY_PEERS),
+        outcome => silent(client, outcome),
+    }
 }
 
 async fn on_ice_candidate<A>(client: &Client<A>, message: &Value) -> Reaction {

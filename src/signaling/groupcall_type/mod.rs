@@ -23,7 +23,7 @@
 //! | `iceCandidate` | `userId`, `candidate` and `candicate`, the same `{candidate, sdpMid, sdpMLineIndex}` | after that answer, which has them too |
 //! | `reciveTextMessage` (so spelled) | `userId`, `message` | once for each kind in `groupcall.text_message_types` |
 //! | `fileUploaded` | `userId`, `fileName`, `fileUrl`; `fileType` where told | |
-//! | `unrecognizedMessage` | `message`: what the client sent, as an object | an unknown kind, a field that is missing or too long, a chat or file outside of a room, an offer that concerns nobody there or cannot be answered. Where it was no JSON: its text |
+//! | `unrecognizedMessage` | `message`: what the client sent, as an object | an unknown kind, a field that is missing or too long, a chat or file outside of a room, an offer that concerns nobody there, cannot be answered, or for which there is no place. Where it was no JSON: its text |
 //!
 //! A participant is `{id, userId, name, prefix, postfix, suffix}`: `id` is `userId` and `postfix` is `suffix`, because
 //! clients read either.

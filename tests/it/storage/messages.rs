@@ -1,13 +1,16 @@
 //! Messages that wait: order, bounds, age.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use patchbay::clock::WallClock;
 use patchbay::config;
-use patchbay::hub::MessageStore;
-use patchbay::storage::Mailbox;
+use patchbay::domain::Sender;
+use patchbay::hub::{MessageStore, StoreError};
+use patchbay::ids::UserId;
+use patchbay::storage::{Directory, Mailbox};
 
 use super::{Place, on_both, user};
 
@@ -17,6 +20,8 @@ on_both!(
     a_message_whose_time_is_over_is_not_delivered_and_goes,
     when_all_mailboxes_together_are_full_further_messages_are_refused,
     hostile_receivers_do_no_harm,
+    a_stranger_does_not_push_out_what_others_have_written,
+    one_address_does_not_use_up_the_space_of_all,
 );
 
 /// Seconds since 1970, turned by hand.
@@ -33,7 +38,24 @@ impl Hands {
 async fn mailbox(place: &Place, limits: config::Messages) -> (Mailbox, Hands) {
     let hands = Hands::default();
     hands.0.store(1_000_000, Ordering::Relaxed);
-    (Mailbox::new(place.open().await, hands.clock(), limits), hands)
+    (Mailbox::new(place.open().await, hands.clock(), limits, 25), hands)
+}
+
+/// Keeps a message of somebody on this machine.
+async fn keep(mailbox: &mut Mailbox, receiver: &UserId, body: &[u8]) -> Result<(), StoreError> {
+    mailbox.keep(receiver, &sender("9", "127.0.0.1"), body).await
+}
+
+fn sender(name: &str, address: &str) -> Sender {
+    Sender {
+        user: user(name),
+        client: address.parse::<IpAddr>().unwrap().into(),
+    }
+}
+
+async fn total(directory: &Directory) -> i64 {
+    let kept = directory.kept_message_bytes().await.unwrap();
+    kept.into_iter().map(|(_, bytes)| bytes).sum()
 }
 
 async fn bodies(mailbox: &mut Mailbox, receiver: &str) -> Vec<Vec<u8>> {
@@ -44,12 +66,12 @@ async fn bodies(mailbox: &mut Mailbox, receiver: &str) -> Vec<Vec<u8>> {
 async fn messages_wait_in_order_for_each_receiver_until_they_are_forgotten(place: &Place) {
     let (mut mailbox, _) = mailbox(place, config::Messages::default()).await;
     for (receiver, body) in [("1", "a"), ("2", "x"), ("1", "b"), ("1", "\0\u{FF}")] {
-        mailbox.keep(&user(receiver), body.as_bytes()).await.unwrap();
+        keep(&mut mailbox, &user(receiver), body.as_bytes()).await.unwrap();
     }
     let kept = mailbox.kept(&user("1")).await.unwrap();
     let texts: Vec<_> = kept.iter().map(|waiting| &waiting.message[..]).collect();
     assert_eq!(texts, [&b"a"[..], b"b", "\0\u{FF}".as_bytes()]);
-    mailbox.keep(&user("1"), b"came meanwhile").await.unwrap();
+    keep(&mut mailbox, &user("1"), b"came meanwhile").await.unwrap();
     mailbox.forget(&user("1"), kept.last().unwrap().number).await.unwrap();
     assert_eq!(bodies(&mut mailbox, "1").await, [b"came meanwhile"]);
     assert_eq!(bodies(&mut mailbox, "2").await, [b"x"]);
@@ -63,12 +85,12 @@ async fn when_a_mailbox_is_full_the_oldest_gives_way(place: &Place) {
     };
     let (mut mailbox, _) = mailbox(place, limits).await;
     for number in 0..10_u8 {
-        mailbox.keep(&user("1"), &[number]).await.unwrap();
+        keep(&mut mailbox, &user("1"), &[number]).await.unwrap();
     }
     assert_eq!(bodies(&mut mailbox, "1").await, [[7], [8], [9]]);
     // By bytes as well: of these, eight make 512 KiB.
     for number in 0..10_u8 {
-        mailbox.keep(&user("2"), &vec![number; 200 * 1024]).await.unwrap();
+        keep(&mut mailbox, &user("2"), &vec![number; 200 * 1024]).await.unwrap();
     }
     let kept = bodies(&mut mailbox, "2").await;
     assert_eq!(kept.iter().map(|body| body[0]).collect::<Vec<_>>(), [8, 9]);
@@ -80,16 +102,16 @@ async fn a_message_whose_time_is_over_is_not_delivered_and_goes(place: &Place) {
         ..config::Messages::default()
     };
     let (mut mailbox, hands) = mailbox(place, limits).await;
-    mailbox.keep(&user("1"), b"old").await.unwrap();
+    keep(&mut mailbox, &user("1"), b"old").await.unwrap();
     hands.0.fetch_add(3_000, Ordering::Relaxed);
-    mailbox.keep(&user("1"), b"young").await.unwrap();
+    keep(&mut mailbox, &user("1"), b"young").await.unwrap();
     assert_eq!(bodies(&mut mailbox, "1").await.len(), 2);
     hands.0.fetch_add(601, Ordering::Relaxed);
     assert_eq!(bodies(&mut mailbox, "1").await, [b"young"]);
     let directory = place.open().await;
-    assert_eq!(directory.kept_message_bytes().await.unwrap(), 8);
+    assert_eq!(total(&directory).await, 8);
     mailbox.tidy().await.unwrap();
-    assert_eq!(directory.kept_message_bytes().await.unwrap(), 5);
+    assert_eq!(total(&directory).await, 5);
 }
 
 async fn when_all_mailboxes_together_are_full_further_messages_are_refused(place: &Place) {
@@ -101,20 +123,73 @@ async fn when_all_mailboxes_together_are_full_further_messages_are_refused(place
     let body = vec![7; 60 * 1024];
     let mut kept = 0;
     for receiver in 0..30 {
-        kept += u32::from(mailbox.keep(&user(&receiver.to_string()), &body).await.is_ok());
+        kept += u32::from(keep(&mut mailbox, &user(&receiver.to_string()), &body).await.is_ok());
     }
     assert_eq!(kept, 17);
-    // Delivered ones make room again, at the latest when it is tidied up.
+    // Delivered ones make room again.
     mailbox.forget(&user("0"), 99).await.unwrap();
-    mailbox.tidy().await.unwrap();
-    assert!(mailbox.keep(&user("31"), &body).await.is_ok());
+    assert!(keep(&mut mailbox, &user("31"), &body).await.is_ok());
 }
 
 async fn hostile_receivers_do_no_harm(place: &Place) {
     let (mut mailbox, _) = mailbox(place, config::Messages::default()).await;
     for receiver in ["nul\0", "'; DROP TABLE messages; --", "%", "$1", "\u{202E}"] {
-        mailbox.keep(&user(receiver), b"x").await.unwrap();
+        keep(&mut mailbox, &user(receiver), b"x").await.unwrap();
         let kept = bodies(&mut mailbox, receiver).await;
         assert_eq!(kept.len(), usize::from(!receiver.contains('\0')), "{receiver:?}");
     }
+}
+
+async fn a_stranger_does_not_push_out_what_others_have_written(place: &Place) {
+    let limits = config::Messages {
+        offline_per_user: 10,
+        ..config::Messages::default()
+    };
+    let (mut mailbox, _) = mailbox(place, limits).await;
+    let anna = user("anna");
+    let friend = sender("friend", "192.0.2.1");
+    for number in 0..3_u8 {
+        mailbox.keep(&anna, &friend, &[number]).await.unwrap();
+    }
+    for number in 0..200_u8 {
+        let name = format!("stranger {}", number % 20);
+        let stranger = sender(&name, "2001:db8::1");
+        mailbox.keep(&anna, &stranger, &[100 + number % 100]).await.unwrap();
+    }
+    let kept = bodies(&mut mailbox, "anna").await;
+    assert_eq!(kept.len(), 10);
+    assert_eq!(kept[..3], [[0], [1], [2]], "what the friend wrote waits");
+}
+
+async fn one_address_does_not_use_up_the_space_of_all(place: &Place) {
+    let limits = config::Messages {
+        offline_total_mib: 8,
+        ..config::Messages::default()
+    };
+    let (mut before, hands) = mailbox(place, limits.clone()).await;
+    let body = vec![7; 64 * 1024];
+    for receiver in 0..150 {
+        let stranger = sender(&format!("name {receiver}"), "192.0.2.2");
+        let receiver = user(&format!("victim {receiver}"));
+        before.keep(&receiver, &stranger, &body).await.unwrap();
+    }
+    let directory = place.open().await;
+    assert_eq!(total(&directory).await, 2 << 20, "a quarter of it");
+
+    // Also when the server has been started anew.
+    let mut mailbox = Mailbox::new(place.open().await, hands.clock(), limits, 25);
+    let stranger = sender("name", "192.0.2.2");
+    mailbox.keep(&user("one more"), &stranger, &body).await.unwrap();
+    assert_eq!(bodies(&mut mailbox, "one more").await.len(), 0);
+    mailbox
+        .keep(&user("anna"), &sender("friend", "192.0.2.1"), &body)
+        .await
+        .unwrap();
+    assert_eq!(bodies(&mut mailbox, "anna").await.len(), 1);
+    // What has been delivered is not counted any more. (The share is one of what is free, and the friend has some.)
+    for delivered in ["victim 0", "victim 1"] {
+        mailbox.forget(&user(delivered), i64::MAX).await.unwrap();
+    }
+    mailbox.keep(&user("one more"), &stranger, &body).await.unwrap();
+    assert_eq!(bodies(&mut mailbox, "one more").await.len(), 1);
 }

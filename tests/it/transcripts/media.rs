@@ -82,6 +82,12 @@ impl FakeMedia {
         self.events.send(MediaEvent::Closed { peer, reason }).await.unwrap();
     }
 
+    /// DTLS is up.
+    pub async fn connect(&self, number: usize) {
+        let peer = self.peers[number - 1];
+        self.events.send(MediaEvent::Connected { peer }).await.unwrap();
+    }
+
     /// Until the hub has taken all events.
     pub async fn settle(&self) {
         while !self.events.is_closed() && self.events.capacity() < EVENTS {

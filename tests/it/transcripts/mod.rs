@@ -33,6 +33,7 @@ mod media;
 mod messages;
 mod model;
 pub mod offers;
+mod shares;
 mod together;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -44,6 +45,7 @@ use patchbay::config::Config;
 use patchbay::domain::Command;
 use patchbay::hub::{self, Capacity, Events, HubHandle};
 use patchbay::ids::RoomName;
+use patchbay::shares::ClientAddress;
 use patchbay::signaling::{Close, Conversation, Entrance, Frame, Reaction};
 use patchbay::storage::DeviceRecord;
 use serde_json::Value;
@@ -161,7 +163,11 @@ impl Stage {
     }
 
     pub async fn connect(&mut self, who: &str) {
-        let (session, events) = self.hub.connect().await.expect("a place");
+        self.connect_from(who, ClientAddress::THIS_MACHINE).await;
+    }
+
+    pub async fn connect_from(&mut self, who: &str, client: ClientAddress) {
+        let (session, events) = self.hub.connect(client).await.expect("a place");
         let (house, config) = (self.house.clone(), Arc::clone(&self.config));
         let mut conversation = Conversation::new(entrance(who), session, house, config, clock());
         let begun = conversation.begin().await;
@@ -218,7 +224,7 @@ impl Stage {
             self.media.settle().await;
             self.shelf.settle().await;
             // The hub takes one input after the other: when it has answered this one, it has done those before.
-            if let Some((session, _events)) = self.hub.connect().await {
+            if let Ok((session, _events)) = self.hub.connect(ClientAddress::THIS_MACHINE).await {
                 session.request(Command::Leave).await.ok();
             }
             if !self.deliver() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use patchbay::domain::WaitingMessage;
+use patchbay::domain::{Sender, WaitingMessage};
 use patchbay::hub::{MessageStore, StoreError};
 use patchbay::ids::UserId;
 use prost::Message;
@@ -115,7 +115,7 @@ impl Shelf {
 }
 
 impl MessageStore for Shelf {
-    async fn keep(&mut self, receiver: &UserId, body: &[u8]) -> Result<(), StoreError> {
+    async fn keep(&mut self, receiver: &UserId, _: &Sender, body: &[u8]) -> Result<(), StoreError> {
         let mut all = self.0.lock().unwrap();
         let waiting = all.entry(receiver.clone()).or_default();
         let number = waiting.last().map_or(1, |last| last.number + 1);

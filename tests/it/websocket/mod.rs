@@ -1,6 +1,7 @@
 //! The WebSocket loop: over a socket of channels in virtual time, and over real sockets of a whole server.
 
 mod devices;
+mod floods;
 mod messages;
 mod pace;
 mod sockets;

@@ -6,6 +6,7 @@ use axum::extract::ws::Message;
 use patchbay::hub::{self, Capacity, HubHandle};
 use patchbay::media::engine::Media;
 use patchbay::media::session::LocalEnd;
+use patchbay::shares::ClientAddress;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::{Duration, Instant, timeout};
@@ -158,10 +159,13 @@ async fn a_shutdown_waits_for_the_clients_but_not_for_ever() {
     let ((), (code, _)) = tokio::join!(hub.shutdown(), anna.closed());
     assert_eq!(code, Some(1001));
     assert!(since.elapsed() < Duration::from_secs(1), "{:?}", since.elapsed());
-    assert!(hub.connect().await.is_none(), "nobody comes in any more");
+    assert!(
+        hub.connect(ClientAddress::THIS_MACHINE).await.is_err(),
+        "nobody comes in any more"
+    );
 
     let hub = start();
-    let _deaf = hub.connect().await.unwrap();
+    let _deaf = hub.connect(ClientAddress::THIS_MACHINE).await.unwrap();
     let since = Instant::now();
     hub.shutdown().await;
     assert_eq!(since.elapsed().as_secs(), 5);
@@ -173,7 +177,7 @@ async fn sessions_that_go_all_at_once_are_all_missed() {
     let mut sessions = Vec::new();
     // More than wait for the hub at a time.
     for _ in 0..3_000 {
-        sessions.push(hub.connect().await.unwrap());
+        sessions.push(hub.connect(ClientAddress::THIS_MACHINE).await.unwrap());
     }
     drop(sessions);
     let since = Instant::now();
@@ -190,12 +194,17 @@ async fn a_full_hub_says_so_at_once() {
         sessions: 1,
         ..Capacity::default()
     });
-    let first = hub.connect().await.unwrap();
+    let first = hub.connect(ClientAddress::THIS_MACHINE).await.unwrap();
     let since = Instant::now();
-    assert!(timeout(Duration::from_secs(1), hub.connect()).await.unwrap().is_none());
+    assert!(
+        timeout(Duration::from_secs(1), hub.connect(ClientAddress::THIS_MACHINE))
+            .await
+            .unwrap()
+            .is_err()
+    );
     assert_eq!(since.elapsed(), Duration::ZERO);
     drop(first);
-    assert!(hub.connect().await.is_some());
+    assert!(hub.connect(ClientAddress::THIS_MACHINE).await.is_ok());
 }
 
 pub fn start() -> HubHandle {

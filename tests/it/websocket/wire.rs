@@ -8,6 +8,7 @@ use futures_util::{Sink, SinkExt, Stream};
 use patchbay::config::Config;
 use patchbay::http::websocket::converse;
 use patchbay::hub::HubHandle;
+use patchbay::shares::ClientAddress;
 use patchbay::signaling::{Conversation, Entrance};
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -43,7 +44,7 @@ pub async fn connect_at(entrance: Entrance, hub: &HubHandle) -> WireClient {
         incoming: server_incoming,
         outgoing: PollSender::new(server_outgoing),
     };
-    let (session, events) = hub.connect().await.expect("a place");
+    let (session, events) = hub.connect(ClientAddress::THIS_MACHINE).await.expect("a place");
     let conversation = Conversation::new(entrance, session, House::default(), Config::default().into(), clock());
     tokio::spawn(converse(wire, events, conversation));
     WireClient { incoming, outgoing }

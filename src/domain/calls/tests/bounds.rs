@@ -1,0 +1,73 @@
+//! How much there may be of everything, and how much of it callers of one client address may use.
+
+use super::*;
+use crate::shares::ClientAddress;
+
+fn address(number: u8) -> ClientAddress {
+    ClientAddress::from_record(&format!("192.0.2.{number}"))
+}
+
+/// Registered under a name, come from a client address.
+fn arrive(exchange: &mut Exchange, session: u64, who: &str, client: ClientAddress) {
+    exchange.rules.arrive(SessionId(session), client);
+    exchange.register(session, name(who), Newcomer::Joins);
+}
+
+#[test]
+fn one_client_address_does_not_use_up_all_calls() {
+    let mut exchange = Exchange::new(Limits {
+        calls: 40,
+        ..Limits::default()
+    });
+    for session in 0..40 {
+        arrive(&mut exchange, session, &format!("caller {session}"), address(1));
+        arrive(&mut exchange, 100 + session, &format!("callee {session}"), address(1));
+    }
+    let rings = |session: &u64| exchange.call(*session, &format!("callee {session}")).is_ok();
+    assert_eq!((0..40).filter(rings).count(), 10, "a quarter");
+    arrive(&mut exchange, 200, "anna", address(2));
+    assert!(exchange.call(200, "callee 39").is_ok());
+    // Calls that are over make room (the share is one of what is free, and anna has one), and one in the place of another
+    // needs none.
+    for session in [0, 1] {
+        exchange.rules.leave(exchange.now, SessionId(session));
+    }
+    assert!(exchange.call(38, "callee 38").is_ok());
+    assert!(exchange.call(38, "callee 37").is_ok());
+    assert_eq!(exchange.call(36, "callee 36"), Err(Refusal::TooManyCalls));
+}
+
+#[test]
+fn one_client_address_does_not_keep_somebody_busy_for_everybody_else() {
+    let mut exchange = Exchange::new(Limits::default());
+    arrive(&mut exchange, 1, "anna", address(2));
+    for session in 10..30 {
+        arrive(&mut exchange, session, &format!("stranger {session}"), address(1));
+    }
+    let rings = |session: &u64| exchange.call(*session, "anna").is_ok();
+    assert_eq!((10..30).filter(rings).count(), 4);
+    arrive(&mut exchange, 2, "friend", address(3));
+    assert!(exchange.call(2, "anna").is_ok());
+}
+
+#[test]
+fn everything_is_bounded() {
+    let limits = Limits {
+        calls: 3,
+        calls_per_address: 2,
+        sessions_per_address: 1,
+        ..Limits::default()
+    };
+    let mut exchange = Exchange::new(limits);
+    for (session, who) in (1..).zip(["anna", "ben", "carl", "dora", "emma"]) {
+        exchange.register(session, name(who), Newcomer::Joins);
+    }
+    let (address, newcomer) = (name("anna"), Newcomer::Joins);
+    let second = CallCommand::Register { address, newcomer };
+    assert_eq!(exchange.ask(9, second), Err(Refusal::TooManySessions));
+    exchange.call(1, "emma").unwrap();
+    exchange.call(2, "emma").unwrap();
+    assert_eq!(exchange.call(3, "emma"), Err(Refusal::Busy));
+    exchange.call(3, "dora").unwrap();
+    assert_eq!(exchange.call(4, "anna"), Err(Refusal::TooManyCalls));
+}

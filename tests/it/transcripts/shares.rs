@@ -1,0 +1,172 @@
+//! What one client can use up, and that others go on meanwhile: connections that never come about, and rooms.
+
+use std::net::IpAddr;
+
+use patchbay::config::Config;
+use patchbay::domain::Limits;
+use patchbay::hub::Capacity;
+use patchbay::shares::ClientAddress;
+use serde_json::{Value, json};
+
+use super::house::House;
+use super::{Heard, Stage, offers};
+
+fn stage(limits: Limits) -> Stage {
+    let capacity = Capacity {
+        rules: limits,
+        ..Capacity::default()
+    };
+    Stage::holding(capacity, House::default(), Config::default())
+}
+
+fn address(number: u8) -> ClientAddress {
+    IpAddr::from([192, 0, 2, number]).into()
+}
+
+/// Joins a room under the name of the client, in the family whose messages have a `type`.
+async fn join(stage: &mut Stage, who: &str, room: &str) {
+    stage
+        .says(who, &json!({ "type": "join", "userId": who, "room": room }).to_string())
+        .await;
+}
+
+async fn offer(stage: &mut Stage, who: &str, subject: &str, number: u32) {
+    let direction = if who == subject { "sendonly" } else { "recvonly" };
+    let sdp_offer = offers::offer(direction, number, false);
+    let message = json!({ "type": "receiveVideoFrom", "userId": subject, "sdpOffer": sdp_offer });
+    stage.says(who, &message.to_string()).await;
+}
+
+fn answers(heard: &[Value]) -> usize {
+    heard
+        .iter()
+        .filter(|message| message["type"] == "receiveVideoAnswer")
+        .count()
+}
+
+/// What the engine is told of connections that are closed.
+fn closed(stage: &mut Stage) -> Vec<usize> {
+    let told = std::iter::from_fn(|| stage.media.next());
+    told.filter_map(|line| line.strip_prefix("close ")?.parse().ok())
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn offers_that_never_connect_do_not_keep_a_newcomer_waiting() {
+    // With and without an address of its own: behind a proxy that tells nothing, all come from one.
+    for attacker in [ClientAddress::THIS_MACHINE, address(1)] {
+        let mut stage = stage(Limits {
+            peers: 60,
+            unconnected_peers: 40,
+            participants_per_room: 10,
+            ..Limits::default()
+        });
+        stage.connect_from("anna", address(2)).await;
+        join(&mut stage, "anna", "quiet").await;
+        let crowd: Vec<String> = (0..10).map(|number| format!("x{number}")).collect();
+        for one in &crowd {
+            stage.connect_from(one, attacker).await;
+            join(&mut stage, one, "loud").await;
+        }
+        attack(&mut stage, &crowd, 0).await;
+        while stage.media.next().is_some() {}
+        offer(&mut stage, "anna", "anna", 99).await;
+        assert_eq!(answers(&stage.heard("anna")), 1);
+        let told: Vec<String> = std::iter::from_fn(|| stage.media.next()).collect();
+        let opened = told
+            .iter()
+            .find_map(|line| line.strip_prefix("open ")?.strip_suffix(" publish"));
+        let annas: usize = opened.expect("it is opened").parse().unwrap();
+        // Where the attackers have a share, it leaves room enough; otherwise one of theirs gives way.
+        let gave_way = usize::from(attacker.is_this_machine());
+        assert_eq!(told.len(), 1 + gave_way, "{told:?}");
+
+        attack(&mut stage, &crowd, 100).await;
+        let closed = closed(&mut stage);
+        assert!(closed.len() > 50 && !closed.contains(&annas), "{annas}: {closed:?}");
+        for one in &crowd {
+            assert_eq!(answers(&stage.heard(one)), 20, "each of them is served as well");
+        }
+        assert!(stage.heard("anna").is_empty());
+    }
+}
+
+/// Everybody of the crowd offers to watch everybody; nothing comes of it.
+async fn attack(stage: &mut Stage, crowd: &[String], first: u32) {
+    for (index, one) in crowd.iter().enumerate() {
+        for (other_index, other) in crowd.iter().enumerate() {
+            let number = first + (10 * index + other_index) as u32;
+            offer(stage, one, other, number % 90 + 1).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_that_live_fill_the_share_of_their_address_and_the_refusal_is_said_aloud() {
+    let mut stage = stage(Limits {
+        peers: 40,
+        participants_per_room: 4,
+        ..Limits::default()
+    });
+    for number in 1..=10 {
+        let who = format!("x{number}");
+        stage.connect_from(&who, address(1)).await;
+        join(&mut stage, &who, &who).await;
+        offer(&mut stage, &who, &who, number).await;
+        assert_eq!(answers(&stage.heard(&who)), 1);
+        while stage.media.next().is_some() {}
+        stage.media.connect(number as usize).await;
+        stage.media.settle().await;
+    }
+    // A quarter is used up: the next is told so, in whichever family.
+    stage.connect_from("typed", address(1)).await;
+    join(&mut stage, "typed", "typed").await;
+    offer(&mut stage, "typed", "typed", 50).await;
+    assert_eq!(stage.heard("typed")[1]["type"], "unrecognizedMessage");
+    stage.connect_from("ident", address(1)).await;
+    stage
+        .play(
+            r#"
+            ident > {"id":"joinRoom","name":"ident","room":"ident"}
+            ident < {"id":"existingParticipants","data":[]}
+            ident > {"id":"receiveVideoFrom","sender":"ident","sdpOffer":"@sendonly 51"}
+            ident x 1013
+            "#,
+        )
+        .await;
+    // Somebody else is served.
+    stage.connect_from("anna", address(2)).await;
+    join(&mut stage, "anna", "quiet").await;
+    offer(&mut stage, "anna", "anna", 52).await;
+    assert_eq!(answers(&stage.heard("anna")), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_client_does_not_use_up_all_rooms() {
+    let mut stage = stage(Limits {
+        rooms: 40,
+        ..Limits::default()
+    });
+    let mut entered = 0;
+    for number in 0..40 {
+        let who = format!("x{number}");
+        stage.connect_from(&who, address(1)).await;
+        join(&mut stage, &who, &who).await;
+        let heard = stage.clients.get_mut(&who).unwrap().heard.pop_back();
+        match heard {
+            Some(Heard::Frame(_)) => entered += 1,
+            Some(Heard::Closed(close)) => assert_eq!(close.code, 1013),
+            None => panic!("nothing is said"),
+        }
+    }
+    assert_eq!(entered, 10, "a quarter");
+    stage.connect_from("anna", address(2)).await;
+    join(&mut stage, "anna", "quiet").await;
+    assert_eq!(stage.heard("anna")[0]["type"], "existingParticipants");
+    // Whoever leaves a room makes room. (The share is one of what is free, and anna has one.)
+    stage.clients.remove("x0");
+    stage.clients.remove("x1");
+    stage.connect_from("late", address(1)).await;
+    join(&mut stage, "late", "late").await;
+    assert_eq!(stage.heard("late")[0]["type"], "existingParticipants");
+}
