@@ -37,6 +37,10 @@ const COUNTERS: &[(&str, &str)] = &[
     ),
     ("patchbay_files_uploaded_total", "Files uploaded."),
     (
+        "patchbay_texts_left_out_total",
+        "Texts, messages and announcements that were not sent to sessions too far behind with reading.",
+    ),
+    (
         "patchbay_messages_over_share_total",
         "Messages for people who were not there that were not kept, because the sender's address has its share.",
     ),

@@ -100,7 +100,7 @@ fn media(config: &Config) -> Result<(), String> {
 }
 
 fn numbers(config: &Config) -> Result<(), String> {
-    let at_least_one: [(&str, u64); 20] = [
+    let at_least_one: [(&str, u64); 21] = [
         ("http.max_connections", config.http.max_connections as u64),
         ("http.header_timeout_s", config.http.header_timeout_s),
         ("media.max_publish_kbps", config.media.max_publish_kbps.into()),
@@ -119,6 +119,7 @@ fn numbers(config: &Config) -> Result<(), String> {
             "limits.address_share_percent",
             config.limits.address_share_percent.into(),
         ),
+        ("limits.fan_out_kib_per_s", config.limits.fan_out_kib_per_s.into()),
         ("storage.max_connections", config.storage.max_connections.into()),
         ("files.max_size_mib", config.files.max_size_mib),
         ("files.total_size_mib", config.files.total_size_mib),
@@ -151,6 +152,14 @@ fn numbers(config: &Config) -> Result<(), String> {
     if share > 100 {
         return Err(format!(
             "limits.address_share_percent is {share}; 100 is all of it, the most that is possible"
+        ));
+    }
+    // So much of 32 seconds is counted in 32 bits.
+    const MOST_FAN_OUT: u32 = 100_000;
+    let fan_out = config.limits.fan_out_kib_per_s;
+    if fan_out > MOST_FAN_OUT {
+        return Err(format!(
+            "limits.fan_out_kib_per_s is {fan_out}; at most {MOST_FAN_OUT} are possible"
         ));
     }
     // All that wait are delivered at once, into a queue of twice as many.

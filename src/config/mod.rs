@@ -126,6 +126,7 @@ pub struct Limits {
     pub max_rooms: usize,
     pub max_participants_per_room: usize,
     pub address_share_percent: u8,
+    pub fan_out_kib_per_s: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -274,6 +275,7 @@ impl Default for Limits {
             max_rooms: 2_000,
             max_participants_per_room: 100,
             address_share_percent: 25,
+            fan_out_kib_per_s: 256,
         }
     }
 }

@@ -141,6 +141,16 @@ pub enum Command {
     Call(CallCommand),
 }
 
+impl Command {
+    /// Whether it only passes something on, and changes nothing.
+    pub fn says_something(&self) -> bool {
+        matches!(
+            self,
+            Command::Say { .. } | Command::AnnounceFile { .. } | Command::Message(MessageCommand::Send { .. })
+        )
+    }
+}
+
 /// A session description with what tells its connection from others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Offer {
@@ -257,6 +267,8 @@ pub enum Refusal {
     TooManyCalls,
     #[error("the session has no such call")]
     NoSuchCall,
+    #[error("the message is too long for so many people")]
+    TooMuchForSoMany,
     #[error("the session has ended")]
     SessionEnded,
 }

@@ -175,14 +175,22 @@ where
     if let Err(end) = react(socket, begun, last_heard, &mut heart).await {
         return end;
     }
+    let mut pause: Option<Instant> = None;
     loop {
+        let is_heard = pause.is_none();
+        if !is_heard {
+            // Nobody is silent who is not listened to.
+            last_heard = Instant::now();
+        }
         let outcome = tokio::select! {
-            message = socket.next() => {
+            message = socket.next(), if is_heard => {
                 last_heard = Instant::now();
                 match frame_of(message, &mut tokens, last_heard) {
                     Ok(Some(frame)) => {
                         Heart::heard(&mut heart);
-                        react(socket, conversation.receive(frame).await, last_heard, &mut heart).await
+                        let reaction = conversation.receive(frame).await;
+                        pause = pause_until(conversation.take_pause());
+                        react(socket, reaction, last_heard, &mut heart).await
                     }
                     Ok(None) => Ok(()),
                     Err(end) => Err(end),
@@ -193,8 +201,13 @@ where
                 None => Err(End::Close(Close::TOO_SLOW)),
             },
             _ = pings.tick() => send_all(socket, [Message::Ping(Default::default())], last_heard).await,
-            () = sleep_until(last_heard + SILENCE_MAX) => Err(End::Close(Close::SILENT)),
-            reaction = Heart::next(&mut heart) => react(socket, reaction, last_heard, &mut heart).await,
+            () = until(pause) => {
+                pause = None;
+                Heart::excuse(&mut heart);
+                Ok(())
+            }
+            () = sleep_until(last_heard + SILENCE_MAX), if is_heard => Err(End::Close(Close::SILENT)),
+            reaction = Heart::next(&mut heart), if is_heard => react(socket, reaction, last_heard, &mut heart).await,
         };
         if let Err(end) = outcome {
             return end;
@@ -222,6 +235,13 @@ impl Heart {
         }
     }
 
+    /// What the client may have answered while nobody listened counts from now.
+    fn excuse(heart: &mut Option<Self>) {
+        if let Some(heart) = heart.as_mut().filter(|heart| heart.asked) {
+            heart.due = Instant::now() + heart.beat.answer_within;
+        }
+    }
+
     fn sent(heart: &mut Option<Self>) {
         if let Some(heart) = heart.as_mut().filter(|heart| !heart.asked) {
             heart.due = Instant::now() + heart.beat.after;
@@ -243,6 +263,18 @@ impl Heart {
             reaction.frames.push(heart.beat.frame.clone());
         }
         reaction
+    }
+}
+
+fn pause_until(pause: Duration) -> Option<Instant> {
+    (!pause.is_zero()).then(|| Instant::now() + pause)
+}
+
+/// Never, where there is no such time.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -3,6 +3,7 @@
 //! Sessions ask through a bounded queue and wait for each answer, so a session has at most one request here and the
 //! order of its messages holds. What the rules decide becomes doing in [`effects`] alone.
 
+mod budget;
 mod effects;
 mod mailbox;
 mod outbox;
@@ -76,6 +77,8 @@ pub struct Capacity {
     /// How many messages one address may have on the way into storage.
     pub errand_share: Share,
     pub rules: Limits,
+    /// What one session's requests may cost others, each second: bytes, times those who get them.
+    pub fan_out_bytes_per_s: u32,
     /// Subscriptions of one room on one media worker, past which the room spreads to the next.
     pub room_subscriptions_per_worker: usize,
 }
@@ -100,6 +103,7 @@ impl From<&Config> for Capacity {
             sessions: limits.max_sessions,
             session_share: limits.share(SESSIONS_AT_LEAST),
             errand_share: limits.share(ERRANDS_AT_LEAST),
+            fan_out_bytes_per_s: limits.fan_out_kib_per_s.saturating_mul(1024),
             rules,
             room_subscriptions_per_worker: config.media.room_subscriptions_per_worker,
         }

@@ -1,6 +1,7 @@
 //! The bounded queue of events between the hub and one session.
 //!
-//! The hub never waits for a session: one that does not read until its queue is full is let go.
+//! The hub never waits for a session. Whoever reads too slowly is spared first announcements, then texts; a session
+//! whose queue is full with what it cannot do without is let go.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -48,17 +49,24 @@ pub(super) fn pair() -> (Outbox, Events) {
 }
 
 impl Outbox {
-    /// Announcements are left out where the queue is half full: whoever is that far behind is better served with a
-    /// list that lacks somebody than with a closed socket, after which he would cause more of them.
+    /// Announcements and texts are left out where the queue is half full: whoever is that far behind is better served
+    /// with a list or a conversation that lacks something than with a closed socket, which would end a call and cause
+    /// more announcements. The other half is left to what a call cannot do without.
     pub fn put(&self, event: Event) -> Result<(), Lost> {
-        if is_announcement(&event) && self.queue.capacity() < EVENTS_MAX / 2 {
+        let weight = weight(&event);
+        if gives_way(&event) && self.is_half_full(weight) {
+            metrics::counter!("patchbay_texts_left_out_total").increment(1);
             return Ok(());
         }
-        let weight = weight(&event);
         if self.unread_bytes.fetch_add(weight, Ordering::Relaxed) + weight > BYTES_MAX {
             return Err(Lost);
         }
         self.queue.try_send(event).map_err(|_| Lost)
+    }
+
+    fn is_half_full(&self, with: usize) -> bool {
+        let unread = self.unread_bytes.load(Ordering::Relaxed);
+        self.queue.capacity() < EVENTS_MAX / 2 || unread + with > BYTES_MAX / 2
     }
 }
 
@@ -81,15 +89,17 @@ impl Events {
     }
 }
 
-fn is_announcement(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::Message(MessageEvent::Online { .. } | MessageEvent::Offline { .. })
-    )
+/// What people write to one another, and who is online. Everything else is part of a room or a call.
+fn gives_way(event: &Event) -> bool {
+    match event {
+        Event::Text { .. } | Event::File { .. } => true,
+        Event::Message(message) => !matches!(message, MessageEvent::WhoIsOnline { .. }),
+        _ => false,
+    }
 }
 
 /// About what an event takes in memory, counting a text that is shared for each who has not read it.
-fn weight(event: &Event) -> usize {
+pub(super) fn weight(event: &Event) -> usize {
     let text = match event {
         Event::Joined { others } => others.len() * size_of::<usize>(),
         Event::Answered { sdp, .. } => sdp.len(),
@@ -102,4 +112,79 @@ fn weight(event: &Event) -> usize {
         Event::ParticipantArrived { .. } | Event::ParticipantLeft { .. } | Event::Call(_) | Event::Ended(_) => 0,
     };
     size_of::<Event>() + text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Candidate, Subject};
+
+    fn text(bytes: usize) -> Event {
+        Event::Text {
+            from: "anna".into(),
+            text: "x".repeat(bytes).into(),
+        }
+    }
+
+    fn answer(bytes: usize) -> Event {
+        Event::Answered {
+            subject: Subject::Participant("anna".into()),
+            sdp: "x".repeat(bytes),
+        }
+    }
+
+    fn left(events: &mut Events) -> (usize, usize) {
+        let (mut texts, mut others) = (0, 0);
+        while let Some(event) = events.try_next() {
+            match event {
+                Event::Text { .. } => texts += 1,
+                _ => others += 1,
+            }
+        }
+        (texts, others)
+    }
+
+    #[test]
+    fn texts_give_way_before_the_session_does() {
+        let (outbox, mut events) = pair();
+        for _ in 0..1_000 {
+            assert!(outbox.put(text(16 * 1024)).is_ok());
+        }
+        for _ in 0..7 {
+            assert!(outbox.put(answer(64 * 1024)).is_ok(), "there is room for answers");
+        }
+        let (texts, answers) = left(&mut events);
+        assert_eq!(answers, 7);
+        assert!((20..=32).contains(&texts), "{texts}");
+        assert!(outbox.put(text(16 * 1024)).is_ok());
+        assert_eq!(left(&mut events), (1, 0), "whoever reads again is sent texts again");
+    }
+
+    #[test]
+    fn many_short_texts_leave_half_the_queue_to_a_call() {
+        let (outbox, mut events) = pair();
+        for _ in 0..10_000 {
+            assert!(outbox.put(text(1)).is_ok());
+        }
+        let candidate = || Event::Candidate {
+            subject: Subject::Participant("anna".into()),
+            candidate: Candidate {
+                line: String::new(),
+                mid: String::new(),
+                section: 0,
+            },
+        };
+        for _ in 0..EVENTS_MAX / 2 - 1 {
+            assert!(outbox.put(candidate()).is_ok());
+        }
+        let (texts, candidates) = left(&mut events);
+        assert_eq!((texts, candidates), (EVENTS_MAX / 2 + 1, EVENTS_MAX / 2 - 1));
+    }
+
+    #[test]
+    fn a_session_that_does_not_read_what_it_needs_is_let_go() {
+        let (outbox, _events) = pair();
+        let taken = (0..100).take_while(|_| outbox.put(answer(64 * 1024)).is_ok()).count();
+        assert!((10..16).contains(&taken), "{taken}");
+    }
 }

@@ -1,5 +1,8 @@
 //! The hub's handle for one signaling connection.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
 use tokio::sync::{mpsc, oneshot};
 
 use super::task::Input;
@@ -11,7 +14,16 @@ use crate::shares::Place;
 pub struct Session {
     id: SessionId,
     inputs: mpsc::Sender<Input>,
+    /// Milliseconds, of the last request.
+    pause: AtomicU64,
     _place: Place,
+}
+
+/// What the hub says to a request.
+pub(super) struct Reply {
+    pub outcome: Result<(), Refusal>,
+    /// How long the session is not to be listened to, because it has cost others more than it may.
+    pub pause: Duration,
 }
 
 impl Session {
@@ -19,6 +31,7 @@ impl Session {
         Self {
             id,
             inputs,
+            pause: AtomicU64::new(0),
             _place: place,
         }
     }
@@ -37,7 +50,15 @@ impl Session {
             reply,
         };
         self.inputs.send(input).await.map_err(|_| Refusal::SessionEnded)?;
-        answer.await.unwrap_or(Err(Refusal::SessionEnded))
+        let Reply { outcome, pause } = answer.await.map_err(|_| Refusal::SessionEnded)?;
+        let pause = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        self.pause.store(pause, Ordering::Relaxed);
+        outcome
+    }
+
+    /// How long the client is not to be listened to after its last request. Asked again, not at all.
+    pub fn take_pause(&self) -> Duration {
+        Duration::from_millis(self.pause.swap(0, Ordering::Relaxed))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The hub's loop: one input, the effects it has, then the next.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
@@ -8,9 +8,11 @@ use tokio::time::{sleep_until, timeout};
 use tracing::{debug, info, warn};
 
 use super::Capacity;
+use super::budget::{self, Budget};
 use super::effects::{Executor, Failure};
 use super::mailbox::MailboxHandle;
 use super::outbox::Outbox;
+use super::session::Reply;
 use crate::domain::{
     Answer, CallCommand, CallMedia, Command, Effect, EndReason, MessageCommand, Refusal, Rules, WaitingMessage,
 };
@@ -34,7 +36,7 @@ pub(super) enum Input {
     Request {
         session: SessionId,
         command: Command,
-        reply: oneshot::Sender<Result<(), Refusal>>,
+        reply: oneshot::Sender<Reply>,
     },
     /// What waited for somebody who has come.
     Collected {
@@ -50,8 +52,9 @@ pub(super) enum Input {
 pub(super) struct Hub {
     rules: Rules,
     executor: Executor,
-    /// Sessions whose socket may still be open, dismissed ones included.
-    connected: HashSet<SessionId>,
+    /// Sessions whose socket may still be open, dismissed ones included, with what they may cost others.
+    connected: HashMap<SessionId, Budget>,
+    fan_out_bytes_per_s: u32,
 }
 
 impl Hub {
@@ -59,7 +62,8 @@ impl Hub {
         Self {
             rules: Rules::new(capacity.rules),
             executor: Executor::new(media, capacity.room_subscriptions_per_worker, mailbox),
-            connected: HashSet::new(),
+            connected: HashMap::new(),
+            fan_out_bytes_per_s: capacity.fan_out_bytes_per_s,
         }
     }
 
@@ -118,7 +122,8 @@ impl Hub {
 
     fn connect(&mut self, id: SessionId, client: ClientAddress, outbox: Outbox) {
         debug!(session = %id, %client, "connected");
-        self.connected.insert(id);
+        let budget = Budget::new(self.fan_out_bytes_per_s, tokio::time::Instant::now());
+        self.connected.insert(id, budget);
         self.rules.arrive(id, client);
         self.executor.add_session(id, outbox);
     }
@@ -131,16 +136,39 @@ impl Hub {
         self.carry_out_all(effects).await;
     }
 
-    async fn request(&mut self, session: SessionId, command: Command) -> Result<(), Refusal> {
+    async fn request(&mut self, session: SessionId, command: Command) -> Reply {
+        let mut pause = Duration::ZERO;
+        let outcome = match self.decide(session, command) {
+            Ok((effects, price)) => {
+                if let Some(budget) = self.connected.get_mut(&session) {
+                    pause = budget.charge(price, tokio::time::Instant::now());
+                }
+                let failures = self.carry_out_all(effects).await;
+                if failures == 0 { Ok(()) } else { Err(Refusal::BadOffer) }
+            }
+            Err(refusal) => {
+                debug!(%session, %refusal, "refused");
+                Err(refusal)
+            }
+        };
+        Reply { outcome, pause }
+    }
+
+    /// The effects of a command, and what they cost others.
+    fn decide(&mut self, session: SessionId, command: Command) -> Result<(Vec<Effect>, u32), Refusal> {
         if !self.executor.has_session(session) {
             return Err(Refusal::SessionEnded);
         }
         log_request(session, &command);
-        let effects = self.rules.handle(now(), session, command).inspect_err(|refusal| {
-            debug!(%session, %refusal, "refused");
-        })?;
-        let failures = self.carry_out_all(effects).await;
-        if failures == 0 { Ok(()) } else { Err(Refusal::BadOffer) }
+        let says_something = command.says_something();
+        let effects = self.rules.handle(now(), session, command)?;
+        let price = budget::price(session, &effects);
+        let allowed = self.connected.get(&session).is_some_and(|budget| budget.allows(price));
+        // What changes nothing can still be left undone.
+        if says_something && !allowed {
+            return Err(Refusal::TooMuchForSoMany);
+        }
+        Ok((effects, price))
     }
 
     /// Carries out the effects and those of what comes of them. The number of offers that could not be answered.
@@ -200,7 +228,8 @@ impl Hub {
                     // Too late: its queue ends before it begins, and nobody is there to be told.
                     Some(Input::Connect { .. } | Input::Collected { .. } | Input::ShutDown { .. }) => {}
                     Some(Input::Request { reply, .. }) => {
-                        reply.send(Err(Refusal::SessionEnded)).ok();
+                        let (outcome, pause) = (Err(Refusal::SessionEnded), Duration::ZERO);
+                        reply.send(Reply { outcome, pause }).ok();
                     }
                     None => return,
                 }

@@ -23,6 +23,12 @@ impl TokenBucket {
         }
     }
 
+    /// With fewer tokens than it can hold.
+    pub fn holding(mut self, tokens: u32) -> Self {
+        self.tokens = f64::from(tokens).min(self.capacity);
+        self
+    }
+
     /// Whether there was enough.
     pub fn take(&mut self, price: u32, now: Instant) -> bool {
         self.fill(now);
@@ -31,6 +37,13 @@ impl TokenBucket {
             self.tokens -= f64::from(price);
         }
         enough
+    }
+
+    /// Takes the price, which may leave a debt. How long it lasts until that is paid.
+    pub fn charge(&mut self, price: u32, now: Instant) -> Duration {
+        self.fill(now);
+        self.tokens -= f64::from(price);
+        self.wait(0)
     }
 
     fn fill(&mut self, now: Instant) {

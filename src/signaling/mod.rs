@@ -149,6 +149,7 @@ impl Close {
     pub const STORAGE_FAILED: Close = Close::new(1011, "the server cannot look users up now");
     pub const SILENT: Close = Close::new(1008, "pings are not answered");
     pub const FULL: Close = Close::new(1013, "the room or the server is full");
+    pub const TOO_DEAR: Close = Close::new(1008, "the message is too long for so many people");
     pub const TOO_MANY_PEERS: Close = Close::new(1013, "no place for one more WebRTC connection; try again later");
     /// Of the codes for private use: a client that reconnects by itself must not on this one, or two pages of the same
     /// user throw one another out for ever.
@@ -244,6 +245,11 @@ impl<A: Admission> Conversation<A> {
     /// What is to be sent where nothing else is.
     pub fn heartbeat(&self) -> Option<Heartbeat> {
         matches!(self.family, Some(Family::Messages(_))).then(messages::heartbeat)
+    }
+
+    /// How long the client is not to be listened to after its last message: it has cost others more than it may.
+    pub fn take_pause(&self) -> Duration {
+        self.client.session.take_pause()
     }
 
     /// One message of the client. Returns when all that it leads to has been decided.

@@ -37,7 +37,8 @@
 //! | `cmd` 2, heartbeat | `msgtype` 1 | nothing has been sent for 40 s; unanswered for 30 s, the socket is closed |
 //!
 //! Messages that were kept come right after one's own `cmd` 3, in the order in which they were sent, once.
-//! Where there are users in the user table, only they may bind: others have their socket closed with the reason.
+//! A message that is too long for all whom it would reach (`limits.fan_out_kib_per_s`) has the socket closed with the
+//! reason. Where there are users in the user table, only they may bind: others have their socket closed with the reason.
 
 mod wire;
 
@@ -147,7 +148,16 @@ impl Dialogue {
         let Ok(message) = wire::under(bytes, user.as_str(), &time_stamp((client.clock)())) else {
             return ignored(client, "not a message");
         };
-        request(client, MessageCommand::Send { to, message }).await
+        match client
+            .session
+            .request(Command::Message(MessageCommand::Send { to, message }))
+            .await
+        {
+            // There is no message to say so with, and silence would be taken for success.
+            Err(Refusal::TooMuchForSoMany) => Reaction::close(Close::TOO_DEAR),
+            Err(refusal) => ignored(client, &refusal.to_string()),
+            Ok(()) => Reaction::none(),
+        }
     }
 
     pub fn tell<A>(&self, client: &Client<A>, event: MessageEvent) -> Reaction {

@@ -1,4 +1,5 @@
-//! What one client can use up, and that others go on meanwhile: connections that never come about, and rooms.
+//! What one client can use up, and that others go on meanwhile: connections that never come about, rooms, and what
+//! others are sent because of one.
 
 use std::net::IpAddr;
 
@@ -169,4 +170,37 @@ async fn one_client_does_not_use_up_all_rooms() {
     stage.connect_from("late", address(1)).await;
     join(&mut stage, "late", "late").await;
     assert_eq!(stage.heard("late")[0]["type"], "existingParticipants");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_to_everybody_that_costs_more_than_anybody_may_spend_is_refused() {
+    let capacity = Capacity {
+        fan_out_bytes_per_s: 1_000,
+        ..Capacity::default()
+    };
+    let mut stage = Stage::holding(capacity, House::default(), Config::default());
+    for number in 0..20 {
+        let who = format!("{number}@ws");
+        stage
+            .says(&who, &format!(r#"{{"cmd":1,"msgtype":1,"sender":"{number}"}}"#))
+            .await;
+    }
+    for number in 0..20 {
+        stage.heard(&format!("{number}@ws"));
+    }
+    let to_all = |length: usize| {
+        let text = "x".repeat(length);
+        format!(r#"{{"cmd":5,"msgtype":1,"sender":"0","groupId":"g","senderPhoto":"{text}"}}"#)
+    };
+    stage.says("0@ws", &to_all(100)).await;
+    for number in 0..20 {
+        assert_eq!(stage.heard(&format!("{number}@ws")).len(), 1);
+    }
+    stage.says("0@ws", &to_all(2_000)).await;
+    for number in 1..20 {
+        let heard = stage.heard(&format!("{number}@ws"));
+        assert_eq!(heard.len(), 1, "{heard:?}");
+        assert_eq!(heard[0]["cmd"], 4, "that the sender has gone, and no message");
+    }
+    stage.play("0@ws x 1008").await;
 }

@@ -1,9 +1,14 @@
 //! Clients that use up what others need, over real sockets of a whole server. Where a client has to come from somewhere
 //! else, a proxy says so.
 
+use futures_util::SinkExt;
 use patchbay::config::Config;
+use serde_json::json;
+use tokio::net::TcpSocket;
+use tokio::time::{Duration, Instant, interval, sleep, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::{connect_async, tungstenite};
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{MaybeTlsStream, client_async, connect_async};
 
 use super::sockets::{Client, Running, start};
 
@@ -40,4 +45,63 @@ async fn one_address_does_not_use_up_all_sessions() {
     for _ in 0..30 {
         stay.push(running.connect().await);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_paced_flood_of_texts_throws_nobody_out() {
+    let running = start(|_| {}).await;
+    let mut witness = running.join(1).await;
+    let mut slow = slow_reader(&running).await;
+    slow.says(json!({ "type": "join", "userId": 2 })).await;
+    let mut flooder = running.join(3).await;
+    let text = Message::text(json!({ "type": "sendMessage", "message": "x".repeat(16_000) }).to_string());
+
+    // 440 texts at 1.6 MB/s, or as many as the server takes in six seconds.
+    let flood = async {
+        let mut ticks = interval(Duration::from_millis(10));
+        for _ in 0..440 {
+            ticks.tick().await;
+            flooder
+                .0
+                .send(text.clone())
+                .await
+                .expect("the flooder is slowed, not closed");
+        }
+    };
+    let reading = async {
+        loop {
+            let heard = slow.hears().await;
+            assert_ne!(heard["type"], "participantLeft", "{heard}");
+            if heard["message"] == "calm" {
+                return;
+            }
+            // 2 Mb/s.
+            sleep(Duration::from_micros(4 * heard.to_string().len() as u64)).await;
+        }
+    };
+    let listening = async {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(8) {
+            if let Ok(heard) = timeout(Duration::from_secs(1), witness.hears()).await {
+                assert_ne!(heard["type"], "participantLeft", "{heard}");
+            }
+        }
+        witness.says(json!({ "type": "sendMessage", "message": "calm" })).await;
+    };
+    let begun = timeout(Duration::from_secs(6), flood);
+    let all = async { tokio::join!(begun, listening, reading) };
+    // Whether all of the flood was sent in its time is the socket buffers' affair.
+    let (_, (), ()) = timeout(Duration::from_secs(40), all)
+        .await
+        .expect("the slow reader hears the last text");
+}
+
+/// A client whose system takes little for it.
+async fn slow_reader(running: &Running) -> Client {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(16 * 1024).unwrap();
+    let stream = socket.connect(([127, 0, 0, 1], running.port).into()).await.unwrap();
+    let address = format!("ws://127.0.0.1:{}/groupcall", running.port);
+    let (socket, _) = client_async(address, MaybeTlsStream::Plain(stream)).await.unwrap();
+    Client(socket)
 }

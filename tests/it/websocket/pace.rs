@@ -9,7 +9,7 @@ use patchbay::media::session::LocalEnd;
 use patchbay::shares::ClientAddress;
 use serde_json::json;
 use tokio::sync::mpsc;
-use tokio::time::{Duration, Instant, timeout};
+use tokio::time::{Duration, Instant, timeout, timeout_at};
 
 use super::wire::{WireClient, connect};
 use crate::transcripts::Shelf;
@@ -76,6 +76,51 @@ async fn a_client_that_does_not_read_is_let_go_and_the_room_goes_on() {
     // Ten seconds for the write that is stuck, and two for the goodbye that is, too.
     assert!(after < Duration::from_secs(16), "{after:?}");
     drop(ben);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_texts_is_slowed_and_a_slow_reader_stays() {
+    let hub = start();
+    let mut anna = joined(&hub, ANNA).await;
+    let mut ben = joined(&hub, BEN).await;
+    assert_eq!(anna.hears().await["type"], "newParticipantArrived");
+    let text = json!({ "type": "sendMessage", "message": "x".repeat(16_000) }).to_string();
+    let until = Instant::now() + Duration::from_secs(60);
+
+    let flood = async {
+        while timeout_at(until, anna.incoming.send(Message::text(&text)))
+            .await
+            .is_ok_and(|sent| sent.is_ok())
+        {}
+        Instant::now() >= until
+    };
+    let echo = async {
+        while let Ok(message) = timeout_at(until, anna.outgoing.recv()).await {
+            assert!(
+                !matches!(message, None | Some(Message::Close(_))),
+                "she is slowed, not closed"
+            );
+        }
+    };
+    // 2 Mb/s.
+    let reading = async {
+        let mut texts = 0;
+        while let Ok(message) = timeout_at(until, ben.outgoing.recv()).await {
+            match message.expect("his socket is open") {
+                Message::Text(heard) => {
+                    assert!(heard.contains("reciveTextMessage"), "{heard}");
+                    texts += 1;
+                    tokio::time::sleep(Duration::from_millis(64)).await;
+                }
+                Message::Ping(data) => ben.incoming.send(Message::Pong(data)).await.unwrap(),
+                other => panic!("{other:?}"),
+            }
+        }
+        texts
+    };
+    let (lasted, (), texts) = tokio::join!(flood, echo, reading);
+    assert!(lasted);
+    assert!((500..1_100).contains(&texts), "{texts} texts in a minute");
 }
 
 #[tokio::test(start_paused = true)]
