@@ -5,17 +5,18 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::Accounts;
 use crate::admin::{self, Admin, Metrics, MetricsAccess};
 use crate::config::{Config, Listener};
+use crate::http::door::Door;
 use crate::http::files::{self, Files, FilesError};
 use crate::http::listeners::{self, Bound, Front, ListenError};
 use crate::http::tls::{Certificate, TlsError};
-use crate::http::{self, AppState, WallClock};
+use crate::http::{self, AppState, WallClock, watch};
 use crate::hub::{self, HubHandle};
 use crate::media::engine::{Media, MediaSettings, MediaStartError, WorkerId};
 use crate::media::pinning::Pinning;
@@ -23,6 +24,9 @@ use crate::storage::{Directory, Mailbox, OpenError};
 
 /// Media events that wait for the hub. A full room that connects makes a few hundred within a moment.
 const MEDIA_EVENTS: usize = 4_096;
+
+/// Connections at once to the address for metrics: a few programs that watch the server.
+const METRICS_CONNECTIONS: usize = 64;
 
 /// How long each part may take to stop before the next one is stopped all the same.
 const STOP_WITHIN: Duration = Duration::from_secs(8);
@@ -75,8 +79,8 @@ impl Server {
         let metrics_socket = metrics_listener(&config).map(listeners::bind).transpose()?;
         let directory = Directory::open(&config.storage).await?;
         let open_to_all = !config.is_loopback_only() && !directory.has_users().await?;
-        let files = Files::open(&config.files, directory.clone(), Arc::clone(&clock)).await?;
         let share = config.limits.address_share_percent;
+        let files = Files::open(&config.files, share, directory.clone(), Arc::clone(&clock)).await?;
         let mailbox = Mailbox::new(directory.clone(), Arc::clone(&clock), config.messages.clone(), share);
         let accounts = Accounts::open(directory.clone(), config.accounts.clone(), Arc::clone(&clock)).await?;
         let metrics = Metrics::install()?;
@@ -121,6 +125,7 @@ impl Server {
             clock,
             accounts: self.accounts.clone(),
         };
+        let share = config.limits.address_share_percent;
         let admin = |access| Admin {
             directory: self.directory.clone(),
             hub: self.hub.clone(),
@@ -136,8 +141,12 @@ impl Server {
         let front = Front {
             router: http::router(state, self.files.clone(), admin(access)),
             certificate: self.certificate.clone(),
-            header_timeout: config.http.header_timeout(),
-            slots: Arc::new(Semaphore::new(config.http.max_connections)),
+            rules: watch::Rules {
+                silence: config.http.header_timeout(),
+                bytes_per_s: config.http.least_bytes_per_s(),
+            },
+            trusted_proxies: config.http.trusted_proxies.clone().into(),
+            door: Door::new(config.http.max_connections, share),
             stop: self.stop.clone(),
             connections: self.tasks.clone(),
         };
@@ -146,7 +155,9 @@ impl Server {
         }
         if let Some(socket) = metrics_socket {
             let router = admin::router(admin(MetricsAccess::Anyone));
-            self.tasks.spawn(socket.serve(Front { router, ..front }));
+            // Clients that use up all connections do not keep out whoever wants to know why.
+            let door = Door::new(METRICS_CONNECTIONS, share);
+            self.tasks.spawn(socket.serve(Front { router, door, ..front }));
         }
         if let Some(certificate) = self.certificate.clone() {
             self.tasks.spawn(certificate.watch(self.stop.clone()));

@@ -117,7 +117,14 @@ async fn storage(config: &Config, clock: WallClock, report: &mut Report) {
         Ok(users) => report.good(format!("database {}: {} users", directory.place(), users.len())),
         Err(error) => report.bad(format!("the database {} failed: {error}", directory.place())),
     }
-    match Files::open(&config.files, directory.clone(), clock).await {
+    match Files::open(
+        &config.files,
+        config.limits.address_share_percent,
+        directory.clone(),
+        clock,
+    )
+    .await
+    {
         Ok(_) => report.good(format!("uploads in {}", config.files.directory.display())),
         Err(error) => report.bad(error),
     }

@@ -100,8 +100,9 @@ fn media(config: &Config) -> Result<(), String> {
 }
 
 fn numbers(config: &Config) -> Result<(), String> {
-    let at_least_one: [(&str, u64); 21] = [
+    let at_least_one: [(&str, u64); 22] = [
         ("http.max_connections", config.http.max_connections as u64),
+        ("http.least_kbps", config.http.least_kbps.into()),
         ("http.header_timeout_s", config.http.header_timeout_s),
         ("media.max_publish_kbps", config.media.max_publish_kbps.into()),
         (

@@ -67,6 +67,7 @@ pub struct Http {
     pub max_connections: usize,
     pub header_timeout_s: u64,
     pub trusted_proxies: Vec<IpAddr>,
+    pub least_kbps: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -215,6 +216,7 @@ impl Default for Http {
             max_connections: 4_096,
             header_timeout_s: 15,
             trusted_proxies: vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+            least_kbps: 64,
         }
     }
 }
@@ -359,6 +361,11 @@ impl Tls {
 impl Http {
     pub fn header_timeout(&self) -> Duration {
         Duration::from_secs(self.header_timeout_s)
+    }
+
+    /// The least speed of uploads and downloads.
+    pub fn least_bytes_per_s(&self) -> u64 {
+        u64::from(self.least_kbps) * 1_000 / 8
     }
 }
 

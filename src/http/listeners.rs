@@ -6,7 +6,7 @@
 
 use std::convert::Infallible;
 use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,14 +19,16 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
+use super::door::{Door, Guest};
 use super::tls::Certificate;
+use super::watch::{self, Activity, InProgress, Watched};
 use crate::config::{Config, Listener};
+use crate::shares::ClientAddress;
 
 /// Longest request line and headers together. Ours are below 2 KiB; cookies of a shared domain may add some.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
@@ -69,9 +71,10 @@ pub enum ListenError {
 pub struct Front {
     pub router: Router,
     pub certificate: Option<Certificate>,
-    pub header_timeout: Duration,
-    /// One permit a connection.
-    pub slots: Arc<Semaphore>,
+    pub rules: watch::Rules,
+    /// They have no share of the connections: theirs are many clients'.
+    pub trusted_proxies: Arc<[IpAddr]>,
+    pub door: Door,
     pub stop: CancellationToken,
     pub connections: TaskTracker,
 }
@@ -150,17 +153,18 @@ impl Bound {
 async fn accept(listener: &TcpListener, tls: bool, front: &Front) {
     let mut failing = false;
     loop {
-        let Ok(slot) = Arc::clone(&front.slots).acquire_owned().await else {
-            return;
-        };
         match listener.accept().await {
             Ok((stream, client)) => {
                 failing = false;
+                let Some(guest) = front.door.admit(front.address_of(client)).await else {
+                    tracing::debug!(%client, "its address has as many connections as it may");
+                    continue;
+                };
                 let front = front.clone();
-                front.connections.clone().spawn(async move {
-                    connection(stream, client, tls, front).await;
-                    drop(slot);
-                });
+                front
+                    .connections
+                    .clone()
+                    .spawn(async move { watched(stream, client, tls, guest, front).await });
             }
             // The connection ended before it was accepted.
             Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
@@ -174,14 +178,44 @@ async fn accept(listener: &TcpListener, tls: bool, front: &Front) {
     }
 }
 
-async fn connection(mut stream: TcpStream, client: SocketAddr, tls: bool, front: Front) {
+impl Front {
+    fn address_of(&self, client: SocketAddr) -> ClientAddress {
+        let ip = client.ip().to_canonical();
+        if self.trusted_proxies.iter().any(|proxy| proxy.to_canonical() == ip) {
+            return ClientAddress::THIS_MACHINE;
+        }
+        ip.into()
+    }
+}
+
+/// Serves a connection until it ends, has to give way, or has held its place for too long.
+async fn watched(stream: TcpStream, client: SocketAddr, tls: bool, guest: Guest, front: Front) {
     let _open = super::metrics::OpenConnection::new();
+    let (guest, activity) = (Arc::new(guest), Arc::new(Activity::default()));
+    let (rules, door) = (front.rules, guest.door().clone());
+    tokio::select! {
+        () = connection(stream, client, tls, Served { guest: Arc::clone(&guest), activity: Arc::clone(&activity), front }) => {}
+        () = guest.gives_way() => tracing::debug!(%client, "has said nothing, and gives way to others"),
+        why = watch::until_given_up(&activity, &door, rules) => tracing::debug!(%client, ?why, "connection given up"),
+    }
+}
+
+/// A connection, as those see it who serve it.
+struct Served {
+    guest: Arc<Guest>,
+    activity: Arc<Activity>,
+    front: Front,
+}
+
+async fn connection(mut stream: TcpStream, client: SocketAddr, tls: bool, served: Served) {
     let socket = socket2::SockRef::from(&stream);
     // Best effort: without them the connection still works.
     let _ = socket.set_tcp_nodelay(true);
     let _ = socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_FOR));
-    let Some(certificate) = front.certificate.as_ref().filter(|_| tls) else {
-        return http(stream, client, front).await;
+    let activity = Arc::clone(&served.activity);
+    let Some(certificate) = served.front.certificate.as_ref().filter(|_| tls) else {
+        let socket = stream;
+        return http(Watched { socket, activity }, client, served).await;
     };
     let acceptor = TlsAcceptor::from(certificate.current());
     let handshake = async {
@@ -191,10 +225,11 @@ async fn connection(mut stream: TcpStream, client: SocketAddr, tls: bool, front:
             tell_to_use_https(&mut stream).await?;
             return Err(ErrorKind::InvalidData.into());
         }
-        acceptor.accept(stream).await
+        let socket = stream;
+        acceptor.accept(Watched { socket, activity }).await
     };
-    match tokio::time::timeout(front.header_timeout, handshake).await {
-        Ok(Ok(stream)) => http(stream, client, front).await,
+    match tokio::time::timeout(served.front.rules.silence, handshake).await {
+        Ok(Ok(stream)) => http(stream, client, served).await,
         Ok(Err(error)) => tracing::debug!(%client, %error, "TLS handshake failed"),
         Err(_) => tracing::debug!(%client, "TLS handshake did not finish in time"),
     }
@@ -213,20 +248,26 @@ async fn tell_to_use_https(stream: &mut TcpStream) -> std::io::Result<()> {
     stream.shutdown().await
 }
 
-async fn http<S>(stream: S, client: SocketAddr, front: Front)
+async fn http<S>(stream: S, client: SocketAddr, served: Served)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let Served { guest, activity, front } = served;
     let router = front.router;
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        guest.heard();
+        let in_progress = InProgress::begin(&activity);
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(client));
         let mut router = router.clone();
-        async move { Ok::<_, Infallible>(router.call(request).await.unwrap_or_else(|never| match never {})) }
+        async move {
+            let response = router.call(request).await.unwrap_or_else(|never| match never {});
+            Ok::<_, Infallible>(response.map(|body| in_progress.until_sent(body)))
+        }
     });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(front.header_timeout)
+        .header_read_timeout(front.rules.silence)
         .max_header_size(MAX_HEADER_BYTES)
         .max_buf_size(MAX_BUFFER_BYTES)
         .serve_connection(TokioIo::new(stream), service)
@@ -241,5 +282,71 @@ where
     };
     if let Err(error) = result {
         tracing::debug!(%client, %error, "HTTP connection ended early");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    const ANSWER_BYTES: usize = 400_000;
+
+    fn front() -> Front {
+        Front {
+            router: Router::new().route("/", get(async || "x".repeat(ANSWER_BYTES))),
+            certificate: None,
+            rules: watch::Rules {
+                silence: Duration::from_secs(15),
+                bytes_per_s: 8_000,
+            },
+            trusted_proxies: Arc::new([]),
+            door: Door::new(10, 100),
+            stop: CancellationToken::new(),
+            connections: TaskTracker::new(),
+        }
+    }
+
+    /// How many bytes a client gets that reads so many a second, and how long the connection lasts.
+    async fn read_at(bytes_per_s: usize) -> (usize, Duration) {
+        let (front, client) = (front(), SocketAddr::from(([127, 0, 0, 1], 1)));
+        let guest = Arc::new(front.door.admit(client.ip().into()).await.unwrap());
+        let (activity, door) = (Arc::new(Activity::default()), front.door.clone());
+        let (socket, mut other) = tokio::io::duplex(1_024);
+        let rules = front.rules;
+        let served = Served {
+            guest,
+            activity: Arc::clone(&activity),
+            front,
+        };
+        let serving = tokio::spawn(async move {
+            let activity_too = Arc::clone(&activity);
+            tokio::select! {
+                () = http(Watched { socket, activity }, client, served) => {}
+                _ = watch::until_given_up(&activity_too, &door, rules) => {}
+            }
+        });
+        let since = Instant::now();
+        other.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let (mut got, mut buffer) = (0, vec![0; bytes_per_s]);
+        while let Ok(bytes @ 1..) = other.read(&mut buffer).await {
+            got += bytes;
+            sleep(Duration::from_secs(1).mul_f64(bytes as f64 / bytes_per_s as f64)).await;
+        }
+        serving.await.unwrap();
+        (got, since.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_taken_too_slowly_is_ended_and_one_at_the_least_speed_is_not() {
+        let (got, lasted) = read_at(100).await;
+        assert!(got < ANSWER_BYTES / 10, "{got}");
+        assert!(lasted < Duration::from_secs(40), "{lasted:?}");
+        let (got, lasted) = read_at(10_000).await;
+        assert!(got > ANSWER_BYTES, "{got}");
+        // The idle connection is ended, too.
+        assert!(lasted < Duration::from_secs(70), "{lasted:?}");
     }
 }

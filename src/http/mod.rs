@@ -2,6 +2,7 @@
 
 mod accounts;
 pub mod client;
+pub mod door;
 pub mod errors;
 pub mod files;
 mod headers;
@@ -10,6 +11,7 @@ mod metrics;
 pub mod origin;
 mod pages;
 pub mod tls;
+pub mod watch;
 pub mod websocket;
 
 use std::sync::Arc;

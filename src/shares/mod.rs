@@ -4,13 +4,16 @@
 //!
 //! - [`Pot`]: so much of something, of which no address takes more than a part.
 //! - [`Rates`], made of [`TokenBucket`]s: how often each may do something.
+//! - [`Pace`]: how slow a transfer may be.
 
 mod address;
+mod pace;
 mod pot;
 mod rates;
 mod token_bucket;
 
 pub use address::ClientAddress;
+pub use pace::Pace;
 pub use pot::{Denied, Place, Places, Pot, Share};
 pub use rates::Rates;
 pub use token_bucket::TokenBucket;

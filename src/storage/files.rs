@@ -2,6 +2,7 @@
 
 use super::database::on_database;
 use super::{Directory, storable};
+use crate::shares::ClientAddress;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileRecord {
@@ -11,31 +12,44 @@ pub struct FileRecord {
     pub name: String,
     pub media_type: String,
     pub size_bytes: u64,
+    /// The address whose share of the space it counts against.
+    pub client: ClientAddress,
     /// Seconds since 1970-01-01 UTC.
     pub expires_at_s: i64,
 }
 
-type Row = (String, String, String, i64, i64);
+/// What is counted of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredFile {
+    pub id: String,
+    pub size_bytes: u64,
+    pub client: ClientAddress,
+}
 
-fn record((id, name, media_type, size_bytes, expires_at_s): Row) -> FileRecord {
+type Row = (String, String, String, i64, String, i64);
+
+fn record((id, name, media_type, size_bytes, client, expires_at_s): Row) -> FileRecord {
     FileRecord {
         id,
         name,
         media_type,
         size_bytes: u64::try_from(size_bytes).unwrap_or(0),
+        client: ClientAddress::from_record(&client),
         expires_at_s,
     }
 }
 
 impl Directory {
     pub async fn add_file(&self, file: &FileRecord) -> Result<(), sqlx::Error> {
-        let sql = "INSERT INTO files (id, name, media_type, size_bytes, expires_at) VALUES ($1, $2, $3, $4, $5)";
+        let sql = "INSERT INTO files (id, name, media_type, size_bytes, expires_at, client) \
+            VALUES ($1, $2, $3, $4, $5, $6)";
         on_database!(&self.database, pool => sqlx::query(sql)
             .bind(&file.id)
             .bind(&file.name)
             .bind(&file.media_type)
             .bind(i64::try_from(file.size_bytes).unwrap_or(i64::MAX))
             .bind(file.expires_at_s)
+            .bind(file.client.to_record())
             .execute(pool)
             .await
             .map(drop))
@@ -43,25 +57,28 @@ impl Directory {
 
     pub async fn file(&self, id: &str) -> Result<Option<FileRecord>, sqlx::Error> {
         let Some(id) = storable(id) else { return Ok(None) };
-        let sql = "SELECT id, name, media_type, size_bytes, expires_at FROM files WHERE id = $1";
+        let sql = "SELECT id, name, media_type, size_bytes, client, expires_at FROM files WHERE id = $1";
         let row: Option<Row> =
             on_database!(&self.database, pool => sqlx::query_as(sql).bind(id).fetch_optional(pool).await)?;
         Ok(row.map(record))
     }
 
-    /// Every file that is kept: id and size.
-    pub async fn file_sizes(&self) -> Result<Vec<(String, u64)>, sqlx::Error> {
-        let sql = "SELECT id, size_bytes FROM files";
-        let rows: Vec<(String, i64)> = on_database!(&self.database, pool => sqlx::query_as(sql).fetch_all(pool).await)?;
-        let sizes = rows
-            .into_iter()
-            .map(|(id, size)| (id, u64::try_from(size).unwrap_or(0)));
-        Ok(sizes.collect())
+    /// Every file that is kept.
+    pub async fn file_sizes(&self) -> Result<Vec<StoredFile>, sqlx::Error> {
+        let sql = "SELECT id, size_bytes, client FROM files";
+        let rows: Vec<(String, i64, String)> =
+            on_database!(&self.database, pool => sqlx::query_as(sql).fetch_all(pool).await)?;
+        let stored = |(id, size_bytes, client): (String, i64, String)| StoredFile {
+            id,
+            size_bytes: u64::try_from(size_bytes).unwrap_or(0),
+            client: ClientAddress::from_record(&client),
+        };
+        Ok(rows.into_iter().map(stored).collect())
     }
 
     /// Those whose time is over, at most `limit`.
     pub async fn expired_files(&self, now_s: i64, limit: i64) -> Result<Vec<FileRecord>, sqlx::Error> {
-        let sql = "SELECT id, name, media_type, size_bytes, expires_at FROM files WHERE expires_at <= $1 \
+        let sql = "SELECT id, name, media_type, size_bytes, client, expires_at FROM files WHERE expires_at <= $1 \
             ORDER BY expires_at LIMIT $2";
         let rows: Vec<Row> =
             on_database!(&self.database, pool => sqlx::query_as(sql).bind(now_s).bind(limit).fetch_all(pool).await)?;

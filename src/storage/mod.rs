@@ -20,7 +20,7 @@ use crate::ids::{RoomName, UserId};
 pub use accounts::{DeviceRecord, TokenSecret};
 use database::Database;
 pub use errors::{OpenError, RecordError};
-pub use files::FileRecord;
+pub use files::{FileRecord, StoredFile};
 pub use mailbox::Mailbox;
 pub use messages::{Growth, MailboxRoom};
 use passwords::Passwords;

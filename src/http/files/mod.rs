@@ -4,6 +4,7 @@
 //! never as a page of this server.
 
 mod download;
+mod meter;
 pub mod multipart;
 pub mod names;
 mod store;

@@ -6,21 +6,22 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
-use tokio::sync::Semaphore;
 
 use crate::config;
 use crate::http::WallClock;
+use crate::shares::{ClientAddress, Denied, Place, Places, Pot, Share};
 use crate::storage::{Directory, FileRecord};
 
 /// What the smallest file costs, as file systems count.
 const BLOCK_BYTES: u64 = 4_096;
 /// How long a file without a record is left alone: another process may be about to record it.
 const ORPHAN_AFTER: Duration = Duration::from_secs(3_600);
+/// Uploads at a time that an address may have in any case.
+const SLOTS_AT_LEAST: u64 = 2;
 /// Expired files deleted before others get their turn.
 const SWEEP_AT_ONCE: i64 = 200;
 
@@ -29,8 +30,10 @@ const SWEEP_AT_ONCE: i64 = 200;
 pub struct Files {
     pub(super) config: Arc<config::Files>,
     pub(super) directory: Directory,
-    pub(super) slots: Arc<Semaphore>,
-    used_bytes: Arc<AtomicU64>,
+    /// Uploads at a time.
+    pub(super) slots: Places,
+    /// Bytes of all uploads together.
+    space: Places,
     clock: WallClock,
 }
 
@@ -49,9 +52,9 @@ pub(super) struct Upload {
     id: String,
     file: File,
     size: u64,
-    /// What `size` counts for, while it is not recorded.
-    charged: u64,
-    kept: bool,
+    /// What `size` counts for. None once it is recorded.
+    space: Option<Place>,
+    client: ClientAddress,
 }
 
 /// Why bytes were not taken.
@@ -60,24 +63,37 @@ pub(super) enum WriteError {
     TooLarge,
     /// All uploads together would be.
     Full,
+    /// All uploads of the client's address would be.
+    ShareUsedUp,
     DiskFull,
     Io(std::io::Error),
 }
 
 impl Files {
-    /// Makes the directory, clears away what crashes left, and counts what is there.
-    pub async fn open(config: &config::Files, directory: Directory, clock: WallClock) -> Result<Files, FilesError> {
+    /// Makes the directory, clears away what crashes left, and counts what is there. One client address may use `percent`
+    /// of places and space; one file of the greatest length in any case.
+    pub async fn open(
+        config: &config::Files,
+        percent: u8,
+        directory: Directory,
+        clock: WallClock,
+    ) -> Result<Files, FilesError> {
+        let pot = |total, at_least| Places::new(Pot::new(total, Share { percent, at_least }));
         let files = Files {
-            slots: Arc::new(Semaphore::new(config.max_uploads)),
+            slots: pot(config.max_uploads as u64, SLOTS_AT_LEAST),
+            space: pot(config.total_bytes(), charge(config.max_bytes())),
             config: Arc::new(config.clone()),
             directory,
-            used_bytes: Arc::default(),
             clock,
         };
         let recorded = files.directory.file_sizes().await?;
-        let used = recorded.iter().map(|(_, size)| charge(*size)).sum();
-        files.used_bytes.store(used, Ordering::Relaxed);
-        let known = recorded.into_iter().map(|(id, _)| id).collect();
+        let count = |pot: &mut Pot| {
+            recorded
+                .iter()
+                .for_each(|file| pot.count(file.client, charge(file.size_bytes)))
+        };
+        files.space.with(count);
+        let known = recorded.into_iter().map(|file| file.id).collect();
         let (path, now) = (files.config.directory.clone(), (files.clock)());
         let cleared = tokio::task::spawn_blocking(move || {
             DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
@@ -107,7 +123,8 @@ impl Files {
             // The record first: a file without one is cleared away at the next start, a record without a file is a
             // link that is broken for good.
             self.directory.remove_file(&record.id).await?;
-            self.release(charge(record.size_bytes));
+            self.space
+                .with(|space| space.give_back(record.client, charge(record.size_bytes)));
             if let Err(error) = tokio::fs::remove_file(self.path(&record.id)).await {
                 tracing::warn!(%error, "an expired upload could not be deleted");
             }
@@ -116,7 +133,7 @@ impl Files {
     }
 
     /// Makes an empty file under a fresh name.
-    pub(super) async fn begin(&self) -> Result<Upload, std::io::Error> {
+    pub(super) async fn begin(&self, client: ClientAddress) -> Result<Upload, std::io::Error> {
         let random: [u8; 16] = rand::random();
         let id = hex::encode(random);
         let file = File::options()
@@ -130,22 +147,9 @@ impl Files {
             id,
             file,
             size: 0,
-            charged: 0,
-            kept: false,
+            space: self.space.take(client, 0).ok(),
+            client,
         })
-    }
-
-    fn reserve(&self, bytes: u64) -> bool {
-        let total = self.config.total_bytes();
-        let more = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= total);
-        self.used_bytes
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
-            .is_ok()
-    }
-
-    fn release(&self, bytes: u64) {
-        let less = |used: u64| Some(used.saturating_sub(bytes));
-        let _ = self.used_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 }
 
@@ -161,12 +165,12 @@ impl Upload {
     }
 
     fn charge(&mut self, size: u64) -> Result<(), WriteError> {
-        let more = charge(size) - self.charged;
-        if !self.files.reserve(more) {
-            return Err(WriteError::Full);
-        }
-        self.charged += more;
-        Ok(())
+        let space = self.space.as_mut().ok_or(WriteError::Full)?;
+        let more = charge(size).saturating_sub(space.amount());
+        space.grow(more).map_err(|denied| match denied {
+            Denied::UsedUp => WriteError::Full,
+            Denied::ShareUsedUp => WriteError::ShareUsedUp,
+        })
     }
 
     /// Records the file; from now on it can be fetched.
@@ -182,6 +186,7 @@ impl Upload {
             name,
             media_type,
             size_bytes: self.size,
+            client: self.client,
             expires_at_s: self
                 .files
                 .now_s()
@@ -192,7 +197,9 @@ impl Upload {
             .add_file(&record)
             .await
             .map_err(KeepError::Record)?;
-        self.kept = true;
+        if let Some(space) = self.space.take() {
+            space.keep();
+        }
         Ok(record)
     }
 }
@@ -205,8 +212,7 @@ pub(super) enum KeepError {
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        if !self.kept {
-            self.files.release(self.charged);
+        if self.space.is_some() {
             let _ = std::fs::remove_file(self.files.path(&self.id));
         }
     }

@@ -10,27 +10,34 @@ use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 
 use super::State;
+use super::meter::Meter;
 use super::multipart::{Event, Malformed, Parser, Part};
 use super::names;
 use super::store::{KeepError, Upload, WriteError};
+use crate::http::client::Client;
 use crate::http::errors::HttpError;
 use crate::http::origin;
+use crate::http::watch::TRANSFER_PATIENCE;
+use crate::shares::{ClientAddress, Denied};
 use crate::storage::FileRecord;
 
 /// The fields that may carry the file: ours, and what clients of other servers call it.
 const FIELDS: [&str; 2] = ["file", "uploadFile"];
 /// What a form may hold beside its file.
 const FORM_BYTES: u64 = 64 * 1024;
-/// Longest silence of a client that uploads.
-const NEXT_PIECE_WITHIN: Duration = Duration::from_secs(15);
-/// Longest upload: 50 MiB at 700 kbit/s. Slower ones would hold a place for too long.
+/// Longest upload: 50 MiB at 700 kbit/s. Longer ones would hold a place for too long.
 const WHOLE_WITHIN: Duration = Duration::from_secs(600);
 /// How long the rest of a refused upload is read and thrown away: a browser reads the answer only after it has sent all.
 const HEAR_OUT_FOR: Duration = Duration::from_secs(5);
 
-pub(super) async fn upload(FromState(state): FromState<State>, headers: HeaderMap, body: Body) -> Response {
+pub(super) async fn upload(
+    FromState(state): FromState<State>,
+    Client(client): Client,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     let mut body = body.into_data_stream();
-    let mut response = match take(&state, &headers, &mut body).await {
+    let mut response = match take(&state, client, &headers, &mut body).await {
         Ok(record) => answer(&record).into_response(),
         Err(error) => {
             hear_out(body, state.files.config.max_bytes()).await;
@@ -50,7 +57,12 @@ fn answer(record: &FileRecord) -> Json<serde_json::Value> {
     }))
 }
 
-async fn take(state: &State, headers: &HeaderMap, body: &mut BodyDataStream) -> Result<FileRecord, HttpError> {
+async fn take(
+    state: &State,
+    client: ClientAddress,
+    headers: &HeaderMap,
+    body: &mut BodyDataStream,
+) -> Result<FileRecord, HttpError> {
     if !origin::is_allowed(headers, &state.http) {
         let sentence = "pages of this origin may not upload here; http.allowed_origins decides";
         return Err(HttpError::new(StatusCode::FORBIDDEN, sentence));
@@ -61,10 +73,15 @@ async fn take(state: &State, headers: &HeaderMap, body: &mut BodyDataStream) -> 
     if announced.is_some_and(|bytes| bytes > limit(state)) {
         return Err(too_large(state));
     }
-    let Ok(_slot) = state.files.slots.try_acquire() else {
-        let sentence = "too many files are being uploaded at the moment; try again in a few seconds";
-        return Err(HttpError::new(StatusCode::SERVICE_UNAVAILABLE, sentence));
-    };
+    let _slot = state.files.slots.take(client, 1).map_err(|denied| {
+        let sentence = match denied {
+            Denied::UsedUp => "too many files are being uploaded at the moment; try again in a few seconds",
+            Denied::ShareUsedUp => {
+                "too many files are being uploaded from your address at the moment; try again in a few seconds"
+            }
+        };
+        HttpError::new(StatusCode::SERVICE_UNAVAILABLE, sentence)
+    })?;
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let parser = Parser::new(content_type.unwrap_or_default()).map_err(|e| malformed(&e))?;
     let receiving = receive(
@@ -73,6 +90,8 @@ async fn take(state: &State, headers: &HeaderMap, body: &mut BodyDataStream) -> 
             parser,
             body,
             left: limit(state),
+            meter: Meter::new(state.http.least_bytes_per_s(), TRANSFER_PATIENCE),
+            client,
         },
     );
     let timed_out = |_| HttpError::new(StatusCode::REQUEST_TIMEOUT, "the upload took too long");
@@ -88,6 +107,8 @@ struct Form<'a> {
     parser: Parser,
     body: &'a mut BodyDataStream,
     left: u64,
+    meter: Meter,
+    client: ClientAddress,
 }
 
 impl Form<'_> {
@@ -97,11 +118,17 @@ impl Form<'_> {
                 return Ok(event);
             }
             let bad = |sentence| HttpError::new(StatusCode::BAD_REQUEST, sentence);
-            let piece = tokio::time::timeout(NEXT_PIECE_WITHIN, self.body.next()).await;
+            let piece = tokio::select! {
+                piece = self.body.next() => piece,
+                () = self.meter.too_slow() => {
+                    let sentence = "the upload stopped half-way, or was too slow; see http.least_kbps";
+                    return Err(HttpError::new(StatusCode::REQUEST_TIMEOUT, sentence));
+                }
+            };
             let piece = piece
-                .map_err(|_| HttpError::new(StatusCode::REQUEST_TIMEOUT, "the upload stopped half-way"))?
                 .ok_or_else(|| bad("the form ends before its last boundary"))?
                 .map_err(|_| bad("the connection ended half-way"))?;
+            self.meter.moved(piece.len());
             self.left = self
                 .left
                 .checked_sub(piece.len() as u64)
@@ -123,7 +150,7 @@ async fn receive(state: &State, mut form: Form<'_>) -> Result<FileRecord, HttpEr
         }
     };
     let (name, media_type) = accepted(state, &part)?;
-    let begun = state.files.begin().await;
+    let begun = state.files.begin(form.client).await;
     let mut upload = begun.map_err(|e| write_failed(state, WriteError::of(e)))?;
     while let Event::Data(bytes) = form.next(state).await? {
         upload.write(&bytes).await.map_err(|e| write_failed(state, e))?;
@@ -166,6 +193,10 @@ fn write_failed(state: &State, error: WriteError) -> HttpError {
         WriteError::Full => {
             tracing::warn!("an upload was refused: files.total_size_mib is used up");
             let sentence = "the server keeps as many uploads as it may; older ones must expire first";
+            HttpError::new(StatusCode::INSUFFICIENT_STORAGE, sentence)
+        }
+        WriteError::ShareUsedUp => {
+            let sentence = "the server keeps as many uploads from your address as it may; older ones must expire first";
             HttpError::new(StatusCode::INSUFFICIENT_STORAGE, sentence)
         }
         WriteError::DiskFull => {

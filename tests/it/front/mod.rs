@@ -6,6 +6,7 @@ mod disk;
 mod health;
 mod pages;
 mod running;
+mod shares;
 mod tls;
 mod uploads;
 mod uploads_over_time;

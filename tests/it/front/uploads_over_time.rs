@@ -89,7 +89,7 @@ impl Shelf {
 async fn open(config: &config::Files, directory: &Directory, now: &Arc<AtomicU64>) -> Files {
     let now = Arc::clone(now);
     let clock = Arc::new(move || SystemTime::UNIX_EPOCH + Duration::from_secs(now.load(Ordering::Relaxed)));
-    Files::open(config, directory.clone(), clock).await.unwrap()
+    Files::open(config, 25, directory.clone(), clock).await.unwrap()
 }
 
 #[tokio::test]
@@ -168,4 +168,44 @@ async fn what_a_crash_left_is_cleared_away_at_the_next_start_and_nothing_else() 
     );
     assert!(folder.join("notes of the administrator").exists());
     assert_eq!(shelf.fetch(&url).await, 200);
+}
+
+#[tokio::test]
+async fn an_upload_of_a_byte_every_nine_seconds_is_ended() {
+    let shelf = Shelf::new(|_| {}).await;
+    tokio::time::pause();
+    let head = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\n";
+    let pieces = futures_util::stream::unfold(0, move |sent| async move {
+        if sent > 0 {
+            tokio::time::sleep(Duration::from_secs(9)).await;
+        }
+        let piece = if sent == 0 { head } else { "x" };
+        Some((Ok::<_, std::io::Error>(piece), sent + 1))
+    });
+    let request = Request::post("/files").header("content-type", "multipart/form-data; boundary=b");
+    let since = tokio::time::Instant::now();
+    let response = shelf.ask(request.body(Body::from_stream(pieces)).unwrap()).await;
+    assert_eq!(response.status().as_u16(), 408);
+    // What is left of it is heard out for five seconds.
+    assert!(since.elapsed() < Duration::from_secs(25), "{:?}", since.elapsed());
+    assert_eq!(shelf.stored(), 0);
+}
+
+#[tokio::test]
+async fn the_share_of_an_address_is_known_after_a_restart() {
+    let mut shelf = Shelf::new(|config| {
+        config.total_size_mib = 8;
+        config.max_size_mib = 1;
+    })
+    .await;
+    let mut kept = 0;
+    while shelf.upload(500_000).await.0 == 200 {
+        kept += 1;
+    }
+    assert_eq!(kept, 4, "a quarter");
+    shelf.files = open(&shelf.config, &shelf.directory, &shelf.now).await;
+    assert_eq!(shelf.upload(500_000).await.0, 507);
+    shelf.pass(HOUR);
+    shelf.files.sweep().await.unwrap();
+    assert_eq!(shelf.upload(500_000).await.0, 200, "others have expired");
 }

@@ -248,6 +248,7 @@ async fn files_expire_in_order(place: &Place) {
         name: "名.txt".to_owned(),
         media_type: "text/plain".to_owned(),
         size_bytes: 5_000_000_000,
+        client: "2001:db8::7".parse::<std::net::IpAddr>().unwrap().into(),
         expires_at_s,
     };
     for (id, expires) in [("late", 300), ("soon", 100), ("next", 200)] {

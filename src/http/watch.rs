@@ -1,0 +1,310 @@
+//! What one connection does, and when it has held its place for long enough: it has to say something within some time,
+//! the less the fewer places are free, and to take what it is sent at a least speed.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, Bytes};
+use hyper::body::{Frame, SizeHint};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::MissedTickBehavior;
+
+use super::door::Door;
+use crate::shares::Pace;
+
+/// How often a connection is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What a silent connection gets in any case: three round trips of a slow mobile network, for TCP, TLS and the request.
+const SHORTEST_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Longest pause of a transfer, and what it may be late at its beginning. Shorter cuts off phones that change networks.
+pub(super) const TRANSFER_PATIENCE: Duration = Duration::from_secs(15);
+
+/// What a connection does, told by those who serve it.
+#[derive(Default)]
+pub(super) struct Activity {
+    requests: AtomicU64,
+    /// Requests that are not answered to the end.
+    in_progress: AtomicU64,
+    written: AtomicU64,
+    /// The client does not take what it is sent.
+    is_stuck: AtomicBool,
+}
+
+/// A request, until it is answered to the end.
+pub(super) struct InProgress(Arc<Activity>);
+
+impl InProgress {
+    pub(super) fn begin(activity: &Arc<Activity>) -> InProgress {
+        activity.requests.fetch_add(1, Ordering::Relaxed);
+        activity.in_progress.fetch_add(1, Ordering::Relaxed);
+        InProgress(Arc::clone(activity))
+    }
+
+    /// For as long as the body of the answer lasts.
+    pub(super) fn until_sent(self, body: Body) -> Body {
+        Body::new(Answer { body, _request: self })
+    }
+}
+
+impl Drop for InProgress {
+    fn drop(&mut self) {
+        self.0.in_progress.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+struct Answer {
+    body: Body,
+    _request: InProgress,
+}
+
+impl hyper::body::Body for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Returns when the connection is to be given up.
+pub(super) async fn until_given_up(activity: &Activity, door: &Door, rules: Rules) -> GivenUp {
+    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut watch = Watch::new(rules, ticks.tick().await.into_std());
+    loop {
+        let now = ticks.tick().await.into_std();
+        let look = Look {
+            requests: activity.requests.load(Ordering::Relaxed),
+            is_waiting: activity.in_progress.load(Ordering::Relaxed) == 0,
+            written: activity.written.load(Ordering::Relaxed),
+            is_stuck: activity.is_stuck.load(Ordering::Relaxed),
+            free: door.free(),
+        };
+        if let Some(given_up) = watch.look(look, now) {
+            return given_up;
+        }
+    }
+}
+
+/// How long a connection may do what.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// The longest silence before a request.
+    pub silence: Duration,
+    /// The least speed of an answer.
+    pub bytes_per_s: u64,
+}
+
+/// Why a connection is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GivenUp {
+    Silent,
+    TooSlow,
+}
+
+/// What is seen of a connection at one time.
+#[derive(Clone, Copy)]
+struct Look {
+    requests: u64,
+    /// For the next request.
+    is_waiting: bool,
+    written: u64,
+    is_stuck: bool,
+    /// Of all places.
+    free: f64,
+}
+
+/// What is remembered between two looks. Pure.
+struct Watch {
+    rules: Rules,
+    requests: u64,
+    written: u64,
+    silent_since: Instant,
+    pace: Pace,
+}
+
+impl Watch {
+    fn new(rules: Rules, now: Instant) -> Self {
+        Self {
+            rules,
+            requests: 0,
+            written: 0,
+            silent_since: now,
+            pace: Pace::new(rules.bytes_per_s, TRANSFER_PATIENCE, now),
+        }
+    }
+
+    fn look(&mut self, look: Look, now: Instant) -> Option<GivenUp> {
+        let written = look.written.saturating_sub(self.written);
+        self.written = look.written;
+        if look.is_stuck {
+            self.pace.moved(written, now);
+        } else {
+            self.pace.excuse(now);
+        }
+        if !look.is_waiting || look.is_stuck || look.requests != self.requests {
+            self.requests = look.requests;
+            self.silent_since = now;
+        }
+        let silent = now.saturating_duration_since(self.silent_since);
+        if silent >= patience(look.free, self.rules.silence) {
+            return Some(GivenUp::Silent);
+        }
+        self.pace.is_too_slow(now).then_some(GivenUp::TooSlow)
+    }
+}
+
+/// How long a connection may be silent: as long as is configured while half of the places are free, and less and less
+/// the fewer there are.
+fn patience(free: f64, longest: Duration) -> Duration {
+    let shortest = SHORTEST_PATIENCE.min(longest);
+    shortest + (longest - shortest).mul_f64((2.0 * free).clamp(0.0, 1.0))
+}
+
+/// A socket whose progress is noted.
+pub(super) struct Watched<S> {
+    pub socket: S,
+    pub activity: Arc<Activity>,
+}
+
+impl<S> Watched<S> {
+    fn note(&self, written: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.activity.written.fetch_add(*bytes as u64, Ordering::Relaxed);
+        }
+        self.activity.is_stuck.store(written.is_pending(), Ordering::Relaxed);
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.socket).poll_write(context, bytes);
+        self.note(&written);
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffers: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.socket).poll_write_vectored(context, buffers);
+        self.note(&written);
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.socket).poll_flush(context))?;
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::virtual_time::epoch;
+
+    const RULES: Rules = Rules {
+        silence: Duration::from_secs(15),
+        bytes_per_s: 8_000,
+    };
+
+    /// Looks once a second until the connection is given up: after how many seconds, and why.
+    fn lasts(mut what: impl FnMut(u64) -> Look) -> Option<(u64, GivenUp)> {
+        let start = epoch();
+        let mut watch = Watch::new(RULES, start);
+        (1..1_000).find_map(|second| {
+            let given_up = watch.look(what(second), start + Duration::from_secs(second))?;
+            Some((second, given_up))
+        })
+    }
+
+    fn silent(free: f64) -> Look {
+        Look {
+            requests: 0,
+            is_waiting: true,
+            written: 0,
+            is_stuck: false,
+            free,
+        }
+    }
+
+    #[test]
+    fn the_fewer_places_are_free_the_less_time_a_silent_connection_has() {
+        let seconds = |free| lasts(|_| silent(free));
+        assert_eq!(seconds(0.9), Some((15, GivenUp::Silent)));
+        assert_eq!(seconds(0.5), Some((15, GivenUp::Silent)));
+        assert_eq!(seconds(0.25), Some((9, GivenUp::Silent)));
+        assert_eq!(seconds(0.0), Some((2, GivenUp::Silent)));
+        let becomes_scarce = lasts(|second| silent(if second < 5 { 1.0 } else { 0.0 }));
+        assert_eq!(becomes_scarce, Some((5, GivenUp::Silent)), "also one that came before");
+    }
+
+    #[test]
+    fn a_connection_that_asks_again_and_again_stays() {
+        let asks = |second: u64| Look {
+            requests: second / 10,
+            ..silent(1.0)
+        };
+        assert_eq!(lasts(asks), None);
+    }
+
+    #[test]
+    fn a_request_in_progress_is_not_silence_however_long_it_takes() {
+        let waits = |_| Look {
+            is_waiting: false,
+            ..silent(0.0)
+        };
+        assert_eq!(lasts(waits), None);
+    }
+
+    #[test]
+    fn an_answer_has_to_be_taken_at_the_least_speed() {
+        let taken_at = |bytes_per_s: u64| {
+            move |second: u64| Look {
+                is_waiting: false,
+                is_stuck: true,
+                written: second * bytes_per_s,
+                ..silent(1.0)
+            }
+        };
+        assert_eq!(lasts(taken_at(8_000)), None);
+        assert_eq!(lasts(taken_at(0)), Some((15, GivenUp::TooSlow)));
+        assert!(matches!(lasts(taken_at(100)), Some((15..=17, GivenUp::TooSlow))));
+    }
+}
