@@ -1,11 +1,12 @@
 //! What one client can use up over HTTP, and that others are served all the same. Where a client has to come from
 //! somewhere else, a proxy says so.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reqwest::multipart::{Form, Part};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use super::running::{Running, start, until_closed};
 
