@@ -1,0 +1,243 @@
+//! The outer form of DTLS 1.2: records (RFC 6347 §4.1), fragments of handshake messages (§4.2.2), and the few fields of a
+//! ClientHello that decide what becomes of it. Everything here can come from anybody: it is read, never believed.
+
+use super::library_profile;
+use crate::media::peer::srtp::Profile;
+
+/// Content types (RFC 5246 §6.2.1).
+pub const CHANGE_CIPHER_SPEC: u8 = 20;
+pub const ALERT: u8 = 21;
+pub const HANDSHAKE: u8 = 22;
+
+/// Types of handshake messages (RFC 5246 §7.4, RFC 6347 §4.3.2).
+pub const CLIENT_HELLO: u8 = 1;
+pub const SERVER_HELLO: u8 = 2;
+pub const HELLO_VERIFY_REQUEST: u8 = 3;
+pub const CERTIFICATE: u8 = 11;
+pub const SERVER_KEY_EXCHANGE: u8 = 12;
+pub const CERTIFICATE_REQUEST: u8 = 13;
+pub const SERVER_HELLO_DONE: u8 = 14;
+pub const CERTIFICATE_VERIFY: u8 = 15;
+pub const CLIENT_KEY_EXCHANGE: u8 = 16;
+
+const RECORD_HEADER: usize = 13;
+pub const MESSAGE_HEADER: usize = 12;
+/// The extension of RFC 5764 §4.1.1.
+const USE_SRTP: u16 = 14;
+
+/// One record of a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    pub kind: u8,
+    /// 0 in plain text, 1 under the keys of the handshake.
+    pub epoch: u16,
+    pub body: &'a [u8],
+    /// The record with its header.
+    pub whole: &'a [u8],
+}
+
+/// The records of a datagram, up to the first that is cut off or of another protocol.
+pub fn records(mut datagram: &[u8]) -> impl Iterator<Item = Record<'_>> {
+    std::iter::from_fn(move || {
+        let header = datagram.get(..RECORD_HEADER)?;
+        // DTLS 1.0 stands in hellos, 1.2 in everything else.
+        if header[1] != 0xfe || !matches!(header[2], 0xfd | 0xff) {
+            return None;
+        }
+        let len = usize::from(u16::from_be_bytes([header[11], header[12]]));
+        let whole = datagram.get(..RECORD_HEADER + len)?;
+        datagram = &datagram[RECORD_HEADER + len..];
+        Some(Record {
+            kind: header[0],
+            epoch: u16::from_be_bytes([header[3], header[4]]),
+            body: &whole[RECORD_HEADER..],
+            whole,
+        })
+    })
+}
+
+/// Appends a plain-text record.
+pub fn write_record(out: &mut Vec<u8>, kind: u8, sequence: u32, body: &[u8]) {
+    out.extend_from_slice(&[kind, 0xfe, 0xfd, 0, 0, 0, 0]);
+    out.extend_from_slice(&sequence.to_be_bytes());
+    out.extend_from_slice(&(body.len() as u16).to_be_bytes());
+    out.extend_from_slice(body);
+}
+
+/// A part of a handshake message, or the whole of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fragment<'a> {
+    pub kind: u8,
+    /// The message's number among those of its sender.
+    pub message: u16,
+    /// Bytes of the whole message.
+    pub length: usize,
+    pub offset: usize,
+    pub body: &'a [u8],
+}
+
+/// The fragments in the body of a plain-text handshake record, up to the first that contradicts itself.
+pub fn fragments(mut body: &[u8]) -> impl Iterator<Item = Fragment<'_>> {
+    std::iter::from_fn(move || {
+        let header = body.get(..MESSAGE_HEADER)?;
+        let length = uint24(&header[1..4]);
+        let offset = uint24(&header[6..9]);
+        let end = MESSAGE_HEADER + uint24(&header[9..12]);
+        let fragment = Fragment {
+            kind: header[0],
+            message: u16::from_be_bytes([header[4], header[5]]),
+            length,
+            offset,
+            body: body.get(MESSAGE_HEADER..end)?,
+        };
+        body = &body[end..];
+        (offset + fragment.body.len() <= length).then_some(fragment)
+    })
+}
+
+/// The header of a message that is sent whole.
+pub fn message_header(kind: u8, message: u16, length: usize) -> [u8; MESSAGE_HEADER] {
+    let [_, a, b, c] = (length as u32).to_be_bytes();
+    let [d, e] = message.to_be_bytes();
+    [kind, a, b, c, d, e, 0, 0, 0, a, b, c]
+}
+
+fn uint24(bytes: &[u8]) -> usize {
+    bytes.iter().fold(0, |value, &byte| value << 8 | usize::from(byte))
+}
+
+/// What is needed of a ClientHello (RFC 5246 §7.4.1.2, RFC 6347 §4.2.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientHello<'a> {
+    /// The client's random bytes: the same in both hellos of one handshake, and in those of no other.
+    pub random: [u8; 32],
+    /// What the server gave the client to bring back; empty in the first hello.
+    pub cookie: &'a [u8],
+    /// The SRTP profile that we prefer among those that the client offers.
+    pub profile: Option<Profile>,
+    before_cookie: &'a [u8],
+    after_cookie: &'a [u8],
+}
+
+impl<'a> ClientHello<'a> {
+    /// Reads the body of a whole message.
+    pub fn parse(body: &'a [u8]) -> Option<ClientHello<'a>> {
+        let mut reader = Reader(body);
+        reader.take(2)?;
+        let random = reader.take(32)?.try_into().ok()?;
+        let _session = reader.vector(1)?;
+        let before_cookie = &body[..body.len() - reader.0.len()];
+        let cookie = reader.vector(1)?;
+        let after_cookie = reader.0;
+        let _cipher_suites = reader.vector(2)?;
+        let _compression_methods = reader.vector(1)?;
+        let mut profile = None;
+        let mut extensions = Reader(reader.vector(2).unwrap_or_default());
+        while let (Some(kind), Some(value)) = (extensions.take(2), extensions.vector(2)) {
+            if uint24(kind) == usize::from(USE_SRTP) {
+                let offered = Reader(value).vector(2)?;
+                let offers = |wanted: &Profile| {
+                    let id = library_profile(*wanted) as u16;
+                    offered.chunks_exact(2).any(|offer| *offer == id.to_be_bytes())
+                };
+                profile = Profile::PREFERENCE.into_iter().find(offers);
+            }
+        }
+        Some(ClientHello {
+            random,
+            cookie,
+            profile,
+            before_cookie,
+            after_cookie,
+        })
+    }
+
+    /// The message with which the client began, before it had a cookie: the same but for that (RFC 6347 §4.2.1).
+    pub fn first(&self) -> Vec<u8> {
+        let body = [self.before_cookie, &[0], self.after_cookie].concat();
+        [&message_header(CLIENT_HELLO, 0, body.len())[..], &body].concat()
+    }
+}
+
+/// A HelloVerifyRequest in a datagram of its own. It says DTLS 1.2: some clients accept no other version than that which they speak.
+pub fn hello_verify_request(cookie: &[u8]) -> Vec<u8> {
+    let body = [&[0xfe, 0xfd, cookie.len() as u8], cookie].concat();
+    let message = [&message_header(HELLO_VERIFY_REQUEST, 0, body.len())[..], &body].concat();
+    let mut datagram = Vec::new();
+    write_record(&mut datagram, HANDSHAKE, 0, &message);
+    datagram
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    /// Bytes behind their length, which has that many bytes itself.
+    fn vector(&mut self, length_bytes: usize) -> Option<&'a [u8]> {
+        let length = uint24(self.take(length_bytes)?);
+        self.take(length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hello(extensions: &[u8]) -> Vec<u8> {
+        let mut body = vec![0xfe, 0xfd];
+        body.extend_from_slice(&[7; 32]);
+        body.extend_from_slice(&[0, 2, 9, 9, 0, 2, 0xc0, 0x2b, 1, 0]);
+        body.extend_from_slice(&(extensions.len() as u16).to_be_bytes());
+        body.extend_from_slice(extensions);
+        body
+    }
+
+    #[test]
+    fn a_hello_says_its_random_and_the_best_profile() {
+        // An unknown extension, then use_srtp with SHA1-80, AES-256-GCM and AES-128-GCM.
+        let body = hello(&[0, 23, 0, 0, 0, 14, 0, 9, 0, 6, 0, 1, 0, 8, 0, 7, 0]);
+        let parsed = ClientHello::parse(&body).unwrap();
+        assert_eq!(parsed.random, [7; 32]);
+        assert_eq!(parsed.cookie, [9, 9]);
+        assert_eq!(parsed.profile, Some(Profile::AeadAes128Gcm));
+        let first = parsed.first();
+        let first = ClientHello::parse(&first[MESSAGE_HEADER..]).unwrap();
+        assert_eq!((first.random, first.cookie), ([7; 32], &[][..]));
+        assert_eq!(first.after_cookie, parsed.after_cookie);
+        assert_eq!(ClientHello::parse(&hello(&[])).unwrap().profile, None);
+        for end in 0..44 {
+            assert_eq!(ClientHello::parse(&body[..end]), None, "{end}");
+        }
+    }
+
+    #[test]
+    fn records_and_fragments_end_where_they_contradict_themselves() {
+        let message = [&message_header(CLIENT_HELLO, 3, 2)[..], &[8, 9]].concat();
+        let mut datagram = Vec::new();
+        write_record(&mut datagram, HANDSHAKE, 5, &message);
+        write_record(&mut datagram, CHANGE_CIPHER_SPEC, 6, &[1]);
+        let found: Vec<_> = records(&datagram).collect();
+        assert_eq!(found.len(), 2);
+        assert_eq!((found[1].kind, found[1].epoch, found[1].body), (20, 0, &[1][..]));
+        let fragment = Fragment {
+            kind: CLIENT_HELLO,
+            message: 3,
+            length: 2,
+            offset: 0,
+            body: &[8, 9],
+        };
+        assert_eq!(fragments(found[0].body).collect::<Vec<_>>(), [fragment]);
+        assert_eq!(records(&datagram[..datagram.len() - 1]).count(), 1);
+        assert_eq!(fragments(&message[..13]).count(), 0);
+        let mut beyond = message.clone();
+        beyond[8] = 1;
+        assert_eq!(fragments(&beyond).count(), 0);
+        datagram[1] = 3;
+        assert_eq!(records(&datagram).count(), 0);
+    }
+}
