@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod ids;
 pub mod shares;
+pub mod text;
 
 pub mod cli;
 pub mod config;

@@ -12,6 +12,7 @@ use crate::clock::{WallClock, now_s};
 use crate::config;
 use crate::ids::UserId;
 use crate::storage::{AdmitError, DeviceRecord, Directory, RecordError, TokenSecret};
+use crate::text;
 use tokens::Claims;
 
 /// Of one account: phones, tablets, browsers. More would let one number fill the database.
@@ -19,9 +20,6 @@ const DEVICES_PER_ACCOUNT_MAX: i64 = 16;
 
 /// What a telephone number looks like: eleven digits.
 const PHONE_DIGITS: usize = 11;
-
-/// A device's name, as it calls itself: UUIDs and serial numbers fit.
-const DEVICE_ID_BYTES_MAX: usize = 128;
 
 /// How often it is looked whether a new secret is due.
 const ROTATION_INTERVAL: Duration = Duration::from_secs(3_600);
@@ -43,7 +41,7 @@ pub enum AccountError {
     BadPhone,
     #[error("nobody with this phone number may log in here")]
     UnknownPhone,
-    #[error("a device id has 1 to 128 bytes and no control characters")]
+    #[error("a device id has 1 to {} characters, none of them a control character", text::DEVICE_ID.characters)]
     BadDevice,
     #[error("this account, or this server, has as many devices as it may")]
     TooManyDevices,
@@ -140,8 +138,7 @@ impl Accounts {
         if !is_phone(phone) {
             return Err(AccountError::BadPhone);
         }
-        let size = 1..=DEVICE_ID_BYTES_MAX;
-        if !size.contains(&device_id.len()) || device_id.chars().any(char::is_control) {
+        if device_id.is_empty() || !text::DEVICE_ID.holds(device_id) || device_id.chars().any(char::is_control) {
             return Err(AccountError::BadDevice);
         }
         self.directory

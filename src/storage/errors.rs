@@ -45,9 +45,9 @@ pub enum OpenError {
 /// A record cannot be made or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    #[error("{what} must have 1 to {max} bytes and no control characters")]
+    #[error("{what} must have 1 to {max} characters, none of them a control character")]
     BadId { what: &'static str, max: usize },
-    #[error("a name, prefix or postfix must have at most {max} bytes and no control characters")]
+    #[error("a name, prefix or postfix must have at most {max} characters, none of them a control character")]
     BadText { max: usize },
     #[error("{what} `{id}` exists already")]
     Exists { what: &'static str, id: String },

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use crate::config;
 use crate::ids::{RoomName, UserId};
+use crate::text;
 
 pub use accounts::{DeviceRecord, TokenSecret};
 use database::Database;
@@ -26,9 +27,6 @@ pub use messages::{Growth, MailboxRoom};
 use passwords::Passwords;
 pub use rooms::RoomRecord;
 pub use users::ProfileChange;
-
-/// Longest user id and room name that can be recorded, in bytes. Real ones are numbers, telephone numbers, UUIDs.
-const MAX_ID_BYTES: usize = 128;
 
 /// The users and rooms of this server. Cheap to clone.
 #[derive(Clone)]
@@ -141,11 +139,9 @@ fn storable(text: &str) -> Option<&str> {
 
 /// Refuses ids that cannot be recorded, or could not be told from others when listed.
 fn check_id(what: &'static str, id: &str) -> Result<(), RecordError> {
-    if id.is_empty() || id.len() > MAX_ID_BYTES || id.chars().any(char::is_control) {
-        return Err(RecordError::BadId {
-            what,
-            max: MAX_ID_BYTES,
-        });
+    if id.is_empty() || !text::NAME.holds(id) || id.chars().any(char::is_control) {
+        let max = text::NAME.characters;
+        return Err(RecordError::BadId { what, max });
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use super::database::on_database;
 use super::{Directory, Profile, RecordError, check_id, storable};
 use crate::ids::UserId;
+use crate::text::TextLimit;
 
 const WHAT: &str = "the user";
 
@@ -93,10 +94,11 @@ impl Directory {
 }
 
 fn check_texts<'a>(texts: impl IntoIterator<Item = &'a String>) -> Result<(), RecordError> {
-    const MAX: usize = 256;
-    let bad = |text: &String| text.len() > MAX || text.chars().any(char::is_control);
+    const LIMIT: TextLimit = TextLimit::characters(256);
+    let bad = |text: &String| !LIMIT.holds(text) || text.chars().any(char::is_control);
     if texts.into_iter().any(bad) {
-        return Err(RecordError::BadText { max: MAX });
+        let max = LIMIT.characters;
+        return Err(RecordError::BadText { max });
     }
     Ok(())
 }

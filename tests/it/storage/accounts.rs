@@ -167,12 +167,15 @@ async fn accounts_devices_and_contacts_are_bounded(place: &Place) {
     let directory = place.open().await;
     let one_more = directory.add_contact(ANNA, BEN, 2).await;
     assert!(matches!(one_more, Err(RecordError::Full { .. })), "{one_more:?}");
-    for id in ["", "a\nb", &"x".repeat(129)] {
+    for id in ["", "a\nb", &"x".repeat(129), &"名".repeat(129)] {
         assert!(
             matches!(accounts.log_in(ANNA, id).await, Err(AccountError::BadDevice)),
             "{id:?}"
         );
     }
+    // As long as may be: what is refused then is one device more.
+    let longest = accounts.log_in(BEN, &"名".repeat(128)).await;
+    assert!(matches!(longest, Err(AccountError::TooManyDevices)), "{longest:?}");
     for phone in [
         "",
         "1380000000",

@@ -187,12 +187,17 @@ async fn what_exists_is_not_added_and_what_does_not_is_not_changed(place: &Place
 
 async fn ids_that_cannot_be_recorded_are_refused(place: &Place) {
     let directory = place.open().await;
-    for id in ["", "a\nb", "nul\0", &"x".repeat(129)] {
+    for id in ["", "a\nb", "nul\0", &"x".repeat(129), &"名".repeat(129)] {
         let added = directory.add_user(&profile(id, "n", "", "")).await;
         assert!(matches!(added, Err(RecordError::BadId { .. })), "{id:?}: {added:?}");
         let added = directory.add_room(&room(id), None).await;
         assert!(matches!(added, Err(RecordError::BadId { .. })), "{id:?}: {added:?}");
     }
+    let (id, name) = ("名".repeat(128), "名".repeat(256));
+    directory.add_user(&profile(&id, &name, &name, &name)).await.unwrap();
+    directory.add_room(&room(&id), None).await.unwrap();
+    let long_name = directory.add_user(&profile("1", &"n".repeat(257), "", "")).await;
+    assert!(matches!(long_name, Err(RecordError::BadText { .. })), "{long_name:?}");
     let bad_name = directory.add_user(&profile("1", "a\nb", "", "")).await;
     assert!(matches!(bad_name, Err(RecordError::BadText { .. })), "{bad_name:?}");
     let no_password = directory.add_room(&room("r"), Some("")).await;
