@@ -1,12 +1,29 @@
-//! JSON as real clients send it: numbers where texts are expected, and the other way round.
+//! JSON as real clients send it: the one reading of names, numbers and texts, for every field of every family.
+//!
+//! | JSON | as a [`Name`] | as a [`Text`] |
+//! |---|---|---|
+//! | `"anna"`, `"8.0"` | the text | the text |
+//! | `8`, `-3`, `18446744073709551615` | its digits | its digits |
+//! | `8.0`, `8e0`, up to 2⁵³ − 1: some languages write every number so | `8` | `8` |
+//! | `1.5`, `1e300`, whole numbers past 2⁵³ − 1 that are written with a fraction or an exponent | nothing | as written |
+//! | `true`, `false` | nothing | as written |
+//! | `null`, an array, an object | nothing | nothing |
+//! | `""` | nothing | the text |
+//!
+//! JSON has no NaN and no infinity; `1e400` is no JSON either.
 
 use std::fmt;
 
-use serde::de::Visitor;
+use serde::de::{DeserializeOwned, Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use super::limits::{JSON_DEPTH_MAX, NAME_BYTES_MAX};
+use super::limits::JSON_DEPTH_MAX;
+use crate::ids::{RoomName, UserId};
+use crate::text;
+
+/// The greatest whole number up to which JavaScript tells neighbours apart: 2⁵³ − 1.
+pub const EXACT_INTEGER_MAX: i64 = (1 << 53) - 1;
 
 /// `None` for what is no JSON or nested too deep.
 pub fn parse(text: &str) -> Option<Value> {
@@ -16,23 +33,50 @@ pub fn parse(text: &str) -> Option<Value> {
     serde_json::from_str(text).ok()
 }
 
+/// The values in a text, one after the other, whatever white space is between and within them. `None` for a part that is
+/// no JSON or nested too deep: it ends where a later line begins with an object, or with the text.
+pub fn values(text: &str) -> impl Iterator<Item = Option<Value>> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        rest = rest.trim_start();
+        if rest.is_empty() {
+            return None;
+        }
+        // The parser itself stops at a depth of 128.
+        let mut stream = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
+        match stream.next() {
+            Some(Ok(value)) => {
+                let (read, behind) = rest.split_at(stream.byte_offset());
+                rest = behind;
+                Some((!deeper_than(JSON_DEPTH_MAX, read)).then_some(value))
+            }
+            _ => {
+                let lines = rest.match_indices('\n').map(|(end, _)| &rest[end..]);
+                let objects = |lines: &&str| lines.trim_start().starts_with('{') && starts_with_value(lines);
+                rest = lines.into_iter().find(objects).unwrap_or_default();
+                Some(None)
+            }
+        }
+    })
+}
+
+fn starts_with_value(text: &str) -> bool {
+    let mut stream = serde_json::Deserializer::from_str(text).into_iter::<serde::de::IgnoredAny>();
+    matches!(stream.next(), Some(Ok(_)))
+}
+
 /// The fields of one message; `None` where a needed one is missing or is not what it should be.
 pub fn fields<'a, T: Deserialize<'a>>(message: &'a Value) -> Option<T> {
     T::deserialize(message).ok()
 }
 
-pub fn text(message: &impl Serialize) -> String {
-    serde_json::to_string(message).expect("the messages have text keys and nothing that JSON lacks")
+/// A field that may be missing: what it should not be counts as missing.
+pub fn if_any<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
+    Ok(T::deserialize(Value::deserialize(deserializer)?).ok())
 }
 
-/// A text, or what stands for one: numbers and truth values as they are written.
-pub fn loose_text(value: Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(truth) => Some(truth.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
+pub fn text(message: &impl Serialize) -> String {
+    serde_json::to_string(message).expect("the messages have text keys and nothing that JSON lacks")
 }
 
 /// Counts brackets outside of strings, before any parser recurses.
@@ -54,82 +98,220 @@ fn deeper_than(max: usize, text: &str) -> bool {
     false
 }
 
-/// What names a person or a room: a text, or a whole number as it is written. Neither empty nor longer than
-/// [`NAME_BYTES_MAX`].
+/// What names a person, a room or a device. Never empty; how long it is, is asked where it is taken out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Name(pub String);
+pub struct Name(Result<String, TooLong>);
+
+/// A name of more characters than [`text::NAME`] allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a name has more than {} characters", text::NAME.characters)]
+pub struct TooLong;
 
 impl Name {
-    fn checked<E: serde::de::Error>(text: String) -> Result<Self, E> {
-        if text.is_empty() || text.len() > NAME_BYTES_MAX {
-            return Err(E::custom("a name is empty or too long"));
-        }
-        Ok(Self(text))
+    /// The field of a message; `None` where it is missing or is no name.
+    pub fn of(message: &Value, field: &str) -> Option<Self> {
+        fields(message.get(field)?)
+    }
+
+    pub fn text(self) -> Result<String, TooLong> {
+        self.0
+    }
+
+    pub fn user(self) -> Result<UserId, TooLong> {
+        self.0.map(|text| UserId(text.into()))
+    }
+
+    pub fn room(self) -> Result<RoomName, TooLong> {
+        self.0.map(|text| RoomName(text.into()))
+    }
+}
+
+impl From<i64> for Name {
+    fn from(number: i64) -> Self {
+        Self(Ok(number.to_string()))
     }
 }
 
 impl<'de> Deserialize<'de> for Name {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NameVisitor)
+        let Text(text) = deserializer.deserialize_any(TextVisitor { only_names: true })?;
+        if text.is_empty() {
+            return Err(D::Error::custom("a name is empty"));
+        }
+        Ok(Self(if text::NAME.holds(&text) {
+            Ok(text)
+        } else {
+            Err(TooLong)
+        }))
     }
 }
 
-struct NameVisitor;
+/// What a person typed, or a client took for it. How long it may be depends on the field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text(pub String);
 
-impl Visitor<'_> for NameVisitor {
-    type Value = Name;
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextVisitor { only_names: false })
+    }
+}
+
+/// Reads by the table above.
+struct TextVisitor {
+    only_names: bool,
+}
+
+impl Visitor<'_> for TextVisitor {
+    type Value = Text;
 
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         formatter.write_str("a text or a whole number")
     }
 
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Name, E> {
-        Name::checked(text.to_owned())
+    fn visit_str<E: Error>(self, text: &str) -> Result<Text, E> {
+        Ok(Text(text.to_owned()))
     }
 
-    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Name, E> {
-        Name::checked(number.to_string())
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Text, E> {
+        Ok(Text(number.to_string()))
     }
 
-    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Name, E> {
-        Name::checked(number.to_string())
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Text, E> {
+        Ok(Text(number.to_string()))
     }
 
-    /// Some languages write every number with a fraction: `7.0` is 7.
-    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Name, E> {
-        if number.fract() != 0.0 || number.abs() > EXACT_INTEGER_MAX as f64 {
-            return Err(E::custom("not a whole number"));
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Text, E> {
+        let is_whole = number.fract() == 0.0 && number.abs() <= EXACT_INTEGER_MAX as f64;
+        match (is_whole, self.only_names) {
+            (true, _) => Ok(Text((number as i64).to_string())),
+            (false, true) => Err(E::custom("not a whole number")),
+            (false, false) => Ok(Text(Value::from(number).to_string())),
         }
-        Name::checked((number as i64).to_string())
+    }
+
+    fn visit_bool<E: Error>(self, truth: bool) -> Result<Text, E> {
+        match self.only_names {
+            true => Err(E::custom("not a name")),
+            false => Ok(Text(truth.to_string())),
+        }
     }
 }
-
-/// The greatest whole number up to which JavaScript tells neighbours apart: 2⁵³ − 1.
-pub const EXACT_INTEGER_MAX: i64 = (1 << 53) - 1;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use serde_json::json;
 
+    fn name(json: &str) -> Option<Result<String, TooLong>> {
+        fields::<Name>(&parse(json)?).map(Name::text)
+    }
+
+    fn free_text(json: &str) -> Option<String> {
+        fields::<Text>(&parse(json)?).map(|text| text.0)
+    }
+
     #[test]
-    fn a_name_is_a_text_or_a_whole_number() {
-        let name = |value: Value| fields::<Name>(&value).map(|name| name.0);
-        assert_eq!(name(json!("anna")).as_deref(), Some("anna"));
-        assert_eq!(name(json!(0)).as_deref(), Some("0"));
-        assert_eq!(name(json!(-3)).as_deref(), Some("-3"));
-        assert_eq!(name(json!(7.0)).as_deref(), Some("7"));
-        assert_eq!(name(json!(u64::MAX)).as_deref(), Some("18446744073709551615"));
-        for bad in [
-            json!(""),
-            json!("x".repeat(129)),
-            json!(1.5),
-            json!(1e300),
-            json!(null),
-            json!([1]),
+    fn names_and_texts_are_read_by_the_table() {
+        for (json, as_name, as_text) in [
+            (r#""anna""#, Some("anna"), Some("anna")),
+            (r#""8.0""#, Some("8.0"), Some("8.0")),
+            ("0", Some("0"), Some("0")),
+            ("-3", Some("-3"), Some("-3")),
+            (
+                "18446744073709551615",
+                Some("18446744073709551615"),
+                Some("18446744073709551615"),
+            ),
+            ("9007199254740993", Some("9007199254740993"), Some("9007199254740993")),
+            ("8.0", Some("8"), Some("8")),
+            ("80e-1", Some("8"), Some("8")),
+            ("-0", Some("0"), Some("0")),
+            ("9007199254740991.0", Some("9007199254740991"), Some("9007199254740991")),
+            ("9007199254740992.0", None, Some("9007199254740992.0")),
+            ("1.5", None, Some("1.5")),
+            ("1e300", None, Some("1e300")),
+            ("18446744073709551616", None, Some("1.8446744073709552e19")),
+            ("1e400", None, None),
+            ("NaN", None, None),
+            ("true", None, Some("true")),
+            ("null", None, None),
+            ("[1]", None, None),
+            ("{}", None, None),
+            (r#""""#, None, Some("")),
         ] {
-            assert_eq!(name(bad.clone()), None, "{bad}");
+            assert_eq!(name(json), as_name.map(|text| Ok(text.to_owned())), "{json} as a name");
+            assert_eq!(free_text(json).as_deref(), as_text, "{json} as a text");
         }
+    }
+
+    #[test]
+    fn a_name_has_so_many_characters_whatever_their_bytes() {
+        for character in ["x", "字", "😀"] {
+            let text = |count| json!(character.repeat(count)).to_string();
+            assert_eq!(name(&text(128)), Some(Ok(character.repeat(128))));
+            assert_eq!(name(&text(129)), Some(Err(TooLong)));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_whole_number_is_one_name_however_it_is_written(number in -EXACT_INTEGER_MAX..=EXACT_INTEGER_MAX) {
+            let expected = Some(Ok(number.to_string()));
+            for written in [
+                format!("{number}"),
+                format!("{number}.0"),
+                format!("{number}.000"),
+                format!("{number}e0"),
+                format!("{number}0E-1"),
+                format!("\"{number}\""),
+            ] {
+                prop_assert_eq!(&name(&written), &expected, "{}", written);
+                prop_assert_eq!(free_text(&written), Some(number.to_string()), "{}", written);
+            }
+        }
+
+        #[test]
+        fn a_number_that_is_not_whole_is_no_name(number in proptest::num::f64::ANY) {
+            prop_assume!(number.is_finite() && (number.fract() != 0.0 || number.abs() > EXACT_INTEGER_MAX as f64));
+            prop_assert_eq!(name(&Value::from(number).to_string()), None);
+        }
+
+        #[test]
+        fn values_are_read_whatever_white_space_is_in_and_between_them(
+            numbers in proptest::collection::vec(0_u32..100, 0..20),
+            pretty: bool,
+            gap in "[ \t\r\n]{0,3}",
+        ) {
+            let values_in: Vec<Value> = numbers.iter().map(|n| json!({ "type": "x\ny", "list": [n, {}] })).collect();
+            let written = values_in.iter().map(|value| match pretty {
+                true => serde_json::to_string_pretty(value).unwrap(),
+                false => value.to_string(),
+            });
+            let text = written.collect::<Vec<_>>().join(&gap);
+            let read: Vec<_> = values(&text).collect();
+            prop_assert_eq!(read, values_in.into_iter().map(Some).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn no_text_keeps_the_reader_from_its_end(text in "[\\[\\]{}:,\"\\\\ \n1a字]{0,200}") {
+            prop_assert!(values(&text).count() <= text.len());
+        }
+    }
+
+    #[test]
+    fn a_part_that_is_no_json_ends_where_a_later_line_begins_with_an_object() {
+        let read = |text: &str| values(text).collect::<Vec<_>>();
+        assert_eq!(
+            read("{\"a\":\n1}\nnonsense\nmore { of it }\n {\"b\":2} 3"),
+            [Some(json!({ "a": 1 })), None, Some(json!({ "b": 2 })), Some(json!(3)),]
+        );
+        assert_eq!(read("{\n  \"a\": {\n  }\n  \"b\": 1\n}"), [None], "a comma is missing");
+        assert_eq!(read(&"x\n".repeat(1_000)), [None]);
+        assert_eq!(read(" \r\n "), []);
+        let deep = format!("{}1{}\n{{}}", "[".repeat(17), "]".repeat(17));
+        assert_eq!(read(&deep), [None, Some(json!({}))]);
+        assert_eq!(read(&format!("{}\n{{}}", "[".repeat(10_000))), [None, Some(json!({}))]);
     }
 
     #[test]

@@ -1,4 +1,7 @@
-//! How much of what a client may say, for all families.
+//! How much of what a client may say, for all families. Names and passwords have their limits in [`crate::text`], for
+//! accounts and records have the same.
+
+use crate::text::TextLimit;
 
 /// One WebSocket message. An offer of [`SDP_BYTES_MAX`] fits with every byte escaped as `\n` is and some; browsers
 /// offer 3 to 10 KB. Larger only costs memory, of which each connection may hold this much.
@@ -13,18 +16,11 @@ pub const SDP_BYTES_MAX: usize = 64 * 1024;
 /// Objects and arrays within one another. Messages need three; the parser's own stack would bear 128.
 pub const JSON_DEPTH_MAX: usize = 16;
 
-/// Names of people and rooms: UUIDs and mail addresses fit. Each is kept for as long as its room lives, and told to
-/// everybody in it.
-pub const NAME_BYTES_MAX: usize = 128;
-
 /// One chat text, some 2,500 words: everybody in the room gets a copy.
-pub const TEXT_BYTES_MAX: usize = 16 * 1024;
+pub const TEXT: TextLimit = TextLimit::characters(16 * 1024);
 
 /// A file's name as the client calls it; what file systems allow.
-pub const FILE_NAME_BYTES_MAX: usize = 255;
+pub const FILE_NAME: TextLimit = TextLimit::characters(255);
 
-/// A file's address; what browsers and proxies agree to carry.
+/// A file's address; what browsers and proxies agree to carry, who count bytes.
 pub const FILE_URL_BYTES_MAX: usize = 2 * 1024;
-
-/// A password for a room. Checking one costs time on purpose, and more with its length.
-pub const PASSWORD_BYTES_MAX: usize = 256;

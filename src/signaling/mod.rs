@@ -6,9 +6,13 @@
 //!
 //! | first message | family |
 //! |---|---|
-//! | a JSON object with a text under `id` | [`groupcall_id`] |
-//! | a JSON object with a text under `type`, and none under `id` | [`groupcall_type`] |
-//! | anything else | ignored, and the next message is the first |
+//! | a JSON object with one of [`groupcall_id`]'s kinds under `id` | [`groupcall_id`] |
+//! | a JSON object with one of [`groupcall_type`]'s kinds under `type` | [`groupcall_type`] |
+//! | anything else | not known: the next message is the first |
+//!
+//! Where the family is not known, the answer has its kind under both keys: `{"id":"unrecognizedMessage",
+//! "type":"unrecognizedMessage","message":…}`, with what the client sent. The one family knows it, and clients of the other
+//! report kinds that they do not know.
 //!
 //! So is `/direct`, whose rooms are others, for two each, and for whoever knows their names: there a user need not be
 //! known to the server.
@@ -30,6 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::Serialize;
 use serde_json::Value;
 use smallvec::SmallVec;
 use tracing::debug;
@@ -143,6 +148,7 @@ impl Close {
     pub const GOING_AWAY: Close = Close::new(1001, "the server is going down");
     pub const UNREADABLE: Close = Close::new(1009, "a message is too long or breaks the protocol");
     pub const UNKNOWN_USER: Close = Close::new(1008, "no such user");
+    pub const LONG_NAME: Close = Close::new(1008, "a name has more than 128 characters");
     pub const WRONG_PASSWORD: Close = Close::new(1008, "the room's password is missing or wrong");
     pub const TOO_FAST: Close = Close::new(1008, "too many messages");
     pub const TOO_SLOW: Close = Close::new(1008, "messages are not read");
@@ -258,10 +264,7 @@ impl<A: Admission> Conversation<A> {
             count("messages");
             return dialogue.receive(&self.client, frame).await;
         }
-        match text_of(frame) {
-            Some(text) => self.receive_text(text).await,
-            None => Reaction::none(),
-        }
+        self.receive_text(text_of(frame)).await
     }
 
     async fn receive_text(&mut self, text: String) -> Reaction {
@@ -290,8 +293,12 @@ impl<A: Admission> Conversation<A> {
             }
             Some(Family::Messages(_) | Family::Devices(_)) | None => {
                 count("none");
-                debug!(session = %self.client.session.id(), bytes = text.len(), "of no family: ignored");
-                Reaction::none()
+                debug!(session = %self.client.session.id(), bytes = text.len(), "of no family");
+                Reaction::frame(&OfNoFamily {
+                    id: UNRECOGNIZED,
+                    kind: UNRECOGNIZED,
+                    message: message.unwrap_or(Value::String(text)),
+                })
             }
         }
     }
@@ -311,12 +318,23 @@ impl<A: Admission> Conversation<A> {
     }
 }
 
-/// Some clients send their JSON in binary frames.
-fn text_of(frame: Frame) -> Option<String> {
+/// Some clients send their JSON in binary frames. What is no text has none in it.
+fn text_of(frame: Frame) -> String {
     match frame {
-        Frame::Text(text) => Some(text),
-        Frame::Binary(bytes) => String::from_utf8(bytes.into()).ok(),
+        Frame::Text(text) => text,
+        Frame::Binary(bytes) => String::from_utf8(bytes.into()).unwrap_or_default(),
     }
+}
+
+const UNRECOGNIZED: &str = "unrecognizedMessage";
+
+/// To a client of `/groupcall` whose family is not known.
+#[derive(Serialize)]
+struct OfNoFamily {
+    id: &'static str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    message: Value,
 }
 
 impl From<EndReason> for Close {
@@ -329,10 +347,13 @@ impl From<EndReason> for Close {
 }
 
 fn pick_family(message: &Value) -> Option<Family> {
-    let has = |key| message.get(key).is_some_and(Value::is_string);
-    if has("id") {
+    let has = |key, kinds: &[&str]| {
+        let kind = message.get(key).and_then(Value::as_str);
+        kind.is_some_and(|kind| kinds.contains(&kind))
+    };
+    if has("id", groupcall_id::KINDS) {
         Some(Family::GroupcallId(groupcall_id::Dialogue::default()))
-    } else if has("type") {
+    } else if has("type", groupcall_type::KINDS) {
         Some(Family::GroupcallType(groupcall_type::Dialogue::default()))
     } else {
         None

@@ -41,7 +41,7 @@ use tracing::debug;
 
 use self::wire::{CandidateOut, Outgoing};
 use super::json::Name;
-use super::{Admission, Client, Reaction, json, limits, offer};
+use super::{Admission, Client, Reaction, json, offer};
 use crate::domain::{
     Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Candidate, Command, Decline, Event,
     Newcomer, Refusal, Side, Subject, WhenBusy,
@@ -94,18 +94,13 @@ impl Dialogue {
     }
 
     async fn register<A: Admission>(&mut self, client: &Client<A>, message: &Value) -> Reaction {
-        let name = message
-            .get("name")
-            .cloned()
-            .and_then(json::loose_text)
-            .unwrap_or_default();
-        if name.is_empty() {
+        let Some(name) = Name::of(message, "name") else {
             return not_registered("rejected: empty user name", None);
-        }
-        if name.len() > limits::NAME_BYTES_MAX {
-            return not_registered(REJECTED, Some("the name is longer than 128 bytes"));
-        }
-        let name = UserId(name.into());
+        };
+        let name = match name.user() {
+            Ok(name) => name,
+            Err(too_long) => return not_registered(REJECTED, Some(&too_long.to_string())),
+        };
         match client.admission.recognize(&name).await {
             Ok(_) => {}
             Err(AdmitError::Storage(_)) => {
@@ -136,14 +131,16 @@ impl Dialogue {
         let Some(name) = &self.name else {
             return rejected("register first");
         };
-        let from = call.from.and_then(json::loose_text);
-        if from.is_some_and(|from| from != name.as_str()) {
+        if call.from.is_some_and(|from| from.user().as_ref() != Ok(name)) {
             return rejected("'from' is not the name that you registered");
         }
         let Some(offer) = offer::offer(call.sdp_offer) else {
             return rejected("the offer is too long");
         };
-        let callee = UserId(call.to.0.into());
+        let callee = match call.to.user() {
+            Ok(callee) => callee,
+            Err(too_long) => return rejected(&too_long.to_string()),
+        };
         let invite = CallCommand::Invite {
             to: Address::Name(callee.clone()),
             media: CallMedia::Carried(offer),
@@ -183,7 +180,10 @@ impl Dialogue {
     }
 
     async fn answer<A>(&mut self, client: &Client<A>, caller: Name, answer: Answer) -> Reaction {
-        let caller = Address::Name(UserId(caller.0.into()));
+        let Ok(caller) = caller.user() else {
+            return ignored(client, "an answer to a caller whose name is too long");
+        };
+        let caller = Address::Name(caller);
         let declines = matches!(answer, Answer::Decline(_));
         let from = caller.clone();
         let outcome = request(client, CallCommand::Answer { from, answer }).await;

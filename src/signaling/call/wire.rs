@@ -1,14 +1,14 @@
 //! The messages exactly as they stand on the wire. Unknown fields are let pass: real clients add some.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::signaling::json::Name;
+use crate::signaling::json::{Name, if_any};
 
 #[derive(Deserialize)]
 pub struct Call {
     /// Whoever leaves it out is who he registered as.
-    pub from: Option<Value>,
+    #[serde(default, deserialize_with = "if_any")]
+    pub from: Option<Name>,
     pub to: Name,
     #[serde(rename = "sdpOffer")]
     pub sdp_offer: String,

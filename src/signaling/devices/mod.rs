@@ -1,7 +1,8 @@
 //! Calls between devices that have logged in (`/socket.io?token=…`; not the protocol of that name).
 //!
-//! JSON objects in text frames, with their kind under `type`; all other fields are texts. A client may join several with
-//! line feeds in one frame; the server sends one a frame. The token tells which device it is: without a valid one there
+//! JSON objects in text frames, with their kind under `type`; all other fields are texts, and whole numbers are read as
+//! such. A client may send up to 64 objects in one frame, each on as many lines as it likes; the server sends one a frame.
+//! The token tells which device it is: without a valid one there
 //! is no connection (HTTP status 401). A newer connection of the same device takes the place of the older one, which is
 //! closed with 4001; the device's call goes on with it.
 //!
@@ -32,7 +33,7 @@ use serde_json::Value;
 use tracing::debug;
 
 use self::wire::Outgoing;
-use super::limits::NAME_BYTES_MAX;
+use super::json::Name;
 use super::{Client, Close, Reaction, json};
 use crate::domain::{
     Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Command, Decline, Event, Newcomer, Refusal,
@@ -74,16 +75,16 @@ impl Dialogue {
 
     pub async fn receive<A>(&self, client: &Client<A>, text: &str) -> Reaction {
         let mut reaction = Reaction::none();
-        let messages = text.lines().filter(|line| !line.trim().is_empty());
-        for message in messages.take(MESSAGES_PER_FRAME_MAX) {
+        for message in json::values(text).take(MESSAGES_PER_FRAME_MAX) {
             let one = self.receive_one(client, message).await;
             reaction.frames.extend(one.frames);
         }
         reaction
     }
 
-    async fn receive_one<A>(&self, client: &Client<A>, text: &str) -> Reaction {
-        let message = json::parse(text).unwrap_or_default();
+    /// `None` is a message that is no JSON.
+    async fn receive_one<A>(&self, client: &Client<A>, message: Option<Value>) -> Reaction {
+        let message = message.unwrap_or_default();
         match message.get("type").and_then(Value::as_str) {
             Some("call") => self.call(client, &message).await,
             Some("called_success") => answer(client, &message, Answer::Accept(None)).await,
@@ -111,7 +112,7 @@ impl Dialogue {
             }
         };
         let invite = || CallCommand::Invite {
-            to: device(phone, id),
+            to: device(&phone, &id),
             media: CallMedia::Elsewhere((self.room_ids)()),
             when_busy: WhenBusy::Refuse,
         };
@@ -123,9 +124,9 @@ impl Dialogue {
         }
         match outcome {
             Ok(()) => Reaction::none(),
-            Err(Refusal::NotReachable) => call_failed(phone, id, NOT_ONLINE),
-            Err(Refusal::Busy) => call_failed(phone, id, "to_phone is busy"),
-            Err(refusal) => call_failed(phone, id, &refusal.to_string()),
+            Err(Refusal::NotReachable) => call_failed(&phone, &id, NOT_ONLINE),
+            Err(Refusal::Busy) => call_failed(&phone, &id, "to_phone is busy"),
+            Err(refusal) => call_failed(&phone, &id, &refusal.to_string()),
         }
     }
 
@@ -184,17 +185,17 @@ async fn answer<A>(client: &Client<A>, message: &Value, answer: Answer) -> React
             });
         }
     };
-    let from = device(phone, id);
+    let from = device(&phone, &id);
     match request(client, CallCommand::Answer { from, answer }).await {
         Ok(()) => Reaction::none(),
-        Err(_) => called_failed(phone, id, Some(NOT_RINGING)),
+        Err(_) => called_failed(&phone, &id, Some(NOT_RINGING)),
     }
 }
 
 async fn hang_up<A>(client: &Client<A>, message: &Value) -> Reaction {
     match named(message, "notified_phone", "notified_device_id") {
         Ok((phone, id)) => {
-            let with = Some(device(phone, id));
+            let with = Some(device(&phone, &id));
             if let Err(refusal) = request(client, CallCommand::HangUp { with }).await {
                 debug!(session = %client.session.id(), %refusal, "ignored");
             }
@@ -209,11 +210,10 @@ async fn request<A>(client: &Client<A>, command: CallCommand) -> Result<(), Refu
 }
 
 /// Phone and device of the other side, or a sentence about the first that is none.
-fn named<'a>(message: &'a Value, phone: &str, device_id: &str) -> Result<(&'a str, &'a str), String> {
+fn named(message: &Value, phone: &str, device_id: &str) -> Result<(String, String), String> {
     let text = |field: &str| {
-        let text = message.get(field).and_then(Value::as_str);
-        let text = text.filter(|text| !text.is_empty() && text.len() <= NAME_BYTES_MAX);
-        text.ok_or_else(|| format!("{field} is failed to parse"))
+        let name = Name::of(message, field).and_then(|name| name.text().ok());
+        name.ok_or_else(|| format!("{field} is failed to parse"))
     };
     Ok((text(phone)?, text(device_id)?))
 }

@@ -23,8 +23,8 @@
 //! `existingParticipants` has objects for who joined with a `personName`, and for everybody where the configuration
 //! says so (`groupcall.participants_as_objects`): some pages want them but do not say so.
 //! Names may come as numbers; they are texts on the way back. `pw` is this server's own, for rooms with a password.
-//! Who is not admitted, who finds the room full, and for whose offer there is no place, has the socket closed with the
-//! reason, the only sign there is.
+//! Who is not admitted, who finds the room full, for whose offer there is no place, and whose name or room has more than 128
+//! characters, has the socket closed with the reason, the only sign there is.
 //! Chat and files of people in the same room who speak another family are not told: there is no message for them.
 
 mod wire;
@@ -33,10 +33,14 @@ use serde_json::Value;
 use tracing::debug;
 
 use self::wire::{CandidateOut, Outgoing, ParticipantOut, Participants};
-use super::{Admission, Client, Close, Reaction, admit, json, limits, offer, person};
+use super::json::Text;
+use super::{Admission, Client, Close, Reaction, admit, json, offer, person};
 use crate::domain::{Command, Event, Person, Refusal, Subject};
-use crate::ids::{RoomName, UserId};
 use crate::storage::AdmitError;
+use crate::text;
+
+/// What clients send under `id`.
+pub const KINDS: &[&str] = &["joinRoom", "receiveVideoFrom", "onIceCandidate", "leaveRoom", "heart"];
 
 /// One client's conversation in this family.
 #[derive(Default)]
@@ -62,21 +66,20 @@ impl Dialogue {
         let Some(join) = json::fields::<wire::JoinRoom>(message) else {
             return ignored(client, "joining without a name or a room");
         };
-        let own_name = join.person_name.and_then(json::loose_text);
-        if own_name
-            .as_ref()
-            .is_some_and(|name| name.len() > limits::NAME_BYTES_MAX)
-        {
-            return ignored(client, "joining under a name that is too long");
+        let own_name = join.person_name.map(|Text(name)| name);
+        if own_name.as_ref().is_some_and(|name| !text::NAME.holds(name)) {
+            return Reaction::close(Close::LONG_NAME);
         }
-        let password = join.pw.and_then(json::loose_text);
+        let (Ok(user), Ok(room)) = (join.name.user(), join.room.room()) else {
+            return Reaction::close(Close::LONG_NAME);
+        };
+        let password = join.pw.map(|Text(password)| password);
         if password
             .as_ref()
-            .is_some_and(|password| password.len() > limits::PASSWORD_BYTES_MAX)
+            .is_some_and(|password| !text::PASSWORD.holds(password))
         {
             return Reaction::close(Close::WRONG_PASSWORD);
         }
-        let (user, room) = (UserId(join.name.0.into()), RoomName(join.room.0.into()));
         let profile = match admit(client, &user, &room, password.as_deref()).await {
             Ok(profile) => profile,
             Err(AdmitError::UnknownUser) => return Reaction::close(Close::UNKNOWN_USER),
@@ -143,7 +146,9 @@ async fn receive_video_from<A>(client: &Client<A>, message: &Value) -> Reaction 
     let Some(offer) = offer::offer(request.sdp_offer) else {
         return ignored(client, "an offer that is too long");
     };
-    let subject = UserId(request.sender.0.into());
+    let Ok(subject) = request.sender.user() else {
+        return ignored(client, "an offer about a name that is too long");
+    };
     match client.session.request(Command::Offer { subject, offer }).await {
         // Nothing else would tell the client that no answer comes.
         Err(Refusal::TooManyPeers) => Reaction::close(Close::TOO_MANY_PEERS),
@@ -155,7 +160,9 @@ async fn on_ice_candidate<A>(client: &Client<A>, message: &Value) -> Reaction {
     let Some(candidate) = json::fields::<wire::OnIceCandidate>(message) else {
         return ignored(client, "a candidate without a name");
     };
-    let subject = UserId(candidate.name.0.into());
+    let Ok(subject) = candidate.name.user() else {
+        return ignored(client, "a candidate for a name that is too long");
+    };
     let outcome = client.session.request(Command::Candidate { subject }).await;
     silent(client, outcome)
 }

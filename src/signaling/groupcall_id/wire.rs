@@ -1,17 +1,17 @@
 //! The messages exactly as they stand on the wire. Unknown fields are let pass: real clients add some.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::signaling::json::Name;
+use crate::signaling::json::{Name, Text, if_any};
 
 #[derive(Deserialize)]
 pub struct JoinRoom {
     pub name: Name,
     pub room: Name,
-    #[serde(rename = "personName")]
-    pub person_name: Option<Value>,
-    pub pw: Option<Value>,
+    #[serde(rename = "personName", default, deserialize_with = "if_any")]
+    pub person_name: Option<Text>,
+    #[serde(default, deserialize_with = "if_any")]
+    pub pw: Option<Text>,
 }
 
 #[derive(Deserialize)]

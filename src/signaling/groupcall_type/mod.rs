@@ -23,7 +23,7 @@
 //! | `iceCandidate` | `userId`, `candidate` and `candicate`, the same `{candidate, sdpMid, sdpMLineIndex}` | after that answer, which has them too |
 //! | `reciveTextMessage` (so spelled) | `userId`, `message` | once for each kind in `groupcall.text_message_types` |
 //! | `fileUploaded` | `userId`, `fileName`, `fileUrl`; `fileType` where told | |
-//! | `unrecognizedMessage` | `message`: what the client sent, as an object | an unknown kind, a field that is missing or too long, a chat or file outside of a room, an offer that concerns nobody there, cannot be answered, or for which there is no place. Where it was no JSON: its text |
+//! | `unrecognizedMessage` | `message`: what the client sent, as an object; `reason` where something is too long | an unknown kind, a field that is missing or too long, a chat or file outside of a room, an offer that concerns nobody there, cannot be answered, or for which there is no place. Where it was no JSON: its text |
 //!
 //! A participant is `{id, userId, name, prefix, postfix, suffix}`: `id` is `userId` and `postfix` is `suffix`, because
 //! clients read either.
@@ -43,18 +43,33 @@ use serde_json::Value;
 use tracing::debug;
 
 use self::wire::{CandidateOut, Id, Outgoing, ParticipantOut, TextOut};
-use super::json::{Name, fields, loose_text};
+use super::json::{Name, Text, TooLong, fields};
 use super::{Admission, Client, Close, Reaction, admit, limits, offer, person};
 use crate::domain::{Candidate, Command, Event, FileNotice, Person, Refusal, Subject};
 use crate::ids::{RoomName, UserId};
 use crate::storage::AdmitError;
+use crate::text::{self, TextLimit};
+
+/// What clients send under `type`.
+pub const KINDS: &[&str] = &[
+    "join",
+    "sendMessage",
+    "uploadSuccess",
+    "onIceCandidate",
+    "receiveVideoFrom",
+    "leave",
+];
 
 /// One client's conversation in this family.
 #[derive(Default)]
 pub struct Dialogue {}
 
 /// What the client said cannot be understood or done: it gets it back.
-struct Unrecognized;
+#[derive(Default)]
+struct Unrecognized {
+    /// Why, where the message itself does not show it.
+    reason: Option<String>,
+}
 
 type Outcome = Result<Reaction, Unrecognized>;
 
@@ -67,11 +82,12 @@ impl Dialogue {
             "onIceCandidate" => on_ice_candidate(client, &message).await,
             "receiveVideoFrom" => receive_video_from(client, &message).await,
             "leave" => leave(client).await,
-            _ => Err(Unrecognized),
+            _ => Err(Unrecognized::default()),
         };
-        outcome.unwrap_or_else(|Unrecognized| {
-            debug!(session = %client.session.id(), "unrecognized");
-            Reaction::frame(&Outgoing::UnrecognizedMessage { message: &message })
+        outcome.unwrap_or_else(|Unrecognized { reason }| {
+            debug!(session = %client.session.id(), reason, "unrecognized");
+            let (message, reason) = (&message, reason.as_deref());
+            Reaction::frame(&Outgoing::UnrecognizedMessage { message, reason })
         })
     }
 
@@ -112,19 +128,16 @@ impl Dialogue {
 
 async fn join<A: Admission>(client: &Client<A>, message: &Value) -> Outcome {
     let join: wire::Join = parse(message)?;
-    let own_name = join.person_name.and_then(loose_text);
-    if own_name
-        .as_ref()
-        .is_some_and(|name| name.len() > limits::NAME_BYTES_MAX)
-    {
-        return Err(Unrecognized);
-    }
-    let room = join.room.unwrap_or_else(|| Name("0".to_owned()));
-    let (user, room) = (UserId(join.user_id.0.into()), RoomName(room.0.into()));
-    let password = join.pw.and_then(loose_text);
+    let own_name = join
+        .person_name
+        .map(|name| bounded(name, "personName", text::NAME))
+        .transpose()?;
+    let room = join.room.unwrap_or_else(|| Name::from(0));
+    let (user, room) = (join.user_id.user()?, room.room()?);
+    let password = join.pw.map(|Text(password)| password);
     if password
         .as_ref()
-        .is_some_and(|password| password.len() > limits::PASSWORD_BYTES_MAX)
+        .is_some_and(|password| !text::PASSWORD.holds(password))
     {
         return Ok(permission_denied(&user, &room, Close::WRONG_PASSWORD));
     }
@@ -161,19 +174,23 @@ fn permission_denied(user: &UserId, room: &RoomName, close: Close) -> Reaction {
 
 async fn send_message<A>(client: &Client<A>, message: &Value) -> Outcome {
     let sent: wire::SendMessage = parse(message)?;
-    let text = bounded(loose_text(sent.message), limits::TEXT_BYTES_MAX)?.into();
+    let text = bounded(sent.message, "message", limits::TEXT)?.into();
     request(client, Command::Say { text }).await
 }
 
 async fn upload_success<A>(client: &Client<A>, message: &Value) -> Outcome {
     let upload: wire::UploadSuccess = parse(message)?;
-    let kind = upload.file_type.and_then(loose_text);
+    if upload.file_url.len() > limits::FILE_URL_BYTES_MAX {
+        return Err(because(format!(
+            "fileUrl has more than {} bytes",
+            limits::FILE_URL_BYTES_MAX
+        )));
+    }
+    let kind = upload.file_type.map(|kind| bounded(kind, "fileType", text::NAME));
     let file = Arc::new(FileNotice {
-        name: bounded(loose_text(upload.file_name), limits::FILE_NAME_BYTES_MAX)?,
-        url: bounded(Some(upload.file_url), limits::FILE_URL_BYTES_MAX)?,
-        kind: kind
-            .map(|kind| bounded(Some(kind), limits::NAME_BYTES_MAX))
-            .transpose()?,
+        name: bounded(upload.file_name, "fileName", limits::FILE_NAME)?,
+        url: upload.file_url,
+        kind: kind.transpose()?,
     });
     request(client, Command::AnnounceFile { file }).await
 }
@@ -181,9 +198,9 @@ async fn upload_success<A>(client: &Client<A>, message: &Value) -> Outcome {
 async fn on_ice_candidate<A>(client: &Client<A>, message: &Value) -> Outcome {
     let candidate: wire::OnIceCandidate = parse(message)?;
     if message.get("candidate").or_else(|| message.get("candicate")).is_none() {
-        return Err(Unrecognized);
+        return Err(Unrecognized::default());
     }
-    let subject = UserId(candidate.user_id.0.into());
+    let subject = candidate.user_id.user()?;
     // Refused, it is of no use; accepted, it is of none either.
     client.session.request(Command::Candidate { subject }).await.ok();
     Ok(Reaction::none())
@@ -191,8 +208,9 @@ async fn on_ice_candidate<A>(client: &Client<A>, message: &Value) -> Outcome {
 
 async fn receive_video_from<A>(client: &Client<A>, message: &Value) -> Outcome {
     let asked: wire::ReceiveVideoFrom = parse(message)?;
-    let offer = offer::offer(asked.sdp_offer).ok_or(Unrecognized)?;
-    let subject = UserId(asked.user_id.0.into());
+    let too_long = || because(format!("sdpOffer has more than {} bytes", limits::SDP_BYTES_MAX));
+    let offer = offer::offer(asked.sdp_offer).ok_or_else(too_long)?;
+    let subject = asked.user_id.user()?;
     request(client, Command::Offer { subject, offer }).await
 }
 
@@ -204,17 +222,33 @@ async fn request<A>(client: &Client<A>, command: Command) -> Outcome {
     match client.session.request(command).await {
         // The socket is about to be closed; that says enough.
         Ok(()) | Err(Refusal::SessionEnded) => Ok(Reaction::none()),
-        Err(_) => Err(Unrecognized),
+        Err(_) => Err(Unrecognized::default()),
     }
 }
 
 /// The message stays whole, to be given back where it turns out not to make sense.
 fn parse<'a, T: Deserialize<'a>>(message: &'a Value) -> Result<T, Unrecognized> {
-    fields(message).ok_or(Unrecognized)
+    fields(message).ok_or_else(Unrecognized::default)
 }
 
-fn bounded(text: Option<String>, bytes_max: usize) -> Result<String, Unrecognized> {
-    text.filter(|text| text.len() <= bytes_max).ok_or(Unrecognized)
+fn bounded(Text(text): Text, field: &str, limit: TextLimit) -> Result<String, Unrecognized> {
+    if !limit.holds(&text) {
+        return Err(because(format!(
+            "{field} has more than {} characters",
+            limit.characters
+        )));
+    }
+    Ok(text)
+}
+
+fn because(reason: String) -> Unrecognized {
+    Unrecognized { reason: Some(reason) }
+}
+
+impl From<TooLong> for Unrecognized {
+    fn from(too_long: TooLong) -> Self {
+        because(too_long.to_string())
+    }
 }
 
 fn participant(person: &Person) -> ParticipantOut<'_> {

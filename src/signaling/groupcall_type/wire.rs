@@ -4,28 +4,31 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::ids::UserId;
-use crate::signaling::json::{EXACT_INTEGER_MAX, Name};
+use crate::signaling::json::{EXACT_INTEGER_MAX, Name, Text, if_any};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Join {
     pub user_id: Name,
     pub room: Option<Name>,
-    pub pw: Option<Value>,
-    pub person_name: Option<Value>,
+    #[serde(default, deserialize_with = "if_any")]
+    pub pw: Option<Text>,
+    #[serde(default, deserialize_with = "if_any")]
+    pub person_name: Option<Text>,
 }
 
 #[derive(Deserialize)]
 pub struct SendMessage {
-    pub message: Value,
+    pub message: Text,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UploadSuccess {
-    pub file_name: Value,
+    pub file_name: Text,
     pub file_url: String,
-    pub file_type: Option<Value>,
+    #[serde(default, deserialize_with = "if_any")]
+    pub file_type: Option<Text>,
 }
 
 #[derive(Deserialize)]
@@ -78,6 +81,8 @@ pub enum Outgoing<'a> {
     },
     UnrecognizedMessage {
         message: &'a Value,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'a str>,
     },
 }
 

@@ -38,7 +38,8 @@
 //!
 //! Messages that were kept come right after one's own `cmd` 3, in the order in which they were sent, once.
 //! A message that is too long for all whom it would reach (`limits.fan_out_kib_per_s`) has the socket closed with the
-//! reason. Where there are users in the user table, only they may bind: others have their socket closed with the reason.
+//! reason. Where there are users in the user table, only they may bind: others have their socket closed with the reason. So
+//! has who binds under a name of more than 128 characters.
 
 mod wire;
 
@@ -51,11 +52,11 @@ use time::macros::format_description;
 use tracing::debug;
 
 use self::wire::{Incoming, Outgoing};
-use super::limits::NAME_BYTES_MAX;
 use super::{Admission, Client, Close, Frame, Heartbeat, Reaction};
 use crate::domain::{Command, MessageCommand, MessageEvent, Recipient, Refusal};
 use crate::ids::UserId;
 use crate::storage::AdmitError;
+use crate::text;
 
 /// Some networks cut connections that are silent for a minute; phones are not to be woken more often than that asks for.
 const HEARTBEAT_AFTER: Duration = Duration::from_secs(40);
@@ -108,8 +109,11 @@ impl Dialogue {
         if self.user.is_some() {
             return Reaction::bytes(Outgoing::of(wire::RECONNECT).bytes());
         }
-        if sender.is_empty() || sender.len() > NAME_BYTES_MAX {
-            return ignored(client, "binding without a sender, or under one that is too long");
+        if sender.is_empty() {
+            return ignored(client, "binding without a sender");
+        }
+        if !text::NAME.holds(sender) {
+            return Reaction::close(Close::LONG_NAME);
         }
         let user = UserId::from(sender);
         match client.admission.recognize(&user).await {
@@ -136,7 +140,7 @@ impl Dialogue {
         let Some(user) = &self.user else {
             return ignored(client, "a message on a connection that is not bound");
         };
-        if message.receiver.len() > NAME_BYTES_MAX {
+        if !text::NAME.holds(&message.receiver) {
             return ignored(client, "a message for a name that is too long");
         }
         let to = match (message.receiver.as_str(), message.group_id.as_str()) {

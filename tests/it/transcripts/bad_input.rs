@@ -63,12 +63,14 @@ async fn an_offer_of_ten_thousand_lines_is_refused_and_the_next_good_one_answere
     let sections = "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n".repeat(1_500);
     for tail in [candidates, sections] {
         let sdp = offer("sendonly", 1, false) + &tail;
+        let too_long = sdp.len() > 64 * 1024;
         let ask = json!({ "type": "receiveVideoFrom", "userId": 1, "sdpOffer": sdp });
         stage.says("anna", &ask.to_string()).await;
-        assert_eq!(
-            stage.heard("anna"),
-            [json!({ "type": "unrecognizedMessage", "message": ask })]
-        );
+        let mut refusal = json!({ "type": "unrecognizedMessage", "message": ask });
+        if too_long {
+            refusal["reason"] = json!("sdpOffer has more than 65536 bytes");
+        }
+        assert_eq!(stage.heard("anna"), [refusal]);
     }
     let ask = fill_in(r#"{"type":"receiveVideoFrom","userId":1,"sdpOffer":"@sendonly 2"}"#);
     stage.says("anna", &ask).await;
@@ -121,28 +123,59 @@ async fn what_is_too_long_comes_back_and_is_told_to_nobody() {
     stage.says("ben", r#"{"type":"join","userId":2}"#).await;
     stage.heard("anna");
     stage.heard("ben");
-    let long = |bytes: usize| "x".repeat(bytes);
-    let messages = [
-        json!({ "type": "sendMessage", "message": long(16 * 1024 + 1) }),
-        json!({ "type": "uploadSuccess", "fileName": long(256), "fileUrl": "u" }),
-        json!({ "type": "uploadSuccess", "fileName": "f", "fileUrl": long(2 * 1024 + 1) }),
-        json!({ "type": "uploadSuccess", "fileName": "f", "fileUrl": "u", "fileType": long(129) }),
-        json!({ "type": "join", "userId": long(129) }),
-        json!({ "type": "join", "userId": 1, "room": long(129) }),
-        json!({ "type": "join", "userId": 1, "personName": long(129) }),
-        json!({ "type": "receiveVideoFrom", "userId": 1, "sdpOffer": long(64 * 1024 + 1) }),
-    ];
-    for message in messages {
-        stage.says("anna", &message.to_string()).await;
-        assert_eq!(
-            stage.heard("anna"),
-            [json!({ "type": "unrecognizedMessage", "message": message })]
-        );
-        assert_eq!(stage.heard("ben"), Vec::<Value>::new());
+    for character in ["x", "字"] {
+        let long = |characters: usize| character.repeat(characters);
+        let messages = [
+            (
+                json!({ "type": "sendMessage", "message": long(16 * 1024 + 1) }),
+                "message has more than 16384 characters",
+            ),
+            (
+                json!({ "type": "uploadSuccess", "fileName": long(256), "fileUrl": "u" }),
+                "fileName has more than 255 characters",
+            ),
+            (
+                json!({ "type": "uploadSuccess", "fileName": "f", "fileUrl": "x".repeat(2 * 1024 + 1) }),
+                "fileUrl has more than 2048 bytes",
+            ),
+            (
+                json!({ "type": "uploadSuccess", "fileName": "f", "fileUrl": "u", "fileType": long(129) }),
+                "fileType has more than 128 characters",
+            ),
+            (
+                json!({ "type": "join", "userId": long(129) }),
+                "a name has more than 128 characters",
+            ),
+            (
+                json!({ "type": "join", "userId": 1, "room": long(129) }),
+                "a name has more than 128 characters",
+            ),
+            (
+                json!({ "type": "join", "userId": 1, "personName": long(129) }),
+                "personName has more than 128 characters",
+            ),
+            (
+                json!({ "type": "receiveVideoFrom", "userId": 1, "sdpOffer": long(64 * 1024 + 1) }),
+                "sdpOffer has more than 65536 bytes",
+            ),
+        ];
+        for (message, reason) in messages {
+            stage.says("anna", &message.to_string()).await;
+            assert_eq!(
+                stage.heard("anna"),
+                [json!({ "type": "unrecognizedMessage", "message": message, "reason": reason })]
+            );
+            assert_eq!(stage.heard("ben"), Vec::<Value>::new());
+        }
+        let longest = json!({ "type": "sendMessage", "message": long(16 * 1024) });
+        stage.says("anna", &longest.to_string()).await;
+        stage.heard("anna");
+        assert_eq!(stage.heard("ben")[0]["message"], longest["message"]);
+        let file = json!({ "type": "uploadSuccess", "fileName": long(255), "fileUrl": "u" });
+        stage.says("anna", &file.to_string()).await;
+        stage.heard("anna");
+        assert_eq!(stage.heard("ben")[0]["fileName"], file["fileName"]);
     }
-    let longest = json!({ "type": "sendMessage", "message": long(16 * 1024) });
-    stage.says("anna", &longest.to_string()).await;
-    assert_eq!(stage.heard("ben")[0]["message"], longest["message"]);
 }
 
 #[tokio::test(start_paused = true)]

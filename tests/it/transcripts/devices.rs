@@ -1,5 +1,6 @@
 //! Calls between devices: every message in both directions, every refusal and error.
 
+use serde_json::{Value, json};
 use tokio::time::{Duration, advance};
 
 use super::Stage;
@@ -183,8 +184,10 @@ async fn what_cannot_be_understood_is_told_so() {
             r#"
             1/a@device > {"type":"call"}
             1/a@device < {"type":"call_failed","message":"to_phone is failed to parse"}
-            1/a@device > {"type":"call","to_phone":7,"to_device_id":"b"}
+            1/a@device > {"type":"call","to_phone":7.5,"to_device_id":"b"}
             1/a@device < {"type":"call_failed","message":"to_phone is failed to parse"}
+            1/a@device > {"type":"call","to_phone":7,"to_device_id":"b"}
+            1/a@device < {"type":"call_failed","to_phone":"7","to_device_id":"b","message":"to_phone is not online"}
             1/a@device > {"type":"call","to_phone":"2"}
             1/a@device < {"type":"call_failed","message":"to_device_id is failed to parse"}
             1/a@device > {"type":"call","to_phone":"2","to_device_id":""}
@@ -245,6 +248,38 @@ async fn several_messages_in_one_frame_are_served_one_after_the_other() {
         .map(|frame| frame["type"].clone())
         .collect();
     assert_eq!(kinds, ["call_failed", "calling_hungup_error", "json_data_invalid"]);
-    stage.says("1/a@device", &"x\n".repeat(30_000)).await;
+    stage.says("1/a@device", &"{}\n".repeat(20_000)).await;
     assert_eq!(stage.heard("1/a@device").len(), 64, "and no more of what is one frame");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frame_is_a_stream_of_messages_however_they_are_laid_out() {
+    let call = json!({ "type": "call", "to_phone": "2", "to_device_id": "b" });
+    let hang_up = json!({ "type": "calling_hangup", "notified_phone": "2", "room_id": "a\nb" });
+    let indented = |message: &Value| serde_json::to_string_pretty(message).unwrap();
+    for (text, answers) in [
+        (indented(&call), vec!["call_failed"]),
+        (indented(&call).replace('\n', "\r\n"), vec!["call_failed"]),
+        (
+            format!("{}\n{}", indented(&call), indented(&hang_up)),
+            vec!["call_failed", "calling_hungup_error"],
+        ),
+        (format!("{call}{hang_up}"), vec!["call_failed", "calling_hungup_error"]),
+        (
+            format!("{call}\nnonsense\n\nand more\n{hang_up}"),
+            vec!["call_failed", "json_data_invalid", "calling_hungup_error"],
+        ),
+        // Cut off: one message, however many lines it has.
+        (indented(&call).replace('}', ""), vec!["json_data_invalid"]),
+        (String::new(), vec![]),
+    ] {
+        let mut stage = Stage::new();
+        stage.says("1/a@device", &text).await;
+        let kinds: Vec<_> = stage
+            .heard("1/a@device")
+            .iter()
+            .map(|frame| frame["type"].clone())
+            .collect();
+        assert_eq!(kinds, answers, "{text}");
+    }
 }
