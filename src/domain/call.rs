@@ -48,8 +48,13 @@ pub enum CallCommand {
         media: CallMedia,
         when_busy: WhenBusy,
     },
-    /// Answer the call that rings here and comes from `from`.
-    Answer { from: Address, answer: Answer },
+    /// Answer the call that rings here and comes from `from`; the one that meets in `room`, where a room is named. An
+    /// answer to a call that does not ring any more is refused, and accepts no newer one.
+    Answer {
+        from: Address,
+        room: Option<RoomName>,
+        answer: Answer,
+    },
     /// End the calls with somebody in whatever state they are. With nobody in particular: the call that the session is
     /// in or has begun; where there is none, those that ring at it.
     HangUp { with: Option<Address> },
@@ -136,6 +141,8 @@ pub enum CallEnd {
     /// The caller hung up before anybody accepted.
     GivenUp,
     HungUp,
+    /// Both have left the room where they met ([`super::Limits::room_empty_for`]).
+    RoomLeft,
     /// The other side's session is gone, or somebody's media connection is.
     Lost,
     /// The media could not be set up.

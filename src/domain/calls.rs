@@ -26,6 +26,8 @@ pub(super) struct Calls {
     calls: BTreeMap<CallId, Call>,
     /// Calls that this server carries, by the room that they are in.
     carried: HashMap<RoomId, CallId>,
+    /// Calls whose two meet elsewhere, by the room; the newest, should two have the same.
+    meeting: HashMap<RoomName, CallId>,
     due: BTreeSet<(Instant, CallId)>,
 }
 
@@ -40,6 +42,8 @@ struct Call {
     ring_until: Option<Instant>,
     /// When a side that has lost its session is given up.
     wait_until: Option<Instant>,
+    /// When the call is over because nobody is in the room where the two met.
+    empty_until: Option<Instant>,
 }
 
 struct Party {
@@ -90,7 +94,10 @@ impl Call {
     }
 
     fn due(&self) -> Option<Instant> {
-        self.ring_until.into_iter().chain(self.wait_until).min()
+        [self.ring_until, self.wait_until, self.empty_until]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }
 
@@ -101,6 +108,7 @@ impl Calls {
             lines: Lines::default(),
             calls: BTreeMap::new(),
             carried: HashMap::new(),
+            meeting: HashMap::new(),
             due: BTreeSet::new(),
         }
     }
@@ -119,6 +127,21 @@ impl Calls {
         self.begun_by(session).iter().any(carried)
     }
 
+    /// Somebody is in the room where the two of a call meet.
+    pub fn room_entered(&mut self, room: &RoomName) {
+        if let Some(id) = self.meeting.get(room).copied() {
+            self.update(id, |call| call.empty_until = None);
+        }
+    }
+
+    /// Nobody is any more.
+    pub fn room_emptied(&mut self, now: Instant, room: &RoomName) {
+        let until = now + self.limits.room_empty_for;
+        if let Some(id) = self.meeting.get(room).copied() {
+            self.update(id, |call| call.empty_until = call.accepted.then_some(until));
+        }
+    }
+
     pub fn carried_in(&self, room: RoomId) -> Option<CallId> {
         self.carried.get(&room).copied()
     }
@@ -133,8 +156,8 @@ impl Calls {
         match command {
             CallCommand::Register { address, newcomer } => self.register(rooms, session, address, newcomer),
             CallCommand::Invite { to, media, when_busy } => self.invite(now, rooms, session, to, media, when_busy),
-            CallCommand::Answer { from, answer } => {
-                let call = self.ringing(session, &from)?;
+            CallCommand::Answer { from, room, answer } => {
+                let call = self.ringing(session, &from, room.as_ref())?;
                 match answer {
                     Answer::Accept(offer) => self.accept(rooms, session, call, offer),
                     Answer::Decline(why) => Ok(self.end(rooms, call, CallEnd::Declined(why), Some(session))),
@@ -249,6 +272,7 @@ impl Calls {
             accepted: false,
             ring_until: Some(now + self.limits.ring_for),
             wait_until: None,
+            empty_until: None,
         };
         let rung = self.lines.sessions(&call.callee.address);
         effects.extend(rung.iter().map(|session| incoming(id, &call, *session)));
@@ -353,6 +377,9 @@ impl Calls {
         self.lines.add_call(&call.caller.address, id);
         self.lines.add_call(&call.callee.address, id);
         self.due.extend(call.due().map(|due| (due, id)));
+        if let Media::Elsewhere(room) = &call.media {
+            self.meeting.insert(room.clone(), id);
+        }
         self.calls.insert(id, call);
     }
 
@@ -366,12 +393,16 @@ impl Calls {
         self.due.extend(call.due().map(|due| (due, id)));
     }
 
-    /// The call that rings at the session and comes from `from`: the one that has done so longest.
-    fn ringing(&self, session: SessionId, from: &Address) -> Result<CallId, Refusal> {
+    /// The call that rings at the session and comes from `from`, to meet in `room` where one is named: the one that has
+    /// rung longest.
+    fn ringing(&self, session: SessionId, from: &Address, room: Option<&RoomName>) -> Result<CallId, Refusal> {
         let address = self.lines.address_of(session).ok_or(Refusal::NotRegistered)?;
-        let calls = self.lines.calls(address).iter();
-        let mut ringing = calls.filter(|id| self.calls[id].rings_at(address) && self.calls[id].caller.address == *from);
-        ringing.next().copied().ok_or(Refusal::NoSuchCall)
+        let is_meant = |id: &&CallId| {
+            let call = &self.calls[*id];
+            call.rings_at(address) && call.caller.address == *from && (room.is_none() || call.room() == room)
+        };
+        let mut meant = self.lines.calls(address).iter().filter(is_meant);
+        meant.next().copied().ok_or(Refusal::NoSuchCall)
     }
 
     /// The calls that the session is in or has begun.

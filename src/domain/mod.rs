@@ -60,6 +60,9 @@ pub struct Limits {
     /// How long a call waits for the new session of somebody who reconnects ([`Newcomer::Inherits`]). A page that loads
     /// another takes a second or two; the other side must hear of a sudden loss within ten.
     pub reconnect_within: Duration,
+    /// How long a call whose two meet in a room of their own goes on when nobody is in that room any more. A page that
+    /// is loaded again is back in seconds, on a slow link in ten; longer keeps two busy who have forgotten to hang up.
+    pub room_empty_for: Duration,
 }
 
 impl Default for Limits {
@@ -77,6 +80,7 @@ impl Default for Limits {
             sessions_per_address: 16,
             ring_for: Duration::from_secs(60),
             reconnect_within: Duration::from_secs(5),
+            room_empty_for: Duration::from_secs(15),
         }
     }
 }

@@ -20,6 +20,16 @@ pub(super) struct Rooms {
     peers: BTreeMap<PeerId, Seat>,
     pub quotas: Quotas,
     next_id: u64,
+    /// What has become of rooms of two since [`Rooms::take_pair_changes`] was last called.
+    pair_changes: Vec<PairChange>,
+}
+
+/// What calls want to know of the rooms of two where people meet.
+pub(super) enum PairChange {
+    /// Its first participant has come.
+    Entered(RoomName),
+    /// Its last participant is gone.
+    Emptied(RoomName),
 }
 
 /// Where somebody is.
@@ -47,6 +57,7 @@ impl Rooms {
             peers: BTreeMap::new(),
             quotas: Quotas::new(&limits),
             next_id: 0,
+            pair_changes: Vec::new(),
         }
     }
 
@@ -116,6 +127,9 @@ impl Rooms {
             return *id;
         }
         let id = RoomId(self.next());
+        if name.0 == RoomKind::Pair {
+            self.pair_changes.push(PairChange::Entered(name.1.clone()));
+        }
         self.by_name.insert(name.clone(), id);
         self.quotas.rooms.count(client, 1);
         self.rooms.insert(id, Room::new(id, Some(name), client));
@@ -175,8 +189,15 @@ impl Rooms {
     fn forget_room(&mut self, room: &Room) {
         if let Some(name) = &room.name {
             self.by_name.remove(name);
+            if name.0 == RoomKind::Pair {
+                self.pair_changes.push(PairChange::Emptied(name.1.clone()));
+            }
         }
         self.quotas.rooms.give_back(room.opened_by, 1);
+    }
+
+    pub fn take_pair_changes(&mut self) -> Vec<PairChange> {
+        std::mem::take(&mut self.pair_changes)
     }
 
     /// Where it was.

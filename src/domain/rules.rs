@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::calls::Calls;
 use super::presence::Presence;
-use super::rooms::Rooms;
+use super::rooms::{PairChange, Rooms};
 use super::{Command, Effect, Limits, Refusal, WaitingMessage};
 use crate::ids::{PeerId, SessionId, UserId};
 use crate::shares::ClientAddress;
@@ -60,7 +60,9 @@ impl Rules {
 
     /// Does what `session` asks.
     pub fn handle(&mut self, now: Instant, session: SessionId, command: Command) -> Result<Vec<Effect>, Refusal> {
-        let mut effects = self.decide(now, session, command)?;
+        let decided = self.decide(now, session, command);
+        self.follow_rooms(now);
+        let mut effects = decided?;
         for peer in self.rooms.displaced_peers() {
             effects.extend(self.displace(peer));
         }
@@ -99,8 +101,19 @@ impl Rules {
         let mut effects = self.calls.leave(now, &mut self.rooms, session);
         effects.extend(self.rooms.leave(session));
         effects.extend(self.presence.unbind(session));
+        self.follow_rooms(now);
         self.rooms.quotas.leave(session);
         effects
+    }
+
+    /// A call ends some time after the two have left the room where they met.
+    fn follow_rooms(&mut self, now: Instant) {
+        for change in self.rooms.take_pair_changes() {
+            match change {
+                PairChange::Entered(room) => self.calls.room_entered(&room),
+                PairChange::Emptied(room) => self.calls.room_emptied(now, &room),
+            }
+        }
     }
 
     /// What waited for somebody who has come; empty where it could not be fetched.

@@ -266,7 +266,8 @@ fn a_call_whose_connection_gives_way_is_over_for_both() {
     let when_busy = WhenBusy::Ring;
     call(&mut rules, 1, CallCommand::Invite { to, media, when_busy }).unwrap();
     let (from, answer) = (Address::Name("anna".into()), Answer::Accept(Some(Offer::default())));
-    call(&mut rules, 2, CallCommand::Answer { from, answer }).unwrap();
+    let room = None;
+    call(&mut rules, 2, CallCommand::Answer { from, room, answer }).unwrap();
     assert_eq!((rules.call_count(), rules.peer_count()), (1, 2));
 
     join(&mut rules, 3, "r", "carl").unwrap();

@@ -295,10 +295,12 @@ fn log_call(session: SessionId, command: &CallCommand) {
         CallCommand::Answer {
             from,
             answer: Answer::Accept(_),
+            ..
         } => info!(%session, ?from, "accepts"),
         CallCommand::Answer {
             from,
             answer: Answer::Decline(why),
+            ..
         } => info!(%session, ?from, ?why, "declines"),
         CallCommand::HangUp { with } => info!(%session, ?with, "hangs up"),
     }

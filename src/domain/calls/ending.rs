@@ -130,9 +130,12 @@ impl Calls {
     pub fn handle_timeout(&mut self, now: Instant, rooms: &mut Rooms) -> Vec<Effect> {
         let mut effects = Vec::new();
         while let Some((_, id)) = self.due.first().copied().filter(|(due, _)| *due <= now) {
-            let has_rung_long_enough = self.calls[&id].ring_until.is_some_and(|until| until <= now);
-            let reason = if has_rung_long_enough {
+            let call = &self.calls[&id];
+            let is_over = |until: Option<Instant>| until.is_some_and(|until| until <= now);
+            let reason = if is_over(call.ring_until) {
                 CallEnd::TimedOut
+            } else if is_over(call.empty_until) {
+                CallEnd::RoomLeft
             } else {
                 CallEnd::Lost
             };
@@ -158,6 +161,9 @@ impl Calls {
         if let Media::Carried(room) = call.media {
             self.carried.remove(&room);
             effects.extend(rooms.close(room));
+        }
+        if let Some(room) = call.room().filter(|room| self.meeting.get(*room) == Some(&id)) {
+            self.meeting.remove(room);
         }
         let rung = match call.accepted {
             true => &[],

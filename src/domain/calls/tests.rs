@@ -2,6 +2,7 @@
 
 mod any_order;
 mod bounds;
+mod meeting;
 
 use std::time::Duration;
 
@@ -22,6 +23,11 @@ fn name(name: &str) -> Address {
 fn device(account: &str) -> Address {
     let (account, device) = (account.into(), DeviceId::from("d"));
     Address::Device { account, device }
+}
+
+fn answer_to(from: Address, answer: Answer) -> CallCommand {
+    let room = None;
+    CallCommand::Answer { from, room, answer }
 }
 
 fn offer() -> Offer {
@@ -62,12 +68,12 @@ impl Exchange {
 
     fn accept(&mut self, session: u64, from: Address) -> Result<Vec<String>, Refusal> {
         let answer = Answer::Accept(Some(offer()));
-        self.ask(session, CallCommand::Answer { from, answer })
+        self.ask(session, answer_to(from, answer))
     }
 
     fn decline(&mut self, session: u64, from: Address, why: Decline) -> Result<Vec<String>, Refusal> {
         let answer = Answer::Decline(why);
-        self.ask(session, CallCommand::Answer { from, answer })
+        self.ask(session, answer_to(from, answer))
     }
 
     fn hang_up(&mut self, session: u64) -> Result<Vec<String>, Refusal> {
@@ -253,9 +259,7 @@ fn a_sudden_loss_of_session_or_media_ends_a_call_for_the_other_side() {
 
     let mut exchange = two();
     exchange.call(1, "ben").unwrap();
-    let answer = Answer::Accept(Some(offer()));
-    let from = name("anna");
-    let command = Command::Call(CallCommand::Answer { from, answer });
+    let command = Command::Call(answer_to(name("anna"), Answer::Accept(Some(offer()))));
     let effects = exchange.rules.handle(exchange.now, SessionId(2), command).unwrap();
     let Some(Effect::Negotiate(offers)) = effects.last() else {
         panic!("two offers are to be answered")
@@ -275,9 +279,7 @@ fn a_sudden_loss_of_session_or_media_ends_a_call_for_the_other_side() {
 fn media_that_cannot_be_set_up_ends_the_call_on_both_sides() {
     let mut exchange = two();
     exchange.call(1, "ben").unwrap();
-    let answer = Answer::Accept(Some(offer()));
-    let from = name("anna");
-    let command = Command::Call(CallCommand::Answer { from, answer });
+    let command = Command::Call(answer_to(name("anna"), Answer::Accept(Some(offer()))));
     let effects = exchange.rules.handle(exchange.now, SessionId(2), command).unwrap();
     let Some(Effect::Negotiate(offers)) = effects.last() else {
         panic!("two offers are to be answered")
@@ -312,9 +314,7 @@ fn expected_refusals_change_nothing() {
     exchange.register(3, name("carl"), Newcomer::Replaces);
     assert_eq!(exchange.accept(3, name("anna")), Err(Refusal::NoSuchCall));
     assert_eq!(exchange.accept(1, name("anna")), Err(Refusal::NoSuchCall));
-    let answer = Answer::Accept(None);
-    let from = name("anna");
-    let without = exchange.ask(2, CallCommand::Answer { from, answer });
+    let without = exchange.ask(2, answer_to(name("anna"), Answer::Accept(None)));
     assert_eq!(without, Err(Refusal::BadOffer), "and it goes on ringing");
     exchange.accept(2, name("anna")).unwrap();
     assert_eq!(exchange.accept(2, name("anna")), Err(Refusal::NoSuchCall));

@@ -186,7 +186,8 @@ impl Dialogue {
         let caller = Address::Name(caller);
         let declines = matches!(answer, Answer::Decline(_));
         let from = caller.clone();
-        let outcome = request(client, CallCommand::Answer { from, answer }).await;
+        let room = None;
+        let outcome = request(client, CallCommand::Answer { from, room, answer }).await;
         if declines && outcome.is_ok() && matches!(&self.mind, Mind::Ringing { from, .. } if *from == caller) {
             self.mind = Mind::Free;
         }
@@ -260,7 +261,7 @@ impl Dialogue {
             }),
             CallEnd::TimedOut => rejected(TIMED_OUT),
             CallEnd::Failed => rejected("the call could not be set up"),
-            CallEnd::Lost | CallEnd::AnsweredElsewhere | CallEnd::GivenUp | CallEnd::HungUp => {
+            CallEnd::Lost | CallEnd::RoomLeft | CallEnd::AnsweredElsewhere | CallEnd::GivenUp | CallEnd::HungUp => {
                 rejected(&format!("user '{callee}' is gone"))
             }
         }

@@ -9,7 +9,7 @@
 //! | client → server | fields | what it does |
 //! |---|---|---|
 //! | `call` | `to_phone`, `to_device_id` | rings the device; a call that this one is still in ends |
-//! | `called_success`, `called_refuse` | `from_phone`, `from_device_id`, `room_id` | accepts or refuses the call that rings |
+//! | `called_success`, `called_refuse` | `from_phone`, `from_device_id`, `room_id` | accepts or refuses the call that rings and has that room; without a `room_id`, the call that rings |
 //! | `calling_hangup` | `notified_phone`, `notified_device_id`, `room_id` | ends the call with that device, ringing or accepted, whichever room it names; silent where there is none |
 //!
 //! | server → client | fields | when |
@@ -21,7 +21,7 @@
 //! | `call_refuse` | `to_phone`, `to_device_id`, `room_id` | refused |
 //! | `called_failed` | `from_phone`, `from_device_id`; `message` where there is more to say | the call that rang is over: the caller is gone, or nobody answered in time; or an answer to a call that does not ring |
 //! | `called_failed` | `message`: `from_phone is failed to parse`, `from_device_id is failed to parse` | the answer cannot be understood |
-//! | `calling_be_hangup` | `fire_phone`, `fire_device_id`, `room_id` | the other has hung up, also while it rang, or is lost for 5 s |
+//! | `calling_be_hangup` | `fire_phone`, `fire_device_id`, `room_id` | the other has hung up, also while it rang, or is lost for 5 s; both have left the room on `/direct` for 15 s |
 //! | `calling_hungup_error` (so spelled) | `message`: `notified_phone is failed to parse`, `notified_device_id is failed to parse` | |
 //! | `json_data_invalid` | `message`: `the requested data is invalid` | no JSON object, or no `type` |
 //!
@@ -186,7 +186,15 @@ async fn answer<A>(client: &Client<A>, message: &Value, answer: Answer) -> React
         }
     };
     let from = device(&phone, &id);
-    match request(client, CallCommand::Answer { from, answer }).await {
+    let room = match message.get("room_id") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(room)) if room.is_empty() => None,
+        Some(_) => match Name::of(message, "room_id").and_then(|name| name.room().ok()) {
+            Some(room) => Some(room),
+            None => return called_failed(&phone, &id, Some(NOT_RINGING)),
+        },
+    };
+    match request(client, CallCommand::Answer { from, room, answer }).await {
         Ok(()) => Reaction::none(),
         Err(_) => called_failed(&phone, &id, Some(NOT_RINGING)),
     }

@@ -146,6 +146,83 @@ async fn a_call_goes_on_with_a_newer_connection_which_hangs_up_under_any_room() 
         .await;
 }
 
+/// The page of whoever accepted, then the caller's.
+const BOTH_MEET: &str = r#"
+    bens_page@direct > {"type":"join","room":"room 1","userId":2}
+    bens_page@direct < {"type":"existingParticipants","participants":[]}
+    annas_page@direct > {"id":"joinRoom","room":"room 1","name":"1"}
+    bens_page@direct < {"type":"newParticipantArrived","participant":{"id":1,"userId":1,"name":"1","prefix":"","postfix":"","suffix":""}}
+    annas_page@direct < {"id":"existingParticipants","data":["2"]}
+"#;
+
+#[tokio::test(start_paused = true)]
+async fn a_call_ends_when_its_room_has_been_empty_for_some_seconds() {
+    let mut stage = talking().await;
+    stage.play(BOTH_MEET).await;
+    stage
+        .play(
+            r#"
+            annas_page@direct -
+            bens_page@direct < {"type":"participantLeft","userId":1}
+            "#,
+        )
+        .await;
+    advance(Duration::from_secs(60)).await;
+    stage.hear().await;
+    stage.play("bens_page@direct -").await;
+    advance(Duration::from_secs(14)).await;
+    stage.hear().await;
+    stage
+        .play(
+            r#"
+            13800000003/c@device > {"type":"call","to_phone":"13800000002","to_device_id":"b"}
+            13800000003/c@device < {"type":"call_failed","to_phone":"13800000002","to_device_id":"b","message":"to_phone is busy"}
+            "#,
+        )
+        .await;
+    advance(Duration::from_secs(2)).await;
+    stage.hear().await;
+    stage
+        .play(
+            r#"
+            13800000001/a@device < {"type":"calling_be_hangup","fire_phone":"13800000002","fire_device_id":"b","room_id":"room 1"}
+            13800000002/b@device < {"type":"calling_be_hangup","fire_phone":"13800000001","fire_device_id":"a","room_id":"room 1"}
+            13800000003/c@device > {"type":"call","to_phone":"13800000002","to_device_id":"b"}
+            13800000002/b@device < {"type":"called","from_phone":"13800000003","from_device_id":"c","room_id":"room 1"}
+            "#,
+        )
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_names_another_room_answers_nothing() {
+    let mut stage = ringing().await;
+    for room in [r#""of an older call""#, "7", "[]"] {
+        for kind in ["called_success", "called_refuse"] {
+            stage
+                .play(&format!(
+                    r#"
+                    13800000002/b@device > {{"type":"{kind}","from_phone":"13800000001","from_device_id":"a","room_id":{room}}}
+                    13800000002/b@device < {{"type":"called_failed","from_phone":"13800000001","from_device_id":"a","message":"the call does not ring"}}
+                    "#
+                ))
+                .await;
+        }
+    }
+    stage.play(TALKING).await;
+    for room in [r#","room_id":"""#, r#","room_id":null"#, ""] {
+        ringing()
+            .await
+            .play(&format!(
+                r#"
+                13800000002/b@device > {{"type":"called_success","from_phone":"13800000001","from_device_id":"a"{room}}}
+                13800000001/a@device < {{"type":"call_success","to_phone":"13800000002","to_device_id":"b","room_id":"room 1"}}
+                "#
+            ))
+            .await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_device_that_was_started_anew_calls_somebody_else() {
     talking()

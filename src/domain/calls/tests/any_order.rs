@@ -47,6 +47,7 @@ fn command(step: &Step) -> Option<CallCommand> {
     };
     let answer = |from: &str, answer| CallCommand::Answer {
         from: name(from),
+        room: None,
         answer,
     };
     Some(match *step {

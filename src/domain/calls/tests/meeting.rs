@@ -1,0 +1,132 @@
+//! Calls whose two meet in a room of their own: which one an answer means, and what becomes of it when they leave.
+
+use super::*;
+use crate::domain::RoomKind;
+
+impl Exchange {
+    fn answer_in(&mut self, session: u64, from: &str, room: &str, answer: Answer) -> Result<Vec<String>, Refusal> {
+        let (from, room) = (device(from), Some(RoomName::from(room)));
+        self.ask(session, CallCommand::Answer { from, room, answer })
+    }
+
+    /// A page of somebody enters a room of two.
+    fn enter(&mut self, session: u64, room: &str) {
+        let person = Person {
+            user: UserId::from(session.to_string().as_str()),
+            name: String::new(),
+            prefix: String::new(),
+            postfix: String::new(),
+        };
+        let (kind, room) = (RoomKind::Pair, RoomName::from(room));
+        let join = Command::Join { kind, room, person };
+        self.rules.handle(self.now, SessionId(session), join).unwrap();
+    }
+
+    fn leave_room(&mut self, session: u64) {
+        self.rules.handle(self.now, SessionId(session), Command::Leave).unwrap();
+    }
+}
+
+fn dial_in(exchange: &mut Exchange, session: u64, to: &str, room: &str) {
+    let (to, media) = (device(to), CallMedia::Elsewhere(room.into()));
+    let when_busy = WhenBusy::Refuse;
+    exchange
+        .ask(session, CallCommand::Invite { to, media, when_busy })
+        .unwrap();
+}
+
+/// 11 (1) and 22 (2), who have agreed to meet, and whose pages (11) and (22) are there.
+fn two_who_meet() -> Exchange {
+    let mut exchange = two_devices();
+    exchange.dial(1, "22").unwrap();
+    exchange.accept(2, device("11")).unwrap();
+    exchange.enter(22, "meeting");
+    exchange.enter(11, "meeting");
+    exchange
+}
+
+const BOTH_TOLD: [&str; 2] = [
+    "tell 1: call with 22/d over, RoomLeft",
+    "tell 2: call with 11/d over, RoomLeft",
+];
+
+#[test]
+fn a_late_answer_to_an_older_call_neither_accepts_nor_declines_the_new_one() {
+    let mut exchange = two_devices();
+    dial_in(&mut exchange, 1, "22", "old");
+    exchange.hang_up(1).unwrap();
+    dial_in(&mut exchange, 1, "22", "new");
+    for answer in [Answer::Accept(None), Answer::Decline(Decline::Unwilling)] {
+        assert_eq!(exchange.answer_in(2, "11", "old", answer), Err(Refusal::NoSuchCall));
+    }
+    let accepted = exchange.answer_in(2, "11", "new", Answer::Accept(None)).unwrap();
+    assert_eq!(accepted, ["tell 1: 22/d accepts for new"]);
+    let again = exchange.answer_in(2, "11", "new", Answer::Accept(None));
+    assert_eq!(again, Err(Refusal::NoSuchCall));
+}
+
+#[test]
+fn an_answer_that_names_a_room_does_not_mean_a_call_that_has_none() {
+    let mut exchange = two();
+    exchange.call(1, "ben").unwrap();
+    let (from, room) = (name("anna"), Some(RoomName::from("meeting")));
+    let answer = Answer::Accept(Some(offer()));
+    let refused = exchange.ask(2, CallCommand::Answer { from, room, answer });
+    assert_eq!(refused, Err(Refusal::NoSuchCall));
+}
+
+#[test]
+fn a_call_ends_some_time_after_both_have_left_the_room_and_both_can_be_called_again() {
+    let mut exchange = two_who_meet();
+    exchange.leave_room(11);
+    assert_eq!(exchange.pass(3_600), [""; 0], "while one is there");
+    exchange.gone(22);
+    assert_eq!(exchange.pass(14), [""; 0]);
+    assert_eq!(exchange.dial(2, "11"), Err(Refusal::InCall));
+    assert_eq!(exchange.pass(1), BOTH_TOLD);
+    assert_eq!(exchange.rules.poll_timeout(), None);
+    assert_eq!(exchange.counts()[0], 0);
+    assert!(exchange.dial(2, "11").is_ok());
+}
+
+#[test]
+fn a_call_goes_on_when_somebody_is_back_in_time() {
+    let mut exchange = two_who_meet();
+    exchange.gone(11);
+    exchange.gone(22);
+    assert_eq!(exchange.pass(14), [""; 0]);
+    exchange.enter(33, "another room");
+    exchange.enter(23, "meeting");
+    assert_eq!(exchange.pass(3_600), [""; 0]);
+    exchange.enter(23, "meeting");
+    assert_eq!(exchange.pass(3_600), [""; 0], "entering again is not leaving");
+    exchange.enter(23, "another place");
+    assert_eq!(exchange.pass(15), BOTH_TOLD);
+}
+
+#[test]
+fn a_call_whose_two_meet_in_no_room_of_this_server_lasts_until_somebody_hangs_up() {
+    let mut exchange = two_devices();
+    exchange.dial(1, "22").unwrap();
+    exchange.enter(22, "meeting");
+    exchange.leave_room(22);
+    assert_eq!(exchange.pass(16), [""; 0], "it rings");
+    exchange.accept(2, device("11")).unwrap();
+    assert_eq!(exchange.pass(3_600), [""; 0]);
+    let with = Some(device("11"));
+    let ended = exchange.ask(2, CallCommand::HangUp { with }).unwrap();
+    assert_eq!(ended, ["tell 1: call with 22/d over, HungUp"]);
+    exchange.enter(22, "meeting");
+    exchange.leave_room(22);
+    assert_eq!(exchange.rules.poll_timeout(), None, "the call is forgotten");
+}
+
+#[test]
+fn a_call_whose_device_is_lost_ends_once() {
+    let mut exchange = two_who_meet();
+    exchange.gone(11);
+    exchange.gone(22);
+    exchange.gone(2);
+    assert_eq!(exchange.pass(5), ["tell 1: call with 22/d over, Lost"]);
+    assert_eq!(exchange.pass(15), [""; 0]);
+}
