@@ -18,7 +18,8 @@ pub const NAME: TextLimit = TextLimit::characters(128);
 /// A device's name, as it calls itself: UUIDs and serial numbers fit.
 pub const DEVICE_ID: TextLimit = NAME;
 
-/// A password for a room. Checking one costs time on purpose, and more with its length.
+/// A password for a room, where it is given to the room and where somebody joins with it. Checking one costs time on
+/// purpose, and more with its length.
 pub const PASSWORD: TextLimit = TextLimit::characters(256);
 
 impl TextLimit {

@@ -7,6 +7,7 @@
 mod call;
 mod calls;
 mod connection;
+mod invitations;
 mod lines;
 mod presence;
 mod quotas;
@@ -21,7 +22,7 @@ pub use call::{
     Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Decline, Newcomer, Side, WhenBusy,
 };
 pub use connection::ConnectionIdentity;
-pub use presence::{Errand, MessageCommand, MessageEvent, Recipient, Sender, WaitingMessage};
+pub use presence::{Errand, MessageCommand, MessageEvent, Recipient, Sender, WaitingMessage, Waits};
 pub use rules::Rules;
 
 use crate::ids::{CallId, ParticipantId, PeerId, RoomId, RoomName, SessionId, UserId};

@@ -1,13 +1,16 @@
 //! Who can be reached by message: the sessions of each user, messages between users, and messages that wait.
 //!
-//! A message is opaque. One for a user goes to every session of his; where he has none it is kept, and brought when he
-//! comes. While what was kept is on its way, newer messages are kept as well, so that they stay in their order.
+//! A message is opaque. One for a user goes to every session of theirs; where they have none it is kept, and brought when
+//! they come. While what was kept is on its way, newer messages are kept as well, so that they stay in their order.
+//! Invitations to calls and their answers wait here, apart from the rest, and no longer than a call rings.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::{Effect, Event, Refusal};
+use super::invitations::{Invitation, Invitations};
+use super::{Effect, Event, Limits, Refusal};
 use crate::ids::{SessionId, UserId};
 use crate::shares::ClientAddress;
 
@@ -21,12 +24,11 @@ const LISTED_MAX: usize = 500;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MessageCommand {
     /// To be reached under this user from now on.
-    Bind {
-        user: UserId,
-    },
+    Bind { user: UserId },
     Send {
         to: Recipient,
         message: Bytes,
+        waits: Waits,
     },
     /// To be told who is there.
     List,
@@ -38,6 +40,18 @@ pub enum Recipient {
     User(UserId),
     /// Every session of every user, the sender's included.
     Everybody,
+}
+
+/// For how long a message waits for a user who is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Waits {
+    /// Until the user comes.
+    ForReceiver,
+    /// No longer than a call rings: it invites to one. Then its sender hears of it ([`MessageEvent::Unanswered`]), and
+    /// its receiver gets this when they come.
+    WhileRinging { missed: Bytes },
+    /// As long: it answers such an invitation, or takes it back.
+    ForCaller,
 }
 
 /// What one session is told about messages.
@@ -57,6 +71,11 @@ pub enum MessageEvent {
     },
     Received {
         message: Bytes,
+    },
+    /// This invitation of theirs has reached nobody for as long as it rang.
+    Unanswered {
+        receiver: UserId,
+        invitation: Bytes,
     },
 }
 
@@ -90,11 +109,11 @@ pub struct WaitingMessage {
 }
 
 /// The users that are there. One owner; each call returns what is to be done about it.
-#[derive(Default)]
 pub struct Presence {
     /// Ordered, so that lists and announcements are.
     users: BTreeMap<UserId, Reachable>,
     sessions: HashMap<SessionId, UserId>,
+    invitations: Invitations,
     last_ticket: u64,
 }
 
@@ -113,6 +132,15 @@ struct Collecting {
 }
 
 impl Presence {
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            users: BTreeMap::new(),
+            sessions: HashMap::new(),
+            invitations: Invitations::new(limits.ring_for),
+            last_ticket: 0,
+        }
+    }
+
     pub fn user_count(&self) -> usize {
         self.users.len()
     }
@@ -120,13 +148,17 @@ impl Presence {
     /// Does what `session` asks, which has come from `client`.
     pub fn handle(
         &mut self,
+        now: Instant,
         session: SessionId,
         client: ClientAddress,
         command: MessageCommand,
     ) -> Result<Vec<Effect>, Refusal> {
         match command {
             MessageCommand::Bind { user } => self.bind(session, user),
-            MessageCommand::Send { to, message } => self.send(session, client, to, message),
+            MessageCommand::Send { to, message, waits } => {
+                let user = self.sessions.get(&session).ok_or(Refusal::NotBound)?.clone();
+                self.send(now, Sender { user, client }, to, message, waits)
+            }
             MessageCommand::List => self.list(session),
         }
     }
@@ -176,42 +208,92 @@ impl Presence {
 
     fn send(
         &mut self,
-        session: SessionId,
-        client: ClientAddress,
+        now: Instant,
+        sender: Sender,
         to: Recipient,
         message: Bytes,
+        waits: Waits,
     ) -> Result<Vec<Effect>, Refusal> {
-        let user = self.sessions.get(&session).ok_or(Refusal::NotBound)?.clone();
-        let sender = Sender { user, client };
-        let effect = match to {
-            Recipient::Everybody => self.tell_everybody(Event::Message(MessageEvent::Received { message })),
-            Recipient::User(receiver) => match self.users.get_mut(&receiver) {
-                Some(Reachable {
-                    sessions,
-                    collecting: None,
-                }) => Effect::TellEach {
-                    sessions: sessions.clone(),
-                    event: Event::Message(MessageEvent::Received { message }),
-                },
-                Some(Reachable {
-                    collecting: Some(collecting),
-                    ..
-                }) => {
-                    collecting.again = true;
-                    Effect::Mailbox(Errand::Keep {
-                        receiver,
-                        sender,
-                        message,
-                    })
-                }
-                None => Effect::Mailbox(Errand::Keep {
+        let receiver = match to {
+            Recipient::User(receiver) => receiver,
+            Recipient::Everybody => {
+                let event = Event::Message(MessageEvent::Received { message });
+                return Ok(vec![self.tell_everybody(event)]);
+            }
+        };
+        let is_there = self.users.get(&receiver).is_some_and(|user| user.collecting.is_none());
+        let missed = match waits {
+            Waits::WhileRinging { missed } if !is_there => Some(missed),
+            Waits::ForCaller if !is_there => None,
+            _ => return Ok(vec![self.deliver(receiver, sender, message)]),
+        };
+        let invitation = Invitation {
+            receiver: receiver.clone(),
+            sender: sender.clone(),
+            message,
+            missed,
+        };
+        match self.invitations.keep(now, invitation) {
+            Ok(taken_back) => {
+                let missed = taken_back.map(|missed| self.deliver(receiver, sender, missed));
+                Ok(missed.into_iter().collect())
+            }
+            Err(turned_away) => Ok(self.unanswered(vec![turned_away])),
+        }
+    }
+
+    /// To every session of a user, or into storage until they come.
+    fn deliver(&mut self, receiver: UserId, sender: Sender, message: Bytes) -> Effect {
+        match self.users.get_mut(&receiver) {
+            Some(Reachable {
+                sessions,
+                collecting: None,
+            }) => Effect::TellEach {
+                sessions: sessions.clone(),
+                event: Event::Message(MessageEvent::Received { message }),
+            },
+            Some(Reachable {
+                collecting: Some(collecting),
+                ..
+            }) => {
+                collecting.again = true;
+                Effect::Mailbox(Errand::Keep {
                     receiver,
                     sender,
                     message,
-                }),
-            },
-        };
-        Ok(vec![effect])
+                })
+            }
+            None => Effect::Mailbox(Errand::Keep {
+                receiver,
+                sender,
+                message,
+            }),
+        }
+    }
+
+    /// Tells each sender that nobody has answered, and each receiver what they have missed.
+    fn unanswered(&mut self, invitations: Vec<Invitation>) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for invitation in invitations {
+            let Some(missed) = invitation.missed else { continue };
+            let (receiver, sender) = (invitation.receiver, invitation.sender);
+            effects.push(self.deliver(receiver.clone(), sender.clone(), missed));
+            if let Some(Reachable { sessions, .. }) = self.users.get(&sender.user) {
+                let (sessions, invitation) = (sessions.clone(), invitation.message);
+                let event = Event::Message(MessageEvent::Unanswered { receiver, invitation });
+                effects.push(Effect::TellEach { sessions, event });
+            }
+        }
+        effects
+    }
+
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.invitations.poll_timeout()
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) -> Vec<Effect> {
+        let unanswered = self.invitations.handle_timeout(now);
+        self.unanswered(unanswered)
     }
 
     fn list(&self, session: SessionId) -> Result<Vec<Effect>, Refusal> {
@@ -254,6 +336,16 @@ impl Presence {
             effects.push(Effect::Mailbox(Errand::Collect { receiver, ticket }));
         } else {
             reachable.collecting = None;
+            let sessions = &reachable.sessions;
+            effects.extend(
+                self.invitations
+                    .take(receiver)
+                    .into_iter()
+                    .map(|message| Effect::TellEach {
+                        sessions: sessions.clone(),
+                        event: Event::Message(MessageEvent::Received { message }),
+                    }),
+            );
         }
         effects
     }
@@ -280,11 +372,23 @@ impl Presence {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::domain::some_instant;
 
     const ANNA: SessionId = SessionId(1);
     const BEN: SessionId = SessionId(2);
     const HERE: ClientAddress = ClientAddress::THIS_MACHINE;
+
+    fn presence() -> Presence {
+        Presence::new(&Limits::default())
+    }
+
+    fn ben() -> Sender {
+        let (user, client) = (user("ben"), HERE);
+        Sender { user, client }
+    }
 
     fn user(id: &str) -> UserId {
         UserId::from(id)
@@ -305,6 +409,21 @@ mod tests {
         })
     }
 
+    fn send(
+        presence: &mut Presence,
+        session: SessionId,
+        to: Recipient,
+        text: &'static str,
+    ) -> Result<Vec<Effect>, Refusal> {
+        let (message, waits) = (message(text), Waits::ForReceiver);
+        presence.handle(
+            some_instant(),
+            session,
+            HERE,
+            MessageCommand::Send { to, message, waits },
+        )
+    }
+
     fn message(text: &'static str) -> Bytes {
         Bytes::from_static(text.as_bytes())
     }
@@ -319,7 +438,7 @@ mod tests {
 
     #[test]
     fn only_the_first_and_the_last_session_of_a_user_are_announced() {
-        let mut presence = Presence::default();
+        let mut presence = presence();
         arrive(&mut presence, BEN, "ben");
         let online = Event::Message(MessageEvent::Online { user: user("anna") });
         let effects = presence.bind(ANNA, user("anna")).unwrap();
@@ -338,7 +457,7 @@ mod tests {
 
     #[test]
     fn what_is_said_while_kept_messages_are_on_their_way_comes_after_them() {
-        let mut presence = Presence::default();
+        let mut presence = presence();
         arrive(&mut presence, BEN, "ben");
         let kept = |text| {
             Effect::Mailbox(Errand::Keep {
@@ -351,9 +470,9 @@ mod tests {
             })
         };
         let to_anna = || Recipient::User(user("anna"));
-        assert_eq!(presence.send(BEN, HERE, to_anna(), message("1")), Ok(vec![kept("1")]));
+        assert_eq!(send(&mut presence, BEN, to_anna(), "1"), Ok(vec![kept("1")]));
         let first = ticket(&presence.bind(ANNA, user("anna")).unwrap()).unwrap();
-        assert_eq!(presence.send(BEN, HERE, to_anna(), message("2")), Ok(vec![kept("2")]));
+        assert_eq!(send(&mut presence, BEN, to_anna(), "2"), Ok(vec![kept("2")]));
         let waiting = |number, text| WaitingMessage {
             number,
             message: message(text),
@@ -367,15 +486,12 @@ mod tests {
         let effects = presence.collected(&user("anna"), second, vec![waiting(2, "2")]);
         assert_eq!(told(&effects), [event("2")]);
         assert_eq!(ticket(&effects), None);
-        assert_eq!(
-            told(&presence.send(BEN, HERE, to_anna(), message("3")).unwrap()),
-            [event("3")]
-        );
+        assert_eq!(told(&send(&mut presence, BEN, to_anna(), "3").unwrap()), [event("3")]);
     }
 
     #[test]
     fn kept_messages_stay_where_they_are_when_nobody_is_there_to_take_them() {
-        let mut presence = Presence::default();
+        let mut presence = presence();
         let ticket = ticket(&presence.bind(ANNA, user("anna")).unwrap()).unwrap();
         presence.unbind(ANNA);
         let waiting = WaitingMessage {
@@ -386,10 +502,54 @@ mod tests {
     }
 
     #[test]
+    fn an_invitation_waits_as_long_as_it_rings_then_its_sender_hears_of_it() {
+        let (mut presence, now) = (presence(), some_instant());
+        arrive(&mut presence, BEN, "ben");
+        let to_anna = || Recipient::User(user("anna"));
+        let invite = |presence: &mut Presence, at| {
+            let waits = Waits::WhileRinging {
+                missed: message("missed"),
+            };
+            presence.send(at, ben(), to_anna(), message("ring"), waits)
+        };
+        assert_eq!(invite(&mut presence, now), Ok(vec![]), "nothing goes into storage");
+        assert_eq!(presence.poll_timeout(), Some(now + Duration::from_secs(60)));
+        assert_eq!(presence.handle_timeout(now + Duration::from_secs(59)), []);
+        let over = presence.handle_timeout(now + Duration::from_secs(60));
+        let unanswered = Event::Message(MessageEvent::Unanswered {
+            receiver: user("anna"),
+            invitation: message("ring"),
+        });
+        assert_eq!(told(&over), [(BEN, unanswered)]);
+        let kept = Effect::Mailbox(Errand::Keep {
+            receiver: user("anna"),
+            sender: ben(),
+            message: message("missed"),
+        });
+        assert!(over.contains(&kept), "{over:?}");
+        assert_eq!(presence.poll_timeout(), None);
+        invite(&mut presence, now).unwrap();
+        let taken_back = presence.send(now, ben(), to_anna(), message("never mind"), Waits::ForCaller);
+        assert_eq!(taken_back, Ok(vec![kept]));
+        assert_eq!(presence.poll_timeout(), None);
+
+        invite(&mut presence, now).unwrap();
+        let first = ticket(&presence.bind(ANNA, user("anna")).unwrap()).unwrap();
+        invite(&mut presence, now).unwrap();
+        let rings = Event::Message(MessageEvent::Received {
+            message: message("ring"),
+        });
+        let effects = presence.collected(&user("anna"), first, Vec::new());
+        assert_eq!(told(&effects), [(ANNA, rings.clone())], "once, though invited twice");
+        assert_eq!(presence.poll_timeout(), None);
+        assert_eq!(told(&invite(&mut presence, now).unwrap()), [(ANNA, rings)]);
+    }
+
+    #[test]
     fn who_is_not_bound_sends_nothing_and_learns_nothing() {
-        let mut presence = Presence::default();
+        let mut presence = presence();
         assert_eq!(
-            presence.send(ANNA, HERE, Recipient::Everybody, message("x")),
+            send(&mut presence, ANNA, Recipient::Everybody, "x"),
             Err(Refusal::NotBound)
         );
         assert_eq!(presence.list(ANNA), Err(Refusal::NotBound));
@@ -397,7 +557,7 @@ mod tests {
 
     #[test]
     fn a_user_has_so_many_sessions_and_no_more() {
-        let mut presence = Presence::default();
+        let mut presence = presence();
         for session in 0..SESSIONS_PER_USER_MAX as u64 {
             presence.bind(SessionId(session), user("anna")).unwrap();
         }

@@ -22,7 +22,7 @@ impl Rules {
         Self {
             rooms: Rooms::new(limits),
             calls: Calls::new(limits),
-            presence: Presence::default(),
+            presence: Presence::new(&limits),
         }
     }
 
@@ -74,7 +74,7 @@ impl Rules {
             Command::Call(command) => self.calls.handle(now, &mut self.rooms, session, command),
             Command::Message(command) => {
                 let client = self.rooms.quotas.client_of(session);
-                self.presence.handle(session, client, command)
+                self.presence.handle(now, session, client, command)
             }
             // The room of a call is the call's.
             _ if self.calls.carries(session) => Err(Refusal::InCall),
@@ -144,11 +144,17 @@ impl Rules {
 
     /// When [`Rules::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.calls.poll_timeout()
+        self.calls
+            .poll_timeout()
+            .into_iter()
+            .chain(self.presence.poll_timeout())
+            .min()
     }
 
     pub fn handle_timeout(&mut self, now: Instant) -> Vec<Effect> {
-        self.calls.handle_timeout(now, &mut self.rooms)
+        let mut effects = self.calls.handle_timeout(now, &mut self.rooms);
+        effects.extend(self.presence.handle_timeout(now));
+        effects
     }
 
     /// Everything ends. The sessions are the hub's to tell: some are in nothing.

@@ -106,7 +106,12 @@ pub(super) fn weight(event: &Event) -> usize {
         Event::Text { text, .. } => text.len(),
         Event::File { file, .. } => file.name.len() + file.url.len(),
         Event::Candidate { candidate, .. } => candidate.line.len(),
-        Event::Message(MessageEvent::Received { message }) => message.len(),
+        Event::Message(
+            MessageEvent::Received { message }
+            | MessageEvent::Unanswered {
+                invitation: message, ..
+            },
+        ) => message.len(),
         Event::Message(MessageEvent::WhoIsOnline { users }) => users.len() * size_of::<usize>(),
         Event::Message(MessageEvent::Online { .. } | MessageEvent::Offline { .. }) => 0,
         Event::ParticipantArrived { .. } | Event::ParticipantLeft { .. } | Event::Call(_) | Event::Ended(_) => 0,

@@ -55,7 +55,7 @@ pub enum RecordError {
     Missing { what: &'static str, id: String },
     #[error("there are {most} {what} already, and no more may be")]
     Full { what: &'static str, most: i64 },
-    #[error("a password must have 1 to {max} bytes")]
+    #[error("a password must have 1 to {max} characters")]
     BadPassword { max: usize },
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),

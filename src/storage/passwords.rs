@@ -8,9 +8,7 @@ use aws_lc_rs::hmac;
 use tokio::sync::Semaphore;
 
 use super::RecordError;
-
-/// Longer ones are refused unread: hashing time grows with the length.
-const MAX_PASSWORD_BYTES: usize = 1_024;
+use crate::text;
 
 /// Passwords found right that are remembered, 32 bytes each. A full room that reconnects then costs no hashing.
 /// When full it is emptied: the next entry of each room is slow once.
@@ -37,7 +35,7 @@ impl Passwords {
     }
 
     pub(super) async fn verify(&self, hash: &str, password: &str) -> bool {
-        if password.is_empty() || password.len() > MAX_PASSWORD_BYTES {
+        if password.is_empty() || !text::PASSWORD.holds(password) {
             return false;
         }
         let tag = self.tag(hash, password);
@@ -83,10 +81,9 @@ impl Passwords {
 
 /// A PHC string with a fresh salt. Slow on purpose.
 pub(super) fn hash(password: &str) -> Result<String, RecordError> {
-    if password.is_empty() || password.len() > MAX_PASSWORD_BYTES {
-        return Err(RecordError::BadPassword {
-            max: MAX_PASSWORD_BYTES,
-        });
+    if password.is_empty() || !text::PASSWORD.holds(password) {
+        let max = text::PASSWORD.characters;
+        return Err(RecordError::BadPassword { max });
     }
     Argon2::default()
         .hash_password(password.as_bytes())

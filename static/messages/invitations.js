@@ -9,6 +9,12 @@ export const RINGS_FOR_MS = 60_000;
 /** In `resSign`, this page's own: stop ringing. Clients that do not know it ignore it, because it has no `groupId`. */
 const CANCEL = 'cancel';
 
+/** In `resSign`, this server's own: an invitation that has not reached anybody in time. */
+const MISSED = 'missed';
+
+/** The content of a refusal that the server sends for somebody who is not there. */
+const NOT_ONLINE = 'not online';
+
 /** @param {object} call `{kind: 'video' | 'audio', way: 'ptop' | 'group', room}` */
 export function invitation(self, to, call) {
   return message(self, to, call, '');
@@ -45,15 +51,17 @@ function message(self, to, { kind, way, room }, resSign) {
 /**
  * What a received message means.
  * @param {object} message as decoded
- * @returns {{kind: 'invitation' | 'answer' | 'cancelled' | 'other', from: string, name: string, call: object,
- *           answer?: string, about?: string}}
+ * @returns {{kind: 'invitation' | 'answer' | 'cancelled' | 'missed' | 'other', from: string, name: string, call: object,
+ *           answer?: 'agree' | 'refuse' | 'none', about?: string}}
  */
 export function readInvitation(message) {
   const call = { kind: message.groupId === 'audio' ? 'audio' : 'video', way: message.reqType === 'group' ? 'group' : 'ptop', room: message.vagroupId };
   const read = { from: message.sender, name: message.senderName || message.sender, call };
   // Older clients answer in `sign`.
   const said = message.resSign || message.sign;
+  if (said === 'refuse' && message.content?.content === NOT_ONLINE) return { ...read, kind: 'answer', answer: 'none' };
   if (said === 'agree' || said === 'refuse') return { ...read, kind: 'answer', answer: said };
+  if (said === MISSED) return { ...read, kind: 'missed' };
   if (said === CANCEL) return { ...read, kind: 'cancelled', about: message.callType };
   if (message.groupId === 'video' || message.groupId === 'audio') return { ...read, kind: 'invitation' };
   return { ...read, kind: 'other' };

@@ -137,10 +137,11 @@ function endWaiting() {
 
 function receive(message) {
   const read = readInvitation(message);
-  if (read.from !== self.id) contacts.setName(read.from, read.name);
+  if (read.from !== self.id && read.name !== read.from) contacts.setName(read.from, read.name);
   if (read.kind === 'invitation') return invited(read, message.timeStamp);
   if (read.kind === 'answer') return answered(read);
   if (read.kind === 'cancelled') return cancelled(read);
+  if (read.kind === 'missed') history.add('messages.missed', { name: read.name });
   return undefined;
 }
 
@@ -175,8 +176,8 @@ async function invited({ from, name, call }, timeStamp) {
 function answered({ from, name, call, answer: said }) {
   if (!outgoing?.to.has(from)) return;
   outgoing.to.delete(from);
-  if (said === 'refuse') {
-    history.add('messages.refused', { name });
+  if (said !== 'agree') {
+    history.add(said === 'none' ? 'messages.noAnswer' : 'messages.refused', { name: contacts.nameOf(from) });
     if (outgoing.to.size === 0) endWaiting();
     return;
   }

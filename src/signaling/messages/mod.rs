@@ -16,7 +16,7 @@
 //! | 9, 10 | `platform`, `platformVersion` | texts | 22 | `vagroupName` | text |
 //! | 11, 12 | `token`, `appKey` | texts | 23, 24 | `vaType`, `addGroupFlag` | texts |
 //!
-//! Numbers are `uint32`. The server reads 3 to 7 and writes 4 and 13; every other field, also one that is not in this
+//! Numbers are `uint32`. The server reads 3 to 7, 14 and 16 to 18, and writes 4 and 13; every other field, also one that is not in this
 //! table, reaches the receiver byte for byte.
 //!
 //! | client → server | | what it does |
@@ -36,7 +36,12 @@
 //! | `cmd` 6, reconnect | | a second bind, or one more connection than a user may have |
 //! | `cmd` 2, heartbeat | `msgtype` 1 | nothing has been sent for 40 s; unanswered for 30 s, the socket is closed |
 //!
-//! Messages that were kept come right after one's own `cmd` 3, in the order in which they were sent, once.
+//! Messages that were kept come right after one's own `cmd` 3, in the order in which they were sent, once. An invitation
+//! (`groupId` `video` or `audio`) and its answer (the same, with a `resSign` or `sign`) are kept for no longer than a call
+//! rings (`calls.ring_timeout_s`), and come after the others; of one sender only the newest, and none where its sender has
+//! taken it back with `resSign` `refuse`, or `cancel`. When an invitation has waited that long, its sender gets the answer
+//! `refuse`, as from the callee, with `groupId`, `reqType` and `vagroupId` of the invitation, and `not online` as its content.
+//! Who comes later gets the invitation without `groupId`, and with `resSign` `missed`: nothing that would ring.
 //! A message that is too long for all whom it would reach (`limits.fan_out_kib_per_s`) has the socket closed with the
 //! reason. Where there are users in the user table, only they may bind: others have their socket closed with the reason. So
 //! has who binds under a name of more than 128 characters.
@@ -53,7 +58,7 @@ use tracing::debug;
 
 use self::wire::{Incoming, Outgoing};
 use super::{Admission, Client, Close, Frame, Heartbeat, Reaction};
-use crate::domain::{Command, MessageCommand, MessageEvent, Recipient, Refusal};
+use crate::domain::{Command, MessageCommand, MessageEvent, Recipient, Refusal, Waits};
 use crate::ids::UserId;
 use crate::storage::AdmitError;
 use crate::text;
@@ -66,6 +71,9 @@ const HEARTBEAT_ANSWER_MAX: Duration = Duration::from_secs(30);
 
 /// `groupId`s of invitations: without a receiver they would ring everywhere.
 const CALL_KINDS: [&str; 2] = ["video", "audio"];
+
+/// What stands in `content` of a refusal that the server sends for somebody who is not there.
+const NOT_ONLINE: &str = "not online";
 
 /// One client's conversation in this family.
 #[derive(Default)]
@@ -149,14 +157,22 @@ impl Dialogue {
             ("", _) => Recipient::Everybody,
             (receiver, _) => Recipient::User(UserId::from(receiver)),
         };
-        let Ok(message) = wire::under(bytes, user.as_str(), &time_stamp((client.clock)())) else {
+        let now = time_stamp((client.clock)());
+        let sent = wire::under(bytes, user.as_str(), &now);
+        let missed = wire::missed(bytes, user.as_str(), &now);
+        let (Ok(sent), Ok(missed)) = (sent, missed) else {
             return ignored(client, "not a message");
         };
-        match client
-            .session
-            .request(Command::Message(MessageCommand::Send { to, message }))
-            .await
-        {
+        let is_about_a_call = CALL_KINDS.contains(&message.group_id.as_str());
+        let waits = match answer_in(&message) {
+            None if is_about_a_call => Waits::WhileRinging { missed },
+            Some(wire::CANCEL) => Waits::ForCaller,
+            Some(_) if is_about_a_call => Waits::ForCaller,
+            _ => Waits::ForReceiver,
+        };
+        let message = sent;
+        let send = MessageCommand::Send { to, message, waits };
+        match client.session.request(Command::Message(send)).await {
             // There is no message to say so with, and silence would be taken for success.
             Err(Refusal::TooMuchForSoMany) => Reaction::close(Close::TOO_DEAR),
             Err(refusal) => ignored(client, &refusal.to_string()),
@@ -171,11 +187,16 @@ impl Dialogue {
             msgtype,
             sender: user.as_str().to_owned(),
             time_stamp: now.clone(),
+            ..Outgoing::default()
         };
         match event {
             MessageEvent::Received { message } => Reaction::bytes(message),
             MessageEvent::Online { user } => Reaction::bytes(about(wire::ONLINE, 0, user).bytes()),
             MessageEvent::Offline { user } => Reaction::bytes(about(wire::OFFLINE, 0, user).bytes()),
+            MessageEvent::Unanswered { receiver, invitation } => match Incoming::decode(invitation) {
+                Ok(invitation) => Reaction::bytes(unanswered(receiver, invitation, now.clone()).bytes()),
+                Err(_) => Reaction::none(),
+            },
             MessageEvent::WhoIsOnline { users } => {
                 let frames = users
                     .into_iter()
@@ -183,6 +204,31 @@ impl Dialogue {
                 frames.fold(Reaction::none(), Reaction::and_bytes)
             }
         }
+    }
+}
+
+/// Whether a message answers an invitation, in the field of newer or older clients.
+fn answer_in(message: &Incoming) -> Option<&str> {
+    let fields = [message.res_sign.as_str(), message.sign.as_str()];
+    fields.into_iter().find(|field| !field.is_empty())
+}
+
+/// Clients know no other sign that nobody will answer than a refusal, so that is what the caller gets, as from the callee.
+fn unanswered(callee: UserId, invitation: Incoming, time_stamp: String) -> Outgoing {
+    Outgoing {
+        cmd: wire::MESSAGE,
+        msgtype: wire::REPLY,
+        sender: callee.as_str().to_owned(),
+        receiver: invitation.sender,
+        group_id: invitation.group_id,
+        time_stamp,
+        sign: wire::REFUSE.to_owned(),
+        content: Some(wire::Content {
+            content: NOT_ONLINE.to_owned(),
+        }),
+        res_sign: wire::REFUSE.to_owned(),
+        req_type: invitation.req_type,
+        vagroup_id: invitation.vagroup_id,
     }
 }
 

@@ -19,8 +19,19 @@ pub const SEND: u32 = 1;
 /// `msgtype` of what answers. Clients also send their messages under it.
 pub const REPLY: u32 = 4;
 
+/// `resSign` and `sign` of an answer to an invitation that is not accepted.
+pub const REFUSE: &str = "refuse";
+
+/// `resSign` of what takes an invitation back; this server's own.
+pub const CANCEL: &str = "cancel";
+
+/// `resSign` of an invitation that has not been delivered in time; this server's own.
+const MISSED: &str = "missed";
+
 const SENDER: u32 = 4;
+const GROUP_ID: u32 = 6;
 const TIME_STAMP: u32 = 13;
+const RES_SIGN: u32 = 16;
 
 /// What is read of a client's message.
 #[derive(Clone, PartialEq, Message)]
@@ -36,6 +47,18 @@ pub struct Incoming {
     pub group_id: String,
     #[prost(uint32, tag = "7")]
     pub msgtype: u32,
+    /// An answer to an invitation, from older clients.
+    #[prost(string, tag = "14")]
+    pub sign: String,
+    /// An answer to an invitation.
+    #[prost(string, tag = "16")]
+    pub res_sign: String,
+    /// Whether an invitation is for one or for several.
+    #[prost(string, tag = "17")]
+    pub req_type: String,
+    /// The room to which an invitation invites.
+    #[prost(string, tag = "18")]
+    pub vagroup_id: String,
 }
 
 /// What the server says itself.
@@ -45,10 +68,31 @@ pub struct Outgoing {
     pub cmd: u32,
     #[prost(string, tag = "4")]
     pub sender: String,
+    #[prost(string, tag = "5")]
+    pub receiver: String,
+    #[prost(string, tag = "6")]
+    pub group_id: String,
     #[prost(uint32, tag = "7")]
     pub msgtype: u32,
     #[prost(string, tag = "13")]
     pub time_stamp: String,
+    #[prost(string, tag = "14")]
+    pub sign: String,
+    #[prost(message, optional, tag = "15")]
+    pub content: Option<Content>,
+    #[prost(string, tag = "16")]
+    pub res_sign: String,
+    #[prost(string, tag = "17")]
+    pub req_type: String,
+    #[prost(string, tag = "18")]
+    pub vagroup_id: String,
+}
+
+/// What stands in `content`.
+#[derive(Clone, PartialEq, Message)]
+pub struct Content {
+    #[prost(string, tag = "2")]
+    pub content: String,
 }
 
 impl Outgoing {
@@ -63,18 +107,36 @@ impl Outgoing {
 
 /// The message with another sender and time stamp; every other field stays as it is, and in its order.
 pub fn under(message: &[u8], sender: &str, time_stamp: &str) -> Result<Bytes, DecodeError> {
-    let mut out = BytesMut::with_capacity(message.len() + sender.len() + time_stamp.len() + 8);
+    with(message, &[(SENDER, sender), (TIME_STAMP, time_stamp)])
+}
+
+/// An invitation as it is delivered when it is too late: it rings nowhere.
+pub fn missed(invitation: &[u8], sender: &str, time_stamp: &str) -> Result<Bytes, DecodeError> {
+    let texts = [
+        (SENDER, sender),
+        (GROUP_ID, ""),
+        (TIME_STAMP, time_stamp),
+        (RES_SIGN, MISSED),
+    ];
+    with(invitation, &texts)
+}
+
+/// The message with these texts in the place of its own. An empty one is left out.
+fn with(message: &[u8], texts: &[(u32, &str)]) -> Result<Bytes, DecodeError> {
+    // Key and length before a text of this size have two bytes each at most.
+    let added: usize = texts.iter().map(|(_, text)| text.len() + 4).sum();
+    let mut out = BytesMut::with_capacity(message.len() + added);
     let mut rest = message;
     while !rest.is_empty() {
         let before = rest;
         let (number, wire_type) = decode_key(&mut rest)?;
         skip_field(wire_type, number, &mut rest, DecodeContext::default())?;
-        if number != SENDER && number != TIME_STAMP {
+        if texts.iter().all(|(replaced, _)| number != *replaced) {
             out.put_slice(&before[..before.len() - rest.len()]);
         }
     }
-    for (number, text) in [(SENDER, sender), (TIME_STAMP, time_stamp)] {
-        string::encode(number, &text.to_owned(), &mut out);
+    for (number, text) in texts.iter().filter(|(_, text)| !text.is_empty()) {
+        string::encode(*number, &(*text).to_owned(), &mut out);
     }
     Ok(out.freeze())
 }

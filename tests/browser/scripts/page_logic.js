@@ -67,6 +67,10 @@ export const cases = {
     const stop = cancellation(anna, '2', '1');
     equal([over(stop).kind, over(stop).about, stop.groupId], ['cancelled', '1', '']);
     equal(over({ cmd: 5, groupId: 'team', sender: '1' }).kind, 'other');
+    const late = { ...invitation(anna, '2', call), groupId: '', resSign: 'missed' };
+    equal([over(late).kind, over(late).name], ['missed', 'Anna']);
+    const unheard = { ...answer(ben, '1', call, 'refuse'), content: { content: 'not online' } };
+    equal([over(unheard).kind, over(unheard).answer], ['answer', 'none']);
     const group = over(invitation(anna, '2', { kind: 'video', way: 'group', room: 'r7' }));
     equal([group.call.way, group.call.room], ['group', 'r7']);
   },

@@ -73,7 +73,7 @@ async fn rooms_get_passwords_from_a_line_of_input_and_nobody_writes_them_down() 
     let (code, _, stderr) = program.run_with(&["room", "add", "x"], &[], "").await;
     assert_eq!(
         (code, stderr.as_str()),
-        (Some(1), "patchbay: a password must have 1 to 1024 bytes\n")
+        (Some(1), "patchbay: a password must have 1 to 256 characters\n")
     );
 }
 

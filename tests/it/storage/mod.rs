@@ -200,11 +200,13 @@ async fn ids_that_cannot_be_recorded_are_refused(place: &Place) {
     assert!(matches!(long_name, Err(RecordError::BadText { .. })), "{long_name:?}");
     let bad_name = directory.add_user(&profile("1", "a\nb", "", "")).await;
     assert!(matches!(bad_name, Err(RecordError::BadText { .. })), "{bad_name:?}");
-    let no_password = directory.add_room(&room("r"), Some("")).await;
-    assert!(
-        matches!(no_password, Err(RecordError::BadPassword { .. })),
-        "{no_password:?}"
-    );
+    let longest = "密".repeat(256);
+    directory.add_room(&room("long"), Some(&longest)).await.unwrap();
+    assert!(directory.admit(&user(&id), &room("long"), Some(&longest)).await.is_ok());
+    for password in ["", &"p".repeat(257), &"密".repeat(257)] {
+        let refused = directory.add_room(&room("r"), Some(password)).await;
+        assert!(matches!(refused, Err(RecordError::BadPassword { .. })), "{refused:?}");
+    }
 }
 
 async fn hostile_ids_are_just_unknown(place: &Place) {

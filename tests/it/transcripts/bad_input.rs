@@ -186,7 +186,7 @@ async fn an_endless_password_is_a_wrong_one() {
     stage
         .play("anna < {\"type\":\"permisionDeny\",\"userId\":1,\"roomId\":0}\n anna x 1008")
         .await;
-    let join = json!({ "id": "joinRoom", "name": "b", "room": "r", "pw": "x".repeat(257) });
+    let join = json!({ "id": "joinRoom", "name": "b", "room": "r", "pw": "密".repeat(257) });
     stage.says("ben", &join.to_string()).await;
     stage.play("ben x 1008").await;
 }

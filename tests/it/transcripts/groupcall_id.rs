@@ -349,7 +349,7 @@ async fn a_name_in_the_user_table_stands_above_the_one_that_a_client_gives_itsel
 #[tokio::test(start_paused = true)]
 async fn the_clients_are_told_when_the_server_goes_down() {
     let mut stage = three_connections().await;
-    stage.says("idle", "{}").await;
+    stage.connect("idle").await;
     stage.shut_down().await;
     stage
         .play("anna x 1001\n ben x 1001\n idle x 1001\n media close 1\n media close 2\n media close 3")

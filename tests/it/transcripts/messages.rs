@@ -3,6 +3,7 @@
 use patchbay::config::Config;
 use patchbay::hub::Capacity;
 use patchbay::signaling::Frame;
+use tokio::time::{Duration, advance};
 
 use super::{House, Shelf, Stage};
 
@@ -166,6 +167,89 @@ async fn messages_for_somebody_who_is_not_there_come_in_order_and_once_when_he_b
         .await;
 }
 
+/// Anna invites Ben, who is not there.
+const INVITED: &str = r#"
+    anna@ws > {"cmd":1,"msgtype":1,"sender":"1"}
+    anna@ws < {"cmd":3,"sender":"1","timeStamp":"2026-01-02 03:04:05"}
+    anna@ws > {"cmd":5,"msgtype":4,"groupId":"video","receiver":"2","reqType":"ptop","vagroupId":"r"}
+"#;
+
+const BEN_COMES: &str = r#"
+    ben@ws > {"cmd":1,"msgtype":1,"sender":"2"}
+    anna@ws < {"cmd":3,"sender":"2","timeStamp":"2026-01-02 03:04:05"}
+    ben@ws < {"cmd":3,"sender":"2","timeStamp":"2026-01-02 03:04:05"}
+"#;
+
+/// What Ben gets in its place who comes too late.
+const MISSED: &str = r#"
+    ben@ws < {"cmd":5,"msgtype":4,"sender":"1","receiver":"2","resSign":"missed","reqType":"ptop","vagroupId":"r","timeStamp":"2026-01-02 03:04:05"}
+"#;
+
+#[tokio::test(start_paused = true)]
+async fn an_invitation_rings_at_whoever_comes_while_it_rings() {
+    let mut stage = Stage::new();
+    stage.play(INVITED).await;
+    advance(Duration::from_secs(59)).await;
+    stage.hear().await;
+    let rings = r#"ben@ws < {"cmd":5,"msgtype":4,"groupId":"video","sender":"1","receiver":"2","reqType":"ptop","vagroupId":"r","timeStamp":"2026-01-02 03:04:05"}"#;
+    stage.play(&format!("{BEN_COMES}{rings}")).await;
+    advance(Duration::from_secs(60)).await;
+    stage.hear().await;
+    stage.play("").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_invitation_that_nobody_heard_is_refused_to_its_sender_and_rings_no_more() {
+    let mut stage = Stage::new();
+    stage.play(INVITED).await;
+    advance(Duration::from_secs(60)).await;
+    stage.hear().await;
+    stage
+        .play(
+            r#"
+            anna@ws < {"cmd":5,"msgtype":4,"groupId":"video","sender":"2","receiver":"1","reqType":"ptop","vagroupId":"r","sign":"refuse","resSign":"refuse","content":[18,10,110,111,116,32,111,110,108,105,110,101],"timeStamp":"2026-01-02 03:04:05"}
+            "#,
+        )
+        .await;
+    stage.play(&format!("{BEN_COMES}{MISSED}")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_invitation_that_is_taken_back_rings_nowhere() {
+    for back in [
+        r#"{"cmd":5,"msgtype":4,"receiver":"2","resSign":"cancel","callType":"1"}"#,
+        r#"{"cmd":5,"msgtype":4,"groupId":"video","receiver":"2","reqType":"ptop","resSign":"refuse"}"#,
+    ] {
+        let mut stage = Stage::new();
+        stage.play(INVITED).await;
+        stage.play(&format!("anna@ws > {back}")).await;
+        advance(Duration::from_secs(60)).await;
+        stage.hear().await;
+        stage.play(&format!("{BEN_COMES}{MISSED}")).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_waits_as_long_as_the_call_may_ring_and_is_forgotten_then() {
+    for (seconds, comes) in [(59, true), (60, false)] {
+        let mut stage = Stage::new();
+        stage
+            .play(
+                r#"
+                anna@ws > {"cmd":1,"msgtype":1,"sender":"1"}
+                anna@ws < {"cmd":3,"sender":"1","timeStamp":"2026-01-02 03:04:05"}
+                anna@ws > {"cmd":5,"msgtype":4,"groupId":"audio","receiver":"2","resSign":"agree"}
+                "#,
+            )
+            .await;
+        advance(Duration::from_secs(seconds)).await;
+        stage.hear().await;
+        let answer = r#"ben@ws < {"cmd":5,"msgtype":4,"groupId":"audio","sender":"1","receiver":"2","resSign":"agree","timeStamp":"2026-01-02 03:04:05"}"#;
+        let answer = if comes { answer } else { "" };
+        stage.play(&format!("{BEN_COMES}{answer}")).await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn messages_that_wait_survive_a_restart() {
     let shelf = Shelf::default();
@@ -259,7 +343,8 @@ async fn what_is_not_for_the_server_and_what_is_no_message_is_ignored() {
     }
     stage.sends("anna@ws", Frame::Text(r#"{"cmd":5}"#.to_owned())).await;
     stage.sends("anna@ws", Frame::Binary(vec![0x0b; 60_000].into())).await;
-    assert!(stage.heard("anna@ws").is_empty() && stage.heard("dora@ws").is_empty());
+    assert!(stage.heard("anna@ws").is_empty());
+    stage.play("dora@ws x 1008").await;
     stage
         .play(
             r#"

@@ -22,8 +22,9 @@ impl Exchange {
         self.rules.handle(self.now, SessionId(session), join).unwrap();
     }
 
-    fn leave_room(&mut self, session: u64) {
-        self.rules.handle(self.now, SessionId(session), Command::Leave).unwrap();
+    /// Its page is closed.
+    fn close(&mut self, session: u64) {
+        self.rules.leave(self.now, SessionId(session));
     }
 }
 
@@ -78,9 +79,9 @@ fn an_answer_that_names_a_room_does_not_mean_a_call_that_has_none() {
 #[test]
 fn a_call_ends_some_time_after_both_have_left_the_room_and_both_can_be_called_again() {
     let mut exchange = two_who_meet();
-    exchange.leave_room(11);
+    exchange.close(11);
     assert_eq!(exchange.pass(3_600), [""; 0], "while one is there");
-    exchange.gone(22);
+    exchange.close(22);
     assert_eq!(exchange.pass(14), [""; 0]);
     assert_eq!(exchange.dial(2, "11"), Err(Refusal::InCall));
     assert_eq!(exchange.pass(1), BOTH_TOLD);
@@ -92,8 +93,8 @@ fn a_call_ends_some_time_after_both_have_left_the_room_and_both_can_be_called_ag
 #[test]
 fn a_call_goes_on_when_somebody_is_back_in_time() {
     let mut exchange = two_who_meet();
-    exchange.gone(11);
-    exchange.gone(22);
+    exchange.close(11);
+    exchange.close(22);
     assert_eq!(exchange.pass(14), [""; 0]);
     exchange.enter(33, "another room");
     exchange.enter(23, "meeting");
@@ -109,7 +110,7 @@ fn a_call_whose_two_meet_in_no_room_of_this_server_lasts_until_somebody_hangs_up
     let mut exchange = two_devices();
     exchange.dial(1, "22").unwrap();
     exchange.enter(22, "meeting");
-    exchange.leave_room(22);
+    exchange.close(22);
     assert_eq!(exchange.pass(16), [""; 0], "it rings");
     exchange.accept(2, device("11")).unwrap();
     assert_eq!(exchange.pass(3_600), [""; 0]);
@@ -117,15 +118,15 @@ fn a_call_whose_two_meet_in_no_room_of_this_server_lasts_until_somebody_hangs_up
     let ended = exchange.ask(2, CallCommand::HangUp { with }).unwrap();
     assert_eq!(ended, ["tell 1: call with 22/d over, HungUp"]);
     exchange.enter(22, "meeting");
-    exchange.leave_room(22);
+    exchange.close(22);
     assert_eq!(exchange.rules.poll_timeout(), None, "the call is forgotten");
 }
 
 #[test]
 fn a_call_whose_device_is_lost_ends_once() {
     let mut exchange = two_who_meet();
-    exchange.gone(11);
-    exchange.gone(22);
+    exchange.close(11);
+    exchange.close(22);
     exchange.gone(2);
     assert_eq!(exchange.pass(5), ["tell 1: call with 22/d over, Lost"]);
     assert_eq!(exchange.pass(15), [""; 0]);

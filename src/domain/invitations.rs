@@ -1,0 +1,244 @@
+//! Invitations to calls for people who are not there. They wait no longer than a call rings: a phone that rings later rings
+//! for nobody.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::Sender;
+use crate::ids::UserId;
+
+/// Invitations that wait for one person: nobody answers more.
+const PER_RECEIVER_MAX: usize = 16;
+
+/// Invitations that wait in all, twice [`MESSAGE_BYTES_MAX`] each: 32 MB at the worst. As many as calls that ring.
+const INVITATIONS_MAX: usize = 4_000;
+
+/// An invitation names two people and a room. Longer ones do not wait.
+const MESSAGE_BYTES_MAX: usize = 4 * 1024;
+
+/// One pair has one invitation at most: the newest.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Pair {
+    receiver: UserId,
+    sender: UserId,
+}
+
+struct Waiting {
+    sender: Sender,
+    until: Instant,
+    message: Bytes,
+    missed: Option<Bytes>,
+}
+
+/// What one person asks another about a call.
+pub(super) struct Invitation {
+    pub receiver: UserId,
+    pub sender: Sender,
+    pub message: Bytes,
+    /// What the receiver gets who comes too late. `None` where this answers an invitation, or takes one back: nobody
+    /// waits for an answer to that.
+    pub missed: Option<Bytes>,
+}
+
+/// All invitations that wait.
+pub(super) struct Invitations {
+    ring_for: Duration,
+    waiting: BTreeMap<Pair, Waiting>,
+    due: BTreeSet<(Instant, Pair)>,
+}
+
+impl Invitations {
+    pub fn new(ring_for: Duration) -> Self {
+        Self {
+            ring_for,
+            waiting: BTreeMap::new(),
+            due: BTreeSet::new(),
+        }
+    }
+
+    /// Keeps an invitation for as long as it rings; gives it back where there is no space. A newer one from the same
+    /// person takes the place of the older. One that is taken back does not ring at all: returns what its receiver gets
+    /// instead.
+    pub fn keep(&mut self, now: Instant, invitation: Invitation) -> Result<Option<Bytes>, Invitation> {
+        let Invitation {
+            receiver,
+            sender,
+            message,
+            missed,
+        } = &invitation;
+        let pair = Pair {
+            receiver: receiver.clone(),
+            sender: sender.user.clone(),
+        };
+        let older = self.remove(&pair).and_then(|older| older.missed);
+        if missed.is_none() && older.is_some() {
+            return Ok(older);
+        }
+        let full = self.waiting.len() >= INVITATIONS_MAX || self.for_receiver(receiver).count() >= PER_RECEIVER_MAX;
+        if full || message.len() > MESSAGE_BYTES_MAX {
+            return Err(invitation);
+        }
+        let until = now + self.ring_for;
+        self.due.insert((until, pair.clone()));
+        let (sender, message, missed) = (sender.clone(), message.clone(), missed.clone());
+        self.waiting.insert(
+            pair,
+            Waiting {
+                sender,
+                until,
+                message,
+                missed,
+            },
+        );
+        Ok(None)
+    }
+
+    /// Those for somebody who is there now, the oldest first.
+    pub fn take(&mut self, receiver: &UserId) -> Vec<Bytes> {
+        let pairs: Vec<Pair> = self.for_receiver(receiver).cloned().collect();
+        let mut taken: Vec<Waiting> = pairs.iter().filter_map(|pair| self.remove(pair)).collect();
+        taken.sort_by_key(|waiting| waiting.until);
+        taken.into_iter().map(|waiting| waiting.message).collect()
+    }
+
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.due.first().map(|(due, _)| *due)
+    }
+
+    /// Forgets those whose time is over; returns those to which somebody waits for an answer.
+    pub fn handle_timeout(&mut self, now: Instant) -> Vec<Invitation> {
+        let mut unanswered = Vec::new();
+        while let Some((_, pair)) = self.due.first().filter(|(due, _)| *due <= now).cloned() {
+            let Some(waiting) = self.remove(&pair) else { break };
+            let Waiting {
+                sender,
+                message,
+                missed,
+                ..
+            } = waiting;
+            let receiver = pair.receiver;
+            if missed.is_some() {
+                unanswered.push(Invitation {
+                    receiver,
+                    sender,
+                    message,
+                    missed,
+                });
+            }
+        }
+        unanswered
+    }
+
+    fn for_receiver(&self, receiver: &UserId) -> impl Iterator<Item = &Pair> {
+        let first = Pair {
+            receiver: receiver.clone(),
+            sender: UserId::from(""),
+        };
+        let waiting = self.waiting.range(first..).map(|(pair, _)| pair);
+        waiting.take_while(move |pair| pair.receiver == *receiver)
+    }
+
+    fn remove(&mut self, pair: &Pair) -> Option<Waiting> {
+        let waiting = self.waiting.remove(pair)?;
+        self.due.remove(&(waiting.until, pair.clone()));
+        Some(waiting)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::some_instant;
+    use crate::shares::ClientAddress;
+
+    fn invitation(receiver: &str, sender: &str, text: &str) -> Invitation {
+        Invitation {
+            receiver: receiver.into(),
+            sender: Sender {
+                user: sender.into(),
+                client: ClientAddress::THIS_MACHINE,
+            },
+            message: Bytes::copy_from_slice(text.as_bytes()),
+            missed: Some(Bytes::from_static(b"missed")),
+        }
+    }
+
+    fn invitations() -> (Invitations, Instant) {
+        (Invitations::new(Duration::from_secs(60)), some_instant())
+    }
+
+    fn after(now: Instant, seconds: u64) -> Instant {
+        now + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn an_invitation_waits_as_long_as_it_rings_and_then_its_sender_is_named() {
+        let (mut all, now) = invitations();
+        assert!(all.keep(now, invitation("ben", "anna", "1")).is_ok());
+        assert_eq!(all.poll_timeout(), Some(after(now, 60)));
+        assert!(all.handle_timeout(after(now, 59)).is_empty());
+        let unanswered = all.handle_timeout(after(now, 60));
+        let pairs: Vec<_> = unanswered
+            .iter()
+            .map(|one| (one.receiver.as_str(), one.sender.user.as_str()))
+            .collect();
+        assert_eq!(pairs, [("ben", "anna")]);
+        assert_eq!(all.take(&"ben".into()), Vec::<Bytes>::new());
+        assert_eq!(all.poll_timeout(), None);
+    }
+
+    #[test]
+    fn whoever_comes_gets_theirs_in_their_order_once() {
+        let (mut all, now) = invitations();
+        for (seconds, receiver, sender) in [(0, "ben", "carl"), (1, "ben", "anna"), (2, "benno", "anna")] {
+            assert!(
+                all.keep(after(now, seconds), invitation(receiver, sender, sender))
+                    .is_ok()
+            );
+        }
+        assert_eq!(all.take(&"ben".into()), ["carl", "anna"]);
+        assert_eq!(all.take(&"ben".into()), Vec::<Bytes>::new());
+        assert_eq!(all.take(&"benno".into()), ["anna"]);
+        assert_eq!(all.poll_timeout(), None);
+    }
+
+    #[test]
+    fn the_newest_of_one_sender_takes_the_place_of_the_older_and_none_is_left_where_it_is_taken_back() {
+        let (mut all, now) = invitations();
+        assert!(all.keep(now, invitation("ben", "anna", "1")).is_ok());
+        assert!(all.keep(after(now, 30), invitation("ben", "anna", "2")).is_ok());
+        assert_eq!(all.poll_timeout(), Some(after(now, 90)));
+        let mut back = invitation("ben", "anna", "never mind");
+        back.missed = None;
+        let missed = all.keep(after(now, 31), back).ok().flatten();
+        assert_eq!(missed, Some(Bytes::from_static(b"missed")));
+        assert_eq!(all.poll_timeout(), None);
+        let mut answer = invitation("ben", "anna", "agree");
+        answer.missed = None;
+        assert!(all.keep(now, answer).is_ok());
+        assert!(
+            all.handle_timeout(after(now, 60)).is_empty(),
+            "nobody waits for an answer to an answer"
+        );
+        assert_eq!(all.poll_timeout(), None);
+    }
+
+    #[test]
+    fn what_has_no_space_comes_back() {
+        let (mut all, now) = invitations();
+        let long = "x".repeat(MESSAGE_BYTES_MAX + 1);
+        assert!(all.keep(now, invitation("ben", "anna", &long)).is_err());
+        for sender in 0..PER_RECEIVER_MAX {
+            assert!(all.keep(now, invitation("ben", &sender.to_string(), "")).is_ok());
+        }
+        assert!(all.keep(now, invitation("ben", "one more", "")).is_err());
+        assert!(all.keep(now, invitation("ben", "0", "again")).is_ok());
+        for receiver in PER_RECEIVER_MAX..INVITATIONS_MAX {
+            assert!(all.keep(now, invitation(&format!("r{receiver}"), "anna", "")).is_ok());
+        }
+        assert!(all.keep(now, invitation("dora", "anna", "")).is_err());
+        assert_eq!(all.take(&"ben".into()).len(), PER_RECEIVER_MAX);
+    }
+}
