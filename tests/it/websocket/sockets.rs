@@ -195,6 +195,9 @@ async fn deep_json_and_json_in_binary_frames() {
     let mut anna = running.connect().await;
     anna.0.send(Message::text("[".repeat(200_000))).await.unwrap();
     anna.0.send(Message::binary(vec![0xFF; 1_000])).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(anna.hears().await["type"], "unrecognizedMessage");
+    }
     anna.0
         .send(Message::binary(&br#"{"type":"join","userId":1}"#[..]))
         .await
