@@ -4,15 +4,15 @@
 //! are people. A session that has spent what it may is not listened to until time has paid, and a single message that
 //! would be more than it may ever spend at once is refused.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::outbox;
-use crate::domain::Effect;
-use crate::domain::Errand;
+use crate::domain::{Effect, Errand};
 use crate::ids::SessionId;
-use crate::shares::TokenBucket;
+use crate::shares::{ClientAddress, Rates, TokenBucket};
 
 /// Seconds of its rate that a session can have saved up, and that it may owe: so long it is not listened to at the
 /// most. At the default rate that is 8 MiB: a text of the greatest length to five full rooms, or one of 700 bytes to
@@ -22,22 +22,49 @@ const SAVED_S: u32 = 32;
 /// Seconds of its rate that it begins with: less than it can save, so that coming again with a new socket brings nothing.
 const FIRST_S: u32 = 4;
 
+/// How many sessions that say as much as they may one client address is good for: a family that writes all day.
+const SESSIONS_OF_ADDRESS: u32 = 8;
+
+/// Client addresses that are remembered, some 60 bytes each. Those that have said nothing for a while need not be.
+const ADDRESSES_MAX: usize = 4_096;
+
 /// What storing a message costs beside its bytes: a write to the disk.
 const STORING_BYTES: usize = 4 * 1024;
 
-pub(super) struct Budget {
-    bucket: TokenBucket,
+/// Of all sessions, and of the addresses from which they come.
+pub(super) struct Budgets {
+    bytes_per_s: u32,
     most: u32,
+    sessions: HashMap<SessionId, Budget>,
+    clients: Rates<ClientAddress>,
 }
 
-impl Budget {
-    pub fn new(bytes_per_s: u32, now: Instant) -> Self {
+struct Budget {
+    client: ClientAddress,
+    bucket: TokenBucket,
+}
+
+impl Budgets {
+    /// Each session may cost others so much.
+    pub fn new(bytes_per_s: u32) -> Self {
         let most = bytes_per_s.saturating_mul(SAVED_S);
-        let first = bytes_per_s.saturating_mul(FIRST_S);
+        let of_address = f64::from(bytes_per_s) * f64::from(SESSIONS_OF_ADDRESS);
         Self {
-            bucket: TokenBucket::new(most, bytes_per_s.into(), now).holding(first),
+            bytes_per_s,
             most,
+            sessions: HashMap::new(),
+            clients: Rates::new(most.saturating_mul(SESSIONS_OF_ADDRESS), of_address, ADDRESSES_MAX),
         }
+    }
+
+    pub fn open(&mut self, session: SessionId, client: ClientAddress, now: Instant) {
+        let first = self.bytes_per_s.saturating_mul(FIRST_S);
+        let bucket = TokenBucket::new(self.most, self.bytes_per_s.into(), now).holding(first);
+        self.sessions.insert(session, Budget { client, bucket });
+    }
+
+    pub fn close(&mut self, session: SessionId) {
+        self.sessions.remove(&session);
     }
 
     /// Whether something of this price may be done at all.
@@ -45,9 +72,17 @@ impl Budget {
         price <= self.most
     }
 
-    /// For how long the session is not to be listened to after this.
-    pub fn charge(&mut self, price: u32, now: Instant) -> Duration {
-        self.bucket.charge(price, now)
+    /// For how long the session is not to be listened to after this, which it has said, or brought about otherwise.
+    pub fn charge(&mut self, session: SessionId, price: u32, is_said: bool, now: Instant) -> Duration {
+        let Some(Budget { client, bucket }) = self.sessions.get_mut(&session) else {
+            return Duration::ZERO;
+        };
+        let pause = bucket.charge(price, now);
+        if !is_said || client.is_this_machine() {
+            return pause;
+        }
+        let longest = Duration::from_secs(SAVED_S.into());
+        pause.max(self.clients.charge(*client, price, now).min(longest))
     }
 }
 
@@ -71,27 +106,65 @@ mod tests {
     use crate::domain::{Event, MessageEvent};
 
     const RATE: u32 = 1_000;
+    const ANNA: SessionId = SessionId(1);
+
+    fn address(number: u8) -> ClientAddress {
+        std::net::IpAddr::from([192, 0, 2, number]).into()
+    }
+
+    fn with_anna(now: Instant) -> Budgets {
+        let mut budgets = Budgets::new(RATE);
+        budgets.open(ANNA, address(1), now);
+        budgets
+    }
 
     #[tokio::test(start_paused = true)]
     async fn who_has_spent_what_there_is_waits_until_time_has_paid() {
         let start = Instant::now();
-        let mut budget = Budget::new(RATE, start);
-        assert_eq!(budget.charge(4_000, start), Duration::ZERO);
-        assert_eq!(budget.charge(2_000, start), Duration::from_secs(2));
+        let mut budgets = with_anna(start);
+        assert_eq!(budgets.charge(ANNA, 4_000, true, start), Duration::ZERO);
+        assert_eq!(budgets.charge(ANNA, 2_000, true, start), Duration::from_secs(2));
         let later = start + Duration::from_secs(2);
-        assert_eq!(budget.charge(0, later), Duration::ZERO);
-        assert_eq!(budget.charge(1, later), Duration::from_millis(1));
+        assert_eq!(budgets.charge(ANNA, 0, true, later), Duration::ZERO);
+        assert_eq!(budgets.charge(ANNA, 1, true, later), Duration::from_millis(1));
     }
 
     #[tokio::test(start_paused = true)]
     async fn nobody_ever_waits_for_longer_than_is_saved_in_one_go() {
         let start = Instant::now();
-        let mut budget = Budget::new(RATE, start);
-        assert!(budget.allows(32_000));
-        assert!(!budget.allows(32_001));
+        let mut budgets = with_anna(start);
+        assert!(budgets.allows(32_000));
+        assert!(!budgets.allows(32_001));
         let rested = start + Duration::from_secs(3_600);
-        assert_eq!(budget.charge(32_000, rested), Duration::ZERO);
-        assert_eq!(budget.charge(32_000, rested), Duration::from_secs(32));
+        assert_eq!(budgets.charge(ANNA, 32_000, true, rested), Duration::ZERO);
+        assert_eq!(budgets.charge(ANNA, 32_000, true, rested), Duration::from_secs(32));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_sessions_of_one_address_say_no_more_than_eight_and_come_and_go_freely() {
+        let now = Instant::now();
+        // Once with an address, and once as programs of this machine, whoever they are.
+        for (client, is_slowed) in [(address(1), true), (ClientAddress::THIS_MACHINE, false)] {
+            let mut budgets = Budgets::new(RATE);
+            let mut slowed = 0;
+            for session in 0..200 {
+                budgets.open(SessionId(session), client, now);
+                assert_eq!(budgets.charge(SessionId(session), 1_000, false, now), Duration::ZERO);
+                slowed += u64::from(!budgets.charge(SessionId(session), 3_000, true, now).is_zero());
+            }
+            // 8 × 32 seconds' worth are 85 of them.
+            assert_eq!(slowed, if is_slowed { 115 } else { 0 });
+            budgets.open(SessionId(999), address(2), now);
+            assert_eq!(budgets.charge(SessionId(999), 4_000, true, now), Duration::ZERO);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_kept_of_sessions_that_have_gone() {
+        let mut budgets = with_anna(Instant::now());
+        budgets.close(ANNA);
+        assert!(budgets.sessions.is_empty());
+        assert_eq!(budgets.charge(ANNA, u32::MAX, true, Instant::now()), Duration::ZERO);
     }
 
     #[test]

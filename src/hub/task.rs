@@ -1,6 +1,6 @@
 //! The hub's loop: one input, the effects it has, then the next.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
@@ -8,7 +8,7 @@ use tokio::time::{sleep_until, timeout};
 use tracing::{debug, info, warn};
 
 use super::Capacity;
-use super::budget::{self, Budget};
+use super::budget::{self, Budgets};
 use super::effects::{Executor, Failure};
 use super::mailbox::MailboxHandle;
 use super::outbox::Outbox;
@@ -52,9 +52,10 @@ pub(super) enum Input {
 pub(super) struct Hub {
     rules: Rules,
     executor: Executor,
-    /// Sessions whose socket may still be open, dismissed ones included, with what they may cost others.
-    connected: HashMap<SessionId, Budget>,
-    fan_out_bytes_per_s: u32,
+    /// Sessions whose socket may still be open, dismissed ones included.
+    connected: HashSet<SessionId>,
+    /// What they may cost others.
+    budgets: Budgets,
 }
 
 impl Hub {
@@ -62,8 +63,8 @@ impl Hub {
         Self {
             rules: Rules::new(capacity.rules),
             executor: Executor::new(media, capacity.room_subscriptions_per_worker, mailbox),
-            connected: HashMap::new(),
-            fan_out_bytes_per_s: capacity.fan_out_bytes_per_s,
+            connected: HashSet::new(),
+            budgets: Budgets::new(capacity.fan_out_bytes_per_s),
         }
     }
 
@@ -122,8 +123,8 @@ impl Hub {
 
     fn connect(&mut self, id: SessionId, client: ClientAddress, outbox: Outbox) {
         debug!(session = %id, %client, "connected");
-        let budget = Budget::new(self.fan_out_bytes_per_s, tokio::time::Instant::now());
-        self.connected.insert(id, budget);
+        self.connected.insert(id);
+        self.budgets.open(id, client, tokio::time::Instant::now());
         self.rules.arrive(id, client);
         self.executor.add_session(id, outbox);
     }
@@ -131,6 +132,7 @@ impl Hub {
     async fn disconnect(&mut self, session: SessionId) {
         debug!(%session, "disconnected");
         self.connected.remove(&session);
+        self.budgets.close(session);
         self.executor.remove_session(session);
         let effects = self.rules.leave(now(), session);
         self.carry_out_all(effects).await;
@@ -138,11 +140,11 @@ impl Hub {
 
     async fn request(&mut self, session: SessionId, command: Command) -> Reply {
         let mut pause = Duration::ZERO;
+        let is_said = command.says_something();
         let outcome = match self.decide(session, command) {
             Ok((effects, price)) => {
-                if let Some(budget) = self.connected.get_mut(&session) {
-                    pause = budget.charge(price, tokio::time::Instant::now());
-                }
+                let now = tokio::time::Instant::now();
+                pause = self.budgets.charge(session, price, is_said, now);
                 let failures = self.carry_out_all(effects).await;
                 if failures == 0 { Ok(()) } else { Err(Refusal::BadOffer) }
             }
@@ -163,9 +165,8 @@ impl Hub {
         let says_something = command.says_something();
         let effects = self.rules.handle(now(), session, command)?;
         let price = budget::price(session, &effects);
-        let allowed = self.connected.get(&session).is_some_and(|budget| budget.allows(price));
         // What changes nothing can still be left undone.
-        if says_something && !allowed {
+        if says_something && !self.budgets.allows(price) {
             return Err(Refusal::TooMuchForSoMany);
         }
         Ok((effects, price))

@@ -32,15 +32,24 @@ impl<K: Copy + Eq + Hash> Rates<K> {
     /// Takes `price` tokens of the key's stock. Where there are not enough it takes none, and says after which time
     /// there will be.
     pub fn take(&mut self, key: K, price: u32, now: Instant) -> Result<(), Duration> {
-        if !self.stocks.contains_key(&key) {
-            self.make_room(now);
-        }
-        let full = || TokenBucket::new(self.burst, self.per_second, now);
-        let stock = self.stocks.entry(key).or_insert_with(full);
+        let stock = self.stock(key, now);
         if stock.take(price, now) {
             return Ok(());
         }
         Err(stock.wait(price))
+    }
+
+    /// Takes the price in any case, which may leave a debt. How long it lasts until that is paid.
+    pub fn charge(&mut self, key: K, price: u32, now: Instant) -> Duration {
+        self.stock(key, now).charge(price, now)
+    }
+
+    fn stock(&mut self, key: K, now: Instant) -> &mut TokenBucket {
+        if !self.stocks.contains_key(&key) {
+            self.make_room(now);
+        }
+        let full = || TokenBucket::new(self.burst, self.per_second, now);
+        self.stocks.entry(key).or_insert_with(full)
     }
 
     fn make_room(&mut self, now: Instant) {
