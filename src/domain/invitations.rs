@@ -6,14 +6,21 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::Sender;
+use super::{Limits, Sender};
 use crate::ids::UserId;
+use crate::shares::{ClientAddress, Pot};
 
 /// Invitations that wait for one person: nobody answers more.
 const PER_RECEIVER_MAX: usize = 16;
 
+/// Of those, the ones from one client address: nobody keeps others from inviting somebody.
+const PER_RECEIVER_FROM_ONE_MAX: usize = 4;
+
+/// Invitations that those of one client address may have waiting in any case.
+const AT_LEAST: u64 = 4;
+
 /// Invitations that wait in all, twice [`MESSAGE_BYTES_MAX`] each: 32 MB at the worst. As many as calls that ring.
-const INVITATIONS_MAX: usize = 4_000;
+const INVITATIONS_MAX: u64 = 4_000;
 
 /// An invitation names two people and a room. Longer ones do not wait.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024;
@@ -47,12 +54,14 @@ pub(super) struct Invitations {
     ring_for: Duration,
     waiting: BTreeMap<Pair, Waiting>,
     due: BTreeSet<(Instant, Pair)>,
+    space: Pot,
 }
 
 impl Invitations {
-    pub fn new(ring_for: Duration) -> Self {
+    pub fn new(limits: &Limits) -> Self {
         Self {
-            ring_for,
+            ring_for: limits.ring_for,
+            space: Pot::new(INVITATIONS_MAX, limits.share(AT_LEAST)),
             waiting: BTreeMap::new(),
             due: BTreeSet::new(),
         }
@@ -76,10 +85,10 @@ impl Invitations {
         if missed.is_none() && older.is_some() {
             return Ok(older);
         }
-        let full = self.waiting.len() >= INVITATIONS_MAX || self.for_receiver(receiver).count() >= PER_RECEIVER_MAX;
-        if full || message.len() > MESSAGE_BYTES_MAX {
+        if !self.has_space_for(receiver, sender.client) || message.len() > MESSAGE_BYTES_MAX {
             return Err(invitation);
         }
+        self.space.count(sender.client, 1);
         let until = now + self.ring_for;
         self.due.insert((until, pair.clone()));
         let (sender, message, missed) = (sender.clone(), message.clone(), missed.clone());
@@ -131,6 +140,16 @@ impl Invitations {
         unanswered
     }
 
+    fn has_space_for(&self, receiver: &UserId, client: ClientAddress) -> bool {
+        let theirs = || self.for_receiver(receiver);
+        let from_one = theirs()
+            .filter(|pair| self.waiting[*pair].sender.client == client)
+            .count();
+        self.space.allows(client, 1).is_ok()
+            && theirs().count() < PER_RECEIVER_MAX
+            && (client.is_this_machine() || from_one < PER_RECEIVER_FROM_ONE_MAX)
+    }
+
     fn for_receiver(&self, receiver: &UserId) -> impl Iterator<Item = &Pair> {
         let first = Pair {
             receiver: receiver.clone(),
@@ -143,6 +162,7 @@ impl Invitations {
     fn remove(&mut self, pair: &Pair) -> Option<Waiting> {
         let waiting = self.waiting.remove(pair)?;
         self.due.remove(&(waiting.until, pair.clone()));
+        self.space.give_back(waiting.sender.client, 1);
         Some(waiting)
     }
 }
@@ -151,7 +171,6 @@ impl Invitations {
 mod tests {
     use super::*;
     use crate::domain::some_instant;
-    use crate::shares::ClientAddress;
 
     fn invitation(receiver: &str, sender: &str, text: &str) -> Invitation {
         Invitation {
@@ -166,7 +185,7 @@ mod tests {
     }
 
     fn invitations() -> (Invitations, Instant) {
-        (Invitations::new(Duration::from_secs(60)), some_instant())
+        (Invitations::new(&Limits::default()), some_instant())
     }
 
     fn after(now: Instant, seconds: u64) -> Instant {
@@ -235,10 +254,37 @@ mod tests {
         }
         assert!(all.keep(now, invitation("ben", "one more", "")).is_err());
         assert!(all.keep(now, invitation("ben", "0", "again")).is_ok());
-        for receiver in PER_RECEIVER_MAX..INVITATIONS_MAX {
+        for receiver in PER_RECEIVER_MAX as u64..INVITATIONS_MAX {
             assert!(all.keep(now, invitation(&format!("r{receiver}"), "anna", "")).is_ok());
         }
         assert!(all.keep(now, invitation("dora", "anna", "")).is_err());
         assert_eq!(all.take(&"ben".into()).len(), PER_RECEIVER_MAX);
+    }
+
+    #[test]
+    fn one_client_address_takes_neither_all_space_nor_all_of_one_person_s() {
+        let (mut all, now) = invitations();
+        let from = |address: u8, receiver: &str, sender: &str| {
+            let mut invitation = invitation(receiver, sender, "");
+            invitation.sender.client = std::net::IpAddr::from([192, 0, 2, address]).into();
+            invitation
+        };
+        let many: Vec<String> = (0..3_000).map(|number| number.to_string()).collect();
+        let to_ben = many
+            .iter()
+            .filter(|sender| all.keep(now, from(1, "ben", sender)).is_ok());
+        assert_eq!(to_ben.count(), PER_RECEIVER_FROM_ONE_MAX);
+        assert!(all.keep(now, from(2, "ben", "anna")).is_ok());
+        let in_all = many
+            .iter()
+            .filter(|receiver| all.keep(now, from(1, receiver, "x")).is_ok());
+        assert_eq!(
+            in_all.count() + PER_RECEIVER_FROM_ONE_MAX,
+            999,
+            "a quarter, while somebody else has one"
+        );
+        assert!(all.keep(now, from(2, "carl", "anna")).is_ok());
+        all.handle_timeout(after(now, 60));
+        assert_eq!(all.space.taken(), 0, "what has gone is not counted");
     }
 }

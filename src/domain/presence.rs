@@ -136,7 +136,7 @@ impl Presence {
         Self {
             users: BTreeMap::new(),
             sessions: HashMap::new(),
-            invitations: Invitations::new(limits.ring_for),
+            invitations: Invitations::new(limits),
             last_ticket: 0,
         }
     }
