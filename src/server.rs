@@ -35,6 +35,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(8);
 pub struct Server {
     addresses: Vec<Listener>,
     media_addresses: Vec<SocketAddr>,
+    /// Where metrics have a listener of their own.
+    metrics_address: Option<SocketAddr>,
     certificate: Option<Certificate>,
     open_to_all: bool,
     stop: CancellationToken,
@@ -96,6 +98,7 @@ impl Server {
         let server = Server {
             addresses: sockets.iter().map(listener).collect(),
             media_addresses,
+            metrics_address: metrics_socket.as_ref().map(|socket| socket.address),
             certificate,
             open_to_all,
             stop: CancellationToken::new(),
@@ -193,6 +196,9 @@ impl Server {
         }
         let media: Vec<_> = self.media_addresses.iter().map(|a| a.to_string()).collect();
         lines.push(format!("Media by UDP on {}", media.join(", ")));
+        if let Some(address) = self.metrics_address {
+            lines.push(format!("Metrics at http://{address}/metrics"));
+        }
         if self.open_to_all {
             lines.push(
                 "WARNING: other machines can reach this server, and there are no users: anybody may enter any room. \

@@ -11,11 +11,29 @@ mod counting;
 #[path = "support/media_client.rs"]
 mod media_client;
 
-use std::sync::Mutex;
+#[allow(dead_code, reason = "transcripts use the rest")]
+#[path = "it/transcripts/house.rs"]
+mod house;
+#[allow(dead_code, reason = "transcripts use the rest")]
+#[path = "it/transcripts/model.rs"]
+mod model;
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
 use broadcast::Broadcast;
+use patchbay::config::Config;
+use patchbay::hub::{self, Capacity, Events, HubHandle};
+use patchbay::ids::RoomName;
+use patchbay::media::engine::Media;
 use patchbay::media::peer::dtls::{Dtls, DtlsIdentity};
-use patchbay::media::session::{DtlsRole, Fingerprint, FingerprintHash};
+use patchbay::media::session::{DtlsRole, Fingerprint, FingerprintHash, LocalEnd};
+use patchbay::shares::ClientAddress;
+use patchbay::signaling::{Conversation, Entrance, Frame};
+use patchbay::storage::DeviceRecord;
+
+use house::House;
+use model::{Model, Shelf};
 
 #[global_allocator]
 static ALLOCATOR: counting::Counting = counting::Counting;
@@ -97,4 +115,99 @@ fn what_a_client_says_before_its_handshake_is_done_is_not_kept() {
         let kept = counting::live_bytes() - before;
         assert!(kept < 128 * 1_024, "{kept} bytes kept; begun: {with_hello}");
     }
+}
+
+/// One client of the hub, without a socket.
+struct Client {
+    conversation: Conversation<House>,
+    events: Events,
+}
+
+impl Client {
+    async fn connect(hub: &HubHandle, config: &Arc<Config>, entrance: Entrance) -> Client {
+        let (session, events) = hub.connect(ClientAddress::THIS_MACHINE).await.unwrap();
+        let clock = Arc::new(|| SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_323_045));
+        let mut conversation = Conversation::new(entrance, session, House::default(), Arc::clone(config), clock);
+        conversation.begin().await;
+        Client { conversation, events }
+    }
+
+    /// Says something, and takes in all that there is for this client by now.
+    async fn say(&mut self, frame: Frame) {
+        self.conversation.receive(frame).await;
+        self.hear();
+    }
+
+    fn hear(&mut self) {
+        while let Some(event) = self.events.try_next() {
+            self.conversation.tell(event);
+        }
+    }
+}
+
+fn device(phone: &str) -> Entrance {
+    let record = DeviceRecord {
+        phone: phone.to_owned(),
+        device_id: "a".to_owned(),
+    };
+    Entrance::Device {
+        device: record,
+        room_ids: || RoomName::from("room 1"),
+    }
+}
+
+/// A thousand people who can be reached by message, and two hundred calls between two devices.
+async fn come_call_and_go(hub: &HubHandle, config: &Arc<Config>) {
+    let mut people = Vec::new();
+    for number in 0..1_000 {
+        let mut client = Client::connect(hub, config, Entrance::Messages).await;
+        let bind = Model::read(&format!(r#"{{"cmd":1,"msgtype":1,"sender":"{number}"}}"#));
+        client.say(Frame::Binary(bind.bytes())).await;
+        people.push(client);
+    }
+    let mut anna = Client::connect(hub, config, device("1")).await;
+    let mut ben = Client::connect(hub, config, device("2")).await;
+    for _ in 0..200 {
+        let call = r#"{"type":"call","to_phone":"2","to_device_id":"a"}"#;
+        anna.say(Frame::Text(call.to_owned())).await;
+        let accept = r#"{"type":"called_success","from_phone":"1","from_device_id":"a","room_id":"room 1"}"#;
+        ben.say(Frame::Text(accept.to_owned())).await;
+        let end = r#"{"type":"calling_hangup","notified_phone":"2","notified_device_id":"a","room_id":"room 1"}"#;
+        anna.say(Frame::Text(end.to_owned())).await;
+        ben.hear();
+    }
+    drop((people, anna, ben));
+    for _ in 0..5_000 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[test]
+fn a_thousand_people_and_two_hundred_calls_leave_nothing_behind() {
+    let _alone = ALONE.lock();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let local = LocalEnd {
+            fingerprint: [7; 32],
+            candidates: vec!["127.0.0.1:4000".parse().unwrap()],
+        };
+        let (media, _commands) = Media::detached(local);
+        let (_events, media_events) = tokio::sync::mpsc::channel(16);
+        let config = Arc::new(Config::default());
+        let hub = hub::start(media, media_events, Capacity::from(&*config), Shelf::default());
+        // The first rounds let maps grow to the size that they keep.
+        for _ in 0..2 {
+            come_call_and_go(&hub, &config).await;
+        }
+        let before = counting::live_bytes();
+        for _ in 0..3 {
+            come_call_and_go(&hub, &config).await;
+        }
+        let kept = counting::live_bytes() - before;
+        // Queues allocate in blocks, of which one more or less may be kept.
+        assert!(kept < 16 * 1_024, "{kept} bytes kept of 3,000 sessions and 600 calls");
+    });
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use super::support::process::{Process, signal};
 use super::support::server::Server;
@@ -48,81 +48,28 @@ async fn failure(arguments: &str) -> String {
     told
 }
 
+/// The tester measures from two seconds after the last join on, and sends thirty packets a second at least: so it does when
+/// each subscriber has got four seconds' worth, however slow the machine is.
+async fn until_measuring(server: &Server, subscribers: u32) {
+    let wanted = f64::from(subscribers) * 4.0 * 30.0;
+    let forwarded = || server.metric("patchbay_media_forwarded_packets_total");
+    let reached = tokio::time::timeout(PATIENCE, async {
+        server
+            .until_metric("patchbay_media_subscriptions", f64::from(subscribers), PATIENCE)
+            .await;
+        let before = forwarded().await.unwrap_or_default();
+        while forwarded().await.unwrap_or_default() < before + wanted {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
+    reached.await.expect("the tester's packets are forwarded");
+}
+
 fn number(figures: &Value, path: &str) -> f64 {
     figures
         .pointer(path)
         .and_then(Value::as_f64)
         .unwrap_or_else(|| panic!("{path}: {figures:#}"))
-}
-
-#[tokio::test]
-async fn a_broadcast_arrives_whole_and_the_figures_say_so() {
-    let server = Server::start().await;
-    let url = server.plain("http", "");
-    let pid = server.pid();
-    let seen = figures(&format!(
-        "broadcast --url {url} --subscribers 5 --sound --bitrate-kbps 800 --duration-s 3 --verify-percent 50 --server-pid {pid}"
-    ))
-    .await;
-    let sent = number(&seen, "/sent_packets");
-    // Thirty frames of three or four packets and fifty of sound a second.
-    assert!((300.0..900.0).contains(&sent), "{sent}");
-    assert_eq!(number(&seen, "/delivered_packets"), 5.0 * sent);
-    for nothing in [
-        "/lost_packets",
-        "/reordered_packets",
-        "/duplicate_packets",
-        "/corrupt_packets",
-    ] {
-        assert_eq!(number(&seen, nothing), 0.0, "{nothing}");
-    }
-    let compared = number(&seen, "/compared_packets") / number(&seen, "/delivered_packets");
-    assert!((0.4..0.6).contains(&compared), "{compared}");
-    assert_eq!(number(&seen, "/tracks_delivered"), 10.0);
-    let (p50, p99) = (number(&seen, "/delay_us/p50"), number(&seen, "/delay_us/p99"));
-    assert!(0.0 < p50 && p50 <= p99 && p99 <= number(&seen, "/delay_us/max"));
-    assert!(number(&seen, "/delay_us/p95") <= p99);
-    assert!(number(&seen, "/delivered_kbps_per_track") > 300.0);
-    assert!(number(&seen, "/join_ms/p50") > 0.0 && number(&seen, "/join_ms/p99") > 0.0);
-    assert!(number(&seen, "/server/cpu_ns_per_delivered_packet") > 100.0);
-    assert!(number(&seen, "/server/rss_bytes") > 1e6);
-    assert!(number(&seen, "/server/rss_bytes_per_participant") >= 0.0);
-    assert_eq!(seen["errors"], serde_json::json!([]));
-    assert_eq!(seen["settings"]["scenario"], "broadcast");
-}
-
-#[tokio::test]
-async fn meetings_rooms_and_simulcast_arrive_whole() {
-    let server = Server::start().await;
-    let url = server.plain("ws", "");
-    let meeting = figures(&format!(
-        "meeting --url {url} --publishers 4 --bitrate-kbps 300 --duration-s 2"
-    ))
-    .await;
-    assert_eq!(number(&meeting, "/tracks_delivered"), 24.0);
-    assert_eq!(number(&meeting, "/lost_packets"), 0.0);
-    let rooms = figures(&format!(
-        "rooms --url {url} --rooms 3 --publishers 2 --bitrate-kbps 300 --duration-s 2"
-    ))
-    .await;
-    assert_eq!(number(&rooms, "/tracks_delivered"), 12.0);
-    assert_eq!(number(&rooms, "/delivered_packets"), number(&rooms, "/sent_packets"));
-    let audio = figures(&format!("audio --url {url} --publishers 3 --duration-s 2")).await;
-    assert_eq!(
-        number(&audio, "/delivered_packets"),
-        2.0 * number(&audio, "/sent_packets")
-    );
-    let layers = figures(&format!(
-        "broadcast --url {url} --subscribers 3 --simulcast --bitrate-kbps 1000 --duration-s 3"
-    ))
-    .await;
-    // The best layer has two thirds of the bits.
-    let kbps = number(&layers, "/delivered_kbps_of_slowest_track");
-    assert!((500.0..800.0).contains(&kbps), "{kbps}");
-    assert_eq!(
-        number(&layers, "/lost_packets") + number(&layers, "/corrupt_packets"),
-        0.0
-    );
 }
 
 #[tokio::test]
@@ -146,9 +93,9 @@ async fn what_is_no_server_is_told_in_one_sentence() {
     let told = failure("broadcast --url ftp://127.0.0.1/").await;
     assert!(told.contains("is not the address of a server"), "{told}");
     // Bound, so that nobody else listens there, and not listening.
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed = TcpSocket::new_v4().unwrap();
+    closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let port = closed.local_addr().unwrap().port();
-    drop(closed);
     let told = failure(&format!("broadcast --url http://127.0.0.1:{port}")).await;
     assert!(told.contains("Is the server running there?"), "{told}");
     let told = failure("broadcast --publishers 0").await;
@@ -185,10 +132,7 @@ async fn a_room_with_a_password_needs_it() {
     };
     for wrong in ["", "--password perch"] {
         let told = failure(&line(wrong)).await;
-        assert!(
-            told.contains("did not let 'sender-1' in") && told.contains("password"),
-            "{told}"
-        );
+        assert!(told.contains("did not let '") && told.contains("password"), "{told}");
         assert!(!told.contains("perch"), "{told}");
     }
     figures(&line("--password swordfish")).await;
@@ -199,10 +143,8 @@ async fn a_full_room_is_told() {
     let server = Server::start_with("[limits]\nmax_participants_per_room = 3").await;
     let url = server.plain("http", "");
     let told = failure(&format!("broadcast --url {url} --subscribers 5 --duration-s 1")).await;
-    assert!(
-        told.contains("did not let 'viewer-3' in") && told.contains("full"),
-        "{told}"
-    );
+    // Which of those who come too late says so first is chance.
+    assert!(told.contains("did not let 'viewer-") && told.contains("full"), "{told}");
 }
 
 #[tokio::test]
@@ -211,7 +153,7 @@ async fn a_server_that_dies_ends_the_run_with_a_sentence() {
     let url = server.plain("http", "");
     let line = format!("broadcast --url {url} --subscribers 3 --bitrate-kbps 200 --duration-s 50");
     let running = tokio::spawn(async move { run(&line).await });
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    until_measuring(&server, 3).await;
     signal(server.pid(), "KILL");
     let ended = tokio::time::timeout(Duration::from_secs(15), running).await;
     let output = ended.expect("it goes on without a server").unwrap();
@@ -229,7 +171,7 @@ async fn ctrl_c_gives_the_table_so_far() {
     let mut process = Process::start(command(&format!(
         "broadcast --url {url} --subscribers 2 --bitrate-kbps 200 --duration-s 50"
     )));
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    until_measuring(&server, 2).await;
     signal(process.pid(), "INT");
     assert_eq!(process.wait().code(), Some(0));
     let told = process.output();
@@ -258,4 +200,79 @@ async fn media_is_sent_nowhere_but_to_the_given_server() {
     let server = Server::start_with("bind_addresses = [\"127.0.0.1\"]\nannounced_addresses = [\"127.0.0.2\"]").await;
     let told = failure(&format!("broadcast --url {} --subscribers 1", server.plain("http", ""))).await;
     assert!(told.contains("which is not the machine of the URL"), "{told}");
+}
+
+/// Not a packet may be lost, so nothing else runs beside these: see `tests/run`.
+mod alone {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_broadcast_arrives_whole_and_the_figures_say_so() {
+        let server = Server::start().await;
+        let url = server.plain("http", "");
+        let pid = server.pid();
+        let seen = figures(&format!(
+            "broadcast --url {url} --subscribers 5 --sound --bitrate-kbps 800 --duration-s 3 --verify-percent 50 --server-pid {pid}"
+        ))
+        .await;
+        let sent = number(&seen, "/sent_packets");
+        // Thirty frames of three or four packets and fifty of sound a second.
+        assert!((300.0..900.0).contains(&sent), "{sent}");
+        assert_eq!(number(&seen, "/delivered_packets"), 5.0 * sent);
+        for nothing in [
+            "/lost_packets",
+            "/reordered_packets",
+            "/duplicate_packets",
+            "/corrupt_packets",
+        ] {
+            assert_eq!(number(&seen, nothing), 0.0, "{nothing}");
+        }
+        let compared = number(&seen, "/compared_packets") / number(&seen, "/delivered_packets");
+        assert!((0.4..0.6).contains(&compared), "{compared}");
+        assert_eq!(number(&seen, "/tracks_delivered"), 10.0);
+        let (p50, p99) = (number(&seen, "/delay_us/p50"), number(&seen, "/delay_us/p99"));
+        assert!(0.0 < p50 && p50 <= p99 && p99 <= number(&seen, "/delay_us/max"));
+        assert!(number(&seen, "/delay_us/p95") <= p99);
+        assert!(number(&seen, "/delivered_kbps_per_track") > 300.0);
+        assert!(number(&seen, "/join_ms/p50") > 0.0 && number(&seen, "/join_ms/p99") > 0.0);
+        assert!(number(&seen, "/server/cpu_ns_per_delivered_packet") > 100.0);
+        assert!(number(&seen, "/server/rss_bytes") > 1e6);
+        assert!(number(&seen, "/server/rss_bytes_per_participant") >= 0.0);
+        assert_eq!(seen["errors"], serde_json::json!([]));
+        assert_eq!(seen["settings"]["scenario"], "broadcast");
+    }
+
+    #[tokio::test]
+    async fn meetings_rooms_and_simulcast_arrive_whole() {
+        let server = Server::start().await;
+        let url = server.plain("ws", "");
+        let meeting = figures(&format!(
+            "meeting --url {url} --publishers 4 --bitrate-kbps 300 --duration-s 2"
+        ))
+        .await;
+        assert_eq!(number(&meeting, "/tracks_delivered"), 24.0);
+        assert_eq!(number(&meeting, "/lost_packets"), 0.0);
+        let rooms = figures(&format!(
+            "rooms --url {url} --rooms 3 --publishers 2 --bitrate-kbps 300 --duration-s 2"
+        ))
+        .await;
+        assert_eq!(number(&rooms, "/tracks_delivered"), 12.0);
+        assert_eq!(number(&rooms, "/delivered_packets"), number(&rooms, "/sent_packets"));
+        let audio = figures(&format!("audio --url {url} --publishers 3 --duration-s 2")).await;
+        assert_eq!(
+            number(&audio, "/delivered_packets"),
+            2.0 * number(&audio, "/sent_packets")
+        );
+        let layers = figures(&format!(
+            "broadcast --url {url} --subscribers 3 --simulcast --bitrate-kbps 1000 --duration-s 3"
+        ))
+        .await;
+        // The best layer has two thirds of the bits.
+        let kbps = number(&layers, "/delivered_kbps_of_slowest_track");
+        assert!((500.0..800.0).contains(&kbps), "{kbps}");
+        assert_eq!(
+            number(&layers, "/lost_packets") + number(&layers, "/corrupt_packets"),
+            0.0
+        );
+    }
 }

@@ -186,6 +186,15 @@ impl Client {
 
     /// Check and handshake, without loss.
     pub fn connect(&mut self, now: Instant, worker: &mut Worker) {
+        assert!(
+            self.try_connect(now, worker),
+            "client {} did not connect",
+            self.spec.peer
+        );
+    }
+
+    /// As [`Client::connect`]; whether it came about.
+    pub fn try_connect(&mut self, now: Instant, worker: &mut Worker) -> bool {
         self.open(now, worker);
         let check = self.check();
         self.deliver(now, worker, &check);
@@ -195,10 +204,10 @@ impl Client {
                 self.deliver(now, worker, &datagram);
             }
             if self.connected {
-                return;
+                return true;
             }
         }
-        panic!("client {} did not connect", self.spec.peer);
+        false
     }
 
     /// Sends one datagram to the worker and takes in what comes back for this client. What is for others is lost.

@@ -1,6 +1,5 @@
 //! The real program on free ports of loopback, with its data in a directory that goes away with it.
 
-use std::net::TcpListener;
 use std::process::Command;
 use std::time::Duration;
 
@@ -27,15 +26,12 @@ impl Server {
     /// With more lines of configuration, beginning with a section.
     pub async fn start_with(configuration: &str) -> Server {
         let directory = TempDir::new().unwrap();
-        let [tls_port, plain_port, metrics_port] = free_ports();
-        let written = format!(
-            "[[listeners]]\naddress = \"127.0.0.1:{tls_port}\"\ntls = true\n\
-             [[listeners]]\naddress = \"127.0.0.1:{plain_port}\"\ntls = false\n\
-             [metrics]\naddress = \"127.0.0.1:{metrics_port}\"\n\
-             [media]\nfirst_port = 0\nworkers = 2\n{configuration}\n"
-        );
-        std::fs::write(directory.path().join("patchbay.toml"), written).unwrap();
-        let process = launch(&directory);
+        // The system chooses the ports: none that was free a moment ago can be somebody else's by now.
+        configure(&directory, [0; 3], configuration);
+        let (process, ports) = launch(&directory);
+        // For the next start.
+        configure(&directory, ports, configuration);
+        let [tls_port, plain_port, metrics_port] = ports;
         let server = Server {
             process,
             directory,
@@ -127,7 +123,7 @@ impl Server {
     /// Ends it as an administrator would, and starts it again on the same ports with the same data.
     pub async fn restart(&mut self) {
         self.process.terminate();
-        self.process = launch(&self.directory);
+        (self.process, _) = launch(&self.directory);
         self.until_ready().await;
     }
 
@@ -152,24 +148,35 @@ impl Server {
     }
 }
 
-/// Starts it and waits for the sentence that tells people where the page is.
-fn launch(directory: &TempDir) -> Process {
+fn configure(directory: &TempDir, [tls, plain, metrics]: [u16; 3], configuration: &str) {
+    let written = format!(
+        "[[listeners]]\naddress = \"127.0.0.1:{tls}\"\ntls = true\n\
+         [[listeners]]\naddress = \"127.0.0.1:{plain}\"\ntls = false\n\
+         [metrics]\naddress = \"127.0.0.1:{metrics}\"\n\
+         [media]\nfirst_port = 0\nworkers = 2\n{configuration}\n"
+    );
+    std::fs::write(directory.path().join("patchbay.toml"), written).unwrap();
+}
+
+/// Starts it, and reads the ports that it tells people: with TLS, without, for metrics.
+fn launch(directory: &TempDir) -> (Process, [u16; 3]) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_patchbay"));
     command.current_dir(directory.path()).env("RUST_BACKTRACE", "1");
     let process = Process::start(command);
-    process.wait_for_line("the page's address", |line| {
-        line.contains("Open https://localhost:").then_some(())
+    let addresses = [
+        "Open https://localhost:",
+        "Open http://localhost:",
+        "Metrics at http://127.0.0.1:",
+    ];
+    let ports = addresses.map(|address| {
+        process.wait_for_line(address, |line| {
+            let (_, rest) = line.split_once(address)?;
+            rest.split('/').next()?.parse().ok()
+        })
     });
-    process
+    (process, ports)
 }
 
 fn http() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
-}
-
-/// Ports that were free a moment ago.
-fn free_ports<const N: usize>() -> [u16; N] {
-    // All are held until all are known, so that they differ.
-    let held: [TcpListener; N] = std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").unwrap());
-    held.each_ref().map(|listener| listener.local_addr().unwrap().port())
 }

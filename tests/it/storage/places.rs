@@ -1,7 +1,5 @@
 //! Where a scenario keeps its records: a SQLite file of its own, or a PostgreSQL database of its own.
 
-use std::io::Write;
-
 use patchbay::config;
 use patchbay::storage::{Directory, OpenError};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
@@ -20,16 +18,13 @@ impl Place {
         Place::Sqlite(tempfile::tempdir().unwrap())
     }
 
-    /// `None`, and a line that the test harness does not swallow, where there is no server.
-    pub async fn postgres(test: &str) -> Option<Place> {
-        let Ok(server) = std::env::var(POSTGRES) else {
-            let line = format!("NOT RUN on PostgreSQL: {test} ({POSTGRES} is not set)");
-            let _ = writeln!(std::io::stderr(), "{line}");
-            return None;
-        };
+    pub async fn postgres() -> Place {
+        let server = std::env::var(POSTGRES).unwrap_or_else(|_| {
+            panic!("{POSTGRES} must name a PostgreSQL server: a URL with a user who may make databases")
+        });
         let name = format!("patchbay_{:016x}", rand::random::<u64>());
         execute_postgres(&server, &format!("CREATE DATABASE {name}")).await;
-        Some(Place::Postgres { server, name })
+        Place::Postgres { server, name }
     }
 
     pub async fn remove(&self) {

@@ -157,57 +157,63 @@ async fn a_frame_over_64_kib_closes_its_socket_and_the_call_is_lost_for_the_othe
     );
 }
 
-#[tokio::test]
-async fn a_thousand_sessions_and_two_hundred_calls_leave_memory_where_it_began() {
-    const SESSIONS: usize = 1_000;
-    const CALLS: usize = 200;
-    /// What the allocator may keep of a round; a session that stayed would cost some 20 KiB, all of them 20 MiB.
-    const SLACK_KIB: u64 = 6 * 1024;
-    let server = Server::start_with("[log]\nfilter = \"warn\"").await;
-    let caller = log_in(&server, "13800000001", "a").await;
-    let callee = log_in(&server, "13800000002", "b").await;
-    let mut figures = Vec::new();
-    // The first round fills caches and the allocator's own.
-    for _ in 0..3 {
-        let mut sockets = Vec::new();
-        for number in 0..SESSIONS {
-            let mut socket = connect(&server, "/ws").await.unwrap();
-            let bind = format!(r#"{{"cmd":1,"msgtype":1,"sender":"{number}"}}"#);
-            socket.send(Message::Binary(Model::read(&bind).bytes())).await.unwrap();
-            sockets.push(socket);
+/// A thousand sessions at once, so nothing else runs beside this: see `tests/run`.
+mod alone {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_thousand_sessions_and_two_hundred_calls_leave_memory_where_it_began() {
+        const SESSIONS: usize = 1_000;
+        const CALLS: usize = 200;
+        /// What the allocator may keep of a round: one was seen to grow by 1 MiB at the most. A session that stayed would
+        /// cost some 20 KiB, all of them 20 MiB; what hub and families hold is counted exactly in `tests/allocations.rs`.
+        const SLACK_KIB: u64 = 2 * 1024;
+        let server = Server::start_with("[log]\nfilter = \"warn\"").await;
+        let caller = log_in(&server, "13800000001", "a").await;
+        let callee = log_in(&server, "13800000002", "b").await;
+        let mut figures = Vec::new();
+        // The first round fills caches and the allocator's own.
+        for _ in 0..3 {
+            let mut sockets = Vec::new();
+            for number in 0..SESSIONS {
+                let mut socket = connect(&server, "/ws").await.unwrap();
+                let bind = format!(r#"{{"cmd":1,"msgtype":1,"sender":"{number}"}}"#);
+                socket.send(Message::Binary(Model::read(&bind).bytes())).await.unwrap();
+                sockets.push(socket);
+            }
+            server
+                .until_metric("patchbay_users_online", SESSIONS as f64, PATIENCE)
+                .await;
+            drop(sockets);
+            let mut anna = connect(&server, &format!("/socket.io?token={caller}")).await.unwrap();
+            let mut ben = connect(&server, &format!("/socket.io?token={callee}")).await.unwrap();
+            says(&mut ben, json!({})).await;
+            assert_eq!(hears(&mut ben).await["type"], "json_data_invalid");
+            for call in 0..CALLS {
+                says(
+                    &mut anna,
+                    json!({ "type": "call", "to_phone": "13800000002", "to_device_id": "b" }),
+                )
+                .await;
+                let called = hears(&mut ben).await;
+                assert_eq!(called["type"], "called", "call {call}: {called}");
+                let answer = json!({ "type": "called_success", "from_phone": "13800000001", "from_device_id": "a", "room_id": called["room_id"] });
+                says(&mut ben, answer).await;
+                assert_eq!(hears(&mut anna).await["type"], "call_success", "call {call}");
+                says(&mut anna, json!({ "type": "calling_hangup", "notified_phone": "13800000002", "notified_device_id": "b", "room_id": called["room_id"] })).await;
+                assert_eq!(hears(&mut ben).await["type"], "calling_be_hangup", "call {call}");
+            }
+            drop((anna, ben));
+            server.until_metric("patchbay_sessions", 0.0, PATIENCE).await;
+            server.until_metric("patchbay_users_online", 0.0, PATIENCE).await;
+            server.until_metric("patchbay_calls", 0.0, PATIENCE).await;
+            figures.push(server.resident_kib());
         }
-        server
-            .until_metric("patchbay_users_online", SESSIONS as f64, PATIENCE)
-            .await;
-        drop(sockets);
-        let mut anna = connect(&server, &format!("/socket.io?token={caller}")).await.unwrap();
-        let mut ben = connect(&server, &format!("/socket.io?token={callee}")).await.unwrap();
-        says(&mut ben, json!({})).await;
-        assert_eq!(hears(&mut ben).await["type"], "json_data_invalid");
-        for call in 0..CALLS {
-            says(
-                &mut anna,
-                json!({ "type": "call", "to_phone": "13800000002", "to_device_id": "b" }),
-            )
-            .await;
-            let called = hears(&mut ben).await;
-            assert_eq!(called["type"], "called", "call {call}: {called}");
-            let answer = json!({ "type": "called_success", "from_phone": "13800000001", "from_device_id": "a", "room_id": called["room_id"] });
-            says(&mut ben, answer).await;
-            assert_eq!(hears(&mut anna).await["type"], "call_success", "call {call}");
-            says(&mut anna, json!({ "type": "calling_hangup", "notified_phone": "13800000002", "notified_device_id": "b", "room_id": called["room_id"] })).await;
-            assert_eq!(hears(&mut ben).await["type"], "calling_be_hangup", "call {call}");
-        }
-        drop((anna, ben));
-        server.until_metric("patchbay_sessions", 0.0, PATIENCE).await;
-        server.until_metric("patchbay_users_online", 0.0, PATIENCE).await;
-        server.until_metric("patchbay_calls", 0.0, PATIENCE).await;
-        figures.push(server.resident_kib());
+        println!("{SESSIONS} message sessions and {CALLS} device calls a round; KiB after each round: {figures:?}");
+        let (before, after) = (figures[0], figures[2]);
+        assert!(
+            after <= before + SLACK_KIB,
+            "grew from {before} to {after} KiB in two rounds"
+        );
     }
-    println!("{SESSIONS} message sessions and {CALLS} device calls a round; KiB after each round: {figures:?}");
-    let (before, after) = (figures[0], figures[2]);
-    assert!(
-        after <= before + SLACK_KIB,
-        "grew from {before} to {after} KiB in two rounds"
-    );
 }
