@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::harness::chromium::Chromium;
 use crate::harness::page::Page;
 use crate::harness::room::{MEDIA_PATIENCE, SIGNAL_PATIENCE};
-use crate::harness::turn;
+use crate::harness::{firefox, turn};
 use crate::support::server::Server;
 
 /// The other side of a sudden loss is told within this time.
@@ -57,6 +57,23 @@ impl Page {
             .eval("Object.values(patchbay.media.tracks).filter(Boolean).length")
             .await;
         assert_eq!(devices, 0, "camera and microphone are let go");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn firefox_and_chromium_call_one_another() {
+    let _turn = turn().await;
+    let server = Server::start().await;
+    let chromium = Chromium::start();
+    let callee = firefox::page("callee").await;
+    callee.go(&call_page(&server, "callee", "&type=video")).await;
+    callee.shows_state("waiting").await;
+    let caller = open(&chromium, &server, "caller", "&type=video").await;
+    for page in [&caller, &callee] {
+        page.shows_state("talking").await;
+        page.sees_and_hears(1).await;
+        let errors: Vec<String> = page.eval("probe.errors").await;
+        assert_eq!(errors, Vec::<String>::new(), "errors of the page's scripts");
     }
 }
 

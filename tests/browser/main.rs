@@ -1,12 +1,13 @@
-//! Real Chromium, headless with fake devices, against the real program.
+//! Real Chromium, and Firefox, headless with fake devices, against the real program.
 //!
-//! Needs Debian's `chromium` and `chromium-driver`; `tests/run` installs them. Scenarios run one after another: each
+//! Needs Debian's `chromium`, `chromium-driver` and `firefox-esr`; `tests/run` installs them. Scenarios run one after another: each
 //! drives several browsers, and a machine that decodes too much at once measures itself.
 
 mod actions;
 mod call;
 mod device_calls;
 mod devices;
+mod firefox;
 mod harness;
 mod media;
 mod messages;

@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::page::Page;
+use super::page::{Driver, Page};
 use super::webdriver::Session;
 use crate::support::process::Process;
 
@@ -32,7 +32,7 @@ const FLAGS: &[&str] = &[
 ];
 
 /// Runs in every page before its own scripts: see the file.
-const PROBE: &str = include_str!("../scripts/probe.js");
+pub const PROBE: &str = include_str!("../scripts/probe.js");
 
 pub struct Chromium {
     driver: Process,
@@ -99,7 +99,7 @@ impl Chromium {
                 self.driver.output()
             )
         });
-        let page = Page::new(name, session, profile);
+        let page = Page::new(name, Driver::Chromium(session), profile);
         for script in [PROBE, options.script] {
             page.before_load(script).await;
         }

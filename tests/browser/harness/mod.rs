@@ -1,6 +1,8 @@
-//! What the scenarios stand on: a driven Chromium, pages that can be asked and waited for, and turns.
+//! What the scenarios stand on: a driven Chromium or Firefox, pages that can be asked and waited for, and turns.
 
+mod bidi;
 pub mod chromium;
+pub mod firefox;
 pub mod page;
 pub mod room;
 mod webdriver;

@@ -6,39 +6,97 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::webdriver::Session;
-use crate::support::process::signal;
+use super::{bidi, webdriver};
+use crate::support::process::{Process, signal};
 
 /// How often a condition is looked at.
 const POLL: Duration = Duration::from_millis(50);
 
+/// How a browser is driven.
+pub enum Driver {
+    Chromium(webdriver::Session),
+    /// With the browser's process: nobody else ends it.
+    Firefox(bidi::Session, Process),
+}
+
+impl Driver {
+    fn pid(&self) -> u32 {
+        match self {
+            Driver::Chromium(session) => session.capabilities["goog:processID"]
+                .as_u64()
+                .and_then(|pid| u32::try_from(pid).ok())
+                .expect("chromedriver tells the browser's process id"),
+            Driver::Firefox(_, process) => process.pid(),
+        }
+    }
+
+    async fn before_load(&self, script: &str) -> Result<(), String> {
+        match self {
+            Driver::Chromium(session) => {
+                let parameters = json!({ "source": script });
+                let command = "Page.addScriptToEvaluateOnNewDocument";
+                session.devtools(command, parameters).await.map(drop)
+            }
+            Driver::Firefox(session, _) => session.before_load(script).await,
+        }
+    }
+
+    async fn go(&self, url: &str) -> Result<(), String> {
+        match self {
+            Driver::Chromium(session) => session.go(url).await,
+            Driver::Firefox(session, _) => session.go(url).await,
+        }
+    }
+
+    async fn reload(&self) -> Result<(), String> {
+        match self {
+            Driver::Chromium(session) => session.reload().await,
+            Driver::Firefox(session, _) => session.reload().await,
+        }
+    }
+
+    async fn run(&self, body: &str, arguments: &[Value]) -> Result<Value, String> {
+        match self {
+            Driver::Chromium(session) => session.run(body, arguments).await,
+            Driver::Firefox(session, _) => session.run(body, arguments).await,
+        }
+    }
+
+    async fn console(&self) -> Result<Vec<String>, String> {
+        match self {
+            Driver::Chromium(session) => session.console().await,
+            Driver::Firefox(session, _) => session.console().await,
+        }
+    }
+
+    async fn screenshot(&self) -> Result<String, String> {
+        match self {
+            Driver::Chromium(session) => session.screenshot().await,
+            Driver::Firefox(session, _) => session.screenshot().await,
+        }
+    }
+}
+
 pub struct Page {
     name: String,
-    session: Session,
+    session: Driver,
     pid: u32,
     _profile: TempDir,
 }
 
 impl Page {
-    pub fn new(name: &str, session: Session, profile: TempDir) -> Page {
-        let pid = session.capabilities["goog:processID"]
-            .as_u64()
-            .expect("chromedriver tells the browser's process id");
+    pub fn new(name: &str, session: Driver, profile: TempDir) -> Page {
         Page {
             name: name.to_owned(),
+            pid: session.pid(),
             session,
-            pid: pid as u32,
             _profile: profile,
         }
     }
 
     pub async fn before_load(&self, script: &str) {
         if !script.is_empty() {
-            let parameters = json!({ "source": script });
-            let done = self
-                .session
-                .devtools("Page.addScriptToEvaluateOnNewDocument", parameters)
-                .await;
+            let done = self.session.before_load(script).await;
             done.unwrap_or_else(|error| panic!("{}: {error}", self.name));
         }
     }
