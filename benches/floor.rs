@@ -20,7 +20,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use patchbay::media::demux::{Class, classify};
 use patchbay::media::peer::dtls::{Dtls, DtlsIdentity, Progress};
-use patchbay::media::peer::ice::{Ice, Path, Request};
+use patchbay::media::peer::ice::{Ice, Learning, Path, Request};
 use patchbay::media::peer::negotiate::{self, Negotiated, Role};
 use patchbay::media::peer::srtp::{Inbound, Outbound, contexts};
 use patchbay::media::rtp::Header;
@@ -288,7 +288,9 @@ impl Floor {
             let request = Request::parse(datagram)?;
             let (ours, theirs) = request.ufrags()?;
             let at = self.peers.iter().rposition(|peer| peer.ice.local_ufrag == ours)?;
-            let answered = self.peers[at].ice.handle(clock(), request, path, &theirs)?;
+            let answered = self.peers[at]
+                .ice
+                .handle(clock(), request, path, &theirs, Learning::Learn)?;
             self.by_address.insert(meta.addr, at);
             self.send(path, &answered.reply, None);
             return Some(());

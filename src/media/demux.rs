@@ -1,13 +1,18 @@
 //! Which connection a datagram belongs to.
 //!
 //! An address is known only after an authenticated connectivity check came from it; from any other address nothing but
-//! STUN is looked at. Both maps are bounded by the number of connections and each connection's number of addresses.
+//! STUN is looked at. A source address can be forged, so a check is only a claim: where several connections claim an
+//! address, all are kept until one of them has proved it (see `worker/paths.rs`). Both maps are bounded by the
+//! number of connections and each connection's number of addresses.
 
 use std::net::SocketAddr;
 
 use ahash::AHashMap;
+use smallvec::SmallVec;
 
+use super::peer::ice::PathIndex;
 use super::worker::PeerKey;
+use crate::ids::ParticipantId;
 
 /// What a datagram is, by its first byte (RFC 7983 §7) and, for RTCP, its second (RFC 5761 §4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,29 +34,68 @@ pub fn classify(datagram: &[u8]) -> Class {
     }
 }
 
+/// Connections that are kept for one address. Clients have addresses of their own; behind a NAT that hands a port on, two
+/// meet for a while. More are there only where somebody claims addresses of others.
+pub const MAX_OCCUPANTS: usize = 8;
+
+/// A connection of whose client an authenticated check came from an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Occupant {
+    pub peer: PeerKey,
+    /// The address's place among that connection's paths.
+    pub path: PathIndex,
+    pub participant: ParticipantId,
+}
+
+/// All connections of one address, in the order of their first check from there; nearly always one.
+type Occupants = SmallVec<[Occupant; 1]>;
+
 #[derive(Default)]
 pub struct Demux {
-    by_address: AHashMap<SocketAddr, PeerKey>,
+    by_address: AHashMap<SocketAddr, Occupants>,
     by_ufrag: AHashMap<String, PeerKey>,
 }
 
 impl Demux {
-    pub fn by_address(&self, address: SocketAddr) -> Option<PeerKey> {
-        self.by_address.get(&address).copied()
+    pub fn at(&self, address: SocketAddr) -> &[Occupant] {
+        self.by_address.get(&address).map_or(&[], |occupants| occupants)
     }
 
     pub fn by_ufrag(&self, ufrag: &str) -> Option<PeerKey> {
         self.by_ufrag.get(ufrag).copied()
     }
 
-    /// Returns the connection that had this address until now, if it was another one.
-    pub fn learn_address(&mut self, address: SocketAddr, peer: PeerKey) -> Option<PeerKey> {
-        self.by_address.insert(address, peer).filter(|&before| before != peer)
+    /// One more connection at an address. Returns the one that had to give way, if too many claim it: an unproven one,
+    /// of the same participant if there is one (nobody gets more places by more connections), otherwise the oldest; who
+    /// really is there proves it within seconds.
+    pub fn learn_address(
+        &mut self,
+        address: SocketAddr,
+        newcomer: Occupant,
+        holds: impl Fn(&Occupant) -> bool,
+    ) -> Option<Occupant> {
+        let occupants = self.by_address.entry(address).or_default();
+        if let Some(known) = occupants.iter_mut().find(|known| known.peer == newcomer.peer) {
+            *known = newcomer;
+            return None;
+        }
+        let mut evicted = None;
+        if occupants.len() >= MAX_OCCUPANTS {
+            let same = |occupant: &Occupant| occupant.participant == newcomer.participant && !holds(occupant);
+            let place = occupants.iter().position(same);
+            let place = place.or_else(|| occupants.iter().position(|occupant| !holds(occupant)));
+            evicted = Some(occupants.remove(place.unwrap_or(0)));
+        }
+        occupants.push(newcomer);
+        evicted
     }
 
     pub fn forget_address(&mut self, address: SocketAddr, peer: PeerKey) {
-        if self.by_address.get(&address) == Some(&peer) {
-            self.by_address.remove(&address);
+        if let Some(occupants) = self.by_address.get_mut(&address) {
+            occupants.retain(|occupant| occupant.peer != peer);
+            if occupants.is_empty() {
+                self.by_address.remove(&address);
+            }
         }
     }
 

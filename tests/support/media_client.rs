@@ -164,6 +164,15 @@ impl Client {
     }
 
     pub fn check_with(&self, password: &str) -> Vec<u8> {
+        self.write_check(password, true)
+    }
+
+    /// A check that nominates nothing: how clients keep their consent, and try other paths.
+    pub fn plain_check(&self) -> Vec<u8> {
+        self.write_check(&self.spec.transport.local_pwd, false)
+    }
+
+    fn write_check(&self, password: &str, nominates: bool) -> Vec<u8> {
         let provider = rtc_crypto::default_provider().unwrap();
         let transport = &self.spec.transport;
         let mut message = Message::new();
@@ -176,7 +185,9 @@ impl Client {
         );
         message.add(ATTR_PRIORITY, &[0x6e, 0, 0, 1]);
         message.add(ATTR_ICE_CONTROLLING, &[1; 8]);
-        message.add(ATTR_USE_CANDIDATE, &[]);
+        if nominates {
+            message.add(ATTR_USE_CANDIDATE, &[]);
+        }
         MessageIntegrity::new_short_term_integrity_with_provider(password.to_owned(), provider.crypto())
             .add_to(&mut message)
             .unwrap();
@@ -198,9 +209,15 @@ impl Client {
         self.open(now, worker);
         let check = self.check();
         self.deliver(now, worker, &check);
+        self.shake_hands(now, worker, |_| ())
+    }
+
+    /// The handshake, without loss; whether it came about. `amid` comes before each datagram.
+    pub fn shake_hands(&mut self, now: Instant, worker: &mut Worker, mut amid: impl FnMut(&mut Worker)) -> bool {
         self.dtls.start(now).unwrap();
         for _ in 0..16 {
             while let Some(datagram) = self.dtls.poll_transmit() {
+                amid(worker);
                 self.deliver(now, worker, &datagram);
             }
             if self.connected {

@@ -169,6 +169,49 @@ impl Dtls {
         self.fingerprints == fingerprints
     }
 
+    /// Whether the client, or whoever is at its address, has sent something that belongs to a handshake.
+    pub fn has_begun(&self) -> bool {
+        self.cookie.is_some() || self.attempt.is_some()
+    }
+
+    /// Whether a datagram can be for this side of a handshake.
+    pub fn may_take(&self, datagram: &[u8]) -> bool {
+        match first_message(datagram) {
+            Some(records::CLIENT_HELLO) => self.role == DtlsRole::Server,
+            Some(records::SERVER_HELLO | records::HELLO_VERIFY_REQUEST) => self.role == DtlsRole::Client,
+            _ => true,
+        }
+    }
+
+    /// Takes over a handshake that `other` has led to its end, if the certificate that it ended with is the one expected
+    /// here; `other` gets this one's.
+    pub fn take_over(&mut self, other: &mut Dtls) -> Option<Progress> {
+        let state = other.attempt.as_ref()?.state()?;
+        let certificate = state.peer_certificates.first()?;
+        let is_expected = self
+            .fingerprints
+            .iter()
+            .any(|fingerprint| matches(fingerprint, certificate));
+        if !is_expected || !self.can_trade(other) {
+            return None;
+        }
+        self.trade(other);
+        self.establish().ok()
+    }
+
+    /// To the client the two look the same.
+    fn can_trade(&self, other: &Dtls) -> bool {
+        self.role == other.role && self.identity.fingerprint == other.identity.fingerprint
+    }
+
+    /// Exchanges the handshakes of two connections, but not the certificates that each of them expects.
+    pub fn trade(&mut self, other: &mut Dtls) {
+        if self.can_trade(other) {
+            std::mem::swap(self, other);
+            std::mem::swap(&mut self.fingerprints, &mut other.fingerprints);
+        }
+    }
+
     /// Sends our ClientHello if that is our part and it has not been sent. Call once there is a path.
     pub fn start(&mut self, now: Instant) -> Result<(), Failure> {
         if self.role == DtlsRole::Client && self.attempt.is_none() && !self.closed {
@@ -369,6 +412,19 @@ impl Dtls {
         }
         self.collect();
     }
+}
+
+/// Whether a datagram begins with a record under keys: of an epoch other than the first (RFC 6347 §4.1).
+pub fn is_protected(datagram: &[u8]) -> bool {
+    records::records(datagram).next().is_some_and(|record| record.epoch > 0)
+}
+
+/// The type of the handshake message with which an unprotected datagram begins.
+fn first_message(datagram: &[u8]) -> Option<u8> {
+    let record = records::records(datagram).next()?;
+    let is_plain = record.kind == records::HANDSHAKE && record.epoch == 0;
+    let first = records::fragments(record.body).next()?;
+    is_plain.then_some(first.kind)
 }
 
 fn matches(fingerprint: &Fingerprint, certificate: &[u8]) -> bool {

@@ -1,6 +1,22 @@
 //! ICE-lite (RFC 8445 §2.5): answers connectivity checks, follows the client's nomination, watches its consent.
 //!
 //! Never sends a check of its own, never gathers. An address becomes known only by an authenticated check.
+//!
+//! # Which path is used
+//!
+//! A lite agent sees only one half of each path: what arrives. Each known path remembers when it was last heard, by a
+//! check or by authentic media; a path that was heard within [`CONSENT_INTERVAL`] is alive. Of the living paths, that is used
+//! 1. which the client nominated last (RFC 8445 §8.1.1);
+//! 2. otherwise one by which media comes: a client sends media only where it got answers to its checks. So a path on which
+//!    its checks arrive but our answers do not reach it, which shows in nothing else here, is not preferred;
+//! 3. otherwise the one that is in use already, or else the one that was heard last.
+//!
+//! Where no path is alive the one in use stays. So a client whose address changes without its knowledge (a NAT that binds
+//! anew) is followed one interval after its old address fell silent, also where it does not nominate the new one.
+//! Media marks a path that is known; it never makes one known.
+//!
+//! A nominated path on which the client's checks arrive, while nothing that we send does, looks healthy from here. The
+//! client notices: its own consent ends, and it nominates another path or restarts ICE.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -23,17 +39,19 @@ pub struct Path {
     pub local: Option<IpAddr>,
 }
 
-/// A client is taken to be gone after this long without an authentic packet: above the 15 s between libnice's
+/// A client's consent to be sent to ends this long after its last authentic packet: above the 15 s between libnice's
 /// keepalives, and below the 30 s of RFC 7675 §5.1, so that people in the room are told in time.
 pub const CONSENT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A path from which nothing came for this long is not in use: clients renew their consent every 5 s, give or take a
+/// fifth (RFC 7675 §5.1); libwebrtc checks the path that it uses every 2.5 s, and media and reports come more often.
+/// If this were shorter, two lost checks would look like a change of address; if it were longer, people whose address
+/// has changed would be without sound and picture for longer.
+pub const CONSENT_INTERVAL: Duration = Duration::from_secs(6);
 
 /// A connection that has not finished ICE and DTLS within this time is given up: longer than a person waits for a
 /// slow network or the permission prompt of a page that offers early.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// No other connection can take over an address within this time of hearing from its owner: clients send something,
-/// reports at least, every few seconds. A client that connects anew from the same port waits no longer than this.
-const ADDRESS_HELD: Duration = Duration::from_secs(5);
 
 /// Addresses kept for one connection. A phone has a few interfaces and moves between them; the oldest goes first.
 const MAX_PATHS: usize = 8;
@@ -46,11 +64,35 @@ pub struct Ice {
     pub local_ufrag: String,
     local_pwd: String,
     remote_ufrag: String,
-    paths: SmallVec<[Path; 2]>,
-    /// Where we send: the last nominated path, before that the first one checked.
-    selected: Option<Path>,
-    nominated: bool,
-    last_heard: Instant,
+    /// A path keeps its place for as long as it is known; a free place is taken again.
+    paths: SmallVec<[Option<KnownPath>; 2]>,
+    nominated: Option<PathIndex>,
+    /// Where we send; see the head of this file. `None` before the first check, and while the connection is suspended.
+    selected: Option<(PathIndex, Path)>,
+    /// The last authentic check, on whatever path, or what stands for one: the offer.
+    last_check: Instant,
+}
+
+/// The place of a path among those of its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PathIndex(u8);
+
+/// An address from which an authenticated check came.
+struct KnownPath {
+    path: Path,
+    last_check: Instant,
+    /// When SRTP, SRTCP or DTLS that only the client can have made last came from it.
+    last_media: Option<Instant>,
+    /// DTLS was finished from here: the client receives what is sent there. Whoever only claims an address can forge
+    /// checks and media from there, but not that.
+    proven: bool,
+}
+
+impl KnownPath {
+    fn last_heard(&self) -> Instant {
+        self.last_media
+            .map_or(self.last_check, |media| media.max(self.last_check))
+    }
 }
 
 /// A binding request, parsed but not yet believed.
@@ -109,10 +151,19 @@ impl Request {
 /// What came of a request that was believed.
 pub struct Answered {
     pub reply: Vec<u8>,
-    /// The check succeeded: this address now belongs to the connection.
-    pub accepted: bool,
+    /// The path that the check made known, or confirmed; `None` where the check was refused, or the address is not to be
+    /// learned.
+    pub path: Option<PathIndex>,
     /// An address that had to make room.
     pub evicted: Option<SocketAddr>,
+}
+
+/// Whether a check makes its path known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Learning {
+    Learn,
+    /// The address belongs to another connection: the check is answered, and nothing else.
+    AnswerOnly,
 }
 
 impl Ice {
@@ -122,22 +173,31 @@ impl Ice {
             local_pwd: local_pwd.to_owned(),
             remote_ufrag: remote_ufrag.to_owned(),
             paths: SmallVec::new(),
+            nominated: None,
             selected: None,
-            nominated: false,
-            last_heard: now,
+            last_check: now,
         }
     }
 
     /// New credentials on a live connection (RFC 8445 §9). Media goes on over the old path until a new one is nominated.
-    pub fn restart(&mut self, local_ufrag: &str, local_pwd: &str, remote_ufrag: &str) {
+    /// The client's wish to go on stands for a check: it has time for the first one now.
+    pub fn restart(&mut self, now: Instant, local_ufrag: &str, local_pwd: &str, remote_ufrag: &str) {
         self.local_ufrag = local_ufrag.to_owned();
         self.local_pwd = local_pwd.to_owned();
         self.remote_ufrag = remote_ufrag.to_owned();
-        self.nominated = false;
+        self.nominated = None;
+        self.last_check = now;
     }
 
     /// Answers a request that names our ufrag. `None` if it is not authentic: then it changes nothing and gets no reply.
-    pub fn handle(&mut self, now: Instant, request: Request, path: Path, theirs: &str) -> Option<Answered> {
+    pub fn handle(
+        &mut self,
+        now: Instant,
+        request: Request,
+        path: Path,
+        theirs: &str,
+        learning: Learning,
+    ) -> Option<Answered> {
         let mut request = request;
         let provider = rtc_crypto::default_provider().ok()?;
         let integrity = key(&self.local_pwd);
@@ -145,7 +205,7 @@ impl Ice {
         if theirs != self.remote_ufrag {
             return None;
         }
-        self.last_heard = now;
+        self.last_check = now;
         let signed =
             MessageIntegrity::new_short_term_integrity_with_provider(self.local_pwd.clone(), provider.crypto());
         let unknown = request.unknown_required();
@@ -170,71 +230,154 @@ impl Ice {
         .ok()?;
         signed.add_to(&mut reply).ok()?;
         FINGERPRINT.add_to(&mut reply).ok()?;
-        let evicted = self.learn(path);
-        if request.protected(ATTR_USE_CANDIDATE).is_some() {
-            self.selected = Some(path);
-            self.nominated = true;
-        } else if self.selected.is_none() {
-            self.selected = Some(path);
+        if learning == Learning::AnswerOnly {
+            return Some(Answered {
+                reply: reply.raw,
+                path: None,
+                evicted: None,
+            });
         }
+        let (index, evicted) = self.learn(now, path);
+        if request.protected(ATTR_USE_CANDIDATE).is_some() {
+            self.nominated = Some(index);
+        }
+        self.follow(now);
         Some(Answered {
             reply: reply.raw,
-            accepted: true,
+            path: Some(index),
             evicted,
         })
     }
 
-    fn learn(&mut self, path: Path) -> Option<SocketAddr> {
-        if let Some(known) = self.paths.iter_mut().find(|known| known.remote == path.remote) {
-            *known = path;
-            return None;
+    fn learn(&mut self, now: Instant, path: Path) -> (PathIndex, Option<SocketAddr>) {
+        if let Some(index) = self.index_of(path.remote)
+            && let Some(known) = self.known_mut(index)
+        {
+            (known.path, known.last_check) = (path, now);
+            return (index, None);
         }
-        let mut evicted = None;
-        if self.paths.len() >= MAX_PATHS {
-            let selected = self.selected.map(|path| path.remote);
-            let oldest = self
-                .paths
-                .iter()
-                .position(|path| Some(path.remote) != selected)
-                .unwrap_or(0);
-            evicted = Some(self.paths.remove(oldest).remote);
+        let fresh = KnownPath {
+            path,
+            last_check: now,
+            last_media: None,
+            proven: false,
+        };
+        let free = self.paths.iter().position(Option::is_none);
+        let place = free.or_else(|| (self.paths.len() >= MAX_PATHS).then(|| self.longest_silent()));
+        match place {
+            Some(place) => {
+                let evicted = self.paths[place].replace(fresh).map(|known| known.path.remote);
+                (PathIndex(place as u8), evicted)
+            }
+            None => {
+                self.paths.push(Some(fresh));
+                (PathIndex(self.paths.len() as u8 - 1), None)
+            }
         }
-        self.paths.push(path);
-        evicted
     }
 
-    /// An authentic packet of any kind arrived: the client still wants to hear from us.
-    pub fn heard(&mut self, now: Instant) {
-        self.last_heard = now;
+    /// The path that was not heard for the longest time; never the one in use.
+    fn longest_silent(&self) -> usize {
+        let selected = self.selected.map(|(index, _)| index);
+        let known = self.paths.iter().enumerate();
+        known
+            .filter(|(place, _)| Some(PathIndex(*place as u8)) != selected)
+            .min_by_key(|(_, known)| known.as_ref().map(KnownPath::last_heard))
+            .map_or(0, |(place, _)| place)
+    }
+
+    fn index_of(&self, remote: SocketAddr) -> Option<PathIndex> {
+        let is_it = |known: &Option<KnownPath>| known.as_ref().is_some_and(|known| known.path.remote == remote);
+        self.paths.iter().position(is_it).map(|place| PathIndex(place as u8))
+    }
+
+    fn known(&self, index: PathIndex) -> Option<&KnownPath> {
+        self.paths.get(usize::from(index.0))?.as_ref()
+    }
+
+    fn known_mut(&mut self, index: PathIndex) -> Option<&mut KnownPath> {
+        self.paths.get_mut(usize::from(index.0))?.as_mut()
+    }
+
+    /// Authentic media arrived from a known path. On the packet path: a lookup by index and a store.
+    pub fn heard(&mut self, now: Instant, index: PathIndex) {
+        if let Some(known) = self.known_mut(index) {
+            known.last_media = Some(now);
+        }
+    }
+
+    /// DTLS was finished from this path.
+    pub fn prove(&mut self, now: Instant, index: PathIndex) {
+        if let Some(known) = self.known_mut(index) {
+            known.last_media = Some(now);
+            known.proven = true;
+        }
+        self.follow(now);
+    }
+
+    /// Chooses the path to use; true if it is another one now. To be called now and then: silence is not an event.
+    pub fn follow(&mut self, now: Instant) -> bool {
+        let before = self.selected.map(|(_, path)| path);
+        if let Some(best) = self.best(now)
+            && let Some(known) = self.known(best)
+        {
+            self.selected = Some((best, known.path));
+        }
+        self.selected.map(|(_, path)| path) != before
+    }
+
+    fn best(&self, now: Instant) -> Option<PathIndex> {
+        let is_recent = |at: Instant| now.saturating_duration_since(at) < CONSENT_INTERVAL;
+        let is_alive = |index: &PathIndex| self.known(*index).is_some_and(|known| is_recent(known.last_heard()));
+        if let Some(nominated) = self.nominated.filter(is_alive) {
+            return Some(nominated);
+        }
+        let all = (0..self.paths.len()).map(|place| PathIndex(place as u8));
+        all.filter(is_alive).max_by_key(|&index| {
+            let known = self.known(index);
+            let carries_media = known.and_then(|known| known.last_media).is_some_and(is_recent);
+            let is_selected = self.selected.is_some_and(|(selected, _)| selected == index);
+            (carries_media, is_selected, known.map(KnownPath::last_heard))
+        })
+    }
+
+    fn last_heard(&self) -> Instant {
+        let known = self.paths.iter().flatten().map(KnownPath::last_heard);
+        known.fold(self.last_check, Instant::max)
     }
 
     pub fn consent_expired(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.last_heard) >= CONSENT_TIMEOUT
+        now.saturating_duration_since(self.last_heard()) >= CONSENT_TIMEOUT
     }
 
-    /// Whether this connection lives, and `remote` is where its media goes: then the address is nobody else's.
-    pub fn holds(&self, now: Instant, remote: SocketAddr) -> bool {
-        self.selected.is_some_and(|path| path.remote == remote)
-            && now.saturating_duration_since(self.last_heard) < ADDRESS_HELD
+    /// Whether the client has proved that it receives at this address, and was heard from there within the consent time:
+    /// then the address is nobody else's for the asking.
+    pub fn holds(&self, now: Instant, index: PathIndex) -> bool {
+        self.known(index)
+            .is_some_and(|known| known.proven && now.saturating_duration_since(known.last_heard()) < CONSENT_TIMEOUT)
+    }
+
+    /// Sends nothing any more, until the next check from wherever.
+    pub fn suspend(&mut self) {
+        self.selected = None;
     }
 
     pub fn selected(&self) -> Option<Path> {
-        self.selected
-    }
-
-    pub fn is_nominated(&self) -> bool {
-        self.nominated
+        self.selected.map(|(_, path)| path)
     }
 
     pub fn known_addresses(&self) -> impl Iterator<Item = SocketAddr> {
-        self.paths.iter().map(|path| path.remote)
+        self.paths.iter().flatten().map(|known| known.path.remote)
     }
 
-    /// Another connection has proved that this address is now its own.
-    pub fn forget(&mut self, remote: SocketAddr) {
-        self.paths.retain(|path| path.remote != remote);
-        if self.selected.is_some_and(|path| path.remote == remote) {
-            self.selected = self.paths.last().copied();
+    /// The address turned out to be another connection's.
+    pub fn forget(&mut self, now: Instant, remote: SocketAddr) {
+        let Some(index) = self.index_of(remote) else { return };
+        self.paths[usize::from(index.0)] = None;
+        self.nominated = self.nominated.filter(|nominated| *nominated != index);
+        if self.selected.is_some_and(|(selected, _)| selected == index) {
+            self.selected = None;
+            self.follow(now);
         }
     }
 }
@@ -267,7 +410,7 @@ fn refuse(
     FINGERPRINT.add_to(&mut reply).ok()?;
     Some(Answered {
         reply: reply.raw,
-        accepted: false,
+        path: None,
         evicted: None,
     })
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{PeerKey, SubscriptionKey, TrackKey, Worker};
+use crate::media::demux::Occupant;
 use crate::media::rtcp::{self, Block, Packet};
 use crate::media::session::{Kind, stream_name};
 use crate::media::track::SenderClock;
@@ -18,14 +19,15 @@ const NACK_INTERVAL: Duration = Duration::from_millis(60);
 const MAX_FEEDBACK_BYTES: usize = 1_100;
 
 impl Worker {
-    pub(super) fn handle_rtcp(&mut self, now: Instant, key: PeerKey, datagram: &mut [u8]) {
+    /// False where the compound is not one that this connection's client has sealed, or is one that it sent before.
+    pub(super) fn handle_rtcp(&mut self, now: Instant, at: Occupant, datagram: &mut [u8]) -> bool {
+        let key = at.peer;
         let peer = &mut self.peers[key];
-        let Some(secure) = &mut peer.secure else { return };
+        let Some(secure) = &mut peer.secure else { return false };
         let Ok(len) = secure.inbound.open_rtcp(datagram) else {
-            self.stats.rejected_packets += 1;
-            return;
+            return false;
         };
-        peer.ice.heard(now);
+        peer.ice.heard(now, at.path);
         for packet in rtcp::packets(&datagram[..len]) {
             match packet {
                 Packet::SenderReport { ssrc, ntp, rtp, blocks } => {
@@ -44,6 +46,7 @@ impl Worker {
                 Packet::Bye { .. } | Packet::Other => {}
             }
         }
+        true
     }
 
     /// The subscription of this connection that sends under `ssrc`: nobody can ask for another's.

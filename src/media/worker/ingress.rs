@@ -4,11 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::{Forwarded, PeerKey, TrackKey, Worker};
-use crate::media::demux::{Class, classify};
+use crate::media::demux::{Class, Occupant, classify};
 use crate::media::engine::MediaEvent;
 use crate::media::peer::Stream;
-use crate::media::peer::dtls::Progress;
-use crate::media::peer::ice::{Path, Request};
+use crate::media::peer::ice::Path;
 use crate::media::room::Asking;
 use crate::media::rtp::{Extension, Header};
 use crate::media::session::{MediaSection, NegotiatedCodec};
@@ -47,75 +46,55 @@ impl Worker {
         if class == Class::Stun {
             return self.handle_stun(now, path, datagram);
         }
-        let Some(key) = self.demux.by_address(path.remote) else {
-            self.stats.dropped_datagrams += 1;
-            return;
+        if class == Class::Dtls {
+            return self.handle_dtls(now, path, datagram);
+        }
+        let authentic = match (self.demux.at(path.remote), class) {
+            (&[at], Class::Rtp) => self.handle_rtp(now, at, buffer, start, len),
+            (&[at], Class::Rtcp) => self.handle_rtcp(now, at, datagram),
+            ([_, _, ..], Class::Rtp | Class::Rtcp) => self.handle_contested(now, path, buffer, start, len),
+            ([], _) | (_, Class::Stun | Class::Dtls | Class::Other) => {
+                self.stats.dropped_datagrams += 1;
+                return;
+            }
         };
-        match class {
-            Class::Rtp => {
-                let _ = self.handle_rtp(now, key, buffer, start, len);
-            }
-            Class::Rtcp => self.handle_rtcp(now, key, datagram),
-            Class::Dtls => {
-                let progress = self.peers[key].dtls.receive(now, datagram);
-                self.dtls_progressed(now, key, progress);
-            }
-            Class::Stun | Class::Other => self.stats.dropped_datagrams += 1,
-        }
+        self.stats.rejected_packets += u64::from(!authentic);
     }
 
-    fn handle_stun(&mut self, now: Instant, path: Path, datagram: &[u8]) {
-        if self.check(now, path, datagram).is_none() {
-            self.stats.rejected_checks += 1;
-        }
-    }
-
-    /// A connectivity check. `None` if it is not an authentic one: no reply, nothing kept.
-    fn check(&mut self, now: Instant, path: Path, datagram: &[u8]) -> Option<()> {
-        let request = Request::parse(datagram)?;
-        let (ours, theirs) = request.ufrags()?;
-        let key = self.demux.by_ufrag(&ours)?;
-        // A participant may forge the source address of its own checks: it must not cut another one off by them.
-        let owner = self.demux.by_address(path.remote).filter(|&owner| owner != key);
-        if owner.is_some_and(|owner| self.peers[owner].ice.holds(now, path.remote)) {
-            return None;
-        }
-        let peer = &mut self.peers[key];
-        let answered = peer.ice.handle(now, request, path, &theirs)?;
-        self.egress.push(path, &answered.reply);
-        if !answered.accepted {
-            return Some(());
-        }
-        if let Some(evicted) = answered.evicted {
-            self.demux.forget_address(evicted, key);
-        }
-        if let Some(before) = self.demux.learn_address(path.remote, key)
-            && let Some(before) = self.peers.get_mut(before)
-        {
-            before.ice.forget(path.remote);
-        }
-        if self.peers[key].secure.is_none() {
-            let started = self.peers[key].dtls.start(now).map(|()| Progress::Pending);
-            self.dtls_progressed(now, key, started);
-        }
-        Some(())
+    /// False where the packet is not one that this connection's client has sealed, or is one that it sent before.
+    pub(super) fn handle_rtp(
+        &mut self,
+        now: Instant,
+        at: Occupant,
+        buffer: &mut [u8],
+        start: usize,
+        len: usize,
+    ) -> bool {
+        let peer = &mut self.peers[at.peer];
+        let packet = &mut buffer[start..start + len];
+        let (Some(secure), Some(header)) = (&mut peer.secure, Header::parse(packet)) else {
+            return false;
+        };
+        let Ok(len) = secure.inbound.open_rtp(packet, &header) else {
+            return false;
+        };
+        peer.ice.heard(now, at.path);
+        let _ = self.take_rtp(now, at.peer, header, buffer, start, len);
+        true
     }
 
     /// `None` where the packet was dropped.
-    fn handle_rtp(&mut self, now: Instant, key: PeerKey, buffer: &mut [u8], start: usize, len: usize) -> Option<()> {
+    fn take_rtp(
+        &mut self,
+        now: Instant,
+        key: PeerKey,
+        header: Header,
+        buffer: &mut [u8],
+        start: usize,
+        len: usize,
+    ) -> Option<()> {
         let peer = &mut self.peers[key];
-        let secure = peer.secure.as_mut()?;
-        let packet = &mut buffer[start..start + len];
-        let header = Header::parse(packet)?;
-        let len = match secure.inbound.open_rtp(packet, &header) {
-            Ok(len) => len,
-            Err(_) => {
-                self.stats.rejected_packets += 1;
-                return None;
-            }
-        };
-        let packet = &packet[..len];
-        peer.ice.heard(now);
+        let packet = &buffer[start..start + len];
         if let Some(publisher) = &mut peer.publisher {
             publisher.received_bytes += len as u64;
         }

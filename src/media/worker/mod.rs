@@ -9,6 +9,7 @@
 mod feedback;
 mod ingress;
 mod mirror;
+mod paths;
 mod peers;
 mod ticks;
 

@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 use super::{MAX_PEERS, PeerKey, Worker};
 use crate::ids::RoomId;
 use crate::media::bandwidth::{ReceiverEstimate, TransportFeedback};
+use crate::media::demux::Occupant;
 use crate::media::engine::{CloseReason, MediaEvent};
 use crate::media::peer::dtls::{Dtls, Failure, Progress};
+use crate::media::peer::ice::Path;
 use crate::media::peer::srtp::contexts;
 use crate::media::peer::{Peer, Publisher, Secure};
 use crate::media::room::Asking;
@@ -47,7 +49,7 @@ impl Worker {
             self.demux.forget_ufrag(&peer.ice.local_ufrag, key);
             self.demux.learn_ufrag(&transport.local_ufrag, key);
             peer.ice
-                .restart(&transport.local_ufrag, &transport.local_pwd, &transport.remote_ufrag);
+                .restart(now, &transport.local_ufrag, &transport.local_pwd, &transport.remote_ufrag);
         }
         if !peer.dtls.expects(&transport.remote_fingerprints) {
             // Another certificate is another DTLS association (RFC 8842 §4), with keys of its own.
@@ -176,9 +178,12 @@ impl Worker {
 
     /// Forgets a connection. Says goodbye to the client; tells the hub if it did not ask for it.
     pub(super) fn close(&mut self, now: Instant, key: PeerKey, reason: Option<CloseReason>) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
-        peer.dtls.close(now);
-        self.flush_dtls(key);
+        if !self.peers.contains_key(key) {
+            return;
+        }
+        self.leave_handshake(key);
+        self.peers[key].dtls.close(now);
+        self.flush_dtls(key, None);
         let peer = &self.peers[key];
         let (id, room) = (peer.id, peer.room);
         for track in peer.tracks.clone() {
@@ -201,18 +206,26 @@ impl Worker {
         }
     }
 
-    /// Hands DTLS datagrams to the client, where it is known where that is.
-    pub(super) fn flush_dtls(&mut self, key: PeerKey) {
+    /// Hands DTLS datagrams to the client: over `path`, by which its own came, or else where it is known to be.
+    pub(super) fn flush_dtls(&mut self, key: PeerKey, path: Option<Path>) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         while let Some(datagram) = peer.dtls.poll_transmit() {
-            if let Some(path) = peer.ice.selected() {
+            if let Some(path) = path.or(peer.ice.selected()) {
                 self.egress.push(path, &datagram);
             }
         }
     }
 
-    pub(super) fn dtls_progressed(&mut self, now: Instant, key: PeerKey, progress: Result<Progress, Failure>) {
-        self.flush_dtls(key);
+    /// Something came of a DTLS datagram that arrived over `path`, which is `at` among the connection's.
+    pub(super) fn dtls_progressed(
+        &mut self,
+        now: Instant,
+        at: Occupant,
+        path: Path,
+        progress: Result<Progress, Failure>,
+    ) {
+        let key = at.peer;
+        self.flush_dtls(key, Some(path));
         match progress {
             Ok(Progress::Pending) => {}
             Ok(Progress::Closed) => self.closed(now, key, CloseReason::ClosedByPeer),
@@ -228,6 +241,7 @@ impl Worker {
                 peer.secure = Some(Box::new(Secure { outbound, inbound }));
                 self.stats.connected += 1;
                 self.events.push_back(MediaEvent::Connected { peer: peer.id });
+                self.proved(now, at, path);
                 self.subscriber_ready(now, key);
             }
             Err(Failure::Handshake) => self.closed(now, key, CloseReason::HandshakeFailed),

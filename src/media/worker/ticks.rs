@@ -84,7 +84,8 @@ impl Worker {
         if peer.secure.is_some() && peer.ice.consent_expired(now) {
             return self.closed(now, key, CloseReason::ConsentExpired);
         }
-        self.flush_dtls(key);
+        peer.ice.follow(now);
+        self.flush_dtls(key, None);
         for track in self.peers[key].tracks.clone() {
             self.aim(now, track, Asking::Patiently);
         }

@@ -6,6 +6,7 @@ pub mod media_client;
 mod forwarding;
 mod joined_sends;
 mod mirror;
+mod paths;
 mod repair;
 mod safety;
 

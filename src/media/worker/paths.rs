@@ -1,0 +1,212 @@
+//! Which addresses are a connection's: connectivity checks, and what arrives where several connections claim one address.
+//!
+//! A source address can be forged, also by a participant with valid credentials of its own. So a check is a claim, and
+//! nobody loses an address by another's claim:
+//! - Checks name their connection, and are always answered.
+//! - DTLS that was finished from an address proves it: only who receives there can do that. Other connections lose the
+//!   address then. It is held for the consent time, counted from the last packet from there; meanwhile connections that
+//!   have their keys cannot learn it, and one that has none yet (a client that connects anew from the same port) can, by
+//!   its own handshake.
+//! - Until then a packet from there belongs to the connection whose keys open it. A handshake belongs to the connection
+//!   that announced the certificate which it ends with, whoever's endpoint has led it.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use smallvec::SmallVec;
+
+use super::{PeerKey, Worker};
+use crate::media::demux::{Class, MAX_OCCUPANTS, Occupant, classify};
+use crate::media::peer::Peer;
+use crate::media::peer::dtls::{self, Failure, Progress};
+use crate::media::peer::ice::{Learning, Path, Request};
+
+/// The largest packet that is looked at where several connections claim an address: larger than what fits into a frame of
+/// any network that clients are on.
+const MAX_CONTESTED_BYTES: usize = 2_048;
+
+impl Worker {
+    pub(super) fn handle_stun(&mut self, now: Instant, path: Path, datagram: &[u8]) {
+        if self.check(now, path, datagram).is_none() {
+            self.stats.rejected_checks += 1;
+        }
+    }
+
+    /// A connectivity check. `None` if it is not an authentic one: no reply, nothing kept.
+    fn check(&mut self, now: Instant, path: Path, datagram: &[u8]) -> Option<()> {
+        let request = Request::parse(datagram)?;
+        let (ours, theirs) = request.ufrags()?;
+        let key = self.demux.by_ufrag(&ours)?;
+        let has_keys = self.peers.get(key)?.secure.is_some();
+        let learning = match has_keys && self.is_held_by_another(now, path.remote, key) {
+            true => Learning::AnswerOnly,
+            false => Learning::Learn,
+        };
+        let peer = &mut self.peers[key];
+        let answered = peer.ice.handle(now, request, path, &theirs, learning)?;
+        self.egress.push(path, &answered.reply);
+        let Some(index) = answered.path else {
+            return Some(());
+        };
+        if let Some(evicted) = answered.evicted {
+            self.demux.forget_address(evicted, key);
+        }
+        let newcomer = Occupant {
+            peer: key,
+            path: index,
+            participant: peer.participant,
+        };
+        let peers = &self.peers;
+        let holds = |at: &Occupant| peers.get(at.peer).is_some_and(|peer| peer.ice.holds(now, at.path));
+        if let Some(evicted) = self.demux.learn_address(path.remote, newcomer, holds) {
+            self.peers[evicted.peer].ice.forget(now, path.remote);
+        }
+        if self.peers[key].ice.holds(now, index) {
+            self.evict_others(now, path.remote, key, |peer| peer.secure.is_some());
+        }
+        if self.peers[key].secure.is_none() {
+            let started = self.peers[key].dtls.start(now).map(|()| Progress::Pending);
+            self.dtls_progressed(now, newcomer, path, started);
+        }
+        Some(())
+    }
+
+    /// Whether an address is proven to be another connection's than `key`'s.
+    fn is_held_by_another(&self, now: Instant, address: SocketAddr, key: PeerKey) -> bool {
+        let holds = |at: &Occupant| self.peers.get(at.peer).is_some_and(|peer| peer.ice.holds(now, at.path));
+        self.demux.at(address).iter().any(|at| at.peer != key && holds(at))
+    }
+
+    /// Takes an address from all connections but `key` of which `loses` is true.
+    fn evict_others(&mut self, now: Instant, address: SocketAddr, key: PeerKey, loses: impl Fn(&Peer) -> bool) {
+        for at in self.occupants(address) {
+            let other = self.peers.get_mut(at.peer).filter(|peer| at.peer != key && loses(peer));
+            if let Some(other) = other {
+                other.ice.forget(now, address);
+                self.demux.forget_address(address, at.peer);
+            }
+        }
+    }
+
+    fn occupants(&self, address: SocketAddr) -> SmallVec<[Occupant; MAX_OCCUPANTS]> {
+        self.demux.at(address).into()
+    }
+
+    /// DTLS was finished over this path: the address is this connection's. Other addresses that it has claimed meanwhile
+    /// and that are others' are not.
+    pub(super) fn proved(&mut self, now: Instant, at: Occupant, path: Path) {
+        self.evict_others(now, path.remote, at.peer, |_| true);
+        let Some(peer) = self.peers.get_mut(at.peer) else {
+            return;
+        };
+        peer.ice.prove(now, at.path);
+        let claimed: SmallVec<[SocketAddr; 8]> = peer.ice.known_addresses().collect();
+        for address in claimed {
+            if self.is_held_by_another(now, address, at.peer) {
+                self.peers[at.peer].ice.forget(now, address);
+                self.demux.forget_address(address, at.peer);
+            }
+        }
+    }
+
+    /// A packet from an address that several connections claim: it is whose keys open it. False if nobody's do.
+    pub(super) fn handle_contested(
+        &mut self,
+        now: Instant,
+        path: Path,
+        buffer: &mut [u8],
+        start: usize,
+        len: usize,
+    ) -> bool {
+        let mut sealed = [0; MAX_CONTESTED_BYTES];
+        let Some(sealed) = sealed.get_mut(..len) else {
+            return false;
+        };
+        sealed.copy_from_slice(&buffer[start..start + len]);
+        let class = classify(sealed);
+        self.occupants(path.remote).into_iter().any(|at| {
+            // What a key does not open, it garbles.
+            let datagram = &mut buffer[start..start + len];
+            datagram.copy_from_slice(sealed);
+            match class {
+                Class::Rtcp => self.handle_rtcp(now, at, datagram),
+                _ => self.handle_rtp(now, at, buffer, start, len),
+            }
+        })
+    }
+
+    pub(super) fn handle_dtls(&mut self, now: Instant, path: Path, datagram: &[u8]) {
+        let occupants = self.occupants(path.remote);
+        match occupants.as_slice() {
+            [] => self.stats.dropped_datagrams += 1,
+            &[at] => self.receive_dtls(now, at, path, datagram),
+            _ => {
+                let (established, shaking): (SmallVec<[Occupant; MAX_OCCUPANTS]>, SmallVec<[Occupant; MAX_OCCUPANTS]>) =
+                    occupants
+                        .into_iter()
+                        .partition(|at| self.peers[at.peer].secure.is_some());
+                if dtls::is_protected(datagram) {
+                    for at in established {
+                        self.receive_dtls(now, at, path, datagram);
+                    }
+                }
+                // One endpoint at a time: answers of two would spoil the handshake for the client.
+                let takes = |at: &Occupant| self.peers[at.peer].dtls.may_take(datagram);
+                let front = shaking.into_iter().filter(takes).max_by_key(|at| {
+                    let peer = &self.peers[at.peer];
+                    // What is sent from elsewhere does not disturb a connection that is known here only.
+                    (peer.ice.known_addresses().count() == 1, peer.dtls.has_begun())
+                });
+                if let Some(at) = front {
+                    self.receive_dtls(now, at, path, datagram);
+                }
+            }
+        }
+    }
+
+    fn receive_dtls(&mut self, now: Instant, at: Occupant, path: Path, datagram: &[u8]) {
+        let Some(peer) = self.peers.get_mut(at.peer) else {
+            return;
+        };
+        let progress = peer.dtls.receive(now, datagram);
+        if matches!(progress, Err(Failure::WrongFingerprint))
+            && let Some((owner, progress)) = self.hand_over(path.remote, at)
+        {
+            return self.dtls_progressed(now, owner, path, Ok(progress));
+        }
+        self.dtls_progressed(now, at, path, progress);
+    }
+
+    /// A handshake from a contested address has ended with a certificate that `at` has not announced: gives it to the
+    /// connection there that has.
+    fn hand_over(&mut self, address: SocketAddr, at: Occupant) -> Option<(Occupant, Progress)> {
+        for other in self.occupants(address) {
+            // Not for the connection itself: two of the same are not disjoint.
+            if let Some([from, to]) = self.peers.get_disjoint_mut([at.peer, other.peer])
+                && to.secure.is_none()
+                && let Some(progress) = to.dtls.take_over(&mut from.dtls)
+            {
+                return Some((other, progress));
+            }
+        }
+        None
+    }
+
+    /// A connection ends in the middle of a handshake that may be another's: that one goes on with it.
+    pub(super) fn leave_handshake(&mut self, key: PeerKey) {
+        let peer = &self.peers[key];
+        if peer.secure.is_some() || !peer.dtls.has_begun() {
+            return;
+        }
+        let addresses: SmallVec<[SocketAddr; 8]> = peer.ice.known_addresses().collect();
+        let neighbours = addresses.into_iter().flat_map(|address| self.occupants(address));
+        for other in neighbours.collect::<SmallVec<[Occupant; MAX_OCCUPANTS]>>() {
+            if let Some([from, to]) = self.peers.get_disjoint_mut([key, other.peer])
+                && to.secure.is_none()
+                && !to.dtls.has_begun()
+            {
+                return to.dtls.trade(&mut from.dtls);
+            }
+        }
+    }
+}
