@@ -80,6 +80,7 @@ fn main() {
     let (openings, opened) = mpsc::channel();
     let local = LocalEnd {
         fingerprint: identity.fingerprint,
+        spare_fingerprint: [8; 32],
         candidates: vec![socket.local_addr().expect("a bound socket has an address")],
     };
     let signaling = Signaling {

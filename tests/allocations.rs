@@ -192,6 +192,7 @@ fn a_thousand_people_and_two_hundred_calls_leave_nothing_behind() {
     runtime.block_on(async {
         let local = LocalEnd {
             fingerprint: [7; 32],
+            spare_fingerprint: [8; 32],
             candidates: vec!["127.0.0.1:4000".parse().unwrap()],
         };
         let (media, _commands) = Media::detached(local);

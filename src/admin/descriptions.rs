@@ -14,6 +14,10 @@ const GAUGES: &[(&str, &str)] = &[
     ("patchbay_calls", "One-to-one calls that ring or are going on now."),
     ("patchbay_reachable_sessions", "Sessions that can be called now."),
     ("patchbay_media_peers", "WebRTC connections on a media worker now."),
+    (
+        "patchbay_media_suspended_peers",
+        "Of these, connections whose client is not heard any more and may come back.",
+    ),
     ("patchbay_media_tracks", "Published tracks on a media worker now."),
     (
         "patchbay_media_subscriptions",

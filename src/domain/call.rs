@@ -55,6 +55,9 @@ pub enum CallCommand {
         room: Option<RoomName>,
         answer: Answer,
     },
+    /// A new offer for the media of the call that the session is in, which this server carries: an ICE restart, or a new
+    /// connection in the place of the old one.
+    Renew { offer: Offer },
     /// End the calls with somebody in whatever state they are. With nobody in particular: the call that the session is
     /// in or has begun; where there is none, those that ring at it.
     HangUp { with: Option<Address> },

@@ -14,7 +14,7 @@ use super::lines::Lines;
 use super::rooms::{Guest, Rooms};
 use super::{
     Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, Effect, EndReason, Event, Limits, Newcomer, Offer,
-    Person, Refusal, Side, WhenBusy,
+    Person, Refusal, Side, Subject, WhenBusy,
 };
 use crate::ids::{CallId, RoomId, RoomName, SessionId, UserId};
 use crate::shares::ClientAddress;
@@ -163,6 +163,7 @@ impl Calls {
                     Answer::Decline(why) => Ok(self.end(rooms, call, CallEnd::Declined(why), Some(session))),
                 }
             }
+            CallCommand::Renew { offer } => self.renew(now, rooms, session, offer),
             CallCommand::HangUp { with } => self.hang_up(rooms, session, with.as_ref()),
         }
     }
@@ -371,6 +372,14 @@ impl Calls {
             }
             Err(_) => self.end(rooms, id, CallEnd::Failed, None),
         }
+    }
+
+    fn renew(&self, now: Instant, rooms: &mut Rooms, session: SessionId, offer: Offer) -> Result<Vec<Effect>, Refusal> {
+        let carried = |id: &CallId| matches!(self.calls[id].media, Media::Carried(_));
+        let id = self.begun_by(session).into_iter().find(carried);
+        let id = id.ok_or(Refusal::NoSuchCall)?;
+        let side = self.calls[&id].side_of(session).ok_or(Refusal::NoSuchCall)?;
+        rooms.renew_pair(now, session, Subject::Call { call: id, side }, offer)
     }
 
     fn insert(&mut self, id: CallId, call: Call) {

@@ -64,6 +64,9 @@ pub struct Limits {
     /// How long a call whose two meet in a room of their own goes on when nobody is in that room any more. A page that
     /// is loaded again is back in seconds, on a slow link in ten; longer keeps two busy who have forgotten to hang up.
     pub room_empty_for: Duration,
+    /// How long somebody's media may be missing before the others are told, as while a page puts another connection in the
+    /// place of its first. Shorter announces what is over when it is read; longer leaves people with a picture that stands.
+    pub media_gap: Duration,
 }
 
 impl Default for Limits {
@@ -82,6 +85,7 @@ impl Default for Limits {
             ring_for: Duration::from_secs(60),
             reconnect_within: Duration::from_secs(5),
             room_empty_for: Duration::from_secs(15),
+            media_gap: Duration::from_secs(5),
         }
     }
 }
@@ -184,6 +188,11 @@ pub enum Event {
     ParticipantLeft {
         user: UserId,
     },
+    /// What somebody in the room sends does not arrive any more, or does again. Nobody has left or come.
+    MediaChanged {
+        user: UserId,
+        media: MediaState,
+    },
     /// The answer to its offer.
     Answered {
         subject: Subject,
@@ -206,6 +215,14 @@ pub enum Event {
     Call(CallEvent),
     /// The last event: the session is to be closed.
     Ended(EndReason),
+}
+
+/// Whether somebody's media arrive at the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaState {
+    /// The client is not heard, and may come back.
+    Lost,
+    Back,
 }
 
 /// What a connection is for, as its session knows it.
@@ -320,6 +337,8 @@ pub struct Negotiation {
     pub source: Option<ParticipantId>,
     pub subject: Subject,
     pub sdp: String,
+    /// How many DTLS associations the client's connection has had before, of which nobody has the keys any more.
+    pub association: u32,
 }
 
 #[cfg(test)]

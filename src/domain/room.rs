@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::rooms::Arrival;
 use super::{ConnectionIdentity, Effect, Event, Person, RoomKind};
 use crate::ids::{ParticipantId, PeerId, RoomId, RoomName, SessionId, UserId};
 use crate::shares::ClientAddress;
@@ -21,14 +22,19 @@ pub(super) struct Room {
 pub(super) struct Participant {
     pub session: SessionId,
     pub person: Arc<Person>,
+    pub arrival: Arrival,
     /// At most one for each source; that without a source publishes. In a call one does both.
     peers: Vec<Peer>,
+    /// The last connection for each source that ended by itself. Its client may not know that, and offer once more.
+    ended: Vec<Peer>,
 }
 
 pub(super) struct Peer {
     pub id: PeerId,
     pub source: Option<ParticipantId>,
     pub identity: ConnectionIdentity,
+    /// As [`super::Negotiation::association`].
+    pub association: u32,
 }
 
 impl Room {
@@ -62,6 +68,11 @@ impl Room {
         self.participants.get_mut(&id)
     }
 
+    /// Whom somebody meets in a room for two.
+    pub fn other_than(&self, id: ParticipantId) -> Option<ParticipantId> {
+        self.participants.keys().copied().find(|other| *other != id)
+    }
+
     pub fn people(&self) -> Vec<Arc<Person>> {
         self.participants.values().map(|p| Arc::clone(&p.person)).collect()
     }
@@ -69,8 +80,26 @@ impl Room {
     /// The user must not be in the room yet.
     pub fn insert(&mut self, id: ParticipantId, session: SessionId, person: Arc<Person>) {
         self.by_user.insert(person.user.clone(), id);
-        let peers = Vec::new();
-        self.participants.insert(id, Participant { session, person, peers });
+        let participant = Participant {
+            session,
+            person,
+            arrival: Arrival::default(),
+            peers: Vec::new(),
+            ended: Vec::new(),
+        };
+        self.participants.insert(id, participant);
+    }
+
+    /// Those whose media are missed.
+    pub fn lost(&self) -> impl Iterator<Item = &UserId> {
+        let lost = |participant: &&Participant| participant.arrival == Arrival::Lost;
+        let lost = self.participants.values().filter(lost);
+        lost.map(|participant| &participant.person.user)
+    }
+
+    pub fn sessions_but(&self, id: ParticipantId) -> Vec<SessionId> {
+        let others = self.participants.iter().filter(|(other, _)| **other != id);
+        others.map(|(_, other)| other.session).collect()
     }
 
     /// Takes a participant out, with the ids of its connections and of those that others had for watching it.
@@ -80,6 +109,7 @@ impl Room {
         let mut peers: Vec<PeerId> = gone.peers.iter().map(|peer| peer.id).collect();
         for other in self.participants.values_mut() {
             peers.extend(other.take_peer_of(Some(id)));
+            other.ended.retain(|peer| peer.source != Some(id));
         }
         Some((gone, peers))
     }
@@ -105,6 +135,12 @@ impl Participant {
         self.peers.iter().find(|peer| peer.source == source)
     }
 
+    /// For whose media a connection is; `Some(None)` of the one by which this participant sends, `None` of another's.
+    pub fn source_of(&self, peer: PeerId) -> Option<Option<ParticipantId>> {
+        let peer = self.peers.iter().find(|one| one.id == peer)?;
+        Some(peer.source)
+    }
+
     pub fn peer_count(&self) -> usize {
         self.peers.len()
     }
@@ -123,6 +159,22 @@ impl Participant {
     pub fn take_peer_of(&mut self, source: Option<ParticipantId>) -> Option<PeerId> {
         let index = self.peers.iter().position(|peer| peer.source == source)?;
         Some(self.peers.swap_remove(index).id)
+    }
+
+    /// The connection has ended by itself, and its keys with it.
+    pub fn end_peer(&mut self, id: PeerId) {
+        if let Some(index) = self.peers.iter().position(|peer| peer.id == id) {
+            let peer = self.peers.swap_remove(index);
+            self.ended.retain(|other| other.source != peer.source);
+            self.ended.push(peer);
+        }
+    }
+
+    /// The association that an offer begins where no connection goes on.
+    pub fn next_association(&self, source: Option<ParticipantId>, identity: &ConnectionIdentity) -> u32 {
+        let is_it = |peer: &&Peer| peer.source == source && identity.continues(&peer.identity);
+        let before = self.ended.iter().find(is_it);
+        before.map_or(0, |before| before.association.wrapping_add(1))
     }
 
     pub fn forget_peer(&mut self, id: PeerId) {

@@ -1,12 +1,18 @@
 //! All rooms of a node: what each command does to them.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+mod arrival;
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Instant;
+
+pub(super) use self::arrival::Arrival;
+use self::arrival::Due;
 use super::quotas::Quotas;
-use super::room::{Peer, Room};
+use super::room::{Participant, Peer, Room};
 use super::{
-    Effect, EndReason, Event, FileNotice, Limits, Negotiation, Offer, Person, Refusal, RoomKind, Side, Subject,
+    Effect, EndReason, Event, FileNotice, Limits, MediaState, Negotiation, Offer, Person, Refusal, RoomKind, Side,
+    Subject,
 };
 use crate::ids::{CallId, ParticipantId, PeerId, RoomId, RoomName, SessionId, UserId};
 use crate::shares::ClientAddress;
@@ -19,6 +25,8 @@ pub(super) struct Rooms {
     seats: HashMap<SessionId, Seat>,
     peers: BTreeMap<PeerId, Seat>,
     pub quotas: Quotas,
+    /// Whose media are missing, and nobody has been told yet. Each participant stands here once at most.
+    missing: BTreeSet<Due>,
     next_id: u64,
     /// What has become of rooms of two since [`Rooms::take_pair_changes`] was last called.
     pair_changes: Vec<PairChange>,
@@ -56,6 +64,7 @@ impl Rooms {
             seats: HashMap::new(),
             peers: BTreeMap::new(),
             quotas: Quotas::new(&limits),
+            missing: BTreeSet::new(),
             next_id: 0,
             pair_changes: Vec::new(),
         }
@@ -88,6 +97,7 @@ impl Rooms {
         let person = Arc::new(person);
         let room = self.rooms.get_mut(&room_id).expect("the room was opened above");
         let others = room.people();
+        let lost: Vec<UserId> = room.lost().cloned().collect();
         effects.extend(room.tell_all(&Event::ParticipantArrived {
             person: Arc::clone(&person),
         }));
@@ -96,6 +106,11 @@ impl Rooms {
             session,
             event: Event::Joined { others },
         });
+        effects.extend(lost.into_iter().map(|user| {
+            let media = MediaState::Lost;
+            let event = Event::MediaChanged { user, media };
+            Effect::Tell { session, event }
+        }));
         let room = room.id;
         self.seats.insert(session, Seat { room, participant });
         Ok(effects)
@@ -162,6 +177,7 @@ impl Rooms {
 
     fn remove(&mut self, session: SessionId, seat: Seat, effects: &mut Vec<Effect>) {
         self.seats.remove(&session);
+        self.forget_arrival(seat);
         let Some(room) = self.rooms.get_mut(&seat.room) else {
             return;
         };
@@ -206,68 +222,98 @@ impl Rooms {
         self.peers.remove(&peer)
     }
 
-    pub fn offer(&mut self, session: SessionId, subject: UserId, offer: Offer) -> Result<Vec<Effect>, Refusal> {
+    pub fn offer(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        subject: UserId,
+        offer: Offer,
+    ) -> Result<Vec<Effect>, Refusal> {
         let (seat, source) = self.find_subject(session, &subject)?;
+        let role = (source, source.is_none());
+        self.negotiate(now, session, seat, role, Subject::Participant(subject), offer)
+    }
+
+    fn negotiate(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        seat: Seat,
+        (source, publishes): (Option<ParticipantId>, bool),
+        subject: Subject,
+        offer: Offer,
+    ) -> Result<Vec<Effect>, Refusal> {
         let mut effects = Vec::new();
-        let peer = match self.continued_peer(seat, source, &offer) {
-            Some(peer) => peer,
-            None => self.fresh_peer(seat, source, &offer, &mut effects)?,
+        let (peer, association) = match self.continued_peer(seat, source, &offer) {
+            Some(continued) => continued,
+            None => self.fresh_peer(now, seat, source, &offer, &mut effects)?,
         };
         effects.push(Effect::Negotiate(vec![Negotiation {
             session,
             room: seat.room,
             participant: seat.participant,
             peer,
-            publishes: source.is_none(),
+            publishes,
             source,
-            subject: Subject::Participant(subject),
+            subject,
             sdp: offer.sdp,
+            association,
         }]));
         Ok(effects)
     }
 
     /// The live connection that the offer goes on with, if it does.
-    fn continued_peer(&mut self, seat: Seat, source: Option<ParticipantId>, offer: &Offer) -> Option<PeerId> {
+    fn continued_peer(&mut self, seat: Seat, source: Option<ParticipantId>, offer: &Offer) -> Option<(PeerId, u32)> {
         let participant = self.rooms.get_mut(&seat.room)?.participant_mut(seat.participant)?;
         let peer = participant.peer_of(source)?;
-        let id = peer.id;
+        let (id, association) = (peer.id, peer.association);
         if !offer.identity.continues(&peer.identity) {
             return None;
         }
         participant.continue_peer(id, offer.identity.clone());
-        Some(id)
+        Some((id, association))
     }
 
     /// A new connection in the place of the one there may be.
     fn fresh_peer(
         &mut self,
+        now: Instant,
         seat: Seat,
         source: Option<ParticipantId>,
         offer: &Offer,
         effects: &mut Vec<Effect>,
-    ) -> Result<PeerId, Refusal> {
+    ) -> Result<(PeerId, u32), Refusal> {
         let id = PeerId(self.next());
-        let Seat { room, participant } = seat;
-        let owner = self.rooms.get_mut(&room).and_then(|r| r.participant_mut(participant));
-        let owner = owner.ok_or(Refusal::NotInRoom)?;
-        let (session, client) = (owner.session, self.quotas.client_of(owner.session));
-        if let Some(peer) = owner.take_peer_of(source) {
-            self.quotas.peers.replace(peer, id, session, client);
-            self.peers.remove(&peer);
-            effects.push(Effect::ClosePeer { room, peer });
-        } else if owner.peer_count() >= self.limits.peers_per_participant {
+        let room = seat.room;
+        let owner = self.owner(seat).ok_or(Refusal::NotInRoom)?;
+        let (session, peers) = (owner.session, owner.peer_count());
+        let before = owner.peer_of(source).map(|peer| peer.id);
+        let client = self.quotas.client_of(session);
+        if let Some(before) = before {
+            if self.sends(seat, before) {
+                self.connection_gone(now, seat, false);
+            }
+            self.quotas.peers.replace(before, id, session, client);
+            if let Some(owner) = self.take_owner(before) {
+                owner.forget_peer(before);
+            }
+            effects.push(Effect::ClosePeer { room, peer: before });
+        } else if peers >= self.limits.peers_per_participant {
             return Err(Refusal::TooManyPeers);
         } else {
             let added = self.quotas.peers.add(id, session, client);
             added.map_err(|_| Refusal::TooManyPeers)?;
         }
+        let owner = self.owner(seat).ok_or(Refusal::NotInRoom)?;
+        let association = owner.next_association(source, &offer.identity);
         owner.add_peer(Peer {
             id,
             source,
             identity: offer.identity.clone(),
+            association,
         });
         self.peers.insert(id, seat);
-        Ok(id)
+        Ok((id, association))
     }
 
     pub fn candidate(&self, session: SessionId, subject: &UserId) -> Result<Vec<Effect>, Refusal> {
@@ -338,6 +384,7 @@ impl Rooms {
                     id: peer,
                     source,
                     identity,
+                    association: 0,
                 });
             }
             let seat = Seat { room: id, participant };
@@ -352,11 +399,26 @@ impl Rooms {
                 source,
                 subject: Subject::Call { call, side },
                 sdp: guest.offer.sdp,
+                association: 0,
             });
         }
         self.rooms.insert(id, room);
         effects.push(Effect::Negotiate(negotiations));
         Ok((id, effects))
+    }
+
+    /// A new offer for the one connection that a guest of [`Rooms::seat_pair`] has.
+    pub fn renew_pair(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        subject: Subject,
+        offer: Offer,
+    ) -> Result<Vec<Effect>, Refusal> {
+        let seat = self.seats.get(&session).copied().ok_or(Refusal::NotInRoom)?;
+        let room = self.rooms.get(&seat.room).ok_or(Refusal::NotInRoom)?;
+        let other = room.other_than(seat.participant);
+        self.negotiate(now, session, seat, (other, true), subject, offer)
     }
 
     /// Ends a room with everything in it. Nobody is told.
@@ -365,6 +427,7 @@ impl Rooms {
             return Vec::new();
         };
         self.forget_room(&room);
+        self.missing.retain(|(_, room, _)| *room != id);
         let (sessions, peers) = room.into_sessions_and_peers();
         for session in sessions {
             self.seats.remove(&session);
@@ -387,15 +450,21 @@ impl Rooms {
         self.peers.get(&peer).map(|seat| seat.room)
     }
 
-    /// The connection has ended by itself, or could not be made. Its participant stays and may offer again.
+    /// The connection could not be made. Its participant stays and may offer again.
     pub fn forget_peer(&mut self, peer: PeerId) {
-        let Some(seat) = self.drop_peer(peer) else {
-            return;
-        };
-        let room = self.rooms.get_mut(&seat.room);
-        if let Some(participant) = room.and_then(|room| room.participant_mut(seat.participant)) {
+        if let Some(participant) = self.take_owner(peer) {
             participant.forget_peer(peer);
         }
+    }
+
+    /// Takes a connection off the list; whose it is.
+    fn take_owner(&mut self, peer: PeerId) -> Option<&mut Participant> {
+        let seat = self.drop_peer(peer)?;
+        self.owner(seat)
+    }
+
+    fn owner(&mut self, seat: Seat) -> Option<&mut Participant> {
+        self.rooms.get_mut(&seat.room)?.participant_mut(seat.participant)
     }
 
     /// Every room ends. The sessions are the hub's to tell: some are in no room.
@@ -405,6 +474,7 @@ impl Rooms {
         let mut effects: Vec<Effect> = peers.into_iter().map(close_peer).collect();
         effects.extend(self.rooms.drain().map(|(id, _)| Effect::CloseRoom(id)));
         self.seats.clear();
+        self.missing.clear();
         self.by_name.clear();
         self.quotas = Quotas::new(&self.limits);
         effects

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::calls::Calls;
 use super::presence::Presence;
 use super::rooms::{PairChange, Rooms};
-use super::{Command, Effect, Limits, Refusal, WaitingMessage};
+use super::{Command, Effect, Limits, MediaState, Refusal, WaitingMessage};
 use crate::ids::{PeerId, SessionId, UserId};
 use crate::shares::ClientAddress;
 
@@ -64,7 +64,7 @@ impl Rules {
         self.follow_rooms(now);
         let mut effects = decided?;
         for peer in self.rooms.displaced_peers() {
-            effects.extend(self.displace(peer));
+            effects.extend(self.displace(now, peer));
         }
         Ok(effects)
     }
@@ -80,7 +80,7 @@ impl Rules {
             _ if self.calls.carries(session) => Err(Refusal::InCall),
             Command::Join { kind, room, person } => self.rooms.join(session, (kind, room), person),
             Command::Leave => Ok(self.rooms.leave(session)),
-            Command::Offer { subject, offer } => self.rooms.offer(session, subject, offer),
+            Command::Offer { subject, offer } => self.rooms.offer(now, session, subject, offer),
             Command::Candidate { subject } => self.rooms.candidate(session, &subject),
             Command::Say { text } => self.rooms.say(session, text),
             Command::AnnounceFile { file } => self.rooms.announce_file(session, file),
@@ -88,11 +88,11 @@ impl Rules {
     }
 
     /// A connection has given way: it is lost as if it had ended by itself, and the engine is to close it.
-    fn displace(&mut self, peer: PeerId) -> Vec<Effect> {
+    fn displace(&mut self, now: Instant, peer: PeerId) -> Vec<Effect> {
         let room = self.rooms.room_of_peer(peer);
         let close = room.map(|room| Effect::ClosePeer { room, peer });
         let mut effects: Vec<Effect> = close.into_iter().collect();
-        effects.extend(self.peer_lost(peer));
+        effects.extend(self.peer_lost(now, peer, false));
         effects
     }
 
@@ -121,15 +121,22 @@ impl Rules {
         self.presence.collected(receiver, ticket, waiting)
     }
 
-    /// A connection has come about.
-    pub fn peer_connected(&mut self, peer: PeerId) {
+    /// A connection has come about: its client's media arrive.
+    pub fn peer_connected(&mut self, peer: PeerId) -> Vec<Effect> {
         self.rooms.quotas.peers.connected(peer);
+        self.rooms.media_changed(peer, MediaState::Back)
     }
 
-    /// A connection has ended by itself. In a room its participant stays and may offer again; a call has no way to.
-    pub fn peer_lost(&mut self, peer: PeerId) -> Vec<Effect> {
+    /// The client of a connection is not heard any more, or is heard again. Its session, its place in the room and its
+    /// call stay: it may come back.
+    pub fn media_changed(&mut self, peer: PeerId, media: MediaState) -> Vec<Effect> {
+        self.rooms.media_changed(peer, media)
+    }
+
+    /// A connection has ended by itself, or `by_client`. In a room its participant stays and may offer again; a call is over.
+    pub fn peer_lost(&mut self, now: Instant, peer: PeerId, by_client: bool) -> Vec<Effect> {
         let room = self.rooms.room_of_peer(peer);
-        self.rooms.forget_peer(peer);
+        self.rooms.end_peer(now, peer, by_client);
         let call = room.and_then(|room| self.calls.carried_in(room));
         call.map_or_else(Vec::new, |call| self.calls.lose(&mut self.rooms, call))
     }
@@ -144,16 +151,18 @@ impl Rules {
 
     /// When [`Rules::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.calls
-            .poll_timeout()
-            .into_iter()
-            .chain(self.presence.poll_timeout())
-            .min()
+        let dues = [
+            self.calls.poll_timeout(),
+            self.presence.poll_timeout(),
+            self.rooms.poll_timeout(),
+        ];
+        dues.into_iter().flatten().min()
     }
 
     pub fn handle_timeout(&mut self, now: Instant) -> Vec<Effect> {
         let mut effects = self.calls.handle_timeout(now, &mut self.rooms);
         effects.extend(self.presence.handle_timeout(now));
+        effects.extend(self.rooms.handle_timeout(now));
         effects
     }
 

@@ -116,7 +116,7 @@ fn a_connection_that_ended_by_itself_is_forgotten_and_not_closed_again() {
     let Some(Effect::Negotiate(offers)) = offer(&mut rooms, 1, "anna", 1).unwrap().pop() else {
         panic!("the offer is to be answered");
     };
-    rooms.peer_lost(offers[0].peer);
+    rooms.peer_lost(now(), offers[0].peer, false);
     let candidate = Command::Candidate { subject: "anna".into() };
     assert_eq!(rooms.handle(now(), SessionId(1), candidate), Err(Refusal::UnknownPeer));
     let again = offer(&mut rooms, 1, "anna", 1).unwrap();
@@ -301,6 +301,64 @@ fn chat_reaches_everybody_in_the_room_and_nobody_else() {
     assert_eq!(rooms.handle(now(), SessionId(4), say()), Err(Refusal::NotInRoom));
 }
 
+/// The connection that an offer opens.
+fn opened(effects: &[Effect]) -> PeerId {
+    match effects.last() {
+        Some(Effect::Negotiate(offers)) => offers[0].peer,
+        other => panic!("the offer is to be answered: {other:?}"),
+    }
+}
+
+fn anna_is(media: MediaState) -> Vec<Effect> {
+    let user = "anna".into();
+    vec![Effect::TellEach {
+        sessions: vec![SessionId(2)],
+        event: Event::MediaChanged { user, media },
+    }]
+}
+
+#[test]
+fn media_that_is_missing_for_a_while_is_announced_once_and_that_it_is_back() {
+    let mut rooms = Rules::new(Limits::default());
+    join(&mut rooms, 1, "r", "anna").unwrap();
+    join(&mut rooms, 2, "r", "ben").unwrap();
+    let first = opened(&offer(&mut rooms, 1, "anna", 1).unwrap());
+    let watching = opened(&offer(&mut rooms, 2, "anna", 2).unwrap());
+    for peer in [first, watching] {
+        assert_eq!(rooms.media_changed(peer, MediaState::Back), []);
+    }
+    assert_eq!(rooms.media_changed(watching, MediaState::Lost), [], "nobody misses it");
+    // A page puts a new connection in the place of the old one, quickly, and then not.
+    let second = opened(&offer(&mut rooms, 1, "anna", 3).unwrap());
+    assert!(rooms.poll_timeout().is_some());
+    assert_eq!(rooms.media_changed(second, MediaState::Back), []);
+    assert_eq!(rooms.poll_timeout(), None);
+    let third = opened(&offer(&mut rooms, 1, "anna", 4).unwrap());
+    let due = rooms.poll_timeout().unwrap();
+    assert_eq!(rooms.handle_timeout(due), anna_is(MediaState::Lost));
+    assert_eq!(rooms.peer_lost(now(), third, false), []);
+    let fourth = opened(&offer(&mut rooms, 1, "anna", 5).unwrap());
+    assert_eq!(rooms.poll_timeout(), None);
+    assert_eq!(rooms.media_changed(fourth, MediaState::Back), anna_is(MediaState::Back));
+    assert_eq!(rooms.media_changed(fourth, MediaState::Lost), anna_is(MediaState::Lost));
+    assert_eq!(rooms.media_changed(fourth, MediaState::Lost), []);
+    assert_eq!(rooms.media_changed(fourth, MediaState::Back), anna_is(MediaState::Back));
+    rooms.peer_lost(now(), fourth, true);
+    assert_eq!(rooms.poll_timeout(), None, "its client has ended it");
+}
+
+#[test]
+fn who_leaves_is_missed_no_more() {
+    let mut rooms = Rules::new(Limits::default());
+    join(&mut rooms, 1, "r", "anna").unwrap();
+    let peer = opened(&offer(&mut rooms, 1, "anna", 1).unwrap());
+    rooms.media_changed(peer, MediaState::Back);
+    rooms.peer_lost(now(), peer, false);
+    assert!(rooms.poll_timeout().is_some());
+    rooms.leave(now(), SessionId(1));
+    assert_eq!(rooms.poll_timeout(), None);
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Join(&'static str, &'static str),
@@ -342,7 +400,7 @@ fn take(rooms: &mut Rules, session: u64, step: &Step, open: &BTreeSet<PeerId>) -
             open.iter()
                 .nth(*index)
                 .into_iter()
-                .for_each(|peer| drop(rooms.peer_lost(*peer)));
+                .for_each(|peer| drop(rooms.peer_lost(now(), *peer, false)));
             Ok(Vec::new())
         }
     };

@@ -1,5 +1,6 @@
 //! The only place where deciding becomes doing.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use rand::rngs::StdRng;
@@ -212,8 +213,12 @@ impl Executor {
             receive: negotiation.publishes,
             send_stream: stream.as_deref(),
         };
-        let local = self.media.local_end(worker);
-        negotiate::answer(&negotiation.sdp, local, role, previous, &mut self.random).map_err(|error| {
+        let mut local = Cow::Borrowed(self.media.local_end(worker));
+        if uses_spare_certificate(negotiation) {
+            let local = local.to_mut();
+            local.fingerprint = local.spare_fingerprint;
+        }
+        negotiate::answer(&negotiation.sdp, &local, role, previous, &mut self.random).map_err(|error| {
             Failure::BadOffer {
                 peer: negotiation.peer,
                 error,
@@ -221,6 +226,11 @@ impl Executor {
             }
         })
     }
+}
+
+/// Each association of a client's connection is to have another fingerprint than the one before.
+fn uses_spare_certificate(negotiation: &Negotiation) -> bool {
+    negotiation.association % 2 == 1
 }
 
 fn spec(negotiation: &Negotiation, negotiated: &Negotiated, place: Place) -> PeerSpec {
@@ -231,6 +241,7 @@ fn spec(negotiation: &Negotiation, negotiated: &Negotiated, place: Place) -> Pee
         home: place.home,
         source: negotiation.source,
         transport: negotiated.transport.clone(),
+        spare_certificate: uses_spare_certificate(negotiation),
         sections: negotiated.sections.clone(),
     }
 }

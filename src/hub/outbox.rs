@@ -114,7 +114,11 @@ pub(super) fn weight(event: &Event) -> usize {
         ) => message.len(),
         Event::Message(MessageEvent::WhoIsOnline { users }) => users.len() * size_of::<usize>(),
         Event::Message(MessageEvent::Online { .. } | MessageEvent::Offline { .. }) => 0,
-        Event::ParticipantArrived { .. } | Event::ParticipantLeft { .. } | Event::Call(_) | Event::Ended(_) => 0,
+        Event::ParticipantArrived { .. }
+        | Event::ParticipantLeft { .. }
+        | Event::MediaChanged { .. }
+        | Event::Call(_)
+        | Event::Ended(_) => 0,
     };
     size_of::<Event>() + text
 }

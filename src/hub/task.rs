@@ -14,10 +14,11 @@ use super::mailbox::MailboxHandle;
 use super::outbox::Outbox;
 use super::session::Reply;
 use crate::domain::{
-    Answer, CallCommand, CallMedia, Command, Effect, EndReason, MessageCommand, Refusal, Rules, WaitingMessage,
+    Answer, CallCommand, CallMedia, Command, Effect, EndReason, MediaState, MessageCommand, Refusal, Rules,
+    WaitingMessage,
 };
 use crate::ids::{SessionId, UserId};
-use crate::media::engine::{Media, MediaEvent};
+use crate::media::engine::{CloseReason, Media, MediaEvent};
 use crate::shares::ClientAddress;
 
 /// What sessions get to close their sockets when the server goes down. Longer keeps a restart waiting for clients
@@ -205,12 +206,23 @@ impl Hub {
             MediaEvent::Closed { peer, reason } => {
                 info!(%peer, ?reason, "connection closed");
                 self.executor.forget_peer(peer);
-                let effects = self.rules.peer_lost(peer);
+                let effects = self.rules.peer_lost(now(), peer, reason == CloseReason::ClosedByPeer);
+                self.carry_out_all(effects).await;
+            }
+            MediaEvent::Suspended { peer } => {
+                info!(%peer, "the client is not heard any more");
+                let effects = self.rules.media_changed(peer, MediaState::Lost);
+                self.carry_out_all(effects).await;
+            }
+            MediaEvent::Resumed { peer } => {
+                info!(%peer, "the client is heard again");
+                let effects = self.rules.media_changed(peer, MediaState::Back);
                 self.carry_out_all(effects).await;
             }
             MediaEvent::Connected { peer } => {
                 debug!(%peer, "connected");
-                self.rules.peer_connected(peer);
+                let effects = self.rules.peer_connected(peer);
+                self.carry_out_all(effects).await;
             }
             MediaEvent::TrackStarted { peer, track } => debug!(%peer, %track, "track started"),
         }
@@ -303,6 +315,7 @@ fn log_call(session: SessionId, command: &CallCommand) {
             answer: Answer::Decline(why),
             ..
         } => info!(%session, ?from, ?why, "declines"),
+        CallCommand::Renew { offer } => debug!(%session, bytes = offer.sdp.len(), "offers anew in a call"),
         CallCommand::HangUp { with } => info!(%session, ?with, "hangs up"),
     }
 }

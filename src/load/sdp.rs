@@ -406,6 +406,7 @@ mod tests {
     fn answered(sections: &[Offered], role: Role<'_>) -> (negotiate::Negotiated, Description) {
         let server = LocalEnd {
             fingerprint: [7; 32],
+            spare_fingerprint: [8; 32],
             candidates: vec![(LOCALHOST, 8_800).into()],
         };
         let offer = offer(&local(), &[9; 32], sections, "load");

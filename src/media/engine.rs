@@ -47,6 +47,10 @@ pub enum MediaCommand {
 pub enum MediaEvent {
     /// DTLS is up and media can flow.
     Connected { peer: PeerId },
+    /// The client is not heard any more. Nothing is sent to it; its keys are kept for some minutes, for it may come back.
+    Suspended { peer: PeerId },
+    /// A suspended client is heard again: media flows as before.
+    Resumed { peer: PeerId },
     /// The connection is gone by itself: the worker has forgotten it. Not sent in answer to [`MediaCommand::Close`].
     Closed { peer: PeerId, reason: CloseReason },
     /// First authenticated packet of a published track.
@@ -55,7 +59,7 @@ pub enum MediaEvent {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloseReason {
-    /// No sign of life for the consent time (RFC 7675).
+    /// No sign of life for the consent time (RFC 7675), and none while it was suspended.
     ConsentExpired,
     /// ICE or DTLS did not finish in time.
     ConnectTimeout,
@@ -119,7 +123,8 @@ impl Load {
 impl Media {
     /// Binds the sockets and starts the worker threads. The error names the address and port.
     pub fn start(settings: &MediaSettings, events: mpsc::Sender<MediaEvent>) -> Result<Media, MediaStartError> {
-        let identity = DtlsIdentity::generate().map_err(|error| MediaStartError::Certificate(error.to_string()))?;
+        let certificate = || DtlsIdentity::generate().map_err(|error| MediaStartError::Certificate(error.to_string()));
+        let (identity, spare_identity) = (certificate()?, certificate()?);
         let count = settings.workers.max(1);
         let cpus = settings.pinning.places(count)?;
         let polls: Result<Vec<_>, _> = (0..count).map(|_| driver::poll()).collect();
@@ -136,6 +141,7 @@ impl Media {
             let (sockets, port) = driver::bind(&settings.bind_addresses, wanted)?;
             let local = LocalEnd {
                 fingerprint: identity.fingerprint,
+                spare_fingerprint: spare_identity.fingerprint,
                 candidates: candidates(settings, &sockets, port)?,
             };
             let (commands, receiver) = mpsc::channel(COMMAND_QUEUE);
@@ -143,6 +149,7 @@ impl Media {
             load.running.store(true, Ordering::Relaxed);
             let config = WorkerConfig {
                 identity: identity.clone(),
+                spare_identity: spare_identity.clone(),
                 max_publish_bps: settings.max_publish_bps,
                 max_segments: 1,
                 index,

@@ -119,6 +119,11 @@ impl Rewriter {
         self.source == Some(source)
     }
 
+    /// The copy pauses: its next packet takes up a source anew.
+    pub fn pause(&mut self) {
+        self.source = None;
+    }
+
     /// What is added to the present source's timestamps.
     pub fn timestamp_offset(&self) -> Option<u32> {
         self.segments.last().map(|segment| segment.timestamp_offset)

@@ -44,7 +44,9 @@ impl Worker {
     /// Gives a subscription the track that it is meant for, if that exists by now.
     pub(super) fn attach(&mut self, now: Instant, room: RoomId, key: SubscriptionKey) {
         let subscription = &self.subscriptions[key];
-        let found = match subscription.paused {
+        let peer = self.peers.get(subscription.peer);
+        let is_suspended = peer.is_some_and(|peer| peer.suspended.is_some());
+        let found = match subscription.paused || is_suspended {
             true => None,
             false => self.find_track(room, subscription.source, subscription.kind, subscription.nth),
         };

@@ -28,6 +28,8 @@ pub struct PeerSpec {
     /// Whose tracks go down this connection. The n-th sending section of a kind carries the n-th track of that kind.
     pub source: Option<ParticipantId>,
     pub transport: TransportSpec,
+    /// The answer has the fingerprint of our other certificate; see [`LocalEnd::spare_fingerprint`].
+    pub spare_certificate: bool,
     pub sections: Vec<MediaSection>,
 }
 
@@ -122,6 +124,9 @@ pub fn stream_name(source: ParticipantId) -> String {
 pub struct LocalEnd {
     /// SHA-256 of the process's DTLS certificate.
     pub fingerprint: [u8; 32],
+    /// That of another certificate. A client keeps a DTLS association for as long as the fingerprint stays the same
+    /// (RFC 8842 §4): one whose keys we no longer have is answered with the other, and begins anew.
+    pub spare_fingerprint: [u8; 32],
     /// Host candidates, best first. Never empty.
     pub candidates: Vec<SocketAddr>,
 }

@@ -4,6 +4,8 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     pub peers: u64,
+    /// Of these, connections whose client is not heard any more.
+    pub suspended: u64,
     /// Published here.
     pub tracks: u64,
     /// Published on other workers, for subscribers that live here.
@@ -46,6 +48,7 @@ impl Stats {
         let worker = index.to_string();
         let gauges = [
             ("patchbay_media_peers", self.peers),
+            ("patchbay_media_suspended_peers", self.suspended),
             ("patchbay_media_tracks", self.tracks),
             ("patchbay_media_mirrored_tracks", self.mirrored_tracks),
             ("patchbay_media_subscriptions", self.subscriptions),

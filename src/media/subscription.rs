@@ -153,6 +153,11 @@ impl Subscription {
         self.target = None;
     }
 
+    /// What the subscriber has missed is too much to ask for again: it gets the next key frame first.
+    pub fn begin_anew(&mut self) {
+        self.rewriter.pause();
+    }
+
     /// Whether the target layer's stream is not yet the one being forwarded.
     pub fn waits_for_key_frame(&self, track: &Track) -> bool {
         let target = self.target.and_then(|target| track.layers.get(usize::from(target)));

@@ -41,7 +41,7 @@ use tracing::debug;
 
 use crate::clock::WallClock;
 use crate::config::Config;
-use crate::domain::{EndReason, Event, Person, RoomKind};
+use crate::domain::{EndReason, Event, MediaState, Person, RoomKind};
 use crate::hub::Session;
 use crate::ids::{RoomName, UserId};
 use crate::storage::{AdmitError, DeviceRecord, Directory, Profile};
@@ -343,6 +343,19 @@ impl From<EndReason> for Close {
             EndReason::Replaced => Close::REPLACED,
             EndReason::Shutdown => Close::GOING_AWAY,
         }
+    }
+}
+
+/// Whether a client says with its first message that it understands what only this server says.
+fn takes_notices(message: &Value) -> bool {
+    message.get("notices") == Some(&Value::Bool(true))
+}
+
+/// How the families call it.
+fn media_word(media: MediaState) -> &'static str {
+    match media {
+        MediaState::Lost => "lost",
+        MediaState::Back => "back",
     }
 }
 

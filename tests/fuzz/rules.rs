@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes as Message;
 use patchbay::domain::{
-    Address, Answer, CallCommand, CallMedia, Command, ConnectionIdentity, Decline, Effect, Limits, MessageCommand,
-    Newcomer, Offer, Person, Recipient, RoomKind, Rules, Waits, WhenBusy,
+    Address, Answer, CallCommand, CallMedia, Command, ConnectionIdentity, Decline, Effect, Limits, MediaState,
+    MessageCommand, Newcomer, Offer, Person, Recipient, RoomKind, Rules, Waits, WhenBusy,
 };
 use patchbay::ids::{PeerId, RoomId, SessionId};
 
@@ -34,7 +34,7 @@ fn name(bytes: &mut Bytes<'_>) -> Address {
 }
 
 fn command(bytes: &mut Bytes<'_>) -> Command {
-    match bytes.below(13) {
+    match bytes.below(14) {
         0 => {
             let name = bytes.pick(&NAMES);
             Command::Join {
@@ -97,6 +97,7 @@ fn command(bytes: &mut Bytes<'_>) -> Command {
             },
         }),
         11 => Command::Call(CallCommand::HangUp { with: None }),
+        12 => Command::Call(CallCommand::Renew { offer: offer(bytes) }),
         _ => Command::Call(CallCommand::HangUp {
             with: Some(name(bytes)),
         }),
@@ -167,8 +168,14 @@ fn commands_in_any_order() {
                 6 => {
                     let nth = open.peers.iter().nth(bytes.below(8)).copied();
                     if let Some(peer) = nth {
-                        open.peers.remove(&peer);
-                        open.take(rules.peer_lost(peer));
+                        match bytes.below(4) {
+                            0 => open.take(rules.peer_connected(peer)),
+                            1 => open.take(rules.media_changed(peer, MediaState::Lost)),
+                            by => {
+                                open.peers.remove(&peer);
+                                open.take(rules.peer_lost(now, peer, by == 2));
+                            }
+                        }
                     }
                 }
                 7 => {

@@ -20,6 +20,7 @@ fn offers() {
     let first = String::from_utf8(seeds[0].clone()).unwrap();
     let local = LocalEnd {
         fingerprint: [7; 32],
+        spare_fingerprint: [8; 32],
         candidates: vec!["127.0.0.1:4000".parse().unwrap()],
     };
     let role = Role {

@@ -145,6 +145,7 @@ fn take(line: &mut Line, reaction: &Reaction) -> usize {
 async fn play(input: &[u8], config: &Arc<Config>) {
     let local = LocalEnd {
         fingerprint: [7; 32],
+        spare_fingerprint: [8; 32],
         candidates: vec!["127.0.0.1:4000".parse().unwrap()],
     };
     let (media, mut commands) = Media::detached(local);

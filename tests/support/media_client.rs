@@ -34,6 +34,7 @@ pub fn worker(now: Instant) -> (Worker, DtlsIdentity) {
 
 pub fn worker_of(now: Instant, identity: &DtlsIdentity, index: usize) -> Worker {
     let config = WorkerConfig {
+        spare_identity: identity.clone(),
         identity: identity.clone(),
         max_publish_bps: 4_000_000,
         max_segments: 64,
@@ -142,6 +143,7 @@ impl Client {
             home: WorkerId(0),
             source: source.map(ParticipantId),
             transport,
+            spare_certificate: false,
             sections,
         };
         let ip = [127, 1, (number >> 8) as u8, number as u8];

@@ -264,7 +264,7 @@ fn a_sudden_loss_of_session_or_media_ends_a_call_for_the_other_side() {
     let Some(Effect::Negotiate(offers)) = effects.last() else {
         panic!("two offers are to be answered")
     };
-    let ended = outline(&exchange.rules.peer_lost(offers[0].peer));
+    let ended = outline(&exchange.rules.peer_lost(exchange.now, offers[0].peer, false));
     let expected = [
         "close peer",
         "close room",

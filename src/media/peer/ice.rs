@@ -69,7 +69,7 @@ pub struct Ice {
     nominated: Option<PathIndex>,
     /// Where we send; see the head of this file. `None` before the first check, and while the connection is suspended.
     selected: Option<(PathIndex, Path)>,
-    /// The last authentic check, on whatever path, or what stands for one: the offer.
+    /// The last authentic check, on whatever path; before the first one, when the connection was opened.
     last_check: Instant,
 }
 
@@ -179,14 +179,13 @@ impl Ice {
         }
     }
 
-    /// New credentials on a live connection (RFC 8445 §9). Media goes on over the old path until a new one is nominated.
-    /// The client's wish to go on stands for a check: it has time for the first one now.
-    pub fn restart(&mut self, now: Instant, local_ufrag: &str, local_pwd: &str, remote_ufrag: &str) {
+    /// New credentials on a live connection (RFC 8445 §9). Media goes on over the old path until a new one is nominated, or
+    /// until the client's consent ends: an offer does not say that anything reaches it.
+    pub fn restart(&mut self, local_ufrag: &str, local_pwd: &str, remote_ufrag: &str) {
         self.local_ufrag = local_ufrag.to_owned();
         self.local_pwd = local_pwd.to_owned();
         self.remote_ufrag = remote_ufrag.to_owned();
         self.nominated = None;
-        self.last_check = now;
     }
 
     /// Answers a request that names our ufrag. `None` if it is not authentic: then it changes nothing and gets no reply.

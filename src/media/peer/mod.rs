@@ -44,6 +44,8 @@ pub struct Peer {
     pub ice: Ice,
     pub dtls: Dtls,
     pub secure: Option<Box<Secure>>,
+    /// Since when nothing was heard of the client for longer than its consent lasts: nothing is sent to it.
+    pub suspended: Option<Instant>,
     pub sections: Vec<MediaSection>,
     pub tracks: SmallVec<[TrackKey; 2]>,
     pub subscriptions: SmallVec<[SubscriptionKey; 2]>,
@@ -84,6 +86,7 @@ impl Peer {
                 transport.remote_fingerprints.clone(),
             ),
             secure: None,
+            suspended: None,
             sections: Vec::new(),
             tracks: SmallVec::new(),
             subscriptions: SmallVec::new(),

@@ -89,6 +89,12 @@ impl PacketCache {
         self.is_empty = true;
     }
 
+    /// Forgets all packets and gives the storage back; the next packet makes it anew.
+    pub fn release(&mut self) {
+        self.is_empty = true;
+        self.storage = Vec::new();
+    }
+
     fn extend(&self, sequence: u16) -> u64 {
         self.newest
             .wrapping_add_signed(i64::from(sequence_distance(sequence, self.newest as u16)))
@@ -202,6 +208,12 @@ mod tests {
         assert_eq!(cache.storage.capacity(), 0);
         store(&mut cache, [1, 32_769]);
         assert_eq!(cache.storage.len(), SLOTS_MAX * STRIDE);
+        cache.release();
+        assert_eq!(cache.storage.capacity(), 0);
+        assert_eq!(cache.packet(1), None);
+        store(&mut cache, [2]);
+        assert_eq!(cache.packet(2), Some(&body(2)[..]));
+        assert_eq!(cache.packet(1), None);
         assert_eq!(PacketCache::new(0).slots, 1);
         assert_eq!(PacketCache::new(513).slots, 1_024);
     }

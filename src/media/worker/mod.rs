@@ -11,9 +11,11 @@ mod ingress;
 mod mirror;
 mod paths;
 mod peers;
+mod suspension;
 mod ticks;
 
 pub use ingress::Datagram;
+pub use suspension::SUSPENDED_MAX;
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -29,6 +31,7 @@ use super::peer::Peer;
 use super::peer::dtls::DtlsIdentity;
 use super::rewrite::SourceId;
 use super::room::Room;
+use super::session::PeerSpec;
 use super::stats::Stats;
 use super::subscription::Subscription;
 use super::track::Track;
@@ -48,12 +51,24 @@ pub const MAX_PEERS: usize = 16_384;
 #[derive(Clone)]
 pub struct WorkerConfig {
     pub identity: DtlsIdentity,
+    /// For clients that must begin a new association; see [`LocalEnd`](super::session::LocalEnd).
+    pub spare_identity: DtlsIdentity,
     pub max_publish_bps: u64,
     /// Packets in one GSO send; 1 without GSO.
     pub max_segments: usize,
     /// Its place among the workers; also the top bits of its ids of tracks and sources, so that those of several workers
     /// differ.
     pub index: usize,
+}
+
+impl WorkerConfig {
+    fn identity_for(&self, spec: &PeerSpec) -> &DtlsIdentity {
+        if spec.spare_certificate {
+            &self.spare_identity
+        } else {
+            &self.identity
+        }
+    }
 }
 
 /// How far [`Worker::forward`] has come: indices of the track, its subscriber, and the packet for it.

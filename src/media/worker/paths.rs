@@ -64,6 +64,7 @@ impl Worker {
         if self.peers[key].ice.holds(now, index) {
             self.evict_others(now, path.remote, key, |peer| peer.secure.is_some());
         }
+        self.resume(now, key);
         if self.peers[key].secure.is_none() {
             let started = self.peers[key].dtls.start(now).map(|()| Progress::Pending);
             self.dtls_progressed(now, newcomer, path, started);

@@ -32,7 +32,9 @@ impl Worker {
                 });
             }
             None => {
-                let key = self.peers.insert(Peer::new(now, &spec, &self.config.identity));
+                let key = self
+                    .peers
+                    .insert(Peer::new(now, &spec, self.config.identity_for(&spec)));
                 self.peer_keys.insert(spec.peer, key);
                 self.demux.learn_ufrag(&spec.transport.local_ufrag, key);
                 self.enter_room(now, spec.room, spec.home.0);
@@ -49,20 +51,25 @@ impl Worker {
             self.demux.forget_ufrag(&peer.ice.local_ufrag, key);
             self.demux.learn_ufrag(&transport.local_ufrag, key);
             peer.ice
-                .restart(now, &transport.local_ufrag, &transport.local_pwd, &transport.remote_ufrag);
+                .restart(&transport.local_ufrag, &transport.local_pwd, &transport.remote_ufrag);
         }
         if !peer.dtls.expects(&transport.remote_fingerprints) {
             // Another certificate is another DTLS association (RFC 8842 §4), with keys of its own.
-            let identity = self.config.identity.clone();
+            let identity = self.config.identity_for(&spec).clone();
             peer.dtls = Dtls::new(identity, transport.dtls_role, transport.remote_fingerprints.clone());
             peer.secure = None;
             peer.opened = now;
+            if peer.suspended.take().is_some() {
+                self.stats.suspended -= 1;
+                self.events.push_back(MediaEvent::Resumed { peer: peer.id });
+            }
             // The client counts roll-overs from nothing again (RFC 3711 §3.3.1): so must the copies that it gets.
             for subscription in peer.subscriptions.clone() {
                 self.remove_subscription(subscription);
             }
         }
         self.peers[key].source = spec.source;
+        self.renew_suspension(now, key);
         self.set_sections(now, key, spec.sections);
     }
 
@@ -198,6 +205,7 @@ impl Worker {
             self.demux.forget_address(address, key);
         }
         self.peer_keys.remove(&id);
+        self.stats.suspended -= u64::from(peer.suspended.is_some());
         self.peers.remove(key);
         self.leave_room(now, room);
         if let Some(reason) = reason {

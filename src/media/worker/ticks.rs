@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use slotmap::{Key, KeyData};
 
+use super::suspension::SUSPENDED_MAX;
 use super::{PeerKey, TrackKey, Worker};
 use crate::media::engine::CloseReason;
+use crate::media::peer::Peer;
 use crate::media::peer::ice::CONNECT_TIMEOUT;
 use crate::media::room::Asking;
 use crate::media::track::{Origin, Track};
@@ -53,7 +55,8 @@ impl Worker {
             if is_turn(key.data()) {
                 self.look_after(now, key);
             }
-            if self.peers.get(key).is_some_and(|peer| peer.publisher.is_some()) {
+            let publishes = |peer: &Peer| peer.publisher.is_some() && peer.suspended.is_none();
+            if self.peers.get(key).is_some_and(publishes) {
                 self.repair(now, key);
                 self.tell_publisher(now, key);
             }
@@ -81,8 +84,14 @@ impl Worker {
         if peer.secure.is_none() && now.saturating_duration_since(peer.opened) >= CONNECT_TIMEOUT {
             return self.closed(now, key, CloseReason::ConnectTimeout);
         }
+        if let Some(since) = peer.suspended {
+            if now.saturating_duration_since(since) >= SUSPENDED_MAX {
+                self.closed(now, key, CloseReason::ConsentExpired);
+            }
+            return;
+        }
         if peer.secure.is_some() && peer.ice.consent_expired(now) {
-            return self.closed(now, key, CloseReason::ConsentExpired);
+            return self.suspend(now, key);
         }
         peer.ice.follow(now);
         self.flush_dtls(key, None);

@@ -6,12 +6,13 @@
 //!
 //! | client → server | fields | what it does |
 //! |---|---|---|
-//! | `register` | `name` | can be called by that name from now on; the newest socket of a name has it alone |
+//! | `register` | `name`; optional `notices` | can be called by that name from now on; the newest socket of a name has it alone |
 //! | `call` | `from`, `to`, `sdpOffer` | rings at `to`; whoever still rings somebody else gives that up |
 //! | `incomingCallResponse` | `from` (the caller), `callResponse`; with `accept`: `sdpOffer`; otherwise: `message` | accepts, or declines: `bussy` (so spelt) or `user declined` |
 //! | `incomingCallErrorResponse` | `from` (the caller), `errorResponse` `NoDevice` | declines for want of a microphone or camera |
 //! | `onIceCandidate` | `candidate` | nothing, at any time: clients are found by their own checks |
 //! | `stop` | | hangs up, gives up, or declines what rings; so does closing the socket |
+//! | `restart` | `sdpOffer` | this server's own: in a call, restarts ICE, or puts a new connection in the place of the old one |
 //! | `heart` | | is answered by the same |
 //!
 //! | server → client | fields | when |
@@ -21,9 +22,15 @@
 //! | `startCommunication` | `sdpAnswer` | to the callee who accepted, before the caller hears of it |
 //! | `callResponse` | `response`; `sdpAnswer` or `message` | to the caller: `accepted`, `rejected: user '…' is not registered`, or `rejected` with the reason in `message` |
 //! | `iceCandidate` | `candidate` `{candidate, sdpMid, sdpMLineIndex}` | after that side's answer, which has them too |
+//! | `restartAnswer` | `sdpAnswer` | to who sent a `restart`; then candidates |
+//! | `otherMedia` | `media`: `lost` or `back` | the other side's media do not arrive any more though the call goes on, or arrive again. Only to who registered with `notices` |
 //! | `stopCommunication` | | the other side hung up, gave up, or is gone; the call could not be set up; it rang too long |
 //! | `incomingCallError` | `from`, `to`, `errorResponse` | to the caller: the callee has no device |
 //! | `heart` | | |
+//!
+//! `notices` is this server's own, and `true` from clients that understand its own messages; others are not sent any. A
+//! call whose media is lost goes on: it ends when somebody hangs up or a socket closes, or when the media has not come back
+//! for minutes.
 //!
 //! Reasons in `message` of a rejected call: `bussy` and `user declined` as the callee gave them, `timeout` after
 //! `calls.ring_timeout_s`, or a sentence. Names may come as numbers; they are texts on the way back. `from` of a `call`
@@ -41,7 +48,7 @@ use tracing::debug;
 
 use self::wire::{CandidateOut, Outgoing};
 use super::json::Name;
-use super::{Admission, Client, Reaction, json, offer};
+use super::{Admission, Client, Reaction, json, media_word, offer, takes_notices};
 use crate::domain::{
     Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Candidate, Command, Decline, Event,
     Newcomer, Refusal, Side, Subject, WhenBusy,
@@ -61,6 +68,8 @@ const REJECTED: &str = "rejected";
 pub struct Dialogue {
     /// Under which it has registered.
     name: Option<UserId>,
+    /// The client understands this server's own messages.
+    takes_notices: bool,
     mind: Mind,
 }
 
@@ -85,6 +94,7 @@ impl Dialogue {
             "call" => self.call(client, &message).await,
             "incomingCallResponse" => self.incoming_call_response(client, &message).await,
             "incomingCallErrorResponse" => self.incoming_call_error_response(client, &message).await,
+            "restart" => restart(client, &message).await,
             "stop" => self.stop(client).await,
             // Our own candidates are in our answers, and the client finds them by its checks.
             "onIceCandidate" => Reaction::none(),
@@ -121,6 +131,7 @@ impl Dialogue {
             message: None,
         });
         self.name = Some(name);
+        self.takes_notices = takes_notices(message);
         registered
     }
 
@@ -206,6 +217,12 @@ impl Dialogue {
         match event {
             Event::Call(CallEvent::Incoming { call, from, to, .. }) => self.incoming(call, from, &to),
             Event::Answered {
+                subject: Subject::Call { call, .. },
+                sdp,
+            } if matches!(self.mind, Mind::Talking(now) if now == call) => {
+                Reaction::frame(&Outgoing::RestartAnswer { sdp_answer: &sdp })
+            }
+            Event::Answered {
                 subject: Subject::Call { call, side },
                 sdp,
             } => {
@@ -216,6 +233,9 @@ impl Dialogue {
                 subject: Subject::Call { .. },
                 candidate,
             } => Reaction::frame(&ice_candidate(&candidate)),
+            Event::MediaChanged { media, .. } if self.takes_notices => Reaction::frame(&Outgoing::OtherMedia {
+                media: media_word(media),
+            }),
             Event::Call(CallEvent::Over(over)) => self.over(client, &over),
             _ => Reaction::none(),
         }
@@ -266,6 +286,14 @@ impl Dialogue {
             }
         }
     }
+}
+
+async fn restart<A>(client: &Client<A>, message: &Value) -> Reaction {
+    let offer = json::fields::<wire::Restart>(message).and_then(|restart| offer::offer(restart.sdp_offer));
+    let Some(offer) = offer else {
+        return ignored(client, "a restart without an offer, or with one that is too long");
+    };
+    silent(client, request(client, CallCommand::Renew { offer }).await)
 }
 
 async fn request<A>(client: &Client<A>, command: CallCommand) -> Result<(), Refusal> {

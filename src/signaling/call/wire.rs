@@ -32,6 +32,12 @@ pub struct IncomingCallErrorResponse {
     pub error_response: String,
 }
 
+#[derive(Deserialize)]
+pub struct Restart {
+    #[serde(rename = "sdpOffer")]
+    pub sdp_offer: String,
+}
+
 #[derive(Serialize)]
 #[serde(tag = "id", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Outgoing<'a> {
@@ -58,6 +64,12 @@ pub enum Outgoing<'a> {
     },
     IceCandidate {
         candidate: CandidateOut<'a>,
+    },
+    RestartAnswer {
+        sdp_answer: &'a str,
+    },
+    OtherMedia {
+        media: &'static str,
     },
     StopCommunication {},
     IncomingCallError {

@@ -5,7 +5,7 @@
 //!
 //! | client → server | fields | what it does |
 //! |---|---|---|
-//! | `joinRoom` | `name`, `room`; optional `personName`, `pw` | enters the room; a session that is in one leaves it first |
+//! | `joinRoom` | `name`, `room`; optional `personName`, `pw`, `notices` | enters the room; a session that is in one leaves it first |
 //! | `receiveVideoFrom` | `sender`, `sdpOffer` | own name: publishes; another's: receives what he publishes, now or later |
 //! | `onIceCandidate` | `name`, `candidate` | nothing: clients are found by their own checks |
 //! | `leaveRoom` | | leaves; so does closing the socket |
@@ -16,6 +16,7 @@
 //! | `existingParticipants` | `data`: names, or `{name, personName}` objects | on entering, after the others have been told |
 //! | `newParticipantArrived` | `name`; `personName` where known | somebody enters |
 //! | `participantLeft` | `name` | somebody leaves, or enters again with a newer session (then he arrives once more) |
+//! | `participantMedia` | `name`, `media`: `lost` or `back` | somebody's media do not arrive any more though they are still in the room, or arrive again; on entering for each who is lost. Only to who joined with `notices` |
 //! | `receiveVideoAnswer` | `name`, `sdpAnswer` | at once after the offer, whether or not anything is published yet |
 //! | `iceCandidate` | `name`, `candidate` `{candidate, sdpMid, sdpMLineIndex}` | after that answer, which has them too |
 //! | `heart` | | |
@@ -23,6 +24,7 @@
 //! `existingParticipants` has objects for who joined with a `personName`, and for everybody where the configuration
 //! says so (`groupcall.participants_as_objects`): some pages want them but do not say so.
 //! Names may come as numbers; they are texts on the way back. `pw` is this server's own, for rooms with a password.
+//! So is `notices`, which is `true` from clients that understand this server's own messages; others are not sent any.
 //! Who is not admitted, who finds the room full, for whose offer there is no place, and whose name or room has more than 128
 //! characters, has the socket closed with the reason, the only sign there is.
 //! Chat and files of people in the same room who speak another family are not told: there is no message for them.
@@ -34,7 +36,7 @@ use tracing::debug;
 
 use self::wire::{CandidateOut, Outgoing, ParticipantOut, Participants};
 use super::json::Text;
-use super::{Admission, Client, Close, Reaction, admit, json, offer, person};
+use super::{Admission, Client, Close, Reaction, admit, json, media_word, offer, person, takes_notices};
 use crate::domain::{Command, Event, Person, Refusal, Subject};
 use crate::storage::AdmitError;
 use crate::text;
@@ -47,6 +49,8 @@ pub const KINDS: &[&str] = &["joinRoom", "receiveVideoFrom", "onIceCandidate", "
 pub struct Dialogue {
     /// The client told its `personName`, so it knows of them.
     knows_person_names: bool,
+    /// The client understands this server's own messages.
+    takes_notices: bool,
 }
 
 impl Dialogue {
@@ -87,6 +91,7 @@ impl Dialogue {
             Err(AdmitError::Storage(_)) => return Reaction::close(Close::STORAGE_FAILED),
         };
         self.knows_person_names = own_name.is_some();
+        self.takes_notices = takes_notices(message);
         let person = person(profile, own_name);
         let kind = client.rooms;
         match client.session.request(Command::Join { kind, room, person }).await {
@@ -109,6 +114,10 @@ impl Dialogue {
                 person_name: (self.knows_person_names || has_name(person)).then_some(&person.name),
             },
             Event::ParticipantLeft { user } => Outgoing::ParticipantLeft { name: user.as_str() },
+            Event::MediaChanged { user, media } if self.takes_notices => Outgoing::ParticipantMedia {
+                name: user.as_str(),
+                media: media_word(*media),
+            },
             Event::Answered {
                 subject: Subject::Participant(user),
                 sdp,
@@ -127,7 +136,8 @@ impl Dialogue {
                     sdp_m_line_index: candidate.section,
                 },
             },
-            Event::Answered { .. }
+            Event::MediaChanged { .. }
+            | Event::Answered { .. }
             | Event::Candidate { .. }
             | Event::Text { .. }
             | Event::File { .. }

@@ -41,6 +41,10 @@ pub enum Outgoing<'a> {
     ParticipantLeft {
         name: &'a str,
     },
+    ParticipantMedia {
+        name: &'a str,
+        media: &'static str,
+    },
     ReceiveVideoAnswer {
         name: &'a str,
         sdp_answer: &'a str,

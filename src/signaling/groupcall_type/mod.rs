@@ -5,7 +5,7 @@
 //!
 //! | client → server | fields | what it does |
 //! |---|---|---|
-//! | `join` | `userId`; `room`, 0 where absent; optional `pw`, `personName` | enters the room; a session that is in one leaves it first |
+//! | `join` | `userId`; `room`, 0 where absent; optional `pw`, `personName`, `notices` | enters the room; a session that is in one leaves it first |
 //! | `sendMessage` | `message` | tells everybody in the room, the sender too |
 //! | `uploadSuccess` | `fileName`, `fileUrl`; optional `fileType` | announces a file to everybody in the room, the sender too |
 //! | `onIceCandidate` | `userId`, `candidate` (or `candicate`) | nothing: clients are found by their own checks |
@@ -19,6 +19,7 @@
 //! | `existingParticipants` | `participants` | on entering, after the others have been told |
 //! | `newParticipantArrived` | `participant` | somebody enters |
 //! | `participantLeft` | `userId` | somebody leaves, or enters again with a newer session (then he arrives once more) |
+//! | `participantMedia` | `userId`, `media`: `lost` or `back` | somebody's media do not arrive any more though they are still in the room, or arrive again; on entering for each who is lost. Only to who joined with `notices` |
 //! | `receiveVideoAnswer` | `userId`, `sdpAnswer` | at once after the offer, whether or not anything is published yet |
 //! | `iceCandidate` | `userId`, `candidate` and `candicate`, the same `{candidate, sdpMid, sdpMLineIndex}` | after that answer, which has them too |
 //! | `reciveTextMessage` (so spelled) | `userId`, `message` | once for each kind in `groupcall.text_message_types` |
@@ -31,7 +32,8 @@
 //! **Ids** are numbers on the wire, and 0 is one. They may come as texts. One that is no whole number, or too great for
 //! JavaScript to hold exactly, or written unusually (`007`), goes out as the text it is: people in the same room who
 //! speak another family can be called anything, and a client that gives the id back as it got it reaches them.
-//! `personName` is this server's own: how somebody is shown whom the user table does not know.
+//! `personName` is this server's own: how somebody is shown whom the user table does not know. So is `notices`, which is
+//! `true` from clients that understand this server's own messages; others are not sent any.
 //! Candidates that concern no connection of the session are ignored: one may cross with a departure.
 
 mod wire;
@@ -44,7 +46,7 @@ use tracing::debug;
 
 use self::wire::{CandidateOut, Id, Outgoing, ParticipantOut, TextOut};
 use super::json::{Name, Text, TooLong, fields};
-use super::{Admission, Client, Close, Reaction, admit, limits, offer, person};
+use super::{Admission, Client, Close, Reaction, admit, limits, media_word, offer, person, takes_notices};
 use crate::domain::{Candidate, Command, Event, FileNotice, Person, Refusal, Subject};
 use crate::ids::{RoomName, UserId};
 use crate::storage::AdmitError;
@@ -62,7 +64,10 @@ pub const KINDS: &[&str] = &[
 
 /// One client's conversation in this family.
 #[derive(Default)]
-pub struct Dialogue {}
+pub struct Dialogue {
+    /// The client understands this server's own messages.
+    takes_notices: bool,
+}
 
 /// What the client said cannot be understood or done: it gets it back.
 #[derive(Default)]
@@ -76,7 +81,7 @@ type Outcome = Result<Reaction, Unrecognized>;
 impl Dialogue {
     pub async fn receive<A: Admission>(&mut self, client: &Client<A>, message: Value) -> Reaction {
         let outcome = match message.get("type").and_then(Value::as_str).unwrap_or_default() {
-            "join" => join(client, &message).await,
+            "join" => self.join(client, &message).await,
             "sendMessage" => send_message(client, &message).await,
             "uploadSuccess" => upload_success(client, &message).await,
             "onIceCandidate" => on_ice_candidate(client, &message).await,
@@ -91,6 +96,40 @@ impl Dialogue {
         })
     }
 
+    async fn join<A: Admission>(&mut self, client: &Client<A>, message: &Value) -> Outcome {
+        let join: wire::Join = parse(message)?;
+        let own_name = join
+            .person_name
+            .map(|name| bounded(name, "personName", text::NAME))
+            .transpose()?;
+        let room = join.room.unwrap_or_else(|| Name::from(0));
+        let (user, room) = (join.user_id.user()?, room.room()?);
+        let password = join.pw.map(|Text(password)| password);
+        if password
+            .as_ref()
+            .is_some_and(|password| !text::PASSWORD.holds(password))
+        {
+            return Ok(permission_denied(&user, &room, Close::WRONG_PASSWORD));
+        }
+        let profile = match admit(client, &user, &room, password.as_deref()).await {
+            Ok(profile) => profile,
+            Err(AdmitError::UnknownUser) => return Ok(user_not_found(&user)),
+            Err(AdmitError::WrongPassword) => return Ok(permission_denied(&user, &room, Close::WRONG_PASSWORD)),
+            Err(AdmitError::Storage(_)) => return Ok(Reaction::close(Close::STORAGE_FAILED)),
+        };
+        self.takes_notices = takes_notices(message);
+        let person = person(profile, own_name);
+        let enter = Command::Join {
+            kind: client.rooms,
+            room: room.clone(),
+            person,
+        };
+        match client.session.request(enter).await {
+            Err(Refusal::RoomFull | Refusal::TooManyRooms) => Ok(permission_denied(&user, &room, Close::FULL)),
+            _ => Ok(Reaction::none()),
+        }
+    }
+
     pub fn tell<A>(&self, client: &Client<A>, event: Event) -> Reaction {
         let frame = match &event {
             Event::Joined { others } => Outgoing::ExistingParticipants {
@@ -100,6 +139,10 @@ impl Dialogue {
                 participant: participant(person),
             },
             Event::ParticipantLeft { user } => Outgoing::ParticipantLeft { user_id: Id(user) },
+            Event::MediaChanged { user, media } if self.takes_notices => Outgoing::ParticipantMedia {
+                user_id: Id(user),
+                media: media_word(*media),
+            },
             Event::Answered {
                 subject: Subject::Participant(subject),
                 sdp,
@@ -118,44 +161,14 @@ impl Dialogue {
                 file_url: &file.url,
                 file_type: file.kind.as_deref(),
             },
-            Event::Answered { .. } | Event::Candidate { .. } | Event::Message(_) | Event::Call(_) | Event::Ended(_) => {
-                return Reaction::none();
-            }
+            Event::MediaChanged { .. }
+            | Event::Answered { .. }
+            | Event::Candidate { .. }
+            | Event::Message(_)
+            | Event::Call(_)
+            | Event::Ended(_) => return Reaction::none(),
         };
         Reaction::frame(&frame)
-    }
-}
-
-async fn join<A: Admission>(client: &Client<A>, message: &Value) -> Outcome {
-    let join: wire::Join = parse(message)?;
-    let own_name = join
-        .person_name
-        .map(|name| bounded(name, "personName", text::NAME))
-        .transpose()?;
-    let room = join.room.unwrap_or_else(|| Name::from(0));
-    let (user, room) = (join.user_id.user()?, room.room()?);
-    let password = join.pw.map(|Text(password)| password);
-    if password
-        .as_ref()
-        .is_some_and(|password| !text::PASSWORD.holds(password))
-    {
-        return Ok(permission_denied(&user, &room, Close::WRONG_PASSWORD));
-    }
-    let profile = match admit(client, &user, &room, password.as_deref()).await {
-        Ok(profile) => profile,
-        Err(AdmitError::UnknownUser) => return Ok(user_not_found(&user)),
-        Err(AdmitError::WrongPassword) => return Ok(permission_denied(&user, &room, Close::WRONG_PASSWORD)),
-        Err(AdmitError::Storage(_)) => return Ok(Reaction::close(Close::STORAGE_FAILED)),
-    };
-    let person = person(profile, own_name);
-    let enter = Command::Join {
-        kind: client.rooms,
-        room: room.clone(),
-        person,
-    };
-    match client.session.request(enter).await {
-        Err(Refusal::RoomFull | Refusal::TooManyRooms) => Ok(permission_denied(&user, &room, Close::FULL)),
-        _ => Ok(Reaction::none()),
     }
 }
 

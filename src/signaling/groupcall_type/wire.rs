@@ -63,6 +63,10 @@ pub enum Outgoing<'a> {
     ParticipantLeft {
         user_id: Id<'a>,
     },
+    ParticipantMedia {
+        user_id: Id<'a>,
+        media: &'static str,
+    },
     ReceiveVideoAnswer {
         user_id: Id<'a>,
         sdp_answer: &'a str,

@@ -214,7 +214,38 @@ async fn a_connection_that_falls_silent_is_noticed_within_thirty_seconds() {
     server.until_metric("patchbay_peers", 2.0, Duration::from_secs(5)).await;
     relay.cut();
     server
-        .until_metric("patchbay_peers", 1.0, Duration::from_secs(30))
+        .until_metric("patchbay_media_suspended_peers", 1.0, Duration::from_secs(30))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_was_cut_off_goes_on_after_a_restart() {
+    let server = Server::start().await;
+    let (_alice, _publishing, _media) = publish(&server, Dialect::Id, ALICE).await;
+    let (mut bob, _) = Signaling::join(&server, Dialect::Id, ROOM, BOB).await;
+    let mut peer = Peer::new().await;
+    peer.receive().await;
+    let offer = peer.offer().await;
+    let answer = bob.negotiate(ALICE, &offer).await;
+    let relay = Relay::to(first_candidate(&answer)).await;
+    peer.accept(&redirect_candidates(&answer, relay.address)).await;
+    peer.connected().await;
+    let before = peer.packet(VP8_PAYLOAD_TYPE).await;
+    relay.cut();
+    server
+        .until_metric("patchbay_media_suspended_peers", 1.0, Duration::from_secs(30))
+        .await;
+    while !peer.is_silent(Duration::from_millis(500)).await {}
+    relay.mend();
+    peer.restart_ice().await;
+    let offer = peer.offer().await;
+    let answer = bob.negotiate(ALICE, &offer).await;
+    peer.accept(&redirect_candidates(&answer, relay.address)).await;
+    let after = peer.packet(VP8_PAYLOAD_TYPE).await;
+    assert_eq!(after.header.ssrc, before.header.ssrc);
+    assert!(video_count(&after.payload) > video_count(&before.payload) + 100);
+    server
+        .until_metric("patchbay_media_suspended_peers", 0.0, Duration::from_secs(5))
         .await;
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use patchbay::media::engine::{CloseReason, MediaEvent};
+use patchbay::media::engine::MediaEvent;
 
 use super::media::read_audio;
 use super::network::Link;
@@ -247,19 +247,48 @@ fn a_client_that_vanishes_is_noticed_within_thirty_seconds() {
     world.run_until_connected(5 * SECOND);
     world.run_for(2 * SECOND);
     world.vanish(bob);
-    let gone = MediaEvent::Closed {
-        peer: peer(bob),
-        reason: CloseReason::ConsentExpired,
-    };
+    let silent = MediaEvent::Suspended { peer: peer(bob) };
     world.run_until("bob is noticed", 30 * SECOND, |world| {
-        world.events.iter().any(|(_, event)| *event == gone)
+        world.events.iter().any(|(_, event)| *event == silent)
     });
     let others = world
         .events
         .iter()
-        .filter(|(_, event)| matches!(event, MediaEvent::Closed { .. }))
+        .filter(|(_, event)| matches!(event, MediaEvent::Suspended { .. } | MediaEvent::Closed { .. }))
         .count();
     assert_eq!(others, 1, "alice stays: {:?}", world.events);
+}
+
+#[test]
+fn after_a_silence_for_which_the_connection_was_suspended_a_restart_brings_the_media_back() {
+    for is_publisher in [true, false] {
+        let mut world = World::new(12);
+        let alice = world.publisher("alice", Link::default());
+        let bob = world.subscriber("bob", alice, Link::default());
+        let gone = if is_publisher { alice } else { bob };
+        world.run_until_connected(5 * SECOND);
+        world.run_for(2 * SECOND);
+        let cut = Link {
+            loss: 1.0,
+            ..Link::default()
+        };
+        world.relink(gone, cut);
+        // This client needs a new connection after half a minute; browsers do not.
+        world.run_for(25 * SECOND);
+        let silent = MediaEvent::Suspended { peer: peer(gone) };
+        assert!(
+            world.events.iter().any(|(_, event)| *event == silent),
+            "{:?}",
+            world.events
+        );
+        world.relink(gone, Link::default());
+        world.client_mut(gone).restart_ice();
+        world.negotiate(gone);
+        let before = world.client(bob).video.len();
+        world.run_for(5 * SECOND);
+        let got = world.client(bob).video.len() - before;
+        assert!(got > 300, "{got} packets in five seconds: {:?}", world.events);
+    }
 }
 
 #[test]

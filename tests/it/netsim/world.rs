@@ -57,9 +57,11 @@ impl World {
         let identity = DtlsIdentity::generate().unwrap();
         let local = LocalEnd {
             fingerprint: identity.fingerprint,
+            spare_fingerprint: [8; 32],
             candidates: vec![engine_address()],
         };
         let config = WorkerConfig {
+            spare_identity: identity.clone(),
             identity,
             max_publish_bps: MAX_PUBLISH_BPS,
             max_segments: 64,
@@ -138,6 +140,7 @@ impl World {
             home: WorkerId(0),
             source: seat.source,
             transport: negotiated.transport.clone(),
+            spare_certificate: false,
             sections: negotiated.sections.clone(),
         };
         seat.client.accept(self.now, &negotiated.answer);

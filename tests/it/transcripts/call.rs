@@ -354,3 +354,45 @@ async fn a_server_that_goes_down_says_so() {
     )
     .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_outlives_a_silence_of_either_side_and_a_restart_goes_on_with_it() {
+    let mut stage = call_stage();
+    play(
+        &mut stage,
+        r#"
+        anna > {"id":"register","name":"anna","notices":true}
+        anna < {"id":"registerResponse","response":"accepted","userId":"anna"}
+        ben > {"id":"register","name":"ben"}
+        ben < {"id":"registerResponse","response":"accepted","userId":"ben"}
+        anna > {"id":"restart","sdpOffer":"@sendrecv 1"}
+        anna > {"id":"call","from":"anna","to":"ben","sdpOffer":"@sendrecv 1"}
+        ben < {"id":"incomingCall","from":"anna","to":"ben"}
+        anna > {"id":"restart","sdpOffer":"@sendrecv 1"}
+        ben > {"id":"incomingCallResponse","from":"anna","callResponse":"accept","sdpOffer":"@sendrecv 2"}
+        BEN AND ANNA ARE ANSWERED
+        media silent 1
+        anna < {"id":"otherMedia","media":"lost"}
+        media silent 2
+        ben > {"id":"restart","sdpOffer":"@sendrecv 2 again"}
+        media again 1 both ways
+        ben < {"id":"restartAnswer","sdpAnswer":"*"}
+        CANDIDATES ben
+        media heard 1
+        anna < {"id":"otherMedia","media":"back"}
+        anna > {"id":"restart","sdpOffer":"@sendrecv 3"}
+        media close 2
+        media open 3 both ways
+        anna < {"id":"restartAnswer","sdpAnswer":"*"}
+        CANDIDATES anna
+        media heard 3
+        anna > {"id":"restart"}
+        anna > {"id":"stop"}
+        media close 1
+        media close 3
+        ben < {"id":"stopCommunication"}
+        ben > {"id":"restart","sdpOffer":"@sendrecv 2 again"}
+        "#,
+    )
+    .await;
+}

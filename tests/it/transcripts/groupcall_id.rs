@@ -298,7 +298,7 @@ async fn a_connection_that_the_media_engine_lost_is_forgotten_and_may_be_offered
             r#"
             media lost 1
             anna > {"id":"receiveVideoFrom","sender":"anna","sdpOffer":"@sendonly 1 again"}
-            media open 4 publish
+            media open 4 publish, other certificate
             anna < {"id":"receiveVideoAnswer","name":"anna","sdpAnswer":"*"}
             anna < {"id":"iceCandidate","name":"anna","candidate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}
             anna < {"id":"iceCandidate","name":"anna","candidate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}

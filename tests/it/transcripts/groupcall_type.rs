@@ -285,3 +285,97 @@ async fn two_in_a_room() -> Stage {
         .await;
     stage
 }
+
+#[tokio::test(start_paused = true)]
+async fn whose_media_is_lost_is_said_to_those_who_take_notices_and_that_it_is_back() {
+    let mut stage = Stage::new();
+    let watched = r#"
+            anna > {"type":"receiveVideoFrom","userId":1,"sdpOffer":"@sendonly 1"}
+            media open 1 publish
+            anna < {"type":"receiveVideoAnswer","userId":1,"sdpAnswer":"*"}
+            anna < {"type":"iceCandidate","userId":1,"candidate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0},"candicate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}
+            anna < {"type":"iceCandidate","userId":1,"candidate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0},"candicate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}
+            ben > {"type":"receiveVideoFrom","userId":1,"sdpOffer":"@recvonly 2"}
+            media open 2 watch
+            ben < {"type":"receiveVideoAnswer","userId":1,"sdpAnswer":"*"}
+            ben < {"type":"iceCandidate","userId":1,"candidate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0},"candicate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}
+            ben < {"type":"iceCandidate","userId":1,"candidate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0},"candicate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}
+            "#;
+    stage
+        .play(
+            r#"
+            anna > {"type":"join","room":7,"userId":1,"notices":true}
+            anna < {"type":"existingParticipants","participants":[]}
+            ben > {"type":"join","room":7,"userId":2,"notices":true}
+            anna < {"type":"newParticipantArrived","participant":{"id":2,"userId":2,"name":"2","prefix":"","postfix":"","suffix":""}}
+            ben < {"type":"existingParticipants","participants":[{"id":1,"userId":1,"name":"1","prefix":"","postfix":"","suffix":""}]}
+            carl > {"type":"join","room":7,"userId":3}
+            anna < {"type":"newParticipantArrived","participant":{"id":3,"userId":3,"name":"3","prefix":"","postfix":"","suffix":""}}
+            ben < {"type":"newParticipantArrived","participant":{"id":3,"userId":3,"name":"3","prefix":"","postfix":"","suffix":""}}
+            carl < {"type":"existingParticipants","participants":[{"id":1,"userId":1,"name":"1","prefix":"","postfix":"","suffix":""},{"id":2,"userId":2,"name":"2","prefix":"","postfix":"","suffix":""}]}
+            "#,
+        )
+        .await;
+    stage.play(watched).await;
+    stage
+        .play(
+            r#"
+            media heard 1
+            media silent 2
+            media silent 1
+            ben < {"type":"participantMedia","userId":1,"media":"lost"}
+            dora > {"id":"joinRoom","room":7,"name":"4","notices":true}
+            anna < {"type":"newParticipantArrived","participant":{"id":4,"userId":4,"name":"4","prefix":"","postfix":"","suffix":""}}
+            ben < {"type":"newParticipantArrived","participant":{"id":4,"userId":4,"name":"4","prefix":"","postfix":"","suffix":""}}
+            carl < {"type":"newParticipantArrived","participant":{"id":4,"userId":4,"name":"4","prefix":"","postfix":"","suffix":""}}
+            dora < {"id":"existingParticipants","data":["1","2","3"]}
+            dora < {"id":"participantMedia","name":"1","media":"lost"}
+            anna > {"type":"receiveVideoFrom","userId":1,"sdpOffer":"@sendonly 1 again"}
+            media again 1 publish
+            anna < {"type":"receiveVideoAnswer","userId":1,"sdpAnswer":"*"}
+            anna < {"type":"iceCandidate","userId":1,"candidate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0},"candicate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}
+            anna < {"type":"iceCandidate","userId":1,"candidate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0},"candicate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}
+            media heard 1
+            ben < {"type":"participantMedia","userId":1,"media":"back"}
+            dora < {"id":"participantMedia","name":"1","media":"back"}
+            media silent 1
+            ben < {"type":"participantMedia","userId":1,"media":"lost"}
+            dora < {"id":"participantMedia","name":"1","media":"lost"}
+            media lost 1
+            anna > {"type":"receiveVideoFrom","userId":1,"sdpOffer":"@sendonly 5"}
+            media open 3 publish
+            anna < {"type":"receiveVideoAnswer","userId":1,"sdpAnswer":"*"}
+            anna < {"type":"iceCandidate","userId":1,"candidate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0},"candicate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}
+            anna < {"type":"iceCandidate","userId":1,"candidate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0},"candicate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}
+            media heard 3
+            ben < {"type":"participantMedia","userId":1,"media":"back"}
+            dora < {"id":"participantMedia","name":"1","media":"back"}
+            "#,
+        )
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_offer_of_a_connection_whose_keys_are_gone_is_answered_with_another_certificate_each_time() {
+    let mut stage = two_in_a_room().await;
+    // Another fingerprint is another DTLS association (RFC 8842 §4): otherwise the client would go on with its old keys.
+    for (offer, told, fingerprint) in [
+        ("@sendonly 1", "open 1 publish", "07:07"),
+        ("@sendonly 1 again", "open 2 publish, other certificate", "08:08"),
+        ("@sendonly 1", "open 3 publish", "07:07"),
+        ("@sendonly 2", "open 4 publish", "07:07"),
+    ] {
+        let number = told.split(' ').nth(1).unwrap();
+        let said = format!(r#"{{"type":"receiveVideoFrom","userId":1,"sdpOffer":"{offer}"}}"#);
+        stage.says("anna", &super::offers::fill_in(&said)).await;
+        let heard = stage.heard("anna");
+        let answer = heard[0]["sdpAnswer"].as_str().unwrap();
+        assert!(
+            answer.contains(&format!("a=fingerprint:sha-256 {fingerprint}")),
+            "{answer}"
+        );
+        stage
+            .play(&format!("media {told}\nmedia heard {number}\nmedia lost {number}"))
+            .await;
+    }
+}

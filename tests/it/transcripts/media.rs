@@ -21,6 +21,7 @@ impl FakeMedia {
     pub fn new() -> (Self, Media, mpsc::Receiver<MediaEvent>) {
         let local = LocalEnd {
             fingerprint: [7; 32],
+            spare_fingerprint: [8; 32],
             candidates: ["127.0.0.1:4000", "[::1]:4000"]
                 .map(|a| a.parse::<SocketAddr>().unwrap())
                 .to_vec(),
@@ -65,7 +66,12 @@ impl FakeMedia {
             (true, true, true) => "both ways",
             other => panic!("neither publishing nor watching: {other:?}"),
         };
-        format!("{verb} {number} {purpose}")
+        let certificate = if spec.spare_certificate {
+            ", other certificate"
+        } else {
+            ""
+        };
+        format!("{verb} {number} {purpose}{certificate}")
     }
 
     /// From 1.
@@ -76,10 +82,16 @@ impl FakeMedia {
             .map(|index| index + 1)
     }
 
-    pub async fn lose(&self, number: usize) {
+    /// What the engine says of a connection, in a transcript's word.
+    pub async fn says(&self, word: &str, number: usize) {
         let peer = self.peers[number - 1];
         let reason = CloseReason::ConsentExpired;
-        self.events.send(MediaEvent::Closed { peer, reason }).await.unwrap();
+        let event = match word {
+            "silent" => MediaEvent::Suspended { peer },
+            "heard" => MediaEvent::Resumed { peer },
+            _ => MediaEvent::Closed { peer, reason },
+        };
+        self.events.send(event).await.unwrap();
     }
 
     /// DTLS is up.

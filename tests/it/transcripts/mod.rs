@@ -11,9 +11,11 @@
 //! anna -                     anna's socket closes without a word
 //! media open 1 publish       the media engine is told; connections are numbered as they come
 //! media lost 1               the media engine says that this connection is gone
+//! media silent 1             ... that its client is not heard any more
+//! media heard 1              ... that it is heard, for the first time or again
 //! ```
 //!
-//! Everything sent has to be accounted for before the next `>`, `-` or `media lost`, and at the end. The lines of one
+//! Everything sent has to be accounted for before the next `>`, `-`, `media lost`, `silent` or `heard`, and at the end. The lines of one
 //! client keep their order; those of different clients may stand in any, as on sockets.
 //! A client whose name ends in `@call` or `@direct` has come to that path, the others to `/groupcall`.
 //! A client whose name ends in `@ws` has come to the message socket: what stands for its binary messages is JSON with the
@@ -109,9 +111,11 @@ impl Stage {
             let (who, rest) = line.split_once(' ').expect("a name, then what happens");
             let (sign, what) = rest.split_once(' ').unwrap_or((rest, ""));
             match (who, sign) {
-                ("media", "lost") => {
+                ("media", "lost" | "silent" | "heard") => {
                     self.assert_all_heard(line);
-                    self.media.lose(what.parse().expect("a connection's number")).await;
+                    self.media
+                        .says(sign, what.parse().expect("a connection's number"))
+                        .await;
                     self.settle().await;
                 }
                 ("media", _) => assert_eq!(self.media.next().as_deref(), Some(rest), "at: {line}"),

@@ -259,6 +259,7 @@ pub fn start() -> HubHandle {
 fn start_with(capacity: Capacity) -> HubHandle {
     let local = LocalEnd {
         fingerprint: [7; 32],
+        spare_fingerprint: [8; 32],
         candidates: vec![SocketAddr::from(([127, 0, 0, 1], 4000))],
     };
     let (media, _commands) = Media::detached(local);

@@ -9,6 +9,7 @@ mod mirror;
 mod paths;
 mod repair;
 mod safety;
+mod suspension;
 
 use std::time::{Duration, Instant};
 

@@ -75,7 +75,8 @@ fn take(exchange: &mut Exchange, session: u64, step: &Step, open: &BTreeSet<Peer
         Step::Gone => exchange.rules.leave(now, id),
         Step::Lose(index) => {
             let peer = open.iter().nth(*index);
-            peer.map(|peer| exchange.rules.peer_lost(*peer)).unwrap_or_default()
+            peer.map(|peer| exchange.rules.peer_lost(now, *peer, false))
+                .unwrap_or_default()
         }
         Step::Pass(seconds) => {
             exchange.now += Duration::from_secs(*seconds);

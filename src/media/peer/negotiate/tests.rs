@@ -107,6 +107,7 @@ fn local() -> LocalEnd {
     let addresses = ["203.0.113.7:50000", "[2001:db8::7]:50001", "203.0.113.7:50002"];
     LocalEnd {
         fingerprint: [0xAB; 32],
+        spare_fingerprint: [8; 32],
         candidates: addresses
             .map(|address| address.parse::<SocketAddr>().expect("an address"))
             .to_vec(),

@@ -1,0 +1,127 @@
+//! Whether what somebody sends arrives here, and when the others are told that it does not.
+
+use std::time::Instant;
+
+use super::{Rooms, Seat};
+use crate::domain::{Effect, Event, MediaState};
+use crate::ids::{ParticipantId, PeerId, RoomId};
+
+/// What is known of the media of a participant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::domain) enum Arrival {
+    /// Nothing has come yet, or the client has ended it: nobody misses anything.
+    #[default]
+    Nothing,
+    Arrives,
+    /// The connection is gone without a word, or another one is being made in its place. At this time the others are told.
+    Missing(Instant),
+    /// The others have been told.
+    Lost,
+}
+
+/// When whose media are lost, if they have not come back.
+pub(super) type Due = (Instant, RoomId, ParticipantId);
+
+impl Rooms {
+    /// The client of a connection is not heard any more, or is heard, perhaps again.
+    pub fn media_changed(&mut self, peer: PeerId, media: MediaState) -> Vec<Effect> {
+        let Some(seat) = self.peers.get(&peer).copied().filter(|seat| self.sends(*seat, peer)) else {
+            return Vec::new();
+        };
+        let before = self.set_arrival(
+            seat,
+            match media {
+                MediaState::Lost => Arrival::Lost,
+                MediaState::Back => Arrival::Arrives,
+            },
+        );
+        let was_lost = before == Some(Arrival::Lost);
+        match was_lost == (media == MediaState::Lost) {
+            true => Vec::new(),
+            false => self.tell_others(seat, media),
+        }
+    }
+
+    /// The connection has ended by itself. Its participant stays and may offer again.
+    pub fn end_peer(&mut self, now: Instant, peer: PeerId, by_client: bool) {
+        if let Some(seat) = self.peers.get(&peer).copied().filter(|seat| self.sends(*seat, peer)) {
+            self.connection_gone(now, seat, by_client);
+        }
+        if let Some(participant) = self.take_owner(peer) {
+            participant.end_peer(peer);
+        }
+    }
+
+    /// A connection is no more. If its client has ended it nobody misses what came by it.
+    pub(super) fn connection_gone(&mut self, now: Instant, seat: Seat, by_client: bool) {
+        let arrival = self.arrival(seat).copied();
+        let after = match (arrival, by_client) {
+            (Some(Arrival::Arrives | Arrival::Missing(_)), true) => Arrival::Nothing,
+            (Some(Arrival::Arrives), false) => Arrival::Missing(now + self.limits.media_gap),
+            _ => return,
+        };
+        self.set_arrival(seat, after);
+    }
+
+    /// Whether a connection is the one by which its participant sends: in a call the only one, otherwise that without a
+    /// source.
+    pub(super) fn sends(&self, seat: Seat, peer: PeerId) -> bool {
+        self.rooms.get(&seat.room).is_some_and(|room| {
+            let source = room
+                .participant(seat.participant)
+                .and_then(|participant| participant.source_of(peer));
+            source.is_some_and(|source| source.is_none() || room.name.is_none())
+        })
+    }
+
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.missing.first().map(|(due, ..)| *due)
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        while let Some((_, room, participant)) = self.missing.first().copied().filter(|(due, ..)| *due <= now) {
+            let seat = Seat { room, participant };
+            self.set_arrival(seat, Arrival::Lost);
+            effects.extend(self.tell_others(seat, MediaState::Lost));
+        }
+        effects
+    }
+
+    /// Nothing of somebody who has left is missed here any more.
+    pub(super) fn forget_arrival(&mut self, seat: Seat) {
+        self.set_arrival(seat, Arrival::Nothing);
+    }
+
+    fn arrival(&mut self, seat: Seat) -> Option<&mut Arrival> {
+        let room = self.rooms.get_mut(&seat.room)?;
+        Some(&mut room.participant_mut(seat.participant)?.arrival)
+    }
+
+    /// Returns what it was before.
+    fn set_arrival(&mut self, seat: Seat, after: Arrival) -> Option<Arrival> {
+        let before = std::mem::replace(self.arrival(seat)?, after);
+        let Seat { room, participant } = seat;
+        if let Arrival::Missing(due) = before {
+            self.missing.remove(&(due, room, participant));
+        }
+        if let Arrival::Missing(due) = after {
+            self.missing.insert((due, room, participant));
+        }
+        Some(before)
+    }
+
+    fn tell_others(&self, seat: Seat, media: MediaState) -> Vec<Effect> {
+        let Some(room) = self.rooms.get(&seat.room) else {
+            return Vec::new();
+        };
+        let Some(participant) = room.participant(seat.participant) else {
+            return Vec::new();
+        };
+        let user = participant.person.user.clone();
+        vec![Effect::TellEach {
+            sessions: room.sessions_but(seat.participant),
+            event: Event::MediaChanged { user, media },
+        }]
+    }
+}

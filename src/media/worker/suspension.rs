@@ -1,0 +1,75 @@
+//! Connections whose client is not heard any more, while its session lives: people in tunnels, behind a firewall that
+//! blocks UDP for a while, between two networks.
+//!
+//! When consent expires (RFC 7675 §5.1) a connection is *suspended*. Nothing is sent to it, its packets are forgotten, its
+//! subscriptions are taken off their tracks. DTLS and SRTP stay: a client that comes back goes on with the keys that it has,
+//! with an ICE restart or without one, because our answer has the same fingerprint (RFC 8842 §4). Its first authentic
+//! check from anywhere resumes it.
+//!
+//! RFC 7675 wants new credentials after consent has expired. That is a rule for whoever asks for consent; a lite agent does
+//! not ask. It sees that the client, which knows its own state better, goes on with these.
+
+use std::time::{Duration, Instant};
+
+use super::{PeerKey, Worker};
+use crate::media::engine::MediaEvent;
+use crate::media::room::Asking;
+
+/// How long a client may stay away: a tunnel or a change of networks takes less, and a person who waits for longer has
+/// called again. Meanwhile it keeps its place among the connections that the server may hold, and some kilobytes.
+pub const SUSPENDED_MAX: Duration = Duration::from_secs(300);
+
+impl Worker {
+    pub(super) fn suspend(&mut self, now: Instant, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        peer.suspended = Some(now);
+        peer.ice.suspend();
+        let (id, room) = (peer.id, peer.room);
+        for subscription in peer.subscriptions.clone() {
+            self.attach(now, room, subscription);
+        }
+        for track in self.peers[key].tracks.clone() {
+            for layer in &mut self.tracks[track].layers {
+                layer.cache.release();
+            }
+        }
+        self.stats.suspended += 1;
+        self.events.push_back(MediaEvent::Suspended { peer: id });
+    }
+
+    pub(super) fn resume(&mut self, now: Instant, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(key).filter(|peer| peer.suspended.is_some()) else {
+            return;
+        };
+        peer.suspended = None;
+        let (id, room) = (peer.id, peer.room);
+        for subscription in peer.subscriptions.clone() {
+            self.subscriptions[subscription].begin_anew();
+            self.attach(now, room, subscription);
+            if let Some(track) = self.subscriptions[subscription].track {
+                self.request_key_frames(now, track);
+            }
+        }
+        // Its subscribers have waited for as long as itself.
+        for track in self.peers[key].tracks.clone() {
+            for subscriber in self.tracks[track].subscribers.clone() {
+                self.subscriptions[subscriber].begin_anew();
+            }
+            for mirror in &mut self.tracks[track].mirrors {
+                // Those of other workers have, too: a key frame will be asked for.
+                mirror.missed = u8::MAX;
+            }
+            self.aim(now, track, Asking::AtOnce);
+            self.request_key_frames(now, track);
+        }
+        self.stats.suspended -= 1;
+        self.events.push_back(MediaEvent::Resumed { peer: id });
+    }
+
+    /// A new offer came for the connection: its client is there, and may need the whole time again.
+    pub(super) fn renew_suspension(&mut self, now: Instant, key: PeerKey) {
+        if let Some(since) = self.peers.get_mut(key).and_then(|peer| peer.suspended.as_mut()) {
+            *since = now;
+        }
+    }
+}
