@@ -61,6 +61,7 @@ export class DirectCall extends EventTarget {
     const { state, participants } = this.#client;
     const [other] = participants.values();
     this.media = other ? incoming(other) : null;
+    this.#emit('away', { who: away(this.#client, other) });
     if (state === 'connecting' || state === 'reconnecting') this.#setState('connecting');
     else if (state !== 'joined') return;
     else if (!other) this.#setState('waiting');
@@ -76,6 +77,13 @@ export class DirectCall extends EventTarget {
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
+}
+
+/** Whose connection is lost, of two who talk. */
+function away({ publisher }, other) {
+  if (other?.state !== 'connected') return null;
+  if (publisher?.state === 'disconnected' || publisher?.state === 'failed') return 'self';
+  return other.isLost ? 'other' : null;
 }
 
 /** @param {import('../client/participant.js').Participant} participant */

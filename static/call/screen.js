@@ -4,7 +4,7 @@
  *
  * - `state`, `peerName`, `audioOnly`, `media` ({pc, state, stats, sample()} | null): of what arrives
  * - `start()`, `hangUp()`, `accept?()`, `refuse?()`, `setAudio(track)`, `setVideo(track)`
- * - events `state` {state, reason?} and `stream` {stream}, as of the call client
+ * - events `state` {state, reason?}, `stream` {stream} and `away` {who}, as of the call client
  */
 import { quality } from '../client/quality.js';
 import { h } from '../common/dom.js';
@@ -45,6 +45,7 @@ export class CallScreen {
     this.#toolbar = new Toolbar(root, (action) => this.#act(action));
     label(this.#parts.hangUp, 'call.hangUp');
     driver.addEventListener('state', ({ detail }) => this.#stateChanged(detail));
+    driver.addEventListener('away', ({ detail }) => this.#awayChanged(detail.who));
     driver.addEventListener('stream', ({ detail }) => this.#streamChanged(detail.stream));
     media.addEventListener('change', () => this.#mediaChanged());
     listenForShortcuts((action) => this.#act(action), () => driver.state !== 'ended');
@@ -75,6 +76,7 @@ export class CallScreen {
       self: h('video.self', { autoplay: true, playsInline: true, muted: true }),
       selfOff: h('div.self-off', { 'aria-hidden': 'true' }, icon('cameraOff')),
       note: h('p.call-note', { role: 'status', hidden: true }),
+      away: h('p.call-note.call-away', { role: 'status', hidden: true }),
       camera: button('camera'),
       hangUp: button('leave', '.leave'),
     };
@@ -92,6 +94,7 @@ export class CallScreen {
       h('section.call-center', {}, parts.avatar, parts.name, parts.status, parts.hint, parts.actions),
       parts.selfBox,
       parts.note,
+      parts.away,
       h('div.call-controls', { role: 'toolbar' }, button('mic'), parts.camera, parts.hangUp),
     );
     label(root.querySelector('.call-controls'), 'toolbar.label');
@@ -192,6 +195,13 @@ export class CallScreen {
       const devices = kinds.map((kind) => t(names[kind])).join(t('and'));
       say(parts.note, 'problem.line', { devices, reason: t(`problem.${problems[kinds[0]]}`) });
     }
+  }
+
+  /** @param {'self' | 'other' | null} who */
+  #awayChanged(who) {
+    const { away } = this.#parts;
+    away.hidden = who === null;
+    if (who) say(away, who === 'self' ? 'call.reconnecting' : 'call.otherLost', this.#values());
   }
 
   async #tick() {

@@ -14,6 +14,7 @@
  * Events (`detail` in braces):
  * - `state` {state, reason?}: see CallState; `ended` comes with a reason, see EndReason
  * - `stream` {stream}: the other side's media
+ * - `away` {who}: `self` or `other` whose connection is lost while the call goes on, or null
  */
 import { CallPeer } from './call-peer.js';
 import { SignalingSocket } from './signaling-socket.js';
@@ -39,8 +40,11 @@ import { SignalingSocket } from './signaling-socket.js';
 /** A callee's page that is just being opened registers within this time; until then the call is tried again. */
 const CALLEE_PATIENCE_MS = 15_000;
 const CALL_AGAIN_MS = 1000;
-/** Short interruptions heal by themselves; after this the media is lost. */
-const DISCONNECTED_MS = 8000;
+/** Short interruptions heal by themselves; after this another way to the server is looked for, again and again … */
+const DISCONNECTED_MS = 4000;
+const RESTART_EVERY_MS = 6000;
+/** … until the server has given the connection up, too. */
+const LOST_MS = 300_000;
 /** From the answer to `connected`. */
 const CONNECT_TIMEOUT_MS = 15_000;
 /** The close code with which the server ends a session whose name registered again elsewhere. */
@@ -63,11 +67,16 @@ export class CallClient extends EventTarget {
   #calledAt = 0;
   #callTimer = 0;
   #mediaTimer = 0;
+  #lostAt = 0;
+  #isOtherLost = false;
+  #awaitsAnswer = false;
   #handlers = {
     registerResponse: (message) => this.#registered(message),
     incomingCall: (message) => this.#incoming(message),
     callResponse: (message) => this.#callAnswered(message),
     startCommunication: ({ sdpAnswer }) => this.#answered(sdpAnswer),
+    restartAnswer: ({ sdpAnswer }) => this.#restarted(sdpAnswer),
+    otherMedia: ({ media }) => this.#otherChanged(media === 'lost'),
     iceCandidate: ({ candidate }) => this.peer?.acceptCandidate(candidate),
     stopCommunication: () => this.#stopped(),
     incomingCallError: () => this.#end('noDevice'),
@@ -85,7 +94,7 @@ export class CallClient extends EventTarget {
     super();
     Object.assign(this, { self: String(self), other: String(other), role, audioOnly });
     this.#socket = new SignalingSocket(url, {
-      onOpen: () => this.#socket.send({ id: 'register', name: this.self }),
+      onOpen: () => this.#socket.send({ id: 'register', name: this.self, notices: true }),
       onMessage: (frame) => this.#receive(frame),
       onLost: ({ code }) => this.#lost(code),
       probe: () => ({ id: 'heart' }),
@@ -233,15 +242,47 @@ export class CallClient extends EventTarget {
   #mediaStateChanged(state) {
     if (state === 'connected') {
       clearTimeout(this.#mediaTimer);
+      this.#lostAt = 0;
       if (this.state === 'starting') this.#setState('talking');
-    } else if (state === 'disconnected') {
+      else this.#awayChanged();
+    } else if (this.state === 'talking' && (state === 'disconnected' || state === 'failed') && !this.#lostAt) {
       clearTimeout(this.#mediaTimer);
-      this.#mediaTimer = setTimeout(() => this.#mediaLost(), DISCONNECTED_MS);
+      this.#lostAt = performance.now();
+      this.#mediaTimer = setTimeout(() => this.#restart(), state === 'failed' ? 0 : DISCONNECTED_MS);
+      this.#awayChanged();
       // Perhaps the network is gone and nobody has noticed.
       this.#socket.check();
-    } else if (state === 'failed') {
+    } else if (state === 'failed' && !this.#lostAt) {
       this.#mediaLost();
     }
+  }
+
+  async #restart() {
+    const { peer } = this;
+    if (performance.now() - this.#lostAt > LOST_MS) {
+      this.#mediaLost();
+      return;
+    }
+    this.#mediaTimer = setTimeout(() => this.#restart(), RESTART_EVERY_MS);
+    // An answer does not say to which offer it belongs: one at a time.
+    if (this.#awaitsAnswer) return;
+    const sdpOffer = await peer.restartOffer().catch((error) => console.warn('patchbay: could not offer', error));
+    if (sdpOffer && peer === this.peer) this.#awaitsAnswer = this.#socket.send({ id: 'restart', sdpOffer });
+  }
+
+  async #restarted(sdp) {
+    this.#awaitsAnswer = false;
+    await this.peer?.acceptAnswer(sdp).catch((error) => console.warn('patchbay: answer refused', error));
+  }
+
+  #otherChanged(isLost) {
+    this.#isOtherLost = isLost;
+    this.#awayChanged();
+  }
+
+  #awayChanged() {
+    const who = this.#lostAt ? 'self' : this.#isOtherLost ? 'other' : null;
+    this.#emit('away', { who });
   }
 
   #mediaLost(reason = 'lost') {
@@ -260,6 +301,9 @@ export class CallClient extends EventTarget {
   #end(reason) {
     clearTimeout(this.#callTimer);
     clearTimeout(this.#mediaTimer);
+    this.#lostAt = 0;
+    this.#awaitsAnswer = false;
+    this.#otherChanged(false);
     this.#socket.close();
     this.peer?.close();
     this.peer = null;

@@ -1,6 +1,6 @@
 /**
- * The WebRTC connection of a call between two: one for both directions, which the client offers once. Nothing is
- * negotiated again: muting and the camera only swap tracks.
+ * The WebRTC connection of a call between two: one for both directions, which the client offers once, and again where it
+ * has to find another way to the server. Muting and the camera only swap tracks.
  */
 import { summarize } from './stats.js';
 
@@ -50,6 +50,12 @@ export class CallPeer {
   async offer() {
     await this.pc.setLocalDescription();
     return this.pc.localDescription.sdp;
+  }
+
+  /** An offer that looks for another way to the server. */
+  async restartOffer() {
+    this.pc.restartIce();
+    return this.offer();
   }
 
   async acceptAnswer(sdp) {

@@ -17,6 +17,8 @@ export class Participant extends MediaPeer {
   stats = null;
   /** When the first picture of the current connection was shown, by `performance.now()`; null before. */
   firstFrameAt = null;
+  /** Nothing that they send reaches the server; they are still in the room and may come back. */
+  isLost = false;
 
   #onStream;
   #startedAt = 0;

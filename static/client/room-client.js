@@ -22,7 +22,8 @@
  *   `roomFull`, or `replaced` (the same user joined from elsewhere); the client has stopped, `join` may be called again
  * - `participantjoined`, `participantleft` {participant, initial}: initial is true for those already there
  * - `stream` {participant}: its `stream` has a new track (after a reconnection, a new stream)
- * - `connection` {participant | null}: a media connection changed state; null is one's own
+ * - `connection` {participant | null}: a media connection changed state; null is one's own. Also when the server hears
+ *   nothing any more of what a participant sends (their `isLost`), or hears it again
  * - `text` {id, name, mine, text, at}
  * - `file` {id, name, mine, fileName, url, fileType, at}
  * - `unrecognized` {message}: the server did not accept a message
@@ -62,6 +63,7 @@ export class RoomClient extends EventTarget {
     roster: (message) => this.#onRoster(message),
     arrived: (message) => this.#onArrived(message),
     left: (message) => this.#onLeft(message),
+    media: (message) => this.#onMedia(message),
     answer: (message) => this.#onAnswer(message),
     candidate: (message) => this.#onCandidate(message),
     text: (message) => this.#onText(message),
@@ -175,6 +177,13 @@ export class RoomClient extends EventTarget {
     this.#remove(id);
   }
 
+  #onMedia({ id, isLost }) {
+    const participant = this.participants.get(id);
+    if (!participant) return;
+    participant.isLost = isLost;
+    this.#emit('connection', { participant });
+  }
+
   #onAnswer({ id, sdp }) {
     this.#peer(id)?.acceptAnswer(sdp);
   }
@@ -235,6 +244,7 @@ export class RoomClient extends EventTarget {
     const known = this.participants.get(id);
     if (known) {
       known.name = name;
+      known.isLost = false;
       known.startAfresh();
       return;
     }

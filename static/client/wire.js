@@ -15,7 +15,8 @@ export function wireId(id) {
 export const outgoing = {
   /** @param {{room: string, userId: string, password?: string, name?: string}} who */
   join({ room, userId, password, name }) {
-    const message = { type: 'join', room: wireId(room), userId: wireId(userId) };
+    // We understand what only this server says.
+    const message = { type: 'join', room: wireId(room), userId: wireId(userId), notices: true };
     if (password) message.pw = password;
     if (name) message.personName = name;
     return message;
@@ -68,6 +69,7 @@ const READERS = {
     return person && { kind: 'arrived', participant: person };
   },
   participantLeft: ({ userId }) => ({ kind: 'left', id: String(userId) }),
+  participantMedia: ({ userId, media }) => ({ kind: 'media', id: String(userId), isLost: media === 'lost' }),
   receiveVideoAnswer: ({ userId, sdpAnswer }) => ({ kind: 'answer', id: String(userId), sdp: String(sdpAnswer) }),
   // The protocol's document spells the field `candicate`.
   iceCandidate: ({ userId, candidate, candicate }) => ({

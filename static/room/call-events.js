@@ -96,7 +96,7 @@ export class CallEvents {
     const { stage, notices, client } = this.#call;
     if (client.state !== 'joined') return;
     if (participant) {
-      stage.tiles.get(participant.id)?.setStatus(connectionStatus(participant.state));
+      stage.tiles.get(participant.id)?.setStatus(connectionStatus(participant));
       return;
     }
     const state = client.publisher?.state;

@@ -130,8 +130,8 @@ export class Stage {
   }
 }
 
-/** What the tile says while its connection is not there. */
-export function connectionStatus(state) {
-  if (state === 'connected') return null;
+/** What the tile says while the connection to its person is not there, on this side or on theirs. */
+export function connectionStatus({ state, isLost }) {
+  if (state === 'connected') return isLost ? 'tile.lost' : null;
   return state === 'disconnected' || state === 'failed' ? 'tile.reconnecting' : 'tile.connecting';
 }

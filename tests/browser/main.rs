@@ -11,7 +11,10 @@ mod firefox;
 mod harness;
 mod media;
 mod messages;
+mod outage;
 mod page_logic;
+#[path = "../it/clients/relay.rs"]
+mod relay;
 mod room;
 #[path = "../support/mod.rs"]
 mod support;
