@@ -4,7 +4,9 @@
 
 pub mod clock;
 pub mod ids;
+pub mod pulse;
 pub mod shares;
+mod tasks;
 pub mod text;
 
 pub mod cli;

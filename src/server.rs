@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -17,10 +17,12 @@ use crate::http::files::{self, Files, FilesError};
 use crate::http::listeners::{self, Bound, Front, ListenError};
 use crate::http::tls::{Certificate, TlsError};
 use crate::http::{self, AppState, WallClock, watch};
-use crate::hub::{self, HubHandle};
-use crate::media::engine::{Media, MediaSettings, MediaStartError, WorkerId};
+use crate::hub::{self, HubEnd, HubHandle};
+use crate::media::engine::{Media, MediaSettings, MediaWatch};
 use crate::media::pinning::Pinning;
+use crate::media::threads::{MediaStartError, Threads};
 use crate::storage::{Directory, Mailbox, OpenError};
+use crate::tasks::never_ending;
 
 /// Media events that wait for the hub. A full room that connects makes a few hundred within a moment.
 const MEDIA_EVENTS: usize = 4_096;
@@ -43,7 +45,8 @@ pub struct Server {
     /// Accept loops, connections, and chores.
     tasks: TaskTracker,
     hub: HubHandle,
-    media: Media,
+    media: MediaWatch,
+    media_threads: Threads,
     directory: Directory,
     files: Files,
     accounts: Accounts,
@@ -89,11 +92,10 @@ impl Server {
 
         let (events, media_events) = mpsc::channel(MEDIA_EVENTS);
         let settings = media_settings(&config);
-        let media = Media::start(&settings, events)?;
-        let media_addresses = (0..settings.workers)
-            .flat_map(|worker| media.local_end(WorkerId(worker)).candidates.clone())
-            .collect();
-        let hub = hub::start(media.clone(), media_events, config.as_ref().into(), mailbox);
+        let (media, media_threads) = Media::start(&settings, events, monotonic_clock())?;
+        let media_addresses = media.addresses().flat_map(|local| local.candidates.clone()).collect();
+        let media_watch = media.watch();
+        let hub = hub::start(media, media_events, config.as_ref().into(), mailbox);
 
         let server = Server {
             addresses: sockets.iter().map(listener).collect(),
@@ -104,7 +106,8 @@ impl Server {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             hub,
-            media,
+            media: media_watch,
+            media_threads,
             directory,
             files,
             accounts,
@@ -136,6 +139,7 @@ impl Server {
             metrics: metrics.clone(),
             access,
             stopping: self.stop.clone(),
+            clock: monotonic_clock,
         };
         let access = match metrics_socket {
             Some(_) => MetricsAccess::Nobody,
@@ -163,15 +167,22 @@ impl Server {
             self.tasks.spawn(socket.serve(Front { router, door, ..front }));
         }
         if let Some(certificate) = self.certificate.clone() {
-            self.tasks.spawn(certificate.watch(self.stop.clone()));
+            self.chore("watching the certificate", move || certificate.clone().watch());
         }
-        let until_stopped = || self.stop.clone();
+        let (files, accounts) = (self.files.clone(), self.accounts.clone());
+        self.chore("folding metrics", move || admin::upkeep(metrics.clone()));
+        self.chore("deleting expired uploads", move || files::sweep(files.clone()));
+        self.chore("looking after tokens", move || accounts.clone().upkeep());
+    }
+
+    /// Does something until the server stops, and begins anew where it fails.
+    fn chore<F>(&self, name: &'static str, work: impl Fn() -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let stop = self.stop.clone();
         self.tasks
-            .spawn(until_stopped().run_until_cancelled_owned(admin::upkeep(metrics)));
-        self.tasks
-            .spawn(until_stopped().run_until_cancelled_owned(files::sweep(self.files.clone())));
-        self.tasks
-            .spawn(until_stopped().run_until_cancelled_owned(self.accounts.clone().upkeep()));
+            .spawn(stop.run_until_cancelled_owned(never_ending(name, work)));
     }
 
     /// Where it listens, with the ports that the system chose.
@@ -209,6 +220,17 @@ impl Server {
         lines
     }
 
+    /// Returns if the server cannot go on, with the reason. It is to be stopped then, and started again.
+    pub async fn failed(&self) -> HubEnd {
+        self.hub.ended().await
+    }
+
+    /// Makes a part of the server fail.
+    #[cfg(debug_assertions)]
+    pub async fn fault(&self, fault: crate::hub::HubFault) {
+        self.hub.fault(fault).await;
+    }
+
     /// Tells clients, lets what is being answered finish, and returns when nothing runs any more.
     pub async fn stop(self) {
         tracing::info!("stopping");
@@ -216,8 +238,8 @@ impl Server {
         self.tasks.close();
         in_time("ending rooms", self.hub.shutdown()).await;
         in_time("answering requests", self.tasks.wait()).await;
-        let media = self.media.clone();
-        let _ = tokio::task::spawn_blocking(move || media.shutdown()).await;
+        // The hub has told them to when it ended.
+        in_time("ending media connections", self.media_threads.ended()).await;
         in_time("closing the database", self.directory.close()).await;
         tracing::info!("stopped");
     }
@@ -230,6 +252,15 @@ impl Server {
 )]
 pub(crate) fn wall_clock() -> WallClock {
     Arc::new(SystemTime::now)
+}
+
+/// Given to those who need it: nobody else asks what time it is.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the composition root reads the clock for everybody"
+)]
+pub(crate) fn monotonic_clock() -> Instant {
+    Instant::now()
 }
 
 async fn in_time(doing: &str, work: impl Future<Output = ()>) {

@@ -17,6 +17,9 @@ mod house;
 #[allow(dead_code, reason = "transcripts use the rest")]
 #[path = "it/transcripts/model.rs"]
 mod model;
+#[allow(dead_code, reason = "transcripts use the rest")]
+#[path = "it/transcripts/workers.rs"]
+mod workers;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -25,15 +28,15 @@ use broadcast::Broadcast;
 use patchbay::config::Config;
 use patchbay::hub::{self, Capacity, Events, HubHandle};
 use patchbay::ids::RoomName;
-use patchbay::media::engine::Media;
 use patchbay::media::peer::dtls::{Dtls, DtlsIdentity};
-use patchbay::media::session::{DtlsRole, Fingerprint, FingerprintHash, LocalEnd};
+use patchbay::media::session::{DtlsRole, Fingerprint, FingerprintHash};
 use patchbay::shares::ClientAddress;
 use patchbay::signaling::{Conversation, Entrance, Frame};
 use patchbay::storage::DeviceRecord;
 
 use house::House;
 use model::{Model, Shelf};
+use workers::FakeWorkers;
 
 #[global_allocator]
 static ALLOCATOR: counting::Counting = counting::Counting;
@@ -190,12 +193,7 @@ fn a_thousand_people_and_two_hundred_calls_leave_nothing_behind() {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let local = LocalEnd {
-            fingerprint: [7; 32],
-            spare_fingerprint: [8; 32],
-            candidates: vec!["127.0.0.1:4000".parse().unwrap()],
-        };
-        let (media, _commands) = Media::detached(local);
+        let (_workers, media) = FakeWorkers::start();
         let (_events, media_events) = tokio::sync::mpsc::channel(16);
         let config = Arc::new(Config::default());
         let hub = hub::start(media, media_events, Capacity::from(&*config), Shelf::default());

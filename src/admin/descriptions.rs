@@ -13,6 +13,7 @@ const GAUGES: &[(&str, &str)] = &[
     ("patchbay_peers", "WebRTC connections that participants hold now."),
     ("patchbay_calls", "One-to-one calls that ring or are going on now."),
     ("patchbay_reachable_sessions", "Sessions that can be called now."),
+    ("patchbay_media_workers", "Media workers that run now."),
     ("patchbay_media_peers", "WebRTC connections on a media worker now."),
     (
         "patchbay_media_suspended_peers",
@@ -49,12 +50,24 @@ const COUNTERS: &[(&str, &str)] = &[
         "Messages for people who were not there that were not kept, because the sender's address has its share.",
     ),
     (
+        "patchbay_task_losses_total",
+        "Tasks that should run for ever and did not; they began anew.",
+    ),
+    (
+        "patchbay_panics_total",
+        "Failures that should not be possible: each is an error in the program, and a line of the log.",
+    ),
+    (
         "patchbay_storage_errors_total",
         "Admissions and messages for people who were not there that failed because of storage.",
     ),
     (
         "patchbay_messages_received_total",
         "Signaling messages from clients, by family.",
+    ),
+    (
+        "patchbay_media_worker_losses_total",
+        "Media workers that ended or hung; their calls and rooms ended with them.",
     ),
     (
         "patchbay_media_received_datagrams_total",

@@ -1,10 +1,29 @@
-//! Whether the server can do its work now, with reasons when it cannot.
+//! Whether the server's loops turn, and whether it can do its work now, with reasons when not.
 
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::Admin;
+
+/// 200, or 503 with one line for each loop that stands still: the hub, or a media worker.
+pub(super) fn alive(admin: &Admin) -> Response {
+    let now = (admin.clock)();
+    let mut still = String::new();
+    if admin.hub.stands_still(now) {
+        still.push_str("signaling stands still\n");
+    }
+    for (worker, turns) in admin.media.turning(now).into_iter().enumerate() {
+        if !turns {
+            still.push_str(&format!("media worker {worker} stands still\n"));
+        }
+    }
+    if still.is_empty() {
+        "alive\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, still).into_response()
+    }
+}
 
 /// 200, or 503 with what is wrong. The reasons are the same for everybody and name no address or path.
 pub(super) async fn ready(admin: Admin) -> Response {
@@ -15,8 +34,8 @@ pub(super) async fn ready(admin: Admin) -> Response {
     if !admin.hub.is_running() {
         reasons.push("signaling has ended");
     }
-    if !admin.media.is_running() {
-        reasons.push("a media worker has ended");
+    if !admin.media.turning((admin.clock)()).contains(&true) {
+        reasons.push("no media worker runs");
     }
     if let Err(error) = admin.directory.check().await {
         let cause: &(dyn std::error::Error + 'static) = &error;

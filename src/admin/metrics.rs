@@ -60,7 +60,7 @@ pub(super) async fn render(
 }
 
 /// A proxy on this machine speaks for others, and says so in one of these headers.
-fn may_read(access: MetricsAccess, client: Option<SocketAddr>, headers: &HeaderMap) -> bool {
+pub(super) fn may_read(access: MetricsAccess, client: Option<SocketAddr>, headers: &HeaderMap) -> bool {
     match access {
         MetricsAccess::Anyone => true,
         MetricsAccess::Nobody => false,

@@ -1,8 +1,12 @@
 //! Health and metrics, for whoever runs the server.
 
 mod descriptions;
+#[cfg(debug_assertions)]
+mod faults;
 mod health;
 mod metrics;
+
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::State;
@@ -10,7 +14,7 @@ use axum::routing::get;
 use tokio_util::sync::CancellationToken;
 
 use crate::hub::HubHandle;
-use crate::media::engine::Media;
+use crate::media::engine::MediaWatch;
 use crate::storage::Directory;
 
 pub use metrics::Metrics;
@@ -20,11 +24,12 @@ pub use metrics::Metrics;
 pub struct Admin {
     pub directory: Directory,
     pub hub: HubHandle,
-    pub media: Media,
+    pub media: MediaWatch,
     pub metrics: Metrics,
     pub access: MetricsAccess,
     /// Cancelled when the server begins to stop.
     pub stopping: CancellationToken,
+    pub clock: fn() -> Instant,
 }
 
 /// Who may read `/metrics`.
@@ -39,11 +44,16 @@ pub enum MetricsAccess {
 }
 
 pub fn router<S: Clone + Send + Sync + 'static>(admin: Admin) -> Router<S> {
-    Router::new()
-        .route("/healthz", get(|| async { "alive\n" }))
+    let router = Router::new()
+        .route(
+            "/healthz",
+            get(|State(admin): State<Admin>| async move { health::alive(&admin) }),
+        )
         .route("/readyz", get(|State(admin): State<Admin>| health::ready(admin)))
-        .route("/metrics", get(metrics::render))
-        .with_state(admin)
+        .route("/metrics", get(metrics::render));
+    #[cfg(debug_assertions)]
+    let router = router.route("/debug/fault", axum::routing::post(faults::fault));
+    router.with_state(admin)
 }
 
 /// Keeps metrics small while nobody reads them. Never ends.

@@ -42,7 +42,7 @@ pub(super) async fn run(config: Config) -> Result<(), CommandError> {
     report.good("the configuration is understood");
     certificate(&config, &clock, &mut report);
     sockets(&config, &mut report);
-    media(&config, &mut report);
+    media(&config, &mut report).await;
     storage(&config, clock, &mut report).await;
     print(&report.text)?;
     match report.bad {
@@ -83,11 +83,11 @@ fn sockets(config: &Config, report: &mut Report) {
     }
 }
 
-fn media(config: &Config, report: &mut Report) {
+async fn media(config: &Config, report: &mut Report) {
     let settings = server::media_settings(config);
     let (events, _none) = tokio::sync::mpsc::channel(1);
-    match Media::start(&settings, events) {
-        Ok(media) => {
+    match Media::start(&settings, events, server::monotonic_clock()) {
+        Ok((media, threads)) => {
             for worker in (0..settings.workers).map(WorkerId) {
                 let addresses = media.local_end(worker).candidates.iter();
                 let addresses: Vec<_> = addresses.map(ToString::to_string).collect();
@@ -99,7 +99,8 @@ fn media(config: &Config, report: &mut Report) {
                     pinned.unwrap_or_default()
                 ));
             }
-            media.shutdown();
+            drop(media);
+            threads.ended().await;
         }
         Err(error) => report.bad(error),
     }

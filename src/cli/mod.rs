@@ -7,6 +7,7 @@ mod rooms;
 mod serve;
 mod users;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -56,14 +57,22 @@ enum Command {
 /// Any error a command ends with; its text is a sentence for whoever typed the command.
 type CommandError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Runs the program. Exit code 0: done; 1: a sentence on standard error says what failed; 2: wrong arguments.
+/// EX_SOFTWARE of sysexits.h: the program itself has failed, and is worth starting again.
+const SOFTWARE_FAILED: u8 = 70;
+
+/// Runs the program. Exit code 0: done; 1: a sentence on standard error says what failed; 2: wrong arguments; 70: the server
+/// ran, and a part of it failed without which it cannot go on.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("patchbay: {error}");
-            ExitCode::FAILURE
+            // Nobody may be there to read it.
+            let _ = writeln!(std::io::stderr(), "patchbay: {error}");
+            match error.downcast_ref::<serve::Failed>() {
+                Some(_) => ExitCode::from(SOFTWARE_FAILED),
+                None => ExitCode::FAILURE,
+            }
         }
     }
 }
@@ -100,7 +109,6 @@ async fn open(config: &Config) -> Result<Directory, CommandError> {
 
 /// Standard output may be a pipe that is closed early (`patchbay config | head`): no reason to complain.
 fn print(text: &str) -> Result<(), CommandError> {
-    use std::io::Write;
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),

@@ -1,19 +1,31 @@
-//! `patchbay serve`: runs the server until it is told to stop.
+//! `patchbay serve`: runs the server until it is told to stop, or cannot go on.
 
 use std::io::{IsTerminal, Write};
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::CommandError;
 use crate::config::{Config, Log, LogFormat};
+use crate::hub::HubEnd;
 use crate::server::Server;
 
 /// What a shell reports for a program ended by SIGINT: 128 + 2.
 const INTERRUPTED: i32 = 130;
 
+/// How long a server that has failed may say goodbye: what it could still do for its clients is done at once, and each second
+/// more keeps its supervisor from starting another.
+const GOODBYE_MAX: Duration = Duration::from_secs(3);
+
+/// A part failed without which the server cannot go on.
+#[derive(Debug, thiserror::Error)]
+#[error("the server has failed, and ends: {0}. Start it again, or let a supervisor do so")]
+pub(super) struct Failed(HubEnd);
+
 pub(super) async fn run(config: Config) -> Result<(), CommandError> {
     start_logging(&config.log)?;
+    log_panics();
     raise_descriptor_limit();
     // Before anything starts, so that a signal is not missed.
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -25,15 +37,37 @@ pub(super) async fn run(config: Config) -> Result<(), CommandError> {
         let _ = writeln!(stdout, "{line}");
     }
     let _ = stdout.flush();
+    let failed = tokio::select! {
+        _ = interrupt.recv() => None,
+        _ = terminate.recv() => None,
+        why = server.failed() => Some(Failed(why)),
+    };
+    let stopped = async {
+        match failed {
+            None => server.stop().await,
+            Some(_) => drop(tokio::time::timeout(GOODBYE_MAX, server.stop()).await),
+        }
+    };
     tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    tokio::select! {
-        () = server.stop() => Ok(()),
+        () = stopped => {}
         _ = interrupt.recv() => std::process::exit(INTERRUPTED),
         _ = terminate.recv() => std::process::exit(INTERRUPTED),
     }
+    failed.map_or(Ok(()), |failed| Err(failed.into()))
+}
+
+/// A panic is a line of the log, and counted, wherever it happens.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        metrics::counter!("patchbay_panics_total").increment(1);
+        let backtrace = std::backtrace::Backtrace::capture();
+        let thread = std::thread::current();
+        let thread = thread.name().unwrap_or_default();
+        match backtrace.status() {
+            std::backtrace::BacktraceStatus::Captured => tracing::error!(thread, %panic, %backtrace, "panic"),
+            _ => tracing::error!(thread, %panic, "panic"),
+        }
+    }));
 }
 
 fn start_logging(config: &Log) -> Result<(), CommandError> {

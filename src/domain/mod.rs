@@ -211,6 +211,10 @@ pub enum Event {
         from: UserId,
         file: Arc<FileNotice>,
     },
+    /// The session's connection to watch this person was lost with a part of the server. It may offer a new one.
+    ConnectionLost {
+        person: Arc<Person>,
+    },
     Message(MessageEvent),
     Call(CallEvent),
     /// The last event: the session is to be closed.
@@ -248,6 +252,8 @@ pub enum EndReason {
     Replaced,
     /// The server is going down.
     Shutdown,
+    /// The room was lost with the part of the server that carried it. It can be entered again.
+    MediaLost,
 }
 
 /// An expected no: nothing has changed.

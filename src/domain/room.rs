@@ -114,9 +114,14 @@ impl Room {
         Some((gone, peers))
     }
 
+    /// Everybody's session, in the order of arrival.
+    pub fn sessions(&self) -> Vec<SessionId> {
+        self.participants.values().map(|one| one.session).collect()
+    }
+
     /// Everybody's session, and all connections.
     pub fn into_sessions_and_peers(self) -> (Vec<SessionId>, Vec<PeerId>) {
-        let sessions = self.participants.values().map(|one| one.session).collect();
+        let sessions = self.sessions();
         let peers = self.participants.into_values().flat_map(|one| one.peers);
         (sessions, peers.map(|peer| peer.id).collect())
     }

@@ -5,8 +5,8 @@ use std::time::Instant;
 use super::calls::Calls;
 use super::presence::Presence;
 use super::rooms::{PairChange, Rooms};
-use super::{Command, Effect, Limits, MediaState, Refusal, WaitingMessage};
-use crate::ids::{PeerId, SessionId, UserId};
+use super::{Command, Effect, EndReason, Limits, MediaState, Refusal, WaitingMessage};
+use crate::ids::{PeerId, RoomId, SessionId, UserId};
 use crate::shares::ClientAddress;
 
 /// The state of all rooms and calls, and of who can be reached by message. One owner; each call returns what is to be done about it. When the time of
@@ -139,6 +139,21 @@ impl Rules {
         self.rooms.end_peer(now, peer, by_client);
         let call = room.and_then(|room| self.calls.carried_in(room));
         call.map_or_else(Vec::new, |call| self.calls.lose(&mut self.rooms, call))
+    }
+
+    /// A part of the media engine is lost, and with it these rooms, and these connections of other rooms. Calls that it carried
+    /// are over; the sessions of its group rooms end and may come again; whoever watched over a lost connection is told.
+    pub fn media_lost(&mut self, now: Instant, rooms: &[RoomId], peers: &[PeerId]) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for room in rooms {
+            match self.calls.carried_in(*room) {
+                Some(call) => effects.extend(self.calls.lose(&mut self.rooms, call)),
+                None => effects.extend(self.rooms.dismiss(*room, EndReason::MediaLost)),
+            }
+        }
+        effects.extend(peers.iter().filter_map(|peer| self.rooms.connection_lost(*peer)));
+        self.follow_rooms(now);
+        effects
     }
 
     /// An offer could not be answered; no connection was made of it.

@@ -29,6 +29,7 @@ use super::tls::Certificate;
 use super::watch::{self, Activity, InProgress, Watched};
 use crate::config::{Config, Listener};
 use crate::shares::ClientAddress;
+use crate::tasks::never_ending;
 
 /// Longest request line and headers together. Ours are below 2 KiB; cookies of a shared domain may add some.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
@@ -145,8 +146,8 @@ impl Bound {
                 return;
             }
         };
-        let stop = front.stop.clone();
-        stop.run_until_cancelled(accept(&listener, self.tls, &front)).await;
+        let accepting = never_ending("accepting connections", || accept(&listener, self.tls, &front));
+        front.stop.run_until_cancelled(accepting).await;
     }
 }
 

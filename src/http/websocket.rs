@@ -198,7 +198,7 @@ where
             }
             event = events.next() => match event {
                 Some(event) => react(socket, conversation.tell(event), last_heard, &mut heart).await,
-                None => Err(End::Close(Close::TOO_SLOW)),
+                None => Err(End::Close(conversation.let_go())),
             },
             _ = pings.tick() => send_all(socket, [Message::Ping(Default::default())], last_heard).await,
             () = until(pause) => {

@@ -2,15 +2,18 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::time::Instant;
 
 use rand::rngs::StdRng;
 use tracing::warn;
 
 use super::mailbox::MailboxHandle;
 use super::outbox::Outbox;
-use super::placement::{Place, Placement};
+use super::placement::{LostPlaces, Place, Placement};
 use crate::domain::{Candidate, Effect, EndReason, Errand, Event, Negotiation};
 use crate::ids::{PeerId, RoomId, SessionId, UserId};
+#[cfg(debug_assertions)]
+use crate::media::driver::Fault;
 use crate::media::engine::{Media, MediaCommand, WorkerId};
 use crate::media::peer::negotiate::{self, Negotiated, OfferError, Role};
 use crate::media::session::{PeerSpec, stream_name};
@@ -69,6 +72,31 @@ impl Executor {
         self.placement.remove(peer);
     }
 
+    /// To be called every second.
+    pub fn tick(&mut self, now: Instant) {
+        self.media.tick(now);
+    }
+
+    /// What was on a media worker that has been lost, if one has. It is forgotten here.
+    pub fn poll_lost(&mut self, now: Instant) -> Option<LostPlaces> {
+        let worker = self.media.poll_lost(now)?;
+        let lost = self.placement.lose(worker);
+        for peer in &lost.peers {
+            self.negotiated.remove(peer);
+        }
+        Some(lost)
+    }
+
+    /// Whether anything is there to carry media.
+    pub fn has_media_worker(&self) -> bool {
+        self.media.has_worker()
+    }
+
+    #[cfg(debug_assertions)]
+    pub fn fault(&mut self, worker: WorkerId, fault: Fault) {
+        self.media.fault(worker, fault);
+    }
+
     pub fn dismiss_all(&mut self, reason: EndReason) {
         for (_, outbox) in self.outboxes.drain() {
             // One that does not read has its queue ended all the same.
@@ -77,14 +105,14 @@ impl Executor {
     }
 
     /// In their order; what fails does not keep the others from being done.
-    pub async fn carry_out(&mut self, effects: Vec<Effect>) -> Vec<Failure> {
+    pub fn carry_out(&mut self, effects: Vec<Effect>) -> Vec<Failure> {
         let mut failures = Vec::new();
         for effect in effects {
             let done = match effect {
                 Effect::OpenRoom(room) => self.open_room(room),
                 Effect::CloseRoom(room) => self.close_room(room),
-                Effect::ClosePeer { peer, .. } => self.close_peer(peer).await,
-                Effect::Negotiate(negotiations) => self.negotiate(negotiations).await,
+                Effect::ClosePeer { peer, .. } => self.close_peer(peer),
+                Effect::Negotiate(negotiations) => self.negotiate(negotiations),
                 Effect::Tell { session, event } => self.tell(session, event),
                 Effect::TellEach { sessions, event } => {
                     let told = sessions.into_iter().map(|session| self.tell(session, event.clone()));
@@ -100,7 +128,10 @@ impl Executor {
     }
 
     fn open_room(&mut self, room: RoomId) -> Result<(), Failure> {
-        self.placement.open_room(room, self.media.place_room());
+        // Without a worker the server is about to end.
+        if let Some(home) = self.media.place_room() {
+            self.placement.open_room(room, home);
+        }
         Ok(())
     }
 
@@ -109,10 +140,10 @@ impl Executor {
         Ok(())
     }
 
-    async fn close_peer(&mut self, peer: PeerId) -> Result<(), Failure> {
+    fn close_peer(&mut self, peer: PeerId) -> Result<(), Failure> {
         self.negotiated.remove(&peer);
         if let Some(worker) = self.placement.remove(peer) {
-            self.media.send(worker, MediaCommand::Close(peer)).await;
+            self.media.send(worker, MediaCommand::Close(peer));
         }
         Ok(())
     }
@@ -157,7 +188,7 @@ impl Executor {
 
     /// Answers the offers, or none of them. A worker learns before the client does, so that it knows the client by the
     /// time that the client, with the answer in hand, begins to send.
-    async fn negotiate(&mut self, negotiations: Vec<Negotiation>) -> Result<(), Failure> {
+    fn negotiate(&mut self, negotiations: Vec<Negotiation>) -> Result<(), Failure> {
         let mut settled = Vec::with_capacity(negotiations.len());
         for negotiation in negotiations {
             let Negotiation {
@@ -173,24 +204,19 @@ impl Executor {
         let mut lost = Ok(());
         for (place, negotiation, negotiated) in settled {
             // The other side is to be told even where this one is lost.
-            lost = lost.and(self.open(place, negotiation, negotiated).await);
+            lost = lost.and(self.open(place, negotiation, negotiated));
         }
         lost
     }
 
-    async fn open(
-        &mut self,
-        place: Place,
-        negotiation: Negotiation,
-        mut negotiated: Negotiated,
-    ) -> Result<(), Failure> {
+    fn open(&mut self, place: Place, negotiation: Negotiation, mut negotiated: Negotiated) -> Result<(), Failure> {
         let sdp = std::mem::take(&mut negotiated.answer);
         let spec = spec(&negotiation, &negotiated, place);
         self.negotiated.insert(negotiation.peer, negotiated);
         let copies = spec.sections.iter().filter(|section| section.send).count();
         self.placement
             .settle(negotiation.room, negotiation.peer, place.worker, copies);
-        self.media.send(place.worker, MediaCommand::Open(Box::new(spec))).await;
+        self.media.send(place.worker, MediaCommand::Open(Box::new(spec)));
 
         let Negotiation { session, subject, .. } = negotiation;
         let candidates = candidates(&sdp);

@@ -4,8 +4,10 @@
 //! errand is done after the other, so what was kept first is found first.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -102,7 +104,10 @@ async fn run(mut store: impl MessageStore, mut queue: mpsc::Receiver<Queued>, hu
                 Some(queued) => run_errand(&mut store, queued.errand, &hub).await,
                 None => return,
             },
-            _ = tidying.tick() => told(store.tidy().await, "old messages could not be thrown away; trying again later"),
+            _ = tidying.tick() => {
+                let tidied = unharmed(store.tidy()).await;
+                told(tidied, "old messages could not be thrown away; trying again later");
+            }
         }
     }
 }
@@ -114,18 +119,18 @@ async fn run_errand(store: &mut impl MessageStore, errand: Errand, hub: &mpsc::W
             sender,
             message,
         } => {
-            let kept = store.keep(&receiver, &sender, &message).await;
+            let kept = unharmed(store.keep(&receiver, &sender, &message)).await;
             told(kept, "a message for somebody who is not there is lost");
         }
         Errand::Forget { receiver, up_to } => {
-            let forgotten = store.forget(&receiver, up_to).await;
+            let forgotten = unharmed(store.forget(&receiver, up_to)).await;
             told(
                 forgotten,
                 "messages were delivered and not deleted: they will be delivered again",
             );
         }
         Errand::Collect { receiver, ticket } => {
-            let found = store.kept(&receiver).await;
+            let found = unharmed(store.kept(&receiver)).await;
             let messages = found.inspect_err(|cause| {
                 metrics::counter!("patchbay_storage_errors_total").increment(1);
                 error!(%cause, "kept messages could not be read; they stay for another time");
@@ -143,9 +148,76 @@ async fn run_errand(store: &mut impl MessageStore, errand: Errand, hub: &mpsc::W
     }
 }
 
+/// What storage does. Where it panics, that is one errand not done; the others go on.
+async fn unharmed<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let outcome = AssertUnwindSafe(work).catch_unwind().await;
+    outcome.unwrap_or_else(|_| Err("storage panicked".into()))
+}
+
 fn told(outcome: Result<(), StoreError>, what: &str) {
     if let Err(cause) = outcome {
         metrics::counter!("patchbay_storage_errors_total").increment(1);
         error!(%cause, "{what}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Panics at everything but what is kept for Ben.
+    struct Broken;
+
+    impl MessageStore for Broken {
+        async fn keep(&mut self, _receiver: &UserId, _sender: &Sender, _body: &[u8]) -> Result<(), StoreError> {
+            panic!("this is a test")
+        }
+
+        async fn kept(&mut self, receiver: &UserId) -> Result<Vec<WaitingMessage>, StoreError> {
+            assert_eq!(receiver.as_str(), "ben", "this is a test");
+            let (number, message) = (7, b"hello".as_slice().into());
+            Ok(vec![WaitingMessage { number, message }])
+        }
+
+        async fn forget(&mut self, _receiver: &UserId, _up_to: i64) -> Result<(), StoreError> {
+            panic!("this is a test")
+        }
+
+        async fn tidy(&mut self) -> Result<(), StoreError> {
+            panic!("this is a test")
+        }
+    }
+
+    #[tokio::test]
+    async fn where_storage_panics_one_errand_is_not_done_and_the_next_ones_are() {
+        let (hub, mut inputs) = mpsc::channel(8);
+        let share = Share {
+            percent: 100,
+            at_least: 1,
+        };
+        let mailbox = MailboxHandle::start(Broken, share, hub.downgrade());
+        let receiver = UserId::from("anna");
+        let errands = [
+            Errand::Forget { receiver, up_to: 1 },
+            Errand::Collect {
+                receiver: "anna".into(),
+                ticket: 1,
+            },
+            Errand::Collect {
+                receiver: "ben".into(),
+                ticket: 2,
+            },
+        ];
+        for errand in errands {
+            assert!(mailbox.leave(errand).is_ok());
+        }
+        let mut collected = Vec::new();
+        for _ in 0..2 {
+            let Some(Input::Collected { ticket, messages, .. }) = inputs.recv().await else {
+                panic!("the hub is told what was found, also if that is nothing");
+            };
+            collected.push((ticket, messages.len()));
+        }
+        assert_eq!(collected, [(1, 0), (2, 1)]);
     }
 }

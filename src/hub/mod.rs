@@ -11,21 +11,28 @@ mod placement;
 mod session;
 mod task;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
-use tokio::sync::{mpsc, oneshot};
+use futures_util::FutureExt;
+use tokio::sync::{mpsc, oneshot, watch};
 
 use mailbox::MailboxHandle;
 pub use mailbox::{MessageStore, StoreError};
 pub use outbox::Events;
 pub use session::Session;
+pub use task::HubEnd;
+#[cfg(debug_assertions)]
+pub use task::HubFault;
 use task::{Hub, Input};
 
 use crate::config::Config;
 use crate::domain::Limits;
 use crate::ids::SessionId;
 use crate::media::engine::{Media, MediaEvent};
+use crate::pulse::Pulse;
 use crate::shares::{ClientAddress, Denied, Places, Pot, Share};
 
 /// Requests waiting for the hub. A session has one at a time, so this only smooths bursts; a full queue makes sessions
@@ -39,6 +46,8 @@ pub struct HubHandle {
     places: Places,
     is_ending: Arc<AtomicBool>,
     last_session: Arc<AtomicU64>,
+    pulse: Pulse,
+    end: watch::Receiver<Option<HubEnd>>,
 }
 
 /// Why there is no place for one more signaling connection.
@@ -119,12 +128,20 @@ pub fn start(
 ) -> HubHandle {
     let (inputs, input_queue) = mpsc::channel(INPUTS_MAX);
     let mailbox = MailboxHandle::start(store, capacity.errand_share, inputs.downgrade());
-    tokio::spawn(Hub::new(media, mailbox, &capacity).run(input_queue, media_events));
+    let pulse = Pulse::new(task::now());
+    let (ended, end) = watch::channel(None);
+    let hub = Hub::new(media, mailbox, &capacity, pulse.clone());
+    tokio::spawn(async move {
+        let running = AssertUnwindSafe(hub.run(input_queue, media_events)).catch_unwind();
+        ended.send_replace(Some(running.await.unwrap_or(HubEnd::Panicked)));
+    });
     HubHandle {
         inputs,
         places: Places::new(Pot::new(capacity.sessions as u64, capacity.session_share)),
         is_ending: Arc::default(),
         last_session: Arc::default(),
+        pulse,
+        end,
     }
 }
 
@@ -132,6 +149,25 @@ impl HubHandle {
     /// Whether the hub's task lives.
     pub fn is_running(&self) -> bool {
         !self.inputs.is_closed()
+    }
+
+    /// Whether the hub's loop has stood still for too long.
+    pub fn stands_still(&self, now: Instant) -> bool {
+        self.pulse.stands_still(now)
+    }
+
+    /// Returns when the hub's task has ended, in whatever way.
+    pub async fn ended(&self) -> HubEnd {
+        let mut end = self.end.clone();
+        let ended = end.wait_for(Option::is_some).await;
+        // It says so before it lets go of its end.
+        ended.ok().and_then(|end| *end).unwrap_or(HubEnd::Panicked)
+    }
+
+    /// Makes the hub, or a media worker, fail.
+    #[cfg(debug_assertions)]
+    pub async fn fault(&self, fault: HubFault) {
+        self.inputs.send(Input::Fault(fault)).await.ok();
     }
 
     /// A place for one more signaling connection.

@@ -117,6 +117,7 @@ pub(super) fn weight(event: &Event) -> usize {
         Event::ParticipantArrived { .. }
         | Event::ParticipantLeft { .. }
         | Event::MediaChanged { .. }
+        | Event::ConnectionLost { .. }
         | Event::Call(_)
         | Event::Ended(_) => 0,
     };

@@ -37,6 +37,15 @@ pub(super) struct Place {
     pub home: WorkerId,
 }
 
+/// What was on a worker that is lost.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct LostPlaces {
+    /// Rooms that it was the home of.
+    pub rooms: Vec<RoomId>,
+    /// Connections of other rooms, which it mirrored.
+    pub peers: Vec<PeerId>,
+}
+
 impl Placement {
     pub fn new(room_subscriptions_per_worker: usize) -> Placement {
         Placement {
@@ -49,6 +58,25 @@ impl Placement {
     pub fn open_room(&mut self, room: RoomId, home: WorkerId) {
         let workers = vec![(home, 0)];
         self.rooms.insert(room, RoomPlaces { home, workers });
+    }
+
+    /// Forgets a worker that is lost, with everything on it.
+    pub fn lose(&mut self, worker: WorkerId) -> LostPlaces {
+        let at_home = self.rooms.extract_if(|_, places| places.home == worker);
+        let rooms: Vec<RoomId> = at_home.map(|(room, _)| room).collect();
+        for places in self.rooms.values_mut() {
+            places.workers.retain(|(known, _)| *known != worker);
+        }
+        let lost = self.peers.extract_if(|_, seat| seat.worker == worker);
+        let of_other_rooms = lost.filter(|(_, seat)| self.rooms.contains_key(&seat.room));
+        let mut places = LostPlaces {
+            peers: of_other_rooms.map(|(peer, _)| peer).collect(),
+            rooms,
+        };
+        // In the order in which they were made, so that the same loss always leads to the same effects.
+        places.rooms.sort_unstable();
+        places.peers.sort_unstable();
+        places
     }
 
     pub fn close_room(&mut self, room: RoomId) {
@@ -183,6 +211,40 @@ mod tests {
         for peer in [1, 7] {
             placement.remove(PeerId(peer));
         }
+        assert!(placement.peers.is_empty() && placement.rooms.is_empty());
+    }
+
+    #[test]
+    fn a_lost_home_takes_its_rooms_along_and_a_lost_mirror_only_its_connections() {
+        let mut placement = placement();
+        for peer in 1..=4 {
+            join(&mut placement, peer, false);
+        }
+        let other = RoomId(2);
+        placement.open_room(other, WorkerId(2));
+        placement.settle(other, PeerId(10), WorkerId(2), 1);
+        placement.settle(other, PeerId(11), WorkerId(1), 1);
+        let lost = placement.lose(WorkerId(2));
+        let (rooms, peers) = (vec![other], vec![PeerId(3), PeerId(4)]);
+        assert_eq!(lost, LostPlaces { rooms, peers });
+        assert_eq!(placement.remove(PeerId(3)), None, "it is forgotten");
+        assert_eq!(
+            placement.remove(PeerId(11)),
+            Some(WorkerId(1)),
+            "its worker is to close it"
+        );
+        assert_eq!(
+            join(&mut placement, 5, false),
+            2,
+            "the worker in its place is a new one for the room"
+        );
+        assert_eq!(placement.lose(WorkerId(1)).rooms, [ROOM]);
+        assert_eq!(placement.lose(WorkerId(0)), LostPlaces::default());
+        assert_eq!(
+            placement.remove(PeerId(5)),
+            Some(WorkerId(2)),
+            "a connection of a lost room, on a worker that is not"
+        );
         assert!(placement.peers.is_empty() && placement.rooms.is_empty());
     }
 }

@@ -40,6 +40,11 @@ impl Session {
         self.id
     }
 
+    /// Whether the hub's task lives.
+    pub fn has_hub(&self) -> bool {
+        !self.inputs.is_closed()
+    }
+
     /// Asks, and waits until it has been done: what it makes the hub tell this session is in its queue by then.
     pub async fn request(&self, command: Command) -> Result<(), Refusal> {
         let (reply, answer) = oneshot::channel();

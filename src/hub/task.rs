@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
 use tracing::{debug, info, warn};
 
 use super::Capacity;
@@ -18,8 +18,16 @@ use crate::domain::{
     WaitingMessage,
 };
 use crate::ids::{SessionId, UserId};
+#[cfg(debug_assertions)]
+use crate::media::driver::Fault;
+#[cfg(debug_assertions)]
+use crate::media::engine::WorkerId;
 use crate::media::engine::{CloseReason, Media, MediaEvent};
+use crate::pulse::Pulse;
 use crate::shares::ClientAddress;
+
+/// How often the media workers are looked at. The loop turns as often at least, so that others see that it does.
+const TICK: Duration = Duration::from_secs(1);
 
 /// What sessions get to close their sockets when the server goes down. Longer keeps a restart waiting for clients
 /// that have vanished; shorter cuts off those on slow links.
@@ -48,6 +56,29 @@ pub(super) enum Input {
     ShutDown {
         done: oneshot::Sender<()>,
     },
+    #[cfg(debug_assertions)]
+    Fault(HubFault),
+}
+
+/// A failure that a test asks for. Release builds have none.
+#[cfg(debug_assertions)]
+#[derive(Clone, Copy, Debug)]
+pub enum HubFault {
+    Panic,
+    /// The task does nothing for so long.
+    Hang(Duration),
+    Worker(WorkerId, Fault),
+}
+
+/// Why the hub's loop has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HubEnd {
+    #[error("the server was stopped")]
+    Stopped,
+    #[error("all media workers are lost, and have been too often to be replaced now")]
+    NoMediaWorkers,
+    #[error("the task that decides about rooms and calls panicked")]
+    Panicked,
 }
 
 pub(super) struct Hub {
@@ -57,57 +88,83 @@ pub(super) struct Hub {
     connected: HashSet<SessionId>,
     /// What they may cost others.
     budgets: Budgets,
+    pulse: Pulse,
 }
 
 impl Hub {
-    pub fn new(media: Media, mailbox: MailboxHandle, capacity: &Capacity) -> Self {
+    pub fn new(media: Media, mailbox: MailboxHandle, capacity: &Capacity, pulse: Pulse) -> Self {
         Self {
             rules: Rules::new(capacity.rules),
             executor: Executor::new(media, capacity.room_subscriptions_per_worker, mailbox),
             connected: HashSet::new(),
             budgets: Budgets::new(capacity.fan_out_bytes_per_s),
+            pulse,
         }
     }
 
-    pub async fn run(mut self, mut inputs: mpsc::Receiver<Input>, mut media_events: mpsc::Receiver<MediaEvent>) {
+    pub async fn run(
+        mut self,
+        mut inputs: mpsc::Receiver<Input>,
+        mut media_events: mpsc::Receiver<MediaEvent>,
+    ) -> HubEnd {
         let mut media_is_up = true;
+        let mut ticks = interval(TICK);
+        // Ticks that were missed while the process stood still say nothing about the media workers.
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
+                _ = ticks.tick() => self.executor.tick(now()),
                 input = inputs.recv() => match input {
                     Some(Input::ShutDown { done }) => {
                         self.shut_down(&mut inputs).await;
                         inputs.close();
                         self.executor.finish().await;
                         done.send(()).ok();
-                        return;
+                        return HubEnd::Stopped;
                     }
-                    Some(input) => self.handle(input).await,
-                    None => return,
+                    Some(input) => self.handle(input),
+                    None => return HubEnd::Stopped,
                 },
                 event = media_events.recv(), if media_is_up => match event {
-                    Some(event) => self.media_event(event).await,
+                    Some(event) => self.media_event(event),
                     None => media_is_up = false,
                 },
                 () = until(self.rules.poll_timeout()) => {
                     let effects = self.rules.handle_timeout(now());
-                    self.carry_out_all(effects).await;
+                    self.carry_out_all(effects);
                 }
             }
+            self.end_what_is_lost();
+            if !self.executor.has_media_worker() {
+                self.executor.dismiss_all(EndReason::MediaLost);
+                return HubEnd::NoMediaWorkers;
+            }
             self.report_counts();
+            self.pulse.beat(now());
         }
     }
 
-    async fn handle(&mut self, input: Input) {
+    /// Ends what lived on media workers that have been lost.
+    fn end_what_is_lost(&mut self) {
+        while let Some(lost) = self.executor.poll_lost(now()) {
+            let (rooms, connections) = (lost.rooms.len(), lost.peers.len());
+            warn!(rooms, connections, "ending what a lost media worker carried");
+            let effects = self.rules.media_lost(now(), &lost.rooms, &lost.peers);
+            self.carry_out_all(effects);
+        }
+    }
+
+    fn handle(&mut self, input: Input) {
         match input {
             Input::Connect { id, client, outbox } => self.connect(id, client, outbox),
-            Input::Disconnect { session } => self.disconnect(session).await,
+            Input::Disconnect { session } => self.disconnect(session),
             Input::Request {
                 session,
                 command,
                 reply,
             } => {
                 // Nobody waits for the answer where the session has gone meanwhile.
-                reply.send(self.request(session, command).await).ok();
+                reply.send(self.request(session, command)).ok();
             }
             Input::Collected {
                 receiver,
@@ -115,10 +172,21 @@ impl Hub {
                 messages,
             } => {
                 let effects = self.rules.collected(&receiver, ticket, messages);
-                self.carry_out_all(effects).await;
+                self.carry_out_all(effects);
             }
             // Only the loop knows how to end.
             Input::ShutDown { .. } => {}
+            #[cfg(debug_assertions)]
+            Input::Fault(fault) => self.fail(fault),
+        }
+    }
+
+    #[cfg(debug_assertions)]
+    fn fail(&mut self, fault: HubFault) {
+        match fault {
+            HubFault::Panic => panic!("a test has asked for this"),
+            HubFault::Hang(time) => std::thread::sleep(time),
+            HubFault::Worker(worker, fault) => self.executor.fault(worker, fault),
         }
     }
 
@@ -130,23 +198,23 @@ impl Hub {
         self.executor.add_session(id, outbox);
     }
 
-    async fn disconnect(&mut self, session: SessionId) {
+    fn disconnect(&mut self, session: SessionId) {
         debug!(%session, "disconnected");
         self.connected.remove(&session);
         self.budgets.close(session);
         self.executor.remove_session(session);
         let effects = self.rules.leave(now(), session);
-        self.carry_out_all(effects).await;
+        self.carry_out_all(effects);
     }
 
-    async fn request(&mut self, session: SessionId, command: Command) -> Reply {
+    fn request(&mut self, session: SessionId, command: Command) -> Reply {
         let mut pause = Duration::ZERO;
         let is_said = command.says_something();
         let outcome = match self.decide(session, command) {
             Ok((effects, price)) => {
                 let now = tokio::time::Instant::now();
                 pause = self.budgets.charge(session, price, is_said, now);
-                let failures = self.carry_out_all(effects).await;
+                let failures = self.carry_out_all(effects);
                 if failures == 0 { Ok(()) } else { Err(Refusal::BadOffer) }
             }
             Err(refusal) => {
@@ -174,10 +242,10 @@ impl Hub {
     }
 
     /// Carries out the effects and those of what comes of them. The number of offers that could not be answered.
-    async fn carry_out_all(&mut self, mut effects: Vec<Effect>) -> usize {
+    fn carry_out_all(&mut self, mut effects: Vec<Effect>) -> usize {
         let mut bad_offers = 0;
         while !effects.is_empty() {
-            let failures = self.executor.carry_out(effects).await;
+            let failures = self.executor.carry_out(effects);
             effects = Vec::new();
             for failure in failures {
                 match failure {
@@ -201,30 +269,32 @@ impl Hub {
         bad_offers
     }
 
-    async fn media_event(&mut self, event: MediaEvent) {
+    fn media_event(&mut self, event: MediaEvent) {
         match event {
             MediaEvent::Closed { peer, reason } => {
                 info!(%peer, ?reason, "connection closed");
                 self.executor.forget_peer(peer);
                 let effects = self.rules.peer_lost(now(), peer, reason == CloseReason::ClosedByPeer);
-                self.carry_out_all(effects).await;
+                self.carry_out_all(effects);
             }
             MediaEvent::Suspended { peer } => {
                 info!(%peer, "the client is not heard any more");
                 let effects = self.rules.media_changed(peer, MediaState::Lost);
-                self.carry_out_all(effects).await;
+                self.carry_out_all(effects);
             }
             MediaEvent::Resumed { peer } => {
                 info!(%peer, "the client is heard again");
                 let effects = self.rules.media_changed(peer, MediaState::Back);
-                self.carry_out_all(effects).await;
+                self.carry_out_all(effects);
             }
             MediaEvent::Connected { peer } => {
                 debug!(%peer, "connected");
                 let effects = self.rules.peer_connected(peer);
-                self.carry_out_all(effects).await;
+                self.carry_out_all(effects);
             }
             MediaEvent::TrackStarted { peer, track } => debug!(%peer, %track, "track started"),
+            // The loop looks for workers that are lost after whatever has happened.
+            MediaEvent::WorkerEnded { worker } => debug!(worker = worker.0, "media worker ended"),
         }
     }
 
@@ -232,12 +302,12 @@ impl Hub {
         info!(sessions = self.connected.len(), "ending all rooms and calls");
         self.executor.dismiss_all(EndReason::Shutdown);
         let effects = self.rules.shut_down();
-        self.carry_out_all(effects).await;
+        self.carry_out_all(effects);
         self.report_counts();
         let goodbyes = async {
             while !self.connected.is_empty() {
                 match inputs.recv().await {
-                    Some(Input::Disconnect { session }) => self.disconnect(session).await,
+                    Some(Input::Disconnect { session }) => self.disconnect(session),
                     // Too late: its queue ends before it begins, and nobody is there to be told.
                     Some(Input::Connect { .. } | Input::Collected { .. } | Input::ShutDown { .. }) => {}
                     Some(Input::Request { reply, .. }) => {
@@ -245,6 +315,8 @@ impl Hub {
                         reply.send(Reply { outcome, pause }).ok();
                     }
                     None => return,
+                    #[cfg(debug_assertions)]
+                    Some(Input::Fault(_)) => {}
                 }
             }
         };
@@ -264,7 +336,7 @@ impl Hub {
     }
 }
 
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 

@@ -14,9 +14,12 @@ use tokio::sync::mpsc;
 
 use super::doorbell::Doorbell;
 use super::egress::{Egress, Send};
-use super::engine::{Load, MediaCommand, MediaEvent, MediaStartError};
+use super::engine::{MediaCommand, MediaEvent};
 use super::link::LinkEnd;
+use super::load::Load;
 use super::pinning;
+use super::stats::Stats;
+use super::threads::MediaStartError;
 use super::worker::{Datagram, Worker, WorkerConfig};
 
 /// Wakes the thread when there is a command.
@@ -100,6 +103,14 @@ impl MediaSocket {
         self.ip
     }
 
+    /// The same socket for another thread.
+    pub fn try_clone(&self) -> io::Result<MediaSocket> {
+        let socket = self.socket.try_clone()?;
+        let state = UdpSocketState::new((&socket).into())?;
+        let ip = self.ip;
+        Ok(MediaSocket { socket, state, ip })
+    }
+
     fn carries(&self, send: &Send) -> bool {
         self.ip.is_ipv4() == send.path.remote.is_ipv4()
             && send
@@ -118,8 +129,9 @@ pub struct Driver {
     pub events: mpsc::Sender<MediaEvent>,
     pub config: WorkerConfig,
     pub load: Arc<Load>,
-    /// Of all workers, by their index.
-    pub doorbells: Arc<[Doorbell]>,
+    pub doorbell: Arc<Doorbell>,
+    /// Of the workers that this one can reach, by their index.
+    pub doorbells: Vec<Option<Arc<Doorbell>>>,
     /// The processor to keep to.
     pub cpu: Option<usize>,
 }
@@ -130,9 +142,27 @@ pub enum DriverCommand {
     Link {
         other: usize,
         end: Box<LinkEnd>,
+        doorbell: Arc<Doorbell>,
+    },
+    /// Worker `other` is lost, with what it shared.
+    Unlink {
+        other: usize,
     },
     /// Say goodbye to everybody and end the thread.
     Shutdown,
+    #[cfg(debug_assertions)]
+    Fault(Fault),
+}
+
+/// A failure that a test asks for. Release builds have none.
+#[cfg(debug_assertions)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    Panic,
+    /// `run` returns an error.
+    Error,
+    /// The thread does nothing for so long.
+    Hang(Duration),
 }
 
 /// A poll for the thread, and what wakes it.
@@ -176,15 +206,18 @@ impl Driver {
         let mut readable = vec![true; self.sockets.len()];
         let mut held_event = None;
         let mut next_stats = clock();
+        let mut shown = Stats::default();
         loop {
             let now = clock();
+            self.load.beat(now);
             if now >= next_stats {
-                self.load.publish(self.index, &worker.stats());
+                let stats = worker.stats();
+                self.load.publish(self.index, &stats, &shown);
+                shown = stats;
                 next_stats = now + STATS_INTERVAL;
             }
             let wake_at = worker.poll_timeout().map_or(next_stats, |due| due.min(next_stats));
-            let doorbell = &self.doorbells[self.index];
-            let timeout = if !readable.contains(&true) && doorbell.may_sleep(|| worker.has_mail()) {
+            let timeout = if !readable.contains(&true) && self.doorbell.may_sleep(|| worker.has_mail()) {
                 wake_at.saturating_duration_since(now)
             } else {
                 Duration::ZERO
@@ -193,13 +226,13 @@ impl Driver {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 _ => {}
             }
-            doorbell.awake();
+            self.doorbell.awake();
             for event in &events {
                 if let Some(flag) = readable.get_mut(event.token().0) {
                     *flag = true;
                 }
             }
-            if self.take_commands(&mut worker) {
+            if self.take_commands(&mut worker)? {
                 worker.handle_shutdown(clock());
                 self.send(worker.egress());
                 return Ok(());
@@ -218,13 +251,25 @@ impl Driver {
     }
 
     /// True when it is time to end.
-    fn take_commands(&mut self, worker: &mut Worker) -> bool {
+    fn take_commands(&mut self, worker: &mut Worker) -> io::Result<bool> {
         loop {
+            let now = clock();
+            self.load.beat(now);
             match self.commands.try_recv() {
-                Ok(DriverCommand::Media(command)) => worker.handle_command(clock(), command),
-                Ok(DriverCommand::Link { other, end }) => worker.link(clock(), other, *end),
-                Ok(DriverCommand::Shutdown) | Err(mpsc::error::TryRecvError::Disconnected) => return true,
-                Err(mpsc::error::TryRecvError::Empty) => return false,
+                Ok(DriverCommand::Media(command)) => worker.handle_command(now, command),
+                Ok(DriverCommand::Link { other, end, doorbell }) => {
+                    if self.doorbells.len() <= other {
+                        self.doorbells.resize(other + 1, None);
+                    }
+                    self.doorbells[other] = Some(doorbell);
+                    worker.link(now, other, *end);
+                }
+                Ok(DriverCommand::Unlink { other }) => worker.unlink(now, other),
+                #[cfg(debug_assertions)]
+                Ok(DriverCommand::Fault(fault)) => fail(fault)?,
+                // The hub has ended, or has given this worker up.
+                Ok(DriverCommand::Shutdown) | Err(mpsc::error::TryRecvError::Disconnected) => return Ok(true),
+                Err(mpsc::error::TryRecvError::Empty) => return Ok(false),
             }
             self.send(worker.egress());
         }
@@ -241,6 +286,7 @@ impl Driver {
                 Err(_) => continue,
             }
             let now = clock();
+            self.load.beat(now);
             worker.handle_datagrams(now, &mut receiver.buffer, &receiver.datagrams);
             // Before our own copies are made and sent: so the others work meanwhile.
             self.ring(worker);
@@ -260,6 +306,7 @@ impl Driver {
                 return;
             }
             let now = clock();
+            self.load.beat(now);
             worker.take_mirrored(now, buffer);
             while !worker.forward(now, buffer) {
                 self.send(worker.egress());
@@ -271,7 +318,7 @@ impl Driver {
     /// Wakes the workers that were told something.
     fn ring(&self, worker: &mut Worker) {
         while let Some(other) = worker.poll_wake() {
-            if let Some(doorbell) = self.doorbells.get(other) {
+            if let Some(Some(doorbell)) = self.doorbells.get(other) {
                 doorbell.ring();
             }
         }
@@ -310,6 +357,18 @@ impl Driver {
                 *held = Some(event);
                 return;
             }
+        }
+    }
+}
+
+#[cfg(debug_assertions)]
+fn fail(fault: Fault) -> io::Result<()> {
+    match fault {
+        Fault::Panic => panic!("a test has asked for this"),
+        Fault::Error => Err(io::Error::other("a test has asked for this")),
+        Fault::Hang(time) => {
+            std::thread::sleep(time);
+            Ok(())
         }
     }
 }

@@ -1,21 +1,31 @@
-//! The handle through which the rest of the server uses the media workers: commands in, events out, plain values.
+//! The handle through which the hub uses the media workers: commands in, events out, plain values. It notices a worker that
+//! is lost, and replaces it; it touches neither threads nor clocks ([`Launch`] starts workers).
+//!
+//! A worker is lost when its thread has ended, when it has not taken its commands until their queue is full, or when it has
+//! not turned for [`TICKS_WITHOUT_TURN`] seconds. From then on nothing is sent to it, other workers forget their links with it,
+//! and [`Media::poll_lost`] tells the hub, which ends what lived there.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
+use tracing::{error, info};
 
 use super::doorbell::Doorbell;
-use super::driver::{self, Driver, DriverCommand, MediaSocket};
+use super::driver::DriverCommand;
 use super::link;
-use super::peer::dtls::DtlsIdentity;
-use super::pinning::{Pinning, PinningError};
+use super::load::Load;
+use super::pinning::Pinning;
+use super::replacements::Replacements;
 use super::session::{LocalEnd, PeerSpec};
 use super::stats::Stats;
-use super::worker::WorkerConfig;
+use super::threads::{MediaStartError, ThreadLauncher, Threads};
+use super::worker::MAX_PEERS;
 use crate::ids::{PeerId, TrackId};
+use crate::pulse::Pulse;
 
 /// What the media workers need to know at start.
 #[derive(Clone, Debug)]
@@ -55,6 +65,8 @@ pub enum MediaEvent {
     Closed { peer: PeerId, reason: CloseReason },
     /// First authenticated packet of a published track.
     TrackStarted { peer: PeerId, track: TrackId },
+    /// A worker's thread has ended: time to ask [`Media::poll_lost`].
+    WorkerEnded { worker: WorkerId },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,291 +85,348 @@ pub enum CloseReason {
     Full,
 }
 
-/// Commands that wait for one worker: a join storm's worth. Past it, the sender waits.
-const COMMAND_QUEUE: usize = 4_096;
+/// Commands that wait for one worker. As many as it can have connections: a join storm that fills the whole worker fits, and
+/// a worker that has taken none of so many is lost. At some 4 KiB each they take 64 MiB.
+pub const COMMANDS: usize = MAX_PEERS;
 
-/// The running workers. Cheap to clone.
-#[derive(Clone)]
-pub struct Media {
-    workers: Arc<[WorkerPort]>,
-    /// None in tests of what stands above the media. By the worker's index, as `workers`.
-    doorbells: Arc<[Doorbell]>,
-    threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
+/// Ticks of a second ([`Media::tick`]) in which a worker has not turned once, after which it is lost. A worker turns at least
+/// once a second, and after each batch of packets. A thread that the machine does not run for some seconds may go on; after
+/// ten its participants have seen a frozen picture for so long that coming again is better for them. Seconds in which the
+/// whole process stood still are no ticks.
+pub const TICKS_WITHOUT_TURN: u32 = 10;
+
+/// Ticks without a turn after which new rooms go to other workers.
+const TICKS_SUSPECT: u32 = 2;
+
+/// How workers come to life: threads in the server, whatever it likes in a test.
+pub trait Launch: Send {
+    /// A worker in the place of an earlier one, if `generation` is not 0.
+    fn launch(&mut self, worker: WorkerId, generation: u8, now: Instant) -> Result<WorkerPort, MediaStartError>;
+
+    /// The worker is lost. Its thread may have ended, or hang for ever.
+    fn abandon(&mut self, worker: WorkerId);
 }
 
-struct WorkerPort {
-    commands: mpsc::Sender<DriverCommand>,
+/// The way to one worker that runs.
+pub struct WorkerPort {
+    pub commands: mpsc::Sender<DriverCommand>,
+    pub doorbell: Arc<Doorbell>,
+    pub load: Arc<Load>,
+    pub local: LocalEnd,
+    /// The processor that it keeps to.
+    pub cpu: Option<usize>,
+}
+
+/// The workers. The hub's task owns them; dropped, they say goodbye to everybody and end.
+pub struct Media {
+    launch: Box<dyn Launch>,
+    slots: Vec<Slot>,
+    /// Workers that are lost, and that [`Media::poll_lost`] has not returned yet.
+    lost: VecDeque<WorkerId>,
+    watch: MediaWatch,
+}
+
+/// The place of one worker and of those that replace it.
+struct Slot {
+    /// None while the worker is lost and not replaced.
+    port: Option<WorkerPort>,
     local: LocalEnd,
     cpu: Option<usize>,
-    load: Arc<Load>,
+    generation: u8,
+    replacements: Replacements,
     /// Whether it can reach the worker of that index, or will, by the time that it has taken its commands.
-    linked: Box<[AtomicBool]>,
+    linked: Vec<bool>,
+    /// The pulse at the last tick, and for how many ticks it has been that.
+    last_turn_ms: u64,
+    ticks_without_turn: u32,
 }
 
-/// How busy a worker is, and that its thread lives. Written by the worker about once a second.
-#[derive(Debug, Default)]
-pub struct Load {
-    subscriptions: AtomicU64,
-    peers: AtomicU64,
-    /// Rooms placed and subscriptions opened since the last report, which does not know them yet.
-    placed: AtomicU64,
-    running: AtomicBool,
+/// Why a worker is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Loss {
+    Ended,
+    Overflowed,
+    Hangs,
 }
 
-impl Load {
-    /// Every subscription is a stream of packets to send; a connection costs its keep-alives; a new room will have some.
-    fn weight(&self) -> u64 {
-        let count = |value: &AtomicU64| value.load(Ordering::Relaxed);
-        10 * count(&self.subscriptions) + count(&self.peers) + 10 * count(&self.placed)
+impl Loss {
+    fn sentence(self) -> &'static str {
+        match self {
+            Loss::Ended => "its thread has ended",
+            Loss::Overflowed => "it does not take its commands",
+            Loss::Hangs => "it has not turned for ten seconds",
+        }
+    }
+}
+
+impl Slot {
+    fn new(port: WorkerPort, workers: usize) -> Slot {
+        Slot {
+            local: port.local.clone(),
+            cpu: port.cpu,
+            port: Some(port),
+            generation: 0,
+            replacements: Replacements::default(),
+            linked: vec![false; workers],
+            last_turn_ms: 0,
+            ticks_without_turn: 0,
+        }
     }
 
-    /// Copies a worker's counters to where metrics and placement read them.
-    pub fn publish(&self, index: usize, stats: &Stats) {
-        self.subscriptions.store(stats.subscriptions, Ordering::Relaxed);
-        self.peers.store(stats.peers, Ordering::Relaxed);
-        self.placed.store(0, Ordering::Relaxed);
-        stats.publish(index);
+    /// Counts a tick; whether the worker has been still for too many of them.
+    fn hangs(&mut self) -> bool {
+        let Some(pulse) = self.port.as_ref().and_then(|port| port.load.pulse()) else {
+            return false;
+        };
+        let last_turn_ms = pulse.last_ms();
+        if std::mem::replace(&mut self.last_turn_ms, last_turn_ms) == last_turn_ms {
+            self.ticks_without_turn += 1;
+        } else {
+            self.ticks_without_turn = 0;
+        }
+        self.ticks_without_turn >= TICKS_WITHOUT_TURN
+    }
+
+    /// What decides where new rooms go: the smallest is taken. None where there is no worker.
+    fn weight(&self) -> Option<(bool, u64)> {
+        let port = self.port.as_ref()?;
+        Some((self.ticks_without_turn >= TICKS_SUSPECT, port.load.weight()))
     }
 }
 
 impl Media {
     /// Binds the sockets and starts the worker threads. The error names the address and port.
-    pub fn start(settings: &MediaSettings, events: mpsc::Sender<MediaEvent>) -> Result<Media, MediaStartError> {
-        let certificate = || DtlsIdentity::generate().map_err(|error| MediaStartError::Certificate(error.to_string()));
-        let (identity, spare_identity) = (certificate()?, certificate()?);
-        let count = settings.workers.max(1);
-        let cpus = settings.pinning.places(count)?;
-        let polls: Result<Vec<_>, _> = (0..count).map(|_| driver::poll()).collect();
-        let (polls, wakers): (Vec<_>, Vec<_>) = polls.map_err(MediaStartError::Thread)?.into_iter().unzip();
-        let doorbells: Arc<[Doorbell]> = wakers.into_iter().map(Doorbell::new).collect();
-        let mut ports = Vec::new();
-        let mut drivers = Vec::new();
-        // All sockets before any thread: what fails leaves nothing running.
-        for (index, (poll, &cpu)) in polls.into_iter().zip(&cpus).enumerate() {
-            let wanted = match settings.first_port {
-                0 => 0,
-                first => first.saturating_add(index as u16),
-            };
-            let (sockets, port) = driver::bind(&settings.bind_addresses, wanted)?;
-            let local = LocalEnd {
-                fingerprint: identity.fingerprint,
-                spare_fingerprint: spare_identity.fingerprint,
-                candidates: candidates(settings, &sockets, port)?,
-            };
-            let (commands, receiver) = mpsc::channel(COMMAND_QUEUE);
-            let load = Arc::new(Load::default());
-            load.running.store(true, Ordering::Relaxed);
-            let config = WorkerConfig {
-                identity: identity.clone(),
-                spare_identity: spare_identity.clone(),
-                max_publish_bps: settings.max_publish_bps,
-                max_segments: 1,
-                index,
-            };
-            drivers.push(Driver {
-                index,
-                sockets,
-                poll,
-                commands: receiver,
-                events: events.clone(),
-                config,
-                load: load.clone(),
-                doorbells: doorbells.clone(),
-                cpu,
-            });
-            ports.push(WorkerPort {
-                commands,
-                local,
-                cpu,
-                load,
-                linked: (0..count).map(|_| AtomicBool::new(false)).collect(),
-            });
-        }
-        let mut threads = Vec::new();
-        for driver in drivers {
-            let (index, load) = (driver.index, driver.load.clone());
-            let run = move || {
-                let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| driver.run()));
-                load.running.store(false, Ordering::Relaxed);
-                match ended {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => tracing::error!(worker = index, %error, "media worker stopped"),
-                    Err(_) => tracing::error!(worker = index, "media worker panicked"),
-                }
-            };
-            let thread = std::thread::Builder::new().name(format!("media-{index}")).spawn(run);
-            threads.push(thread.map_err(MediaStartError::Thread)?);
-        }
-        Ok(Media {
-            workers: ports.into(),
-            doorbells,
-            threads: Arc::new(Mutex::new(threads)),
-        })
+    pub fn start(
+        settings: &MediaSettings,
+        events: mpsc::Sender<MediaEvent>,
+        now: Instant,
+    ) -> Result<(Media, Threads), MediaStartError> {
+        let launcher = ThreadLauncher::new(settings, events)?;
+        let threads = launcher.threads();
+        let media = Media::with(Box::new(launcher), settings.workers.max(1), now)?;
+        Ok((media, threads))
     }
 
-    /// A handle with no worker behind it: whoever holds the receiver sees the commands. For tests of what stands above.
-    pub fn detached(local: LocalEnd) -> (Media, mpsc::Receiver<DriverCommand>) {
-        let (commands, receiver) = mpsc::channel(COMMAND_QUEUE);
-        let port = WorkerPort {
-            commands,
-            local,
-            cpu: None,
-            load: Arc::default(),
-            linked: Box::default(),
+    /// With workers that `launch` makes.
+    pub fn with(mut launch: Box<dyn Launch>, workers: usize, now: Instant) -> Result<Media, MediaStartError> {
+        let mut slots = Vec::new();
+        for index in 0..workers {
+            let port = launch.launch(WorkerId(index), 0, now)?;
+            slots.push(Slot::new(port, workers));
+        }
+        let mut media = Media {
+            launch,
+            slots,
+            lost: VecDeque::new(),
+            watch: MediaWatch::default(),
         };
-        (
-            Media {
-                workers: [port].into(),
-                doorbells: Arc::new([]),
-                threads: Arc::default(),
-            },
-            receiver,
-        )
+        media.show();
+        Ok(media)
     }
 
-    /// The least busy worker, for a new room.
-    pub fn place_room(&self) -> WorkerId {
-        let least = self.least_busy(|_| true).unwrap_or(WorkerId(0));
-        self.workers[least.0].load.placed.fetch_add(1, Ordering::Relaxed);
-        least
+    /// Where clients can reach the workers.
+    pub fn addresses(&self) -> impl Iterator<Item = &LocalEnd> {
+        self.slots.iter().map(|slot| &slot.local)
     }
 
-    /// The least busy of those workers that `is_asked` takes; `None` if there is no such worker.
+    /// The least busy worker, for a new room. `None` if all are lost.
+    pub fn place_room(&self) -> Option<WorkerId> {
+        let least = self.least_busy(|_| true)?;
+        if let Some(port) = &self.slots[least.0].port {
+            port.load.place(1);
+        }
+        Some(least)
+    }
+
+    /// The least busy of those workers that `is_asked` takes; `None` if there is no such worker. One that has just stopped
+    /// turning counts as busier than all others, one that is lost does not count.
     pub fn least_busy(&self, is_asked: impl Fn(WorkerId) -> bool) -> Option<WorkerId> {
-        (0..self.workers.len())
+        let weight = |index: usize| Some((self.slots[index].weight()?, index));
+        (0..self.slots.len())
             .filter(|&index| is_asked(WorkerId(index)))
-            .min_by_key(|&index| self.workers[index].load.weight())
-            .map(WorkerId)
+            .filter_map(weight)
+            .min()
+            .map(|(_, index)| WorkerId(index))
     }
 
     /// What answers for rooms on this worker say.
     pub fn local_end(&self, worker: WorkerId) -> &LocalEnd {
-        &self.workers[worker.0].local
+        &self.slots[worker.0].local
     }
 
     /// The processor that a worker keeps to, if it is pinned to one.
     pub fn cpu(&self, worker: WorkerId) -> Option<usize> {
-        self.workers[worker.0].cpu
+        self.slots[worker.0].cpu
     }
 
-    /// Whether every worker thread lives.
-    pub fn is_running(&self) -> bool {
-        self.workers
-            .iter()
-            .all(|worker| self.doorbells.is_empty() || worker.load.running.load(Ordering::Relaxed))
+    /// Whether any worker is there.
+    pub fn has_worker(&self) -> bool {
+        self.slots.iter().any(|slot| slot.port.is_some())
     }
 
-    /// Waits only while the worker's bounded command queue is full.
-    pub async fn send(&self, worker: WorkerId, command: MediaCommand) {
+    pub fn watch(&self) -> MediaWatch {
+        self.watch.clone()
+    }
+
+    /// Never waits. A command to a worker that is lost is thrown away: everything there is ended anyway.
+    pub fn send(&mut self, worker: WorkerId, command: MediaCommand) {
         if let MediaCommand::Open(spec) = &command {
             let copies = spec.sections.iter().filter(|section| section.send).count() as u64;
-            self.workers[worker.0].load.placed.fetch_add(copies, Ordering::Relaxed);
-            self.link(worker, spec.home).await;
+            if let Some(port) = &self.slots[worker.0].port {
+                port.load.place(copies);
+            }
+            self.link(worker.0, spec.home.0);
         }
-        self.post(worker, DriverCommand::Media(command)).await;
+        self.post(worker.0, DriverCommand::Media(command));
     }
 
-    /// Lets two workers share rooms. Made when a first room needs it, and kept.
-    async fn link(&self, one: WorkerId, other: WorkerId) {
-        if one == other || self.workers[one.0].linked[other.0].swap(true, Ordering::Relaxed) {
-            return;
-        }
-        self.workers[other.0].linked[one.0].store(true, Ordering::Relaxed);
-        let (end, other_end) = link::pair();
-        for (of, other, end) in [(one, other, end), (other, one, other_end)] {
-            let end = Box::new(end);
-            self.post(of, DriverCommand::Link { other: other.0, end }).await;
+    /// Makes a worker fail.
+    #[cfg(debug_assertions)]
+    pub fn fault(&mut self, worker: WorkerId, fault: super::driver::Fault) {
+        if worker.0 < self.slots.len() {
+            self.post(worker.0, DriverCommand::Fault(fault));
         }
     }
 
-    async fn post(&self, worker: WorkerId, command: DriverCommand) {
-        if self.workers[worker.0].commands.send(command).await.is_ok() {
-            self.wake(worker.0);
+    /// A worker that has been lost since the last call: its rooms and connections are no more. By now it has been replaced, if
+    /// it could be.
+    pub fn poll_lost(&mut self, now: Instant) -> Option<WorkerId> {
+        for index in 0..self.slots.len() {
+            let port = self.slots[index].port.as_ref();
+            if port.is_some_and(|port| !port.load.is_running()) {
+                self.lose(index, Loss::Ended);
+            }
         }
+        let lost = self.lost.pop_front()?;
+        if !self.replace(now, lost.0) {
+            error!(worker = lost.0, "media worker left out for up to a minute");
+        }
+        Some(lost)
     }
 
-    fn wake(&self, index: usize) {
-        if let Some(doorbell) = self.doorbells.get(index) {
-            // It fails only when the thread is gone, which `is_running` tells.
-            let _ = doorbell.wake();
-        }
-    }
-
-    /// Ends all connections (DTLS close_notify) and stops the threads; returns when they have ended.
-    pub fn shutdown(&self) {
-        for (index, worker) in self.workers.iter().enumerate() {
-            // A full queue means a worker that no longer takes commands: it is left to the end of the process.
-            let _ = worker.commands.try_send(DriverCommand::Shutdown);
-            self.wake(index);
-        }
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
-        for thread in threads {
-            let _ = thread.join();
-        }
-    }
-}
-
-/// Where clients can reach these sockets: what the operator announces, otherwise the bound addresses, and for a wildcard
-/// all addresses of the machine (loopback only where there is nothing else).
-fn candidates(
-    settings: &MediaSettings,
-    sockets: &[MediaSocket],
-    port: u16,
-) -> Result<Vec<SocketAddr>, MediaStartError> {
-    let mut found: Vec<IpAddr> = settings.announced_addresses.clone();
-    if found.is_empty() {
-        for socket in sockets {
-            match socket.ip() {
-                ip if !ip.is_unspecified() => found.push(ip),
-                ip => found.extend(machine_addresses(ip.is_ipv4())),
+    /// To be called every second: looks for workers that hang, and tries again to replace those that are left out.
+    pub fn tick(&mut self, now: Instant) {
+        for index in 0..self.slots.len() {
+            if self.slots[index].hangs() {
+                self.lose(index, Loss::Hangs);
+            } else if self.slots[index].port.is_none() && !self.lost.contains(&WorkerId(index)) {
+                self.replace(now, index);
             }
         }
     }
-    // IPv4 first: where both work, fewer networks break it.
-    found.sort_by_key(|ip| ip.is_ipv6());
-    found.dedup();
-    if found.is_empty() {
-        return Err(MediaStartError::NoAddress);
-    }
-    Ok(found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())
-}
 
-fn machine_addresses(ipv4: bool) -> Vec<IpAddr> {
-    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-    let usable = |ip: &IpAddr| match ip {
-        IpAddr::V4(ip) => ipv4 && !ip.is_loopback() && !ip.is_link_local(),
-        IpAddr::V6(ip) => !ipv4 && !ip.is_loopback() && !ip.is_unicast_link_local(),
-    };
-    let found: Vec<IpAddr> = interfaces
-        .iter()
-        .map(|interface| interface.ip())
-        .filter(usable)
-        .collect();
-    match (found.is_empty(), ipv4) {
-        (false, _) => found,
-        (true, true) => vec![Ipv4Addr::LOCALHOST.into()],
-        (true, false) if interfaces.iter().any(|interface| interface.ip().is_ipv6()) => {
-            vec![Ipv6Addr::LOCALHOST.into()]
+    fn lose(&mut self, index: usize, loss: Loss) {
+        // A thread that hung, and goes on one day, finds the queue of its commands closed, and ends.
+        if self.slots[index].port.take().is_none() {
+            return;
         }
-        (true, false) => Vec::new(),
+        error!(worker = index, why = loss.sentence(), "media worker lost");
+        metrics::counter!("patchbay_media_worker_losses_total", "worker" => index.to_string()).increment(1);
+        // Nothing is there any more.
+        Stats::default().publish(index, &Stats::default());
+        self.launch.abandon(WorkerId(index));
+        self.lost.push_back(WorkerId(index));
+        self.slots[index].linked.fill(false);
+        for other in 0..self.slots.len() {
+            if std::mem::take(&mut self.slots[other].linked[index]) {
+                self.post(other, DriverCommand::Unlink { other: index });
+            }
+        }
+        self.show();
+    }
+
+    /// Whether there is a worker again in this place.
+    fn replace(&mut self, now: Instant, index: usize) -> bool {
+        let slot = &mut self.slots[index];
+        if slot.port.is_some() {
+            return true;
+        }
+        if !slot.replacements.may(now) {
+            return false;
+        }
+        slot.generation = slot.generation.wrapping_add(1);
+        let generation = slot.generation;
+        match self.launch.launch(WorkerId(index), generation, now) {
+            Ok(port) => {
+                slot.local = port.local.clone();
+                slot.port = Some(port);
+                (slot.last_turn_ms, slot.ticks_without_turn) = (0, 0);
+                info!(worker = index, "media worker replaced");
+                self.show();
+                true
+            }
+            Err(error) => {
+                error!(worker = index, %error, "media worker not replaced");
+                false
+            }
+        }
+    }
+
+    /// Lets two workers share rooms. Made when a first room needs it, and kept until one of them is lost.
+    fn link(&mut self, one: usize, other: usize) {
+        let (Some(port), Some(other_port)) = (&self.slots[one].port, &self.slots[other].port) else {
+            return;
+        };
+        if one == other || self.slots[one].linked[other] {
+            return;
+        }
+        let doorbells = [other_port.doorbell.clone(), port.doorbell.clone()];
+        self.slots[one].linked[other] = true;
+        self.slots[other].linked[one] = true;
+        let (end, other_end) = link::pair();
+        let ends = [(one, other, end), (other, one, other_end)];
+        for ((of, other, end), doorbell) in ends.into_iter().zip(doorbells) {
+            let end = Box::new(end);
+            // It has just been found lost: then the other is not to be linked with it.
+            if self.slots[of].linked[other] {
+                self.post(of, DriverCommand::Link { other, end, doorbell });
+            }
+        }
+    }
+
+    fn post(&mut self, index: usize, command: DriverCommand) {
+        let Some(port) = &self.slots[index].port else { return };
+        match port.commands.try_send(command) {
+            Ok(()) => port.doorbell.wake(),
+            Err(mpsc::error::TrySendError::Full(_)) => self.lose(index, Loss::Overflowed),
+            Err(mpsc::error::TrySendError::Closed(_)) => self.lose(index, Loss::Ended),
+        }
+    }
+
+    /// Lets others see which workers there are.
+    fn show(&mut self) {
+        let ports = self.slots.iter().map(|slot| slot.port.as_ref());
+        let pulses: Vec<Option<Pulse>> = ports.map(|port| port?.load.pulse().cloned()).collect();
+        let running = self.slots.iter().filter(|slot| slot.port.is_some()).count();
+        metrics::gauge!("patchbay_media_workers").set(running as f64);
+        self.watch.pulses.store(Arc::new(pulses));
     }
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum MediaStartError {
-    #[error(
-        "cannot listen for media on UDP {address}: {source}. Is another program using the port? Change media.first_port, or stop it"
-    )]
-    Bind {
-        address: SocketAddr,
-        source: std::io::Error,
-    },
-    #[error("no network address found to advertise to clients; set media.announced_addresses")]
-    NoAddress,
-    #[error("cannot make the DTLS certificate: {0}")]
-    Certificate(String),
-    #[error("cannot start a media worker thread: {0}")]
-    Thread(std::io::Error),
-    #[error("media.pin_workers: {0}")]
-    Pinning(#[from] PinningError),
+impl Drop for Media {
+    fn drop(&mut self) {
+        for port in self.slots.iter().filter_map(|slot| slot.port.as_ref()) {
+            // A full queue means a worker that no longer takes commands: it is left to the end of the process.
+            let _ = port.commands.try_send(DriverCommand::Shutdown);
+            port.doorbell.wake();
+        }
+    }
 }
+
+/// Who turns, for those who ask about the server's health. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct MediaWatch {
+    /// By the worker's index; None for one that is lost and not replaced.
+    pulses: Arc<ArcSwap<Vec<Option<Pulse>>>>,
+}
+
+impl MediaWatch {
+    /// For each worker whether it turns.
+    pub fn turning(&self, now: Instant) -> Vec<bool> {
+        let turns = |pulse: &Option<Pulse>| pulse.as_ref().is_some_and(|pulse| !pulse.stands_still(now));
+        self.pulses.load().iter().map(turns).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

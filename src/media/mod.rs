@@ -10,6 +10,7 @@
 //! it. Negotiation (SDP) is a pure function that runs on the signaling side
 //! ([`peer::negotiate`]); a worker gets its result as [`session::PeerSpec`].
 
+mod addresses;
 pub mod bandwidth;
 pub mod codec;
 pub mod demux;
@@ -20,9 +21,11 @@ pub mod engine;
 pub mod keyframes;
 pub mod layers;
 pub mod link;
+pub mod load;
 pub mod padding;
 pub mod peer;
 pub mod pinning;
+mod replacements;
 pub mod retransmit;
 pub mod rewrite;
 pub mod room;
@@ -32,6 +35,7 @@ pub mod session;
 pub mod speaker;
 pub mod stats;
 pub mod subscription;
+pub mod threads;
 pub mod track;
 pub mod worker;
 

@@ -43,8 +43,9 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// Shows the numbers of worker `index` to Prometheus.
-    pub fn publish(&self, index: usize) {
+    /// Shows the numbers of worker `index` to Prometheus, of which those of `before` have been shown. Only what was added counts:
+    /// a worker that takes the place of a lost one begins at nothing.
+    pub fn publish(&self, index: usize, before: &Stats) {
         let worker = index.to_string();
         let gauges = [
             ("patchbay_media_peers", self.peers),
@@ -58,7 +59,13 @@ impl Stats {
         for (name, value) in gauges {
             metrics::gauge!(name, "worker" => worker.clone()).set(value as f64);
         }
-        let counters = [
+        for ((name, value), (_, shown)) in self.counters().into_iter().zip(before.counters()) {
+            metrics::counter!(name, "worker" => worker.clone()).increment(value.saturating_sub(shown));
+        }
+    }
+
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        vec![
             ("patchbay_media_received_datagrams_total", self.received_datagrams),
             ("patchbay_media_received_bytes_total", self.received_bytes),
             ("patchbay_media_received_packets_total", self.received_packets),
@@ -85,9 +92,6 @@ impl Stats {
             ),
             ("patchbay_media_peers_connected_total", self.connected),
             ("patchbay_media_peers_failed_total", self.failed),
-        ];
-        for (name, value) in counters {
-            metrics::counter!(name, "worker" => worker.clone()).absolute(value);
-        }
+        ]
     }
 }

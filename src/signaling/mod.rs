@@ -152,6 +152,12 @@ impl Close {
     pub const WRONG_PASSWORD: Close = Close::new(1008, "the room's password is missing or wrong");
     pub const TOO_FAST: Close = Close::new(1008, "too many messages");
     pub const TOO_SLOW: Close = Close::new(1008, "messages are not read");
+    /// As after a restart (RFC 6455's registry, 1012): a client that comes again by itself finds the room as it was, and empty.
+    pub const MEDIA_LOST: Close = Close::new(
+        1012,
+        "the part of the server that carried this room has failed; come again",
+    );
+    pub const FAILED: Close = Close::new(1011, "the server has failed, and ends");
     pub const STORAGE_FAILED: Close = Close::new(1011, "the server cannot look users up now");
     pub const SILENT: Close = Close::new(1008, "pings are not answered");
     pub const FULL: Close = Close::new(1013, "the room or the server is full");
@@ -303,6 +309,15 @@ impl<A: Admission> Conversation<A> {
         }
     }
 
+    /// Why the socket is to be closed where the hub has let go of the session without a word.
+    pub fn let_go(&self) -> Close {
+        if self.client.session.has_hub() {
+            Close::TOO_SLOW
+        } else {
+            Close::FAILED
+        }
+    }
+
     /// What the client is to be sent about an event.
     pub fn tell(&mut self, event: Event) -> Reaction {
         match (&mut self.family, event) {
@@ -342,6 +357,7 @@ impl From<EndReason> for Close {
         match reason {
             EndReason::Replaced => Close::REPLACED,
             EndReason::Shutdown => Close::GOING_AWAY,
+            EndReason::MediaLost => Close::MEDIA_LOST,
         }
     }
 }

@@ -6,6 +6,9 @@ mod house;
 #[allow(dead_code, reason = "transcripts use the rest")]
 #[path = "../it/transcripts/model.rs"]
 mod model;
+#[allow(dead_code, reason = "transcripts use the rest")]
+#[path = "../it/transcripts/workers.rs"]
+mod workers;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -14,8 +17,6 @@ use patchbay::clock::WallClock;
 use patchbay::config::Config;
 use patchbay::hub::{self, Capacity, Events};
 use patchbay::ids::RoomName;
-use patchbay::media::engine::Media;
-use patchbay::media::session::LocalEnd;
 use patchbay::shares::ClientAddress;
 use patchbay::signaling::{Conversation, Entrance, Frame, Reaction};
 use patchbay::storage::DeviceRecord;
@@ -23,6 +24,7 @@ use tokio::sync::mpsc;
 
 use self::house::House;
 use self::model::{Model, Shelf};
+use self::workers::FakeWorkers;
 use crate::bytes::Bytes;
 use crate::engine::fuzz;
 
@@ -143,12 +145,7 @@ fn take(line: &mut Line, reaction: &Reaction) -> usize {
 }
 
 async fn play(input: &[u8], config: &Arc<Config>) {
-    let local = LocalEnd {
-        fingerprint: [7; 32],
-        spare_fingerprint: [8; 32],
-        candidates: vec!["127.0.0.1:4000".parse().unwrap()],
-    };
-    let (media, mut commands) = Media::detached(local);
+    let (workers, media) = FakeWorkers::start();
     let (_events, media_events) = mpsc::channel(16);
     let hub = hub::start(media, media_events, Capacity::from(&**config), Shelf::default());
     let clock: WallClock = Arc::new(|| SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_323_045));
@@ -192,7 +189,7 @@ async fn play(input: &[u8], config: &Arc<Config>) {
             }
             assert!(answers <= ANSWERS_MAX, "{answers} frames for one message");
         }
-        while commands.try_recv().is_ok() {}
+        while workers.next().is_some() {}
     }
     assert!(hub.is_running(), "the hub lives");
 }

@@ -33,12 +33,18 @@ pub fn worker(now: Instant) -> (Worker, DtlsIdentity) {
 }
 
 pub fn worker_of(now: Instant, identity: &DtlsIdentity, index: usize) -> Worker {
+    worker_again(now, identity, index, 0)
+}
+
+/// One in the place of as many lost ones.
+pub fn worker_again(now: Instant, identity: &DtlsIdentity, index: usize, generation: u8) -> Worker {
     let config = WorkerConfig {
         spare_identity: identity.clone(),
         identity: identity.clone(),
         max_publish_bps: 4_000_000,
         max_segments: 64,
         index,
+        generation,
     };
     Worker::new(now, config)
 }
@@ -46,10 +52,15 @@ pub fn worker_of(now: Instant, identity: &DtlsIdentity, index: usize) -> Worker 
 /// Two workers that can share rooms, without threads: workers 0, where rooms live, and 1.
 pub fn linked_workers(now: Instant, identity: &DtlsIdentity) -> (Worker, Worker) {
     let (mut home, mut mirror) = (worker_of(now, identity, 0), worker_of(now, identity, 1));
+    link(now, &mut home, &mut mirror);
+    (home, mirror)
+}
+
+/// Lets worker 0 and worker 1 share rooms.
+pub fn link(now: Instant, home: &mut Worker, mirror: &mut Worker) {
     let (end, other_end) = patchbay::media::link::pair();
     home.link(now, 1, end);
     mirror.link(now, 0, other_end);
-    (home, mirror)
 }
 
 /// Lets two linked workers hear one another until both are silent; hands on what they send.

@@ -63,6 +63,22 @@ impl Server {
         response.text().await.unwrap()
     }
 
+    /// What `/healthz` says.
+    #[allow(dead_code, reason = "each binary uses its own part of the common support")]
+    pub async fn health(&self) -> (u16, String) {
+        let url = format!("http://127.0.0.1:{}/healthz", self.metrics_port);
+        let response = http().get(&url).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    /// Makes a part of it fail: `part=hub&how=panic`, `part=worker&worker=0&how=hang&ms=1000`, …
+    #[allow(dead_code, reason = "each binary uses its own part of the common support")]
+    pub async fn fail(&self, what: &str) {
+        let url = format!("http://127.0.0.1:{}/debug/fault?{what}", self.metrics_port);
+        let response = http().post(&url).send().await.unwrap();
+        assert_eq!(response.status().as_u16(), 204);
+    }
+
     /// The sum of a metric over its labels; `None` when it is not there.
     pub async fn metric(&self, name: &str) -> Option<f64> {
         let text = self.metrics().await;

@@ -11,7 +11,6 @@ use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
-use tokio_util::sync::CancellationToken;
 
 use super::WallClock;
 use crate::config;
@@ -99,11 +98,12 @@ impl Certificate {
         self.current.load_full()
     }
 
-    /// Looks at the files until `stop`; a changed pair replaces the one in use, a bad one is reported, once.
-    pub async fn watch(self, stop: CancellationToken) {
+    /// Looks at the files; a changed pair replaces the one in use, a bad one is reported, once. Never ends.
+    pub async fn watch(self) {
         let mut seen = self.files.fingerprint();
         let mut ticks = tokio::time::interval(WATCH_INTERVAL);
-        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        loop {
+            ticks.tick().await;
             let files = Arc::clone(&self.files);
             let Ok(fingerprint) = tokio::task::spawn_blocking(move || files.fingerprint()).await else {
                 continue;

@@ -6,6 +6,8 @@
 //! A mirror asks for a room when the first of its connections is opened, and releases it with the last. What does not fit into
 //! a link is not lost but said later: it is remembered as "this track" or "this room", whose state is then told as it is.
 
+mod unlink;
+
 use std::collections::VecDeque;
 use std::time::Instant;
 
@@ -53,13 +55,11 @@ impl Link {
 
 /// For the driver.
 impl Worker {
-    /// From now on worker `other` can be reached. Nothing changes where it could be before.
+    /// From now on worker `other` can be reached. An earlier link ends: it was with a worker that is lost.
     pub fn link(&mut self, now: Instant, other: usize, end: LinkEnd) {
+        self.unlink(now, other);
         if self.links.len() <= other {
             self.links.resize_with(other + 1, || None);
-        }
-        if self.links[other].is_some() {
-            return;
         }
         let waiting = self.rooms.iter().filter(|(_, room)| room.home == Some(other));
         let changed = waiting.map(|(id, _)| *id).collect();

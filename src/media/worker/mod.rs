@@ -56,9 +56,11 @@ pub struct WorkerConfig {
     pub max_publish_bps: u64,
     /// Packets in one GSO send; 1 without GSO.
     pub max_segments: usize,
-    /// Its place among the workers; also the top bits of its ids of tracks and sources, so that those of several workers
-    /// differ.
+    /// Its place among the workers.
     pub index: usize,
+    /// How many workers had this place before. With the index it is the top bits of the ids of tracks and sources, so that
+    /// those of several workers differ, and those of a worker from those of the lost one whose place it has.
+    pub generation: u8,
 }
 
 impl WorkerConfig {
@@ -110,7 +112,7 @@ pub struct Worker {
 impl Worker {
     pub fn new(now: Instant, config: WorkerConfig) -> Worker {
         let egress = Egress::new(config.max_segments);
-        let first_id = (config.index as u64) << 48;
+        let first_id = ((config.index as u64) << 48) | (u64::from(config.generation) << 40);
         Worker {
             config,
             epoch: now,

@@ -15,7 +15,7 @@
 //! |---|---|---|
 //! | `existingParticipants` | `data`: names, or `{name, personName}` objects | on entering, after the others have been told |
 //! | `newParticipantArrived` | `name`; `personName` where known | somebody enters |
-//! | `participantLeft` | `name` | somebody leaves, or enters again with a newer session (then he arrives once more) |
+//! | `participantLeft` | `name` | somebody leaves, or enters again with a newer session (then he arrives once more); also, to those who watched over a connection that the server has lost, before the same `newParticipantArrived`: watch anew |
 //! | `participantMedia` | `name`, `media`: `lost` or `back` | somebody's media do not arrive any more though they are still in the room, or arrive again; on entering for each who is lost. Only to who joined with `notices` |
 //! | `receiveVideoAnswer` | `name`, `sdpAnswer` | at once after the offer, whether or not anything is published yet |
 //! | `iceCandidate` | `name`, `candidate` `{candidate, sdpMid, sdpMLineIndex}` | after that answer, which has them too |
@@ -27,6 +27,7 @@
 //! So is `notices`, which is `true` from clients that understand this server's own messages; others are not sent any.
 //! Who is not admitted, who finds the room full, for whose offer there is no place, and whose name or room has more than 128
 //! characters, has the socket closed with the reason, the only sign there is.
+//! People in a room that a failure of the server has ended have their sockets closed with 1012, and may come again.
 //! Chat and files of people in the same room who speak another family are not told: there is no message for them.
 
 mod wire;
@@ -109,15 +110,13 @@ impl Dialogue {
                     Participants::Names(others.iter().map(|person| person.user.as_str()).collect())
                 },
             },
-            Event::ParticipantArrived { person } => Outgoing::NewParticipantArrived {
-                name: person.user.as_str(),
-                person_name: (self.knows_person_names || has_name(person)).then_some(&person.name),
-            },
+            Event::ParticipantArrived { person } => self.arrived(person),
             Event::ParticipantLeft { user } => Outgoing::ParticipantLeft { name: user.as_str() },
             Event::MediaChanged { user, media } if self.takes_notices => Outgoing::ParticipantMedia {
                 name: user.as_str(),
                 media: media_word(*media),
             },
+            Event::ConnectionLost { person } => return self.connection_lost(person),
             Event::Answered {
                 subject: Subject::Participant(user),
                 sdp,
@@ -146,6 +145,19 @@ impl Dialogue {
             | Event::Ended(_) => return Reaction::none(),
         };
         Reaction::frame(&frame)
+    }
+
+    /// For want of a message of its own: the other leaves and arrives, which makes clients watch anew.
+    fn connection_lost(&self, person: &Person) -> Reaction {
+        let name = person.user.as_str();
+        Reaction::frame(&Outgoing::ParticipantLeft { name }).and_frame(&self.arrived(person))
+    }
+
+    fn arrived<'a>(&self, person: &'a Person) -> Outgoing<'a> {
+        Outgoing::NewParticipantArrived {
+            name: person.user.as_str(),
+            person_name: (self.knows_person_names || has_name(person)).then_some(&person.name),
+        }
     }
 }
 

@@ -18,7 +18,7 @@
 //! | `permisionDeny` (so spelled) | `userId`, `roomId` | the room's password is missing or wrong, or the room is full; then the socket is closed |
 //! | `existingParticipants` | `participants` | on entering, after the others have been told |
 //! | `newParticipantArrived` | `participant` | somebody enters |
-//! | `participantLeft` | `userId` | somebody leaves, or enters again with a newer session (then he arrives once more) |
+//! | `participantLeft` | `userId` | somebody leaves, or enters again with a newer session (then he arrives once more); also, to those who watched over a connection that the server has lost, before the same `newParticipantArrived`: watch anew |
 //! | `participantMedia` | `userId`, `media`: `lost` or `back` | somebody's media do not arrive any more though they are still in the room, or arrive again; on entering for each who is lost. Only to who joined with `notices` |
 //! | `receiveVideoAnswer` | `userId`, `sdpAnswer` | at once after the offer, whether or not anything is published yet |
 //! | `iceCandidate` | `userId`, `candidate` and `candicate`, the same `{candidate, sdpMid, sdpMLineIndex}` | after that answer, which has them too |
@@ -34,6 +34,7 @@
 //! speak another family can be called anything, and a client that gives the id back as it got it reaches them.
 //! `personName` is this server's own: how somebody is shown whom the user table does not know. So is `notices`, which is
 //! `true` from clients that understand this server's own messages; others are not sent any.
+//! People in a room that a failure of the server has ended have their sockets closed with 1012, and may come again.
 //! Candidates that concern no connection of the session are ignored: one may cross with a departure.
 
 mod wire;
@@ -143,6 +144,7 @@ impl Dialogue {
                 user_id: Id(user),
                 media: media_word(*media),
             },
+            Event::ConnectionLost { person } => return connection_lost(person),
             Event::Answered {
                 subject: Subject::Participant(subject),
                 sdp,
@@ -170,6 +172,17 @@ impl Dialogue {
         };
         Reaction::frame(&frame)
     }
+}
+
+/// For want of a message of its own: the other leaves and arrives, which makes clients watch anew.
+fn connection_lost(person: &Person) -> Reaction {
+    let left = Outgoing::ParticipantLeft {
+        user_id: Id(&person.user),
+    };
+    let arrived = Outgoing::NewParticipantArrived {
+        participant: participant(person),
+    };
+    Reaction::frame(&left).and_frame(&arrived)
 }
 
 fn user_not_found(user: &UserId) -> Reaction {

@@ -1,6 +1,8 @@
 //! The program as people run it: commands, starts that fail with a sentence, and how it ends.
 
 mod commands;
+#[cfg(debug_assertions)]
+mod failing;
 pub mod program;
 mod serving;
 mod starts_that_fail;

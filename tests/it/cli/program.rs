@@ -25,7 +25,8 @@ pub struct Program {
 pub struct RunningProgram {
     child: Child,
     stdout: BufReader<ChildStdout>,
-    stderr: ChildStderr,
+    /// None when it is no longer read.
+    stderr: Option<ChildStderr>,
     pub welcome: String,
 }
 
@@ -137,7 +138,7 @@ impl Program {
         let mut child = self.command(&[&more, arguments].concat()).spawn().unwrap();
         let mut running = RunningProgram {
             stdout: BufReader::new(child.stdout.take().unwrap()),
-            stderr: child.stderr.take().unwrap(),
+            stderr: child.stderr.take(),
             child,
             welcome: String::new(),
         };
@@ -150,7 +151,7 @@ impl Program {
                 .unwrap();
             if read == 0 {
                 let mut stderr = String::new();
-                running.stderr.read_to_string(&mut stderr).await.unwrap();
+                running.stderr.unwrap().read_to_string(&mut stderr).await.unwrap();
                 panic!("the server ended: {stderr}");
             }
         }
@@ -169,8 +170,12 @@ impl RunningProgram {
         format!("{}{path}", page.trim_end_matches('/'))
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     pub fn signal(&self, signal: Signal) {
-        let id = i32::try_from(self.child.id().expect("it runs")).unwrap();
+        let id = i32::try_from(self.id()).unwrap();
         kill(Pid::from_raw(id), signal).unwrap();
     }
 
@@ -179,7 +184,8 @@ impl RunningProgram {
         let mut seen = String::new();
         while !seen.contains(word) {
             let mut byte = [0];
-            let read = tokio::time::timeout(PATIENCE, self.stderr.read_exact(&mut byte)).await;
+            let stderr = self.stderr.as_mut().expect("the log is read");
+            let read = tokio::time::timeout(PATIENCE, stderr.read_exact(&mut byte)).await;
             read.expect("the log says it").unwrap();
             seen.push(char::from(byte[0]));
         }
@@ -189,7 +195,9 @@ impl RunningProgram {
         let (mut stdout, mut stderr) = (self.welcome, String::new());
         let reading = async {
             self.stdout.read_to_string(&mut stdout).await.unwrap();
-            self.stderr.read_to_string(&mut stderr).await.unwrap();
+            if let Some(log) = &mut self.stderr {
+                log.read_to_string(&mut stderr).await.unwrap();
+            }
             self.child.wait().await.unwrap().code()
         };
         let code = tokio::time::timeout(PATIENCE, reading).await.expect("the server ends");

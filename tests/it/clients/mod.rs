@@ -1,5 +1,7 @@
 //! The whole server, as a process, against clients made of the `webrtc` crate: real sockets on loopback, both dialects.
 
+#[cfg(debug_assertions)]
+mod lost_worker;
 mod peer;
 mod relay;
 mod scenarios;

@@ -16,7 +16,7 @@ const BOB: u64 = 22;
 const ROOM: u64 = 7;
 
 /// Publishes counted video and audio until it is dropped.
-struct Media(JoinHandle<()>);
+pub(super) struct Media(JoinHandle<()>);
 
 impl Media {
     fn start(audio: Track, video: Track) -> Media {
@@ -51,13 +51,17 @@ fn vp8(count: u32) -> Bytes {
     [&head[..], &count.to_be_bytes(), &[0xa5; 900]].concat().into()
 }
 
-fn video_count(payload: &[u8]) -> u32 {
+pub(super) fn video_count(payload: &[u8]) -> u32 {
     u32::from_be_bytes(payload[11..15].try_into().unwrap())
 }
 
 /// Enters, publishes, and keeps publishing.
 async fn publish(server: &Server, dialect: Dialect, user: u64) -> (Signaling, Peer, Media) {
-    let (mut signaling, _) = Signaling::join(server, dialect, ROOM, user).await;
+    publish_in(server, dialect, ROOM, user).await
+}
+
+pub(super) async fn publish_in(server: &Server, dialect: Dialect, room: u64, user: u64) -> (Signaling, Peer, Media) {
+    let (mut signaling, _) = Signaling::join(server, dialect, room, user).await;
     let mut peer = Peer::new().await;
     let (audio, video) = (peer.add_audio(user as u32).await, peer.add_video(user as u32 + 1).await);
     let offer = peer.offer().await;
@@ -68,7 +72,7 @@ async fn publish(server: &Server, dialect: Dialect, user: u64) -> (Signaling, Pe
 }
 
 /// Asks for what `of` sends; the answer may be changed on its way.
-async fn subscribe(signaling: &mut Signaling, of: u64, change: impl Fn(String) -> String) -> Peer {
+pub(super) async fn subscribe(signaling: &mut Signaling, of: u64, change: impl Fn(String) -> String) -> Peer {
     let mut peer = Peer::new().await;
     peer.receive().await;
     let offer = peer.offer().await;
@@ -293,7 +297,7 @@ async fn leaving_frees_everything() {
 }
 
 /// Where the answer's best candidate is.
-fn first_candidate(answer: &str) -> SocketAddr {
+pub(super) fn first_candidate(answer: &str) -> SocketAddr {
     let line = answer
         .lines()
         .find(|line| line.starts_with("a=candidate:"))

@@ -68,6 +68,38 @@ impl Signaling {
             .to_owned()
     }
 
+    /// The code with which the server closes the socket, whatever comes before it.
+    #[cfg(debug_assertions)]
+    pub async fn closed_within(&mut self, within: Duration) -> u16 {
+        let closed = tokio::time::timeout(within, async {
+            loop {
+                match self.socket.next().await {
+                    Some(Ok(Message::Close(Some(frame)))) => return frame.code.into(),
+                    Some(Ok(_)) => {}
+                    other => panic!("no close frame, but {other:?}"),
+                }
+            }
+        });
+        closed
+            .await
+            .unwrap_or_else(|_| panic!("the socket is not closed within {within:?}"))
+    }
+
+    /// Whether nothing comes for so long but candidates.
+    #[cfg(debug_assertions)]
+    pub async fn is_silent(&mut self, time: Duration) -> bool {
+        let heard = tokio::time::timeout(time, async {
+            loop {
+                match self.socket.next().await {
+                    Some(Ok(Message::Text(text))) if !text.contains("iceCandidate") => return,
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                    Some(Ok(_)) => {}
+                }
+            }
+        });
+        heard.await.is_err()
+    }
+
     /// The next message of a name, whatever else comes before it.
     pub async fn receive(&mut self, name: &str) -> Value {
         self.receive_within(name, PATIENCE).await

@@ -9,7 +9,6 @@ use patchbay::config;
 use patchbay::http::WallClock;
 use patchbay::http::tls::Certificate;
 use rcgen::{CertificateParams, KeyPair};
-use tokio_util::sync::CancellationToken;
 
 use super::running::{listener, start};
 
@@ -138,8 +137,7 @@ async fn changed_files_are_taken_up_and_bad_ones_leave_the_old_certificate_in_us
     let config = given(folder.path());
     write(&config, &pair("first"));
     let certificate = Certificate::load(&config, at(0)).unwrap();
-    let stop = CancellationToken::new();
-    let watching = tokio::spawn(certificate.clone().watch(stop.clone()));
+    let watching = tokio::spawn(certificate.clone().watch());
     let settle = || tokio::time::sleep(Duration::from_secs(20));
     settle().await;
     let first = certificate.current();
@@ -152,8 +150,7 @@ async fn changed_files_are_taken_up_and_bad_ones_leave_the_old_certificate_in_us
     settle().await;
     assert!(!Arc::ptr_eq(&certificate.current(), &first), "the good pair is");
 
-    stop.cancel();
-    watching.await.unwrap();
+    watching.abort();
 }
 
 #[tokio::test]

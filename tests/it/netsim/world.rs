@@ -66,6 +66,7 @@ impl World {
             max_publish_bps: MAX_PUBLISH_BPS,
             max_segments: 64,
             index: 0,
+            generation: 0,
         };
         World {
             start,

@@ -348,6 +348,8 @@ async fn a_server_that_goes_down_says_so() {
         r#"
         media close 1
         media close 2
+        media shutdown
+        media shutdown
         anna x 1001
         ben x 1001
         "#,

@@ -352,7 +352,7 @@ async fn the_clients_are_told_when_the_server_goes_down() {
     stage.connect("idle").await;
     stage.shut_down().await;
     stage
-        .play("anna x 1001\n ben x 1001\n idle x 1001\n media close 1\n media close 2\n media close 3")
+        .play("anna x 1001\n ben x 1001\n idle x 1001\n media close 1\n media close 2\n media close 3\n media shutdown\n media shutdown")
         .await;
 }
 

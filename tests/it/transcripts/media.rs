@@ -1,17 +1,17 @@
-//! The media engine's place: takes commands and says what it is told to say.
-
-use std::net::SocketAddr;
+//! The media workers' place: takes commands, says what it is told to say, and loses workers when it is told to.
 
 use patchbay::ids::PeerId;
 use patchbay::media::driver::DriverCommand;
-use patchbay::media::engine::{CloseReason, Media, MediaCommand, MediaEvent};
-use patchbay::media::session::{LocalEnd, PeerSpec};
+use patchbay::media::engine::{CloseReason, Media, MediaCommand, MediaEvent, WorkerId};
+use patchbay::media::session::PeerSpec;
 use tokio::sync::mpsc;
+
+use super::workers::FakeWorkers;
 
 const EVENTS: usize = 16;
 
 pub struct FakeMedia {
-    commands: mpsc::Receiver<DriverCommand>,
+    workers: FakeWorkers,
     events: mpsc::Sender<MediaEvent>,
     /// In the order in which they came.
     peers: Vec<PeerId>,
@@ -19,34 +19,22 @@ pub struct FakeMedia {
 
 impl FakeMedia {
     pub fn new() -> (Self, Media, mpsc::Receiver<MediaEvent>) {
-        let local = LocalEnd {
-            fingerprint: [7; 32],
-            spare_fingerprint: [8; 32],
-            candidates: ["127.0.0.1:4000", "[::1]:4000"]
-                .map(|a| a.parse::<SocketAddr>().unwrap())
-                .to_vec(),
-        };
-        let (media, commands) = Media::detached(local);
+        let (workers, media) = FakeWorkers::start();
         let (events, receiver) = mpsc::channel(EVENTS);
         let peers = Vec::new();
-        (
-            Self {
-                commands,
-                events,
-                peers,
-            },
-            media,
-            receiver,
-        )
+        (Self { workers, events, peers }, media, receiver)
     }
 
     /// The next command as a transcript tells it.
     pub fn next(&mut self) -> Option<String> {
-        match self.commands.try_recv().ok()? {
+        match self.workers.next()? {
             DriverCommand::Media(MediaCommand::Open(spec)) => Some(self.open(&spec)),
             DriverCommand::Media(MediaCommand::Close(peer)) => Some(format!("close {}", self.number(peer)?)),
             DriverCommand::Link { other, .. } => Some(format!("link {other}")),
+            DriverCommand::Unlink { other } => Some(format!("unlink {other}")),
             DriverCommand::Shutdown => Some("shutdown".to_owned()),
+            #[cfg(debug_assertions)]
+            DriverCommand::Fault(fault) => Some(format!("{fault:?}")),
         }
     }
 
@@ -98,6 +86,12 @@ impl FakeMedia {
     pub async fn connect(&self, number: usize) {
         let peer = self.peers[number - 1];
         self.events.send(MediaEvent::Connected { peer }).await.unwrap();
+    }
+
+    pub async fn lose_worker(&self, worker: usize) {
+        self.workers.end(worker);
+        let worker = WorkerId(worker);
+        self.events.send(MediaEvent::WorkerEnded { worker }).await.unwrap();
     }
 
     /// Until the hub has taken all events.

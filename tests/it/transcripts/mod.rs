@@ -13,9 +13,10 @@
 //! media lost 1               the media engine says that this connection is gone
 //! media silent 1             ... that its client is not heard any more
 //! media heard 1              ... that it is heard, for the first time or again
+//! media ended 0              media worker 0 of two ends; another takes its place
 //! ```
 //!
-//! Everything sent has to be accounted for before the next `>`, `-`, `media lost`, `silent` or `heard`, and at the end. The lines of one
+//! Everything sent has to be accounted for before the next `>`, `-`, `media lost`, `silent`, `heard` or `ended`, and at the end. The lines of one
 //! client keep their order; those of different clients may stand in any, as on sockets.
 //! A client whose name ends in `@call` or `@direct` has come to that path, the others to `/groupcall`.
 //! A client whose name ends in `@ws` has come to the message socket: what stands for its binary messages is JSON with the
@@ -31,12 +32,14 @@ mod devices;
 mod groupcall_id;
 mod groupcall_type;
 mod house;
+mod lost_worker;
 mod media;
 mod messages;
 mod model;
 pub mod offers;
 mod shares;
 mod together;
+mod workers;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -45,7 +48,7 @@ use std::time::{Duration, SystemTime};
 use patchbay::clock::WallClock;
 use patchbay::config::Config;
 use patchbay::domain::Command;
-use patchbay::hub::{self, Capacity, Events, HubHandle};
+use patchbay::hub::{self, Capacity, Events, HubEnd, HubHandle};
 use patchbay::ids::RoomName;
 use patchbay::shares::ClientAddress;
 use patchbay::signaling::{Close, Conversation, Entrance, Frame, Reaction};
@@ -55,6 +58,7 @@ use serde_json::Value;
 pub use house::House;
 use media::FakeMedia;
 pub use model::{Model, Shelf};
+pub use workers::FakeWorkers;
 
 /// A server without sockets, and the clients that have come to it.
 pub struct Stage {
@@ -116,6 +120,11 @@ impl Stage {
                     self.media
                         .says(sign, what.parse().expect("a connection's number"))
                         .await;
+                    self.settle().await;
+                }
+                ("media", "ended") => {
+                    self.assert_all_heard(line);
+                    self.media.lose_worker(what.parse().expect("a worker's number")).await;
                     self.settle().await;
                 }
                 ("media", _) => assert_eq!(self.media.next().as_deref(), Some(rest), "at: {line}"),
@@ -209,6 +218,11 @@ impl Stage {
     /// What time alone has brought about.
     pub async fn hear(&mut self) {
         self.settle().await;
+    }
+
+    /// How the hub has ended.
+    pub async fn hub_end(&self) -> HubEnd {
+        self.hub.ended().await
     }
 
     /// Ends the server as a process does, and lets the clients hear of it.

@@ -1,18 +1,14 @@
 //! Time: clients that vanish, that do not read, and that talk too much. All of it virtual.
 
-use std::net::SocketAddr;
-
 use axum::extract::ws::Message;
 use patchbay::hub::{self, Capacity, HubHandle};
-use patchbay::media::engine::Media;
-use patchbay::media::session::LocalEnd;
 use patchbay::shares::ClientAddress;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::{Duration, Instant, timeout, timeout_at};
 
 use super::wire::{WireClient, connect};
-use crate::transcripts::Shelf;
+use crate::transcripts::{FakeWorkers, Shelf};
 
 const ANNA: &str = r#"{"type":"join","userId":1}"#;
 const BEN: &str = r#"{"type":"join","userId":2}"#;
@@ -257,12 +253,7 @@ pub fn start() -> HubHandle {
 }
 
 fn start_with(capacity: Capacity) -> HubHandle {
-    let local = LocalEnd {
-        fingerprint: [7; 32],
-        spare_fingerprint: [8; 32],
-        candidates: vec![SocketAddr::from(([127, 0, 0, 1], 4000))],
-    };
-    let (media, _commands) = Media::detached(local);
+    let (_workers, media) = FakeWorkers::start();
     let (_events, media_events) = mpsc::channel(1);
     hub::start(media, media_events, capacity, Shelf::default())
 }

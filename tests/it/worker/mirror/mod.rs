@@ -2,6 +2,7 @@
 
 mod changes;
 mod flow;
+mod lost;
 
 use super::*;
 

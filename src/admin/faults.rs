@@ -1,0 +1,47 @@
+//! Failures that tests ask for: `POST /debug/fault?part=hub&how=panic`, or `?part=worker&worker=1&how=hang&ms=3000`.
+//!
+//! Only debug builds have this, and only whoever may read the metrics may ask. Release builds cannot be made to fail so.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::extract::{ConnectInfo, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+
+use super::{Admin, metrics};
+use crate::hub::HubFault;
+use crate::media::driver::Fault;
+use crate::media::engine::WorkerId;
+
+#[derive(serde::Deserialize)]
+pub(super) struct Asked {
+    part: String,
+    worker: Option<usize>,
+    how: String,
+    /// How long to hang, in milliseconds.
+    ms: Option<u64>,
+}
+
+pub(super) async fn fault(
+    State(admin): State<Admin>,
+    client: Option<axum::Extension<ConnectInfo<SocketAddr>>>,
+    headers: HeaderMap,
+    Query(asked): Query<Asked>,
+) -> StatusCode {
+    let client = client.map(|axum::Extension(ConnectInfo(address))| address);
+    if !metrics::may_read(admin.access, client, &headers) {
+        return StatusCode::FORBIDDEN;
+    }
+    let time = Duration::from_millis(asked.ms.unwrap_or_default());
+    let worker = WorkerId(asked.worker.unwrap_or_default());
+    let fault = match (asked.part.as_str(), asked.how.as_str()) {
+        ("hub", "panic") => HubFault::Panic,
+        ("hub", "hang") => HubFault::Hang(time),
+        ("worker", "panic") => HubFault::Worker(worker, Fault::Panic),
+        ("worker", "error") => HubFault::Worker(worker, Fault::Error),
+        ("worker", "hang") => HubFault::Worker(worker, Fault::Hang(time)),
+        _ => return StatusCode::BAD_REQUEST,
+    };
+    admin.hub.fault(fault).await;
+    StatusCode::NO_CONTENT
+}

@@ -1,0 +1,203 @@
+//! The threads of the media workers: starts them, and starts new ones in the place of lost ones.
+//!
+//! The sockets are opened once and stay open: a new thread goes on at the same port, whatever has become of the earlier one.
+
+use std::io;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use super::addresses;
+use super::doorbell::Doorbell;
+use super::driver::{self, Driver, MediaSocket};
+use super::engine::{COMMANDS, Launch, MediaEvent, MediaSettings, WorkerId, WorkerPort};
+use super::load::Load;
+use super::peer::dtls::DtlsIdentity;
+use super::pinning::PinningError;
+use super::session::LocalEnd;
+use super::worker::WorkerConfig;
+use crate::pulse::Pulse;
+
+/// Threads of one worker that were given up and hang still, while it is replaced once more. Each keeps its memory, and may
+/// keep a processor busy: one is what the machine can bear.
+const HANGING_MAX: usize = 1;
+/// How often it is looked whether the threads have ended.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// Starts the threads.
+pub(super) struct ThreadLauncher {
+    seats: Vec<Seat>,
+    identity: DtlsIdentity,
+    spare_identity: DtlsIdentity,
+    max_publish_bps: u64,
+    events: mpsc::Sender<MediaEvent>,
+    threads: Threads,
+    /// Threads of lost workers, which may hang for ever.
+    abandoned: Vec<Thread>,
+}
+
+/// What a worker is started with, however often.
+struct Seat {
+    sockets: Vec<MediaSocket>,
+    local: LocalEnd,
+    cpu: Option<usize>,
+}
+
+struct Thread {
+    worker: WorkerId,
+    handle: JoinHandle<()>,
+}
+
+/// The threads that are to end before the process does. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Threads {
+    running: Arc<Mutex<Vec<Thread>>>,
+}
+
+impl Threads {
+    fn lock(&self) -> MutexGuard<'_, Vec<Thread>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns when all have ended but those of lost workers. They do when their [`super::engine::Media`] is dropped.
+    pub async fn ended(&self) {
+        while !self.lock().iter().all(|thread| thread.handle.is_finished()) {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+}
+
+impl ThreadLauncher {
+    /// All sockets before any thread: what fails leaves nothing running.
+    pub fn new(settings: &MediaSettings, events: mpsc::Sender<MediaEvent>) -> Result<Self, MediaStartError> {
+        let certificate = || DtlsIdentity::generate().map_err(|error| MediaStartError::Certificate(error.to_string()));
+        let (identity, spare_identity) = (certificate()?, certificate()?);
+        let cpus = settings.pinning.places(settings.workers.max(1))?;
+        let mut seats = Vec::new();
+        for (index, &cpu) in cpus.iter().enumerate() {
+            let wanted = match settings.first_port {
+                0 => 0,
+                first => first.saturating_add(index as u16),
+            };
+            let (sockets, port) = driver::bind(&settings.bind_addresses, wanted)?;
+            let bound = sockets.iter().map(MediaSocket::ip);
+            let candidates = addresses::candidates(&settings.announced_addresses, bound, port);
+            if candidates.is_empty() {
+                return Err(MediaStartError::NoAddress);
+            }
+            let local = LocalEnd {
+                fingerprint: identity.fingerprint,
+                spare_fingerprint: spare_identity.fingerprint,
+                candidates,
+            };
+            seats.push(Seat { sockets, local, cpu });
+        }
+        Ok(ThreadLauncher {
+            seats,
+            identity,
+            spare_identity,
+            max_publish_bps: settings.max_publish_bps,
+            events,
+            threads: Threads::default(),
+            abandoned: Vec::new(),
+        })
+    }
+
+    pub fn threads(&self) -> Threads {
+        self.threads.clone()
+    }
+}
+
+impl Launch for ThreadLauncher {
+    fn launch(&mut self, worker: WorkerId, generation: u8, now: Instant) -> Result<WorkerPort, MediaStartError> {
+        self.abandoned.retain(|thread| !thread.handle.is_finished());
+        let hanging = self.abandoned.iter().filter(|thread| thread.worker == worker).count();
+        if hanging > HANGING_MAX {
+            return Err(MediaStartError::Hangs);
+        }
+        let seat = &self.seats[worker.0];
+        let sockets = seat.sockets.iter().map(MediaSocket::try_clone);
+        let sockets = sockets
+            .collect::<io::Result<Vec<_>>>()
+            .map_err(MediaStartError::Thread)?;
+        let (poll, waker) = driver::poll().map_err(MediaStartError::Thread)?;
+        let doorbell = Arc::new(Doorbell::new(Some(waker)));
+        let load = Arc::new(Load::new(Some(Pulse::new(now))));
+        let (commands, receiver) = mpsc::channel(COMMANDS);
+        let driver = Driver {
+            index: worker.0,
+            sockets,
+            poll,
+            commands: receiver,
+            events: self.events.clone(),
+            config: WorkerConfig {
+                identity: self.identity.clone(),
+                spare_identity: self.spare_identity.clone(),
+                max_publish_bps: self.max_publish_bps,
+                max_segments: 1,
+                index: worker.0,
+                generation,
+            },
+            load: load.clone(),
+            doorbell: doorbell.clone(),
+            doorbells: Vec::new(),
+            cpu: seat.cpu,
+        };
+        let port = WorkerPort {
+            commands,
+            doorbell,
+            load: load.clone(),
+            local: seat.local.clone(),
+            cpu: seat.cpu,
+        };
+        let events = self.events.clone();
+        let run = move || run(worker, driver, &load, &events);
+        let thread = std::thread::Builder::new()
+            .name(format!("media-{}", worker.0))
+            .spawn(run);
+        let handle = thread.map_err(MediaStartError::Thread)?;
+        self.threads.lock().push(Thread { worker, handle });
+        Ok(port)
+    }
+
+    fn abandon(&mut self, worker: WorkerId) {
+        let mut running = self.threads.lock();
+        let lost = running.extract_if(.., |thread| thread.worker == worker);
+        self.abandoned.extend(lost);
+    }
+}
+
+/// A worker's thread, from its begin to its end, whatever that is.
+fn run(worker: WorkerId, driver: Driver, load: &Load, events: &mpsc::Sender<MediaEvent>) {
+    match catch_unwind(AssertUnwindSafe(|| driver.run())) {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(worker = worker.0, %error, "media worker failed"),
+        Err(_) => tracing::error!(worker = worker.0, "media worker panicked"),
+    }
+    load.end();
+    // A hub that has ended needs not be told, and one that has so many events to take looks after each of them.
+    let _ = events.try_send(MediaEvent::WorkerEnded { worker });
+}
+
+/// Why the media workers, or one in the place of a lost one, could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum MediaStartError {
+    #[error(
+        "cannot listen for media on UDP {address}: {source}. Is another program using the port? Change media.first_port, or stop it"
+    )]
+    Bind { address: SocketAddr, source: io::Error },
+    #[error("no network address found to advertise to clients; set media.announced_addresses")]
+    NoAddress,
+    #[error("cannot make the DTLS certificate: {0}")]
+    Certificate(String),
+    #[error("cannot start a media worker thread: {0}")]
+    Thread(io::Error),
+    #[error("earlier threads of this media worker hang still")]
+    Hangs,
+    #[error("media.pin_workers: {0}")]
+    Pinning(#[from] PinningError),
+}
