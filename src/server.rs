@@ -220,6 +220,14 @@ impl Server {
         lines
     }
 
+    /// Takes up a changed certificate now instead of within seconds.
+    pub fn reload(&self) {
+        match &self.certificate {
+            Some(certificate) => certificate.reload(),
+            None => tracing::info!("nothing to reload: no listener has TLS"),
+        }
+    }
+
     /// Returns if the server cannot go on, with the reason. It is to be stopped then, and started again.
     pub async fn failed(&self) -> HubEnd {
         self.hub.ended().await

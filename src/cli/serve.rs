@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::CommandError;
@@ -28,8 +28,7 @@ pub(super) async fn run(config: Config) -> Result<(), CommandError> {
     log_panics();
     raise_descriptor_limit();
     // Before anything starts, so that a signal is not missed.
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut signals = Signals::take()?;
     let server = Server::start(config).await?;
     let mut stdout = std::io::stdout();
     for line in server.welcome() {
@@ -37,10 +36,14 @@ pub(super) async fn run(config: Config) -> Result<(), CommandError> {
         let _ = writeln!(stdout, "{line}");
     }
     let _ = stdout.flush();
-    let failed = tokio::select! {
-        _ = interrupt.recv() => None,
-        _ = terminate.recv() => None,
-        why = server.failed() => Some(Failed(why)),
+    let failed = loop {
+        tokio::select! {
+            wish = signals.next() => match wish {
+                Wish::End => break None,
+                Wish::Reload => server.reload(),
+            },
+            why = server.failed() => break Some(Failed(why)),
+        }
     };
     let stopped = async {
         match failed {
@@ -50,10 +53,60 @@ pub(super) async fn run(config: Config) -> Result<(), CommandError> {
     };
     tokio::select! {
         () = stopped => {}
-        _ = interrupt.recv() => std::process::exit(INTERRUPTED),
-        _ = terminate.recv() => std::process::exit(INTERRUPTED),
+        () = signals.end() => std::process::exit(INTERRUPTED),
     }
     failed.map_or(Ok(()), |failed| Err(failed.into()))
+}
+
+/// What a signal asks for.
+enum Wish {
+    End,
+    Reload,
+}
+
+/// All signals that a terminal or a service manager sends and that would end a program which does not expect them. (SIGPIPE is
+/// ignored from the start, by Rust.)
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    quit: Signal,
+    hang_up: Signal,
+    user: [Signal; 2],
+}
+
+impl Signals {
+    fn take() -> std::io::Result<Signals> {
+        Ok(Signals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            quit: signal(SignalKind::quit())?,
+            hang_up: signal(SignalKind::hangup())?,
+            user: [
+                signal(SignalKind::user_defined1())?,
+                signal(SignalKind::user_defined2())?,
+            ],
+        })
+    }
+
+    /// Cancel-safe.
+    async fn next(&mut self) -> Wish {
+        let [first, second] = &mut self.user;
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => return Wish::End,
+                _ = self.terminate.recv() => return Wish::End,
+                _ = self.quit.recv() => return Wish::End,
+                _ = self.hang_up.recv() => return Wish::Reload,
+                _ = first.recv() => tracing::info!("SIGUSR1 means nothing here"),
+                _ = second.recv() => tracing::info!("SIGUSR2 means nothing here"),
+            }
+        }
+    }
+
+    /// Returns at the next signal that asks for the end.
+    async fn end(&mut self) {
+        while !matches!(self.next().await, Wish::End) {}
+    }
 }
 
 /// A panic is a line of the log, and counted, wherever it happens.
@@ -74,7 +127,9 @@ fn start_logging(config: &Log) -> Result<(), CommandError> {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_new(&config.filter)?)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        // What cannot be written is lost, as when the terminal has gone: to say so on the same terminal would panic.
+        .log_internal_errors(false);
     match config.format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().try_init(),

@@ -115,13 +115,14 @@ impl Certificate {
         }
     }
 
-    fn reload(&self) {
+    /// Reads the files, whether or not they have changed. A bad pair is reported, and the one in use stays.
+    pub fn reload(&self) {
         match self.files.read((self.clock)()) {
             Ok(server_config) => {
                 self.current.store(Arc::new(server_config));
-                tracing::info!(certificate = %self.files.certificate.display(), "took up the changed certificate");
+                tracing::info!(certificate = %self.files.certificate.display(), "read the certificate");
             }
-            Err(error) => tracing::error!(%error, "the changed certificate is not used; the old one stays in use"),
+            Err(error) => tracing::error!(%error, "the certificate of the files is not used; the old one stays in use"),
         }
     }
 }

@@ -5,4 +5,5 @@ mod commands;
 mod failing;
 pub mod program;
 mod serving;
+mod signals;
 mod starts_that_fail;

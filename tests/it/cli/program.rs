@@ -179,6 +179,11 @@ impl RunningProgram {
         kill(Pid::from_raw(id), signal).unwrap();
     }
 
+    /// As when the terminal goes.
+    pub fn stop_reading(&mut self) {
+        self.stderr = None;
+    }
+
     /// Reads the log up to a line with `word` in it.
     pub async fn wait_for(&mut self, word: &str) {
         let mut seen = String::new();

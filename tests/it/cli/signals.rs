@@ -1,0 +1,70 @@
+//! What the program does at each signal that a terminal or a service manager may send.
+
+use nix::sys::signal::Signal;
+
+use super::program::Program;
+
+/// With TLS, and the log to be read.
+const TLS: [&str; 2] = ["--set", "listeners=[{address=\"127.0.0.1:0\"}]"];
+
+async fn answers(running: &super::program::RunningProgram) -> bool {
+    let http = reqwest::Client::builder()
+        .tls_danger_accept_invalid_certs(true)
+        .build()
+        .unwrap();
+    let page = http.get(running.url("/room")).send().await;
+    page.is_ok_and(|page| page.status().is_success())
+}
+
+#[tokio::test]
+async fn quitting_from_a_terminal_ends_it_in_order() {
+    let program = Program::new();
+    let running = program.start().await;
+    running.signal(Signal::SIGQUIT);
+    let (code, _, stderr) = running.ended().await;
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.lines().last().unwrap().contains("stopped"), "{stderr}");
+}
+
+#[tokio::test]
+async fn a_hang_up_makes_it_read_its_certificate_again_and_go_on() {
+    let program = Program::new();
+    let mut running = program.start_with(&TLS).await;
+    running.signal(Signal::SIGHUP);
+    running.wait_for("read the certificate").await;
+    assert!(answers(&running).await);
+    program.write("certs/localhost.pem", "nonsense");
+    running.signal(Signal::SIGHUP);
+    running.wait_for("the old one stays in use").await;
+    assert!(answers(&running).await);
+    let (code, _, _) = running.stop().await;
+    assert_eq!(code, Some(0));
+}
+
+#[tokio::test]
+async fn signals_that_mean_nothing_to_it_do_not_end_it() {
+    let program = Program::new();
+    let mut running = program.start().await;
+    for (signal, word) in [(Signal::SIGUSR1, "SIGUSR1"), (Signal::SIGUSR2, "SIGUSR2")] {
+        running.signal(signal);
+        running.wait_for(word).await;
+    }
+    running.signal(Signal::SIGPIPE);
+    assert!(answers(&running).await);
+    let (code, _, _) = running.stop().await;
+    assert_eq!(code, Some(0));
+}
+
+#[tokio::test]
+async fn it_goes_on_when_nobody_reads_its_log_any_more() {
+    let program = Program::new();
+    let mut running = program.start().await;
+    running.stop_reading();
+    running.signal(Signal::SIGHUP);
+    running.signal(Signal::SIGUSR1);
+    assert!(answers(&running).await);
+    running.signal(Signal::SIGUSR2);
+    assert!(answers(&running).await);
+    running.signal(Signal::SIGTERM);
+    assert_eq!(running.ended().await.0, Some(0));
+}
