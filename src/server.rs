@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::Accounts;
-use crate::admin::{self, Admin, Metrics, MetricsAccess};
+use crate::admin::{self, Admin, Metrics, MetricsAccess, WriteTrial};
 use crate::config::{Config, Listener};
 use crate::http::door::Door;
 use crate::http::files::{self, Files, FilesError};
@@ -132,8 +132,10 @@ impl Server {
             accounts: self.accounts.clone(),
         };
         let share = config.limits.address_share_percent;
+        let (trial, trying) = WriteTrial::of(self.directory.clone(), self.files.clone());
+        self.tasks.spawn(self.stop.clone().run_until_cancelled_owned(trying));
         let admin = |access| Admin {
-            directory: self.directory.clone(),
+            trial: trial.clone(),
             hub: self.hub.clone(),
             media: self.media.clone(),
             metrics: metrics.clone(),

@@ -37,11 +37,7 @@ pub(super) async fn ready(admin: Admin) -> Response {
     if !admin.media.turning((admin.clock)()).contains(&true) {
         reasons.push("no media worker runs");
     }
-    if let Err(error) = admin.directory.check().await {
-        let cause: &(dyn std::error::Error + 'static) = &error;
-        tracing::warn!(cause, "not ready: storage failed");
-        reasons.push("storage does not answer");
-    }
+    reasons.extend(admin.trial.reasons().await);
     let status = if reasons.is_empty() {
         StatusCode::OK
     } else {

@@ -5,6 +5,7 @@ mod descriptions;
 mod faults;
 mod health;
 mod metrics;
+mod trial;
 
 use std::time::Instant;
 
@@ -15,14 +16,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::hub::HubHandle;
 use crate::media::engine::MediaWatch;
-use crate::storage::Directory;
 
 pub use metrics::Metrics;
+pub use trial::WriteTrial;
 
 /// What health and metrics are read from.
 #[derive(Clone)]
 pub struct Admin {
-    pub directory: Directory,
+    pub trial: WriteTrial,
     pub hub: HubHandle,
     pub media: MediaWatch,
     pub metrics: Metrics,

@@ -19,7 +19,7 @@ use crate::ids::{RoomName, UserId};
 use crate::text;
 
 pub use accounts::{DeviceRecord, TokenSecret};
-use database::Database;
+use database::{Database, on_database};
 pub use errors::{OpenError, RecordError};
 pub use files::{FileRecord, StoredFile};
 pub use mailbox::Mailbox;
@@ -27,6 +27,9 @@ pub use messages::{Growth, MailboxRoom};
 use passwords::Passwords;
 pub use rooms::RoomRecord;
 pub use users::ProfileChange;
+
+/// What is written to try whether anything can be: the few pages of a login or a message.
+const TRIAL_BYTES: usize = 8_192;
 
 /// The users and rooms of this server. Cheap to clone.
 #[derive(Clone)]
@@ -109,6 +112,20 @@ impl Directory {
     pub async fn check(&self) -> Result<(), sqlx::Error> {
         self.database.check().await?;
         self.has_users().await.map(drop)
+    }
+
+    /// Whether records can be written now: writes one, which nobody reads.
+    pub async fn try_writing(&self) -> Result<(), sqlx::Error> {
+        // Another content than the last time: SQLite leaves pages alone that would be as they are.
+        let sql = "INSERT INTO trial_writes (id, content) VALUES (0, $1) \
+            ON CONFLICT (id) DO UPDATE SET content = CASE trial_writes.content WHEN $1 THEN $2 ELSE $1 END";
+        let contents = ["-", "+"].map(|sign| sign.repeat(TRIAL_BYTES));
+        on_database!(&self.database, pool => sqlx::query(sql)
+            .bind(&contents[0])
+            .bind(&contents[1])
+            .execute(pool)
+            .await
+            .map(drop))
     }
 
     /// Where the records are, without credentials.

@@ -151,6 +151,18 @@ impl Files {
             client,
         })
     }
+
+    /// Whether uploads can be written now: begins one, which leaves nothing behind.
+    pub async fn try_writing(&self) -> std::io::Result<()> {
+        let mut upload = self.begin(ClientAddress::THIS_MACHINE).await?;
+        match upload.write(&[0; BLOCK_BYTES as usize]).await {
+            // The directory may be as full as it is allowed to be.
+            Ok(()) | Err(WriteError::TooLarge | WriteError::Full | WriteError::ShareUsedUp) => {}
+            Err(WriteError::DiskFull) => return Err(std::io::ErrorKind::StorageFull.into()),
+            Err(WriteError::Io(error)) => return Err(error),
+        }
+        upload.file.flush().await
+    }
 }
 
 impl Upload {

@@ -1,0 +1,121 @@
+//! Tries whether records and uploads can be written, at most once in a few seconds, however often it is asked.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
+
+use crate::http::files::Files;
+use crate::storage::Directory;
+
+/// How long an outcome counts. Whoever runs the server asks every few seconds, and anybody may ask more often; each trial is
+/// two small writes.
+const COUNTS_FOR: Duration = Duration::from_secs(5);
+
+/// Askers that wait for one trial; more wait for a place.
+const ASKERS: usize = 64;
+
+/// What cannot be written, in words for everybody.
+pub type Reasons = Vec<&'static str>;
+
+/// The way to ask. Cheap to clone.
+#[derive(Clone)]
+pub struct WriteTrial {
+    askers: mpsc::Sender<oneshot::Sender<Reasons>>,
+}
+
+impl WriteTrial {
+    /// The way to ask, and the task that tries: it ends when nobody can ask any more.
+    pub fn of(directory: Directory, files: Files) -> (WriteTrial, impl Future<Output = ()>) {
+        WriteTrial::with(move || attempt(directory.clone(), files.clone()))
+    }
+
+    fn with<F: Future<Output = Reasons>>(attempt: impl Fn() -> F) -> (WriteTrial, impl Future<Output = ()>) {
+        let (askers, queue) = mpsc::channel(ASKERS);
+        (WriteTrial { askers }, answer(queue, attempt))
+    }
+
+    pub async fn reasons(&self) -> Reasons {
+        let (asker, answer) = oneshot::channel();
+        self.askers.send(asker).await.ok();
+        answer.await.unwrap_or_else(|_| vec!["storage cannot be tried"])
+    }
+}
+
+async fn answer<F>(mut queue: mpsc::Receiver<oneshot::Sender<Reasons>>, attempt: impl Fn() -> F)
+where
+    F: Future<Output = Reasons>,
+{
+    while let Some(asker) = queue.recv().await {
+        let reasons = attempt().await;
+        asker.send(reasons.clone()).ok();
+        let over = sleep(COUNTS_FOR);
+        tokio::pin!(over);
+        loop {
+            tokio::select! {
+                () = &mut over => break,
+                asker = queue.recv() => match asker {
+                    Some(asker) => drop(asker.send(reasons.clone())),
+                    None => return,
+                },
+            }
+        }
+    }
+}
+
+async fn attempt(directory: Directory, files: Files) -> Reasons {
+    let mut reasons = Vec::new();
+    let mut note = |reason: &'static str, error: &(dyn std::error::Error + 'static)| {
+        tracing::warn!(error, "not ready: {reason}");
+        reasons.push(reason);
+    };
+    if let Err(error) = directory.check().await {
+        note("storage does not answer", &error);
+    } else if let Err(error) = directory.try_writing().await {
+        note("storage cannot be written", &error);
+    }
+    if let Err(error) = files.try_writing().await {
+        note("uploads cannot be written", &error);
+    }
+    reasons
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_tried_once_in_five_seconds_however_often_and_by_however_many_it_is_asked() {
+        let tried = &Cell::new(0);
+        let attempt = || {
+            tried.set(tried.get() + 1);
+            let reasons = if tried.get() == 1 { vec!["no"] } else { vec![] };
+            async move {
+                sleep(Duration::from_secs(1)).await;
+                reasons
+            }
+        };
+        let (trial, task) = WriteTrial::with(attempt);
+        let asking = async move {
+            let at_once = futures_util::future::join_all((0..200).map(|_| trial.reasons())).await;
+            assert!(at_once.iter().all(|reasons| *reasons == ["no"]));
+            sleep(Duration::from_millis(4_900)).await;
+            assert_eq!(trial.reasons().await, ["no"]);
+            assert_eq!(tried.get(), 1);
+            sleep(Duration::from_millis(200)).await;
+            assert!(trial.reasons().await.is_empty());
+            assert_eq!(tried.get(), 2);
+            drop(trial);
+        };
+        tokio::join!(task, asking);
+    }
+
+    #[tokio::test]
+    async fn who_asks_when_nobody_tries_any_more_is_told() {
+        let (trial, task) = WriteTrial::with(|| async { vec![] });
+        drop(task);
+        assert_eq!(trial.reasons().await, ["storage cannot be tried"]);
+    }
+}
