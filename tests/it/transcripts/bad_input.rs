@@ -1,9 +1,10 @@
 //! What must do no harm: too long, too deep, too early, and under the names of others.
 
+use patchbay::config::Config;
 use serde_json::{Value, json};
 
-use super::Stage;
 use super::offers::{fill_in, offer};
+use super::{House, Stage};
 
 #[tokio::test(start_paused = true)]
 async fn before_joining_and_about_strangers_everything_is_ignored() {
@@ -189,6 +190,18 @@ async fn an_endless_password_is_a_wrong_one() {
     let join = json!({ "id": "joinRoom", "name": "b", "room": "r", "pw": "密".repeat(257) });
     stage.says("ben", &join.to_string()).await;
     stage.play("ben x 1008").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_password_that_a_room_can_have_opens_it_in_both_families() {
+    let longest = "密".repeat(256);
+    let mut stage = Stage::with(House::default().with_room("7", &longest), Config::default());
+    let join = json!({ "type": "join", "userId": 1, "room": 7, "pw": longest });
+    stage.says("anna", &join.to_string()).await;
+    assert_eq!(stage.heard("anna")[0]["type"], "existingParticipants");
+    let join = json!({ "id": "joinRoom", "name": "b", "room": "7", "pw": longest });
+    stage.says("ben", &join.to_string()).await;
+    assert_eq!(stage.heard("ben")[0]["id"], "existingParticipants");
 }
 
 #[tokio::test(start_paused = true)]
