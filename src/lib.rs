@@ -2,6 +2,7 @@
 //!
 //! The modules stand in the order in which a request, then a packet, travels. `ARCHITECTURE.md` is the map.
 
+pub mod alias;
 pub mod clock;
 pub mod ids;
 pub mod pulse;

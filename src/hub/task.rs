@@ -13,6 +13,7 @@ use super::effects::{Executor, Failure};
 use super::mailbox::MailboxHandle;
 use super::outbox::Outbox;
 use super::session::Reply;
+use crate::alias::alias;
 use crate::domain::{
     Answer, CallCommand, CallMedia, Command, Effect, EndReason, MediaState, MessageCommand, Refusal, Rules,
     WaitingMessage,
@@ -348,19 +349,23 @@ async fn until(deadline: Option<Instant>) {
     }
 }
 
-/// Names come from clients: they are logged quoted, so that none can look like another line.
+/// Names are logged as [`alias`] allows.
 fn log_request(session: SessionId, command: &Command) {
     match command {
         Command::Join { kind, room, person } => {
-            info!(%session, ?kind, room = room.as_str(), user = person.user.as_str(), "joins");
+            let (room, user) = (alias(room.as_str()), alias(person.user.as_str()));
+            info!(%session, ?kind, %room, %user, "joins");
         }
         Command::Leave => info!(%session, "leaves"),
         Command::Offer { subject, offer } => {
-            debug!(%session, subject = subject.as_str(), bytes = offer.sdp.len(), "offers");
+            let subject = alias(subject.as_str());
+            debug!(%session, %subject, bytes = offer.sdp.len(), "offers");
         }
-        Command::Candidate { subject } => debug!(%session, subject = subject.as_str(), "candidate"),
+        Command::Candidate { subject } => debug!(%session, subject = %alias(subject.as_str()), "candidate"),
         Command::Say { text } => debug!(%session, bytes = text.len(), "says"),
-        Command::Message(MessageCommand::Bind { user }) => info!(%session, user = user.as_str(), "can be reached"),
+        Command::Message(MessageCommand::Bind { user }) => {
+            info!(%session, user = %alias(user.as_str()), "can be reached");
+        }
         Command::Message(MessageCommand::Send { message, .. }) => {
             debug!(%session, bytes = message.len(), "sends a message");
         }
@@ -372,22 +377,27 @@ fn log_request(session: SessionId, command: &Command) {
 
 fn log_call(session: SessionId, command: &CallCommand) {
     match command {
-        CallCommand::Register { address, newcomer } => info!(%session, ?address, ?newcomer, "registers"),
+        CallCommand::Register { address, newcomer } => {
+            info!(%session, address = %alias(&address.to_string()), ?newcomer, "registers");
+        }
         CallCommand::Invite { to, media, when_busy } => {
             let carried = matches!(media, CallMedia::Carried(_));
-            info!(%session, ?to, carried, ?when_busy, "calls");
+            info!(%session, to = %alias(&to.to_string()), carried, ?when_busy, "calls");
         }
         CallCommand::Answer {
             from,
             answer: Answer::Accept(_),
             ..
-        } => info!(%session, ?from, "accepts"),
+        } => info!(%session, from = %alias(&from.to_string()), "accepts"),
         CallCommand::Answer {
             from,
             answer: Answer::Decline(why),
             ..
-        } => info!(%session, ?from, ?why, "declines"),
+        } => info!(%session, from = %alias(&from.to_string()), ?why, "declines"),
         CallCommand::Renew { offer } => debug!(%session, bytes = offer.sdp.len(), "offers anew in a call"),
-        CallCommand::HangUp { with } => info!(%session, ?with, "hangs up"),
+        CallCommand::HangUp { with: Some(other) } => {
+            info!(%session, with = %alias(&other.to_string()), "hangs up");
+        }
+        CallCommand::HangUp { with: None } => info!(%session, "hangs up"),
     }
 }

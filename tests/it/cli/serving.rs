@@ -1,8 +1,10 @@
 //! The server as a program: what it prints, and how it ends.
 
+use futures_util::{SinkExt, StreamExt};
 use nix::sys::signal::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
 
 use super::program::Program;
 
@@ -56,7 +58,7 @@ async fn both_signals_end_it_in_order_and_a_second_one_at_once() {
     // A request that is being answered keeps the server for some seconds.
     let address = running.url("").trim_start_matches("http://").to_owned();
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let upload = "POST /files HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\
+    let upload = "POST /files HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\
         Content-Type: multipart/form-data; boundary=b\r\n\r\n";
     stream.write_all(upload.as_bytes()).await.unwrap();
     // "100 Continue" says that the upload has begun.
@@ -108,4 +110,35 @@ async fn who_opens_it_to_other_machines_without_users_is_warned() {
     program.run(&["user", "add", "1"]).await;
     let (_, stdout, _) = program.start_with(&wide).await.stop().await;
     assert!(!stdout.contains("WARNING"), "{stdout}");
+}
+
+#[tokio::test]
+async fn the_log_tells_no_names_unless_it_is_to_tell_everything() {
+    let plain = "listeners=[{address=\"127.0.0.1:0\",tls=false}]";
+    for (filter, is_whole) in [("info", false), ("debug", true), ("info,patchbay::names=debug", true)] {
+        let program = Program::new();
+        let filter = format!("log.filter={filter}");
+        let running = program.start_with(&["--set", plain, "--set", &filter]).await;
+        for (path, says) in [
+            (
+                "/direct",
+                r#"{"type":"join","userId":13800000001,"room":"secret-number"}"#,
+            ),
+            (
+                "/groupcall",
+                r#"{"id":"joinRoom","name":"13800000001","room":"secret-number"}"#,
+            ),
+            ("/call", r#"{"id":"register","name":"13800000001"}"#),
+        ] {
+            let url = running.url(path).replace("http", "ws");
+            let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+            socket.send(Message::text(says)).await.unwrap();
+            socket.next().await.expect("it is answered").unwrap();
+        }
+        let (_, _, stderr) = running.stop().await;
+        assert!(stderr.contains("joins") && stderr.contains("registers"), "{stderr}");
+        for name in ["13800000001", "secret-number"] {
+            assert_eq!(stderr.contains(name), is_whole, "{filter}: {name} in\n{stderr}");
+        }
+    }
 }
