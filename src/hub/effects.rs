@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use tracing::warn;
 
 use super::mailbox::MailboxHandle;
-use super::outbox::Outbox;
+use super::outbox::{Lost, Outbox};
 use super::placement::{LostPlaces, Place, Placement};
 use crate::domain::{Candidate, Effect, EndReason, Errand, Event, Negotiation};
 use crate::ids::{PeerId, RoomId, SessionId, UserId};
@@ -31,8 +31,8 @@ pub(super) struct Executor {
 
 /// What could not be done, for the rules to know.
 pub(super) enum Failure {
-    /// The session does not read, or has gone; it is forgotten here.
-    SessionLost(SessionId),
+    /// The session is forgotten here.
+    SessionLost { session: SessionId, why: Lost },
     /// What waits for somebody could not be asked for.
     NotCollected { receiver: UserId, ticket: u64 },
     BadOffer {
@@ -152,9 +152,9 @@ impl Executor {
         let Some(outbox) = self.outboxes.get(&session) else {
             return Ok(());
         };
-        outbox.put(event).map_err(|_| {
+        outbox.put(event).map_err(|why| {
             self.outboxes.remove(&session);
-            Failure::SessionLost(session)
+            Failure::SessionLost { session, why }
         })
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
 use crate::domain::{Event, MessageEvent};
 
@@ -31,8 +32,14 @@ pub struct Events {
     unread_bytes: Arc<AtomicUsize>,
 }
 
-/// The session does not read, or has gone.
-pub(super) struct Lost;
+/// Why an event reaches a session no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// It has not read what is in its queue, and the queue is full.
+    Behind,
+    /// It has ended.
+    Gone,
+}
 
 pub(super) fn pair() -> (Outbox, Events) {
     let (sender, receiver) = mpsc::channel(EVENTS_MAX);
@@ -59,9 +66,16 @@ impl Outbox {
             return Ok(());
         }
         if self.unread_bytes.fetch_add(weight, Ordering::Relaxed) + weight > BYTES_MAX {
-            return Err(Lost);
+            return Err(if self.queue.is_closed() {
+                Lost::Gone
+            } else {
+                Lost::Behind
+            });
         }
-        self.queue.try_send(event).map_err(|_| Lost)
+        self.queue.try_send(event).map_err(|error| match error {
+            TrySendError::Full(_) => Lost::Behind,
+            TrySendError::Closed(_) => Lost::Gone,
+        })
     }
 
     fn is_half_full(&self, with: usize) -> bool {
@@ -127,7 +141,7 @@ pub(super) fn weight(event: &Event) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Candidate, Subject};
+    use crate::domain::{Candidate, EndReason, Subject};
 
     fn text(bytes: usize) -> Event {
         Event::Text {
@@ -196,5 +210,27 @@ mod tests {
         let (outbox, _events) = pair();
         let taken = (0..100).take_while(|_| outbox.put(answer(64 * 1024)).is_ok()).count();
         assert!((10..16).contains(&taken), "{taken}");
+    }
+
+    #[test]
+    fn a_session_that_has_ended_is_not_taken_for_one_that_reads_too_slowly() {
+        let event = || Event::Ended(EndReason::Replaced);
+        let (outbox, events) = pair();
+        for _ in 0..EVENTS_MAX {
+            assert_eq!(outbox.put(event()), Ok(()));
+        }
+        assert_eq!(outbox.put(event()), Err(Lost::Behind));
+        drop(events);
+        assert_eq!(outbox.put(event()), Err(Lost::Gone));
+    }
+
+    #[test]
+    fn a_session_whose_texts_weigh_too_much_is_behind_until_it_has_ended() {
+        let event = || Event::Joined { others: Vec::new() };
+        let (outbox, events) = pair();
+        outbox.unread_bytes.store(BYTES_MAX, Ordering::Relaxed);
+        assert_eq!(outbox.put(event()), Err(Lost::Behind));
+        drop(events);
+        assert_eq!(outbox.put(event()), Err(Lost::Gone));
     }
 }

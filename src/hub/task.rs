@@ -11,7 +11,7 @@ use super::Capacity;
 use super::budget::{self, Budgets};
 use super::effects::{Executor, Failure};
 use super::mailbox::MailboxHandle;
-use super::outbox::Outbox;
+use super::outbox::{Lost, Outbox};
 use super::session::Reply;
 use crate::alias::alias;
 use crate::domain::{
@@ -250,8 +250,11 @@ impl Hub {
             effects = Vec::new();
             for failure in failures {
                 match failure {
-                    Failure::SessionLost(session) => {
-                        warn!(%session, "does not read what it is told: let go");
+                    Failure::SessionLost { session, why } => {
+                        match why {
+                            Lost::Behind => warn!(%session, "its queue is full, because it reads too slowly: closed"),
+                            Lost::Gone => debug!(%session, "has ended"),
+                        }
                         effects.extend(self.rules.leave(now(), session));
                     }
                     Failure::NotCollected { receiver, ticket } => {
