@@ -14,9 +14,11 @@ use crate::admin::{self, Admin, Metrics, MetricsAccess, WriteTrial};
 use crate::config::{Config, Listener};
 use crate::http::door::Door;
 use crate::http::files::{self, Files, FilesError};
+use crate::http::host::Hosts;
 use crate::http::listeners::{self, Bound, Front, ListenError};
+use crate::http::origin::Origins;
 use crate::http::tls::{Certificate, TlsError};
-use crate::http::{self, AppState, WallClock, watch};
+use crate::http::{self, AppState, Gate, WallClock, watch};
 use crate::hub::{self, HubEnd, HubHandle};
 use crate::media::engine::{Media, MediaSettings, MediaWatch};
 use crate::media::pinning::Pinning;
@@ -81,7 +83,9 @@ impl Server {
             .then(|| Certificate::load(&config.tls, Arc::clone(&clock)))
             .transpose()?;
         let sockets = listeners::bind_all(&config)?;
-        let metrics_socket = metrics_listener(&config).map(listeners::bind).transpose()?;
+        let metrics_socket = metrics_listener(&config)
+            .map(|listener| listeners::bind(listener, "metrics.address"))
+            .transpose()?;
         let directory = Directory::open(&config.storage).await?;
         let open_to_all = !config.is_loopback_only() && !directory.has_users().await?;
         let share = config.limits.address_share_percent;
@@ -147,8 +151,15 @@ impl Server {
             Some(_) => MetricsAccess::Nobody,
             None => MetricsAccess::ThisMachine,
         };
+        let gate = Gate {
+            hosts: Hosts::new(config, self.certificate.clone()),
+            origins: Origins::new(
+                &config.http.allowed_origins,
+                sockets.iter().map(|socket| socket.address.port()),
+            ),
+        };
         let front = Front {
-            router: http::router(state, self.files.clone(), admin(access)),
+            router: http::router(state, self.files.clone(), admin(access), &gate),
             certificate: self.certificate.clone(),
             rules: watch::Rules {
                 silence: config.http.header_timeout(),
@@ -163,7 +174,7 @@ impl Server {
             self.tasks.spawn(socket.serve(front.clone()));
         }
         if let Some(socket) = metrics_socket {
-            let router = admin::router(admin(MetricsAccess::Anyone));
+            let router = http::admin_router(config, admin(MetricsAccess::Anyone), &gate);
             // Clients that use up all connections do not keep out whoever wants to know why.
             let door = Door::new(METRICS_CONNECTIONS, share);
             self.tasks.spawn(socket.serve(Front { router, door, ..front }));

@@ -38,6 +38,14 @@ fn tls(config: &Config) -> Result<(), String> {
 }
 
 fn http(config: &Config) -> Result<(), String> {
+    for host in &config.http.allowed_hosts {
+        if !is_host_pattern(host) {
+            return Err(format!(
+                "http.allowed_hosts: `{host}` is not a host name; write calls.example.org or *.example.org, without \
+                scheme and port, or \"*\" for every name"
+            ));
+        }
+    }
     for origin in &config.http.allowed_origins {
         if origin != "*" && !is_origin(origin) {
             return Err(format!(
@@ -57,6 +65,13 @@ fn http(config: &Config) -> Result<(), String> {
     Ok(())
 }
 
+fn is_host_pattern(text: &str) -> bool {
+    let name = text.strip_prefix("*.").unwrap_or(text);
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    text == "*" || (!name.is_empty() && name.chars().all(fits))
+}
+
+/// Browsers say `null` or `file://` for a page that is a file, and `null` for some others.
 fn is_origin(text: &str) -> bool {
     text.split_once("://").is_some_and(|(scheme, authority)| {
         !scheme.is_empty()

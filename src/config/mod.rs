@@ -62,6 +62,8 @@ pub struct Tls {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Http {
+    pub allowed_hosts: Vec<String>,
+    pub hsts_d: u32,
     pub allowed_origins: Vec<String>,
     pub frame_ancestors: Vec<String>,
     pub max_connections: usize,
@@ -211,6 +213,8 @@ impl Default for Tls {
 impl Default for Http {
     fn default() -> Self {
         Self {
+            allowed_hosts: Vec::new(),
+            hsts_d: 30,
             allowed_origins: Vec::new(),
             frame_ancestors: vec!["'self'".to_owned()],
             max_connections: 4_096,

@@ -12,14 +12,14 @@
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, post};
+use axum::routing::post;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use super::errors::HttpError;
-use super::{AppState, origin};
+use super::AppState;
 use crate::accounts::AccountError;
 use crate::storage::DeviceRecord;
 
@@ -31,12 +31,11 @@ const CONTACTS_FOUND: &str = "get contact persons sucess";
 const CONTACTS_CHANGED: &str = "change contact persons success";
 
 pub fn router() -> Router<AppState> {
-    let shared = |method: MethodRouter<AppState>| method.options(preflight);
     Router::new()
-        .route("/account/login", shared(post(log_in)))
-        .route("/getContactPersons", shared(post(contacts)))
-        .route("/account/contacts/add", shared(post(add_contact)))
-        .route("/account/contacts/remove", shared(post(remove_contact)))
+        .route("/account/login", post(log_in))
+        .route("/getContactPersons", post(contacts))
+        .route("/account/contacts/add", post(add_contact))
+        .route("/account/contacts/remove", post(remove_contact))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
 }
 
@@ -118,8 +117,6 @@ enum Refused {
     /// The body cannot be understood.
     Data,
     Account(AccountError),
-    /// A page that may not ask.
-    Origin,
 }
 
 impl From<AccountError> for Refused {
@@ -130,41 +127,41 @@ impl From<AccountError> for Refused {
 
 type Body = Result<Bytes, BytesRejection>;
 
-async fn log_in(State(state): State<AppState>, headers: HeaderMap, body: Body) -> Response {
+async fn log_in(State(state): State<AppState>, body: Body) -> Response {
     let outcome = async {
-        let login: Login = read(&state, &headers, body)?;
+        let login: Login = read(body)?;
         let token = state.accounts.log_in(&login.phone, &login.device_id).await?;
         Ok(Token { token })
     };
-    answer(&state, &headers, LOGGED_IN, outcome.await)
+    answer(LOGGED_IN, outcome.await)
 }
 
-async fn contacts(State(state): State<AppState>, headers: HeaderMap, body: Body) -> Response {
+async fn contacts(State(state): State<AppState>, body: Body) -> Response {
     let outcome = async {
-        let question: Question = read(&state, &headers, body)?;
+        let question: Question = read(body)?;
         list(&state, &question.phone, &question.token).await
     };
-    answer(&state, &headers, CONTACTS_FOUND, outcome.await)
+    answer(CONTACTS_FOUND, outcome.await)
 }
 
-async fn add_contact(State(state): State<AppState>, headers: HeaderMap, body: Body) -> Response {
+async fn add_contact(State(state): State<AppState>, body: Body) -> Response {
     let outcome = async {
-        let change: Change = read(&state, &headers, body)?;
+        let change: Change = read(body)?;
         let Change { phone, token, contact } = &change;
         state.accounts.add_contact(phone, token, contact).await?;
         list(&state, phone, token).await
     };
-    answer(&state, &headers, CONTACTS_CHANGED, outcome.await)
+    answer(CONTACTS_CHANGED, outcome.await)
 }
 
-async fn remove_contact(State(state): State<AppState>, headers: HeaderMap, body: Body) -> Response {
+async fn remove_contact(State(state): State<AppState>, body: Body) -> Response {
     let outcome = async {
-        let change: Change = read(&state, &headers, body)?;
+        let change: Change = read(body)?;
         let Change { phone, token, contact } = &change;
         state.accounts.remove_contact(phone, token, contact).await?;
         list(&state, phone, token).await
     };
-    answer(&state, &headers, CONTACTS_CHANGED, outcome.await)
+    answer(CONTACTS_CHANGED, outcome.await)
 }
 
 async fn list(state: &AppState, phone: &str, token: &str) -> Result<Contacts, Refused> {
@@ -175,26 +172,16 @@ async fn list(state: &AppState, phone: &str, token: &str) -> Result<Contacts, Re
     })
 }
 
-fn read<T: for<'de> Deserialize<'de>>(state: &AppState, headers: &HeaderMap, body: Body) -> Result<T, Refused> {
-    if !origin::is_allowed(headers, &state.config.http) {
-        return Err(Refused::Origin);
-    }
+/// Only an object: a list of the same texts in the right order would otherwise do as well.
+fn read<T: for<'de> Deserialize<'de>>(body: Body) -> Result<T, Refused> {
     let body = body.map_err(|_| Refused::Data)?;
-    serde_json::from_slice(&body).map_err(|_| Refused::Data)
+    let object: Map<String, Value> = serde_json::from_slice(&body).map_err(|_| Refused::Data)?;
+    T::deserialize(Value::Object(object)).map_err(|_| Refused::Data)
 }
 
-fn answer<T: Default + Serialize>(
-    state: &AppState,
-    request: &HeaderMap,
-    done: &str,
-    outcome: Result<T, Refused>,
-) -> Response {
+fn answer<T: Default + Serialize>(done: &str, outcome: Result<T, Refused>) -> Response {
     let (code, message, content) = match outcome {
         Ok(content) => (Code::Done, done.to_owned(), content),
-        Err(Refused::Origin) => {
-            let sentence = "pages of this origin may not ask here; http.allowed_origins decides";
-            return HttpError::new(StatusCode::FORBIDDEN, sentence).into_response();
-        }
         Err(Refused::Data) => {
             let sentence = "the body is not a JSON object with the texts that are needed".to_owned();
             (Code::DataInvalid, sentence, T::default())
@@ -208,9 +195,7 @@ fn answer<T: Default + Serialize>(
         content,
     };
     // It may hold a token.
-    let mut response = ([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response();
-    share(state, request, &mut response);
-    response
+    ([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response()
 }
 
 fn code_of(error: &AccountError) -> Code {
@@ -226,34 +211,4 @@ fn code_of(error: &AccountError) -> Code {
             Code::Internal
         }
     }
-}
-
-/// Browsers ask first, because the requests are JSON (Fetch §4.8, CORS-preflight).
-async fn preflight(State(state): State<AppState>, headers: HeaderMap) -> Response {
-    let mut response = StatusCode::NO_CONTENT.into_response();
-    if share(&state, &headers, &mut response) {
-        let answer = response.headers_mut();
-        answer.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
-        answer.insert(
-            header::ACCESS_CONTROL_ALLOW_HEADERS,
-            HeaderValue::from_static("content-type"),
-        );
-    }
-    response
-}
-
-/// Lets a page of a configured origin read the answer.
-fn share(state: &AppState, request: &HeaderMap, response: &mut Response) -> bool {
-    let Some(origin) = request.get(header::ORIGIN) else {
-        return false;
-    };
-    let configured = origin
-        .to_str()
-        .is_ok_and(|origin| origin::is_configured(origin, &state.config.http));
-    if configured {
-        let headers = response.headers_mut();
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-        headers.insert(header::VARY, HeaderValue::from_static("Origin"));
-    }
-    configured
 }

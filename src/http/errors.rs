@@ -1,8 +1,13 @@
 //! What goes wrong over HTTP, as a status and one sentence for whoever asked: `{"error": "…"}`.
 
 use axum::Json;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+
+/// What is kept of words that the framework found for a refusal: it writes a line.
+const WORDS_BYTES_MAX: usize = 1_024;
 
 /// A refusal or failure, told to the client. The cause, where there is one, goes to the log and not over the wire.
 #[derive(Debug)]
@@ -37,6 +42,51 @@ impl IntoResponse for HttpError {
                 .headers_mut()
                 .insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
         }
+        if self.status == StatusCode::UPGRADE_REQUIRED {
+            let headers = response.headers_mut();
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        }
         response
+    }
+}
+
+/// Brings into the one shape what was refused without it: by the framework, before a handler was asked. Pages that say
+/// what is wrong stay as they are.
+pub(super) async fn in_one_shape(request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let response = next.run(request).await;
+    let status = response.status();
+    if !(status.is_client_error() || status.is_server_error()) || has_a_shape(status, response.headers()) {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let words = axum::body::to_bytes(body, WORDS_BYTES_MAX).await.unwrap_or_default();
+    let sentence = sentence(status, &method, &String::from_utf8_lossy(&words));
+    let mut shaped = HttpError::new(status, sentence).into_response();
+    for name in [header::CONTENT_TYPE, header::CONTENT_LENGTH] {
+        parts.headers.remove(name);
+    }
+    shaped.headers_mut().extend(parts.headers);
+    shaped
+}
+
+/// What only the server itself says has words of its own: a loop that stands still is a line for whoever runs it.
+fn has_a_shape(status: StatusCode, headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        return kind.is_some();
+    }
+    kind.is_some_and(|kind| kind.starts_with("application/json") || kind.starts_with("text/html"))
+}
+
+fn sentence(status: StatusCode, method: &Method, words: &str) -> String {
+    match status {
+        StatusCode::METHOD_NOT_ALLOWED => {
+            format!("this address does not answer {method}; the Allow header says what it answers")
+        }
+        StatusCode::SERVICE_UNAVAILABLE => "the server took too long to answer; try again".to_owned(),
+        _ if words.trim().is_empty() => status.canonical_reason().unwrap_or("refused").to_lowercase(),
+        _ => format!("the request is not understood: {}", words.trim()),
     }
 }

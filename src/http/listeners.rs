@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use super::door::{Door, Guest};
+use super::host::OverTls;
 use super::tls::Certificate;
 use super::watch::{self, Activity, InProgress, Watched};
 use crate::config::{Config, Listener};
@@ -57,14 +58,41 @@ pub struct Bound {
 pub enum ListenError {
     #[error(
         "cannot listen on {address}: the port is in use. Stop the other program (is patchbay running already?), or \
-        change listeners in the configuration"
+        change {setting} in the configuration"
     )]
-    InUse { address: SocketAddr },
-    #[error("cannot listen on {address}: {source}. Choose another address under listeners in the configuration")]
+    InUse { address: SocketAddr, setting: Setting },
+    #[error(
+        "cannot listen on {address}: this user may not open ports below 1024. Give the program the right \
+        CAP_NET_BIND_SERVICE (`setcap cap_net_bind_service=+ep <the program>`, or AmbientCapabilities= in its systemd \
+        unit), or choose a higher port under {setting} in the configuration"
+    )]
+    Privileged { address: SocketAddr, setting: Setting },
+    #[error("cannot listen on {address}: {source}. Choose another address under {setting} in the configuration")]
     Failed {
         address: SocketAddr,
+        setting: Setting,
         source: std::io::Error,
     },
+}
+
+/// By what a listener was configured: the key.
+pub type Setting = &'static str;
+
+impl ListenError {
+    fn of(source: std::io::Error, address: SocketAddr, setting: Setting) -> ListenError {
+        match source.kind() {
+            ErrorKind::AddrInUse => ListenError::InUse { address, setting },
+            // ip(7): ports below ip_unprivileged_port_start, which is 1024 unless somebody has changed it.
+            ErrorKind::PermissionDenied if (1..1024).contains(&address.port()) => {
+                ListenError::Privileged { address, setting }
+            }
+            _ => ListenError::Failed {
+                address,
+                setting,
+                source,
+            },
+        }
+    }
 }
 
 /// What serving needs beside sockets.
@@ -84,9 +112,9 @@ pub struct Front {
 pub fn bind_all(config: &Config) -> Result<Vec<Bound>, ListenError> {
     let mut bound = Vec::new();
     for listener in &config.listeners {
-        match bind(*listener) {
+        match bind(*listener, "listeners") {
             Ok(socket) => bound.push(socket),
-            Err(ListenError::Failed { address, source })
+            Err(ListenError::Failed { address, source, .. })
                 if address.is_ipv6() && config.has_default_listeners() && is_no_ipv6(&source) =>
             {
                 tracing::debug!(%address, "this machine has no IPv6 loopback address");
@@ -102,8 +130,8 @@ fn is_no_ipv6(error: &std::io::Error) -> bool {
         || error.raw_os_error() == Some(nix::errno::Errno::EAFNOSUPPORT as i32)
 }
 
-/// Opens one listening socket.
-pub fn bind(listener: Listener) -> Result<Bound, ListenError> {
+/// Opens the listening socket that is configured under `setting`.
+pub fn bind(listener: Listener, setting: Setting) -> Result<Bound, ListenError> {
     let address = listener.address;
     let open = || {
         let socket = socket2::Socket::new(
@@ -124,10 +152,7 @@ pub fn bind(listener: Listener) -> Result<Bound, ListenError> {
         let address = socket.local_addr()?;
         Ok((socket, address))
     };
-    let (socket, address) = open().map_err(|source: std::io::Error| match source.kind() {
-        ErrorKind::AddrInUse => ListenError::InUse { address },
-        _ => ListenError::Failed { address, source },
-    })?;
+    let (socket, address) = open().map_err(|source| ListenError::of(source, address, setting))?;
     Ok(Bound {
         socket,
         address,
@@ -216,7 +241,7 @@ async fn connection(mut stream: TcpStream, client: SocketAddr, tls: bool, served
     let activity = Arc::clone(&served.activity);
     let Some(certificate) = served.front.certificate.as_ref().filter(|_| tls) else {
         let socket = stream;
-        return http(Watched { socket, activity }, client, served).await;
+        return http(Watched { socket, activity }, client, OverTls(false), served).await;
     };
     let acceptor = TlsAcceptor::from(certificate.current());
     let handshake = async {
@@ -230,7 +255,7 @@ async fn connection(mut stream: TcpStream, client: SocketAddr, tls: bool, served
         acceptor.accept(Watched { socket, activity }).await
     };
     match tokio::time::timeout(served.front.rules.silence, handshake).await {
-        Ok(Ok(stream)) => http(stream, client, served).await,
+        Ok(Ok(stream)) => http(stream, client, OverTls(true), served).await,
         Ok(Err(error)) => tracing::debug!(%client, %error, "TLS handshake failed"),
         Err(_) => tracing::debug!(%client, "TLS handshake did not finish in time"),
     }
@@ -249,7 +274,7 @@ async fn tell_to_use_https(stream: &mut TcpStream) -> std::io::Result<()> {
     stream.shutdown().await
 }
 
-async fn http<S>(stream: S, client: SocketAddr, served: Served)
+async fn http<S>(stream: S, client: SocketAddr, transport: OverTls, served: Served)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -260,6 +285,7 @@ where
         let in_progress = InProgress::begin(&activity);
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(client));
+        request.extensions_mut().insert(transport);
         let mut router = router.clone();
         async move {
             let response = router.call(request).await.unwrap_or_else(|never| match never {});
@@ -325,7 +351,7 @@ mod tests {
         let serving = tokio::spawn(async move {
             let activity_too = Arc::clone(&activity);
             tokio::select! {
-                () = http(Watched { socket, activity }, client, served) => {}
+                () = http(Watched { socket, activity }, client, OverTls(false), served) => {}
                 _ = watch::until_given_up(&activity_too, &door, rules) => {}
             }
         });
@@ -349,5 +375,26 @@ mod tests {
         assert!(got > ANSWER_BYTES, "{got}");
         // The idle connection is ended, too.
         assert!(lasted < Duration::from_secs(70), "{lasted:?}");
+    }
+
+    #[test]
+    fn what_keeps_a_listener_from_opening_names_its_setting_and_what_to_do() {
+        let said = |kind: ErrorKind, address: &str, setting| {
+            ListenError::of(kind.into(), address.parse().unwrap(), setting).to_string()
+        };
+        let taken = said(ErrorKind::AddrInUse, "127.0.0.1:9100", "metrics.address");
+        assert!(
+            taken.contains("in use") && taken.contains("change metrics.address"),
+            "{taken}"
+        );
+        let privileged = said(ErrorKind::PermissionDenied, "0.0.0.0:443", "listeners");
+        assert!(privileged.contains("CAP_NET_BIND_SERVICE"), "{privileged}");
+        let forbidden = said(ErrorKind::PermissionDenied, "0.0.0.0:8443", "listeners");
+        assert!(!forbidden.contains("CAP_NET_BIND_SERVICE"), "{forbidden}");
+        let elsewhere = said(ErrorKind::AddrNotAvailable, "192.0.2.1:80", "metrics.address");
+        assert!(
+            elsewhere.contains("another address under metrics.address"),
+            "{elsewhere}"
+        );
     }
 }

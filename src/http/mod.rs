@@ -6,6 +6,7 @@ pub mod door;
 pub mod errors;
 pub mod files;
 mod headers;
+pub mod host;
 pub mod listeners;
 mod metrics;
 pub mod origin;
@@ -20,6 +21,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
+use axum::middleware::{from_fn, from_fn_with_state};
+use tower::Layer;
+use tower_http::normalize_path::NormalizePathLayer;
 use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::{DefaultOnFailure, TraceLayer};
 use tracing::Level;
@@ -31,6 +35,8 @@ use crate::config::Config;
 use crate::hub::HubHandle;
 use crate::storage::Directory;
 use files::Files;
+use host::Hosts;
+use origin::Origins;
 
 /// What every request handler can reach.
 #[derive(Clone)]
@@ -47,31 +53,53 @@ pub struct AppState {
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 
 /// Everything that the listeners serve.
-pub fn router(state: AppState, files: Files, admin: Admin) -> Router {
+pub fn router(state: AppState, files: Files, admin: Admin, gate: &Gate) -> Router {
     let config = Arc::clone(&state.config);
+    let speaking = websocket::router().merge(accounts::router());
     let quick = Router::new()
         .merge(pages::router())
         .merge(admin::router(admin))
-        .merge(websocket::router().merge(accounts::router()).with_state(state))
+        .merge(origin::guarded(speaking, &gate.origins).with_state(state))
         .fallback(pages::not_found)
         .layer(TimeoutLayer::with_status_code(
             StatusCode::SERVICE_UNAVAILABLE,
             ANSWER_WITHIN,
         ));
-    finish(quick.merge(files::router(files, &config.http)), &config)
+    finish(
+        quick.merge(files::router(files, &config.http, &gate.origins)),
+        &config,
+        gate,
+    )
+}
+
+/// What a listener of its own serves to operators.
+pub fn admin_router(config: &Config, admin: Admin, gate: &Gate) -> Router {
+    finish(admin::router(admin).fallback(pages::not_found), config, gate)
+}
+
+/// Who is let in, before anything else is asked.
+#[derive(Clone)]
+pub struct Gate {
+    pub hosts: Hosts,
+    pub origins: Origins,
 }
 
 /// What all answers of a listener have in common.
-fn finish(router: Router, config: &Config) -> Router {
+fn finish(router: Router, config: &Config, gate: &Gate) -> Router {
     let trace = TraceLayer::new_for_http()
         .make_span_with(span)
         .on_response(metrics::time)
         .on_failure(DefaultOnFailure::new().level(Level::WARN));
+    let router = router
+        .layer(from_fn(errors::in_one_shape))
+        .layer(from_fn_with_state(gate.hosts.clone(), host::check));
     let http = Arc::new(config.http.clone());
-    headers::with_security_headers(router, &config.http)
-        .layer(axum::middleware::from_fn_with_state(http, client::recognize))
-        .layer(axum::middleware::from_fn(metrics::count))
-        .layer(trace)
+    let router = headers::with_security_headers(router, &config.http)
+        .layer(from_fn_with_state(http, client::recognize))
+        .layer(from_fn(metrics::count))
+        .layer(trace);
+    // Around the router, because it picks the route: an address ends with a slash or without.
+    Router::new().fallback_service(NormalizePathLayer::trim_trailing_slash().layer(router))
 }
 
 /// The route, not the path and query: those carry the ids of users, rooms and files.

@@ -1,88 +1,178 @@
-//! Which pages may speak to the server from a browser: its own, and those that are configured.
+//! Which pages may speak to the server from a browser: its own, and those that are configured. One guard stands before
+//! every route that opens a WebSocket or changes something.
 //!
 //! A browser lets any page on the web open WebSockets and post forms to any address, loopback included, but says in
-//! `Origin` (RFC 6454 §7) which page it was. Programs that are no browsers send none and are not concerned.
+//! `Origin` (RFC 6454 §7) which page it was. Programs that are no browsers send none and are not concerned. A page of
+//! another origin that may ask is also let read the answer (Fetch Standard §3.3, CORS).
 
-use axum::http::{HeaderMap, header};
+use std::sync::Arc;
 
-use crate::config::Http;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 
-/// Whether a request with these headers may open a WebSocket or change something.
-pub fn is_allowed(headers: &HeaderMap, config: &Http) -> bool {
-    let mut origins = headers.get_all(header::ORIGIN).iter();
-    let Some(origin) = origins.next() else { return true };
-    let Ok(origin) = origin.to_str() else { return false };
-    origins.next().is_none() && (is_configured(origin, config) || is_own(origin, headers))
+use super::errors::HttpError;
+use super::host;
+
+/// Which origins may ask. Cheap to clone.
+#[derive(Clone)]
+pub struct Origins {
+    /// `http.allowed_origins`.
+    configured: Arc<[String]>,
+    /// The ports of all listeners.
+    ports: Arc<[u16]>,
 }
 
-/// Whether the origin is a foreign page's that was configured: its requests also want CORS headers.
-pub fn is_configured(origin: &str, config: &Http) -> bool {
-    let same = |allowed: &String| allowed == "*" || allowed.trim_end_matches('/').eq_ignore_ascii_case(origin);
-    config.allowed_origins.iter().any(same)
+/// Puts the guard before all routes of `router`.
+pub fn guarded<S: Clone + Send + Sync + 'static>(router: Router<S>, origins: &Origins) -> Router<S> {
+    router.layer(from_fn_with_state(origins.clone(), guard))
 }
 
-/// The scheme is not compared: behind a proxy that adds TLS the server cannot know it.
-fn is_own(origin: &str, headers: &HeaderMap) -> bool {
-    let authority = origin.split_once("://").map(|(scheme, authority)| match scheme {
-        "https" => authority.trim_end_matches(":443"),
-        _ => authority.trim_end_matches(":80"),
-    });
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    match (authority, host) {
-        (Some(authority), Some(host)) => {
-            let default_port = if origin.starts_with("https:") { ":443" } else { ":80" };
-            authority.eq_ignore_ascii_case(host.trim_end_matches(default_port))
-        }
-        _ => false,
+async fn guard(State(origins): State<Origins>, request: Request, next: Next) -> Response {
+    let mut named = request.headers().get_all(header::ORIGIN).iter();
+    let Some(origin) = named.next().cloned() else {
+        return next.run(request).await;
+    };
+    let is_one = named.next().is_none();
+    let text = origin.to_str().unwrap_or_default();
+    if !is_one || !origins.allow(text, host::of(&request).as_ref()) {
+        let sentence = format!("pages of the origin `{text}` may not do this; http.allowed_origins lists who may");
+        return HttpError::new(StatusCode::FORBIDDEN, sentence).into_response();
     }
+    let mut response = match is_preflight(&request) {
+        true => preflight(),
+        false => next.run(request).await,
+    };
+    share(origin, response.headers_mut());
+    response
+}
+
+/// Browsers ask first where a request is more than a form can send (Fetch Standard §3.3.2).
+fn is_preflight(request: &Request) -> bool {
+    request.method() == Method::OPTIONS
+}
+
+fn preflight() -> Response {
+    let allowed = [
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "POST"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "content-type"),
+    ];
+    (StatusCode::NO_CONTENT, allowed).into_response()
+}
+
+fn share(origin: HeaderValue, answer: &mut HeaderMap) {
+    answer.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    answer.append(header::VARY, HeaderValue::from_static("origin"));
+}
+
+impl Origins {
+    pub fn new(configured: &[String], ports: impl IntoIterator<Item = u16>) -> Origins {
+        Origins {
+            configured: configured.into(),
+            ports: ports.into_iter().collect(),
+        }
+    }
+
+    fn allow(&self, origin: &str, host: Option<&Authority>) -> bool {
+        lists(&self.configured, origin) || host.is_some_and(|host| self.is_own(origin, host))
+    }
+
+    /// A page of the same host name, on the port that was asked or on any port of ours: the pages of one server may be
+    /// on another of its ports than its sockets. The scheme is not compared: behind a proxy that adds TLS the server
+    /// cannot know it.
+    fn is_own(&self, origin: &str, host: &Authority) -> bool {
+        let Some((scheme, authority)) = origin.split_once("://") else {
+            return false;
+        };
+        let default_port = match scheme {
+            "https" => 443,
+            "http" => 80,
+            _ => return false,
+        };
+        let Ok(page) = authority.parse::<Authority>() else {
+            return false;
+        };
+        let port = page.port_u16().unwrap_or(default_port);
+        let asked = host.port_u16().unwrap_or(default_port);
+        page.host().eq_ignore_ascii_case(host.host()) && (port == asked || self.ports.contains(&port))
+    }
+}
+
+/// Whether a list of the configuration has the origin, or has all.
+pub fn lists(configured: &[String], origin: &str) -> bool {
+    // "https://a.example/" is meant as "https://a.example"; "file://" is all that there is of it.
+    let same = |listed: &String| {
+        let bare = listed.strip_suffix('/').filter(|bare| !bare.ends_with('/'));
+        listed == "*" || bare.unwrap_or(listed).eq_ignore_ascii_case(origin)
+    };
+    configured.iter().any(same)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn allowed(origin: &[&str], host: &str, configured: &[&str]) -> bool {
-        let mut headers = HeaderMap::new();
-        for origin in origin {
-            headers.append(header::ORIGIN, origin.parse().unwrap());
-        }
-        headers.insert(header::HOST, host.parse().unwrap());
-        let config = Http {
-            allowed_origins: configured.iter().map(|s| (*s).to_owned()).collect(),
-            ..Http::default()
-        };
-        is_allowed(&headers, &config)
+    fn allowed(origin: &str, host: &str, configured: &[&str]) -> bool {
+        let configured: Vec<String> = configured.iter().map(|s| (*s).to_owned()).collect();
+        Origins::new(&configured, [8443, 9090]).allow(origin, host.parse().ok().as_ref())
     }
 
     #[test]
     fn the_servers_own_pages_may_and_foreign_pages_may_not() {
-        assert!(allowed(&["https://localhost:8443"], "localhost:8443", &[]));
-        assert!(allowed(&["https://meet.example"], "meet.example", &[]));
-        assert!(allowed(&["https://meet.example"], "meet.example:443", &[]));
-        assert!(allowed(&["https://[::1]:8443"], "[::1]:8443", &[]));
-        assert!(!allowed(&["https://evil.example"], "localhost:8443", &[]));
-        assert!(!allowed(&["https://localhost:9999"], "localhost:8443", &[]));
-        assert!(!allowed(&["https://localhost"], "localhost:8443", &[]));
-        assert!(!allowed(&["null"], "localhost:8443", &[]));
-        assert!(!allowed(
-            &["https://localhost:8443.evil.example"],
-            "localhost:8443",
-            &[]
-        ));
+        for (origin, host) in [
+            ("https://localhost:8443", "localhost:8443"),
+            ("https://meet.example", "meet.example"),
+            ("https://meet.example", "meet.example:443"),
+            ("http://meet.example", "meet.example:80"),
+            ("https://MEET.example:444", "meet.example:444"),
+            ("https://[::1]:8443", "[::1]:8443"),
+        ] {
+            assert!(allowed(origin, host, &[]), "{origin} {host}");
+        }
+        for (origin, host) in [
+            ("https://evil.example", "localhost:8443"),
+            ("https://localhost:9999", "localhost:8443"),
+            ("https://localhost", "localhost:8443"),
+            ("https://meet.example", "meet.example:80"),
+            ("null", "localhost:8443"),
+            ("file://", "localhost:8443"),
+            ("", "localhost:8443"),
+            ("ftp://localhost:8443", "localhost:8443"),
+            ("https://localhost:8443.evil.example", "localhost:8443"),
+            ("https://localhost:8443@evil.example", "localhost:8443"),
+        ] {
+            assert!(!allowed(origin, host, &[]), "{origin} {host}");
+        }
+    }
+
+    #[test]
+    fn a_page_on_one_of_our_ports_may_ask_on_another_of_the_same_host() {
+        assert!(allowed("https://10.10.128.7:9090", "10.10.128.7:2048", &[]));
+        assert!(allowed("https://meet.example:9090", "meet.example", &[]));
+        assert!(!allowed("https://evil.example:9090", "10.10.128.7:2048", &[]));
+        assert!(!allowed("https://10.10.128.7:9091", "10.10.128.7:2048", &[]));
     }
 
     #[test]
     fn configured_pages_may() {
-        let configured = ["https://app.example"];
-        assert!(allowed(&["https://app.example"], "localhost:8443", &configured));
-        assert!(!allowed(&["http://app.example"], "localhost:8443", &configured));
-        assert!(allowed(&["https://anything.example"], "localhost:8443", &["*"]));
+        let configured = ["https://app.example/"];
+        assert!(allowed("https://app.example", "localhost:8443", &configured));
+        assert!(!allowed("http://app.example", "localhost:8443", &configured));
+        assert!(allowed("https://anything.example", "localhost:8443", &["*"]));
     }
 
     #[test]
-    fn programs_without_an_origin_may_and_two_origins_may_not() {
-        assert!(allowed(&[], "localhost:8443", &[]));
-        let both = ["https://localhost:8443", "https://evil.example"];
-        assert!(!allowed(&both, "localhost:8443", &[]));
+    fn pages_without_an_origin_of_their_own_may_where_they_are_listed() {
+        assert!(allowed("null", "localhost:8443", &["null"]));
+        assert!(!allowed("file://", "localhost:8443", &["null"]));
+        assert!(allowed("file://", "localhost:8443", &["file://"]));
+        assert!(allowed(
+            "capacitor://localhost",
+            "localhost:8443",
+            &["capacitor://localhost"]
+        ));
     }
 }

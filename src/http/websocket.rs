@@ -6,18 +6,20 @@
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocketUpgrade};
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::any;
+use axum::routing::get;
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use tokio::time::{Instant, interval_at, sleep_until, timeout, timeout_at};
 use tracing::{debug, info};
 
+use super::AppState;
 use super::client::Client;
 use super::errors::HttpError;
-use super::{AppState, origin};
 use crate::hub::{Events, NoPlace};
 use crate::ids::RoomName;
 use crate::shares::{ClientAddress, TokenBucket};
@@ -56,8 +58,8 @@ const READ_BUFFER_BYTES: usize = 8 * 1024;
 
 pub fn router() -> Router<AppState> {
     let entrance = |entrance: Entrance| {
-        any(move |State(state), Client(client), headers: HeaderMap, upgrade| {
-            enter(entrance.clone(), state, client, headers, upgrade)
+        get(move |State(state), Client(client), upgrade: Upgrade| async move {
+            enter(entrance, state, client, ready(upgrade)?).await
         })
     };
     Router::new()
@@ -65,7 +67,16 @@ pub fn router() -> Router<AppState> {
         .route("/direct", entrance(Entrance::Direct))
         .route("/groupcall", entrance(Entrance::Groupcall))
         .route("/ws", entrance(Entrance::Messages))
-        .route("/socket.io", any(enter_as_device))
+        .route("/socket.io", get(enter_as_device))
+}
+
+/// A request for a WebSocket, or for something else.
+type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
+
+/// RFC 9110 §15.5.22, RFC 6455 §4.4.
+fn ready(upgrade: Upgrade) -> Result<WebSocketUpgrade, HttpError> {
+    let sentence = "this address speaks WebSocket only (version 13); connect to it with ws:// or wss://";
+    upgrade.map_err(|_| HttpError::new(StatusCode::UPGRADE_REQUIRED, sentence))
 }
 
 #[derive(serde::Deserialize)]
@@ -73,22 +84,23 @@ struct Credentials {
     token: Option<String>,
 }
 
-/// Only with a token that is good for a device.
+/// Only with a token that is good for a device. A query that cannot be read has none.
 async fn enter_as_device(
     State(state): State<AppState>,
-    Query(credentials): Query<Credentials>,
+    credentials: Result<Query<Credentials>, QueryRejection>,
     Client(client): Client,
-    headers: HeaderMap,
-    upgrade: WebSocketUpgrade,
+    upgrade: Upgrade,
 ) -> Result<Response, HttpError> {
-    let device = credentials.token.and_then(|token| state.accounts.verify(&token));
+    let upgrade = ready(upgrade)?;
+    let token = credentials.ok().and_then(|Query(credentials)| credentials.token);
+    let device = token.and_then(|token| state.accounts.verify(&token));
     let sentence = "the token is missing or not valid; log in with POST /account/login";
     let device = device.ok_or_else(|| HttpError::new(StatusCode::UNAUTHORIZED, sentence))?;
     let entrance = Entrance::Device {
         device,
         room_ids: random_room,
     };
-    enter(entrance, state, client, headers, upgrade).await
+    enter(entrance, state, client, upgrade).await
 }
 
 /// A room that cannot be guessed: 128 random bits.
@@ -100,13 +112,8 @@ async fn enter(
     entrance: Entrance,
     state: AppState,
     client: ClientAddress,
-    headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, HttpError> {
-    if !origin::is_allowed(&headers, &state.config.http) {
-        let sentence = "pages of this origin may not connect; see http.allowed_origins";
-        return Err(HttpError::new(StatusCode::FORBIDDEN, sentence));
-    }
     let connected = state.hub.connect(client).await;
     let no_place = |reason: NoPlace| HttpError::new(StatusCode::SERVICE_UNAVAILABLE, reason.to_string());
     let (session, events) = connected.map_err(no_place)?;

@@ -187,7 +187,8 @@ fn run(worker: WorkerId, driver: Driver, load: &Load, events: &mpsc::Sender<Medi
 #[derive(Debug, thiserror::Error)]
 pub enum MediaStartError {
     #[error(
-        "cannot listen for media on UDP {address}: {source}. Is another program using the port? Change media.first_port, or stop it"
+        "cannot listen for media on UDP {address}: {source}. Is another program using the port? Stop it, or change \
+        media.first_port or media.bind_addresses"
     )]
     Bind { address: SocketAddr, source: io::Error },
     #[error("no network address found to advertise to clients; set media.announced_addresses")]

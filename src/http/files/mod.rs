@@ -17,6 +17,7 @@ use axum::Router;
 use axum::routing::{get, post};
 
 use crate::config::Http;
+use crate::http::origin::{self, Origins};
 pub use store::{Files, FilesError};
 
 /// How often expired files are looked for. They can no longer be fetched from the second they expire.
@@ -28,13 +29,12 @@ struct State {
     http: Arc<Http>,
 }
 
-pub fn router<S: Clone + Send + Sync + 'static>(files: Files, http: &Http) -> Router<S> {
+pub fn router<S: Clone + Send + Sync + 'static>(files: Files, http: &Http, origins: &Origins) -> Router<S> {
     let state = State {
         files,
         http: Arc::new(http.clone()),
     };
-    Router::new()
-        .route("/files", post(upload::upload))
+    origin::guarded(Router::new().route("/files", post(upload::upload)), origins)
         .route("/files/{id}/{name}", get(download::download))
         .with_state(state)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::{Body, BodyDataStream};
 use axum::extract::State as FromState;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 
@@ -16,7 +16,6 @@ use super::names;
 use super::store::{KeepError, Upload, WriteError};
 use crate::http::client::Client;
 use crate::http::errors::HttpError;
-use crate::http::origin;
 use crate::http::watch::TRANSFER_PATIENCE;
 use crate::shares::{ClientAddress, Denied};
 use crate::storage::FileRecord;
@@ -37,15 +36,13 @@ pub(super) async fn upload(
     body: Body,
 ) -> Response {
     let mut body = body.into_data_stream();
-    let mut response = match take(&state, client, &headers, &mut body).await {
+    match take(&state, client, &headers, &mut body).await {
         Ok(record) => answer(&record).into_response(),
         Err(error) => {
             hear_out(body, state.files.config.max_bytes()).await;
             error.into_response()
         }
-    };
-    allow_origin(&state, &headers, &mut response);
-    response
+    }
 }
 
 fn answer(record: &FileRecord) -> Json<serde_json::Value> {
@@ -63,10 +60,6 @@ async fn take(
     headers: &HeaderMap,
     body: &mut BodyDataStream,
 ) -> Result<FileRecord, HttpError> {
-    if !origin::is_allowed(headers, &state.http) {
-        let sentence = "pages of this origin may not upload here; http.allowed_origins decides";
-        return Err(HttpError::new(StatusCode::FORBIDDEN, sentence));
-    }
     let announced: Option<u64> = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse().ok());
@@ -220,19 +213,4 @@ async fn hear_out(mut body: BodyDataStream, most: u64) {
         }
     })
     .await;
-}
-
-/// Foreign pages that were configured may read the answer (Fetch Standard §3.3, CORS).
-fn allow_origin(state: &State, request: &HeaderMap, response: &mut Response) {
-    let Some(origin) = request.get(header::ORIGIN) else {
-        return;
-    };
-    if origin
-        .to_str()
-        .is_ok_and(|text| origin::is_configured(text, &state.http))
-    {
-        let headers = response.headers_mut();
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-        headers.append(header::VARY, HeaderValue::from_static("origin"));
-    }
 }

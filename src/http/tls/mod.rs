@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
+use x509_parser::extensions::GeneralName;
 
 use super::WallClock;
 use crate::config;
@@ -21,10 +22,17 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(3);
 /// The certificate in use. Cheap to clone.
 #[derive(Clone)]
 pub struct Certificate {
-    current: Arc<ArcSwap<ServerConfig>>,
+    current: Arc<ArcSwap<Loaded>>,
     files: Arc<Files>,
     self_made: bool,
     clock: WallClock,
+}
+
+/// What was read from the files.
+struct Loaded {
+    server_config: Arc<ServerConfig>,
+    /// In small letters.
+    names: Arc<[String]>,
 }
 
 #[derive(Clone, Debug)]
@@ -75,9 +83,9 @@ impl Certificate {
             ),
             None => (self_made::ready(&config.directory, now)?, true),
         };
-        let server_config = files.read(now)?;
+        let loaded = files.read(now)?;
         Ok(Certificate {
-            current: Arc::new(ArcSwap::from_pointee(server_config)),
+            current: Arc::new(ArcSwap::from_pointee(loaded)),
             files: Arc::new(files),
             self_made,
             clock,
@@ -95,7 +103,12 @@ impl Certificate {
 
     /// What the next handshake uses.
     pub fn current(&self) -> Arc<ServerConfig> {
-        self.current.load_full()
+        Arc::clone(&self.current.load().server_config)
+    }
+
+    /// The DNS names that it is for, some of which may begin with `*.`.
+    pub fn names(&self) -> Arc<[String]> {
+        Arc::clone(&self.current.load().names)
     }
 
     /// Looks at the files; a changed pair replaces the one in use, a bad one is reported, once. Never ends.
@@ -118,8 +131,8 @@ impl Certificate {
     /// Reads the files, whether or not they have changed. A bad pair is reported, and the one in use stays.
     pub fn reload(&self) {
         match self.files.read((self.clock)()) {
-            Ok(server_config) => {
-                self.current.store(Arc::new(server_config));
+            Ok(loaded) => {
+                self.current.store(Arc::new(loaded));
                 tracing::info!(certificate = %self.files.certificate.display(), "read the certificate");
             }
             Err(error) => tracing::error!(%error, "the certificate of the files is not used; the old one stays in use"),
@@ -128,7 +141,7 @@ impl Certificate {
 }
 
 impl Files {
-    fn read(&self, now: SystemTime) -> Result<ServerConfig, TlsError> {
+    fn read(&self, now: SystemTime) -> Result<Loaded, TlsError> {
         let chain = CertificateDer::pem_slice_iter(&read("certificate", &self.certificate)?)
             .collect::<Result<Vec<_>, _>>()
             .and_then(|chain| {
@@ -142,6 +155,7 @@ impl Files {
         let key = PrivateKeyDer::from_pem_slice(&read("private key", &self.key)?)
             .map_err(|e| content("private key", &self.key, &e))?;
         self.warn_of_dates(&chain[0], now);
+        let names = dns_names(&chain[0]).into();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let pair = |source| TlsError::Pair {
             certificate: self.certificate.clone(),
@@ -153,7 +167,10 @@ impl Files {
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
             .map_err(pair)?;
         server_config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(server_config)
+        Ok(Loaded {
+            server_config: Arc::new(server_config),
+            names,
+        })
     }
 
     /// An expired certificate is served all the same: some clients do not look, and no service is worse.
@@ -175,6 +192,21 @@ impl Files {
             Some((metadata.modified().ok()?, metadata.len()))
         })
     }
+}
+
+/// The names that clients compare (RFC 9525 §6.1): the subject's own name is no longer one of them.
+fn dns_names(certificate: &CertificateDer<'_>) -> Vec<String> {
+    let Ok((_, parsed)) = x509_parser::parse_x509_certificate(certificate) else {
+        return Vec::new();
+    };
+    let Ok(Some(alternatives)) = parsed.subject_alternative_name() else {
+        return Vec::new();
+    };
+    let dns_name = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
+        _ => None,
+    };
+    alternatives.value.general_names.iter().filter_map(dns_name).collect()
 }
 
 fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {

@@ -10,6 +10,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::{Files, TlsError};
+use crate::http::host;
 
 const CERTIFICATE: &str = "localhost.pem";
 const KEY: &str = "localhost-key.pem";
@@ -74,12 +75,11 @@ fn make(directory: &Path, files: &Files, now: SystemTime) -> Result<(), TlsError
 /// As which names and addresses this machine calls itself.
 fn names() -> Vec<String> {
     let mut names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
-    let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
     // A host name that cannot stand in a certificate is left out rather than failing the start.
     let fits = |name: &String| {
         !name.is_empty() && name.len() <= 253 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.')
     };
-    if let Some(host) = host.filter(|name| fits(name) && name != "localhost") {
+    if let Some(host) = host::machine_name().filter(|name| fits(name) && name != "localhost") {
         names.push(host);
     }
     names

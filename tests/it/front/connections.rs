@@ -25,14 +25,18 @@ async fn a_client_that_says_nothing_or_half_a_request_loses_its_connection() {
     })
     .await;
     for listener in running.server.listeners() {
-        for beginning in [&b""[..], b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ", b"\x16\x03\x01"] {
+        for beginning in [
+            &b""[..],
+            b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ",
+            b"\x16\x03\x01",
+        ] {
             let mut stream = TcpStream::connect(listener.address).await.unwrap();
             stream.write_all(beginning).await.unwrap();
             until_closed(stream).await;
         }
     }
     let mut idle = TcpStream::connect(running.address()).await.unwrap();
-    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .await
         .unwrap();
     assert!(
@@ -44,8 +48,8 @@ async fn a_client_that_says_nothing_or_half_a_request_loses_its_connection() {
 #[tokio::test]
 async fn headers_that_never_end_are_refused() {
     let running = start(|_| {}).await;
-    let long = format!("GET / HTTP/1.1\r\nHost: x\r\nX-Long: {}", "a".repeat(100_000));
-    let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{}", "A: b\r\n".repeat(1_000));
+    let long = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: {}", "a".repeat(100_000));
+    let many = format!("GET / HTTP/1.1\r\nHost: localhost\r\n{}", "A: b\r\n".repeat(1_000));
     for request in [long, many] {
         let answer = running.raw(request.as_bytes()).await;
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
@@ -65,8 +69,8 @@ async fn nonsense_gets_a_status_or_silence_and_nobody_else_notices() {
         b"GET\r\n\r\n",
         b"GET / HTTP/9.9\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        b"POST /files HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-        b"POST /files HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"POST /files HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+        b"POST /files HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     ];
     for listener in running.server.listeners() {
         for bytes in nonsense {
@@ -99,7 +103,7 @@ async fn one_connection_more_than_allowed_waits_until_another_ends() {
     let ask = async || {
         let mut stream = TcpStream::connect(running.address()).await.unwrap();
         stream
-            .write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            .write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             .await
             .unwrap();
         stream
@@ -125,7 +129,7 @@ async fn stopping_ends_idle_connections_and_frees_the_ports() {
     let running = start(|_| {}).await;
     let address = running.address();
     let mut idle = TcpStream::connect(address).await.unwrap();
-    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .await
         .unwrap();
     idle.read_exact(&mut [0]).await.unwrap();

@@ -3,6 +3,7 @@
 mod accounts;
 mod connections;
 mod disk;
+mod gate;
 mod health;
 mod pages;
 mod running;

@@ -23,7 +23,7 @@ async fn upload(running: &Running, address: &str, bytes: usize) -> u16 {
 async fn half_an_upload(running: &Running, address: &str) -> TcpStream {
     let mut stream = TcpStream::connect(running.address()).await.unwrap();
     let head = format!(
-        "POST /files HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {address}\r\nContent-Length: 1000\r\n\
+        "POST /files HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: {address}\r\nContent-Length: 1000\r\n\
          Content-Type: multipart/form-data; boundary=b\r\n\r\n\
          --b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\nx"
     );
@@ -57,7 +57,7 @@ async fn where_places_are_scarce_silence_is_short() {
     for _ in 0..4 {
         let mut stream = TcpStream::connect(running.address()).await.unwrap();
         stream
-            .write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            .write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             .await
             .unwrap();
         stream.read_exact(&mut [0]).await.unwrap();

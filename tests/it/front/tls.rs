@@ -181,3 +181,92 @@ async fn a_running_server_shows_new_clients_the_changed_certificate() {
     };
     tokio::time::timeout(super::running::PATIENCE, taken_up).await.unwrap();
 }
+
+/// A running server with a given certificate for a name, and a client that trusts it and finds the name on loopback.
+async fn certified(
+    name: &str,
+    adjust: impl FnOnce(&mut config::Config),
+) -> (super::running::Running, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let config = given(folder.path());
+    let made = pair(name);
+    write(&config, &made);
+    let mut running = start(|c| {
+        c.listeners = vec![listener("127.0.0.1:0", true)];
+        c.tls = config.clone();
+        adjust(c);
+    })
+    .await;
+    let address = running.address();
+    running.http = reqwest::Client::builder()
+        .tls_certs_only([reqwest::Certificate::from_pem(made.0.as_bytes()).unwrap()])
+        .resolve("calls.example.org", address)
+        .resolve("localhost", address)
+        .build()
+        .unwrap();
+    (running, folder)
+}
+
+#[tokio::test]
+async fn the_names_of_the_certificate_are_names_of_the_server_also_of_a_changed_one() {
+    for name in ["calls.example.org", "*.example.org"] {
+        let (running, _folder) = certified(name, |_| {}).await;
+        let url = format!("https://calls.example.org:{}/healthz", running.address().port());
+        assert_eq!(
+            running.http.get(&url).send().await.unwrap().status().as_u16(),
+            200,
+            "{name}"
+        );
+        let other = running.http.get(&url).header("host", "other.example");
+        assert_eq!(other.send().await.unwrap().status().as_u16(), 421);
+    }
+}
+
+#[test]
+fn a_changed_certificate_has_its_own_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = given(folder.path());
+    write(&config, &pair("Calls.example.org"));
+    let certificate = Certificate::load(&config, at(0)).unwrap();
+    assert_eq!(*certificate.names(), ["calls.example.org"]);
+    write(&config, &pair("new.example.org"));
+    assert_eq!(*Certificate::load(&config, at(0)).unwrap().names(), ["new.example.org"]);
+}
+
+#[tokio::test]
+async fn hsts_is_for_the_names_of_a_given_certificate_where_nothing_is_open_without_tls() {
+    let hsts = async |running: &super::running::Running, url: &str| {
+        let response = running.http.get(url).send().await.unwrap();
+        super::running::header(&response, "strict-transport-security").to_owned()
+    };
+    let (running, _folder) = certified("calls.example.org", |_| {}).await;
+    let url = format!("https://calls.example.org:{}/", running.address().port());
+    assert_eq!(hsts(&running, &url).await, "max-age=2592000");
+
+    let (running, _folder) = certified("localhost", |_| {}).await;
+    let url = format!("https://localhost:{}/", running.address().port());
+    assert_eq!(hsts(&running, &url).await, "", "localhost is every program's");
+
+    let (running, _folder) = certified("calls.example.org", |config| config.http.hsts_d = 0).await;
+    let url = format!("https://calls.example.org:{}/", running.address().port());
+    assert_eq!(hsts(&running, &url).await, "", "switched off");
+
+    let on_loopback = |config: &mut config::Config| config.listeners.push(listener("127.0.0.1:0", false));
+    let (running, _folder) = certified("calls.example.org", on_loopback).await;
+    let url = format!("https://calls.example.org:{}/", running.address().port());
+    assert_eq!(
+        hsts(&running, &url).await,
+        "max-age=2592000",
+        "for a proxy on this machine"
+    );
+    let plain = format!("http://{}/", running.server.listeners()[1].address);
+    assert_eq!(hsts(&running, &plain).await, "", "without TLS it would mean nothing");
+
+    let running = start(|config| config.listeners = vec![listener("127.0.0.1:0", true)]).await;
+    let request = running.http.get(running.url("/")).header("host", "localhost");
+    let response = request.send().await.unwrap();
+    assert!(
+        response.headers().get("strict-transport-security").is_none(),
+        "self-made"
+    );
+}

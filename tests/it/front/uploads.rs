@@ -118,7 +118,7 @@ async fn a_hostile_name_is_just_a_name() {
 fn post_raw(body: &str) -> String {
     let length = body.len();
     format!(
-        "POST /files HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: multipart/form-data; boundary=b\r\n\
+        "POST /files HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: multipart/form-data; boundary=b\r\n\
          Content-Length: {length}\r\n\r\n{body}"
     )
 }
@@ -153,7 +153,7 @@ async fn a_file_over_the_limit_is_refused_and_leaves_nothing() {
     assert_eq!(status, 413, "known from the announced length alone");
 
     // Without an announced length it is noticed while it arrives.
-    let head = "POST /files HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\
+    let head = "POST /files HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\
         Content-Type: multipart/form-data; boundary=b\r\n\r\n";
     let begun = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"endless.txt\"\r\n\r\n";
     let piece = format!("{:x}\r\n{begun}\r\n", begun.len());
@@ -240,7 +240,7 @@ async fn files_are_found_by_their_whole_id_alone() {
         "/files/".to_owned(),
         format!("/files/{id}"),
     ] {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         let answer = running.raw(request.as_bytes()).await;
         assert!(
             answer.starts_with("HTTP/1.1 404") || answer.starts_with("HTTP/1.1 405"),
@@ -253,7 +253,7 @@ async fn files_are_found_by_their_whole_id_alone() {
 /// A form whose file has begun and does not end.
 async fn begin(running: &Running) -> TcpStream {
     let mut stream = TcpStream::connect(running.address()).await.unwrap();
-    let head = "POST /files HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n\
+    let head = "POST /files HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n\
         Content-Length: 1000000\r\n\r\n--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(&[b'x'; 200_000]).await.unwrap();

@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::http::{Request, Response};
 use patchbay::config::{self, Http};
 use patchbay::http::files::{Files, router};
+use patchbay::http::origin::Origins;
 use patchbay::storage::Directory;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -51,7 +52,7 @@ impl Shelf {
     }
 
     async fn ask(&self, request: Request<Body>) -> Response<Body> {
-        let mut router: axum::Router = router(self.files.clone(), &Http::default());
+        let mut router: axum::Router = router(self.files.clone(), &Http::default(), &Origins::new(&[], []));
         router.call(request).await.unwrap()
     }
 

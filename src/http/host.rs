@@ -1,0 +1,244 @@
+//! Under which host names this server answers, checked before any route is asked; and HSTS, which needs the same name.
+//!
+//! A page on the web can let its own host name point to the address of this machine (DNS rebinding): the browser then
+//! takes this server for that page's own, and the page may read and send what it likes. The Host header gives it away,
+//! because it still has the foreign name. An address in numbers cannot be rebound, so any is accepted.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, Version, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::errors::HttpError;
+use super::tls::Certificate;
+use crate::config::Config;
+
+/// Whether a request came over TLS; each has it among its extensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OverTls(pub bool);
+
+/// The names of this server. Cheap to clone.
+#[derive(Clone)]
+pub struct Hosts {
+    /// `http.allowed_hosts`, and this machine's own name.
+    named: Arc<[String]>,
+    /// Whose names count as well, whichever certificate is in use at the moment.
+    certificate: Option<Certificate>,
+    /// What is sent to clients that came over TLS by a name of the certificate.
+    hsts: Option<HeaderValue>,
+}
+
+impl Hosts {
+    pub fn new(config: &Config, certificate: Option<Certificate>) -> Hosts {
+        let mut named: Vec<String> = config.http.allowed_hosts.iter().map(|name| plain(name)).collect();
+        if let Some(machine) = machine_name() {
+            // As other machines of the same network call this one: RFC 6762 §3.
+            named.push(format!("{}.local", plain(&machine)));
+            named.push(plain(&machine));
+        }
+        Hosts {
+            named: named.into(),
+            hsts: hsts(config, certificate.as_ref()),
+            certificate,
+        }
+    }
+
+    fn are(&self, name: &str) -> bool {
+        let name = plain(name);
+        is_address(&name)
+            || is_localhost(&name)
+            || self.named.iter().any(|pattern| covers(pattern, &name))
+            || self.is_certified(&name)
+    }
+
+    fn is_certified(&self, name: &str) -> bool {
+        self.certificate
+            .as_ref()
+            .is_some_and(|certificate| certificate.names().iter().any(|pattern| covers(pattern, name)))
+    }
+
+    /// RFC 6797 §8.1.1 leaves addresses out; localhost is shared by all programs of a machine.
+    fn hsts_for(&self, name: &str, OverTls(encrypted): OverTls) -> Option<&HeaderValue> {
+        let name = plain(name);
+        let suits = encrypted && !is_address(&name) && !is_localhost(&name) && self.is_certified(&name);
+        self.hsts.as_ref().filter(|_| suits)
+    }
+}
+
+/// Only with a certificate that was given, and where nothing is served without TLS to other machines: browsers apply HSTS
+/// to every port of a host (RFC 6797 §8.3), and would not reach those listeners any more.
+fn hsts(config: &Config, certificate: Option<&Certificate>) -> Option<HeaderValue> {
+    let days = config.http.hsts_d;
+    let real = certificate.is_some_and(|certificate| !certificate.is_self_made());
+    let open_without_tls = |listener: &crate::config::Listener| !listener.tls && !listener.address.ip().is_loopback();
+    if days == 0 || !real || config.listeners.iter().any(open_without_tls) {
+        return None;
+    }
+    let seconds = u64::from(days) * 24 * 3_600;
+    HeaderValue::from_str(&format!("max-age={seconds}")).ok()
+}
+
+/// Whom the client wants to speak to, by the request's target or its Host header (RFC 9112 §3.2, §3.2.2).
+pub fn of<B>(request: &axum::http::Request<B>) -> Option<Authority> {
+    named(request.uri(), request.headers())
+}
+
+pub(super) fn of_parts(parts: &Parts) -> Option<Authority> {
+    named(&parts.uri, &parts.headers)
+}
+
+fn named(target: &Uri, headers: &HeaderMap) -> Option<Authority> {
+    if let Some(authority) = target.authority() {
+        return Some(authority.clone());
+    }
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let host = hosts.next()?;
+    let authority: Authority = host.to_str().ok()?.parse().ok()?;
+    (hosts.next().is_none() && !authority.as_str().contains('@')).then_some(authority)
+}
+
+pub(super) async fn check(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
+    // HTTP/1.0 knows no Host; browsers, which alone can be deceived, have sent it ever since.
+    if request.version() == Version::HTTP_10 && !request.headers().contains_key(header::HOST) {
+        return next.run(request).await;
+    }
+    let Some(host) = of(&request) else {
+        let sentence = "a request needs one Host header with the name or address of this server";
+        return HttpError::new(StatusCode::BAD_REQUEST, sentence).into_response();
+    };
+    let name = host.host();
+    if !hosts.are(name) {
+        let sentence = format!(
+            "this server does not answer under the name `{name}`; if it is one of its names, add it to http.allowed_hosts"
+        );
+        return HttpError::new(StatusCode::MISDIRECTED_REQUEST, sentence).into_response();
+    }
+    let transport = request.extensions().get().copied().unwrap_or(OverTls(false));
+    let hsts = hosts.hsts_for(name, transport).cloned();
+    let mut response = next.run(request).await;
+    if let Some(hsts) = hsts {
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, hsts);
+    }
+    response
+}
+
+/// What this machine calls itself.
+pub(super) fn machine_name() -> Option<String> {
+    let name = nix::unistd::gethostname().ok()?.into_string().ok()?;
+    (!name.is_empty()).then_some(name)
+}
+
+/// For comparing: names differ neither by case nor by the dot of the root (RFC 4343, RFC 1034 §3.1).
+fn plain(name: &str) -> String {
+    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
+}
+
+fn is_address(name: &str) -> bool {
+    let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    bare.unwrap_or(name).parse::<IpAddr>().is_ok()
+}
+
+/// RFC 6761 §6.3: never asked of a name server.
+fn is_localhost(name: &str) -> bool {
+    name == "localhost" || name.ends_with(".localhost")
+}
+
+/// `*` stands for all names, `*.` at the beginning for one label (RFC 9525 §6.3).
+fn covers(pattern: &str, name: &str) -> bool {
+    if pattern == "*" {
+        return true;
+    }
+    match pattern.strip_prefix("*.") {
+        Some(parent) => name
+            .split_once('.')
+            .is_some_and(|(label, rest)| !label.is_empty() && rest == parent),
+        None => pattern == name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hosts(allowed: &[&str]) -> Hosts {
+        let mut config = Config::default();
+        config.http.allowed_hosts = allowed.iter().map(|name| (*name).to_owned()).collect();
+        Hosts::new(&config, None)
+    }
+
+    #[test]
+    fn addresses_and_localhost_are_ours_and_foreign_names_are_not() {
+        let hosts = hosts(&[]);
+        for name in [
+            "127.0.0.1",
+            "192.168.1.7",
+            "[::1]",
+            "[2001:db8::7]",
+            "localhost",
+            "LocalHost.",
+            "a.localhost",
+        ] {
+            assert!(hosts.are(name), "{name}");
+        }
+        for name in [
+            "rebind.example",
+            "127.0.0.1.rebind.example",
+            "localhost.example",
+            "notlocalhost",
+            "*",
+            "1.2.3",
+        ] {
+            assert!(!hosts.are(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn this_machines_own_name_is_ours() {
+        let machine = machine_name().unwrap();
+        assert!(hosts(&[]).are(&machine));
+        assert!(hosts(&[]).are(&format!("{machine}.local")));
+        assert!(!hosts(&[]).are(&format!("{machine}.example")));
+    }
+
+    #[test]
+    fn configured_names_are_ours_whatever_their_case_and_a_star_stands_for_one_label() {
+        let some = hosts(&["Calls.Example.org", "*.meet.example"]);
+        for name in ["calls.example.org", "CALLS.example.org.", "a.meet.example"] {
+            assert!(some.are(name), "{name}");
+        }
+        for name in [
+            "example.org",
+            "meet.example",
+            "a.b.meet.example",
+            ".meet.example",
+            "xmeet.example",
+        ] {
+            assert!(!some.are(name), "{name}");
+        }
+        assert!(hosts(&["*"]).are("rebind.example"));
+    }
+
+    #[test]
+    fn the_host_is_the_targets_or_the_headers_and_never_two() {
+        let request = |target: &str, hosts: &[&str]| {
+            let mut request = axum::http::Request::get(target);
+            for host in hosts {
+                request = request.header(header::HOST, *host);
+            }
+            of(&request.body(()).unwrap()).map(|host| host.to_string())
+        };
+        assert_eq!(request("/", &["a.example:1"]).as_deref(), Some("a.example:1"));
+        assert_eq!(
+            request("http://b.example/", &["a.example"]).as_deref(),
+            Some("b.example")
+        );
+        for hosts in [&[][..], &[""], &["a b"], &["a", "b"], &["x@a"], &["a/b"]] {
+            assert_eq!(request("/", hosts), None, "{hosts:?}");
+        }
+    }
+}
