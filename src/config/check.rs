@@ -1,4 +1,4 @@
-//! What types alone cannot say of a configuration: ranges, and keys that need one another.
+//! What no value shows by itself: keys that need one another, and texts with a form of their own.
 
 use super::Config;
 use crate::media::pinning::{Pinning, PinningError};
@@ -9,7 +9,6 @@ pub(super) fn check(config: &Config) -> Result<(), String> {
     tls(config)?;
     http(config)?;
     media(config)?;
-    numbers(config)?;
     words(config)
 }
 
@@ -93,7 +92,9 @@ fn media(config: &Config) -> Result<(), String> {
     }
     let workers = pinning.workers().unwrap_or(media.workers);
     if workers > MAX_WORKERS {
-        return Err(format!("media.workers is {workers}; at most {MAX_WORKERS} make sense"));
+        return Err(format!(
+            "media.pin_workers names {workers} processors; at most {MAX_WORKERS} workers make sense"
+        ));
     }
     let last_port = usize::from(media.first_port) + workers.max(1) - 1;
     if media.first_port != 0 && last_port > usize::from(u16::MAX) {
@@ -114,86 +115,6 @@ fn media(config: &Config) -> Result<(), String> {
     Ok(())
 }
 
-fn numbers(config: &Config) -> Result<(), String> {
-    let at_least_one: [(&str, u64); 22] = [
-        ("http.max_connections", config.http.max_connections as u64),
-        ("http.least_kbps", config.http.least_kbps.into()),
-        ("http.header_timeout_s", config.http.header_timeout_s),
-        ("media.max_publish_kbps", config.media.max_publish_kbps.into()),
-        (
-            "media.room_subscriptions_per_worker",
-            config.media.room_subscriptions_per_worker as u64,
-        ),
-        ("calls.ring_timeout_s", config.calls.ring_timeout_s),
-        ("limits.max_sessions", config.limits.max_sessions as u64),
-        ("limits.max_rooms", config.limits.max_rooms as u64),
-        (
-            "limits.max_participants_per_room",
-            config.limits.max_participants_per_room as u64,
-        ),
-        (
-            "limits.address_share_percent",
-            config.limits.address_share_percent.into(),
-        ),
-        ("limits.fan_out_kib_per_s", config.limits.fan_out_kib_per_s.into()),
-        ("storage.max_connections", config.storage.max_connections.into()),
-        ("files.max_size_mib", config.files.max_size_mib),
-        ("files.total_size_mib", config.files.total_size_mib),
-        ("files.expire_after_h", config.files.expire_after_h),
-        ("files.max_uploads", config.files.max_uploads as u64),
-        ("messages.offline_per_user", config.messages.offline_per_user.into()),
-        (
-            "messages.offline_expire_after_h",
-            config.messages.offline_expire_after_h,
-        ),
-        (
-            "accounts.rotate_secret_after_d",
-            config.accounts.rotate_secret_after_d.into(),
-        ),
-        ("accounts.max_devices", positive(config.accounts.max_devices)),
-        ("accounts.max_contacts", positive(config.accounts.max_contacts)),
-        ("messages.offline_total_mib", config.messages.offline_total_mib),
-    ];
-    // Larger values overflow what they are turned into (bytes, deadlines, semaphores), and mean nothing anyway.
-    const MOST: u64 = 1 << 40;
-    for (key, value) in at_least_one {
-        if value == 0 {
-            return Err(format!("{key} is 0; it must be at least 1"));
-        }
-        if value > MOST {
-            return Err(format!("{key} is {value}; at most {MOST} is possible"));
-        }
-    }
-    let share = config.limits.address_share_percent;
-    if share > 100 {
-        return Err(format!(
-            "limits.address_share_percent is {share}; 100 is all of it, the most that is possible"
-        ));
-    }
-    // So much of 32 seconds is counted in 32 bits.
-    const MOST_FAN_OUT: u32 = 100_000;
-    let fan_out = config.limits.fan_out_kib_per_s;
-    if fan_out > MOST_FAN_OUT {
-        return Err(format!(
-            "limits.fan_out_kib_per_s is {fan_out}; at most {MOST_FAN_OUT} are possible"
-        ));
-    }
-    // All that wait are delivered at once, into a queue of twice as many.
-    const MOST_WAITING: u32 = 500;
-    let waiting = config.messages.offline_per_user;
-    if waiting > MOST_WAITING {
-        return Err(format!(
-            "messages.offline_per_user is {waiting}; at most {MOST_WAITING} are possible"
-        ));
-    }
-    Ok(())
-}
-
-/// What is negative is as little as nothing.
-fn positive(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or(0)
-}
-
 fn words(config: &Config) -> Result<(), String> {
     if config.groupcall.text_message_types.is_empty() {
         return Err("groupcall.text_message_types is empty: chat texts would reach nobody".into());
@@ -212,6 +133,14 @@ fn words(config: &Config) -> Result<(), String> {
         return Err(format!(
             "metrics.address: `{}` is not an address; write it as 127.0.0.1:9100, or leave it empty",
             config.metrics.address
+        ));
+    }
+    if let Some(address) = config.metrics.own_address()
+        && address.port() != 0
+        && config.listeners.iter().any(|listener| listener.address == address)
+    {
+        return Err(format!(
+            "metrics.address is {address}, which is one of the listeners as well; give it another port"
         ));
     }
     tracing_subscriber::EnvFilter::try_new(&config.log.filter)

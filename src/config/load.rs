@@ -3,9 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
+use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
-use super::{Config, check};
+use super::{Config, check, values};
 
 /// Read when `--config` is not given and it exists.
 const DEFAULT_FILE: &str = "patchbay.toml";
@@ -72,6 +73,9 @@ pub fn load(
 
 impl Config {
     fn deserialize_table(table: Table) -> Result<Config, String> {
+        if let Some(misfit) = values::misfit(&table) {
+            return Err(misfit.sentence);
+        }
         table.try_into().map_err(|e: toml::de::Error| plain_words(e.message()))
     }
 }
@@ -87,8 +91,33 @@ fn read(path: &Path) -> Result<Table, ConfigError> {
         line: line_of(&text, e.span().map_or(0, |span| span.start)),
         message: plain_words(e.message()),
     };
+    let table = toml::from_str::<Table>(&text).map_err(at_line)?;
+    if let Some(misfit) = values::misfit(&table) {
+        return Err(ConfigError::File {
+            path: path.to_owned(),
+            line: line_of(&text, offset_of(&text, &misfit.place)),
+            message: misfit.sentence,
+        });
+    }
     toml::from_str::<Config>(&text).map_err(at_line)?;
-    toml::from_str::<Table>(&text).map_err(at_line)
+    Ok(table)
+}
+
+/// Where a value stands in a file: keys from the outside in, and numbers of items.
+fn offset_of(text: &str, place: &[String]) -> usize {
+    let Ok(root) = DeTable::parse(text) else { return 0 };
+    let Some((first, rest)) = place.split_first() else {
+        return 0;
+    };
+    let mut found = root.get_ref().get(first.as_str());
+    for step in rest {
+        found = found.and_then(|value| match (value.get_ref(), step.parse::<usize>()) {
+            (DeValue::Table(table), _) => table.get(step.as_str()),
+            (DeValue::Array(items), Ok(index)) => items.get(index),
+            _ => None,
+        });
+    }
+    found.map_or(0, |value| value.span().start)
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
@@ -97,7 +126,10 @@ fn line_of(text: &str, offset: usize) -> usize {
 
 /// serde says "field" of what our readers know as a key.
 fn plain_words(message: &str) -> String {
-    message.replace("unknown field", "unknown key").replace('\n', " ")
+    let keys = message
+        .replace("unknown field", "unknown key")
+        .replace("missing field", "missing key");
+    keys.replace('\n', " ")
 }
 
 /// `PATCHBAY_MEDIA__FIRST_PORT` → `media`, `first_port`.

@@ -5,6 +5,7 @@
 
 mod check;
 mod load;
+mod values;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};

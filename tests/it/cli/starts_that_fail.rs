@@ -36,6 +36,51 @@ async fn a_used_port() {
 }
 
 #[tokio::test]
+async fn a_used_port_for_metrics_is_not_blamed_on_the_listeners() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let sentence = failure(&Program::new(), &["--set", &format!("metrics.address={address}")]).await;
+    assert!(
+        sentence.contains(&format!("cannot listen on {address}: the port is in use")),
+        "{sentence}"
+    );
+    assert!(
+        sentence.contains("change metrics.address in the configuration"),
+        "{sentence}"
+    );
+}
+
+#[tokio::test]
+async fn a_database_without_a_file() {
+    for url in ["sqlite:", "sqlite://", "sqlite:?mode=rwc"] {
+        let sentence = failure(&Program::new(), &["--set", &format!("storage.url={url}")]).await;
+        assert!(
+            sentence.contains(&format!(
+                "storage.url `{url}` is not understood: it names no file. Write sqlite:<path"
+            )),
+            "{sentence}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_its_setting_does_not_take() {
+    let wanted = "media.first_port is 70000; it must be a whole number from 0 to 65535 (a UDP port, or 0 for any)";
+    let program = Program::new();
+    let sentence = failure(&program, &["--set", "media.first_port=70000"]).await;
+    assert_eq!(sentence, format!("patchbay: --set media.first_port=70000: {wanted}"));
+    program.write("patchbay.toml", "[media]\n\nfirst_port = 70000\n");
+    let sentence = failure(&program, &[]).await;
+    assert_eq!(sentence, format!("patchbay: patchbay.toml, line 3: {wanted}"));
+    program.write("patchbay.toml", "\nmedia = 5\n");
+    let sentence = failure(&program, &[]).await;
+    assert_eq!(
+        sentence,
+        "patchbay: patchbay.toml, line 2: media is a section: write [media], and its keys below that"
+    );
+}
+
+#[tokio::test]
 async fn a_used_media_port() {
     let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
