@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use super::{CommandError, print};
-use crate::config::Config;
+use crate::config::{Config, Listener};
 use crate::http::WallClock;
 use crate::http::files::Files;
 use crate::http::listeners;
@@ -76,6 +76,12 @@ fn sockets(config: &Config, report: &mut Report) {
         }
         Err(error) => report.bad(error),
     }
+    if let Some(address) = config.metrics.own_address() {
+        match listeners::bind(Listener { address, tls: false }, "metrics.address") {
+            Ok(socket) => report.good(format!("metrics on {}", socket.address)),
+            Err(error) => report.bad(error),
+        }
+    }
     if config.is_loopback_only() {
         report.hint(
             "only this machine can reach the listeners; for others, listen on \"0.0.0.0:8443\" and \"[::]:8443\"",
@@ -107,10 +113,14 @@ async fn media(config: &Config, report: &mut Report) {
 }
 
 async fn storage(config: &Config, clock: WallClock, report: &mut Report) {
+    let missing = Directory::missing_file(&config.storage);
     let directory = match Directory::open(&config.storage).await {
         Ok(directory) => directory,
         Err(error) => return report.bad(error),
     };
+    if missing.is_some() {
+        report.hint(format!("the database {} did not exist and was made", directory.place()));
+    }
     match directory.users().await {
         Ok(users) if users.is_empty() => {
             report.hint("there are no users: anybody who reaches the server may enter any room")

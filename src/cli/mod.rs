@@ -95,16 +95,42 @@ fn run(arguments: Arguments) -> Result<(), CommandError> {
         match arguments.command {
             None | Some(Command::Serve) => serve::run(config).await,
             Some(Command::Doctor) => doctor::run(config).await,
-            Some(Command::User(command)) => users::run(command, &open(&config).await?).await,
-            Some(Command::Room(command)) => rooms::run(command, &open(&config).await?).await,
-            Some(Command::Contact(command)) => contacts::run(command, &open(&config).await?, &config).await,
+            Some(Command::User(command)) => {
+                let directory = open(&config, matches!(command, users::Command::Add { .. })).await?;
+                users::run(command, &directory).await
+            }
+            Some(Command::Room(command)) => {
+                let directory = open(&config, matches!(command, rooms::Command::Add { .. })).await?;
+                rooms::run(command, &directory).await
+            }
+            Some(Command::Contact(command)) => {
+                let directory = open(&config, matches!(command, contacts::Command::Add { .. })).await?;
+                contacts::run(command, &directory, &config).await
+            }
             Some(Command::Config | Command::Load(_)) => Ok(()),
         }
     })
 }
 
-async fn open(config: &Config) -> Result<Directory, CommandError> {
-    Ok(Directory::open(&config.storage).await?)
+/// The records, and on standard error a line with the database that they are in: run in another folder, the same
+/// command means another one. Only a command that adds something makes a database; others find nothing in none.
+async fn open(config: &Config, adds: bool) -> Result<Directory, CommandError> {
+    match Directory::missing_file(&config.storage) {
+        Some(file) if !adds => {
+            let _ = writeln!(std::io::stderr(), "there is no database {}", file.display());
+            let nothing = config::Storage {
+                url: "sqlite::memory:".to_owned(),
+                ..config.storage.clone()
+            };
+            Ok(Directory::open(&nothing).await?)
+        }
+        missing => {
+            let directory = Directory::open(&config.storage).await?;
+            let made = missing.map_or("", |_| ", made just now");
+            let _ = writeln!(std::io::stderr(), "database {}{made}", directory.place());
+            Ok(directory)
+        }
+    }
 }
 
 /// Standard output may be a pipe that is closed early (`patchbay config | head`): no reason to complain.

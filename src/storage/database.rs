@@ -83,12 +83,19 @@ impl Database {
 async fn open_sqlite(config: &config::Storage) -> Result<Database, OpenError> {
     let options = SqliteConnectOptions::from_str(&config.url).map_err(|e| bad_url(config, &e))?;
     let file = options.get_filename().to_owned();
+    if file.as_os_str().is_empty() {
+        // SQLite would make an unnamed file for each connection (sqlite.org/inmemorydb.html).
+        return Err(OpenError::Url {
+            url: config.url.clone(),
+            problem: ": it names no file".to_owned(),
+        });
+    }
     // In memory the "file" is a URI (sqlite.org/inmemorydb.html).
     let in_memory = file.to_string_lossy().starts_with("file:");
     let place = if in_memory {
         "in memory".to_owned()
     } else {
-        file.display().to_string()
+        absolute(&file).display().to_string()
     };
     if !in_memory {
         make_private(&file)?;
@@ -121,6 +128,22 @@ async fn open_sqlite(config: &config::Storage) -> Result<Database, OpenError> {
         place,
         file: (!in_memory).then_some(file),
     })
+}
+
+/// The file that opening would make. `None` where there is one, or where none is made.
+pub(super) fn missing_file(config: &config::Storage) -> Option<PathBuf> {
+    if !config.url.starts_with("sqlite:") {
+        return None;
+    }
+    let options = SqliteConnectOptions::from_str(&config.url).ok()?;
+    let file = options.get_filename();
+    let names_a_file = !file.as_os_str().is_empty() && !file.to_string_lossy().starts_with("file:");
+    (names_a_file && !file.exists()).then(|| absolute(file))
+}
+
+/// So that a message says which of two files of the same name it means. As it is where there is no current directory.
+fn absolute(file: &Path) -> PathBuf {
+    std::path::absolute(file).unwrap_or_else(|_| file.to_owned())
 }
 
 async fn open_postgres(config: &config::Storage) -> Result<Database, OpenError> {

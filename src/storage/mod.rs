@@ -12,6 +12,7 @@ mod passwords;
 mod rooms;
 mod users;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config;
@@ -70,6 +71,11 @@ impl Directory {
             database: Database::open(config).await?,
             passwords: Arc::new(Passwords::new()),
         })
+    }
+
+    /// The file that opening would make, with its whole path. `None` where there is a database already.
+    pub fn missing_file(config: &config::Storage) -> Option<PathBuf> {
+        database::missing_file(config)
     }
 
     /// Whether `user` may enter `room`, and how he is shown. A room without a password lets everybody in whom

@@ -134,7 +134,10 @@ async fn a_locked_database() {
         .unwrap();
     let sentence = failure(&program, &["--set", "storage.url=sqlite:records.db"]).await;
     assert!(
-        sentence.contains("the database records.db is locked by another program"),
+        sentence.contains(&format!(
+            "the database {} is locked by another program",
+            program.path("records.db").display()
+        )),
         "{sentence}"
     );
 }
