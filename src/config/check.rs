@@ -48,7 +48,15 @@ fn http(config: &Config) -> Result<(), String> {
     for origin in &config.http.allowed_origins {
         if origin != "*" && !is_origin(origin) {
             return Err(format!(
-                "http.allowed_origins: `{origin}` is not an origin; write scheme://host or scheme://host:port, without a path"
+                "http.allowed_origins: `{origin}` is not an origin; write scheme://host or scheme://host:port, without a \
+                path, or \"null\" or \"file://\" for pages that are files"
+            ));
+        }
+    }
+    for site in &config.http.trusted_sites {
+        if site != "*" && !is_web_origin(site) {
+            return Err(format!(
+                "http.trusted_sites: `{site}` is not a site; write https://host or https://host:port, without a path"
             ));
         }
     }
@@ -72,6 +80,10 @@ fn is_host_pattern(text: &str) -> bool {
 
 /// Browsers say `null` or `file://` for a page that is a file, and `null` for some others.
 fn is_origin(text: &str) -> bool {
+    matches!(text, "null" | "file://") || is_web_origin(text)
+}
+
+fn is_web_origin(text: &str) -> bool {
     text.split_once("://").is_some_and(|(scheme, authority)| {
         !scheme.is_empty()
             && !authority.is_empty()

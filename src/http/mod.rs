@@ -1,6 +1,7 @@
 //! The front door: router, TLS, static pages, files, and the one WebSocket loop for all families.
 
 mod accounts;
+mod arrival;
 pub mod client;
 pub mod door;
 pub mod errors;
@@ -34,6 +35,7 @@ pub use crate::clock::WallClock;
 use crate::config::Config;
 use crate::hub::HubHandle;
 use crate::storage::Directory;
+use arrival::Arrivals;
 use files::Files;
 use host::Hosts;
 use origin::Origins;
@@ -57,7 +59,7 @@ pub fn router(state: AppState, files: Files, admin: Admin, gate: &Gate) -> Route
     let config = Arc::clone(&state.config);
     let speaking = websocket::router().merge(accounts::router());
     let quick = Router::new()
-        .merge(pages::router())
+        .merge(pages::router(Arrivals::new(&config.http.trusted_sites)))
         .merge(admin::router(admin))
         .merge(origin::guarded(speaking, &gate.origins).with_state(state))
         .fallback(pages::not_found)

@@ -2,34 +2,61 @@
 //!
 //! Names carry no version, so browsers are told to ask each time; the ETag makes that a short answer.
 
+use std::borrow::Cow;
+use std::convert::Infallible;
+
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, RawQuery};
+use axum::extract::{FromRequestParts, Path, RawQuery};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+
+use super::arrival::Arrivals;
+use super::host;
 
 #[derive(rust_embed::RustEmbed)]
 #[folder = "static/"]
 struct Static;
 
-pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
+/// Put into the document of a page that has to ask first; `static/common/consent.js` looks for it.
+const FROM_ELSEWHERE: &str = "data-opened=\"elsewhere\"";
+
+/// A request for a page.
+struct Visit {
+    headers: HeaderMap,
+    from_elsewhere: bool,
+}
+
+impl FromRequestParts<Arrivals> for Visit {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, arrivals: &Arrivals) -> Result<Visit, Infallible> {
+        let host = host::of_parts(parts);
+        Ok(Visit {
+            from_elsewhere: arrivals.is_from_elsewhere(&parts.headers, host.as_ref()),
+            headers: std::mem::take(&mut parts.headers),
+        })
+    }
+}
+
+pub fn router<S: Clone + Send + Sync + 'static>(arrivals: Arrivals) -> Router<S> {
+    let fixed = |path: &'static str| get(move |visit: Visit| page(path, visit));
     Router::new()
         .route(
             "/",
-            get(|RawQuery(query), headers: HeaderMap| async move { page(first_page(query.as_deref()), headers).await }),
+            get(|RawQuery(query), visit: Visit| async move { page(first_page(query.as_deref()), visit).await }),
         )
-        .route("/room", get(|headers: HeaderMap| page("room/index.html", headers)))
-        .route(
-            "/messages",
-            get(|headers: HeaderMap| page("messages/index.html", headers)),
-        )
-        .route("/device", get(|headers: HeaderMap| page("device/index.html", headers)))
-        .route("/favicon.ico", get(|headers: HeaderMap| page("favicon.ico", headers)))
+        .route("/room", fixed("room/index.html"))
+        .route("/messages", fixed("messages/index.html"))
+        .route("/device", fixed("device/index.html"))
+        .route("/favicon.ico", fixed("favicon.ico"))
         .route(
             "/static/{*path}",
-            get(|Path(path): Path<String>, headers: HeaderMap| async move { page(&path, headers).await }),
+            get(|Path(path): Path<String>, visit: Visit| async move { page(&path, visit).await }),
         )
+        .with_state(arrivals)
 }
 
 /// A call from one to another where both are named, otherwise the start page.
@@ -59,24 +86,33 @@ pub async fn not_found() -> Response {
         .into_response()
 }
 
-async fn page(path: &str, headers: HeaderMap) -> Response {
+async fn page(path: &str, visit: Visit) -> Response {
     let Some(file) = Static::get(path) else {
         return not_found().await;
     };
-    let etag = format!("\"{}\"", hex::encode(&file.metadata.sha256_hash()[..16]));
+    let kind = content_type(file.metadata.mimetype());
+    let asks = visit.from_elsewhere && kind.starts_with("text/html");
+    // Each of the two documents has a tag of its own, so that a browser that keeps one does not show it for the other.
+    let variant = if asks { "-elsewhere" } else { "" };
+    let etag = format!("\"{}{variant}\"", hex::encode(&file.metadata.sha256_hash()[..16]));
     let cached = [
         (header::CACHE_CONTROL, "no-cache".to_owned()),
         (header::ETAG, etag.clone()),
     ];
-    if knows(&headers, &etag) {
+    if knows(&visit.headers, &etag) {
         return (StatusCode::NOT_MODIFIED, cached).into_response();
     }
     let body = match file.data {
-        std::borrow::Cow::Borrowed(bytes) => Body::from(bytes),
-        std::borrow::Cow::Owned(bytes) => Body::from(bytes),
+        bytes if asks => Body::from(marked(&bytes)),
+        Cow::Borrowed(bytes) => Body::from(bytes),
+        Cow::Owned(bytes) => Body::from(bytes),
     };
-    let kind = content_type(file.metadata.mimetype());
     (cached, [(header::CONTENT_TYPE, kind)], body).into_response()
+}
+
+/// The document with [`FROM_ELSEWHERE`] at its root.
+fn marked(document: &[u8]) -> String {
+    String::from_utf8_lossy(document).replacen("<html ", &format!("<html {FROM_ELSEWHERE} "), 1)
 }
 
 /// Text is UTF-8, and says so: a browser's guess depends on its language.

@@ -2,6 +2,7 @@
  * Two people with the same number: `/static/demo/direct_chat.html?room_id=NUMBER`. Without a number it asks for one.
  */
 import { LocalMedia } from '../client/local-media.js';
+import { consent } from '../common/consent.js';
 import { byId } from '../common/dom.js';
 import { say, translate } from '../common/i18n.js';
 import { remembered } from '../common/preferences.js';
@@ -40,6 +41,12 @@ async function enter() {
   });
   addEventListener('pagehide', () => driver.hangUp());
   addEventListener('pageshow', ({ persisted }) => persisted && location.reload());
+  await consent({
+    titleKey: 'consent.direct.title',
+    textKey: 'consent.direct.text',
+    values: { number: room },
+    primaryKey: 'direct.enter',
+  });
   await media.open();
   screen.start();
 }

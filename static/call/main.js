@@ -6,6 +6,7 @@
  */
 import { CallClient } from '../client/call-client.js';
 import { LocalMedia } from '../client/local-media.js';
+import { consent } from '../common/consent.js';
 import { byId } from '../common/dom.js';
 import { translate } from '../common/i18n.js';
 import { remembered } from '../common/preferences.js';
@@ -57,6 +58,8 @@ const ENDINGS = {
   unreachable: 'call.unreachable',
   replaced: 'call.replaced',
   unknown: 'call.unknown',
+  noAddress: 'reach.noAddress',
+  noPath: 'reach.noPath',
   failed: 'call.failed',
 };
 const again = () => (isCaller ? 'call.again' : 'call.waitAgain');
@@ -68,6 +71,12 @@ client.addEventListener('state', ({ detail }) => detail.state === 'ringing' && r
 addEventListener('pagehide', () => client.hangUp());
 addEventListener('pageshow', ({ persisted }) => persisted && location.reload());
 
+await consent({
+  titleKey: isCaller ? 'consent.call.title' : 'consent.answer.title',
+  textKey: `consent.${isCaller ? 'call' : 'answer'}.${audioOnly ? 'audio' : 'video'}`,
+  values: { name: client.other, self: client.self },
+  primaryKey: isCaller ? 'consent.call.go' : 'consent.answer.go',
+});
 await media.open();
 screen.start();
 

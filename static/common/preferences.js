@@ -21,13 +21,26 @@ export function remember(key, value) {
 
 /** For as long as this tab lives, reloads included. */
 export function rememberedInTab(key, make) {
+  const known = recallInTab(key);
+  if (known) return known;
+  const made = make();
+  rememberInTab(key, made);
+  return made;
+}
+
+/** @returns {string | null} */
+export function recallInTab(key) {
   try {
-    const known = sessionStorage.getItem(PREFIX + key);
-    if (known) return known;
-    const made = make();
-    sessionStorage.setItem(PREFIX + key, made);
-    return made;
+    return sessionStorage.getItem(PREFIX + key);
   } catch {
-    return make();
+    return null;
+  }
+}
+
+export function rememberInTab(key, value) {
+  try {
+    sessionStorage.setItem(PREFIX + key, value);
+  } catch {
+    // Not remembering is all that can be done.
   }
 }

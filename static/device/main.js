@@ -5,6 +5,7 @@
 import { CallFrame } from '../calling/call-frame.js';
 import { HistoryList } from '../calling/history-list.js';
 import { RingingDialog } from '../calling/ringing-dialog.js';
+import { consent } from '../common/consent.js';
 import { byId, h } from '../common/dom.js';
 import { label, languageSwitch, say, translate } from '../common/i18n.js';
 import { icon, placeIcons } from '../common/icons.js';
@@ -38,13 +39,29 @@ byId('add').addEventListener('submit', (event) => {
   change(addContact(self, byId('add-phone').value.trim()), () => byId('add').reset());
 });
 byId('state-cancel').addEventListener('click', () => hangUp());
-addEventListener('pagehide', () => call && hangUp());
+addEventListener('pagehide', () => {
+  if (call) hangUp();
+  // A browser may keep the page, and its socket with it: others would go on calling this device.
+  socket?.close();
+});
+addEventListener('pageshow', ({ persisted }) => persisted && location.reload());
+setInterval(() => added && self && !document.hidden && change(listContacts(self), showAdded), LOOK_AGAIN_MS);
 
 const query = new URLSearchParams(location.search);
 byId('phone').value = query.get('phone') ?? remembered('phone');
 byId('device-id').value = query.get('device') ?? remembered('device', rememberedInTab('device', newDeviceName));
-if (query.get('phone') && query.get('device')) await start(query.get('phone'), query.get('device'));
+if (query.get('phone') && query.get('device')) await startAs(query.get('phone'), query.get('device'));
 else byId('log-in').hidden = false;
+
+async function startAs(phone, device) {
+  await consent({
+    titleKey: 'consent.device.title',
+    textKey: 'consent.device.text',
+    values: { phone, device },
+    primaryKey: 'device.logIn',
+  });
+  await start(phone, device);
+}
 
 async function start(phone, device) {
   byId('log-in-error').hidden = true;

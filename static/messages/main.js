@@ -4,6 +4,7 @@
 import { CallFrame } from '../calling/call-frame.js';
 import { HistoryList } from '../calling/history-list.js';
 import { RingingDialog } from '../calling/ringing-dialog.js';
+import { consent } from '../common/consent.js';
 import { byId } from '../common/dom.js';
 import { languageSwitch, say, translate } from '../common/i18n.js';
 import { placeIcons } from '../common/icons.js';
@@ -62,13 +63,28 @@ byId('other').addEventListener('submit', (event) => {
 byId('group-video').addEventListener('click', () => invite(chosen, { kind: 'video', way: 'group', room: newRoom() }));
 byId('group-audio').addEventListener('click', () => invite(chosen, { kind: 'audio', way: 'group', room: newRoom() }));
 byId('state-cancel').addEventListener('click', () => giveUp('messages.cancelled'));
-addEventListener('pagehide', () => outgoing && giveUp('messages.cancelled'));
+addEventListener('pagehide', () => {
+  if (outgoing) giveUp('messages.cancelled');
+  // A browser may keep the page, and its socket with it: others would go on seeing this person online.
+  socket?.close();
+});
+addEventListener('pageshow', ({ persisted }) => persisted && location.reload());
 
 const query = new URLSearchParams(location.search);
 byId('user-id').value = query.get('userId') ?? remembered('messageId');
 byId('user-name').value = query.get('userName') ?? remembered('messageName');
-if (query.get('userId')) signIn(query.get('userId'), query.get('userName') || query.get('userId'));
+if (query.get('userId')) await signInAs(query.get('userId'), query.get('userName') || query.get('userId'));
 else byId('sign-in').hidden = false;
+
+async function signInAs(id, name) {
+  await consent({
+    titleKey: 'consent.messages.title',
+    textKey: 'consent.messages.text',
+    values: { name: name === id ? id : `${name} (${id})` },
+    primaryKey: 'messages.signIn',
+  });
+  signIn(id, name);
+}
 
 function signIn(id, name) {
   self = { id, name };

@@ -2,6 +2,7 @@
  * Before the call: who, where, and with what; with a look at oneself.
  */
 import { LevelMeter, loudness } from '../client/level-meter.js';
+import { isFromElsewhere } from '../common/consent.js';
 import { byId } from '../common/dom.js';
 import { icon, setIcon } from '../common/icons.js';
 import { label, say } from '../common/i18n.js';
@@ -24,7 +25,7 @@ export async function runLobby(media, entry) {
 
   const view = new Preview(media, () => name.value);
   name.addEventListener('input', () => view.showAvatar());
-  media.open();
+  if (!isFromElsewhere) media.open();
 
   return new Promise((resolve) => {
     byId('lobby-form').onsubmit = (event) => {
@@ -44,6 +45,8 @@ class Preview {
   #nameOf;
   #meter = new LevelMeter();
   #timer;
+  /** Nothing is opened before the first press. */
+  #isUntouched = isFromElsewhere;
   #onChange = () => this.#show();
   #buttons = { audio: byId('preview-mic'), video: byId('preview-camera') };
 
@@ -74,6 +77,7 @@ class Preview {
 
   async #press(kind) {
     const { wanted, tracks, problems } = this.#media;
+    this.#isUntouched = false;
     if (wanted[kind] && tracks[kind]) {
       await this.#media.setWanted(kind, false);
       return;
@@ -103,6 +107,7 @@ class Preview {
     const text = byId('preview-text');
     const problem = problems.video ?? problems.audio;
     if (problem) say(text, `help.${problem}.title`);
+    else if (!shown && this.#isUntouched) say(text, 'lobby.elsewhere');
     else if (!shown) say(text, wanted.video ? 'lobby.asking' : 'lobby.cameraOff');
     else say(text, 'nothing');
   }

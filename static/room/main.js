@@ -3,6 +3,7 @@
  */
 import { LocalMedia } from '../client/local-media.js';
 import { RoomClient } from '../client/room-client.js';
+import { consent } from '../common/consent.js';
 import { byId, showOnly } from '../common/dom.js';
 import { languageSwitch, translate } from '../common/i18n.js';
 import { placeIcons } from '../common/icons.js';
@@ -35,7 +36,8 @@ serveDeviceSelects(media, (deviceId) => call?.setOutput(deviceId));
 addEventListener('pagehide', () => client?.leave());
 addEventListener('pageshow', ({ persisted }) => persisted && location.reload());
 
-if (!entry.direct) entry = await throughLobby(entry);
+if (entry.direct) await consent(question(entry));
+else entry = await throughLobby(entry);
 client = new RoomClient({ room: entry.room, userId: entry.userId, name: entry.name });
 call = new Call({ client, media, entry });
 let options = {};
@@ -46,6 +48,16 @@ for (;;) {
   if (ending === 'left' || ending === 'replaced') media.close();
   showOnly(byId('notice'), SCREENS);
   options = await afterwards(ending, options);
+}
+
+/** What a link of another site would do; by ids, because a link can put any name in front of a room. */
+function question({ room, name, userId, audioOnly }) {
+  return {
+    titleKey: 'consent.room.title',
+    textKey: audioOnly ? 'consent.room.audio' : 'consent.room.video',
+    values: { room, name: name ? `${name} (${userId})` : userId },
+    primaryKey: 'lobby.join',
+  };
 }
 
 async function throughLobby(opened) {

@@ -4,6 +4,7 @@
 //! drives several browsers, and a machine that decodes too much at once measures itself.
 
 mod actions;
+mod arrival;
 mod call;
 mod device_calls;
 mod devices;

@@ -69,6 +69,13 @@ fn a_value_of_the_wrong_type_is_refused_with_its_line() {
 }
 
 #[test]
+fn origins_of_files_and_of_apps_and_host_names_can_be_listed() {
+    let text = "[http]\nallowed_origins = [\"null\", \"file://\", \"capacitor://localhost\", \"*\"]\n\
+        allowed_hosts = [\"calls.example.org\", \"*.example.org\", \"*\"]\ntrusted_sites = [\"https://app.example\", \"*\"]";
+    assert_eq!(load_text(text).unwrap().http.allowed_origins.len(), 4);
+}
+
+#[test]
 fn text_that_is_not_toml_is_refused_with_its_line() {
     assert!(error_of(load_text("[media]\nfirst_port 9\n")).contains("line 2"));
 }
@@ -154,6 +161,13 @@ fn values_that_make_no_sense_are_refused_by_key() {
         ("[tls]\ncertificate = \"a\"", "tls.key"),
         ("[tls]\nkey = \"a\"", "tls.certificate"),
         ("[http]\nallowed_origins = [\"https://a/b\"]", "http.allowed_origins"),
+        ("[http]\nallowed_hosts = [\"https://a\"]", "http.allowed_hosts"),
+        ("[http]\nallowed_hosts = [\"a.*\"]", "http.allowed_hosts"),
+        ("[http]\ntrusted_sites = [\"null\"]", "http.trusted_sites"),
+        (
+            "listeners = [{address=\"127.0.0.1:5\"}]\n[metrics]\naddress = \"127.0.0.1:5\"",
+            "metrics.address",
+        ),
         (
             "[http]\nframe_ancestors = [\"a; script-src *\"]",
             "http.frame_ancestors",

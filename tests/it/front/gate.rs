@@ -279,3 +279,46 @@ async fn whatever_is_refused_is_refused_in_one_shape() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_page_is_told_when_a_link_of_another_site_opened_it() {
+    let running = start(|config| config.http.trusted_sites = vec!["https://app.example".to_owned()]).await;
+    let marked = async |path: &str, headers: &[(&str, &str)]| {
+        let mut request = running.http.get(running.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status().as_u16(), 200, "{path}");
+        let etag = header(&response, "etag").to_owned();
+        (
+            response
+                .text()
+                .await
+                .unwrap()
+                .contains("<html data-opened=\"elsewhere\" lang=\"en\">"),
+            etag,
+        )
+    };
+    for path in [
+        "/room?userId=1&groupId=2",
+        "/?userId=1&sendId=2",
+        "/messages",
+        "/device",
+        "/static/demo/direct_chat.html?room_id=1",
+    ] {
+        let (asks, plain) = marked(path, &[("sec-fetch-site", "none")]).await;
+        assert!(!asks, "{path}");
+        let (asks, other) = marked(path, &[("sec-fetch-site", "cross-site")]).await;
+        assert!(asks, "{path}");
+        assert_ne!(plain, other, "one document is not kept for the other");
+        // What the browser has kept of the other kind does not count as unchanged.
+        let (asks, _) = marked(path, &[("sec-fetch-site", "cross-site"), ("if-none-match", &plain)]).await;
+        assert!(asks, "{path}");
+        let trusted = [("sec-fetch-site", "cross-site"), ("referer", "https://app.example/")];
+        assert!(!marked(path, &trusted).await.0, "{path}");
+    }
+    let script = running.http.get(running.url("/static/start/start.js"));
+    let script = script.header("sec-fetch-site", "cross-site").send().await.unwrap();
+    assert!(!script.text().await.unwrap().contains("data-opened"));
+}
