@@ -47,9 +47,7 @@ pub enum AccountError {
     TooManyDevices,
     #[error("the token is not valid; log in again")]
     BadToken,
-    #[error("nobody has logged in with this phone number yet")]
-    NoAccount,
-    #[error("nobody is his own contact")]
+    #[error("you cannot be your own contact")]
     OwnContact,
     #[error("{0}")]
     Contact(RecordError),
@@ -179,12 +177,14 @@ impl Accounts {
         })
     }
 
-    /// Every device of every contact.
+    /// Every device of every contact that shows itself to this account.
     pub async fn contacts(&self, phone: &str, token: &str) -> Result<Vec<DeviceRecord>, AccountError> {
         self.check(phone, token)?;
-        Ok(self.directory.contact_devices(phone).await?)
+        let mutual = self.config.mutual_contacts;
+        Ok(self.directory.contact_devices(phone, mutual).await?)
     }
 
+    /// Whether somebody has logged in with that number is not said: nobody learns who has an account by trying numbers.
     pub async fn add_contact(&self, phone: &str, token: &str, contact: &str) -> Result<(), AccountError> {
         self.check(phone, token)?;
         if !is_phone(contact) {
@@ -192,9 +192,6 @@ impl Accounts {
         }
         if contact == phone {
             return Err(AccountError::OwnContact);
-        }
-        if !self.directory.has_account(contact).await? {
-            return Err(AccountError::NoAccount);
         }
         match self
             .directory

@@ -9,7 +9,7 @@ use crate::storage::Directory;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Give an account a contact, whom it then sees and can call
+    /// Give an account a contact; they see each other once each has the other
     Add {
         /// Whose contact: eleven digits. It need not have logged in yet
         phone: String,
@@ -34,14 +34,18 @@ pub(super) async fn run(command: Command, directory: &Directory, config: &Config
                 }
             }
             if phone == contact {
-                return Err("nobody is his own contact; write two different phone numbers".into());
+                return Err("an account cannot be its own contact; write two different phone numbers".into());
             }
             let most = config.accounts.max_contacts;
             directory.add_contact(&phone, &contact, most).await?;
             if mutual {
                 directory.add_contact(&contact, &phone, most).await?;
             }
-            print(&format!("added {contact} to the contacts of {phone}\n"))
+            let one_sided = match mutual || !config.accounts.mutual_contacts {
+                true => "",
+                false => "they see each other once both have added the other; --mutual does that\n",
+            };
+            print(&format!("added {contact} to the contacts of {phone}\n{one_sided}"))
         }
         Command::Remove { phone, contact } => {
             directory.remove_contact(&phone, &contact).await?;

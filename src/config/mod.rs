@@ -115,6 +115,7 @@ pub struct Accounts {
     pub rotate_secret_after_d: u32,
     pub max_devices: i64,
     pub max_contacts: i64,
+    pub mutual_contacts: bool,
 }
 
 /// Calls from one to another, whatever the family.
@@ -267,6 +268,7 @@ impl Default for Accounts {
             rotate_secret_after_d: 90,
             max_devices: 100_000,
             max_contacts: 200,
+            mutual_contacts: true,
         }
     }
 }

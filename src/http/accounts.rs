@@ -7,6 +7,9 @@
 //! | `/account/contacts/add` | `phone`, `token`, `contact` | `contacts`, as they are then. This server's own |
 //! | `/account/contacts/remove` | `phone`, `token`, `contact` | `contacts`, as they are then. This server's own |
 //!
+//! A contact's devices are listed once both have added each other (`accounts.mutual_contacts`). Adding is answered alike
+//! whether or not somebody has logged in with that number.
+//!
 //! All fields are texts. The codes are those of [`Code`]; the messages of success are spelled as clients know them.
 
 use axum::body::Bytes;
@@ -200,7 +203,7 @@ fn answer<T: Default + Serialize>(done: &str, outcome: Result<T, Refused>) -> Re
 
 fn code_of(error: &AccountError) -> Code {
     match error {
-        AccountError::BadPhone | AccountError::UnknownPhone | AccountError::NoAccount => Code::PhoneInvalid,
+        AccountError::BadPhone | AccountError::UnknownPhone => Code::PhoneInvalid,
         AccountError::BadDevice | AccountError::TooManyDevices => Code::DeviceInvalid,
         AccountError::BadToken => Code::TokenInvalid,
         AccountError::OwnContact | AccountError::Contact(_) => Code::DataInvalid,

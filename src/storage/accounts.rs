@@ -50,26 +50,20 @@ impl Directory {
         Ok(true)
     }
 
-    /// Whether somebody has logged in under this number.
-    pub async fn has_account(&self, phone: &str) -> Result<bool, sqlx::Error> {
-        let Some(phone) = storable(phone) else {
-            return Ok(false);
-        };
-        let sql = "SELECT COUNT(*) FROM devices WHERE phone = $1";
-        let (count,): (i64,) =
-            on_database!(&self.database, pool => sqlx::query_as(sql).bind(phone).fetch_one(pool).await)?;
-        Ok(count > 0)
-    }
-
-    /// Every device of every contact.
-    pub async fn contact_devices(&self, phone: &str) -> Result<Vec<DeviceRecord>, sqlx::Error> {
+    /// Every device of every contact; where it is to be mutual, of those who have this number among theirs.
+    pub async fn contact_devices(&self, phone: &str, mutual: bool) -> Result<Vec<DeviceRecord>, sqlx::Error> {
         let Some(phone) = storable(phone) else {
             return Ok(Vec::new());
         };
         let sql = "SELECT devices.phone, devices.device_id FROM contacts JOIN devices ON devices.phone = contacts.contact \
-            WHERE contacts.phone = $1 ORDER BY devices.phone, devices.device_id";
-        let rows: Vec<(String, String)> =
-            on_database!(&self.database, pool => sqlx::query_as(sql).bind(phone).fetch_all(pool).await)?;
+            WHERE contacts.phone = $1 AND ($2 OR EXISTS (SELECT 1 FROM contacts AS back \
+            WHERE back.phone = contacts.contact AND back.contact = contacts.phone)) \
+            ORDER BY devices.phone, devices.device_id";
+        let rows: Vec<(String, String)> = on_database!(&self.database, pool => sqlx::query_as(sql)
+            .bind(phone)
+            .bind(!mutual)
+            .fetch_all(pool)
+            .await)?;
         let device = |(phone, device_id)| DeviceRecord { phone, device_id };
         Ok(rows.into_iter().map(device).collect())
     }

@@ -14,6 +14,8 @@ import { addContact, listContacts, logIn, removeContact } from './accounts.js';
 import { DeviceSocket } from './device-socket.js';
 
 const STATES = { connecting: 'messages.connecting', connected: 'messages.connected', lost: 'messages.lost' };
+/** How often it is looked whether somebody who was added has added this number, too. */
+const LOOK_AGAIN_MS = 5000;
 const VIDEO_PAGE = '/static/demo/direct_chat.html';
 
 placeIcons(document);
@@ -28,6 +30,8 @@ let self = null;
 let socket = null;
 /** The other device of the call that rings or goes on, and its room once it is known. */
 let call = null;
+/** The number that was added last, while it does not show itself. */
+let added = '';
 
 byId('log-in').addEventListener('submit', async (event) => {
   event.preventDefault();
@@ -36,7 +40,12 @@ byId('log-in').addEventListener('submit', async (event) => {
 byId('log-out').addEventListener('click', () => leave(null));
 byId('add').addEventListener('submit', (event) => {
   event.preventDefault();
-  change(addContact(self, byId('add-phone').value.trim()), () => byId('add').reset());
+  const phone = byId('add-phone').value.trim();
+  change(addContact(self, phone), (devices) => {
+    byId('add').reset();
+    added = phone;
+    showAdded(devices);
+  });
 });
 byId('state-cancel').addEventListener('click', () => hangUp());
 addEventListener('pagehide', () => {
@@ -86,6 +95,7 @@ function leave(sentence) {
   if (call) hangUp();
   socket?.close();
   socket = null;
+  added = '';
   byId('home').hidden = true;
   byId('log-in').hidden = false;
   byId('log-in-error').hidden = sentence === null;
@@ -101,14 +111,22 @@ function showState(state) {
 async function change(doing, done = () => {}) {
   byId('contacts-error').hidden = true;
   try {
-    showContacts(await doing);
-    done();
+    const devices = await doing;
+    showContacts(devices);
+    done(devices);
   } catch (problem) {
     if (problem.isTokenInvalid) leave(problem.sentence);
     else if (!problem.sentence) throw problem;
     byId('contacts-error').hidden = false;
     say(byId('contacts-error'), problem.sentence ?? 'device.failed');
   }
+}
+
+/** That the other one has to add this number as well, until that has happened. */
+function showAdded(devices) {
+  if (devices.some(({ phone }) => phone === added)) added = '';
+  byId('added').hidden = added === '';
+  if (added) say(byId('added'), 'device.added', { name: added });
 }
 
 function showContacts(devices) {

@@ -40,11 +40,17 @@ async fn two_devices(chromium: &Chromium, server: &Server) -> (Page, Page) {
     let add = "document.getElementById('add-phone').value = args[0];
         document.getElementById('add').requestSubmit();
         return null;";
+    let added = |phone: &str| format!("document.getElementById('added').textContent.includes('{phone}')");
     anna.run::<()>(add, &["13899999999".into()]).await;
-    let refused = "!document.getElementById('contacts-error').hidden";
-    anna.until("a number nobody has is refused", SIGNAL_PATIENCE, refused)
-        .await;
+    anna.until(
+        "a number nobody has looks as one that has not answered",
+        SIGNAL_PATIENCE,
+        &added("13899999999"),
+    )
+    .await;
     anna.run::<()>(add, &[BEN.into()]).await;
+    anna.until("it has to be mutual", SIGNAL_PATIENCE, &added(BEN)).await;
+    ben.run::<()>(add, &[ANNA.into()]).await;
     let row = format!("document.querySelector('[data-contact=\"{BEN}/pocket\"]') !== null");
     anna.until("the contact is listed", SIGNAL_PATIENCE, &row).await;
     (anna, ben)

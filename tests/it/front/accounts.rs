@@ -101,7 +101,9 @@ async fn contacts_are_added_listed_and_removed() {
     let running = start(|_| {}).await;
     let token = log_in(&running, ANNA, "d1").await;
     log_in(&running, BEN, "phone").await;
-    log_in(&running, BEN, "tablet").await;
+    let of_ben = log_in(&running, BEN, "tablet").await;
+    let mutual = json!({ "phone": BEN, "token": of_ben, "contact": ANNA });
+    ask(&running, "/account/contacts/add", mutual.to_string()).await;
     let own = json!({ "phone": ANNA, "token": token });
     let answer = ask(&running, "/getContactPersons", own.to_string()).await;
     let message = "get contact persons sucess";
@@ -151,7 +153,7 @@ async fn contacts_are_for_their_owner_only() {
             "{path}"
         );
     }
-    for (contact, code) in [("138", 3), ("13899999999", 3), (ANNA, 2)] {
+    for (contact, code) in [("138", 3), (ANNA, 2)] {
         let body = json!({ "phone": ANNA, "token": token, "contact": contact });
         let answer = ask(&running, "/account/contacts/add", body.to_string()).await;
         assert_eq!(answer["errorCode"], code, "{contact}");
@@ -177,4 +179,35 @@ async fn only_pages_of_the_server_and_configured_ones_may_ask() {
         assert_eq!(header(&response, "access-control-allow-methods"), allowed, "{origin}");
     }
     assert_eq!(running.get("/account/login").await.status().as_u16(), 405);
+}
+
+/// Whoever could tell the answers apart could find out who has an account, number by number.
+#[tokio::test]
+async fn adding_a_contact_is_answered_alike_whether_or_not_there_is_an_account() {
+    let running = start(|_| {}).await;
+    let token = log_in(&running, ANNA, "d1").await;
+    log_in(&running, BEN, "phone").await;
+    let mut answers = Vec::new();
+    for contact in [BEN, "13899999999"] {
+        let body = json!({ "phone": ANNA, "token": token, "contact": contact });
+        answers.push(ask(&running, "/account/contacts/add", body.to_string()).await);
+        let own = json!({ "phone": ANNA, "token": token });
+        answers.push(ask(&running, "/getContactPersons", own.to_string()).await);
+    }
+    assert_eq!(answers[0], answers[2]);
+    assert_eq!(answers[1], answers[3]);
+    assert_eq!(
+        (&answers[0]["errorCode"], &answers[0]["contacts"]),
+        (&json!(0), &json!([]))
+    );
+}
+
+#[tokio::test]
+async fn where_contacts_need_not_be_mutual_whoever_adds_one_sees_the_devices() {
+    let running = start(|config| config.accounts.mutual_contacts = false).await;
+    let token = log_in(&running, ANNA, "d1").await;
+    log_in(&running, BEN, "phone").await;
+    let body = json!({ "phone": ANNA, "token": token, "contact": BEN });
+    let answer = ask(&running, "/account/contacts/add", body.to_string()).await;
+    assert_eq!(answer["contacts"], json!([{ "phone": BEN, "device_id": "phone" }]));
 }
