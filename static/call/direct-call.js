@@ -12,6 +12,8 @@ export class DirectCall extends EventTarget {
   audioOnly = false;
   /** What arrives from the other one. */
   media = null;
+  /** Why nothing arrives so far, see client/reach.js. */
+  problem = null;
   room;
 
   #client;
@@ -61,11 +63,18 @@ export class DirectCall extends EventTarget {
     const { state, participants } = this.#client;
     const [other] = participants.values();
     this.media = other ? incoming(other) : null;
+    this.#setProblem(other?.problem ?? this.#client.publisher?.problem ?? null);
     this.#emit('away', { who: away(this.#client, other) });
     if (state === 'connecting' || state === 'reconnecting') this.#setState('connecting');
     else if (state !== 'joined') return;
     else if (!other) this.#setState('waiting');
     else this.#setState(other.state === 'connected' ? 'talking' : 'starting');
+  }
+
+  #setProblem(problem) {
+    if (problem === this.problem) return;
+    this.problem = problem;
+    this.#emit('problem', { problem });
   }
 
   #setState(state, detail = {}) {

@@ -4,7 +4,8 @@
  *
  * - `state`, `peerName`, `audioOnly`, `media` ({pc, state, stats, sample()} | null): of what arrives
  * - `start()`, `hangUp()`, `accept?()`, `refuse?()`, `setAudio(track)`, `setVideo(track)`
- * - events `state` {state, reason?}, `stream` {stream} and `away` {who}, as of the call client
+ * - `problem`: why no media arrives so far, or null
+ * - events `state` {state, reason?}, `stream` {stream}, `problem`, and `away` {who}, as of the call client
  */
 import { quality } from '../client/quality.js';
 import { h } from '../common/dom.js';
@@ -45,6 +46,7 @@ export class CallScreen {
     this.#toolbar = new Toolbar(root, (action) => this.#act(action));
     label(this.#parts.hangUp, 'call.hangUp');
     driver.addEventListener('state', ({ detail }) => this.#stateChanged(detail));
+    driver.addEventListener('problem', () => this.#showHint());
     driver.addEventListener('away', ({ detail }) => this.#awayChanged(detail.who));
     driver.addEventListener('stream', ({ detail }) => this.#streamChanged(detail.stream));
     media.addEventListener('change', () => this.#mediaChanged());
@@ -115,7 +117,7 @@ export class CallScreen {
   }
 
   #stateChanged({ state, reason }) {
-    const { root, actions, hint, time, bars, muted } = this.#parts;
+    const { root, actions, time, bars, muted } = this.#parts;
     this.#nameChanged();
     root.dataset.state = state;
     root.dataset.reason = reason ?? '';
@@ -124,7 +126,7 @@ export class CallScreen {
     root.classList.toggle('busy', BUSY_STATES.includes(state));
     actions.replaceChildren(...this.#buttonsFor(state, reason));
     actions.querySelector('.primary')?.focus();
-    hint.textContent = state === 'waiting' && this.#texts.invite ? this.#texts.invite : '';
+    this.#showHint();
     keepAwake(state !== 'ended');
     if (state === 'talking') {
       this.#since = performance.now();
@@ -138,6 +140,18 @@ export class CallScreen {
       root.classList.remove('has-picture');
     }
     if (state === 'ended') this.#media.close();
+  }
+
+  /** Below the state: the link to send while nobody is there, or what keeps the two apart. */
+  #showHint() {
+    const { hint } = this.#parts;
+    const { state, problem } = this.#driver;
+    if (state === 'waiting' && this.#texts.invite) {
+      delete hint.dataset.i18n;
+      hint.textContent = this.#texts.invite;
+    } else {
+      say(hint, state === 'starting' && problem ? `reach.${problem}` : 'nothing');
+    }
   }
 
   #buttonsFor(state, reason) {

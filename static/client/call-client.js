@@ -14,9 +14,11 @@
  * Events (`detail` in braces):
  * - `state` {state, reason?}: see CallState; `ended` comes with a reason, see EndReason
  * - `stream` {stream}: the other side's media
+ * - `problem` {problem}: why no connection is made so far, see reach.js; null when that is over
  * - `away` {who}: `self` or `other` whose connection is lost while the call goes on, or null
  */
 import { CallPeer } from './call-peer.js';
+import { REACH_PATIENCE_MS, reachProblem } from './reach.js';
 import { SignalingSocket } from './signaling-socket.js';
 
 /**
@@ -33,7 +35,8 @@ import { SignalingSocket } from './signaling-socket.js';
 /**
  * `hungUp` (here), `over` (by the other side), `refused`, `declined` (here), `busy`, `timeout`, `missed` (the caller gave
  * up), `offline`, `noDevice` (the other side has none), `lost` (media), `unreachable` (the server), `replaced` (the same
- * name registered elsewhere), `unknown` (the server does not know the name), `failed`
+ * name registered elsewhere), `unknown` (the server does not know the name), `noAddress` and `noPath` (no connection was
+ * possible, see reach.js), `failed`
  * @typedef {string} EndReason
  */
 
@@ -56,6 +59,8 @@ export class CallClient extends EventTarget {
   state = 'idle';
   /** @type {CallPeer | null} */
   peer = null;
+  /** Why there is no connection although the call was taken. @type {import('./reach.js').ReachProblem | null} */
+  problem = null;
   self;
   other;
   role;
@@ -67,6 +72,7 @@ export class CallClient extends EventTarget {
   #calledAt = 0;
   #callTimer = 0;
   #mediaTimer = 0;
+  #reachTimer = 0;
   #lostAt = 0;
   #isOtherLost = false;
   #awaitsAnswer = false;
@@ -210,7 +216,8 @@ export class CallClient extends EventTarget {
     const { peer } = this;
     if (!peer) return;
     if (this.state !== 'starting') this.#setState('starting');
-    this.#mediaTimer = setTimeout(() => this.#mediaLost(), CONNECT_TIMEOUT_MS);
+    this.#mediaTimer = setTimeout(() => this.#mediaLost(this.problem ?? 'lost'), CONNECT_TIMEOUT_MS);
+    this.#reachTimer = setTimeout(() => peer === this.peer && this.#setProblem(reachProblem(peer.pc)), REACH_PATIENCE_MS);
     try {
       await peer.acceptAnswer(sdp);
     } catch (error) {
@@ -242,6 +249,8 @@ export class CallClient extends EventTarget {
   #mediaStateChanged(state) {
     if (state === 'connected') {
       clearTimeout(this.#mediaTimer);
+      clearTimeout(this.#reachTimer);
+      this.#setProblem(null);
       this.#lostAt = 0;
       if (this.state === 'starting') this.#setState('talking');
       else this.#awayChanged();
@@ -253,8 +262,14 @@ export class CallClient extends EventTarget {
       // Perhaps the network is gone and nobody has noticed.
       this.#socket.check();
     } else if (state === 'failed' && !this.#lostAt) {
-      this.#mediaLost();
+      this.#mediaLost(this.problem ?? 'lost');
     }
+  }
+
+  #setProblem(problem) {
+    if (problem === this.problem) return;
+    this.problem = problem;
+    this.#emit('problem', { problem });
   }
 
   async #restart() {
@@ -301,6 +316,8 @@ export class CallClient extends EventTarget {
   #end(reason) {
     clearTimeout(this.#callTimer);
     clearTimeout(this.#mediaTimer);
+    clearTimeout(this.#reachTimer);
+    this.problem = null;
     this.#lostAt = 0;
     this.#awaitsAnswer = false;
     this.#otherChanged(false);

@@ -5,6 +5,7 @@
  * Publisher and Subscriber say what is in it. A new connection is always a new RTCPeerConnection: it also
  * recovers from what an ICE restart could not, and the server replaces the earlier one.
  */
+import { REACH_PATIENCE_MS, reachProblem } from './reach.js';
 import { outgoing } from './wire.js';
 
 /** Short interruptions heal by themselves; longer ones are answered with a new connection. */
@@ -20,11 +21,14 @@ export class MediaPeer {
   pc = null;
   /** How many times a connection was made, for diagnosis. */
   generation = 0;
+  /** Why there is no connection although the server answers. @type {import('./reach.js').ReachProblem | null} */
+  problem = null;
 
   #send;
   #onState;
   #attempt = 0;
   #timer = 0;
+  #reachTimer = 0;
   #closed = false;
   #answered = false;
   /** Offers sent and not yet answered or refused. Answers come in order and name only the id. */
@@ -115,6 +119,7 @@ export class MediaPeer {
     }
     if (pc !== this.pc) return;
     this.#answered = true;
+    this.#reachTimer = setTimeout(() => pc === this.pc && this.#setProblem(reachProblem(pc)), REACH_PATIENCE_MS);
     for (const candidate of this.#earlyCandidates.splice(0)) this.#addCandidate(candidate);
   }
 
@@ -138,13 +143,22 @@ export class MediaPeer {
   #stateChanged(state) {
     if (state === 'connected') {
       clearTimeout(this.#timer);
+      clearTimeout(this.#reachTimer);
       this.#attempt = 0;
+      this.problem = null;
     } else if (state === 'disconnected') {
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this.#retry(), DISCONNECTED_GRACE_MS);
     } else if (state === 'failed') {
       this.#retry();
     }
+    this.#onState();
+  }
+
+  /** Stays until a connection is made: the next attempt will most likely meet it, too. */
+  #setProblem(problem) {
+    if (this.state === 'connected' || problem === this.problem) return;
+    this.problem = problem;
     this.#onState();
   }
 
@@ -158,6 +172,7 @@ export class MediaPeer {
 
   #stop() {
     clearTimeout(this.#timer);
+    clearTimeout(this.#reachTimer);
     const pc = this.pc;
     this.pc = null;
     if (!pc) return;

@@ -19,6 +19,8 @@ export class CallEvents {
   #connectingTimer = 0;
   #wasJoined = false;
   #isRestarting = false;
+  /** What keeps media from being connected. */
+  #problem = null;
 
   /** @param {import('./call.js').Call} call @param {import('../client/stats-monitor.js').StatsMonitor} monitor */
   constructor(call, monitor) {
@@ -39,6 +41,7 @@ export class CallEvents {
   #state({ state, attempt, code }) {
     const { notices, client } = this.#call;
     clearTimeout(this.#connectingTimer);
+    this.#problem = null;
     if (state === 'joined') {
       notices.clear('connection');
       if (this.#wasJoined) notices.toast('connection.back');
@@ -95,10 +98,15 @@ export class CallEvents {
   #connection(participant) {
     const { stage, notices, client } = this.#call;
     if (client.state !== 'joined') return;
-    if (participant) {
-      stage.tiles.get(participant.id)?.setStatus(connectionStatus(participant));
-      return;
+    if (participant) stage.tiles.get(participant.id)?.setStatus(connectionStatus(participant));
+    const peers = [client.publisher, ...client.participants.values()];
+    const problem = peers.find((peer) => peer?.problem)?.problem ?? null;
+    if (problem !== this.#problem) {
+      this.#problem = problem;
+      if (problem) notices.set('connection', { key: `reach.${problem}`, closable: true });
+      else notices.clear('connection');
     }
+    if (participant || problem) return;
     const state = client.publisher?.state;
     if (state === 'disconnected' || state === 'failed') notices.set('connection', { key: 'connection.media', busy: true });
     else if (state === 'connected') notices.clear('connection');

@@ -14,6 +14,7 @@ mod media;
 mod messages;
 mod outage;
 mod page_logic;
+mod reach;
 #[path = "../it/clients/relay.rs"]
 mod relay;
 mod room;

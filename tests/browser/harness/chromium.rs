@@ -46,6 +46,8 @@ pub struct Options<'a> {
     /// Parameters of the fake camera, as in `fps=30`.
     pub camera: &'a str,
     pub flags: &'a [&'a str],
+    /// Of the usual flags, those that are left out.
+    pub without: &'a [&'a str],
     /// Runs in every page after the probe and before the page's own scripts.
     pub script: &'a str,
     /// Width and height of the window in CSS pixels.
@@ -77,7 +79,8 @@ impl Chromium {
     pub async fn page_with(&self, name: &str, options: Options<'_>) -> Page {
         let profile = TempDir::new().unwrap();
         let (width, height) = options.window.unwrap_or((1280, 800));
-        let mut flags: Vec<String> = FLAGS.iter().chain(options.flags).map(|flag| flag.to_string()).collect();
+        let usual = FLAGS.iter().filter(|flag| !options.without.contains(flag));
+        let mut flags: Vec<String> = usual.chain(options.flags).map(|flag| flag.to_string()).collect();
         flags.push(format!("--user-data-dir={}", profile.path().display()));
         flags.push(format!("--window-size={width},{height}"));
         flags.push(match options.camera {

@@ -1,0 +1,92 @@
+//! A browser that cannot send media to the server: the pages say what is missing, instead of starting for ever.
+
+use std::time::Duration;
+
+use crate::harness::chromium::{Chromium, Options};
+use crate::harness::page::Page;
+use crate::harness::turn;
+use crate::support::server::Server;
+
+/// Eight seconds after the answer, on a busy machine.
+const SAID_WITHIN: Duration = Duration::from_secs(25);
+
+const NO_ADDRESS: &str = "This browser offers no network address";
+const NO_PATH: &str = "There is no way to the server for sound and video (UDP)";
+
+/// Answers as they come, but with ports at which nobody listens.
+const CLOSED_PORTS: &str = "const set = RTCPeerConnection.prototype.setRemoteDescription;
+    RTCPeerConnection.prototype.setRemoteDescription = function ({ type, sdp }) {
+      return set.call(this, { type, sdp: sdp.replace(/^(a=candidate:\\S+ \\d+ \\S+ \\d+ \\S+) \\d+/gm, '$1 9') });
+    };
+    RTCPeerConnection.prototype.addIceCandidate = async () => {};";
+
+/// These tests run where there is no interface but loopback, which browsers do not offer by themselves.
+fn without_addresses() -> Options<'static> {
+    Options {
+        without: &["--allow-loopback-in-peer-connection"],
+        ..Options::default()
+    }
+}
+
+fn with_closed_ports() -> Options<'static> {
+    Options {
+        script: CLOSED_PORTS,
+        ..Options::default()
+    }
+}
+
+async fn says(page: &Page, sentence: &str) {
+    let shown = format!("document.body.innerText.includes({sentence:?})");
+    page.until(sentence, SAID_WITHIN, &shown).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_room_says_what_keeps_media_away() {
+    let _turn = turn().await;
+    let server = Server::start().await;
+    let chromium = Chromium::start();
+    for (user, options, sentence) in [(1, without_addresses(), NO_ADDRESS), (2, with_closed_ports(), NO_PATH)] {
+        let page = chromium.page_with(&format!("user-{user}"), options).await;
+        page.go(&server.page(&format!("/room?userId={user}&groupId=demo{user}")))
+            .await;
+        says(&page, sentence).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_says_it_too_and_ends_with_it() {
+    let _turn = turn().await;
+    let server = Server::start().await;
+    let chromium = Chromium::start();
+    for (caller, options, sentence) in [
+        ("anna", without_addresses(), NO_ADDRESS),
+        ("carl", with_closed_ports(), NO_PATH),
+    ] {
+        let address = |side: &str| server.page(&format!("/?userId={caller}&sendId=ben&callType={side}"));
+        let callee = chromium.page("callee").await;
+        callee.go(&address("callee")).await;
+        let page = chromium.page_with(caller, options).await;
+        page.go(&address("caller")).await;
+        let hint = format!(
+            "document.querySelector('[data-state=starting] .call-hint')?.textContent.includes({sentence:?}) === true"
+        );
+        page.until("the call says it while it starts", SAID_WITHIN, &hint).await;
+        let status = format!(
+            "document.querySelector('[data-state=ended] .call-status')?.textContent.includes({sentence:?}) === true"
+        );
+        page.until("the call ends with it", SAID_WITHIN, &status).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_with_the_same_number_are_told_as_well() {
+    let _turn = turn().await;
+    let server = Server::start().await;
+    let chromium = Chromium::start();
+    let direct = server.page("/static/demo/direct_chat.html?room_id=4711");
+    let other = chromium.page("other").await;
+    other.go(&direct).await;
+    let page = chromium.page_with("page", without_addresses()).await;
+    page.go(&direct).await;
+    says(&page, NO_ADDRESS).await;
+}
