@@ -3,6 +3,7 @@
 pub mod dtls;
 pub mod ice;
 pub mod negotiate;
+mod replay;
 pub mod srtp;
 
 use std::time::Instant;
