@@ -94,6 +94,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "Sends to the kernel; one may carry many packets (UDP segmentation offload).",
     ),
     (
+        "patchbay_media_unsent_datagrams_total",
+        "Datagrams lost before they were sent, because a media worker had too much to send at once.",
+    ),
+    (
         "patchbay_media_resent_packets_total",
         "Copies of RTP packets sent again because a subscriber missed them.",
     ),

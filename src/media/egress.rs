@@ -31,6 +31,8 @@ pub struct Egress {
     max_segments: usize,
     /// System calls so far, those of the present batch left out.
     sent: u64,
+    /// Packets so far that found no room, or were larger than any room.
+    dropped: u64,
 }
 
 impl Egress {
@@ -44,6 +46,7 @@ impl Egress {
             sends: Vec::with_capacity(FLUSH_BYTES / 64),
             max_segments: max_segments.max(1),
             sent: 0,
+            dropped: 0,
         }
     }
 
@@ -61,9 +64,10 @@ impl Egress {
         self.sends.is_empty()
     }
 
-    /// Room for one packet. `None` when full: the packet is lost, as if the network had dropped it.
+    /// Room for one packet. `None` when full: the packet is lost, as if the network had dropped it, and counted.
     pub fn room(&mut self) -> Option<&mut [u8; MAX_PACKET]> {
-        if self.sends.len() == self.sends.capacity() {
+        if self.sends.len() == self.sends.capacity() || self.end + MAX_PACKET > self.buffer.len() {
+            self.dropped += 1;
             return None;
         }
         self.buffer.get_mut(self.end..self.end + MAX_PACKET)?.try_into().ok()
@@ -96,6 +100,10 @@ impl Egress {
         if packet.is_empty() {
             return;
         }
+        if packet.len() > MAX_PACKET {
+            self.dropped += 1;
+            return;
+        }
         if let Some(room) = self.room().and_then(|room| room.get_mut(..packet.len())) {
             room.copy_from_slice(packet);
             self.commit(path, packet.len());
@@ -114,6 +122,11 @@ impl Egress {
     /// How many sends there have been.
     pub fn sent(&self) -> u64 {
         self.sent
+    }
+
+    /// How many packets were lost here, because the batch was full or they were too large.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     /// Everything has been sent.
@@ -169,15 +182,37 @@ mod tests {
     }
 
     #[test]
-    fn a_full_batch_drops_and_never_grows() {
+    fn a_full_batch_drops_and_counts_and_never_grows() {
         let mut egress = Egress::new(64);
         let capacity = egress.buffer.capacity();
         for _ in 0..1_000 {
             egress.push(path(1), &[0; 1_400]);
         }
         assert!(egress.is_full());
+        let taken: usize = egress.sends().map(|(_, bytes)| bytes.len() / 1_400).sum();
+        assert_eq!(egress.dropped(), 1_000 - taken as u64);
         assert_eq!(egress.buffer.capacity(), capacity);
         egress.clear();
         assert!(egress.is_empty() && !egress.is_full());
+    }
+
+    #[test]
+    fn what_no_room_could_hold_is_counted_too() {
+        let mut egress = Egress::new(64);
+        egress.push(path(1), &[0; MAX_PACKET + 1]);
+        assert!(egress.is_empty());
+        assert_eq!(egress.dropped(), 1);
+        egress.push(path(1), &[0; MAX_PACKET]);
+        assert_eq!(egress.dropped(), 1);
+    }
+
+    #[test]
+    fn a_batch_of_many_small_sends_is_full_too() {
+        let mut egress = Egress::new(1);
+        for at in 0..20_000_u16 {
+            egress.push(path(at), &[0; 20]);
+        }
+        assert!(egress.is_full());
+        assert_eq!(egress.dropped(), 20_000 - egress.sends().count() as u64);
     }
 }

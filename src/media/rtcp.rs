@@ -1,4 +1,16 @@
-//! RTCP (RFC 3550 §6, RFC 4585, RFC 5104): reading compounds in place, appending packets to a ready buffer.
+//! RTCP (RFC 3550 §6, RFC 4585, RFC 5104): reading compounds in place, appending packets to a ready buffer, cutting what was
+//! written into compounds.
+
+/// The most bytes of one written packet: several fit no compound, but one with an empty report before it always does.
+pub const MAX_PACKET_BYTES: usize = 1_100;
+
+/// The count of report blocks has five bits (RFC 3550 §6.4.1).
+const MAX_BLOCKS: usize = 31;
+
+/// Each asks for up to 17 packets.
+const MAX_NACK_PAIRS: usize = (MAX_PACKET_BYTES - 12) / 4;
+
+const SOURCE_DESCRIPTION: u8 = 202;
 
 /// One packet of a compound, as far as the server acts on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,9 +160,53 @@ fn head(out: &mut Vec<u8>, count: u8, packet_type: u8, words: u16) {
     out.extend_from_slice(&words.to_be_bytes());
 }
 
-/// At most 31 blocks; more are left out.
+/// Cuts packets that were written one after another into groups of at most `max_bytes`, each for one compound. A source
+/// description stays with the report before it. A packet that is larger makes a group of its own.
+pub fn compounds(written: &[u8], max_bytes: usize) -> impl Iterator<Item = &[u8]> {
+    let mut rest = written;
+    std::iter::from_fn(move || {
+        let mut end = 0;
+        while let Some(unit) = unit_len(&rest[end..]) {
+            if end > 0 && end + unit > max_bytes {
+                break;
+            }
+            end += unit;
+        }
+        let group;
+        (group, rest) = rest.split_at(end);
+        (!group.is_empty()).then_some(group)
+    })
+}
+
+/// Bytes of the first packet, and of a source description after it.
+fn unit_len(packets: &[u8]) -> Option<usize> {
+    let first = packet_len(packets)?;
+    let next = &packets[first..];
+    let description = packet_len(next).filter(|_| next[1] == SOURCE_DESCRIPTION);
+    Some(first + description.unwrap_or(0))
+}
+
+/// `None` where no whole packet is.
+fn packet_len(packets: &[u8]) -> Option<usize> {
+    let len = 4 * (usize::from(u16::from_be_bytes([*packets.get(2)?, *packets.get(3)?])) + 1);
+    (len <= packets.len()).then_some(len)
+}
+
+/// Whether a compound may begin with this packet (RFC 3550 §6.1).
+pub fn is_report(packet: &[u8]) -> bool {
+    matches!(packet.get(1), Some(200 | 201))
+}
+
+/// Several reports where one cannot hold all blocks (RFC 3550 §6.4.2).
 pub fn write_receiver_report(out: &mut Vec<u8>, sender_ssrc: u32, blocks: &[Block]) {
-    let blocks = &blocks[..blocks.len().min(31)];
+    let (blocks, more) = blocks.split_at(blocks.len().min(MAX_BLOCKS));
+    write_one_receiver_report(out, sender_ssrc, blocks);
+    if !more.is_empty() {
+        write_receiver_report(out, sender_ssrc, more);
+    }
+}
+
+fn write_one_receiver_report(out: &mut Vec<u8>, sender_ssrc: u32, blocks: &[Block]) {
     head(out, blocks.len() as u8, 201, 1 + 6 * blocks.len() as u16);
     out.extend_from_slice(&sender_ssrc.to_be_bytes());
     for block in blocks {
@@ -190,7 +246,7 @@ pub fn write_sender_report(out: &mut Vec<u8>, info: &SenderInfo, cname: &str) {
     let cname = &cname.as_bytes()[..cname.len().min(255)];
     // SSRC, item type, length, text, and at least one zero byte that ends the chunk.
     let chunk = (4 + 2 + cname.len() + 1).next_multiple_of(4);
-    head(out, 1, 202, (chunk / 4) as u16);
+    head(out, 1, SOURCE_DESCRIPTION, (chunk / 4) as u16);
     let start = out.len();
     out.extend_from_slice(&info.ssrc.to_be_bytes());
     out.extend_from_slice(&[1, cname.len() as u8]);
@@ -213,18 +269,23 @@ pub fn write_fir(out: &mut Vec<u8>, sender_ssrc: u32, media_ssrc: u32, command: 
     out.extend_from_slice(&[command, 0, 0, 0]);
 }
 
-/// Asks for `sequences`, ascending. Nothing is written when there are none.
+/// Asks for `sequences`, ascending, in as many packets as that takes. Nothing is written when there are none.
 pub fn write_nack(out: &mut Vec<u8>, sender_ssrc: u32, media_ssrc: u32, sequences: &[u16]) {
-    if sequences.is_empty() {
-        return;
+    let mut at = 0;
+    while at < sequences.len() {
+        at += write_one_nack(out, sender_ssrc, media_ssrc, &sequences[at..]);
     }
+}
+
+/// How many of `sequences` found room.
+fn write_one_nack(out: &mut Vec<u8>, sender_ssrc: u32, media_ssrc: u32, sequences: &[u16]) -> usize {
     let start = out.len();
     head(out, 1, 205, 0);
     out.extend_from_slice(&sender_ssrc.to_be_bytes());
     out.extend_from_slice(&media_ssrc.to_be_bytes());
-    let mut pairs = 0_u16;
+    let mut pairs = 0;
     let mut at = 0;
-    while let Some(&first) = sequences.get(at) {
+    while let Some(&first) = sequences.get(at).filter(|_| pairs < MAX_NACK_PAIRS) {
         let mut mask = 0_u16;
         at += 1;
         while let Some(&next) = sequences.get(at) {
@@ -238,7 +299,8 @@ pub fn write_nack(out: &mut Vec<u8>, sender_ssrc: u32, media_ssrc: u32, sequence
         out.extend_from_slice(&mask.to_be_bytes());
         pairs += 1;
     }
-    out[start + 2..start + 4].copy_from_slice(&(2 + pairs).to_be_bytes());
+    out[start + 2..start + 4].copy_from_slice(&(2 + pairs as u16).to_be_bytes());
+    at
 }
 
 #[cfg(test)]
@@ -280,6 +342,77 @@ mod tests {
         let asked: Vec<u16> = nack.unwrap().nacks.iter().flat_map(|pair| pair.packet_list()).collect();
         assert_eq!(asked, [10, 11, 27, 65_535, 0]);
         assert_eq!(read[5].raw_size() % 4, 0);
+    }
+
+    #[test]
+    fn more_blocks_than_a_report_counts_go_into_another_report() {
+        let blocks: Vec<Block> = (0..70)
+            .map(|ssrc| Block {
+                ssrc,
+                ..Block::default()
+            })
+            .collect();
+        let mut out = Vec::new();
+        write_receiver_report(&mut out, 1, &blocks);
+        let read: Vec<Vec<Block>> = packets(&out)
+            .map(|packet| match packet {
+                Packet::ReceiverReport { blocks } => blocks.iter().collect(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(read.iter().map(Vec::len).collect::<Vec<_>>(), [31, 31, 8]);
+        assert_eq!(read.concat(), blocks);
+    }
+
+    #[test]
+    fn a_nack_for_everything_is_several_packets_of_a_bounded_size() {
+        // No two of them fit one pair.
+        let sequences: Vec<u16> = (0..3_000).map(|at| at * 20).collect();
+        let mut out = Vec::new();
+        write_nack(&mut out, 1, 2, &sequences);
+        let mut asked = Vec::new();
+        for packet in packets(&out) {
+            let Packet::Nack { media_ssrc: 2, pairs } = packet else {
+                panic!("{packet:?}")
+            };
+            assert!(12 + pairs.len() <= MAX_PACKET_BYTES, "{}", pairs.len());
+            each_nacked(pairs, |sequence| asked.push(sequence));
+        }
+        assert_eq!(asked, sequences);
+        assert_eq!(reference(&out).len(), 12);
+    }
+
+    #[test]
+    fn what_was_written_is_cut_between_packets_and_a_description_stays_with_its_report() {
+        let mut out = Vec::new();
+        for ssrc in 0..100 {
+            let info = SenderInfo {
+                ssrc,
+                ntp: 0,
+                rtp: 5,
+                packets: 6,
+                octets: 7,
+            };
+            write_sender_report(&mut out, &info, "stream");
+        }
+        write_pli(&mut out, 1, 2);
+        write_receiver_report(&mut out, 1, &[Block::default(); 31]);
+        for max_bytes in [1, 44, 60, 100, 752, 1_172, 100_000] {
+            let mut joined = Vec::new();
+            for group in compounds(&out, max_bytes) {
+                let counted = packets(group).count();
+                assert!(
+                    group.len() <= max_bytes || counted <= 2,
+                    "{counted} packets in {} bytes",
+                    group.len()
+                );
+                assert_ne!(group[1], SOURCE_DESCRIPTION);
+                joined.extend_from_slice(group);
+            }
+            assert_eq!(joined, out);
+        }
+        assert_eq!(compounds(&out, 100_000).count(), 1);
+        assert_eq!(compounds(&[], 1_172).count(), 0);
     }
 
     #[test]

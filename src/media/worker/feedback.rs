@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{PeerKey, SubscriptionKey, TrackKey, Worker};
 use crate::media::demux::Occupant;
+use crate::media::peer::srtp::MAX_OVERHEAD;
 use crate::media::rtcp::{self, Block, Packet};
 use crate::media::session::{Kind, stream_name};
 use crate::media::track::SenderClock;
@@ -15,8 +16,14 @@ const REPORT_INTERVAL: Duration = Duration::from_millis(1_000);
 const TRANSPORT_FEEDBACK_INTERVAL: Duration = Duration::from_millis(60);
 /// A packet is asked for again after this long: about a mobile round trip.
 const NACK_INTERVAL: Duration = Duration::from_millis(60);
-/// Feedback packets stay below every MTU.
-const MAX_FEEDBACK_BYTES: usize = 1_100;
+/// The largest RTCP datagram, protection included: every path that carries QUIC carries as much (RFC 9000 §14), so that none
+/// needs fragments, which many networks drop.
+const MAX_DATAGRAM_BYTES: usize = 1_200;
+/// A receiver report without blocks.
+const EMPTY_REPORT_BYTES: usize = 8;
+/// What is left of a datagram for packets, where an empty report must go first.
+const MAX_COMPOUND_BYTES: usize = MAX_DATAGRAM_BYTES - MAX_OVERHEAD - EMPTY_REPORT_BYTES;
+const _: () = assert!(rtcp::MAX_PACKET_BYTES <= MAX_COMPOUND_BYTES);
 
 impl Worker {
     /// False where the compound is not one that this connection's client has sealed, or is one that it sent before.
@@ -138,7 +145,8 @@ impl Worker {
             return self.request_key_frames_at_home(now, key);
         };
         let track = &mut self.tracks[key];
-        if track.kind != Kind::Video {
+        // What finds no room now is asked for at the next tick.
+        if track.kind != Kind::Video || self.egress.is_full() {
             return;
         }
         let Some(peer) = self.peers.get_mut(peer_key) else {
@@ -168,7 +176,7 @@ impl Worker {
     pub(super) fn request_missing(&mut self, now: Instant, key: TrackKey) {
         let Some(peer_key) = self.track_peer(key) else { return };
         let track = &mut self.tracks[key];
-        if !track.codecs.first().is_some_and(|codec| codec.feedback.nack) {
+        if !track.codecs.first().is_some_and(|codec| codec.feedback.nack) || self.egress.is_full() {
             return;
         }
         let Some(peer) = self.peers.get(peer_key) else { return };
@@ -199,6 +207,9 @@ impl Worker {
         let Some(publisher) = peer.publisher.as_mut().filter(|_| peer.secure.is_some()) else {
             return;
         };
+        if self.egress.is_full() {
+            return;
+        }
         let codecs = || {
             peer.sections
                 .iter()
@@ -208,14 +219,7 @@ impl Worker {
         let transport_cc = codecs().any(|codec| codec.feedback.transport_cc);
         let remb = codecs().any(|codec| codec.feedback.remb);
         self.scratch.clear();
-        if transport_cc && now >= publisher.next_transport_feedback {
-            publisher.next_transport_feedback = now + TRANSPORT_FEEDBACK_INTERVAL;
-            let media_ssrc = peer.streams.first().map_or(0, |stream| stream.ssrc);
-            let feedback = &mut publisher.transport_feedback;
-            feedback.write(peer.feedback_ssrc, media_ssrc, MAX_FEEDBACK_BYTES, &mut self.scratch);
-        }
-        let report = now >= publisher.next_report;
-        if report {
+        if now >= publisher.next_report {
             publisher.next_report = now + REPORT_INTERVAL;
             let mut blocks: smallvec::SmallVec<[Block; 8]> = smallvec::SmallVec::new();
             let mut worst = 0;
@@ -238,13 +242,25 @@ impl Worker {
                 publisher.estimate.write(peer.feedback_ssrc, &media, &mut self.scratch);
             }
         }
+        if transport_cc && now >= publisher.next_transport_feedback {
+            publisher.next_transport_feedback = now + TRANSPORT_FEEDBACK_INTERVAL;
+            let media_ssrc = peer.streams.first().map_or(0, |stream| stream.ssrc);
+            let feedback = &mut publisher.transport_feedback;
+            feedback.write(
+                peer.feedback_ssrc,
+                media_ssrc,
+                rtcp::MAX_PACKET_BYTES,
+                &mut self.scratch,
+            );
+        }
         self.send_feedback(key);
     }
 
     /// Sender reports of the copies that one subscriber gets.
     pub(super) fn report_to_subscriber(&mut self, now: Instant, key: PeerKey) {
         let peer = &self.peers[key];
-        if peer.secure.is_none() {
+        // What finds no room now is reported when it is this connection's turn again.
+        if peer.secure.is_none() || self.egress.is_full() {
             return;
         }
         self.scratch.clear();
@@ -264,23 +280,22 @@ impl Worker {
         self.send_feedback(key);
     }
 
-    /// Protects what `scratch` holds and sends it to one connection. A compound begins with a report (RFC 3550 §6.1):
-    /// where it does not, an empty one goes first.
+    /// Sends what `scratch` holds to one connection, in as many compounds as that takes. A compound begins with a report
+    /// (RFC 3550 §6.1): where it does not, an empty one goes first.
     fn send_feedback(&mut self, key: PeerKey) {
-        if self.scratch.is_empty() {
-            return;
-        }
         let peer = &mut self.peers[key];
         let (Some(secure), Some(path)) = (&mut peer.secure, peer.ice.selected()) else {
             return;
         };
-        if !matches!(self.scratch[1], 200 | 201) {
-            let mut report = [0x80, 201, 0, 1, 0, 0, 0, 0];
-            report[4..].copy_from_slice(&peer.feedback_ssrc.to_be_bytes());
-            self.scratch.splice(..0, report);
+        for packets in rtcp::compounds(&self.scratch, MAX_COMPOUND_BYTES) {
+            self.compound.clear();
+            if !rtcp::is_report(packets) {
+                rtcp::write_receiver_report(&mut self.compound, peer.feedback_ssrc, &[]);
+            }
+            self.compound.extend_from_slice(packets);
+            secure.outbound.seal_rtcp(&mut self.compound);
+            self.egress.push(path, &self.compound);
         }
-        secure.outbound.seal_rtcp(&mut self.scratch);
-        self.egress.push(path, &self.scratch);
         self.scratch.clear();
     }
 }

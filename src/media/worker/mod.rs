@@ -104,8 +104,10 @@ pub struct Worker {
     next_source: u64,
     next_track: u64,
     stats: Stats,
-    /// Reused for every RTCP compound.
+    /// RTCP packets for one connection, reused for each.
     scratch: Vec<u8>,
+    /// One compound of them while it is protected.
+    compound: Vec<u8>,
     sequences: Vec<u16>,
 }
 
@@ -133,7 +135,8 @@ impl Worker {
             next_source: first_id,
             next_track: first_id,
             stats: Stats::default(),
-            scratch: Vec::with_capacity(2_048),
+            scratch: Vec::with_capacity(8_192),
+            compound: Vec::with_capacity(2_048),
             sequences: Vec::with_capacity(512),
         }
     }
@@ -186,6 +189,7 @@ impl Worker {
             rooms: self.rooms.values().filter(|room| room.home.is_none()).count() as u64,
             known_addresses: self.demux.known_addresses() as u64,
             sends: self.egress.sent(),
+            unsent_datagrams: self.egress.dropped(),
             ..self.stats
         }
     }

@@ -8,6 +8,7 @@ mod joined_sends;
 mod mirror;
 mod paths;
 mod repair;
+mod reports;
 mod safety;
 mod suspension;
 

@@ -1,0 +1,263 @@
+//! Reports and feedback of connections with many streams: none is left out, and no datagram is too large for any path.
+
+use super::*;
+use patchbay::media::session::Feedback;
+
+/// What every path carries, protection included.
+const MAX_RTCP_DATAGRAM: usize = 1_200;
+
+type Sent = Vec<(std::net::SocketAddr, Vec<u8>)>;
+
+/// A connection that publishes many tracks of one kind, and another that gets them all.
+struct Wide {
+    now: Instant,
+    worker: Worker,
+    publisher: Client,
+    subscriber: Client,
+    codec: Codec,
+    tracks: u32,
+}
+
+fn source_ssrc(track: u32) -> u32 {
+    0x1_0000 + 4 * track
+}
+
+fn copy_ssrc(track: u32) -> u32 {
+    0x2_0000 + 4 * track
+}
+
+impl Wide {
+    fn new(tracks: u32, codec: Codec, feedback: Feedback) -> Wide {
+        let now = start();
+        let (mut worker, identity) = worker(now);
+        let sections = |receive: bool| -> Vec<MediaSection> {
+            let one = |track: u32| {
+                let (payload_type, rtx) = match codec {
+                    Codec::Opus => (AUDIO_PT, None),
+                    _ => (VIDEO_PT, Some(VIDEO_RTX_PT)),
+                };
+                let mut codec = media_client::codec(payload_type, rtx, codec);
+                codec.feedback = feedback;
+                let local = if receive {
+                    0x9_0000 + 4 * track
+                } else {
+                    copy_ssrc(track)
+                };
+                section(&track.to_string(), codec, receive, source_ssrc(track), local)
+            };
+            (0..tracks).map(one).collect()
+        };
+        let own = DtlsIdentity::generate().unwrap();
+        let mut publisher = Client::new(1, None, sections(true), &identity, &own);
+        let mut subscriber = Client::new(2, Some(1), sections(false), &identity, &own);
+        publisher.connect(now, &mut worker);
+        subscriber.connect(now, &mut worker);
+        Wide {
+            now,
+            worker,
+            publisher,
+            subscriber,
+            codec,
+            tracks,
+        }
+    }
+
+    fn clock_rate(&self) -> u32 {
+        self.codec.clock_rate()
+    }
+
+    /// One packet of every track.
+    fn publish(&mut self, sequence: u16, timestamp: u32) {
+        for track in 0..self.tracks {
+            let (payload_type, payload) = match self.codec {
+                Codec::Opus => (AUDIO_PT, vec![7; 80]),
+                _ => (VIDEO_PT, vp8(true, sequence, 80)),
+            };
+            let packet = rtp(payload_type, true, sequence, timestamp, source_ssrc(track), &payload);
+            let sealed = self.publisher.seal(&packet, u64::from(sequence));
+            exchange(self.now, &mut self.worker, self.publisher.address, &sealed);
+        }
+    }
+
+    /// The publisher's clock of every track: `seconds` of its time, and the RTP time that belongs to it.
+    fn report(&mut self, seconds: u64, timestamp: u32) {
+        for track in 0..self.tracks {
+            let info = rtcp::SenderInfo {
+                ssrc: source_ssrc(track),
+                ntp: (1_000 + seconds) << 32,
+                rtp: timestamp,
+                packets: 1,
+                octets: 1,
+            };
+            let mut compound = Vec::new();
+            rtcp::write_sender_report(&mut compound, &info, "publisher");
+            let sealed = self.publisher.seal_rtcp(&compound);
+            exchange(self.now, &mut self.worker, self.publisher.address, &sealed);
+        }
+    }
+
+    fn pass(&mut self, time: Duration) -> Sent {
+        self.now += time;
+        run_until(&mut self.worker, self.now)
+    }
+}
+
+/// The RTCP compounds among `sent` for `client`, unprotected; none of them is too large.
+fn compounds(now: Instant, client: &mut Client, sent: &Sent) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    for (to, bytes) in sent {
+        if *to == client.address && matches!(bytes.get(1), Some(192..=223)) {
+            assert!(bytes.len() <= MAX_RTCP_DATAGRAM, "a compound of {} bytes", bytes.len());
+            let compound = client.take(now, bytes).expect("it is authentic");
+            assert!(rtcp::is_report(&compound), "a compound begins with a report");
+            found.push(compound);
+        }
+    }
+    found
+}
+
+const NOTHING: Feedback = Feedback {
+    nack: false,
+    pli: false,
+    fir: false,
+    transport_cc: false,
+    remb: false,
+};
+
+#[test]
+fn each_of_a_hundred_subscriptions_on_one_connection_gets_a_report_every_second() {
+    let mut wide = Wide::new(100, Codec::Opus, NOTHING);
+    let mut reports = vec![0; 100];
+    for second in 0..5_u16 {
+        for tenth in 0..10 {
+            let at = second * 10 + tenth;
+            let timestamp = u32::from(at) * wide.clock_rate() / 10;
+            wide.publish(at, timestamp);
+            if tenth == 0 {
+                wide.report(u64::from(second), timestamp);
+            }
+            let sent = wide.pass(Duration::from_millis(100));
+            for compound in compounds(wide.now, &mut wide.subscriber, &sent) {
+                for packet in rtcp::packets(&compound) {
+                    if let rtcp::Packet::SenderReport { ssrc, .. } = packet {
+                        reports[((ssrc - copy_ssrc(0)) / 4) as usize] += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(reports.iter().all(|count| (4..=6).contains(count)), "{reports:?}");
+    assert_eq!(wide.worker.stats().unsent_datagrams, 0);
+}
+
+#[test]
+fn a_publisher_of_many_streams_is_told_of_each_what_arrives() {
+    let feedback = Feedback { remb: true, ..NOTHING };
+    let mut wide = Wide::new(100, Codec::Vp8, feedback);
+    wide.publish(0, 0);
+    let sent = wide.pass(Duration::from_millis(1_500));
+    let mut reported = std::collections::BTreeMap::new();
+    let mut estimates = 0;
+    for compound in compounds(wide.now, &mut wide.publisher, &sent) {
+        for packet in rtcp::packets(&compound) {
+            match packet {
+                rtcp::Packet::ReceiverReport { blocks } => {
+                    blocks
+                        .iter()
+                        .for_each(|block| *reported.entry(block.ssrc).or_insert(0) += 1);
+                }
+                _ => estimates += 1,
+            }
+        }
+    }
+    let all: Vec<u32> = (0..100).map(source_ssrc).collect();
+    assert_eq!(reported.keys().copied().collect::<Vec<_>>(), all);
+    assert!(reported.values().all(|&times| times == 2), "{reported:?}");
+    assert_eq!(estimates, 2);
+}
+
+#[test]
+fn what_is_missing_of_many_streams_is_asked_for_and_key_frames_too() {
+    for fir in [false, true] {
+        let feedback = Feedback {
+            nack: true,
+            fir,
+            pli: !fir,
+            ..NOTHING
+        };
+        let mut wide = Wide::new(60, Codec::Vp8, feedback);
+        // Every second packet is lost.
+        (0..200).for_each(|at| wide.publish(2 * at, 3_000 * u32::from(at)));
+        let sent = wide.pass(Duration::from_millis(50));
+        let mut asked = vec![0; 60];
+        for compound in compounds(wide.now, &mut wide.publisher, &sent) {
+            for packet in rtcp::packets(&compound) {
+                if let rtcp::Packet::Nack { media_ssrc, pairs } = packet {
+                    let track = ((media_ssrc - source_ssrc(0)) / 4) as usize;
+                    rtcp::each_nacked(pairs, |_| asked[track] += 1);
+                }
+            }
+        }
+        assert!(asked.iter().all(|count| *count == 199), "{asked:?}");
+        // Everybody asks for a key frame of everything.
+        wide.pass(Duration::from_secs(1));
+        let mut wanted = Vec::new();
+        rtcp::write_receiver_report(&mut wanted, 7, &[]);
+        (0..60).for_each(|track| rtcp::write_pli(&mut wanted, 7, copy_ssrc(track)));
+        let sealed = wide.subscriber.seal_rtcp(&wanted);
+        let mut sent = exchange(wide.now, &mut wide.worker, wide.subscriber.address, &sealed);
+        sent.extend(wide.pass(Duration::from_millis(600)));
+        let mut keys = std::collections::BTreeSet::new();
+        for compound in compounds(wide.now, &mut wide.publisher, &sent) {
+            for packet in rtcp::packets(&compound) {
+                match packet {
+                    rtcp::Packet::Pli { media_ssrc } if !fir => drop(keys.insert(media_ssrc)),
+                    rtcp::Packet::Fir { entries } if fir => keys.extend(rtcp::fir_ssrcs(entries)),
+                    _ => {}
+                }
+            }
+        }
+        assert_eq!(keys.len(), 60);
+    }
+}
+
+#[test]
+fn arrival_times_of_a_large_burst_are_told_in_several_datagrams() {
+    let mut wide = Wide::new(
+        1,
+        Codec::Vp8,
+        Feedback {
+            transport_cc: true,
+            ..NOTHING
+        },
+    );
+    // Every third is lost, and the others come at odd times: the costliest to describe.
+    for at in (0..3_000_u16).filter(|at| at % 3 != 1) {
+        let mut packet = vec![0x90, 0x80 | VIDEO_PT];
+        packet.extend_from_slice(&at.to_be_bytes());
+        packet.extend_from_slice(&(u32::from(at) * 3_000).to_be_bytes());
+        packet.extend_from_slice(&source_ssrc(0).to_be_bytes());
+        packet.extend_from_slice(&[0xbe, 0xde, 0, 1, 0x31]);
+        packet.extend_from_slice(&at.to_be_bytes());
+        packet.push(0);
+        packet.extend_from_slice(&vp8(true, at, 60));
+        let sealed = wide.publisher.seal(&packet, u64::from(at));
+        wide.now += Duration::from_millis(if at % 2 == 0 { 1 } else { 90 });
+        exchange(wide.now, &mut wide.worker, wide.publisher.address, &sealed);
+    }
+    // Timers have not run meanwhile.
+    let sent = run_until(&mut wide.worker, wide.now);
+    let mut covered = 0;
+    for compound in compounds(wide.now, &mut wide.publisher, &sent) {
+        let mut rest = compound.as_slice();
+        while let Some(head) = rest.get(..4) {
+            let len = 4 * (usize::from(u16::from_be_bytes([head[2], head[3]])) + 1);
+            if head[..2] == [0x80 | 15, 205] {
+                covered += usize::from(u16::from_be_bytes([rest[14], rest[15]]));
+            }
+            rest = &rest[len..];
+        }
+    }
+    assert_eq!(covered, 3_000);
+    assert_eq!(wide.worker.stats().unsent_datagrams, 0);
+}
