@@ -84,7 +84,7 @@ impl Worker {
             && let Some(peer) = self.peers.get_mut(peer)
         {
             peer.tracks.retain(|other| *other != key);
-            peer.streams.retain(|stream| stream.track != key);
+            peer.unbind(key);
         }
         if let Some(room) = self.rooms.get_mut(&track.room) {
             room.tracks.retain(|&other| other != key);

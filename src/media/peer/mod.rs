@@ -101,6 +101,21 @@ impl Peer {
         self.streams.iter_mut().find(|stream| stream.ssrc == ssrc)
     }
 
+    /// Forgets the streams of a track that has ended.
+    pub fn unbind(&mut self, track: TrackKey) {
+        if let Some(secure) = &mut self.secure {
+            let ended = self.streams.iter().filter(|stream| stream.track == track);
+            ended.for_each(|stream| secure.inbound.unbind(stream.ssrc));
+        }
+        self.streams.retain(|stream| stream.track != track);
+    }
+
+    /// Protects from now on with keys of a new handshake. Streams that are known go on under them.
+    pub fn secure_with(&mut self, outbound: Outbound, mut inbound: Inbound) {
+        self.streams.iter().for_each(|stream| inbound.bind(stream.ssrc));
+        self.secure = Some(Box::new(Secure { outbound, inbound }));
+    }
+
     /// The id that the client uses for `wanted`: the same in all sections of a bundle (RFC 9143 §9.1).
     pub fn extension_id(&self, wanted: Extension) -> Option<u8> {
         let all = self

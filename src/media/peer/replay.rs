@@ -2,43 +2,95 @@
 
 use smallvec::SmallVec;
 
-/// A connection has at most this many incoming SSRCs of each of RTP and RTCP: three simulcast layers with RTX are six a
-/// section, and a client has few sections. The one that has been silent longest makes room for the next. None goes
-/// earlier: a stream that comes back after a hold goes on with its roll-over counter (RFC 3711 §3.3.1), and what was
-/// heard before must not be heard again.
-pub(super) const MAX_STREAMS: usize = 64;
+/// SSRCs that carry no track and are remembered all the same: probes, the SSRCs under which a client only reports, streams of
+/// sections that have ended. A client has one or two at a time. The one that has been silent longest makes room for the next.
+const MAX_UNBOUND: usize = 16;
 
-pub(super) struct Stream {
-    pub ssrc: u32,
+/// The incoming SSRCs of a connection, of RTP or of RTCP.
+///
+/// Those that are bound to a track are kept for as long as they are: a stream that comes back after a hold goes on with its
+/// roll-over counter (RFC 3711 §3.3.1), and what was heard before must not be heard again. Their number is bounded by that
+/// of the tracks. All others share a few places, and so can neither push those out nor grow.
+#[derive(Default)]
+pub(super) struct Streams {
+    streams: SmallVec<[Stream; 4]>,
+    /// Counts what happened to them.
+    events: u64,
+}
+
+struct Stream {
+    ssrc: u32,
+    bound: bool,
     /// Index of the newest authentic packet: extended sequence number, or SRTCP index.
-    pub highest: u64,
-    pub window: ReplayWindow,
-    /// How many authentic packets there had been with its last one.
+    highest: u64,
+    window: ReplayWindow,
+    /// [`Streams::events`] when it was last heard, bound, or lost its track.
     last: u64,
 }
 
-/// Takes note of an authentic packet, the first or another of its SSRC.
-pub(super) fn note(streams: &mut SmallVec<[Stream; 4]>, known: Option<usize>, ssrc: u32, index: u64, opened: u64) {
-    if let Some(stream) = known.and_then(|at| streams.get_mut(at)) {
-        stream.window.mark(&mut stream.highest, index);
-        stream.last = opened;
-        return;
+impl Streams {
+    /// Where the stream of this SSRC stands, until the next packet is noted.
+    pub fn position(&self, ssrc: u32) -> Option<usize> {
+        self.streams.iter().position(|stream| stream.ssrc == ssrc)
     }
-    if streams.len() >= MAX_STREAMS
-        && let Some((longest_silent, _)) = streams.iter().enumerate().min_by_key(|(_, stream)| stream.last)
-    {
-        streams.swap_remove(longest_silent);
+
+    /// The index of the newest packet of the stream at `at`.
+    pub fn highest(&self, at: usize) -> u64 {
+        self.streams[at].highest
     }
-    streams.push(Stream {
-        ssrc,
-        highest: index,
-        window: ReplayWindow::first(),
-        last: opened,
-    });
+
+    /// Whether a packet with this index has not been seen at `at`, and is not too old to tell.
+    pub fn is_fresh(&self, at: usize, index: u64) -> bool {
+        let stream = &self.streams[at];
+        stream.window.is_fresh(stream.highest, index)
+    }
+
+    /// Takes note of an authentic packet: another of the stream at `known`, or the first of its SSRC.
+    pub fn note(&mut self, known: Option<usize>, ssrc: u32, index: u64, bound: &[u32]) {
+        self.events += 1;
+        if let Some(stream) = known.and_then(|at| self.streams.get_mut(at)) {
+            stream.window.mark(&mut stream.highest, index);
+            stream.last = self.events;
+            return;
+        }
+        self.streams.push(Stream {
+            ssrc,
+            bound: bound.contains(&ssrc),
+            highest: index,
+            window: ReplayWindow::first(),
+            last: self.events,
+        });
+        self.limit();
+    }
+
+    /// Says whether the stream of an SSRC carries a track from now on.
+    pub fn set_bound(&mut self, ssrc: u32, bound: bool) {
+        if let Some(at) = self.position(ssrc) {
+            // One that loses its track is not the first to go.
+            self.events += 1;
+            let stream = &mut self.streams[at];
+            (stream.bound, stream.last) = (bound, self.events);
+            self.limit();
+        }
+    }
+
+    fn limit(&mut self) {
+        let unbound = || self.streams.iter().enumerate().filter(|(_, stream)| !stream.bound);
+        if unbound().count() > MAX_UNBOUND
+            && let Some((longest_silent, _)) = unbound().min_by_key(|(_, stream)| stream.last)
+        {
+            self.streams.swap_remove(longest_silent);
+        }
+    }
+
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.streams.len()
+    }
 }
 
 /// Which of the last [`ReplayWindow::SIZE`] indices have been seen, relative to the highest.
-pub(super) struct ReplayWindow {
+struct ReplayWindow {
     bits: [u64; 8],
 }
 
@@ -47,13 +99,13 @@ impl ReplayWindow {
     const SIZE: u64 = 512;
 
     /// One packet has been seen: the highest itself.
-    pub fn first() -> ReplayWindow {
+    fn first() -> ReplayWindow {
         let mut bits = [0; 8];
         bits[0] = 1;
         ReplayWindow { bits }
     }
 
-    pub fn is_fresh(&self, highest: u64, index: u64) -> bool {
+    fn is_fresh(&self, highest: u64, index: u64) -> bool {
         match highest.checked_sub(index) {
             None => true,
             Some(age) if age >= Self::SIZE => false,
@@ -61,7 +113,7 @@ impl ReplayWindow {
         }
     }
 
-    pub fn mark(&mut self, highest: &mut u64, index: u64) {
+    fn mark(&mut self, highest: &mut u64, index: u64) {
         if index > *highest {
             self.shift(index - *highest);
             *highest = index;
@@ -90,6 +142,58 @@ impl ReplayWindow {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A packet of `ssrc` as [`super::super::srtp::Inbound`] takes it: whether it is let in.
+    fn hear(streams: &mut Streams, ssrc: u32, index: u64, bound: &[u32]) -> bool {
+        let known = streams.position(ssrc);
+        if known.is_some_and(|at| !streams.is_fresh(at, index)) {
+            return false;
+        }
+        streams.note(known, ssrc, index, bound);
+        true
+    }
+
+    #[test]
+    fn streams_without_a_track_push_out_none_that_has_one() {
+        let mut streams = Streams::default();
+        let bound: Vec<u32> = (0..100).collect();
+        for ssrc in 0..100 {
+            assert!(hear(&mut streams, ssrc, 7, &bound));
+        }
+        for ssrc in 1_000..3_000 {
+            assert!(hear(&mut streams, ssrc, 7, &bound));
+            assert!(!hear(&mut streams, ssrc, 7, &bound), "the newest is remembered");
+        }
+        for ssrc in 0..100 {
+            assert!(!hear(&mut streams, ssrc, 7, &bound), "a replay of {ssrc}");
+        }
+        assert_eq!(streams.len(), 100 + MAX_UNBOUND);
+    }
+
+    #[test]
+    fn among_streams_without_a_track_the_longest_silent_makes_room() {
+        let mut streams = Streams::default();
+        assert!(hear(&mut streams, 1, 1, &[]));
+        for at in 0..1_000 {
+            assert!(hear(&mut streams, 1_000 + at, 1, &[]));
+            assert!(hear(&mut streams, 1, 2 + u64::from(at), &[]), "one that goes on stays");
+        }
+        assert!(!hear(&mut streams, 1, 900, &[]));
+        assert_eq!(streams.len(), MAX_UNBOUND);
+    }
+
+    #[test]
+    fn a_stream_that_loses_its_track_is_one_of_those_without() {
+        let mut streams = Streams::default();
+        for ssrc in 0..100 {
+            hear(&mut streams, ssrc, 7, &[]);
+            streams.set_bound(ssrc, true);
+        }
+        assert_eq!(streams.len(), 100);
+        (0..100).for_each(|ssrc| streams.set_bound(ssrc, false));
+        assert_eq!(streams.len(), MAX_UNBOUND);
+        assert!(!hear(&mut streams, 99, 7, &[]), "not forgotten at once");
+    }
 
     #[test]
     fn the_replay_window_shifts_across_words() {

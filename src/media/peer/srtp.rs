@@ -10,7 +10,7 @@ use aws_lc_rs::hmac;
 use aws_lc_rs::iv::FixedLength;
 use smallvec::SmallVec;
 
-use super::replay::{Stream, note};
+use super::replay::Streams;
 use crate::media::rtp::{Header, sequence_distance};
 
 /// SRTP protection profiles (RFC 5764 §4.1.2, RFC 7714 §14.2), best first: AES-GCM seals a packet in about a third of
@@ -90,9 +90,9 @@ pub fn contexts(profile: Profile, exported: &[u8], we_are_client: bool) -> Optio
         },
         Inbound {
             keys: theirs,
-            rtp: SmallVec::new(),
-            rtcp: SmallVec::new(),
-            opened: 0,
+            rtp: Streams::default(),
+            rtcp: Streams::default(),
+            bound: SmallVec::new(),
         },
     ))
 }
@@ -284,13 +284,30 @@ impl Outbound {
 /// Opens what we receive. State for an SSRC is kept only once a packet of it has proved authentic.
 pub struct Inbound {
     keys: Keys,
-    rtp: SmallVec<[Stream; 4]>,
-    rtcp: SmallVec<[Stream; 4]>,
-    /// Counts authentic packets.
-    opened: u64,
+    rtp: Streams,
+    rtcp: Streams,
+    /// SSRCs that carry a track, heard or not.
+    bound: SmallVec<[u32; 4]>,
 }
 
 impl Inbound {
+    /// From now on `ssrc` carries a track: what is known of it is kept.
+    pub fn bind(&mut self, ssrc: u32) {
+        if !self.bound.contains(&ssrc) {
+            self.bound.push(ssrc);
+        }
+        self.rtp.set_bound(ssrc, true);
+        self.rtcp.set_bound(ssrc, true);
+    }
+
+    /// `ssrc` carries a track no longer. What was heard of it is forgotten when others need its place, not at once: so its
+    /// last packets cannot be replayed into another section.
+    pub fn unbind(&mut self, ssrc: u32) {
+        self.bound.retain(|bound| *bound != ssrc);
+        self.rtp.set_bound(ssrc, false);
+        self.rtcp.set_bound(ssrc, false);
+    }
+
     /// Opens `packet` in place and returns its length without the tag.
     pub fn open_rtp(&mut self, packet: &mut [u8], header: &Header) -> Result<usize, Rejected> {
         let tag_len = self.keys.profile.tag_len();
@@ -299,12 +316,11 @@ impl Inbound {
             .checked_sub(tag_len)
             .filter(|&end| end >= header.len)
             .ok_or(Rejected::TooShort)?;
-        let known = self.rtp.iter().position(|stream| stream.ssrc == header.ssrc);
+        let known = self.rtp.position(header.ssrc);
         let index = match known {
             Some(at) => {
-                let stream = &self.rtp[at];
-                let index = guess_index(stream.highest, header.sequence);
-                if !stream.window.is_fresh(stream.highest, index) {
+                let index = guess_index(self.rtp.highest(at), header.sequence);
+                if !self.rtp.is_fresh(at, index) {
                     return Err(Rejected::Replayed);
                 }
                 index
@@ -328,8 +344,7 @@ impl Inbound {
                     .map_err(|_| Rejected::NotAuthentic)?;
             }
         }
-        self.opened += 1;
-        note(&mut self.rtp, known, header.ssrc, index, self.opened);
+        self.rtp.note(known, header.ssrc, index, &self.bound);
         Ok(end)
     }
 
@@ -359,10 +374,8 @@ impl Inbound {
             return Err(Rejected::NotAuthentic);
         }
         let index = word & 0x7fff_ffff;
-        let known = self.rtcp.iter().position(|stream| stream.ssrc == ssrc);
-        if let Some(stream) = known.and_then(|at| self.rtcp.get(at))
-            && !stream.window.is_fresh(stream.highest, u64::from(index))
-        {
+        let known = self.rtcp.position(ssrc);
+        if known.is_some_and(|at| !self.rtcp.is_fresh(at, u64::from(index))) {
             return Err(Rejected::Replayed);
         }
         match &self.keys.rtcp {
@@ -388,8 +401,7 @@ impl Inbound {
                     .map_err(|_| Rejected::NotAuthentic)?;
             }
         }
-        self.opened += 1;
-        note(&mut self.rtcp, known, ssrc, u64::from(index), self.opened);
+        self.rtcp.note(known, ssrc, u64::from(index), &self.bound);
         Ok(end)
     }
 }
@@ -402,7 +414,6 @@ fn guess_index(highest: u64, sequence: u16) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::peer::replay::MAX_STREAMS;
     use rtc_srtp::context::Context;
     use rtc_srtp::protection_profile::ProtectionProfile;
 
@@ -525,7 +536,7 @@ mod tests {
                 bad[at] ^= 0x40;
                 assert!(open(&mut server, &bad).is_err(), "{profile:?} byte {at}");
             }
-            assert!(server.rtp.is_empty());
+            assert_eq!(server.rtp.len(), 0);
             assert!(open(&mut server, &good).is_ok());
         }
     }
@@ -546,29 +557,55 @@ mod tests {
         }
     }
 
+    /// An authentic packet of `ssrc` with one sequence number.
+    fn of(client: &Outbound, ssrc: u32, sequence: u16) -> Vec<u8> {
+        let mut bytes = packet(sequence, b"x");
+        bytes[8..12].copy_from_slice(&ssrc.to_be_bytes());
+        bytes.resize(bytes.len() + client.profile().tag_len(), 0);
+        client.seal_rtp(&mut bytes, 12, ssrc, u64::from(sequence));
+        bytes
+    }
+
     #[test]
-    fn authentic_packets_with_ever_new_ssrcs_stay_bounded() {
-        let ((client, _), (_, mut server)) = both(Profile::AeadAes128Gcm);
-        for ssrc in 0..1_000_u32 {
-            let mut bytes = packet(1, b"x");
-            bytes[8..12].copy_from_slice(&ssrc.to_be_bytes());
-            bytes.resize(bytes.len() + 16, 0);
-            client.seal_rtp(&mut bytes, 12, ssrc, 1);
-            let opened = open(&mut server, &bytes);
-            assert!(opened.is_ok(), "the newest finds room");
-            // One that goes on talking is not the one that makes room.
-            if ssrc > 0 {
-                let mut bytes = packet(ssrc as u16, b"x");
-                bytes[8..12].copy_from_slice(&0_u32.to_be_bytes());
-                bytes.resize(bytes.len() + 16, 0);
-                client.seal_rtp(&mut bytes, 12, 0, u64::from(ssrc));
-                assert_eq!(
-                    open(&mut server, &bytes).is_ok(),
-                    ssrc > 1,
-                    "its index 1 is the first one again"
-                );
-            }
+    fn ever_new_ssrcs_stay_bounded_and_let_nothing_be_replayed_that_carries_a_track() {
+        let ((mut client, _), (_, mut server)) = both(Profile::AeadAes128Gcm);
+        let heard = of(&client, 7, 1);
+        open(&mut server, &heard).unwrap();
+        server.bind(7);
+        let mut report = vec![0x80, 201, 0, 1, 0, 0, 0, 7];
+        client.seal_rtcp(&mut report);
+        server.open_rtcp(&mut report.clone()).unwrap();
+        for ssrc in 1_000..2_000_u32 {
+            assert!(
+                open(&mut server, &of(&client, ssrc, 1)).is_ok(),
+                "the newest finds room"
+            );
+            let mut report = vec![0x80, 201, 0, 1];
+            report.extend_from_slice(&ssrc.to_be_bytes());
+            client.seal_rtcp(&mut report);
+            assert!(server.open_rtcp(&mut report).is_ok());
         }
-        assert_eq!(server.rtp.len(), MAX_STREAMS);
+        assert_eq!(open(&mut server, &heard), Err(Rejected::Replayed));
+        assert_eq!(server.open_rtcp(&mut report), Err(Rejected::Replayed));
+        assert!(server.rtp.len() < 64 && server.rtcp.len() < 64);
+        open(&mut server, &of(&client, 7, 2)).unwrap();
+    }
+
+    #[test]
+    fn an_ssrc_that_is_bound_before_it_is_heard_keeps_its_place() {
+        let ((client, _), (_, mut server)) = both(Profile::AeadAes128Gcm);
+        server.bind(7);
+        let heard = of(&client, 7, 1);
+        open(&mut server, &heard).unwrap();
+        (1_000..1_100).for_each(|ssrc| drop(open(&mut server, &of(&client, ssrc, 1))));
+        assert_eq!(open(&mut server, &heard), Err(Rejected::Replayed));
+        server.unbind(7);
+        assert_eq!(
+            open(&mut server, &heard),
+            Err(Rejected::Replayed),
+            "not forgotten at once"
+        );
+        (1_000..1_100).for_each(|ssrc| drop(open(&mut server, &of(&client, ssrc, 2))));
+        assert!(server.rtp.position(7).is_none(), "its place is free");
     }
 }

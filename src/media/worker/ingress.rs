@@ -241,10 +241,15 @@ impl Worker {
         };
         // One SSRC for each layer and its RTX: a new one takes the place of the old (RFC 3550 §8.2 collisions, restarts).
         let same = |other: &Stream| other.track == track && other.layer == layer && other.repair == repair;
+        let mut before = None;
         if let Some(old) = peer.streams.iter_mut().find(|other| same(other)) {
-            *old = stream;
+            before = Some(std::mem::replace(old, stream).ssrc);
         } else {
             peer.streams.push(stream);
+        }
+        if let Some(secure) = &mut peer.secure {
+            before.into_iter().for_each(|before| secure.inbound.unbind(before));
+            secure.inbound.bind(header.ssrc);
         }
         Some(stream)
     }

@@ -10,7 +10,7 @@ use crate::media::engine::{CloseReason, MediaEvent};
 use crate::media::peer::dtls::{Dtls, Failure, Progress};
 use crate::media::peer::ice::Path;
 use crate::media::peer::srtp::contexts;
-use crate::media::peer::{Peer, Publisher, Secure};
+use crate::media::peer::{Peer, Publisher};
 use crate::media::room::Asking;
 use crate::media::session::{Kind, MediaSection, PeerSpec};
 use crate::media::subscription::Subscription;
@@ -246,7 +246,7 @@ impl Worker {
                 let Some((outbound, inbound)) = contexts(profile, &exported, we_are_client) else {
                     return self.closed(now, key, CloseReason::HandshakeFailed);
                 };
-                peer.secure = Some(Box::new(Secure { outbound, inbound }));
+                peer.secure_with(outbound, inbound);
                 self.stats.connected += 1;
                 self.events.push_back(MediaEvent::Connected { peer: peer.id });
                 self.proved(now, at, path);

@@ -68,6 +68,24 @@ fn media_from_another_address_neither_enters_nor_moves_the_way_back() {
 }
 
 #[test]
+fn a_replay_is_refused_however_many_streams_without_a_track_were_heard() {
+    let mut stage = Stage::new(1);
+    let packet = rtp(VIDEO_PT, true, 0, 0, VIDEO_SSRC, &vp8(true, 0, 100));
+    let recorded = stage.publisher.seal(&packet, 0);
+    let address = stage.publisher.address;
+    assert_eq!(exchange(stage.now, &mut stage.worker, address, &recorded).len(), 1);
+    for ssrc in 0x7_0000..0x7_0100 {
+        // Of a payload type that no section knows.
+        let probe = rtp(50, true, 0, 0, ssrc, &[0; 20]);
+        let sealed = stage.publisher.seal(&probe, 0);
+        exchange(stage.now, &mut stage.worker, address, &sealed);
+    }
+    assert_eq!(stage.worker.stats().rejected_packets, 0);
+    assert!(exchange(stage.now, &mut stage.worker, address, &recorded).is_empty());
+    assert_eq!(stage.worker.stats().rejected_packets, 1);
+}
+
+#[test]
 fn another_connections_key_does_not_open_a_door() {
     let mut stage = Stage::new(2);
     stage.publish(true, 100);
