@@ -12,6 +12,7 @@
 
 mod addresses;
 pub mod bandwidth;
+pub mod clock;
 pub mod codec;
 pub mod demux;
 pub mod doorbell;

@@ -8,11 +8,11 @@ use super::codec::{Codec, red, vp8};
 use super::egress::Egress;
 use super::peer::ice::Path;
 use super::peer::srtp::Outbound;
-use super::rewrite::{Incoming, Rewriter, Rewritten, ticks};
+use super::rewrite::{Incoming, Rewriter, Rewritten};
 use super::rtcp::{Block, SenderInfo};
 use super::rtp::{Extension, Header, MAX_EXTENSION_ID, NewHeader, write_header};
 use super::session::{Kind, MediaSection, NegotiatedCodec};
-use super::track::{Arrival, SenderClock, Track};
+use super::track::{Arrival, Track};
 use super::worker::{PeerKey, TrackKey};
 use crate::ids::ParticipantId;
 
@@ -337,16 +337,18 @@ impl Subscription {
     }
 
     /// The publisher's clock at `now`, on this copy's RTP time line: audio and video of one publisher share that clock,
-    /// so they stay in sync (RFC 3550 §6.4.1). `None` until the publisher has sent a report and a packet was copied.
+    /// so they stay in sync (RFC 3550 §6.4.1). `None` until the publisher has sent a report and a packet was copied, and
+    /// while its packets contradict that report.
     pub fn sender_info(&self, now: Instant, track: &Track) -> Option<SenderInfo> {
         let layer = &track.layers[usize::from(self.current_layer(track)?)];
-        let clock = layer.clock?;
-        let elapsed = now.saturating_duration_since(clock.received);
-        let rtp = clock.rtp.wrapping_add(ticks(elapsed, track.clock_rate()));
-        Some(SenderInfo {
+        let (clock, newest) = (layer.clock?, layer.newest?);
+        let clock_rate = track.clock_rate();
+        clock.holds(now, &newest, clock_rate).then_some(SenderInfo {
             ssrc: self.ssrc,
-            ntp: ntp_after(&clock, now),
-            rtp: rtp.wrapping_add(self.rewriter.timestamp_offset()?),
+            ntp: clock.ntp_at(now),
+            rtp: clock
+                .rtp_at(now, clock_rate)
+                .wrapping_add(self.rewriter.timestamp_offset()?),
             packets: self.packets,
             octets: self.octets,
         })
@@ -360,7 +362,7 @@ impl Subscription {
         });
         // RFC 3550 §6.4.1: A - LSR - DLSR, in the publisher's clock, which is the one that our reports carry.
         let round_trip = clock.filter(|_| block.last_sender_report != 0).and_then(|clock| {
-            let arrival = (ntp_after(&clock, now) >> 16) as u32;
+            let arrival = (clock.ntp_at(now) >> 16) as u32;
             let units = arrival
                 .wrapping_sub(block.last_sender_report)
                 .wrapping_sub(block.delay_since_last);
@@ -388,11 +390,4 @@ fn pad(packet: &mut [u8], end: usize, padding: u8) {
     let room = &mut packet[end..end + usize::from(padding)];
     room.fill(0);
     room[usize::from(padding) - 1] = padding;
-}
-
-/// The publisher's wall clock at `now`, as 32.32 fixed point seconds.
-fn ntp_after(clock: &SenderClock, now: Instant) -> u64 {
-    let elapsed = now.saturating_duration_since(clock.received);
-    let fraction = (u64::from(elapsed.subsec_nanos()) << 32) / 1_000_000_000;
-    clock.ntp.wrapping_add(elapsed.as_secs() << 32).wrapping_add(fraction)
 }

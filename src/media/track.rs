@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use smallvec::SmallVec;
 
+use super::clock::{Newest, SenderClock};
 use super::codec::{Codec, vp8};
 use super::keyframes::KeyFrameRequests;
 use super::layers::{INACTIVE_AFTER, LayerState, RateMeter};
@@ -25,15 +26,6 @@ const VIDEO_CACHE: usize = 512;
 /// Audio packets kept: a second and more at 20 ms each.
 const AUDIO_CACHE: usize = 64;
 
-/// A sender's clock, from its last sender report: the same instant in wall clock and in RTP time.
-#[derive(Clone, Copy, Debug)]
-pub struct SenderClock {
-    /// 32.32 fixed point seconds on the publisher's clock.
-    pub ntp: u64,
-    pub rtp: u32,
-    pub received: Instant,
-}
-
 /// One encoding of a track: one SSRC and its RTX companion.
 pub struct Layer {
     pub ssrc: u32,
@@ -44,6 +36,7 @@ pub struct Layer {
     pub requests: KeyFrameRequests,
     pub rate: RateMeter,
     pub last_packet: Option<Instant>,
+    pub newest: Option<Newest>,
     pub clock: Option<SenderClock>,
 }
 
@@ -62,6 +55,7 @@ impl Layer {
             requests: KeyFrameRequests::default(),
             rate: RateMeter::default(),
             last_packet: None,
+            newest: None,
             clock: None,
         }
     }
@@ -76,6 +70,7 @@ impl Layer {
         self.loss = LossTracker::new(clock_rate);
         self.cache.clear();
         self.clock = None;
+        self.newest = None;
         self.last_packet = None;
     }
 }
@@ -296,6 +291,7 @@ impl Track {
             Loss::Restarted => {
                 layer.source = fresh_source();
                 layer.cache.clear();
+                layer.newest = None;
             }
             Loss::Newest { .. } | Loss::Filled => {}
         }
@@ -350,6 +346,13 @@ impl Track {
         let layer = self.layers.get_mut(usize::from(arrival.layer))?;
         let before = layer.last_packet.replace(now);
         let begins = before.is_none_or(|before| now.saturating_duration_since(before) >= INACTIVE_AFTER);
+        if layer.newest.is_none_or(|newest| arrival.extended > newest.extended) {
+            layer.newest = Some(Newest {
+                extended: arrival.extended,
+                timestamp: arrival.header.timestamp,
+                at: now,
+            });
+        }
         layer.rate.received(now, received);
         layer.cache.store(arrival.header.sequence, packet);
         if arrival.starts_key_frame && self.kind == Kind::Video {

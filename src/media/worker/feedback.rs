@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::{PeerKey, SubscriptionKey, TrackKey, Worker};
+use crate::media::clock::SenderClock;
 use crate::media::demux::Occupant;
 use crate::media::peer::srtp::MAX_OVERHEAD;
 use crate::media::rtcp::{self, Block, Packet};
 use crate::media::session::{Kind, stream_name};
-use crate::media::track::SenderClock;
 
 /// Reports about once a second: what libwebrtc does for video, and often enough for five-second audio senders too.
 const REPORT_INTERVAL: Duration = Duration::from_millis(1_000);
@@ -68,11 +68,14 @@ impl Worker {
         let Some(stream) = self.peers[key].stream(ssrc).copied().filter(|stream| !stream.repair) else {
             return;
         };
-        let clock = SenderClock {
-            ntp,
-            rtp,
-            received: now,
+        let Some(track) = self.tracks.get(stream.track) else {
+            return;
         };
+        let newest = track
+            .layers
+            .get(usize::from(stream.layer))
+            .and_then(|layer| layer.newest);
+        let clock = SenderClock::reported(now, ntp, rtp, newest.as_ref(), track.clock_rate());
         self.set_clock(now, stream.track, stream.layer, clock);
     }
 

@@ -16,11 +16,12 @@ use slotmap::{Key, KeyData};
 
 use super::{TrackKey, Worker};
 use crate::ids::{RoomId, TrackId};
+use crate::media::clock::SenderClock;
 use crate::media::link::{LinkEnd, Message, TrackNotice};
 use crate::media::rewrite::SourceId;
 use crate::media::room::Asking;
 use crate::media::session::Kind;
-use crate::media::track::{Arrival, Begins, Mirror, Origin, SenderClock, Track};
+use crate::media::track::{Arrival, Begins, Mirror, Origin, Track};
 
 /// This worker's side of a link with another.
 pub struct Link {

@@ -6,14 +6,14 @@ mod lost;
 
 use super::*;
 
-type Sent = Vec<(std::net::SocketAddr, Vec<u8>)>;
+pub(super) type Sent = Vec<(std::net::SocketAddr, Vec<u8>)>;
 
-struct Spread {
-    now: Instant,
+pub(super) struct Spread {
+    pub(super) now: Instant,
     identity: DtlsIdentity,
-    home: Worker,
+    pub(super) home: Worker,
     mirror: Worker,
-    publisher: Client,
+    pub(super) publisher: Client,
     /// Subscribers of the mirror.
     far: Vec<Client>,
     sequence: u16,
@@ -21,7 +21,7 @@ struct Spread {
 }
 
 impl Spread {
-    fn new(subscribers: u64) -> Spread {
+    pub(super) fn new(subscribers: u64) -> Spread {
         let identity = DtlsIdentity::generate().unwrap();
         let now = start();
         let (home, mirror) = linked_workers(now, &identity);
@@ -66,7 +66,7 @@ impl Spread {
     }
 
     /// Lets the workers hear one another; what they send.
-    fn settle(&mut self) -> Sent {
+    pub(super) fn settle(&mut self) -> Sent {
         let mut sent = Vec::new();
         settle(
             self.now,
@@ -78,7 +78,7 @@ impl Spread {
     }
 
     /// What the home sends of a published packet; the mirror has not looked yet.
-    fn publish_at_home(&mut self, packet: &[u8]) -> Sent {
+    pub(super) fn publish_at_home(&mut self, packet: &[u8]) -> Sent {
         let index = u64::from(u16::from_be_bytes([packet[2], packet[3]]));
         let sealed = self.publisher.seal(packet, index);
         exchange(self.now, &mut self.home, self.publisher.address, &sealed)
@@ -100,7 +100,7 @@ impl Spread {
         self.hand_out(&sent)
     }
 
-    fn hand_out(&mut self, sent: &Sent) -> Vec<Vec<Vec<u8>>> {
+    pub(super) fn hand_out(&mut self, sent: &Sent) -> Vec<Vec<Vec<u8>>> {
         let now = self.now;
         let take = |client: &mut Client| {
             let address = client.address;
@@ -110,7 +110,7 @@ impl Spread {
         self.far.iter_mut().map(take).collect()
     }
 
-    fn pass(&mut self, time: Duration) -> Sent {
+    pub(super) fn pass(&mut self, time: Duration) -> Sent {
         let until = self.now + time;
         let mut sent = Vec::new();
         while self.now < until {

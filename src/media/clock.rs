@@ -1,0 +1,160 @@
+//! A publisher's clock as its sender reports describe it, and whether its newer packets agree with that.
+
+use std::time::{Duration, Instant};
+
+use super::rewrite::ticks;
+
+/// Packets may come this much earlier or later against the clock than at the report: so long does a key frame take over a slow
+/// uplink. Shorter, and delay would be taken for another clock; longer, and the time of a longer mute would be announced as
+/// delay between sound and picture.
+const AGREES_WITHIN: Duration = Duration::from_millis(500);
+
+/// A stream of which nothing came for this long, two intervals of reports, is not reported on (RFC 3550 §6.4): nobody knows
+/// whether its clock goes on.
+const SILENT_AFTER: Duration = Duration::from_secs(2);
+
+/// The newest packet of a stream.
+#[derive(Clone, Copy, Debug)]
+pub struct Newest {
+    /// Its sequence number, counted on over the turns.
+    pub extended: u64,
+    pub timestamp: u32,
+    pub at: Instant,
+}
+
+/// A sender's clock, from its last sender report: the same instant in wall clock and in RTP time.
+#[derive(Clone, Copy, Debug)]
+pub struct SenderClock {
+    /// 32.32 fixed point seconds on the publisher's clock.
+    pub ntp: u64,
+    rtp: u32,
+    pub received: Instant,
+    /// RTP time by which the packets were ahead of this clock when the report came; mostly negative, the time that encoding and
+    /// sending take.
+    lead: i32,
+}
+
+impl SenderClock {
+    /// From a report that came just now, to a stream whose last packet before it was `newest`.
+    pub fn reported(now: Instant, ntp: u64, rtp: u32, newest: Option<&Newest>, clock_rate: u32) -> SenderClock {
+        let mut clock = SenderClock {
+            ntp,
+            rtp,
+            received: now,
+            lead: 0,
+        };
+        let fresh = newest.filter(|newest| now.saturating_duration_since(newest.at) <= AGREES_WITHIN);
+        clock.lead = fresh.map_or(0, |newest| clock.lead_of(newest, clock_rate));
+        clock
+    }
+
+    /// The publisher's wall clock at `now`, as 32.32 fixed point seconds.
+    pub fn ntp_at(&self, now: Instant) -> u64 {
+        let elapsed = now.saturating_duration_since(self.received);
+        let fraction = (u64::from(elapsed.subsec_nanos()) << 32) / 1_000_000_000;
+        self.ntp.wrapping_add(elapsed.as_secs() << 32).wrapping_add(fraction)
+    }
+
+    /// Its RTP time at `now`, which may be before the report.
+    pub fn rtp_at(&self, now: Instant, clock_rate: u32) -> u32 {
+        match now.checked_duration_since(self.received) {
+            Some(after) => self.rtp.wrapping_add(ticks(after, clock_rate)),
+            None => self.rtp.wrapping_sub(ticks(self.received - now, clock_rate)),
+        }
+    }
+
+    fn lead_of(&self, newest: &Newest, clock_rate: u32) -> i32 {
+        newest.timestamp.wrapping_sub(self.rtp_at(newest.at, clock_rate)) as i32
+    }
+
+    /// Whether this clock can be told at `now`. A publisher's RTP time may have stood still while it was muted, or jumped: its
+    /// packets then leave the line that its last report drew, and only its next report draws another. Until then, and while
+    /// nothing comes, silence is better than a report that would move its sound against its picture.
+    pub fn holds(&self, now: Instant, newest: &Newest, clock_rate: u32) -> bool {
+        let change = self.lead_of(newest, clock_rate).wrapping_sub(self.lead);
+        change.unsigned_abs() <= ticks(AGREES_WITHIN, clock_rate)
+            && now.saturating_duration_since(newest.at) < SILENT_AFTER
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::virtual_time::epoch;
+
+    fn at(millis: u64) -> Instant {
+        epoch() + Duration::from_millis(10_000 + millis)
+    }
+
+    /// A packet of RTP time `rtp_millis` that came at `millis`.
+    fn packet(millis: u64, rtp_millis: i64) -> Newest {
+        Newest {
+            extended: 1,
+            timestamp: (rtp_millis * 90) as u32,
+            at: at(millis),
+        }
+    }
+
+    fn clock(millis: u64, rtp_millis: i64, newest: Option<Newest>) -> SenderClock {
+        let rtp = (rtp_millis * 90) as u32;
+        SenderClock::reported(at(millis), 5 << 32, rtp, newest.as_ref(), 90_000)
+    }
+
+    #[test]
+    fn the_clock_goes_on_in_both_times_from_the_report() {
+        let clock = clock(100, 7_000, None);
+        assert_eq!(clock.ntp_at(at(1_600)), (6 << 32) + (1 << 31));
+        assert_eq!(clock.rtp_at(at(1_600), 90_000), 8_500 * 90);
+        assert_eq!(clock.rtp_at(at(0), 90_000), 6_900 * 90);
+    }
+
+    #[test]
+    fn packets_that_go_on_with_the_clock_agree_with_it_whatever_their_delay_is() {
+        for delay in [0, 50, 400, 1_500, -300] {
+            let clock = clock(1_000, 1_000, Some(packet(990, 990 - delay)));
+            for later in [1_000, 1_020, 5_000, 600_000] {
+                let newest = packet(later, later as i64 - delay);
+                assert!(clock.holds(at(later + 10), &newest, 90_000), "{delay} ms, {later}");
+                let jitter = packet(later, later as i64 - delay - 400);
+                assert!(
+                    clock.holds(at(later + 10), &jitter, 90_000),
+                    "{delay} ms, {later}, late"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_clock_that_stood_still_or_jumped_is_told_no_more() {
+        let before = clock(1_000, 1_000, Some(packet(990, 970)));
+        assert!(
+            !before.holds(at(8_000), &packet(7_990, 1_970), 90_000),
+            "six seconds of mute"
+        );
+        assert!(!before.holds(at(8_000), &packet(7_990, 90_000), 90_000), "a jump ahead");
+        assert!(!before.holds(at(8_000), &packet(7_990, -90_000), 90_000), "a jump back");
+        let after = clock(8_000, 2_000, Some(packet(7_990, 1_970)));
+        assert!(after.holds(at(8_100), &packet(8_090, 2_070), 90_000));
+    }
+
+    #[test]
+    fn a_report_during_a_mute_is_judged_by_the_packets_that_follow_it() {
+        // It says that the clock goes on.
+        let running = clock(5_000, 5_000, Some(packet(990, 970)));
+        assert!(running.holds(at(9_000), &packet(8_990, 8_970), 90_000), "and so it did");
+        assert!(
+            !running.holds(at(9_000), &packet(8_990, 1_000), 90_000),
+            "but it did not"
+        );
+        // It says that the clock stands still.
+        let standing = clock(8_900, 990, Some(packet(990, 970)));
+        assert!(standing.holds(at(9_000), &packet(8_990, 1_000), 90_000));
+    }
+
+    #[test]
+    fn nothing_is_told_of_a_stream_that_is_silent() {
+        let clock = clock(1_000, 1_000, Some(packet(990, 990)));
+        assert!(clock.holds(at(2_900), &packet(990, 990), 90_000));
+        assert!(!clock.holds(at(3_000), &packet(990, 990), 90_000));
+    }
+}
