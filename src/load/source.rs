@@ -295,7 +295,7 @@ pub fn marked_from(kind: Kind, payload: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::codec::{Codec, vp8};
+    use crate::media::codec::{Codec, Start, vp8};
     use crate::media::rtp::Header;
     use crate::media::virtual_time::epoch;
 
@@ -387,7 +387,7 @@ mod tests {
             .iter()
             .filter(|(_, packet, written)| vp8::starts_key_frame(&packet[written.header_len..]));
         assert_eq!(key_frames.count(), 1);
-        assert!(Codec::Vp8.starts_key_frame(&sent[0].1[sent[0].2.header_len..]));
+        assert_eq!(Codec::Vp8.start(&sent[0].1[sent[0].2.header_len..]), Start::Picture);
     }
 
     #[test]

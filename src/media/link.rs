@@ -153,6 +153,7 @@ impl LinkEnd {
 mod tests {
     use super::*;
     use crate::media::codec::Codec;
+    use crate::media::pictures::Entry;
     use crate::media::rtp::Header;
 
     fn packet(sequence: u16, len: usize) -> (Arrival, Vec<u8>) {
@@ -167,7 +168,7 @@ mod tests {
             header: Header::parse(&bytes).unwrap(),
             extended: u64::from(sequence),
             codec: Codec::Vp8,
-            starts_key_frame: false,
+            entry: Entry::Nobody,
             vp8: None,
             padding: 0,
         };

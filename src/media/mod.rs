@@ -25,6 +25,7 @@ pub mod link;
 pub mod load;
 pub mod padding;
 pub mod peer;
+pub mod pictures;
 pub mod pinning;
 mod replacements;
 pub mod retransmit;

@@ -41,6 +41,7 @@ pub fn level(arrivals: &mut [Arrival], layer: u8) {
 mod tests {
     use super::*;
     use crate::media::codec::Codec;
+    use crate::media::pictures::Entry;
     use crate::media::rewrite::SourceId;
     use crate::media::rtp::Header;
 
@@ -54,7 +55,7 @@ mod tests {
             header,
             extended: 0,
             codec: Codec::Vp8,
-            starts_key_frame: false,
+            entry: Entry::Nobody,
             vp8: None,
             padding: 0,
         };

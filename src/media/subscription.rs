@@ -8,7 +8,8 @@ use super::codec::{Codec, red, vp8};
 use super::egress::Egress;
 use super::peer::ice::Path;
 use super::peer::srtp::Outbound;
-use super::rewrite::{Incoming, Rewriter, Rewritten};
+use super::pictures::Entry;
+use super::rewrite::{Incoming, Rewriter, Rewritten, SourceId};
 use super::rtcp::{Block, SenderInfo};
 use super::rtp::{Extension, Header, MAX_EXTENSION_ID, NewHeader, write_header};
 use super::session::{Kind, MediaSection, NegotiatedCodec};
@@ -50,6 +51,8 @@ pub struct Subscription {
     extensions: SmallVec<[(u8, Extension); 8]>,
     mid: SmallVec<[u8; 16]>,
     rewriter: Rewriter,
+    /// The parameter sets that were sent last: the decoder has these and no others.
+    sets: Option<(SourceId, u32)>,
     /// Publisher's payload type → ours.
     payload_types: [u8; 128],
     /// Publisher's extension id → ours, 0 for none.
@@ -88,6 +91,7 @@ impl Subscription {
             extensions: SmallVec::new(),
             mid: section.mid.clone(),
             rewriter: Rewriter::new(clock_rate, (section.local_ssrc >> 3) as u16),
+            sets: None,
             payload_types: [NONE; 128],
             extension_ids: [0; MAX_EXTENSION_ID as usize + 1],
             mid_id: 0,
@@ -185,7 +189,7 @@ impl Subscription {
         egress: &mut Egress,
     ) -> Option<()> {
         if !self.rewriter.follows(arrival.source, arrival.extended)
-            && (self.target != Some(arrival.layer) || !arrival.starts_key_frame)
+            && (self.target != Some(arrival.layer) || !self.can_begin(arrival))
         {
             return None;
         }
@@ -206,7 +210,19 @@ impl Subscription {
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(payload_len as u32);
         egress.commit(path, len);
+        if let Entry::Anybody(sets) = arrival.entry {
+            self.sets = Some((arrival.source, sets));
+        }
         Some(())
+    }
+
+    /// Whether the subscriber's decoder can begin at this packet.
+    fn can_begin(&self, arrival: &Arrival) -> bool {
+        match arrival.entry {
+            Entry::Nobody => false,
+            Entry::Holders(sets) => self.sets == Some((arrival.source, sets)),
+            Entry::Anybody(_) => true,
+        }
     }
 
     /// What of a publisher's packet goes to this subscriber, and under which payload type. `None` if it has no codec

@@ -10,6 +10,7 @@ use super::keyframes::KeyFrameRequests;
 use super::layers::{INACTIVE_AFTER, LayerState, RateMeter};
 use super::link::{LayerNotice, TrackNotice};
 use super::padding;
+use super::pictures::{Entry, Pictures};
 use super::retransmit::{Arrival as Loss, LossTracker, PacketCache};
 use super::rewrite::SourceId;
 use super::rtp::{Extension, Header, MAX_EXTENSION_ID};
@@ -33,6 +34,7 @@ pub struct Layer {
     pub source: SourceId,
     pub loss: LossTracker,
     pub cache: PacketCache,
+    pub pictures: Pictures,
     pub requests: KeyFrameRequests,
     pub rate: RateMeter,
     pub last_packet: Option<Instant>,
@@ -52,6 +54,7 @@ impl Layer {
             source,
             loss: LossTracker::new(clock_rate),
             cache: PacketCache::new(slots),
+            pictures: Pictures::default(),
             requests: KeyFrameRequests::default(),
             rate: RateMeter::default(),
             last_packet: None,
@@ -69,6 +72,7 @@ impl Layer {
         self.source = source;
         self.loss = LossTracker::new(clock_rate);
         self.cache.clear();
+        self.pictures = Pictures::default();
         self.clock = None;
         self.newest = None;
         self.last_packet = None;
@@ -87,7 +91,8 @@ pub struct Arrival {
     /// The header's sequence number, counted on over its turns.
     pub extended: u64,
     pub codec: Codec,
-    pub starts_key_frame: bool,
+    /// Who can begin to decode here.
+    pub entry: Entry,
     pub vp8: Option<vp8::Descriptor>,
     /// RTP padding (RFC 3550 §5.1) that makes it as long as its neighbours; see [`padding`](super::padding).
     pub padding: u8,
@@ -291,6 +296,7 @@ impl Track {
             Loss::Restarted => {
                 layer.source = fresh_source();
                 layer.cache.clear();
+                layer.pictures = Pictures::default();
                 layer.newest = None;
             }
             Loss::Newest { .. } | Loss::Filled => {}
@@ -302,7 +308,7 @@ impl Track {
         buffer[start] &= !0x20;
         let packet = &buffer[start..end];
         let payload = &packet[payload];
-        let starts_key_frame = codec.starts_key_frame(payload);
+        let entry = layer.pictures.entry(codec.start(payload), header.timestamp, extended);
         let vp8 = if codec == Codec::Vp8 { vp8::parse(payload) } else { None };
         let arrival = Arrival {
             layer: layer_index,
@@ -315,7 +321,7 @@ impl Track {
             },
             extended,
             codec,
-            starts_key_frame,
+            entry,
             vp8,
             padding: 0,
         };
@@ -355,7 +361,7 @@ impl Track {
         }
         layer.rate.received(now, received);
         layer.cache.store(arrival.header.sequence, packet);
-        if arrival.starts_key_frame && self.kind == Kind::Video {
+        if arrival.entry.is_open() && self.kind == Kind::Video {
             layer.requests.arrived();
         }
         self.arrivals.push(arrival);

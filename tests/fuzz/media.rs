@@ -153,7 +153,7 @@ fn payloads() {
     ];
     fuzz("payloads", seeds, |input| {
         for codec in codecs {
-            let _ = codec.starts_key_frame(input);
+            let _ = codec.start(input);
         }
         if let Some(descriptor) = vp8::parse(input) {
             let mut copy = input.to_vec();

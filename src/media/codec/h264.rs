@@ -1,5 +1,7 @@
 //! H.264 (RFC 6184): profiles as SDP tells them, and where a decoder can start.
 
+use super::Start;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Profile {
     ConstrainedBaseline,
@@ -64,18 +66,22 @@ const SEQUENCE_PARAMETER_SET: u8 = 7;
 const STAP_A: u8 = 24;
 const FU_A: u8 = 28;
 
-/// A sequence parameter set, or an IDR slice where the parameter sets were sent before it.
-pub fn starts_key_frame(payload: &[u8]) -> bool {
+/// What begins in `payload`. A picture parameter set alone begins nothing: the sequence parameter set stands before it.
+pub fn start(payload: &[u8]) -> Start {
     match payload {
-        // A NAL unit is more than its header.
-        [header, _, ..] if starts_here(*header) => true,
-        [header, units @ ..] if nal_type(*header) == STAP_A => aggregate_starts_here(units),
+        [header, units @ ..] if nal_type(*header) == STAP_A => aggregate_start(units),
         // RFC 6184 §5.8: the FU header is S, E, R, and the type of the fragmented unit.
         [header, fu_header, _, ..] if nal_type(*header) == FU_A => {
             const START_BIT: u8 = 0x80;
-            fu_header & START_BIT != 0 && starts_here(*fu_header)
+            if fu_header & START_BIT != 0 {
+                unit_start(*fu_header)
+            } else {
+                Start::None
+            }
         }
-        _ => false,
+        // A NAL unit is more than its header.
+        [header, _, ..] => unit_start(*header),
+        _ => Start::None,
     }
 }
 
@@ -83,25 +89,29 @@ fn nal_type(header: u8) -> u8 {
     header & 0x1F
 }
 
-fn starts_here(header: u8) -> bool {
-    matches!(nal_type(header), IDR_SLICE | SEQUENCE_PARAMETER_SET)
+fn unit_start(header: u8) -> Start {
+    match nal_type(header) {
+        SEQUENCE_PARAMETER_SET => Start::ParameterSets,
+        IDR_SLICE => Start::Slice,
+        _ => Start::None,
+    }
 }
 
 /// RFC 6184 §5.7.1: units, each after its size of two bytes.
-fn aggregate_starts_here(mut units: &[u8]) -> bool {
-    let mut found = false;
+fn aggregate_start(mut units: &[u8]) -> Start {
+    let mut found = Start::None;
     while let [high, low, rest @ ..] = units {
         let size = usize::from(u16::from_be_bytes([*high, *low]));
         let Some((unit, rest)) = rest.split_at_checked(size) else {
-            return false;
+            return Start::None;
         };
         let [header, ..] = unit else {
-            return false;
+            return Start::None;
         };
-        found |= starts_here(*header);
+        found = found.max(unit_start(*header));
         units = rest;
     }
-    found && units.is_empty()
+    if units.is_empty() { found } else { Start::None }
 }
 
 #[cfg(test)]
@@ -179,47 +189,63 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_set_or_an_idr_slice_starts_a_key_frame() {
-        assert!(starts_key_frame(&[0x67, 0x42, 0xe0, 0x1f]), "SPS");
-        assert!(starts_key_frame(&[0x65, 0x88, 0x84]), "IDR slice");
-        // STAP-A of an SPS and a PPS.
-        assert!(starts_key_frame(&[0x78, 0, 2, 0x67, 0x42, 0, 2, 0x68, 0xce]));
-        // STAP-A of SEI and IDR slice.
-        assert!(starts_key_frame(&[0x78, 0, 2, 0x06, 0x05, 0, 3, 0x65, 0x88, 0x84]));
-        assert!(
-            starts_key_frame(&[0x7c, 0x85, 0x88]),
+    fn parameter_sets_and_idr_slices_begin_something() {
+        assert_eq!(start(&[0x67, 0x42, 0xe0, 0x1f]), Start::ParameterSets, "SPS");
+        assert_eq!(start(&[0x65, 0x88, 0x84]), Start::Slice, "IDR slice");
+        assert_eq!(
+            start(&[0x78, 0, 2, 0x67, 0x42, 0, 2, 0x68, 0xce]),
+            Start::ParameterSets,
+            "STAP-A of an SPS and a PPS"
+        );
+        assert_eq!(
+            start(&[0x78, 0, 2, 0x67, 0x42, 0, 2, 0x68, 0xce, 0, 2, 0x65, 0x88]),
+            Start::ParameterSets,
+            "STAP-A of SPS, PPS and IDR slice"
+        );
+        assert_eq!(
+            start(&[0x78, 0, 2, 0x06, 0x05, 0, 3, 0x65, 0x88, 0x84]),
+            Start::Slice,
+            "STAP-A of SEI and IDR slice"
+        );
+        assert_eq!(
+            start(&[0x7c, 0x85, 0x88]),
+            Start::Slice,
             "FU-A, first fragment of an IDR slice"
         );
-    }
-
-    #[test]
-    fn other_units_start_none() {
-        assert!(!starts_key_frame(&[0x61, 0x9a, 0x00]), "slice of a delta frame");
-        assert!(!starts_key_frame(&[0x68, 0xce, 0x38]), "PPS alone");
-        assert!(!starts_key_frame(&[0x7c, 0x05, 0x88]), "FU-A, middle of an IDR slice");
-        assert!(!starts_key_frame(&[0x7c, 0x45, 0x88]), "FU-A, end of an IDR slice");
-        assert!(
-            !starts_key_frame(&[0x7c, 0x81, 0x88]),
-            "FU-A, first fragment of a delta slice"
-        );
-        assert!(!starts_key_frame(&[0x78, 0, 2, 0x61, 0x9a]), "STAP-A of a delta slice");
-        assert!(
-            !starts_key_frame(&[0x79, 0, 0, 0, 2, 0x67, 0x42]),
-            "STAP-B is of the interleaved mode"
+        assert_eq!(
+            start(&[0x7c, 0x87, 0x42]),
+            Start::ParameterSets,
+            "FU-A, first fragment of an SPS"
         );
     }
 
     #[test]
-    fn truncated_packets_start_none() {
-        assert!(!starts_key_frame(&[]));
-        assert!(!starts_key_frame(&[0x67]));
-        assert!(!starts_key_frame(&[0x7c]));
-        assert!(!starts_key_frame(&[0x7c, 0x85]));
+    fn other_units_begin_nothing() {
+        let cases: [(&[u8], &str); 7] = [
+            (&[0x61, 0x9a, 0x00], "slice of a delta frame"),
+            (&[0x68, 0xce, 0x38], "PPS alone"),
+            (&[0x7c, 0x05, 0x88], "FU-A, middle of an IDR slice"),
+            (&[0x7c, 0x45, 0x88], "FU-A, end of an IDR slice"),
+            (&[0x7c, 0x81, 0x88], "FU-A, first fragment of a delta slice"),
+            (&[0x78, 0, 2, 0x61, 0x9a], "STAP-A of a delta slice"),
+            (&[0x79, 0, 0, 0, 2, 0x67, 0x42], "STAP-B is of the interleaved mode"),
+        ];
+        for (payload, what) in cases {
+            assert_eq!(start(payload), Start::None, "{what}");
+        }
+    }
+
+    #[test]
+    fn truncated_packets_begin_nothing() {
+        for payload in [&[][..], &[0x67], &[0x7c], &[0x7c, 0x85]] {
+            assert_eq!(start(payload), Start::None, "{payload:?}");
+        }
         let aggregate = [0x78, 0, 2, 0x67, 0x42, 0, 2, 0x68, 0xce];
         for len in 0..aggregate.len() {
             // A cut between two units leaves a whole packet, for all that a receiver can tell.
-            assert_eq!(starts_key_frame(&aggregate[..len]), len == 5, "{len} bytes");
+            let expected = if len == 5 { Start::ParameterSets } else { Start::None };
+            assert_eq!(start(&aggregate[..len]), expected, "{len} bytes");
         }
-        assert!(!starts_key_frame(&[0x78, 0, 0, 0, 2, 0x67, 0x42]), "an empty unit");
+        assert_eq!(start(&[0x78, 0, 0, 0, 2, 0x67, 0x42]), Start::None, "an empty unit");
     }
 }

@@ -1,5 +1,7 @@
 //! H.265 (RFC 7798): where a decoder can start.
 
+use super::Start;
+
 /// NAL unit types (ITU-T H.265 table 7-1) and packet types (RFC 7798 §4.4).
 const FIRST_IRAP: u8 = 16;
 const LAST_IRAP: u8 = 21;
@@ -8,46 +10,48 @@ const SEQUENCE_PARAMETER_SET: u8 = 33;
 const AGGREGATION_PACKET: u8 = 48;
 const FRAGMENTATION_UNIT: u8 = 49;
 
-/// A video or sequence parameter set, or a slice of an intra random access point (BLA, IDR, CRA) where the parameter
-/// sets were sent before it. Decoding order numbers (DONL) are not negotiated and not looked for.
-pub fn starts_key_frame(payload: &[u8]) -> bool {
+/// What begins in `payload`: a slice is one of an intra random access point (BLA, IDR, CRA). A picture parameter set alone
+/// begins nothing: others stand before it. Decoding order numbers (DONL) are not negotiated and not looked for.
+pub fn start(payload: &[u8]) -> Start {
     // RFC 7798 §1.1.4: F, type (six bits), layer id (six bits), TID (three bits).
     let [header, _, body @ ..] = payload else {
-        return false;
+        return Start::None;
     };
     match (*header >> 1) & 0x3F {
-        AGGREGATION_PACKET => aggregate_starts_here(body),
+        AGGREGATION_PACKET => aggregate_start(body),
         FRAGMENTATION_UNIT => match body {
             // RFC 7798 §4.4.3: S, E, and the type of the fragmented unit.
-            [fu_header, _, ..] => fu_header & 0x80 != 0 && starts_here(fu_header & 0x3F),
-            _ => false,
+            [fu_header, _, ..] if fu_header & 0x80 != 0 => unit_start(fu_header & 0x3F),
+            _ => Start::None,
         },
-        nal_type => starts_here(nal_type) && !body.is_empty(),
+        nal_type if !body.is_empty() => unit_start(nal_type),
+        _ => Start::None,
     }
 }
 
-fn starts_here(nal_type: u8) -> bool {
-    matches!(
-        nal_type,
-        FIRST_IRAP..=LAST_IRAP | VIDEO_PARAMETER_SET | SEQUENCE_PARAMETER_SET
-    )
+fn unit_start(nal_type: u8) -> Start {
+    match nal_type {
+        VIDEO_PARAMETER_SET | SEQUENCE_PARAMETER_SET => Start::ParameterSets,
+        FIRST_IRAP..=LAST_IRAP => Start::Slice,
+        _ => Start::None,
+    }
 }
 
 /// RFC 7798 §4.4.2: units, each after its size of two bytes.
-fn aggregate_starts_here(mut units: &[u8]) -> bool {
-    let mut found = false;
+fn aggregate_start(mut units: &[u8]) -> Start {
+    let mut found = Start::None;
     while let [high, low, rest @ ..] = units {
         let size = usize::from(u16::from_be_bytes([*high, *low]));
         let Some((unit, rest)) = rest.split_at_checked(size) else {
-            return false;
+            return Start::None;
         };
         let [header, _, ..] = unit else {
-            return false;
+            return Start::None;
         };
-        found |= starts_here((header >> 1) & 0x3F);
+        found = found.max(unit_start((header >> 1) & 0x3F));
         units = rest;
     }
-    found && units.is_empty()
+    if units.is_empty() { found } else { Start::None }
 }
 
 #[cfg(test)]
@@ -59,55 +63,68 @@ mod tests {
     }
 
     #[test]
-    fn parameter_sets_and_random_access_points_start_a_key_frame() {
+    fn parameter_sets_and_random_access_points_begin_something() {
         for nal_type in 0..48 {
-            let expected = (16..=21).contains(&nal_type) || nal_type == 32 || nal_type == 33;
-            assert_eq!(starts_key_frame(&unit(nal_type)), expected, "type {nal_type}");
+            let expected = match nal_type {
+                16..=21 => Start::Slice,
+                32 | 33 => Start::ParameterSets,
+                _ => Start::None,
+            };
+            assert_eq!(start(&unit(nal_type)), expected, "type {nal_type}");
         }
     }
 
     #[test]
-    fn an_aggregate_starts_one_if_a_unit_of_it_does() {
-        assert!(
-            starts_key_frame(&[0x60, 1, 0, 3, 0x40, 1, 0x0c, 0, 3, 0x42, 1, 1]),
+    fn an_aggregate_begins_what_a_unit_of_it_does() {
+        assert_eq!(
+            start(&[0x60, 1, 0, 3, 0x40, 1, 0x0c, 0, 3, 0x42, 1, 1]),
+            Start::ParameterSets,
             "VPS and SPS"
         );
-        assert!(
-            starts_key_frame(&[0x60, 1, 0, 3, 0x4e, 1, 5, 0, 3, 0x26, 1, 0xaf]),
+        assert_eq!(
+            start(&[0x60, 1, 0, 3, 0x26, 1, 0xaf, 0, 3, 0x42, 1, 1]),
+            Start::ParameterSets,
+            "SPS beside an IDR slice"
+        );
+        assert_eq!(
+            start(&[0x60, 1, 0, 3, 0x4e, 1, 5, 0, 3, 0x26, 1, 0xaf]),
+            Start::Slice,
             "SEI and IDR"
         );
-        assert!(
-            !starts_key_frame(&[0x60, 1, 0, 3, 0x4e, 1, 5, 0, 3, 0x02, 1, 0xd0]),
+        assert_eq!(
+            start(&[0x60, 1, 0, 3, 0x4e, 1, 5, 0, 3, 0x02, 1, 0xd0]),
+            Start::None,
             "SEI and delta slice"
         );
     }
 
     #[test]
-    fn only_the_first_fragment_starts_one() {
-        assert!(starts_key_frame(&[0x62, 1, 0x80 | 19, 0xaf]));
-        assert!(!starts_key_frame(&[0x62, 1, 19, 0xaf]), "middle");
-        assert!(!starts_key_frame(&[0x62, 1, 0x40 | 19, 0xaf]), "end");
-        assert!(
-            !starts_key_frame(&[0x62, 1, 0x80 | 1, 0xaf]),
+    fn only_the_first_fragment_begins_something() {
+        assert_eq!(start(&[0x62, 1, 0x80 | 19, 0xaf]), Start::Slice);
+        assert_eq!(start(&[0x62, 1, 0x80 | 33, 0xaf]), Start::ParameterSets);
+        assert_eq!(start(&[0x62, 1, 19, 0xaf]), Start::None, "middle");
+        assert_eq!(start(&[0x62, 1, 0x40 | 19, 0xaf]), Start::None, "end");
+        assert_eq!(
+            start(&[0x62, 1, 0x80 | 1, 0xaf]),
+            Start::None,
             "first fragment of a delta slice"
         );
     }
 
     #[test]
-    fn truncated_packets_start_none() {
+    fn truncated_packets_begin_nothing() {
         for packet in [&[0x26, 1, 0xaf][..], &[0x62, 1, 0x80 | 19, 0xaf]] {
             for len in 0..packet.len() {
-                assert!(!starts_key_frame(&packet[..len]), "{:?}", &packet[..len]);
+                assert_eq!(start(&packet[..len]), Start::None, "{:?}", &packet[..len]);
             }
         }
         let aggregate = [0x60, 1, 0, 3, 0x40, 1, 0x0c, 0, 3, 0x42, 1, 1];
         for len in 0..aggregate.len() {
             // A cut between two units leaves a whole packet, for all that a receiver can tell.
-            assert_eq!(starts_key_frame(&aggregate[..len]), len == 7, "{len} bytes");
+            let expected = if len == 7 { Start::ParameterSets } else { Start::None };
+            assert_eq!(start(&aggregate[..len]), expected, "{len} bytes");
         }
-        assert!(
-            !starts_key_frame(&[0x60, 1, 0, 1, 0x40, 0, 3, 0x42, 1, 1]),
-            "a unit shorter than its header"
-        );
+        let short = [0x60, 1, 0, 1, 0x40, 0, 3, 0x42, 1, 1];
+        assert_eq!(start(&short), Start::None, "a unit shorter than its header");
     }
 }

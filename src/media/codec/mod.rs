@@ -93,18 +93,31 @@ impl Codec {
         }
     }
 
-    /// Whether `payload` begins a key frame: the packet from which a decoder that knows nothing can start.
-    /// `false` for anything malformed. Every audio packet is a start.
-    pub fn starts_key_frame(self, payload: &[u8]) -> bool {
-        match self {
+    /// What begins in `payload`; nothing in anything malformed. Every audio packet is a beginning.
+    pub fn start(self, payload: &[u8]) -> Start {
+        let begins = match self {
             Codec::Vp8 => vp8::starts_key_frame(payload),
             Codec::Vp9 { .. } => vp9::starts_key_frame(payload),
-            Codec::H264 { .. } => h264::starts_key_frame(payload),
-            Codec::H265 { .. } => h265::starts_key_frame(payload),
             Codec::Av1 { .. } => av1::starts_key_frame(payload),
             Codec::Opus | Codec::Red | Codec::Pcmu | Codec::Pcma => true,
-        }
+            Codec::H264 { .. } => return h264::start(payload),
+            Codec::H265 { .. } => return h265::start(payload),
+        };
+        if begins { Start::Picture } else { Start::None }
     }
+}
+
+/// What begins in a packet, for a decoder that knows nothing of the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Start {
+    /// Nothing: it goes on with something, or stands on pictures before it.
+    None,
+    /// A slice of a key picture; the parameter sets that it needs were sent before it.
+    Slice,
+    /// Parameter sets, which the key picture after them needs.
+    ParameterSets,
+    /// A key picture, with all that it needs.
+    Picture,
 }
 
 #[cfg(test)]

@@ -84,19 +84,19 @@ fn a_larger_profile_decodes_the_smaller_ones_within_it() {
 #[test]
 fn every_audio_packet_is_a_start() {
     for codec in [Codec::Opus, Codec::Red, Codec::Pcmu, Codec::Pcma] {
-        assert!(codec.starts_key_frame(&[]));
+        assert_eq!(codec.start(&[]), Start::Picture);
     }
 }
 
 #[test]
 fn no_payload_of_up_to_two_bytes_panics() {
     for codec in VIDEO {
-        assert!(!codec.starts_key_frame(&[]));
+        assert_eq!(codec.start(&[]), Start::None);
         for first in 0..=255 {
-            codec.starts_key_frame(&[first]);
+            codec.start(&[first]);
             red::primary(&[first]);
             for second in 0..=255 {
-                codec.starts_key_frame(&[first, second]);
+                codec.start(&[first, second]);
                 red::primary(&[first, second]);
             }
         }
@@ -117,7 +117,7 @@ proptest! {
                 payload[0] = first;
             }
             for codec in VIDEO {
-                codec.starts_key_frame(&payload);
+                codec.start(&payload);
             }
             if let Some((payload_type, block)) = red::primary(&payload) {
                 prop_assert!(payload_type < 128);

@@ -179,7 +179,7 @@ impl Worker {
         self.aim(now, key, Asking::AtOnce);
         if let Some(track) = self.tracks.get_mut(key)
             && let Some(arrival) = track.arrivals.last()
-            && arrival.starts_key_frame
+            && arrival.entry.is_open()
         {
             track.layers[usize::from(arrival.layer)].requests.arrived();
         }

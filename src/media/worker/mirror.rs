@@ -139,7 +139,7 @@ impl Worker {
             if mirror.missed & layer != 0 {
                 // The mirror keeps up again, with a hole in the stream that nobody can ask it for.
                 mirror.missed &= !layer;
-                if track.kind == Kind::Video && !arrival.starts_key_frame {
+                if track.kind == Kind::Video && !arrival.entry.is_open() {
                     track.layers[usize::from(arrival.layer)].requests.want(now);
                     self.urgent = true;
                 }

@@ -3,6 +3,7 @@
 #[path = "../../support/media_client.rs"]
 pub mod media_client;
 
+mod beginnings;
 mod clocks;
 mod forwarding;
 mod joined_sends;
