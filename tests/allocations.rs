@@ -1,5 +1,5 @@
-//! The packet path allocates nothing once it is warm. A test binary of its own: the counting allocator is for the whole
-//! process, and another test's allocations would be counted too.
+//! The packet path allocates nothing once it is warm, and what publishers filled is given back to the system. A test binary of
+//! its own: memory is counted for the whole process, and what another test does would be counted too.
 
 #[allow(dead_code, reason = "each binary uses its own part of the common support")]
 #[path = "support/broadcast.rs"]
@@ -10,6 +10,9 @@ mod counting;
 #[allow(dead_code, reason = "each binary uses its own part of the common support")]
 #[path = "support/media_client.rs"]
 mod media_client;
+#[allow(dead_code, reason = "each binary uses its own part of the common support")]
+#[path = "support/wide.rs"]
+mod wide;
 
 #[allow(dead_code, reason = "transcripts use the rest")]
 #[path = "it/transcripts/house.rs"]
@@ -25,9 +28,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use broadcast::Broadcast;
+use media_client::{exchange, rtp, worker};
 use patchbay::config::Config;
 use patchbay::hub::{self, Capacity, Events, HubHandle};
 use patchbay::ids::RoomName;
+use patchbay::media::codec::Codec;
+use patchbay::media::engine::MediaCommand;
 use patchbay::media::peer::dtls::{Dtls, DtlsIdentity};
 use patchbay::media::session::{DtlsRole, Fingerprint, FingerprintHash};
 use patchbay::shares::ClientAddress;
@@ -209,4 +215,55 @@ fn a_thousand_people_and_two_hundred_calls_leave_nothing_behind() {
         // Queues allocate in blocks, of which one more or less may be kept.
         assert!(kept < 16 * 1_024, "{kept} bytes kept of 3,000 sessions and 600 calls");
     });
+}
+
+const MIB: u64 = 1024 * 1024;
+
+/// Memory that this process holds now.
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    1024 * line.split_whitespace().next().unwrap().parse::<u64>().unwrap()
+}
+
+#[test]
+fn what_three_greedy_publishers_may_hold_is_bounded_and_given_back_when_they_have_left() {
+    let _alone = ALONE.lock();
+    let now = start();
+    let (mut worker, identity) = worker(now);
+    // The first round makes what a process makes once.
+    for round in 0..2 {
+        let before = resident_bytes();
+        let own = DtlsIdentity::generate().unwrap();
+        let mut publishers: Vec<media_client::Client> = (1..=3)
+            .map(|number| {
+                let sections = wide::sections(60, Codec::Vp8, wide::NOTHING, true);
+                media_client::Client::new(number, None, sections, &identity, &own)
+            })
+            .collect();
+        for publisher in &mut publishers {
+            publisher.connect(now, &mut worker);
+            for sequence in 0..530_u16 {
+                for track in 0..60 {
+                    let ssrc = wide::source_ssrc(track);
+                    let packet = rtp(media_client::VIDEO_PT, true, sequence, 0, ssrc, &[0x10; 1_300]);
+                    let sealed = publisher.seal(&packet, u64::from(sequence));
+                    exchange(now, &mut worker, publisher.address, &sealed);
+                }
+            }
+        }
+        assert_eq!(worker.stats().received_packets, (round + 1) * 3 * 60 * 530);
+        let held = resident_bytes().saturating_sub(before);
+        for publisher in &publishers {
+            worker.handle_command(now, MediaCommand::Close(publisher.spec.peer));
+        }
+        worker.egress().clear();
+        drop(publishers);
+        let left = resident_bytes().saturating_sub(before);
+        println!("{} KiB held, {} KiB left", held / 1024, left / 1024);
+        if round > 0 {
+            assert!(held <= 3 * 8 * MIB + 4 * MIB, "{held} bytes held");
+            assert!(left <= 2 * MIB, "{left} of {held} bytes are left");
+        }
+    }
 }

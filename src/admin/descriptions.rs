@@ -33,6 +33,10 @@ const GAUGES: &[(&str, &str)] = &[
         "patchbay_media_known_addresses",
         "Client addresses that passed an authenticated STUN check, on a media worker now.",
     ),
+    (
+        "patchbay_media_cache_bytes",
+        "Memory in which a media worker keeps the last packets, for subscribers who miss some.",
+    ),
 ];
 
 const COUNTERS: &[(&str, &str)] = &[

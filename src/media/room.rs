@@ -79,7 +79,9 @@ impl Worker {
     }
 
     pub(super) fn remove_track(&mut self, now: Instant, key: TrackKey) {
-        let Some(track) = self.tracks.remove(key) else { return };
+        let Some(mut track) = self.tracks.remove(key) else {
+            return;
+        };
         if let Origin::Peer(peer) = track.origin
             && let Some(peer) = self.peers.get_mut(peer)
         {
@@ -89,6 +91,8 @@ impl Worker {
         if let Some(room) = self.rooms.get_mut(&track.room) {
             room.tracks.retain(|&other| other != key);
         }
+        self.empty_caches(&mut track);
+        self.share_cache(track.room, track.participant);
         for &subscriber in &track.subscribers {
             self.subscriptions[subscriber].detach();
         }

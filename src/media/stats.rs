@@ -13,6 +13,8 @@ pub struct Stats {
     pub subscriptions: u64,
     pub rooms: u64,
     pub known_addresses: u64,
+    /// Memory that holds packets for subscribers who may miss them.
+    pub cache_bytes: u64,
     /// Datagrams of any kind that came in.
     pub received_datagrams: u64,
     pub received_bytes: u64,
@@ -57,6 +59,7 @@ impl Stats {
             ("patchbay_media_subscriptions", self.subscriptions),
             ("patchbay_media_rooms", self.rooms),
             ("patchbay_media_known_addresses", self.known_addresses),
+            ("patchbay_media_cache_bytes", self.cache_bytes),
         ];
         for (name, value) in gauges {
             metrics::gauge!(name, "worker" => worker.clone()).set(value as f64);

@@ -160,6 +160,8 @@ impl Subscription {
     /// What the subscriber has missed is too much to ask for again: it gets the next key frame first.
     pub fn begin_anew(&mut self) {
         self.rewriter.pause();
+        // The parameter sets that were sent last may be among what it has missed.
+        self.sets = None;
     }
 
     /// Whether the target layer's stream is not yet the one being forwarded.

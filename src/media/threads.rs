@@ -19,7 +19,7 @@ use super::load::Load;
 use super::peer::dtls::DtlsIdentity;
 use super::pinning::PinningError;
 use super::session::LocalEnd;
-use super::worker::WorkerConfig;
+use super::worker::{WORKER_CACHE_BYTES, WorkerConfig};
 use crate::pulse::Pulse;
 
 /// Threads of one worker that were given up and hang still, while it is replaced once more. Each keeps its memory, and may
@@ -139,6 +139,7 @@ impl Launch for ThreadLauncher {
                 spare_identity: self.spare_identity.clone(),
                 max_publish_bps: self.max_publish_bps,
                 max_segments: 1,
+                cache_bytes: WORKER_CACHE_BYTES,
                 index: worker.0,
                 generation,
             },

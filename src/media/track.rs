@@ -11,7 +11,7 @@ use super::layers::{INACTIVE_AFTER, LayerState, RateMeter};
 use super::link::{LayerNotice, TrackNotice};
 use super::padding;
 use super::pictures::{Entry, Pictures};
-use super::retransmit::{Arrival as Loss, LossTracker, PacketCache};
+use super::retransmit::{Arrival as Loss, LossTracker, PacketCache, Pool};
 use super::rewrite::SourceId;
 use super::rtp::{Extension, Header, MAX_EXTENSION_ID};
 use super::session::{Kind, MediaSection, NegotiatedCodec};
@@ -286,6 +286,7 @@ impl Track {
         start: usize,
         end: usize,
         repaired: bool,
+        pool: &mut Pool,
         fresh_source: impl FnOnce() -> SourceId,
     ) -> Option<Begins> {
         let codec = self.codec(header.payload_type)?.codec;
@@ -325,11 +326,17 @@ impl Track {
             vp8,
             padding: 0,
         };
-        self.keep(now, arrival, packet, received)
+        self.keep(now, arrival, packet, received, pool)
     }
 
     /// As [`Track::receive`], for a packet of which the track's home has taken note.
-    pub fn receive_mirrored(&mut self, now: Instant, arrival: Arrival, buffer: &[u8]) -> Option<Begins> {
+    pub fn receive_mirrored(
+        &mut self,
+        now: Instant,
+        arrival: Arrival,
+        buffer: &[u8],
+        pool: &mut Pool,
+    ) -> Option<Begins> {
         let index = usize::from(arrival.layer);
         if index >= MAX_LAYERS {
             return None;
@@ -344,11 +351,18 @@ impl Track {
             self.layers[index].restart(clock_rate, 0, arrival.source);
         }
         let packet = &buffer[arrival.start..arrival.end];
-        self.keep(now, arrival, packet, packet.len())
+        self.keep(now, arrival, packet, packet.len(), pool)
     }
 
     /// Keeps a packet for those who will miss it, and queues it for the subscribers.
-    fn keep(&mut self, now: Instant, arrival: Arrival, packet: &[u8], received: usize) -> Option<Begins> {
+    fn keep(
+        &mut self,
+        now: Instant,
+        arrival: Arrival,
+        packet: &[u8],
+        received: usize,
+        pool: &mut Pool,
+    ) -> Option<Begins> {
         let layer = self.layers.get_mut(usize::from(arrival.layer))?;
         let before = layer.last_packet.replace(now);
         let begins = before.is_none_or(|before| now.saturating_duration_since(before) >= INACTIVE_AFTER);
@@ -360,7 +374,7 @@ impl Track {
             });
         }
         layer.rate.received(now, received);
-        layer.cache.store(arrival.header.sequence, packet);
+        layer.cache.store(arrival.header.sequence, packet, pool);
         if arrival.entry.is_open() && self.kind == Kind::Video {
             layer.requests.arrived();
         }

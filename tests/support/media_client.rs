@@ -15,7 +15,7 @@ use patchbay::media::session::{
     DtlsRole, Feedback, Fingerprint, FingerprintHash, Kind, MediaSection, NegotiatedCodec, PeerSpec, RemoteSsrc,
     TransportSpec,
 };
-use patchbay::media::worker::{Datagram, Worker, WorkerConfig};
+use patchbay::media::worker::{Datagram, WORKER_CACHE_BYTES, Worker, WorkerConfig};
 use rtc_stun::attributes::{ATTR_ICE_CONTROLLING, ATTR_PRIORITY, ATTR_USE_CANDIDATE, ATTR_USERNAME};
 use rtc_stun::fingerprint::FINGERPRINT;
 use rtc_stun::integrity::MessageIntegrity;
@@ -43,6 +43,7 @@ pub fn worker_again(now: Instant, identity: &DtlsIdentity, index: usize, generat
         identity: identity.clone(),
         max_publish_bps: 4_000_000,
         max_segments: 64,
+        cache_bytes: WORKER_CACHE_BYTES,
         index,
         generation,
     };

@@ -1,22 +1,45 @@
 //! The packets of one incoming stream that are kept for subscribers who miss them.
 
+use std::collections::VecDeque;
+
+use super::pool::{CHUNK_BYTES, Chunk, Pool};
 use crate::media::rtp::sequence_distance;
 
-/// The last packets of one incoming stream, unprotected, by sequence number.
-/// Storage is one allocation, made at the first packet; pages are touched only as they fill.
+/// The last packets of one incoming stream, unprotected, by sequence number: one behind the other in chunks of memory, of
+/// which the oldest makes room for the next when all its packets are too old, or when there is no other. So a stream of
+/// small packets holds little, and one that steadily goes on allocates nothing.
 pub struct PacketCache {
+    /// By extended sequence number modulo their count. Empty before the first packet.
+    entries: Vec<Entry>,
     slots: u64,
-    /// `slots` times [`STRIDE`] bytes: the head, then the packet. Empty before the first packet.
-    storage: Vec<u8>,
+    /// Oldest first.
+    pages: VecDeque<Page>,
+    /// The number of the first of [`Self::pages`]; the others count on.
+    first_page: u32,
+    pages_max: usize,
     /// Extended number of the newest packet.
     newest: u64,
     is_empty: bool,
 }
 
-/// Extended sequence number and length. A length of zero is an empty slot: fresh storage is zeros.
-const HEAD_BYTES: usize = 8 + 2;
-/// A multiple of the cache line, so that a lookup that fails reads one line.
-const STRIDE: usize = (PacketCache::SLOT_BYTES + HEAD_BYTES).next_multiple_of(64);
+/// Where a packet is. A length of zero is an empty slot.
+#[derive(Clone, Copy, Default)]
+struct Entry {
+    extended: u64,
+    page: u32,
+    offset: u16,
+    len: u16,
+}
+
+struct Page {
+    chunk: Chunk,
+    used: usize,
+    /// Extended number of its newest packet.
+    newest: u64,
+}
+
+// Offsets and lengths are 16 bits.
+const _: () = assert!(CHUNK_BYTES <= 1 << 16 && PacketCache::PACKET_BYTES < 1 << 16);
 
 /// No slot may stand for two sequence numbers that [`sequence_distance`] can both reach.
 const SLOTS_MAX: usize = 1 << 15;
@@ -25,31 +48,35 @@ const SLOTS_MAX: usize = 1 << 15;
 const FAR: u64 = 1 << 17;
 
 impl PacketCache {
-    /// `slots` is rounded up to a power of two; each holds a packet of at most [`PacketCache::SLOT_BYTES`].
-    /// At most 32,768.
+    /// `slots` packets at most, rounded up to a power of two; no more than 32,768.
     pub fn new(slots: usize) -> PacketCache {
         PacketCache {
+            entries: Vec::new(),
             slots: slots.clamp(1, SLOTS_MAX).next_power_of_two() as u64,
-            storage: Vec::new(),
+            pages: VecDeque::new(),
+            first_page: 0,
+            pages_max: usize::MAX,
             newest: 0,
             is_empty: true,
         }
     }
 
     /// An Ethernet frame's worth: what a publisher can send without IP fragments.
-    pub const SLOT_BYTES: usize = 1_500;
+    pub const PACKET_BYTES: usize = 1_500;
 
     /// Larger packets are not kept, nor those that are older than the newest by as many as there are slots.
-    pub fn store(&mut self, sequence: u16, packet: &[u8]) {
-        if packet.len() > Self::SLOT_BYTES {
+    pub fn store(&mut self, sequence: u16, packet: &[u8], pool: &mut Pool) {
+        if packet.is_empty() || packet.len() > Self::PACKET_BYTES {
             return;
         }
         if self.is_empty {
             self.is_empty = false;
             self.newest = (self.newest & !0xFFFF) + FAR + u64::from(sequence);
-            if self.storage.is_empty() {
-                // Zeroed by the system: pages that are never written cost nothing.
-                self.storage = vec![0; self.slots as usize * STRIDE];
+            if self.entries.is_empty() {
+                self.entries = vec![Entry::default(); self.slots as usize];
+                // As many as its packets can fill, and the one that is being filled.
+                let full = (self.slots as usize * Self::PACKET_BYTES).div_ceil(CHUNK_BYTES - Self::PACKET_BYTES);
+                self.pages.reserve(full + 1);
             }
         }
         let extended = self.extend(sequence);
@@ -57,11 +84,45 @@ impl PacketCache {
             return;
         }
         self.newest = self.newest.max(extended);
-        let start = self.slot_start(extended);
-        let slot = &mut self.storage[start..start + STRIDE];
-        slot[..8].copy_from_slice(&extended.to_ne_bytes());
-        slot[8..HEAD_BYTES].copy_from_slice(&(packet.len() as u16).to_ne_bytes());
-        slot[HEAD_BYTES..HEAD_BYTES + packet.len()].copy_from_slice(packet);
+        let last = self.pages.back().filter(|page| page.used + packet.len() <= CHUNK_BYTES);
+        if last.is_none() && !self.turn_page(pool) {
+            return;
+        }
+        let number = self.first_page.wrapping_add(self.pages.len() as u32 - 1);
+        let Some(page) = self.pages.back_mut() else { return };
+        let offset = page.used;
+        page.chunk[offset..offset + packet.len()].copy_from_slice(packet);
+        page.used += packet.len();
+        page.newest = page.newest.max(extended);
+        let slot = self.slot(extended);
+        self.entries[slot] = Entry {
+            extended,
+            page: number,
+            offset: offset as u16,
+            len: packet.len() as u16,
+        };
+    }
+
+    /// Makes the last page an empty one. False if there is no memory at all.
+    fn turn_page(&mut self, pool: &mut Pool) -> bool {
+        let is_old = |page: &Page| page.newest + self.slots <= self.newest;
+        let grows = !self.pages.front().is_some_and(is_old) && self.pages.len() < self.pages_max;
+        let chunk = match grows.then(|| pool.take()).flatten() {
+            Some(chunk) => chunk,
+            None => match self.pages.pop_front() {
+                Some(oldest) => {
+                    self.first_page = self.first_page.wrapping_add(1);
+                    oldest.chunk
+                }
+                None => return false,
+            },
+        };
+        self.pages.push_back(Page {
+            chunk,
+            used: 0,
+            newest: 0,
+        });
+        true
     }
 
     pub fn packet(&self, sequence: u16) -> Option<&[u8]> {
@@ -69,30 +130,46 @@ impl PacketCache {
             return None;
         }
         let extended = self.extend(sequence);
-        let (head, body) = self
-            .storage
-            .get(self.slot_start(extended)..)?
-            .split_first_chunk::<HEAD_BYTES>()?;
-        let [s0, s1, s2, s3, s4, s5, s6, s7, l0, l1] = *head;
-        let stored = u64::from_ne_bytes([s0, s1, s2, s3, s4, s5, s6, s7]);
-        let len = u16::from_ne_bytes([l0, l1]);
+        let entry = self.entries.get(self.slot(extended))?;
         // A packet from another turn of the sequence numbers, or from before [`Self::clear`], differs in its upper bits.
-        if stored != extended || len == 0 {
+        if entry.extended != extended || entry.len == 0 {
             return None;
         }
-        body.get(..usize::from(len))
+        let page = self.pages.get(entry.page.wrapping_sub(self.first_page) as usize)?;
+        let offset = usize::from(entry.offset);
+        page.chunk.get(offset..offset + usize::from(entry.len))
     }
 
     /// Forgets all packets, for a sender that restarted: its new numbers would stand beside the old ones.
-    /// Keeps the storage.
+    /// Keeps the memory.
     pub fn clear(&mut self) {
         self.is_empty = true;
     }
 
-    /// Forgets all packets and gives the storage back; the next packet makes it anew.
-    pub fn release(&mut self) {
+    /// Bytes of memory that it holds.
+    pub fn held(&self) -> usize {
+        self.pages.len() * CHUNK_BYTES
+    }
+
+    /// From now on it holds at most `bytes`; its oldest packets go where that is less than it has.
+    pub fn limit(&mut self, bytes: usize, pool: &mut Pool) {
+        self.pages_max = bytes / CHUNK_BYTES;
+        self.shrink(self.pages_max, pool);
+    }
+
+    /// Forgets all packets and gives the memory back; the next packet takes some anew.
+    pub fn release(&mut self, pool: &mut Pool) {
         self.is_empty = true;
-        self.storage = Vec::new();
+        self.shrink(0, pool);
+    }
+
+    fn shrink(&mut self, pages: usize, pool: &mut Pool) {
+        while self.pages.len() > pages
+            && let Some(oldest) = self.pages.pop_front()
+        {
+            self.first_page = self.first_page.wrapping_add(1);
+            pool.give_back(oldest.chunk);
+        }
     }
 
     fn extend(&self, sequence: u16) -> u64 {
@@ -100,8 +177,8 @@ impl PacketCache {
             .wrapping_add_signed(i64::from(sequence_distance(sequence, self.newest as u16)))
     }
 
-    fn slot_start(&self, extended: u64) -> usize {
-        (extended & (self.slots - 1)) as usize * STRIDE
+    fn slot(&self, extended: u64) -> usize {
+        (extended & (self.slots - 1)) as usize
     }
 }
 
@@ -113,9 +190,14 @@ mod tests {
         [1, 2, (sequence >> 8) as u8, sequence as u8]
     }
 
+    fn pool() -> Pool {
+        Pool::new(1 << 30)
+    }
+
     fn store(cache: &mut PacketCache, sequences: impl IntoIterator<Item = u16>) {
+        let mut pool = pool();
         for sequence in sequences {
-            cache.store(sequence, &body(sequence));
+            cache.store(sequence, &body(sequence), &mut pool);
         }
     }
 
@@ -190,31 +272,100 @@ mod tests {
     }
 
     #[test]
-    fn packets_of_every_length_up_to_a_slot_are_kept_whole() {
-        let mut cache = PacketCache::new(2);
-        for len in 1..=PacketCache::SLOT_BYTES {
+    fn packets_of_every_length_up_to_the_largest_are_kept_whole() {
+        let (mut cache, mut pool) = (PacketCache::new(2), pool());
+        for len in 1..=PacketCache::PACKET_BYTES {
             let packet: Vec<u8> = (0..len).map(|index| (index * 7 + len) as u8).collect();
-            cache.store(len as u16, &packet);
+            cache.store(len as u16, &packet, &mut pool);
             assert_eq!(cache.packet(len as u16), Some(&packet[..]));
         }
-        cache.store(9_000, &[1; PacketCache::SLOT_BYTES + 1]);
+        cache.store(9_000, &[1; PacketCache::PACKET_BYTES + 1], &mut pool);
         assert_eq!(cache.packet(9_000), None);
         assert!(cache.packet(1_500).is_some(), "it displaced nothing");
     }
 
     #[test]
-    fn storage_is_made_at_the_first_packet_and_bounded() {
+    fn memory_is_taken_as_packets_come_and_bounded() {
         let mut cache = PacketCache::new(usize::MAX);
-        assert_eq!(cache.storage.capacity(), 0);
+        assert_eq!((cache.held(), cache.entries.capacity()), (0, 0));
         store(&mut cache, [1, 32_769]);
-        assert_eq!(cache.storage.len(), SLOTS_MAX * STRIDE);
-        cache.release();
-        assert_eq!(cache.storage.capacity(), 0);
-        assert_eq!(cache.packet(1), None);
-        store(&mut cache, [2]);
-        assert_eq!(cache.packet(2), Some(&body(2)[..]));
-        assert_eq!(cache.packet(1), None);
+        assert_eq!(cache.held(), CHUNK_BYTES);
+        assert_eq!(cache.entries.len(), SLOTS_MAX);
         assert_eq!(PacketCache::new(0).slots, 1);
         assert_eq!(PacketCache::new(513).slots, 1_024);
+    }
+
+    #[test]
+    fn what_it_holds_follows_the_size_of_its_packets_and_stops_growing() {
+        for (len, most) in [(100, 4), (1_200, 22)] {
+            let (mut cache, mut pool) = (PacketCache::new(512), pool());
+            let mut sizes = Vec::new();
+            for round in 0..20_u16 {
+                for at in 0..1_000_u16 {
+                    cache.store(round * 1_000 + at, &vec![7; len], &mut pool);
+                }
+                sizes.push(cache.held());
+            }
+            assert!(
+                sizes[0] <= most * CHUNK_BYTES,
+                "{} bytes for packets of {len}",
+                sizes[0]
+            );
+            assert!(sizes.iter().all(|size| *size == sizes[0]), "{sizes:?}");
+            assert!((19_488..20_000).all(|sequence| cache.packet(sequence).is_some()));
+            assert_eq!(pool.taken(), cache.held());
+            let capacity = cache.pages.capacity();
+            assert!(cache.pages.len() < capacity, "its pages were reserved for at the start");
+        }
+    }
+
+    #[test]
+    fn under_a_limit_the_oldest_packets_make_room() {
+        let (mut cache, mut pool) = (PacketCache::new(512), pool());
+        let packet = [7; 1_000];
+        (0..500).for_each(|sequence| cache.store(sequence, &packet, &mut pool));
+        assert!(cache.packet(0).is_some());
+        cache.limit(3 * CHUNK_BYTES + 17, &mut pool);
+        assert_eq!((cache.held(), pool.taken()), (3 * CHUNK_BYTES, 3 * CHUNK_BYTES));
+        assert!(cache.packet(0).is_none() && cache.packet(400).is_none());
+        assert!((436..500).all(|sequence| cache.packet(sequence).is_some()));
+        for sequence in 500..2_000 {
+            cache.store(sequence, &packet, &mut pool);
+            assert!(
+                (sequence - 63..=sequence).all(|kept| cache.packet(kept).is_some()),
+                "{sequence}"
+            );
+        }
+        assert_eq!(cache.held(), 3 * CHUNK_BYTES);
+        cache.limit(0, &mut pool);
+        assert_eq!((cache.held(), pool.taken()), (0, 0));
+        cache.store(2_000, &packet, &mut pool);
+        assert!(cache.packet(2_000).is_none());
+        cache.limit(CHUNK_BYTES, &mut pool);
+        cache.store(2_001, &packet, &mut pool);
+        assert!(cache.packet(2_001).is_some());
+    }
+
+    #[test]
+    fn where_the_pool_is_empty_a_cache_goes_on_with_what_it_has() {
+        let mut pool = Pool::new(2 * CHUNK_BYTES);
+        let (mut first, mut second) = (PacketCache::new(512), PacketCache::new(512));
+        for sequence in 0..300 {
+            first.store(sequence, &[7; 1_000], &mut pool);
+            second.store(sequence, &[7; 1_000], &mut pool);
+            assert!(first.packet(sequence).is_some() && second.packet(sequence).is_some());
+        }
+        assert_eq!((first.held(), second.held()), (CHUNK_BYTES, CHUNK_BYTES));
+        let mut third = PacketCache::new(512);
+        third.store(1, &[7; 1_000], &mut pool);
+        assert!(third.packet(1).is_none());
+        first.release(&mut pool);
+        assert!(first.packet(299).is_none());
+        third.store(2, &[7; 1_000], &mut pool);
+        assert!(third.packet(2).is_some());
+        second.release(&mut pool);
+        first.store(301, &[8; 1_000], &mut pool);
+        assert_eq!(first.packet(301), Some(&[8; 1_000][..]));
+        assert!(first.packet(299).is_none() && first.packet(300).is_none());
     }
 }

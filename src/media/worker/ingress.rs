@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
+use super::caches::MAX_ENCODINGS;
 use super::{Forwarded, PeerKey, TrackKey, Worker};
 use crate::media::demux::{Class, Occupant, classify};
 use crate::media::engine::MediaEvent;
@@ -148,9 +149,18 @@ impl Worker {
             }
         }
         let next_source = &mut self.next_source;
-        let begins = track.receive(now, stream.layer, header, buffer, start, end, stream.repair, || {
-            Self::fresh_source(next_source)
-        })?;
+        let pool = &mut self.cache_pool;
+        let begins = track.receive(
+            now,
+            stream.layer,
+            header,
+            buffer,
+            start,
+            end,
+            stream.repair,
+            pool,
+            || Self::fresh_source(next_source),
+        )?;
         self.stats.received_packets += 1;
         self.urgent |= track.layers[usize::from(stream.layer)].loss.has_gaps();
         if track.arrivals.len() == 1 {
@@ -321,6 +331,11 @@ impl Worker {
         let section = self.peers[key].sections.iter().find(|section| section.mid == *mid)?;
         let announced = &section.remote_ssrcs;
         let source = Self::fresh_source(&mut self.next_source);
+        let encodings: usize = self.peers[key]
+            .tracks
+            .iter()
+            .map(|&key| self.tracks[key].layers.len())
+            .sum();
         let track = &mut self.tracks[track];
         let known = match place {
             // A layer whose SSRC a new offer no longer announces has got this one instead.
@@ -338,13 +353,15 @@ impl Worker {
             }
             return Some(known as u8);
         }
-        if repair || track.layers.len() >= MAX_LAYERS {
+        if repair || track.layers.len() >= MAX_LAYERS || encodings >= MAX_ENCODINGS {
             return None;
         }
         track
             .layers
             .push(Layer::new(track.kind, track.clock_rate(), ssrc, rid, source));
-        Some((track.layers.len() - 1) as u8)
+        let (layer, room, publisher) = (track.layers.len() - 1, track.room, track.participant);
+        self.share_cache(room, publisher);
+        Some(layer as u8)
     }
 
     /// Writes copies of this batch's packets for all subscribers into the egress. False if the egress is full: send it,

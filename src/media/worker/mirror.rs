@@ -263,9 +263,14 @@ impl Worker {
         // Of a track that has ended here, with its room, before its home heard of that.
         let Some(&key) = link.mirrored.get(&id) else { return };
         let Some(track) = self.tracks.get_mut(key) else { return };
-        let begins = track.receive_mirrored(now, arrival, buffer);
+        let before = track.layers.len();
+        let begins = track.receive_mirrored(now, arrival, buffer, &mut self.cache_pool);
         if track.arrivals.len() == 1 {
             self.arrived.push(key);
+        }
+        if track.layers.len() > before {
+            let (room, publisher) = (track.room, track.participant);
+            self.share_cache(room, publisher);
         }
         if begins == Some(Begins(true)) {
             self.begin_layer(now, key);
@@ -295,6 +300,7 @@ impl Worker {
                 key
             }
         };
+        self.share_cache(notice.room, notice.participant);
         self.attach_all(now, notice.room, notice.participant, notice.kind, notice.nth);
         self.request_key_frames(now, key);
     }

@@ -6,6 +6,7 @@
 //! queues to and from workers that serve the same room ([`super::link`]): what comes out of them is taken like a batch of
 //! datagrams ([`Worker::take_mirrored`]), and [`Worker::poll_wake`] tells whose attention they want.
 
+mod caches;
 mod feedback;
 mod ingress;
 mod mirror;
@@ -14,6 +15,7 @@ mod peers;
 mod suspension;
 mod ticks;
 
+pub use caches::WORKER_CACHE_BYTES;
 pub use ingress::Datagram;
 pub use suspension::SUSPENDED_MAX;
 
@@ -29,6 +31,7 @@ use super::egress::Egress;
 use super::engine::{CloseReason, MediaCommand, MediaEvent};
 use super::peer::Peer;
 use super::peer::dtls::DtlsIdentity;
+use super::retransmit::Pool;
 use super::rewrite::SourceId;
 use super::room::Room;
 use super::session::PeerSpec;
@@ -56,6 +59,8 @@ pub struct WorkerConfig {
     pub max_publish_bps: u64,
     /// Packets in one GSO send; 1 without GSO.
     pub max_segments: usize,
+    /// Memory for packets that subscribers may miss; [`WORKER_CACHE_BYTES`].
+    pub cache_bytes: usize,
     /// Its place among the workers.
     pub index: usize,
     /// How many workers had this place before. With the index it is the top bits of the ids of tracks and sources, so that
@@ -91,6 +96,9 @@ pub struct Worker {
     pub(super) subscriptions: SlotMap<SubscriptionKey, Subscription>,
     pub(super) rooms: AHashMap<RoomId, Room>,
     egress: Egress,
+    cache_pool: Pool,
+    /// Memory was scarce, and caches may not grow.
+    caches_cut: bool,
     /// Tracks with packets of this batch, and how far they have been forwarded.
     arrived: Vec<TrackKey>,
     forwarded: Forwarded,
@@ -114,6 +122,7 @@ pub struct Worker {
 impl Worker {
     pub fn new(now: Instant, config: WorkerConfig) -> Worker {
         let egress = Egress::new(config.max_segments);
+        let cache_pool = Pool::new(config.cache_bytes);
         let first_id = ((config.index as u64) << 48) | (u64::from(config.generation) << 40);
         Worker {
             config,
@@ -125,6 +134,8 @@ impl Worker {
             subscriptions: SlotMap::with_key(),
             rooms: AHashMap::new(),
             egress,
+            cache_pool,
+            caches_cut: false,
             arrived: Vec::new(),
             forwarded: Forwarded::default(),
             events: VecDeque::new(),
@@ -188,6 +199,7 @@ impl Worker {
             subscriptions: self.subscriptions.len() as u64,
             rooms: self.rooms.values().filter(|room| room.home.is_none()).count() as u64,
             known_addresses: self.demux.known_addresses() as u64,
+            cache_bytes: self.cache_pool.taken() as u64,
             sends: self.egress.sent(),
             unsent_datagrams: self.egress.dropped(),
             ..self.stats

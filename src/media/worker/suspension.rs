@@ -30,7 +30,7 @@ impl Worker {
         }
         for track in self.peers[key].tracks.clone() {
             for layer in &mut self.tracks[track].layers {
-                layer.cache.release();
+                layer.cache.release(&mut self.cache_pool);
             }
         }
         self.stats.suspended += 1;

@@ -61,6 +61,7 @@ impl Worker {
                 self.tell_publisher(now, key);
             }
         }
+        self.look_after_caches();
         // A late wake-up is not made up for: the next tick counts from now.
         self.look_after_mirrors(now, is_turn);
         let pause = if std::mem::take(&mut self.urgent) {

@@ -65,6 +65,7 @@ impl World {
             identity,
             max_publish_bps: MAX_PUBLISH_BPS,
             max_segments: 64,
+            cache_bytes: patchbay::media::worker::WORKER_CACHE_BYTES,
             index: 0,
             generation: 0,
         };

@@ -2,11 +2,15 @@
 
 #[path = "../../support/media_client.rs"]
 pub mod media_client;
+#[allow(dead_code, reason = "each binary uses its own part of the common support")]
+#[path = "../../support/wide.rs"]
+mod wide;
 
 mod beginnings;
 mod clocks;
 mod forwarding;
 mod joined_sends;
+mod memory;
 mod mirror;
 mod paths;
 mod repair;

@@ -1,105 +1,17 @@
 //! Reports and feedback of connections with many streams: none is left out, and no datagram is too large for any path.
 
-use super::*;
 use patchbay::media::session::Feedback;
+
+use super::wide::{NOTHING, Sent, Wide, copy_ssrc, source_ssrc};
+use super::*;
 
 /// What every path carries, protection included.
 const MAX_RTCP_DATAGRAM: usize = 1_200;
 
-type Sent = Vec<(std::net::SocketAddr, Vec<u8>)>;
-
-/// A connection that publishes many tracks of one kind, and another that gets them all.
-struct Wide {
-    now: Instant,
-    worker: Worker,
-    publisher: Client,
-    subscriber: Client,
-    codec: Codec,
-    tracks: u32,
-}
-
-fn source_ssrc(track: u32) -> u32 {
-    0x1_0000 + 4 * track
-}
-
-fn copy_ssrc(track: u32) -> u32 {
-    0x2_0000 + 4 * track
-}
-
-impl Wide {
-    fn new(tracks: u32, codec: Codec, feedback: Feedback) -> Wide {
-        let now = start();
-        let (mut worker, identity) = worker(now);
-        let sections = |receive: bool| -> Vec<MediaSection> {
-            let one = |track: u32| {
-                let (payload_type, rtx) = match codec {
-                    Codec::Opus => (AUDIO_PT, None),
-                    _ => (VIDEO_PT, Some(VIDEO_RTX_PT)),
-                };
-                let mut codec = media_client::codec(payload_type, rtx, codec);
-                codec.feedback = feedback;
-                let local = if receive {
-                    0x9_0000 + 4 * track
-                } else {
-                    copy_ssrc(track)
-                };
-                section(&track.to_string(), codec, receive, source_ssrc(track), local)
-            };
-            (0..tracks).map(one).collect()
-        };
-        let own = DtlsIdentity::generate().unwrap();
-        let mut publisher = Client::new(1, None, sections(true), &identity, &own);
-        let mut subscriber = Client::new(2, Some(1), sections(false), &identity, &own);
-        publisher.connect(now, &mut worker);
-        subscriber.connect(now, &mut worker);
-        Wide {
-            now,
-            worker,
-            publisher,
-            subscriber,
-            codec,
-            tracks,
-        }
-    }
-
-    fn clock_rate(&self) -> u32 {
-        self.codec.clock_rate()
-    }
-
-    /// One packet of every track.
-    fn publish(&mut self, sequence: u16, timestamp: u32) {
-        for track in 0..self.tracks {
-            let (payload_type, payload) = match self.codec {
-                Codec::Opus => (AUDIO_PT, vec![7; 80]),
-                _ => (VIDEO_PT, vp8(true, sequence, 80)),
-            };
-            let packet = rtp(payload_type, true, sequence, timestamp, source_ssrc(track), &payload);
-            let sealed = self.publisher.seal(&packet, u64::from(sequence));
-            exchange(self.now, &mut self.worker, self.publisher.address, &sealed);
-        }
-    }
-
-    /// The publisher's clock of every track: `seconds` of its time, and the RTP time that belongs to it.
-    fn report(&mut self, seconds: u64, timestamp: u32) {
-        for track in 0..self.tracks {
-            let info = rtcp::SenderInfo {
-                ssrc: source_ssrc(track),
-                ntp: (1_000 + seconds) << 32,
-                rtp: timestamp,
-                packets: 1,
-                octets: 1,
-            };
-            let mut compound = Vec::new();
-            rtcp::write_sender_report(&mut compound, &info, "publisher");
-            let sealed = self.publisher.seal_rtcp(&compound);
-            exchange(self.now, &mut self.worker, self.publisher.address, &sealed);
-        }
-    }
-
-    fn pass(&mut self, time: Duration) -> Sent {
-        self.now += time;
-        run_until(&mut self.worker, self.now)
-    }
+fn wide(tracks: u32, codec: Codec, feedback: Feedback) -> Wide {
+    let now = start();
+    let (worker, identity) = worker(now);
+    Wide::on(now, worker, &identity, tracks, codec, feedback)
 }
 
 /// The RTCP compounds among `sent` for `client`, unprotected; none of them is too large.
@@ -116,23 +28,15 @@ fn compounds(now: Instant, client: &mut Client, sent: &Sent) -> Vec<Vec<u8>> {
     found
 }
 
-const NOTHING: Feedback = Feedback {
-    nack: false,
-    pli: false,
-    fir: false,
-    transport_cc: false,
-    remb: false,
-};
-
 #[test]
 fn each_of_a_hundred_subscriptions_on_one_connection_gets_a_report_every_second() {
-    let mut wide = Wide::new(100, Codec::Opus, NOTHING);
+    let mut wide = wide(100, Codec::Opus, NOTHING);
     let mut reports = vec![0; 100];
     for second in 0..5_u16 {
         for tenth in 0..10 {
             let at = second * 10 + tenth;
             let timestamp = u32::from(at) * wide.clock_rate() / 10;
-            wide.publish(at, timestamp);
+            wide.publish(at, timestamp, 80);
             if tenth == 0 {
                 wide.report(u64::from(second), timestamp);
             }
@@ -153,8 +57,8 @@ fn each_of_a_hundred_subscriptions_on_one_connection_gets_a_report_every_second(
 #[test]
 fn a_publisher_of_many_streams_is_told_of_each_what_arrives() {
     let feedback = Feedback { remb: true, ..NOTHING };
-    let mut wide = Wide::new(100, Codec::Vp8, feedback);
-    wide.publish(0, 0);
+    let mut wide = wide(100, Codec::Vp8, feedback);
+    wide.publish(0, 0, 80);
     let sent = wide.pass(Duration::from_millis(1_500));
     let mut reported = std::collections::BTreeMap::new();
     let mut estimates = 0;
@@ -185,9 +89,9 @@ fn what_is_missing_of_many_streams_is_asked_for_and_key_frames_too() {
             pli: !fir,
             ..NOTHING
         };
-        let mut wide = Wide::new(60, Codec::Vp8, feedback);
+        let mut wide = wide(60, Codec::Vp8, feedback);
         // Every second packet is lost.
-        (0..200).for_each(|at| wide.publish(2 * at, 3_000 * u32::from(at)));
+        (0..200).for_each(|at| wide.publish(2 * at, 3_000 * u32::from(at), 80));
         let sent = wide.pass(Duration::from_millis(50));
         let mut asked = vec![0; 60];
         for compound in compounds(wide.now, &mut wide.publisher, &sent) {
@@ -223,7 +127,7 @@ fn what_is_missing_of_many_streams_is_asked_for_and_key_frames_too() {
 
 #[test]
 fn arrival_times_of_a_large_burst_are_told_in_several_datagrams() {
-    let mut wide = Wide::new(
+    let mut wide = wide(
         1,
         Codec::Vp8,
         Feedback {

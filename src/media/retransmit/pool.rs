@@ -1,0 +1,129 @@
+//! The memory of packet caches: chunks that are taken from the system and given back to it, so that what a publisher filled is
+//! free again when it has left. (The allocator would keep them: freed blocks of this size stay with the process.)
+
+use memmap2::MmapMut;
+
+/// Some twenty packets of video, or all of a sound's. Larger chunks would leave more of the last one empty, smaller ones mean
+/// more calls while a cache grows.
+pub const CHUNK_BYTES: usize = 32 * 1024;
+
+/// Memory for the caches of one worker, up to a budget.
+pub struct Pool {
+    taken: usize,
+    max: usize,
+}
+
+/// Zeroed memory; pages that are never written cost nothing.
+pub struct Chunk(MmapMut);
+
+impl std::ops::Deref for Chunk {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Chunk {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
+
+impl Pool {
+    /// Of at most `max` bytes.
+    pub fn new(max: usize) -> Pool {
+        Pool { taken: 0, max }
+    }
+
+    /// `None` when the budget is used up, or the system has no more.
+    pub fn take(&mut self) -> Option<Chunk> {
+        if self.taken + CHUNK_BYTES > self.max {
+            return None;
+        }
+        let chunk = MmapMut::map_anon(CHUNK_BYTES).ok()?;
+        self.taken += CHUNK_BYTES;
+        Some(Chunk(chunk))
+    }
+
+    pub fn give_back(&mut self, chunk: Chunk) {
+        self.taken -= CHUNK_BYTES;
+        drop(chunk);
+    }
+
+    /// Bytes that caches hold now.
+    pub fn taken(&self) -> usize {
+        self.taken
+    }
+
+    /// Whether it is time to take from those who hold most: an eighth is left, which lasts longer than the next tick takes to come.
+    pub fn is_scarce(&self) -> bool {
+        self.taken > self.max / 8 * 7
+    }
+
+    /// What all caches together are cut down to when memory is scarce.
+    pub fn relieved(&self) -> usize {
+        self.max / 4 * 3
+    }
+
+    /// Whether those who were cut down may grow again.
+    pub fn is_ample(&self) -> bool {
+        self.taken < self.max / 2
+    }
+}
+
+/// The most that each of some holders may keep, so that all together keep at most `budget`: who holds less keeps all of it.
+pub fn ceiling(held: &mut [usize], budget: usize) -> usize {
+    held.sort_unstable();
+    let mut left = budget;
+    for (at, &one) in held.iter().enumerate() {
+        let share = left / (held.len() - at);
+        if one > share {
+            return share;
+        }
+        left -= one;
+    }
+    usize::MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_given_up_to_the_budget_and_again_after_it_came_back() {
+        let mut pool = Pool::new(3 * CHUNK_BYTES);
+        let mut chunks: Vec<Chunk> = (0..3).filter_map(|_| pool.take()).collect();
+        assert_eq!(chunks.len(), 3);
+        assert!(
+            chunks
+                .iter_mut()
+                .all(|chunk| chunk.len() == CHUNK_BYTES && chunk[7] == 0)
+        );
+        assert!(pool.take().is_none() && pool.is_scarce());
+        pool.give_back(chunks.remove(0));
+        assert_eq!(pool.taken(), 2 * CHUNK_BYTES);
+        assert!(pool.take().is_some());
+    }
+
+    #[test]
+    fn a_ceiling_takes_from_the_greediest_alone() {
+        assert_eq!(ceiling(&mut [10, 900, 20, 400], 1_000), 570);
+        assert_eq!(ceiling(&mut [10, 900, 20, 60], 1_000), usize::MAX);
+        assert_eq!(ceiling(&mut [500, 500, 500], 900), 300);
+        assert_eq!(ceiling(&mut [], 1), usize::MAX);
+    }
+
+    #[test]
+    fn a_ceiling_keeps_to_the_budget_and_wastes_little_of_it() {
+        for seed in 1..200_usize {
+            let held: Vec<usize> = (0..seed % 40 + 1).map(|at| seed * 7_919 * (at + 3) % 1_000).collect();
+            let budget = seed * 31;
+            let ceiling = ceiling(&mut held.clone(), budget);
+            let kept: usize = held.iter().map(|&one| one.min(ceiling)).sum();
+            let wanted: usize = held.iter().sum();
+            assert!(kept <= budget.min(wanted));
+            assert!(kept + held.len() >= budget.min(wanted), "{kept} of {budget}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Who may keep how many packets for subscribers who miss them. The caches of one publisher share a budget, and so do all caches
+//! of a worker. Ordinary publishers stay below both. Where memory gets scarce it is taken from those who hold most, and of
+//! theirs the oldest packets go first.
+
+use ahash::AHashMap;
+use smallvec::SmallVec;
+
+use super::{TrackKey, Worker};
+use crate::ids::{ParticipantId, RoomId};
+use crate::media::retransmit::{CHUNK_BYTES, ceiling};
+use crate::media::track::Track;
+
+/// What one publisher's packets may take: two seconds of ten video encodings of 2.5 Mb/s each, which is three cameras with
+/// three encodings and sound. With more of them, each is kept for a shorter time.
+const PUBLISHER_BYTES: usize = 8 * 1024 * 1024;
+
+/// What the packets of all publishers of one worker may take: two seconds of some two hundred cameras with three encodings. A
+/// worker that has more publishers keeps less of each.
+pub const WORKER_CACHE_BYTES: usize = 256 * 1024 * 1024;
+
+/// Encodings that one connection may send, each with memory and reports of its own: more than anybody has cameras, and so many
+/// that two chunks are left for each, which a cache needs to keep some packets at any time.
+pub(super) const MAX_ENCODINGS: usize = PUBLISHER_BYTES / CHUNK_BYTES / 2;
+
+impl Worker {
+    /// Divides a publisher's budget among its encodings. Call when one has begun or ended.
+    pub(in crate::media) fn share_cache(&mut self, room: RoomId, publisher: ParticipantId) {
+        let tracks = self.tracks_of(room, publisher);
+        let encodings: usize = tracks.iter().map(|&key| self.tracks[key].layers.len()).sum();
+        let share = PUBLISHER_BYTES / encodings.max(1);
+        for key in tracks {
+            for layer in &mut self.tracks[key].layers {
+                layer.cache.limit(share, &mut self.cache_pool);
+            }
+        }
+    }
+
+    fn tracks_of(&self, room: RoomId, publisher: ParticipantId) -> SmallVec<[TrackKey; 8]> {
+        let all = self.rooms.get(&room).map_or(&[][..], |room| room.tracks.as_slice());
+        let its = all.iter().copied();
+        its.filter(|&key| self.tracks[key].participant == publisher).collect()
+    }
+
+    /// Gives back what a track's packets take.
+    pub(in crate::media) fn empty_caches(&mut self, track: &mut Track) {
+        for layer in &mut track.layers {
+            layer.cache.release(&mut self.cache_pool);
+        }
+    }
+
+    /// By the clock: makes room where memory gets scarce, and lets caches grow again when there is enough.
+    pub(super) fn look_after_caches(&mut self) {
+        if self.cache_pool.is_scarce() {
+            self.caches_cut = true;
+            self.cut_caches();
+        } else if self.caches_cut && self.cache_pool.is_ample() {
+            self.caches_cut = false;
+            for (room, publisher) in self.held_by_publisher().into_keys() {
+                self.share_cache(room, publisher);
+            }
+        }
+    }
+
+    fn held_by_publisher(&self) -> AHashMap<(RoomId, ParticipantId), usize> {
+        let mut held = AHashMap::new();
+        for track in self.tracks.values() {
+            let bytes: usize = track.layers.iter().map(|layer| layer.cache.held()).sum();
+            *held.entry((track.room, track.participant)).or_default() += bytes;
+        }
+        held
+    }
+
+    fn cut_caches(&mut self) {
+        let held = self.held_by_publisher();
+        let mut sizes: Vec<usize> = held.values().copied().collect();
+        let most = ceiling(&mut sizes, self.cache_pool.relieved());
+        for ((room, publisher), _) in held.into_iter().filter(|(_, held)| *held > most) {
+            let tracks = self.tracks_of(room, publisher);
+            sizes.clear();
+            for &key in &tracks {
+                sizes.extend(self.tracks[key].layers.iter().map(|layer| layer.cache.held()));
+            }
+            let most = ceiling(&mut sizes, most);
+            for key in tracks {
+                for layer in &mut self.tracks[key].layers {
+                    // Who holds less than the others does not grow in their place.
+                    let keeps = layer.cache.held().max(CHUNK_BYTES).min(most);
+                    layer.cache.limit(keeps, &mut self.cache_pool);
+                }
+            }
+        }
+    }
+}
