@@ -52,7 +52,7 @@ pub async fn page_with(name: &str, script: &str) -> Page {
     let session = Session::new(&url)
         .await
         .unwrap_or_else(|error| panic!("cannot drive Firefox for {name}: {error}\n{}", firefox.output()));
-    let page = Page::new(name, Driver::Firefox(session, firefox), profile);
+    let page = Page::new(name, Driver::Firefox(Box::new(session), firefox), profile);
     for script in [PROBE, script] {
         page.before_load(script).await;
     }

@@ -16,7 +16,7 @@ const POLL: Duration = Duration::from_millis(50);
 pub enum Driver {
     Chromium(webdriver::Session),
     /// With the browser's process: nobody else ends it.
-    Firefox(bidi::Session, Process),
+    Firefox(Box<bidi::Session>, Process),
 }
 
 impl Driver {
