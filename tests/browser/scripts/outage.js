@@ -1,6 +1,6 @@
-// A client of its own in a page of the server: publishes as user arguments[0], watches user arguments[1], each connection
+// A client of its own in a page of the server: publishes as user args[0], watches user args[1], each connection
 // by way of a relay, and restarts ICE when a connection has failed.
-const [self, other] = arguments;
+const [self, other] = args;
 const socket = new WebSocket(`wss://${location.host}/groupcall`);
 const send = (message) => socket.send(JSON.stringify(message));
 await new Promise((resolve) => { socket.onopen = resolve; });
@@ -31,7 +31,9 @@ class Connection {
   async answered(sdp) {
     this.mediaPort = Number(/a=candidate:\S+ 1 udp \d+ 127\.0\.0\.1 (\d+) /.exec(sdp)[1]);
     const port = await this.#relay;
-    const relayed = sdp.replace(/(a=candidate:\S+ 1 udp \d+ 127\.0\.0\.1) \d+ /g, `$1 ${port} `);
+    // The relay is the only way: the server's other addresses are left out.
+    const one = sdp.replace(/a=candidate:\S+ 1 udp \d+ (?!127\.0\.0\.1 )\S+ .*\r\n/g, '');
+    const relayed = one.replace(/(a=candidate:\S+ 1 udp \d+ 127\.0\.0\.1) \d+ /g, `$1 ${port} `);
     if (this.pc.signalingState === 'have-local-offer') await this.pc.setRemoteDescription({ type: 'answer', sdp: relayed });
   }
 

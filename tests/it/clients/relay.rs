@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::net::UdpSocket;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 pub struct Relay {
@@ -19,6 +20,8 @@ struct State {
     /// One in so many media packets towards the client is lost; 0 for none.
     lose_one_in: AtomicU64,
     cut: AtomicBool,
+    rebind: Notify,
+    passed: AtomicU64,
     media_packets: AtomicU64,
     lost: AtomicU64,
 }
@@ -37,6 +40,19 @@ impl Relay {
     #[allow(dead_code, reason = "each binary uses its own part of the relay")]
     pub fn lose_one_in(&self, packets: u64) {
         self.state.lose_one_in.store(packets, Ordering::Relaxed);
+    }
+
+    /// As when a NAT forgets its binding: from now on the server sees the client at another port, and what it sends to the
+    /// old one is lost.
+    #[allow(dead_code, reason = "each binary uses its own part of it")]
+    pub fn rebind(&self) {
+        self.state.rebind.notify_one();
+    }
+
+    /// How many datagrams of the client have been passed on.
+    #[allow(dead_code, reason = "each binary uses its own part of the relay")]
+    pub fn passed(&self) -> u64 {
+        self.state.passed.load(Ordering::Relaxed)
     }
 
     /// Nothing gets through any more, in either direction.
@@ -81,14 +97,16 @@ impl State {
     }
 }
 
-async fn run(client_side: UdpSocket, server_side: UdpSocket, server: SocketAddr, state: Arc<State>) {
+async fn run(client_side: UdpSocket, mut server_side: UdpSocket, server: SocketAddr, state: Arc<State>) {
     let mut client = None;
     let (mut up, mut down) = (vec![0; 2_048], vec![0; 2_048]);
     loop {
         tokio::select! {
+            () = state.rebind.notified() => server_side = UdpSocket::bind("127.0.0.1:0").await.unwrap(),
             Ok((len, from)) = client_side.recv_from(&mut up) => {
                 client = Some(from);
                 if !state.cut.load(Ordering::Relaxed) {
+                    state.passed.fetch_add(1, Ordering::Relaxed);
                     let _ = server_side.send_to(&up[..len], server).await;
                 }
             }
