@@ -148,7 +148,7 @@ fn payloads() {
             packetization_mode: 1,
         },
         Codec::H265 { profile: 1, tier: 0 },
-        Codec::Av1 { profile: 0 },
+        Codec::Av1 { profile: 0, tier: 0 },
         Codec::Opus,
     ];
     fuzz("payloads", seeds, |input| {

@@ -1,5 +1,7 @@
 //! H.264 (RFC 6184): profiles as SDP tells them, and where a decoder can start.
 
+use std::fmt;
+
 use super::Start;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,23 +42,18 @@ impl Profile {
             _ => None,
         }
     }
+}
 
-    /// Whether a decoder of `self` decodes `published`: 0 when equal, 1 when merely contained.
-    ///
-    /// ITU-T H.264 §A.2 says for each profile which streams its decoders shall decode. Baseline is in none of the
-    /// others: they lack its flexible macroblock order and redundant slices.
-    pub fn decodes(self, published: Profile) -> Option<u8> {
-        use Profile::*;
-        if self == published {
-            return Some(0);
-        }
-        let contained = match self {
-            ConstrainedBaseline => false,
-            Baseline | Main | ConstrainedHigh => published == ConstrainedBaseline,
-            High => matches!(published, ConstrainedBaseline | Main | ConstrainedHigh),
-            PredictiveHigh444 => matches!(published, ConstrainedBaseline | Main | ConstrainedHigh | High),
-        };
-        contained.then_some(1)
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Profile::ConstrainedBaseline => "Constrained Baseline",
+            Profile::Baseline => "Baseline",
+            Profile::Main => "Main",
+            Profile::ConstrainedHigh => "Constrained High",
+            Profile::High => "High",
+            Profile::PredictiveHigh444 => "High 4:4:4 Predictive",
+        })
     }
 }
 
@@ -156,36 +153,6 @@ mod tests {
         ] {
             assert_eq!(profile(id), None, "{id}");
         }
-    }
-
-    #[test]
-    fn a_decoder_takes_the_profiles_within_its_own() {
-        use Profile::*;
-        let all = [
-            ConstrainedBaseline,
-            Baseline,
-            Main,
-            ConstrainedHigh,
-            High,
-            PredictiveHigh444,
-        ];
-        let contained = |decoder: Profile| {
-            all.into_iter()
-                .filter(|p| decoder.decodes(*p) == Some(1))
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(contained(ConstrainedBaseline), []);
-        assert_eq!(contained(Baseline), [ConstrainedBaseline]);
-        assert_eq!(contained(Main), [ConstrainedBaseline]);
-        assert_eq!(contained(ConstrainedHigh), [ConstrainedBaseline]);
-        assert_eq!(contained(High), [ConstrainedBaseline, Main, ConstrainedHigh]);
-        assert_eq!(
-            contained(PredictiveHigh444),
-            [ConstrainedBaseline, Main, ConstrainedHigh, High]
-        );
-        assert!(all.into_iter().all(|p| p.decodes(p) == Some(0)));
-        assert_eq!(ConstrainedBaseline.decodes(Baseline), None);
-        assert_eq!(High.decodes(Baseline), None);
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! What the packet path must know of each codec: where a decoder can start, and which fields must stay continuous.
 
 pub mod av1;
+pub mod decoding;
 pub mod h264;
 pub mod h265;
 pub mod red;
 pub mod vp8;
 pub mod vp9;
+
+use std::fmt;
 
 use super::session::Kind;
 
@@ -31,6 +34,7 @@ pub enum Codec {
     },
     Av1 {
         profile: u8,
+        tier: u8,
     },
 }
 
@@ -48,48 +52,6 @@ impl Codec {
             Codec::Opus | Codec::Red => 48_000,
             Codec::Pcmu | Codec::Pcma => 8_000,
             _ => 90_000,
-        }
-    }
-
-    /// Whether an end that offered `self` can decode what is published as `published`: `None` if not, otherwise
-    /// how well it fits, 0 best.
-    pub fn decodes(self, published: Codec) -> Option<u8> {
-        match (self, published) {
-            (
-                Codec::H264 {
-                    profile: ours,
-                    packetization_mode: mode,
-                },
-                Codec::H264 {
-                    profile: theirs,
-                    packetization_mode: sent,
-                },
-            ) => {
-                // RFC 6184 §6.2: mode 1 receivers also take mode 0 packets, not the other way round.
-                let mode_rank = if mode == sent {
-                    0
-                } else if mode > sent {
-                    1
-                } else {
-                    return None;
-                };
-                ours.decodes(theirs).map(|rank| rank * 2 + mode_rank)
-            }
-            // ITU-T H.265 §A.3.3: Main 10 (2) decoders also decode Main (1); §A.4.1: the high tier (1) contains the main.
-            (
-                Codec::H265 { profile, tier },
-                Codec::H265 {
-                    profile: sent_profile,
-                    tier: sent_tier,
-                },
-            ) => match (profile == sent_profile, tier == sent_tier) {
-                (true, true) => Some(0),
-                (same, _) if (same || (profile, sent_profile) == (2, 1)) && tier >= sent_tier => Some(1),
-                _ => None,
-            },
-            // AV1 specification §A.2: High (1) contains Main (0), Professional (2) contains both.
-            (Codec::Av1 { profile }, Codec::Av1 { profile: sent }) => profile.checked_sub(sent),
-            (a, b) => (a == b).then_some(0),
         }
     }
 
@@ -118,6 +80,26 @@ pub enum Start {
     ParameterSets,
     /// A key picture, with all that it needs.
     Picture,
+}
+
+/// As people write it: in logs, and for clients to show.
+impl fmt::Display for Codec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Codec::Opus => f.write_str("Opus"),
+            Codec::Red => f.write_str("RED"),
+            Codec::Pcmu => f.write_str("PCMU"),
+            Codec::Pcma => f.write_str("PCMA"),
+            Codec::Vp8 => f.write_str("VP8"),
+            Codec::Vp9 { profile } => write!(f, "VP9 profile {profile}"),
+            Codec::H264 {
+                profile,
+                packetization_mode,
+            } => write!(f, "H264 {profile}, packetization mode {packetization_mode}"),
+            Codec::H265 { profile, tier } => write!(f, "H265 profile {profile}, tier {tier}"),
+            Codec::Av1 { profile, tier } => write!(f, "AV1 profile {profile}, tier {tier}"),
+        }
+    }
 }
 
 #[cfg(test)]

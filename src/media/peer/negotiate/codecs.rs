@@ -203,12 +203,15 @@ impl<'a> Offered<'a> {
                 profile: self.number("profile-id", 0, 3)?,
             },
             "h264" => self.h264()?,
+            // RFC 7798 §7.1: the other modes spread one picture over several streams.
+            "h265" if self.parameter("tx-mode").is_some_and(|mode| mode != "SRST") => return None,
             "h265" => Codec::H265 {
                 profile: self.number("profile-id", 1, 31)?,
                 tier: self.number("tier-flag", 0, 1)?,
             },
             "av1" => Codec::Av1 {
                 profile: self.number("profile", 0, 2)?,
+                tier: self.number("tier", 0, 1)?,
             },
             _ => return None,
         };

@@ -162,7 +162,7 @@ fn firefox_subscribes_to_vp8_vp9_and_av1() {
     let negotiated = answered(FIREFOX_RECVONLY, SENDING);
     let offered = codecs(&negotiated.sections[1]);
     assert!(offered.contains(&Codec::Vp8) && offered.contains(&Codec::Vp9 { profile: 0 }));
-    assert!(offered.contains(&Codec::Av1 { profile: 0 }));
+    assert!(offered.contains(&Codec::Av1 { profile: 0, tier: 0 }));
 }
 
 #[test]

@@ -135,8 +135,8 @@ fn profiles_of_the_other_codecs_have_their_defaults() {
         [
             (96, Codec::Vp9 { profile: 0 }),
             (97, Codec::Vp9 { profile: 2 }),
-            (98, Codec::Av1 { profile: 0 }),
-            (99, Codec::Av1 { profile: 1 }),
+            (98, Codec::Av1 { profile: 0, tier: 0 }),
+            (99, Codec::Av1 { profile: 1, tier: 0 }),
             (100, Codec::H265 { profile: 1, tier: 0 }),
             (101, Codec::H265 { profile: 2, tier: 1 }),
         ]
