@@ -139,6 +139,7 @@ async fn talk(signaling: Shared, mut socket: WebSocket) {
                 let role = Role {
                     receive: publishes,
                     send_stream: (!publishes).then_some(source.as_str()),
+                    audience: &[],
                 };
                 let answered = negotiate::answer(&field("sdpOffer"), &signaling.local, role, None, &mut rand::rng());
                 let Ok(Negotiated { answer, transport, .. }) = answered else {

@@ -7,11 +7,13 @@ use std::time::Instant;
 use rand::rngs::StdRng;
 use tracing::warn;
 
+use super::audience::Audiences;
 use super::mailbox::MailboxHandle;
 use super::outbox::{Lost, Outbox};
 use super::placement::{LostPlaces, Place, Placement};
 use crate::domain::{Candidate, Effect, EndReason, Errand, Event, Negotiation};
 use crate::ids::{PeerId, RoomId, SessionId, UserId};
+use crate::media::codec::Codec;
 #[cfg(debug_assertions)]
 use crate::media::driver::Fault;
 use crate::media::engine::{Media, MediaCommand, WorkerId};
@@ -25,6 +27,7 @@ pub(super) struct Executor {
     placement: Placement,
     /// What each live connection last agreed on, without the answer's text.
     negotiated: HashMap<PeerId, Negotiated>,
+    audiences: Audiences,
     outboxes: HashMap<SessionId, Outbox>,
     mailbox: MailboxHandle,
 }
@@ -50,6 +53,7 @@ impl Executor {
             random: rand::make_rng(),
             placement: Placement::new(room_subscriptions_per_worker),
             negotiated: HashMap::new(),
+            audiences: Audiences::default(),
             outboxes: HashMap::new(),
             mailbox,
         }
@@ -69,6 +73,7 @@ impl Executor {
 
     pub fn forget_peer(&mut self, peer: PeerId) {
         self.negotiated.remove(&peer);
+        self.audiences.forget(peer);
         self.placement.remove(peer);
     }
 
@@ -142,6 +147,7 @@ impl Executor {
 
     fn close_peer(&mut self, peer: PeerId) -> Result<(), Failure> {
         self.negotiated.remove(&peer);
+        self.audiences.forget(peer);
         if let Some(worker) = self.placement.remove(peer) {
             self.media.send(worker, MediaCommand::Close(peer));
         }
@@ -189,6 +195,21 @@ impl Executor {
     /// Answers the offers, or none of them. A worker learns before the client does, so that it knows the client by the
     /// time that the client, with the answer in hand, begins to send.
     fn negotiate(&mut self, negotiations: Vec<Negotiation>) -> Result<(), Failure> {
+        // Where several are answered at once each is the other's audience.
+        if negotiations.len() > 1 {
+            for negotiation in &negotiations {
+                self.learn(negotiation, negotiate::decodable(&negotiation.sdp));
+            }
+        }
+        let peers: Vec<PeerId> = negotiations.iter().map(|negotiation| negotiation.peer).collect();
+        let done = self.settle(negotiations);
+        for peer in peers.into_iter().filter(|peer| !self.negotiated.contains_key(peer)) {
+            self.audiences.forget(peer);
+        }
+        done
+    }
+
+    fn settle(&mut self, negotiations: Vec<Negotiation>) -> Result<(), Failure> {
         let mut settled = Vec::with_capacity(negotiations.len());
         for negotiation in negotiations {
             let Negotiation {
@@ -212,6 +233,7 @@ impl Executor {
     fn open(&mut self, place: Place, negotiation: Negotiation, mut negotiated: Negotiated) -> Result<(), Failure> {
         let sdp = std::mem::take(&mut negotiated.answer);
         let spec = spec(&negotiation, &negotiated, place);
+        self.learn(&negotiation, std::mem::take(&mut negotiated.decodes));
         self.negotiated.insert(negotiation.peer, negotiated);
         let copies = spec.sections.iter().filter(|section| section.send).count();
         self.placement
@@ -232,12 +254,28 @@ impl Executor {
         Ok(())
     }
 
+    fn learn(&mut self, negotiation: &Negotiation, decodes: Vec<Codec>) {
+        let Negotiation {
+            room,
+            participant,
+            peer,
+            source,
+            ..
+        } = *negotiation;
+        self.audiences.learn(room, participant, peer, source, decodes);
+    }
+
     fn answer(&mut self, worker: WorkerId, negotiation: &Negotiation) -> Result<Negotiated, Failure> {
         let previous = self.negotiated.get(&negotiation.peer);
         let stream = negotiation.source.map(stream_name);
+        let audience = match negotiation.publishes {
+            true => self.audiences.of(negotiation.room, negotiation.participant),
+            false => Vec::new(),
+        };
         let role = Role {
             receive: negotiation.publishes,
             send_stream: stream.as_deref(),
+            audience: &audience,
         };
         let mut local = Cow::Borrowed(self.media.local_end(worker));
         if uses_spare_certificate(negotiation) {

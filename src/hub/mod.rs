@@ -3,6 +3,7 @@
 //! Sessions ask through a bounded queue and wait for each answer, so a session has at most one request here and the
 //! order of its messages holds. What the rules decide becomes doing in [`effects`] alone.
 
+mod audience;
 mod budget;
 mod effects;
 mod mailbox;

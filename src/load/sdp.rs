@@ -431,6 +431,7 @@ mod tests {
         let role = Role {
             receive: true,
             send_stream: None,
+            audience: &[],
         };
         let (negotiated, answer) = answered(&sections, role);
         assert_eq!(negotiated.sections.len(), 2);
@@ -451,6 +452,7 @@ mod tests {
         let role = Role {
             receive: false,
             send_stream: Some("p1"),
+            audience: &[],
         };
         let (negotiated, answer) = answered(&sections, role);
         assert!(negotiated.sections.iter().all(|section| section.send));
@@ -467,6 +469,7 @@ mod tests {
         let role = Role {
             receive: true,
             send_stream: None,
+            audience: &[],
         };
         let (_, answer) = answered(&sections, role);
         let other = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));

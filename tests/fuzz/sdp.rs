@@ -26,7 +26,11 @@ fn offers() {
     let role = Role {
         receive: true,
         send_stream: Some("stream"),
+        audience: &[],
     };
+    // All of them in one room.
+    let decodable = |seed: &Vec<u8>| negotiate::decodable(&String::from_utf8_lossy(seed));
+    let audience: Vec<_> = seeds.iter().map(decodable).collect();
     fuzz("sdp", seeds, |input| {
         let text = String::from_utf8_lossy(input);
         let mut random = StdRng::seed_from_u64(1);
@@ -42,6 +46,15 @@ fn offers() {
         let again = negotiate::answer(&text, &local, role, Some(&answered), &mut random).expect("the same offer again");
         assert_eq!(again.transport.local_ufrag, answered.transport.local_ufrag);
         assert_eq!(again.sections.len(), answered.sections.len());
+        // Who is there changes what is answered first, and what is not accepted, but not the number of sections.
+        let known = Role {
+            audience: &audience,
+            ..role
+        };
+        let known =
+            negotiate::answer(&text, &local, known, Some(&answered), &mut random).expect("the same offer again");
+        assert_eq!(known.sections.len(), answered.sections.len());
+        assert_eq!(known.decodes, negotiate::decodable(&text));
         let _ = negotiate::answer(&first, &local, role, Some(&answered), &mut random);
     });
 }

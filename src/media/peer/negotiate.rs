@@ -3,8 +3,8 @@
 //! ```text
 //! text ─► offer ─► section ─► transport ─► section ─────────────────► write ─► text
 //!         lines,   codecs:    which ones,   extensions, streams:                + values for the worker
-//!         groups   what is    ICE, DTLS     ids, SSRCs, rids
-//!                  in common
+//!         groups   what is    ICE, DTLS     ids, SSRCs, rids,
+//!                  in common                preference: in which order
 //! ```
 //!
 //! A peer has **one transport**. The sections of the first acceptable section's BUNDLE group are taken; sections outside
@@ -15,6 +15,7 @@
 mod codecs;
 mod extensions;
 mod offer;
+mod preference;
 mod section;
 mod streams;
 mod transport;
@@ -28,6 +29,7 @@ use rand::Rng;
 use self::offer::Offer;
 use self::section::{Considered, Settling};
 use self::write::{AcceptedSection, Common};
+use crate::media::codec::Codec;
 use crate::media::session::{LocalEnd, MediaSection, TransportSpec};
 
 /// A connection as both sides now understand it. Kept by the caller and given back at the next offer.
@@ -36,6 +38,8 @@ pub struct Negotiated {
     pub answer: String,
     pub transport: TransportSpec,
     pub sections: Vec<MediaSection>,
+    /// What the client says that it can decode: the codecs of the sections in which it is ready to receive.
+    pub decodes: Vec<Codec>,
     history: History,
 }
 
@@ -56,6 +60,8 @@ pub struct Role<'a> {
     pub receive: bool,
     /// We may send to the client, and under this stream name (`a=msid`, `cname`); `None` when there is no source.
     pub send_stream: Option<&'a str>,
+    /// What each of those can decode who get what the client sends, as far as that is known.
+    pub audience: &'a [Vec<Codec>],
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -107,11 +113,8 @@ pub fn answer(
     if offer::has(offer.session, "ice-lite") {
         return Err(OfferError::BothLite);
     }
-    let considered: Vec<Result<Considered, Refusal>> = offer
-        .sections
-        .iter()
-        .map(|section| section::consider(&offer, section))
-        .collect();
+    let considered = consider(&offer);
+    let decodes = decoders(&offer, &considered);
     let members = transport::choose(&offer, |index| considered[index].is_ok());
     let transport = match &members {
         Some(members) => transport::settle(&offer, members, previous.map(|previous| &previous.transport), random)?,
@@ -160,7 +163,40 @@ pub fn answer(
             places: places.map(|(index, _)| index).collect(),
         },
         sections: sections.into_iter().flatten().map(|accepted| accepted.media).collect(),
+        decodes,
     })
+}
+
+/// What the client that made `offer` can decode. For the audience of another offer that is answered before this one;
+/// empty where nobody could answer it.
+pub fn decodable(offer: &str) -> Vec<Codec> {
+    let Ok(description) = offer::parse(offer) else {
+        return Vec::new();
+    };
+    let offer = Offer::read(&description);
+    let considered = consider(&offer);
+    decoders(&offer, &considered)
+}
+
+fn consider(offer: &Offer<'_>) -> Vec<Result<Considered, Refusal>> {
+    let sections = offer.sections.iter();
+    sections.map(|section| section::consider(offer, section)).collect()
+}
+
+fn decoders(offer: &Offer<'_>, considered: &[Result<Considered, Refusal>]) -> Vec<Codec> {
+    let mut found = Vec::new();
+    for (section, considered) in offer.sections.iter().zip(considered) {
+        if let Ok(considered) = considered
+            && offer.direction(section).receives
+        {
+            for codec in considered.codecs() {
+                if !found.contains(&codec) {
+                    found.push(codec);
+                }
+            }
+        }
+    }
+    found
 }
 
 /// On a live connection all sections may be switched off; a connection cannot begin so.

@@ -132,6 +132,7 @@ impl World {
         let role = Role {
             receive: seat.source.is_none(),
             send_stream: seat.source.map(|_| "stream"),
+            audience: &[],
         };
         let negotiated =
             negotiate::answer(&offer, &self.local, role, seat.negotiated.as_ref(), &mut self.random).unwrap();

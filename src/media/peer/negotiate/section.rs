@@ -10,7 +10,8 @@ use super::extensions::{self, BundleIds};
 use super::offer::{Offer, Section};
 use super::streams::{self, Simulcast};
 use super::write::AcceptedSection;
-use super::{Negotiated, Refusal, Role};
+use super::{Negotiated, Refusal, Role, preference};
+use crate::media::codec::Codec;
 use crate::media::rtp::Extension;
 use crate::media::session::{Feedback, Kind, MediaSection};
 
@@ -18,6 +19,15 @@ use crate::media::session::{Feedback, Kind, MediaSection};
 pub(super) struct Considered {
     kind: Kind,
     formats: Vec<Format>,
+}
+
+impl Considered {
+    pub fn codecs(&self) -> impl Iterator<Item = Codec> {
+        self.formats.iter().filter_map(|format| match format {
+            Format::Codec { codec, .. } => Some(*codec),
+            Format::Rtx { .. } => None,
+        })
+    }
 }
 
 pub(super) fn consider(offer: &Offer<'_>, section: &Section<'_>) -> Result<Considered, Refusal> {
@@ -75,6 +85,9 @@ impl<'a, R: Rng> Settling<'a, R> {
         let client = self.offer.direction(section);
         let receive = client.sends && self.role.receive;
         let send = client.receives && self.role.send_stream.is_some();
+        if receive {
+            preference::prefer(&mut formats, kind, self.role.audience, send);
+        }
 
         let needs = extensions::Use {
             receive,

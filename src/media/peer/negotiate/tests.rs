@@ -4,6 +4,7 @@ mod clients;
 mod codecs;
 mod extensions;
 mod hostile;
+mod preference;
 mod reoffer;
 mod sections;
 mod simulcast;
@@ -32,6 +33,10 @@ const CHROME_RECVONLY: &str = fixture!("chrome-recvonly");
 const CHROME_SENDRECV_DATA: &str = fixture!("chrome-sendrecv-data");
 const CHROME_SIMULCAST: &str = fixture!("chrome-simulcast");
 const CHROME_SSRC_SIMULCAST: &str = fixture!("chrome-ssrc-simulcast");
+const CHROME_H264_FIRST: &str = fixture!("chrome-h264-first");
+const CHROME_VP9_FIRST: &str = fixture!("chrome-vp9-first");
+const CHROME_AV1_ONLY: &str = fixture!("chrome-av1-only");
+const CHROME_RECVONLY_H264_VP8: &str = fixture!("chrome-recvonly-h264-vp8");
 const CHROME_DATA_ONLY: &str = fixture!("chrome-data-only");
 const CHROME_FOUR_SECTIONS: &str = fixture!("chrome-four-sections");
 const CHROME_2014_DATA: &str = fixture!("chrome-2014-data");
@@ -57,7 +62,11 @@ const PION_SENDRECV_DATA: &str = fixture!("pion-sendrecv-data");
 const TWO_TRANSPORTS: &str = fixture!("two-transports");
 
 /// All that have something for us: the data-only offer is not among them.
-const CLIENTS: [&str; 27] = [
+const CLIENTS: [&str; 31] = [
+    CHROME_H264_FIRST,
+    CHROME_VP9_FIRST,
+    CHROME_AV1_ONLY,
+    CHROME_RECVONLY_H264_VP8,
     CHROME_SENDONLY,
     CHROME_RECVONLY,
     CHROME_SENDRECV_DATA,
@@ -91,16 +100,19 @@ const CLIENTS: [&str; 27] = [
 const RECEIVING: Role<'_> = Role {
     receive: true,
     send_stream: None,
+    audience: &[],
 };
 /// A subscriber's.
 const SENDING: Role<'_> = Role {
     receive: false,
     send_stream: Some("alice"),
+    audience: &[],
 };
 /// One of a one-to-one call.
 const BOTH: Role<'_> = Role {
     receive: true,
     send_stream: Some("alice"),
+    audience: &[],
 };
 
 fn local() -> LocalEnd {

@@ -148,6 +148,7 @@ fn a_stream_name_becomes_a_token() {
         let role = Role {
             receive: false,
             send_stream: Some(name),
+            audience: &[],
         };
         let negotiated = answered(&offer("", &[opus("")]), role);
         let lines = section(&negotiated.answer, 0);

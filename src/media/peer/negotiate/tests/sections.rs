@@ -36,6 +36,7 @@ fn a_role_that_does_nothing_makes_sections_inactive() {
     let role = Role {
         receive: false,
         send_stream: None,
+        audience: &[],
     };
     let negotiated = answered(CHROME_SENDRECV_DATA, role);
     assert!(
