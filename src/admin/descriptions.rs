@@ -134,6 +134,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "Key frames asked for by subscribers.",
     ),
     (
+        "patchbay_media_undecodable_total",
+        "Times that a subscriber could decode nothing of what a publisher sends; while it lasts, it gets nothing.",
+    ),
+    (
         "patchbay_media_peers_connected_total",
         "WebRTC connections whose DTLS handshake finished.",
     ),

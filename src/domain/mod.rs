@@ -175,6 +175,22 @@ pub struct FileNotice {
     pub kind: Option<String>,
 }
 
+/// Whether somebody can decode what somebody else publishes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecodingNotice {
+    pub publisher: UserId,
+    pub watcher: UserId,
+    pub media: MediaKind,
+    /// The format that is sent and that the watcher cannot decode. `None`: that is over.
+    pub undecodable: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaKind {
+    Audio,
+    Video,
+}
+
 /// What one session is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -215,6 +231,8 @@ pub enum Event {
     ConnectionLost {
         person: Arc<Person>,
     },
+    /// To the publisher and to the watcher.
+    Decoding(Arc<DecodingNotice>),
     Message(MessageEvent),
     Call(CallEvent),
     /// The last event: the session is to be closed.

@@ -1,6 +1,7 @@
 //! All rooms of a node: what each command does to them.
 
 mod arrival;
+mod decoding;
 mod lost;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

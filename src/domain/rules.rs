@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::calls::Calls;
 use super::presence::Presence;
 use super::rooms::{PairChange, Rooms};
-use super::{Command, Effect, EndReason, Limits, MediaState, Refusal, WaitingMessage};
+use super::{Command, Effect, EndReason, Limits, MediaKind, MediaState, Refusal, WaitingMessage};
 use crate::ids::{PeerId, RoomId, SessionId, UserId};
 use crate::shares::ClientAddress;
 
@@ -154,6 +154,12 @@ impl Rules {
         effects.extend(peers.iter().filter_map(|peer| self.rooms.connection_lost(*peer)));
         self.follow_rooms(now);
         effects
+    }
+
+    /// What the source of a connection publishes is in a format that the connection's participant cannot decode; with
+    /// `None`, that is over.
+    pub fn decoding_changed(&self, peer: PeerId, media: MediaKind, undecodable: Option<String>) -> Vec<Effect> {
+        self.rooms.decoding_changed(peer, media, undecodable)
     }
 
     /// An offer could not be answered; no connection was made of it.

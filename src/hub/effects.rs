@@ -88,6 +88,7 @@ impl Executor {
         let lost = self.placement.lose(worker);
         for peer in &lost.peers {
             self.negotiated.remove(peer);
+            self.audiences.forget(*peer);
         }
         Some(lost)
     }

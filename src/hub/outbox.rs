@@ -103,10 +103,10 @@ impl Events {
     }
 }
 
-/// What people write to one another, and who is online. Everything else is part of a room or a call.
+/// What people write to one another, who is online, and what cannot be decoded. Everything else is part of a room or a call.
 fn gives_way(event: &Event) -> bool {
     match event {
-        Event::Text { .. } | Event::File { .. } => true,
+        Event::Text { .. } | Event::File { .. } | Event::Decoding(_) => true,
         Event::Message(message) => !matches!(message, MessageEvent::WhoIsOnline { .. }),
         _ => false,
     }
@@ -120,6 +120,7 @@ pub(super) fn weight(event: &Event) -> usize {
         Event::Text { text, .. } => text.len(),
         Event::File { file, .. } => file.name.len() + file.url.len(),
         Event::Candidate { candidate, .. } => candidate.line.len(),
+        Event::Decoding(decoding) => decoding.undecodable.as_ref().map_or(0, String::len),
         Event::Message(
             MessageEvent::Received { message }
             | MessageEvent::Unanswered {

@@ -15,7 +15,7 @@ use super::outbox::{Lost, Outbox};
 use super::session::Reply;
 use crate::alias::alias;
 use crate::domain::{
-    Answer, CallCommand, CallMedia, Command, Effect, EndReason, MediaState, MessageCommand, Refusal, Rules,
+    Answer, CallCommand, CallMedia, Command, Effect, EndReason, MediaKind, MediaState, MessageCommand, Refusal, Rules,
     WaitingMessage,
 };
 use crate::ids::{SessionId, UserId};
@@ -24,6 +24,7 @@ use crate::media::driver::Fault;
 #[cfg(debug_assertions)]
 use crate::media::engine::WorkerId;
 use crate::media::engine::{CloseReason, Media, MediaEvent};
+use crate::media::session::Kind;
 use crate::pulse::Pulse;
 use crate::shares::ClientAddress;
 
@@ -296,6 +297,18 @@ impl Hub {
                 let effects = self.rules.peer_connected(peer);
                 self.carry_out_all(effects);
             }
+            MediaEvent::Undecodable { peer, kind, codec } => {
+                info!(%peer, ?kind, %codec, "cannot decode what it is to be sent, and gets nothing");
+                let effects = self
+                    .rules
+                    .decoding_changed(peer, media_kind(kind), Some(codec.to_string()));
+                self.carry_out_all(effects);
+            }
+            MediaEvent::Decodable { peer, kind } => {
+                debug!(%peer, ?kind, "decodes what it is sent again");
+                let effects = self.rules.decoding_changed(peer, media_kind(kind), None);
+                self.carry_out_all(effects);
+            }
             MediaEvent::TrackStarted { peer, track } => debug!(%peer, %track, "track started"),
             // The loop looks for workers that are lost after whatever has happened.
             MediaEvent::WorkerEnded { worker } => debug!(worker = worker.0, "media worker ended"),
@@ -342,6 +355,13 @@ impl Hub {
 
 pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
+}
+
+fn media_kind(kind: Kind) -> MediaKind {
+    match kind {
+        Kind::Audio => MediaKind::Audio,
+        Kind::Video => MediaKind::Video,
+    }
 }
 
 /// Never, where there is no deadline.

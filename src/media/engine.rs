@@ -14,13 +14,14 @@ use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
+use super::codec::Codec;
 use super::doorbell::Doorbell;
 use super::driver::DriverCommand;
 use super::link;
 use super::load::Load;
 use super::pinning::Pinning;
 use super::replacements::Replacements;
-use super::session::{LocalEnd, PeerSpec};
+use super::session::{Kind, LocalEnd, PeerSpec};
 use super::stats::Stats;
 use super::threads::{MediaStartError, ThreadLauncher, Threads};
 use super::worker::MAX_PEERS;
@@ -67,6 +68,11 @@ pub enum MediaEvent {
     TrackStarted { peer: PeerId, track: TrackId },
     /// A worker's thread has ended: time to ask [`Media::poll_lost`].
     WorkerEnded { worker: WorkerId },
+    /// What is published is in no format that this subscriber decodes: nothing can be sent to it. Once for each subscription and
+    /// format, and not more often than about every ten seconds.
+    Undecodable { peer: PeerId, kind: Kind, codec: Codec },
+    /// The end of [`MediaEvent::Undecodable`].
+    Decodable { peer: PeerId, kind: Kind },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

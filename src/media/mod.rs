@@ -39,6 +39,7 @@ pub mod stats;
 pub mod subscription;
 pub mod threads;
 pub mod track;
+pub mod undecodable;
 pub mod worker;
 
 #[cfg(test)]

@@ -42,6 +42,8 @@ pub struct Stats {
     pub nacks_received: u64,
     pub key_frame_requests_sent: u64,
     pub key_frame_requests_received: u64,
+    /// Times that what is published was found to be in no format that a subscriber decodes.
+    pub undecodable: u64,
     pub connected: u64,
     pub failed: u64,
 }
@@ -96,6 +98,7 @@ impl Stats {
                 "patchbay_media_key_frame_requests_received_total",
                 self.key_frame_requests_received,
             ),
+            ("patchbay_media_undecodable_total", self.undecodable),
             ("patchbay_media_peers_connected_total", self.connected),
             ("patchbay_media_peers_failed_total", self.failed),
         ]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-use super::codec::{Codec, red, vp8};
+use super::codec::{Codec, decoding, red, vp8};
 use super::egress::Egress;
 use super::peer::ice::Path;
 use super::peer::srtp::Outbound;
@@ -14,6 +14,7 @@ use super::rtcp::{Block, SenderInfo};
 use super::rtp::{Extension, Header, MAX_EXTENSION_ID, NewHeader, write_header};
 use super::session::{Kind, MediaSection, NegotiatedCodec};
 use super::track::{Arrival, Track};
+use super::undecodable::DecodingReports;
 use super::worker::{PeerKey, TrackKey};
 use crate::ids::ParticipantId;
 
@@ -47,6 +48,8 @@ pub struct Subscription {
     pub target: Option<u8>,
     pub quality: Quality,
     pub next_report: Instant,
+    /// What was reported of what the subscriber cannot decode.
+    pub decoding: DecodingReports,
     codecs: SmallVec<[NegotiatedCodec; 8]>,
     extensions: SmallVec<[(u8, Extension); 8]>,
     mid: SmallVec<[u8; 16]>,
@@ -87,6 +90,7 @@ impl Subscription {
             target: None,
             quality: Quality::default(),
             next_report: now,
+            decoding: DecodingReports::default(),
             codecs: SmallVec::new(),
             extensions: SmallVec::new(),
             mid: section.mid.clone(),
@@ -162,6 +166,13 @@ impl Subscription {
         self.rewriter.pause();
         // The parameter sets that were sent last may be among what it has missed.
         self.sets = None;
+    }
+
+    /// Whether the subscriber gets anything out of packets in this format.
+    pub fn carries(&self, published: &NegotiatedCodec) -> bool {
+        let ours = self.codecs.iter().map(|codec| codec.codec);
+        self.payload_types[usize::from(published.payload_type & 0x7f)] != NONE
+            || decoding::best(ours, published.codec).is_some()
     }
 
     /// Whether the target layer's stream is not yet the one being forwarded.

@@ -1,6 +1,6 @@
 //! One published track: its layers (one or several encodings), what is missing of each, and who gets a copy.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
@@ -27,6 +27,9 @@ const VIDEO_CACHE: usize = 512;
 /// Audio packets kept: a second and more at 20 ms each.
 const AUDIO_CACHE: usize = 64;
 
+/// A sender that was silent for longer has stopped: it is muted. A screen that stands still makes a packet a second.
+const SENDS_AGAIN_WITHIN: Duration = Duration::from_secs(5);
+
 /// One encoding of a track: one SSRC and its RTX companion.
 pub struct Layer {
     pub ssrc: u32,
@@ -39,6 +42,8 @@ pub struct Layer {
     pub rate: RateMeter,
     pub last_packet: Option<Instant>,
     pub newest: Option<Newest>,
+    /// Of the last packet.
+    pub payload_type: Option<u8>,
     pub clock: Option<SenderClock>,
 }
 
@@ -59,6 +64,7 @@ impl Layer {
             rate: RateMeter::default(),
             last_packet: None,
             newest: None,
+            payload_type: None,
             clock: None,
         }
     }
@@ -249,6 +255,13 @@ impl Track {
             .find(|codec| codec.rtx_payload_type == Some(payload_type))
     }
 
+    /// The format that is sent now; `None` while nothing is.
+    pub fn sent(&self, now: Instant) -> Option<&NegotiatedCodec> {
+        let newest = self.layers.iter().max_by_key(|layer| layer.last_packet)?;
+        let is_sending = now.saturating_duration_since(newest.last_packet?) < SENDS_AGAIN_WITHIN;
+        self.codec(newest.payload_type?).filter(|_| is_sending)
+    }
+
     pub fn clock_rate(&self) -> u32 {
         self.codecs.first().map_or(90_000, |codec| codec.codec.clock_rate())
     }
@@ -365,6 +378,7 @@ impl Track {
     ) -> Option<Begins> {
         let layer = self.layers.get_mut(usize::from(arrival.layer))?;
         let before = layer.last_packet.replace(now);
+        layer.payload_type = Some(arrival.header.payload_type);
         let begins = before.is_none_or(|before| now.saturating_duration_since(before) >= INACTIVE_AFTER);
         if layer.newest.is_none_or(|newest| arrival.extended > newest.extended) {
             layer.newest = Some(Newest {

@@ -14,6 +14,7 @@ mod paths;
 mod peers;
 mod suspension;
 mod ticks;
+mod undecodable;
 
 pub use caches::WORKER_CACHE_BYTES;
 pub use ingress::Datagram;

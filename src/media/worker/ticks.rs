@@ -100,6 +100,7 @@ impl Worker {
             self.aim(now, track, Asking::Patiently);
         }
         self.report_to_subscriber(now, key);
+        self.report_undecodable(now, key);
     }
 
     /// NACKs and key frame requests for what one publisher sends.

@@ -24,6 +24,8 @@
 //! | `iceCandidate` | `candidate` `{candidate, sdpMid, sdpMLineIndex}` | after that side's answer, which has them too |
 //! | `restartAnswer` | `sdpAnswer` | to who sent a `restart`; then candidates |
 //! | `otherMedia` | `media`: `lost` or `back` | the other side's media do not arrive any more though the call goes on, or arrive again. Only to who registered with `notices` |
+//! | `mediaUndecodable` | `from`, `to`, `media` (`audio`, `video`), `codec` | what `from` sends is in a format that `to` cannot decode, and is not sent to them. Only to who registered with `notices` |
+//! | `mediaDecodable` | `from`, `to`, `media` | that is over, likewise |
 //! | `stopCommunication` | | the other side hung up, gave up, or is gone; the call could not be set up; it rang too long |
 //! | `incomingCallError` | `from`, `to`, `errorResponse` | to the caller: the callee has no device |
 //! | `heart` | | |
@@ -38,6 +40,7 @@
 //!
 //! `stopCommunication` does not say which call is over, so it is only sent about the one that the client has in mind:
 //! the one that it is in, or else the first that rings.
+//!
 //! What is no message of this family, answers a call that does not ring, or ends one that there is not, is ignored and
 //! logged. A socket whose name is taken by a newer one is told that its call is over, and closed with 4001.
 
@@ -50,8 +53,8 @@ use self::wire::{CandidateOut, Outgoing};
 use super::json::Name;
 use super::{Admission, Client, Reaction, json, media_word, offer, takes_notices};
 use crate::domain::{
-    Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Candidate, Command, Decline, Event,
-    Newcomer, Refusal, Side, Subject, WhenBusy,
+    Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Candidate, Command, Decline, DecodingNotice,
+    Event, MediaKind, Newcomer, Refusal, Side, Subject, WhenBusy,
 };
 use crate::ids::{CallId, UserId};
 use crate::storage::AdmitError;
@@ -236,6 +239,7 @@ impl Dialogue {
             Event::MediaChanged { media, .. } if self.takes_notices => Reaction::frame(&Outgoing::OtherMedia {
                 media: media_word(media),
             }),
+            Event::Decoding(decoding) if self.takes_notices => Reaction::frame(&media_notice(&decoding)),
             Event::Call(CallEvent::Over(over)) => self.over(client, &over),
             _ => Reaction::none(),
         }
@@ -338,6 +342,18 @@ fn ice_candidate(candidate: &Candidate) -> Outgoing<'_> {
             sdp_mid: &candidate.mid,
             sdp_m_line_index: candidate.section,
         },
+    }
+}
+
+fn media_notice(decoding: &DecodingNotice) -> Outgoing<'_> {
+    let (from, to) = (decoding.publisher.as_str(), decoding.watcher.as_str());
+    let media = match decoding.media {
+        MediaKind::Audio => "audio",
+        MediaKind::Video => "video",
+    };
+    match &decoding.undecodable {
+        Some(codec) => Outgoing::MediaUndecodable { from, to, media, codec },
+        None => Outgoing::MediaDecodable { from, to, media },
     }
 }
 

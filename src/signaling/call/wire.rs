@@ -77,6 +77,17 @@ pub enum Outgoing<'a> {
         to: &'a str,
         error_response: &'a str,
     },
+    MediaUndecodable {
+        from: &'a str,
+        to: &'a str,
+        media: &'static str,
+        codec: &'a str,
+    },
+    MediaDecodable {
+        from: &'a str,
+        to: &'a str,
+        media: &'static str,
+    },
     Heart {},
 }
 

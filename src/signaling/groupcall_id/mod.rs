@@ -140,6 +140,7 @@ impl Dialogue {
             | Event::Candidate { .. }
             | Event::Text { .. }
             | Event::File { .. }
+            | Event::Decoding(_)
             | Event::Message(_)
             | Event::Call(_)
             | Event::Ended(_) => return Reaction::none(),

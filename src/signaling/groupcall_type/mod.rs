@@ -24,6 +24,8 @@
 //! | `iceCandidate` | `userId`, `candidate` and `candicate`, the same `{candidate, sdpMid, sdpMLineIndex}` | after that answer, which has them too |
 //! | `reciveTextMessage` (so spelled) | `userId`, `message` | once for each kind in `groupcall.text_message_types` |
 //! | `fileUploaded` | `userId`, `fileName`, `fileUrl`; `fileType` where told | |
+//! | `mediaUndecodable` | `userId`, `watcherId`, `media` (`audio`, `video`), `codec` | to both of them: what `userId` sends is in a format that `watcherId` cannot decode, and is not sent to them |
+//! | `mediaDecodable` | `userId`, `watcherId`, `media` | that is over |
 //! | `unrecognizedMessage` | `message`: what the client sent, as an object; `reason` where something is too long | an unknown kind, a field that is missing or too long, a chat or file outside of a room, an offer that concerns nobody there, cannot be answered, or for which there is no place. Where it was no JSON: its text |
 //!
 //! A participant is `{id, userId, name, prefix, postfix, suffix}`: `id` is `userId` and `postfix` is `suffix`, because
@@ -34,6 +36,8 @@
 //! speak another family can be called anything, and a client that gives the id back as it got it reaches them.
 //! `personName` is this server's own: how somebody is shown whom the user table does not know. So is `notices`, which is
 //! `true` from clients that understand this server's own messages; others are not sent any.
+//! Whose video a watcher cannot decode may offer again, with all formats there are: the answer begins with one that all in the
+//! room decode.
 //! People in a room that a failure of the server has ended have their sockets closed with 1012, and may come again.
 //! Candidates that concern no connection of the session are ignored: one may cross with a departure.
 
@@ -48,7 +52,7 @@ use tracing::debug;
 use self::wire::{CandidateOut, Id, Outgoing, ParticipantOut, TextOut};
 use super::json::{Name, Text, TooLong, fields};
 use super::{Admission, Client, Close, Reaction, admit, limits, media_word, offer, person, takes_notices};
-use crate::domain::{Candidate, Command, Event, FileNotice, Person, Refusal, Subject};
+use crate::domain::{Candidate, Command, DecodingNotice, Event, FileNotice, MediaKind, Person, Refusal, Subject};
 use crate::ids::{RoomName, UserId};
 use crate::storage::AdmitError;
 use crate::text::{self, TextLimit};
@@ -163,9 +167,11 @@ impl Dialogue {
                 file_url: &file.url,
                 file_type: file.kind.as_deref(),
             },
+            Event::Decoding(decoding) if self.takes_notices => media_notice(decoding),
             Event::MediaChanged { .. }
             | Event::Answered { .. }
             | Event::Candidate { .. }
+            | Event::Decoding(_)
             | Event::Message(_)
             | Event::Call(_)
             | Event::Ended(_) => return Reaction::none(),
@@ -274,6 +280,27 @@ fn because(reason: String) -> Unrecognized {
 impl From<TooLong> for Unrecognized {
     fn from(too_long: TooLong) -> Self {
         because(too_long.to_string())
+    }
+}
+
+fn media_notice(decoding: &DecodingNotice) -> Outgoing<'_> {
+    let (user_id, watcher_id) = (Id(&decoding.publisher), Id(&decoding.watcher));
+    let media = match decoding.media {
+        MediaKind::Audio => "audio",
+        MediaKind::Video => "video",
+    };
+    match &decoding.undecodable {
+        Some(codec) => Outgoing::MediaUndecodable {
+            user_id,
+            watcher_id,
+            media,
+            codec,
+        },
+        None => Outgoing::MediaDecodable {
+            user_id,
+            watcher_id,
+            media,
+        },
     }
 }
 

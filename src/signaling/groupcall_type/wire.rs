@@ -83,6 +83,17 @@ pub enum Outgoing<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         file_type: Option<&'a str>,
     },
+    MediaUndecodable {
+        user_id: Id<'a>,
+        watcher_id: Id<'a>,
+        media: &'static str,
+        codec: &'a str,
+    },
+    MediaDecodable {
+        user_id: Id<'a>,
+        watcher_id: Id<'a>,
+        media: &'static str,
+    },
     UnrecognizedMessage {
         message: &'a Value,
         #[serde(skip_serializing_if = "Option::is_none")]

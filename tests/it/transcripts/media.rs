@@ -1,9 +1,10 @@
 //! The media workers' place: takes commands, says what it is told to say, and loses workers when it is told to.
 
 use patchbay::ids::PeerId;
+use patchbay::media::codec::Codec;
 use patchbay::media::driver::DriverCommand;
 use patchbay::media::engine::{CloseReason, Media, MediaCommand, MediaEvent, WorkerId};
-use patchbay::media::session::PeerSpec;
+use patchbay::media::session::{Kind, PeerSpec};
 use tokio::sync::mpsc;
 
 use super::workers::FakeWorkers;
@@ -92,6 +93,16 @@ impl FakeMedia {
         self.workers.end(worker);
         let worker = WorkerId(worker);
         self.events.send(MediaEvent::WorkerEnded { worker }).await.unwrap();
+    }
+
+    pub async fn report_decoding(&self, number: usize, can: bool) {
+        let (peer, kind) = (self.peers[number - 1], Kind::Video);
+        let codec = Codec::Av1 { profile: 0, tier: 0 };
+        let event = match can {
+            true => MediaEvent::Decodable { peer, kind },
+            false => MediaEvent::Undecodable { peer, kind, codec },
+        };
+        self.events.send(event).await.unwrap();
     }
 
     /// Until the hub has taken all events.

@@ -23,12 +23,15 @@
 //! fields' names, and fields that are zero or empty are left out; `! 6869` sends bytes instead.
 //! A client whose name ends in `@device` has come with a token of the device `PHONE/ID` that the name begins with; `/` and
 //! more may follow, to tell two connections of one device apart. Its calls' rooms are `room 1` all.
+//! `media cannot NUMBER` says of a connection that its client cannot decode AV1, which it is to be sent; `media can NUMBER` that
+//! this is over.
 //! In what clients send, `"@KIND NUMBER"` stands for an offer of connection NUMBER, and `"@KIND NUMBER again"` for its
-//! next; KIND is `sendonly`, `recvonly` or `sendrecv`.
+//! next; KIND is `sendonly`, `recvonly` or `sendrecv`. With `video=AV1,VP8` behind it, it has these formats instead of VP8.
 
 mod bad_input;
 mod call;
 mod devices;
+mod formats;
 mod groupcall_id;
 mod groupcall_type;
 mod house;
@@ -125,6 +128,12 @@ impl Stage {
                 ("media", "ended") => {
                     self.assert_all_heard(line);
                     self.media.lose_worker(what.parse().expect("a worker's number")).await;
+                    self.settle().await;
+                }
+                ("media", "cannot" | "can") => {
+                    self.assert_all_heard(line);
+                    let number = what.parse().expect("a connection's number");
+                    self.media.report_decoding(number, sign == "can").await;
                     self.settle().await;
                 }
                 ("media", _) => assert_eq!(self.media.next().as_deref(), Some(rest), "at: {line}"),

@@ -17,6 +17,7 @@ mod repair;
 mod reports;
 mod safety;
 mod suspension;
+mod undecodable;
 
 use std::time::{Duration, Instant};
 

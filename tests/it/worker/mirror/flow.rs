@@ -241,3 +241,25 @@ fn a_far_subscriber_of_simulcast_gets_the_highest_layer_from_a_key_frame_on() {
     let changes = got.windows(2).filter(|pair| pair[0].2 != pair[1].2);
     assert!(changes.map(|pair| pair[1].0).all(|at| at % 30 == 0));
 }
+
+#[test]
+fn a_far_subscriber_that_decodes_nothing_of_what_is_sent_is_reported_too() {
+    let mut spread = Spread::new(1);
+    spread.publish(true, 100);
+    let av1 = Codec::Av1 { profile: 0, tier: 0 };
+    spread.publisher.spec.sections[0].codecs.push(codec(45, None, av1));
+    spread.publisher.open(spread.now, &mut spread.home);
+    spread.pass(Duration::from_millis(200));
+    events(&mut spread.mirror);
+    let packet = rtp(45, true, spread.sequence, 90_000, VIDEO_SSRC, &[0x18, 0x0a, 0x0b]);
+    spread.publish_at_home(&packet);
+    spread.settle();
+    spread.pass(Duration::from_secs(1));
+    let reported = MediaEvent::Undecodable {
+        peer: spread.far[0].spec.peer,
+        kind: patchbay::media::session::Kind::Video,
+        codec: av1,
+    };
+    assert_eq!(events(&mut spread.mirror), [reported]);
+    assert_eq!(spread.mirror.stats().undecodable, 1);
+}

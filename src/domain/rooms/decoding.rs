@@ -1,0 +1,31 @@
+//! Who is told that somebody cannot decode what somebody else publishes.
+
+use std::sync::Arc;
+
+use super::Rooms;
+use crate::domain::{DecodingNotice, Effect, Event, MediaKind};
+use crate::ids::PeerId;
+
+impl Rooms {
+    /// Both are told: the publisher may be able to send something else.
+    pub fn decoding_changed(&self, peer: PeerId, media: MediaKind, undecodable: Option<String>) -> Vec<Effect> {
+        let pair = || {
+            let seat = self.peers.get(&peer)?;
+            let room = self.rooms.get(&seat.room)?;
+            let watcher = room.participant(seat.participant)?;
+            let publisher = room.participant(watcher.source_of(peer)??)?;
+            Some((publisher, watcher))
+        };
+        let Some((publisher, watcher)) = pair() else {
+            return Vec::new();
+        };
+        let sessions = vec![publisher.session, watcher.session];
+        let event = Event::Decoding(Arc::new(DecodingNotice {
+            publisher: publisher.person.user.clone(),
+            watcher: watcher.person.user.clone(),
+            media,
+            undecodable,
+        }));
+        vec![Effect::TellEach { sessions, event }]
+    }
+}
