@@ -30,12 +30,18 @@ export class DirectCall extends EventTarget {
     on('participantjoined', () => this.#update());
     on('participantleft', () => this.#update());
     on('connection', () => this.#update());
+    on('decoding', () => this.#emit('decoding', {}));
     on('stream', ({ participant }) => this.#emit('stream', { stream: participant.stream }));
   }
 
   /** They know each other by the number alone. */
   get peerName() {
     return '';
+  }
+
+  get undecodable() {
+    const [other] = this.#client.participants.values();
+    return other?.undecodable ?? { audio: null, video: null };
   }
 
   start() {

@@ -5,7 +5,8 @@
  * - `state`, `peerName`, `audioOnly`, `media` ({pc, state, stats, sample()} | null): of what arrives
  * - `start()`, `hangUp()`, `accept?()`, `refuse?()`, `setAudio(track)`, `setVideo(track)`
  * - `problem`: why no media arrives so far, or null
- * - events `state` {state, reason?}, `stream` {stream}, `problem`, and `away` {who}, as of the call client
+ * - `undecodable` {audio, video}: what of the other side's media cannot be decoded here, by format, or null
+ * - events `state` {state, reason?}, `stream` {stream}, `problem`, `away` {who} and `decoding`, as of the call client
  */
 import { quality } from '../client/quality.js';
 import { h } from '../common/dom.js';
@@ -49,6 +50,7 @@ export class CallScreen {
     driver.addEventListener('problem', () => this.#showHint());
     driver.addEventListener('away', ({ detail }) => this.#awayChanged(detail.who));
     driver.addEventListener('stream', ({ detail }) => this.#streamChanged(detail.stream));
+    driver.addEventListener('decoding', () => this.#decodingChanged());
     media.addEventListener('change', () => this.#mediaChanged());
     listenForShortcuts((action) => this.#act(action), () => driver.state !== 'ended');
     onLanguageChange(() => this.#nameChanged());
@@ -79,6 +81,7 @@ export class CallScreen {
       selfOff: h('div.self-off', { 'aria-hidden': 'true' }, icon('cameraOff')),
       note: h('p.call-note', { role: 'status', hidden: true }),
       away: h('p.call-note.call-away', { role: 'status', hidden: true }),
+      decodingNote: h('p.call-note.decoding', { role: 'status', hidden: true }),
       camera: button('camera'),
       hangUp: button('leave', '.leave'),
     };
@@ -97,6 +100,7 @@ export class CallScreen {
       parts.selfBox,
       parts.note,
       parts.away,
+      parts.decodingNote,
       h('div.call-controls', { role: 'toolbar' }, button('mic'), parts.camera, parts.hangUp),
     );
     label(root.querySelector('.call-controls'), 'toolbar.label');
@@ -119,6 +123,7 @@ export class CallScreen {
   #stateChanged({ state, reason }) {
     const { root, actions, time, bars, muted } = this.#parts;
     this.#nameChanged();
+    this.#decodingChanged();
     root.dataset.state = state;
     root.dataset.reason = reason ?? '';
     const key = state === 'ended' ? this.#texts.endings[reason] ?? this.#texts.endings.failed : this.#texts.states[state];
@@ -216,6 +221,14 @@ export class CallScreen {
     const { away } = this.#parts;
     away.hidden = who === null;
     if (who) say(away, who === 'self' ? 'call.reconnecting' : 'call.otherLost', this.#values());
+  }
+
+  /** What the other side sends and this browser cannot show or play: silence would look like a fault of theirs. */
+  #decodingChanged() {
+    const { decodingNote } = this.#parts;
+    const { audio, video } = this.#driver.undecodable;
+    decodingNote.hidden = this.#driver.state === 'ended' || (audio === null && video === null);
+    if (!decodingNote.hidden) say(decodingNote, video === null ? 'tile.cannotPlay' : 'tile.cannotShow', this.#values());
   }
 
   async #tick() {

@@ -16,6 +16,7 @@
  * - `stream` {stream}: the other side's media
  * - `problem` {problem}: why no connection is made so far, see reach.js; null when that is over
  * - `away` {who}: `self` or `other` whose connection is lost while the call goes on, or null
+ * - `decoding` {}: what of the other side's media this browser cannot decode has changed, see `undecodable`
  */
 import { CallPeer } from './call-peer.js';
 import { REACH_PATIENCE_MS, reachProblem } from './reach.js';
@@ -61,6 +62,8 @@ export class CallClient extends EventTarget {
   peer = null;
   /** Why there is no connection although the call was taken. @type {import('./reach.js').ReachProblem | null} */
   problem = null;
+  /** The format that the other side sends and that this browser cannot decode; null where there is none. */
+  undecodable = { audio: null, video: null };
   self;
   other;
   role;
@@ -86,6 +89,8 @@ export class CallClient extends EventTarget {
     iceCandidate: ({ candidate }) => this.peer?.acceptCandidate(candidate),
     stopCommunication: () => this.#stopped(),
     incomingCallError: () => this.#end('noDevice'),
+    mediaUndecodable: (message) => this.#decoding(message, String(message.codec ?? '')),
+    mediaDecodable: (message) => this.#decoding(message, null),
   };
 
   /**
@@ -226,6 +231,12 @@ export class CallClient extends EventTarget {
     }
   }
 
+  #decoding({ to, media }, undecodable) {
+    if (String(to) !== this.self) return;
+    this.undecodable[media === 'audio' ? 'audio' : 'video'] = undecodable;
+    this.#emit('decoding', {});
+  }
+
   #stopped() {
     if (this.state === 'ringing') this.#end('missed');
     else if (this.state === 'starting' || this.state === 'talking') this.#end('over');
@@ -233,6 +244,7 @@ export class CallClient extends EventTarget {
 
   #openPeer() {
     this.peer?.close();
+    this.undecodable = { audio: null, video: null };
     const peer = new CallPeer({
       ...this.#tracks,
       audioOnly: this.audioOnly,

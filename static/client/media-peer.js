@@ -90,6 +90,23 @@ export class MediaPeer {
   /** The server did not accept an offer; a new one is made when the time for connecting is over. */
   offerRefused() {
     this.#offersOut = Math.max(0, this.#offersOut - 1);
+    // A connection that is there goes on as it was.
+    if (this.#answered && this.pc?.signalingState === 'have-local-offer') {
+      this.pc.setLocalDescription({ type: 'rollback' }).catch((error) => console.debug('patchbay: offer kept', error));
+    }
+  }
+
+  /** Offers the live connection once more; it goes on as the server's new answer says. */
+  async offerAgain() {
+    const { pc } = this;
+    if (!this.#answered || pc?.signalingState !== 'stable') return;
+    try {
+      await pc.setLocalDescription();
+    } catch (error) {
+      console.warn('patchbay: could not offer again', this.id, error);
+      return;
+    }
+    if (pc === this.pc && this.#send(outgoing.offer(this.id, pc.localDescription.sdp))) this.#offersOut += 1;
   }
 
   /**

@@ -19,6 +19,8 @@ export class Participant extends MediaPeer {
   firstFrameAt = null;
   /** Nothing that they send reaches the server; they are still in the room and may come back. */
   isLost = false;
+  /** The format that is sent and that this browser cannot decode; null where there is none. */
+  undecodable = { audio: null, video: null };
 
   #onStream;
   #startedAt = 0;
@@ -36,6 +38,7 @@ export class Participant extends MediaPeer {
     this.#receivers = {};
     this.#startedAt = performance.now();
     this.firstFrameAt = null;
+    this.undecodable = { audio: null, video: null };
     pc.addTransceiver('audio', { direction: 'recvonly' });
     pc.addTransceiver('video', { direction: 'recvonly' });
     pc.ontrack = ({ track, receiver }) => {

@@ -1,6 +1,7 @@
 /**
  * What this page sends: one audio and one video track, over one connection that exists from the moment of
- * joining. Muting, the camera, and screen sharing only swap tracks (`replaceTrack`); nothing is renegotiated.
+ * joining. Muting, the camera, and screen sharing only swap tracks (`replaceTrack`); nothing is renegotiated for them.
+ * Only where somebody cannot decode the picture is another format agreed on.
  */
 import { MediaPeer } from './media-peer.js';
 
@@ -16,6 +17,10 @@ const CAMERA_LAYERS = [
 const CAMERA_SINGLE = { maxBitrate: 900_000 };
 /** Text must stay sharp: fewer frames, more bits, and no use for a quarter-size copy. */
 const SCREEN = { maxBitrate: 2_500_000, maxFramerate: 15 };
+/** Several people may say at about the same time that they cannot decode the picture: one new offer is for all of them. */
+const GATHER_MS = 200;
+/** A next new offer is for those who came later; sooner, two who have no format in common would cause one after the other. */
+const FORMAT_PAUSE_MS = 10_000;
 
 export class Publisher extends MediaPeer {
   #audio = null;
@@ -25,6 +30,8 @@ export class Publisher extends MediaPeer {
   #audioSender = null;
   #videoSender = null;
   #stream = new MediaStream();
+  #formatTimer = 0;
+  #formatChangedAt = -Infinity;
 
   get simulcast() {
     return this.#simulcast;
@@ -54,6 +61,20 @@ export class Publisher extends MediaPeer {
     if (sender) await this.#applyEncodings(sender);
   }
 
+  /**
+   * Somebody cannot decode the picture. The server knows what everybody can: it answers a new offer of all that this
+   * browser has with that in the first place, which is what browsers then send.
+   */
+  changeFormat() {
+    const pause = Math.max(GATHER_MS, this.#formatChangedAt + FORMAT_PAUSE_MS - performance.now());
+    this.#formatTimer ||= setTimeout(() => this.#offerAllFormats(), pause);
+  }
+
+  close() {
+    clearTimeout(this.#formatTimer);
+    super.close();
+  }
+
   async prepare(pc) {
     this.#simulcast = !this.#video || fitsSimulcast(this.#video);
     const options = { direction: 'sendonly', streams: [this.#stream] };
@@ -61,6 +82,21 @@ export class Publisher extends MediaPeer {
     const sendEncodings = this.#simulcast ? CAMERA_LAYERS.map((layer) => ({ ...layer })) : [{ ...CAMERA_SINGLE }];
     this.#videoSender = pc.addTransceiver(this.#video ?? 'video', { ...options, sendEncodings }).sender;
     if (this.#isScreen) await this.#applyEncodings(this.#videoSender);
+  }
+
+  async #offerAllFormats() {
+    this.#formatTimer = 0;
+    this.#formatChangedAt = performance.now();
+    const sender = this.#videoSender;
+    const transceiver = this.pc?.getTransceivers().find((one) => one.sender === sender);
+    // An empty list is the browser's own, with everything in it.
+    transceiver?.setCodecPreferences?.([]);
+    const parameters = sender?.getParameters();
+    if (parameters?.encodings.some((encoding) => encoding.codec)) {
+      for (const encoding of parameters.encodings) delete encoding.codec;
+      await sender.setParameters(parameters).catch(ignoreClosed);
+    }
+    await this.offerAgain();
   }
 
   #needsOtherLayers() {

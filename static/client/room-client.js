@@ -24,6 +24,7 @@
  * - `stream` {participant}: its `stream` has a new track (after a reconnection, a new stream)
  * - `connection` {participant | null}: a media connection changed state; null is one's own. Also when the server hears
  *   nothing any more of what a participant sends (their `isLost`), or hears it again
+ * - `decoding` {participant}: what of its media this browser cannot decode has changed, see Participant.undecodable
  * - `text` {id, name, mine, text, at}
  * - `file` {id, name, mine, fileName, url, fileType, at}
  * - `unrecognized` {message}: the server did not accept a message
@@ -66,6 +67,7 @@ export class RoomClient extends EventTarget {
     media: (message) => this.#onMedia(message),
     answer: (message) => this.#onAnswer(message),
     candidate: (message) => this.#onCandidate(message),
+    decoding: (message) => this.#onDecoding(message),
     text: (message) => this.#onText(message),
     file: (message) => this.#onFile(message),
     unrecognized: (message) => this.#onUnrecognized(message),
@@ -190,6 +192,15 @@ export class RoomClient extends EventTarget {
 
   #onCandidate({ id, candidate }) {
     this.#peer(id)?.acceptCandidate(candidate);
+  }
+
+  /** Of one's own video: another format is sent from now on, if there is one. Of another's: it cannot be shown here. */
+  #onDecoding({ id, watcher, media, undecodable }) {
+    if (id === this.userId && media === 'video' && undecodable !== null) this.publisher?.changeFormat();
+    const participant = this.participants.get(id);
+    if (watcher !== this.userId || !participant) return;
+    participant.undecodable[media] = undecodable;
+    this.#emit('decoding', { participant });
   }
 
   #onText({ id, text, spelling }) {

@@ -86,8 +86,21 @@ const READERS = {
     url: String(fileUrl ?? ''),
     fileType: String(fileType ?? ''),
   }),
+  mediaUndecodable: readDecoding,
+  mediaDecodable: readDecoding,
   unrecognizedMessage: ({ message }) => ({ kind: 'unrecognized', message }),
 };
+
+/** Whether `watcher` can decode what `id` sends. */
+function readDecoding({ type, userId, watcherId, media, codec }) {
+  return {
+    kind: 'decoding',
+    id: String(userId),
+    watcher: String(watcherId),
+    media: media === 'audio' ? 'audio' : 'video',
+    undecodable: type === 'mediaUndecodable' ? String(codec ?? '') : null,
+  };
+}
 
 function readText({ type, userId, message }) {
   return { kind: 'text', spelling: type, id: String(userId), text: String(message ?? '') };

@@ -130,6 +130,8 @@ export const en = {
   'tile.connecting': 'Connecting …',
   'tile.reconnecting': 'Reconnecting …',
   'tile.lost': 'Their connection is lost. Waiting …',
+  'tile.cannotShow': 'This browser cannot show {name}’s video',
+  'tile.cannotPlay': 'This browser cannot play {name}’s sound',
   'quality.0': 'Connection lost',
   'quality.1': 'Poor connection',
   'quality.2': 'Fair connection',

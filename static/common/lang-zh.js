@@ -128,6 +128,8 @@ export const zh = {
   'tile.connecting': '正在连接…',
   'tile.reconnecting': '正在重新连接…',
   'tile.lost': '对方连接已中断，正在等待恢复…',
+  'tile.cannotShow': '此浏览器无法显示 {name} 的视频',
+  'tile.cannotPlay': '此浏览器无法播放 {name} 的声音',
   'quality.0': '连接已断开',
   'quality.1': '连接较差',
   'quality.2': '连接一般',

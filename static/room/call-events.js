@@ -32,6 +32,7 @@ export class CallEvents {
     on('participantleft', (detail) => this.#left(detail));
     on('stream', ({ participant }) => this.#stream(participant));
     on('connection', ({ participant }) => this.#connection(participant));
+    on('decoding', ({ participant }) => this.#decoding(participant));
     on('text', (detail) => this.#text(detail));
     on('file', (detail) => this.#file(detail));
     on('unrecognized', ({ message }) => console.warn('patchbay: the server did not accept', message));
@@ -98,7 +99,10 @@ export class CallEvents {
   #connection(participant) {
     const { stage, notices, client } = this.#call;
     if (client.state !== 'joined') return;
-    if (participant) stage.tiles.get(participant.id)?.setStatus(connectionStatus(participant));
+    if (participant) {
+      this.#decoding(participant);
+      stage.tiles.get(participant.id)?.setStatus(connectionStatus(participant));
+    }
     const peers = [client.publisher, ...client.participants.values()];
     const problem = peers.find((peer) => peer?.problem)?.problem ?? null;
     if (problem !== this.#problem) {
@@ -110,6 +114,14 @@ export class CallEvents {
     const state = client.publisher?.state;
     if (state === 'disconnected' || state === 'failed') notices.set('connection', { key: 'connection.media', busy: true });
     else if (state === 'connected') notices.clear('connection');
+  }
+
+  /** Whose picture or sound comes in a format that this browser lacks: silence would look like a fault of theirs. */
+  #decoding({ id, undecodable }) {
+    const keys = [];
+    if (undecodable.video !== null) keys.push('tile.cannotShow');
+    if (undecodable.audio !== null) keys.push('tile.cannotPlay');
+    this.#call.stage.tiles.get(id)?.setNotices(keys);
   }
 
   #text(message) {

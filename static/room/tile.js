@@ -37,6 +37,7 @@ export class Tile {
       name: h('span.tile-name'),
       muted: h('span.tile-muted', { hidden: true }, icon('micOff')),
       status: h('p.tile-status', { hidden: true }, h('span.spinner', { 'aria-hidden': 'true' }), h('span')),
+      notices: h('div.tile-notices', { role: 'status' }),
       bars,
       pinButton,
     };
@@ -48,6 +49,7 @@ export class Tile {
       this.video,
       this.#parts.avatar,
       this.#parts.status,
+      this.#parts.notices,
       h('footer.tile-plate', {}, this.#parts.muted, this.#parts.name, bars),
       pinButton,
     );
@@ -127,6 +129,11 @@ export class Tile {
     const { status } = this.#parts;
     status.hidden = key === null;
     if (key) say(status.lastElementChild, key);
+  }
+
+  /** @param {string[]} keys what of this person cannot be shown or played here */
+  setNotices(keys) {
+    this.#parts.notices.replaceChildren(...keys.map((key) => say(h('p'), key, { name: this.#name })));
   }
 
   setPinned(pinned) {

@@ -9,6 +9,7 @@ mod call;
 mod device_calls;
 mod devices;
 mod firefox;
+mod formats;
 mod harness;
 mod media;
 mod messages;

@@ -140,6 +140,14 @@ export const cases = {
     equal(outgoing.join({ room: 'demo', userId: '1' }), { type: 'join', room: 'demo', userId: 1, notices: true });
   },
 
+  'what cannot be decoded is read with whose it is and for whom'() {
+    const read = (message) => readMessage(JSON.stringify({ userId: 1, watcherId: 2, ...message }));
+    const both = { kind: 'decoding', id: '1', watcher: '2' };
+    equal(read({ type: 'mediaUndecodable', media: 'video', codec: 'AV1' }), { ...both, media: 'video', undecodable: 'AV1' });
+    equal(read({ type: 'mediaUndecodable', media: 'audio' }), { ...both, media: 'audio', undecodable: '' });
+    equal(read({ type: 'mediaDecodable', media: 'video' }), { ...both, media: 'video', undecodable: null });
+  },
+
   'people are read with either name of their fields'() {
     const read = (participant) => readMessage(JSON.stringify({ type: 'newParticipantArrived', participant }))?.participant;
     equal(read({ id: 0, name: 'Ada', prefix: 'Dr.', postfix: 'PhD' }), { id: '0', name: 'Dr. Ada PhD' });

@@ -1,0 +1,192 @@
+//! What one browser sends and another decodes: lists that differ, and formats that somebody lacks.
+
+use crate::harness::chromium::{Chromium, Options};
+use crate::harness::page::Page;
+use crate::harness::room::{MEDIA_PATIENCE, SIGNAL_PATIENCE, enter_with};
+use crate::harness::turn;
+use crate::support::server::Server;
+
+/// Everything, in the browser's order.
+const ALL: &str = "[['video/', '']]";
+const BASELINE_FIRST: &str = "[['video/H264', '42001f'], ['video/', '']]";
+const CONSTRAINED_AND_VP8: &str = "[['video/H264', '42e01f'], ['video/VP8', '']]";
+const VP9: &str = "[['video/VP9', 'profile-id=0']]";
+const VP8: &str = "[['video/VP8', '']]";
+
+const NOTICE: &str = "This browser cannot show 1’s video";
+
+/// Lets connections of a page offer these formats only, in this order: for what it sends, and for what it receives. With
+/// `insists`, whatever the page itself prefers later.
+fn prefers(sends: &str, receives: &str, insists: bool) -> String {
+    format!(
+        "(() => {{
+            const add = RTCPeerConnection.prototype.addTransceiver;
+            const prefer = RTCRtpTransceiver.prototype.setCodecPreferences;
+            const list = (capabilities, wanted) => {{
+                const is = ([mime, parameters]) => (codec) =>
+                    codec.mimeType.startsWith(mime) && (codec.sdpFmtpLine ?? '').includes(parameters);
+                const found = [...wanted, ['video/rtx', '']].flatMap((one) => capabilities.filter(is(one)));
+                return [...new Set(found)];
+            }};
+            RTCPeerConnection.prototype.addTransceiver = function (...args) {{
+                const transceiver = add.apply(this, args);
+                if (transceiver.receiver.track.kind !== 'video') return transceiver;
+                const sends = transceiver.direction !== 'recvonly';
+                const {{ codecs }} = (sends ? RTCRtpSender : RTCRtpReceiver).getCapabilities('video');
+                prefer.call(transceiver, list(codecs, sends ? {sends} : {receives}));
+                return transceiver;
+            }};
+            if ({insists}) RTCRtpTransceiver.prototype.setCodecPreferences = () => {{}};
+            // What stands on the tiles for a moment only counts too.
+            window.noticesSeen = new Set();
+            const look = () => {{
+                for (const one of document.querySelectorAll('.tile-notices p')) noticesSeen.add(one.textContent);
+            }};
+            new MutationObserver(look).observe(document, {{ childList: true, subtree: true }});
+        }})();"
+    )
+}
+
+async fn enter(chromium: &Chromium, server: &Server, user: u32, script: &str) -> Page {
+    let options = Options {
+        script,
+        ..Options::default()
+    };
+    enter_with(chromium, server, user, options).await
+}
+
+/// Format and parameters of the video that is decoded.
+async fn decoded(page: &Page) -> Vec<String> {
+    let used = "(await (async () => {
+        const codecs = [];
+        for (const peer of probe.alive()) {
+            const stats = await peer.getStats();
+            for (const one of stats.values()) {
+                if (one.type !== 'inbound-rtp' || one.kind !== 'video' || !one.codecId) continue;
+                const { mimeType, sdpFmtpLine = '' } = stats.get(one.codecId);
+                codecs.push(`${mimeType} ${sdpFmtpLine}`);
+            }
+        }
+        return codecs;
+    })())";
+    page.eval(used).await
+}
+
+async fn notices_seen(page: &Page) -> Vec<String> {
+    page.eval("[...noticesSeen]").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_begins_with_baseline_is_decoded_by_who_lists_constrained_baseline_and_vp8() {
+    let _turn = turn().await;
+    let server = Server::start().await;
+    let chromium = Chromium::start();
+    let sender = enter(&chromium, &server, 1, &prefers(BASELINE_FIRST, ALL, false)).await;
+    let receiver = enter(&chromium, &server, 2, &prefers(ALL, CONSTRAINED_AND_VP8, false)).await;
+    receiver.sees_and_hears(1).await;
+    let used = decoded(&receiver).await;
+    assert!(
+        used.len() == 1 && used[0].starts_with("video/H264") && used[0].contains("42e01f"),
+        "{used:?}"
+    );
+    sender.sees_and_hears(1).await;
+
+    // The other order: who decodes it is there when the publisher comes.
+    sender.reload().await;
+    receiver.sees_and_hears(1).await;
+    sender.sees_and_hears(1).await;
+    for page in [&sender, &receiver] {
+        assert_eq!(notices_seen(page).await, Vec::<String>::new());
+    }
+    assert_eq!(server.metric("patchbay_media_undecodable_total").await, Some(0.0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_chromium_sends_as_baseline_is_decoded_by_who_lists_constrained_baseline_alone() {
+    let _turn = turn().await;
+    let server = Server::start().await;
+    let chromium = Chromium::start();
+    let baseline = "[['video/H264', 'packetization-mode=1;profile-level-id=42001f']]";
+    let constrained = "[['video/H264', 'packetization-mode=1;profile-level-id=42e01f']]";
+    let _sender = enter(&chromium, &server, 1, &prefers(baseline, ALL, true)).await;
+    let receiver = enter(&chromium, &server, 2, &prefers(ALL, constrained, true)).await;
+    receiver.sees_and_hears(1).await;
+    assert_eq!(notices_seen(&receiver).await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_that_somebody_cannot_decode_is_named_on_its_tile_and_then_sent_in_another_format() {
+    let _turn = turn().await;
+    let server = Server::start().await;
+    let chromium = Chromium::start();
+    let sender = enter(&chromium, &server, 1, &prefers(VP9, ALL, false)).await;
+    let receiver = enter(&chromium, &server, 2, &prefers(ALL, CONSTRAINED_AND_VP8, false)).await;
+    receiver.sees_and_hears(1).await;
+    assert_eq!(notices_seen(&receiver).await, [NOTICE]);
+    let over = "document.querySelector('.tile-notices p') === null";
+    receiver.until("no notice is left", SIGNAL_PATIENCE, over).await;
+    let used = decoded(&receiver).await;
+    assert!(used.len() == 1 && !used[0].starts_with("video/VP9"), "{used:?}");
+    // On the connection that was there.
+    assert_eq!(sender.eval::<u32>("patchbay.client.publisher.generation").await, 1);
+    assert_eq!(notices_seen(&sender).await, Vec::<String>::new());
+    server
+        .until_metric("patchbay_media_undecodable_total", 1.0, SIGNAL_PATIENCE)
+        .await;
+    let errors: Vec<String> = sender.eval("probe.errors").await;
+    assert_eq!(errors, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_publisher_has_nothing_else_the_tile_goes_on_saying_so_and_the_sound_is_there() {
+    let _turn = turn().await;
+    let server = Server::start().await;
+    let chromium = Chromium::start();
+    let _sender = enter(&chromium, &server, 1, &prefers(VP9, ALL, true)).await;
+    let receiver = enter(&chromium, &server, 2, &prefers(VP8, VP8, true)).await;
+    let said =
+        format!("document.querySelector('[data-participant=\"1\"] .tile-notices p')?.textContent === '{NOTICE}'");
+    receiver.until("the tile says so", MEDIA_PATIENCE, &said).await;
+    receiver.run::<()>("await probe.mark(); return null;", &[]).await;
+    let heard = "(await probe.grown('audio', 'totalAudioEnergy', 1e-4)) === 1";
+    receiver.until("the sound is heard", MEDIA_PATIENCE, heard).await;
+    assert!(receiver.eval::<bool>(&said).await, "the notice stays");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_begins_with_what_both_decode_and_says_what_one_cannot() {
+    let _turn = turn().await;
+    let server = Server::start().await;
+    let chromium = Chromium::start();
+    let open = async |side: &str, sends: &str| {
+        let script = prefers(sends, sends, true);
+        let options = Options {
+            script: &script,
+            ..Options::default()
+        };
+        let page = chromium.page_with(side, options).await;
+        let path = format!("/?userId=anna&sendId=ben&callType={side}&type=video");
+        page.go(&server.page(&path)).await;
+        page
+    };
+    let callee = open("callee", CONSTRAINED_AND_VP8).await;
+    let caller = open("caller", BASELINE_FIRST).await;
+    for page in [&caller, &callee] {
+        page.sees_and_hears(1).await;
+        let used = decoded(page).await;
+        assert!(used[0].contains("42e01f"), "{used:?}");
+        let note = "document.querySelector('.call-note.decoding').hidden";
+        assert!(page.eval::<bool>(note).await);
+    }
+    drop((caller, callee));
+
+    let callee = open("callee", VP8).await;
+    let caller = open("caller", VP9).await;
+    for (page, other) in [(&caller, "ben"), (&callee, "anna")] {
+        let said = format!(
+            "document.querySelector('.call-note.decoding:not([hidden])')?.textContent === \
+            'This browser cannot show {other}’s video'"
+        );
+        page.until("the page says so", MEDIA_PATIENCE, &said).await;
+    }
+}
