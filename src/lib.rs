@@ -18,6 +18,7 @@ pub mod http;
 pub mod signaling;
 
 pub mod accounts;
+pub mod auth;
 pub mod domain;
 pub mod hub;
 pub mod storage;

@@ -87,7 +87,8 @@ impl Server {
             .map(|listener| listeners::bind(listener, "metrics.address"))
             .transpose()?;
         let directory = Directory::open(&config.storage).await?;
-        let open_to_all = !config.is_loopback_only() && !directory.has_users().await?;
+        let believes_names = !config.auth.required;
+        let open_to_all = !config.is_loopback_only() && believes_names && !directory.has_users().await?;
         let share = config.limits.address_share_percent;
         let files = Files::open(&config.files, share, directory.clone(), Arc::clone(&clock)).await?;
         let mailbox = Mailbox::new(directory.clone(), Arc::clone(&clock), config.messages.clone(), share);
@@ -226,7 +227,7 @@ impl Server {
         if self.open_to_all {
             lines.push(
                 "WARNING: other machines can reach this server, and there are no users: anybody may enter any room. \
-                Add users with `patchbay user add`."
+                Add users with `patchbay user add`, and ask for tokens with auth.required = true."
                     .to_owned(),
             );
         }

@@ -3,11 +3,9 @@
 
 pub mod tokens;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-
+use crate::auth::{self, Keys};
 use crate::clock::{WallClock, now_s};
 use crate::config;
 use crate::ids::UserId;
@@ -21,6 +19,9 @@ const DEVICES_PER_ACCOUNT_MAX: i64 = 16;
 /// What a telephone number looks like: eleven digits.
 const PHONE_DIGITS: usize = 11;
 
+/// For how long a secret is kept that signs no more: until the last token that it may have signed is over.
+const KEPT_FOR_S: i64 = auth::DAYS_MAX as i64 * auth::SECONDS_PER_DAY;
+
 /// How often it is looked whether a new secret is due.
 const ROTATION_INTERVAL: Duration = Duration::from_secs(3_600);
 
@@ -30,8 +31,7 @@ pub struct Accounts {
     directory: Directory,
     config: config::Accounts,
     clock: WallClock,
-    /// Newest first.
-    secrets: Arc<ArcSwap<Vec<Vec<u8>>>>,
+    keys: Keys,
 }
 
 /// Why somebody is not served.
@@ -81,7 +81,7 @@ impl Accounts {
             directory,
             config,
             clock,
-            secrets: Arc::default(),
+            keys: Keys::default(),
         };
         accounts.rotate().await?;
         Ok(accounts)
@@ -105,15 +105,20 @@ impl Accounts {
         let mut replaced_at_s = i64::MAX;
         let mut kept = Vec::new();
         for secret in secrets {
-            if replaced_at_s.saturating_add(tokens::VALID_FOR_S) < now_s {
+            if replaced_at_s.saturating_add(KEPT_FOR_S) < now_s {
                 self.directory.remove_token_secret(&secret).await?;
             } else {
                 kept.push(secret.secret.into_bytes());
             }
             replaced_at_s = secret.made_at_s;
         }
-        self.secrets.store(Arc::new(kept));
+        self.keys.replace(kept);
         Ok(())
+    }
+
+    /// What signs the tokens of devices, and of users.
+    pub fn keys(&self) -> Keys {
+        self.keys.clone()
     }
 
     /// Rotates secrets when it is time. Never ends.
@@ -163,14 +168,14 @@ impl Accounts {
             deviceid: device.device_id,
             exp: now_s(&self.clock).saturating_add(tokens::VALID_FOR_S),
         };
-        let secrets = self.secrets.load();
+        let secrets = self.keys.all();
         let token = secrets.first().and_then(|secret| tokens::sign(secret, &claims));
         token.ok_or_else(|| AccountError::Storage("there is no secret to sign tokens with".into()))
     }
 
     /// Whose token it is.
     pub fn verify(&self, token: &str) -> Option<DeviceRecord> {
-        let claims = tokens::verify(&self.secrets.load(), token, now_s(&self.clock))?;
+        let claims = tokens::verify(&self.keys.all(), token, now_s(&self.clock))?;
         Some(DeviceRecord {
             phone: claims.phone,
             device_id: claims.deviceid,

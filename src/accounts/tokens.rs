@@ -1,13 +1,11 @@
-//! Tokens: JSON Web Tokens (RFC 7519) signed with HMAC-SHA256. Pure; the time is told.
+//! Tokens of devices: what they say, and for how long they are valid. Pure; the time is given.
 
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde::{Deserialize, Serialize};
+
+use crate::auth::jwt;
 
 /// Seconds for which a token is valid: seven days.
 pub const VALID_FOR_S: i64 = 7 * 24 * 3_600;
-
-/// Longer ones are refused unread: real ones have some 180 bytes.
-const TOKEN_BYTES_MAX: usize = 2_048;
 
 /// Whose token it is, and until when, in seconds since 1970-01-01 UTC.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,27 +17,18 @@ pub struct Claims {
 
 /// `None` where the library cannot sign.
 pub fn sign(secret: &[u8], claims: &Claims) -> Option<String> {
-    encode(&Header::default(), claims, &EncodingKey::from_secret(secret)).ok()
+    jwt::sign(secret, claims)
 }
 
 /// The claims of a token that one of the secrets has signed and whose time is not over.
 pub fn verify(secrets: &[Vec<u8>], token: &str, now_s: i64) -> Option<Claims> {
-    if token.len() > TOKEN_BYTES_MAX {
-        return None;
-    }
-    // No other algorithm, and none in particular, is accepted (RFC 8725 §3.1). The library would ask a clock.
-    let mut validation = Validation::new(Algorithm::HS256);
-    validation.validate_exp = false;
-    validation.required_spec_claims.clear();
-    let claims = secrets.iter().find_map(|secret| {
-        let decoded = decode::<Claims>(token, &DecodingKey::from_secret(secret), &validation);
-        decoded.ok().map(|decoded| decoded.claims)
-    })?;
-    (now_s < claims.exp).then_some(claims)
+    jwt::read(secrets, token).filter(|claims: &Claims| now_s < claims.exp)
 }
 
 #[cfg(test)]
 mod tests {
+    use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+
     use super::*;
 
     fn claims() -> Claims {

@@ -5,6 +5,7 @@ mod doctor;
 mod load;
 mod rooms;
 mod serve;
+mod tokens;
 mod users;
 
 use std::io::Write;
@@ -46,6 +47,9 @@ enum Command {
     /// Contacts of accounts: whom they see and can call
     #[command(subcommand)]
     Contact(contacts::Command),
+    /// Tokens by which clients prove who they are
+    #[command(subcommand)]
+    Token(tokens::Command),
     /// Join a server as many publishers and subscribers, and measure what comes through
     Load(Box<crate::load::Options>),
     /// Try everything that a start needs, say what is wrong, and end
@@ -107,6 +111,7 @@ fn run(arguments: Arguments) -> Result<(), CommandError> {
                 let directory = open(&config, matches!(command, contacts::Command::Add { .. })).await?;
                 contacts::run(command, &directory, &config).await
             }
+            Some(Command::Token(command)) => tokens::run(command, open(&config, true).await?, &config).await,
             Some(Command::Config | Command::Load(_)) => Ok(()),
         }
     })

@@ -30,6 +30,7 @@ pub struct Config {
     pub media: Media,
     pub groupcall: Groupcall,
     pub messages: Messages,
+    pub auth: Auth,
     pub accounts: Accounts,
     pub calls: Calls,
     pub limits: Limits,
@@ -108,6 +109,14 @@ pub struct Messages {
     pub offline_total_mib: u64,
 }
 
+/// Whether names are believed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Auth {
+    /// See [`crate::auth`].
+    pub required: bool,
+}
+
 /// Accounts by telephone number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -183,6 +192,7 @@ impl Default for Config {
             media: Media::default(),
             groupcall: Groupcall::default(),
             messages: Messages::default(),
+            auth: Auth::default(),
             accounts: Accounts::default(),
             calls: Calls::default(),
             limits: Limits::default(),

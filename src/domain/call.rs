@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Offer;
+use super::{Claim, Offer};
 use crate::ids::{CallId, DeviceId, RoomName, UserId};
 
 /// Where somebody can be called. Kinds do not mix: nobody takes over a device by giving himself a name that looks so.
@@ -41,7 +41,11 @@ pub enum Newcomer {
 pub enum CallCommand {
     /// Be reachable at an address: one for each session, which moves when it registers again. What rings there rings at
     /// the newcomer, too.
-    Register { address: Address, newcomer: Newcomer },
+    Register {
+        address: Address,
+        newcomer: Newcomer,
+        claim: Claim,
+    },
     /// Call. Whoever still rings somebody else gives that up.
     Invite {
         to: Address,

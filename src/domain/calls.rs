@@ -13,8 +13,8 @@ use self::ending::over;
 use super::lines::Lines;
 use super::rooms::{Guest, Rooms};
 use super::{
-    Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, Effect, EndReason, Event, Limits, Newcomer, Offer,
-    Person, Refusal, Side, Subject, WhenBusy,
+    Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, Claim, Effect, EndReason, Event, Limits, Newcomer,
+    Offer, Person, Refusal, Side, Subject, WhenBusy,
 };
 use crate::ids::{CallId, RoomId, RoomName, SessionId, UserId};
 use crate::shares::ClientAddress;
@@ -127,6 +127,11 @@ impl Calls {
         self.begun_by(session).iter().any(carried)
     }
 
+    /// Whether the two of a call meet in this room.
+    pub fn meets_in(&self, room: &RoomName) -> bool {
+        self.meeting.contains_key(room)
+    }
+
     /// Somebody is in the room where the two of a call meet.
     pub fn room_entered(&mut self, room: &RoomName) {
         if let Some(id) = self.meeting.get(room).copied() {
@@ -154,7 +159,11 @@ impl Calls {
         command: CallCommand,
     ) -> Result<Vec<Effect>, Refusal> {
         match command {
-            CallCommand::Register { address, newcomer } => self.register(rooms, session, address, newcomer),
+            CallCommand::Register {
+                address,
+                newcomer,
+                claim,
+            } => self.register(rooms, session, address, newcomer, claim),
             CallCommand::Invite { to, media, when_busy } => self.invite(now, rooms, session, to, media, when_busy),
             CallCommand::Answer { from, room, answer } => {
                 let call = self.ringing(session, &from, room.as_ref())?;
@@ -174,17 +183,22 @@ impl Calls {
         session: SessionId,
         address: Address,
         newcomer: Newcomer,
+        claim: Claim,
     ) -> Result<Vec<Effect>, Refusal> {
         if self.lines.address_of(session) == Some(&address) {
             return Ok(Vec::new());
         }
         let before = self.lines.sessions(&address).to_vec();
+        let is_held = self.lines.get(&address).is_some_and(|line| line.is_proven);
+        if is_held && !before.is_empty() && claim == Claim::Unproven && newcomer != Newcomer::Joins {
+            return Err(Refusal::NameTaken);
+        }
         if newcomer == Newcomer::Joins && before.len() >= self.limits.sessions_per_address {
             return Err(Refusal::TooManySessions);
         }
         let mut effects = self.unregister(rooms, session);
         // Before the older ones go, so that what rings does not stop for want of anybody.
-        self.lines.add_session(session, address.clone(), newcomer);
+        self.lines.add_session(session, address.clone(), newcomer, claim);
         match newcomer {
             Newcomer::Joins => {}
             Newcomer::Replaces => self.dismiss(rooms, before, &mut effects),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Address, Newcomer};
+use super::{Address, Claim, Newcomer};
 use crate::ids::{CallId, SessionId};
 
 /// All addresses that have a session or a call.
@@ -17,6 +17,8 @@ pub(super) struct Lines {
 pub(super) struct Line {
     /// In the order of their arrival.
     pub sessions: Vec<SessionId>,
+    /// The newest session has proven that the address is its own.
+    pub is_proven: bool,
     /// From here and to here, in the order in which they began.
     pub calls: Vec<CallId>,
     /// Calls wait for a session that reconnects ([`Newcomer::Inherits`]).
@@ -45,9 +47,10 @@ impl Lines {
     }
 
     /// The session must be at no address.
-    pub fn add_session(&mut self, session: SessionId, address: Address, newcomer: Newcomer) {
+    pub fn add_session(&mut self, session: SessionId, address: Address, newcomer: Newcomer, claim: Claim) {
         let line = self.lines.entry(address.clone()).or_default();
         line.sessions.push(session);
+        line.is_proven = claim == Claim::Proven;
         line.keeps_calls = newcomer == Newcomer::Inherits;
         self.addresses.insert(session, address);
     }

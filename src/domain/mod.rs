@@ -67,6 +67,8 @@ pub struct Limits {
     /// How long somebody's media may be missing before the others are told, as while a page puts another connection in the
     /// place of its first. Shorter announces what is over when it is read; longer leaves people with a picture that stands.
     pub media_gap: Duration,
+    /// Whether a room of two is only for those who have proven who they are, and for the two of a call who meet there.
+    pub proof_required: bool,
 }
 
 impl Default for Limits {
@@ -86,6 +88,7 @@ impl Default for Limits {
             reconnect_within: Duration::from_secs(5),
             room_empty_for: Duration::from_secs(15),
             media_gap: Duration::from_secs(5),
+            proof_required: false,
         }
     }
 }
@@ -109,6 +112,15 @@ pub struct Person {
     pub postfix: String,
 }
 
+/// How somebody comes to a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// They have proven that it is theirs: nobody who has not takes it from them.
+    Proven,
+    /// They say so.
+    Unproven,
+}
+
 /// Rooms of different kinds are different rooms, whatever they are called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RoomKind {
@@ -125,6 +137,7 @@ pub enum Command {
         kind: RoomKind,
         room: RoomName,
         person: Person,
+        claim: Claim,
     },
     Leave,
     /// Offer a connection: to publish where `subject` is oneself, otherwise to receive from `subject`.
@@ -297,6 +310,10 @@ pub enum Refusal {
     AlreadyBound,
     #[error("the session is not bound to a user")]
     NotBound,
+    #[error("the name is held by somebody who has proven that it is theirs")]
+    NameTaken,
+    #[error("a token is missing")]
+    NotProven,
     #[error("the user or address has as many sessions as it may")]
     TooManySessions,
     #[error("the session is registered at no address")]

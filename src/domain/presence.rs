@@ -10,7 +10,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::invitations::{Invitation, Invitations};
-use super::{Effect, Event, Limits, Refusal};
+use super::{Claim, Effect, EndReason, Event, Limits, Refusal};
 use crate::ids::{SessionId, UserId};
 use crate::shares::ClientAddress;
 
@@ -24,7 +24,7 @@ const LISTED_MAX: usize = 500;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MessageCommand {
     /// To be reached under this user from now on.
-    Bind { user: UserId },
+    Bind { user: UserId, claim: Claim },
     Send {
         to: Recipient,
         message: Bytes,
@@ -59,6 +59,10 @@ pub enum Waits {
 pub enum MessageEvent {
     /// The first session of a user has come.
     Online {
+        user: UserId,
+    },
+    /// One more session of this user, whose session this is, has come.
+    OneMore {
         user: UserId,
     },
     /// The last session of a user has gone.
@@ -118,9 +122,31 @@ pub struct Presence {
 }
 
 struct Reachable {
+    /// In the order of their arrival.
     sessions: Vec<SessionId>,
+    /// Those of them that have proven who they are.
+    proven: Vec<SessionId>,
     /// Until all that was kept has been brought.
     collecting: Option<Collecting>,
+}
+
+impl Reachable {
+    fn add(&mut self, session: SessionId, claim: Claim) {
+        self.sessions.push(session);
+        if claim == Claim::Proven {
+            self.proven.push(session);
+        }
+    }
+
+    fn remove(&mut self, session: SessionId) {
+        self.sessions.retain(|other| *other != session);
+        self.proven.retain(|other| *other != session);
+    }
+
+    fn oldest_unproven(&self) -> Option<SessionId> {
+        let unproven = |session: &&SessionId| !self.proven.contains(session);
+        self.sessions.iter().find(unproven).copied()
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -154,7 +180,7 @@ impl Presence {
         command: MessageCommand,
     ) -> Result<Vec<Effect>, Refusal> {
         match command {
-            MessageCommand::Bind { user } => self.bind(session, user),
+            MessageCommand::Bind { user, claim } => self.bind(session, user, claim),
             MessageCommand::Send { to, message, waits } => {
                 let user = self.sessions.get(&session).ok_or(Refusal::NotBound)?.clone();
                 self.send(now, Sender { user, client }, to, message, waits)
@@ -163,25 +189,37 @@ impl Presence {
         }
     }
 
-    /// `session` can be reached under `user` from now on. The first session of a user is announced to everybody.
-    fn bind(&mut self, session: SessionId, user: UserId) -> Result<Vec<Effect>, Refusal> {
+    /// `session` can be reached under `user` from now on. The first session of a user is announced to everybody, further
+    /// ones to those of the user. One that proves who it is always finds a place: the oldest that has not gives way.
+    fn bind(&mut self, session: SessionId, user: UserId, claim: Claim) -> Result<Vec<Effect>, Refusal> {
         if self.sessions.contains_key(&session) {
             return Err(Refusal::AlreadyBound);
         }
         if let Some(reachable) = self.users.get_mut(&user) {
+            let mut effects = Vec::new();
             if reachable.sessions.len() >= SESSIONS_PER_USER_MAX {
-                return Err(Refusal::TooManySessions);
+                let gives_way = reachable.oldest_unproven().filter(|_| claim == Claim::Proven);
+                let gives_way = gives_way.ok_or(Refusal::TooManySessions)?;
+                reachable.remove(gives_way);
+                self.sessions.remove(&gives_way);
+                let (session, reason) = (gives_way, EndReason::Replaced);
+                effects.push(Effect::Dismiss { session, reason });
             }
-            reachable.sessions.push(session);
+            let sessions = reachable.sessions.clone();
+            let event = Event::Message(MessageEvent::OneMore { user: user.clone() });
+            effects.push(Effect::TellEach { sessions, event });
+            reachable.add(session, claim);
             self.sessions.insert(session, user);
-            return Ok(Vec::new());
+            return Ok(effects);
         }
         self.sessions.insert(session, user.clone());
         let ticket = self.ticket();
-        let reachable = Reachable {
-            sessions: vec![session],
+        let mut reachable = Reachable {
+            sessions: Vec::new(),
+            proven: Vec::new(),
             collecting: Some(Collecting { ticket, again: false }),
         };
+        reachable.add(session, claim);
         self.users.insert(user.clone(), reachable);
         let announce = self.tell_everybody(Event::Message(MessageEvent::Online { user: user.clone() }));
         Ok(vec![
@@ -198,7 +236,7 @@ impl Presence {
         let Some(reachable) = self.users.get_mut(&user) else {
             return Vec::new();
         };
-        reachable.sessions.retain(|other| *other != session);
+        reachable.remove(session);
         if !reachable.sessions.is_empty() {
             return Vec::new();
         }
@@ -248,6 +286,7 @@ impl Presence {
             Some(Reachable {
                 sessions,
                 collecting: None,
+                ..
             }) => Effect::TellEach {
                 sessions: sessions.clone(),
                 event: Event::Message(MessageEvent::Received { message }),
@@ -430,7 +469,7 @@ mod tests {
 
     /// Bound, with nothing waiting.
     fn arrive(presence: &mut Presence, session: SessionId, name: &str) {
-        let effects = presence.bind(session, user(name)).unwrap();
+        let effects = presence.bind(session, user(name), Claim::Unproven).unwrap();
         if let Some(ticket) = ticket(&effects) {
             assert_eq!(presence.collected(&user(name), ticket, Vec::new()), []);
         }
@@ -441,10 +480,15 @@ mod tests {
         let mut presence = presence();
         arrive(&mut presence, BEN, "ben");
         let online = Event::Message(MessageEvent::Online { user: user("anna") });
-        let effects = presence.bind(ANNA, user("anna")).unwrap();
+        let effects = presence.bind(ANNA, user("anna"), Claim::Unproven).unwrap();
         assert_eq!(told(&effects), [(ANNA, online.clone()), (BEN, online)]);
-        assert_eq!(presence.bind(SessionId(3), user("anna")), Ok(vec![]));
-        assert_eq!(presence.bind(ANNA, user("carl")), Err(Refusal::AlreadyBound));
+        let effects = presence.bind(SessionId(3), user("anna"), Claim::Unproven).unwrap();
+        let one_more = Event::Message(MessageEvent::OneMore { user: user("anna") });
+        assert_eq!(told(&effects), [(ANNA, one_more)], "to those of the user alone");
+        assert_eq!(
+            presence.bind(ANNA, user("carl"), Claim::Unproven),
+            Err(Refusal::AlreadyBound)
+        );
         assert_eq!(presence.unbind(ANNA), []);
         let effects = presence.unbind(SessionId(3));
         assert_eq!(
@@ -471,7 +515,7 @@ mod tests {
         };
         let to_anna = || Recipient::User(user("anna"));
         assert_eq!(send(&mut presence, BEN, to_anna(), "1"), Ok(vec![kept("1")]));
-        let first = ticket(&presence.bind(ANNA, user("anna")).unwrap()).unwrap();
+        let first = ticket(&presence.bind(ANNA, user("anna"), Claim::Unproven).unwrap()).unwrap();
         assert_eq!(send(&mut presence, BEN, to_anna(), "2"), Ok(vec![kept("2")]));
         let waiting = |number, text| WaitingMessage {
             number,
@@ -492,7 +536,7 @@ mod tests {
     #[test]
     fn kept_messages_stay_where_they_are_when_nobody_is_there_to_take_them() {
         let mut presence = presence();
-        let ticket = ticket(&presence.bind(ANNA, user("anna")).unwrap()).unwrap();
+        let ticket = ticket(&presence.bind(ANNA, user("anna"), Claim::Unproven).unwrap()).unwrap();
         presence.unbind(ANNA);
         let waiting = WaitingMessage {
             number: 1,
@@ -534,7 +578,7 @@ mod tests {
         assert_eq!(presence.poll_timeout(), None);
 
         invite(&mut presence, now).unwrap();
-        let first = ticket(&presence.bind(ANNA, user("anna")).unwrap()).unwrap();
+        let first = ticket(&presence.bind(ANNA, user("anna"), Claim::Unproven).unwrap()).unwrap();
         invite(&mut presence, now).unwrap();
         let rings = Event::Message(MessageEvent::Received {
             message: message("ring"),
@@ -559,11 +603,44 @@ mod tests {
     fn a_user_has_so_many_sessions_and_no_more() {
         let mut presence = presence();
         for session in 0..SESSIONS_PER_USER_MAX as u64 {
-            presence.bind(SessionId(session), user("anna")).unwrap();
+            presence
+                .bind(SessionId(session), user("anna"), Claim::Unproven)
+                .unwrap();
         }
         assert_eq!(
-            presence.bind(SessionId(99), user("anna")),
+            presence.bind(SessionId(99), user("anna"), Claim::Unproven),
             Err(Refusal::TooManySessions)
         );
+    }
+
+    #[test]
+    fn who_proves_who_it_is_finds_a_place_among_those_who_do_not() {
+        let mut presence = presence();
+        let most = SESSIONS_PER_USER_MAX as u64;
+        for session in 0..most {
+            presence
+                .bind(SessionId(session), user("anna"), Claim::Unproven)
+                .unwrap();
+        }
+        for session in 0..most {
+            let proven = presence.bind(SessionId(100 + session), user("anna"), Claim::Proven);
+            let reason = EndReason::Replaced;
+            let oldest = Effect::Dismiss {
+                session: SessionId(session),
+                reason,
+            };
+            assert_eq!(proven.unwrap().first(), Some(&oldest));
+            assert_eq!(presence.unbind(SessionId(session)), [], "it is forgotten");
+        }
+        for claim in [Claim::Proven, Claim::Unproven] {
+            let one_more = presence.bind(SessionId(99), user("anna"), claim);
+            assert_eq!(
+                one_more,
+                Err(Refusal::TooManySessions),
+                "all others have proven it, too"
+            );
+        }
+        presence.unbind(SessionId(100));
+        presence.bind(SessionId(99), user("anna"), Claim::Proven).unwrap();
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::rooms::Arrival;
-use super::{ConnectionIdentity, Effect, Event, Person, RoomKind};
+use super::{Claim, ConnectionIdentity, Effect, Event, Person, RoomKind};
 use crate::ids::{ParticipantId, PeerId, RoomId, RoomName, SessionId, UserId};
 use crate::shares::ClientAddress;
 
@@ -22,6 +22,7 @@ pub(super) struct Room {
 pub(super) struct Participant {
     pub session: SessionId,
     pub person: Arc<Person>,
+    pub claim: Claim,
     pub arrival: Arrival,
     /// At most one for each source; that without a source publishes. In a call one does both.
     peers: Vec<Peer>,
@@ -78,11 +79,12 @@ impl Room {
     }
 
     /// The user must not be in the room yet.
-    pub fn insert(&mut self, id: ParticipantId, session: SessionId, person: Arc<Person>) {
+    pub fn insert(&mut self, id: ParticipantId, session: SessionId, person: Arc<Person>, claim: Claim) {
         self.by_user.insert(person.user.clone(), id);
         let participant = Participant {
             session,
             person,
+            claim,
             arrival: Arrival::default(),
             peers: Vec::new(),
             ended: Vec::new(),

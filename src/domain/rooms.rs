@@ -3,6 +3,7 @@
 mod arrival;
 mod decoding;
 mod lost;
+mod names;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -13,8 +14,8 @@ use self::arrival::Due;
 use super::quotas::Quotas;
 use super::room::{Participant, Peer, Room};
 use super::{
-    Effect, EndReason, Event, FileNotice, Limits, MediaState, Negotiation, Offer, Person, Refusal, RoomKind, Side,
-    Subject,
+    Claim, Effect, EndReason, Event, FileNotice, Limits, MediaState, Negotiation, Offer, Person, Refusal, RoomKind,
+    Side, Subject,
 };
 use crate::ids::{CallId, ParticipantId, PeerId, RoomId, RoomName, SessionId, UserId};
 use crate::shares::ClientAddress;
@@ -89,7 +90,9 @@ impl Rooms {
         session: SessionId,
         name: (RoomKind, RoomName),
         person: Person,
+        claim: Claim,
     ) -> Result<Vec<Effect>, Refusal> {
+        self.check_name(session, &name, &person.user, claim)?;
         self.check_space(session, &name, &person.user)?;
         let mut effects = self.leave(session);
         let room_id = self.open(name, self.quotas.client_of(session), &mut effects);
@@ -103,7 +106,7 @@ impl Rooms {
         effects.extend(room.tell_all(&Event::ParticipantArrived {
             person: Arc::clone(&person),
         }));
-        room.insert(participant, session, person);
+        room.insert(participant, session, person, claim);
         effects.push(Effect::Tell {
             session,
             event: Event::Joined { others },
@@ -379,7 +382,7 @@ impl Rooms {
         for (guest, (peer, participant, source)) in guests.into_iter().zip(seats) {
             let source = Some(source);
             let (session, side) = (guest.session, guest.side);
-            room.insert(participant, session, Arc::new(guest.person));
+            room.insert(participant, session, Arc::new(guest.person), Claim::Proven);
             if let Some(owner) = room.participant_mut(participant) {
                 let identity = guest.offer.identity;
                 owner.add_peer(Peer {

@@ -5,8 +5,8 @@ use std::time::Instant;
 use super::calls::Calls;
 use super::presence::Presence;
 use super::rooms::{PairChange, Rooms};
-use super::{Command, Effect, EndReason, Limits, MediaKind, MediaState, Refusal, WaitingMessage};
-use crate::ids::{PeerId, RoomId, SessionId, UserId};
+use super::{Claim, Command, Effect, EndReason, Limits, MediaKind, MediaState, Refusal, RoomKind, WaitingMessage};
+use crate::ids::{PeerId, RoomId, RoomName, SessionId, UserId};
 use crate::shares::ClientAddress;
 
 /// The state of all rooms and calls, and of who can be reached by message. One owner; each call returns what is to be done about it. When the time of
@@ -15,6 +15,7 @@ pub struct Rules {
     rooms: Rooms,
     calls: Calls,
     presence: Presence,
+    proof_required: bool,
 }
 
 impl Rules {
@@ -23,6 +24,7 @@ impl Rules {
             rooms: Rooms::new(limits),
             calls: Calls::new(limits),
             presence: Presence::new(&limits),
+            proof_required: limits.proof_required,
         }
     }
 
@@ -78,7 +80,15 @@ impl Rules {
             }
             // The room of a call is the call's.
             _ if self.calls.carries(session) => Err(Refusal::InCall),
-            Command::Join { kind, room, person } => self.rooms.join(session, (kind, room), person),
+            Command::Join {
+                kind,
+                room,
+                person,
+                claim,
+            } => {
+                self.check_proof(kind, &room, claim)?;
+                self.rooms.join(session, (kind, room), person, claim)
+            }
             Command::Leave => Ok(self.rooms.leave(session)),
             Command::Offer { subject, offer } => self.rooms.offer(now, session, subject, offer),
             Command::Candidate { subject } => self.rooms.candidate(session, &subject),
@@ -104,6 +114,16 @@ impl Rules {
         self.follow_rooms(now);
         self.rooms.quotas.leave(session);
         effects
+    }
+
+    /// A room of two is for whoever knows what it is called; where proof is required, for those who have given it. The two
+    /// of a call have: its room was made for them and told to nobody else.
+    fn check_proof(&self, kind: RoomKind, room: &RoomName, claim: Claim) -> Result<(), Refusal> {
+        let is_proven = claim == Claim::Proven || self.calls.meets_in(room);
+        if kind == RoomKind::Pair && self.proof_required && !is_proven {
+            return Err(Refusal::NotProven);
+        }
+        Ok(())
     }
 
     /// A call ends some time after the two have left the room where they met.

@@ -8,6 +8,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod claims;
+
 /// Nothing of this waits, so any time does.
 fn now() -> Instant {
     some_instant()
@@ -25,7 +27,16 @@ fn person(name: &str) -> Person {
 fn join(rooms: &mut Rules, session: u64, room: &str, name: &str) -> Result<Vec<Effect>, Refusal> {
     let (room, person) = (room.into(), person(name));
     let kind = RoomKind::Group;
-    rooms.handle(now(), SessionId(session), Command::Join { kind, room, person })
+    rooms.handle(
+        now(),
+        SessionId(session),
+        Command::Join {
+            kind,
+            room,
+            person,
+            claim: Claim::Unproven,
+        },
+    )
 }
 
 /// Connection `number`, about `subject`.
@@ -179,7 +190,16 @@ fn a_pair_s_room_takes_two_and_is_no_group_s_room_of_that_name() {
     let mut rooms = Rules::new(Limits::default());
     let mut pair = |session: u64, name: &str| {
         let (kind, room, person) = (RoomKind::Pair, "r".into(), person(name));
-        rooms.handle(now(), SessionId(session), Command::Join { kind, room, person })
+        rooms.handle(
+            now(),
+            SessionId(session),
+            Command::Join {
+                kind,
+                room,
+                person,
+                claim: Claim::Unproven,
+            },
+        )
     };
     assert_eq!(outline(&pair(1, "anna").unwrap()), ["open room", "tell 1: joined 0"]);
     pair(2, "ben").unwrap();
@@ -259,8 +279,12 @@ fn a_call_whose_connection_gives_way_is_over_for_both() {
     let call =
         |rules: &mut Rules, session: u64, command| rules.handle(now(), SessionId(session), Command::Call(command));
     for (session, name) in [(1, "anna"), (2, "ben")] {
-        let (address, newcomer) = (Address::Name(name.into()), Newcomer::Joins);
-        call(&mut rules, session, CallCommand::Register { address, newcomer }).unwrap();
+        let register = CallCommand::Register {
+            address: Address::Name(name.into()),
+            newcomer: Newcomer::Joins,
+            claim: Claim::Unproven,
+        };
+        call(&mut rules, session, register).unwrap();
     }
     let (to, media) = (Address::Name("ben".into()), CallMedia::Carried(Offer::default()));
     let when_busy = WhenBusy::Ring;

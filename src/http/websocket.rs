@@ -10,7 +10,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocketUpgrade};
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use axum::routing::get;
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
@@ -58,9 +58,16 @@ const READ_BUFFER_BYTES: usize = 8 * 1024;
 
 pub fn router() -> Router<AppState> {
     let entrance = |entrance: Entrance| {
-        get(move |State(state), Client(client), upgrade: Upgrade| async move {
-            enter(entrance, state, client, ready(upgrade)?).await
-        })
+        get(
+            move |State(state),
+                  Client(client),
+                  credentials: Result<Query<Credentials>, QueryRejection>,
+                  headers: HeaderMap,
+                  upgrade: Upgrade| async move {
+                let token = token_of(credentials, &headers);
+                enter(entrance, state, client, token, ready(upgrade)?).await
+            },
+        )
     };
     Router::new()
         .route("/call", entrance(Entrance::Call))
@@ -84,6 +91,16 @@ struct Credentials {
     token: Option<String>,
 }
 
+/// The token of a user in the request. A query that cannot be read has none.
+fn token_of(credentials: Result<Query<Credentials>, QueryRejection>, headers: &HeaderMap) -> Option<String> {
+    let in_query = credentials.ok().and_then(|Query(credentials)| credentials.token);
+    let in_query = in_query.filter(|token| !token.is_empty());
+    let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let in_header = header.and_then(|value| value.split_once(' '));
+    let bearer = in_header.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer"));
+    in_query.or_else(|| bearer.map(|(_, token)| token.trim().to_owned()))
+}
+
 /// Only with a token that is good for a device. A query that cannot be read has none.
 async fn enter_as_device(
     State(state): State<AppState>,
@@ -100,7 +117,7 @@ async fn enter_as_device(
         device,
         room_ids: random_room,
     };
-    enter(entrance, state, client, upgrade).await
+    enter(entrance, state, client, None, upgrade).await
 }
 
 /// A room that cannot be guessed: 128 random bits.
@@ -112,6 +129,7 @@ async fn enter(
     entrance: Entrance,
     state: AppState,
     client: ClientAddress,
+    token: Option<String>,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, HttpError> {
     let connected = state.hub.connect(client).await;
@@ -119,6 +137,7 @@ async fn enter(
     let (session, events) = connected.map_err(no_place)?;
     let longest = entrance.frame_bytes_max();
     let conversation = Conversation::new(entrance, session, state.directory, state.config, state.clock);
+    let conversation = conversation.with_tokens(state.accounts.keys(), token);
     let upgrade = upgrade
         .max_message_size(longest)
         .max_frame_size(longest)

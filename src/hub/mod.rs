@@ -107,6 +107,7 @@ impl From<&Config> for Capacity {
             participants_per_room: limits.max_participants_per_room,
             ring_for: config.calls.ring_timeout(),
             address_share_percent: limits.address_share_percent,
+            proof_required: config.auth.required,
             ..Limits::default()
         };
         Self {

@@ -128,7 +128,7 @@ pub(super) fn weight(event: &Event) -> usize {
             },
         ) => message.len(),
         Event::Message(MessageEvent::WhoIsOnline { users }) => users.len() * size_of::<usize>(),
-        Event::Message(MessageEvent::Online { .. } | MessageEvent::Offline { .. }) => 0,
+        Event::Message(MessageEvent::Online { .. } | MessageEvent::OneMore { .. } | MessageEvent::Offline { .. }) => 0,
         Event::ParticipantArrived { .. }
         | Event::ParticipantLeft { .. }
         | Event::MediaChanged { .. }

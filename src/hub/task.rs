@@ -375,9 +375,14 @@ async fn until(deadline: Option<Instant>) {
 /// Names are logged as [`alias`] allows.
 fn log_request(session: SessionId, command: &Command) {
     match command {
-        Command::Join { kind, room, person } => {
+        Command::Join {
+            kind,
+            room,
+            person,
+            claim,
+        } => {
             let (room, user) = (alias(room.as_str()), alias(person.user.as_str()));
-            info!(%session, ?kind, %room, %user, "joins");
+            info!(%session, ?kind, %room, %user, ?claim, "joins");
         }
         Command::Leave => info!(%session, "leaves"),
         Command::Offer { subject, offer } => {
@@ -386,8 +391,8 @@ fn log_request(session: SessionId, command: &Command) {
         }
         Command::Candidate { subject } => debug!(%session, subject = %alias(subject.as_str()), "candidate"),
         Command::Say { text } => debug!(%session, bytes = text.len(), "says"),
-        Command::Message(MessageCommand::Bind { user }) => {
-            info!(%session, user = %alias(user.as_str()), "can be reached");
+        Command::Message(MessageCommand::Bind { user, claim }) => {
+            info!(%session, user = %alias(user.as_str()), ?claim, "can be reached");
         }
         Command::Message(MessageCommand::Send { message, .. }) => {
             debug!(%session, bytes = message.len(), "sends a message");
@@ -400,8 +405,12 @@ fn log_request(session: SessionId, command: &Command) {
 
 fn log_call(session: SessionId, command: &CallCommand) {
     match command {
-        CallCommand::Register { address, newcomer } => {
-            info!(%session, address = %alias(&address.to_string()), ?newcomer, "registers");
+        CallCommand::Register {
+            address,
+            newcomer,
+            claim,
+        } => {
+            info!(%session, address = %alias(&address.to_string()), ?newcomer, ?claim, "registers");
         }
         CallCommand::Invite { to, media, when_busy } => {
             let carried = matches!(media, CallMedia::Carried(_));

@@ -154,6 +154,13 @@ impl<'de> Deserialize<'de> for Name {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text(pub String);
 
+impl Text {
+    /// The field of a message; `None` where it is missing or is no text.
+    pub fn of(message: &Value, field: &str) -> Option<Self> {
+        fields(message.get(field)?)
+    }
+}
+
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(TextVisitor { only_names: false })

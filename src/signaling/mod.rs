@@ -24,6 +24,7 @@ mod call;
 mod devices;
 mod groupcall_id;
 mod groupcall_type;
+mod identity;
 mod json;
 mod limits;
 mod messages;
@@ -39,6 +40,7 @@ use serde_json::Value;
 use smallvec::SmallVec;
 use tracing::debug;
 
+use crate::auth::Keys;
 use crate::clock::WallClock;
 use crate::config::Config;
 use crate::domain::{EndReason, Event, MediaState, Person, RoomKind};
@@ -149,6 +151,11 @@ impl Close {
     pub const UNREADABLE: Close = Close::new(1009, "a message is too long or breaks the protocol");
     pub const UNKNOWN_USER: Close = Close::new(1008, "no such user");
     pub const LONG_NAME: Close = Close::new(1008, "a name has more than 128 characters");
+    /// Of the codes for private use, like the two after it: a page tells it from a wrong password.
+    pub const NO_TOKEN: Close = Close::new(4401, "this server asks for a token: the one that was issued to you");
+    pub const BAD_TOKEN: Close = Close::new(4403, "the token is not valid any more, or was never: ask for a new one");
+    pub const OTHERS_TOKEN: Close = Close::new(4403, "the token was issued to somebody else");
+    pub const NAME_TAKEN: Close = Close::new(4409, "the name is held by somebody who has proven that it is theirs");
     pub const WRONG_PASSWORD: Close = Close::new(1008, "the room's password is missing or wrong");
     pub const TOO_FAST: Close = Close::new(1008, "too many messages");
     pub const TOO_SLOW: Close = Close::new(1008, "messages are not read");
@@ -211,6 +218,10 @@ struct Client<A> {
     admission: A,
     config: Arc<Config>,
     clock: WallClock,
+    /// What tokens are checked with.
+    keys: Keys,
+    /// The token in the request that opened the socket.
+    token: Option<String>,
 }
 
 enum Family {
@@ -233,6 +244,8 @@ impl<A: Admission> Conversation<A> {
             admission,
             config,
             clock,
+            keys: Keys::default(),
+            token: None,
         };
         let family = match entrance {
             Entrance::Call => Some(Family::Call(call::Dialogue::default())),
@@ -244,6 +257,13 @@ impl<A: Admission> Conversation<A> {
             }
         };
         Self { client, family }
+    }
+
+    /// With what tokens are checked, and the one in the request that opened the socket.
+    pub fn with_tokens(mut self, keys: Keys, token: Option<String>) -> Self {
+        self.client.keys = keys;
+        self.client.token = token.filter(|token| !token.is_empty());
+        self
     }
 
     /// To be called once, before the first message.

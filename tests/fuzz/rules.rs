@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes as Message;
 use patchbay::domain::{
-    Address, Answer, CallCommand, CallMedia, Command, ConnectionIdentity, Decline, Effect, Limits, MediaState,
+    Address, Answer, CallCommand, CallMedia, Claim, Command, ConnectionIdentity, Decline, Effect, Limits, MediaState,
     MessageCommand, Newcomer, Offer, Person, Recipient, RoomKind, Rules, Waits, WhenBusy,
 };
 use patchbay::ids::{PeerId, RoomId, SessionId};
@@ -33,6 +33,10 @@ fn name(bytes: &mut Bytes<'_>) -> Address {
     Address::Name(bytes.pick(&NAMES).into())
 }
 
+fn claim(bytes: &mut Bytes<'_>) -> Claim {
+    bytes.pick(&[Claim::Unproven, Claim::Proven])
+}
+
 fn command(bytes: &mut Bytes<'_>) -> Command {
     match bytes.below(14) {
         0 => {
@@ -46,6 +50,7 @@ fn command(bytes: &mut Bytes<'_>) -> Command {
                     prefix: String::new(),
                     postfix: String::new(),
                 },
+                claim: claim(bytes),
             }
         }
         1 => Command::Leave,
@@ -59,6 +64,7 @@ fn command(bytes: &mut Bytes<'_>) -> Command {
         4 => Command::Say { text: "hello".into() },
         5 => Command::Message(MessageCommand::Bind {
             user: bytes.pick(&NAMES).into(),
+            claim: claim(bytes),
         }),
         6 => Command::Message(MessageCommand::Send {
             to: match bytes.below(5) {
@@ -78,6 +84,7 @@ fn command(bytes: &mut Bytes<'_>) -> Command {
         8 => Command::Call(CallCommand::Register {
             address: name(bytes),
             newcomer: bytes.pick(&[Newcomer::Joins, Newcomer::Replaces, Newcomer::Inherits]),
+            claim: claim(bytes),
         }),
         9 => Command::Call(CallCommand::Invite {
             to: name(bytes),

@@ -25,6 +25,15 @@ fn device(account: &str) -> Address {
     Address::Device { account, device }
 }
 
+fn registration(address: Address, newcomer: Newcomer) -> CallCommand {
+    let claim = Claim::Unproven;
+    CallCommand::Register {
+        address,
+        newcomer,
+        claim,
+    }
+}
+
 fn answer_to(from: Address, answer: Answer) -> CallCommand {
     let room = None;
     CallCommand::Answer { from, room, answer }
@@ -49,7 +58,7 @@ impl Exchange {
     }
 
     fn register(&mut self, session: u64, address: Address, newcomer: Newcomer) -> Vec<String> {
-        self.ask(session, CallCommand::Register { address, newcomer }).unwrap()
+        self.ask(session, registration(address, newcomer)).unwrap()
     }
 
     /// A call that this server carries.
@@ -403,19 +412,6 @@ fn a_session_that_registers_elsewhere_leaves_where_it_was() {
     assert_eq!(moved[3], "tell 1: call with ben over, Lost");
     assert_eq!(exchange.call(1, "ben"), Err(Refusal::NotReachable));
     assert!(exchange.call(1, "bert").is_ok());
-}
-
-#[test]
-fn a_device_call_needs_no_media_here_and_tells_the_caller_where_to_meet() {
-    let mut exchange = two_devices();
-    assert_eq!(exchange.dial(1, "22").unwrap(), ["tell 2: 11/d calls 22/d"]);
-    assert_eq!(exchange.dial(2, "11"), Err(Refusal::Busy));
-    let accepted = exchange.accept(2, device("11")).unwrap();
-    assert_eq!(accepted, ["tell 1: 22/d accepts for meeting"]);
-    assert_eq!(exchange.counts(), [1, 2, 0, 0, 0]);
-    let with = Some(device("11"));
-    let ended = exchange.ask(2, CallCommand::HangUp { with }).unwrap();
-    assert_eq!(ended, ["tell 1: call with 22/d over, HungUp"]);
 }
 
 #[test]

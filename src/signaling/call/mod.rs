@@ -6,7 +6,7 @@
 //!
 //! | client → server | fields | what it does |
 //! |---|---|---|
-//! | `register` | `name`; optional `notices` | can be called by that name from now on; the newest socket of a name has it alone |
+//! | `register` | `name`; optional `notices`, `token` | can be called by that name from now on; the newest socket of a name has it alone |
 //! | `call` | `from`, `to`, `sdpOffer` | rings at `to`; whoever still rings somebody else gives that up |
 //! | `incomingCallResponse` | `from` (the caller), `callResponse`; with `accept`: `sdpOffer`; otherwise: `message` | accepts, or declines: `bussy` (so spelt) or `user declined` |
 //! | `incomingCallErrorResponse` | `from` (the caller), `errorResponse` `NoDevice` | declines for want of a microphone or camera |
@@ -17,7 +17,7 @@
 //!
 //! | server → client | fields | when |
 //! |---|---|---|
-//! | `registerResponse` | `response`; `userId` or `message` | `accepted`, `rejected: empty user name`, or `rejected` with the reason in `message` |
+//! | `registerResponse` | `response`; `userId` or `message` | `accepted`, `rejected: empty user name`, `rejected: user '…' already registered` where somebody has proven that the name is theirs, or `rejected` with the reason in `message` |
 //! | `incomingCall` | `from`, `to` | it rings, also at who registers while it does |
 //! | `startCommunication` | `sdpAnswer` | to the callee who accepted, before the caller hears of it |
 //! | `callResponse` | `response`; `sdpAnswer` or `message` | to the caller: `accepted`, `rejected: user '…' is not registered`, or `rejected` with the reason in `message` |
@@ -36,7 +36,8 @@
 //!
 //! Reasons in `message` of a rejected call: `bussy` and `user declined` as the callee gave them, `timeout` after
 //! `calls.ring_timeout_s`, or a sentence. Names may come as numbers; they are texts on the way back. `from` of a `call`
-//! must be who the socket registered as. Calls ring at people who are in one: their clients say `bussy`.
+//! must be who the socket registered as. `token` is this server's own: it proves that the name is one's own
+//! ([`super::identity`]). Calls ring at people who are in one: their clients say `bussy`.
 //!
 //! `stopCommunication` does not say which call is over, so it is only sent about the one that the client has in mind:
 //! the one that it is in, or else the first that rings.
@@ -50,7 +51,7 @@ use serde_json::Value;
 use tracing::debug;
 
 use self::wire::{CandidateOut, Outgoing};
-use super::json::Name;
+use super::json::{Name, Text};
 use super::{Admission, Client, Reaction, json, media_word, offer, takes_notices};
 use crate::domain::{
     Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Candidate, Command, Decline, DecodingNotice,
@@ -121,12 +122,23 @@ impl Dialogue {
             }
             Err(_) => return not_registered(REJECTED, Some("no such user")),
         }
+        let token = Text::of(message, "token");
+        let claim = match client.claim(&name, token.as_ref().map(|Text(token)| token.as_str())) {
+            Ok(claim) => claim,
+            Err(why) => return not_registered(REJECTED, Some(&why.to_string())),
+        };
         let register = CallCommand::Register {
             address: Address::Name(name.clone()),
             newcomer: Newcomer::Replaces,
+            claim,
         };
-        if let Err(refusal) = request(client, register).await {
-            return not_registered(REJECTED, Some(&refusal.to_string()));
+        match request(client, register).await {
+            Ok(()) => {}
+            Err(refusal @ Refusal::NameTaken) => {
+                let response = format!("rejected: user '{name}' already registered");
+                return not_registered(&response, Some(&refusal.to_string()));
+            }
+            Err(refusal) => return not_registered(REJECTED, Some(&refusal.to_string())),
         }
         let registered = Reaction::frame(&Outgoing::RegisterResponse {
             response: "accepted",

@@ -36,8 +36,8 @@ use self::wire::Outgoing;
 use super::json::Name;
 use super::{Client, Close, Reaction, json};
 use crate::domain::{
-    Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Command, Decline, Event, Newcomer, Refusal,
-    Side, WhenBusy,
+    Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Claim, Command, Decline, Event, Newcomer,
+    Refusal, Side, WhenBusy,
 };
 use crate::ids::{DeviceId, RoomName, UserId};
 
@@ -66,6 +66,7 @@ impl Dialogue {
         let register = CallCommand::Register {
             address: self.address.clone(),
             newcomer: Newcomer::Inherits,
+            claim: Claim::Proven,
         };
         match request(client, register).await {
             Ok(()) => Reaction::none(),

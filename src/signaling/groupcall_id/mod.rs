@@ -5,7 +5,7 @@
 //!
 //! | client → server | fields | what it does |
 //! |---|---|---|
-//! | `joinRoom` | `name`, `room`; optional `personName`, `pw`, `notices` | enters the room; a session that is in one leaves it first |
+//! | `joinRoom` | `name`, `room`; optional `personName`, `pw`, `notices`, `token` | enters the room; a session that is in one leaves it first |
 //! | `receiveVideoFrom` | `sender`, `sdpOffer` | own name: publishes; another's: receives what he publishes, now or later |
 //! | `onIceCandidate` | `name`, `candidate` | nothing: clients are found by their own checks |
 //! | `leaveRoom` | | leaves; so does closing the socket |
@@ -25,8 +25,10 @@
 //! says so (`groupcall.participants_as_objects`): some pages want them but do not say so.
 //! Names may come as numbers; they are texts on the way back. `pw` is this server's own, for rooms with a password.
 //! So is `notices`, which is `true` from clients that understand this server's own messages; others are not sent any.
+//! `token` is this server's own, too: it proves that `name` is one's own ([`super::identity`]).
 //! Who is not admitted, who finds the room full, for whose offer there is no place, and whose name or room has more than 128
-//! characters, has the socket closed with the reason, the only sign there is.
+//! characters, has the socket closed with the reason, the only sign there is: 4401 where a token is missing, 4403 where it does
+//! not prove the name, 4409 where somebody in the room has proven that the name is theirs.
 //! People in a room that a failure of the server has ended have their sockets closed with 1012, and may come again.
 //! Chat and files of people in the same room who speak another family are not told: there is no message for them.
 
@@ -78,6 +80,11 @@ impl Dialogue {
         let (Ok(user), Ok(room)) = (join.name.user(), join.room.room()) else {
             return Reaction::close(Close::LONG_NAME);
         };
+        let token = join.token.map(|Text(token)| token);
+        let claim = match client.claim(&user, token.as_deref()) {
+            Ok(claim) => claim,
+            Err(why) => return Reaction::close(why.into()),
+        };
         let password = join.pw.map(|Text(password)| password);
         if password
             .as_ref()
@@ -95,7 +102,15 @@ impl Dialogue {
         self.takes_notices = takes_notices(message);
         let person = person(profile, own_name);
         let kind = client.rooms;
-        match client.session.request(Command::Join { kind, room, person }).await {
+        let join = Command::Join {
+            kind,
+            room,
+            person,
+            claim,
+        };
+        match client.session.request(join).await {
+            Err(Refusal::NameTaken) => Reaction::close(Close::NAME_TAKEN),
+            Err(Refusal::NotProven) => Reaction::close(Close::NO_TOKEN),
             Err(Refusal::RoomFull | Refusal::TooManyRooms) => Reaction::close(Close::FULL),
             outcome => silent(client, outcome),
         }

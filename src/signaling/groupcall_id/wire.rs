@@ -12,6 +12,8 @@ pub struct JoinRoom {
     pub person_name: Option<Text>,
     #[serde(default, deserialize_with = "if_any")]
     pub pw: Option<Text>,
+    #[serde(default, deserialize_with = "if_any")]
+    pub token: Option<Text>,
 }
 
 #[derive(Deserialize)]

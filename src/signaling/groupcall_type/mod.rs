@@ -5,7 +5,7 @@
 //!
 //! | client → server | fields | what it does |
 //! |---|---|---|
-//! | `join` | `userId`; `room`, 0 where absent; optional `pw`, `personName`, `notices` | enters the room; a session that is in one leaves it first |
+//! | `join` | `userId`; `room`, 0 where absent; optional `pw`, `personName`, `notices`, `token` | enters the room; a session that is in one leaves it first |
 //! | `sendMessage` | `message` | tells everybody in the room, the sender too |
 //! | `uploadSuccess` | `fileName`, `fileUrl`; optional `fileType` | announces a file to everybody in the room, the sender too |
 //! | `onIceCandidate` | `userId`, `candidate` (or `candicate`) | nothing: clients are found by their own checks |
@@ -37,7 +37,9 @@
 //! `personName` is this server's own: how somebody is shown whom the user table does not know. So is `notices`, which is
 //! `true` from clients that understand this server's own messages; others are not sent any.
 //! Whose video a watcher cannot decode may offer again, with all formats there are: the answer begins with one that all in the
-//! room decode.
+//! room decode. `token` proves that `userId` is one's own ([`super::identity`]): `permisionDeny` is followed by the close
+//! code 4401 where it is missing, 4403 where it does not prove the id, and 4409 where somebody in the room has proven that the
+//! id is theirs.
 //! People in a room that a failure of the server has ended have their sockets closed with 1012, and may come again.
 //! Candidates that concern no connection of the session are ignored: one may cross with a departure.
 
@@ -109,6 +111,11 @@ impl Dialogue {
             .transpose()?;
         let room = join.room.unwrap_or_else(|| Name::from(0));
         let (user, room) = (join.user_id.user()?, room.room()?);
+        let token = join.token.map(|Text(token)| token);
+        let claim = match client.claim(&user, token.as_deref()) {
+            Ok(claim) => claim,
+            Err(why) => return Ok(permission_denied(&user, &room, why.into())),
+        };
         let password = join.pw.map(|Text(password)| password);
         if password
             .as_ref()
@@ -128,8 +135,11 @@ impl Dialogue {
             kind: client.rooms,
             room: room.clone(),
             person,
+            claim,
         };
         match client.session.request(enter).await {
+            Err(Refusal::NameTaken) => Ok(permission_denied(&user, &room, Close::NAME_TAKEN)),
+            Err(Refusal::NotProven) => Ok(permission_denied(&user, &room, Close::NO_TOKEN)),
             Err(Refusal::RoomFull | Refusal::TooManyRooms) => Ok(permission_denied(&user, &room, Close::FULL)),
             _ => Ok(Reaction::none()),
         }

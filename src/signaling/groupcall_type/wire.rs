@@ -14,6 +14,8 @@ pub struct Join {
     #[serde(default, deserialize_with = "if_any")]
     pub pw: Option<Text>,
     #[serde(default, deserialize_with = "if_any")]
+    pub token: Option<Text>,
+    #[serde(default, deserialize_with = "if_any")]
     pub person_name: Option<Text>,
 }
 

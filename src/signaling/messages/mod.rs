@@ -21,7 +21,7 @@
 //!
 //! | client → server | | what it does |
 //! |---|---|---|
-//! | `cmd` 1, bind | `sender` | the connection can be reached under this user; no answer, and `cmd` 6 when it is bound already |
+//! | `cmd` 1, bind | `sender`; optional `token` | the connection can be reached under this user; no answer, and `cmd` 6 when it is bound already |
 //! | `cmd` 5, message | `receiver`; optional `groupId` | to every connection of the receiver, or kept for him; without a receiver to everybody where there is a `groupId` (but not `video` or `audio`, which would ring everywhere: dropped), and without either to the sender's own connections. On a connection that is not bound its `sender` binds first |
 //! | `cmd` 2, heartbeat | `msgtype` 4 | is a sign of life |
 //! | `cmd` 3, online | | this server's own: asks who is online |
@@ -31,6 +31,7 @@
 //! | server → client | | when |
 //! |---|---|---|
 //! | `cmd` 3, online | `sender`, `timeStamp` | the first connection of a user is bound: to everybody, himself included; with `msgtype` 4, one for each who is online, as the answer to the question |
+//! | `cmd` 3, online | `sender`, `timeStamp`; `msgtype` 3 | one more connection of a user is bound: to the user's older ones, whom it does not silence |
 //! | `cmd` 4, offline | `sender`, `timeStamp` | the last connection of a user is gone |
 //! | `cmd` 5, message | as it was sent, `sender` and `timeStamp` written anew | |
 //! | `cmd` 6, reconnect | | a second bind, or one more connection than a user may have |
@@ -42,9 +43,13 @@
 //! taken it back with `resSign` `refuse`, or `cancel`. When an invitation has waited that long, its sender gets the answer
 //! `refuse`, as from the callee, with `groupId`, `reqType` and `vagroupId` of the invitation, and `not online` as its content.
 //! Who comes later gets the invitation without `groupId`, and with `resSign` `missed`: nothing that would ring.
-//! A message that is too long for all whom it would reach (`limits.fan_out_kib_per_s`) has the socket closed with the
-//! reason. Where there are users in the user table, only they may bind: others have their socket closed with the reason. So
-//! has who binds under a name of more than 128 characters.
+//! A message that is too long for all whom it would reach (`limits.fan_out_kib_per_s`) has the socket closed with the reason.
+//!
+//! A `token` of this server ([`super::identity`]) proves that `sender` is one's own. Such a connection always finds a place: of
+//! as many as a user may have, the oldest that has none is closed with 4001. Without one where it is asked for, the socket is
+//! closed with 4401; where it does not prove `sender`, with 4403. A message on a connection that is not bound may carry it, too;
+//! it is not passed on. Where there are users in the user table, only they may bind: others have their socket closed with the
+//! reason. So has who binds under a name of more than 128 characters.
 
 mod wire;
 
@@ -58,6 +63,7 @@ use tracing::debug;
 
 use self::wire::{Incoming, Outgoing};
 use super::{Admission, Client, Close, Frame, Heartbeat, Reaction};
+use crate::auth;
 use crate::domain::{Command, MessageCommand, MessageEvent, Recipient, Refusal, Waits};
 use crate::ids::UserId;
 use crate::storage::AdmitError;
@@ -105,7 +111,11 @@ impl Dialogue {
             return ignored(client, "of a type that is not for the server");
         }
         match message.cmd {
-            wire::BIND => self.bind(client, &message.sender).await,
+            wire::BIND => self.bind(client, &message).await,
+            wire::MESSAGE if auth::looks_like_token(&message.token) => match wire::without_token(&bytes) {
+                Ok(bytes) => self.message(client, message, &bytes).await,
+                Err(_) => ignored(client, "not a message"),
+            },
             wire::MESSAGE => self.message(client, message, &bytes).await,
             wire::ONLINE => request(client, MessageCommand::List).await,
             wire::HEARTBEAT => Reaction::none(),
@@ -113,7 +123,8 @@ impl Dialogue {
         }
     }
 
-    async fn bind<A: Admission>(&mut self, client: &Client<A>, sender: &str) -> Reaction {
+    async fn bind<A: Admission>(&mut self, client: &Client<A>, message: &Incoming) -> Reaction {
+        let sender = message.sender.as_str();
         if self.user.is_some() {
             return Reaction::bytes(Outgoing::of(wire::RECONNECT).bytes());
         }
@@ -129,7 +140,14 @@ impl Dialogue {
             Err(AdmitError::Storage(_)) => return Reaction::close(Close::STORAGE_FAILED),
             Err(AdmitError::UnknownUser | AdmitError::WrongPassword) => return Reaction::close(Close::UNKNOWN_USER),
         }
-        let command = MessageCommand::Bind { user: user.clone() };
+        let claim = match client.claim(&user, token_in(message)) {
+            Ok(claim) => claim,
+            Err(why) => return Reaction::close(why.into()),
+        };
+        let command = MessageCommand::Bind {
+            user: user.clone(),
+            claim,
+        };
         match client.session.request(Command::Message(command)).await {
             Ok(()) => self.user = Some(user),
             Err(Refusal::TooManySessions) => return Reaction::bytes(Outgoing::of(wire::RECONNECT).bytes()),
@@ -140,7 +158,7 @@ impl Dialogue {
 
     async fn message<A: Admission>(&mut self, client: &Client<A>, message: Incoming, bytes: &[u8]) -> Reaction {
         if self.user.is_none() {
-            let reaction = self.bind(client, &message.sender).await;
+            let reaction = self.bind(client, &message).await;
             if reaction != Reaction::none() {
                 return reaction;
             }
@@ -192,6 +210,7 @@ impl Dialogue {
         match event {
             MessageEvent::Received { message } => Reaction::bytes(message),
             MessageEvent::Online { user } => Reaction::bytes(about(wire::ONLINE, 0, user).bytes()),
+            MessageEvent::OneMore { user } => Reaction::bytes(about(wire::ONLINE, wire::NOTIFY, user).bytes()),
             MessageEvent::Offline { user } => Reaction::bytes(about(wire::OFFLINE, 0, user).bytes()),
             MessageEvent::Unanswered { receiver, invitation } => match Incoming::decode(invitation) {
                 Ok(invitation) => Reaction::bytes(unanswered(receiver, invitation, now.clone()).bytes()),
@@ -205,6 +224,12 @@ impl Dialogue {
             }
         }
     }
+}
+
+/// The token with which somebody binds. Other clients than ours say there who they are, or what only they understand.
+fn token_in(message: &Incoming) -> Option<&str> {
+    let token = message.token.as_str();
+    (auth::looks_like_token(token) && token != message.sender).then_some(token)
 }
 
 /// Whether a message answers an invitation, in the field of newer or older clients.

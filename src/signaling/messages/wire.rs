@@ -18,6 +18,8 @@ pub const RECONNECT: u32 = 6;
 pub const SEND: u32 = 1;
 /// `msgtype` of what answers. Clients also send their messages under it.
 pub const REPLY: u32 = 4;
+/// `msgtype` of what is only to be known.
+pub const NOTIFY: u32 = 3;
 
 /// `resSign` and `sign` of an answer to an invitation that is not accepted.
 pub const REFUSE: &str = "refuse";
@@ -30,6 +32,7 @@ const MISSED: &str = "missed";
 
 const SENDER: u32 = 4;
 const GROUP_ID: u32 = 6;
+const TOKEN: u32 = 11;
 const TIME_STAMP: u32 = 13;
 const RES_SIGN: u32 = 16;
 
@@ -47,6 +50,9 @@ pub struct Incoming {
     pub group_id: String,
     #[prost(uint32, tag = "7")]
     pub msgtype: u32,
+    /// In most clients the user again.
+    #[prost(string, tag = "11")]
+    pub token: String,
     /// An answer to an invitation, from older clients.
     #[prost(string, tag = "14")]
     pub sign: String,
@@ -108,6 +114,11 @@ impl Outgoing {
 /// The message with another sender and time stamp; every other field stays as it is, and in its order.
 pub fn under(message: &[u8], sender: &str, time_stamp: &str) -> Result<Bytes, DecodeError> {
     with(message, &[(SENDER, sender), (TIME_STAMP, time_stamp)])
+}
+
+/// The message without its token, which is nobody else's business.
+pub fn without_token(message: &[u8]) -> Result<Bytes, DecodeError> {
+    with(message, &[(TOKEN, "")])
 }
 
 /// An invitation as it is delivered when it is too late: it rings nowhere.

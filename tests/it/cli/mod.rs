@@ -7,3 +7,4 @@ pub mod program;
 mod serving;
 mod signals;
 mod starts_that_fail;
+mod tokens;

@@ -29,6 +29,7 @@ async fn coming_and_going_is_told_to_everybody_once_for_each_user() {
         .play(
             r#"
             tablet@ws > {"cmd":1,"msgtype":1,"sender":"1"}
+            anna@ws < {"cmd":3,"msgtype":3,"sender":"1","timeStamp":"2026-01-02 03:04:05"}
             tablet@ws -
             anna@ws -
             ben@ws < {"cmd":4,"sender":"1","timeStamp":"2026-01-02 03:04:05"}
@@ -44,6 +45,7 @@ async fn an_invitation_and_its_answers_reach_every_connection_of_the_other_with_
         .play(
             r#"
             tablet@ws > {"cmd":1,"msgtype":1,"sender":"2"}
+            ben@ws < {"cmd":3,"msgtype":3,"sender":"2","timeStamp":"2026-01-02 03:04:05"}
             anna@ws > {"cmd":5,"msgtype":4,"groupId":"video","token":"1","sender":"1","receiver":"2","reqType":"ptop","content":[18,5,118,105,100,101,111]}
             ben@ws < {"cmd":5,"msgtype":4,"groupId":"video","token":"1","sender":"1","receiver":"2","reqType":"ptop","content":[18,5,118,105,100,101,111],"timeStamp":"2026-01-02 03:04:05"}
             tablet@ws < {"cmd":5,"msgtype":4,"groupId":"video","token":"1","sender":"1","receiver":"2","reqType":"ptop","content":[18,5,118,105,100,101,111],"timeStamp":"2026-01-02 03:04:05"}
@@ -156,6 +158,7 @@ async fn messages_for_somebody_who_is_not_there_come_in_order_and_once_when_he_b
             ben@ws < {"cmd":5,"msgtype":4,"sender":"1","receiver":"2","vagroupId":"first","timeStamp":"2026-01-02 03:04:05"}
             ben@ws < {"cmd":5,"msgtype":4,"sender":"1","receiver":"2","vagroupId":"second","timeStamp":"2026-01-02 03:04:05"}
             tablet@ws > {"cmd":1,"msgtype":1,"sender":"2"}
+            ben@ws < {"cmd":3,"msgtype":3,"sender":"2","timeStamp":"2026-01-02 03:04:05"}
             tablet@ws -
             ben@ws -
             anna@ws < {"cmd":4,"sender":"2","timeStamp":"2026-01-02 03:04:05"}

@@ -27,6 +27,8 @@
 //! this is over.
 //! In what clients send, `"@KIND NUMBER"` stands for an offer of connection NUMBER, and `"@KIND NUMBER again"` for its
 //! next; KIND is `sendonly`, `recvonly` or `sendrecv`. With `video=AV1,VP8` behind it, it has these formats instead of VP8.
+//! `"@token USER"` stands for a token of USER, `"@token USER expired"` for one whose time is over, and `"@token USER foreign"`
+//! for one of another server.
 
 mod bad_input;
 mod call;
@@ -42,12 +44,14 @@ mod model;
 pub mod offers;
 mod shares;
 mod together;
+mod tokens;
 mod workers;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use patchbay::auth::Keys;
 use patchbay::clock::WallClock;
 use patchbay::config::Config;
 use patchbay::domain::Command;
@@ -62,6 +66,9 @@ pub use house::House;
 use media::FakeMedia;
 pub use model::{Model, Shelf};
 pub use workers::FakeWorkers;
+
+/// Seconds since 1970-01-01 UTC of 2026-01-02 03:04:05.
+const NOW_S: i64 = 1_767_323_045;
 
 /// A server without sockets, and the clients that have come to it.
 pub struct Stage {
@@ -139,7 +146,7 @@ impl Stage {
                 ("media", _) => assert_eq!(self.media.next().as_deref(), Some(rest), "at: {line}"),
                 (_, ">") => {
                     self.assert_all_heard(line);
-                    self.says(who, &offers::fill_in(what)).await;
+                    self.says(who, &offers::fill_in(&fill_in_tokens(what))).await;
                 }
                 (_, "+") => {
                     self.assert_all_heard(line);
@@ -191,7 +198,8 @@ impl Stage {
     pub async fn connect_from(&mut self, who: &str, client: ClientAddress) {
         let (session, events) = self.hub.connect(client).await.expect("a place");
         let (house, config) = (self.house.clone(), Arc::clone(&self.config));
-        let mut conversation = Conversation::new(entrance(who), session, house, config, clock());
+        let conversation = Conversation::new(entrance(who), session, house, config, clock());
+        let mut conversation = conversation.with_tokens(keys("this server's"), None);
         let begun = conversation.begin().await;
         let mut client = Client {
             reads: true,
@@ -349,9 +357,30 @@ fn entrance(who: &str) -> Entrance {
     }
 }
 
+/// What tokens are signed with.
+fn keys(secret: &str) -> Keys {
+    Keys::new(vec![secret.as_bytes().to_vec()])
+}
+
+fn fill_in_tokens(message: &str) -> String {
+    let Some((before, rest)) = message.split_once("\"@token ") else {
+        return message.to_owned();
+    };
+    let (placeholder, after) = rest.split_once('"').expect("the placeholder ends");
+    let (user, kind) = placeholder.split_once(' ').unwrap_or((placeholder, ""));
+    let secret = if kind == "foreign" {
+        "another server's"
+    } else {
+        "this server's"
+    };
+    let until_s = NOW_S + if kind == "expired" { 0 } else { 1 };
+    let token = keys(secret).issue(&user.into(), until_s).unwrap();
+    format!("{before}\"{token}\"{after}")
+}
+
 /// Always the same second: 2026-01-02 03:04:05.
 pub fn clock() -> WallClock {
-    Arc::new(|| SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_323_045))
+    Arc::new(|| SystemTime::UNIX_EPOCH + Duration::from_secs(NOW_S as u64))
 }
 
 /// Equal, but that `"*"` equals any text that is not empty.

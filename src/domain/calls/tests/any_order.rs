@@ -54,6 +54,7 @@ fn command(step: &Step) -> Option<CallCommand> {
         Step::Register(who, newcomer) => CallCommand::Register {
             address: name(who),
             newcomer,
+            claim: Claim::Unproven,
         },
         Step::Call(to) => invite(to, CallMedia::Carried(offer()), WhenBusy::Ring),
         Step::Dial(to) => invite(to, CallMedia::Elsewhere("meeting".into()), WhenBusy::Refuse),

@@ -62,8 +62,7 @@ fn everything_is_bounded() {
     for (session, who) in (1..).zip(["anna", "ben", "carl", "dora", "emma"]) {
         exchange.register(session, name(who), Newcomer::Joins);
     }
-    let (address, newcomer) = (name("anna"), Newcomer::Joins);
-    let second = CallCommand::Register { address, newcomer };
+    let second = registration(name("anna"), Newcomer::Joins);
     assert_eq!(exchange.ask(9, second), Err(Refusal::TooManySessions));
     exchange.call(1, "emma").unwrap();
     exchange.call(2, "emma").unwrap();

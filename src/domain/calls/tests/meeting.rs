@@ -18,7 +18,13 @@ impl Exchange {
             postfix: String::new(),
         };
         let (kind, room) = (RoomKind::Pair, RoomName::from(room));
-        let join = Command::Join { kind, room, person };
+        let claim = Claim::Unproven;
+        let join = Command::Join {
+            kind,
+            room,
+            person,
+            claim,
+        };
         self.rules.handle(self.now, SessionId(session), join).unwrap();
     }
 
@@ -50,6 +56,19 @@ const BOTH_TOLD: [&str; 2] = [
     "tell 1: call with 22/d over, RoomLeft",
     "tell 2: call with 11/d over, RoomLeft",
 ];
+
+#[test]
+fn a_device_call_needs_no_media_here_and_tells_the_caller_where_to_meet() {
+    let mut exchange = two_devices();
+    assert_eq!(exchange.dial(1, "22").unwrap(), ["tell 2: 11/d calls 22/d"]);
+    assert_eq!(exchange.dial(2, "11"), Err(Refusal::Busy));
+    let accepted = exchange.accept(2, device("11")).unwrap();
+    assert_eq!(accepted, ["tell 1: 22/d accepts for meeting"]);
+    assert_eq!(exchange.counts(), [1, 2, 0, 0, 0]);
+    let with = Some(device("11"));
+    let ended = exchange.ask(2, CallCommand::HangUp { with }).unwrap();
+    assert_eq!(ended, ["tell 1: call with 22/d over, HungUp"]);
+}
 
 #[test]
 fn a_late_answer_to_an_older_call_neither_accepts_nor_declines_the_new_one() {

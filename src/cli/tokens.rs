@@ -1,0 +1,50 @@
+//! `patchbay token …`
+
+use clap::Subcommand;
+
+use super::{CommandError, print};
+use crate::accounts::Accounts;
+use crate::auth::{DAYS_MAX, SECONDS_PER_DAY};
+use crate::clock::now_s;
+use crate::config::{self, Config};
+use crate::ids::UserId;
+use crate::server::wall_clock;
+use crate::storage::{AdmitError, Directory};
+use crate::text;
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Print a token with which a client proves that it is USER
+    Issue {
+        /// As clients send it
+        user: String,
+        /// For how many days it is good
+        #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=i64::from(DAYS_MAX)))]
+        days: u32,
+    },
+}
+
+pub(super) async fn run(command: Command, directory: Directory, config: &Config) -> Result<(), CommandError> {
+    let Command::Issue { user, days } = command;
+    if user.is_empty() || !text::NAME.holds(&user) {
+        return Err(format!("a user has 1 to {} characters", text::NAME.characters).into());
+    }
+    let user = UserId(user.into());
+    match directory.recognize(&user).await {
+        Ok(_) => {}
+        Err(AdmitError::UnknownUser) => {
+            return Err(format!("there is no user `{user}`; add them with `patchbay user add`").into());
+        }
+        Err(error) => return Err(error.into()),
+    }
+    // A running server has the newest secret, but would not hear of one that is made here.
+    let settings = config::Accounts {
+        rotate_secret_after_d: u32::MAX,
+        ..config.accounts.clone()
+    };
+    let clock = wall_clock();
+    let until_s = now_s(&clock).saturating_add(i64::from(days) * SECONDS_PER_DAY);
+    let accounts = Accounts::open(directory, settings, clock).await?;
+    let token = accounts.keys().issue(&user, until_s);
+    print(&format!("{}\n", token.ok_or("there is no secret to sign tokens with")?))
+}

@@ -1,0 +1,102 @@
+//! Names that somebody has proven to be theirs, and names that are only said.
+
+use super::*;
+
+fn enter(rules: &mut Rules, session: u64, kind: RoomKind, name: &str, claim: Claim) -> Result<Vec<Effect>, Refusal> {
+    let (room, person) = ("r".into(), person(name));
+    let join = Command::Join {
+        kind,
+        room,
+        person,
+        claim,
+    };
+    rules.handle(now(), SessionId(session), join)
+}
+
+fn register(rules: &mut Rules, session: u64, address: Address, claim: Claim) -> Result<Vec<Effect>, Refusal> {
+    let newcomer = match address {
+        Address::Name(_) => Newcomer::Replaces,
+        Address::Device { .. } => Newcomer::Inherits,
+    };
+    let register = CallCommand::Register {
+        address,
+        newcomer,
+        claim,
+    };
+    rules.handle(now(), SessionId(session), Command::Call(register))
+}
+
+#[test]
+fn nobody_takes_a_place_in_a_room_from_somebody_who_has_proven_who_they_are() {
+    use Claim::{Proven, Unproven};
+    for kind in [RoomKind::Group, RoomKind::Pair] {
+        let mut rules = Rules::new(Limits::default());
+        enter(&mut rules, 1, kind, "anna", Unproven).unwrap();
+        let replaced = enter(&mut rules, 2, kind, "anna", Proven).unwrap();
+        assert!(outline(&replaced)[0].starts_with("dismiss 1"), "{replaced:?}");
+        assert_eq!(enter(&mut rules, 3, kind, "anna", Unproven), Err(Refusal::NameTaken));
+        assert!(enter(&mut rules, 3, kind, "ben", Unproven).is_ok());
+        assert!(enter(&mut rules, 2, kind, "anna", Unproven).is_ok(), "by herself");
+        enter(&mut rules, 2, kind, "anna", Proven).unwrap();
+        let reloaded = enter(&mut rules, 4, kind, "anna", Proven).unwrap();
+        assert!(outline(&reloaded)[0].starts_with("dismiss 2"), "{reloaded:?}");
+        rules.leave(now(), SessionId(4));
+        assert!(
+            enter(&mut rules, 5, kind, "anna", Unproven).is_ok(),
+            "the place is free"
+        );
+    }
+}
+
+#[test]
+fn nobody_takes_the_calls_of_somebody_who_has_proven_who_they_are() {
+    use Claim::{Proven, Unproven};
+    let anna = || Address::Name("anna".into());
+    let mut rules = Rules::new(Limits::default());
+    register(&mut rules, 1, anna(), Unproven).unwrap();
+    let replaced = register(&mut rules, 2, anna(), Proven).unwrap();
+    assert_eq!(outline(&replaced), ["dismiss 1: Replaced"]);
+    assert_eq!(register(&mut rules, 3, anna(), Unproven), Err(Refusal::NameTaken));
+    assert_eq!(register(&mut rules, 2, anna(), Unproven), Ok(vec![]), "by herself");
+    let reloaded = register(&mut rules, 4, anna(), Proven).unwrap();
+    assert_eq!(outline(&reloaded), ["dismiss 2: Replaced"]);
+    rules.leave(now(), SessionId(4));
+    assert!(register(&mut rules, 3, anna(), Unproven).is_ok());
+}
+
+#[test]
+fn where_proof_is_required_a_room_of_two_is_for_the_two_of_its_call() {
+    let limits = Limits {
+        proof_required: true,
+        ..Limits::default()
+    };
+    let mut rules = Rules::new(limits);
+    let pair = |rules: &mut Rules, session, claim| enter(rules, session, RoomKind::Pair, &session.to_string(), claim);
+    assert_eq!(pair(&mut rules, 9, Claim::Unproven), Err(Refusal::NotProven));
+    assert!(pair(&mut rules, 9, Claim::Proven).is_ok());
+    rules.leave(now(), SessionId(9));
+
+    let device = |account: &str| Address::Device {
+        account: account.into(),
+        device: "d".into(),
+    };
+    register(&mut rules, 1, device("11"), Claim::Proven).unwrap();
+    register(&mut rules, 2, device("22"), Claim::Proven).unwrap();
+    let invite = CallCommand::Invite {
+        to: device("22"),
+        media: CallMedia::Elsewhere("r".into()),
+        when_busy: WhenBusy::Refuse,
+    };
+    rules.handle(now(), SessionId(1), Command::Call(invite)).unwrap();
+    for page in [11, 22] {
+        assert!(pair(&mut rules, page, Claim::Unproven).is_ok());
+    }
+    let hang_up = CallCommand::HangUp { with: None };
+    rules.handle(now(), SessionId(1), Command::Call(hang_up)).unwrap();
+    rules.leave(now(), SessionId(11));
+    assert_eq!(
+        pair(&mut rules, 11, Claim::Unproven),
+        Err(Refusal::NotProven),
+        "the call is over"
+    );
+}

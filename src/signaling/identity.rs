@@ -1,0 +1,49 @@
+//! Who a client is: the name that it gives itself, and whether it proves that the name is its own.
+//!
+//! The proof is a token ([`crate::auth`]). It comes in the message that gives the name, in its own field there, or with the
+//! request that opened the socket: `?token=`, or `Authorization: Bearer`. What is in the message goes first. Where
+//! `auth.required` is set, a name without a token is refused; where it is not, the name is believed, but nobody takes it
+//! from somebody who has proven it. A token that proves nothing, or another name, is refused in either case.
+
+use super::{Client, Close};
+use crate::clock::now_s;
+use crate::domain::{Claim, RoomKind};
+use crate::ids::UserId;
+
+/// Why a name is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotBelieved {
+    #[error("this server asks for a token: the one that was issued to you")]
+    Missing,
+    #[error("the token is not valid any more, or was never: ask for a new one")]
+    NotValid,
+    #[error("the token was issued to somebody else")]
+    SomebodyElses,
+}
+
+impl From<NotBelieved> for Close {
+    fn from(why: NotBelieved) -> Self {
+        match why {
+            NotBelieved::Missing => Close::NO_TOKEN,
+            NotBelieved::NotValid => Close::BAD_TOKEN,
+            NotBelieved::SomebodyElses => Close::OTHERS_TOKEN,
+        }
+    }
+}
+
+impl<A> Client<A> {
+    /// How a client comes to a name, with the token in the message that gives it.
+    pub fn claim(&self, name: &UserId, token: Option<&str>) -> Result<Claim, NotBelieved> {
+        let token = token.filter(|token| !token.is_empty());
+        match token.or(self.token.as_deref()) {
+            Some(token) => match self.keys.owner_of(token, now_s(&self.clock)) {
+                Ok(owner) if owner == *name => Ok(Claim::Proven),
+                Ok(_) => Err(NotBelieved::SomebodyElses),
+                Err(_) => Err(NotBelieved::NotValid),
+            },
+            // Who may enter a room of two without a token depends on the room.
+            None if self.config.auth.required && self.rooms != RoomKind::Pair => Err(NotBelieved::Missing),
+            None => Ok(Claim::Unproven),
+        }
+    }
+}
