@@ -1,11 +1,18 @@
 /**
  * A room of two as a call: the other one is whoever else is in it.
  */
+import { ownToken, tokenOwner } from '../client/own-token.js';
 import { RoomClient } from '../client/room-client.js';
 import { summarize } from '../client/stats.js';
 import { guestId } from '../room/entry.js';
 
-const ENDINGS = { roomFull: 'full', replaced: 'replaced' };
+const ENDINGS = {
+  roomFull: 'full',
+  replaced: 'replaced',
+  tokenMissing: 'tokenMissing',
+  tokenRefused: 'tokenRefused',
+  nameTaken: 'nameTaken',
+};
 
 export class DirectCall extends EventTarget {
   state = 'idle';
@@ -23,7 +30,8 @@ export class DirectCall extends EventTarget {
     super();
     this.room = room;
     const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
-    this.#client = new RoomClient({ room, userId: guestId(), url: `${scheme}//${location.host}/direct` });
+    const userId = tokenOwner() || guestId();
+    this.#client = new RoomClient({ room, userId, token: ownToken(userId), url: `${scheme}//${location.host}/direct` });
     const on = (type, handler) => this.#client.addEventListener(type, ({ detail }) => handler(detail));
     on('state', (detail) => this.#stateChanged(detail));
     on('refused', ({ reason }) => this.#setState('ended', { reason: ENDINGS[reason] ?? 'failed' }));

@@ -18,6 +18,9 @@ const ENDINGS = {
   hungUp: 'call.ended',
   full: 'direct.full',
   replaced: 'call.replaced',
+  tokenMissing: 'token.tokenMissing',
+  tokenRefused: 'token.tokenRefused',
+  nameTaken: 'token.nameTaken',
   failed: 'call.failed',
 };
 

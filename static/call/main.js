@@ -6,6 +6,7 @@
  */
 import { CallClient } from '../client/call-client.js';
 import { LocalMedia } from '../client/local-media.js';
+import { ownToken } from '../client/own-token.js';
 import { consent } from '../common/consent.js';
 import { byId } from '../common/dom.js';
 import { translate } from '../common/i18n.js';
@@ -24,6 +25,7 @@ const client = new CallClient({
   other: isCaller ? callee : caller,
   role: isCaller ? 'caller' : 'callee',
   audioOnly,
+  token: ownToken(isCaller ? caller : callee),
 });
 const media = new LocalMedia({
   audio: true,
@@ -60,6 +62,9 @@ const ENDINGS = {
   unknown: 'call.unknown',
   noAddress: 'reach.noAddress',
   noPath: 'reach.noPath',
+  tokenMissing: 'token.tokenMissing',
+  tokenRefused: 'token.tokenRefused',
+  nameTaken: 'token.nameTaken',
   failed: 'call.failed',
 };
 const again = () => (isCaller ? 'call.again' : 'call.waitAgain');

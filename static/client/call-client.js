@@ -37,7 +37,7 @@ import { SignalingSocket } from './signaling-socket.js';
  * `hungUp` (here), `over` (by the other side), `refused`, `declined` (here), `busy`, `timeout`, `missed` (the caller gave
  * up), `offline`, `noDevice` (the other side has none), `lost` (media), `unreachable` (the server), `replaced` (the same
  * name registered elsewhere), `unknown` (the server does not know the name), `noAddress` and `noPath` (no connection was
- * possible, see reach.js), `failed`
+ * possible, see reach.js), `tokenMissing`, `tokenRefused`, `nameTaken` (by somebody with a token), `failed`
  * @typedef {string} EndReason
  */
 
@@ -53,6 +53,12 @@ const LOST_MS = 300_000;
 const CONNECT_TIMEOUT_MS = 15_000;
 /** The close code with which the server ends a session whose name registered again elsewhere. */
 const CLOSE_REPLACED = 4001;
+const REGISTER_REJECTIONS = [
+  ['no such user', 'unknown'],
+  ['this server asks for a token', 'tokenMissing'],
+  ['the token ', 'tokenRefused'],
+  ['the name is held', 'nameTaken'],
+];
 const REJECTIONS = { bussy: 'busy', 'user declined': 'refused', timeout: 'timeout' };
 
 export class CallClient extends EventTarget {
@@ -99,13 +105,14 @@ export class CallClient extends EventTarget {
    * @param {string} options.other whom to call, or whose call to take
    * @param {'caller' | 'callee'} options.role
    * @param {boolean} [options.audioOnly]
+   * @param {string} [options.token] proves that `self` is one's own
    * @param {string} [options.url] default: `/call` of the page's own server
    */
-  constructor({ self, other, role, audioOnly = false, url = defaultUrl() }) {
+  constructor({ self, other, role, audioOnly = false, token = '', url = defaultUrl() }) {
     super();
     Object.assign(this, { self: String(self), other: String(other), role, audioOnly });
     this.#socket = new SignalingSocket(url, {
-      onOpen: () => this.#socket.send({ id: 'register', name: this.self, notices: true }),
+      onOpen: () => this.#socket.send({ id: 'register', name: this.self, notices: true, ...(token && { token }) }),
       onMessage: (frame) => this.#receive(frame),
       onLost: ({ code }) => this.#lost(code),
       probe: () => ({ id: 'heart' }),
@@ -166,7 +173,8 @@ export class CallClient extends EventTarget {
   #registered({ response, message }) {
     if (this.state !== 'connecting') return;
     if (response !== 'accepted') {
-      this.#end(message === 'no such user' ? 'unknown' : 'failed');
+      const known = REGISTER_REJECTIONS.find(([sentence]) => String(message).startsWith(sentence));
+      this.#end(known?.[1] ?? 'failed');
       return;
     }
     this.#socket.markHealthy();

@@ -41,7 +41,7 @@ const BODY_FIELDS = {
 };
 
 export const CMD = { bind: 1, heartbeat: 2, online: 3, offline: 4, message: 5, reconnect: 6 };
-export const MSGTYPE = { send: 1, reply: 4 };
+export const MSGTYPE = { send: 1, notify: 3, reply: 4 };
 
 const VARINT = 0;
 const FIXED64 = 1;

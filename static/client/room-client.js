@@ -19,7 +19,7 @@
  * Events (`detail` in braces):
  * - `state` {state, retryInMs?, attempt?, code?}: see RoomState
  * - `refused` {reason}: `userNotFound`, `permissionDenied` (wrong or missing password), `roomNotFound`,
- *   `roomFull`, or `replaced` (the same user joined from elsewhere); the client has stopped, `join` may be called again
+ *   `roomFull`, `tokenMissing`, `tokenRefused`, `nameTaken` (by somebody with a token), or `replaced` (the same user joined from elsewhere); the client has stopped, `join` may be called again
  * - `participantjoined`, `participantleft` {participant, initial}: initial is true for those already there
  * - `stream` {participant}: its `stream` has a new track (after a reconnection, a new stream)
  * - `connection` {participant | null}: a media connection changed state; null is one's own. Also when the server hears
@@ -40,6 +40,8 @@ import { outgoing, readMessage } from './wire.js';
 const CLOSE_REPLACED = 4001;
 /** … and the one for a room, or a server, that has no place left. */
 const CLOSE_FULL = 1013;
+/** … and those about tokens. */
+const CLOSE_REASONS = { [CLOSE_REPLACED]: 'replaced', 4401: 'tokenMissing', 4403: 'tokenRefused', 4409: 'nameTaken' };
 /** A refusal is followed by the end of the socket; this long we wait for it. */
 const REFUSAL_CLOSE_MS = 1000;
 /** A message longer than this would be refused as a whole; longer text is for a file. */
@@ -80,6 +82,7 @@ export class RoomClient extends EventTarget {
    * @param {string} options.userId one's own id; whoever joins later with the same id replaces us
    * @param {string} [options.name] shown to others where the server has no name for the id
    * @param {string} [options.password]
+   * @param {string} [options.token] proves that `userId` is one's own
    * @param {string} [options.url] default: `/groupcall` of the page's own server
    */
   constructor(options) {
@@ -106,9 +109,9 @@ export class RoomClient extends EventTarget {
   }
 
   /** Enters the room, and stays in it until `leave` or a refusal. */
-  join({ password = this.#options.password, userId = this.#options.userId } = {}) {
+  join({ password = this.#options.password, userId = this.#options.userId, token = this.#options.token } = {}) {
     if (this.state === 'connecting' || this.state === 'joined' || this.state === 'reconnecting') return;
-    Object.assign(this.#options, { password, userId });
+    Object.assign(this.#options, { password, userId, token });
     this.#setState('connecting');
     this.#socket.open();
   }
@@ -287,7 +290,7 @@ export class RoomClient extends EventTarget {
   }
 
   #lost({ code, retryInMs, attempt }) {
-    const reason = code === CLOSE_REPLACED ? 'replaced' : this.#refusal && code === CLOSE_FULL ? 'roomFull' : this.#refusal;
+    const reason = CLOSE_REASONS[code] ?? (this.#refusal && code === CLOSE_FULL ? 'roomFull' : this.#refusal);
     if (reason) {
       this.#refused(reason);
       return false;

@@ -13,12 +13,13 @@ export function wireId(id) {
 }
 
 export const outgoing = {
-  /** @param {{room: string, userId: string, password?: string, name?: string}} who */
-  join({ room, userId, password, name }) {
+  /** @param {{room: string, userId: string, password?: string, name?: string, token?: string}} who */
+  join({ room, userId, password, name, token }) {
     // We understand what only this server says.
     const message = { type: 'join', room: wireId(room), userId: wireId(userId), notices: true };
     if (password) message.pw = password;
     if (name) message.personName = name;
+    if (token) message.token = token;
     return message;
   },
   leave: () => ({ type: 'leave' }),

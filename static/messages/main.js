@@ -8,6 +8,7 @@ import { consent } from '../common/consent.js';
 import { byId } from '../common/dom.js';
 import { languageSwitch, say, translate } from '../common/i18n.js';
 import { placeIcons } from '../common/icons.js';
+import { tokenOwner } from '../client/own-token.js';
 import { remember, remembered } from '../common/preferences.js';
 import { ContactList } from './contact-list.js';
 import { RINGS_FOR_MS, answer, cancellation, invitation, isLate, pageOf, readInvitation, readTime } from './invitations.js';
@@ -23,6 +24,9 @@ const STATES = {
   connected: 'messages.connected',
   lost: 'messages.lost',
   refused: 'messages.notAllowed',
+  replaced: 'messages.replaced',
+  tokenMissing: 'token.tokenMissing',
+  tokenRefused: 'token.tokenRefused',
 };
 
 placeIcons(document);
@@ -71,7 +75,7 @@ addEventListener('pagehide', () => {
 addEventListener('pageshow', ({ persisted }) => persisted && location.reload());
 
 const query = new URLSearchParams(location.search);
-byId('user-id').value = query.get('userId') ?? remembered('messageId');
+byId('user-id').value = query.get('userId') ?? (tokenOwner() || remembered('messageId'));
 byId('user-name').value = query.get('userName') ?? remembered('messageName');
 if (query.get('userId')) await signInAs(query.get('userId'), query.get('userName') || query.get('userId'));
 else byId('sign-in').hidden = false;
@@ -101,6 +105,7 @@ function signIn(id, name) {
     },
     onOffline: (user) => contacts.setOnline(user, false),
     onMessage: receive,
+    onOneMore: () => history.add('messages.oneMore', { id }),
     onState: showState,
   });
 }

@@ -2,10 +2,12 @@
  * The message socket: binds, answers heartbeats, comes back by itself, and says what arrives.
  */
 import { CMD, MSGTYPE, decode, encode } from '../client/message-model.js';
+import { ownToken } from '../client/own-token.js';
 import { SignalingSocket } from '../client/signaling-socket.js';
 
 const PATH = '/ws';
-const REFUSED = 1008;
+/** The close codes after which there is no use in trying again, and what they mean. */
+const ENDINGS = { 1008: 'refused', 4001: 'replaced', 4401: 'tokenMissing', 4403: 'tokenRefused' };
 
 export class MessageSocket {
   #socket;
@@ -18,7 +20,8 @@ export class MessageSocket {
    * @param {(user: string, time: string) => void} handlers.onOnline
    * @param {(user: string) => void} handlers.onOffline
    * @param {(message: object) => void} handlers.onMessage
-   * @param {(state: 'connected' | 'lost' | 'refused') => void} handlers.onState
+   * @param {() => void} handlers.onOneMore one more page or device, or somebody else, is online under the same id
+   * @param {(state: 'connected' | 'lost' | 'refused' | 'replaced' | 'tokenMissing' | 'tokenRefused') => void} handlers.onState
    */
   constructor(self, handlers) {
     this.#self = self;
@@ -47,7 +50,7 @@ export class MessageSocket {
 
   #bind() {
     const { id } = this.#self;
-    this.send({ version: '1.0', cmd: CMD.bind, msgtype: MSGTYPE.send, sender: id, token: id, flag: 1, platform: 'web' });
+    this.send({ version: '1.0', cmd: CMD.bind, msgtype: MSGTYPE.send, sender: id, token: ownToken(id) || id, flag: 1, platform: 'web' });
     this.send({ cmd: CMD.online, msgtype: MSGTYPE.send });
     this.#handlers.onState('connected');
   }
@@ -56,14 +59,16 @@ export class MessageSocket {
     if (!message) return;
     this.#socket.markHealthy();
     if (message.cmd === CMD.heartbeat) this.send({ cmd: CMD.heartbeat, msgtype: MSGTYPE.reply });
-    if (message.cmd === CMD.online) this.#handlers.onOnline(message.sender, message.timeStamp);
+    const isOneMore = message.cmd === CMD.online && message.msgtype === MSGTYPE.notify;
+    if (isOneMore) this.#handlers.onOneMore();
+    else if (message.cmd === CMD.online) this.#handlers.onOnline(message.sender, message.timeStamp);
     if (message.cmd === CMD.offline) this.#handlers.onOffline(message.sender);
     if (message.cmd === CMD.message) this.#handlers.onMessage(message);
     if (message.cmd === CMD.reconnect) this.#handlers.onState('refused');
   }
 
   #lost(code) {
-    this.#handlers.onState(code === REFUSED ? 'refused' : 'lost');
-    return code !== REFUSED;
+    this.#handlers.onState(ENDINGS[code] ?? 'lost');
+    return !(code in ENDINGS);
   }
 }

@@ -2,6 +2,7 @@
  * The room page: from how it was opened, through the lobby where needed, into the call, and out again.
  */
 import { LocalMedia } from '../client/local-media.js';
+import { ownToken, ownerOf, tokenOwner } from '../client/own-token.js';
 import { RoomClient } from '../client/room-client.js';
 import { consent } from '../common/consent.js';
 import { byId, showOnly } from '../common/dom.js';
@@ -38,7 +39,7 @@ addEventListener('pageshow', ({ persisted }) => persisted && location.reload());
 
 if (entry.direct) await consent(question(entry));
 else entry = await throughLobby(entry);
-client = new RoomClient({ room: entry.room, userId: entry.userId, name: entry.name });
+client = new RoomClient({ room: entry.room, userId: entry.userId, name: entry.name, token: ownToken(entry.userId) });
 call = new Call({ client, media, entry });
 let options = {};
 for (;;) {
@@ -67,35 +68,42 @@ async function throughLobby(opened) {
   const address = new URL(location.href);
   address.searchParams.set('groupId', room);
   history.replaceState(null, '', address);
-  return { ...opened, name, room, userId: opened.userId || guestId() };
+  return { ...opened, name, room, userId: opened.userId || tokenOwner() || guestId() };
 }
 
 /** Says why the call ended and asks what is needed to enter again. */
-async function afterwards(ending, { password, userId = entry.userId }) {
+async function afterwards(ending, { password, token, userId = entry.userId }) {
   const values = { room: entry.roomTitle || entry.room, userId };
   switch (ending) {
     case 'permissionDenied': {
       const textKey = password ? 'password.wrong' : 'password.text';
       const field = { labelKey: 'password.label', type: 'password' };
-      return { userId, password: await askOnNotice({ titleKey: 'password.title', textKey, values, primaryKey: 'lobby.join', field }) };
+      return { userId, token, password: await askOnNotice({ titleKey: 'password.title', textKey, values, primaryKey: 'lobby.join', field }) };
     }
     case 'userNotFound': {
       const field = { labelKey: 'user.label', value: entry.direct ? userId : '' };
       const textKey = entry.direct ? 'user.text' : 'user.guest';
       const entered = await askOnNotice({ titleKey: 'user.title', textKey, values, primaryKey: 'lobby.join', field });
-      return { password, userId: entered || userId };
+      return { password, token, userId: entered || userId };
     }
     case 'roomNotFound':
       await askOnNotice({ titleKey: 'room.title', textKey: 'room.text', values, primaryKey: 'again' });
-      return { password, userId };
+      return { password, token, userId };
     case 'roomFull':
       await askOnNotice({ titleKey: 'full.title', textKey: 'full.text', values, primaryKey: 'again' });
-      return { password, userId };
+      return { password, token, userId };
+    case 'tokenMissing':
+    case 'tokenRefused':
+    case 'nameTaken': {
+      const field = { labelKey: 'token.label', type: 'password' };
+      const entered = await askOnNotice({ titleKey: 'token.title', textKey: `token.${ending}`, values, primaryKey: 'lobby.join', field });
+      return { password, userId: ownerOf(entered) || userId, token: entered };
+    }
     case 'replaced':
       await askOnNotice({ titleKey: 'replaced.title', textKey: 'replaced.text', values, primaryKey: 'replaced.here' });
-      return { password, userId };
+      return { password, token, userId };
     default:
       await askOnNotice({ titleKey: 'left.title', textKey: 'left.text', values, primaryKey: 'left.rejoin' });
-      return { password, userId };
+      return { password, token, userId };
   }
 }

@@ -2,6 +2,7 @@
 import { quality } from '/static/client/quality.js';
 import { CMD, MSGTYPE, decode, encode } from '/static/client/message-model.js';
 import { mediaProblem, permissionGuide } from '/static/client/media-errors.js';
+import { ownerOf } from '/static/client/own-token.js';
 import { summarize } from '/static/client/stats.js';
 import { outgoing, readMessage, wireId } from '/static/client/wire.js';
 import { answer, cancellation, invitation, isLate, pageOf, readInvitation } from '/static/messages/invitations.js';
@@ -81,6 +82,13 @@ export const cases = {
     equal(pageOf(call, self, '2', 'caller'), '/?userId=a%26b&sendId=2&type=video&callType=caller');
     equal(pageOf(call, self, '2', 'callee'), '/?userId=2&sendId=a%26b&type=video&callType=callee');
     equal(pageOf({ kind: 'audio', way: 'group', room: 'r7' }, self, '2', 'callee'), '/room?userId=a%26b&groupId=r7&type=audio&userName=Anna');
+  },
+
+  'a token names its owner, and nonsense nobody'() {
+    const part = (object) => btoa(String.fromCharCode(...new TextEncoder().encode(JSON.stringify(object)))).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+    equal(ownerOf(`${part({ alg: 'HS256' })}.${part({ sub: '安娜 ÿ?', exp: 1 })}.x`), '安娜 ÿ?');
+    equal(['', 'x', 'a.b.c', `x.${part({ exp: 1 })}.y`].map(ownerOf), ['', '', '', '']);
+    equal([outgoing.join({ room: '1', userId: '2', token: 't' }).token, 'token' in outgoing.join({ room: '1', userId: '2' })], ['t', false]);
   },
 
   'an invitation that has waited for more than a minute does not ring'() {
