@@ -73,20 +73,6 @@ fn number(figures: &Value, path: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn a_join_storm_counts_its_joins() {
-    let server = Server::start().await;
-    let url = server.plain("http", "");
-    let storm = figures(&format!(
-        "join-storm --url {url} --subscribers 2 --joins-per-s 10 --bitrate-kbps 200 --duration-s 4"
-    ))
-    .await;
-    let joins = number(&storm, "/joins");
-    assert!((30.0..=42.0).contains(&joins), "{joins}");
-    assert_eq!(number(&storm, "/lost_packets"), 0.0, "{storm:#}");
-    assert_eq!(storm["errors"], serde_json::json!([]));
-}
-
-#[tokio::test]
 async fn what_is_no_server_is_told_in_one_sentence() {
     let told = failure("broadcast --url nonsense").await;
     assert!(told.contains("'nonsense' is not the address of a server"), "{told}");
@@ -205,6 +191,20 @@ async fn media_is_sent_nowhere_but_to_the_given_server() {
 /// Not a packet may be lost, so nothing else runs beside these: see `tests/run`.
 mod alone {
     use super::*;
+
+    #[tokio::test]
+    async fn a_join_storm_counts_its_joins() {
+        let server = Server::start().await;
+        let url = server.plain("http", "");
+        let storm = figures(&format!(
+            "join-storm --url {url} --subscribers 2 --joins-per-s 10 --bitrate-kbps 200 --duration-s 4"
+        ))
+        .await;
+        let joins = number(&storm, "/joins");
+        assert!((30.0..=42.0).contains(&joins), "{joins}");
+        assert_eq!(number(&storm, "/lost_packets"), 0.0, "{storm:#}");
+        assert_eq!(storm["errors"], serde_json::json!([]));
+    }
 
     #[tokio::test]
     async fn a_broadcast_arrives_whole_and_the_figures_say_so() {

@@ -47,55 +47,6 @@ async fn one_address_does_not_use_up_all_sessions() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_paced_flood_of_texts_throws_nobody_out() {
-    let running = start(|_| {}).await;
-    let mut witness = running.join(1).await;
-    let mut slow = slow_reader(&running).await;
-    slow.says(json!({ "type": "join", "userId": 2 })).await;
-    let mut flooder = running.join(3).await;
-    let text = Message::text(json!({ "type": "sendMessage", "message": "x".repeat(16_000) }).to_string());
-
-    // 440 texts at 1.6 MB/s, or as many as the server takes in eight seconds.
-    let flood = async {
-        let mut ticks = interval(Duration::from_millis(10));
-        for _ in 0..440 {
-            ticks.tick().await;
-            flooder
-                .0
-                .send(text.clone())
-                .await
-                .expect("the flooder is slowed, not closed");
-        }
-    };
-    let reading = async {
-        loop {
-            let heard = slow.hears().await;
-            assert_ne!(heard["type"], "participantLeft", "{heard}");
-            if heard["message"] == "calm" {
-                return;
-            }
-            // Half a megabit a second.
-            sleep(Duration::from_micros(16 * heard.to_string().len() as u64)).await;
-        }
-    };
-    let listening = async {
-        let begun = Instant::now();
-        while begun.elapsed() < Duration::from_secs(10) {
-            if let Ok(heard) = timeout(Duration::from_secs(1), witness.hears()).await {
-                assert_ne!(heard["type"], "participantLeft", "{heard}");
-            }
-        }
-        witness.says(json!({ "type": "sendMessage", "message": "calm" })).await;
-    };
-    let begun = timeout(Duration::from_secs(8), flood);
-    let all = async { tokio::join!(begun, listening, reading) };
-    // Whether all of the flood was sent in its time is the socket buffers' affair.
-    let (_, (), ()) = timeout(Duration::from_secs(90), all)
-        .await
-        .expect("the slow reader hears the last text");
-}
-
 /// A client whose system takes little for it.
 async fn slow_reader(running: &Running) -> Client {
     let socket = TcpSocket::new_v4().unwrap();
@@ -104,4 +55,58 @@ async fn slow_reader(running: &Running) -> Client {
     let address = format!("ws://127.0.0.1:{}/groupcall", running.port);
     let (socket, _) = client_async(address, MaybeTlsStream::Plain(stream)).await.unwrap();
     Client(socket)
+}
+
+/// It is about pace, so nothing else runs beside it: see `tests/run`.
+mod alone {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_paced_flood_of_texts_throws_nobody_out() {
+        let running = start(|_| {}).await;
+        let mut witness = running.join(1).await;
+        let mut slow = slow_reader(&running).await;
+        slow.says(json!({ "type": "join", "userId": 2 })).await;
+        let mut flooder = running.join(3).await;
+        let text = Message::text(json!({ "type": "sendMessage", "message": "x".repeat(16_000) }).to_string());
+
+        // 440 texts at 1.6 MB/s, or as many as the server takes in eight seconds.
+        let flood = async {
+            let mut ticks = interval(Duration::from_millis(10));
+            for _ in 0..440 {
+                ticks.tick().await;
+                flooder
+                    .0
+                    .send(text.clone())
+                    .await
+                    .expect("the flooder is slowed, not closed");
+            }
+        };
+        let reading = async {
+            loop {
+                let heard = slow.hears().await;
+                assert_ne!(heard["type"], "participantLeft", "{heard}");
+                if heard["message"] == "calm" {
+                    return;
+                }
+                // Half a megabit a second.
+                sleep(Duration::from_micros(16 * heard.to_string().len() as u64)).await;
+            }
+        };
+        let listening = async {
+            let begun = Instant::now();
+            while begun.elapsed() < Duration::from_secs(10) {
+                if let Ok(heard) = timeout(Duration::from_secs(1), witness.hears()).await {
+                    assert_ne!(heard["type"], "participantLeft", "{heard}");
+                }
+            }
+            witness.says(json!({ "type": "sendMessage", "message": "calm" })).await;
+        };
+        let begun = timeout(Duration::from_secs(8), flood);
+        let all = async { tokio::join!(begun, listening, reading) };
+        // Whether all of the flood was sent in its time is the socket buffers' affair.
+        let (_, (), ()) = timeout(Duration::from_secs(90), all)
+            .await
+            .expect("the slow reader hears the last text");
+    }
 }
