@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::accounts::Accounts;
 use crate::admin::{self, Admin, Metrics, MetricsAccess, WriteTrial};
+use crate::clock::MonotonicClock;
 use crate::config::{Config, Listener};
 use crate::http::door::Door;
 use crate::http::files::{self, Files, FilesError};
@@ -92,7 +93,8 @@ impl Server {
         let share = config.limits.address_share_percent;
         let files = Files::open(&config.files, share, directory.clone(), Arc::clone(&clock)).await?;
         let mailbox = Mailbox::new(directory.clone(), Arc::clone(&clock), config.messages.clone(), share);
-        let accounts = Accounts::open(directory.clone(), config.accounts.clone(), Arc::clone(&clock)).await?;
+        let accounts = config.accounts.clone();
+        let accounts = Accounts::open(directory.clone(), accounts, Arc::clone(&clock), stopwatch()).await?;
         let metrics = Metrics::install()?;
 
         let (events, media_events) = mpsc::channel(MEDIA_EVENTS);
@@ -134,6 +136,7 @@ impl Server {
             hub: self.hub.clone(),
             directory: self.directory.clone(),
             clock,
+            passed: stopwatch(),
             accounts: self.accounts.clone(),
         };
         let share = config.limits.address_share_percent;
@@ -274,6 +277,15 @@ impl Server {
 )]
 pub(crate) fn wall_clock() -> WallClock {
     Arc::new(SystemTime::now)
+}
+
+/// As [`wall_clock`]: how much time has passed.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the composition root reads the clock for everybody"
+)]
+pub(crate) fn stopwatch() -> MonotonicClock {
+    Arc::new(tokio::time::Instant::now)
 }
 
 /// Given to those who need it: nobody else asks what time it is.

@@ -1,20 +1,43 @@
 //! Accounts: people known by their telephone number, their devices and contacts, and the tokens by which a device shows
 //! that it has logged in. What of this goes over HTTP, and how, is not known here.
 
+mod in_use;
 pub mod tokens;
 
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::auth::{self, Keys};
-use crate::clock::{WallClock, now_s};
+use crate::clock::{MonotonicClock, WallClock, now_s};
 use crate::config;
 use crate::ids::UserId;
-use crate::storage::{AdmitError, DeviceRecord, Directory, RecordError, TokenSecret};
+use crate::shares::{ClientAddress, Rates};
+use crate::storage::{AdmitError, DevicePlaces, DeviceRecord, Directory, RecordError, Recorded, TokenSecret};
 use crate::text;
+use in_use::DevicesInUse;
+pub use in_use::InUse;
 use tokens::Claims;
 
+/// Until then every process has taken a new secret up.
+const KNOWN_AFTER_S: i64 = 2 * 3_600;
+
 /// Of one account: phones, tablets, browsers. More would let one number fill the database.
-const DEVICES_PER_ACCOUNT_MAX: i64 = 16;
+const DEVICES_PER_ACCOUNT_MAX: usize = 16;
+
+/// A device that was seen less long ago is not written down again: a client that connects all the time would keep the
+/// database busy.
+const SEEN_WITHIN_S: i64 = 60;
+
+/// How long an account with contacts is remembered that nobody uses: a quarter of a year, longer than people travel.
+const ACCOUNT_KEPT_FOR_S: i64 = 90 * 24 * 3_600;
+
+/// Devices in use that are written down in one go: a few milliseconds in which nobody else logs in.
+const SEEN_AT_ONCE: usize = 500;
+
+/// Client addresses whose logins are counted, about half a MiB. One more makes the server forget the address that logged
+/// in longest ago.
+const ADDRESSES_MAX: usize = 8_192;
 
 /// What a telephone number looks like: eleven digits.
 const PHONE_DIGITS: usize = 11;
@@ -22,8 +45,8 @@ const PHONE_DIGITS: usize = 11;
 /// For how long a secret is kept that signs no more: until the last token that it may have signed is over.
 const KEPT_FOR_S: i64 = auth::DAYS_MAX as i64 * auth::SECONDS_PER_DAY;
 
-/// How often it is looked whether a new secret is due.
-const ROTATION_INTERVAL: Duration = Duration::from_secs(3_600);
+/// How often it is looked whether a new secret is due, and which devices have not been seen for too long.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(3_600);
 
 /// All accounts. Cheap to clone.
 #[derive(Clone)]
@@ -31,7 +54,27 @@ pub struct Accounts {
     directory: Directory,
     config: config::Accounts,
     clock: WallClock,
+    passed: MonotonicClock,
     keys: Keys,
+    in_use: DevicesInUse,
+    rates: Arc<Mutex<ChangeRates>>,
+}
+
+/// What each client address may do.
+struct ChangeRates {
+    /// Logins, and changes of contacts.
+    changes: Rates<ClientAddress>,
+    new_accounts: Rates<ClientAddress>,
+}
+
+impl ChangeRates {
+    fn new(config: &config::Accounts) -> Self {
+        let rate = |count: u32, period_s: u32| Rates::new(count, f64::from(count) / f64::from(period_s), ADDRESSES_MAX);
+        Self {
+            changes: rate(config.logins_per_minute, 60),
+            new_accounts: rate(config.new_accounts_per_hour, 3_600),
+        }
+    }
 }
 
 /// Why somebody is not served.
@@ -43,8 +86,12 @@ pub enum AccountError {
     UnknownPhone,
     #[error("a device id has 1 to {} characters, none of them a control character", text::DEVICE_ID.characters)]
     BadDevice,
-    #[error("this account, or this server, has as many devices as it may")]
-    TooManyDevices,
+    #[error("this server has as many accounts as it may; a new one can be made when others have expired")]
+    TooManyAccounts,
+    #[error("too many logins and changes from your network; try again in {} s", wait.as_secs() + 1)]
+    TooManyChanges { wait: Duration },
+    #[error("too many new accounts from your network; try again in {} min", wait.as_secs() / 60 + 1)]
+    TooManyNewAccounts { wait: Duration },
     #[error("the token is not valid; log in again")]
     BadToken,
     #[error("you cannot be your own contact")]
@@ -76,12 +123,16 @@ impl Accounts {
         directory: Directory,
         config: config::Accounts,
         clock: WallClock,
+        passed: MonotonicClock,
     ) -> Result<Accounts, sqlx::Error> {
         let accounts = Accounts {
             directory,
+            rates: Arc::new(Mutex::new(ChangeRates::new(&config))),
             config,
             clock,
             keys: Keys::default(),
+            passed,
+            in_use: DevicesInUse::default(),
         };
         accounts.rotate().await?;
         Ok(accounts)
@@ -91,28 +142,30 @@ impl Accounts {
     /// up what another process has made.
     pub async fn rotate(&self) -> Result<(), sqlx::Error> {
         let now_s = now_s(&self.clock);
-        let mut secrets = self.directory.token_secrets().await?;
         let due = |newest: &TokenSecret| newest.made_at_s + self.config.rotate_after_s() <= now_s;
-        if secrets.first().is_none_or(due) {
-            let secret = TokenSecret {
+        let next = |newest: Option<&TokenSecret>| {
+            newest.is_none_or(due).then(|| TokenSecret {
                 secret: hex::encode(rand::random::<[u8; 32]>()),
                 made_at_s: now_s,
-            };
-            self.directory.add_token_secret(&secret).await?;
-            secrets.insert(0, secret);
-        }
-        // One signs from when it is made until the next is; its last token is valid for a while after that.
+            })
+        };
+        let secrets = self.directory.token_secrets(next).await?;
+        // One signs from when every process knows it until the next one does; its last token is valid for a while after that.
         let mut replaced_at_s = i64::MAX;
-        let mut kept = Vec::new();
+        let mut kept = VecDeque::new();
         for secret in secrets {
+            let signs_from_s = secret.made_at_s.saturating_add(KNOWN_AFTER_S);
             if replaced_at_s.saturating_add(KEPT_FOR_S) < now_s {
                 self.directory.remove_token_secret(&secret).await?;
+            } else if replaced_at_s > now_s {
+                // The first of all is known to everybody at once: others wait while it is made.
+                kept.push_front(secret.secret.into_bytes());
             } else {
-                kept.push(secret.secret.into_bytes());
+                kept.push_back(secret.secret.into_bytes());
             }
-            replaced_at_s = secret.made_at_s;
+            replaced_at_s = signs_from_s;
         }
-        self.keys.replace(kept);
+        self.keys.replace(kept.into());
         Ok(())
     }
 
@@ -121,9 +174,25 @@ impl Accounts {
         self.keys.clone()
     }
 
-    /// Rotates secrets when it is time. Never ends.
+    /// Removes devices whose tokens are over. One that is in use stays, however old its token is.
+    pub async fn expire(&self) -> Result<(), sqlx::Error> {
+        let now_s = now_s(&self.clock);
+        for devices in self.in_use.all().chunks(SEEN_AT_ONCE) {
+            self.directory.see_devices(devices, now_s).await?;
+        }
+        let expired = self
+            .directory
+            .expire_devices(now_s, tokens::VALID_FOR_S, ACCOUNT_KEPT_FOR_S);
+        match expired.await? {
+            0 => {}
+            devices => tracing::info!(devices, "removed devices whose tokens are over"),
+        }
+        Ok(())
+    }
+
+    /// Rotates secrets and removes devices when it is time. Never ends.
     pub async fn upkeep(self) {
-        let mut ticks = tokio::time::interval(ROTATION_INTERVAL);
+        let mut ticks = tokio::time::interval(UPKEEP_INTERVAL);
         loop {
             ticks.tick().await;
             if let Err(error) = self.rotate().await {
@@ -133,11 +202,15 @@ impl Accounts {
                     "the secrets of tokens could not be looked after; trying again later"
                 );
             }
+            if let Err(error) = self.expire().await {
+                let cause: &(dyn std::error::Error + 'static) = &error;
+                tracing::warn!(cause, "unused devices could not be removed; trying again later");
+            }
         }
     }
 
     /// A token for a device. An account is made by its first login; where there are users, only they may log in.
-    pub async fn log_in(&self, phone: &str, device_id: &str) -> Result<String, AccountError> {
+    pub async fn log_in(&self, phone: &str, device_id: &str, client: ClientAddress) -> Result<String, AccountError> {
         if !is_phone(phone) {
             return Err(AccountError::BadPhone);
         }
@@ -149,19 +222,18 @@ impl Accounts {
             .await
             .map_err(|error| match error {
                 AdmitError::Storage(cause) => AccountError::Storage(cause),
-                AdmitError::UnknownUser | AdmitError::WrongPassword => AccountError::UnknownPhone,
+                _ => AccountError::UnknownPhone,
             })?;
+        self.may_change(client)?;
         let device = DeviceRecord {
             phone: phone.to_owned(),
             device_id: device_id.to_owned(),
         };
-        let in_all = self.config.max_devices;
-        if !self
-            .directory
-            .add_device(&device, DEVICES_PER_ACCOUNT_MAX, in_all)
-            .await?
-        {
-            return Err(AccountError::TooManyDevices);
+        if self.directory.device_seen_at(&device).await?.is_none() && !self.directory.has_account(phone).await? {
+            self.may_make_account(client)?;
+        }
+        if self.record(&device).await? == Recorded::ServerFull {
+            return Err(AccountError::TooManyAccounts);
         }
         let claims = Claims {
             phone: device.phone,
@@ -173,25 +245,78 @@ impl Accounts {
         token.ok_or_else(|| AccountError::Storage("there is no secret to sign tokens with".into()))
     }
 
-    /// Whose token it is.
-    pub fn verify(&self, token: &str) -> Option<DeviceRecord> {
-        let claims = tokens::verify(&self.keys.all(), token, now_s(&self.clock))?;
-        Some(DeviceRecord {
+    fn may_change(&self, client: ClientAddress) -> Result<(), AccountError> {
+        let taken = self.rates().changes.take(client, 1, (self.passed)());
+        taken.map_err(|wait| AccountError::TooManyChanges { wait })
+    }
+
+    fn may_make_account(&self, client: ClientAddress) -> Result<(), AccountError> {
+        let taken = self.rates().new_accounts.take(client, 1, (self.passed)());
+        taken.map_err(|wait| AccountError::TooManyNewAccounts { wait })
+    }
+
+    fn rates(&self) -> std::sync::MutexGuard<'_, ChangeRates> {
+        self.rates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn record(&self, device: &DeviceRecord) -> Result<Recorded, sqlx::Error> {
+        let now_s = now_s(&self.clock);
+        let seen_at = self.directory.device_seen_at(device).await?;
+        if seen_at.is_some_and(|seen_at| now_s.saturating_sub(seen_at) < SEEN_WITHIN_S) {
+            return Ok(Recorded::Known);
+        }
+        let places = DevicePlaces {
+            per_account: DEVICES_PER_ACCOUNT_MAX,
+            in_all: self.config.max_devices,
+        };
+        let in_use = |device: &DeviceRecord| self.in_use.contains(device);
+        self.directory.record_device(device, now_s, places, in_use).await
+    }
+
+    /// A device connects: until what is returned is dropped it gives way to no other one, as long as there are others. One
+    /// that had given way, and whose token is still valid, is recorded again.
+    pub async fn connect(&self, device: &DeviceRecord) -> InUse {
+        let in_use = self.in_use.add(device);
+        if let Err(error) = self.record(device).await {
+            // It can call and be called all the same.
+            let cause: &(dyn std::error::Error + 'static) = &error;
+            tracing::warn!(cause, "a device that connects could not be recorded");
+        }
+        in_use
+    }
+
+    /// Whose token it is; `None` for one that is not valid, or of a device that was removed since.
+    pub async fn verify(&self, token: &str) -> Result<Option<DeviceRecord>, AccountError> {
+        let Some(claims) = tokens::verify(&self.keys.all(), token, now_s(&self.clock)) else {
+            return Ok(None);
+        };
+        let made_at_s = claims.exp.saturating_sub(tokens::VALID_FOR_S);
+        let device = DeviceRecord {
             phone: claims.phone,
             device_id: claims.deviceid,
-        })
+        };
+        let removed_at_s = self.directory.device_removed_at(&device).await?;
+        let is_removed = removed_at_s.is_some_and(|removed_at_s| made_at_s <= removed_at_s);
+        Ok((!is_removed).then_some(device))
     }
 
     /// Every device of every contact that shows itself to this account.
     pub async fn contacts(&self, phone: &str, token: &str) -> Result<Vec<DeviceRecord>, AccountError> {
-        self.check(phone, token)?;
+        self.check(phone, token).await?;
         let mutual = self.config.mutual_contacts;
         Ok(self.directory.contact_devices(phone, mutual).await?)
     }
 
     /// Whether somebody has logged in with that number is not said: nobody learns who has an account by trying numbers.
-    pub async fn add_contact(&self, phone: &str, token: &str, contact: &str) -> Result<(), AccountError> {
-        self.check(phone, token)?;
+    pub async fn add_contact(
+        &self,
+        phone: &str,
+        token: &str,
+        contact: &str,
+        client: ClientAddress,
+    ) -> Result<(), AccountError> {
+        self.check(phone, token).await?;
+        self.may_change(client)?;
         if !is_phone(contact) {
             return Err(AccountError::BadPhone);
         }
@@ -209,8 +334,15 @@ impl Accounts {
         }
     }
 
-    pub async fn remove_contact(&self, phone: &str, token: &str, contact: &str) -> Result<(), AccountError> {
-        self.check(phone, token)?;
+    pub async fn remove_contact(
+        &self,
+        phone: &str,
+        token: &str,
+        contact: &str,
+        client: ClientAddress,
+    ) -> Result<(), AccountError> {
+        self.check(phone, token).await?;
+        self.may_change(client)?;
         match self.directory.remove_contact(phone, contact).await {
             // It is what was wanted.
             Err(RecordError::Missing { .. }) => Ok(()),
@@ -219,8 +351,8 @@ impl Accounts {
     }
 
     /// A token is good for its own account only.
-    fn check(&self, phone: &str, token: &str) -> Result<(), AccountError> {
-        let device = self.verify(token).filter(|device| device.phone == phone);
+    async fn check(&self, phone: &str, token: &str) -> Result<(), AccountError> {
+        let device = self.verify(token).await?.filter(|device| device.phone == phone);
         device.map(drop).ok_or(AccountError::BadToken)
     }
 }

@@ -62,6 +62,18 @@ const COUNTERS: &[(&str, &str)] = &[
         "Failures that should not be possible: each is an error in the program, and a line of the log.",
     ),
     (
+        "patchbay_files_half_uploads_cleared_total",
+        "Half uploads deleted at start that an earlier run had left.",
+    ),
+    (
+        "patchbay_passwords_wrong_total",
+        "Joins refused because a room's password was missing or wrong.",
+    ),
+    (
+        "patchbay_guesses_refused_total",
+        "Joins refused unchecked after too many wrong passwords for the room from the same address.",
+    ),
+    (
         "patchbay_storage_errors_total",
         "Admissions and messages for people who were not there that failed because of storage.",
     ),

@@ -1,6 +1,8 @@
 //! The command line.
 
 mod contacts;
+mod damping;
+mod devices;
 mod doctor;
 mod load;
 mod rooms;
@@ -50,6 +52,9 @@ enum Command {
     /// Tokens by which clients prove who they are
     #[command(subcommand)]
     Token(tokens::Command),
+    /// Devices of accounts
+    #[command(subcommand)]
+    Device(devices::Command),
     /// Join a server as many publishers and subscribers, and measure what comes through
     Load(Box<crate::load::Options>),
     /// Try everything that a start needs, say what is wrong, and end
@@ -112,6 +117,7 @@ fn run(arguments: Arguments) -> Result<(), CommandError> {
                 contacts::run(command, &directory, &config).await
             }
             Some(Command::Token(command)) => tokens::run(command, open(&config, true).await?, &config).await,
+            Some(Command::Device(command)) => devices::run(command, &open(&config, false).await?).await,
             Some(Command::Config | Command::Load(_)) => Ok(()),
         }
     })

@@ -4,9 +4,12 @@ use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use super::CommandError;
+use super::damping::Damping;
 use crate::config::{Config, Log, LogFormat};
 use crate::hub::HubEnd;
 use crate::server::Server;
@@ -24,7 +27,9 @@ const GOODBYE_MAX: Duration = Duration::from_secs(3);
 pub(super) struct Failed(HubEnd);
 
 pub(super) async fn run(config: Config) -> Result<(), CommandError> {
-    start_logging(&config.log)?;
+    let damping = Damping::new(config.log.max_lines_per_kind);
+    start_logging(&config.log, damping.clone())?;
+    tokio::spawn(damping.clone().upkeep());
     log_panics();
     raise_descriptor_limit();
     // Before anything starts, so that a signal is not missed.
@@ -45,6 +50,7 @@ pub(super) async fn run(config: Config) -> Result<(), CommandError> {
             why = server.failed() => break Some(Failed(why)),
         }
     };
+    damping.begin_period();
     let stopped = async {
         match failed {
             None => server.stop().await,
@@ -123,17 +129,19 @@ fn log_panics() {
     }));
 }
 
-fn start_logging(config: &Log) -> Result<(), CommandError> {
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_new(&config.filter)?)
+fn start_logging(config: &Log, damping: Damping) -> Result<(), CommandError> {
+    let lines = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         // What cannot be written is lost, as when the terminal has gone: to say so on the same terminal would panic.
         .log_internal_errors(false);
-    match config.format {
-        LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().try_init(),
-    }
+    let lines = match config.format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    let filter = EnvFilter::try_new(&config.filter)?;
+    let subscriber = tracing_subscriber::registry().with(filter).with(damping).with(lines);
+    Ok(subscriber.try_init()?)
 }
 
 /// Every connection takes a descriptor, and the usual soft limit of 1,024 is for programs that use `select`.

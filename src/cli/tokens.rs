@@ -8,7 +8,7 @@ use crate::auth::{DAYS_MAX, SECONDS_PER_DAY};
 use crate::clock::now_s;
 use crate::config::{self, Config};
 use crate::ids::UserId;
-use crate::server::wall_clock;
+use crate::server::{stopwatch, wall_clock};
 use crate::storage::{AdmitError, Directory};
 use crate::text;
 
@@ -44,7 +44,7 @@ pub(super) async fn run(command: Command, directory: Directory, config: &Config)
     };
     let clock = wall_clock();
     let until_s = now_s(&clock).saturating_add(i64::from(days) * SECONDS_PER_DAY);
-    let accounts = Accounts::open(directory, settings, clock).await?;
+    let accounts = Accounts::open(directory, settings, clock, stopwatch()).await?;
     let token = accounts.keys().issue(&user, until_s);
     print(&format!("{}\n", token.ok_or("there is no secret to sign tokens with")?))
 }

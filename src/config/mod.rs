@@ -125,6 +125,8 @@ pub struct Accounts {
     pub max_devices: i64,
     pub max_contacts: i64,
     pub mutual_contacts: bool,
+    pub logins_per_minute: u32,
+    pub new_accounts_per_hour: u32,
 }
 
 /// Calls from one to another, whatever the family.
@@ -167,6 +169,7 @@ pub struct Files {
 pub struct Log {
     pub format: LogFormat,
     pub filter: String,
+    pub max_lines_per_kind: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -279,6 +282,8 @@ impl Default for Accounts {
             max_devices: 100_000,
             max_contacts: 200,
             mutual_contacts: true,
+            logins_per_minute: 60,
+            new_accounts_per_hour: 60,
         }
     }
 }
@@ -352,6 +357,7 @@ impl Default for Log {
         Self {
             format: LogFormat::Text,
             filter: "info,rtc_dtls=error".to_owned(),
+            max_lines_per_kind: 200,
         }
     }
 }

@@ -11,7 +11,7 @@ use super::Config;
 const ANY: i64 = 1 << 40;
 
 /// Whole numbers: key, least, most, and what is counted.
-const NUMBERS: [(&str, i64, i64, &str); 25] = [
+const NUMBERS: [(&str, i64, i64, &str); 28] = [
     ("http.hsts_d", 0, 3_650, "days"),
     ("http.max_connections", 1, ANY, "connections"),
     ("http.header_timeout_s", 1, ANY, "seconds"),
@@ -27,6 +27,9 @@ const NUMBERS: [(&str, i64, i64, &str); 25] = [
     ("accounts.rotate_secret_after_d", 1, 36_500, "days"),
     ("accounts.max_devices", 1, ANY, "devices"),
     ("accounts.max_contacts", 1, ANY, "contacts"),
+    ("accounts.logins_per_minute", 1, 100_000, "logins"),
+    ("accounts.new_accounts_per_hour", 1, 100_000, "accounts"),
+    ("log.max_lines_per_kind", 1, 1_000_000, "lines"),
     ("calls.ring_timeout_s", 1, ANY, "seconds"),
     ("limits.max_sessions", 1, ANY, "connections"),
     ("limits.max_rooms", 1, ANY, "rooms"),

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::AppState;
+use super::client::Client;
 use crate::accounts::AccountError;
 use crate::storage::DeviceRecord;
 
@@ -46,7 +47,7 @@ pub fn router() -> Router<AppState> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Code {
     Done = 0,
-    /// The server's fault; its log says why.
+    /// Not now: the server failed and its log says why, or the client's network has used up its share of logins.
     Internal = 1,
     /// No JSON object, or a field that is missing or no text; a contact that cannot be one.
     DataInvalid = 2,
@@ -130,10 +131,10 @@ impl From<AccountError> for Refused {
 
 type Body = Result<Bytes, BytesRejection>;
 
-async fn log_in(State(state): State<AppState>, body: Body) -> Response {
+async fn log_in(State(state): State<AppState>, Client(client): Client, body: Body) -> Response {
     let outcome = async {
         let login: Login = read(body)?;
-        let token = state.accounts.log_in(&login.phone, &login.device_id).await?;
+        let token = state.accounts.log_in(&login.phone, &login.device_id, client).await?;
         Ok(Token { token })
     };
     answer(LOGGED_IN, outcome.await)
@@ -147,21 +148,21 @@ async fn contacts(State(state): State<AppState>, body: Body) -> Response {
     answer(CONTACTS_FOUND, outcome.await)
 }
 
-async fn add_contact(State(state): State<AppState>, body: Body) -> Response {
+async fn add_contact(State(state): State<AppState>, Client(client): Client, body: Body) -> Response {
     let outcome = async {
         let change: Change = read(body)?;
         let Change { phone, token, contact } = &change;
-        state.accounts.add_contact(phone, token, contact).await?;
+        state.accounts.add_contact(phone, token, contact, client).await?;
         list(&state, phone, token).await
     };
     answer(CONTACTS_CHANGED, outcome.await)
 }
 
-async fn remove_contact(State(state): State<AppState>, body: Body) -> Response {
+async fn remove_contact(State(state): State<AppState>, Client(client): Client, body: Body) -> Response {
     let outcome = async {
         let change: Change = read(body)?;
         let Change { phone, token, contact } = &change;
-        state.accounts.remove_contact(phone, token, contact).await?;
+        state.accounts.remove_contact(phone, token, contact, client).await?;
         list(&state, phone, token).await
     };
     answer(CONTACTS_CHANGED, outcome.await)
@@ -204,7 +205,8 @@ fn answer<T: Default + Serialize>(done: &str, outcome: Result<T, Refused>) -> Re
 fn code_of(error: &AccountError) -> Code {
     match error {
         AccountError::BadPhone | AccountError::UnknownPhone => Code::PhoneInvalid,
-        AccountError::BadDevice | AccountError::TooManyDevices => Code::DeviceInvalid,
+        AccountError::BadDevice | AccountError::TooManyAccounts => Code::DeviceInvalid,
+        AccountError::TooManyChanges { .. } | AccountError::TooManyNewAccounts { .. } => Code::Internal,
         AccountError::BadToken => Code::TokenInvalid,
         AccountError::OwnContact | AccountError::Contact(_) => Code::DataInvalid,
         AccountError::Storage(cause) => {

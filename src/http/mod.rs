@@ -31,6 +31,7 @@ use tracing::Level;
 
 use crate::accounts::Accounts;
 use crate::admin::{self, Admin};
+use crate::clock::MonotonicClock;
 pub use crate::clock::WallClock;
 use crate::config::Config;
 use crate::hub::HubHandle;
@@ -47,6 +48,7 @@ pub struct AppState {
     pub hub: HubHandle,
     pub directory: Directory,
     pub clock: WallClock,
+    pub passed: MonotonicClock,
     pub accounts: Accounts,
 }
 

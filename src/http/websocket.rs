@@ -20,6 +20,7 @@ use tracing::{debug, info};
 use super::AppState;
 use super::client::Client;
 use super::errors::HttpError;
+use crate::accounts::InUse;
 use crate::hub::{Events, NoPlace};
 use crate::ids::RoomName;
 use crate::shares::{ClientAddress, TokenBucket};
@@ -65,7 +66,7 @@ pub fn router() -> Router<AppState> {
                   headers: HeaderMap,
                   upgrade: Upgrade| async move {
                 let token = token_of(credentials, &headers);
-                enter(entrance, state, client, token, ready(upgrade)?).await
+                enter(entrance, state, client, token, ready(upgrade)?, None).await
             },
         )
     };
@@ -110,14 +111,16 @@ async fn enter_as_device(
 ) -> Result<Response, HttpError> {
     let upgrade = ready(upgrade)?;
     let token = credentials.ok().and_then(|Query(credentials)| credentials.token);
-    let device = token.and_then(|token| state.accounts.verify(&token));
+    let device = state.accounts.verify(&token.unwrap_or_default()).await;
+    let device = device.map_err(|e| HttpError::internal("checking the token", &e))?;
     let sentence = "the token is missing or not valid; log in with POST /account/login";
     let device = device.ok_or_else(|| HttpError::new(StatusCode::UNAUTHORIZED, sentence))?;
+    let in_use = state.accounts.connect(&device).await;
     let entrance = Entrance::Device {
         device,
         room_ids: random_room,
     };
-    enter(entrance, state, client, None, upgrade).await
+    enter(entrance, state, client, None, upgrade, Some(in_use)).await
 }
 
 /// A room that cannot be guessed: 128 random bits.
@@ -131,19 +134,24 @@ async fn enter(
     client: ClientAddress,
     token: Option<String>,
     upgrade: WebSocketUpgrade,
+    in_use: Option<InUse>,
 ) -> Result<Response, HttpError> {
     let connected = state.hub.connect(client).await;
     let no_place = |reason: NoPlace| HttpError::new(StatusCode::SERVICE_UNAVAILABLE, reason.to_string());
     let (session, events) = connected.map_err(no_place)?;
     let longest = entrance.frame_bytes_max();
-    let conversation = Conversation::new(entrance, session, state.directory, state.config, state.clock);
+    let gate = state.directory.gate(client, state.passed);
+    let conversation = Conversation::new(entrance, session, gate, state.config, state.clock);
     let conversation = conversation.with_tokens(state.accounts.keys(), token);
     let upgrade = upgrade
         .max_message_size(longest)
         .max_frame_size(longest)
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(READ_BUFFER_BYTES);
-    Ok(upgrade.on_upgrade(move |socket| converse(socket, events, conversation)))
+    Ok(upgrade.on_upgrade(move |socket| async move {
+        converse(socket, events, conversation).await;
+        drop(in_use);
+    }))
 }
 
 /// Serves one client until one side is done. Whatever way it ends, the session leaves.

@@ -46,11 +46,11 @@ use crate::config::Config;
 use crate::domain::{EndReason, Event, MediaState, Person, RoomKind};
 use crate::hub::Session;
 use crate::ids::{RoomName, UserId};
-use crate::storage::{AdmitError, DeviceRecord, Directory, Profile};
+use crate::storage::{AdmitError, DeviceRecord, Gate, Profile};
 
 use limits::{FRAME_BYTES_MAX, SMALL_FRAME_BYTES_MAX};
 
-/// Who there is, and who may enter which room. The server's is [`Directory`].
+/// Who there is, and who may enter which room. The server's is [`Gate`].
 pub trait Admission: Send + Sync + 'static {
     fn admit(
         &self,
@@ -63,13 +63,13 @@ pub trait Admission: Send + Sync + 'static {
     fn recognize(&self, user: &UserId) -> impl Future<Output = Result<Profile, AdmitError>> + Send;
 }
 
-impl Admission for Directory {
+impl Admission for Gate {
     async fn admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Profile, AdmitError> {
-        Directory::admit(self, user, room, password).await
+        Gate::admit(self, user, room, password).await
     }
 
     async fn recognize(&self, user: &UserId) -> Result<Profile, AdmitError> {
-        Directory::recognize(self, user).await
+        Gate::recognize(self, user).await
     }
 }
 
@@ -157,6 +157,12 @@ impl Close {
     pub const OTHERS_TOKEN: Close = Close::new(4403, "the token was issued to somebody else");
     pub const NAME_TAKEN: Close = Close::new(4409, "the name is held by somebody who has proven that it is theirs");
     pub const WRONG_PASSWORD: Close = Close::new(1008, "the room's password is missing or wrong");
+    /// Of the codes for private use: a page that reads only codes would take another one for a wrong password or a full
+    /// room.
+    pub const TOO_MANY_GUESSES: Close = Close::new(
+        4029,
+        "too many wrong passwords for this room from your network; wait a minute",
+    );
     pub const TOO_FAST: Close = Close::new(1008, "too many messages");
     pub const TOO_SLOW: Close = Close::new(1008, "messages are not read");
     /// As after a restart (RFC 6455's registry, 1012): a client that comes again by itself finds the room as it was, and empty.

@@ -1,5 +1,8 @@
 //! One of two databases behind one set of statements. SQLite takes PostgreSQL's `$1` as a parameter, so every
-//! statement is written once; [`on_database`] runs it on whichever pool there is.
+//! statement is written once; [`reading`], [`writing`] and [`alone`] run it on whichever database there is.
+//!
+//! Reading has connections of its own: whoever joins a room only reads, and must not stand behind logins that wait for
+//! somebody else's write.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::ErrorKind;
@@ -8,12 +11,12 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::Connection;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use sqlx::{AssertSqlSafe, Connection};
 
 use super::errors::OpenError;
 use crate::config;
@@ -27,27 +30,98 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(super) enum Database {
     Sqlite {
-        pool: SqlitePool,
+        pools: Pools<SqlitePool>,
         place: String,
         /// None in memory.
         file: Option<PathBuf>,
     },
     Postgres {
-        pool: PgPool,
+        pools: Pools<PgPool>,
         place: String,
     },
 }
 
-/// `on_database!(database, pool => expression)`: the expression with the pool that there is.
-macro_rules! on_database {
+#[derive(Clone)]
+pub(super) struct Pools<P> {
+    pub(super) reads: P,
+    pub(super) writes: P,
+}
+
+/// What is decided by reading and then written, so that it must not be read by another writer in between, in this process
+/// or another. The numbers are keys of PostgreSQL's advisory locks, which a database's users share.
+#[derive(Clone, Copy)]
+pub(super) enum Subject {
+    Devices = 0x7061_7463_6862_0001,
+    Contacts = 0x7061_7463_6862_0002,
+    Secrets = 0x7061_7463_6862_0003,
+    Messages = 0x7061_7463_6862_0004,
+}
+
+/// `reading!(database, pool => expression)`: the expression with the connections for reading.
+macro_rules! reading {
     ($database:expr, $pool:ident => $body:expr) => {
         match $database {
-            $crate::storage::database::Database::Sqlite { pool: $pool, .. } => $body,
-            $crate::storage::database::Database::Postgres { pool: $pool, .. } => $body,
+            $crate::storage::database::Database::Sqlite { pools, .. } => {
+                let $pool = &pools.reads;
+                $body
+            }
+            $crate::storage::database::Database::Postgres { pools, .. } => {
+                let $pool = &pools.reads;
+                $body
+            }
         }
     };
 }
-pub(super) use on_database;
+pub(super) use reading;
+
+/// `writing!(database, pool => expression)`: the expression with the connections for writing.
+macro_rules! writing {
+    ($database:expr, $pool:ident => $body:expr) => {
+        match $database {
+            $crate::storage::database::Database::Sqlite { pools, .. } => {
+                let $pool = &pools.writes;
+                $body
+            }
+            $crate::storage::database::Database::Postgres { pools, .. } => {
+                let $pool = &pools.writes;
+                $body
+            }
+        }
+    };
+}
+pub(super) use writing;
+
+/// `alone!(database, subject, transaction => expression)`: the expression in a transaction in which nobody else writes
+/// records of that subject. A `?` in it leaves everything as it was.
+macro_rules! alone {
+    ($database:expr, $subject:expr, $transaction:ident => $body:expr) => {
+        match $database {
+            $crate::storage::database::Database::Sqlite { pools, .. } => {
+                // Otherwise two transactions that both have read would wait for one another (sqlite.org/lang_transaction.html).
+                let mut $transaction = pools.writes.begin_with("BEGIN IMMEDIATE").await?;
+                let outcome = $body;
+                $transaction.commit().await?;
+                outcome
+            }
+            $crate::storage::database::Database::Postgres { pools, .. } => {
+                let mut $transaction = pools.writes.begin().await?;
+                $crate::storage::database::lock(&mut $transaction, $subject).await?;
+                let outcome = $body;
+                $transaction.commit().await?;
+                outcome
+            }
+        }
+    };
+}
+pub(super) use alone;
+
+/// Waits until no other transaction has this subject; until its end this one has it.
+pub(super) async fn lock(transaction: &mut PgConnection, subject: Subject) -> Result<(), sqlx::Error> {
+    let patience = format!("SET LOCAL lock_timeout = '{}s'", PATIENCE.as_secs());
+    sqlx::query(AssertSqlSafe(patience)).execute(&mut *transaction).await?;
+    let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(subject as i64);
+    lock.execute(transaction).await.map(drop)
+}
 
 impl Database {
     pub(super) async fn open(config: &config::Storage) -> Result<Database, OpenError> {
@@ -76,7 +150,8 @@ impl Database {
     }
 
     pub(super) async fn close(&self) {
-        on_database!(self, pool => pool.close().await);
+        reading!(self, pool => pool.close().await);
+        writing!(self, pool => pool.close().await);
     }
 }
 
@@ -111,20 +186,24 @@ async fn open_sqlite(config: &config::Storage) -> Result<Database, OpenError> {
     // One connection by itself first: the pool would go on trying, and then know no reason.
     let probe = SqliteConnection::connect_with(&options).await.map_err(failed)?;
     probe.close().await.map_err(failed)?;
-    let pool = SqlitePoolOptions::new()
-        .max_connections(config.max_connections)
-        .min_connections(1)
-        .acquire_timeout(PATIENCE)
-        // A database in memory lives as long as a connection to it.
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .connect_with(options)
-        .await
-        .map_err(failed)?;
-    let migrated = MIGRATIONS.run(&pool).await;
+    let pool = |connections| {
+        SqlitePoolOptions::new()
+            .max_connections(connections)
+            .min_connections(1)
+            .acquire_timeout(PATIENCE)
+            // A database in memory lives as long as a connection to it.
+            .idle_timeout(None)
+            .max_lifetime(None)
+    };
+    // SQLite writes one at a time however many there are.
+    let writes = pool(1).connect_with(options.clone()).await.map_err(failed)?;
+    let migrated = MIGRATIONS.run(&writes).await;
     migrated.map_err(|e| migrate_error(e, place.clone(), OpenError::of_sqlite))?;
+    // What writes by mistake where it should read is an error, and not a wait.
+    let reads = options.pragma("query_only", "ON");
+    let reads = pool(config.max_connections).connect_with(reads).await.map_err(failed)?;
     Ok(Database::Sqlite {
-        pool,
+        pools: Pools { reads, writes },
         place,
         file: (!in_memory).then_some(file),
     })
@@ -163,13 +242,19 @@ async fn open_postgres(config: &config::Storage) -> Result<Database, OpenError> 
         .await
         .unwrap_or_else(|_| Err(sqlx::Error::Io(ErrorKind::TimedOut.into())))
         .map_err(|e| OpenError::of_postgres(e, place.clone()))?;
-    let pool = PgPoolOptions::new()
-        .max_connections(config.max_connections)
-        .acquire_timeout(PATIENCE)
-        .connect_lazy_with(options);
-    let migrated = MIGRATIONS.run(&pool).await;
+    let pool = |connections: u32| {
+        PgPoolOptions::new()
+            .max_connections(connections.max(1))
+            .acquire_timeout(PATIENCE)
+            .connect_lazy_with(options.clone())
+    };
+    let for_writing = config.max_connections / 2;
+    let writes = pool(for_writing);
+    let migrated = MIGRATIONS.run(&writes).await;
     migrated.map_err(|e| migrate_error(e, place.clone(), OpenError::of_postgres))?;
-    Ok(Database::Postgres { pool, place })
+    let reads = pool(config.max_connections - for_writing);
+    let pools = Pools { reads, writes };
+    Ok(Database::Postgres { pools, place })
 }
 
 /// Makes the directory, and an empty file, for our eyes only: both hold password hashes. What is there already keeps

@@ -1,6 +1,6 @@
 //! Records of uploads: what they are called, and until when they are kept. The bytes are `http::files`' concern.
 
-use super::database::on_database;
+use super::database::{reading, writing};
 use super::{Directory, storable};
 use crate::shares::ClientAddress;
 
@@ -43,7 +43,7 @@ impl Directory {
     pub async fn add_file(&self, file: &FileRecord) -> Result<(), sqlx::Error> {
         let sql = "INSERT INTO files (id, name, media_type, size_bytes, expires_at, client) \
             VALUES ($1, $2, $3, $4, $5, $6)";
-        on_database!(&self.database, pool => sqlx::query(sql)
+        writing!(&self.database, pool => sqlx::query(sql)
             .bind(&file.id)
             .bind(&file.name)
             .bind(&file.media_type)
@@ -59,7 +59,7 @@ impl Directory {
         let Some(id) = storable(id) else { return Ok(None) };
         let sql = "SELECT id, name, media_type, size_bytes, client, expires_at FROM files WHERE id = $1";
         let row: Option<Row> =
-            on_database!(&self.database, pool => sqlx::query_as(sql).bind(id).fetch_optional(pool).await)?;
+            reading!(&self.database, pool => sqlx::query_as(sql).bind(id).fetch_optional(pool).await)?;
         Ok(row.map(record))
     }
 
@@ -67,7 +67,7 @@ impl Directory {
     pub async fn file_sizes(&self) -> Result<Vec<StoredFile>, sqlx::Error> {
         let sql = "SELECT id, size_bytes, client FROM files";
         let rows: Vec<(String, i64, String)> =
-            on_database!(&self.database, pool => sqlx::query_as(sql).fetch_all(pool).await)?;
+            reading!(&self.database, pool => sqlx::query_as(sql).fetch_all(pool).await)?;
         let stored = |(id, size_bytes, client): (String, i64, String)| StoredFile {
             id,
             size_bytes: u64::try_from(size_bytes).unwrap_or(0),
@@ -81,12 +81,12 @@ impl Directory {
         let sql = "SELECT id, name, media_type, size_bytes, client, expires_at FROM files WHERE expires_at <= $1 \
             ORDER BY expires_at LIMIT $2";
         let rows: Vec<Row> =
-            on_database!(&self.database, pool => sqlx::query_as(sql).bind(now_s).bind(limit).fetch_all(pool).await)?;
+            reading!(&self.database, pool => sqlx::query_as(sql).bind(now_s).bind(limit).fetch_all(pool).await)?;
         Ok(rows.into_iter().map(record).collect())
     }
 
     pub async fn remove_file(&self, id: &str) -> Result<(), sqlx::Error> {
         let sql = "DELETE FROM files WHERE id = $1";
-        on_database!(&self.database, pool => sqlx::query(sql).bind(id).execute(pool).await.map(drop))
+        writing!(&self.database, pool => sqlx::query(sql).bind(id).execute(pool).await.map(drop))
     }
 }

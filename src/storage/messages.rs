@@ -3,11 +3,13 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::database::on_database;
+use super::database::{Subject, alone, reading, writing};
 use super::{Directory, storable};
 use crate::domain::{Sender, WaitingMessage};
 use crate::ids::UserId;
 use crate::shares::ClientAddress;
+
+const FORGET: &str = "DELETE FROM messages WHERE receiver = $1 AND number <= $2";
 
 /// How much may wait for one person. What is more gives way: the oldest of whoever has most there, so that nobody's
 /// messages push out somebody else's.
@@ -32,6 +34,9 @@ struct Waiting {
 impl Directory {
     /// Puts a message behind those that wait for the same person. What then is more than `room` gives way. Returns by how
     /// many bytes the store has grown and shrunk.
+    ///
+    /// Other processes do the same. Numbers are visible in their order: a message that became visible after one with a
+    /// higher number would be deleted with that one and never delivered. So one is kept after the other.
     pub async fn keep_message(
         &self,
         receiver: &UserId,
@@ -44,32 +49,37 @@ impl Directory {
             return Ok(Vec::new());
         };
         let from = storable(sender.user.as_str()).unwrap_or_default();
-        let insert = "INSERT INTO messages (receiver, number, body, kept_at, sender, client) VALUES \
-            ($1, (SELECT COALESCE(MAX(number), 0) + 1 FROM messages WHERE receiver = $1), $2, $3, $4, $5)";
+        let count_up = "UPDATE message_numbers SET last = last + 1 RETURNING last";
+        let insert =
+            "INSERT INTO messages (receiver, number, body, kept_at, sender, client) VALUES ($1, $2, $3, $4, $5, $6)";
         let sizes = "SELECT number, CAST(LENGTH(body) AS BIGINT), sender, client FROM messages \
             WHERE receiver = $1 ORDER BY number";
-        let rows: Vec<(i64, i64, String, String)> = on_database!(&self.database, pool => {
-            sqlx::query(insert).bind(receiver).bind(body).bind(now_s).bind(from).bind(sender.client.to_record())
-                .execute(pool).await?;
-            sqlx::query_as(sizes).bind(receiver).fetch_all(pool).await?
-        });
-        let waiting = rows.into_iter().map(|(number, bytes, sender, client)| Waiting {
-            number,
-            bytes,
-            sender,
-            client,
+        let remove = "DELETE FROM messages WHERE receiver = $1 AND number = $2";
+        let gone = alone!(&self.database, Subject::Messages, transaction => {
+            let (number,): (i64,) = sqlx::query_as(count_up).fetch_one(&mut *transaction).await?;
+            let message = sqlx::query(insert).bind(receiver).bind(number).bind(body).bind(now_s);
+            let message = message.bind(from).bind(sender.client.to_record());
+            message.execute(&mut *transaction).await?;
+            let rows: Vec<(i64, i64, String, String)> =
+                sqlx::query_as(sizes).bind(receiver).fetch_all(&mut *transaction).await?;
+            let waiting = rows.into_iter().map(|(number, bytes, sender, client)| Waiting {
+                number,
+                bytes,
+                sender,
+                client,
+            });
+            let gone = giving_way(waiting.collect(), room);
+            for message in &gone {
+                let remove = sqlx::query(remove).bind(receiver).bind(message.number);
+                remove.execute(&mut *transaction).await?;
+            }
+            gone
         });
         let mut growth = vec![(sender.client, i64::try_from(body.len()).unwrap_or(i64::MAX))];
-        for gone in giving_way(waiting.collect(), room) {
-            let sql = "DELETE FROM messages WHERE receiver = $1 AND number = $2";
-            on_database!(&self.database, pool => sqlx::query(sql)
-                .bind(receiver)
-                .bind(gone.number)
-                .execute(pool)
-                .await
-                .map(drop))?;
-            growth.push((ClientAddress::from_record(&gone.client), -gone.bytes));
-        }
+        growth.extend(
+            gone.iter()
+                .map(|message| (ClientAddress::from_record(&message.client), -message.bytes)),
+        );
         Ok(growth)
     }
 
@@ -79,7 +89,7 @@ impl Directory {
             return Ok(Vec::new());
         };
         let sql = "SELECT number, body FROM messages WHERE receiver = $1 AND kept_at >= $2 ORDER BY number";
-        let rows: Vec<(i64, Vec<u8>)> = on_database!(&self.database, pool => sqlx::query_as(sql)
+        let rows: Vec<(i64, Vec<u8>)> = reading!(&self.database, pool => sqlx::query_as(sql)
             .bind(receiver)
             .bind(since_s)
             .fetch_all(pool)
@@ -97,10 +107,11 @@ impl Directory {
     pub async fn forget_messages(&self, receiver: &UserId, up_to: i64) -> Result<Growth, sqlx::Error> {
         let sizes = "SELECT client, CAST(SUM(LENGTH(body)) AS BIGINT) FROM messages \
             WHERE receiver = $1 AND number <= $2 GROUP BY client";
-        let sql = "DELETE FROM messages WHERE receiver = $1 AND number <= $2";
-        let gone: Vec<(String, i64)> = on_database!(&self.database, pool => {
-            let gone = sqlx::query_as(sizes).bind(receiver.as_str()).bind(up_to).fetch_all(pool).await?;
-            sqlx::query(sql).bind(receiver.as_str()).bind(up_to).execute(pool).await?;
+        let gone: Vec<(String, i64)> = alone!(&self.database, Subject::Messages, transaction => {
+            let sizes = sqlx::query_as(sizes).bind(receiver.as_str()).bind(up_to);
+            let gone = sizes.fetch_all(&mut *transaction).await?;
+            let forget = sqlx::query(FORGET).bind(receiver.as_str()).bind(up_to);
+            forget.execute(&mut *transaction).await?;
             gone
         });
         let shrunk = |(client, bytes): (String, i64)| (ClientAddress::from_record(&client), -bytes);
@@ -110,13 +121,13 @@ impl Directory {
     /// Deletes what was kept before `since_s`.
     pub async fn expire_messages(&self, since_s: i64) -> Result<(), sqlx::Error> {
         let sql = "DELETE FROM messages WHERE kept_at < $1";
-        on_database!(&self.database, pool => sqlx::query(sql).bind(since_s).execute(pool).await.map(drop))
+        writing!(&self.database, pool => sqlx::query(sql).bind(since_s).execute(pool).await.map(drop))
     }
 
     /// How many bytes all of them have together, for each client address.
     pub async fn kept_message_bytes(&self) -> Result<Growth, sqlx::Error> {
         let sql = "SELECT client, CAST(SUM(LENGTH(body)) AS BIGINT) FROM messages GROUP BY client";
-        let rows: Vec<(String, i64)> = on_database!(&self.database, pool => sqlx::query_as(sql).fetch_all(pool).await)?;
+        let rows: Vec<(String, i64)> = reading!(&self.database, pool => sqlx::query_as(sql).fetch_all(pool).await)?;
         let kept = |(client, bytes): (String, i64)| (ClientAddress::from_record(&client), bytes);
         Ok(rows.into_iter().map(kept).collect())
     }

@@ -1,13 +1,17 @@
-//! Room passwords: hashed with Argon2id (RFC 9106), checked off the async threads, few at once.
+//! Room passwords: hashed with Argon2id (RFC 9106), checked off the async threads, few at once, in the order that
+//! [`Checks`] decides.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use argon2::{Argon2, PasswordHasher, PasswordVerifier};
 use aws_lc_rs::hmac;
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 
-use super::RecordError;
+use super::checks::{Checks, Claim, Ticket};
+use super::{AdmitError, RecordError};
+use crate::clock::MonotonicClock;
 use crate::text;
 
 /// Passwords found right that are remembered, 32 bytes each. A full room that reconnects then costs no hashing.
@@ -15,52 +19,151 @@ use crate::text;
 const MAX_KNOWN: usize = 4_096;
 
 pub(super) struct Passwords {
-    /// Each hash takes 19 MiB and all of a core (Argon2's defaults); more at once would take them from media.
-    slots: Arc<Semaphore>,
+    /// Held for moments, and never while a password is hashed.
+    desk: Mutex<Desk>,
     known: Mutex<HashSet<[u8; 32]>>,
     /// Keys `known` are made with, random each start: memory holds nothing from which a password could be guessed
     /// faster than from the database.
     key: hmac::Key,
 }
 
+/// The checks in line, and whom to call when it is their turn.
+struct Desk {
+    checks: Checks,
+    callers: HashMap<Ticket, oneshot::Sender<Turn>>,
+}
+
+/// What somebody in line is called for.
+enum Turn {
+    Begin,
+    /// A pause has begun.
+    GiveUp(Duration),
+}
+
+impl Desk {
+    /// Calls whose turn it is. Who no longer waits is passed over.
+    fn call(&mut self) {
+        while let Some(ticket) = self.checks.begin() {
+            let caller = self.callers.remove(&ticket);
+            if caller.is_none_or(|caller| caller.send(Turn::Begin).is_err()) {
+                self.checks.withdraw(ticket);
+            }
+        }
+    }
+}
+
+/// A place in line, or a check that runs. Dropped before it is done, it makes room for the next.
+struct Place {
+    passwords: Arc<Passwords>,
+    ticket: Ticket,
+}
+
+impl Place {
+    fn done(self, right: bool, clock: &MonotonicClock) {
+        let mut desk = self.passwords.desk();
+        for (ticket, pause) in desk.checks.done(self.ticket, right, clock()) {
+            if let Some(caller) = desk.callers.remove(&ticket) {
+                caller.send(Turn::GiveUp(pause)).ok();
+            }
+        }
+        // What is done is withdrawn in vain when this is dropped, and the next is called.
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut desk = self.passwords.desk();
+        desk.callers.remove(&self.ticket);
+        desk.checks.withdraw(self.ticket);
+        desk.call();
+    }
+}
+
 impl Passwords {
     pub(super) fn new() -> Passwords {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let random: [u8; 32] = rand::random();
+        // Each hash takes 19 MiB and all of a core (Argon2's defaults); more at once would take them from media.
+        let at_once = (cores / 2).max(1);
         Passwords {
-            slots: Arc::new(Semaphore::new((cores / 2).max(1))),
+            desk: Mutex::new(Desk {
+                checks: Checks::new(at_once),
+                callers: HashMap::new(),
+            }),
             known: Mutex::default(),
             key: hmac::Key::new(hmac::HMAC_SHA256, &random),
         }
     }
 
-    pub(super) async fn verify(&self, hash: &str, password: &str) -> bool {
+    /// Whether the password is the one of which this is the hash. Takes as long as those take who are before it.
+    pub(super) async fn verify(
+        self: &Arc<Self>,
+        claim: Claim,
+        hash: &str,
+        password: &str,
+        clock: &MonotonicClock,
+    ) -> Result<(), AdmitError> {
         if password.is_empty() || !text::PASSWORD.holds(password) {
-            return false;
+            return Err(AdmitError::WrongPassword);
+        }
+        // First of all: what is known, too, would answer guesses.
+        if let Some(wait) = self.desk().checks.pause(&claim, clock()) {
+            return Err(AdmitError::TooManyGuesses { wait });
         }
         let tag = self.tag(hash, password);
         if self.known().contains(&tag) {
-            return true;
+            return Ok(());
         }
-        let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else {
-            return false;
-        };
-        let (hash, password) = (hash.to_owned(), password.to_owned());
-        // The slot goes with the hashing, which goes on if the client that asked for it is gone.
-        let verifying = tokio::task::spawn_blocking(move || {
-            let right = Argon2::default().verify_password(password.as_bytes(), hash.as_str());
-            drop(slot);
+        let place = self.turn(claim).await?;
+        // Another one may have had the same password.
+        if self.known().contains(&tag) {
+            place.done(true, clock);
+            return Ok(());
+        }
+        let (hash, password, clock) = (hash.to_owned(), password.to_owned(), Arc::clone(clock));
+        // The place goes with the hashing, which goes on if the client that asked for it is gone.
+        let checking = tokio::task::spawn_blocking(move || {
+            let right = Argon2::default()
+                .verify_password(password.as_bytes(), hash.as_str())
+                .is_ok();
+            if right {
+                place.passwords.remember(tag);
+            }
+            place.done(right, &clock);
             right
         });
-        let right = matches!(verifying.await, Ok(Ok(())));
-        if right {
-            let mut known = self.known();
-            if known.len() >= MAX_KNOWN {
-                known.clear();
-            }
-            known.insert(tag);
+        match checking.await {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(AdmitError::WrongPassword),
         }
-        right
+    }
+
+    /// Waits in line.
+    async fn turn(self: &Arc<Self>, claim: Claim) -> Result<Place, AdmitError> {
+        let (caller, turn) = oneshot::channel();
+        let place = {
+            let mut desk = self.desk();
+            let ticket = desk.checks.ask(claim);
+            desk.callers.insert(ticket, caller);
+            desk.call();
+            Place {
+                passwords: Arc::clone(self),
+                ticket,
+            }
+        };
+        match turn.await {
+            Ok(Turn::Begin) => Ok(place),
+            Ok(Turn::GiveUp(wait)) => Err(AdmitError::TooManyGuesses { wait }),
+            Err(_) => Err(AdmitError::Storage("the line for password checks was lost".into())),
+        }
+    }
+
+    fn remember(&self, tag: [u8; 32]) {
+        let mut known = self.known();
+        if known.len() >= MAX_KNOWN {
+            known.clear();
+        }
+        known.insert(tag);
     }
 
     /// Of the stored hash as well: a changed password is another tag, so nothing needs to be forgotten in time.
@@ -74,7 +177,11 @@ impl Passwords {
         tag
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, HashSet<[u8; 32]>> {
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashSet<[u8; 32]>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,6 +1,6 @@
 //! Records of rooms.
 
-use super::database::on_database;
+use super::database::{reading, writing};
 use super::{Directory, RecordError, check_id, passwords, storable};
 use crate::ids::RoomName;
 
@@ -17,7 +17,7 @@ impl Directory {
     pub async fn rooms(&self) -> Result<Vec<RoomRecord>, sqlx::Error> {
         let sql = "SELECT name, password_hash FROM rooms ORDER BY name";
         let rows: Vec<(String, Option<String>)> =
-            on_database!(&self.database, pool => sqlx::query_as(sql).fetch_all(pool).await)?;
+            reading!(&self.database, pool => sqlx::query_as(sql).fetch_all(pool).await)?;
         let record = |(name, hash): (String, Option<String>)| RoomRecord {
             room: RoomName::from(name.as_str()),
             has_password: hash.is_some(),
@@ -31,7 +31,7 @@ impl Directory {
         };
         let sql = "SELECT password_hash FROM rooms WHERE name = $1";
         let row: Option<(Option<String>,)> =
-            on_database!(&self.database, pool => sqlx::query_as(sql).bind(name).fetch_optional(pool).await)?;
+            reading!(&self.database, pool => sqlx::query_as(sql).bind(name).fetch_optional(pool).await)?;
         Ok(row.and_then(|(hash,)| hash))
     }
 
@@ -40,7 +40,7 @@ impl Directory {
         check_id("a room's name", name)?;
         let hash = password.map(passwords::hash).transpose()?;
         let sql = "INSERT INTO rooms (name, password_hash) VALUES ($1, $2)";
-        on_database!(&self.database, pool => sqlx::query(sql).bind(name).bind(&hash).execute(pool).await.map(drop))
+        writing!(&self.database, pool => sqlx::query(sql).bind(name).bind(&hash).execute(pool).await.map(drop))
             .map_err(|e| RecordError::of_insert(e, WHAT, name))
     }
 
@@ -48,7 +48,7 @@ impl Directory {
     pub async fn set_room_password(&self, room: &RoomName, password: Option<&str>) -> Result<(), RecordError> {
         let hash = password.map(passwords::hash).transpose()?;
         let sql = "UPDATE rooms SET password_hash = $2 WHERE name = $1";
-        let changed = on_database!(&self.database, pool => sqlx::query(sql)
+        let changed = writing!(&self.database, pool => sqlx::query(sql)
             .bind(room.as_str())
             .bind(&hash)
             .execute(pool)
@@ -59,7 +59,7 @@ impl Directory {
 
     pub async fn remove_room(&self, room: &RoomName) -> Result<(), RecordError> {
         let sql = "DELETE FROM rooms WHERE name = $1";
-        let removed = on_database!(&self.database, pool => sqlx::query(sql)
+        let removed = writing!(&self.database, pool => sqlx::query(sql)
             .bind(room.as_str())
             .execute(pool)
             .await

@@ -1,6 +1,6 @@
 //! Records of users.
 
-use super::database::on_database;
+use super::database::{reading, writing};
 use super::{Directory, Profile, RecordError, check_id, storable};
 use crate::ids::UserId;
 use crate::text::TextLimit;
@@ -30,7 +30,7 @@ impl Directory {
     /// All of them, by id.
     pub async fn users(&self) -> Result<Vec<Profile>, sqlx::Error> {
         let sql = "SELECT id, name, prefix, postfix FROM users ORDER BY id";
-        let rows: Vec<Row> = on_database!(&self.database, pool => sqlx::query_as(sql).fetch_all(pool).await)?;
+        let rows: Vec<Row> = reading!(&self.database, pool => sqlx::query_as(sql).fetch_all(pool).await)?;
         Ok(rows.into_iter().map(profile).collect())
     }
 
@@ -40,14 +40,14 @@ impl Directory {
         };
         let sql = "SELECT id, name, prefix, postfix FROM users WHERE id = $1";
         let row: Option<Row> =
-            on_database!(&self.database, pool => sqlx::query_as(sql).bind(id).fetch_optional(pool).await)?;
+            reading!(&self.database, pool => sqlx::query_as(sql).bind(id).fetch_optional(pool).await)?;
         Ok(row.map(profile))
     }
 
     /// Whether there is anybody: only then is it asked who somebody is.
     pub async fn has_users(&self) -> Result<bool, sqlx::Error> {
         let sql = "SELECT COUNT(*) FROM (SELECT 1 FROM users LIMIT 1) AS found";
-        let (count,): (i64,) = on_database!(&self.database, pool => sqlx::query_as(sql).fetch_one(pool).await)?;
+        let (count,): (i64,) = reading!(&self.database, pool => sqlx::query_as(sql).fetch_one(pool).await)?;
         Ok(count > 0)
     }
 
@@ -56,7 +56,7 @@ impl Directory {
         check_id("a user's id", id)?;
         check_texts([&profile.name, &profile.prefix, &profile.postfix])?;
         let sql = "INSERT INTO users (id, name, prefix, postfix) VALUES ($1, $2, $3, $4)";
-        on_database!(&self.database, pool => sqlx::query(sql)
+        writing!(&self.database, pool => sqlx::query(sql)
             .bind(id)
             .bind(&profile.name)
             .bind(&profile.prefix)
@@ -71,7 +71,7 @@ impl Directory {
         check_texts([&change.name, &change.prefix, &change.postfix].into_iter().flatten())?;
         let sql = "UPDATE users SET name = COALESCE($2, name), prefix = COALESCE($3, prefix), \
             postfix = COALESCE($4, postfix) WHERE id = $1";
-        let changed = on_database!(&self.database, pool => sqlx::query(sql)
+        let changed = writing!(&self.database, pool => sqlx::query(sql)
             .bind(user.as_str())
             .bind(&change.name)
             .bind(&change.prefix)
@@ -84,7 +84,7 @@ impl Directory {
 
     pub async fn remove_user(&self, user: &UserId) -> Result<(), RecordError> {
         let sql = "DELETE FROM users WHERE id = $1";
-        let removed = on_database!(&self.database, pool => sqlx::query(sql)
+        let removed = writing!(&self.database, pool => sqlx::query(sql)
             .bind(user.as_str())
             .execute(pool)
             .await

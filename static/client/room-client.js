@@ -19,7 +19,7 @@
  * Events (`detail` in braces):
  * - `state` {state, retryInMs?, attempt?, code?}: see RoomState
  * - `refused` {reason}: `userNotFound`, `permissionDenied` (wrong or missing password), `roomNotFound`,
- *   `roomFull`, `tokenMissing`, `tokenRefused`, `nameTaken` (by somebody with a token), or `replaced` (the same user joined from elsewhere); the client has stopped, `join` may be called again
+ *   `roomFull`, `tokenMissing`, `tokenRefused`, `nameTaken` (by somebody with a token), `tooManyGuesses` (wait a minute), or `replaced` (the same user joined from elsewhere); the client has stopped, `join` may be called again
  * - `participantjoined`, `participantleft` {participant, initial}: initial is true for those already there
  * - `stream` {participant}: its `stream` has a new track (after a reconnection, a new stream)
  * - `connection` {participant | null}: a media connection changed state; null is one's own. Also when the server hears
@@ -40,8 +40,16 @@ import { outgoing, readMessage } from './wire.js';
 const CLOSE_REPLACED = 4001;
 /** … and the one for a room, or a server, that has no place left. */
 const CLOSE_FULL = 1013;
+/** … the one after too many wrong passwords from this network: the next one is not even looked at … */
+const CLOSE_TOO_MANY_GUESSES = 4029;
 /** … and those about tokens. */
-const CLOSE_REASONS = { [CLOSE_REPLACED]: 'replaced', 4401: 'tokenMissing', 4403: 'tokenRefused', 4409: 'nameTaken' };
+const CLOSE_REASONS = {
+  [CLOSE_REPLACED]: 'replaced',
+  [CLOSE_TOO_MANY_GUESSES]: 'tooManyGuesses',
+  4401: 'tokenMissing',
+  4403: 'tokenRefused',
+  4409: 'nameTaken',
+};
 /** A refusal is followed by the end of the socket; this long we wait for it. */
 const REFUSAL_CLOSE_MS = 1000;
 /** A message longer than this would be refused as a whole; longer text is for a file. */

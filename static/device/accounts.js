@@ -12,6 +12,7 @@ export class AccountProblem extends Error {
 }
 
 const SENTENCES = {
+  1: 'device.notNow',
   2: 'device.badContact',
   3: 'device.badPhone',
   4: 'device.loginOver',

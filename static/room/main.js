@@ -99,6 +99,9 @@ async function afterwards(ending, { password, token, userId = entry.userId }) {
       const entered = await askOnNotice({ titleKey: 'token.title', textKey: `token.${ending}`, values, primaryKey: 'lobby.join', field });
       return { password, userId: ownerOf(entered) || userId, token: entered };
     }
+    case 'tooManyGuesses':
+      await askOnNotice({ titleKey: 'guesses.title', textKey: 'guesses.text', values, primaryKey: 'again' });
+      return { token, userId };
     case 'replaced':
       await askOnNotice({ titleKey: 'replaced.title', textKey: 'replaced.text', values, primaryKey: 'replaced.here' });
       return { password, token, userId };

@@ -2,11 +2,11 @@
 //! some time.
 
 use std::collections::HashSet;
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{DirBuilder, TryLockError};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
@@ -18,8 +18,6 @@ use crate::storage::{Directory, FileRecord};
 
 /// What the smallest file costs, as file systems count.
 const BLOCK_BYTES: u64 = 4_096;
-/// How long a file without a record is left alone: another process may be about to record it.
-const ORPHAN_AFTER: Duration = Duration::from_secs(3_600);
 /// Uploads at a time that an address may have in any case.
 const SLOTS_AT_LEAST: u64 = 2;
 /// Expired files deleted before others get their turn.
@@ -46,7 +44,8 @@ pub enum FilesError {
     Records(#[from] sqlx::Error),
 }
 
-/// An upload that is being written. Dropped without [`Upload::keep`], it leaves nothing behind.
+/// An upload that is being written. Dropped without [`Upload::keep`], it leaves nothing behind. Its file is locked until it
+/// is recorded: a file that is neither recorded nor locked is what a crash left.
 pub(super) struct Upload {
     files: Files,
     id: String,
@@ -86,6 +85,13 @@ impl Files {
             directory,
             clock,
         };
+        let path = files.config.directory.clone();
+        let found = blocking(move || {
+            DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
+            unlocked(&path)
+        });
+        let found = found.await.map_err(|e| files.unusable(e))?;
+        // Asked for after the files were found unlocked: what another process has recorded since is known.
         let recorded = files.directory.file_sizes().await?;
         let count = |pot: &mut Pot| {
             recorded
@@ -93,18 +99,36 @@ impl Files {
                 .for_each(|file| pot.count(file.client, charge(file.size_bytes)))
         };
         files.space.with(count);
-        let known = recorded.into_iter().map(|file| file.id).collect();
-        let (path, now) = (files.config.directory.clone(), (files.clock)());
-        let cleared = tokio::task::spawn_blocking(move || {
-            DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
-            clear_orphans(&path, &known, now)
-        });
-        let cleared = cleared.await.unwrap_or_else(|panic| Err(std::io::Error::other(panic)));
-        cleared.map_err(|source| FilesError::Directory {
-            path: files.config.directory.clone(),
-            source,
-        })?;
+        let known: HashSet<String> = recorded.into_iter().map(|file| file.id).collect();
+        let left: Vec<String> = found.into_iter().filter(|id| !known.contains(id)).collect();
+        files.clear(left).await.map_err(|e| files.unusable(e))?;
         Ok(files)
+    }
+
+    fn unusable(&self, source: std::io::Error) -> FilesError {
+        FilesError::Directory {
+            path: self.config.directory.clone(),
+            source,
+        }
+    }
+
+    /// Deletes what crashes left.
+    async fn clear(&self, ids: Vec<String>) -> std::io::Result<()> {
+        let paths: Vec<PathBuf> = ids.iter().map(|id| self.path(id)).collect();
+        let cleared = blocking(move || {
+            let mut bytes = 0;
+            for path in &paths {
+                bytes += path.metadata()?.len();
+                std::fs::remove_file(path)?;
+            }
+            Ok((paths.len(), bytes))
+        });
+        let (files, bytes) = cleared.await?;
+        metrics::counter!("patchbay_files_half_uploads_cleared_total").increment(files as u64);
+        if files > 0 {
+            tracing::info!(files, bytes, "deleted half uploads that an earlier run left");
+        }
+        Ok(())
     }
 
     pub(super) fn path(&self, id: &str) -> PathBuf {
@@ -120,14 +144,17 @@ impl Files {
     pub async fn sweep(&self) -> Result<(), sqlx::Error> {
         let expired = self.directory.expired_files(self.now_s(), SWEEP_AT_ONCE).await?;
         for record in expired {
-            // The record first: a file without one is cleared away at the next start, a record without a file is a
-            // link that is broken for good.
+            // The file first: nobody can fetch it any more, and as long as it takes room its record counts it.
+            match tokio::fs::remove_file(self.path(&record.id)).await {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    tracing::warn!(%error, "an expired upload could not be deleted; trying again later");
+                    continue;
+                }
+                _ => {}
+            }
             self.directory.remove_file(&record.id).await?;
             self.space
                 .with(|space| space.give_back(record.client, charge(record.size_bytes)));
-            if let Err(error) = tokio::fs::remove_file(self.path(&record.id)).await {
-                tracing::warn!(%error, "an expired upload could not be deleted");
-            }
         }
         Ok(())
     }
@@ -136,16 +163,21 @@ impl Files {
     pub(super) async fn begin(&self, client: ClientAddress) -> Result<Upload, std::io::Error> {
         let random: [u8; 16] = rand::random();
         let id = hex::encode(random);
-        let file = File::options()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(self.path(&id))
-            .await?;
+        let path = self.path(&id);
+        let file = blocking(move || {
+            let file = std::fs::File::options()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(path)?;
+            // Where files cannot be locked, what a crash leaves stays.
+            let _ = file.lock();
+            Ok(file)
+        });
         Ok(Upload {
             files: self.clone(),
             id,
-            file,
+            file: File::from_std(file.await?),
             size: 0,
             space: self.space.take(client, 0).ok(),
             client,
@@ -244,18 +276,30 @@ fn charge(size: u64) -> u64 {
     size.max(1).div_ceil(BLOCK_BYTES).saturating_mul(BLOCK_BYTES)
 }
 
-/// Removes files that we named and nobody knows; leaves alone what somebody else put there.
-fn clear_orphans(path: &Path, known: &HashSet<String>, now: SystemTime) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(path)? {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> std::io::Result<T> + Send + 'static) -> std::io::Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|panic| Err(std::io::Error::other(panic)))
+}
+
+/// The files that we named and nobody is writing. What somebody else put there is left alone.
+fn unlocked(directory: &Path) -> std::io::Result<Vec<String>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        let age = entry.metadata()?.modified()?;
-        let old = now.duration_since(age).is_ok_and(|age| age > ORPHAN_AFTER);
-        if old && is_id(&name) && !known.contains(&name) {
-            std::fs::remove_file(entry.path())?;
+        if !is_id(&name) {
+            continue;
+        }
+        let file = std::fs::File::open(entry.path())?;
+        match file.try_lock() {
+            Ok(()) => found.push(name),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => {
+                tracing::warn!(%error, "cannot tell whether an upload is half or goes on: it is left alone");
+            }
         }
     }
-    Ok(())
+    Ok(found)
 }
 
 /// 128 bits in hexadecimal: what the server names files, and the only thing that is looked up.

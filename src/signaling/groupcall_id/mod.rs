@@ -28,7 +28,8 @@
 //! `token` is this server's own, too: it proves that `name` is one's own ([`super::identity`]).
 //! Who is not admitted, who finds the room full, for whose offer there is no place, and whose name or room has more than 128
 //! characters, has the socket closed with the reason, the only sign there is: 4401 where a token is missing, 4403 where it does
-//! not prove the name, 4409 where somebody in the room has proven that the name is theirs.
+//! not prove the name, 4409 where somebody in the room has proven that the name is theirs, and 4029 after too many wrong
+//! passwords for a room from one network: for up to a minute even the right one is not looked at.
 //! People in a room that a failure of the server has ended have their sockets closed with 1012, and may come again.
 //! Chat and files of people in the same room who speak another family are not told: there is no message for them.
 
@@ -96,6 +97,7 @@ impl Dialogue {
             Ok(profile) => profile,
             Err(AdmitError::UnknownUser) => return Reaction::close(Close::UNKNOWN_USER),
             Err(AdmitError::WrongPassword) => return Reaction::close(Close::WRONG_PASSWORD),
+            Err(AdmitError::TooManyGuesses { .. }) => return Reaction::close(Close::TOO_MANY_GUESSES),
             Err(AdmitError::Storage(_)) => return Reaction::close(Close::STORAGE_FAILED),
         };
         self.knows_person_names = own_name.is_some();

@@ -15,7 +15,7 @@
 //! | server → client | fields | when |
 //! |---|---|---|
 //! | `userNotFound` | `userId` | joining as nobody in the user table; then the socket is closed |
-//! | `permisionDeny` (so spelled) | `userId`, `roomId` | the room's password is missing or wrong, or the room is full; then the socket is closed |
+//! | `permisionDeny` (so spelled) | `userId`, `roomId` | the room's password is missing or wrong, or the room is full; or there were too many wrong passwords for it from the client's network, and even the right one is not looked at for up to a minute (the socket is closed with 4029); then the socket is closed |
 //! | `existingParticipants` | `participants` | on entering, after the others have been told |
 //! | `newParticipantArrived` | `participant` | somebody enters |
 //! | `participantLeft` | `userId` | somebody leaves, or enters again with a newer session (then he arrives once more); also, to those who watched over a connection that the server has lost, before the same `newParticipantArrived`: watch anew |
@@ -127,6 +127,9 @@ impl Dialogue {
             Ok(profile) => profile,
             Err(AdmitError::UnknownUser) => return Ok(user_not_found(&user)),
             Err(AdmitError::WrongPassword) => return Ok(permission_denied(&user, &room, Close::WRONG_PASSWORD)),
+            Err(AdmitError::TooManyGuesses { .. }) => {
+                return Ok(permission_denied(&user, &room, Close::TOO_MANY_GUESSES));
+            }
             Err(AdmitError::Storage(_)) => return Ok(Reaction::close(Close::STORAGE_FAILED)),
         };
         self.takes_notices = takes_notices(message);

@@ -138,7 +138,7 @@ impl Dialogue {
         match client.admission.recognize(&user).await {
             Ok(_) => {}
             Err(AdmitError::Storage(_)) => return Reaction::close(Close::STORAGE_FAILED),
-            Err(AdmitError::UnknownUser | AdmitError::WrongPassword) => return Reaction::close(Close::UNKNOWN_USER),
+            Err(_) => return Reaction::close(Close::UNKNOWN_USER),
         }
         let claim = match client.claim(&user, token_in(message)) {
             Ok(claim) => claim,

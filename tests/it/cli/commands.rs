@@ -24,6 +24,7 @@ async fn a_command_says_which_database_it_means_and_only_adding_makes_one() {
         &["room", "list"],
         &["room", "set-password", "x", "--no-password"],
         &["contact", "list"],
+        &["device", "list"],
         &["contact", "remove", "13800000001", "13800000002"],
     ] {
         let (_, _, stderr) = program.run(arguments).await;
@@ -190,4 +191,46 @@ async fn contacts_are_added_listed_and_removed() {
         let (code, _, stderr) = program.run(arguments).await;
         assert_eq!((code, remarks(&program, &stderr)), (Some(1), sentence), "{arguments:?}");
     }
+}
+
+#[tokio::test]
+async fn devices_are_listed_and_removed() {
+    let program = Program::new();
+    let (code, stdout, _) = program.run(&["device", "list"]).await;
+    assert_eq!((code, stdout.as_str()), (Some(0), "there are no devices\n"));
+    let running = program.start().await;
+    let http = reqwest::Client::new();
+    let body = serde_json::json!({ "phone": "13800000001", "device_id": "lost phone" });
+    let login = http
+        .post(running.url("/account/login"))
+        .body(body.to_string())
+        .send()
+        .await
+        .unwrap();
+    let login: serde_json::Value = login.json().await.unwrap();
+    let (_, stdout, _) = program.run(&["device", "list"]).await;
+    assert_eq!(
+        stdout,
+        "PHONE        DEVICE      LAST SEEN\n13800000001  lost phone  now\n"
+    );
+    let (_, stdout, _) = program.run(&["device", "list", "13800000002"]).await;
+    assert_eq!(stdout, "there are no devices\n");
+    let (code, stdout, stderr) = program.run(&["device", "remove", "13800000001", "lost phone"]).await;
+    assert_eq!((code, remarks(&program, &stderr)), (Some(0), ""));
+    assert_eq!(stdout, "removed lost phone from 13800000001\n");
+    let own = serde_json::json!({ "phone": "13800000001", "token": login["token"] });
+    let answer = http
+        .post(running.url("/getContactPersons"))
+        .body(own.to_string())
+        .send()
+        .await
+        .unwrap();
+    let answer: serde_json::Value = answer.json().await.unwrap();
+    assert_eq!(answer["errorCode"], 4, "{answer}");
+    let (code, _, stderr) = program.run(&["device", "remove", "13800000001", "lost phone"]).await;
+    assert_eq!(
+        (code, remarks(&program, &stderr)),
+        (Some(1), "patchbay: the device `lost phone` does not exist\n")
+    );
+    running.stop().await;
 }

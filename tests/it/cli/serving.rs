@@ -142,3 +142,29 @@ async fn the_log_tells_no_names_unless_it_is_to_tell_everything() {
         }
     }
 }
+
+#[tokio::test]
+async fn lines_that_a_client_causes_again_and_again_are_left_out_and_counted() {
+    let program = Program::new();
+    let listeners = "listeners=[{address=\"127.0.0.1:0\",tls=false}]";
+    let running = program
+        .start_with(&["--set", listeners, "--set", "log.max_lines_per_kind=5"])
+        .await;
+    let address = running.url("/groupcall").replacen("http", "ws", 1);
+    let (mut socket, _) = tokio_tungstenite::connect_async(address).await.unwrap();
+    for _ in 0..100 {
+        let join = Message::text(r#"{"type":"join","room":1,"userId":1}"#);
+        socket.send(join).await.unwrap();
+        let answer = socket.next().await.unwrap().unwrap();
+        assert!(answer.to_text().unwrap().contains("existingParticipants"), "{answer}");
+        let leave = Message::text(r#"{"type":"leave"}"#);
+        socket.send(leave).await.unwrap();
+    }
+    let (code, _, stderr) = running.stop().await;
+    assert_eq!(code, Some(0));
+    let joins = stderr.lines().filter(|line| line.contains("joins")).count();
+    // A period may end in between.
+    assert!((5..=15).contains(&joins), "{joins} lines of the same kind: {stderr}");
+    assert!(stderr.contains("left_out="), "{stderr}");
+    assert!(stderr.lines().last().unwrap().contains("stopped"), "{stderr}");
+}

@@ -145,30 +145,63 @@ async fn the_total_and_the_files_are_known_again_after_a_restart() {
 
 #[tokio::test]
 async fn what_a_crash_left_is_cleared_away_at_the_next_start_and_nothing_else() {
-    let shelf = Shelf::new(|_| {}).await;
+    let shelf = Shelf::new(|config| config.total_size_mib = 1).await;
     let (_, url) = shelf.upload(10).await;
     let folder = shelf.data.path().join("files");
-    let old = SystemTime::UNIX_EPOCH + Duration::from_secs(shelf.now.load(Ordering::Relaxed) - 2 * HOUR);
-    let recent = old + Duration::from_secs(2 * HOUR - 60);
-    let place = |name: &str, modified: SystemTime| {
-        let file = std::fs::File::create(folder.join(name)).unwrap();
-        file.set_modified(modified).unwrap();
-    };
-    place(&"a".repeat(32), old);
-    place(&"b".repeat(32), recent);
-    place("notes of the administrator", old);
-    let kept = std::fs::File::options()
-        .write(true)
-        .open(folder.join(url.split('/').nth(2).unwrap()));
-    kept.unwrap().set_modified(old).unwrap();
-    open(&shelf.config, &shelf.directory, &shelf.now).await;
+    let place = |name: &str| std::fs::File::create(folder.join(name)).unwrap();
+    // A moment ago: a supervisor starts the server again at once.
+    place(&"a".repeat(32)).set_len(900_000).unwrap();
+    let written_by_another_process = place(&"b".repeat(32));
+    written_by_another_process.lock().unwrap();
+    place("notes of the administrator");
+    let files = open(&shelf.config, &shelf.directory, &shelf.now).await;
     assert!(!folder.join("a".repeat(32)).exists());
-    assert!(
-        folder.join("b".repeat(32)).exists(),
-        "another process may still be writing it"
-    );
+    assert!(folder.join("b".repeat(32)).exists());
     assert!(folder.join("notes of the administrator").exists());
     assert_eq!(shelf.fetch(&url).await, 200);
+    drop((files, written_by_another_process));
+    open(&shelf.config, &shelf.directory, &shelf.now).await;
+    assert!(!folder.join("b".repeat(32)).exists(), "that one has crashed since");
+    assert_eq!(shelf.fetch(&url).await, 200);
+}
+
+#[tokio::test]
+async fn an_upload_that_goes_on_is_not_taken_for_what_a_crash_left() {
+    let shelf = Shelf::new(|_| {}).await;
+    let (pieces, body) = tokio::sync::mpsc::channel::<Result<String, std::io::Error>>(1);
+    let body = futures_util::stream::unfold(body, async |mut body| Some((body.recv().await?, body)));
+    let request = Request::post("/files").header("content-type", "multipart/form-data; boundary=b");
+    let uploading = shelf.ask(request.body(Body::from_stream(body)).unwrap());
+    let another_start = async {
+        let head = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\nbegin";
+        pieces.send(Ok(head.to_owned())).await.unwrap();
+        while shelf.stored() == 0 {
+            tokio::task::yield_now().await;
+        }
+        open(&shelf.config, &shelf.directory, &shelf.now).await;
+        assert_eq!(shelf.stored(), 1);
+        pieces.send(Ok("end\r\n--b--".to_owned())).await.unwrap();
+        drop(pieces);
+    };
+    let (response, ()) = tokio::join!(uploading, another_start);
+    assert_eq!(response.status().as_u16(), 200);
+}
+
+#[tokio::test]
+async fn an_expired_file_that_cannot_be_deleted_stays_counted_until_it_can() {
+    let shelf = Shelf::new(|config| config.total_size_mib = 1).await;
+    let (_, url) = shelf.upload(700_000).await;
+    let id = url.split('/').nth(2).unwrap();
+    // A folder in its place cannot be deleted as a file.
+    let path = shelf.data.path().join("files").join(id);
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    shelf.pass(HOUR);
+    shelf.files.sweep().await.unwrap();
+    assert_eq!(shelf.upload(700_000).await.0, 507);
+    std::fs::remove_dir(&path).unwrap();
+    shelf.files.sweep().await.unwrap();
+    assert_eq!(shelf.upload(700_000).await.0, 200);
 }
 
 #[tokio::test]

@@ -22,6 +22,8 @@ on_both!(
     hostile_receivers_do_no_harm,
     a_stranger_does_not_push_out_what_others_have_written,
     one_address_does_not_use_up_the_space_of_all,
+    two_processes_keep_messages_for_one_receiver_and_none_is_lost,
+    numbers_do_not_begin_again_when_a_mailbox_was_emptied,
 );
 
 /// Seconds since 1970, turned by hand.
@@ -192,4 +194,43 @@ async fn one_address_does_not_use_up_the_space_of_all(place: &Place) {
     }
     mailbox.keep(&user("one more"), &stranger, &body).await.unwrap();
     assert_eq!(bodies(&mut mailbox, "one more").await.len(), 1);
+}
+
+async fn two_processes_keep_messages_for_one_receiver_and_none_is_lost(place: &Place) {
+    let limits = config::Messages {
+        offline_per_user: 500,
+        ..config::Messages::default()
+    };
+    let mut keeping = tokio::task::JoinSet::new();
+    for process in 0..4_u8 {
+        let (mut mailbox, _) = mailbox(place, limits.clone()).await;
+        keeping.spawn(async move {
+            for number in 0..50_u8 {
+                keep(&mut mailbox, &user("1"), &[process, number]).await.unwrap();
+            }
+        });
+    }
+    keeping.join_all().await;
+    let (mut mailbox, _) = mailbox(place, limits).await;
+    let bodies = bodies(&mut mailbox, "1").await;
+    assert_eq!(bodies.len(), 200);
+    for process in 0..4_u8 {
+        let of_process = bodies.iter().filter(|body| body[0] == process).map(|body| body[1]);
+        assert_eq!(of_process.collect::<Vec<_>>(), (0..50).collect::<Vec<_>>(), "in order");
+    }
+}
+
+async fn numbers_do_not_begin_again_when_a_mailbox_was_emptied(place: &Place) {
+    let (mut first, _) = mailbox(place, config::Messages::default()).await;
+    let (mut second, _) = mailbox(place, config::Messages::default()).await;
+    for body in [b"1", b"2"] {
+        keep(&mut first, &user("1"), body).await.unwrap();
+    }
+    // Both processes have somebody there who takes delivery, and both then say up to where.
+    let up_to = first.kept(&user("1")).await.unwrap().last().unwrap().number;
+    assert_eq!(second.kept(&user("1")).await.unwrap().len(), 2);
+    first.forget(&user("1"), up_to).await.unwrap();
+    keep(&mut first, &user("1"), b"3").await.unwrap();
+    second.forget(&user("1"), up_to).await.unwrap();
+    assert_eq!(bodies(&mut first, "1").await, [b"3"]);
 }

@@ -5,8 +5,14 @@ mod broken;
 mod messages;
 mod places;
 
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
 use patchbay::ids::{RoomName, UserId};
-use patchbay::storage::{AdmitError, Directory, FileRecord, Profile, ProfileChange, RecordError};
+use patchbay::storage::{
+    AdmitError, DevicePlaces, DeviceRecord, Directory, FileRecord, Gate, Profile, ProfileChange, RecordError,
+};
 
 pub use places::Place;
 
@@ -49,6 +55,8 @@ on_both!(
     files_expire_in_order,
     a_database_of_a_newer_version_is_refused,
     a_failure_while_running_is_told_apart_from_a_refusal,
+    logins_that_wait_for_somebody_elses_write_do_not_keep_joins_out,
+    guesses_are_slowed_down_for_their_room_and_address_alone,
 );
 
 fn user(id: &str) -> UserId {
@@ -70,7 +78,7 @@ fn profile(id: &str, name: &str, prefix: &str, postfix: &str) -> Profile {
 
 async fn with_no_users_anybody_may_enter_under_his_id(place: &Place) {
     let directory = place.open().await;
-    let admitted = directory.admit(&user("7"), &room("demo"), None).await.unwrap();
+    let admitted = gate(&directory).admit(&user("7"), &room("demo"), None).await.unwrap();
     assert_eq!(admitted, profile("7", "7", "", ""));
 }
 
@@ -78,8 +86,11 @@ async fn with_users_only_they_enter_and_are_shown_as_recorded(place: &Place) {
     let directory = place.open().await;
     let ann = profile("1", "Ann 安", "Dr", "(Berlin)");
     directory.add_user(&ann).await.unwrap();
-    assert_eq!(directory.admit(&user("1"), &room("demo"), None).await.unwrap(), ann);
-    let refused = directory.admit(&user("2"), &room("demo"), None).await;
+    assert_eq!(
+        gate(&directory).admit(&user("1"), &room("demo"), None).await.unwrap(),
+        ann
+    );
+    let refused = gate(&directory).admit(&user("2"), &room("demo"), None).await;
     assert!(matches!(refused, Err(AdmitError::UnknownUser)), "{refused:?}");
 }
 
@@ -87,11 +98,17 @@ async fn after_the_last_user_is_removed_anybody_may_enter_again(place: &Place) {
     let directory = place.open().await;
     directory.add_user(&profile("1", "Ann", "", "")).await.unwrap();
     directory.remove_user(&user("1")).await.unwrap();
-    assert!(directory.admit(&user("2"), &room("demo"), None).await.is_ok());
+    assert!(gate(&directory).admit(&user("2"), &room("demo"), None).await.is_ok());
+}
+
+/// As a client at this machine asks.
+fn gate(directory: &Directory) -> Gate {
+    let here = IpAddr::from(Ipv4Addr::LOCALHOST).into();
+    directory.gate(here, Arc::new(tokio::time::Instant::now))
 }
 
 async fn enters(directory: &Directory, password: Option<&str>) -> bool {
-    match directory.admit(&user("1"), &room("secret"), password).await {
+    match gate(directory).admit(&user("1"), &room("secret"), password).await {
         Ok(_) => true,
         Err(AdmitError::WrongPassword) => false,
         Err(other) => panic!("{other:?}"),
@@ -111,7 +128,7 @@ async fn a_room_with_a_password_wants_it(place: &Place) {
         !enters(&directory, Some("tür")).await,
         "what is remembered is the whole password"
     );
-    let elsewhere = directory.admit(&user("1"), &room("other"), None).await;
+    let elsewhere = gate(&directory).admit(&user("1"), &room("other"), None).await;
     assert!(elsewhere.is_ok(), "other rooms want none");
 }
 
@@ -204,7 +221,12 @@ async fn ids_that_cannot_be_recorded_are_refused(place: &Place) {
     assert!(matches!(bad_name, Err(RecordError::BadText { .. })), "{bad_name:?}");
     let longest = "密".repeat(256);
     directory.add_room(&room("long"), Some(&longest)).await.unwrap();
-    assert!(directory.admit(&user(&id), &room("long"), Some(&longest)).await.is_ok());
+    assert!(
+        gate(&directory)
+            .admit(&user(&id), &room("long"), Some(&longest))
+            .await
+            .is_ok()
+    );
     for password in ["", &"p".repeat(257), &"密".repeat(257)] {
         let refused = directory.add_room(&room("r"), Some(password)).await;
         assert!(matches!(refused, Err(RecordError::BadPassword { .. })), "{refused:?}");
@@ -216,13 +238,19 @@ async fn hostile_ids_are_just_unknown(place: &Place) {
     let long = "x".repeat(100_000);
     let hostile = ["nul\0", "'; DROP TABLE users; --", "%", "$1", "\u{202E}", &long];
     for id in hostile {
-        assert!(directory.admit(&user(id), &room(id), Some(id)).await.is_ok(), "{id:?}");
+        assert!(
+            gate(&directory).admit(&user(id), &room(id), Some(id)).await.is_ok(),
+            "{id:?}"
+        );
     }
     directory.add_user(&profile("1", "Ann", "", "")).await.unwrap();
     for id in hostile {
-        let refused = directory.admit(&user(id), &room(id), Some(id)).await;
+        let refused = gate(&directory).admit(&user(id), &room(id), Some(id)).await;
         assert!(matches!(refused, Err(AdmitError::UnknownUser)), "{id:?}: {refused:?}");
-        assert!(directory.admit(&user("1"), &room(id), Some(id)).await.is_ok(), "{id:?}");
+        assert!(
+            gate(&directory).admit(&user("1"), &room(id), Some(id)).await.is_ok(),
+            "{id:?}"
+        );
     }
     assert_eq!(directory.users().await.unwrap().len(), 1);
 }
@@ -291,7 +319,73 @@ async fn a_failure_while_running_is_told_apart_from_a_refusal(place: &Place) {
     let directory = place.open().await;
     assert!(directory.check().await.is_ok());
     place.execute("DROP TABLE users").await;
-    let failed = directory.admit(&user("1"), &room("demo"), None).await;
+    let failed = gate(&directory).admit(&user("1"), &room("demo"), None).await;
     assert!(matches!(failed, Err(AdmitError::Storage(_))), "{failed:?}");
     assert!(directory.check().await.is_err());
+}
+
+async fn logins_that_wait_for_somebody_elses_write_do_not_keep_joins_out(place: &Place) {
+    let directory = place.open().await;
+    directory.add_room(&room("secret"), Some("open")).await.unwrap();
+    assert!(enters(&directory, Some("open")).await);
+    let held = place.hold_writes().await;
+    let mut logins = tokio::task::JoinSet::new();
+    for id in 0..40 {
+        let directory = directory.clone();
+        let device = DeviceRecord {
+            phone: "13800000001".to_owned(),
+            device_id: id.to_string(),
+        };
+        let places = DevicePlaces {
+            per_account: 16,
+            in_all: 1_000,
+        };
+        logins.spawn(async move { directory.record_device(&device, 1, places, |_| false).await });
+    }
+    for n in 0..20 {
+        let joining = tokio::time::timeout(Duration::from_secs(2), enters(&directory, Some("open")));
+        assert!(joining.await.unwrap_or_else(|_| panic!("join {n} waits")));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(logins.try_join_next().is_none(), "they wait all the time");
+    held.release().await;
+    for login in logins.join_all().await {
+        assert!(login.is_ok(), "{login:?}");
+    }
+}
+
+async fn guesses_are_slowed_down_for_their_room_and_address_alone(place: &Place) {
+    let directory = place.open().await;
+    for name in ["secret", "other"] {
+        directory.add_room(&room(name), Some("open")).await.unwrap();
+    }
+    let client = |last: u8| {
+        directory.gate(
+            IpAddr::from([192, 0, 2, last]).into(),
+            Arc::new(tokio::time::Instant::now),
+        )
+    };
+    let (guesser, other) = (client(1), client(2));
+    let mut wrong = 0;
+    let wait = loop {
+        match guesser
+            .admit(&user("1"), &room("secret"), Some(&wrong.to_string()))
+            .await
+        {
+            Err(AdmitError::WrongPassword) => wrong += 1,
+            Err(AdmitError::TooManyGuesses { wait }) => break wait,
+            outcome => panic!("{outcome:?}"),
+        }
+        assert!(wrong < 50, "guesses go on and on");
+    };
+    assert!(wait <= Duration::from_secs(60));
+    let right = guesser.admit(&user("1"), &room("secret"), Some("open")).await;
+    assert!(matches!(right, Err(AdmitError::TooManyGuesses { .. })), "{right:?}");
+    assert!(other.admit(&user("1"), &room("secret"), Some("open")).await.is_ok());
+    let known = guesser.admit(&user("1"), &room("secret"), Some("open")).await;
+    assert!(
+        matches!(known, Err(AdmitError::TooManyGuesses { .. })),
+        "guesses learn nothing: {known:?}"
+    );
+    assert!(guesser.admit(&user("1"), &room("other"), Some("open")).await.is_ok());
 }

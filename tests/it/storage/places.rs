@@ -55,6 +55,26 @@ impl Place {
         self.try_open().await.unwrap()
     }
 
+    /// Begins a write that the devices of all other connections wait for.
+    pub async fn hold_writes(&self) -> Held {
+        match self {
+            Place::Sqlite(_) => {
+                let mut connection = SqliteConnection::connect(&self.url()).await.unwrap();
+                connection.execute("BEGIN IMMEDIATE").await.unwrap();
+                Held::Sqlite(connection)
+            }
+            Place::Postgres { .. } => {
+                let mut connection = PgConnection::connect(&self.url()).await.unwrap();
+                connection.execute("BEGIN").await.unwrap();
+                connection
+                    .execute("LOCK TABLE devices IN EXCLUSIVE MODE")
+                    .await
+                    .unwrap();
+                Held::Postgres(connection)
+            }
+        }
+    }
+
     /// Behind the back of whoever has it open.
     pub async fn execute(&self, sql: &str) {
         match self {
@@ -64,6 +84,22 @@ impl Place {
             }
             Place::Postgres { .. } => execute_postgres(&self.url(), sql).await,
         }
+    }
+}
+
+/// Somebody else's write that does not end by itself.
+pub enum Held {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl Held {
+    pub async fn release(self) {
+        match self {
+            Held::Sqlite(mut connection) => connection.execute("ROLLBACK").await.map(drop),
+            Held::Postgres(mut connection) => connection.execute("ROLLBACK").await.map(drop),
+        }
+        .unwrap();
     }
 }
 

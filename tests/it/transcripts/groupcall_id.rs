@@ -308,6 +308,19 @@ async fn a_connection_that_the_media_engine_lost_is_forgotten_and_may_be_offered
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_has_to_wait_after_wrong_passwords_is_closed_with_that_reason() {
+    let mut stage = Stage::with(House::default().with_guessed_room("r"), Config::default());
+    stage
+        .play(
+            r#"
+            anna > {"id":"joinRoom","name":"1","room":"r","pw":"secret"}
+            anna x 4029
+            "#,
+        )
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_is_not_admitted_is_closed_with_the_reason() {
     let house = House::default()
         .with_user("1", "Anna", "Dr.", "")

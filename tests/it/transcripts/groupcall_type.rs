@@ -122,6 +122,20 @@ async fn who_is_nobody_is_told_and_closed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_has_to_wait_after_wrong_passwords_hears_that() {
+    let mut stage = Stage::with(House::default().with_guessed_room("7"), Config::default());
+    stage
+        .play(
+            r#"
+            anna > {"type":"join","room":7,"userId":1,"pw":"secret"}
+            anna < {"type":"permisionDeny","userId":1,"roomId":7}
+            anna x 4029
+            "#,
+        )
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_password_is_asked_for_where_the_room_has_one() {
     let mut stage = Stage::with(House::default().with_room("7", "secret"), Config::default());
     stage

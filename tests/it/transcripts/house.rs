@@ -11,6 +11,8 @@ use patchbay::storage::{AdmitError, Profile};
 pub struct House {
     users: HashMap<String, Profile>,
     passwords: HashMap<String, String>,
+    /// Rooms for which too many wrong passwords have been tried.
+    guessed: Vec<String>,
     broken: bool,
 }
 
@@ -31,6 +33,11 @@ impl House {
         self
     }
 
+    pub fn with_guessed_room(mut self, name: &str) -> Self {
+        self.guessed.push(name.to_owned());
+        self.with_room(name, "secret")
+    }
+
     /// Whose records cannot be read.
     pub fn broken() -> Self {
         Self {
@@ -43,6 +50,10 @@ impl House {
 impl Admission for House {
     async fn admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Profile, AdmitError> {
         let profile = self.recognize(user).await?;
+        if self.guessed.iter().any(|guessed| guessed == room.as_str()) {
+            let wait = std::time::Duration::from_secs(8);
+            return Err(AdmitError::TooManyGuesses { wait });
+        }
         match self.passwords.get(room.as_str()) {
             Some(wanted) if password != Some(wanted) => Err(AdmitError::WrongPassword),
             _ => Ok(profile),

@@ -2,6 +2,7 @@
 
 mod devices;
 mod floods;
+mod guesses;
 mod messages;
 mod pace;
 mod sockets;

@@ -59,10 +59,19 @@ impl Running {
 
     /// As a page of `origin`; the status where the server refuses.
     pub async fn connect_from(&self, origin: Option<&str>) -> Result<Client, u16> {
+        self.connect_with(origin.map(|origin| ("origin", origin))).await
+    }
+
+    /// Through a proxy that names the client.
+    pub async fn connect_for(&self, address: &str) -> Client {
+        self.connect_with(Some(("x-forwarded-for", address))).await.unwrap()
+    }
+
+    async fn connect_with(&self, header: Option<(&'static str, &str)>) -> Result<Client, u16> {
         let address = format!("ws://127.0.0.1:{}/groupcall", self.port);
         let mut request = address.into_client_request().unwrap();
-        if let Some(origin) = origin {
-            request.headers_mut().insert("origin", origin.parse().unwrap());
+        if let Some((name, value)) = header {
+            request.headers_mut().insert(name, value.parse().unwrap());
         }
         match timeout(PATIENCE, connect_async(request))
             .await
@@ -84,6 +93,13 @@ impl Running {
             postfix: String::new(),
         };
         directory.add_user(&profile).await.unwrap();
+        directory.close().await;
+    }
+
+    /// As another process adds one.
+    pub async fn add_room(&self, name: &str, password: &str) {
+        let directory = Directory::open(&self.storage).await.unwrap();
+        directory.add_room(&name.into(), Some(password)).await.unwrap();
         directory.close().await;
     }
 

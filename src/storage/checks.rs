@@ -1,0 +1,378 @@
+//! Which password is checked next, and who has to wait after wrong ones. Pure; the time is given.
+//!
+//! A check takes a core for some 20 ms, so few run at once and the others wait. Whoever floods one room, or floods many
+//! rooms from one address, waits behind everybody else: of those who wait the next is one whose room *and* address have
+//! been served least. For one room and one address one check runs at a time, and after some wrong passwords there is a
+//! pause that doubles with each further one, so guesses become slower and slower.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::ids::RoomName;
+use crate::shares::ClientAddress;
+
+/// Wrong passwords of one room and one address before the first pause. A school or an office comes through one address,
+/// and some of its people mistype.
+const FREE_GUESSES: u32 = 10;
+
+/// The first pause. Each further one is twice as long …
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// … up to this. Longer would keep out for too long who shares an address with somebody who guesses; at this one, guesses
+/// from one address come to 1,440 a day.
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// After this time without a wrong password, earlier ones are forgotten.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(15 * 60);
+
+/// Pairs of room and address whose wrong passwords are remembered, about a MiB. When there are more, the one whose
+/// last wrong password is the oldest is forgotten: to use that, a guesser needs thousands of checks for each guess.
+const REMEMBERED_MAX: usize = 8_192;
+
+/// Whose password is checked for which room.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Claim {
+    pub room: RoomName,
+    pub client: ClientAddress,
+}
+
+/// One check, from when it is asked for to when it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Ticket(u64);
+
+/// The checks that run, those that wait, and the wrong passwords. What waits has no bound here: each is a session that
+/// waits for its answer, and sessions are bounded.
+pub(super) struct Checks {
+    /// At once.
+    running_max: usize,
+    running: Vec<(Ticket, Claim)>,
+    waiting: Vec<(Ticket, Claim)>,
+    last_ticket: u64,
+    /// Rooms and addresses of which something waits or runs.
+    parties: HashMap<Party, Service>,
+    /// What the last one that was served had been served before. Newcomers begin one above: behind those whose turn it is, and
+    /// before those who have had theirs.
+    level: u64,
+    guesses: HashMap<Claim, Guesses>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Party {
+    Room(RoomName),
+    Client(ClientAddress),
+}
+
+/// What a room or an address gets.
+#[derive(Clone, Copy)]
+struct Service {
+    /// How often it was served, beginning above the level of when it came.
+    times: u64,
+    /// Checks that wait or run.
+    checks: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Guesses {
+    wrong: u32,
+    last: Instant,
+}
+
+impl Guesses {
+    fn pause(self) -> Duration {
+        match self.wrong.checked_sub(FREE_GUESSES + 1) {
+            None => Duration::ZERO,
+            Some(doublings) => FIRST_PAUSE.saturating_mul(1 << doublings.min(16)).min(PAUSE_MAX),
+        }
+    }
+
+    fn is_forgotten(self, now: Instant) -> bool {
+        now.saturating_duration_since(self.last) >= FORGOTTEN_AFTER
+    }
+}
+
+impl Claim {
+    fn parties(&self) -> [Party; 2] {
+        [Party::Room(self.room.clone()), Party::Client(self.client)]
+    }
+}
+
+impl Checks {
+    pub(super) fn new(running_max: usize) -> Self {
+        Self {
+            running_max: running_max.max(1),
+            running: Vec::new(),
+            waiting: Vec::new(),
+            last_ticket: 0,
+            parties: HashMap::new(),
+            level: 0,
+            guesses: HashMap::new(),
+        }
+    }
+
+    /// How long there is no check for this room and address because of wrong passwords.
+    pub(super) fn pause(&self, claim: &Claim, now: Instant) -> Option<Duration> {
+        let guesses = self.guesses.get(claim)?;
+        let over = guesses.last + guesses.pause();
+        (now < over).then(|| over - now)
+    }
+
+    /// Puts a check in line.
+    pub(super) fn ask(&mut self, claim: Claim) -> Ticket {
+        self.last_ticket += 1;
+        let ticket = Ticket(self.last_ticket);
+        for party in claim.parties() {
+            let newcomer = Service {
+                times: self.level + 1,
+                checks: 0,
+            };
+            self.parties.entry(party).or_insert(newcomer).checks += 1;
+        }
+        self.waiting.push((ticket, claim));
+        ticket
+    }
+
+    /// A check that is to begin now, if there is one and it may. Call until there is none.
+    pub(super) fn begin(&mut self) -> Option<Ticket> {
+        if self.running.len() >= self.running_max {
+            return None;
+        }
+        let is_free = |claim: &Claim| !self.running.iter().any(|(_, running)| running == claim);
+        let free = self.waiting.iter().enumerate().filter(|(_, (_, claim))| is_free(claim));
+        let (index, (room, client)) = free
+            .map(|(index, (ticket, claim))| (index, self.served_before(claim), *ticket))
+            .min_by_key(|(_, (room, client), ticket)| (*room.max(client), *client, *ticket))
+            .map(|(index, served, _)| (index, served))?;
+        self.level = self.level.max(room.max(client));
+        let (ticket, claim) = self.waiting.remove(index);
+        for party in claim.parties() {
+            if let Some(service) = self.parties.get_mut(&party) {
+                service.times += 1;
+            }
+        }
+        self.running.push((ticket, claim));
+        Some(ticket)
+    }
+
+    /// A check is done. Those of the same room and address that wait are given up when a pause begins; they are returned
+    /// with its length.
+    pub(super) fn done(&mut self, ticket: Ticket, right: bool, now: Instant) -> Vec<(Ticket, Duration)> {
+        let Some(index) = self.running.iter().position(|(running, _)| *running == ticket) else {
+            return Vec::new();
+        };
+        let (_, claim) = self.running.swap_remove(index);
+        self.leave(&claim);
+        if !right {
+            self.note_wrong(&claim, now);
+        }
+        let Some(pause) = self.pause(&claim, now) else {
+            return Vec::new();
+        };
+        let given_up: Vec<_> = self.waiting.extract_if(.., |(_, waiting)| *waiting == claim).collect();
+        given_up.iter().for_each(|(_, claim)| self.leave(claim));
+        given_up.into_iter().map(|(ticket, _)| (ticket, pause)).collect()
+    }
+
+    /// Nobody wants to know any more.
+    pub(super) fn withdraw(&mut self, ticket: Ticket) {
+        let is_it = |(known, _): &(Ticket, Claim)| *known == ticket;
+        let waiting = self
+            .waiting
+            .iter()
+            .position(is_it)
+            .map(|index| self.waiting.remove(index));
+        let found = waiting.or_else(|| {
+            let index = self.running.iter().position(is_it)?;
+            Some(self.running.swap_remove(index))
+        });
+        if let Some((_, claim)) = found {
+            self.leave(&claim);
+        }
+    }
+
+    fn served_before(&self, claim: &Claim) -> (u64, u64) {
+        let times = |party| self.parties.get(&party).map_or(self.level, |service| service.times);
+        let [room, client] = claim.parties().map(times);
+        (room, client)
+    }
+
+    fn note_wrong(&mut self, claim: &Claim, now: Instant) {
+        if !self.guesses.contains_key(claim) && self.guesses.len() >= REMEMBERED_MAX {
+            self.guesses.retain(|_, guesses| !guesses.is_forgotten(now));
+            let oldest = self.guesses.iter().min_by_key(|(_, guesses)| guesses.last);
+            if self.guesses.len() >= REMEMBERED_MAX
+                && let Some(claim) = oldest.map(|(claim, _)| claim.clone())
+            {
+                self.guesses.remove(&claim);
+            }
+        }
+        let fresh = Guesses { wrong: 0, last: now };
+        let guesses = self.guesses.entry(claim.clone()).or_insert(fresh);
+        if guesses.is_forgotten(now) {
+            *guesses = fresh;
+        }
+        guesses.wrong = guesses.wrong.saturating_add(1);
+        guesses.last = now;
+    }
+
+    /// One check less. Who wants nothing any more begins anew later.
+    fn leave(&mut self, claim: &Claim) {
+        for party in claim.parties() {
+            if let Some(service) = self.parties.get_mut(&party) {
+                service.checks = service.checks.saturating_sub(1);
+                if service.checks == 0 {
+                    self.parties.remove(&party);
+                }
+            }
+        }
+        if self.parties.is_empty() {
+            self.level = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+
+    fn claim(room: &str, client: u32) -> Claim {
+        Claim {
+            room: RoomName::from(room),
+            client: IpAddr::from(Ipv4Addr::from_bits(client)).into(),
+        }
+    }
+
+    /// Runs what is next, with an outcome, until this one has begun. Returns how many were done before it.
+    fn until_begun(checks: &mut Checks, wanted: Ticket, now: Instant) -> usize {
+        for done in 0.. {
+            match checks.begin() {
+                Some(ticket) if ticket == wanted => return done,
+                Some(ticket) => drop(checks.done(ticket, false, now)),
+                None => panic!("it is never begun"),
+            }
+        }
+        unreachable!()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_of_one_room_from_many_addresses_keeps_another_room_waiting_for_a_check_or_two() {
+        let now = Instant::now();
+        let mut checks = Checks::new(1);
+        for client in 0..600 {
+            checks.ask(claim("a", client));
+        }
+        for _ in 0..100 {
+            let ticket = checks.begin().unwrap();
+            checks.done(ticket, false, now);
+        }
+        let running = checks.begin().unwrap();
+        let right = checks.ask(claim("b", 9_999));
+        assert_eq!(checks.begin(), None, "one at a time");
+        checks.done(running, false, now);
+        assert!(until_begun(&mut checks, right, now) <= 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_of_many_rooms_from_one_address_keeps_others_waiting_for_a_check_or_two_even_in_the_same_rooms() {
+        let now = Instant::now();
+        let mut checks = Checks::new(1);
+        for room in 0..600 {
+            checks.ask(claim(&room.to_string(), 1));
+        }
+        for _ in 0..100 {
+            let ticket = checks.begin().unwrap();
+            checks.done(ticket, false, now);
+        }
+        for room in ["5", "599"] {
+            let right = checks.ask(claim(room, 2));
+            assert!(until_begun(&mut checks, right, now) <= 1, "{room}");
+            checks.done(right, true, now);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rooms_take_turns_and_none_starves() {
+        let now = Instant::now();
+        let mut checks = Checks::new(1);
+        // A busy room that never runs dry …
+        for client in 0..50 {
+            checks.ask(claim("busy", client));
+        }
+        let last = checks.ask(claim("busy", 50));
+        for n in 0..2_000 {
+            // … against ever new rooms from ever new addresses.
+            checks.ask(claim(&format!("new {n}"), 1_000 + n));
+            let ticket = checks.begin().unwrap();
+            checks.done(ticket, true, now);
+            if ticket == last {
+                return;
+            }
+        }
+        panic!("the busy room starves");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pauses_begin_after_some_wrong_passwords_double_end_and_are_forgotten() {
+        let mut now = Instant::now();
+        let mut checks = Checks::new(1);
+        let guesser = claim("a", 1);
+        let guess = |checks: &mut Checks, now| {
+            assert_eq!(checks.pause(&guesser, now), None);
+            let ticket = checks.ask(guesser.clone());
+            assert_eq!(checks.begin(), Some(ticket));
+            checks.done(ticket, false, now);
+            checks.pause(&guesser, now).unwrap_or_default().as_secs()
+        };
+        for _ in 0..FREE_GUESSES {
+            assert_eq!(guess(&mut checks, now), 0);
+        }
+        for expected in [1, 2, 4, 8, 16, 32, 60, 60] {
+            assert_eq!(guess(&mut checks, now), expected);
+            assert_eq!(checks.pause(&claim("b", 1), now), None, "another room");
+            assert_eq!(checks.pause(&claim("a", 2), now), None, "another address");
+            now += Duration::from_secs(expected);
+        }
+        now += FORGOTTEN_AFTER;
+        assert_eq!(guess(&mut checks, now), 0, "begins anew");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_wait_for_the_same_are_given_up_when_a_pause_begins() {
+        let now = Instant::now();
+        let mut checks = Checks::new(4);
+        let tickets: Vec<Ticket> = (0..20).map(|_| checks.ask(claim("a", 1))).collect();
+        let other = checks.ask(claim("a", 2));
+        assert_eq!(checks.begin(), Some(tickets[0]));
+        assert_eq!(
+            checks.begin(),
+            Some(other),
+            "of one room and address one runs at a time"
+        );
+        assert_eq!(checks.begin(), None);
+        let mut ticket = tickets[0];
+        for _ in 0..FREE_GUESSES {
+            assert_eq!(checks.done(ticket, false, now), []);
+            ticket = checks.begin().unwrap();
+        }
+        let given_up = checks.done(ticket, false, now);
+        assert_eq!(given_up.len(), 20 - 1 - FREE_GUESSES as usize);
+        assert!(given_up.iter().all(|(_, pause)| *pause == FIRST_PAUSE));
+        checks.withdraw(other);
+        assert!(checks.parties.is_empty() && checks.running.is_empty() && checks.waiting.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn wrong_passwords_of_many_addresses_take_bounded_memory() {
+        let start = Instant::now();
+        let mut checks = Checks::new(1);
+        for client in 0..2 * REMEMBERED_MAX as u32 {
+            let ticket = checks.ask(claim("a", client));
+            assert_eq!(checks.begin(), Some(ticket));
+            checks.done(ticket, false, start + Duration::from_millis(client.into()));
+        }
+        assert_eq!(checks.guesses.len(), REMEMBERED_MAX);
+    }
+}

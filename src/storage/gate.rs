@@ -1,0 +1,109 @@
+//! Who may enter: asked by one client, from one address.
+
+use std::time::Duration;
+
+use super::checks::Claim;
+use super::{Directory, Profile};
+use crate::clock::MonotonicClock;
+use crate::ids::{RoomName, UserId};
+use crate::shares::ClientAddress;
+
+/// Where one client asks. Cheap to clone.
+#[derive(Clone)]
+pub struct Gate {
+    directory: Directory,
+    client: ClientAddress,
+    clock: MonotonicClock,
+}
+
+/// Why somebody may not enter.
+#[derive(Debug, thiserror::Error)]
+pub enum AdmitError {
+    #[error("no such user")]
+    UnknownUser,
+    #[error("the room's password is missing or wrong")]
+    WrongPassword,
+    #[error("there were too many wrong passwords for this room from your network; wait {} s", wait.as_secs() + 1)]
+    TooManyGuesses { wait: Duration },
+    #[error("storage failed")]
+    Storage(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<sqlx::Error> for AdmitError {
+    fn from(error: sqlx::Error) -> Self {
+        AdmitError::Storage(Box::new(error))
+    }
+}
+
+impl Directory {
+    /// The gate for a client of this address.
+    pub fn gate(&self, client: ClientAddress, clock: MonotonicClock) -> Gate {
+        Gate {
+            directory: self.clone(),
+            client,
+            clock,
+        }
+    }
+
+    /// Whether `user` may use this server, and how they are shown. With no users configured anyone may, under their id
+    /// as name.
+    pub async fn recognize(&self, user: &UserId) -> Result<Profile, AdmitError> {
+        reported(self.try_recognize(user).await)
+    }
+
+    async fn try_recognize(&self, user: &UserId) -> Result<Profile, AdmitError> {
+        match self.user(user).await? {
+            Some(profile) => Ok(profile),
+            None if self.has_users().await? => Err(AdmitError::UnknownUser),
+            None => Ok(Profile {
+                user: user.clone(),
+                name: user.as_str().to_owned(),
+                prefix: String::new(),
+                postfix: String::new(),
+            }),
+        }
+    }
+}
+
+impl Gate {
+    /// Whether `user` may enter `room`, and how they are shown. A room without a password lets everybody in whom
+    /// [`Directory::recognize`] does.
+    pub async fn admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Profile, AdmitError> {
+        reported(self.try_admit(user, room, password).await)
+    }
+
+    /// As [`Directory::recognize`].
+    pub async fn recognize(&self, user: &UserId) -> Result<Profile, AdmitError> {
+        self.directory.recognize(user).await
+    }
+
+    async fn try_admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Profile, AdmitError> {
+        let profile = self.directory.try_recognize(user).await?;
+        let Some(hash) = self.directory.password_hash(room).await? else {
+            return Ok(profile);
+        };
+        let password = password.ok_or(AdmitError::WrongPassword)?;
+        let claim = Claim {
+            room: room.clone(),
+            client: self.client,
+        };
+        let passwords = &self.directory.passwords;
+        passwords.verify(claim, &hash, password, &self.clock).await?;
+        Ok(profile)
+    }
+}
+
+/// Logs and counts what is not the client's fault.
+fn reported(admitted: Result<Profile, AdmitError>) -> Result<Profile, AdmitError> {
+    match &admitted {
+        Err(AdmitError::Storage(cause)) => {
+            metrics::counter!("patchbay_storage_errors_total").increment(1);
+            let cause: &(dyn std::error::Error + 'static) = cause.as_ref();
+            tracing::error!(cause, "storage failed; somebody could not enter");
+        }
+        Err(AdmitError::WrongPassword) => metrics::counter!("patchbay_passwords_wrong_total").increment(1),
+        Err(AdmitError::TooManyGuesses { .. }) => metrics::counter!("patchbay_guesses_refused_total").increment(1),
+        Ok(_) | Err(AdmitError::UnknownUser) => {}
+    }
+    admitted
+}
