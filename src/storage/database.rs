@@ -194,6 +194,9 @@ async fn open_sqlite(config: &config::Storage) -> Result<Database, OpenError> {
             // A database in memory lives as long as a connection to it.
             .idle_timeout(None)
             .max_lifetime(None)
+            // SQLite ends a transaction by itself where the disk is full (sqlite.org/lang_transaction.html §2.3); the
+            // library takes it for open then, and would refuse every later one on that connection.
+            .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
     };
     // SQLite writes one at a time however many there are.
     let writes = pool(1).connect_with(options.clone()).await.map_err(failed)?;

@@ -1,6 +1,9 @@
 //! The server as a program, when a part of it fails without which it cannot go on.
 
+use std::time::Duration;
+
 use futures_util::{SinkExt, StreamExt};
+use tokio::time::timeout;
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -58,8 +61,15 @@ async fn a_hub_that_hangs_is_not_alive_and_says_so() {
             }
         }
     };
-    assert_eq!(hung.await, (503, "signaling stands still\n".to_owned()));
-    while health(&running).await.0 != 200 {}
+    let hung = timeout(Duration::from_secs(30), hung).await;
+    assert_eq!(
+        hung.expect("it is noticed"),
+        (503, "signaling stands still\n".to_owned())
+    );
+    let alive = async { while health(&running).await.0 != 200 {} };
+    timeout(Duration::from_secs(30), alive)
+        .await
+        .expect("it is alive again");
     let (code, _, _) = running.stop().await;
     assert_eq!(code, Some(0));
 }

@@ -89,7 +89,7 @@ async fn logs_in(running: &RunningProgram, device: &str) -> bool {
 
 #[tokio::test]
 async fn a_server_that_cannot_write_its_records_is_not_ready_until_it_can() {
-    let Some(program) = Program::on_small_disk("data", 1_024) else {
+    let Some(program) = Program::on_small_disk("data", 4_096) else {
         return;
     };
     let running = program.start().await;
