@@ -67,7 +67,7 @@ pub(super) fn misfit(table: &Table) -> Option<Misfit> {
 
 fn in_section(table: &Table, defaults: &Table, section: &[String]) -> Option<Misfit> {
     table.iter().find_map(|(key, value)| {
-        let place = [section, &[key.clone()]].concat();
+        let place = [section, std::slice::from_ref(key)].concat();
         let wanted = defaults.get(key)?;
         match (wanted, value) {
             (Value::Table(defaults), Value::Table(table)) => in_section(table, defaults, &place),

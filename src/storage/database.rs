@@ -50,6 +50,7 @@ pub(super) struct Pools<P> {
 /// What is decided by reading and then written, so that it must not be read by another writer in between, in this process
 /// or another. The numbers are keys of PostgreSQL's advisory locks, which a database's users share.
 #[derive(Clone, Copy)]
+#[repr(i64)]
 pub(super) enum Subject {
     Devices = 0x7061_7463_6862_0001,
     Contacts = 0x7061_7463_6862_0002,
