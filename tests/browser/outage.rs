@@ -120,12 +120,6 @@ async fn after_half_a_minute_without_udp_a_restart_brings_both_directions_back()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_half_a_minute_without_udp_firefox_comes_back_in_both_directions() {
-    let _turn = turn().await;
-    Scene::firefox().await.outlives_an_outage().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_nat_that_forgets_chromiums_binding_interrupts_media_for_a_moment() {
     let _turn = turn().await;
     Scene::chromium().await.outlives_a_rebinding().await;
