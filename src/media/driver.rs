@@ -26,7 +26,7 @@ use super::worker::{Datagram, Worker, WorkerConfig};
 const WAKE: Token = Token(usize::MAX);
 /// One receive buffer: the kernel may hand over a whole run of packets at once (GRO).
 const SLOT_BYTES: usize = 65_536;
-/// Batches taken from one socket before commands and timers get their turn: about a thousand packets, a millisecond.
+/// Batches taken from one socket before timers get their turn: about a thousand packets, a millisecond.
 const MAX_BATCHES: usize = 32;
 /// Packets of other workers that are taken together: some two hundred, which stay in the second-level cache.
 const MIRRORED_BYTES: usize = 256 * 1024;
@@ -165,6 +165,14 @@ pub enum Fault {
     Hang(Duration),
 }
 
+/// Whether the thread goes on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    GoesOn,
+    /// The worker is to say goodbye to everybody.
+    Ends,
+}
+
 /// A poll for the thread, and what wakes it.
 pub fn poll() -> io::Result<(Poll, Waker)> {
     let poll = Poll::new()?;
@@ -232,15 +240,16 @@ impl Driver {
                     *flag = true;
                 }
             }
-            if self.take_commands(&mut worker)? {
+            let mut turn = self.take_commands(&mut worker)?;
+            for (index, flag) in readable.iter_mut().enumerate() {
+                if *flag && turn == Turn::GoesOn {
+                    (turn, *flag) = self.receive(&mut worker, &mut receiver, index)?;
+                }
+            }
+            if turn == Turn::Ends {
                 worker.handle_shutdown(clock());
                 self.send(worker.egress());
                 return Ok(());
-            }
-            for (index, flag) in readable.iter_mut().enumerate() {
-                if *flag {
-                    *flag = self.receive(&mut worker, &mut receiver, index);
-                }
             }
             self.take_mirrored(&mut worker, &mut mirrored);
             worker.handle_timeout(clock());
@@ -250,8 +259,7 @@ impl Driver {
         }
     }
 
-    /// True when it is time to end.
-    fn take_commands(&mut self, worker: &mut Worker) -> io::Result<bool> {
+    fn take_commands(&mut self, worker: &mut Worker) -> io::Result<Turn> {
         loop {
             let now = clock();
             self.load.beat(now);
@@ -268,22 +276,26 @@ impl Driver {
                 #[cfg(debug_assertions)]
                 Ok(DriverCommand::Fault(fault)) => fail(fault)?,
                 // The hub has ended, or has given this worker up.
-                Ok(DriverCommand::Shutdown) | Err(mpsc::error::TryRecvError::Disconnected) => return Ok(true),
-                Err(mpsc::error::TryRecvError::Empty) => return Ok(false),
+                Ok(DriverCommand::Shutdown) | Err(mpsc::error::TryRecvError::Disconnected) => return Ok(Turn::Ends),
+                Err(mpsc::error::TryRecvError::Empty) => return Ok(Turn::GoesOn),
             }
             self.send(worker.egress());
         }
     }
 
     /// Takes what has arrived at one socket. True if there may be more.
-    fn receive(&self, worker: &mut Worker, receiver: &mut Receiver, index: usize) -> bool {
-        let socket = &self.sockets[index];
+    fn receive(&mut self, worker: &mut Worker, receiver: &mut Receiver, index: usize) -> io::Result<(Turn, bool)> {
         for _ in 0..MAX_BATCHES {
-            match receiver.receive(socket) {
+            match receiver.receive(&self.sockets[index]) {
                 Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok((Turn::GoesOn, false)),
                 // An ICMP answer to something sent earlier; the next call returns data again.
                 Err(_) => continue,
+            }
+            // A connection is opened before its client gets the answer, so the client's first check, if it is in this batch,
+            // is for a connection that stands in the queue by now.
+            if self.take_commands(worker)? == Turn::Ends {
+                return Ok((Turn::Ends, true));
             }
             let now = clock();
             self.load.beat(now);
@@ -295,7 +307,7 @@ impl Driver {
             }
             self.send(worker.egress());
         }
-        true
+        Ok((Turn::GoesOn, true))
     }
 
     /// Takes what other workers pass on, as [`Driver::receive`] takes what comes from a socket. What is left wakes the thread

@@ -192,6 +192,23 @@ async fn media_is_sent_nowhere_but_to_the_given_server() {
 mod alone {
     use super::*;
 
+    /// A client sends its first check as soon as it has its answer, while the worker is busy with other people's handshakes
+    /// and packets. A check that is not answered is repeated only after a while, and the first picture is later by that.
+    #[tokio::test]
+    async fn no_first_check_of_a_joiner_reaches_the_worker_before_its_connection() {
+        let server = Server::start().await;
+        let url = server.plain("http", "");
+        for _ in 0..3 {
+            figures(&format!(
+                "meeting --url {url} --publishers 8 --bitrate-kbps 600 --duration-s 1 --joins-per-s 100"
+            ))
+            .await;
+        }
+        server.until_metric("patchbay_media_peers", 0.0, PATIENCE).await;
+        let unknown = server.metric("patchbay_media_rejected_checks_total").await;
+        assert_eq!(unknown, Some(0.0));
+    }
+
     #[tokio::test]
     async fn a_join_storm_counts_its_joins() {
         let server = Server::start().await;
