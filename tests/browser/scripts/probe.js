@@ -5,6 +5,7 @@
   const sent = [];
   const received = [];
   const errors = [];
+  const connected = [];
   const firstFrames = [];
   let socket = null;
 
@@ -29,6 +30,9 @@
     constructor(...args) {
       super(...args);
       peers.push(this);
+      this.addEventListener('connectionstatechange', () => {
+        if (this.connectionState === 'connected') connected.push({ peer: peers.indexOf(this), at: performance.now() });
+      });
       this.addEventListener('track', ({ track, receiver }) => {
         if (track.kind === 'video') watchFirstFrame(this, receiver);
       });
@@ -92,5 +96,5 @@
     firstFrames,
   });
 
-  window.probe = { peers, sent, received, errors, firstFrames, alive, inbound, outbound, mark, grown, signal, summary };
+  window.probe = { peers, sent, received, errors, connected, firstFrames, alive, inbound, outbound, mark, grown, signal, summary };
 })();
