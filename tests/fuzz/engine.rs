@@ -8,35 +8,45 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use crate::targets::{INPUT_BYTES, Target};
+
 /// What one input may take. Real ones take microseconds; a crowded machine may stop the process for a while.
 const INPUT_WITHIN: Duration = Duration::from_secs(10);
-const INPUT_BYTES: usize = 8 * 1024;
 /// Values at which lengths and counters break.
 const EDGES: [u8; 10] = [0, 1, 2, 3, 0x0f, 0x10, 0x7f, 0x80, 0xfe, 0xff];
 
-/// Runs `target` with the corpus of this name, with `seeds`, and with what comes of changing them.
-pub fn fuzz(name: &str, seeds: Vec<Vec<u8>>, target: impl Fn(&[u8])) {
-    let mut corpus = seeds;
-    corpus.extend(kept(name));
-    corpus.push(Vec::new());
+/// Runs a target with what is kept for it, with its seeds, and with what comes of changing them.
+pub fn fuzz(target: &Target) {
+    let seconds = number("PATCHBAY_FUZZ_SECONDS").unwrap_or(2);
     let seed = number("PATCHBAY_FUZZ_SEED").unwrap_or_else(rand::random);
-    let until = now() + Duration::from_secs(number("PATCHBAY_FUZZ_SECONDS").unwrap_or(2));
-    for input in &corpus {
-        run(name, seed, input, &target);
+    fuzz_for(target, Duration::from_secs(seconds), seed);
+}
+
+pub fn fuzz_for(target: &Target, time: Duration, seed: u64) {
+    let name = target.name;
+    let run_one = (target.prepare)();
+    let mut inputs = (target.seeds)();
+    let seeds = inputs.len();
+    inputs.extend(kept(name));
+    let kept = inputs.len() - seeds;
+    inputs.push(Vec::new());
+    let until = now() + time;
+    for input in &inputs {
+        run(name, seed, input, &run_one);
     }
     let mut random = StdRng::seed_from_u64(seed);
-    let mut runs = corpus.len();
+    let mut runs = inputs.len();
     while now() < until {
         for _ in 0..64 {
-            let input = change(&mut random, &corpus);
-            run(name, seed, &input, &target);
+            let input = change(&mut random, &inputs);
+            run(name, seed, &input, &run_one);
             runs += 1;
         }
     }
-    println!("{name}: {runs} inputs, seed {seed}");
+    println!("{name}: {runs} inputs, {kept} of them kept; seed {seed}");
 }
 
-fn run(name: &str, seed: u64, input: &[u8], target: &impl Fn(&[u8])) {
+fn run(name: &str, seed: u64, input: &[u8], target: &dyn Fn(&[u8])) {
     let began = now();
     let result = catch_unwind(AssertUnwindSafe(|| target(input)));
     let took = now() - began;
@@ -67,13 +77,14 @@ fn keep(name: &str, input: &[u8]) -> PathBuf {
     file
 }
 
+/// A folder for each target.
+pub fn corpus() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus")
+}
+
 fn kept(name: &str) -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fuzz/corpus")
-        .join(name);
-    let Ok(entries) = fs::read_dir(folder) else {
-        return Vec::new();
-    };
+    let folder = corpus().join(name);
+    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("a corpus file").path()).collect();
     files.sort();
     files
@@ -82,9 +93,9 @@ fn kept(name: &str) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// One of the corpus, with one to eight changes.
-fn change(random: &mut StdRng, corpus: &[Vec<u8>]) -> Vec<u8> {
-    let mut input = corpus[random.random_range(0..corpus.len())].clone();
+/// One of the inputs, with one to eight changes.
+fn change(random: &mut StdRng, inputs: &[Vec<u8>]) -> Vec<u8> {
+    let mut input = inputs[random.random_range(0..inputs.len())].clone();
     for _ in 0..random.random_range(1..=8) {
         let at = random.random_range(0..=input.len());
         let len = random.random_range(0..=input.len() - at).min(64);
@@ -103,7 +114,7 @@ fn change(random: &mut StdRng, corpus: &[Vec<u8>]) -> Vec<u8> {
                 input.splice(at..at, copy);
             }
             7 => {
-                let other = &corpus[random.random_range(0..corpus.len())];
+                let other = &inputs[random.random_range(0..inputs.len())];
                 let from = random.random_range(0..=other.len());
                 input.truncate(at);
                 input.extend_from_slice(&other[from..]);
@@ -124,6 +135,6 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 #[allow(clippy::disallowed_methods, reason = "the engine runs for a time")]
-pub fn now() -> Instant {
+fn now() -> Instant {
     Instant::now()
 }

@@ -132,9 +132,12 @@ fn files(folder: &str, extensions: &[&str]) -> Vec<SourceFile> {
     found
 }
 
-/// Folders that builds and runs make at the top; they are in `.gitignore`.
+/// Folders that builds and runs make at the top and in `fuzz/`; they are in `.gitignore`.
 fn is_produced(path: &Path, name: &str) -> bool {
-    name == ".git" || (path.parent() == Some(root()) && matches!(name, "target" | "data"))
+    let beside = |folder: &Path| path.parent() == Some(folder);
+    let at_top = beside(root()) && matches!(name, "target" | "data");
+    let of_fuzzing = beside(&root().join("fuzz")) && matches!(name, "target" | "artifacts" | "corpus" | "coverage");
+    name == ".git" || at_top || of_fuzzing
 }
 
 fn has_extension(path: &Path, extension: &str) -> bool {

@@ -2,23 +2,44 @@
 
 use std::time::Duration;
 
-use patchbay::media::codec::Codec;
+use patchbay::media::codec::{Codec, h264};
 use patchbay::media::peer::dtls::DtlsIdentity;
 use patchbay::media::rtcp;
 use patchbay::media::rtp::Header;
+use patchbay::media::session::Kind;
 
-use crate::bytes::Bytes;
-use crate::engine::{fuzz, now};
-use crate::media_client::{Client, codec, exchange, rtp, run_until, section, vp8, worker};
+use super::bytes::Bytes;
+use super::media_client::{Client, codec, exchange, rtp, run_until, section, vp8, worker};
+use super::{Run, Target, now};
+
+/// A codec, then steps.
+pub const MEMBERS: Target = Target {
+    name: "members",
+    seeds: conversations,
+    prepare,
+};
 
 const SSRC: u32 = 0x1000;
 const PAYLOAD_TYPE: u8 = 96;
 const REPAIR_PAYLOAD_TYPE: u8 = 97;
 
-fn member(number: u64, source: Option<u64>, identity: &DtlsIdentity, own: &DtlsIdentity) -> Client {
-    let video = codec(PAYLOAD_TYPE, Some(REPAIR_PAYLOAD_TYPE), Codec::Vp8);
+const CODECS: [Codec; 6] = [
+    Codec::Vp8,
+    Codec::Vp9 { profile: 0 },
+    Codec::H264 {
+        profile: h264::Profile::ConstrainedBaseline,
+        packetization_mode: 1,
+    },
+    Codec::H265 { profile: 1, tier: 0 },
+    Codec::Av1 { profile: 0, tier: 0 },
+    Codec::Opus,
+];
+
+fn member(number: u64, source: Option<u64>, of: Codec, identity: &DtlsIdentity, own: &DtlsIdentity) -> Client {
+    let repair = (of.kind() == Kind::Video).then_some(REPAIR_PAYLOAD_TYPE);
+    let media = codec(PAYLOAD_TYPE, repair, of);
     let local_ssrc = 0x9000 + 16 * number as u32;
-    let section = section("0", video, source.is_none(), SSRC, local_ssrc);
+    let section = section("0", media, source.is_none(), SSRC, local_ssrc);
     Client::new(number, source, vec![section], identity, own)
 }
 
@@ -27,9 +48,7 @@ fn step(kind: u8, wait: u8, packet: &[u8]) -> Vec<u8> {
     [&[kind, wait, packet.len() as u8], packet].concat()
 }
 
-#[test]
-fn packets_of_members() {
-    let own = DtlsIdentity::generate().unwrap();
+fn conversations() -> Vec<Vec<u8>> {
     let mut seed = Vec::new();
     for sequence in 0..6_u16 {
         let payload = vp8(sequence == 0, sequence, 40);
@@ -49,6 +68,8 @@ fn packets_of_members() {
     let mut repair = rtp(REPAIR_PAYLOAD_TYPE, true, 1, 0, SSRC + 1, &[0, 3]);
     repair.extend_from_slice(&vp8(false, 3, 40));
     seed.extend(step(0, 1, &repair));
+    // A probe repeats nothing.
+    seed.extend(step(0, 1, &rtp(REPAIR_PAYLOAD_TYPE, true, 2, 0, SSRC + 1, &[])));
     let mut compound = Vec::new();
     rtcp::write_receiver_report(&mut compound, 7, &[]);
     rtcp::write_nack(&mut compound, 7, 0x9000 + 32, &[1, 2]);
@@ -64,14 +85,40 @@ fn packets_of_members() {
     };
     rtcp::write_sender_report(&mut report, &info, "a");
     seed.extend(step(2, 50, &report));
-    fuzz("members", vec![seed], |input| {
+    // Of each codec the start of a key frame.
+    let key_frames: [&[u8]; 6] = [
+        &vp8(true, 0, 40),
+        &[0x8a, 0x80, 0x01, 0x10, 0x49, 0x83, 0x42],
+        &[24, 0, 2, 0x67, 1, 0, 2, 0x68, 1, 0, 2, 0x65, 1],
+        &[48 << 1, 1, 0, 3, 32 << 1, 1, 9, 0, 3, 19 << 1, 1, 9],
+        &[0x18, 0x0a, 0x0b, 0, 0, 0],
+        &[1, 2, 3],
+    ];
+    let mut seeds = vec![[&[0], &seed[..]].concat()];
+    for (codec, payload) in key_frames.into_iter().enumerate() {
+        let mut steps = vec![codec as u8];
+        for sequence in 0..3 {
+            steps.extend(step(0, 20, &rtp(PAYLOAD_TYPE, true, sequence, 0, SSRC, payload)));
+        }
+        seeds.push(steps);
+    }
+    seeds
+}
+
+fn prepare() -> Run {
+    let own = DtlsIdentity::generate().unwrap();
+    Box::new(move |input| {
         let mut now = now();
         let (mut worker, identity) = worker(now);
-        let mut members = [member(1, None, &identity, &own), member(2, Some(1), &identity, &own)];
+        let mut bytes = Bytes(input);
+        let codec = bytes.pick(&CODECS);
+        let mut members = [
+            member(1, None, codec, &identity, &own),
+            member(2, Some(1), codec, &identity, &own),
+        ];
         for member in &mut members {
             member.connect(now, &mut worker);
         }
-        let mut bytes = Bytes(input);
         let mut index = 0;
         while !bytes.is_empty() {
             let (kind, wait) = (bytes.byte(), bytes.byte());
@@ -96,5 +143,5 @@ fn packets_of_members() {
             worker.stats().tracks <= 1 && worker.stats().peers <= 2,
             "after {index} packets"
         );
-    });
+    })
 }

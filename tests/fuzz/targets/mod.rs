@@ -1,0 +1,63 @@
+//! What is fuzzed. A target gets bytes, reads them as the program would, and panics where a rule that others rely on is
+//! broken. Who makes the bytes is the driver's business: `engine.rs` on stable Rust, libFuzzer in `fuzz/`.
+
+#[allow(dead_code, reason = "each binary uses its own part of the common support")]
+#[path = "../../support/media_client.rs"]
+mod media_client;
+
+mod bytes;
+mod files;
+mod ice;
+mod media;
+mod members;
+mod rules;
+mod sdp;
+mod signaling;
+
+use std::time::Instant;
+
+/// The longest input, for every driver: the longest offer among the fixtures fits.
+pub const INPUT_BYTES: usize = 16 * 1024;
+
+pub struct Target {
+    /// Its folder in the corpus, too.
+    pub name: &'static str,
+    /// Inputs to begin with: changing them reaches deep.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+    /// Makes what all inputs share, and returns what runs one of them.
+    pub prepare: fn() -> Run,
+}
+
+pub type Run = Box<dyn Fn(&[u8])>;
+
+pub const ALL: &[Target] = &[
+    ice::STUN,
+    ice::CHECKS,
+    media::DTLS,
+    media::RTP,
+    media::RTCP,
+    media::PAYLOADS,
+    members::MEMBERS,
+    sdp::SDP,
+    signaling::GROUPCALL,
+    signaling::CALL,
+    signaling::DEVICES,
+    signaling::MESSAGES,
+    signaling::TOGETHER,
+    rules::RULES,
+    files::MULTIPART,
+    files::MULTIPART_TYPE,
+];
+
+pub fn named(name: &str) -> &'static Target {
+    let found = ALL.iter().find(|target| target.name == name);
+    found.unwrap_or_else(|| panic!("no target is called {name}"))
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a target's time begins now; from then on it is virtual"
+)]
+fn now() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,310 @@
+//! The rules, with any commands in any order: what is opened is closed, and at the end nothing is left.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes as Message;
+use patchbay::domain::{
+    Address, Answer, CallCommand, CallMedia, Claim, Command, ConnectionIdentity, Decline, Effect, FileNotice, Limits,
+    MediaKind, MediaState, MessageCommand, Newcomer, Offer, Person, Recipient, RoomKind, Rules, Waits, WhenBusy,
+};
+use patchbay::ids::{PeerId, RoomId, SessionId};
+use patchbay::shares::ClientAddress;
+
+use super::bytes::Bytes;
+use super::{Target, now};
+
+/// Which limits there are; then steps: who, and what.
+pub const RULES: Target = Target {
+    name: "rules",
+    seeds: evenings,
+    prepare: || Box::new(commands),
+};
+
+const NAMES: [&str; 4] = ["anna", "ben", "carl", "dora"];
+const ROOMS: [&str; 2] = ["kitchen", "board"];
+const SESSIONS: u64 = 8;
+
+fn offer(bytes: &mut Bytes<'_>) -> Offer {
+    let number = bytes.below(4).to_string();
+    Offer {
+        sdp: String::new(),
+        identity: ConnectionIdentity {
+            origin: number.clone(),
+            certificate: number.clone(),
+            ufrag: number,
+        },
+    }
+}
+
+fn name(bytes: &mut Bytes<'_>) -> Address {
+    Address::Name(bytes.pick(&NAMES).into())
+}
+
+fn claim(bytes: &mut Bytes<'_>) -> Claim {
+    bytes.pick(&[Claim::Unproven, Claim::Proven])
+}
+
+fn command(bytes: &mut Bytes<'_>) -> Command {
+    match bytes.below(15) {
+        0 => {
+            let name = bytes.pick(&NAMES);
+            Command::Join {
+                kind: bytes.pick(&[RoomKind::Group, RoomKind::Pair]),
+                room: bytes.pick(&ROOMS).into(),
+                person: Person {
+                    user: name.into(),
+                    name: name.to_owned(),
+                    prefix: String::new(),
+                    postfix: String::new(),
+                },
+                claim: claim(bytes),
+            }
+        }
+        1 => Command::Leave,
+        2 => Command::Offer {
+            subject: bytes.pick(&NAMES).into(),
+            offer: offer(bytes),
+        },
+        3 => Command::Candidate {
+            subject: bytes.pick(&NAMES).into(),
+        },
+        4 => Command::Say { text: "hello".into() },
+        5 => Command::Message(MessageCommand::Bind {
+            user: bytes.pick(&NAMES).into(),
+            claim: claim(bytes),
+        }),
+        6 => Command::Message(MessageCommand::Send {
+            to: match bytes.below(5) {
+                0 => Recipient::Everybody,
+                _ => Recipient::User(bytes.pick(&NAMES).into()),
+            },
+            message: Message::from_static(b"hello"),
+            waits: match bytes.below(3) {
+                0 => Waits::ForReceiver,
+                1 => Waits::WhileRinging {
+                    missed: Message::from_static(b"missed"),
+                },
+                _ => Waits::ForCaller,
+            },
+        }),
+        7 => Command::Message(MessageCommand::List),
+        8 => Command::Call(CallCommand::Register {
+            address: name(bytes),
+            newcomer: bytes.pick(&[Newcomer::Joins, Newcomer::Replaces, Newcomer::Inherits]),
+            claim: claim(bytes),
+        }),
+        9 => Command::Call(CallCommand::Invite {
+            to: name(bytes),
+            media: match bytes.below(2) {
+                0 => CallMedia::Carried(offer(bytes)),
+                _ => CallMedia::Elsewhere(bytes.pick(&ROOMS).into()),
+            },
+            when_busy: bytes.pick(&[WhenBusy::Ring, WhenBusy::Refuse]),
+        }),
+        10 => Command::Call(CallCommand::Answer {
+            from: name(bytes),
+            room: None,
+            answer: match bytes.below(3) {
+                0 => Answer::Accept(Some(offer(bytes))),
+                1 => Answer::Accept(None),
+                _ => Answer::Decline(Decline::Unwilling),
+            },
+        }),
+        11 => Command::Call(CallCommand::HangUp { with: None }),
+        13 => Command::AnnounceFile {
+            file: Arc::new(FileNotice {
+                name: "a".to_owned(),
+                url: "b".to_owned(),
+                kind: None,
+            }),
+        },
+        12 => Command::Call(CallCommand::Renew { offer: offer(bytes) }),
+        _ => Command::Call(CallCommand::HangUp {
+            with: Some(name(bytes)),
+        }),
+    }
+}
+
+/// What the effects so far have opened and not closed.
+#[derive(Default)]
+struct Open {
+    rooms: BTreeSet<RoomId>,
+    peers: BTreeSet<PeerId>,
+    dismissed: BTreeSet<SessionId>,
+}
+
+impl Open {
+    fn take(&mut self, effects: Vec<Effect>) {
+        // Of these effects: later ones may name a session whose socket has not closed yet, and the hub leaves them out.
+        let mut dismissed = BTreeSet::new();
+        for effect in effects {
+            match effect {
+                Effect::OpenRoom(room) => assert!(self.rooms.insert(room), "a room is opened once"),
+                Effect::CloseRoom(room) => assert!(self.rooms.remove(&room), "an open room is closed"),
+                Effect::ClosePeer { peer, .. } => assert!(self.peers.remove(&peer), "an open connection is closed"),
+                Effect::Negotiate(offers) => {
+                    for offer in offers {
+                        assert!(self.rooms.contains(&offer.room), "a connection is in an open room");
+                        self.peers.insert(offer.peer);
+                    }
+                }
+                Effect::Dismiss { session, .. } => {
+                    assert!(dismissed.insert(session), "dismissed once");
+                    self.dismissed.insert(session);
+                }
+                Effect::Tell { session, .. } => assert!(!dismissed.contains(&session), "nothing after the end"),
+                Effect::TellEach { sessions, .. } => {
+                    assert!(sessions.iter().all(|session| !dismissed.contains(session)));
+                }
+                Effect::Mailbox(_) => {}
+            }
+        }
+    }
+
+    /// What the media engine says of a connection.
+    fn take_media(&mut self, rules: &mut Rules, now: Instant, peer: PeerId, said: usize) {
+        // After these the engine holds it no more.
+        if said < 4 {
+            self.peers.remove(&peer);
+        }
+        let effects = match said {
+            0 | 1 => rules.peer_lost(now, peer, said == 1),
+            2 => rules.offer_failed(peer),
+            3 => rules.media_lost(now, &[], &[peer]),
+            4 => rules.peer_connected(peer),
+            5 => rules.media_changed(peer, MediaState::Lost),
+            6 => rules.decoding_changed(peer, MediaKind::Video, Some("VP9".to_owned())),
+            _ => rules.decoding_changed(peer, MediaKind::Video, None),
+        };
+        self.take(effects);
+    }
+}
+
+/// Each begins with the usual limits.
+fn evenings() -> Vec<Vec<u8>> {
+    // Two in a room who publish, and watch one another; the media of one come and go; the engine loses the room.
+    let room: [&[u8]; 9] = [
+        &[0],
+        &[0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0],
+        &[0, 2, 0, 0, 1, 2, 1, 1, 1, 2, 0, 2],
+        &[0, 4, 1, 13],
+        &[192, 4, 0, 192, 5, 0, 192, 4, 0, 192, 6, 1],
+        &[192, 0, 1, 160, 10],
+        &[1, 1],
+        &[1, 0, 1, 0, 0, 0],
+        &[192, 8, 0],
+    ];
+    // A call that is carried, renewed and hung up; one that is declined; one that meets in a room of its own.
+    let calls: [&[u8]; 7] = [
+        &[0],
+        &[2, 8, 2, 0, 0, 3, 8, 3, 0, 0],
+        &[2, 9, 3, 0, 0, 0, 3, 10, 2, 0, 1],
+        &[2, 12, 2, 2, 11],
+        &[2, 9, 3, 0, 0, 0, 3, 10, 2, 2],
+        &[2, 9, 3, 1, 0, 0, 3, 10, 2, 1],
+        &[160, 70, 226],
+    ];
+    // Messages to one who is there, to everybody, to one who comes later.
+    let messages: [&[u8]; 4] = [
+        &[0],
+        &[4, 5, 0, 0, 5, 5, 1, 1],
+        &[4, 6, 1, 1, 0, 4, 6, 0, 2, 4, 6, 1, 2, 1],
+        &[5, 7, 6, 5, 2, 0, 160, 70],
+    ];
+    vec![room.concat(), calls.concat(), messages.concat()]
+}
+
+/// Either the usual limits or such as a few clients reach.
+fn limits(choice: u8) -> Limits {
+    let usual = Limits {
+        proof_required: choice & 2 != 0,
+        ..Limits::default()
+    };
+    match choice & 1 {
+        0 => usual,
+        _ => Limits {
+            rooms: 2,
+            participants_per_room: 3,
+            peers_per_participant: 2,
+            peers: 6,
+            unconnected_peers: 3,
+            calls: 2,
+            calls_per_address: 2,
+            calls_per_address_from_one: 1,
+            sessions_per_address: 2,
+            ..usual
+        },
+    }
+}
+
+fn commands(input: &[u8]) {
+    let mut bytes = Bytes(input);
+    let mut now = now();
+    let limits = limits(bytes.byte());
+    let mut rules = Rules::new(limits);
+    let mut open = Open::default();
+    let mut next_session = 0;
+    let mut arrive = |rules: &mut Rules| {
+        let session = SessionId(next_session);
+        next_session += 1;
+        rules.arrive(
+            session,
+            ClientAddress::from(IpAddr::from([192, 0, 2, (session.0 % 3) as u8])),
+        );
+        session
+    };
+    let mut sessions: Vec<SessionId> = (0..SESSIONS).map(|_| arrive(&mut rules)).collect();
+    while !bytes.is_empty() {
+        let at = bytes.byte();
+        let who = &mut sessions[usize::from(at) % SESSIONS as usize];
+        match at / 32 {
+            5 => {
+                now += Duration::from_secs(u64::from(bytes.byte()));
+                open.take(rules.handle_timeout(now));
+            }
+            6 => {
+                let (said, nth) = (bytes.below(9), bytes.below(8));
+                if said == 8 {
+                    let room = open.rooms.iter().nth(nth).copied();
+                    open.take(rules.media_lost(now, room.as_slice(), &[]));
+                } else if let Some(peer) = open.peers.iter().nth(nth).copied() {
+                    open.take_media(&mut rules, now, peer, said);
+                }
+            }
+            7 => {
+                open.take(rules.leave(now, *who));
+                *who = arrive(&mut rules);
+            }
+            // A dismissed session says nothing more: the hub sees to that.
+            _ if open.dismissed.contains(who) => {
+                open.take(rules.leave(now, *who));
+                *who = arrive(&mut rules);
+            }
+            _ => {
+                if let Ok(effects) = rules.handle(now, *who, command(&mut bytes)) {
+                    open.take(effects);
+                }
+            }
+        }
+        assert_eq!(rules.room_count(), open.rooms.len());
+        assert_eq!(rules.peer_count(), open.peers.len());
+        assert!(rules.room_count() <= limits.rooms + limits.calls && rules.call_count() <= limits.calls);
+        assert!(rules.peer_count() <= limits.peers);
+    }
+    for session in sessions {
+        open.take(rules.leave(now, session));
+    }
+    open.take(rules.handle_timeout(now + Duration::from_secs(3_600)));
+    assert!(open.rooms.is_empty() && open.peers.is_empty(), "nothing stays open");
+    let left = (
+        rules.room_count(),
+        rules.participant_count(),
+        rules.peer_count(),
+        rules.call_count(),
+    );
+    assert_eq!(left, (0, 0, 0, 0));
+    assert_eq!((rules.reachable_count(), rules.online_count()), (0, 0));
+}
