@@ -4,11 +4,12 @@
 //! the library sees only what this module lets through: whole messages, in order, under record numbers of our own, a flight
 //! at a time. Alerts in plain text and records before their time are dropped. A ClientHello is answered with a cookie and
 //! forgotten; one that brings the cookie back comes from somebody who reads what we send to the client (RFC 6347 §4.2.1),
-//! and begins the handshake.
+//! and begins the handshake. What a server says first is looked at in [`introduction`].
 
 mod attempt;
 mod cookie;
 mod inbox;
+mod introduction;
 mod records;
 #[cfg(test)]
 mod tests;
@@ -215,7 +216,8 @@ impl Dtls {
     /// Sends our ClientHello if that is our part and it has not been sent. Call once there is a path.
     pub fn start(&mut self, now: Instant) -> Result<(), Failure> {
         if self.role == DtlsRole::Client && self.attempt.is_none() && !self.closed {
-            let attempt = Attempt::client(now, self.identity.client.clone()).ok_or(Failure::Handshake)?;
+            let provider = self.identity.provider.clone();
+            let attempt = Attempt::client(now, self.identity.client.clone(), provider).ok_or(Failure::Handshake)?;
             self.attempt = Some(attempt);
             self.collect();
         }
@@ -306,7 +308,13 @@ impl Dtls {
                 .insert(cookie::draw(&*self.identity.provider).ok_or(Failure::Handshake)?),
         };
         if hello.cookie != cookie {
-            let request = records::hello_verify_request(&cookie);
+            let mut request = Vec::new();
+            records::write_record(
+                &mut request,
+                records::HANDSHAKE,
+                0,
+                &records::hello_verify_request(&cookie),
+            );
             self.outgoing.push_back(BytesMut::from(&request[..]));
             return Ok(());
         }

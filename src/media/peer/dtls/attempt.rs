@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::BytesMut;
+use rtc_crypto::RTCCryptoProvider;
 use rtc_dtls::config::HandshakeConfig;
 use rtc_dtls::endpoint::{Endpoint, EndpointEvent};
 use rtc_dtls::state::State;
 use rtc_shared::TransportProtocol;
 
 use super::inbox::Inbox;
+use super::introduction::Opening;
 use super::records::{self, ClientHello, Fragment, Record};
 use super::{Failure, PEER};
 use crate::media::session::DtlsRole;
@@ -23,33 +25,32 @@ const HELD_BYTES: usize = 256;
 const PROTECTED_MAX: usize = 32;
 
 /// What follows a client's hello with the cookie (RFC 5246 §7.3). A WebRTC client always has a certificate.
-const CLIENT_FLIGHTS: &[&[u8]] = &[&[
+const CLIENT_FLIGHT: &[u8] = &[
     records::CERTIFICATE,
     records::CLIENT_KEY_EXCHANGE,
     records::CERTIFICATE_VERIFY,
-]];
-/// What a server says: that it wants a cookie, then who it is. A WebRTC server always asks for our certificate.
-const SERVER_FLIGHTS: &[&[u8]] = &[
-    &[records::HELLO_VERIFY_REQUEST],
-    &[
-        records::SERVER_HELLO,
-        records::CERTIFICATE,
-        records::SERVER_KEY_EXCHANGE,
-        records::CERTIFICATE_REQUEST,
-        records::SERVER_HELLO_DONE,
-    ],
+];
+/// How a server answers our hello. A WebRTC server always asks for our certificate.
+const SERVER_FLIGHT: &[u8] = &[
+    records::SERVER_HELLO,
+    records::CERTIFICATE,
+    records::SERVER_KEY_EXCHANGE,
+    records::CERTIFICATE_REQUEST,
+    records::SERVER_HELLO_DONE,
 ];
 
 pub struct Attempt {
     endpoint: Endpoint,
     /// The random of the ClientHello; of no meaning where we are the client.
     pub random: [u8; 32],
+    /// As a client, until the server has proven who it is.
+    opening: Option<Opening>,
+    /// The cookie that the datagram at hand asks for.
+    asked: Option<Vec<u8>>,
     inbox: Inbox,
     /// The number of the next message for the library.
     next: u16,
     role: DtlsRole,
-    /// The kinds of message in each flight that the other side may send in plain text.
-    flights: &'static [&'static [u8]],
     /// Whether the other side's last plain-text flight is with the library, so that it has the keys.
     has_keys: bool,
     change_cipher_spec: Change,
@@ -57,6 +58,8 @@ pub struct Attempt {
     protected: usize,
     /// The number of our next plain-text record for the library: a forged number must not push out the client's own.
     record: u32,
+    /// As a client, the number of our next plain-text record on the wire: some are the library's, some our own.
+    sent: u32,
     pub outgoing: Vec<BytesMut>,
     /// The handshake messages that were sent last.
     pub last_flight: Vec<BytesMut>,
@@ -77,11 +80,12 @@ impl Attempt {
     }
 
     /// Sends our ClientHello. `None` if the library cannot.
-    pub fn client(now: Instant, config: Arc<HandshakeConfig>) -> Option<Attempt> {
+    pub fn client(now: Instant, config: Arc<HandshakeConfig>, provider: Arc<dyn RTCCryptoProvider>) -> Option<Attempt> {
         let mut endpoint = Endpoint::new(PEER, TransportProtocol::UDP, None);
         endpoint.connect(now, PEER, config, None).ok()?;
         let mut attempt = Attempt::new(endpoint, [0; 32], DtlsRole::Client);
         attempt.collect();
+        attempt.opening = Some(Opening::new(provider, &attempt.outgoing)?);
         Some(attempt)
     }
 
@@ -89,18 +93,17 @@ impl Attempt {
         Attempt {
             endpoint,
             random,
+            opening: None,
+            asked: None,
             inbox: Inbox::default(),
             next: 0,
-            flights: match role {
-                DtlsRole::Server => CLIENT_FLIGHTS,
-                DtlsRole::Client => SERVER_FLIGHTS,
-            },
             role,
             has_keys: false,
             change_cipher_spec: Change::Awaited,
             held: Vec::new(),
             protected: 0,
             record: 0,
+            sent: 0,
             outgoing: Vec::new(),
             last_flight: Vec::new(),
         }
@@ -115,8 +118,20 @@ impl Attempt {
         Ok(())
     }
 
+    /// Keeps a part of the other side's flight. Where it contradicts another part, one of them is forged, and nobody can tell
+    /// which: the whole flight is waited for again.
     pub fn put(&mut self, fragment: &Fragment<'_>) {
-        self.inbox.put(self.next, fragment);
+        if self.opening.is_some() && fragment.kind == records::HELLO_VERIFY_REQUEST {
+            let is_whole = fragment.message == 0 && fragment.body.len() == fragment.length;
+            let cookie = records::requested_cookie(fragment.body).filter(|_| is_whole);
+            self.asked = cookie.map(<[u8]>::to_vec).or(self.asked.take());
+        } else if self.has_keys {
+            // It has said in plain text what it had to say.
+        } else if self.inbox.contradicts(fragment) {
+            self.inbox = Inbox::default();
+        } else {
+            self.inbox.put(self.next, fragment);
+        }
     }
 
     /// Keeps a ChangeCipherSpec or an encrypted record until its time.
@@ -134,18 +149,16 @@ impl Attempt {
     }
 
     /// Hands the library what is complete and whose turn it is. A client's flight is complete with its Finished message, which it
-    /// sends last: until then each message that a stranger forged can be replaced by the client's.
+    /// sends last: until then the client's own messages contradict what a stranger forged. A server's is complete when it is signed.
     pub fn advance(&mut self, now: Instant) -> Result<Vec<EndpointEvent>, Failure> {
-        let mut events = Vec::new();
-        let is_finished = self.change_cipher_spec != Change::Awaited && !self.held.is_empty();
-        if self.role == DtlsRole::Server && !is_finished {
-            return Ok(events);
-        }
-        for kinds in self.flights {
-            if let Some(flight) = self.inbox.take(self.next, kinds) {
-                events.extend(self.deliver(now, &flight)?);
+        let mut events = match self.role {
+            DtlsRole::Server => {
+                let is_finished = self.change_cipher_spec != Change::Awaited && !self.held.is_empty();
+                let flight = is_finished.then(|| self.inbox.take(self.next, CLIENT_FLIGHT)).flatten();
+                flight.map_or(Ok(Vec::new()), |flight| self.deliver(now, &flight))?
             }
-        }
+            DtlsRole::Client => self.advance_opening(now)?,
+        };
         if self.has_keys && self.change_cipher_spec == Change::Arrived {
             self.change_cipher_spec = Change::Delivered;
             let mut record = Vec::new();
@@ -161,6 +174,46 @@ impl Attempt {
             }
         }
         Ok(events)
+    }
+
+    /// As a client: says our hello again where somebody asks for a cookie, and hands the library the server's answer with
+    /// what led to it.
+    fn advance_opening(&mut self, now: Instant) -> Result<Vec<EndpointEvent>, Failure> {
+        let Some(opening) = &mut self.opening else {
+            return Ok(Vec::new());
+        };
+        if let Some(cookie) = self.asked.take()
+            && opening.is_asked(now, &cookie)
+        {
+            let hello = opening.hello();
+            self.say_hello(&hello);
+        }
+        // The answer to our first hello, and to the one with the cookie.
+        for first in 0..=1 {
+            let Some(opening) = &mut self.opening else { break };
+            let cookie = opening.cookie().map(<[u8]>::to_vec);
+            if first == 1 && cookie.is_none() {
+                break;
+            }
+            let flight = self.inbox.take(first, SERVER_FLIGHT);
+            let Some(flight) = flight.filter(|flight| opening.is_answered_by(now, flight)) else {
+                continue;
+            };
+            self.opening = None;
+            if let Some(cookie) = cookie.filter(|_| first == 1) {
+                self.deliver(now, &[records::hello_verify_request(&cookie)])?;
+                self.outgoing.clear();
+            }
+            return self.deliver(now, &flight);
+        }
+        Ok(Vec::new())
+    }
+
+    fn say_hello(&mut self, hello: &[u8]) {
+        let mut datagram = Vec::new();
+        records::write_record(&mut datagram, records::HANDSHAKE, self.sent, hello);
+        self.sent = self.sent.saturating_add(1);
+        self.outgoing.push(BytesMut::from(&datagram[..]));
     }
 
     /// Hands messages with the next numbers to the library.
@@ -189,7 +242,21 @@ impl Attempt {
 
     /// Takes what the library wants sent.
     fn collect(&mut self) {
-        let flight: Vec<BytesMut> = std::iter::from_fn(|| self.endpoint.poll_transmit().map(|t| t.message)).collect();
+        let mut flight: Vec<BytesMut> =
+            std::iter::from_fn(|| self.endpoint.poll_transmit().map(|t| t.message)).collect();
+        if let Some(opening) = &self.opening {
+            // It repeats its first hello, and knows nothing of a cookie.
+            if !flight.is_empty() {
+                let hello = opening.hello();
+                self.say_hello(&hello);
+            }
+            return;
+        }
+        if self.role == DtlsRole::Client {
+            for datagram in &mut flight {
+                records::number(datagram, &mut self.sent);
+            }
+        }
         self.outgoing.extend(flight.iter().cloned());
         let is_alert = |datagram: &BytesMut| datagram.first() == Some(&records::ALERT);
         if !flight.is_empty() && !flight.iter().any(is_alert) {

@@ -154,18 +154,77 @@ impl<'a> ClientHello<'a> {
 
     /// The message with which the client began, before it had a cookie: the same but for that (RFC 6347 §4.2.1).
     pub fn first(&self) -> Vec<u8> {
-        let body = [self.before_cookie, &[0], self.after_cookie].concat();
-        [&message_header(CLIENT_HELLO, 0, body.len())[..], &body].concat()
+        self.message(0, &[])
+    }
+
+    /// The message with which a client brings a cookie back that it was given.
+    pub fn second(&self, cookie: &[u8]) -> Vec<u8> {
+        self.message(1, cookie)
+    }
+
+    fn message(&self, number: u16, cookie: &[u8]) -> Vec<u8> {
+        let body = [self.before_cookie, &[cookie.len() as u8], cookie, self.after_cookie].concat();
+        [&message_header(CLIENT_HELLO, number, body.len())[..], &body].concat()
     }
 }
 
-/// A HelloVerifyRequest in a datagram of its own. It says DTLS 1.2: some clients accept no other version than that which they speak.
+/// A HelloVerifyRequest, a whole message. It says DTLS 1.2: some clients accept no other version than that which they speak.
 pub fn hello_verify_request(cookie: &[u8]) -> Vec<u8> {
     let body = [&[0xfe, 0xfd, cookie.len() as u8], cookie].concat();
-    let message = [&message_header(HELLO_VERIFY_REQUEST, 0, body.len())[..], &body].concat();
-    let mut datagram = Vec::new();
-    write_record(&mut datagram, HANDSHAKE, 0, &message);
-    datagram
+    [&message_header(HELLO_VERIFY_REQUEST, 0, body.len())[..], &body].concat()
+}
+
+/// The cookie in the body of a HelloVerifyRequest.
+pub fn requested_cookie(body: &[u8]) -> Option<&[u8]> {
+    let mut reader = Reader(body);
+    reader.take(2)?;
+    reader.vector(1).filter(|_| reader.0.is_empty())
+}
+
+/// Gives the plain-text records of a datagram the numbers that follow `next`.
+pub fn number(datagram: &mut [u8], next: &mut u32) {
+    let mut start = 0;
+    while let Some(header) = datagram.get_mut(start..start + RECORD_HEADER) {
+        if header[3..5] == [0, 0] {
+            header[5..7].fill(0);
+            header[7..11].copy_from_slice(&next.to_be_bytes());
+            *next = next.saturating_add(1);
+        }
+        start += RECORD_HEADER + usize::from(u16::from_be_bytes([header[11], header[12]]));
+    }
+}
+
+/// What a server's first messages say of who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Introduction<'a> {
+    /// From the ServerHello.
+    pub random: &'a [u8],
+    /// The server's own, without those that vouch for it.
+    pub certificate: &'a [u8],
+    /// What is signed of the ServerKeyExchange, besides both randoms (RFC 8422 §5.4).
+    pub parameters: &'a [u8],
+    /// Hash and kind of signature (RFC 5246 §7.4.1.4.1).
+    pub algorithm: [u8; 2],
+    pub signature: &'a [u8],
+}
+
+impl<'a> Introduction<'a> {
+    /// Reads the bodies of a ServerHello, a Certificate and a ServerKeyExchange.
+    pub fn parse(hello: &'a [u8], certificates: &'a [u8], key_exchange: &'a [u8]) -> Option<Introduction<'a>> {
+        let random = hello.get(2..34)?;
+        let certificate = Reader(Reader(certificates).vector(3)?).vector(3)?;
+        let mut reader = Reader(key_exchange);
+        let _named_curve = reader.take(3)?;
+        let _point = reader.vector(1)?;
+        let parameters = &key_exchange[..key_exchange.len() - reader.0.len()];
+        Some(Introduction {
+            random,
+            certificate,
+            parameters,
+            algorithm: reader.take(2)?.try_into().ok()?,
+            signature: reader.vector(2)?,
+        })
+    }
 }
 
 struct Reader<'a>(&'a [u8]);

@@ -16,7 +16,15 @@ fn sha256(identity: &DtlsIdentity) -> Vec<Fingerprint> {
 
 /// Carries datagrams both ways until neither has more; returns how each side ended.
 fn shake(client: &mut Dtls, server: &mut Dtls) -> (Result<Option<Profile>, Failure>, Result<Option<Profile>, Failure>) {
-    let now = epoch();
+    shake_on(epoch(), client, server)
+}
+
+/// As [`shake`], at another time; the handshake may have begun.
+fn shake_on(
+    now: Instant,
+    client: &mut Dtls,
+    server: &mut Dtls,
+) -> (Result<Option<Profile>, Failure>, Result<Option<Profile>, Failure>) {
     client.start(now).unwrap();
     let (mut at_client, mut at_server) = (Ok(None), Ok(None));
     loop {

@@ -1,5 +1,5 @@
-//! What a stranger who knows the client's address can put between its datagrams. Nothing of it ends the client's handshake,
-//! makes us end it, or stays in memory.
+//! What a stranger who knows the client's address can put between its datagrams, whichever part in the handshake is ours.
+//! Nothing of it ends the handshake, makes us end it, or stays in memory.
 
 use super::*;
 
@@ -67,21 +67,100 @@ fn forgeries() -> Vec<(String, Vec<u8>)> {
     all
 }
 
-/// A handshake in which a stranger's datagrams reach the server before the client's datagram of the number `at`, in the client's
-/// name. True if both sides get through, in time, and the client got no alert.
-fn survives(forged: &[&[u8]], at: usize) -> bool {
+/// What a server says once a client has brought its cookie back, for the client with this hello.
+fn answer_to(hello: &[u8], server: &mut Dtls) -> Vec<BytesMut> {
+    server.receive(epoch(), hello).unwrap();
+    let request = server.poll_transmit().unwrap();
+    let cookie = records::requested_cookie(&request[25..]).unwrap();
+    let second = records::ClientHello::parse(&hello[25..]).unwrap().second(cookie);
+    server.receive(epoch(), &record(22, 0, 1, &second)).unwrap();
+    std::iter::from_fn(|| server.poll_transmit()).collect()
+}
+
+/// The messages of a flight in one datagram, numbered from `first` on.
+fn numbered_from(first: u16, flight: &[BytesMut]) -> Vec<u8> {
+    let bodies = flight.iter().flat_map(|datagram| records::records(datagram));
+    let fragments = bodies.flat_map(|record| records::fragments(record.body));
+    let mut out = Vec::new();
+    let mut begins = None;
+    for (at, fragment) in fragments.enumerate() {
+        let number = first + (fragment.message - *begins.get_or_insert(fragment.message));
+        let mut header = records::message_header(fragment.kind, number, fragment.length);
+        header[6..9].copy_from_slice(&(fragment.offset as u32).to_be_bytes()[1..]);
+        header[9..12].copy_from_slice(&(fragment.body.len() as u32).to_be_bytes()[1..]);
+        let body = [&header[..], fragment.body].concat();
+        out.extend(record(22, 0, at as u64, &body));
+    }
+    out
+}
+
+/// What somebody else's server says to somebody else's client.
+fn another_answer() -> Vec<BytesMut> {
+    let ours = DtlsIdentity::generate().unwrap();
+    answer_to(&another_hello(), &mut Dtls::new(ours, DtlsRole::Server, Vec::new()))
+}
+
+fn request_for(cookie: &[u8]) -> Vec<u8> {
+    record(22, 0, 0, &records::hello_verify_request(cookie))
+}
+
+/// What a stranger can say in a server's name.
+fn forgeries_of_a_server() -> Vec<(String, Vec<u8>)> {
+    let mut all: Vec<(String, Vec<u8>)> = vec![
+        ("close_notify".into(), record(21, 0, 0, &[1, 0])),
+        ("a fatal alert".into(), record(21, 0, 9, &[2, 40])),
+        ("an unknown kind of record".into(), record(99, 0, 3, &[1, 2, 3])),
+        ("an early ChangeCipherSpec".into(), record(20, 0, 3, &[1])),
+        ("an encrypted record".into(), record(22, 1, 0, &[7; 48])),
+        ("an encrypted alert".into(), record(21, 1, 0, &[7; 26])),
+        ("a HelloVerifyRequest".into(), request_for(&[7; 20])),
+        ("one for an empty cookie".into(), request_for(&[])),
+        ("one for a long cookie".into(), request_for(&[7; 255])),
+        (
+            "two in one datagram".into(),
+            [request_for(&[8; 20]), request_for(&[8; 20])].concat(),
+        ),
+        ("a hello".into(), another_hello()),
+    ];
+    let answer = another_answer();
+    for first in 0..3 {
+        let whole = numbered_from(first, &answer);
+        all.push((format!("another server's answer, from {first} on"), whole.clone()));
+        for (at, message) in records::records(&whole).enumerate() {
+            all.push((format!("its message {at}, from {first} on"), message.whole.to_vec()));
+        }
+    }
+    for number in 0..8 {
+        for kind in [2, 3, 11, 12, 13, 14, 20] {
+            let mut fragment = records::message_header(kind, number, 0xff_ffff);
+            fragment[9..].copy_from_slice(&[0, 0, 12]);
+            let body = [&fragment[..], &[5; 12]].concat();
+            let name = format!("a fragment of 16 MB, {kind} as {number}");
+            all.push((name, record(22, 0, 0, &body)));
+            let body = [&records::message_header(kind, number, 4)[..], &[0, 0, 1, 9]].concat();
+            let name = format!("a message, {kind} as {number}");
+            all.push((name, record(22, 0, (1 << 48) - 1, &body)));
+        }
+    }
+    all
+}
+
+/// A handshake in which a stranger's datagrams reach one side before the other side's datagram of the number `at`, in the name of
+/// that. True if both sides get through, in time, and the client got no alert.
+fn survives(victim: DtlsRole, forged: &[&[u8]], at: usize) -> bool {
     let (ours, theirs) = (DtlsIdentity::generate().unwrap(), DtlsIdentity::generate().unwrap());
     let mut server = Dtls::new(ours.clone(), DtlsRole::Server, sha256(&theirs));
     let mut client = Dtls::new(theirs, DtlsRole::Client, sha256(&ours));
     client.start(epoch()).unwrap();
-    let mut sent = 0;
+    let (mut sent, mut answered) = (0, 0);
     for tick in 0..400 {
         let now = epoch() + Duration::from_millis(tick * 10);
         if client.handle_timeout(now).is_err() || server.handle_timeout(now).is_err() {
             return false;
         }
         while let Some(datagram) = client.poll_transmit() {
-            if sent == at && forged.iter().any(|forged| server.receive(now, forged).is_err()) {
+            let is_time = victim == DtlsRole::Server && sent == at;
+            if is_time && forged.iter().any(|forged| server.receive(now, forged).is_err()) {
                 return false;
             }
             sent += 1;
@@ -90,6 +169,11 @@ fn survives(forged: &[&[u8]], at: usize) -> bool {
             }
         }
         while let Some(datagram) = server.poll_transmit() {
+            let is_time = victim == DtlsRole::Client && answered == at;
+            if is_time && forged.iter().any(|forged| client.receive(now, forged).is_err()) {
+                return false;
+            }
+            answered += 1;
             let is_alert = datagram[0] == 21 && datagram[3..5] == [0, 0];
             if is_alert || client.receive(now, &datagram).is_err() {
                 return false;
@@ -105,22 +189,125 @@ fn survives(forged: &[&[u8]], at: usize) -> bool {
 #[test]
 fn one_forged_datagram_at_any_time_ends_no_handshake() {
     for (name, forged) in forgeries() {
-        for at in 0..4 {
-            assert!(survives(&[&forged], at), "{name}, before datagram {at}");
+        for at in 0..5 {
+            let survives = survives(DtlsRole::Server, &[&forged], at);
+            assert!(survives, "{name}, before datagram {at}");
         }
     }
+}
+
+#[test]
+fn one_forged_datagram_of_a_server_at_any_time_ends_no_handshake() {
+    for (name, forged) in forgeries_of_a_server() {
+        for at in 0..5 {
+            let survives = survives(DtlsRole::Client, &[&forged], at);
+            assert!(survives, "{name}, before datagram {at}");
+        }
+    }
+}
+
+#[test]
+fn all_forgeries_of_a_server_together_end_no_handshake() {
+    let all = forgeries_of_a_server();
+    let mut datagrams: Vec<&[u8]> = all.iter().map(|(_, forged)| forged.as_slice()).collect();
+    for at in 0..5 {
+        assert!(survives(DtlsRole::Client, &datagrams, at), "before datagram {at}");
+    }
+    datagrams.reverse();
+    for at in 0..5 {
+        assert!(survives(DtlsRole::Client, &datagrams, at), "in reverse, before {at}");
+    }
+}
+
+/// The kind and number of each message in a side's datagrams that is not encrypted, and whether it is the hello with this cookie.
+fn said(dtls: &mut Dtls, cookie: &[u8]) -> Vec<(u8, u16, bool)> {
+    let mut said = Vec::new();
+    while let Some(datagram) = dtls.poll_transmit() {
+        for record in records::records(&datagram).filter(|record| record.kind == 22 && record.epoch == 0) {
+            for fragment in records::fragments(record.body) {
+                let hello = (fragment.kind == 1).then(|| records::ClientHello::parse(fragment.body).unwrap());
+                let brings_back = hello.is_some_and(|hello| !cookie.is_empty() && hello.cookie == cookie);
+                said.push((fragment.kind, fragment.message, brings_back));
+            }
+        }
+    }
+    said
+}
+
+#[test]
+fn a_cookie_is_brought_back_once_it_has_been_asked_for_twice() {
+    let (ours, theirs) = (DtlsIdentity::generate().unwrap(), DtlsIdentity::generate().unwrap());
+    let mut client = Dtls::new(theirs, DtlsRole::Client, sha256(&ours));
+    let at = |ms| epoch() + Duration::from_millis(ms);
+    client.start(at(0)).unwrap();
+    assert_eq!(said(&mut client, &[7]), [(1, 0, false)]);
+    for (ms, cookie, expected) in [
+        (1, 6, Some((1, 0, false))),
+        // Somebody else's says nothing so soon after it.
+        (2, 7, None),
+        (3, 7, Some((1, 1, true))),
+        (40, 7, Some((1, 1, true))),
+        (41, 6, None),
+        (80, 7, Some((1, 1, true))),
+    ] {
+        client.receive(at(ms), &request_for(&[cookie])).unwrap();
+        assert_eq!(said(&mut client, &[7]), Vec::from_iter(expected), "after {ms} ms");
+    }
+    client.handle_timeout(client.poll_timeout().unwrap()).unwrap();
+    assert_eq!(said(&mut client, &[7]), [(1, 1, true)], "and by the clock");
+}
+
+#[test]
+fn a_server_that_asks_for_no_cookie_is_answered_though_somebody_else_has_asked_for_one() {
+    let (ours, theirs) = (DtlsIdentity::generate().unwrap(), DtlsIdentity::generate().unwrap());
+    let mut server = Dtls::new(ours.clone(), DtlsRole::Server, sha256(&theirs));
+    let mut client = Dtls::new(theirs, DtlsRole::Client, sha256(&ours));
+    client.start(epoch()).unwrap();
+    let hello = client.poll_transmit().unwrap();
+    let answer = answer_to(&hello, &mut server);
+    client.receive(epoch(), &request_for(&[7; 20])).unwrap();
+    assert_eq!(said(&mut client, &[7; 20]), [(1, 0, false)]);
+    client.receive(epoch(), &numbered_from(0, &answer)).unwrap();
+    let kinds: Vec<(u8, u16)> = said(&mut client, &[]).iter().map(|said| (said.0, said.1)).collect();
+    assert_eq!(kinds, [(11, 1), (16, 2), (15, 3)]);
+}
+
+#[test]
+fn an_answer_with_the_servers_certificate_that_its_key_has_not_signed_is_none() {
+    let (ours, theirs) = (DtlsIdentity::generate().unwrap(), DtlsIdentity::generate().unwrap());
+    let mut server = Dtls::new(ours.clone(), DtlsRole::Server, sha256(&theirs));
+    let mut client = Dtls::new(theirs.clone(), DtlsRole::Client, sha256(&ours));
+    // The certificate of the same server, from a handshake of somebody else's, with another random.
+    let hello = hello_of(Dtls::new(theirs, DtlsRole::Client, sha256(&ours)));
+    let mut other = Dtls::new(ours, DtlsRole::Server, Vec::new());
+    let older = answer_to(&hello, &mut other);
+    client.start(epoch()).unwrap();
+    for first in [0, 1] {
+        for _ in 0..100 {
+            let progress = client.receive(epoch(), &numbered_from(first, &older));
+            assert!(matches!(progress, Ok(Progress::Pending)));
+        }
+    }
+    for second in 0..4 {
+        let now = epoch() + Duration::from_secs(second);
+        client.handle_timeout(now).unwrap();
+        server.handle_timeout(now).unwrap();
+        let (at_client, at_server) = shake_on(now, &mut client, &mut server);
+        assert!(at_client.is_ok() && at_server.is_ok(), "after {second} s");
+    }
+    assert!(client.established && server.established);
 }
 
 #[test]
 fn all_forgeries_together_end_no_handshake() {
     let all = forgeries();
     let mut datagrams: Vec<&[u8]> = all.iter().map(|(_, forged)| forged.as_slice()).collect();
-    for at in 0..4 {
-        assert!(survives(&datagrams, at), "before datagram {at}");
+    for at in 0..5 {
+        assert!(survives(DtlsRole::Server, &datagrams, at), "before datagram {at}");
     }
     datagrams.reverse();
-    for at in 0..4 {
-        assert!(survives(&datagrams, at), "in reverse, before datagram {at}");
+    for at in 0..5 {
+        assert!(survives(DtlsRole::Server, &datagrams, at), "in reverse, before {at}");
     }
 }
 
@@ -136,7 +323,7 @@ fn a_thousand_hellos_shut_no_client_out() {
         .collect();
     let hellos: Vec<&[u8]> = hellos.iter().map(Vec::as_slice).collect();
     for at in 0..3 {
-        assert!(survives(&hellos, at), "before datagram {at}");
+        assert!(survives(DtlsRole::Server, &hellos, at), "before datagram {at}");
     }
 }
 
@@ -179,6 +366,11 @@ fn what_is_forged_after_the_handshake_changes_nothing() {
         }
     }
     assert!(answered <= 1, "{answered} answers at one moment");
+    for (name, forged) in forgeries_of_a_server() {
+        let progress = client.receive(epoch(), &forged);
+        assert!(matches!(progress, Ok(Progress::Pending)), "{name}");
+        assert!(client.poll_transmit().is_none(), "{name}");
+    }
     client.close(epoch());
     let goodbye = client.poll_transmit().unwrap();
     assert!(matches!(server.receive(epoch(), &goodbye), Ok(Progress::Closed)));
@@ -192,7 +384,7 @@ fn a_handshake_that_was_begun_anew_takes_the_place_of_the_old_one() {
     let mut first = Dtls::new(theirs.clone(), DtlsRole::Client, sha256(&ours));
     first.start(epoch()).unwrap();
     // It brings back its cookie, gets the server's flight, and says nothing more.
-    for _ in 0..2 {
+    for _ in 0..3 {
         let datagram = first.poll_transmit().unwrap();
         server.receive(epoch(), &datagram).unwrap();
         while let Some(datagram) = server.poll_transmit() {
