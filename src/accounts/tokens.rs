@@ -55,6 +55,9 @@ mod tests {
         let older = serde_json::json!({ "userName": "13800000001d1", "ip": "", "exp": 1_000 });
         let older = encode(&Header::default(), &older, &key).unwrap();
         assert_eq!(verify(&secrets, &older, 0), None);
+        let list = serde_json::json!(["13800000001", "d1", 1_000]);
+        let list = encode(&Header::default(), &list, &key).unwrap();
+        assert_eq!(verify(&secrets, &list, 0), None, "a list of the claims");
         let other = encode(&Header::new(Algorithm::HS512), &claims(), &key).unwrap();
         assert_eq!(verify(&secrets, &other, 0), None);
         let unsigned = "eyJhbGciOiJub25lIn0.eyJwaG9uZSI6IjEzODAwMDAwMDAxIiwiZGV2aWNlaWQiOiJkMSIsImV4cCI6MTAwMH0.";

@@ -3,6 +3,7 @@
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 /// Longer ones are refused unread: real ones have some 200 bytes.
 const TOKEN_BYTES_MAX: usize = 2_048;
@@ -22,7 +23,8 @@ pub fn read<C: DeserializeOwned>(secrets: &[Vec<u8>], token: &str) -> Option<C> 
     validation.validate_exp = false;
     validation.required_spec_claims.clear();
     secrets.iter().find_map(|secret| {
-        let decoded = decode::<C>(token, &DecodingKey::from_secret(secret), &validation);
-        decoded.ok().map(|decoded| decoded.claims)
+        // An object, not a list of the same values in the order of the claims' fields.
+        let decoded = decode::<Map<String, Value>>(token, &DecodingKey::from_secret(secret), &validation);
+        C::deserialize(Value::Object(decoded.ok()?.claims)).ok()
     })
 }

@@ -102,6 +102,8 @@ mod tests {
         let device = serde_json::json!({ "phone": "13800000001", "deviceid": "d1", "exp": 1_000 });
         let device = jwt::sign(b"secret", &device).unwrap();
         assert_eq!(keys.owner_of(&device, 0), Err(TokenError::NotOurs), "a device's");
+        let list = jwt::sign(b"secret", &serde_json::json!(["anna", 1_000])).unwrap();
+        assert_eq!(keys.owner_of(&list, 0), Err(TokenError::NotOurs), "a list");
         let token = keys.issue(&"anna".into(), 1_000).unwrap();
         let (signed, signature) = token.rsplit_once('.').unwrap();
         for forged in [

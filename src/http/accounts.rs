@@ -20,11 +20,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use super::AppState;
 use super::client::Client;
 use crate::accounts::AccountError;
+use crate::signaling::json;
 use crate::storage::DeviceRecord;
 
 /// A request: a token and two short texts, several times over.
@@ -176,11 +176,10 @@ async fn list(state: &AppState, phone: &str, token: &str) -> Result<Contacts, Re
     })
 }
 
-/// Only an object: a list of the same texts in the right order would otherwise do as well.
 fn read<T: for<'de> Deserialize<'de>>(body: Body) -> Result<T, Refused> {
     let body = body.map_err(|_| Refused::Data)?;
-    let object: Map<String, Value> = serde_json::from_slice(&body).map_err(|_| Refused::Data)?;
-    T::deserialize(Value::Object(object)).map_err(|_| Refused::Data)
+    let message = std::str::from_utf8(&body).ok().and_then(json::parse);
+    message.as_ref().and_then(json::fields).ok_or(Refused::Data)
 }
 
 fn answer<T: Default + Serialize>(done: &str, outcome: Result<T, Refused>) -> Response {

@@ -69,9 +69,11 @@ fn starts_with_value(text: &str) -> bool {
     matches!(stream.next(), Some(Ok(_)))
 }
 
-/// The fields of one message; `None` where a needed one is missing or is not what it should be.
+/// The fields of one message; `None` where a needed one is missing or is not what it should be, and where the message is no
+/// object: serde alone would take a list of the same values, in the order of the struct's fields, for it. It would inside of
+/// structs, too; so what stands in a field is a [`Name`], a [`Text`], a `String`, or a [`Value`] for another call of this.
 pub fn fields<'a, T: Deserialize<'a>>(message: &'a Value) -> Option<T> {
-    T::deserialize(message).ok()
+    message.is_object().then(|| T::deserialize(message).ok())?
 }
 
 /// A field that may be missing: what it should not be counts as missing.
@@ -114,7 +116,7 @@ pub struct TooLong;
 impl Name {
     /// The field of a message; `None` where it is missing or is no name.
     pub fn of(message: &Value, field: &str) -> Option<Self> {
-        fields(message.get(field)?)
+        Self::deserialize(message.get(field)?).ok()
     }
 
     pub fn text(self) -> Result<String, TooLong> {
@@ -157,7 +159,7 @@ pub struct Text(pub String);
 impl Text {
     /// The field of a message; `None` where it is missing or is no text.
     pub fn of(message: &Value, field: &str) -> Option<Self> {
-        fields(message.get(field)?)
+        Self::deserialize(message.get(field)?).ok()
     }
 }
 
@@ -215,11 +217,39 @@ mod tests {
     use serde_json::json;
 
     fn name(json: &str) -> Option<Result<String, TooLong>> {
-        fields::<Name>(&parse(json)?).map(Name::text)
+        Name::deserialize(&parse(json)?).ok().map(Name::text)
     }
 
     fn free_text(json: &str) -> Option<String> {
-        fields::<Text>(&parse(json)?).map(|text| text.0)
+        Text::deserialize(&parse(json)?).ok().map(|text| text.0)
+    }
+
+    #[test]
+    fn a_list_is_no_message_whatever_stands_in_it() {
+        #[derive(Debug, Deserialize, PartialEq)]
+        struct Message {
+            name: Name,
+            #[serde(default, deserialize_with = "if_any")]
+            text: Option<Text>,
+        }
+        let read = |json: &str| fields::<Message>(&parse(json).unwrap());
+        assert!(read(r#"{"name":"anna","text":"x"}"#).is_some());
+        assert!(read(r#"{"name":"anna"}"#).is_some());
+        for json in [
+            r#"["anna","x"]"#,
+            r#"["anna"]"#,
+            r#"[{"name":"anna","text":"x"}]"#,
+            r#"{"name":["anna"]}"#,
+            r#""anna""#,
+            "[]",
+            "null",
+        ] {
+            assert_eq!(read(json), None, "{json}");
+        }
+        let of_a_list = read(r#"{"name":"anna","text":["x"]}"#).unwrap();
+        assert_eq!(of_a_list.text, None);
+        assert_eq!(Name::of(&json!(["anna"]), "0"), None);
+        assert_eq!(Text::of(&json!({ "name": ["anna"] }), "name"), None);
     }
 
     #[test]

@@ -25,7 +25,7 @@ mod devices;
 mod groupcall_id;
 mod groupcall_type;
 mod identity;
-mod json;
+pub(crate) mod json;
 mod limits;
 mod messages;
 mod offer;

@@ -53,6 +53,11 @@ async fn what_is_wrong_with_a_login_is_told_by_code() {
         ("{", 2, "ERROR_CODE_DATA_INVALID"),
         ("[]", 2, "ERROR_CODE_DATA_INVALID"),
         (r#"["13800000001","d1"]"#, 2, "ERROR_CODE_DATA_INVALID"),
+        (
+            r#"{"phone":["13800000001"],"device_id":"d1"}"#,
+            2,
+            "ERROR_CODE_DATA_INVALID",
+        ),
         (&deep, 2, "ERROR_CODE_DATA_INVALID"),
         (&huge, 2, "ERROR_CODE_DATA_INVALID"),
         (r#"{"phone":"13800000001"}"#, 2, "ERROR_CODE_DATA_INVALID"),

@@ -33,6 +33,45 @@ async fn before_joining_and_about_strangers_everything_is_ignored() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_list_is_no_message_and_no_field_in_any_family() {
+    let mut stage = Stage::new();
+    stage
+        .play(
+            r#"
+            anna > ["join",1]
+            anna < {"id":"unrecognizedMessage","type":"unrecognizedMessage","message":["join",1]}
+            anna > {"type":"join","userId":[1]}
+            anna < {"type":"unrecognizedMessage","message":{"type":"join","userId":[1]}}
+            anna > {"type":"join","userId":1}
+            anna < {"type":"existingParticipants","participants":[]}
+            anna > ["sendMessage","x"]
+            anna < {"type":"unrecognizedMessage","message":["sendMessage","x"]}
+            anna > {"type":"sendMessage","message":["x"]}
+            anna < {"type":"unrecognizedMessage","message":{"type":"sendMessage","message":["x"]}}
+            ben > {"id":"joinRoom","name":["b"],"room":"r"}
+            ben > {"id":"joinRoom","name":"b","room":"r"}
+            ben < {"id":"existingParticipants","data":[]}
+            ben > ["receiveVideoFrom","b","@sendonly 1"]
+            ben > {"id":"receiveVideoFrom","sender":["b"],"sdpOffer":"@sendonly 1"}
+            ben > {"id":"receiveVideoFrom","sender":"b","sdpOffer":["@sendonly 1"]}
+            carl@call > ["register","carl"]
+            carl@call > {"id":"register","name":["carl"]}
+            carl@call < {"id":"registerResponse","response":"rejected: empty user name"}
+            carl@call > {"id":"register","name":"carl"}
+            carl@call < {"id":"registerResponse","response":"accepted","userId":"carl"}
+            carl@call > {"id":"call","to":["carl"],"sdpOffer":"@sendrecv 1"}
+            carl@call < {"id":"callResponse","response":"rejected","message":"'to' and 'sdpOffer' must be texts"}
+            13800000001/a@device +
+            13800000001/a@device > ["call","13800000002","b"]
+            13800000001/a@device < {"type":"json_data_invalid","message":"the requested data is invalid"}
+            13800000001/a@device > {"type":"call","to_phone":["13800000002"],"to_device_id":"b"}
+            13800000001/a@device < {"type":"call_failed","message":"to_phone is failed to parse"}
+            "#,
+        )
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn nobody_reaches_into_another_room() {
     let mut stage = Stage::new();
     stage
