@@ -57,6 +57,8 @@ pub struct TrackNotice {
     pub participant: ParticipantId,
     pub kind: Kind,
     pub nth: usize,
+    /// Whether its publisher is not heard any more, so that nobody will ask for its packets again.
+    pub suspended: bool,
     pub codecs: SmallVec<[NegotiatedCodec; 8]>,
     pub extensions: [Option<Extension>; MAX_EXTENSION_ID as usize + 1],
     pub layers: SmallVec<[LayerNotice; 1]>,

@@ -117,6 +117,16 @@ pub enum Origin {
     Link(usize),
 }
 
+impl Origin {
+    /// The publisher's connection, where that is on this worker.
+    pub fn peer(self) -> Option<PeerKey> {
+        match self {
+            Origin::Peer(peer) => Some(peer),
+            Origin::Link(_) => None,
+        }
+    }
+}
+
 /// Another worker that gets a track's packets too.
 #[derive(Clone, Copy, Debug)]
 pub struct Mirror {
@@ -199,7 +209,7 @@ impl Track {
     }
 
     /// What a mirror is told of it.
-    pub fn notice(&self, now: Instant) -> TrackNotice {
+    pub fn notice(&self, now: Instant, suspended: bool) -> TrackNotice {
         let layers = self.layers.iter().map(|layer| LayerNotice {
             source: layer.source,
             bitrate_bps: layer.rate.bps(now),
@@ -212,6 +222,7 @@ impl Track {
             participant: self.participant,
             kind: self.kind,
             nth: self.nth,
+            suspended,
             codecs: self.codecs.clone(),
             extensions: self.extensions,
             layers: layers.collect(),

@@ -302,6 +302,9 @@ impl Worker {
         };
         self.share_cache(notice.room, notice.participant);
         self.attach_all(now, notice.room, notice.participant, notice.kind, notice.nth);
+        if notice.suspended {
+            return self.forget_packets(key);
+        }
         self.request_key_frames(now, key);
     }
 
@@ -482,7 +485,9 @@ impl Worker {
                 return;
             }
             if let Some(track) = self.tracks.get_mut(key) {
-                let notice = Box::new(track.notice(now));
+                let publisher = track.origin.peer().and_then(|peer| self.peers.get(peer));
+                let suspended = publisher.is_some_and(|peer| peer.suspended.is_some());
+                let notice = Box::new(track.notice(now, suspended));
                 if let Some(mirror) = track.mirrors.iter_mut().find(|mirror| mirror.link == index) {
                     mirror.told = link.send(Message::Track(notice));
                     link.told.insert(track.id, key);

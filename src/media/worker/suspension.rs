@@ -1,17 +1,17 @@
 //! Connections whose client is not heard any more, while its session lives: people in tunnels, behind a firewall that
 //! blocks UDP for a while, between two networks.
 //!
-//! When consent expires (RFC 7675 §5.1) a connection is *suspended*. Nothing is sent to it, its packets are forgotten, its
-//! subscriptions are taken off their tracks. DTLS and SRTP stay: a client that comes back goes on with the keys that it has,
-//! with an ICE restart or without one, because our answer has the same fingerprint (RFC 8842 §4). Its first authentic
-//! check from anywhere resumes it.
+//! When consent expires (RFC 7675 §5.1) a connection is *suspended*. Nothing is sent to it, its packets are forgotten here and
+//! at the workers that mirror its room, its subscriptions are taken off their tracks. DTLS and SRTP stay: a client that comes
+//! back goes on with the keys that it has, with an ICE restart or without one, because our answer has the same fingerprint
+//! (RFC 8842 §4). Its first authentic check from anywhere resumes it.
 //!
 //! RFC 7675 wants new credentials after consent has expired. That is a rule for whoever asks for consent; a lite agent does
 //! not ask. It sees that the client, which knows its own state better, goes on with these.
 
 use std::time::{Duration, Instant};
 
-use super::{PeerKey, Worker};
+use super::{PeerKey, TrackKey, Worker};
 use crate::media::engine::MediaEvent;
 use crate::media::room::Asking;
 
@@ -29,9 +29,9 @@ impl Worker {
             self.attach(now, room, subscription);
         }
         for track in self.peers[key].tracks.clone() {
-            for layer in &mut self.tracks[track].layers {
-                layer.cache.release(&mut self.cache_pool);
-            }
+            self.forget_packets(track);
+            // Which forget them, too.
+            self.tell_mirrors(now, track);
         }
         self.stats.suspended += 1;
         self.events.push_back(MediaEvent::Suspended { peer: id });
@@ -64,6 +64,13 @@ impl Worker {
         }
         self.stats.suspended -= 1;
         self.events.push_back(MediaEvent::Resumed { peer: id });
+    }
+
+    /// Gives back what is kept of a track for subscribers who miss packets: there will be no newer ones for a while.
+    pub(super) fn forget_packets(&mut self, track: TrackKey) {
+        for layer in &mut self.tracks[track].layers {
+            layer.cache.release(&mut self.cache_pool);
+        }
     }
 
     /// A new offer came for the connection: its client is there, and may need the whole time again.

@@ -11,7 +11,7 @@ use crate::media::engine::CloseReason;
 use crate::media::peer::Peer;
 use crate::media::peer::ice::CONNECT_TIMEOUT;
 use crate::media::room::Asking;
-use crate::media::track::{Origin, Track};
+use crate::media::track::Track;
 
 /// Chores are done this often. Each wake-up of a worker that sleeps costs some 50 µs, whatever it then does: at a hundred a
 /// second that was a fifth of the whole cost of fifty subscribers.
@@ -114,9 +114,6 @@ impl Worker {
 
     /// The publisher's connection, where it is on this worker.
     pub(super) fn track_peer(&self, key: TrackKey) -> Option<PeerKey> {
-        match self.tracks.get(key)?.origin {
-            Origin::Peer(peer) => Some(peer),
-            Origin::Link(_) => None,
-        }
+        self.tracks.get(key)?.origin.peer()
     }
 }

@@ -225,3 +225,44 @@ fn a_link_that_comes_after_the_subscriber_serves_it_all_the_same() {
     spread.settle();
     assert_eq!(spread.publish(true, 100)[0].len(), 1);
 }
+
+#[test]
+fn a_suspended_publishers_packets_are_forgotten_at_the_mirror_too() {
+    let mut spread = Spread::new(1);
+    let mut last = 0;
+    for picture in 0..20 {
+        let got = spread.publish(picture == 0, 1_000);
+        last = Header::parse(&got[0][0]).unwrap().sequence;
+    }
+    assert_eq!(asked_again(&mut spread, last), 1);
+    assert!(spread.mirror.stats().cache_bytes > 0);
+    let alive = |spread: &mut Spread| {
+        let check = spread.far[0].check();
+        let (now, far) = (spread.now, &mut spread.far[0]);
+        far.deliver(now, &mut spread.mirror, &check);
+    };
+    for _ in 0..30 {
+        spread.pass(Duration::from_secs(1));
+        alive(&mut spread);
+    }
+    assert_eq!(spread.home.stats().suspended, 1);
+    assert_eq!(spread.mirror.stats().suspended, 0);
+    assert_eq!(spread.home.stats().cache_bytes, 0);
+    assert_eq!(spread.mirror.stats().cache_bytes, 0);
+    assert_eq!(asked_again(&mut spread, last), 0);
+    // It comes back, and is kept for those who miss something as before.
+    let check = spread.publisher.check();
+    exchange(spread.now, &mut spread.home, spread.publisher.address, &check);
+    spread.settle();
+    assert_eq!(spread.publish(true, 1_000)[0].len(), 1);
+    let got = spread.publish(false, 1_000);
+    last = Header::parse(&got[0][0]).unwrap().sequence;
+    assert_eq!(asked_again(&mut spread, last), 1);
+    assert!(spread.mirror.stats().cache_bytes > 0);
+}
+
+/// How often a far subscriber gets a packet that it says it has missed.
+fn asked_again(spread: &mut Spread, sequence: u16) -> usize {
+    let sent = spread.feedback(0, |compound, ssrc| rtcp::write_nack(compound, 7, ssrc, &[sequence]));
+    spread.hand_out(&sent)[0].len()
+}
