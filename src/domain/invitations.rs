@@ -104,9 +104,11 @@ impl Invitations {
         Ok(None)
     }
 
-    /// Those for somebody who is there now, the oldest first.
-    pub fn take(&mut self, receiver: &UserId) -> Vec<Bytes> {
-        let pairs: Vec<Pair> = self.for_receiver(receiver).cloned().collect();
+    /// Those for somebody who is there now, the oldest first. Those whose time is over stay, to be said to be missed: nobody may
+    /// have looked at the clock for a while.
+    pub fn take(&mut self, now: Instant, receiver: &UserId) -> Vec<Bytes> {
+        let rings = |pair: &&Pair| self.waiting.get(*pair).is_some_and(|waiting| now < waiting.until);
+        let pairs: Vec<Pair> = self.for_receiver(receiver).filter(rings).cloned().collect();
         let mut taken: Vec<Waiting> = pairs.iter().filter_map(|pair| self.remove(pair)).collect();
         taken.sort_by_key(|waiting| waiting.until);
         taken.into_iter().map(|waiting| waiting.message).collect()
@@ -204,7 +206,17 @@ mod tests {
             .map(|one| (one.receiver.as_str(), one.sender.user.as_str()))
             .collect();
         assert_eq!(pairs, [("ben", "anna")]);
-        assert_eq!(all.take(&"ben".into()), Vec::<Bytes>::new());
+        assert_eq!(all.take(now, &"ben".into()), Vec::<Bytes>::new());
+        assert_eq!(all.poll_timeout(), None);
+    }
+
+    #[test]
+    fn who_comes_when_its_time_is_over_does_not_get_it_though_nobody_has_looked_at_the_clock() {
+        let (mut all, now) = invitations();
+        assert!(all.keep(now, invitation("ben", "anna", "1")).is_ok());
+        assert!(all.keep(after(now, 1), invitation("ben", "carl", "2")).is_ok());
+        assert_eq!(all.take(after(now, 60), &"ben".into()), ["2"]);
+        assert_eq!(all.handle_timeout(after(now, 60)).len(), 1, "its sender is told");
         assert_eq!(all.poll_timeout(), None);
     }
 
@@ -217,9 +229,9 @@ mod tests {
                     .is_ok()
             );
         }
-        assert_eq!(all.take(&"ben".into()), ["carl", "anna"]);
-        assert_eq!(all.take(&"ben".into()), Vec::<Bytes>::new());
-        assert_eq!(all.take(&"benno".into()), ["anna"]);
+        assert_eq!(all.take(now, &"ben".into()), ["carl", "anna"]);
+        assert_eq!(all.take(now, &"ben".into()), Vec::<Bytes>::new());
+        assert_eq!(all.take(now, &"benno".into()), ["anna"]);
         assert_eq!(all.poll_timeout(), None);
     }
 
@@ -258,7 +270,7 @@ mod tests {
             assert!(all.keep(now, invitation(&format!("r{receiver}"), "anna", "")).is_ok());
         }
         assert!(all.keep(now, invitation("dora", "anna", "")).is_err());
-        assert_eq!(all.take(&"ben".into()).len(), PER_RECEIVER_MAX);
+        assert_eq!(all.take(now, &"ben".into()).len(), PER_RECEIVER_MAX);
     }
 
     #[test]

@@ -345,7 +345,13 @@ impl Presence {
     }
 
     /// The answer to [`Errand::Collect`]: what was kept for a user, in its order.
-    pub fn collected(&mut self, receiver: &UserId, ticket: u64, waiting: Vec<WaitingMessage>) -> Vec<Effect> {
+    pub fn collected(
+        &mut self,
+        now: Instant,
+        receiver: &UserId,
+        ticket: u64,
+        waiting: Vec<WaitingMessage>,
+    ) -> Vec<Effect> {
         let next = self.last_ticket + 1;
         let Some(reachable) = self.users.get_mut(receiver) else {
             return Vec::new();
@@ -378,7 +384,7 @@ impl Presence {
             let sessions = &reachable.sessions;
             effects.extend(
                 self.invitations
-                    .take(receiver)
+                    .take(now, receiver)
                     .into_iter()
                     .map(|message| Effect::TellEach {
                         sessions: sessions.clone(),
@@ -471,7 +477,7 @@ mod tests {
     fn arrive(presence: &mut Presence, session: SessionId, name: &str) {
         let effects = presence.bind(session, user(name), Claim::Unproven).unwrap();
         if let Some(ticket) = ticket(&effects) {
-            assert_eq!(presence.collected(&user(name), ticket, Vec::new()), []);
+            assert_eq!(presence.collected(some_instant(), &user(name), ticket, Vec::new()), []);
         }
     }
 
@@ -522,12 +528,15 @@ mod tests {
             message: message(text),
         };
         let event = |text| (ANNA, Event::Message(MessageEvent::Received { message: message(text) }));
-        let effects = presence.collected(&user("anna"), first, vec![waiting(1, "1")]);
+        let effects = presence.collected(some_instant(), &user("anna"), first, vec![waiting(1, "1")]);
         assert_eq!(told(&effects), [event("1")]);
         let second = ticket(&effects).expect("it is asked again");
         // An answer to an earlier question says nothing new.
-        assert_eq!(presence.collected(&user("anna"), first, vec![waiting(1, "1")]), []);
-        let effects = presence.collected(&user("anna"), second, vec![waiting(2, "2")]);
+        assert_eq!(
+            presence.collected(some_instant(), &user("anna"), first, vec![waiting(1, "1")]),
+            []
+        );
+        let effects = presence.collected(some_instant(), &user("anna"), second, vec![waiting(2, "2")]);
         assert_eq!(told(&effects), [event("2")]);
         assert_eq!(ticket(&effects), None);
         assert_eq!(told(&send(&mut presence, BEN, to_anna(), "3").unwrap()), [event("3")]);
@@ -542,7 +551,10 @@ mod tests {
             number: 1,
             message: message("1"),
         };
-        assert_eq!(presence.collected(&user("anna"), ticket, vec![waiting]), []);
+        assert_eq!(
+            presence.collected(some_instant(), &user("anna"), ticket, vec![waiting]),
+            []
+        );
     }
 
     #[test]
@@ -583,7 +595,7 @@ mod tests {
         let rings = Event::Message(MessageEvent::Received {
             message: message("ring"),
         });
-        let effects = presence.collected(&user("anna"), first, Vec::new());
+        let effects = presence.collected(now, &user("anna"), first, Vec::new());
         assert_eq!(told(&effects), [(ANNA, rings.clone())], "once, though invited twice");
         assert_eq!(presence.poll_timeout(), None);
         assert_eq!(told(&invite(&mut presence, now).unwrap()), [(ANNA, rings)]);

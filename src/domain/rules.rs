@@ -137,8 +137,14 @@ impl Rules {
     }
 
     /// What waited for somebody who has come; empty where it could not be fetched.
-    pub fn collected(&mut self, receiver: &UserId, ticket: u64, waiting: Vec<WaitingMessage>) -> Vec<Effect> {
-        self.presence.collected(receiver, ticket, waiting)
+    pub fn collected(
+        &mut self,
+        now: Instant,
+        receiver: &UserId,
+        ticket: u64,
+        waiting: Vec<WaitingMessage>,
+    ) -> Vec<Effect> {
+        self.presence.collected(now, receiver, ticket, waiting)
     }
 
     /// A connection has come about: its client's media arrive.

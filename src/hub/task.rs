@@ -173,7 +173,7 @@ impl Hub {
                 ticket,
                 messages,
             } => {
-                let effects = self.rules.collected(&receiver, ticket, messages);
+                let effects = self.rules.collected(now(), &receiver, ticket, messages);
                 self.carry_out_all(effects);
             }
             // Only the loop knows how to end.
@@ -260,7 +260,7 @@ impl Hub {
                         effects.extend(self.rules.leave(now(), session));
                     }
                     Failure::NotCollected { receiver, ticket } => {
-                        effects.extend(self.rules.collected(&receiver, ticket, Vec::new()));
+                        effects.extend(self.rules.collected(now(), &receiver, ticket, Vec::new()));
                     }
                     Failure::BadOffer { peer, error, live } => {
                         debug!(%peer, %error, "offer not answered");
