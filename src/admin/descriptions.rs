@@ -114,6 +114,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "Datagrams lost before they were sent, because a media worker had too much to send at once.",
     ),
     (
+        "patchbay_media_refused_datagrams_total",
+        "Datagrams that the operating system did not take: its buffers were full, or no way leads to the address.",
+    ),
+    (
         "patchbay_media_resent_packets_total",
         "Copies of RTP packets sent again because a subscriber missed them.",
     ),

@@ -248,12 +248,12 @@ impl Driver {
             }
             if turn == Turn::Ends {
                 worker.handle_shutdown(clock());
-                self.send(worker.egress());
+                send(&self.sockets, worker.egress());
                 return Ok(());
             }
             self.take_mirrored(&mut worker, &mut mirrored);
             worker.handle_timeout(clock());
-            self.send(worker.egress());
+            send(&self.sockets, worker.egress());
             self.ring(&mut worker);
             self.report(&mut worker, &mut held_event);
         }
@@ -279,7 +279,7 @@ impl Driver {
                 Ok(DriverCommand::Shutdown) | Err(mpsc::error::TryRecvError::Disconnected) => return Ok(Turn::Ends),
                 Err(mpsc::error::TryRecvError::Empty) => return Ok(Turn::GoesOn),
             }
-            self.send(worker.egress());
+            send(&self.sockets, worker.egress());
         }
     }
 
@@ -303,9 +303,9 @@ impl Driver {
             // Before our own copies are made and sent: so the others work meanwhile.
             self.ring(worker);
             while !worker.forward(now, &receiver.buffer) {
-                self.send(worker.egress());
+                send(&self.sockets, worker.egress());
             }
-            self.send(worker.egress());
+            send(&self.sockets, worker.egress());
         }
         Ok((Turn::GoesOn, true))
     }
@@ -321,9 +321,9 @@ impl Driver {
             self.load.beat(now);
             worker.take_mirrored(now, buffer);
             while !worker.forward(now, buffer) {
-                self.send(worker.egress());
+                send(&self.sockets, worker.egress());
             }
-            self.send(worker.egress());
+            send(&self.sockets, worker.egress());
         }
     }
 
@@ -336,31 +336,6 @@ impl Driver {
         }
     }
 
-    /// Sends the batch. What the kernel has no room for is lost, as on any network.
-    fn send(&self, egress: &mut Egress) {
-        if egress.is_empty() {
-            return;
-        }
-        let mut segments = usize::MAX;
-        for (send, bytes) in egress.sends() {
-            let Some(socket) = self.sockets.iter().find(|socket| socket.carries(send)) else {
-                continue;
-            };
-            let transmit = Transmit {
-                destination: send.path.remote,
-                ecn: None,
-                contents: bytes,
-                segment_size: (bytes.len() > send.segment).then_some(send.segment),
-                src_ip: send.path.local,
-            };
-            let _ = socket.state.try_send((&socket.socket).into(), &transmit);
-            // The library turns GSO off when a device refuses it.
-            segments = segments.min(socket.state.max_gso_segments());
-        }
-        egress.clear();
-        egress.limit_segments(segments);
-    }
-
     /// Hands events to the hub. While it is behind, one is held here and the others wait in the worker, where each belongs to
     /// a connection or track and so is bounded.
     fn report(&self, worker: &mut Worker, held: &mut Option<MediaEvent>) {
@@ -371,6 +346,36 @@ impl Driver {
             }
         }
     }
+}
+
+/// Sends the batch. What the kernel does not take is lost, as on any network, and counted.
+fn send(sockets: &[MediaSocket], egress: &mut Egress) {
+    if egress.is_empty() {
+        return;
+    }
+    let mut segments = usize::MAX;
+    let mut refused = 0;
+    for (send, bytes) in egress.sends() {
+        let Some(socket) = sockets.iter().find(|socket| socket.carries(send)) else {
+            refused += send.datagrams();
+            continue;
+        };
+        let transmit = Transmit {
+            destination: send.path.remote,
+            ecn: None,
+            contents: bytes,
+            segment_size: (bytes.len() > send.segment).then_some(send.segment),
+            src_ip: send.path.local,
+        };
+        if socket.state.try_send((&socket.socket).into(), &transmit).is_err() {
+            refused += send.datagrams();
+        }
+        // The library turns GSO off when a device refuses it.
+        segments = segments.min(socket.state.max_gso_segments());
+    }
+    egress.count_refused(refused);
+    egress.clear();
+    egress.limit_segments(segments);
 }
 
 #[cfg(debug_assertions)]
@@ -420,5 +425,37 @@ impl Receiver {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::peer::ice::Path;
+
+    #[test]
+    fn what_the_kernel_does_not_take_is_counted_and_what_it_takes_arrives() {
+        let (sockets, _) = bind(&["127.0.0.1".parse().unwrap()], 0).unwrap();
+        let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+        receiver.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let to = |remote: SocketAddr| Path { remote, local: None };
+        // One and the last of a run that is shorter, to a port that there is not; one for a family that we have no socket of.
+        let nowhere = to("127.0.0.1:0".parse().unwrap());
+        let mut egress = Egress::new(8);
+        for len in [100, 100, 60] {
+            egress.push(nowhere, &vec![1; len]);
+        }
+        egress.push(to("[::1]:9".parse().unwrap()), &[2; 10]);
+        egress.push(to(receiver.local_addr().unwrap()), &[3; 10]);
+        send(&sockets, &mut egress);
+        assert_eq!(egress.refused(), 4);
+        assert!(egress.is_empty());
+        let mut received = [0; 64];
+        assert_eq!(receiver.recv(&mut received).unwrap(), 10);
+        assert_eq!(received[..10], [3; 10]);
+        egress.push(nowhere, &[4; 10]);
+        send(&sockets, &mut egress);
+        assert_eq!(egress.refused(), 5, "since the start");
+        assert_eq!(egress.dropped(), 0);
     }
 }

@@ -23,6 +23,12 @@ pub struct Send {
     pub segment: usize,
 }
 
+impl Send {
+    pub fn datagrams(&self) -> u64 {
+        self.bytes.len().div_ceil(self.segment) as u64
+    }
+}
+
 /// The outgoing batch. Its memory is allocated once.
 pub struct Egress {
     buffer: Vec<u8>,
@@ -33,6 +39,8 @@ pub struct Egress {
     sent: u64,
     /// Packets so far that found no room, or were larger than any room.
     dropped: u64,
+    /// Packets so far that the driver could not send.
+    refused: u64,
 }
 
 impl Egress {
@@ -47,6 +55,7 @@ impl Egress {
             max_segments: max_segments.max(1),
             sent: 0,
             dropped: 0,
+            refused: 0,
         }
     }
 
@@ -127,6 +136,16 @@ impl Egress {
     /// How many packets were lost here, because the batch was full or they were too large.
     pub fn dropped(&self) -> u64 {
         self.dropped
+    }
+
+    /// How many packets the kernel did not take.
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// So many packets of the batch could not be sent.
+    pub fn count_refused(&mut self, datagrams: u64) {
+        self.refused += datagrams;
     }
 
     /// Everything has been sent.

@@ -30,6 +30,8 @@ pub struct Stats {
     pub sends: u64,
     /// Datagrams that had no room among those to be sent.
     pub unsent_datagrams: u64,
+    /// Datagrams that the kernel did not take, or for whose address there is no socket.
+    pub refused_datagrams: u64,
     /// Copies sent again after a NACK.
     pub resent_packets: u64,
     /// Datagrams that were dropped: from an unknown address, unreadable, or of no class.
@@ -84,6 +86,7 @@ impl Stats {
             ),
             ("patchbay_media_sends_total", self.sends),
             ("patchbay_media_unsent_datagrams_total", self.unsent_datagrams),
+            ("patchbay_media_refused_datagrams_total", self.refused_datagrams),
             ("patchbay_media_resent_packets_total", self.resent_packets),
             ("patchbay_media_dropped_datagrams_total", self.dropped_datagrams),
             ("patchbay_media_rejected_packets_total", self.rejected_packets),

@@ -203,6 +203,7 @@ impl Worker {
             cache_bytes: self.cache_pool.taken() as u64,
             sends: self.egress.sent(),
             unsent_datagrams: self.egress.dropped(),
+            refused_datagrams: self.egress.refused(),
             ..self.stats
         }
     }
