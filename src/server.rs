@@ -70,6 +70,8 @@ pub enum StartError {
     Listen(#[from] ListenError),
     #[error(transparent)]
     Media(#[from] MediaStartError),
+    #[error("cannot start the thread that decides about rooms and calls: {0}")]
+    Hub(#[source] std::io::Error),
     #[error("cannot collect metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
 }
@@ -102,7 +104,8 @@ impl Server {
         let (media, media_threads) = Media::start(&settings, events, monotonic_clock())?;
         let media_addresses = media.addresses().flat_map(|local| local.candidates.clone()).collect();
         let media_watch = media.watch();
-        let hub = hub::start(media, media_events, config.as_ref().into(), mailbox);
+        let (hub, running) = hub::start(media, media_events, config.as_ref().into(), mailbox);
+        hub::on_its_own_thread(running).map_err(StartError::Hub)?;
 
         let server = Server {
             addresses: sockets.iter().map(listener).collect(),

@@ -1,4 +1,4 @@
-//! The one task that owns the domain's state.
+//! The one loop that owns the domain's state, on a thread of its own.
 //!
 //! Sessions ask through a bounded queue and wait for each answer, so a session has at most one request here and the
 //! order of its messages holds. What the rules decide becomes doing in [`effects`] alone.
@@ -12,6 +12,7 @@ mod placement;
 mod session;
 mod task;
 
+use std::io;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -121,30 +122,41 @@ impl From<&Config> for Capacity {
     }
 }
 
-/// Starts the hub's task, and the one that keeps messages in `store`.
+/// Makes the hub, which lives as long as the future that is returned with it runs, and starts the task that keeps messages in
+/// `store`. The server runs the hub by [`on_its_own_thread`]; tests run it as a task, so that it has their clock.
 pub fn start(
     media: Media,
     media_events: mpsc::Receiver<MediaEvent>,
     capacity: Capacity,
     store: impl MessageStore,
-) -> HubHandle {
+) -> (HubHandle, impl Future<Output = ()> + Send + 'static) {
     let (inputs, input_queue) = mpsc::channel(INPUTS_MAX);
     let mailbox = MailboxHandle::start(store, capacity.errand_share, inputs.downgrade());
     let pulse = Pulse::new(task::now());
     let (ended, end) = watch::channel(None);
     let hub = Hub::new(media, mailbox, &capacity, pulse.clone());
-    tokio::spawn(async move {
+    let running = async move {
         let running = AssertUnwindSafe(hub.run(input_queue, media_events)).catch_unwind();
         ended.send_replace(Some(running.await.unwrap_or(HubEnd::Panicked)));
-    });
-    HubHandle {
+    };
+    let handle = HubHandle {
         inputs,
         places: Places::new(Pot::new(capacity.sessions as u64, capacity.session_share)),
         is_ending: Arc::default(),
         last_session: Arc::default(),
         pulse,
         end,
-    }
+    };
+    (handle, running)
+}
+
+/// Runs the hub with nothing beside it. One that is blocked blocks its own thread; as a task it would hold up other tasks, even
+/// those that say that it is blocked. The thread ends with the hub; nobody waits for it.
+pub fn on_its_own_thread(hub: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let thread = std::thread::Builder::new().name("hub".to_owned());
+    thread.spawn(move || runtime.block_on(hub))?;
+    Ok(())
 }
 
 impl HubHandle {

@@ -67,7 +67,7 @@ pub(super) enum Input {
 #[derive(Clone, Copy, Debug)]
 pub enum HubFault {
     Panic,
-    /// The task does nothing for so long.
+    /// The thread does nothing for so long.
     Hang(Duration),
     Worker(WorkerId, Fault),
 }
@@ -187,8 +187,7 @@ impl Hub {
     fn fail(&mut self, fault: HubFault) {
         match fault {
             HubFault::Panic => panic!("a test has asked for this"),
-            // The runtime goes on with its other tasks on another thread.
-            HubFault::Hang(time) => tokio::task::block_in_place(|| std::thread::sleep(time)),
+            HubFault::Hang(time) => std::thread::sleep(time),
             HubFault::Worker(worker, fault) => self.executor.fault(worker, fault),
         }
     }

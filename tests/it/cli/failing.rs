@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -47,31 +47,59 @@ async fn a_panic_where_rooms_are_decided_ends_it_with_a_sentence_and_a_code_for_
     );
 }
 
+/// Far longer than it may take until it is noticed.
+const BLOCKED_FOR: Duration = Duration::from_secs(12);
+
 #[tokio::test]
-async fn a_hub_that_hangs_is_not_alive_and_says_so() {
+async fn a_hub_that_is_blocked_is_said_not_to_be_alive_while_it_is() {
     let program = Program::new();
     let running = program.start().await;
     assert_eq!(health(&running).await, (200, "alive\n".to_owned()));
-    fail(&running, "part=hub&how=hang&ms=5000").await;
-    let hung = async {
-        loop {
-            let health = health(&running).await;
-            if health.0 != 200 {
-                break health;
-            }
+    // Two that wait for the hub meanwhile do not keep others waiting.
+    let groupcall = running.url("/groupcall").replace("http://", "ws://");
+    let (mut waiting, _) = connect_async(&groupcall).await.unwrap();
+    let since = Instant::now();
+    fail(&running, &format!("part=hub&how=hang&ms={}", BLOCKED_FOR.as_millis())).await;
+    waiting
+        .send(Message::text(r#"{"type":"join","userId":1}"#))
+        .await
+        .unwrap();
+    let _connecting = tokio::spawn(async move { drop(connect_async(&groupcall).await) });
+    let mut answers = 0;
+    let (status, text) = loop {
+        let (status, text) = health(&running).await;
+        answers += 1;
+        if status != 200 {
+            break (status, text);
         }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     };
-    let hung = timeout(Duration::from_secs(30), hung).await;
-    assert_eq!(
-        hung.expect("it is noticed"),
-        (503, "signaling stands still\n".to_owned())
-    );
+    let noticed = since.elapsed();
+    assert_eq!((status, text.as_str()), (503, "signaling stands still\n"));
+    assert!(noticed < BLOCKED_FOR / 2, "{noticed:?}, after {answers} answers");
+    let (status, text) = health(&running).await;
+    assert_eq!((status, text.as_str()), (503, "signaling stands still\n"));
+    assert!(since.elapsed() < BLOCKED_FOR, "it answers while the hub is blocked");
     let alive = async { while health(&running).await.0 != 200 {} };
     timeout(Duration::from_secs(30), alive)
         .await
         .expect("it is alive again");
+    assert!(waiting.next().await.unwrap().unwrap().is_text(), "who waited is served");
+    drop(waiting);
     let (code, _, _) = running.stop().await;
     assert_eq!(code, Some(0));
+}
+
+#[tokio::test]
+async fn a_hub_that_is_blocked_does_not_keep_the_server_from_ending() {
+    let program = Program::new();
+    let running = program.start().await;
+    fail(&running, "part=hub&how=hang&ms=60000").await;
+    let since = Instant::now();
+    let (code, _, stderr) = running.stop().await;
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains("ending rooms took longer than"), "{stderr}");
+    assert!(since.elapsed() < Duration::from_secs(50), "{:?}", since.elapsed());
 }
 
 #[tokio::test]

@@ -109,8 +109,10 @@ impl Stage {
     /// Whose messages for people who are not there are put on this shelf.
     pub fn keeping(shelf: Shelf, capacity: Capacity, house: House, config: Config) -> Self {
         let (media, handle, events) = FakeMedia::new();
+        let (hub, running) = hub::start(handle, events, capacity, shelf.clone());
+        tokio::spawn(running);
         Self {
-            hub: hub::start(handle, events, capacity, shelf.clone()),
+            hub,
             shelf,
             media,
             house,
