@@ -54,6 +54,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "Messages for people who were not there that were not kept, because the sender's address has its share.",
     ),
     (
+        "patchbay_displaced_peers_total",
+        "WebRTC connections that had not connected and gave way to others, because there were too many of them.",
+    ),
+    (
         "patchbay_task_losses_total",
         "Tasks that should run for ever and did not; they began anew.",
     ),

@@ -16,6 +16,8 @@ pub struct Rules {
     calls: Calls,
     presence: Presence,
     proof_required: bool,
+    /// Connections so far that gave way to others before they had connected.
+    displaced: u64,
 }
 
 impl Rules {
@@ -25,6 +27,7 @@ impl Rules {
             calls: Calls::new(limits),
             presence: Presence::new(&limits),
             proof_required: limits.proof_required,
+            displaced: 0,
         }
     }
 
@@ -38,6 +41,11 @@ impl Rules {
 
     pub fn peer_count(&self) -> usize {
         self.rooms.peer_count()
+    }
+
+    /// How many connections have given way to others so far.
+    pub fn displaced_count(&self) -> u64 {
+        self.displaced
     }
 
     /// Calls that ring or are going on.
@@ -66,6 +74,7 @@ impl Rules {
         self.follow_rooms(now);
         let mut effects = decided?;
         for peer in self.rooms.displaced_peers() {
+            self.displaced += 1;
             effects.extend(self.displace(now, peer));
         }
         Ok(effects)

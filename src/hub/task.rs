@@ -350,6 +350,7 @@ impl Hub {
         metrics::gauge!("patchbay_calls").set(self.rules.call_count() as f64);
         metrics::gauge!("patchbay_reachable_sessions").set(self.rules.reachable_count() as f64);
         metrics::gauge!("patchbay_sessions").set(self.connected.len() as f64);
+        metrics::counter!("patchbay_displaced_peers_total").absolute(self.rules.displaced_count());
     }
 }
 

@@ -192,6 +192,10 @@ impl Peer {
         assert!(reached, "the connection is {was}, not {wanted}");
     }
 
+    pub fn is_connected(&self) -> bool {
+        *self.state.borrow() == RTCPeerConnectionState::Connected
+    }
+
     /// The next received packet of a payload type, whatever else comes before it.
     pub async fn packet(&mut self, payload_type: u8) -> rtp::Packet {
         let next = async {

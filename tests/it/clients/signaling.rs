@@ -1,12 +1,14 @@
 //! A client's WebSocket to `/groupcall`, in either dialect: JSON lines out, JSON lines in.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async, connect_async};
 
 use super::peer::PATIENCE;
 use crate::support::server::Server;
@@ -18,15 +20,38 @@ pub enum Dialect {
     Type,
 }
 
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
 pub struct Signaling {
     dialect: Dialect,
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    socket: Socket,
 }
 
 impl Signaling {
     /// Connects and enters a room; returns with who was there.
     pub async fn join(server: &Server, dialect: Dialect, room: u64, user: u64) -> (Signaling, Vec<Value>) {
         let (socket, _) = connect_async(server.plain("ws", "/groupcall")).await.unwrap();
+        Signaling::enter(socket, dialect, room, user).await
+    }
+
+    /// As [`Signaling::join`], from another address of this machine.
+    pub async fn join_from(
+        from: Ipv4Addr,
+        server: &Server,
+        dialect: Dialect,
+        room: u64,
+        user: u64,
+    ) -> (Signaling, Vec<Value>) {
+        let url = server.plain("ws", "/groupcall").into_client_request().unwrap();
+        let tcp = TcpSocket::new_v4().unwrap();
+        tcp.bind((from, 0).into()).unwrap();
+        let address = url.uri().authority().unwrap().as_str().parse().unwrap();
+        let stream = MaybeTlsStream::Plain(tcp.connect(address).await.unwrap());
+        let (socket, _) = client_async(url, stream).await.unwrap();
+        Signaling::enter(socket, dialect, room, user).await
+    }
+
+    async fn enter(socket: Socket, dialect: Dialect, room: u64, user: u64) -> (Signaling, Vec<Value>) {
         let mut signaling = Signaling { dialect, socket };
         signaling
             .send(match dialect {
