@@ -1,12 +1,13 @@
-//! A UDP relay between one client and the server, which can be told to lose packets: the bad network of real sockets.
+//! A UDP relay between clients and the server, which can be told to lose packets: the bad network of real sockets.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::net::UdpSocket;
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 pub struct Relay {
     /// Where the client is to send.
@@ -29,10 +30,9 @@ struct State {
 impl Relay {
     pub async fn to(server: SocketAddr) -> Relay {
         let client_side = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let server_side = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let address = client_side.local_addr().unwrap();
         let state = Arc::new(State::default());
-        let task = tokio::spawn(run(client_side, server_side, server, state.clone()));
+        let task = tokio::spawn(run(Arc::new(client_side), server, state.clone()));
         Relay { address, state, task }
     }
 
@@ -42,14 +42,14 @@ impl Relay {
         self.state.lose_one_in.store(packets, Ordering::Relaxed);
     }
 
-    /// As when a NAT forgets its binding: from now on the server sees the client at another port, and what it sends to the
-    /// old one is lost.
+    /// As when a NAT forgets its bindings: from now on the server sees each client at another port, and what it sends to the
+    /// old ones is lost.
     #[allow(dead_code, reason = "each binary uses its own part of it")]
     pub fn rebind(&self) {
         self.state.rebind.notify_one();
     }
 
-    /// How many datagrams of the client have been passed on.
+    /// How many datagrams of clients have been passed on.
     #[allow(dead_code, reason = "each binary uses its own part of the relay")]
     pub fn passed(&self) -> u64 {
         self.state.passed.load(Ordering::Relaxed)
@@ -97,24 +97,41 @@ impl State {
     }
 }
 
-async fn run(client_side: UdpSocket, mut server_side: UdpSocket, server: SocketAddr, state: Arc<State>) {
-    let mut client = None;
-    let (mut up, mut down) = (vec![0; 2_048], vec![0; 2_048]);
+/// As a NAT does, it sends to the server from another port for each one that a client sends from: a client may have several,
+/// and takes others when it restarts ICE.
+async fn run(client_side: Arc<UdpSocket>, server: SocketAddr, state: Arc<State>) {
+    let mut bindings: HashMap<SocketAddr, Arc<UdpSocket>> = HashMap::new();
+    let mut ways_back = JoinSet::new();
+    let mut up = vec![0; 2_048];
     loop {
         tokio::select! {
-            () = state.rebind.notified() => server_side = UdpSocket::bind("127.0.0.1:0").await.unwrap(),
-            Ok((len, from)) = client_side.recv_from(&mut up) => {
-                client = Some(from);
+            () = state.rebind.notified() => {
+                bindings.clear();
+                ways_back.shutdown().await;
+            }
+            Ok((len, client)) = client_side.recv_from(&mut up) => {
+                if !bindings.contains_key(&client) {
+                    let binding = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
+                    ways_back.spawn(back(binding.clone(), client_side.clone(), client, state.clone()));
+                    bindings.insert(client, binding);
+                }
                 if !state.cut.load(Ordering::Relaxed) {
                     state.passed.fetch_add(1, Ordering::Relaxed);
-                    let _ = server_side.send_to(&up[..len], server).await;
+                    let _ = bindings[&client].send_to(&up[..len], server).await;
                 }
             }
-            Ok((len, _)) = server_side.recv_from(&mut down) => {
-                if let Some(client) = client && state.passes_to_client(&down[..len]) {
-                    let _ = client_side.send_to(&down[..len], client).await;
-                }
-            }
+        }
+    }
+}
+
+/// From the server to one client, by the port that is bound to it.
+async fn back(binding: Arc<UdpSocket>, client_side: Arc<UdpSocket>, client: SocketAddr, state: Arc<State>) {
+    let mut down = vec![0; 2_048];
+    loop {
+        if let Ok((len, _)) = binding.recv_from(&mut down).await
+            && state.passes_to_client(&down[..len])
+        {
+            let _ = client_side.send_to(&down[..len], client).await;
         }
     }
 }
