@@ -19,6 +19,7 @@
  * - `decoding` {}: what of the other side's media this browser cannot decode has changed, see `undecodable`
  */
 import { CallPeer } from './call-peer.js';
+import { FormatChange } from './format-change.js';
 import { REACH_PATIENCE_MS, reachProblem } from './reach.js';
 import { SignalingSocket } from './signaling-socket.js';
 
@@ -51,6 +52,8 @@ const RESTART_EVERY_MS = 6000;
 const LOST_MS = 300_000;
 /** From the answer to `connected`. */
 const CONNECT_TIMEOUT_MS = 15_000;
+/** To another offer in the call. A server under load answers late, one that has refused the offer never does. */
+const ANSWER_PATIENCE_MS = 10_000;
 /** The close code with which the server ends a session whose name registered again elsewhere. */
 const CLOSE_REPLACED = 4001;
 const REGISTER_REJECTIONS = [
@@ -84,7 +87,9 @@ export class CallClient extends EventTarget {
   #reachTimer = 0;
   #lostAt = 0;
   #isOtherLost = false;
-  #awaitsAnswer = false;
+  /** Until when the answer to another offer in the call is waited for, by `performance.now()`. */
+  #answerUntil = 0;
+  #formatChange = new FormatChange(() => this.#offerAllFormats());
   #handlers = {
     registerResponse: (message) => this.#registered(message),
     incomingCall: (message) => this.#incoming(message),
@@ -239,7 +244,9 @@ export class CallClient extends EventTarget {
     }
   }
 
-  #decoding({ to, media }, undecodable) {
+  /** Of one's own video: another format is sent from now on, if there is one. Of the other side's: it cannot be shown here. */
+  #decoding({ from, to, media }, undecodable) {
+    if (String(from) === this.self && media === 'video' && undecodable !== null) this.#formatChange.want();
     if (String(to) !== this.self) return;
     this.undecodable[media === 'audio' ? 'audio' : 'video'] = undecodable;
     this.#emit('decoding', {});
@@ -299,15 +306,31 @@ export class CallClient extends EventTarget {
       return;
     }
     this.#mediaTimer = setTimeout(() => this.#restart(), RESTART_EVERY_MS);
-    // An answer does not say to which offer it belongs: one at a time.
-    if (this.#awaitsAnswer) return;
-    const sdpOffer = await peer.restartOffer().catch((error) => console.warn('patchbay: could not offer', error));
-    if (sdpOffer && peer === this.peer) this.#awaitsAnswer = this.#socket.send({ id: 'restart', sdpOffer });
+    await this.#offerAnew(() => peer.restartOffer());
+  }
+
+  async #offerAllFormats() {
+    const { peer } = this;
+    if (peer && !(await this.#offerAnew(() => peer.formatsOffer()))) this.#formatChange.want();
+  }
+
+  /**
+   * An answer does not say to which offer it belongs: one at a time.
+   * @returns {Promise<boolean>} false where another one is on its way
+   */
+  async #offerAnew(makeOffer) {
+    if (performance.now() < this.#answerUntil) return false;
+    const { peer } = this;
+    this.#answerUntil = performance.now() + ANSWER_PATIENCE_MS;
+    const sdpOffer = await makeOffer().catch((error) => console.warn('patchbay: could not offer', error));
+    if (peer !== this.peer) return true;
+    if (!sdpOffer || !this.#socket.send({ id: 'restart', sdpOffer })) this.#answerUntil = 0;
+    return true;
   }
 
   async #restarted(sdp) {
-    this.#awaitsAnswer = false;
     await this.peer?.acceptAnswer(sdp).catch((error) => console.warn('patchbay: answer refused', error));
+    this.#answerUntil = 0;
   }
 
   #otherChanged(isLost) {
@@ -339,7 +362,8 @@ export class CallClient extends EventTarget {
     clearTimeout(this.#reachTimer);
     this.problem = null;
     this.#lostAt = 0;
-    this.#awaitsAnswer = false;
+    this.#answerUntil = 0;
+    this.#formatChange.stop();
     this.#otherChanged(false);
     this.#socket.close();
     this.peer?.close();

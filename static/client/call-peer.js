@@ -1,7 +1,8 @@
 /**
  * The WebRTC connection of a call between two: one for both directions, which the client offers once, and again where it
- * has to find another way to the server. Muting and the camera only swap tracks.
+ * has to find another way to the server, or another format for the picture. Muting and the camera only swap tracks.
  */
+import { allowAllFormats } from './format-change.js';
 import { summarize } from './stats.js';
 
 /** One person on a full screen is worth more than a tile; phones on mobile networks still manage it. */
@@ -55,6 +56,12 @@ export class CallPeer {
   /** An offer that looks for another way to the server. */
   async restartOffer() {
     this.pc.restartIce();
+    return this.offer();
+  }
+
+  /** An offer of all formats that this browser has: the answer begins with one that the other side can decode. */
+  async formatsOffer() {
+    if (this.#senders.video) await allowAllFormats(this.pc, this.#senders.video);
     return this.offer();
   }
 

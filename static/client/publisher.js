@@ -3,6 +3,7 @@
  * joining. Muting, the camera, and screen sharing only swap tracks (`replaceTrack`); nothing is renegotiated for them.
  * Only where somebody cannot decode the picture is another format agreed on.
  */
+import { FormatChange, allowAllFormats } from './format-change.js';
 import { MediaPeer } from './media-peer.js';
 
 /** Three layers need at least this much picture; browsers silently drop the upper layers of a smaller one. */
@@ -17,10 +18,6 @@ const CAMERA_LAYERS = [
 const CAMERA_SINGLE = { maxBitrate: 900_000 };
 /** Text must stay sharp: fewer frames, more bits, and no use for a quarter-size copy. */
 const SCREEN = { maxBitrate: 2_500_000, maxFramerate: 15 };
-/** Several people may say at about the same time that they cannot decode the picture: one new offer is for all of them. */
-const GATHER_MS = 200;
-/** A next new offer is for those who came later; sooner, two who have no format in common would cause one after the other. */
-const FORMAT_PAUSE_MS = 10_000;
 
 export class Publisher extends MediaPeer {
   #audio = null;
@@ -30,8 +27,7 @@ export class Publisher extends MediaPeer {
   #audioSender = null;
   #videoSender = null;
   #stream = new MediaStream();
-  #formatTimer = 0;
-  #formatChangedAt = -Infinity;
+  #formatChange = new FormatChange(() => this.#offerAllFormats());
 
   get simulcast() {
     return this.#simulcast;
@@ -61,17 +57,13 @@ export class Publisher extends MediaPeer {
     if (sender) await this.#applyEncodings(sender);
   }
 
-  /**
-   * Somebody cannot decode the picture. The server knows what everybody can: it answers a new offer of all that this
-   * browser has with that in the first place, which is what browsers then send.
-   */
+  /** Somebody cannot decode the picture. */
   changeFormat() {
-    const pause = Math.max(GATHER_MS, this.#formatChangedAt + FORMAT_PAUSE_MS - performance.now());
-    this.#formatTimer ||= setTimeout(() => this.#offerAllFormats(), pause);
+    this.#formatChange.want();
   }
 
   close() {
-    clearTimeout(this.#formatTimer);
+    this.#formatChange.stop();
     super.close();
   }
 
@@ -85,17 +77,9 @@ export class Publisher extends MediaPeer {
   }
 
   async #offerAllFormats() {
-    this.#formatTimer = 0;
-    this.#formatChangedAt = performance.now();
-    const sender = this.#videoSender;
-    const transceiver = this.pc?.getTransceivers().find((one) => one.sender === sender);
-    // An empty list is the browser's own, with everything in it.
-    transceiver?.setCodecPreferences?.([]);
-    const parameters = sender?.getParameters();
-    if (parameters?.encodings.some((encoding) => encoding.codec)) {
-      for (const encoding of parameters.encodings) delete encoding.codec;
-      await sender.setParameters(parameters).catch(ignoreClosed);
-    }
+    const { pc } = this;
+    if (!pc || !this.#videoSender) return;
+    await allowAllFormats(pc, this.#videoSender);
     await this.offerAgain();
   }
 

@@ -153,40 +153,70 @@ async fn where_a_publisher_has_nothing_else_the_tile_goes_on_saying_so_and_the_s
     assert!(receiver.eval::<bool>(&said).await, "the notice stays");
 }
 
+/// The page of one side of a call, with only these formats in its first offer.
+async fn open_call(chromium: &Chromium, server: &Server, side: &str, formats: &str, insists: bool) -> Page {
+    let script = prefers(formats, formats, insists);
+    let options = Options {
+        script: &script,
+        ..Options::default()
+    };
+    let page = chromium.page_with(side, options).await;
+    let path = format!("/?userId=anna&sendId=ben&callType={side}&type=video");
+    page.go(&server.page(&path)).await;
+    page
+}
+
+const CALL_NOTE: &str = "document.querySelector('.call-note.decoding:not([hidden])')?.textContent";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_begins_with_what_both_decode_and_says_what_one_cannot() {
     let _turn = turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
-    let open = async |side: &str, sends: &str| {
-        let script = prefers(sends, sends, true);
-        let options = Options {
-            script: &script,
-            ..Options::default()
-        };
-        let page = chromium.page_with(side, options).await;
-        let path = format!("/?userId=anna&sendId=ben&callType={side}&type=video");
-        page.go(&server.page(&path)).await;
-        page
-    };
-    let callee = open("callee", CONSTRAINED_AND_VP8).await;
-    let caller = open("caller", BASELINE_FIRST).await;
+    let callee = open_call(&chromium, &server, "callee", CONSTRAINED_AND_VP8, true).await;
+    let caller = open_call(&chromium, &server, "caller", BASELINE_FIRST, true).await;
     for page in [&caller, &callee] {
         page.sees_and_hears(1).await;
         let used = decoded(page).await;
         assert!(used[0].contains("42e01f"), "{used:?}");
-        let note = "document.querySelector('.call-note.decoding').hidden";
-        assert!(page.eval::<bool>(note).await);
+        assert!(page.eval::<bool>(&format!("{CALL_NOTE} === undefined")).await);
     }
     drop((caller, callee));
 
-    let callee = open("callee", VP8).await;
-    let caller = open("caller", VP9).await;
+    let callee = open_call(&chromium, &server, "callee", VP8, true).await;
+    let caller = open_call(&chromium, &server, "caller", VP9, true).await;
     for (page, other) in [(&caller, "ben"), (&callee, "anna")] {
-        let said = format!(
-            "document.querySelector('.call-note.decoding:not([hidden])')?.textContent === \
-            'This browser cannot show {other}’s video'"
-        );
+        let said = format!("{CALL_NOTE} === 'This browser cannot show {other}’s video'");
         page.until("the page says so", MEDIA_PATIENCE, &said).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_other_side_of_a_call_cannot_decode_is_then_sent_in_another_format() {
+    let _turn = turn().await;
+    let server = Server::start().await;
+    let chromium = Chromium::start();
+    // One of them could do with more than they offered at first.
+    let callee = open_call(&chromium, &server, "callee", VP8, true).await;
+    let caller = open_call(&chromium, &server, "caller", VP9, false).await;
+    for page in [&caller, &callee] {
+        page.sees_and_hears(1).await;
+        page.until(
+            "no notice is left",
+            SIGNAL_PATIENCE,
+            &format!("{CALL_NOTE} === undefined"),
+        )
+        .await;
+        let used = decoded(page).await;
+        assert!(used.len() == 1 && used[0].starts_with("video/VP8"), "{used:?}");
+        assert_eq!(
+            page.eval::<usize>("probe.alive().length").await,
+            1,
+            "on the connection that was there"
+        );
+        let errors: Vec<String> = page.eval("probe.errors").await;
+        assert_eq!(errors, Vec::<String>::new());
+    }
+    let undecodable = server.metric("patchbay_media_undecodable_total").await;
+    assert!(undecodable >= Some(1.0), "{undecodable:?}: this shows nothing");
 }

@@ -12,7 +12,7 @@
 //! | `incomingCallErrorResponse` | `from` (the caller), `errorResponse` `NoDevice` | declines for want of a microphone or camera |
 //! | `onIceCandidate` | `candidate` | nothing, at any time: clients are found by their own checks |
 //! | `stop` | | hangs up, gives up, or declines what rings; so does closing the socket |
-//! | `restart` | `sdpOffer` | this server's own: in a call, restarts ICE, or puts a new connection in the place of the old one |
+//! | `restart` | `sdpOffer` | this server's own: another offer in a call, which changes formats, restarts ICE, or puts a new connection in the place of the old one |
 //! | `heart` | | is answered by the same |
 //!
 //! | server → client | fields | when |

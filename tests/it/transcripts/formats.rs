@@ -104,6 +104,29 @@ async fn each_of_a_call_is_answered_beginning_with_what_the_other_decodes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn another_offer_in_a_call_is_answered_beginning_with_what_the_other_decodes() {
+    let mut stage = Stage::new();
+    for who in ["anna", "ben"] {
+        says(
+            &mut stage,
+            &format!("{who}@call"),
+            &format!(r#"{{"id":"register","name":"{who}","notices":true}}"#),
+        )
+        .await;
+    }
+    let call = r#"{"id":"call","from":"anna","to":"ben","sdpOffer":"@sendrecv 1 video=VP9"}"#;
+    says(&mut stage, "anna@call", call).await;
+    let accepts =
+        r#"{"id":"incomingCallResponse","from":"anna","callResponse":"accept","sdpOffer":"@sendrecv 2 video=VP8"}"#;
+    says(&mut stage, "ben@call", accepts).await;
+    assert_eq!(answered(&mut stage, "anna@call"), ["VP9"], "nothing better was offered");
+    // The same connection, with more formats.
+    let again = r#"{"id":"restart","sdpOffer":"@sendrecv 1 video=VP9,VP8"}"#;
+    says(&mut stage, "anna@call", again).await;
+    assert_eq!(answered(&mut stage, "anna@call"), ["VP8", "VP9"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_that_could_not_be_set_up_leaves_nothing_for_the_next_one() {
     let mut stage = Stage::new();
     for who in ["anna", "ben"] {
