@@ -87,6 +87,8 @@ export class CallClient extends EventTarget {
   #reachTimer = 0;
   #lostAt = 0;
   #isOtherLost = false;
+  /** A connection that has failed, until the server has put another one in its place: its goodbye would end the call. */
+  #failedPeer = null;
   /** Until when the answer to another offer in the call is waited for, by `performance.now()`. */
   #answerUntil = 0;
   #formatChange = new FormatChange(() => this.#offerAllFormats());
@@ -260,6 +262,7 @@ export class CallClient extends EventTarget {
   #openPeer() {
     this.peer?.close();
     this.undecodable = { audio: null, video: null };
+    this.#emit('decoding', {});
     const peer = new CallPeer({
       ...this.#tracks,
       audioOnly: this.audioOnly,
@@ -306,7 +309,15 @@ export class CallClient extends EventTarget {
       return;
     }
     this.#mediaTimer = setTimeout(() => this.#restart(), RESTART_EVERY_MS);
-    await this.#offerAnew(() => peer.restartOffer());
+    await this.#offerAnew(() => (peer.state === 'failed' ? this.#replacePeer().offer() : peer.restartOffer()));
+  }
+
+  /** Firefox sends nothing more over a connection that has failed, whatever way ICE finds for it later. */
+  #replacePeer() {
+    if (this.#failedPeer) this.peer.close();
+    else this.#failedPeer = this.peer;
+    this.peer = null;
+    return this.#openPeer();
   }
 
   async #offerAllFormats() {
@@ -320,17 +331,24 @@ export class CallClient extends EventTarget {
    */
   async #offerAnew(makeOffer) {
     if (performance.now() < this.#answerUntil) return false;
-    const { peer } = this;
     this.#answerUntil = performance.now() + ANSWER_PATIENCE_MS;
-    const sdpOffer = await makeOffer().catch((error) => console.warn('patchbay: could not offer', error));
+    const offer = makeOffer();
+    const { peer } = this;
+    const sdpOffer = await offer.catch((error) => console.warn('patchbay: could not offer', error));
     if (peer !== this.peer) return true;
     if (!sdpOffer || !this.#socket.send({ id: 'restart', sdpOffer })) this.#answerUntil = 0;
     return true;
   }
 
   async #restarted(sdp) {
+    this.#closeFailed();
     await this.peer?.acceptAnswer(sdp).catch((error) => console.warn('patchbay: answer refused', error));
     this.#answerUntil = 0;
+  }
+
+  #closeFailed() {
+    this.#failedPeer?.close();
+    this.#failedPeer = null;
   }
 
   #otherChanged(isLost) {
@@ -366,6 +384,7 @@ export class CallClient extends EventTarget {
     this.#formatChange.stop();
     this.#otherChanged(false);
     this.#socket.close();
+    this.#closeFailed();
     this.peer?.close();
     this.peer = null;
     this.#setState('ended', { reason });

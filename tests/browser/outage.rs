@@ -1,113 +1,178 @@
 //! Browsers whose network changes under them, their signaling alive: no UDP for a while, and a NAT that forgets its binding.
-//! Their page does what the specification advises (`restartIce()` on `failed`).
+//! Once with a client that does no more than the specification advises, and with our own pages.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::chromium::Chromium;
+use crate::harness::chromium::{Chromium, Options};
 use crate::harness::page::Page;
-use crate::harness::room::{MEDIA_PATIENCE, enter};
+use crate::harness::room::{MEDIA_PATIENCE, SIGNAL_PATIENCE, address, enter};
 use crate::harness::{firefox, turn};
 use crate::relay::Relay;
 use crate::support::server::Server;
 
-/// Longer than the server keeps sending to a client that it does not hear, and than Chromium calls a connection
+/// Longer than the server keeps sending to a client that it does not hear, and than browsers call a connection
 /// `disconnected`.
 const OUTAGE: Duration = Duration::from_secs(32);
 
-/// Joins as a program of its own would: one connection to publish, one to watch user 2, both through relays.
-const PAGE: &str = include_str!("scripts/outage.js");
+/// Lets a page's media go by way of a relay.
+const BY_RELAY: &str = include_str!("scripts/by_relay.js");
 
-/// What shows that media goes both ways.
-const FLOWS: &str = "(await outage.grown('publish')) && (await outage.grown('watch'))";
+/// Joins as a program of its own would: one connection to publish, one to watch user 2.
+const CLIENT: &str = include_str!("scripts/outage.js");
 
-/// A page that publishes and watches user 2, each by way of a relay, and user 2's page. Media flows.
+/// When a client restarts ICE, and after how many milliseconds again, if it is not connected by then.
+type Restarts = (&'static str, u32);
+
+/// As the specification advises.
+const WHEN_FAILED: Restarts = ("failed", 0);
+
+/// Firefox sends nothing any more over a connection that has once failed: it takes its encoders off for good, while it calls
+/// the restarted connection `connected`, keeps up consent, and receives. So a client has to restart before that.
+const WHEN_DISCONNECTED: Restarts = ("disconnected", 6_000);
+
+/// With this no connection is restarted before it has failed.
+const LATE_RESTARTS: &str = "{
+    const restart = RTCPeerConnection.prototype.restartIce;
+    RTCPeerConnection.prototype.restartIce = function () {
+        if (this.connectionState === 'failed') restart.call(this);
+    };
+}";
+
+/// What a room page shows on the tile of somebody whose connection is lost.
+const TILE_WAITS: &str = "document.body.innerText.includes('Waiting') || document.body.innerText.includes('等待')";
+
+/// What the page of a call shows then.
+const CALL_WAITS: &str = "document.querySelector('.call-away:not([hidden])') !== null";
+
+/// A page whose media goes by way of a relay, and the page of the other side. Media flows both ways.
 struct Scene {
     server: Server,
     page: Page,
     other: Page,
-    relays: Vec<Relay>,
+    /// What the other page says while the first one is away.
+    waits: &'static str,
+    /// How many connections of the first page the server keeps for it meanwhile.
+    kept: f64,
+    relay: Relay,
     _chromium: Chromium,
 }
 
+/// The browser of the page that is cut off; the other page is Chromium's.
+#[derive(Clone, Copy)]
+enum Browser {
+    Chromium,
+    Firefox,
+}
+
+impl Browser {
+    /// A page that first runs `script`.
+    async fn page(self, chromium: &Chromium, script: &str) -> Page {
+        let script = &format!("{BY_RELAY}{script}");
+        let options = Options {
+            script,
+            ..Options::default()
+        };
+        match self {
+            Browser::Chromium => chromium.page_with("by-relay", options).await,
+            Browser::Firefox => firefox::page_with("by-relay", script).await,
+        }
+    }
+}
+
 impl Scene {
-    async fn with(page: Page, server: Server, chromium: Chromium) -> Scene {
+    /// A client of its own beside the page of a room.
+    async fn client(browser: Browser, (when, again_ms): Restarts) -> Scene {
+        let (server, chromium) = (Server::start().await, Chromium::start());
         let other = enter(&chromium, &server, 2).await;
         other.shows_tiles(1, MEDIA_PATIENCE).await;
+        let page = browser.page(&chromium, "").await;
         page.go(&server.page("/static/not-found/")).await;
-        page.run::<()>(PAGE, &[json!(1), json!(2)]).await;
-        let mut relays = Vec::new();
-        for name in ["publish", "watch"] {
-            page.until("an answer", MEDIA_PATIENCE, &format!("outage.{name}.mediaPort > 0"))
-                .await;
-            let port: u16 = page.eval(&format!("outage.{name}.mediaPort")).await;
-            let relay = Relay::to(SocketAddr::from(([127, 0, 0, 1], port))).await;
-            let use_relay = format!("outage.{name}.setRelay(args[0]); return null;");
-            page.run::<()>(&use_relay, &[json!(relay.address.port())]).await;
-            relays.push(relay);
-        }
-        page.until("media flows", MEDIA_PATIENCE, FLOWS).await;
-        other.sees_and_hears(1).await;
-        assert!(
-            relays.iter().all(|relay| relay.passed() > 0),
-            "media goes by way of the relays"
-        );
-        Scene {
+        page.run::<()>(CLIENT, &[json!(1), json!(2), json!(when), json!(again_ms)])
+            .await;
+        Scene::begin(server, chromium, page, other, TILE_WAITS, 2.0).await
+    }
+
+    /// Two pages of a room. Instead of waiting they make new connections.
+    async fn room(browser: Browser) -> Scene {
+        let (server, chromium) = (Server::start().await, Chromium::start());
+        let other = enter(&chromium, &server, 2).await;
+        other.shows_tiles(1, MEDIA_PATIENCE).await;
+        let page = browser.page(&chromium, "").await;
+        page.go(&address(&server, 1)).await;
+        Scene::begin(server, chromium, page, other, TILE_WAITS, 0.0).await
+    }
+
+    /// The two pages of a call.
+    async fn call(browser: Browser, script: &str, kept: f64) -> Scene {
+        let (server, chromium) = (Server::start().await, Chromium::start());
+        let side = |side| server.page(&format!("/?userId=anna&sendId=ben&callType={side}&type=video"));
+        let other = chromium.page("callee").await;
+        other.go(&side("callee")).await;
+        let page = browser.page(&chromium, script).await;
+        page.go(&side("caller")).await;
+        Scene::begin(server, chromium, page, other, CALL_WAITS, kept).await
+    }
+
+    async fn begin(
+        server: Server,
+        chromium: Chromium,
+        page: Page,
+        other: Page,
+        waits: &'static str,
+        kept: f64,
+    ) -> Scene {
+        page.until("an answer", MEDIA_PATIENCE, "byRelay.serverPort > 0").await;
+        let port: u16 = page.eval("byRelay.serverPort").await;
+        let relay = Relay::to(SocketAddr::from(([127, 0, 0, 1], port))).await;
+        page.run::<()>("byRelay.use(args[0]); return null;", &[json!(relay.address.port())])
+            .await;
+        let scene = Scene {
             server,
             page,
             other,
-            relays,
+            waits,
+            kept,
+            relay,
             _chromium: chromium,
-        }
+        };
+        scene.flows().await;
+        assert!(scene.relay.passed() > 0, "media goes by way of the relay");
+        scene
     }
 
-    async fn chromium() -> Scene {
-        let (server, chromium) = (Server::start().await, Chromium::start());
-        let page = chromium.page("user-1").await;
-        Scene::with(page, server, chromium).await
-    }
-
-    async fn firefox() -> Scene {
-        let (server, chromium) = (Server::start().await, Chromium::start());
-        Scene::with(firefox::page("user-1").await, server, chromium).await
+    async fn flows(&self) {
+        self.page.sees_and_hears(1).await;
+        self.other.sees_and_hears(1).await;
     }
 
     async fn outlives_an_outage(&self) {
-        for relay in &self.relays {
-            relay.cut();
-        }
+        self.relay.cut();
         tokio::time::sleep(OUTAGE).await;
         self.server
-            .until_metric("patchbay_media_suspended_peers", 2.0, Duration::from_secs(5))
+            .until_metric("patchbay_media_suspended_peers", self.kept, SIGNAL_PATIENCE)
             .await;
-        let says = "document.body.innerText.includes('Waiting') || document.body.innerText.includes('等待')";
         self.other
-            .until("their tile says so", Duration::from_secs(5), says)
+            .until("it says that the other is away", SIGNAL_PATIENCE, self.waits)
             .await;
-        for relay in &self.relays {
-            relay.mend();
-        }
-        self.page.until("media flows again", MEDIA_PATIENCE, FLOWS).await;
-        self.other.sees_and_hears(1).await;
-        let no_longer = format!("!({says})");
+        self.relay.mend();
+        self.flows().await;
+        let no_longer = format!("!({})", self.waits);
         self.other
-            .until("the tile is clear", Duration::from_secs(5), &no_longer)
+            .until("it says so no longer", SIGNAL_PATIENCE, &no_longer)
             .await;
         self.server
-            .until_metric("patchbay_media_suspended_peers", 0.0, Duration::from_secs(5))
+            .until_metric("patchbay_media_suspended_peers", 0.0, SIGNAL_PATIENCE)
             .await;
     }
 
     async fn outlives_a_rebinding(&self) {
-        for relay in &self.relays {
-            relay.rebind();
-        }
+        self.relay.rebind();
         // What was on its way to the old port.
         tokio::time::sleep(Duration::from_secs(1)).await;
-        self.page.until("media flows again", MEDIA_PATIENCE, FLOWS).await;
-        self.other.sees_and_hears(1).await;
+        self.flows().await;
         let restarts: u32 = self.page.eval("outage.publish.restarts + outage.watch.restarts").await;
         assert_eq!(restarts, 0, "the page need not notice");
     }
@@ -116,17 +181,56 @@ impl Scene {
 #[tokio::test(flavor = "multi_thread")]
 async fn after_half_a_minute_without_udp_a_restart_brings_both_directions_back() {
     let _turn = turn().await;
-    Scene::chromium().await.outlives_an_outage().await;
+    Scene::client(Browser::Chromium, WHEN_FAILED)
+        .await
+        .outlives_an_outage()
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_half_a_minute_without_udp_a_restart_brings_both_directions_of_firefox_back() {
+    let _turn = turn().await;
+    Scene::client(Browser::Firefox, WHEN_DISCONNECTED)
+        .await
+        .outlives_an_outage()
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_page_in_firefox_comes_back_after_half_a_minute_without_udp() {
+    let _turn = turn().await;
+    Scene::room(Browser::Firefox).await.outlives_an_outage().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_in_firefox_goes_on_after_half_a_minute_without_udp() {
+    let _turn = turn().await;
+    Scene::call(Browser::Firefox, "", 1.0).await.outlives_an_outage().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_in_firefox_whose_connection_has_failed_goes_on_with_another_one() {
+    let _turn = turn().await;
+    let scene = Scene::call(Browser::Firefox, LATE_RESTARTS, 0.0).await;
+    scene.outlives_an_outage().await;
+    let connections: usize = scene.page.eval("probe.alive().length").await;
+    assert_eq!(connections, 1, "the failed one is closed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_nat_that_forgets_chromiums_binding_interrupts_media_for_a_moment() {
     let _turn = turn().await;
-    Scene::chromium().await.outlives_a_rebinding().await;
+    Scene::client(Browser::Chromium, WHEN_FAILED)
+        .await
+        .outlives_a_rebinding()
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_nat_that_forgets_firefoxs_binding_interrupts_media_for_a_moment() {
     let _turn = turn().await;
-    Scene::firefox().await.outlives_a_rebinding().await;
+    Scene::client(Browser::Firefox, WHEN_FAILED)
+        .await
+        .outlives_a_rebinding()
+        .await;
 }

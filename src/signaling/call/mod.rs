@@ -30,6 +30,8 @@
 //! | `incomingCallError` | `from`, `to`, `errorResponse` | to the caller: the callee has no device |
 //! | `heart` | | |
 //!
+//! Firefox sends nothing more over a connection that has once `failed`: it needs a new one in its place.
+//!
 //! `notices` is this server's own, and `true` from clients that understand its own messages; others are not sent any. A
 //! call whose media is lost goes on: it ends when somebody hangs up or a socket closes, or when the media has not come back
 //! for minutes.
