@@ -140,6 +140,17 @@ fn a_worker_that_does_not_take_its_commands_is_lost_and_the_others_go_on() {
 }
 
 #[test]
+fn a_worker_that_no_longer_takes_commands_is_lost_with_the_next_one() {
+    let mut stage = Stage::new(2);
+    stage.fakes.0.lock().unwrap().workers[1].1.close();
+    assert_eq!(stage.lost(), NOBODY, "its thread has not said that it has ended");
+    stage.close(1, 7);
+    stage.close(0, 8);
+    assert_eq!(stage.lost(), [1]);
+    assert_eq!(stage.taken(0), ["close 8"]);
+}
+
+#[test]
 fn a_worker_that_does_not_turn_for_ten_seconds_is_lost() {
     let mut stage = Stage::new(2);
     stage.pass(30, None);
