@@ -7,11 +7,14 @@ use super::*;
 
 /// New credentials for a connection, as an ICE restart makes them.
 fn restart(stage: &mut Stage, client: Option<usize>) {
-    let (now, worker) = (stage.now, &mut stage.worker);
     let client = match client {
         Some(subscriber) => &mut stage.subscribers[subscriber],
         None => &mut stage.publisher,
     };
+    restart_of(stage.now, &mut stage.worker, client);
+}
+
+fn restart_of(now: Instant, worker: &mut Worker, client: &mut Client) {
     let transport = &mut client.spec.transport;
     for part in [
         &mut transport.local_ufrag,
@@ -88,6 +91,98 @@ fn a_publisher_that_comes_back_is_asked_for_a_key_frame_and_seen_again() {
         assert_eq!(stage.publish(true, 100)[0].len(), 1);
         assert_eq!(stage.publish(false, 100)[0].len(), 1);
     }
+}
+
+/// One of a call between two: a connection whose only section carries its own picture up and the other's down.
+fn leg(number: u64, other: u64, identity: &DtlsIdentity) -> Client {
+    let mut section = video(true, 0x2_0000 * number as u32);
+    section.send = true;
+    let own = DtlsIdentity::generate().unwrap();
+    Client::new(number, Some(other), vec![section], identity, &own)
+}
+
+/// How many packets of the other's picture a leg is sent, and how often it is asked for a key frame.
+fn taken(now: Instant, leg: &mut Client, sent: &[(std::net::SocketAddr, Vec<u8>)]) -> (usize, usize) {
+    let (mut pictures, mut requests) = (0, 0);
+    for (to, bytes) in sent {
+        if *to != leg.address {
+            continue;
+        }
+        let Some(packet) = leg.take(now, bytes) else { continue };
+        let found = rtcp::packets(&packet);
+        requests += found.filter(|found| matches!(found, rtcp::Packet::Pli { .. })).count();
+        let ssrc = leg.spec.sections[0].local_ssrc;
+        pictures += usize::from(Header::parse(&packet).is_some_and(|header| header.ssrc == ssrc));
+    }
+    (pictures, requests)
+}
+
+#[test]
+fn either_leg_of_a_call_comes_back_and_both_pictures_begin_anew() {
+    for restarts in [false, true] {
+        let mut now = start();
+        let (mut worker, identity) = worker(now);
+        let (mut away, mut other) = (leg(1, 2, &identity), leg(2, 1, &identity));
+        away.connect(now, &mut worker);
+        other.connect(now, &mut worker);
+        events(&mut worker);
+        let mut sequence = 0;
+        let mut sends = |now, worker: &mut Worker, from: &mut Client, to: &mut Client, key_frame| {
+            sequence += 1;
+            let payload = vp8(key_frame, sequence, 100);
+            let timestamp = u32::from(sequence) * 3_000;
+            let packet = rtp(VIDEO_PT, true, sequence, timestamp, VIDEO_SSRC, &payload);
+            let sealed = from.seal(&packet, u64::from(sequence));
+            let sent = exchange(now, worker, from.address, &sealed);
+            taken(now, to, &sent).0
+        };
+        assert_eq!(sends(now, &mut worker, &mut away, &mut other, true), 1);
+        assert_eq!(sends(now, &mut worker, &mut other, &mut away, true), 1);
+        for _ in 0..35 {
+            now += SECOND;
+            run_until(&mut worker, now);
+            let check = other.check();
+            other.deliver(now, &mut worker, &check);
+        }
+        let peer = away.spec.peer;
+        assert_eq!(changes(&mut worker), [MediaEvent::Suspended { peer }]);
+        assert_eq!(sends(now, &mut worker, &mut other, &mut away, true), 0);
+        if restarts {
+            restart_of(now, &mut worker, &mut away);
+        }
+        let check = away.check();
+        let sent = exchange(now, &mut worker, away.address, &check);
+        assert_eq!(changes(&mut worker), [MediaEvent::Resumed { peer }]);
+        for leg in [&mut away, &mut other] {
+            assert_eq!(taken(now, leg, &sent).1, 1, "each is asked for a key frame");
+        }
+        for key_frame in [true, false] {
+            assert_eq!(sends(now, &mut worker, &mut away, &mut other, key_frame), 1);
+            assert_eq!(sends(now, &mut worker, &mut other, &mut away, key_frame), 1);
+        }
+    }
+}
+
+#[test]
+fn nothing_is_asked_of_a_publisher_that_is_not_heard() {
+    let mut stage = Stage::new(1);
+    stage.publish(true, 100);
+    for _ in 0..25 {
+        stage.pass(SECOND);
+        let check = stage.subscribers[0].check();
+        stage.subscribers[0].deliver(stage.now, &mut stage.worker, &check);
+    }
+    let peer = stage.publisher.spec.peer;
+    assert_eq!(changes(&mut stage.worker), [MediaEvent::Suspended { peer }]);
+    let mut asks = Vec::new();
+    rtcp::write_receiver_report(&mut asks, 7, &[]);
+    rtcp::write_pli(&mut asks, 7, stage.subscribers[0].spec.sections[0].local_ssrc);
+    let subscriber = &mut stage.subscribers[0];
+    let sealed = subscriber.seal_rtcp(&asks);
+    let mut sent = exchange(stage.now, &mut stage.worker, subscriber.address, &sealed);
+    sent.extend(stage.pass(SECOND));
+    let address = stage.publisher.address;
+    assert!(sent.iter().all(|(to, _)| *to != address));
 }
 
 #[test]
