@@ -37,6 +37,7 @@ mod formats;
 mod groupcall_id;
 mod groupcall_type;
 mod house;
+mod log;
 mod lost_worker;
 mod media;
 mod messages;
