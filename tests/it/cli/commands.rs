@@ -1,5 +1,9 @@
 //! Commands that print or change something and end.
 
+use std::time::Duration;
+
+use sqlx::{Connection, Executor, SqliteConnection};
+
 use super::program::{Program, is_written_down};
 
 /// What a command says on standard error beside which database it means.
@@ -232,5 +236,44 @@ async fn devices_are_listed_and_removed() {
         (code, remarks(&program, &stderr)),
         (Some(1), "patchbay: the device `lost phone` does not exist\n")
     );
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_device_whose_token_is_over_is_gone_without_a_command() {
+    let program = Program::new();
+    let running = program.start().await;
+    let http = reqwest::Client::new();
+    for id in ["old phone", "new phone"] {
+        let body = serde_json::json!({ "phone": "13800000001", "device_id": id }).to_string();
+        let login = http
+            .post(running.url("/account/login"))
+            .body(body)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(login.status().as_u16(), 200);
+    }
+    running.stop().await;
+    // As if eight days had passed for one of them.
+    let url = format!("sqlite:{}", program.path("data/patchbay.db").display());
+    let mut database = SqliteConnection::connect(&url).await.unwrap();
+    let ages = "UPDATE devices SET seen_at = seen_at - 8 * 86400 WHERE device_id = 'old phone'";
+    assert_eq!(database.execute(ages).await.unwrap().rows_affected(), 1);
+    database.close().await.unwrap();
+    let (_, listed, _) = program.run(&["device", "list"]).await;
+    assert!(listed.contains("old phone") && listed.contains("8 d ago"), "{listed}");
+    let running = program.start().await;
+    let gone = async {
+        loop {
+            let (_, listed, _) = program.run(&["device", "list"]).await;
+            assert!(listed.contains("new phone"), "{listed}");
+            if !listed.contains("old phone") {
+                break;
+            }
+        }
+    };
+    let gone = tokio::time::timeout(Duration::from_secs(30), gone).await;
+    gone.expect("it is removed while the server runs");
     running.stop().await;
 }
