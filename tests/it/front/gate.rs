@@ -321,4 +321,11 @@ async fn a_page_is_told_when_a_link_of_another_site_opened_it() {
     let script = running.http.get(running.url("/static/start/start.js"));
     let script = script.header("sec-fetch-site", "cross-site").send().await.unwrap();
     assert!(!script.text().await.unwrap().contains("data-opened"));
+    // What is no text stays as it is, byte for byte.
+    let icon = async |site: &str| {
+        let request = running.http.get(running.url("/favicon.ico"));
+        let response = request.header("sec-fetch-site", site).send().await.unwrap();
+        (header(&response, "etag").to_owned(), response.bytes().await.unwrap())
+    };
+    assert_eq!(icon("cross-site").await, icon("none").await);
 }
