@@ -164,6 +164,8 @@ fn covers(pattern: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::WallClock;
+    use crate::config;
 
     fn hosts(allowed: &[&str]) -> Hosts {
         let mut config = Config::default();
@@ -221,6 +223,43 @@ mod tests {
             assert!(!some.are(name), "{name}");
         }
         assert!(hosts(&["*"]).are("rebind.example"));
+    }
+
+    #[test]
+    fn hsts_needs_a_given_certificate_and_nothing_that_is_open_to_other_machines_without_tls() {
+        let folder = tempfile::tempdir().unwrap();
+        #[allow(clippy::disallowed_methods, reason = "a certificate made here is valid today")]
+        let clock = || -> WallClock { Arc::new(std::time::SystemTime::now) };
+        let mut tls = config::Tls {
+            directory: folder.path().to_owned(),
+            ..config::Tls::default()
+        };
+        let self_made = Certificate::load(&tls, clock()).unwrap();
+        // The same files, as if somebody had given them.
+        tls.certificate = self_made.file().to_owned();
+        tls.key = folder.path().join("localhost-key.pem");
+        let given = Certificate::load(&tls, clock()).unwrap();
+        let is_sent = |certificate: &Certificate, plain: Option<&str>| {
+            let listener = |address: &str, tls| config::Listener {
+                address: address.parse().unwrap(),
+                tls,
+            };
+            let with_tls = [listener("0.0.0.0:443", true)].into_iter();
+            let config = Config {
+                listeners: with_tls.chain(plain.map(|address| listener(address, false))).collect(),
+                ..Config::default()
+            };
+            hsts(&config, Some(certificate)).is_some()
+        };
+        assert!(is_sent(&given, None));
+        assert!(
+            is_sent(&given, Some("127.0.0.1:80")),
+            "only a proxy on this machine can use it"
+        );
+        for open in ["0.0.0.0:80", "[::]:80", "192.0.2.1:80"] {
+            assert!(!is_sent(&given, Some(open)), "{open}");
+        }
+        assert!(!is_sent(&self_made, None));
     }
 
     #[test]

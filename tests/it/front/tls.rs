@@ -263,7 +263,9 @@ async fn hsts_is_for_the_names_of_a_given_certificate_where_nothing_is_open_with
     assert_eq!(hsts(&running, &plain).await, "", "without TLS it would mean nothing");
 
     let running = start(|config| config.listeners = vec![listener("127.0.0.1:0", true)]).await;
-    let request = running.http.get(running.url("/")).header("host", "localhost");
+    // It is for this machine's own name, too.
+    let machine = nix::unistd::gethostname().unwrap().into_string().unwrap();
+    let request = running.http.get(running.url("/")).header("host", machine);
     let response = request.send().await.unwrap();
     assert!(
         response.headers().get("strict-transport-security").is_none(),
