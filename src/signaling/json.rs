@@ -55,18 +55,49 @@ pub fn values(text: &str) -> impl Iterator<Item = Option<Value>> {
                 Some((!deeper_than(JSON_DEPTH_MAX, read)).then_some(value))
             }
             _ => {
-                let lines = rest.match_indices('\n').map(|(end, _)| &rest[end..]);
-                let objects = |lines: &&str| lines.trim_start().starts_with('{') && starts_with_value(lines);
-                rest = lines.into_iter().find(objects).unwrap_or_default();
+                // What is nested too deep for the parser is still one part.
+                let nested = valid_length(rest);
+                rest = nested.map_or_else(|| next_object(rest), |length| &rest[length..]);
                 Some(None)
             }
         }
     })
 }
 
-fn starts_with_value(text: &str) -> bool {
+/// The text from the first line, behind the first one, that begins with an object; empty where there is none.
+fn next_object(text: &str) -> &str {
+    let lines = text.match_indices('\n').map(|(end, _)| &text[end + 1..]);
+    // White space is skipped within the line alone: of many empty lines each would skip all those behind it.
+    let starts = lines.map(|line| line.trim_start_matches(|c: char| c != '\n' && c.is_whitespace()));
+    let is_object = |start: &&str| object(start).is_some_and(|object| valid_length(object).is_some());
+    starts.into_iter().find(is_object).unwrap_or_default()
+}
+
+/// The object with which a text begins, by its brackets alone. `None` where it does not end, or is nested too deep: so no
+/// byte is read for more objects around it than may be within one another, however many lines begin with one.
+fn object(text: &str) -> Option<&str> {
+    if !text.starts_with('{') {
+        return None;
+    }
+    let mut brackets = Brackets::default();
+    for (position, byte) in text.bytes().enumerate() {
+        brackets.read(byte);
+        let is_broken = brackets.in_string && byte == b'\n';
+        if is_broken || brackets.depth > JSON_DEPTH_MAX {
+            return None;
+        }
+        if brackets.depth == 0 {
+            return Some(&text[..=position]);
+        }
+    }
+    None
+}
+
+/// How long the value is with which a text begins. This parser keeps no values and knows no greatest depth.
+fn valid_length(text: &str) -> Option<usize> {
     let mut stream = serde_json::Deserializer::from_str(text).into_iter::<serde::de::IgnoredAny>();
-    matches!(stream.next(), Some(Ok(_)))
+    let value = stream.next()?;
+    value.ok().map(|_| stream.byte_offset())
 }
 
 /// The fields of one message; `None` where a needed one is missing or is not what it should be, and where the message is no
@@ -85,23 +116,34 @@ pub fn text(message: &impl Serialize) -> String {
     serde_json::to_string(message).expect("the messages have text keys and nothing that JSON lacks")
 }
 
-/// Counts brackets outside of strings, before any parser recurses.
+/// Asked before any parser recurses.
 fn deeper_than(max: usize, text: &str) -> bool {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    for byte in text.bytes() {
+    let mut brackets = Brackets::default();
+    text.bytes().any(|byte| {
+        brackets.read(byte);
+        brackets.depth > max
+    })
+}
+
+/// Counts the brackets that are open, outside of strings.
+#[derive(Default)]
+struct Brackets {
+    depth: usize,
+    in_string: bool,
+    escaped: bool,
+}
+
+impl Brackets {
+    fn read(&mut self, byte: u8) {
         match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'{' | b'[' if !in_string => depth += 1,
-            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ if self.escaped => self.escaped = false,
+            b'\\' if self.in_string => self.escaped = true,
+            b'"' => self.in_string = !self.in_string,
+            b'{' | b'[' if !self.in_string => self.depth += 1,
+            b'}' | b']' if !self.in_string => self.depth = self.depth.saturating_sub(1),
             _ => {}
         }
-        if depth > max {
-            return true;
-        }
     }
-    false
 }
 
 /// What names a person, a room or a device. Never empty; how long it is, is asked where it is taken out.
@@ -365,6 +407,51 @@ mod tests {
         let deep = format!("{}1{}\n{{}}", "[".repeat(17), "]".repeat(17));
         assert_eq!(read(&deep), [None, Some(json!({}))]);
         assert_eq!(read(&format!("{}\n{{}}", "[".repeat(10_000))), [None, Some(json!({}))]);
+    }
+
+    #[test]
+    fn what_is_nested_deeper_than_the_parser_goes_is_one_part() {
+        let deep = format!("{}1{}\n{{\"b\":2}}", "{\"a\":\n".repeat(1_000), "}".repeat(1_000));
+        assert_eq!(values(&deep).collect::<Vec<_>>(), [None, Some(json!({ "b": 2 }))]);
+        assert_eq!(values("1e400\n2").collect::<Vec<_>>(), [None, Some(json!(2))]);
+    }
+
+    /// A text that is sixteen times as long takes sixteen times as long, not 256 times.
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "the time it takes is what is tested")]
+    fn a_long_text_of_bad_parts_takes_no_longer_for_each_byte_than_a_short_one() {
+        let took = |unit: &str, count: usize| {
+            let text = format!("x{}", unit.repeat(count));
+            let times = (0..3).map(|_| {
+                let begun = std::time::Instant::now();
+                std::hint::black_box(values(&text).count());
+                begun.elapsed()
+            });
+            times.min().unwrap()
+        };
+        for unit in [
+            "\n",
+            " \n",
+            "\n\u{2003}",
+            "x\n",
+            "\n{",
+            "\n{}",
+            "\n{},",
+            "\n{\"a\":",
+            "\n{\"",
+            "\n{\"a\":[",
+            "\n{\"a\":[\n{},",
+            "\n{\"a\":[\n{}x",
+            "\n[",
+            "\n{} [",
+            "{}\n[[",
+        ] {
+            let (short, long) = (took(unit, 1_000), took(unit, 16_000));
+            assert!(
+                long < short * 64 + std::time::Duration::from_millis(20),
+                "{unit:?}: {short:?}, sixteen times as much: {long:?}"
+            );
+        }
     }
 
     #[test]
