@@ -98,7 +98,7 @@ fn finish(router: Router, config: &Config, gate: &Gate) -> Router {
         .layer(from_fn(errors::in_one_shape))
         .layer(from_fn_with_state(gate.hosts.clone(), host::check));
     let http = Arc::new(config.http.clone());
-    let router = headers::with_security_headers(router, &config.http)
+    let router = headers::with_security_headers(router, &config.http, gate.origins.ports())
         .layer(from_fn_with_state(http, client::recognize))
         .layer(from_fn(metrics::count))
         .layer(trace);

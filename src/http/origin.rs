@@ -76,6 +76,10 @@ impl Origins {
         }
     }
 
+    pub fn ports(&self) -> &[u16] {
+        &self.ports
+    }
+
     fn allow(&self, origin: &str, host: Option<&Authority>) -> bool {
         lists(&self.configured, origin) || host.is_some_and(|host| self.is_own(origin, host))
     }

@@ -1,4 +1,5 @@
-//! A browser that cannot send media to the server: the pages say what is missing, instead of starting for ever.
+//! What a browser can reach: the other ports of the server, and the server's media sockets; where it cannot send media, the
+//! pages say what is missing, instead of starting for ever.
 
 use std::time::Duration;
 
@@ -89,4 +90,26 @@ async fn two_with_the_same_number_are_told_as_well() {
     let page = chromium.page_with("page", without_addresses()).await;
     page.go(&direct).await;
     says(&page, NO_ADDRESS).await;
+}
+
+/// As clients are laid out whose pages are on one port and whose sockets are on others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_on_one_port_of_the_server_opens_sockets_and_asks_on_another() {
+    let _turn = turn().await;
+    let server = Server::start().await;
+    let chromium = Chromium::start();
+    let page = chromium.page("one port").await;
+    page.go(&server.page("/")).await;
+    let other = |scheme: &str, path: &str| server.plain(scheme, path).replace("127.0.0.1", "localhost");
+    let (socket, login) = (other("ws", "/groupcall"), other("http", "/account/login"));
+    let ask = "window.reached = [];
+        const socket = new WebSocket(args[0]);
+        socket.onopen = () => window.reached.push('socket');
+        const body = JSON.stringify({ phone: '13800000001', device_id: 'd' });
+        fetch(args[1], { method: 'POST', body }).then((answer) => answer.json()).then(
+          (answer) => answer.token && window.reached.push('login'));
+        return null;";
+    page.run::<()>(ask, &[socket.into(), login.into()]).await;
+    let both = "['socket', 'login'].every((what) => window.reached.includes(what))";
+    page.until("the other port is reached", SAID_WITHIN, both).await;
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::running::{header, start};
+use super::running::{header, listener, start};
 
 #[tokio::test]
 async fn pages_are_served_with_their_types_and_modules_as_scripts() {
@@ -66,6 +66,18 @@ async fn every_answer_tells_browsers_to_run_nothing_but_our_own_files() {
             header(&response, "permissions-policy").contains("camera=(self)"),
             "{path}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_page_may_connect_to_every_listener_on_its_host() {
+    let listeners = vec![listener("127.0.0.1:0", false), listener("127.0.0.1:0", true)];
+    let running = start(|config| config.listeners = listeners).await;
+    let response = running.get("/").await;
+    let policy = header(&response, "content-security-policy");
+    for listener in running.server.listeners() {
+        let port = listener.address.port();
+        assert!(policy.contains(&format!(" ws://127.0.0.1:{port}")), "{port}: {policy}");
     }
 }
 
