@@ -60,7 +60,8 @@ pub struct Accounts {
     rates: Arc<Mutex<ChangeRates>>,
 }
 
-/// What each client address may do.
+/// What each client address may do. This machine's programs, and the clients of a proxy here that does not say who they
+/// are, are not counted, as they have no share of anything: one of them would use up what is meant for all of them.
 struct ChangeRates {
     /// Logins, and changes of contacts.
     changes: Rates<ClientAddress>,
@@ -265,11 +266,17 @@ impl Accounts {
         if seen_at.is_some_and(|seen_at| now_s.saturating_sub(seen_at) < SEEN_WITHIN_S) {
             return Ok(Recorded::Known);
         }
+        if client.is_this_machine() {
+            return Ok(());
+        }
         let places = DevicePlaces {
             per_account: DEVICES_PER_ACCOUNT_MAX,
             in_all: self.config.max_devices,
         };
         let in_use = |device: &DeviceRecord| self.in_use.contains(device);
+        if client.is_this_machine() {
+            return Ok(());
+        }
         self.directory.record_device(device, now_s, places, in_use).await
     }
 
