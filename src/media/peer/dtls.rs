@@ -11,6 +11,7 @@ mod cookie;
 mod inbox;
 mod introduction;
 mod records;
+mod signature;
 #[cfg(test)]
 mod tests;
 
@@ -40,6 +41,22 @@ const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOS
 
 /// The least time between two repetitions of a flight: below the 50 ms after which libwebrtc repeats its own.
 const REPEAT_GAP: Duration = Duration::from_millis(20);
+/// Repetitions of our flights in one connection: more than a client on the worst link asks for until it gives up. What is
+/// sent again may go to an address that somebody has only claimed.
+const MAX_REPEATS: u8 = 64;
+/// Handshakes that one connection may begin: a client begins one, and another one where it has lost its own state. Each
+/// costs a key pair and a signature.
+const MAX_ATTEMPTS: u8 = 8;
+
+/// Whether it is long enough ago that something was done last; it is done now, then.
+fn is_time(now: Instant, last: &mut Option<Instant>) -> bool {
+    let since = last.map(|last| now.saturating_duration_since(last));
+    let is_time = since.is_none_or(|since| since >= REPEAT_GAP);
+    if is_time {
+        *last = Some(now);
+    }
+    is_time
+}
 
 /// The process's certificate and the configurations made from it, shared by all connections.
 #[derive(Clone)]
@@ -144,8 +161,11 @@ pub struct Dtls {
     /// Nothing is read any more.
     closed: bool,
     outgoing: VecDeque<BytesMut>,
-    /// When a flight was last repeated because the client repeated its own.
+    /// When a flight was last repeated because the client repeated its own, and how often one was.
     repeated: Option<Instant>,
+    repeats: u8,
+    /// Handshakes that have begun.
+    attempts: u8,
 }
 
 impl Dtls {
@@ -162,6 +182,8 @@ impl Dtls {
             closed: false,
             outgoing: VecDeque::new(),
             repeated: None,
+            repeats: 0,
+            attempts: 0,
         }
     }
 
@@ -318,18 +340,21 @@ impl Dtls {
             self.outgoing.push_back(BytesMut::from(&request[..]));
             return Ok(());
         }
-        if self
-            .attempt
-            .as_ref()
-            .is_some_and(|attempt| attempt.random == hello.random)
-        {
-            self.repeat(now);
-            return Ok(());
+        match &self.attempt {
+            Some(attempt) if attempt.random == hello.random => {
+                self.repeat(now);
+                return Ok(());
+            }
+            // A client that has proven who it is says hello no more.
+            Some(attempt) if attempt.has_keys() => return Ok(()),
+            _ if self.attempts >= MAX_ATTEMPTS => return Ok(()),
+            _ => self.attempts += 1,
         }
         let profile = hello.profile.ok_or(Failure::Handshake)?;
         let config = self.identity.server(profile, cookie).map_err(|_| Failure::Handshake)?;
         // Where there is another one, the client has begun anew.
-        let attempt = self.attempt.insert(Attempt::server(config, hello.random));
+        let provider = self.identity.provider.clone();
+        let attempt = self.attempt.insert(Attempt::server(config, hello.random, provider));
         let opened = attempt.open(now, &hello, message);
         self.collect();
         opened
@@ -338,11 +363,11 @@ impl Dtls {
     /// Sends the last flight again: the client has repeated itself, so it has not got all of it. Records that it has, it
     /// drops as replays.
     fn repeat(&mut self, now: Instant) {
-        let since = self.repeated.map(|last| now.saturating_duration_since(last));
         if let Some(attempt) = &self.attempt
-            && since.is_none_or(|since| since >= REPEAT_GAP)
+            && self.repeats < MAX_REPEATS
+            && is_time(now, &mut self.repeated)
         {
-            self.repeated = Some(now);
+            self.repeats += 1;
             self.outgoing.extend(attempt.last_flight.iter().cloned());
         }
     }

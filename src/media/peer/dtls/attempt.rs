@@ -12,7 +12,8 @@ use rtc_shared::TransportProtocol;
 
 use super::inbox::Inbox;
 use super::introduction::Opening;
-use super::records::{self, ClientHello, Fragment, Record};
+use super::records::{self, ClientHello, Fragment, MESSAGE_HEADER, Record, Signed};
+use super::signature::Signatures;
 use super::{Failure, PEER};
 use crate::media::session::DtlsRole;
 
@@ -43,8 +44,11 @@ pub struct Attempt {
     endpoint: Endpoint,
     /// The random of the ClientHello; of no meaning where we are the client.
     pub random: [u8; 32],
+    signatures: Signatures,
     /// As a client, until the server has proven who it is.
     opening: Option<Opening>,
+    /// As a server, what both sides have said up to the client's flight, which signs it.
+    transcript: Vec<u8>,
     /// The cookie that the datagram at hand asks for.
     asked: Option<Vec<u8>>,
     inbox: Inbox,
@@ -74,26 +78,28 @@ enum Change {
 
 impl Attempt {
     /// The server's side, for a client that has brought back the cookie with which `config` was made.
-    pub fn server(config: HandshakeConfig, random: [u8; 32]) -> Attempt {
+    pub fn server(config: HandshakeConfig, random: [u8; 32], provider: Arc<dyn RTCCryptoProvider>) -> Attempt {
         let endpoint = Endpoint::new(PEER, TransportProtocol::UDP, Some(Arc::new(config)));
-        Attempt::new(endpoint, random, DtlsRole::Server)
+        Attempt::new(endpoint, random, DtlsRole::Server, provider)
     }
 
     /// Sends our ClientHello. `None` if the library cannot.
     pub fn client(now: Instant, config: Arc<HandshakeConfig>, provider: Arc<dyn RTCCryptoProvider>) -> Option<Attempt> {
         let mut endpoint = Endpoint::new(PEER, TransportProtocol::UDP, None);
         endpoint.connect(now, PEER, config, None).ok()?;
-        let mut attempt = Attempt::new(endpoint, [0; 32], DtlsRole::Client);
+        let mut attempt = Attempt::new(endpoint, [0; 32], DtlsRole::Client, provider);
         attempt.collect();
-        attempt.opening = Some(Opening::new(provider, &attempt.outgoing)?);
+        attempt.opening = Some(Opening::new(&attempt.outgoing)?);
         Some(attempt)
     }
 
-    fn new(endpoint: Endpoint, random: [u8; 32], role: DtlsRole) -> Attempt {
+    fn new(endpoint: Endpoint, random: [u8; 32], role: DtlsRole, provider: Arc<dyn RTCCryptoProvider>) -> Attempt {
         Attempt {
             endpoint,
             random,
+            signatures: Signatures::new(provider),
             opening: None,
+            transcript: Vec::new(),
             asked: None,
             inbox: Inbox::default(),
             next: 0,
@@ -114,8 +120,20 @@ impl Attempt {
     pub fn open(&mut self, now: Instant, hello: &ClientHello<'_>, message: Vec<u8>) -> Result<(), Failure> {
         self.deliver(now, &[hello.first()])?;
         self.outgoing.clear();
-        self.deliver(now, &[message])?;
+        self.deliver(now, std::slice::from_ref(&message))?;
+        let mut said = Inbox::default();
+        let spoken = self.outgoing.iter().flat_map(|datagram| records::records(datagram));
+        for fragment in spoken.flat_map(|record| records::fragments(record.body)) {
+            said.put(1, &fragment);
+        }
+        let answer = said.take(1, SERVER_FLIGHT).ok_or(Failure::Handshake)?;
+        self.transcript = [message, answer.concat()].concat();
         Ok(())
+    }
+
+    /// Whether the other side has proven who it is, so that both have the keys.
+    pub fn has_keys(&self) -> bool {
+        self.has_keys
     }
 
     /// Keeps a part of the other side's flight. Where it contradicts another part, one of them is forged, and nobody can tell
@@ -152,11 +170,7 @@ impl Attempt {
     /// sends last: until then the client's own messages contradict what a stranger forged. A server's is complete when it is signed.
     pub fn advance(&mut self, now: Instant) -> Result<Vec<EndpointEvent>, Failure> {
         let mut events = match self.role {
-            DtlsRole::Server => {
-                let is_finished = self.change_cipher_spec != Change::Awaited && !self.held.is_empty();
-                let flight = is_finished.then(|| self.inbox.take(self.next, CLIENT_FLIGHT)).flatten();
-                flight.map_or(Ok(Vec::new()), |flight| self.deliver(now, &flight))?
-            }
+            DtlsRole::Server => self.advance_closing(now)?,
             DtlsRole::Client => self.advance_opening(now)?,
         };
         if self.has_keys && self.change_cipher_spec == Change::Arrived {
@@ -174,6 +188,23 @@ impl Attempt {
             }
         }
         Ok(events)
+    }
+
+    /// As a server: hands the library the client's flight, if the client has signed it. What is forged is dropped; the client
+    /// repeats its own.
+    fn advance_closing(&mut self, now: Instant) -> Result<Vec<EndpointEvent>, Failure> {
+        let is_finished = self.change_cipher_spec != Change::Awaited && !self.held.is_empty();
+        let flight = is_finished.then(|| self.inbox.take(self.next, CLIENT_FLIGHT)).flatten();
+        let Some([certificate, key_exchange, verify]) = flight.as_deref() else {
+            return Ok(Vec::new());
+        };
+        let text = [&self.transcript[..], certificate, key_exchange].concat();
+        let signed = Signed::parse(&certificate[MESSAGE_HEADER..], &verify[MESSAGE_HEADER..]);
+        if signed.is_some_and(|signed| self.signatures.has_signed(now, &signed, &text)) {
+            self.transcript = Vec::new();
+            return self.deliver(now, flight.as_deref().unwrap_or_default());
+        }
+        Ok(Vec::new())
     }
 
     /// As a client: says our hello again where somebody asks for a cookie, and hands the library the server's answer with
@@ -196,7 +227,7 @@ impl Attempt {
                 break;
             }
             let flight = self.inbox.take(first, SERVER_FLIGHT);
-            let Some(flight) = flight.filter(|flight| opening.is_answered_by(now, flight)) else {
+            let Some(flight) = flight.filter(|flight| opening.is_answered_by(now, flight, &mut self.signatures)) else {
                 continue;
             };
             self.opening = None;

@@ -199,30 +199,48 @@ pub fn number(datagram: &mut [u8], next: &mut u32) {
 pub struct Introduction<'a> {
     /// From the ServerHello.
     pub random: &'a [u8],
-    /// The server's own, without those that vouch for it.
-    pub certificate: &'a [u8],
     /// What is signed of the ServerKeyExchange, besides both randoms (RFC 8422 §5.4).
     pub parameters: &'a [u8],
+    pub signed: Signed<'a>,
+}
+
+/// A signature, and whose it is said to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signed<'a> {
+    /// The sender's own, without those that vouch for it.
+    pub certificate: &'a [u8],
     /// Hash and kind of signature (RFC 5246 §7.4.1.4.1).
     pub algorithm: [u8; 2],
     pub signature: &'a [u8],
+}
+
+impl<'a> Signed<'a> {
+    /// Reads the bodies of a client's Certificate and CertificateVerify (RFC 5246 §7.4.8).
+    pub fn parse(certificates: &'a [u8], verify: &'a [u8]) -> Option<Signed<'a>> {
+        Signed::read(certificates, &mut Reader(verify))
+    }
+
+    fn read(certificates: &'a [u8], reader: &mut Reader<'a>) -> Option<Signed<'a>> {
+        Some(Signed {
+            certificate: Reader(Reader(certificates).vector(3)?).vector(3)?,
+            algorithm: reader.take(2)?.try_into().ok()?,
+            signature: reader.vector(2)?,
+        })
+    }
 }
 
 impl<'a> Introduction<'a> {
     /// Reads the bodies of a ServerHello, a Certificate and a ServerKeyExchange.
     pub fn parse(hello: &'a [u8], certificates: &'a [u8], key_exchange: &'a [u8]) -> Option<Introduction<'a>> {
         let random = hello.get(2..34)?;
-        let certificate = Reader(Reader(certificates).vector(3)?).vector(3)?;
         let mut reader = Reader(key_exchange);
         let _named_curve = reader.take(3)?;
         let _point = reader.vector(1)?;
         let parameters = &key_exchange[..key_exchange.len() - reader.0.len()];
         Some(Introduction {
             random,
-            certificate,
             parameters,
-            algorithm: reader.take(2)?.try_into().ok()?,
-            signature: reader.vector(2)?,
+            signed: Signed::read(certificates, &mut reader)?,
         })
     }
 }

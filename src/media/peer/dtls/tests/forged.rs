@@ -34,8 +34,30 @@ fn hello_without_ciphers() -> Vec<u8> {
     hello
 }
 
+/// The last flight of somebody else's client, Certificate to Finished: whole, well made, and signed over another handshake.
+fn another_last_flight() -> Vec<u8> {
+    let (ours, theirs) = (DtlsIdentity::generate().unwrap(), DtlsIdentity::generate().unwrap());
+    let mut server = Dtls::new(ours.clone(), DtlsRole::Server, sha256(&theirs));
+    let mut client = Dtls::new(theirs, DtlsRole::Client, sha256(&ours));
+    client.start(epoch()).unwrap();
+    loop {
+        let flight: Vec<BytesMut> = std::iter::from_fn(|| client.poll_transmit()).collect();
+        let whole = flight.concat();
+        if records::records(&whole).any(|record| record.epoch == 1) {
+            return whole;
+        }
+        for datagram in flight {
+            server.receive(epoch(), &datagram).unwrap();
+        }
+        while let Some(datagram) = server.poll_transmit() {
+            client.receive(epoch(), &datagram).unwrap();
+        }
+    }
+}
+
 fn forgeries() -> Vec<(String, Vec<u8>)> {
     let mut all: Vec<(String, Vec<u8>)> = vec![
+        ("another client's last flight".into(), another_last_flight()),
         ("close_notify".into(), record(21, 0, 0, &[1, 0])),
         ("a fatal alert".into(), record(21, 0, 9, &[2, 40])),
         ("application data in plain text".into(), record(23, 0, 3, &[1, 2, 3])),
@@ -325,6 +347,30 @@ fn a_thousand_hellos_shut_no_client_out() {
     for at in 0..3 {
         assert!(survives(DtlsRole::Server, &hellos, at), "before datagram {at}");
     }
+}
+
+#[test]
+fn a_client_that_begins_again_and_again_costs_a_bounded_number_of_handshakes() {
+    let ours = DtlsIdentity::generate().unwrap();
+    let mut server = Dtls::new(ours, DtlsRole::Server, Vec::new());
+    let first = another_hello();
+    let body = &first[13 + records::MESSAGE_HEADER..];
+    server.receive(epoch(), &first).unwrap();
+    let cookie = server.cookie.unwrap();
+    let (mut answered, mut answers) = (0, 0);
+    for round in 0..1_000_u64 {
+        let mut body = body.to_vec();
+        // Each random comes twice: a repetition, which is answered as one.
+        body[2..4].copy_from_slice(&(round as u16 / 2).to_be_bytes());
+        let hello = ClientHello::parse(&body).unwrap().second(&cookie);
+        let now = epoch() + Duration::from_millis(30 * round);
+        server.receive(now, &record(22, 0, round, &hello)).unwrap();
+        let before = answers;
+        answers += std::iter::from_fn(|| server.poll_transmit()).count();
+        answered += u32::from(answers > before);
+    }
+    assert_eq!(server.attempts, MAX_ATTEMPTS);
+    assert!(answered <= u32::from(MAX_ATTEMPTS + MAX_REPEATS), "{answered} answers");
 }
 
 #[test]
