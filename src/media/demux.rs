@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use ahash::AHashMap;
 use smallvec::SmallVec;
 
-use super::peer::ice::PathIndex;
+use super::peer::ice::{PathIndex, Standing};
 use super::worker::PeerKey;
 use crate::ids::ParticipantId;
 
@@ -65,14 +65,20 @@ impl Demux {
         self.by_ufrag.get(ufrag).copied()
     }
 
-    /// One more connection at an address. Returns the one that had to give way, if too many claim it: an unproven one,
-    /// of the same participant if there is one (nobody gets more places by more connections), otherwise the oldest; who
-    /// really is there proves it within seconds.
+    /// One more connection at an address. Returns the one that had to give way, if too many claim it; that can be the newcomer.
+    ///
+    /// - One of the same participant that has only claimed the address gives way first: nobody gets more places by more
+    ///   connections.
+    /// - Then the oldest that has only claimed it.
+    /// - Where media comes from there for all of them, a newcomer that has its keys gives way: its own media would have made it
+    ///   known before. One that has none yet takes the place of the newest: it proves the address by its handshake, or
+    ///   gives way to the next.
     pub fn learn_address(
         &mut self,
         address: SocketAddr,
         newcomer: Occupant,
-        holds: impl Fn(&Occupant) -> bool,
+        has_keys: bool,
+        standing: impl Fn(&Occupant) -> Standing,
     ) -> Option<Occupant> {
         let occupants = self.by_address.entry(address).or_default();
         if let Some(known) = occupants.iter_mut().find(|known| known.peer == newcomer.peer) {
@@ -81,10 +87,16 @@ impl Demux {
         }
         let mut evicted = None;
         if occupants.len() >= MAX_OCCUPANTS {
-            let same = |occupant: &Occupant| occupant.participant == newcomer.participant && !holds(occupant);
-            let place = occupants.iter().position(same);
-            let place = place.or_else(|| occupants.iter().position(|occupant| !holds(occupant)));
-            evicted = Some(occupants.remove(place.unwrap_or(0)));
+            let has_only_claimed = |occupant: &&Occupant| standing(occupant) == Standing::Claimed;
+            let is_unproven = |occupant: &&Occupant| standing(occupant) != Standing::Proven;
+            let claims = || occupants.iter().filter(has_only_claimed);
+            let same = claims().find(|occupant| occupant.participant == newcomer.participant);
+            let newest = occupants.iter().rev().find(is_unproven).filter(|_| !has_keys);
+            let Some(leaves) = same.or_else(|| claims().next()).or(newest).copied() else {
+                return Some(newcomer);
+            };
+            occupants.retain(|occupant| occupant.peer != leaves.peer);
+            evicted = Some(leaves);
         }
         occupants.push(newcomer);
         evicted

@@ -120,7 +120,7 @@ pub fn section(mid: &str, codec: NegotiatedCodec, receive: bool, remote_ssrc: u3
 pub struct Client {
     pub address: SocketAddr,
     pub spec: PeerSpec,
-    dtls: Dtls,
+    pub dtls: Dtls,
     pub secure: Option<(Outbound, Inbound)>,
     pub connected: bool,
 }

@@ -77,14 +77,25 @@ pub struct Ice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PathIndex(u8);
 
+/// How much speaks for an address being a connection's, from little to much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// A check came from there.
+    Claimed,
+    /// Media under the connection's keys comes from there.
+    Heard,
+    /// A handshake was led and finished there, and the connection is alive.
+    Proven,
+}
+
 /// An address from which an authenticated check came.
 struct KnownPath {
     path: Path,
     last_check: Instant,
     /// When SRTP, SRTCP or DTLS that only the client can have made last came from it.
     last_media: Option<Instant>,
-    /// DTLS was finished from here: the client receives what is sent there. Whoever only claims an address can forge
-    /// checks and media from there, but not that.
+    /// DTLS was finished from here, and all that we said in it was sent here: the client receives what is sent here. Whoever
+    /// only claims an address can forge checks and media from there, but not that.
     proven: bool,
 }
 
@@ -347,6 +358,16 @@ impl Ice {
 
     pub fn consent_expired(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.last_heard()) >= CONSENT_TIMEOUT
+    }
+
+    /// How much speaks for an address being this connection's.
+    pub fn standing(&self, now: Instant, index: PathIndex) -> Standing {
+        let is_recent = |at: Instant| now.saturating_duration_since(at) < CONSENT_INTERVAL;
+        match self.known(index) {
+            _ if self.holds(now, index) => Standing::Proven,
+            Some(known) if known.last_media.is_some_and(is_recent) => Standing::Heard,
+            _ => Standing::Claimed,
+        }
     }
 
     /// Whether the client has proved that it receives at this address, and was heard from there within the consent time:

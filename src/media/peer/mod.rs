@@ -6,6 +6,7 @@ pub mod negotiate;
 mod replay;
 pub mod srtp;
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use smallvec::SmallVec;
@@ -36,6 +37,25 @@ pub struct Secure {
     pub inbound: Inbound,
 }
 
+/// Where the datagrams of a connection's handshake were sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SentTo {
+    #[default]
+    Nowhere,
+    One(SocketAddr),
+    Several,
+}
+
+impl SentTo {
+    pub fn note(&mut self, address: SocketAddr) {
+        *self = match *self {
+            SentTo::Nowhere => SentTo::One(address),
+            SentTo::One(known) if known == address => SentTo::One(address),
+            SentTo::One(_) | SentTo::Several => SentTo::Several,
+        };
+    }
+}
+
 pub struct Peer {
     pub id: PeerId,
     pub participant: ParticipantId,
@@ -44,6 +64,7 @@ pub struct Peer {
     pub opened: Instant,
     pub ice: Ice,
     pub dtls: Dtls,
+    pub handshake: SentTo,
     pub secure: Option<Box<Secure>>,
     /// Since when nothing was heard of the client for longer than its consent lasts: nothing is sent to it.
     pub suspended: Option<Instant>,
@@ -86,6 +107,7 @@ impl Peer {
                 transport.dtls_role,
                 transport.remote_fingerprints.clone(),
             ),
+            handshake: SentTo::default(),
             secure: None,
             suspended: None,
             sections: Vec::new(),

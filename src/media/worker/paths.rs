@@ -3,8 +3,8 @@
 //! A source address can be forged, also by a participant with valid credentials of its own. So a check is a claim, and
 //! nobody loses an address by another's claim:
 //! - Checks name their connection, and are always answered.
-//! - DTLS that was finished from an address proves it: only who receives there can do that. Other connections lose the
-//!   address then. It is held for the consent time, counted from the last packet from there; meanwhile connections that
+//! - DTLS that was led and finished at an address proves it: only who receives there can do that. (Who leads it elsewhere can
+//!   forge the source of its last datagram: then nothing is proven.) Other connections lose the address then. It is held for the consent time, counted from the last packet from there; meanwhile connections that
 //!   have their keys cannot learn it, and one that has none yet (a client that connects anew from the same port) can, by
 //!   its own handshake.
 //! - Until then a packet from there belongs to the connection whose keys open it. A handshake belongs to the connection
@@ -17,9 +17,9 @@ use smallvec::SmallVec;
 
 use super::{PeerKey, Worker};
 use crate::media::demux::{Class, MAX_OCCUPANTS, Occupant, classify};
-use crate::media::peer::Peer;
 use crate::media::peer::dtls::{self, Failure, Progress};
-use crate::media::peer::ice::{Learning, Path, Request};
+use crate::media::peer::ice::{Learning, Path, Request, Standing};
+use crate::media::peer::{Peer, SentTo};
 
 /// The largest packet that is looked at where several connections claim an address: larger than what fits into a frame of
 /// any network that clients are on.
@@ -57,9 +57,15 @@ impl Worker {
             participant: peer.participant,
         };
         let peers = &self.peers;
-        let holds = |at: &Occupant| peers.get(at.peer).is_some_and(|peer| peer.ice.holds(now, at.path));
-        if let Some(evicted) = self.demux.learn_address(path.remote, newcomer, holds) {
+        let standing = |at: &Occupant| {
+            let peer = peers.get(at.peer);
+            peer.map_or(Standing::Claimed, |peer| peer.ice.standing(now, at.path))
+        };
+        if let Some(evicted) = self.demux.learn_address(path.remote, newcomer, has_keys, standing) {
             self.peers[evicted.peer].ice.forget(now, path.remote);
+            if evicted.peer == key {
+                return Some(());
+            }
         }
         if self.peers[key].ice.holds(now, index) {
             self.evict_others(now, path.remote, key, |peer| peer.secure.is_some());
@@ -93,14 +99,19 @@ impl Worker {
         self.demux.at(address).into()
     }
 
-    /// DTLS was finished over this path: the address is this connection's. Other addresses that it has claimed meanwhile
-    /// and that are others' are not.
+    /// DTLS was finished over this path: the address is this connection's, if all that we said in it was sent there. Other
+    /// addresses that it has claimed meanwhile and that are others' are not.
     pub(super) fn proved(&mut self, now: Instant, at: Occupant, path: Path) {
-        self.evict_others(now, path.remote, at.peer, |_| true);
+        if self.peers[at.peer].handshake == SentTo::One(path.remote) {
+            self.evict_others(now, path.remote, at.peer, |_| true);
+            self.peers[at.peer].ice.prove(now, at.path);
+        } else {
+            self.peers[at.peer].ice.heard(now, at.path);
+        }
         let Some(peer) = self.peers.get_mut(at.peer) else {
             return;
         };
-        peer.ice.prove(now, at.path);
+        peer.ice.follow(now);
         let claimed: SmallVec<[SocketAddr; 8]> = peer.ice.known_addresses().collect();
         for address in claimed {
             if self.is_held_by_another(now, address, at.peer) {
@@ -156,7 +167,13 @@ impl Worker {
                 let front = shaking.into_iter().filter(takes).max_by_key(|at| {
                     let peer = &self.peers[at.peer];
                     // What is sent from elsewhere does not disturb a connection that is known here only.
-                    (peer.ice.known_addresses().count() == 1, peer.dtls.has_begun())
+                    let is_here_only = peer.ice.known_addresses().count() == 1;
+                    let led = match peer.handshake {
+                        SentTo::One(address) if address == path.remote => 2,
+                        SentTo::Nowhere => 1,
+                        SentTo::One(_) | SentTo::Several => 0,
+                    };
+                    (is_here_only, led)
                 });
                 if let Some(at) = front {
                     self.receive_dtls(now, at, path, datagram);
@@ -169,6 +186,14 @@ impl Worker {
         let Some(peer) = self.peers.get_mut(at.peer) else {
             return;
         };
+        // It may be another's handshake that is led there: nobody disturbs it from elsewhere.
+        if let SentTo::One(address) = peer.handshake
+            && peer.secure.is_none()
+            && address != path.remote
+            && self.demux.at(address).len() > 1
+        {
+            return;
+        }
         let progress = peer.dtls.receive(now, datagram);
         if matches!(progress, Err(Failure::WrongFingerprint))
             && let Some((owner, progress)) = self.hand_over(path.remote, at)
@@ -187,6 +212,7 @@ impl Worker {
                 && to.secure.is_none()
                 && let Some(progress) = to.dtls.take_over(&mut from.dtls)
             {
+                std::mem::swap(&mut from.handshake, &mut to.handshake);
                 return Some((other, progress));
             }
         }
@@ -206,7 +232,8 @@ impl Worker {
                 && to.secure.is_none()
                 && !to.dtls.has_begun()
             {
-                return to.dtls.trade(&mut from.dtls);
+                to.dtls.trade(&mut from.dtls);
+                return std::mem::swap(&mut from.handshake, &mut to.handshake);
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::media::engine::{CloseReason, MediaEvent};
 use crate::media::peer::dtls::{Dtls, Failure, Progress};
 use crate::media::peer::ice::Path;
 use crate::media::peer::srtp::contexts;
-use crate::media::peer::{Peer, Publisher};
+use crate::media::peer::{Peer, Publisher, SentTo};
 use crate::media::room::Asking;
 use crate::media::session::{Kind, MediaSection, PeerSpec};
 use crate::media::subscription::Subscription;
@@ -57,6 +57,7 @@ impl Worker {
             // Another certificate is another DTLS association (RFC 8842 §4), with keys of its own.
             let identity = self.config.identity_for(&spec).clone();
             peer.dtls = Dtls::new(identity, transport.dtls_role, transport.remote_fingerprints.clone());
+            peer.handshake = SentTo::default();
             peer.secure = None;
             peer.opened = now;
             if peer.suspended.take().is_some() {
@@ -219,6 +220,9 @@ impl Worker {
         let Some(peer) = self.peers.get_mut(key) else { return };
         while let Some(datagram) = peer.dtls.poll_transmit() {
             if let Some(path) = path.or(peer.ice.selected()) {
+                if peer.secure.is_none() {
+                    peer.handshake.note(path.remote);
+                }
                 self.egress.push(path, &datagram);
             }
         }

@@ -358,3 +358,74 @@ fn claims_of_one_address_by_many_stay_bounded_and_keep_nobody_out() {
     }
     assert_eq!(stage.worker.stats().known_addresses, 2);
 }
+
+#[test]
+fn a_handshake_that_was_led_elsewhere_takes_nobodys_address() {
+    let mut stage = Stage::new(1);
+    let victim = stage.subscribers[0].address;
+    let own = DtlsIdentity::generate().unwrap();
+    let mut thief = Client::new(7, Some(1), vec![video(false, 0x2_0070)], &stage.identity, &own);
+    let from = thief.address;
+    thief.open(stage.now, &mut stage.worker);
+    for address in [from, victim] {
+        exchange(stage.now, &mut stage.worker, address, &thief.check());
+    }
+    // It forges the source of the last flight of its handshake, after two hellos and one with the cookie, and of its checks
+    // after that.
+    let mut said = 0;
+    thief.dtls.start(stage.now).unwrap();
+    while let Some(datagram) = thief.dtls.poll_transmit() {
+        said += 1;
+        let source = if said > 3 { victim } else { from };
+        for (to, answer) in exchange(stage.now, &mut stage.worker, source, &datagram) {
+            if to == from {
+                thief.take(stage.now, &answer);
+            }
+        }
+    }
+    let connected = MediaEvent::Connected { peer: thief.spec.peer };
+    assert_eq!(changes(&mut stage.worker), [connected]);
+    for _ in 0..10 {
+        exchange(stage.now, &mut stage.worker, victim, &thief.check());
+        assert!(stage.check_from(0, victim, true));
+        assert_eq!(stage.destinations(), [victim, from], "to each at its own address");
+        stage.report_from(0, victim);
+        stage.pass_second();
+    }
+    assert_eq!(stage.worker.stats().rejected_packets, 0, "its packets are its own");
+}
+
+#[test]
+fn claims_by_many_do_not_take_an_address_to_which_its_owner_has_moved() {
+    let mut stage = Stage::new(10);
+    let moved = somewhere_else(1);
+    assert!(stage.check_from(0, moved, true));
+    let own = DtlsIdentity::generate().unwrap();
+    let without_keys = |number| {
+        let section = video(false, 0x2_0000 + number as u32 * 16);
+        Client::new(number, Some(1), vec![section], &stage.identity, &own)
+    };
+    let claimants = [70, 71].map(without_keys);
+    let owner_is_heard = |stage: &mut Stage| {
+        let before = stage.worker.stats().rejected_packets;
+        stage.report_from(0, moved);
+        assert_eq!(stage.worker.stats().rejected_packets, before, "its packets are its own");
+    };
+    owner_is_heard(&mut stage);
+    // With checks alone, with media under their own keys, and with connections that have none yet.
+    for thief in 1..10 {
+        assert!(stage.check_from(thief, moved, true));
+        owner_is_heard(&mut stage);
+    }
+    for thief in 1..10 {
+        stage.report_from(thief, moved);
+        assert!(stage.check_from(thief, moved, true));
+        stage.report_from(thief, moved);
+        owner_is_heard(&mut stage);
+    }
+    for claimant in &claimants {
+        claimant.open(stage.now, &mut stage.worker);
+        exchange(stage.now, &mut stage.worker, moved, &claimant.check());
+        owner_is_heard(&mut stage);
+    }
+}
