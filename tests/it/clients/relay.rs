@@ -1,6 +1,7 @@
 //! A UDP relay between clients and the server, which can be told to lose packets: the bad network of real sockets.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -110,14 +111,17 @@ async fn run(client_side: Arc<UdpSocket>, server: SocketAddr, state: Arc<State>)
                 ways_back.shutdown().await;
             }
             Ok((len, client)) = client_side.recv_from(&mut up) => {
-                if !bindings.contains_key(&client) {
-                    let binding = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
-                    ways_back.spawn(back(binding.clone(), client_side.clone(), client, state.clone()));
-                    bindings.insert(client, binding);
-                }
+                let binding = match bindings.entry(client) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => {
+                        let binding = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
+                        ways_back.spawn(back(binding.clone(), client_side.clone(), client, state.clone()));
+                        new.insert(binding)
+                    }
+                };
                 if !state.cut.load(Ordering::Relaxed) {
                     state.passed.fetch_add(1, Ordering::Relaxed);
-                    let _ = bindings[&client].send_to(&up[..len], server).await;
+                    let _ = binding.send_to(&up[..len], server).await;
                 }
             }
         }
