@@ -104,7 +104,7 @@ impl Server {
         let (media, media_threads) = Media::start(&settings, events, monotonic_clock())?;
         let media_addresses = media.addresses().flat_map(|local| local.candidates.clone()).collect();
         let media_watch = media.watch();
-        let (hub, running) = hub::start(media, media_events, config.as_ref().into(), mailbox);
+        let (hub, running) = hub::start(media, media_events, config.as_ref().into(), mailbox, rand::make_rng());
         hub::on_its_own_thread(running).map_err(StartError::Hub)?;
 
         let server = Server {

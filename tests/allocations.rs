@@ -202,7 +202,13 @@ fn a_thousand_people_and_two_hundred_calls_leave_nothing_behind() {
         let (_workers, media) = FakeWorkers::start();
         let (_events, media_events) = tokio::sync::mpsc::channel(16);
         let config = Arc::new(Config::default());
-        let (hub, running) = hub::start(media, media_events, Capacity::from(&*config), Shelf::default());
+        let (hub, running) = hub::start(
+            media,
+            media_events,
+            Capacity::from(&*config),
+            Shelf::default(),
+            rand::make_rng(),
+        );
         tokio::spawn(running);
         // The first rounds let maps grow to the size that they keep.
         for _ in 0..2 {

@@ -47,10 +47,10 @@ pub(super) enum Failure {
 }
 
 impl Executor {
-    pub fn new(media: Media, room_subscriptions_per_worker: usize, mailbox: MailboxHandle) -> Self {
+    pub fn new(media: Media, room_subscriptions_per_worker: usize, mailbox: MailboxHandle, random: StdRng) -> Self {
         Self {
             media,
-            random: rand::make_rng(),
+            random,
             placement: Placement::new(room_subscriptions_per_worker),
             negotiated: HashMap::new(),
             audiences: Audiences::default(),

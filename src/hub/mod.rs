@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use futures_util::FutureExt;
+use rand::rngs::StdRng;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use mailbox::MailboxHandle;
@@ -123,18 +124,19 @@ impl From<&Config> for Capacity {
 }
 
 /// Makes the hub, which lives as long as the future that is returned with it runs, and starts the task that keeps messages in
-/// `store`. The server runs the hub by [`on_its_own_thread`]; tests run it as a task, so that it has their clock.
+/// `store`. From `random` come the numbers and passwords in answers. The server runs the hub by [`on_its_own_thread`]; tests run it as a task, so that it has their clock.
 pub fn start(
     media: Media,
     media_events: mpsc::Receiver<MediaEvent>,
     capacity: Capacity,
     store: impl MessageStore,
+    random: StdRng,
 ) -> (HubHandle, impl Future<Output = ()> + Send + 'static) {
     let (inputs, input_queue) = mpsc::channel(INPUTS_MAX);
     let mailbox = MailboxHandle::start(store, capacity.errand_share, inputs.downgrade());
     let pulse = Pulse::new(task::now());
     let (ended, end) = watch::channel(None);
-    let hub = Hub::new(media, mailbox, &capacity, pulse.clone());
+    let hub = Hub::new(media, mailbox, &capacity, random, pulse.clone());
     let running = async move {
         let running = AssertUnwindSafe(hub.run(input_queue, media_events)).catch_unwind();
         ended.send_replace(Some(running.await.unwrap_or(HubEnd::Panicked)));

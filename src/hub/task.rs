@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use rand::rngs::StdRng;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
 use tracing::{debug, info, warn};
@@ -94,10 +95,10 @@ pub(super) struct Hub {
 }
 
 impl Hub {
-    pub fn new(media: Media, mailbox: MailboxHandle, capacity: &Capacity, pulse: Pulse) -> Self {
+    pub fn new(media: Media, mailbox: MailboxHandle, capacity: &Capacity, random: StdRng, pulse: Pulse) -> Self {
         Self {
             rules: Rules::new(capacity.rules),
-            executor: Executor::new(media, capacity.room_subscriptions_per_worker, mailbox),
+            executor: Executor::new(media, capacity.room_subscriptions_per_worker, mailbox, random),
             connected: HashSet::new(),
             budgets: Budgets::new(capacity.fan_out_bytes_per_s),
             pulse,

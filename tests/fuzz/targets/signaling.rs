@@ -343,7 +343,13 @@ fn player() -> impl Fn([Family; CLIENTS], Bytes<'_>) {
 async fn play(families: [Family; CLIENTS], mut bytes: Bytes<'_>, config: &Arc<Config>, keys: &Keys) {
     let (workers, engine) = FakeWorkers::start();
     let (media, media_events) = mpsc::channel(16);
-    let (hub, running) = hub::start(engine, media_events, Capacity::from(&**config), Shelf::default());
+    let (hub, running) = hub::start(
+        engine,
+        media_events,
+        Capacity::from(&**config),
+        Shelf::default(),
+        rand::make_rng(),
+    );
     tokio::spawn(running);
     let clock: WallClock = Arc::new(|| SystemTime::UNIX_EPOCH + Duration::from_secs(NOW_S));
     let mut lines: [Line; CLIENTS] = std::array::from_fn(|_| None);

@@ -110,7 +110,7 @@ impl Stage {
     /// Whose messages for people who are not there are put on this shelf.
     pub fn keeping(shelf: Shelf, capacity: Capacity, house: House, config: Config) -> Self {
         let (media, handle, events) = FakeMedia::new();
-        let (hub, running) = hub::start(handle, events, capacity, shelf.clone());
+        let (hub, running) = hub::start(handle, events, capacity, shelf.clone(), rand::make_rng());
         tokio::spawn(running);
         Self {
             hub,
