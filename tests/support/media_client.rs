@@ -116,6 +116,26 @@ pub fn section(mid: &str, codec: NegotiatedCodec, receive: bool, remote_ssrc: u3
     }
 }
 
+/// A check of the controlling side (RFC 8445 §7.2.4). The username is the receiver's fragment, then the sender's.
+pub fn connectivity_check(username: &str, password: &str, nominates: bool) -> Vec<u8> {
+    let provider = rtc_crypto::default_provider().unwrap();
+    let mut message = Message::new();
+    message.set_type(BINDING_REQUEST);
+    message.new_transaction_id().unwrap();
+    message.write_header();
+    message.add(ATTR_USERNAME, username.as_bytes());
+    message.add(ATTR_PRIORITY, &[0x6e, 0, 0, 1]);
+    message.add(ATTR_ICE_CONTROLLING, &[1; 8]);
+    if nominates {
+        message.add(ATTR_USE_CANDIDATE, &[]);
+    }
+    MessageIntegrity::new_short_term_integrity_with_provider(password.to_owned(), provider.crypto())
+        .add_to(&mut message)
+        .unwrap();
+    FINGERPRINT.add_to(&mut message).unwrap();
+    message.raw
+}
+
 /// What a client sends its media from.
 pub struct Client {
     pub address: SocketAddr,
@@ -187,26 +207,9 @@ impl Client {
     }
 
     fn write_check(&self, password: &str, nominates: bool) -> Vec<u8> {
-        let provider = rtc_crypto::default_provider().unwrap();
         let transport = &self.spec.transport;
-        let mut message = Message::new();
-        message.set_type(BINDING_REQUEST);
-        message.new_transaction_id().unwrap();
-        message.write_header();
-        message.add(
-            ATTR_USERNAME,
-            format!("{}:{}", transport.local_ufrag, transport.remote_ufrag).as_bytes(),
-        );
-        message.add(ATTR_PRIORITY, &[0x6e, 0, 0, 1]);
-        message.add(ATTR_ICE_CONTROLLING, &[1; 8]);
-        if nominates {
-            message.add(ATTR_USE_CANDIDATE, &[]);
-        }
-        MessageIntegrity::new_short_term_integrity_with_provider(password.to_owned(), provider.crypto())
-            .add_to(&mut message)
-            .unwrap();
-        FINGERPRINT.add_to(&mut message).unwrap();
-        message.raw
+        let username = format!("{}:{}", transport.local_ufrag, transport.remote_ufrag);
+        connectivity_check(&username, password, nominates)
     }
 
     /// Check and handshake, without loss.

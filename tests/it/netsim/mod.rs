@@ -3,7 +3,7 @@
 mod client;
 mod interceptors;
 mod media;
-mod network;
+pub mod network;
 mod received;
 mod scenarios;
 mod world;

@@ -7,4 +7,4 @@ mod messages;
 mod pace;
 mod sockets;
 mod storms;
-mod wire;
+pub mod wire;

@@ -21,7 +21,7 @@ use crate::transcripts::{House, clock};
 const FRAMES_ON_THE_WAY: usize = 8;
 
 /// The server's end.
-struct Wire {
+pub struct Wire {
     incoming: mpsc::Receiver<Message>,
     outgoing: PollSender<Message>,
 }
@@ -32,22 +32,28 @@ pub struct WireClient {
     pub outgoing: mpsc::Receiver<Message>,
 }
 
-/// A client of `hub`, served as any other.
-pub async fn connect(hub: &HubHandle) -> WireClient {
-    connect_at(Entrance::Groupcall, hub).await
-}
-
-pub async fn connect_at(entrance: Entrance, hub: &HubHandle) -> WireClient {
+/// Both ends of one.
+pub fn wire() -> (Wire, WireClient) {
     let (incoming, server_incoming) = mpsc::channel(FRAMES_ON_THE_WAY);
     let (server_outgoing, outgoing) = mpsc::channel(FRAMES_ON_THE_WAY);
     let wire = Wire {
         incoming: server_incoming,
         outgoing: PollSender::new(server_outgoing),
     };
+    (wire, WireClient { incoming, outgoing })
+}
+
+/// A client of `hub`, served as any other.
+pub async fn connect(hub: &HubHandle) -> WireClient {
+    connect_at(Entrance::Groupcall, hub).await
+}
+
+pub async fn connect_at(entrance: Entrance, hub: &HubHandle) -> WireClient {
+    let (wire, client) = wire();
     let (session, events) = hub.connect(ClientAddress::THIS_MACHINE).await.expect("a place");
     let conversation = Conversation::new(entrance, session, House::default(), Config::default().into(), clock());
     tokio::spawn(converse(wire, events, conversation));
-    WireClient { incoming, outgoing }
+    client
 }
 
 impl WireClient {
