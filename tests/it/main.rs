@@ -10,6 +10,7 @@ mod netsim;
 mod pages;
 mod repair;
 mod restart;
+mod simulation;
 mod storage;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,0 +1,120 @@
+//! How a client of `/call` behaves: the caller calls whenever there is no call, the callee accepts whenever it rings.
+
+use std::time::{Duration, Instant};
+
+use super::dialect::{self, CALL, Said};
+use super::person::{ENTERING, LEAVING_MS, LEFT_MS, Person};
+use super::plan::Role;
+use super::surroundings::Surroundings;
+
+/// A person does not call again at once. It also keeps messages about one call from being taken for those about the next.
+const CALLS_AGAIN_AFTER: Duration = Duration::from_millis(700);
+
+/// What the client knows of its call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    #[default]
+    Free,
+    /// The next time to call.
+    Waiting(Instant),
+    /// Somebody calls.
+    Rung(String),
+    Calling,
+    Accepting,
+    Talking,
+}
+
+impl Phase {
+    pub fn wait_longer(&mut self, time: Duration) {
+        if let Phase::Waiting(until) = self {
+            *until += time;
+        }
+    }
+}
+
+impl Person {
+    pub fn register(&mut self, at: &Surroundings) {
+        self.expect_to_enter(at);
+        self.say(at, &dialect::register(&self.name));
+    }
+
+    pub fn stop(&mut self, at: &mut Surroundings) {
+        if matches!(self.phase, Phase::Calling | Phase::Accepting | Phase::Talking) {
+            self.say(at, &dialect::stop());
+            self.over(at, LEAVING_MS);
+        }
+    }
+
+    fn over(&mut self, at: &mut Surroundings, slack_ms: u64) {
+        self.part(at, CALL, slack_ms);
+        self.lost.clear();
+        self.phase = Phase::Waiting(at.now + CALLS_AGAIN_AFTER);
+    }
+
+    pub fn look_after_call(&mut self, at: &mut Surroundings) {
+        if !self.is_in {
+            return;
+        }
+        match (self.role, self.phase.clone()) {
+            (Role::Caller(callee), Phase::Waiting(until)) if self.wants_in && at.now >= until => {
+                let sdp = {
+                    self.phase = Phase::Calling;
+                    self.open(at, CALL, true, Some(callee))
+                };
+                let to = (callee + 1).to_string();
+                self.say(at, &dialect::call(&self.name, &to, &sdp));
+            }
+            (_, Phase::Rung(from)) => {
+                self.phase = Phase::Accepting;
+                let caller = from.parse::<usize>().expect("a number") - 1;
+                let sdp = self.open(at, CALL, true, Some(caller));
+                self.say(at, &dialect::accept(&from, &sdp));
+            }
+            _ => {}
+        }
+    }
+
+    pub fn hear_of_call(&mut self, at: &mut Surroundings, said: Said) {
+        match said {
+            Said::Registered(true) => {
+                self.asked.remove(ENTERING);
+                self.is_in = true;
+                self.phase = Phase::Waiting(at.now + CALLS_AGAIN_AFTER);
+            }
+            Said::Registered(false) => {
+                assert!(at.storage_failed, "{} may not register", self.name);
+                self.hang_up(at);
+                self.come_at = Some(at.now + CALLS_AGAIN_AFTER);
+            }
+            Said::Rings { from } if matches!(self.phase, Phase::Free | Phase::Waiting(_)) => {
+                self.phase = Phase::Rung(from);
+            }
+            Said::Rings { .. } => {}
+            Said::Called(Some(sdp)) if self.answers_call(&sdp) => {
+                self.accept(at, CALL, &sdp);
+                self.phase = Phase::Talking;
+            }
+            Said::Called(None) if self.phase == Phase::Calling => self.over(at, LEFT_MS),
+            Said::Begins(sdp) if self.answers_call(&sdp) => {
+                self.accept(at, CALL, &sdp);
+                self.phase = Phase::Talking;
+            }
+            Said::Renewed(sdp) => self.accept(at, CALL, &sdp),
+            Said::CallOver => self.over(at, LEFT_MS),
+            Said::MediaLost(of) => {
+                self.lost.insert(of);
+            }
+            Said::MediaBack(of) => {
+                self.lost.remove(&of);
+            }
+            // About a call that the client has ended.
+            Said::Called(_) | Said::Begins(_) | Said::Other => {}
+            said => panic!("{} is in no room: {said:?}", self.name),
+        }
+    }
+
+    fn answers_call(&self, answer: &str) -> bool {
+        let connection = self.connections.get(CALL);
+        connection.is_some_and(|connection| connection.is_answered_by(answer))
+    }
+}

@@ -1,0 +1,65 @@
+//! What people do when the plan says so.
+
+use super::plan::{Deed, Role};
+use super::run::Run;
+
+impl Run {
+    pub fn act(&mut self, index: usize, deed: Deed) {
+        let at = &mut self.at;
+        let person = &mut self.people[index];
+        at.note(format!("{} is to {deed:?}", person.name));
+        match deed {
+            Deed::Come => {
+                person.wants_in = true;
+                match (&person.socket, person.dialect()) {
+                    (None, _) => person.come_at = Some(at.now),
+                    (Some(_), Some(dialect)) if !person.is_in && person.asked.is_empty() => person.enter(at, dialect),
+                    _ => {}
+                }
+            }
+            Deed::ComeTwice => {
+                person.wants_in = true;
+                person.come_at = Some(at.now);
+            }
+            Deed::Leave => {
+                person.wants_in = false;
+                match (person.dialect(), person.role) {
+                    (Some(dialect), _) => person.leave_room(at, dialect),
+                    // There is nothing to leave.
+                    (None, Role::Writer(_)) => person.hang_up(at),
+                    (None, _) => person.stop(at),
+                }
+            }
+            Deed::CloseSocket => {
+                person.wants_in = false;
+                person.hang_up(at);
+            }
+            Deed::Vanish => {
+                person.wants_in = false;
+                let socket = person.vanish(at);
+                self.dead_sockets.extend(socket);
+            }
+            Deed::Publish(true) => {
+                person.publishes = true;
+                person.publish(at);
+            }
+            Deed::Publish(false) => {
+                person.publishes = false;
+                person.end_publishing(at);
+            }
+            Deed::Republish => {
+                if person.publishes {
+                    person.publish(at);
+                }
+            }
+            Deed::Move(room) => {
+                if let Some(dialect) = person.dialect().filter(|_| person.is_in && person.moving_to.is_none()) {
+                    // It is in the old room until the server says otherwise.
+                    person.moving_to = Some(room);
+                    person.enter(at, dialect);
+                }
+            }
+            Deed::Stall(time) => person.stall(at, time),
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The messages of the families, as their clients write and read them.
+
+use serde_json::{Value, json};
+
+use super::plan::Dialect;
+
+/// What a client is sent.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Said {
+    /// Entered; these are there.
+    Entered(Vec<String>),
+    Arrived(String),
+    Left(String),
+    MediaLost(String),
+    MediaBack(String),
+    Answer {
+        subject: String,
+        sdp: String,
+    },
+    /// To what was said about this subject.
+    Refused {
+        subject: String,
+    },
+    Registered(bool),
+    Rings {
+        from: String,
+    },
+    /// To the caller, with or without an answer.
+    Called(Option<String>),
+    /// To the callee.
+    Begins(String),
+    Renewed(String),
+    CallOver,
+    /// Nothing that these clients heed.
+    Other,
+}
+
+/// The one connection of a call.
+pub const CALL: &str = "call";
+
+impl Dialect {
+    pub fn enter(self, name: &str, room: u8) -> String {
+        let message = match self {
+            Dialect::Id => json!({"id": "joinRoom", "name": name, "room": room.to_string(), "notices": true}),
+            Dialect::Type => json!({"type": "join", "userId": number(name), "room": room, "notices": true}),
+        };
+        message.to_string()
+    }
+
+    pub fn leave(self) -> String {
+        let message = match self {
+            Dialect::Id => json!({"id": "leaveRoom"}),
+            Dialect::Type => json!({"type": "leave"}),
+        };
+        message.to_string()
+    }
+
+    pub fn offer(self, subject: &str, sdp: &str) -> String {
+        let message = match self {
+            Dialect::Id => json!({"id": "receiveVideoFrom", "sender": subject, "sdpOffer": sdp}),
+            Dialect::Type => json!({"type": "receiveVideoFrom", "userId": number(subject), "sdpOffer": sdp}),
+        };
+        message.to_string()
+    }
+
+    pub fn read(self, text: &str) -> Said {
+        let message: Value = serde_json::from_str(text).expect(text);
+        match self {
+            Dialect::Id => read_id(&message),
+            Dialect::Type => read_type(&message),
+        }
+    }
+}
+
+/// In the other dialect ids are numbers.
+fn number(name: &str) -> u64 {
+    name.parse().expect("people are called by numbers")
+}
+
+fn text_of(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn read_id(message: &Value) -> Said {
+    let name = || text_of(&message["name"]);
+    match message["id"].as_str().unwrap_or_default() {
+        "existingParticipants" => {
+            let others = message["data"].as_array().expect("a list");
+            Said::Entered(others.iter().map(text_of).collect())
+        }
+        "newParticipantArrived" => Said::Arrived(name()),
+        "participantLeft" => Said::Left(name()),
+        "participantMedia" if message["media"] == "lost" => Said::MediaLost(name()),
+        "participantMedia" => Said::MediaBack(name()),
+        "receiveVideoAnswer" => Said::Answer {
+            subject: name(),
+            sdp: text_of(&message["sdpAnswer"]),
+        },
+        "iceCandidate" => Said::Other,
+        other => panic!("a message of an unknown kind: {other}"),
+    }
+}
+
+fn read_type(message: &Value) -> Said {
+    let user = || text_of(&message["userId"]);
+    match message["type"].as_str().unwrap_or_default() {
+        "existingParticipants" => {
+            let others = message["participants"].as_array().expect("a list");
+            Said::Entered(others.iter().map(|other| text_of(&other["userId"])).collect())
+        }
+        "newParticipantArrived" => Said::Arrived(text_of(&message["participant"]["userId"])),
+        "participantLeft" => Said::Left(user()),
+        "participantMedia" if message["media"] == "lost" => Said::MediaLost(user()),
+        "participantMedia" => Said::MediaBack(user()),
+        "receiveVideoAnswer" => Said::Answer {
+            subject: user(),
+            sdp: text_of(&message["sdpAnswer"]),
+        },
+        "unrecognizedMessage" if message["message"]["type"] == "receiveVideoFrom" => Said::Refused {
+            subject: text_of(&message["message"]["userId"]),
+        },
+        "iceCandidate" => Said::Other,
+        other => panic!("a message of an unknown kind: {other}: {message}"),
+    }
+}
+
+pub fn register(name: &str) -> String {
+    json!({"id": "register", "name": name, "notices": true}).to_string()
+}
+
+pub fn call(from: &str, to: &str, sdp: &str) -> String {
+    json!({"id": "call", "from": from, "to": to, "sdpOffer": sdp}).to_string()
+}
+
+pub fn accept(from: &str, sdp: &str) -> String {
+    json!({"id": "incomingCallResponse", "from": from, "callResponse": "accept", "sdpOffer": sdp}).to_string()
+}
+
+pub fn renew(sdp: &str) -> String {
+    json!({"id": "restart", "sdpOffer": sdp}).to_string()
+}
+
+pub fn stop() -> String {
+    json!({"id": "stop"}).to_string()
+}
+
+pub fn read_call(text: &str) -> Said {
+    let message: Value = serde_json::from_str(text).expect(text);
+    let answer = || text_of(&message["sdpAnswer"]);
+    match message["id"].as_str().unwrap_or_default() {
+        "registerResponse" => Said::Registered(message["response"] == "accepted"),
+        "incomingCall" => Said::Rings {
+            from: text_of(&message["from"]),
+        },
+        "callResponse" => Said::Called((message["response"] == "accepted").then(answer)),
+        "startCommunication" => Said::Begins(answer()),
+        "restartAnswer" => Said::Renewed(answer()),
+        "stopCommunication" => Said::CallOver,
+        "otherMedia" if message["media"] == "lost" => Said::MediaLost(CALL.to_owned()),
+        "otherMedia" => Said::MediaBack(CALL.to_owned()),
+        "iceCandidate" => Said::Other,
+        other => panic!("a message of an unknown kind: {other}"),
+    }
+}

@@ -1,0 +1,111 @@
+//! How a client of `/groupcall` behaves: it publishes if it wants to, and watches everybody if it wants to.
+
+use super::dialect::Said;
+use super::person::{ENTERING, LEAVING_MS, LEFT_MS, Person};
+use super::plan::{Dialect, Role};
+use super::surroundings::Surroundings;
+
+impl Person {
+    pub fn dialect(&self) -> Option<Dialect> {
+        match self.role {
+            Role::Group { dialect, .. } => Some(dialect),
+            Role::Caller(_) | Role::Callee | Role::Writer(_) => None,
+        }
+    }
+
+    fn watches(&self) -> bool {
+        matches!(self.role, Role::Group { watches: true, .. })
+    }
+
+    pub fn enter(&mut self, at: &mut Surroundings, dialect: Dialect) {
+        self.expect_to_enter(at);
+        self.entries += 1;
+        let room = self.moving_to.unwrap_or(self.room);
+        self.say(at, &dialect.enter(&self.name, room));
+    }
+
+    pub fn leave_room(&mut self, at: &mut Surroundings, dialect: Dialect) {
+        self.part_all(at, LEAVING_MS);
+        self.say(at, &dialect.leave());
+    }
+
+    pub fn publish(&mut self, at: &mut Surroundings) {
+        if let Some(dialect) = self.dialect().filter(|_| self.is_in) {
+            let own = self.name.clone();
+            let sdp = self.open(at, &own, true, None);
+            self.say(at, &dialect.offer(&own, &sdp));
+        }
+    }
+
+    fn watch(&mut self, at: &mut Surroundings, other: &str) {
+        if let Some(dialect) = self.dialect().filter(|_| self.watches()) {
+            let sdp = self.open(at, other, false, Some(index_of(other)));
+            self.say(at, &dialect.offer(other, &sdp));
+        }
+    }
+
+    pub fn hear_of_room(&mut self, at: &mut Surroundings, said: Said) {
+        match said {
+            Said::Entered(others) => self.entered(at, others),
+            // Of a room that the client has left meanwhile.
+            _ if !self.is_in => {}
+            Said::Arrived(other) => {
+                // Nobody can be there twice: a page would show them twice.
+                let is_new = self.others.insert(other.clone());
+                assert!(is_new, "{} hears that {other} arrives, who is there", self.name);
+                self.watch(at, &other);
+            }
+            Said::Left(other) => {
+                let was_there = self.others.remove(&other);
+                assert!(was_there, "{} hears that {other} leaves, who is not there", self.name);
+                self.lost.remove(&other);
+                self.part(at, &other, LEFT_MS);
+            }
+            Said::MediaLost(other) => {
+                assert!(
+                    self.others.contains(&other),
+                    "{} misses {other}, who is not there",
+                    self.name
+                );
+                self.lost.insert(other);
+            }
+            Said::MediaBack(other) => {
+                self.lost.remove(&other);
+            }
+            Said::Answer { subject, sdp } => self.accept(at, &subject, &sdp),
+            Said::Refused { subject } => {
+                // Only an offer that crossed with a departure is refused.
+                assert_ne!(subject, self.name, "{subject} may not publish");
+                self.asked.remove(&subject);
+            }
+            Said::Other => {}
+            said => panic!("{} is in no call: {said:?}", self.name),
+        }
+    }
+
+    fn entered(&mut self, at: &mut Surroundings, others: Vec<String>) {
+        self.entries = self.entries.saturating_sub(1);
+        // The client has left meanwhile, and may have entered once more.
+        if self.entries > 0 || self.asked.remove(ENTERING).is_none() {
+            return;
+        }
+        if let Some(room) = self.moving_to {
+            self.part_all(at, LEFT_MS);
+            self.room = room;
+        }
+        self.is_in = true;
+        assert!(!others.contains(&self.name), "{} meets themselves", self.name);
+        self.others = others.iter().cloned().collect();
+        if self.publishes {
+            self.publish(at);
+        }
+        for other in others {
+            self.watch(at, &other);
+        }
+    }
+}
+
+/// People are called by their numbers, from 1.
+fn index_of(name: &str) -> usize {
+    name.parse::<usize>().expect("a number") - 1
+}

@@ -1,0 +1,56 @@
+//! What a packet that somebody gets must be.
+
+use super::connection::Connection;
+use super::streams::Stamp;
+use super::surroundings::Surroundings;
+
+/// Whether a packet may have come here, and none before it is missing.
+pub fn judge(
+    at: &Surroundings,
+    who: &str,
+    room: u8,
+    connection: &mut Connection,
+    stamp: Stamp,
+    closed_ms: Option<u64>,
+) {
+    let facts = &at.streams[&stamp.stream];
+    let is_clean = connection.is_clean && facts.is_clean && closed_ms.is_none();
+    let Some(sink) = &mut connection.sink else {
+        panic!("{who} gets media on a connection that only sends: {stamp:?}");
+    };
+    // A connection is asked for by the name of one person in one room.
+    assert_eq!(
+        sink.publisher, stamp.publisher,
+        "{who} gets what somebody else sends: {stamp:?}"
+    );
+    if let Some(closed_ms) = closed_ms {
+        // Whoever has left, or whose publisher has left, gets nothing that was sent afterwards.
+        assert!(
+            stamp.sent_ms <= closed_ms,
+            "{who} gets what was sent after {closed_ms}: {stamp:?}"
+        );
+    } else {
+        assert_eq!(facts.room, room, "{who} gets what is sent in another room: {stamp:?}");
+    }
+    if let Some(ended_ms) = facts.ended_ms {
+        assert!(
+            stamp.sent_ms <= ended_ms,
+            "{who} gets what was sent after {ended_ms}: {stamp:?}"
+        );
+    }
+    let before = sink.last.filter(|last| last.stream == stamp.stream);
+    // Neither client, nor their workers, nor their networks were disturbed: what happens to others is nothing to them.
+    if let Some(before) = before.filter(|_| is_clean) {
+        assert_eq!(
+            stamp.count,
+            before.count + 1,
+            "{who} misses packets, or gets them twice: {stamp:?} after {before:?}"
+        );
+    }
+    let is_newest = sink
+        .last
+        .is_none_or(|last| (last.stream, last.count) < (stamp.stream, stamp.count));
+    if is_newest {
+        sink.last = Some(stamp);
+    }
+}

@@ -1,0 +1,191 @@
+//! Hub, families, media workers, clients and the network between them, all in one and in virtual time, with faults: workers
+//! die or stand still, sockets die, storage is slow or fails, the process stands still, packets are lost, delayed,
+//! repeated and reordered. What happens in a run is drawn from its seed.
+//!
+//! A run has three parts. First everything happens that the plan wants. Then nothing fails any more, and within a bound
+//! everybody has to be where they want to be, to know who else is there, and to get media. At last everybody leaves, and
+//! nothing may be left. While it goes on each packet, message and count is judged; `judge.rs`, `person.rs`, `engines.rs`, `run.rs`
+//! and `expectations.rs` say why what they demand has to be so.
+//!
+//! `PATCHBAY_SIMULATION_SEED=17 cargo test --test it simulation -- --nocapture` repeats one run, and prints all that happens
+//! in it. `PATCHBAY_SIMULATION_RUNS` says how many seeds are tried.
+
+mod calls;
+mod connection;
+mod deeds;
+mod dialect;
+mod engines;
+mod expectations;
+mod gauges;
+mod group;
+mod judge;
+mod person;
+mod plan;
+mod run;
+mod socket;
+mod storage;
+mod streams;
+mod surroundings;
+mod writers;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::RecvTimeoutError;
+use std::sync::{Arc, OnceLock, mpsc};
+use std::time::Duration;
+
+use gauges::Gauges;
+use plan::{Deed, Plan, Role};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use run::{Identities, Run};
+use surroundings::Log;
+
+/// How many runs there are where nobody says otherwise.
+const RUNS: u64 = 1_000;
+
+/// Long enough for a run on the busiest machine. One that takes longer stands still at one instant of virtual time.
+const REAL_TIME_MAX: Duration = Duration::from_secs(120);
+
+/// A worker that hangs is noticed after ten seconds, a dead connection restarted after eight, and both may come together.
+const WELL_WITHIN: Duration = Duration::from_secs(40);
+
+/// A socket whose client has vanished is noticed after 25 s, and closing takes a few more.
+const GONE_WITHIN: Duration = Duration::from_secs(40);
+
+/// Lines of a failed run's log that are printed.
+const LOG_TAIL: usize = 80;
+
+/// A number from the environment.
+fn setting(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name} must be a whole number, not {text:?}")),
+    )
+}
+
+fn identities() -> &'static Identities {
+    static IDENTITIES: OnceLock<Identities> = OnceLock::new();
+    IDENTITIES.get_or_init(Identities::generate)
+}
+
+/// Whatever goes wrong in it panics. Its log is written as it goes on.
+fn run(seed: u64, log: Log) {
+    let plan = Plan::draw(seed);
+    let gauges = Arc::new(Gauges::default());
+    let _recording = metrics::set_default_local_recorder(&*gauges);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let mut run = Run::new(seed, &plan, identities(), gauges.clone(), log);
+        run.follow(&plan).await;
+        let mut random = StdRng::seed_from_u64(!seed);
+        settle(&mut run, &mut random).await;
+        leave(&mut run, &mut random).await;
+        run.end().await;
+    });
+}
+
+/// Nothing fails any more: everybody gets what they want.
+async fn settle(run: &mut Run, random: &mut StdRng) {
+    run.calm_down();
+    for index in 0..run.people.len() {
+        if random.random_bool(0.8) || matches!(run.people[index].role, Role::Caller(_) | Role::Callee) {
+            run.act(index, Deed::Come);
+        }
+    }
+    let since_ms = run.at.now_ms() + 200;
+    let is_well = run.go_on(WELL_WITHIN, |run| run.missing(since_ms).is_empty()).await;
+    assert!(is_well, "not within {WELL_WITHIN:?}: {:#?}", run.missing(since_ms));
+}
+
+/// Everybody leaves, each in their own way: nothing is left.
+async fn leave(run: &mut Run, random: &mut StdRng) {
+    run.at.note("leaving");
+    for index in 0..run.people.len() {
+        match random.random_range(0..5) {
+            0 => run.act(index, Deed::Vanish),
+            1 => {
+                run.act(index, Deed::Leave);
+                run.act(index, Deed::CloseSocket);
+            }
+            _ => run.act(index, Deed::CloseSocket),
+        }
+    }
+    let is_empty = run.go_on(GONE_WITHIN, |run| run.leftovers().is_empty()).await;
+    assert!(is_empty, "left after {GONE_WITHIN:?}: {:#?}", run.leftovers());
+}
+
+/// Runs one after the other; what went wrong, with the seed.
+fn run_all(seeds: &[u64], done: &mpsc::Sender<u64>) -> Result<(), String> {
+    for &seed in seeds {
+        let log = Log::default();
+        let outcome = catch_unwind(AssertUnwindSafe(|| run(seed, log.clone())));
+        let lines = log.lock().map(|lines| lines.clone()).unwrap_or_default();
+        let is_alone = seeds.len() == 1;
+        if outcome.is_err() || is_alone {
+            let left_out = if is_alone {
+                0
+            } else {
+                lines.len().saturating_sub(LOG_TAIL)
+            };
+            println!("{:#?}", Plan::draw(seed).events);
+            println!("{}", lines[left_out..].join("\n"));
+        }
+        outcome.map_err(|_| {
+            format!(
+                "the run of seed {seed} failed; repeat it with PATCHBAY_SIMULATION_SEED={seed}, see CONTRIBUTING.md"
+            )
+        })?;
+        // Nobody listens after a failure.
+        done.send(seed).ok();
+    }
+    Ok(())
+}
+
+#[test]
+fn rooms_and_calls_outlive_what_fails_around_them() {
+    let seeds: Vec<u64> = match setting("PATCHBAY_SIMULATION_SEED") {
+        Some(seed) => vec![seed],
+        None => (1..=setting("PATCHBAY_SIMULATION_RUNS").unwrap_or(RUNS)).collect(),
+    };
+    let (done, finished) = mpsc::channel();
+    let runs = std::thread::spawn(move || run_all(&seeds, &done));
+    let mut last = None;
+    loop {
+        match finished.recv_timeout(REAL_TIME_MAX) {
+            Ok(seed) => last = Some(seed),
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                panic!("the run after that of seed {last:?} does not end: virtual time stands still")
+            }
+        }
+    }
+    if let Err(failure) = runs.join().expect("failures are caught") {
+        panic!("{failure}");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    for seed in 1..=8 {
+        let lines = || {
+            let log = Log::default();
+            // What fails in it is the other test's to tell.
+            catch_unwind(AssertUnwindSafe(|| run(seed, log.clone()))).ok();
+            log.lock().map(|lines| lines.clone()).unwrap_or_default()
+        };
+        let (first, again) = (lines(), lines());
+        let differs = first.iter().zip(&again).position(|(one, other)| one != other);
+        assert_eq!(
+            differs.map(|at| (&first[at], &again[at])),
+            None,
+            "the first line that differs, of seed {seed}"
+        );
+        assert_eq!(first.len(), again.len(), "lines of seed {seed}");
+        assert!(first.len() > 20, "little happens in the run of seed {seed}");
+    }
+}

@@ -1,0 +1,206 @@
+//! What is to happen in a run, drawn from its seed: who is there and how they behave, and which faults come when.
+
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use super::engines::WORKERS;
+use crate::netsim::network::Link;
+
+pub struct Plan {
+    pub people: Vec<Role>,
+    /// By time.
+    pub events: Vec<(Duration, Event)>,
+    /// From then on nothing fails any more.
+    pub calm_at: Duration,
+    pub room_subscriptions_per_worker: usize,
+    /// Commands that may wait for a worker.
+    pub backlog: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Group {
+        dialect: Dialect,
+        room: u8,
+        publishes: bool,
+        watches: bool,
+    },
+    /// Calls that person as soon as possible.
+    Caller(usize),
+    Callee,
+    /// Writes to that person.
+    Writer(usize),
+}
+
+/// What is spoken in `/groupcall`: which key has a message's kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    Id,
+    Type,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Event {
+    Deed(usize, Deed),
+    Fault(Fault),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    Come,
+    /// Out of the room or the call, by a message. The socket stays for the next time.
+    Leave,
+    CloseSocket,
+    /// Without a word: the process is killed, or the network is gone.
+    Vanish,
+    /// Comes with another socket while the first is still open.
+    ComeTwice,
+    Publish(bool),
+    Move(u8),
+    /// Offers a new connection in the place of the one by which it publishes.
+    Republish,
+    /// Reads nothing from its socket for a while.
+    Stall(Duration),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Fault {
+    WorkerDies(usize),
+    WorkerHangs(usize, Duration),
+    BadLink(usize, Link),
+    /// Nothing gets through for so long.
+    Outage(usize, Duration),
+    /// The client's address changes without its knowledge.
+    Rebinding(usize),
+    Storage {
+        takes: Duration,
+        fails: bool,
+        lasts: Duration,
+    },
+    /// The process does not run for so long.
+    Standstill(Duration),
+    /// The clock that says what day it is goes wrong by so many seconds.
+    WallClock(i64),
+}
+
+/// Two who call, two who write, three in rooms.
+pub const PEOPLE_MAX: usize = 7;
+
+/// Deaths and long silences of workers in one run. Of one worker three are made good within a minute.
+const LOSSES_MAX: usize = 3;
+
+impl Plan {
+    pub fn draw(seed: u64) -> Plan {
+        let mut random = StdRng::seed_from_u64(seed);
+        let people = people(&mut random);
+        let calm_at = ms(random.random_range(3_000..8_000));
+        let mut events = Vec::new();
+        for (person, role) in people.iter().enumerate() {
+            deeds(&mut random, person, *role, calm_at, &mut events);
+        }
+        faults(&mut random, people.len(), calm_at, &mut events);
+        events.sort_by_key(|(at, _)| *at);
+        Plan {
+            people,
+            events,
+            calm_at,
+            room_subscriptions_per_worker: [1, 2, 1_000][random.random_range(0..3)],
+            backlog: [24, 1_024][random.random_range(0..2)],
+        }
+    }
+}
+
+fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+fn people(random: &mut StdRng) -> Vec<Role> {
+    let mut people = Vec::new();
+    if random.random_bool(0.3) {
+        people.extend([Role::Caller(1), Role::Callee]);
+    }
+    if random.random_bool(0.2) {
+        let first = people.len();
+        people.extend([Role::Writer(first + 1), Role::Writer(first)]);
+    }
+    let group = if people.is_empty() { 3..=4 } else { 2..=3 };
+    let rooms = if random.random_bool(0.3) { 2 } else { 1 };
+    for _ in 0..random.random_range(group) {
+        people.push(Role::Group {
+            dialect: [Dialect::Id, Dialect::Type][random.random_range(0..2)],
+            room: random.random_range(1..=rooms),
+            publishes: random.random_bool(0.7),
+            watches: random.random_bool(0.8),
+        });
+    }
+    people
+}
+
+fn deeds(random: &mut StdRng, person: usize, role: Role, calm_at: Duration, events: &mut Vec<(Duration, Event)>) {
+    let mut at = ms(random.random_range(0..1_500));
+    let mut deed = Deed::Come;
+    while at < calm_at {
+        events.push((at, Event::Deed(person, deed)));
+        at += ms(random.random_range(700..5_000));
+        let is_away = matches!(deed, Deed::Leave | Deed::CloseSocket | Deed::Vanish);
+        deed = match (is_away, random.random_range(0..10)) {
+            (true, _) => Deed::Come,
+            (_, 0 | 1) => Deed::Leave,
+            (_, 2) => Deed::CloseSocket,
+            (_, 3) => Deed::Vanish,
+            (_, 4) => Deed::ComeTwice,
+            (_, 5) => Deed::Stall(ms(random.random_range(500..5_000))),
+            (_, number) => match (role, number) {
+                (Role::Group { .. }, 6) => Deed::Publish(random.random_bool(0.6)),
+                (Role::Group { .. }, 7) => Deed::Move(random.random_range(1..=2)),
+                (Role::Group { .. }, 8) => Deed::Republish,
+                // Nothing new.
+                _ => Deed::Come,
+            },
+        };
+    }
+}
+
+fn faults(random: &mut StdRng, people: usize, calm_at: Duration, events: &mut Vec<(Duration, Event)>) {
+    let mut losses = 0;
+    for _ in 0..random.random_range(0..=4) {
+        let at = ms(random.random_range(500..calm_at.as_millis() as u64));
+        let (worker, person) = (random.random_range(0..WORKERS), random.random_range(0..people));
+        let fault = match random.random_range(0..10) {
+            0 | 1 if losses < LOSSES_MAX => {
+                losses += 1;
+                Fault::WorkerDies(worker)
+            }
+            2 if losses < LOSSES_MAX => {
+                losses += 1;
+                // Longer than the hub waits for it.
+                Fault::WorkerHangs(worker, ms(random.random_range(11_500..20_000)))
+            }
+            3 => Fault::WorkerHangs(worker, ms(random.random_range(50..4_000))),
+            4 => Fault::Outage(person, ms(random.random_range(1_000..25_000))),
+            5 => Fault::Rebinding(person),
+            6 => Fault::Storage {
+                takes: ms(random.random_range(0..3_000)),
+                fails: random.random_bool(0.5),
+                lasts: ms(random.random_range(500..3_000)),
+            },
+            7 => Fault::Standstill(ms(random.random_range(100..8_000))),
+            8 => Fault::WallClock(random.random_range(-100_000..100_000)),
+            _ => Fault::BadLink(person, bad_link(random)),
+        };
+        events.push((at, Event::Fault(fault)));
+    }
+}
+
+fn bad_link(random: &mut StdRng) -> Link {
+    Link {
+        delay: ms(random.random_range(5..120)),
+        jitter: ms(random.random_range(0..60)),
+        reorders: random.random_bool(0.7),
+        loss: random.random_range(0.0..0.2),
+        duplicate: random.random_range(0.0..0.1),
+        ..Link::default()
+    }
+}

@@ -1,0 +1,367 @@
+//! One run: the hub, two workers, the network and the people, in virtual time, from one event to the next.
+//!
+//! The hub, its mailbox and the sockets' loops are the server's own tasks, on a runtime of one thread whose time stands still
+//! until everybody waits. Everything else is done here between their turns, in a fixed order, and they are given one thing a
+//! millisecond: so the same seed always leads to the same run.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use patchbay::clock::WallClock;
+use patchbay::config::Config;
+use patchbay::http::websocket::converse;
+use patchbay::hub::{self, Capacity, HubEnd, HubHandle};
+use patchbay::media::engine::{Media, MediaEvent};
+use patchbay::media::peer::dtls::DtlsIdentity;
+use patchbay::shares::ClientAddress;
+use patchbay::signaling::{Conversation, Entrance};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::engines::{Engines, WORKERS};
+use super::gauges::Gauges;
+use super::person::Person;
+use super::plan::{Event, Fault, PEOPLE_MAX, Plan, Role};
+use super::socket::Socket;
+use super::storage::Storage;
+use super::surroundings::{Log, Surroundings};
+use crate::netsim::network::Link;
+use crate::websocket::wire::wire;
+
+/// The shortest step: the runtime's timers count milliseconds.
+const STEP: Duration = Duration::from_millis(1);
+/// The longest: the hub's timers may have brought something about.
+const LOOKS_EVERY: Duration = Duration::from_millis(40);
+const MEDIA_EVENTS: usize = 4_096;
+/// Seconds since 1970 at the begin of a run.
+const DAY_S: i64 = 1_767_323_045;
+
+pub struct Run {
+    pub at: Surroundings,
+    pub people: Vec<Person>,
+    pub engines: Engines,
+    gauges: Arc<Gauges>,
+    hub: HubHandle,
+    media_events: mpsc::Sender<MediaEvent>,
+    config: Arc<Config>,
+    storage: Storage,
+    wall_s: Arc<AtomicI64>,
+    conversations: Vec<JoinHandle<()>>,
+    /// Of clients that have vanished: the server does not know yet.
+    pub dead_sockets: Vec<Socket>,
+    storage_recovers_at: Option<Instant>,
+    outages: Vec<(Instant, usize)>,
+}
+
+/// The certificates of a process that runs many times: of the server two, of each client one.
+pub struct Identities(Vec<DtlsIdentity>);
+
+impl Identities {
+    pub fn generate() -> Identities {
+        Identities(
+            (0..2 + PEOPLE_MAX)
+                .map(|_| DtlsIdentity::generate().expect("a certificate"))
+                .collect(),
+        )
+    }
+}
+
+impl Run {
+    pub fn new(seed: u64, plan: &Plan, identities: &Identities, gauges: Arc<Gauges>, log: Log) -> Run {
+        let start = tokio::time::Instant::now().into_std();
+        let engines = Engines::new([&identities.0[0], &identities.0[1]], plan.backlog);
+        let media = Media::with(Box::new(engines.clone()), WORKERS, start).expect("workers start");
+        let (media_events, events) = mpsc::channel(MEDIA_EVENTS);
+        let config = Config::default();
+        let capacity = Capacity {
+            room_subscriptions_per_worker: plan.room_subscriptions_per_worker,
+            ..Capacity::from(&config)
+        };
+        let storage = Storage::default();
+        let random = StdRng::seed_from_u64(seed);
+        let (hub, running) = hub::start(media, events, capacity, storage.clone(), random);
+        tokio::spawn(running);
+        let servers = engines.lock().seats.iter().map(|seat| seat.address).collect();
+        let person = |(index, role): (usize, &Role)| Person::new(start, index, *role, &identities.0[2 + index]);
+        Run {
+            at: Surroundings::new(start, seed, servers, log),
+            people: plan.people.iter().enumerate().map(person).collect(),
+            engines,
+            gauges,
+            hub,
+            media_events,
+            config: Arc::new(config),
+            storage,
+            wall_s: Arc::new(AtomicI64::new(DAY_S)),
+            conversations: Vec::new(),
+            dead_sockets: Vec::new(),
+            storage_recovers_at: None,
+            outages: Vec::new(),
+        }
+    }
+
+    /// What the plan wants, up to the time from which on nothing fails any more.
+    pub async fn follow(&mut self, plan: &Plan) {
+        for (due, event) in &plan.events {
+            self.until(*due).await;
+            self.happen(event).await;
+        }
+        self.until(plan.calm_at).await;
+    }
+
+    async fn until(&mut self, time: Duration) {
+        while self.at.elapsed() < time {
+            let due = self.at.start + time;
+            self.step(due).await;
+        }
+    }
+
+    /// Goes on until `done`. False if that is not so within the time.
+    pub async fn go_on(&mut self, within: Duration, mut done: impl FnMut(&mut Run) -> bool) -> bool {
+        let end = self.at.elapsed() + within;
+        while !done(self) {
+            if self.at.elapsed() >= end {
+                return false;
+            }
+            let due = self.at.start + end;
+            self.step(due).await;
+        }
+        true
+    }
+
+    async fn happen(&mut self, event: &Event) {
+        match event {
+            Event::Deed(person, deed) => self.act(*person, *deed),
+            Event::Fault(fault) => self.fail(*fault).await,
+        }
+    }
+
+    async fn fail(&mut self, fault: Fault) {
+        self.at.note(format!("fault: {fault:?}"));
+        match fault {
+            Fault::WorkerDies(worker) => {
+                if self.engines.lock().kill(worker, &self.media_events) {
+                    self.at.workers_failed = true;
+                    self.disturb_worker(worker);
+                }
+            }
+            Fault::WorkerHangs(worker, time) => {
+                self.engines.lock().hang(worker, self.at.now + time);
+                self.at.workers_failed = true;
+                self.disturb_worker(worker);
+            }
+            Fault::BadLink(person, link) => self.relink(person, link),
+            Fault::Outage(person, time) => {
+                let link = Link {
+                    loss: 1.0,
+                    ..self.people[person].link
+                };
+                self.relink(person, link);
+                self.outages.push((self.at.now + time, person));
+            }
+            Fault::Rebinding(person) => {
+                self.people[person].disturb(&mut self.at);
+                self.people[person].rebind(&mut self.at);
+            }
+            Fault::Storage { takes, fails, lasts } => {
+                self.storage.set(takes, fails);
+                self.at.storage_failed |= fails;
+                self.storage_recovers_at = Some(self.at.now + lasts);
+            }
+            Fault::Standstill(time) => self.stand_still(time).await,
+            Fault::WallClock(by_s) => {
+                self.wall_s.fetch_add(by_s, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// The process does not run, as on a machine that is stopped for a while: all timers are late.
+    async fn stand_still(&mut self, time: Duration) {
+        tokio::time::advance(time).await;
+        self.at.now = tokio::time::Instant::now().into_std();
+        for person in &mut self.people {
+            person.wait_longer(time);
+        }
+        self.at.wait_longer(time);
+    }
+
+    /// Connections of this worker may lose something.
+    fn disturb_worker(&mut self, worker: usize) {
+        self.at.disturbed[worker] = true;
+        let server = self.at.servers[worker];
+        for person in &mut self.people {
+            person.disturb_at(&mut self.at, server);
+        }
+    }
+
+    fn relink(&mut self, person: usize, link: Link) {
+        let person = &mut self.people[person];
+        person.link = link;
+        person.link_is_clean = false;
+        person.disturb(&mut self.at);
+        person.link_up_all(&mut self.at);
+    }
+
+    /// Everything works again.
+    pub fn calm_down(&mut self) {
+        self.at.note("calm");
+        self.storage.set(Duration::ZERO, false);
+        self.storage_recovers_at = None;
+        self.outages.clear();
+        for index in 0..self.people.len() {
+            self.relink(index, Link::default());
+            self.people[index].link_is_clean = true;
+        }
+    }
+
+    /// Lets the people act, gives the server what has arrived, and waits until something else is due.
+    async fn step(&mut self, until: Instant) {
+        self.at.now = tokio::time::Instant::now().into_std();
+        assert!(self.hub.is_running(), "the hub has ended: {:?}", self.hub.ended().await);
+        self.recover();
+        let is_busy = self.arrive().await;
+        self.compare();
+        self.deliver();
+        let may_report = self.turn(!is_busy);
+        for person in &mut self.people {
+            person.handle_timeout(&mut self.at);
+        }
+        let next = self.next(is_busy || !may_report).min(until.max(self.at.now + STEP));
+        tokio::time::sleep_until(next.into()).await;
+    }
+
+    /// Lets the workers turn. Whether the hub may be given something else yet.
+    fn turn(&mut self, may_report: bool) -> bool {
+        let mut floor = self.engines.lock();
+        let may_report = floor.turn(self.at.now, &mut self.at.network, &self.media_events, may_report);
+        for worker in 0..WORKERS {
+            self.at.disturbed[worker] = !floor.runs(worker);
+        }
+        may_report
+    }
+
+    fn next(&self, is_busy: bool) -> Instant {
+        let now = self.at.now;
+        if is_busy {
+            return now + STEP;
+        }
+        let people = self.people.iter().filter_map(Person::poll_timeout);
+        let others = [
+            self.at.network.next_arrival(),
+            self.engines.lock().poll_timeout(),
+            self.storage_recovers_at,
+        ];
+        let next = people.chain(others.into_iter().flatten()).min();
+        next.unwrap_or(now + LOOKS_EVERY).clamp(now + STEP, now + LOOKS_EVERY)
+    }
+
+    fn recover(&mut self) {
+        let now = self.at.now;
+        if self.storage_recovers_at.is_some_and(|due| due <= now) {
+            self.storage_recovers_at = None;
+            self.storage.set(Duration::ZERO, false);
+        }
+        let (over, going_on): (Vec<_>, Vec<_>) = self.outages.drain(..).partition(|(due, _)| *due <= now);
+        self.outages = going_on;
+        for (_, person) in over {
+            self.relink(person, Link::default());
+        }
+    }
+
+    /// One message, or one new client, reaches the server: whether there was one.
+    async fn arrive(&mut self) -> bool {
+        let now = self.at.now;
+        let comes = |person: &Person| person.come_at.is_some_and(|due| due <= now);
+        if let Some(index) = self.people.iter().position(comes) {
+            self.connect(index).await;
+            return true;
+        }
+        let sockets = self.people.iter_mut().flat_map(Person::sockets);
+        let arrival = |socket: &&mut Socket| socket.next_arrival().unwrap_or(now + STEP);
+        if let Some(socket) = sockets.min_by_key(arrival)
+            && socket.next_arrival().is_some_and(|due| due <= now)
+        {
+            socket.arrive(now);
+            return true;
+        }
+        false
+    }
+
+    async fn connect(&mut self, index: usize) {
+        let (wire, client) = wire();
+        let place = self.hub.connect(ClientAddress::THIS_MACHINE).await;
+        let (session, events) = place.expect("the server is not full");
+        let wall_s = Arc::clone(&self.wall_s);
+        let clock: WallClock =
+            Arc::new(move || SystemTime::UNIX_EPOCH + Duration::from_secs(wall_s.load(Ordering::Relaxed) as u64));
+        let person = &mut self.people[index];
+        let entrance = match person.role {
+            Role::Group { .. } => Entrance::Groupcall,
+            Role::Caller(_) | Role::Callee => Entrance::Call,
+            Role::Writer(_) => Entrance::Messages,
+        };
+        let conversation = Conversation::new(entrance, session, self.storage.clone(), self.config.clone(), clock);
+        self.conversations
+            .push(tokio::spawn(converse(wire, events, conversation)));
+        person.come(&mut self.at, Socket::new(client));
+    }
+
+    /// What the network has brought.
+    fn deliver(&mut self) {
+        let mut floor = self.engines.lock();
+        while let Some(datagram) = self.at.network.arrived(self.at.now) {
+            if let Some(seat) = floor.seat_at(datagram.to) {
+                // A socket is full only where the worker stands still, and then nobody counts.
+                floor.deliver(seat, datagram);
+                continue;
+            }
+            let to_whom = self.people.iter_mut();
+            for person in to_whom {
+                if person.receive(&mut self.at, &datagram) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// The hub and the workers know the same connections whenever nothing is on its way between them: otherwise one of
+    /// them keeps what nobody will ever close.
+    fn compare(&mut self) {
+        let mut floor = self.engines.lock();
+        if floor.is_quiet() {
+            let of_workers: u64 = floor.stats().iter().map(|stats| stats.peers).sum();
+            let of_hub = self.gauges.value("patchbay_peers");
+            assert_eq!(
+                of_hub, of_workers,
+                "connections that the hub knows, and that the workers know"
+            );
+        }
+    }
+
+    /// Everything that was there is gone.
+    pub fn leftovers(&mut self) -> Vec<String> {
+        self.dead_sockets.retain(|socket| !socket.is_over());
+        let mut left = self.gauges.above_zero();
+        left.retain(|gauge| !gauge.starts_with("patchbay_media_workers{"));
+        for (worker, stats) in self.engines.lock().stats().iter().enumerate() {
+            let all = [stats.peers, stats.tracks, stats.mirrored_tracks, stats.subscriptions];
+            let more = [stats.rooms, stats.known_addresses, stats.cache_bytes, stats.suspended];
+            if all.iter().chain(&more).any(|count| *count > 0) {
+                left.push(format!("worker {worker} holds {stats:?}"));
+            }
+        }
+        left
+    }
+
+    /// Ends the server, in order.
+    pub async fn end(self) {
+        self.hub.shutdown().await;
+        assert_eq!(self.hub.ended().await, HubEnd::Stopped);
+        for conversation in self.conversations {
+            conversation.await.expect("no conversation panics");
+        }
+    }
+}

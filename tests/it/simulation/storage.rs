@@ -1,0 +1,89 @@
+//! Storage that can be slow, and fail: who may enter, and the messages that wait for people who are not there.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use patchbay::domain::{Sender, WaitingMessage};
+use patchbay::hub::{MessageStore, StoreError};
+use patchbay::ids::{RoomName, UserId};
+use patchbay::signaling::Admission;
+use patchbay::storage::{AdmitError, Profile};
+
+/// Anyone may enter any room. Cheap to clone: all clones are one storage.
+#[derive(Clone, Default)]
+pub struct Storage(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    takes: Duration,
+    fails: bool,
+    kept: BTreeMap<UserId, Vec<WaitingMessage>>,
+}
+
+impl Storage {
+    /// How it answers from now on.
+    pub fn set(&self, takes: Duration, fails: bool) {
+        let mut state = self.0.lock().expect("one thread");
+        (state.takes, state.fails) = (takes, fails);
+    }
+
+    async fn answer<T>(&self, ask: impl FnOnce(&mut State) -> T) -> Result<T, StoreError> {
+        let takes = self.0.lock().expect("one thread").takes;
+        if !takes.is_zero() {
+            tokio::time::sleep(takes).await;
+        }
+        let mut state = self.0.lock().expect("one thread");
+        match state.fails {
+            true => Err("the simulation wants it to fail".into()),
+            false => Ok(ask(&mut state)),
+        }
+    }
+}
+
+impl Admission for Storage {
+    async fn admit(&self, user: &UserId, _room: &RoomName, _password: Option<&str>) -> Result<Profile, AdmitError> {
+        self.recognize(user).await
+    }
+
+    async fn recognize(&self, user: &UserId) -> Result<Profile, AdmitError> {
+        let profile = |_: &mut State| Profile {
+            user: user.clone(),
+            name: user.as_str().to_owned(),
+            prefix: String::new(),
+            postfix: String::new(),
+        };
+        self.answer(profile).await.map_err(AdmitError::Storage)
+    }
+}
+
+impl MessageStore for Storage {
+    async fn keep(&mut self, receiver: &UserId, _: &Sender, body: &[u8]) -> Result<(), StoreError> {
+        let keep = |state: &mut State| {
+            let waiting = state.kept.entry(receiver.clone()).or_default();
+            let number = waiting.last().map_or(1, |last| last.number + 1);
+            let message = Bytes::copy_from_slice(body);
+            waiting.push(WaitingMessage { number, message });
+        };
+        self.answer(keep).await
+    }
+
+    async fn kept(&mut self, receiver: &UserId) -> Result<Vec<WaitingMessage>, StoreError> {
+        let find = |state: &mut State| state.kept.get(receiver).cloned().unwrap_or_default();
+        self.answer(find).await
+    }
+
+    async fn forget(&mut self, receiver: &UserId, up_to: i64) -> Result<(), StoreError> {
+        let forget = |state: &mut State| {
+            if let Some(waiting) = state.kept.get_mut(receiver) {
+                waiting.retain(|waiting| waiting.number > up_to);
+            }
+        };
+        self.answer(forget).await
+    }
+
+    async fn tidy(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,79 @@
+//! What all people of a run share: the time, the network, the log, and what is known of the streams that were sent.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::netsim::network::Network;
+
+/// One line for everything that happens. It outlives a run that panics.
+pub type Log = Arc<Mutex<Vec<String>>>;
+
+pub struct Surroundings {
+    pub start: Instant,
+    pub now: Instant,
+    pub network: Network,
+    /// By worker.
+    pub servers: Vec<SocketAddr>,
+    /// Workers that have been disturbed and not been replaced or gone on since.
+    pub disturbed: Vec<bool>,
+    pub streams: BTreeMap<u32, Facts>,
+    /// Workers have died or stood still for long: the server may end rooms.
+    pub workers_failed: bool,
+    pub storage_failed: bool,
+    next_number: u32,
+    log: Log,
+}
+
+/// What is true of a stream.
+pub struct Facts {
+    /// In which room it is published.
+    pub room: u8,
+    /// Nothing has happened that could lose one of its packets on their way to the server, or there.
+    pub is_clean: bool,
+    /// What is sent later must not come through: by then the server has been told that it is over.
+    pub ended_ms: Option<u64>,
+}
+
+impl Surroundings {
+    pub fn new(start: Instant, seed: u64, servers: Vec<SocketAddr>, log: Log) -> Surroundings {
+        Surroundings {
+            start,
+            now: start,
+            network: Network::new(seed),
+            disturbed: vec![false; servers.len()],
+            servers,
+            streams: BTreeMap::new(),
+            workers_failed: false,
+            storage_failed: false,
+            next_number: 0,
+            log,
+        }
+    }
+
+    pub fn now_ms(&self) -> u64 {
+        self.elapsed().as_millis() as u64
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        self.now - self.start
+    }
+
+    pub fn number(&mut self) -> u32 {
+        self.next_number += 1;
+        self.next_number
+    }
+
+    /// The server has not run for so long: what was to have reached it by some time reaches it later.
+    pub fn wait_longer(&mut self, time: Duration) {
+        for facts in self.streams.values_mut() {
+            facts.ended_ms = facts.ended_ms.map(|ended| ended + time.as_millis() as u64);
+        }
+    }
+
+    pub fn note(&self, what: impl AsRef<str>) {
+        let line = format!("{:>6} {}", self.now_ms(), what.as_ref());
+        self.log.lock().expect("one thread").push(line);
+    }
+}

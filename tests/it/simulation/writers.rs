@@ -1,0 +1,95 @@
+//! How a client of `/ws` behaves: it writes numbered messages to somebody, who may be away.
+
+use std::time::Duration;
+
+use axum::extract::ws::Message;
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::person::Person;
+use super::plan::Role;
+use super::surroundings::Surroundings;
+use crate::transcripts::Model;
+
+const WRITES_EVERY: Duration = Duration::from_millis(600);
+
+const BIND: u32 = 1;
+const HEARTBEAT: u32 = 2;
+const ONLINE: u32 = 3;
+const OFFLINE: u32 = 4;
+const MESSAGE: u32 = 5;
+const ASKS: u32 = 1;
+const ANSWERS: u32 = 4;
+
+impl Person {
+    pub fn bind(&mut self, at: &Surroundings) {
+        self.write(at, json!({"cmd": BIND, "msgtype": ASKS, "sender": self.name}));
+        // There is no answer.
+        self.is_in = true;
+        self.writes_at = at.now + WRITES_EVERY;
+    }
+
+    pub fn look_after_messages(&mut self, at: &Surroundings) {
+        if let Role::Writer(reader) = self.role
+            && self.is_in
+            && at.now >= self.writes_at
+        {
+            self.writes_at = at.now + WRITES_EVERY;
+            self.written += 1;
+            let (receiver, number) = ((reader + 1).to_string(), self.written.to_string());
+            self.write(
+                at,
+                json!({"cmd": MESSAGE, "msgtype": ASKS, "sender": self.name, "receiver": receiver, "version": number}),
+            );
+        }
+    }
+
+    fn write(&mut self, at: &Surroundings, message: Value) {
+        let message = message.to_string();
+        at.note(format!("{} > {message}", self.name));
+        if let Some(socket) = &mut self.socket {
+            socket.send(at.now, Message::Binary(Model::read(&message).bytes()));
+        }
+    }
+
+    pub fn hear_message(&mut self, at: &Surroundings, bytes: &Bytes) {
+        let mut message = Model::of(bytes).written();
+        // What day it is the simulation changes.
+        message.as_object_mut().expect("an object").remove("timeStamp");
+        at.note(format!("{} < {message}", self.name));
+        let number = |field: &str| message[field].as_u64().unwrap_or_default() as u32;
+        match (number("cmd"), number("msgtype")) {
+            (HEARTBEAT, ASKS) => self.write(at, json!({"cmd": HEARTBEAT, "msgtype": ANSWERS})),
+            (ONLINE | OFFLINE, _) => {}
+            (MESSAGE, _) => self.hear_number(at, &message),
+            _ => panic!("{} gets what it has not asked for: {message}", self.name),
+        }
+    }
+
+    fn hear_number(&mut self, at: &Surroundings, message: &Value) {
+        let Role::Writer(writer) = self.role else {
+            panic!("{} has no /ws", self.name);
+        };
+        // The server writes the sender itself, so that it can be believed.
+        let expected = (json!(self.name), json!((writer + 1).to_string()));
+        let found = (message["receiver"].clone(), message["sender"].clone());
+        assert_eq!(
+            found, expected,
+            "{} gets a message for somebody else, or of nobody",
+            self.name
+        );
+        let number: u32 = message["version"]
+            .as_str()
+            .and_then(|text| text.parse().ok())
+            .expect("a number");
+        // In the order in which they were sent, those that waited first. Once, unless storage could not forget them.
+        let is_new = number > self.read;
+        assert!(
+            is_new || at.storage_failed,
+            "{} gets {number} after {}",
+            self.name,
+            self.read
+        );
+        self.read = self.read.max(number);
+    }
+}
