@@ -247,11 +247,17 @@ impl Accounts {
     }
 
     fn may_change(&self, client: ClientAddress) -> Result<(), AccountError> {
+        if client.is_this_machine() {
+            return Ok(());
+        }
         let taken = self.rates().changes.take(client, 1, (self.passed)());
         taken.map_err(|wait| AccountError::TooManyChanges { wait })
     }
 
     fn may_make_account(&self, client: ClientAddress) -> Result<(), AccountError> {
+        if client.is_this_machine() {
+            return Ok(());
+        }
         let taken = self.rates().new_accounts.take(client, 1, (self.passed)());
         taken.map_err(|wait| AccountError::TooManyNewAccounts { wait })
     }
@@ -266,17 +272,11 @@ impl Accounts {
         if seen_at.is_some_and(|seen_at| now_s.saturating_sub(seen_at) < SEEN_WITHIN_S) {
             return Ok(Recorded::Known);
         }
-        if client.is_this_machine() {
-            return Ok(());
-        }
         let places = DevicePlaces {
             per_account: DEVICES_PER_ACCOUNT_MAX,
             in_all: self.config.max_devices,
         };
         let in_use = |device: &DeviceRecord| self.in_use.contains(device);
-        if client.is_this_machine() {
-            return Ok(());
-        }
         self.directory.record_device(device, now_s, places, in_use).await
     }
 
