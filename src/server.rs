@@ -96,7 +96,7 @@ impl Server {
         let files = Files::open(&config.files, share, directory.clone(), Arc::clone(&clock)).await?;
         let mailbox = Mailbox::new(directory.clone(), Arc::clone(&clock), config.messages.clone(), share);
         let accounts = config.accounts.clone();
-        let accounts = Accounts::open(directory.clone(), accounts, Arc::clone(&clock), stopwatch()).await?;
+        let accounts = Accounts::open(directory.clone(), accounts, share, Arc::clone(&clock), stopwatch()).await?;
         let metrics = Metrics::install()?;
 
         let (events, media_events) = mpsc::channel(MEDIA_EVENTS);

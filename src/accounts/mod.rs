@@ -12,7 +12,7 @@ use crate::auth::{self, Keys};
 use crate::clock::{MonotonicClock, WallClock, now_s};
 use crate::config;
 use crate::ids::UserId;
-use crate::shares::{ClientAddress, Rates};
+use crate::shares::{ClientAddress, Denied, Rates, Share};
 use crate::storage::{AdmitError, DevicePlaces, DeviceRecord, Directory, RecordError, Recorded, TokenSecret};
 use crate::text;
 use in_use::DevicesInUse;
@@ -24,6 +24,9 @@ const KNOWN_AFTER_S: i64 = 2 * 3_600;
 
 /// Of one account: phones, tablets, browsers. More would let one number fill the database.
 const DEVICES_PER_ACCOUNT_MAX: usize = 16;
+
+/// Devices that may be recorded from one client address in any case: a small server is not divided into useless parts.
+const DEVICES_AT_LEAST: u64 = DEVICES_PER_ACCOUNT_MAX as u64;
 
 /// A device that was seen less long ago is not written down again: a client that connects all the time would keep the
 /// database busy.
@@ -53,6 +56,7 @@ const UPKEEP_INTERVAL: Duration = Duration::from_secs(3_600);
 pub struct Accounts {
     directory: Directory,
     config: config::Accounts,
+    places: DevicePlaces,
     clock: WallClock,
     passed: MonotonicClock,
     keys: Keys,
@@ -89,6 +93,10 @@ pub enum AccountError {
     BadDevice,
     #[error("this server has as many accounts as it may; a new one can be made when others have expired")]
     TooManyAccounts,
+    #[error(
+        "clients of your network have as many devices here as they may; a new account can be made when others have expired"
+    )]
+    ShareUsedUp,
     #[error("too many logins and changes from your network; try again in {} s", wait.as_secs() + 1)]
     TooManyChanges { wait: Duration },
     #[error("too many new accounts from your network; try again in {} min", wait.as_secs() / 60 + 1)]
@@ -123,12 +131,21 @@ impl Accounts {
     pub async fn open(
         directory: Directory,
         config: config::Accounts,
+        share_percent: u8,
         clock: WallClock,
         passed: MonotonicClock,
     ) -> Result<Accounts, sqlx::Error> {
         let accounts = Accounts {
             directory,
             rates: Arc::new(Mutex::new(ChangeRates::new(&config))),
+            places: DevicePlaces {
+                per_account: DEVICES_PER_ACCOUNT_MAX,
+                in_all: u64::try_from(config.max_devices).unwrap_or(0),
+                share: Share {
+                    percent: share_percent,
+                    at_least: DEVICES_AT_LEAST,
+                },
+            },
             config,
             clock,
             keys: Keys::default(),
@@ -233,8 +250,10 @@ impl Accounts {
         if self.directory.device_seen_at(&device).await?.is_none() && !self.directory.has_account(phone).await? {
             self.may_make_account(client)?;
         }
-        if self.record(&device).await? == Recorded::ServerFull {
-            return Err(AccountError::TooManyAccounts);
+        match self.record(&device, client).await? {
+            Recorded::Known | Recorded::New => {}
+            Recorded::NoPlace(Denied::UsedUp) => return Err(AccountError::TooManyAccounts),
+            Recorded::NoPlace(Denied::ShareUsedUp) => return Err(AccountError::ShareUsedUp),
         }
         let claims = Claims {
             phone: device.phone,
@@ -266,25 +285,23 @@ impl Accounts {
         self.rates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn record(&self, device: &DeviceRecord) -> Result<Recorded, sqlx::Error> {
+    async fn record(&self, device: &DeviceRecord, client: ClientAddress) -> Result<Recorded, sqlx::Error> {
         let now_s = now_s(&self.clock);
         let seen_at = self.directory.device_seen_at(device).await?;
         if seen_at.is_some_and(|seen_at| now_s.saturating_sub(seen_at) < SEEN_WITHIN_S) {
             return Ok(Recorded::Known);
         }
-        let places = DevicePlaces {
-            per_account: DEVICES_PER_ACCOUNT_MAX,
-            in_all: self.config.max_devices,
-        };
         let in_use = |device: &DeviceRecord| self.in_use.contains(device);
-        self.directory.record_device(device, now_s, places, in_use).await
+        self.directory
+            .record_device(device, client, now_s, self.places, in_use)
+            .await
     }
 
     /// A device connects: until what is returned is dropped it gives way to no other one, as long as there are others. One
     /// that had given way, and whose token is still valid, is recorded again.
-    pub async fn connect(&self, device: &DeviceRecord) -> InUse {
+    pub async fn connect(&self, device: &DeviceRecord, client: ClientAddress) -> InUse {
         let in_use = self.in_use.add(device);
-        if let Err(error) = self.record(device).await {
+        if let Err(error) = self.record(device, client).await {
             // It can call and be called all the same.
             let cause: &(dyn std::error::Error + 'static) = &error;
             tracing::warn!(cause, "a device that connects could not be recorded");

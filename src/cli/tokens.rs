@@ -44,7 +44,14 @@ pub(super) async fn run(command: Command, directory: Directory, config: &Config)
     };
     let clock = wall_clock();
     let until_s = now_s(&clock).saturating_add(i64::from(days) * SECONDS_PER_DAY);
-    let accounts = Accounts::open(directory, settings, clock, stopwatch()).await?;
+    let accounts = Accounts::open(
+        directory,
+        settings,
+        config.limits.address_share_percent,
+        clock,
+        stopwatch(),
+    )
+    .await?;
     let token = accounts.keys().issue(&user, until_s);
     print(&format!("{}\n", token.ok_or("there is no secret to sign tokens with")?))
 }

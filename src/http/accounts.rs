@@ -204,7 +204,7 @@ fn answer<T: Default + Serialize>(done: &str, outcome: Result<T, Refused>) -> Re
 fn code_of(error: &AccountError) -> Code {
     match error {
         AccountError::BadPhone | AccountError::UnknownPhone => Code::PhoneInvalid,
-        AccountError::BadDevice | AccountError::TooManyAccounts => Code::DeviceInvalid,
+        AccountError::BadDevice | AccountError::TooManyAccounts | AccountError::ShareUsedUp => Code::DeviceInvalid,
         AccountError::TooManyChanges { .. } | AccountError::TooManyNewAccounts { .. } => Code::Internal,
         AccountError::BadToken => Code::TokenInvalid,
         AccountError::OwnContact | AccountError::Contact(_) => Code::DataInvalid,

@@ -115,7 +115,7 @@ async fn enter_as_device(
     let device = device.map_err(|e| HttpError::internal("checking the token", &e))?;
     let sentence = "the token is missing or not valid; log in with POST /account/login";
     let device = device.ok_or_else(|| HttpError::new(StatusCode::UNAUTHORIZED, sentence))?;
-    let in_use = state.accounts.connect(&device).await;
+    let in_use = state.accounts.connect(&device, client).await;
     let entrance = Entrance::Device {
         device,
         room_ids: random_room,

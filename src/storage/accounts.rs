@@ -2,6 +2,7 @@
 
 use super::database::{Subject, alone, reading, writing};
 use super::{Directory, RecordError, check_id, storable};
+use crate::shares::{ClientAddress, Denied, Pot, Share};
 
 const CONTACT: &str = "the contact";
 
@@ -16,7 +17,9 @@ pub struct DeviceRecord {
 #[derive(Clone, Copy, Debug)]
 pub struct DevicePlaces {
     pub per_account: usize,
-    pub in_all: i64,
+    pub in_all: u64,
+    /// Of these, the part for the devices that were recorded first from one client address.
+    pub share: Share,
 }
 
 /// What became of a device that was to be recorded.
@@ -25,7 +28,7 @@ pub enum Recorded {
     Known,
     New,
     /// There is no place, and the account has no device that could give way.
-    ServerFull,
+    NoPlace(Denied),
 }
 
 /// What tokens are signed with.
@@ -38,23 +41,28 @@ pub struct TokenSecret {
 }
 
 impl Directory {
-    /// Records that a device has been seen now. A new one takes a place, of its account and of the server; where there
-    /// is none, an older device of the account gives way ([`gives_way`]).
+    /// Records that a device has been seen now. A new one takes a place, of its account, of the server, and of its client
+    /// address's share; where there is none, an older device of the account gives way ([`gives_way`]). It counts against
+    /// that share for as long as it is recorded, wherever it is seen later: moved from address to address, devices
+    /// would free the share of the first one for more.
     pub async fn record_device(
         &self,
         device: &DeviceRecord,
+        client: ClientAddress,
         now_s: i64,
         places: DevicePlaces,
         in_use: impl Fn(&DeviceRecord) -> bool,
     ) -> Result<Recorded, sqlx::Error> {
         let (Some(phone), Some(id)) = (storable(&device.phone), storable(&device.device_id)) else {
-            return Ok(Recorded::ServerFull);
+            return Ok(Recorded::NoPlace(Denied::UsedUp));
         };
         let seen = "UPDATE devices SET seen_at = $3 WHERE phone = $1 AND device_id = $2";
         let own = "SELECT device_id FROM devices WHERE phone = $1 ORDER BY seen_at, device_id";
         let all = "SELECT COUNT(*) FROM devices";
+        let held = "SELECT COUNT(*) FROM devices WHERE client = $1";
         let remove = "DELETE FROM devices WHERE phone = $1 AND device_id = $2";
-        let insert = "INSERT INTO devices (phone, device_id, seen_at) VALUES ($1, $2, $3)";
+        let insert = "INSERT INTO devices (phone, device_id, seen_at, client) VALUES ($1, $2, $3, $4)";
+        let address = client.to_record();
         let recorded = alone!(&self.database, Subject::Devices, transaction => {
             let seen = sqlx::query(seen).bind(phone).bind(id).bind(now_s);
             if seen.execute(&mut *transaction).await?.rows_affected() > 0 {
@@ -62,16 +70,17 @@ impl Directory {
             } else {
                 let own: Vec<(String,)> = sqlx::query_as(own).bind(phone).fetch_all(&mut *transaction).await?;
                 let (all,): (i64,) = sqlx::query_as(all).fetch_one(&mut *transaction).await?;
-                let is_full = all >= places.in_all;
-                if is_full && own.is_empty() {
-                    Recorded::ServerFull
+                let (held,): (i64,) = sqlx::query_as(held).bind(&address).fetch_one(&mut *transaction).await?;
+                let denied = places.allow(client, all, held).err();
+                if let Some(denied) = denied.filter(|_| own.is_empty()) {
+                    Recorded::NoPlace(denied)
                 } else {
                     let own: Vec<String> = own.into_iter().map(|(id,)| id).collect();
                     let is_in_use = |id: &String| in_use(&DeviceRecord { phone: phone.to_owned(), device_id: id.clone() });
-                    if let Some(id) = gives_way(&own, places.per_account, is_full, is_in_use) {
+                    if let Some(id) = gives_way(&own, places.per_account, denied.is_some(), is_in_use) {
                         sqlx::query(remove).bind(phone).bind(id).execute(&mut *transaction).await?;
                     }
-                    let insert = sqlx::query(insert).bind(phone).bind(id).bind(now_s);
+                    let insert = sqlx::query(insert).bind(phone).bind(id).bind(now_s).bind(&address);
                     insert.execute(&mut *transaction).await?;
                     Recorded::New
                 }
@@ -276,17 +285,24 @@ impl Directory {
     }
 }
 
+impl DevicePlaces {
+    /// Whether there is one for a client address, where so many devices are recorded, and so many of them from there.
+    fn allow(&self, client: ClientAddress, recorded: i64, from_there: i64) -> Result<(), Denied> {
+        let count = |count: i64| u64::try_from(count).unwrap_or(0);
+        let mut pot = Pot::new(self.in_all, self.share);
+        pot.count(client, count(from_there));
+        pot.count(ClientAddress::THIS_MACHINE, count(recorded.saturating_sub(from_there)));
+        pot.allows(client, 1)
+    }
+}
+
 /// Which of an account's devices gives way to a new one; `own` are the account's, the one not seen for the longest time
 /// first. One that is not in use, where there is one. A full account gives up one in any case, so that nobody can fill it
-/// for good; on a full server none that is in use has to go, because those are few.
-fn gives_way(
-    own: &[String],
-    per_account: usize,
-    server_is_full: bool,
-    in_use: impl Fn(&String) -> bool,
-) -> Option<&String> {
+/// for good; where there is no place for one more on the server, or for this client address, none that is in use has to go,
+/// because those are few.
+fn gives_way(own: &[String], per_account: usize, no_place: bool, in_use: impl Fn(&String) -> bool) -> Option<&String> {
     let account_is_full = own.len() >= per_account;
-    if !account_is_full && !server_is_full {
+    if !account_is_full && !no_place {
         return None;
     }
     let unused = own.iter().find(|id| !in_use(id));

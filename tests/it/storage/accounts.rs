@@ -1,5 +1,7 @@
 //! Devices, contacts, and the secrets of tokens.
 
+mod shares;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -24,7 +26,6 @@ on_both!(
     a_full_server_refuses_new_accounts_and_never_known_ones,
     devices_whose_tokens_are_over_are_removed_and_those_in_use_stay,
     a_removed_device_has_to_log_in_again,
-    each_client_address_has_a_rate_of_logins_and_of_new_accounts,
     two_processes_together_keep_to_the_bounds,
     two_processes_that_start_at_once_sign_with_one_secret,
     a_new_secret_of_one_process_signs_nothing_that_another_one_refuses,
@@ -65,10 +66,20 @@ async fn accounts(place: &Place, hands: &Hands) -> Accounts {
 }
 
 async fn accounts_with(place: &Place, hands: &Hands, adjust: impl FnOnce(&mut config::Accounts)) -> Accounts {
+    accounts_sharing(place, hands, 100, adjust).await
+}
+
+/// Where one client address may have this part of all devices.
+async fn accounts_sharing(
+    place: &Place,
+    hands: &Hands,
+    share_percent: u8,
+    adjust: impl FnOnce(&mut config::Accounts),
+) -> Accounts {
     let mut config = config::Accounts::default();
     adjust(&mut config);
     let directory = place.open().await;
-    Accounts::open(directory, config, hands.clock(), hands.passed())
+    Accounts::open(directory, config, share_percent, hands.clock(), hands.passed())
         .await
         .unwrap()
 }
@@ -248,7 +259,7 @@ async fn a_stranger_who_fills_an_account_does_not_lock_its_owner_out(place: &Pla
     let phone = accounts.log_in(ANNA, "a phone", HERE).await.unwrap();
     hands.pass(100);
     accounts.log_in(ANNA, "a tablet", HERE).await.unwrap();
-    let connected = accounts.connect(&device(ANNA, "a phone")).await;
+    let connected = accounts.connect(&device(ANNA, "a phone"), HERE).await;
     for id in 0..40 {
         hands.pass(100);
         let stranger = accounts.log_in(ANNA, &format!("stranger {id}"), HERE).await;
@@ -266,14 +277,14 @@ async fn a_stranger_who_fills_an_account_does_not_lock_its_owner_out(place: &Pla
     }
     assert!(!devices_of(place, ANNA).await.contains(&"a phone".to_owned()));
     let known = accounts.verify(&phone).await.unwrap().unwrap();
-    let connected = accounts.connect(&known).await;
+    let connected = accounts.connect(&known, HERE).await;
     assert!(devices_of(place, ANNA).await.contains(&"a phone".to_owned()));
     // Where all are in use, the one that connected first gives way.
     let mut all = vec![connected];
     for id in 0..15 {
         hands.pass(100);
         accounts.log_in(ANNA, &format!("in use {id}"), HERE).await.unwrap();
-        all.push(accounts.connect(&device(ANNA, &format!("in use {id}"))).await);
+        all.push(accounts.connect(&device(ANNA, &format!("in use {id}")), HERE).await);
     }
     hands.pass(100);
     accounts.log_in(ANNA, "the owner's next", HERE).await.unwrap();
@@ -293,7 +304,7 @@ async fn a_full_server_refuses_new_accounts_and_never_known_ones(place: &Place) 
     assert!(matches!(stranger, Err(AccountError::TooManyAccounts)), "{stranger:?}");
     assert!(accounts.log_in(ANNA, "3", HERE).await.is_ok());
     assert_eq!(devices_of(place, ANNA).await, ["2", "3"], "its oldest gave way");
-    let connected = accounts.connect(&device(BEN, "1")).await;
+    let connected = accounts.connect(&device(BEN, "1"), HERE).await;
     assert!(accounts.log_in(BEN, "2", HERE).await.is_ok());
     assert_eq!(devices_of(place, BEN).await, ["1", "2"], "the one in use stays");
     assert!(accounts.log_in(BEN, "3", HERE).await.is_ok());
@@ -317,7 +328,7 @@ async fn devices_whose_tokens_are_over_are_removed_and_those_in_use_stay(place: 
     }
     let directory = place.open().await;
     directory.add_contact(BEN, "13899999999", 10).await.unwrap();
-    let connected = accounts.connect(&device(ANNA, "2")).await;
+    let connected = accounts.connect(&device(ANNA, "2"), HERE).await;
     hands.pass(7 * DAY_S - 200);
     accounts.expire().await.unwrap();
     assert_eq!(devices_of(place, ANNA).await, ["1", "2", "3"]);
@@ -359,37 +370,6 @@ async fn a_removed_device_has_to_log_in_again(place: &Place) {
     accounts.expire().await.unwrap();
     let removed = directory.device_removed_at(&device(ANNA, "lost")).await.unwrap();
     assert_eq!(removed, None, "no such token is valid any more");
-}
-
-async fn each_client_address_has_a_rate_of_logins_and_of_new_accounts(place: &Place) {
-    let hands = Hands::new();
-    let accounts = accounts_with(place, &hands, |config| {
-        config.logins_per_minute = 6;
-        config.new_accounts_per_hour = 2;
-    })
-    .await;
-    let client = |text: &str| ClientAddress::from(text.parse::<std::net::IpAddr>().unwrap());
-    let (here, there) = (client("2001:db8::1"), client("192.0.2.1"));
-    accounts.log_in(ANNA, "1", here).await.unwrap();
-    accounts.log_in(BEN, "1", client("2001:db8::2")).await.unwrap();
-    let third = accounts.log_in("13800000003", "1", here).await;
-    assert!(
-        matches!(third, Err(AccountError::TooManyNewAccounts { .. })),
-        "{third:?}"
-    );
-    for id in 2..5 {
-        accounts.log_in(ANNA, &id.to_string(), here).await.unwrap();
-    }
-    let seventh = accounts.log_in(ANNA, "1", here).await;
-    let Err(AccountError::TooManyChanges { wait }) = seventh else {
-        panic!("{seventh:?}");
-    };
-    assert_eq!(wait, Duration::from_secs(10));
-    assert!(accounts.log_in(ANNA, "1", there).await.is_ok(), "another network");
-    hands.pass(10);
-    assert!(accounts.log_in(ANNA, "1", here).await.is_ok());
-    hands.pass(1_800);
-    assert!(accounts.log_in("13800000003", "1", here).await.is_ok());
 }
 
 async fn two_processes_together_keep_to_the_bounds(place: &Place) {

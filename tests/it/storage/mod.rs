@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use patchbay::ids::{RoomName, UserId};
+use patchbay::shares::{ClientAddress, Share};
 use patchbay::storage::{
     AdmitError, DevicePlaces, DeviceRecord, Directory, FileRecord, Gate, Profile, ProfileChange, RecordError,
 };
@@ -339,8 +340,16 @@ async fn logins_that_wait_for_somebody_elses_write_do_not_keep_joins_out(place: 
         let places = DevicePlaces {
             per_account: 16,
             in_all: 1_000,
+            share: Share {
+                percent: 100,
+                at_least: 0,
+            },
         };
-        logins.spawn(async move { directory.record_device(&device, 1, places, |_| false).await });
+        logins.spawn(async move {
+            directory
+                .record_device(&device, ClientAddress::THIS_MACHINE, 1, places, |_| false)
+                .await
+        });
     }
     for n in 0..20 {
         let joining = tokio::time::timeout(Duration::from_secs(2), enters(&directory, Some("open")));
