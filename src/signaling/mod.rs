@@ -151,6 +151,7 @@ impl Close {
     pub const UNREADABLE: Close = Close::new(1009, "a message is too long or breaks the protocol");
     pub const UNKNOWN_USER: Close = Close::new(1008, "no such user");
     pub const LONG_NAME: Close = Close::new(1008, "a name has more than 128 characters");
+    pub const LONG_OFFER: Close = Close::new(1009, "an offer has more than 65536 bytes");
     /// Of the codes for private use, like the two after it: a page tells it from a wrong password.
     pub const NO_TOKEN: Close = Close::new(4401, "this server asks for a token: the one that was issued to you");
     pub const BAD_TOKEN: Close = Close::new(4403, "the token is not valid any more, or was never: ask for a new one");

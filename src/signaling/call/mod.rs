@@ -20,7 +20,7 @@
 //! | `registerResponse` | `response`; `userId` or `message` | `accepted`, `rejected: empty user name`, `rejected: user '…' already registered` where somebody has proven that the name is theirs, or `rejected` with the reason in `message` |
 //! | `incomingCall` | `from`, `to` | it rings, also at who registers while it does |
 //! | `startCommunication` | `sdpAnswer` | to the callee who accepted, before the caller hears of it |
-//! | `callResponse` | `response`; `sdpAnswer` or `message` | to the caller: `accepted`, `rejected: user '…' is not registered`, or `rejected` with the reason in `message` |
+//! | `callResponse` | `response`; `sdpAnswer` or `message` | to the caller: `accepted`, `rejected: user '…' is not registered`, or `rejected` with the reason in `message`. To a callee, `rejected` where the `from` of their answer has more than 128 characters |
 //! | `iceCandidate` | `candidate` `{candidate, sdpMid, sdpMLineIndex}` | after that side's answer, which has them too |
 //! | `restartAnswer` | `sdpAnswer` | to who sent a `restart`; then candidates |
 //! | `otherMedia` | `media`: `lost` or `back` | the other side's media do not arrive any more though the call goes on, or arrive again. Only to who registered with `notices` |
@@ -208,8 +208,10 @@ impl Dialogue {
     }
 
     async fn answer<A>(&mut self, client: &Client<A>, caller: Name, answer: Answer) -> Reaction {
-        let Ok(caller) = caller.user() else {
-            return ignored(client, "an answer to a caller whose name is too long");
+        let caller = match caller.user() {
+            Ok(caller) => caller,
+            // The only message that says why something is not done.
+            Err(too_long) => return rejected(&too_long.to_string()),
         };
         let caller = Address::Name(caller);
         let declines = matches!(answer, Answer::Decline(_));

@@ -25,6 +25,7 @@
 //! | `calling_hungup_error` (so spelled) | `message`: `notified_phone is failed to parse`, `notified_device_id is failed to parse` | |
 //! | `json_data_invalid` | `message`: `the requested data is invalid` | no JSON object, or no `type` |
 //!
+//! Where a text is there, but has more than 128 characters, `is failed to parse` is followed by `: ` and that reason.
 //! An unknown `type` is ignored. The media of these calls are a page's that knows the room.
 
 mod wire;
@@ -190,8 +191,9 @@ async fn answer<A>(client: &Client<A>, message: &Value, answer: Answer) -> React
     let room = match message.get("room_id") {
         None | Some(Value::Null) => None,
         Some(Value::String(room)) if room.is_empty() => None,
-        Some(_) => match Name::of(message, "room_id").and_then(|name| name.room().ok()) {
-            Some(room) => Some(room),
+        Some(_) => match Name::of(message, "room_id").map(Name::room) {
+            Some(Ok(room)) => Some(room),
+            Some(Err(too_long)) => return called_failed(&phone, &id, Some(&too_long.to_string())),
             None => return called_failed(&phone, &id, Some(NOT_RINGING)),
         },
     };
@@ -221,8 +223,9 @@ async fn request<A>(client: &Client<A>, command: CallCommand) -> Result<(), Refu
 /// Phone and device of the other side, or a sentence about the first that is none.
 fn named(message: &Value, phone: &str, device_id: &str) -> Result<(String, String), String> {
     let text = |field: &str| {
-        let name = Name::of(message, field).and_then(|name| name.text().ok());
-        name.ok_or_else(|| format!("{field} is failed to parse"))
+        let name = Name::of(message, field).ok_or_else(|| format!("{field} is failed to parse"))?;
+        name.text()
+            .map_err(|too_long| format!("{field} is failed to parse: {too_long}"))
     };
     Ok((text(phone)?, text(device_id)?))
 }

@@ -26,8 +26,8 @@
 //! Names may come as numbers; they are texts on the way back. `pw` is this server's own, for rooms with a password.
 //! So is `notices`, which is `true` from clients that understand this server's own messages; others are not sent any.
 //! `token` is this server's own, too: it proves that `name` is one's own ([`super::identity`]).
-//! Who is not admitted, who finds the room full, for whose offer there is no place, and whose name or room has more than 128
-//! characters, has the socket closed with the reason, the only sign there is: 4401 where a token is missing, 4403 where it does
+//! Who is not admitted, who finds the room full, for whose offer there is no place, who gives or asks for a name or room of
+//! more than 128 characters, and whose offer has more than 64 KiB, has the socket closed with the reason, the only sign there is: 4401 where a token is missing, 4403 where it does
 //! not prove the name, 4409 where somebody in the room has proven that the name is theirs, and 4029 after too many wrong
 //! passwords for a room from one network: for up to a minute even the right one is not looked at.
 //! People in a room that a failure of the server has ended have their sockets closed with 1012, and may come again.
@@ -184,10 +184,10 @@ async fn receive_video_from<A>(client: &Client<A>, message: &Value) -> Reaction 
         return ignored(client, "an offer without a sender or a description");
     };
     let Some(offer) = offer::offer(request.sdp_offer) else {
-        return ignored(client, "an offer that is too long");
+        return Reaction::close(Close::LONG_OFFER);
     };
     let Ok(subject) = request.sender.user() else {
-        return ignored(client, "an offer about a name that is too long");
+        return Reaction::close(Close::LONG_NAME);
     };
     match client.session.request(Command::Offer { subject, offer }).await {
         // Nothing else would tell the client that no answer comes.
@@ -201,7 +201,7 @@ async fn on_ice_candidate<A>(client: &Client<A>, message: &Value) -> Reaction {
         return ignored(client, "a candidate without a name");
     };
     let Ok(subject) = candidate.name.user() else {
-        return ignored(client, "a candidate for a name that is too long");
+        return Reaction::close(Close::LONG_NAME);
     };
     let outcome = client.session.request(Command::Candidate { subject }).await;
     silent(client, outcome)

@@ -49,7 +49,7 @@
 //! as many as a user may have, the oldest that has none is closed with 4001. Without one where it is asked for, the socket is
 //! closed with 4401; where it does not prove `sender`, with 4403. A message on a connection that is not bound may carry it, too;
 //! it is not passed on. Where there are users in the user table, only they may bind: others have their socket closed with the
-//! reason. So has who binds under a name of more than 128 characters.
+//! reason. So has who binds under a name of more than 128 characters, or writes to one.
 
 mod wire;
 
@@ -167,7 +167,7 @@ impl Dialogue {
             return ignored(client, "a message on a connection that is not bound");
         };
         if !text::NAME.holds(&message.receiver) {
-            return ignored(client, "a message for a name that is too long");
+            return Reaction::close(Close::LONG_NAME);
         }
         let to = match (message.receiver.as_str(), message.group_id.as_str()) {
             ("", kind) if CALL_KINDS.contains(&kind) => return ignored(client, "an invitation for nobody"),

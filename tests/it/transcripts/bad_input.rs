@@ -218,6 +218,84 @@ async fn what_is_too_long_comes_back_and_is_told_to_nobody() {
     }
 }
 
+/// Sends it in a fresh conversation, after what makes it count.
+async fn said_after(before: &str, speaker: &str, message: Value, answer: &str) {
+    let mut stage = Stage::new();
+    stage.play(before).await;
+    stage.says(speaker, &message.to_string()).await;
+    stage.play(answer).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_is_too_long_is_refused_with_the_reason_in_each_family_s_way_wherever_it_stands() {
+    let long = "字".repeat(129);
+    let sdp = offer("sendonly", 1, false);
+    let joined = r#"
+        a > {"id":"joinRoom","name":"a","room":"r"}
+        a < {"id":"existingParticipants","data":[]}
+    "#;
+    for message in [
+        json!({ "id": "receiveVideoFrom", "sender": long, "sdpOffer": sdp }),
+        json!({ "id": "onIceCandidate", "name": long, "candidate": {} }),
+        json!({ "id": "joinRoom", "name": "a", "room": long }),
+    ] {
+        said_after(joined, "a", message, "a x 1008").await;
+    }
+    let endless = json!({ "id": "receiveVideoFrom", "sender": "a", "sdpOffer": "x".repeat(64 * 1024 + 1) });
+    said_after(joined, "a", endless, "a x 1009").await;
+
+    let bound = r#"
+        a@ws > {"cmd":1,"msgtype":1,"sender":"a"}
+        a@ws < {"cmd":3,"sender":"a","timeStamp":"*"}
+    "#;
+    let message = json!({ "cmd": 5, "msgtype": 1, "sender": "a", "receiver": long });
+    said_after(bound, "a@ws", message, "a@ws x 1008").await;
+
+    let registered = r#"
+        a@call > {"id":"register","name":"a"}
+        a@call < {"id":"registerResponse","response":"accepted","userId":"a"}
+    "#;
+    let refused =
+        r#"a@call < {"id":"callResponse","response":"rejected","message":"a name has more than 128 characters"}"#;
+    for message in [
+        json!({ "id": "call", "from": "a", "to": long, "sdpOffer": sdp }),
+        json!({ "id": "incomingCallResponse", "from": long, "callResponse": "accept", "sdpOffer": sdp }),
+        json!({ "id": "incomingCallErrorResponse", "from": long, "errorResponse": "NoDevice" }),
+    ] {
+        said_after(registered, "a@call", message, refused).await;
+    }
+
+    let reason = "a name has more than 128 characters";
+    for (message, kind, field) in [
+        (
+            json!({ "type": "call", "to_phone": long, "to_device_id": "b" }),
+            "call_failed",
+            "to_phone",
+        ),
+        (
+            json!({ "type": "call", "to_phone": "2", "to_device_id": long }),
+            "call_failed",
+            "to_device_id",
+        ),
+        (
+            json!({ "type": "called_success", "from_phone": long, "from_device_id": "b", "room_id": "r" }),
+            "called_failed",
+            "from_phone",
+        ),
+        (
+            json!({ "type": "calling_hangup", "notified_phone": "2", "notified_device_id": long }),
+            "calling_hungup_error",
+            "notified_device_id",
+        ),
+    ] {
+        let answer = json!({ "type": kind, "message": format!("{field} is failed to parse: {reason}") });
+        said_after("1/a@device +", "1/a@device", message, &format!("1/a@device < {answer}")).await;
+    }
+    let message = json!({ "type": "called_refuse", "from_phone": "2", "from_device_id": "b", "room_id": long });
+    let answer = json!({ "type": "called_failed", "from_phone": "2", "from_device_id": "b", "message": reason });
+    said_after("1/a@device +", "1/a@device", message, &format!("1/a@device < {answer}")).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_endless_password_is_a_wrong_one() {
     let mut stage = Stage::new();

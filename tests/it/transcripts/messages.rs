@@ -336,14 +336,8 @@ async fn what_is_not_for_the_server_and_what_is_no_message_is_ignored() {
         )
         .await;
     let long = "x".repeat(200);
-    for ask in [
-        format!(r#"{{"cmd":5,"msgtype":1,"receiver":"{long}"}}"#),
-        format!(r#"{{"cmd":1,"msgtype":1,"sender":"{long}"}}"#),
-    ] {
-        stage
-            .says(if ask.contains("cmd\":5") { "anna@ws" } else { "dora@ws" }, &ask)
-            .await;
-    }
+    let bind = format!(r#"{{"cmd":1,"msgtype":1,"sender":"{long}"}}"#);
+    stage.says("dora@ws", &bind).await;
     stage.sends("anna@ws", Frame::Text(r#"{"cmd":5}"#.to_owned())).await;
     stage.sends("anna@ws", Frame::Binary(vec![0x0b; 60_000].into())).await;
     assert!(stage.heard("anna@ws").is_empty());
