@@ -44,6 +44,12 @@ struct Call {
     wait_until: Option<Instant>,
     /// When the call is over because nobody is in the room where the two met.
     empty_until: Option<Instant>,
+    /// Somebody is in that room.
+    is_met: bool,
+    /// From then on the call keeps nobody busy, because nobody has entered that room. It is not ended: its two may talk
+    /// over something else than this server, as clients with pages of their own do, and would be cut off. Where they do
+    /// not, and have forgotten to hang up, others can call them, and it ends when one of the two accepts, or calls.
+    idle_from: Option<Instant>,
 }
 
 struct Party {
@@ -93,6 +99,10 @@ impl Call {
         }
     }
 
+    fn is_idle(&self, now: Instant) -> bool {
+        self.idle_from.is_some_and(|idle_from| idle_from <= now)
+    }
+
     fn due(&self) -> Option<Instant> {
         [self.ring_until, self.wait_until, self.empty_until]
             .into_iter()
@@ -135,7 +145,10 @@ impl Calls {
     /// Somebody is in the room where the two of a call meet.
     pub fn room_entered(&mut self, room: &RoomName) {
         if let Some(id) = self.meeting.get(room).copied() {
-            self.update(id, |call| call.empty_until = None);
+            self.update(id, |call| {
+                (call.empty_until, call.idle_from) = (None, None);
+                call.is_met = true;
+            });
         }
     }
 
@@ -143,7 +156,10 @@ impl Calls {
     pub fn room_emptied(&mut self, now: Instant, room: &RoomName) {
         let until = now + self.limits.room_empty_for;
         if let Some(id) = self.meeting.get(room).copied() {
-            self.update(id, |call| call.empty_until = call.accepted.then_some(until));
+            self.update(id, |call| {
+                call.empty_until = call.accepted.then_some(until);
+                call.is_met = false;
+            });
         }
     }
 
@@ -168,7 +184,7 @@ impl Calls {
             CallCommand::Answer { from, room, answer } => {
                 let call = self.ringing(session, &from, room.as_ref())?;
                 match answer {
-                    Answer::Accept(offer) => self.accept(rooms, session, call, offer),
+                    Answer::Accept(offer) => self.accept(now, rooms, session, call, offer),
                     Answer::Decline(why) => Ok(self.end(rooms, call, CallEnd::Declined(why), Some(session))),
                 }
             }
@@ -258,7 +274,7 @@ impl Calls {
         let from = self.lines.address_of(session).ok_or(Refusal::NotRegistered)?.clone();
         let begun = self.begun_by(session);
         let client = rooms.quotas.client_of(session);
-        self.check_invitation(client, &from, &to, &begun, when_busy)?;
+        self.check_invitation(now, client, &from, &to, &begun, when_busy)?;
         let allowed = rooms.quotas.calls.allows(client, 1);
         if begun.is_empty() && allowed.is_err() {
             return Err(Refusal::TooManyCalls);
@@ -288,6 +304,8 @@ impl Calls {
             ring_until: Some(now + self.limits.ring_for),
             wait_until: None,
             empty_until: None,
+            is_met: false,
+            idle_from: None,
         };
         let rung = self.lines.sessions(&call.callee.address);
         effects.extend(rung.iter().map(|session| incoming(id, &call, *session)));
@@ -298,6 +316,7 @@ impl Calls {
 
     fn check_invitation(
         &self,
+        now: Instant,
         client: ClientAddress,
         from: &Address,
         to: &Address,
@@ -313,8 +332,9 @@ impl Calls {
         if self.lines.sessions(to).is_empty() {
             return Err(Refusal::NotReachable);
         }
-        // An invitation that this one takes the place of does not make its callee busy.
-        let theirs = || self.lines.calls(to).iter().filter(|call| !begun.contains(call));
+        // An invitation that this one takes the place of does not make its callee busy, nor does a call that is idle.
+        let counts = |id: &&CallId| !begun.contains(id) && !self.calls[*id].is_idle(now);
+        let theirs = || self.lines.calls(to).iter().filter(counts);
         if theirs().count() >= self.limits.calls_per_address || theirs().count() > 0 && when_busy == WhenBusy::Refuse {
             return Err(Refusal::Busy);
         }
@@ -327,6 +347,7 @@ impl Calls {
 
     fn accept(
         &mut self,
+        now: Instant,
         rooms: &mut Rooms,
         session: SessionId,
         id: CallId,
@@ -345,10 +366,12 @@ impl Calls {
         let others = rung.iter().filter(|other| **other != session);
         let call = &self.calls[&id];
         effects.extend(others.map(|other| over(id, call, Side::Callee, *other, CallEnd::AnsweredElsewhere)));
+        let idle_from = now + self.limits.room_entered_within;
         self.update(id, |call| {
             call.accepted = true;
             call.callee.session = Some(session);
             call.ring_until = None;
+            call.idle_from = (call.room().is_some() && !call.is_met).then_some(idle_from);
         });
         effects.extend(self.connect(rooms, id, (caller, session), offer));
         Ok(effects)

@@ -64,6 +64,9 @@ pub struct Limits {
     /// How long a call whose two meet in a room of their own goes on when nobody is in that room any more. A page that
     /// is loaded again is back in seconds, on a slow link in ten; longer keeps two busy who have forgotten to hang up.
     pub room_empty_for: Duration,
+    /// How long after a call was accepted somebody has to enter the room where its two are to meet; then it keeps nobody busy
+    /// any more. Pages load in seconds; people who first have to allow the camera take longer.
+    pub room_entered_within: Duration,
     /// How long somebody's media may be missing before the others are told, as while a page puts another connection in the
     /// place of its first. Shorter announces what is over when it is read; longer leaves people with a picture that stands.
     pub media_gap: Duration,
@@ -87,6 +90,7 @@ impl Default for Limits {
             ring_for: Duration::from_secs(60),
             reconnect_within: Duration::from_secs(5),
             room_empty_for: Duration::from_secs(15),
+            room_entered_within: Duration::from_secs(60),
             media_gap: Duration::from_secs(5),
             proof_required: false,
         }

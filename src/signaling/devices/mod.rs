@@ -26,7 +26,8 @@
 //! | `json_data_invalid` | `message`: `the requested data is invalid` | no JSON object, or no `type` |
 //!
 //! Where a text is there, but has more than 128 characters, `is failed to parse` is followed by `: ` and that reason.
-//! An unknown `type` is ignored. The media of these calls are a page's that knows the room.
+//! An unknown `type` is ignored. A call whose room on `/direct` nobody has entered within a minute keeps nobody busy: another
+//! `call` rings, and where it is accepted this one is over. The media of these calls are a page's that knows the room.
 
 mod wire;
 

@@ -141,6 +141,58 @@ fn a_call_whose_two_meet_in_no_room_of_this_server_lasts_until_somebody_hangs_up
     assert_eq!(exchange.rules.poll_timeout(), None, "the call is forgotten");
 }
 
+/// As clients carry on their talk that have pages of their own, and as devices leave a call whose pages never opened.
+#[test]
+fn a_call_whose_room_nobody_has_entered_for_a_minute_keeps_nobody_busy_and_cuts_nobody_off() {
+    let mut exchange = two_devices();
+    exchange.register(3, device("33"), Newcomer::Inherits);
+    exchange.dial(1, "22").unwrap();
+    exchange.accept(2, device("11")).unwrap();
+    exchange.pass(59);
+    for busy in ["11", "22"] {
+        assert_eq!(exchange.dial(3, busy), Err(Refusal::Busy));
+    }
+    assert_eq!(exchange.pass(1), [""; 0], "nobody is cut off");
+    assert_eq!(exchange.dial(3, "22").unwrap(), ["tell 2: 33/d calls 22/d"]);
+    exchange.decline(2, device("33"), Decline::Unwilling).unwrap();
+    assert_eq!(exchange.counts()[0], 1, "who refuses another call stays in theirs");
+    exchange.dial(3, "22").unwrap();
+    assert_eq!(
+        exchange.accept(2, device("33")).unwrap(),
+        [
+            "tell 1: call with 22/d over, HungUp",
+            "tell 3: 22/d accepts for meeting"
+        ]
+    );
+}
+
+#[test]
+fn a_call_whose_room_is_entered_late_keeps_its_two_busy_again() {
+    let mut exchange = two_devices();
+    exchange.register(3, device("33"), Newcomer::Inherits);
+    exchange.dial(1, "22").unwrap();
+    exchange.accept(2, device("11")).unwrap();
+    exchange.pass(600);
+    exchange.enter(22, "meeting");
+    assert_eq!(exchange.dial(3, "11"), Err(Refusal::Busy));
+}
+
+#[test]
+fn who_waits_in_the_room_since_before_the_call_was_accepted_counts_and_who_has_left_does_not() {
+    for (stays, expected) in [(true, Err(Refusal::Busy)), (false, Ok(()))] {
+        let mut exchange = two_devices();
+        exchange.register(3, device("33"), Newcomer::Inherits);
+        exchange.dial(1, "22").unwrap();
+        exchange.enter(22, "meeting");
+        if !stays {
+            exchange.close(22);
+        }
+        exchange.accept(2, device("11")).unwrap();
+        exchange.pass(60);
+        assert_eq!(exchange.dial(3, "11").map(drop), expected);
+    }
+}
+
 #[test]
 fn a_call_whose_device_is_lost_ends_once() {
     let mut exchange = two_who_meet();
