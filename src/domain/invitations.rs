@@ -81,18 +81,22 @@ impl Invitations {
             receiver: receiver.clone(),
             sender: sender.user.clone(),
         };
-        let older = self.remove(&pair).and_then(|older| older.missed);
-        if missed.is_none() && older.is_some() {
-            return Ok(older);
+        let older = self.remove(&pair);
+        if missed.is_none()
+            && let Some(missed) = older.as_ref().and_then(|older| older.missed.clone())
+        {
+            return Ok(Some(missed));
         }
         if !self.has_space_for(receiver, sender.client) || message.len() > MESSAGE_BYTES_MAX {
+            // The older one still rings, and whoever does not come in time is to hear of it.
+            if let Some(older) = older {
+                self.insert(pair, older);
+            }
             return Err(invitation);
         }
-        self.space.count(sender.client, 1);
-        let until = now + self.ring_for;
-        self.due.insert((until, pair.clone()));
         let (sender, message, missed) = (sender.clone(), message.clone(), missed.clone());
-        self.waiting.insert(
+        let until = now + self.ring_for;
+        self.insert(
             pair,
             Waiting {
                 sender,
@@ -159,6 +163,12 @@ impl Invitations {
         };
         let waiting = self.waiting.range(first..).map(|(pair, _)| pair);
         waiting.take_while(move |pair| pair.receiver == *receiver)
+    }
+
+    fn insert(&mut self, pair: Pair, waiting: Waiting) {
+        self.space.count(waiting.sender.client, 1);
+        self.due.insert((waiting.until, pair.clone()));
+        self.waiting.insert(pair, waiting);
     }
 
     fn remove(&mut self, pair: &Pair) -> Option<Waiting> {
@@ -271,6 +281,23 @@ mod tests {
         }
         assert!(all.keep(now, invitation("dora", "anna", "")).is_err());
         assert_eq!(all.take(now, &"ben".into()).len(), PER_RECEIVER_MAX);
+    }
+
+    #[test]
+    fn an_older_invitation_goes_on_ringing_where_the_newer_has_no_space() {
+        let (mut all, now) = invitations();
+        assert!(all.keep(now, invitation("ben", "anna", "1")).is_ok());
+        let long = "x".repeat(MESSAGE_BYTES_MAX + 1);
+        assert!(all.keep(after(now, 30), invitation("ben", "anna", &long)).is_err());
+        assert_eq!(all.space.taken(), 1);
+        assert_eq!(all.poll_timeout(), Some(after(now, 60)));
+        let missed: Vec<_> = all
+            .handle_timeout(after(now, 60))
+            .into_iter()
+            .map(|one| one.missed)
+            .collect();
+        assert_eq!(missed, [Some(Bytes::from_static(b"missed"))]);
+        assert_eq!(all.space.taken(), 0);
     }
 
     #[test]
