@@ -3,9 +3,11 @@
 //! The proof is a token ([`crate::auth`]). It comes in the message that gives the name, in its own field there, or with the
 //! request that opened the socket: `?token=`, or `Authorization: Bearer`. What is in the message goes first. Where
 //! `auth.required` is set, a name without a token is refused; where it is not, the name is believed, but nobody takes it
-//! from somebody who has proven it. A token that proves nothing, or another name, is refused in either case.
+//! from somebody who has proven it. A token that proves nothing, or another name, is refused in either case; what may be
+//! another program's is passed over ([`Client::claim_by_shared_field`]).
 
 use super::{Client, Close};
+use crate::auth::TokenError;
 use crate::clock::now_s;
 use crate::domain::{Claim, RoomKind};
 use crate::ids::UserId;
@@ -32,6 +34,15 @@ impl From<NotBelieved> for Close {
 }
 
 impl<A> Client<A> {
+    /// As [`Client::claim`], with what stands in a field that may hold a token of something else: an app's own. One that is
+    /// not signed by this server proves nothing, and does no harm where a token is not needed, or came with the request. One
+    /// of this server's own that is over, or somebody else's, is refused as ever.
+    pub fn claim_by_shared_field(&self, name: &UserId, field: Option<&str>) -> Result<Claim, NotBelieved> {
+        let is_foreign = |token: &str| self.keys.owner_of(token, now_s(&self.clock)) == Err(TokenError::NotOurs);
+        let can_do_without = self.token.is_some() || !self.config.auth.required;
+        self.claim(name, field.filter(|token| !(can_do_without && is_foreign(token))))
+    }
+
     /// How a client comes to a name, with the token in the message that gives it.
     pub fn claim(&self, name: &UserId, token: Option<&str>) -> Result<Claim, NotBelieved> {
         let token = token.filter(|token| !token.is_empty());

@@ -47,7 +47,8 @@
 //!
 //! A `token` of this server ([`super::identity`]) proves that `sender` is one's own. Such a connection always finds a place: of
 //! as many as a user may have, the oldest that has none is closed with 4001. Without one where it is asked for, the socket is
-//! closed with 4401; where it does not prove `sender`, with 4403. A message on a connection that is not bound may carry it, too;
+//! closed with 4401; where it does not prove `sender`, with 4403. A token that this server has not signed (some apps send one of
+//! their own in this field) counts as none, unless one is asked for and none came with the request. A message on a connection that is not bound may carry it, too;
 //! it is not passed on. Where there are users in the user table, only they may bind: others have their socket closed with the
 //! reason. So has who binds under a name of more than 128 characters, or writes to one.
 
@@ -140,7 +141,7 @@ impl Dialogue {
             Err(AdmitError::Storage(_)) => return Reaction::close(Close::STORAGE_FAILED),
             Err(_) => return Reaction::close(Close::UNKNOWN_USER),
         }
-        let claim = match client.claim(&user, token_in(message)) {
+        let claim = match client.claim_by_shared_field(&user, token_in(message)) {
             Ok(claim) => claim,
             Err(why) => return Reaction::close(why.into()),
         };
