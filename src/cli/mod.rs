@@ -116,7 +116,7 @@ fn run(arguments: Arguments) -> Result<(), CommandError> {
                 let directory = open(&config, matches!(command, contacts::Command::Add { .. })).await?;
                 contacts::run(command, &directory, &config).await
             }
-            Some(Command::Token(command)) => tokens::run(command, open(&config, true).await?, &config).await,
+            Some(Command::Token(command)) => tokens::run(command, open_made(&config).await?, &config).await,
             Some(Command::Device(command)) => devices::run(command, &open(&config, false).await?).await,
             Some(Command::Config | Command::Load(_)) => Ok(()),
         }
@@ -142,6 +142,19 @@ async fn open(config: &Config, adds: bool) -> Result<Directory, CommandError> {
             Ok(directory)
         }
     }
+}
+
+/// The records of a server. Where there is no database, nothing is made: what is signed with a secret of its own is
+/// refused by the server that was meant.
+async fn open_made(config: &Config) -> Result<Directory, CommandError> {
+    if let Some(file) = Directory::missing_file(&config.storage) {
+        let file = file.display();
+        return Err(format!(
+            "there is no database {file}; run this in the server's folder, or name its configuration with --config"
+        )
+        .into());
+    }
+    open(config, false).await
 }
 
 /// Standard output may be a pipe that is closed early (`patchbay config | head`): no reason to complain.

@@ -37,6 +37,13 @@ pub(super) async fn run(command: Command, directory: Directory, config: &Config)
         }
         Err(error) => return Err(error.into()),
     }
+    if directory.token_secrets(|_| None).await?.is_empty() {
+        return Err(format!(
+            "{} has no secret to sign tokens with: the server makes one when it first starts with this database",
+            directory.place()
+        )
+        .into());
+    }
     // A running server has the newest secret, but would not hear of one that is made here.
     let settings = config::Accounts {
         rotate_secret_after_d: u32::MAX,

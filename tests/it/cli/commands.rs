@@ -46,6 +46,28 @@ async fn a_command_says_which_database_it_means_and_only_adding_makes_one() {
     }
 }
 
+/// In a wrong folder it would make a secret of its own, and a token that the server refuses.
+#[tokio::test]
+async fn a_token_is_issued_only_where_a_server_has_made_its_secret() {
+    let program = Program::new();
+    let path = program.path("data/patchbay.db").display().to_string();
+    let (code, stdout, stderr) = program.run(&["token", "issue", "1"]).await;
+    assert_eq!((code, stdout.as_str()), (Some(1), ""));
+    assert!(
+        stderr.contains(&format!("there is no database {path}; run this in the server's folder")),
+        "{stderr}"
+    );
+    assert!(!program.path("data").exists(), "it made something");
+    program.run(&["user", "add", "1"]).await;
+    let (code, stdout, stderr) = program.run(&["token", "issue", "1"]).await;
+    assert_eq!((code, stdout.as_str()), (Some(1), ""));
+    assert!(stderr.contains("has no secret to sign tokens with"), "{stderr}");
+    program.start().await.stop().await;
+    let (code, stdout, stderr) = program.run(&["token", "issue", "1"]).await;
+    assert_eq!(code, Some(0), "{stderr}");
+    assert_eq!(stdout.trim_end().split('.').count(), 3);
+}
+
 #[tokio::test]
 async fn config_prints_the_manual_also_when_the_file_beside_it_is_broken() {
     let program = Program::new();

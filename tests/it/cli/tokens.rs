@@ -47,7 +47,6 @@ async fn answer(running: &RunningProgram, path: &str, bearer: Option<&str>, mess
 #[tokio::test]
 async fn a_token_that_was_issued_opens_every_path_in_the_message_the_address_or_a_header() {
     let program = Program::new();
-    let token = issue(&program, &["anna"]).await;
     let running = program
         .start_with(&[
             "--set",
@@ -58,6 +57,7 @@ async fn a_token_that_was_issued_opens_every_path_in_the_message_the_address_or_
             "log.filter=patchbay=trace",
         ])
         .await;
+    let token = issue(&program, &["anna"]).await;
     let later = issue(&program, &["ben", "--days", "365"]).await;
     let join = |user: &str| json!({ "type": "join", "userId": user });
     let with = |user: &str, token: &str| json!({ "type": "join", "userId": user, "token": token });
@@ -102,6 +102,7 @@ async fn a_token_that_was_issued_opens_every_path_in_the_message_the_address_or_
 #[tokio::test]
 async fn tokens_are_issued_to_users_only_and_not_for_ever() {
     let program = Program::new();
+    program.start().await.stop().await;
     for (arguments, code, what) in [
         (&["token", "issue", ""][..], 1, "1 to 128 characters"),
         (&["token", "issue", "anna", "--days", "0"], 2, "--days"),
