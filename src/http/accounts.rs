@@ -97,6 +97,8 @@ struct Contact {
     device_id: String,
 }
 
+/// Texts only, unlike the names in signaling messages, which may be numbers: the interface that clients know tells a field of
+/// a wrong type (2) from a text that is no phone number (3), and a number is of a wrong type.
 #[derive(Deserialize)]
 struct Login {
     phone: String,

@@ -263,9 +263,9 @@ async fn connection(mut stream: TcpStream, client: SocketAddr, tls: bool, served
 
 /// A TLS record starts with a small number, an HTTP request with a capital letter: someone left the "s" out.
 async fn tell_to_use_https(stream: &mut TcpStream) -> std::io::Result<()> {
-    const BODY: &str = "This address needs https:// in front of it.\n";
+    const BODY: &str = r#"{"error":"this address needs https:// in front of it"}"#;
     let answer = format!(
-        "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{BODY}",
+        "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{BODY}",
         BODY.len()
     );
     // Read first: closing a socket with unread data resets it, and the answer would be lost.

@@ -91,7 +91,13 @@ async fn who_leaves_out_the_s_of_https_is_told() {
     let running = start(|config| config.listeners = vec![listener("127.0.0.1:0", true)]).await;
     let answer = running.raw(b"GET /room HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert!(
-        answer.starts_with("HTTP/1.1 400") && answer.contains("https://"),
+        answer.starts_with("HTTP/1.1 400") && answer.contains("Content-Type: application/json"),
+        "{answer}"
+    );
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
+    let body: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+    assert!(
+        body["error"].as_str().unwrap_or_default().contains("https://"),
         "{answer}"
     );
 }
