@@ -422,7 +422,8 @@ mod tests {
     fn a_long_text_of_bad_parts_takes_no_longer_for_each_byte_than_a_short_one() {
         let took = |unit: &str, count: usize| {
             let text = format!("x{}", unit.repeat(count));
-            let times = (0..3).map(|_| {
+            // The least of ten: the machine may do something else meanwhile.
+            let times = (0..10).map(|_| {
                 let begun = std::time::Instant::now();
                 std::hint::black_box(values(&text).count());
                 begun.elapsed()
