@@ -13,7 +13,7 @@ use super::rewrite::{Incoming, Rewriter, Rewritten, SourceId};
 use super::rtcp::{Block, SenderInfo};
 use super::rtp::{Extension, Header, MAX_EXTENSION_ID, NewHeader, write_header};
 use super::session::{Kind, MediaSection, NegotiatedCodec};
-use super::track::{Arrival, Track};
+use super::track::{Arrival, Layer, Track};
 use super::undecodable::DecodingReports;
 use super::worker::{PeerKey, TrackKey};
 use crate::ids::ParticipantId;
@@ -175,10 +175,18 @@ impl Subscription {
             || decoding::best(ours, published.codec).is_some()
     }
 
-    /// Whether the target layer's stream is not yet the one being forwarded.
+    /// Whether a key frame would help: the target layer's stream is not yet the one being forwarded, and nothing says that
+    /// the subscriber cannot decode it.
     pub fn waits_for_key_frame(&self, track: &Track) -> bool {
         let target = self.target.and_then(|target| track.layers.get(usize::from(target)));
-        target.is_some_and(|layer| self.rewriter.source() != Some(layer.source))
+        target.is_some_and(|layer| self.rewriter.source() != Some(layer.source) && self.may_carry(track, layer))
+    }
+
+    /// False where the layer's newest packet is in a format of which the subscriber gets nothing: each key frame in it would
+    /// cost everybody else and show nothing.
+    pub fn may_carry(&self, track: &Track, layer: &Layer) -> bool {
+        let newest = layer.payload_type.and_then(|payload_type| track.codec(payload_type));
+        newest.is_none_or(|published| self.carries(published))
     }
 
     /// The layer of `track` that is now forwarded.

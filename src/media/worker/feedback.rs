@@ -135,10 +135,14 @@ impl Worker {
         let Some(key) = subscription.track else { return };
         let Some(track) = self.tracks.get_mut(key) else { return };
         let wanted = subscription.target.or_else(|| subscription.current_layer(track));
-        if let Some(layer) = wanted.and_then(|layer| track.layers.get_mut(usize::from(layer))) {
-            layer.requests.want(now);
-            self.urgent = true;
+        let Some(wanted) = wanted.map(usize::from).filter(|&layer| layer < track.layers.len()) else {
+            return;
+        };
+        if !subscription.may_carry(track, &track.layers[wanted]) {
+            return;
         }
+        track.layers[wanted].requests.want(now);
+        self.urgent = true;
         self.request_key_frames(now, key);
     }
 

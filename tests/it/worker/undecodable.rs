@@ -123,27 +123,30 @@ fn a_subscriber_that_offers_to_decode_it_is_served_from_then_on() {
 fn a_publisher_that_is_muted_or_gone_is_undecodable_to_nobody() {
     let mut muted = stage(&[AV1], &[Codec::Vp8]);
     send(&mut muted, 100, &AV1_KEY);
+    assert_eq!(reports(&mut muted), [undecodable(&muted, AV1)]);
     muted.pass(Duration::from_secs(6));
-    assert_eq!(reports(&mut muted), [undecodable(&muted, AV1), decodable(&muted)]);
+    assert_eq!(reports(&mut muted), [decodable(&muted)]);
 
     let mut gone = stage(&[AV1], &[Codec::Vp8]);
     send(&mut gone, 100, &AV1_KEY);
+    assert_eq!(reports(&mut gone), [undecodable(&gone, AV1)]);
     let publisher = gone.publisher.spec.peer;
     gone.worker.handle_command(gone.now, MediaCommand::Close(publisher));
     gone.pass(Duration::from_secs(1));
-    assert_eq!(reports(&mut gone), [undecodable(&gone, AV1), decodable(&gone)]);
+    assert_eq!(reports(&mut gone), [decodable(&gone)]);
 }
 
 #[test]
 fn a_publisher_that_changes_its_format_with_each_packet_makes_no_flood_of_reports() {
     let mut stage = stage(&[AV1, Codec::Vp9 { profile: 0 }, Codec::Vp8], &[Codec::Vp8]);
+    let mut reported = 0;
     for at in 0..90_u16 {
         let payload_type = 100 + (at % 3) as u8;
         let packet = rtp(payload_type, true, at, u32::from(at) * 9_000, VIDEO_SSRC, &AV1_KEY);
         stage.publish_packet(&packet);
         stage.pass(Duration::from_millis(100));
+        reported += reports(&mut stage).len();
     }
-    let reported = reports(&mut stage).len();
     assert!((1..=2).contains(&reported), "{reported}");
 }
 
@@ -250,4 +253,61 @@ fn red_around_opus_is_not_undecodable_to_who_knows_opus_but_pcma_is() {
     let codec = Codec::Pcma;
     assert_eq!(sends(8, 2), [MediaEvent::Undecodable { peer, kind, codec }]);
     assert_eq!(sends(AUDIO_PT, 3), [MediaEvent::Decodable { peer, kind }]);
+}
+
+/// A minute of a publisher that answers each request with a key frame, before a subscriber that may ask each second; how often
+/// the publisher was asked.
+fn requests_in_a_minute(stage: &mut Stage, subscriber_asks: bool) -> u64 {
+    let before = stage.worker.stats().key_frame_requests_sent;
+    let mut answered = 0;
+    for tenth in 0..600 {
+        let sequence = stage.sequence;
+        stage.sequence += 1;
+        let asked = stage.worker.stats().key_frame_requests_sent - before;
+        let payload: &[u8] = if asked > answered {
+            &AV1_KEY
+        } else {
+            &[0x10, 0x32, 0, 0]
+        };
+        answered = asked;
+        let packet = rtp(100, true, sequence, u32::from(sequence) * 9_000, VIDEO_SSRC, payload);
+        stage.publish_packet(&packet);
+        if tenth % 10 == 0 {
+            let subscriber = &mut stage.subscribers[0];
+            let mut datagrams = vec![subscriber.check()];
+            if subscriber_asks {
+                let mut compound = Vec::new();
+                rtcp::write_receiver_report(&mut compound, 7, &[]);
+                rtcp::write_pli(&mut compound, 7, subscriber.spec.sections[0].local_ssrc);
+                datagrams.push(subscriber.seal_rtcp(&compound));
+            }
+            for datagram in datagrams {
+                subscriber.deliver(stage.now, &mut stage.worker, &datagram);
+            }
+        }
+        stage.pass(Duration::from_millis(100));
+    }
+    stage.worker.stats().key_frame_requests_sent - before
+}
+
+#[test]
+fn no_key_frames_are_asked_for_in_a_format_that_its_only_subscriber_cannot_decode() {
+    for subscriber_asks in [false, true] {
+        let mut stage = stage(&[AV1, Codec::Vp8], &[Codec::Vp8]);
+        // Before the first packet nobody knows in which of the formats it will be.
+        stage.pass(Duration::from_secs(1));
+        let asked = requests_in_a_minute(&mut stage, subscriber_asks);
+        assert_eq!(reports(&mut stage), [undecodable(&stage, AV1)]);
+        assert!(asked <= 1, "{asked}, subscriber asks: {subscriber_asks}");
+
+        // What it can decode comes, but its key frame was lost: now it is asked for.
+        let before = stage.worker.stats().key_frame_requests_sent;
+        let sequence = stage.sequence;
+        stage.sequence += 1;
+        let packet = rtp(101, true, sequence, 9, VIDEO_SSRC, &vp8(false, 1, 100));
+        stage.publish_packet(&packet);
+        stage.pass(Duration::from_millis(200));
+        assert_eq!(stage.worker.stats().key_frame_requests_sent, before + 1);
+        assert_eq!(send(&mut stage, 101, &vp8(true, 2, 100)), 10);
+    }
 }
