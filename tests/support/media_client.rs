@@ -38,8 +38,24 @@ pub fn worker_of(now: Instant, identity: &DtlsIdentity, index: usize) -> Worker 
 
 /// One in the place of as many lost ones.
 pub fn worker_again(now: Instant, identity: &DtlsIdentity, index: usize, generation: u8) -> Worker {
+    worker_with(now, identity, &spare_identity(), index, generation)
+}
+
+/// What clients are given that must begin a new association: never the same certificate as the first one.
+pub fn spare_identity() -> DtlsIdentity {
+    DtlsIdentity::generate().unwrap()
+}
+
+/// One whose spare certificate is known.
+pub fn worker_with(
+    now: Instant,
+    identity: &DtlsIdentity,
+    spare: &DtlsIdentity,
+    index: usize,
+    generation: u8,
+) -> Worker {
     let config = WorkerConfig {
-        spare_identity: identity.clone(),
+        spare_identity: spare.clone(),
         identity: identity.clone(),
         max_publish_bps: 4_000_000,
         max_segments: 64,

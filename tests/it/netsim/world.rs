@@ -55,13 +55,14 @@ impl World {
         #[allow(clippy::disallowed_methods)]
         let start = Instant::now();
         let identity = DtlsIdentity::generate().unwrap();
+        let spare_identity = DtlsIdentity::generate().unwrap();
         let local = LocalEnd {
             fingerprint: identity.fingerprint,
-            spare_fingerprint: [8; 32],
+            spare_fingerprint: spare_identity.fingerprint,
             candidates: vec![engine_address()],
         };
         let config = WorkerConfig {
-            spare_identity: identity.clone(),
+            spare_identity,
             identity,
             max_publish_bps: MAX_PUBLISH_BPS,
             max_segments: 64,

@@ -13,7 +13,7 @@ const PUBLISHER_BYTES: u64 = 8 * 1024 * 1024;
 fn small_worker(now: Instant, cache_bytes: usize) -> (Worker, DtlsIdentity) {
     let identity = DtlsIdentity::generate().unwrap();
     let config = WorkerConfig {
-        spare_identity: identity.clone(),
+        spare_identity: spare_identity(),
         identity: identity.clone(),
         max_publish_bps: 4_000_000,
         max_segments: 64,

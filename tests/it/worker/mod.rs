@@ -61,7 +61,11 @@ struct Stage {
 impl Stage {
     fn new(subscribers: u64) -> Stage {
         let now = start();
-        let (mut worker, identity) = worker(now);
+        let (worker, identity) = worker(now);
+        Stage::on(now, worker, identity, subscribers)
+    }
+
+    fn on(now: Instant, mut worker: Worker, identity: DtlsIdentity, subscribers: u64) -> Stage {
         let mut publisher = Client::new(
             1,
             None,

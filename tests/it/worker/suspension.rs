@@ -255,3 +255,33 @@ fn media_of_a_suspended_client_does_not_resume_it_and_a_strangers_check_does_not
     assert_eq!(changes(&mut stage.worker), []);
     assert_eq!(stage.destinations(), NOWHERE);
 }
+
+#[test]
+fn a_client_whose_keys_are_gone_begins_anew_with_the_other_certificate_each_time_and_gets_media() {
+    let now = start();
+    let (identity, spare) = (spare_identity(), spare_identity());
+    let worker = worker_with(now, &identity, &spare, 0, 0);
+    let mut stage = Stage::on(now, worker, identity.clone(), 0);
+    let own = DtlsIdentity::generate().unwrap();
+    for (association, certificate) in [&identity, &spare, &identity].into_iter().enumerate() {
+        // The client's restart comes when its connection here has ended: to the worker it is a new one.
+        let number = 2 + association as u64;
+        let section = video(false, 0x2_0000 + 16 * number as u32);
+        let mut client = Client::new(number, Some(1), vec![section], certificate, &own);
+        client.spec.spare_certificate = association % 2 == 1;
+        client.connect(stage.now, &mut stage.worker);
+        let peer = client.spec.peer;
+        assert_eq!(changes(&mut stage.worker), [MediaEvent::Connected { peer }]);
+        stage.subscribers = vec![client];
+        assert_eq!(stage.publish(true, 100)[0].len(), 1, "association {association}");
+        assert_eq!(stage.publish(false, 100)[0].len(), 1, "association {association}");
+        for _ in 0..SUSPENDED_MAX.as_secs() + 30 {
+            stage.pass_second();
+        }
+        let expected = MediaEvent::Closed {
+            peer,
+            reason: CloseReason::ConsentExpired,
+        };
+        assert_eq!(changes(&mut stage.worker), [suspended(&stage, 0), expected]);
+    }
+}
