@@ -52,6 +52,8 @@ impl Worker {
             self.demux.learn_ufrag(&transport.local_ufrag, key);
             peer.ice
                 .restart(&transport.local_ufrag, &transport.local_pwd, &transport.remote_ufrag);
+            // New credentials are a new attempt to connect. Where it is the first that succeeds, it may take as long as any.
+            peer.opened = now;
         }
         if !peer.dtls.expects(&transport.remote_fingerprints) {
             // Another certificate is another DTLS association (RFC 8842 §4), with keys of its own.

@@ -285,3 +285,42 @@ fn a_client_whose_keys_are_gone_begins_anew_with_the_other_certificate_each_time
         assert_eq!(changes(&mut stage.worker), [suspended(&stage, 0), expected]);
     }
 }
+
+#[test]
+fn a_restart_gives_a_client_that_never_connected_the_whole_time_again() {
+    let mut stage = Stage::new(0);
+    let own = DtlsIdentity::generate().unwrap();
+    let client = Client::new(2, Some(1), vec![video(false, 0x2_0020)], &stage.identity, &own);
+    client.open(stage.now, &mut stage.worker);
+    stage.subscribers.push(client);
+    for _ in 0..2 {
+        for _ in 0..25 {
+            stage.pass_second();
+        }
+        assert_eq!(changes(&mut stage.worker), []);
+        restart(&mut stage, Some(0));
+    }
+    stage.subscribers[0].connect(stage.now, &mut stage.worker);
+    let peer = stage.subscribers[0].spec.peer;
+    assert_eq!(changes(&mut stage.worker), [MediaEvent::Connected { peer }]);
+    assert_eq!(stage.publish(true, 100)[0].len(), 1);
+}
+
+#[test]
+fn an_offer_without_a_restart_does_not_put_off_the_end_of_what_never_connected() {
+    let mut stage = Stage::new(0);
+    let own = DtlsIdentity::generate().unwrap();
+    let client = Client::new(2, Some(1), vec![video(false, 0x2_0020)], &stage.identity, &own);
+    for _ in 0..6 {
+        client.open(stage.now, &mut stage.worker);
+        for _ in 0..5 {
+            stage.pass_second();
+        }
+    }
+    stage.pass_second();
+    let expected = MediaEvent::Closed {
+        peer: client.spec.peer,
+        reason: CloseReason::ConnectTimeout,
+    };
+    assert_eq!(changes(&mut stage.worker), [expected]);
+}
