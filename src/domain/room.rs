@@ -26,7 +26,8 @@ pub(super) struct Participant {
     pub arrival: Arrival,
     /// At most one for each source; that without a source publishes. In a call one does both.
     peers: Vec<Peer>,
-    /// The last connection for each source that ended by itself. Its client may not know that, and offer once more.
+    /// The last connection for each source that ended by itself, or was replaced. Its client may not know that, and offer once
+    /// more.
     ended: Vec<Peer>,
 }
 
@@ -168,7 +169,7 @@ impl Participant {
         Some(self.peers.swap_remove(index).id)
     }
 
-    /// The connection has ended by itself, and its keys with it.
+    /// The connection has ended, and its keys with it.
     pub fn end_peer(&mut self, id: PeerId) {
         if let Some(index) = self.peers.iter().position(|peer| peer.id == id) {
             let peer = self.peers.swap_remove(index);

@@ -293,14 +293,17 @@ impl Rooms {
         let owner = self.owner(seat).ok_or(Refusal::NotInRoom)?;
         let (session, peers) = (owner.session, owner.peer_count());
         let before = owner.peer_of(source).map(|peer| peer.id);
+        // Asked for before the one that is replaced takes the place of the one that the client may go back to.
+        let association = owner.next_association(source, &offer.identity);
         let client = self.quotas.client_of(session);
         if let Some(before) = before {
             if self.sends(seat, before) {
                 self.connection_gone(now, seat, false);
             }
             self.quotas.peers.replace(before, id, session, client);
+            // Its client may go back to it, and would have keys that nobody here has any more.
             if let Some(owner) = self.take_owner(before) {
-                owner.forget_peer(before);
+                owner.end_peer(before);
             }
             effects.push(Effect::ClosePeer { room, peer: before });
         } else if peers >= self.limits.peers_per_participant {
@@ -310,7 +313,6 @@ impl Rooms {
             added.map_err(|_| Refusal::TooManyPeers)?;
         }
         let owner = self.owner(seat).ok_or(Refusal::NotInRoom)?;
-        let association = owner.next_association(source, &offer.identity);
         owner.add_peer(Peer {
             id,
             source,

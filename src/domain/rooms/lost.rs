@@ -1,6 +1,7 @@
 //! What was lost with a part of the server: whole rooms, or single connections.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::Rooms;
 use crate::domain::room::Room;
@@ -17,8 +18,9 @@ impl Rooms {
         effects
     }
 
-    /// A connection was lost with a part of the server. Its participant stays, and is told whom it watched over it.
-    pub fn connection_lost(&mut self, peer: PeerId) -> Option<Effect> {
+    /// A connection was lost with a part of the server, and its keys with it. Its participant stays, and is told whom it watched
+    /// over it.
+    pub fn connection_lost(&mut self, now: Instant, peer: PeerId) -> Option<Effect> {
         let seat = *self.peers.get(&peer)?;
         let room = self.rooms.get(&seat.room)?;
         let participant = room.participant(seat.participant)?;
@@ -32,7 +34,7 @@ impl Rooms {
                 person: Arc::clone(&source.person),
             },
         });
-        self.forget_peer(peer);
+        self.end_peer(now, peer, false);
         told
     }
 }

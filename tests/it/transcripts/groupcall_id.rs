@@ -308,6 +308,29 @@ async fn a_connection_that_the_media_engine_lost_is_forgotten_and_may_be_offered
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_goes_back_to_a_connection_that_it_had_replaced_is_made_to_begin_anew() {
+    let mut stage = three_connections().await;
+    stage
+        .play(
+            r#"
+            anna > {"id":"receiveVideoFrom","sender":"anna","sdpOffer":"@sendonly 7"}
+            media close 1
+            media open 4 publish
+            anna < {"id":"receiveVideoAnswer","name":"anna","sdpAnswer":"*"}
+            anna < {"id":"iceCandidate","name":"anna","candidate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}
+            anna < {"id":"iceCandidate","name":"anna","candidate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}
+            anna > {"id":"receiveVideoFrom","sender":"anna","sdpOffer":"@sendonly 1 again"}
+            media close 4
+            media open 5 publish, other certificate
+            anna < {"id":"receiveVideoAnswer","name":"anna","sdpAnswer":"*"}
+            anna < {"id":"iceCandidate","name":"anna","candidate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}
+            anna < {"id":"iceCandidate","name":"anna","candidate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}
+            "#,
+        )
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_has_to_wait_after_wrong_passwords_is_closed_with_that_reason() {
     let mut stage = Stage::with(House::default().with_guessed_room("r"), Config::default());
     stage

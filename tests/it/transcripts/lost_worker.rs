@@ -113,8 +113,14 @@ async fn who_watched_over_a_worker_that_only_mirrored_the_room_is_told_to_watch_
         media link 1
         media open 5 watch
         ANSWER carl 1
+        dora > {"type":"receiveVideoFrom","userId":3,"sdpOffer":"@recvonly 4 again"}
+        media open 6 watch, other certificate
+        dora < {"type":"receiveVideoAnswer","userId":3,"sdpAnswer":"*"}
+        dora < {"type":"iceCandidate","userId":3,"candidate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0},"candicate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}
+        dora < {"type":"iceCandidate","userId":3,"candidate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0},"candicate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}
         carl -
         media close 5
+        media close 6
         anna < {"id":"participantLeft","name":"3"}
         ben < {"id":"participantLeft","name":"3"}
         dora < {"type":"participantLeft","userId":3}
