@@ -1,9 +1,11 @@
 //! Tries whether records and uploads can be written, at most once in a few seconds, however often it is asked.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::http::files::Files;
 use crate::storage::Directory;
@@ -11,6 +13,16 @@ use crate::storage::Directory;
 /// How long an outcome counts. Whoever runs the server asks every few seconds, and anybody may ask more often; each trial is
 /// two small writes.
 const COUNTS_FOR: Duration = Duration::from_secs(5);
+
+/// How long a trial may take before whoever asks is answered that it takes too long. A busy disk needs a second or two; supervisors
+/// and load balancers give up an answer after five, and would take that for a network that is broken.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(3);
+
+/// A trial that has not ended: a disk or a database hangs.
+const HANGS: &str = "storage takes too long";
+
+/// A trial that could not be made.
+const NOT_TRIED: &str = "storage cannot be tried";
 
 /// Askers that wait for one trial; more wait for a place.
 const ASKERS: usize = 64;
@@ -38,7 +50,7 @@ impl WriteTrial {
     pub async fn reasons(&self) -> Reasons {
         let (asker, answer) = oneshot::channel();
         self.askers.send(asker).await.ok();
-        answer.await.unwrap_or_else(|_| vec!["storage cannot be tried"])
+        answer.await.unwrap_or_else(|_| vec![NOT_TRIED])
     }
 }
 
@@ -47,8 +59,30 @@ where
     F: Future<Output = Reasons>,
 {
     while let Some(asker) = queue.recv().await {
-        let reasons = attempt().await;
-        asker.send(reasons.clone()).ok();
+        // A trial that panics is one trial that failed: the next one may not.
+        let trying = AssertUnwindSafe(attempt()).catch_unwind();
+        let trying = trying.map(|outcome| outcome.unwrap_or_else(|_| vec![NOT_TRIED]));
+        tokio::pin!(trying);
+        let reasons = match timeout(ANSWERED_WITHIN, &mut trying).await {
+            Ok(reasons) => {
+                asker.send(reasons.clone()).ok();
+                reasons
+            }
+            Err(_) => {
+                asker.send(vec![HANGS]).ok();
+                tracing::warn!("not ready: {HANGS}");
+                // No other trial begins before this one has ended: what hangs would pile up.
+                loop {
+                    tokio::select! {
+                        reasons = &mut trying => break reasons,
+                        asker = queue.recv() => match asker {
+                            Some(asker) => drop(asker.send(vec![HANGS])),
+                            None => return,
+                        },
+                    }
+                }
+            }
+        };
         let over = sleep(COUNTS_FOR);
         tokio::pin!(over);
         loop {
@@ -112,10 +146,57 @@ mod tests {
         tokio::join!(task, asking);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_while_a_trial_hangs_is_answered_and_no_second_one_begins_before_it_has_ended() {
+        let tried = &Cell::new(0);
+        let attempt = || {
+            tried.set(tried.get() + 1);
+            let takes = Duration::from_secs(if tried.get() == 1 { 100 } else { 0 });
+            async move {
+                sleep(takes).await;
+                vec![]
+            }
+        };
+        let (trial, task) = WriteTrial::with(attempt);
+        let asking = async move {
+            for asked in 0..9 {
+                let answer = timeout(Duration::from_secs(4), trial.reasons()).await;
+                assert_eq!(answer.expect("an answer in time"), [HANGS], "{asked}");
+                sleep(Duration::from_secs(10)).await;
+            }
+            assert_eq!(tried.get(), 1);
+            sleep(Duration::from_secs(20)).await;
+            assert!(trial.reasons().await.is_empty());
+            drop(trial);
+        };
+        tokio::join!(task, asking);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_trial_that_panics_is_not_the_last_one() {
+        let tried = &Cell::new(0);
+        let attempt = || {
+            tried.set(tried.get() + 1);
+            let first = tried.get() == 1;
+            async move {
+                assert!(!first, "this is a test");
+                vec![]
+            }
+        };
+        let (trial, task) = WriteTrial::with(attempt);
+        let asking = async move {
+            assert_eq!(trial.reasons().await, [NOT_TRIED]);
+            sleep(COUNTS_FOR).await;
+            assert!(trial.reasons().await.is_empty());
+            drop(trial);
+        };
+        tokio::join!(task, asking);
+    }
+
     #[tokio::test]
     async fn who_asks_when_nobody_tries_any_more_is_told() {
         let (trial, task) = WriteTrial::with(|| async { vec![] });
         drop(task);
-        assert_eq!(trial.reasons().await, ["storage cannot be tried"]);
+        assert_eq!(trial.reasons().await, [NOT_TRIED]);
     }
 }
