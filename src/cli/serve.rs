@@ -34,7 +34,14 @@ pub(super) async fn run(config: Config) -> Result<(), CommandError> {
     raise_descriptor_limit();
     // Before anything starts, so that a signal is not missed.
     let mut signals = Signals::take()?;
-    let server = Server::start(config).await?;
+    let server = tokio::select! {
+        started = Server::start(config) => started?,
+        () = signals.end() => {
+            tracing::info!("told to end before it had started");
+            // Work for a disk that hangs cannot be given up, and would be waited for.
+            std::process::exit(0)
+        }
+    };
     let mut stdout = std::io::stdout();
     for line in server.welcome() {
         // Nobody may be listening; the server runs all the same.

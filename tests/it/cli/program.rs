@@ -127,21 +127,7 @@ impl Program {
     }
 
     pub async fn start_with(&self, arguments: &[&str]) -> RunningProgram {
-        let more = [
-            "--set",
-            "media.first_port=0",
-            "--set",
-            "media.workers=1",
-            "--set",
-            "files.directory=files",
-        ];
-        let mut child = self.command(&[&more, arguments].concat()).spawn().unwrap();
-        let mut running = RunningProgram {
-            stdout: BufReader::new(child.stdout.take().unwrap()),
-            stderr: child.stderr.take(),
-            child,
-            welcome: String::new(),
-        };
+        let mut running = self.begin(arguments);
         // The media line is the last that every start prints.
         while !running.welcome.contains("Media by UDP") {
             let read = running.stdout.read_line(&mut running.welcome);
@@ -156,6 +142,25 @@ impl Program {
             }
         }
         running
+    }
+
+    /// As [`Program::start_with`], without waiting for it.
+    pub fn begin(&self, arguments: &[&str]) -> RunningProgram {
+        let more = [
+            "--set",
+            "media.first_port=0",
+            "--set",
+            "media.workers=1",
+            "--set",
+            "files.directory=files",
+        ];
+        let mut child = self.command(&[&more, arguments].concat()).spawn().unwrap();
+        RunningProgram {
+            stdout: BufReader::new(child.stdout.take().unwrap()),
+            stderr: child.stderr.take(),
+            child,
+            welcome: String::new(),
+        }
     }
 }
 

@@ -68,3 +68,31 @@ async fn it_goes_on_when_nobody_reads_its_log_any_more() {
     running.signal(Signal::SIGTERM);
     assert_eq!(running.ended().await.0, Some(0));
 }
+
+#[tokio::test]
+async fn told_to_end_while_it_starts_it_ends_at_once() {
+    // A database that accepts connections, and never answers.
+    let database = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!(
+        "storage.url=postgres://somebody@{}/somewhere",
+        database.local_addr().unwrap()
+    );
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT] {
+        let program = Program::new();
+        let running = program.begin(&[
+            "--set",
+            "listeners=[{address=\"127.0.0.1:0\",tls=false}]",
+            "--set",
+            &url,
+        ]);
+        let _connection = database.accept().await.unwrap();
+        // This one asks for no end.
+        running.signal(Signal::SIGHUP);
+        running.signal(signal);
+        let (code, stdout, stderr) = running.ended().await;
+        assert_eq!(code, Some(0), "{stderr}");
+        assert_eq!(stdout, "", "nothing is announced");
+        let last = stderr.lines().last().unwrap();
+        assert!(last.contains("told to end before it had started"), "{stderr}");
+    }
+}
