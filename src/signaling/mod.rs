@@ -43,7 +43,7 @@ use tracing::debug;
 use crate::auth::Keys;
 use crate::clock::WallClock;
 use crate::config::Config;
-use crate::domain::{EndReason, Event, MediaState, Person, RoomKind};
+use crate::domain::{EndReason, Event, MediaKind, MediaState, Person, RoomKind};
 use crate::hub::Session;
 use crate::ids::{RoomName, UserId};
 use crate::storage::{AdmitError, DeviceRecord, Gate, Profile};
@@ -399,6 +399,14 @@ fn media_word(media: MediaState) -> &'static str {
     match media {
         MediaState::Lost => "lost",
         MediaState::Back => "back",
+    }
+}
+
+/// How the families call it.
+fn kind_word(kind: MediaKind) -> &'static str {
+    match kind {
+        MediaKind::Audio => "audio",
+        MediaKind::Video => "video",
     }
 }
 

@@ -54,10 +54,10 @@ use tracing::debug;
 
 use self::wire::{CandidateOut, Outgoing};
 use super::json::{Name, Text};
-use super::{Admission, Client, Reaction, json, media_word, offer, takes_notices};
+use super::{Admission, Client, Reaction, json, kind_word, media_word, offer, takes_notices};
 use crate::domain::{
     Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Candidate, Command, Decline, DecodingNotice,
-    Event, MediaKind, Newcomer, Refusal, Side, Subject, WhenBusy,
+    Event, Newcomer, Refusal, Side, Subject, WhenBusy,
 };
 use crate::ids::{CallId, UserId};
 use crate::storage::AdmitError;
@@ -363,10 +363,7 @@ fn ice_candidate(candidate: &Candidate) -> Outgoing<'_> {
 
 fn media_notice(decoding: &DecodingNotice) -> Outgoing<'_> {
     let (from, to) = (decoding.publisher.as_str(), decoding.watcher.as_str());
-    let media = match decoding.media {
-        MediaKind::Audio => "audio",
-        MediaKind::Video => "video",
-    };
+    let media = kind_word(decoding.media);
     match &decoding.undecodable {
         Some(codec) => Outgoing::MediaUndecodable { from, to, media, codec },
         None => Outgoing::MediaDecodable { from, to, media },

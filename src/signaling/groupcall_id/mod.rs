@@ -17,6 +17,8 @@
 //! | `newParticipantArrived` | `name`; `personName` where known | somebody enters |
 //! | `participantLeft` | `name` | somebody leaves, or enters again with a newer session (then he arrives once more); also, to those who watched over a connection that the server has lost, before the same `newParticipantArrived`: watch anew |
 //! | `participantMedia` | `name`, `media`: `lost` or `back` | somebody's media do not arrive any more though they are still in the room, or arrive again; on entering for each who is lost. Only to who joined with `notices` |
+//! | `mediaUndecodable` | `name`, `watcher`, `media` (`audio`, `video`), `codec` | to both of them: what `name` sends is in a format that `watcher` cannot decode, and is not sent to them. Only to who joined with `notices` |
+//! | `mediaDecodable` | `name`, `watcher`, `media` | that is over |
 //! | `receiveVideoAnswer` | `name`, `sdpAnswer` | at once after the offer, whether or not anything is published yet |
 //! | `iceCandidate` | `name`, `candidate` `{candidate, sdpMid, sdpMLineIndex}` | after that answer, which has them too |
 //! | `heart` | | |
@@ -25,6 +27,8 @@
 //! says so (`groupcall.participants_as_objects`): some pages want them but do not say so.
 //! Names may come as numbers; they are texts on the way back. `pw` is this server's own, for rooms with a password.
 //! So is `notices`, which is `true` from clients that understand this server's own messages; others are not sent any.
+//! Whose video a watcher cannot decode may offer again, with all formats there are: the answer begins with one that all in the
+//! room decode.
 //! `token` is this server's own, too: it proves that `name` is one's own ([`super::identity`]).
 //! Who is not admitted, who finds the room full, for whose offer there is no place, who gives or asks for a name or room of
 //! more than 128 characters, and whose offer has more than 64 KiB, has the socket closed with the reason, the only sign there is: 4401 where a token is missing, 4403 where it does
@@ -40,8 +44,8 @@ use tracing::debug;
 
 use self::wire::{CandidateOut, Outgoing, ParticipantOut, Participants};
 use super::json::Text;
-use super::{Admission, Client, Close, Reaction, admit, json, media_word, offer, person, takes_notices};
-use crate::domain::{Command, Event, Person, Refusal, Subject};
+use super::{Admission, Client, Close, Reaction, admit, json, kind_word, media_word, offer, person, takes_notices};
+use crate::domain::{Command, DecodingNotice, Event, Person, Refusal, Subject};
 use crate::storage::AdmitError;
 use crate::text;
 
@@ -133,6 +137,7 @@ impl Dialogue {
                 name: user.as_str(),
                 media: media_word(*media),
             },
+            Event::Decoding(decoding) if self.takes_notices => media_notice(decoding),
             Event::ConnectionLost { person } => return self.connection_lost(person),
             Event::Answered {
                 subject: Subject::Participant(user),
@@ -223,6 +228,20 @@ fn silent<A>(client: &Client<A>, outcome: Result<(), Refusal>) -> Reaction {
 fn ignored<A>(client: &Client<A>, what: &str) -> Reaction {
     debug!(session = %client.session.id(), what, "ignored");
     Reaction::none()
+}
+
+fn media_notice(decoding: &DecodingNotice) -> Outgoing<'_> {
+    let (name, watcher) = (decoding.publisher.as_str(), decoding.watcher.as_str());
+    let media = kind_word(decoding.media);
+    match &decoding.undecodable {
+        Some(codec) => Outgoing::MediaUndecodable {
+            name,
+            watcher,
+            media,
+            codec,
+        },
+        None => Outgoing::MediaDecodable { name, watcher, media },
+    }
 }
 
 fn participant(person: &Person) -> ParticipantOut<'_> {

@@ -47,6 +47,17 @@ pub enum Outgoing<'a> {
         name: &'a str,
         media: &'static str,
     },
+    MediaUndecodable {
+        name: &'a str,
+        watcher: &'a str,
+        media: &'static str,
+        codec: &'a str,
+    },
+    MediaDecodable {
+        name: &'a str,
+        watcher: &'a str,
+        media: &'static str,
+    },
     ReceiveVideoAnswer {
         name: &'a str,
         sdp_answer: &'a str,

@@ -53,8 +53,8 @@ use tracing::debug;
 
 use self::wire::{CandidateOut, Id, Outgoing, ParticipantOut, TextOut};
 use super::json::{Name, Text, TooLong, fields};
-use super::{Admission, Client, Close, Reaction, admit, limits, media_word, offer, person, takes_notices};
-use crate::domain::{Candidate, Command, DecodingNotice, Event, FileNotice, MediaKind, Person, Refusal, Subject};
+use super::{Admission, Client, Close, Reaction, admit, kind_word, limits, media_word, offer, person, takes_notices};
+use crate::domain::{Candidate, Command, DecodingNotice, Event, FileNotice, Person, Refusal, Subject};
 use crate::ids::{RoomName, UserId};
 use crate::storage::AdmitError;
 use crate::text::{self, TextLimit};
@@ -298,10 +298,7 @@ impl From<TooLong> for Unrecognized {
 
 fn media_notice(decoding: &DecodingNotice) -> Outgoing<'_> {
     let (user_id, watcher_id) = (Id(&decoding.publisher), Id(&decoding.watcher));
-    let media = match decoding.media {
-        MediaKind::Audio => "audio",
-        MediaKind::Video => "video",
-    };
+    let media = kind_word(decoding.media);
     match &decoding.undecodable {
         Some(codec) => Outgoing::MediaUndecodable {
             user_id,

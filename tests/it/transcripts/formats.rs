@@ -188,7 +188,7 @@ async fn clients_that_did_not_ask_hear_nothing_of_what_cannot_be_decoded() {
             ben > {"type":"join","userId":2,"notices":"yes"}
             anna < {"type":"newParticipantArrived","participant":{"id":2,"userId":2,"name":"2","prefix":"","postfix":"","suffix":""}}
             ben < {"type":"existingParticipants","participants":[{"id":1,"userId":1,"name":"1","prefix":"","postfix":"","suffix":""}]}
-            carl > {"id":"joinRoom","name":"3","room":"0","notices":true}
+            carl > {"id":"joinRoom","name":"3","room":"0"}
             anna < {"type":"newParticipantArrived","participant":{"id":3,"userId":3,"name":"3","prefix":"","postfix":"","suffix":""}}
             ben < {"type":"newParticipantArrived","participant":{"id":3,"userId":3,"name":"3","prefix":"","postfix":"","suffix":""}}
             carl < {"id":"existingParticipants","data":["1","2"]}
@@ -234,6 +234,33 @@ async fn in_a_call_who_registered_for_it_is_told_what_cannot_be_decoded() {
             anna@call < {"id":"mediaDecodable","from":"ben","to":"anna","media":"video"}
             media cannot 1
             anna@call < {"id":"mediaUndecodable","from":"anna","to":"ben","media":"video","codec":"AV1 profile 0, tier 0"}
+            "#,
+        )
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_the_family_of_ids_who_asked_for_it_is_told_what_cannot_be_decoded() {
+    let mut stage = Stage::new();
+    stage
+        .play(
+            r#"
+            anna > {"id":"joinRoom","name":"anna","room":"r","notices":true}
+            anna < {"id":"existingParticipants","data":[]}
+            ben > {"id":"joinRoom","name":"ben","room":"r","notices":true}
+            anna < {"id":"newParticipantArrived","name":"ben"}
+            ben < {"id":"existingParticipants","data":["anna"]}
+            ben > {"id":"receiveVideoFrom","sender":"anna","sdpOffer":"@recvonly 1"}
+            media open 1 watch
+            ben < {"id":"receiveVideoAnswer","name":"anna","sdpAnswer":"*"}
+            ben < {"id":"iceCandidate","name":"anna","candidate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}
+            ben < {"id":"iceCandidate","name":"anna","candidate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}
+            media cannot 1
+            anna < {"id":"mediaUndecodable","name":"anna","watcher":"ben","media":"video","codec":"AV1 profile 0, tier 0"}
+            ben < {"id":"mediaUndecodable","name":"anna","watcher":"ben","media":"video","codec":"AV1 profile 0, tier 0"}
+            media can 1
+            anna < {"id":"mediaDecodable","name":"anna","watcher":"ben","media":"video"}
+            ben < {"id":"mediaDecodable","name":"anna","watcher":"ben","media":"video"}
             "#,
         )
         .await;
