@@ -336,8 +336,8 @@ impl Driver {
         }
     }
 
-    /// Hands events to the hub. While it is behind, one is held here and the others wait in the worker, where each belongs to
-    /// a connection or track and so is bounded.
+    /// Hands events to the hub. While it is behind, one is held here and the others wait in the worker, which has few for each
+    /// connection and track (`worker/events.rs`).
     fn report(&self, worker: &mut Worker, held: &mut Option<MediaEvent>) {
         while let Some(event) = held.take().or_else(|| worker.poll_event()) {
             if let Err(mpsc::error::TrySendError::Full(event)) = self.events.try_send(event) {

@@ -7,6 +7,7 @@
 //! datagrams ([`Worker::take_mirrored`]), and [`Worker::poll_wake`] tells whose attention they want.
 
 mod caches;
+mod events;
 mod feedback;
 mod ingress;
 mod mirror;
@@ -20,12 +21,12 @@ pub use caches::WORKER_CACHE_BYTES;
 pub use ingress::Datagram;
 pub use suspension::SUSPENDED_MAX;
 
-use std::collections::VecDeque;
 use std::time::Instant;
 
 use ahash::AHashMap;
 use slotmap::{SlotMap, new_key_type};
 
+use self::events::Events;
 use self::mirror::Link;
 use super::demux::Demux;
 use super::egress::Egress;
@@ -103,7 +104,7 @@ pub struct Worker {
     /// Tracks with packets of this batch, and how far they have been forwarded.
     arrived: Vec<TrackKey>,
     forwarded: Forwarded,
-    events: VecDeque<MediaEvent>,
+    events: Events,
     /// By the other worker's index; none where no room is shared with it.
     links: Vec<Option<Box<Link>>>,
     next_tick: Option<Instant>,
@@ -139,7 +140,7 @@ impl Worker {
             caches_cut: false,
             arrived: Vec::new(),
             forwarded: Forwarded::default(),
-            events: VecDeque::new(),
+            events: Events::default(),
             links: Vec::new(),
             next_tick: None,
             urgent: false,

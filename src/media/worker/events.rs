@@ -1,0 +1,84 @@
+//! Events that wait until the hub takes them. It may be behind, or hang: of what changes back and forth only the newest word
+//! waits, so that there are never more than a few for each connection, and one for each track.
+
+use std::collections::VecDeque;
+
+use crate::media::engine::MediaEvent;
+
+#[derive(Default)]
+pub(super) struct Events(VecDeque<MediaEvent>);
+
+impl Events {
+    /// Behind all that wait; in the place of an older word about the same, which nobody needs any more.
+    pub fn push_back(&mut self, event: MediaEvent) {
+        self.0.retain(|waiting| !replaces(&event, waiting));
+        self.0.push_back(event);
+    }
+
+    pub fn pop_front(&mut self) -> Option<MediaEvent> {
+        self.0.pop_front()
+    }
+}
+
+/// Whether both are about the same state of the same connection, as which the newer one counts.
+fn replaces(newer: &MediaEvent, older: &MediaEvent) -> bool {
+    use MediaEvent::{Decodable, Resumed, Suspended, Undecodable};
+    match (newer, older) {
+        (Suspended { peer } | Resumed { peer }, Suspended { peer: other } | Resumed { peer: other }) => peer == other,
+        (
+            Undecodable { peer, kind, .. } | Decodable { peer, kind },
+            Undecodable {
+                peer: other,
+                kind: other_kind,
+                ..
+            }
+            | Decodable {
+                peer: other,
+                kind: other_kind,
+            },
+        ) => (peer, kind) == (other, other_kind),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::PeerId;
+    use crate::media::codec::Codec;
+    use crate::media::session::Kind;
+
+    #[test]
+    fn of_what_changes_back_and_forth_only_the_newest_word_waits() {
+        let mut events = Events::default();
+        let (peer, other) = (PeerId(1), PeerId(2));
+        let codec = Codec::Vp8;
+        events.push_back(MediaEvent::Connected { peer });
+        events.push_back(MediaEvent::Suspended { peer: other });
+        for _ in 0..1_000 {
+            events.push_back(MediaEvent::Suspended { peer });
+            for kind in [Kind::Audio, Kind::Video] {
+                events.push_back(MediaEvent::Undecodable { peer, kind, codec });
+            }
+            events.push_back(MediaEvent::Resumed { peer });
+            for kind in [Kind::Audio, Kind::Video] {
+                events.push_back(MediaEvent::Decodable { peer, kind });
+            }
+        }
+        let waiting: Vec<MediaEvent> = std::iter::from_fn(|| events.pop_front()).collect();
+        let expected = [
+            MediaEvent::Connected { peer },
+            MediaEvent::Suspended { peer: other },
+            MediaEvent::Resumed { peer },
+            MediaEvent::Decodable {
+                peer,
+                kind: Kind::Audio,
+            },
+            MediaEvent::Decodable {
+                peer,
+                kind: Kind::Video,
+            },
+        ];
+        assert_eq!(waiting, expected);
+    }
+}
