@@ -59,8 +59,8 @@ pub(super) struct PeerQuota {
     /// Ids grow, so the first of each is the oldest.
     unconnected: HashMap<SessionId, BTreeSet<PeerId>>,
     unconnected_count: usize,
-    /// Those that have given way and are still to be closed.
-    displaced: Vec<PeerId>,
+    /// Those that have given way and are still to be closed, with who held them.
+    displaced: Vec<(PeerId, Holder)>,
 }
 
 #[derive(Clone, Copy)]
@@ -96,15 +96,23 @@ impl PeerQuota {
         Ok(())
     }
 
-    /// The same for two, or for none.
+    /// The same for two, or for none: where there are no places for both, nobody gives way, and least of all one to the other.
     pub fn add_pair(&mut self, pair: [(PeerId, SessionId, ClientAddress); 2]) -> Result<(), Denied> {
         let [first, second] = pair;
+        let before = self.displaced.len();
         self.add(first.0, first.1, first.2)?;
         let added = self.add(second.0, second.1, second.2);
-        if added.is_err() {
-            self.remove(first.0);
+        if added.is_ok() && self.holders.contains_key(&first.0) {
+            return Ok(());
         }
-        added
+        self.remove(first.0);
+        self.remove(second.0);
+        for (peer, holder) in self.displaced.split_off(before) {
+            if peer != first.0 {
+                self.note(peer, holder);
+            }
+        }
+        added.and(Err(Denied::ShareUsedUp))
     }
 
     /// A connection in the place of one that its session has. It needs no more than that had.
@@ -116,6 +124,11 @@ impl PeerQuota {
     fn insert(&mut self, peer: PeerId, holder: Holder) {
         let victim = self.one_too_many_unconnected(holder.session);
         self.displace(victim);
+        self.note(peer, holder);
+    }
+
+    /// It counts from now on, as one that has not connected.
+    fn note(&mut self, peer: PeerId, holder: Holder) {
         self.pot.count(holder.client, 1);
         self.holders.insert(peer, holder);
         self.unconnected.entry(holder.session).or_default().insert(peer);
@@ -123,9 +136,9 @@ impl PeerQuota {
     }
 
     fn displace(&mut self, victim: Option<PeerId>) {
-        if let Some(victim) = victim {
+        if let Some((victim, holder)) = victim.and_then(|peer| Some((peer, *self.holders.get(&peer)?))) {
             self.remove(victim);
-            self.displaced.push(victim);
+            self.displaced.push((victim, holder));
         }
     }
 
@@ -146,7 +159,7 @@ impl PeerQuota {
     /// Those that have given way since this was last asked: their rooms and calls have lost them, and they are to be
     /// closed.
     pub fn displaced(&mut self) -> Vec<PeerId> {
-        std::mem::take(&mut self.displaced)
+        self.displaced.drain(..).map(|(peer, _)| peer).collect()
     }
 
     fn settle(&mut self, peer: PeerId, session: SessionId) {
@@ -287,6 +300,50 @@ mod tests {
         let displaced = add(&mut quota, 200, 200, newcomer()).unwrap();
         assert_eq!(displaced.len(), 1, "one of the attacker's");
         assert!(displaced[0] < 20);
+    }
+
+    /// Connections of the attacker's that are connected, up to its whole share but for so many.
+    fn all_but(left: usize) -> (PeerQuota, u64) {
+        let mut quota = quota(40, 100);
+        let mut peer = 0;
+        while add(&mut quota, peer, peer, attacker()).is_ok() {
+            quota.connected(PeerId(peer));
+            peer += 1;
+        }
+        for given_back in 0..left as u64 {
+            quota.remove(PeerId(given_back));
+        }
+        (quota, peer)
+    }
+
+    fn add_pair(quota: &mut PeerQuota, peer: u64) -> Result<Vec<u64>, Denied> {
+        let of = |peer| (PeerId(peer), SessionId(peer), attacker());
+        quota.add_pair([of(peer), of(peer + 1)])?;
+        Ok(quota.displaced().into_iter().map(|peer| peer.0).collect())
+    }
+
+    #[test]
+    fn two_connections_for_which_there_is_one_place_displace_nobody_and_not_one_another() {
+        // One place is free: the second would have to displace the first.
+        let (mut quota, peer) = all_but(1);
+        assert_eq!(add_pair(&mut quota, peer), Err(Denied::ShareUsedUp));
+        assert_eq!(quota.displaced(), []);
+        assert_eq!((quota.pot.held(attacker()), quota.unconnected_count), (peer - 1, 0));
+
+        // One that has not connected would give way to the first, and there would be none for the second.
+        assert_eq!(add(&mut quota, peer, peer, attacker()), Ok(vec![]));
+        assert_eq!(add_pair(&mut quota, peer + 1), Err(Denied::ShareUsedUp));
+        assert_eq!(quota.displaced(), []);
+        assert_eq!((quota.pot.held(attacker()), quota.unconnected_count), (peer, 1));
+        assert!(quota.holders.contains_key(&PeerId(peer)), "it has its place still");
+
+        let (mut quota, peer) = all_but(2);
+        assert_eq!(add_pair(&mut quota, peer), Ok(vec![]));
+        assert_eq!(
+            add_pair(&mut quota, peer + 2),
+            Ok(vec![peer, peer + 1]),
+            "the older pair gives way"
+        );
     }
 
     #[test]

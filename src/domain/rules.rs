@@ -72,6 +72,7 @@ impl Rules {
     pub fn handle(&mut self, now: Instant, session: SessionId, command: Command) -> Result<Vec<Effect>, Refusal> {
         let decided = self.decide(now, session, command);
         self.follow_rooms(now);
+        // Nobody gives way to what is refused.
         let mut effects = decided?;
         for peer in self.rooms.displaced_peers() {
             self.displaced += 1;
@@ -106,7 +107,8 @@ impl Rules {
         }
     }
 
-    /// A connection has given way: it is lost as if it had ended by itself, and the engine is to close it.
+    /// A connection has given way: it is lost as if it had ended by itself, and the engine is to close it. In a room its own client
+    /// is not told: it would offer again at once, and displace the next, whose client would do the same.
     fn displace(&mut self, now: Instant, peer: PeerId) -> Vec<Effect> {
         let room = self.rooms.room_of_peer(peer);
         let close = room.map(|room| Effect::ClosePeer { room, peer });
