@@ -22,6 +22,9 @@ pub use store::{Files, FilesError};
 
 /// How often expired files are looked for. They can no longer be fetched from the second they expire.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(300);
+/// The pause while more are waiting: others use the disk and the database meanwhile, and as many files as an address may have, of a
+/// block each, are deleted within minutes.
+const SWEEP_PAUSE: Duration = Duration::from_millis(200);
 
 #[derive(Clone)]
 struct State {
@@ -41,12 +44,12 @@ pub fn router<S: Clone + Send + Sync + 'static>(files: Files, http: &Http, origi
 
 /// Deletes expired files. Never ends.
 pub async fn sweep(files: Files) {
-    let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
     loop {
-        ticks.tick().await;
-        if let Err(error) = files.sweep().await {
+        let more = files.sweep().await.unwrap_or_else(|error| {
             let cause: &(dyn std::error::Error + 'static) = &error;
             tracing::warn!(cause, "expired uploads could not be looked for; trying again later");
-        }
+            false
+        });
+        tokio::time::sleep(if more { SWEEP_PAUSE } else { SWEEP_INTERVAL }).await;
     }
 }

@@ -20,8 +20,8 @@ use crate::storage::{Directory, FileRecord};
 const BLOCK_BYTES: u64 = 4_096;
 /// Uploads at a time that an address may have in any case.
 const SLOTS_AT_LEAST: u64 = 2;
-/// Expired files deleted before others get their turn.
-const SWEEP_AT_ONCE: i64 = 200;
+/// Expired files deleted before others get their turn: some tenths of a second on a slow disk.
+const SWEEP_AT_ONCE: usize = 200;
 
 /// The uploads. Cheap to clone.
 #[derive(Clone)]
@@ -140,9 +140,11 @@ impl Files {
         since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
     }
 
-    /// Deletes what has expired.
-    pub async fn sweep(&self) -> Result<(), sqlx::Error> {
-        let expired = self.directory.expired_files(self.now_s(), SWEEP_AT_ONCE).await?;
+    /// Deletes some of what has expired, the oldest first; whether more is to be deleted.
+    pub async fn sweep(&self) -> Result<bool, sqlx::Error> {
+        let expired = self.directory.expired_files(self.now_s(), SWEEP_AT_ONCE as i64).await?;
+        let may_be_more = expired.len() == SWEEP_AT_ONCE;
+        let mut deleted = false;
         for record in expired {
             // The file first: nobody can fetch it any more, and as long as it takes room its record counts it.
             match tokio::fs::remove_file(self.path(&record.id)).await {
@@ -153,14 +155,17 @@ impl Files {
                 _ => {}
             }
             self.directory.remove_file(&record.id).await?;
+            deleted = true;
             self.space
                 .with(|space| space.give_back(record.client, charge(record.size_bytes)));
         }
-        Ok(())
+        // Where nothing can be deleted now, the next ones cannot either.
+        Ok(may_be_more && deleted)
     }
 
-    /// Makes an empty file under a fresh name.
-    pub(super) async fn begin(&self, client: ClientAddress) -> Result<Upload, std::io::Error> {
+    /// Makes an empty file under a fresh name, where the client's address may have one.
+    pub(super) async fn begin(&self, client: ClientAddress) -> Result<Upload, WriteError> {
+        let space = Some(self.space.take(client, 0).map_err(WriteError::denied)?);
         let random: [u8; 16] = rand::random();
         let id = hex::encode(random);
         let path = self.path(&id);
@@ -177,23 +182,27 @@ impl Files {
         Ok(Upload {
             files: self.clone(),
             id,
-            file: File::from_std(file.await?),
+            file: File::from_std(file.await.map_err(WriteError::of)?),
             size: 0,
-            space: self.space.take(client, 0).ok(),
+            space,
             client,
         })
     }
 
     /// Whether uploads can be written now: begins one, which leaves nothing behind.
     pub async fn try_writing(&self) -> std::io::Result<()> {
-        let mut upload = self.begin(ClientAddress::THIS_MACHINE).await?;
-        match upload.write(&[0; BLOCK_BYTES as usize]).await {
+        match self.write_a_block().await {
             // The directory may be as full as it is allowed to be.
-            Ok(()) | Err(WriteError::TooLarge | WriteError::Full | WriteError::ShareUsedUp) => {}
-            Err(WriteError::DiskFull) => return Err(std::io::ErrorKind::StorageFull.into()),
-            Err(WriteError::Io(error)) => return Err(error),
+            Ok(()) | Err(WriteError::TooLarge | WriteError::Full | WriteError::ShareUsedUp) => Ok(()),
+            Err(WriteError::DiskFull) => Err(std::io::ErrorKind::StorageFull.into()),
+            Err(WriteError::Io(error)) => Err(error),
         }
-        upload.file.flush().await
+    }
+
+    async fn write_a_block(&self) -> Result<(), WriteError> {
+        let mut upload = self.begin(ClientAddress::THIS_MACHINE).await?;
+        upload.write(&[0; BLOCK_BYTES as usize]).await?;
+        upload.file.flush().await.map_err(WriteError::of)
     }
 }
 
@@ -211,10 +220,7 @@ impl Upload {
     fn charge(&mut self, size: u64) -> Result<(), WriteError> {
         let space = self.space.as_mut().ok_or(WriteError::Full)?;
         let more = charge(size).saturating_sub(space.amount());
-        space.grow(more).map_err(|denied| match denied {
-            Denied::UsedUp => WriteError::Full,
-            Denied::ShareUsedUp => WriteError::ShareUsedUp,
-        })
+        space.grow(more).map_err(WriteError::denied)
     }
 
     /// Records the file; from now on it can be fetched.
@@ -263,6 +269,13 @@ impl Drop for Upload {
 }
 
 impl WriteError {
+    fn denied(denied: Denied) -> WriteError {
+        match denied {
+            Denied::UsedUp => WriteError::Full,
+            Denied::ShareUsedUp => WriteError::ShareUsedUp,
+        }
+    }
+
     pub(super) fn of(error: std::io::Error) -> WriteError {
         match error.kind() {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => WriteError::DiskFull,

@@ -24,8 +24,6 @@ use crate::storage::FileRecord;
 const FIELDS: [&str; 2] = ["file", "uploadFile"];
 /// What a form may hold beside its file.
 const FORM_BYTES: u64 = 64 * 1024;
-/// Longest upload: 50 MiB at 700 kbit/s. Longer ones would hold a place for too long.
-const WHOLE_WITHIN: Duration = Duration::from_secs(600);
 /// How long the rest of a refused upload is read and thrown away: a browser reads the answer only after it has sent all.
 const HEAR_OUT_FOR: Duration = Duration::from_secs(5);
 
@@ -77,18 +75,15 @@ async fn take(
     })?;
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let parser = Parser::new(content_type.unwrap_or_default()).map_err(|e| malformed(&e))?;
-    let receiving = receive(
-        state,
-        Form {
-            parser,
-            body,
-            left: limit(state),
-            meter: Meter::new(state.http.least_bytes_per_s(), TRANSFER_PATIENCE),
-            client,
-        },
-    );
-    let timed_out = |_| HttpError::new(StatusCode::REQUEST_TIMEOUT, "the upload took too long");
-    tokio::time::timeout(WHOLE_WITHIN, receiving).await.map_err(timed_out)?
+    // How long it may take is said by how long it may be, and by its least speed.
+    let form = Form {
+        parser,
+        body,
+        left: limit(state),
+        meter: Meter::new(state.http.least_bytes_per_s(), TRANSFER_PATIENCE),
+        client,
+    };
+    receive(state, form).await
 }
 
 fn limit(state: &State) -> u64 {
@@ -144,7 +139,7 @@ async fn receive(state: &State, mut form: Form<'_>) -> Result<FileRecord, HttpEr
     };
     let (name, media_type) = accepted(state, &part)?;
     let begun = state.files.begin(form.client).await;
-    let mut upload = begun.map_err(|e| write_failed(state, WriteError::of(e)))?;
+    let mut upload = begun.map_err(|e| write_failed(state, e))?;
     while let Event::Data(bytes) = form.next(state).await? {
         upload.write(&bytes).await.map_err(|e| write_failed(state, e))?;
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use axum::body::Body;
 use axum::http::{Request, Response};
 use patchbay::config::{self, Http};
-use patchbay::http::files::{Files, router};
+use patchbay::http::files::{self, Files, router};
 use patchbay::http::origin::Origins;
 use patchbay::storage::Directory;
 use serde_json::Value;
@@ -242,4 +242,69 @@ async fn the_share_of_an_address_is_known_after_a_restart() {
     shelf.pass(HOUR);
     shelf.files.sweep().await.unwrap();
     assert_eq!(shelf.upload(500_000).await.0, 200, "others have expired");
+}
+
+#[tokio::test]
+async fn an_address_that_holds_more_than_its_share_is_told_so_and_leaves_no_empty_files() {
+    let mut shelf = Shelf::new(|config| {
+        config.total_size_mib = 8;
+        config.max_size_mib = 1;
+    })
+    .await;
+    for _ in 0..4 {
+        assert_eq!(shelf.upload(500_000).await.0, 200);
+    }
+    // The server is started anew, and may keep less.
+    shelf.config.total_size_mib = 2;
+    shelf.files = open(&shelf.config, &shelf.directory, &shelf.now).await;
+    for _ in 0..3 {
+        let (status, sentence) = shelf.upload(10).await;
+        assert_eq!(status, 507);
+        assert!(sentence.contains("from your address"), "{sentence}");
+    }
+    assert_eq!(shelf.stored(), 4);
+}
+
+#[tokio::test]
+async fn as_many_expired_files_as_there_are_are_deleted_without_waiting_for_the_next_time() {
+    let shelf = Shelf::new(|_| {}).await;
+    for _ in 0..250 {
+        assert_eq!(shelf.upload(0).await.0, 200);
+    }
+    shelf.pass(HOUR);
+    let sweeping = tokio::spawn(files::sweep(shelf.files.clone()));
+    let all_deleted = async {
+        while shelf.stored() > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let deleted = tokio::time::timeout(Duration::from_secs(30), all_deleted).await;
+    sweeping.abort();
+    assert!(deleted.is_ok(), "{} are left", shelf.stored());
+}
+
+#[tokio::test]
+async fn an_upload_at_the_least_speed_may_take_as_long_as_it_needs() {
+    let shelf = Shelf::new(|_| {}).await;
+    tokio::time::pause();
+    let head = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\n";
+    // Twenty minutes at 64 kbit/s.
+    let pieces = futures_util::stream::unfold(0, move |sent| async move {
+        let piece = match sent {
+            0 => head.to_owned(),
+            1..=120 => "x".repeat(80_000),
+            121 => "\r\n--b--".to_owned(),
+            _ => return None,
+        };
+        match sent {
+            1..=120 => tokio::time::sleep(Duration::from_secs(10)).await,
+            // The database is waited for by the clock.
+            121 => tokio::time::resume(),
+            _ => {}
+        }
+        Some((Ok::<_, std::io::Error>(piece), sent + 1))
+    });
+    let request = Request::post("/files").header("content-type", "multipart/form-data; boundary=b");
+    let response = shelf.ask(request.body(Body::from_stream(pieces)).unwrap()).await;
+    assert_eq!(response.status().as_u16(), 200);
 }
