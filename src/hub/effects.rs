@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use rand::rngs::StdRng;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::audience::Audiences;
-use super::mailbox::MailboxHandle;
+use super::mailbox::{MailboxHandle, NotTaken};
 use super::outbox::{Lost, Outbox};
 use super::placement::{LostPlaces, Place, Placement};
 use crate::domain::{Candidate, Effect, EndReason, Errand, Event, Negotiation};
@@ -170,11 +170,17 @@ impl Executor {
             Errand::Collect { receiver, ticket } => Some((receiver.clone(), *ticket)),
             Errand::Keep { .. } | Errand::Forget { .. } => None,
         };
-        if self.mailbox.leave(errand).is_ok() {
-            return Ok(());
+        match self.mailbox.leave(errand) {
+            Ok(()) => return Ok(()),
+            // Any client can bring this about: it is no error of storage.
+            Err(NotTaken::ShareUsedUp) => {
+                debug!("a message is not kept: too many of its sender's address are being kept")
+            }
+            Err(NotTaken::TooSlow) => {
+                metrics::counter!("patchbay_storage_errors_total").increment(1);
+                warn!("storage is too slow: an errand about messages is left undone");
+            }
         }
-        metrics::counter!("patchbay_storage_errors_total").increment(1);
-        warn!("storage is too slow: an errand about messages is left undone");
         question.map_or(Ok(()), |(receiver, ticket)| {
             Err(Failure::NotCollected { receiver, ticket })
         })

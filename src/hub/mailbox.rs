@@ -16,7 +16,7 @@ use tracing::{error, warn};
 use super::task::Input;
 use crate::domain::{Errand, Sender, WaitingMessage};
 use crate::ids::UserId;
-use crate::shares::{Place, Places, Pot, Share};
+use crate::shares::{Denied, Place, Places, Pot, Share};
 
 /// Errands waiting for storage, each with a message of at most 64 KiB: what is left while a slow disk does a few hundred
 /// writes. When the queue is full, messages for people who are not there are lost, and the log says so.
@@ -51,8 +51,14 @@ pub trait MessageStore: Send + 'static {
     fn tidy(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
-/// The queue is full, or the task has ended.
-pub(super) struct NotTaken;
+/// Why an errand is left undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotTaken {
+    /// The queue is full, or the task has ended.
+    TooSlow,
+    /// The sender's address has its share of the queue.
+    ShareUsedUp,
+}
 
 /// The hub's end.
 pub(super) struct MailboxHandle {
@@ -72,11 +78,11 @@ impl MailboxHandle {
 
     pub fn leave(&self, errand: Errand) -> Result<(), NotTaken> {
         let place = match &errand {
-            Errand::Keep { sender, .. } => Some(self.keeps.take(sender.client, 1).map_err(|_| NotTaken)?),
+            Errand::Keep { sender, .. } => Some(self.keeps.take(sender.client, 1).map_err(NotTaken::of)?),
             Errand::Collect { .. } | Errand::Forget { .. } => None,
         };
         let queued = Queued { errand, _place: place };
-        self.errands.try_send(queued).map_err(|_| NotTaken)
+        self.errands.try_send(queued).map_err(|_| NotTaken::TooSlow)
     }
 
     /// Waits until what was left has been done.
@@ -84,6 +90,15 @@ impl MailboxHandle {
         drop(self.errands);
         if timeout(FINISH_MAX, self.task).await.is_err() {
             warn!("messages for people who are not there could not all be kept in time");
+        }
+    }
+}
+
+impl NotTaken {
+    fn of(denied: Denied) -> NotTaken {
+        match denied {
+            Denied::UsedUp => NotTaken::TooSlow,
+            Denied::ShareUsedUp => NotTaken::ShareUsedUp,
         }
     }
 }
@@ -219,5 +234,53 @@ mod tests {
             collected.push((ticket, messages.len()));
         }
         assert_eq!(collected, [(1, 0), (2, 1)]);
+    }
+
+    /// Does nothing, and takes for ever.
+    struct Hanging;
+
+    impl MessageStore for Hanging {
+        async fn keep(&mut self, _receiver: &UserId, _sender: &Sender, _body: &[u8]) -> Result<(), StoreError> {
+            std::future::pending().await
+        }
+
+        async fn kept(&mut self, _receiver: &UserId) -> Result<Vec<WaitingMessage>, StoreError> {
+            std::future::pending().await
+        }
+
+        async fn forget(&mut self, _receiver: &UserId, _up_to: i64) -> Result<(), StoreError> {
+            std::future::pending().await
+        }
+
+        async fn tidy(&mut self) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn who_has_used_up_a_share_of_the_queue_is_told_from_storage_that_is_too_slow() {
+        let (hub, _inputs) = mpsc::channel(8);
+        let share = Share {
+            percent: 25,
+            at_least: 1,
+        };
+        let mailbox = MailboxHandle::start(Hanging, share, hub.downgrade());
+        let keep = |number: u8| Errand::Keep {
+            receiver: "anna".into(),
+            sender: Sender {
+                user: "ben".into(),
+                client: std::net::IpAddr::from([192, 0, 2, number]).into(),
+            },
+            message: b"hello".as_slice().into(),
+        };
+        let fill = |number| (0..=KEEPS_MAX).find_map(|_| mailbox.leave(keep(number)).err());
+        assert_eq!(fill(1), Some(NotTaken::ShareUsedUp));
+        assert!(mailbox.leave(keep(2)).is_ok(), "storage is not too slow for others");
+        let collect = || Errand::Collect {
+            receiver: "anna".into(),
+            ticket: 1,
+        };
+        let full = (0..=ERRANDS_MAX).find_map(|_| mailbox.leave(collect()).err());
+        assert_eq!(full, Some(NotTaken::TooSlow));
     }
 }
