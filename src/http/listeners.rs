@@ -27,7 +27,7 @@ use tower::Service;
 use super::door::{Door, Guest};
 use super::host::OverTls;
 use super::tls::Certificate;
-use super::watch::{self, Activity, InProgress, Watched};
+use super::watch::{self, Activity, InProgress, Question, Watched};
 use crate::config::{Config, Listener};
 use crate::shares::ClientAddress;
 use crate::tasks::never_ending;
@@ -283,7 +283,7 @@ where
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         guest.heard();
         let in_progress = InProgress::begin(&activity);
-        let mut request = request.map(Body::new);
+        let mut request = request.map(|body| Question::noted(Body::new(body), &activity));
         request.extensions_mut().insert(ConnectInfo(client));
         request.extensions_mut().insert(transport);
         let mut router = router.clone();

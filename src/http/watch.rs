@@ -25,12 +25,19 @@ const SHORTEST_PATIENCE: Duration = Duration::from_secs(2);
 /// Longest pause of a transfer, and what it may be late at its beginning. Shorter cuts off phones that change networks.
 pub(super) const TRANSFER_PATIENCE: Duration = Duration::from_secs(15);
 
+/// What a client gets that has begun a request and stops in the middle of its body, while half of the places are free: longer than
+/// whoever reads the body waits for it, so that the client gets their answer.
+const BODY_PATIENCE: Duration = Duration::from_secs(30);
+
 /// What a connection does, told by those who serve it.
 #[derive(Default)]
 pub(super) struct Activity {
-    requests: AtomicU64,
+    /// Heads of requests, and pieces of their bodies.
+    said: AtomicU64,
     /// Requests that are not answered to the end.
     in_progress: AtomicU64,
+    /// The next piece of a request's body is waited for.
+    expects_body: AtomicBool,
     written: AtomicU64,
     /// The client does not take what it is sent.
     is_stuck: AtomicBool,
@@ -41,7 +48,7 @@ pub(super) struct InProgress(Arc<Activity>);
 
 impl InProgress {
     pub(super) fn begin(activity: &Arc<Activity>) -> InProgress {
-        activity.requests.fetch_add(1, Ordering::Relaxed);
+        activity.said.fetch_add(1, Ordering::Relaxed);
         activity.in_progress.fetch_add(1, Ordering::Relaxed);
         InProgress(Arc::clone(activity))
     }
@@ -55,6 +62,49 @@ impl InProgress {
 impl Drop for InProgress {
     fn drop(&mut self) {
         self.0.in_progress.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A request's body, of which is noted what has come and that more is waited for.
+pub(super) struct Question {
+    body: Body,
+    activity: Arc<Activity>,
+}
+
+impl Question {
+    pub(super) fn noted(body: Body, activity: &Arc<Activity>) -> Body {
+        let activity = Arc::clone(activity);
+        Body::new(Question { body, activity })
+    }
+}
+
+impl hyper::body::Body for Question {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        self.activity.expects_body.store(frame.is_pending(), Ordering::Relaxed);
+        let came = matches!(frame, Poll::Ready(Some(Ok(_))));
+        self.activity.said.fetch_add(u64::from(came), Ordering::Relaxed);
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        self.activity.expects_body.store(false, Ordering::Relaxed);
     }
 }
 
@@ -91,8 +141,9 @@ pub(super) async fn until_given_up(activity: &Activity, door: &Door, rules: Rule
     loop {
         let now = ticks.tick().await.into_std();
         let look = Look {
-            requests: activity.requests.load(Ordering::Relaxed),
+            said: activity.said.load(Ordering::Relaxed),
             is_waiting: activity.in_progress.load(Ordering::Relaxed) == 0,
+            expects_body: activity.expects_body.load(Ordering::Relaxed),
             written: activity.written.load(Ordering::Relaxed),
             is_stuck: activity.is_stuck.load(Ordering::Relaxed),
             free: door.free(),
@@ -122,9 +173,12 @@ pub(super) enum GivenUp {
 /// What is seen of a connection at one time.
 #[derive(Clone, Copy)]
 struct Look {
-    requests: u64,
+    /// What the client has said: requests, and pieces of their bodies.
+    said: u64,
     /// For the next request.
     is_waiting: bool,
+    /// Of the request that is being answered the rest is missing.
+    expects_body: bool,
     written: u64,
     is_stuck: bool,
     /// Of all places.
@@ -134,7 +188,7 @@ struct Look {
 /// What is remembered between two looks. Pure.
 struct Watch {
     rules: Rules,
-    requests: u64,
+    said: u64,
     written: u64,
     silent_since: Instant,
     pace: Pace,
@@ -144,7 +198,7 @@ impl Watch {
     fn new(rules: Rules, now: Instant) -> Self {
         Self {
             rules,
-            requests: 0,
+            said: 0,
             written: 0,
             silent_since: now,
             pace: Pace::new(rules.bytes_per_s, TRANSFER_PATIENCE, now),
@@ -159,12 +213,17 @@ impl Watch {
         } else {
             self.pace.excuse(now);
         }
-        if !look.is_waiting || look.is_stuck || look.requests != self.requests {
-            self.requests = look.requests;
+        let is_its_turn = look.is_waiting || look.expects_body;
+        if !is_its_turn || look.is_stuck || look.said != self.said {
+            self.said = look.said;
             self.silent_since = now;
         }
         let silent = now.saturating_duration_since(self.silent_since);
-        if silent >= patience(look.free, self.rules.silence) {
+        let longest = match look.expects_body {
+            true => BODY_PATIENCE.max(self.rules.silence),
+            false => self.rules.silence,
+        };
+        if silent >= patience(look.free, longest) {
             return Some(GivenUp::Silent);
         }
         self.pace.is_too_slow(now).then_some(GivenUp::TooSlow)
@@ -256,8 +315,9 @@ mod tests {
 
     fn silent(free: f64) -> Look {
         Look {
-            requests: 0,
+            said: 0,
             is_waiting: true,
+            expects_body: false,
             written: 0,
             is_stuck: false,
             free,
@@ -278,7 +338,7 @@ mod tests {
     #[test]
     fn a_connection_that_asks_again_and_again_stays() {
         let asks = |second: u64| Look {
-            requests: second / 10,
+            said: second / 10,
             ..silent(1.0)
         };
         assert_eq!(lasts(asks), None);
@@ -291,6 +351,42 @@ mod tests {
             ..silent(0.0)
         };
         assert_eq!(lasts(waits), None);
+    }
+
+    #[test]
+    fn a_request_of_which_the_rest_does_not_come_gives_way_where_places_are_scarce() {
+        let stalls = |free| Look {
+            is_waiting: false,
+            expects_body: true,
+            ..silent(free)
+        };
+        assert_eq!(lasts(|_| stalls(1.0)), Some((30, GivenUp::Silent)));
+        assert_eq!(lasts(|_| stalls(0.0)), Some((2, GivenUp::Silent)));
+        let comes = |second: u64| Look {
+            said: second,
+            ..stalls(0.0)
+        };
+        assert_eq!(lasts(comes), None);
+    }
+
+    #[tokio::test]
+    async fn of_a_requests_body_is_noted_what_comes_and_that_more_is_waited_for() {
+        use futures_util::{FutureExt, StreamExt};
+
+        let activity = Arc::new(Activity::default());
+        let pieces = futures_util::stream::iter([Ok::<_, io::Error>("piece")]).chain(futures_util::stream::pending());
+        let mut body = Question::noted(Body::from_stream(pieces), &activity).into_data_stream();
+        let noted = || {
+            let said = activity.said.load(Ordering::Relaxed);
+            (said, activity.expects_body.load(Ordering::Relaxed))
+        };
+        assert_eq!(noted(), (0, false));
+        assert!(body.next().now_or_never().is_some());
+        assert_eq!(noted(), (1, false), "nobody has asked for more");
+        assert!(body.next().now_or_never().is_none());
+        assert_eq!(noted(), (1, true));
+        drop(body);
+        assert_eq!(noted(), (1, false));
     }
 
     #[test]

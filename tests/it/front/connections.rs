@@ -131,6 +131,26 @@ async fn one_connection_more_than_allowed_waits_until_another_ends() {
 }
 
 #[tokio::test]
+async fn half_of_a_login_gives_way_where_places_are_scarce() {
+    let running = start(|config| config.http.max_connections = 2).await;
+    let mut stalled = Vec::new();
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(running.address()).await.unwrap();
+        let half = b"POST /account/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+            Content-Length: 100\r\n\r\n{\"phone";
+        stream.write_all(half).await.unwrap();
+        stalled.push(stream);
+    }
+    let mut asking = TcpStream::connect(running.address()).await.unwrap();
+    let request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    asking.write_all(request).await.unwrap();
+    // The login would be waited for twenty seconds.
+    let mut byte = [0];
+    let answered = tokio::time::timeout(Duration::from_secs(14), asking.read_exact(&mut byte)).await;
+    answered.expect("a place within seconds").unwrap();
+}
+
+#[tokio::test]
 async fn stopping_ends_idle_connections_and_frees_the_ports() {
     let running = start(|_| {}).await;
     let address = running.address();
