@@ -261,6 +261,9 @@ impl Driver {
 
     fn take_commands(&mut self, worker: &mut Worker) -> io::Result<Turn> {
         loop {
+            if self.is_given_up() {
+                return Ok(Turn::Ends);
+            }
             let now = clock();
             self.load.beat(now);
             match self.commands.try_recv() {
@@ -275,7 +278,6 @@ impl Driver {
                 Ok(DriverCommand::Unlink { other }) => worker.unlink(now, other),
                 #[cfg(debug_assertions)]
                 Ok(DriverCommand::Fault(fault)) => fail(fault)?,
-                // The hub has ended, or has given this worker up.
                 Ok(DriverCommand::Shutdown) | Err(mpsc::error::TryRecvError::Disconnected) => return Ok(Turn::Ends),
                 Err(mpsc::error::TryRecvError::Empty) => return Ok(Turn::GoesOn),
             }
@@ -283,9 +285,18 @@ impl Driver {
         }
     }
 
+    /// Whether the hub has ended, or has given this worker up while it hung. What is still in the queue is for nobody then, and what
+    /// arrives is for the worker that has taken its place.
+    fn is_given_up(&self) -> bool {
+        self.commands.is_closed()
+    }
+
     /// Takes what has arrived at one socket. True if there may be more.
     fn receive(&mut self, worker: &mut Worker, receiver: &mut Receiver, index: usize) -> io::Result<(Turn, bool)> {
         for _ in 0..MAX_BATCHES {
+            if self.is_given_up() {
+                return Ok((Turn::Ends, true));
+            }
             match receiver.receive(&self.sockets[index]) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok((Turn::GoesOn, false)),
@@ -430,8 +441,12 @@ impl Receiver {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
+    use crate::media::peer::dtls::DtlsIdentity;
     use crate::media::peer::ice::Path;
+    use crate::media::worker::WORKER_CACHE_BYTES;
 
     #[test]
     fn what_the_kernel_does_not_take_is_counted_and_what_it_takes_arrives() {
@@ -457,5 +472,47 @@ mod tests {
         send(&sockets, &mut egress);
         assert_eq!(egress.refused(), 5, "since the start");
         assert_eq!(egress.dropped(), 0);
+    }
+
+    #[test]
+    fn a_worker_that_was_given_up_while_it_hung_leaves_its_commands_undone_and_datagrams_to_the_next_one() {
+        let (sockets, port) = bind(&[Ipv4Addr::LOCALHOST.into()], 0).unwrap();
+        let config = WorkerConfig {
+            identity: DtlsIdentity::generate().unwrap(),
+            spare_identity: DtlsIdentity::generate().unwrap(),
+            max_publish_bps: 1_000_000,
+            max_segments: 1,
+            cache_bytes: WORKER_CACHE_BYTES,
+            index: 0,
+            generation: 0,
+        };
+        let (commands, receiver) = mpsc::channel(1);
+        let (events, _events) = mpsc::channel(1);
+        let mut driver = Driver {
+            index: 0,
+            sockets,
+            poll: poll().unwrap().0,
+            commands: receiver,
+            events,
+            config: config.clone(),
+            load: Arc::new(Load::new(None)),
+            doorbell: Arc::new(Doorbell::new(None)),
+            doorbells: Vec::new(),
+            cpu: None,
+        };
+        let mut worker = Worker::new(clock(), config);
+        let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        client
+            .send_to(b"for the next one", (Ipv4Addr::LOCALHOST, port))
+            .unwrap();
+        assert!(commands.try_send(DriverCommand::Unlink { other: 1 }).is_ok());
+        drop(commands);
+
+        let turn = driver.receive(&mut worker, &mut Receiver::new(), 0).unwrap().0;
+        assert!(turn == Turn::Ends);
+        let mut arrived = [0; 16];
+        assert_eq!(driver.sockets[0].socket.recv(&mut arrived).unwrap(), arrived.len());
+        assert!(driver.take_commands(&mut worker).unwrap() == Turn::Ends);
+        assert_eq!(driver.commands.len(), 1);
     }
 }
