@@ -69,6 +69,10 @@ number_id!(
     /// One published track.
     TrackId
 );
+number_id!(
+    /// The place of a message among those of all sessions, in the order in which they were received.
+    Turn
+);
 text_id!(
     /// Who somebody is, as a client or the user table names them: opaque.
     UserId

@@ -25,7 +25,7 @@ pub use connection::ConnectionIdentity;
 pub use presence::{Errand, MessageCommand, MessageEvent, Recipient, Sender, WaitingMessage, Waits};
 pub use rules::Rules;
 
-use crate::ids::{CallId, ParticipantId, PeerId, RoomId, RoomName, SessionId, UserId};
+use crate::ids::{CallId, ParticipantId, PeerId, RoomId, RoomName, SessionId, Turn, UserId};
 use crate::shares::Share;
 
 /// How much one node holds, and how long it waits.
@@ -136,8 +136,10 @@ pub enum RoomKind {
 /// What one session asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Enter a room. A session is in one room at a time: it leaves the one it is in.
+    /// Enter a room. A session is in one room at a time: it leaves the one it is in. Of two joins under one name that counts
+    /// which was received later, though an answer of the storage may have come later for the other.
     Join {
+        turn: Turn,
         kind: RoomKind,
         room: RoomName,
         person: Person,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::rooms::Arrival;
 use super::{Claim, ConnectionIdentity, Effect, Event, Person, RoomKind};
-use crate::ids::{ParticipantId, PeerId, RoomId, RoomName, SessionId, UserId};
+use crate::ids::{ParticipantId, PeerId, RoomId, RoomName, SessionId, Turn, UserId};
 use crate::shares::ClientAddress;
 
 pub(super) struct Room {
@@ -21,6 +21,8 @@ pub(super) struct Room {
 
 pub(super) struct Participant {
     pub session: SessionId,
+    /// The turn of their join.
+    pub turn: Turn,
     pub person: Arc<Person>,
     pub claim: Claim,
     pub arrival: Arrival,
@@ -80,10 +82,11 @@ impl Room {
     }
 
     /// The user must not be in the room yet.
-    pub fn insert(&mut self, id: ParticipantId, session: SessionId, person: Arc<Person>, claim: Claim) {
+    pub fn insert(&mut self, id: ParticipantId, session: SessionId, turn: Turn, person: Arc<Person>, claim: Claim) {
         self.by_user.insert(person.user.clone(), id);
         let participant = Participant {
             session,
+            turn,
             person,
             claim,
             arrival: Arrival::default(),

@@ -17,7 +17,7 @@ use super::{
     Claim, Effect, EndReason, Event, FileNotice, Limits, MediaState, Negotiation, Offer, Person, Refusal, RoomKind,
     Side, Subject,
 };
-use crate::ids::{CallId, ParticipantId, PeerId, RoomId, RoomName, SessionId, UserId};
+use crate::ids::{CallId, ParticipantId, PeerId, RoomId, RoomName, SessionId, Turn, UserId};
 use crate::shares::ClientAddress;
 
 /// The state of all rooms. One owner; each call returns what is to be done about it.
@@ -88,10 +88,15 @@ impl Rooms {
     pub fn join(
         &mut self,
         session: SessionId,
+        turn: Turn,
         name: (RoomKind, RoomName),
         person: Person,
         claim: Claim,
     ) -> Result<Vec<Effect>, Refusal> {
+        if self.is_overtaken(turn, &name, &person.user) {
+            let reason = EndReason::Replaced;
+            return Ok(vec![Effect::Dismiss { session, reason }]);
+        }
         self.check_name(session, &name, &person.user, claim)?;
         self.check_space(session, &name, &person.user)?;
         let mut effects = self.leave(session);
@@ -106,7 +111,7 @@ impl Rooms {
         effects.extend(room.tell_all(&Event::ParticipantArrived {
             person: Arc::clone(&person),
         }));
-        room.insert(participant, session, person, claim);
+        room.insert(participant, session, turn, person, claim);
         effects.push(Effect::Tell {
             session,
             event: Event::Joined { others },
@@ -119,6 +124,13 @@ impl Rooms {
         let room = room.id;
         self.seats.insert(session, Seat { room, participant });
         Ok(effects)
+    }
+
+    /// Whether the name is held by a join that was received later than that of `turn`.
+    fn is_overtaken(&self, turn: Turn, name: &(RoomKind, RoomName), user: &UserId) -> bool {
+        let room = self.by_name.get(name).and_then(|id| self.rooms.get(id));
+        let holder = room.and_then(|room| room.participant(room.find(user)?));
+        holder.is_some_and(|holder| holder.turn > turn)
     }
 
     /// Whoever replaces somebody, or leaves another place for this one, takes no new space.
@@ -384,7 +396,7 @@ impl Rooms {
         for (guest, (peer, participant, source)) in guests.into_iter().zip(seats) {
             let source = Some(source);
             let (session, side) = (guest.session, guest.side);
-            room.insert(participant, session, Arc::new(guest.person), Claim::Proven);
+            room.insert(participant, session, Turn(0), Arc::new(guest.person), Claim::Proven);
             if let Some(owner) = room.participant_mut(participant) {
                 let identity = guest.offer.identity;
                 owner.add_peer(Peer {

@@ -91,13 +91,14 @@ impl Rules {
             // The room of a call is the call's.
             _ if self.calls.carries(session) => Err(Refusal::InCall),
             Command::Join {
+                turn,
                 kind,
                 room,
                 person,
                 claim,
             } => {
                 self.check_proof(kind, &room, claim)?;
-                self.rooms.join(session, (kind, room), person, claim)
+                self.rooms.join(session, turn, (kind, room), person, claim)
             }
             Command::Leave => Ok(self.rooms.leave(session)),
             Command::Offer { subject, offer } => self.rooms.offer(now, session, subject, offer),

@@ -49,6 +49,7 @@ pub struct HubHandle {
     places: Places,
     is_ending: Arc<AtomicBool>,
     last_session: Arc<AtomicU64>,
+    last_turn: Arc<AtomicU64>,
     pulse: Pulse,
     end: watch::Receiver<Option<HubEnd>>,
 }
@@ -146,6 +147,7 @@ pub fn start(
         places: Places::new(Pot::new(capacity.sessions as u64, capacity.session_share)),
         is_ending: Arc::default(),
         last_session: Arc::default(),
+        last_turn: Arc::default(),
         pulse,
         end,
     };
@@ -196,7 +198,10 @@ impl HubHandle {
         let (outbox, events) = outbox::pair();
         let input = Input::Connect { id, client, outbox };
         self.inputs.send(input).await.map_err(|_| NoPlace::GoingDown)?;
-        Ok((Session::new(id, self.inputs.clone(), place), events))
+        Ok((
+            Session::new(id, self.inputs.clone(), self.last_turn.clone(), place),
+            events,
+        ))
     }
 
     /// Tells every client, ends every room, and returns when the sessions have closed or their time for it is over.

@@ -1,5 +1,6 @@
 //! The hub's handle for one signaling connection.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -7,13 +8,15 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::task::Input;
 use crate::domain::{Command, Refusal};
-use crate::ids::SessionId;
+use crate::ids::{SessionId, Turn};
 use crate::shares::Place;
 
 /// One signaling connection. Dropped, it leaves whatever it is in.
 pub struct Session {
     id: SessionId,
     inputs: mpsc::Sender<Input>,
+    /// The turn that was taken last, by any session.
+    last_turn: Arc<AtomicU64>,
     /// Milliseconds, of the last request.
     pause: AtomicU64,
     _place: Place,
@@ -27,10 +30,11 @@ pub(super) struct Reply {
 }
 
 impl Session {
-    pub(super) fn new(id: SessionId, inputs: mpsc::Sender<Input>, place: Place) -> Self {
+    pub(super) fn new(id: SessionId, inputs: mpsc::Sender<Input>, last_turn: Arc<AtomicU64>, place: Place) -> Self {
         Self {
             id,
             inputs,
+            last_turn,
             pause: AtomicU64::new(0),
             _place: place,
         }
@@ -38,6 +42,11 @@ impl Session {
 
     pub fn id(&self) -> SessionId {
         self.id
+    }
+
+    /// The turn of a message that has just been received: higher than those of all messages before it, whoever sent them.
+    pub fn take_turn(&self) -> Turn {
+        Turn(self.last_turn.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     /// Whether the hub's task lives.

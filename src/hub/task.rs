@@ -382,6 +382,7 @@ fn log_request(session: SessionId, command: &Command) {
             room,
             person,
             claim,
+            turn: _,
         } => {
             let (room, user) = (alias(room.as_str()), alias(person.user.as_str()));
             info!(%session, ?kind, %room, %user, ?claim, "joins");

@@ -5,6 +5,7 @@ use super::*;
 fn enter(rules: &mut Rules, session: u64, kind: RoomKind, name: &str, claim: Claim) -> Result<Vec<Effect>, Refusal> {
     let (room, person) = ("r".into(), person(name));
     let join = Command::Join {
+        turn: Turn(0),
         kind,
         room,
         person,

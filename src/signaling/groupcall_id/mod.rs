@@ -97,6 +97,7 @@ impl Dialogue {
         {
             return Reaction::close(Close::WRONG_PASSWORD);
         }
+        let turn = client.session.take_turn();
         let profile = match admit(client, &user, &room, password.as_deref()).await {
             Ok(profile) => profile,
             Err(AdmitError::UnknownUser) => return Reaction::close(Close::UNKNOWN_USER),
@@ -109,6 +110,7 @@ impl Dialogue {
         let person = person(profile, own_name);
         let kind = client.rooms;
         let join = Command::Join {
+            turn,
             kind,
             room,
             person,

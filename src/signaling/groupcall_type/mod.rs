@@ -123,6 +123,7 @@ impl Dialogue {
         {
             return Ok(permission_denied(&user, &room, Close::WRONG_PASSWORD));
         }
+        let turn = client.session.take_turn();
         let profile = match admit(client, &user, &room, password.as_deref()).await {
             Ok(profile) => profile,
             Err(AdmitError::UnknownUser) => return Ok(user_not_found(&user)),
@@ -135,6 +136,7 @@ impl Dialogue {
         self.takes_notices = takes_notices(message);
         let person = person(profile, own_name);
         let enter = Command::Join {
+            turn,
             kind: client.rooms,
             room: room.clone(),
             person,

@@ -10,7 +10,7 @@ use patchbay::domain::{
     Address, Answer, CallCommand, CallMedia, Claim, Command, ConnectionIdentity, Decline, Effect, FileNotice, Limits,
     MediaKind, MediaState, MessageCommand, Newcomer, Offer, Person, Recipient, RoomKind, Rules, Waits, WhenBusy,
 };
-use patchbay::ids::{PeerId, RoomId, SessionId};
+use patchbay::ids::{PeerId, RoomId, SessionId, Turn};
 use patchbay::shares::ClientAddress;
 
 use super::bytes::Bytes;
@@ -52,6 +52,7 @@ fn command(bytes: &mut Bytes<'_>) -> Command {
         0 => {
             let name = bytes.pick(&NAMES);
             Command::Join {
+                turn: Turn(0),
                 kind: bytes.pick(&[RoomKind::Group, RoomKind::Pair]),
                 room: bytes.pick(&ROOMS).into(),
                 person: Person {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::RoomKind;
+use crate::ids::Turn;
 
 impl Exchange {
     fn answer_in(&mut self, session: u64, from: &str, room: &str, answer: Answer) -> Result<Vec<String>, Refusal> {
@@ -20,6 +21,7 @@ impl Exchange {
         let (kind, room) = (RoomKind::Pair, RoomName::from(room));
         let claim = Claim::Unproven;
         let join = Command::Join {
+            turn: Turn(0),
             kind,
             room,
             person,
