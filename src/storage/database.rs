@@ -187,6 +187,8 @@ async fn open_sqlite(config: &config::Storage) -> Result<Database, OpenError> {
     // One connection by itself first: the pool would go on trying, and then know no reason.
     let probe = SqliteConnection::connect_with(&options).await.map_err(failed)?;
     probe.close().await.map_err(failed)?;
+    // A file that disappears later is not made again: in an empty database nobody is recorded, so that anybody could enter.
+    let options = options.create_if_missing(in_memory);
     let pool = |connections| {
         SqlitePoolOptions::new()
             .max_connections(connections)

@@ -38,6 +38,22 @@ async fn a_missing_file_and_its_directories_are_made_for_our_eyes_only() {
 }
 
 #[tokio::test]
+async fn a_file_that_was_deleted_under_a_running_server_is_not_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("records.db");
+    let config = config::Storage {
+        url: format!("sqlite:{}", file.display()),
+        ..config::Storage::default()
+    };
+    let directory = Directory::open(&config).await.unwrap();
+    std::fs::remove_file(&file).unwrap();
+    // More than there are connections so far: some are opened for them.
+    let reads = futures_util::future::join_all((0..50).map(|_| directory.has_users())).await;
+    assert!(reads.iter().any(Result::is_err), "no connection was opened");
+    assert!(!file.exists());
+}
+
+#[tokio::test]
 async fn a_file_that_is_no_database_is_named_and_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("records.db");
