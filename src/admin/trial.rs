@@ -87,6 +87,8 @@ where
         tokio::pin!(over);
         loop {
             tokio::select! {
+                // Who asks at the moment when it is over gets a new one.
+                biased;
                 () = &mut over => break,
                 asker = queue.recv() => match asker {
                     Some(asker) => drop(asker.send(reasons.clone())),
