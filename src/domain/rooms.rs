@@ -126,34 +126,6 @@ impl Rooms {
         Ok(effects)
     }
 
-    /// Whether the name is held by a join that was received later than that of `turn`.
-    fn is_overtaken(&self, turn: Turn, name: &(RoomKind, RoomName), user: &UserId) -> bool {
-        let room = self.by_name.get(name).and_then(|id| self.rooms.get(id));
-        let holder = room.and_then(|room| room.participant(room.find(user)?));
-        holder.is_some_and(|holder| holder.turn > turn)
-    }
-
-    /// Whoever replaces somebody, or leaves another place for this one, takes no new space.
-    fn check_space(&self, session: SessionId, name: &(RoomKind, RoomName), user: &UserId) -> Result<(), Refusal> {
-        let Some(room) = self.by_name.get(name).and_then(|id| self.rooms.get(id)) else {
-            let frees_its_room = self.room_of(session).is_some_and(|room| room.len() == 1);
-            let allowed = self.quotas.rooms.allows(self.quotas.client_of(session), 1);
-            return match allowed {
-                Err(_) if !frees_its_room => Err(Refusal::TooManyRooms),
-                _ => Ok(()),
-            };
-        };
-        let takes_a_place = room.find(user).is_none() && self.room_of(session).is_none_or(|now| now.id != room.id);
-        let places = match name.0 {
-            RoomKind::Group => self.limits.participants_per_room,
-            RoomKind::Pair => 2,
-        };
-        if takes_a_place && room.len() >= places {
-            return Err(Refusal::RoomFull);
-        }
-        Ok(())
-    }
-
     fn open(&mut self, name: (RoomKind, RoomName), client: ClientAddress, effects: &mut Vec<Effect>) -> RoomId {
         if let Some(id) = self.by_name.get(&name) {
             return *id;

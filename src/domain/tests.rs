@@ -187,35 +187,6 @@ fn rooms_are_bounded_and_moving_from_one_to_the_next_takes_no_more() {
 }
 
 #[test]
-fn a_join_that_was_received_earlier_does_not_replace_a_later_one_by_taking_longer() {
-    let mut rooms = Rules::new(Limits::default());
-    let mut join = |session: u64, turn: u64| {
-        let (kind, room, person) = (RoomKind::Group, "r".into(), person("anna"));
-        let claim = Claim::Unproven;
-        let command = Command::Join {
-            turn: Turn(turn),
-            kind,
-            room,
-            person,
-            claim,
-        };
-        rooms.handle(now(), SessionId(session), command).unwrap()
-    };
-    let dismissed = |session: u64| Effect::Dismiss {
-        session: SessionId(session),
-        reason: EndReason::Replaced,
-    };
-    assert!(
-        join(2, 2)
-            .iter()
-            .all(|effect| !matches!(effect, Effect::Dismiss { .. }))
-    );
-    // Its password was checked for so long that the other one has come in meanwhile.
-    assert_eq!(join(1, 1), [dismissed(1)]);
-    assert!(join(3, 3).contains(&dismissed(2)));
-}
-
-#[test]
 fn a_pair_s_room_takes_two_and_is_no_group_s_room_of_that_name() {
     let mut rooms = Rules::new(Limits::default());
     let mut pair = |session: u64, name: &str| {

@@ -1,8 +1,8 @@
-//! Whose name is whose in a room.
+//! Whose name is whose in a room, and who finds a place there.
 
 use super::Rooms;
 use crate::domain::{Claim, Refusal, RoomKind};
-use crate::ids::{RoomName, SessionId, UserId};
+use crate::ids::{RoomName, SessionId, Turn, UserId};
 
 impl Rooms {
     /// Nobody takes the place of somebody who has proven who they are, but by proving the same.
@@ -18,6 +18,39 @@ impl Rooms {
         let is_held = holder.is_some_and(|holder| holder.claim == Claim::Proven && holder.session != session);
         if is_held && claim == Claim::Unproven {
             return Err(Refusal::NameTaken);
+        }
+        Ok(())
+    }
+
+    /// Whether the name is held by a join that was received later than that of `turn`.
+    pub(super) fn is_overtaken(&self, turn: Turn, name: &(RoomKind, RoomName), user: &UserId) -> bool {
+        let room = self.by_name.get(name).and_then(|id| self.rooms.get(id));
+        let holder = room.and_then(|room| room.participant(room.find(user)?));
+        holder.is_some_and(|holder| holder.turn > turn)
+    }
+
+    /// Whoever replaces somebody, or leaves another place for this one, takes no new space.
+    pub(super) fn check_space(
+        &self,
+        session: SessionId,
+        name: &(RoomKind, RoomName),
+        user: &UserId,
+    ) -> Result<(), Refusal> {
+        let Some(room) = self.by_name.get(name).and_then(|id| self.rooms.get(id)) else {
+            let frees_its_room = self.room_of(session).is_some_and(|room| room.len() == 1);
+            let allowed = self.quotas.rooms.allows(self.quotas.client_of(session), 1);
+            return match allowed {
+                Err(_) if !frees_its_room => Err(Refusal::TooManyRooms),
+                _ => Ok(()),
+            };
+        };
+        let takes_a_place = room.find(user).is_none() && self.room_of(session).is_none_or(|now| now.id != room.id);
+        let places = match name.0 {
+            RoomKind::Group => self.limits.participants_per_room,
+            RoomKind::Pair => 2,
+        };
+        if takes_a_place && room.len() >= places {
+            return Err(Refusal::RoomFull);
         }
         Ok(())
     }
