@@ -144,6 +144,16 @@ impl Connection {
         self.secure.is_some() && !self.ended
     }
 
+    /// Whether a check was answered since then.
+    pub fn was_answered_since(&self, time: Instant) -> bool {
+        self.last_answer >= time
+    }
+
+    /// Sends its next check at that time.
+    pub fn check_at(&mut self, time: Instant) {
+        self.next_check = time;
+    }
+
     /// Nothing comes back any more: a page would restart ICE.
     pub fn wants_restart(&self, now: Instant) -> bool {
         self.server.is_some() && (self.ended || now.duration_since(self.last_answer) >= RESTART_AFTER)

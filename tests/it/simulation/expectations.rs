@@ -1,8 +1,10 @@
 //! What has to be so when nothing fails any more.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::calls::Phase;
+use super::connection::Connection;
 use super::dialect::CALL;
 use super::person::Person;
 use super::plan::Role;
@@ -37,6 +39,13 @@ impl Run {
                     }
                 }
             }
+            // Whose checks are not answered loses the connection before long.
+            let since = self.at.start + Duration::from_millis(since_ms);
+            let is_deaf = |(_, connection): &(&String, &Connection)| {
+                connection.is_connected() && !connection.was_answered_since(since)
+            };
+            let deaf = person.connections.iter().filter(is_deaf);
+            missing.extend(deaf.map(|(of, _)| format!("{} gets no answer to checks of {of}", person.name)));
             missing.extend(
                 person
                     .asked

@@ -428,6 +428,13 @@ impl Person {
             .min()
     }
 
+    /// Sends the next check of each connection at that time.
+    pub fn check_at(&mut self, time: Instant) {
+        for connection in self.connections.values_mut() {
+            connection.check_at(time);
+        }
+    }
+
     /// Something has happened to this client's way to the server.
     pub fn disturb(&mut self, at: &mut Surroundings) {
         for connection in self.connections.values_mut() {

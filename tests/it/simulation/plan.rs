@@ -88,6 +88,10 @@ pub enum Fault {
 /// Two who call, two who write, three in rooms.
 pub const PEOPLE_MAX: usize = 7;
 
+/// An outage in which the server hears nothing of a client for longer than its consent lasts, in one run of so many: it takes
+/// as much virtual time as several short runs.
+const SILENT_IN: f64 = 0.1;
+
 /// Deaths and long silences of workers in one run. Of one worker three are made good within a minute.
 const LOSSES_MAX: usize = 3;
 
@@ -95,12 +99,15 @@ impl Plan {
     pub fn draw(seed: u64) -> Plan {
         let mut random = StdRng::seed_from_u64(seed);
         let people = people(&mut random);
-        let calm_at = ms(random.random_range(3_000..8_000));
+        let mut calm_at = ms(random.random_range(3_000..8_000));
         let mut events = Vec::new();
         for (person, role) in people.iter().enumerate() {
             deeds(&mut random, person, *role, calm_at, &mut events);
         }
         faults(&mut random, people.len(), calm_at, &mut events);
+        if random.random_bool(SILENT_IN) {
+            calm_at += silence(&mut random, people.len(), calm_at, &mut events);
+        }
         events.sort_by_key(|(at, _)| *at);
         Plan {
             people,
@@ -192,6 +199,16 @@ fn faults(random: &mut StdRng, people: usize, calm_at: Duration, events: &mut Ve
         };
         events.push((at, Event::Fault(fault)));
     }
+}
+
+/// Somebody who was connected, perhaps, is not heard for a while, and keeps still. How long it takes.
+fn silence(random: &mut StdRng, people: usize, from: Duration, events: &mut Vec<(Duration, Event)>) -> Duration {
+    let person = random.random_range(0..people);
+    let time = ms(random.random_range(21_000..27_000));
+    // Together with other faults it would be an outage of some length only.
+    events.push((from, Event::Deed(person, Deed::Come)));
+    events.push((from, Event::Fault(Fault::Outage(person, time))));
+    time
 }
 
 fn bad_link(random: &mut StdRng) -> Link {

@@ -35,6 +35,8 @@ use crate::websocket::wire::wire;
 const STEP: Duration = Duration::from_millis(1);
 /// The longest: the hub's timers may have brought something about.
 const LOOKS_EVERY: Duration = Duration::from_millis(40);
+/// From the end of all faults until clients check their connections: what they then get counts.
+const CHECKS_AFTER: Duration = Duration::from_millis(250);
 const MEDIA_EVENTS: usize = 4_096;
 /// Seconds since 1970 at the begin of a run.
 const DAY_S: i64 = 1_767_323_045;
@@ -214,6 +216,7 @@ impl Run {
         for index in 0..self.people.len() {
             self.relink(index, Link::default());
             self.people[index].link_is_clean = true;
+            self.people[index].check_at(self.at.now + CHECKS_AFTER);
         }
     }
 
