@@ -97,7 +97,9 @@ async fn a_late_joiner_waits_for_its_browser_and_little_for_the_server() {
         "late joiner: first picture after {whole} ms, of which {servers} ms for the server; within the browser it takes {least} ms \
          (medians of {JOINS})"
     );
-    assert!(servers <= 3 * least, "{joins:?}, the least: {least}");
+    // About twice was measured, also beside other work. What goes wrong costs a second or more: a flight of the handshake that
+    // is lost, a key frame that nobody asks for.
+    assert!(servers <= 5 * least, "{joins:?}, the least: {least}");
 }
 
 /// In milliseconds.
