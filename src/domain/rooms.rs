@@ -93,7 +93,7 @@ impl Rooms {
         person: Person,
         claim: Claim,
     ) -> Result<Vec<Effect>, Refusal> {
-        if self.is_overtaken(turn, &name, &person.user) {
+        if self.is_overtaken(turn, &name, &person.user, claim) {
             let reason = EndReason::Replaced;
             return Ok(vec![Effect::Dismiss { session, reason }]);
         }

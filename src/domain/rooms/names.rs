@@ -22,11 +22,12 @@ impl Rooms {
         Ok(())
     }
 
-    /// Whether the name is held by a join that was received later than that of `turn`.
-    pub(super) fn is_overtaken(&self, turn: Turn, name: &(RoomKind, RoomName), user: &UserId) -> bool {
+    /// Whether the name is held by a join that was received later than that of `turn`, and would have replaced it: whoever only
+    /// says that the name is theirs replaces nobody who has proven it.
+    pub(super) fn is_overtaken(&self, turn: Turn, name: &(RoomKind, RoomName), user: &UserId, claim: Claim) -> bool {
         let room = self.by_name.get(name).and_then(|id| self.rooms.get(id));
         let holder = room.and_then(|room| room.participant(room.find(user)?));
-        holder.is_some_and(|holder| holder.turn > turn)
+        holder.is_some_and(|holder| holder.turn > turn && (holder.claim == claim || claim == Claim::Unproven))
     }
 
     /// Whoever replaces somebody, or leaves another place for this one, takes no new space.

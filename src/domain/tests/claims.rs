@@ -102,31 +102,38 @@ fn where_proof_is_required_a_room_of_two_is_for_the_two_of_its_call() {
     );
 }
 
+/// The password of the first one is checked for so long that the other one has come in meanwhile.
 #[test]
 fn a_join_that_was_received_earlier_does_not_replace_a_later_one_by_taking_longer() {
-    let mut rooms = Rules::new(Limits::default());
-    let mut join = |session: u64, turn: u64| {
-        let (kind, room, person) = (RoomKind::Group, "r".into(), person("anna"));
-        let claim = Claim::Unproven;
-        let command = Command::Join {
-            turn: Turn(turn),
-            kind,
-            room,
-            person,
-            claim,
+    use Claim::{Proven, Unproven};
+    for (later, earlier, stays) in [
+        (Unproven, Unproven, 2),
+        (Proven, Proven, 2),
+        (Proven, Unproven, 2),
+        // In their own order the later one would have been refused.
+        (Unproven, Proven, 1),
+    ] {
+        let mut rules = Rules::new(Limits::default());
+        let mut join = |session: u64, claim: Claim| {
+            let command = Command::Join {
+                turn: Turn(session),
+                kind: RoomKind::Group,
+                room: "r".into(),
+                person: person("anna"),
+                claim,
+            };
+            rules.handle(now(), SessionId(session), command).unwrap()
         };
-        rooms.handle(now(), SessionId(session), command).unwrap()
-    };
-    let dismissed = |session: u64| Effect::Dismiss {
-        session: SessionId(session),
-        reason: EndReason::Replaced,
-    };
-    assert!(
-        join(2, 2)
-            .iter()
-            .all(|effect| !matches!(effect, Effect::Dismiss { .. }))
-    );
-    // Its password was checked for so long that the other one has come in meanwhile.
-    assert_eq!(join(1, 1), [dismissed(1)]);
-    assert!(join(3, 3).contains(&dismissed(2)));
+        let dismissed = |effects: Vec<Effect>| {
+            let sessions = effects.into_iter().filter_map(|effect| match effect {
+                Effect::Dismiss { session, reason } => Some((session.0, reason)),
+                _ => None,
+            });
+            sessions.collect::<Vec<_>>()
+        };
+        assert_eq!(dismissed(join(2, later)), []);
+        let leaves = 3 - stays;
+        assert_eq!(dismissed(join(1, earlier)), [(leaves, EndReason::Replaced)]);
+        assert_eq!(dismissed(join(3, Proven)), [(stays, EndReason::Replaced)]);
+    }
 }
