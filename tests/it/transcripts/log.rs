@@ -1,7 +1,6 @@
 //! What of all this stands in the log.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::EnvFilter;
@@ -11,38 +10,17 @@ use super::{Stage, offers};
 
 /// The log of everything on this thread, as long as it lives.
 struct Log {
-    written: Written,
+    written: &'static Mutex<Vec<u8>>,
     _guard: DefaultGuard,
-}
-
-#[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Written {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Written {
-    type Writer = Written;
-
-    fn make_writer(&'a self) -> Written {
-        self.clone()
-    }
 }
 
 impl Log {
     fn of(filter: &str) -> Log {
-        let written = Written::default();
+        // What writes it wants it for ever.
+        let written: &Mutex<Vec<u8>> = Box::leak(Box::default());
         let subscriber = tracing_subscriber::fmt()
             .with_env_filter(EnvFilter::new(filter))
-            .with_writer(written.clone())
+            .with_writer(|| written.make_writer())
             .with_ansi(false)
             .finish();
         Log {
@@ -52,7 +30,7 @@ impl Log {
     }
 
     fn text(&self) -> String {
-        String::from_utf8(self.written.0.lock().unwrap().clone()).unwrap()
+        String::from_utf8(self.written.lock().unwrap().clone()).unwrap()
     }
 
     /// Those whose message is, or begins with, these words.
