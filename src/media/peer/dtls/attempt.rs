@@ -136,8 +136,7 @@ impl Attempt {
         self.has_keys
     }
 
-    /// Keeps a part of the other side's flight. Where it contradicts another part, one of them is forged, and nobody can tell
-    /// which: the whole flight is waited for again.
+    /// Keeps a part of the other side's flight.
     pub fn put(&mut self, fragment: &Fragment<'_>) {
         if self.opening.is_some() && fragment.kind == records::HELLO_VERIFY_REQUEST {
             let is_whole = fragment.message == 0 && fragment.body.len() == fragment.length;
@@ -145,8 +144,6 @@ impl Attempt {
             self.asked = cookie.map(<[u8]>::to_vec).or(self.asked.take());
         } else if self.has_keys {
             // It has said in plain text what it had to say.
-        } else if self.inbox.contradicts(fragment) {
-            self.inbox = Inbox::default();
         } else {
             self.inbox.put(self.next, fragment);
         }
@@ -167,7 +164,7 @@ impl Attempt {
     }
 
     /// Hands the library what is complete and whose turn it is. A client's flight is complete with its Finished message, which it
-    /// sends last: until then the client's own messages contradict what a stranger forged. A server's is complete when it is signed.
+    /// sends last: until then its own messages replace what a stranger forged. A server's is complete when it is signed.
     pub fn advance(&mut self, now: Instant) -> Result<Vec<EndpointEvent>, Failure> {
         let mut events = match self.role {
             DtlsRole::Server => self.advance_closing(now)?,

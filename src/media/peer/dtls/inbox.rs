@@ -1,8 +1,8 @@
 //! Puts handshake messages together from their fragments, within a bound.
 //!
 //! Fragments carry no proof of who sent them. So the newest claim wins: what contradicts a message that is not complete, or
-//! that nobody has taken yet, replaces it, and the client's next repetition mends what a stranger broke. Whoever would rather
-//! believe neither asks [`Inbox::contradicts`] first.
+//! that nobody has taken yet, replaces it, and the client's next repetition mends what a stranger broke. If neither were believed,
+//! one forged fragment before each repetition would keep a client out for ever.
 
 use super::records::{Fragment, message_header};
 
@@ -58,12 +58,6 @@ impl Inbox {
         };
         message.add(fragment);
         self.messages.push(message);
-    }
-
-    /// Whether a fragment that would be taken says something else than what has arrived of its message.
-    pub fn contradicts(&self, fragment: &Fragment<'_>) -> bool {
-        let message = self.messages.iter().find(|message| message.number == fragment.message);
-        fragment.length <= MESSAGE_BYTES && message.is_some_and(|message| !message.agrees_with(fragment))
     }
 
     /// A whole flight: messages of these kinds, in this order, from number `first` on, once all are complete; each with its

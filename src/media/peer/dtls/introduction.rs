@@ -3,7 +3,7 @@
 //!
 //! - A HelloVerifyRequest proves nothing, and a hello with a cookie that the server has not asked for ends a handshake. So a
 //!   cookie is brought back once it has been asked for twice: after the first time we say our hello again. A server that wants
-//!   one asks again; one that wants none has answered meanwhile.
+//!   one asks again; one that wants none has mostly answered meanwhile. (Two forged requests within a round trip can still mislead us.)
 //! - A server's first messages are its answer if its certificate's key has signed our random with its own. Whether the
 //!   certificate is the right one is seen when the handshake is done.
 
