@@ -341,8 +341,13 @@ export class CallClient extends EventTarget {
   }
 
   async #restarted(sdp) {
-    this.#closeFailed();
-    await this.peer?.acceptAnswer(sdp).catch((error) => console.warn('patchbay: answer refused', error));
+    try {
+      await this.peer?.acceptAnswer(sdp);
+      // Only now has the server put the new one in its place: before, its goodbye would end the call.
+      this.#closeFailed();
+    } catch (error) {
+      console.warn('patchbay: answer refused', error);
+    }
     this.#answerUntil = 0;
   }
 
