@@ -52,7 +52,7 @@ fn command(bytes: &mut Bytes<'_>) -> Command {
         0 => {
             let name = bytes.pick(&NAMES);
             Command::Join {
-                turn: Turn(0),
+                turn: Turn(bytes.below(4) as u64),
                 kind: bytes.pick(&[RoomKind::Group, RoomKind::Pair]),
                 room: bytes.pick(&ROOMS).into(),
                 person: Person {

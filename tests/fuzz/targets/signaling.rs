@@ -30,6 +30,8 @@ use patchbay::shares::ClientAddress;
 use patchbay::signaling::{Conversation, Entrance, Frame, Reaction};
 use patchbay::storage::DeviceRecord;
 use prost::Message;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use tokio::sync::mpsc;
 
 use self::house::House;
@@ -348,7 +350,7 @@ async fn play(families: [Family; CLIENTS], mut bytes: Bytes<'_>, config: &Arc<Co
         media_events,
         Capacity::from(&**config),
         Shelf::default(),
-        rand::make_rng(),
+        StdRng::seed_from_u64(0),
     );
     tokio::spawn(running);
     let clock: WallClock = Arc::new(|| SystemTime::UNIX_EPOCH + Duration::from_secs(NOW_S));

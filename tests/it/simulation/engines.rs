@@ -41,6 +41,8 @@ pub struct Floor {
     backlog: usize,
     /// Threads that the engine has given up. They stand still, and may go on one day.
     abandoned: Vec<Thread>,
+    /// A worker has died or was given up, at whatever time.
+    pub has_lost: bool,
 }
 
 /// The place of one worker and of those that replace it: the socket stays.
@@ -125,6 +127,7 @@ impl Launch for Engines {
         let hangs = thread.as_ref().is_none_or(|thread| thread.stands_still_until.is_some());
         assert!(hangs, "worker {} is given up though it runs", worker.0);
         floor.abandoned.extend(thread);
+        floor.has_lost = true;
     }
 }
 
@@ -142,6 +145,7 @@ impl Engines {
             spare_identity: identities[1].clone(),
             backlog,
             abandoned: Vec::new(),
+            has_lost: false,
         })))
     }
 
@@ -172,6 +176,7 @@ impl Floor {
             return false;
         };
         thread.load.end();
+        self.has_lost = true;
         let worker = WorkerId(seat);
         // A full queue: the hub looks after each of these events.
         let _ = events.try_send(MediaEvent::WorkerEnded { worker });

@@ -146,13 +146,11 @@ impl Run {
         match fault {
             Fault::WorkerDies(worker) => {
                 if self.engines.lock().kill(worker, &self.media_events) {
-                    self.at.workers_failed = true;
                     self.disturb_worker(worker);
                 }
             }
             Fault::WorkerHangs(worker, time) => {
                 self.engines.lock().hang(worker, self.at.now + time);
-                self.at.workers_failed = true;
                 self.disturb_worker(worker);
             }
             Fault::BadLink(person, link) => self.relink(person, link),
@@ -240,6 +238,7 @@ impl Run {
     fn turn(&mut self, may_report: bool) -> bool {
         let mut floor = self.engines.lock();
         let may_report = floor.turn(self.at.now, &mut self.at.network, &self.media_events, may_report);
+        self.at.workers_failed = floor.has_lost;
         for worker in 0..WORKERS {
             self.at.disturbed[worker] = !floor.runs(worker);
         }

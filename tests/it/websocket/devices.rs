@@ -165,7 +165,7 @@ mod alone {
     async fn a_thousand_sessions_and_two_hundred_calls_leave_memory_where_it_began() {
         const SESSIONS: usize = 1_000;
         const CALLS: usize = 200;
-        /// What the allocator takes until it has what it needs: after eight rounds the server held 48.3, 50.0, 50.8, 52.5, 53.2,
+        /// What the allocator takes until it has what it needs: after each of eight rounds the server held 48.3, 50.0, 50.8, 52.5, 53.2,
         /// 53.3, 54.2 and 54.0 MiB. A session that stayed would cost some 20 KiB, all of them 20 MiB a round; what hub and
         /// families hold is counted exactly in `tests/allocations.rs`.
         const SLACK_KIB: u64 = 6 * 1024;
