@@ -37,12 +37,12 @@ pub(super) async fn run(command: Command, directory: Directory, config: &Config)
         }
         Err(error) => return Err(error.into()),
     }
+    let no_secret = format!(
+        "{} has no secret to sign tokens with: the server makes one when it first starts with this database",
+        directory.place()
+    );
     if directory.token_secrets(|_| None).await?.is_empty() {
-        return Err(format!(
-            "{} has no secret to sign tokens with: the server makes one when it first starts with this database",
-            directory.place()
-        )
-        .into());
+        return Err(no_secret.into());
     }
     // A running server has the newest secret, but would not hear of one that is made here.
     let settings = config::Accounts {
@@ -60,5 +60,5 @@ pub(super) async fn run(command: Command, directory: Directory, config: &Config)
     )
     .await?;
     let token = accounts.keys().issue(&user, until_s);
-    print(&format!("{}\n", token.ok_or("there is no secret to sign tokens with")?))
+    print(&format!("{}\n", token.ok_or(no_secret)?))
 }

@@ -136,8 +136,8 @@ pub enum RoomKind {
 /// What one session asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Enter a room. A session is in one room at a time: it leaves the one it is in. Of two joins under one name that counts
-    /// which was received later, though an answer of the storage may have come later for the other.
+    /// Enter a room. A session is in one room at a time: it leaves the one it is in. Of two joins under one name, the
+    /// one received later counts, even if storage answered it first.
     Join {
         turn: Turn,
         kind: RoomKind,

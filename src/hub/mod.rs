@@ -124,8 +124,8 @@ impl From<&Config> for Capacity {
     }
 }
 
-/// Makes the hub, which lives as long as the future that is returned with it runs, and starts the task that keeps messages in
-/// `store`. From `random` come the numbers and passwords in answers. The server runs the hub by [`on_its_own_thread`]; tests run it as a task, so that it has their clock.
+/// Makes the hub, and starts the task that keeps messages in `store`. The hub lives while the returned future runs: the server
+/// runs it by [`on_its_own_thread`], tests as a task on their clock. `random` gives the numbers and passwords in answers.
 pub fn start(
     media: Media,
     media_events: mpsc::Receiver<MediaEvent>,
@@ -164,7 +164,7 @@ pub fn on_its_own_thread(hub: impl Future<Output = ()> + Send + 'static) -> io::
 }
 
 impl HubHandle {
-    /// Whether the hub's task lives.
+    /// Whether the hub lives.
     pub fn is_running(&self) -> bool {
         !self.inputs.is_closed()
     }
@@ -174,7 +174,7 @@ impl HubHandle {
         self.pulse.stands_still(now)
     }
 
-    /// Returns when the hub's task has ended, in whatever way.
+    /// Returns when the hub has ended, in whatever way.
     pub async fn ended(&self) -> HubEnd {
         let mut end = self.end.clone();
         let ended = end.wait_for(Option::is_some).await;

@@ -49,7 +49,7 @@ impl Session {
         Turn(self.last_turn.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    /// Whether the hub's task lives.
+    /// Whether the hub lives.
     pub fn has_hub(&self) -> bool {
         !self.inputs.is_closed()
     }

@@ -8,10 +8,9 @@ use super::rewrite::ticks;
 /// uplink. Shorter, and delay would be taken for another clock; longer, and the time of a longer mute would be announced as
 /// delay between sound and picture.
 ///
-/// A mute that is shorter than this is reported as if it were delay until the publisher's next report, a second later for
-/// pictures and up to five for sound. It cannot be told from delay any sooner: after either of them packets come later against the
-/// clock, by the same time, and only those that catch up, or do not, show which it was. A queue on a slow uplink may take as long
-/// as the next report to drain. What is at stake is sound that is half a second away from its picture for that long.
+/// Until the publisher's next report (one second for pictures, up to five for sound) a shorter mute looks like delay: packets come
+/// equally late after both, and only those that catch up, or do not, show which it was. Meanwhile sound may be half a second
+/// away from its picture.
 const AGREES_WITHIN: Duration = Duration::from_millis(500);
 
 /// A stream of which nothing came for this long, two intervals of reports, is not reported on (RFC 3550 §6.4): nobody knows

@@ -291,7 +291,7 @@ impl Driver {
         self.commands.is_closed()
     }
 
-    /// Takes what has arrived at one socket. True if there may be more.
+    /// Takes what has arrived at one socket. Whether the thread goes on, and whether there may be more.
     fn receive(&mut self, worker: &mut Worker, receiver: &mut Receiver, index: usize) -> io::Result<(Turn, bool)> {
         for _ in 0..MAX_BATCHES {
             if self.is_given_up() {

@@ -123,7 +123,7 @@ pub struct WorkerPort {
     pub cpu: Option<usize>,
 }
 
-/// The workers. The hub's task owns them; dropped, they say goodbye to everybody and end.
+/// The workers. The hub owns them; dropped, they say goodbye to everybody and end.
 pub struct Media {
     launch: Box<dyn Launch>,
     slots: Vec<Slot>,

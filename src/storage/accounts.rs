@@ -298,8 +298,7 @@ impl DevicePlaces {
 
 /// Which of an account's devices gives way to a new one; `own` are the account's, the one not seen for the longest time
 /// first. One that is not in use, where there is one. A full account gives up one in any case, so that nobody can fill it
-/// for good; where there is no place for one more on the server, or for this client address, none that is in use has to go,
-/// because those are few.
+/// for good. Where only the server, or this client address, has no place, a device in use stays: those are few.
 fn gives_way(own: &[String], per_account: usize, no_place: bool, in_use: impl Fn(&String) -> bool) -> Option<&String> {
     let account_is_full = own.len() >= per_account;
     if !account_is_full && !no_place {

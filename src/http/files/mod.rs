@@ -22,8 +22,8 @@ pub use store::{Files, FilesError};
 
 /// How often expired files are looked for. They can no longer be fetched from the second they expire.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(300);
-/// The pause while more are waiting: others use the disk and the database meanwhile, and as many files as an address may have, of a
-/// block each, are deleted within minutes.
+/// The pause while more are waiting: others use the disk and the database meanwhile. Short enough that all the smallest files that
+/// one address may have are deleted within minutes.
 const SWEEP_PAUSE: Duration = Duration::from_millis(200);
 
 #[derive(Clone)]

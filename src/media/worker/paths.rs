@@ -3,8 +3,9 @@
 //! A source address can be forged, also by a participant with valid credentials of its own. So a check is a claim, and
 //! nobody loses an address by another's claim:
 //! - Checks name their connection, and are always answered.
-//! - DTLS that was led and finished at an address proves it: only who receives there can do that. (Who leads it elsewhere can
-//!   forge the source of its last datagram: then nothing is proven.) Other connections lose the address then. It is held for the consent time, counted from the last packet from there; meanwhile connections that
+//! - DTLS proves an address if the whole handshake was sent there and ended there. If only its last datagram came from there,
+//!   nothing is proven, because its source can be forged; nor where a client changes its path in the middle. When an address
+//!   is proven, other connections lose it. It is held for the consent time, counted from the last packet from there; meanwhile connections that
 //!   have their keys cannot learn it, and one that has none yet (a client that connects anew from the same port) can, by
 //!   its own handshake.
 //! - Until then a packet from there belongs to the connection whose keys open it. A handshake belongs to the connection
