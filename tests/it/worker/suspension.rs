@@ -186,6 +186,25 @@ fn nothing_is_asked_of_a_publisher_that_is_not_heard() {
 }
 
 #[test]
+fn no_key_frames_are_asked_for_where_the_only_subscriber_is_not_heard() {
+    let mut stage = Stage::new(1);
+    let mut asked = Vec::new();
+    // No picture begins: whoever is there waits for a key frame.
+    for _ in 0..60 {
+        stage.pass_second();
+        stage.publish(false, 100);
+        asked.push(stage.worker.stats().key_frame_requests_sent);
+    }
+    assert_eq!(changes(&mut stage.worker), [suspended(&stage, 0)]);
+    assert!(
+        asked[19] > asked[12],
+        "while it is heard, they are asked for: {asked:?}"
+    );
+    // One may have been due already.
+    assert_eq!(asked[59], asked[25], "{asked:?}");
+}
+
+#[test]
 fn a_suspended_publishers_packets_are_forgotten() {
     let mut stage = Stage::new(1);
     let got = stage.publish(true, 100);
