@@ -57,23 +57,39 @@ async fn enter(chromium: &Chromium, server: &Server, user: u32, script: &str) ->
 
 /// Format and parameters of the video that is decoded.
 async fn decoded(page: &Page) -> Vec<String> {
-    let used = "(await (async () => {
-        const codecs = [];
+    formats(page, "inbound-rtp").await
+}
+
+/// Format and parameters of the video that is sent, of all layers. What is decoded does not tell it: a subscriber gets it under
+/// the payload type of the format that fits best of its own.
+async fn sent(page: &Page) -> Vec<String> {
+    let mut formats = formats(page, "outbound-rtp").await;
+    formats.dedup();
+    formats
+}
+
+/// In streams of this type of statistics.
+async fn formats(page: &Page, streams: &str) -> Vec<String> {
+    let body = "const codecs = [];
         for (const peer of probe.alive()) {
             const stats = await peer.getStats();
             for (const one of stats.values()) {
-                if (one.type !== 'inbound-rtp' || one.kind !== 'video' || !one.codecId) continue;
+                if (one.type !== args[0] || one.kind !== 'video' || !one.codecId) continue;
                 const { mimeType, sdpFmtpLine = '' } = stats.get(one.codecId);
                 codecs.push(`${mimeType} ${sdpFmtpLine}`);
             }
         }
-        return codecs;
-    })())";
-    page.eval(used).await
+        return codecs;";
+    page.run(body, &[streams.into()]).await
 }
 
 async fn notices_seen(page: &Page) -> Vec<String> {
     page.eval("[...noticesSeen]").await
+}
+
+async fn sends_constrained_baseline(page: &Page) {
+    let used = sent(page).await;
+    assert!(used.len() == 1 && used[0].contains("42e01f"), "sent: {used:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,12 +105,14 @@ async fn a_list_that_begins_with_baseline_is_decoded_by_who_lists_constrained_ba
         used.len() == 1 && used[0].starts_with("video/H264") && used[0].contains("42e01f"),
         "{used:?}"
     );
+    sends_constrained_baseline(&sender).await;
     sender.sees_and_hears(1).await;
 
     // The other order: who decodes it is there when the publisher comes.
     sender.reload().await;
     receiver.sees_and_hears(1).await;
     sender.sees_and_hears(1).await;
+    sends_constrained_baseline(&sender).await;
     for page in [&sender, &receiver] {
         assert_eq!(notices_seen(page).await, Vec::<String>::new());
     }
@@ -180,6 +198,9 @@ async fn a_call_begins_with_what_both_decode_and_says_what_one_cannot() {
         let used = decoded(page).await;
         assert!(used[0].contains("42e01f"), "{used:?}");
         assert!(page.eval::<bool>(&format!("{CALL_NOTE} === undefined")).await);
+    }
+    for page in [&caller, &callee] {
+        sends_constrained_baseline(page).await;
     }
     drop((caller, callee));
 
