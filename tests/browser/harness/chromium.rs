@@ -34,6 +34,9 @@ const FLAGS: &[&str] = &[
 /// Runs in every page before its own scripts: see the file.
 pub const PROBE: &str = include_str!("../scripts/probe.js");
 
+/// Starts of the driver until one of them gets its port.
+const DRIVER_STARTS: usize = 5;
+
 pub struct Chromium {
     driver: Process,
     url: String,
@@ -54,15 +57,26 @@ pub struct Options<'a> {
     pub window: Option<(u32, u32)>,
 }
 
+/// The driver and its port; nothing where its port was taken. It takes a port that is free under IPv6 and then the same under IPv4,
+/// where a connection of another test may have it: it ends then.
+fn start_driver() -> Option<(Process, u16)> {
+    let mut command = Command::new("chromedriver");
+    command.args(["--port=0", "--log-level=WARNING"]);
+    let driver = Process::start(command);
+    let port = driver.wait_for_line("the port of chromedriver", |line| {
+        if line.contains("port not available") {
+            return Some(None);
+        }
+        let (_, port) = line.split_once("successfully on port ")?;
+        port.trim_end_matches('.').parse::<u16>().ok().map(Some)
+    });
+    port.map(|port| (driver, port))
+}
+
 impl Chromium {
     pub fn start() -> Chromium {
-        let mut command = Command::new("chromedriver");
-        command.args(["--port=0", "--log-level=WARNING"]);
-        let driver = Process::start(command);
-        let port = driver.wait_for_line("the port of chromedriver", |line| {
-            let (_, port) = line.split_once("successfully on port ")?;
-            port.trim_end_matches('.').parse::<u16>().ok()
-        });
+        let started = (0..DRIVER_STARTS).find_map(|_| start_driver());
+        let (driver, port) = started.unwrap_or_else(|| panic!("chromedriver found no free port in {DRIVER_STARTS} starts"));
         let downloads = TempDir::new().unwrap();
         Chromium {
             driver,
