@@ -5,6 +5,7 @@
 pub mod alias;
 pub mod clock;
 pub mod ids;
+pub mod ports;
 pub mod pulse;
 pub mod shares;
 mod tasks;

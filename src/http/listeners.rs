@@ -29,6 +29,7 @@ use super::host::OverTls;
 use super::tls::Certificate;
 use super::watch::{self, Activity, InProgress, Question, Watched};
 use crate::config::{Config, Listener};
+use crate::ports::{PortError, Setting};
 use crate::shares::ClientAddress;
 use crate::tasks::never_ending;
 
@@ -55,44 +56,10 @@ pub struct Bound {
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum ListenError {
-    #[error(
-        "cannot listen on {address}: the port is in use. Stop the other program (is patchbay running already?), or \
-        change {setting} in the configuration"
-    )]
-    InUse { address: SocketAddr, setting: Setting },
-    #[error(
-        "cannot listen on {address}: this user may not open ports below 1024. Give the program the right \
-        CAP_NET_BIND_SERVICE (`setcap cap_net_bind_service=+ep <the program>`, or AmbientCapabilities= in its systemd \
-        unit), or choose a higher port under {setting} in the configuration"
-    )]
-    Privileged { address: SocketAddr, setting: Setting },
-    #[error("cannot listen on {address}: {source}. Choose another address under {setting} in the configuration")]
-    Failed {
-        address: SocketAddr,
-        setting: Setting,
-        source: std::io::Error,
-    },
-}
-
-/// By what a listener was configured: the key.
-pub type Setting = &'static str;
-
-impl ListenError {
-    fn of(source: std::io::Error, address: SocketAddr, setting: Setting) -> ListenError {
-        match source.kind() {
-            ErrorKind::AddrInUse => ListenError::InUse { address, setting },
-            // ip(7): ports below ip_unprivileged_port_start, which is 1024 unless somebody has changed it.
-            ErrorKind::PermissionDenied if (1..1024).contains(&address.port()) => {
-                ListenError::Privileged { address, setting }
-            }
-            _ => ListenError::Failed {
-                address,
-                setting,
-                source,
-            },
-        }
-    }
+#[error("cannot listen on {address}: {why}")]
+pub struct ListenError {
+    address: SocketAddr,
+    why: PortError,
 }
 
 /// What serving needs beside sockets.
@@ -114,8 +81,8 @@ pub fn bind_all(config: &Config) -> Result<Vec<Bound>, ListenError> {
     for listener in &config.listeners {
         match bind(*listener, "listeners") {
             Ok(socket) => bound.push(socket),
-            Err(ListenError::Failed { address, source, .. })
-                if address.is_ipv6() && config.has_default_listeners() && is_no_ipv6(&source) =>
+            Err(ListenError { address, why })
+                if address.is_ipv6() && config.has_default_listeners() && why.is_missing_address() =>
             {
                 tracing::debug!(%address, "this machine has no IPv6 loopback address");
             }
@@ -123,11 +90,6 @@ pub fn bind_all(config: &Config) -> Result<Vec<Bound>, ListenError> {
         }
     }
     Ok(bound)
-}
-
-fn is_no_ipv6(error: &std::io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::AddrNotAvailable | ErrorKind::Unsupported)
-        || error.raw_os_error() == Some(nix::errno::Errno::EAFNOSUPPORT as i32)
 }
 
 /// Opens the listening socket that is configured under `setting`.
@@ -152,7 +114,10 @@ pub fn bind(listener: Listener, setting: Setting) -> Result<Bound, ListenError> 
         let address = socket.local_addr()?;
         Ok((socket, address))
     };
-    let (socket, address) = open().map_err(|source| ListenError::of(source, address, setting))?;
+    let (socket, address) = open().map_err(|source| ListenError {
+        address,
+        why: PortError::of(source, address.port(), setting),
+    })?;
     Ok(Bound {
         socket,
         address,
@@ -375,26 +340,5 @@ mod tests {
         assert!(got > ANSWER_BYTES, "{got}");
         // The idle connection is ended, too.
         assert!(lasted < Duration::from_secs(70), "{lasted:?}");
-    }
-
-    #[test]
-    fn what_keeps_a_listener_from_opening_names_its_setting_and_what_to_do() {
-        let said = |kind: ErrorKind, address: &str, setting| {
-            ListenError::of(kind.into(), address.parse().unwrap(), setting).to_string()
-        };
-        let taken = said(ErrorKind::AddrInUse, "127.0.0.1:9100", "metrics.address");
-        assert!(
-            taken.contains("in use") && taken.contains("change metrics.address"),
-            "{taken}"
-        );
-        let privileged = said(ErrorKind::PermissionDenied, "0.0.0.0:443", "listeners");
-        assert!(privileged.contains("CAP_NET_BIND_SERVICE"), "{privileged}");
-        let forbidden = said(ErrorKind::PermissionDenied, "0.0.0.0:8443", "listeners");
-        assert!(!forbidden.contains("CAP_NET_BIND_SERVICE"), "{forbidden}");
-        let elsewhere = said(ErrorKind::AddrNotAvailable, "192.0.2.1:80", "metrics.address");
-        assert!(
-            elsewhere.contains("another address under metrics.address"),
-            "{elsewhere}"
-        );
     }
 }

@@ -21,6 +21,7 @@ use super::pinning;
 use super::stats::Stats;
 use super::threads::MediaStartError;
 use super::worker::{Datagram, Worker, WorkerConfig};
+use crate::ports::PortError;
 
 /// Wakes the thread when there is a command.
 const WAKE: Token = Token(usize::MAX);
@@ -65,9 +66,13 @@ fn bind_once(addresses: &[IpAddr], mut port: u16) -> Result<(Vec<MediaSocket>, u
                 port = socket.local_addr().map_or(port, |local| local.port());
                 sockets.push(MediaSocket { socket, state, ip });
             }
-            // A machine without IPv6 is no reason not to serve IPv4.
-            Err(error) if ip.is_ipv6() && is_missing_family(&error) => {}
-            Err(source) => return Err(MediaStartError::Bind { address, source }),
+            Err(error) => {
+                let why = PortError::of(error, port, "media.first_port or media.bind_addresses");
+                // A machine without IPv6 is no reason not to serve IPv4.
+                if !(ip.is_ipv6() && why.is_missing_address()) {
+                    return Err(MediaStartError::Bind { address, why });
+                }
+            }
         }
     }
     if sockets.is_empty() {
@@ -75,13 +80,6 @@ fn bind_once(addresses: &[IpAddr], mut port: u16) -> Result<(Vec<MediaSocket>, u
     } else {
         Ok((sockets, port))
     }
-}
-
-fn is_missing_family(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported
-    ) || error.raw_os_error() == Some(97)
 }
 
 fn open(address: SocketAddr) -> io::Result<(UdpSocket, UdpSocketState)> {

@@ -20,6 +20,7 @@ use super::peer::dtls::DtlsIdentity;
 use super::pinning::PinningError;
 use super::session::LocalEnd;
 use super::worker::{WORKER_CACHE_BYTES, WorkerConfig};
+use crate::ports::PortError;
 use crate::pulse::Pulse;
 
 /// Threads of one worker that were given up and hang still, while it is replaced once more. Each keeps its memory, and may
@@ -187,11 +188,8 @@ fn run(worker: WorkerId, driver: Driver, load: &Load, events: &mpsc::Sender<Medi
 /// Why the media workers, or one in the place of a lost one, could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum MediaStartError {
-    #[error(
-        "cannot listen for media on UDP {address}: {source}. Is another program using the port? Stop it, or change \
-        media.first_port or media.bind_addresses"
-    )]
-    Bind { address: SocketAddr, source: io::Error },
+    #[error("cannot listen for media on UDP {address}: {why}")]
+    Bind { address: SocketAddr, why: PortError },
     #[error("no network address found to advertise to clients; set media.announced_addresses")]
     NoAddress,
     #[error("cannot make the DTLS certificate: {0}")]

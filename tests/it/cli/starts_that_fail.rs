@@ -85,8 +85,11 @@ async fn a_used_media_port() {
     let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     let sentence = failure(&Program::new(), &["--set", &format!("media.first_port={port}")]).await;
-    assert!(sentence.contains(&format!("UDP 127.0.0.1:{port}")), "{sentence}");
-    assert!(sentence.contains("media.first_port"), "{sentence}");
+    assert!(
+        sentence.contains(&format!("UDP 127.0.0.1:{port}: the port is in use.")),
+        "{sentence}"
+    );
+    assert!(sentence.contains("change media.first_port"), "{sentence}");
 }
 
 #[tokio::test]
