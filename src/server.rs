@@ -240,10 +240,13 @@ impl Server {
         lines
     }
 
-    /// Takes up a changed certificate now instead of within seconds.
+    /// Takes up a changed certificate now instead of within seconds. Returns at once.
     pub fn reload(&self) {
-        match &self.certificate {
-            Some(certificate) => certificate.reload(),
+        match self.certificate.clone() {
+            Some(certificate) => {
+                let reloading = async move { certificate.reload().await };
+                self.tasks.spawn(self.stop.clone().run_until_cancelled_owned(reloading));
+            }
             None => tracing::info!("nothing to reload: no listener has TLS"),
         }
     }

@@ -62,6 +62,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "Tasks that should run for ever and did not; they began anew.",
     ),
     (
+        "patchbay_log_lines_lost_total",
+        "Lines of the log that were lost because nobody read them in time.",
+    ),
+    (
         "patchbay_panics_total",
         "Failures that should not be possible: each is an error in the program, and a line of the log.",
     ),

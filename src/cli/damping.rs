@@ -14,7 +14,7 @@ use tracing_subscriber::layer::Context;
 
 /// After this time each kind may log as many lines again. Short enough that what was left out is reported while it
 /// happens, long enough for a burst that is worth reading.
-const PERIOD: Duration = Duration::from_secs(10);
+pub(super) const PERIOD: Duration = Duration::from_secs(10);
 
 /// Counts lines and leaves some out. Cheap to clone.
 #[derive(Clone)]
@@ -35,15 +35,6 @@ impl Damping {
         Self {
             lines_max,
             kinds: Arc::default(),
-        }
-    }
-
-    /// Begins a new period every few seconds. Never ends.
-    pub(super) async fn upkeep(self) {
-        let mut periods = tokio::time::interval(PERIOD);
-        loop {
-            periods.tick().await;
-            self.begin_period();
         }
     }
 

@@ -5,6 +5,7 @@ mod damping;
 mod devices;
 mod doctor;
 mod load;
+mod logging;
 mod rooms;
 mod serve;
 mod tokens;
@@ -13,6 +14,7 @@ mod users;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -69,18 +71,27 @@ type CommandError = Box<dyn std::error::Error + Send + Sync>;
 /// EX_SOFTWARE of sysexits.h: the program itself has failed, and is worth starting again.
 const SOFTWARE_FAILED: u8 = 70;
 
+/// What a shell reports for a program ended by SIGINT: 128 + 2.
+const INTERRUPTED: u8 = 130;
+
+/// How long the end waits for work that cannot be given up, as that for a disk: one that hangs may never come back.
+const WORK_ENDS_WITHIN: Duration = Duration::from_secs(1);
+
 /// Runs the program. Exit code 0: done; 1: a sentence on standard error says what failed; 2: wrong arguments; 70: the server
-/// ran, and a part of it failed without which it cannot go on.
+/// ran, and a part of it failed without which it cannot go on; 130: a second signal asked for the end.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody may be there to read it.
-            let _ = writeln!(std::io::stderr(), "patchbay: {error}");
-            match error.downcast_ref::<serve::Failed>() {
-                Some(_) => ExitCode::from(SOFTWARE_FAILED),
-                None => ExitCode::FAILURE,
+            if error.is::<serve::Interrupted>() {
+                return ExitCode::from(INTERRUPTED);
+            }
+            logging::say(format!("patchbay: {error}"));
+            if error.is::<serve::Failed>() {
+                ExitCode::from(SOFTWARE_FAILED)
+            } else {
+                ExitCode::FAILURE
             }
         }
     }
@@ -100,7 +111,7 @@ fn run(arguments: Arguments) -> Result<(), CommandError> {
     });
     let config = config::load(arguments.config.as_deref(), environment, &arguments.settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         match arguments.command {
             None | Some(Command::Serve) => serve::run(config).await,
             Some(Command::Doctor) => doctor::run(config).await,
@@ -120,7 +131,9 @@ fn run(arguments: Arguments) -> Result<(), CommandError> {
             Some(Command::Device(command)) => devices::run(command, &open(&config, false).await?).await,
             Some(Command::Config | Command::Load(_)) => Ok(()),
         }
-    })
+    });
+    runtime.shutdown_timeout(WORK_ENDS_WITHIN);
+    result
 }
 
 /// The records, and on standard error a line with the database that they are in: run in another folder, the same

@@ -1,21 +1,15 @@
 //! `patchbay serve`: runs the server until it is told to stop, or cannot go on.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer};
 
 use super::CommandError;
-use super::damping::Damping;
-use crate::config::{Config, Log, LogFormat};
+use super::logging::Logging;
+use crate::config::Config;
 use crate::hub::HubEnd;
 use crate::server::Server;
-
-/// What a shell reports for a program ended by SIGINT: 128 + 2.
-const INTERRUPTED: i32 = 130;
 
 /// How long a server that has failed may say goodbye: what it could still do for its clients is done at once, and each second
 /// more keeps its supervisor from starting another.
@@ -26,20 +20,29 @@ const GOODBYE_MAX: Duration = Duration::from_secs(3);
 #[error("the server has failed, and ends: {0}. Start it again, or let a supervisor do so")]
 pub(super) struct Failed(HubEnd);
 
+/// A signal asked for the end while the server was ending in order.
+#[derive(Debug, thiserror::Error)]
+#[error("ended at once, as a second signal asked for")]
+pub(super) struct Interrupted;
+
 pub(super) async fn run(config: Config) -> Result<(), CommandError> {
-    let damping = Damping::new(config.log.max_lines_per_kind);
-    start_logging(&config.log, damping.clone())?;
-    tokio::spawn(damping.clone().upkeep());
-    log_panics();
+    let logging = Logging::begin(&config.log)?;
+    let result = serve(config, &logging).await;
+    logging.end();
+    result
+}
+
+async fn serve(config: Config, logging: &Logging) -> Result<(), CommandError> {
     raise_descriptor_limit();
     // Before anything starts, so that a signal is not missed.
     let mut signals = Signals::take()?;
+    // In a task of its own: a disk that hangs may hold up the thread that it runs on.
+    let starting = tokio::spawn(Server::start(config));
     let server = tokio::select! {
-        started = Server::start(config) => started?,
+        started = starting => started??,
         () = signals.end() => {
             tracing::info!("told to end before it had started");
-            // Work for a disk that hangs cannot be given up, and would be waited for.
-            std::process::exit(0)
+            return Ok(());
         }
     };
     let mut stdout = std::io::stdout();
@@ -57,7 +60,7 @@ pub(super) async fn run(config: Config) -> Result<(), CommandError> {
             why = server.failed() => break Some(Failed(why)),
         }
     };
-    damping.begin_period();
+    logging.report();
     let stopped = async {
         match failed {
             None => server.stop().await,
@@ -66,7 +69,7 @@ pub(super) async fn run(config: Config) -> Result<(), CommandError> {
     };
     tokio::select! {
         () = stopped => {}
-        () = signals.end() => std::process::exit(INTERRUPTED),
+        () = signals.end() => return Err(Interrupted.into()),
     }
     failed.map_or(Ok(()), |failed| Err(failed.into()))
 }
@@ -120,35 +123,6 @@ impl Signals {
     async fn end(&mut self) {
         while !matches!(self.next().await, Wish::End) {}
     }
-}
-
-/// A panic is a line of the log, and counted, wherever it happens.
-fn log_panics() {
-    std::panic::set_hook(Box::new(|panic| {
-        metrics::counter!("patchbay_panics_total").increment(1);
-        let backtrace = std::backtrace::Backtrace::capture();
-        let thread = std::thread::current();
-        let thread = thread.name().unwrap_or_default();
-        match backtrace.status() {
-            std::backtrace::BacktraceStatus::Captured => tracing::error!(thread, %panic, %backtrace, "panic"),
-            _ => tracing::error!(thread, %panic, "panic"),
-        }
-    }));
-}
-
-fn start_logging(config: &Log, damping: Damping) -> Result<(), CommandError> {
-    let lines = tracing_subscriber::fmt::layer()
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        // What cannot be written is lost, as when the terminal has gone: to say so on the same terminal would panic.
-        .log_internal_errors(false);
-    let lines = match config.format {
-        LogFormat::Text => lines.boxed(),
-        LogFormat::Json => lines.json().boxed(),
-    };
-    let filter = EnvFilter::try_new(&config.filter)?;
-    let subscriber = tracing_subscriber::registry().with(filter).with(damping).with(lines);
-    Ok(subscriber.try_init()?)
 }
 
 /// Every connection takes a descriptor, and the usual soft limit of 1,024 is for programs that use `select`.

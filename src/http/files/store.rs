@@ -10,6 +10,7 @@ use std::time::SystemTime;
 
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
+use tokio::runtime::Handle;
 
 use crate::config;
 use crate::http::WallClock;
@@ -49,7 +50,8 @@ pub enum FilesError {
 pub(super) struct Upload {
     files: Files,
     id: String,
-    file: File,
+    /// None only while it is dropped.
+    file: Option<File>,
     size: u64,
     /// What `size` counts for. None once it is recorded.
     space: Option<Place>,
@@ -182,7 +184,7 @@ impl Files {
         Ok(Upload {
             files: self.clone(),
             id,
-            file: File::from_std(file.await.map_err(WriteError::of)?),
+            file: Some(File::from_std(file.await.map_err(WriteError::of)?)),
             size: 0,
             space,
             client,
@@ -201,8 +203,13 @@ impl Files {
 
     async fn write_a_block(&self) -> Result<(), WriteError> {
         let mut upload = self.begin(ClientAddress::THIS_MACHINE).await?;
-        upload.write(&[0; BLOCK_BYTES as usize]).await?;
-        upload.file.flush().await.map_err(WriteError::of)
+        let written = async {
+            upload.write(&[0; BLOCK_BYTES as usize]).await?;
+            upload.flush().await
+        };
+        let written = written.await;
+        upload.discard().await;
+        written
     }
 }
 
@@ -214,7 +221,14 @@ impl Upload {
         }
         self.charge(size)?;
         self.size = size;
-        self.file.write_all(bytes).await.map_err(WriteError::of)
+        let file = self.file.as_mut().ok_or(WriteError::Full)?;
+        file.write_all(bytes).await.map_err(WriteError::of)
+    }
+
+    /// tokio's file writes in the background: what failed there is said here.
+    async fn flush(&mut self) -> Result<(), WriteError> {
+        let file = self.file.as_mut().ok_or(WriteError::Full)?;
+        file.flush().await.map_err(WriteError::of)
     }
 
     fn charge(&mut self, size: u64) -> Result<(), WriteError> {
@@ -223,14 +237,32 @@ impl Upload {
         space.grow(more).map_err(WriteError::denied)
     }
 
+    /// Deletes what is not recorded, and returns when that is done.
+    pub(super) async fn discard(mut self) {
+        if let Some(end) = self.end() {
+            // Dropping does as much.
+            let _ = tokio::task::spawn_blocking(end).await;
+        }
+    }
+
+    /// Closes the file, and deletes it if it is not recorded. Both wait for a disk, and may not hold up a thread that serves
+    /// sockets. None if it is done already.
+    fn end(&mut self) -> Option<impl FnOnce() + Send + use<>> {
+        let (file, space, path) = (self.file.take()?, self.space.take(), self.files.path(&self.id));
+        Some(move || {
+            drop(file);
+            if let Some(space) = space {
+                let _ = std::fs::remove_file(path);
+                // What it takes is given back when it is taken no more.
+                drop(space);
+            }
+        })
+    }
+
     /// Records the file; from now on it can be fetched.
-    pub(super) async fn keep(mut self, name: String, media_type: String) -> Result<FileRecord, KeepError> {
+    pub(super) async fn keep(&mut self, name: String, media_type: String) -> Result<FileRecord, KeepError> {
         self.charge(self.size).map_err(KeepError::Write)?;
-        // tokio's file writes in the background: what failed there is told here.
-        self.file
-            .flush()
-            .await
-            .map_err(|e| KeepError::Write(WriteError::of(e)))?;
+        self.flush().await.map_err(KeepError::Write)?;
         let record = FileRecord {
             id: self.id.clone(),
             name,
@@ -261,9 +293,13 @@ pub(super) enum KeepError {
 }
 
 impl Drop for Upload {
+    /// Where the program ends before this is done, the next start deletes the file.
     fn drop(&mut self) {
-        if self.space.is_some() {
-            let _ = std::fs::remove_file(self.files.path(&self.id));
+        if let Some(end) = self.end() {
+            match Handle::try_current() {
+                Ok(runtime) => drop(runtime.spawn_blocking(end)),
+                Err(_) => end(),
+            }
         }
     }
 }
@@ -318,4 +354,47 @@ fn unlocked(directory: &Path) -> std::io::Result<Vec<String>> {
 /// 128 bits in hexadecimal: what the server names files, and the only thing that is looked up.
 pub(super) fn is_id(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// On a runtime with one thread for what waits for disks: what is done there is done in order.
+    #[test]
+    fn an_upload_that_is_given_up_is_deleted_where_nothing_else_waits_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config::Files {
+            directory: folder.path().to_owned(),
+            ..config::Files::default()
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(1)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let storage = config::Storage {
+                url: "sqlite::memory:".to_owned(),
+                ..config::Storage::default()
+            };
+            let directory = Directory::open(&storage).await.unwrap();
+            let files = Files::open(&config, 50, directory, Arc::new(|| SystemTime::UNIX_EPOCH))
+                .await
+                .unwrap();
+            let mut upload = files.begin(ClientAddress::THIS_MACHINE).await.unwrap();
+            upload.write(b"some bytes").await.unwrap();
+            upload.flush().await.unwrap();
+            let path = files.path(&upload.id);
+            let (release, hanging) = mpsc::channel::<()>();
+            tokio::task::spawn_blocking(move || hanging.recv());
+            drop(upload);
+            assert!(path.exists(), "it was deleted by the thread that serves sockets");
+            drop(release);
+            blocking(|| Ok(())).await.unwrap();
+            assert!(!path.exists());
+        });
+    }
 }

@@ -140,6 +140,21 @@ async fn receive(state: &State, mut form: Form<'_>) -> Result<FileRecord, HttpEr
     let (name, media_type) = accepted(state, &part)?;
     let begun = state.files.begin(form.client).await;
     let mut upload = begun.map_err(|e| write_failed(state, e))?;
+    let kept = fill(state, form, &mut upload, name, media_type).await;
+    // Whoever is refused finds the place free that the upload took.
+    if kept.is_err() {
+        upload.discard().await;
+    }
+    kept
+}
+
+async fn fill(
+    state: &State,
+    mut form: Form<'_>,
+    upload: &mut Upload,
+    name: String,
+    media_type: String,
+) -> Result<FileRecord, HttpError> {
     while let Event::Data(bytes) = form.next(state).await? {
         upload.write(&bytes).await.map_err(|e| write_failed(state, e))?;
     }
@@ -156,7 +171,7 @@ fn accepted(state: &State, part: &Part) -> Result<(String, String), HttpError> {
     Ok((name, media_type))
 }
 
-async fn keep(state: &State, upload: Upload, name: String, media_type: String) -> Result<FileRecord, HttpError> {
+async fn keep(state: &State, upload: &mut Upload, name: String, media_type: String) -> Result<FileRecord, HttpError> {
     let record = upload.keep(name, media_type).await.map_err(|error| match error {
         KeepError::Write(error) => write_failed(state, error),
         KeepError::Record(error) => HttpError::internal("recording the upload", &error),

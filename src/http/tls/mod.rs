@@ -123,14 +123,19 @@ impl Certificate {
             };
             if fingerprint != seen {
                 seen = fingerprint;
-                self.reload();
+                self.reload().await;
             }
         }
     }
 
     /// Reads the files, whether or not they have changed. A bad pair is reported, and the one in use stays.
-    pub fn reload(&self) {
-        match self.files.read((self.clock)()) {
+    pub async fn reload(&self) {
+        let (files, now) = (Arc::clone(&self.files), (self.clock)());
+        // The disk may hang.
+        let Ok(loaded) = tokio::task::spawn_blocking(move || files.read(now)).await else {
+            return;
+        };
+        match loaded {
             Ok(loaded) => {
                 self.current.store(Arc::new(loaded));
                 tracing::info!(certificate = %self.files.certificate.display(), "read the certificate");

@@ -76,7 +76,8 @@ fn start_driver() -> Option<(Process, u16)> {
 impl Chromium {
     pub fn start() -> Chromium {
         let started = (0..DRIVER_STARTS).find_map(|_| start_driver());
-        let (driver, port) = started.unwrap_or_else(|| panic!("chromedriver found no free port in {DRIVER_STARTS} starts"));
+        let (driver, port) =
+            started.unwrap_or_else(|| panic!("chromedriver found no free port in {DRIVER_STARTS} starts"));
         let downloads = TempDir::new().unwrap();
         Chromium {
             driver,

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use nix::sys::signal::Signal;
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::program::{Program, RunningProgram};
+use super::program::{HangingFile, Program, RunningProgram};
 
 async fn fail(running: &RunningProgram, what: &str) {
     let url = running.url(&format!("/debug/fault?{what}"));
@@ -45,6 +46,25 @@ async fn a_panic_where_rooms_are_decided_ends_it_with_a_sentence_and_a_code_for_
         stderr.contains("a test has asked for this"),
         "the log says where: {stderr}"
     );
+}
+
+#[tokio::test]
+async fn it_ends_so_also_while_a_disk_hangs_and_nobody_reads_its_log() {
+    let program = Program::new();
+    let (tls, plain) = ("{address=\"127.0.0.1:0\"}", "{address=\"127.0.0.1:0\",tls=false}");
+    let listeners = format!("listeners=[{plain},{tls}]");
+    let running = program
+        .start_with(&["--set", &listeners, "--set", "log.filter=trace"])
+        .await;
+    let mut certificate = HangingFile::instead_of(program.path("certs/localhost.pem"));
+    running.signal(Signal::SIGHUP);
+    certificate.is_read().await;
+    // More than a pipe takes.
+    for _ in 0..200 {
+        assert_eq!(health(&running).await.0, 200);
+    }
+    fail(&running, "part=hub&how=panic").await;
+    assert_eq!(running.ended_unread().await, Some(70));
 }
 
 /// Far longer than it may take until it is noticed.

@@ -1,17 +1,20 @@
 //! The real program in a folder of its own.
 
 use std::io::Write;
-use std::path::Path;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, mkfifo};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Exit code, standard output, standard error.
 pub type Outcome = (Option<i32>, String, String);
@@ -73,7 +76,7 @@ impl Program {
         None
     }
 
-    pub fn path(&self, name: &str) -> std::path::PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -214,9 +217,46 @@ impl RunningProgram {
         (code, stdout, stderr)
     }
 
+    /// Waits until it has ended, while its log is not read. The exit code.
+    pub async fn ended_unread(mut self) -> Option<i32> {
+        let code = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        code.expect("the server ends").unwrap().code()
+    }
+
     pub async fn stop(self) -> Outcome {
         self.signal(Signal::SIGTERM);
         self.ended().await
+    }
+}
+
+/// A file that opens, and can then be read for ever without an answer, as on a disk that hangs.
+pub struct HangingFile {
+    path: PathBuf,
+    writer: Option<std::fs::File>,
+}
+
+impl HangingFile {
+    /// In the place of what is at `path`.
+    pub fn instead_of(path: PathBuf) -> HangingFile {
+        std::fs::remove_file(&path).unwrap();
+        mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+        HangingFile { path, writer: None }
+    }
+
+    /// Waits until somebody reads it.
+    pub async fn is_read(&mut self) {
+        let mut options = std::fs::File::options();
+        options.write(true).custom_flags(OFlag::O_NONBLOCK.bits());
+        let opened = async {
+            loop {
+                // Until there is a reader, a FIFO cannot be opened for writing in this way (fifo(7)).
+                match options.open(&self.path) {
+                    Ok(writer) => return writer,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+                }
+            }
+        };
+        self.writer = Some(tokio::time::timeout(PATIENCE, opened).await.expect("it is read"));
     }
 }
 

@@ -2,13 +2,14 @@
 
 use nix::sys::signal::Signal;
 
-use super::program::Program;
+use super::program::{HangingFile, PATIENCE, Program, RunningProgram};
 
 /// With TLS, and the log to be read.
 const TLS: [&str; 2] = ["--set", "listeners=[{address=\"127.0.0.1:0\"}]"];
 
-async fn answers(running: &super::program::RunningProgram) -> bool {
+async fn answers(running: &RunningProgram) -> bool {
     let http = reqwest::Client::builder()
+        .timeout(PATIENCE)
         .tls_danger_accept_invalid_certs(true)
         .build()
         .unwrap();
@@ -67,6 +68,73 @@ async fn it_goes_on_when_nobody_reads_its_log_any_more() {
     assert!(answers(&running).await);
     running.signal(Signal::SIGTERM);
     assert_eq!(running.ended().await.0, Some(0));
+}
+
+/// As in a terminal that is held, or where the log's collector is stuck.
+#[tokio::test]
+async fn a_log_that_is_not_read_holds_up_nothing_and_its_lost_lines_are_counted() {
+    let program = Program::new();
+    let chatty = [
+        "--set",
+        "listeners=[{address=\"127.0.0.1:0\"}]",
+        "--set",
+        "log.filter=trace",
+    ];
+    let running = program.start_with(&chatty).await;
+    let lost = async {
+        // Far more than a pipe takes.
+        while count(&running, "patchbay_log_lines_lost_total").await == 0 {
+            for _ in 0..100 {
+                assert!(answers(&running).await);
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, lost)
+        .await
+        .expect("lines are lost and counted");
+    running.signal(Signal::SIGTERM);
+    assert_eq!(running.ended_unread().await, Some(0));
+}
+
+async fn count(running: &RunningProgram, name: &str) -> u64 {
+    let http = reqwest::Client::builder()
+        .tls_danger_accept_invalid_certs(true)
+        .build()
+        .unwrap();
+    let metrics = http.get(running.url("/metrics")).send().await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    let mut values = metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    values.next().map_or(0, |value| value.parse().unwrap())
+}
+
+#[tokio::test]
+async fn a_disk_that_hangs_holds_up_neither_signals_nor_the_end() {
+    let program = Program::new();
+    let mut running = program.start_with(&TLS).await;
+    let mut certificate = HangingFile::instead_of(program.path("certs/localhost.pem"));
+    running.signal(Signal::SIGHUP);
+    certificate.is_read().await;
+    running.signal(Signal::SIGUSR1);
+    running.wait_for("SIGUSR1").await;
+    assert!(answers(&running).await);
+    let (code, _, stderr) = running.stop().await;
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains("stopped"), "{stderr}");
+}
+
+#[tokio::test]
+async fn a_disk_that_hangs_while_it_starts_does_not_keep_it_from_ending() {
+    let program = Program::new();
+    let (code, ..) = program.start_with(&TLS).await.stop().await;
+    assert_eq!(code, Some(0));
+    let mut certificate = HangingFile::instead_of(program.path("certs/localhost.pem"));
+    let running = program.begin(&TLS);
+    certificate.is_read().await;
+    running.signal(Signal::SIGTERM);
+    let (code, _, stderr) = running.ended().await;
+    assert_eq!(code, Some(0), "{stderr}");
 }
 
 #[tokio::test]
