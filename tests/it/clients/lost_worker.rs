@@ -76,85 +76,90 @@ async fn two_rooms(server: &Server) -> (Room, Room) {
     (first, second)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_worker_that_ends_takes_its_own_rooms_along_and_nothing_else_and_is_replaced() {
-    let server = Server::start().await;
-    let (mut lost, mut other) = two_rooms(&server).await;
-    let connected = "patchbay_media_peers_connected_total";
-    for (how, so_far) in [("panic", 4.0), ("error", 6.0)] {
-        // What a worker has counted since it last said so, each second, is lost with it.
-        server.until_metric(connected, so_far, PATIENCE).await;
-        server.fail(&format!("part=worker&worker=0&how={how}")).await;
-        assert_eq!(lost.closed(PATIENCE).await, [1012, 1012]);
-        other.assert_nothing_is_missing(150).await;
-        other.assert_nothing_was_noticed().await;
+/// Of the rooms that go on not a packet may be lost, so nothing else runs beside these: see `tests/run`.
+mod alone {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_worker_that_ends_takes_its_own_rooms_along_and_nothing_else_and_is_replaced() {
+        let server = Server::start().await;
+        let (mut lost, mut other) = two_rooms(&server).await;
+        let connected = "patchbay_media_peers_connected_total";
+        for (how, so_far) in [("panic", 4.0), ("error", 6.0)] {
+            // What a worker has counted since it last said so, each second, is lost with it.
+            server.until_metric(connected, so_far, PATIENCE).await;
+            server.fail(&format!("part=worker&worker=0&how={how}")).await;
+            assert_eq!(lost.closed(PATIENCE).await, [1012, 1012]);
+            other.assert_nothing_is_missing(150).await;
+            other.assert_nothing_was_noticed().await;
+            server.until_metric("patchbay_media_workers", 2.0, PATIENCE).await;
+            let port = lost.port;
+            lost = Room::new(&server, 1).await;
+            assert_eq!(lost.port, port, "the new worker is where the old one was");
+            lost.assert_nothing_is_missing(50).await;
+            assert_eq!(server.health().await, (200, "alive\n".to_owned()));
+            // The new worker's counts are added to those of the one before it.
+            server.until_metric(connected, so_far + 2.0, PATIENCE).await;
+        }
+        assert_eq!(server.metric("patchbay_media_worker_losses_total").await, Some(2.0));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_watches_over_a_worker_that_only_mirrors_the_room_watches_anew_and_the_others_see_nothing() {
+        let server = Server::start_with("room_subscriptions_per_worker = 2").await;
+        let mut room = Room::new(&server, 1).await;
+        let (mut carol, _) = Signaling::join(&server, Dialect::Type, 1, 13).await;
+        let mut far = subscribe(&mut carol, 11, |answer| answer).await;
+        far.connected().await;
+        far.packet(VP8_PAYLOAD_TYPE).await;
+        for signaling in [&mut room.publisher.0, &mut room.viewer.0] {
+            signaling.receive("newParticipantArrived").await;
+        }
+        server.fail("part=worker&worker=1&how=panic").await;
+        assert_eq!(carol.receive("participantLeft").await["userId"], 11);
+        assert_eq!(
+            carol.receive("newParticipantArrived").await["participant"]["userId"],
+            11
+        );
+        room.assert_nothing_is_missing(100).await;
+        room.assert_nothing_was_noticed().await;
+        let mut again = subscribe(&mut carol, 11, |answer| answer).await;
+        again.connected().await;
+        again.packet(VP8_PAYLOAD_TYPE).await;
+        again.packet(VP8_PAYLOAD_TYPE).await;
+        server
+            .until_metric("patchbay_media_mirrored_tracks", 2.0, PATIENCE)
+            .await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_worker_that_hangs_stops_nobody_else_and_is_given_up_after_ten_seconds() {
+        let server = Server::start().await;
+        let (mut lost, mut other) = two_rooms(&server).await;
+        server.fail("part=worker&worker=0&how=hang&ms=60000").await;
+        let since = Instant::now();
+        // Its rooms' messages go on as well.
+        let (mut carol, _) = Signaling::join(&server, Dialect::Type, 1, 13).await;
+        let mut far = Peer::new().await;
+        far.receive().await;
+        carol.negotiate(11, &far.offer().await).await;
+        let third = Room::new(&server, 3).await;
+        assert_eq!(third.port, other.port, "new rooms are made where something turns");
+        other.assert_nothing_is_missing(100).await;
+        while server.health().await.0 == 200 {
+            assert!(since.elapsed() < HANG_NOTICED, "nobody notices");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(server.health().await, (503, "media worker 0 stands still\n".to_owned()));
+        assert_eq!(lost.closed(HANG_NOTICED).await, [1012, 1012]);
+        assert!(
+            since.elapsed() > Duration::from_secs(9),
+            "too early: {:?}",
+            since.elapsed()
+        );
+        other.assert_nothing_is_missing(100).await;
         server.until_metric("patchbay_media_workers", 2.0, PATIENCE).await;
-        let port = lost.port;
-        lost = Room::new(&server, 1).await;
-        assert_eq!(lost.port, port, "the new worker is where the old one was");
-        lost.assert_nothing_is_missing(50).await;
-        assert_eq!(server.health().await, (200, "alive\n".to_owned()));
-        // The new worker's counts are added to those of the one before it.
-        server.until_metric(connected, so_far + 2.0, PATIENCE).await;
+        let again = Room::new(&server, 4).await;
+        assert_eq!(again.port, lost.port, "the worker in its place has its port");
     }
-    assert_eq!(server.metric("patchbay_media_worker_losses_total").await, Some(2.0));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn who_watches_over_a_worker_that_only_mirrors_the_room_watches_anew_and_the_others_see_nothing() {
-    let server = Server::start_with("room_subscriptions_per_worker = 2").await;
-    let mut room = Room::new(&server, 1).await;
-    let (mut carol, _) = Signaling::join(&server, Dialect::Type, 1, 13).await;
-    let mut far = subscribe(&mut carol, 11, |answer| answer).await;
-    far.connected().await;
-    far.packet(VP8_PAYLOAD_TYPE).await;
-    for signaling in [&mut room.publisher.0, &mut room.viewer.0] {
-        signaling.receive("newParticipantArrived").await;
-    }
-    server.fail("part=worker&worker=1&how=panic").await;
-    assert_eq!(carol.receive("participantLeft").await["userId"], 11);
-    assert_eq!(
-        carol.receive("newParticipantArrived").await["participant"]["userId"],
-        11
-    );
-    room.assert_nothing_is_missing(100).await;
-    room.assert_nothing_was_noticed().await;
-    let mut again = subscribe(&mut carol, 11, |answer| answer).await;
-    again.connected().await;
-    again.packet(VP8_PAYLOAD_TYPE).await;
-    again.packet(VP8_PAYLOAD_TYPE).await;
-    server
-        .until_metric("patchbay_media_mirrored_tracks", 2.0, PATIENCE)
-        .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_worker_that_hangs_stops_nobody_else_and_is_given_up_after_ten_seconds() {
-    let server = Server::start().await;
-    let (mut lost, mut other) = two_rooms(&server).await;
-    server.fail("part=worker&worker=0&how=hang&ms=60000").await;
-    let since = Instant::now();
-    // Its rooms' messages go on as well.
-    let (mut carol, _) = Signaling::join(&server, Dialect::Type, 1, 13).await;
-    let mut far = Peer::new().await;
-    far.receive().await;
-    carol.negotiate(11, &far.offer().await).await;
-    let third = Room::new(&server, 3).await;
-    assert_eq!(third.port, other.port, "new rooms are made where something turns");
-    other.assert_nothing_is_missing(100).await;
-    while server.health().await.0 == 200 {
-        assert!(since.elapsed() < HANG_NOTICED, "nobody notices");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    assert_eq!(server.health().await, (503, "media worker 0 stands still\n".to_owned()));
-    assert_eq!(lost.closed(HANG_NOTICED).await, [1012, 1012]);
-    assert!(
-        since.elapsed() > Duration::from_secs(9),
-        "too early: {:?}",
-        since.elapsed()
-    );
-    other.assert_nothing_is_missing(100).await;
-    server.until_metric("patchbay_media_workers", 2.0, PATIENCE).await;
-    let again = Room::new(&server, 4).await;
-    assert_eq!(again.port, lost.port, "the worker in its place has its port");
 }
