@@ -1,7 +1,9 @@
-//! Which simulcast layer a subscription should get. For now: the highest that is active.
-//! An adaptive choice (by the subscriber's bandwidth) takes the place of [`target`].
+//! Which simulcast layer a subscription should get. For now: the highest that is active, of those that the subscriber decodes
+//! (each encoding may have a codec of its own). An adaptive choice (by the subscriber's bandwidth) takes the place of [`target`].
 
 use std::time::{Duration, Instant};
+
+use super::session::NegotiatedCodec;
 
 /// What is known of one layer of a track.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,6 +11,17 @@ pub struct LayerState {
     /// Received bits per second, smoothed: the order of quality where nothing else tells it.
     pub bitrate_bps: u64,
     pub last_packet: Option<Instant>,
+    /// What it is sent in, as far as that is known.
+    pub format: Option<NegotiatedCodec>,
+    /// Nothing says that the subscriber whose layer is chosen cannot decode it.
+    pub decodable: bool,
+}
+
+impl LayerState {
+    pub fn is_active(&self, now: Instant) -> bool {
+        self.last_packet
+            .is_some_and(|last| now.saturating_duration_since(last) < INACTIVE_AFTER)
+    }
 }
 
 /// A layer that has sent nothing for this long is taken to be off: a sender's slowest screen share still sends more
@@ -88,14 +101,10 @@ impl RateMeter {
 /// a still picture come close to one another, those of a moving one differ by twice and more.
 const BETTER_BY_BPS: u64 = 30_000;
 
-/// The index of the layer to aim for, given the one now forwarded; `None` when no layer is active.
+/// The index of the layer to aim for, given the one now forwarded; `None` when no layer that is decodable is active.
 /// A small difference in bit rate does not make a layer higher than the present one (no flapping).
 pub fn target(layers: &[LayerState], current: Option<usize>, now: Instant) -> Option<usize> {
-    let is_active = |layer: &LayerState| {
-        layer
-            .last_packet
-            .is_some_and(|last| now.saturating_duration_since(last) < INACTIVE_AFTER)
-    };
+    let is_active = |layer: &LayerState| layer.decodable && layer.is_active(now);
     let active = layers.iter().enumerate().filter(|(_, layer)| is_active(layer));
     // Of equals the first, so that the choice does not depend on who asks.
     let (best, highest) = active.rev().max_by_key(|(_, layer)| layer.bitrate_bps)?;
@@ -106,6 +115,20 @@ pub fn target(layers: &[LayerState], current: Option<usize>, now: Instant) -> Op
     let needed =
         (layer.bitrate_bps.saturating_add(layer.bitrate_bps / 4)).max(layer.bitrate_bps.saturating_add(BETTER_BY_BPS));
     Some(if highest.bitrate_bps > needed { best } else { present })
+}
+
+/// The index of the layer to wait at where there is no [`target`]: the present one, and for whoever has none, or one that is
+/// not decodable, the one that sent last. A screen that stands still sends nothing for long. `None` without layers.
+pub fn waiting_place(layers: &[LayerState], current: Option<usize>) -> Option<usize> {
+    let last = |decodable: bool| {
+        let sent = layers
+            .iter()
+            .enumerate()
+            .filter(move |(_, layer)| layer.decodable == decodable);
+        sent.max_by_key(|(_, layer)| layer.last_packet).map(|(index, _)| index)
+    };
+    let present = current.filter(|&index| layers.get(index).is_some_and(|layer| layer.decodable));
+    present.or_else(|| last(true)).or(current).or_else(|| last(false))
 }
 
 #[cfg(test)]
@@ -172,13 +195,23 @@ mod tests {
         LayerState {
             bitrate_bps,
             last_packet: Some(at(last_packet_millis)),
+            ..NEVER
         }
     }
 
     const NEVER: LayerState = LayerState {
         bitrate_bps: 0,
         last_packet: None,
+        format: None,
+        decodable: true,
     };
+
+    fn undecodable(layer: LayerState) -> LayerState {
+        LayerState {
+            decodable: false,
+            ..layer
+        }
+    }
 
     #[test]
     fn the_highest_active_layer_is_aimed_for() {
@@ -222,5 +255,42 @@ mod tests {
     #[test]
     fn a_present_layer_that_no_longer_exists_is_left() {
         assert_eq!(target(&[layer(100, 0)], Some(7), at(10)), Some(0));
+    }
+
+    #[test]
+    fn a_layer_that_is_not_decodable_is_never_aimed_for() {
+        let layers = [layer(150_000, 0), layer(500_000, 0), undecodable(layer(2_000_000, 0))];
+        assert_eq!(target(&layers, None, at(10)), Some(1));
+        assert_eq!(target(&layers, Some(1), at(10)), Some(1));
+        assert_eq!(
+            target(&layers, Some(2), at(10)),
+            Some(1),
+            "not even where it is the present one"
+        );
+        let close = [layer(1_000_000, 0), undecodable(layer(1_100_000, 0))];
+        assert_eq!(
+            target(&close, Some(1), at(10)),
+            Some(0),
+            "however close the other one is"
+        );
+        let paused = [layer(150_000, 0), undecodable(layer(500_000, 1_000))];
+        assert_eq!(target(&paused, Some(0), at(1_000)), None);
+    }
+
+    #[test]
+    fn who_waits_does_so_at_the_present_layer_or_else_at_the_last_that_is_decodable() {
+        let layers = [layer(1, 5), layer(1, 7), undecodable(layer(1, 9))];
+        assert_eq!(waiting_place(&layers, Some(0)), Some(0));
+        assert_eq!(waiting_place(&layers, None), Some(1));
+        assert_eq!(waiting_place(&layers, Some(2)), Some(1));
+        assert_eq!(waiting_place(&layers, Some(7)), Some(1));
+    }
+
+    #[test]
+    fn where_nothing_is_decodable_who_waits_stays_where_they_are() {
+        let layers = [undecodable(layer(1, 9)), undecodable(layer(1, 5))];
+        assert_eq!(waiting_place(&layers, Some(1)), Some(1));
+        assert_eq!(waiting_place(&layers, None), Some(0));
+        assert_eq!(waiting_place(&[], None), None);
     }
 }

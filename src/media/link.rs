@@ -70,6 +70,7 @@ pub struct LayerNotice {
     pub source: SourceId,
     pub bitrate_bps: u64,
     pub last_packet: Option<Instant>,
+    pub payload_type: Option<u8>,
     pub clock: Option<SenderClock>,
 }
 

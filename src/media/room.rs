@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use smallvec::SmallVec;
 
+use super::layers;
 use super::track::Origin;
 use super::worker::{SubscriptionKey, TrackKey, Worker};
 use crate::ids::{ParticipantId, RoomId};
@@ -115,18 +116,19 @@ impl Worker {
         }
     }
 
-    /// Aims every subscriber of a track at the layer it should get, and asks for key frames where one must change.
+    /// Aims every subscriber of a track at the layer that it should get, and asks for key frames where one must change.
     pub(super) fn aim(&mut self, now: Instant, key: TrackKey, asking: Asking) {
         let Some(track) = self.tracks.get_mut(key) else { return };
-        let states = track.layer_states(now);
+        let mut states = track.layer_states(now);
         for at in 0..track.subscribers.len() {
             let subscription = &mut self.subscriptions[track.subscribers[at]];
+            for state in &mut states {
+                state.decodable = state.format.is_none_or(|format| subscription.carries(&format));
+            }
             let before = subscription.target;
-            let current = before.or_else(|| subscription.current_layer(track));
-            let active = super::layers::target(&states, current.map(usize::from), now);
-            // A screen that stands still sends nothing for long: whoever joins then waits at its last layer.
-            let last = || (0..states.len()).max_by_key(|&layer| states[layer].last_packet);
-            if let Some(target) = active.or_else(|| current.is_none().then(last).flatten()) {
+            let current = before.or_else(|| subscription.current_layer(track)).map(usize::from);
+            let active = layers::target(&states, current, now);
+            if let Some(target) = active.or_else(|| layers::waiting_place(&states, current)) {
                 subscription.target = Some(target as u8);
             }
             let ready = self

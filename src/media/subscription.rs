@@ -185,8 +185,15 @@ impl Subscription {
     /// False where the layer's newest packet is in a format of which the subscriber gets nothing: each key frame in it would
     /// cost everybody else and show nothing.
     pub fn may_carry(&self, track: &Track, layer: &Layer) -> bool {
-        let newest = layer.payload_type.and_then(|payload_type| track.codec(payload_type));
-        newest.is_none_or(|published| self.carries(published))
+        track.format(layer).is_none_or(|published| self.carries(published))
+    }
+
+    /// What is sent now, where the subscriber gets nothing of any layer: one that it decodes is enough for a picture. Of several
+    /// formats the first layer's, so that it stays the same.
+    pub fn undecodable(&self, now: Instant, track: &Track) -> Option<Codec> {
+        let first = track.living(now).next()?;
+        let carries_none = track.living(now).all(|layer| !self.may_carry(track, layer));
+        track.format(first).filter(|_| carries_none).map(|format| format.codec)
     }
 
     /// The layer of `track` that is now forwarded.

@@ -42,7 +42,7 @@ pub struct Layer {
     pub rate: RateMeter,
     pub last_packet: Option<Instant>,
     pub newest: Option<Newest>,
-    /// Of the last packet.
+    /// That of the newest packet: one that comes late tells nothing of what is sent now.
     pub payload_type: Option<u8>,
     pub clock: Option<SenderClock>,
 }
@@ -104,7 +104,9 @@ pub struct Arrival {
     pub padding: u8,
 }
 
-/// Whether a packet's layer begins, or begins again after a pause: it may be the one that subscribers wait for.
+/// Whether a packet's layer begins: at all, again after a pause, or in another format of video. It may be the one that
+/// subscribers wait for, or one that some of them cannot decode any more. (Sound changes its format from packet to packet,
+/// between Opus and RED, and has no layers to choose from.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Begins(pub bool);
 
@@ -214,6 +216,7 @@ impl Track {
             source: layer.source,
             bitrate_bps: layer.rate.bps(now),
             last_packet: layer.last_packet,
+            payload_type: layer.payload_type,
             clock: layer.clock,
         });
         TrackNotice {
@@ -239,6 +242,7 @@ impl Track {
             let mut layer = Layer::new(self.kind, self.clock_rate(), 0, &[], notice.source);
             layer.rate = RateMeter::going_on(now, notice.bitrate_bps);
             layer.last_packet = notice.last_packet;
+            layer.payload_type = notice.payload_type;
             layer.clock = notice.clock;
             self.layers.push(layer);
         }
@@ -266,11 +270,17 @@ impl Track {
             .find(|codec| codec.rtx_payload_type == Some(payload_type))
     }
 
-    /// The format that is sent now; `None` while nothing is.
-    pub fn sent(&self, now: Instant) -> Option<&NegotiatedCodec> {
-        let newest = self.layers.iter().max_by_key(|layer| layer.last_packet)?;
-        let is_sending = now.saturating_duration_since(newest.last_packet?) < SENDS_AGAIN_WITHIN;
-        self.codec(newest.payload_type?).filter(|_| is_sending)
+    /// What a layer is sent in, as far as that is known.
+    pub fn format(&self, layer: &Layer) -> Option<&NegotiatedCodec> {
+        self.codec(layer.payload_type?)
+    }
+
+    /// The layers that are sent now: none while the publisher is muted.
+    pub fn living(&self, now: Instant) -> impl Iterator<Item = &Layer> {
+        let sends = move |last| now.saturating_duration_since(last) < SENDS_AGAIN_WITHIN;
+        self.layers
+            .iter()
+            .filter(move |layer| layer.last_packet.is_some_and(sends))
     }
 
     pub fn clock_rate(&self) -> u32 {
@@ -291,6 +301,8 @@ impl Track {
             .map(|layer| LayerState {
                 bitrate_bps: layer.rate.bps(now),
                 last_packet: layer.last_packet,
+                format: self.format(layer).copied(),
+                decodable: true,
             })
             .collect()
     }
@@ -389,14 +401,16 @@ impl Track {
     ) -> Option<Begins> {
         let layer = self.layers.get_mut(usize::from(arrival.layer))?;
         let before = layer.last_packet.replace(now);
-        layer.payload_type = Some(arrival.header.payload_type);
-        let begins = before.is_none_or(|before| now.saturating_duration_since(before) >= INACTIVE_AFTER);
+        let mut begins = before.is_none_or(|before| now.saturating_duration_since(before) >= INACTIVE_AFTER);
         if layer.newest.is_none_or(|newest| arrival.extended > newest.extended) {
             layer.newest = Some(Newest {
                 extended: arrival.extended,
                 timestamp: arrival.header.timestamp,
                 at: now,
             });
+            let payload_type = Some(arrival.header.payload_type);
+            let former = std::mem::replace(&mut layer.payload_type, payload_type);
+            begins |= former != payload_type && self.kind == Kind::Video;
         }
         layer.rate.received(now, received);
         layer.cache.store(arrival.header.sequence, packet, pool);

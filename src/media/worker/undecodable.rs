@@ -15,8 +15,7 @@ impl Worker {
         for &subscription in &peer.subscriptions {
             let subscription = &mut self.subscriptions[subscription];
             let track = subscription.track.and_then(|track| self.tracks.get(track));
-            let sent = track.and_then(|track| track.sent(now));
-            let undecodable = sent.filter(|sent| !subscription.carries(sent)).map(|sent| sent.codec);
+            let undecodable = track.and_then(|track| subscription.undecodable(now, track));
             let (peer, kind) = (peer.id, subscription.kind);
             match subscription.decoding.observe(now, undecodable) {
                 Some(Change::Undecodable(codec)) => {

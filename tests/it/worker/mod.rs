@@ -8,6 +8,7 @@ mod wide;
 
 mod beginnings;
 mod clocks;
+mod formats;
 mod forwarding;
 mod joined_sends;
 mod memory;
