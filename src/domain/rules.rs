@@ -189,7 +189,7 @@ impl Rules {
                 None => effects.extend(self.rooms.dismiss(*room, EndReason::MediaLost)),
             }
         }
-        effects.extend(peers.iter().filter_map(|peer| self.rooms.connection_lost(now, *peer)));
+        effects.extend(peers.iter().flat_map(|peer| self.rooms.connection_lost(now, *peer)));
         self.follow_rooms(now);
         effects
     }

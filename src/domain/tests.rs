@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::*;
 
 mod claims;
+mod lost;
 
 /// Nothing of this waits, so any time does.
 fn now() -> Instant {

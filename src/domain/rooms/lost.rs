@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Rooms;
+use super::{Arrival, Rooms};
 use crate::domain::room::Room;
-use crate::domain::{Effect, EndReason, Event};
+use crate::domain::{Effect, EndReason, Event, MediaState};
 use crate::ids::{PeerId, RoomId};
 
 impl Rooms {
@@ -19,22 +19,27 @@ impl Rooms {
     }
 
     /// A connection was lost with a part of the server, and its keys with it. Its participant stays, and is told whom it watched
-    /// over it.
-    pub fn connection_lost(&mut self, now: Instant, peer: PeerId) -> Option<Effect> {
-        let seat = *self.peers.get(&peer)?;
-        let room = self.rooms.get(&seat.room)?;
-        let participant = room.participant(seat.participant)?;
-        let source = participant
-            .source_of(peer)
-            .flatten()
-            .and_then(|source| room.participant(source));
-        let told = source.map(|source| Effect::Tell {
-            session: participant.session,
-            event: Event::ConnectionLost {
-                person: Arc::clone(&source.person),
-            },
-        });
+    /// over it; and, like whoever has just come, whether that one's media are missing.
+    pub fn connection_lost(&mut self, now: Instant, peer: PeerId) -> Vec<Effect> {
+        let told = self.watched_over(peer).unwrap_or_default();
         self.end_peer(now, peer, false);
         told
+    }
+
+    fn watched_over(&self, peer: PeerId) -> Option<Vec<Effect>> {
+        let seat = self.peers.get(&peer)?;
+        let room = self.rooms.get(&seat.room)?;
+        let participant = room.participant(seat.participant)?;
+        let source = room.participant(participant.source_of(peer)??)?;
+        let person = Arc::clone(&source.person);
+        let user = person.user.clone();
+        let mut events = vec![Event::ConnectionLost { person }];
+        if source.arrival == Arrival::Lost {
+            let media = MediaState::Lost;
+            events.push(Event::MediaChanged { user, media });
+        }
+        let session = participant.session;
+        let tell = |event| Effect::Tell { session, event };
+        Some(events.into_iter().map(tell).collect())
     }
 }

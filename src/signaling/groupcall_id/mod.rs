@@ -16,7 +16,7 @@
 //! | `existingParticipants` | `data`: names, or `{name, personName}` objects | on entering, after the others have been told |
 //! | `newParticipantArrived` | `name`; `personName` where known | somebody enters |
 //! | `participantLeft` | `name` | somebody leaves, or enters again with a newer session (then he arrives once more); also, to those who watched over a connection that the server has lost, before the same `newParticipantArrived`: watch anew |
-//! | `participantMedia` | `name`, `media`: `lost` or `back` | somebody's media do not arrive any more though they are still in the room, or arrive again; on entering for each who is lost. Only to who joined with `notices` |
+//! | `participantMedia` | `name`, `media`: `lost` or `back` | somebody's media do not arrive any more though they are still in the room, or arrive again; on entering for each who is lost, and when they are to be watched anew. Only to who joined with `notices` |
 //! | `mediaUndecodable` | `name`, `watcher`, `media` (`audio`, `video`), `codec` | to both of them: what `name` sends is in a format that `watcher` cannot decode, and is not sent to them. Only to who joined with `notices` |
 //! | `mediaDecodable` | `name`, `watcher`, `media` | that is over |
 //! | `receiveVideoAnswer` | `name`, `sdpAnswer` | at once after the offer, whether or not anything is published yet |

@@ -19,7 +19,7 @@
 //! | `existingParticipants` | `participants` | on entering, after the others have been told |
 //! | `newParticipantArrived` | `participant` | somebody enters |
 //! | `participantLeft` | `userId` | somebody leaves, or enters again with a newer session (then he arrives once more); also, to those who watched over a connection that the server has lost, before the same `newParticipantArrived`: watch anew |
-//! | `participantMedia` | `userId`, `media`: `lost` or `back` | somebody's media do not arrive any more though they are still in the room, or arrive again; on entering for each who is lost. Only to who joined with `notices` |
+//! | `participantMedia` | `userId`, `media`: `lost` or `back` | somebody's media do not arrive any more though they are still in the room, or arrive again; on entering for each who is lost, and when they are to be watched anew. Only to who joined with `notices` |
 //! | `receiveVideoAnswer` | `userId`, `sdpAnswer` | at once after the offer, whether or not anything is published yet |
 //! | `iceCandidate` | `userId`, `candidate` and `candicate`, the same `{candidate, sdpMid, sdpMLineIndex}` | after that answer, which has them too |
 //! | `reciveTextMessage` (so spelled) | `userId`, `message` | once for each kind in `groupcall.text_message_types` |
