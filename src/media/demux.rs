@@ -124,6 +124,16 @@ impl Demux {
     pub fn known_addresses(&self) -> usize {
         self.by_address.len()
     }
+
+    /// Connections at addresses, each as often as it has some.
+    pub fn claims(&self) -> usize {
+        self.by_address.values().map(|occupants| occupants.len()).sum()
+    }
+
+    /// Connections that can be found by their ICE user.
+    pub fn known_users(&self) -> usize {
+        self.by_ufrag.len()
+    }
 }
 
 #[cfg(test)]

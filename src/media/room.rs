@@ -34,7 +34,7 @@ pub struct Room {
 impl Worker {
     /// The newest track that is the `nth` of its kind from `source`: a publisher that came back counts, not the
     /// connection it left behind.
-    fn find_track(&self, room: RoomId, source: ParticipantId, kind: Kind, nth: usize) -> Option<TrackKey> {
+    pub(super) fn find_track(&self, room: RoomId, source: ParticipantId, kind: Kind, nth: usize) -> Option<TrackKey> {
         let tracks = &self.rooms.get(&room)?.tracks;
         tracks.iter().rev().copied().find(|&key| {
             let track = &self.tracks[key];

@@ -6,6 +6,7 @@
 //! queues to and from workers that serve the same room ([`super::link`]): what comes out of them is taken like a batch of
 //! datagrams ([`Worker::take_mirrored`]), and [`Worker::poll_wake`] tells whose attention they want.
 
+mod audit;
 mod caches;
 mod events;
 mod feedback;
@@ -19,6 +20,7 @@ mod undecodable;
 
 pub use caches::WORKER_CACHE_BYTES;
 pub use ingress::Datagram;
+pub use mirror::audit::Shared;
 pub use suspension::SUSPENDED_MAX;
 
 use std::time::Instant;

@@ -2,6 +2,7 @@
 //! flights, ICE restarts, one video track up, one down, or both.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use patchbay::media::peer::dtls::{Dtls, DtlsIdentity, Progress};
@@ -23,6 +24,8 @@ const ANXIOUS_AFTER: Duration = Duration::from_secs(3);
 const RESTART_AFTER: Duration = Duration::from_secs(8);
 
 const CHECK_ANSWERED: [u8; 2] = [0x01, 0x01];
+/// Where a STUN message says to what it belongs.
+const TRANSACTION: Range<usize> = 8..20;
 
 pub struct Connection {
     pub address: SocketAddr,
@@ -30,13 +33,25 @@ pub struct Connection {
     pub number: u32,
     /// How many there were.
     offers: u32,
+    pub offered_at: Instant,
     ufrag: String,
+    former_ufrag: String,
     server: Option<Server>,
     identity: DtlsIdentity,
     dtls: Option<Dtls>,
     secure: Option<(Outbound, Inbound)>,
+    connected_at: Option<Instant>,
+    /// The handshake began.
+    shaking_since: Option<Instant>,
     next_check: Instant,
+    /// Since when nothing has come back; an offer begins it anew.
     last_answer: Instant,
+    /// A check was answered.
+    answered_at: Instant,
+    /// Checks that are to be sent once it is known that others are answered: user and password.
+    former_checks: Vec<(String, String)>,
+    /// The transactions of checks that must not be answered.
+    refused: Vec<Vec<u8>>,
     pub source: Option<Source>,
     pub sink: Option<Sink>,
     /// Nothing that could lose a packet has happened on its way, or at its worker.
@@ -53,6 +68,16 @@ struct Server {
     fingerprint: Vec<u8>,
 }
 
+/// What an answer makes of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    Begins,
+    /// Under the keys that there are.
+    GoesOn,
+    /// It has had keys, and needs others; it was not heard for so long.
+    BeginsAnew(Duration),
+}
+
 /// What came out of a datagram.
 pub enum Arrived {
     Nothing,
@@ -66,13 +91,20 @@ impl Connection {
             address,
             number,
             offers: 0,
+            offered_at: now,
             ufrag: String::new(),
+            former_ufrag: String::new(),
             server: None,
             identity: identity.clone(),
             dtls: None,
             secure: None,
+            connected_at: None,
+            shaking_since: None,
             next_check: now,
             last_answer: now,
+            answered_at: now,
+            former_checks: Vec::new(),
+            refused: Vec::new(),
             source: None,
             sink: None,
             is_clean,
@@ -87,7 +119,9 @@ impl Connection {
     /// The next offer; from the second on it restarts ICE.
     pub fn offer(&mut self, now: Instant) -> String {
         self.offers += 1;
-        self.ufrag = format!("c{}g{}", self.number, self.offers);
+        let ufrag = format!("c{}g{}", self.number, self.offers);
+        self.former_ufrag = std::mem::replace(&mut self.ufrag, ufrag);
+        self.offered_at = now;
         self.last_answer = now;
         let direction = match (&self.source, &self.sink) {
             (Some(_), Some(_)) => "sendrecv",
@@ -124,16 +158,50 @@ impl Connection {
     }
 
     /// The keys stay where the server's certificate is the same (RFC 8842 §4).
-    pub fn accept(&mut self, now: Instant, answer: &str) {
+    pub fn accept(&mut self, now: Instant, answer: &str) -> Accepted {
         let server = Server::read(answer).unwrap_or_else(|| panic!("not an answer: {answer}"));
-        let before = self.server.as_ref().map(|server| &server.fingerprint);
-        if self.ended || before.is_some_and(|before| *before != server.fingerprint) {
+        let before = self.server.take();
+        let is_other = before
+            .as_ref()
+            .is_some_and(|before| before.fingerprint != server.fingerprint);
+        let accepted = match before {
+            Some(_) if is_other && self.is_connected() => Accepted::BeginsAnew(now - self.answered_at),
+            Some(_) if self.is_connected() => Accepted::GoesOn,
+            _ => Accepted::Begins,
+        };
+        if self.ended || is_other {
             self.dtls = None;
             self.secure = None;
+            self.connected_at = None;
             self.ended = false;
+        }
+        if let Some(before) = before {
+            self.try_former(&before, &server);
         }
         self.server = Some(server);
         self.next_check = now;
+        accepted
+    }
+
+    /// After a restart nothing of the credentials before it holds any more: not the client's user, not the server's, and not both
+    /// of them with the server's password (RFC 8445 §9).
+    fn try_former(&mut self, before: &Server, server: &Server) {
+        let user = |server: &Server, own: &str| format!("{}:{own}", server.ufrag);
+        self.former_checks = vec![
+            (user(server, &self.former_ufrag), server.password.clone()),
+            (user(before, &self.ufrag), server.password.clone()),
+            (user(before, &self.former_ufrag), before.password.clone()),
+        ];
+    }
+
+    /// How many checks were sent that must not be answered.
+    pub fn refused_checks(&self) -> u64 {
+        self.refused.len() as u64
+    }
+
+    /// What the server's side is called in checks.
+    pub fn server_user(&self) -> Option<&str> {
+        Some(&self.server.as_ref()?.ufrag)
     }
 
     pub fn server(&self) -> Option<SocketAddr> {
@@ -142,6 +210,17 @@ impl Connection {
 
     pub fn is_connected(&self) -> bool {
         self.secure.is_some() && !self.ended
+    }
+
+    /// Whether its handshake began before then, and is not done.
+    pub fn was_shaking_at(&self, time: Instant) -> bool {
+        let is_shaking = self.dtls.is_some() && self.secure.is_none();
+        is_shaking && self.shaking_since.is_some_and(|since| since <= time)
+    }
+
+    /// Whether it has been connected since then, under the same keys.
+    pub fn was_connected_at(&self, time: Instant) -> bool {
+        self.is_connected() && self.connected_at.is_some_and(|at| at <= time)
     }
 
     /// Whether a check was answered since then.
@@ -222,6 +301,12 @@ impl Connection {
     }
 
     pub fn receive(&mut self, now: Instant, datagram: &Datagram, send: &mut dyn FnMut(Datagram)) -> Arrived {
+        let transaction = datagram.bytes.get(TRANSACTION);
+        let is_refused = self
+            .refused
+            .iter()
+            .any(|refused| Some(refused.as_slice()) == transaction);
+        assert!(!is_refused, "a check under credentials of before a restart is answered");
         match datagram.bytes.first() {
             Some(0..=3) if datagram.bytes.starts_with(&CHECK_ANSWERED) => self.answered(now, send),
             Some(20..=63) => return self.receive_dtls(now, datagram, send),
@@ -233,6 +318,15 @@ impl Connection {
 
     fn answered(&mut self, now: Instant, send: &mut dyn FnMut(Datagram)) {
         self.last_answer = now;
+        self.answered_at = now;
+        // Now that something gets through.
+        if let Some(to) = self.server() {
+            for (username, password) in std::mem::take(&mut self.former_checks) {
+                let (from, bytes) = (self.address, connectivity_check(&username, &password, true));
+                self.refused.extend(bytes.get(TRANSACTION).map(<[u8]>::to_vec));
+                send(Datagram { from, to, bytes });
+            }
+        }
         let Some(server) = self.server.as_ref().filter(|_| self.dtls.is_none()) else {
             return;
         };
@@ -243,6 +337,7 @@ impl Connection {
         let mut dtls = Dtls::new(self.identity.clone(), DtlsRole::Client, vec![expected]);
         dtls.start(now).expect("a client's hello");
         self.dtls = Some(dtls);
+        self.shaking_since = Some(now);
         self.next_check = now + CHECKS;
         self.flush(send);
     }
@@ -260,6 +355,7 @@ impl Connection {
                 we_are_client,
             }) => {
                 self.secure = contexts(profile, &exported, we_are_client);
+                self.connected_at = Some(now);
                 if let Some(source) = &mut self.source {
                     source.begin(now);
                 }

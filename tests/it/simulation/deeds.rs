@@ -60,6 +60,7 @@ impl Run {
                 }
             }
             Deed::Stall(time) => person.stall(at, time),
+            Deed::Wait(time) => person.restarts_from = at.now + time,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The media workers: real ones, whose commands come out of the real queues, and in the place of their threads a loop that
 //! does what [`patchbay::media::driver::Driver`] does, when the simulation says so. A worker can die, and stand still.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -28,6 +28,8 @@ const SOCKET_MAX: usize = 2_000;
 /// Bytes of packets that are taken from other workers at a time.
 const MIRRORED_BYTES: usize = 64 * 1024;
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
+/// Whoever is not heard for so long has not agreed to be sent anything (RFC 7675 §5.1); and a moment until that is noticed.
+const UNHEARD_MAX: Duration = Duration::from_secs(31);
 
 /// All places of workers, and the threads in them.
 #[derive(Clone)]
@@ -43,6 +45,9 @@ pub struct Floor {
     abandoned: Vec<Thread>,
     /// A worker has died or was given up, at whatever time.
     pub has_lost: bool,
+    /// When workers last took something from an address.
+    heard: BTreeMap<SocketAddr, Instant>,
+    pub datagrams_sent: u64,
 }
 
 /// The place of one worker and of those that replace it: the socket stays.
@@ -60,10 +65,19 @@ struct Thread {
     commands: mpsc::Receiver<DriverCommand>,
     load: Arc<Load>,
     stands_still_until: Option<Instant>,
+    /// When it last did, or was started.
+    stood_still_at: Instant,
     /// An event for which the hub had no place.
     held: Option<MediaEvent>,
     next_stats: Instant,
     shown: Stats,
+}
+
+/// The ways from workers to clients, and what is known of them.
+struct Ways<'a> {
+    network: &'a mut Network,
+    heard: &'a mut BTreeMap<SocketAddr, Instant>,
+    datagrams_sent: &'a mut u64,
 }
 
 /// What a thread does next.
@@ -107,6 +121,7 @@ impl Launch for Engines {
             commands: receiver,
             load: load.clone(),
             stands_still_until: None,
+            stood_still_at: now,
             held: None,
             next_stats: now,
             shown: Stats::default(),
@@ -146,6 +161,8 @@ impl Engines {
             backlog,
             abandoned: Vec::new(),
             has_lost: false,
+            heard: BTreeMap::new(),
+            datagrams_sent: 0,
         })))
     }
 
@@ -205,12 +222,17 @@ impl Floor {
         may_report: bool,
     ) -> bool {
         let mut may_report = may_report;
+        let mut ways = Ways {
+            network,
+            heard: &mut self.heard,
+            datagrams_sent: &mut self.datagrams_sent,
+        };
         for seat in &mut self.seats {
             let Some(thread) = &mut seat.thread else { continue };
             if thread.stands_still(now) {
                 continue;
             }
-            let turned = thread.turn(now, &mut seat.socket, seat.address, network);
+            let turned = thread.turn(now, &mut seat.socket, seat.address, &mut ways);
             assert_eq!(turned, Turned::GoesOn, "a thread that nobody gave up ends");
             if may_report {
                 may_report = !thread.report(events);
@@ -223,7 +245,7 @@ impl Floor {
             }
             let seat = &mut seats[thread.index];
             // It finds its queue closed before it looks at the socket.
-            let turned = thread.turn(now, &mut VecDeque::new(), seat.address, network);
+            let turned = thread.turn(now, &mut VecDeque::new(), seat.address, &mut ways);
             assert_eq!(turned, Turned::Ended, "a thread that was given up goes on");
             false
         });
@@ -250,13 +272,34 @@ impl Floor {
     }
 
     pub fn stats(&self) -> Vec<Stats> {
-        let threads = self.seats.iter().filter_map(|seat| seat.thread.as_ref());
-        threads.map(|thread| thread.worker.stats()).collect()
+        self.workers().map(Worker::stats).collect()
+    }
+
+    /// Those that there are.
+    pub fn workers(&self) -> impl Iterator<Item = &Worker> {
+        (0..WORKERS).filter_map(|seat| self.worker(seat))
+    }
+
+    pub fn worker(&self, seat: usize) -> Option<&Worker> {
+        Some(&self.seats[seat].thread.as_ref()?.worker)
+    }
+
+    /// How many workers have been replaced.
+    pub fn losses(&self) -> usize {
+        self.seats.iter().map(|seat| seat.launched - 1).sum()
+    }
+
+    /// Whether a room is on several workers.
+    pub fn mirrors(&self) -> bool {
+        self.workers().any(|worker| worker.stats().mirrored_tracks > 0)
     }
 }
 
 impl Thread {
     fn stands_still(&mut self, now: Instant) -> bool {
+        if self.stands_still_until.is_some() {
+            self.stood_still_at = now;
+        }
         self.stands_still_until = self.stands_still_until.filter(|until| now < *until);
         self.stands_still_until.is_some()
     }
@@ -267,7 +310,7 @@ impl Thread {
         now: Instant,
         socket: &mut VecDeque<Datagram>,
         address: SocketAddr,
-        network: &mut Network,
+        ways: &mut Ways<'_>,
     ) -> Turned {
         self.load.beat(now);
         if now >= self.next_stats {
@@ -285,14 +328,15 @@ impl Thread {
                 Ok(DriverCommand::Fault(fault)) => panic!("nobody has asked for {fault:?}"),
                 Ok(DriverCommand::Shutdown) | Err(mpsc::error::TryRecvError::Disconnected) => {
                     self.worker.handle_shutdown(now);
-                    self.send(now, address, network);
+                    self.send(now, address, ways);
                     return Turned::Ended;
                 }
                 Err(mpsc::error::TryRecvError::Empty) => break,
             }
-            self.send(now, address, network);
+            self.send(now, address, ways);
         }
         while let Some(Datagram { from, mut bytes, .. }) = socket.pop_front() {
+            ways.heard.insert(from, now);
             let (start, len) = (0, bytes.len());
             let slice = Slice {
                 from,
@@ -301,13 +345,13 @@ impl Thread {
                 len,
             };
             self.worker.handle_datagrams(now, &mut bytes, &[slice]);
-            self.forward(now, &bytes, address, network);
+            self.forward(now, &bytes, address, ways);
         }
         if self.worker.has_mail() {
             let mut mirrored = vec![0; MIRRORED_BYTES];
             while self.worker.has_mail() {
                 self.worker.take_mirrored(now, &mut mirrored);
-                self.forward(now, &mirrored, address, network);
+                self.forward(now, &mirrored, address, ways);
             }
         }
         self.worker.handle_timeout(now);
@@ -317,27 +361,31 @@ impl Thread {
             due.is_none_or(|due| due > now),
             "a worker is due again at the same instant"
         );
-        self.send(now, address, network);
+        self.send(now, address, ways);
         // The other threads turn soon anyway.
         while self.worker.poll_wake().is_some() {}
         Turned::GoesOn
     }
 
-    fn forward(&mut self, now: Instant, buffer: &[u8], address: SocketAddr, network: &mut Network) {
+    fn forward(&mut self, now: Instant, buffer: &[u8], address: SocketAddr, ways: &mut Ways<'_>) {
         loop {
             let done = self.worker.forward(now, buffer);
-            self.send(now, address, network);
+            self.send(now, address, ways);
             if done {
                 return;
             }
         }
     }
 
-    fn send(&mut self, now: Instant, from: SocketAddr, network: &mut Network) {
+    fn send(&mut self, now: Instant, from: SocketAddr, ways: &mut Ways<'_>) {
         let mut sent = Vec::new();
         drain(&mut self.worker, &mut sent);
+        let is_late = now - self.stood_still_at < UNHEARD_MAX;
         for (to, bytes) in sent {
-            network.send(now, Datagram { from, to, bytes });
+            let is_heard = ways.heard.get(&to).is_some_and(|heard| now - *heard < UNHEARD_MAX);
+            assert!(is_heard || is_late, "{to} is sent something, and is not heard any more");
+            *ways.datagrams_sent += 1;
+            ways.network.send(now, Datagram { from, to, bytes });
         }
     }
 

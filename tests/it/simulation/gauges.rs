@@ -10,11 +10,10 @@ use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, Share
 pub struct Gauges(Mutex<BTreeMap<String, Arc<AtomicU64>>>);
 
 impl Gauges {
-    /// The sum over all workers. 0 where nothing was reported.
+    /// Of a gauge without labels. 0 where nothing was reported.
     pub fn value(&self, name: &str) -> u64 {
         let all = self.0.lock().expect("one thread");
-        let of_name = all.iter().filter(|(key, _)| key.split('{').next() == Some(name));
-        of_name.map(|(_, value)| number(value)).sum()
+        all.get(&format!("{name}{{}}")).map_or(0, |value| number(value))
     }
 
     /// Those that are not zero.

@@ -37,7 +37,7 @@ impl Person {
         }
     }
 
-    fn watch(&mut self, at: &mut Surroundings, other: &str) {
+    pub fn watch(&mut self, at: &mut Surroundings, other: &str) {
         if let Some(dialect) = self.dialect().filter(|_| self.watches()) {
             let sdp = self.open(at, other, false, Some(index_of(other)));
             self.say(at, &dialect.offer(other, &sdp));

@@ -6,13 +6,14 @@ use super::surroundings::Surroundings;
 
 /// Whether a packet may have come here, and none before it is missing.
 pub fn judge(
-    at: &Surroundings,
+    at: &mut Surroundings,
     who: &str,
     room: u8,
     connection: &mut Connection,
     stamp: Stamp,
     closed_ms: Option<u64>,
 ) {
+    at.tally.packets += 1;
     let facts = &at.streams[&stamp.stream];
     let is_clean = connection.is_clean && facts.is_clean && closed_ms.is_none();
     let Some(sink) = &mut connection.sink else {
@@ -41,6 +42,7 @@ pub fn judge(
     let before = sink.last.filter(|last| last.stream == stamp.stream);
     // Neither client, nor their workers, nor their networks were disturbed: what happens to others is nothing to them.
     if let Some(before) = before.filter(|_| is_clean) {
+        at.tally.packets_in_order += 1;
         assert_eq!(
             stamp.count,
             before.count + 1,

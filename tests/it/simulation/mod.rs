@@ -4,12 +4,14 @@
 //!
 //! A run has three parts. First everything happens that the plan wants. Then nothing fails any more, and within a bound
 //! everybody has to be where they want to be, to know who else is there, and to get media. At last everybody leaves, and
-//! nothing may be left. While it goes on each packet, message and count is judged; `judge.rs`, `person.rs`, `engines.rs`, `run.rs`
-//! and `expectations.rs` say why what they demand has to be so.
+//! nothing may be left. While it goes on each packet, message and count is judged, and the workers are looked into; `judge.rs`,
+//! `person.rs`, `engines.rs`, `run.rs`, `audit.rs`, `silence.rs` and `expectations.rs` say why what they demand has to be so. Over
+//! all runs nothing of that may never have happened (`tally.rs`).
 //!
 //! `PATCHBAY_SIMULATION_SEED=17 cargo test --test it simulation -- --nocapture` repeats one run, and prints all that happens
 //! in it. `PATCHBAY_SIMULATION_RUNS` says how many seeds are tried.
 
+mod audit;
 mod calls;
 mod connection;
 mod deeds;
@@ -22,10 +24,12 @@ mod judge;
 mod person;
 mod plan;
 mod run;
+mod silence;
 mod socket;
 mod storage;
 mod streams;
 mod surroundings;
+mod tally;
 mod writers;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,12 +37,14 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 
+use engines::WORKERS;
 use gauges::Gauges;
-use plan::{Deed, Plan, Role};
+use plan::{Deed, Fault, LOSSES_MAX, Plan, Role};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use run::{Identities, Run};
 use surroundings::Log;
+use tally::Tally;
 
 /// How many runs there are where nobody says otherwise.
 const RUNS: u64 = 1_000;
@@ -51,6 +57,12 @@ const WELL_WITHIN: Duration = Duration::from_secs(40);
 
 /// A socket whose client has vanished is noticed after 25 s, and closing takes a few more.
 const GONE_WITHIN: Duration = Duration::from_secs(40);
+
+/// So many runs that everything that is judged has been judged in some of them.
+const ENOUGH_RUNS: u64 = 300;
+
+/// In one run of so many a worker is lost while everybody leaves.
+const LOST_AT_THE_END_IN: f64 = 0.3;
 
 /// Lines of a failed run's log that are printed.
 const LOG_TAIL: usize = 80;
@@ -70,7 +82,7 @@ fn identities() -> &'static Identities {
 }
 
 /// Whatever goes wrong in it panics. Its log is written as it goes on.
-fn run(seed: u64, log: Log) {
+fn run(seed: u64, log: Log) -> Tally {
     let plan = Plan::draw(seed);
     let gauges = Arc::new(Gauges::default());
     let _recording = metrics::set_default_local_recorder(&*gauges);
@@ -85,8 +97,8 @@ fn run(seed: u64, log: Log) {
         let mut random = StdRng::seed_from_u64(!seed);
         settle(&mut run, &mut random).await;
         leave(&mut run, &mut random).await;
-        run.end().await;
-    });
+        run.end().await
+    })
 }
 
 /// Nothing fails any more: everybody gets what they want.
@@ -115,12 +127,20 @@ async fn leave(run: &mut Run, random: &mut StdRng) {
             _ => run.act(index, Deed::CloseSocket),
         }
     }
+    if random.random_bool(LOST_AT_THE_END_IN) && run.engines.lock().losses() < LOSSES_MAX {
+        // Some are not known to have vanished yet.
+        let after = Duration::from_millis(random.random_range(0..3_000));
+        run.go_on(after, |_| false).await;
+        run.at.tally.workers_lost_at_the_end += 1;
+        run.fail(Fault::WorkerDies(random.random_range(0..WORKERS))).await;
+    }
     let is_empty = run.go_on(GONE_WITHIN, |run| run.leftovers().is_empty()).await;
     assert!(is_empty, "left after {GONE_WITHIN:?}: {:#?}", run.leftovers());
 }
 
 /// Runs one after the other; what went wrong, with the seed.
 fn run_all(seeds: &[u64], done: &mpsc::Sender<u64>) -> Result<(), String> {
+    let mut tally = Tally::default();
     for &seed in seeds {
         let log = Log::default();
         let outcome = catch_unwind(AssertUnwindSafe(|| run(seed, log.clone())));
@@ -135,15 +155,21 @@ fn run_all(seeds: &[u64], done: &mpsc::Sender<u64>) -> Result<(), String> {
             println!("{:#?}", Plan::draw(seed).events);
             println!("{}", lines[left_out..].join("\n"));
         }
-        outcome.map_err(|_| {
+        let judged = outcome.map_err(|_| {
             format!(
                 "the run of seed {seed} failed; repeat it with PATCHBAY_SIMULATION_SEED={seed}, see CONTRIBUTING.md"
             )
         })?;
+        tally.add(&judged);
         // Nobody listens after a failure.
         done.send(seed).ok();
     }
-    Ok(())
+    println!("{tally:#?}");
+    let missing = tally.missing();
+    match seeds.len() as u64 >= ENOUGH_RUNS && !missing.is_empty() {
+        true => Err(format!("never judged in {} runs: {missing:?}", seeds.len())),
+        false => Ok(()),
+    }
 }
 
 #[test]

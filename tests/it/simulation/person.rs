@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use axum::extract::ws::Message;
 use patchbay::media::peer::dtls::DtlsIdentity;
+use patchbay::media::worker::SUSPENDED_MAX;
 
 use super::calls::Phase;
-use super::connection::{Arrived, Connection};
+use super::connection::{Accepted, Arrived, Connection};
 use super::dialect::{CALL, Said};
 use super::judge::judge;
 use super::plan::Role;
@@ -60,7 +61,13 @@ pub struct Person {
     pub asked: BTreeMap<String, (u32, Option<Instant>)>,
     ghosts: Vec<Ghost>,
     /// Nothing is read from the socket before.
-    reads_again_at: Instant,
+    pub reads_again_at: Instant,
+    /// ICE is not restarted before.
+    pub restarts_from: Instant,
+    /// Nothing gets through.
+    pub unheard_since: Option<Instant>,
+    /// Something got through again.
+    pub heard_again_at: Option<Instant>,
     pub link: Link,
     pub link_is_clean: bool,
     pub phase: Phase,
@@ -105,6 +112,9 @@ impl Person {
             asked: BTreeMap::new(),
             ghosts: Vec::new(),
             reads_again_at: now,
+            restarts_from: now,
+            unheard_since: None,
+            heard_again_at: None,
             link: Link::default(),
             link_is_clean: true,
             phase: Phase::default(),
@@ -211,9 +221,17 @@ impl Person {
             return;
         }
         self.asked.remove(of);
-        connection.accept(at.now, answer);
+        match connection.accept(at.now, answer) {
+            Accepted::Begins => {}
+            Accepted::GoesOn => at.tally.restarts += 1,
+            Accepted::BeginsAnew(silence) => {
+                at.tally.new_associations += 1;
+                let is_due = at.workers_failed || silence >= SUSPENDED_MAX;
+                assert!(is_due, "{} has to make keys anew for {of} after {silence:?}", self.name);
+            }
+        }
         let server = connection.server();
-        let worker = at.servers.iter().position(|server_at| Some(*server_at) == server);
+        let worker = server.and_then(|server| at.worker_at(server));
         let worker = worker.unwrap_or_else(|| panic!("an answer with the address of nobody: {server:?}"));
         if at.disturbed[worker] {
             soil(at, connection);
@@ -302,6 +320,7 @@ impl Person {
     pub fn handle_timeout(&mut self, at: &mut Surroundings) {
         self.hear(at);
         self.look_after_connections(at);
+        self.replace_what_is_stuck(at);
         match self.role {
             Role::Group { .. } => {}
             Role::Caller(_) | Role::Callee => self.look_after_call(at),
@@ -369,7 +388,7 @@ impl Person {
         let mut restarts = Vec::new();
         for (of, connection) in &mut self.connections {
             connection.handle_timeout(now, now_ms, &mut |datagram| at.network.send(now, datagram));
-            if connection.wants_restart(now) && !self.asked.contains_key(of) {
+            if now >= self.restarts_from && connection.wants_restart(now) && !self.asked.contains_key(of) {
                 restarts.push(of.clone());
             }
         }
@@ -405,6 +424,7 @@ impl Person {
             return false;
         };
         let network = &mut at.network;
+        let refused = connection.refused_checks();
         match connection.receive(now, datagram, &mut |datagram| network.send(now, datagram)) {
             Arrived::Nothing => {}
             Arrived::Connected => at.note(format!("{} is connected for {of}", self.name)),
@@ -413,6 +433,7 @@ impl Person {
                 judge(at, &who, self.room, connection, stamp, closed_ms);
             }
         }
+        at.tally.former_checks += connection.refused_checks() - refused;
         true
     }
 

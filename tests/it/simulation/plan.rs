@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use patchbay::media::peer::ice::CONSENT_TIMEOUT;
+use patchbay::media::worker::SUSPENDED_MAX;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -63,6 +65,8 @@ pub enum Deed {
     Republish,
     /// Reads nothing from its socket for a while.
     Stall(Duration),
+    /// Does not restart ICE for a while, whatever does not come through.
+    Wait(Duration),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -91,9 +95,14 @@ pub const PEOPLE_MAX: usize = 7;
 /// An outage in which the server hears nothing of a client for longer than its consent lasts, in one run of so many: it takes
 /// as much virtual time as several short runs.
 const SILENT_IN: f64 = 0.1;
+/// Of these, outages that last for longer than the server keeps a connection of which it hears nothing. The others leave for that
+/// time: nothing else is to be seen in it.
+const FORGOTTEN_IN: f64 = 0.25;
+/// Before it everybody gets what they want, if nothing else fails.
+const BEFORE_SILENCE: Duration = Duration::from_secs(3);
 
 /// Deaths and long silences of workers in one run. Of one worker three are made good within a minute.
-const LOSSES_MAX: usize = 3;
+pub const LOSSES_MAX: usize = 3;
 
 impl Plan {
     pub fn draw(seed: u64) -> Plan {
@@ -104,9 +113,9 @@ impl Plan {
         for (person, role) in people.iter().enumerate() {
             deeds(&mut random, person, *role, calm_at, &mut events);
         }
-        faults(&mut random, people.len(), calm_at, &mut events);
+        let losses = faults(&mut random, people.len(), calm_at, &mut events);
         if random.random_bool(SILENT_IN) {
-            calm_at += silence(&mut random, people.len(), calm_at, &mut events);
+            calm_at += silence(&mut random, &people, calm_at, losses, &mut events);
         }
         events.sort_by_key(|(at, _)| *at);
         Plan {
@@ -170,7 +179,8 @@ fn deeds(random: &mut StdRng, person: usize, role: Role, calm_at: Duration, even
     }
 }
 
-fn faults(random: &mut StdRng, people: usize, calm_at: Duration, events: &mut Vec<(Duration, Event)>) {
+/// How many workers are lost.
+fn faults(random: &mut StdRng, people: usize, calm_at: Duration, events: &mut Vec<(Duration, Event)>) -> usize {
     let mut losses = 0;
     for _ in 0..random.random_range(0..=4) {
         let at = ms(random.random_range(500..calm_at.as_millis() as u64));
@@ -199,16 +209,60 @@ fn faults(random: &mut StdRng, people: usize, calm_at: Duration, events: &mut Ve
         };
         events.push((at, Event::Fault(fault)));
     }
+    losses
 }
 
 /// Somebody who was connected, perhaps, is not heard for a while, and keeps still. How long it takes.
-fn silence(random: &mut StdRng, people: usize, from: Duration, events: &mut Vec<(Duration, Event)>) -> Duration {
-    let person = random.random_range(0..people);
-    let time = ms(random.random_range(21_000..27_000));
-    // Together with other faults it would be an outage of some length only.
-    events.push((from, Event::Deed(person, Deed::Come)));
-    events.push((from, Event::Fault(Fault::Outage(person, time))));
-    time
+fn silence(
+    random: &mut StdRng,
+    people: &[Role],
+    from: Duration,
+    losses: usize,
+    events: &mut Vec<(Duration, Event)>,
+) -> Duration {
+    let others_leave = random.random_bool(FORGOTTEN_IN);
+    let is_one = |in_call: bool| {
+        move |index: &usize| match people[*index] {
+            Role::Caller(_) | Role::Callee => in_call,
+            Role::Group { .. } => !in_call,
+            Role::Writer(_) => false,
+        }
+    };
+    let of_kind = |in_call| (0..people.len()).filter(is_one(in_call)).collect::<Vec<usize>>();
+    // There are fewer calls than rooms.
+    let (in_call, in_room) = (of_kind(true), of_kind(false));
+    let candidates = if in_call.is_empty() || random.random_bool(0.3) {
+        in_room
+    } else {
+        in_call
+    };
+    let person = candidates[random.random_range(0..candidates.len())];
+    let time = if others_leave {
+        let forgotten = SUSPENDED_MAX + CONSENT_TIMEOUT;
+        forgotten + ms(random.random_range(4_000..9_000))
+    } else {
+        ms(random.random_range(21_000..33_000))
+    };
+    // Together with other deeds and faults it would be an outage of some length only.
+    events.extend((0..people.len()).map(|index| (from, Event::Deed(index, Deed::Come))));
+    events.push((from + ms(500), Event::Deed(person, Deed::Publish(true))));
+    let begin = from + BEFORE_SILENCE;
+    if random.random_bool(0.5) {
+        // For longer than the outage: its old connection is tried first.
+        events.push((begin, Event::Deed(person, Deed::Wait(time + ms(4_000)))));
+    }
+    events.push((begin, Event::Fault(Fault::Outage(person, time))));
+    if others_leave {
+        let is_other = |index: &usize| *index != person && !matches!(people[*index], Role::Caller(_) | Role::Callee);
+        let leave = |index| (begin + ms(500), Event::Deed(index, Deed::CloseSocket));
+        events.extend((0..people.len()).filter(is_other).map(leave));
+    } else if losses < LOSSES_MAX && random.random_bool(0.3) {
+        // After the others have been told; of some of them the connections are lost.
+        let at = begin + CONSENT_TIMEOUT + ms(random.random_range(300..1_000));
+        let worker = random.random_range(0..WORKERS);
+        events.push((at, Event::Fault(Fault::WorkerDies(worker))));
+    }
+    BEFORE_SILENCE + time
 }
 
 fn bad_link(random: &mut StdRng) -> Link {

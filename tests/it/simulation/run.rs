@@ -4,6 +4,7 @@
 //! until everybody waits. Everything else is done here between their turns, in a fixed order, and they are given one thing a
 //! millisecond: so the same seed always leads to the same run.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -28,6 +29,7 @@ use super::plan::{Event, Fault, PEOPLE_MAX, Plan, Role};
 use super::socket::Socket;
 use super::storage::Storage;
 use super::surroundings::{Log, Surroundings};
+use super::tally::Tally;
 use crate::netsim::network::Link;
 use crate::websocket::wire::wire;
 
@@ -56,6 +58,9 @@ pub struct Run {
     pub dead_sockets: Vec<Socket>,
     storage_recovers_at: Option<Instant>,
     outages: Vec<(Instant, usize)>,
+    pub audited_at: Instant,
+    /// What is wrong, and may be so for a moment only.
+    pub wrong_since: BTreeMap<String, Instant>,
 }
 
 /// The certificates of a process that runs many times: of the server two, of each client one.
@@ -102,6 +107,8 @@ impl Run {
             dead_sockets: Vec::new(),
             storage_recovers_at: None,
             outages: Vec::new(),
+            audited_at: start,
+            wrong_since: BTreeMap::new(),
         }
     }
 
@@ -141,11 +148,16 @@ impl Run {
         }
     }
 
-    async fn fail(&mut self, fault: Fault) {
+    pub async fn fail(&mut self, fault: Fault) {
         self.at.note(format!("fault: {fault:?}"));
         match fault {
             Fault::WorkerDies(worker) => {
-                if self.engines.lock().kill(worker, &self.media_events) {
+                let mut floor = self.engines.lock();
+                let shares_rooms = floor.mirrors();
+                let was_there = floor.kill(worker, &self.media_events);
+                drop(floor);
+                if was_there {
+                    self.at.tally.workers_lost_with_mirrors += u64::from(shares_rooms);
                     self.disturb_worker(worker);
                 }
             }
@@ -190,7 +202,7 @@ impl Run {
 
     /// Connections of this worker may lose something.
     fn disturb_worker(&mut self, worker: usize) {
-        self.at.disturbed[worker] = true;
+        self.at.disturb(worker, true);
         let server = self.at.servers[worker];
         for person in &mut self.people {
             person.disturb_at(&mut self.at, server);
@@ -198,7 +210,13 @@ impl Run {
     }
 
     fn relink(&mut self, person: usize, link: Link) {
+        let now = self.at.now;
         let person = &mut self.people[person];
+        let is_unheard = link.loss >= 1.0;
+        if person.unheard_since.is_some() && !is_unheard {
+            person.heard_again_at = Some(now);
+        }
+        person.unheard_since = is_unheard.then(|| person.unheard_since.unwrap_or(now));
         person.link = link;
         person.link_is_clean = false;
         person.disturb(&mut self.at);
@@ -225,6 +243,7 @@ impl Run {
         self.recover();
         let is_busy = self.arrive().await;
         self.compare();
+        self.audit();
         self.deliver();
         let may_report = self.turn(!is_busy);
         for person in &mut self.people {
@@ -239,8 +258,9 @@ impl Run {
         let mut floor = self.engines.lock();
         let may_report = floor.turn(self.at.now, &mut self.at.network, &self.media_events, may_report);
         self.at.workers_failed = floor.has_lost;
+        self.at.tally.datagrams_sent = floor.datagrams_sent;
         for worker in 0..WORKERS {
-            self.at.disturbed[worker] = !floor.runs(worker);
+            self.at.disturb(worker, !floor.runs(worker));
         }
         may_report
     }
@@ -334,6 +354,7 @@ impl Run {
     fn compare(&mut self) {
         let mut floor = self.engines.lock();
         if floor.is_quiet() {
+            self.at.tally.comparisons += 1;
             let of_workers: u64 = floor.stats().iter().map(|stats| stats.peers).sum();
             let of_hub = self.gauges.value("patchbay_peers");
             assert_eq!(
@@ -358,12 +379,13 @@ impl Run {
         left
     }
 
-    /// Ends the server, in order.
-    pub async fn end(self) {
+    /// Ends the server, in order. What has been judged.
+    pub async fn end(self) -> Tally {
         self.hub.shutdown().await;
         assert_eq!(self.hub.ended().await, HubEnd::Stopped);
         for conversation in self.conversations {
             conversation.await.expect("no conversation panics");
         }
+        self.at.tally
     }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::tally::Tally;
 use crate::netsim::network::Network;
 
 /// One line for everything that happens. It outlives a run that panics.
@@ -18,10 +19,13 @@ pub struct Surroundings {
     pub servers: Vec<SocketAddr>,
     /// Workers that have been disturbed and not been replaced or gone on since.
     pub disturbed: Vec<bool>,
+    /// Since when each has not been.
+    pub undisturbed_since: Vec<Instant>,
     pub streams: BTreeMap<u32, Facts>,
     /// Workers have died or stood still for long: the server may end rooms.
     pub workers_failed: bool,
     pub storage_failed: bool,
+    pub tally: Tally,
     next_number: u32,
     log: Log,
 }
@@ -43,10 +47,12 @@ impl Surroundings {
             now: start,
             network: Network::new(seed),
             disturbed: vec![false; servers.len()],
+            undisturbed_since: vec![start; servers.len()],
             servers,
             streams: BTreeMap::new(),
             workers_failed: false,
             storage_failed: false,
+            tally: Tally::default(),
             next_number: 0,
             log,
         }
@@ -58,6 +64,18 @@ impl Surroundings {
 
     pub fn elapsed(&self) -> Duration {
         self.now - self.start
+    }
+
+    /// Which worker is at this address.
+    pub fn worker_at(&self, server: SocketAddr) -> Option<usize> {
+        self.servers.iter().position(|address| *address == server)
+    }
+
+    pub fn disturb(&mut self, worker: usize, is_disturbed: bool) {
+        self.disturbed[worker] = is_disturbed;
+        if is_disturbed {
+            self.undisturbed_since[worker] = self.now;
+        }
     }
 
     pub fn number(&mut self) -> u32 {

@@ -1,0 +1,138 @@
+//! Whether all that a worker keeps agrees with itself, as it must between any two inputs. Only tests ask: what is kept in two
+//! places, and is left in one of them when it ends in the other, is a leak that nobody sees from outside.
+
+use super::{PeerKey, TrackKey, Worker};
+use crate::ids::RoomId;
+use crate::media::peer::Peer;
+use crate::media::peer::ice::CONSENT_TIMEOUT;
+use crate::media::room::Room;
+use crate::media::track::{Origin, Track};
+
+impl Worker {
+    /// One sentence for each thing that contradicts another; none if all agree.
+    pub fn contradictions(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        self.audit_numbers(&mut found);
+        for (key, peer) in &self.peers {
+            self.audit_peer(key, peer, &mut found);
+        }
+        for (id, room) in &self.rooms {
+            self.audit_room(*id, room, &mut found);
+        }
+        for (key, track) in &self.tracks {
+            self.audit_track(key, track, &mut found);
+        }
+        self.audit_subscriptions(&mut found);
+        self.audit_links(&mut found);
+        found
+    }
+
+    /// Whether a connection of ours has this ICE user.
+    pub fn knows_user(&self, ufrag: &str) -> bool {
+        self.demux.by_ufrag(ufrag).is_some()
+    }
+
+    fn audit_numbers(&self, found: &mut Vec<String>) {
+        let peers = self.peers.len();
+        let known = self.peers.values().map(|peer| peer.ice.known_addresses().count());
+        let suspended = self.peers.values().filter(|peer| peer.suspended.is_some());
+        let pairs = [
+            ("ids of connections", self.peer_keys.len(), peers),
+            ("ICE users", self.demux.known_users(), peers),
+            ("claims of addresses", self.demux.claims(), known.sum()),
+            (
+                "suspended connections",
+                self.stats.suspended as usize,
+                suspended.count(),
+            ),
+        ];
+        for (what, kept, expected) in pairs {
+            if kept != expected {
+                found.push(format!("there are {kept} {what}, not {expected}"));
+            }
+        }
+    }
+
+    fn audit_peer(&self, key: PeerKey, peer: &Peer, found: &mut Vec<String>) {
+        let id = peer.id;
+        if self.peer_keys.get(&id) != Some(&key) || self.demux.by_ufrag(&peer.ice.local_ufrag) != Some(key) {
+            found.push(format!("connection {id} is not found by its id and its ICE user"));
+        }
+        for address in peer.ice.known_addresses() {
+            if !self.demux.at(address).iter().any(|at| at.peer == key) {
+                found.push(format!("connection {id} knows {address}, where it is not"));
+            }
+        }
+        if !self.rooms.contains_key(&peer.room) {
+            found.push(format!("connection {id} is in no room"));
+        }
+        let Some(since) = peer.suspended else { return };
+        if peer.ice.selected().is_some() {
+            found.push(format!("connection {id} is suspended and still sent to"));
+        }
+        for &track in &peer.tracks {
+            // Whoever comes back sends before their first check arrives.
+            let is_old = |at| since.saturating_duration_since(at) >= CONSENT_TIMEOUT;
+            let mut layers = self.tracks[track].layers.iter();
+            if layers.any(|layer| layer.cache.held() > 0 && layer.last_packet.is_none_or(is_old)) {
+                found.push(format!("packets of connection {id} are kept while it is suspended"));
+            }
+        }
+    }
+
+    fn audit_room(&self, id: RoomId, room: &Room, found: &mut Vec<String>) {
+        let peers = self.peers.values().filter(|peer| peer.room == id).count();
+        let of_peers = |peer: PeerKey| self.peers.get(peer).is_some_and(|peer| peer.room == id);
+        let tracks = self.tracks.values().filter(|track| track.room == id).count();
+        let subscriptions = self.subscriptions.values().filter(|one| of_peers(one.peer)).count();
+        let counted = (room.peers, room.tracks.len(), room.subscriptions.len());
+        if counted != (peers, tracks, subscriptions) {
+            let expected = (peers, tracks, subscriptions);
+            found.push(format!(
+                "connections, tracks and subscriptions of room {id}: {counted:?}, not {expected:?}"
+            ));
+        }
+        if room.peers == 0 && room.mirrors.is_empty() {
+            found.push(format!("nobody is in room {id}, and nobody mirrors it"));
+        }
+        if room.home.is_some() && !room.mirrors.is_empty() {
+            found.push(format!("room {id} is mirrored here and from here"));
+        }
+    }
+
+    fn audit_track(&self, key: TrackKey, track: &Track, found: &mut Vec<String>) {
+        let id = track.id;
+        let room = self.rooms.get(&track.room);
+        let is_whose = match track.origin {
+            Origin::Peer(peer) => self.peers.get(peer).is_some_and(|peer| peer.tracks.contains(&key)),
+            Origin::Link(index) => room.is_some_and(|room| room.home == Some(index)) && self.mirrors(index, id, key),
+        };
+        if !is_whose || !room.is_some_and(|room| room.tracks.contains(&key)) {
+            found.push(format!("track {id} belongs to nothing"));
+        }
+        let mut subscribers = track.subscribers.iter();
+        if !subscribers.all(|&one| self.subscriptions.get(one).is_some_and(|one| one.track == Some(key))) {
+            found.push(format!("track {id} is copied for somebody who does not get it"));
+        }
+    }
+
+    fn audit_subscriptions(&self, found: &mut Vec<String>) {
+        for (key, subscription) in &self.subscriptions {
+            let Some(peer) = self.peers.get(subscription.peer) else {
+                found.push("a subscription belongs to no connection".to_owned());
+                continue;
+            };
+            let gets = !subscription.paused && peer.suspended.is_none();
+            let wanted = (peer.room, subscription.source, subscription.kind, subscription.nth);
+            let expected = gets.then(|| self.find_track(wanted.0, wanted.1, wanted.2, wanted.3));
+            let copied = subscription.track.and_then(|track| self.tracks.get(track));
+            let is_copied = copied.is_some_and(|track| track.subscribers.contains(&key));
+            if subscription.track != expected.flatten() || is_copied != subscription.track.is_some() {
+                let (id, track) = (peer.id, subscription.track);
+                found.push(format!(
+                    "connection {id} gets {track:?}, and is to get {expected:?}: {is_copied}"
+                ));
+            }
+        }
+    }
+}

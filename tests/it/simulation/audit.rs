@@ -1,0 +1,67 @@
+//! What must be so at any time inside the workers and between them, though nobody sees it from outside before it is too late.
+
+use std::time::{Duration, Instant};
+
+use patchbay::media::peer::ice::CONSENT_TIMEOUT;
+use patchbay::media::worker::{Shared, Worker};
+
+use super::engines::{Floor, WORKERS};
+use super::run::Run;
+use super::tally::Tally;
+
+/// What is wrong stays wrong, mostly: looking more often takes more time than it is worth.
+const AUDITS_EVERY: Duration = Duration::from_millis(250);
+
+impl Run {
+    pub fn audit(&mut self) {
+        if self.at.now < self.audited_at + AUDITS_EVERY {
+            return;
+        }
+        self.audited_at = self.at.now;
+        look_into(&mut self.engines.lock(), &mut self.at.tally);
+        self.judge_silences();
+    }
+}
+
+fn look_into(floor: &mut Floor, tally: &mut Tally) {
+    for seat in 0..WORKERS {
+        let found = floor.worker(seat).map(Worker::contradictions).unwrap_or_default();
+        assert!(found.is_empty(), "worker {seat} contradicts itself: {found:#?}");
+    }
+    tally.audits += 1;
+    // What one of them is still to hear it cannot know.
+    if !floor.is_quiet() {
+        return;
+    }
+    let (Some(one), Some(other)) = (floor.worker(0), floor.worker(1)) else {
+        return;
+    };
+    match (one.shared_with(1), other.shared_with(0)) {
+        (None, None) => {}
+        (Some(one), Some(other)) if one.is_settled && other.is_settled => {
+            tally.links_compared += 1;
+            compare(&one, &other, tally);
+            compare(&other, &one, tally);
+        }
+        (Some(_), Some(_)) => {}
+        (one, other) => panic!("only one worker has a link with the other: {one:?}, {other:?}"),
+    }
+}
+
+/// What one worker passes on the other takes, and the other way about.
+fn compare(home: &Shared, mirror: &Shared, tally: &mut Tally) {
+    assert_eq!(home.rooms, mirror.mirrored_rooms, "rooms passed on, and asked for");
+    assert_eq!(home.tracks, mirror.mirrored_tracks, "tracks passed on, and mirrored");
+    tally.mirrored_tracks += mirror.mirrored_tracks.len() as u64;
+    tally.mirrored_tracks_unheard += home.unheard.len() as u64;
+    for (track, since) in &home.unheard {
+        // Whoever comes back sends before their first check arrives.
+        let is_old = |newest: &Instant| since.saturating_duration_since(*newest) >= CONSENT_TIMEOUT;
+        let keeps = |(kept, newest): &(_, Instant)| kept == track && is_old(newest);
+        let is_kept = mirror.kept.iter().any(keeps);
+        assert!(
+            !is_kept,
+            "packets of track {track} are mirrored, though nobody will ask for them"
+        );
+    }
+}
