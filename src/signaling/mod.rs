@@ -150,6 +150,10 @@ impl Close {
     pub const GOING_AWAY: Close = Close::new(1001, "the server is going down");
     pub const UNREADABLE: Close = Close::new(1009, "a message is too long or breaks the protocol");
     pub const UNKNOWN_USER: Close = Close::new(1008, "no such user");
+    pub const NO_NAME: Close = Close::new(
+        1008,
+        "to join takes a name and a room: texts that are not empty, or whole numbers",
+    );
     pub const LONG_NAME: Close = Close::new(1008, "a name has more than 128 characters");
     pub const LONG_OFFER: Close = Close::new(1009, "an offer has more than 65536 bytes");
     /// Of the codes for private use, like the two after it: a page tells it from a wrong password.

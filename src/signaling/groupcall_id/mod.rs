@@ -1,7 +1,8 @@
 //! The group call whose messages carry their kind under `id`.
 //!
 //! JSON objects in text frames. One WebRTC connection to publish, and one for each participant watched; the client
-//! offers, always. There are no error messages: what cannot be done is ignored and logged, and the socket stays open.
+//! offers, always. Clients of this family know no error messages. What cannot be done is ignored and logged, and the socket
+//! stays open, but for what a client would wait for: see below.
 //!
 //! | client → server | fields | what it does |
 //! |---|---|---|
@@ -21,6 +22,7 @@
 //! | `mediaDecodable` | `name`, `watcher`, `media` | that is over |
 //! | `receiveVideoAnswer` | `name`, `sdpAnswer` | at once after the offer, whether or not anything is published yet |
 //! | `iceCandidate` | `name`, `candidate` `{candidate, sdpMid, sdpMLineIndex}` | after that answer, which has them too |
+//! | `unrecognizedMessage` | `message`: what the client sent, as an object; `reason` | an offer that cannot be answered, or that has no sender or no text. Clients that do not know it report it and go on |
 //! | `heart` | | |
 //!
 //! `existingParticipants` has objects for who joined with a `personName`, and for everybody where the configuration
@@ -30,10 +32,12 @@
 //! Whose video a watcher cannot decode may offer again, with all formats there are: the answer begins with one that all in the
 //! room decode.
 //! `token` is this server's own, too: it proves that `name` is one's own ([`super::identity`]).
-//! Who is not admitted, who finds the room full, for whose offer there is no place, who gives or asks for a name or room of
-//! more than 128 characters, and whose offer has more than 64 KiB, has the socket closed with the reason, the only sign there is: 4401 where a token is missing, 4403 where it does
-//! not prove the name, 4409 where somebody in the room has proven that the name is theirs, and 4029 after too many wrong
-//! passwords for a room from one network: for up to a minute even the right one is not looked at.
+//! Who is not admitted, who joins without a name or a room, who finds the room full, for whose offer there is no place, who
+//! gives or asks for a name or room of more than 128 characters, and whose offer has more than 64 KiB, has the socket closed
+//! with the reason, the only sign there is: 4401 where a token is missing, 4403 where it does not prove the name, 4409 where
+//! somebody in the room has proven that the name is theirs, and 4029 after too many wrong passwords for a room from one
+//! network: for up to a minute even the right one is not looked at. An offer about somebody who is not in the room is
+//! ignored: it may cross with a departure.
 //! People in a room that a failure of the server has ended have their sockets closed with 1012, and may come again.
 //! Chat and files of people in the same room who speak another family are not told: there is no message for them.
 
@@ -76,7 +80,8 @@ impl Dialogue {
 
     async fn join_room<A: Admission>(&mut self, client: &Client<A>, message: &Value) -> Reaction {
         let Some(join) = json::fields::<wire::JoinRoom>(message) else {
-            return ignored(client, "joining without a name or a room");
+            debug!(session = %client.session.id(), "joins without a name or a room");
+            return Reaction::close(Close::NO_NAME);
         };
         let own_name = join.person_name.map(|Text(name)| name);
         if own_name.as_ref().is_some_and(|name| !text::NAME.holds(name)) {
@@ -188,7 +193,11 @@ impl Dialogue {
 
 async fn receive_video_from<A>(client: &Client<A>, message: &Value) -> Reaction {
     let Some(request) = json::fields::<wire::ReceiveVideoFrom>(message) else {
-        return ignored(client, "an offer without a sender or a description");
+        return unrecognized(
+            client,
+            message,
+            "an offer has a sender and an sdpOffer, which is a text",
+        );
     };
     let Some(offer) = offer::offer(request.sdp_offer) else {
         return Reaction::close(Close::LONG_OFFER);
@@ -199,6 +208,7 @@ async fn receive_video_from<A>(client: &Client<A>, message: &Value) -> Reaction 
     match client.session.request(Command::Offer { subject, offer }).await {
         // Nothing else would tell the client that no answer comes.
         Err(Refusal::TooManyPeers) => Reaction::close(Close::TOO_MANY_PEERS),
+        Err(refusal @ Refusal::BadOffer) => unrecognized(client, message, &refusal.to_string()),
         outcome => silent(client, outcome),
     }
 }
@@ -225,6 +235,13 @@ fn silent<A>(client: &Client<A>, outcome: Result<(), Refusal>) -> Reaction {
         return ignored(client, &refusal.to_string());
     }
     Reaction::none()
+}
+
+/// To who would wait for an answer. The message is the other family's. A client that does not know it reports it and goes on,
+/// where a closed socket would cost it the room.
+fn unrecognized<A>(client: &Client<A>, message: &Value, reason: &str) -> Reaction {
+    debug!(session = %client.session.id(), reason, "unrecognized");
+    Reaction::frame(&Outgoing::UnrecognizedMessage { message, reason })
 }
 
 fn ignored<A>(client: &Client<A>, what: &str) -> Reaction {

@@ -1,6 +1,7 @@
 //! The messages exactly as they stand on the wire. Unknown fields are let pass: real clients add some.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::signaling::json::{Name, Text, if_any};
 
@@ -65,6 +66,10 @@ pub enum Outgoing<'a> {
     IceCandidate {
         name: &'a str,
         candidate: CandidateOut<'a>,
+    },
+    UnrecognizedMessage {
+        message: &'a Value,
+        reason: &'a str,
     },
     Heart {},
 }

@@ -15,18 +15,63 @@ async fn before_joining_and_about_strangers_everything_is_ignored() {
             anna > {"id":"leaveRoom"}
             anna > {"id":"receiveVideoFrom","sender":"anna","sdpOffer":"@sendonly 1"}
             anna > {"id":"onIceCandidate","name":"anna","candidate":{"candidate":"","sdpMid":"","sdpMLineIndex":0}}
-            anna > {"id":"joinRoom"}
-            anna > {"id":"joinRoom","name":"anna"}
-            anna > {"id":"joinRoom","name":"","room":"r"}
-            anna > {"id":"joinRoom","name":["anna"],"room":"r"}
             anna > {"id":"dance"}
             anna > {"id":
             anna > {"id":null}
             anna > {"id":"joinRoom","name":"anna","room":"r"}
             anna < {"id":"existingParticipants","data":[]}
             anna > {"id":"receiveVideoFrom","sender":"nobody","sdpOffer":"@recvonly 1"}
-            anna > {"id":"receiveVideoFrom","sender":"anna"}
-            anna > {"id":"receiveVideoFrom","sender":"anna","sdpOffer":{"sdp":"x"}}
+            "#,
+        )
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_join_without_a_name_or_a_room_is_closed_with_the_reason() {
+    for join in [
+        r#"{"id":"joinRoom"}"#,
+        r#"{"id":"joinRoom","room":"r"}"#,
+        r#"{"id":"joinRoom","name":"","room":"r"}"#,
+        r#"{"id":"joinRoom","name":1.5,"room":"r"}"#,
+        r#"{"id":"joinRoom","name":null,"room":"r"}"#,
+        r#"{"id":"joinRoom","name":["anna"],"room":"r"}"#,
+        r#"{"id":"joinRoom","name":"anna"}"#,
+        r#"{"id":"joinRoom","name":"anna","room":""}"#,
+        r#"{"id":"joinRoom","name":"anna","room":true}"#,
+    ] {
+        for door in ["groupcall", "direct"] {
+            let mut stage = Stage::new();
+            stage.play(&format!("anna@{door} > {join}\n anna@{door} x 1008")).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_offer_that_cannot_be_answered_comes_back_with_the_reason_and_the_next_good_one_is_answered() {
+    let mut stage = Stage::new();
+    stage
+        .play(
+            r#"
+            anna > {"id":"joinRoom","name":"anna","room":"r"}
+            anna < {"id":"existingParticipants","data":[]}
+            ben > {"id":"joinRoom","name":"ben","room":"r"}
+            anna < {"id":"newParticipantArrived","name":"ben"}
+            ben < {"id":"existingParticipants","data":["anna"]}
+            ben > {"id":"receiveVideoFrom","sender":"anna","sdpOffer":"nonsense"}
+            ben < {"id":"unrecognizedMessage","message":{"id":"receiveVideoFrom","sender":"anna","sdpOffer":"nonsense"},"reason":"the offer is missing or cannot be answered"}
+            ben > {"id":"receiveVideoFrom","sender":"ben","sdpOffer":""}
+            ben < {"id":"unrecognizedMessage","message":{"id":"receiveVideoFrom","sender":"ben","sdpOffer":""},"reason":"the offer is missing or cannot be answered"}
+            ben > {"id":"receiveVideoFrom","sender":"ben"}
+            ben < {"id":"unrecognizedMessage","message":{"id":"receiveVideoFrom","sender":"ben"},"reason":"*"}
+            ben > {"id":"receiveVideoFrom","sender":"","sdpOffer":"v=0"}
+            ben < {"id":"unrecognizedMessage","message":{"id":"receiveVideoFrom","sender":"","sdpOffer":"v=0"},"reason":"*"}
+            ben > {"id":"receiveVideoFrom","sender":"ben","sdpOffer":{"sdp":"x"}}
+            ben < {"id":"unrecognizedMessage","message":{"id":"receiveVideoFrom","sender":"ben","sdpOffer":{"sdp":"x"}},"reason":"*"}
+            ben > {"id":"receiveVideoFrom","sender":"ben","sdpOffer":"@sendonly 1"}
+            media open 1 publish
+            ben < {"id":"receiveVideoAnswer","name":"ben","sdpAnswer":"*"}
+            ben < {"id":"iceCandidate","name":"ben","candidate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}
+            ben < {"id":"iceCandidate","name":"ben","candidate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}
             "#,
         )
         .await;
@@ -48,12 +93,15 @@ async fn a_list_is_no_message_and_no_field_in_any_family() {
             anna < {"type":"unrecognizedMessage","message":["sendMessage","x"]}
             anna > {"type":"sendMessage","message":["x"]}
             anna < {"type":"unrecognizedMessage","message":{"type":"sendMessage","message":["x"]}}
-            ben > {"id":"joinRoom","name":["b"],"room":"r"}
+            listed > {"id":"joinRoom","name":["b"],"room":"r"}
+            listed x 1008
             ben > {"id":"joinRoom","name":"b","room":"r"}
             ben < {"id":"existingParticipants","data":[]}
             ben > ["receiveVideoFrom","b","@sendonly 1"]
             ben > {"id":"receiveVideoFrom","sender":["b"],"sdpOffer":"@sendonly 1"}
+            ben < {"id":"unrecognizedMessage","message":{"id":"receiveVideoFrom","sender":["b"],"sdpOffer":"*"},"reason":"*"}
             ben > {"id":"receiveVideoFrom","sender":"b","sdpOffer":["@sendonly 1"]}
+            ben < {"id":"unrecognizedMessage","message":{"id":"receiveVideoFrom","sender":"b","sdpOffer":["*"]},"reason":"*"}
             carl@call > ["register","carl"]
             carl@call > {"id":"register","name":["carl"]}
             carl@call < {"id":"registerResponse","response":"rejected: empty user name"}
