@@ -62,9 +62,14 @@ pub enum CallCommand {
     /// A new offer for the media of the call that the session is in, which this server carries: an ICE restart, or a new
     /// connection in the place of the old one.
     Renew { offer: Offer },
-    /// End the calls with somebody in whatever state they are. With nobody in particular: the call that the session is
-    /// in or has begun; where there is none, those that ring at it.
-    HangUp { with: Option<Address> },
+    /// End the calls with somebody in whatever state they are, whichever room is named: clients name wrong ones. Refused where the
+    /// room is that of a call between the two that has just ended ([`super::Limits::late_within`]): the wish was about that
+    /// one. With nobody in particular: the call that the session is in or has begun; where there is none, those that ring
+    /// at it.
+    HangUp {
+        with: Option<Address>,
+        room: Option<RoomName>,
+    },
 }
 
 /// By what the two will hear each other.

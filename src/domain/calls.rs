@@ -179,22 +179,23 @@ impl Calls {
                 address,
                 newcomer,
                 claim,
-            } => self.register(rooms, session, address, newcomer, claim),
+            } => self.register(now, rooms, session, address, newcomer, claim),
             CallCommand::Invite { to, media, when_busy } => self.invite(now, rooms, session, to, media, when_busy),
             CallCommand::Answer { from, room, answer } => {
                 let call = self.ringing(session, &from, room.as_ref())?;
                 match answer {
                     Answer::Accept(offer) => self.accept(now, rooms, session, call, offer),
-                    Answer::Decline(why) => Ok(self.end(rooms, call, CallEnd::Declined(why), Some(session))),
+                    Answer::Decline(why) => Ok(self.end(now, rooms, call, CallEnd::Declined(why), Some(session))),
                 }
             }
             CallCommand::Renew { offer } => self.renew(now, rooms, session, offer),
-            CallCommand::HangUp { with } => self.hang_up(rooms, session, with.as_ref()),
+            CallCommand::HangUp { with, room } => self.hang_up(now, rooms, session, with.as_ref(), room.as_ref()),
         }
     }
 
     fn register(
         &mut self,
+        now: Instant,
         rooms: &mut Rooms,
         session: SessionId,
         address: Address,
@@ -212,15 +213,15 @@ impl Calls {
         if newcomer == Newcomer::Joins && before.len() >= self.limits.sessions_per_address {
             return Err(Refusal::TooManySessions);
         }
-        let mut effects = self.unregister(rooms, session);
+        let mut effects = self.unregister(now, rooms, session);
         // Before the older ones go, so that what rings does not stop for want of anybody.
         self.lines.add_session(session, address.clone(), newcomer, claim);
         match newcomer {
             Newcomer::Joins => {}
-            Newcomer::Replaces => self.dismiss(rooms, before, &mut effects),
+            Newcomer::Replaces => self.dismiss(now, rooms, before, &mut effects),
             Newcomer::Inherits => {
                 self.inherit(&address, session);
-                self.dismiss(rooms, before, &mut effects);
+                self.dismiss(now, rooms, before, &mut effects);
             }
         }
         let calls = self.lines.calls(&address).iter().map(|id| (*id, &self.calls[id]));
@@ -229,9 +230,9 @@ impl Calls {
         Ok(effects)
     }
 
-    fn dismiss(&mut self, rooms: &mut Rooms, sessions: Vec<SessionId>, effects: &mut Vec<Effect>) {
+    fn dismiss(&mut self, now: Instant, rooms: &mut Rooms, sessions: Vec<SessionId>, effects: &mut Vec<Effect>) {
         for session in sessions {
-            effects.extend(self.unregister(rooms, session));
+            effects.extend(self.unregister(now, rooms, session));
             let reason = EndReason::Replaced;
             effects.push(Effect::Dismiss { session, reason });
         }
@@ -282,7 +283,7 @@ impl Calls {
 
         let mut effects = Vec::new();
         for call in begun {
-            effects.extend(self.end(rooms, call, CallEnd::GivenUp, Some(session)));
+            effects.extend(self.end(now, rooms, call, CallEnd::GivenUp, Some(session)));
         }
         let id = CallId(rooms.next());
         let (caller, callee) = (Some(session), None);
@@ -358,10 +359,10 @@ impl Calls {
             return Err(Refusal::BadOffer);
         }
         let Some(caller) = call.caller.session else {
-            return Ok(self.end(rooms, id, CallEnd::Lost, None));
+            return Ok(self.end(now, rooms, id, CallEnd::Lost, None));
         };
         let with = call.caller.address.clone();
-        let mut effects = self.end_others(rooms, session, &with);
+        let mut effects = self.end_others(now, rooms, session, &with);
         let rung = self.lines.sessions(&self.calls[&id].callee.address);
         let others = rung.iter().filter(|other| **other != session);
         let call = &self.calls[&id];
@@ -373,13 +374,14 @@ impl Calls {
             call.ring_until = None;
             call.idle_from = (call.room().is_some() && !call.is_met).then_some(idle_from);
         });
-        effects.extend(self.connect(rooms, id, (caller, session), offer));
+        effects.extend(self.connect(now, rooms, id, (caller, session), offer));
         Ok(effects)
     }
 
     /// What an accepted call needs: a room for its media, or that the caller knows.
     fn connect(
         &mut self,
+        now: Instant,
         rooms: &mut Rooms,
         id: CallId,
         (caller, callee): (SessionId, SessionId),
@@ -407,7 +409,7 @@ impl Calls {
                 self.carried.insert(room, id);
                 effects
             }
-            Err(_) => self.end(rooms, id, CallEnd::Failed, None),
+            Err(_) => self.end(now, rooms, id, CallEnd::Failed, None),
         }
     }
 

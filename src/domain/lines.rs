@@ -1,9 +1,14 @@
 //! Who can be called where: addresses, the sessions at each, and the calls that concern it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::time::Instant;
 
 use super::{Address, Claim, Newcomer};
-use crate::ids::{CallId, SessionId};
+use crate::ids::{CallId, RoomName, SessionId};
+
+/// Ended calls that an address remembers, some 100 bytes each: as many as may ring there at once. Where more end within half
+/// a minute, a late message about one of them is taken for one about a newer call.
+const ENDED_MAX: usize = 16;
 
 /// All addresses that have a session or a call.
 #[derive(Default)]
@@ -23,6 +28,14 @@ pub(super) struct Line {
     pub calls: Vec<CallId>,
     /// Calls wait for a session that reconnects ([`Newcomer::Inherits`]).
     pub keeps_calls: bool,
+    /// Calls from here and to here of which late messages may speak, the newest last.
+    ended: VecDeque<EndedCall>,
+}
+
+struct EndedCall {
+    with: Address,
+    room: RoomName,
+    until: Instant,
 }
 
 impl Lines {
@@ -74,6 +87,27 @@ impl Lines {
             line.calls.retain(|other| *other != call);
         }
         self.tidy(address);
+    }
+
+    /// A call between two addresses, who met in a room of their own, has ended. Until that time messages about it may come.
+    pub fn note_ended(&mut self, now: Instant, [one, other]: [&Address; 2], room: &RoomName, until: Instant) {
+        for (address, with) in [(one, other), (other, one)] {
+            let Some(line) = self.lines.get_mut(address) else {
+                continue;
+            };
+            line.ended.retain(|ended| ended.until > now);
+            if line.ended.len() >= ENDED_MAX {
+                line.ended.pop_front();
+            }
+            let (with, room) = (with.clone(), room.clone());
+            line.ended.push_back(EndedCall { with, room, until });
+        }
+    }
+
+    /// Whether such a call has ended a short time ago.
+    pub fn has_just_ended(&self, now: Instant, address: &Address, with: &Address, room: &RoomName) -> bool {
+        let is_it = |ended: &EndedCall| ended.until > now && ended.with == *with && ended.room == *room;
+        self.get(address).is_some_and(|line| line.ended.iter().any(is_it))
     }
 
     fn tidy(&mut self, address: &Address) {

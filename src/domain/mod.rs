@@ -67,6 +67,10 @@ pub struct Limits {
     /// How long after a call was accepted somebody has to enter the room where its two are to meet; then it keeps nobody busy
     /// any more. Pages load in seconds; people who first have to allow the camera take longer.
     pub room_entered_within: Duration,
+    /// How long after the end of a call a message may arrive that was sent before it. A socket of which nothing is heard is
+    /// closed after 25 s, and what was on its way is lost with it. Longer would keep clients that name an older room out of
+    /// habit from hanging up.
+    pub late_within: Duration,
     /// How long somebody's media may be missing before the others are told, as while a page puts another connection in the
     /// place of its first. Shorter announces what is over when it is read; longer leaves people with a picture that stands.
     pub media_gap: Duration,
@@ -91,6 +95,7 @@ impl Default for Limits {
             reconnect_within: Duration::from_secs(5),
             room_empty_for: Duration::from_secs(15),
             room_entered_within: Duration::from_secs(60),
+            late_within: Duration::from_secs(30),
             media_gap: Duration::from_secs(5),
             proof_required: false,
         }

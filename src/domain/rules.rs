@@ -176,7 +176,7 @@ impl Rules {
         let room = self.rooms.room_of_peer(peer);
         self.rooms.end_peer(now, peer, by_client);
         let call = room.and_then(|room| self.calls.carried_in(room));
-        call.map_or_else(Vec::new, |call| self.calls.lose(&mut self.rooms, call))
+        call.map_or_else(Vec::new, |call| self.calls.lose(now, &mut self.rooms, call))
     }
 
     /// A part of the media engine is lost, and with it these rooms, and these connections of other rooms. Calls that it carried
@@ -185,7 +185,7 @@ impl Rules {
         let mut effects = Vec::new();
         for room in rooms {
             match self.calls.carried_in(*room) {
-                Some(call) => effects.extend(self.calls.lose(&mut self.rooms, call)),
+                Some(call) => effects.extend(self.calls.lose(now, &mut self.rooms, call)),
                 None => effects.extend(self.rooms.dismiss(*room, EndReason::MediaLost)),
             }
         }
@@ -201,11 +201,11 @@ impl Rules {
     }
 
     /// An offer could not be answered; no connection was made of it.
-    pub fn offer_failed(&mut self, peer: PeerId) -> Vec<Effect> {
+    pub fn offer_failed(&mut self, now: Instant, peer: PeerId) -> Vec<Effect> {
         let room = self.rooms.room_of_peer(peer);
         self.rooms.forget_peer(peer);
         let call = room.and_then(|room| self.calls.carried_in(room));
-        call.map_or_else(Vec::new, |call| self.calls.fail(&mut self.rooms, call))
+        call.map_or_else(Vec::new, |call| self.calls.fail(now, &mut self.rooms, call))
     }
 
     /// When [`Rules::handle_timeout`] has something to do.

@@ -266,7 +266,7 @@ impl Hub {
                         debug!(%peer, %error, "offer not answered");
                         bad_offers += 1;
                         if !live {
-                            effects.extend(self.rules.offer_failed(peer));
+                            effects.extend(self.rules.offer_failed(now(), peer));
                         }
                     }
                 }
@@ -430,9 +430,9 @@ fn log_call(session: SessionId, command: &CallCommand) {
             ..
         } => info!(%session, from = %alias(&from.to_string()), ?why, "declines"),
         CallCommand::Renew { offer } => debug!(%session, bytes = offer.sdp.len(), "offers anew in a call"),
-        CallCommand::HangUp { with: Some(other) } => {
+        CallCommand::HangUp { with: Some(other), .. } => {
             info!(%session, with = %alias(&other.to_string()), "hangs up");
         }
-        CallCommand::HangUp { with: None } => info!(%session, "hangs up"),
+        CallCommand::HangUp { with: None, .. } => info!(%session, "hangs up"),
     }
 }

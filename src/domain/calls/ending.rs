@@ -5,14 +5,16 @@ use std::time::Instant;
 use super::{Call, Calls, Media};
 use crate::domain::rooms::Rooms;
 use crate::domain::{Address, CallEnd, CallEvent, CallOver, Effect, Event, Refusal, Side};
-use crate::ids::{CallId, SessionId};
+use crate::ids::{CallId, RoomName, SessionId};
 
 impl Calls {
     pub(super) fn hang_up(
         &mut self,
+        now: Instant,
         rooms: &mut Rooms,
         session: SessionId,
         with: Option<&Address>,
+        room: Option<&RoomName>,
     ) -> Result<Vec<Effect>, Refusal> {
         let address = self.lines.address_of(session).ok_or(Refusal::NotRegistered)?;
         let begun = self.begun_by(session);
@@ -20,7 +22,7 @@ impl Calls {
             let calls = self.lines.calls(address).iter().copied();
             calls.filter(|id| self.calls[id].rings_at(address)).collect::<Vec<_>>()
         };
-        let meant = match with {
+        let meant: Vec<CallId> = match with {
             Some(with) => {
                 let is_with = |id: &CallId| {
                     [Side::Caller, Side::Callee]
@@ -32,13 +34,17 @@ impl Calls {
             None if begun.is_empty() => ringing(),
             None => begun,
         };
-        if meant.is_empty() {
+        let is_late = |with: &Address, room: &RoomName| {
+            let is_now = meant.iter().any(|id| self.calls[id].room() == Some(room));
+            !is_now && self.lines.has_just_ended(now, address, with, room)
+        };
+        if meant.is_empty() || with.zip(room).is_some_and(|(with, room)| is_late(with, room)) {
             return Err(Refusal::NoSuchCall);
         }
         let mut effects = Vec::new();
         for id in meant {
             let reason = self.hung_up(id, session);
-            effects.extend(self.end(rooms, id, reason, Some(session)));
+            effects.extend(self.end(now, rooms, id, reason, Some(session)));
         }
         Ok(effects)
     }
@@ -56,22 +62,28 @@ impl Calls {
     /// Ends what a session is in or has begun, for it accepts a call of `with`. Two who call one another at the same
     /// time are spared the news that one of their calls is over: clients that know only one call would take it for
     /// the one that has just been accepted.
-    pub(super) fn end_others(&mut self, rooms: &mut Rooms, session: SessionId, with: &Address) -> Vec<Effect> {
+    pub(super) fn end_others(
+        &mut self,
+        now: Instant,
+        rooms: &mut Rooms,
+        session: SessionId,
+        with: &Address,
+    ) -> Vec<Effect> {
         let mut effects = Vec::new();
         for id in self.begun_by(session) {
             let reason = self.hung_up(id, session);
             let crossing = !self.calls[&id].accepted && self.calls[&id].callee.address == *with;
-            let ending = self.end(rooms, id, reason, Some(session));
+            let ending = self.end(now, rooms, id, reason, Some(session));
             effects.extend(ending.into_iter().filter(|_| !crossing));
         }
         effects
     }
 
     /// The session is at no address any more, by its own wish or for the sake of another: its calls are over.
-    pub(super) fn unregister(&mut self, rooms: &mut Rooms, session: SessionId) -> Vec<Effect> {
+    pub(super) fn unregister(&mut self, now: Instant, rooms: &mut Rooms, session: SessionId) -> Vec<Effect> {
         let mut effects = Vec::new();
         for id in self.let_go(session) {
-            effects.extend(self.end(rooms, id, CallEnd::Lost, None));
+            effects.extend(self.end(now, rooms, id, CallEnd::Lost, None));
         }
         effects
     }
@@ -93,7 +105,7 @@ impl Calls {
                     call.wait_until = call.wait_until.or(Some(until));
                 });
             } else {
-                effects.extend(self.end(rooms, id, CallEnd::Lost, Some(session)));
+                effects.extend(self.end(now, rooms, id, CallEnd::Lost, Some(session)));
             }
         }
         effects
@@ -114,13 +126,13 @@ impl Calls {
     }
 
     /// A media connection of the call is gone.
-    pub fn lose(&mut self, rooms: &mut Rooms, id: CallId) -> Vec<Effect> {
-        self.end(rooms, id, CallEnd::Lost, None)
+    pub fn lose(&mut self, now: Instant, rooms: &mut Rooms, id: CallId) -> Vec<Effect> {
+        self.end(now, rooms, id, CallEnd::Lost, None)
     }
 
     /// The call's media could not be set up.
-    pub fn fail(&mut self, rooms: &mut Rooms, id: CallId) -> Vec<Effect> {
-        self.end(rooms, id, CallEnd::Failed, None)
+    pub fn fail(&mut self, now: Instant, rooms: &mut Rooms, id: CallId) -> Vec<Effect> {
+        self.end(now, rooms, id, CallEnd::Failed, None)
     }
 
     pub fn poll_timeout(&self) -> Option<Instant> {
@@ -139,7 +151,7 @@ impl Calls {
             } else {
                 CallEnd::Lost
             };
-            effects.extend(self.end(rooms, id, reason, None));
+            effects.extend(self.end(now, rooms, id, reason, None));
         }
         effects
     }
@@ -149,7 +161,14 @@ impl Calls {
     }
 
     /// Forgets a call, and tells everybody whom it concerns but the session by which it ends.
-    pub(super) fn end(&mut self, rooms: &mut Rooms, id: CallId, reason: CallEnd, by: Option<SessionId>) -> Vec<Effect> {
+    pub(super) fn end(
+        &mut self,
+        now: Instant,
+        rooms: &mut Rooms,
+        id: CallId,
+        reason: CallEnd,
+        by: Option<SessionId>,
+    ) -> Vec<Effect> {
         let Some(call) = self.calls.remove(&id) else {
             return Vec::new();
         };
@@ -181,6 +200,11 @@ impl Calls {
             .chain(callees)
             .filter(|(_, session)| Some(*session) != by);
         effects.extend(told.map(|(side, session)| over(id, &call, side, session, reason)));
+        if let Some(room) = call.room() {
+            let until = now + self.limits.late_within;
+            self.lines
+                .note_ended(now, [&call.caller.address, &call.callee.address], room, until);
+        }
         self.lines.remove_call(&call.caller.address, id);
         self.lines.remove_call(&call.callee.address, id);
         effects

@@ -86,7 +86,7 @@ impl Exchange {
     }
 
     fn hang_up(&mut self, session: u64) -> Result<Vec<String>, Refusal> {
-        self.ask(session, CallCommand::HangUp { with: None })
+        self.ask(session, CallCommand::HangUp { with: None, room: None })
     }
 
     fn gone(&mut self, session: u64) -> Vec<String> {
@@ -293,7 +293,7 @@ fn media_that_cannot_be_set_up_ends_the_call_on_both_sides() {
     let Some(Effect::Negotiate(offers)) = effects.last() else {
         panic!("two offers are to be answered")
     };
-    let failed = outline(&exchange.rules.offer_failed(offers[1].peer));
+    let failed = outline(&exchange.rules.offer_failed(exchange.now, offers[1].peer));
     let told = [
         "tell 1: call with ben over, Failed",
         "tell 2: call with anna over, Failed",
@@ -330,7 +330,10 @@ fn expected_refusals_change_nothing() {
     assert_eq!(exchange.call(1, "carl"), Err(Refusal::InCall));
     assert_eq!(exchange.hang_up(3), Err(Refusal::NoSuchCall));
     let with = Some(name("ben"));
-    assert_eq!(exchange.ask(3, CallCommand::HangUp { with }), Err(Refusal::NoSuchCall));
+    assert_eq!(
+        exchange.ask(3, CallCommand::HangUp { with, room: None }),
+        Err(Refusal::NoSuchCall)
+    );
     let leave = exchange.rules.handle(exchange.now, SessionId(1), Command::Leave);
     assert_eq!(leave, Err(Refusal::InCall), "the room of a call is the call's");
     assert_eq!(exchange.counts(), [1, 3, 1, 2, 2]);
@@ -424,7 +427,7 @@ fn a_device_call_goes_on_with_the_connection_that_replaces_one() {
     assert_eq!(exchange.register(4, device("22"), Newcomer::Inherits), ["dismiss 3"]);
     assert_eq!(exchange.register(5, device("11"), Newcomer::Inherits), ["dismiss 1"]);
     let with = Some(device("22"));
-    let ended = exchange.ask(5, CallCommand::HangUp { with }).unwrap();
+    let ended = exchange.ask(5, CallCommand::HangUp { with, room: None }).unwrap();
     assert_eq!(ended, ["tell 4: call with 11/d over, HungUp"]);
     assert_eq!(exchange.counts(), [0, 2, 0, 0, 0]);
 }

@@ -92,7 +92,7 @@ fn where_proof_is_required_a_room_of_two_is_for_the_two_of_its_call() {
     for page in [11, 22] {
         assert!(pair(&mut rules, page, Claim::Unproven).is_ok());
     }
-    let hang_up = CallCommand::HangUp { with: None };
+    let hang_up = CallCommand::HangUp { with: None, room: None };
     rules.handle(now(), SessionId(1), Command::Call(hang_up)).unwrap();
     rules.leave(now(), SessionId(11));
     assert_eq!(

@@ -225,7 +225,7 @@ impl Dialogue {
     }
 
     async fn stop<A>(&mut self, client: &Client<A>) -> Reaction {
-        let outcome = request(client, CallCommand::HangUp { with: None }).await;
+        let outcome = request(client, CallCommand::HangUp { with: None, room: None }).await;
         if outcome.is_ok() {
             self.mind = Mind::Free;
         }

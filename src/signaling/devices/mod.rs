@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | `call` | `to_phone`, `to_device_id` | rings the device; a call that this one is still in ends |
 //! | `called_success`, `called_refuse` | `from_phone`, `from_device_id`, `room_id` | accepts or refuses the call that rings and has that room; without a `room_id`, the call that rings |
-//! | `calling_hangup` | `notified_phone`, `notified_device_id`, `room_id` | ends the call with that device, ringing or accepted, whichever room it names; silent where there is none |
+//! | `calling_hangup` | `notified_phone`, `notified_device_id`, `room_id` | ends the call with that device, ringing or accepted, whichever room it names: some clients name another one, or none. Only where it is the room of a call with that device that has ended within 30 s, and not the room of the present one, the message was late, and is ignored. Silent where there is no call |
 //!
 //! | server → client | fields | when |
 //! |---|---|---|
@@ -122,7 +122,9 @@ impl Dialogue {
         let mut outcome = request(client, invite()).await;
         if outcome == Err(Refusal::InCall) {
             // A device that was started anew knows nothing of the call that it was in.
-            request(client, CallCommand::HangUp { with: None }).await.ok();
+            request(client, CallCommand::HangUp { with: None, room: None })
+                .await
+                .ok();
             outcome = request(client, invite()).await;
         }
         match outcome {
@@ -208,7 +210,8 @@ async fn hang_up<A>(client: &Client<A>, message: &Value) -> Reaction {
     match named(message, "notified_phone", "notified_device_id") {
         Ok((phone, id)) => {
             let with = Some(device(&phone, &id));
-            if let Err(refusal) = request(client, CallCommand::HangUp { with }).await {
+            let room = Name::of(message, "room_id").and_then(|room| room.room().ok());
+            if let Err(refusal) = request(client, CallCommand::HangUp { with, room }).await {
                 debug!(session = %client.session.id(), %refusal, "ignored");
             }
             Reaction::none()

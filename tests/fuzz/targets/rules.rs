@@ -114,7 +114,7 @@ fn command(bytes: &mut Bytes<'_>) -> Command {
                 _ => Answer::Decline(Decline::Unwilling),
             },
         }),
-        11 => Command::Call(CallCommand::HangUp { with: None }),
+        11 => Command::Call(CallCommand::HangUp { with: None, room: None }),
         13 => Command::AnnounceFile {
             file: Arc::new(FileNotice {
                 name: "a".to_owned(),
@@ -125,6 +125,7 @@ fn command(bytes: &mut Bytes<'_>) -> Command {
         12 => Command::Call(CallCommand::Renew { offer: offer(bytes) }),
         _ => Command::Call(CallCommand::HangUp {
             with: Some(name(bytes)),
+            room: (bytes.below(2) == 0).then(|| bytes.pick(&ROOMS).into()),
         }),
     }
 }
@@ -173,7 +174,7 @@ impl Open {
         }
         let effects = match said {
             0 | 1 => rules.peer_lost(now, peer, said == 1),
-            2 => rules.offer_failed(peer),
+            2 => rules.offer_failed(now, peer),
             3 => rules.media_lost(now, &[], &[peer]),
             4 => rules.peer_connected(peer),
             5 => rules.media_changed(peer, MediaState::Lost),

@@ -60,8 +60,11 @@ fn command(step: &Step) -> Option<CallCommand> {
         Step::Dial(to) => invite(to, CallMedia::Elsewhere("meeting".into()), WhenBusy::Refuse),
         Step::Accept(from) => answer(from, Answer::Accept(Some(offer()))),
         Step::Decline(from) => answer(from, Answer::Decline(Decline::Unwilling)),
-        Step::HangUp => CallCommand::HangUp { with: None },
-        Step::HangUpWith(with) => CallCommand::HangUp { with: Some(name(with)) },
+        Step::HangUp => CallCommand::HangUp { with: None, room: None },
+        Step::HangUpWith(with) => CallCommand::HangUp {
+            with: Some(name(with)),
+            room: None,
+        },
         Step::Gone | Step::Lose(_) | Step::Pass(_) => return None,
     })
 }

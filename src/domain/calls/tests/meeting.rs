@@ -68,7 +68,7 @@ fn a_device_call_needs_no_media_here_and_tells_the_caller_where_to_meet() {
     assert_eq!(accepted, ["tell 1: 22/d accepts for meeting"]);
     assert_eq!(exchange.counts(), [1, 2, 0, 0, 0]);
     let with = Some(device("11"));
-    let ended = exchange.ask(2, CallCommand::HangUp { with }).unwrap();
+    let ended = exchange.ask(2, CallCommand::HangUp { with, room: None }).unwrap();
     assert_eq!(ended, ["tell 1: call with 22/d over, HungUp"]);
 }
 
@@ -85,6 +85,84 @@ fn a_late_answer_to_an_older_call_neither_accepts_nor_declines_the_new_one() {
     assert_eq!(accepted, ["tell 1: 22/d accepts for new"]);
     let again = exchange.answer_in(2, "11", "new", Answer::Accept(None));
     assert_eq!(again, Err(Refusal::NoSuchCall));
+}
+
+fn hang_up_in(exchange: &mut Exchange, session: u64, with: &str, room: &str) -> Result<Vec<String>, Refusal> {
+    let (with, room) = (Some(device(with)), Some(RoomName::from(room)));
+    exchange.ask(session, CallCommand::HangUp { with, room })
+}
+
+#[test]
+fn a_late_hang_up_of_an_older_call_does_not_end_the_new_one() {
+    // Given up, declined, and hung up; by either side, while the new one rings and when it is accepted.
+    for ending in 0..3 {
+        for (late, with) in [(1, "22"), (2, "11")] {
+            for is_accepted in [false, true] {
+                let mut exchange = two_devices();
+                dial_in(&mut exchange, 1, "22", "old");
+                match ending {
+                    0 => exchange.hang_up(1),
+                    1 => exchange.decline(2, device("11"), Decline::Unwilling),
+                    _ => exchange
+                        .accept(2, device("11"))
+                        .and_then(|_| hang_up_in(&mut exchange, 1, "22", "old")),
+                }
+                .unwrap();
+                dial_in(&mut exchange, 1, "22", "new");
+                if is_accepted {
+                    exchange.accept(2, device("11")).unwrap();
+                }
+                let refused = hang_up_in(&mut exchange, late, with, "old");
+                assert_eq!(refused, Err(Refusal::NoSuchCall));
+                assert_eq!(exchange.counts()[0], 1);
+                assert!(hang_up_in(&mut exchange, late, with, "new").is_ok());
+                assert_eq!(exchange.counts()[0], 0);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_hang_up_that_names_any_other_room_or_none_ends_the_call() {
+    let again = || {
+        let mut exchange = two_devices();
+        dial_in(&mut exchange, 1, "22", "old");
+        exchange.hang_up(1).unwrap();
+        exchange
+    };
+    for room in [Some("new"), Some("of nobody"), None] {
+        let mut exchange = again();
+        dial_in(&mut exchange, 1, "22", "new");
+        let (with, room) = (Some(device("11")), room.map(RoomName::from));
+        assert!(exchange.ask(2, CallCommand::HangUp { with, room }).is_ok());
+    }
+    // One that meets in the same room again.
+    let mut exchange = again();
+    dial_in(&mut exchange, 1, "22", "old");
+    assert!(hang_up_in(&mut exchange, 2, "11", "old").is_ok());
+    // The room of a call that has ended long ago: no message is on its way for so long.
+    let mut exchange = again();
+    exchange.pass(30);
+    dial_in(&mut exchange, 1, "22", "new");
+    assert!(hang_up_in(&mut exchange, 2, "11", "old").is_ok());
+    // The room of a call with somebody else.
+    let mut exchange = again();
+    exchange.register(3, device("33"), Newcomer::Inherits);
+    dial_in(&mut exchange, 3, "22", "other");
+    assert!(hang_up_in(&mut exchange, 2, "33", "old").is_ok());
+}
+
+#[test]
+fn an_address_remembers_a_bounded_number_of_ended_calls() {
+    let mut exchange = two_devices();
+    for number in 0..17 {
+        dial_in(&mut exchange, 1, "22", &number.to_string());
+        exchange.hang_up(1).unwrap();
+    }
+    dial_in(&mut exchange, 1, "22", "new");
+    assert_eq!(hang_up_in(&mut exchange, 2, "11", "1"), Err(Refusal::NoSuchCall));
+    assert_eq!(hang_up_in(&mut exchange, 2, "11", "16"), Err(Refusal::NoSuchCall));
+    assert!(hang_up_in(&mut exchange, 2, "11", "0").is_ok());
 }
 
 #[test]
@@ -136,7 +214,7 @@ fn a_call_whose_two_meet_in_no_room_of_this_server_lasts_until_somebody_hangs_up
     exchange.accept(2, device("11")).unwrap();
     assert_eq!(exchange.pass(3_600), [""; 0]);
     let with = Some(device("11"));
-    let ended = exchange.ask(2, CallCommand::HangUp { with }).unwrap();
+    let ended = exchange.ask(2, CallCommand::HangUp { with, room: None }).unwrap();
     assert_eq!(ended, ["tell 1: call with 22/d over, HungUp"]);
     exchange.enter(22, "meeting");
     exchange.close(22);
