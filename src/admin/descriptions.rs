@@ -50,6 +50,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "Texts, messages and announcements that were not sent to sessions too far behind with reading.",
     ),
     (
+        "patchbay_arrivals_left_out_total",
+        "Users who came by the message socket and were not announced, because too many had come and gone from their address.",
+    ),
+    (
         "patchbay_messages_over_share_total",
         "Messages for people who were not there that were not kept, because the sender's address has its share.",
     ),

@@ -128,6 +128,8 @@ struct Reachable {
     proven: Vec<SessionId>,
     /// Until all that was kept has been brought.
     collecting: Option<Collecting>,
+    /// Everybody was sent that this user has come, and will be sent that they have gone.
+    is_announced: bool,
 }
 
 impl Reachable {
@@ -209,7 +211,11 @@ impl Presence {
             let event = Event::Message(MessageEvent::OneMore { user: user.clone() });
             effects.push(Effect::TellEach { sessions, event });
             reachable.add(session, claim);
-            self.sessions.insert(session, user);
+            let was_announced = std::mem::replace(&mut reachable.is_announced, true);
+            self.sessions.insert(session, user.clone());
+            if !was_announced {
+                effects.push(self.tell_everybody(Event::Message(MessageEvent::Online { user })));
+            }
             return Ok(effects);
         }
         self.sessions.insert(session, user.clone());
@@ -218,6 +224,7 @@ impl Presence {
             sessions: Vec::new(),
             proven: Vec::new(),
             collecting: Some(Collecting { ticket, again: false }),
+            is_announced: true,
         };
         reachable.add(session, claim);
         self.users.insert(user.clone(), reachable);
@@ -226,6 +233,14 @@ impl Presence {
             announce,
             Effect::Mailbox(Errand::Collect { receiver: user, ticket }),
         ])
+    }
+
+    /// Nobody else is sent that the user of this session has come, so nobody is sent that they go. Their next session is announced.
+    pub fn hush(&mut self, session: SessionId) {
+        let user = self.sessions.get(&session);
+        if let Some(reachable) = user.and_then(|user| self.users.get_mut(user)) {
+            reachable.is_announced = false;
+        }
     }
 
     /// The session is gone. The last one of a user is announced to everybody else. Nothing where it was not bound.
@@ -240,7 +255,11 @@ impl Presence {
         if !reachable.sessions.is_empty() {
             return Vec::new();
         }
+        let is_announced = reachable.is_announced;
         self.users.remove(&user);
+        if !is_announced {
+            return Vec::new();
+        }
         vec![self.tell_everybody(Event::Message(MessageEvent::Offline { user }))]
     }
 
@@ -479,6 +498,24 @@ mod tests {
         if let Some(ticket) = ticket(&effects) {
             assert_eq!(presence.collected(some_instant(), &user(name), ticket, Vec::new()), []);
         }
+    }
+
+    #[test]
+    fn whose_coming_is_not_announced_goes_unannounced_unless_another_session_comes() {
+        let mut presence = presence();
+        arrive(&mut presence, BEN, "ben");
+        let online = Event::Message(MessageEvent::Online { user: user("anna") });
+        let offline = Event::Message(MessageEvent::Offline { user: user("anna") });
+        arrive(&mut presence, ANNA, "anna");
+        presence.hush(ANNA);
+        assert_eq!(presence.unbind(ANNA), []);
+
+        arrive(&mut presence, ANNA, "anna");
+        presence.hush(ANNA);
+        let effects = presence.bind(SessionId(3), user("anna"), Claim::Unproven).unwrap();
+        assert!(told(&effects).contains(&(BEN, online)));
+        assert_eq!(presence.unbind(ANNA), []);
+        assert_eq!(told(&presence.unbind(SessionId(3))), [(BEN, offline)]);
     }
 
     #[test]

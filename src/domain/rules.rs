@@ -118,6 +118,12 @@ impl Rules {
         effects
     }
 
+    /// Others are not sent that the user of this session can be reached: too many have come from its address. They are still
+    /// reached, and listed.
+    pub fn hush(&mut self, session: SessionId) {
+        self.presence.hush(session);
+    }
+
     /// The session is gone.
     pub fn leave(&mut self, now: Instant, session: SessionId) -> Vec<Effect> {
         let mut effects = self.calls.leave(now, &mut self.rooms, session);

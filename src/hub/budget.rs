@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::outbox;
-use crate::domain::{Effect, Errand};
+use crate::domain::{Effect, Errand, Event, MessageEvent};
 use crate::ids::SessionId;
 use crate::shares::{ClientAddress, Rates, TokenBucket};
 
@@ -28,6 +28,13 @@ const SESSIONS_OF_ADDRESS: u32 = 8;
 /// Client addresses that are remembered, some 60 bytes each. Those that have said nothing for a while need not be.
 const ADDRESSES_MAX: usize = 4_096;
 
+/// Users of one client address whose coming and going is announced to everybody at once. When a server starts anew, some hundred
+/// people behind one address come at the same moment; and again, if it fails once more.
+const TURNS_OF_ADDRESS: u32 = 1_000;
+
+/// How many turns more each second: people who come and go all day. Each is two frames for everybody who is online.
+const TURNS_PER_S: f64 = 2.0;
+
 /// What storing a message costs beside its bytes: a write to the disk.
 const STORING_BYTES: usize = 4 * 1024;
 
@@ -37,6 +44,8 @@ pub(super) struct Budgets {
     most: u32,
     sessions: HashMap<SessionId, Budget>,
     clients: Rates<ClientAddress>,
+    /// Comings, each with the going that follows: those are charged to an address, because each may have a session of its own.
+    turns: Rates<ClientAddress>,
 }
 
 struct Budget {
@@ -54,6 +63,7 @@ impl Budgets {
             most,
             sessions: HashMap::new(),
             clients: Rates::new(most.saturating_mul(SESSIONS_OF_ADDRESS), of_address, ADDRESSES_MAX),
+            turns: Rates::new(TURNS_OF_ADDRESS, TURNS_PER_S, ADDRESSES_MAX),
         }
     }
 
@@ -65,6 +75,14 @@ impl Budgets {
 
     pub fn close(&mut self, session: SessionId) {
         self.sessions.remove(&session);
+    }
+
+    /// Whether everybody is to be sent that the user of this session has come.
+    pub fn announces(&mut self, session: SessionId, now: Instant) -> bool {
+        let Some(Budget { client, .. }) = self.sessions.get(&session) else {
+            return true;
+        };
+        client.is_this_machine() || self.turns.take(*client, 1, now).is_ok()
     }
 
     /// Whether something of this price may be done at all.
@@ -86,6 +104,31 @@ impl Budgets {
     }
 }
 
+/// Whether everybody is to be sent that somebody has come.
+pub(super) fn announces_somebody(effects: &[Effect]) -> bool {
+    effects.iter().any(|effect| {
+        let Effect::TellEach { event, .. } = effect else {
+            return false;
+        };
+        is_arrival(event)
+    })
+}
+
+/// Only the session itself is sent that its user has come.
+pub(super) fn hush(session: SessionId, effects: &mut [Effect]) {
+    for effect in effects {
+        if let Effect::TellEach { sessions, event } = effect
+            && is_arrival(event)
+        {
+            sessions.retain(|to| *to == session);
+        }
+    }
+}
+
+fn is_arrival(event: &Event) -> bool {
+    matches!(event, Event::Message(MessageEvent::Online { .. }))
+}
+
 /// What the effects of a request of `session` cost others. What it is told itself is its own affair.
 pub(super) fn price(session: SessionId, effects: &[Effect]) -> u32 {
     let bytes = effects.iter().map(|effect| match effect {
@@ -103,8 +146,6 @@ pub(super) fn price(session: SessionId, effects: &[Effect]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Event, MessageEvent};
-
     const RATE: u32 = 1_000;
     const ANNA: SessionId = SessionId(1);
 
@@ -157,6 +198,36 @@ mod tests {
             budgets.open(SessionId(999), address(2), now);
             assert_eq!(budgets.charge(SessionId(999), 4_000, true, now), Duration::ZERO);
         }
+    }
+
+    /// How many of those who come so often are announced, each in a session of its own.
+    fn announced(budgets: &mut Budgets, client: ClientAddress, times: impl Iterator<Item = Instant>) -> usize {
+        let mut is_announced = |(number, now): (u64, Instant)| {
+            let session = SessionId(number);
+            budgets.open(session, client, now);
+            let is_announced = budgets.announces(session, now);
+            budgets.close(session);
+            is_announced
+        };
+        (1..).zip(times).filter(|turn| is_announced(*turn)).count()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_restart_of_many_behind_one_address_is_announced_and_a_flood_of_comings_is_not() {
+        let start = Instant::now();
+        let at_once = |count| std::iter::repeat_n(start, count);
+        let flood = || (0..6_000).map(|turn| start + Duration::from_millis(10) * turn);
+        let mut budgets = Budgets::new(RATE);
+        assert_eq!(announced(&mut budgets, address(1), at_once(800)), 800);
+        let of_flood = announced(&mut budgets, address(2), flood());
+        assert!((1_100..1_130).contains(&of_flood), "{of_flood}");
+        assert_eq!(announced(&mut budgets, address(3), at_once(1)), 1, "another address");
+        let here = ClientAddress::THIS_MACHINE;
+        assert_eq!(
+            announced(&mut budgets, here, flood()),
+            6_000,
+            "programs of this machine"
+        );
     }
 
     #[tokio::test(start_paused = true)]

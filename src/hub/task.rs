@@ -235,7 +235,14 @@ impl Hub {
         }
         log_request(session, &command);
         let says_something = command.says_something();
-        let effects = self.rules.handle(now(), session, command)?;
+        let mut effects = self.rules.handle(now(), session, command)?;
+        let is_arrival = budget::announces_somebody(&effects);
+        if is_arrival && !self.budgets.announces(session, tokio::time::Instant::now()) {
+            debug!(%session, "not announced: too many have come and gone from its address");
+            metrics::counter!("patchbay_arrivals_left_out_total").increment(1);
+            budget::hush(session, &mut effects);
+            self.rules.hush(session);
+        }
         let price = budget::price(session, &effects);
         // What changes nothing can still be left undone.
         if says_something && !self.budgets.allows(price) {

@@ -37,6 +37,9 @@
 //! | `cmd` 6, reconnect | | a second bind, or one more connection than a user may have |
 //! | `cmd` 2, heartbeat | `msgtype` 1 | nothing has been sent for 40 s; unanswered for 30 s, the socket is closed |
 //!
+//! Of one client address, a thousand users who come, and go again, are announced at once, and two more each second. Whoever comes
+//! beyond that gets their own `cmd` 3, is listed and reached, but others are sent neither that they come nor that they go.
+//!
 //! Messages that were kept come right after one's own `cmd` 3, in the order in which they were sent, once. An invitation
 //! (`groupId` `video` or `audio`) and its answer (the same, with a `resSign` or `sign`) are kept for no longer than a call
 //! rings (`calls.ring_timeout_s`), and come after the others; of one sender only the newest, and none where its sender has

@@ -204,3 +204,60 @@ async fn a_message_to_everybody_that_costs_more_than_anybody_may_spend_is_refuse
     }
     stage.play("0@ws x 1008").await;
 }
+
+/// A user comes by the message socket; the socket is called as the user.
+async fn come(stage: &mut Stage, who: &str, client: ClientAddress) {
+    stage.connect_from(who, client).await;
+    let bind = json!({ "cmd": 1, "msgtype": 1, "sender": who });
+    stage.says(who, &bind.to_string()).await;
+}
+
+async fn go(stage: &mut Stage, who: &str) {
+    stage.clients.remove(who).expect("a client that has come");
+    stage.hear().await;
+}
+
+/// Whose coming (3) and going (4) a client has been sent.
+fn announced(stage: &mut Stage, who: &str) -> Vec<(u64, String)> {
+    let heard = stage.heard(who).into_iter();
+    let turn = |frame: Value| Some((frame["cmd"].as_u64()?, frame["sender"].as_str()?.to_owned()));
+    heard.filter_map(turn).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_and_goes_without_end_is_not_announced_without_end() {
+    let mut stage = stage(Limits::default());
+    come(&mut stage, "anna@ws", address(1)).await;
+    announced(&mut stage, "anna@ws");
+    for number in 0..1_200 {
+        let name = format!("{number}@ws");
+        come(&mut stage, &name, address(2)).await;
+        assert_eq!(announced(&mut stage, &name), [(3, name.clone())], "its own coming");
+        go(&mut stage, &name).await;
+    }
+    let turns = announced(&mut stage, "anna@ws");
+    assert_eq!(turns.iter().filter(|(cmd, _)| *cmd == 3).count(), 1_000);
+    assert_eq!(turns.iter().filter(|(cmd, _)| *cmd == 4).count(), 1_000);
+
+    // Who comes unannounced is there all the same.
+    come(&mut stage, "eve@ws", address(2)).await;
+    assert_eq!(announced(&mut stage, "anna@ws"), []);
+    stage.says("anna@ws", r#"{"cmd":3,"msgtype":1}"#).await;
+    let listed: Vec<String> = announced(&mut stage, "anna@ws")
+        .into_iter()
+        .map(|(_, name)| name)
+        .collect();
+    assert_eq!(listed, ["anna@ws", "eve@ws"]);
+    let message = json!({ "cmd": 5, "msgtype": 1, "receiver": "eve@ws" });
+    stage.says("anna@ws", &message.to_string()).await;
+    assert_eq!(stage.heard("eve@ws").len(), 2, "its own coming, and the message");
+    go(&mut stage, "eve@ws").await;
+    assert_eq!(announced(&mut stage, "anna@ws"), []);
+
+    // Others are, and after a while those are, too.
+    come(&mut stage, "ben@ws", address(3)).await;
+    assert_eq!(announced(&mut stage, "anna@ws"), [(3, "ben@ws".to_owned())]);
+    tokio::time::advance(std::time::Duration::from_secs(1)).await;
+    come(&mut stage, "carl@ws", address(2)).await;
+    assert_eq!(announced(&mut stage, "anna@ws"), [(3, "carl@ws".to_owned())]);
+}
