@@ -1,5 +1,7 @@
 //! Whether a second offer continues a live connection or comes from a new one, such as a reloaded page's.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 /// What of an offer tells its connection from another. Absent parts are empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConnectionIdentity {
@@ -19,6 +21,19 @@ impl ConnectionIdentity {
     pub fn continues(&self, live: &ConnectionIdentity) -> bool {
         let same = |ours: &str, theirs: &str| !ours.is_empty() && ours == theirs;
         self.certificate == live.certificate && (same(&self.origin, &live.origin) || same(&self.ufrag, &live.ufrag))
+    }
+
+    /// Numbers of which an offer that continues this connection has one, too. Another connection may have the same number, if
+    /// rarely.
+    pub fn keys(&self) -> Vec<u64> {
+        let parts = [(0, &self.origin), (1, &self.ufrag)];
+        let given = parts.into_iter().filter(|(_, part)| !part.is_empty());
+        let key = |part: (u8, &String)| {
+            let mut hasher = DefaultHasher::new();
+            (part, &self.certificate).hash(&mut hasher);
+            hasher.finish()
+        };
+        given.map(key).collect()
     }
 }
 

@@ -7,6 +7,7 @@
 mod call;
 mod calls;
 mod connection;
+mod ended;
 mod invitations;
 mod lines;
 mod presence;

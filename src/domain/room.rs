@@ -28,9 +28,6 @@ pub(super) struct Participant {
     pub arrival: Arrival,
     /// At most one for each source; that without a source publishes. In a call one does both.
     peers: Vec<Peer>,
-    /// The last connection for each source that ended by itself, or was replaced. Its client may not know that, and offer once
-    /// more.
-    ended: Vec<Peer>,
 }
 
 pub(super) struct Peer {
@@ -91,7 +88,6 @@ impl Room {
             claim,
             arrival: Arrival::default(),
             peers: Vec::new(),
-            ended: Vec::new(),
         };
         self.participants.insert(id, participant);
     }
@@ -108,14 +104,13 @@ impl Room {
         others.map(|(_, other)| other.session).collect()
     }
 
-    /// Takes a participant out, with the ids of its connections and of those that others had for watching it.
-    pub fn remove(&mut self, id: ParticipantId) -> Option<(Participant, Vec<PeerId>)> {
-        let gone = self.participants.remove(&id)?;
+    /// Takes a participant out, with its connections and those that others had for watching it.
+    pub fn remove(&mut self, id: ParticipantId) -> Option<(Participant, Vec<Peer>)> {
+        let mut gone = self.participants.remove(&id)?;
         self.by_user.remove(&gone.person.user);
-        let mut peers: Vec<PeerId> = gone.peers.iter().map(|peer| peer.id).collect();
+        let mut peers = std::mem::take(&mut gone.peers);
         for other in self.participants.values_mut() {
             peers.extend(other.take_peer_of(Some(id)));
-            other.ended.retain(|peer| peer.source != Some(id));
         }
         Some((gone, peers))
     }
@@ -126,10 +121,10 @@ impl Room {
     }
 
     /// Everybody's session, and all connections.
-    pub fn into_sessions_and_peers(self) -> (Vec<SessionId>, Vec<PeerId>) {
+    pub fn into_sessions_and_peers(self) -> (Vec<SessionId>, Vec<Peer>) {
         let sessions = self.sessions();
         let peers = self.participants.into_values().flat_map(|one| one.peers);
-        (sessions, peers.map(|peer| peer.id).collect())
+        (sessions, peers.collect())
     }
 
     /// The same event for everybody, in the order of arrival.
@@ -167,28 +162,13 @@ impl Participant {
         }
     }
 
-    pub fn take_peer_of(&mut self, source: Option<ParticipantId>) -> Option<PeerId> {
+    pub fn take_peer_of(&mut self, source: Option<ParticipantId>) -> Option<Peer> {
         let index = self.peers.iter().position(|peer| peer.source == source)?;
-        Some(self.peers.swap_remove(index).id)
+        Some(self.peers.swap_remove(index))
     }
 
-    /// The connection has ended, and its keys with it.
-    pub fn end_peer(&mut self, id: PeerId) {
-        if let Some(index) = self.peers.iter().position(|peer| peer.id == id) {
-            let peer = self.peers.swap_remove(index);
-            self.ended.retain(|other| other.source != peer.source);
-            self.ended.push(peer);
-        }
-    }
-
-    /// The association that an offer begins where no connection goes on.
-    pub fn next_association(&self, source: Option<ParticipantId>, identity: &ConnectionIdentity) -> u32 {
-        let is_it = |peer: &&Peer| peer.source == source && identity.continues(&peer.identity);
-        let before = self.ended.iter().find(is_it);
-        before.map_or(0, |before| before.association.wrapping_add(1))
-    }
-
-    pub fn forget_peer(&mut self, id: PeerId) {
-        self.peers.retain(|peer| peer.id != id);
+    pub fn take_peer(&mut self, id: PeerId) -> Option<Peer> {
+        let index = self.peers.iter().position(|peer| peer.id == id)?;
+        Some(self.peers.swap_remove(index))
     }
 }

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 pub(super) use self::arrival::Arrival;
 use self::arrival::Due;
+use super::ended::EndedConnections;
 use super::quotas::Quotas;
 use super::room::{Participant, Peer, Room};
 use super::{
@@ -27,6 +28,8 @@ pub(super) struct Rooms {
     by_name: HashMap<(RoomKind, RoomName), RoomId>,
     seats: HashMap<SessionId, Seat>,
     peers: BTreeMap<PeerId, Seat>,
+    /// Of all rooms and calls: their clients may come again.
+    ended: EndedConnections,
     pub quotas: Quotas,
     /// Whose media are missing, and nobody has been told yet. Each participant stands here once at most.
     missing: BTreeSet<Due>,
@@ -66,6 +69,7 @@ impl Rooms {
             by_name: HashMap::new(),
             seats: HashMap::new(),
             peers: BTreeMap::new(),
+            ended: EndedConnections::new(limits.peers),
             quotas: Quotas::new(&limits),
             missing: BTreeSet::new(),
             next_id: 0,
@@ -173,13 +177,12 @@ impl Rooms {
         let Some((gone, peers)) = room.remove(seat.participant) else {
             return;
         };
-        for peer in peers {
-            self.quotas.peers.remove(peer);
-            self.peers.remove(&peer);
-            effects.push(Effect::ClosePeer { room: seat.room, peer });
-        }
         let user = gone.person.user.clone();
-        effects.extend(room.tell_all(&Event::ParticipantLeft { user }));
+        let left: Vec<Effect> = room.tell_all(&Event::ParticipantLeft { user }).collect();
+        for peer in peers {
+            effects.push(self.close_peer(seat.room, &peer));
+        }
+        effects.extend(left);
     }
 
     fn close_if_empty(&mut self, id: RoomId, effects: &mut Vec<Effect>) {
@@ -205,10 +208,19 @@ impl Rooms {
         std::mem::take(&mut self.pair_changes)
     }
 
-    /// Where it was.
-    fn drop_peer(&mut self, peer: PeerId) -> Option<Seat> {
-        self.quotas.peers.remove(peer);
-        self.peers.remove(&peer)
+    /// A connection that has been taken out of its room is to be closed.
+    fn close_peer(&mut self, room: RoomId, peer: &Peer) -> Effect {
+        self.quotas.peers.remove(peer.id);
+        self.peers.remove(&peer.id);
+        self.ended.note(&peer.identity, peer.association);
+        Effect::ClosePeer { room, peer: peer.id }
+    }
+
+    /// A connection has ended, and its keys with it.
+    fn drop_peer(&mut self, peer: PeerId) {
+        if let Some(ended) = self.take_peer(peer) {
+            self.ended.note(&ended.identity, ended.association);
+        }
     }
 
     pub fn offer(
@@ -277,8 +289,7 @@ impl Rooms {
         let owner = self.owner(seat).ok_or(Refusal::NotInRoom)?;
         let (session, peers) = (owner.session, owner.peer_count());
         let before = owner.peer_of(source).map(|peer| peer.id);
-        // Asked for before the one that is replaced takes the place of the one that the client may go back to.
-        let association = owner.next_association(source, &offer.identity);
+        let association = self.ended.next_association(&offer.identity);
         let client = self.quotas.client_of(session);
         if let Some(before) = before {
             if self.sends(seat, before) {
@@ -286,9 +297,7 @@ impl Rooms {
             }
             self.quotas.peers.replace(before, id, session, client);
             // Its client may go back to it, and would have keys that nobody here has any more.
-            if let Some(owner) = self.take_owner(before) {
-                owner.end_peer(before);
-            }
+            self.drop_peer(before);
             effects.push(Effect::ClosePeer { room, peer: before });
         } else if peers >= self.limits.peers_per_participant {
             return Err(Refusal::TooManyPeers);
@@ -368,6 +377,7 @@ impl Rooms {
         for (guest, (peer, participant, source)) in guests.into_iter().zip(seats) {
             let source = Some(source);
             let (session, side) = (guest.session, guest.side);
+            let association = self.ended.next_association(&guest.offer.identity);
             room.insert(participant, session, Turn(0), Arc::new(guest.person), Claim::Proven);
             if let Some(owner) = room.participant_mut(participant) {
                 let identity = guest.offer.identity;
@@ -375,7 +385,7 @@ impl Rooms {
                     id: peer,
                     source,
                     identity,
-                    association: 0,
+                    association,
                 });
             }
             let seat = Seat { room: id, participant };
@@ -390,7 +400,7 @@ impl Rooms {
                 source,
                 subject: Subject::Call { call, side },
                 sdp: guest.offer.sdp,
-                association: 0,
+                association,
             });
         }
         self.rooms.insert(id, room);
@@ -425,8 +435,7 @@ impl Rooms {
         }
         let mut effects = Vec::new();
         for peer in peers {
-            self.drop_peer(peer);
-            effects.push(Effect::ClosePeer { room: id, peer });
+            effects.push(self.close_peer(id, &peer));
         }
         effects.push(Effect::CloseRoom(id));
         effects
@@ -443,15 +452,13 @@ impl Rooms {
 
     /// The connection could not be made. Its participant stays and may offer again.
     pub fn forget_peer(&mut self, peer: PeerId) {
-        if let Some(participant) = self.take_owner(peer) {
-            participant.forget_peer(peer);
-        }
+        self.take_peer(peer);
     }
 
-    /// Takes a connection off the list; whose it is.
-    fn take_owner(&mut self, peer: PeerId) -> Option<&mut Participant> {
-        let seat = self.drop_peer(peer)?;
-        self.owner(seat)
+    fn take_peer(&mut self, peer: PeerId) -> Option<Peer> {
+        self.quotas.peers.remove(peer);
+        let seat = self.peers.remove(&peer)?;
+        self.owner(seat)?.take_peer(peer)
     }
 
     fn owner(&mut self, seat: Seat) -> Option<&mut Participant> {

@@ -47,9 +47,7 @@ impl Rooms {
         if let Some(seat) = self.peers.get(&peer).copied().filter(|seat| self.sends(*seat, peer)) {
             self.connection_gone(now, seat, by_client);
         }
-        if let Some(participant) = self.take_owner(peer) {
-            participant.end_peer(peer);
-        }
+        self.drop_peer(peer);
     }
 
     /// A connection is no more. If its client has ended it nobody misses what came by it.

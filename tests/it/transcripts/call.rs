@@ -112,6 +112,30 @@ async fn registering_is_answered_and_a_name_is_needed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn two_who_call_again_over_the_connections_of_their_last_call_begin_them_anew() {
+    let mut stage = in_a_call().await;
+    play(
+        &mut stage,
+        r#"
+        anna > {"id":"stop"}
+        media close 1
+        media close 2
+        ben < {"id":"stopCommunication"}
+        anna > {"id":"call","from":"anna","to":"ben","sdpOffer":"@sendrecv 1 again"}
+        ben < {"id":"incomingCall","from":"anna","to":"ben"}
+        ben > {"id":"incomingCallResponse","from":"anna","callResponse":"accept","sdpOffer":"@sendrecv 2 again"}
+        media open 3 both ways, other certificate
+        media open 4 both ways, other certificate
+        ben < {"id":"startCommunication","sdpAnswer":"*"}
+        CANDIDATES ben
+        anna < {"id":"callResponse","response":"accepted","sdpAnswer":"*"}
+        CANDIDATES anna
+        "#,
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_is_answered_on_both_sides_the_callees_first_and_ends_with_stop() {
     let mut stage = in_a_call().await;
     play(

@@ -323,6 +323,58 @@ async fn a_client_that_goes_back_to_a_connection_that_it_had_replaced_is_made_to
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_comes_again_with_the_connections_it_had_is_made_to_begin_them_anew() {
+    let mut stage = three_connections().await;
+    // By a leave, and by a socket that was closed; each time another certificate than the last.
+    for (leaving, who, first, certificate) in [
+        (r#"anna > {"id":"leaveRoom"}"#, "anna", 4, ", other certificate"),
+        ("anna -", "again", 7, ""),
+    ] {
+        let (publish, watched, watch) = match first {
+            4 => (1, 2, 3),
+            _ => (4, 5, 6),
+        };
+        let answer = |to: &str, name: &str| {
+            let candidate = format!(
+                r#"{to} < {{"id":"iceCandidate","name":"{name}","candidate":{{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}}}"#
+            );
+            format!(r#"{to} < {{"id":"receiveVideoAnswer","name":"{name}","sdpAnswer":"*"}}"#)
+                + &format!("\n{candidate}\n{candidate}")
+        };
+        let (annas, annas_of_ben, bens) = (answer(who, "anna"), answer(who, "ben"), answer("ben", "anna"));
+        let (second, third) = (first + 1, first + 2);
+        stage
+            .play(&format!(
+                r#"
+                {leaving}
+                media close {publish}
+                media close {watch}
+                media close {watched}
+                ben < {{"id":"participantLeft","name":"anna"}}
+                {who} > {{"id":"joinRoom","name":"anna","room":"r"}}
+                ben < {{"id":"newParticipantArrived","name":"anna"}}
+                {who} < {{"id":"existingParticipants","data":["ben"]}}
+                {who} > {{"id":"receiveVideoFrom","sender":"anna","sdpOffer":"@sendonly 1 again"}}
+                media open {first} publish{certificate}
+                {annas}
+                ben > {{"id":"receiveVideoFrom","sender":"anna","sdpOffer":"@recvonly 2 again"}}
+                media open {second} watch{certificate}
+                {bens}
+                {who} > {{"id":"receiveVideoFrom","sender":"ben","sdpOffer":"@recvonly 3 again"}}
+                media open {third} watch{certificate}
+                {annas_of_ben}
+                "#
+            ))
+            .await;
+    }
+    // A page that was loaded again has connections of its own.
+    let offer = super::offers::fill_in(r#"{"id":"receiveVideoFrom","sender":"anna","sdpOffer":"@sendonly 9"}"#);
+    stage.says("again", &offer).await;
+    stage.heard("again");
+    stage.play("media close 7\n media open 10 publish").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_has_to_wait_after_wrong_passwords_is_closed_with_that_reason() {
     let mut stage = Stage::with(House::default().with_guessed_room("r"), Config::default());
     stage
