@@ -14,7 +14,6 @@ use super::rtcp::{Block, SenderInfo};
 use super::rtp::{Extension, Header, MAX_EXTENSION_ID, NewHeader, write_header};
 use super::session::{Kind, MediaSection, NegotiatedCodec};
 use super::track::{Arrival, Layer, Track};
-use super::undecodable::DecodingReports;
 use super::worker::{PeerKey, TrackKey};
 use crate::ids::ParticipantId;
 
@@ -48,8 +47,6 @@ pub struct Subscription {
     pub target: Option<u8>,
     pub quality: Quality,
     pub next_report: Instant,
-    /// What was reported of what the subscriber cannot decode.
-    pub decoding: DecodingReports,
     codecs: SmallVec<[NegotiatedCodec; 8]>,
     extensions: SmallVec<[(u8, Extension); 8]>,
     mid: SmallVec<[u8; 16]>,
@@ -90,7 +87,6 @@ impl Subscription {
             target: None,
             quality: Quality::default(),
             next_report: now,
-            decoding: DecodingReports::default(),
             codecs: SmallVec::new(),
             extensions: SmallVec::new(),
             mid: section.mid.clone(),

@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 
 use super::codec::Codec;
 
-/// From one report that a subscription can carry nothing to the next of the same subscription. Publishers may change their format
-/// with each packet: longer would keep people without a word who watch one that changes twice, shorter would let it fill
+/// From one report that a client cannot decode something to the next of the same connection and kind. Publishers may change their
+/// format with each packet: longer would keep people without a word who watch one that changes twice, shorter would let it fill
 /// logs and queues.
 const REPORT_AGAIN: Duration = Duration::from_secs(10);
 
-/// What was last reported of one subscription.
+/// What was last reported of the sound, or of the pictures, of one connection.
 #[derive(Debug, Default)]
 pub struct DecodingReports {
-    /// The format that the subscriber cannot decode.
+    /// The format that its client cannot decode.
     undecodable: Option<Codec>,
     quiet_until: Option<Instant>,
 }
@@ -26,6 +26,11 @@ pub enum Change {
 }
 
 impl DecodingReports {
+    /// Whether the last report stands.
+    pub fn is_undecodable(&self) -> bool {
+        self.undecodable.is_some()
+    }
+
     /// Takes note of what is sent now that the subscriber cannot decode, if anything; returns what is to be reported.
     pub fn observe(&mut self, now: Instant, undecodable: Option<Codec>) -> Option<Change> {
         if undecodable == self.undecodable {

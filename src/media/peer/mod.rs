@@ -17,6 +17,7 @@ use self::srtp::{Inbound, Outbound};
 use super::bandwidth::{ReceiverEstimate, TransportFeedback};
 use super::rtp::{Extension, Header};
 use super::session::{MediaSection, PeerSpec};
+use super::undecodable::DecodingReports;
 use super::worker::{SubscriptionKey, TrackKey};
 use crate::ids::{ParticipantId, PeerId, RoomId};
 
@@ -72,6 +73,8 @@ pub struct Peer {
     pub tracks: SmallVec<[TrackKey; 2]>,
     pub subscriptions: SmallVec<[SubscriptionKey; 2]>,
     pub streams: SmallVec<[Stream; 4]>,
+    /// What was reported of the sound, and of the pictures, that its client cannot decode.
+    pub decoding: [DecodingReports; 2],
     /// What we call ourselves in feedback.
     pub feedback_ssrc: u32,
     pub publisher: Option<Box<Publisher>>,
@@ -114,6 +117,7 @@ impl Peer {
             tracks: SmallVec::new(),
             subscriptions: SmallVec::new(),
             streams: SmallVec::new(),
+            decoding: Default::default(),
             feedback_ssrc: spec.sections.first().map_or(1, |section| section.local_ssrc),
             publisher: None,
         }

@@ -70,6 +70,7 @@ impl Worker {
             for subscription in peer.subscriptions.clone() {
                 self.remove_subscription(subscription);
             }
+            self.forget_undecodable(key);
         }
         self.peers[key].source = spec.source;
         self.renew_suspension(now, key);

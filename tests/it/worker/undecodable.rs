@@ -136,6 +136,86 @@ fn a_publisher_that_is_muted_or_gone_is_undecodable_to_nobody() {
     assert_eq!(reports(&mut gone), [decodable(&gone)]);
 }
 
+/// A key frame each of a camera and a screen in these formats, which are two tracks of one publisher, and what is reported then.
+fn shows(stage: &mut Stage, payload_types: [u8; 2]) -> Vec<MediaEvent> {
+    for (payload_type, ssrc) in payload_types.into_iter().zip([VIDEO_SSRC, SCREEN_SSRC]) {
+        let key: &[u8] = if payload_type == 100 {
+            &AV1_KEY
+        } else {
+            &vp8(true, 1, 100)
+        };
+        let sequence = stage.sequence;
+        stage.sequence += 1;
+        stage.publish_packet(&rtp(
+            payload_type,
+            true,
+            sequence,
+            u32::from(sequence) * 9_000,
+            ssrc,
+            key,
+        ));
+    }
+    stage.pass(Duration::from_millis(500));
+    reports(stage)
+}
+
+const SCREEN_SSRC: u32 = VIDEO_SSRC + 0x100;
+
+/// A subscriber of VP8 who watches a camera and a screen.
+fn camera_and_screen() -> Stage {
+    let mut stage = stage(&[AV1, Codec::Vp8], &[Codec::Vp8]);
+    let mut screen = video_of(&[AV1, Codec::Vp8], true, 0x9100);
+    screen.mid = b"1".as_slice().into();
+    screen.remote_ssrcs[0].ssrc = SCREEN_SSRC;
+    stage.publisher.spec.sections.push(screen);
+    stage.publisher.open(stage.now, &mut stage.worker);
+    let mut screen = video_of(&[Codec::Vp8], false, 0x2_0040);
+    screen.mid = b"1".as_slice().into();
+    stage.subscribers[0].spec.sections.push(screen);
+    stage.subscribers[0].open(stage.now, &mut stage.worker);
+    stage
+}
+
+#[test]
+fn a_notice_about_pictures_is_over_when_all_of_them_are_decoded() {
+    let mut stage = camera_and_screen();
+    assert_eq!(shows(&mut stage, [100, 100]), [undecodable(&stage, AV1)]);
+    assert_eq!(shows(&mut stage, [100, 101]), []);
+    assert_eq!(shows(&mut stage, [101, 101]), [decodable(&stage)]);
+    stage.pass(Duration::from_secs(10));
+    assert_eq!(shows(&mut stage, [101, 100]), [undecodable(&stage, AV1)]);
+    assert_eq!(shows(&mut stage, [100, 101]), []);
+    assert_eq!(shows(&mut stage, [101, 101]), [decodable(&stage)]);
+    assert_eq!(stage.worker.stats().undecodable, 2);
+}
+
+#[test]
+fn a_notice_about_a_picture_that_is_no_longer_wanted_is_over() {
+    let mut stage = camera_and_screen();
+    assert_eq!(shows(&mut stage, [101, 100]), [undecodable(&stage, AV1)]);
+    stage.subscribers[0].spec.sections.pop();
+    stage.subscribers[0].open(stage.now, &mut stage.worker);
+    assert_eq!(shows(&mut stage, [101, 100]), [decodable(&stage)]);
+}
+
+#[test]
+fn who_begins_anew_on_a_connection_has_the_notice_again() {
+    let mut stage = stage(&[AV1, Codec::Vp8], &[Codec::Vp8]);
+    send(&mut stage, 100, &AV1_KEY);
+    assert_eq!(reports(&mut stage), [undecodable(&stage, AV1)]);
+    let section = video_of(&[Codec::Vp8], false, 0x2_0020);
+    let own = DtlsIdentity::generate().unwrap();
+    let mut again = Client::new(2, Some(1), vec![section], &stage.identity, &own);
+    again.spec.transport.local_ufrag = "another".to_owned();
+    again.connect(stage.now, &mut stage.worker);
+    stage.subscribers[0] = again;
+    assert_eq!(reports(&mut stage), [decodable(&stage)]);
+    send(&mut stage, 100, &AV1_KEY);
+    assert_eq!(reports(&mut stage), [undecodable(&stage, AV1)]);
+    send(&mut stage, 101, &vp8(true, 1, 100));
+    assert_eq!(reports(&mut stage), [decodable(&stage)]);
+}
+
 #[test]
 fn a_publisher_that_changes_its_format_with_each_packet_makes_no_flood_of_reports() {
     let mut stage = stage(&[AV1, Codec::Vp9 { profile: 0 }, Codec::Vp8], &[Codec::Vp8]);
