@@ -26,6 +26,7 @@ pub mod storage;
 
 pub mod media;
 
+#[cfg(feature = "load")]
 pub mod load;
 
 pub mod admin;

@@ -4,6 +4,7 @@ mod contacts;
 mod damping;
 mod devices;
 mod doctor;
+#[cfg(feature = "load")]
 mod load;
 mod logging;
 mod rooms;
@@ -58,6 +59,7 @@ enum Command {
     #[command(subcommand)]
     Device(devices::Command),
     /// Join a server as many publishers and subscribers, and measure what comes through
+    #[cfg(feature = "load")]
     Load(Box<crate::load::Options>),
     /// Try everything that a start needs, say what is wrong, and end
     Doctor,
@@ -101,6 +103,7 @@ fn run(arguments: Arguments) -> Result<(), CommandError> {
     if let Some(Command::Config) = arguments.command {
         return print(config::MANUAL);
     }
+    #[cfg(feature = "load")]
     if let Some(Command::Load(options)) = arguments.command {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         return runtime.block_on(load::run(*options));
@@ -129,7 +132,9 @@ fn run(arguments: Arguments) -> Result<(), CommandError> {
             }
             Some(Command::Token(command)) => tokens::run(command, open_made(&config).await?, &config).await,
             Some(Command::Device(command)) => devices::run(command, &open(&config, false).await?).await,
-            Some(Command::Config | Command::Load(_)) => Ok(()),
+            Some(Command::Config) => Ok(()),
+            #[cfg(feature = "load")]
+            Some(Command::Load(_)) => Ok(()),
         }
     });
     runtime.shutdown_timeout(WORK_ENDS_WITHIN);
