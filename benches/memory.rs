@@ -85,7 +85,7 @@ fn subscriptions() {
         client.open(now, &mut worker);
         let before = counting::live_bytes();
         spec.sections = (0..count).map(video).collect();
-        let command = patchbay::media::engine::MediaCommand::Open(Box::new(spec));
+        let command = patchbay::media::messages::MediaCommand::Open(Box::new(spec));
         worker.handle_command(now, command);
         let grown = counting::live_bytes() - before;
         assert_eq!(worker.stats().subscriptions, count);

@@ -85,3 +85,7 @@ text_id!(
     /// One device of an account, as it names itself: opaque.
     DeviceId
 );
+
+/// One media worker: an index below the number of workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct WorkerId(pub usize);

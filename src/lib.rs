@@ -5,6 +5,7 @@
 pub mod alias;
 pub mod clock;
 pub mod ids;
+pub mod pinning;
 pub mod ports;
 pub mod pulse;
 pub mod shares;
@@ -28,5 +29,3 @@ pub mod media;
 
 #[cfg(feature = "load")]
 pub mod load;
-
-pub mod admin;

@@ -10,20 +10,21 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::Accounts;
-use crate::admin::{self, Admin, Metrics, MetricsAccess, WriteTrial};
-use crate::clock::MonotonicClock;
+use crate::clock::{MonotonicClock, WallClock};
 use crate::config::{Config, Listener};
+use crate::http::admin::{self, Admin, Metrics, MetricsAccess, WriteTrial};
 use crate::http::door::Door;
 use crate::http::files::{self, Files, FilesError};
 use crate::http::host::Hosts;
 use crate::http::listeners::{self, Bound, Front, ListenError};
 use crate::http::origin::Origins;
 use crate::http::tls::{Certificate, TlsError};
-use crate::http::{self, AppState, Gate, WallClock, watch};
+use crate::http::{self, AppState, Gate, watch};
 use crate::hub::{self, HubEnd, HubHandle};
-use crate::media::engine::{Media, MediaSettings, MediaWatch};
-use crate::media::pinning::Pinning;
-use crate::media::threads::{MediaStartError, Threads};
+use crate::media::engine::{Media, MediaWatch};
+use crate::media::launch::{MediaSettings, MediaStartError};
+use crate::media::threads::Threads;
+use crate::pinning::Pinning;
 use crate::storage::{Directory, Mailbox, OpenError};
 use crate::tasks::never_ending;
 

@@ -28,20 +28,19 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use broadcast::Broadcast;
+use house::House;
 use media_client::{exchange, rtp, worker};
+use model::{Model, Shelf};
 use patchbay::config::Config;
 use patchbay::hub::{self, Capacity, Events, HubHandle};
 use patchbay::ids::RoomName;
 use patchbay::media::codec::Codec;
-use patchbay::media::engine::MediaCommand;
+use patchbay::media::messages::MediaCommand;
 use patchbay::media::peer::dtls::{Dtls, DtlsIdentity};
 use patchbay::media::session::{DtlsRole, Fingerprint, FingerprintHash};
 use patchbay::shares::ClientAddress;
 use patchbay::signaling::{Conversation, Entrance, Frame};
 use patchbay::storage::DeviceRecord;
-
-use house::House;
-use model::{Model, Shelf};
 use workers::FakeWorkers;
 
 #[global_allocator]

@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::{CommandError, print, table};
+use super::output::{CommandError, print, table};
 use crate::accounts::is_phone;
 use crate::config::Config;
 use crate::storage::Directory;

@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::{CommandError, print, table};
+use super::output::{CommandError, print, table};
 use crate::clock::now_s;
 use crate::server::wall_clock;
 use crate::storage::{DeviceRecord, Directory};

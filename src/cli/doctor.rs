@@ -3,13 +3,14 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
-use super::{CommandError, print};
+use super::output::{CommandError, print};
+use crate::clock::WallClock;
 use crate::config::{Config, Listener};
-use crate::http::WallClock;
 use crate::http::files::Files;
 use crate::http::listeners;
 use crate::http::tls::Certificate;
-use crate::media::engine::{Media, WorkerId};
+use crate::ids::WorkerId;
+use crate::media::engine::Media;
 use crate::server;
 use crate::storage::Directory;
 

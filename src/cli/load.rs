@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use super::{CommandError, print};
+use super::output::{CommandError, print};
 use crate::load::{self, LoadError, Options};
 
 /// The table goes to standard output, progress to standard error. An error when the run could not be done, or ended early.

@@ -9,8 +9,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
-use super::CommandError;
 use super::damping::Damping;
+use super::output::CommandError;
 use crate::config::{Log, LogFormat};
 
 /// Lines that wait to be written; later ones are lost, and counted. A few MiB, and more than a start or an end writes.

@@ -7,6 +7,7 @@ mod doctor;
 #[cfg(feature = "load")]
 mod load;
 mod logging;
+mod output;
 mod rooms;
 mod serve;
 mod tokens;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use output::{CommandError, print};
 
 use crate::config::{self, Config};
 use crate::storage::Directory;
@@ -66,9 +68,6 @@ enum Command {
     /// Print every setting with its default and reason
     Config,
 }
-
-/// Any error a command ends with; its text is a sentence for whoever typed the command.
-type CommandError = Box<dyn std::error::Error + Send + Sync>;
 
 /// EX_SOFTWARE of sysexits.h: the program itself has failed, and is worth starting again.
 const SOFTWARE_FAILED: u8 = 70;
@@ -173,27 +172,4 @@ async fn open_made(config: &Config) -> Result<Directory, CommandError> {
         .into());
     }
     open(config, false).await
-}
-
-/// Standard output may be a pipe that is closed early (`patchbay config | head`): no reason to complain.
-fn print(text: &str) -> Result<(), CommandError> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
-}
-
-/// Columns, widest entry first decides; for people.
-fn table(rows: &[Vec<String>]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let line = |row: &Vec<String>| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
-    };
-    rows.iter().map(line).collect()
 }

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, stdin};
 
 use clap::{Args, Subcommand};
 
-use super::{CommandError, print, table};
+use super::output::{CommandError, print, table};
 use crate::ids::RoomName;
 use crate::storage::Directory;
 

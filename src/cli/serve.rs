@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::CommandError;
 use super::logging::Logging;
+use super::output::CommandError;
 use crate::config::Config;
 use crate::hub::HubEnd;
 use crate::server::Server;

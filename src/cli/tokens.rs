@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::{CommandError, print};
+use super::output::{CommandError, print};
 use crate::accounts::Accounts;
 use crate::auth::{DAYS_MAX, SECONDS_PER_DAY};
 use crate::clock::now_s;

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{CommandError, print, table};
+use super::output::{CommandError, print, table};
 use crate::ids::UserId;
 use crate::storage::{Directory, Profile, ProfileChange};
 

@@ -1,7 +1,7 @@
 //! What no value shows by itself: keys that need one another, and texts with a form of their own.
 
 use super::Config;
-use crate::media::pinning::{Pinning, PinningError};
+use crate::pinning::{Pinning, PinningError};
 
 /// A sentence naming the key, or nothing.
 pub(super) fn check(config: &Config) -> Result<(), String> {

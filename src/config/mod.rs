@@ -83,7 +83,7 @@ pub struct Media {
     pub first_port: u16,
     /// 0: one for each processor.
     pub workers: usize,
-    /// See [`crate::media::pinning::Pinning::parse`].
+    /// See [`crate::pinning::Pinning::parse`].
     pub pin_workers: String,
     pub room_subscriptions_per_worker: usize,
     pub announced_addresses: Vec<IpAddr>,

@@ -5,11 +5,12 @@
 //! wait for the next one ([`Newcomer::Inherits`]).
 
 mod ending;
+mod entry;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 
-use self::ending::over;
+use self::entry::{Call, Media, Party, over};
 use super::lines::Lines;
 use super::rooms::{Guest, Rooms};
 use super::{
@@ -29,86 +30,6 @@ pub(super) struct Calls {
     /// Calls whose two meet elsewhere, by the room; the newest, should two have the same.
     meeting: HashMap<RoomName, CallId>,
     due: BTreeSet<(Instant, CallId)>,
-}
-
-struct Call {
-    caller: Party,
-    /// Without a session while it rings.
-    callee: Party,
-    media: Media,
-    /// The address whose share of calls it counts against.
-    begun_from: ClientAddress,
-    accepted: bool,
-    ring_until: Option<Instant>,
-    /// When a side that has lost its session is given up.
-    wait_until: Option<Instant>,
-    /// When the call is over because nobody is in the room where the two met.
-    empty_until: Option<Instant>,
-    /// Somebody is in that room.
-    is_met: bool,
-    /// From then on the call keeps nobody busy, because nobody has entered that room. It is not ended: its two may talk
-    /// over something else than this server, as clients with pages of their own do, and would be cut off. Where they do
-    /// not, and have forgotten to hang up, others can call them, and it ends when one of the two accepts, or calls.
-    idle_from: Option<Instant>,
-}
-
-struct Party {
-    address: Address,
-    session: Option<SessionId>,
-}
-
-enum Media {
-    /// The caller's offer, until it is answered.
-    Offered(Offer),
-    Carried(RoomId),
-    Elsewhere(RoomName),
-}
-
-impl Call {
-    fn party(&self, side: Side) -> &Party {
-        match side {
-            Side::Caller => &self.caller,
-            Side::Callee => &self.callee,
-        }
-    }
-
-    fn party_mut(&mut self, side: Side) -> &mut Party {
-        match side {
-            Side::Caller => &mut self.caller,
-            Side::Callee => &mut self.callee,
-        }
-    }
-
-    /// The side of a session that has begun the call or is in it; not of those at which it only rings.
-    fn side_of(&self, session: SessionId) -> Option<Side> {
-        let sides = [Side::Caller, Side::Callee];
-        sides
-            .into_iter()
-            .find(|side| self.party(*side).session == Some(session))
-    }
-
-    fn rings_at(&self, address: &Address) -> bool {
-        !self.accepted && self.callee.address == *address
-    }
-
-    /// Where the two meet, if not here.
-    fn room(&self) -> Option<&RoomName> {
-        match &self.media {
-            Media::Elsewhere(room) => Some(room),
-            Media::Offered(_) | Media::Carried(_) => None,
-        }
-    }
-
-    fn is_idle(&self, now: Instant) -> bool {
-        self.idle_from.is_some_and(|idle_from| idle_from <= now)
-    }
-
-    fn due(&self) -> Option<Instant> {
-        [self.ring_until, self.wait_until, self.empty_until]
-            .into_iter()
-            .flatten()
-            .min()
-    }
 }
 
 impl Calls {

@@ -8,6 +8,7 @@ mod call;
 mod calls;
 mod connection;
 mod ended;
+mod errand;
 mod invitations;
 mod lines;
 mod presence;
@@ -23,7 +24,8 @@ pub use call::{
     Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Decline, Newcomer, Side, WhenBusy,
 };
 pub use connection::ConnectionIdentity;
-pub use presence::{Errand, MessageCommand, MessageEvent, Recipient, Sender, WaitingMessage, Waits};
+pub use errand::{Errand, Sender, WaitingMessage};
+pub use presence::{MessageCommand, MessageEvent, Recipient, Waits};
 pub use rules::Rules;
 
 use crate::ids::{CallId, ParticipantId, PeerId, RoomId, RoomName, SessionId, Turn, UserId};

@@ -10,7 +10,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::invitations::{Invitation, Invitations};
-use super::{Claim, Effect, EndReason, Event, Limits, Refusal};
+use super::{Claim, Effect, EndReason, Errand, Event, Limits, Refusal, Sender, WaitingMessage};
 use crate::ids::{SessionId, UserId};
 use crate::shares::ClientAddress;
 
@@ -81,35 +81,6 @@ pub enum MessageEvent {
         receiver: UserId,
         invitation: Bytes,
     },
-}
-
-/// What is to be done with messages that wait for people who are not there. In order, for each receiver.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Errand {
-    Keep {
-        receiver: UserId,
-        sender: Sender,
-        message: Bytes,
-    },
-    /// Bring all that wait, to [`Presence::collected`] with this ticket.
-    Collect { receiver: UserId, ticket: u64 },
-    /// Those up to this number have been delivered.
-    Forget { receiver: UserId, up_to: i64 },
-}
-
-/// Whose share of the space for messages one uses.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sender {
-    pub user: UserId,
-    pub client: ClientAddress,
-}
-
-/// A message that has waited.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WaitingMessage {
-    /// Grows from message to message of one receiver.
-    pub number: i64,
-    pub message: Bytes,
 }
 
 /// The users that are there. One owner; each call returns what is to be done about it.

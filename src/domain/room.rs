@@ -2,11 +2,24 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Instant;
 
-use super::rooms::Arrival;
 use super::{Claim, ConnectionIdentity, Effect, Event, Person, RoomKind};
 use crate::ids::{ParticipantId, PeerId, RoomId, RoomName, SessionId, Turn, UserId};
 use crate::shares::ClientAddress;
+
+/// What is known of the media of a participant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// Nothing has come yet, or the client has ended it: nobody misses anything.
+    #[default]
+    Nothing,
+    Arrives,
+    /// The connection is gone without a word, or another one is being made in its place. At this time the others are told.
+    Missing(Instant),
+    /// The others have been told.
+    Lost,
+}
 
 pub(super) struct Room {
     pub id: RoomId,

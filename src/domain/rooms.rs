@@ -9,8 +9,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
-pub(super) use self::arrival::Arrival;
-use self::arrival::Due;
 use super::ended::EndedConnections;
 use super::quotas::Quotas;
 use super::room::{Participant, Peer, Room};
@@ -20,6 +18,9 @@ use super::{
 };
 use crate::ids::{CallId, ParticipantId, PeerId, RoomId, RoomName, SessionId, Turn, UserId};
 use crate::shares::ClientAddress;
+
+/// When whose media are lost, if they have not come back.
+type Due = (Instant, RoomId, ParticipantId);
 
 /// The state of all rooms. One owner; each call returns what is to be done about it.
 pub(super) struct Rooms {

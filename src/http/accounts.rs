@@ -21,8 +21,8 @@ use axum::routing::post;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
-use super::AppState;
 use super::client::Client;
+use super::state::AppState;
 use crate::accounts::AccountError;
 use crate::signaling::json;
 use crate::storage::DeviceRecord;

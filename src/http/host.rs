@@ -15,6 +15,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::errors::HttpError;
+use super::machine::machine_name;
 use super::tls::Certificate;
 use crate::config::Config;
 
@@ -125,12 +126,6 @@ pub(super) async fn check(State(hosts): State<Hosts>, request: Request, next: Ne
         response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, hsts);
     }
     response
-}
-
-/// What this machine calls itself.
-pub(super) fn machine_name() -> Option<String> {
-    let name = nix::unistd::gethostname().ok()?.into_string().ok()?;
-    (!name.is_empty()).then_some(name)
 }
 
 /// For comparing: names differ neither by case nor by the dot of the root (RFC 4343, RFC 1034 §3.1).

@@ -1,6 +1,7 @@
 //! The front door: router, TLS, static pages, files, and the one WebSocket loop for all families.
 
 mod accounts;
+pub mod admin;
 mod arrival;
 pub mod client;
 pub mod door;
@@ -9,9 +10,11 @@ pub mod files;
 mod headers;
 pub mod host;
 pub mod listeners;
+mod machine;
 mod metrics;
 pub mod origin;
 mod pages;
+mod state;
 pub mod tls;
 pub mod watch;
 pub mod websocket;
@@ -19,38 +22,23 @@ pub mod websocket;
 use std::sync::Arc;
 use std::time::Duration;
 
+use admin::Admin;
+use arrival::Arrivals;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
+use files::Files;
+use host::Hosts;
+use origin::Origins;
+pub use state::AppState;
 use tower::Layer;
 use tower_http::normalize_path::NormalizePathLayer;
 use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::{DefaultOnFailure, TraceLayer};
 use tracing::Level;
 
-use crate::accounts::Accounts;
-use crate::admin::{self, Admin};
-use crate::clock::MonotonicClock;
-pub use crate::clock::WallClock;
 use crate::config::Config;
-use crate::hub::HubHandle;
-use crate::storage::Directory;
-use arrival::Arrivals;
-use files::Files;
-use host::Hosts;
-use origin::Origins;
-
-/// What every request handler can reach.
-#[derive(Clone)]
-pub struct AppState {
-    pub config: Arc<Config>,
-    pub hub: HubHandle,
-    pub directory: Directory,
-    pub clock: WallClock,
-    pub passed: MonotonicClock,
-    pub accounts: Accounts,
-}
 
 /// How long a handler may take. Ours answer at once or wait for storage, which gives up sooner. Uploads and WebSockets
 /// have limits of their own.

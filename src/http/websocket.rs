@@ -17,9 +17,9 @@ use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use tokio::time::{Instant, interval_at, sleep_until, timeout, timeout_at};
 use tracing::{debug, info};
 
-use super::AppState;
 use super::client::Client;
 use super::errors::HttpError;
+use super::state::AppState;
 use crate::accounts::InUse;
 use crate::hub::{Events, NoPlace};
 use crate::ids::RoomName;

@@ -4,8 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::ids::{ParticipantId, PeerId, RoomId};
-use crate::media::codec::Codec;
-use crate::media::session::Kind;
+use crate::media::codec::{Codec, Kind};
 
 /// Everybody who has a connection, by room. As many entries as there are connections, which the rules bound.
 #[derive(Default)]

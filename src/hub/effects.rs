@@ -12,11 +12,12 @@ use super::mailbox::{MailboxHandle, NotTaken};
 use super::outbox::{Lost, Outbox};
 use super::placement::{LostPlaces, Place, Placement};
 use crate::domain::{Candidate, Effect, EndReason, Errand, Event, Negotiation};
-use crate::ids::{PeerId, RoomId, SessionId, UserId};
+use crate::ids::{PeerId, RoomId, SessionId, UserId, WorkerId};
 use crate::media::codec::Codec;
+use crate::media::engine::Media;
 #[cfg(debug_assertions)]
-use crate::media::driver::Fault;
-use crate::media::engine::{Media, MediaCommand, WorkerId};
+use crate::media::messages::Fault;
+use crate::media::messages::MediaCommand;
 use crate::media::peer::negotiate::{self, Negotiated, OfferError, Role};
 use crate::media::session::{PeerSpec, stream_name};
 

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::{error, warn};
 
-use super::task::Input;
+use super::input::Input;
 use crate::domain::{Errand, Sender, WaitingMessage};
 use crate::ids::UserId;
 use crate::shares::{Denied, Place, Places, Pot, Share};

@@ -5,7 +5,9 @@
 
 mod audience;
 mod budget;
+mod capacity;
 mod effects;
+mod input;
 mod mailbox;
 mod outbox;
 mod placement;
@@ -18,25 +20,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
+pub use capacity::Capacity;
 use futures_util::FutureExt;
-use rand::rngs::StdRng;
-use tokio::sync::{mpsc, oneshot, watch};
-
+#[cfg(debug_assertions)]
+pub use input::HubFault;
+use input::Input;
 use mailbox::MailboxHandle;
 pub use mailbox::{MessageStore, StoreError};
 pub use outbox::Events;
+use rand::rngs::StdRng;
 pub use session::Session;
+use task::Hub;
 pub use task::HubEnd;
-#[cfg(debug_assertions)]
-pub use task::HubFault;
-use task::{Hub, Input};
+use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::config::Config;
-use crate::domain::Limits;
 use crate::ids::SessionId;
-use crate::media::engine::{Media, MediaEvent};
+use crate::media::engine::Media;
+use crate::media::messages::MediaEvent;
 use crate::pulse::Pulse;
-use crate::shares::{ClientAddress, Denied, Places, Pot, Share};
+use crate::shares::{ClientAddress, Denied, Places, Pot};
 
 /// Requests waiting for the hub. A session has one at a time, so this only smooths bursts; a full queue makes sessions
 /// wait, which makes their clients wait.
@@ -70,56 +72,6 @@ impl From<Denied> for NoPlace {
         match denied {
             Denied::UsedUp => NoPlace::Full,
             Denied::ShareUsedUp => NoPlace::ShareUsedUp,
-        }
-    }
-}
-
-/// Signaling connections that an address may have in any case: a household's pages and devices.
-const SESSIONS_AT_LEAST: u64 = 16;
-
-/// Messages on the way into storage that an address may have in any case.
-const ERRANDS_AT_LEAST: u64 = 4;
-
-/// How much the hub takes on.
-#[derive(Clone, Copy, Debug)]
-pub struct Capacity {
-    /// Signaling connections at a time. Each holds at most one request here, a socket, and its unread events.
-    pub sessions: usize,
-    /// How many of them one address may have.
-    pub session_share: Share,
-    /// How many messages one address may have on the way into storage.
-    pub errand_share: Share,
-    pub rules: Limits,
-    /// What one session's requests may cost others, each second: bytes, times those who get them.
-    pub fan_out_bytes_per_s: u32,
-    /// Subscriptions of one room on one media worker, past which the room spreads to the next.
-    pub room_subscriptions_per_worker: usize,
-}
-
-impl Default for Capacity {
-    fn default() -> Self {
-        Self::from(&Config::default())
-    }
-}
-
-impl From<&Config> for Capacity {
-    fn from(config: &Config) -> Self {
-        let limits = &config.limits;
-        let rules = Limits {
-            rooms: limits.max_rooms,
-            participants_per_room: limits.max_participants_per_room,
-            ring_for: config.calls.ring_timeout(),
-            address_share_percent: limits.address_share_percent,
-            proof_required: config.auth.required,
-            ..Limits::default()
-        };
-        Self {
-            sessions: limits.max_sessions,
-            session_share: limits.share(SESSIONS_AT_LEAST),
-            errand_share: limits.share(ERRANDS_AT_LEAST),
-            fan_out_bytes_per_s: limits.fan_out_kib_per_s.saturating_mul(1024),
-            rules,
-            room_subscriptions_per_worker: config.media.room_subscriptions_per_worker,
         }
     }
 }

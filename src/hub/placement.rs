@@ -5,8 +5,7 @@
 
 use std::collections::HashMap;
 
-use crate::ids::{PeerId, RoomId};
-use crate::media::engine::WorkerId;
+use crate::ids::{PeerId, RoomId, WorkerId};
 
 /// Of all rooms and connections. Bounded by the rules, which bound those.
 pub(super) struct Placement {

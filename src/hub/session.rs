@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::task::Input;
+use super::input::{Input, Reply};
 use crate::domain::{Command, Refusal};
 use crate::ids::{SessionId, Turn};
 use crate::shares::Place;
@@ -20,13 +20,6 @@ pub struct Session {
     /// Milliseconds, of the last request.
     pause: AtomicU64,
     _place: Place,
-}
-
-/// What the hub says to a request.
-pub(super) struct Reply {
-    pub outcome: Result<(), Refusal>,
-    /// How long the session is not to be listened to, because it has cost others more than it may.
-    pub pause: Duration,
 }
 
 impl Session {

@@ -4,28 +4,26 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
 use tracing::{debug, info, warn};
 
-use super::Capacity;
 use super::budget::{self, Budgets};
+use super::capacity::Capacity;
 use super::effects::{Executor, Failure};
+#[cfg(debug_assertions)]
+use super::input::HubFault;
+use super::input::{Input, Reply};
 use super::mailbox::MailboxHandle;
 use super::outbox::{Lost, Outbox};
-use super::session::Reply;
 use crate::alias::alias;
 use crate::domain::{
     Answer, CallCommand, CallMedia, Command, Effect, EndReason, MediaKind, MediaState, MessageCommand, Refusal, Rules,
-    WaitingMessage,
 };
-use crate::ids::{SessionId, UserId};
-#[cfg(debug_assertions)]
-use crate::media::driver::Fault;
-#[cfg(debug_assertions)]
-use crate::media::engine::WorkerId;
-use crate::media::engine::{CloseReason, Media, MediaEvent};
-use crate::media::session::Kind;
+use crate::ids::SessionId;
+use crate::media::codec::Kind;
+use crate::media::engine::Media;
+use crate::media::messages::{CloseReason, MediaEvent};
 use crate::pulse::Pulse;
 use crate::shares::ClientAddress;
 
@@ -35,43 +33,6 @@ const TICK: Duration = Duration::from_secs(1);
 /// What sessions get to close their sockets when the server goes down. Longer keeps a restart waiting for clients
 /// that have vanished; shorter cuts off those on slow links.
 const GOODBYE_MAX: Duration = Duration::from_secs(5);
-
-pub(super) enum Input {
-    Connect {
-        id: SessionId,
-        client: ClientAddress,
-        outbox: Outbox,
-    },
-    Disconnect {
-        session: SessionId,
-    },
-    Request {
-        session: SessionId,
-        command: Command,
-        reply: oneshot::Sender<Reply>,
-    },
-    /// What waited for somebody who has come.
-    Collected {
-        receiver: UserId,
-        ticket: u64,
-        messages: Vec<WaitingMessage>,
-    },
-    ShutDown {
-        done: oneshot::Sender<()>,
-    },
-    #[cfg(debug_assertions)]
-    Fault(HubFault),
-}
-
-/// A failure that a test asks for. Release builds have none.
-#[cfg(debug_assertions)]
-#[derive(Clone, Copy, Debug)]
-pub enum HubFault {
-    Panic,
-    /// The thread does nothing for so long.
-    Hang(Duration),
-    Worker(WorkerId, Fault),
-}
 
 /// Why the hub's loop has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

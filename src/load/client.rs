@@ -10,10 +10,10 @@ use super::figures::Totals;
 use super::pattern::Mark;
 use super::reception::Reception;
 use super::source::{Place, Source, marked_from};
+use crate::media::codec::Kind;
 use crate::media::peer::srtp::{Profile, Rejected};
 use crate::media::rtcp::{self, Block, Packet, SenderInfo};
 use crate::media::rtp::Header;
-use crate::media::session::Kind;
 
 /// How often each end reports (libwebrtc: once a second for video).
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use super::client::Client;
 use super::error::LoadError;
 use super::source::Source;
 use crate::media::peer::srtp::Profile;
@@ -46,9 +45,9 @@ pub struct Totals {
     pub errors: HashMap<String, u64>,
     /// What protects the media.
     pub profile: Option<Profile>,
-    measuring: bool,
-    sent_before: Vec<u64>,
-    sent_after: Option<Vec<u64>>,
+    pub(super) measuring: bool,
+    pub(super) sent_before: Vec<u64>,
+    pub(super) sent_after: Option<Vec<u64>>,
 }
 
 impl Default for Totals {
@@ -123,58 +122,6 @@ impl Totals {
             delivered: self.delivered + delivered,
             delay_p50: Duration::from_micros(self.delays_us.value_at_quantile(0.5)),
             delay_p99: Duration::from_micros(self.delays_us.value_at_quantile(0.99)),
-        }
-    }
-
-    /// Adds what one connection counted. `publishers` tells who sends what.
-    pub fn take_in(&mut self, client: &mut Client, sources: &[Source], publishers: &HashMap<usize, Vec<u32>>) {
-        for reception in &client.receptions {
-            let counts = reception.counts;
-            self.delivered += counts.delivered;
-            self.reordered += counts.reordered;
-            self.duplicates += counts.duplicates;
-            self.corrupt += counts.corrupt;
-            self.compared += counts.compared;
-            self.deliveries.push(Delivery {
-                packets: counts.delivered,
-                bytes: counts.bytes,
-            });
-        }
-        self.profile = client.profile().or(self.profile);
-        let all = client.watches.iter().filter_map(|publisher| publishers.get(publisher));
-        for &source in all.flatten() {
-            self.take_in_losses(client, &sources[source as usize]);
-        }
-    }
-
-    fn take_in_losses(&mut self, client: &Client, source: &Source) {
-        let of = |id: u32| {
-            client
-                .receptions
-                .iter()
-                .find(move |reception| reception.source() == Some(id))
-        };
-        let received = of(source.id);
-        let complete = self
-            .sent_after
-            .as_ref()
-            .filter(|_| !source.is_layer() && !client.came_late());
-        match (received, complete) {
-            (Some(reception), None) => self.lost += reception.counts.gaps,
-            (received, Some(after)) => {
-                let since = client.since.get(source.id as usize).copied().unwrap_or(0);
-                let sent = after[source.id as usize].saturating_sub(since);
-                let delivered = received.map_or(0, |reception| reception.counts.delivered);
-                self.lost += sent.saturating_sub(delivered);
-                if delivered == 0 && sent > 0 {
-                    self.deliveries.push(Delivery { packets: 0, bytes: 0 });
-                    self.failed(LoadError::NothingOf {
-                        who: client.participant,
-                    });
-                }
-            }
-            // A layer that is not chosen, or a visit that was too short.
-            (None, None) => {}
         }
     }
 }

@@ -12,6 +12,7 @@
 
 mod client;
 mod connection;
+mod counting;
 mod driver;
 mod error;
 mod figures;
@@ -161,7 +162,7 @@ impl Run {
     ) {
         let context = Arc::clone(&self.context);
         self.tasks
-            .spawn(async move { context.take_part(participant, Conduct { stop, failures }).await });
+            .spawn(async move { servers::take_part(&context, participant, Conduct { stop, failures }).await });
     }
 
     async fn join_all(&mut self) -> Result<(), Early> {

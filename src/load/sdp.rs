@@ -14,8 +14,9 @@ use rtc_sdp::description::common::Attribute;
 use super::connection::{Credentials, Remote};
 use super::error::LoadError;
 use super::source::ExtensionIds;
+use crate::media::codec::Kind;
 use crate::media::rtp::Extension;
-use crate::media::session::{DtlsRole, Fingerprint, FingerprintHash, Kind};
+use crate::media::session::{DtlsRole, Fingerprint, FingerprintHash};
 
 pub const AUDIO_PAYLOAD_TYPE: u8 = 111;
 pub const VIDEO_PAYLOAD_TYPE: u8 = 96;

@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 use smallvec::SmallVec;
 
 use super::pattern::{MARK_BYTES, Mark};
-use crate::media::session::Kind;
+use crate::media::codec::Kind;
 
 /// Video payload of one packet: what libwebrtc puts into an Ethernet frame beside headers and protection.
 const MAX_VIDEO_PAYLOAD: usize = 1_130;
@@ -295,7 +295,8 @@ pub fn marked_from(kind: Kind, payload: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::codec::{Codec, Start, vp8};
+    use crate::media::codec::start::Start;
+    use crate::media::codec::{Codec, vp8};
     use crate::media::rtp::Header;
     use crate::media::virtual_time::epoch;
 

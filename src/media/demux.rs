@@ -10,8 +10,8 @@ use std::net::SocketAddr;
 use ahash::AHashMap;
 use smallvec::SmallVec;
 
+use super::keys::PeerKey;
 use super::peer::ice::{PathIndex, Standing};
-use super::worker::PeerKey;
 use crate::ids::ParticipantId;
 
 /// What a datagram is, by its first byte (RFC 7983 §7) and, for RTCP, its second (RFC 5761 §4).

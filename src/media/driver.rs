@@ -14,13 +14,15 @@ use tokio::sync::mpsc;
 
 use super::doorbell::Doorbell;
 use super::egress::{Egress, Send};
-use super::engine::{MediaCommand, MediaEvent};
-use super::link::LinkEnd;
+use super::launch::MediaStartError;
 use super::load::Load;
-use super::pinning;
+use super::messages::MediaEvent;
 use super::stats::Stats;
-use super::threads::MediaStartError;
 use super::worker::{Datagram, Worker, WorkerConfig};
+use crate::media::messages::DriverCommand;
+#[cfg(debug_assertions)]
+use crate::media::messages::Fault;
+use crate::pinning;
 use crate::ports::PortError;
 
 /// Wakes the thread when there is a command.
@@ -132,35 +134,6 @@ pub struct Driver {
     pub doorbells: Vec<Option<Arc<Doorbell>>>,
     /// The processor to keep to.
     pub cpu: Option<usize>,
-}
-
-pub enum DriverCommand {
-    Media(MediaCommand),
-    /// From now on rooms may be shared with worker `other`.
-    Link {
-        other: usize,
-        end: Box<LinkEnd>,
-        doorbell: Arc<Doorbell>,
-    },
-    /// Worker `other` is lost, with what it shared.
-    Unlink {
-        other: usize,
-    },
-    /// Say goodbye to everybody and end the thread.
-    Shutdown,
-    #[cfg(debug_assertions)]
-    Fault(Fault),
-}
-
-/// A failure that a test asks for. Release builds have none.
-#[cfg(debug_assertions)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    Panic,
-    /// `run` returns an error.
-    Error,
-    /// The thread does nothing for so long.
-    Hang(Duration),
 }
 
 /// Whether the thread goes on.

@@ -6,7 +6,6 @@
 //! and [`Media::poll_lost`] tells the hub, which ends what lived there.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,86 +13,19 @@ use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
-use super::codec::Codec;
-use super::doorbell::Doorbell;
-use super::driver::DriverCommand;
+use super::launch::MediaStartError;
 use super::link;
-use super::load::Load;
-use super::pinning::Pinning;
+use super::messages::DriverCommand;
 use super::replacements::Replacements;
-use super::session::{Kind, LocalEnd, PeerSpec};
+use super::session::LocalEnd;
 use super::stats::Stats;
-use super::threads::{MediaStartError, ThreadLauncher, Threads};
-use super::worker::MAX_PEERS;
-use crate::ids::{PeerId, TrackId};
+use super::threads::{ThreadLauncher, Threads};
+use crate::ids::WorkerId;
+use crate::media::launch::{Launch, MediaSettings, WorkerPort};
+#[cfg(debug_assertions)]
+use crate::media::messages::Fault;
+use crate::media::messages::{MediaCommand, MediaEvent};
 use crate::pulse::Pulse;
-
-/// What the media workers need to know at start.
-#[derive(Clone, Debug)]
-pub struct MediaSettings {
-    /// Local addresses of the media sockets; one port serves all of them. Unspecified addresses stand for all.
-    pub bind_addresses: Vec<IpAddr>,
-    /// Worker n listens on `first_port + n`; 0 lets the system choose.
-    pub first_port: u16,
-    pub workers: usize,
-    pub pinning: Pinning,
-    /// What answers advertise instead of the addresses found on this machine; empty to find them.
-    pub announced_addresses: Vec<IpAddr>,
-    /// The most a publisher without transport-wide feedback is told to send.
-    pub max_publish_bps: u64,
-}
-
-/// Which worker; an index below the number of workers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct WorkerId(pub usize);
-
-#[derive(Debug)]
-pub enum MediaCommand {
-    /// Starts a connection, or changes a live one after a new offer.
-    Open(Box<PeerSpec>),
-    Close(PeerId),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MediaEvent {
-    /// DTLS is up and media can flow.
-    Connected { peer: PeerId },
-    /// The client is not heard any more. Nothing is sent to it; its keys are kept for some minutes, for it may come back.
-    Suspended { peer: PeerId },
-    /// A suspended client is heard again: media flows as before.
-    Resumed { peer: PeerId },
-    /// The connection is gone by itself: the worker has forgotten it. Not sent in answer to [`MediaCommand::Close`].
-    Closed { peer: PeerId, reason: CloseReason },
-    /// First authenticated packet of a published track.
-    TrackStarted { peer: PeerId, track: TrackId },
-    /// A worker's thread has ended: time to ask [`Media::poll_lost`].
-    WorkerEnded { worker: WorkerId },
-    /// What is published is in no format that this subscriber decodes: nothing can be sent to it. Once for each subscription and
-    /// format, and not more often than about every ten seconds.
-    Undecodable { peer: PeerId, kind: Kind, codec: Codec },
-    /// The end of [`MediaEvent::Undecodable`].
-    Decodable { peer: PeerId, kind: Kind },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CloseReason {
-    /// No sign of life for the consent time (RFC 7675), and none while it was suspended.
-    ConsentExpired,
-    /// ICE or DTLS did not finish in time.
-    ConnectTimeout,
-    /// DTLS handshake failed.
-    HandshakeFailed,
-    /// The certificate's fingerprint is not the one in the offer.
-    WrongFingerprint,
-    /// The client sent a DTLS close_notify.
-    ClosedByPeer,
-    /// The worker holds as many connections as it may.
-    Full,
-}
-
-/// Commands that wait for one worker. As many as it can have connections: a join storm that fills the whole worker fits, and
-/// a worker that has taken none of so many is lost. At some 4 KiB each they take 64 MiB.
-pub const COMMANDS: usize = MAX_PEERS;
 
 /// Ticks of a second ([`Media::tick`]) in which a worker has not turned once, after which it is lost. A worker turns at least
 /// once a second, and after each batch of packets. A thread that the machine does not run for some seconds may go on; after
@@ -103,25 +35,6 @@ pub const TICKS_WITHOUT_TURN: u32 = 10;
 
 /// Ticks without a turn after which new rooms go to other workers.
 const TICKS_SUSPECT: u32 = 2;
-
-/// How workers come to life: threads in the server, whatever it likes in a test.
-pub trait Launch: Send {
-    /// A worker in the place of an earlier one, if `generation` is not 0.
-    fn launch(&mut self, worker: WorkerId, generation: u8, now: Instant) -> Result<WorkerPort, MediaStartError>;
-
-    /// The worker is lost. Its thread may have ended, or hang for ever.
-    fn abandon(&mut self, worker: WorkerId);
-}
-
-/// The way to one worker that runs.
-pub struct WorkerPort {
-    pub commands: mpsc::Sender<DriverCommand>,
-    pub doorbell: Arc<Doorbell>,
-    pub load: Arc<Load>,
-    pub local: LocalEnd,
-    /// The processor that it keeps to.
-    pub cpu: Option<usize>,
-}
 
 /// The workers. The hub owns them; dropped, they say goodbye to everybody and end.
 pub struct Media {
@@ -288,7 +201,7 @@ impl Media {
 
     /// Makes a worker fail.
     #[cfg(debug_assertions)]
-    pub fn fault(&mut self, worker: WorkerId, fault: super::driver::Fault) {
+    pub fn fault(&mut self, worker: WorkerId, fault: Fault) {
         if worker.0 < self.slots.len() {
             self.post(worker.0, DriverCommand::Fault(fault));
         }

@@ -8,10 +8,11 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use smallvec::SmallVec;
 
 use super::clock::SenderClock;
+use super::codec::Kind;
+use super::packet::Arrival;
 use super::rewrite::SourceId;
 use super::rtp::{Extension, MAX_EXTENSION_ID};
-use super::session::{Kind, NegotiatedCodec};
-use super::track::Arrival;
+use super::session::NegotiatedCodec;
 use crate::ids::{ParticipantId, RoomId, TrackId};
 
 /// Bytes of packets on their way: 60 ms of a hundred 2.5 Mb/s videos, longer than a worker that keeps up is ever busy with

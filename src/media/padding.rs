@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::track::Arrival;
+use super::packet::Arrival;
 
 /// The most padding that a packet gets: two per cent of a full one. What a send costs beside its bytes would pay for
 /// more; the subscriber's network would not.

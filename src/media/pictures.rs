@@ -9,7 +9,7 @@
 //! second such picture in a row is a beginning for everybody: nothing better will come, and a client that has them from
 //! elsewhere can decode it. One alone may only be a picture whose sets were lost on the way.
 
-use super::codec::Start;
+use crate::media::codec::start::Start;
 
 /// Who can begin at a packet. The number tells the parameter sets of one stream apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,9 +85,10 @@ impl Pictures {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use Entry::*;
     use Start::{ParameterSets, Slice};
+
+    use super::*;
 
     fn entries(packets: &[(Start, u32, u64)]) -> Vec<Entry> {
         let mut pictures = Pictures::default();

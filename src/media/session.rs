@@ -6,15 +6,9 @@ use std::net::SocketAddr;
 use smallvec::SmallVec;
 
 use super::codec::Codec;
-use super::engine::WorkerId;
 use super::rtp::Extension;
-use crate::ids::{ParticipantId, PeerId, RoomId};
-
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Kind {
-    Audio,
-    Video,
-}
+use crate::ids::{ParticipantId, PeerId, RoomId, WorkerId};
+use crate::media::codec::Kind;
 
 /// One WebRTC connection as negotiated: everything that a worker needs to run it.
 #[derive(Clone, Debug, PartialEq, Eq)]

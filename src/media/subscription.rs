@@ -4,17 +4,18 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-use super::codec::{Codec, decoding, red, vp8};
+use super::codec::{Codec, Kind, decoding, red, vp8};
 use super::egress::Egress;
+use super::keys::{PeerKey, TrackKey};
+use super::packet::Arrival;
 use super::peer::ice::Path;
 use super::peer::srtp::Outbound;
 use super::pictures::Entry;
 use super::rewrite::{Incoming, Rewriter, Rewritten, SourceId};
 use super::rtcp::{Block, SenderInfo};
 use super::rtp::{Extension, Header, MAX_EXTENSION_ID, NewHeader, write_header};
-use super::session::{Kind, MediaSection, NegotiatedCodec};
-use super::track::{Arrival, Layer, Track};
-use super::worker::{PeerKey, TrackKey};
+use super::session::{MediaSection, NegotiatedCodec};
+use super::track::{Layer, Track};
 use crate::ids::ParticipantId;
 
 /// No payload type: RTP has 0 to 127.

@@ -3,7 +3,6 @@
 //! The sockets are opened once and stay open: a new thread goes on at the same port, whatever has become of the earlier one.
 
 use std::io;
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -14,13 +13,14 @@ use tokio::sync::mpsc;
 use super::addresses;
 use super::doorbell::Doorbell;
 use super::driver::{self, Driver, MediaSocket};
-use super::engine::{COMMANDS, Launch, MediaEvent, MediaSettings, WorkerId, WorkerPort};
+use super::launch::{COMMANDS, Launch, MediaSettings, WorkerPort};
 use super::load::Load;
+use super::messages::MediaEvent;
 use super::peer::dtls::DtlsIdentity;
-use super::pinning::PinningError;
 use super::session::LocalEnd;
 use super::worker::{WORKER_CACHE_BYTES, WorkerConfig};
-use crate::ports::PortError;
+use crate::ids::WorkerId;
+use crate::media::launch::MediaStartError;
 use crate::pulse::Pulse;
 
 /// Threads of one worker that were given up and hang still, while it is replaced once more. Each keeps its memory, and may
@@ -183,21 +183,4 @@ fn run(worker: WorkerId, driver: Driver, load: &Load, events: &mpsc::Sender<Medi
     load.end();
     // A hub that has ended needs not be told, and one that has so many events to take looks after each of them.
     let _ = events.try_send(MediaEvent::WorkerEnded { worker });
-}
-
-/// Why the media workers, or one in the place of a lost one, could not be started.
-#[derive(Debug, thiserror::Error)]
-pub enum MediaStartError {
-    #[error("cannot listen for media on UDP {address}: {why}")]
-    Bind { address: SocketAddr, why: PortError },
-    #[error("no network address found to advertise to clients; set media.announced_addresses")]
-    NoAddress,
-    #[error("cannot make the DTLS certificate: {0}")]
-    Certificate(String),
-    #[error("cannot start a media worker thread: {0}")]
-    Thread(io::Error),
-    #[error("earlier threads of this media worker hang still")]
-    Hangs,
-    #[error("media.pin_workers: {0}")]
-    Pinning(#[from] PinningError),
 }

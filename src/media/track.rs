@@ -5,19 +5,20 @@ use std::time::{Duration, Instant};
 use smallvec::SmallVec;
 
 use super::clock::{Newest, SenderClock};
-use super::codec::{Codec, vp8};
+use super::codec::{Codec, Kind, vp8};
 use super::keyframes::KeyFrameRequests;
+use super::keys::{PeerKey, SubscriptionKey};
 use super::layers::{INACTIVE_AFTER, LayerState, RateMeter};
 use super::link::{LayerNotice, TrackNotice};
 use super::padding;
-use super::pictures::{Entry, Pictures};
+use super::pictures::Pictures;
 use super::retransmit::{Arrival as Loss, LossTracker, PacketCache, Pool};
 use super::rewrite::SourceId;
 use super::rtp::{Extension, Header, MAX_EXTENSION_ID};
-use super::session::{Kind, MediaSection, NegotiatedCodec};
+use super::session::{MediaSection, NegotiatedCodec};
 use super::speaker::AudioLevel;
-use super::worker::{PeerKey, SubscriptionKey};
 use crate::ids::{ParticipantId, RoomId, TrackId};
+use crate::media::packet::Arrival;
 
 /// Simulcast layers of one track: three is what every sender knows.
 pub const MAX_LAYERS: usize = 4;
@@ -83,25 +84,6 @@ impl Layer {
         self.newest = None;
         self.last_packet = None;
     }
-}
-
-/// A packet of this batch that is to be forwarded. Offsets are into the batch's buffer.
-#[derive(Clone, Copy, Debug)]
-pub struct Arrival {
-    pub layer: u8,
-    pub source: SourceId,
-    pub start: usize,
-    /// Where the packet ends, padding removed.
-    pub end: usize,
-    pub header: Header,
-    /// The header's sequence number, counted on over its turns.
-    pub extended: u64,
-    pub codec: Codec,
-    /// Who can begin to decode here.
-    pub entry: Entry,
-    pub vp8: Option<vp8::Descriptor>,
-    /// RTP padding (RFC 3550 §5.1) that makes it as long as its neighbours; see [`padding`](super::padding).
-    pub padding: u8,
 }
 
 /// Whether a packet's layer begins: at all, again after a pause, or in another format of video. It may be the one that

@@ -6,7 +6,8 @@
 //! from somebody who has proven it. A token that proves nothing, or another name, is refused in either case; what may be
 //! another program's is passed over ([`Client::claim_by_shared_field`]).
 
-use super::{Client, Close};
+use super::client::Client;
+use super::reaction::Close;
 use crate::auth::TokenError;
 use crate::clock::now_s;
 use crate::domain::{Claim, RoomKind};

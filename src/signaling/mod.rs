@@ -21,6 +21,7 @@
 //! `"7"` are the same.
 
 mod call;
+mod client;
 mod devices;
 mod groupcall_id;
 mod groupcall_type;
@@ -29,49 +30,27 @@ pub(crate) mod json;
 mod limits;
 mod messages;
 mod offer;
+mod reaction;
+mod words;
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+pub use client::Admission;
+use client::Client;
+use limits::{FRAME_BYTES_MAX, SMALL_FRAME_BYTES_MAX};
+pub use reaction::{Close, Frame, Heartbeat, Reaction};
 use serde::Serialize;
 use serde_json::Value;
-use smallvec::SmallVec;
 use tracing::debug;
 
 use crate::auth::Keys;
 use crate::clock::WallClock;
 use crate::config::Config;
-use crate::domain::{EndReason, Event, MediaKind, MediaState, Person, RoomKind};
+use crate::domain::{Event, RoomKind};
 use crate::hub::Session;
-use crate::ids::{RoomName, UserId};
-use crate::storage::{AdmitError, DeviceRecord, Gate, Profile};
-
-use limits::{FRAME_BYTES_MAX, SMALL_FRAME_BYTES_MAX};
-
-/// Who there is, and who may enter which room. The server's is [`Gate`].
-pub trait Admission: Send + Sync + 'static {
-    fn admit(
-        &self,
-        user: &UserId,
-        room: &RoomName,
-        password: Option<&str>,
-    ) -> impl Future<Output = Result<Profile, AdmitError>> + Send;
-
-    /// As [`Admission::admit`], where there is no room to enter.
-    fn recognize(&self, user: &UserId) -> impl Future<Output = Result<Profile, AdmitError>> + Send;
-}
-
-impl Admission for Gate {
-    async fn admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Profile, AdmitError> {
-        Gate::admit(self, user, room, password).await
-    }
-
-    async fn recognize(&self, user: &UserId) -> Result<Profile, AdmitError> {
-        Gate::recognize(self, user).await
-    }
-}
+use crate::ids::RoomName;
+use crate::storage::DeviceRecord;
 
 /// By which path a client has come: what it speaks, and how much at a time.
 #[derive(Clone, Debug)]
@@ -102,137 +81,11 @@ impl Entrance {
     }
 }
 
-/// One WebSocket message with something in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Frame {
-    Text(String),
-    Binary(Bytes),
-}
-
-impl Frame {
-    pub fn len(&self) -> usize {
-        match self {
-            Frame::Text(text) => text.len(),
-            Frame::Binary(bytes) => bytes.len(),
-        }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-/// A family's own sign of life, beside WebSocket's.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Heartbeat {
-    /// Sent when no other message has been for this long …
-    pub after: Duration,
-    pub frame: Frame,
-    /// … and any message has to come back within this time.
-    pub answer_within: Duration,
-}
-
-/// What is to be done with the client's socket: frames to send, in order, and then perhaps to close it.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Reaction {
-    pub frames: SmallVec<[Frame; 2]>,
-    pub close: Option<Close>,
-}
-
-/// Why a socket is closed (RFC 6455 §7.4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Close {
-    pub code: u16,
-    pub reason: &'static str,
-}
-
-impl Close {
-    pub const GOING_AWAY: Close = Close::new(1001, "the server is going down");
-    pub const UNREADABLE: Close = Close::new(1009, "a message is too long or breaks the protocol");
-    pub const UNKNOWN_USER: Close = Close::new(1008, "no such user");
-    pub const NO_NAME: Close = Close::new(
-        1008,
-        "to join takes a name and a room: texts that are not empty, or whole numbers",
-    );
-    pub const LONG_NAME: Close = Close::new(1008, "a name has more than 128 characters");
-    pub const LONG_OFFER: Close = Close::new(1009, "an offer has more than 65536 bytes");
-    /// Of the codes for private use, like the two after it: a page tells it from a wrong password.
-    pub const NO_TOKEN: Close = Close::new(4401, "this server asks for a token: the one that was issued to you");
-    pub const BAD_TOKEN: Close = Close::new(4403, "the token is not valid any more, or was never: ask for a new one");
-    pub const OTHERS_TOKEN: Close = Close::new(4403, "the token was issued to somebody else");
-    pub const NAME_TAKEN: Close = Close::new(4409, "the name is held by somebody who has proven that it is theirs");
-    pub const WRONG_PASSWORD: Close = Close::new(1008, "the room's password is missing or wrong");
-    /// Of the codes for private use: a page that reads only codes would take another one for a wrong password or a full
-    /// room.
-    pub const TOO_MANY_GUESSES: Close = Close::new(
-        4029,
-        "too many wrong passwords for this room from your network; wait a minute",
-    );
-    pub const TOO_FAST: Close = Close::new(1008, "too many messages");
-    pub const TOO_SLOW: Close = Close::new(1008, "messages are not read");
-    /// As after a restart (RFC 6455's registry, 1012): a client that comes again by itself finds the room as it was, and empty.
-    pub const MEDIA_LOST: Close = Close::new(
-        1012,
-        "the part of the server that carried this room has failed; come again",
-    );
-    pub const FAILED: Close = Close::new(1011, "the server has failed, and ends");
-    pub const STORAGE_FAILED: Close = Close::new(1011, "the server cannot look users up now");
-    pub const SILENT: Close = Close::new(1008, "pings are not answered");
-    pub const FULL: Close = Close::new(1013, "the room or the server is full");
-    pub const TOO_DEAR: Close = Close::new(1008, "the message is too long for so many people");
-    pub const TOO_MANY_PEERS: Close = Close::new(1013, "no place for one more WebRTC connection; try again later");
-    /// Of the codes for private use: a client that reconnects by itself must not on this one, or two pages of the same
-    /// user throw one another out for ever.
-    pub const REPLACED: Close = Close::new(4001, "the same user came again with a newer session");
-
-    const fn new(code: u16, reason: &'static str) -> Self {
-        Self { code, reason }
-    }
-}
-
-impl Reaction {
-    fn none() -> Self {
-        Self::default()
-    }
-
-    fn frame(message: &impl serde::Serialize) -> Self {
-        Self::none().and_frame(message)
-    }
-
-    fn close(close: Close) -> Self {
-        Self::none().and_close(close)
-    }
-
-    fn and_frame(mut self, message: &impl serde::Serialize) -> Self {
-        self.frames.push(Frame::Text(json::text(message)));
-        self
-    }
-
-    fn and_close(mut self, close: Close) -> Self {
-        self.close = Some(close);
-        self
-    }
-}
-
 /// One client's conversation with the server.
 pub struct Conversation<A> {
     client: Client<A>,
     /// None while it is to be heard from the first message.
     family: Option<Family>,
-}
-
-/// What every family needs to serve one client.
-struct Client<A> {
-    /// The kind of rooms that it enters.
-    rooms: RoomKind,
-    session: Session,
-    admission: A,
-    config: Arc<Config>,
-    clock: WallClock,
-    /// What tokens are checked with.
-    keys: Keys,
-    /// The token in the request that opened the socket.
-    token: Option<String>,
 }
 
 enum Family {
@@ -383,37 +236,6 @@ struct OfNoFamily {
     message: Value,
 }
 
-impl From<EndReason> for Close {
-    fn from(reason: EndReason) -> Self {
-        match reason {
-            EndReason::Replaced => Close::REPLACED,
-            EndReason::Shutdown => Close::GOING_AWAY,
-            EndReason::MediaLost => Close::MEDIA_LOST,
-        }
-    }
-}
-
-/// Whether a client says with its first message that it understands what only this server says.
-fn takes_notices(message: &Value) -> bool {
-    message.get("notices") == Some(&Value::Bool(true))
-}
-
-/// How the families call it.
-fn media_word(media: MediaState) -> &'static str {
-    match media {
-        MediaState::Lost => "lost",
-        MediaState::Back => "back",
-    }
-}
-
-/// How the families call it.
-fn kind_word(kind: MediaKind) -> &'static str {
-    match kind {
-        MediaKind::Audio => "audio",
-        MediaKind::Video => "video",
-    }
-}
-
 fn pick_family(message: &Value) -> Option<Family> {
     let has = |key, kinds: &[&str]| {
         let kind = message.get(key).and_then(Value::as_str);
@@ -430,42 +252,4 @@ fn pick_family(message: &Value) -> Option<Family> {
 
 fn count(family: &'static str) {
     metrics::counter!("patchbay_messages_received_total", "family" => family).increment(1);
-}
-
-/// Whether somebody may enter a room. A room of two is for whoever knows what it is called.
-async fn admit<A: Admission>(
-    client: &Client<A>,
-    user: &UserId,
-    room: &RoomName,
-    password: Option<&str>,
-) -> Result<Profile, AdmitError> {
-    match client.rooms {
-        RoomKind::Group => client.admission.admit(user, room, password).await,
-        RoomKind::Pair => Ok(Profile {
-            user: user.clone(),
-            name: user.as_str().to_owned(),
-            prefix: String::new(),
-            postfix: String::new(),
-        }),
-    }
-}
-
-/// How an admitted user is shown. A name from the user table is that; where the table knows none, the name that the
-/// client gives itself, if it does.
-fn person(profile: Profile, own_name: Option<String>) -> Person {
-    let Profile {
-        user,
-        name,
-        prefix,
-        postfix,
-    } = profile;
-    let unnamed = name.is_empty() || name == user.as_str();
-    let own_name = own_name.filter(|name| unnamed && !name.is_empty());
-    let name = own_name.unwrap_or(if unnamed { user.as_str().to_owned() } else { name });
-    Person {
-        user,
-        name,
-        prefix,
-        postfix,
-    }
 }

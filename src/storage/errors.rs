@@ -1,6 +1,7 @@
-//! What can be wrong with storage, in sentences that name the thing and what to do.
+//! What can be wrong with storage, and why somebody may not enter, in sentences that name the thing and what to do.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The database cannot be used at start.
 #[derive(Debug, thiserror::Error)]
@@ -113,5 +114,24 @@ impl OpenError {
             },
             None => OpenError::Unreachable { place, source: error },
         }
+    }
+}
+
+/// Why somebody may not enter.
+#[derive(Debug, thiserror::Error)]
+pub enum AdmitError {
+    #[error("no such user")]
+    UnknownUser,
+    #[error("the room's password is missing or wrong")]
+    WrongPassword,
+    #[error("there were too many wrong passwords for this room from your network; wait {} s", wait.as_secs() + 1)]
+    TooManyGuesses { wait: Duration },
+    #[error("storage failed")]
+    Storage(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<sqlx::Error> for AdmitError {
+    fn from(error: sqlx::Error) -> Self {
+        AdmitError::Storage(Box::new(error))
     }
 }

@@ -1,8 +1,7 @@
 //! Who may enter: asked by one client, from one address.
 
-use std::time::Duration;
-
 use super::checks::Claim;
+use super::errors::AdmitError;
 use super::{Directory, Profile};
 use crate::clock::MonotonicClock;
 use crate::ids::{RoomName, UserId};
@@ -14,25 +13,6 @@ pub struct Gate {
     directory: Directory,
     client: ClientAddress,
     clock: MonotonicClock,
-}
-
-/// Why somebody may not enter.
-#[derive(Debug, thiserror::Error)]
-pub enum AdmitError {
-    #[error("no such user")]
-    UnknownUser,
-    #[error("the room's password is missing or wrong")]
-    WrongPassword,
-    #[error("there were too many wrong passwords for this room from your network; wait {} s", wait.as_secs() + 1)]
-    TooManyGuesses { wait: Duration },
-    #[error("storage failed")]
-    Storage(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
-
-impl From<sqlx::Error> for AdmitError {
-    fn from(error: sqlx::Error) -> Self {
-        AdmitError::Storage(Box::new(error))
-    }
 }
 
 impl Directory {

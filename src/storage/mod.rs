@@ -17,20 +17,19 @@ mod users;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::config;
-use crate::ids::UserId;
-use crate::text;
-
 pub use accounts::{DevicePlaces, DeviceRecord, Recorded, TokenSecret};
 use database::{Database, writing};
-pub use errors::{OpenError, RecordError};
+pub use errors::{AdmitError, OpenError, RecordError};
 pub use files::{FileRecord, StoredFile};
-pub use gate::{AdmitError, Gate};
+pub use gate::Gate;
 pub use mailbox::Mailbox;
 pub use messages::{Growth, MailboxRoom};
 use passwords::Passwords;
 pub use rooms::RoomRecord;
 pub use users::ProfileChange;
+
+use crate::ids::UserId;
+use crate::{config, text};
 
 /// What is written to try whether anything can be: the few pages of a login or a message.
 const TRIAL_BYTES: usize = 8_192;

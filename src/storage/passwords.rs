@@ -10,7 +10,7 @@ use aws_lc_rs::hmac;
 use tokio::sync::oneshot;
 
 use super::checks::{Checks, Claim, Ticket};
-use super::{AdmitError, RecordError};
+use super::errors::{AdmitError, RecordError};
 use crate::clock::MonotonicClock;
 use crate::text;
 

@@ -1,10 +1,12 @@
 //! The integration tests: one binary, one module a subject.
 
+mod arrows;
 mod calls;
 mod cli;
 mod clients;
 mod front;
 mod hostile;
+#[cfg(feature = "load")]
 mod load;
 mod netsim;
 mod pages;

@@ -4,15 +4,15 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use patchbay::ids::{ParticipantId, PeerId, RoomId};
-use patchbay::media::codec::Codec;
-use patchbay::media::engine::{MediaCommand, MediaEvent, WorkerId};
+use patchbay::ids::{ParticipantId, PeerId, RoomId, WorkerId};
+use patchbay::media::codec::{Codec, Kind};
+use patchbay::media::messages::{MediaCommand, MediaEvent};
 use patchbay::media::peer::dtls::{Dtls, DtlsIdentity, Progress};
 use patchbay::media::peer::ice::Path;
 use patchbay::media::peer::srtp::{Inbound, Outbound, Profile, contexts};
 use patchbay::media::rtp::{Extension, Header};
 use patchbay::media::session::{
-    DtlsRole, Feedback, Fingerprint, FingerprintHash, Kind, MediaSection, NegotiatedCodec, PeerSpec, RemoteSsrc,
+    DtlsRole, Feedback, Fingerprint, FingerprintHash, MediaSection, NegotiatedCodec, PeerSpec, RemoteSsrc,
     TransportSpec,
 };
 use patchbay::media::worker::{Datagram, WORKER_CACHE_BYTES, Worker, WorkerConfig};

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use patchbay::media::codec::Codec;
-use patchbay::media::engine::MediaCommand;
+use patchbay::media::messages::MediaCommand;
 use patchbay::media::peer::dtls::DtlsIdentity;
 use patchbay::media::rtcp;
 use patchbay::media::session::{Feedback, MediaSection};

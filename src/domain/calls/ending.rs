@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
-use super::{Call, Calls, Media};
+use super::Calls;
+use super::entry::{Media, over};
 use crate::domain::rooms::Rooms;
-use crate::domain::{Address, CallEnd, CallEvent, CallOver, Effect, Event, Refusal, Side};
+use crate::domain::{Address, CallEnd, Effect, Refusal, Side};
 use crate::ids::{CallId, RoomName, SessionId};
 
 impl Calls {
@@ -209,21 +210,4 @@ impl Calls {
         self.lines.remove_call(&call.callee.address, id);
         effects
     }
-}
-
-/// Tells a session on one side of a call that it is over.
-pub(super) fn over(id: CallId, call: &Call, side: Side, session: SessionId, reason: CallEnd) -> Effect {
-    let other = match side {
-        Side::Caller => Side::Callee,
-        Side::Callee => Side::Caller,
-    };
-    let event = Event::Call(CallEvent::Over(CallOver {
-        call: id,
-        side,
-        other: call.party(other).address.clone(),
-        room: call.room().cloned(),
-        accepted: call.accepted,
-        reason,
-    }));
-    Effect::Tell { session, event }
 }

@@ -3,24 +3,9 @@
 use std::time::Instant;
 
 use super::{Rooms, Seat};
+use crate::domain::room::Arrival;
 use crate::domain::{Effect, Event, MediaState};
-use crate::ids::{ParticipantId, PeerId, RoomId};
-
-/// What is known of the media of a participant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::domain) enum Arrival {
-    /// Nothing has come yet, or the client has ended it: nobody misses anything.
-    #[default]
-    Nothing,
-    Arrives,
-    /// The connection is gone without a word, or another one is being made in its place. At this time the others are told.
-    Missing(Instant),
-    /// The others have been told.
-    Lost,
-}
-
-/// When whose media are lost, if they have not come back.
-pub(super) type Due = (Instant, RoomId, ParticipantId);
+use crate::ids::PeerId;
 
 impl Rooms {
     /// The client of a connection is not heard any more, or is heard, perhaps again.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Arrival, Rooms};
-use crate::domain::room::Room;
+use super::Rooms;
+use crate::domain::room::{Arrival, Room};
 use crate::domain::{Effect, EndReason, Event, MediaState};
 use crate::ids::{PeerId, RoomId};
 

@@ -6,7 +6,8 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use tokio_util::io::ReaderStream;
 
-use super::{State, names, store};
+use super::state::State;
+use super::{names, store};
 use crate::http::errors::HttpError;
 use crate::http::pages;
 

@@ -7,6 +7,7 @@ mod download;
 mod meter;
 pub mod multipart;
 pub mod names;
+mod state;
 mod store;
 mod upload;
 
@@ -15,22 +16,17 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post};
+use state::State;
+pub use store::{Files, FilesError};
 
 use crate::config::Http;
 use crate::http::origin::{self, Origins};
-pub use store::{Files, FilesError};
 
 /// How often expired files are looked for. They can no longer be fetched from the second they expire.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(300);
 /// The pause while more are waiting: others use the disk and the database meanwhile. Short enough that all the smallest files that
 /// one address may have are deleted within minutes.
 const SWEEP_PAUSE: Duration = Duration::from_millis(200);
-
-#[derive(Clone)]
-struct State {
-    files: Files,
-    http: Arc<Http>,
-}
 
 pub fn router<S: Clone + Send + Sync + 'static>(files: Files, http: &Http, origins: &Origins) -> Router<S> {
     let state = State {

@@ -12,8 +12,8 @@ use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 use tokio::runtime::Handle;
 
+use crate::clock::WallClock;
 use crate::config;
-use crate::http::WallClock;
 use crate::shares::{ClientAddress, Denied, Place, Places, Pot, Share};
 use crate::storage::{Directory, FileRecord};
 

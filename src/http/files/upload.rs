@@ -9,10 +9,10 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 
-use super::State;
 use super::meter::Meter;
 use super::multipart::{Event, Malformed, Parser, Part};
 use super::names;
+use super::state::State;
 use super::store::{KeepError, Upload, WriteError};
 use crate::http::client::Client;
 use crate::http::errors::HttpError;

@@ -1,19 +1,19 @@
 //! The certificate of the TLS listeners: given by the configuration or self-made, and taken up anew when its files
 //! change. Does not touch sockets.
 
+mod files;
 mod self_made;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
+pub use files::TlsError;
+use files::{Files, Loaded};
 use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
-use x509_parser::extensions::GeneralName;
 
-use super::WallClock;
+use crate::clock::WallClock;
 use crate::config;
 
 /// How soon changed files are taken up. Looking costs two `stat`s.
@@ -26,47 +26,6 @@ pub struct Certificate {
     files: Arc<Files>,
     self_made: bool,
     clock: WallClock,
-}
-
-/// What was read from the files.
-struct Loaded {
-    server_config: Arc<ServerConfig>,
-    /// In small letters.
-    names: Arc<[String]>,
-}
-
-#[derive(Clone, Debug)]
-struct Files {
-    certificate: PathBuf,
-    key: PathBuf,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    #[error("cannot read the {what} {path}: {source}. Check the path and its permissions", path = .path.display())]
-    Read {
-        what: &'static str,
-        path: PathBuf,
-        source: std::io::Error,
-    },
-    #[error("{path} holds no usable {what}: {problem}. It must be a PEM file", path = .path.display())]
-    Content {
-        what: &'static str,
-        path: PathBuf,
-        problem: String,
-    },
-    #[error("the certificate {certificate} and the key {key} cannot be used together: {source}. Is it the key that the \
-        certificate was made for?", certificate = .certificate.display(), key = .key.display())]
-    Pair {
-        certificate: PathBuf,
-        key: PathBuf,
-        source: rustls::Error,
-    },
-    #[error("cannot keep a self-made certificate in {directory}: {source}. Make the directory writable, or give \
-        tls.certificate and tls.key", directory = .directory.display())]
-    Keep { directory: PathBuf, source: std::io::Error },
-    #[error("cannot make a certificate: {0}")]
-    Make(#[from] rcgen::Error),
 }
 
 impl Certificate {
@@ -142,90 +101,5 @@ impl Certificate {
             }
             Err(error) => tracing::error!(%error, "the certificate of the files is not used; the old one stays in use"),
         }
-    }
-}
-
-impl Files {
-    fn read(&self, now: SystemTime) -> Result<Loaded, TlsError> {
-        let chain = CertificateDer::pem_slice_iter(&read("certificate", &self.certificate)?)
-            .collect::<Result<Vec<_>, _>>()
-            .and_then(|chain| {
-                if chain.is_empty() {
-                    Err(pem::Error::NoItemsFound)
-                } else {
-                    Ok(chain)
-                }
-            })
-            .map_err(|e| content("certificate", &self.certificate, &e))?;
-        let key = PrivateKeyDer::from_pem_slice(&read("private key", &self.key)?)
-            .map_err(|e| content("private key", &self.key, &e))?;
-        self.warn_of_dates(&chain[0], now);
-        let names = dns_names(&chain[0]).into();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let pair = |source| TlsError::Pair {
-            certificate: self.certificate.clone(),
-            key: self.key.clone(),
-            source,
-        };
-        let mut server_config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-            .map_err(pair)?;
-        server_config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Loaded {
-            server_config: Arc::new(server_config),
-            names,
-        })
-    }
-
-    /// An expired certificate is served all the same: some clients do not look, and no service is worse.
-    fn warn_of_dates(&self, certificate: &CertificateDer<'_>, now: SystemTime) {
-        let path = self.certificate.display();
-        match self_made::validity(certificate) {
-            Some((_, until)) if until < now => tracing::warn!("the certificate {path} has expired; browsers refuse it"),
-            Some((from, _)) if from > now => {
-                tracing::warn!("the certificate {path} is not valid yet; is this machine's clock right?");
-            }
-            _ => {}
-        }
-    }
-
-    /// Changes whenever one of the files does: modification time and length of both.
-    fn fingerprint(&self) -> [Option<(SystemTime, u64)>; 2] {
-        [&self.certificate, &self.key].map(|path| {
-            let metadata = std::fs::metadata(path).ok()?;
-            Some((metadata.modified().ok()?, metadata.len()))
-        })
-    }
-}
-
-/// The names that clients compare (RFC 9525 §6.1): the subject's own name is no longer one of them.
-fn dns_names(certificate: &CertificateDer<'_>) -> Vec<String> {
-    let Ok((_, parsed)) = x509_parser::parse_x509_certificate(certificate) else {
-        return Vec::new();
-    };
-    let Ok(Some(alternatives)) = parsed.subject_alternative_name() else {
-        return Vec::new();
-    };
-    let dns_name = |name: &GeneralName<'_>| match name {
-        GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
-        _ => None,
-    };
-    alternatives.value.general_names.iter().filter_map(dns_name).collect()
-}
-
-fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
-    std::fs::read(path).map_err(|source| TlsError::Read {
-        what,
-        path: path.to_owned(),
-        source,
-    })
-}
-
-fn content(what: &'static str, path: &Path, error: &pem::Error) -> TlsError {
-    TlsError::Content {
-        what,
-        path: path.to_owned(),
-        problem: error.to_string(),
     }
 }

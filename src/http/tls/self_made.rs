@@ -9,8 +9,8 @@ use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpos
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::{Files, TlsError};
-use crate::http::host;
+use super::files::{Files, TlsError, validity};
+use crate::http::machine::machine_name;
 
 const CERTIFICATE: &str = "localhost.pem";
 const KEY: &str = "localhost-key.pem";
@@ -41,16 +41,6 @@ pub(super) fn ready(directory: &Path, now: SystemTime) -> Result<Files, TlsError
     Ok(files)
 }
 
-/// When a certificate begins and ceases to be valid.
-pub(super) fn validity(certificate: &CertificateDer<'_>) -> Option<(SystemTime, SystemTime)> {
-    let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
-    let time = |time: x509_parser::time::ASN1Time| {
-        let seconds = u64::try_from(time.timestamp()).ok()?;
-        SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
-    };
-    Some((time(parsed.validity().not_before)?, time(parsed.validity().not_after)?))
-}
-
 fn make(directory: &Path, files: &Files, now: SystemTime) -> Result<(), TlsError> {
     let mut params = CertificateParams::new(names())?;
     params.not_before = (now - VALID_BEFORE).into();
@@ -79,7 +69,7 @@ fn names() -> Vec<String> {
     let fits = |name: &String| {
         !name.is_empty() && name.len() <= 253 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.')
     };
-    if let Some(host) = host::machine_name().filter(|name| fits(name) && name != "localhost") {
+    if let Some(host) = machine_name().filter(|name| fits(name) && name != "localhost") {
         names.push(host);
     }
     names

@@ -10,13 +10,13 @@ use prost::Message as _;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::Context;
+use super::context::Context;
 use crate::load::connection::Credentials;
 use crate::load::error::LoadError;
 use crate::load::plan::Participant;
 use crate::load::sdp::{self, Description};
 use crate::load::socket::{Frame, Socket};
-use crate::media::session::Kind;
+use crate::media::codec::Kind;
 
 /// LiveKit throws out who is silent for 15 s.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
@@ -337,7 +337,7 @@ fn token(context: &Context, me: &Participant, subscribes: bool) -> Result<String
         "iss": key,
         "sub": me.name,
         "nbf": 0,
-        "exp": super::now_seconds() + TOKEN_SECONDS,
+        "exp": super::context::now_seconds() + TOKEN_SECONDS,
         "video": {
             "room": me.room_name, "roomJoin": true, "canSubscribe": subscribes, "canPublish": me.publishes,
         },

@@ -1,48 +1,19 @@
 //! How a participant joins: each server has its own signaling.
 
+mod context;
 mod janus;
 mod livekit;
 mod patchbay;
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
-
-use hdrhistogram::Histogram;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{Connection, Credentials, Remote};
-use super::driver::{self, Media, Setup};
+pub use self::context::Context;
+use self::context::clock;
 use super::error::LoadError;
-use super::options::{Options, Server};
-use super::plan::{Participant, Plan};
-use super::sdp::{self, Description, Offered};
-use super::socket::Target;
-use super::source::{Encoding, ExtensionIds};
-use crate::media::peer::dtls::DtlsIdentity;
+use super::options::Server;
+use super::plan::Participant;
 use crate::media::peer::srtp::Profile;
-use crate::media::session::Kind;
-
-/// Sound of one sender: what browsers send of a voice.
-const AUDIO_BPS: u64 = 32_000;
-/// Join times up to a minute, in microseconds.
-const JOIN_MAX_US: u64 = 60_000_000;
-
-/// What all participants share.
-pub struct Context {
-    pub options: Options,
-    pub plan: Plan,
-    pub target: Target,
-    pub media: Media,
-    /// One certificate for all: making thousands would take longer than the run.
-    pub identity: DtlsIdentity,
-    /// Pairs of a viewer and a publisher whose connection is up.
-    pairs_up: AtomicUsize,
-    /// By room: publishers whose connection is up.
-    publishers_up: Vec<watch::Sender<usize>>,
-    joins: Mutex<Histogram<u64>>,
-}
 
 /// How far a participant's task is to go.
 pub struct Conduct {
@@ -52,180 +23,18 @@ pub struct Conduct {
     pub failures: mpsc::UnboundedSender<LoadError>,
 }
 
-#[allow(
-    clippy::disallowed_methods,
-    reason = "this is the shell that owns the clock of joins"
-)]
-fn clock() -> Instant {
-    Instant::now()
-}
-
-#[allow(
-    clippy::disallowed_methods,
-    reason = "tokens of another server's want the time of day"
-)]
-fn now_seconds() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
-}
-
-impl Context {
-    pub fn new(options: Options, plan: Plan, target: Target, media: Media, identity: DtlsIdentity) -> Context {
-        let publishers_up = (0..options.rooms()).map(|_| watch::Sender::new(0)).collect();
-        Context {
-            options,
-            plan,
-            target,
-            media,
-            identity,
-            pairs_up: AtomicUsize::new(0),
-            publishers_up,
-            joins: Mutex::new(Histogram::new_with_bounds(1, JOIN_MAX_US, 3).expect("the bounds are good")),
-        }
-    }
-
-    pub fn pairs_up(&self) -> usize {
-        self.pairs_up.load(Ordering::Relaxed)
-    }
-
-    /// Join times in microseconds, from now on counted anew.
-    pub fn take_joins(&self) -> Histogram<u64> {
-        let mut joins = self.joins.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let taken = joins.clone();
-        joins.reset();
-        taken
-    }
-
-    /// Takes part until told to stop. What fails is told.
-    pub async fn take_part(&self, participant: Participant, conduct: Conduct) {
-        let began = clock();
-        let joined = |elapsed: Duration| {
-            let mut joins = self.joins.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            joins.saturating_record(elapsed.as_micros() as u64);
-        };
-        let joined = || joined(clock().saturating_duration_since(began));
-        let done = match self.options.server {
-            Server::Patchbay => patchbay::take_part(self, &participant, joined, &conduct.stop).await,
-            Server::Janus => janus::take_part(self, &participant, joined, &conduct.stop).await,
-            Server::Livekit => livekit::take_part(self, &participant, joined, &conduct.stop).await,
-        };
-        self.leave(&participant).await;
-        if let Err(error) = done {
-            let _ = conduct.failures.send(error);
-        }
-    }
-
-    /// What a publisher sends, as its offer says.
-    fn published(&self, participant: &Participant) -> Vec<Offered> {
-        let first = 0x1000_0000 + participant.index as u32 * 64;
-        let mut sections = self.watched();
-        for (at, section) in sections.iter_mut().enumerate() {
-            let layers = match section.kind {
-                Kind::Video if self.options.simulcast => sdp::SIMULCAST.len(),
-                _ => 1,
-            };
-            // Every second number is for retransmissions.
-            section.ssrcs = (0..layers).map(|layer| first + (at * 16 + layer * 2) as u32).collect();
-        }
-        sections
-    }
-
-    /// What a viewer's offer for one publisher has.
-    fn watched(&self) -> Vec<Offered> {
-        let kinds = [
-            (Kind::Audio, self.options.has_sound()),
-            (Kind::Video, self.options.has_video()),
-        ];
-        kinds
-            .into_iter()
-            .filter(|(_, wanted)| *wanted)
-            .map(|(kind, _)| Offered {
-                kind,
-                ssrcs: Vec::new(),
-            })
-            .collect()
-    }
-
-    /// What is sent into the sections that the server has accepted.
-    fn encodings(&self, sections: &[Offered], answer: &Description) -> Result<Vec<Encoding>, LoadError> {
-        let mut encodings = Vec::new();
-        for (mid, (section, answered)) in sections.iter().zip(&answer.sections).enumerate() {
-            let (codec, name) = match section.kind {
-                Kind::Audio => ("opus", "sound"),
-                Kind::Video => ("VP8", "video"),
-            };
-            let payload_type = answered.payload_type(codec).filter(|_| !answered.rejected);
-            let payload_type =
-                payload_type.ok_or_else(|| LoadError::Description(format!("the server refuses {codec} {name}")))?;
-            let shares: Vec<(&'static str, f64)> = match section.ssrcs.len() {
-                1 => vec![("", 1.0)],
-                layers => sdp::SIMULCAST[..layers].to_vec(),
-            };
-            let whole = match section.kind {
-                Kind::Audio => AUDIO_BPS,
-                Kind::Video => self.options.bitrate_kbps * 1_000,
-            };
-            for (ssrc, (rid, share)) in section.ssrcs.iter().zip(shares) {
-                let ids = answered.extension_ids();
-                encodings.push(Encoding {
-                    kind: section.kind,
-                    ssrc: *ssrc,
-                    payload_type,
-                    bitrate_bps: (whole as f64 * share) as u64,
-                    rid,
-                    mid: mid.to_string(),
-                    extensions: ExtensionIds {
-                        rid: if rid.is_empty() { 0 } else { ids.rid },
-                        ..ids
-                    },
-                });
-            }
-        }
-        Ok(encodings)
-    }
-
-    /// Begins a connection. The receiver tells when it is up, or why not.
-    fn connect(
-        &self,
-        participant: &Participant,
-        local: Credentials,
-        remote: Remote,
-        publishes: Vec<Encoding>,
-        watches: Vec<usize>,
-    ) -> Result<oneshot::Receiver<Result<(), LoadError>>, LoadError> {
-        let socket = driver::socket(remote.address)?;
-        let (connected, told) = oneshot::channel();
-        self.media.add(Setup {
-            participant: participant.index,
-            connection: Connection::new(clock(), &self.identity, local, remote),
-            socket,
-            publishes,
-            watches,
-            connected,
-        })?;
-        Ok(told)
-    }
-
-    fn publisher_is_up(&self, room: usize) {
-        self.publishers_up[room].send_modify(|up| *up += 1);
-    }
-
-    /// Waits until everybody in the room who sends does.
-    async fn publishers_are_up(&self, room: usize) {
-        let mut up = self.publishers_up[room].subscribe();
-        let all = self.options.publishers();
-        // The sender lives as long as this context.
-        let _ = up.wait_for(|up| *up >= all).await;
-    }
-
-    /// Ends the participant's media, before its signaling: a server that ends the media first has failed.
-    async fn leave(&self, participant: &Participant) {
-        // The thread has ended when the run has.
-        let _ = self.media.leave(participant.index).await;
-    }
-
-    fn pair_is_up(&self) {
-        self.pairs_up.fetch_add(1, Ordering::Relaxed);
+/// Takes part until told to stop. What fails is told.
+pub async fn take_part(context: &Context, participant: Participant, conduct: Conduct) {
+    let began = clock();
+    let joined = || context.count_join(clock().saturating_duration_since(began));
+    let done = match context.options.server {
+        Server::Patchbay => patchbay::take_part(context, &participant, joined, &conduct.stop).await,
+        Server::Janus => janus::take_part(context, &participant, joined, &conduct.stop).await,
+        Server::Livekit => livekit::take_part(context, &participant, joined, &conduct.stop).await,
+    };
+    context.leave(&participant).await;
+    if let Err(error) = done {
+        let _ = conduct.failures.send(error);
     }
 }
 

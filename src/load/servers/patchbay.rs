@@ -8,7 +8,7 @@ use futures_util::stream::FuturesUnordered;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::Context;
+use super::context::Context;
 use crate::load::connection::Credentials;
 use crate::load::error::LoadError;
 use crate::load::plan::Participant;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Start;
+use super::start::Start;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Profile {

@@ -1,6 +1,6 @@
 //! H.265 (RFC 7798): where a decoder can start.
 
-use super::Start;
+use super::start::Start;
 
 /// NAL unit types (ITU-T H.265 table 7-1) and packet types (RFC 7798 §4.4).
 const FIRST_IRAP: u8 = 16;

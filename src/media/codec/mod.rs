@@ -5,12 +5,19 @@ pub mod decoding;
 pub mod h264;
 pub mod h265;
 pub mod red;
+pub mod start;
 pub mod vp8;
 pub mod vp9;
 
 use std::fmt;
 
-use super::session::Kind;
+use self::start::Start;
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Kind {
+    Audio,
+    Video,
+}
 
 /// A codec with those format parameters that decide whether two ends understand one another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -67,19 +74,6 @@ impl Codec {
         };
         if begins { Start::Picture } else { Start::None }
     }
-}
-
-/// What begins in a packet, for a decoder that knows nothing of the stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Start {
-    /// Nothing: it goes on with something, or stands on pictures before it.
-    None,
-    /// A slice of a key picture; the parameter sets that it needs were sent before it.
-    Slice,
-    /// Parameter sets, which the key picture after them needs.
-    ParameterSets,
-    /// A key picture, with all that it needs.
-    Picture,
 }
 
 /// As people write it: in logs, and for clients to show.

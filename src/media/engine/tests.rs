@@ -4,6 +4,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::*;
+use crate::ids::PeerId;
+use crate::media::doorbell::Doorbell;
+use crate::media::load::Load;
 use crate::media::virtual_time;
 
 const NOBODY: [usize; 0] = [];

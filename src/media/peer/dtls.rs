@@ -8,121 +8,40 @@
 
 mod attempt;
 mod cookie;
+mod failure;
+mod identity;
 mod inbox;
 mod introduction;
+mod pace;
 mod records;
 mod signature;
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use aws_lc_rs::digest;
 use bytes::BytesMut;
-use rtc_crypto::RTCCryptoProvider;
-use rtc_dtls::config::{ClientAuthType, ConfigBuilder, HandshakeConfig};
-use rtc_dtls::crypto::Certificate;
 use rtc_dtls::endpoint::EndpointEvent;
-use rtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile;
-use rtc_shared::error::Error as DtlsError;
 
 use self::attempt::Attempt;
-use self::cookie::{Cookie, WithCookie};
+use self::cookie::Cookie;
+pub use self::failure::Failure;
+pub use self::identity::DtlsIdentity;
+use self::identity::library_profile;
 use self::inbox::Inbox;
+use self::pace::is_time;
 use self::records::{ClientHello, Fragment, Record};
 use super::srtp::Profile;
 use crate::media::session::{DtlsRole, Fingerprint, FingerprintHash};
 
-/// The endpoint keys its associations by address. One connection may change address; this one stands for all of them.
-const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
-
-/// The least time between two repetitions of a flight: below the 50 ms after which libwebrtc repeats its own.
-const REPEAT_GAP: Duration = Duration::from_millis(20);
 /// Repetitions of our flights in one connection: more than a client on the worst link asks for until it gives up. What is
 /// sent again may go to an address that somebody has only claimed.
 const MAX_REPEATS: u8 = 64;
 /// Handshakes that one connection may begin: a client begins one, and another one where it has lost its own state. Each
 /// costs a key pair and a signature.
 const MAX_ATTEMPTS: u8 = 8;
-
-/// Whether it is long enough ago that something was done last; it is done now, then.
-fn is_time(now: Instant, last: &mut Option<Instant>) -> bool {
-    let since = last.map(|last| now.saturating_duration_since(last));
-    let is_time = since.is_none_or(|since| since >= REPEAT_GAP);
-    if is_time {
-        *last = Some(now);
-    }
-    is_time
-}
-
-/// The process's certificate and the configurations made from it, shared by all connections.
-#[derive(Clone)]
-pub struct DtlsIdentity {
-    provider: Arc<dyn RTCCryptoProvider>,
-    certificate: Certificate,
-    client: Arc<HandshakeConfig>,
-    pub fingerprint: [u8; 32],
-}
-
-impl DtlsIdentity {
-    /// Makes a fresh self-signed ECDSA P-256 certificate.
-    pub fn generate() -> Result<DtlsIdentity, DtlsError> {
-        DtlsIdentity::generate_offering(&Profile::PREFERENCE)
-    }
-
-    /// As [`DtlsIdentity::generate`], but as a client these profiles alone are offered.
-    pub fn generate_offering(profiles: &[Profile]) -> Result<DtlsIdentity, DtlsError> {
-        let provider = rtc_crypto::default_provider().map_err(|error| DtlsError::Other(error.to_string()))?;
-        let certificate = Certificate::generate_self_signed(vec!["patchbay".to_owned()], provider.crypto())?;
-        let der = certificate
-            .certificate
-            .first()
-            .map(|der| der.as_ref().to_vec())
-            .unwrap_or_default();
-        let fingerprint = digest::digest(&digest::SHA256, &der);
-        let offered = profiles.iter().copied().map(library_profile).collect();
-        Ok(DtlsIdentity {
-            client: Arc::new(config(provider.clone(), &certificate, offered, true)?),
-            provider,
-            certificate,
-            fingerprint: fingerprint.as_ref().try_into().unwrap_or([0; 32]),
-        })
-    }
-
-    /// For one handshake: the library's server follows the client's order of SRTP profiles, so we let it see only the one of
-    /// ours that we prefer among the client's.
-    fn server(&self, profile: Profile, cookie: Cookie) -> Result<HandshakeConfig, DtlsError> {
-        let provider = Arc::new(WithCookie::new(self.provider.clone(), cookie));
-        config(provider, &self.certificate, vec![library_profile(profile)], false)
-    }
-}
-
-fn config(
-    provider: Arc<dyn RTCCryptoProvider>,
-    certificate: &Certificate,
-    profiles: Vec<SrtpProtectionProfile>,
-    is_client: bool,
-) -> Result<HandshakeConfig, DtlsError> {
-    ConfigBuilder::default()
-        .with_crypto_provider(provider)
-        .with_certificates(vec![certificate.clone()])
-        .with_srtp_protection_profiles(profiles)
-        .with_client_auth(ClientAuthType::RequireAnyClientCert)
-        // Certificates are self-signed; the fingerprint in the offer is what vouches for them (RFC 8122).
-        .with_insecure_skip_verify(true)
-        .build(is_client, Some(PEER))
-}
-
-fn library_profile(profile: Profile) -> SrtpProtectionProfile {
-    match profile {
-        Profile::AeadAes128Gcm => SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm,
-        Profile::AeadAes256Gcm => SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm,
-        Profile::Aes128CmHmacSha1_80 => SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80,
-    }
-}
 
 /// What a datagram led to.
 #[derive(Debug)]
@@ -137,13 +56,6 @@ pub enum Progress {
     },
     /// The client said goodbye.
     Closed,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// The handshake cannot succeed any more.
-    Handshake,
-    WrongFingerprint,
 }
 
 /// The DTLS state of one connection.

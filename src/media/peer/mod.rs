@@ -15,10 +15,10 @@ use self::dtls::{Dtls, DtlsIdentity};
 use self::ice::Ice;
 use self::srtp::{Inbound, Outbound};
 use super::bandwidth::{ReceiverEstimate, TransportFeedback};
+use super::keys::{SubscriptionKey, TrackKey};
 use super::rtp::{Extension, Header};
 use super::session::{MediaSection, PeerSpec};
 use super::undecodable::DecodingReports;
-use super::worker::{SubscriptionKey, TrackKey};
 use crate::ids::{ParticipantId, PeerId, RoomId};
 
 /// An incoming SSRC and where its packets go.

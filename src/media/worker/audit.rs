@@ -1,8 +1,9 @@
 //! Whether all that a worker keeps agrees with itself, as it must between any two inputs. Only tests ask: what is kept in two
 //! places, and is left in one of them when it ends in the other, is a leak that nobody sees from outside.
 
-use super::{PeerKey, TrackKey, Worker};
+use super::Worker;
 use crate::ids::RoomId;
+use crate::media::keys::{PeerKey, TrackKey};
 use crate::media::peer::Peer;
 use crate::media::peer::ice::CONSENT_TIMEOUT;
 use crate::media::room::Room;

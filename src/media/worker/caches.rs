@@ -5,8 +5,9 @@
 use ahash::AHashMap;
 use smallvec::SmallVec;
 
-use super::{TrackKey, Worker};
+use super::Worker;
 use crate::ids::{ParticipantId, RoomId};
+use crate::media::keys::TrackKey;
 use crate::media::retransmit::{CHUNK_BYTES, ceiling};
 use crate::media::track::Track;
 

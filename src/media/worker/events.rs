@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use crate::media::engine::MediaEvent;
+use crate::media::messages::MediaEvent;
 
 #[derive(Default)]
 pub(super) struct Events(VecDeque<MediaEvent>);
@@ -45,8 +45,7 @@ fn replaces(newer: &MediaEvent, older: &MediaEvent) -> bool {
 mod tests {
     use super::*;
     use crate::ids::PeerId;
-    use crate::media::codec::Codec;
-    use crate::media::session::Kind;
+    use crate::media::codec::{Codec, Kind};
 
     #[test]
     fn of_what_changes_back_and_forth_only_the_newest_word_waits() {

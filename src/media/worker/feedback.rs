@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::{PeerKey, SubscriptionKey, TrackKey, Worker};
+use super::Worker;
 use crate::media::clock::SenderClock;
+use crate::media::codec::Kind;
 use crate::media::demux::Occupant;
+use crate::media::keys::{PeerKey, SubscriptionKey, TrackKey};
 use crate::media::peer::srtp::MAX_OVERHEAD;
 use crate::media::rtcp::{self, Block, Packet};
-use crate::media::session::{Kind, stream_name};
+use crate::media::session::stream_name;
 
 /// Reports about once a second: what libwebrtc does for video, and often enough for five-second audio senders too.
 const REPORT_INTERVAL: Duration = Duration::from_millis(1_000);

@@ -4,12 +4,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::caches::MAX_ENCODINGS;
-use super::{Forwarded, PeerKey, TrackKey, Worker};
+use super::rooms::Asking;
+use super::{Forwarded, Worker};
 use crate::media::demux::{Class, Occupant, classify};
-use crate::media::engine::MediaEvent;
+use crate::media::keys::{PeerKey, TrackKey};
+use crate::media::messages::MediaEvent;
 use crate::media::peer::Stream;
 use crate::media::peer::ice::Path;
-use crate::media::room::Asking;
 use crate::media::rtp::{Extension, Header};
 use crate::media::session::{MediaSection, NegotiatedCodec};
 use crate::media::track::{Begins, Layer, MAX_LAYERS, Origin};

@@ -16,45 +16,17 @@ use std::time::Instant;
 use ahash::{AHashMap, AHashSet};
 use slotmap::{Key, KeyData};
 
-use super::{TrackKey, Worker};
+use super::Worker;
+use super::rooms::Asking;
 use crate::ids::{RoomId, TrackId};
 use crate::media::clock::SenderClock;
+use crate::media::codec::Kind;
+use crate::media::keys::TrackKey;
 use crate::media::link::{LinkEnd, Message, TrackNotice};
+use crate::media::packet::Arrival;
 use crate::media::rewrite::SourceId;
-use crate::media::room::Asking;
-use crate::media::session::Kind;
-use crate::media::track::{Arrival, Begins, Mirror, Origin, Track};
-
-/// This worker's side of a link with another.
-pub struct Link {
-    end: LinkEnd,
-    /// Something was put in since the other was last woken.
-    rung: bool,
-    /// Tracks that the other mirrors; all of them live here.
-    told: AHashMap<TrackId, TrackKey>,
-    /// Tracks that are not told as they are now, in the order in which they were published. Each stands here once.
-    untold: VecDeque<TrackKey>,
-    /// Told tracks that ended.
-    gone: Vec<TrackId>,
-    /// Tracks that live there and are mirrored here.
-    mirrored: AHashMap<TrackId, TrackKey>,
-    /// Rooms that live there and were asked for.
-    asked: AHashSet<RoomId>,
-    /// Rooms that are to be asked for or released. Each is asked for already, or exists here: so they are bounded.
-    changed: VecDeque<RoomId>,
-}
-
-impl Link {
-    fn send(&mut self, message: Message) -> bool {
-        let sent = self.end.send(message);
-        self.rung |= sent;
-        sent
-    }
-
-    fn has_unsaid(&self) -> bool {
-        !(self.untold.is_empty() && self.gone.is_empty() && self.changed.is_empty())
-    }
-}
+use crate::media::track::{Begins, Mirror, Origin, Track};
+use crate::media::worker::links::Link;
 
 /// For the driver.
 impl Worker {

@@ -11,28 +11,29 @@ mod caches;
 mod events;
 mod feedback;
 mod ingress;
+mod links;
 mod mirror;
 mod paths;
 mod peers;
+mod rooms;
 mod suspension;
 mod ticks;
 mod undecodable;
 
-pub use caches::WORKER_CACHE_BYTES;
-pub use ingress::Datagram;
-pub use mirror::audit::Shared;
-pub use suspension::SUSPENDED_MAX;
-
 use std::time::Instant;
 
 use ahash::AHashMap;
-use slotmap::{SlotMap, new_key_type};
+pub use caches::WORKER_CACHE_BYTES;
+pub use ingress::Datagram;
+pub use mirror::audit::Shared;
+use slotmap::SlotMap;
+pub use suspension::SUSPENDED_MAX;
 
 use self::events::Events;
-use self::mirror::Link;
+use self::links::Link;
 use super::demux::Demux;
 use super::egress::Egress;
-use super::engine::{CloseReason, MediaCommand, MediaEvent};
+use super::messages::{CloseReason, MediaCommand, MediaEvent};
 use super::peer::Peer;
 use super::peer::dtls::DtlsIdentity;
 use super::retransmit::Pool;
@@ -43,12 +44,7 @@ use super::stats::Stats;
 use super::subscription::Subscription;
 use super::track::Track;
 use crate::ids::{PeerId, RoomId, TrackId};
-
-new_key_type! {
-    pub struct PeerKey;
-    pub struct TrackKey;
-    pub struct SubscriptionKey;
-}
+use crate::media::keys::{PeerKey, SubscriptionKey, TrackKey};
 
 /// Connections of one worker. A core carries a few thousand; more only queue up before they fail. Past it, new ones are
 /// refused with [`CloseReason::Full`].

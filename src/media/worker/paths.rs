@@ -16,8 +16,9 @@ use std::time::Instant;
 
 use smallvec::SmallVec;
 
-use super::{PeerKey, Worker};
+use super::Worker;
 use crate::media::demux::{Class, MAX_OCCUPANTS, Occupant, classify};
+use crate::media::keys::PeerKey;
 use crate::media::peer::dtls::{self, Failure, Progress};
 use crate::media::peer::ice::{Learning, Path, Request, Standing};
 use crate::media::peer::{Peer, SentTo};

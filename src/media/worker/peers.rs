@@ -2,17 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use super::{MAX_PEERS, PeerKey, Worker};
+use super::rooms::Asking;
+use super::{MAX_PEERS, Worker};
 use crate::ids::RoomId;
 use crate::media::bandwidth::{ReceiverEstimate, TransportFeedback};
+use crate::media::codec::Kind;
 use crate::media::demux::Occupant;
-use crate::media::engine::{CloseReason, MediaEvent};
+use crate::media::keys::PeerKey;
+use crate::media::messages::{CloseReason, MediaEvent};
 use crate::media::peer::dtls::{Dtls, Failure, Progress};
 use crate::media::peer::ice::Path;
 use crate::media::peer::srtp::contexts;
 use crate::media::peer::{Peer, Publisher, SentTo};
-use crate::media::room::Asking;
-use crate::media::session::{Kind, MediaSection, PeerSpec};
+use crate::media::session::{MediaSection, PeerSpec};
 use crate::media::subscription::Subscription;
 use crate::media::track::Track;
 

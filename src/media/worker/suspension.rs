@@ -11,9 +11,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::{PeerKey, TrackKey, Worker};
-use crate::media::engine::MediaEvent;
-use crate::media::room::Asking;
+use super::Worker;
+use super::rooms::Asking;
+use crate::media::keys::{PeerKey, TrackKey};
+use crate::media::messages::MediaEvent;
 
 /// How long a client may stay away: a tunnel or a change of networks takes less, and a person who waits for longer has
 /// called again. Meanwhile it keeps its place among the connections that the server may hold, and some kilobytes.

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use slotmap::{Key, KeyData};
 
+use super::Worker;
+use super::rooms::Asking;
 use super::suspension::SUSPENDED_MAX;
-use super::{PeerKey, TrackKey, Worker};
-use crate::media::engine::CloseReason;
+use crate::media::keys::{PeerKey, TrackKey};
+use crate::media::messages::CloseReason;
 use crate::media::peer::Peer;
 use crate::media::peer::ice::CONNECT_TIMEOUT;
-use crate::media::room::Asking;
 use crate::media::track::Track;
 
 /// Chores are done this often. Each wake-up of a worker that sleeps costs some 50 µs, whatever it then does: at a hundred a

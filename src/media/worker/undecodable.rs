@@ -3,9 +3,10 @@
 
 use std::time::Instant;
 
-use super::{PeerKey, Worker};
-use crate::media::engine::MediaEvent;
-use crate::media::session::Kind;
+use super::Worker;
+use crate::media::codec::Kind;
+use crate::media::keys::PeerKey;
+use crate::media::messages::MediaEvent;
 use crate::media::undecodable::Change;
 
 impl Worker {

@@ -53,8 +53,11 @@ use serde_json::Value;
 use tracing::debug;
 
 use self::wire::{CandidateOut, Outgoing};
+use super::client::{Admission, Client};
 use super::json::{Name, Text};
-use super::{Admission, Client, Reaction, json, kind_word, media_word, offer, takes_notices};
+use super::reaction::Reaction;
+use super::words::{kind_word, media_word, takes_notices};
+use super::{json, offer};
 use crate::domain::{
     Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Candidate, Command, Decline, DecodingNotice,
     Event, Newcomer, Refusal, Side, Subject, WhenBusy,

@@ -35,8 +35,10 @@ use serde_json::Value;
 use tracing::debug;
 
 use self::wire::Outgoing;
+use super::client::Client;
+use super::json;
 use super::json::Name;
-use super::{Client, Close, Reaction, json};
+use super::reaction::{Close, Reaction};
 use crate::domain::{
     Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Claim, Command, Decline, Event, Newcomer,
     Refusal, Side, WhenBusy,

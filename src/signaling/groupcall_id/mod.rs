@@ -47,8 +47,11 @@ use serde_json::Value;
 use tracing::debug;
 
 use self::wire::{CandidateOut, Outgoing, ParticipantOut, Participants};
+use super::client::{Admission, Client, admit, person};
 use super::json::Text;
-use super::{Admission, Client, Close, Reaction, admit, json, kind_word, media_word, offer, person, takes_notices};
+use super::reaction::{Close, Reaction};
+use super::words::{kind_word, media_word, takes_notices};
+use super::{json, offer};
 use crate::domain::{Command, DecodingNotice, Event, Person, Refusal, Subject};
 use crate::storage::AdmitError;
 use crate::text;

@@ -52,8 +52,11 @@ use serde_json::Value;
 use tracing::debug;
 
 use self::wire::{CandidateOut, Id, Outgoing, ParticipantOut, TextOut};
+use super::client::{Admission, Client, admit, person};
 use super::json::{Name, Text, TooLong, fields};
-use super::{Admission, Client, Close, Reaction, admit, kind_word, limits, media_word, offer, person, takes_notices};
+use super::reaction::{Close, Reaction};
+use super::words::{kind_word, media_word, takes_notices};
+use super::{limits, offer};
 use crate::domain::{Candidate, Command, DecodingNotice, Event, FileNotice, Person, Refusal, Subject};
 use crate::ids::{RoomName, UserId};
 use crate::storage::AdmitError;

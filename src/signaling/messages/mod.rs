@@ -66,12 +66,12 @@ use time::macros::format_description;
 use tracing::debug;
 
 use self::wire::{Incoming, Outgoing};
-use super::{Admission, Client, Close, Frame, Heartbeat, Reaction};
-use crate::auth;
+use super::client::{Admission, Client};
+use super::reaction::{Close, Frame, Heartbeat, Reaction};
 use crate::domain::{Command, MessageCommand, MessageEvent, Recipient, Refusal, Waits};
 use crate::ids::UserId;
 use crate::storage::AdmitError;
-use crate::text;
+use crate::{auth, text};
 
 /// Some networks cut connections that are silent for a minute; phones are not to be woken more often than that asks for.
 const HEARTBEAT_AFTER: Duration = Duration::from_secs(40);

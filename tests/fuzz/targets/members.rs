@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use patchbay::media::codec::{Codec, h264};
+use patchbay::media::codec::{Codec, Kind, h264};
 use patchbay::media::peer::dtls::DtlsIdentity;
 use patchbay::media::rtcp;
 use patchbay::media::rtp::Header;
-use patchbay::media::session::Kind;
 
 use super::bytes::Bytes;
 use super::media_client::{Client, codec, exchange, rtp, run_until, section, vp8, worker};

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use patchbay::clock::WallClock;
 use patchbay::config;
-use patchbay::http::WallClock;
 use patchbay::http::tls::Certificate;
 use rcgen::{CertificateParams, KeyPair};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use patchbay::media::engine::MediaEvent;
+use patchbay::media::messages::MediaEvent;
 
 use super::media::read_audio;
 use super::network::Link;

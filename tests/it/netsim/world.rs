@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use patchbay::ids::{ParticipantId, PeerId, RoomId};
-use patchbay::media::engine::{MediaCommand, MediaEvent, WorkerId};
+use patchbay::ids::{ParticipantId, PeerId, RoomId, WorkerId};
+use patchbay::media::messages::{MediaCommand, MediaEvent};
 use patchbay::media::peer::dtls::DtlsIdentity;
 use patchbay::media::peer::negotiate::{self, Negotiated, Role};
 use patchbay::media::session::{LocalEnd, PeerSpec};
@@ -189,7 +189,7 @@ impl World {
     pub fn video_ssrc_to(&self, id: Id) -> u32 {
         let negotiated = self.seats[id.0].negotiated.as_ref().unwrap();
         let sends_video = |section: &&patchbay::media::session::MediaSection| {
-            section.send && section.kind == patchbay::media::session::Kind::Video
+            section.send && section.kind == patchbay::media::codec::Kind::Video
         };
         negotiated.sections.iter().find(sends_video).unwrap().local_ssrc
     }

@@ -6,14 +6,14 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use patchbay::ids::WorkerId;
 use patchbay::media::doorbell::Doorbell;
-use patchbay::media::driver::DriverCommand;
-use patchbay::media::engine::{Launch, MediaEvent, WorkerId, WorkerPort};
+use patchbay::media::launch::{Launch, MediaStartError, WorkerPort};
 use patchbay::media::load::Load;
+use patchbay::media::messages::{DriverCommand, MediaEvent};
 use patchbay::media::peer::dtls::DtlsIdentity;
 use patchbay::media::session::LocalEnd;
 use patchbay::media::stats::Stats;
-use patchbay::media::threads::MediaStartError;
 use patchbay::media::worker::{Datagram as Slice, WORKER_CACHE_BYTES, Worker, WorkerConfig};
 use patchbay::pulse::Pulse;
 use tokio::sync::mpsc;

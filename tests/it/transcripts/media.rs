@@ -1,10 +1,10 @@
 //! The media workers' place: takes commands, says what it is told to say, and loses workers when it is told to.
 
-use patchbay::ids::PeerId;
-use patchbay::media::codec::Codec;
-use patchbay::media::driver::DriverCommand;
-use patchbay::media::engine::{CloseReason, Media, MediaCommand, MediaEvent, WorkerId};
-use patchbay::media::session::{Kind, PeerSpec};
+use patchbay::ids::{PeerId, WorkerId};
+use patchbay::media::codec::{Codec, Kind};
+use patchbay::media::engine::Media;
+use patchbay::media::messages::{CloseReason, DriverCommand, MediaCommand, MediaEvent};
+use patchbay::media::session::PeerSpec;
 use tokio::sync::mpsc;
 
 use super::workers::FakeWorkers;

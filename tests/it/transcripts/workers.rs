@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use patchbay::ids::WorkerId;
 use patchbay::media::doorbell::Doorbell;
-use patchbay::media::driver::DriverCommand;
-use patchbay::media::engine::{COMMANDS, Launch, Media, WorkerId, WorkerPort};
+use patchbay::media::engine::Media;
+use patchbay::media::launch::{COMMANDS, Launch, MediaStartError, WorkerPort};
 use patchbay::media::load::Load;
+use patchbay::media::messages::DriverCommand;
 use patchbay::media::session::LocalEnd;
-use patchbay::media::threads::MediaStartError;
 use tokio::sync::mpsc;
 
 const WORKERS: usize = 2;

@@ -3,8 +3,8 @@
 
 use std::net::SocketAddr;
 
+use patchbay::media::codec::Kind;
 use patchbay::media::rtp::Extension;
-use patchbay::media::session::Kind;
 
 use super::*;
 

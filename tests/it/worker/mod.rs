@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use media_client::*;
 use patchbay::media::codec::Codec;
-use patchbay::media::engine::{CloseReason, MediaCommand, MediaEvent};
+use patchbay::media::messages::{CloseReason, MediaCommand, MediaEvent};
 use patchbay::media::peer::dtls::DtlsIdentity;
 use patchbay::media::peer::srtp::Profile;
 use patchbay::media::rtcp;

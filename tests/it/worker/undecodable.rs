@@ -1,7 +1,7 @@
 //! Subscriptions that can carry nothing: counted, reported once, and over when something else is sent.
 
+use patchbay::media::codec::Kind;
 use patchbay::media::codec::h264::Profile;
-use patchbay::media::session::Kind;
 
 use super::*;
 

@@ -10,11 +10,12 @@ use rtc_dtls::endpoint::{Endpoint, EndpointEvent};
 use rtc_dtls::state::State;
 use rtc_shared::TransportProtocol;
 
+use super::failure::Failure;
+use super::identity::PEER;
 use super::inbox::Inbox;
 use super::introduction::Opening;
 use super::records::{self, ClientHello, Fragment, MESSAGE_HEADER, Record, Signed};
 use super::signature::Signatures;
-use super::{Failure, PEER};
 use crate::media::session::DtlsRole;
 
 /// Encrypted records that are kept until the keys stand. One carries the Finished message; the newest are kept.

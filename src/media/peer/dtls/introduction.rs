@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 
-use super::is_time;
+use super::pace::is_time;
 use super::records::{self, ClientHello, Introduction, MESSAGE_HEADER};
 use super::signature::Signatures;
 

@@ -1,7 +1,7 @@
 //! The outer form of DTLS 1.2: records (RFC 6347 §4.1), fragments of handshake messages (§4.2.2), and the few fields of a
 //! ClientHello that decide what becomes of it. Everything here can come from anybody: it is read, never believed.
 
-use super::library_profile;
+use super::identity::library_profile;
 use crate::media::peer::srtp::Profile;
 
 /// Content types (RFC 5246 §6.2.1).

@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use rtc_crypto::{PublicKey, PublicKeyEncoding, RTCCryptoProvider, SignatureScheme};
 
-use super::is_time;
+use super::pace::is_time;
 use super::records::Signed;
 
-/// Signatures that are looked at whenever they come. More are forged: then one in [`REPEAT_GAP`](super::REPEAT_GAP) is, so
+/// Signatures that are looked at whenever they come. More are forged: then one in [`REPEAT_GAP`](super::pace::REPEAT_GAP) is, so
 /// that a flood of them costs little.
 const CHECKS_AT_ONCE: u8 = 8;
 

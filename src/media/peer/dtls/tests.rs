@@ -2,9 +2,15 @@
 
 mod forged;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use rtc_dtls::config::ConfigBuilder;
+use rtc_dtls::crypto::Certificate;
+use rtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile;
+
 use super::*;
+use crate::media::peer::dtls::identity::PEER;
 use crate::media::virtual_time::epoch;
 
 fn sha256(identity: &DtlsIdentity) -> Vec<Fingerprint> {

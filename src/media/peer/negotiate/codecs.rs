@@ -3,8 +3,8 @@
 use smallvec::SmallVec;
 
 use super::offer::{Section, is_token};
-use crate::media::codec::{Codec, h264};
-use crate::media::session::{Feedback, Kind, NegotiatedCodec};
+use crate::media::codec::{Codec, Kind, h264};
+use crate::media::session::{Feedback, NegotiatedCodec};
 
 /// Browsers offer about 20 codecs, profiles told apart, besides RTX.
 const MAX_CODECS: usize = 32;

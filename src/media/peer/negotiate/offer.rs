@@ -7,8 +7,8 @@ use std::io::Cursor;
 use rtc_sdp::description::common::Attribute;
 use rtc_sdp::{MediaDescription, SessionDescription};
 
-use super::OfferError;
-use crate::media::session::Kind;
+use super::terms::OfferError;
+use crate::media::codec::Kind;
 
 /// Four times what a browser with every codec, three simulcast layers and ten sections sends.
 /// Larger would only feed parsers; smaller would refuse clients that offer a section per participant.

@@ -8,12 +8,13 @@ use smallvec::SmallVec;
 use super::codecs::{self, Format};
 use super::extensions::{self, BundleIds};
 use super::offer::{Offer, Section};
+use super::preference;
 use super::streams::{self, Simulcast};
+use super::terms::{Negotiated, Refusal, Role};
 use super::write::AcceptedSection;
-use super::{Negotiated, Refusal, Role, preference};
-use crate::media::codec::Codec;
+use crate::media::codec::{Codec, Kind};
 use crate::media::rtp::Extension;
-use crate::media::session::{Feedback, Kind, MediaSection};
+use crate::media::session::{Feedback, MediaSection};
 
 /// A section that could be accepted, were it on the peer's transport.
 pub(super) struct Considered {

@@ -6,8 +6,8 @@ use rand::Rng;
 use rtc_sdp::description::common::Attribute;
 use smallvec::SmallVec;
 
-use super::OfferError;
 use super::offer::{Offer, values};
+use super::terms::OfferError;
 use crate::media::session::{DtlsRole, Fingerprint, FingerprintHash, TransportSpec};
 
 /// RFC 8839 §5.4.

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use super::super::{TrackKey, Worker};
-use super::Link;
+use super::super::Worker;
 use crate::ids::{RoomId, TrackId};
+use crate::media::keys::TrackKey;
 use crate::media::track::Origin;
+use crate::media::worker::links::Link;
 
 /// What a worker believes that it shares with another.
 #[derive(Debug)]

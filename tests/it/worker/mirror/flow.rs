@@ -257,7 +257,7 @@ fn a_far_subscriber_that_decodes_nothing_of_what_is_sent_is_reported_too() {
     spread.pass(Duration::from_secs(1));
     let reported = MediaEvent::Undecodable {
         peer: spread.far[0].spec.peer,
-        kind: patchbay::media::session::Kind::Video,
+        kind: patchbay::media::codec::Kind::Video,
         codec: av1,
     };
     assert_eq!(events(&mut spread.mirror), [reported]);

@@ -3,7 +3,7 @@
 use super::*;
 use crate::media::codec::Codec;
 use crate::media::codec::h264::Profile;
-use crate::media::session::{DtlsRole, NegotiatedCodec, RemoteSsrc};
+use crate::media::session::{DtlsRole, MediaSection, NegotiatedCodec, RemoteSsrc};
 
 fn codecs(section: &MediaSection) -> Vec<Codec> {
     section.codecs.iter().map(|codec| codec.codec).collect()

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::Admin;
+use super::state::Admin;
 
 /// 200, or 503 with one line for each loop that stands still: the hub, or a media worker.
 pub(super) fn alive(admin: &Admin) -> Response {

@@ -1,49 +1,13 @@
 //! `/metrics` in Prometheus's text format, version 0.0.4.
 
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use metrics::gauge;
-use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 
-use super::{Admin, MetricsAccess, descriptions};
+use super::state::{Admin, MetricsAccess};
 use crate::http::errors::HttpError;
-
-/// Seconds; from a page out of memory to a hashed password on a busy machine.
-const REQUEST_BUCKETS: [f64; 9] = [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0, 20.0];
-
-/// How often samples are folded into buckets when nobody reads them, which bounds their memory.
-pub const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
-
-/// The process's metrics.
-#[derive(Clone)]
-pub struct Metrics(PrometheusHandle);
-
-static INSTALLED: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
-
-impl Metrics {
-    /// The recorder belongs to the process: several servers in one, as in tests, share it.
-    pub fn install() -> Result<Metrics, BuildError> {
-        let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(handle) = installed.as_ref() {
-            return Ok(Metrics(handle.clone()));
-        }
-        let handle = PrometheusBuilder::new()
-            .set_buckets(&REQUEST_BUCKETS)?
-            .install_recorder()?;
-        descriptions::describe();
-        gauge!("patchbay_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-        Ok(Metrics(installed.insert(handle).clone()))
-    }
-
-    pub fn upkeep(&self) {
-        self.0.run_upkeep();
-    }
-}
 
 pub(super) async fn render(
     State(admin): State<Admin>,
@@ -56,7 +20,7 @@ pub(super) async fn render(
         return HttpError::new(StatusCode::FORBIDDEN, sentence).into_response();
     }
     let kind = "text/plain; version=0.0.4; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], admin.metrics.0.render()).into_response()
+    ([(header::CONTENT_TYPE, kind)], admin.metrics.render()).into_response()
 }
 
 /// A proxy on this machine speaks for others, and says so in one of these headers.

@@ -8,10 +8,11 @@ use std::time::Duration;
 use axum::extract::{ConnectInfo, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 
-use super::{Admin, metrics};
+use super::metrics;
+use super::state::Admin;
 use crate::hub::HubFault;
-use crate::media::driver::Fault;
-use crate::media::engine::WorkerId;
+use crate::ids::WorkerId;
+use crate::media::messages::Fault;
 
 #[derive(serde::Deserialize)]
 pub(super) struct Asked {

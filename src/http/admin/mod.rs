@@ -5,44 +5,16 @@ mod descriptions;
 mod faults;
 mod health;
 mod metrics;
+mod recorder;
+mod state;
 mod trial;
-
-use std::time::Instant;
 
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
-use tokio_util::sync::CancellationToken;
-
-use crate::hub::HubHandle;
-use crate::media::engine::MediaWatch;
-
-pub use metrics::Metrics;
+pub use recorder::Metrics;
+pub use state::{Admin, MetricsAccess};
 pub use trial::WriteTrial;
-
-/// What health and metrics are read from.
-#[derive(Clone)]
-pub struct Admin {
-    pub trial: WriteTrial,
-    pub hub: HubHandle,
-    pub media: MediaWatch,
-    pub metrics: Metrics,
-    pub access: MetricsAccess,
-    /// Cancelled when the server begins to stop.
-    pub stopping: CancellationToken,
-    pub clock: fn() -> Instant,
-}
-
-/// Who may read `/metrics`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MetricsAccess {
-    /// Whoever reaches the listener.
-    Anyone,
-    /// Clients on this machine that do not come through a proxy.
-    ThisMachine,
-    /// They are served elsewhere.
-    Nobody,
-}
 
 pub fn router<S: Clone + Send + Sync + 'static>(admin: Admin) -> Router<S> {
     let router = Router::new()
@@ -59,7 +31,7 @@ pub fn router<S: Clone + Send + Sync + 'static>(admin: Admin) -> Router<S> {
 
 /// Keeps metrics small while nobody reads them. Never ends.
 pub async fn upkeep(metrics: Metrics) {
-    let mut ticks = tokio::time::interval(metrics::UPKEEP_INTERVAL);
+    let mut ticks = tokio::time::interval(recorder::UPKEEP_INTERVAL);
     loop {
         ticks.tick().await;
         metrics.upkeep();

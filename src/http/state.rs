@@ -1,0 +1,20 @@
+//! What the handlers of requests and sockets reach.
+
+use std::sync::Arc;
+
+use crate::accounts::Accounts;
+use crate::clock::{MonotonicClock, WallClock};
+use crate::config::Config;
+use crate::hub::HubHandle;
+use crate::storage::Directory;
+
+/// What every request handler can reach.
+#[derive(Clone)]
+pub struct AppState {
+    pub config: Arc<Config>,
+    pub hub: HubHandle,
+    pub directory: Directory,
+    pub clock: WallClock,
+    pub passed: MonotonicClock,
+    pub accounts: Accounts,
+}

@@ -1,0 +1,58 @@
+//! What the hub's loop takes in.
+
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::outbox::Outbox;
+use crate::domain::{Command, Refusal, WaitingMessage};
+#[cfg(debug_assertions)]
+use crate::ids::WorkerId;
+use crate::ids::{SessionId, UserId};
+#[cfg(debug_assertions)]
+use crate::media::messages::Fault;
+use crate::shares::ClientAddress;
+
+pub(super) enum Input {
+    Connect {
+        id: SessionId,
+        client: ClientAddress,
+        outbox: Outbox,
+    },
+    Disconnect {
+        session: SessionId,
+    },
+    Request {
+        session: SessionId,
+        command: Command,
+        reply: oneshot::Sender<Reply>,
+    },
+    /// What waited for somebody who has come.
+    Collected {
+        receiver: UserId,
+        ticket: u64,
+        messages: Vec<WaitingMessage>,
+    },
+    ShutDown {
+        done: oneshot::Sender<()>,
+    },
+    #[cfg(debug_assertions)]
+    Fault(HubFault),
+}
+
+/// A failure that a test asks for. Release builds have none.
+#[cfg(debug_assertions)]
+#[derive(Clone, Copy, Debug)]
+pub enum HubFault {
+    Panic,
+    /// The thread does nothing for so long.
+    Hang(Duration),
+    Worker(WorkerId, Fault),
+}
+
+/// What the hub says to a request.
+pub(super) struct Reply {
+    pub outcome: Result<(), Refusal>,
+    /// How long the session is not to be listened to, because it has cost others more than it may.
+    pub pause: Duration,
+}

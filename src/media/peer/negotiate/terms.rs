@@ -1,0 +1,71 @@
+//! What a negotiation comes to: a connection as both sides understand it, or why there is none.
+
+use crate::media::codec::Codec;
+use crate::media::session::{MediaSection, TransportSpec};
+
+/// A connection as both sides now understand it. Kept by the caller and given back at the next offer.
+#[derive(Clone, Debug)]
+pub struct Negotiated {
+    pub answer: String,
+    pub transport: TransportSpec,
+    pub sections: Vec<MediaSection>,
+    /// What the client says that it can decode: the codecs of the sections in which it is ready to receive.
+    pub decodes: Vec<Codec>,
+    pub(super) history: History,
+}
+
+/// What the next answer must agree with and nobody else needs.
+#[derive(Clone, Debug)]
+pub(super) struct History {
+    /// `o=`: the id stays, the version counts answers (RFC 8829 §5.3.2).
+    pub(super) session_id: u64,
+    pub(super) version: u64,
+    /// The m-line of each of [`Negotiated::sections`].
+    pub(super) places: Vec<usize>,
+}
+
+/// How our side of a connection presents itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Role<'a> {
+    /// The client may send to us.
+    pub receive: bool,
+    /// We may send to the client, and under this stream name (`a=msid`, `cname`); `None` when there is no source.
+    pub send_stream: Option<&'a str>,
+    /// What each of those can decode who get what the client sends, as far as that is known.
+    pub audience: &'a [Vec<Codec>],
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OfferError {
+    #[error("the offer is longer than {max} bytes")]
+    TooLong { max: usize },
+    #[error("the offer is not SDP: {0}")]
+    Syntax(String),
+    #[error("the offer has {count} media sections, at most {max} are accepted")]
+    TooManySections { count: usize, max: usize },
+    #[error("the offer has no {0}")]
+    Missing(&'static str),
+    #[error("the offer's a=setup must be actpass, active or passive")]
+    Setup,
+    #[error("the offer is from an ICE-lite agent, and so would be the answer: nobody would begin")]
+    BothLite,
+    #[error("no media section of the offer can be accepted; the first one {0}")]
+    NothingAcceptable(Refusal),
+}
+
+/// Why a section is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("has port 0")]
+    Disabled,
+    #[error("is neither audio nor video")]
+    NotMedia,
+    #[error("is not RTP")]
+    NotRtp,
+    #[error("does not offer a=rtcp-mux")]
+    NoRtcpMux,
+    #[error("has the mid of another section, or one that is no token")]
+    Mid,
+    #[error("offers no codec that is passed through (Opus, PCMU, PCMA, VP8, VP9, H264, H265, AV1)")]
+    NoCommonCodec,
+}

@@ -1,0 +1,136 @@
+//! Who forwards to whom: matches subscriptions with tracks, within one room.
+
+use std::time::Instant;
+
+use super::Worker;
+use crate::ids::{ParticipantId, RoomId};
+use crate::media::codec::Kind;
+use crate::media::keys::{SubscriptionKey, TrackKey};
+use crate::media::layers;
+use crate::media::track::Origin;
+
+/// Why subscribers are aimed at layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asking {
+    /// Something happened: whoever waits for a key frame asks for it anew.
+    AtOnce,
+    /// Time passed: who still waits has asked before.
+    Patiently,
+}
+
+impl Worker {
+    /// The newest track that is the `nth` of its kind from `source`: a publisher that came back counts, not the
+    /// connection it left behind.
+    pub(super) fn find_track(&self, room: RoomId, source: ParticipantId, kind: Kind, nth: usize) -> Option<TrackKey> {
+        let tracks = &self.rooms.get(&room)?.tracks;
+        tracks.iter().rev().copied().find(|&key| {
+            let track = &self.tracks[key];
+            track.participant == source && track.kind == kind && track.nth == nth
+        })
+    }
+
+    /// Gives a subscription the track that it is meant for, if that exists by now.
+    pub(super) fn attach(&mut self, now: Instant, room: RoomId, key: SubscriptionKey) {
+        let subscription = &self.subscriptions[key];
+        let peer = self.peers.get(subscription.peer);
+        let is_suspended = peer.is_some_and(|peer| peer.suspended.is_some());
+        let found = match subscription.paused || is_suspended {
+            true => None,
+            false => self.find_track(room, subscription.source, subscription.kind, subscription.nth),
+        };
+        if let Some(before) = subscription.track
+            && let Some(track) = self.tracks.get_mut(before)
+        {
+            track.subscribers.retain(|&subscriber| subscriber != key);
+        }
+        let subscription = &mut self.subscriptions[key];
+        subscription.detach();
+        if let Some(found) = found {
+            let track = &mut self.tracks[found];
+            subscription.attach(found, track);
+            track.subscribers.push(key);
+            self.aim(now, found, Asking::AtOnce);
+        }
+    }
+
+    /// Gives every subscription of the room that is meant for `source`'s tracks its track anew.
+    pub(super) fn attach_all(&mut self, now: Instant, room: RoomId, source: ParticipantId, kind: Kind, nth: usize) {
+        let Some(subscriptions) = self.rooms.get(&room).map(|room| room.subscriptions.clone()) else {
+            return;
+        };
+        for key in subscriptions {
+            let subscription = &self.subscriptions[key];
+            if subscription.source == source && subscription.kind == kind && subscription.nth == nth {
+                self.attach(now, room, key);
+            }
+        }
+    }
+
+    pub(super) fn remove_track(&mut self, now: Instant, key: TrackKey) {
+        let Some(mut track) = self.tracks.remove(key) else {
+            return;
+        };
+        if let Origin::Peer(peer) = track.origin
+            && let Some(peer) = self.peers.get_mut(peer)
+        {
+            peer.tracks.retain(|other| *other != key);
+            peer.unbind(key);
+        }
+        if let Some(room) = self.rooms.get_mut(&track.room) {
+            room.tracks.retain(|&other| other != key);
+        }
+        self.empty_caches(&mut track);
+        self.share_cache(track.room, track.participant);
+        for &subscriber in &track.subscribers {
+            self.subscriptions[subscriber].detach();
+        }
+        self.track_ended(now, &track);
+        self.attach_all(now, track.room, track.participant, track.kind, track.nth);
+    }
+
+    pub(super) fn remove_subscription(&mut self, key: SubscriptionKey) {
+        let Some(subscription) = self.subscriptions.remove(key) else {
+            return;
+        };
+        if let Some(track) = subscription.track.and_then(|track| self.tracks.get_mut(track)) {
+            track.subscribers.retain(|&subscriber| subscriber != key);
+        }
+        if let Some(peer) = self.peers.get_mut(subscription.peer) {
+            peer.subscriptions.retain(|other| *other != key);
+            if let Some(room) = self.rooms.get_mut(&peer.room) {
+                room.subscriptions.retain(|&other| other != key);
+            }
+        }
+    }
+
+    /// Aims every subscriber of a track at the layer that it should get, and asks for key frames where one must change.
+    pub(super) fn aim(&mut self, now: Instant, key: TrackKey, asking: Asking) {
+        let Some(track) = self.tracks.get_mut(key) else { return };
+        let mut states = track.layer_states(now);
+        for at in 0..track.subscribers.len() {
+            let subscription = &mut self.subscriptions[track.subscribers[at]];
+            for state in &mut states {
+                state.decodable = state.format.is_none_or(|format| subscription.carries(&format));
+            }
+            let before = subscription.target;
+            let current = before.or_else(|| subscription.current_layer(track)).map(usize::from);
+            let active = layers::target(&states, current, now);
+            if let Some(target) = active.or_else(|| layers::waiting_place(&states, current)) {
+                subscription.target = Some(target as u8);
+            }
+            let ready = self
+                .peers
+                .get(subscription.peer)
+                .is_some_and(|peer| peer.secure.is_some());
+            if track.kind == Kind::Video && ready && subscription.waits_for_key_frame(track) {
+                let requests = &mut track.layers[subscription.target.map_or(0, usize::from)].requests;
+                if asking == Asking::AtOnce || subscription.target != before {
+                    requests.want(now);
+                    self.urgent = true;
+                } else if active.is_some() {
+                    requests.still_wanted(now);
+                }
+            }
+        }
+    }
+}

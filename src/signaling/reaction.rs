@@ -1,0 +1,131 @@
+//! What is to be done with a client's socket: frames to send, and why it is closed.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use super::json;
+use crate::domain::EndReason;
+
+/// One WebSocket message with something in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    Text(String),
+    Binary(Bytes),
+}
+
+impl Frame {
+    pub fn len(&self) -> usize {
+        match self {
+            Frame::Text(text) => text.len(),
+            Frame::Binary(bytes) => bytes.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A family's own sign of life, beside WebSocket's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// Sent when no other message has been for this long …
+    pub after: Duration,
+    pub frame: Frame,
+    /// … and any message has to come back within this time.
+    pub answer_within: Duration,
+}
+
+/// What is to be done with the client's socket: frames to send, in order, and then perhaps to close it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Reaction {
+    pub frames: SmallVec<[Frame; 2]>,
+    pub close: Option<Close>,
+}
+
+/// Why a socket is closed (RFC 6455 §7.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Close {
+    pub code: u16,
+    pub reason: &'static str,
+}
+
+impl Close {
+    pub const GOING_AWAY: Close = Close::new(1001, "the server is going down");
+    pub const UNREADABLE: Close = Close::new(1009, "a message is too long or breaks the protocol");
+    pub const UNKNOWN_USER: Close = Close::new(1008, "no such user");
+    pub const NO_NAME: Close = Close::new(
+        1008,
+        "to join takes a name and a room: texts that are not empty, or whole numbers",
+    );
+    pub const LONG_NAME: Close = Close::new(1008, "a name has more than 128 characters");
+    pub const LONG_OFFER: Close = Close::new(1009, "an offer has more than 65536 bytes");
+    /// Of the codes for private use, like the two after it: a page tells it from a wrong password.
+    pub const NO_TOKEN: Close = Close::new(4401, "this server asks for a token: the one that was issued to you");
+    pub const BAD_TOKEN: Close = Close::new(4403, "the token is not valid any more, or was never: ask for a new one");
+    pub const OTHERS_TOKEN: Close = Close::new(4403, "the token was issued to somebody else");
+    pub const NAME_TAKEN: Close = Close::new(4409, "the name is held by somebody who has proven that it is theirs");
+    pub const WRONG_PASSWORD: Close = Close::new(1008, "the room's password is missing or wrong");
+    /// Of the codes for private use: a page that reads only codes would take another one for a wrong password or a full
+    /// room.
+    pub const TOO_MANY_GUESSES: Close = Close::new(
+        4029,
+        "too many wrong passwords for this room from your network; wait a minute",
+    );
+    pub const TOO_FAST: Close = Close::new(1008, "too many messages");
+    pub const TOO_SLOW: Close = Close::new(1008, "messages are not read");
+    /// As after a restart (RFC 6455's registry, 1012): a client that comes again by itself finds the room as it was, and empty.
+    pub const MEDIA_LOST: Close = Close::new(
+        1012,
+        "the part of the server that carried this room has failed; come again",
+    );
+    pub const FAILED: Close = Close::new(1011, "the server has failed, and ends");
+    pub const STORAGE_FAILED: Close = Close::new(1011, "the server cannot look users up now");
+    pub const SILENT: Close = Close::new(1008, "pings are not answered");
+    pub const FULL: Close = Close::new(1013, "the room or the server is full");
+    pub const TOO_DEAR: Close = Close::new(1008, "the message is too long for so many people");
+    pub const TOO_MANY_PEERS: Close = Close::new(1013, "no place for one more WebRTC connection; try again later");
+    /// Of the codes for private use: a client that reconnects by itself must not on this one, or two pages of the same
+    /// user throw one another out for ever.
+    pub const REPLACED: Close = Close::new(4001, "the same user came again with a newer session");
+
+    const fn new(code: u16, reason: &'static str) -> Self {
+        Self { code, reason }
+    }
+}
+
+impl Reaction {
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    pub fn frame(message: &impl serde::Serialize) -> Self {
+        Self::none().and_frame(message)
+    }
+
+    pub fn close(close: Close) -> Self {
+        Self::none().and_close(close)
+    }
+
+    pub fn and_frame(mut self, message: &impl serde::Serialize) -> Self {
+        self.frames.push(Frame::Text(json::text(message)));
+        self
+    }
+
+    pub fn and_close(mut self, close: Close) -> Self {
+        self.close = Some(close);
+        self
+    }
+}
+
+impl From<EndReason> for Close {
+    fn from(reason: EndReason) -> Self {
+        match reason {
+            EndReason::Replaced => Close::REPLACED,
+            EndReason::Shutdown => Close::GOING_AWAY,
+            EndReason::MediaLost => Close::MEDIA_LOST,
+        }
+    }
+}
