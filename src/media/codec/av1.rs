@@ -13,7 +13,7 @@ pub fn starts_key_frame(payload: &[u8]) -> bool {
     if header & CONTINUES_ELEMENT != 0 || elements.is_empty() {
         return false;
     }
-    let count = (header >> 4) & 0x03;
+    let count = usize::from((header >> 4) & 0x03);
     match has_sequence_header(elements, count) {
         Some(found) => found || header & NEW_SEQUENCE != 0,
         None => false,
@@ -22,9 +22,10 @@ pub fn starts_key_frame(payload: &[u8]) -> bool {
 
 /// Walks the OBU elements: `count` of them, the last without a length; or, if `count` is 0, as many as there are,
 /// each with a length. `None` if one overruns the packet.
-fn has_sequence_header(mut elements: &[u8], count: u8) -> Option<bool> {
+fn has_sequence_header(mut elements: &[u8], count: usize) -> Option<bool> {
     let mut found = false;
-    let mut read = 0;
+    // More than 255, where they are empty and the packet is long.
+    let mut read = 0_usize;
     loop {
         read += 1;
         let element;
@@ -109,6 +110,13 @@ mod tests {
             !starts_key_frame(&packet(0x80, &[&[4], &SEQUENCE_HEADER])),
             "bytes that look like one"
         );
+    }
+
+    #[test]
+    fn any_number_of_elements_is_read() {
+        let empty = [0; 1_000];
+        assert!(!starts_key_frame(&packet(0x00, &[&empty])));
+        assert!(starts_key_frame(&packet(0x00, &[&empty, &[4], &SEQUENCE_HEADER])));
     }
 
     #[test]
