@@ -2,6 +2,8 @@
 //!
 //! The modules stand in the order in which a request, then a packet, travels. `ARCHITECTURE.md` is the map.
 
+#![forbid(unsafe_code)]
+
 pub mod alias;
 pub mod clock;
 pub mod ids;

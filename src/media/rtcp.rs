@@ -36,9 +36,6 @@ pub enum Packet<'a> {
     Fir {
         entries: &'a [u8],
     },
-    Bye {
-        ssrcs: &'a [u8],
-    },
     Other,
 }
 
@@ -129,9 +126,6 @@ fn read(count: u8, packet_type: u8, body: &[u8]) -> Option<Packet<'_>> {
             blocks: reports(24)?,
         },
         (201, _) if body.len() >= 4 => Packet::ReceiverReport { blocks: reports(4)? },
-        (203, _) => Packet::Bye {
-            ssrcs: body.get(..4 * usize::from(count))?,
-        },
         (205, 1) => Packet::Nack {
             media_ssrc: media_ssrc()?,
             pairs: &body[8..],

@@ -29,7 +29,6 @@ pub struct Stream {
     pub layer: u8,
     /// RTX: its packets are those of the layer's own stream, sent again (RFC 4588).
     pub repair: bool,
-    pub last_packet: Instant,
 }
 
 /// SRTP of both directions, once DTLS has made the keys.
@@ -123,8 +122,8 @@ impl Peer {
         }
     }
 
-    pub fn stream(&mut self, ssrc: u32) -> Option<&mut Stream> {
-        self.streams.iter_mut().find(|stream| stream.ssrc == ssrc)
+    pub fn stream(&self, ssrc: u32) -> Option<Stream> {
+        self.streams.iter().copied().find(|stream| stream.ssrc == ssrc)
     }
 
     /// Forgets the streams of a track that has ended.

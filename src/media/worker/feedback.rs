@@ -52,7 +52,7 @@ impl Worker {
                     }
                 }
                 // A stream ends when its connection or section does: a BYE could name anybody's SSRC.
-                Packet::Bye { .. } | Packet::Other => {}
+                Packet::Other => {}
             }
         }
         true
@@ -67,7 +67,7 @@ impl Worker {
     }
 
     fn sender_reported(&mut self, now: Instant, key: PeerKey, ssrc: u32, ntp: u64, rtp: u32) {
-        let Some(stream) = self.peers[key].stream(ssrc).copied().filter(|stream| !stream.repair) else {
+        let Some(stream) = self.peers[key].stream(ssrc).filter(|stream| !stream.repair) else {
             return;
         };
         let Some(track) = self.tracks.get(stream.track) else {

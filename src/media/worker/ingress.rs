@@ -107,11 +107,8 @@ impl Worker {
             publisher.transport_feedback.received(now, sequence);
         }
         let stream = match peer.stream(header.ssrc) {
-            Some(stream) => {
-                stream.last_packet = now;
-                *stream
-            }
-            None => self.bind(now, key, &header, &buffer[start..start + len])?,
+            Some(stream) => stream,
+            None => self.bind(key, &header, &buffer[start..start + len])?,
         };
         let (header, start) = if stream.repair {
             self.unwrap_rtx(&stream, header, buffer, start, len)?
@@ -233,7 +230,7 @@ impl Worker {
 
     /// Finds out whose packets a new SSRC carries: announced in the offer, or told by its mid and rid, or by being the
     /// only section that knows its payload type. `None` if nothing tells.
-    fn bind(&mut self, now: Instant, key: PeerKey, header: &Header, packet: &[u8]) -> Option<Stream> {
+    fn bind(&mut self, key: PeerKey, header: &Header, packet: &[u8]) -> Option<Stream> {
         let found = self.identify(key, header, packet);
         let Identity {
             track,
@@ -248,7 +245,6 @@ impl Worker {
             track,
             layer,
             repair,
-            last_packet: now,
         };
         // One SSRC for each layer and its RTX: a new one takes the place of the old (RFC 3550 §8.2 collisions, restarts).
         let same = |other: &Stream| other.track == track && other.layer == layer && other.repair == repair;
