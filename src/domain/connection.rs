@@ -38,10 +38,10 @@ impl ConnectionIdentity {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn identity(origin: &str, certificate: &str, ufrag: &str) -> ConnectionIdentity {
+    pub fn identity(origin: &str, certificate: &str, ufrag: &str) -> ConnectionIdentity {
         ConnectionIdentity {
             origin: origin.to_owned(),
             certificate: certificate.to_owned(),

@@ -3,6 +3,7 @@
 use patchbay::config::Config;
 use serde_json::{Value, json};
 
+use super::groupcall_id::two_in_a_room;
 use super::offers::{fill_in, offer};
 use super::{House, Stage};
 
@@ -48,15 +49,10 @@ async fn a_join_without_a_name_or_a_room_is_closed_with_the_reason() {
 
 #[tokio::test(start_paused = true)]
 async fn an_offer_that_cannot_be_answered_comes_back_with_the_reason_and_the_next_good_one_is_answered() {
-    let mut stage = Stage::new();
+    let mut stage = two_in_a_room().await;
     stage
         .play(
             r#"
-            anna > {"id":"joinRoom","name":"anna","room":"r"}
-            anna < {"id":"existingParticipants","data":[]}
-            ben > {"id":"joinRoom","name":"ben","room":"r"}
-            anna < {"id":"newParticipantArrived","name":"ben"}
-            ben < {"id":"existingParticipants","data":["anna"]}
             ben > {"id":"receiveVideoFrom","sender":"anna","sdpOffer":"nonsense"}
             ben < {"id":"unrecognizedMessage","message":{"id":"receiveVideoFrom","sender":"anna","sdpOffer":"nonsense"},"reason":"the offer is missing or cannot be answered"}
             ben > {"id":"receiveVideoFrom","sender":"ben","sdpOffer":""}

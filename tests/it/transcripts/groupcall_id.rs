@@ -436,7 +436,7 @@ async fn the_clients_are_told_when_the_server_goes_down() {
         .await;
 }
 
-async fn two_in_a_room() -> Stage {
+pub async fn two_in_a_room() -> Stage {
     let mut stage = Stage::new();
     stage
         .play(
