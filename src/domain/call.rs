@@ -62,10 +62,10 @@ pub enum CallCommand {
     /// A new offer for the media of the call that the session is in, which this server carries: an ICE restart, or a new
     /// connection in the place of the old one.
     Renew { offer: Offer },
-    /// End the calls with somebody in whatever state they are, whichever room is named: clients name wrong ones. Refused where the
-    /// room is that of a call between the two that has just ended ([`super::Limits::late_within`]): the wish was about that
-    /// one. With nobody in particular: the call that the session is in or has begun; where there is none, those that ring
-    /// at it.
+    /// End the calls with somebody, in whatever state they are. The room is not compared with theirs, because some clients name a
+    /// wrong one. One exception: if it is the room of a call between the two that has just ended
+    /// ([`super::Limits::late_within`]), the message was about that call, and is refused. Without `with`: end the call that
+    /// the session is in or has begun; if there is none, those that ring at it.
     HangUp {
         with: Option<Address>,
         room: Option<RoomName>,

@@ -23,8 +23,8 @@ impl ConnectionIdentity {
         self.certificate == live.certificate && (same(&self.origin, &live.origin) || same(&self.ufrag, &live.ufrag))
     }
 
-    /// Numbers of which an offer that continues this connection has one, too. Another connection may have the same number, if
-    /// rarely.
+    /// Hashes by which this connection is found again: an offer that continues it has at least one of them. Rarely, another
+    /// connection has the same hash.
     pub fn keys(&self) -> Vec<u64> {
         let parts = [(0, &self.origin), (1, &self.ufrag)];
         let given = parts.into_iter().filter(|(_, part)| !part.is_empty());

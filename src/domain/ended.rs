@@ -27,7 +27,7 @@ struct Ended {
 
 impl EndedConnections {
     /// Remembers so many, some 150 bytes each, and forgets those that ended first. There is no age: a computer that was asleep
-    /// may come again after a night.
+    /// may come again after a night. Nobody has a share: an address that ends as many connections makes all others forgotten.
     pub fn new(most: usize) -> Self {
         Self {
             most,

@@ -13,7 +13,7 @@ pub enum Errand {
         sender: Sender,
         message: Bytes,
     },
-    /// Bring all that wait, to the rules with this ticket.
+    /// Bring all that wait to [`Rules::collected`](super::Rules::collected), with this ticket.
     Collect { receiver: UserId, ticket: u64 },
     /// Those up to this number have been delivered.
     Forget { receiver: UserId, up_to: i64 },

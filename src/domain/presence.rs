@@ -183,9 +183,14 @@ impl Presence {
             effects.push(Effect::TellEach { sessions, event });
             reachable.add(session, claim);
             let was_announced = std::mem::replace(&mut reachable.is_announced, true);
+            let own = reachable.sessions.clone();
             self.sessions.insert(session, user.clone());
             if !was_announced {
-                effects.push(self.tell_everybody(Event::Message(MessageEvent::Online { user })));
+                let mut effect = self.tell_everybody(Event::Message(MessageEvent::Online { user }));
+                if let Effect::TellEach { sessions, .. } = &mut effect {
+                    sessions.retain(|to| !own.contains(to));
+                }
+                effects.push(effect);
             }
             return Ok(effects);
         }
@@ -484,7 +489,12 @@ mod tests {
         arrive(&mut presence, ANNA, "anna");
         presence.hush(ANNA);
         let effects = presence.bind(SessionId(3), user("anna"), Claim::Unproven).unwrap();
-        assert!(told(&effects).contains(&(BEN, online)));
+        let online: Vec<_> = told(&effects)
+            .into_iter()
+            .filter(|(_, event)| *event == online)
+            .collect();
+        assert_eq!(online.len(), 1, "nobody hears of their own coming: {online:?}");
+        assert_eq!(online[0].0, BEN);
         assert_eq!(presence.unbind(ANNA), []);
         assert_eq!(told(&presence.unbind(SessionId(3))), [(BEN, offline)]);
     }

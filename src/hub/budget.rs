@@ -28,8 +28,8 @@ const SESSIONS_OF_ADDRESS: u32 = 8;
 /// Client addresses that are remembered, some 60 bytes each. Those that have said nothing for a while need not be.
 const ADDRESSES_MAX: usize = 4_096;
 
-/// Users of one client address whose coming and going is announced to everybody at once. When a server starts anew, some hundred
-/// people behind one address come at the same moment; and again, if it fails once more.
+/// How many users of one client address can come at once and be announced to everybody. When a server restarts, some hundred
+/// people behind one address come at the same moment, and again if it fails once more.
 const TURNS_OF_ADDRESS: u32 = 1_000;
 
 /// How many turns more each second: people who come and go all day. Each is two frames for everybody who is online.
@@ -146,6 +146,7 @@ pub(super) fn price(session: SessionId, effects: &[Effect]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
     const RATE: u32 = 1_000;
     const ANNA: SessionId = SessionId(1);
 

@@ -20,19 +20,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-pub use capacity::Capacity;
 use futures_util::FutureExt;
+use rand::rngs::StdRng;
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub use capacity::Capacity;
 #[cfg(debug_assertions)]
 pub use input::HubFault;
 use input::Input;
 use mailbox::MailboxHandle;
 pub use mailbox::{MessageStore, StoreError};
 pub use outbox::Events;
-use rand::rngs::StdRng;
 pub use session::Session;
 use task::Hub;
 pub use task::HubEnd;
-use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::ids::SessionId;
 use crate::media::engine::Media;

@@ -117,8 +117,9 @@ pub fn target(layers: &[LayerState], current: Option<usize>, now: Instant) -> Op
     Some(if highest.bitrate_bps > needed { best } else { present })
 }
 
-/// The index of the layer to wait at where there is no [`target`]: the present one, and for whoever has none, or one that is
-/// not decodable, the one that sent last. A screen that stands still sends nothing for long. `None` without layers.
+/// The index of the layer to wait at when [`target`] finds none: the present one if it is decodable, otherwise the decodable one
+/// that sent last. If none is decodable, the present one, or else the one that sent last. (A screen that stands still sends
+/// nothing for a long time.) `None` without layers.
 pub fn waiting_place(layers: &[LayerState], current: Option<usize>) -> Option<usize> {
     let last = |decodable: bool| {
         let sent = layers

@@ -31,8 +31,8 @@ pub enum MediaEvent {
     TrackStarted { peer: PeerId, track: TrackId },
     /// A worker's thread has ended: time to ask [`Media::poll_lost`](super::engine::Media::poll_lost).
     WorkerEnded { worker: WorkerId },
-    /// What is published is in no format that this subscriber decodes: nothing can be sent to it. Once for each subscription and
-    /// format, and not more often than about every ten seconds.
+    /// Something of this kind is published in no format that this client decodes, so it is not sent to it. Reported once for each
+    /// connection, kind and format, and not more often than about every ten seconds.
     Undecodable { peer: PeerId, kind: Kind, codec: Codec },
     /// The end of [`MediaEvent::Undecodable`].
     Decodable { peer: PeerId, kind: Kind },

@@ -185,8 +185,8 @@ impl Subscription {
         track.format(layer).is_none_or(|published| self.carries(published))
     }
 
-    /// What is sent now, where the subscriber gets nothing of any layer: one that it decodes is enough for a picture. Of several
-    /// formats the first layer's, so that it stays the same.
+    /// The format that is sent now, if the subscriber decodes no layer (one is enough for a picture). If the layers differ, the
+    /// first layer's format, so that the answer stays the same.
     pub fn undecodable(&self, now: Instant, track: &Track) -> Option<Codec> {
         let first = track.living(now).next()?;
         let carries_none = track.living(now).all(|layer| !self.may_carry(track, layer));

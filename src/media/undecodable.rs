@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::codec::Codec;
 
-/// From one report that a client cannot decode something to the next of the same connection and kind. Publishers may change their
-/// format with each packet: longer would keep people without a word who watch one that changes twice, shorter would let it fill
-/// logs and queues.
+/// The least time between two reports about one connection and one kind. A publisher may change its format with each packet: a
+/// shorter time would let it fill logs and queues. With a longer one, people who watch a publisher that changes twice would
+/// not be told for long.
 const REPORT_AGAIN: Duration = Duration::from_secs(10);
 
 /// What was last reported of the sound, or of the pictures, of one connection.
