@@ -141,7 +141,9 @@ impl HubHandle {
         self.inputs.send(Input::Fault(fault)).await.ok();
     }
 
-    /// A place for one more signaling connection.
+    /// A place for one more signaling connection, or for whoever else asks and is to hear what comes of it: a request over HTTP, a
+    /// schedule, a test. Nothing here knows of sockets: the session asks, its events wait in a bounded queue until whoever holds them
+    /// reads them, and when the session is dropped it leaves whatever it is in.
     pub async fn connect(&self, client: ClientAddress) -> Result<(Session, Events), NoPlace> {
         if self.is_ending.load(Ordering::Relaxed) {
             return Err(NoPlace::GoingDown);
