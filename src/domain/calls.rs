@@ -6,12 +6,13 @@
 
 mod ending;
 mod entry;
+mod lines;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 
 use self::entry::{Call, Media, Party, over};
-use super::lines::Lines;
+use self::lines::Lines;
 use super::rooms::{Guest, Rooms};
 use super::{
     Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, Claim, Effect, EndReason, Event, Limits, Newcomer,

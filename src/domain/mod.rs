@@ -10,8 +10,7 @@ mod connection;
 mod ended;
 mod errand;
 mod invitations;
-mod lines;
-mod presence;
+mod messages;
 mod quotas;
 mod room;
 mod rooms;
@@ -25,7 +24,7 @@ pub use call::{
 };
 pub use connection::ConnectionIdentity;
 pub use errand::{Errand, Sender, WaitingMessage};
-pub use presence::{MessageCommand, MessageEvent, Recipient, Waits};
+pub use messages::{MessageCommand, MessageEvent, Recipient, Waits};
 pub use rules::Rules;
 
 use crate::ids::{CallId, ParticipantId, PeerId, RoomId, RoomName, SessionId, Turn, UserId};

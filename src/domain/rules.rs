@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::calls::Calls;
-use super::presence::Presence;
+use super::messages::Messages;
 use super::rooms::{PairChange, Rooms};
 use super::{Claim, Command, Effect, EndReason, Limits, MediaKind, MediaState, Refusal, RoomKind, WaitingMessage};
 use crate::ids::{PeerId, RoomId, RoomName, SessionId, UserId};
@@ -14,7 +14,7 @@ use crate::shares::ClientAddress;
 pub struct Rules {
     rooms: Rooms,
     calls: Calls,
-    presence: Presence,
+    messages: Messages,
     proof_required: bool,
     /// Connections so far that gave way to others before they had connected.
     displaced: u64,
@@ -25,7 +25,7 @@ impl Rules {
         Self {
             rooms: Rooms::new(limits),
             calls: Calls::new(limits),
-            presence: Presence::new(&limits),
+            messages: Messages::new(&limits),
             proof_required: limits.proof_required,
             displaced: 0,
         }
@@ -60,7 +60,7 @@ impl Rules {
 
     /// Users who can be reached by message.
     pub fn online_count(&self) -> usize {
-        self.presence.user_count()
+        self.messages.user_count()
     }
 
     /// A session has come, from this address. One of which this was not said counts as this machine's.
@@ -86,7 +86,7 @@ impl Rules {
             Command::Call(command) => self.calls.handle(now, &mut self.rooms, session, command),
             Command::Message(command) => {
                 let client = self.rooms.quotas.client_of(session);
-                self.presence.handle(now, session, client, command)
+                self.messages.handle(now, session, client, command)
             }
             // The room of a call is the call's.
             _ if self.calls.carries(session) => Err(Refusal::InCall),
@@ -121,14 +121,14 @@ impl Rules {
     /// Others are not sent that the user of this session can be reached: too many have come from its address. They are still
     /// reached, and listed.
     pub fn hush(&mut self, session: SessionId) {
-        self.presence.hush(session);
+        self.messages.hush(session);
     }
 
     /// The session is gone.
     pub fn leave(&mut self, now: Instant, session: SessionId) -> Vec<Effect> {
         let mut effects = self.calls.leave(now, &mut self.rooms, session);
         effects.extend(self.rooms.leave(session));
-        effects.extend(self.presence.unbind(session));
+        effects.extend(self.messages.unbind(session));
         self.follow_rooms(now);
         self.rooms.quotas.leave(session);
         effects
@@ -162,7 +162,7 @@ impl Rules {
         ticket: u64,
         waiting: Vec<WaitingMessage>,
     ) -> Vec<Effect> {
-        self.presence.collected(now, receiver, ticket, waiting)
+        self.messages.collected(now, receiver, ticket, waiting)
     }
 
     /// A connection has come about: its client's media arrive.
@@ -218,7 +218,7 @@ impl Rules {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let dues = [
             self.calls.poll_timeout(),
-            self.presence.poll_timeout(),
+            self.messages.poll_timeout(),
             self.rooms.poll_timeout(),
         ];
         dues.into_iter().flatten().min()
@@ -226,7 +226,7 @@ impl Rules {
 
     pub fn handle_timeout(&mut self, now: Instant) -> Vec<Effect> {
         let mut effects = self.calls.handle_timeout(now, &mut self.rooms);
-        effects.extend(self.presence.handle_timeout(now));
+        effects.extend(self.messages.handle_timeout(now));
         effects.extend(self.rooms.handle_timeout(now));
         effects
     }
@@ -234,7 +234,7 @@ impl Rules {
     /// Everything ends. The sessions are the hub's to tell: some are in nothing.
     pub fn shut_down(&mut self) -> Vec<Effect> {
         self.calls.shut_down();
-        self.presence.shut_down();
+        self.messages.shut_down();
         self.rooms.shut_down()
     }
 }

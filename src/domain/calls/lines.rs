@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
-use super::{Address, Claim, Newcomer};
+use crate::domain::{Address, Claim, Newcomer};
 use crate::ids::{CallId, RoomName, SessionId};
 
 /// Ended calls that an address remembers, some 100 bytes each: as many as may ring there at once. Where more end within half
