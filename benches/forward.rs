@@ -12,7 +12,13 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use broadcast::{Broadcast, PACKET_BYTES};
+use broadcast::{Broadcast, PACKET_BYTES, VIDEO_SSRC};
+use media_client::{AUDIO_PT, Client, VIDEO_PT, VIDEO_RTX_PT, codec, rtp, section, vp8, worker};
+use patchbay::media::codec::Codec;
+use patchbay::media::peer::dtls::DtlsIdentity;
+use patchbay::media::rtp::Extension;
+use patchbay::media::session::NegotiatedCodec;
+use patchbay::media::worker::{Datagram, Worker};
 
 /// Measurements of each kind, of which the median is told.
 const ROUNDS: usize = 41;
@@ -63,7 +69,125 @@ fn main() {
             percentile(&mut ratios, 0.5),
         );
     }
+    receiving();
     spread();
+}
+
+/// What it costs to receive a packet that nobody gets: open it, note it, keep it. It is held against a bare AES-128-GCM open of the
+/// same bytes. Packets come in batches, in memory that the caches hold, as they do from the kernel.
+fn receiving() {
+    println!("\none packet in, no subscription; ns per packet, median of {ROUNDS}");
+    println!(
+        "{:>13}  {:>8}  {:>10}  {:>7}  {:>15}",
+        "bytes", "patchbay", "open", "ratio", "ratio, min-max"
+    );
+    let video = codec(VIDEO_PT, Some(VIDEO_RTX_PT), Codec::Vp8);
+    let sound = codec(AUDIO_PT, None, Codec::Opus);
+    for (codec, payload) in [(video, vp8(false, 1, 1_160)), (sound, vec![0xab; 80])] {
+        let mut incoming = Incoming::new(codec, payload);
+        let mut floor = Floor::new();
+        let (mut ours, mut bare, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            let (mut whole, mut least) = (0.0, 0.0);
+            for _ in 0..RECEIVED / BATCH {
+                whole += incoming.receive();
+                least += floor.open(incoming.payload.len());
+            }
+            ours.push(whole / RECEIVED as f64);
+            bare.push(least / RECEIVED as f64);
+            ratios.push(whole / least);
+        }
+        let range = format!(
+            "{:.2}-{:.2}",
+            percentile(&mut ratios, 0.0),
+            percentile(&mut ratios, 1.0)
+        );
+        println!(
+            "{:>13}  {:>8.0}  {:>10.0}  {:>7.2}  {range:>15}",
+            incoming.packet(0).len(),
+            percentile(&mut ours, 0.5),
+            percentile(&mut bare, 0.5),
+            percentile(&mut ratios, 0.5),
+        );
+    }
+}
+
+/// Packets received in one measurement.
+const RECEIVED: usize = 6_400;
+/// Packets that arrive together.
+const BATCH: usize = 32;
+
+/// A publisher of one stream, as a browser sends it: each packet has a transport-wide sequence number, those of sound a level.
+struct Incoming {
+    now: Instant,
+    worker: Worker,
+    publisher: Client,
+    payload_type: u8,
+    payload: Vec<u8>,
+    sequence: u64,
+    buffer: Vec<u8>,
+}
+
+impl Incoming {
+    fn new(codec: NegotiatedCodec, payload: Vec<u8>) -> Incoming {
+        let now = clock();
+        let (mut worker, identity) = worker(now);
+        let own = DtlsIdentity::generate().expect("a certificate can be made");
+        let mut section = section("0", codec, true, VIDEO_SSRC, 0x9000);
+        section.extensions.push((2, Extension::AudioLevel));
+        let mut publisher = Client::new(1, None, vec![section], &identity, &own);
+        publisher.connect(now, &mut worker);
+        let mut incoming = Incoming {
+            now,
+            worker,
+            publisher,
+            payload_type: codec.payload_type,
+            payload,
+            sequence: 0,
+            buffer: Vec::new(),
+        };
+        for _ in 0..100 {
+            incoming.receive();
+        }
+        incoming
+    }
+
+    fn packet(&self, sequence: u64) -> Vec<u8> {
+        let [high, low] = (sequence as u16).to_be_bytes();
+        let timestamp = (sequence * 300) as u32;
+        let mut packet = rtp(self.payload_type, true, sequence as u16, timestamp, VIDEO_SSRC, &[]);
+        packet[0] |= 0x10;
+        packet.extend_from_slice(&[0xbe, 0xde, 0, 2, 0x31, high, low, 0x20, 0xa0, 0, 0, 0]);
+        packet.extend_from_slice(&self.payload);
+        packet
+    }
+
+    /// Gives the worker one batch; how many nanoseconds that took.
+    fn receive(&mut self) -> f64 {
+        self.buffer.clear();
+        let mut datagrams = Vec::with_capacity(BATCH);
+        for _ in 0..BATCH {
+            self.sequence += 1;
+            let sealed = self.publisher.seal(&self.packet(self.sequence), self.sequence);
+            datagrams.push(Datagram {
+                from: self.publisher.address,
+                to: None,
+                start: self.buffer.len(),
+                len: sealed.len(),
+            });
+            self.buffer.extend_from_slice(&sealed);
+        }
+        let before = self.worker.stats().received_packets;
+        let start = clock();
+        self.worker.handle_datagrams(self.now, &mut self.buffer, &datagrams);
+        self.worker.forward(self.now, &self.buffer);
+        let took = start.elapsed().as_nanos() as f64;
+        let received = self.worker.stats().received_packets - before;
+        assert_eq!(received, BATCH as u64, "packets that were taken in");
+        self.worker.egress().clear();
+        while self.worker.poll_event().is_some() {}
+        took
+    }
 }
 
 /// What it costs that a room lives on two workers: both take their turn on this thread, so that all work is counted, and
@@ -151,5 +275,34 @@ impl Floor {
             tag.copy_from_slice(sealed.as_ref());
         }
         black_box(&self.out);
+    }
+
+    /// The least that any SFU must do for a batch of packets that it receives; how many nanoseconds that took.
+    fn open(&mut self, payload: usize) -> f64 {
+        // Sealed beforehand: twelve bytes of header, as many of extensions, the tag.
+        let len = 24 + payload + 16;
+        for packet in self.out[..BATCH * len].chunks_exact_mut(len) {
+            let (header, rest) = packet.split_at_mut(24);
+            let (payload, tag) = rest.split_at_mut(payload);
+            let nonce = Nonce::assume_unique_for_key([9; 12]);
+            let sealed = self
+                .key
+                .seal_in_place_separate_tag(nonce, Aad::from(&*header), payload)
+                .expect("a packet is below the limit of AES-GCM");
+            tag.copy_from_slice(sealed.as_ref());
+        }
+        let start = clock();
+        for packet in self.out[..BATCH * len].chunks_exact_mut(len) {
+            let (header, rest) = packet.split_at_mut(24);
+            let (payload, tag) = rest.split_at_mut(payload);
+            let nonce = Nonce::assume_unique_for_key([9; 12]);
+            self.key
+                .open_in_place_separate_tag(nonce, Aad::from(&*header), &*tag, payload)
+                .map(drop)
+                .expect("it was sealed with this key");
+        }
+        let took = start.elapsed().as_nanos() as f64;
+        black_box(&self.out);
+        took
     }
 }
