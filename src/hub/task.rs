@@ -278,6 +278,8 @@ impl Hub {
                 let effects = self.rules.decoding_changed(peer, media_kind(kind), None);
                 self.carry_out_all(effects);
             }
+            MediaEvent::SpeechBegan { peer } => debug!(%peer, "begins to speak"),
+            MediaEvent::SpeechEnded { peer } => debug!(%peer, "does not speak any more"),
             MediaEvent::TrackStarted { peer, track } => debug!(%peer, %track, "track started"),
             // The loop looks for workers that are lost after whatever has happened.
             MediaEvent::WorkerEnded { worker } => debug!(worker = worker.0, "media worker ended"),

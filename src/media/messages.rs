@@ -36,6 +36,11 @@ pub enum MediaEvent {
     Undecodable { peer: PeerId, kind: Kind, codec: Codec },
     /// The end of [`MediaEvent::Undecodable`].
     Decodable { peer: PeerId, kind: Kind },
+    /// Whoever publishes over this connection has begun to speak. Found by the clock, within about 200 ms of the first word, and
+    /// only where their client sends audio levels (RFC 6464).
+    SpeechBegan { peer: PeerId },
+    /// The end of [`MediaEvent::SpeechBegan`]: not within a breath of 800 ms, and not sent where the connection ends.
+    SpeechEnded { peer: PeerId },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

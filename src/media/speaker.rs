@@ -1,4 +1,4 @@
-//! Who speaks: the audio level of each packet (RFC 6464), smoothed.
+//! Who speaks: the audio level of each packet (RFC 6464), smoothed; and what is reported of it, by the clock.
 
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,88 @@ const FADE: Duration = Duration::from_millis(500);
 
 /// What the first packet, and the first after a pause, stands for.
 const FRAME: Duration = Duration::from_millis(20);
+
+/// Somebody who was not heard for so long has ended to speak. People breathe and look for words for less; with more, two who
+/// take turns would both be shown as speaking. It also bounds the reports about one connection, whatever its client sends: a
+/// begin and an end in this time.
+const PAUSE: Duration = Duration::from_millis(800);
+
+/// How loud the sound of a participant is, roughly: what an operator asks is who sends nothing, and whose sound is bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loudness {
+    /// Below -100 dBov: muted, or a microphone that gives nothing.
+    Silence,
+    /// What is no speech.
+    Quiet,
+    /// From -55 dBov, at which speech that has begun goes on.
+    Speech,
+    /// From -12 dBov: so near to the limit that it is often distorted.
+    Loud,
+}
+
+impl Loudness {
+    pub const ALL: [Loudness; 4] = [Loudness::Silence, Loudness::Quiet, Loudness::Speech, Loudness::Loud];
+
+    /// `level` is in decibels over silence, 0 to 127.
+    pub fn of(level: u8) -> Loudness {
+        // In -dBov.
+        match 127_u8.saturating_sub(level) {
+            0..=12 => Loudness::Loud,
+            13..=55 => Loudness::Speech,
+            56..=100 => Loudness::Quiet,
+            _ => Loudness::Silence,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Loudness::Silence => "silence",
+            Loudness::Quiet => "quiet",
+            Loudness::Speech => "speech",
+            Loudness::Loud => "loud",
+        }
+    }
+}
+
+/// What was last reported of one connection: whether its participant speaks.
+#[derive(Debug, Default)]
+pub struct SpeechReports {
+    /// When speech was last heard, while it is reported.
+    heard: Option<Instant>,
+}
+
+/// What is to be reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speech {
+    Began,
+    Ended,
+}
+
+impl SpeechReports {
+    pub fn is_speaking(&self) -> bool {
+        self.heard.is_some()
+    }
+
+    /// Takes note of whether speech is heard now; returns what changes by that.
+    pub fn observe(&mut self, now: Instant, is_heard: bool) -> Option<Speech> {
+        match self.heard {
+            None if is_heard => {
+                self.heard = Some(now);
+                Some(Speech::Began)
+            }
+            None => None,
+            Some(_) if is_heard => {
+                self.heard = Some(now);
+                None
+            }
+            Some(last) if now.saturating_duration_since(last) < PAUSE => None,
+            Some(_) => {
+                self.heard = None;
+                Some(Speech::Ended)
+            }
+        }
+    }
+}
 
 /// The level of one audio track.
 #[derive(Debug, Default)]
@@ -56,6 +138,11 @@ impl AudioLevel {
 
     pub fn is_speaking(&self, now: Instant) -> bool {
         self.faded(now) >= self.threshold()
+    }
+
+    /// Whether it has ever been received.
+    pub fn is_known(&self) -> bool {
+        self.last.is_some()
     }
 
     fn threshold(&self) -> f32 {
@@ -189,5 +276,50 @@ mod tests {
         }
         level.received(epoch(), 0);
         assert!(level.level(epoch()) <= 127);
+    }
+
+    #[test]
+    fn speech_is_reported_when_it_begins_and_after_a_pause_as_ended() {
+        let (mut reports, now) = (SpeechReports::default(), epoch());
+        let at = |millis| now + Duration::from_millis(millis);
+        assert_eq!(reports.observe(at(0), false), None);
+        assert_eq!(reports.observe(at(100), true), Some(Speech::Began));
+        assert_eq!(reports.observe(at(2_000), true), None);
+        assert_eq!(reports.observe(at(2_799), false), None, "a breath");
+        assert_eq!(reports.observe(at(2_800), false), Some(Speech::Ended));
+        assert_eq!(reports.observe(at(9_000), false), None);
+        assert_eq!(reports.observe(at(9_100), true), Some(Speech::Began));
+    }
+
+    #[test]
+    fn a_client_that_changes_its_level_with_each_packet_makes_few_reports() {
+        let (mut reports, mut made) = (SpeechReports::default(), 0);
+        for at in 0..1_000 {
+            let now = epoch() + Duration::from_millis(at * 10);
+            made += usize::from(reports.observe(now, at % 2 == 0).is_some());
+        }
+        assert_eq!(made, 1, "its pauses are shorter than those of anybody");
+        for at in 0..1_000 {
+            let now = epoch() + Duration::from_secs(60) + Duration::from_millis(at * 10);
+            made += usize::from(reports.observe(now, at % 81 == 0).is_some());
+        }
+        assert!(made <= 1 + 2 * 10_000 / 800 + 1, "{made} in ten seconds");
+    }
+
+    #[test]
+    fn every_level_has_a_loudness_and_the_classes_meet_the_thresholds_of_speech() {
+        let of_dbov = |dbov: u8| Loudness::of(127 - dbov);
+        assert_eq!(
+            [127, 101, 100].map(of_dbov),
+            [Loudness::Silence, Loudness::Silence, Loudness::Quiet]
+        );
+        assert_eq!(
+            [56, 55, 13].map(of_dbov),
+            [Loudness::Quiet, Loudness::Speech, Loudness::Speech]
+        );
+        assert_eq!([12, 0].map(of_dbov), [Loudness::Loud, Loudness::Loud]);
+        for (at, loudness) in Loudness::ALL.into_iter().enumerate() {
+            assert_eq!(loudness as usize, at, "statistics count by it");
+        }
     }
 }

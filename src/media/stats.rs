@@ -1,11 +1,15 @@
 //! What a worker counts: plain numbers, copied out by the driver about once a second.
 
+use super::speaker::Loudness;
+
 /// Totals since the start, and how many of each thing there are now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     pub peers: u64,
     /// Of these, connections whose client is not heard any more.
     pub suspended: u64,
+    /// Connections whose participant speaks.
+    pub speaking: u64,
     /// Published here.
     pub tracks: u64,
     /// Published on other workers, for subscribers that live here.
@@ -46,6 +50,8 @@ pub struct Stats {
     pub key_frame_requests_received: u64,
     /// Times that what is published was found to be in no format that a subscriber decodes.
     pub undecodable: u64,
+    /// How often, once a second for each participant that sends sound, it was so loud; by [`Loudness`].
+    pub loudness: [u64; Loudness::ALL.len()],
     pub connected: u64,
     pub failed: u64,
 }
@@ -58,6 +64,7 @@ impl Stats {
         let gauges = [
             ("patchbay_media_peers", self.peers),
             ("patchbay_media_suspended_peers", self.suspended),
+            ("patchbay_media_speaking_peers", self.speaking),
             ("patchbay_media_tracks", self.tracks),
             ("patchbay_media_mirrored_tracks", self.mirrored_tracks),
             ("patchbay_media_subscriptions", self.subscriptions),
@@ -70,6 +77,12 @@ impl Stats {
         }
         for ((name, value), (_, shown)) in self.counters().into_iter().zip(before.counters()) {
             metrics::counter!(name, "worker" => worker.clone()).increment(value.saturating_sub(shown));
+        }
+        for loudness in Loudness::ALL {
+            let name = "patchbay_media_sound_seconds_total";
+            let labels = [("worker", worker.clone()), ("loudness", loudness.name().to_owned())];
+            let added = self.loudness[loudness as usize].saturating_sub(before.loudness[loudness as usize]);
+            metrics::counter!(name, &labels).increment(added);
         }
     }
 

@@ -136,7 +136,8 @@ pub struct Track {
     pub layers: SmallVec<[Layer; 1]>,
     pub subscribers: Vec<SubscriptionKey>,
     pub mirrors: SmallVec<[Mirror; 1]>,
-    pub level: AudioLevel,
+    /// How loud it is, where it is sound.
+    pub audio_level: AudioLevel,
     /// What arrived in this batch; empty between batches.
     pub arrivals: Vec<Arrival>,
     pub started: bool,
@@ -186,7 +187,7 @@ impl Track {
             layers: SmallVec::new(),
             subscribers: Vec::new(),
             mirrors: SmallVec::new(),
-            level: AudioLevel::default(),
+            audio_level: AudioLevel::default(),
             arrivals: Vec::new(),
             started: false,
         }
@@ -404,7 +405,7 @@ impl Track {
     }
 
     /// Chooses the padding of this batch's packets. Call once, before they are forwarded.
-    pub fn level(&mut self) {
+    pub fn pad(&mut self) {
         if self.kind == Kind::Video {
             for layer in 0..self.layers.len() {
                 padding::level(&mut self.arrivals, layer as u8);

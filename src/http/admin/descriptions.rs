@@ -19,6 +19,10 @@ const GAUGES: &[(&str, &str)] = &[
         "patchbay_media_suspended_peers",
         "Of these, connections whose client is not heard any more and may come back.",
     ),
+    (
+        "patchbay_media_speaking_peers",
+        "Of these, connections whose participant speaks now, as far as their client sends audio levels.",
+    ),
     ("patchbay_media_tracks", "Published tracks on a media worker now."),
     (
         "patchbay_media_subscriptions",
@@ -164,6 +168,11 @@ const COUNTERS: &[(&str, &str)] = &[
     (
         "patchbay_media_undecodable_total",
         "Times that a subscriber could decode nothing of what a publisher sends; while it lasts, it gets nothing.",
+    ),
+    (
+        "patchbay_media_sound_seconds_total",
+        "Seconds of sound of all participants whose client sends audio levels, by loudness: silence (below -100 dBov: muted, or a \
+         microphone that gives nothing), quiet, speech (from -55 dBov), loud (from -12 dBov: often distorted).",
     ),
     (
         "patchbay_media_peers_connected_total",

@@ -18,6 +18,7 @@ use super::bandwidth::{ReceiverEstimate, TransportFeedback};
 use super::keys::{SubscriptionKey, TrackKey};
 use super::rtp::{Extension, Header};
 use super::session::{MediaSection, PeerSpec};
+use super::speaker::SpeechReports;
 use super::undecodable::DecodingReports;
 use crate::ids::{ParticipantId, PeerId, RoomId};
 
@@ -87,6 +88,9 @@ pub struct Publisher {
     pub next_transport_feedback: Instant,
     pub received_bytes: u64,
     pub fir_command: u8,
+    pub speech: SpeechReports,
+    /// When the loudness of its sound is counted next.
+    pub next_loudness: Instant,
 }
 
 impl Peer {
@@ -120,6 +124,13 @@ impl Peer {
             feedback_ssrc: spec.sections.first().map_or(1, |section| section.local_ssrc),
             publisher: None,
         }
+    }
+
+    /// Whether its participant was last reported to speak.
+    pub fn is_speaking(&self) -> bool {
+        self.publisher
+            .as_ref()
+            .is_some_and(|publisher| publisher.speech.is_speaking())
     }
 
     pub fn stream(&self, ssrc: u32) -> Option<Stream> {

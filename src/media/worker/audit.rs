@@ -37,6 +37,7 @@ impl Worker {
         let peers = self.peers.len();
         let known = self.peers.values().map(|peer| peer.ice.known_addresses().count());
         let suspended = self.peers.values().filter(|peer| peer.suspended.is_some());
+        let speaking = self.peers.values().filter(|peer| peer.is_speaking());
         let pairs = [
             ("ids of connections", self.peer_keys.len(), peers),
             ("ICE users", self.demux.known_users(), peers),
@@ -45,6 +46,11 @@ impl Worker {
                 "suspended connections",
                 self.stats.suspended as usize,
                 suspended.count(),
+            ),
+            (
+                "connections whose participant speaks",
+                self.stats.speaking as usize,
+                speaking.count(),
             ),
         ];
         for (what, kept, expected) in pairs {

@@ -22,9 +22,12 @@ impl Events {
 
 /// Whether both are about the same state of the same connection, as which the newer one counts.
 fn replaces(newer: &MediaEvent, older: &MediaEvent) -> bool {
-    use MediaEvent::{Decodable, Resumed, Suspended, Undecodable};
+    use MediaEvent::{Decodable, Resumed, SpeechBegan, SpeechEnded, Suspended, Undecodable};
     match (newer, older) {
         (Suspended { peer } | Resumed { peer }, Suspended { peer: other } | Resumed { peer: other }) => peer == other,
+        (SpeechBegan { peer } | SpeechEnded { peer }, SpeechBegan { peer: other } | SpeechEnded { peer: other }) => {
+            peer == other
+        }
         (
             Undecodable { peer, kind, .. } | Decodable { peer, kind },
             Undecodable {
@@ -56,10 +59,12 @@ mod tests {
         events.push_back(MediaEvent::Suspended { peer: other });
         for _ in 0..1_000 {
             events.push_back(MediaEvent::Suspended { peer });
+            events.push_back(MediaEvent::SpeechBegan { peer });
             for kind in [Kind::Audio, Kind::Video] {
                 events.push_back(MediaEvent::Undecodable { peer, kind, codec });
             }
             events.push_back(MediaEvent::Resumed { peer });
+            events.push_back(MediaEvent::SpeechEnded { peer });
             for kind in [Kind::Audio, Kind::Video] {
                 events.push_back(MediaEvent::Decodable { peer, kind });
             }
@@ -69,6 +74,7 @@ mod tests {
             MediaEvent::Connected { peer },
             MediaEvent::Suspended { peer: other },
             MediaEvent::Resumed { peer },
+            MediaEvent::SpeechEnded { peer },
             MediaEvent::Decodable {
                 peer,
                 kind: Kind::Audio,

@@ -143,7 +143,7 @@ impl Worker {
         if let Some(level) = level {
             let mut elements = header.elements(&buffer[start..end]);
             if let Some((_, [value, ..])) = elements.find(|(id, _)| usize::from(*id) == level) {
-                track.level.received(now, *value);
+                track.audio_level.received(now, *value);
             }
         }
         let next_source = &mut self.next_source;
@@ -368,7 +368,7 @@ impl Worker {
         while let Some(&key) = self.arrived.get(at.track) {
             if let Some(track) = self.tracks.get_mut(key) {
                 if (at.subscriber, at.packet) == (0, 0) && self.egress.joins_packets() {
-                    track.level();
+                    track.pad();
                 }
                 while let Some(&subscriber) = track.subscribers.get(at.subscriber) {
                     let subscription = &mut self.subscriptions[subscriber];

@@ -15,6 +15,7 @@ use crate::media::peer::ice::Path;
 use crate::media::peer::srtp::contexts;
 use crate::media::peer::{Peer, Publisher, SentTo};
 use crate::media::session::{MediaSection, PeerSpec};
+use crate::media::speaker::SpeechReports;
 use crate::media::subscription::Subscription;
 use crate::media::track::Track;
 
@@ -212,6 +213,7 @@ impl Worker {
         }
         self.peer_keys.remove(&id);
         self.stats.suspended -= u64::from(peer.suspended.is_some());
+        self.stats.speaking -= u64::from(peer.is_speaking());
         self.peers.remove(key);
         self.leave_room(now, room);
         if let Some(reason) = reason {
@@ -286,6 +288,8 @@ fn publisher(now: Instant, epoch: Instant, max_publish_bps: u64) -> Publisher {
         next_transport_feedback: now,
         received_bytes: 0,
         fir_command: 0,
+        speech: SpeechReports::default(),
+        next_loudness: now,
     }
 }
 

@@ -100,6 +100,7 @@ impl Worker {
         for track in self.peers[key].tracks.clone() {
             self.aim(now, track, Asking::Patiently);
         }
+        self.look_after_sound(now, key);
         self.report_to_subscriber(now, key);
         self.report_undecodable(now, key);
     }

@@ -419,7 +419,7 @@ async fn play(families: [Family; CLIENTS], mut bytes: Bytes<'_>, config: &Arc<Co
 /// What a media worker may say of a connection.
 fn media_event(peer: PeerId, bytes: &mut Bytes<'_>) -> MediaEvent {
     let kind = Kind::Video;
-    match bytes.below(6) {
+    match bytes.below(8) {
         0 => MediaEvent::Connected { peer },
         1 => MediaEvent::Suspended { peer },
         2 => MediaEvent::Resumed { peer },
@@ -432,6 +432,8 @@ fn media_event(peer: PeerId, bytes: &mut Bytes<'_>) -> MediaEvent {
             kind,
             codec: Codec::Vp8,
         },
+        5 => MediaEvent::SpeechBegan { peer },
+        6 => MediaEvent::SpeechEnded { peer },
         _ => MediaEvent::Decodable { peer, kind },
     }
 }

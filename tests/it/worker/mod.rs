@@ -17,6 +17,7 @@ mod paths;
 mod repair;
 mod reports;
 mod safety;
+mod speaking;
 mod suspension;
 mod undecodable;
 

@@ -1,0 +1,46 @@
+//! Who speaks, of those whose publishers' connections are here: found by the clock from the levels that their packets had, so that
+//! the packet path has nothing to do for it but to note them. A worker that only mirrors a room reports nothing of it.
+
+use std::time::{Duration, Instant};
+
+use super::Worker;
+use crate::media::codec::Kind;
+use crate::media::keys::PeerKey;
+use crate::media::messages::MediaEvent;
+use crate::media::speaker::{Loudness, Speech};
+
+/// How often the loudness of a participant is counted.
+const COUNT_INTERVAL: Duration = Duration::from_secs(1);
+
+impl Worker {
+    /// Reports whether the participant of a connection has begun or ended to speak, and counts how loud they are.
+    pub(super) fn look_after_sound(&mut self, now: Instant, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        let Some(publisher) = &mut peer.publisher else { return };
+        let tracks = peer.tracks.iter().filter_map(|&track| self.tracks.get(track));
+        let sound = || {
+            let all = tracks.clone().filter(|track| track.kind == Kind::Audio);
+            all.filter(|track| track.audio_level.is_known())
+        };
+        let is_heard = sound().any(|track| track.audio_level.is_speaking(now));
+        match publisher.speech.observe(now, is_heard) {
+            Some(Speech::Began) => {
+                self.stats.speaking += 1;
+                self.events.push_back(MediaEvent::SpeechBegan { peer: peer.id });
+            }
+            Some(Speech::Ended) => {
+                self.stats.speaking -= 1;
+                self.events.push_back(MediaEvent::SpeechEnded { peer: peer.id });
+            }
+            None => {}
+        }
+        if now < publisher.next_loudness {
+            return;
+        }
+        publisher.next_loudness = now + COUNT_INTERVAL;
+        let sent = sound().filter(|track| track.living(now).next().is_some());
+        if let Some(level) = sent.map(|track| track.audio_level.level(now)).max() {
+            self.stats.loudness[Loudness::of(level) as usize] += 1;
+        }
+    }
+}
