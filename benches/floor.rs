@@ -18,7 +18,9 @@ use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::routing::any;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
+use patchbay::ids::{Feed, FeedRef, ParticipantId};
 use patchbay::media::demux::{Class, classify};
+use patchbay::media::names::Use;
 use patchbay::media::peer::dtls::{Dtls, DtlsIdentity, Progress};
 use patchbay::media::peer::ice::{Ice, Learning, Path, Request};
 use patchbay::media::peer::negotiate::{self, Negotiated, Role};
@@ -136,9 +138,13 @@ async fn talk(signaling: Shared, mut socket: WebSocket) {
             Some("receiveVideoFrom") => {
                 let source = field("sender");
                 let publishes = source == name;
+                // The answer names its streams after somebody; no client looks at the name.
+                let uses = [match publishes {
+                    true => Use::Publish(Feed::Camera),
+                    false => Use::Watch(FeedRef::camera(ParticipantId(1))),
+                }];
                 let role = Role {
-                    receive: publishes,
-                    send_stream: (!publishes).then_some(source.as_str()),
+                    uses: &uses,
                     audience: &[],
                 };
                 let answered = negotiate::answer(&field("sdpOffer"), &signaling.local, role, None, &mut rand::rng());

@@ -86,6 +86,34 @@ text_id!(
     DeviceId
 );
 
+/// One of the things that a participant publishes. Each may come over a connection of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Feed {
+    /// Camera and microphone: what a participant publishes who publishes one thing.
+    #[default]
+    Camera,
+    /// A screen or a window, and its sound.
+    Screen,
+}
+
+/// One feed of one participant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FeedRef {
+    pub participant: ParticipantId,
+    pub feed: Feed,
+}
+
+impl FeedRef {
+    pub const fn camera(participant: ParticipantId) -> Self {
+        let feed = Feed::Camera;
+        Self { participant, feed }
+    }
+}
+
+/// A slot among those of its connection: a sending section whose source changes while the connection lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SlotId(pub u8);
+
 /// One media worker: an index below the number of workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct WorkerId(pub usize);

@@ -1,6 +1,38 @@
-//! Whether a second offer continues a live connection or comes from a new one, such as a reloaded page's.
+//! What a connection is for, and whether a second offer continues a live connection or comes from a new one, such as a reloaded page's.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+
+use super::MediaKind;
+use crate::ids::{Feed, FeedRef, ParticipantId, SlotId};
+
+/// What a connection is among those of its participant, who has one of each at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    Publish(Feed),
+    Watch(FeedRef),
+    /// Several feeds, in one or both directions.
+    Conference,
+    /// Both directions of a call.
+    Call,
+}
+
+/// One thing that a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    Publish(Feed),
+    Watch(FeedRef),
+    Slot(SlotId, MediaKind),
+}
+
+impl Use {
+    /// Whether this is about what `participant` publishes.
+    pub fn watches(self, participant: ParticipantId) -> bool {
+        match self {
+            Use::Watch(feed) => feed.participant == participant,
+            Use::Publish(_) | Use::Slot(..) => false,
+        }
+    }
+}
 
 /// What of an offer tells its connection from another. Absent parts are empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -15,6 +15,7 @@ mod quotas;
 mod room;
 mod rooms;
 mod rules;
+mod speakers;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,12 +23,12 @@ use std::time::Duration;
 pub use call::{
     Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Decline, Newcomer, Side, WhenBusy,
 };
-pub use connection::ConnectionIdentity;
+pub use connection::{ConnectionIdentity, Purpose, Use};
 pub use errand::{Errand, Sender, WaitingMessage};
 pub use messages::{MessageCommand, MessageEvent, Recipient, Waits};
 pub use rules::Rules;
 
-use crate::ids::{CallId, ParticipantId, PeerId, RoomId, RoomName, SessionId, Turn, UserId};
+use crate::ids::{CallId, Feed, FeedRef, ParticipantId, PeerId, RoomId, RoomName, SessionId, SlotId, Turn, UserId};
 use crate::shares::Share;
 
 /// How much one node holds, and how long it waits.
@@ -153,15 +154,20 @@ pub enum Command {
         claim: Claim,
     },
     Leave,
-    /// Offer a connection: to publish where `subject` is oneself, otherwise to receive from `subject`.
+    /// Offer a connection for one feed: to publish it where it is one's own, otherwise to receive it.
     Offer {
-        subject: UserId,
+        subject: UserFeed,
+        offer: Offer,
+    },
+    /// Offer one connection for several feeds, in one or both directions.
+    OfferConference {
+        conference: Conference,
         offer: Offer,
     },
     /// A remote candidate for the connection that concerns `subject`. The server finds clients by their own checks
     /// (RFC 8445 §2.5, ICE-lite), so only whether it addresses a connection of this session matters.
     Candidate {
-        subject: UserId,
+        subject: UserFeed,
     },
     /// A chat text to everybody in the room, oneself included.
     Say {
@@ -184,6 +190,30 @@ impl Command {
             Command::Say { .. } | Command::AnnounceFile { .. } | Command::Message(MessageCommand::Send { .. })
         )
     }
+}
+
+/// A feed by the name of whoever publishes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserFeed {
+    pub user: UserId,
+    pub feed: Feed,
+}
+
+impl UserFeed {
+    pub fn camera(user: UserId) -> Self {
+        let feed = Feed::Camera;
+        Self { user, feed }
+    }
+}
+
+/// What goes over a connection for several feeds. Sections of the offer are dealt in this order: each feed and each slot gets
+/// one of each kind that it has, and what is left goes to the feeds in turn.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Conference {
+    pub publish: Option<Feed>,
+    pub watch: Vec<UserFeed>,
+    /// Sections that follow whoever speaks.
+    pub speaker_slots: Vec<MediaKind>,
 }
 
 /// A session description with what tells its connection from others.
@@ -276,8 +306,10 @@ pub enum MediaState {
 /// What a connection is for, as its session knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
-    /// To publish in a room where this is oneself, otherwise to receive from this participant.
-    Participant(UserId),
+    /// To publish this feed in a room where it is one's own, otherwise to receive it.
+    Feed(UserFeed),
+    /// Several feeds of a room.
+    Conference,
     /// Both directions of a call; the answer says that the call has been accepted.
     Call { call: CallId, side: Side },
 }
@@ -309,6 +341,8 @@ pub enum Refusal {
     UnknownParticipant,
     #[error("the session has no such connection")]
     UnknownPeer,
+    #[error("the connection is for more feeds or slots than one may have")]
+    TooManyUses,
     #[error("the room holds as many participants as it may")]
     RoomFull,
     #[error("the server holds as many rooms as it may, or the client's address its share of them")]
@@ -358,6 +392,12 @@ pub enum Effect {
         room: RoomId,
         peer: PeerId,
     },
+    /// Changes what a slot of a connection carries.
+    FillSlot {
+        peer: PeerId,
+        slot: SlotId,
+        source: Option<FeedRef>,
+    },
     /// Offers that are answered all, in this order, or none.
     Negotiate(Vec<Negotiation>),
     Tell {
@@ -385,10 +425,8 @@ pub struct Negotiation {
     pub participant: ParticipantId,
     /// A new id opens a connection, a known one changes that connection.
     pub peer: PeerId,
-    /// Whether the participant's tracks come up the connection.
-    pub publishes: bool,
-    /// Whose tracks go down the connection, if any do.
-    pub source: Option<ParticipantId>,
+    /// What the connection is for. The sections of the offer are dealt to these in their order.
+    pub uses: Vec<Use>,
     pub subject: Subject,
     pub sdp: String,
     /// How many DTLS associations the client's connection has had before, of which nobody has the keys any more.

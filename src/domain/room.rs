@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Claim, ConnectionIdentity, Effect, Event, Person, RoomKind};
-use crate::ids::{ParticipantId, PeerId, RoomId, RoomName, SessionId, Turn, UserId};
+use super::speakers::Speakers;
+use super::{Claim, ConnectionIdentity, Effect, Event, Person, Purpose, RoomKind, Use};
+use crate::ids::{FeedRef, ParticipantId, PeerId, RoomId, RoomName, SessionId, SlotId, Turn, UserId};
 use crate::shares::ClientAddress;
 
 /// What is known of the media of a participant.
@@ -30,6 +31,7 @@ pub(super) struct Room {
     /// Ids grow, so this is the order of arrival.
     participants: BTreeMap<ParticipantId, Participant>,
     by_user: HashMap<UserId, ParticipantId>,
+    pub speakers: Speakers,
 }
 
 pub(super) struct Participant {
@@ -39,13 +41,14 @@ pub(super) struct Participant {
     pub person: Arc<Person>,
     pub claim: Claim,
     pub arrival: Arrival,
-    /// At most one for each source; that without a source publishes. In a call one does both.
+    /// At most one for each [`Purpose`].
     peers: Vec<Peer>,
 }
 
 pub(super) struct Peer {
     pub id: PeerId,
-    pub source: Option<ParticipantId>,
+    pub purpose: Purpose,
+    pub uses: Vec<Use>,
     pub identity: ConnectionIdentity,
     /// As [`super::Negotiation::association`].
     pub association: u32,
@@ -59,6 +62,7 @@ impl Room {
             opened_by,
             participants: BTreeMap::new(),
             by_user: HashMap::new(),
+            speakers: Speakers::default(),
         }
     }
 
@@ -80,6 +84,10 @@ impl Room {
 
     pub fn participant_mut(&mut self, id: ParticipantId) -> Option<&mut Participant> {
         self.participants.get_mut(&id)
+    }
+
+    pub fn ids(&self) -> impl Iterator<Item = ParticipantId> {
+        self.participants.keys().copied()
     }
 
     /// Whom somebody meets in a room for two.
@@ -121,9 +129,10 @@ impl Room {
     pub fn remove(&mut self, id: ParticipantId) -> Option<(Participant, Vec<Peer>)> {
         let mut gone = self.participants.remove(&id)?;
         self.by_user.remove(&gone.person.user);
+        self.speakers.forget(id);
         let mut peers = std::mem::take(&mut gone.peers);
         for other in self.participants.values_mut() {
-            peers.extend(other.take_peer_of(Some(id)));
+            peers.extend(other.take_peers_watching(id));
         }
         Some((gone, peers))
     }
@@ -140,6 +149,25 @@ impl Room {
         (sessions, peers.collect())
     }
 
+    /// Fills the slots of all for whom another speaker is to be shown than was before.
+    pub fn refill_slots(&self, before: &Speakers) -> Vec<Effect> {
+        let changed = self
+            .ids()
+            .filter(|id| before.shown_to(*id) != self.speakers.shown_to(*id));
+        changed.flat_map(|id| self.fill_slots_of(id)).collect()
+    }
+
+    pub fn fill_slots_of(&self, id: ParticipantId) -> Vec<Effect> {
+        let source = self.speakers.shown_to(id).map(FeedRef::camera);
+        let slots = self
+            .participant(id)
+            .into_iter()
+            .flat_map(|participant| participant.slots());
+        slots
+            .map(|(peer, slot)| Effect::FillSlot { peer, slot, source })
+            .collect()
+    }
+
     /// The same event for everybody, in the order of arrival.
     pub fn tell_all(&self, event: &Event) -> impl Iterator<Item = Effect> {
         self.participants.values().map(|participant| Effect::Tell {
@@ -150,14 +178,14 @@ impl Room {
 }
 
 impl Participant {
-    pub fn peer_of(&self, source: Option<ParticipantId>) -> Option<&Peer> {
-        self.peers.iter().find(|peer| peer.source == source)
+    pub fn peer_for(&self, purpose: Purpose) -> Option<&Peer> {
+        self.peers.iter().find(|peer| peer.purpose == purpose)
     }
 
-    /// For whose media a connection is; `Some(None)` of the one by which this participant sends, `None` of another's.
-    pub fn source_of(&self, peer: PeerId) -> Option<Option<ParticipantId>> {
-        let peer = self.peers.iter().find(|one| one.id == peer)?;
-        Some(peer.source)
+    /// What one of the participant's connections is for; nothing if it is another's.
+    pub fn uses_of(&self, peer: PeerId) -> &[Use] {
+        let peer = self.peers.iter().find(|one| one.id == peer);
+        peer.map_or(&[], |peer| &peer.uses)
     }
 
     pub fn peer_count(&self) -> usize {
@@ -169,15 +197,30 @@ impl Participant {
     }
 
     /// The connection goes on under what its newest offer says of it.
-    pub fn continue_peer(&mut self, id: PeerId, identity: ConnectionIdentity) {
+    pub fn continue_peer(&mut self, id: PeerId, uses: Vec<Use>, identity: ConnectionIdentity) {
         if let Some(peer) = self.peers.iter_mut().find(|peer| peer.id == id) {
+            peer.uses = uses;
             peer.identity = identity;
         }
     }
 
-    pub fn take_peer_of(&mut self, source: Option<ParticipantId>) -> Option<Peer> {
-        let index = self.peers.iter().position(|peer| peer.source == source)?;
-        Some(self.peers.swap_remove(index))
+    /// Takes out the connections that were for watching this participant. One for several feeds stays.
+    fn take_peers_watching(&mut self, source: ParticipantId) -> Vec<Peer> {
+        let is_over = |peer: &mut Peer| {
+            let watches = peer.uses.iter().any(|one| one.watches(source));
+            peer.purpose != Purpose::Conference && watches
+        };
+        self.peers.extract_if(.., is_over).collect()
+    }
+
+    /// Slots of all connections, as connection and slot.
+    pub fn slots(&self) -> impl Iterator<Item = (PeerId, SlotId)> {
+        self.peers.iter().flat_map(|peer| {
+            peer.uses.iter().filter_map(|one| match one {
+                Use::Slot(slot, _) => Some((peer.id, *slot)),
+                Use::Publish(_) | Use::Watch(_) => None,
+            })
+        })
     }
 
     pub fn take_peer(&mut self, id: PeerId) -> Option<Peer> {

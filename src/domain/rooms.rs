@@ -4,6 +4,8 @@ mod arrival;
 mod decoding;
 mod lost;
 mod names;
+mod offers;
+mod slots;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -13,10 +15,10 @@ use super::ended::EndedConnections;
 use super::quotas::Quotas;
 use super::room::{Participant, Peer, Room};
 use super::{
-    Claim, Effect, EndReason, Event, FileNotice, Limits, MediaState, Negotiation, Offer, Person, Refusal, RoomKind,
-    Side, Subject,
+    Claim, Effect, EndReason, Event, FileNotice, Limits, MediaState, Negotiation, Offer, Person, Purpose, Refusal,
+    RoomKind, Side, Subject, Use,
 };
-use crate::ids::{CallId, ParticipantId, PeerId, RoomId, RoomName, SessionId, Turn, UserId};
+use crate::ids::{CallId, Feed, FeedRef, ParticipantId, PeerId, RoomId, RoomName, SessionId, Turn, UserId};
 use crate::shares::ClientAddress;
 
 /// When whose media are lost, if they have not come back.
@@ -175,14 +177,17 @@ impl Rooms {
         let Some(room) = self.rooms.get_mut(&seat.room) else {
             return;
         };
+        let speakers = room.speakers.clone();
         let Some((gone, peers)) = room.remove(seat.participant) else {
             return;
         };
+        let refilled = room.refill_slots(&speakers);
         let user = gone.person.user.clone();
         let left: Vec<Effect> = room.tell_all(&Event::ParticipantLeft { user }).collect();
         for peer in peers {
             effects.push(self.close_peer(seat.room, &peer));
         }
+        effects.extend(refilled);
         effects.extend(left);
     }
 
@@ -222,114 +227,6 @@ impl Rooms {
         if let Some(ended) = self.take_peer(peer) {
             self.ended.note(&ended.identity, ended.association);
         }
-    }
-
-    pub fn offer(
-        &mut self,
-        now: Instant,
-        session: SessionId,
-        subject: UserId,
-        offer: Offer,
-    ) -> Result<Vec<Effect>, Refusal> {
-        let (seat, source) = self.find_subject(session, &subject)?;
-        let role = (source, source.is_none());
-        self.negotiate(now, session, seat, role, Subject::Participant(subject), offer)
-    }
-
-    fn negotiate(
-        &mut self,
-        now: Instant,
-        session: SessionId,
-        seat: Seat,
-        (source, publishes): (Option<ParticipantId>, bool),
-        subject: Subject,
-        offer: Offer,
-    ) -> Result<Vec<Effect>, Refusal> {
-        let mut effects = Vec::new();
-        let (peer, association) = match self.continued_peer(seat, source, &offer) {
-            Some(continued) => continued,
-            None => self.fresh_peer(now, seat, source, &offer, &mut effects)?,
-        };
-        effects.push(Effect::Negotiate(vec![Negotiation {
-            session,
-            room: seat.room,
-            participant: seat.participant,
-            peer,
-            publishes,
-            source,
-            subject,
-            sdp: offer.sdp,
-            association,
-        }]));
-        Ok(effects)
-    }
-
-    /// The live connection that the offer goes on with, if it does.
-    fn continued_peer(&mut self, seat: Seat, source: Option<ParticipantId>, offer: &Offer) -> Option<(PeerId, u32)> {
-        let participant = self.rooms.get_mut(&seat.room)?.participant_mut(seat.participant)?;
-        let peer = participant.peer_of(source)?;
-        let (id, association) = (peer.id, peer.association);
-        if !offer.identity.continues(&peer.identity) {
-            return None;
-        }
-        participant.continue_peer(id, offer.identity.clone());
-        Some((id, association))
-    }
-
-    /// A new connection in the place of the one there may be.
-    fn fresh_peer(
-        &mut self,
-        now: Instant,
-        seat: Seat,
-        source: Option<ParticipantId>,
-        offer: &Offer,
-        effects: &mut Vec<Effect>,
-    ) -> Result<(PeerId, u32), Refusal> {
-        let id = PeerId(self.next());
-        let room = seat.room;
-        let owner = self.owner(seat).ok_or(Refusal::NotInRoom)?;
-        let (session, peers) = (owner.session, owner.peer_count());
-        let before = owner.peer_of(source).map(|peer| peer.id);
-        let association = self.ended.next_association(&offer.identity);
-        let client = self.quotas.client_of(session);
-        if let Some(before) = before {
-            if self.sends(seat, before) {
-                self.connection_gone(now, seat, false);
-            }
-            self.quotas.peers.replace(before, id, session, client);
-            // Its client may go back to it, and would have keys that nobody here has any more.
-            self.drop_peer(before);
-            effects.push(Effect::ClosePeer { room, peer: before });
-        } else if peers >= self.limits.peers_per_participant {
-            return Err(Refusal::TooManyPeers);
-        } else {
-            let added = self.quotas.peers.add(id, session, client);
-            added.map_err(|_| Refusal::TooManyPeers)?;
-        }
-        let owner = self.owner(seat).ok_or(Refusal::NotInRoom)?;
-        owner.add_peer(Peer {
-            id,
-            source,
-            identity: offer.identity.clone(),
-            association,
-        });
-        self.peers.insert(id, seat);
-        Ok((id, association))
-    }
-
-    pub fn candidate(&self, session: SessionId, subject: &UserId) -> Result<Vec<Effect>, Refusal> {
-        let (seat, source) = self.find_subject(session, subject)?;
-        let room = self.rooms.get(&seat.room);
-        let peer = room.and_then(|room| room.participant(seat.participant)?.peer_of(source));
-        peer.map(|_| Vec::new()).ok_or(Refusal::UnknownPeer)
-    }
-
-    /// Where the session sits, and whom in its room it means: `None` is itself.
-    fn find_subject(&self, session: SessionId, subject: &UserId) -> Result<(Seat, Option<ParticipantId>), Refusal> {
-        let seat = self.seats.get(&session).copied().ok_or(Refusal::NotInRoom)?;
-        let room = self.rooms.get(&seat.room).ok_or(Refusal::NotInRoom)?;
-        let source = room.find(subject).ok_or(Refusal::UnknownParticipant)?;
-        Ok((seat, (source != seat.participant).then_some(source)))
     }
 
     pub fn say(&self, session: SessionId, text: Arc<str>) -> Result<Vec<Effect>, Refusal> {
@@ -376,7 +273,7 @@ impl Rooms {
         let mut negotiations = Vec::new();
         let seats = [(peers[0], first, second), (peers[1], second, first)];
         for (guest, (peer, participant, source)) in guests.into_iter().zip(seats) {
-            let source = Some(source);
+            let uses = vec![Use::Publish(Feed::Camera), Use::Watch(FeedRef::camera(source))];
             let (session, side) = (guest.session, guest.side);
             let association = self.ended.next_association(&guest.offer.identity);
             room.insert(participant, session, Turn(0), Arc::new(guest.person), Claim::Proven);
@@ -384,7 +281,8 @@ impl Rooms {
                 let identity = guest.offer.identity;
                 owner.add_peer(Peer {
                     id: peer,
-                    source,
+                    purpose: Purpose::Call,
+                    uses: uses.clone(),
                     identity,
                     association,
                 });
@@ -397,8 +295,7 @@ impl Rooms {
                 room: id,
                 participant,
                 peer,
-                publishes: true,
-                source,
+                uses,
                 subject: Subject::Call { call, side },
                 sdp: guest.offer.sdp,
                 association,
@@ -407,20 +304,6 @@ impl Rooms {
         self.rooms.insert(id, room);
         effects.push(Effect::Negotiate(negotiations));
         Ok((id, effects))
-    }
-
-    /// A new offer for the one connection that a guest of [`Rooms::seat_pair`] has.
-    pub fn renew_pair(
-        &mut self,
-        now: Instant,
-        session: SessionId,
-        subject: Subject,
-        offer: Offer,
-    ) -> Result<Vec<Effect>, Refusal> {
-        let seat = self.seats.get(&session).copied().ok_or(Refusal::NotInRoom)?;
-        let room = self.rooms.get(&seat.room).ok_or(Refusal::NotInRoom)?;
-        let other = room.other_than(seat.participant);
-        self.negotiate(now, session, seat, (other, true), subject, offer)
     }
 
     /// Ends a room with everything in it. Nobody is told.

@@ -6,7 +6,7 @@ use super::calls::Calls;
 use super::messages::Messages;
 use super::rooms::{PairChange, Rooms};
 use super::{Claim, Command, Effect, EndReason, Limits, MediaKind, MediaState, Refusal, RoomKind, WaitingMessage};
-use crate::ids::{PeerId, RoomId, RoomName, SessionId, UserId};
+use crate::ids::{ParticipantId, PeerId, RoomId, RoomName, SessionId, UserId};
 use crate::shares::ClientAddress;
 
 /// The state of all rooms and calls, and of who can be reached by message. One owner; each call returns what is to be done about it. When the time of
@@ -102,6 +102,9 @@ impl Rules {
             }
             Command::Leave => Ok(self.rooms.leave(session)),
             Command::Offer { subject, offer } => self.rooms.offer(now, session, subject, offer),
+            Command::OfferConference { conference, offer } => {
+                self.rooms.offer_conference(now, session, conference, offer)
+            }
             Command::Candidate { subject } => self.rooms.candidate(session, &subject),
             Command::Say { text } => self.rooms.say(session, text),
             Command::AnnounceFile { file } => self.rooms.announce_file(session, file),
@@ -200,10 +203,20 @@ impl Rules {
         effects
     }
 
-    /// What the source of a connection publishes is in a format that the connection's participant cannot decode; with
-    /// `None`, that is over.
-    pub fn decoding_changed(&self, peer: PeerId, media: MediaKind, undecodable: Option<String>) -> Vec<Effect> {
-        self.rooms.decoding_changed(peer, media, undecodable)
+    /// What `publisher` sends is in a format that the connection's participant cannot decode; with `None`, that is over.
+    pub fn decoding_changed(
+        &self,
+        peer: PeerId,
+        publisher: ParticipantId,
+        media: MediaKind,
+        undecodable: Option<String>,
+    ) -> Vec<Effect> {
+        self.rooms.decoding_changed(peer, publisher, media, undecodable)
+    }
+
+    /// Whoever publishes over this connection has begun or ceased to speak.
+    pub fn speech_changed(&mut self, peer: PeerId, speaks: bool) -> Vec<Effect> {
+        self.rooms.speech_changed(peer, speaks)
     }
 
     /// An offer could not be answered; no connection was made of it.

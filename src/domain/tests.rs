@@ -48,7 +48,7 @@ fn offer(rooms: &mut Rules, session: u64, subject: &str, number: u32) -> Result<
         certificate: number.to_string(),
         ufrag: number.to_string(),
     };
-    let (subject, sdp) = (subject.into(), String::new());
+    let (subject, sdp) = (UserFeed::camera(subject.into()), String::new());
     let offer = Offer { sdp, identity };
     rooms.handle(now(), SessionId(session), Command::Offer { subject, offer })
 }
@@ -69,6 +69,10 @@ fn outline(effects: &[Effect]) -> Vec<String> {
                 other => format!("{other:?}"),
             };
             format!("tell {session}: {what}")
+        }
+        Effect::FillSlot { slot, source, .. } => {
+            let source = source.map_or("nothing".to_owned(), |source| source.participant.to_string());
+            format!("fill slot {} with {source}", slot.0)
         }
         Effect::TellEach { .. } | Effect::Mailbox(_) => format!("none of a room's: {effect:?}"),
     };
@@ -130,7 +134,9 @@ fn a_connection_that_ended_by_itself_is_forgotten_and_not_closed_again() {
         panic!("the offer is to be answered");
     };
     rooms.peer_lost(now(), offers[0].peer, false);
-    let candidate = Command::Candidate { subject: "anna".into() };
+    let candidate = Command::Candidate {
+        subject: UserFeed::camera("anna".into()),
+    };
     assert_eq!(rooms.handle(now(), SessionId(1), candidate), Err(Refusal::UnknownPeer));
     let again = offer(&mut rooms, 1, "anna", 1).unwrap();
     assert_eq!(outline(&again), ["negotiate for 1"]);
@@ -144,7 +150,7 @@ fn a_connection_is_of_its_owner_and_its_subject() {
     join(&mut rooms, 2, "r", "ben").unwrap();
     offer(&mut rooms, 2, "anna", 1).unwrap();
     let candidate = |subject: &str| Command::Candidate {
-        subject: subject.into(),
+        subject: UserFeed::camera(subject.into()),
     };
     assert_eq!(rooms.handle(now(), SessionId(2), candidate("anna")), Ok(vec![]));
     assert_eq!(
@@ -260,7 +266,10 @@ fn a_connection_that_has_not_come_about_gives_way_and_is_lost_to_its_room() {
     let third = offer(&mut rooms, 3, "carl", 3).unwrap();
     assert_eq!(outline(&third), ["negotiate for 3", "close peer"]);
     assert_eq!(rooms.peer_count(), 2);
-    let candidate = |session: u64, name: &str| (SessionId(session), Command::Candidate { subject: name.into() });
+    let candidate = |session: u64, name: &str| {
+        let subject = UserFeed::camera(name.into());
+        (SessionId(session), Command::Candidate { subject })
+    };
     let (anna, ben) = (candidate(1, "anna"), candidate(2, "ben"));
     assert_eq!(rooms.handle(now(), anna.0, anna.1), Err(Refusal::UnknownPeer));
     assert_eq!(rooms.handle(now(), ben.0, ben.1), Ok(vec![]));
@@ -418,7 +427,7 @@ fn take(rooms: &mut Rules, session: u64, step: &Step, open: &BTreeSet<PeerId>) -
             now(),
             id,
             Command::Candidate {
-                subject: (*user).into(),
+                subject: UserFeed::camera((*user).into()),
             },
         ),
         Step::Say => rooms.handle(now(), id, Command::Say { text: "x".into() }),
@@ -462,7 +471,7 @@ proptest! {
                     }
                     Effect::Dismiss { session, .. } => prop_assert!(dismissed.insert(session)),
                     Effect::Tell { session, .. } => prop_assert!(!dismissed.contains(&session)),
-                    Effect::TellEach { .. } | Effect::Mailbox(_) => prop_assert!(false, "none of a room's"),
+                    Effect::FillSlot { .. } | Effect::TellEach { .. } | Effect::Mailbox(_) => prop_assert!(false, "none of a room's"),
                 }
             }
             prop_assert_eq!(rooms.peer_count(), open_peers.len());

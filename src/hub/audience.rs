@@ -15,8 +15,8 @@ pub(super) struct Audiences {
 
 struct Connection {
     peer: PeerId,
-    /// Whom it is to watch.
-    source: Option<ParticipantId>,
+    /// Those whom it is to watch.
+    watched: Vec<ParticipantId>,
     /// Empty where the client does not receive over it.
     decodes: Vec<Codec>,
 }
@@ -28,13 +28,13 @@ impl Audiences {
         room: RoomId,
         participant: ParticipantId,
         peer: PeerId,
-        source: Option<ParticipantId>,
+        watched: Vec<ParticipantId>,
         decodes: Vec<Codec>,
     ) {
         self.forget(peer);
         self.places.insert(peer, (room, participant));
         let connections = self.rooms.entry(room).or_default().entry(participant).or_default();
-        connections.push(Connection { peer, source, decodes });
+        connections.push(Connection { peer, watched, decodes });
     }
 
     pub fn forget(&mut self, peer: PeerId) {
@@ -73,7 +73,7 @@ impl Audiences {
 fn decoders(connections: &[Connection], publisher: ParticipantId, kind: Kind) -> impl Iterator<Item = Codec> {
     let knows = |connection: &&Connection| connection.decodes.iter().any(|codec| codec.kind() == kind);
     let newest_first = || connections.iter().rev().filter(knows);
-    let watching = newest_first().find(|connection| connection.source == Some(publisher));
+    let watching = newest_first().find(|connection| connection.watched.contains(&publisher));
     let found = watching.or_else(|| newest_first().next());
     let codecs = found
         .into_iter()
@@ -94,7 +94,7 @@ mod tests {
             ROOM,
             ParticipantId(participant),
             PeerId(peer),
-            source.map(ParticipantId),
+            source.map(ParticipantId).into_iter().collect(),
             decodes.to_vec(),
         );
     }

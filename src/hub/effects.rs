@@ -11,15 +11,16 @@ use super::audience::Audiences;
 use super::mailbox::{MailboxHandle, NotTaken};
 use super::outbox::{Lost, Outbox};
 use super::placement::{LostPlaces, Place, Placement};
-use crate::domain::{Candidate, Effect, EndReason, Errand, Event, Negotiation};
-use crate::ids::{PeerId, RoomId, SessionId, UserId, WorkerId};
-use crate::media::codec::Codec;
+use crate::domain::{self, Candidate, Effect, EndReason, Errand, Event, MediaKind, Negotiation};
+use crate::ids::{FeedRef, PeerId, RoomId, SessionId, SlotId, UserId, WorkerId};
+use crate::media::codec::{Codec, Kind};
 use crate::media::engine::Media;
 #[cfg(debug_assertions)]
 use crate::media::messages::Fault;
 use crate::media::messages::MediaCommand;
+use crate::media::names;
 use crate::media::peer::negotiate::{self, Negotiated, OfferError, Role};
-use crate::media::session::{PeerSpec, stream_name};
+use crate::media::session::PeerSpec;
 
 /// Carries out effects, and keeps what is needed for that and is nothing to the rules.
 pub(super) struct Executor {
@@ -119,6 +120,7 @@ impl Executor {
                 Effect::OpenRoom(room) => self.open_room(room),
                 Effect::CloseRoom(room) => self.close_room(room),
                 Effect::ClosePeer { peer, .. } => self.close_peer(peer),
+                Effect::FillSlot { peer, slot, source } => self.fill_slot(peer, slot, source),
                 Effect::Negotiate(negotiations) => self.negotiate(negotiations),
                 Effect::Tell { session, event } => self.tell(session, event),
                 Effect::TellEach { sessions, event } => {
@@ -152,6 +154,13 @@ impl Executor {
         self.audiences.forget(peer);
         if let Some(worker) = self.placement.remove(peer) {
             self.media.send(worker, MediaCommand::Close(peer));
+        }
+        Ok(())
+    }
+
+    fn fill_slot(&mut self, peer: PeerId, slot: SlotId, source: Option<FeedRef>) -> Result<(), Failure> {
+        if let Some(worker) = self.placement.worker_of(peer) {
+            self.media.send(worker, MediaCommand::Fill { peer, slot, source });
         }
         Ok(())
     }
@@ -220,9 +229,8 @@ impl Executor {
     fn settle(&mut self, negotiations: Vec<Negotiation>) -> Result<(), Failure> {
         let mut settled = Vec::with_capacity(negotiations.len());
         for negotiation in negotiations {
-            let Negotiation {
-                room, peer, publishes, ..
-            } = negotiation;
+            let (room, peer) = (negotiation.room, negotiation.peer);
+            let publishes = publishes(&negotiation);
             let least_busy = |is_asked: &dyn Fn(WorkerId) -> bool| self.media.least_busy(is_asked);
             let Some(place) = self.placement.find(room, peer, publishes, least_busy) else {
                 return Ok(());
@@ -243,7 +251,7 @@ impl Executor {
         let spec = spec(&negotiation, &negotiated, place);
         self.learn(&negotiation, std::mem::take(&mut negotiated.decodes));
         self.negotiated.insert(negotiation.peer, negotiated);
-        let copies = spec.sections.iter().filter(|section| section.send).count();
+        let copies = spec.sections.iter().filter(|section| section.down.is_some()).count();
         self.placement
             .settle(negotiation.room, negotiation.peer, place.worker, copies);
         self.media.send(place.worker, MediaCommand::Open(Box::new(spec)));
@@ -267,22 +275,25 @@ impl Executor {
             room,
             participant,
             peer,
-            source,
             ..
         } = *negotiation;
-        self.audiences.learn(room, participant, peer, source, decodes);
+        let watched = negotiation.uses.iter().filter_map(|one| match one {
+            domain::Use::Watch(feed) => Some(feed.participant),
+            domain::Use::Publish(_) | domain::Use::Slot(..) => None,
+        });
+        self.audiences
+            .learn(room, participant, peer, watched.collect(), decodes);
     }
 
     fn answer(&mut self, worker: WorkerId, negotiation: &Negotiation) -> Result<Negotiated, Failure> {
         let previous = self.negotiated.get(&negotiation.peer);
-        let stream = negotiation.source.map(stream_name);
-        let audience = match negotiation.publishes {
+        let uses: Vec<names::Use> = negotiation.uses.iter().map(media_use).collect();
+        let audience = match publishes(negotiation) {
             true => self.audiences.of(negotiation.room, negotiation.participant),
             false => Vec::new(),
         };
         let role = Role {
-            receive: negotiation.publishes,
-            send_stream: stream.as_deref(),
+            uses: &uses,
             audience: &audience,
         };
         let mut local = Cow::Borrowed(self.media.local_end(worker));
@@ -300,6 +311,21 @@ impl Executor {
     }
 }
 
+/// Whether the client may send over the connection.
+fn publishes(negotiation: &Negotiation) -> bool {
+    let mut uses = negotiation.uses.iter();
+    uses.any(|one| matches!(one, domain::Use::Publish(_)))
+}
+
+fn media_use(one: &domain::Use) -> names::Use {
+    match *one {
+        domain::Use::Publish(feed) => names::Use::Publish(feed),
+        domain::Use::Watch(feed) => names::Use::Watch(feed),
+        domain::Use::Slot(slot, MediaKind::Audio) => names::Use::Slot(slot, Kind::Audio),
+        domain::Use::Slot(slot, MediaKind::Video) => names::Use::Slot(slot, Kind::Video),
+    }
+}
+
 /// Each association of a client's connection is to have another fingerprint than the one before.
 fn uses_spare_certificate(negotiation: &Negotiation) -> bool {
     negotiation.association % 2 == 1
@@ -311,7 +337,6 @@ fn spec(negotiation: &Negotiation, negotiated: &Negotiated, place: Place) -> Pee
         participant: negotiation.participant,
         room: negotiation.room,
         home: place.home,
-        source: negotiation.source,
         transport: negotiated.transport.clone(),
         spare_certificate: uses_spare_certificate(negotiation),
         sections: negotiated.sections.clone(),

@@ -142,7 +142,7 @@ pub(super) fn weight(event: &Event) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Candidate, EndReason, Subject};
+    use crate::domain::{Candidate, EndReason, Subject, UserFeed};
 
     fn text(bytes: usize) -> Event {
         Event::Text {
@@ -153,7 +153,7 @@ mod tests {
 
     fn answer(bytes: usize) -> Event {
         Event::Answered {
-            subject: Subject::Participant("anna".into()),
+            subject: Subject::Feed(UserFeed::camera("anna".into())),
             sdp: "x".repeat(bytes),
         }
     }
@@ -192,7 +192,7 @@ mod tests {
             assert!(outbox.put(text(1)).is_ok());
         }
         let candidate = || Event::Candidate {
-            subject: Subject::Participant("anna".into()),
+            subject: Subject::Feed(UserFeed::camera("anna".into())),
             candidate: Candidate {
                 line: String::new(),
                 mid: String::new(),

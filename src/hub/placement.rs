@@ -129,6 +129,11 @@ impl Placement {
         self.peers.insert(peer, seat);
     }
 
+    /// Where a connection lives, if it is known.
+    pub fn worker_of(&self, peer: PeerId) -> Option<WorkerId> {
+        self.peers.get(&peer).map(|seat| seat.worker)
+    }
+
     /// Forgets a connection; where it lived, if it was known.
     pub fn remove(&mut self, peer: PeerId) -> Option<WorkerId> {
         let seat = self.peers.remove(&peer)?;

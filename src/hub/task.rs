@@ -266,20 +266,33 @@ impl Hub {
                 let effects = self.rules.peer_connected(peer);
                 self.carry_out_all(effects);
             }
-            MediaEvent::Undecodable { peer, kind, codec } => {
+            MediaEvent::Undecodable {
+                peer,
+                publisher,
+                kind,
+                codec,
+            } => {
                 info!(%peer, ?kind, %codec, "cannot decode what it is to be sent, and gets nothing");
                 let effects = self
                     .rules
-                    .decoding_changed(peer, media_kind(kind), Some(codec.to_string()));
+                    .decoding_changed(peer, publisher, media_kind(kind), Some(codec.to_string()));
                 self.carry_out_all(effects);
             }
-            MediaEvent::Decodable { peer, kind } => {
+            MediaEvent::Decodable { peer, publisher, kind } => {
                 debug!(%peer, ?kind, "decodes what it is sent again");
-                let effects = self.rules.decoding_changed(peer, media_kind(kind), None);
+                let effects = self.rules.decoding_changed(peer, publisher, media_kind(kind), None);
                 self.carry_out_all(effects);
             }
-            MediaEvent::SpeechBegan { peer } => debug!(%peer, "begins to speak"),
-            MediaEvent::SpeechEnded { peer } => debug!(%peer, "does not speak any more"),
+            MediaEvent::SpeechBegan { peer } => {
+                debug!(%peer, "begins to speak");
+                let effects = self.rules.speech_changed(peer, true);
+                self.carry_out_all(effects);
+            }
+            MediaEvent::SpeechEnded { peer } => {
+                debug!(%peer, "does not speak any more");
+                let effects = self.rules.speech_changed(peer, false);
+                self.carry_out_all(effects);
+            }
             MediaEvent::TrackStarted { peer, track } => debug!(%peer, %track, "track started"),
             // The loop looks for workers that are lost after whatever has happened.
             MediaEvent::WorkerEnded { worker } => debug!(worker = worker.0, "media worker ended"),
@@ -359,10 +372,15 @@ fn log_request(session: SessionId, command: &Command) {
         }
         Command::Leave => info!(%session, "leaves"),
         Command::Offer { subject, offer } => {
-            let subject = alias(subject.as_str());
-            debug!(%session, %subject, bytes = offer.sdp.len(), "offers");
+            let (subject, feed) = (alias(subject.user.as_str()), subject.feed);
+            debug!(%session, %subject, ?feed, bytes = offer.sdp.len(), "offers");
         }
-        Command::Candidate { subject } => debug!(%session, subject = %alias(subject.as_str()), "candidate"),
+        Command::OfferConference { conference, offer } => {
+            let (watches, slots) = (conference.watch.len(), conference.speaker_slots.len());
+            let publishes = conference.publish;
+            debug!(%session, ?publishes, watches, slots, bytes = offer.sdp.len(), "offers a connection for several feeds");
+        }
+        Command::Candidate { subject } => debug!(%session, subject = %alias(subject.user.as_str()), "candidate"),
         Command::Say { text } => debug!(%session, bytes = text.len(), "says"),
         Command::Message(MessageCommand::Bind { user, claim }) => {
             info!(%session, user = %alias(user.as_str()), ?claim, "can be reached");

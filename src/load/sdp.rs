@@ -395,6 +395,8 @@ mod tests {
     use rand::rngs::StdRng;
 
     use super::*;
+    use crate::ids::{Feed, FeedRef, ParticipantId};
+    use crate::media::names::Use;
     use crate::media::peer::negotiate::{self, Role};
     use crate::media::session::LocalEnd;
 
@@ -430,8 +432,7 @@ mod tests {
             },
         ];
         let role = Role {
-            receive: true,
-            send_stream: None,
+            uses: &[Use::Publish(Feed::Camera)],
             audience: &[],
         };
         let (negotiated, answer) = answered(&sections, role);
@@ -451,12 +452,11 @@ mod tests {
     fn our_server_answers_a_subscriber() {
         let sections = [Kind::Audio, Kind::Video].map(|kind| Offered { kind, ssrcs: vec![] });
         let role = Role {
-            receive: false,
-            send_stream: Some("p1"),
+            uses: &[Use::Watch(FeedRef::camera(ParticipantId(1)))],
             audience: &[],
         };
         let (negotiated, answer) = answered(&sections, role);
-        assert!(negotiated.sections.iter().all(|section| section.send));
+        assert!(negotiated.sections.iter().all(|section| section.down.is_some()));
         assert_eq!(answer.sections[1].payload_type("vp8"), Some(VIDEO_PAYLOAD_TYPE));
         assert!(negotiated.sections[1].codecs[0].rtx_payload_type.is_some());
     }
@@ -468,8 +468,7 @@ mod tests {
             ssrcs: vec![10],
         }];
         let role = Role {
-            receive: true,
-            send_stream: None,
+            uses: &[Use::Publish(Feed::Camera)],
             audience: &[],
         };
         let (_, answer) = answered(&sections, role);

@@ -190,7 +190,7 @@ impl Media {
     /// Never waits. A command to a worker that is lost is thrown away: everything there is ended anyway.
     pub fn send(&mut self, worker: WorkerId, command: MediaCommand) {
         if let MediaCommand::Open(spec) = &command {
-            let copies = spec.sections.iter().filter(|section| section.send).count() as u64;
+            let copies = spec.sections.iter().filter(|section| section.down.is_some()).count() as u64;
             if let Some(port) = &self.slots[worker.0].port {
                 port.load.place(copies);
             }

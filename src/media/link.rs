@@ -8,12 +8,12 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use smallvec::SmallVec;
 
 use super::clock::SenderClock;
-use super::codec::Kind;
+use super::names::TrackRef;
 use super::packet::Arrival;
 use super::rewrite::SourceId;
 use super::rtp::{Extension, MAX_EXTENSION_ID};
 use super::session::NegotiatedCodec;
-use crate::ids::{ParticipantId, RoomId, TrackId};
+use crate::ids::{RoomId, TrackId};
 
 /// Bytes of packets on their way: 60 ms of a hundred 2.5 Mb/s videos, longer than a worker that keeps up is ever busy with
 /// one batch. More would only be delay. Memory that is never written is never taken.
@@ -55,9 +55,7 @@ pub enum Message {
 pub struct TrackNotice {
     pub id: TrackId,
     pub room: RoomId,
-    pub participant: ParticipantId,
-    pub kind: Kind,
-    pub nth: usize,
+    pub name: TrackRef,
     /// Whether its publisher is not heard any more, so that nobody will ask for its packets again.
     pub suspended: bool,
     pub codecs: SmallVec<[NegotiatedCodec; 8]>,

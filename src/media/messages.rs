@@ -8,13 +8,19 @@ use super::codec::{Codec, Kind};
 use super::doorbell::Doorbell;
 use super::link::LinkEnd;
 use super::session::PeerSpec;
-use crate::ids::{PeerId, TrackId, WorkerId};
+use crate::ids::{FeedRef, ParticipantId, PeerId, SlotId, TrackId, WorkerId};
 
 #[derive(Debug)]
 pub enum MediaCommand {
     /// Starts a connection, or changes a live one after a new offer.
     Open(Box<PeerSpec>),
     Close(PeerId),
+    /// Changes what a slot of a connection carries: the first track of each kind of this feed, or nothing.
+    Fill {
+        peer: PeerId,
+        slot: SlotId,
+        source: Option<FeedRef>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,9 +39,18 @@ pub enum MediaEvent {
     WorkerEnded { worker: WorkerId },
     /// Something of this kind is published in no format that this client decodes, so it is not sent to it. Reported once for each
     /// connection, kind and format, and not more often than about every ten seconds.
-    Undecodable { peer: PeerId, kind: Kind, codec: Codec },
+    Undecodable {
+        peer: PeerId,
+        publisher: ParticipantId,
+        kind: Kind,
+        codec: Codec,
+    },
     /// The end of [`MediaEvent::Undecodable`].
-    Decodable { peer: PeerId, kind: Kind },
+    Decodable {
+        peer: PeerId,
+        publisher: ParticipantId,
+        kind: Kind,
+    },
     /// Whoever publishes over this connection has begun to speak. Found by the clock, within about 200 ms of the first word, and
     /// only where their client sends audio levels (RFC 6464).
     SpeechBegan { peer: PeerId },

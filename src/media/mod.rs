@@ -26,6 +26,7 @@ pub mod layers;
 pub mod link;
 pub mod load;
 pub mod messages;
+pub mod names;
 pub mod packet;
 pub mod padding;
 pub mod peer;

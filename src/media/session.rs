@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use smallvec::SmallVec;
 
 use super::codec::Codec;
+use super::names::{Down, TrackName};
 use super::rtp::Extension;
 use crate::ids::{ParticipantId, PeerId, RoomId, WorkerId};
 use crate::media::codec::Kind;
@@ -19,8 +20,6 @@ pub struct PeerSpec {
     /// The worker on which the room's publishers live. A connection that publishes lives there; one that does not may live
     /// on another, which then mirrors the room.
     pub home: WorkerId,
-    /// Whose tracks go down this connection. The n-th sending section of a kind carries the n-th track of that kind.
-    pub source: Option<ParticipantId>,
     pub transport: TransportSpec,
     /// The answer has the fingerprint of our other certificate; see [`LocalEnd::spare_fingerprint`].
     pub spare_certificate: bool,
@@ -64,10 +63,10 @@ pub enum DtlsRole {
 pub struct MediaSection {
     pub mid: SmallVec<[u8; 16]>,
     pub kind: Kind,
-    /// The client sends to us in this section.
-    pub receive: bool,
-    /// We send to the client in this section.
-    pub send: bool,
+    /// The name of the track that the client publishes in this section. `None` if it does not send.
+    pub up: Option<TrackName>,
+    /// What we send in this section. `None` if we do not send: the section is on hold, or there is nothing to send.
+    pub down: Option<Down>,
     /// In the order of the offer's preference.
     pub codecs: SmallVec<[NegotiatedCodec; 8]>,
     /// RFC 8285 ids that both sides use in this section; each is 1 to 14, or up to 31 where two-byte headers are allowed.
@@ -106,11 +105,6 @@ pub struct Feedback {
     pub fir: bool,
     pub transport_cc: bool,
     pub remb: bool,
-}
-
-/// What a participant's streams are called at its subscribers: in `a=msid`, and as CNAME in SDP and RTCP, which must agree.
-pub fn stream_name(source: ParticipantId) -> String {
-    format!("p{:x}", source.0)
 }
 
 /// What our side of every answer says, the same for all peers of one worker.

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use super::codec::{Codec, Kind, decoding, red, vp8};
 use super::egress::Egress;
 use super::keys::{PeerKey, TrackKey};
+use super::names::{Down, TrackRef};
 use super::packet::Arrival;
 use super::peer::ice::Path;
 use super::peer::srtp::Outbound;
@@ -16,7 +17,6 @@ use super::rtcp::{Block, SenderInfo};
 use super::rtp::{Extension, Header, MAX_EXTENSION_ID, NewHeader, write_header};
 use super::session::{MediaSection, NegotiatedCodec};
 use super::track::{Layer, Track};
-use crate::ids::ParticipantId;
 
 /// No payload type: RTP has 0 to 127.
 const NONE: u8 = 0xff;
@@ -35,15 +35,14 @@ pub struct Quality {
 
 pub struct Subscription {
     pub peer: PeerKey,
-    pub source: ParticipantId,
     pub kind: Kind,
-    /// Its place among the peer's sending sections of this kind.
-    pub nth: usize,
+    /// What its section carries; `None` while that is on hold.
+    pub down: Option<Down>,
+    /// The track that is to be copied: of its section, or the one that its slot was filled with last. `None` for an empty slot.
+    source: Option<TrackRef>,
     pub ssrc: u32,
     pub rtx_ssrc: u32,
     pub track: Option<TrackKey>,
-    /// Its section does not send now.
-    pub paused: bool,
     /// The layer to change to at its next key frame; the present one where there is nothing to change.
     pub target: Option<u8>,
     pub quality: Quality,
@@ -73,18 +72,17 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    pub fn new(now: Instant, peer: PeerKey, source: ParticipantId, nth: usize, section: &MediaSection) -> Subscription {
+    pub fn new(now: Instant, peer: PeerKey, section: &MediaSection) -> Subscription {
         let clock_rate = section.codecs.first().map_or(90_000, |codec| codec.codec.clock_rate());
         // Our SSRCs are random: their bits serve as the random first sequence numbers too.
         let mut subscription = Subscription {
             peer,
-            source,
             kind: section.kind,
-            nth,
+            down: None,
+            source: None,
             ssrc: section.local_ssrc,
             rtx_ssrc: section.local_rtx_ssrc,
             track: None,
-            paused: false,
             target: None,
             quality: Quality::default(),
             next_report: now,
@@ -110,10 +108,26 @@ impl Subscription {
 
     /// Takes over what an offer on the live connection changed. Follow with [`Subscription::attach`].
     pub fn renegotiate(&mut self, section: &MediaSection) {
+        self.down = section.down;
+        match section.down {
+            Some(Down::Track(track)) => self.source = Some(track),
+            // It keeps what it was filled with.
+            Some(Down::Slot(_)) | None => {}
+        }
         self.codecs = section.codecs.clone();
         self.extensions = section.extensions.clone();
         self.mid_id = self.id_of(Extension::Mid);
         self.may_pad = self.codecs.iter().all(|codec| codec.rtx_payload_type.is_some());
+    }
+
+    /// The slot that this subscription serves now carries `source`, or nothing. Follow with [`Subscription::attach`].
+    pub fn fill(&mut self, source: Option<TrackRef>) {
+        self.source = source;
+    }
+
+    /// The track that is to be copied now.
+    pub fn wanted(&self) -> Option<TrackRef> {
+        self.down.and(self.source)
     }
 
     fn id_of(&self, wanted: Extension) -> u8 {

@@ -10,6 +10,7 @@ use super::keyframes::KeyFrameRequests;
 use super::keys::{PeerKey, SubscriptionKey};
 use super::layers::{INACTIVE_AFTER, LayerState, RateMeter};
 use super::link::{LayerNotice, TrackNotice};
+use super::names::TrackRef;
 use super::padding;
 use super::pictures::Pictures;
 use super::retransmit::{Arrival as Loss, LossTracker, PacketCache, Pool};
@@ -17,7 +18,7 @@ use super::rewrite::SourceId;
 use super::rtp::{Extension, Header, MAX_EXTENSION_ID};
 use super::session::{MediaSection, NegotiatedCodec};
 use super::speaker::AudioLevel;
-use crate::ids::{ParticipantId, RoomId, TrackId};
+use crate::ids::{RoomId, TrackId};
 use crate::media::packet::Arrival;
 
 /// Simulcast layers of one track: three is what every sender knows.
@@ -125,10 +126,9 @@ pub struct Track {
     pub id: TrackId,
     pub origin: Origin,
     pub room: RoomId,
-    pub participant: ParticipantId,
+    /// The name among the tracks of the room.
+    pub name: TrackRef,
     pub kind: Kind,
-    /// Its place among the participant's tracks of this kind.
-    pub nth: usize,
     pub mid: SmallVec<[u8; 16]>,
     pub codecs: SmallVec<[NegotiatedCodec; 8]>,
     /// What each extension id of the publisher means.
@@ -144,15 +144,8 @@ pub struct Track {
 }
 
 impl Track {
-    pub fn new(
-        id: TrackId,
-        peer: PeerKey,
-        room: RoomId,
-        participant: ParticipantId,
-        nth: usize,
-        section: &MediaSection,
-    ) -> Track {
-        let mut track = Track::empty(id, Origin::Peer(peer), room, participant, section.kind, nth);
+    pub fn new(id: TrackId, peer: PeerKey, room: RoomId, name: TrackRef, section: &MediaSection) -> Track {
+        let mut track = Track::empty(id, Origin::Peer(peer), room, name);
         track.mid = section.mid.clone();
         track.renegotiate(section);
         track
@@ -161,26 +154,18 @@ impl Track {
     /// A track of another worker's, of which that tells.
     pub fn mirrored(now: Instant, link: usize, notice: &TrackNotice) -> Track {
         let origin = Origin::Link(link);
-        let mut track = Track::empty(
-            notice.id,
-            origin,
-            notice.room,
-            notice.participant,
-            notice.kind,
-            notice.nth,
-        );
+        let mut track = Track::empty(notice.id, origin, notice.room, notice.name);
         track.update(now, notice);
         track
     }
 
-    fn empty(id: TrackId, origin: Origin, room: RoomId, participant: ParticipantId, kind: Kind, nth: usize) -> Track {
+    fn empty(id: TrackId, origin: Origin, room: RoomId, name: TrackRef) -> Track {
         Track {
             id,
             origin,
             room,
-            participant,
-            kind,
-            nth,
+            name,
+            kind: name.name.kind,
             mid: SmallVec::new(),
             codecs: SmallVec::new(),
             extensions: [None; MAX_EXTENSION_ID as usize + 1],
@@ -205,9 +190,7 @@ impl Track {
         TrackNotice {
             id: self.id,
             room: self.room,
-            participant: self.participant,
-            kind: self.kind,
-            nth: self.nth,
+            name: self.name,
             suspended,
             codecs: self.codecs.clone(),
             extensions: self.extensions,
@@ -217,7 +200,6 @@ impl Track {
 
     /// Takes over what its home tells of it. Layers that are known stay as they are: their packets tell more.
     pub fn update(&mut self, now: Instant, notice: &TrackNotice) {
-        self.nth = notice.nth;
         self.codecs = notice.codecs.clone();
         self.extensions = notice.extensions;
         let known = self.layers.len();

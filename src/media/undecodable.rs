@@ -4,49 +4,61 @@
 use std::time::{Duration, Instant};
 
 use super::codec::Codec;
+use crate::ids::ParticipantId;
 
 /// The least time between two reports about one connection and one kind. A publisher may change its format with each packet: a
 /// shorter time would let it fill logs and queues. With a longer one, people who watch a publisher that changes twice would
 /// not be told for long.
 const REPORT_AGAIN: Duration = Duration::from_secs(10);
 
+/// What somebody publishes and the client of a connection cannot decode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Undecodable {
+    pub publisher: ParticipantId,
+    pub codec: Codec,
+}
+
 /// What was last reported of the sound, or of the pictures, of one connection.
 #[derive(Debug, Default)]
 pub struct DecodingReports {
-    /// The format that its client cannot decode.
-    undecodable: Option<Codec>,
+    undecodable: Option<Undecodable>,
     quiet_until: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    Undecodable(Codec),
-    /// It is over: another format is sent, another is decoded, or nothing is sent.
-    Decodable,
+    Undecodable(Undecodable),
+    /// What was last reported is over: another format is sent, another is decoded, or nothing is sent.
+    Decodable(Undecodable),
 }
 
 impl DecodingReports {
-    /// Whether the last report stands.
-    pub fn is_undecodable(&self) -> bool {
-        self.undecodable.is_some()
+    /// The last report, if it stands.
+    pub fn standing(&self) -> Option<Undecodable> {
+        self.undecodable
     }
 
     /// Takes note of what is sent now that the subscriber cannot decode, if anything; returns what is to be reported.
-    pub fn observe(&mut self, now: Instant, undecodable: Option<Codec>) -> Option<Change> {
+    pub fn observe(&mut self, now: Instant, undecodable: Option<Undecodable>) -> Option<Change> {
         if undecodable == self.undecodable {
             return None;
         }
         if undecodable.is_some() && self.quiet_until.is_some_and(|until| now < until) {
             return None;
         }
-        self.undecodable = undecodable;
-        Some(match undecodable {
-            Some(codec) => {
-                self.quiet_until = Some(now + REPORT_AGAIN);
-                Change::Undecodable(codec)
+        let before = std::mem::replace(&mut self.undecodable, undecodable);
+        match (before, undecodable) {
+            // The former publisher learns that it is over; the other one's turn is next.
+            (Some(before), now) if now.is_none_or(|now| now.publisher != before.publisher) => {
+                self.undecodable = None;
+                Some(Change::Decodable(before))
             }
-            None => Change::Decodable,
-        })
+            (_, Some(undecodable)) => {
+                self.quiet_until = Some(now + REPORT_AGAIN);
+                Some(Change::Undecodable(undecodable))
+            }
+            (_, None) => None,
+        }
     }
 }
 
@@ -55,8 +67,14 @@ mod tests {
     use super::*;
     use crate::media::virtual_time::epoch;
 
-    const VP9: Codec = Codec::Vp9 { profile: 0 };
-    const AV1: Codec = Codec::Av1 { profile: 0, tier: 0 };
+    const VP9: Undecodable = Undecodable {
+        publisher: ParticipantId(1),
+        codec: Codec::Vp9 { profile: 0 },
+    };
+    const AV1: Undecodable = Undecodable {
+        publisher: ParticipantId(1),
+        codec: Codec::Av1 { profile: 0, tier: 0 },
+    };
 
     #[test]
     fn a_format_is_reported_once_and_so_is_its_end() {
@@ -66,9 +84,22 @@ mod tests {
         assert_eq!(decoding.observe(now + Duration::from_secs(60), Some(AV1)), None);
         assert_eq!(
             decoding.observe(now + Duration::from_secs(61), None),
-            Some(Change::Decodable)
+            Some(Change::Decodable(AV1))
         );
         assert_eq!(decoding.observe(now + Duration::from_secs(62), None), None);
+    }
+
+    #[test]
+    fn where_another_publisher_is_the_one_the_first_is_reported_to_be_over() {
+        let (mut decoding, now) = (DecodingReports::default(), epoch());
+        let other = Undecodable {
+            publisher: ParticipantId(2),
+            ..AV1
+        };
+        assert_eq!(decoding.observe(now, Some(AV1)), Some(Change::Undecodable(AV1)));
+        let later = now + REPORT_AGAIN;
+        assert_eq!(decoding.observe(later, Some(other)), Some(Change::Decodable(AV1)));
+        assert_eq!(decoding.observe(later, Some(other)), Some(Change::Undecodable(other)));
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! What several families say in the same words.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::domain::{MediaKind, MediaState};
+use crate::ids::Feed;
 
 /// Whether a client says with its first message that it understands what only this server says.
 pub fn takes_notices(message: &Value) -> bool {
@@ -22,5 +24,38 @@ pub fn kind_word(kind: MediaKind) -> &'static str {
     match kind {
         MediaKind::Audio => "audio",
         MediaKind::Video => "video",
+    }
+}
+
+/// Which feed of somebody is meant: their camera where nothing is said, as all clients do that know of no other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FeedWord {
+    #[default]
+    Camera,
+    Screen,
+}
+
+impl FeedWord {
+    pub fn is_camera(&self) -> bool {
+        *self == FeedWord::Camera
+    }
+}
+
+impl From<FeedWord> for Feed {
+    fn from(word: FeedWord) -> Self {
+        match word {
+            FeedWord::Camera => Feed::Camera,
+            FeedWord::Screen => Feed::Screen,
+        }
+    }
+}
+
+impl From<Feed> for FeedWord {
+    fn from(feed: Feed) -> Self {
+        match feed {
+            Feed::Camera => FeedWord::Camera,
+            Feed::Screen => FeedWord::Screen,
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use patchbay::media::codec::Codec;
+use patchbay::media::codec::{Codec, Kind};
 use patchbay::media::peer::dtls::{Dtls, DtlsIdentity, Progress};
 use patchbay::media::rtp::Header;
 use patchbay::media::session::{DtlsRole, Fingerprint, FingerprintHash, MediaSection};
@@ -24,7 +24,7 @@ fn video(receive: bool, local_ssrc: u32) -> MediaSection {
 }
 
 fn connected(now: Instant, worker: &mut Worker, identity: &DtlsIdentity, number: u64, section: MediaSection) -> Client {
-    let source = section.send.then_some(1);
+    let source = section.down.map(|_| 1);
     let mut client = Client::new(
         number,
         source,
@@ -87,7 +87,7 @@ fn a_section_that_stops_and_starts_again_uses_no_srtp_index_twice() {
         }
         // On hold, and back.
         for send in [false, true] {
-            subscriber.spec.sections[0].send = send;
+            subscriber.spec.sections[0].down = send.then(|| down(1, Kind::Video));
             subscriber.open(now, &mut worker);
         }
     }
@@ -106,7 +106,7 @@ fn a_published_section_that_was_on_hold_after_many_packets_is_heard_again() {
         exchange(now, &mut worker, publisher.address, &sealed);
     }
     for receive in [false, true] {
-        publisher.spec.sections[0].receive = receive;
+        publisher.spec.sections[0].up = receive.then(|| up(Kind::Video));
         publisher.open(now, &mut worker);
     }
     let sealed = publisher.seal(&frame(1, true), 65_537);
@@ -237,13 +237,14 @@ fn of_two_tracks_the_second_is_not_shown_twice_when_the_first_ends() {
     let of =
         |mid: &str, receive, remote, local| section(mid, codec(VIDEO_PT, None, Codec::Vp8), receive, remote, local);
     let own = DtlsIdentity::generate().unwrap();
-    let up = vec![of("0", true, 0x1000, 0x9000), of("1", true, 0x2000, 0x9100)];
-    let down = vec![of("0", false, 0, 0x2_0000), of("1", false, 0, 0x2_0100)];
-    let mut publisher = Client::new(1, None, up, &identity, &own);
+    let published = vec![of("0", true, 0x1000, 0x9000), of("1", true, 0x2000, 0x9100)];
+    let watched = vec![of("0", false, 0, 0x2_0000), of("1", false, 0, 0x2_0100)];
+    let mut publisher = Client::new(1, None, published, &identity, &own);
     publisher.connect(now, &mut worker);
-    let mut subscriber = Client::new(2, Some(1), down, &identity, &own);
+    let mut subscriber = Client::new(2, Some(1), watched, &identity, &own);
     subscriber.connect(now, &mut worker);
-    publisher.spec.sections[0].receive = false;
+    publisher.spec.sections[0].up = None;
+    publisher.spec.sections[1].up = Some(up(Kind::Video));
     publisher.open(now, &mut worker);
     let mut packet = frame(1, true);
     packet[8..12].copy_from_slice(&0x2000_u32.to_be_bytes());

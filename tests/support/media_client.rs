@@ -4,9 +4,10 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use patchbay::ids::{ParticipantId, PeerId, RoomId, WorkerId};
+use patchbay::ids::{Feed, FeedRef, ParticipantId, PeerId, RoomId, WorkerId};
 use patchbay::media::codec::{Codec, Kind};
 use patchbay::media::messages::{MediaCommand, MediaEvent};
+use patchbay::media::names::{Dealer, Down, TrackName, TrackRef, Use};
 use patchbay::media::peer::dtls::{Dtls, DtlsIdentity, Progress};
 use patchbay::media::peer::ice::Path;
 use patchbay::media::peer::srtp::{Inbound, Outbound, Profile, contexts};
@@ -109,6 +110,18 @@ pub fn codec(payload_type: u8, rtx: Option<u8>, codec: Codec) -> NegotiatedCodec
     }
 }
 
+/// The first track of a kind that somebody publishes.
+pub fn up(kind: Kind) -> TrackName {
+    let feed = Feed::Camera;
+    TrackName { feed, kind, number: 0 }
+}
+
+/// The first track of a kind of `participant`, for somebody who watches them.
+pub fn down(participant: u64, kind: Kind) -> Down {
+    let participant = FeedRef::camera(ParticipantId(participant));
+    Down::Track(TrackRef::first(participant, kind))
+}
+
 /// One section of a client that publishes (`receive`) or subscribes.
 pub fn section(mid: &str, codec: NegotiatedCodec, receive: bool, remote_ssrc: u32, local_ssrc: u32) -> MediaSection {
     let kind: Kind = codec.codec.kind();
@@ -119,8 +132,8 @@ pub fn section(mid: &str, codec: NegotiatedCodec, receive: bool, remote_ssrc: u3
     MediaSection {
         mid: mid.as_bytes().into(),
         kind,
-        receive,
-        send: !receive,
+        up: receive.then(|| up(kind)),
+        down: (!receive).then(|| down(1, kind)),
         codecs: [codec].into_iter().collect(),
         extensions: [(1, Extension::Mid), (3, Extension::TransportSequence)]
             .into_iter()
@@ -166,10 +179,17 @@ impl Client {
     pub fn new(
         number: u64,
         source: Option<u64>,
-        sections: Vec<MediaSection>,
+        mut sections: Vec<MediaSection>,
         server: &DtlsIdentity,
         own: &DtlsIdentity,
     ) -> Client {
+        let watched = source.map(|source| Use::Watch(FeedRef::camera(ParticipantId(source))));
+        let uses: Vec<Use> = [Use::Publish(Feed::Camera)].into_iter().chain(watched).collect();
+        let mut dealer = Dealer::new(&uses);
+        for section in &mut sections {
+            section.up = section.up.and_then(|_| dealer.next_up(section.kind));
+            section.down = section.down.and_then(|_| dealer.next_down(section.kind));
+        }
         let fingerprint = |identity: &DtlsIdentity| {
             vec![Fingerprint {
                 hash: FingerprintHash::Sha256,
@@ -189,7 +209,6 @@ impl Client {
             participant: ParticipantId(number),
             room: ROOM,
             home: WorkerId(0),
-            source: source.map(ParticipantId),
             transport,
             spare_certificate: false,
             sections,

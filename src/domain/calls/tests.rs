@@ -7,7 +7,7 @@ mod meeting;
 use std::time::Duration;
 
 use super::*;
-use crate::domain::{Command, ConnectionIdentity, Decline, Rules, some_instant};
+use crate::domain::{Command, ConnectionIdentity, Decline, Rules, Use, some_instant};
 use crate::ids::DeviceId;
 
 /// Rules and a clock that only the test moves.
@@ -116,7 +116,7 @@ fn line(effect: &Effect) -> String {
         Effect::CloseRoom(_) => "close room".to_owned(),
         Effect::ClosePeer { .. } => "close peer".to_owned(),
         Effect::Negotiate(offers) => {
-            let both_ways = |one: &super::super::Negotiation| one.publishes && one.source.is_some();
+            let both_ways = |one: &super::super::Negotiation| matches!(one.uses[..], [Use::Publish(_), Use::Watch(_)]);
             assert!(offers.iter().all(both_ways));
             let sessions: Vec<_> = offers.iter().map(|one| one.session.to_string()).collect();
             format!("answer {}", sessions.join(", "))

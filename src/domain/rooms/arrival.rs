@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use super::{Rooms, Seat};
 use crate::domain::room::Arrival;
-use crate::domain::{Effect, Event, MediaState};
-use crate::ids::PeerId;
+use crate::domain::{Effect, Event, MediaState, Use};
+use crate::ids::{Feed, PeerId};
 
 impl Rooms {
     /// The client of a connection is not heard any more, or is heard, perhaps again.
@@ -46,15 +46,11 @@ impl Rooms {
         self.set_arrival(seat, after);
     }
 
-    /// Whether a connection is the one by which its participant sends: in a call the only one, otherwise that without a
-    /// source.
+    /// Whether a connection is the one by which its participant is seen and heard.
     pub(super) fn sends(&self, seat: Seat, peer: PeerId) -> bool {
-        self.rooms.get(&seat.room).is_some_and(|room| {
-            let source = room
-                .participant(seat.participant)
-                .and_then(|participant| participant.source_of(peer));
-            source.is_some_and(|source| source.is_none() || room.name.is_none())
-        })
+        let room = self.rooms.get(&seat.room);
+        let participant = room.and_then(|room| room.participant(seat.participant));
+        participant.is_some_and(|participant| participant.uses_of(peer).contains(&Use::Publish(Feed::Camera)))
     }
 
     pub fn poll_timeout(&self) -> Option<Instant> {

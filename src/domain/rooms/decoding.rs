@@ -4,17 +4,22 @@ use std::sync::Arc;
 
 use super::Rooms;
 use crate::domain::{DecodingNotice, Effect, Event, MediaKind};
-use crate::ids::PeerId;
+use crate::ids::{ParticipantId, PeerId};
 
 impl Rooms {
     /// Both are told: the publisher may be able to send something else.
-    pub fn decoding_changed(&self, peer: PeerId, media: MediaKind, undecodable: Option<String>) -> Vec<Effect> {
+    pub fn decoding_changed(
+        &self,
+        peer: PeerId,
+        publisher: ParticipantId,
+        media: MediaKind,
+        undecodable: Option<String>,
+    ) -> Vec<Effect> {
         let pair = || {
             let seat = self.peers.get(&peer)?;
             let room = self.rooms.get(&seat.room)?;
             let watcher = room.participant(seat.participant)?;
-            let publisher = room.participant(watcher.source_of(peer)??)?;
-            Some((publisher, watcher))
+            Some((room.participant(publisher)?, watcher))
         };
         let Some((publisher, watcher)) = pair() else {
             return Vec::new();

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::Rooms;
 use crate::domain::room::{Arrival, Room};
-use crate::domain::{Effect, EndReason, Event, MediaState};
+use crate::domain::{Effect, EndReason, Event, MediaState, Use};
 use crate::ids::{PeerId, RoomId};
 
 impl Rooms {
@@ -30,13 +30,19 @@ impl Rooms {
         let seat = self.peers.get(&peer)?;
         let room = self.rooms.get(&seat.room)?;
         let participant = room.participant(seat.participant)?;
-        let source = room.participant(participant.source_of(peer)??)?;
-        let person = Arc::clone(&source.person);
-        let user = person.user.clone();
-        let mut events = vec![Event::ConnectionLost { person }];
-        if source.arrival == Arrival::Lost {
-            let media = MediaState::Lost;
-            events.push(Event::MediaChanged { user, media });
+        let watched = participant.uses_of(peer).iter().filter_map(|one| match one {
+            Use::Watch(feed) => room.participant(feed.participant),
+            Use::Publish(_) | Use::Slot(..) => None,
+        });
+        let mut events = Vec::new();
+        for source in watched {
+            let person = Arc::clone(&source.person);
+            let user = person.user.clone();
+            events.push(Event::ConnectionLost { person });
+            if source.arrival == Arrival::Lost {
+                let media = MediaState::Lost;
+                events.push(Event::MediaChanged { user, media });
+            }
         }
         let session = participant.session;
         let tell = |event| Effect::Tell { session, event };

@@ -13,10 +13,19 @@ use std::fmt;
 
 use self::start::Start;
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Kind {
     Audio,
     Video,
+}
+
+impl Kind {
+    pub const ALL: [Kind; 2] = [Kind::Audio, Kind::Video];
+
+    /// The place in [`Kind::ALL`].
+    pub fn index(self) -> usize {
+        usize::from(self == Kind::Video)
+    }
 }
 
 /// A codec with those format parameters that decide whether two ends understand one another.

@@ -61,7 +61,6 @@ pub struct Peer {
     pub id: PeerId,
     pub participant: ParticipantId,
     pub room: RoomId,
-    pub source: Option<ParticipantId>,
     pub opened: Instant,
     pub ice: Ice,
     pub dtls: Dtls,
@@ -100,7 +99,6 @@ impl Peer {
             id: spec.peer,
             participant: spec.participant,
             room: spec.room,
-            source: spec.source,
             opened: now,
             ice: Ice::new(
                 now,
@@ -157,7 +155,7 @@ impl Peer {
         let all = self
             .sections
             .iter()
-            .filter(|section| section.receive)
+            .filter(|section| section.up.is_some())
             .flat_map(|section| &section.extensions);
         all.into_iter()
             .find(|(_, extension)| *extension == wanted)

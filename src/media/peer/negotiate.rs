@@ -76,14 +76,12 @@ pub fn answer(
                 .map(|considered| settling.section(section, considered))
         })
         .collect();
-    let stream = role.send_stream.map(write::stream_id);
     let answer = write::answer(
         &Common {
             offer: &offer,
             local,
             transport: &transport,
             members: members.as_ref(),
-            stream: stream.as_deref(),
             session_id,
             version,
         },

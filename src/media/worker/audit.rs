@@ -91,12 +91,13 @@ impl Worker {
         let peers = self.peers.values().filter(|peer| peer.room == id).count();
         let of_peers = |peer: PeerKey| self.peers.get(peer).is_some_and(|peer| peer.room == id);
         let tracks = self.tracks.values().filter(|track| track.room == id).count();
-        let subscriptions = self.subscriptions.values().filter(|one| of_peers(one.peer)).count();
-        let counted = (room.peers, room.tracks.len(), room.subscriptions.len());
+        let of_room = self.subscriptions.values().filter(|one| of_peers(one.peer));
+        let subscriptions = of_room.filter(|one| one.wanted().is_some()).count();
+        let counted = (room.peers, room.tracks().count(), room.wanted_count());
         if counted != (peers, tracks, subscriptions) {
             let expected = (peers, tracks, subscriptions);
             found.push(format!(
-                "connections, tracks and subscriptions of room {id}: {counted:?}, not {expected:?}"
+                "connections, tracks and wanted subscriptions of room {id}: {counted:?}, not {expected:?}"
             ));
         }
         if room.peers == 0 && room.mirrors.is_empty() {
@@ -114,7 +115,7 @@ impl Worker {
             Origin::Peer(peer) => self.peers.get(peer).is_some_and(|peer| peer.tracks.contains(&key)),
             Origin::Link(index) => room.is_some_and(|room| room.home == Some(index)) && self.mirrors(index, id, key),
         };
-        if !is_whose || !room.is_some_and(|room| room.tracks.contains(&key)) {
+        if !is_whose || !room.is_some_and(|room| room.tracks_of(track.name.participant).any(|one| one == key)) {
             found.push(format!("track {id} belongs to nothing"));
         }
         let mut subscribers = track.subscribers.iter();
@@ -129,12 +130,11 @@ impl Worker {
                 found.push("a subscription belongs to no connection".to_owned());
                 continue;
             };
-            let gets = !subscription.paused && peer.suspended.is_none();
-            let wanted = (peer.room, subscription.source, subscription.kind, subscription.nth);
-            let expected = gets.then(|| self.find_track(wanted.0, wanted.1, wanted.2, wanted.3));
+            let wanted = subscription.wanted().filter(|_| peer.suspended.is_none());
+            let expected = wanted.and_then(|name| self.rooms.get(&peer.room)?.track(name));
             let copied = subscription.track.and_then(|track| self.tracks.get(track));
             let is_copied = copied.is_some_and(|track| track.subscribers.contains(&key));
-            if subscription.track != expected.flatten() || is_copied != subscription.track.is_some() {
+            if subscription.track != expected || is_copied != subscription.track.is_some() {
                 let (id, track) = (peer.id, subscription.track);
                 found.push(format!(
                     "connection {id} gets {track:?}, and is to get {expected:?}: {is_copied}"

@@ -37,9 +37,8 @@ impl Worker {
     }
 
     fn tracks_of(&self, room: RoomId, publisher: ParticipantId) -> SmallVec<[TrackKey; 8]> {
-        let all = self.rooms.get(&room).map_or(&[][..], |room| room.tracks.as_slice());
-        let its = all.iter().copied();
-        its.filter(|&key| self.tracks[key].participant == publisher).collect()
+        let room = self.rooms.get(&room);
+        room.map_or_else(SmallVec::new, |room| room.tracks_of(publisher).collect())
     }
 
     /// Gives back what a track's packets take.
@@ -66,7 +65,7 @@ impl Worker {
         let mut held = AHashMap::new();
         for track in self.tracks.values() {
             let bytes: usize = track.layers.iter().map(|layer| layer.cache.held()).sum();
-            *held.entry((track.room, track.participant)).or_default() += bytes;
+            *held.entry((track.room, track.name.participant)).or_default() += bytes;
         }
         held
     }

@@ -29,17 +29,22 @@ fn replaces(newer: &MediaEvent, older: &MediaEvent) -> bool {
             peer == other
         }
         (
-            Undecodable { peer, kind, .. } | Decodable { peer, kind },
+            Undecodable {
+                peer, publisher, kind, ..
+            }
+            | Decodable { peer, publisher, kind },
             Undecodable {
                 peer: other,
+                publisher: other_publisher,
                 kind: other_kind,
                 ..
             }
             | Decodable {
                 peer: other,
+                publisher: other_publisher,
                 kind: other_kind,
             },
-        ) => (peer, kind) == (other, other_kind),
+        ) => (peer, publisher, kind) == (other, other_publisher, other_kind),
         _ => false,
     }
 }
@@ -47,26 +52,31 @@ fn replaces(newer: &MediaEvent, older: &MediaEvent) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::PeerId;
+    use crate::ids::{ParticipantId, PeerId};
     use crate::media::codec::{Codec, Kind};
 
     #[test]
     fn of_what_changes_back_and_forth_only_the_newest_word_waits() {
         let mut events = Events::default();
         let (peer, other) = (PeerId(1), PeerId(2));
-        let codec = Codec::Vp8;
+        let (publisher, codec) = (ParticipantId(7), Codec::Vp8);
         events.push_back(MediaEvent::Connected { peer });
         events.push_back(MediaEvent::Suspended { peer: other });
         for _ in 0..1_000 {
             events.push_back(MediaEvent::Suspended { peer });
             events.push_back(MediaEvent::SpeechBegan { peer });
             for kind in [Kind::Audio, Kind::Video] {
-                events.push_back(MediaEvent::Undecodable { peer, kind, codec });
+                events.push_back(MediaEvent::Undecodable {
+                    peer,
+                    publisher,
+                    kind,
+                    codec,
+                });
             }
             events.push_back(MediaEvent::Resumed { peer });
             events.push_back(MediaEvent::SpeechEnded { peer });
             for kind in [Kind::Audio, Kind::Video] {
-                events.push_back(MediaEvent::Decodable { peer, kind });
+                events.push_back(MediaEvent::Decodable { peer, publisher, kind });
             }
         }
         let waiting: Vec<MediaEvent> = std::iter::from_fn(|| events.pop_front()).collect();
@@ -77,10 +87,12 @@ mod tests {
             MediaEvent::SpeechEnded { peer },
             MediaEvent::Decodable {
                 peer,
+                publisher,
                 kind: Kind::Audio,
             },
             MediaEvent::Decodable {
                 peer,
+                publisher,
                 kind: Kind::Video,
             },
         ];

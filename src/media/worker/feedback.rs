@@ -9,7 +9,6 @@ use crate::media::demux::Occupant;
 use crate::media::keys::{PeerKey, SubscriptionKey, TrackKey};
 use crate::media::peer::srtp::MAX_OVERHEAD;
 use crate::media::rtcp::{self, Block, Packet};
-use crate::media::session::stream_name;
 
 /// Reports about once a second: what libwebrtc does for video, and often enough for five-second audio senders too.
 const REPORT_INTERVAL: Duration = Duration::from_millis(1_000);
@@ -222,7 +221,7 @@ impl Worker {
         let codecs = || {
             peer.sections
                 .iter()
-                .filter(|section| section.receive)
+                .filter(|section| section.up.is_some())
                 .flat_map(|section| &section.codecs)
         };
         let transport_cc = codecs().any(|codec| codec.feedback.transport_cc);
@@ -278,12 +277,13 @@ impl Worker {
             if now < subscription.next_report {
                 continue;
             }
-            let Some(track) = subscription.track.and_then(|track| self.tracks.get(track)) else {
+            let track = subscription.track.and_then(|track| self.tracks.get(track));
+            let (Some(track), Some(down)) = (track, subscription.down) else {
                 continue;
             };
             if let Some(info) = subscription.sender_info(now, track) {
                 subscription.next_report = now + REPORT_INTERVAL;
-                rtcp::write_sender_report(&mut self.scratch, &info, &stream_name(subscription.source));
+                rtcp::write_sender_report(&mut self.scratch, &info, &down.stream());
             }
         }
         self.send_feedback(key);

@@ -263,7 +263,7 @@ impl Worker {
 
     fn identify(&self, key: PeerKey, header: &Header, packet: &[u8]) -> Option<Identity> {
         let peer = &self.peers[key];
-        let receiving = || peer.sections.iter().filter(|section| section.receive);
+        let receiving = || peer.sections.iter().filter(|section| section.up.is_some());
         let track_of = |section: &MediaSection| {
             peer.tracks
                 .iter()
@@ -356,7 +356,7 @@ impl Worker {
         track
             .layers
             .push(Layer::new(track.kind, track.clock_rate(), ssrc, rid, source));
-        let (layer, room, publisher) = (track.layers.len() - 1, track.room, track.participant);
+        let (layer, room, publisher) = (track.layers.len() - 1, track.room, track.name.participant);
         self.share_cache(room, publisher);
         Some(layer as u8)
     }

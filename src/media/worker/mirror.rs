@@ -190,7 +190,8 @@ impl Worker {
         if !entry.mirrors.contains(&index) {
             entry.mirrors.push(index);
         }
-        for key in entry.tracks.clone() {
+        let tracks: Vec<TrackKey> = entry.tracks().collect();
+        for key in tracks {
             self.is_untold(key, index);
         }
         self.say(now, index);
@@ -202,12 +203,12 @@ impl Worker {
         let Some(Some(link)) = self.links.get_mut(index) else {
             return;
         };
-        for &key in &entry.tracks {
+        let tracks: Vec<TrackKey> = entry.tracks().collect();
+        for &key in &tracks {
             let track = &mut self.tracks[key];
             track.mirrors.retain(|mirror| mirror.link != index);
             link.told.remove(&track.id);
         }
-        let tracks = &entry.tracks;
         link.untold.retain(|key| !tracks.contains(key));
         self.forget_room_if_unused(room);
     }
@@ -243,7 +244,7 @@ impl Worker {
             self.arrived.push(key);
         }
         if track.layers.len() > before {
-            let (room, publisher) = (track.room, track.participant);
+            let (room, publisher) = (track.room, track.name.participant);
             self.share_cache(room, publisher);
         }
         if begins == Some(Begins(true)) {
@@ -260,22 +261,19 @@ impl Worker {
         };
         let key = match link.mirrored.get(&notice.id) {
             Some(&key) => {
-                let before = self.tracks[key].nth;
+                self.rename_track(now, key, notice.name);
                 self.tracks[key].update(now, notice);
-                if before != notice.nth {
-                    self.attach_all(now, notice.room, notice.participant, notice.kind, before);
-                }
                 key
             }
             None => {
                 let key = self.tracks.insert(Track::mirrored(now, index, notice));
                 link.mirrored.insert(notice.id, key);
-                room.tracks.push(key);
+                room.add_track(notice.name, key);
                 key
             }
         };
-        self.share_cache(notice.room, notice.participant);
-        self.attach_all(now, notice.room, notice.participant, notice.kind, notice.nth);
+        self.share_cache(notice.room, notice.name.participant);
+        self.attach_all(now, notice.room, notice.name);
         if notice.suspended {
             return self.forget_packets(key);
         }

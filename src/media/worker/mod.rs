@@ -161,6 +161,7 @@ impl Worker {
                     self.close(now, key, None);
                 }
             }
+            MediaCommand::Fill { peer, slot, source } => self.fill(now, peer, slot, source),
         }
         self.schedule(now);
     }

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use super::rooms::Asking;
 use super::{MAX_PEERS, Worker};
-use crate::ids::RoomId;
+use crate::ids::{FeedRef, PeerId, SlotId};
 use crate::media::bandwidth::{ReceiverEstimate, TransportFeedback};
-use crate::media::codec::Kind;
 use crate::media::demux::Occupant;
-use crate::media::keys::PeerKey;
+use crate::media::keys::{PeerKey, SubscriptionKey};
 use crate::media::messages::{CloseReason, MediaEvent};
+use crate::media::names::{Down, TrackName, TrackRef};
 use crate::media::peer::dtls::{Dtls, Failure, Progress};
 use crate::media::peer::ice::Path;
 use crate::media::peer::srtp::contexts;
@@ -75,7 +75,6 @@ impl Worker {
             }
             self.forget_undecodable(key);
         }
-        self.peers[key].source = spec.source;
         self.renew_suspension(now, key);
         self.set_sections(now, key, spec.sections);
     }
@@ -83,40 +82,35 @@ impl Worker {
     /// Makes the tracks and subscriptions of a connection those of `sections`; what stays keeps its state.
     fn set_sections(&mut self, now: Instant, key: PeerKey, sections: Vec<MediaSection>) {
         let Some(peer) = self.peers.get_mut(key) else { return };
-        let (room, participant, source) = (peer.room, peer.participant, peer.source);
         let old_tracks = peer.tracks.clone();
         let old_subscriptions = peer.subscriptions.clone();
-        if peer.publisher.is_none() && sections.iter().any(|section| section.receive) {
+        if peer.publisher.is_none() && sections.iter().any(|section| section.up.is_some()) {
             peer.publisher = Some(Box::new(publisher(now, self.epoch, self.config.max_publish_bps)));
         }
-        for gone in old_tracks {
-            let mid = &self.tracks[gone].mid;
-            if !sections.iter().any(|section| section.receive && section.mid == *mid) {
-                self.remove_track(now, gone);
+        for old in old_tracks {
+            let mid = &self.tracks[old].mid;
+            if !sections
+                .iter()
+                .any(|section| section.up.is_some() && section.mid == *mid)
+            {
+                self.remove_track(now, old);
             }
         }
-        for gone in old_subscriptions {
-            let ssrc = self.subscriptions[gone].ssrc;
+        for old in old_subscriptions {
+            let ssrc = self.subscriptions[old].ssrc;
             match sections.iter().find(|section| section.local_ssrc == ssrc) {
-                None => self.remove_subscription(gone),
-                // On hold. Its sequence numbers must go on from here, not begin again: under the same keys and SSRC
-                // that would be the same SRTP indices for other packets.
-                Some(section) if source.is_none() || !section.send => {
-                    self.subscriptions[gone].paused = true;
-                    self.attach(now, room, gone);
-                }
-                Some(_) => self.subscriptions[gone].paused = false,
+                None => self.remove_subscription(old),
+                // On hold its subscription stays: its sequence numbers must go on from here, not begin again. Under the same
+                // keys and SSRC that would be the same SRTP indices for other packets.
+                Some(section) => self.change_subscription(now, old, |subscription| subscription.renegotiate(section)),
             }
         }
-        let mut places = Places::default();
         for section in &sections {
-            if section.receive {
-                let nth = places.next_up(section.kind);
-                self.set_track(now, key, room, participant, nth, section);
+            if let Some(name) = section.up {
+                self.set_track(now, key, name, section);
             }
-            if let (true, Some(source)) = (section.send, source) {
-                let nth = places.next_down(section.kind);
-                self.set_subscription(now, key, room, source, nth, section);
+            if section.down.is_some() {
+                self.add_subscription(now, key, section);
             }
         }
         if let Some(peer) = self.peers.get_mut(key) {
@@ -124,70 +118,78 @@ impl Worker {
         }
     }
 
-    fn set_track(
-        &mut self,
-        now: Instant,
-        key: PeerKey,
-        room: RoomId,
-        participant: crate::ids::ParticipantId,
-        nth: usize,
-        section: &MediaSection,
-    ) {
-        let known = self.peers[key]
-            .tracks
-            .iter()
-            .copied()
-            .find(|&track| self.tracks[track].mid == section.mid);
-        let track = if let Some(known) = known {
-            let track = &mut self.tracks[known];
-            track.renegotiate(section);
-            let before = std::mem::replace(&mut track.nth, nth);
-            if before != nth {
-                // Who had it in its old place gets what now stands there.
-                self.attach_all(now, room, participant, section.kind, before);
+    fn set_track(&mut self, now: Instant, key: PeerKey, name: TrackName, section: &MediaSection) {
+        let Some(peer) = self.peers.get(key) else { return };
+        let (room, participant) = (peer.room, peer.participant);
+        let name = TrackRef { participant, name };
+        let mut tracks = peer.tracks.iter().copied();
+        let known = tracks.find(|&track| self.tracks[track].mid == section.mid);
+        let track = match known {
+            Some(known) => {
+                self.tracks[known].renegotiate(section);
+                self.rename_track(now, known, name);
+                known
             }
-            known
-        } else {
-            let id = self.fresh_track();
-            let track = Track::new(id, key, room, participant, nth, section);
-            let track = self.tracks.insert(track);
-            self.peers[key].tracks.push(track);
-            self.rooms.entry(room).or_default().tracks.push(track);
-            track
+            None => {
+                let id = self.fresh_track();
+                let track = self.tracks.insert(Track::new(id, key, room, name, section));
+                self.peers[key].tracks.push(track);
+                self.rooms.entry(room).or_default().add_track(name, track);
+                track
+            }
         };
         self.tell_mirrors(now, track);
-        self.attach_all(now, room, participant, section.kind, nth);
+        self.attach_all(now, room, name);
     }
 
-    fn set_subscription(
-        &mut self,
-        now: Instant,
-        key: PeerKey,
-        room: RoomId,
-        source: crate::ids::ParticipantId,
-        nth: usize,
-        section: &MediaSection,
-    ) {
-        let ssrc = section.local_ssrc;
-        let known = self.peers[key]
-            .subscriptions
-            .iter()
-            .copied()
-            .find(|&sub| self.subscriptions[sub].ssrc == ssrc);
-        let subscription = if let Some(subscription) = known {
-            let kept = &mut self.subscriptions[subscription];
-            kept.renegotiate(section);
-            (kept.source, kept.nth) = (source, nth);
-            subscription
-        } else {
-            let fresh = self
-                .subscriptions
-                .insert(Subscription::new(now, key, source, nth, section));
-            self.peers[key].subscriptions.push(fresh);
-            self.rooms.entry(room).or_default().subscriptions.push(fresh);
-            fresh
+    /// Adds the subscription of a section that has none yet.
+    fn add_subscription(&mut self, now: Instant, key: PeerKey, section: &MediaSection) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        let mut known = peer.subscriptions.iter();
+        if known.any(|&one| self.subscriptions[one].ssrc == section.local_ssrc) {
+            return;
+        }
+        let fresh = self.subscriptions.insert(Subscription::new(now, key, section));
+        peer.subscriptions.push(fresh);
+        let room = peer.room;
+        if let Some(wanted) = self.subscriptions[fresh].wanted() {
+            self.rooms.entry(room).or_default().want(wanted, fresh);
+        }
+        self.attach(now, room, fresh);
+    }
+
+    /// Fills the slots of this number with the first track of their kind of `source`, or with nothing.
+    pub(super) fn fill(&mut self, now: Instant, peer: PeerId, slot: SlotId, source: Option<FeedRef>) {
+        let Some(&key) = self.peer_keys.get(&peer) else { return };
+        for subscription in self.peers[key].subscriptions.clone() {
+            if self.subscriptions[subscription].down == Some(Down::Slot(slot)) {
+                self.change_subscription(now, subscription, |subscription| {
+                    let kind = subscription.kind;
+                    subscription.fill(source.map(|source| TrackRef::first(source, kind)));
+                });
+            }
+        }
+    }
+
+    /// Changes a subscription, and gives it the track that it then is for.
+    fn change_subscription(&mut self, now: Instant, key: SubscriptionKey, change: impl FnOnce(&mut Subscription)) {
+        let subscription = &mut self.subscriptions[key];
+        let before = subscription.wanted();
+        change(subscription);
+        let after = subscription.wanted();
+        let Some(room) = self.peers.get(subscription.peer).map(|peer| peer.room) else {
+            return;
         };
-        self.attach(now, room, subscription);
+        if before != after {
+            let entry = self.rooms.entry(room).or_default();
+            if let Some(before) = before {
+                entry.want_no_more(before, key);
+            }
+            if let Some(after) = after {
+                entry.want(after, key);
+            }
+        }
+        self.attach(now, room, key);
     }
 
     /// Forgets a connection. Says goodbye to the client; tells the hub if it did not ask for it.
@@ -291,27 +293,4 @@ fn publisher(now: Instant, epoch: Instant, max_publish_bps: u64) -> Publisher {
         speech: SpeechReports::default(),
         next_loudness: now,
     }
-}
-
-/// Counts sections of each kind and direction.
-#[derive(Default)]
-struct Places {
-    up: [usize; 2],
-    down: [usize; 2],
-}
-
-impl Places {
-    fn next_up(&mut self, kind: Kind) -> usize {
-        next(&mut self.up, kind)
-    }
-
-    fn next_down(&mut self, kind: Kind) -> usize {
-        next(&mut self.down, kind)
-    }
-}
-
-fn next(counts: &mut [usize; 2], kind: Kind) -> usize {
-    let count = &mut counts[usize::from(kind == Kind::Video)];
-    *count += 1;
-    *count - 1
 }

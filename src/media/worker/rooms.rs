@@ -3,10 +3,11 @@
 use std::time::Instant;
 
 use super::Worker;
-use crate::ids::{ParticipantId, RoomId};
+use crate::ids::RoomId;
 use crate::media::codec::Kind;
 use crate::media::keys::{SubscriptionKey, TrackKey};
 use crate::media::layers;
+use crate::media::names::TrackRef;
 use crate::media::track::Origin;
 
 /// Why subscribers are aimed at layers.
@@ -19,25 +20,13 @@ pub(super) enum Asking {
 }
 
 impl Worker {
-    /// The newest track that is the `nth` of its kind from `source`: a publisher that came back counts, not the
-    /// connection it left behind.
-    pub(super) fn find_track(&self, room: RoomId, source: ParticipantId, kind: Kind, nth: usize) -> Option<TrackKey> {
-        let tracks = &self.rooms.get(&room)?.tracks;
-        tracks.iter().rev().copied().find(|&key| {
-            let track = &self.tracks[key];
-            track.participant == source && track.kind == kind && track.nth == nth
-        })
-    }
-
     /// Gives a subscription the track that it is meant for, if that exists by now.
     pub(super) fn attach(&mut self, now: Instant, room: RoomId, key: SubscriptionKey) {
         let subscription = &self.subscriptions[key];
         let peer = self.peers.get(subscription.peer);
         let is_suspended = peer.is_some_and(|peer| peer.suspended.is_some());
-        let found = match subscription.paused || is_suspended {
-            true => None,
-            false => self.find_track(room, subscription.source, subscription.kind, subscription.nth),
-        };
+        let wanted = subscription.wanted().filter(|_| !is_suspended);
+        let found = wanted.and_then(|name| self.rooms.get(&room)?.track(name));
         if let Some(before) = subscription.track
             && let Some(track) = self.tracks.get_mut(before)
         {
@@ -53,17 +42,26 @@ impl Worker {
         }
     }
 
-    /// Gives every subscription of the room that is meant for `source`'s tracks its track anew.
-    pub(super) fn attach_all(&mut self, now: Instant, room: RoomId, source: ParticipantId, kind: Kind, nth: usize) {
-        let Some(subscriptions) = self.rooms.get(&room).map(|room| room.subscriptions.clone()) else {
-            return;
-        };
-        for key in subscriptions {
-            let subscription = &self.subscriptions[key];
-            if subscription.source == source && subscription.kind == kind && subscription.nth == nth {
-                self.attach(now, room, key);
-            }
+    /// Gives every subscription that is meant for the track of this name that track anew.
+    pub(super) fn attach_all(&mut self, now: Instant, room: RoomId, name: TrackRef) {
+        let Some(entry) = self.rooms.get(&room) else { return };
+        for key in entry.wanting(name).to_vec() {
+            self.attach(now, room, key);
         }
+    }
+
+    /// A track goes on under another name: who had it under the old one gets what is there now.
+    pub(super) fn rename_track(&mut self, now: Instant, key: TrackKey, name: TrackRef) {
+        let track = &mut self.tracks[key];
+        let (room, before) = (track.room, std::mem::replace(&mut track.name, name));
+        if before == name {
+            return;
+        }
+        if let Some(entry) = self.rooms.get_mut(&room) {
+            entry.remove_track(before, key);
+            entry.add_track(name, key);
+        }
+        self.attach_all(now, room, before);
     }
 
     pub(super) fn remove_track(&mut self, now: Instant, key: TrackKey) {
@@ -77,15 +75,15 @@ impl Worker {
             peer.unbind(key);
         }
         if let Some(room) = self.rooms.get_mut(&track.room) {
-            room.tracks.retain(|&other| other != key);
+            room.remove_track(track.name, key);
         }
         self.empty_caches(&mut track);
-        self.share_cache(track.room, track.participant);
+        self.share_cache(track.room, track.name.participant);
         for &subscriber in &track.subscribers {
             self.subscriptions[subscriber].detach();
         }
         self.track_ended(now, &track);
-        self.attach_all(now, track.room, track.participant, track.kind, track.nth);
+        self.attach_all(now, track.room, track.name);
     }
 
     pub(super) fn remove_subscription(&mut self, key: SubscriptionKey) {
@@ -97,8 +95,8 @@ impl Worker {
         }
         if let Some(peer) = self.peers.get_mut(subscription.peer) {
             peer.subscriptions.retain(|other| *other != key);
-            if let Some(room) = self.rooms.get_mut(&peer.room) {
-                room.subscriptions.retain(|&other| other != key);
+            if let (Some(room), Some(wanted)) = (self.rooms.get_mut(&peer.room), subscription.wanted()) {
+                room.want_no_more(wanted, key);
             }
         }
     }

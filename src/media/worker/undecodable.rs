@@ -7,7 +7,7 @@ use super::Worker;
 use crate::media::codec::Kind;
 use crate::media::keys::PeerKey;
 use crate::media::messages::MediaEvent;
-use crate::media::undecodable::Change;
+use crate::media::undecodable::{Change, Undecodable};
 
 impl Worker {
     /// Looks at the subscriptions of one connection.
@@ -15,24 +15,29 @@ impl Worker {
         let Some(peer) = self.peers.get_mut(key).filter(|peer| peer.secure.is_some()) else {
             return;
         };
-        for (kind, reports) in [Kind::Audio, Kind::Video].into_iter().zip(&mut peer.decoding) {
-            let of_kind = peer
-                .subscriptions
-                .iter()
-                .map(|&subscription| &self.subscriptions[subscription]);
-            let undecodable = of_kind
-                .filter(|subscription| subscription.kind == kind)
-                .find_map(|subscription| {
-                    let track = self.tracks.get(subscription.track?)?;
-                    subscription.undecodable(now, track)
-                });
+        for (kind, reports) in Kind::ALL.into_iter().zip(&mut peer.decoding) {
+            let subscriptions = peer.subscriptions.iter().map(|&one| &self.subscriptions[one]);
+            let mut of_kind = subscriptions.filter(|subscription| subscription.kind == kind);
+            let undecodable = of_kind.find_map(|subscription| {
+                let track = self.tracks.get(subscription.track?)?;
+                let codec = subscription.undecodable(now, track)?;
+                let publisher = track.name.participant;
+                Some(Undecodable { publisher, codec })
+            });
             let peer = peer.id;
             match reports.observe(now, undecodable) {
-                Some(Change::Undecodable(codec)) => {
+                Some(Change::Undecodable(Undecodable { publisher, codec })) => {
                     self.stats.undecodable += 1;
-                    self.events.push_back(MediaEvent::Undecodable { peer, kind, codec });
+                    self.events.push_back(MediaEvent::Undecodable {
+                        peer,
+                        publisher,
+                        kind,
+                        codec,
+                    });
                 }
-                Some(Change::Decodable) => self.events.push_back(MediaEvent::Decodable { peer, kind }),
+                Some(Change::Decodable(Undecodable { publisher, .. })) => {
+                    self.events.push_back(MediaEvent::Decodable { peer, publisher, kind });
+                }
                 None => {}
             }
         }
@@ -42,9 +47,11 @@ impl Worker {
     /// again.
     pub(super) fn forget_undecodable(&mut self, key: PeerKey) {
         let Some(peer) = self.peers.get_mut(key) else { return };
-        for (kind, reports) in [Kind::Audio, Kind::Video].into_iter().zip(&mut peer.decoding) {
-            if std::mem::take(reports).is_undecodable() {
-                self.events.push_back(MediaEvent::Decodable { peer: peer.id, kind });
+        let peer_id = peer.id;
+        for (kind, reports) in Kind::ALL.into_iter().zip(&mut peer.decoding) {
+            if let Some(Undecodable { publisher, .. }) = std::mem::take(reports).standing() {
+                let peer = peer_id;
+                self.events.push_back(MediaEvent::Decodable { peer, publisher, kind });
             }
         }
     }

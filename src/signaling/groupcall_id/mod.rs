@@ -52,7 +52,7 @@ use super::json::Text;
 use super::reaction::{Close, Reaction};
 use super::words::{kind_word, media_word, takes_notices};
 use super::{json, offer};
-use crate::domain::{Command, DecodingNotice, Event, Person, Refusal, Subject};
+use crate::domain::{Command, DecodingNotice, Event, Person, Refusal, Subject, UserFeed};
 use crate::storage::AdmitError;
 use crate::text;
 
@@ -150,17 +150,19 @@ impl Dialogue {
             Event::Decoding(decoding) if self.takes_notices => media_notice(decoding),
             Event::ConnectionLost { person } => return self.connection_lost(person),
             Event::Answered {
-                subject: Subject::Participant(user),
+                subject: Subject::Feed(subject),
                 sdp,
             } => Outgoing::ReceiveVideoAnswer {
-                name: user.as_str(),
+                name: subject.user.as_str(),
+                feed: subject.feed.into(),
                 sdp_answer: sdp,
             },
             Event::Candidate {
-                subject: Subject::Participant(user),
+                subject: Subject::Feed(subject),
                 candidate,
             } => Outgoing::IceCandidate {
-                name: user.as_str(),
+                name: subject.user.as_str(),
+                feed: subject.feed.into(),
                 candidate: CandidateOut {
                     candidate: &candidate.line,
                     sdp_mid: &candidate.mid,
@@ -205,9 +207,11 @@ async fn receive_video_from<A>(client: &Client<A>, message: &Value) -> Reaction 
     let Some(offer) = offer::offer(request.sdp_offer) else {
         return Reaction::close(Close::LONG_OFFER);
     };
-    let Ok(subject) = request.sender.user() else {
+    let Ok(user) = request.sender.user() else {
         return Reaction::close(Close::LONG_NAME);
     };
+    let feed = request.feed.into();
+    let subject = UserFeed { user, feed };
     match client.session.request(Command::Offer { subject, offer }).await {
         // Nothing else would tell the client that no answer comes.
         Err(Refusal::TooManyPeers) => Reaction::close(Close::TOO_MANY_PEERS),
@@ -220,9 +224,11 @@ async fn on_ice_candidate<A>(client: &Client<A>, message: &Value) -> Reaction {
     let Some(candidate) = json::fields::<wire::OnIceCandidate>(message) else {
         return ignored(client, "a candidate without a name");
     };
-    let Ok(subject) = candidate.name.user() else {
+    let Ok(user) = candidate.name.user() else {
         return Reaction::close(Close::LONG_NAME);
     };
+    let feed = candidate.feed.into();
+    let subject = UserFeed { user, feed };
     let outcome = client.session.request(Command::Candidate { subject }).await;
     silent(client, outcome)
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::signaling::json::{Name, Text, if_any};
+use crate::signaling::words::FeedWord;
 
 #[derive(Deserialize)]
 pub struct JoinRoom {
@@ -20,6 +21,8 @@ pub struct JoinRoom {
 #[derive(Deserialize)]
 pub struct ReceiveVideoFrom {
     pub sender: Name,
+    #[serde(default)]
+    pub feed: FeedWord,
     #[serde(rename = "sdpOffer")]
     pub sdp_offer: String,
 }
@@ -28,6 +31,8 @@ pub struct ReceiveVideoFrom {
 #[derive(Deserialize)]
 pub struct OnIceCandidate {
     pub name: Name,
+    #[serde(default)]
+    pub feed: FeedWord,
 }
 
 #[derive(Serialize)]
@@ -61,10 +66,14 @@ pub enum Outgoing<'a> {
     },
     ReceiveVideoAnswer {
         name: &'a str,
+        #[serde(skip_serializing_if = "FeedWord::is_camera")]
+        feed: FeedWord,
         sdp_answer: &'a str,
     },
     IceCandidate {
         name: &'a str,
+        #[serde(skip_serializing_if = "FeedWord::is_camera")]
+        feed: FeedWord,
         candidate: CandidateOut<'a>,
     },
     UnrecognizedMessage {

@@ -57,7 +57,7 @@ use super::json::{Name, Text, TooLong, fields};
 use super::reaction::{Close, Reaction};
 use super::words::{kind_word, media_word, takes_notices};
 use super::{limits, offer};
-use crate::domain::{Candidate, Command, DecodingNotice, Event, FileNotice, Person, Refusal, Subject};
+use crate::domain::{Candidate, Command, DecodingNotice, Event, FileNotice, Person, Refusal, Subject, UserFeed};
 use crate::ids::{RoomName, UserId};
 use crate::storage::AdmitError;
 use crate::text::{self, TextLimit};
@@ -168,14 +168,15 @@ impl Dialogue {
             },
             Event::ConnectionLost { person } => return connection_lost(person),
             Event::Answered {
-                subject: Subject::Participant(subject),
+                subject: Subject::Feed(subject),
                 sdp,
             } => Outgoing::ReceiveVideoAnswer {
-                user_id: Id(subject),
+                user_id: Id(&subject.user),
+                feed: subject.feed.into(),
                 sdp_answer: sdp,
             },
             Event::Candidate {
-                subject: Subject::Participant(subject),
+                subject: Subject::Feed(subject),
                 candidate,
             } => ice_candidate(subject, candidate),
             Event::Text { from, text } => return receive_text_messages(client, from, text),
@@ -250,7 +251,8 @@ async fn on_ice_candidate<A>(client: &Client<A>, message: &Value) -> Outcome {
     if message.get("candidate").or_else(|| message.get("candicate")).is_none() {
         return Err(Unrecognized::default());
     }
-    let subject = candidate.user_id.user()?;
+    let (user, feed) = (candidate.user_id.user()?, candidate.feed.into());
+    let subject = UserFeed { user, feed };
     // Refused, it is of no use; accepted, it is of none either.
     client.session.request(Command::Candidate { subject }).await.ok();
     Ok(Reaction::none())
@@ -260,7 +262,8 @@ async fn receive_video_from<A>(client: &Client<A>, message: &Value) -> Outcome {
     let asked: wire::ReceiveVideoFrom = parse(message)?;
     let too_long = || because(format!("sdpOffer has more than {} bytes", limits::SDP_BYTES_MAX));
     let offer = offer::offer(asked.sdp_offer).ok_or_else(too_long)?;
-    let subject = asked.user_id.user()?;
+    let (user, feed) = (asked.user_id.user()?, asked.feed.into());
+    let subject = UserFeed { user, feed };
     request(client, Command::Offer { subject, offer }).await
 }
 
@@ -330,14 +333,15 @@ fn participant(person: &Person) -> ParticipantOut<'_> {
     }
 }
 
-fn ice_candidate<'a>(subject: &'a UserId, candidate: &'a Candidate) -> Outgoing<'a> {
+fn ice_candidate<'a>(subject: &'a UserFeed, candidate: &'a Candidate) -> Outgoing<'a> {
     let candidate = CandidateOut {
         candidate: &candidate.line,
         sdp_mid: &candidate.mid,
         sdp_m_line_index: candidate.section,
     };
     Outgoing::IceCandidate {
-        user_id: Id(subject),
+        user_id: Id(&subject.user),
+        feed: subject.feed.into(),
         candidate,
         candicate: candidate,
     }

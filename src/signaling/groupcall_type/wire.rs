@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::ids::UserId;
 use crate::signaling::json::{EXACT_INTEGER_MAX, Name, Text, if_any};
+use crate::signaling::words::FeedWord;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -37,12 +38,16 @@ pub struct UploadSuccess {
 #[serde(rename_all = "camelCase")]
 pub struct OnIceCandidate {
     pub user_id: Name,
+    #[serde(default)]
+    pub feed: FeedWord,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReceiveVideoFrom {
     pub user_id: Name,
+    #[serde(default)]
+    pub feed: FeedWord,
     pub sdp_offer: String,
 }
 
@@ -71,10 +76,14 @@ pub enum Outgoing<'a> {
     },
     ReceiveVideoAnswer {
         user_id: Id<'a>,
+        #[serde(skip_serializing_if = "FeedWord::is_camera")]
+        feed: FeedWord,
         sdp_answer: &'a str,
     },
     IceCandidate {
         user_id: Id<'a>,
+        #[serde(skip_serializing_if = "FeedWord::is_camera")]
+        feed: FeedWord,
         candidate: CandidateOut<'a>,
         candicate: CandidateOut<'a>,
     },

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes as Message;
 use patchbay::domain::{
-    Address, Answer, CallCommand, CallMedia, Claim, Command, ConnectionIdentity, Decline, Effect, FileNotice, Limits,
-    MediaKind, MediaState, MessageCommand, Newcomer, Offer, Person, Recipient, RoomKind, Rules, Waits, WhenBusy,
+    Address, Answer, CallCommand, CallMedia, Claim, Command, Conference, ConnectionIdentity, Decline, Effect,
+    FileNotice, Limits, MediaKind, MediaState, MessageCommand, Newcomer, Offer, Person, Recipient, RoomKind, Rules,
+    UserFeed, Waits, WhenBusy,
 };
-use patchbay::ids::{PeerId, RoomId, SessionId, Turn};
+use patchbay::ids::{Feed, ParticipantId, PeerId, RoomId, SessionId, Turn};
 use patchbay::shares::ClientAddress;
 
 use super::bytes::Bytes;
@@ -47,8 +48,23 @@ fn claim(bytes: &mut Bytes<'_>) -> Claim {
     bytes.pick(&[Claim::Unproven, Claim::Proven])
 }
 
+fn user_feed(bytes: &mut Bytes<'_>) -> UserFeed {
+    UserFeed {
+        user: bytes.pick(&NAMES).into(),
+        feed: bytes.pick(&[Feed::Camera, Feed::Screen]),
+    }
+}
+
+fn conference(bytes: &mut Bytes<'_>) -> Conference {
+    Conference {
+        publish: (bytes.below(2) == 0).then_some(Feed::Camera),
+        watch: (0..bytes.below(3)).map(|_| user_feed(bytes)).collect(),
+        speaker_slots: (0..bytes.below(3)).map(|_| MediaKind::Video).collect(),
+    }
+}
+
 fn command(bytes: &mut Bytes<'_>) -> Command {
-    match bytes.below(15) {
+    match bytes.below(16) {
         0 => {
             let name = bytes.pick(&NAMES);
             Command::Join {
@@ -66,11 +82,11 @@ fn command(bytes: &mut Bytes<'_>) -> Command {
         }
         1 => Command::Leave,
         2 => Command::Offer {
-            subject: bytes.pick(&NAMES).into(),
+            subject: user_feed(bytes),
             offer: offer(bytes),
         },
         3 => Command::Candidate {
-            subject: bytes.pick(&NAMES).into(),
+            subject: user_feed(bytes),
         },
         4 => Command::Say { text: "hello".into() },
         5 => Command::Message(MessageCommand::Bind {
@@ -123,6 +139,10 @@ fn command(bytes: &mut Bytes<'_>) -> Command {
             }),
         },
         12 => Command::Call(CallCommand::Renew { offer: offer(bytes) }),
+        15 => Command::OfferConference {
+            conference: conference(bytes),
+            offer: offer(bytes),
+        },
         _ => Command::Call(CallCommand::HangUp {
             with: Some(name(bytes)),
             room: (bytes.below(2) == 0).then(|| bytes.pick(&ROOMS).into()),
@@ -147,6 +167,7 @@ impl Open {
                 Effect::OpenRoom(room) => assert!(self.rooms.insert(room), "a room is opened once"),
                 Effect::CloseRoom(room) => assert!(self.rooms.remove(&room), "an open room is closed"),
                 Effect::ClosePeer { peer, .. } => assert!(self.peers.remove(&peer), "an open connection is closed"),
+                Effect::FillSlot { peer, .. } => assert!(self.peers.contains(&peer), "a slot of an open connection"),
                 Effect::Negotiate(offers) => {
                     for offer in offers {
                         assert!(self.rooms.contains(&offer.room), "a connection is in an open room");
@@ -172,14 +193,16 @@ impl Open {
         if said < 4 {
             self.peers.remove(&peer);
         }
+        let somebody = ParticipantId(said as u64);
         let effects = match said {
             0 | 1 => rules.peer_lost(now, peer, said == 1),
             2 => rules.offer_failed(now, peer),
             3 => rules.media_lost(now, &[], &[peer]),
             4 => rules.peer_connected(peer),
             5 => rules.media_changed(peer, MediaState::Lost),
-            6 => rules.decoding_changed(peer, MediaKind::Video, Some("VP9".to_owned())),
-            _ => rules.decoding_changed(peer, MediaKind::Video, None),
+            6 => rules.decoding_changed(peer, somebody, MediaKind::Video, Some("VP9".to_owned())),
+            7 => rules.decoding_changed(peer, somebody, MediaKind::Video, None),
+            _ => rules.speech_changed(peer, said.is_multiple_of(2)),
         };
         self.take(effects);
     }

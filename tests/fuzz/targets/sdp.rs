@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use patchbay::ids::{Feed, FeedRef, ParticipantId};
+use patchbay::media::names::Use;
 use patchbay::media::peer::negotiate::{self, Role};
 use patchbay::media::session::LocalEnd;
 use rand::SeedableRng;
@@ -48,8 +50,10 @@ fn prepare() -> Run {
     let audience = AUDIENCE.map(negotiate::decodable);
     Box::new(move |input| {
         let role = Role {
-            receive: true,
-            send_stream: Some("stream"),
+            uses: &[
+                Use::Publish(Feed::Camera),
+                Use::Watch(FeedRef::camera(ParticipantId(1))),
+            ],
             audience: &[],
         };
         let text = String::from_utf8_lossy(input);

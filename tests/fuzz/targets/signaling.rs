@@ -21,7 +21,7 @@ use patchbay::auth::Keys;
 use patchbay::clock::WallClock;
 use patchbay::config::Config;
 use patchbay::hub::{self, Capacity, Events};
-use patchbay::ids::{PeerId, RoomName, UserId};
+use patchbay::ids::{ParticipantId, PeerId, RoomName, UserId};
 use patchbay::media::codec::{Codec, Kind};
 use patchbay::media::messages::{CloseReason, DriverCommand, MediaCommand, MediaEvent};
 use patchbay::shares::ClientAddress;
@@ -418,7 +418,7 @@ async fn play(families: [Family; CLIENTS], mut bytes: Bytes<'_>, config: &Arc<Co
 
 /// What a media worker may say of a connection.
 fn media_event(peer: PeerId, bytes: &mut Bytes<'_>) -> MediaEvent {
-    let kind = Kind::Video;
+    let (kind, publisher) = (Kind::Video, ParticipantId(bytes.below(8) as u64));
     match bytes.below(8) {
         0 => MediaEvent::Connected { peer },
         1 => MediaEvent::Suspended { peer },
@@ -429,11 +429,12 @@ fn media_event(peer: PeerId, bytes: &mut Bytes<'_>) -> MediaEvent {
         },
         4 => MediaEvent::Undecodable {
             peer,
+            publisher,
             kind,
             codec: Codec::Vp8,
         },
         5 => MediaEvent::SpeechBegan { peer },
         6 => MediaEvent::SpeechEnded { peer },
-        _ => MediaEvent::Decodable { peer, kind },
+        _ => MediaEvent::Decodable { peer, publisher, kind },
     }
 }

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use patchbay::ids::{ParticipantId, PeerId, RoomId, WorkerId};
+use patchbay::ids::{Feed, FeedRef, ParticipantId, PeerId, RoomId, WorkerId};
 use patchbay::media::messages::{MediaCommand, MediaEvent};
+use patchbay::media::names::Use;
 use patchbay::media::peer::dtls::DtlsIdentity;
 use patchbay::media::peer::negotiate::{self, Negotiated, Role};
 use patchbay::media::session::{LocalEnd, PeerSpec};
@@ -130,9 +131,12 @@ impl World {
     fn negotiate_as(&mut self, id: Id, peer: PeerId, participant: ParticipantId) {
         let seat = &mut self.seats[id.0];
         let offer = seat.client.offer(self.now);
+        let uses = [match seat.source {
+            None => Use::Publish(Feed::Camera),
+            Some(source) => Use::Watch(FeedRef::camera(source)),
+        }];
         let role = Role {
-            receive: seat.source.is_none(),
-            send_stream: seat.source.map(|_| "stream"),
+            uses: &uses,
             audience: &[],
         };
         let negotiated =
@@ -142,7 +146,6 @@ impl World {
             participant,
             room: ROOM,
             home: WorkerId(0),
-            source: seat.source,
             transport: negotiated.transport.clone(),
             spare_certificate: false,
             sections: negotiated.sections.clone(),
@@ -189,7 +192,7 @@ impl World {
     pub fn video_ssrc_to(&self, id: Id) -> u32 {
         let negotiated = self.seats[id.0].negotiated.as_ref().unwrap();
         let sends_video = |section: &&patchbay::media::session::MediaSection| {
-            section.send && section.kind == patchbay::media::codec::Kind::Video
+            section.down.is_some() && section.kind == patchbay::media::codec::Kind::Video
         };
         negotiated.sections.iter().find(sends_video).unwrap().local_ssrc
     }

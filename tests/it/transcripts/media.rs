@@ -1,9 +1,12 @@
 //! The media workers' place: takes commands, says what it is told to say, and loses workers when it is told to.
 
-use patchbay::ids::{PeerId, WorkerId};
+use std::collections::HashMap;
+
+use patchbay::ids::{ParticipantId, PeerId, WorkerId};
 use patchbay::media::codec::{Codec, Kind};
 use patchbay::media::engine::Media;
 use patchbay::media::messages::{CloseReason, DriverCommand, MediaCommand, MediaEvent};
+use patchbay::media::names::Down;
 use patchbay::media::session::PeerSpec;
 use tokio::sync::mpsc;
 
@@ -16,14 +19,21 @@ pub struct FakeMedia {
     events: mpsc::Sender<MediaEvent>,
     /// In the order in which they came.
     peers: Vec<PeerId>,
+    /// Whom each of them watches, if anybody.
+    watched: HashMap<PeerId, ParticipantId>,
 }
 
 impl FakeMedia {
     pub fn new() -> (Self, Media, mpsc::Receiver<MediaEvent>) {
         let (workers, media) = FakeWorkers::start();
         let (events, receiver) = mpsc::channel(EVENTS);
-        let peers = Vec::new();
-        (Self { workers, events, peers }, media, receiver)
+        let media_place = Self {
+            workers,
+            events,
+            peers: Vec::new(),
+            watched: HashMap::new(),
+        };
+        (media_place, media, receiver)
     }
 
     /// The next command as a transcript tells it.
@@ -31,6 +41,11 @@ impl FakeMedia {
         match self.workers.next()? {
             DriverCommand::Media(MediaCommand::Open(spec)) => Some(self.open(&spec)),
             DriverCommand::Media(MediaCommand::Close(peer)) => Some(format!("close {}", self.number(peer)?)),
+            DriverCommand::Media(MediaCommand::Fill { peer, slot, source }) => {
+                let number = self.number(peer)?;
+                let source = source.map_or("nothing".to_owned(), |source| source.participant.to_string());
+                Some(format!("fill slot {} of {number} with {source}", slot.0))
+            }
             DriverCommand::Link { other, .. } => Some(format!("link {other}")),
             DriverCommand::Unlink { other } => Some(format!("unlink {other}")),
             DriverCommand::Shutdown => Some("shutdown".to_owned()),
@@ -47,12 +62,17 @@ impl FakeMedia {
             "open"
         };
         let number = self.number(spec.peer).unwrap();
-        let receives = spec.sections.iter().any(|section| section.receive);
-        let sends = spec.sections.iter().any(|section| section.send);
-        let purpose = match (receives, sends, spec.source.is_some()) {
-            (true, false, false) => "publish",
-            (false, true, true) => "watch",
-            (true, true, true) => "both ways",
+        let watched = spec.sections.iter().find_map(|section| match section.down? {
+            Down::Track(track) => Some(track.participant),
+            Down::Slot(_) => None,
+        });
+        self.watched.extend(watched.map(|watched| (spec.peer, watched)));
+        let receives = spec.sections.iter().any(|section| section.up.is_some());
+        let sends = spec.sections.iter().any(|section| section.down.is_some());
+        let purpose = match (receives, sends) {
+            (true, false) => "publish",
+            (false, true) => "watch",
+            (true, true) => "both ways",
             other => panic!("neither publishing nor watching: {other:?}"),
         };
         let certificate = if spec.spare_certificate {
@@ -97,10 +117,16 @@ impl FakeMedia {
 
     pub async fn report_decoding(&self, number: usize, can: bool) {
         let (peer, kind) = (self.peers[number - 1], Kind::Video);
+        let publisher = self.watched[&peer];
         let codec = Codec::Av1 { profile: 0, tier: 0 };
         let event = match can {
-            true => MediaEvent::Decodable { peer, kind },
-            false => MediaEvent::Undecodable { peer, kind, codec },
+            true => MediaEvent::Decodable { peer, publisher, kind },
+            false => MediaEvent::Undecodable {
+                peer,
+                publisher,
+                kind,
+                codec,
+            },
         };
         self.events.send(event).await.unwrap();
     }

@@ -233,6 +233,7 @@ const PEER: patchbay::ids::PeerId = patchbay::ids::PeerId(2);
 fn undecodable() -> MediaEvent {
     MediaEvent::Undecodable {
         peer: PEER,
+        publisher: patchbay::ids::ParticipantId(1),
         kind: Kind::Video,
         codec: VP9_CODEC,
     }
@@ -241,6 +242,7 @@ fn undecodable() -> MediaEvent {
 fn decodable() -> MediaEvent {
     MediaEvent::Decodable {
         peer: PEER,
+        publisher: patchbay::ids::ParticipantId(1),
         kind: Kind::Video,
     }
 }

@@ -99,7 +99,7 @@ fn one_section_carries_a_track_up_and_anothers_down() {
             remote,
             local,
         );
-        section.send = true;
+        section.down = Some(down(1, patchbay::media::codec::Kind::Video));
         section
     };
     let certificate = || DtlsIdentity::generate().unwrap();

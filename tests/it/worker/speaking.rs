@@ -114,7 +114,7 @@ fn whoever_sends_nothing_any_more_does_not_speak() {
     assert_eq!(scene.hear(MIC_SSRC, 30, 500), [scene.began()]);
     assert_eq!(scene.pass(2_500), [scene.ended()], "muted by sending nothing");
     assert_eq!(scene.hear(MIC_SSRC, 30, 500), [scene.began()]);
-    scene.publisher.spec.sections[0].receive = false;
+    scene.publisher.spec.sections[0].up = None;
     scene.publisher.open(scene.now, &mut scene.workers[0]);
     assert_eq!(scene.pass(1_500), [scene.ended()], "the track has ended");
 }

@@ -96,7 +96,7 @@ fn a_publisher_that_comes_back_is_asked_for_a_key_frame_and_seen_again() {
 /// One of a call between two: a connection whose only section carries its own picture up and the other's down.
 fn leg(number: u64, other: u64, identity: &DtlsIdentity) -> Client {
     let mut section = video(true, 0x2_0000 * number as u32);
-    section.send = true;
+    section.down = Some(down(other, patchbay::media::codec::Kind::Video));
     let own = DtlsIdentity::generate().unwrap();
     Client::new(number, Some(other), vec![section], identity, &own)
 }

@@ -1,7 +1,9 @@
 //! Subscriptions that can carry nothing: counted, reported once, and over when something else is sent.
 
+use patchbay::ids::{Feed, FeedRef, ParticipantId};
 use patchbay::media::codec::Kind;
 use patchbay::media::codec::h264::Profile;
+use patchbay::media::names::{Down, TrackName, TrackRef};
 
 use super::*;
 
@@ -63,6 +65,8 @@ const IDR: [u8; 13] = [0x78, 0, 2, 0x67, 0x42, 0, 2, 0x68, 0xce, 0, 2, 0x65, 0x8
 /// One element, with which a new coded video sequence begins (AV1 RTP §4.4).
 const AV1_KEY: [u8; 3] = [0x18, 0x0a, 0x0b];
 
+const PUBLISHER: ParticipantId = ParticipantId(1);
+
 fn reports(stage: &mut Stage) -> Vec<MediaEvent> {
     let about_decoding =
         |event: &MediaEvent| matches!(event, MediaEvent::Undecodable { .. } | MediaEvent::Decodable { .. });
@@ -72,6 +76,7 @@ fn reports(stage: &mut Stage) -> Vec<MediaEvent> {
 fn undecodable(stage: &Stage, codec: Codec) -> MediaEvent {
     MediaEvent::Undecodable {
         peer: stage.subscribers[0].spec.peer,
+        publisher: PUBLISHER,
         kind: Kind::Video,
         codec,
     }
@@ -80,6 +85,7 @@ fn undecodable(stage: &Stage, codec: Codec) -> MediaEvent {
 fn decodable(stage: &Stage) -> MediaEvent {
     MediaEvent::Decodable {
         peer: stage.subscribers[0].spec.peer,
+        publisher: PUBLISHER,
         kind: Kind::Video,
     }
 }
@@ -167,10 +173,19 @@ fn camera_and_screen() -> Stage {
     let mut screen = video_of(&[AV1, Codec::Vp8], true, 0x9100);
     screen.mid = b"1".as_slice().into();
     screen.remote_ssrcs[0].ssrc = SCREEN_SSRC;
+    screen.up = Some(TrackName {
+        feed: Feed::Screen,
+        ..up(Kind::Video)
+    });
     stage.publisher.spec.sections.push(screen);
     stage.publisher.open(stage.now, &mut stage.worker);
     let mut screen = video_of(&[Codec::Vp8], false, 0x2_0040);
     screen.mid = b"1".as_slice().into();
+    let watched = FeedRef {
+        participant: PUBLISHER,
+        feed: Feed::Screen,
+    };
+    screen.down = Some(Down::Track(TrackRef::first(watched, Kind::Video)));
     stage.subscribers[0].spec.sections.push(screen);
     stage.subscribers[0].open(stage.now, &mut stage.worker);
     stage
@@ -329,10 +344,15 @@ fn red_around_opus_is_not_undecodable_to_who_knows_opus_but_pcma_is() {
             .collect::<Vec<_>>()
     };
     assert_eq!(sends(63, 1), []);
-    let (peer, kind) = (subscriber.spec.peer, Kind::Audio);
-    let codec = Codec::Pcma;
-    assert_eq!(sends(8, 2), [MediaEvent::Undecodable { peer, kind, codec }]);
-    assert_eq!(sends(AUDIO_PT, 3), [MediaEvent::Decodable { peer, kind }]);
+    let (peer, publisher, kind) = (subscriber.spec.peer, PUBLISHER, Kind::Audio);
+    let undecodable = MediaEvent::Undecodable {
+        peer,
+        publisher,
+        kind,
+        codec: Codec::Pcma,
+    };
+    assert_eq!(sends(8, 2), [undecodable]);
+    assert_eq!(sends(AUDIO_PT, 3), [MediaEvent::Decodable { peer, publisher, kind }]);
 }
 
 /// A minute of a publisher that answers each request with a key frame, before a subscriber that may ask each second; how often

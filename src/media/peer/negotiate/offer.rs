@@ -209,6 +209,6 @@ pub(super) fn is_token(text: &str, max: usize) -> bool {
     !text.is_empty() && text.len() <= max && text.bytes().all(is_token_char)
 }
 
-pub(super) fn is_token_char(byte: u8) -> bool {
+fn is_token_char(byte: u8) -> bool {
     matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'^'..=b'~')
 }

@@ -13,6 +13,7 @@ use super::streams::{self, Simulcast};
 use super::terms::{Negotiated, Refusal, Role};
 use super::write::AcceptedSection;
 use crate::media::codec::{Codec, Kind};
+use crate::media::names::Dealer;
 use crate::media::rtp::Extension;
 use crate::media::session::{Feedback, MediaSection};
 
@@ -57,7 +58,8 @@ pub(super) fn consider(offer: &Offer<'_>, section: &Section<'_>) -> Result<Consi
 /// What is handed out section by section and must not be handed out twice.
 pub(super) struct Settling<'a, R> {
     offer: &'a Offer<'a>,
-    role: Role<'a>,
+    audience: &'a [Vec<Codec>],
+    dealer: Dealer<'a>,
     previous: Option<&'a Negotiated>,
     random: &'a mut R,
     extension_ids: BundleIds,
@@ -70,7 +72,8 @@ impl<'a, R: Rng> Settling<'a, R> {
         let kept = previous.into_iter().flat_map(|previous| &previous.sections);
         Settling {
             offer,
-            role,
+            audience: role.audience,
+            dealer: Dealer::new(role.uses),
             previous,
             random,
             extension_ids: BundleIds::default(),
@@ -84,10 +87,11 @@ impl<'a, R: Rng> Settling<'a, R> {
     pub fn section(&mut self, section: &Section<'a>, considered: Considered) -> AcceptedSection<'a> {
         let Considered { kind, mut formats } = considered;
         let client = self.offer.direction(section);
-        let receive = client.sends && self.role.receive;
-        let send = client.receives && self.role.send_stream.is_some();
+        let up = client.sends.then(|| self.dealer.next_up(kind)).flatten();
+        let down = client.receives.then(|| self.dealer.next_down(kind)).flatten();
+        let (receive, send) = (up.is_some(), down.is_some());
         if receive {
-            preference::prefer(&mut formats, kind, self.role.audience, send);
+            preference::prefer(&mut formats, kind, self.audience, send);
         }
 
         let needs = extensions::Use {
@@ -115,8 +119,8 @@ impl<'a, R: Rng> Settling<'a, R> {
         let media = MediaSection {
             mid: section.mid.unwrap_or_default().bytes().collect(),
             kind,
-            receive,
-            send,
+            up,
+            down,
             codecs: codecs::negotiated(&formats),
             extensions: extensions
                 .iter()

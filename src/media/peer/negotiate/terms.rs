@@ -1,6 +1,7 @@
 //! What a negotiation comes to: a connection as both sides understand it, or why there is none.
 
 use crate::media::codec::Codec;
+use crate::media::names::Use;
 use crate::media::session::{MediaSection, TransportSpec};
 
 /// A connection as both sides now understand it. Kept by the caller and given back at the next offer.
@@ -27,10 +28,9 @@ pub(super) struct History {
 /// How our side of a connection presents itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Role<'a> {
-    /// The client may send to us.
-    pub receive: bool,
-    /// We may send to the client, and under this stream name (`a=msid`, `cname`); `None` when there is no source.
-    pub send_stream: Option<&'a str>,
+    /// What the connection is for. Its sections are dealt to these in their order; where there is none for a section, the
+    /// section carries nothing in that direction.
+    pub uses: &'a [Use],
     /// What each of those can decode who get what the client sends, as far as that is known.
     pub audience: &'a [Vec<Codec>],
 }

@@ -16,6 +16,8 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use super::*;
+use crate::ids::{Feed, FeedRef, ParticipantId};
+use crate::media::names::Use;
 
 macro_rules! fixture {
     ($name:literal) => {
@@ -96,22 +98,22 @@ const CLIENTS: [&str; 31] = [
     TWO_TRANSPORTS,
 ];
 
+/// Her streams are called `pa`.
+const ALICE: Use = Use::Watch(FeedRef::camera(ParticipantId(10)));
+
 /// A publisher's connection.
 const RECEIVING: Role<'_> = Role {
-    receive: true,
-    send_stream: None,
+    uses: &[Use::Publish(Feed::Camera)],
     audience: &[],
 };
 /// A subscriber's.
 const SENDING: Role<'_> = Role {
-    receive: false,
-    send_stream: Some("alice"),
+    uses: &[ALICE],
     audience: &[],
 };
 /// One of a one-to-one call.
 const BOTH: Role<'_> = Role {
-    receive: true,
-    send_stream: Some("alice"),
+    uses: &[Use::Publish(Feed::Camera), ALICE],
     audience: &[],
 };
 

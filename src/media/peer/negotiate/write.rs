@@ -10,13 +10,11 @@ use smallvec::SmallVec;
 
 use super::codecs::{Format, encoding_name};
 use super::extensions::Accepted;
-use super::offer::{ALLOW_MIXED, Direction, Offer, Section, is_token, is_token_char};
+use super::offer::{ALLOW_MIXED, Direction, Offer, Section, is_token};
 use super::streams::{Simulcast, Syntax};
 use super::transport::Members;
 use crate::media::session::{DtlsRole, Feedback, LocalEnd, MediaSection, TransportSpec};
 
-/// RFC 8830 §2 allows 64 characters; the track's name is the stream's and a number.
-const MAX_STREAM_ID: usize = 48;
 /// A format name of a section that is refused is echoed if it is no longer than this; `webrtc-datachannel` has 18.
 const MAX_FORMAT: usize = 32;
 /// Type preference of host candidates, and the component of RTP (RFC 8445 §5.1.2.1).
@@ -38,8 +36,6 @@ pub(super) struct Common<'a> {
     pub transport: &'a TransportSpec,
     /// `None` if every section is refused.
     pub members: Option<&'a Members>,
-    /// Checked by [`stream_id`].
-    pub stream: Option<&'a str>,
     pub session_id: u64,
     pub version: u64,
 }
@@ -119,8 +115,8 @@ fn accept(common: &Common<'_>, section: &Section<'_>, accepted: &AcceptedSection
         out = out.with_property_attribute(ALLOW_MIXED.to_owned());
     }
     let direction = Direction {
-        sends: accepted.media.send,
-        receives: accepted.media.receive,
+        sends: accepted.media.down.is_some(),
+        receives: accepted.media.up.is_some(),
     };
     out = out
         .with_property_attribute(direction.name().to_owned())
@@ -132,8 +128,8 @@ fn accept(common: &Common<'_>, section: &Section<'_>, accepted: &AcceptedSection
         out = with_format(out, format);
     }
     out = with_simulcast(out, accepted);
-    match common.stream.filter(|_| accepted.media.send) {
-        Some(stream) => with_stream(out, section, accepted, stream),
+    match accepted.media.down {
+        Some(down) => with_stream(out, section, accepted, &down.stream()),
         None => out,
     }
 }
@@ -313,18 +309,4 @@ fn with_stream(
             .with_value_attribute("ssrc".to_owned(), format!("{ssrc} msid:{stream} {track}"));
     }
     media
-}
-
-/// `name` as an `msid-id` and CNAME: other characters become `_`. A lone `-` would mean "no stream" (RFC 8830 §2).
-pub(super) fn stream_id(name: &str) -> String {
-    let token_char = |char: char| u8::try_from(char).ok().filter(|byte| is_token_char(*byte));
-    let id: String = name
-        .chars()
-        .take(MAX_STREAM_ID)
-        .map(|char| token_char(char).map_or('_', char::from))
-        .collect();
-    match id.as_str() {
-        "" | "-" => "stream".to_owned(),
-        _ => id,
-    }
 }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::super::Worker;
 use crate::ids::RoomId;
+use crate::media::keys::TrackKey;
 
 impl Worker {
     /// One more connection of a room that lives on worker `home`.
@@ -25,7 +26,8 @@ impl Worker {
             return;
         }
         if let Some(home) = room.home {
-            for key in room.tracks.clone() {
+            let tracks: Vec<TrackKey> = room.tracks().collect();
+            for key in tracks {
                 self.remove_track(now, key);
             }
             self.rooms.remove(&id);

@@ -256,6 +256,7 @@ fn a_far_subscriber_that_decodes_nothing_of_what_is_sent_is_reported_too() {
     spread.settle();
     spread.pass(Duration::from_secs(1));
     let reported = MediaEvent::Undecodable {
+        publisher: patchbay::ids::ParticipantId(1),
         peer: spread.far[0].spec.peer,
         kind: patchbay::media::codec::Kind::Video,
         codec: av1,

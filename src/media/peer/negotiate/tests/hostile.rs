@@ -133,30 +133,6 @@ fn a_refused_line_repeats_only_tokens() {
     assert_eq!(section(&negotiated.answer, 0)[0], "m=application 0 RTP/AVP 0");
 }
 
-#[test]
-fn a_stream_name_becomes_a_token() {
-    let long = "n".repeat(500);
-    let names = [
-        ("alice", "alice"),
-        ("a b\r\nc", "a_b__c"),
-        ("张三", "__"),
-        ("-", "stream"),
-        ("", "stream"),
-        (long.as_str(), &long[..48]),
-    ];
-    for (name, expected) in names {
-        let role = Role {
-            receive: false,
-            send_stream: Some(name),
-            audience: &[],
-        };
-        let negotiated = answered(&offer("", &[opus("")]), role);
-        let lines = section(&negotiated.answer, 0);
-        assert_eq!(starting(&lines, "a=msid:"), [format!("{expected} {expected}-0")]);
-        assert_well_formed(&negotiated.answer);
-    }
-}
-
 /// One change to an offer.
 #[derive(Clone, Debug)]
 enum Mutation {

@@ -118,10 +118,10 @@ fn a_direction_may_change_back_and_forth_under_one_ssrc() {
     let with = |direction: &str| bundled(&[opus(&format!("mid:0\n{direction}"))]);
     let first = answered(&with("sendrecv"), BOTH);
     let held = answered_again(&with("inactive"), BOTH, &first);
-    assert!(!held.sections[0].send && !held.sections[0].receive);
+    assert!(held.sections[0].down.is_none() && held.sections[0].up.is_none());
     let resumed = answered_again(&with("sendrecv"), BOTH, &held);
     assert_eq!(ssrcs(&resumed), ssrcs(&first));
-    assert!(resumed.sections[0].send && resumed.sections[0].receive);
+    assert!(resumed.sections[0].down.is_some() && resumed.sections[0].up.is_some());
 }
 
 #[test]

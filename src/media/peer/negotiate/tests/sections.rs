@@ -26,16 +26,15 @@ fn directions_meet_what_the_role_allows() {
         let negotiated = answered(&offer("", &[opus(offered)]), role);
         assert!(has(&section(&negotiated.answer, 0), expected), "{offered} {role:?}");
         let section = &negotiated.sections[0];
-        assert_eq!(section.receive, matches!(expected, "a=sendrecv" | "a=recvonly"));
-        assert_eq!(section.send, matches!(expected, "a=sendrecv" | "a=sendonly"));
+        assert_eq!(section.up.is_some(), matches!(expected, "a=sendrecv" | "a=recvonly"));
+        assert_eq!(section.down.is_some(), matches!(expected, "a=sendrecv" | "a=sendonly"));
     }
 }
 
 #[test]
 fn a_role_that_does_nothing_makes_sections_inactive() {
     let role = Role {
-        receive: false,
-        send_stream: None,
+        uses: &[],
         audience: &[],
     };
     let negotiated = answered(CHROME_SENDRECV_DATA, role);
@@ -43,7 +42,7 @@ fn a_role_that_does_nothing_makes_sections_inactive() {
         negotiated
             .sections
             .iter()
-            .all(|section| !section.send && !section.receive)
+            .all(|section| section.down.is_none() && section.up.is_none())
     );
     assert!(has(&section(&negotiated.answer, 1), "a=inactive"));
 }

@@ -1,0 +1,195 @@
+//! Offers of connections: which live connection one goes on with, or which one a new connection takes the place of.
+
+use std::time::Instant;
+
+use super::{Rooms, Seat};
+use crate::domain::room::Peer;
+use crate::domain::{Conference, Effect, Negotiation, Offer, Purpose, Refusal, Subject, Use, UserFeed};
+use crate::ids::{Feed, FeedRef, PeerId, SessionId, SlotId};
+
+/// Slots of one connection: more than a page shows at once beside those that it has chosen.
+const SLOTS_MAX: usize = 16;
+
+/// What a connection is to be, and for what.
+struct Role {
+    purpose: Purpose,
+    uses: Vec<Use>,
+    subject: Subject,
+}
+
+impl Rooms {
+    /// A connection for one feed.
+    pub fn offer(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        subject: UserFeed,
+        offer: Offer,
+    ) -> Result<Vec<Effect>, Refusal> {
+        let (seat, purpose) = self.find_purpose(session, &subject)?;
+        let uses = match purpose {
+            Purpose::Publish(feed) => vec![Use::Publish(feed)],
+            Purpose::Watch(feed) => vec![Use::Watch(feed)],
+            Purpose::Conference | Purpose::Call => Vec::new(),
+        };
+        let subject = Subject::Feed(subject);
+        let role = Role { purpose, uses, subject };
+        self.negotiate(now, session, seat, role, offer)
+    }
+
+    /// One connection for several feeds.
+    pub fn offer_conference(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        conference: Conference,
+        offer: Offer,
+    ) -> Result<Vec<Effect>, Refusal> {
+        let Conference {
+            publish,
+            watch,
+            speaker_slots,
+        } = conference;
+        let seat = self.seats.get(&session).copied().ok_or(Refusal::NotInRoom)?;
+        if watch.len() > self.limits.peers_per_participant || speaker_slots.len() > SLOTS_MAX {
+            return Err(Refusal::TooManyUses);
+        }
+        let mut uses: Vec<Use> = publish.into_iter().map(Use::Publish).collect();
+        for subject in &watch {
+            match self.find_purpose(session, subject)?.1 {
+                Purpose::Watch(feed) => uses.push(Use::Watch(feed)),
+                // Nobody watches themselves.
+                _ => return Err(Refusal::UnknownParticipant),
+            }
+        }
+        let numbered = (0..).zip(speaker_slots);
+        uses.extend(numbered.map(|(number, kind)| Use::Slot(SlotId(number), kind)));
+        let role = Role {
+            purpose: Purpose::Conference,
+            uses,
+            subject: Subject::Conference,
+        };
+        let mut effects = self.negotiate(now, session, seat, role, offer)?;
+        effects.extend(self.fill_slots_of(seat));
+        Ok(effects)
+    }
+
+    /// A new offer for the one connection that a guest of [`Rooms::seat_pair`] has.
+    pub fn renew_pair(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        subject: Subject,
+        offer: Offer,
+    ) -> Result<Vec<Effect>, Refusal> {
+        let seat = self.seats.get(&session).copied().ok_or(Refusal::NotInRoom)?;
+        let room = self.rooms.get(&seat.room).ok_or(Refusal::NotInRoom)?;
+        let other = room.other_than(seat.participant).ok_or(Refusal::UnknownParticipant)?;
+        let role = Role {
+            purpose: Purpose::Call,
+            uses: vec![Use::Publish(Feed::Camera), Use::Watch(FeedRef::camera(other))],
+            subject,
+        };
+        self.negotiate(now, session, seat, role, offer)
+    }
+
+    fn negotiate(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        seat: Seat,
+        role: Role,
+        offer: Offer,
+    ) -> Result<Vec<Effect>, Refusal> {
+        let mut effects = Vec::new();
+        let (peer, association) = match self.continued_peer(seat, &role, &offer) {
+            Some(continued) => continued,
+            None => self.fresh_peer(now, seat, &role, &offer, &mut effects)?,
+        };
+        effects.push(Effect::Negotiate(vec![Negotiation {
+            session,
+            room: seat.room,
+            participant: seat.participant,
+            peer,
+            uses: role.uses,
+            subject: role.subject,
+            sdp: offer.sdp,
+            association,
+        }]));
+        Ok(effects)
+    }
+
+    /// The live connection that the offer goes on with, if it does.
+    fn continued_peer(&mut self, seat: Seat, role: &Role, offer: &Offer) -> Option<(PeerId, u32)> {
+        let participant = self.rooms.get_mut(&seat.room)?.participant_mut(seat.participant)?;
+        let peer = participant.peer_for(role.purpose)?;
+        let (id, association) = (peer.id, peer.association);
+        if !offer.identity.continues(&peer.identity) {
+            return None;
+        }
+        participant.continue_peer(id, role.uses.clone(), offer.identity.clone());
+        Some((id, association))
+    }
+
+    /// A new connection in the place of the one there may be.
+    fn fresh_peer(
+        &mut self,
+        now: Instant,
+        seat: Seat,
+        role: &Role,
+        offer: &Offer,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(PeerId, u32), Refusal> {
+        let id = PeerId(self.next());
+        let room = seat.room;
+        let owner = self.owner(seat).ok_or(Refusal::NotInRoom)?;
+        let (session, peers) = (owner.session, owner.peer_count());
+        let before = owner.peer_for(role.purpose).map(|peer| peer.id);
+        let association = self.ended.next_association(&offer.identity);
+        let client = self.quotas.client_of(session);
+        if let Some(before) = before {
+            if self.sends(seat, before) {
+                self.connection_gone(now, seat, false);
+            }
+            self.quotas.peers.replace(before, id, session, client);
+            // Its client may go back to it, and would have keys that nobody here has any more.
+            self.drop_peer(before);
+            effects.push(Effect::ClosePeer { room, peer: before });
+        } else if peers >= self.limits.peers_per_participant {
+            return Err(Refusal::TooManyPeers);
+        } else {
+            let added = self.quotas.peers.add(id, session, client);
+            added.map_err(|_| Refusal::TooManyPeers)?;
+        }
+        let owner = self.owner(seat).ok_or(Refusal::NotInRoom)?;
+        owner.add_peer(Peer {
+            id,
+            purpose: role.purpose,
+            uses: role.uses.clone(),
+            identity: offer.identity.clone(),
+            association,
+        });
+        self.peers.insert(id, seat);
+        Ok((id, association))
+    }
+
+    pub fn candidate(&self, session: SessionId, subject: &UserFeed) -> Result<Vec<Effect>, Refusal> {
+        let (seat, purpose) = self.find_purpose(session, subject)?;
+        let room = self.rooms.get(&seat.room);
+        let peer = room.and_then(|room| room.participant(seat.participant)?.peer_for(purpose));
+        peer.map(|_| Vec::new()).ok_or(Refusal::UnknownPeer)
+    }
+
+    /// Where the session sits, and what a connection of its for this feed is.
+    fn find_purpose(&self, session: SessionId, subject: &UserFeed) -> Result<(Seat, Purpose), Refusal> {
+        let seat = self.seats.get(&session).copied().ok_or(Refusal::NotInRoom)?;
+        let room = self.rooms.get(&seat.room).ok_or(Refusal::NotInRoom)?;
+        let participant = room.find(&subject.user).ok_or(Refusal::UnknownParticipant)?;
+        let feed = subject.feed;
+        let purpose = match participant == seat.participant {
+            true => Purpose::Publish(feed),
+            false => Purpose::Watch(FeedRef { participant, feed }),
+        };
+        Ok((seat, purpose))
+    }
+}

@@ -1,0 +1,24 @@
+//! Slots that follow whoever speaks.
+
+use super::{Rooms, Seat};
+use crate::domain::Effect;
+use crate::ids::PeerId;
+
+impl Rooms {
+    /// Whoever publishes over this connection has begun or ceased to speak.
+    pub fn speech_changed(&mut self, peer: PeerId, speaks: bool) -> Vec<Effect> {
+        let seat = self.peers.get(&peer);
+        let Some((room, seat)) = seat.and_then(|seat| Some((self.rooms.get_mut(&seat.room)?, *seat))) else {
+            return Vec::new();
+        };
+        let before = room.speakers.clone();
+        room.speakers.note(seat.participant, speaks);
+        room.refill_slots(&before)
+    }
+
+    /// What the slots of somebody's connections carry, after they have been offered.
+    pub(super) fn fill_slots_of(&self, seat: Seat) -> Vec<Effect> {
+        let room = self.rooms.get(&seat.room);
+        room.map_or_else(Vec::new, |room| room.fill_slots_of(seat.participant))
+    }
+}
