@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::*;
 
 mod claims;
+mod conference;
 mod lost;
 
 /// Nothing of this waits, so any time does.

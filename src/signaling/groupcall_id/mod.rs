@@ -7,8 +7,8 @@
 //! | client → server | fields | what it does |
 //! |---|---|---|
 //! | `joinRoom` | `name`, `room`; optional `personName`, `pw`, `notices`, `token` | enters the room; a session that is in one leaves it first |
-//! | `receiveVideoFrom` | `sender`, `sdpOffer` | own name: publishes; another's: receives what he publishes, now or later |
-//! | `onIceCandidate` | `name`, `candidate` | nothing: clients are found by their own checks |
+//! | `receiveVideoFrom` | `sender`, `sdpOffer`; optional `feed` | own name: publishes; another's: receives what they publish, now or later |
+//! | `onIceCandidate` | `name`, `candidate`; optional `feed` | nothing: clients are found by their own checks |
 //! | `leaveRoom` | | leaves; so does closing the socket |
 //! | `heart` | | is answered by the same |
 //!
@@ -20,14 +20,15 @@
 //! | `participantMedia` | `name`, `media`: `lost` or `back` | somebody's media do not arrive any more though they are still in the room, or arrive again; on entering for each who is lost, and when they are to be watched anew. Only to who joined with `notices` |
 //! | `mediaUndecodable` | `name`, `watcher`, `media` (`audio`, `video`), `codec` | to both of them: what `name` sends is in a format that `watcher` cannot decode, and is not sent to them. Only to who joined with `notices` |
 //! | `mediaDecodable` | `name`, `watcher`, `media` | that is over |
-//! | `receiveVideoAnswer` | `name`, `sdpAnswer` | at once after the offer, whether or not anything is published yet |
-//! | `iceCandidate` | `name`, `candidate` `{candidate, sdpMid, sdpMLineIndex}` | after that answer, which has them too |
+//! | `receiveVideoAnswer` | `name`, `sdpAnswer`; `feed` if it is `screen` | at once after the offer, whether or not anything is published yet |
+//! | `iceCandidate` | `name`, `candidate` `{candidate, sdpMid, sdpMLineIndex}`; `feed` if it is `screen` | after that answer, which has them too |
 //! | `unrecognizedMessage` | `message`: what the client sent, as an object; `reason` | an offer that cannot be answered, or that has no sender or no text. Clients that do not know it report it and go on |
 //! | `heart` | | |
 //!
 //! `existingParticipants` has objects for who joined with a `personName`, and for everybody where the configuration
 //! says so (`groupcall.participants_as_objects`): some pages want them but do not say so.
 //! Names may come as numbers; they are texts on the way back. `pw` is this server's own, for rooms with a password.
+//! So is `feed`: `camera` (if there is none) or `screen`. Each feed of each participant has a connection of its own.
 //! So is `notices`, which is `true` from clients that understand this server's own messages; others are not sent any.
 //! Whose video a watcher cannot decode may offer again, with all formats there are: the answer begins with one that all in the
 //! room decode.
@@ -201,7 +202,7 @@ async fn receive_video_from<A>(client: &Client<A>, message: &Value) -> Reaction 
         return unrecognized(
             client,
             message,
-            "an offer has a sender and an sdpOffer, which is a text",
+            "an offer has a sender and an sdpOffer, which is a text; its feed is camera or screen",
         );
     };
     let Some(offer) = offer::offer(request.sdp_offer) else {

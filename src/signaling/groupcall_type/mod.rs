@@ -8,8 +8,8 @@
 //! | `join` | `userId`; `room`, 0 where absent; optional `pw`, `personName`, `notices`, `token` | enters the room; a session that is in one leaves it first |
 //! | `sendMessage` | `message` | tells everybody in the room, the sender too |
 //! | `uploadSuccess` | `fileName`, `fileUrl`; optional `fileType` | announces a file to everybody in the room, the sender too |
-//! | `onIceCandidate` | `userId`, `candidate` (or `candicate`) | nothing: clients are found by their own checks |
-//! | `receiveVideoFrom` | `userId`, `sdpOffer` | own id: publishes; another's: receives what he publishes, now or later |
+//! | `onIceCandidate` | `userId`, `candidate` (or `candicate`); optional `feed` | nothing: clients are found by their own checks |
+//! | `receiveVideoFrom` | `userId`, `sdpOffer`; optional `feed` | own id: publishes; another's: receives what they publish, now or later |
 //! | `leave` | | leaves, the socket stays open; closing the socket leaves too |
 //!
 //! | server → client | fields | when |
@@ -20,8 +20,8 @@
 //! | `newParticipantArrived` | `participant` | somebody enters |
 //! | `participantLeft` | `userId` | somebody leaves, or enters again with a newer session (then he arrives once more); also, to those who watched over a connection that the server has lost, before the same `newParticipantArrived`: watch anew |
 //! | `participantMedia` | `userId`, `media`: `lost` or `back` | somebody's media do not arrive any more though they are still in the room, or arrive again; on entering for each who is lost, and when they are to be watched anew. Only to who joined with `notices` |
-//! | `receiveVideoAnswer` | `userId`, `sdpAnswer` | at once after the offer, whether or not anything is published yet |
-//! | `iceCandidate` | `userId`, `candidate` and `candicate`, the same `{candidate, sdpMid, sdpMLineIndex}` | after that answer, which has them too |
+//! | `receiveVideoAnswer` | `userId`, `sdpAnswer`; `feed` if it is `screen` | at once after the offer, whether or not anything is published yet |
+//! | `iceCandidate` | `userId`, `candidate` and `candicate`, the same `{candidate, sdpMid, sdpMLineIndex}`; `feed` if it is `screen` | after that answer, which has them too |
 //! | `reciveTextMessage` (so spelled) | `userId`, `message` | once for each kind in `groupcall.text_message_types` |
 //! | `fileUploaded` | `userId`, `fileName`, `fileUrl`; `fileType` where told | |
 //! | `mediaUndecodable` | `userId`, `watcherId`, `media` (`audio`, `video`), `codec` | to both of them: what `userId` sends is in a format that `watcherId` cannot decode, and is not sent to them |
@@ -34,7 +34,8 @@
 //! **Ids** are numbers on the wire, and 0 is one. They may come as texts. One that is no whole number, or too great for
 //! JavaScript to hold exactly, or written unusually (`007`), goes out as the text it is: people in the same room who
 //! speak another family can be called anything, and a client that gives the id back as it got it reaches them.
-//! `personName` is this server's own: how somebody is shown whom the user table does not know. So is `notices`, which is
+//! `feed` is this server's own: `camera` (if there is none) or `screen`. Each feed of each participant has a connection of its own.
+//! `personName` is this server's own, too: how somebody is shown whom the user table does not know. So is `notices`, which is
 //! `true` from clients that understand this server's own messages; others are not sent any.
 //! Whose video a watcher cannot decode may offer again, with all formats there are: the answer begins with one that all in the
 //! room decode. `token` proves that `userId` is one's own ([`super::identity`]): `permisionDeny` is followed by the close

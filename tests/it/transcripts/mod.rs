@@ -33,6 +33,7 @@
 mod bad_input;
 mod call;
 mod devices;
+mod feeds;
 mod formats;
 mod groupcall_id;
 mod groupcall_type;

@@ -13,6 +13,7 @@ mod forwarding;
 mod joined_sends;
 mod memory;
 mod mirror;
+mod names;
 mod paths;
 mod repair;
 mod reports;

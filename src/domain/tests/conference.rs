@@ -1,0 +1,156 @@
+//! Connections that carry several feeds, and slots that follow whoever speaks.
+
+use super::*;
+use crate::domain::connection::tests::identity;
+use crate::ids::{Feed, FeedRef, SlotId};
+
+const NAMES: [&str; 7] = ["anna", "ben", "carl", "dora", "emil", "fred", "gina"];
+
+fn room_of(names: &[&str]) -> Rules {
+    let mut rules = Rules::new(Limits::default());
+    for (session, name) in (1..).zip(names) {
+        join(&mut rules, session, "r", name).unwrap();
+    }
+    rules
+}
+
+fn offer_conference(rules: &mut Rules, session: u64, conference: Conference) -> Result<Vec<Effect>, Refusal> {
+    let offer = Offer {
+        sdp: String::new(),
+        identity: identity("- 70", "CONFERENCE", "u"),
+    };
+    let command = Command::OfferConference { conference, offer };
+    rules.handle(now(), SessionId(session), command)
+}
+
+fn watching(names: &[&str], slots: usize) -> Conference {
+    Conference {
+        publish: None,
+        watch: names.iter().map(|name| UserFeed::camera((*name).into())).collect(),
+        speaker_slots: vec![MediaKind::Video; slots],
+    }
+}
+
+fn negotiated(effects: &[Effect]) -> &Negotiation {
+    let negotiation = effects.iter().find_map(|effect| match effect {
+        Effect::Negotiate(negotiations) => negotiations.first(),
+        _ => None,
+    });
+    negotiation.expect("the offer is to be answered")
+}
+
+/// What slots are filled with, as session-less names: connection, slot, and the index of the source in [`NAMES`].
+fn fills(effects: &[Effect], ids: &[ParticipantId]) -> Vec<(u64, u8, Option<usize>)> {
+    let fill = |effect: &Effect| match effect {
+        Effect::FillSlot { peer, slot, source } => {
+            let index = source.map(|source| ids.iter().position(|id| *id == source.participant).unwrap());
+            Some((peer.0, slot.0, index))
+        }
+        _ => None,
+    };
+    effects.iter().filter_map(fill).collect()
+}
+
+#[test]
+fn one_connection_watches_six_and_whoever_speaks() {
+    let mut rules = room_of(&NAMES);
+    let publishing: Vec<Negotiation> = (1..)
+        .zip(NAMES)
+        .map(|(session, name)| negotiated(&offer(&mut rules, session, name, session as u32).unwrap()).clone())
+        .collect();
+    let ids: Vec<ParticipantId> = publishing.iter().map(|one| one.participant).collect();
+    let effects = offer_conference(&mut rules, 7, watching(&NAMES[..6], 1)).unwrap();
+    let negotiation = negotiated(&effects);
+    let mut uses: Vec<Use> = ids[..6].iter().map(|id| Use::Watch(FeedRef::camera(*id))).collect();
+    uses.push(Use::Slot(SlotId(0), MediaKind::Video));
+    assert_eq!((&negotiation.uses, &negotiation.subject), (&uses, &Subject::Conference));
+    let peer = negotiation.peer.0;
+    assert_eq!(fills(&effects, &ids), [(peer, 0, None)], "nobody has spoken");
+
+    let mut says = |speaker: usize, speaks| fills(&rules.speech_changed(publishing[speaker].peer, speaks), &ids);
+    assert_eq!(says(2, true), [(peer, 0, Some(2))]);
+    assert_eq!(says(2, false), [], "the last one who spoke stays");
+    assert_eq!(says(2, true), []);
+    assert_eq!(says(4, true), [(peer, 0, Some(4))]);
+    assert_eq!(
+        says(6, true),
+        [],
+        "nobody is shown themselves, but the one who spoke before them"
+    );
+    let effects = rules.leave(now(), SessionId(5));
+    assert_eq!(fills(&effects, &ids), [(peer, 0, None)], "who leaves is shown no more");
+    assert_eq!(
+        rules.peer_count(),
+        7,
+        "the connection stays, though one of those whom it watches has left"
+    );
+}
+
+#[test]
+fn whoever_comes_later_is_shown_the_speaker_at_once() {
+    let mut rules = room_of(&NAMES[..3]);
+    let speaker = negotiated(&offer(&mut rules, 1, "anna", 1).unwrap()).clone();
+    rules.speech_changed(speaker.peer, true);
+    let effects = offer_conference(&mut rules, 2, watching(&[], 2)).unwrap();
+    let ids = [speaker.participant];
+    let peer = negotiated(&effects).peer.0;
+    assert_eq!(fills(&effects, &ids), [(peer, 0, Some(0)), (peer, 1, Some(0))]);
+}
+
+#[test]
+fn a_new_offer_of_the_connection_changes_whom_it_watches() {
+    let mut rules = room_of(&NAMES[..3]);
+    let first = offer_conference(&mut rules, 3, watching(&["anna"], 0)).unwrap();
+    let more = Conference {
+        publish: Some(Feed::Camera),
+        ..watching(&["anna", "ben"], 0)
+    };
+    let second = offer_conference(&mut rules, 3, more).unwrap();
+    let (first, second) = (negotiated(&first), negotiated(&second));
+    assert_eq!(first.peer, second.peer);
+    assert_eq!((first.uses.len(), second.uses.len()), (1, 3));
+    // With its publishing its participant is heard of.
+    rules.peer_connected(second.peer);
+    let effects = rules.media_changed(second.peer, MediaState::Lost);
+    assert!(matches!(&effects[..], [Effect::TellEach { .. }]), "{effects:?}");
+}
+
+#[test]
+fn a_connection_for_too_much_or_for_nobody_is_refused_and_changes_nothing() {
+    let mut rules = room_of(&NAMES[..2]);
+    let refused = [
+        (watching(&["nobody"], 0), Refusal::UnknownParticipant),
+        (watching(&["anna"], 0), Refusal::UnknownParticipant),
+        (watching(&["ben"; 201], 0), Refusal::TooManyUses),
+        (watching(&[], 17), Refusal::TooManyUses),
+    ];
+    for (conference, refusal) in refused {
+        assert_eq!(offer_conference(&mut rules, 1, conference), Err(refusal));
+    }
+    assert_eq!(rules.peer_count(), 0);
+    let outside = offer_conference(&mut rules, 9, watching(&[], 1));
+    assert_eq!(outside, Err(Refusal::NotInRoom));
+}
+
+#[test]
+fn a_screen_is_a_connection_of_its_own_and_its_end_is_not_the_end_of_its_participant() {
+    let mut rules = room_of(&NAMES[..2]);
+    let camera = negotiated(&offer(&mut rules, 1, "anna", 1).unwrap()).peer;
+    let subject = UserFeed {
+        user: "anna".into(),
+        feed: Feed::Screen,
+    };
+    let (sdp, identity) = (String::new(), identity("- 2", "2", "2"));
+    let offer = Offer { sdp, identity };
+    let effects = rules
+        .handle(now(), SessionId(1), Command::Offer { subject, offer })
+        .unwrap();
+    let screen = negotiated(&effects).peer;
+    rules.peer_connected(camera);
+    rules.peer_connected(screen);
+    assert_eq!(rules.media_changed(screen, MediaState::Lost), []);
+    assert_eq!(rules.peer_lost(now(), screen, false), []);
+    assert_eq!(rules.poll_timeout(), None, "nobody misses the participant");
+    rules.peer_lost(now(), camera, false);
+    assert!(rules.poll_timeout().is_some());
+}
