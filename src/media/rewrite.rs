@@ -1,14 +1,20 @@
-//! Keeps one subscriber's stream continuous over changes of its source: another simulcast layer, a publisher that
-//! restarted, a pause. Sequence numbers have no holes, timestamps go on at the pace of real time, and VP8's picture
-//! numbers go up by one.
+//! Keeps one subscriber's stream continuous over changes of its source (another simulcast layer, a publisher that restarted, a
+//! pause) and over packets that are left out. Sequence numbers have no holes but where a packet was lost that may still come,
+//! timestamps go on at the pace of real time, and VP8's picture numbers go up by one.
 //!
-//! Between two changes the mapping from source to copy is a constant offset, so a subscriber's NACK is traced back by
-//! arithmetic: nothing is stored per packet.
+//! A packet has its [place](left_out) in the copy by the constant offset of its *epoch*, the stretch that came from one source;
+//! its number is its place less the places before it that were left out. Both are arithmetic, so a late packet finds its number,
+//! and a subscriber's NACK its packet: nothing is stored per packet but one bit, and that only once something is left out.
+
+#[cfg(test)]
+mod against_a_model;
+mod left_out;
 
 use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
+use self::left_out::{Before, LeftOut};
 use super::codec::vp8;
 use super::rtp::sequence_distance;
 
@@ -16,23 +22,25 @@ use super::rtp::sequence_distance;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SourceId(pub u64);
 
-/// Stretches with different offsets that are remembered, to answer NACKs for packets sent before a change. Layer
-/// changes need a key frame each, which come at most twice a second; a NACK older than four seconds helps nobody.
-const SEGMENTS: usize = 8;
+/// Epochs that are remembered, for packets that come late and NACKs for packets sent before a change. Layer changes need a
+/// key frame each, which come at most twice a second; a packet that is four seconds late helps nobody.
+const EPOCHS: usize = 8;
 
 /// The most packets of a source that the copy may lack at once: as many as a receiver of RTP takes for loss
 /// (RFC 3550 A.1 MAX_DROPOUT).
-const MAX_SKIP: i64 = 3_000;
+const MAX_SKIP: u64 = 3_000;
+
+/// Places begin one turn of the sequence numbers above the numbers, so that those of packets that come late never go below zero.
+const ONE_TURN: u64 = 1 << 16;
 
 /// A stretch of the copy that came from one source.
 #[derive(Clone, Copy, Debug)]
-struct Segment {
+struct Epoch {
     source: SourceId,
-    layer: u8,
-    /// Extended sequence number of its first packet in the copy; older source packets belong to no segment.
+    /// The place of its first packet. It ends where the next epoch begins.
     first: u64,
-    /// What to add to a source's extended sequence number (modulo 2^64).
-    sequence_offset: u64,
+    /// What to add to the source's extended sequence number for the place (modulo 2^64).
+    place_offset: u64,
     timestamp_offset: u32,
     picture_id_offset: u16,
     tl0_offset: u8,
@@ -52,17 +60,15 @@ pub struct Rewritten {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {
     pub source: SourceId,
-    pub layer: u8,
     pub sequence: u16,
-    segment: usize,
-    extended: u64,
+    epoch: usize,
+    place: u64,
 }
 
 /// What a source packet says of itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Incoming<'a> {
     pub source: SourceId,
-    pub layer: u8,
     /// Counted on over the turns of the source's sequence numbers.
     pub sequence: u64,
     pub timestamp: u32,
@@ -72,13 +78,14 @@ pub struct Incoming<'a> {
 #[derive(Debug)]
 pub struct Rewriter {
     clock_rate: u32,
-    segments: SmallVec<[Segment; 2]>,
-    /// Highest of the copy so far.
-    highest: u64,
-    /// The source now forwarded; the last segment is its.
+    /// The source now forwarded; the last epoch is its.
     source: Option<SourceId>,
-    /// Highest of the present source so far.
-    source_highest: u64,
+    /// The newest place so far.
+    newest: u64,
+    epochs: SmallVec<[Epoch; EPOCHS]>,
+    left_out: LeftOut,
+    /// The picture, by the source's number, of which the last packet that was left out is.
+    left_picture: Option<u16>,
     last_timestamp: u32,
     last_picture_id: u16,
     last_tl0: u8,
@@ -91,11 +98,11 @@ impl Rewriter {
     pub fn new(clock_rate: u32, first_sequence: u16) -> Rewriter {
         Rewriter {
             clock_rate,
-            segments: SmallVec::new(),
-            // One period up, so that offsets of packets that came late never go below zero.
-            highest: u64::from(first_sequence & 0x7fff).wrapping_sub(1),
             source: None,
-            source_highest: 0,
+            newest: ONE_TURN + u64::from(first_sequence & 0x7fff) - 1,
+            epochs: SmallVec::new(),
+            left_out: LeftOut::default(),
+            left_picture: None,
             last_timestamp: 0,
             last_picture_id: 0,
             last_tl0: 0,
@@ -112,11 +119,24 @@ impl Rewriter {
     /// had no path, or no codec for it) is to be taken up anew: over a step of more than half the sequence numbers
     /// the subscriber could not follow.
     pub fn follows(&mut self, source: SourceId, sequence: u64) -> bool {
-        let ahead = sequence.wrapping_sub(self.source_highest) as i64;
-        if self.source == Some(source) && ahead > MAX_SKIP {
+        if self.source != Some(source) {
+            return false;
+        }
+        let ahead = self
+            .epochs
+            .last()
+            .map_or(0, |epoch| epoch.place(sequence).wrapping_sub(self.newest) as i64);
+        if ahead > MAX_SKIP as i64 {
             self.source = None;
         }
-        self.source == Some(source)
+        self.source.is_some()
+    }
+
+    /// Whether a packet is missing that `sequence` of `source` may be: it has its place between others that were sent or left
+    /// out, be it of a source that the copy has left.
+    pub fn may_miss(&self, source: SourceId, sequence: u64) -> bool {
+        self.find(source, sequence)
+            .is_some_and(|(_, place)| place <= self.newest)
     }
 
     /// The copy pauses: its next packet takes up a source anew.
@@ -126,28 +146,27 @@ impl Rewriter {
 
     /// What is added to the present source's timestamps.
     pub fn timestamp_offset(&self) -> Option<u32> {
-        self.segments.last().map(|segment| segment.timestamp_offset)
+        self.epochs.last().map(|epoch| epoch.timestamp_offset)
     }
 
+    /// The newest number of the copy.
     pub fn highest_sequence(&self) -> u64 {
-        self.highest
+        self.newest
+            .wrapping_sub(ONE_TURN)
+            .wrapping_sub(self.left_out.all().packets)
     }
 
-    /// Numbers for the copy of a packet. `None` if it is older than the point where its source was taken up.
+    /// Numbers for the copy of a packet. `None` if it is older than the point where its source was taken up, or so old that its
+    /// number is not known any more.
     pub fn forward(&mut self, now: Instant, packet: &Incoming<'_>) -> Option<Rewritten> {
-        if !self.follows(packet.source, packet.sequence) {
-            self.take_up(now, packet);
-        }
-        let segment = *self.segments.last()?;
-        let sequence = packet.sequence.wrapping_add(segment.sequence_offset);
-        // Before the first of the segment, in modular arithmetic.
-        if sequence.wrapping_sub(segment.first) > u64::MAX / 2 {
-            return None;
-        }
-        let rewritten = segment.apply(sequence, packet.timestamp, packet.vp8);
-        if packet.sequence > self.source_highest || sequence == segment.first {
-            self.source_highest = packet.sequence;
-            self.highest = sequence;
+        let (epoch, place) = match self.find(packet.source, packet.sequence) {
+            Some(found) => found,
+            None if self.follows(packet.source, packet.sequence) => return None,
+            None => self.take_up(now, packet),
+        };
+        let rewritten = self.numbers(epoch, place, packet.timestamp, packet.vp8)?;
+        if place > self.newest {
+            self.newest = place;
             self.last_timestamp = rewritten.timestamp;
             self.last_picture_id = rewritten.picture_id;
             self.last_tl0 = rewritten.tl0_pic_idx;
@@ -156,10 +175,27 @@ impl Rewriter {
         Some(rewritten)
     }
 
-    fn take_up(&mut self, now: Instant, packet: &Incoming<'_>) {
-        let first = self.highest.wrapping_add(1);
-        self.source = Some(packet.source);
-        self.source_highest = packet.sequence;
+    /// Leaves a packet out: where it is the newest, the next one gets its number, and a VP8 picture of which nothing was sent
+    /// leaves its number to the next one too. Where newer packets have their numbers already, its number can be nobody else's:
+    /// returned, to be sent under it without a payload, so that the subscriber does not wait for it.
+    pub fn leave_out(&mut self, packet: &Incoming<'_>) -> Option<Rewritten> {
+        let (epoch, place) = self.find(packet.source, packet.sequence)?;
+        let rewritten = self.numbers(epoch, place, packet.timestamp, packet.vp8)?;
+        if place <= self.newest {
+            return Some(rewritten);
+        }
+        let picture = packet.vp8.and_then(|vp8| vp8.picture_id).map(|id| id.value);
+        let another = picture.is_some() && picture != self.left_picture && rewritten.picture_id != self.last_picture_id;
+        self.left_out.push(place, another);
+        if another {
+            self.left_picture = picture;
+        }
+        self.newest = place;
+        None
+    }
+
+    fn take_up(&mut self, now: Instant, packet: &Incoming<'_>) -> (usize, u64) {
+        let place = self.newest + 1;
         let timestamp = match self.last_at {
             None => packet.timestamp,
             Some(last) => {
@@ -167,19 +203,21 @@ impl Rewriter {
                 self.last_timestamp.wrapping_add(ticks(elapsed, self.clock_rate))
             }
         };
-        let picture_id = packet.vp8.and_then(|vp8| vp8.picture_id).map_or(0, |id| id.value);
-        let tl0 = packet.vp8.and_then(|vp8| vp8.tl0_pic_idx).map_or(0, |(_, value)| value);
+        let (picture_id, tl0) = pictures(packet.vp8);
         let fresh = self.last_at.is_none();
-        let segment = Segment {
+        let epoch = Epoch {
             source: packet.source,
-            layer: packet.layer,
-            first,
-            sequence_offset: first.wrapping_sub(self.source_highest),
+            first: place,
+            place_offset: place.wrapping_sub(packet.sequence),
             timestamp_offset: timestamp.wrapping_sub(packet.timestamp),
             picture_id_offset: if fresh {
                 0
             } else {
-                self.last_picture_id.wrapping_add(1).wrapping_sub(picture_id)
+                let left_out = self.left_out.all().pictures;
+                self.last_picture_id
+                    .wrapping_add(1)
+                    .wrapping_sub(picture_id)
+                    .wrapping_add(left_out)
             },
             tl0_offset: if fresh {
                 0
@@ -187,55 +225,85 @@ impl Rewriter {
                 self.last_tl0.wrapping_add(1).wrapping_sub(tl0)
             },
         };
-        if self.segments.len() == SEGMENTS {
-            self.segments.remove(0);
+        self.source = Some(packet.source);
+        self.left_picture = None;
+        if self.epochs.len() == EPOCHS {
+            self.epochs.remove(0);
         }
-        self.segments.push(segment);
+        self.epochs.push(epoch);
+        (self.epochs.len() - 1, place)
+    }
+
+    /// The epoch and the place of a source's packet, if it has one: as the next after what has come, or among that.
+    #[inline]
+    fn find(&self, source: SourceId, sequence: u64) -> Option<(usize, u64)> {
+        let goes_on = self.source.map_or(0, |_| MAX_SKIP);
+        let mut last = self.newest + goes_on;
+        for (index, epoch) in self.epochs.iter().enumerate().rev() {
+            let place = epoch.place(sequence);
+            if epoch.source == source && (epoch.first..=last).contains(&place) {
+                return Some((index, place));
+            }
+            last = epoch.first - 1;
+        }
+        None
+    }
+
+    fn numbers(&self, epoch: usize, place: u64, timestamp: u32, vp8: Option<&vp8::Descriptor>) -> Option<Rewritten> {
+        let left_out = self.left_out.before(place)?;
+        Some(self.epochs.get(epoch)?.apply(place, left_out, timestamp, vp8))
     }
 
     /// Where a packet of the copy came from. `None` if it was never sent or is too long ago.
     pub fn origin(&self, sequence: u16) -> Option<Origin> {
-        let behind = sequence_distance(self.highest as u16, sequence);
-        let extended = self.highest.wrapping_sub(u64::try_from(behind).ok()?);
-        let segment = self
-            .segments
-            .iter()
-            .rposition(|segment| extended.wrapping_sub(segment.first) <= u64::MAX / 2)?;
-        let found = &self.segments[segment];
-        let sequence = extended.wrapping_sub(found.sequence_offset) as u16;
+        let highest = self.highest_sequence();
+        let behind = sequence_distance(highest as u16, sequence);
+        let extended = highest.wrapping_sub(u64::try_from(behind).ok()?);
+        let place = self.left_out.place_of(extended.wrapping_add(ONE_TURN))?;
+        let epoch = self.epochs.iter().rposition(|epoch| place >= epoch.first)?;
+        let found = &self.epochs[epoch];
         Some(Origin {
             source: found.source,
-            layer: found.layer,
-            sequence,
-            segment,
-            extended,
+            sequence: place.wrapping_sub(found.place_offset) as u16,
+            epoch,
+            place,
         })
     }
 
     /// The same numbers that [`Rewriter::forward`] gave the packet at the first time.
     pub fn again(&self, origin: &Origin, timestamp: u32, vp8: Option<&vp8::Descriptor>) -> Option<Rewritten> {
-        Some(
-            self.segments
-                .get(origin.segment)?
-                .apply(origin.extended, timestamp, vp8),
-        )
+        self.numbers(origin.epoch, origin.place, timestamp, vp8)
     }
 }
 
 /// Two frames are never closer than this after a change of source: a step of zero would merge them into one.
 const MIN_STEP: Duration = Duration::from_millis(10);
 
-impl Segment {
-    fn apply(&self, sequence: u64, timestamp: u32, vp8: Option<&vp8::Descriptor>) -> Rewritten {
-        let picture_id = vp8.and_then(|vp8| vp8.picture_id).map_or(0, |id| id.value);
-        let tl0 = vp8.and_then(|vp8| vp8.tl0_pic_idx).map_or(0, |(_, value)| value);
+impl Epoch {
+    /// Where `sequence` of its source stands, if it is of this epoch at all.
+    fn place(&self, sequence: u64) -> u64 {
+        sequence.wrapping_add(self.place_offset)
+    }
+
+    fn apply(&self, place: u64, left_out: Before, timestamp: u32, vp8: Option<&vp8::Descriptor>) -> Rewritten {
+        let (picture_id, tl0) = pictures(vp8);
         Rewritten {
-            sequence,
+            sequence: place - ONE_TURN - left_out.packets,
             timestamp: timestamp.wrapping_add(self.timestamp_offset),
-            picture_id: picture_id.wrapping_add(self.picture_id_offset) & 0x7fff,
+            picture_id: picture_id
+                .wrapping_add(self.picture_id_offset)
+                .wrapping_sub(left_out.pictures)
+                & 0x7fff,
             tl0_pic_idx: tl0.wrapping_add(self.tl0_offset),
         }
     }
+}
+
+/// Picture id and TL0PICIDX, 0 where there is none.
+fn pictures(vp8: Option<&vp8::Descriptor>) -> (u16, u8) {
+    let picture_id = vp8.and_then(|vp8| vp8.picture_id).map_or(0, |id| id.value);
+    let tl0 = vp8.and_then(|vp8| vp8.tl0_pic_idx).map_or(0, |(_, value)| value);
+    (picture_id, tl0)
 }
 
 /// RTP timestamp units in a length of time.
@@ -253,7 +321,6 @@ mod tests {
     fn packet(source: u64, sequence: u64, timestamp: u32) -> Incoming<'static> {
         Incoming {
             source: SourceId(source),
-            layer: source as u8,
             sequence,
             timestamp,
             vp8: None,

@@ -235,7 +235,6 @@ impl Subscription {
         let source = self.outgoing(&arrival.header, arrival.codec, packet)?;
         let incoming = Incoming {
             source: arrival.source,
-            layer: arrival.layer,
             sequence: arrival.extended,
             timestamp: arrival.header.timestamp,
             vp8: arrival.vp8.as_ref(),
