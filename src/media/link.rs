@@ -172,6 +172,7 @@ mod tests {
             codec: Codec::Vp8,
             entry: Entry::Nobody,
             vp8: None,
+            late: false,
             padding: 0,
         };
         (arrival, bytes)

@@ -20,6 +20,15 @@ pub struct Arrival {
     /// Who can begin to decode here.
     pub entry: Entry,
     pub vp8: Option<vp8::Descriptor>,
+    /// It was missing: newer packets of its stream have come before it.
+    pub late: bool,
     /// RTP padding (RFC 3550 §5.1) that makes it as long as its neighbours; see [`padding`](super::padding).
     pub padding: u8,
+}
+
+impl Arrival {
+    /// Whether nothing was in it but padding, as in a probe for bandwidth.
+    pub fn is_empty(&self) -> bool {
+        self.start + self.header.len == self.end
+    }
 }

@@ -17,7 +17,7 @@ pub fn level(arrivals: &mut [Arrival], layer: u8) {
     for at in 0..=arrivals.len() {
         let next = arrivals
             .get(at)
-            .map(|arrival| (arrival.layer == layer).then(|| len(arrival)));
+            .map(|arrival| (arrival.layer == layer && !arrival.is_empty()).then(|| len(arrival)));
         let Some(size) = next.unwrap_or(Some(usize::MAX)) else {
             continue;
         };
@@ -57,6 +57,7 @@ mod tests {
             codec: Codec::Vp8,
             entry: Entry::Nobody,
             vp8: None,
+            late: false,
             padding: 0,
         };
         sizes.iter().map(arrival).collect()

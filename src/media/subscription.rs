@@ -227,9 +227,9 @@ impl Subscription {
         path: Path,
         egress: &mut Egress,
     ) -> Option<()> {
-        if !self.rewriter.follows(arrival.source, arrival.extended)
-            && (self.target != Some(arrival.layer) || !self.can_begin(arrival))
-        {
+        let has_place = self.rewriter.follows(arrival.source, arrival.extended)
+            || (arrival.late && self.rewriter.may_miss(arrival.source, arrival.extended));
+        if !has_place && (self.target != Some(arrival.layer) || !self.can_begin(arrival)) {
             return None;
         }
         let source = self.outgoing(&arrival.header, arrival.codec, packet)?;
@@ -239,7 +239,11 @@ impl Subscription {
             timestamp: arrival.header.timestamp,
             vp8: arrival.vp8.as_ref(),
         };
-        let numbers = self.rewriter.forward(now, &incoming)?;
+        let numbers = match source.payload.is_empty() {
+            false => self.rewriter.forward(now, &incoming)?,
+            true if has_place => self.leave_out(arrival, &incoming)?,
+            true => return None,
+        };
         let source = Outgoing {
             padding: if self.may_pad { arrival.padding } else { 0 },
             ..source
@@ -248,10 +252,24 @@ impl Subscription {
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(payload_len as u32);
         egress.commit(path, len);
-        if let Entry::Anybody(sets) = arrival.entry {
+        if let Entry::Anybody(sets) = arrival.entry
+            && self.rewriter.source() == Some(arrival.source)
+            && !source.payload.is_empty()
+        {
             self.sets = Some((arrival.source, sets));
         }
         Some(())
+    }
+
+    /// Leaves out a packet in which nothing is for this subscriber. The numbers are those of one whose place is taken, so that
+    /// it must be sent, without a payload.
+    fn leave_out(&mut self, arrival: &Arrival, incoming: &Incoming<'_>) -> Option<Rewritten> {
+        if self.kind == Kind::Video && !arrival.late && !arrival.is_empty() {
+            // Pictures that it cannot decode: those that follow in another format do not go on from what it has.
+            self.rewriter.pause();
+            return None;
+        }
+        self.rewriter.leave_out(incoming)
     }
 
     /// Whether the subscriber's decoder can begin at this packet.
@@ -263,22 +281,23 @@ impl Subscription {
         }
     }
 
-    /// What of a publisher's packet goes to this subscriber, and under which payload type. `None` if it has no codec
-    /// in common with it.
+    /// What of a publisher's packet goes to this subscriber, and under which payload type: no payload where it has no codec
+    /// in common with it. The same packet always gives the same bytes (see `resend_floor`).
     fn outgoing<'a>(&self, header: &'a Header, codec: Codec, packet: &'a [u8]) -> Option<Outgoing<'a>> {
-        let mut payload = &packet[header.len..];
-        let mut payload_type = self.payload_types[usize::from(header.payload_type & 0x7f)];
-        if payload_type == NONE {
+        let ours = |published: u8| self.payload_types[usize::from(published & 0x7f)];
+        let whole = &packet[header.len..];
+        let (payload_type, payload) = match ours(header.payload_type) {
             // A subscriber without RED gets the primary encoding out of it.
-            let (primary, range) = if codec == Codec::Red {
-                red::primary(payload)?
-            } else {
-                return None;
-            };
-            payload_type = self.payload_types[usize::from(primary & 0x7f)];
-            payload = payload.get(range)?;
-        }
-        (payload_type != NONE).then_some(Outgoing {
+            NONE if codec == Codec::Red => red::primary(whole)
+                .and_then(|(primary, range)| Some((ours(primary), whole.get(range)?)))
+                .unwrap_or((NONE, &[])),
+            ours => (ours, whole),
+        };
+        let (payload_type, payload) = match payload_type {
+            NONE => (self.codecs.first()?.payload_type, &[][..]),
+            ours => (ours, payload),
+        };
+        Some(Outgoing {
             header,
             packet,
             payload,
@@ -326,7 +345,7 @@ impl Subscription {
         if source.padding > 0 {
             pad(packet, end, source.padding);
         }
-        if let Some(descriptor) = vp8 {
+        if let Some(descriptor) = vp8.filter(|_| !source.payload.is_empty()) {
             vp8::rewrite(
                 &mut packet[at..end],
                 descriptor,

@@ -293,6 +293,7 @@ impl Track {
         let codec = self.codec(header.payload_type)?.codec;
         let payload = header.payload(&buffer[start..end])?;
         let layer = self.layers.get_mut(usize::from(layer_index))?;
+        let mut late = false;
         match layer.loss.received(now, header.sequence, header.timestamp, repaired) {
             Loss::Duplicate => return None,
             Loss::Restarted => {
@@ -301,7 +302,8 @@ impl Track {
                 layer.pictures = Pictures::default();
                 layer.newest = None;
             }
-            Loss::Newest { .. } | Loss::Filled => {}
+            Loss::Newest { .. } => {}
+            Loss::Filled => late = true,
         }
         let extended = layer.loss.extended(header.sequence);
         let received = end - start;
@@ -325,6 +327,7 @@ impl Track {
             codec,
             entry,
             vp8,
+            late,
             padding: 0,
         };
         self.keep(now, arrival, packet, received, pool)

@@ -66,6 +66,42 @@ fn packets_that_differ_by_a_few_bytes_leave_in_one_send_and_mean_the_same() {
 }
 
 #[test]
+fn a_probe_between_the_packets_of_a_frame_does_not_part_them() {
+    let mut stage = Stage::new(1);
+    let (mut buffer, mut datagrams) = (Vec::new(), Vec::new());
+    for sequence in 0..5_u16 {
+        let mut packet = rtp(
+            VIDEO_PT,
+            false,
+            sequence,
+            3_000,
+            VIDEO_SSRC,
+            &vp8(sequence == 0, 7, 1_000),
+        );
+        if sequence == 2 {
+            packet.truncate(12);
+        }
+        let sealed = stage.publisher.seal(&packet, u64::from(sequence));
+        datagrams.push(Datagram {
+            from: stage.publisher.address,
+            to: None,
+            start: buffer.len(),
+            len: sealed.len(),
+        });
+        buffer.extend_from_slice(&sealed);
+    }
+    stage.worker.handle_datagrams(stage.now, &mut buffer, &datagrams);
+    assert!(stage.worker.forward(stage.now, &buffer));
+    let to = stage.subscribers[0].address;
+    let sends = stage.worker.egress().sends();
+    let mine: Vec<u64> = sends
+        .filter(|(send, _)| send.path.remote == to)
+        .map(|(send, _)| send.datagrams())
+        .collect();
+    assert_eq!(mine, [4]);
+}
+
+#[test]
 fn packets_that_differ_much_are_not_padded() {
     let mut stage = Stage::new(1);
     let (sends, packets) = publish_frame(&mut stage, &[500, 1_000, 300]);

@@ -11,6 +11,7 @@ mod clocks;
 mod formats;
 mod forwarding;
 mod joined_sends;
+mod left_out;
 mod memory;
 mod mirror;
 mod names;
