@@ -450,6 +450,28 @@ mod tests {
     }
 
     #[test]
+    fn transport_wide_feedback_is_passed_over_whatever_it_says() {
+        // One packet of which status is said, and 65,535; with a status chunk, and without any.
+        for feedback in [
+            &[
+                0x8f, 205, 0, 5, 0, 0, 0, 1, 0, 0, 0, 2, 0, 9, 0, 1, 0, 0, 1, 0, 0x20, 1, 8, 0,
+            ][..],
+            &[
+                0x8f, 205, 0, 5, 0, 0, 0, 1, 0, 0, 0, 2, 0, 9, 0xff, 0xff, 0, 0, 1, 0, 0xff, 0xff, 8, 0,
+            ],
+            &[0x8f, 205, 0, 1, 0, 0, 0, 1],
+        ] {
+            let mut compound = Vec::new();
+            write_receiver_report(&mut compound, 1, &[]);
+            compound.extend_from_slice(feedback);
+            write_pli(&mut compound, 1, 2);
+            let mut read = packets(&compound).skip(1);
+            assert_eq!(read.next(), Some(Packet::Other));
+            assert_eq!(read.next(), Some(Packet::Pli { media_ssrc: 2 }));
+        }
+    }
+
+    #[test]
     fn every_truncation_and_every_wrong_count_ends_quietly() {
         let mut out = Vec::new();
         let info = SenderInfo {

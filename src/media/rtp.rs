@@ -247,6 +247,8 @@ pub struct NewHeader<'a> {
     pub extension_ids: &'a [u8; MAX_EXTENSION_ID as usize + 1],
     /// The subscriber's own mid element: id and value.
     pub mid: Option<(u8, &'a [u8])>,
+    /// The packet's transport-wide number, and the id of its element.
+    pub number: Option<(u8, u16)>,
 }
 
 /// Writes a header into `out` and returns its length: CSRCs are dropped, extension elements of `source` are carried
@@ -259,7 +261,7 @@ pub fn write_header(out: &mut [u8], new: &NewHeader<'_>, source: &Header, source
     fixed[2..4].copy_from_slice(&new.sequence.to_be_bytes());
     fixed[4..8].copy_from_slice(&new.timestamp.to_be_bytes());
     fixed[8..12].copy_from_slice(&new.ssrc.to_be_bytes());
-    if source.extensions.is_none() && new.mid.is_none() {
+    if source.extensions.is_none() && new.mid.is_none() && new.number.is_none() {
         return Some(FIXED_HEADER_LEN);
     }
     let block = &mut out[FIXED_HEADER_LEN..];
@@ -335,6 +337,9 @@ fn write_block<F: Form>(
     if let Some((id, value)) = new.mid {
         end += F::write(block.get_mut(end..).unwrap_or_default(), id, value)?;
     }
+    if let Some((id, number)) = new.number {
+        end += F::write(block.get_mut(end..).unwrap_or_default(), id, &number.to_be_bytes())?;
+    }
     if end == HEAD {
         return Ok(0);
     }
@@ -380,6 +385,7 @@ mod tests {
             ssrc: 0x0102_0304,
             extension_ids,
             mid,
+            number: None,
         }
     }
 
@@ -586,6 +592,26 @@ mod tests {
         let source = with_extensions(0xbede, &[0x10, 0x85, 0, 0], &[]);
         let new = written(&new_header(&ids(&[(1, 1)]), Some((3, b"0"))), &source);
         assert_eq!(new[12..], [0xbe, 0xde, 0, 1, 0x10, 0x85, 0x30, b'0']);
+    }
+
+    #[test]
+    fn the_transport_wide_number_is_added_last() {
+        let numbered = NewHeader {
+            number: Some((5, 0xfffe)),
+            ..new_header(&NO_IDS, None)
+        };
+        assert_eq!(
+            written(&numbered, &plain(&[]))[12..],
+            [0xbe, 0xde, 0, 1, 0x51, 0xff, 0xfe, 0]
+        );
+        let with_mid = NewHeader {
+            mid: Some((3, b"0")),
+            ..numbered
+        };
+        assert_eq!(
+            written(&with_mid, &plain(&[]))[12..],
+            [0xbe, 0xde, 0, 2, 0x30, b'0', 0x51, 0xff, 0xfe, 0, 0, 0]
+        );
     }
 
     #[test]

@@ -71,6 +71,8 @@ pub struct MediaSection {
     pub codecs: SmallVec<[NegotiatedCodec; 8]>,
     /// RFC 8285 ids that both sides use in this section; each is 1 to 14, or up to 31 where two-byte headers are allowed.
     pub extensions: SmallVec<[(u8, Extension); 8]>,
+    /// The id under which the client reads transport-wide numbers of what we send; `None` where it does not.
+    pub number_id: Option<u8>,
     /// SSRCs the client announced with `a=ssrc`, in order; empty where it relies on mid and rid.
     pub remote_ssrcs: SmallVec<[RemoteSsrc; 4]>,
     /// Simulcast rids in the order of `a=simulcast:send` (not ordered by quality: that is learned from the packets).

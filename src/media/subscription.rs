@@ -5,12 +5,10 @@ use std::time::{Duration, Instant};
 use smallvec::SmallVec;
 
 use super::codec::{Codec, Kind, decoding, red, vp8};
-use super::egress::Egress;
 use super::keys::{PeerKey, TrackKey};
 use super::names::{Down, TrackRef};
 use super::packet::Arrival;
-use super::peer::ice::Path;
-use super::peer::srtp::Outbound;
+use super::peer::sender::Sink;
 use super::pictures::Entry;
 use super::rewrite::{Incoming, Rewriter, Rewritten, SourceId};
 use super::rtcp::{Block, SenderInfo};
@@ -58,6 +56,8 @@ pub struct Subscription {
     /// Publisher's extension id → ours, 0 for none.
     extension_ids: [u8; MAX_EXTENSION_ID as usize + 1],
     mid_id: u8,
+    /// The extension under which packets may have transport-wide numbers, 0 for none.
+    number_id: u8,
     /// What is sent again goes by RTX, under another SRTP index: then a packet may be padded, which without RTX would have
     /// to be remembered for each.
     may_pad: bool,
@@ -94,6 +94,7 @@ impl Subscription {
             payload_types: [NONE; 128],
             extension_ids: [0; MAX_EXTENSION_ID as usize + 1],
             mid_id: 0,
+            number_id: 0,
             may_pad: false,
             rtx_sequence: u64::from((section.local_rtx_ssrc >> 3) as u16 & 0x7fff),
             resend_floor: 0,
@@ -118,6 +119,12 @@ impl Subscription {
         self.extensions = section.extensions.clone();
         self.mid_id = self.id_of(Extension::Mid);
         self.may_pad = self.codecs.iter().all(|codec| codec.rtx_payload_type.is_some());
+        // As for padding: what is sent again without RTX must be the same bytes.
+        let is_sent_again = self.codecs.iter().any(|codec| codec.feedback.nack);
+        self.number_id = match self.may_pad || !is_sent_again {
+            true => section.number_id.unwrap_or(0),
+            false => 0,
+        };
     }
 
     /// The slot that this subscription serves now carries `source`, or nothing. Follow with [`Subscription::attach`].
@@ -217,16 +224,8 @@ impl Subscription {
             .map(|index| index as u8)
     }
 
-    /// Copies one packet of the batch, if this subscription takes it, into `egress`; `None` if it does not.
-    pub fn forward(
-        &mut self,
-        now: Instant,
-        arrival: &Arrival,
-        packet: &[u8],
-        out: &Outbound,
-        path: Path,
-        egress: &mut Egress,
-    ) -> Option<()> {
+    /// Copies one packet of the batch, if this subscription takes it, into `sink`; `None` if it does not.
+    pub fn forward(&mut self, now: Instant, arrival: &Arrival, packet: &[u8], sink: &mut Sink<'_>) -> Option<()> {
         let has_place = self.rewriter.follows(arrival.source, arrival.extended)
             || (arrival.late && self.rewriter.may_miss(arrival.source, arrival.extended));
         if !has_place && (self.target != Some(arrival.layer) || !self.can_begin(arrival)) {
@@ -246,12 +245,12 @@ impl Subscription {
         };
         let source = Outgoing {
             padding: if self.may_pad { arrival.padding } else { 0 },
+            vp8: arrival.vp8.as_ref().filter(|_| !source.payload.is_empty()),
             ..source
         };
-        let (len, payload_len) = self.write(egress.room()?, &numbers, &source, arrival.vp8.as_ref(), None, out)?;
+        let payload_len = self.write(now, &numbers, &source, None, sink)?;
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(payload_len as u32);
-        egress.commit(path, len);
         if let Entry::Anybody(sets) = arrival.entry
             && self.rewriter.source() == Some(arrival.source)
             && !source.payload.is_empty()
@@ -303,20 +302,21 @@ impl Subscription {
             payload,
             payload_type,
             padding: 0,
+            vp8: None,
         })
     }
 
-    /// Writes and seals one packet; returns its length and its payload's. With `rtx`, as a retransmission (RFC 4588 §4)
-    /// under that payload type.
+    /// Writes, seals and sends one packet; returns its payload's length. With `rtx`, as a retransmission (RFC 4588 §4) under
+    /// that payload type and index.
     fn write(
         &self,
-        room: &mut [u8],
+        now: Instant,
         numbers: &Rewritten,
         source: &Outgoing<'_>,
-        vp8: Option<&vp8::Descriptor>,
         rtx: Option<(u8, u64)>,
-        out: &Outbound,
-    ) -> Option<(usize, usize)> {
+        sink: &mut Sink<'_>,
+    ) -> Option<usize> {
+        let (room, sender) = sink.room()?;
         let (payload_type, ssrc, index) = match rtx {
             Some((payload_type, index)) => (payload_type, self.rtx_ssrc, index),
             None => (source.payload_type, self.ssrc, numbers.sequence),
@@ -329,7 +329,12 @@ impl Subscription {
             ssrc,
             extension_ids: &self.extension_ids,
             mid: (self.mid_id != 0).then_some((self.mid_id, self.mid.as_slice())),
+            number: sender
+                .next_number()
+                .filter(|_| self.number_id != 0)
+                .map(|number| (self.number_id, number)),
         };
+        let numbered = header.number.is_some();
         let header_len = write_header(room, &header, source.header, source.packet)?;
         let mut at = header_len;
         if rtx.is_some() {
@@ -339,13 +344,13 @@ impl Subscription {
         }
         let end = at + source.payload.len();
         let padded = end + usize::from(source.padding);
-        let len = padded + out.profile().tag_len();
+        let len = padded + sender.outbound.profile().tag_len();
         let packet = room.get_mut(..len)?;
         packet[at..end].copy_from_slice(source.payload);
         if source.padding > 0 {
             pad(packet, end, source.padding);
         }
-        if let Some(descriptor) = vp8.filter(|_| !source.payload.is_empty()) {
+        if let Some(descriptor) = source.vp8 {
             vp8::rewrite(
                 &mut packet[at..end],
                 descriptor,
@@ -353,20 +358,13 @@ impl Subscription {
                 numbers.tl0_pic_idx,
             );
         }
-        out.seal_rtp(packet, header_len, ssrc, index);
-        Some((len, source.payload.len()))
+        sender.outbound.seal_rtp(packet, header_len, ssrc, index);
+        sink.commit(now, len, numbered);
+        Some(source.payload.len())
     }
 
     /// Sends a packet of the copy once more, if it is still at hand.
-    pub fn resend(
-        &mut self,
-        now: Instant,
-        sequence: u16,
-        track: &Track,
-        out: &Outbound,
-        path: Path,
-        egress: &mut Egress,
-    ) -> Option<()> {
+    pub fn resend(&mut self, now: Instant, sequence: u16, track: &Track, sink: &mut Sink<'_>) -> Option<()> {
         if now.saturating_duration_since(self.resends_since) >= RESEND_WINDOW {
             (self.resends, self.resends_since) = (0, now);
         }
@@ -385,6 +383,10 @@ impl Subscription {
             None
         };
         let numbers = self.rewriter.again(&origin, header.timestamp, vp8.as_ref())?;
+        let source = Outgoing {
+            vp8: vp8.as_ref(),
+            ..source
+        };
         let rtx = self
             .codecs
             .iter()
@@ -392,11 +394,11 @@ impl Subscription {
             .and_then(|ours| ours.rtx_payload_type)
             .map(|payload_type| (payload_type, self.rtx_sequence));
         let from_before = numbers.sequence.wrapping_sub(self.resend_floor).wrapping_sub(1) > u64::MAX / 2;
-        if rtx.is_none() && from_before {
+        let is_numbered = self.number_id != 0 && sink.sender.next_number().is_some();
+        if rtx.is_none() && (from_before || is_numbered) {
             return None;
         }
-        let (len, payload_len) = self.write(egress.room()?, &numbers, &source, vp8.as_ref(), rtx, out)?;
-        egress.commit(path, len);
+        let payload_len = self.write(now, &numbers, &source, rtx, sink)?;
         self.resends += 1;
         match rtx {
             // A stream of its own, with its own sender report counters, which nobody asks for.
@@ -455,6 +457,7 @@ struct Outgoing<'a> {
     payload: &'a [u8],
     payload_type: u8,
     padding: u8,
+    vp8: Option<&'a vp8::Descriptor>,
 }
 
 /// RFC 3550 §5.1: the P bit, and as the last of the padding bytes their count.
@@ -463,4 +466,207 @@ fn pad(packet: &mut [u8], end: usize, padding: u8) {
     let room = &mut packet[end..end + usize::from(padding)];
     room.fill(0);
     room[usize::from(padding) - 1] = padding;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{Feed, ParticipantId, RoomId, TrackId};
+    use crate::media::egress::Egress;
+    use crate::media::names::TrackName;
+    use crate::media::peer::ice::Path;
+    use crate::media::peer::sender::Sender;
+    use crate::media::peer::srtp::{Inbound, Profile, Rejected, contexts};
+    use crate::media::retransmit::Pool;
+    use crate::media::session::Feedback;
+    use crate::media::virtual_time::epoch;
+
+    const TRACK: TrackRef = TrackRef {
+        participant: ParticipantId(1),
+        name: TrackName {
+            feed: Feed::Camera,
+            kind: Kind::Video,
+            number: 0,
+        },
+    };
+
+    fn section(ssrc: u32, rtx: Option<u8>, nack: bool, number_id: Option<u8>) -> MediaSection {
+        let feedback = Feedback {
+            nack,
+            ..Feedback::default()
+        };
+        let codec = NegotiatedCodec {
+            payload_type: 96,
+            rtx_payload_type: rtx,
+            codec: Codec::Vp8,
+            feedback,
+        };
+        MediaSection {
+            mid: b"0".as_slice().into(),
+            kind: Kind::Video,
+            up: None,
+            down: Some(Down::Track(TRACK)),
+            codecs: [codec].into_iter().collect(),
+            extensions: [(1, Extension::Mid)].into_iter().collect(),
+            number_id,
+            remote_ssrcs: SmallVec::new(),
+            rids: SmallVec::new(),
+            local_ssrc: ssrc,
+            local_rtx_ssrc: ssrc + 1,
+        }
+    }
+
+    /// A connection with subscriptions of one track, of which it gets each packet.
+    struct Scene {
+        now: Instant,
+        track: Track,
+        pool: Pool,
+        subscriptions: Vec<Subscription>,
+        sender: Sender,
+        egress: Egress,
+        client: Inbound,
+        sequence: u16,
+    }
+
+    impl Scene {
+        fn new(sections: &[MediaSection]) -> Scene {
+            let exported = [7; Profile::AeadAes128Gcm.exported_len()];
+            let context = |we_are_client| contexts(Profile::AeadAes128Gcm, &exported, we_are_client).unwrap();
+            let published = section(9, None, true, None);
+            let mut track = Track::new(TrackId(1), PeerKey::default(), RoomId(1), TRACK, &published);
+            track.layers.push(Layer::new(Kind::Video, 90_000, 9, b"", SourceId(1)));
+            let subscriptions = sections.iter().map(|section| {
+                let mut subscription = Subscription::new(epoch(), PeerKey::default(), section);
+                subscription.attach(TrackKey::default(), &track);
+                subscription.target = Some(0);
+                subscription
+            });
+            Scene {
+                now: epoch(),
+                subscriptions: subscriptions.collect(),
+                track,
+                pool: Pool::new(1 << 20),
+                sender: Sender::new(context(false).0),
+                egress: Egress::new(1),
+                client: context(true).1,
+                sequence: 0,
+            }
+        }
+
+        /// Gives each subscription a packet; what the client gets.
+        fn publish(&mut self) -> Vec<Vec<u8>> {
+            self.now += Duration::from_millis(1);
+            let mut packet = vec![0x80, 96];
+            packet.extend_from_slice(&self.sequence.to_be_bytes());
+            packet.extend_from_slice(&[0, 0, 0, 1, 0, 0, 0, 9, 0x10, 0, 0x9d, 1, 2, 3]);
+            self.sequence += 1;
+            let header = Header::parse(&packet).unwrap();
+            let end = packet.len();
+            self.track
+                .receive(self.now, 0, header, &mut packet, 0, end, false, &mut self.pool, || {
+                    SourceId(2)
+                })
+                .unwrap();
+            let arrival = self.track.arrivals.pop().unwrap();
+            self.deliver(|subscription, _, now, sink| {
+                subscription.forward(now, &arrival, &packet, sink);
+            })
+        }
+
+        /// Asks each subscription for a packet again.
+        fn nack(&mut self, sequences: &[u16]) -> Vec<Vec<u8>> {
+            let mut sequences = sequences.iter();
+            self.deliver(|subscription, track, now, sink| {
+                subscription.resend(now, *sequences.next().unwrap(), track, sink);
+            })
+        }
+
+        fn deliver(&mut self, mut send: impl FnMut(&mut Subscription, &Track, Instant, &mut Sink<'_>)) -> Vec<Vec<u8>> {
+            let path = Path {
+                remote: ([127, 0, 0, 1], 9).into(),
+                local: None,
+            };
+            let mut sink = Sink {
+                sender: &mut self.sender,
+                path,
+                egress: &mut self.egress,
+            };
+            for subscription in &mut self.subscriptions {
+                send(subscription, &self.track, self.now, &mut sink);
+            }
+            let sent: Vec<Vec<u8>> = self.egress.sends().map(|(_, bytes)| bytes.to_vec()).collect();
+            self.egress.clear();
+            for packet in &sent {
+                let header = Header::parse(packet).unwrap();
+                let opened = self.client.open_rtp(&mut packet.clone(), &header);
+                assert_ne!(opened, Err(Rejected::NotAuthentic));
+            }
+            sent
+        }
+    }
+
+    fn number(packet: &[u8]) -> Option<u16> {
+        let header = Header::parse(packet).unwrap();
+        let (_, value) = header.elements(packet).find(|(id, _)| *id == 5)?;
+        Some(u16::from_be_bytes(value.try_into().unwrap()))
+    }
+
+    fn sequence(packet: &[u8]) -> u16 {
+        Header::parse(packet).unwrap().sequence
+    }
+
+    #[test]
+    fn packets_are_numbered_over_all_streams_of_a_connection_and_remembered() {
+        let mut scene = Scene::new(&[
+            section(0x100, Some(97), true, Some(5)),
+            section(0x200, Some(97), true, Some(5)),
+        ]);
+        let unnumbered = scene.publish();
+        assert!(
+            unnumbered.iter().all(|packet| number(packet).is_none()),
+            "until somebody switches it on"
+        );
+        scene.sender.number_packets(scene.now);
+        let mut expected = 0;
+        for _ in 0..10 {
+            let packets = scene.publish();
+            assert_eq!(packets.len(), 2);
+            let asked = [sequence(&packets[0]), sequence(&packets[1])];
+            for packet in packets.into_iter().chain(scene.nack(&asked)) {
+                assert_eq!(number(&packet), Some(expected));
+                assert_eq!(scene.sender.sent(expected), Some((scene.now, packet.len())));
+                expected += 1;
+            }
+        }
+        assert_eq!(expected, 40);
+        assert_eq!(scene.sender.sent(expected), None);
+    }
+
+    #[test]
+    fn who_did_not_negotiate_numbers_or_gets_the_same_bytes_again_has_none() {
+        let mut scene = Scene::new(&[
+            section(0x100, Some(97), true, None),
+            section(0x200, None, true, Some(5)),
+            section(0x300, None, false, Some(5)),
+        ]);
+        scene.sender.number_packets(scene.now);
+        let packets = scene.publish();
+        let numbers: Vec<_> = packets.iter().map(|packet| number(packet)).collect();
+        assert_eq!(numbers, [None, None, Some(0)]);
+        // What was numbered would come again with another number under the same SRTP index, and never does.
+        let asked: Vec<u16> = packets.iter().map(|packet| sequence(packet)).collect();
+        let again = scene.nack(&asked);
+        assert_eq!(again.len(), 2);
+        assert_eq!(again[1], packets[1]);
+    }
+
+    #[test]
+    fn a_subscription_stays_small() {
+        println!(
+            "{} bytes, of which the rewriter has {}",
+            size_of::<Subscription>(),
+            size_of::<Rewriter>()
+        );
+        assert!(size_of::<Subscription>() <= 1_408);
+    }
 }

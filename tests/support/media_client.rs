@@ -138,6 +138,7 @@ pub fn section(mid: &str, codec: NegotiatedCodec, receive: bool, remote_ssrc: u3
         extensions: [(1, Extension::Mid), (3, Extension::TransportSequence)]
             .into_iter()
             .collect(),
+        number_id: None,
         remote_ssrcs: receive.then_some(announced).into_iter().collect(),
         rids: Default::default(),
         local_ssrc,

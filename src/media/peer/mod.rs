@@ -4,6 +4,7 @@ pub mod dtls;
 pub mod ice;
 pub mod negotiate;
 mod replay;
+pub mod sender;
 pub mod srtp;
 
 use std::net::SocketAddr;
@@ -13,8 +14,10 @@ use smallvec::SmallVec;
 
 use self::dtls::{Dtls, DtlsIdentity};
 use self::ice::Ice;
+use self::sender::{Sender, Sink};
 use self::srtp::{Inbound, Outbound};
 use super::bandwidth::{ReceiverEstimate, TransportFeedback};
+use super::egress::Egress;
 use super::keys::{SubscriptionKey, TrackKey};
 use super::rtp::{Extension, Header};
 use super::session::{MediaSection, PeerSpec};
@@ -32,9 +35,9 @@ pub struct Stream {
     pub repair: bool,
 }
 
-/// SRTP of both directions, once DTLS has made the keys.
+/// Both directions, once DTLS has made the keys.
 pub struct Secure {
-    pub outbound: Outbound,
+    pub sender: Sender,
     pub inbound: Inbound,
 }
 
@@ -144,10 +147,18 @@ impl Peer {
         self.streams.retain(|stream| stream.track != track);
     }
 
+    /// Where copies for this connection go. `None` while there is no way to its client.
+    pub fn sink<'a>(&'a mut self, egress: &'a mut Egress) -> Option<Sink<'a>> {
+        let path = self.ice.selected()?;
+        let sender = &mut self.secure.as_mut()?.sender;
+        Some(Sink { sender, path, egress })
+    }
+
     /// Protects from now on with keys of a new handshake. Streams that are known go on under them.
     pub fn secure_with(&mut self, outbound: Outbound, mut inbound: Inbound) {
         self.streams.iter().for_each(|stream| inbound.bind(stream.ssrc));
-        self.secure = Some(Box::new(Secure { outbound, inbound }));
+        let sender = Sender::new(outbound);
+        self.secure = Some(Box::new(Secure { sender, inbound }));
     }
 
     /// The id that the client uses for `wanted`: the same in all sections of a bundle (RFC 9143 §9.1).

@@ -115,13 +115,12 @@ impl Worker {
         let Some(track) = subscription.track.and_then(|track| self.tracks.get(track)) else {
             return;
         };
-        let peer = &self.peers[key];
-        let (Some(secure), Some(path)) = (&peer.secure, peer.ice.selected()) else {
+        let Some(mut sink) = self.peers[key].sink(&mut self.egress) else {
             return;
         };
         let mut resent = 0;
         rtcp::each_nacked(pairs, |sequence| {
-            let sent = subscription.resend(now, sequence, track, &secure.outbound, path, &mut self.egress);
+            let sent = subscription.resend(now, sequence, track, &mut sink);
             resent += u64::from(sent.is_some());
         });
         self.stats.resent_packets += resent;
@@ -302,7 +301,7 @@ impl Worker {
                 rtcp::write_receiver_report(&mut self.compound, peer.feedback_ssrc, &[]);
             }
             self.compound.extend_from_slice(packets);
-            secure.outbound.seal_rtcp(&mut self.compound);
+            secure.sender.outbound.seal_rtcp(&mut self.compound);
             self.egress.push(path, &self.compound);
         }
         self.scratch.clear();

@@ -372,17 +372,15 @@ impl Worker {
                 }
                 while let Some(&subscriber) = track.subscribers.get(at.subscriber) {
                     let subscription = &mut self.subscriptions[subscriber];
-                    if let Some(peer) = self.peers.get(subscription.peer)
-                        && let (Some(secure), Some(path)) = (&peer.secure, peer.ice.selected())
-                    {
+                    let peer = self.peers.get_mut(subscription.peer);
+                    if let Some(mut sink) = peer.and_then(|peer| peer.sink(&mut self.egress)) {
                         while let Some(arrival) = track.arrivals.get(at.packet) {
-                            if self.egress.is_full() {
+                            if sink.egress.is_full() {
                                 self.forwarded = at;
                                 return false;
                             }
                             let packet = &buffer[arrival.start..arrival.end];
-                            let copied =
-                                subscription.forward(now, arrival, packet, &secure.outbound, path, &mut self.egress);
+                            let copied = subscription.forward(now, arrival, packet, &mut sink);
                             self.stats.forwarded_packets += u64::from(copied.is_some());
                             at.packet += 1;
                         }

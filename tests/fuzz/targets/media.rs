@@ -130,6 +130,7 @@ fn one_packet(input: &[u8]) {
         ssrc: 3,
         extension_ids: &ids,
         mid: Some((15, b"mid")),
+        number: Some((3, 0xffff)),
     };
     for room in [0, 11, 12, 20, 1_500] {
         let mut out = vec![0; room];
@@ -147,6 +148,10 @@ fn compounds() -> Vec<Vec<u8>> {
     rtcp::write_pli(&mut compound, 7, 9);
     rtcp::write_fir(&mut compound, 7, 9, 3);
     compound.extend_from_slice(&[0x81, 203, 0, 1, 0, 0, 0, 9]);
+    // Transport-wide feedback of one packet, which nobody reads.
+    compound.extend_from_slice(&[
+        0x8f, 205, 0, 5, 0, 0, 0, 7, 0, 0, 0, 9, 0, 1, 0, 1, 0, 0, 2, 0, 0x20, 1, 9, 0,
+    ]);
     vec![compound]
 }
 

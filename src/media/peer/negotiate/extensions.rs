@@ -118,6 +118,15 @@ fn answered(offered: Direction, needs: Use) -> Direction {
     }
 }
 
+/// The id under which the client reads transport-wide numbers of what we send. (An id without a direction goes both ways, RFC 8285
+/// §8.) Clients that only receive get none: nothing is made of their feedback yet.
+pub(super) fn number_id(accepted: &[Accepted]) -> Option<u8> {
+    let ours = |one: &&Accepted| {
+        one.extension == Extension::TransportSequence && one.direction.is_none_or(|direction| direction.sends)
+    };
+    accepted.iter().find(ours).map(|one| one.id)
+}
+
 /// The transport-wide sequence number makes the send time superfluous.
 fn without_double_estimate(accepted: &mut SmallVec<[Accepted; 8]>) {
     if accepted.iter().any(|one| one.extension == Extension::TransportSequence) {

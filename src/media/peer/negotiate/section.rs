@@ -126,6 +126,7 @@ impl<'a, R: Rng> Settling<'a, R> {
                 .iter()
                 .map(|accepted| (accepted.id, accepted.extension))
                 .collect(),
+            number_id: extensions::number_id(&extensions).filter(|_| send),
             remote_ssrcs,
             rids: simulcast.rids.iter().map(|rid| rid.id.bytes().collect()).collect(),
             local_ssrc,

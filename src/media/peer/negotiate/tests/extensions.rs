@@ -184,6 +184,19 @@ fn directions_are_answered_from_our_side() {
 }
 
 #[test]
+fn what_we_send_is_numbered_only_where_the_client_reads_the_numbers() {
+    let number_id = |direction: &str, role: Role<'_>| {
+        let attributes = format!("mid:v\nextmap:3{direction} {SEQUENCE}\nrtcp-fb:96 transport-cc\n");
+        answered(&offer("", &[vp8(&attributes)]), role).sections[0].number_id
+    };
+    assert_eq!(number_id("", BOTH), Some(3));
+    assert_eq!(number_id("/sendrecv", BOTH), Some(3));
+    assert_eq!(number_id("/sendonly", BOTH), None);
+    assert_eq!(number_id("", RECEIVING), None);
+    assert_eq!(number_id("", SENDING), None);
+}
+
+#[test]
 fn what_follows_the_uri_is_not_minded() {
     assert_eq!(
         extmaps(&format!("extmap:1 {LEVEL} vad=on"), BOTH),
