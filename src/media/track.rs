@@ -16,7 +16,7 @@ use super::pictures::Pictures;
 use super::retransmit::{Arrival as Loss, LossTracker, PacketCache, Pool};
 use super::rewrite::SourceId;
 use super::rtp::{Extension, Header, MAX_EXTENSION_ID};
-use super::session::{MediaSection, NegotiatedCodec};
+use super::session::{Feedback, MediaSection, NegotiatedCodec};
 use super::speaker::AudioLevel;
 use crate::ids::{RoomId, TrackId};
 use crate::media::packet::Arrival;
@@ -240,6 +240,18 @@ impl Track {
         self.codec(layer.payload_type?)
     }
 
+    /// The feedback that a layer's publisher keeps to: what goes with the codec that the layer is sent in. While that is not known,
+    /// with the first.
+    pub fn feedback(&self, layer: &Layer) -> Feedback {
+        let format = self.format(layer).or(self.codecs.first());
+        format.map(|format| format.feedback).unwrap_or_default()
+    }
+
+    /// Whether packets of a layer are missing that the publisher can be asked for.
+    pub fn misses_packets(&self, layer: &Layer) -> bool {
+        layer.loss.has_gaps() && self.feedback(layer).nack
+    }
+
     /// The layers that are sent now: none while the publisher is muted.
     pub fn living(&self, now: Instant) -> impl Iterator<Item = &Layer> {
         let sends = move |last| now.saturating_duration_since(last) < SENDS_AGAIN_WITHIN;
@@ -256,7 +268,7 @@ impl Track {
     pub fn wants_something(&self) -> bool {
         self.layers
             .iter()
-            .any(|layer| layer.loss.has_gaps() || layer.requests.is_due())
+            .any(|layer| self.misses_packets(layer) || layer.requests.is_due())
     }
 
     /// What the layer choice needs to know.

@@ -162,9 +162,10 @@ impl Worker {
         let Some(publisher) = peer.publisher.as_mut().filter(|_| peer.secure.is_some()) else {
             return;
         };
-        let feedback = track.codecs.first().map(|codec| codec.feedback).unwrap_or_default();
         self.scratch.clear();
-        for layer in &mut track.layers {
+        for at in 0..track.layers.len() {
+            let feedback = track.feedback(&track.layers[at]);
+            let layer = &mut track.layers[at];
             if !layer.requests.poll(now) {
                 continue;
             }
@@ -183,15 +184,16 @@ impl Worker {
     pub(super) fn request_missing(&mut self, now: Instant, key: TrackKey) {
         let Some(peer_key) = self.track_peer(key) else { return };
         let track = &mut self.tracks[key];
-        if !track.codecs.first().is_some_and(|codec| codec.feedback.nack) || self.egress.is_full() {
+        if self.egress.is_full() {
             return;
         }
         let Some(peer) = self.peers.get(peer_key) else { return };
         self.scratch.clear();
-        for layer in &mut track.layers {
-            if !layer.loss.has_gaps() {
+        for at in 0..track.layers.len() {
+            if !track.misses_packets(&track.layers[at]) {
                 continue;
             }
+            let layer = &mut track.layers[at];
             self.sequences.clear();
             let sequences = &mut self.sequences;
             let given_up = layer

@@ -160,7 +160,7 @@ impl Worker {
             || Self::fresh_source(next_source),
         )?;
         self.stats.received_packets += 1;
-        self.urgent |= track.layers[usize::from(stream.layer)].loss.has_gaps();
+        self.urgent |= track.misses_packets(&track.layers[usize::from(stream.layer)]);
         if track.arrivals.len() == 1 {
             self.arrived.push(stream.track);
         }

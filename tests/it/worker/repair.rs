@@ -1,5 +1,7 @@
 //! Key frame requests and retransmissions, and what becomes of storms of them.
 
+use patchbay::media::session::{Feedback, NegotiatedCodec};
+
 use super::*;
 
 #[test]
@@ -79,6 +81,75 @@ fn a_storm_of_nacks_is_bounded() {
         resent += stage.nack(0, &sequences).len();
     }
     assert_eq!(resent, 128);
+}
+
+/// What the publisher is asked for: packets, and key frames by PLI and by FIR.
+fn asked(stage: &mut Stage, sent: &[(std::net::SocketAddr, Vec<u8>)]) -> (usize, usize, usize) {
+    let mut asked = (0, 0, 0);
+    let publisher = stage.publisher.address;
+    for (_, bytes) in sent.iter().filter(|(to, _)| *to == publisher) {
+        let compound = stage.publisher.take(stage.now, bytes).unwrap_or_default();
+        for packet in rtcp::packets(&compound) {
+            match packet {
+                rtcp::Packet::Nack { .. } => asked.0 += 1,
+                rtcp::Packet::Pli { .. } => asked.1 += 1,
+                rtcp::Packet::Fir { .. } => asked.2 += 1,
+                _ => {}
+            }
+        }
+    }
+    asked
+}
+
+#[test]
+fn a_publisher_is_asked_in_the_ways_that_go_with_the_codec_that_it_sends_in() {
+    const VP9_PT: u8 = 101;
+    let vp9 = codec(VP9_PT, None, Codec::Vp9 { profile: 0 });
+    let vp8 = codec(VIDEO_PT, None, Codec::Vp8);
+    let fir_only = |codec: NegotiatedCodec| NegotiatedCodec {
+        feedback: Feedback {
+            fir: true,
+            ..Feedback::default()
+        },
+        ..codec
+    };
+    for (codecs, knows_nack) in [
+        ([vp8, fir_only(vp9)], false),
+        ([fir_only(vp8), vp9], true),
+        ([vp9, fir_only(vp8)], true),
+        ([fir_only(vp9), vp8], false),
+    ] {
+        let mut stage = Stage::new(0);
+        let mut section = video(true, 0x9000);
+        section.codecs = codecs.into_iter().collect();
+        stage.publisher.spec.sections = vec![section];
+        stage.publisher.open(stage.now, &mut stage.worker);
+        let mut down = video(false, 0x2_0020);
+        down.codecs = codecs.into_iter().collect();
+        let own = DtlsIdentity::generate().unwrap();
+        let mut client = Client::new(2, Some(1), vec![down], &stage.identity, &own);
+        client.connect(stage.now, &mut stage.worker);
+        stage.subscribers.push(client);
+        for sequence in [0, 2, 3, 4, 5] {
+            let payload = [if sequence == 0 { 0x08 } else { 0x48 }, 1, 2, 3];
+            let packet = rtp(VP9_PT, true, sequence, 0, VIDEO_SSRC, &payload);
+            stage.publish_packet(&packet);
+        }
+        let sent = stage.pass(Duration::from_millis(40));
+        let (nacks, ..) = asked(&mut stage, &sent);
+        assert_eq!(nacks > 0, knows_nack, "{codecs:?}");
+
+        stage.pass(Duration::from_secs(2));
+        let ssrc = stage.subscribers[0].spec.sections[0].local_ssrc;
+        let mut compound = Vec::new();
+        rtcp::write_receiver_report(&mut compound, 7, &[]);
+        rtcp::write_pli(&mut compound, 7, ssrc);
+        let sealed = stage.subscribers[0].seal_rtcp(&compound);
+        let sent = exchange(stage.now, &mut stage.worker, stage.subscribers[0].address, &sealed);
+        let (_, by_pli, by_fir) = asked(&mut stage, &sent);
+        let expected = if knows_nack { (1, 0) } else { (0, 1) };
+        assert_eq!((by_pli, by_fir), expected, "{codecs:?}");
+    }
 }
 
 #[test]
