@@ -4,7 +4,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::caches::MAX_ENCODINGS;
-use super::rooms::Asking;
 use super::{Forwarded, Worker};
 use crate::media::demux::{Class, Occupant, classify};
 use crate::media::keys::{PeerKey, TrackKey};
@@ -179,18 +178,6 @@ impl Worker {
             self.begin_layer(now, stream.track);
         }
         Some(())
-    }
-
-    /// The newest packet of a track begins its layer: whoever waited for that is aimed at it. Where it begins with a key frame
-    /// nobody need ask for one.
-    pub(super) fn begin_layer(&mut self, now: Instant, key: TrackKey) {
-        self.aim(now, key, Asking::AtOnce);
-        if let Some(track) = self.tracks.get_mut(key)
-            && let Some(arrival) = track.arrivals.last()
-            && arrival.entry.is_open()
-        {
-            track.layers[usize::from(arrival.layer)].requests.arrived();
-        }
     }
 
     /// Turns an RTX packet (RFC 4588 §4) into the one it repeats, in place: the header moves up over the two bytes of the

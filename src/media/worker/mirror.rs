@@ -17,7 +17,7 @@ use ahash::{AHashMap, AHashSet};
 use slotmap::{Key, KeyData};
 
 use super::Worker;
-use super::rooms::Asking;
+use super::selection::Asking;
 use crate::ids::{RoomId, TrackId};
 use crate::media::clock::SenderClock;
 use crate::media::codec::Kind;

@@ -16,6 +16,7 @@ mod mirror;
 mod paths;
 mod peers;
 mod rooms;
+mod selection;
 mod speakers;
 mod suspension;
 mod ticks;

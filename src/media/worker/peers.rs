@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::rooms::Asking;
+use super::selection::Asking;
 use super::{MAX_PEERS, Worker};
 use crate::ids::{FeedRef, PeerId, SlotId};
 use crate::media::bandwidth::{ReceiverEstimate, TransportFeedback};

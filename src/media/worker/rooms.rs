@@ -3,21 +3,11 @@
 use std::time::Instant;
 
 use super::Worker;
+use super::selection::Asking;
 use crate::ids::RoomId;
-use crate::media::codec::Kind;
 use crate::media::keys::{SubscriptionKey, TrackKey};
-use crate::media::layers;
 use crate::media::names::TrackRef;
 use crate::media::track::Origin;
-
-/// Why subscribers are aimed at layers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asking {
-    /// Something happened: whoever waits for a key frame asks for it anew.
-    AtOnce,
-    /// Time passed: who still waits has asked before.
-    Patiently,
-}
 
 impl Worker {
     /// Gives a subscription the track that it is meant for, if that exists by now.
@@ -97,37 +87,6 @@ impl Worker {
             peer.subscriptions.retain(|other| *other != key);
             if let (Some(room), Some(wanted)) = (self.rooms.get_mut(&peer.room), subscription.wanted()) {
                 room.want_no_more(wanted, key);
-            }
-        }
-    }
-
-    /// Aims every subscriber of a track at the layer that it should get, and asks for key frames where one must change.
-    pub(super) fn aim(&mut self, now: Instant, key: TrackKey, asking: Asking) {
-        let Some(track) = self.tracks.get_mut(key) else { return };
-        let mut states = track.layer_states(now);
-        for at in 0..track.subscribers.len() {
-            let subscription = &mut self.subscriptions[track.subscribers[at]];
-            for state in &mut states {
-                state.decodable = state.format.is_none_or(|format| subscription.carries(&format));
-            }
-            let before = subscription.target;
-            let current = before.or_else(|| subscription.current_layer(track)).map(usize::from);
-            let active = layers::target(&states, current, now);
-            if let Some(target) = active.or_else(|| layers::waiting_place(&states, current)) {
-                subscription.target = Some(target as u8);
-            }
-            let ready = self
-                .peers
-                .get(subscription.peer)
-                .is_some_and(|peer| peer.secure.is_some());
-            if track.kind == Kind::Video && ready && subscription.waits_for_key_frame(track) {
-                let requests = &mut track.layers[subscription.target.map_or(0, usize::from)].requests;
-                if asking == Asking::AtOnce || subscription.target != before {
-                    requests.want(now);
-                    self.urgent = true;
-                } else if active.is_some() {
-                    requests.still_wanted(now);
-                }
             }
         }
     }

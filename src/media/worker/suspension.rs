@@ -12,7 +12,7 @@
 use std::time::{Duration, Instant};
 
 use super::Worker;
-use super::rooms::Asking;
+use super::selection::Asking;
 use crate::media::keys::{PeerKey, TrackKey};
 use crate::media::messages::MediaEvent;
 

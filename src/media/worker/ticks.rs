@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use slotmap::{Key, KeyData};
 
 use super::Worker;
-use super::rooms::Asking;
+use super::selection::Asking;
 use super::suspension::SUSPENDED_MAX;
 use crate::media::keys::{PeerKey, TrackKey};
 use crate::media::messages::CloseReason;
