@@ -1,9 +1,8 @@
-//! Which simulcast layer a subscription should get. For now: the highest that is active, of those that the subscriber decodes
-//! (each encoding may have a codec of its own). An adaptive choice (by the subscriber's bandwidth) takes the place of [`target`].
+//! Which simulcast layer a subscription should get: the highest that is active, of those that it may have. It may have a
+//! [`LayerSet`]: today the layers that its client decodes (each may have a codec of its own); where bandwidth is to be divided, those
+//! that fit too.
 
 use std::time::{Duration, Instant};
-
-use super::session::NegotiatedCodec;
 
 /// What is known of one layer of a track.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,10 +10,24 @@ pub struct LayerState {
     /// Received bits per second, smoothed: the order of quality where nothing else tells it.
     pub bitrate_bps: u64,
     pub last_packet: Option<Instant>,
-    /// What it is sent in, as far as that is known.
-    pub format: Option<NegotiatedCodec>,
-    /// Nothing says that the subscriber whose layer is chosen cannot decode it.
-    pub decodable: bool,
+}
+
+/// Some of a track's layers, by their places.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LayerSet(u8);
+
+impl LayerSet {
+    pub fn contains(self, layer: usize) -> bool {
+        layer < 8 && self.0 & (1 << layer) != 0
+    }
+}
+
+/// Whether each layer is one of them, the first layer first.
+impl FromIterator<bool> for LayerSet {
+    fn from_iter<I: IntoIterator<Item = bool>>(layers: I) -> LayerSet {
+        let bits = layers.into_iter().take(8).enumerate();
+        LayerSet(bits.fold(0, |set, (layer, is_in)| set | u8::from(is_in) << layer))
+    }
 }
 
 impl LayerState {
@@ -101,15 +114,15 @@ impl RateMeter {
 /// a still picture come close to one another, those of a moving one differ by twice and more.
 const BETTER_BY_BPS: u64 = 30_000;
 
-/// The index of the layer to aim for, given the one now forwarded; `None` when no layer that is decodable is active.
-/// A small difference in bit rate does not make a layer higher than the present one (no flapping).
-pub fn target(layers: &[LayerState], current: Option<usize>, now: Instant) -> Option<usize> {
-    let is_active = |layer: &LayerState| layer.decodable && layer.is_active(now);
-    let active = layers.iter().enumerate().filter(|(_, layer)| is_active(layer));
+/// The index of the layer to aim for, of those that the subscription may have, given the one now forwarded; `None` when none of
+/// them is active. A small difference in bit rate does not make a layer higher than the present one (no flapping).
+pub fn target(layers: &[LayerState], may_have: LayerSet, current: Option<usize>, now: Instant) -> Option<usize> {
+    let is_active = |(index, layer): &(usize, &LayerState)| may_have.contains(*index) && layer.is_active(now);
+    let active = layers.iter().enumerate().filter(is_active);
     // Of equals the first, so that the choice does not depend on who asks.
-    let (best, highest) = active.rev().max_by_key(|(_, layer)| layer.bitrate_bps)?;
-    let Some((present, layer)) = current.and_then(|index| Some((index, layers.get(index).filter(|l| is_active(l))?)))
-    else {
+    let (best, highest) = active.clone().rev().max_by_key(|(_, layer)| layer.bitrate_bps)?;
+    let mut active = active;
+    let Some((present, layer)) = active.find(|(index, _)| Some(*index) == current) else {
         return Some(best);
     };
     let needed =
@@ -117,18 +130,18 @@ pub fn target(layers: &[LayerState], current: Option<usize>, now: Instant) -> Op
     Some(if highest.bitrate_bps > needed { best } else { present })
 }
 
-/// The index of the layer to wait at when [`target`] finds none: the present one if it is decodable, otherwise the decodable one
-/// that sent last. If none is decodable, the present one, or else the one that sent last. (A screen that stands still sends
-/// nothing for a long time.) `None` without layers.
-pub fn waiting_place(layers: &[LayerState], current: Option<usize>) -> Option<usize> {
-    let last = |decodable: bool| {
+/// The index of the layer to wait at when [`target`] finds none: the present one if the subscription may have it, otherwise the one
+/// that sent last, of those that it may have. If it may have none, the present one, or else the one that sent last. (A screen that
+/// stands still sends nothing for a long time.) `None` without layers.
+pub fn waiting_place(layers: &[LayerState], may_have: LayerSet, current: Option<usize>) -> Option<usize> {
+    let last = |wanted: bool| {
         let sent = layers
             .iter()
             .enumerate()
-            .filter(move |(_, layer)| layer.decodable == decodable);
+            .filter(move |(index, _)| may_have.contains(*index) == wanted);
         sent.max_by_key(|(_, layer)| layer.last_packet).map(|(index, _)| index)
     };
-    let present = current.filter(|&index| layers.get(index).is_some_and(|layer| layer.decodable));
+    let present = current.filter(|&index| index < layers.len() && may_have.contains(index));
     present.or_else(|| last(true)).or(current).or_else(|| last(false))
 }
 
@@ -196,102 +209,103 @@ mod tests {
         LayerState {
             bitrate_bps,
             last_packet: Some(at(last_packet_millis)),
-            ..NEVER
         }
     }
 
     const NEVER: LayerState = LayerState {
         bitrate_bps: 0,
         last_packet: None,
-        format: None,
-        decodable: true,
     };
 
-    fn undecodable(layer: LayerState) -> LayerState {
-        LayerState {
-            decodable: false,
-            ..layer
-        }
+    /// All layers.
+    const ALL: LayerSet = LayerSet(0xff);
+
+    /// All layers but these.
+    fn without(undecodable: &[usize]) -> LayerSet {
+        (0..8).map(|layer| !undecodable.contains(&layer)).collect()
     }
 
     #[test]
     fn the_highest_active_layer_is_aimed_for() {
         let layers = [layer(150_000, 0), layer(2_000_000, 0), layer(500_000, 0)];
-        assert_eq!(target(&layers, None, at(10)), Some(1));
-        assert_eq!(target(&layers, Some(0), at(10)), Some(1));
-        assert_eq!(target(&layers, Some(1), at(10)), Some(1));
-        assert_eq!(target(&[NEVER, layer(100, 0), NEVER], None, at(10)), Some(1));
+        assert_eq!(target(&layers, ALL, None, at(10)), Some(1));
+        assert_eq!(target(&layers, ALL, Some(0), at(10)), Some(1));
+        assert_eq!(target(&layers, ALL, Some(1), at(10)), Some(1));
+        assert_eq!(target(&[NEVER, layer(100, 0), NEVER], ALL, None, at(10)), Some(1));
     }
 
     #[test]
     fn a_layer_that_went_silent_is_left() {
         let layers = [layer(150_000, 1_000), layer(2_000_000, 200), layer(500_000, 1_000)];
-        assert_eq!(target(&layers, Some(1), at(999)), Some(1));
-        assert_eq!(target(&layers, Some(1), at(1_000)), Some(2));
+        assert_eq!(target(&layers, ALL, Some(1), at(999)), Some(1));
+        assert_eq!(target(&layers, ALL, Some(1), at(1_000)), Some(2));
     }
 
     #[test]
     fn without_active_layers_there_is_no_target() {
-        assert_eq!(target(&[], None, at(0)), None);
-        assert_eq!(target(&[NEVER, NEVER], Some(0), at(0)), None);
-        assert_eq!(target(&[layer(1_000_000, 0)], Some(0), at(800)), None);
+        assert_eq!(target(&[], ALL, None, at(0)), None);
+        assert_eq!(target(&[NEVER, NEVER], ALL, Some(0), at(0)), None);
+        assert_eq!(target(&[layer(1_000_000, 0)], ALL, Some(0), at(800)), None);
     }
 
     #[test]
     fn a_small_difference_does_not_change_the_layer() {
         let layers = [layer(1_000_000, 0), layer(1_200_000, 0)];
-        assert_eq!(target(&layers, Some(0), at(10)), Some(0));
-        assert_eq!(target(&layers, Some(1), at(10)), Some(1));
-        assert_eq!(target(&layers, None, at(10)), Some(1));
+        assert_eq!(target(&layers, ALL, Some(0), at(10)), Some(0));
+        assert_eq!(target(&layers, ALL, Some(1), at(10)), Some(1));
+        assert_eq!(target(&layers, ALL, None, at(10)), Some(1));
         let still_picture = [layer(20_000, 0), layer(45_000, 0)];
-        assert_eq!(target(&still_picture, Some(0), at(10)), Some(0));
-        assert_eq!(target(&still_picture, Some(1), at(10)), Some(1));
+        assert_eq!(target(&still_picture, ALL, Some(0), at(10)), Some(0));
+        assert_eq!(target(&still_picture, ALL, Some(1), at(10)), Some(1));
     }
 
     #[test]
     fn of_equal_layers_the_first_is_taken() {
-        assert_eq!(target(&[layer(0, 0), layer(0, 0)], None, at(10)), Some(0));
+        assert_eq!(target(&[layer(0, 0), layer(0, 0)], ALL, None, at(10)), Some(0));
     }
 
     #[test]
     fn a_present_layer_that_no_longer_exists_is_left() {
-        assert_eq!(target(&[layer(100, 0)], Some(7), at(10)), Some(0));
+        assert_eq!(target(&[layer(100, 0)], ALL, Some(7), at(10)), Some(0));
     }
 
     #[test]
-    fn a_layer_that_is_not_decodable_is_never_aimed_for() {
-        let layers = [layer(150_000, 0), layer(500_000, 0), undecodable(layer(2_000_000, 0))];
-        assert_eq!(target(&layers, None, at(10)), Some(1));
-        assert_eq!(target(&layers, Some(1), at(10)), Some(1));
+    fn a_layer_that_a_subscription_may_not_have_is_never_aimed_for() {
+        let layers = [layer(150_000, 0), layer(500_000, 0), layer(2_000_000, 0)];
+        let lower = without(&[2]);
+        assert_eq!(target(&layers, lower, None, at(10)), Some(1));
+        assert_eq!(target(&layers, lower, Some(1), at(10)), Some(1));
         assert_eq!(
-            target(&layers, Some(2), at(10)),
+            target(&layers, lower, Some(2), at(10)),
             Some(1),
             "not even where it is the present one"
         );
-        let close = [layer(1_000_000, 0), undecodable(layer(1_100_000, 0))];
+        let close = [layer(1_000_000, 0), layer(1_100_000, 0)];
         assert_eq!(
-            target(&close, Some(1), at(10)),
+            target(&close, without(&[1]), Some(1), at(10)),
             Some(0),
             "however close the other one is"
         );
-        let paused = [layer(150_000, 0), undecodable(layer(500_000, 1_000))];
-        assert_eq!(target(&paused, Some(0), at(1_000)), None);
+        let paused = [layer(150_000, 0), layer(500_000, 1_000)];
+        assert_eq!(target(&paused, without(&[1]), Some(0), at(1_000)), None);
     }
 
     #[test]
-    fn who_waits_does_so_at_the_present_layer_or_else_at_the_last_that_is_decodable() {
-        let layers = [layer(1, 5), layer(1, 7), undecodable(layer(1, 9))];
-        assert_eq!(waiting_place(&layers, Some(0)), Some(0));
-        assert_eq!(waiting_place(&layers, None), Some(1));
-        assert_eq!(waiting_place(&layers, Some(2)), Some(1));
-        assert_eq!(waiting_place(&layers, Some(7)), Some(1));
+    fn who_waits_does_so_at_the_present_layer_or_else_at_the_last_that_they_may_have() {
+        let layers = [layer(1, 5), layer(1, 7), layer(1, 9)];
+        let lower = without(&[2]);
+        assert_eq!(waiting_place(&layers, lower, Some(0)), Some(0));
+        assert_eq!(waiting_place(&layers, lower, None), Some(1));
+        assert_eq!(waiting_place(&layers, lower, Some(2)), Some(1));
+        assert_eq!(waiting_place(&layers, lower, Some(7)), Some(1));
     }
 
     #[test]
-    fn where_nothing_is_decodable_who_waits_stays_where_they_are() {
-        let layers = [undecodable(layer(1, 9)), undecodable(layer(1, 5))];
-        assert_eq!(waiting_place(&layers, Some(1)), Some(1));
-        assert_eq!(waiting_place(&layers, None), Some(0));
-        assert_eq!(waiting_place(&[], None), None);
+    fn where_they_may_have_none_who_waits_stays_where_they_are() {
+        let layers = [layer(1, 9), layer(1, 5)];
+        let none = LayerSet::default();
+        assert_eq!(waiting_place(&layers, none, Some(1)), Some(1));
+        assert_eq!(waiting_place(&layers, none, None), Some(0));
+        assert_eq!(waiting_place(&[], none, None), None);
     }
 }

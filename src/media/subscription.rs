@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use super::codec::{Codec, Kind, decoding, red, vp8};
 use super::keys::{PeerKey, TrackKey};
+use super::layers::LayerSet;
 use super::names::{Down, TrackRef};
 use super::packet::Arrival;
 use super::peer::sender::Sink;
@@ -43,6 +44,8 @@ pub struct Subscription {
     pub track: Option<TrackKey>,
     /// The layer to change to at its next key frame; the present one where there is nothing to change.
     pub target: Option<u8>,
+    /// The layers that it may have: [`Subscription::allot`].
+    pub may_have: LayerSet,
     pub quality: Quality,
     pub next_report: Instant,
     codecs: SmallVec<[NegotiatedCodec; 8]>,
@@ -84,6 +87,7 @@ impl Subscription {
             rtx_ssrc: section.local_rtx_ssrc,
             track: None,
             target: None,
+            may_have: LayerSet::default(),
             quality: Quality::default(),
             next_report: now,
             codecs: SmallVec::new(),
@@ -172,6 +176,12 @@ impl Subscription {
                 self.extension_ids[id] = self.id_of(extension);
             }
         }
+        self.allot(track);
+    }
+
+    /// Settles which layers it may have: all that its client decodes, as far as it is known what they are sent in.
+    pub fn allot(&mut self, track: &Track) {
+        self.may_have = track.layers.iter().map(|layer| self.may_carry(track, layer)).collect();
     }
 
     pub fn detach(&mut self) {
@@ -187,7 +197,7 @@ impl Subscription {
     }
 
     /// Whether the subscriber gets anything out of packets in this format.
-    pub fn carries(&self, published: &NegotiatedCodec) -> bool {
+    fn carries(&self, published: &NegotiatedCodec) -> bool {
         let ours = self.codecs.iter().map(|codec| codec.codec);
         self.payload_types[usize::from(published.payload_type & 0x7f)] != NONE
             || decoding::best(ours, published.codec).is_some()

@@ -29,6 +29,11 @@ const VIDEO_CACHE: usize = 512;
 /// Audio packets kept: a second and more at 20 ms each.
 const AUDIO_CACHE: usize = 64;
 
+/// A change of a layer's format has its subscribers' layers chosen anew at once, but not more often than this: encoders change
+/// when they are told to, and a publisher that changes with each packet is to cost no more than any other. What comes sooner counts
+/// at the next turn by the clock, which is as far away.
+const TURN_INTERVAL: Duration = Duration::from_millis(100);
+
 /// A sender that was silent for longer has stopped: it is muted. A screen that stands still makes a packet a second.
 const SENDS_AGAIN_WITHIN: Duration = Duration::from_secs(5);
 
@@ -46,6 +51,8 @@ pub struct Layer {
     pub newest: Option<Newest>,
     /// That of the newest packet: one that comes late tells nothing of what is sent now.
     pub payload_type: Option<u8>,
+    /// When its format changed so that everything was chosen anew at once.
+    turned: Option<Instant>,
     pub clock: Option<SenderClock>,
 }
 
@@ -67,12 +74,21 @@ impl Layer {
             last_packet: None,
             newest: None,
             payload_type: None,
+            turned: None,
             clock: None,
         }
     }
-}
 
-impl Layer {
+    /// Its format has changed: whether that counts at once.
+    fn turns(&mut self, now: Instant) -> bool {
+        let is_due = |before| now.saturating_duration_since(before) >= TURN_INTERVAL;
+        let counts = self.turned.is_none_or(is_due);
+        if counts {
+            self.turned = Some(now);
+        }
+        counts
+    }
+
     /// The encoding goes on under another SSRC: nothing of the old stream's numbers holds any more. The cache keeps its
     /// memory, so that a client that invents SSRCs costs no allocations.
     pub fn restart(&mut self, clock_rate: u32, ssrc: u32, source: SourceId) {
@@ -278,8 +294,6 @@ impl Track {
             .map(|layer| LayerState {
                 bitrate_bps: layer.rate.bps(now),
                 last_packet: layer.last_packet,
-                format: self.format(layer).copied(),
-                decodable: true,
             })
             .collect()
     }
@@ -390,7 +404,7 @@ impl Track {
             });
             let payload_type = Some(arrival.header.payload_type);
             let former = std::mem::replace(&mut layer.payload_type, payload_type);
-            begins |= former != payload_type && self.kind == Kind::Video;
+            begins |= self.kind == Kind::Video && former != payload_type && layer.turns(now);
         }
         layer.rate.received(now, received);
         layer.cache.store(arrival.header.sequence, packet, pool);
@@ -408,5 +422,68 @@ impl Track {
                 padding::level(&mut self.arrivals, layer as u8);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{Feed, ParticipantId};
+    use crate::media::names::TrackName;
+    use crate::media::virtual_time::epoch;
+
+    /// How often a layer begins within two seconds, of a publisher of two formats that changes after so many of its packets, one a
+    /// millisecond.
+    fn beginnings(changes_after: u16) -> usize {
+        let name = TrackName {
+            feed: Feed::Camera,
+            kind: Kind::Video,
+            number: 0,
+        };
+        let codec = |payload_type, codec| NegotiatedCodec {
+            payload_type,
+            rtx_payload_type: None,
+            codec,
+            feedback: Feedback::default(),
+        };
+        let section = MediaSection {
+            mid: SmallVec::new(),
+            kind: Kind::Video,
+            up: Some(name),
+            down: None,
+            codecs: [codec(96, Codec::Vp8), codec(97, Codec::Vp9 { profile: 0 })]
+                .into_iter()
+                .collect(),
+            extensions: SmallVec::new(),
+            number_id: None,
+            remote_ssrcs: SmallVec::new(),
+            rids: SmallVec::new(),
+            local_ssrc: 1,
+            local_rtx_ssrc: 2,
+        };
+        let participant = ParticipantId(1);
+        let name = TrackRef { participant, name };
+        let mut track = Track::new(TrackId(1), PeerKey::default(), RoomId(1), name, &section);
+        track.layers.push(Layer::new(Kind::Video, 90_000, 9, b"", SourceId(1)));
+        let mut pool = Pool::new(1 << 20);
+        let began = (0..2_000_u16).filter(|&sequence| {
+            let mut packet = vec![0x80, 96 + (sequence / changes_after % 2) as u8];
+            packet.extend_from_slice(&sequence.to_be_bytes());
+            packet.extend_from_slice(&[0, 0, 0, 1, 0, 0, 0, 9, 0x10, 0, 0]);
+            let header = Header::parse(&packet).unwrap();
+            let now = epoch() + Duration::from_millis(sequence.into());
+            let end = packet.len();
+            let begins = track.receive(now, 0, header, &mut packet, 0, end, false, &mut pool, || SourceId(2));
+            track.arrivals.clear();
+            begins == Some(Begins(true))
+        });
+        began.count()
+    }
+
+    #[test]
+    fn a_format_that_changes_with_each_packet_is_followed_ten_times_a_second_at_most() {
+        assert_eq!(beginnings(u16::MAX), 1);
+        assert_eq!(beginnings(500), 4, "each change of a sender that seldom changes");
+        assert!((1..=21).contains(&beginnings(1)), "{}", beginnings(1));
     }
 }

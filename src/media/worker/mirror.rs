@@ -17,7 +17,7 @@ use ahash::{AHashMap, AHashSet};
 use slotmap::{Key, KeyData};
 
 use super::Worker;
-use super::selection::Asking;
+use super::selection::Urgency;
 use crate::ids::{RoomId, TrackId};
 use crate::media::clock::SenderClock;
 use crate::media::codec::Kind;
@@ -335,7 +335,7 @@ impl Worker {
             let keys: smallvec::SmallVec<[TrackKey; 64]> = link.mirrored.values().copied().collect();
             for key in keys {
                 if is_turn(key.data()) {
-                    self.aim(now, key, Asking::Patiently);
+                    self.select(now, key, Urgency::Patient);
                 }
                 self.request_key_frames_at_home(now, key);
             }

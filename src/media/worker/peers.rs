@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::selection::Asking;
+use super::selection::Urgency;
 use super::{MAX_PEERS, Worker};
 use crate::ids::{FeedRef, PeerId, SlotId};
 use crate::media::bandwidth::{ReceiverEstimate, TransportFeedback};
@@ -274,7 +274,7 @@ impl Worker {
     fn subscriber_ready(&mut self, now: Instant, key: PeerKey) {
         for subscription in self.peers[key].subscriptions.clone() {
             if let Some(track) = self.subscriptions[subscription].track {
-                self.aim(now, track, Asking::AtOnce);
+                self.select(now, track, Urgency::AtOnce);
                 self.request_key_frames(now, track);
             }
         }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::Worker;
-use super::selection::Asking;
+use super::selection::Urgency;
 use crate::ids::RoomId;
 use crate::media::keys::{SubscriptionKey, TrackKey};
 use crate::media::names::TrackRef;
@@ -28,7 +28,7 @@ impl Worker {
             let track = &mut self.tracks[found];
             subscription.attach(found, track);
             track.subscribers.push(key);
-            self.aim(now, found, Asking::AtOnce);
+            self.select(now, found, Urgency::AtOnce);
         }
     }
 

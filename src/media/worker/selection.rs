@@ -1,35 +1,52 @@
-//! Which layer each subscription gets.
+//! Which layer each subscription gets. What it may have is settled for each connection, because a connection's subscriptions share
+//! its bandwidth; the layer that it then gets is chosen for each track, because a track's subscribers share its key frames.
 
 use std::time::Instant;
 
 use super::Worker;
 use crate::media::codec::Kind;
-use crate::media::keys::TrackKey;
+use crate::media::keys::{PeerKey, TrackKey};
 use crate::media::layers;
 
-/// Why subscribers are aimed at layers.
+/// Whether packets are numbered transport-wide for those who negotiated that. Nobody reads the feedback yet.
+const NUMBERS_PACKETS: bool = false;
+
+/// How soon a key frame is asked for, for whoever waits for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asking {
-    /// Something happened: whoever waits for a key frame asks for it anew.
+pub(super) enum Urgency {
+    /// Something happened: whoever waits asks anew.
     AtOnce,
     /// Time passed: who still waits has asked before.
-    Patiently,
+    Patient,
 }
 
 impl Worker {
-    /// Aims every subscriber of a track at the layer that it should get, and asks for key frames where one must change.
-    pub(super) fn aim(&mut self, now: Instant, key: TrackKey, asking: Asking) {
+    /// Settles which layers each subscription of a connection may have: those that its client decodes. Follow with
+    /// [`Worker::select`] for its tracks, or let the next turn by the clock do so.
+    pub(super) fn allocate(&mut self, now: Instant, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        if let Some(secure) = peer.secure.as_mut().filter(|_| NUMBERS_PACKETS) {
+            secure.sender.number_packets(now);
+        }
+        for &subscription in &peer.subscriptions {
+            let subscription = &mut self.subscriptions[subscription];
+            if let Some(track) = subscription.track.and_then(|track| self.tracks.get(track)) {
+                subscription.allot(track);
+            }
+        }
+    }
+
+    /// Chooses the layer of each subscription of a track, and asks for key frames where one must change.
+    pub(super) fn select(&mut self, now: Instant, key: TrackKey, urgency: Urgency) {
         let Some(track) = self.tracks.get_mut(key) else { return };
-        let mut states = track.layer_states(now);
+        let states = track.layer_states(now);
         for at in 0..track.subscribers.len() {
             let subscription = &mut self.subscriptions[track.subscribers[at]];
-            for state in &mut states {
-                state.decodable = state.format.is_none_or(|format| subscription.carries(&format));
-            }
+            let may_have = subscription.may_have;
             let before = subscription.target;
             let current = before.or_else(|| subscription.current_layer(track)).map(usize::from);
-            let active = layers::target(&states, current, now);
-            if let Some(target) = active.or_else(|| layers::waiting_place(&states, current)) {
+            let active = layers::target(&states, may_have, current, now);
+            if let Some(target) = active.or_else(|| layers::waiting_place(&states, may_have, current)) {
                 subscription.target = Some(target as u8);
             }
             let ready = self
@@ -38,7 +55,7 @@ impl Worker {
                 .is_some_and(|peer| peer.secure.is_some());
             if track.kind == Kind::Video && ready && subscription.waits_for_key_frame(track) {
                 let requests = &mut track.layers[subscription.target.map_or(0, usize::from)].requests;
-                if asking == Asking::AtOnce || subscription.target != before {
+                if urgency == Urgency::AtOnce || subscription.target != before {
                     requests.want(now);
                     self.urgent = true;
                 } else if active.is_some() {
@@ -48,10 +65,15 @@ impl Worker {
         }
     }
 
-    /// The newest packet of a track begins its layer: whoever waited for that is aimed at it. Where it begins with a key frame
-    /// nobody need ask for one.
+    /// The newest packet of a track begins its layer: whoever waited for that gets it. Where it begins with a key frame nobody need
+    /// ask for one.
     pub(super) fn begin_layer(&mut self, now: Instant, key: TrackKey) {
-        self.aim(now, key, Asking::AtOnce);
+        if let Some(track) = self.tracks.get(key) {
+            for &subscriber in &track.subscribers {
+                self.subscriptions[subscriber].allot(track);
+            }
+        }
+        self.select(now, key, Urgency::AtOnce);
         if let Some(track) = self.tracks.get_mut(key)
             && let Some(arrival) = track.arrivals.last()
             && arrival.entry.is_open()

@@ -12,7 +12,7 @@
 use std::time::{Duration, Instant};
 
 use super::Worker;
-use super::selection::Asking;
+use super::selection::Urgency;
 use crate::media::keys::{PeerKey, TrackKey};
 use crate::media::messages::MediaEvent;
 
@@ -60,7 +60,7 @@ impl Worker {
                 // Those of other workers have, too: a key frame will be asked for.
                 mirror.missed = u8::MAX;
             }
-            self.aim(now, track, Asking::AtOnce);
+            self.select(now, track, Urgency::AtOnce);
             self.request_key_frames(now, track);
         }
         self.stats.suspended -= 1;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use slotmap::{Key, KeyData};
 
 use super::Worker;
-use super::selection::Asking;
+use super::selection::Urgency;
 use super::suspension::SUSPENDED_MAX;
 use crate::media::keys::{PeerKey, TrackKey};
 use crate::media::messages::CloseReason;
@@ -97,8 +97,9 @@ impl Worker {
         }
         peer.ice.follow(now);
         self.flush_dtls(key, None);
+        self.allocate(now, key);
         for track in self.peers[key].tracks.clone() {
-            self.aim(now, track, Asking::Patiently);
+            self.select(now, track, Urgency::Patient);
         }
         self.look_after_sound(now, key);
         self.report_to_subscriber(now, key);

@@ -384,6 +384,27 @@ fn layers_that_are_decoded_are_left_when_they_stop_and_the_last_of_them_is_misse
 }
 
 #[test]
+fn a_format_that_changes_twice_in_a_moment_counts_all_the_same() {
+    at_home_and_at_a_mirror(|far| {
+        let mut scene = Scene::new(far, [VP8, VP8, VP9]);
+        scene.join_with_vp8();
+        scene.play(SECOND);
+        scene.turn(F, VP8);
+        scene.play(SECOND);
+        assert_eq!(scene.taken().last(), Some(&(F, VP8, SECOND)), "far {far}");
+        scene.turn(F, VP9);
+        scene.play(1);
+        scene.turn(F, VP8);
+        scene.play(2 * SECOND);
+        let Some(&(F, VP8, count)) = scene.taken().last() else {
+            panic!("far {far}: the highest layer")
+        };
+        assert!(count >= SECOND, "far {far}: {count}");
+        assert_eq!(scene.reports, [], "far {far}");
+    });
+}
+
+#[test]
 fn a_packet_of_the_former_format_that_comes_late_changes_nothing() {
     at_home_and_at_a_mirror(|far| {
         let mut scene = Scene::new(far, [VP8, VP8, VP9]);
