@@ -3,8 +3,9 @@
 use clap::{Args, Subcommand};
 
 use super::output::{CommandError, print, table};
+use crate::domain::Person;
 use crate::ids::UserId;
-use crate::storage::{Directory, Profile, ProfileChange};
+use crate::storage::{Directory, PersonChange};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -43,17 +44,17 @@ pub(super) struct Shown {
 pub(super) async fn run(command: Command, directory: &Directory) -> Result<(), CommandError> {
     match command {
         Command::Add { id, shown } => {
-            let profile = Profile {
+            let person = Person {
                 user: UserId::from(id.as_str()),
                 name: shown.name.unwrap_or(id),
                 prefix: shown.prefix.unwrap_or_default(),
                 postfix: shown.postfix.unwrap_or_default(),
             };
-            directory.add_user(&profile).await?;
-            print(&format!("added {}\n", profile.user))
+            directory.add_user(&person).await?;
+            print(&format!("added {}\n", person.user))
         }
         Command::Set { id, shown } => {
-            let change = ProfileChange {
+            let change = PersonChange {
                 name: shown.name,
                 prefix: shown.prefix,
                 postfix: shown.postfix,

@@ -395,13 +395,7 @@ fn incoming(call: CallId, of: &Call, session: SessionId) -> Effect {
 }
 
 fn guest(session: SessionId, side: Side, address: &Address, offer: Offer) -> Guest {
-    let name = address.to_string();
-    let person = Person {
-        user: UserId::from(name.as_str()),
-        name,
-        prefix: String::new(),
-        postfix: String::new(),
-    };
+    let person = Person::unnamed(UserId::from(address.to_string().as_str()));
     Guest {
         session,
         side,

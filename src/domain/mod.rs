@@ -114,7 +114,7 @@ impl Limits {
     }
 }
 
-/// How a participant is called and shown.
+/// A user, and how they are shown to others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
     pub user: UserId,
@@ -122,6 +122,18 @@ pub struct Person {
     pub name: String,
     pub prefix: String,
     pub postfix: String,
+}
+
+impl Person {
+    /// Somebody of whom only the id is known.
+    pub fn unnamed(user: UserId) -> Self {
+        Self {
+            name: user.as_str().to_owned(),
+            user,
+            prefix: String::new(),
+            postfix: String::new(),
+        }
+    }
 }
 
 /// How somebody comes to a name.
@@ -180,6 +192,18 @@ pub enum Command {
     /// About messages between users, in a room or not.
     Message(MessageCommand),
     Call(CallCommand),
+}
+
+impl From<CallCommand> for Command {
+    fn from(command: CallCommand) -> Self {
+        Command::Call(command)
+    }
+}
+
+impl From<MessageCommand> for Command {
+    fn from(command: MessageCommand) -> Self {
+        Command::Message(command)
+    }
 }
 
 impl Command {

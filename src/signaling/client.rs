@@ -3,13 +3,16 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use tracing::debug;
+
+use super::reaction::Reaction;
 use crate::auth::Keys;
 use crate::clock::WallClock;
 use crate::config::Config;
-use crate::domain::{Person, RoomKind};
+use crate::domain::{Command, Person, Refusal, RoomKind};
 use crate::hub::Session;
 use crate::ids::{RoomName, UserId};
-use crate::storage::{AdmitError, Gate, Profile};
+use crate::storage::{AdmitError, Gate};
 
 /// Who there is, and who may enter which room. The server's is [`Gate`].
 pub trait Admission: Send + Sync + 'static {
@@ -18,18 +21,18 @@ pub trait Admission: Send + Sync + 'static {
         user: &UserId,
         room: &RoomName,
         password: Option<&str>,
-    ) -> impl Future<Output = Result<Profile, AdmitError>> + Send;
+    ) -> impl Future<Output = Result<Person, AdmitError>> + Send;
 
     /// As [`Admission::admit`], where there is no room to enter.
-    fn recognize(&self, user: &UserId) -> impl Future<Output = Result<Profile, AdmitError>> + Send;
+    fn recognize(&self, user: &UserId) -> impl Future<Output = Result<Person, AdmitError>> + Send;
 }
 
 impl Admission for Gate {
-    async fn admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Profile, AdmitError> {
+    async fn admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Person, AdmitError> {
         Gate::admit(self, user, room, password).await
     }
 
-    async fn recognize(&self, user: &UserId) -> Result<Profile, AdmitError> {
+    async fn recognize(&self, user: &UserId) -> Result<Person, AdmitError> {
         Gate::recognize(self, user).await
     }
 }
@@ -48,40 +51,48 @@ pub struct Client<A> {
     pub token: Option<String>,
 }
 
+impl<A> Client<A> {
+    /// Asks the hub, and waits until the command is carried out or refused.
+    pub async fn request(&self, command: impl Into<Command>) -> Result<(), Refusal> {
+        self.session.request(command.into()).await
+    }
+
+    /// A refusal for which the family has no message: only the log has it.
+    pub fn silent(&self, outcome: Result<(), Refusal>) -> Reaction {
+        match outcome {
+            Ok(()) => Reaction::none(),
+            Err(refusal) => self.ignore(&refusal.to_string()),
+        }
+    }
+
+    /// A message that is not acted on, and not answered: only the log has it.
+    pub fn ignore(&self, what: &str) -> Reaction {
+        debug!(session = %self.session.id(), what, "ignored");
+        Reaction::none()
+    }
+}
+
 /// Whether somebody may enter a room. A room of two is for whoever knows what it is called.
 pub async fn admit<A: Admission>(
     client: &Client<A>,
     user: &UserId,
     room: &RoomName,
     password: Option<&str>,
-) -> Result<Profile, AdmitError> {
+) -> Result<Person, AdmitError> {
     match client.rooms {
         RoomKind::Group => client.admission.admit(user, room, password).await,
-        RoomKind::Pair => Ok(Profile {
-            user: user.clone(),
-            name: user.as_str().to_owned(),
-            prefix: String::new(),
-            postfix: String::new(),
-        }),
+        RoomKind::Pair => Ok(Person::unnamed(user.clone())),
     }
 }
 
-/// How an admitted user is shown. A name from the user table is that; where the table knows none, the name that the
-/// client gives itself, if it does.
-pub fn person(profile: Profile, own_name: Option<String>) -> Person {
-    let Profile {
-        user,
-        name,
-        prefix,
-        postfix,
-    } = profile;
-    let unnamed = name.is_empty() || name == user.as_str();
-    let own_name = own_name.filter(|name| unnamed && !name.is_empty());
-    let name = own_name.unwrap_or(if unnamed { user.as_str().to_owned() } else { name });
-    Person {
-        user,
-        name,
-        prefix,
-        postfix,
+/// How an admitted user is shown: by the name in the user table. Where the table has none, by the name that the client
+/// gives itself, if it does, or else by the id.
+pub fn shown(person: Person, own_name: Option<String>) -> Person {
+    let id = person.user.as_str();
+    if !person.name.is_empty() && person.name != id {
+        return person;
     }
+    let name = own_name.filter(|name| !name.is_empty());
+    let name = name.unwrap_or_else(|| id.to_owned());
+    Person { name, ..person }
 }

@@ -23,9 +23,12 @@
 mod call;
 mod client;
 mod devices;
+mod dialogue;
+mod groupcall;
 mod groupcall_id;
 mod groupcall_type;
 mod identity;
+mod join;
 pub(crate) mod json;
 mod limits;
 mod messages;
@@ -38,11 +41,9 @@ use std::time::Duration;
 
 pub use client::Admission;
 use client::Client;
+use dialogue::Dialogue;
 use limits::{FRAME_BYTES_MAX, SMALL_FRAME_BYTES_MAX};
 pub use reaction::{Close, Frame, Heartbeat, Reaction};
-use serde::Serialize;
-use serde_json::Value;
-use tracing::debug;
 
 use crate::auth::Keys;
 use crate::clock::WallClock;
@@ -79,21 +80,21 @@ impl Entrance {
             Entrance::Messages | Entrance::Device { .. } => SMALL_FRAME_BYTES_MAX,
         }
     }
+
+    fn dialogue<A: Admission>(self) -> Box<dyn Dialogue<A>> {
+        match self {
+            Entrance::Call => Box::new(call::CallDialogue::default()),
+            Entrance::Groupcall | Entrance::Direct => Box::new(groupcall::GroupcallDialogue::default()),
+            Entrance::Messages => Box::new(messages::MessageDialogue::default()),
+            Entrance::Device { device, room_ids } => Box::new(devices::DeviceDialogue::new(&device, room_ids)),
+        }
+    }
 }
 
 /// One client's conversation with the server.
 pub struct Conversation<A> {
     client: Client<A>,
-    /// None while it is to be heard from the first message.
-    family: Option<Family>,
-}
-
-enum Family {
-    Call(call::Dialogue),
-    GroupcallId(groupcall_id::Dialogue),
-    GroupcallType(groupcall_type::Dialogue),
-    Messages(messages::Dialogue),
-    Devices(devices::Dialogue),
+    dialogue: Box<dyn Dialogue<A>>,
 }
 
 impl<A: Admission> Conversation<A> {
@@ -111,16 +112,8 @@ impl<A: Admission> Conversation<A> {
             keys: Keys::default(),
             token: None,
         };
-        let family = match entrance {
-            Entrance::Call => Some(Family::Call(call::Dialogue::default())),
-            Entrance::Groupcall | Entrance::Direct => None,
-            Entrance::Messages => Some(Family::Messages(messages::Dialogue::default())),
-            Entrance::Device { device, room_ids } => {
-                let dialogue = devices::Dialogue::new(&device.phone, &device.device_id, room_ids);
-                Some(Family::Devices(dialogue))
-            }
-        };
-        Self { client, family }
+        let dialogue = entrance.dialogue();
+        Self { client, dialogue }
     }
 
     /// With what tokens are checked, and the one in the request that opened the socket.
@@ -130,17 +123,14 @@ impl<A: Admission> Conversation<A> {
         self
     }
 
-    /// To be called once, before the first message.
+    /// Called once, before the first message.
     pub async fn begin(&mut self) -> Reaction {
-        match &self.family {
-            Some(Family::Devices(dialogue)) => dialogue.begin(&self.client).await,
-            _ => Reaction::none(),
-        }
+        self.dialogue.begin(&self.client).await
     }
 
-    /// What is to be sent where nothing else is.
+    /// What the client is sent where nothing else is.
     pub fn heartbeat(&self) -> Option<Heartbeat> {
-        matches!(self.family, Some(Family::Messages(_))).then(messages::heartbeat)
+        self.dialogue.heartbeat()
     }
 
     /// How long the client is not to be listened to after its last message: it has cost others more than it may.
@@ -150,47 +140,9 @@ impl<A: Admission> Conversation<A> {
 
     /// One message of the client. Returns when all that it leads to has been decided.
     pub async fn receive(&mut self, frame: Frame) -> Reaction {
-        if let Some(Family::Messages(dialogue)) = &mut self.family {
-            count("messages");
-            return dialogue.receive(&self.client, frame).await;
-        }
-        self.receive_text(text_of(frame)).await
-    }
-
-    async fn receive_text(&mut self, text: String) -> Reaction {
-        if let Some(Family::Devices(dialogue)) = &self.family {
-            count("devices");
-            return dialogue.receive(&self.client, &text).await;
-        }
-        let message = json::parse(&text);
-        if self.family.is_none() {
-            self.family = message.as_ref().and_then(pick_family);
-        }
-        match &mut self.family {
-            Some(Family::Call(dialogue)) => {
-                count("call");
-                dialogue.receive(&self.client, message).await
-            }
-            Some(Family::GroupcallId(dialogue)) => {
-                count("groupcall_id");
-                dialogue.receive(&self.client, message).await
-            }
-            Some(Family::GroupcallType(dialogue)) => {
-                count("groupcall_type");
-                // What is no JSON is given back as the text it is.
-                let message = message.unwrap_or(Value::String(text));
-                dialogue.receive(&self.client, message).await
-            }
-            Some(Family::Messages(_) | Family::Devices(_)) | None => {
-                count("none");
-                debug!(session = %self.client.session.id(), bytes = text.len(), "of no family");
-                Reaction::frame(&OfNoFamily {
-                    id: UNRECOGNIZED,
-                    kind: UNRECOGNIZED,
-                    message: message.unwrap_or(Value::String(text)),
-                })
-            }
-        }
+        let reaction = self.dialogue.receive(&self.client, frame).await;
+        metrics::counter!("patchbay_messages_received_total", "family" => self.dialogue.family()).increment(1);
+        reaction
     }
 
     /// Why the socket is to be closed where the hub has let go of the session without a word.
@@ -202,54 +154,11 @@ impl<A: Admission> Conversation<A> {
         }
     }
 
-    /// What the client is to be sent about an event.
+    /// What the client is sent about an event.
     pub fn tell(&mut self, event: Event) -> Reaction {
-        match (&mut self.family, event) {
-            (_, Event::Ended(reason)) => Reaction::close(reason.into()),
-            (Some(Family::Call(dialogue)), event) => dialogue.tell(&self.client, event),
-            (Some(Family::GroupcallId(dialogue)), event) => dialogue.tell(&self.client, event),
-            (Some(Family::GroupcallType(dialogue)), event) => dialogue.tell(&self.client, event),
-            (Some(Family::Messages(dialogue)), Event::Message(event)) => dialogue.tell(&self.client, event),
-            (Some(Family::Devices(dialogue)), event) => dialogue.tell(&event),
-            // Events come of messages, so there is a family by then, and they are of its kind.
-            (Some(Family::Messages(_)) | None, _) => Reaction::none(),
+        match event {
+            Event::Ended(reason) => Reaction::close(reason.into()),
+            event => self.dialogue.tell(&self.client, event),
         }
     }
-}
-
-/// Some clients send their JSON in binary frames. What is no text has none in it.
-fn text_of(frame: Frame) -> String {
-    match frame {
-        Frame::Text(text) => text,
-        Frame::Binary(bytes) => String::from_utf8(bytes.into()).unwrap_or_default(),
-    }
-}
-
-const UNRECOGNIZED: &str = "unrecognizedMessage";
-
-/// To a client of `/groupcall` whose family is not known.
-#[derive(Serialize)]
-struct OfNoFamily {
-    id: &'static str,
-    #[serde(rename = "type")]
-    kind: &'static str,
-    message: Value,
-}
-
-fn pick_family(message: &Value) -> Option<Family> {
-    let has = |key, kinds: &[&str]| {
-        let kind = message.get(key).and_then(Value::as_str);
-        kind.is_some_and(|kind| kinds.contains(&kind))
-    };
-    if has("id", groupcall_id::KINDS) {
-        Some(Family::GroupcallId(groupcall_id::Dialogue::default()))
-    } else if has("type", groupcall_type::KINDS) {
-        Some(Family::GroupcallType(groupcall_type::Dialogue::default()))
-    } else {
-        None
-    }
-}
-
-fn count(family: &'static str) {
-    metrics::counter!("patchbay_messages_received_total", "family" => family).increment(1);
 }

@@ -16,6 +16,14 @@ pub enum Frame {
 }
 
 impl Frame {
+    /// What a family of text messages reads: some clients send theirs in binary frames. What is no text has none in it.
+    pub fn text(&self) -> &str {
+        match self {
+            Frame::Text(text) => text,
+            Frame::Binary(bytes) => std::str::from_utf8(bytes).unwrap_or_default(),
+        }
+    }
+
     pub fn len(&self) -> usize {
         match self {
             Frame::Text(text) => text.len(),

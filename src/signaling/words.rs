@@ -3,8 +3,28 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::domain::{MediaKind, MediaState};
+use crate::domain::{Candidate, MediaKind, MediaState};
 use crate::ids::Feed;
+
+/// One of the server's ICE candidates, as browsers write it (RTCIceCandidateInit in WebRTC 1.0).
+#[derive(Serialize)]
+pub struct CandidateOut<'a> {
+    candidate: &'a str,
+    #[serde(rename = "sdpMid")]
+    sdp_mid: &'a str,
+    #[serde(rename = "sdpMLineIndex")]
+    sdp_m_line_index: u16,
+}
+
+impl<'a> From<&'a Candidate> for CandidateOut<'a> {
+    fn from(candidate: &'a Candidate) -> Self {
+        Self {
+            candidate: &candidate.line,
+            sdp_mid: &candidate.mid,
+            sdp_m_line_index: candidate.section,
+        }
+    }
+}
 
 /// Whether a client says with its first message that it understands what only this server says.
 pub fn takes_notices(message: &Value) -> bool {

@@ -1,9 +1,10 @@
 //! Who may enter: asked by one client, from one address.
 
+use super::Directory;
 use super::checks::Claim;
 use super::errors::AdmitError;
-use super::{Directory, Profile};
 use crate::clock::MonotonicClock;
+use crate::domain::Person;
 use crate::ids::{RoomName, UserId};
 use crate::shares::ClientAddress;
 
@@ -27,20 +28,15 @@ impl Directory {
 
     /// Whether `user` may use this server, and how they are shown. With no users configured anyone may, under their id
     /// as name.
-    pub async fn recognize(&self, user: &UserId) -> Result<Profile, AdmitError> {
+    pub async fn recognize(&self, user: &UserId) -> Result<Person, AdmitError> {
         reported(self.try_recognize(user).await)
     }
 
-    async fn try_recognize(&self, user: &UserId) -> Result<Profile, AdmitError> {
+    async fn try_recognize(&self, user: &UserId) -> Result<Person, AdmitError> {
         match self.user(user).await? {
-            Some(profile) => Ok(profile),
+            Some(person) => Ok(person),
             None if self.has_users().await? => Err(AdmitError::UnknownUser),
-            None => Ok(Profile {
-                user: user.clone(),
-                name: user.as_str().to_owned(),
-                prefix: String::new(),
-                postfix: String::new(),
-            }),
+            None => Ok(Person::unnamed(user.clone())),
         }
     }
 }
@@ -48,19 +44,19 @@ impl Directory {
 impl Gate {
     /// Whether `user` may enter `room`, and how they are shown. A room without a password lets everybody in whom
     /// [`Directory::recognize`] does.
-    pub async fn admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Profile, AdmitError> {
+    pub async fn admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Person, AdmitError> {
         reported(self.try_admit(user, room, password).await)
     }
 
     /// As [`Directory::recognize`].
-    pub async fn recognize(&self, user: &UserId) -> Result<Profile, AdmitError> {
+    pub async fn recognize(&self, user: &UserId) -> Result<Person, AdmitError> {
         self.directory.recognize(user).await
     }
 
-    async fn try_admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Profile, AdmitError> {
-        let profile = self.directory.try_recognize(user).await?;
+    async fn try_admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Person, AdmitError> {
+        let person = self.directory.try_recognize(user).await?;
         let Some(hash) = self.directory.password_hash(room).await? else {
-            return Ok(profile);
+            return Ok(person);
         };
         let password = password.ok_or(AdmitError::WrongPassword)?;
         let claim = Claim {
@@ -69,12 +65,12 @@ impl Gate {
         };
         let passwords = &self.directory.passwords;
         passwords.verify(claim, &hash, password, &self.clock).await?;
-        Ok(profile)
+        Ok(person)
     }
 }
 
 /// Logs and counts what is not the client's fault.
-fn reported(admitted: Result<Profile, AdmitError>) -> Result<Profile, AdmitError> {
+fn reported(admitted: Result<Person, AdmitError>) -> Result<Person, AdmitError> {
     match &admitted {
         Err(AdmitError::Storage(cause)) => {
             metrics::counter!("patchbay_storage_errors_total").increment(1);

@@ -26,9 +26,8 @@ pub use mailbox::Mailbox;
 pub use messages::{Growth, MailboxRoom};
 use passwords::Passwords;
 pub use rooms::RoomRecord;
-pub use users::ProfileChange;
+pub use users::PersonChange;
 
-use crate::ids::UserId;
 use crate::{config, text};
 
 /// What is written to try whether anything can be: the few pages of a login or a message.
@@ -39,15 +38,6 @@ const TRIAL_BYTES: usize = 8_192;
 pub struct Directory {
     database: Database,
     passwords: Arc<Passwords>,
-}
-
-/// How somebody is shown to others.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Profile {
-    pub user: UserId,
-    pub name: String,
-    pub prefix: String,
-    pub postfix: String,
 }
 
 impl Directory {

@@ -1,7 +1,8 @@
 //! Records of users.
 
 use super::database::{reading, writing};
-use super::{Directory, Profile, RecordError, check_id, storable};
+use super::{Directory, RecordError, check_id, storable};
+use crate::domain::Person;
 use crate::ids::UserId;
 use crate::text::TextLimit;
 
@@ -9,7 +10,7 @@ const WHAT: &str = "the user";
 
 /// What to change of a user; `None` leaves it.
 #[derive(Clone, Debug, Default)]
-pub struct ProfileChange {
+pub struct PersonChange {
     pub name: Option<String>,
     pub prefix: Option<String>,
     pub postfix: Option<String>,
@@ -17,8 +18,8 @@ pub struct ProfileChange {
 
 type Row = (String, String, String, String);
 
-fn profile((id, name, prefix, postfix): Row) -> Profile {
-    Profile {
+fn person((id, name, prefix, postfix): Row) -> Person {
+    Person {
         user: UserId::from(id.as_str()),
         name,
         prefix,
@@ -28,20 +29,20 @@ fn profile((id, name, prefix, postfix): Row) -> Profile {
 
 impl Directory {
     /// All of them, by id.
-    pub async fn users(&self) -> Result<Vec<Profile>, sqlx::Error> {
+    pub async fn users(&self) -> Result<Vec<Person>, sqlx::Error> {
         let sql = "SELECT id, name, prefix, postfix FROM users ORDER BY id";
         let rows: Vec<Row> = reading!(&self.database, pool => sqlx::query_as(sql).fetch_all(pool).await)?;
-        Ok(rows.into_iter().map(profile).collect())
+        Ok(rows.into_iter().map(person).collect())
     }
 
-    pub async fn user(&self, user: &UserId) -> Result<Option<Profile>, sqlx::Error> {
+    pub async fn user(&self, user: &UserId) -> Result<Option<Person>, sqlx::Error> {
         let Some(id) = storable(user.as_str()) else {
             return Ok(None);
         };
         let sql = "SELECT id, name, prefix, postfix FROM users WHERE id = $1";
         let row: Option<Row> =
             reading!(&self.database, pool => sqlx::query_as(sql).bind(id).fetch_optional(pool).await)?;
-        Ok(row.map(profile))
+        Ok(row.map(person))
     }
 
     /// Whether there is anybody: only then is it asked who somebody is.
@@ -51,23 +52,23 @@ impl Directory {
         Ok(count > 0)
     }
 
-    pub async fn add_user(&self, profile: &Profile) -> Result<(), RecordError> {
-        let id = profile.user.as_str();
+    pub async fn add_user(&self, person: &Person) -> Result<(), RecordError> {
+        let id = person.user.as_str();
         check_id("a user's id", id)?;
-        check_texts([&profile.name, &profile.prefix, &profile.postfix])?;
+        check_texts([&person.name, &person.prefix, &person.postfix])?;
         let sql = "INSERT INTO users (id, name, prefix, postfix) VALUES ($1, $2, $3, $4)";
         writing!(&self.database, pool => sqlx::query(sql)
             .bind(id)
-            .bind(&profile.name)
-            .bind(&profile.prefix)
-            .bind(&profile.postfix)
+            .bind(&person.name)
+            .bind(&person.prefix)
+            .bind(&person.postfix)
             .execute(pool)
             .await
             .map(drop))
         .map_err(|e| RecordError::of_insert(e, WHAT, id))
     }
 
-    pub async fn set_user(&self, user: &UserId, change: &ProfileChange) -> Result<(), RecordError> {
+    pub async fn set_user(&self, user: &UserId, change: &PersonChange) -> Result<(), RecordError> {
         check_texts([&change.name, &change.prefix, &change.postfix].into_iter().flatten())?;
         let sql = "UPDATE users SET name = COALESCE($2, name), prefix = COALESCE($3, prefix), \
             postfix = COALESCE($4, postfix) WHERE id = $1";

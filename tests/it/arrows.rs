@@ -22,7 +22,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "accounts", "auth", "clock", "config", "http", "hub", "ids", "load", "media", "server", "storage", "text",
+            "accounts", "auth", "clock", "config", "domain", "http", "hub", "ids", "load", "media", "server",
+            "storage", "text",
         ],
     ),
     ("config", &["pinning", "shares"]),
@@ -54,7 +55,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "signaling",
-        &["auth", "clock", "config", "domain", "hub", "ids", "storage", "text"],
+        &[
+            "accounts", "auth", "clock", "config", "domain", "hub", "ids", "storage", "text",
+        ],
     ),
     (
         "storage",

@@ -49,18 +49,20 @@
 
 mod wire;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use serde_json::Value;
-use tracing::debug;
 
-use self::wire::{CandidateOut, Outgoing};
+use self::wire::Outgoing;
 use super::client::{Admission, Client};
+use super::dialogue::Dialogue;
 use super::json::{Name, Text};
-use super::reaction::Reaction;
+use super::reaction::{Frame, Reaction};
 use super::words::{kind_word, media_word, takes_notices};
 use super::{json, offer};
 use crate::domain::{
-    Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Candidate, Command, Decline, DecodingNotice,
-    Event, Newcomer, Refusal, Side, Subject, WhenBusy,
+    Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Decline, DecodingNotice, Event, Newcomer,
+    Refusal, Side, Subject, WhenBusy,
 };
 use crate::ids::{CallId, UserId};
 use crate::storage::AdmitError;
@@ -74,7 +76,7 @@ const REJECTED: &str = "rejected";
 
 /// One client's conversation in this family.
 #[derive(Default)]
-pub struct Dialogue {
+pub struct CallDialogue {
     /// Under which it has registered.
     name: Option<UserId>,
     /// The client understands this server's own messages.
@@ -95,9 +97,52 @@ enum Mind {
     Talking(CallId),
 }
 
-impl Dialogue {
-    pub async fn receive<A: Admission>(&mut self, client: &Client<A>, message: Option<Value>) -> Reaction {
-        let message = message.unwrap_or_default();
+impl<A: Admission> Dialogue<A> for CallDialogue {
+    fn family(&self) -> &'static str {
+        "call"
+    }
+
+    fn receive<'a>(&'a mut self, client: &'a Client<A>, frame: Frame) -> BoxFuture<'a, Reaction> {
+        let message = json::parse(frame.text()).unwrap_or_default();
+        self.take(client, message).boxed()
+    }
+
+    fn tell(&mut self, client: &Client<A>, event: Event) -> Reaction {
+        match event {
+            Event::Call(CallEvent::Incoming { call, from, to, .. }) => self.incoming(call, from, &to),
+            Event::Answered {
+                subject: Subject::Call { call, .. },
+                sdp,
+                ..
+            } if matches!(self.mind, Mind::Talking(now) if now == call) => {
+                Reaction::frame(&Outgoing::RestartAnswer { sdp_answer: &sdp })
+            }
+            Event::Answered {
+                subject: Subject::Call { call, side },
+                sdp,
+                ..
+            } => {
+                self.mind = Mind::Talking(call);
+                Reaction::frame(&answered(side, &sdp))
+            }
+            Event::Candidate {
+                subject: Subject::Call { .. },
+                candidate,
+            } => Reaction::frame(&Outgoing::IceCandidate {
+                candidate: (&candidate).into(),
+            }),
+            Event::MediaChanged { media, .. } if self.takes_notices => Reaction::frame(&Outgoing::OtherMedia {
+                media: media_word(media),
+            }),
+            Event::Decoding(decoding) if self.takes_notices => Reaction::frame(&media_notice(&decoding)),
+            Event::Call(CallEvent::Over(over)) => self.over(client, &over),
+            _ => Reaction::none(),
+        }
+    }
+}
+
+impl CallDialogue {
+    async fn take<A: Admission>(&mut self, client: &Client<A>, message: Value) -> Reaction {
         match message.get("id").and_then(Value::as_str).unwrap_or_default() {
             "register" => self.register(client, &message).await,
             "call" => self.call(client, &message).await,
@@ -108,7 +153,7 @@ impl Dialogue {
             // Our own candidates are in our answers, and the client finds them by its checks.
             "onIceCandidate" => Reaction::none(),
             "heart" => Reaction::frame(&Outgoing::Heart {}),
-            _ => ignored(client, "a message of an unknown kind"),
+            _ => client.ignore("a message of an unknown kind"),
         }
     }
 
@@ -137,7 +182,7 @@ impl Dialogue {
             newcomer: Newcomer::Replaces,
             claim,
         };
-        match request(client, register).await {
+        match client.request(register).await {
             Ok(()) => {}
             Err(refusal @ Refusal::NameTaken) => {
                 let response = format!("rejected: user '{name}' already registered");
@@ -177,7 +222,7 @@ impl Dialogue {
             media: CallMedia::Carried(offer),
             when_busy: WhenBusy::Ring,
         };
-        match request(client, invite).await {
+        match client.request(invite).await {
             Ok(()) => {
                 self.mind = Mind::Calling(callee);
                 Reaction::none()
@@ -189,7 +234,7 @@ impl Dialogue {
 
     async fn incoming_call_response<A>(&mut self, client: &Client<A>, message: &Value) -> Reaction {
         let Some(response) = json::fields::<wire::IncomingCallResponse>(message) else {
-            return ignored(client, "a response without a caller or what it is");
+            return client.ignore("a response without a caller or what it is");
         };
         let answer = match (response.call_response.as_str(), response.message.as_deref()) {
             // An offer that is missing or cannot be read fails where a bad one does, and both sides are told.
@@ -206,7 +251,7 @@ impl Dialogue {
                 self.answer(client, response.from, Answer::Decline(Decline::NoDevice))
                     .await
             }
-            _ => ignored(client, "an error without a caller, or of an unknown kind"),
+            _ => client.ignore("an error without a caller, or of an unknown kind"),
         }
     }
 
@@ -220,48 +265,19 @@ impl Dialogue {
         let declines = matches!(answer, Answer::Decline(_));
         let from = caller.clone();
         let room = None;
-        let outcome = request(client, CallCommand::Answer { from, room, answer }).await;
+        let outcome = client.request(CallCommand::Answer { from, room, answer }).await;
         if declines && outcome.is_ok() && matches!(&self.mind, Mind::Ringing { from, .. } if *from == caller) {
             self.mind = Mind::Free;
         }
-        silent(client, outcome)
+        client.silent(outcome)
     }
 
     async fn stop<A>(&mut self, client: &Client<A>) -> Reaction {
-        let outcome = request(client, CallCommand::HangUp { with: None, room: None }).await;
+        let outcome = client.request(CallCommand::HangUp { with: None, room: None }).await;
         if outcome.is_ok() {
             self.mind = Mind::Free;
         }
-        silent(client, outcome)
-    }
-
-    pub fn tell<A>(&mut self, client: &Client<A>, event: Event) -> Reaction {
-        match event {
-            Event::Call(CallEvent::Incoming { call, from, to, .. }) => self.incoming(call, from, &to),
-            Event::Answered {
-                subject: Subject::Call { call, .. },
-                sdp,
-            } if matches!(self.mind, Mind::Talking(now) if now == call) => {
-                Reaction::frame(&Outgoing::RestartAnswer { sdp_answer: &sdp })
-            }
-            Event::Answered {
-                subject: Subject::Call { call, side },
-                sdp,
-            } => {
-                self.mind = Mind::Talking(call);
-                Reaction::frame(&answered(side, &sdp))
-            }
-            Event::Candidate {
-                subject: Subject::Call { .. },
-                candidate,
-            } => Reaction::frame(&ice_candidate(&candidate)),
-            Event::MediaChanged { media, .. } if self.takes_notices => Reaction::frame(&Outgoing::OtherMedia {
-                media: media_word(media),
-            }),
-            Event::Decoding(decoding) if self.takes_notices => Reaction::frame(&media_notice(&decoding)),
-            Event::Call(CallEvent::Over(over)) => self.over(client, &over),
-            _ => Reaction::none(),
-        }
+        client.silent(outcome)
     }
 
     fn incoming(&mut self, call: CallId, from: Address, to: &Address) -> Reaction {
@@ -284,7 +300,7 @@ impl Dialogue {
         // Whoever accepts a call has nothing else in mind, even where nothing comes of it.
         let has_accepted_it = over.accepted && over.side == Side::Callee;
         if !(has_it_in_mind || has_accepted_it) {
-            return ignored(client, "the end of a call that the client has not in mind");
+            return client.ignore("the end of a call that the client has not in mind");
         }
         match std::mem::take(&mut self.mind) {
             Mind::Calling(callee) if over.side == Side::Caller => self.not_accepted(&callee, over.reason),
@@ -314,13 +330,9 @@ impl Dialogue {
 async fn restart<A>(client: &Client<A>, message: &Value) -> Reaction {
     let offer = json::fields::<wire::Restart>(message).and_then(|restart| offer::offer(restart.sdp_offer));
     let Some(offer) = offer else {
-        return ignored(client, "a restart without an offer, or with one that is too long");
+        return client.ignore("a restart without an offer, or with one that is too long");
     };
-    silent(client, request(client, CallCommand::Renew { offer }).await)
-}
-
-async fn request<A>(client: &Client<A>, command: CallCommand) -> Result<(), Refusal> {
-    client.session.request(Command::Call(command)).await
+    client.silent(client.request(CallCommand::Renew { offer }).await)
 }
 
 fn not_registered(response: &str, message: Option<&str>) -> Reaction {
@@ -354,16 +366,6 @@ fn answered(side: Side, sdp_answer: &str) -> Outgoing<'_> {
     }
 }
 
-fn ice_candidate(candidate: &Candidate) -> Outgoing<'_> {
-    Outgoing::IceCandidate {
-        candidate: CandidateOut {
-            candidate: &candidate.line,
-            sdp_mid: &candidate.mid,
-            sdp_m_line_index: candidate.section,
-        },
-    }
-}
-
 fn media_notice(decoding: &DecodingNotice) -> Outgoing<'_> {
     let (from, to) = (decoding.publisher.as_str(), decoding.watcher.as_str());
     let media = kind_word(decoding.media);
@@ -379,17 +381,4 @@ fn name_of(address: &Address) -> &str {
         Address::Name(name) => name.as_str(),
         Address::Device { account, .. } => account.as_str(),
     }
-}
-
-/// The hub has logged a refusal; the client gets none.
-fn silent<A>(client: &Client<A>, outcome: Result<(), Refusal>) -> Reaction {
-    if let Err(refusal) = outcome {
-        return ignored(client, &refusal.to_string());
-    }
-    Reaction::none()
-}
-
-fn ignored<A>(client: &Client<A>, what: &str) -> Reaction {
-    debug!(session = %client.session.id(), what, "ignored");
-    Reaction::none()
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::signaling::json::{Name, if_any};
+use crate::signaling::words::CandidateOut;
 
 #[derive(Deserialize)]
 pub struct Call {
@@ -89,13 +90,4 @@ pub enum Outgoing<'a> {
         media: &'static str,
     },
     Heart {},
-}
-
-#[derive(Serialize)]
-pub struct CandidateOut<'a> {
-    pub candidate: &'a str,
-    #[serde(rename = "sdpMid")]
-    pub sdp_mid: &'a str,
-    #[serde(rename = "sdpMLineIndex")]
-    pub sdp_m_line_index: u16,
 }

@@ -31,19 +31,22 @@
 
 mod wire;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use serde_json::Value;
-use tracing::debug;
 
 use self::wire::Outgoing;
-use super::client::Client;
+use super::client::{Admission, Client};
+use super::dialogue::Dialogue;
 use super::json;
 use super::json::Name;
-use super::reaction::{Close, Reaction};
+use super::reaction::{Close, Frame, Reaction};
 use crate::domain::{
-    Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Claim, Command, Decline, Event, Newcomer,
-    Refusal, Side, WhenBusy,
+    Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Claim, Decline, Event, Newcomer, Refusal,
+    Side, WhenBusy,
 };
 use crate::ids::{DeviceId, RoomName, UserId};
+use crate::storage::DeviceRecord;
 
 /// Messages in one frame; further ones are ignored. Clients join what they have queued, a handful.
 const MESSAGES_PER_FRAME_MAX: usize = 64;
@@ -53,34 +56,71 @@ const NOT_RINGING: &str = "the call does not ring";
 const TIMED_OUT: &str = "timeout";
 
 /// One client's conversation in this family.
-pub struct Dialogue {
+pub struct DeviceDialogue {
     address: Address,
     /// Makes the rooms of calls: each another, and none that could be guessed.
     room_ids: fn() -> RoomName,
 }
 
-impl Dialogue {
-    pub fn new(phone: &str, device_id: &str, room_ids: fn() -> RoomName) -> Self {
-        let address = device(phone, device_id);
+impl<A: Admission> Dialogue<A> for DeviceDialogue {
+    fn family(&self) -> &'static str {
+        "devices"
+    }
+
+    fn begin<'a>(&'a mut self, client: &'a Client<A>) -> BoxFuture<'a, Reaction> {
+        self.register(client).boxed()
+    }
+
+    fn receive<'a>(&'a mut self, client: &'a Client<A>, frame: Frame) -> BoxFuture<'a, Reaction> {
+        self.take(client, frame).boxed()
+    }
+
+    fn tell(&mut self, _: &Client<A>, event: Event) -> Reaction {
+        match &event {
+            Event::Call(CallEvent::Incoming { from, room, .. }) => {
+                let (from_phone, from_device_id) = parts(from);
+                Reaction::frame(&Outgoing::Called {
+                    from_phone,
+                    from_device_id,
+                    room_id: room_id(room.as_ref()),
+                })
+            }
+            Event::Call(CallEvent::Accepted { by, room, .. }) => {
+                let (to_phone, to_device_id) = parts(by);
+                Reaction::frame(&Outgoing::CallSuccess {
+                    to_phone,
+                    to_device_id,
+                    room_id: room.as_str(),
+                })
+            }
+            Event::Call(CallEvent::Over(over)) => tell_over(over),
+            _ => Reaction::none(),
+        }
+    }
+}
+
+impl DeviceDialogue {
+    pub fn new(of: &DeviceRecord, room_ids: fn() -> RoomName) -> Self {
+        let address = device(&of.phone, &of.device_id);
         Self { address, room_ids }
     }
 
-    /// The client has connected: it can be called.
-    pub async fn begin<A>(&self, client: &Client<A>) -> Reaction {
+    /// The device can be called from now on.
+    async fn register<A>(&self, client: &Client<A>) -> Reaction {
         let register = CallCommand::Register {
             address: self.address.clone(),
             newcomer: Newcomer::Inherits,
             claim: Claim::Proven,
         };
-        match request(client, register).await {
+        match client.request(register).await {
             Ok(()) => Reaction::none(),
             Err(_) => Reaction::close(Close::FULL),
         }
     }
 
-    pub async fn receive<A>(&self, client: &Client<A>, text: &str) -> Reaction {
+    async fn take<A>(&self, client: &Client<A>, frame: Frame) -> Reaction {
         let mut reaction = Reaction::none();
-        for message in json::values(text).take(MESSAGES_PER_FRAME_MAX) {
+        for message in json::values(frame.text()).take(MESSAGES_PER_FRAME_MAX) {
             let one = self.receive_one(client, message).await;
             reaction.frames.extend(one.frames);
         }
@@ -95,10 +135,7 @@ impl Dialogue {
             Some("called_success") => answer(client, &message, Answer::Accept(None)).await,
             Some("called_refuse") => answer(client, &message, Answer::Decline(Decline::Unwilling)).await,
             Some("calling_hangup") => hang_up(client, &message).await,
-            Some(_) => {
-                debug!(session = %client.session.id(), "of an unknown kind: ignored");
-                Reaction::none()
-            }
+            Some(_) => client.ignore("a message of an unknown kind"),
             None => Reaction::frame(&Outgoing::JsonDataInvalid {
                 message: "the requested data is invalid",
             }),
@@ -121,42 +158,20 @@ impl Dialogue {
             media: CallMedia::Elsewhere((self.room_ids)()),
             when_busy: WhenBusy::Refuse,
         };
-        let mut outcome = request(client, invite()).await;
+        let mut outcome = client.request(invite()).await;
         if outcome == Err(Refusal::InCall) {
             // A device that was started anew knows nothing of the call that it was in.
-            request(client, CallCommand::HangUp { with: None, room: None })
+            client
+                .request(CallCommand::HangUp { with: None, room: None })
                 .await
                 .ok();
-            outcome = request(client, invite()).await;
+            outcome = client.request(invite()).await;
         }
         match outcome {
             Ok(()) => Reaction::none(),
             Err(Refusal::NotReachable) => call_failed(&phone, &id, NOT_ONLINE),
             Err(Refusal::Busy) => call_failed(&phone, &id, "to_phone is busy"),
             Err(refusal) => call_failed(&phone, &id, &refusal.to_string()),
-        }
-    }
-
-    pub fn tell(&self, event: &Event) -> Reaction {
-        match event {
-            Event::Call(CallEvent::Incoming { from, room, .. }) => {
-                let (from_phone, from_device_id) = parts(from);
-                Reaction::frame(&Outgoing::Called {
-                    from_phone,
-                    from_device_id,
-                    room_id: room_id(room.as_ref()),
-                })
-            }
-            Event::Call(CallEvent::Accepted { by, room, .. }) => {
-                let (to_phone, to_device_id) = parts(by);
-                Reaction::frame(&Outgoing::CallSuccess {
-                    to_phone,
-                    to_device_id,
-                    room_id: room.as_str(),
-                })
-            }
-            Event::Call(CallEvent::Over(over)) => tell_over(over),
-            _ => Reaction::none(),
         }
     }
 }
@@ -202,7 +217,7 @@ async fn answer<A>(client: &Client<A>, message: &Value, answer: Answer) -> React
             None => return called_failed(&phone, &id, Some(NOT_RINGING)),
         },
     };
-    match request(client, CallCommand::Answer { from, room, answer }).await {
+    match client.request(CallCommand::Answer { from, room, answer }).await {
         Ok(()) => Reaction::none(),
         Err(_) => called_failed(&phone, &id, Some(NOT_RINGING)),
     }
@@ -213,17 +228,10 @@ async fn hang_up<A>(client: &Client<A>, message: &Value) -> Reaction {
         Ok((phone, id)) => {
             let with = Some(device(&phone, &id));
             let room = Name::of(message, "room_id").and_then(|room| room.room().ok());
-            if let Err(refusal) = request(client, CallCommand::HangUp { with, room }).await {
-                debug!(session = %client.session.id(), %refusal, "ignored");
-            }
-            Reaction::none()
+            client.silent(client.request(CallCommand::HangUp { with, room }).await)
         }
         Err(sentence) => Reaction::frame(&Outgoing::CallingHungupError { message: &sentence }),
     }
-}
-
-async fn request<A>(client: &Client<A>, command: CallCommand) -> Result<(), Refusal> {
-    client.session.request(Command::Call(command)).await
 }
 
 /// Phone and device of the other side, or a sentence about the first that is none.

@@ -44,17 +44,20 @@
 
 mod wire;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tracing::debug;
 
-use self::wire::{CandidateOut, Outgoing, ParticipantOut, Participants};
-use super::client::{Admission, Client, admit, person};
+use self::wire::{Outgoing, ParticipantOut, Participants};
+use super::client::{Admission, Client};
+use super::dialogue::Dialogue;
+use super::join::{Join, enter};
 use super::json::Text;
-use super::reaction::{Close, Reaction};
+use super::reaction::{Close, Frame, Reaction};
 use super::words::{kind_word, media_word, takes_notices};
 use super::{json, offer};
 use crate::domain::{Command, DecodingNotice, Event, Person, Refusal, Subject, UserFeed};
-use crate::storage::AdmitError;
 use crate::text;
 
 /// What clients send under `id`.
@@ -62,78 +65,24 @@ pub const KINDS: &[&str] = &["joinRoom", "receiveVideoFrom", "onIceCandidate", "
 
 /// One client's conversation in this family.
 #[derive(Default)]
-pub struct Dialogue {
+pub struct GroupcallIdDialogue {
     /// The client told its `personName`, so it knows of them.
     knows_person_names: bool,
     /// The client understands this server's own messages.
     takes_notices: bool,
 }
 
-impl Dialogue {
-    pub async fn receive<A: Admission>(&mut self, client: &Client<A>, message: Option<Value>) -> Reaction {
-        let message = message.unwrap_or_default();
-        match message.get("id").and_then(Value::as_str).unwrap_or_default() {
-            "joinRoom" => self.join_room(client, &message).await,
-            "receiveVideoFrom" => receive_video_from(client, &message).await,
-            "onIceCandidate" => on_ice_candidate(client, &message).await,
-            "leaveRoom" => leave_room(client).await,
-            "heart" => Reaction::frame(&Outgoing::Heart {}),
-            _ => ignored(client, "a message of an unknown kind"),
-        }
+impl<A: Admission> Dialogue<A> for GroupcallIdDialogue {
+    fn family(&self) -> &'static str {
+        "groupcall_id"
     }
 
-    async fn join_room<A: Admission>(&mut self, client: &Client<A>, message: &Value) -> Reaction {
-        let Some(join) = json::fields::<wire::JoinRoom>(message) else {
-            debug!(session = %client.session.id(), "joins without a name or a room");
-            return Reaction::close(Close::NO_NAME);
-        };
-        let own_name = join.person_name.map(|Text(name)| name);
-        if own_name.as_ref().is_some_and(|name| !text::NAME.holds(name)) {
-            return Reaction::close(Close::LONG_NAME);
-        }
-        let (Ok(user), Ok(room)) = (join.name.user(), join.room.room()) else {
-            return Reaction::close(Close::LONG_NAME);
-        };
-        let token = join.token.map(|Text(token)| token);
-        let claim = match client.claim(&user, token.as_deref()) {
-            Ok(claim) => claim,
-            Err(why) => return Reaction::close(why.into()),
-        };
-        let password = join.pw.map(|Text(password)| password);
-        if password
-            .as_ref()
-            .is_some_and(|password| !text::PASSWORD.holds(password))
-        {
-            return Reaction::close(Close::WRONG_PASSWORD);
-        }
-        let turn = client.session.take_turn();
-        let profile = match admit(client, &user, &room, password.as_deref()).await {
-            Ok(profile) => profile,
-            Err(AdmitError::UnknownUser) => return Reaction::close(Close::UNKNOWN_USER),
-            Err(AdmitError::WrongPassword) => return Reaction::close(Close::WRONG_PASSWORD),
-            Err(AdmitError::TooManyGuesses { .. }) => return Reaction::close(Close::TOO_MANY_GUESSES),
-            Err(AdmitError::Storage(_)) => return Reaction::close(Close::STORAGE_FAILED),
-        };
-        self.knows_person_names = own_name.is_some();
-        self.takes_notices = takes_notices(message);
-        let person = person(profile, own_name);
-        let kind = client.rooms;
-        let join = Command::Join {
-            turn,
-            kind,
-            room,
-            person,
-            claim,
-        };
-        match client.session.request(join).await {
-            Err(Refusal::NameTaken) => Reaction::close(Close::NAME_TAKEN),
-            Err(Refusal::NotProven) => Reaction::close(Close::NO_TOKEN),
-            Err(Refusal::RoomFull | Refusal::TooManyRooms) => Reaction::close(Close::FULL),
-            outcome => silent(client, outcome),
-        }
+    fn receive<'a>(&'a mut self, client: &'a Client<A>, frame: Frame) -> BoxFuture<'a, Reaction> {
+        let message = json::parse(frame.text()).unwrap_or_default();
+        self.take(client, message).boxed()
     }
 
-    pub fn tell<A>(&self, client: &Client<A>, event: Event) -> Reaction {
+    fn tell(&mut self, client: &Client<A>, event: Event) -> Reaction {
         let frame = match &event {
             Event::Joined { others } => Outgoing::ExistingParticipants {
                 data: if self.knows_person_names || client.config.groupcall.participants_as_objects {
@@ -153,6 +102,7 @@ impl Dialogue {
             Event::Answered {
                 subject: Subject::Feed(subject),
                 sdp,
+                ..
             } => Outgoing::ReceiveVideoAnswer {
                 name: subject.user.as_str(),
                 feed: subject.feed.into(),
@@ -164,11 +114,7 @@ impl Dialogue {
             } => Outgoing::IceCandidate {
                 name: subject.user.as_str(),
                 feed: subject.feed.into(),
-                candidate: CandidateOut {
-                    candidate: &candidate.line,
-                    sdp_mid: &candidate.mid,
-                    sdp_m_line_index: candidate.section,
-                },
+                candidate: candidate.into(),
             },
             Event::MediaChanged { .. }
             | Event::Answered { .. }
@@ -181,6 +127,46 @@ impl Dialogue {
             | Event::Ended(_) => return Reaction::none(),
         };
         Reaction::frame(&frame)
+    }
+}
+
+impl GroupcallIdDialogue {
+    async fn take<A: Admission>(&mut self, client: &Client<A>, message: Value) -> Reaction {
+        match message.get("id").and_then(Value::as_str).unwrap_or_default() {
+            "joinRoom" => self.join_room(client, &message).await,
+            "receiveVideoFrom" => receive_video_from(client, &message).await,
+            "onIceCandidate" => on_ice_candidate(client, &message).await,
+            "leaveRoom" => leave_room(client).await,
+            "heart" => Reaction::frame(&Outgoing::Heart {}),
+            _ => client.ignore("a message of an unknown kind"),
+        }
+    }
+
+    async fn join_room<A: Admission>(&mut self, client: &Client<A>, message: &Value) -> Reaction {
+        let Some(join) = json::fields::<wire::JoinRoom>(message) else {
+            debug!(session = %client.session.id(), "joins without a name or a room");
+            return Reaction::close(Close::NO_NAME);
+        };
+        let own_name = join.person_name.map(|Text(name)| name);
+        if own_name.as_ref().is_some_and(|name| !text::NAME.holds(name)) {
+            return Reaction::close(Close::LONG_NAME);
+        }
+        let (Ok(user), Ok(room)) = (join.name.user(), join.room.room()) else {
+            return Reaction::close(Close::LONG_NAME);
+        };
+        self.knows_person_names = own_name.is_some();
+        self.takes_notices = takes_notices(message);
+        let join = Join {
+            user,
+            room,
+            own_name,
+            password: join.pw,
+            token: join.token,
+        };
+        match enter(client, join).await {
+            Ok(()) => Reaction::none(),
+            Err(close) => Reaction::close(close),
+        }
     }
 
     /// For want of a message of its own: the other leaves and arrives, which makes clients watch anew.
@@ -213,38 +199,30 @@ async fn receive_video_from<A>(client: &Client<A>, message: &Value) -> Reaction 
     };
     let feed = request.feed.into();
     let subject = UserFeed { user, feed };
-    match client.session.request(Command::Offer { subject, offer }).await {
+    match client.request(Command::Offer { subject, offer }).await {
         // Nothing else would tell the client that no answer comes.
         Err(Refusal::TooManyPeers) => Reaction::close(Close::TOO_MANY_PEERS),
         Err(refusal @ Refusal::BadOffer) => unrecognized(client, message, &refusal.to_string()),
-        outcome => silent(client, outcome),
+        outcome => client.silent(outcome),
     }
 }
 
 async fn on_ice_candidate<A>(client: &Client<A>, message: &Value) -> Reaction {
     let Some(candidate) = json::fields::<wire::OnIceCandidate>(message) else {
-        return ignored(client, "a candidate without a name");
+        return client.ignore("a candidate without a name");
     };
     let Ok(user) = candidate.name.user() else {
         return Reaction::close(Close::LONG_NAME);
     };
     let feed = candidate.feed.into();
     let subject = UserFeed { user, feed };
-    let outcome = client.session.request(Command::Candidate { subject }).await;
-    silent(client, outcome)
+    let outcome = client.request(Command::Candidate { subject }).await;
+    client.silent(outcome)
 }
 
 async fn leave_room<A>(client: &Client<A>) -> Reaction {
-    let outcome = client.session.request(Command::Leave).await;
-    silent(client, outcome)
-}
-
-/// The hub has logged a refusal; the client gets none.
-fn silent<A>(client: &Client<A>, outcome: Result<(), Refusal>) -> Reaction {
-    if let Err(refusal) = outcome {
-        return ignored(client, &refusal.to_string());
-    }
-    Reaction::none()
+    let outcome = client.request(Command::Leave).await;
+    client.silent(outcome)
 }
 
 /// To who would wait for an answer. The message is the other family's. A client that does not know it reports it and goes on,
@@ -252,11 +230,6 @@ fn silent<A>(client: &Client<A>, outcome: Result<(), Refusal>) -> Reaction {
 fn unrecognized<A>(client: &Client<A>, message: &Value, reason: &str) -> Reaction {
     debug!(session = %client.session.id(), reason, "unrecognized");
     Reaction::frame(&Outgoing::UnrecognizedMessage { message, reason })
-}
-
-fn ignored<A>(client: &Client<A>, what: &str) -> Reaction {
-    debug!(session = %client.session.id(), what, "ignored");
-    Reaction::none()
 }
 
 fn media_notice(decoding: &DecodingNotice) -> Outgoing<'_> {

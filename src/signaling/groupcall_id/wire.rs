@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::signaling::json::{Name, Text, if_any};
-use crate::signaling::words::FeedWord;
+use crate::signaling::words::{CandidateOut, FeedWord};
 
 #[derive(Deserialize)]
 pub struct JoinRoom {
@@ -95,13 +95,4 @@ pub enum Participants<'a> {
 pub struct ParticipantOut<'a> {
     pub name: &'a str,
     pub person_name: &'a str,
-}
-
-#[derive(Serialize)]
-pub struct CandidateOut<'a> {
-    pub candidate: &'a str,
-    #[serde(rename = "sdpMid")]
-    pub sdp_mid: &'a str,
-    #[serde(rename = "sdpMLineIndex")]
-    pub sdp_m_line_index: u16,
 }

@@ -48,19 +48,22 @@ mod wire;
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::Value;
 use tracing::debug;
 
-use self::wire::{CandidateOut, Id, Outgoing, ParticipantOut, TextOut};
-use super::client::{Admission, Client, admit, person};
-use super::json::{Name, Text, TooLong, fields};
-use super::reaction::{Close, Reaction};
+use self::wire::{Id, Outgoing, ParticipantOut, TextOut};
+use super::client::{Admission, Client};
+use super::dialogue::Dialogue;
+use super::join::{Join, enter};
+use super::json::{self, Name, Text, TooLong, fields};
+use super::reaction::{Close, Frame, Reaction};
 use super::words::{kind_word, media_word, takes_notices};
 use super::{limits, offer};
-use crate::domain::{Candidate, Command, DecodingNotice, Event, FileNotice, Person, Refusal, Subject, UserFeed};
+use crate::domain::{Command, DecodingNotice, Event, FileNotice, Person, Refusal, Subject, UserFeed};
 use crate::ids::{RoomName, UserId};
-use crate::storage::AdmitError;
 use crate::text::{self, TextLimit};
 
 /// What clients send under `type`.
@@ -75,7 +78,7 @@ pub const KINDS: &[&str] = &[
 
 /// One client's conversation in this family.
 #[derive(Default)]
-pub struct Dialogue {
+pub struct GroupcallTypeDialogue {
     /// The client understands this server's own messages.
     takes_notices: bool,
 }
@@ -89,8 +92,71 @@ struct Unrecognized {
 
 type Outcome = Result<Reaction, Unrecognized>;
 
-impl Dialogue {
-    pub async fn receive<A: Admission>(&mut self, client: &Client<A>, message: Value) -> Reaction {
+impl<A: Admission> Dialogue<A> for GroupcallTypeDialogue {
+    fn family(&self) -> &'static str {
+        "groupcall_type"
+    }
+
+    fn receive<'a>(&'a mut self, client: &'a Client<A>, frame: Frame) -> BoxFuture<'a, Reaction> {
+        // What is no JSON is given back as the text that it is.
+        let message = json::parse(frame.text()).unwrap_or_else(|| Value::from(frame.text()));
+        self.take(client, message).boxed()
+    }
+
+    fn tell(&mut self, client: &Client<A>, event: Event) -> Reaction {
+        let frame = match &event {
+            Event::Joined { others } => Outgoing::ExistingParticipants {
+                participants: others.iter().map(|person| participant(person)).collect(),
+            },
+            Event::ParticipantArrived { person } => Outgoing::NewParticipantArrived {
+                participant: participant(person),
+            },
+            Event::ParticipantLeft { user } => Outgoing::ParticipantLeft { user_id: Id(user) },
+            Event::MediaChanged { user, media } if self.takes_notices => Outgoing::ParticipantMedia {
+                user_id: Id(user),
+                media: media_word(*media),
+            },
+            Event::ConnectionLost { person } => return connection_lost(person),
+            Event::Answered {
+                subject: Subject::Feed(subject),
+                sdp,
+                ..
+            } => Outgoing::ReceiveVideoAnswer {
+                user_id: Id(&subject.user),
+                feed: subject.feed.into(),
+                sdp_answer: sdp,
+            },
+            Event::Candidate {
+                subject: Subject::Feed(subject),
+                candidate,
+            } => Outgoing::IceCandidate {
+                user_id: Id(&subject.user),
+                feed: subject.feed.into(),
+                candidate: candidate.into(),
+                candicate: candidate.into(),
+            },
+            Event::Text { from, text } => return receive_text_messages(client, from, text),
+            Event::File { from, file } => Outgoing::FileUploaded {
+                user_id: Id(from),
+                file_name: &file.name,
+                file_url: &file.url,
+                file_type: file.kind.as_deref(),
+            },
+            Event::Decoding(decoding) if self.takes_notices => media_notice(decoding),
+            Event::MediaChanged { .. }
+            | Event::Answered { .. }
+            | Event::Candidate { .. }
+            | Event::Decoding(_)
+            | Event::Message(_)
+            | Event::Call(_)
+            | Event::Ended(_) => return Reaction::none(),
+        };
+        Reaction::frame(&frame)
+    }
+}
+
+impl GroupcallTypeDialogue {
+    async fn take<A: Admission>(&mut self, client: &Client<A>, message: Value) -> Reaction {
         let outcome = match message.get("type").and_then(Value::as_str).unwrap_or_default() {
             "join" => self.join(client, &message).await,
             "sendMessage" => send_message(client, &message).await,
@@ -115,88 +181,20 @@ impl Dialogue {
             .transpose()?;
         let room = join.room.unwrap_or_else(|| Name::from(0));
         let (user, room) = (join.user_id.user()?, room.room()?);
-        let token = join.token.map(|Text(token)| token);
-        let claim = match client.claim(&user, token.as_deref()) {
-            Ok(claim) => claim,
-            Err(why) => return Ok(permission_denied(&user, &room, why.into())),
-        };
-        let password = join.pw.map(|Text(password)| password);
-        if password
-            .as_ref()
-            .is_some_and(|password| !text::PASSWORD.holds(password))
-        {
-            return Ok(permission_denied(&user, &room, Close::WRONG_PASSWORD));
-        }
-        let turn = client.session.take_turn();
-        let profile = match admit(client, &user, &room, password.as_deref()).await {
-            Ok(profile) => profile,
-            Err(AdmitError::UnknownUser) => return Ok(user_not_found(&user)),
-            Err(AdmitError::WrongPassword) => return Ok(permission_denied(&user, &room, Close::WRONG_PASSWORD)),
-            Err(AdmitError::TooManyGuesses { .. }) => {
-                return Ok(permission_denied(&user, &room, Close::TOO_MANY_GUESSES));
-            }
-            Err(AdmitError::Storage(_)) => return Ok(Reaction::close(Close::STORAGE_FAILED)),
-        };
         self.takes_notices = takes_notices(message);
-        let person = person(profile, own_name);
-        let enter = Command::Join {
-            turn,
-            kind: client.rooms,
+        let join = Join {
+            user: user.clone(),
             room: room.clone(),
-            person,
-            claim,
+            own_name,
+            password: join.pw,
+            token: join.token,
         };
-        match client.session.request(enter).await {
-            Err(Refusal::NameTaken) => Ok(permission_denied(&user, &room, Close::NAME_TAKEN)),
-            Err(Refusal::NotProven) => Ok(permission_denied(&user, &room, Close::NO_TOKEN)),
-            Err(Refusal::RoomFull | Refusal::TooManyRooms) => Ok(permission_denied(&user, &room, Close::FULL)),
-            _ => Ok(Reaction::none()),
-        }
-    }
-
-    pub fn tell<A>(&self, client: &Client<A>, event: Event) -> Reaction {
-        let frame = match &event {
-            Event::Joined { others } => Outgoing::ExistingParticipants {
-                participants: others.iter().map(|person| participant(person)).collect(),
-            },
-            Event::ParticipantArrived { person } => Outgoing::NewParticipantArrived {
-                participant: participant(person),
-            },
-            Event::ParticipantLeft { user } => Outgoing::ParticipantLeft { user_id: Id(user) },
-            Event::MediaChanged { user, media } if self.takes_notices => Outgoing::ParticipantMedia {
-                user_id: Id(user),
-                media: media_word(*media),
-            },
-            Event::ConnectionLost { person } => return connection_lost(person),
-            Event::Answered {
-                subject: Subject::Feed(subject),
-                sdp,
-            } => Outgoing::ReceiveVideoAnswer {
-                user_id: Id(&subject.user),
-                feed: subject.feed.into(),
-                sdp_answer: sdp,
-            },
-            Event::Candidate {
-                subject: Subject::Feed(subject),
-                candidate,
-            } => ice_candidate(subject, candidate),
-            Event::Text { from, text } => return receive_text_messages(client, from, text),
-            Event::File { from, file } => Outgoing::FileUploaded {
-                user_id: Id(from),
-                file_name: &file.name,
-                file_url: &file.url,
-                file_type: file.kind.as_deref(),
-            },
-            Event::Decoding(decoding) if self.takes_notices => media_notice(decoding),
-            Event::MediaChanged { .. }
-            | Event::Answered { .. }
-            | Event::Candidate { .. }
-            | Event::Decoding(_)
-            | Event::Message(_)
-            | Event::Call(_)
-            | Event::Ended(_) => return Reaction::none(),
-        };
-        Reaction::frame(&frame)
+        Ok(match enter(client, join).await {
+            Ok(()) => Reaction::none(),
+            Err(close @ Close::STORAGE_FAILED) => Reaction::close(close),
+            Err(Close::UNKNOWN_USER) => user_not_found(&user),
+            Err(close) => permission_denied(&user, &room, close),
+        })
     }
 }
 
@@ -255,7 +253,7 @@ async fn on_ice_candidate<A>(client: &Client<A>, message: &Value) -> Outcome {
     let (user, feed) = (candidate.user_id.user()?, candidate.feed.into());
     let subject = UserFeed { user, feed };
     // Refused, it is of no use; accepted, it is of none either.
-    client.session.request(Command::Candidate { subject }).await.ok();
+    client.request(Command::Candidate { subject }).await.ok();
     Ok(Reaction::none())
 }
 
@@ -273,7 +271,7 @@ async fn leave<A>(client: &Client<A>) -> Outcome {
 }
 
 async fn request<A>(client: &Client<A>, command: Command) -> Outcome {
-    match client.session.request(command).await {
+    match client.request(command).await {
         // The socket is about to be closed; that says enough.
         Ok(()) | Err(Refusal::SessionEnded) => Ok(Reaction::none()),
         Err(_) => Err(Unrecognized::default()),
@@ -331,20 +329,6 @@ fn participant(person: &Person) -> ParticipantOut<'_> {
         prefix: &person.prefix,
         postfix: &person.postfix,
         suffix: &person.postfix,
-    }
-}
-
-fn ice_candidate<'a>(subject: &'a UserFeed, candidate: &'a Candidate) -> Outgoing<'a> {
-    let candidate = CandidateOut {
-        candidate: &candidate.line,
-        sdp_mid: &candidate.mid,
-        sdp_m_line_index: candidate.section,
-    };
-    Outgoing::IceCandidate {
-        user_id: Id(&subject.user),
-        feed: subject.feed.into(),
-        candidate,
-        candicate: candidate,
     }
 }
 

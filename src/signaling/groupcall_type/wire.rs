@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::ids::UserId;
 use crate::signaling::json::{EXACT_INTEGER_MAX, Name, Text, if_any};
-use crate::signaling::words::FeedWord;
+use crate::signaling::words::{CandidateOut, FeedWord};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -131,15 +131,6 @@ pub struct ParticipantOut<'a> {
     pub prefix: &'a str,
     pub postfix: &'a str,
     pub suffix: &'a str,
-}
-
-#[derive(Clone, Copy, Serialize)]
-pub struct CandidateOut<'a> {
-    pub candidate: &'a str,
-    #[serde(rename = "sdpMid")]
-    pub sdp_mid: &'a str,
-    #[serde(rename = "sdpMLineIndex")]
-    pub sdp_m_line_index: u16,
 }
 
 /// A number where the id is one that comes back from JavaScript as it went, otherwise the text.

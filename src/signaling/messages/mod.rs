@@ -60,15 +60,17 @@ mod wire;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use prost::Message;
 use time::OffsetDateTime;
 use time::macros::format_description;
-use tracing::debug;
 
 use self::wire::{Incoming, Outgoing};
 use super::client::{Admission, Client};
+use super::dialogue::Dialogue;
 use super::reaction::{Close, Frame, Heartbeat, Reaction};
-use crate::domain::{Command, MessageCommand, MessageEvent, Recipient, Refusal, Waits};
+use crate::domain::{Event, MessageCommand, MessageEvent, Recipient, Refusal, Waits};
 use crate::ids::UserId;
 use crate::storage::AdmitError;
 use crate::{auth, text};
@@ -87,43 +89,60 @@ const NOT_ONLINE: &str = "not online";
 
 /// One client's conversation in this family.
 #[derive(Default)]
-pub struct Dialogue {
+pub struct MessageDialogue {
     user: Option<UserId>,
 }
 
-pub fn heartbeat() -> Heartbeat {
-    let asked = Outgoing {
-        msgtype: wire::SEND,
-        ..Outgoing::of(wire::HEARTBEAT)
-    };
-    Heartbeat {
-        after: HEARTBEAT_AFTER,
-        frame: Frame::Binary(asked.bytes()),
-        answer_within: HEARTBEAT_ANSWER_MAX,
+impl<A: Admission> Dialogue<A> for MessageDialogue {
+    fn family(&self) -> &'static str {
+        "messages"
+    }
+
+    fn receive<'a>(&'a mut self, client: &'a Client<A>, frame: Frame) -> BoxFuture<'a, Reaction> {
+        self.take(client, frame).boxed()
+    }
+
+    fn tell(&mut self, client: &Client<A>, event: Event) -> Reaction {
+        match event {
+            Event::Message(event) => tell(client, event),
+            _ => Reaction::none(),
+        }
+    }
+
+    fn heartbeat(&self) -> Option<Heartbeat> {
+        let asked = Outgoing {
+            msgtype: wire::SEND,
+            ..Outgoing::of(wire::HEARTBEAT)
+        };
+        Some(Heartbeat {
+            after: HEARTBEAT_AFTER,
+            frame: Frame::Binary(asked.bytes()),
+            answer_within: HEARTBEAT_ANSWER_MAX,
+        })
     }
 }
 
-impl Dialogue {
-    pub async fn receive<A: Admission>(&mut self, client: &Client<A>, frame: Frame) -> Reaction {
+impl MessageDialogue {
+    async fn take<A: Admission>(&mut self, client: &Client<A>, frame: Frame) -> Reaction {
         let Frame::Binary(bytes) = frame else {
-            return ignored(client, "a text");
+            return client.ignore("a text");
         };
         let Ok(message) = Incoming::decode(&bytes[..]) else {
-            return ignored(client, "not a message");
+            return client.ignore("not a message");
         };
         if ![wire::SEND, wire::REPLY].contains(&message.msgtype) {
-            return ignored(client, "of a type that is not for the server");
+            return client.ignore("of a type that is not for the server");
         }
         match message.cmd {
             wire::BIND => self.bind(client, &message).await,
             wire::MESSAGE if auth::looks_like_token(&message.token) => match wire::without_token(&bytes) {
                 Ok(bytes) => self.message(client, message, &bytes).await,
-                Err(_) => ignored(client, "not a message"),
+                Err(_) => client.ignore("not a message"),
             },
             wire::MESSAGE => self.message(client, message, &bytes).await,
-            wire::ONLINE => request(client, MessageCommand::List).await,
+            wire::ONLINE => client.silent(client.request(MessageCommand::List).await),
             wire::HEARTBEAT => Reaction::none(),
-            _ => ignored(client, "of an unknown kind"),
+            _ => client.ignore("of an unknown kind"),
         }
     }
 
@@ -133,7 +152,7 @@ impl Dialogue {
             return Reaction::bytes(Outgoing::of(wire::RECONNECT).bytes());
         }
         if sender.is_empty() {
-            return ignored(client, "binding without a sender");
+            return client.ignore("binding without a sender");
         }
         if !text::NAME.holds(sender) {
             return Reaction::close(Close::LONG_NAME);
@@ -152,10 +171,10 @@ impl Dialogue {
             user: user.clone(),
             claim,
         };
-        match client.session.request(Command::Message(command)).await {
+        match client.request(command).await {
             Ok(()) => self.user = Some(user),
             Err(Refusal::TooManySessions) => return Reaction::bytes(Outgoing::of(wire::RECONNECT).bytes()),
-            Err(refusal) => return ignored(client, &refusal.to_string()),
+            Err(refusal) => return client.ignore(&refusal.to_string()),
         }
         Reaction::none()
     }
@@ -168,13 +187,13 @@ impl Dialogue {
             }
         }
         let Some(user) = &self.user else {
-            return ignored(client, "a message on a connection that is not bound");
+            return client.ignore("a message on a connection that is not bound");
         };
         if !text::NAME.holds(&message.receiver) {
             return Reaction::close(Close::LONG_NAME);
         }
         let to = match (message.receiver.as_str(), message.group_id.as_str()) {
-            ("", kind) if CALL_KINDS.contains(&kind) => return ignored(client, "an invitation for nobody"),
+            ("", kind) if CALL_KINDS.contains(&kind) => return client.ignore("an invitation for nobody"),
             ("", "") => Recipient::User(user.clone()),
             ("", _) => Recipient::Everybody,
             (receiver, _) => Recipient::User(UserId::from(receiver)),
@@ -183,7 +202,7 @@ impl Dialogue {
         let sent = wire::under(bytes, user.as_str(), &now);
         let missed = wire::missed(bytes, user.as_str(), &now);
         let (Ok(sent), Ok(missed)) = (sent, missed) else {
-            return ignored(client, "not a message");
+            return client.ignore("not a message");
         };
         let is_about_a_call = CALL_KINDS.contains(&message.group_id.as_str());
         let waits = match answer_in(&message) {
@@ -194,38 +213,37 @@ impl Dialogue {
         };
         let message = sent;
         let send = MessageCommand::Send { to, message, waits };
-        match client.session.request(Command::Message(send)).await {
+        match client.request(send).await {
             // There is no message to say so with, and silence would be taken for success.
             Err(Refusal::TooMuchForSoMany) => Reaction::close(Close::TOO_DEAR),
-            Err(refusal) => ignored(client, &refusal.to_string()),
-            Ok(()) => Reaction::none(),
+            outcome => client.silent(outcome),
         }
     }
+}
 
-    pub fn tell<A>(&self, client: &Client<A>, event: MessageEvent) -> Reaction {
-        let now = time_stamp((client.clock)());
-        let about = |cmd, msgtype, user: UserId| Outgoing {
-            cmd,
-            msgtype,
-            sender: user.as_str().to_owned(),
-            time_stamp: now.clone(),
-            ..Outgoing::default()
-        };
-        match event {
-            MessageEvent::Received { message } => Reaction::bytes(message),
-            MessageEvent::Online { user } => Reaction::bytes(about(wire::ONLINE, 0, user).bytes()),
-            MessageEvent::OneMore { user } => Reaction::bytes(about(wire::ONLINE, wire::NOTIFY, user).bytes()),
-            MessageEvent::Offline { user } => Reaction::bytes(about(wire::OFFLINE, 0, user).bytes()),
-            MessageEvent::Unanswered { receiver, invitation } => match Incoming::decode(invitation) {
-                Ok(invitation) => Reaction::bytes(unanswered(receiver, invitation, now.clone()).bytes()),
-                Err(_) => Reaction::none(),
-            },
-            MessageEvent::WhoIsOnline { users } => {
-                let frames = users
-                    .into_iter()
-                    .map(|user| about(wire::ONLINE, wire::REPLY, user).bytes());
-                frames.fold(Reaction::none(), Reaction::and_bytes)
-            }
+fn tell<A>(client: &Client<A>, event: MessageEvent) -> Reaction {
+    let now = time_stamp((client.clock)());
+    let about = |cmd, msgtype, user: UserId| Outgoing {
+        cmd,
+        msgtype,
+        sender: user.as_str().to_owned(),
+        time_stamp: now.clone(),
+        ..Outgoing::default()
+    };
+    match event {
+        MessageEvent::Received { message } => Reaction::bytes(message),
+        MessageEvent::Online { user } => Reaction::bytes(about(wire::ONLINE, 0, user).bytes()),
+        MessageEvent::OneMore { user } => Reaction::bytes(about(wire::ONLINE, wire::NOTIFY, user).bytes()),
+        MessageEvent::Offline { user } => Reaction::bytes(about(wire::OFFLINE, 0, user).bytes()),
+        MessageEvent::Unanswered { receiver, invitation } => match Incoming::decode(invitation) {
+            Ok(invitation) => Reaction::bytes(unanswered(receiver, invitation, now.clone()).bytes()),
+            Err(_) => Reaction::none(),
+        },
+        MessageEvent::WhoIsOnline { users } => {
+            let frames = users
+                .into_iter()
+                .map(|user| about(wire::ONLINE, wire::REPLY, user).bytes());
+            frames.fold(Reaction::none(), Reaction::and_bytes)
         }
     }
 }
@@ -259,18 +277,6 @@ fn unanswered(callee: UserId, invitation: Incoming, time_stamp: String) -> Outgo
         req_type: invitation.req_type,
         vagroup_id: invitation.vagroup_id,
     }
-}
-
-async fn request<A>(client: &Client<A>, command: MessageCommand) -> Reaction {
-    match client.session.request(Command::Message(command)).await {
-        Ok(()) => Reaction::none(),
-        Err(refusal) => ignored(client, &refusal.to_string()),
-    }
-}
-
-fn ignored<A>(client: &Client<A>, what: &str) -> Reaction {
-    debug!(session = %client.session.id(), what, "ignored");
-    Reaction::none()
 }
 
 fn time_stamp(now: SystemTime) -> String {

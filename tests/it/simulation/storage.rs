@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use patchbay::domain::{Sender, WaitingMessage};
+use patchbay::domain::{Person, Sender, WaitingMessage};
 use patchbay::hub::{MessageStore, StoreError};
 use patchbay::ids::{RoomName, UserId};
 use patchbay::signaling::Admission;
-use patchbay::storage::{AdmitError, Profile};
+use patchbay::storage::AdmitError;
 
 /// Anyone may enter any room. Cheap to clone: all clones are one storage.
 #[derive(Clone, Default)]
@@ -43,18 +43,13 @@ impl Storage {
 }
 
 impl Admission for Storage {
-    async fn admit(&self, user: &UserId, _room: &RoomName, _password: Option<&str>) -> Result<Profile, AdmitError> {
+    async fn admit(&self, user: &UserId, _room: &RoomName, _password: Option<&str>) -> Result<Person, AdmitError> {
         self.recognize(user).await
     }
 
-    async fn recognize(&self, user: &UserId) -> Result<Profile, AdmitError> {
-        let profile = |_: &mut State| Profile {
-            user: user.clone(),
-            name: user.as_str().to_owned(),
-            prefix: String::new(),
-            postfix: String::new(),
-        };
-        self.answer(profile).await.map_err(AdmitError::Storage)
+    async fn recognize(&self, user: &UserId) -> Result<Person, AdmitError> {
+        let person = |_: &mut State| Person::unnamed(user.clone());
+        self.answer(person).await.map_err(AdmitError::Storage)
     }
 }
 

@@ -13,7 +13,7 @@ use patchbay::shares::ClientAddress;
 use patchbay::storage::{DeviceRecord, RecordError};
 use tokio::time::Instant;
 
-use super::{Place, on_both, profile};
+use super::{Place, on_both, person};
 
 on_both!(
     a_token_is_good_for_seven_days_and_over_a_restart,
@@ -196,7 +196,7 @@ async fn contacts_have_a_row_for_each_of_their_devices(place: &Place) {
 
 async fn where_there_are_users_only_they_log_in(place: &Place) {
     let directory = place.open().await;
-    directory.add_user(&profile(ANNA, "Anna", "", "")).await.unwrap();
+    directory.add_user(&person(ANNA, "Anna", "", "")).await.unwrap();
     let accounts = accounts(place, &Hands::new()).await;
     assert!(accounts.log_in(ANNA, "d", HERE).await.is_ok());
     assert!(matches!(

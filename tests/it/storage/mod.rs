@@ -9,10 +9,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use patchbay::domain::Person;
 use patchbay::ids::{RoomName, UserId};
 use patchbay::shares::{ClientAddress, Share};
 use patchbay::storage::{
-    AdmitError, DevicePlaces, DeviceRecord, Directory, FileRecord, Gate, Profile, ProfileChange, RecordError,
+    AdmitError, DevicePlaces, DeviceRecord, Directory, FileRecord, Gate, PersonChange, RecordError,
 };
 
 pub use places::Place;
@@ -68,8 +69,8 @@ fn room(name: &str) -> RoomName {
     RoomName::from(name)
 }
 
-fn profile(id: &str, name: &str, prefix: &str, postfix: &str) -> Profile {
-    Profile {
+fn person(id: &str, name: &str, prefix: &str, postfix: &str) -> Person {
+    Person {
         user: user(id),
         name: name.to_owned(),
         prefix: prefix.to_owned(),
@@ -80,12 +81,12 @@ fn profile(id: &str, name: &str, prefix: &str, postfix: &str) -> Profile {
 async fn with_no_users_anybody_may_enter_under_his_id(place: &Place) {
     let directory = place.open().await;
     let admitted = gate(&directory).admit(&user("7"), &room("demo"), None).await.unwrap();
-    assert_eq!(admitted, profile("7", "7", "", ""));
+    assert_eq!(admitted, person("7", "7", "", ""));
 }
 
 async fn with_users_only_they_enter_and_are_shown_as_recorded(place: &Place) {
     let directory = place.open().await;
-    let ann = profile("1", "Ann 安", "Dr", "(Berlin)");
+    let ann = person("1", "Ann 安", "Dr", "(Berlin)");
     directory.add_user(&ann).await.unwrap();
     assert_eq!(
         gate(&directory).admit(&user("1"), &room("demo"), None).await.unwrap(),
@@ -97,7 +98,7 @@ async fn with_users_only_they_enter_and_are_shown_as_recorded(place: &Place) {
 
 async fn after_the_last_user_is_removed_anybody_may_enter_again(place: &Place) {
     let directory = place.open().await;
-    directory.add_user(&profile("1", "Ann", "", "")).await.unwrap();
+    directory.add_user(&person("1", "Ann", "", "")).await.unwrap();
     directory.remove_user(&user("1")).await.unwrap();
     assert!(gate(&directory).admit(&user("2"), &room("demo"), None).await.is_ok());
 }
@@ -152,18 +153,18 @@ async fn a_changed_password_counts_at_once_and_a_removed_one_no_longer(place: &P
 async fn users_are_changed_field_by_field_and_listed_by_id(place: &Place) {
     let directory = place.open().await;
     for id in ["b", "a", "c"] {
-        directory.add_user(&profile(id, id, "p", "q")).await.unwrap();
+        directory.add_user(&person(id, id, "p", "q")).await.unwrap();
     }
-    let change = ProfileChange {
+    let change = PersonChange {
         name: Some("Bob".to_owned()),
         postfix: Some(String::new()),
-        ..ProfileChange::default()
+        ..PersonChange::default()
     };
     directory.set_user(&user("b"), &change).await.unwrap();
     let expected = [
-        profile("a", "a", "p", "q"),
-        profile("b", "Bob", "p", ""),
-        profile("c", "c", "p", "q"),
+        person("a", "a", "p", "q"),
+        person("b", "Bob", "p", ""),
+        person("c", "c", "p", "q"),
     ];
     assert_eq!(directory.users().await.unwrap(), expected);
 }
@@ -180,10 +181,10 @@ async fn rooms_are_listed_with_whether_they_have_a_password_and_never_with_the_p
 
 async fn what_exists_is_not_added_and_what_does_not_is_not_changed(place: &Place) {
     let directory = place.open().await;
-    let ann = profile("1", "Ann", "", "");
+    let ann = person("1", "Ann", "", "");
     directory.add_user(&ann).await.unwrap();
     directory.add_room(&room("r"), None).await.unwrap();
-    let again = profile("1", "Other", "", "");
+    let again = person("1", "Other", "", "");
     assert!(matches!(
         directory.add_user(&again).await,
         Err(RecordError::Exists { .. })
@@ -193,7 +194,7 @@ async fn what_exists_is_not_added_and_what_does_not_is_not_changed(place: &Place
         Err(RecordError::Exists { .. })
     ));
     assert_eq!(directory.users().await.unwrap(), [ann]);
-    let no_change = ProfileChange::default();
+    let no_change = PersonChange::default();
     let missing = [
         directory.set_user(&user("2"), &no_change).await,
         directory.remove_user(&user("2")).await,
@@ -208,17 +209,17 @@ async fn what_exists_is_not_added_and_what_does_not_is_not_changed(place: &Place
 async fn ids_that_cannot_be_recorded_are_refused(place: &Place) {
     let directory = place.open().await;
     for id in ["", "a\nb", "nul\0", &"x".repeat(129), &"名".repeat(129)] {
-        let added = directory.add_user(&profile(id, "n", "", "")).await;
+        let added = directory.add_user(&person(id, "n", "", "")).await;
         assert!(matches!(added, Err(RecordError::BadId { .. })), "{id:?}: {added:?}");
         let added = directory.add_room(&room(id), None).await;
         assert!(matches!(added, Err(RecordError::BadId { .. })), "{id:?}: {added:?}");
     }
     let (id, name) = ("名".repeat(128), "名".repeat(256));
-    directory.add_user(&profile(&id, &name, &name, &name)).await.unwrap();
+    directory.add_user(&person(&id, &name, &name, &name)).await.unwrap();
     directory.add_room(&room(&id), None).await.unwrap();
-    let long_name = directory.add_user(&profile("1", &"n".repeat(257), "", "")).await;
+    let long_name = directory.add_user(&person("1", &"n".repeat(257), "", "")).await;
     assert!(matches!(long_name, Err(RecordError::BadText { .. })), "{long_name:?}");
-    let bad_name = directory.add_user(&profile("1", "a\nb", "", "")).await;
+    let bad_name = directory.add_user(&person("1", "a\nb", "", "")).await;
     assert!(matches!(bad_name, Err(RecordError::BadText { .. })), "{bad_name:?}");
     let longest = "密".repeat(256);
     directory.add_room(&room("long"), Some(&longest)).await.unwrap();
@@ -244,7 +245,7 @@ async fn hostile_ids_are_just_unknown(place: &Place) {
             "{id:?}"
         );
     }
-    directory.add_user(&profile("1", "Ann", "", "")).await.unwrap();
+    directory.add_user(&person("1", "Ann", "", "")).await.unwrap();
     for id in hostile {
         let refused = gate(&directory).admit(&user(id), &room(id), Some(id)).await;
         assert!(matches!(refused, Err(AdmitError::UnknownUser)), "{id:?}: {refused:?}");
@@ -259,7 +260,7 @@ async fn hostile_ids_are_just_unknown(place: &Place) {
 async fn records_survive_a_restart_and_are_seen_by_other_processes(place: &Place) {
     let first = place.open().await;
     let second = place.open().await;
-    first.add_user(&profile("1", "Ann", "", "")).await.unwrap();
+    first.add_user(&person("1", "Ann", "", "")).await.unwrap();
     assert_eq!(second.users().await.unwrap().len(), 1);
     first.close().await;
     second.close().await;

@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 
+use patchbay::domain::Person;
 use patchbay::ids::{RoomName, UserId};
 use patchbay::signaling::Admission;
-use patchbay::storage::{AdmitError, Profile};
+use patchbay::storage::AdmitError;
 
 /// With nobody in it, anyone may enter.
 #[derive(Clone, Default)]
 pub struct House {
-    users: HashMap<String, Profile>,
+    users: HashMap<String, Person>,
     passwords: HashMap<String, String>,
     /// Rooms for which too many wrong passwords have been tried.
     guessed: Vec<String>,
@@ -18,13 +19,13 @@ pub struct House {
 
 impl House {
     pub fn with_user(mut self, id: &str, name: &str, prefix: &str, postfix: &str) -> Self {
-        let profile = Profile {
+        let person = Person {
             user: id.into(),
             name: name.to_owned(),
             prefix: prefix.to_owned(),
             postfix: postfix.to_owned(),
         };
-        self.users.insert(id.to_owned(), profile);
+        self.users.insert(id.to_owned(), person);
         self
     }
 
@@ -48,31 +49,25 @@ impl House {
 }
 
 impl Admission for House {
-    async fn admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Profile, AdmitError> {
-        let profile = self.recognize(user).await?;
+    async fn admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Person, AdmitError> {
+        let person = self.recognize(user).await?;
         if self.guessed.iter().any(|guessed| guessed == room.as_str()) {
             let wait = std::time::Duration::from_secs(8);
             return Err(AdmitError::TooManyGuesses { wait });
         }
         match self.passwords.get(room.as_str()) {
             Some(wanted) if password != Some(wanted) => Err(AdmitError::WrongPassword),
-            _ => Ok(profile),
+            _ => Ok(person),
         }
     }
 
-    async fn recognize(&self, user: &UserId) -> Result<Profile, AdmitError> {
+    async fn recognize(&self, user: &UserId) -> Result<Person, AdmitError> {
         if self.broken {
             return Err(AdmitError::Storage("the disk is gone".into()));
         }
-        let unknown = Profile {
-            user: user.clone(),
-            name: user.as_str().to_owned(),
-            prefix: String::new(),
-            postfix: String::new(),
-        };
         match self.users.get(user.as_str()) {
-            Some(profile) => Ok(profile.clone()),
-            None if self.users.is_empty() => Ok(unknown),
+            Some(person) => Ok(person.clone()),
+            None if self.users.is_empty() => Ok(Person::unnamed(user.clone())),
             None => Err(AdmitError::UnknownUser),
         }
     }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use patchbay::config::{self, Config, Listener};
+use patchbay::domain::Person;
 use patchbay::server::Server;
-use patchbay::storage::{Directory, Profile};
+use patchbay::storage::Directory;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
@@ -86,13 +87,7 @@ impl Running {
     /// As another process adds one.
     async fn add_user(&self, id: &str) {
         let directory = Directory::open(&self.storage).await.unwrap();
-        let profile = Profile {
-            user: id.into(),
-            name: id.to_owned(),
-            prefix: String::new(),
-            postfix: String::new(),
-        };
-        directory.add_user(&profile).await.unwrap();
+        directory.add_user(&Person::unnamed(id.into())).await.unwrap();
         directory.close().await;
     }
 

@@ -1,0 +1,30 @@
+//! What a family does for one client.
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
+
+use super::client::Client;
+use super::reaction::{Frame, Heartbeat, Reaction};
+use crate::domain::Event;
+
+/// One client's conversation in one family. It keeps what the client has said that later messages depend on.
+pub trait Dialogue<A>: Send {
+    /// The family's name in the metrics.
+    fn family(&self) -> &'static str;
+
+    /// Called once, before the first message.
+    fn begin<'a>(&'a mut self, _: &'a Client<A>) -> BoxFuture<'a, Reaction> {
+        ready(Reaction::none()).boxed()
+    }
+
+    /// One message of the client. Returns when all that it leads to has been decided.
+    fn receive<'a>(&'a mut self, client: &'a Client<A>, frame: Frame) -> BoxFuture<'a, Reaction>;
+
+    /// What the client is sent about an event. [`Event::Ended`] never comes here: it is the same for all families.
+    fn tell(&mut self, client: &Client<A>, event: Event) -> Reaction;
+
+    /// What the client is sent where nothing else is.
+    fn heartbeat(&self) -> Option<Heartbeat> {
+        None
+    }
+}

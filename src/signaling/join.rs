@@ -1,0 +1,65 @@
+//! How somebody enters a room, for every family that has rooms.
+
+use super::client::{Admission, Client, admit, shown};
+use super::json::Text;
+use super::reaction::Close;
+use crate::domain::{Command, Refusal};
+use crate::ids::{RoomName, UserId};
+use crate::storage::AdmitError;
+use crate::text;
+
+/// What a client says to enter a room. Names are of a length that is allowed.
+pub struct Join {
+    pub user: UserId,
+    pub room: RoomName,
+    /// The name that the client gives itself.
+    pub own_name: Option<String>,
+    pub password: Option<Text>,
+    pub token: Option<Text>,
+}
+
+/// Enters the room, or says why the socket is to be closed. What is refused for no fault of the client's is only logged.
+pub async fn enter<A: Admission>(client: &Client<A>, join: Join) -> Result<(), Close> {
+    let Join {
+        user,
+        room,
+        own_name,
+        password,
+        token,
+    } = join;
+    let token = token.map(|Text(token)| token);
+    let claim = client.claim(&user, token.as_deref())?;
+    let password = password.map(|Text(password)| password);
+    if password
+        .as_ref()
+        .is_some_and(|password| !text::PASSWORD.holds(password))
+    {
+        return Err(Close::WRONG_PASSWORD);
+    }
+    let turn = client.session.take_turn();
+    let person = match admit(client, &user, &room, password.as_deref()).await {
+        Ok(person) => shown(person, own_name),
+        Err(AdmitError::UnknownUser) => return Err(Close::UNKNOWN_USER),
+        Err(AdmitError::WrongPassword) => return Err(Close::WRONG_PASSWORD),
+        Err(AdmitError::TooManyGuesses { .. }) => return Err(Close::TOO_MANY_GUESSES),
+        Err(AdmitError::Storage(_)) => return Err(Close::STORAGE_FAILED),
+    };
+    let kind = client.rooms;
+    let command = Command::Join {
+        turn,
+        kind,
+        room,
+        person,
+        claim,
+    };
+    match client.request(command).await {
+        Ok(()) => Ok(()),
+        Err(Refusal::NameTaken) => Err(Close::NAME_TAKEN),
+        Err(Refusal::NotProven) => Err(Close::NO_TOKEN),
+        Err(Refusal::RoomFull | Refusal::TooManyRooms) => Err(Close::FULL),
+        Err(refusal) => {
+            client.ignore(&refusal.to_string());
+            Ok(())
+        }
+    }
+}
