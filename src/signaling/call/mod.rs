@@ -20,7 +20,7 @@
 //! | `registerResponse` | `response`; `userId` or `message` | `accepted`, `rejected: empty user name`, `rejected: user '…' already registered` where somebody has proven that the name is theirs, or `rejected` with the reason in `message` |
 //! | `incomingCall` | `from`, `to` | it rings, also at who registers while it does |
 //! | `startCommunication` | `sdpAnswer` | to the callee who accepted, before the caller hears of it |
-//! | `callResponse` | `response`; `sdpAnswer` or `message` | to the caller: `accepted`, `rejected: user '…' is not registered`, or `rejected` with the reason in `message`. To a callee, `rejected` where the `from` of their answer has more than 128 characters |
+//! | `callResponse` | `response`; `sdpAnswer` or `message` | to the caller: `accepted`, `rejected: user '…' is not registered`, or `rejected` with the reason in `message`. To a callee, `rejected` where the `from` of their answer has more than 128 characters. To who sent a `restart`, `rejected` where its offer is missing, too long or cannot be answered, or there is no place for its connection. The call goes on, unless the offer was of a new connection: then `stopCommunication` follows |
 //! | `iceCandidate` | `candidate` `{candidate, sdpMid, sdpMLineIndex}` | after that side's answer, which has them too |
 //! | `restartAnswer` | `sdpAnswer` | to who sent a `restart`; then candidates |
 //! | `otherMedia` | `media`: `lost` or `back` | the other side's media do not arrive any more though the call goes on, or arrive again. Only to who registered with `notices` |
@@ -44,8 +44,8 @@
 //! `stopCommunication` does not say which call is over, so it is only sent about the one that the client has in mind:
 //! the one that it is in, or else the first that rings.
 //!
-//! What is no message of this family, answers a call that does not ring, or ends one that there is not, is ignored and
-//! logged. A socket whose name is taken by a newer one is told that its call is over, and closed with 4001.
+//! What is no message of this family, answers a call that does not ring, or ends or restarts one that there is not, is
+//! ignored and logged. A socket whose name is taken by a newer one is told that its call is over, and closed with 4001.
 
 mod wire;
 
@@ -73,6 +73,7 @@ const DECLINED: &str = "user declined";
 const TIMED_OUT: &str = "timeout";
 const NO_DEVICE: &str = "NoDevice";
 const REJECTED: &str = "rejected";
+const OFFER_TOO_LONG: &str = "the offer is too long";
 
 /// One client's conversation in this family.
 #[derive(Default)]
@@ -211,7 +212,7 @@ impl CallDialogue {
             return rejected("'from' is not the name that you registered");
         }
         let Some(offer) = offer::offer(call.sdp_offer) else {
-            return rejected("the offer is too long");
+            return rejected(OFFER_TOO_LONG);
         };
         let callee = match call.to.user() {
             Ok(callee) => callee,
@@ -328,11 +329,17 @@ impl CallDialogue {
 }
 
 async fn restart<A>(client: &Client<A>, message: &Value) -> Reaction {
-    let offer = json::fields::<wire::Restart>(message).and_then(|restart| offer::offer(restart.sdp_offer));
-    let Some(offer) = offer else {
-        return client.ignore("a restart without an offer, or with one that is too long");
+    let Some(restart) = json::fields::<wire::Restart>(message) else {
+        return rejected("'sdpOffer' must be a text");
     };
-    client.silent(client.request(CallCommand::Renew { offer }).await)
+    let Some(offer) = offer::offer(restart.sdp_offer) else {
+        return rejected(OFFER_TOO_LONG);
+    };
+    match client.request(CallCommand::Renew { offer }).await {
+        // The call may have ended while this was on its way; then the client is told that it has.
+        outcome @ (Ok(()) | Err(Refusal::NoSuchCall | Refusal::SessionEnded)) => client.silent(outcome),
+        Err(refusal) => rejected(&refusal.to_string()),
+    }
 }
 
 fn not_registered(response: &str, message: Option<&str>) -> Reaction {

@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | `call` | `to_phone`, `to_device_id` | rings the device; a call that this one is still in ends |
 //! | `called_success`, `called_refuse` | `from_phone`, `from_device_id`, `room_id` | accepts or refuses the call that rings and has that room; without a `room_id`, the call that rings |
-//! | `calling_hangup` | `notified_phone`, `notified_device_id`, `room_id` | ends the call with that device, ringing or accepted, whichever room it names: some clients name another one, or none. Only where it is the room of a call with that device that has ended within 30 s, and not the room of the present one, the message was late, and is ignored. Silent where there is no call |
+//! | `calling_hangup` | `notified_phone`, `notified_device_id`, `room_id` | ends the call with that device, ringing or accepted, whichever room it names: some clients name another one, or none. It is late, and ignored, where its room is that of an earlier call with that device that ended within the last 30 s. It is not answered where there is no call |
 //!
 //! | server → client | fields | when |
 //! |---|---|---|

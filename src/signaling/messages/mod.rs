@@ -53,7 +53,7 @@
 //! closed with 4401; where it does not prove `sender`, with 4403. A token that this server has not signed (some apps send one of
 //! their own in this field) counts as none, unless one is asked for and none came with the request. A message on a connection that is not bound may carry it, too;
 //! it is not passed on. Where there are users in the user table, only they may bind: others have their socket closed with the
-//! reason. So has who binds under a name of more than 128 characters, or writes to one.
+//! reason. So has who binds without a `sender` or under a name of more than 128 characters, or writes to one.
 
 mod wire;
 
@@ -152,7 +152,7 @@ impl MessageDialogue {
             return Reaction::bytes(Outgoing::of(wire::RECONNECT).bytes());
         }
         if sender.is_empty() {
-            return client.ignore("binding without a sender");
+            return Reaction::close(Close::NO_SENDER);
         }
         if !text::NAME.holds(sender) {
             return Reaction::close(Close::LONG_NAME);
@@ -181,6 +181,9 @@ impl MessageDialogue {
 
     async fn message<A: Admission>(&mut self, client: &Client<A>, message: Incoming, bytes: &[u8]) -> Reaction {
         if self.user.is_none() {
+            if message.sender.is_empty() {
+                return client.ignore("a message on a connection that is not bound");
+            }
             let reaction = self.bind(client, &message).await;
             if reaction != Reaction::none() {
                 return reaction;

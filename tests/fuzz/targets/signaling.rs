@@ -395,7 +395,7 @@ async fn play(families: [Family; CLIENTS], mut bytes: Bytes<'_>, config: &Arc<Co
                 }
             }
         }
-        // The hub's task has its turn, also where nobody waits for its answer.
+        // Lets the hub run, also where nobody waits for its answer.
         tokio::task::yield_now().await;
         for line in &mut lines {
             let mut answers = 0;

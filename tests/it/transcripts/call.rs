@@ -412,7 +412,6 @@ async fn a_call_outlives_a_silence_of_either_side_and_a_restart_goes_on_with_it(
         anna < {"id":"restartAnswer","sdpAnswer":"*"}
         CANDIDATES anna
         media heard 3
-        anna > {"id":"restart"}
         anna > {"id":"stop"}
         media close 1
         media close 3

@@ -1,6 +1,7 @@
 //! What makes no sense, comes from the wrong one, or is somebody else's.
 
 use super::*;
+use crate::transcripts::offers;
 
 #[tokio::test(start_paused = true)]
 async fn media_that_cannot_be_set_up_rejects_the_caller_and_stops_the_callee() {
@@ -140,6 +141,48 @@ async fn what_is_no_message_of_the_family_is_ignored_and_the_socket_stays() {
     let heart = format!(r#"{{"id":"heart","padding":"{}"}}"#, "x".repeat(100_000));
     stage.says("anna@call", &heart).await;
     assert_eq!(stage.heard("anna@call").len(), 1, "more than 64 KiB are read");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_that_cannot_be_answered_is_rejected_with_the_reason() {
+    let mut stage = in_a_call().await;
+    play(
+        &mut stage,
+        r#"
+        anna > {"id":"restart"}
+        anna < {"id":"callResponse","response":"rejected","message":"'sdpOffer' must be a text"}
+        anna > {"id":"restart","sdpOffer":7}
+        anna < {"id":"callResponse","response":"rejected","message":"'sdpOffer' must be a text"}
+        "#,
+    )
+    .await;
+    let restart = |offer: &str| serde_json::json!({ "id": "restart", "sdpOffer": offer }).to_string();
+    stage.says("ben@call", &restart(&"v".repeat(64 * 1024 + 1))).await;
+    assert_eq!(stage.heard("ben@call")[0]["message"], "the offer is too long");
+    // Of the connection that is there, with sections that no answer can accept.
+    let without_mux = offers::offer("sendrecv", 2, true).replace("a=rtcp-mux\r\n", "");
+    stage.says("ben@call", &restart(&without_mux)).await;
+    let heard = stage.heard("ben@call");
+    assert_eq!(heard.len(), 1, "the call goes on: {heard:?}");
+    assert_eq!(heard[0]["message"], "the offer is missing or cannot be answered");
+    play(
+        &mut stage,
+        r#"
+        ben > {"id":"restart","sdpOffer":"@sendrecv 2 again"}
+        media again 1 both ways
+        ben < {"id":"restartAnswer","sdpAnswer":"*"}
+        CANDIDATES ben
+        anna > {"id":"restart","sdpOffer":"nonsense"}
+        anna < {"id":"callResponse","response":"rejected","message":"the offer is missing or cannot be answered"}
+        anna < {"id":"stopCommunication"}
+        ben < {"id":"stopCommunication"}
+        media close 2
+        media close 1
+        ben > {"id":"restart","sdpOffer":"@sendrecv 2 again"}
+        ben > {"id":"restart","sdpOffer":"nonsense"}
+        "#,
+    )
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
