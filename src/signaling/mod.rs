@@ -20,10 +20,12 @@
 //! People of both families meet in the same rooms: a room and a user are what they are called, as text, so `7` and
 //! `"7"` are the same.
 
+pub mod accounts;
 mod call;
 mod client;
 mod devices;
 mod dialogue;
+pub mod files;
 mod groupcall;
 mod groupcall_id;
 mod groupcall_type;

@@ -19,4 +19,5 @@ mod support;
 mod tidy;
 mod transcripts;
 mod websocket;
+mod wire_words;
 mod worker;

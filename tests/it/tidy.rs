@@ -22,26 +22,6 @@ const CLOCK_SHELLS: &[&str] = &[
     "src/load/servers/context.rs",
 ];
 
-/// What the families say on the wire. Only `signaling/` may know.
-const WIRE_WORDS: &[&str] = &[
-    "joinRoom",
-    "receiveVideoFrom",
-    "receiveVideoAnswer",
-    "existingParticipants",
-    "newParticipantArrived",
-    "participantLeft",
-    "onIceCandidate",
-    "iceCandidate",
-    "userNotFound",
-    "permisionDeny",
-    "reciveTextMessage",
-    "unrecognizedMessage",
-    "uploadSuccess",
-    "fileUploaded",
-    "sdpOffer",
-    "sdpAnswer",
-];
-
 /// What the domain must not know: tasks, formats, transports, and the layers above it.
 const NOT_IN_DOMAIN: &[&str] = &[
     "tokio",
@@ -71,14 +51,14 @@ const SOCKET_WORDS: &[&str] = &[
 
 const CLOCK_WORDS: &[&str] = &["Instant::now", "SystemTime::now", "now_utc", "Utc::now", "now_local"];
 
-struct SourceFile {
-    path: String,
-    text: String,
+pub struct SourceFile {
+    pub path: String,
+    pub text: String,
 }
 
 impl SourceFile {
     /// The program's part: up to the unit tests, without comment lines. With line numbers from 1.
-    fn program_lines(&self) -> impl Iterator<Item = (usize, &str)> {
+    pub fn program_lines(&self) -> impl Iterator<Item = (usize, &str)> {
         let tests_begin = |line: &&str| !line.starts_with("#[cfg(test)]");
         let numbered = self.text.lines().take_while(tests_begin).enumerate();
         numbered
@@ -144,14 +124,14 @@ fn has_extension(path: &Path, extension: &str) -> bool {
     path.extension().is_some_and(|found| found == extension)
 }
 
-fn rust_files(folder: &str) -> Vec<SourceFile> {
+pub fn rust_files(folder: &str) -> Vec<SourceFile> {
     let found = files(folder, &["rs"]);
     assert!(!found.is_empty(), "no Rust file below {folder}: has it moved?");
     found
 }
 
 #[track_caller]
-fn assert_none(rule: &str, offences: Vec<String>) {
+pub fn assert_none(rule: &str, offences: Vec<String>) {
     assert!(offences.is_empty(), "{rule}\n  {}", offences.join("\n  "));
 }
 
@@ -165,19 +145,6 @@ fn the_domain_knows_no_task_no_format_and_no_layer_above_it() {
         "src/domain decides, and does nothing else: no I/O, no async, no wire format",
         offences,
     );
-}
-
-#[test]
-fn only_signaling_mentions_words_of_the_wire() {
-    // The configuration names a message type as the default of the switch that chooses it; the load tester is a client.
-    let knows = ["src/signaling", "src/config/mod.rs", "src/load/servers"];
-    let outside = |file: &SourceFile| !knows.iter().any(|path| file.path.starts_with(path));
-    let offences = rust_files("src")
-        .iter()
-        .filter(|f| outside(f))
-        .flat_map(|f| f.mentions(WIRE_WORDS))
-        .collect();
-    assert_none("a word of a family's wire format belongs below src/signaling", offences);
 }
 
 #[test]

@@ -18,10 +18,9 @@ use crate::http::client::Client;
 use crate::http::errors::HttpError;
 use crate::http::watch::TRANSFER_PATIENCE;
 use crate::shares::{ClientAddress, Denied};
+use crate::signaling::files::{Uploaded, may_be_the_file};
 use crate::storage::FileRecord;
 
-/// The fields that may carry the file: ours, and what clients of other servers call it.
-const FIELDS: [&str; 2] = ["file", "uploadFile"];
 /// What a form may hold beside its file.
 const FORM_BYTES: u64 = 64 * 1024;
 /// How long the rest of a refused upload is read and thrown away: a browser reads the answer only after it has sent all.
@@ -43,13 +42,13 @@ pub(super) async fn upload(
     }
 }
 
-fn answer(record: &FileRecord) -> Json<serde_json::Value> {
-    Json(serde_json::json!({
-        "fileName": record.name,
-        "fileUrl": format!("/files/{}/{}", record.id, names::encode(&record.name)),
-        "fileType": record.media_type,
-        "size": record.size_bytes,
-    }))
+fn answer(record: &FileRecord) -> Json<Uploaded<'_>> {
+    Json(Uploaded {
+        file_name: &record.name,
+        file_type: &record.media_type,
+        file_url: format!("/files/{}/{}", record.id, names::encode(&record.name)),
+        size: record.size_bytes,
+    })
 }
 
 async fn take(
@@ -129,7 +128,7 @@ impl Form<'_> {
 async fn receive(state: &State, mut form: Form<'_>) -> Result<FileRecord, HttpError> {
     let part = loop {
         match form.next(state).await? {
-            Event::Part(part) if part.file_name.is_some() && FIELDS.contains(&part.name.as_str()) => break part,
+            Event::Part(part) if part.file_name.is_some() && may_be_the_file(&part.name) => break part,
             Event::End => {
                 let sentence = "the form has no file in a field named `file`";
                 return Err(HttpError::new(StatusCode::BAD_REQUEST, sentence));

@@ -1,0 +1,14 @@
+//! Files over HTTP: `POST /files` is a multipart form (RFC 7578) with the file in a field named `file`, or `uploadFile` as
+//! clients of other servers call it. Other fields are passed over.
+//!
+//! The answer is a JSON object: `fileName`, `fileUrl` (where this server gives the file back), `fileType` (its media type),
+//! `size` in bytes. With the first three a client of the group call announces the file to its room.
+
+mod wire;
+
+pub use self::wire::Uploaded;
+
+/// Whether a field of the form may carry the file.
+pub fn may_be_the_file(field: &str) -> bool {
+    wire::FIELDS.contains(&field)
+}
