@@ -73,6 +73,10 @@ number_id!(
     /// The place of a message among those of all sessions, in the order in which they were received.
     Turn
 );
+number_id!(
+    /// One offer among those of its session, as whoever makes it numbers them.
+    OfferTag
+);
 text_id!(
     /// Who somebody is, as a client or the user table names them: opaque.
     UserId

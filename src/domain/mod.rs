@@ -28,7 +28,9 @@ pub use errand::{Errand, Sender, WaitingMessage};
 pub use messages::{MessageCommand, MessageEvent, Recipient, Waits};
 pub use rules::Rules;
 
-use crate::ids::{CallId, Feed, FeedRef, ParticipantId, PeerId, RoomId, RoomName, SessionId, SlotId, Turn, UserId};
+use crate::ids::{
+    CallId, Feed, FeedRef, OfferTag, ParticipantId, PeerId, RoomId, RoomName, SessionId, SlotId, Turn, UserId,
+};
 use crate::shares::Share;
 
 /// How much one node holds, and how long it waits.
@@ -245,6 +247,8 @@ pub struct Conference {
 pub struct Offer {
     pub sdp: String,
     pub identity: ConnectionIdentity,
+    /// Comes back with the answer. None from families in which an answer says what it is about.
+    pub tag: Option<OfferTag>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -292,6 +296,7 @@ pub enum Event {
     /// The answer to its offer.
     Answered {
         subject: Subject,
+        tag: Option<OfferTag>,
         sdp: String,
     },
     /// One of the server's candidates for a connection; after its [`Event::Answered`].
@@ -452,6 +457,8 @@ pub struct Negotiation {
     /// What the connection is for. The sections of the offer are dealt to these in their order.
     pub uses: Vec<Use>,
     pub subject: Subject,
+    /// The offer's.
+    pub tag: Option<OfferTag>,
     pub sdp: String,
     /// How many DTLS associations the client's connection has had before, of which nobody has the keys any more.
     pub association: u32,

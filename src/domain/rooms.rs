@@ -297,6 +297,7 @@ impl Rooms {
                 peer,
                 uses,
                 subject: Subject::Call { call, side },
+                tag: guest.offer.tag,
                 sdp: guest.offer.sdp,
                 association,
             });

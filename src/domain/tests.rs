@@ -49,8 +49,8 @@ fn offer(rooms: &mut Rules, session: u64, subject: &str, number: u32) -> Result<
         certificate: number.to_string(),
         ufrag: number.to_string(),
     };
-    let (subject, sdp) = (UserFeed::camera(subject.into()), String::new());
-    let offer = Offer { sdp, identity };
+    let (subject, sdp, tag) = (UserFeed::camera(subject.into()), String::new(), None);
+    let offer = Offer { sdp, identity, tag };
     rooms.handle(now(), SessionId(session), Command::Offer { subject, offer })
 }
 

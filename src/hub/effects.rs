@@ -256,10 +256,13 @@ impl Executor {
             .settle(negotiation.room, negotiation.peer, place.worker, copies);
         self.media.send(place.worker, MediaCommand::Open(Box::new(spec)));
 
-        let Negotiation { session, subject, .. } = negotiation;
+        let Negotiation {
+            session, subject, tag, ..
+        } = negotiation;
         let candidates = candidates(&sdp);
         let answered = Event::Answered {
             subject: subject.clone(),
+            tag,
             sdp,
         };
         self.tell(session, answered)?;

@@ -113,7 +113,7 @@ fn gives_way(event: &Event) -> bool {
 }
 
 /// About what an event takes in memory, counting a text that is shared for each who has not read it.
-pub(super) fn weight(event: &Event) -> usize {
+pub fn weight(event: &Event) -> usize {
     let text = match event {
         Event::Joined { others } => others.len() * size_of::<usize>(),
         Event::Answered { sdp, .. } => sdp.len(),
@@ -154,6 +154,7 @@ mod tests {
     fn answer(bytes: usize) -> Event {
         Event::Answered {
             subject: Subject::Feed(UserFeed::camera("anna".into())),
+            tag: None,
             sdp: "x".repeat(bytes),
         }
     }

@@ -9,7 +9,8 @@ pub fn offer(sdp: String) -> Option<Offer> {
         return None;
     }
     let identity = identity(&sdp);
-    Some(Offer { sdp, identity })
+    let tag = None;
+    Some(Offer { sdp, identity, tag })
 }
 
 fn identity(sdp: &str) -> ConnectionIdentity {

@@ -7,7 +7,7 @@ mod meeting;
 use std::time::Duration;
 
 use super::*;
-use crate::domain::{Command, ConnectionIdentity, Decline, Rules, Use, some_instant};
+use crate::domain::{Command, Decline, Rules, Use, some_instant};
 use crate::ids::DeviceId;
 
 /// Rules and a clock that only the test moves.
@@ -42,7 +42,7 @@ fn answer_to(from: Address, answer: Answer) -> CallCommand {
 fn offer() -> Offer {
     Offer {
         sdp: "v=0".to_owned(),
-        identity: ConnectionIdentity::default(),
+        ..Offer::default()
     }
 }
 

@@ -113,6 +113,7 @@ impl Rooms {
             peer,
             uses: role.uses,
             subject: role.subject,
+            tag: offer.tag,
             sdp: offer.sdp,
             association,
         }]));

@@ -18,6 +18,7 @@ fn offer_conference(rules: &mut Rules, session: u64, conference: Conference) -> 
     let offer = Offer {
         sdp: String::new(),
         identity: identity("- 70", "CONFERENCE", "u"),
+        tag: None,
     };
     let command = Command::OfferConference { conference, offer };
     rules.handle(now(), SessionId(session), command)
@@ -141,7 +142,8 @@ fn a_screen_is_a_connection_of_its_own_and_its_end_is_not_the_end_of_its_partici
         feed: Feed::Screen,
     };
     let (sdp, identity) = (String::new(), identity("- 2", "2", "2"));
-    let offer = Offer { sdp, identity };
+    let tag = None;
+    let offer = Offer { sdp, identity, tag };
     let effects = rules
         .handle(now(), SessionId(1), Command::Offer { subject, offer })
         .unwrap();

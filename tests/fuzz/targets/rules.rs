@@ -37,6 +37,7 @@ fn offer(bytes: &mut Bytes<'_>) -> Offer {
             certificate: number.clone(),
             ufrag: number,
         },
+        tag: None,
     }
 }
 
