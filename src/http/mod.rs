@@ -4,6 +4,7 @@ mod accounts;
 pub mod admin;
 mod arrival;
 pub mod client;
+pub mod desk;
 pub mod door;
 pub mod errors;
 pub mod files;

@@ -30,7 +30,7 @@ pub use input::HubFault;
 use input::Input;
 use mailbox::MailboxHandle;
 pub use mailbox::{MessageStore, StoreError};
-pub use outbox::Events;
+pub use outbox::{Events, weight};
 pub use session::Session;
 use task::Hub;
 pub use task::HubEnd;

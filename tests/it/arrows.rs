@@ -34,6 +34,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "accounts",
             "clock",
             "config",
+            "domain",
             "hub",
             "ids",
             "media",

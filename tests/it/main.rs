@@ -4,6 +4,7 @@ mod arrows;
 mod calls;
 mod cli;
 mod clients;
+mod desk;
 mod front;
 mod hostile;
 #[cfg(feature = "load")]

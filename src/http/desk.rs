@@ -1,0 +1,447 @@
+//! The desk: where clients without a socket have their sessions. A family over HTTP (REST, server-sent events, WHIP) asks with
+//! one request and hears with another. Between them its client has a token, and behind the token are a session of the hub
+//! and the events for it.
+//!
+//! No request uses it yet: every client that enters a room or calls has a socket today. It is where families over HTTP begin.
+//!
+//! - An entry lasts as long as its client says that it is there ([`Desk::renew`]). Then it is forgotten, and its session
+//!   leaves whatever it is in, as where a socket closes.
+//! - An offer gets its own answer ([`Desk::offer`]), however many are on their way.
+//! - Everything else is an event, and waits until it is fetched ([`Desk::events`]). Who does not fetch is forgotten.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::clock::MonotonicClock;
+use crate::domain::{Command, Event, Offer, Refusal, UserFeed};
+use crate::hub::{self, Events, HubHandle, NoPlace, Session};
+use crate::ids::OfferTag;
+use crate::shares::{ClientAddress, Place, Places, Pot, Share};
+
+/// Entries at a time. At the worst each holds [`BYTES_MAX`]: 256 MB in all. More would need more memory; fewer would refuse
+/// devices that a company has in its pockets.
+const ENTRIES_MAX: u64 = 1_000;
+
+/// Entries that an address may have in any case: a household's devices.
+const ENTRIES_AT_LEAST: u64 = 8;
+
+/// Unread events of one entry. Between two requests of a client that asks every few seconds, a full room comes and goes.
+/// More would only be held for clients that never ask.
+const EVENTS_MAX: usize = 256;
+
+/// What they may weigh together: a few answers of the greatest length, or sixteen chat texts.
+const BYTES_MAX: usize = 256 * 1024;
+
+/// How often it is looked for entries that are over. They cannot be used from the moment on at which they are.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What opens an entry. It has 128 random bits, and is not shown in logs.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Token(u128);
+
+/// Why something was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotDone {
+    #[error("the token is not known, or its time is over; begin anew")]
+    UnknownToken,
+    #[error("what you said has cost others too much; wait for {} ms", .0.as_millis())]
+    Paused(Duration),
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+/// The desk. Cheap to clone.
+#[derive(Clone)]
+pub struct Desk {
+    hub: HubHandle,
+    places: Places,
+    clock: MonotonicClock,
+    entries: Arc<Mutex<Entries<Arc<Session>>>>,
+}
+
+impl Token {
+    pub fn random() -> Token {
+        Token(rand::random())
+    }
+
+    /// `None` where the text is not 32 hexadecimal digits.
+    pub fn read(text: &str) -> Option<Token> {
+        let is_one = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_one.then(|| u128::from_str_radix(text, 16).ok())?.map(Token)
+    }
+
+    pub fn text(self) -> String {
+        format!("{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+impl Desk {
+    /// One client address may have `percent` of the entries, while nobody else has any.
+    pub fn new(hub: HubHandle, percent: u8, clock: MonotonicClock) -> Desk {
+        let share = Share {
+            percent,
+            at_least: ENTRIES_AT_LEAST,
+        };
+        Desk {
+            hub,
+            places: Places::new(Pot::new(ENTRIES_MAX, share)),
+            clock,
+            entries: Arc::default(),
+        }
+    }
+
+    /// A new entry, and with it a session of the hub, for so long.
+    pub async fn open(&self, client: ClientAddress, lasts: Duration) -> Result<Token, NoPlace> {
+        let place = self.places.take(client, 1)?;
+        let (session, events) = self.hub.connect(client).await?;
+        let token = Token::random();
+        let entry = Entry::new(Arc::new(session), (self.clock)() + lasts, Some(place));
+        self.entries().0.insert(token, entry);
+        tokio::spawn(self.clone().put_aside(token, events));
+        Ok(token)
+    }
+
+    /// The client is still there, and will be for so long.
+    pub fn renew(&self, token: Token, lasts: Duration) -> Result<(), NotDone> {
+        let now = (self.clock)();
+        self.entries().find(now, token)?.expires = now + lasts;
+        Ok(())
+    }
+
+    /// Forgets the entry: the client has said goodbye.
+    pub fn close(&self, token: Token) {
+        let entry = self.entries().0.remove(&token);
+        drop(entry);
+    }
+
+    /// Asks the hub for the entry's session, and waits until it has been done. What comes of it are events.
+    pub async fn ask(&self, token: Token, command: impl Into<Command>) -> Result<(), NotDone> {
+        let session = {
+            let now = (self.clock)();
+            let mut entries = self.entries();
+            let entry = entries.find(now, token)?;
+            if let Some(until) = entry.paused_until.filter(|until| *until > now) {
+                return Err(NotDone::Paused(until - now));
+            }
+            Arc::clone(&entry.behind)
+        };
+        let outcome = session.request(command.into()).await;
+        let now = (self.clock)();
+        if let Ok(entry) = self.entries().find(now, token) {
+            entry.paused_until = Some(now + session.take_pause());
+        }
+        Ok(outcome?)
+    }
+
+    /// Offers a connection in the room where the session is, as [`Command::Offer`] does. The offer's own answer, as SDP.
+    pub async fn offer(&self, token: Token, subject: UserFeed, offer: Offer) -> Result<String, NotDone> {
+        let now = (self.clock)();
+        let (tag, answer) = self.entries().find(now, token)?.await_answer();
+        let offer = Offer {
+            tag: Some(tag),
+            ..offer
+        };
+        self.ask(token, Command::Offer { subject, offer }).await?;
+        answer.await.map_err(|_| NotDone::UnknownToken)
+    }
+
+    /// The events since the last call: at once where there are any, otherwise as soon as there are. After `within` none. The
+    /// last of a session is [`Event::Ended`]; its entry is forgotten with it.
+    pub async fn events(&self, token: Token, within: Duration) -> Result<Vec<Event>, NotDone> {
+        let until = (self.clock)() + within;
+        loop {
+            let mut arrival = {
+                let mut entries = self.entries();
+                let entry = entries.find((self.clock)(), token)?;
+                let events = entry.take_events();
+                if !events.is_empty() {
+                    let over = entry.is_over.then(|| entries.0.remove(&token));
+                    drop(entries);
+                    drop(over);
+                    return Ok(events);
+                }
+                entry.arrival.subscribe()
+            };
+            if timeout_at(until, arrival.changed()).await.is_err() {
+                return Ok(Vec::new());
+            }
+        }
+    }
+
+    /// Forgets entries whose time is over. Never ends.
+    pub async fn sweep(self) {
+        loop {
+            sleep(SWEEP_INTERVAL).await;
+            let gone = self.entries().expire((self.clock)());
+            drop(gone);
+        }
+    }
+
+    /// Puts what the hub says to a session where its client fetches it.
+    async fn put_aside(self, token: Token, mut events: Events) {
+        while let Some(event) = events.next().await {
+            let put = self.entries().put(token, event);
+            if let Err(Full) = put {
+                tracing::info!("a client without a socket does not fetch its events: forgotten");
+                self.close(token);
+                return;
+            }
+        }
+        // The hub has let go of it.
+        let gone = self.entries().end(token);
+        drop(gone);
+    }
+
+    /// Nothing waits while it is held, and no session is dropped.
+    fn entries(&self) -> MutexGuard<'_, Entries<Arc<Session>>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What there is by token. Pure: the time is given.
+struct Entries<S>(HashMap<Token, Entry<S>>);
+
+/// What is behind one token.
+struct Entry<S> {
+    behind: S,
+    events: VecDeque<Event>,
+    bytes: usize,
+    /// Who waits for the answer to an offer.
+    answers: HashMap<OfferTag, oneshot::Sender<String>>,
+    last_tag: u64,
+    /// Changes with each event; ends with the entry.
+    arrival: watch::Sender<()>,
+    /// Nothing is asked for it before.
+    paused_until: Option<Instant>,
+    expires: Instant,
+    /// The session is over; what is left are its last events.
+    is_over: bool,
+    _place: Option<Place>,
+}
+
+/// An entry holds as many events as it may.
+#[derive(Debug, PartialEq, Eq)]
+struct Full;
+
+impl<S> Default for Entries<S> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<S> Entries<S> {
+    fn find(&mut self, now: Instant, token: Token) -> Result<&mut Entry<S>, NotDone> {
+        let entry = self.0.get_mut(&token).filter(|entry| entry.expires > now);
+        entry.ok_or(NotDone::UnknownToken)
+    }
+
+    /// Takes an event in, for whoever waits for it. One for a token that is not known any more is lost.
+    fn put(&mut self, token: Token, event: Event) -> Result<(), Full> {
+        self.0.get_mut(&token).map_or(Ok(()), |entry| entry.put(event))
+    }
+
+    /// No more events come. The entry that is forgotten by that, if it is.
+    fn end(&mut self, token: Token) -> Option<Entry<S>> {
+        let entry = self.0.get_mut(&token)?;
+        if entry.events.is_empty() {
+            return self.0.remove(&token);
+        }
+        entry.is_over = true;
+        None
+    }
+
+    /// Takes out what is over.
+    fn expire(&mut self, now: Instant) -> Vec<Entry<S>> {
+        let over = self.0.extract_if(|_, entry| entry.expires <= now);
+        over.map(|(_, entry)| entry).collect()
+    }
+}
+
+impl<S> Entry<S> {
+    fn new(behind: S, expires: Instant, place: Option<Place>) -> Self {
+        Self {
+            behind,
+            events: VecDeque::new(),
+            bytes: 0,
+            answers: HashMap::new(),
+            last_tag: 0,
+            arrival: watch::Sender::new(()),
+            paused_until: None,
+            expires,
+            is_over: false,
+            _place: place,
+        }
+    }
+
+    fn await_answer(&mut self) -> (OfferTag, oneshot::Receiver<String>) {
+        // Requests that were given up wait for nothing.
+        self.answers.retain(|_, waiting| !waiting.is_closed());
+        self.last_tag += 1;
+        let tag = OfferTag(self.last_tag);
+        let (sender, receiver) = oneshot::channel();
+        self.answers.insert(tag, sender);
+        (tag, receiver)
+    }
+
+    fn put(&mut self, event: Event) -> Result<(), Full> {
+        if let Event::Answered {
+            tag: Some(tag), sdp, ..
+        } = &event
+            && let Some(waiting) = self.answers.remove(tag)
+        {
+            // Where the request was given up meanwhile, nobody wants it.
+            waiting.send(sdp.clone()).ok();
+            return Ok(());
+        }
+        let bytes = self.bytes + hub::weight(&event);
+        if self.events.len() == EVENTS_MAX || bytes > BYTES_MAX {
+            return Err(Full);
+        }
+        self.bytes = bytes;
+        self.events.push_back(event);
+        self.arrival.send_replace(());
+        Ok(())
+    }
+
+    fn take_events(&mut self) -> Vec<Event> {
+        self.bytes = 0;
+        self.events.drain(..).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Candidate, EndReason, Subject, UserFeed};
+
+    const TOKEN: Token = Token(1);
+
+    fn answered(tag: Option<OfferTag>, sdp: &str) -> Event {
+        Event::Answered {
+            subject: Subject::Feed(UserFeed::camera("anna".into())),
+            tag,
+            sdp: sdp.to_owned(),
+        }
+    }
+
+    fn event() -> Event {
+        Event::ParticipantLeft { user: "anna".into() }
+    }
+
+    /// With one entry that lasts for a minute.
+    fn entries() -> (Entries<()>, Instant) {
+        let now = Instant::now();
+        let mut entries = Entries::default();
+        let entry = Entry::new((), now + Duration::from_secs(60), None);
+        entries.0.insert(TOKEN, entry);
+        (entries, now)
+    }
+
+    #[test]
+    fn an_entry_is_found_by_its_token_until_its_time_is_over() {
+        let (mut entries, now) = entries();
+        assert!(entries.find(now, Token(2)).is_err());
+        assert!(entries.find(now + Duration::from_millis(59_999), TOKEN).is_ok());
+        assert!(
+            entries.find(now + Duration::from_secs(60), TOKEN).is_err(),
+            "though it is still there"
+        );
+        assert!(entries.expire(now + Duration::from_millis(59_999)).is_empty());
+        assert_eq!(entries.expire(now + Duration::from_secs(60)).len(), 1);
+        assert!(entries.0.is_empty());
+        assert_eq!(
+            entries.put(TOKEN, event()),
+            Ok(()),
+            "it comes too late, and does no harm"
+        );
+    }
+
+    #[test]
+    fn an_answer_goes_to_who_waits_for_it_and_every_other_one_is_an_event() {
+        let (mut entries, now) = entries();
+        let entry = entries.find(now, TOKEN).unwrap();
+        let (first, mut first_answer) = entry.await_answer();
+        let (second, mut second_answer) = entry.await_answer();
+        entry.put(answered(Some(second), "second")).unwrap();
+        entry.put(answered(None, "of nobody")).unwrap();
+        entry.put(answered(Some(OfferTag(99)), "of a call")).unwrap();
+        entry.put(answered(Some(first), "first")).unwrap();
+        assert_eq!(first_answer.try_recv().unwrap(), "first");
+        assert_eq!(second_answer.try_recv().unwrap(), "second");
+        let rest = [answered(None, "of nobody"), answered(Some(OfferTag(99)), "of a call")];
+        assert_eq!(entry.take_events(), rest);
+    }
+
+    #[test]
+    fn requests_that_were_given_up_leave_nothing_behind() {
+        let (mut entries, now) = entries();
+        let entry = entries.find(now, TOKEN).unwrap();
+        for _ in 0..10_000 {
+            entry.await_answer();
+        }
+        assert_eq!(entry.answers.len(), 1);
+    }
+
+    #[test]
+    fn unread_events_are_bounded_in_number_and_in_bytes() {
+        let (mut entries, now) = entries();
+        let entry = entries.find(now, TOKEN).unwrap();
+        for _ in 0..EVENTS_MAX {
+            entry.put(event()).unwrap();
+        }
+        assert_eq!(entry.put(event()), Err(Full));
+        assert_eq!(entry.take_events().len(), EVENTS_MAX);
+        let long = || Event::Candidate {
+            subject: Subject::Feed(UserFeed::camera("anna".into())),
+            candidate: Candidate {
+                line: "x".repeat(BYTES_MAX / 4),
+                mid: String::new(),
+                section: 0,
+            },
+        };
+        for _ in 0..3 {
+            entry.put(long()).unwrap();
+        }
+        assert_eq!(entry.put(long()), Err(Full));
+        entry.take_events();
+        assert_eq!(entry.put(long()), Ok(()), "what has been fetched counts no more");
+    }
+
+    #[test]
+    fn the_last_events_are_there_until_they_are_fetched() {
+        let (mut entries, now) = entries();
+        entries.put(TOKEN, Event::Ended(EndReason::Shutdown)).unwrap();
+        assert!(entries.end(TOKEN).is_none());
+        assert!(entries.find(now, TOKEN).unwrap().is_over);
+        entries.find(now, TOKEN).unwrap().take_events();
+        assert!(entries.end(TOKEN).is_some());
+    }
+
+    #[test]
+    fn a_token_is_read_as_it_was_written_and_nothing_else_is_one() {
+        let token = Token(7);
+        assert_eq!(Token::read(&token.text()), Some(token));
+        for text in [
+            "",
+            "7",
+            "+0000000000000000000000000000007",
+            &"g".repeat(32),
+            &"0".repeat(33),
+            &"é".repeat(16),
+        ] {
+            assert_eq!(Token::read(text), None, "{text}");
+        }
+        assert_eq!(format!("{token:?}"), "Token(…)");
+    }
+}

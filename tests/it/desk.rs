@@ -1,0 +1,247 @@
+//! A client without a socket: its session, its answers and its events, by a token, against the real hub and rules in virtual
+//! time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use patchbay::domain::{Claim, Command, Event, Offer, Person, Refusal, RoomKind, UserFeed};
+use patchbay::http::desk::{Desk, NotDone, Token};
+use patchbay::hub::{self, Capacity, Events, HubHandle, NoPlace, Session};
+use patchbay::ids::Turn;
+use patchbay::shares::ClientAddress;
+use tokio::task::yield_now;
+
+use crate::transcripts::{FakeWorkers, Shelf, offers};
+
+const MINUTE: Duration = Duration::from_secs(60);
+/// An address may have a quarter of all entries.
+const PERCENT: u8 = 25;
+
+struct Office {
+    desk: Desk,
+    hub: HubHandle,
+    _workers: FakeWorkers,
+}
+
+impl Office {
+    fn open() -> Office {
+        let (workers, media) = FakeWorkers::start();
+        let (_, media_events) = tokio::sync::mpsc::channel(1);
+        let capacity = Capacity::default();
+        let (hub, running) = hub::start(media, media_events, capacity, Shelf::default(), rand::make_rng());
+        tokio::spawn(running);
+        let desk = Desk::new(hub.clone(), PERCENT, Arc::new(tokio::time::Instant::now));
+        tokio::spawn(desk.clone().sweep());
+        Office {
+            desk,
+            hub,
+            _workers: workers,
+        }
+    }
+
+    async fn visitor(&self, name: &str) -> Token {
+        let token = self.desk.open(ClientAddress::THIS_MACHINE, MINUTE).await.unwrap();
+        self.desk.ask(token, join(name, 1)).await.unwrap();
+        let first = self.desk.events(token, MINUTE).await.unwrap();
+        assert!(matches!(first[..], [Event::Joined { .. }]), "{first:?}");
+        token
+    }
+
+    /// Somebody in the same room who has a session of their own.
+    async fn other(&self, name: &str) -> (Session, Events) {
+        let (session, mut events) = self.hub.connect(ClientAddress::THIS_MACHINE).await.unwrap();
+        session.request(join(name, 2)).await.unwrap();
+        assert!(matches!(events.next().await, Some(Event::Joined { .. })));
+        (session, events)
+    }
+}
+
+fn join(name: &str, turn: u64) -> Command {
+    Command::Join {
+        turn: Turn(turn),
+        kind: RoomKind::Group,
+        room: "r".into(),
+        person: Person::unnamed(name.into()),
+        claim: Claim::Unproven,
+    }
+}
+
+fn camera(of: &str) -> UserFeed {
+    UserFeed::camera(of.into())
+}
+
+fn offer(direction: &str, number: u32) -> Offer {
+    Offer {
+        sdp: offers::offer(direction, number, false),
+        ..Offer::default()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_offer_gets_its_own_answer_however_many_are_on_their_way() {
+    let office = Office::open();
+    let anna = office.visitor("anna").await;
+    let (_ben, _events) = office.other("ben").await;
+    let (published, watched, nonsense) = tokio::join!(
+        office.desk.offer(anna, camera("anna"), offer("sendonly", 1)),
+        office.desk.offer(anna, camera("ben"), offer("recvonly", 2)),
+        office.desk.offer(anna, camera("ben"), Offer::default()),
+    );
+    assert!(published.unwrap().contains("a=recvonly"));
+    assert!(watched.unwrap().contains("a=sendonly"));
+    assert_eq!(nonsense, Err(NotDone::Refused(Refusal::BadOffer)));
+    let events = office.desk.events(anna, MINUTE).await.unwrap();
+    let is_answer = |event: &Event| matches!(event, Event::Answered { .. });
+    assert!(!events.iter().any(is_answer), "an answer is given once: {events:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_are_waited_for_and_come_once_and_in_order() {
+    let office = Office::open();
+    let anna = office.visitor("anna").await;
+    assert_eq!(
+        office.desk.events(anna, MINUTE / 4).await,
+        Ok(Vec::new()),
+        "nothing happens"
+    );
+    let desk = office.desk.clone();
+    let waiting = tokio::spawn(async move { desk.events(anna, MINUTE / 4).await });
+    yield_now().await;
+    let (ben, _events) = office.other("ben").await;
+    let heard = waiting.await.unwrap().unwrap();
+    assert!(matches!(heard[..], [Event::ParticipantArrived { .. }]), "{heard:?}");
+    for text in ["first", "second"] {
+        ben.request(Command::Say { text: text.into() }).await.unwrap();
+    }
+    yield_now().await;
+    let texts = office.desk.events(anna, MINUTE / 4).await.unwrap();
+    let said = |event: &Event| match event {
+        Event::Text { text, .. } => text.to_string(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(texts.iter().map(said).collect::<Vec<_>>(), ["first", "second"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_say_that_they_are_there_is_forgotten_and_leaves_the_room() {
+    let office = Office::open();
+    let (anna, carl) = (office.visitor("anna").await, office.visitor("carl").await);
+    let (_ben, mut events) = office.other("ben").await;
+    tokio::time::sleep(MINUTE / 2).await;
+    office.desk.renew(carl, MINUTE).unwrap();
+    tokio::time::sleep(MINUTE / 2 + Duration::from_secs(2)).await;
+    assert_eq!(
+        events.next().await,
+        Some(Event::ParticipantLeft { user: "anna".into() })
+    );
+    assert_eq!(office.desk.events(anna, MINUTE).await, Err(NotDone::UnknownToken));
+    assert_eq!(office.desk.ask(anna, Command::Leave).await, Err(NotDone::UnknownToken));
+    assert_eq!(office.desk.renew(anna, MINUTE), Err(NotDone::UnknownToken), "too late");
+    assert_eq!(office.desk.ask(carl, Command::Leave).await, Ok(()));
+    office.desk.close(carl);
+    assert_eq!(office.desk.ask(carl, Command::Leave).await, Err(NotDone::UnknownToken));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_waits_hears_at_once_that_its_entry_is_forgotten() {
+    let office = Office::open();
+    let anna = office.visitor("anna").await;
+    let begun = tokio::time::Instant::now();
+    let desk = office.desk.clone();
+    let waiting = tokio::spawn(async move { desk.events(anna, MINUTE / 4).await });
+    yield_now().await;
+    office.desk.close(anna);
+    assert_eq!(waiting.await.unwrap(), Err(NotDone::UnknownToken));
+    assert!(begun.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_the_server_is_the_last_event() {
+    let office = Office::open();
+    let anna = office.visitor("anna").await;
+    let hub = office.hub.clone();
+    let ending = tokio::spawn(async move { hub.shutdown().await });
+    let last = office.desk.events(anna, MINUTE / 4).await.unwrap();
+    assert!(matches!(last[..], [Event::Ended(_)]), "{last:?}");
+    assert_eq!(office.desk.events(anna, MINUTE / 4).await, Err(NotDone::UnknownToken));
+    ending.await.unwrap();
+    let refused = office.desk.open(ClientAddress::THIS_MACHINE, MINUTE).await;
+    assert_eq!(refused, Err(NoPlace::GoingDown));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guessed_token_opens_nothing() {
+    let office = Office::open();
+    let anna = office.visitor("anna").await;
+    let text = anna.text();
+    let mut guesses: Vec<String> = (0..32).map(|digit| changed(&text, digit)).collect();
+    guesses.extend((0..1_000).map(|_| Token::random().text()));
+    for guess in guesses {
+        let guess = Token::read(&guess).unwrap();
+        assert_eq!(office.desk.ask(guess, Command::Leave).await, Err(NotDone::UnknownToken));
+        assert_eq!(office.desk.events(guess, MINUTE).await, Err(NotDone::UnknownToken));
+        assert_eq!(office.desk.renew(guess, MINUTE), Err(NotDone::UnknownToken));
+        office.desk.close(guess);
+    }
+    assert_eq!(
+        office.desk.ask(anna, Command::Leave).await,
+        Ok(()),
+        "nobody has left for them"
+    );
+}
+
+fn changed(text: &str, at: usize) -> String {
+    let other = if text.as_bytes()[at] == b'0' { "1" } else { "0" };
+    format!("{}{other}{}", &text[..at], &text[at + 1..])
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_takes_all_it_can_leaves_entries_for_others() {
+    let office = Office::open();
+    let greedy: ClientAddress = std::net::IpAddr::from([203, 0, 113, 1]).into();
+    let other: ClientAddress = std::net::IpAddr::from([203, 0, 113, 2]).into();
+    let mut taken = Vec::new();
+    let denied = loop {
+        match office.desk.open(greedy, MINUTE).await {
+            Ok(token) => taken.push(token),
+            Err(denied) => break denied,
+        }
+        assert!(taken.len() <= 1_000);
+    };
+    assert_eq!(denied, NoPlace::ShareUsedUp);
+    assert_eq!(taken.len(), 250);
+    office.desk.open(other, MINUTE).await.unwrap();
+    // What is forgotten is free again.
+    tokio::time::sleep(MINUTE + Duration::from_secs(2)).await;
+    office.desk.open(greedy, MINUTE).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_never_fetches_is_forgotten_and_the_room_goes_on() {
+    let office = Office::open();
+    let anna = office.visitor("anna").await;
+    let (ben, mut events) = office.other("ben").await;
+    let (mut said, mut others) = (0, Vec::new());
+    // Slowly enough for the hub, and longer than an entry holds.
+    while office.desk.renew(anna, MINUTE).is_ok() {
+        ben.request(Command::Say {
+            text: "x".repeat(1_000).into(),
+        })
+        .await
+        .unwrap();
+        said += 1;
+        assert!(said < 1_000, "its events have no bound");
+        yield_now().await;
+        others.extend(not_texts(&mut events));
+    }
+    assert!(said > 100, "{said}");
+    assert_eq!(office.desk.events(anna, MINUTE).await, Err(NotDone::UnknownToken));
+    ben.request(Command::Say { text: "alone".into() }).await.unwrap();
+    others.extend(not_texts(&mut events));
+    assert_eq!(others, [Event::ParticipantLeft { user: "anna".into() }]);
+}
+
+fn not_texts(events: &mut Events) -> Vec<Event> {
+    let there_are = std::iter::from_fn(|| events.try_next());
+    there_are.filter(|event| !matches!(event, Event::Text { .. })).collect()
+}
