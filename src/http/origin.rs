@@ -10,9 +10,10 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::errors::HttpError;
 use super::host;
@@ -26,14 +27,19 @@ pub struct Origins {
     ports: Arc<[u16]>,
 }
 
-/// Puts the guard before all routes of `router`.
+/// Puts the guard before all routes of `router`. A page that it lets in may read the answers, and is told so where it asks
+/// first, as browsers do where a request is more than a form can send (Fetch Standard §3.3.2).
 pub fn guarded<S: Clone + Send + Sync + 'static>(router: Router<S>, origins: &Origins) -> Router<S> {
-    router.layer(from_fn_with_state(origins.clone(), guard))
+    let sharing = CorsLayer::new()
+        .allow_origin(AllowOrigin::mirror_request())
+        .allow_methods([Method::POST])
+        .allow_headers([header::CONTENT_TYPE]);
+    router.layer(sharing).layer(from_fn_with_state(origins.clone(), guard))
 }
 
 async fn guard(State(origins): State<Origins>, request: Request, next: Next) -> Response {
     let mut named = request.headers().get_all(header::ORIGIN).iter();
-    let Some(origin) = named.next().cloned() else {
+    let Some(origin) = named.next() else {
         return next.run(request).await;
     };
     let is_one = named.next().is_none();
@@ -42,30 +48,7 @@ async fn guard(State(origins): State<Origins>, request: Request, next: Next) -> 
         let sentence = format!("pages of the origin `{text}` may not do this; http.allowed_origins lists who may");
         return HttpError::new(StatusCode::FORBIDDEN, sentence).into_response();
     }
-    let mut response = match is_preflight(&request) {
-        true => preflight(),
-        false => next.run(request).await,
-    };
-    share(origin, response.headers_mut());
-    response
-}
-
-/// Browsers ask first where a request is more than a form can send (Fetch Standard §3.3.2).
-fn is_preflight(request: &Request) -> bool {
-    request.method() == Method::OPTIONS
-}
-
-fn preflight() -> Response {
-    let allowed = [
-        (header::ACCESS_CONTROL_ALLOW_METHODS, "POST"),
-        (header::ACCESS_CONTROL_ALLOW_HEADERS, "content-type"),
-    ];
-    (StatusCode::NO_CONTENT, allowed).into_response()
-}
-
-fn share(origin: HeaderValue, answer: &mut HeaderMap) {
-    answer.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    answer.append(header::VARY, HeaderValue::from_static("origin"));
+    next.run(request).await
 }
 
 impl Origins {
