@@ -61,6 +61,8 @@ pub struct Server {
 pub enum StartError {
     #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error("reading the certificate failed: {0}")]
+    Certificate(#[source] tokio::task::JoinError),
     #[error(transparent)]
     Storage(#[from] OpenError),
     #[error("the database failed: {0}")]
@@ -83,9 +85,10 @@ impl Server {
         let config = Arc::new(config);
         let clock = wall_clock();
         let needs_tls = config.listeners.iter().any(|listener| listener.tls);
-        let certificate = needs_tls
-            .then(|| Certificate::load(&config.tls, Arc::clone(&clock)))
-            .transpose()?;
+        let certificate = match needs_tls {
+            true => Some(certificate(&config, &clock).await?),
+            false => None,
+        };
         let sockets = listeners::bind_all(&config)?;
         let metrics_socket = metrics_listener(&config)
             .map(|listener| listeners::bind(listener, "metrics.address"))
@@ -302,6 +305,13 @@ pub(crate) fn stopwatch() -> MonotonicClock {
 )]
 pub(crate) fn monotonic_clock() -> Instant {
     Instant::now()
+}
+
+/// Reads the certificate, or makes one, where a disk that hangs holds up nothing else.
+async fn certificate(config: &Arc<Config>, clock: &WallClock) -> Result<Certificate, StartError> {
+    let (config, clock) = (Arc::clone(config), Arc::clone(clock));
+    let loading = tokio::task::spawn_blocking(move || Certificate::load(&config.tls, clock));
+    Ok(loading.await.map_err(StartError::Certificate)??)
 }
 
 async fn in_time(doing: &str, work: impl Future<Output = ()>) {

@@ -4,9 +4,7 @@
 //! Reading has connections of its own: whoever joins a room only reads, and must not stand behind logins that wait for
 //! somebody else's write.
 
-use std::fs::{DirBuilder, OpenOptions};
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -17,6 +15,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{AssertSqlSafe, Connection};
+use tokio::fs::{DirBuilder, OpenOptions};
 
 use super::errors::OpenError;
 use crate::config;
@@ -174,7 +173,7 @@ async fn open_sqlite(config: &config::Storage) -> Result<Database, OpenError> {
         absolute(&file).display().to_string()
     };
     if !in_memory {
-        make_private(&file)?;
+        make_private(&file).await?;
     }
     let options = options
         .create_if_missing(true)
@@ -265,15 +264,16 @@ async fn open_postgres(config: &config::Storage) -> Result<Database, OpenError> 
 
 /// Makes the directory, and an empty file, for our eyes only: both hold password hashes. What is there already keeps
 /// its permissions; what cannot be made SQLite reports better.
-fn make_private(file: &Path) -> Result<(), OpenError> {
+async fn make_private(file: &Path) -> Result<(), OpenError> {
     if let Some(directory) = file.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(directory).await;
         made.map_err(|source| OpenError::Directory {
             path: directory.to_owned(),
             source,
         })?;
     }
-    let _ = OpenOptions::new().append(true).create(true).mode(0o600).open(file);
+    let mut options = OpenOptions::new();
+    let _ = options.append(true).create(true).mode(0o600).open(file).await;
     Ok(())
 }
 

@@ -186,14 +186,20 @@ impl Passwords {
     }
 }
 
-/// A PHC string with a fresh salt. Slow on purpose.
-pub(super) fn hash(password: &str) -> Result<String, RecordError> {
+/// A PHC string with a fresh salt, where there is a password. Slow on purpose, so not on a thread that serves others.
+pub(super) async fn hash(password: Option<&str>) -> Result<Option<String>, RecordError> {
+    let Some(password) = password else {
+        return Ok(None);
+    };
     if password.is_empty() || !text::PASSWORD.holds(password) {
         let max = text::PASSWORD.characters;
         return Err(RecordError::BadPassword { max });
     }
-    Argon2::default()
-        .hash_password(password.as_bytes())
-        .map(|hash| hash.to_string())
-        .map_err(|e| RecordError::Hash(e.to_string()))
+    let password = password.to_owned();
+    let hashing = tokio::task::spawn_blocking(move || {
+        let hash = Argon2::default().hash_password(password.as_bytes());
+        hash.map(|hash| hash.to_string()).map_err(|e| e.to_string())
+    });
+    let hash = hashing.await.unwrap_or_else(|panic| Err(panic.to_string()));
+    hash.map(Some).map_err(RecordError::Hash)
 }

@@ -38,7 +38,7 @@ impl Directory {
     pub async fn add_room(&self, room: &RoomName, password: Option<&str>) -> Result<(), RecordError> {
         let name = room.as_str();
         check_id("a room's name", name)?;
-        let hash = password.map(passwords::hash).transpose()?;
+        let hash = passwords::hash(password).await?;
         let sql = "INSERT INTO rooms (name, password_hash) VALUES ($1, $2)";
         writing!(&self.database, pool => sqlx::query(sql).bind(name).bind(&hash).execute(pool).await.map(drop))
             .map_err(|e| RecordError::of_insert(e, WHAT, name))
@@ -46,7 +46,7 @@ impl Directory {
 
     /// `None` takes the password away.
     pub async fn set_room_password(&self, room: &RoomName, password: Option<&str>) -> Result<(), RecordError> {
-        let hash = password.map(passwords::hash).transpose()?;
+        let hash = passwords::hash(password).await?;
         let sql = "UPDATE rooms SET password_hash = $2 WHERE name = $1";
         let changed = writing!(&self.database, pool => sqlx::query(sql)
             .bind(room.as_str())

@@ -16,6 +16,9 @@ pub(super) struct Loaded {
     pub(super) names: Arc<[String]>,
 }
 
+/// The modification time and the length of both files, where they can be looked at.
+pub(super) type Fingerprint = [Option<(SystemTime, u64)>; 2];
+
 #[derive(Clone, Debug)]
 pub(super) struct Files {
     pub(super) certificate: PathBuf,
@@ -96,7 +99,7 @@ impl Files {
     }
 
     /// Changes whenever one of the files does: modification time and length of both.
-    pub(super) fn fingerprint(&self) -> [Option<(SystemTime, u64)>; 2] {
+    pub(super) fn fingerprint(&self) -> Fingerprint {
         [&self.certificate, &self.key].map(|path| {
             let metadata = std::fs::metadata(path).ok()?;
             Some((metadata.modified().ok()?, metadata.len()))

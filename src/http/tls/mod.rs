@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 pub use files::TlsError;
-use files::{Files, Loaded};
+use files::{Files, Fingerprint, Loaded};
 use rustls::ServerConfig;
 
 use crate::clock::WallClock;
@@ -24,6 +24,8 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(3);
 pub struct Certificate {
     current: Arc<ArcSwap<Loaded>>,
     files: Arc<Files>,
+    /// The files' state before they were read for the first time.
+    seen: Fingerprint,
     self_made: bool,
     clock: WallClock,
 }
@@ -42,10 +44,12 @@ impl Certificate {
             ),
             None => (self_made::ready(&config.directory, now)?, true),
         };
+        let seen = files.fingerprint();
         let loaded = files.read(now)?;
         Ok(Certificate {
             current: Arc::new(ArcSwap::from_pointee(loaded)),
             files: Arc::new(files),
+            seen,
             self_made,
             clock,
         })
@@ -72,7 +76,7 @@ impl Certificate {
 
     /// Looks at the files; a changed pair replaces the one in use, a bad one is reported, once. Never ends.
     pub async fn watch(self) {
-        let mut seen = self.files.fingerprint();
+        let mut seen = self.seen;
         let mut ticks = tokio::time::interval(WATCH_INTERVAL);
         loop {
             ticks.tick().await;
