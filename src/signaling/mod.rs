@@ -1,8 +1,9 @@
 //! Signaling families: each turns what its clients send into commands, and events into what its clients expect.
 //!
 //! A family is a folder here, with its wire format in its own words in the folder's `mod.rs`. No family knows another
-//! and nothing outside knows any. The path says which family a client speaks ([`Entrance`]). `/groupcall` is shared by
-//! two, told apart by the first message:
+//! and nothing outside knows any. Those whose clients have a socket are [`Dialogue`]s, and the path says which one a client
+//! speaks ([`Entrance`]). [`accounts`] and [`files`] are the formats of requests over HTTP. `/groupcall` is shared by
+//! two families, told apart by the first message:
 //!
 //! | first message | family |
 //! |---|---|
