@@ -61,7 +61,7 @@ fn chrome_subscribes_to_a_stream_with_a_name() {
     assert!(has(&video, &format!("a=ssrc-group:FID {local_ssrc} {local_rtx_ssrc}")));
     assert!(has(&video, &format!("a=ssrc:{local_ssrc} cname:pa")));
     assert!(has(&video, &format!("a=ssrc:{local_ssrc} msid:pa pa-1")));
-    assert!(has(&video, &format!("a=ssrc:{local_rtx_ssrc} cname:alice")));
+    assert!(has(&video, &format!("a=ssrc:{local_rtx_ssrc} cname:pa")));
     let audio = section(&negotiated.answer, 0);
     assert!(
         starting(&audio, "a=ssrc-group").is_empty(),
