@@ -86,6 +86,10 @@ text_id!(
     RoomName
 );
 text_id!(
+    /// By which a push service reaches one device, with what tells the services apart: opaque.
+    PushTarget
+);
+text_id!(
     /// One device of an account, as it names itself: opaque.
     DeviceId
 );

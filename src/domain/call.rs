@@ -2,16 +2,26 @@
 
 use std::fmt;
 
-use super::{Claim, Offer};
-use crate::ids::{CallId, DeviceId, RoomName, UserId};
+use super::Offer;
+use crate::ids::{CallId, DeviceId, PushTarget, RoomName, UserId};
 
-/// Where somebody can be called. Kinds do not mix: nobody takes over a device by giving himself a name that looks so.
+/// Where somebody can be reached. Kinds do not mix: nobody takes over a device by giving himself a name that looks so.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Address {
     /// A name that a client gave itself.
     Name(UserId),
     /// A device of an account; the family has checked that the session speaks for it.
     Device { account: UserId, device: DeviceId },
+}
+
+impl Address {
+    /// The user that has this address as a name.
+    pub fn user(&self) -> Option<&UserId> {
+        match self {
+            Address::Name(user) => Some(user),
+            Address::Device { .. } => None,
+        }
+    }
 }
 
 impl fmt::Display for Address {
@@ -23,10 +33,10 @@ impl fmt::Display for Address {
     }
 }
 
-/// What a session is to those that have registered at the same address before it.
+/// What a session is to those at the same address that can be sent the same, and have come before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Newcomer {
-    /// One more: a call rings at all of them until one answers.
+    /// One more: a call rings at all of them until one answers, and each gets the messages.
     Joins,
     /// The only one from now on. The older one is dismissed, and what it was in is over.
     Replaces,
@@ -39,16 +49,9 @@ pub enum Newcomer {
 /// What a session asks about calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallCommand {
-    /// Be reachable at an address: one for each session, which moves when it registers again. What rings there rings at
-    /// the newcomer, too.
-    Register {
-        address: Address,
-        newcomer: Newcomer,
-        claim: Claim,
-    },
-    /// Call. Whoever still rings somebody else gives that up.
+    /// Call those at these addresses, until one of them answers. Whoever still rings somebody else gives that up.
     Invite {
-        to: Address,
+        to: Vec<Address>,
         media: CallMedia,
         when_busy: WhenBusy,
     },
@@ -120,8 +123,22 @@ pub enum CallEvent {
     /// To the caller of a call that is carried elsewhere. In a call that is carried here, each side's
     /// [`super::Event::Answered`] says it, the callee's first.
     Accepted { call: CallId, by: Address, room: RoomName },
+    /// To the caller: this callee does not answer, and others still may.
+    CalleeOut {
+        call: CallId,
+        callee: Address,
+        reason: CallEnd,
+    },
     /// The last of a call; not told to the session that ended it.
     Over(CallOver),
+}
+
+/// A call rings, or rings no more, where somebody is reached without a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PushNotice {
+    pub targets: Vec<PushTarget>,
+    /// An [`CallEvent::Incoming`], or a [`CallEvent::Over`].
+    pub event: CallEvent,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,7 +163,7 @@ pub enum Side {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallEnd {
     Declined(Decline),
-    /// Another session of the callee has accepted: over for this one only.
+    /// Another session of the callee, or another callee, has accepted: over for this one only.
     AnsweredElsewhere,
     /// It rang as long as it may ([`super::Limits::ring_for`]).
     TimedOut,

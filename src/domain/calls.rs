@@ -1,9 +1,13 @@
-//! All calls from one to another: who rings whom, for how long, who is in a call with whom, and how each ends.
+//! All calls: who rings whom, for how long, who is in a call with whom, and how each ends.
 //!
-//! A call has two sides. The caller's is one session. The callee's is an address: while it rings, all sessions there
-//! may answer, and those that come meanwhile; from the answer on it is one session. A side whose session is gone may
-//! wait for the next one ([`Newcomer::Inherits`]).
+//! A call has a caller and one callee or several. The caller's side is one session, which may have come by a socket or not. A
+//! callee is an address: while it rings, all sessions there may answer, and those that come meanwhile; with push targets it
+//! rings where no session is. Whoever answers first has the call, and it stops ringing everywhere else. A party whose session is
+//! gone may wait for the next one ([`Newcomer::Inherits`](super::Newcomer::Inherits)).
+//!
+//! What is to be done about rooms is decided here and done by the rules ([`Decision`]).
 
+mod decision;
 mod ending;
 mod entry;
 mod lines;
@@ -11,17 +15,21 @@ mod lines;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 
-use self::entry::{Call, Media, Party, over};
+pub(super) use self::decision::Decision;
+use self::decision::tell;
+pub(super) use self::ending::Leaving;
+use self::entry::{Call, Media, Party, State};
 use self::lines::Lines;
-use super::rooms::{Guest, Rooms};
-use super::{
-    Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, Claim, Effect, EndReason, Event, Limits, Newcomer,
-    Offer, Person, Refusal, Side, Subject, WhenBusy,
-};
+use super::register::{Abilities, Register};
+use super::rooms::Guest;
+use super::{Address, CallEnd, CallEvent, CallMedia, Decline, Limits, Offer, Person, Refusal, Side, WhenBusy};
 use crate::ids::{CallId, RoomId, RoomName, SessionId, UserId};
-use crate::shares::ClientAddress;
+use crate::shares::{ClientAddress, Pot};
 
-/// The state of all calls, and of who can be called.
+/// Calls that a client address may have in any case.
+pub(super) const CALLS_AT_LEAST: u64 = 4;
+
+/// The state of all calls. One owner; each call returns what is to be done about it.
 pub(super) struct Calls {
     limits: Limits,
     lines: Lines,
@@ -31,17 +39,39 @@ pub(super) struct Calls {
     /// Calls whose two meet elsewhere, by the room; the newest, should two have the same.
     meeting: HashMap<RoomName, CallId>,
     due: BTreeSet<(Instant, CallId)>,
+    quota: Pot,
+    last_id: u64,
+}
+
+/// Who asks: a session at an address.
+pub(super) struct Asker {
+    pub session: SessionId,
+    pub address: Address,
+    /// From which the session has come.
+    pub client: ClientAddress,
+}
+
+/// Callees at whom a call does not ring, with the reason.
+type LeftOut = Vec<(Address, Refusal)>;
+
+/// Who is to be called, and how.
+pub(super) struct Invitation {
+    pub to: Vec<Address>,
+    pub media: CallMedia,
+    pub when_busy: WhenBusy,
 }
 
 impl Calls {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
-            lines: Lines::default(),
+            lines: Lines::new(limits.calls_per_address),
             calls: BTreeMap::new(),
             carried: HashMap::new(),
             meeting: HashMap::new(),
             due: BTreeSet::new(),
+            quota: Pot::new(limits.calls as u64, limits.share(CALLS_AT_LEAST)),
+            last_id: 0,
         }
     }
 
@@ -49,14 +79,11 @@ impl Calls {
         self.calls.len()
     }
 
-    pub fn reachable_count(&self) -> usize {
-        self.lines.session_count()
-    }
-
-    /// Whether the session is in a call that this server carries.
-    pub fn carries(&self, session: SessionId) -> bool {
+    /// The call of a session at that address which this server carries, with the session's side.
+    pub fn carried_by(&self, session: SessionId, address: Option<&Address>) -> Option<(CallId, Side)> {
         let carried = |id: &CallId| matches!(self.calls[id].media, Media::Carried(_));
-        self.begun_by(session).iter().any(carried)
+        let id = self.begun_by(session, address).into_iter().find(carried)?;
+        Some((id, self.calls[&id].side_of(session)?))
     }
 
     /// Whether the two of a call meet in this room.
@@ -68,8 +95,10 @@ impl Calls {
     pub fn room_entered(&mut self, room: &RoomName) {
         if let Some(id) = self.meeting.get(room).copied() {
             self.update(id, |call| {
-                (call.empty_until, call.idle_from) = (None, None);
-                call.is_met = true;
+                if let Some(meeting) = call.meeting_mut() {
+                    (meeting.empty_until, meeting.idle_from) = (None, None);
+                    meeting.is_met = true;
+                }
             });
         }
     }
@@ -79,8 +108,11 @@ impl Calls {
         let until = now + self.limits.room_empty_for;
         if let Some(id) = self.meeting.get(room).copied() {
             self.update(id, |call| {
-                call.empty_until = call.accepted.then_some(until);
-                call.is_met = false;
+                let is_accepted = call.is_accepted();
+                if let Some(meeting) = call.meeting_mut() {
+                    meeting.empty_until = is_accepted.then_some(until);
+                    meeting.is_met = false;
+                }
             });
         }
     }
@@ -89,172 +121,154 @@ impl Calls {
         self.carried.get(&room).copied()
     }
 
-    pub fn handle(
-        &mut self,
-        now: Instant,
-        rooms: &mut Rooms,
-        session: SessionId,
-        command: CallCommand,
-    ) -> Result<Vec<Effect>, Refusal> {
-        match command {
-            CallCommand::Register {
-                address,
-                newcomer,
-                claim,
-            } => self.register(now, rooms, session, address, newcomer, claim),
-            CallCommand::Invite { to, media, when_busy } => self.invite(now, rooms, session, to, media, when_busy),
-            CallCommand::Answer { from, room, answer } => {
-                let call = self.ringing(session, &from, room.as_ref())?;
-                match answer {
-                    Answer::Accept(offer) => self.accept(now, rooms, session, call, offer),
-                    Answer::Decline(why) => Ok(self.end(now, rooms, call, CallEnd::Declined(why), Some(session))),
+    /// A session has come to an address: what rings there rings at it, too.
+    pub fn arrived(&mut self, session: SessionId, address: &Address, abilities: Abilities) -> Vec<Decision> {
+        let mut decisions = Vec::new();
+        for id in self.lines.calls(address).to_vec() {
+            if !self.calls[&id].suits(abilities) {
+                continue;
+            }
+            self.update(id, |call| {
+                if let Some(callee) = call.rung_mut(address) {
+                    callee.sessions.push(session);
+                    callee.wait_until = None;
                 }
-            }
-            CallCommand::Renew { offer } => self.renew(now, rooms, session, offer),
-            CallCommand::HangUp { with, room } => self.hang_up(now, rooms, session, with.as_ref(), room.as_ref()),
+            });
+            let call = &self.calls[&id];
+            let rung = call.rung(address);
+            decisions.extend(rung.map(|callee| tell(session, call.incoming(id, callee))));
         }
+        self.lines.attend(address, true);
+        decisions
     }
 
-    fn register(
-        &mut self,
-        now: Instant,
-        rooms: &mut Rooms,
-        session: SessionId,
-        address: Address,
-        newcomer: Newcomer,
-        claim: Claim,
-    ) -> Result<Vec<Effect>, Refusal> {
-        if self.lines.address_of(session) == Some(&address) {
-            return Ok(Vec::new());
-        }
-        let before = self.lines.sessions(&address).to_vec();
-        let is_held = self.lines.get(&address).is_some_and(|line| line.is_proven);
-        if is_held && !before.is_empty() && claim == Claim::Unproven && newcomer != Newcomer::Joins {
-            return Err(Refusal::NameTaken);
-        }
-        if newcomer == Newcomer::Joins && before.len() >= self.limits.sessions_per_address {
-            return Err(Refusal::TooManySessions);
-        }
-        let mut effects = self.unregister(now, rooms, session);
-        // Before the older ones go, so that what rings does not stop for want of anybody.
-        self.lines.add_session(session, address.clone(), newcomer, claim);
-        match newcomer {
-            Newcomer::Joins => {}
-            Newcomer::Replaces => self.dismiss(now, rooms, before, &mut effects),
-            Newcomer::Inherits => {
-                self.inherit(&address, session);
-                self.dismiss(now, rooms, before, &mut effects);
-            }
-        }
-        let calls = self.lines.calls(&address).iter().map(|id| (*id, &self.calls[id]));
-        let ringing = calls.filter(|(_, call)| call.rings_at(&address));
-        effects.extend(ringing.map(|(id, call)| incoming(id, call, session)));
-        Ok(effects)
-    }
-
-    fn dismiss(&mut self, now: Instant, rooms: &mut Rooms, sessions: Vec<SessionId>, effects: &mut Vec<Effect>) {
-        for session in sessions {
-            effects.extend(self.unregister(now, rooms, session));
-            let reason = EndReason::Replaced;
-            effects.push(Effect::Dismiss { session, reason });
-        }
-    }
-
-    /// The calls from and to an address that do not depend on a session go on with this one.
-    fn inherit(&mut self, address: &Address, session: SessionId) {
+    /// The calls of these older sessions at an address, and those that wait for somebody there, go on with this one, where they do
+    /// not depend on a session.
+    pub fn inherit(&mut self, session: SessionId, address: &Address, older: &[SessionId]) {
         for id in self.lines.calls(address).to_vec() {
             if self.calls[&id].room().is_none() {
                 continue;
             }
-            let rings = !self.lines.sessions(&self.calls[&id].callee.address).is_empty();
             self.update(id, |call| {
-                if call.caller.address == *address {
-                    call.caller.session = Some(session);
-                } else if call.accepted {
-                    call.callee.session = Some(session);
-                }
-                let callee_is_there = if call.accepted {
-                    call.callee.session.is_some()
-                } else {
-                    rings
+                let side = match call.caller.address == *address {
+                    true => Side::Caller,
+                    false if call.is_accepted() => Side::Callee,
+                    false => return,
                 };
-                if call.caller.session.is_some() && callee_is_there {
-                    call.wait_until = None;
+                if let Some(party) = call.party_mut(side)
+                    && party.session().is_none_or(|before| older.contains(&before))
+                {
+                    party.sessions = vec![session];
+                    party.wait_until = None;
                 }
             });
         }
     }
 
-    fn invite(
+    pub fn invite(
         &mut self,
         now: Instant,
-        rooms: &mut Rooms,
-        session: SessionId,
-        to: Address,
-        media: CallMedia,
-        when_busy: WhenBusy,
-    ) -> Result<Vec<Effect>, Refusal> {
-        let from = self.lines.address_of(session).ok_or(Refusal::NotRegistered)?.clone();
-        let begun = self.begun_by(session);
-        let client = rooms.quotas.client_of(session);
-        self.check_invitation(now, client, &from, &to, &begun, when_busy)?;
-        let allowed = rooms.quotas.calls.allows(client, 1);
-        if begun.is_empty() && allowed.is_err() {
+        asker: Asker,
+        invitation: Invitation,
+        register: &Register,
+    ) -> Result<Vec<Decision>, Refusal> {
+        let begun = self.begun_by(asker.session, Some(&asker.address));
+        let (callees, left_out) = self.choose(now, &asker, &begun, &invitation, register)?;
+        if begun.is_empty() && self.quota.allows(asker.client, 1).is_err() {
             return Err(Refusal::TooManyCalls);
         }
-
-        let mut effects = Vec::new();
+        let mut decisions = Vec::new();
         for call in begun {
-            effects.extend(self.end(now, rooms, call, CallEnd::GivenUp, Some(session)));
+            decisions.extend(self.end(now, call, CallEnd::GivenUp, Some(asker.session)));
         }
-        let id = CallId(rooms.next());
-        let (caller, callee) = (Some(session), None);
+        self.last_id += 1;
+        let id = CallId(self.last_id);
         let call = Call {
             caller: Party {
-                address: from,
-                session: caller,
+                address: asker.address,
+                sessions: vec![asker.session],
+                targets: Vec::new(),
+                wait_until: None,
             },
-            callee: Party {
-                address: to,
-                session: callee,
+            callees,
+            media: invitation.media.into(),
+            begun_from: asker.client,
+            state: State::Ringing {
+                until: now + self.limits.ring_for,
             },
-            media: match media {
-                CallMedia::Carried(offer) => Media::Offered(offer),
-                CallMedia::Elsewhere(room) => Media::Elsewhere(room),
-            },
-            begun_from: client,
-            accepted: false,
-            ring_until: Some(now + self.limits.ring_for),
-            wait_until: None,
-            empty_until: None,
-            is_met: false,
-            idle_from: None,
         };
-        let rung = self.lines.sessions(&call.callee.address);
-        effects.extend(rung.iter().map(|session| incoming(id, &call, *session)));
-        rooms.quotas.calls.count(client, 1);
+        for callee in &call.callees {
+            decisions.extend(callee.told(&call.incoming(id, callee), None));
+        }
+        decisions.extend(left_out.into_iter().map(|(callee, refusal)| {
+            let reason = match refusal {
+                Refusal::Busy => CallEnd::Declined(Decline::Busy),
+                _ => CallEnd::Lost,
+            };
+            let event = CallEvent::CalleeOut {
+                call: id,
+                callee,
+                reason,
+            };
+            tell(asker.session, event)
+        }));
+        self.quota.count(asker.client, 1);
         self.insert(id, call);
-        Ok(effects)
+        Ok(decisions)
     }
 
-    fn check_invitation(
+    /// The callees at whom it can ring, and the others with the reason. Refused where there would be none.
+    fn choose(
+        &self,
+        now: Instant,
+        asker: &Asker,
+        begun: &[CallId],
+        invitation: &Invitation,
+        register: &Register,
+    ) -> Result<(Vec<Party>, LeftOut), Refusal> {
+        let Invitation { to, media, when_busy } = invitation;
+        if to.contains(&asker.address) {
+            return Err(Refusal::CallsItself);
+        }
+        if to.len() > self.limits.callees_per_call {
+            return Err(Refusal::TooManyCallees);
+        }
+        if begun.iter().any(|call| self.calls[call].is_accepted()) {
+            return Err(Refusal::InCall);
+        }
+        let (mut callees, mut left_out) = (Vec::<Party>::new(), Vec::new());
+        for address in to {
+            let party = Party {
+                address: address.clone(),
+                sessions: register.rung(address, media.into()),
+                targets: register.push_targets(address).to_vec(),
+                wait_until: None,
+            };
+            let refusal = match party.is_reachable() {
+                true => self.check_busy(now, asker.client, address, begun, *when_busy).err(),
+                false => Some(Refusal::NotReachable),
+            };
+            match refusal {
+                Some(refusal) => left_out.push((party.address, refusal)),
+                None if callees.iter().any(|callee| callee.address == party.address) => {}
+                None => callees.push(party),
+            }
+        }
+        if callees.is_empty() {
+            let is_busy = left_out.iter().any(|(_, refusal)| *refusal == Refusal::Busy);
+            return Err(if is_busy { Refusal::Busy } else { Refusal::NotReachable });
+        }
+        Ok((callees, left_out))
+    }
+
+    fn check_busy(
         &self,
         now: Instant,
         client: ClientAddress,
-        from: &Address,
         to: &Address,
         begun: &[CallId],
         when_busy: WhenBusy,
     ) -> Result<(), Refusal> {
-        if to == from {
-            return Err(Refusal::CallsItself);
-        }
-        if begun.iter().any(|call| self.calls[call].accepted) {
-            return Err(Refusal::InCall);
-        }
-        if self.lines.sessions(to).is_empty() {
-            return Err(Refusal::NotReachable);
-        }
         // An invitation that this one takes the place of does not make its callee busy, nor does a call that is idle.
         let counts = |id: &&CallId| !begun.contains(id) && !self.calls[*id].is_idle(now);
         let theirs = || self.lines.calls(to).iter().filter(counts);
@@ -268,86 +282,105 @@ impl Calls {
         Ok(())
     }
 
-    fn accept(
+    pub fn accept(
         &mut self,
         now: Instant,
-        rooms: &mut Rooms,
-        session: SessionId,
-        id: CallId,
+        asker: &Asker,
+        from: &Address,
+        room: Option<&RoomName>,
         offer: Option<Offer>,
-    ) -> Result<Vec<Effect>, Refusal> {
+    ) -> Result<Vec<Decision>, Refusal> {
+        let id = self.ringing(asker, from, room)?;
         let call = &self.calls[&id];
         if matches!(call.media, Media::Offered(_)) && offer.is_none() {
             return Err(Refusal::BadOffer);
         }
-        let Some(caller) = call.caller.session else {
-            return Ok(self.end(now, rooms, id, CallEnd::Lost, None));
+        let Some(caller) = call.caller.session() else {
+            return Ok(self.end(now, id, CallEnd::Lost, None));
         };
-        let with = call.caller.address.clone();
-        let mut effects = self.end_others(now, rooms, session, &with);
-        let rung = self.lines.sessions(&self.calls[&id].callee.address);
-        let others = rung.iter().filter(|other| **other != session);
-        let call = &self.calls[&id];
-        effects.extend(others.map(|other| over(id, call, Side::Callee, *other, CallEnd::AnsweredElsewhere)));
+        let mut decisions = self.end_others(now, asker, from);
+        decisions.extend(self.stop_ringing(now, asker, id));
+        decisions.extend(self.connect(id, (caller, asker.session), offer));
+        Ok(decisions)
+    }
+
+    pub fn decline(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        from: &Address,
+        room: Option<&RoomName>,
+        why: Decline,
+    ) -> Result<Vec<Decision>, Refusal> {
+        let id = self.ringing(asker, from, room)?;
+        Ok(self.give_up(now, id, &asker.address, CallEnd::Declined(why), Some(asker.session)))
+    }
+
+    /// Somebody has answered: the call is theirs, and rings nowhere else.
+    fn stop_ringing(&mut self, now: Instant, asker: &Asker, id: CallId) -> Vec<Decision> {
         let idle_from = now + self.limits.room_entered_within;
+        let call = &self.calls[&id];
+        let over = call.over(id, Side::Callee, &call.caller, CallEnd::AnsweredElsewhere);
+        let mut callees = Vec::new();
         self.update(id, |call| {
-            call.accepted = true;
-            call.callee.session = Some(session);
-            call.ring_until = None;
-            call.idle_from = (call.room().is_some() && !call.is_met).then_some(idle_from);
+            let answered = Party {
+                address: asker.address.clone(),
+                sessions: vec![asker.session],
+                targets: Vec::new(),
+                wait_until: None,
+            };
+            callees = std::mem::replace(&mut call.callees, vec![answered]);
+            call.state = State::Accepted;
+            if let Some(meeting) = call.meeting_mut() {
+                meeting.idle_from = (!meeting.is_met).then_some(idle_from);
+            }
         });
-        effects.extend(self.connect(now, rooms, id, (caller, session), offer));
-        Ok(effects)
+        let mut decisions = Vec::new();
+        for callee in callees {
+            decisions.extend(callee.told(&over, Some(asker.session)));
+            if callee.address != asker.address {
+                self.note_parted(now, id, &callee.address);
+            }
+        }
+        decisions
     }
 
     /// What an accepted call needs: a room for its media, or that the caller knows.
-    fn connect(
-        &mut self,
-        now: Instant,
-        rooms: &mut Rooms,
-        id: CallId,
-        (caller, callee): (SessionId, SessionId),
-        offer: Option<Offer>,
-    ) -> Vec<Effect> {
+    fn connect(&mut self, id: CallId, (caller, callee): (SessionId, SessionId), offer: Option<Offer>) -> Vec<Decision> {
         let Some(call) = self.calls.get_mut(&id) else {
             return Vec::new();
         };
+        let by = call.callee().address.clone();
         let callers_offer = match &mut call.media {
             Media::Offered(offer) => std::mem::take(offer),
             Media::Carried(_) => return Vec::new(),
-            Media::Elsewhere(room) => {
-                let (by, room) = (call.callee.address.clone(), room.clone());
-                let event = Event::Call(CallEvent::Accepted { call: id, by, room });
-                return vec![Effect::Tell { session: caller, event }];
+            Media::Elsewhere(meeting) => {
+                let room = meeting.room.clone();
+                return vec![tell(caller, CallEvent::Accepted { call: id, by, room })];
             }
         };
         let guests = [
-            guest(callee, Side::Callee, &call.callee.address, offer.unwrap_or_default()),
+            guest(callee, Side::Callee, &by, offer.unwrap_or_default()),
             guest(caller, Side::Caller, &call.caller.address, callers_offer),
         ];
-        match rooms.seat_pair(id, guests) {
-            Ok((room, effects)) => {
-                call.media = Media::Carried(room);
-                self.carried.insert(room, id);
-                effects
-            }
-            Err(_) => self.end(now, rooms, id, CallEnd::Failed, None),
+        vec![Decision::Seat(id, Box::new(guests))]
+    }
+
+    /// The two of a call are in that room.
+    pub fn seated(&mut self, id: CallId, room: RoomId) {
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.media = Media::Carried(room);
+            self.carried.insert(room, id);
         }
     }
 
-    fn renew(&self, now: Instant, rooms: &mut Rooms, session: SessionId, offer: Offer) -> Result<Vec<Effect>, Refusal> {
-        let carried = |id: &CallId| matches!(self.calls[id].media, Media::Carried(_));
-        let id = self.begun_by(session).into_iter().find(carried);
-        let id = id.ok_or(Refusal::NoSuchCall)?;
-        let side = self.calls[&id].side_of(session).ok_or(Refusal::NoSuchCall)?;
-        rooms.renew_pair(now, session, Subject::Call { call: id, side }, offer)
-    }
-
     fn insert(&mut self, id: CallId, call: Call) {
-        self.lines.add_call(&call.caller.address, id);
-        self.lines.add_call(&call.callee.address, id);
+        self.lines.add_call(&call.caller.address, id, true);
+        for callee in &call.callees {
+            self.lines.add_call(&callee.address, id, !callee.sessions.is_empty());
+        }
         self.due.extend(call.due().map(|due| (due, id)));
-        if let Media::Elsewhere(room) = &call.media {
+        if let Some(room) = call.room() {
             self.meeting.insert(room.clone(), id);
         }
         self.calls.insert(id, call);
@@ -365,33 +398,23 @@ impl Calls {
 
     /// The call that rings at the session and comes from `from`, to meet in `room` where one is named: the one that has
     /// rung longest.
-    fn ringing(&self, session: SessionId, from: &Address, room: Option<&RoomName>) -> Result<CallId, Refusal> {
-        let address = self.lines.address_of(session).ok_or(Refusal::NotRegistered)?;
+    fn ringing(&self, asker: &Asker, from: &Address, room: Option<&RoomName>) -> Result<CallId, Refusal> {
+        let address = &asker.address;
         let is_meant = |id: &&CallId| {
             let call = &self.calls[*id];
-            call.rings_at(address) && call.caller.address == *from && (room.is_none() || call.room() == room)
+            let rings = call.rings_at(address, asker.session);
+            rings && call.caller.address == *from && (room.is_none() || call.room() == room)
         };
         let mut meant = self.lines.calls(address).iter().filter(is_meant);
         meant.next().copied().ok_or(Refusal::NoSuchCall)
     }
 
-    /// The calls that the session is in or has begun.
-    fn begun_by(&self, session: SessionId) -> Vec<CallId> {
-        let address = self.lines.address_of(session);
+    /// The calls that the session at that address is in or has begun.
+    fn begun_by(&self, session: SessionId, address: Option<&Address>) -> Vec<CallId> {
         let calls = address.map_or(&[][..], |address| self.lines.calls(address));
         let is_in = |id: &&CallId| self.calls[*id].side_of(session).is_some();
         calls.iter().filter(is_in).copied().collect()
     }
-}
-
-fn incoming(call: CallId, of: &Call, session: SessionId) -> Effect {
-    let event = Event::Call(CallEvent::Incoming {
-        call,
-        from: of.caller.address.clone(),
-        to: of.callee.address.clone(),
-        room: of.room().cloned(),
-    });
-    Effect::Tell { session, event }
 }
 
 fn guest(session: SessionId, side: Side, address: &Address, offer: Offer) -> Guest {

@@ -1,26 +1,16 @@
 //! Invitations to calls for people who are not there. They wait no longer than a call rings: a phone that rings later rings
-//! for nobody.
+//! for nobody. They are calls that ring, for the limits: as many wait, in all, for one person, and from one client address. With
+//! twice [`MESSAGE_BYTES_MAX`] each they have 32 MB at the worst.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::calls::CALLS_AT_LEAST;
 use super::{Limits, Sender};
 use crate::ids::UserId;
 use crate::shares::{ClientAddress, Pot};
-
-/// Invitations that wait for one person: nobody answers more.
-const PER_RECEIVER_MAX: usize = 16;
-
-/// Of those, the ones from one client address: nobody keeps others from inviting somebody.
-const PER_RECEIVER_FROM_ONE_MAX: usize = 4;
-
-/// Invitations that those of one client address may have waiting in any case.
-const AT_LEAST: u64 = 4;
-
-/// Invitations that wait in all, twice [`MESSAGE_BYTES_MAX`] each: 32 MB at the worst. As many as calls that ring.
-const INVITATIONS_MAX: u64 = 4_000;
 
 /// An invitation names two people and a room. Longer ones do not wait.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024;
@@ -52,6 +42,8 @@ pub(super) struct Invitation {
 /// All invitations that wait.
 pub(super) struct Invitations {
     ring_for: Duration,
+    per_receiver: usize,
+    per_receiver_from_one: usize,
     waiting: BTreeMap<Pair, Waiting>,
     due: BTreeSet<(Instant, Pair)>,
     space: Pot,
@@ -61,7 +53,9 @@ impl Invitations {
     pub fn new(limits: &Limits) -> Self {
         Self {
             ring_for: limits.ring_for,
-            space: Pot::new(INVITATIONS_MAX, limits.share(AT_LEAST)),
+            per_receiver: limits.calls_per_address,
+            per_receiver_from_one: limits.calls_per_address_from_one,
+            space: Pot::new(limits.calls as u64, limits.share(CALLS_AT_LEAST)),
             waiting: BTreeMap::new(),
             due: BTreeSet::new(),
         }
@@ -152,8 +146,8 @@ impl Invitations {
             .filter(|pair| self.waiting[*pair].sender.client == client)
             .count();
         self.space.allows(client, 1).is_ok()
-            && theirs().count() < PER_RECEIVER_MAX
-            && (client.is_this_machine() || from_one < PER_RECEIVER_FROM_ONE_MAX)
+            && theirs().count() < self.per_receiver
+            && (client.is_this_machine() || from_one < self.per_receiver_from_one)
     }
 
     fn for_receiver(&self, receiver: &UserId) -> impl Iterator<Item = &Pair> {
@@ -271,16 +265,16 @@ mod tests {
         let (mut all, now) = invitations();
         let long = "x".repeat(MESSAGE_BYTES_MAX + 1);
         assert!(all.keep(now, invitation("ben", "anna", &long)).is_err());
-        for sender in 0..PER_RECEIVER_MAX {
+        for sender in 0..Limits::default().calls_per_address {
             assert!(all.keep(now, invitation("ben", &sender.to_string(), "")).is_ok());
         }
         assert!(all.keep(now, invitation("ben", "one more", "")).is_err());
         assert!(all.keep(now, invitation("ben", "0", "again")).is_ok());
-        for receiver in PER_RECEIVER_MAX as u64..INVITATIONS_MAX {
+        for receiver in Limits::default().calls_per_address as u64..Limits::default().calls as u64 {
             assert!(all.keep(now, invitation(&format!("r{receiver}"), "anna", "")).is_ok());
         }
         assert!(all.keep(now, invitation("dora", "anna", "")).is_err());
-        assert_eq!(all.take(now, &"ben".into()).len(), PER_RECEIVER_MAX);
+        assert_eq!(all.take(now, &"ben".into()).len(), Limits::default().calls_per_address);
     }
 
     #[test]
@@ -312,13 +306,13 @@ mod tests {
         let to_ben = many
             .iter()
             .filter(|sender| all.keep(now, from(1, "ben", sender)).is_ok());
-        assert_eq!(to_ben.count(), PER_RECEIVER_FROM_ONE_MAX);
+        assert_eq!(to_ben.count(), Limits::default().calls_per_address_from_one);
         assert!(all.keep(now, from(2, "ben", "anna")).is_ok());
         let in_all = many
             .iter()
             .filter(|receiver| all.keep(now, from(1, receiver, "x")).is_ok());
         assert_eq!(
-            in_all.count() + PER_RECEIVER_FROM_ONE_MAX,
+            in_all.count() + Limits::default().calls_per_address_from_one,
             999,
             "a quarter, while somebody else has one"
         );

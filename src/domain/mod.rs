@@ -12,6 +12,7 @@ mod errand;
 mod invitations;
 mod messages;
 mod quotas;
+mod register;
 mod room;
 mod rooms;
 mod rules;
@@ -21,15 +22,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use call::{
-    Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Decline, Newcomer, Side, WhenBusy,
+    Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Decline, Newcomer, PushNotice, Side,
+    WhenBusy,
 };
 pub use connection::{ConnectionIdentity, Purpose, Use};
 pub use errand::{Errand, Sender, WaitingMessage};
-pub use messages::{MessageCommand, MessageEvent, Recipient, Waits};
+pub use messages::{MessageCommand, MessageEvent, Recipient, Waits, announces_somebody};
+pub use register::{Abilities, Registration};
 pub use rules::Rules;
 
 use crate::ids::{
-    CallId, Feed, FeedRef, OfferTag, ParticipantId, PeerId, RoomId, RoomName, SessionId, SlotId, Turn, UserId,
+    CallId, Feed, FeedRef, OfferTag, ParticipantId, PeerId, PushTarget, RoomId, RoomName, SessionId, SlotId, Turn,
+    UserId,
 };
 use crate::shares::Share;
 
@@ -59,8 +63,13 @@ pub struct Limits {
     pub calls_per_address: usize,
     /// Of those, calls from one client address. Larger would let one client keep somebody busy for everybody else.
     pub calls_per_address_from_one: usize,
-    /// Sessions at one address: somebody's devices and open pages.
+    /// Callees of one call. Each may have many sessions at which it rings, and whoever calls more people wants a room.
+    pub callees_per_call: usize,
+    /// Sessions at one address that can be sent the same, and push targets there: somebody's devices and open pages. More would
+    /// multiply every message.
     pub sessions_per_address: usize,
+    /// Push targets of all addresses, of half a KiB each: 10 MB at the worst.
+    pub push_targets: usize,
     /// How long a call rings. Shorter misses people who are in the next room, longer keeps callers waiting for nobody.
     pub ring_for: Duration,
     /// How long a call waits for the new session of somebody who reconnects ([`Newcomer::Inherits`]). A page that loads
@@ -95,7 +104,9 @@ impl Default for Limits {
             calls: 4_000,
             calls_per_address: 16,
             calls_per_address_from_one: 4,
+            callees_per_call: 16,
             sessions_per_address: 16,
+            push_targets: 20_000,
             ring_for: Duration::from_secs(60),
             reconnect_within: Duration::from_secs(5),
             room_empty_for: Duration::from_secs(15),
@@ -191,6 +202,11 @@ pub enum Command {
     AnnounceFile {
         file: Arc<FileNotice>,
     },
+    /// Be reachable at an address: one for each session, which moves when it registers again. What rings there rings at the
+    /// newcomer, too, and messages that waited for it arrive.
+    Register(Registration),
+    /// Let calls to the session's address ring at these push targets as well, also when no session is there; none: no longer.
+    Push(Vec<PushTarget>),
     /// About messages between users, in a room or not.
     Message(MessageCommand),
     Call(CallCommand),
@@ -392,6 +408,12 @@ pub enum Refusal {
     NotProven,
     #[error("the user or address has as many sessions as it may")]
     TooManySessions,
+    #[error(
+        "the address has as many push targets as it may, or a longer one, or the server has, or the client's address its share"
+    )]
+    TooManyPushTargets,
+    #[error("the call has more callees than a call may have")]
+    TooManyCallees,
     #[error("the session is registered at no address")]
     NotRegistered,
     #[error("nobody is registered at that address")]
@@ -439,6 +461,7 @@ pub enum Effect {
         event: Event,
     },
     Mailbox(Errand),
+    Push(PushNotice),
     /// Tell the reason, then let go of the session.
     Dismiss {
         session: SessionId,

@@ -1,4 +1,4 @@
-//! What sessions hold of what the whole node has, counted for each client address: rooms, calls, connections.
+//! What sessions hold of what the whole node has, counted for each client address: rooms and connections.
 //!
 //! A connection counts twice: as one, and as long as it has not connected as one of those. Offers cost nothing, so
 //! unconnected ones are few, and where there are too many the oldest gives way: of the session that has too many, or
@@ -14,7 +14,6 @@ use crate::shares::{ClientAddress, Denied, Pot};
 pub(super) struct Quotas {
     clients: HashMap<SessionId, ClientAddress>,
     pub rooms: Pot,
-    pub calls: Pot,
     pub peers: PeerQuota,
 }
 
@@ -23,7 +22,6 @@ impl Quotas {
         Self {
             clients: HashMap::new(),
             rooms: Pot::new(limits.rooms as u64, limits.share(ROOMS_AT_LEAST)),
-            calls: Pot::new(limits.calls as u64, limits.share(CALLS_AT_LEAST)),
             peers: PeerQuota::new(limits),
         }
     }
@@ -46,9 +44,6 @@ impl Quotas {
 
 /// Rooms that an address may have in any case. A household is seldom in two at once.
 const ROOMS_AT_LEAST: u64 = 4;
-
-/// Calls that an address may have in any case.
-const CALLS_AT_LEAST: u64 = 4;
 
 /// All connections, and which of them have not connected yet.
 pub(super) struct PeerQuota {

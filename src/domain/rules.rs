@@ -2,20 +2,25 @@
 
 use std::time::Instant;
 
-use super::calls::Calls;
+use super::calls::{Asker, Calls, Decision, Invitation, Leaving};
 use super::messages::Messages;
+use super::register::{Register, Registration};
 use super::rooms::{PairChange, Rooms};
-use super::{Claim, Command, Effect, EndReason, Limits, MediaKind, MediaState, Refusal, RoomKind, WaitingMessage};
-use crate::ids::{ParticipantId, PeerId, RoomId, RoomName, SessionId, UserId};
+use super::{
+    Answer, CallCommand, CallEnd, Claim, Command, Effect, EndReason, Limits, MediaKind, MediaState, Newcomer, Offer,
+    Refusal, RoomKind, Subject, WaitingMessage,
+};
+use crate::ids::{CallId, ParticipantId, PeerId, RoomId, RoomName, SessionId, UserId};
 use crate::shares::ClientAddress;
 
-/// The state of all rooms and calls, and of who can be reached by message. One owner; each call returns what is to be done about it. When the time of
+/// The state of all rooms and calls, and of who is reachable. One owner; each call returns what is to be done about it. When the time of
 /// [`Rules::poll_timeout`] has come, [`Rules::handle_timeout`] is to be called.
 pub struct Rules {
+    limits: Limits,
+    register: Register,
     rooms: Rooms,
     calls: Calls,
     messages: Messages,
-    proof_required: bool,
     /// Connections so far that gave way to others before they had connected.
     displaced: u64,
 }
@@ -23,10 +28,11 @@ pub struct Rules {
 impl Rules {
     pub fn new(limits: Limits) -> Self {
         Self {
+            limits,
+            register: Register::new(&limits),
             rooms: Rooms::new(limits),
             calls: Calls::new(limits),
             messages: Messages::new(&limits),
-            proof_required: limits.proof_required,
             displaced: 0,
         }
     }
@@ -55,7 +61,7 @@ impl Rules {
 
     /// Sessions that can be called.
     pub fn reachable_count(&self) -> usize {
-        self.calls.reachable_count()
+        self.register.ringing_session_count()
     }
 
     /// Users who can be reached by message.
@@ -83,13 +89,19 @@ impl Rules {
 
     fn decide(&mut self, now: Instant, session: SessionId, command: Command) -> Result<Vec<Effect>, Refusal> {
         match command {
-            Command::Call(command) => self.calls.handle(now, &mut self.rooms, session, command),
+            Command::Register(registration) => self.register(now, session, registration),
+            Command::Push(targets) => {
+                let client = self.rooms.quotas.client_of(session);
+                self.register.set_push_targets(session, client, targets)?;
+                Ok(Vec::new())
+            }
+            Command::Call(command) => self.call(now, session, command),
             Command::Message(command) => {
                 let client = self.rooms.quotas.client_of(session);
-                self.messages.handle(now, session, client, command)
+                self.messages.handle(now, session, client, command, &self.register)
             }
             // The room of a call is the call's.
-            _ if self.calls.carries(session) => Err(Refusal::InCall),
+            _ if self.call_of(session).is_some() => Err(Refusal::InCall),
             Command::Join {
                 turn,
                 kind,
@@ -111,6 +123,116 @@ impl Rules {
         }
     }
 
+    fn register(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        registration: Registration,
+    ) -> Result<Vec<Effect>, Refusal> {
+        if self.register.is_registered(session, &registration)? {
+            return Ok(Vec::new());
+        }
+        let older = self.register.admit(&registration)?;
+        let mut effects = self.unregister(now, session, Leaving::GivesWay);
+        // Before the older ones go, so that what rings does not stop for want of anybody.
+        let Registration {
+            address,
+            newcomer,
+            abilities,
+            ..
+        } = registration.clone();
+        self.register.add(session, registration);
+        if newcomer == Newcomer::Inherits {
+            self.calls.inherit(session, &address, &older);
+        }
+        let ringing = self.calls.arrived(session, &address, abilities);
+        for session in older.into_iter().filter(|older| *older != session) {
+            effects.extend(self.unregister(now, session, Leaving::GivesWay));
+            let reason = EndReason::Replaced;
+            effects.push(Effect::Dismiss { session, reason });
+        }
+        if let Some(user) = address.user().filter(|_| abilities.messages) {
+            effects.extend(self.messages.arrived(session, user, &self.register));
+        }
+        effects.extend(self.carry_out(now, ringing));
+        Ok(effects)
+    }
+
+    /// The session can be reached at its address no more, if it could.
+    fn unregister(&mut self, now: Instant, session: SessionId, leaving: Leaving) -> Vec<Effect> {
+        let Some(left) = self.register.remove(session) else {
+            return Vec::new();
+        };
+        let decisions = self.calls.left(now, &left, leaving);
+        let mut effects = self.carry_out(now, decisions);
+        if let Some(user) = left.address.user().filter(|_| left.abilities.messages) {
+            effects.extend(self.messages.left(user, &self.register));
+        }
+        effects
+    }
+
+    fn call(&mut self, now: Instant, session: SessionId, command: CallCommand) -> Result<Vec<Effect>, Refusal> {
+        let asker = self.asker(session);
+        let calls = &mut self.calls;
+        let decisions = match command {
+            CallCommand::Invite { to, media, when_busy } => {
+                let invitation = Invitation { to, media, when_busy };
+                calls.invite(now, asker?, invitation, &self.register)
+            }
+            CallCommand::Answer { from, room, answer } => match answer {
+                Answer::Accept(offer) => calls.accept(now, &asker?, &from, room.as_ref(), offer),
+                Answer::Decline(why) => calls.decline(now, &asker?, &from, room.as_ref(), why),
+            },
+            CallCommand::HangUp { with, room } => calls.hang_up(now, &asker?, with.as_ref(), room.as_ref()),
+            CallCommand::Renew { offer } => return self.renew(now, session, offer),
+        }?;
+        Ok(self.carry_out(now, decisions))
+    }
+
+    fn asker(&self, session: SessionId) -> Result<Asker, Refusal> {
+        let address = self.register.address_of(session).ok_or(Refusal::NotRegistered)?;
+        Ok(Asker {
+            session,
+            address: address.clone(),
+            client: self.rooms.quotas.client_of(session),
+        })
+    }
+
+    fn renew(&mut self, now: Instant, session: SessionId, offer: Offer) -> Result<Vec<Effect>, Refusal> {
+        let subject = self.call_of(session).ok_or(Refusal::NoSuchCall)?;
+        self.rooms.renew_pair(now, session, subject, offer)
+    }
+
+    /// The call that the session is in, if this server carries it.
+    fn call_of(&self, session: SessionId) -> Option<Subject> {
+        let (call, side) = self.calls.carried_by(session, self.register.address_of(session))?;
+        Some(Subject::Call { call, side })
+    }
+
+    /// What calls have decided, with what it leads to in rooms.
+    fn carry_out(&mut self, now: Instant, decisions: Vec<Decision>) -> Vec<Effect> {
+        let mut effects = Vec::with_capacity(decisions.len());
+        for decision in decisions {
+            match decision {
+                Decision::Effect(effect) => effects.push(effect),
+                Decision::Close(room) => effects.extend(self.rooms.close(room)),
+                Decision::Seat(call, guests) => match self.rooms.seat_pair(call, *guests) {
+                    Ok((room, seated)) => {
+                        self.calls.seated(call, room);
+                        effects.extend(seated);
+                    }
+                    Err(_) => effects.extend(self.end_call(now, call, CallEnd::Failed)),
+                },
+            }
+        }
+        effects
+    }
+
+    fn end_call(&mut self, now: Instant, call: CallId, reason: CallEnd) -> Vec<Effect> {
+        let decisions = self.calls.end(now, call, reason, None);
+        self.carry_out(now, decisions)
+    }
+
     /// A connection has given way: it is lost as if it had ended by itself, and the engine is to close it. In a room its own client
     /// is not told: it would offer again at once, and displace the next, whose client would do the same.
     fn displace(&mut self, now: Instant, peer: PeerId) -> Vec<Effect> {
@@ -121,17 +243,18 @@ impl Rules {
         effects
     }
 
-    /// Others are not sent that the user of this session can be reached: too many have come from its address. They are still
-    /// reached, and listed.
-    pub fn hush(&mut self, session: SessionId) {
-        self.messages.hush(session);
+    /// Others are not sent that the user of this session has come, neither by these effects nor when they go: too many have come from
+    /// its address. The user is still reached, and listed.
+    pub fn hush(&mut self, session: SessionId, effects: &mut [Effect]) {
+        if let Some(user) = self.register.user_of(session) {
+            self.messages.hush(session, user, effects);
+        }
     }
 
     /// The session is gone.
     pub fn leave(&mut self, now: Instant, session: SessionId) -> Vec<Effect> {
-        let mut effects = self.calls.leave(now, &mut self.rooms, session);
+        let mut effects = self.unregister(now, session, Leaving::IsGone);
         effects.extend(self.rooms.leave(session));
-        effects.extend(self.messages.unbind(session));
         self.follow_rooms(now);
         self.rooms.quotas.leave(session);
         effects
@@ -141,7 +264,7 @@ impl Rules {
     /// of a call have: its room was made for them and told to nobody else.
     fn check_proof(&self, kind: RoomKind, room: &RoomName, claim: Claim) -> Result<(), Refusal> {
         let is_proven = claim == Claim::Proven || self.calls.meets_in(room);
-        if kind == RoomKind::Pair && self.proof_required && !is_proven {
+        if kind == RoomKind::Pair && self.limits.proof_required && !is_proven {
             return Err(Refusal::NotProven);
         }
         Ok(())
@@ -165,7 +288,7 @@ impl Rules {
         ticket: u64,
         waiting: Vec<WaitingMessage>,
     ) -> Vec<Effect> {
-        self.messages.collected(now, receiver, ticket, waiting)
+        self.messages.collected(now, receiver, ticket, waiting, &self.register)
     }
 
     /// A connection has come about: its client's media arrive.
@@ -185,7 +308,7 @@ impl Rules {
         let room = self.rooms.room_of_peer(peer);
         self.rooms.end_peer(now, peer, by_client);
         let call = room.and_then(|room| self.calls.carried_in(room));
-        call.map_or_else(Vec::new, |call| self.calls.lose(now, &mut self.rooms, call))
+        call.map_or_else(Vec::new, |call| self.end_call(now, call, CallEnd::Lost))
     }
 
     /// A part of the media engine is lost, and with it these rooms, and these connections of other rooms. Calls that it carried
@@ -194,7 +317,7 @@ impl Rules {
         let mut effects = Vec::new();
         for room in rooms {
             match self.calls.carried_in(*room) {
-                Some(call) => effects.extend(self.calls.lose(now, &mut self.rooms, call)),
+                Some(call) => effects.extend(self.end_call(now, call, CallEnd::Lost)),
                 None => effects.extend(self.rooms.dismiss(*room, EndReason::MediaLost)),
             }
         }
@@ -224,7 +347,7 @@ impl Rules {
         let room = self.rooms.room_of_peer(peer);
         self.rooms.forget_peer(peer);
         let call = room.and_then(|room| self.calls.carried_in(room));
-        call.map_or_else(Vec::new, |call| self.calls.fail(now, &mut self.rooms, call))
+        call.map_or_else(Vec::new, |call| self.end_call(now, call, CallEnd::Failed))
     }
 
     /// When [`Rules::handle_timeout`] has something to do.
@@ -238,14 +361,16 @@ impl Rules {
     }
 
     pub fn handle_timeout(&mut self, now: Instant) -> Vec<Effect> {
-        let mut effects = self.calls.handle_timeout(now, &mut self.rooms);
-        effects.extend(self.messages.handle_timeout(now));
+        let decisions = self.calls.handle_timeout(now);
+        let mut effects = self.carry_out(now, decisions);
+        effects.extend(self.messages.handle_timeout(now, &self.register));
         effects.extend(self.rooms.handle_timeout(now));
         effects
     }
 
     /// Everything ends. The sessions are the hub's to tell: some are in nothing.
     pub fn shut_down(&mut self) -> Vec<Effect> {
+        self.register = Register::new(&self.limits);
         self.calls.shut_down();
         self.messages.shut_down();
         self.rooms.shut_down()

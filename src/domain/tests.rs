@@ -17,6 +17,13 @@ fn now() -> Instant {
     some_instant()
 }
 
+/// Any call rings.
+const RINGS: Abilities = Abilities {
+    rings_carried: true,
+    rings_elsewhere: true,
+    messages: false,
+};
+
 fn person(name: &str) -> Person {
     Person {
         user: name.into(),
@@ -75,7 +82,7 @@ fn outline(effects: &[Effect]) -> Vec<String> {
             let source = source.map_or("nothing".to_owned(), |source| source.participant.to_string());
             format!("fill slot {} with {source}", slot.0)
         }
-        Effect::TellEach { .. } | Effect::Mailbox(_) => format!("none of a room's: {effect:?}"),
+        Effect::TellEach { .. } | Effect::Mailbox(_) | Effect::Push(_) => format!("none of a room's: {effect:?}"),
     };
     effects.iter().map(line).collect()
 }
@@ -292,14 +299,15 @@ fn a_call_whose_connection_gives_way_is_over_for_both() {
     let call =
         |rules: &mut Rules, session: u64, command| rules.handle(now(), SessionId(session), Command::Call(command));
     for (session, name) in [(1, "anna"), (2, "ben")] {
-        let register = CallCommand::Register {
+        let register = Command::Register(Registration {
             address: Address::Name(name.into()),
             newcomer: Newcomer::Joins,
             claim: Claim::Unproven,
-        };
-        call(&mut rules, session, register).unwrap();
+            abilities: RINGS,
+        });
+        rules.handle(now(), SessionId(session), register).unwrap();
     }
-    let (to, media) = (Address::Name("ben".into()), CallMedia::Carried(Offer::default()));
+    let (to, media) = (vec![Address::Name("ben".into())], CallMedia::Carried(Offer::default()));
     let when_busy = WhenBusy::Ring;
     call(&mut rules, 1, CallCommand::Invite { to, media, when_busy }).unwrap();
     let (from, answer) = (Address::Name("anna".into()), Answer::Accept(Some(Offer::default())));
@@ -472,7 +480,9 @@ proptest! {
                     }
                     Effect::Dismiss { session, .. } => prop_assert!(dismissed.insert(session)),
                     Effect::Tell { session, .. } => prop_assert!(!dismissed.contains(&session)),
-                    Effect::FillSlot { .. } | Effect::TellEach { .. } | Effect::Mailbox(_) => prop_assert!(false, "none of a room's"),
+                    Effect::FillSlot { .. } | Effect::TellEach { .. } | Effect::Mailbox(_) | Effect::Push(_) => {
+                        prop_assert!(false, "none of a room's")
+                    }
                 }
             }
             prop_assert_eq!(rooms.peer_count(), open_peers.len());

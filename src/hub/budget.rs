@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::outbox;
-use crate::domain::{Effect, Errand, Event, MessageEvent};
+use crate::domain::{Effect, Errand};
 use crate::ids::SessionId;
 use crate::shares::{ClientAddress, Rates, TokenBucket};
 
@@ -104,31 +104,6 @@ impl Budgets {
     }
 }
 
-/// Whether everybody is to be sent that somebody has come.
-pub(super) fn announces_somebody(effects: &[Effect]) -> bool {
-    effects.iter().any(|effect| {
-        let Effect::TellEach { event, .. } = effect else {
-            return false;
-        };
-        is_arrival(event)
-    })
-}
-
-/// Only the session itself is sent that its user has come.
-pub(super) fn hush(session: SessionId, effects: &mut [Effect]) {
-    for effect in effects {
-        if let Effect::TellEach { sessions, event } = effect
-            && is_arrival(event)
-        {
-            sessions.retain(|to| *to == session);
-        }
-    }
-}
-
-fn is_arrival(event: &Event) -> bool {
-    matches!(event, Event::Message(MessageEvent::Online { .. }))
-}
-
 /// What the effects of a request of `session` cost others. What it is told itself is its own affair.
 pub(super) fn price(session: SessionId, effects: &[Effect]) -> u32 {
     let bytes = effects.iter().map(|effect| match effect {
@@ -146,6 +121,7 @@ pub(super) fn price(session: SessionId, effects: &[Effect]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{Event, MessageEvent};
 
     const RATE: u32 = 1_000;
     const ANNA: SessionId = SessionId(1);

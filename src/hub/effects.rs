@@ -129,6 +129,13 @@ impl Executor {
                     Ok(())
                 }
                 Effect::Mailbox(errand) => self.leave_errand(errand),
+                Effect::Push(notice) => {
+                    debug!(
+                        targets = notice.targets.len(),
+                        "no push service is there to carry a notice"
+                    );
+                    Ok(())
+                }
                 Effect::Dismiss { session, reason } => self.dismiss(session, reason),
             };
             failures.extend(done.err());

@@ -18,7 +18,8 @@ use super::mailbox::MailboxHandle;
 use super::outbox::{Lost, Outbox};
 use crate::alias::alias;
 use crate::domain::{
-    Answer, CallCommand, CallMedia, Command, Effect, EndReason, MediaKind, MediaState, MessageCommand, Refusal, Rules,
+    Answer, CallCommand, CallMedia, Command, Effect, EndReason, MediaKind, MediaState, MessageCommand, Refusal,
+    Registration, Rules, announces_somebody,
 };
 use crate::ids::SessionId;
 use crate::media::codec::Kind;
@@ -197,12 +198,11 @@ impl Hub {
         log_request(session, &command);
         let says_something = command.says_something();
         let mut effects = self.rules.handle(now(), session, command)?;
-        let is_arrival = budget::announces_somebody(&effects);
+        let is_arrival = announces_somebody(&effects);
         if is_arrival && !self.budgets.announces(session, tokio::time::Instant::now()) {
             debug!(%session, "not announced: too many have come and gone from its address");
             metrics::counter!("patchbay_arrivals_left_out_total").increment(1);
-            budget::hush(session, &mut effects);
-            self.rules.hush(session);
+            self.rules.hush(session, &mut effects);
         }
         let price = budget::price(session, &effects);
         // What changes nothing can still be left undone.
@@ -382,9 +382,20 @@ fn log_request(session: SessionId, command: &Command) {
         }
         Command::Candidate { subject } => debug!(%session, subject = %alias(subject.user.as_str()), "candidate"),
         Command::Say { text } => debug!(%session, bytes = text.len(), "says"),
-        Command::Message(MessageCommand::Bind { user, claim }) => {
-            info!(%session, user = %alias(user.as_str()), ?claim, "can be reached");
+        Command::Register(Registration {
+            address,
+            newcomer,
+            claim,
+            abilities,
+        }) => {
+            let said = if abilities.messages {
+                "can be reached"
+            } else {
+                "registers"
+            };
+            info!(%session, address = %alias(&address.to_string()), ?newcomer, ?claim, ?abilities, "{said}");
         }
+        Command::Push(targets) => info!(%session, targets = targets.len(), "can be reached by push"),
         Command::Message(MessageCommand::Send { message, .. }) => {
             debug!(%session, bytes = message.len(), "sends a message");
         }
@@ -396,16 +407,11 @@ fn log_request(session: SessionId, command: &Command) {
 
 fn log_call(session: SessionId, command: &CallCommand) {
     match command {
-        CallCommand::Register {
-            address,
-            newcomer,
-            claim,
-        } => {
-            info!(%session, address = %alias(&address.to_string()), ?newcomer, ?claim, "registers");
-        }
         CallCommand::Invite { to, media, when_busy } => {
             let carried = matches!(media, CallMedia::Carried(_));
-            info!(%session, to = %alias(&to.to_string()), carried, ?when_busy, "calls");
+            for callee in to {
+                info!(%session, to = %alias(&callee.to_string()), carried, ?when_busy, "calls");
+            }
         }
         CallCommand::Answer {
             from,

@@ -1,35 +1,42 @@
-//! Every way in which a call ends, and what a session that goes does to the calls it is in.
+//! Every way in which a call ends, or goes on without somebody, and what a session that goes does to the calls it is in.
 
 use std::time::Instant;
 
-use super::Calls;
-use super::entry::{Media, over};
-use crate::domain::rooms::Rooms;
-use crate::domain::{Address, CallEnd, Effect, Refusal, Side};
+use super::decision::{Decision, tell};
+use super::entry::{Call, Media};
+use super::{Asker, Calls};
+use crate::domain::register::Left;
+use crate::domain::{Address, CallEnd, CallEvent, Decline, Effect, Refusal, Side};
 use crate::ids::{CallId, RoomName, SessionId};
 
+/// How a session leaves its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::domain) enum Leaving {
+    /// It is gone. Calls that may wait for the next one do.
+    IsGone,
+    /// By its own wish or for the sake of another: its calls are over, and it hears of that.
+    GivesWay,
+}
+
 impl Calls {
-    pub(super) fn hang_up(
+    pub fn hang_up(
         &mut self,
         now: Instant,
-        rooms: &mut Rooms,
-        session: SessionId,
+        asker: &Asker,
         with: Option<&Address>,
         room: Option<&RoomName>,
-    ) -> Result<Vec<Effect>, Refusal> {
-        let address = self.lines.address_of(session).ok_or(Refusal::NotRegistered)?;
-        let begun = self.begun_by(session);
+    ) -> Result<Vec<Decision>, Refusal> {
+        let (session, address) = (asker.session, &asker.address);
+        let begun = self.begun_by(session, Some(address));
         let ringing = || {
             let calls = self.lines.calls(address).iter().copied();
-            calls.filter(|id| self.calls[id].rings_at(address)).collect::<Vec<_>>()
+            calls
+                .filter(|id| self.calls[id].rings_at(address, session))
+                .collect::<Vec<_>>()
         };
         let meant: Vec<CallId> = match with {
             Some(with) => {
-                let is_with = |id: &CallId| {
-                    [Side::Caller, Side::Callee]
-                        .iter()
-                        .any(|side| self.calls[id].party(*side).address == *with)
-                };
+                let is_with = |id: &CallId| self.calls[id].is_with(with);
                 begun.into_iter().chain(ringing()).filter(is_with).collect()
             }
             None if begun.is_empty() => ringing(),
@@ -42,172 +49,194 @@ impl Calls {
         if meant.is_empty() || with.zip(room).is_some_and(|(with, room)| is_late(with, room)) {
             return Err(Refusal::NoSuchCall);
         }
-        let mut effects = Vec::new();
+        let mut decisions = Vec::new();
         for id in meant {
-            let reason = self.hung_up(id, session);
-            effects.extend(self.end(now, rooms, id, reason, Some(session)));
+            let call = &self.calls[&id];
+            let reason = hung_up(call, session);
+            // Of several the caller gives up one, or a callee is not willing: it goes on ringing at the others.
+            let callee = match call.side_of(session) {
+                Some(Side::Caller) => with.filter(|with| call.rung(with).is_some()),
+                Some(Side::Callee) => None,
+                None => Some(address),
+            };
+            decisions.extend(match callee {
+                Some(callee) => self.give_up(now, id, callee, reason, Some(session)),
+                None => self.end(now, id, reason, Some(session)),
+            });
         }
-        Ok(effects)
-    }
-
-    /// What it is to the other side that this session hangs up.
-    fn hung_up(&self, id: CallId, session: SessionId) -> CallEnd {
-        let call = &self.calls[&id];
-        match call.side_of(session) {
-            _ if call.accepted => CallEnd::HungUp,
-            Some(_) => CallEnd::GivenUp,
-            None => CallEnd::Declined(crate::domain::Decline::Unwilling),
-        }
+        Ok(decisions)
     }
 
     /// Ends what a session is in or has begun, for it accepts a call of `with`. Two who call one another at the same
     /// time are spared the news that one of their calls is over: clients that know only one call would take it for
     /// the one that has just been accepted.
-    pub(super) fn end_others(
-        &mut self,
-        now: Instant,
-        rooms: &mut Rooms,
-        session: SessionId,
-        with: &Address,
-    ) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        for id in self.begun_by(session) {
-            let reason = self.hung_up(id, session);
-            let crossing = !self.calls[&id].accepted && self.calls[&id].callee.address == *with;
-            let ending = self.end(now, rooms, id, reason, Some(session));
-            effects.extend(ending.into_iter().filter(|_| !crossing));
+    pub(super) fn end_others(&mut self, now: Instant, asker: &Asker, with: &Address) -> Vec<Decision> {
+        let mut decisions = Vec::new();
+        for id in self.begun_by(asker.session, Some(&asker.address)) {
+            let call = &self.calls[&id];
+            let reason = hung_up(call, asker.session);
+            let spared = call.rung(with).map_or_else(Vec::new, |callee| callee.sessions.clone());
+            let is_spared = |decision: &Decision| matches!(decision, Decision::Effect(Effect::Tell { session, .. }) if spared.contains(session));
+            let ending = self.end(now, id, reason, Some(asker.session));
+            decisions.extend(ending.into_iter().filter(|decision| !is_spared(decision)));
         }
-        effects
+        decisions
     }
 
-    /// The session is at no address any more, by its own wish or for the sake of another: its calls are over.
-    pub(super) fn unregister(&mut self, now: Instant, rooms: &mut Rooms, session: SessionId) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        for id in self.let_go(session) {
-            effects.extend(self.end(now, rooms, id, CallEnd::Lost, None));
-        }
-        effects
-    }
-
-    /// The session is gone. Calls that may wait for the next one do.
-    pub fn leave(&mut self, now: Instant, rooms: &mut Rooms, session: SessionId) -> Vec<Effect> {
-        let address = self.lines.address_of(session);
-        let keeps_calls = address
-            .and_then(|address| self.lines.get(address))
-            .is_some_and(|line| line.keeps_calls);
-        let until = now + self.limits.reconnect_within;
-        let mut effects = Vec::new();
-        for id in self.let_go(session) {
-            if keeps_calls && self.calls[&id].room().is_some() {
-                self.update(id, |call| {
-                    if let Some(side) = call.side_of(session) {
-                        call.party_mut(side).session = None;
+    /// A session is at its address no more.
+    pub fn left(&mut self, now: Instant, left: &Left, leaving: Leaving) -> Vec<Decision> {
+        let (session, address) = (left.session, &left.address);
+        let is_gone = leaving == Leaving::IsGone;
+        let by = is_gone.then_some(session);
+        let until = (is_gone && left.keeps_calls).then(|| now + self.limits.reconnect_within);
+        let mut decisions = Vec::new();
+        for id in self.lines.calls(address).to_vec() {
+            let Some(call) = self.calls.get(&id) else { continue };
+            let side = call.side_of(session);
+            if side.is_none() && !call.rings_at(address, session) {
+                continue;
+            }
+            let until = until.filter(|_| call.room().is_some());
+            if side.is_some() && until.is_none() {
+                decisions.extend(self.end(now, id, CallEnd::Lost, by));
+                continue;
+            }
+            let mut is_lost = false;
+            self.update(id, |call| {
+                let party = match side {
+                    Some(side) => call.party_mut(side),
+                    None => call.rung_mut(address),
+                };
+                if let Some(party) = party {
+                    party.sessions.retain(|other| *other != session);
+                    if party.sessions.is_empty() && party.targets.is_empty() {
+                        party.wait_until = until;
                     }
-                    call.wait_until = call.wait_until.or(Some(until));
-                });
-            } else {
-                effects.extend(self.end(now, rooms, id, CallEnd::Lost, Some(session)));
+                    is_lost = !party.is_reachable();
+                }
+            });
+            if is_lost {
+                decisions.extend(self.give_up(now, id, address, CallEnd::Lost, by));
             }
         }
-        effects
-    }
-
-    /// Takes a session from its address. The calls that miss it: those that it is in or has begun, and those that now
-    /// ring at nobody.
-    fn let_go(&mut self, session: SessionId) -> Vec<CallId> {
-        let begun = self.begun_by(session);
-        let Some(address) = self.lines.remove_session(session) else {
-            return Vec::new();
-        };
-        if !self.lines.sessions(&address).is_empty() {
-            return begun;
+        if left.was_last {
+            self.lines.attend(address, false);
         }
-        let misses_it = |id: &&CallId| begun.contains(id) || self.calls[*id].rings_at(&address);
-        self.lines.calls(&address).iter().filter(misses_it).copied().collect()
-    }
-
-    /// A media connection of the call is gone.
-    pub fn lose(&mut self, now: Instant, rooms: &mut Rooms, id: CallId) -> Vec<Effect> {
-        self.end(now, rooms, id, CallEnd::Lost, None)
-    }
-
-    /// The call's media could not be set up.
-    pub fn fail(&mut self, now: Instant, rooms: &mut Rooms, id: CallId) -> Vec<Effect> {
-        self.end(now, rooms, id, CallEnd::Failed, None)
+        decisions
     }
 
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.due.first().map(|(due, _)| *due)
     }
 
-    pub fn handle_timeout(&mut self, now: Instant, rooms: &mut Rooms) -> Vec<Effect> {
-        let mut effects = Vec::new();
+    pub fn handle_timeout(&mut self, now: Instant) -> Vec<Decision> {
+        let mut decisions = Vec::new();
         while let Some((_, id)) = self.due.first().copied().filter(|(due, _)| *due <= now) {
             let call = &self.calls[&id];
             let is_over = |until: Option<Instant>| until.is_some_and(|until| until <= now);
-            let reason = if is_over(call.ring_until) {
-                CallEnd::TimedOut
-            } else if is_over(call.empty_until) {
-                CallEnd::RoomLeft
+            let gone = call.callees.iter().find(|callee| is_over(callee.wait_until));
+            let gone = gone.map(|callee| callee.address.clone());
+            decisions.extend(if is_over(call.ring_until()) {
+                self.end(now, id, CallEnd::TimedOut, None)
+            } else if is_over(call.empty_until()) {
+                self.end(now, id, CallEnd::RoomLeft, None)
+            } else if let Some(callee) = gone.filter(|_| !is_over(call.caller.wait_until)) {
+                self.give_up(now, id, &callee, CallEnd::Lost, None)
             } else {
-                CallEnd::Lost
-            };
-            effects.extend(self.end(now, rooms, id, reason, None));
+                self.end(now, id, CallEnd::Lost, None)
+            });
         }
-        effects
+        decisions
     }
 
     pub fn shut_down(&mut self) {
         *self = Calls::new(self.limits);
     }
 
-    /// Forgets a call, and tells everybody whom it concerns but the session by which it ends.
-    pub(super) fn end(
+    /// A call goes on ringing without this callee; without anybody else it ends.
+    pub(super) fn give_up(
         &mut self,
         now: Instant,
-        rooms: &mut Rooms,
         id: CallId,
+        address: &Address,
         reason: CallEnd,
         by: Option<SessionId>,
-    ) -> Vec<Effect> {
+    ) -> Vec<Decision> {
+        let Some(call) = self.calls.get(&id) else {
+            return Vec::new();
+        };
+        if call.callees.len() == 1 || call.rung(address).is_none() {
+            return self.end(now, id, reason, by);
+        }
+        let caller = call.caller.session().filter(|caller| Some(*caller) != by);
+        let over = call.over(id, Side::Callee, &call.caller, reason);
+        let callee = address.clone();
+        let out = CallEvent::CalleeOut {
+            call: id,
+            callee,
+            reason,
+        };
+        let mut decisions: Vec<Decision> = caller.map(|session| tell(session, out)).into_iter().collect();
+        self.update(id, |call| {
+            let given_up = call.callees.extract_if(.., |callee| callee.address == *address);
+            decisions.extend(given_up.flat_map(|callee| callee.told(&over, by)));
+        });
+        self.note_parted(now, id, address);
+        decisions
+    }
+
+    /// Somebody at that address is in the call no more.
+    pub(super) fn note_parted(&mut self, now: Instant, id: CallId, address: &Address) {
+        if let Some(call) = self.calls.get(&id)
+            && let Some(room) = call.room()
+        {
+            let until = now + self.limits.late_within;
+            self.lines.note_ended(now, [&call.caller.address, address], room, until);
+        }
+        self.lines.remove_call(address, id);
+    }
+
+    /// Forgets a call; everybody whom it concerns hears of that but the session by which it ends.
+    pub fn end(&mut self, now: Instant, id: CallId, reason: CallEnd, by: Option<SessionId>) -> Vec<Decision> {
         let Some(call) = self.calls.remove(&id) else {
             return Vec::new();
         };
         if let Some(due) = call.due() {
             self.due.remove(&(due, id));
         }
-        rooms.quotas.calls.give_back(call.begun_from, 1);
-        let mut effects = Vec::new();
+        self.quota.give_back(call.begun_from, 1);
+        let mut decisions = Vec::new();
         if let Media::Carried(room) = call.media {
             self.carried.remove(&room);
-            effects.extend(rooms.close(room));
+            decisions.push(Decision::Close(room));
         }
         if let Some(room) = call.room().filter(|room| self.meeting.get(*room) == Some(&id)) {
             self.meeting.remove(room);
         }
-        let rung = match call.accepted {
-            true => &[],
-            false => self.lines.sessions(&call.callee.address),
-        };
-        let callers = call.caller.session.map(|session| (Side::Caller, session));
-        let callees = call
-            .callee
-            .session
-            .iter()
-            .chain(rung)
-            .map(|session| (Side::Callee, *session));
-        let told = callers
-            .into_iter()
-            .chain(callees)
-            .filter(|(_, session)| Some(*session) != by);
-        effects.extend(told.map(|(side, session)| over(id, &call, side, session, reason)));
-        if let Some(room) = call.room() {
-            let until = now + self.limits.late_within;
-            self.lines
-                .note_ended(now, [&call.caller.address, &call.callee.address], room, until);
+        if let Some(session) = call.caller.session().filter(|caller| Some(*caller) != by) {
+            decisions.push(tell(session, call.over(id, Side::Caller, call.callee(), reason)));
         }
-        self.lines.remove_call(&call.caller.address, id);
-        self.lines.remove_call(&call.callee.address, id);
-        effects
+        let event = call.over(id, Side::Callee, &call.caller, reason);
+        for callee in &call.callees {
+            decisions.extend(callee.told(&event, by));
+            if let Some(room) = call.room() {
+                let until = now + self.limits.late_within;
+                let pair = [&call.caller.address, &callee.address];
+                self.lines.note_ended(now, pair, room, until);
+            }
+        }
+        for party in call.parties() {
+            self.lines.remove_call(&party.address, id);
+        }
+        decisions
+    }
+}
+
+/// What it is to the other side that this session hangs up.
+fn hung_up(call: &Call, session: SessionId) -> CallEnd {
+    match call.side_of(session) {
+        _ if call.is_accepted() => CallEnd::HungUp,
+        Some(_) => CallEnd::GivenUp,
+        None => CallEnd::Declined(Decline::Unwilling),
     }
 }

@@ -2,104 +2,220 @@
 
 use std::time::Instant;
 
-use crate::domain::{Address, CallEnd, CallEvent, CallOver, Effect, Event, Offer, Side};
-use crate::ids::{CallId, RoomId, RoomName, SessionId};
+use super::decision::{Decision, tell};
+use crate::domain::register::{Abilities, Ring};
+use crate::domain::{Address, CallEnd, CallEvent, CallMedia, CallOver, Effect, Offer, PushNotice, Side};
+use crate::ids::{CallId, PushTarget, RoomId, RoomName, SessionId};
 use crate::shares::ClientAddress;
 
-/// One call: its two sides, and where their media go.
+/// One call: who calls, who is called, and where their media go.
 pub(in crate::domain) struct Call {
     pub caller: Party,
-    /// Without a session while it rings.
-    pub callee: Party,
+    /// At least one: while it rings those who have not declined, from the answer on the one who has answered.
+    pub callees: Vec<Party>,
     pub media: Media,
     /// The address whose share of calls it counts against.
     pub begun_from: ClientAddress,
-    pub accepted: bool,
-    pub ring_until: Option<Instant>,
-    /// When a side that has lost its session is given up.
-    pub wait_until: Option<Instant>,
-    /// When the call is over because nobody is in the room where the two met.
-    pub empty_until: Option<Instant>,
-    /// Somebody is in that room.
-    pub is_met: bool,
-    /// From then on the call keeps nobody busy, because nobody has entered that room. It is not ended: its two may talk
-    /// over something else than this server, as clients with pages of their own do, and would be cut off. Where they do
-    /// not, and have forgotten to hang up, others can call them, and it ends when one of the two accepts, or calls.
-    pub idle_from: Option<Instant>,
+    pub state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::domain) enum State {
+    Ringing { until: Instant },
+    Accepted,
 }
 
 pub(in crate::domain) struct Party {
     pub address: Address,
-    pub session: Option<SessionId>,
+    /// Of a callee, while it rings: those at which it rings. Of the caller, and of who has answered: the one that is in the call,
+    /// or none while the party may come back.
+    pub sessions: Vec<SessionId>,
+    /// By which a callee is reached without a session, while it rings.
+    pub targets: Vec<PushTarget>,
+    /// When the party is given up, which has lost its session.
+    pub wait_until: Option<Instant>,
 }
 
 pub(in crate::domain) enum Media {
     /// The caller's offer, until it is answered.
     Offered(Offer),
     Carried(RoomId),
-    Elsewhere(RoomName),
+    Elsewhere(Meeting),
+}
+
+/// The room where the two of a call meet.
+pub(in crate::domain) struct Meeting {
+    pub room: RoomName,
+    /// Somebody is there.
+    pub is_met: bool,
+    /// When the call is over because nobody is there any more.
+    pub empty_until: Option<Instant>,
+    /// From then on the call keeps nobody busy, because nobody has entered the room. It is not ended: its two may talk
+    /// over something else than this server, as clients with pages of their own do, and would be cut off. Where they do
+    /// not, and have forgotten to hang up, others can call them, and it ends when one of the two accepts, or calls.
+    pub idle_from: Option<Instant>,
+}
+
+impl Party {
+    /// The one that is in the call.
+    pub fn session(&self) -> Option<SessionId> {
+        self.sessions.first().copied()
+    }
+
+    /// Sends it to the party's sessions but one, and to its push targets.
+    pub fn told(&self, event: &CallEvent, except: Option<SessionId>) -> Vec<Decision> {
+        let sessions = self.sessions.iter().filter(|session| Some(**session) != except);
+        let mut told: Vec<Decision> = sessions.map(|session| tell(*session, event.clone())).collect();
+        if !self.targets.is_empty() {
+            let (targets, event) = (self.targets.clone(), event.clone());
+            told.push(Decision::Effect(Effect::Push(PushNotice { targets, event })));
+        }
+        told
+    }
+
+    /// Whether somebody may still answer, now or when they are back.
+    pub fn is_reachable(&self) -> bool {
+        !self.sessions.is_empty() || !self.targets.is_empty() || self.wait_until.is_some()
+    }
+}
+
+impl From<CallMedia> for Media {
+    fn from(media: CallMedia) -> Self {
+        match media {
+            CallMedia::Carried(offer) => Media::Offered(offer),
+            CallMedia::Elsewhere(room) => Media::Elsewhere(Meeting {
+                room,
+                is_met: false,
+                empty_until: None,
+                idle_from: None,
+            }),
+        }
+    }
 }
 
 impl Call {
-    pub fn party(&self, side: Side) -> &Party {
-        match side {
-            Side::Caller => &self.caller,
-            Side::Callee => &self.callee,
-        }
+    pub fn is_accepted(&self) -> bool {
+        self.state == State::Accepted
     }
 
-    pub fn party_mut(&mut self, side: Side) -> &mut Party {
-        match side {
-            Side::Caller => &mut self.caller,
-            Side::Callee => &mut self.callee,
-        }
+    pub fn parties(&self) -> impl Iterator<Item = &Party> {
+        std::iter::once(&self.caller).chain(&self.callees)
+    }
+
+    /// The callee whom the other side knows: who has answered, or the first of those who have not.
+    pub fn callee(&self) -> &Party {
+        self.callees.first().unwrap_or(&self.caller)
     }
 
     /// The side of a session that has begun the call or is in it; not of those at which it only rings.
     pub fn side_of(&self, session: SessionId) -> Option<Side> {
-        let sides = [Side::Caller, Side::Callee];
-        sides
-            .into_iter()
-            .find(|side| self.party(*side).session == Some(session))
+        if self.caller.sessions.contains(&session) {
+            return Some(Side::Caller);
+        }
+        let is_in = self.is_accepted() && self.callee().sessions.contains(&session);
+        is_in.then_some(Side::Callee)
     }
 
-    pub fn rings_at(&self, address: &Address) -> bool {
-        !self.accepted && self.callee.address == *address
+    pub fn party_mut(&mut self, side: Side) -> Option<&mut Party> {
+        match side {
+            Side::Caller => Some(&mut self.caller),
+            Side::Callee => self.callees.first_mut(),
+        }
+    }
+
+    /// The callee of that address, while it rings.
+    pub fn rung(&self, address: &Address) -> Option<&Party> {
+        let callees = (!self.is_accepted()).then_some(&self.callees);
+        callees?.iter().find(|callee| callee.address == *address)
+    }
+
+    pub fn rung_mut(&mut self, address: &Address) -> Option<&mut Party> {
+        let callees = (!self.is_accepted()).then_some(&mut self.callees);
+        callees?.iter_mut().find(|callee| callee.address == *address)
+    }
+
+    /// Whether it rings at this session of that address.
+    pub fn rings_at(&self, address: &Address, session: SessionId) -> bool {
+        self.rung(address)
+            .is_some_and(|callee| callee.sessions.contains(&session))
+    }
+
+    /// Whether it would ring at a session of such abilities.
+    pub fn suits(&self, abilities: Abilities) -> bool {
+        abilities.ring_for(match self.media {
+            Media::Offered(_) | Media::Carried(_) => Ring::Carried,
+            Media::Elsewhere(_) => Ring::Elsewhere,
+        })
+    }
+
+    /// Whether somebody at that address is in it, or it rings there.
+    pub fn is_with(&self, address: &Address) -> bool {
+        self.parties().any(|party| party.address == *address)
     }
 
     /// Where the two meet, if not here.
     pub fn room(&self) -> Option<&RoomName> {
         match &self.media {
-            Media::Elsewhere(room) => Some(room),
+            Media::Elsewhere(meeting) => Some(&meeting.room),
+            Media::Offered(_) | Media::Carried(_) => None,
+        }
+    }
+
+    pub fn meeting_mut(&mut self) -> Option<&mut Meeting> {
+        match &mut self.media {
+            Media::Elsewhere(meeting) => Some(meeting),
+            Media::Offered(_) | Media::Carried(_) => None,
+        }
+    }
+
+    fn meeting(&self) -> Option<&Meeting> {
+        match &self.media {
+            Media::Elsewhere(meeting) => Some(meeting),
             Media::Offered(_) | Media::Carried(_) => None,
         }
     }
 
     pub fn is_idle(&self, now: Instant) -> bool {
-        self.idle_from.is_some_and(|idle_from| idle_from <= now)
+        let idle_from = self.meeting().and_then(|meeting| meeting.idle_from);
+        idle_from.is_some_and(|idle_from| idle_from <= now)
+    }
+
+    pub fn ring_until(&self) -> Option<Instant> {
+        match self.state {
+            State::Ringing { until } => Some(until),
+            State::Accepted => None,
+        }
+    }
+
+    pub fn empty_until(&self) -> Option<Instant> {
+        self.meeting().and_then(|meeting| meeting.empty_until)
     }
 
     pub fn due(&self) -> Option<Instant> {
-        [self.ring_until, self.wait_until, self.empty_until]
-            .into_iter()
-            .flatten()
-            .min()
+        let waits = self.parties().map(|party| party.wait_until);
+        let dues = waits.chain([self.ring_until(), self.empty_until()]);
+        dues.flatten().min()
     }
-}
 
-/// Tells a session on one side of a call that it is over.
-pub(in crate::domain) fn over(id: CallId, call: &Call, side: Side, session: SessionId, reason: CallEnd) -> Effect {
-    let other = match side {
-        Side::Caller => Side::Callee,
-        Side::Callee => Side::Caller,
-    };
-    let event = Event::Call(CallEvent::Over(CallOver {
-        call: id,
-        side,
-        other: call.party(other).address.clone(),
-        room: call.room().cloned(),
-        accepted: call.accepted,
-        reason,
-    }));
-    Effect::Tell { session, event }
+    /// What says at a callee that it rings.
+    pub fn incoming(&self, id: CallId, callee: &Party) -> CallEvent {
+        CallEvent::Incoming {
+            call: id,
+            from: self.caller.address.clone(),
+            to: callee.address.clone(),
+            room: self.room().cloned(),
+        }
+    }
+
+    /// What says at that side that it is over, with somebody.
+    pub fn over(&self, id: CallId, side: Side, with: &Party, reason: CallEnd) -> CallEvent {
+        CallEvent::Over(CallOver {
+            call: id,
+            side,
+            other: with.address.clone(),
+            room: self.room().cloned(),
+            accepted: self.is_accepted(),
+            reason,
+        })
+    }
 }

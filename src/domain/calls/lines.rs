@@ -1,33 +1,26 @@
-//! Who can be called where: addresses, the sessions at each, and the calls that concern it.
+//! The calls from and to each address, and those that ended there a short time ago.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
-use crate::domain::{Address, Claim, Newcomer};
-use crate::ids::{CallId, RoomName, SessionId};
+use crate::domain::Address;
+use crate::ids::{CallId, RoomName};
 
-/// Ended calls that an address remembers, some 100 bytes each: as many as may ring there at once. Where more end within half
-/// a minute, a late message about one of them is taken for one about a newer call.
-const ENDED_MAX: usize = 16;
-
-/// All addresses that have a session or a call.
-#[derive(Default)]
+/// All addresses that have calls, or have had some a short time ago.
 pub(super) struct Lines {
     lines: HashMap<Address, Line>,
-    addresses: HashMap<SessionId, Address>,
+    /// As many ended calls are remembered at an address, some 100 bytes each, as may ring there at once. Where more end within the
+    /// time for late messages, a late message about one of them is taken for one about a newer call.
+    ended_max: usize,
 }
 
 /// What is at one address.
 #[derive(Default)]
-pub(super) struct Line {
-    /// In the order of their arrival.
-    pub sessions: Vec<SessionId>,
-    /// The newest session has proven that the address is its own.
-    pub is_proven: bool,
+struct Line {
     /// From here and to here, in the order in which they began.
-    pub calls: Vec<CallId>,
-    /// Calls wait for a session that reconnects ([`Newcomer::Inherits`]).
-    pub keeps_calls: bool,
+    calls: Vec<CallId>,
+    /// Somebody is there who may say something about a call that has ended. Otherwise such calls are forgotten with the last one.
+    is_attended: bool,
     /// Calls from here and to here of which late messages may speak, the newest last.
     ended: VecDeque<EndedCall>,
 }
@@ -39,47 +32,29 @@ struct EndedCall {
 }
 
 impl Lines {
-    pub fn session_count(&self) -> usize {
-        self.addresses.len()
-    }
-
-    pub fn address_of(&self, session: SessionId) -> Option<&Address> {
-        self.addresses.get(&session)
-    }
-
-    pub fn get(&self, address: &Address) -> Option<&Line> {
-        self.lines.get(address)
-    }
-
-    pub fn sessions(&self, address: &Address) -> &[SessionId] {
-        self.get(address).map_or(&[], |line| &line.sessions)
+    pub fn new(ended_max: usize) -> Self {
+        Self {
+            lines: HashMap::new(),
+            ended_max,
+        }
     }
 
     pub fn calls(&self, address: &Address) -> &[CallId] {
-        self.get(address).map_or(&[], |line| &line.calls)
+        self.lines.get(address).map_or(&[], |line| &line.calls)
     }
 
-    /// The session must be at no address.
-    pub fn add_session(&mut self, session: SessionId, address: Address, newcomer: Newcomer, claim: Claim) {
+    pub fn add_call(&mut self, address: &Address, call: CallId, is_attended: bool) {
         let line = self.lines.entry(address.clone()).or_default();
-        line.sessions.push(session);
-        line.is_proven = claim == Claim::Proven;
-        line.keeps_calls = newcomer == Newcomer::Inherits;
-        self.addresses.insert(session, address);
+        line.is_attended |= is_attended;
+        line.calls.push(call);
     }
 
-    /// Where it was.
-    pub fn remove_session(&mut self, session: SessionId) -> Option<Address> {
-        let address = self.addresses.remove(&session)?;
-        if let Some(line) = self.lines.get_mut(&address) {
-            line.sessions.retain(|other| *other != session);
+    /// Whether a session is at the address has changed.
+    pub fn attend(&mut self, address: &Address, is_attended: bool) {
+        if let Some(line) = self.lines.get_mut(address) {
+            line.is_attended = is_attended;
         }
-        self.tidy(&address);
-        Some(address)
-    }
-
-    pub fn add_call(&mut self, address: &Address, call: CallId) {
-        self.lines.entry(address.clone()).or_default().calls.push(call);
+        self.tidy(address);
     }
 
     pub fn remove_call(&mut self, address: &Address, call: CallId) {
@@ -96,7 +71,7 @@ impl Lines {
                 continue;
             };
             line.ended.retain(|ended| ended.until > now);
-            if line.ended.len() >= ENDED_MAX {
+            if line.ended.len() >= self.ended_max {
                 line.ended.pop_front();
             }
             let (with, room) = (with.clone(), room.clone());
@@ -107,12 +82,13 @@ impl Lines {
     /// Whether such a call has ended a short time ago.
     pub fn has_just_ended(&self, now: Instant, address: &Address, with: &Address, room: &RoomName) -> bool {
         let is_it = |ended: &EndedCall| ended.until > now && ended.with == *with && ended.room == *room;
-        self.get(address).is_some_and(|line| line.ended.iter().any(is_it))
+        let line = self.lines.get(address);
+        line.is_some_and(|line| line.ended.iter().any(is_it))
     }
 
     fn tidy(&mut self, address: &Address) {
-        let is_empty = |line: &Line| line.sessions.is_empty() && line.calls.is_empty();
-        if self.lines.get(address).is_some_and(is_empty) {
+        let is_over = |line: &Line| line.calls.is_empty() && (!line.is_attended || line.ended.is_empty());
+        if self.lines.get(address).is_some_and(is_over) {
             self.lines.remove(address);
         }
     }

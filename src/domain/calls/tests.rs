@@ -3,11 +3,14 @@
 mod any_order;
 mod bounds;
 mod meeting;
+mod several;
 
 use std::time::Duration;
 
 use super::*;
-use crate::domain::{Command, Decline, Rules, Use, some_instant};
+use crate::domain::{
+    Answer, CallCommand, Claim, Command, Effect, Event, Newcomer, Registration, Rules, Use, some_instant,
+};
 use crate::ids::DeviceId;
 
 /// Rules and a clock that only the test moves.
@@ -25,12 +28,17 @@ fn device(account: &str) -> Address {
     Address::Device { account, device }
 }
 
-fn registration(address: Address, newcomer: Newcomer) -> CallCommand {
-    let claim = Claim::Unproven;
-    CallCommand::Register {
+/// Any call may ring.
+fn registration(address: Address, newcomer: Newcomer) -> Registration {
+    Registration {
         address,
         newcomer,
-        claim,
+        claim: Claim::Unproven,
+        abilities: Abilities {
+            rings_carried: true,
+            rings_elsewhere: true,
+            messages: false,
+        },
     }
 }
 
@@ -53,24 +61,29 @@ impl Exchange {
     }
 
     fn ask(&mut self, session: u64, command: CallCommand) -> Result<Vec<String>, Refusal> {
-        let effects = self.rules.handle(self.now, SessionId(session), Command::Call(command));
+        self.command(session, Command::Call(command))
+    }
+
+    fn command(&mut self, session: u64, command: Command) -> Result<Vec<String>, Refusal> {
+        let effects = self.rules.handle(self.now, SessionId(session), command);
         effects.map(|effects| outline(&effects))
     }
 
     fn register(&mut self, session: u64, address: Address, newcomer: Newcomer) -> Vec<String> {
-        self.ask(session, registration(address, newcomer)).unwrap()
+        let register = Command::Register(registration(address, newcomer));
+        self.command(session, register).unwrap()
     }
 
     /// A call that this server carries.
     fn call(&mut self, session: u64, to: &str) -> Result<Vec<String>, Refusal> {
-        let (to, media) = (name(to), CallMedia::Carried(offer()));
+        let (to, media) = (vec![name(to)], CallMedia::Carried(offer()));
         let when_busy = WhenBusy::Ring;
         self.ask(session, CallCommand::Invite { to, media, when_busy })
     }
 
     /// A call of one device to another.
     fn dial(&mut self, session: u64, to: &str) -> Result<Vec<String>, Refusal> {
-        let (to, media) = (device(to), CallMedia::Elsewhere("meeting".into()));
+        let (to, media) = (vec![device(to)], CallMedia::Elsewhere("meeting".into()));
         let when_busy = WhenBusy::Refuse;
         self.ask(session, CallCommand::Invite { to, media, when_busy })
     }
@@ -122,9 +135,17 @@ fn line(effect: &Effect) -> String {
             format!("answer {}", sessions.join(", "))
         }
         Effect::Dismiss { session, .. } => format!("dismiss {session}"),
+        Effect::Push(notice) => match &notice.event {
+            CallEvent::Incoming { from, to, .. } => format!("push: {from} calls {to}"),
+            CallEvent::Over(over) => format!("push: ringing with {} over, {:?}", over.other, over.reason),
+            other => panic!("no news for a push target: {other:?}"),
+        },
         Effect::Tell { session, event } => match event {
             Event::Call(CallEvent::Incoming { from, to, .. }) => format!("tell {session}: {from} calls {to}"),
             Event::Call(CallEvent::Accepted { by, room, .. }) => format!("tell {session}: {by} accepts for {room}"),
+            Event::Call(CallEvent::CalleeOut { callee, reason, .. }) => {
+                format!("tell {session}: without {callee}, {reason:?}")
+            }
             Event::Call(CallEvent::Over(over)) => {
                 let what = if over.accepted { "call" } else { "ringing" };
                 format!("tell {session}: {what} with {} over, {:?}", over.other, over.reason)
@@ -344,7 +365,7 @@ fn somebody_busy_rings_or_not_as_the_caller_s_family_wants_it() {
     let mut exchange = two_in_a_call();
     exchange.register(3, name("carl"), Newcomer::Replaces);
     assert_eq!(exchange.call(3, "ben").unwrap(), ["tell 2: carl calls ben"]);
-    let (to, media) = (name("ben"), CallMedia::Carried(offer()));
+    let (to, media) = (vec![name("ben")], CallMedia::Carried(offer()));
     let when_busy = WhenBusy::Refuse;
     let refused = exchange.ask(3, CallCommand::Invite { to, media, when_busy });
     assert_eq!(refused, Err(Refusal::Busy));

@@ -3,14 +3,32 @@
 use std::time::Duration;
 
 use super::*;
-use crate::domain::some_instant;
+use crate::domain::{Abilities, Address, Claim, Command, EndReason, Newcomer, Registration, Rules, some_instant};
 
 const ANNA: SessionId = SessionId(1);
 const BEN: SessionId = SessionId(2);
 const HERE: ClientAddress = ClientAddress::THIS_MACHINE;
 
-fn messages() -> Messages {
-    Messages::new(&Limits::default())
+fn messages() -> Rules {
+    Rules::new(Limits::default())
+}
+
+fn bind(rules: &mut Rules, session: SessionId, user: UserId, claim: Claim) -> Result<Vec<Effect>, Refusal> {
+    let abilities = Abilities {
+        messages: true,
+        ..Abilities::NONE
+    };
+    let registration = Registration {
+        address: Address::Name(user),
+        newcomer: Newcomer::Joins,
+        claim,
+        abilities,
+    };
+    rules.handle(some_instant(), session, Command::Register(registration))
+}
+
+fn unbind(rules: &mut Rules, session: SessionId) -> Vec<Effect> {
+    rules.leave(some_instant(), session)
 }
 
 fn ben() -> Sender {
@@ -37,19 +55,19 @@ fn ticket(effects: &[Effect]) -> Option<u64> {
     })
 }
 
-fn send(
-    messages: &mut Messages,
+fn send(rules: &mut Rules, session: SessionId, to: Recipient, text: &'static str) -> Result<Vec<Effect>, Refusal> {
+    send_at(rules, some_instant(), session, (to, text, Waits::ForReceiver))
+}
+
+fn send_at(
+    rules: &mut Rules,
+    now: Instant,
     session: SessionId,
-    to: Recipient,
-    text: &'static str,
+    (to, text, waits): (Recipient, &'static str, Waits),
 ) -> Result<Vec<Effect>, Refusal> {
-    let (message, waits) = (message(text), Waits::ForReceiver);
-    messages.handle(
-        some_instant(),
-        session,
-        HERE,
-        MessageCommand::Send { to, message, waits },
-    )
+    let message = message(text);
+    let send = MessageCommand::Send { to, message, waits };
+    rules.handle(now, session, Command::Message(send))
 }
 
 fn message(text: &'static str) -> Bytes {
@@ -57,8 +75,8 @@ fn message(text: &'static str) -> Bytes {
 }
 
 /// Bound, with nothing waiting.
-fn arrive(messages: &mut Messages, session: SessionId, name: &str) {
-    let effects = messages.bind(session, user(name), Claim::Unproven).unwrap();
+fn arrive(messages: &mut Rules, session: SessionId, name: &str) {
+    let effects = bind(messages, session, user(name), Claim::Unproven).unwrap();
     if let Some(ticket) = ticket(&effects) {
         assert_eq!(messages.collected(some_instant(), &user(name), ticket, Vec::new()), []);
     }
@@ -71,20 +89,20 @@ fn whose_coming_is_not_announced_goes_unannounced_unless_another_session_comes()
     let online = Event::Message(MessageEvent::Online { user: user("anna") });
     let offline = Event::Message(MessageEvent::Offline { user: user("anna") });
     arrive(&mut messages, ANNA, "anna");
-    messages.hush(ANNA);
-    assert_eq!(messages.unbind(ANNA), []);
+    messages.hush(ANNA, &mut []);
+    assert_eq!(unbind(&mut messages, ANNA), []);
 
     arrive(&mut messages, ANNA, "anna");
-    messages.hush(ANNA);
-    let effects = messages.bind(SessionId(3), user("anna"), Claim::Unproven).unwrap();
+    messages.hush(ANNA, &mut []);
+    let effects = bind(&mut messages, SessionId(3), user("anna"), Claim::Unproven).unwrap();
     let online: Vec<_> = told(&effects)
         .into_iter()
         .filter(|(_, event)| *event == online)
         .collect();
     assert_eq!(online.len(), 1, "nobody hears of their own coming: {online:?}");
     assert_eq!(online[0].0, BEN);
-    assert_eq!(messages.unbind(ANNA), []);
-    assert_eq!(told(&messages.unbind(SessionId(3))), [(BEN, offline)]);
+    assert_eq!(unbind(&mut messages, ANNA), []);
+    assert_eq!(told(&unbind(&mut messages, SessionId(3))), [(BEN, offline)]);
 }
 
 #[test]
@@ -92,23 +110,23 @@ fn only_the_first_and_the_last_session_of_a_user_are_announced() {
     let mut messages = messages();
     arrive(&mut messages, BEN, "ben");
     let online = Event::Message(MessageEvent::Online { user: user("anna") });
-    let effects = messages.bind(ANNA, user("anna"), Claim::Unproven).unwrap();
+    let effects = bind(&mut messages, ANNA, user("anna"), Claim::Unproven).unwrap();
     assert_eq!(told(&effects), [(ANNA, online.clone()), (BEN, online)]);
-    let effects = messages.bind(SessionId(3), user("anna"), Claim::Unproven).unwrap();
+    let effects = bind(&mut messages, SessionId(3), user("anna"), Claim::Unproven).unwrap();
     let one_more = Event::Message(MessageEvent::OneMore { user: user("anna") });
     assert_eq!(told(&effects), [(ANNA, one_more)], "to those of the user alone");
     assert_eq!(
-        messages.bind(ANNA, user("carl"), Claim::Unproven),
+        bind(&mut messages, ANNA, user("carl"), Claim::Unproven),
         Err(Refusal::AlreadyBound)
     );
-    assert_eq!(messages.unbind(ANNA), []);
-    let effects = messages.unbind(SessionId(3));
+    assert_eq!(unbind(&mut messages, ANNA), []);
+    let effects = unbind(&mut messages, SessionId(3));
     assert_eq!(
         told(&effects),
         [(BEN, Event::Message(MessageEvent::Offline { user: user("anna") }))]
     );
-    assert_eq!(messages.unbind(SessionId(3)), []);
-    assert_eq!(messages.user_count(), 1);
+    assert_eq!(unbind(&mut messages, SessionId(3)), []);
+    assert_eq!(messages.online_count(), 1);
 }
 
 #[test]
@@ -127,7 +145,7 @@ fn what_is_said_while_kept_messages_are_on_their_way_comes_after_them() {
     };
     let to_anna = || Recipient::User(user("anna"));
     assert_eq!(send(&mut messages, BEN, to_anna(), "1"), Ok(vec![kept("1")]));
-    let first = ticket(&messages.bind(ANNA, user("anna"), Claim::Unproven).unwrap()).unwrap();
+    let first = ticket(&bind(&mut messages, ANNA, user("anna"), Claim::Unproven).unwrap()).unwrap();
     assert_eq!(send(&mut messages, BEN, to_anna(), "2"), Ok(vec![kept("2")]));
     let waiting = |number, text| WaitingMessage {
         number,
@@ -151,8 +169,8 @@ fn what_is_said_while_kept_messages_are_on_their_way_comes_after_them() {
 #[test]
 fn kept_messages_stay_where_they_are_when_nobody_is_there_to_take_them() {
     let mut messages = messages();
-    let ticket = ticket(&messages.bind(ANNA, user("anna"), Claim::Unproven).unwrap()).unwrap();
-    messages.unbind(ANNA);
+    let ticket = ticket(&bind(&mut messages, ANNA, user("anna"), Claim::Unproven).unwrap()).unwrap();
+    unbind(&mut messages, ANNA);
     let waiting = WaitingMessage {
         number: 1,
         message: message("1"),
@@ -168,11 +186,11 @@ fn an_invitation_waits_as_long_as_it_rings_then_its_sender_hears_of_it() {
     let (mut messages, now) = (messages(), some_instant());
     arrive(&mut messages, BEN, "ben");
     let to_anna = || Recipient::User(user("anna"));
-    let invite = |messages: &mut Messages, at| {
+    let invite = |messages: &mut Rules, at| {
         let waits = Waits::WhileRinging {
             missed: message("missed"),
         };
-        messages.send(at, ben(), to_anna(), message("ring"), waits)
+        send_at(messages, at, BEN, (to_anna(), "ring", waits))
     };
     assert_eq!(invite(&mut messages, now), Ok(vec![]), "nothing goes into storage");
     assert_eq!(messages.poll_timeout(), Some(now + Duration::from_secs(60)));
@@ -191,12 +209,12 @@ fn an_invitation_waits_as_long_as_it_rings_then_its_sender_hears_of_it() {
     assert!(over.contains(&kept), "{over:?}");
     assert_eq!(messages.poll_timeout(), None);
     invite(&mut messages, now).unwrap();
-    let taken_back = messages.send(now, ben(), to_anna(), message("never mind"), Waits::ForCaller);
+    let taken_back = send_at(&mut messages, now, BEN, (to_anna(), "never mind", Waits::ForCaller));
     assert_eq!(taken_back, Ok(vec![kept]));
     assert_eq!(messages.poll_timeout(), None);
 
     invite(&mut messages, now).unwrap();
-    let first = ticket(&messages.bind(ANNA, user("anna"), Claim::Unproven).unwrap()).unwrap();
+    let first = ticket(&bind(&mut messages, ANNA, user("anna"), Claim::Unproven).unwrap()).unwrap();
     invite(&mut messages, now).unwrap();
     let rings = Event::Message(MessageEvent::Received {
         message: message("ring"),
@@ -214,19 +232,20 @@ fn who_is_not_bound_sends_nothing_and_learns_nothing() {
         send(&mut messages, ANNA, Recipient::Everybody, "x"),
         Err(Refusal::NotBound)
     );
-    assert_eq!(messages.list(ANNA), Err(Refusal::NotBound));
+    assert_eq!(
+        messages.handle(some_instant(), ANNA, Command::Message(MessageCommand::List)),
+        Err(Refusal::NotBound)
+    );
 }
 
 #[test]
 fn a_user_has_so_many_sessions_and_no_more() {
     let mut messages = messages();
-    for session in 0..SESSIONS_PER_USER_MAX as u64 {
-        messages
-            .bind(SessionId(session), user("anna"), Claim::Unproven)
-            .unwrap();
+    for session in 0..Limits::default().sessions_per_address as u64 {
+        bind(&mut messages, SessionId(session), user("anna"), Claim::Unproven).unwrap();
     }
     assert_eq!(
-        messages.bind(SessionId(99), user("anna"), Claim::Unproven),
+        bind(&mut messages, SessionId(99), user("anna"), Claim::Unproven),
         Err(Refusal::TooManySessions)
     );
 }
@@ -234,30 +253,28 @@ fn a_user_has_so_many_sessions_and_no_more() {
 #[test]
 fn who_proves_who_it_is_finds_a_place_among_those_who_do_not() {
     let mut messages = messages();
-    let most = SESSIONS_PER_USER_MAX as u64;
+    let most = Limits::default().sessions_per_address as u64;
     for session in 0..most {
-        messages
-            .bind(SessionId(session), user("anna"), Claim::Unproven)
-            .unwrap();
+        bind(&mut messages, SessionId(session), user("anna"), Claim::Unproven).unwrap();
     }
     for session in 0..most {
-        let proven = messages.bind(SessionId(100 + session), user("anna"), Claim::Proven);
+        let proven = bind(&mut messages, SessionId(100 + session), user("anna"), Claim::Proven);
         let reason = EndReason::Replaced;
         let oldest = Effect::Dismiss {
             session: SessionId(session),
             reason,
         };
         assert_eq!(proven.unwrap().first(), Some(&oldest));
-        assert_eq!(messages.unbind(SessionId(session)), [], "it is forgotten");
+        assert_eq!(unbind(&mut messages, SessionId(session)), [], "it is forgotten");
     }
     for claim in [Claim::Proven, Claim::Unproven] {
-        let one_more = messages.bind(SessionId(99), user("anna"), claim);
+        let one_more = bind(&mut messages, SessionId(99), user("anna"), claim);
         assert_eq!(
             one_more,
             Err(Refusal::TooManySessions),
             "all others have proven it, too"
         );
     }
-    messages.unbind(SessionId(100));
-    messages.bind(SessionId(99), user("anna"), Claim::Proven).unwrap();
+    unbind(&mut messages, SessionId(100));
+    bind(&mut messages, SessionId(99), user("anna"), Claim::Proven).unwrap();
 }

@@ -19,12 +19,13 @@ fn register(rules: &mut Rules, session: u64, address: Address, claim: Claim) -> 
         Address::Name(_) => Newcomer::Replaces,
         Address::Device { .. } => Newcomer::Inherits,
     };
-    let register = CallCommand::Register {
+    let register = Command::Register(Registration {
         address,
         newcomer,
         claim,
-    };
-    rules.handle(now(), SessionId(session), Command::Call(register))
+        abilities: RINGS,
+    });
+    rules.handle(now(), SessionId(session), register)
 }
 
 #[test]
@@ -84,7 +85,7 @@ fn where_proof_is_required_a_room_of_two_is_for_the_two_of_its_call() {
     register(&mut rules, 1, device("11"), Claim::Proven).unwrap();
     register(&mut rules, 2, device("22"), Claim::Proven).unwrap();
     let invite = CallCommand::Invite {
-        to: device("22"),
+        to: vec![device("22")],
         media: CallMedia::Elsewhere("r".into()),
         when_busy: WhenBusy::Refuse,
     };

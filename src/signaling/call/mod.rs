@@ -61,8 +61,8 @@ use super::reaction::{Frame, Reaction};
 use super::words::{kind_word, media_word, takes_notices};
 use super::{json, offer};
 use crate::domain::{
-    Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Decline, DecodingNotice, Event, Newcomer,
-    Refusal, Side, Subject, WhenBusy,
+    Abilities, Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Command, Decline, DecodingNotice,
+    Event, Newcomer, Refusal, Registration, Side, Subject, WhenBusy,
 };
 use crate::ids::{CallId, UserId};
 use crate::storage::AdmitError;
@@ -74,6 +74,12 @@ const TIMED_OUT: &str = "timeout";
 const NO_DEVICE: &str = "NoDevice";
 const REJECTED: &str = "rejected";
 const OFFER_TOO_LONG: &str = "the offer is too long";
+
+/// Both sides of a call here offer, so only calls that this server carries ring.
+const ABILITIES: Abilities = Abilities {
+    rings_carried: true,
+    ..Abilities::NONE
+};
 
 /// One client's conversation in this family.
 #[derive(Default)]
@@ -178,11 +184,12 @@ impl CallDialogue {
             Ok(claim) => claim,
             Err(why) => return not_registered(REJECTED, Some(&why.to_string())),
         };
-        let register = CallCommand::Register {
+        let register = Command::Register(Registration {
             address: Address::Name(name.clone()),
             newcomer: Newcomer::Replaces,
             claim,
-        };
+            abilities: ABILITIES,
+        });
         match client.request(register).await {
             Ok(()) => {}
             Err(refusal @ Refusal::NameTaken) => {
@@ -219,7 +226,7 @@ impl CallDialogue {
             Err(too_long) => return rejected(&too_long.to_string()),
         };
         let invite = CallCommand::Invite {
-            to: Address::Name(callee.clone()),
+            to: vec![Address::Name(callee.clone())],
             media: CallMedia::Carried(offer),
             when_busy: WhenBusy::Ring,
         };

@@ -42,8 +42,8 @@ use super::json;
 use super::json::Name;
 use super::reaction::{Close, Frame, Reaction};
 use crate::domain::{
-    Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Claim, Decline, Event, Newcomer, Refusal,
-    Side, WhenBusy,
+    Abilities, Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Claim, Command, Decline, Event,
+    Newcomer, Refusal, Registration, Side, WhenBusy,
 };
 use crate::ids::{DeviceId, RoomName, UserId};
 use crate::storage::DeviceRecord;
@@ -54,6 +54,12 @@ const MESSAGES_PER_FRAME_MAX: usize = 64;
 const NOT_ONLINE: &str = "to_phone is not online";
 const NOT_RINGING: &str = "the call does not ring";
 const TIMED_OUT: &str = "timeout";
+
+/// The two of a call here meet in a room.
+const ABILITIES: Abilities = Abilities {
+    rings_elsewhere: true,
+    ..Abilities::NONE
+};
 
 /// One client's conversation in this family.
 pub struct DeviceDialogue {
@@ -107,11 +113,12 @@ impl DeviceDialogue {
 
     /// The device can be called from now on.
     async fn register<A>(&self, client: &Client<A>) -> Reaction {
-        let register = CallCommand::Register {
+        let register = Command::Register(Registration {
             address: self.address.clone(),
             newcomer: Newcomer::Inherits,
             claim: Claim::Proven,
-        };
+            abilities: ABILITIES,
+        });
         match client.request(register).await {
             Ok(()) => Reaction::none(),
             Err(_) => Reaction::close(Close::FULL),
@@ -154,7 +161,7 @@ impl DeviceDialogue {
             }
         };
         let invite = || CallCommand::Invite {
-            to: device(&phone, &id),
+            to: vec![device(&phone, &id)],
             media: CallMedia::Elsewhere((self.room_ids)()),
             when_busy: WhenBusy::Refuse,
         };

@@ -70,7 +70,9 @@ use self::wire::{Incoming, Outgoing};
 use super::client::{Admission, Client};
 use super::dialogue::Dialogue;
 use super::reaction::{Close, Frame, Heartbeat, Reaction};
-use crate::domain::{Event, MessageCommand, MessageEvent, Recipient, Refusal, Waits};
+use crate::domain::{
+    Abilities, Address, Command, Event, MessageCommand, MessageEvent, Newcomer, Recipient, Refusal, Registration, Waits,
+};
 use crate::ids::UserId;
 use crate::storage::AdmitError;
 use crate::{auth, text};
@@ -86,6 +88,12 @@ const CALL_KINDS: [&str; 2] = ["video", "audio"];
 
 /// What stands in `content` of a refusal that the server sends for somebody who is not there.
 const NOT_ONLINE: &str = "not online";
+
+/// Users get messages here.
+const ABILITIES: Abilities = Abilities {
+    messages: true,
+    ..Abilities::NONE
+};
 
 /// One client's conversation in this family.
 #[derive(Default)]
@@ -167,11 +175,13 @@ impl MessageDialogue {
             Ok(claim) => claim,
             Err(why) => return Reaction::close(why.into()),
         };
-        let command = MessageCommand::Bind {
-            user: user.clone(),
+        let register = Command::Register(Registration {
+            address: Address::Name(user.clone()),
+            newcomer: Newcomer::Joins,
             claim,
-        };
-        match client.request(command).await {
+            abilities: ABILITIES,
+        });
+        match client.request(register).await {
             Ok(()) => self.user = Some(user),
             Err(Refusal::TooManySessions) => return Reaction::bytes(Outgoing::of(wire::RECONNECT).bytes()),
             Err(refusal) => return client.ignore(&refusal.to_string()),

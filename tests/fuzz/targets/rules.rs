@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes as Message;
 use patchbay::domain::{
-    Address, Answer, CallCommand, CallMedia, Claim, Command, Conference, ConnectionIdentity, Decline, Effect,
-    FileNotice, Limits, MediaKind, MediaState, MessageCommand, Newcomer, Offer, Person, Recipient, RoomKind, Rules,
-    UserFeed, Waits, WhenBusy,
+    Abilities, Address, Answer, CallCommand, CallEvent, CallMedia, Claim, Command, Conference, ConnectionIdentity,
+    Decline, Effect, Event, FileNotice, Limits, MediaKind, MediaState, MessageCommand, Newcomer, Offer, Person,
+    Recipient, Registration, RoomKind, Rules, Side, UserFeed, Waits, WhenBusy,
 };
-use patchbay::ids::{Feed, ParticipantId, PeerId, RoomId, SessionId, Turn};
+use patchbay::ids::{CallId, Feed, ParticipantId, PeerId, PushTarget, RoomId, SessionId, Turn};
 use patchbay::shares::ClientAddress;
 
 use super::bytes::Bytes;
@@ -64,8 +64,34 @@ fn conference(bytes: &mut Bytes<'_>) -> Conference {
     }
 }
 
+const RINGS: Abilities = Abilities {
+    rings_carried: true,
+    rings_elsewhere: true,
+    messages: false,
+};
+
+fn registration(bytes: &mut Bytes<'_>, newcomers: &[Newcomer], abilities: Abilities) -> Command {
+    Command::Register(Registration {
+        address: name(bytes),
+        newcomer: bytes.pick(newcomers),
+        claim: claim(bytes),
+        abilities,
+    })
+}
+
+fn invite(bytes: &mut Bytes<'_>, callees: usize) -> Command {
+    Command::Call(CallCommand::Invite {
+        to: (0..callees).map(|_| name(bytes)).collect(),
+        media: match bytes.below(2) {
+            0 => CallMedia::Carried(offer(bytes)),
+            _ => CallMedia::Elsewhere(bytes.pick(&ROOMS).into()),
+        },
+        when_busy: bytes.pick(&[WhenBusy::Ring, WhenBusy::Refuse]),
+    })
+}
+
 fn command(bytes: &mut Bytes<'_>) -> Command {
-    match bytes.below(16) {
+    match bytes.below(20) {
         0 => {
             let name = bytes.pick(&NAMES);
             Command::Join {
@@ -90,10 +116,14 @@ fn command(bytes: &mut Bytes<'_>) -> Command {
             subject: user_feed(bytes),
         },
         4 => Command::Say { text: "hello".into() },
-        5 => Command::Message(MessageCommand::Bind {
-            user: bytes.pick(&NAMES).into(),
-            claim: claim(bytes),
-        }),
+        5 => registration(
+            bytes,
+            &[Newcomer::Joins],
+            Abilities {
+                messages: true,
+                ..Abilities::NONE
+            },
+        ),
         6 => Command::Message(MessageCommand::Send {
             to: match bytes.below(5) {
                 0 => Recipient::Everybody,
@@ -109,19 +139,27 @@ fn command(bytes: &mut Bytes<'_>) -> Command {
             },
         }),
         7 => Command::Message(MessageCommand::List),
-        8 => Command::Call(CallCommand::Register {
-            address: name(bytes),
-            newcomer: bytes.pick(&[Newcomer::Joins, Newcomer::Replaces, Newcomer::Inherits]),
-            claim: claim(bytes),
-        }),
-        9 => Command::Call(CallCommand::Invite {
-            to: name(bytes),
-            media: match bytes.below(2) {
-                0 => CallMedia::Carried(offer(bytes)),
-                _ => CallMedia::Elsewhere(bytes.pick(&ROOMS).into()),
+        8 => registration(bytes, &[Newcomer::Joins, Newcomer::Replaces, Newcomer::Inherits], RINGS),
+        9 => invite(bytes, 1),
+        16 => {
+            let callees = bytes.below(5);
+            invite(bytes, callees)
+        }
+        // Who only asks.
+        17 => registration(bytes, &[Newcomer::Joins], Abilities::NONE),
+        // Somebody who is rung and gets messages in one.
+        18 => registration(
+            bytes,
+            &[Newcomer::Joins],
+            Abilities {
+                messages: true,
+                ..RINGS
             },
-            when_busy: bytes.pick(&[WhenBusy::Ring, WhenBusy::Refuse]),
-        }),
+        ),
+        19 => {
+            let targets = bytes.below(3);
+            Command::Push((0..targets).map(|_| PushTarget::from(bytes.pick(&NAMES))).collect())
+        }
         10 => Command::Call(CallCommand::Answer {
             from: name(bytes),
             room: None,
@@ -157,6 +195,12 @@ struct Open {
     rooms: BTreeSet<RoomId>,
     peers: BTreeSet<PeerId>,
     dismissed: BTreeSet<SessionId>,
+    /// Where calls ring: at sessions,
+    ringing: BTreeSet<(SessionId, CallId)>,
+    /// where the session has done something that may have ended that, without being sent so,
+    perhaps_ringing: BTreeSet<(SessionId, CallId)>,
+    /// and at push targets, in the order in which it began.
+    pushed: Vec<(CallId, Vec<PushTarget>)>,
 }
 
 impl Open {
@@ -178,14 +222,44 @@ impl Open {
                 Effect::Dismiss { session, .. } => {
                     assert!(dismissed.insert(session), "dismissed once");
                     self.dismissed.insert(session);
+                    self.is_silent(session);
                 }
-                Effect::Tell { session, .. } => assert!(!dismissed.contains(&session), "nothing after the end"),
+                Effect::Tell { session, event } => {
+                    assert!(!dismissed.contains(&session), "nothing after the end");
+                    match event {
+                        Event::Call(CallEvent::Incoming { call, .. }) => {
+                            assert!(self.ringing.insert((session, call)), "it rings once");
+                            self.perhaps_ringing.remove(&(session, call));
+                        }
+                        Event::Call(CallEvent::Over(over)) if over.side == Side::Callee && !over.accepted => {
+                            let it = (session, over.call);
+                            let has_rung = self.ringing.remove(&it) || self.perhaps_ringing.remove(&it);
+                            assert!(has_rung, "what stops has rung");
+                        }
+                        _ => {}
+                    }
+                }
+                Effect::Push(notice) => match notice.event {
+                    CallEvent::Incoming { call, .. } => self.pushed.push((call, notice.targets)),
+                    CallEvent::Over(over) => {
+                        let of = (over.call, notice.targets);
+                        let index = self.pushed.iter().position(|pushed| *pushed == of);
+                        self.pushed.remove(index.expect("what stops has rung"));
+                    }
+                    other => panic!("no news for a push target: {other:?}"),
+                },
                 Effect::TellEach { sessions, .. } => {
                     assert!(sessions.iter().all(|session| !dismissed.contains(session)));
                 }
                 Effect::Mailbox(_) => {}
             }
         }
+    }
+
+    /// A session has answered, hung up, gone or registered anew: it may ring there no more, without a word.
+    fn is_silent(&mut self, session: SessionId) {
+        let silent = self.ringing.extract_if(.., |(rung, _)| *rung == session);
+        self.perhaps_ringing.extend(silent);
     }
 
     /// What the media engine says of a connection.
@@ -240,7 +314,15 @@ fn evenings() -> Vec<Vec<u8>> {
         &[4, 6, 1, 1, 0, 4, 6, 0, 2, 4, 6, 1, 2, 1],
         &[5, 7, 6, 5, 2, 0, 160, 70],
     ];
-    vec![room.concat(), calls.concat(), messages.concat()]
+    // Two who may be rung and one who only asks, for somebody; a call to both, which one answers; another, which nobody does.
+    let several: [&[u8]; 5] = [
+        &[0],
+        &[2, 8, 0, 0, 0, 3, 8, 1, 0, 0, 6, 17, 2, 0],
+        &[6, 16, 2, 0, 1, 1, 0, 0, 3, 10, 2, 1, 6, 11],
+        &[4, 17, 3, 0, 4, 19, 1, 0, 4, 11, 6, 16, 3, 0, 1, 3, 1, 0, 0],
+        &[160, 70, 226],
+    ];
+    vec![room.concat(), calls.concat(), messages.concat(), several.concat()]
 }
 
 /// Either the usual limits or such as a few clients reach.
@@ -260,7 +342,9 @@ fn limits(choice: u8) -> Limits {
             calls: 2,
             calls_per_address: 2,
             calls_per_address_from_one: 1,
+            callees_per_call: 3,
             sessions_per_address: 2,
+            push_targets: 2,
             ..usual
         },
     }
@@ -302,6 +386,7 @@ fn commands(input: &[u8]) {
             }
             7 => {
                 open.take(rules.leave(now, *who));
+                open.is_silent(*who);
                 *who = arrive(&mut rules);
             }
             // A dismissed session says nothing more: the hub sees to that.
@@ -310,7 +395,18 @@ fn commands(input: &[u8]) {
                 *who = arrive(&mut rules);
             }
             _ => {
-                if let Ok(effects) = rules.handle(now, *who, command(&mut bytes)) {
+                let command = command(&mut bytes);
+                let knows = match &command {
+                    Command::Register(_) => true,
+                    Command::Call(command) => {
+                        !matches!(command, CallCommand::Invite { .. } | CallCommand::Renew { .. })
+                    }
+                    _ => false,
+                };
+                if let Ok(effects) = rules.handle(now, *who, command) {
+                    if knows {
+                        open.is_silent(*who);
+                    }
                     open.take(effects);
                 }
             }
@@ -319,12 +415,21 @@ fn commands(input: &[u8]) {
         assert_eq!(rules.peer_count(), open.peers.len());
         assert!(rules.room_count() <= limits.rooms + limits.calls && rules.call_count() <= limits.calls);
         assert!(rules.peer_count() <= limits.peers);
+        if rules.call_count() == 0 {
+            assert!(
+                open.ringing.is_empty(),
+                "a call that is over rings at {:?}",
+                open.ringing
+            );
+            assert!(open.pushed.is_empty(), "a call that is over rings at {:?}", open.pushed);
+        }
     }
     for session in sessions {
         open.take(rules.leave(now, session));
     }
     open.take(rules.handle_timeout(now + Duration::from_secs(3_600)));
     assert!(open.rooms.is_empty() && open.peers.is_empty(), "nothing stays open");
+    assert!(open.pushed.is_empty(), "a call that is over rings at {:?}", open.pushed);
     let left = (
         rules.room_count(),
         rules.participant_count(),

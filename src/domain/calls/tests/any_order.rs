@@ -39,9 +39,9 @@ fn any_step() -> impl Strategy<Value = (u64, Step)> {
     (1..6_u64, step)
 }
 
-fn command(step: &Step) -> Option<CallCommand> {
+fn command(step: &Step) -> Option<Command> {
     let invite = |to: &str, media, when_busy| CallCommand::Invite {
-        to: name(to),
+        to: vec![name(to)],
         media,
         when_busy,
     };
@@ -50,12 +50,8 @@ fn command(step: &Step) -> Option<CallCommand> {
         room: None,
         answer,
     };
-    Some(match *step {
-        Step::Register(who, newcomer) => CallCommand::Register {
-            address: name(who),
-            newcomer,
-            claim: Claim::Unproven,
-        },
+    Some(Command::Call(match *step {
+        Step::Register(who, newcomer) => return Some(Command::Register(registration(name(who), newcomer))),
         Step::Call(to) => invite(to, CallMedia::Carried(offer()), WhenBusy::Ring),
         Step::Dial(to) => invite(to, CallMedia::Elsewhere("meeting".into()), WhenBusy::Refuse),
         Step::Accept(from) => answer(from, Answer::Accept(Some(offer()))),
@@ -66,13 +62,13 @@ fn command(step: &Step) -> Option<CallCommand> {
             room: None,
         },
         Step::Gone | Step::Lose(_) | Step::Pass(_) => return None,
-    })
+    }))
 }
 
 fn take(exchange: &mut Exchange, session: u64, step: &Step, open: &BTreeSet<PeerId>) -> Vec<Effect> {
     let (now, id) = (exchange.now, SessionId(session));
     if let Some(command) = command(step) {
-        let outcome = exchange.rules.handle(now, id, Command::Call(command));
+        let outcome = exchange.rules.handle(now, id, command);
         return outcome.unwrap_or_default();
     }
     match step {

@@ -62,8 +62,8 @@ fn everything_is_bounded() {
     for (session, who) in (1..).zip(["anna", "ben", "carl", "dora", "emma"]) {
         exchange.register(session, name(who), Newcomer::Joins);
     }
-    let second = registration(name("anna"), Newcomer::Joins);
-    assert_eq!(exchange.ask(9, second), Err(Refusal::TooManySessions));
+    let second = Command::Register(registration(name("anna"), Newcomer::Joins));
+    assert_eq!(exchange.command(9, second), Err(Refusal::TooManySessions));
     exchange.call(1, "emma").unwrap();
     exchange.call(2, "emma").unwrap();
     assert_eq!(exchange.call(3, "emma"), Err(Refusal::Busy));

@@ -37,7 +37,7 @@ impl Exchange {
 }
 
 fn dial_in(exchange: &mut Exchange, session: u64, to: &str, room: &str) {
-    let (to, media) = (device(to), CallMedia::Elsewhere(room.into()));
+    let (to, media) = (vec![device(to)], CallMedia::Elsewhere(room.into()));
     let when_busy = WhenBusy::Refuse;
     exchange
         .ask(session, CallCommand::Invite { to, media, when_busy })

@@ -1,0 +1,20 @@
+//! What is to be done about calls.
+
+use crate::domain::rooms::Guest;
+use crate::domain::{CallEvent, Effect, Event};
+use crate::ids::{CallId, RoomId, SessionId};
+
+/// What is to be done, in order.
+pub(in crate::domain) enum Decision {
+    Effect(Effect),
+    /// The two of a call are to be brought into a room of their own: then `Calls::seated` is to be called, or the call has
+    /// failed.
+    Seat(CallId, Box<[Guest; 2]>),
+    /// The room that carried a call is to be closed.
+    Close(RoomId),
+}
+
+pub(super) fn tell(session: SessionId, event: CallEvent) -> Decision {
+    let event = Event::Call(event);
+    Decision::Effect(Effect::Tell { session, event })
+}

@@ -1,0 +1,318 @@
+//! Who is reachable: at each address the sessions that are there, with what they can be sent, and the push targets by which
+//! somebody is reached who has none.
+//!
+//! A user is the address of that name. Sessions at one address that can be sent different things, such as a socket for calls
+//! and a page for messages, do not concern each other; those that can be sent the same are rivals, of which there is one, or a
+//! bounded number ([`Newcomer`]).
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{Address, CallMedia, Claim, Limits, Newcomer, Refusal};
+use crate::ids::{PushTarget, SessionId, UserId};
+use crate::shares::{ClientAddress, Pot};
+
+/// Push targets that a client address may register in any case: the devices of a household.
+const TARGETS_AT_LEAST: u64 = 16;
+
+/// Bytes of one push target. Tokens of today's push services have 64 to 250.
+const TARGET_BYTES_MAX: usize = 512;
+
+/// How a session wants to be reachable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    pub address: Address,
+    pub newcomer: Newcomer,
+    pub claim: Claim,
+    pub abilities: Abilities,
+}
+
+/// What a session can be sent beside answers to what it asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Abilities {
+    /// Calls ring whose media this server carries.
+    pub rings_carried: bool,
+    /// Calls ring whose two meet in a room.
+    pub rings_elsewhere: bool,
+    /// Messages arrive.
+    pub messages: bool,
+}
+
+impl Abilities {
+    /// Nothing: the session asks in the name of the address, as for a caller who has no socket.
+    pub const NONE: Abilities = Abilities {
+        rings_carried: false,
+        rings_elsewhere: false,
+        messages: false,
+    };
+
+    fn ring(self) -> bool {
+        self.rings_carried || self.rings_elsewhere
+    }
+
+    pub(super) fn ring_for(self, media: Ring) -> bool {
+        match media {
+            Ring::Carried => self.rings_carried,
+            Ring::Elsewhere => self.rings_elsewhere,
+        }
+    }
+
+    fn are_rivals(self, other: Abilities) -> bool {
+        let both = |ability: fn(Abilities) -> bool| ability(self) && ability(other);
+        self == other || both(|one| one.rings_carried) || both(|one| one.rings_elsewhere) || both(|one| one.messages)
+    }
+}
+
+/// What kind of call rings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ring {
+    Carried,
+    Elsewhere,
+}
+
+impl From<&CallMedia> for Ring {
+    fn from(media: &CallMedia) -> Self {
+        match media {
+            CallMedia::Carried(_) => Ring::Carried,
+            CallMedia::Elsewhere(_) => Ring::Elsewhere,
+        }
+    }
+}
+
+/// All addresses at which somebody is reachable. One owner; rules about calls and messages only read it.
+pub(super) struct Register {
+    /// Sessions of one address that are rivals, and push targets of one address.
+    most_at_one_address: usize,
+    /// Ordered, so that lists and announcements are.
+    places: BTreeMap<Address, Place>,
+    addresses: HashMap<SessionId, Address>,
+    ringing_sessions: usize,
+    targets: Pot,
+}
+
+/// One address.
+#[derive(Default)]
+struct Place {
+    /// In the order of their arrival.
+    sessions: Vec<Reach>,
+    push: Option<Push>,
+}
+
+#[derive(Clone, Copy)]
+struct Reach {
+    session: SessionId,
+    abilities: Abilities,
+    claim: Claim,
+    keeps_calls: bool,
+}
+
+struct Push {
+    targets: Vec<PushTarget>,
+    claim: Claim,
+    /// Whose share of all targets they use.
+    client: ClientAddress,
+}
+
+/// A session that is at its address no more.
+pub(super) struct Left {
+    pub session: SessionId,
+    pub address: Address,
+    pub abilities: Abilities,
+    /// Its calls wait for another session ([`Newcomer::Inherits`]).
+    pub keeps_calls: bool,
+    /// No session is left at the address.
+    pub was_last: bool,
+}
+
+impl Register {
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            most_at_one_address: limits.sessions_per_address,
+            places: BTreeMap::new(),
+            addresses: HashMap::new(),
+            ringing_sessions: 0,
+            targets: Pot::new(limits.push_targets as u64, limits.share(TARGETS_AT_LEAST)),
+        }
+    }
+
+    /// Sessions at which calls can ring.
+    pub fn ringing_session_count(&self) -> usize {
+        self.ringing_sessions
+    }
+
+    pub fn address_of(&self, session: SessionId) -> Option<&Address> {
+        self.addresses.get(&session)
+    }
+
+    /// Under which user the session gets messages, if it does.
+    pub fn user_of(&self, session: SessionId) -> Option<&UserId> {
+        let address = self.addresses.get(&session)?;
+        let gets_messages = self.reach(address, session)?.abilities.messages;
+        gets_messages.then(|| address.user()).flatten()
+    }
+
+    /// The sessions at an address at which such a call rings.
+    pub fn rung(&self, address: &Address, ring: Ring) -> Vec<SessionId> {
+        self.sessions(address, |abilities| abilities.ring_for(ring))
+    }
+
+    pub fn push_targets(&self, address: &Address) -> &[PushTarget] {
+        let push = self.places.get(address).and_then(|place| place.push.as_ref());
+        push.map_or(&[], |push| &push.targets)
+    }
+
+    /// The sessions that get the messages of a user.
+    pub fn messaged(&self, user: &UserId) -> Vec<SessionId> {
+        self.sessions(&Address::Name(user.clone()), |abilities| abilities.messages)
+    }
+
+    /// The sessions that get the messages of any user.
+    pub fn all_messaged(&self) -> Vec<SessionId> {
+        let users = self.places.iter().filter(|(address, _)| address.user().is_some());
+        let sessions = users.flat_map(|(_, place)| &place.sessions);
+        let messaged = sessions.filter(|reach| reach.abilities.messages);
+        messaged.map(|reach| reach.session).collect()
+    }
+
+    fn sessions(&self, address: &Address, is_meant: impl Fn(Abilities) -> bool) -> Vec<SessionId> {
+        let sessions = self.places.get(address).map_or(&[][..], |place| &place.sessions);
+        let meant = sessions.iter().filter(|reach| is_meant(reach.abilities));
+        meant.map(|reach| reach.session).collect()
+    }
+
+    fn reach(&self, address: &Address, session: SessionId) -> Option<&Reach> {
+        let sessions = &self.places.get(address)?.sessions;
+        sessions.iter().find(|reach| reach.session == session)
+    }
+
+    /// Whether the session is registered just so already. One that gets messages stays where it is.
+    pub fn is_registered(&self, session: SessionId, registration: &Registration) -> Result<bool, Refusal> {
+        let address = self.addresses.get(&session);
+        let Some((address, reach)) = address.and_then(|address| Some((address, self.reach(address, session)?))) else {
+            return Ok(false);
+        };
+        if reach.abilities.messages {
+            return Err(Refusal::AlreadyBound);
+        }
+        Ok(*address == registration.address && reach.abilities == registration.abilities)
+    }
+
+    /// Those who have to give way to whoever registers so; nothing has changed yet. Where one more may come, one that proves who
+    /// it is always finds a place: the oldest that has not gives way.
+    pub fn admit(&self, registration: &Registration) -> Result<Vec<SessionId>, Refusal> {
+        let Registration {
+            address,
+            newcomer,
+            claim,
+            abilities,
+        } = registration;
+        let there = self.places.get(address).map_or(&[][..], |place| &place.sessions);
+        let rivals = || there.iter().filter(|reach| reach.abilities.are_rivals(*abilities));
+        let is_proven = |reach: &Reach| reach.claim == Claim::Proven;
+        let is_held = match newcomer {
+            // Beside others, but not in the name of one who has proven it.
+            Newcomer::Joins => *abilities == Abilities::NONE && there.iter().any(is_proven),
+            Newcomer::Replaces | Newcomer::Inherits => rivals().next_back().is_some_and(is_proven),
+        };
+        if is_held && *claim == Claim::Unproven {
+            return Err(Refusal::NameTaken);
+        }
+        if *newcomer != Newcomer::Joins {
+            return Ok(rivals().map(|reach| reach.session).collect());
+        }
+        if rivals().count() < self.most_at_one_address {
+            return Ok(Vec::new());
+        }
+        let oldest = rivals().find(|reach| !is_proven(reach));
+        let gives_way = oldest.filter(|_| *claim == Claim::Proven);
+        let gives_way = gives_way.ok_or(Refusal::TooManySessions)?;
+        Ok(vec![gives_way.session])
+    }
+
+    /// The session must be at no address.
+    pub fn add(&mut self, session: SessionId, registration: Registration) {
+        let Registration {
+            address,
+            newcomer,
+            claim,
+            abilities,
+        } = registration;
+        self.ringing_sessions += usize::from(abilities.ring());
+        self.addresses.insert(session, address.clone());
+        self.places.entry(address).or_default().sessions.push(Reach {
+            session,
+            abilities,
+            claim,
+            keeps_calls: newcomer == Newcomer::Inherits,
+        });
+    }
+
+    /// Where it was.
+    pub fn remove(&mut self, session: SessionId) -> Option<Left> {
+        let address = self.addresses.remove(&session)?;
+        let place = self.places.get_mut(&address)?;
+        let index = place.sessions.iter().position(|reach| reach.session == session)?;
+        let Reach {
+            abilities, keeps_calls, ..
+        } = place.sessions.remove(index);
+        let was_last = place.sessions.is_empty();
+        self.ringing_sessions -= usize::from(abilities.ring());
+        self.tidy(&address);
+        Some(Left {
+            session,
+            address,
+            abilities,
+            keeps_calls,
+            was_last,
+        })
+    }
+
+    /// From now on calls to the session's address ring at these push targets as well, also when no session is there; without any,
+    /// no longer. `client` is whence the session has come.
+    pub fn set_push_targets(
+        &mut self,
+        session: SessionId,
+        client: ClientAddress,
+        targets: Vec<PushTarget>,
+    ) -> Result<(), Refusal> {
+        let address = self.addresses.get(&session).ok_or(Refusal::NotRegistered)?.clone();
+        let claim = self
+            .reach(&address, session)
+            .map_or(Claim::Unproven, |reach| reach.claim);
+        let place = self.places.entry(address.clone()).or_default();
+        let is_held = place.push.as_ref().is_some_and(|push| push.claim == Claim::Proven);
+        if is_held && claim == Claim::Unproven {
+            return Err(Refusal::NameTaken);
+        }
+        let is_too_long = |target: &PushTarget| target.as_str().len() > TARGET_BYTES_MAX;
+        if targets.len() > self.most_at_one_address || targets.iter().any(is_too_long) {
+            return Err(Refusal::TooManyPushTargets);
+        }
+        let before = place.push.take();
+        if let Some(before) = &before {
+            self.targets.give_back(before.client, before.targets.len() as u64);
+        }
+        if !targets.is_empty() {
+            let count = targets.len() as u64;
+            if self.targets.take(client, count).is_err() {
+                if let Some(before) = &before {
+                    self.targets.count(before.client, before.targets.len() as u64);
+                }
+                place.push = before;
+                return Err(Refusal::TooManyPushTargets);
+            }
+            place.push = Some(Push { targets, claim, client });
+        }
+        self.tidy(&address);
+        Ok(())
+    }
+
+    fn tidy(&mut self, address: &Address) {
+        let is_empty = |place: &Place| place.sessions.is_empty() && place.push.is_none();
+        if self.places.get(address).is_some_and(is_empty) {
+            self.places.remove(address);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

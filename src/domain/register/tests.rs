@@ -1,0 +1,138 @@
+//! Who is where, who gives way to whom, and how much there may be.
+
+use super::*;
+
+const RINGS: Abilities = Abilities {
+    rings_carried: true,
+    ..Abilities::NONE
+};
+const MESSAGES: Abilities = Abilities {
+    messages: true,
+    ..Abilities::NONE
+};
+
+fn anna(abilities: Abilities, newcomer: Newcomer, claim: Claim) -> Registration {
+    Registration {
+        address: Address::Name("anna".into()),
+        newcomer,
+        claim,
+        abilities,
+    }
+}
+
+fn add(register: &mut Register, session: u64, registration: Registration) -> Result<Vec<SessionId>, Refusal> {
+    let older = register.admit(&registration)?;
+    register.add(SessionId(session), registration);
+    for older in &older {
+        register.remove(*older);
+    }
+    Ok(older)
+}
+
+fn targets(texts: &[&str]) -> Vec<PushTarget> {
+    texts.iter().copied().map(PushTarget::from).collect()
+}
+
+fn address(number: u8) -> ClientAddress {
+    ClientAddress::from_record(&format!("192.0.2.{number}"))
+}
+
+#[test]
+fn sessions_that_can_be_sent_different_things_do_not_concern_each_other() {
+    use Claim::{Proven, Unproven};
+    use Newcomer::{Joins, Replaces};
+    let mut register = Register::new(&Limits::default());
+    assert_eq!(add(&mut register, 1, anna(MESSAGES, Joins, Proven)), Ok(vec![]));
+    assert_eq!(add(&mut register, 2, anna(RINGS, Replaces, Unproven)), Ok(vec![]));
+    assert_eq!(
+        add(&mut register, 3, anna(RINGS, Replaces, Unproven)),
+        Ok(vec![SessionId(2)])
+    );
+    let (name, user) = (Address::Name("anna".into()), "anna".into());
+    assert_eq!(register.rung(&name, Ring::Carried), [SessionId(3)]);
+    assert_eq!(register.rung(&name, Ring::Elsewhere), []);
+    assert_eq!(register.messaged(&user), [SessionId(1)]);
+    assert_eq!(register.ringing_session_count(), 1);
+    assert!(register.remove(SessionId(3)).is_some_and(|left| !left.was_last));
+    assert!(register.remove(SessionId(1)).is_some_and(|left| left.was_last));
+    assert!(register.places.is_empty() && register.addresses.is_empty());
+}
+
+#[test]
+fn nobody_asks_in_the_name_of_somebody_who_has_proven_that_it_is_theirs() {
+    use Claim::{Proven, Unproven};
+    use Newcomer::Joins;
+    let mut register = Register::new(&Limits::default());
+    let asks = |claim| anna(Abilities::NONE, Joins, claim);
+    assert_eq!(add(&mut register, 1, asks(Unproven)), Ok(vec![]));
+    assert_eq!(add(&mut register, 2, anna(MESSAGES, Joins, Proven)), Ok(vec![]));
+    assert_eq!(add(&mut register, 3, asks(Unproven)), Err(Refusal::NameTaken));
+    assert_eq!(add(&mut register, 3, asks(Proven)), Ok(vec![]));
+    assert_eq!(register.ringing_session_count(), 0);
+}
+
+#[test]
+fn somebody_is_reached_by_push_who_has_no_session_until_they_want_it_no_longer() {
+    let mut register = Register::new(&Limits::default());
+    let here = ClientAddress::THIS_MACHINE;
+    let set = |register: &mut Register, texts: &[&str]| register.set_push_targets(SessionId(1), here, targets(texts));
+    assert_eq!(set(&mut register, &["one"]), Err(Refusal::NotRegistered));
+    let asks = || anna(Abilities::NONE, Newcomer::Joins, Claim::Unproven);
+    add(&mut register, 1, asks()).unwrap();
+    set(&mut register, &["one", "two"]).unwrap();
+    assert!(register.remove(SessionId(1)).is_some_and(|left| left.was_last));
+    let name = Address::Name("anna".into());
+    assert_eq!(register.push_targets(&name), targets(&["one", "two"]));
+
+    add(&mut register, 1, asks()).unwrap();
+    set(&mut register, &["three"]).unwrap();
+    assert_eq!(register.push_targets(&name), targets(&["three"]));
+    assert_eq!(register.targets.taken(), 1);
+    set(&mut register, &[]).unwrap();
+    register.remove(SessionId(1));
+    assert_eq!(register.push_targets(&name), []);
+    assert_eq!(register.targets.taken(), 0);
+    assert!(register.places.is_empty());
+}
+
+#[test]
+fn push_targets_are_bounded_and_not_taken_from_whoever_has_proven_theirs() {
+    let mut register = Register::new(&Limits {
+        push_targets: 100,
+        ..Limits::default()
+    });
+    let mut set = |name: String, claim, client, texts: &[&str]| {
+        let registration = Registration {
+            address: Address::Name(name.as_str().into()),
+            newcomer: Newcomer::Joins,
+            claim,
+            abilities: Abilities::NONE,
+        };
+        register.add(SessionId(1), registration);
+        let set = register.set_push_targets(SessionId(1), client, targets(texts));
+        register.remove(SessionId(1));
+        set
+    };
+    let anna = || "anna".to_owned();
+    let too_many = Err(Refusal::TooManyPushTargets);
+    assert_eq!(set(anna(), Claim::Unproven, address(1), &["x"; 17]), too_many);
+    let long = "x".repeat(TARGET_BYTES_MAX + 1);
+    assert_eq!(set(anna(), Claim::Unproven, address(1), &[&long]), too_many);
+    assert_eq!(set(anna(), Claim::Proven, address(1), &["hers"]), Ok(()));
+    assert_eq!(
+        set(anna(), Claim::Unproven, address(2), &["his"]),
+        Err(Refusal::NameTaken)
+    );
+
+    let many = (0..100).filter(|number| set(number.to_string(), Claim::Unproven, address(3), &["x"]).is_ok());
+    assert_eq!(many.count(), 24, "a quarter of what is free");
+    assert_eq!(set("ben".to_owned(), Claim::Unproven, address(2), &["his"]), Ok(()));
+    let before = set("ben".to_owned(), Claim::Unproven, address(3), &["x"; 2]);
+    assert_eq!(before, too_many);
+    assert_eq!(
+        register.push_targets(&Address::Name("ben".into())),
+        targets(&["his"]),
+        "as before"
+    );
+    assert_eq!(register.targets.taken(), 26);
+}
