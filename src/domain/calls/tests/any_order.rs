@@ -10,8 +10,13 @@ use crate::ids::PeerId;
 #[derive(Clone, Debug)]
 enum Step {
     Register(&'static str, Newcomer),
+    /// Asks in the name of somebody, and rings nowhere.
+    Ask(&'static str),
+    /// With a push target or without.
+    Push(bool),
     Call(&'static str),
     Dial(&'static str),
+    DialAll(Vec<&'static str>),
     Accept(&'static str),
     Decline(&'static str),
     HangUp,
@@ -28,6 +33,9 @@ fn any_step() -> impl Strategy<Value = (u64, Step)> {
         (who(), newcomer).prop_map(|(who, newcomer)| Step::Register(who, newcomer)),
         who().prop_map(Step::Call),
         who().prop_map(Step::Dial),
+        prop::collection::vec(who(), 2..4).prop_map(Step::DialAll),
+        who().prop_map(Step::Ask),
+        any::<bool>().prop_map(Step::Push),
         who().prop_map(Step::Accept),
         who().prop_map(Step::Decline),
         Just(Step::HangUp),
@@ -50,8 +58,24 @@ fn command(step: &Step) -> Option<Command> {
         room: None,
         answer,
     };
-    Some(Command::Call(match *step {
+    Some(Command::Call(match step.clone() {
         Step::Register(who, newcomer) => return Some(Command::Register(registration(name(who), newcomer))),
+        Step::Ask(who) => {
+            let abilities = Abilities::NONE;
+            let registration = registration(name(who), Newcomer::Joins);
+            return Some(Command::Register(Registration {
+                abilities,
+                ..registration
+            }));
+        }
+        Step::Push(is_reached) => {
+            return Some(Command::Push(is_reached.then(|| "phone".into()).into_iter().collect()));
+        }
+        Step::DialAll(all) => CallCommand::Invite {
+            to: all.into_iter().map(name).collect(),
+            media: CallMedia::Elsewhere("meeting".into()),
+            when_busy: WhenBusy::Ring,
+        },
         Step::Call(to) => invite(to, CallMedia::Carried(offer()), WhenBusy::Ring),
         Step::Dial(to) => invite(to, CallMedia::Elsewhere("meeting".into()), WhenBusy::Refuse),
         Step::Accept(from) => answer(from, Answer::Accept(Some(offer()))),
@@ -120,10 +144,15 @@ fn check(steps: Vec<(u64, Step)>) -> Result<(), TestCaseError> {
                 Effect::Dismiss { session, .. } => prop_assert!(dismissed.insert(session)),
                 Effect::Tell { session, event } => {
                     prop_assert!(!dismissed.contains(&session));
-                    if let Event::Call(CallEvent::Over(over)) = event {
-                        prop_assert!(ended.entry(session).or_default().insert(over.call));
+                    let ended = ended.entry(session).or_default();
+                    match event {
+                        Event::Call(CallEvent::Over(over)) => prop_assert!(ended.insert(over.call)),
+                        // It was over for the session at another address of several.
+                        Event::Call(CallEvent::Incoming { call, .. }) => _ = ended.remove(&call),
+                        _ => {}
                     }
                 }
+                Effect::Push(_) => {}
                 other => prop_assert!(false, "not about a call: {other:?}"),
             }
         }
