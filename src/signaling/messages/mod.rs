@@ -46,6 +46,10 @@
 //! taken it back with `resSign` `refuse`, or `cancel`. When an invitation has waited that long, its sender gets the answer
 //! `refuse`, as from the callee, with `groupId`, `reqType` and `vagroupId` of the invitation, and `not online` as its content.
 //! Who comes later gets the invitation without `groupId`, and with `resSign` `missed`: nothing that would ring.
+//! A call that somebody begins by other means than this socket, and whose two are to meet in a room, rings as an invitation of
+//! several: `groupId` `video`, `reqType` `group`, the room in `vagroupId`, the caller as `sender`. The answer (`resSign` or `sign`
+//! `agree` or `refuse`) or, after `agree`, `cancel` to hang up, with the same room or none, is for the server: nobody gets it as a
+//! message. When the call rings no more here, or is over, `cancel` comes with the caller as `sender` and `callType`.
 //! A message that is too long for all whom it would reach (`limits.fan_out_kib_per_s`) has the socket closed with the reason.
 //!
 //! A `token` of this server ([`super::identity`]) proves that `sender` is one's own. Such a connection always finds a place: of
@@ -55,6 +59,7 @@
 //! it is not passed on. Where there are users in the user table, only they may bind: others have their socket closed with the
 //! reason. So has who binds without a `sender` or under a name of more than 128 characters, or writes to one.
 
+mod rings;
 mod wire;
 
 use std::time::{Duration, SystemTime};
@@ -66,12 +71,14 @@ use prost::Message;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
+use self::rings::Rings;
 use self::wire::{Incoming, Outgoing};
 use super::client::{Admission, Client};
 use super::dialogue::Dialogue;
 use super::reaction::{Close, Frame, Heartbeat, Reaction};
 use crate::domain::{
-    Abilities, Address, Command, Event, MessageCommand, MessageEvent, Newcomer, Recipient, Refusal, Registration, Waits,
+    Abilities, Address, Answer, CallCommand, Command, Event, MessageCommand, MessageEvent, Newcomer, Recipient,
+    Refusal, Registration, Waits,
 };
 use crate::ids::UserId;
 use crate::storage::AdmitError;
@@ -83,15 +90,13 @@ const HEARTBEAT_AFTER: Duration = Duration::from_secs(40);
 /// A client of which nothing has been heard for 70 s in all does not work any more, even if its browser answers pings.
 const HEARTBEAT_ANSWER_MAX: Duration = Duration::from_secs(30);
 
-/// `groupId`s of invitations: without a receiver they would ring everywhere.
-const CALL_KINDS: [&str; 2] = ["video", "audio"];
-
 /// What stands in `content` of a refusal that the server sends for somebody who is not there.
 const NOT_ONLINE: &str = "not online";
 
-/// Users get messages here.
+/// Users get messages here, among them invitations to a room: so calls ring whose two meet in one.
 const ABILITIES: Abilities = Abilities {
     messages: true,
+    rings_elsewhere: true,
     ..Abilities::NONE
 };
 
@@ -99,6 +104,7 @@ const ABILITIES: Abilities = Abilities {
 #[derive(Default)]
 pub struct MessageDialogue {
     user: Option<UserId>,
+    rings: Rings,
 }
 
 impl<A: Admission> Dialogue<A> for MessageDialogue {
@@ -111,8 +117,9 @@ impl<A: Admission> Dialogue<A> for MessageDialogue {
     }
 
     fn tell(&mut self, client: &Client<A>, event: Event) -> Reaction {
-        match event {
-            Event::Message(event) => tell(client, event),
+        match (event, &self.user) {
+            (Event::Message(event), _) => tell(client, event),
+            (Event::Call(event), Some(user)) => self.rings.tell(user, event, time_stamp((client.clock)())),
             _ => Reaction::none(),
         }
     }
@@ -206,19 +213,22 @@ impl MessageDialogue {
             return Reaction::close(Close::LONG_NAME);
         }
         let to = match (message.receiver.as_str(), message.group_id.as_str()) {
-            ("", kind) if CALL_KINDS.contains(&kind) => return client.ignore("an invitation for nobody"),
+            ("", kind) if wire::CALL_KINDS.contains(&kind) => return client.ignore("an invitation for nobody"),
             ("", "") => Recipient::User(user.clone()),
             ("", _) => Recipient::Everybody,
             (receiver, _) => Recipient::User(UserId::from(receiver)),
         };
+        if let Some(command) = self.rings.command(&message) {
+            return self.about_call(client, &message, command).await;
+        }
         let now = time_stamp((client.clock)());
         let sent = wire::under(bytes, user.as_str(), &now);
         let missed = wire::missed(bytes, user.as_str(), &now);
         let (Ok(sent), Ok(missed)) = (sent, missed) else {
             return client.ignore("not a message");
         };
-        let is_about_a_call = CALL_KINDS.contains(&message.group_id.as_str());
-        let waits = match answer_in(&message) {
+        let is_about_a_call = wire::CALL_KINDS.contains(&message.group_id.as_str());
+        let waits = match message.answer() {
             None if is_about_a_call => Waits::WhileRinging { missed },
             Some(wire::CANCEL) => Waits::ForCaller,
             Some(_) if is_about_a_call => Waits::ForCaller,
@@ -231,6 +241,24 @@ impl MessageDialogue {
             Err(Refusal::TooMuchForSoMany) => Reaction::close(Close::TOO_DEAR),
             outcome => client.silent(outcome),
         }
+    }
+}
+
+impl MessageDialogue {
+    /// Answers a call of the server, or hangs up: nobody gets that as a message.
+    async fn about_call<A>(&mut self, client: &Client<A>, message: &Incoming, command: CallCommand) -> Reaction {
+        let goes_on = matches!(
+            command,
+            CallCommand::Answer {
+                answer: Answer::Accept(_),
+                ..
+            }
+        );
+        let outcome = client.request(command).await;
+        if outcome.is_ok() && !goes_on {
+            self.rings.forget(message);
+        }
+        client.silent(outcome)
     }
 }
 
@@ -267,12 +295,6 @@ fn token_in(message: &Incoming) -> Option<&str> {
     (auth::looks_like_token(token) && token != message.sender).then_some(token)
 }
 
-/// Whether a message answers an invitation, in the field of newer or older clients.
-fn answer_in(message: &Incoming) -> Option<&str> {
-    let fields = [message.res_sign.as_str(), message.sign.as_str()];
-    fields.into_iter().find(|field| !field.is_empty())
-}
-
 /// Clients know no other sign that nobody will answer than a refusal, so that is what the caller gets, as from the callee.
 fn unanswered(callee: UserId, invitation: Incoming, time_stamp: String) -> Outgoing {
     Outgoing {
@@ -289,6 +311,7 @@ fn unanswered(callee: UserId, invitation: Incoming, time_stamp: String) -> Outgo
         res_sign: wire::REFUSE.to_owned(),
         req_type: invitation.req_type,
         vagroup_id: invitation.vagroup_id,
+        ..Outgoing::default()
     }
 }
 

@@ -21,6 +21,9 @@ pub const REPLY: u32 = 4;
 /// `msgtype` of what is only to be known.
 pub const NOTIFY: u32 = 3;
 
+/// `resSign` and `sign` of an answer to an invitation that is accepted.
+pub const AGREE: &str = "agree";
+
 /// `resSign` and `sign` of an answer to an invitation that is not accepted.
 pub const REFUSE: &str = "refuse";
 
@@ -29,6 +32,9 @@ pub const CANCEL: &str = "cancel";
 
 /// `resSign` of an invitation that has not been delivered in time; this server's own.
 const MISSED: &str = "missed";
+
+/// `groupId`s of invitations: without a receiver they would ring everywhere.
+pub const CALL_KINDS: [&str; 2] = ["video", "audio"];
 
 const SENDER: u32 = 4;
 const GROUP_ID: u32 = 6;
@@ -67,6 +73,14 @@ pub struct Incoming {
     pub vagroup_id: String,
 }
 
+impl Incoming {
+    /// How it answers an invitation, if it does, in the field of newer or older clients.
+    pub fn answer(&self) -> Option<&str> {
+        let fields = [self.res_sign.as_str(), self.sign.as_str()];
+        fields.into_iter().find(|field| !field.is_empty())
+    }
+}
+
 /// What the server says itself.
 #[derive(Clone, PartialEq, Message)]
 pub struct Outgoing {
@@ -92,6 +106,9 @@ pub struct Outgoing {
     pub req_type: String,
     #[prost(string, tag = "18")]
     pub vagroup_id: String,
+    /// In what takes an invitation back: whose it was.
+    #[prost(string, tag = "19")]
+    pub call_type: String,
 }
 
 /// What stands in `content`.

@@ -47,6 +47,7 @@ pub mod offers;
 mod shares;
 mod together;
 mod tokens;
+mod without_socket;
 mod workers;
 
 use std::collections::{BTreeMap, VecDeque};
