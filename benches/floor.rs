@@ -148,9 +148,10 @@ async fn talk(signaling: Shared, mut socket: WebSocket) {
                     audience: &[],
                 };
                 let answered = negotiate::answer(&field("sdpOffer"), &signaling.local, role, None, &mut rand::rng());
-                let Ok(Negotiated { answer, transport, .. }) = answered else {
+                let Ok(Negotiated { answer, transports, .. }) = answered else {
                     continue;
                 };
+                let transport = transports[0].clone();
                 let opening = Opening {
                     room: room.clone(),
                     source: source.clone(),

@@ -347,33 +347,24 @@ fn spec(negotiation: &Negotiation, negotiated: &Negotiated, place: Place) -> Pee
         participant: negotiation.participant,
         room: negotiation.room,
         home: place.home,
-        transport: negotiated.transport.clone(),
+        transports: negotiated.transports.clone(),
         spare_certificate: uses_spare_certificate(negotiation),
         sections: negotiated.sections.clone(),
     }
 }
 
-/// The candidates of an answer, to be sent one by one as well. All sections share the transport of the first that is
-/// not rejected (RFC 9143 §7.2), and that is where an answer has them.
+/// The candidates of an answer, to be sent one by one as well. Each transport has them in its first section (RFC 9143 §7.2).
 fn candidates(answer: &str) -> Vec<Candidate> {
     let mut found: Vec<Candidate> = Vec::new();
     for (section, media) in answer.split("\nm=").skip(1).enumerate() {
-        let rejected = media.split_whitespace().nth(1) == Some("0");
-        if rejected {
-            continue;
-        }
         let lines = || media.lines().map(str::trim_end);
         let mid = lines().find_map(|line| line.strip_prefix("a=mid:")).unwrap_or_default();
-        found.extend(
-            lines()
-                .filter(|line| line.starts_with("a=candidate:"))
-                .map(|line| Candidate {
-                    line: line["a=".len()..].to_owned(),
-                    mid: mid.to_owned(),
-                    section: u16::try_from(section).unwrap_or(u16::MAX),
-                }),
-        );
-        break;
+        let candidates = lines().filter(|line| line.starts_with("a=candidate:"));
+        found.extend(candidates.map(|line| Candidate {
+            line: line["a=".len()..].to_owned(),
+            mid: mid.to_owned(),
+            section: u16::try_from(section).unwrap_or(u16::MAX),
+        }));
     }
     found
 }
@@ -383,18 +374,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn candidates_are_those_of_the_first_section_that_is_not_rejected() {
+    fn candidates_are_those_of_each_transport() {
         let answer = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n\
             m=application 0 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:data\r\n\
             m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:sound\r\na=candidate:1 1 udp 2130706431 127.0.0.1 4000 typ host\r\n\
             a=end-of-candidates\r\n\
             m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:picture\r\na=candidate:9 1 udp 1 127.0.0.1 4000 typ host\r\n";
-        let expected = Candidate {
-            line: "candidate:1 1 udp 2130706431 127.0.0.1 4000 typ host".to_owned(),
-            mid: "sound".to_owned(),
-            section: 1,
-        };
-        assert_eq!(candidates(answer), [expected]);
+        let expected = [
+            ("candidate:1 1 udp 2130706431 127.0.0.1 4000 typ host", "sound", 1),
+            ("candidate:9 1 udp 1 127.0.0.1 4000 typ host", "picture", 2),
+        ];
+        let expected = expected.map(|(line, mid, section)| Candidate {
+            line: line.to_owned(),
+            mid: mid.to_owned(),
+            section,
+        });
+        assert_eq!(candidates(answer), expected);
         assert_eq!(candidates("nonsense"), []);
     }
 }

@@ -442,7 +442,7 @@ mod tests {
         assert_eq!(remote.address, SocketAddr::new(LOCALHOST, 8_800));
         assert_eq!(remote.role, DtlsRole::Client);
         assert_eq!(remote.fingerprints[0].digest.as_slice(), [7; 32]);
-        assert_eq!(remote.credentials.ufrag, negotiated.transport.local_ufrag);
+        assert_eq!(remote.credentials.ufrag, negotiated.transports[0].local_ufrag);
         let ids = answer.sections[1].extension_ids();
         assert!(ids.mid != 0 && ids.rid != 0);
         assert_eq!(answer.sections[0].extension_ids().audio_level, 1);

@@ -20,15 +20,18 @@ pub struct PeerSpec {
     /// The worker on which the room's publishers live. A connection that publishes lives there; one that does not may live
     /// on another, which then mirrors the room.
     pub home: WorkerId,
-    pub transport: TransportSpec,
+    /// At least one, each with another number.
+    pub transports: SmallVec<[TransportSpec; 1]>,
     /// The answer has the fingerprint of our other certificate; see [`LocalEnd::spare_fingerprint`].
     pub spare_certificate: bool,
     pub sections: Vec<MediaSection>,
 }
 
-/// ICE and DTLS of one connection (BUNDLE: one transport for all its sections).
+/// ICE and DTLS of the sections that share a transport: those of a BUNDLE group (RFC 9143), or one that is in none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransportSpec {
+    /// The place among the transports of the connection, for as long as it has this transport.
+    pub number: u8,
     pub local_ufrag: String,
     pub local_pwd: String,
     pub remote_ufrag: String,
@@ -62,6 +65,8 @@ pub enum DtlsRole {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MediaSection {
     pub mid: SmallVec<[u8; 16]>,
+    /// The number of the transport that carries it.
+    pub transport: u8,
     pub kind: Kind,
     /// The name of the track that the client publishes in this section. `None` if it does not send.
     pub up: Option<TrackName>,

@@ -512,6 +512,7 @@ mod tests {
             feedback,
         };
         MediaSection {
+            transport: 0,
             mid: b"0".as_slice().into(),
             kind: Kind::Video,
             up: None,

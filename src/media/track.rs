@@ -447,6 +447,7 @@ mod tests {
             feedback: Feedback::default(),
         };
         let section = MediaSection {
+            transport: 0,
             mid: SmallVec::new(),
             kind: Kind::Video,
             up: Some(name),

@@ -131,6 +131,7 @@ pub fn section(mid: &str, codec: NegotiatedCodec, receive: bool, remote_ssrc: u3
     };
     MediaSection {
         mid: mid.as_bytes().into(),
+        transport: 0,
         kind,
         up: receive.then(|| up(kind)),
         down: (!receive).then(|| down(1, kind)),
@@ -198,6 +199,7 @@ impl Client {
             }]
         };
         let transport = TransportSpec {
+            number: 0,
             local_ufrag: format!("server{number}"),
             local_pwd: format!("password-of-the-server-{number}"),
             remote_ufrag: format!("client{number}"),
@@ -210,7 +212,7 @@ impl Client {
             participant: ParticipantId(number),
             room: ROOM,
             home: WorkerId(0),
-            transport,
+            transports: [transport].into_iter().collect(),
             spare_certificate: false,
             sections,
         };
@@ -230,7 +232,7 @@ impl Client {
 
     /// A nominating connectivity check.
     pub fn check(&self) -> Vec<u8> {
-        self.check_with(&self.spec.transport.local_pwd)
+        self.check_with(&self.spec.transports[0].local_pwd)
     }
 
     pub fn check_with(&self, password: &str) -> Vec<u8> {
@@ -239,11 +241,11 @@ impl Client {
 
     /// A check that nominates nothing: how clients keep their consent, and try other paths.
     pub fn plain_check(&self) -> Vec<u8> {
-        self.write_check(&self.spec.transport.local_pwd, false)
+        self.write_check(&self.spec.transports[0].local_pwd, false)
     }
 
     fn write_check(&self, password: &str, nominates: bool) -> Vec<u8> {
-        let transport = &self.spec.transport;
+        let transport = &self.spec.transports[0];
         let username = format!("{}:{}", transport.local_ufrag, transport.remote_ufrag);
         connectivity_check(&username, password, nominates)
     }

@@ -1,4 +1,5 @@
-//! One WebRTC connection as a worker holds it.
+//! One transport of a WebRTC connection as a worker holds it: its addresses, its keys, and the sections that it carries. Most
+//! connections have one.
 
 pub mod dtls;
 pub mod ice;
@@ -20,7 +21,7 @@ use super::bandwidth::{ReceiverEstimate, TransportFeedback};
 use super::egress::Egress;
 use super::keys::{SubscriptionKey, TrackKey};
 use super::rtp::{Extension, Header};
-use super::session::{MediaSection, PeerSpec};
+use super::session::{MediaSection, PeerSpec, TransportSpec};
 use super::speaker::SpeechReports;
 use super::undecodable::DecodingReports;
 use crate::ids::{ParticipantId, PeerId, RoomId};
@@ -62,6 +63,8 @@ impl SentTo {
 
 pub struct Peer {
     pub id: PeerId,
+    /// The number of its transport among those of the connection.
+    pub transport: u8,
     pub participant: ParticipantId,
     pub room: RoomId,
     pub opened: Instant,
@@ -96,10 +99,16 @@ pub struct Publisher {
 }
 
 impl Peer {
-    pub fn new(now: Instant, spec: &PeerSpec, identity: &DtlsIdentity) -> Peer {
-        let transport = &spec.transport;
+    pub fn new(
+        now: Instant,
+        spec: &PeerSpec,
+        transport: &TransportSpec,
+        sections: &[MediaSection],
+        identity: &DtlsIdentity,
+    ) -> Peer {
         Peer {
             id: spec.peer,
+            transport: transport.number,
             participant: spec.participant,
             room: spec.room,
             opened: now,
@@ -122,7 +131,7 @@ impl Peer {
             subscriptions: SmallVec::new(),
             streams: SmallVec::new(),
             decoding: Default::default(),
-            feedback_ssrc: spec.sections.first().map_or(1, |section| section.local_ssrc),
+            feedback_ssrc: sections.first().map_or(1, |section| section.local_ssrc),
             publisher: None,
         }
     }

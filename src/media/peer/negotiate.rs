@@ -7,10 +7,10 @@
 //!                  in common                preference: in which order
 //! ```
 //!
-//! A peer has **one transport**. The sections of the first acceptable section's BUNDLE group are taken; sections outside
-//! it are refused with port 0, and so is all but the first acceptable section of an offer without BUNDLE.
-//! Refused as well are data sections, sections without `rtcp-mux`, and those without a codec in common: without harm to
-//! the others. What makes every section useless is an [`OfferError`].
+//! Each BUNDLE group, and each section outside of one, has **a transport** of its own: ICE credentials, candidates and a DTLS
+//! association. Usually there is one. Refused with port 0, without harm to the others, are sections of a transport that lacks
+//! something, unless it is the first; those of more transports than a connection may have; data sections, sections without
+//! `rtcp-mux`, and those without a codec in common. What makes every section useless is an [`OfferError`].
 
 mod codecs;
 mod extensions;
@@ -26,6 +26,7 @@ mod write;
 mod tests;
 
 use rand::Rng;
+use smallvec::SmallVec;
 
 use self::offer::Offer;
 use self::section::{Considered, Settling};
@@ -51,10 +52,10 @@ pub fn answer(
     }
     let considered = consider(&offer);
     let decodes = decoders(&offer, &considered);
-    let members = transport::choose(&offer, |index| considered[index].is_ok());
-    let transport = match &members {
-        Some(members) => transport::settle(&offer, members, previous.map(|previous| &previous.transport), random)?,
-        None => nothing_acceptable(&considered, previous)?,
+    let settled = transport::settle_all(&offer, |index| considered[index].is_ok(), previous, random)?;
+    let transports: SmallVec<[TransportSpec; 1]> = match settled.is_empty() {
+        true => nothing_acceptable(&considered, previous)?,
+        false => settled.iter().map(|settled| settled.spec.clone()).collect(),
     };
     let (session_id, version) = match previous {
         Some(previous) => (previous.history.session_id, previous.history.version.saturating_add(1)),
@@ -67,34 +68,41 @@ pub fn answer(
         .iter()
         .zip(considered)
         .map(|(section, considered)| {
-            let is_member = members
-                .as_ref()
-                .is_some_and(|members| members.sections.contains(&section.index));
-            considered
-                .ok()
-                .filter(|_| is_member)
-                .map(|considered| settling.section(section, considered))
+            let transport = settled
+                .iter()
+                .find(|one| one.members.sections.contains(&section.index))?;
+            Some(settling.section(section, considered.ok()?, transport.spec.number))
         })
         .collect();
     let answer = write::answer(
         &Common {
             offer: &offer,
             local,
-            transport: &transport,
-            members: members.as_ref(),
+            settled: &settled,
+            first: &transports[0],
             session_id,
             version,
         },
         &sections,
     );
-    let places = sections.iter().enumerate().filter(|(_, section)| section.is_some());
+    let accepted = || {
+        sections
+            .iter()
+            .enumerate()
+            .filter_map(|(place, section)| Some((place, section.as_ref()?)))
+    };
+    let mut homes = previous
+        .map(|previous| previous.history.homes.clone())
+        .unwrap_or_default();
+    homes.extend(accepted().map(|(place, section)| (place, section.media.transport)));
     Ok(Negotiated {
         answer,
-        transport,
+        transports,
         history: History {
             session_id,
             version,
-            places: places.map(|(index, _)| index).collect(),
+            places: accepted().map(|(place, _)| place).collect(),
+            homes,
         },
         sections: sections.into_iter().flatten().map(|accepted| accepted.media).collect(),
         decodes,
@@ -137,10 +145,10 @@ fn decoders(offer: &Offer<'_>, considered: &[Result<Considered, Refusal>]) -> Ve
 fn nothing_acceptable(
     considered: &[Result<Considered, Refusal>],
     previous: Option<&Negotiated>,
-) -> Result<TransportSpec, OfferError> {
+) -> Result<SmallVec<[TransportSpec; 1]>, OfferError> {
     let refusals = || considered.iter().filter_map(|one| one.as_ref().err().copied());
     match previous {
-        Some(previous) if refusals().all(|refusal| refusal == Refusal::Disabled) => Ok(previous.transport.clone()),
+        Some(previous) if refusals().all(|refusal| refusal == Refusal::Disabled) => Ok(previous.transports.clone()),
         _ => Err(OfferError::NothingAcceptable(
             refusals().next().unwrap_or(Refusal::NotMedia),
         )),

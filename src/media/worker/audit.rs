@@ -38,8 +38,12 @@ impl Worker {
         let known = self.peers.values().map(|peer| peer.ice.known_addresses().count());
         let suspended = self.peers.values().filter(|peer| peer.suspended.is_some());
         let speaking = self.peers.values().filter(|peer| peer.is_speaking());
+        let transports = self
+            .connections
+            .values()
+            .map(|connection| connection.transports().count());
         let pairs = [
-            ("ids of connections", self.peer_keys.len(), peers),
+            ("transports of connections", transports.sum(), peers),
             ("ICE users", self.demux.known_users(), peers),
             ("claims of addresses", self.demux.claims(), known.sum()),
             (
@@ -62,7 +66,9 @@ impl Worker {
 
     fn audit_peer(&self, key: PeerKey, peer: &Peer, found: &mut Vec<String>) {
         let id = peer.id;
-        if self.peer_keys.get(&id) != Some(&key) || self.demux.by_ufrag(&peer.ice.local_ufrag) != Some(key) {
+        if self.connections.get(&id).and_then(|one| one.transport(peer.transport)) != Some(key)
+            || self.demux.by_ufrag(&peer.ice.local_ufrag) != Some(key)
+        {
             found.push(format!("connection {id} is not found by its id and its ICE user"));
         }
         for address in peer.ice.known_addresses() {

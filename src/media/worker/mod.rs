@@ -8,6 +8,7 @@
 
 mod audit;
 mod caches;
+mod connections;
 mod events;
 mod feedback;
 mod ingress;
@@ -21,6 +22,7 @@ mod speakers;
 mod suspension;
 mod ticks;
 mod undecodable;
+mod wholes;
 
 use std::time::Instant;
 
@@ -31,6 +33,7 @@ pub use mirror::audit::Shared;
 use slotmap::SlotMap;
 pub use suspension::SUSPENDED_MAX;
 
+use self::connections::Connection;
 use self::events::Events;
 use self::links::Link;
 use super::demux::Demux;
@@ -92,7 +95,7 @@ pub struct Worker {
     config: WorkerConfig,
     epoch: Instant,
     pub(super) peers: SlotMap<PeerKey, Peer>,
-    peer_keys: AHashMap<PeerId, PeerKey>,
+    connections: AHashMap<PeerId, Connection>,
     demux: Demux,
     pub(super) tracks: SlotMap<TrackKey, Track>,
     pub(super) subscriptions: SlotMap<SubscriptionKey, Subscription>,
@@ -130,7 +133,7 @@ impl Worker {
             config,
             epoch: now,
             peers: SlotMap::with_key(),
-            peer_keys: AHashMap::new(),
+            connections: AHashMap::new(),
             demux: Demux::default(),
             tracks: SlotMap::with_key(),
             subscriptions: SlotMap::with_key(),
@@ -158,9 +161,7 @@ impl Worker {
         match command {
             MediaCommand::Open(spec) => self.open(now, *spec),
             MediaCommand::Close(peer) => {
-                if let Some(&key) = self.peer_keys.get(&peer) {
-                    self.close(now, key, None);
-                }
+                self.close_connection(now, peer);
             }
             MediaCommand::Fill { peer, slot, source } => self.fill(now, peer, slot, source),
         }
@@ -196,7 +197,7 @@ impl Worker {
     pub fn stats(&self) -> Stats {
         let mirrored_tracks = self.mirrored_tracks();
         Stats {
-            peers: self.peers.len() as u64,
+            peers: self.connections.len() as u64,
             tracks: self.tracks.len() as u64 - mirrored_tracks,
             mirrored_tracks,
             subscriptions: self.subscriptions.len() as u64,

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use smallvec::SmallVec;
+
 use super::selection::Urgency;
 use super::{MAX_PEERS, Worker};
 use crate::ids::{FeedRef, PeerId, SlotId};
@@ -14,7 +16,7 @@ use crate::media::peer::dtls::{Dtls, Failure, Progress};
 use crate::media::peer::ice::Path;
 use crate::media::peer::srtp::contexts;
 use crate::media::peer::{Peer, Publisher, SentTo};
-use crate::media::session::{MediaSection, PeerSpec};
+use crate::media::session::{MediaSection, PeerSpec, TransportSpec};
 use crate::media::speaker::SpeechReports;
 use crate::media::subscription::Subscription;
 use crate::media::track::Track;
@@ -25,31 +27,55 @@ const START_BPS: u64 = 1_000_000;
 const MIN_BPS: u64 = 100_000;
 
 impl Worker {
-    pub(super) fn open(&mut self, now: Instant, spec: PeerSpec) {
-        match self.peer_keys.get(&spec.peer) {
-            Some(&key) => self.change(now, key, spec),
-            None if self.peers.len() >= MAX_PEERS => {
-                self.events.push_back(MediaEvent::Closed {
-                    peer: spec.peer,
-                    reason: CloseReason::Full,
-                });
+    /// Opens a connection, or changes a live one after a new offer: transports may be added, removed and changed.
+    pub(super) fn open(&mut self, now: Instant, mut spec: PeerSpec) {
+        let before = self.connections.get(&spec.peer).cloned().unwrap_or_default();
+        let is_new = |transport: &&TransportSpec| before.transport(transport.number).is_none();
+        if self.peers.len() + spec.transports.iter().filter(is_new).count() > MAX_PEERS {
+            self.close_connection(now, spec.peer);
+            self.events.push_back(MediaEvent::Closed {
+                peer: spec.peer,
+                reason: CloseReason::Full,
+            });
+            return;
+        }
+        let mut sections = std::mem::take(&mut spec.sections);
+        for transport in &spec.transports {
+            let of_transport = |section: &mut MediaSection| section.transport == transport.number;
+            let of_transport: Vec<MediaSection> = sections.extract_if(.., of_transport).collect();
+            match before.transport(transport.number) {
+                Some(key) => self.change(now, key, &spec, transport),
+                None => self.add_transport(now, &spec, transport, &of_transport),
             }
-            None => {
-                let key = self
-                    .peers
-                    .insert(Peer::new(now, &spec, self.config.identity_for(&spec)));
-                self.peer_keys.insert(spec.peer, key);
-                self.demux.learn_ufrag(&spec.transport.local_ufrag, key);
-                self.enter_room(now, spec.room, spec.home.0);
-                self.set_sections(now, key, spec.sections);
+            if let Some(key) = self
+                .connections
+                .get(&spec.peer)
+                .and_then(|one| one.transport(transport.number))
+            {
+                self.set_sections(now, key, of_transport);
+            }
+        }
+        for (number, key) in before.transports() {
+            if spec.transports.iter().all(|transport| transport.number != number) {
+                self.close(now, key, None);
             }
         }
     }
 
-    /// A new offer on a live connection: credentials, direction, codecs, or sections may differ.
-    fn change(&mut self, now: Instant, key: PeerKey, spec: PeerSpec) {
+    fn add_transport(&mut self, now: Instant, spec: &PeerSpec, transport: &TransportSpec, sections: &[MediaSection]) {
+        let identity = self.config.identity_for(spec);
+        let key = self.peers.insert(Peer::new(now, spec, transport, sections, identity));
+        self.connections
+            .entry(spec.peer)
+            .or_default()
+            .add(transport.number, key);
+        self.demux.learn_ufrag(&transport.local_ufrag, key);
+        self.enter_room(now, spec.room, spec.home.0);
+    }
+
+    /// A new offer for a live transport: credentials and certificate may differ.
+    fn change(&mut self, now: Instant, key: PeerKey, spec: &PeerSpec, transport: &TransportSpec) {
         let Some(peer) = self.peers.get_mut(key) else { return };
-        let transport = &spec.transport;
         if peer.ice.local_ufrag != transport.local_ufrag {
             self.demux.forget_ufrag(&peer.ice.local_ufrag, key);
             self.demux.learn_ufrag(&transport.local_ufrag, key);
@@ -60,23 +86,22 @@ impl Worker {
         }
         if !peer.dtls.expects(&transport.remote_fingerprints) {
             // Another certificate is another DTLS association (RFC 8842 §4), with keys of its own.
-            let identity = self.config.identity_for(&spec).clone();
+            let identity = self.config.identity_for(spec).clone();
             peer.dtls = Dtls::new(identity, transport.dtls_role, transport.remote_fingerprints.clone());
             peer.handshake = SentTo::default();
             peer.secure = None;
             peer.opened = now;
             if peer.suspended.take().is_some() {
                 self.stats.suspended -= 1;
-                self.events.push_back(MediaEvent::Resumed { peer: peer.id });
             }
             // The client counts roll-overs from nothing again (RFC 3711 §3.3.1): so must the copies that it gets.
             for subscription in peer.subscriptions.clone() {
                 self.remove_subscription(subscription);
             }
             self.forget_undecodable(key);
+            self.begin_again(spec.peer);
         }
         self.renew_suspension(now, key);
-        self.set_sections(now, key, spec.sections);
     }
 
     /// Makes the tracks and subscriptions of a connection those of `sections`; what stays keeps its state.
@@ -160,14 +185,18 @@ impl Worker {
 
     /// Fills the slots of this number with the first track of their kind of `source`, or with nothing.
     pub(super) fn fill(&mut self, now: Instant, peer: PeerId, slot: SlotId, source: Option<FeedRef>) {
-        let Some(&key) = self.peer_keys.get(&peer) else { return };
-        for subscription in self.peers[key].subscriptions.clone() {
-            if self.subscriptions[subscription].down == Some(Down::Slot(slot)) {
-                self.change_subscription(now, subscription, |subscription| {
-                    let kind = subscription.kind;
-                    subscription.fill(source.map(|source| TrackRef::first(source, kind)));
-                });
-            }
+        let Some(connection) = self.connections.get(&peer) else {
+            return;
+        };
+        let transports = connection.transports();
+        let subscriptions = transports.flat_map(|(_, key)| self.peers[key].subscriptions.iter().copied());
+        let is_slot = |key: &SubscriptionKey| self.subscriptions[*key].down == Some(Down::Slot(slot));
+        let slots: SmallVec<[SubscriptionKey; 2]> = subscriptions.filter(is_slot).collect();
+        for subscription in slots {
+            self.change_subscription(now, subscription, |subscription| {
+                let kind = subscription.kind;
+                subscription.fill(source.map(|source| TrackRef::first(source, kind)));
+            });
         }
     }
 
@@ -192,7 +221,8 @@ impl Worker {
         self.attach(now, room, key);
     }
 
-    /// Forgets a connection. Says goodbye to the client; tells the hub if it did not ask for it.
+    /// Forgets a transport, and with its last one the connection. Says goodbye to the client. With a reason, which the hub did not
+    /// give, it reports the end of the connection.
     pub(super) fn close(&mut self, now: Instant, key: PeerKey, reason: Option<CloseReason>) {
         if !self.peers.contains_key(key) {
             return;
@@ -213,15 +243,25 @@ impl Worker {
         for address in peer.ice.known_addresses() {
             self.demux.forget_address(address, key);
         }
-        self.peer_keys.remove(&id);
+        let is_last = match self.connections.get_mut(&id) {
+            Some(connection) => connection.remove(key),
+            None => true,
+        };
+        if is_last {
+            self.connections.remove(&id);
+        }
         self.stats.suspended -= u64::from(peer.suspended.is_some());
         self.stats.speaking -= u64::from(peer.is_speaking());
         self.peers.remove(key);
         self.leave_room(now, room);
         if let Some(reason) = reason {
             self.stats.failed += 1;
-            self.events.push_back(MediaEvent::Closed { peer: id, reason });
+            if is_last {
+                self.events.push_back(MediaEvent::Closed { peer: id, reason });
+            }
         }
+        // What is left may be all that was heard, or not heard.
+        self.report_heard(id);
     }
 
     /// Hands DTLS datagrams to the client: over `path`, by which its own came, or else where it is known to be.
@@ -261,7 +301,8 @@ impl Worker {
                 };
                 peer.secure_with(outbound, inbound);
                 self.stats.connected += 1;
-                self.events.push_back(MediaEvent::Connected { peer: peer.id });
+                let id = peer.id;
+                self.report_connected(id);
                 self.proved(now, at, path);
                 self.subscriber_ready(now, key);
             }

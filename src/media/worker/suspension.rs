@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 use super::Worker;
 use super::selection::Urgency;
 use crate::media::keys::{PeerKey, TrackKey};
-use crate::media::messages::MediaEvent;
 
 /// How long a client may stay away: a tunnel or a change of networks takes less, and a person who waits for longer has
 /// called again. Meanwhile it keeps its place among the connections that the server may hold, and some kilobytes.
@@ -35,7 +34,7 @@ impl Worker {
             self.tell_mirrors(now, track);
         }
         self.stats.suspended += 1;
-        self.events.push_back(MediaEvent::Suspended { peer: id });
+        self.report_heard(id);
     }
 
     pub(super) fn resume(&mut self, now: Instant, key: PeerKey) {
@@ -64,7 +63,7 @@ impl Worker {
             self.request_key_frames(now, track);
         }
         self.stats.suspended -= 1;
-        self.events.push_back(MediaEvent::Resumed { peer: id });
+        self.report_heard(id);
     }
 
     /// Gives back what is kept of a track for subscribers who miss packets: there will be no newer ones for a while.

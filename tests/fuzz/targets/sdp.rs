@@ -68,7 +68,7 @@ fn prepare() -> Run {
         );
         // Again, unchanged: nothing about the connection changes (RFC 8829 §5.3.2).
         let again = negotiate::answer(&text, &local, role, Some(&answered), &mut random).expect("the same offer again");
-        assert_eq!(again.transport.local_ufrag, answered.transport.local_ufrag);
+        assert_eq!(again.transports[0].local_ufrag, answered.transports[0].local_ufrag);
         assert_eq!(again.sections.len(), answered.sections.len());
         // Who is there changes what is answered first, and what is not accepted, but not the number of sections.
         let known = Role {

@@ -146,7 +146,7 @@ impl World {
             participant,
             room: ROOM,
             home: WorkerId(0),
-            transport: negotiated.transport.clone(),
+            transports: negotiated.transports.clone(),
             spare_certificate: false,
             sections: negotiated.sections.clone(),
         };

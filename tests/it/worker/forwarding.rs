@@ -48,7 +48,7 @@ fn a_publisher_that_comes_back_goes_on_in_the_same_stream() {
     section.remote_ssrcs[0].ssrc = 0x5555;
     let mut again = Client::new(1, None, vec![section], &stage.identity, &own);
     again.spec.peer = patchbay::ids::PeerId(1_000);
-    again.spec.transport.local_ufrag = "again".to_owned();
+    again.spec.transports[0].local_ufrag = "again".to_owned();
     again.address.set_port(41_000);
     again.connect(stage.now, &mut stage.worker);
     stage.publisher = again;
@@ -69,7 +69,7 @@ fn an_ssrc_that_changes_in_the_middle_goes_on_in_the_same_stream_from_a_key_fram
     section.remote_ssrcs.clear();
     let mut publisher = Client::new(1, None, vec![section], &stage.identity, &own);
     publisher.spec.peer = patchbay::ids::PeerId(2_000);
-    publisher.spec.transport.local_ufrag = "unannounced".to_owned();
+    publisher.spec.transports[0].local_ufrag = "unannounced".to_owned();
     publisher.address.set_port(42_000);
     publisher.connect(stage.now, &mut stage.worker);
     stage.publisher = publisher;
@@ -172,7 +172,7 @@ fn a_new_certificate_on_a_live_connection_begins_the_copies_anew() {
     let section = video(false, 0x2_0020);
     let own = DtlsIdentity::generate().unwrap();
     let mut again = Client::new(2, Some(1), vec![section], &stage.identity, &own);
-    again.spec.transport.local_ufrag = "another".to_owned();
+    again.spec.transports[0].local_ufrag = "another".to_owned();
     again.connect(stage.now, &mut stage.worker);
     stage.subscribers[0] = again;
     let got = stage.publish(true, 100).remove(0);

@@ -21,6 +21,7 @@ mod reports;
 mod safety;
 mod speaking;
 mod suspension;
+mod transports;
 mod undecodable;
 
 use std::time::{Duration, Instant};

@@ -161,7 +161,7 @@ fn a_certificate_that_is_not_the_announced_one_closes_the_connection() {
     let (mut worker, identity) = worker(now);
     let (own, other) = (DtlsIdentity::generate().unwrap(), DtlsIdentity::generate().unwrap());
     let mut client = Client::new(1, None, vec![video(true, 0x9000)], &identity, &own);
-    client.spec.transport.remote_fingerprints[0].digest = other.fingerprint.into();
+    client.spec.transports[0].remote_fingerprints[0].digest = other.fingerprint.into();
     // The client may think that it is through: our last flight leaves when its Finished is right.
     client.try_connect(now, &mut worker);
     let events = events(&mut worker);

@@ -15,7 +15,7 @@ fn restart(stage: &mut Stage, client: Option<usize>) {
 }
 
 fn restart_of(now: Instant, worker: &mut Worker, client: &mut Client) {
-    let transport = &mut client.spec.transport;
+    let transport = &mut client.spec.transports[0];
     for part in [
         &mut transport.local_ufrag,
         &mut transport.local_pwd,

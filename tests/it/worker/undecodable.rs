@@ -221,7 +221,7 @@ fn who_begins_anew_on_a_connection_has_the_notice_again() {
     let section = video_of(&[Codec::Vp8], false, 0x2_0020);
     let own = DtlsIdentity::generate().unwrap();
     let mut again = Client::new(2, Some(1), vec![section], &stage.identity, &own);
-    again.spec.transport.local_ufrag = "another".to_owned();
+    again.spec.transports[0].local_ufrag = "another".to_owned();
     again.connect(stage.now, &mut stage.worker);
     stage.subscribers[0] = again;
     assert_eq!(reports(&mut stage), [decodable(&stage)]);

@@ -1,6 +1,6 @@
 //! One m-line: whether it can be accepted, and what it then comes to.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use rand::Rng;
 use smallvec::SmallVec;
@@ -62,9 +62,16 @@ pub(super) struct Settling<'a, R> {
     dealer: Dealer<'a>,
     previous: Option<&'a Negotiated>,
     random: &'a mut R,
+    /// What has a meaning in one transport alone, by its number.
+    shared: HashMap<u8, Shared>,
+    local_ssrcs: HashSet<u32>,
+}
+
+/// What the sections of one transport share.
+#[derive(Default)]
+struct Shared {
     extension_ids: BundleIds,
     remote_ssrcs: HashSet<u32>,
-    local_ssrcs: HashSet<u32>,
 }
 
 impl<'a, R: Rng> Settling<'a, R> {
@@ -76,15 +83,14 @@ impl<'a, R: Rng> Settling<'a, R> {
             dealer: Dealer::new(role.uses),
             previous,
             random,
-            extension_ids: BundleIds::default(),
-            remote_ssrcs: HashSet::new(),
+            shared: HashMap::new(),
             local_ssrcs: kept
                 .flat_map(|section| [section.local_ssrc, section.local_rtx_ssrc])
                 .collect(),
         }
     }
 
-    pub fn section(&mut self, section: &Section<'a>, considered: Considered) -> AcceptedSection<'a> {
+    pub fn section(&mut self, section: &Section<'a>, considered: Considered, transport: u8) -> AcceptedSection<'a> {
         let Considered { kind, mut formats } = considered;
         let client = self.offer.direction(section);
         let up = client.sends.then(|| self.dealer.next_up(kind)).flatten();
@@ -100,7 +106,8 @@ impl<'a, R: Rng> Settling<'a, R> {
             transport_cc: offers_feedback(&formats, |feedback| feedback.transport_cc),
             remb: offers_feedback(&formats, |feedback| feedback.remb),
         };
-        let extensions = extensions::accept(self.offer, section, needs, &mut self.extension_ids);
+        let shared = self.shared.entry(transport).or_default();
+        let extensions = extensions::accept(self.offer, section, needs, &mut shared.extension_ids);
         let has = |extension| extensions.iter().any(|accepted| accepted.extension == extension);
         if !has(Extension::TransportSequence) {
             codecs::without_transport_cc(&mut formats);
@@ -112,12 +119,13 @@ impl<'a, R: Rng> Settling<'a, R> {
         };
         // Which SSRC has which rid is not said: SSRCs listed beside rids would only mislead.
         let remote_ssrcs = match receive && simulcast.rids.is_empty() {
-            true => streams::announced_ssrcs(section, &mut self.remote_ssrcs),
+            true => streams::announced_ssrcs(section, &mut shared.remote_ssrcs),
             false => SmallVec::new(),
         };
         let (local_ssrc, local_rtx_ssrc) = self.local_ssrcs(section, kind);
         let media = MediaSection {
             mid: section.mid.unwrap_or_default().bytes().collect(),
+            transport,
             kind,
             up,
             down,
@@ -161,7 +169,8 @@ impl<'a, R: Rng> Settling<'a, R> {
 
     fn new_ssrc(&mut self) -> u32 {
         let mut ssrc = self.random.next_u32();
-        while ssrc == 0 || self.remote_ssrcs.contains(&ssrc) || !self.local_ssrcs.insert(ssrc) {
+        let is_remote = |ssrc: &u32| self.shared.values().any(|shared| shared.remote_ssrcs.contains(ssrc));
+        while ssrc == 0 || is_remote(&ssrc) || !self.local_ssrcs.insert(ssrc) {
             ssrc = ssrc.wrapping_add(1);
         }
         ssrc

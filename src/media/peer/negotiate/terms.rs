@@ -1,5 +1,9 @@
 //! What a negotiation comes to: a connection as both sides understand it, or why there is none.
 
+use std::collections::BTreeMap;
+
+use smallvec::SmallVec;
+
 use crate::media::codec::Codec;
 use crate::media::names::Use;
 use crate::media::session::{MediaSection, TransportSpec};
@@ -8,7 +12,8 @@ use crate::media::session::{MediaSection, TransportSpec};
 #[derive(Clone, Debug)]
 pub struct Negotiated {
     pub answer: String,
-    pub transport: TransportSpec,
+    /// In the order of the offer.
+    pub transports: SmallVec<[TransportSpec; 1]>,
     pub sections: Vec<MediaSection>,
     /// What the client says that it can decode: the codecs of the sections in which it is ready to receive.
     pub decodes: Vec<Codec>,
@@ -23,6 +28,8 @@ pub(super) struct History {
     pub(super) version: u64,
     /// The m-line of each of [`Negotiated::sections`].
     pub(super) places: Vec<usize>,
+    /// The number of the transport that an m-line was last on, by its place; also of one that is switched off now.
+    pub(super) homes: BTreeMap<usize, u8>,
 }
 
 /// How our side of a connection presents itself.

@@ -1,4 +1,4 @@
-//! Which sections share the one transport of a peer, and that transport's ICE and DTLS.
+//! Which sections share a transport, and that transport's ICE and DTLS.
 
 use std::collections::HashSet;
 
@@ -7,7 +7,7 @@ use rtc_sdp::description::common::Attribute;
 use smallvec::SmallVec;
 
 use super::offer::{Offer, values};
-use super::terms::OfferError;
+use super::terms::{Negotiated, OfferError};
 use crate::media::session::{DtlsRole, Fingerprint, FingerprintHash, TransportSpec};
 
 /// RFC 8839 §5.4.
@@ -22,6 +22,16 @@ const LOCAL_PWD_LEN: usize = 24;
 /// A client has one certificate, hashed with each of the three algorithms at most; the rest is room for odd ones.
 const MAX_FINGERPRINTS: usize = 8;
 
+/// Transports of one connection: camera, microphone, screen and its sound without BUNDLE. Each costs a handshake and a place among
+/// the connections of its worker; sections beyond are refused.
+const MAX_TRANSPORTS: usize = 4;
+
+/// A transport with its sections.
+pub(super) struct Settled {
+    pub members: Members,
+    pub spec: TransportSpec,
+}
+
 /// The sections of one transport, as indices.
 #[derive(Debug)]
 pub(super) struct Members {
@@ -33,29 +43,75 @@ pub(super) struct Members {
     sources: SmallVec<[usize; 8]>,
 }
 
-/// The transport of the first acceptable section. A peer has one transport: what the offer puts elsewhere is left out.
-pub(super) fn choose(offer: &Offer<'_>, acceptable: impl Fn(usize) -> bool) -> Option<Members> {
-    let first = (0..offer.sections.len()).find(|index| acceptable(*index))?;
+/// The transports of all acceptable sections, in the order of the offer. What the first one lacks makes the whole offer useless;
+/// the sections of a later one are refused.
+pub(super) fn settle_all(
+    offer: &Offer<'_>,
+    acceptable: impl Fn(usize) -> bool,
+    previous: Option<&Negotiated>,
+    random: &mut impl Rng,
+) -> Result<Vec<Settled>, OfferError> {
+    let mut settled: Vec<Settled> = Vec::new();
+    for index in (0..offer.sections.len()).filter(|index| acceptable(*index)) {
+        if settled.iter().any(|known| known.members.sections.contains(&index)) {
+            continue;
+        }
+        if settled.len() == MAX_TRANSPORTS {
+            break;
+        }
+        let members = members(offer, index, &acceptable);
+        let is_free = |number: u8| settled.iter().all(|known| known.spec.number != number);
+        let former = previous
+            .and_then(|previous| former(previous, &members))
+            .filter(|former| is_free(former.number));
+        let is_new = |number: &u8| {
+            let mut used = previous.into_iter().flat_map(|previous| &previous.transports);
+            is_free(*number) && used.all(|used| used.number != *number)
+        };
+        let number = former
+            .map(|former| former.number)
+            .or_else(|| (0..=u8::MAX).find(is_new))
+            .unwrap_or_default();
+        match settle(offer, &members, number, former, random) {
+            Ok(spec) => settled.push(Settled { members, spec }),
+            Err(error) if settled.is_empty() => return Err(error),
+            Err(_) => {}
+        }
+    }
+    Ok(settled)
+}
+
+/// The transport that the first of these sections with one had before.
+fn former<'a>(previous: &'a Negotiated, members: &Members) -> Option<&'a TransportSpec> {
+    let mut homes = members
+        .sections
+        .iter()
+        .filter_map(|place| previous.history.homes.get(place));
+    homes.find_map(|number| previous.transports.iter().find(|transport| transport.number == *number))
+}
+
+fn members(offer: &Offer<'_>, first: usize, acceptable: impl Fn(usize) -> bool) -> Members {
     let Some(group) = offer.group_of(first) else {
-        return Some(Members {
+        return Members {
             sections: SmallVec::from_slice(&[first]),
             bundled: false,
             sources: SmallVec::from_slice(&[first]),
-        });
+        };
     };
     let in_use = |index: &usize| !offer.sections[*index].is_disabled(true);
-    Some(Members {
+    Members {
         sections: group.iter().copied().filter(|index| acceptable(*index)).collect(),
         bundled: true,
         sources: group.iter().copied().filter(in_use).collect(),
-    })
+    }
 }
 
 /// The transport that `members` will use. Credentials of ours are kept unless the client's changed, which is how it asks
 /// for an ICE restart (RFC 8839 §4.4.1.1.1).
-pub(super) fn settle(
+fn settle(
     offer: &Offer<'_>,
     members: &Members,
+    number: u8,
     previous: Option<&TransportSpec>,
     random: &mut impl Rng,
 ) -> Result<TransportSpec, OfferError> {
@@ -80,6 +136,7 @@ pub(super) fn settle(
         None => (ice_chars(LOCAL_UFRAG_LEN, random), ice_chars(LOCAL_PWD_LEN, random)),
     };
     Ok(TransportSpec {
+        number,
         local_ufrag,
         local_pwd,
         remote_ufrag: ufrag.to_owned(),

@@ -12,7 +12,7 @@ use super::codecs::{Format, encoding_name};
 use super::extensions::Accepted;
 use super::offer::{ALLOW_MIXED, Direction, Offer, Section, is_token};
 use super::streams::{Simulcast, Syntax};
-use super::transport::Members;
+use super::transport::Settled;
 use crate::media::session::{DtlsRole, Feedback, LocalEnd, MediaSection, TransportSpec};
 
 /// A format name of a section that is refused is echoed if it is no longer than this; `webrtc-datachannel` has 18.
@@ -33,9 +33,10 @@ pub(super) struct AcceptedSection<'a> {
 pub(super) struct Common<'a> {
     pub offer: &'a Offer<'a>,
     pub local: &'a LocalEnd,
-    pub transport: &'a TransportSpec,
-    /// `None` if every section is refused.
-    pub members: Option<&'a Members>,
+    /// Empty if every section is refused.
+    pub settled: &'a [Settled],
+    /// The transport that refused sections name.
+    pub first: &'a TransportSpec,
     pub session_id: u64,
     pub version: u64,
 }
@@ -55,11 +56,9 @@ pub(super) fn answer(common: &Common<'_>, sections: &[Option<AcceptedSection<'_>
         time_descriptions: vec![TimeDescription::default()],
         ..SessionDescription::default()
     };
-    if let Some(members) = common.members.filter(|members| members.bundled) {
-        let mids = members
-            .sections
-            .iter()
-            .filter_map(|index| common.offer.sections[*index].mid);
+    for Settled { members, .. } in common.settled.iter().filter(|one| one.members.bundled) {
+        let sections = members.sections.iter();
+        let mids = sections.filter_map(|index| common.offer.sections[*index].mid);
         let group = mids.fold("BUNDLE".to_owned(), |group, mid| group + " " + mid);
         description = description.with_value_attribute("group".to_owned(), group);
     }
@@ -87,7 +86,7 @@ fn refuse(common: &Common<'_>, section: &Section<'_>) -> MediaDescription {
     let formats = &section.media.media_name.formats;
     let format = formats.iter().find(|format| is_token(format, MAX_FORMAT));
     let formats = vec![format.map_or("0", String::as_str).to_owned()];
-    let out = with_transport(media_line(section, 0, formats, None), common);
+    let out = with_transport(media_line(section, 0, formats, None), common, common.first);
     let out = with_mid(out, section).with_property_attribute("inactive".to_owned());
     match section.has("rtcp-mux") {
         true => out.with_property_attribute("rtcp-mux".to_owned()),
@@ -103,10 +102,12 @@ fn accept(common: &Common<'_>, section: &Section<'_>, accepted: &AcceptedSection
         .collect();
     let first = common.local.candidates.first().copied();
     let mut out = media_line(section, first.map_or(9, |address| address.port()), formats, first);
-    if common.members.and_then(|members| members.sections.first()) == Some(&section.index) {
+    let number = accepted.media.transport;
+    let settled = common.settled.iter().find(|one| one.spec.number == number);
+    if settled.is_some_and(|one| one.members.sections.first() == Some(&section.index)) {
         out = with_candidates(out, &common.local.candidates);
     }
-    out = with_transport(out, common);
+    out = with_transport(out, common, settled.map_or(common.first, |one| &one.spec));
     out = with_mid(out, section);
     for extension in &accepted.extensions {
         out = out.with_value_attribute("extmap".to_owned(), extmap(extension));
@@ -198,19 +199,19 @@ fn priority(place: usize) -> u32 {
 }
 
 /// In every accepted section, though RFC 9143 asks for them in the tagged one only: old clients look in each.
-fn with_transport(media: MediaDescription, common: &Common<'_>) -> MediaDescription {
+fn with_transport(media: MediaDescription, common: &Common<'_>, transport: &TransportSpec) -> MediaDescription {
     let digest: Vec<String> = common
         .local
         .fingerprint
         .iter()
         .map(|byte| format!("{byte:02X}"))
         .collect();
-    let setup = match common.transport.dtls_role {
+    let setup = match transport.dtls_role {
         DtlsRole::Server => "passive",
         DtlsRole::Client => "active",
     };
     media
-        .with_ice_credentials(common.transport.local_ufrag.clone(), common.transport.local_pwd.clone())
+        .with_ice_credentials(transport.local_ufrag.clone(), transport.local_pwd.clone())
         .with_fingerprint("sha-256".to_owned(), digest.join(":"))
         .with_value_attribute("setup".to_owned(), setup.to_owned())
 }

@@ -164,7 +164,7 @@ impl Spread {
         section.remote_ssrcs[0].ssrc = ssrc;
         let mut again = Client::new(1, None, vec![section], &self.identity, &own);
         again.spec.peer = patchbay::ids::PeerId(1_000 + u64::from(ssrc));
-        again.spec.transport.local_ufrag = format!("again{ssrc}");
+        again.spec.transports[0].local_ufrag = format!("again{ssrc}");
         again.address = ([127, 0, 9, 9], ssrc as u16).into();
         again.connect(self.now, &mut self.home);
         self.publisher = again;

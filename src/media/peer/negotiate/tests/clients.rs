@@ -27,8 +27,8 @@ fn chrome_publishes_audio_and_video_over_one_transport() {
         }
         assert!(starting(section, "a=ssrc").is_empty() && starting(section, "a=msid").is_empty());
     }
-    assert_eq!(negotiated.transport.dtls_role, DtlsRole::Server);
-    assert_eq!(negotiated.transport.remote_fingerprints.len(), 1);
+    assert_eq!(negotiated.transports[0].dtls_role, DtlsRole::Server);
+    assert_eq!(negotiated.transports[0].remote_fingerprints.len(), 1);
 
     let [audio, video] = negotiated.sections.as_slice() else {
         panic!("two sections")
@@ -216,20 +216,28 @@ fn aiortc_finds_ice_credentials_even_in_the_refused_data_section() {
     assert!(starting(&data, "m=")[0].starts_with("application 0 "));
     assert_eq!(
         starting(&data, "a=ice-ufrag:"),
-        [negotiated.transport.local_ufrag.as_str()]
+        [negotiated.transports[0].local_ufrag.as_str()]
     );
     assert!(has(&data, "a=setup:passive"));
-    assert_eq!(negotiated.transport.remote_fingerprints.len(), 3);
+    assert_eq!(negotiated.transports[0].remote_fingerprints.len(), 3);
 }
 
 #[test]
-fn gstreamer_without_bundle_keeps_its_first_section() {
+fn gstreamer_without_bundle_gets_a_transport_for_each_section() {
     let negotiated = answered(GSTREAMER_NO_BUNDLE, RECEIVING);
     let [head, video, audio] = <[_; 3]>::try_from(parts(&negotiated.answer)).expect("two sections");
     assert!(starting(&head, "a=group").is_empty());
-    assert!(has(&video, "a=recvonly"));
-    assert_eq!(starting(&audio, "m="), ["audio 0 UDP/TLS/RTP/SAVPF 97"]);
-    assert_eq!(negotiated.sections.len(), 1);
+    for (lines, transport) in [video, audio].iter().zip(&negotiated.transports) {
+        assert!(has(lines, "a=recvonly") && has(lines, "a=end-of-candidates"));
+        assert!(has(lines, &format!("a=ice-ufrag:{}", transport.local_ufrag)));
+    }
+    let [video, audio] = &negotiated.transports[..] else {
+        panic!("{:?}", negotiated.transports);
+    };
+    assert_ne!(video.local_ufrag, audio.local_ufrag);
+    assert_ne!(video.remote_ufrag, audio.remote_ufrag);
+    let transports: Vec<u8> = negotiated.sections.iter().map(|section| section.transport).collect();
+    assert_eq!(transports, [0, 1]);
 }
 
 #[test]
@@ -249,16 +257,19 @@ fn gstreamer_gets_no_transport_feedback_that_it_could_not_number() {
 fn pion_has_its_fingerprint_at_session_level() {
     let negotiated = answered(PION_SENDRECV_DATA, BOTH);
     assert_eq!(negotiated.sections.len(), 2);
-    assert_eq!(negotiated.transport.remote_fingerprints[0].digest[..2], [0xA1, 0xB2]);
+    assert_eq!(
+        negotiated.transports[0].remote_fingerprints[0].digest[..2],
+        [0xA1, 0xB2]
+    );
 }
 
 #[test]
-fn a_client_that_bundles_only_its_video_gets_its_audio() {
+fn a_client_that_bundles_only_its_video_gets_its_audio_beside_it() {
     let negotiated = answered(TWO_TRANSPORTS, BOTH);
     let [head, audio, video] = <[_; 3]>::try_from(parts(&negotiated.answer)).expect("two sections");
-    assert!(starting(&head, "a=group").is_empty());
-    assert!(has(&audio, "a=sendrecv"));
-    assert!(starting(&video, "m=")[0].starts_with("video 0 "));
+    assert_eq!(starting(&head, "a=group:"), ["BUNDLE 1"]);
+    assert!(has(&audio, "a=sendrecv") && has(&video, "a=sendrecv"));
+    assert_eq!(negotiated.transports.len(), 2);
 }
 
 #[test]

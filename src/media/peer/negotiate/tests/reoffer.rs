@@ -42,7 +42,10 @@ fn origin(answer: &str) -> (String, u64) {
 fn the_same_offer_again_changes_nothing_but_the_version() {
     let first = answered(CHROME_SENDRECV_DATA, BOTH);
     let again = answered_again(CHROME_SENDRECV_DATA, BOTH, &first);
-    assert_eq!((&again.transport, &again.sections), (&first.transport, &first.sections));
+    assert_eq!(
+        (&again.transports[0], &again.sections),
+        (&first.transports[0], &first.sections)
+    );
     let ((id, version), (id_again, version_again)) = (origin(&first.answer), origin(&again.answer));
     assert_eq!((id_again, version_again), (id, version + 1));
     let third = answered_again(CHROME_SENDRECV_DATA, BOTH, &again);
@@ -54,14 +57,14 @@ fn an_ice_restart_gets_new_credentials_and_keeps_the_rest() {
     let first = answered(&bundled(&sections(2)), BOTH);
     let restarted = bundled(&sections(2)).replace("ice-ufrag:abcd", "ice-ufrag:efgh");
     let second = answered_again(&restarted, BOTH, &first);
-    assert_ne!(second.transport.local_ufrag, first.transport.local_ufrag);
-    assert_ne!(second.transport.local_pwd, first.transport.local_pwd);
-    assert_eq!(second.transport.remote_ufrag, "efgh");
+    assert_ne!(second.transports[0].local_ufrag, first.transports[0].local_ufrag);
+    assert_ne!(second.transports[0].local_pwd, first.transports[0].local_pwd);
+    assert_eq!(second.transports[0].remote_ufrag, "efgh");
     assert_eq!(ssrcs(&second), ssrcs(&first));
     assert!(
         second
             .answer
-            .contains(&format!("a=ice-ufrag:{}\r\n", second.transport.local_ufrag))
+            .contains(&format!("a=ice-ufrag:{}\r\n", second.transports[0].local_ufrag))
     );
 }
 
@@ -69,14 +72,14 @@ fn an_ice_restart_gets_new_credentials_and_keeps_the_rest() {
 fn a_new_password_alone_is_an_ice_restart_too() {
     let first = answered(&bundled(&sections(1)), BOTH);
     let second = answered_again(&bundled(&sections(1)).replace("ijkl", "IJKL"), BOTH, &first);
-    assert_ne!(second.transport.local_pwd, first.transport.local_pwd);
+    assert_ne!(second.transports[0].local_pwd, first.transports[0].local_pwd);
 }
 
 #[test]
 fn an_actpass_offer_leaves_the_dtls_roles_as_they_are() {
     let first = answered(&bundled(&sections(1)).replace("setup:actpass", "setup:passive"), BOTH);
     let second = answered_again(&bundled(&sections(1)), BOTH, &first);
-    assert_eq!(second.transport.dtls_role, DtlsRole::Client);
+    assert_eq!(second.transports[0].dtls_role, DtlsRole::Client);
     assert!(has(&section(&second.answer, 0), "a=setup:active"));
 }
 
@@ -86,7 +89,7 @@ fn a_section_that_is_added_leaves_the_others_alone() {
     let second = answered_again(&bundled(&sections(3)), BOTH, &first);
     assert_eq!(ssrcs(&second)[..2], ssrcs(&first));
     assert!(!ssrcs(&first).contains(&ssrcs(&second)[2]));
-    assert_eq!(second.transport, first.transport);
+    assert_eq!(second.transports[0], first.transports[0]);
 }
 
 #[test]
@@ -145,14 +148,42 @@ fn a_client_may_switch_everything_off_and_on_again() {
     let first = answered(&bundled(&sections(2)), BOTH);
     let off: Vec<String> = sections(2).iter().map(|section| disabled(section)).collect();
     let second = answered_again(&offer("", &off), BOTH, &first);
-    assert!(second.sections.is_empty() && second.transport == first.transport);
+    assert!(second.sections.is_empty() && second.transports[0] == first.transports[0]);
     assert!([0, 1].iter().all(|n| section(&second.answer, *n)[0].contains(" 0 ")));
     let third = answered_again(&bundled(&sections(2)), BOTH, &second);
     assert_eq!(third.sections.len(), 2);
-    assert_eq!(third.transport, first.transport);
+    assert_eq!(third.transports[0], first.transports[0]);
 
     assert!(
         try_answer(&offer("", &off), BOTH).is_err(),
         "a connection cannot begin so"
     );
+}
+
+#[test]
+fn transports_keep_their_numbers_and_credentials_whatever_is_added_or_switched_off() {
+    let of = |mid: &str| vp8(&format!("mid:{mid}"));
+    let first = answered(&offer("", &[of("a"), of("b")]), BOTH);
+    let numbers = |one: &Negotiated| {
+        one.transports
+            .iter()
+            .map(|one| (one.number, one.local_ufrag.clone()))
+            .collect::<Vec<_>>()
+    };
+    let [a, b] = <[_; 2]>::try_from(numbers(&first)).expect("two transports");
+    assert_eq!((a.0, b.0), (0, 1));
+    let second = answered_again(&offer("", &[disabled(&of("a")), of("b"), of("c")]), BOTH, &first);
+    let [again, c] = <[_; 2]>::try_from(numbers(&second)).expect("two transports");
+    assert_eq!(again, b);
+    assert_eq!(c.0, 2, "a number means one transport for as long as it lives");
+    let third = answered_again(
+        &offer("", &[disabled(&of("a")), of("b"), disabled(&of("c"))]),
+        BOTH,
+        &second,
+    );
+    assert_eq!(numbers(&third), [b]);
+    // A client that bundles later has one transport from then on.
+    let bundled = offer("group:BUNDLE a b", &[of("a"), of("b")]);
+    let fourth = answered_again(&bundled, BOTH, &first);
+    assert_eq!(numbers(&fourth), [a]);
 }

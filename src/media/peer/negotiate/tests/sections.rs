@@ -72,27 +72,68 @@ fn one_section_needs_neither_group_nor_mid() {
 }
 
 #[test]
-fn sections_outside_the_group_of_the_first_are_refused() {
+fn a_section_outside_of_the_group_has_a_transport_of_its_own() {
     let sections = [opus("mid:a"), vp8("mid:v"), opus("mid:b")];
     let negotiated = answered(&group("a b", &sections), BOTH);
     assert!(negotiated.answer.contains("a=group:BUNDLE a b\r\n"));
-    let refusals = [0, 1, 2].map(|n| refused(&negotiated.answer, n));
-    assert_eq!(refusals, [false, true, false]);
+    let transports: Vec<u8> = negotiated.sections.iter().map(|section| section.transport).collect();
+    assert_eq!(transports, [0, 1, 0]);
+    let tagged = [0, 1, 2].map(|n| has(&section(&negotiated.answer, n), "a=end-of-candidates"));
+    assert_eq!(tagged, [true, true, false]);
 }
 
 #[test]
-fn without_bundle_only_the_first_acceptable_section_is_taken() {
+fn without_bundle_the_first_four_acceptable_sections_are_taken() {
     let data = media("application 9 UDP/DTLS/SCTP webrtc-datachannel", "mid:d");
-    let negotiated = answered(&offer("", &[data, opus("mid:a"), vp8("mid:v")]), BOTH);
-    let refusals = [0, 1, 2].map(|n| refused(&negotiated.answer, n));
-    assert_eq!(refusals, [true, false, true]);
-    assert!(has(&section(&negotiated.answer, 1), "a=end-of-candidates"));
+    let mut sections = vec![data];
+    sections.extend((0..5).map(|n| opus(&format!("mid:{n}"))));
+    let negotiated = answered(&offer("", &sections), BOTH);
+    let refusals = [0, 1, 2, 3, 4, 5].map(|n| refused(&negotiated.answer, n));
+    assert_eq!(refusals, [true, false, false, false, false, true]);
+    assert!(has(&section(&negotiated.answer, 4), "a=end-of-candidates"));
+}
+
+#[test]
+fn two_groups_are_two_transports_each_with_its_own_ids_and_ssrcs() {
+    let of = |mid: &str, id: u8| {
+        vp8(&format!(
+            "mid:{mid}\nssrc:77 cname:x\nextmap:{id} urn:ietf:params:rtp-hdrext:sdes:mid"
+        ))
+    };
+    let sections = [of("a", 3), of("b", 5), of("c", 3)];
+    let offer = offer("group:BUNDLE a c\ngroup:BUNDLE b", &sections);
+    let negotiated = answered(&offer, BOTH);
+    let head = &parts(&negotiated.answer)[0];
+    assert_eq!(starting(head, "a=group:"), ["BUNDLE a c", "BUNDLE b"]);
+    let ids: Vec<u8> = negotiated
+        .sections
+        .iter()
+        .map(|section| section.extensions[0].0)
+        .collect();
+    assert_eq!(ids, [3, 5, 3]);
+    let announced: Vec<usize> = negotiated
+        .sections
+        .iter()
+        .map(|section| section.remote_ssrcs.len())
+        .collect();
+    assert_eq!(announced, [1, 1, 0], "one SSRC is one stream in one transport");
+}
+
+#[test]
+fn a_second_transport_that_lacks_something_costs_its_own_sections_only() {
+    let whole = format!("mid:a\nice-ufrag:abcd\nice-pwd:0123456789abcdefghijkl\nfingerprint:sha-256 {DIGEST}");
+    let lacking = vp8("mid:b\nice-ufrag:efgh\nice-pwd:0123456789abcdefghijkl");
+    let negotiated = answered(&bare_offer("", &[opus(&whole), lacking.clone()]), BOTH);
+    assert_eq!([0, 1].map(|n| refused(&negotiated.answer, n)), [false, true]);
+    assert_eq!(negotiated.transports.len(), 1);
+    assert!(try_answer(&bare_offer("", &[lacking, opus(&whole)]), BOTH).is_err());
 }
 
 #[test]
 fn other_kinds_of_groups_do_not_bundle() {
     let negotiated = answered(&offer("group:LS a v", &[opus("mid:a"), vp8("mid:v")]), BOTH);
-    assert!(refused(&negotiated.answer, 1));
+    assert_eq!(negotiated.transports.len(), 2);
+    assert!(!negotiated.answer.contains("a=group:BUNDLE"));
 }
 
 #[test]
@@ -205,7 +246,7 @@ fn what_the_tagged_section_does_not_say_of_the_transport_another_may() {
     let transport = format!("mid:v\nice-ufrag:abcd\nice-pwd:0123456789abcdefghijkl\nfingerprint:sha-256 {DIGEST}");
     let sections = [opus("mid:a"), vp8(&transport)];
     let negotiated = answered(&bare_offer("group:BUNDLE a v", &sections), BOTH);
-    assert_eq!(negotiated.transport.remote_ufrag, "abcd");
+    assert_eq!(negotiated.transports[0].remote_ufrag, "abcd");
 }
 
 #[test]

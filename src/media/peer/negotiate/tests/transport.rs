@@ -10,21 +10,21 @@ fn setup(value: &str) -> String {
 #[test]
 fn an_active_client_makes_us_the_dtls_server() {
     let negotiated = answered(&setup("a=setup:active"), RECEIVING);
-    assert_eq!(negotiated.transport.dtls_role, DtlsRole::Server);
+    assert_eq!(negotiated.transports[0].dtls_role, DtlsRole::Server);
     assert!(has(&section(&negotiated.answer, 0), "a=setup:passive"));
 }
 
 #[test]
 fn a_passive_client_makes_us_the_dtls_client() {
     let negotiated = answered(&setup("a=setup:passive"), RECEIVING);
-    assert_eq!(negotiated.transport.dtls_role, DtlsRole::Client);
+    assert_eq!(negotiated.transports[0].dtls_role, DtlsRole::Client);
     assert!(has(&section(&negotiated.answer, 1), "a=setup:active"));
 }
 
 #[test]
 fn an_offer_without_setup_is_taken_for_actpass() {
     let negotiated = answered(&setup("a=unknown"), RECEIVING);
-    assert_eq!(negotiated.transport.dtls_role, DtlsRole::Server);
+    assert_eq!(negotiated.transports[0].dtls_role, DtlsRole::Server);
 }
 
 #[test]
@@ -40,23 +40,23 @@ fn holdconn_and_unknown_roles_are_refused() {
 #[test]
 fn credentials_fingerprint_and_setup_may_stand_at_session_level() {
     let negotiated = answered(&offer("", &[opus("")]), RECEIVING);
-    assert_eq!(negotiated.transport.remote_ufrag, "abcd");
-    assert_eq!(negotiated.transport.remote_pwd, "0123456789abcdefghijkl");
-    assert_eq!(negotiated.transport.remote_fingerprints.len(), 1);
+    assert_eq!(negotiated.transports[0].remote_ufrag, "abcd");
+    assert_eq!(negotiated.transports[0].remote_pwd, "0123456789abcdefghijkl");
+    assert_eq!(negotiated.transports[0].remote_fingerprints.len(), 1);
 }
 
 #[test]
 fn a_section_has_precedence_over_the_session() {
     let own = "ice-ufrag:wxyz\nice-pwd:zzzzzzzzzzzzzzzzzzzzzzzz\nsetup:passive";
     let negotiated = answered(&offer("", &[opus(own)]), RECEIVING);
-    assert_eq!(negotiated.transport.remote_ufrag, "wxyz");
-    assert_eq!(negotiated.transport.dtls_role, DtlsRole::Client);
+    assert_eq!(negotiated.transports[0].remote_ufrag, "wxyz");
+    assert_eq!(negotiated.transports[0].dtls_role, DtlsRole::Client);
 }
 
 #[test]
 fn a_ufrag_and_a_password_of_different_levels_do_not_go_together() {
     let negotiated = answered(&offer("", &[opus("ice-ufrag:wxyz")]), RECEIVING);
-    assert_eq!(negotiated.transport.remote_ufrag, "abcd");
+    assert_eq!(negotiated.transports[0].remote_ufrag, "abcd");
 }
 
 #[test]
@@ -92,15 +92,14 @@ fn fingerprints_are_read_in_any_case_and_weak_hashes_passed_over() {
         sha384 = [DIGEST, &DIGEST[..47]].join(":"),
     );
     let negotiated = answered(&bare_offer(&session, &[opus("")]), RECEIVING);
-    let hashes: Vec<_> = negotiated
-        .transport
+    let hashes: Vec<_> = negotiated.transports[0]
         .remote_fingerprints
         .iter()
         .map(|one| (one.hash, one.digest.len()))
         .collect();
     assert_eq!(hashes, [(FingerprintHash::Sha256, 32), (FingerprintHash::Sha384, 48)]);
     assert_eq!(
-        negotiated.transport.remote_fingerprints[0].digest[..4],
+        negotiated.transports[0].remote_fingerprints[0].digest[..4],
         [0x00, 0x11, 0x22, 0x33]
     );
 }
@@ -161,11 +160,14 @@ fn our_certificate_and_credentials_are_told_in_every_section() {
         assert!(has(&lines, &format!("a=fingerprint:sha-256 {digest}")));
         assert!(has(
             &lines,
-            &format!("a=ice-ufrag:{}", negotiated.transport.local_ufrag)
+            &format!("a=ice-ufrag:{}", negotiated.transports[0].local_ufrag)
         ));
-        assert!(has(&lines, &format!("a=ice-pwd:{}", negotiated.transport.local_pwd)));
+        assert!(has(
+            &lines,
+            &format!("a=ice-pwd:{}", negotiated.transports[0].local_pwd)
+        ));
     }
-    assert!(negotiated.transport.local_ufrag.len() >= 4 && negotiated.transport.local_pwd.len() >= 22);
+    assert!(negotiated.transports[0].local_ufrag.len() >= 4 && negotiated.transports[0].local_pwd.len() >= 22);
 }
 
 #[test]

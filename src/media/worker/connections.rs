@@ -1,0 +1,35 @@
+//! The transports of each connection.
+
+use smallvec::SmallVec;
+
+use crate::media::keys::PeerKey;
+
+/// The transports of one connection, and what was last reported of it.
+#[derive(Clone, Default)]
+pub(super) struct Connection {
+    /// Each with its number; as many as a negotiation settles at most.
+    transports: SmallVec<[(u8, PeerKey); 1]>,
+    pub connected: bool,
+    pub suspended: bool,
+}
+
+impl Connection {
+    pub fn transport(&self, number: u8) -> Option<PeerKey> {
+        let mut transports = self.transports.iter();
+        transports.find(|(known, _)| *known == number).map(|(_, key)| *key)
+    }
+
+    pub fn transports(&self) -> impl Iterator<Item = (u8, PeerKey)> {
+        self.transports.iter().copied()
+    }
+
+    pub fn add(&mut self, number: u8, key: PeerKey) {
+        self.transports.push((number, key));
+    }
+
+    /// Whether this was the last one.
+    pub fn remove(&mut self, key: PeerKey) -> bool {
+        self.transports.retain(|(_, other)| *other != key);
+        self.transports.is_empty()
+    }
+}

@@ -1,0 +1,58 @@
+//! What is reported of a connection as a whole, which may have several transports: it has come about with the first of them, its
+//! client is heard while any of them is, and it has ended with the last.
+
+use std::time::Instant;
+
+use super::Worker;
+use crate::ids::PeerId;
+use crate::media::keys::PeerKey;
+use crate::media::messages::MediaEvent;
+
+impl Worker {
+    /// Forgets a connection that the hub wants closed.
+    pub(super) fn close_connection(&mut self, now: Instant, id: PeerId) {
+        let Some(connection) = self.connections.get(&id).cloned() else {
+            return;
+        };
+        for (_, key) in connection.transports() {
+            self.close(now, key, None);
+        }
+    }
+
+    /// One of the transports of a connection is up.
+    pub(super) fn report_connected(&mut self, id: PeerId) {
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        if !std::mem::replace(&mut connection.connected, true) {
+            self.events.push_back(MediaEvent::Connected { peer: id });
+        }
+    }
+
+    /// One of the transports of a connection begins a new DTLS association. Where there is no other, the connection has yet to come
+    /// about again.
+    pub(super) fn begin_again(&mut self, id: PeerId) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            let is_up = |(_, key): (u8, PeerKey)| self.peers.get(key).is_some_and(|peer| peer.secure.is_some());
+            let connected = connection.transports().any(is_up);
+            connection.connected = connected;
+        }
+        self.report_heard(id);
+    }
+
+    /// Reports whether the client of a connection is heard, if that has changed. Call when one of its transports is suspended,
+    /// resumed or closed.
+    pub(super) fn report_heard(&mut self, id: PeerId) {
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        let is_suspended = |(_, key): (u8, PeerKey)| self.peers.get(key).is_some_and(|peer| peer.suspended.is_some());
+        let suspended = connection.transports().all(is_suspended);
+        if std::mem::replace(&mut connection.suspended, suspended) != suspended {
+            self.events.push_back(match suspended {
+                true => MediaEvent::Suspended { peer: id },
+                false => MediaEvent::Resumed { peer: id },
+            });
+        }
+    }
+}
