@@ -295,8 +295,8 @@ pub fn marked_from(kind: Kind, payload: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::codec::Codec;
     use crate::media::codec::start::Start;
-    use crate::media::codec::{Codec, vp8};
     use crate::media::rtp::Header;
     use crate::media::virtual_time::epoch;
 
@@ -386,9 +386,9 @@ mod tests {
         }
         let key_frames = sent
             .iter()
-            .filter(|(_, packet, written)| vp8::starts_key_frame(&packet[written.header_len..]));
+            .filter(|(_, packet, written)| Codec::Vp8.read(&packet[written.header_len..]).0 == Start::Picture);
         assert_eq!(key_frames.count(), 1);
-        assert_eq!(Codec::Vp8.start(&sent[0].1[sent[0].2.header_len..]), Start::Picture);
+        assert_eq!(Codec::Vp8.read(&sent[0].1[sent[0].2.header_len..]).0, Start::Picture);
     }
 
     #[test]

@@ -8,10 +8,10 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use smallvec::SmallVec;
 
 use super::clock::SenderClock;
+use super::extension_ids::ExtensionIds;
 use super::names::TrackRef;
 use super::packet::Arrival;
 use super::rewrite::SourceId;
-use super::rtp::{Extension, MAX_EXTENSION_ID};
 use super::session::NegotiatedCodec;
 use crate::ids::{RoomId, TrackId};
 
@@ -59,7 +59,7 @@ pub struct TrackNotice {
     /// Whether its publisher is not heard any more, so that nobody will ask for its packets again.
     pub suspended: bool,
     pub codecs: SmallVec<[NegotiatedCodec; 8]>,
-    pub extensions: [Option<Extension>; MAX_EXTENSION_ID as usize + 1],
+    pub extensions: ExtensionIds,
     pub layers: SmallVec<[LayerNotice; 1]>,
 }
 

@@ -19,6 +19,7 @@ pub mod doorbell;
 pub mod driver;
 pub mod egress;
 pub mod engine;
+pub mod extension_ids;
 pub mod keyframes;
 pub mod keys;
 pub mod launch;

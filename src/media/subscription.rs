@@ -171,9 +171,9 @@ impl Subscription {
             }
         }
         self.extension_ids = [0; MAX_EXTENSION_ID as usize + 1];
-        for (id, extension) in track.extensions.iter().enumerate() {
-            if let Some(extension) = extension.filter(|extension| extension.is_end_to_end()) {
-                self.extension_ids[id] = self.id_of(extension);
+        for (id, extension) in track.extensions.known() {
+            if extension.is_end_to_end() {
+                self.extension_ids[usize::from(id)] = self.id_of(extension);
             }
         }
         self.allot(track);

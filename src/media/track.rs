@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use smallvec::SmallVec;
 
 use super::clock::{Newest, SenderClock};
-use super::codec::{Codec, Kind, vp8};
+use super::codec::Kind;
+use super::extension_ids::ExtensionIds;
 use super::keyframes::KeyFrameRequests;
 use super::keys::{PeerKey, SubscriptionKey};
 use super::layers::{INACTIVE_AFTER, LayerState, RateMeter};
@@ -15,7 +16,7 @@ use super::padding;
 use super::pictures::Pictures;
 use super::retransmit::{Arrival as Loss, LossTracker, PacketCache, Pool};
 use super::rewrite::SourceId;
-use super::rtp::{Extension, Header, MAX_EXTENSION_ID};
+use super::rtp::Header;
 use super::session::{Feedback, MediaSection, NegotiatedCodec};
 use super::speaker::AudioLevel;
 use crate::ids::{RoomId, TrackId};
@@ -147,8 +148,8 @@ pub struct Track {
     pub kind: Kind,
     pub mid: SmallVec<[u8; 16]>,
     pub codecs: SmallVec<[NegotiatedCodec; 8]>,
-    /// What each extension id of the publisher means.
-    pub extensions: [Option<Extension>; MAX_EXTENSION_ID as usize + 1],
+    /// The extension ids of its section.
+    pub extensions: ExtensionIds,
     pub layers: SmallVec<[Layer; 1]>,
     pub subscribers: Vec<SubscriptionKey>,
     pub mirrors: SmallVec<[Mirror; 1]>,
@@ -184,7 +185,7 @@ impl Track {
             kind: name.name.kind,
             mid: SmallVec::new(),
             codecs: SmallVec::new(),
-            extensions: [None; MAX_EXTENSION_ID as usize + 1],
+            extensions: ExtensionIds::default(),
             layers: SmallVec::new(),
             subscribers: Vec::new(),
             mirrors: SmallVec::new(),
@@ -232,12 +233,8 @@ impl Track {
     /// Takes over what an offer on the live connection changed. Layers and their streams stay.
     pub fn renegotiate(&mut self, section: &MediaSection) {
         self.codecs = section.codecs.clone();
-        self.extensions = [None; MAX_EXTENSION_ID as usize + 1];
-        for &(id, extension) in &section.extensions {
-            if let Some(entry) = self.extensions.get_mut(usize::from(id)) {
-                *entry = Some(extension);
-            }
-        }
+        self.extensions = ExtensionIds::default();
+        self.extensions.learn(&section.extensions);
     }
 
     pub fn codec(&self, payload_type: u8) -> Option<&NegotiatedCodec> {
@@ -338,8 +335,8 @@ impl Track {
         buffer[start] &= !0x20;
         let packet = &buffer[start..end];
         let payload = &packet[payload];
-        let entry = layer.pictures.entry(codec.start(payload), header.timestamp, extended);
-        let vp8 = if codec == Codec::Vp8 { vp8::parse(payload) } else { None };
+        let (start_of, vp8) = codec.read(payload);
+        let entry = layer.pictures.entry(start_of, header.timestamp, extended);
         let arrival = Arrival {
             layer: layer_index,
             source: layer.source,

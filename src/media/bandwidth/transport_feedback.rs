@@ -22,7 +22,8 @@ const ONE_BIT_SYMBOLS: usize = 14;
 const TWO_BIT_SYMBOLS: usize = 7;
 
 /// Arrival times are in the unit of deltas.
-const TICK_MICROS: u128 = 250;
+const TICK_MICROS: u32 = 250;
+const TICKS_PER_SEC: u64 = (1_000_000 / TICK_MICROS) as u64;
 /// Reference times are multiples of 64 ms.
 const TICKS_PER_REFERENCE: u32 = 256;
 
@@ -242,7 +243,9 @@ impl TransportFeedback {
     }
 
     fn ticks(&self, now: Instant) -> u32 {
-        (now.saturating_duration_since(self.epoch).as_micros() / TICK_MICROS) as u32
+        let since = now.saturating_duration_since(self.epoch);
+        // Not by way of all the microseconds: a division of 128 bits for each packet.
+        ((since.as_secs() * TICKS_PER_SEC) as u32).wrapping_add(since.subsec_micros() / TICK_MICROS)
     }
 }
 

@@ -71,17 +71,18 @@ impl Codec {
         }
     }
 
-    /// What begins in `payload`; nothing in anything malformed. Every audio packet is a beginning.
-    pub fn start(self, payload: &[u8]) -> Start {
+    /// What begins in `payload`, and the fields of a VP8 one; nothing in anything malformed. Every audio packet is a beginning.
+    pub fn read(self, payload: &[u8]) -> (Start, Option<vp8::Descriptor>) {
+        let descriptor = if self == Codec::Vp8 { vp8::parse(payload) } else { None };
         let begins = match self {
-            Codec::Vp8 => vp8::starts_key_frame(payload),
+            Codec::Vp8 => descriptor.is_some_and(|descriptor| descriptor.starts_key_frame(payload)),
             Codec::Vp9 { .. } => vp9::starts_key_frame(payload),
             Codec::Av1 { .. } => av1::starts_key_frame(payload),
             Codec::Opus | Codec::Red | Codec::Pcmu | Codec::Pcma => true,
-            Codec::H264 { .. } => return h264::start(payload),
-            Codec::H265 { .. } => return h265::start(payload),
+            Codec::H264 { .. } => return (h264::start(payload), None),
+            Codec::H265 { .. } => return (h265::start(payload), None),
         };
-        if begins { Start::Picture } else { Start::None }
+        (if begins { Start::Picture } else { Start::None }, descriptor)
     }
 }
 

@@ -18,19 +18,19 @@ const VIDEO: [Codec; 5] = [
 #[test]
 fn every_audio_packet_is_a_start() {
     for codec in [Codec::Opus, Codec::Red, Codec::Pcmu, Codec::Pcma] {
-        assert_eq!(codec.start(&[]), Start::Picture);
+        assert_eq!(codec.read(&[]).0, Start::Picture);
     }
 }
 
 #[test]
 fn no_payload_of_up_to_two_bytes_panics() {
     for codec in VIDEO {
-        assert_eq!(codec.start(&[]), Start::None);
+        assert_eq!(codec.read(&[]).0, Start::None);
         for first in 0..=255 {
-            codec.start(&[first]);
+            codec.read(&[first]);
             red::primary(&[first]);
             for second in 0..=255 {
-                codec.start(&[first, second]);
+                codec.read(&[first, second]);
                 red::primary(&[first, second]);
             }
         }
@@ -51,7 +51,7 @@ proptest! {
                 payload[0] = first;
             }
             for codec in VIDEO {
-                codec.start(&payload);
+                codec.read(&payload);
             }
             if let Some((payload_type, block)) = red::primary(&payload) {
                 prop_assert!(payload_type < 128);

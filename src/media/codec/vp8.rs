@@ -75,14 +75,14 @@ pub fn parse(payload: &[u8]) -> Option<Descriptor> {
     Some(descriptor)
 }
 
-/// The first packet of a frame (S and partition 0) whose payload header (RFC 7741 §4.3) has P, the inverse key frame
-/// flag, clear.
-pub fn starts_key_frame(payload: &[u8]) -> bool {
-    const INVERSE_KEY_FRAME: u8 = 0x01;
-    parse(payload)
-        .filter(|descriptor| descriptor.starts_partition_zero)
-        .and_then(|descriptor| payload.get(descriptor.len))
-        .is_some_and(|payload_header| payload_header & INVERSE_KEY_FRAME == 0)
+impl Descriptor {
+    /// Whether its payload is the first packet of a frame (S and partition 0) whose payload header (RFC 7741 §4.3) has P, the
+    /// inverse key frame flag, clear.
+    pub fn starts_key_frame(&self, payload: &[u8]) -> bool {
+        const INVERSE_KEY_FRAME: u8 = 0x01;
+        let payload_header = payload.get(self.len).filter(|_| self.starts_partition_zero);
+        payload_header.is_some_and(|payload_header| payload_header & INVERSE_KEY_FRAME == 0)
+    }
 }
 
 /// Writes new values over the fields that `descriptor` found. A 7-bit picture id takes the low 7 bits.
@@ -107,6 +107,10 @@ pub fn rewrite(payload: &mut [u8], descriptor: &Descriptor, picture_id: u16, tl0
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn starts_key_frame(payload: &[u8]) -> bool {
+        parse(payload).is_some_and(|descriptor| descriptor.starts_key_frame(payload))
+    }
 
     /// X, S, partition 0; I with 15 bits, L, T, K; then a key frame's payload header.
     const FULL: [u8; 7] = [0x90, 0xf0, 0x92, 0x34, 0x55, 0x80 | 0x03, 0x00];

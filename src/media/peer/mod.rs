@@ -19,8 +19,8 @@ use self::sender::{Sender, Sink};
 use self::srtp::{Inbound, Outbound};
 use super::bandwidth::{ReceiverEstimate, TransportFeedback};
 use super::egress::Egress;
+use super::extension_ids::ExtensionIds;
 use super::keys::{SubscriptionKey, TrackKey};
-use super::rtp::{Extension, Header};
 use super::session::{MediaSection, PeerSpec, TransportSpec};
 use super::speaker::SpeechReports;
 use super::undecodable::DecodingReports;
@@ -87,6 +87,8 @@ pub struct Peer {
 
 /// What only a connection that sends to us needs.
 pub struct Publisher {
+    /// The ids of the header extensions in the client's packets.
+    pub extensions: ExtensionIds,
     pub transport_feedback: TransportFeedback,
     pub estimate: ReceiverEstimate,
     pub next_report: Instant,
@@ -170,24 +172,14 @@ impl Peer {
         self.secure = Some(Box::new(Secure { sender, inbound }));
     }
 
-    /// The id that the client uses for `wanted`: the same in all sections of a bundle (RFC 9143 §9.1).
-    pub fn extension_id(&self, wanted: Extension) -> Option<u8> {
-        let all = self
-            .sections
-            .iter()
-            .filter(|section| section.up.is_some())
-            .flat_map(|section| &section.extensions);
-        all.into_iter()
-            .find(|(_, extension)| *extension == wanted)
-            .map(|(id, _)| *id)
-    }
-
-    /// The value of a header extension in one of the client's packets.
-    pub fn extension<'p>(&self, wanted: Extension, header: &Header, packet: &'p [u8]) -> Option<&'p [u8]> {
-        let id = self.extension_id(wanted)?;
-        header
-            .elements(packet)
-            .find(|(found, _)| *found == id)
-            .map(|(_, value)| value)
+    /// Takes over the sections of an offer.
+    pub fn renegotiate(&mut self, sections: Vec<MediaSection>) {
+        if let Some(publisher) = &mut self.publisher {
+            publisher.extensions = ExtensionIds::default();
+            for section in sections.iter().filter(|section| section.up.is_some()) {
+                publisher.extensions.learn(&section.extensions);
+            }
+        }
+        self.sections = sections;
     }
 }

@@ -6,11 +6,12 @@ use std::time::Instant;
 use super::caches::MAX_ENCODINGS;
 use super::{Forwarded, Worker};
 use crate::media::demux::{Class, Occupant, classify};
+use crate::media::extension_ids::Marks;
 use crate::media::keys::{PeerKey, TrackKey};
 use crate::media::messages::MediaEvent;
 use crate::media::peer::Stream;
 use crate::media::peer::ice::Path;
-use crate::media::rtp::{Extension, Header};
+use crate::media::rtp::Header;
 use crate::media::session::{MediaSection, NegotiatedCodec};
 use crate::media::track::{Begins, Layer, MAX_LAYERS, Origin};
 
@@ -95,19 +96,16 @@ impl Worker {
         len: usize,
     ) -> Option<()> {
         let peer = &mut self.peers[key];
-        let packet = &buffer[start..start + len];
-        if let Some(publisher) = &mut peer.publisher {
-            publisher.received_bytes += len as u64;
-        }
-        if let Some([high, low]) = peer.extension(Extension::TransportSequence, &header, packet)
-            && let sequence = u16::from_be_bytes([*high, *low])
-            && let Some(publisher) = &mut peer.publisher
-        {
+        let publisher = peer.publisher.as_mut()?;
+        publisher.received_bytes += len as u64;
+        let marks = publisher.extensions.read(&header, &buffer[start..start + len]);
+        if let Some(sequence) = marks.transport_sequence {
             publisher.transport_feedback.received(now, sequence);
         }
+        let audio_level = marks.audio_level;
         let stream = match peer.stream(header.ssrc) {
             Some(stream) => stream,
-            None => self.bind(key, &header, &buffer[start..start + len])?,
+            None => self.bind(key, &header, &marks)?,
         };
         let (header, start) = if stream.repair {
             self.unwrap_rtx(&stream, header, buffer, start, len)?
@@ -118,6 +116,7 @@ impl Worker {
             now,
             &stream,
             header,
+            audio_level,
             buffer,
             start,
             start + len - (if stream.repair { 2 } else { 0 }),
@@ -130,20 +129,14 @@ impl Worker {
         now: Instant,
         stream: &Stream,
         header: Header,
+        audio_level: Option<u8>,
         buffer: &mut [u8],
         start: usize,
         end: usize,
     ) -> Option<()> {
         let track = self.tracks.get_mut(stream.track)?;
-        let level = track
-            .extensions
-            .iter()
-            .position(|&extension| extension == Some(Extension::AudioLevel));
-        if let Some(level) = level {
-            let mut elements = header.elements(&buffer[start..end]);
-            if let Some((_, [value, ..])) = elements.find(|(id, _)| usize::from(*id) == level) {
-                track.audio_level.received(now, *value);
-            }
+        if let Some(level) = audio_level {
+            track.audio_level.received(now, level);
         }
         let next_source = &mut self.next_source;
         let pool = &mut self.cache_pool;
@@ -217,8 +210,8 @@ impl Worker {
 
     /// Finds out whose packets a new SSRC carries: announced in the offer, or told by its mid and rid, or by being the
     /// only section that knows its payload type. `None` if nothing tells.
-    fn bind(&mut self, key: PeerKey, header: &Header, packet: &[u8]) -> Option<Stream> {
-        let found = self.identify(key, header, packet);
+    fn bind(&mut self, key: PeerKey, header: &Header, marks: &Marks<'_>) -> Option<Stream> {
+        let found = self.identify(key, header, marks);
         let Identity {
             track,
             rid,
@@ -248,7 +241,7 @@ impl Worker {
         Some(stream)
     }
 
-    fn identify(&self, key: PeerKey, header: &Header, packet: &[u8]) -> Option<Identity> {
+    fn identify(&self, key: PeerKey, header: &Header, marks: &Marks<'_>) -> Option<Identity> {
         let peer = &self.peers[key];
         let receiving = || peer.sections.iter().filter(|section| section.up.is_some());
         let track_of = |section: &MediaSection| {
@@ -270,13 +263,12 @@ impl Worker {
                 }
             }
         }
-        let mid = peer.extension(Extension::Mid, header, packet);
-        let section = match mid {
+        let section = match marks.mid {
             Some(mid) => receiving().find(|section| section.mid.as_slice() == mid)?,
             None => only(receiving().filter(|section| knows(section, header.payload_type)))?,
         };
         let track = track_of(section)?;
-        if let Some(rid) = peer.extension(Extension::RepairedRid, header, packet) {
+        if let Some(rid) = marks.repaired_rid {
             return Some(Identity {
                 track,
                 rid: rid.to_vec(),
@@ -284,10 +276,7 @@ impl Worker {
                 repair: true,
             });
         }
-        let rid = peer
-            .extension(Extension::Rid, header, packet)
-            .unwrap_or_default()
-            .to_vec();
+        let rid = marks.rid.unwrap_or_default().to_vec();
         if !section.rids.is_empty() && !section.rids.iter().any(|known| known.as_slice() == rid) {
             return None;
         }

@@ -9,6 +9,7 @@ use super::{MAX_PEERS, Worker};
 use crate::ids::{FeedRef, PeerId, SlotId};
 use crate::media::bandwidth::{ReceiverEstimate, TransportFeedback};
 use crate::media::demux::Occupant;
+use crate::media::extension_ids::ExtensionIds;
 use crate::media::keys::{PeerKey, SubscriptionKey};
 use crate::media::messages::{CloseReason, MediaEvent};
 use crate::media::names::{Down, TrackName, TrackRef};
@@ -139,7 +140,7 @@ impl Worker {
             }
         }
         if let Some(peer) = self.peers.get_mut(key) {
-            peer.sections = sections;
+            peer.renegotiate(sections);
         }
     }
 
@@ -324,6 +325,7 @@ impl Worker {
 
 fn publisher(now: Instant, epoch: Instant, max_publish_bps: u64) -> Publisher {
     Publisher {
+        extensions: ExtensionIds::default(),
         transport_feedback: TransportFeedback::new(epoch),
         estimate: ReceiverEstimate::new(START_BPS.min(max_publish_bps), MIN_BPS, max_publish_bps),
         // A first report soon, so that the client learns that its SSRCs are known and stops sending mid and rid.

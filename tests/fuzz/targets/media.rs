@@ -214,7 +214,7 @@ fn payload(input: &[u8]) {
         Codec::Opus,
     ];
     for codec in codecs {
-        let _ = codec.start(input);
+        let _ = codec.read(input);
     }
     if let Some(descriptor) = vp8::parse(input) {
         let mut copy = input.to_vec();
