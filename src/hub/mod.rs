@@ -9,6 +9,7 @@ mod capacity;
 mod effects;
 mod input;
 mod mailbox;
+mod meters;
 mod outbox;
 mod placement;
 mod session;

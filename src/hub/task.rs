@@ -15,6 +15,7 @@ use super::effects::{Executor, Failure};
 use super::input::HubFault;
 use super::input::{Input, Reply};
 use super::mailbox::MailboxHandle;
+use super::meters::Meters;
 use super::outbox::{Lost, Outbox};
 use crate::alias::alias;
 use crate::domain::{
@@ -53,6 +54,7 @@ pub(super) struct Hub {
     connected: HashSet<SessionId>,
     /// What they may cost others.
     budgets: Budgets,
+    meters: Meters,
     pulse: Pulse,
 }
 
@@ -63,6 +65,7 @@ impl Hub {
             executor: Executor::new(media, capacity.room_subscriptions_per_worker, mailbox, random),
             connected: HashSet::new(),
             budgets: Budgets::new(capacity.fan_out_bytes_per_s),
+            meters: Meters::new(),
             pulse,
         }
     }
@@ -327,14 +330,7 @@ impl Hub {
     }
 
     fn report_counts(&self) {
-        metrics::gauge!("patchbay_rooms").set(self.rules.room_count() as f64);
-        metrics::gauge!("patchbay_participants").set(self.rules.participant_count() as f64);
-        metrics::gauge!("patchbay_users_online").set(self.rules.online_count() as f64);
-        metrics::gauge!("patchbay_peers").set(self.rules.peer_count() as f64);
-        metrics::gauge!("patchbay_calls").set(self.rules.call_count() as f64);
-        metrics::gauge!("patchbay_reachable_sessions").set(self.rules.reachable_count() as f64);
-        metrics::gauge!("patchbay_sessions").set(self.connected.len() as f64);
-        metrics::counter!("patchbay_displaced_peers_total").absolute(self.rules.displaced_count());
+        self.meters.show(&self.rules, self.connected.len());
     }
 }
 

@@ -17,7 +17,7 @@ use super::egress::{Egress, Send};
 use super::launch::MediaStartError;
 use super::load::Load;
 use super::messages::MediaEvent;
-use super::stats::Stats;
+use super::stats::Meters;
 use super::worker::{Datagram, Worker, WorkerConfig};
 use crate::media::messages::DriverCommand;
 #[cfg(debug_assertions)]
@@ -185,14 +185,14 @@ impl Driver {
         let mut readable = vec![true; self.sockets.len()];
         let mut held_event = None;
         let mut next_stats = clock();
-        let mut shown = Stats::default();
+        let mut meters = Meters::new(self.index);
         loop {
             let now = clock();
             self.load.beat(now);
             if now >= next_stats {
                 let stats = worker.stats();
-                self.load.publish(self.index, &stats, &shown);
-                shown = stats;
+                self.load.publish(&stats);
+                meters.show(&stats);
                 next_stats = now + STATS_INTERVAL;
             }
             let wake_at = worker.poll_timeout().map_or(next_stats, |due| due.min(next_stats));

@@ -18,7 +18,7 @@ use super::link;
 use super::messages::DriverCommand;
 use super::replacements::Replacements;
 use super::session::LocalEnd;
-use super::stats::Stats;
+use super::stats::{Meters, Stats};
 use super::threads::{ThreadLauncher, Threads};
 use crate::ids::WorkerId;
 use crate::media::launch::{Launch, MediaSettings, WorkerPort};
@@ -242,7 +242,7 @@ impl Media {
         error!(worker = index, why = loss.sentence(), "media worker lost");
         metrics::counter!("patchbay_media_worker_losses_total", "worker" => index.to_string()).increment(1);
         // Nothing is there any more.
-        Stats::default().publish(index, &Stats::default());
+        Meters::new(index).show(&Stats::default());
         self.launch.abandon(WorkerId(index));
         self.lost.push_back(WorkerId(index));
         self.slots[index].linked.fill(false);

@@ -41,12 +41,11 @@ impl Load {
         self.placed.fetch_add(rooms_and_subscriptions, Ordering::Relaxed);
     }
 
-    /// Copies a worker's counters to where metrics and placement read them. Those of `before` have been copied.
-    pub fn publish(&self, index: usize, stats: &Stats, before: &Stats) {
+    /// Copies what placement reads of a worker's numbers.
+    pub fn publish(&self, stats: &Stats) {
         self.subscriptions.store(stats.subscriptions, Ordering::Relaxed);
         self.peers.store(stats.peers, Ordering::Relaxed);
         self.placed.store(0, Ordering::Relaxed);
-        stats.publish(index, before);
     }
 
     /// The worker has turned.

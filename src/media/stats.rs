@@ -1,5 +1,7 @@
 //! What a worker counts: plain numbers, copied out by the driver about once a second.
 
+use metrics::{Counter, Gauge};
+
 use super::speaker::Loudness;
 
 /// Totals since the start, and how many of each thing there are now.
@@ -57,11 +59,8 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// Shows the numbers of worker `index` to Prometheus, of which those of `before` have been shown. Only what was added counts:
-    /// a worker that takes the place of a lost one begins at nothing.
-    pub fn publish(&self, index: usize, before: &Stats) {
-        let worker = index.to_string();
-        let gauges = [
+    fn gauges(&self) -> [(&'static str, u64); 9] {
+        [
             ("patchbay_media_peers", self.peers),
             ("patchbay_media_suspended_peers", self.suspended),
             ("patchbay_media_speaking_peers", self.speaking),
@@ -71,23 +70,11 @@ impl Stats {
             ("patchbay_media_rooms", self.rooms),
             ("patchbay_media_known_addresses", self.known_addresses),
             ("patchbay_media_cache_bytes", self.cache_bytes),
-        ];
-        for (name, value) in gauges {
-            metrics::gauge!(name, "worker" => worker.clone()).set(value as f64);
-        }
-        for ((name, value), (_, shown)) in self.counters().into_iter().zip(before.counters()) {
-            metrics::counter!(name, "worker" => worker.clone()).increment(value.saturating_sub(shown));
-        }
-        for loudness in Loudness::ALL {
-            let name = "patchbay_media_sound_seconds_total";
-            let labels = [("worker", worker.clone()), ("loudness", loudness.name().to_owned())];
-            let added = self.loudness[loudness as usize].saturating_sub(before.loudness[loudness as usize]);
-            metrics::counter!(name, &labels).increment(added);
-        }
+        ]
     }
 
-    fn counters(&self) -> Vec<(&'static str, u64)> {
-        vec![
+    fn counters(&self) -> [(&'static str, u64); 20] {
+        [
             ("patchbay_media_received_datagrams_total", self.received_datagrams),
             ("patchbay_media_received_bytes_total", self.received_bytes),
             ("patchbay_media_received_packets_total", self.received_packets),
@@ -118,5 +105,48 @@ impl Stats {
             ("patchbay_media_peers_connected_total", self.connected),
             ("patchbay_media_peers_failed_total", self.failed),
         ]
+    }
+}
+
+/// Where Prometheus reads the numbers of one worker. Each is looked up by its name once.
+pub struct Meters {
+    gauges: Vec<Gauge>,
+    counters: Vec<Counter>,
+    loudness: [Counter; Loudness::ALL.len()],
+    shown: Stats,
+}
+
+impl Meters {
+    /// For worker `index`. One that takes the place of a lost one begins at nothing, and its counters go on from what was shown
+    /// of that.
+    pub fn new(index: usize) -> Meters {
+        let worker = index.to_string();
+        let nothing = Stats::default();
+        let gauge = |(name, _)| metrics::gauge!(name, "worker" => worker.clone());
+        let counter = |(name, _)| metrics::counter!(name, "worker" => worker.clone());
+        Meters {
+            gauges: nothing.gauges().map(gauge).into(),
+            counters: nothing.counters().map(counter).into(),
+            loudness: Loudness::ALL.map(|loudness| {
+                let labels = [("worker", worker.clone()), ("loudness", loudness.name().to_owned())];
+                metrics::counter!("patchbay_media_sound_seconds_total", &labels)
+            }),
+            shown: nothing,
+        }
+    }
+
+    pub fn show(&mut self, stats: &Stats) {
+        for (gauge, (_, value)) in self.gauges.iter().zip(stats.gauges()) {
+            gauge.set(value as f64);
+        }
+        let values = stats.counters().into_iter().zip(self.shown.counters());
+        for (counter, ((_, value), (_, shown))) in self.counters.iter().zip(values) {
+            counter.increment(value.saturating_sub(shown));
+        }
+        let values = stats.loudness.into_iter().zip(self.shown.loudness);
+        for (counter, (value, shown)) in self.loudness.iter().zip(values) {
+            counter.increment(value.saturating_sub(shown));
+        }
+        self.shown = *stats;
     }
 }

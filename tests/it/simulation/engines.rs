@@ -70,7 +70,6 @@ struct Thread {
     /// An event for which the hub had no place.
     held: Option<MediaEvent>,
     next_stats: Instant,
-    shown: Stats,
 }
 
 /// The ways from workers to clients, and what is known of them.
@@ -124,7 +123,6 @@ impl Launch for Engines {
             stood_still_at: now,
             held: None,
             next_stats: now,
-            shown: Stats::default(),
         });
         Ok(WorkerPort {
             commands,
@@ -315,8 +313,7 @@ impl Thread {
         self.load.beat(now);
         if now >= self.next_stats {
             let stats = self.worker.stats();
-            self.load.publish(self.index, &stats, &self.shown);
-            self.shown = stats;
+            self.load.publish(&stats);
             self.next_stats = now + STATS_INTERVAL;
         }
         loop {
