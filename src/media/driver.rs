@@ -31,6 +31,11 @@ const WAKE: Token = Token(usize::MAX);
 const SLOT_BYTES: usize = 65_536;
 /// Batches taken from one socket before timers get their turn: about a thousand packets, a millisecond.
 const MAX_BATCHES: usize = 32;
+/// Commands that are taken together: opening a connection takes some microseconds for each of its room's tracks, so this is well
+/// under a millisecond. With fewer, many joins at once would take long.
+const COMMANDS: usize = 32;
+/// Datagrams of handshakes that are taken together. Each may be a few tenths of a millisecond of public-key work.
+const HANDSHAKES: usize = 4;
 /// Packets of other workers that are taken together: some two hundred, which stay in the second-level cache.
 const MIRRORED_BYTES: usize = 256 * 1024;
 /// Kernel buffers: two hundred subscribers' copies of a key frame, and what arrives while they are being sent.
@@ -196,7 +201,8 @@ impl Driver {
                 next_stats = now + STATS_INTERVAL;
             }
             let wake_at = worker.poll_timeout().map_or(next_stats, |due| due.min(next_stats));
-            let timeout = if !readable.contains(&true) && self.doorbell.may_sleep(|| worker.has_mail()) {
+            let is_busy = readable.contains(&true) || worker.has_waiting() || !self.commands.is_empty();
+            let timeout = if !is_busy && self.doorbell.may_sleep(|| worker.has_mail()) {
                 wake_at.saturating_duration_since(now)
             } else {
                 Duration::ZERO
@@ -223,6 +229,7 @@ impl Driver {
                 return Ok(());
             }
             self.take_mirrored(&mut worker, &mut mirrored);
+            self.take_waiting(&mut worker, &mut mirrored);
             worker.handle_timeout(clock());
             send(&self.sockets, worker.egress());
             self.ring(&mut worker);
@@ -230,8 +237,9 @@ impl Driver {
         }
     }
 
+    /// Takes a few of the commands. What is left waits until the packets that have arrived meanwhile have been sent on.
     fn take_commands(&mut self, worker: &mut Worker) -> io::Result<Turn> {
-        loop {
+        for _ in 0..COMMANDS {
             if self.is_given_up() {
                 return Ok(Turn::Ends);
             }
@@ -254,6 +262,7 @@ impl Driver {
             }
             send(&self.sockets, worker.egress());
         }
+        Ok(Turn::GoesOn)
     }
 
     /// Whether the hub has ended, or has given this worker up while it hung. What is still in the queue is for nobody then, and what
@@ -275,7 +284,7 @@ impl Driver {
                 Err(_) => continue,
             }
             // A connection is opened before its client gets the answer, so the client's first check, if it is in this batch,
-            // is for a connection that stands in the queue by now.
+            // is for a connection that stands in the queue by now. Where more wait there than are taken, it is sent again.
             if self.take_commands(worker)? == Turn::Ends {
                 return Ok((Turn::Ends, true));
             }
@@ -302,6 +311,22 @@ impl Driver {
             let now = clock();
             self.load.beat(now);
             worker.take_mirrored(now, buffer);
+            while !worker.forward(now, buffer) {
+                send(&self.sockets, worker.egress());
+            }
+            send(&self.sockets, worker.egress());
+        }
+    }
+
+    /// Goes on with a few handshakes. What is left comes when it is their turn again.
+    fn take_waiting(&self, worker: &mut Worker, buffer: &mut [u8]) {
+        for _ in 0..HANDSHAKES {
+            if !worker.has_waiting() {
+                return;
+            }
+            let now = clock();
+            self.load.beat(now);
+            worker.take_waiting(now, buffer);
             while !worker.forward(now, buffer) {
                 send(&self.sockets, worker.egress());
             }
@@ -415,6 +440,8 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
+    use crate::ids::PeerId;
+    use crate::media::messages::MediaCommand;
     use crate::media::peer::dtls::DtlsIdentity;
     use crate::media::peer::ice::Path;
     use crate::media::worker::WORKER_CACHE_BYTES;
@@ -445,9 +472,11 @@ mod tests {
         assert_eq!(egress.dropped(), 0);
     }
 
-    #[test]
-    fn a_worker_that_was_given_up_while_it_hung_leaves_its_commands_undone_and_datagrams_to_the_next_one() {
-        let (sockets, port) = bind(&[Ipv4Addr::LOCALHOST.into()], 0).unwrap();
+    fn driver(
+        sockets: Vec<MediaSocket>,
+        commands: mpsc::Receiver<DriverCommand>,
+        events: mpsc::Sender<MediaEvent>,
+    ) -> (Driver, Worker) {
         let config = WorkerConfig {
             identity: DtlsIdentity::generate().unwrap(),
             spare_identity: DtlsIdentity::generate().unwrap(),
@@ -457,13 +486,11 @@ mod tests {
             index: 0,
             generation: 0,
         };
-        let (commands, receiver) = mpsc::channel(1);
-        let (events, _events) = mpsc::channel(1);
-        let mut driver = Driver {
+        let driver = Driver {
             index: 0,
             sockets,
             poll: poll().unwrap().0,
-            commands: receiver,
+            commands,
             events,
             config: config.clone(),
             load: Arc::new(Load::new(None)),
@@ -471,7 +498,15 @@ mod tests {
             doorbells: Vec::new(),
             cpu: None,
         };
-        let mut worker = Worker::new(clock(), config);
+        (driver, Worker::new(clock(), config))
+    }
+
+    #[test]
+    fn a_worker_that_was_given_up_while_it_hung_leaves_its_commands_undone_and_datagrams_to_the_next_one() {
+        let (sockets, port) = bind(&[Ipv4Addr::LOCALHOST.into()], 0).unwrap();
+        let (commands, receiver) = mpsc::channel(1);
+        let (events, _events) = mpsc::channel(1);
+        let (mut driver, mut worker) = driver(sockets, receiver, events);
         let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         client
             .send_to(b"for the next one", (Ipv4Addr::LOCALHOST, port))
@@ -485,5 +520,22 @@ mod tests {
         assert_eq!(driver.sockets[0].socket.recv(&mut arrived).unwrap(), arrived.len());
         assert!(driver.take_commands(&mut worker).unwrap() == Turn::Ends);
         assert_eq!(driver.commands.len(), 1);
+    }
+
+    #[test]
+    fn a_storm_of_commands_is_taken_a_few_at_a_time() {
+        let (sent, commands) = mpsc::channel(10 * COMMANDS);
+        let (events, _events) = mpsc::channel(1);
+        let (mut driver, mut worker) = driver(Vec::new(), commands, events);
+        for number in 0..2 * COMMANDS as u64 + 1 {
+            let command = MediaCommand::Close(PeerId(number));
+            assert!(sent.try_send(DriverCommand::Media(command)).is_ok());
+        }
+        for left in [COMMANDS + 1, 1, 0, 0] {
+            assert!(driver.take_commands(&mut worker).unwrap() == Turn::GoesOn);
+            assert_eq!(driver.commands.len(), left);
+        }
+        assert!(sent.try_send(DriverCommand::Shutdown).is_ok());
+        assert!(driver.take_commands(&mut worker).unwrap() == Turn::Ends);
     }
 }

@@ -16,7 +16,7 @@ use patchbay::media::session::{
     DtlsRole, Feedback, Fingerprint, FingerprintHash, MediaSection, NegotiatedCodec, PeerSpec, RemoteSsrc,
     TransportSpec,
 };
-use patchbay::media::worker::{Datagram, WORKER_CACHE_BYTES, Worker, WorkerConfig};
+use patchbay::media::worker::{Datagram, MAX_WAITING_BYTES, WORKER_CACHE_BYTES, Worker, WorkerConfig};
 use rtc_stun::attributes::{ATTR_ICE_CONTROLLING, ATTR_PRIORITY, ATTR_USE_CANDIDATE, ATTR_USERNAME};
 use rtc_stun::fingerprint::FINGERPRINT;
 use rtc_stun::integrity::MessageIntegrity;
@@ -357,12 +357,28 @@ pub fn exchange(now: Instant, worker: &mut Worker, from: SocketAddr, datagram: &
     };
     worker.handle_datagrams(now, &mut buffer, &[received]);
     let mut sent = Vec::new();
+    forward(now, worker, &buffer, &mut sent);
+    take_waiting(now, worker, &mut sent);
+    sent
+}
+
+/// Copies of a batch's packets for all who get them.
+pub fn forward(now: Instant, worker: &mut Worker, buffer: &[u8], sent: &mut Vec<(SocketAddr, Vec<u8>)>) {
     loop {
-        let done = worker.forward(now, &buffer);
-        drain(worker, &mut sent);
+        let done = worker.forward(now, buffer);
+        drain(worker, sent);
         if done {
-            return sent;
+            return;
         }
+    }
+}
+
+/// Goes on with the handshakes that wait.
+pub fn take_waiting(now: Instant, worker: &mut Worker, sent: &mut Vec<(SocketAddr, Vec<u8>)>) {
+    let mut buffer = [0; MAX_WAITING_BYTES];
+    while worker.has_waiting() {
+        worker.take_waiting(now, &mut buffer);
+        forward(now, worker, &buffer, sent);
     }
 }
 

@@ -26,7 +26,8 @@ pub struct Datagram {
 }
 
 impl Worker {
-    /// Takes a batch that arrived together. Follow with [`Worker::forward`] over the same buffer.
+    /// Takes a batch that arrived together. Follow with [`Worker::forward`] over the same buffer, and with
+    /// [`Worker::take_waiting`].
     pub fn handle_datagrams(&mut self, now: Instant, buffer: &mut [u8], datagrams: &[Datagram]) {
         for datagram in datagrams {
             let path = Path {
@@ -44,18 +45,29 @@ impl Worker {
         let Some(datagram) = buffer.get_mut(start..start + len) else {
             return;
         };
+        if classify(datagram) != Class::Dtls {
+            return self.take_datagram(now, path, buffer, start, len);
+        }
+        if self.demux.at(path.remote).is_empty() {
+            self.stats.dropped_datagrams += 1;
+            return;
+        }
+        self.put_off(path, datagram);
+    }
+
+    pub(super) fn take_datagram(&mut self, now: Instant, path: Path, buffer: &mut [u8], start: usize, len: usize) {
+        let datagram = &mut buffer[start..start + len];
         let class = classify(datagram);
-        if class == Class::Stun {
-            return self.handle_stun(now, path, datagram);
-        }
-        if class == Class::Dtls {
-            return self.handle_dtls(now, path, datagram);
-        }
-        let authentic = match (self.demux.at(path.remote), class) {
-            (&[at], Class::Rtp) => self.handle_rtp(now, at, buffer, start, len),
-            (&[at], Class::Rtcp) => self.handle_rtcp(now, at, datagram),
-            ([_, _, ..], Class::Rtp | Class::Rtcp) => self.handle_contested(now, path, buffer, start, len),
-            ([], _) | (_, Class::Stun | Class::Dtls | Class::Other) => {
+        let authentic = match (class, self.demux.at(path.remote)) {
+            (Class::Stun, _) => return self.handle_stun(now, path, datagram),
+            (Class::Dtls, _) => return self.handle_dtls(now, path, datagram),
+            (Class::Rtp | Class::Rtcp, occupants @ [_, ..]) if self.have_handshake(path, occupants) => {
+                return self.put_off(path, &buffer[start..start + len]);
+            }
+            (Class::Rtp, &[at]) => self.handle_rtp(now, at, buffer, start, len),
+            (Class::Rtcp, &[at]) => self.handle_rtcp(now, at, datagram),
+            (Class::Rtp | Class::Rtcp, [_, _, ..]) => self.handle_contested(now, path, buffer, start, len),
+            (Class::Rtp | Class::Rtcp, []) | (Class::Other, _) => {
                 self.stats.dropped_datagrams += 1;
                 return;
             }

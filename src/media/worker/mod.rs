@@ -1,16 +1,18 @@
 //! One media worker: a pure machine that owns the connections of its rooms.
 //!
 //! It is told the time, is fed datagrams and commands, and returns what to send, what happened, and when it wants to
-//! be woken. The contract: call one `handle_*`, then [`Worker::forward`] and drain [`Worker::egress`] until nothing is left,
-//! then [`Worker::poll_event`], then sleep until [`Worker::poll_timeout`]. Nothing is locked, and nothing is shared but the
-//! queues to and from workers that serve the same room ([`super::link`]): what comes out of them is taken like a batch of
-//! datagrams ([`Worker::take_mirrored`]), and [`Worker::poll_wake`] tells whose attention they want.
+//! be woken. The contract: call one `handle_*`, then [`Worker::forward`] and drain [`Worker::egress`] until nothing is left, do the
+//! same with [`Worker::take_waiting`] while [`Worker::has_waiting`], then [`Worker::poll_event`], then sleep until
+//! [`Worker::poll_timeout`]. Nothing is locked, and nothing is shared but the queues to and from workers that serve the same room
+//! ([`super::link`]): what comes out of them is taken like a batch of datagrams ([`Worker::take_mirrored`]), and
+//! [`Worker::poll_wake`] tells whose attention they want.
 
 mod audit;
 mod caches;
 mod connections;
 mod events;
 mod feedback;
+mod handshakes;
 mod ingress;
 mod links;
 mod mirror;
@@ -22,6 +24,7 @@ mod speakers;
 mod suspension;
 mod ticks;
 mod undecodable;
+mod waiting;
 mod wholes;
 
 use std::time::Instant;
@@ -32,10 +35,12 @@ pub use ingress::Datagram;
 pub use mirror::audit::Shared;
 use slotmap::SlotMap;
 pub use suspension::SUSPENDED_MAX;
+pub use waiting::{MAX_WAITING, MAX_WAITING_BYTES};
 
 use self::connections::Connection;
 use self::events::Events;
 use self::links::Link;
+use self::waiting::Waiting;
 use super::demux::Demux;
 use super::egress::Egress;
 use super::messages::{CloseReason, MediaCommand, MediaEvent};
@@ -102,6 +107,8 @@ pub struct Worker {
     pub(super) rooms: AHashMap<RoomId, Room>,
     egress: Egress,
     cache_pool: Pool,
+    /// Datagrams of handshakes that wait for their turn.
+    waiting: Waiting,
     /// Memory was scarce, and caches may not grow.
     caches_cut: bool,
     /// Tracks with packets of this batch, and how far they have been forwarded.
@@ -144,6 +151,7 @@ impl Worker {
             arrived: Vec::new(),
             forwarded: Forwarded::default(),
             events: Events::default(),
+            waiting: Waiting::default(),
             links: Vec::new(),
             next_tick: None,
             urgent: false,

@@ -9,7 +9,7 @@ use patchbay::media::names::Use;
 use patchbay::media::peer::dtls::DtlsIdentity;
 use patchbay::media::peer::negotiate::{self, Negotiated, Role};
 use patchbay::media::session::{LocalEnd, PeerSpec};
-use patchbay::media::worker::{Datagram as Slice, Worker, WorkerConfig};
+use patchbay::media::worker::{Datagram as Slice, MAX_WAITING_BYTES, Worker, WorkerConfig};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -321,6 +321,11 @@ impl World {
         };
         self.worker.handle_datagrams(self.now, &mut datagram.bytes, &[slice]);
         self.settle(&mut datagram.bytes);
+        let mut waiting = [0; MAX_WAITING_BYTES];
+        while self.worker.has_waiting() {
+            self.worker.take_waiting(self.now, &mut waiting);
+            self.settle(&mut waiting);
+        }
     }
 
     /// Takes out what the worker wants sent and told after one input.

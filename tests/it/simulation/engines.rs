@@ -14,7 +14,7 @@ use patchbay::media::messages::{DriverCommand, MediaEvent};
 use patchbay::media::peer::dtls::DtlsIdentity;
 use patchbay::media::session::LocalEnd;
 use patchbay::media::stats::Stats;
-use patchbay::media::worker::{Datagram as Slice, WORKER_CACHE_BYTES, Worker, WorkerConfig};
+use patchbay::media::worker::{Datagram as Slice, MAX_WAITING_BYTES, WORKER_CACHE_BYTES, Worker, WorkerConfig};
 use patchbay::pulse::Pulse;
 use tokio::sync::mpsc;
 
@@ -350,6 +350,11 @@ impl Thread {
                 self.worker.take_mirrored(now, &mut mirrored);
                 self.forward(now, &mirrored, address, ways);
             }
+        }
+        let mut waiting = [0; MAX_WAITING_BYTES];
+        while self.worker.has_waiting() {
+            self.worker.take_waiting(now, &mut waiting);
+            self.forward(now, &waiting, address, ways);
         }
         self.worker.handle_timeout(now);
         // Otherwise it would turn for ever at this instant.

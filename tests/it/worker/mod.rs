@@ -10,6 +10,7 @@ mod beginnings;
 mod clocks;
 mod formats;
 mod forwarding;
+mod handshakes;
 mod joined_sends;
 mod left_out;
 mod memory;

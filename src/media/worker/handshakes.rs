@@ -1,0 +1,42 @@
+//! Handshakes come after copies. The public-key work of a handshake takes as long as some hundred copies; in the middle of a batch
+//! it would delay all media of the worker, and many joins at once would delay it for long. So DTLS datagrams wait, and the
+//! driver takes a few each turn, after it has sent what the turn's packets became.
+
+use std::time::Instant;
+
+use super::Worker;
+use crate::media::demux::Occupant;
+use crate::media::peer::ice::Path;
+
+impl Worker {
+    /// Whether handshakes wait for [`Worker::take_waiting`].
+    pub fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Goes on with the handshake that has waited longest, by one datagram, in `buffer`, which must have room for
+    /// [`MAX_WAITING_BYTES`](super::MAX_WAITING_BYTES). Follow with [`Worker::forward`] over the same buffer.
+    pub fn take_waiting(&mut self, now: Instant, buffer: &mut [u8]) {
+        let Some((path, datagram)) = self.waiting.pop() else {
+            return;
+        };
+        if let Some(room) = buffer.get_mut(..datagram.len()) {
+            room.copy_from_slice(&datagram);
+            self.take_datagram(now, path, buffer, 0, datagram.len());
+        }
+        self.schedule(now);
+    }
+
+    /// Lets a datagram wait.
+    pub(super) fn put_off(&mut self, path: Path, datagram: &[u8]) {
+        if !self.waiting.push(path, datagram) {
+            self.stats.dropped_datagrams += 1;
+        }
+    }
+
+    /// Whether media from this address may be under keys of a handshake whose end still waits.
+    pub(super) fn have_handshake(&self, path: Path, occupants: &[Occupant]) -> bool {
+        let has_no_keys = |at: &Occupant| self.peers.get(at.peer).is_some_and(|peer| peer.secure.is_none());
+        self.has_waiting() && occupants.iter().any(has_no_keys) && self.waiting.holds(path.remote)
+    }
+}

@@ -1,0 +1,40 @@
+//! Datagrams of handshakes that wait for their turn (`worker/handshakes.rs`).
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use crate::media::peer::ice::Path;
+
+/// What waits at most. The public-key work of so many datagrams takes a tenth of a second or two, after which a client is about to
+/// send again anyway. More is lost, as on the network, and counted.
+pub const MAX_WAITING: usize = 512;
+
+/// The largest datagram that waits: larger than what fits into a frame of any network that clients are on.
+pub const MAX_WAITING_BYTES: usize = 2_048;
+
+#[derive(Default)]
+pub(super) struct Waiting(VecDeque<(Path, Vec<u8>)>);
+
+impl Waiting {
+    /// False where there is no room.
+    pub fn push(&mut self, path: Path, datagram: &[u8]) -> bool {
+        let has_room = self.0.len() < MAX_WAITING && datagram.len() <= MAX_WAITING_BYTES;
+        if has_room {
+            self.0.push_back((path, datagram.to_vec()));
+        }
+        has_room
+    }
+
+    pub fn pop(&mut self) -> Option<(Path, Vec<u8>)> {
+        self.0.pop_front()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether something from this address waits.
+    pub fn holds(&self, remote: SocketAddr) -> bool {
+        self.0.iter().any(|(path, _)| path.remote == remote)
+    }
+}
