@@ -426,6 +426,7 @@ impl Track {
 mod tests {
     use super::*;
     use crate::ids::{Feed, ParticipantId};
+    use crate::media::codec::Codec;
     use crate::media::names::TrackName;
     use crate::media::virtual_time::epoch;
 

@@ -77,12 +77,11 @@ fn media_right_behind_the_end_of_its_handshake_is_not_lost() {
     let own = DtlsIdentity::generate().unwrap();
     let mut publisher = Client::new(1, None, vec![video(true, 0x9000)], &identity, &own);
     // Whoever answers last in a handshake may send media with it.
-    let expected = Client::new(1, None, Vec::new(), &own, &identity)
-        .spec
-        .transport
-        .remote_fingerprints;
+    let expected = Client::new(1, None, Vec::new(), &own, &identity).spec.transports[0]
+        .remote_fingerprints
+        .clone();
     publisher.dtls = Dtls::new(own, DtlsRole::Server, expected);
-    publisher.spec.transport.dtls_role = DtlsRole::Client;
+    publisher.spec.transports[0].dtls_role = DtlsRole::Client;
     publisher.open(now, &mut worker);
     let check = publisher.check();
     publisher.deliver(now, &mut worker, &check);
