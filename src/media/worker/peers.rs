@@ -32,7 +32,13 @@ impl Worker {
     pub(super) fn open(&mut self, now: Instant, mut spec: PeerSpec) {
         let before = self.connections.get(&spec.peer).cloned().unwrap_or_default();
         let is_new = |transport: &&TransportSpec| before.transport(transport.number).is_none();
-        if self.peers.len() + spec.transports.iter().filter(is_new).count() > MAX_PEERS {
+        // Whoever asks for several transports at once is refused first: one address may have a quarter of all connections, and
+        // with four transports for each of these it would take the places of all others.
+        let most = match spec.transports.len() {
+            1 => MAX_PEERS,
+            _ => MAX_PEERS / 2,
+        };
+        if self.peers.len() + spec.transports.iter().filter(is_new).count() > most {
             self.close_connection(now, spec.peer);
             self.events.push_back(MediaEvent::Closed {
                 peer: spec.peer,
