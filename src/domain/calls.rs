@@ -298,7 +298,7 @@ impl Calls {
         let Some(caller) = call.caller.session() else {
             return Ok(self.end(now, id, CallEnd::Lost, None));
         };
-        let mut decisions = self.end_others(now, asker, from);
+        let mut decisions = self.end_others(now, asker, caller);
         decisions.extend(self.stop_ringing(now, asker, id));
         decisions.extend(self.connect(id, (caller, asker.session), offer));
         Ok(decisions)

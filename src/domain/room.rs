@@ -50,6 +50,8 @@ pub(super) struct Peer {
     pub purpose: Purpose,
     pub uses: Vec<Use>,
     pub identity: ConnectionIdentity,
+    /// What it was before its newest offer, to be gone back to where that cannot be answered.
+    pub before: Option<(Vec<Use>, ConnectionIdentity)>,
     /// As [`super::Negotiation::association`].
     pub association: u32,
 }
@@ -199,8 +201,18 @@ impl Participant {
     /// The connection goes on under what its newest offer says of it.
     pub fn continue_peer(&mut self, id: PeerId, uses: Vec<Use>, identity: ConnectionIdentity) {
         if let Some(peer) = self.peers.iter_mut().find(|peer| peer.id == id) {
-            peer.uses = uses;
-            peer.identity = identity;
+            let uses = std::mem::replace(&mut peer.uses, uses);
+            let identity = std::mem::replace(&mut peer.identity, identity);
+            peer.before = Some((uses, identity));
+        }
+    }
+
+    /// The newest offer of a live connection could not be answered: it goes on as it was before.
+    pub fn keep_peer(&mut self, id: PeerId) {
+        if let Some(peer) = self.peers.iter_mut().find(|peer| peer.id == id)
+            && let Some((uses, identity)) = peer.before.take()
+        {
+            (peer.uses, peer.identity) = (uses, identity);
         }
     }
 

@@ -284,6 +284,7 @@ impl Rooms {
                     purpose: Purpose::Call,
                     uses: uses.clone(),
                     identity,
+                    before: None,
                     association,
                 });
             }

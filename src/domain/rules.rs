@@ -342,6 +342,11 @@ impl Rules {
         self.rooms.speech_changed(peer, speaks)
     }
 
+    /// An offer on a live connection could not be answered: the connection goes on as before.
+    pub fn offer_refused(&mut self, peer: PeerId) -> Vec<Effect> {
+        self.rooms.keep_peer(peer)
+    }
+
     /// An offer could not be answered; no connection was made of it.
     pub fn offer_failed(&mut self, now: Instant, peer: PeerId) -> Vec<Effect> {
         let room = self.rooms.room_of_peer(peer);

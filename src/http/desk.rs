@@ -5,7 +5,8 @@
 //! No request uses it yet: every client that enters a room or calls has a socket today. It is where families over HTTP begin.
 //!
 //! - An entry lasts as long as its client says that it is there ([`Desk::renew`]). Then it is forgotten, and its session
-//!   leaves whatever it is in, as where a socket closes.
+//!   leaves whatever it is in, as when a socket closes.
+//! - One request at a time: a client that asks several things at once may be paused later than it should be.
 //! - An offer gets its own answer ([`Desk::offer`]), however many are on their way.
 //! - Everything else is an event, and waits until it is fetched ([`Desk::events`]). Who does not fetch is forgotten.
 
@@ -18,7 +19,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::clock::MonotonicClock;
-use crate::domain::{Command, Event, Offer, Refusal, UserFeed};
+use crate::domain::{Command, Event, Offer, Refusal, Subject, UserFeed};
 use crate::hub::{self, Events, HubHandle, NoPlace, Session};
 use crate::ids::OfferTag;
 use crate::shares::{ClientAddress, Place, Places, Pot, Share};
@@ -37,7 +38,11 @@ const EVENTS_MAX: usize = 256;
 /// What they may weigh together: a few answers of the greatest length, or sixteen chat texts.
 const BYTES_MAX: usize = 256 * 1024;
 
-/// How often it is looked for entries that are over. They cannot be used from the moment on at which they are.
+/// How long an entry lasts at most without its client saying that it is still there. Longer would hold a place for somebody who
+/// has left.
+const LASTS_MAX: Duration = Duration::from_secs(600);
+
+/// How often entries that have expired are removed. They cannot be used after they have expired.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What opens an entry. It has 128 random bits, and is not shown in logs.
@@ -106,7 +111,7 @@ impl Desk {
         let place = self.places.take(client, 1)?;
         let (session, events) = self.hub.connect(client).await?;
         let token = Token::random();
-        let entry = Entry::new(Arc::new(session), (self.clock)() + lasts, Some(place));
+        let entry = Entry::new(Arc::new(session), (self.clock)() + lasts.min(LASTS_MAX), Some(place));
         self.entries().0.insert(token, entry);
         tokio::spawn(self.clone().put_aside(token, events));
         Ok(token)
@@ -115,7 +120,7 @@ impl Desk {
     /// The client is still there, and will be for so long.
     pub fn renew(&self, token: Token, lasts: Duration) -> Result<(), NotDone> {
         let now = (self.clock)();
-        self.entries().find(now, token)?.expires = now + lasts;
+        self.entries().find(now, token)?.expires = now + lasts.min(LASTS_MAX);
         Ok(())
     }
 
@@ -139,7 +144,7 @@ impl Desk {
         let outcome = session.request(command.into()).await;
         let now = (self.clock)();
         if let Ok(entry) = self.entries().find(now, token) {
-            entry.paused_until = Some(now + session.take_pause());
+            entry.paused_until = entry.paused_until.max(Some(now + session.take_pause()));
         }
         Ok(outcome?)
     }
@@ -304,6 +309,14 @@ impl<S> Entry<S> {
             waiting.send(sdp.clone()).ok();
             return Ok(());
         }
+        if let Event::Candidate {
+            subject: Subject::Feed(_) | Subject::Conference,
+            ..
+        } = event
+        {
+            // The answer has them already.
+            return Ok(());
+        }
         let bytes = self.bytes + hub::weight(&event);
         if self.events.len() == EVENTS_MAX || bytes > BYTES_MAX {
             return Err(Full);
@@ -402,14 +415,20 @@ mod tests {
         }
         assert_eq!(entry.put(event()), Err(Full));
         assert_eq!(entry.take_events().len(), EVENTS_MAX);
-        let long = || Event::Candidate {
+        let long = || Event::Text {
+            from: "anna".into(),
+            text: "x".repeat(BYTES_MAX / 4).into(),
+        };
+        let candidate = Event::Candidate {
             subject: Subject::Feed(UserFeed::camera("anna".into())),
             candidate: Candidate {
-                line: "x".repeat(BYTES_MAX / 4),
+                line: "candidate:1".to_owned(),
                 mid: String::new(),
                 section: 0,
             },
         };
+        entry.put(candidate).unwrap();
+        assert_eq!(entry.take_events(), [], "the answer has the candidates");
         for _ in 0..3 {
             entry.put(long()).unwrap();
         }

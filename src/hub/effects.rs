@@ -11,7 +11,7 @@ use super::audience::Audiences;
 use super::mailbox::{MailboxHandle, NotTaken};
 use super::outbox::{Lost, Outbox};
 use super::placement::{LostPlaces, Place, Placement};
-use crate::domain::{self, Candidate, Effect, EndReason, Errand, Event, MediaKind, Negotiation};
+use crate::domain::{self, Candidate, Effect, EndReason, Errand, Event, MediaKind, Negotiation, Subject};
 use crate::ids::{FeedRef, PeerId, RoomId, SessionId, SlotId, UserId, WorkerId};
 use crate::media::codec::{Codec, Kind};
 use crate::media::engine::Media;
@@ -321,10 +321,10 @@ impl Executor {
     }
 }
 
-/// Whether the client may send over the connection.
+/// Whether the client may send over the connection, now or after another offer: a connection for several feeds may begin to.
 fn publishes(negotiation: &Negotiation) -> bool {
     let mut uses = negotiation.uses.iter();
-    uses.any(|one| matches!(one, domain::Use::Publish(_)))
+    negotiation.subject == Subject::Conference || uses.any(|one| matches!(one, domain::Use::Publish(_)))
 }
 
 fn media_use(one: &domain::Use) -> names::Use {

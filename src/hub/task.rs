@@ -236,9 +236,10 @@ impl Hub {
                     Failure::BadOffer { peer, error, live } => {
                         debug!(%peer, %error, "offer not answered");
                         bad_offers += 1;
-                        if !live {
-                            effects.extend(self.rules.offer_failed(now(), peer));
-                        }
+                        effects.extend(match live {
+                            true => self.rules.offer_refused(peer),
+                            false => self.rules.offer_failed(now(), peer),
+                        });
                     }
                 }
             }

@@ -1,5 +1,5 @@
-//! What tracks are called, and what a section of a connection carries. A name is the same on every worker, over every new
-//! offer, and whichever connection carries the track.
+//! What tracks are called, and what a section of a connection carries. A name is the same on every worker, and whichever
+//! connection carries the track.
 
 use super::codec::Kind;
 use crate::ids::{Feed, FeedRef, ParticipantId, SlotId};
@@ -63,7 +63,9 @@ pub enum Use {
 }
 
 /// Deals the uses of a connection to its sections, in the order of the offer. Each use gets the next section of a kind; what
-/// is left of sections goes to the feeds again, in turn, for their second track of the kind, their third, and so on.
+/// is left of sections goes to the feeds again, in turn, for their second track of the kind, their third, and so on. A section
+/// that carries nothing in a direction, because it is on hold, takes no part: clients leave such sections behind when they
+/// replace a camera, and the next one is to have its name.
 pub struct Dealer<'a> {
     uses: &'a [Use],
     up: [usize; Kind::ALL.len()],

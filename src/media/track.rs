@@ -237,6 +237,11 @@ impl Track {
         self.extensions.learn(&section.extensions);
     }
 
+    /// Whether it is what this section publishes. A mid that is used again for another kind is another section.
+    pub fn is_of(&self, section: &MediaSection) -> bool {
+        self.mid == section.mid && self.kind == section.kind
+    }
+
     pub fn codec(&self, payload_type: u8) -> Option<&NegotiatedCodec> {
         self.codecs.iter().find(|codec| codec.payload_type == payload_type)
     }

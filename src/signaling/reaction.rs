@@ -68,7 +68,6 @@ impl Close {
         1008,
         "to join takes a name and a room: texts that are not empty, or whole numbers",
     );
-    pub const NO_SENDER: Close = Close::new(1008, "to bind takes a sender: a text that is not empty");
     pub const LONG_NAME: Close = Close::new(1008, "a name has more than 128 characters");
     pub const LONG_OFFER: Close = Close::new(1009, "an offer has more than 65536 bytes");
     /// Of the codes for private use, like the two after it: a page tells it from a wrong password.

@@ -1,6 +1,7 @@
 //! What several families say in the same words.
 
-use serde::{Deserialize, Serialize};
+use serde::de::IntoDeserializer;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::domain::{Candidate, MediaKind, MediaState};
@@ -54,6 +55,14 @@ pub enum FeedWord {
     #[default]
     Camera,
     Screen,
+}
+
+/// Anything but a text is no word of ours: other clients may have a field of this name.
+pub fn feed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<FeedWord, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::String(text) => FeedWord::deserialize(text.into_deserializer()),
+        _ => Ok(FeedWord::default()),
+    }
 }
 
 impl FeedWord {

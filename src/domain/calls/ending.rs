@@ -67,16 +67,16 @@ impl Calls {
         Ok(decisions)
     }
 
-    /// Ends what a session is in or has begun, for it accepts a call of `with`. Two who call one another at the same
+    /// Ends what a session is in or has begun, for it accepts a call of `caller`. Two who call one another at the same
     /// time are spared the news that one of their calls is over: clients that know only one call would take it for
-    /// the one that has just been accepted.
-    pub(super) fn end_others(&mut self, now: Instant, asker: &Asker, with: &Address) -> Vec<Decision> {
+    /// the one that has just been accepted. Other sessions at which that one rings are not spared.
+    pub(super) fn end_others(&mut self, now: Instant, asker: &Asker, caller: SessionId) -> Vec<Decision> {
         let mut decisions = Vec::new();
         for id in self.begun_by(asker.session, Some(&asker.address)) {
             let call = &self.calls[&id];
             let reason = hung_up(call, asker.session);
-            let spared = call.rung(with).map_or_else(Vec::new, |callee| callee.sessions.clone());
-            let is_spared = |decision: &Decision| matches!(decision, Decision::Effect(Effect::Tell { session, .. }) if spared.contains(session));
+            let rings = !call.is_accepted();
+            let is_spared = |decision: &Decision| matches!(decision, Decision::Effect(Effect::Tell { session, .. }) if rings && *session == caller);
             let ending = self.end(now, id, reason, Some(asker.session));
             decisions.extend(ending.into_iter().filter(|decision| !is_spared(decision)));
         }

@@ -132,6 +132,17 @@ impl Rooms {
         Some((id, association))
     }
 
+    /// An offer on a live connection could not be answered: the connection goes on as before.
+    pub fn keep_peer(&mut self, peer: PeerId) -> Vec<Effect> {
+        let Some(seat) = self.peers.get(&peer).copied() else {
+            return Vec::new();
+        };
+        if let Some(owner) = self.owner(seat) {
+            owner.keep_peer(peer);
+        }
+        self.fill_slots_of(seat)
+    }
+
     /// A new connection in the place of the one there may be.
     fn fresh_peer(
         &mut self,
@@ -168,6 +179,7 @@ impl Rooms {
             purpose: role.purpose,
             uses: role.uses.clone(),
             identity: offer.identity.clone(),
+            before: None,
             association,
         });
         self.peers.insert(id, seat);

@@ -117,6 +117,26 @@ fn a_new_offer_of_the_connection_changes_whom_it_watches() {
 }
 
 #[test]
+fn where_a_new_offer_cannot_be_answered_the_connection_is_what_it_was() {
+    let mut rules = room_of(&NAMES[..3]);
+    let publishing = Conference {
+        publish: Some(Feed::Camera),
+        ..watching(&["anna"], 1)
+    };
+    let peer = negotiated(&offer_conference(&mut rules, 3, publishing).unwrap()).peer;
+    rules.peer_connected(peer);
+    offer_conference(&mut rules, 3, watching(&[], 0)).unwrap();
+    let filled = rules.offer_refused(peer);
+    assert!(matches!(filled[..], [Effect::FillSlot { .. }]), "{filled:?}");
+    let lost = rules.media_changed(peer, MediaState::Lost);
+    assert!(
+        matches!(lost[..], [Effect::TellEach { .. }]),
+        "it still publishes: {lost:?}"
+    );
+    assert_eq!(rules.offer_refused(PeerId(999)), []);
+}
+
+#[test]
 fn a_connection_for_too_much_or_for_nobody_is_refused_and_changes_nothing() {
     let mut rules = room_of(&NAMES[..2]);
     let refused = [

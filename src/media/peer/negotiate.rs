@@ -95,6 +95,8 @@ pub fn answer(
         .map(|previous| previous.history.homes.clone())
         .unwrap_or_default();
     homes.extend(accepted().map(|(place, section)| (place, section.media.transport)));
+    // The number of a transport that has ended may be given to another one.
+    homes.retain(|_, number| transports.iter().any(|transport| transport.number == *number));
     Ok(Negotiated {
         answer,
         transports,

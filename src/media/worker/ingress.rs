@@ -124,15 +124,11 @@ impl Worker {
         } else {
             (header, start)
         };
-        self.receive(
-            now,
-            &stream,
-            header,
-            audio_level,
-            buffer,
-            start,
-            start + len - (if stream.repair { 2 } else { 0 }),
-        )
+        if let (Some(level), Some(track)) = (audio_level, self.tracks.get_mut(stream.track)) {
+            track.audio_level.received(now, level);
+        }
+        let len = if stream.repair { len - 2 } else { len };
+        self.receive(now, &stream, header, buffer, start, start + len)
     }
 
     /// Hands an unprotected packet to its track, and marks the track for forwarding.
@@ -141,15 +137,11 @@ impl Worker {
         now: Instant,
         stream: &Stream,
         header: Header,
-        audio_level: Option<u8>,
         buffer: &mut [u8],
         start: usize,
         end: usize,
     ) -> Option<()> {
         let track = self.tracks.get_mut(stream.track)?;
-        if let Some(level) = audio_level {
-            track.audio_level.received(now, level);
-        }
         let next_source = &mut self.next_source;
         let pool = &mut self.cache_pool;
         let begins = track.receive(

@@ -38,7 +38,8 @@ impl Worker {
             1 => MAX_PEERS,
             _ => MAX_PEERS / 2,
         };
-        if self.peers.len() + spec.transports.iter().filter(is_new).count() > most {
+        let more = spec.transports.iter().filter(is_new).count();
+        if more > 0 && self.peers.len() + more > most {
             self.close_connection(now, spec.peer);
             self.events.push_back(MediaEvent::Closed {
                 peer: spec.peer,
@@ -120,11 +121,9 @@ impl Worker {
             peer.publisher = Some(Box::new(publisher(now, self.epoch, self.config.max_publish_bps)));
         }
         for old in old_tracks {
-            let mid = &self.tracks[old].mid;
-            if !sections
-                .iter()
-                .any(|section| section.up.is_some() && section.mid == *mid)
-            {
+            let track = &self.tracks[old];
+            let carries = |section: &MediaSection| section.up.is_some() && track.is_of(section);
+            if !sections.iter().any(carries) {
                 self.remove_track(now, old);
             }
         }
@@ -155,7 +154,7 @@ impl Worker {
         let (room, participant) = (peer.room, peer.participant);
         let name = TrackRef { participant, name };
         let mut tracks = peer.tracks.iter().copied();
-        let known = tracks.find(|&track| self.tracks[track].mid == section.mid);
+        let known = tracks.find(|&track| self.tracks[track].is_of(section));
         let track = match known {
             Some(known) => {
                 self.tracks[known].renegotiate(section);
@@ -250,6 +249,10 @@ impl Worker {
         for address in peer.ice.known_addresses() {
             self.demux.forget_address(address, key);
         }
+        let was_up = peer.secure.is_some();
+        let is_speaking = peer.is_speaking();
+        self.forget_undecodable(key);
+        let peer = &self.peers[key];
         let is_last = match self.connections.get_mut(&id) {
             Some(connection) => connection.remove(key),
             None => true,
@@ -261,13 +264,19 @@ impl Worker {
         self.stats.speaking -= u64::from(peer.is_speaking());
         self.peers.remove(key);
         self.leave_room(now, room);
+        if is_speaking && !is_last {
+            self.events.push_back(MediaEvent::SpeechEnded { peer: id });
+        }
         if let Some(reason) = reason {
             self.stats.failed += 1;
-            if is_last {
+            // A transport that was up takes the others along: its client would keep its keys over each new offer, and we have none.
+            if was_up {
+                self.close_connection(now, id);
+            }
+            if is_last || was_up {
                 self.events.push_back(MediaEvent::Closed { peer: id, reason });
             }
         }
-        // What is left may be all that was heard, or not heard.
         self.report_heard(id);
     }
 

@@ -87,7 +87,12 @@ impl Worker {
             return self.closed(now, key, CloseReason::ConnectTimeout);
         }
         if let Some(since) = peer.suspended {
-            if now.saturating_duration_since(since) >= SUSPENDED_MAX {
+            // While its client is heard over another transport, it may come back over this one.
+            let is_heard = self
+                .connections
+                .get(&peer.id)
+                .is_some_and(|connection| !connection.suspended);
+            if !is_heard && now.saturating_duration_since(since) >= SUSPENDED_MAX {
                 self.closed(now, key, CloseReason::ConsentExpired);
             }
             return;

@@ -11,7 +11,8 @@ use crate::media::messages::MediaEvent;
 impl Worker {
     /// Forgets a connection that the hub wants closed.
     pub(super) fn close_connection(&mut self, now: Instant, id: PeerId) {
-        let Some(connection) = self.connections.get(&id).cloned() else {
+        // Nothing more is reported of it.
+        let Some(connection) = self.connections.remove(&id) else {
             return;
         };
         for (_, key) in connection.transports() {
@@ -27,6 +28,7 @@ impl Worker {
         if !std::mem::replace(&mut connection.connected, true) {
             self.events.push_back(MediaEvent::Connected { peer: id });
         }
+        self.report_heard(id);
     }
 
     /// One of the transports of a connection begins a new DTLS association. Where there is no other, the connection has yet to come
@@ -40,14 +42,17 @@ impl Worker {
         self.report_heard(id);
     }
 
-    /// Reports whether the client of a connection is heard, if that has changed. Call when one of its transports is suspended,
-    /// resumed or closed.
+    /// Reports whether the client of a connection is heard over any transport that is up, if that has changed. Call when a transport
+    /// is suspended, resumed, closed, or up.
     pub(super) fn report_heard(&mut self, id: PeerId) {
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
-        let is_suspended = |(_, key): (u8, PeerKey)| self.peers.get(key).is_some_and(|peer| peer.suspended.is_some());
-        let suspended = connection.transports().all(is_suspended);
+        let suspended = {
+            let peers = connection.transports().filter_map(|(_, key)| self.peers.get(key));
+            let mut up = peers.filter(|peer| peer.secure.is_some()).peekable();
+            up.peek().is_some() && up.all(|peer| peer.suspended.is_some())
+        };
         if std::mem::replace(&mut connection.suspended, suspended) != suspended {
             self.events.push_back(match suspended {
                 true => MediaEvent::Suspended { peer: id },

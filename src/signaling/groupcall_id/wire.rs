@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::signaling::json::{Name, Text, if_any};
-use crate::signaling::words::{CandidateOut, FeedWord};
+use crate::signaling::words::{CandidateOut, FeedWord, feed};
 
 #[derive(Deserialize)]
 pub struct JoinRoom {
@@ -21,7 +21,7 @@ pub struct JoinRoom {
 #[derive(Deserialize)]
 pub struct ReceiveVideoFrom {
     pub sender: Name,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "feed")]
     pub feed: FeedWord,
     #[serde(rename = "sdpOffer")]
     pub sdp_offer: String,
@@ -31,7 +31,7 @@ pub struct ReceiveVideoFrom {
 #[derive(Deserialize)]
 pub struct OnIceCandidate {
     pub name: Name,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "feed")]
     pub feed: FeedWord,
 }
 

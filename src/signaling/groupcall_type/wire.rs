@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::ids::UserId;
 use crate::signaling::json::{EXACT_INTEGER_MAX, Name, Text, if_any};
-use crate::signaling::words::{CandidateOut, FeedWord};
+use crate::signaling::words::{CandidateOut, FeedWord, feed};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -38,7 +38,7 @@ pub struct UploadSuccess {
 #[serde(rename_all = "camelCase")]
 pub struct OnIceCandidate {
     pub user_id: Name,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "feed")]
     pub feed: FeedWord,
 }
 
@@ -46,7 +46,7 @@ pub struct OnIceCandidate {
 #[serde(rename_all = "camelCase")]
 pub struct ReceiveVideoFrom {
     pub user_id: Name,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "feed")]
     pub feed: FeedWord,
     pub sdp_offer: String,
 }

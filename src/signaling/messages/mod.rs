@@ -57,7 +57,7 @@
 //! closed with 4401; where it does not prove `sender`, with 4403. A token that this server has not signed (some apps send one of
 //! their own in this field) counts as none, unless one is asked for and none came with the request. A message on a connection that is not bound may carry it, too;
 //! it is not passed on. Where there are users in the user table, only they may bind: others have their socket closed with the
-//! reason. So has who binds without a `sender` or under a name of more than 128 characters, or writes to one.
+//! reason. So has who binds under a name of more than 128 characters, or writes to one.
 
 mod rings;
 mod wire;
@@ -167,7 +167,8 @@ impl MessageDialogue {
             return Reaction::bytes(Outgoing::of(wire::RECONNECT).bytes());
         }
         if sender.is_empty() {
-            return Reaction::close(Close::NO_SENDER);
+            // A page may bind before it knows who its user is. It is bound by its first message with a sender.
+            return client.ignore("binding without a sender");
         }
         if !text::NAME.holds(sender) {
             return Reaction::close(Close::LONG_NAME);

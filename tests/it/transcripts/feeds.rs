@@ -21,7 +21,7 @@ async fn somebody_publishes_a_camera_and_a_screen_over_two_connections() {
         "media open 2 publish",
         &answered("anna", screen),
         r#"anna > {"id":"onIceCandidate","name":"anna","feed":"screen","candidate":{}}"#,
-        r#"ben > {"id":"receiveVideoFrom","sender":"anna","feed":"camera","sdpOffer":"@recvonly 3"}"#,
+        r#"ben > {"id":"receiveVideoFrom","sender":"anna","feed":7,"sdpOffer":"@recvonly 3"}"#,
         "media open 3 watch",
         &answered("ben", ""),
         r#"ben > {"id":"receiveVideoFrom","sender":"anna","feed":"screen","sdpOffer":"@recvonly 4"}"#,

@@ -328,7 +328,6 @@ async fn what_is_not_for_the_server_and_what_is_no_message_is_ignored() {
             anna@ws ! 18ffffffffffffffffffff01
             anna@ws ! 0b0b0b0b
             dave@ws > {"cmd":1,"msgtype":1}
-            dave@ws x 1008
             carl@ws > {"cmd":5,"msgtype":1,"receiver":"2"}
             carl@ws > {"cmd":1,"msgtype":4,"sender":"3"}
             anna@ws < {"cmd":3,"sender":"3","timeStamp":"2026-01-02 03:04:05"}

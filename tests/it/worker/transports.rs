@@ -130,11 +130,38 @@ fn of_three_transports_the_one_that_never_connects_costs_the_others_nothing() {
     assert_eq!(split.pass(40, &[0, 2]), [MediaEvent::Connected { peer: PEER }]);
     assert_eq!(split.publish(0), [0x2_0000]);
     assert_eq!(split.publish(2), [0x2_0020]);
-    // The others fall silent: the client is not heard any more when none of them is.
+    // They fall silent: the client is not heard any more when neither of them is.
     assert_eq!(split.pass(25, &[2]), []);
     let suspended = MediaEvent::Suspended { peer: PEER };
     assert_eq!(split.pass(30, &[]), [suspended]);
     assert_eq!(split.pass(5, &[0]), [MediaEvent::Resumed { peer: PEER }]);
+}
+
+#[test]
+fn a_transport_that_its_client_ends_takes_the_others_along() {
+    let mut split = Split::new(3);
+    split.connect(0);
+    split.connect(1);
+    events(&mut split.worker);
+    let client = &mut split.transports[1];
+    client.dtls.close(split.now);
+    while let Some(goodbye) = client.dtls.poll_transmit() {
+        exchange(split.now, &mut split.worker, client.address, &goodbye);
+    }
+    let reason = CloseReason::ClosedByPeer;
+    assert_eq!(split.pass(1, &[0]), [MediaEvent::Closed { peer: PEER, reason }]);
+    assert_eq!(split.worker.stats().peers, 1);
+}
+
+#[test]
+fn a_transport_that_is_silent_for_long_waits_while_another_is_heard() {
+    let mut split = Split::new(2);
+    split.connect(0);
+    split.connect(1);
+    events(&mut split.worker);
+    assert_eq!(split.pass(400, &[0]), []);
+    assert_eq!(split.pass(2, &[0, 1]), []);
+    assert_eq!(split.publish(1), [0x2_0010]);
 }
 
 #[test]

@@ -122,7 +122,7 @@ impl<'a, R: Rng> Settling<'a, R> {
             true => streams::announced_ssrcs(section, &mut shared.remote_ssrcs),
             false => SmallVec::new(),
         };
-        let (local_ssrc, local_rtx_ssrc) = self.local_ssrcs(section, kind);
+        let (local_ssrc, local_rtx_ssrc) = self.local_ssrcs(section, kind, transport);
         let media = MediaSection {
             mid: section.mid.unwrap_or_default().bytes().collect(),
             transport,
@@ -148,13 +148,16 @@ impl<'a, R: Rng> Settling<'a, R> {
         }
     }
 
-    /// Those of the section that had this mid (without mids: this place), else new ones.
-    fn local_ssrcs(&mut self, section: &Section<'_>, kind: Kind) -> (u32, u32) {
+    /// Those of the section that had this mid (without mids: this place) on the same transport, else new ones. One that comes back
+    /// to a transport must not count from the beginning again: under the keys of the transport, which stay, the same SRTP
+    /// indices would then protect other packets.
+    fn local_ssrcs(&mut self, section: &Section<'_>, kind: Kind, transport: u8) -> (u32, u32) {
         let mid = section.mid.unwrap_or_default().as_bytes();
         let before = self.previous.and_then(|previous| {
             let sections = previous.sections.iter().zip(&previous.history.places);
             let same = |old: &MediaSection, place: usize| {
-                old.kind == kind && old.mid.as_slice() == mid && (!mid.is_empty() || place == section.index)
+                let is_same = old.kind == kind && old.transport == transport && old.mid.as_slice() == mid;
+                is_same && (!mid.is_empty() || place == section.index)
             };
             sections
                 .filter(|(old, place)| same(old, **place))

@@ -187,3 +187,49 @@ fn transports_keep_their_numbers_and_credentials_whatever_is_added_or_switched_o
     let fourth = answered_again(&bundled, BOTH, &first);
     assert_eq!(numbers(&fourth), [a]);
 }
+
+#[test]
+fn a_section_that_comes_back_to_a_transport_has_other_ssrcs_there() {
+    let sections = [vp8("mid:a"), vp8("mid:b")];
+    let (together, apart) = (offer("group:BUNDLE a b", &sections), offer("", &sections));
+    let first = answered(&together, BOTH);
+    let second = answered_again(&apart, BOTH, &first);
+    let third = answered_again(&together, BOTH, &second);
+    let of_b = |one: &Negotiated| {
+        (
+            one.sections[1].transport,
+            one.sections[1].local_ssrc,
+            one.sections[1].local_rtx_ssrc,
+        )
+    };
+    assert_eq!([&first, &second, &third].map(|one| of_b(one).0), [0, 1, 0]);
+    let ssrcs: std::collections::HashSet<u32> = [&first, &second, &third]
+        .iter()
+        .flat_map(|one| [of_b(one).1, of_b(one).2])
+        .collect();
+    assert_eq!(ssrcs.len(), 6, "the keys of the first transport have stayed the same");
+    assert_eq!(
+        third.sections[0].local_ssrc, first.sections[0].local_ssrc,
+        "the other one never left"
+    );
+}
+
+#[test]
+fn a_section_that_comes_back_does_not_take_the_transport_that_another_has_by_now() {
+    let of = |mid: &str| vp8(&format!("mid:{mid}"));
+    let first = answered(&offer("", &[of("a"), of("b"), of("c")]), BOTH);
+    let second = answered_again(&offer("", &[of("a"), disabled(&of("b")), of("c")]), BOTH, &first);
+    let third = answered_again(
+        &offer("", &[of("a"), disabled(&of("b")), of("c"), of("d")]),
+        BOTH,
+        &second,
+    );
+    let number = |one: &Negotiated, mid: &[u8]| {
+        let section = one.sections.iter().find(|section| section.mid.as_slice() == mid);
+        section.expect("it is accepted").transport
+    };
+    let fourth = answered_again(&offer("", &[of("a"), of("b"), of("c"), of("d")]), BOTH, &third);
+    for mid in [b"a", b"c", b"d"] {
+        assert_eq!(number(&fourth, mid), number(&third, mid), "{mid:?}");
+    }
+}
