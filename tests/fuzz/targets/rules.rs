@@ -9,7 +9,7 @@ use bytes::Bytes as Message;
 use patchbay::domain::{
     Abilities, Address, Answer, CallCommand, CallEvent, CallMedia, Claim, Command, Conference, ConnectionIdentity,
     Decline, Effect, Event, FileNotice, Limits, MediaKind, MediaState, MessageCommand, Newcomer, Offer, Person,
-    Recipient, Registration, RoomKind, Rules, Side, UserFeed, Waits, WhenBusy,
+    Recipient, Registration, RoomKind, Rules, Side, Subject, UserFeed, Waits, WhenBusy,
 };
 use patchbay::ids::{CallId, Feed, ParticipantId, PeerId, PushTarget, RoomId, SessionId, Turn};
 use patchbay::shares::ClientAddress;
@@ -217,6 +217,9 @@ impl Open {
                     for offer in offers {
                         assert!(self.rooms.contains(&offer.room), "a connection is in an open room");
                         self.peers.insert(offer.peer);
+                        if matches!(offer.subject, Subject::Call { .. }) {
+                            self.is_silent(offer.session);
+                        }
                     }
                 }
                 Effect::Dismiss { session, .. } => {
@@ -236,6 +239,8 @@ impl Open {
                             let has_rung = self.ringing.remove(&it) || self.perhaps_ringing.remove(&it);
                             assert!(has_rung, "what stops has rung");
                         }
+                        // Whose call is accepted is spared the end of one of the other's that rang there.
+                        Event::Call(CallEvent::Accepted { .. }) => self.is_silent(session),
                         _ => {}
                     }
                 }
@@ -392,6 +397,7 @@ fn commands(input: &[u8]) {
             // A dismissed session says nothing more: the hub sees to that.
             _ if open.dismissed.contains(who) => {
                 open.take(rules.leave(now, *who));
+                open.is_silent(*who);
                 *who = arrive(&mut rules);
             }
             _ => {

@@ -1,5 +1,9 @@
 //! Connections of several transports: an offer without BUNDLE, or with several bundles.
 
+use patchbay::ids::PeerId;
+use patchbay::media::session::TransportSpec;
+use patchbay::media::worker::MAX_PEERS;
+
 use super::*;
 
 const SSRCS: [u32; 3] = [0x1000, 0x2000, 0x3000];
@@ -105,7 +109,7 @@ impl Split {
     }
 }
 
-const PEER: patchbay::ids::PeerId = patchbay::ids::PeerId(1);
+const PEER: PeerId = PeerId(1);
 
 #[test]
 fn each_transport_of_an_offer_without_bundle_carries_its_section() {
@@ -188,4 +192,36 @@ fn a_new_offer_removes_a_transport_and_adds_another() {
     assert_eq!(split.worker.contradictions(), Vec::<String>::new());
     assert_eq!(split.publish(0), [0x2_0000]);
     assert_eq!(split.publish(1), [0_u32; 0], "that transport is removed");
+}
+
+#[test]
+fn where_places_are_scarce_whoever_asks_for_several_transports_is_refused_first() {
+    let now = start();
+    let (mut worker, identity) = worker(now);
+    let own = DtlsIdentity::generate().unwrap();
+    let mut client = Client::new(1, None, Vec::new(), &identity, &own);
+    let mut open = |worker: &mut Worker, peer: u64, transports: u8| {
+        let spec = &mut client.spec;
+        spec.peer = PeerId(peer);
+        let first = spec.transports[0].clone();
+        spec.transports = (0..transports)
+            .map(|number| {
+                let local_ufrag = format!("{peer}/{number}");
+                TransportSpec {
+                    number,
+                    local_ufrag,
+                    ..first.clone()
+                }
+            })
+            .collect();
+        worker.handle_command(now, MediaCommand::Open(Box::new(spec.clone())));
+        events(worker)
+    };
+    for peer in 1..MAX_PEERS as u64 / 2 {
+        assert_eq!(open(&mut worker, peer, 1), []);
+    }
+    let (peer, reason) = (PeerId(100_000), CloseReason::Full);
+    assert_eq!(open(&mut worker, peer.0, 2), [MediaEvent::Closed { peer, reason }]);
+    assert_eq!(open(&mut worker, 100_001, 1), []);
+    assert_eq!(worker.stats().peers, MAX_PEERS as u64 / 2);
 }

@@ -310,3 +310,20 @@ fn who_calls_for_others_has_the_share_of_their_client_address() {
     }
     assert_eq!(begun, 10, "a quarter");
 }
+
+#[test]
+fn where_two_call_one_another_only_the_caller_is_spared_the_end_of_the_other_call() {
+    let mut exchange = Exchange::new(Limits::default());
+    for session in [1, 2] {
+        exchange.register(session, name("anna"), Newcomer::Joins);
+    }
+    exchange.register(3, name("ben"), Newcomer::Joins);
+    exchange.call(3, "anna").unwrap();
+    exchange.call(1, "ben").unwrap();
+    let accepted = exchange.accept(3, name("anna")).unwrap();
+    let over = |session: u64| {
+        let line = format!("tell {session}: ringing");
+        accepted.iter().filter(|told| told.starts_with(&line)).count()
+    };
+    assert_eq!([over(1), over(2)], [0, 1], "{accepted:?}");
+}
