@@ -60,7 +60,8 @@ pub struct Rewritten {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {
     pub source: SourceId,
-    pub sequence: u16,
+    /// The extended number that the source gave it.
+    pub sequence: u64,
     epoch: usize,
     place: u64,
 }
@@ -264,7 +265,7 @@ impl Rewriter {
         let found = &self.epochs[epoch];
         Some(Origin {
             source: found.source,
-            sequence: place.wrapping_sub(found.place_offset) as u16,
+            sequence: place.wrapping_sub(found.place_offset),
             epoch,
             place,
         })
@@ -435,10 +436,7 @@ mod tests {
         }
         for (incoming, rewritten) in sent {
             let origin = rewriter.origin(rewritten.sequence as u16).unwrap();
-            assert_eq!(
-                (origin.source, origin.sequence),
-                (incoming.source, incoming.sequence as u16)
-            );
+            assert_eq!((origin.source, origin.sequence), (incoming.source, incoming.sequence));
             assert_eq!(rewriter.again(&origin, incoming.timestamp, None), Some(rewritten));
         }
         assert_eq!(rewriter.origin(0x7ffd), None);

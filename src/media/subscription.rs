@@ -383,7 +383,7 @@ impl Subscription {
         }
         let origin = self.rewriter.origin(sequence)?;
         let layer = track.layers.iter().find(|layer| layer.source == origin.source)?;
-        let packet = layer.cache.packet(origin.sequence)?;
+        let packet = layer.kept(origin.sequence)?;
         let header = Header::parse(packet)?;
         let codec = track.codec(header.payload_type)?.codec;
         let source = self.outgoing(&header, codec, packet)?;

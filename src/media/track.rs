@@ -90,6 +90,13 @@ impl Layer {
         counts
     }
 
+    /// The packet of this extended number, if it is kept. Not one of another turn of the numbers: a copy that left this layer long
+    /// ago may still ask for the old one, and would send the new one again under the SRTP index of the old one.
+    pub fn kept(&self, extended: u64) -> Option<&[u8]> {
+        let behind = self.newest?.extended.wrapping_sub(extended);
+        (behind < 1 << 15).then(|| self.cache.packet(extended as u16))?
+    }
+
     /// The encoding goes on under another SSRC: nothing of the old stream's numbers holds any more. The cache keeps its
     /// memory, so that a client that invents SSRCs costs no allocations.
     pub fn restart(&mut self, clock_rate: u32, ssrc: u32, source: SourceId) {
@@ -434,6 +441,25 @@ mod tests {
     use crate::media::codec::Codec;
     use crate::media::names::TrackName;
     use crate::media::virtual_time::epoch;
+
+    #[test]
+    fn a_packet_of_another_turn_of_the_numbers_is_not_the_one_that_is_asked_for() {
+        let mut layer = Layer::new(Kind::Video, 90_000, 9, b"", SourceId(1));
+        let mut pool = Pool::new(1 << 20);
+        assert!(layer.kept(5).is_none());
+        let extended = 3 * 65_536 + 5;
+        layer.cache.store(extended as u16, &[7; 40], &mut pool);
+        layer.newest = Some(Newest {
+            extended: extended + 100,
+            timestamp: 0,
+            at: epoch(),
+        });
+        assert_eq!(layer.kept(extended), Some(&[7; 40][..]));
+        for other in [5, extended - 65_536, extended + 65_536] {
+            assert!(layer.kept(other).is_none(), "{other}");
+        }
+        layer.cache.release(&mut pool);
+    }
 
     /// How often a layer begins within two seconds, of a publisher of two formats that changes after so many of its packets, one a
     /// millisecond.

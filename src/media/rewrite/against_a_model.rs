@@ -248,7 +248,7 @@ impl Model {
             if at + ASKED_FOR > self.places.len() && self.is_remembered(at) {
                 let origin = self.rewriter.origin(number as u16);
                 let found = origin.map(|origin| (origin.source, origin.sequence));
-                prop_assert_eq!(found, Some((place.source, place.sequence as u16)), "of {}", number);
+                prop_assert_eq!(found, Some((place.source, place.sequence)), "of {}", number);
                 let again = self.rewriter.again(&origin.unwrap(), 0, None).unwrap();
                 prop_assert_eq!(again.sequence, number);
             }

@@ -1,6 +1,6 @@
 //! Participants who publish a camera and a screen, over a connection each.
 
-use super::Stage;
+use super::groupcall_id::two_in_a_room;
 
 #[tokio::test(start_paused = true)]
 async fn somebody_publishes_a_camera_and_a_screen_over_two_connections() {
@@ -42,20 +42,4 @@ async fn somebody_publishes_a_camera_and_a_screen_over_two_connections() {
         r#"ben < {"id":"participantLeft","name":"anna"}"#,
     ];
     stage.play(&steps.join("\n")).await;
-}
-
-async fn two_in_a_room() -> Stage {
-    let mut stage = Stage::new();
-    stage
-        .play(
-            r#"
-            anna > {"id":"joinRoom","name":"anna","room":"r"}
-            anna < {"id":"existingParticipants","data":[]}
-            ben > {"id":"joinRoom","name":"ben","room":"r"}
-            anna < {"id":"newParticipantArrived","name":"ben"}
-            ben < {"id":"existingParticipants","data":["anna"]}
-            "#,
-        )
-        .await;
-    stage
 }
