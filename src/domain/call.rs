@@ -1,16 +1,17 @@
-//! What is asked and told about calls from one to another.
+//! Commands and events about calls.
 
 use std::fmt;
 
 use super::Offer;
 use crate::ids::{CallId, DeviceId, PushTarget, RoomName, UserId};
 
-/// Where somebody can be reached. Kinds do not mix: nobody takes over a device by giving himself a name that looks so.
+/// Where somebody can be reached. The two kinds do not mix: nobody takes over a device by giving themselves a name that looks
+/// like one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Address {
     /// A name that a client gave itself.
     Name(UserId),
-    /// A device of an account; the family has checked that the session speaks for it.
+    /// A device of an account. The family has checked that the session speaks for it.
     Device { account: UserId, device: DeviceId },
 }
 
@@ -33,69 +34,69 @@ impl fmt::Display for Address {
     }
 }
 
-/// What a session is to those at the same address that can be sent the same, and have come before it.
+/// How a new session stands to its rivals: the older sessions at the same address that can be sent the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Newcomer {
-    /// One more: a call rings at all of them until one answers, and each gets the messages.
+    /// One more session. A call rings at all of them until one answers, and each gets the messages.
     Joins,
-    /// The only one from now on. The older one is dismissed, and what it was in is over.
+    /// The only session from now on. The older one is dismissed, and its calls are over.
     Replaces,
-    /// The only one from now on. The older one is dismissed, and its calls go on with the new one; a call also waits a
-    /// moment ([`super::Limits::reconnect_within`]) for a new session after its old one is gone. This is for calls
-    /// whose media do not depend on the session; one that this server carries ends with its session all the same.
+    /// The only session from now on. The older one is dismissed, and its calls go on with the new one. When a session ends
+    /// without a successor, its calls wait a moment ([`super::Limits::reconnect_within`]) for the next one. This is for calls
+    /// whose media do not depend on the session; a call that this server carries ends with its session all the same.
     Inherits,
 }
 
-/// What a session asks about calls.
+/// What a session asks for about calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallCommand {
-    /// Call those at these addresses, until one of them answers. Whoever still rings somebody else gives that up.
+    /// Call these addresses, until one of them answers. A call of the same session that still rings elsewhere is given up.
     Invite {
         to: Vec<Address>,
         media: CallMedia,
         when_busy: WhenBusy,
     },
-    /// Answer the call that rings here and comes from `from`; the one that meets in `room`, where a room is named. An
-    /// answer to a call that does not ring any more is refused, and accepts no newer one.
+    /// Answer the call that rings here and comes from `from`. If a room is named, only the call whose parties meet in it is
+    /// meant. An answer to a call that no longer rings is refused, and accepts no newer call.
     Answer {
         from: Address,
         room: Option<RoomName>,
         answer: Answer,
     },
-    /// A new offer for the media of the call that the session is in, which this server carries: an ICE restart, or a new
+    /// A new offer for the media of the call that the session is in and this server carries: an ICE restart, or a new
     /// connection in the place of the old one.
     Renew { offer: Offer },
-    /// End the calls with somebody, in whatever state they are. The room is not compared with theirs, because some clients name a
-    /// wrong one. One exception: if it is the room of a call between the two that has just ended
-    /// ([`super::Limits::late_within`]), the message was about that call, and is refused. Without `with`: end the call that
-    /// the session is in or has begun; if there is none, those that ring at it.
+    /// End the calls with somebody, whether they ring or are accepted. `room` is not compared with the rooms of these calls,
+    /// because some clients name a wrong one. One exception: if a call between the two in that room has just ended
+    /// ([`super::Limits::late_within`]), the message was about that call, and is refused. Without `with`: end the call that the
+    /// session is in or has begun; if there is none, end those that ring at the session.
     HangUp {
         with: Option<Address>,
         room: Option<RoomName>,
     },
 }
 
-/// By what the two will hear each other.
+/// What carries the media of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallMedia {
-    /// This server: the caller's offer waits until the callee accepts with one of its own; then both are answered.
+    /// This server. The caller's offer waits until the callee accepts with one of its own; then both are answered.
     Carried(Offer),
-    /// Something that is not decided here: both are told this room, and go there by themselves.
+    /// Something that is not decided here. Both parties are sent this room, and go there by themselves.
     Elsewhere(RoomName),
 }
 
-/// What becomes of a call to somebody who is in a call or rings.
+/// What happens to a call whose callee is in a call or rings already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenBusy {
-    /// It is refused ([`super::Refusal::Busy`]).
+    /// The call is refused ([`super::Refusal::Busy`]).
     Refuse,
-    /// It rings; the callee's client says what it thinks of that.
+    /// The call rings. The callee's client decides what it does about that.
     Ring,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// With an offer where this server carries the call. Ends what else the session is in or has begun.
+    /// Accept, with an offer if this server carries the call. All other calls that the session is in or has begun end.
     Accept(Option<Offer>),
     Decline(Decline),
 }
@@ -105,23 +106,23 @@ pub enum Answer {
 pub enum Decline {
     Unwilling,
     Busy,
-    /// There is no microphone or camera.
+    /// The callee has no microphone or camera.
     NoDevice,
 }
 
-/// What a session is told about calls.
+/// What a session is sent about calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallEvent {
-    /// It rings.
+    /// A call rings at the session.
     Incoming {
         call: CallId,
         from: Address,
         to: Address,
-        /// Where the two will meet, if not here.
+        /// Room where the two parties will meet. `None` if this server carries the call.
         room: Option<RoomName>,
     },
-    /// To the caller of a call that is carried elsewhere. In a call that is carried here, each side's
-    /// [`super::Event::Answered`] says it, the callee's first.
+    /// To the caller of a call that is carried elsewhere: a callee has accepted. In a call that is carried here, each side's
+    /// [`super::Event::Answered`] says so, and the callee is sent theirs first.
     Accepted { call: CallId, by: Address, room: RoomName },
     /// To the caller: this callee does not answer, and others still may.
     CalleeOut {
@@ -129,26 +130,26 @@ pub enum CallEvent {
         callee: Address,
         reason: CallEnd,
     },
-    /// The last of a call; not told to the session that ended it.
+    /// The last event of a call. The session that ended the call is not sent it.
     Over(CallOver),
 }
 
-/// A call rings, or rings no more, where somebody is reached without a session.
+/// Notice for somebody without a session that a call rings, or that it no longer rings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PushNotice {
     pub targets: Vec<PushTarget>,
-    /// An [`CallEvent::Incoming`], or a [`CallEvent::Over`].
+    /// Either a [`CallEvent::Incoming`] or a [`CallEvent::Over`].
     pub event: CallEvent,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallOver {
     pub call: CallId,
-    /// Which side the session that is told is on.
+    /// Side of the session that is sent this.
     pub side: Side,
     pub other: Address,
     pub room: Option<RoomName>,
-    /// Whether it had been accepted.
+    /// Whether the call had been accepted.
     pub accepted: bool,
     pub reason: CallEnd,
 }
@@ -163,16 +164,16 @@ pub enum Side {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallEnd {
     Declined(Decline),
-    /// Another session of the callee, or another callee, has accepted: over for this one only.
+    /// Another session of the callee, or another callee, has accepted. The call is over for this one only.
     AnsweredElsewhere,
-    /// It rang as long as it may ([`super::Limits::ring_for`]).
+    /// The call rang as long as it may ([`super::Limits::ring_for`]).
     TimedOut,
     /// The caller hung up before anybody accepted.
     GivenUp,
     HungUp,
-    /// Both have left the room where they met ([`super::Limits::room_empty_for`]).
+    /// Both parties have left the room where they met ([`super::Limits::room_empty_for`]).
     RoomLeft,
-    /// The other side's session is gone, or somebody's media connection is.
+    /// The other side's session has ended, or somebody's media connection was lost.
     Lost,
     /// The media could not be set up.
     Failed,

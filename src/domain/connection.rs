@@ -1,11 +1,12 @@
-//! What a connection is for, and whether a second offer continues a live connection or comes from a new one, such as a reloaded page's.
+//! What a connection is for, and whether a second offer continues a live connection or opens a new one, as a reloaded page
+//! does.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::MediaKind;
 use crate::ids::{Feed, FeedRef, ParticipantId, SlotId};
 
-/// What a connection is among those of its participant, who has one of each at most.
+/// The purpose of a connection. A participant has one connection for each purpose at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     Publish(Feed),
@@ -25,7 +26,7 @@ pub enum Use {
 }
 
 impl Use {
-    /// Whether this is about what `participant` publishes.
+    /// Whether this use receives what `participant` publishes.
     pub fn watches(self, participant: ParticipantId) -> bool {
         match self {
             Use::Watch(feed) => feed.participant == participant,
@@ -34,7 +35,7 @@ impl Use {
     }
 }
 
-/// What of an offer tells its connection from another. Absent parts are empty.
+/// The parts of an offer that tell its connection from another. A part that is absent is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConnectionIdentity {
     /// User name and session id of the `o=` line (RFC 8866 §5.2).
@@ -46,17 +47,18 @@ pub struct ConnectionIdentity {
 }
 
 impl ConnectionIdentity {
-    /// A connection keeps its certificate for life (RFC 9429 §5.2.1), so another certificate is another connection.
-    /// With the same certificate, which may be shared by several connections of a client, either
-    /// - the session id is the same: RFC 9429 §5.2.2 keeps it over all offers of a connection, ICE restarts included; or
-    /// - the ICE credentials are the same: some clients write a new session id each time but restart ICE never.
+    /// Whether an offer with this identity continues the live connection. A connection keeps its certificate for life (RFC 9429
+    /// §5.2.1), so another certificate is another connection. With the same certificate, which may be shared by several
+    /// connections of a client, the connection continues in either of two cases:
+    /// - the session id is the same: RFC 9429 §5.2.2 keeps it over all offers of a connection, ICE restarts included;
+    /// - the ICE credentials are the same: some clients write a new session id each time, but never restart ICE.
     pub fn continues(&self, live: &ConnectionIdentity) -> bool {
         let same = |ours: &str, theirs: &str| !ours.is_empty() && ours == theirs;
         self.certificate == live.certificate && (same(&self.origin, &live.origin) || same(&self.ufrag, &live.ufrag))
     }
 
-    /// Hashes by which this connection is found again: an offer that continues it has at least one of them. Rarely, another
-    /// connection has the same hash.
+    /// Hashes by which this connection is found again: an offer that continues it has at least one of them. Another connection
+    /// may have the same hash, which is rare.
     pub fn keys(&self) -> Vec<u64> {
         let parts = [(0, &self.origin), (1, &self.ufrag)];
         let given = parts.into_iter().filter(|(_, part)| !part.is_empty());

@@ -1,33 +1,35 @@
 //! Connections that have ended here and may go on at their clients.
 //!
-//! A client keeps its `RTCPeerConnection`, with its keys, when its socket closes, when it is sent away from a room, or when a
-//! part of the server is lost. When it comes again and offers that connection once more, the answer has to make it begin a new DTLS
-//! association (RFC 8842 §4): the old one's keys are nobody's any more. So what identified the connection outlives its participant.
+//! A client keeps its `RTCPeerConnection`, with its keys, when its socket closes, when it is dismissed from a room, or when a
+//! part of the server is lost. When it comes again and offers that connection once more, the answer has to make it begin a new
+//! DTLS association (RFC 8842 §4), because the server no longer has the keys of the old one. So the identity of a connection
+//! outlives its participant.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::ConnectionIdentity;
 
-/// The connections that ended last, whosever they were.
+/// The connections of all participants that ended last.
 pub(super) struct EndedConnections {
     most: usize,
     by_key: HashMap<u64, Ended>,
-    /// In the order in which they ended, with the keys of each.
+    /// Numbers and keys of the connections, in the order in which they ended.
     order: VecDeque<(u64, Vec<u64>)>,
     last_number: u64,
 }
 
 #[derive(Clone, Copy)]
 struct Ended {
-    /// Grows from one to the next.
+    /// Number that grows from one connection to the next.
     number: u64,
-    /// As [`super::Negotiation::association`].
+    /// The last [`super::Negotiation::association`] of the connection.
     association: u32,
 }
 
 impl EndedConnections {
-    /// Remembers so many, some 150 bytes each, and forgets those that ended first. There is no age: a computer that was asleep
-    /// may come again after a night. Nobody has a share: an address that ends as many connections makes all others forgotten.
+    /// Remembers `most` connections, some 150 bytes each, and forgets those that ended first. No connection is too old: a
+    /// computer that was asleep may come again after a night. Addresses have no shares here: one address that ends `most`
+    /// connections makes the server forget all others.
     pub fn new(most: usize) -> Self {
         Self {
             most,
@@ -55,14 +57,14 @@ impl EndedConnections {
             return;
         };
         for key in keys {
-            // A newer one may have the same key.
+            // A newer connection may have the same key.
             if self.by_key.get(&key).is_some_and(|ended| ended.number == number) {
                 self.by_key.remove(&key);
             }
         }
     }
 
-    /// The association that an offer begins where no connection goes on.
+    /// The association that an offer begins if it continues no live connection.
     pub fn next_association(&self, identity: &ConnectionIdentity) -> u32 {
         let keys = identity.keys();
         let found = keys.iter().filter_map(|key| self.by_key.get(key));

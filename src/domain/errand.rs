@@ -5,7 +5,8 @@ use bytes::Bytes;
 use crate::ids::UserId;
 use crate::shares::ClientAddress;
 
-/// What is to be done with messages that wait for people who are not there. In order, for each receiver.
+/// What is to be done with messages that wait for people who are not there. The errands of one receiver are done in their
+/// order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Errand {
     Keep {
@@ -13,13 +14,13 @@ pub enum Errand {
         sender: Sender,
         message: Bytes,
     },
-    /// Bring all that wait to [`Rules::collected`](super::Rules::collected), with this ticket.
+    /// Bring all waiting messages to [`Rules::collected`](super::Rules::collected), with this ticket.
     Collect { receiver: UserId, ticket: u64 },
-    /// Those up to this number have been delivered.
+    /// Delete the messages up to this number: they have been delivered.
     Forget { receiver: UserId, up_to: i64 },
 }
 
-/// Whose share of the space for messages one uses.
+/// The sender of a message, whose share of the space for messages it uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sender {
     pub user: UserId,
@@ -29,7 +30,7 @@ pub struct Sender {
 /// A message that has waited.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitingMessage {
-    /// Grows from message to message of one receiver.
+    /// Number that grows from message to message of one receiver.
     pub number: i64,
     pub message: Bytes,
 }

@@ -1,6 +1,6 @@
-//! Invitations to calls for people who are not there. They wait no longer than a call rings: a phone that rings later rings
-//! for nobody. They are calls that ring, for the limits: as many wait, in all, for one person, and from one client address. With
-//! twice [`MESSAGE_BYTES_MAX`] each they have 32 MB at the worst.
+//! Invitations to calls for people who are not there. They wait no longer than a call rings: a phone that rings later rings for
+//! nobody. For the limits they are calls that ring: as many wait in all, for one person, and from one client address. With
+//! twice [`MESSAGE_BYTES_MAX`] each they take 32 MB at the worst.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -12,10 +12,10 @@ use super::{Limits, Sender};
 use crate::ids::UserId;
 use crate::shares::{ClientAddress, Pot};
 
-/// An invitation names two people and a room. Longer ones do not wait.
+/// Bytes of an invitation that waits. It names two people and a room; longer ones do not wait.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024;
 
-/// One pair has one invitation at most: the newest.
+/// A sender and a receiver. Each pair has one invitation at most: the newest.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Pair {
     receiver: UserId,
@@ -29,13 +29,13 @@ struct Waiting {
     missed: Option<Bytes>,
 }
 
-/// What one person asks another about a call.
+/// What one person sends another about a call.
 pub(super) struct Invitation {
     pub receiver: UserId,
     pub sender: Sender,
     pub message: Bytes,
-    /// What the receiver gets who comes too late. `None` where this answers an invitation, or takes one back: nobody
-    /// waits for an answer to that.
+    /// Message for a receiver who comes too late. `None` if this answers an invitation, or takes one back: nobody waits for an
+    /// answer to that.
     pub missed: Option<Bytes>,
 }
 
@@ -61,9 +61,9 @@ impl Invitations {
         }
     }
 
-    /// Keeps an invitation for as long as it rings; gives it back where there is no space. A newer one from the same
-    /// person takes the place of the older. One that is taken back does not ring at all: returns what its receiver gets
-    /// instead.
+    /// Keeps an invitation for as long as it rings, or gives it back where there is no space. A newer one from the same person
+    /// takes the place of the older. An invitation that is taken back does not ring at all: then this returns the message that
+    /// its receiver gets instead.
     pub fn keep(&mut self, now: Instant, invitation: Invitation) -> Result<Option<Bytes>, Invitation> {
         let Invitation {
             receiver,
@@ -82,7 +82,7 @@ impl Invitations {
             return Ok(Some(missed));
         }
         if !self.has_space_for(receiver, sender.client) || message.len() > MESSAGE_BYTES_MAX {
-            // The older one still rings, and whoever does not come in time is to hear of it.
+            // The older invitation still rings, and its sender is to hear if the receiver does not come in time.
             if let Some(older) = older {
                 self.insert(pair, older);
             }
@@ -102,8 +102,8 @@ impl Invitations {
         Ok(None)
     }
 
-    /// Those for somebody who is there now, the oldest first. Those whose time is over stay, to be said to be missed: nobody may
-    /// have looked at the clock for a while.
+    /// Takes out the invitations for somebody who is there now, the oldest first. Those whose time is over stay, and are
+    /// reported as missed by [`Invitations::handle_timeout`], which may be late.
     pub fn take(&mut self, now: Instant, receiver: &UserId) -> Vec<Bytes> {
         let rings = |pair: &&Pair| self.waiting.get(*pair).is_some_and(|waiting| now < waiting.until);
         let pairs: Vec<Pair> = self.for_receiver(receiver).filter(rings).cloned().collect();
@@ -116,7 +116,7 @@ impl Invitations {
         self.due.first().map(|(due, _)| *due)
     }
 
-    /// Forgets those whose time is over; returns those to which somebody waits for an answer.
+    /// Forgets the invitations whose time is over. Returns those whose senders wait for an answer.
     pub fn handle_timeout(&mut self, now: Instant) -> Vec<Invitation> {
         let mut unanswered = Vec::new();
         while let Some((_, pair)) = self.due.first().filter(|(due, _)| *due <= now).cloned() {

@@ -1,8 +1,8 @@
-//! Messages between users, messages that wait, and who is sent that a user has come or gone.
+//! Messages between users, messages that wait, and who is sent that a user has come or left.
 //!
-//! A message is opaque. One for a user goes to every session of theirs; where they have none it is kept, and brought when
-//! they come. While what was kept is on its way, newer messages are kept as well, so that they stay in their order.
-//! Invitations to calls and their answers wait here, apart from the rest, and no longer than a call rings.
+//! A message is opaque. A message for a user goes to every session of theirs. Where they have none it is kept, and delivered
+//! when they come. While kept messages are on their way from storage, newer messages are kept as well, so that all stay in
+//! their order. Invitations to calls and their answers wait here, apart from the rest, and no longer than a call rings.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -18,7 +18,7 @@ use crate::shares::ClientAddress;
 /// Users that are listed at once: each is a message, and a session may have a thousand unread.
 const LISTED_MAX: usize = 500;
 
-/// What one session asks about messages.
+/// What one session asks for about messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MessageCommand {
     Send {
@@ -26,7 +26,7 @@ pub enum MessageCommand {
         message: Bytes,
         waits: Waits,
     },
-    /// To be told who is there.
+    /// Ask who is online.
     List,
 }
 
@@ -43,63 +43,63 @@ pub enum Recipient {
 pub enum Waits {
     /// Until the user comes.
     ForReceiver,
-    /// No longer than a call rings: it invites to one. Then its sender hears of it ([`MessageEvent::Unanswered`]), and
-    /// its receiver gets this when they come.
+    /// No longer than a call rings: the message invites to a call. If nobody comes in time its sender is sent
+    /// [`MessageEvent::Unanswered`], and its receiver is sent `missed` when they come.
     WhileRinging { missed: Bytes },
-    /// As long: it answers such an invitation, or takes it back.
+    /// As long: the message answers such an invitation, or takes it back.
     ForCaller,
 }
 
-/// What one session is told about messages.
+/// What one session is sent about messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MessageEvent {
     /// The first session of a user has come.
     Online {
         user: UserId,
     },
-    /// One more session of this user, whose session this is, has come.
+    /// One more session of this user has come. The user's other sessions are sent this.
     OneMore {
         user: UserId,
     },
-    /// The last session of a user has gone.
+    /// The last session of a user has ended.
     Offline {
         user: UserId,
     },
-    /// Those who are there now, as far as they can be told at once.
+    /// The users who are online now, as many of them as are listed at once.
     WhoIsOnline {
         users: Vec<UserId>,
     },
     Received {
         message: Bytes,
     },
-    /// This invitation of theirs has reached nobody for as long as it rang.
+    /// An invitation of the session's user has reached nobody for as long as it rang.
     Unanswered {
         receiver: UserId,
         invitation: Bytes,
     },
 }
 
-/// What is known of the users that get messages beside who they are: [`Register`] has their sessions. One owner; each call
-/// returns what is to be done about it.
+/// What is known of the users who get messages; [`Register`] has their sessions. It has one owner; each call returns what is to
+/// be done about it.
 pub(super) struct Messages {
-    /// Those that have a session that gets messages. Ordered, so that lists are.
+    /// Users who have a session that gets messages. Ordered, so that lists are.
     users: BTreeMap<UserId, User>,
     invitations: Invitations,
     last_ticket: u64,
 }
 
 struct User {
-    /// Until all that was kept has been brought.
+    /// Request for the kept messages. `None` once all of them have been delivered.
     collecting: Option<Collecting>,
-    /// Everybody was sent that this user has come, and will be sent that they have gone.
+    /// Whether everybody was sent that this user has come, and will be sent that they leave.
     is_announced: bool,
 }
 
 #[derive(Clone, Copy)]
 struct Collecting {
-    /// Tells the answer to this question from one to an earlier one.
+    /// Ticket of the request. An answer with another ticket belongs to an earlier request.
     ticket: u64,
-    /// Something was kept since it was asked.
+    /// Whether another message was kept after the request.
     again: bool,
 }
 
@@ -134,8 +134,8 @@ impl Messages {
         }
     }
 
-    /// A session has come that gets the messages of this user. The first one of a user is announced to everybody, further ones to
-    /// those of the user.
+    /// A session has come that gets the messages of this user. The first session of a user is announced to everybody, a further
+    /// one to the user's other sessions.
     pub fn arrived(&mut self, session: SessionId, user: &UserId, register: &Register) -> Vec<Effect> {
         let online = || Event::Message(MessageEvent::Online { user: user.clone() });
         let Some(known) = self.users.get_mut(user) else {
@@ -166,8 +166,7 @@ impl Messages {
         effects
     }
 
-    /// Nobody else is sent that this user has come with this session, so nobody is sent that they go. Their next session is
-    /// announced.
+    /// Leaves out the announcement of this user to others, and later that they leave. The user's next session is announced.
     pub fn hush(&mut self, session: SessionId, user: &UserId, effects: &mut [Effect]) {
         if let Some(known) = self.users.get_mut(user) {
             known.is_announced = false;
@@ -181,7 +180,7 @@ impl Messages {
         }
     }
 
-    /// A session of this user is gone. The last one is announced to everybody else.
+    /// A session of this user has ended. If it was the last, that is announced to everybody else.
     pub fn left(&mut self, user: &UserId, register: &Register) -> Vec<Effect> {
         if !register.messaged(user).is_empty() {
             return Vec::new();
@@ -231,7 +230,7 @@ impl Messages {
         }
     }
 
-    /// To every session of a user, or into storage until they come.
+    /// Sends a message to every session of a user, or stores it until they come.
     fn deliver(&mut self, receiver: UserId, sender: Sender, message: Bytes, register: &Register) -> Effect {
         match self.users.get_mut(&receiver).map(|user| &mut user.collecting) {
             Some(None) => {
@@ -250,7 +249,7 @@ impl Messages {
         })
     }
 
-    /// Tells each sender that nobody has answered, and each receiver what they have missed.
+    /// Sends each sender that nobody has answered, and each receiver what they have missed.
     fn unanswered(&mut self, invitations: Vec<Invitation>, register: &Register) -> Vec<Effect> {
         let mut effects = Vec::new();
         for invitation in invitations {
@@ -281,7 +280,7 @@ impl Messages {
         vec![Effect::Tell { session, event }]
     }
 
-    /// The answer to [`Errand::Collect`]: what was kept for a user, in its order.
+    /// Takes the answer to [`Errand::Collect`]: the messages that were kept for a user, in their order.
     pub fn collected(
         &mut self,
         now: Instant,
@@ -333,7 +332,7 @@ impl Messages {
         effects
     }
 
-    /// Nobody is there any more. The sessions are the hub's to tell.
+    /// Forgets all users. The hub dismisses the sessions itself.
     pub fn shut_down(&mut self) {
         self.users.clear();
     }
@@ -353,7 +352,7 @@ fn is_arrival(event: &Event) -> bool {
     matches!(event, Event::Message(MessageEvent::Online { .. }))
 }
 
-/// Whether everybody is to be sent that somebody has come.
+/// Whether these effects announce to everybody that somebody has come.
 pub fn announces_somebody(effects: &[Effect]) -> bool {
     let is_arrival = |effect: &Effect| matches!(effect, Effect::TellEach { event, .. } if is_arrival(event));
     effects.iter().any(is_arrival)

@@ -1,8 +1,9 @@
-//! The rules: who is in which room, who sees whom, who calls whom, who can be reached by message, who is told what.
+//! The rules: who is in which room, who watches whom, who calls whom, who can be reached by message, and which events each
+//! session is sent.
 //!
-//! A [`Command`] comes from one session; [`Rules`] change their state and return [`Effect`]s, in the order in which
-//! they are to be carried out, or a [`Refusal`]. Nothing here waits, reads or writes, the time is told, and no wire
-//! format is known: ids and session descriptions are opaque.
+//! A [`Command`] comes from one session. [`Rules`] change their state and return [`Effect`]s, in the order in which they are to
+//! be carried out, or a [`Refusal`]. Nothing here waits, reads, writes or looks at a clock: the time is an argument. The rules
+//! know no wire format: ids and session descriptions are opaque to them.
 
 mod call;
 mod calls;
@@ -40,55 +41,59 @@ use crate::shares::Share;
 /// How much one node holds, and how long it waits.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// A room lives only while somebody is in it, so this bites before the number of sessions does only where most
-    /// people sit alone. Larger would let one client with many sockets spread over every worker.
+    /// Rooms at once. A room lives only while somebody is in it, so this limit is reached before the limit on sessions only
+    /// where most people sit alone. A larger number would let one client with many sockets spread over every worker.
     pub rooms: usize,
-    /// Everybody is told of everybody: a full room that reconnects at once makes the square of this in messages.
+    /// Participants of one room. Each is sent the arrival of each other: a full room that reconnects at once makes the square
+    /// of this number in messages.
     pub participants_per_room: usize,
-    /// One to publish and one for each participant watched. Browsers refuse more than 500 connections a page, and no
-    /// page shows 200 people.
+    /// Connections of one participant: one to publish, and one for each participant that they watch. Browsers refuse more than
+    /// 500 connections a page, and no page shows 200 people.
     pub peers_per_participant: usize,
-    /// A connection may cost 64 KiB in the media engine: this many stay below 1.3 GB.
+    /// Connections of all participants. Each may cost 64 KiB in the media engine, so this many stay below 1.3 GB.
     pub peers: usize,
-    /// Connections that have been offered and answered and have not connected: forty pages that join full rooms at once.
-    /// More would let somebody who never connects take the places of others; with fewer, the pages of a server that
-    /// has just been started anew would have to try again.
+    /// Connections whose offers have been answered and that have not connected yet: as many as forty pages make that join full
+    /// rooms at once. A larger number would let somebody who never connects take the places of others. With a smaller one, the
+    /// pages of a server that has just been restarted would have to try again.
     pub unconnected_peers: usize,
-    /// Of rooms, calls and connections, what the sessions of one client address may have; see [`Share::percent`].
+    /// Percentage of all rooms, calls and connections that the sessions of one client address may have; see [`Share::percent`].
     pub address_share_percent: u8,
     /// Calls at once. Each that rings keeps the caller's offer, of up to 64 KiB: 256 MB at the worst.
     pub calls: usize,
-    /// Calls that ring at one address at once, the next finds it busy: nobody answers more, and each makes a message
-    /// to every session there.
+    /// Calls that ring at one address at once; the next caller finds the address busy. Nobody answers more, and each call makes
+    /// a message to every session there.
     pub calls_per_address: usize,
-    /// Of those, calls from one client address. Larger would let one client keep somebody busy for everybody else.
+    /// Calls that ring at one address and come from one client address. A larger number would let one client keep somebody busy
+    /// for everybody else.
     pub calls_per_address_from_one: usize,
-    /// Callees of one call. Each may have many sessions at which it rings, and whoever calls more people wants a room.
+    /// Callees of one call. Each may have many sessions at which it rings, and somebody who calls more people wants a room.
     pub callees_per_call: usize,
-    /// Sessions at one address that can be sent the same, and push targets there: somebody's devices and open pages. More would
-    /// multiply every message.
+    /// Sessions at one address that can be sent the same, and push targets there: somebody's devices and open pages. A larger
+    /// number would multiply every message.
     pub sessions_per_address: usize,
     /// Push targets of all addresses, of half a KiB each: 10 MB at the worst.
     pub push_targets: usize,
-    /// How long a call rings. Shorter misses people who are in the next room, longer keeps callers waiting for nobody.
+    /// Time that a call rings. A shorter one misses people who are in the next room, a longer one keeps callers waiting for
+    /// nobody.
     pub ring_for: Duration,
-    /// How long a call waits for the new session of somebody who reconnects ([`Newcomer::Inherits`]). A page that loads
+    /// Time that a call waits for the new session of somebody who reconnects ([`Newcomer::Inherits`]). A page that loads
     /// another takes a second or two; the other side must hear of a sudden loss within ten.
     pub reconnect_within: Duration,
-    /// How long a call whose two meet in a room of their own goes on when nobody is in that room any more. A page that
-    /// is loaded again is back in seconds, on a slow link in ten; longer keeps two busy who have forgotten to hang up.
+    /// Time that a call goes on whose two parties met in a room of their own and have both left it. A page that is loaded again
+    /// is back in seconds, on a slow link in ten. A longer time keeps two people busy who have forgotten to hang up.
     pub room_empty_for: Duration,
-    /// How long after a call was accepted somebody has to enter the room where its two are to meet; then it keeps nobody busy
-    /// any more. Pages load in seconds; people who first have to allow the camera take longer.
+    /// Time after the acceptance of a call within which somebody has to enter the room where its two parties are to meet. After
+    /// it the call no longer keeps them busy. Pages load in seconds; people who first have to allow the camera take longer.
     pub room_entered_within: Duration,
-    /// How long after the end of a call a message may arrive that was sent before it. A socket of which nothing is heard is
-    /// closed after 25 s, and what was on its way is lost with it. Longer would keep clients that name an older room out of
-    /// habit from hanging up.
+    /// Time after the end of a call within which a message may arrive that was sent before the end. A socket that stays silent
+    /// is closed after 25 s, and what was on its way is lost with it. A longer time would keep clients that name an older room
+    /// out of habit from hanging up.
     pub late_within: Duration,
-    /// How long somebody's media may be missing before the others are told, as while a page puts another connection in the
-    /// place of its first. Shorter announces what is over when it is read; longer leaves people with a picture that stands.
+    /// Time that somebody's media may be missing before the others are sent [`MediaState::Lost`], as while a page replaces its
+    /// first connection by another. A shorter time announces what is over by the time that it is read; a longer one leaves
+    /// people with a picture that stands still.
     pub media_gap: Duration,
-    /// Whether a room of two is only for those who have proven who they are, and for the two of a call who meet there.
+    /// Whether a room of two is only for people who have proven who they are, and for the two parties of a call who meet there.
     pub proof_required: bool,
 }
 
@@ -131,14 +136,14 @@ impl Limits {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
     pub user: UserId,
-    /// The id again where no name is known.
+    /// The user's name; their id again where no name is known.
     pub name: String,
     pub prefix: String,
     pub postfix: String,
 }
 
 impl Person {
-    /// Somebody of whom only the id is known.
+    /// A person whose id alone is known.
     pub fn unnamed(user: UserId) -> Self {
         Self {
             name: user.as_str().to_owned(),
@@ -152,25 +157,25 @@ impl Person {
 /// How somebody comes to a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// They have proven that it is theirs: nobody who has not takes it from them.
+    /// They have proven that the name is theirs. Nobody takes it from them without the same proof.
     Proven,
-    /// They say so.
+    /// They only say that the name is theirs.
     Unproven,
 }
 
-/// Rooms of different kinds are different rooms, whatever they are called.
+/// Kinds of rooms. Two rooms of different kinds are two rooms, even under one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RoomKind {
     Group,
-    /// For two.
+    /// A room for two.
     Pair,
 }
 
-/// What one session asks.
+/// What one session asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Enter a room. A session is in one room at a time: it leaves the one it is in. Of two joins under one name, the
-    /// one received later counts, even if storage answered it first.
+    /// Enter a room. A session is in one room at a time: it leaves the room where it is. Of two joins under one name the one
+    /// that was received later counts, even if storage answered that one first.
     Join {
         turn: Turn,
         kind: RoomKind,
@@ -179,7 +184,7 @@ pub enum Command {
         claim: Claim,
     },
     Leave,
-    /// Offer a connection for one feed: to publish it where it is one's own, otherwise to receive it.
+    /// Offer a connection for one feed: to publish it if it is the session's own, otherwise to receive it.
     Offer {
         subject: UserFeed,
         offer: Offer,
@@ -189,25 +194,26 @@ pub enum Command {
         conference: Conference,
         offer: Offer,
     },
-    /// A remote candidate for the connection that concerns `subject`. The server finds clients by their own checks
-    /// (RFC 8445 §2.5, ICE-lite), so only whether it addresses a connection of this session matters.
+    /// A remote candidate for the connection that concerns `subject`. The server finds clients by their own checks (RFC 8445
+    /// §2.5, ICE-lite), so the command only checks that this session has such a connection.
     Candidate {
         subject: UserFeed,
     },
-    /// A chat text to everybody in the room, oneself included.
+    /// A chat text to everybody in the room, the sender included.
     Say {
         text: Arc<str>,
     },
-    /// A file to be announced to everybody in the room, oneself included.
+    /// A file to be announced to everybody in the room, the sender included.
     AnnounceFile {
         file: Arc<FileNotice>,
     },
-    /// Be reachable at an address: one for each session, which moves when it registers again. What rings there rings at the
-    /// newcomer, too, and messages that waited for it arrive.
+    /// Be reachable at an address. A session is at one address, and moves when it registers again. Calls that ring at the
+    /// address ring at the new session too, and messages that waited for its user arrive.
     Register(Registration),
-    /// Let calls to the session's address ring at these push targets as well, also when no session is there; none: no longer.
+    /// Let calls to the session's address ring at these push targets as well, also when no session is there. An empty list ends
+    /// that.
     Push(Vec<PushTarget>),
-    /// About messages between users, in a room or not.
+    /// A command about messages between users, who need not be in a room.
     Message(MessageCommand),
     Call(CallCommand),
 }
@@ -225,7 +231,7 @@ impl From<MessageCommand> for Command {
 }
 
 impl Command {
-    /// Whether it only passes something on, and changes nothing.
+    /// Whether the command only passes something on, and changes nothing.
     pub fn says_something(&self) -> bool {
         matches!(
             self,
@@ -234,7 +240,7 @@ impl Command {
     }
 }
 
-/// A feed by the name of whoever publishes it.
+/// A feed, named by the user who publishes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserFeed {
     pub user: UserId,
@@ -248,22 +254,22 @@ impl UserFeed {
     }
 }
 
-/// What goes over a connection for several feeds. Sections of the offer are dealt in this order: each feed and each slot gets
-/// one of each kind that it has, and what is left goes to the feeds in turn.
+/// What goes over a connection for several feeds. The sections of the offer are dealt in the order of these fields: each feed
+/// and each slot gets one section of each kind that it has, and the sections that are left go to the feeds in turn.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Conference {
     pub publish: Option<Feed>,
     pub watch: Vec<UserFeed>,
-    /// Sections that follow whoever speaks.
+    /// Kinds of the sections that follow the speaker.
     pub speaker_slots: Vec<MediaKind>,
 }
 
-/// A session description with what tells its connection from others.
+/// A session description, and what tells its connection from others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Offer {
     pub sdp: String,
     pub identity: ConnectionIdentity,
-    /// Comes back with the answer. None from families in which an answer says what it is about.
+    /// Tag that comes back with the answer. `None` from families whose answers name their subject.
     pub tag: Option<OfferTag>,
 }
 
@@ -271,17 +277,17 @@ pub struct Offer {
 pub struct FileNotice {
     pub name: String,
     pub url: String,
-    /// A media type, or whatever the client calls it.
+    /// Media type, or whatever the client calls it.
     pub kind: Option<String>,
 }
 
-/// Whether somebody can decode what somebody else publishes.
+/// Notice that somebody cannot decode what somebody else publishes, or can again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecodingNotice {
     pub publisher: UserId,
     pub watcher: UserId,
     pub media: MediaKind,
-    /// The format that is sent and that the watcher cannot decode. `None`: that is over.
+    /// Format that is sent and that the watcher cannot decode. `None` when the watcher can decode again.
     pub undecodable: Option<String>,
 }
 
@@ -291,10 +297,10 @@ pub enum MediaKind {
     Video,
 }
 
-/// What one session is told.
+/// What one session is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// It has entered; these were there before, in the order of their arrival.
+    /// The session has entered a room. The others were there before, in the order of their arrival.
     Joined {
         others: Vec<Arc<Person>>,
     },
@@ -304,18 +310,18 @@ pub enum Event {
     ParticipantLeft {
         user: UserId,
     },
-    /// What somebody in the room sends does not arrive any more, or does again. Nobody has left or come.
+    /// The media of somebody in the room no longer arrive, or arrive again. Nobody has left or come.
     MediaChanged {
         user: UserId,
         media: MediaState,
     },
-    /// The answer to its offer.
+    /// The answer to an offer of this session.
     Answered {
         subject: Subject,
         tag: Option<OfferTag>,
         sdp: String,
     },
-    /// One of the server's candidates for a connection; after its [`Event::Answered`].
+    /// One of the server's candidates for a connection; it follows the connection's [`Event::Answered`].
     Candidate {
         subject: Subject,
         candidate: Candidate,
@@ -328,11 +334,12 @@ pub enum Event {
         from: UserId,
         file: Arc<FileNotice>,
     },
-    /// The session's connection to watch this person was lost with a part of the server. It may offer a new one.
+    /// The connection over which the session watched this person was lost with a part of the server. The session may offer a
+    /// new one.
     ConnectionLost {
         person: Arc<Person>,
     },
-    /// To the publisher and to the watcher.
+    /// A notice about decoding. The publisher and the watcher are both sent it.
     Decoding(Arc<DecodingNotice>),
     Message(MessageEvent),
     Call(CallEvent),
@@ -343,7 +350,7 @@ pub enum Event {
 /// Whether somebody's media arrive at the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MediaState {
-    /// The client is not heard, and may come back.
+    /// Nothing arrives from the client, which may come back.
     Lost,
     Back,
 }
@@ -351,15 +358,15 @@ pub enum MediaState {
 /// What a connection is for, as its session knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
-    /// To publish this feed in a room where it is one's own, otherwise to receive it.
+    /// A feed of a room: to publish it if it is the session's own, otherwise to receive it.
     Feed(UserFeed),
     /// Several feeds of a room.
     Conference,
-    /// Both directions of a call; the answer says that the call has been accepted.
+    /// Both directions of a call. The answer says that the call has been accepted.
     Call { call: CallId, side: Side },
 }
 
-/// An ICE candidate as text (RFC 8839 §5.1) and the media section it belongs to.
+/// An ICE candidate as text (RFC 8839 §5.1), and the media section to which it belongs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
     pub line: String,
@@ -369,15 +376,15 @@ pub struct Candidate {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndReason {
-    /// The same user has come with a newer session: to the same room, or the same address.
+    /// The same user has come with a newer session, to the same room or the same address.
     Replaced,
     /// The server is going down.
     Shutdown,
-    /// The room was lost with the part of the server that carried it. It can be entered again.
+    /// The room was lost with the part of the server that carried it. People can enter it again.
     MediaLost,
 }
 
-/// An expected no: nothing has changed.
+/// An expected no. Nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error("the session is not in a room")]
@@ -449,7 +456,7 @@ pub enum Effect {
         slot: SlotId,
         source: Option<FeedRef>,
     },
-    /// Offers that are answered all, in this order, or none.
+    /// Offers of which either all are answered, in this order, or none.
     Negotiate(Vec<Negotiation>),
     Tell {
         session: SessionId,
@@ -462,7 +469,7 @@ pub enum Effect {
     },
     Mailbox(Errand),
     Push(PushNotice),
-    /// Tell the reason, then let go of the session.
+    /// Send the session the reason, then let go of the session.
     Dismiss {
         session: SessionId,
         reason: EndReason,
@@ -475,22 +482,22 @@ pub struct Negotiation {
     pub session: SessionId,
     pub room: RoomId,
     pub participant: ParticipantId,
-    /// A new id opens a connection, a known one changes that connection.
+    /// Connection that the offer is for: a new id opens a connection, a known one changes that connection.
     pub peer: PeerId,
-    /// What the connection is for. The sections of the offer are dealt to these in their order.
+    /// Purposes of the connection. The sections of the offer are dealt to these in their order.
     pub uses: Vec<Use>,
     pub subject: Subject,
-    /// The offer's.
+    /// Tag of the offer.
     pub tag: Option<OfferTag>,
     pub sdp: String,
-    /// How many DTLS associations the client's connection has had before, of which nobody has the keys any more.
+    /// Number of DTLS associations that the client's connection has had before, whose keys nobody has any longer.
     pub association: u32,
 }
 
 #[cfg(test)]
 mod tests;
 
-/// Where tests begin to count.
+/// The instant at which tests begin to count.
 #[cfg(test)]
 #[allow(clippy::disallowed_methods, reason = "there is no other way to make an instant")]
 fn some_instant() -> std::time::Instant {

@@ -1,8 +1,9 @@
-//! What sessions hold of what the whole node has, counted for each client address: rooms and connections.
+//! Rooms and connections that sessions hold, counted for each client address against what the whole node has.
 //!
-//! A connection counts twice: as one, and as long as it has not connected as one of those. Offers cost nothing, so
-//! unconnected ones are few, and where there are too many the oldest gives way: of the session that has too many, or
-//! of whoever has most. Somebody whose connections come about is not kept waiting by somebody whose do not.
+//! A connection counts twice: as a connection, and until it has connected as an unconnected one. Offers cost their sender
+//! nothing, so there are few places for unconnected connections. Where there are too many the oldest gives way: of the session
+//! that has too many, or of the address that has most. So somebody whose connections connect does not wait for somebody whose
+//! connections do not.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
@@ -26,12 +27,12 @@ impl Quotas {
         }
     }
 
-    /// A session has come, from this address.
+    /// A session has come from this address.
     pub fn arrive(&mut self, session: SessionId, client: ClientAddress) {
         self.clients.insert(session, client);
     }
 
-    /// It holds nothing any more.
+    /// A session has left, and holds nothing any longer.
     pub fn leave(&mut self, session: SessionId) {
         self.clients.remove(&session);
     }
@@ -51,10 +52,10 @@ pub(super) struct PeerQuota {
     unconnected_max: usize,
     unconnected_per_session: usize,
     holders: HashMap<PeerId, Holder>,
-    /// Ids grow, so the first of each is the oldest.
+    /// Connections that have not connected, by session. Ids grow, so the first of each session is the oldest.
     unconnected: HashMap<SessionId, BTreeSet<PeerId>>,
     unconnected_count: usize,
-    /// Those that have given way and are still to be closed, with who held them.
+    /// Connections that have given way and are still to be closed, with who held them.
     displaced: Vec<(PeerId, Holder)>,
 }
 
@@ -79,7 +80,7 @@ impl PeerQuota {
         }
     }
 
-    /// One more connection of this client. Another may have to give way: see [`PeerQuota::displaced`].
+    /// Adds a connection of this client. Another may have to give way: see [`PeerQuota::displaced`].
     pub fn add(&mut self, peer: PeerId, session: SessionId, client: ClientAddress) -> Result<(), Denied> {
         let victim = match self.pot.allows(client, 1) {
             Ok(()) => None,
@@ -91,7 +92,8 @@ impl PeerQuota {
         Ok(())
     }
 
-    /// The same for two, or for none: where there are no places for both, nobody gives way, and least of all one to the other.
+    /// Adds two connections, or none. Where there are no places for both nobody gives way, and least of all one of the two to
+    /// the other.
     pub fn add_pair(&mut self, pair: [(PeerId, SessionId, ClientAddress); 2]) -> Result<(), Denied> {
         let [first, second] = pair;
         let before = self.displaced.len();
@@ -110,7 +112,7 @@ impl PeerQuota {
         added.and(Err(Denied::ShareUsedUp))
     }
 
-    /// A connection in the place of one that its session has. It needs no more than that had.
+    /// Puts a connection in the place of an older one of the same session. It needs no more than the older one had.
     pub fn replace(&mut self, old: PeerId, new: PeerId, session: SessionId, client: ClientAddress) {
         self.remove(old);
         self.insert(new, Holder { session, client });
@@ -122,7 +124,7 @@ impl PeerQuota {
         self.note(peer, holder);
     }
 
-    /// It counts from now on, as one that has not connected.
+    /// Counts a connection from now on, as one that has not connected.
     fn note(&mut self, peer: PeerId, holder: Holder) {
         self.pot.count(holder.client, 1);
         self.holders.insert(peer, holder);
@@ -137,7 +139,7 @@ impl PeerQuota {
         }
     }
 
-    /// It has connected: it stays for as long as it lives.
+    /// A connection has connected. From now on it gives way to no other.
     pub fn connected(&mut self, peer: PeerId) {
         if let Some(holder) = self.holders.get(&peer).copied() {
             self.settle(peer, holder.session);
@@ -151,8 +153,8 @@ impl PeerQuota {
         }
     }
 
-    /// Those that have given way since this was last asked: their rooms and calls have lost them, and they are to be
-    /// closed.
+    /// The connections that have given way since the last call. They are to be closed, and their rooms and calls have lost
+    /// them.
     pub fn displaced(&mut self) -> Vec<PeerId> {
         self.displaced.drain(..).map(|(peer, _)| peer).collect()
     }
@@ -176,13 +178,13 @@ impl PeerQuota {
         too_many.then(|| self.oldest_of_most()).flatten()
     }
 
-    /// The oldest unconnected one of the session that has most, of those from this address.
+    /// The oldest unconnected connection from this address, of the session that has most.
     fn oldest_of(&self, client: ClientAddress) -> Option<PeerId> {
         self.oldest_where(|holder| holder.client == client)
     }
 
-    /// The same, of the address that has most. Each session of this machine's programs stands for itself: they may be
-    /// anybody behind a proxy.
+    /// The oldest unconnected connection of the address that has most. Each session of this machine's programs counts as an
+    /// address of its own: these programs may serve anybody behind a proxy.
     fn oldest_of_most(&self) -> Option<PeerId> {
         let mut groups: HashMap<(ClientAddress, Option<SessionId>), (usize, Reverse<PeerId>)> = HashMap::new();
         for (session, peers) in &self.unconnected {
@@ -297,7 +299,7 @@ mod tests {
         assert!(displaced[0] < 20);
     }
 
-    /// Connections of the attacker's that are connected, up to its whole share but for so many.
+    /// Connections of the attacker that have connected: its whole share, but for `left` of them.
     fn all_but(left: usize) -> (PeerQuota, u64) {
         let mut quota = quota(40, 100);
         let mut peer = 0;

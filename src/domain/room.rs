@@ -12,23 +12,24 @@ use crate::shares::ClientAddress;
 /// What is known of the media of a participant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Arrival {
-    /// Nothing has come yet, or the client has ended it: nobody misses anything.
+    /// Nothing has arrived yet, or the client has ended its media: nobody misses anything.
     #[default]
     Nothing,
     Arrives,
-    /// The connection is gone without a word, or another one is being made in its place. At this time the others are told.
+    /// The connection has ended without a goodbye, or another one is being made in its place. At this time the others are sent
+    /// [`super::MediaState::Lost`].
     Missing(Instant),
-    /// The others have been told.
+    /// The others have been sent [`super::MediaState::Lost`].
     Lost,
 }
 
 pub(super) struct Room {
     pub id: RoomId,
-    /// None for the room of a call: nobody else can enter it.
+    /// Kind and name of the room. `None` for the room of a call, which nobody else can enter.
     pub name: Option<(RoomKind, RoomName)>,
-    /// The address whose share of rooms it counts against.
+    /// Client address whose share of rooms this room counts against.
     pub opened_by: ClientAddress,
-    /// Ids grow, so this is the order of arrival.
+    /// Participants in the order of their arrival: ids grow.
     participants: BTreeMap<ParticipantId, Participant>,
     by_user: HashMap<UserId, ParticipantId>,
     pub speakers: Speakers,
@@ -36,12 +37,12 @@ pub(super) struct Room {
 
 pub(super) struct Participant {
     pub session: SessionId,
-    /// The turn of their join.
+    /// Turn of their join.
     pub turn: Turn,
     pub person: Arc<Person>,
     pub claim: Claim,
     pub arrival: Arrival,
-    /// At most one for each [`Purpose`].
+    /// Connections, at most one for each [`Purpose`].
     peers: Vec<Peer>,
 }
 
@@ -50,9 +51,9 @@ pub(super) struct Peer {
     pub purpose: Purpose,
     pub uses: Vec<Use>,
     pub identity: ConnectionIdentity,
-    /// What it was before its newest offer, to be gone back to where that cannot be answered.
+    /// Uses and identity before the newest offer: the connection returns to them if that offer cannot be answered.
     pub before: Option<(Vec<Use>, ConnectionIdentity)>,
-    /// As [`super::Negotiation::association`].
+    /// Number of associations before this connection's: [`super::Negotiation::association`].
     pub association: u32,
 }
 
@@ -92,7 +93,7 @@ impl Room {
         self.participants.keys().copied()
     }
 
-    /// Whom somebody meets in a room for two.
+    /// The other participant of a room for two.
     pub fn other_than(&self, id: ParticipantId) -> Option<ParticipantId> {
         self.participants.keys().copied().find(|other| *other != id)
     }
@@ -115,7 +116,7 @@ impl Room {
         self.participants.insert(id, participant);
     }
 
-    /// Those whose media are missed.
+    /// The users whose media the others have been sent as lost.
     pub fn lost(&self) -> impl Iterator<Item = &UserId> {
         let lost = |participant: &&Participant| participant.arrival == Arrival::Lost;
         let lost = self.participants.values().filter(lost);
@@ -127,7 +128,7 @@ impl Room {
         others.map(|(_, other)| other.session).collect()
     }
 
-    /// Takes a participant out, with its connections and those that others had for watching it.
+    /// Removes a participant, with their connections and with those over which the others watched them.
     pub fn remove(&mut self, id: ParticipantId) -> Option<(Participant, Vec<Peer>)> {
         let mut gone = self.participants.remove(&id)?;
         self.by_user.remove(&gone.person.user);
@@ -139,19 +140,19 @@ impl Room {
         Some((gone, peers))
     }
 
-    /// Everybody's session, in the order of arrival.
+    /// The sessions of all participants, in the order of arrival.
     pub fn sessions(&self) -> Vec<SessionId> {
         self.participants.values().map(|one| one.session).collect()
     }
 
-    /// Everybody's session, and all connections.
+    /// The sessions of all participants, and all connections.
     pub fn into_sessions_and_peers(self) -> (Vec<SessionId>, Vec<Peer>) {
         let sessions = self.sessions();
         let peers = self.participants.into_values().flat_map(|one| one.peers);
         (sessions, peers.collect())
     }
 
-    /// Fills the slots of all for whom another speaker is to be shown than was before.
+    /// Fills the slots of all participants who are to be shown another speaker than before.
     pub fn refill_slots(&self, before: &Speakers) -> Vec<Effect> {
         let changed = self
             .ids()
@@ -170,7 +171,7 @@ impl Room {
             .collect()
     }
 
-    /// The same event for everybody, in the order of arrival.
+    /// Sends everybody the same event, in the order of arrival.
     pub fn tell_all(&self, event: &Event) -> impl Iterator<Item = Effect> {
         self.participants.values().map(|participant| Effect::Tell {
             session: participant.session,
@@ -184,7 +185,7 @@ impl Participant {
         self.peers.iter().find(|peer| peer.purpose == purpose)
     }
 
-    /// What one of the participant's connections is for; nothing if it is another's.
+    /// The uses of one of the participant's connections. Empty for a connection of somebody else.
     pub fn uses_of(&self, peer: PeerId) -> &[Use] {
         let peer = self.peers.iter().find(|one| one.id == peer);
         peer.map_or(&[], |peer| &peer.uses)
@@ -198,7 +199,7 @@ impl Participant {
         self.peers.push(peer);
     }
 
-    /// The connection goes on under what its newest offer says of it.
+    /// The connection goes on, with the uses and the identity of its newest offer.
     pub fn continue_peer(&mut self, id: PeerId, uses: Vec<Use>, identity: ConnectionIdentity) {
         if let Some(peer) = self.peers.iter_mut().find(|peer| peer.id == id) {
             let uses = std::mem::replace(&mut peer.uses, uses);
@@ -207,7 +208,7 @@ impl Participant {
         }
     }
 
-    /// The newest offer of a live connection could not be answered: it goes on as it was before.
+    /// The newest offer of a live connection could not be answered: the connection goes on as it was before.
     pub fn keep_peer(&mut self, id: PeerId) {
         if let Some(peer) = self.peers.iter_mut().find(|peer| peer.id == id)
             && let Some((uses, identity)) = peer.before.take()
@@ -216,7 +217,7 @@ impl Participant {
         }
     }
 
-    /// Takes out the connections that were for watching this participant. One for several feeds stays.
+    /// Removes the connections whose purpose is to watch this participant. A connection for several feeds stays.
     fn take_peers_watching(&mut self, source: ParticipantId) -> Vec<Peer> {
         let is_over = |peer: &mut Peer| {
             let watches = peer.uses.iter().any(|one| one.watches(source));
@@ -225,7 +226,7 @@ impl Participant {
         self.peers.extract_if(.., is_over).collect()
     }
 
-    /// Slots of all connections, as connection and slot.
+    /// The slots of all connections, each with its connection.
     pub fn slots(&self) -> impl Iterator<Item = (PeerId, SlotId)> {
         self.peers.iter().flat_map(|peer| {
             peer.uses.iter().filter_map(|one| match one {

@@ -1,4 +1,4 @@
-//! All rooms of a node: what each command does to them.
+//! All rooms of a node, and what each command does to them.
 
 mod arrival;
 mod decoding;
@@ -21,42 +21,42 @@ use super::{
 use crate::ids::{CallId, Feed, FeedRef, ParticipantId, PeerId, RoomId, RoomName, SessionId, Turn, UserId};
 use crate::shares::ClientAddress;
 
-/// When whose media are lost, if they have not come back.
+/// Time at which the media of a participant count as lost, if they have not come back.
 type Due = (Instant, RoomId, ParticipantId);
 
-/// The state of all rooms. One owner; each call returns what is to be done about it.
+/// The state of all rooms. It has one owner; each call returns what is to be done about it.
 pub(super) struct Rooms {
     limits: Limits,
     rooms: HashMap<RoomId, Room>,
     by_name: HashMap<(RoomKind, RoomName), RoomId>,
     seats: HashMap<SessionId, Seat>,
     peers: BTreeMap<PeerId, Seat>,
-    /// Of all rooms and calls: their clients may come again.
+    /// Connections of all rooms and calls that have ended here: their clients may offer them again.
     ended: EndedConnections,
     pub quotas: Quotas,
-    /// Whose media are missing, and nobody has been told yet. Each participant stands here once at most.
+    /// Participants whose media are missing without the others having been sent so. Each participant is in it once at most.
     missing: BTreeSet<Due>,
     next_id: u64,
-    /// What has become of rooms of two since [`Rooms::take_pair_changes`] was last called.
+    /// Changes of rooms of two since the last call of [`Rooms::take_pair_changes`].
     pair_changes: Vec<PairChange>,
 }
 
-/// What calls want to know of the rooms of two where people meet.
+/// Changes that concern the calls whose parties meet in a room of two.
 pub(super) enum PairChange {
-    /// Its first participant has come.
+    /// The first participant has come.
     Entered(RoomName),
-    /// Its last participant is gone.
+    /// The last participant has left.
     Emptied(RoomName),
 }
 
-/// Where somebody is.
+/// The place of a session: its room, and its participant there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Seat {
     room: RoomId,
     participant: ParticipantId,
 }
 
-/// One of the two whom a call brings into a room.
+/// One of the two parties whom a call brings into a room.
 pub(super) struct Guest {
     pub session: SessionId,
     pub side: Side,
@@ -148,7 +148,8 @@ impl Rooms {
         id
     }
 
-    /// The newest session of a user in a room wins; the others see him leave, and then arrive.
+    /// Removes the older session of a user who enters again: the newest one wins. The others see the user leave, and then
+    /// arrive.
     fn replace(&mut self, room: RoomId, user: &UserId, effects: &mut Vec<Effect>) {
         let old = self.rooms.get(&room).and_then(|room| {
             let participant = room.find(user)?;
@@ -161,7 +162,7 @@ impl Rooms {
         }
     }
 
-    /// The session is out of its room, by its wish or because it is gone. Nothing where it is in none.
+    /// Removes the session from its room: it wishes to leave, or has ended. Does nothing for a session in no room.
     pub fn leave(&mut self, session: SessionId) -> Vec<Effect> {
         let mut effects = Vec::new();
         if let Some(seat) = self.seats.get(&session).copied() {
@@ -214,7 +215,7 @@ impl Rooms {
         std::mem::take(&mut self.pair_changes)
     }
 
-    /// A connection that has been taken out of its room is to be closed.
+    /// Closes a connection that has been taken out of its room.
     fn close_peer(&mut self, room: RoomId, peer: &Peer) -> Effect {
         self.quotas.peers.remove(peer.id);
         self.peers.remove(&peer.id);
@@ -222,7 +223,7 @@ impl Rooms {
         Effect::ClosePeer { room, peer: peer.id }
     }
 
-    /// A connection has ended, and its keys with it.
+    /// Forgets a connection that has ended, and its keys with it.
     fn drop_peer(&mut self, peer: PeerId) {
         if let Some(ended) = self.take_peer(peer) {
             self.ended.note(&ended.identity, ended.association);
@@ -237,7 +238,7 @@ impl Rooms {
         self.tell_room_of(session, |from| Event::File { from, file })
     }
 
-    /// Everybody in the session's room, itself included, is told.
+    /// Sends an event to everybody in the session's room, the session included.
     fn tell_room_of(&self, session: SessionId, event: impl FnOnce(UserId) -> Event) -> Result<Vec<Effect>, Refusal> {
         let room = self.room_of(session).ok_or(Refusal::NotInRoom)?;
         let seat = self.seats.get(&session).ok_or(Refusal::NotInRoom)?;
@@ -245,10 +246,10 @@ impl Rooms {
         Ok(room.tell_all(&event(sender.person.user.clone())).collect())
     }
 
-    /// A room for the two of a call, with one connection for each that carries both directions. Their offers are
+    /// Opens a room for the two parties of a call, with one connection for each that carries both directions. Their offers are
     /// answered in the order of the guests.
     pub fn seat_pair(&mut self, call: CallId, guests: [Guest; 2]) -> Result<(RoomId, Vec<Effect>), Refusal> {
-        // The call's share is the caller's, who is the second to be answered.
+        // The room counts against the share of the caller, who is answered second.
         let client = self.quotas.client_of(guests[1].session);
         let allowed = self.quotas.rooms.allows(client, 1);
         allowed.map_err(|_| Refusal::TooManyRooms)?;
@@ -308,7 +309,7 @@ impl Rooms {
         Ok((id, effects))
     }
 
-    /// Ends a room with everything in it. Nobody is told.
+    /// Ends a room with everything in it. Nobody is sent an event about that.
     pub fn close(&mut self, id: RoomId) -> Vec<Effect> {
         let Some(room) = self.rooms.remove(&id) else {
             return Vec::new();
@@ -327,7 +328,7 @@ impl Rooms {
         effects
     }
 
-    /// Connections that have given way to others. Each is to be closed, with what hangs on it.
+    /// Connections that have given way to others. Each is to be closed, with all that depends on it.
     pub fn displaced_peers(&mut self) -> Vec<PeerId> {
         self.quotas.peers.displaced()
     }
@@ -336,7 +337,7 @@ impl Rooms {
         self.peers.get(&peer).map(|seat| seat.room)
     }
 
-    /// The connection could not be made. Its participant stays and may offer again.
+    /// Forgets a connection that could not be made. Its participant stays and may offer again.
     pub fn forget_peer(&mut self, peer: PeerId) {
         self.take_peer(peer);
     }
@@ -351,7 +352,7 @@ impl Rooms {
         self.rooms.get_mut(&seat.room)?.participant_mut(seat.participant)
     }
 
-    /// Every room ends. The sessions are the hub's to tell: some are in no room.
+    /// Ends every room. The hub dismisses the sessions itself, because some are in no room.
     pub fn shut_down(&mut self) -> Vec<Effect> {
         let close_peer = |(peer, Seat { room, .. })| Effect::ClosePeer { room, peer };
         let peers = std::mem::take(&mut self.peers);
@@ -368,7 +369,7 @@ impl Rooms {
         self.rooms.get(&self.seats.get(&session)?.room)
     }
 
-    /// One sequence for all ids: an id in a log line means one thing only.
+    /// The next id. All kinds of ids share one sequence, so that an id in a log line means one thing only.
     pub fn next(&mut self) -> u64 {
         self.next_id += 1;
         self.next_id

@@ -13,15 +13,15 @@ use super::{
 use crate::ids::{CallId, ParticipantId, PeerId, RoomId, RoomName, SessionId, UserId};
 use crate::shares::ClientAddress;
 
-/// The state of all rooms and calls, and of who is reachable. One owner; each call returns what is to be done about it. When the time of
-/// [`Rules::poll_timeout`] has come, [`Rules::handle_timeout`] is to be called.
+/// The state of all rooms and calls, and of who is reachable. It has one owner; each call returns what is to be done about it.
+/// When the time of [`Rules::poll_timeout`] has come, [`Rules::handle_timeout`] is to be called.
 pub struct Rules {
     limits: Limits,
     register: Register,
     rooms: Rooms,
     calls: Calls,
     messages: Messages,
-    /// Connections so far that gave way to others before they had connected.
+    /// Number of connections so far that gave way to others before they had connected.
     displaced: u64,
 }
 
@@ -49,27 +49,27 @@ impl Rules {
         self.rooms.peer_count()
     }
 
-    /// How many connections have given way to others so far.
+    /// Number of connections that have given way to others so far.
     pub fn displaced_count(&self) -> u64 {
         self.displaced
     }
 
-    /// Calls that ring or are going on.
+    /// Number of calls that ring or are accepted.
     pub fn call_count(&self) -> usize {
         self.calls.call_count()
     }
 
-    /// Sessions that can be called.
+    /// Number of sessions that can be called.
     pub fn reachable_count(&self) -> usize {
         self.register.ringing_session_count()
     }
 
-    /// Users who can be reached by message.
+    /// Number of users who can be reached by message.
     pub fn online_count(&self) -> usize {
         self.messages.user_count()
     }
 
-    /// A session has come, from this address. One of which this was not said counts as this machine's.
+    /// A session has come from this address. A session for which this was not called counts as one of this machine.
     pub fn arrive(&mut self, session: SessionId, client: ClientAddress) {
         self.rooms.quotas.arrive(session, client);
     }
@@ -78,7 +78,7 @@ impl Rules {
     pub fn handle(&mut self, now: Instant, session: SessionId, command: Command) -> Result<Vec<Effect>, Refusal> {
         let decided = self.decide(now, session, command);
         self.follow_rooms(now);
-        // Nobody gives way to what is refused.
+        // A connection gives way only to an offer that is not refused.
         let mut effects = decided?;
         for peer in self.rooms.displaced_peers() {
             self.displaced += 1;
@@ -100,7 +100,7 @@ impl Rules {
                 let client = self.rooms.quotas.client_of(session);
                 self.messages.handle(now, session, client, command, &self.register)
             }
-            // The room of a call is the call's.
+            // While a call carries a session, only the call decides about its room.
             _ if self.call_of(session).is_some() => Err(Refusal::InCall),
             Command::Join {
                 turn,
@@ -134,7 +134,7 @@ impl Rules {
         }
         let older = self.register.admit(&registration)?;
         let mut effects = self.unregister(now, session, Leaving::GivesWay);
-        // Before the older ones go, so that what rings does not stop for want of anybody.
+        // The newcomer is added before the older ones leave, so that a call does not stop ringing for want of anybody.
         let Registration {
             address,
             newcomer,
@@ -158,7 +158,7 @@ impl Rules {
         Ok(effects)
     }
 
-    /// The session can be reached at its address no more, if it could.
+    /// The session leaves its address, if it is at one.
     fn unregister(&mut self, now: Instant, session: SessionId, leaving: Leaving) -> Vec<Effect> {
         let Some(left) = self.register.remove(session) else {
             return Vec::new();
@@ -209,7 +209,7 @@ impl Rules {
         Some(Subject::Call { call, side })
     }
 
-    /// What calls have decided, with what it leads to in rooms.
+    /// Carries out what calls have decided, with its consequences in rooms.
     fn carry_out(&mut self, now: Instant, decisions: Vec<Decision>) -> Vec<Effect> {
         let mut effects = Vec::with_capacity(decisions.len());
         for decision in decisions {
@@ -233,8 +233,9 @@ impl Rules {
         self.carry_out(now, decisions)
     }
 
-    /// A connection has given way: it is lost as if it had ended by itself, and the engine is to close it. In a room its own client
-    /// is not told: it would offer again at once, and displace the next, whose client would do the same.
+    /// A connection has given way: it is lost as if it had ended by itself, and the engine is to close it. In a room its own
+    /// client is sent nothing about that: it would offer again at once, and displace the next connection, whose client would do
+    /// the same.
     fn displace(&mut self, now: Instant, peer: PeerId) -> Vec<Effect> {
         let room = self.rooms.room_of_peer(peer);
         let close = room.map(|room| Effect::ClosePeer { room, peer });
@@ -243,7 +244,7 @@ impl Rules {
         effects
     }
 
-    /// Others are not sent that the user of this session has come, neither by these effects nor when they go: too many have come from
+    /// Leaves out of these effects that the user of this session has come, and later that they leave: too many have come from
     /// its address. The user is still reached, and listed.
     pub fn hush(&mut self, session: SessionId, effects: &mut [Effect]) {
         if let Some(user) = self.register.user_of(session) {
@@ -251,7 +252,7 @@ impl Rules {
         }
     }
 
-    /// The session is gone.
+    /// The session has ended.
     pub fn leave(&mut self, now: Instant, session: SessionId) -> Vec<Effect> {
         let mut effects = self.unregister(now, session, Leaving::IsGone);
         effects.extend(self.rooms.leave(session));
@@ -260,8 +261,8 @@ impl Rules {
         effects
     }
 
-    /// A room of two is for whoever knows what it is called; where proof is required, for those who have given it. The two
-    /// of a call have: its room was made for them and told to nobody else.
+    /// Who may enter a room of two: people who know its name; where proof is required, only those who have given it. The two
+    /// parties of a call need no proof: the room was made for them, and its name was sent to nobody else.
     fn check_proof(&self, kind: RoomKind, room: &RoomName, claim: Claim) -> Result<(), Refusal> {
         let is_proven = claim == Claim::Proven || self.calls.meets_in(room);
         if kind == RoomKind::Pair && self.limits.proof_required && !is_proven {
@@ -270,7 +271,8 @@ impl Rules {
         Ok(())
     }
 
-    /// A call ends some time after the two have left the room where they met.
+    /// Passes on to the calls that the rooms where their parties meet were entered or left: a call ends some time after both
+    /// have left.
     fn follow_rooms(&mut self, now: Instant) {
         for change in self.rooms.take_pair_changes() {
             match change {
@@ -280,7 +282,7 @@ impl Rules {
         }
     }
 
-    /// What waited for somebody who has come; empty where it could not be fetched.
+    /// Takes the messages that waited for somebody who has come. None where they could not be fetched.
     pub fn collected(
         &mut self,
         now: Instant,
@@ -291,19 +293,20 @@ impl Rules {
         self.messages.collected(now, receiver, ticket, waiting, &self.register)
     }
 
-    /// A connection has come about: its client's media arrive.
+    /// A connection has connected: its client's media arrive.
     pub fn peer_connected(&mut self, peer: PeerId) -> Vec<Effect> {
         self.rooms.quotas.peers.connected(peer);
         self.rooms.media_changed(peer, MediaState::Back)
     }
 
-    /// The client of a connection is not heard any more, or is heard again. Its session, its place in the room and its
-    /// call stay: it may come back.
+    /// Nothing arrives any longer from the client of a connection, or something arrives again. Its session, its place in the
+    /// room and its call stay: the client may come back.
     pub fn media_changed(&mut self, peer: PeerId, media: MediaState) -> Vec<Effect> {
         self.rooms.media_changed(peer, media)
     }
 
-    /// A connection has ended by itself, or `by_client`. In a room its participant stays and may offer again; a call is over.
+    /// A connection has ended by itself, or by its client (`by_client`). In a room its participant stays and may offer again; a
+    /// call is over.
     pub fn peer_lost(&mut self, now: Instant, peer: PeerId, by_client: bool) -> Vec<Effect> {
         let room = self.rooms.room_of_peer(peer);
         self.rooms.end_peer(now, peer, by_client);
@@ -312,7 +315,8 @@ impl Rules {
     }
 
     /// A part of the media engine is lost, and with it these rooms, and these connections of other rooms. Calls that it carried
-    /// are over; the sessions of its group rooms end and may come again; whoever watched over a lost connection is told.
+    /// are over. The sessions of its group rooms end and may come again. The participants who watched over a lost connection
+    /// are sent [`Event::ConnectionLost`](super::Event::ConnectionLost).
     pub fn media_lost(&mut self, now: Instant, rooms: &[RoomId], peers: &[PeerId]) -> Vec<Effect> {
         let mut effects = Vec::new();
         for room in rooms {
@@ -326,7 +330,7 @@ impl Rules {
         effects
     }
 
-    /// What `publisher` sends is in a format that the connection's participant cannot decode; with `None`, that is over.
+    /// What `publisher` sends is in a format that the connection's participant cannot decode; with `None`, they can again.
     pub fn decoding_changed(
         &self,
         peer: PeerId,
@@ -337,7 +341,7 @@ impl Rules {
         self.rooms.decoding_changed(peer, publisher, media, undecodable)
     }
 
-    /// Whoever publishes over this connection has begun or ceased to speak.
+    /// The participant who publishes over this connection has begun or stopped speaking.
     pub fn speech_changed(&mut self, peer: PeerId, speaks: bool) -> Vec<Effect> {
         self.rooms.speech_changed(peer, speaks)
     }
@@ -347,7 +351,7 @@ impl Rules {
         self.rooms.keep_peer(peer)
     }
 
-    /// An offer could not be answered; no connection was made of it.
+    /// An offer could not be answered, and no connection was made of it.
     pub fn offer_failed(&mut self, now: Instant, peer: PeerId) -> Vec<Effect> {
         let room = self.rooms.room_of_peer(peer);
         self.rooms.forget_peer(peer);
@@ -355,7 +359,7 @@ impl Rules {
         call.map_or_else(Vec::new, |call| self.end_call(now, call, CallEnd::Failed))
     }
 
-    /// When [`Rules::handle_timeout`] has something to do.
+    /// Time at which [`Rules::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let dues = [
             self.calls.poll_timeout(),
@@ -373,7 +377,7 @@ impl Rules {
         effects
     }
 
-    /// Everything ends. The sessions are the hub's to tell: some are in nothing.
+    /// Ends everything. The hub dismisses the sessions itself, because some are in nothing.
     pub fn shut_down(&mut self) -> Vec<Effect> {
         self.register = Register::new(&self.limits);
         self.calls.shut_down();

@@ -1,9 +1,9 @@
-//! Who is shown where whoever speaks is to be shown.
+//! Who is shown in the slots that follow the speaker.
 
 use crate::ids::ParticipantId;
 
-/// The two who spoke last, whoever spoke last first. A slot shows the first of them, and to that one the second: nobody is shown
-/// themselves. Whoever has ceased to speak stays until another speaks.
+/// The two participants who spoke last, the later one first. A slot shows the first of them; in the slots of that one it shows
+/// the second, because nobody is shown themselves. A participant who has stopped speaking stays until another one speaks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Speakers {
     last: [Option<ParticipantId>; 2],

@@ -1,4 +1,4 @@
-//! Whether what somebody sends arrives here, and when the others are told that it does not.
+//! Whether the media of each participant arrive here, and when the others are sent that they do not.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use crate::domain::{Effect, Event, MediaState, Use};
 use crate::ids::{Feed, PeerId};
 
 impl Rooms {
-    /// The client of a connection is not heard any more, or is heard, perhaps again.
+    /// Nothing arrives any longer from the client of a connection; or something arrives, perhaps again.
     pub fn media_changed(&mut self, peer: PeerId, media: MediaState) -> Vec<Effect> {
         let Some(seat) = self.peers.get(&peer).copied().filter(|seat| self.sends(*seat, peer)) else {
             return Vec::new();
@@ -35,7 +35,7 @@ impl Rooms {
         self.drop_peer(peer);
     }
 
-    /// A connection is no more. If its client has ended it nobody misses what came by it.
+    /// A participant has lost the connection over which they publish. If the client has ended it, nobody misses the media.
     pub(super) fn connection_gone(&mut self, now: Instant, seat: Seat, by_client: bool) {
         let arrival = self.arrival(seat).copied();
         let after = match (arrival, by_client) {
@@ -46,7 +46,7 @@ impl Rooms {
         self.set_arrival(seat, after);
     }
 
-    /// Whether a connection is the one by which its participant is seen and heard.
+    /// Whether its participant publishes their camera over this connection: whether the others see and hear them by it.
     pub(super) fn sends(&self, seat: Seat, peer: PeerId) -> bool {
         let room = self.rooms.get(&seat.room);
         let participant = room.and_then(|room| room.participant(seat.participant));
@@ -67,7 +67,7 @@ impl Rooms {
         effects
     }
 
-    /// Nothing of somebody who has left is missed here any more.
+    /// Nobody misses the media of somebody who has left.
     pub(super) fn forget_arrival(&mut self, seat: Seat) {
         self.set_arrival(seat, Arrival::Nothing);
     }
@@ -77,7 +77,7 @@ impl Rooms {
         Some(&mut room.participant_mut(seat.participant)?.arrival)
     }
 
-    /// Returns what it was before.
+    /// Returns the state before.
     fn set_arrival(&mut self, seat: Seat, after: Arrival) -> Option<Arrival> {
         let before = std::mem::replace(self.arrival(seat)?, after);
         let Seat { room, participant } = seat;

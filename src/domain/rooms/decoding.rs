@@ -1,4 +1,4 @@
-//! Who is told that somebody cannot decode what somebody else publishes.
+//! Who is sent that somebody cannot decode what somebody else publishes.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::domain::{DecodingNotice, Effect, Event, MediaKind};
 use crate::ids::{ParticipantId, PeerId};
 
 impl Rooms {
-    /// Both are told: the publisher may be able to send something else.
+    /// Sends the notice to both. The publisher may be able to send another format.
     pub fn decoding_changed(
         &self,
         peer: PeerId,

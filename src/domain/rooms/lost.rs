@@ -1,4 +1,4 @@
-//! What was lost with a part of the server: whole rooms, or single connections.
+//! What the rules do where a part of the server is lost, and with it whole rooms, or single connections of other rooms.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,7 +9,7 @@ use crate::domain::{Effect, EndReason, Event, MediaState, Use};
 use crate::ids::{PeerId, RoomId};
 
 impl Rooms {
-    /// Ends a room with everything in it, and the sessions of those who were in it.
+    /// Ends a room with everything in it, and the sessions of the people who were in it.
     pub fn dismiss(&mut self, id: RoomId, reason: EndReason) -> Vec<Effect> {
         let sessions = self.rooms.get(&id).map(Room::sessions).unwrap_or_default();
         let dismissals = sessions.into_iter().map(|session| Effect::Dismiss { session, reason });
@@ -18,8 +18,8 @@ impl Rooms {
         effects
     }
 
-    /// A connection was lost with a part of the server, and its keys with it. Its participant stays, and is told whom it watched
-    /// over it; and, like whoever has just come, whether that one's media are missing.
+    /// A connection was lost with a part of the server, and its keys with it. Its participant stays, and is sent whom they
+    /// watched over it; and, like somebody who has just come, whose media are lost.
     pub fn connection_lost(&mut self, now: Instant, peer: PeerId) -> Vec<Effect> {
         let told = self.watched_over(peer).unwrap_or_default();
         self.end_peer(now, peer, false);

@@ -1,11 +1,11 @@
-//! Whose name is whose in a room, and who finds a place there.
+//! Who may use which name in a room, and who finds a place there.
 
 use super::Rooms;
 use crate::domain::{Claim, Refusal, RoomKind};
 use crate::ids::{RoomName, SessionId, Turn, UserId};
 
 impl Rooms {
-    /// Nobody takes the place of somebody who has proven who they are, but by proving the same.
+    /// Refuses a join in the name of somebody who has proven that the name is theirs, unless the join proves the same.
     pub(super) fn check_name(
         &self,
         session: SessionId,
@@ -22,15 +22,16 @@ impl Rooms {
         Ok(())
     }
 
-    /// Whether the name is held by a join that was received later than that of `turn`, and would have replaced it: whoever only
-    /// says that the name is theirs replaces nobody who has proven it.
+    /// Whether the name is held by a join that was received later than the one with `turn`, and would have replaced it. A join
+    /// without a proof replaces nobody who has proven that the name is theirs.
     pub(super) fn is_overtaken(&self, turn: Turn, name: &(RoomKind, RoomName), user: &UserId, claim: Claim) -> bool {
         let room = self.by_name.get(name).and_then(|id| self.rooms.get(id));
         let holder = room.and_then(|room| room.participant(room.find(user)?));
         holder.is_some_and(|holder| holder.turn > turn && (holder.claim == claim || claim == Claim::Unproven))
     }
 
-    /// Whoever replaces somebody, or leaves another place for this one, takes no new space.
+    /// Refuses a join for which there is no space. A join that replaces somebody, or leaves another place for this one, takes
+    /// no new space.
     pub(super) fn check_space(
         &self,
         session: SessionId,

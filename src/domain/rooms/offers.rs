@@ -1,4 +1,4 @@
-//! Offers of connections: which live connection one goes on with, or which one a new connection takes the place of.
+//! Offers of connections: an offer goes on with a live connection, or opens a new one, which may take the place of another.
 
 use std::time::Instant;
 
@@ -7,10 +7,10 @@ use crate::domain::room::Peer;
 use crate::domain::{Conference, Effect, Negotiation, Offer, Purpose, Refusal, Subject, Use, UserFeed};
 use crate::ids::{Feed, FeedRef, PeerId, SessionId, SlotId};
 
-/// Slots of one connection: more than a page shows at once beside those that it has chosen.
+/// Slots of one connection: more speakers than a page shows at once beside the people that it has chosen.
 const SLOTS_MAX: usize = 16;
 
-/// What a connection is to be, and for what.
+/// What an offered connection is to be for.
 struct Role {
     purpose: Purpose,
     uses: Vec<Use>,
@@ -18,7 +18,7 @@ struct Role {
 }
 
 impl Rooms {
-    /// A connection for one feed.
+    /// Offers a connection for one feed.
     pub fn offer(
         &mut self,
         now: Instant,
@@ -37,7 +37,7 @@ impl Rooms {
         self.negotiate(now, session, seat, role, offer)
     }
 
-    /// One connection for several feeds.
+    /// Offers one connection for several feeds.
     pub fn offer_conference(
         &mut self,
         now: Instant,
@@ -74,7 +74,7 @@ impl Rooms {
         Ok(effects)
     }
 
-    /// A new offer for the one connection that a guest of [`Rooms::seat_pair`] has.
+    /// Offers anew the one connection that a guest of [`Rooms::seat_pair`] has.
     pub fn renew_pair(
         &mut self,
         now: Instant,
@@ -120,7 +120,7 @@ impl Rooms {
         Ok(effects)
     }
 
-    /// The live connection that the offer goes on with, if it does.
+    /// The live connection that the offer continues, if there is one, with its association.
     fn continued_peer(&mut self, seat: Seat, role: &Role, offer: &Offer) -> Option<(PeerId, u32)> {
         let participant = self.rooms.get_mut(&seat.room)?.participant_mut(seat.participant)?;
         let peer = participant.peer_for(role.purpose)?;
@@ -132,7 +132,7 @@ impl Rooms {
         Some((id, association))
     }
 
-    /// An offer on a live connection could not be answered: the connection goes on as before.
+    /// The connection goes on as before: an offer on it could not be answered.
     pub fn keep_peer(&mut self, peer: PeerId) -> Vec<Effect> {
         let Some(seat) = self.peers.get(&peer).copied() else {
             return Vec::new();
@@ -143,7 +143,7 @@ impl Rooms {
         self.fill_slots_of(seat)
     }
 
-    /// A new connection in the place of the one there may be.
+    /// Opens a new connection. It takes the place of the participant's connection for the same purpose, if there is one.
     fn fresh_peer(
         &mut self,
         now: Instant,
@@ -164,7 +164,7 @@ impl Rooms {
                 self.connection_gone(now, seat, false);
             }
             self.quotas.peers.replace(before, id, session, client);
-            // Its client may go back to it, and would have keys that nobody here has any more.
+            // The client may go back to the older connection, with keys that nobody here has any longer.
             self.drop_peer(before);
             effects.push(Effect::ClosePeer { room, peer: before });
         } else if peers >= self.limits.peers_per_participant {
@@ -193,7 +193,7 @@ impl Rooms {
         peer.map(|_| Vec::new()).ok_or(Refusal::UnknownPeer)
     }
 
-    /// Where the session sits, and what a connection of its for this feed is.
+    /// The session's seat, and the purpose that its connection for this feed has.
     fn find_purpose(&self, session: SessionId, subject: &UserFeed) -> Result<(Seat, Purpose), Refusal> {
         let seat = self.seats.get(&session).copied().ok_or(Refusal::NotInRoom)?;
         let room = self.rooms.get(&seat.room).ok_or(Refusal::NotInRoom)?;

@@ -1,11 +1,11 @@
-//! Slots that follow whoever speaks.
+//! Slots that follow the speaker.
 
 use super::{Rooms, Seat};
 use crate::domain::Effect;
 use crate::ids::PeerId;
 
 impl Rooms {
-    /// Whoever publishes over this connection has begun or ceased to speak.
+    /// The participant who publishes over this connection has begun or stopped speaking.
     pub fn speech_changed(&mut self, peer: PeerId, speaks: bool) -> Vec<Effect> {
         let seat = self.peers.get(&peer);
         let Some((room, seat)) = seat.and_then(|seat| Some((self.rooms.get_mut(&seat.room)?, *seat))) else {
@@ -16,7 +16,7 @@ impl Rooms {
         room.refill_slots(&before)
     }
 
-    /// What the slots of somebody's connections carry, after they have been offered.
+    /// Fills the slots of a participant's connections, which have just been offered.
     pub(super) fn fill_slots_of(&self, seat: Seat) -> Vec<Effect> {
         let room = self.rooms.get(&seat.room);
         room.map_or_else(Vec::new, |room| room.fill_slots_of(seat.participant))
