@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use crate::ids::{ParticipantId, PeerId, RoomId};
 use crate::media::codec::{Codec, Kind};
 
-/// Everybody who has a connection, by room. As many entries as there are connections, which the rules bound.
+/// Everybody who has a connection, by room. There are as many entries as connections, which the rules bound.
 #[derive(Default)]
 pub(super) struct Audiences {
     rooms: HashMap<RoomId, BTreeMap<ParticipantId, Vec<Connection>>>,
@@ -15,14 +15,14 @@ pub(super) struct Audiences {
 
 struct Connection {
     peer: PeerId,
-    /// Those whom it is to watch.
+    /// Participants who are watched over it.
     watched: Vec<ParticipantId>,
-    /// Empty where the client does not receive over it.
+    /// Codecs that the client decodes. Empty if it does not receive over this connection.
     decodes: Vec<Codec>,
 }
 
 impl Audiences {
-    /// Takes note of what an offer for `peer` says that its client can decode.
+    /// Notes the codecs that the client of an offer for `peer` can decode.
     pub fn learn(
         &mut self,
         room: RoomId,
@@ -55,7 +55,8 @@ impl Audiences {
         }
     }
 
-    /// What each of the others in the room can decode of what `publisher` sends. Those of whom nothing is known are left out.
+    /// For each of the others in the room, the codecs of `publisher` that they can decode. People whose codecs are not known
+    /// are left out.
     pub fn of(&self, room: RoomId, publisher: ParticipantId) -> Vec<Vec<Codec>> {
         let Some(people) = self.rooms.get(&room) else {
             return Vec::new();
@@ -69,7 +70,8 @@ impl Audiences {
     }
 }
 
-/// By the connection that watches `publisher` where there is one, else by the newest: clients offer the same everywhere.
+/// The codecs that somebody decodes: those of the connection that watches `publisher`, if there is one, otherwise those of the
+/// newest connection. Clients offer the same codecs everywhere.
 fn decoders(connections: &[Connection], publisher: ParticipantId, kind: Kind) -> impl Iterator<Item = Codec> {
     let knows = |connection: &&Connection| connection.decodes.iter().any(|codec| codec.kind() == kind);
     let newest_first = || connections.iter().rev().filter(knows);

@@ -1,8 +1,9 @@
-//! What a session's requests cost the others: bytes, once for each who is sent them. Pure; the time is given.
+//! What the requests of a session cost others: the bytes of each event, once for each session that is sent it. Pure; the time
+//! is an argument.
 //!
-//! A text of 16 KiB is cheap to send and dear to deliver to a hundred people, and a message to everybody costs what there
-//! are people. A session that has spent what it may is not listened to until time has paid, and a single message that
-//! would be more than it may ever spend at once is refused.
+//! A text of 16 KiB is cheap to send and dear to deliver to a hundred people, and a message to everybody costs as much as there
+//! are people. A session that has spent its budget is not read from until enough time has passed. A single message that would
+//! cost more than the session may ever spend at once is refused.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,37 +15,36 @@ use crate::domain::{Effect, Errand};
 use crate::ids::SessionId;
 use crate::shares::{ClientAddress, Rates, TokenBucket};
 
-/// Seconds of its rate that a session can have saved up, and that it may owe: so long it is not listened to at the
-/// most. At the default rate that is 8 MiB: a text of the greatest length to five full rooms, or one of 700 bytes to
-/// 10,000 people.
+/// Seconds of its rate that a session can have saved up, and that it may owe: for this time at most it is not read from. At the
+/// default rate that is 8 MiB: a text of the greatest length to five full rooms, or one of 700 bytes to 10,000 people.
 const SAVED_S: u32 = 32;
 
-/// Seconds of its rate that it begins with: less than it can save, so that coming again with a new socket brings nothing.
+/// Seconds of its rate with which a session begins: fewer than it can save, so that a new socket gains nothing.
 const FIRST_S: u32 = 4;
 
-/// How many sessions that say as much as they may one client address is good for: a family that writes all day.
+/// Sessions whose full rate one client address may spend together: a family that writes all day.
 const SESSIONS_OF_ADDRESS: u32 = 8;
 
-/// Client addresses that are remembered, some 60 bytes each. Those that have said nothing for a while need not be.
+/// Client addresses that are remembered, some 60 bytes each. An address that has been silent for a while need not be.
 const ADDRESSES_MAX: usize = 4_096;
 
-/// How many users of one client address can come at once and be announced to everybody. When a server restarts, some hundred
-/// people behind one address come at the same moment, and again if it fails once more.
+/// Users of one client address whose coming can be announced to everybody at once. When a server restarts, some hundred people
+/// behind one address come at the same moment, and again if it fails once more.
 const TURNS_OF_ADDRESS: u32 = 1_000;
 
-/// How many turns more each second: people who come and go all day. Each is two frames for everybody who is online.
+/// Further such users each second: people who come and go all day. Each is two frames for everybody who is online.
 const TURNS_PER_S: f64 = 2.0;
 
-/// What storing a message costs beside its bytes: a write to the disk.
+/// Bytes that storing a message costs beside its own: a write to the disk.
 const STORING_BYTES: usize = 4 * 1024;
 
-/// Of all sessions, and of the addresses from which they come.
+/// The budgets of all sessions, and of the addresses from which they come.
 pub(super) struct Budgets {
     bytes_per_s: u32,
     most: u32,
     sessions: HashMap<SessionId, Budget>,
     clients: Rates<ClientAddress>,
-    /// Comings, each with the going that follows: those are charged to an address, because each may have a session of its own.
+    /// Comings, each with the leaving that follows. They are charged to an address, because each may have a session of its own.
     turns: Rates<ClientAddress>,
 }
 
@@ -54,7 +54,7 @@ struct Budget {
 }
 
 impl Budgets {
-    /// Each session may cost others so much.
+    /// Each session may cost others `bytes_per_s`.
     pub fn new(bytes_per_s: u32) -> Self {
         let most = bytes_per_s.saturating_mul(SAVED_S);
         let of_address = f64::from(bytes_per_s) * f64::from(SESSIONS_OF_ADDRESS);
@@ -85,12 +85,13 @@ impl Budgets {
         client.is_this_machine() || self.turns.take(*client, 1, now).is_ok()
     }
 
-    /// Whether something of this price may be done at all.
+    /// Whether a message at this price may be sent at all.
     pub fn allows(&self, price: u32) -> bool {
         price <= self.most
     }
 
-    /// For how long the session is not to be listened to after this, which it has said, or brought about otherwise.
+    /// Charges a price to a session. Returns the time for which its client is not to be read from. `is_said`: the client has
+    /// said something, which counts for its address too.
     pub fn charge(&mut self, session: SessionId, price: u32, is_said: bool, now: Instant) -> Duration {
         let Some(Budget { client, bucket }) = self.sessions.get_mut(&session) else {
             return Duration::ZERO;
@@ -104,7 +105,7 @@ impl Budgets {
     }
 }
 
-/// What the effects of a request of `session` cost others. What it is told itself is its own affair.
+/// The price of the effects of a request: what they cost others. What the session itself is sent costs nothing.
 pub(super) fn price(session: SessionId, effects: &[Effect]) -> u32 {
     let bytes = effects.iter().map(|effect| match effect {
         Effect::Tell { session: to, event } if *to != session => outbox::weight(event),
@@ -161,7 +162,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn many_sessions_of_one_address_say_no_more_than_eight_and_come_and_go_freely() {
         let now = Instant::now();
-        // Once with an address, and once as programs of this machine, whoever they are.
+        // Once with an address, and once as programs of this machine, which are not slowed.
         for (client, is_slowed) in [(address(1), true), (ClientAddress::THIS_MACHINE, false)] {
             let mut budgets = Budgets::new(RATE);
             let mut slowed = 0;
@@ -177,7 +178,7 @@ mod tests {
         }
     }
 
-    /// How many of those who come so often are announced, each in a session of its own.
+    /// How many users are announced who come at these times, each in a session of its own.
     fn announced(budgets: &mut Budgets, client: ClientAddress, times: impl Iterator<Item = Instant>) -> usize {
         let mut is_announced = |(number, now): (u64, Instant)| {
             let session = SessionId(number);

@@ -13,14 +13,15 @@ const ERRANDS_AT_LEAST: u64 = 4;
 /// How much the hub takes on.
 #[derive(Clone, Copy, Debug)]
 pub struct Capacity {
-    /// Signaling connections at a time. Each holds at most one request here, a socket, and its unread events.
+    /// Signaling connections at a time. Each holds at most one request at the hub, a socket, and its unread events.
     pub sessions: usize,
-    /// How many of them one address may have.
+    /// Share of the signaling connections that one address may have.
     pub session_share: Share,
-    /// How many messages one address may have on the way into storage.
+    /// Share of the messages on the way into storage that one address may have.
     pub errand_share: Share,
     pub rules: Limits,
-    /// What one session's requests may cost others, each second: bytes, times those who get them.
+    /// Bytes that the requests of one session may cost others each second: the length of each event times the sessions that get
+    /// it.
     pub fan_out_bytes_per_s: u32,
     /// Subscriptions of one room on one media worker, past which the room spreads to the next.
     pub room_subscriptions_per_worker: usize,

@@ -27,7 +27,7 @@ pub(super) enum Input {
         command: Command,
         reply: oneshot::Sender<Reply>,
     },
-    /// What waited for somebody who has come.
+    /// Messages that waited for somebody who has come.
     Collected {
         receiver: UserId,
         ticket: u64,
@@ -45,14 +45,14 @@ pub(super) enum Input {
 #[derive(Clone, Copy, Debug)]
 pub enum HubFault {
     Panic,
-    /// The thread does nothing for so long.
+    /// The hub's thread does nothing for this time.
     Hang(Duration),
     Worker(WorkerId, Fault),
 }
 
-/// What the hub says to a request.
+/// The hub's answer to a request.
 pub(super) struct Reply {
     pub outcome: Result<(), Refusal>,
-    /// How long the session is not to be listened to, because it has cost others more than it may.
+    /// Time for which the session's client is not to be read from, because its requests have cost others more than they may.
     pub pause: Duration,
 }

@@ -1,7 +1,7 @@
-//! The task that keeps messages for people who are not there, and brings them when they come.
+//! The task that keeps messages for people who are not there, and delivers them when they come.
 //!
-//! The hub never waits for storage: it leaves errands here, in order, and is handed what was kept as another input. One
-//! errand is done after the other, so what was kept first is found first.
+//! The hub never waits for storage: it leaves errands here, in order, and gets the kept messages as another input. The task
+//! does one errand after the other, so messages are found in the order in which they were kept.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -18,36 +18,36 @@ use crate::domain::{Errand, Sender, WaitingMessage};
 use crate::ids::UserId;
 use crate::shares::{Denied, Place, Places, Pot, Share};
 
-/// Errands waiting for storage, each with a message of at most 64 KiB: what is left while a slow disk does a few hundred
-/// writes. When the queue is full, messages for people who are not there are lost, and the log says so.
+/// Errands that wait for storage, each with a message of at most 64 KiB: as many as are left while a slow disk does a few
+/// hundred writes. When the queue is full, messages for people who are not there are lost, and the log says so.
 const ERRANDS_MAX: usize = 256;
 
-/// Of those, the ones that bring messages in; the rest of the queue is left to those that bring them out.
+/// Errands among them that store messages. The rest of the queue is left to those that fetch and delete them.
 const KEEPS_MAX: u64 = 192;
 
-/// How often messages are looked for whose time is over. They are not delivered from the second it is.
+/// Time between two searches for messages that are too old. Such a message is not delivered, even before it is found.
 const TIDY_INTERVAL: Duration = Duration::from_secs(3_600);
 
-/// What the errands that are left get when the server goes down.
+/// Time that the waiting errands get when the server stops.
 const FINISH_MAX: Duration = Duration::from_secs(3);
 
 pub type StoreError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Where messages wait. The server's is [`crate::storage::Mailbox`].
+/// A place where messages wait. The server's is [`crate::storage::Mailbox`].
 pub trait MessageStore: Send + 'static {
-    /// Puts a message behind those that wait for the same person. One that is over the sender's share is not kept, which
-    /// is no failure.
+    /// Puts a message behind those that wait for the same person. A message over the sender's share is not kept, which is no
+    /// failure.
     fn keep(
         &mut self,
         receiver: &UserId,
         sender: &Sender,
         body: &[u8],
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
-    /// All that wait for somebody, oldest first; they stay.
+    /// All messages that wait for somebody, oldest first. They stay in the store.
     fn kept(&mut self, receiver: &UserId) -> impl Future<Output = Result<Vec<WaitingMessage>, StoreError>> + Send;
-    /// Those up to this number have been delivered.
+    /// Deletes the messages up to this number: they have been delivered.
     fn forget(&mut self, receiver: &UserId, up_to: i64) -> impl Future<Output = Result<(), StoreError>> + Send;
-    /// Throws away those whose time is over.
+    /// Deletes the messages that are too old.
     fn tidy(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
@@ -56,7 +56,7 @@ pub trait MessageStore: Send + 'static {
 pub(super) enum NotTaken {
     /// The queue is full, or the task has ended.
     TooSlow,
-    /// The sender's address has its share of the queue.
+    /// The sender's address has used up its share of the queue.
     ShareUsedUp,
 }
 
@@ -68,7 +68,7 @@ pub(super) struct MailboxHandle {
 }
 
 impl MailboxHandle {
-    /// `share` is what one client address may have waiting here.
+    /// Starts the task. `share` is the part of the queue that one client address may have.
     pub fn start(store: impl MessageStore, share: Share, hub: mpsc::WeakSender<Input>) -> Self {
         let (errands, queue) = mpsc::channel(ERRANDS_MAX);
         let task = tokio::spawn(run(store, queue, hub));
@@ -85,7 +85,7 @@ impl MailboxHandle {
         self.errands.try_send(queued).map_err(|_| NotTaken::TooSlow)
     }
 
-    /// Waits until what was left has been done.
+    /// Waits until the errands that were left have been done.
     pub async fn finish(self) {
         drop(self.errands);
         if timeout(FINISH_MAX, self.task).await.is_err() {
@@ -109,7 +109,7 @@ struct Queued {
     _place: Option<Place>,
 }
 
-/// Ends when the hub has let go of its end and every errand is done.
+/// Does errands. Ends when the hub has dropped its end of the queue and every errand is done.
 async fn run(mut store: impl MessageStore, mut queue: mpsc::Receiver<Queued>, hub: mpsc::WeakSender<Input>) {
     let mut tidying = interval(TIDY_INTERVAL);
     tidying.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -121,7 +121,7 @@ async fn run(mut store: impl MessageStore, mut queue: mpsc::Receiver<Queued>, hu
             },
             _ = tidying.tick() => {
                 let tidied = unharmed(store.tidy()).await;
-                told(tidied, "old messages could not be thrown away; trying again later");
+                told(tidied, "old messages could not be deleted; trying again later");
             }
         }
     }
@@ -155,7 +155,7 @@ async fn run_errand(store: &mut impl MessageStore, errand: Errand, hub: &mpsc::W
                 ticket,
                 messages: messages.unwrap_or_default(),
             };
-            // A hub that has ended delivers nothing any more: they stay where they are.
+            // A hub that has ended delivers nothing: the messages stay in the store.
             if let Some(hub) = hub.upgrade() {
                 hub.send(collected).await.ok();
             }
@@ -163,7 +163,7 @@ async fn run_errand(store: &mut impl MessageStore, errand: Errand, hub: &mpsc::W
     }
 }
 
-/// What storage does. Where it panics, that is one errand not done; the others go on.
+/// Runs a request to storage. If storage panics, this one errand is not done, and the task goes on with the others.
 async fn unharmed<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     let outcome = AssertUnwindSafe(work).catch_unwind().await;
     outcome.unwrap_or_else(|_| Err("storage panicked".into()))
@@ -180,7 +180,7 @@ fn told(outcome: Result<(), StoreError>, what: &str) {
 mod tests {
     use super::*;
 
-    /// Panics at everything but what is kept for Ben.
+    /// A store that panics at everything but the question for Ben's messages.
     struct Broken;
 
     impl MessageStore for Broken {
@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(collected, [(1, 0), (2, 1)]);
     }
 
-    /// Does nothing, and takes for ever.
+    /// A store whose requests never end.
     struct Hanging;
 
     impl MessageStore for Hanging {

@@ -1,5 +1,5 @@
-//! How many of everything the hub knows of there are now, for Prometheus. Each number is looked up by its name once: they are set
-//! after each input.
+//! Numbers for Prometheus of all that the hub knows of. The handle of each number is looked up by its name once, because the
+//! numbers are set after each input.
 
 use metrics::{Counter, Gauge, counter, gauge};
 

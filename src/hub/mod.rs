@@ -1,7 +1,7 @@
 //! The one loop that owns the domain's state, on a thread of its own.
 //!
-//! Sessions ask through a bounded queue and wait for each answer, so a session has at most one request here and the
-//! order of its messages holds. What the rules decide becomes doing in [`effects`] alone.
+//! Sessions ask through a bounded queue and wait for each answer, so a session has at most one request here and the order of
+//! its messages holds. Only [`effects`] carries out what the rules decide.
 
 mod audience;
 mod budget;
@@ -42,7 +42,7 @@ use crate::media::messages::MediaEvent;
 use crate::pulse::Pulse;
 use crate::shares::{ClientAddress, Denied, Places, Pot};
 
-/// Requests waiting for the hub. A session has one at a time, so this only smooths bursts; a full queue makes sessions
+/// Inputs that wait for the hub. A session has one request at a time, so this only smooths bursts. A full queue makes sessions
 /// wait, which makes their clients wait.
 const INPUTS_MAX: usize = 1_024;
 
@@ -108,8 +108,9 @@ pub fn start(
     (handle, running)
 }
 
-/// Runs the hub with nothing beside it. One that is blocked blocks its own thread; as a task it would hold up other tasks, even
-/// those that say that it is blocked. The thread ends with the hub; nobody waits for it.
+/// Runs the hub on a thread without other tasks. A hub that is blocked blocks only its own thread; as a task of the common
+/// runtime it would hold up other tasks, even those that report that it is blocked. The thread ends with the hub; nobody waits
+/// for it.
 pub fn on_its_own_thread(hub: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let thread = std::thread::Builder::new().name("hub".to_owned());
@@ -132,7 +133,7 @@ impl HubHandle {
     pub async fn ended(&self) -> HubEnd {
         let mut end = self.end.clone();
         let ended = end.wait_for(Option::is_some).await;
-        // It says so before it lets go of its end.
+        // The hub reports its end before it drops the sender.
         ended.ok().and_then(|end| *end).unwrap_or(HubEnd::Panicked)
     }
 
@@ -142,9 +143,9 @@ impl HubHandle {
         self.inputs.send(Input::Fault(fault)).await.ok();
     }
 
-    /// A place for one more signaling connection, or for whoever else asks and is to hear what comes of it: a request over HTTP, a
-    /// schedule, a test. Nothing here knows of sockets: the session asks, its events wait in a bounded queue until whoever holds them
-    /// reads them, and when the session is dropped it leaves whatever it is in.
+    /// Takes a place for one more signaling connection, or for another client that sends commands and is to get events: a
+    /// request over HTTP, a schedule, a test. No socket is needed here: the session sends commands, and its events wait in a
+    /// bounded queue until their reader takes them. A session that is dropped leaves all that it is in.
     pub async fn connect(&self, client: ClientAddress) -> Result<(Session, Events), NoPlace> {
         if self.is_ending.load(Ordering::Relaxed) {
             return Err(NoPlace::GoingDown);
@@ -160,7 +161,7 @@ impl HubHandle {
         ))
     }
 
-    /// Tells every client, ends every room, and returns when the sessions have closed or their time for it is over.
+    /// Sends every client a goodbye, ends every room, and returns when the sessions have closed or their time for it is over.
     pub async fn shutdown(&self) {
         self.is_ending.store(true, Ordering::Relaxed);
         let (done, wait) = oneshot::channel();

@@ -1,7 +1,7 @@
 //! The bounded queue of events between the hub and one session.
 //!
-//! The hub never waits for a session. Whoever reads too slowly is spared first announcements, then texts; a session
-//! whose queue is full with what it cannot do without is let go.
+//! The hub never waits for a session. Where a session reads too slowly, first announcements and then texts are left out. A
+//! session whose queue is full of events that it needs is let go.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,13 +11,13 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use crate::domain::{Event, MessageEvent};
 
-/// Unread events. A full room that reconnects at once makes two events for each participant, 1,000 in all; fewer would
-/// throw out sessions that are merely waiting for their turn to run.
+/// Unread events. A full room that reconnects at once makes two events for each participant, 1,000 in all; a smaller number
+/// would throw out sessions that are merely waiting for their turn to run.
 const EVENTS_MAX: usize = 1_024;
 
-/// What unread events may weigh together: sixty chat texts of the greatest length, or the answers of a page that opens
-/// a hundred connections. With 10,000 sessions that read nothing, of which most share the same texts, it is the
-/// server's memory that this protects.
+/// Bytes of all unread events together: sixty chat texts of the greatest length, or the answers of a page that opens a hundred
+/// connections. With 10,000 sessions that read nothing, of which most share the same texts, this limit protects the server's
+/// memory.
 pub(super) const BYTES_MAX: usize = 1 << 20;
 
 /// The hub's end.
@@ -32,12 +32,12 @@ pub struct Events {
     unread_bytes: Arc<AtomicUsize>,
 }
 
-/// Why an event reaches a session no more.
+/// Why an event no longer reaches a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lost {
-    /// It has not read what is in its queue, and the queue is full.
+    /// The session has not read the events in its queue, and the queue is full.
     Behind,
-    /// It has ended.
+    /// The session has ended.
     Gone,
 }
 
@@ -56,9 +56,9 @@ pub(super) fn pair() -> (Outbox, Events) {
 }
 
 impl Outbox {
-    /// Announcements and texts are left out where the queue is half full: whoever is that far behind is better served
-    /// with a list or a conversation that lacks something than with a closed socket, which would end a call and cause
-    /// more announcements. The other half is left to what a call cannot do without.
+    /// Puts an event into the queue. Announcements and texts are left out where the queue is half full: a client that is that
+    /// far behind is better served with a list or a conversation that lacks something than with a closed socket, which would
+    /// end a call and cause more announcements. The other half is left to the events that a call needs.
     pub fn put(&self, event: Event) -> Result<(), Lost> {
         let weight = weight(&event);
         if gives_way(&event) && self.is_half_full(weight) {
@@ -85,7 +85,7 @@ impl Outbox {
 }
 
 impl Events {
-    /// The next event. `None` where the hub has let go of the session. Cancel-safe.
+    /// The next event. `None` once the hub has let go of the session. Cancel-safe.
     pub async fn next(&mut self) -> Option<Event> {
         let event = self.queue.recv().await?;
         Some(self.taken(event))
@@ -103,7 +103,8 @@ impl Events {
     }
 }
 
-/// What people write to one another, who is online, and what cannot be decoded. Everything else is part of a room or a call.
+/// Whether an event may be left out: what people write to one another, who is online, and what cannot be decoded. Every other
+/// event is part of a room or a call.
 fn gives_way(event: &Event) -> bool {
     match event {
         Event::Text { .. } | Event::File { .. } | Event::Decoding(_) => true,
@@ -112,7 +113,7 @@ fn gives_way(event: &Event) -> bool {
     }
 }
 
-/// About what an event takes in memory, counting a text that is shared for each who has not read it.
+/// Roughly the bytes that an event takes in memory. A text that is shared is counted for each session that has not read it.
 pub fn weight(event: &Event) -> usize {
     let text = match event {
         Event::Joined { others } => others.len() * size_of::<usize>(),

@@ -1,4 +1,4 @@
-//! The hub's handle for one signaling connection.
+//! The handle of one session, by which its client's task asks the hub.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,13 +11,13 @@ use crate::domain::{Command, Refusal};
 use crate::ids::{SessionId, Turn};
 use crate::shares::Place;
 
-/// One signaling connection. Dropped, it leaves whatever it is in.
+/// One signaling session. A session that is dropped leaves all that it is in.
 pub struct Session {
     id: SessionId,
     inputs: mpsc::Sender<Input>,
-    /// The turn that was taken last, by any session.
+    /// Turn that was taken last, by any session.
     last_turn: Arc<AtomicU64>,
-    /// Milliseconds, of the last request.
+    /// Pause after the last request, in milliseconds.
     pause: AtomicU64,
     _place: Place,
 }
@@ -37,7 +37,8 @@ impl Session {
         self.id
     }
 
-    /// The turn of a message that has just been received: higher than those of all messages before it, whoever sent them.
+    /// The turn of a message that has just been received. It is higher than those of all messages before it, whichever session
+    /// they came to.
     pub fn take_turn(&self) -> Turn {
         Turn(self.last_turn.fetch_add(1, Ordering::Relaxed) + 1)
     }
@@ -47,7 +48,8 @@ impl Session {
         !self.inputs.is_closed()
     }
 
-    /// Asks, and waits until it has been done: what it makes the hub tell this session is in its queue by then.
+    /// Sends a command, and waits until it has been carried out. By then the events that it causes for this session are in its
+    /// queue.
     pub async fn request(&self, command: Command) -> Result<(), Refusal> {
         let (reply, answer) = oneshot::channel();
         let session = self.id;
@@ -63,14 +65,14 @@ impl Session {
         outcome
     }
 
-    /// How long the client is not to be listened to after its last request. Asked again, not at all.
+    /// Time for which the client is not to be read from after its last request. A second call returns zero.
     pub fn take_pause(&self) -> Duration {
         Duration::from_millis(self.pause.swap(0, Ordering::Relaxed))
     }
 }
 
 impl Drop for Session {
-    /// A session whose task is cancelled must leave too, so this is not left to a call at the end.
+    /// The session leaves here, and not by a call at the end of its task, because a task that is cancelled must leave too.
     fn drop(&mut self) {
         let input = Input::Disconnect { session: self.id };
         if let Err(mpsc::error::TrySendError::Full(input)) = self.inputs.try_send(input)

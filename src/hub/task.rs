@@ -1,4 +1,4 @@
-//! The hub's loop: one input, the effects it has, then the next.
+//! The hub's loop: it takes one input, carries out its effects, then takes the next.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -29,11 +29,12 @@ use crate::media::messages::{CloseReason, MediaEvent};
 use crate::pulse::Pulse;
 use crate::shares::ClientAddress;
 
-/// How often the media workers are looked at. The loop turns as often at least, so that others see that it does.
+/// Time between two checks of the media workers. The loop turns at least as often, which shows others that it does not stand
+/// still.
 const TICK: Duration = Duration::from_secs(1);
 
-/// What sessions get to close their sockets when the server goes down. Longer keeps a restart waiting for clients
-/// that have vanished; shorter cuts off those on slow links.
+/// Time that sessions get to close their sockets when the server stops. A longer one keeps a restart waiting for clients that
+/// have vanished; a shorter one cuts off those on slow links.
 const GOODBYE_MAX: Duration = Duration::from_secs(5);
 
 /// Why the hub's loop has ended.
@@ -52,7 +53,7 @@ pub(super) struct Hub {
     executor: Executor,
     /// Sessions whose socket may still be open, dismissed ones included.
     connected: HashSet<SessionId>,
-    /// What they may cost others.
+    /// What these sessions may cost others.
     budgets: Budgets,
     meters: Meters,
     pulse: Pulse,
@@ -131,7 +132,7 @@ impl Hub {
                 command,
                 reply,
             } => {
-                // Nobody waits for the answer where the session has gone meanwhile.
+                // The session may have ended meanwhile: then nobody waits for the answer.
                 reply.send(self.request(session, command)).ok();
             }
             Input::Collected {
@@ -208,14 +209,15 @@ impl Hub {
             self.rules.hush(session, &mut effects);
         }
         let price = budget::price(session, &effects);
-        // What changes nothing can still be left undone.
+        // A command that changes nothing can still be left undone.
         if says_something && !self.budgets.allows(price) {
             return Err(Refusal::TooMuchForSoMany);
         }
         Ok((effects, price))
     }
 
-    /// Carries out the effects and those of what comes of them. The number of offers that could not be answered.
+    /// Carries out the effects, and the effects that follow from what failed. Returns the number of offers that could not be
+    /// answered.
     fn carry_out_all(&mut self, mut effects: Vec<Effect>) -> usize {
         let mut bad_offers = 0;
         while !effects.is_empty() {
@@ -276,14 +278,14 @@ impl Hub {
                 kind,
                 codec,
             } => {
-                info!(%peer, ?kind, %codec, "cannot decode what it is to be sent, and gets nothing");
+                info!(%peer, ?kind, %codec, "cannot decode what the publisher sends, and gets nothing");
                 let effects = self
                     .rules
                     .decoding_changed(peer, publisher, media_kind(kind), Some(codec.to_string()));
                 self.carry_out_all(effects);
             }
             MediaEvent::Decodable { peer, publisher, kind } => {
-                debug!(%peer, ?kind, "decodes what it is sent again");
+                debug!(%peer, ?kind, "can decode again what the publisher sends");
                 let effects = self.rules.decoding_changed(peer, publisher, media_kind(kind), None);
                 self.carry_out_all(effects);
             }
@@ -293,12 +295,12 @@ impl Hub {
                 self.carry_out_all(effects);
             }
             MediaEvent::SpeechEnded { peer } => {
-                debug!(%peer, "does not speak any more");
+                debug!(%peer, "stops speaking");
                 let effects = self.rules.speech_changed(peer, false);
                 self.carry_out_all(effects);
             }
             MediaEvent::TrackStarted { peer, track } => debug!(%peer, %track, "track started"),
-            // The loop looks for workers that are lost after whatever has happened.
+            // The loop looks for lost workers after every input.
             MediaEvent::WorkerEnded { worker } => debug!(worker = worker.0, "media worker ended"),
         }
     }
@@ -313,7 +315,7 @@ impl Hub {
             while !self.connected.is_empty() {
                 match inputs.recv().await {
                     Some(Input::Disconnect { session }) => self.disconnect(session),
-                    // Too late: its queue ends before it begins, and nobody is there to be told.
+                    // Too late: the hub ends, and nobody is left to be sent anything.
                     Some(Input::Connect { .. } | Input::Collected { .. } | Input::ShutDown { .. }) => {}
                     Some(Input::Request { reply, .. }) => {
                         let (outcome, pause) = (Err(Refusal::SessionEnded), Duration::ZERO);
@@ -346,7 +348,7 @@ fn media_kind(kind: Kind) -> MediaKind {
     }
 }
 
-/// Never, where there is no deadline.
+/// Returns at the deadline; never if there is none.
 async fn until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline.into()).await,
@@ -354,7 +356,7 @@ async fn until(deadline: Option<Instant>) {
     }
 }
 
-/// Names are logged as [`alias`] allows.
+/// Logs a request. Names are logged as [`alias`] allows.
 fn log_request(session: SessionId, command: &Command) {
     match command {
         Command::Join {
