@@ -278,7 +278,7 @@ impl Hub {
                 kind,
                 codec,
             } => {
-                info!(%peer, ?kind, %codec, "cannot decode what the publisher sends, and gets nothing");
+                info!(%peer, ?kind, %codec, "cannot decode what it is to be sent, and gets nothing");
                 let effects = self
                     .rules
                     .decoding_changed(peer, publisher, media_kind(kind), Some(codec.to_string()));
