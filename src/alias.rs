@@ -1,15 +1,15 @@
-//! How people, devices and rooms are called in the log: by a short hash, because a telephone number identifies somebody
-//! and the number of a room lets in whoever has read it.
+//! Names of people, devices and rooms in the log: each is a short hash, because a telephone number identifies a person,
+//! and anybody who has read the number of a room can enter it.
 //!
-//! The hash of one name is the same until the program ends, so that lines can be told to belong together. It is keyed
-//! with a number drawn at start: telephone numbers are few enough to try them all. Where the filter of the log lets
-//! [`TARGET`] through at `debug`, names are written as they are.
+//! The hash of a name stays the same until the program ends, so lines about one person can be found together. It is
+//! keyed with a random number drawn at start, because telephone numbers are so few that all could be tried. Where the
+//! log's filter lets [`TARGET`] through at `debug`, names are written in full.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
 
-/// What `log.filter` calls this choice.
+/// The target in `log.filter` that switches full names on.
 const TARGET: &str = "patchbay::names";
 
 /// Digits of a hash: 40 bits, so that ten thousand names hardly ever share one.
@@ -17,13 +17,13 @@ const DIGITS: usize = 10;
 
 static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
-/// A name as a line of the log has it.
+/// A name in the form in which the log may contain it.
 pub struct Alias<'a> {
     name: &'a str,
     is_whole: bool,
 }
 
-/// `name` as the log may have it. Everything that names a person, a device or a room goes through here.
+/// The form of `name` for the log. Everything that names a person, a device or a room goes through here.
 pub fn alias(name: &str) -> Alias<'_> {
     Alias {
         name,
@@ -32,7 +32,7 @@ pub fn alias(name: &str) -> Alias<'_> {
 }
 
 impl fmt::Display for Alias<'_> {
-    /// Names come from clients: they are quoted, so that none can look like another line.
+    /// Full names are quoted, so that a name from a client cannot look like another line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_whole {
             return write!(f, "{:?}", self.name);

@@ -1,15 +1,15 @@
-//! The time, handed to those who need it: what day it is, for dates in certificates, the expiry of what is kept, and time
-//! stamps; and how much time has passed, for pauses and rates, which a corrected clock must not change.
+//! The time, given to those who need it: the date, for certificates, expiry and time stamps; and the time that has
+//! passed, for pauses and rates, which must not change when somebody corrects the clock.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-/// How much time has passed since some moment.
+/// The time passed since some fixed moment.
 pub type MonotonicClock = Arc<dyn Fn() -> Instant + Send + Sync>;
 
-/// What day it is.
+/// The date and time of day.
 pub type WallClock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// Seconds since 1970-01-01 UTC.

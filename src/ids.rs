@@ -1,7 +1,7 @@
 //! Identifiers of the things the server knows, as newtypes so that one cannot be passed for another.
 //!
-//! Ids on the wire are whatever a family says; inside, numbers made by the server ([`ParticipantId`] and the
-//! like) or opaque strings that clients chose ([`UserId`], [`RoomName`]).
+//! Ids on the wire are whatever a family uses. Inside, ids are numbers made by the server ([`ParticipantId`]
+//! and the like) or opaque strings chosen by clients ([`UserId`], [`RoomName`]).
 
 use std::fmt;
 
@@ -46,7 +46,7 @@ macro_rules! text_id {
 }
 
 number_id!(
-    /// One live room. A room that empties and is entered again is a new one.
+    /// One live room. A room that becomes empty and is entered again is a new one.
     RoomId
 );
 number_id!(
@@ -70,34 +70,34 @@ number_id!(
     TrackId
 );
 number_id!(
-    /// The place of a message among those of all sessions, in the order in which they were received.
+    /// The position of a message among those of all sessions, in the order in which they were received.
     Turn
 );
 number_id!(
-    /// One offer among those of its session, as whoever makes it numbers them.
+    /// One offer among those of its session. Whoever makes the offer numbers it.
     OfferTag
 );
 text_id!(
-    /// Who somebody is, as a client or the user table names them: opaque.
+    /// The id of a user, as a client or the user table has it: opaque.
     UserId
 );
 text_id!(
-    /// What a room is called by those who enter it: opaque.
+    /// The name by which people enter a room: opaque.
     RoomName
 );
 text_id!(
-    /// By which a push service reaches one device, with what tells the services apart: opaque.
+    /// The address of one device at a push service, with the name of the service: opaque.
     PushTarget
 );
 text_id!(
-    /// One device of an account, as it names itself: opaque.
+    /// The id of one device of an account, chosen by the device: opaque.
     DeviceId
 );
 
 /// One of the things that a participant publishes. Each may come over a connection of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Feed {
-    /// Camera and microphone: what a participant publishes who publishes one thing.
+    /// Camera and microphone; also the only feed of a participant who publishes one thing.
     #[default]
     Camera,
     /// A screen or a window, and its sound.

@@ -1,4 +1,4 @@
-//! The program: arguments are the business of [`patchbay::cli`].
+//! The program. The module [`patchbay::cli`] reads the arguments.
 
 fn main() -> std::process::ExitCode {
     patchbay::cli::main()

@@ -1,20 +1,21 @@
-//! Which processor each media worker keeps to, where the operator says so.
+//! The processor that each media worker is pinned to, where the operator wants that.
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
-/// The calling thread, to the kernel.
+/// The calling thread, in the kernel's numbering.
 const THIS_THREAD: Pid = Pid::from_raw(0);
 
-/// Where workers are to run.
+/// The processors of the workers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Pinning {
-    /// Wherever the kernel puts them.
+    /// No pinning: the kernel moves workers as it likes.
     #[default]
     Off,
-    /// Worker n on the n-th of the processors that this process may use, beginning anew after the last.
+    /// Worker n runs on the n-th of the processors that this process may use, beginning anew after the
+    /// last.
     Auto,
-    /// Worker n on the n-th of these.
+    /// Worker n runs on the n-th of these.
     Cpus(Vec<usize>),
 }
 
@@ -26,12 +27,12 @@ pub enum PinningError {
     NotAllowed { cpu: usize, allowed: String },
     #[error("{cpus} processors are named for {workers} workers; name one for each, or leave media.workers at 0")]
     Count { cpus: usize, workers: usize },
-    #[error("the processors of this process cannot be told: {0}")]
+    #[error("cannot find out which processors this process may use: {0}")]
     Unknown(nix::Error),
 }
 
 impl Pinning {
-    /// `off`, `auto`, or numbers and ranges separated by commas, as `taskset` takes them.
+    /// Reads `off`, `auto`, or numbers and ranges separated by commas, as `taskset` takes them.
     pub fn parse(text: &str) -> Result<Pinning, PinningError> {
         let unreadable = || PinningError::Unreadable(text.to_owned());
         match text.trim() {
@@ -52,7 +53,7 @@ impl Pinning {
         Ok(Pinning::Cpus(cpus))
     }
 
-    /// How many workers it is for, where it says so.
+    /// The number of workers, where the setting names a processor for each.
     pub fn workers(&self) -> Option<usize> {
         match self {
             Pinning::Off | Pinning::Auto => None,
@@ -60,7 +61,7 @@ impl Pinning {
         }
     }
 
-    /// The processor of each of so many workers, on this machine.
+    /// The processor of each of `workers` workers, on this machine.
     pub fn places(&self, workers: usize) -> Result<Vec<Option<usize>>, PinningError> {
         if *self == Pinning::Off {
             return Ok(vec![None; workers]);

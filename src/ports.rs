@@ -1,8 +1,8 @@
-//! Why a port could not be opened, in a sentence that says what to do.
+//! The reasons why a port cannot be opened, in sentences that say what to do.
 
 use std::io::ErrorKind;
 
-/// The name of the setting that a port or its address comes from.
+/// The name of the setting that has the port or its address.
 pub type Setting = &'static str;
 
 #[derive(Debug, thiserror::Error)]
@@ -25,13 +25,15 @@ impl PortError {
     pub fn of(source: std::io::Error, port: u16, setting: Setting) -> PortError {
         match source.kind() {
             ErrorKind::AddrInUse => PortError::InUse(setting),
-            // ip(7): ports below ip_unprivileged_port_start, which is 1024 unless somebody has changed it.
+            // ip(7): ports below ip_unprivileged_port_start are privileged. It is 1024 unless somebody has
+            // changed it.
             ErrorKind::PermissionDenied if (1..1024).contains(&port) => PortError::Privileged(setting),
             _ => PortError::Failed { setting, source },
         }
     }
 
-    /// Whether this machine has no such address, or no such kind of addresses, as one without IPv6.
+    /// Whether this machine lacks the address, or all addresses of that kind (as a machine without IPv6
+    /// does).
     pub fn is_missing_address(&self) -> bool {
         let PortError::Failed { source, .. } = self else {
             return false;

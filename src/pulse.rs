@@ -1,14 +1,14 @@
-//! Whether a loop that must never stand still goes on: it writes down when it last turned, and others read that.
+//! The pulse of a loop that must never stand still: the loop records when it last turned, and others read that.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// A loop that has not turned for so long stands still, for whoever asks about its health. The media workers and the hub
-/// turn at least once a second.
+/// Time without a turn after which a loop counts as standing still. The media workers and the hub turn at least once a
+/// second.
 pub const STANDS_STILL_AFTER: Duration = Duration::from_secs(2);
 
-/// The last turn of one loop. Cheap to clone: all clones are of the same loop.
+/// The time of one loop's last turn. Cheap to clone: all clones belong to the same loop.
 #[derive(Clone, Debug)]
 pub struct Pulse {
     begun: Instant,
@@ -16,7 +16,7 @@ pub struct Pulse {
 }
 
 impl Pulse {
-    /// Of a loop that begins now.
+    /// The pulse of a loop that begins now.
     pub fn new(now: Instant) -> Pulse {
         Pulse {
             begun: now,
@@ -24,12 +24,13 @@ impl Pulse {
         }
     }
 
-    /// The loop has turned.
+    /// Records a turn of the loop.
     pub fn beat(&self, now: Instant) {
         self.last_ms.store(self.since_begun_ms(now), Ordering::Relaxed);
     }
 
-    /// Milliseconds from the loop's begin to its last turn. It differs from an earlier one if the loop has turned since.
+    /// Milliseconds from the loop's start to its last turn. If the number differs from an earlier one, the loop has
+    /// turned since.
     pub fn last_ms(&self) -> u64 {
         self.last_ms.load(Ordering::Relaxed)
     }

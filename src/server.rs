@@ -1,5 +1,5 @@
-//! The composition root: puts the parts together in the order in which they need one another, and takes them apart in
-//! the opposite order. Decides nothing else.
+//! The composition root: starts the parts in the order in which they need one another, and stops them in the opposite
+//! order. It decides nothing else.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -28,25 +28,25 @@ use crate::pinning::Pinning;
 use crate::storage::{Directory, Mailbox, OpenError};
 use crate::tasks::never_ending;
 
-/// Media events that wait for the hub. A full room that connects makes a few hundred within a moment.
+/// Media events that wait for the hub. A full room that connects makes a few hundred at once.
 const MEDIA_EVENTS: usize = 4_096;
 
-/// Connections at once to the address for metrics: a few programs that watch the server.
+/// Connections at once to the address for metrics: enough for a few programs that watch the server.
 const METRICS_CONNECTIONS: usize = 64;
 
-/// How long each part may take to stop before the next one is stopped all the same.
+/// Time that each part has to stop. After that the next one is stopped all the same.
 const STOP_WITHIN: Duration = Duration::from_secs(8);
 
 /// A running server.
 pub struct Server {
     addresses: Vec<Listener>,
     media_addresses: Vec<SocketAddr>,
-    /// Where metrics have a listener of their own.
+    /// The address of the metrics, where they have a listener of their own.
     metrics_address: Option<SocketAddr>,
     certificate: Option<Certificate>,
     open_to_all: bool,
     stop: CancellationToken,
-    /// Accept loops, connections, and chores.
+    /// All accept loops, connections, and chores.
     tasks: TaskTracker,
     hub: HubHandle,
     media: MediaWatch,
@@ -56,7 +56,7 @@ pub struct Server {
     accounts: Accounts,
 }
 
-/// Why the server did not start. Each is a sentence that names the thing and what to do.
+/// The reason why the server did not start: a sentence that names the part and says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error(transparent)]
@@ -80,7 +80,7 @@ pub enum StartError {
 }
 
 impl Server {
-    /// Starts everything, or nothing. Sockets are opened before anything runs, so that a used port is found first.
+    /// Starts everything, or nothing. Sockets are opened before anything runs, so that a port in use is found first.
     pub async fn start(config: Config) -> Result<Server, StartError> {
         let config = Arc::new(config);
         let clock = wall_clock();
@@ -186,7 +186,7 @@ impl Server {
         }
         if let Some(socket) = metrics_socket {
             let router = http::admin_router(config, admin(MetricsAccess::Anyone), &gate);
-            // Clients that use up all connections do not keep out whoever wants to know why.
+            // A door of its own: clients that use up all connections cannot keep out those who want to see why.
             let door = Door::new(METRICS_CONNECTIONS, share);
             self.tasks.spawn(socket.serve(Front { router, door, ..front }));
         }
@@ -199,7 +199,7 @@ impl Server {
         self.chore("looking after tokens", move || accounts.clone().upkeep());
     }
 
-    /// Does something until the server stops, and begins anew where it fails.
+    /// Runs `work` until the server stops. Where it ends or panics, it begins anew.
     fn chore<F>(&self, name: &'static str, work: impl Fn() -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -209,12 +209,12 @@ impl Server {
             .spawn(stop.run_until_cancelled_owned(never_ending(name, work)));
     }
 
-    /// Where it listens, with the ports that the system chose.
+    /// The listeners, with the ports that the system chose.
     pub fn listeners(&self) -> &[Listener] {
         &self.addresses
     }
 
-    /// What to tell whoever started the server: one line each.
+    /// The lines for the person who started the server.
     pub fn welcome(&self) -> Vec<String> {
         let mut lines: Vec<String> = Vec::new();
         for listener in &self.addresses {
@@ -244,7 +244,7 @@ impl Server {
         lines
     }
 
-    /// Takes up a changed certificate now instead of within seconds. Returns at once.
+    /// Loads a changed certificate now instead of within seconds. Returns at once.
     pub fn reload(&self) {
         match self.certificate.clone() {
             Some(certificate) => {
@@ -255,7 +255,7 @@ impl Server {
         }
     }
 
-    /// Returns if the server cannot go on, with the reason. It is to be stopped then, and started again.
+    /// Returns the reason once the server cannot go on. It must then be stopped and started again.
     pub async fn failed(&self) -> HubEnd {
         self.hub.ended().await
     }
@@ -266,21 +266,21 @@ impl Server {
         self.hub.fault(fault).await;
     }
 
-    /// Tells clients, lets what is being answered finish, and returns when nothing runs any more.
+    /// Ends all connections, lets requests in progress finish, and returns when nothing runs any more.
     pub async fn stop(self) {
         tracing::info!("stopping");
         self.stop.cancel();
         self.tasks.close();
         in_time("ending rooms", self.hub.shutdown()).await;
         in_time("answering requests", self.tasks.wait()).await;
-        // The hub has told them to when it ended.
+        // The hub has asked the workers to end, when it ended itself.
         in_time("ending media connections", self.media_threads.ended()).await;
         in_time("closing the database", self.directory.close()).await;
         tracing::info!("stopped");
     }
 }
 
-/// Given to those who need it: nobody else asks what day it is.
+/// The wall clock. Only this module reads it; others are given it.
 #[allow(
     clippy::disallowed_methods,
     reason = "the composition root reads the clock for everybody"
@@ -289,7 +289,7 @@ pub(crate) fn wall_clock() -> WallClock {
     Arc::new(SystemTime::now)
 }
 
-/// As [`wall_clock`]: how much time has passed.
+/// The clock that measures passed time. Only this module reads it, as [`wall_clock`].
 #[allow(
     clippy::disallowed_methods,
     reason = "the composition root reads the clock for everybody"
@@ -298,7 +298,7 @@ pub(crate) fn stopwatch() -> MonotonicClock {
     Arc::new(tokio::time::Instant::now)
 }
 
-/// Given to those who need it: nobody else asks what time it is.
+/// The clock of deadlines. Only this module reads it; others are given it.
 #[allow(
     clippy::disallowed_methods,
     reason = "the composition root reads the clock for everybody"
@@ -307,7 +307,7 @@ pub(crate) fn monotonic_clock() -> Instant {
     Instant::now()
 }
 
-/// Reads the certificate, or makes one, where a disk that hangs holds up nothing else.
+/// Reads the certificate, or makes one, on a thread where a disk that hangs holds up nothing else.
 async fn certificate(config: &Arc<Config>, clock: &WallClock) -> Result<Certificate, StartError> {
     let (config, clock) = (Arc::clone(config), Arc::clone(clock));
     let loading = tokio::task::spawn_blocking(move || Certificate::load(&config.tls, clock));
@@ -332,7 +332,7 @@ fn metrics_listener(config: &Config) -> Option<Listener> {
     Some(Listener { address, tls: false })
 }
 
-/// What a person types. Addresses that stand for this machine are called localhost, as the certificate does.
+/// The URL that a person opens. Addresses of this machine become localhost, as in the certificate.
 fn page_url(listener: &Listener) -> String {
     let scheme = if listener.tls { "https" } else { "http" };
     let ip = listener.address.ip();
@@ -348,7 +348,8 @@ fn page_url(listener: &Listener) -> String {
     format!("{scheme}://{host}{port}/")
 }
 
-/// Media is reachable from where the pages are: loopback alone by default, everywhere once a listener is wider.
+/// The settings of the media engine. Media is reachable from where the pages are: loopback alone by default,
+/// everywhere once a listener is wider.
 pub(crate) fn media_settings(config: &Config) -> MediaSettings {
     let media = &config.media;
     let loopback = config.is_loopback_only();
@@ -362,7 +363,7 @@ pub(crate) fn media_settings(config: &Config) -> MediaSettings {
         _ => media.announced_addresses.clone(),
     };
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    // Already checked, where the configuration was.
+    // The check of the configuration has parsed it before.
     let pinning = Pinning::parse(&media.pin_workers).unwrap_or_default();
     let workers = match media.workers {
         0 => pinning.workers().unwrap_or(processors),
@@ -378,7 +379,7 @@ pub(crate) fn media_settings(config: &Config) -> MediaSettings {
     }
 }
 
-/// Of our own choices, those that this machine has: some have no IPv6.
+/// The addresses that this machine has, of our own choices: some machines have no IPv6.
 fn available(addresses: [IpAddr; 2]) -> Vec<IpAddr> {
     let works = |address: &IpAddr| UdpSocket::bind((*address, 0)).is_ok();
     addresses.into_iter().filter(works).collect()

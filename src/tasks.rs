@@ -1,20 +1,20 @@
-//! Tasks that are to run as long as the server does.
+//! Tasks that must run as long as the server does.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 
-/// Pause before something that has failed begins anew: it may fail at once again.
+/// Pause before a task that has ended begins anew: it may fail again at once.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Does something that never ends. If it does all the same, or panics, that is logged and counted, and it begins anew.
+/// Runs work that never ends. If it ends all the same, or panics, that is logged and counted, and it begins anew.
 pub(crate) async fn never_ending<F: Future<Output = ()>>(name: &'static str, work: impl Fn() -> F) {
     loop {
         let outcome = AssertUnwindSafe(work()).catch_unwind().await;
         let how = outcome.map_or("panicked", |()| "ended");
         metrics::counter!("patchbay_task_losses_total", "task" => name).increment(1);
-        tracing::error!(task = name, how, "a task that never ends did; it begins anew");
+        tracing::error!(task = name, how, "a task that must never end has ended; it begins anew");
         tokio::time::sleep(PAUSE).await;
     }
 }

@@ -1,25 +1,25 @@
-//! How long the texts may be that people type: counted in characters, as people count.
+//! The greatest length of texts that people type, counted in characters, as people count.
 //!
 //! A character has up to four bytes (RFC 3629 §3), so a limit also bounds the bytes: four times as many.
 
 /// The bytes of the longest character in UTF-8.
 const BYTES_PER_CHARACTER_MAX: usize = 4;
 
-/// The most characters that a text may have.
+/// The greatest number of characters in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TextLimit {
     pub characters: usize,
 }
 
-/// Names and ids of people and rooms: UUIDs and mail addresses fit. Each is kept for as long as its room lives, and sent
-/// to everybody in it.
+/// Names and ids of people and rooms: UUIDs and mail addresses fit. Each is kept as long as its room lives, and sent to
+/// everybody in it.
 pub const NAME: TextLimit = TextLimit::characters(128);
 
-/// A device's name, as it calls itself: UUIDs and serial numbers fit.
+/// The id of a device, chosen by itself: UUIDs and serial numbers fit.
 pub const DEVICE_ID: TextLimit = NAME;
 
-/// A password for a room, where it is given to the room and where somebody joins with it. Checking one costs time on
-/// purpose, and more with its length.
+/// A password of a room, where it is set and where somebody joins with it. Checking a password is slow on purpose, and
+/// slower with its length.
 pub const PASSWORD: TextLimit = TextLimit::characters(256);
 
 impl TextLimit {
@@ -28,7 +28,7 @@ impl TextLimit {
     }
 
     pub fn holds(self, text: &str) -> bool {
-        // The bytes are known without counting; a text that is far too long is not read.
+        // The bytes are known without counting, so a text that is far too long is not read.
         text.len() <= self.characters
             || text.len() <= self.characters.saturating_mul(BYTES_PER_CHARACTER_MAX)
                 && text.chars().count() <= self.characters

@@ -1,15 +1,16 @@
-//! Which devices are connected to this process.
+//! The devices that are connected to this process.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::storage::DeviceRecord;
 
-/// How many connections each device has. Bounded by the connections that the server takes. Cheap to clone.
+/// The number of connections of each device. Bounded by the connections that the server takes. Cheap to
+/// clone.
 #[derive(Clone, Default)]
 pub(super) struct DevicesInUse(Arc<Mutex<HashMap<DeviceRecord, usize>>>);
 
-/// One connection of a device, until it is dropped.
+/// One connection of a device. It counts until it is dropped.
 pub struct InUse {
     devices: DevicesInUse,
     device: DeviceRecord,

@@ -1,5 +1,5 @@
-//! Accounts: people known by their telephone number, their devices and contacts, and the tokens by which a device shows
-//! that it has logged in. What of this goes over HTTP, and how, is not known here.
+//! Accounts: people known by their telephone number, their devices and contacts, and the tokens by which a device shows that
+//! it has logged in. This module does not know HTTP: neither what is sent over it, nor how.
 
 mod in_use;
 pub mod tokens;
@@ -19,36 +19,36 @@ use in_use::DevicesInUse;
 pub use in_use::InUse;
 use tokens::Claims;
 
-/// Until then every process has taken a new secret up.
+/// Time after which every process has loaded a new secret.
 const KNOWN_AFTER_S: i64 = 2 * 3_600;
 
-/// Of one account: phones, tablets, browsers. More would let one number fill the database.
+/// Devices of one account: phones, tablets, browsers. More would let one number fill the database.
 const DEVICES_PER_ACCOUNT_MAX: usize = 16;
 
 /// Devices that may be recorded from one client address in any case: a small server is not divided into useless parts.
 const DEVICES_AT_LEAST: u64 = DEVICES_PER_ACCOUNT_MAX as u64;
 
-/// A device that was seen less long ago is not written down again: a client that connects all the time would keep the
+/// A device that was last seen less long ago is not recorded again: a client that connects all the time would keep the
 /// database busy.
 const SEEN_WITHIN_S: i64 = 60;
 
-/// How long an account with contacts is remembered that nobody uses: a quarter of a year, longer than people travel.
+/// Time for which an account with contacts is kept while nobody uses it: a quarter of a year, longer than people travel.
 const ACCOUNT_KEPT_FOR_S: i64 = 90 * 24 * 3_600;
 
-/// Devices in use that are written down in one go: a few milliseconds in which nobody else logs in.
+/// Devices in use that one statement records: it takes a few milliseconds, in which nobody else can log in.
 const SEEN_AT_ONCE: usize = 500;
 
-/// Client addresses whose logins are counted, about half a MiB. One more makes the server forget the address that logged
+/// Client addresses whose logins are counted, in about half a MiB. For one more, the server forgets the address that logged
 /// in longest ago.
 const ADDRESSES_MAX: usize = 8_192;
 
-/// What a telephone number looks like: eleven digits.
+/// Digits of a telephone number.
 const PHONE_DIGITS: usize = 11;
 
-/// For how long a secret is kept that signs no more: until the last token that it may have signed is over.
+/// Time for which a secret is kept that does not sign any more: until the last token that it may have signed expires.
 const KEPT_FOR_S: i64 = auth::DAYS_MAX as i64 * auth::SECONDS_PER_DAY;
 
-/// How often it is looked whether a new secret is due, and which devices have not been seen for too long.
+/// Time between two checks for a new secret that is due, and for devices that have not been seen for too long.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(3_600);
 
 /// All accounts. Cheap to clone.
@@ -64,10 +64,10 @@ pub struct Accounts {
     rates: Arc<Mutex<ChangeRates>>,
 }
 
-/// What each client address may do. This machine's programs, and the clients of a proxy here that does not say who they
-/// are, are not counted, as they have no share of anything: one of them would use up what is meant for all of them.
+/// The rates of each client address. Programs on this machine, and the clients of a proxy on it that does not send their
+/// addresses, are not counted: they would all share one rate, and one of them would use it up.
 struct ChangeRates {
-    /// Logins, and changes of contacts.
+    /// The rate of logins, and of changes of contacts.
     changes: Rates<ClientAddress>,
     new_accounts: Rates<ClientAddress>,
 }
@@ -82,7 +82,7 @@ impl ChangeRates {
     }
 }
 
-/// Why somebody is not served.
+/// The reason why a request is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum AccountError {
     #[error("a phone number has eleven digits")]
@@ -127,7 +127,7 @@ impl From<RecordError> for AccountError {
 }
 
 impl Accounts {
-    /// Reads the secrets; makes one where there is none.
+    /// Reads the secrets. Makes one where there is none.
     pub async fn open(
         directory: Directory,
         config: config::Accounts,
@@ -156,8 +156,8 @@ impl Accounts {
         Ok(accounts)
     }
 
-    /// Makes a new secret when the newest is old, forgets those that have signed no token that is still valid, and takes
-    /// up what another process has made.
+    /// Makes a new secret when the newest is old, removes those whose tokens have all expired, and loads what other processes
+    /// have made.
     pub async fn rotate(&self) -> Result<(), sqlx::Error> {
         let now_s = now_s(&self.clock);
         let due = |newest: &TokenSecret| newest.made_at_s + self.config.rotate_after_s() <= now_s;
@@ -168,7 +168,8 @@ impl Accounts {
             })
         };
         let secrets = self.directory.token_secrets(next).await?;
-        // One signs from when every process knows it until the next one does; its last token is valid for a while after that.
+        // A secret signs from when every process knows it until the next one does. Its last token stays valid for a while
+        // after that.
         let mut replaced_at_s = i64::MAX;
         let mut kept = VecDeque::new();
         for secret in secrets {
@@ -176,7 +177,7 @@ impl Accounts {
             if replaced_at_s.saturating_add(KEPT_FOR_S) < now_s {
                 self.directory.remove_token_secret(&secret).await?;
             } else if replaced_at_s > now_s {
-                // The first of all is known to everybody at once: others wait while it is made.
+                // The very first secret is known to all processes at once: they wait while it is made.
                 kept.push_front(secret.secret.into_bytes());
             } else {
                 kept.push_back(secret.secret.into_bytes());
@@ -187,12 +188,12 @@ impl Accounts {
         Ok(())
     }
 
-    /// What signs the tokens of devices, and of users.
+    /// The secrets that sign the tokens of devices and of users.
     pub fn keys(&self) -> Keys {
         self.keys.clone()
     }
 
-    /// Removes devices whose tokens are over. One that is in use stays, however old its token is.
+    /// Removes devices whose tokens have expired. A device that is in use stays, however old its token is.
     pub async fn expire(&self) -> Result<(), sqlx::Error> {
         let now_s = now_s(&self.clock);
         for devices in self.in_use.all().chunks(SEEN_AT_ONCE) {
@@ -203,12 +204,12 @@ impl Accounts {
             .expire_devices(now_s, tokens::VALID_FOR_S, ACCOUNT_KEPT_FOR_S);
         match expired.await? {
             0 => {}
-            devices => tracing::info!(devices, "removed devices whose tokens are over"),
+            devices => tracing::info!(devices, "removed devices whose tokens have expired"),
         }
         Ok(())
     }
 
-    /// Rotates secrets and removes devices when it is time. Never ends.
+    /// Rotates secrets and removes devices when that is due. Never ends.
     pub async fn upkeep(self) {
         let mut ticks = tokio::time::interval(UPKEEP_INTERVAL);
         loop {
@@ -217,7 +218,7 @@ impl Accounts {
                 let cause: &(dyn std::error::Error + 'static) = &error;
                 tracing::warn!(
                     cause,
-                    "the secrets of tokens could not be looked after; trying again later"
+                    "the secrets that sign tokens could not be read or changed; trying again later"
                 );
             }
             if let Err(error) = self.expire().await {
@@ -227,7 +228,8 @@ impl Accounts {
         }
     }
 
-    /// A token for a device. An account is made by its first login; where there are users, only they may log in.
+    /// Returns a token for a device. The first login of a number makes its account. Where there are users, only they may log
+    /// in.
     pub async fn log_in(&self, phone: &str, device_id: &str, client: ClientAddress) -> Result<String, AccountError> {
         if !is_phone(phone) {
             return Err(AccountError::BadPhone);
@@ -297,19 +299,20 @@ impl Accounts {
             .await
     }
 
-    /// A device connects: until what is returned is dropped it gives way to no other one, as long as there are others. One
-    /// that had given way, and whose token is still valid, is recorded again.
+    /// Counts a connection of a device. Until the returned value is dropped, the device is not removed to make place for
+    /// another one, as long as there are others to remove. A device that had been removed for that, and whose token is still
+    /// valid, is recorded again.
     pub async fn connect(&self, device: &DeviceRecord, client: ClientAddress) -> InUse {
         let in_use = self.in_use.add(device);
         if let Err(error) = self.record(device, client).await {
-            // It can call and be called all the same.
+            // The device can call and be called all the same.
             let cause: &(dyn std::error::Error + 'static) = &error;
             tracing::warn!(cause, "a device that connects could not be recorded");
         }
         in_use
     }
 
-    /// Whose token it is; `None` for one that is not valid, or of a device that was removed since.
+    /// The device that a token belongs to. `None` for a token that is not valid, or whose device has been removed since.
     pub async fn verify(&self, token: &str) -> Result<Option<DeviceRecord>, AccountError> {
         let Some(claims) = tokens::verify(&self.keys.all(), token, now_s(&self.clock)) else {
             return Ok(None);
@@ -324,14 +327,15 @@ impl Accounts {
         Ok((!is_removed).then_some(device))
     }
 
-    /// Every device of every contact that shows itself to this account.
+    /// Every device of every contact whom this account may see.
     pub async fn contacts(&self, phone: &str, token: &str) -> Result<Vec<DeviceRecord>, AccountError> {
         self.check(phone, token).await?;
         let mutual = self.config.mutual_contacts;
         Ok(self.directory.contact_devices(phone, mutual).await?)
     }
 
-    /// Whether somebody has logged in with that number is not said: nobody learns who has an account by trying numbers.
+    /// The answer does not say whether somebody has logged in with that number: nobody learns who has an account by trying
+    /// numbers.
     pub async fn add_contact(
         &self,
         phone: &str,
@@ -352,7 +356,7 @@ impl Accounts {
             .add_contact(phone, contact, self.config.max_contacts)
             .await
         {
-            // It is what was wanted.
+            // The wanted state is there already.
             Err(RecordError::Exists { .. }) => Ok(()),
             other => Ok(other?),
         }
@@ -368,7 +372,7 @@ impl Accounts {
         self.check(phone, token).await?;
         self.may_change(client)?;
         match self.directory.remove_contact(phone, contact).await {
-            // It is what was wanted.
+            // The wanted state is there already.
             Err(RecordError::Missing { .. }) => Ok(()),
             other => Ok(other?),
         }

@@ -1,4 +1,4 @@
-//! Tokens of devices: what they say, and for how long they are valid. Pure; the time is given.
+//! Tokens of devices: their claims, and how long they are valid. Pure; the time is given.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::auth::jwt;
 /// Seconds for which a token is valid: seven days.
 pub const VALID_FOR_S: i64 = 7 * 24 * 3_600;
 
-/// Whose token it is, and until when, in seconds since 1970-01-01 UTC.
+/// The device that a token belongs to, and when the token expires, in seconds since 1970-01-01 UTC.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     pub phone: String,
@@ -20,7 +20,7 @@ pub fn sign(secret: &[u8], claims: &Claims) -> Option<String> {
     jwt::sign(secret, claims)
 }
 
-/// The claims of a token that one of the secrets has signed and whose time is not over.
+/// The claims of a token, if one of the secrets has signed it and it has not expired.
 pub fn verify(secrets: &[Vec<u8>], token: &str, now_s: i64) -> Option<Claims> {
     jwt::read(secrets, token).filter(|claims: &Claims| now_s < claims.exp)
 }
@@ -68,7 +68,7 @@ mod tests {
             changed[index] ^= 1;
             let changed = String::from_utf8(changed).unwrap();
             assert_ne!(verify(&secrets, &changed, 0), Some(Claims { exp: 0, ..claims() }));
-            // The last symbol of a part has bits that stand for nothing.
+            // The last symbol of a part has bits without a meaning.
             let spare = token.as_bytes().get(index + 1).is_none_or(|next| *next == b'.');
             assert!(spare || verify(&secrets, &changed, 0).is_none(), "{index}");
         }

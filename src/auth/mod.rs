@@ -1,7 +1,7 @@
-//! Who somebody is: tokens by which a client proves that a name is its own. Pure; the time is given.
+//! Who somebody is: tokens by which a client proves that a name is theirs. Pure; the time is given.
 //!
-//! A token is a JSON Web Token (RFC 7519) with the claims `sub`, the user, and `exp`, when its time is over. What else its
-//! owner may do gets claims of its own here when there is something to grant.
+//! A token is a JSON Web Token (RFC 7519) with the claims `sub`, the user, and `exp`, the time when it expires. Further
+//! rights of its owner become claims here once there are any.
 
 pub mod jwt;
 
@@ -12,23 +12,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::UserId;
 
-/// The longest time for which a token may be good, in days. Secrets are kept for that long after their last signature.
+/// Days for which a token may be valid, at most. Secrets are kept for that long after their last signature.
 pub const DAYS_MAX: u32 = 365;
 
 pub const SECONDS_PER_DAY: i64 = 24 * 3_600;
 
-/// What signs tokens, the newest first. Cheap to clone; all clones see the same.
+/// The secrets that sign tokens, the newest first. Cheap to clone; all clones see the same.
 #[derive(Clone, Default)]
 pub struct Keys(Arc<ArcSwap<Vec<Vec<u8>>>>);
 
-/// Whose token it is, and until when, in seconds since 1970-01-01 UTC.
+/// The user whom a token belongs to, and when the token expires, in seconds since 1970-01-01 UTC.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Claims {
     sub: String,
     exp: i64,
 }
 
-/// Why a token proves nothing.
+/// The reason why a token proves nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     #[error("the token is not one of this server's")]
@@ -37,7 +37,7 @@ pub enum TokenError {
     Expired,
 }
 
-/// Whether a text is meant as a token: three parts, of which the first is an object in base 64 (RFC 7515 §7.1).
+/// Whether a text is meant as a token: three parts, the first of which is an object in base 64 (RFC 7515 §7.1).
 pub fn looks_like_token(text: &str) -> bool {
     text.starts_with("eyJ") && text.split('.').count() == 3
 }
@@ -57,7 +57,7 @@ impl Keys {
         self.0.load_full()
     }
 
-    /// A token for a user. `None` where there is nothing to sign it with.
+    /// Returns a token for a user, or `None` where no secret can sign it.
     pub fn issue(&self, user: &UserId, until_s: i64) -> Option<String> {
         let claims = Claims {
             sub: user.as_str().to_owned(),
@@ -66,7 +66,7 @@ impl Keys {
         jwt::sign(self.all().first()?, &claims)
     }
 
-    /// Whose token it is.
+    /// The user whom a token belongs to.
     pub fn owner_of(&self, token: &str, now_s: i64) -> Result<UserId, TokenError> {
         let claims: Claims = jwt::read(&self.all(), token).ok_or(TokenError::NotOurs)?;
         if now_s >= claims.exp {

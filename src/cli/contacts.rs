@@ -11,15 +11,15 @@ use crate::storage::Directory;
 pub(super) enum Command {
     /// Give an account a contact; they see each other once each has the other
     Add {
-        /// Whose contact: eleven digits. It need not have logged in yet
+        /// Whose contact it is: eleven digits. The account need not have logged in yet
         phone: String,
-        /// Who: eleven digits
+        /// The contact: eleven digits
         contact: String,
-        /// The other way round as well
+        /// Add the contact in the other direction too
         #[arg(long)]
         mutual: bool,
     },
-    /// Take a contact away
+    /// Remove a contact
     Remove { phone: String, contact: String },
     /// Show the contacts of one account, or of all
     List { phone: Option<String> },

@@ -1,7 +1,8 @@
-//! Log lines that clients can cause at will are damped: of each kind so many within some seconds, and then a line that
-//! says how many were left out. Otherwise one client fills a disk with lines that say the same.
+//! Damping: clients can cause some log lines as often as they like. Of each kind of line so many are written within
+//! some seconds, and then one line that says how many were left out. Otherwise one client could fill a disk with lines
+//! that say the same.
 //!
-//! A kind is a place in the source that logs, so kinds are as many as the program has such places.
+//! A kind is a place in the source that logs, so there are as many kinds as such places.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,8 +13,8 @@ use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-/// After this time each kind may log as many lines again. Short enough that what was left out is reported while it
-/// happens, long enough for a burst that is worth reading.
+/// Time after which each kind may log as many lines again: short enough that lines left out are reported while they
+/// are caused, long enough to let through a burst that is worth reading.
 pub(super) const PERIOD: Duration = Duration::from_secs(10);
 
 /// Counts lines and leaves some out. Cheap to clone.
@@ -25,7 +26,7 @@ pub(super) struct Damping {
 
 struct Kind {
     metadata: &'static Metadata<'static>,
-    /// In this period.
+    /// Lines in this period.
     lines: u32,
 }
 
@@ -38,9 +39,9 @@ impl Damping {
         }
     }
 
-    /// Reports what was left out in the period that ends.
+    /// Reports the lines left out in the period that ends.
     pub(super) fn begin_period(&self) {
-        // The lock is not held while logging, which comes back here.
+        // The lock is not held while logging, because the log calls this layer again.
         let ended = std::mem::take(&mut *self.kinds());
         for kind in ended.into_values() {
             let left_out = kind.lines.saturating_sub(self.lines_max);
@@ -64,7 +65,7 @@ impl Damping {
 }
 
 impl<S: Subscriber> Layer<S> for Damping {
-    /// Who asks for lines of the levels below wants all of them.
+    /// All lines of the levels below INFO are written: whoever switches them on wants all of them.
     fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
         let metadata = event.metadata();
         if *metadata.level() > Level::INFO {
@@ -93,7 +94,7 @@ mod tests {
     #[test]
     fn each_kind_has_so_many_lines_in_a_period_and_the_rest_is_counted() {
         let damping = Damping::new(20);
-        // What writes it wants it for ever.
+        // The test subscriber needs a writer that lives for ever.
         let written: &Mutex<Vec<u8>> = Box::leak(Box::default());
         let lines = tracing_subscriber::fmt::layer()
             .with_writer(|| written.make_writer())

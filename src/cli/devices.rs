@@ -9,9 +9,10 @@ use crate::storage::{DeviceRecord, Directory};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Show the devices of one account, or of all, and when each last logged in or connected
+    /// Show the devices of one account, or of all, with the time of each one's last login or connection
     List { phone: Option<String> },
-    /// Remove a device: its tokens are no longer good, and it has to log in again. A connection that it has now goes on
+    /// Remove a device: its tokens are refused from now on, and it has to log in again. A connection that it has now
+    /// goes on
     Remove { phone: String, device_id: String },
 }
 
@@ -41,7 +42,7 @@ async fn list(directory: &Directory, phone: Option<&str>) -> Result<(), CommandE
     print(&table(&rows))
 }
 
-/// In the greatest unit of which there is at least one; 0 is from before it was recorded.
+/// The time passed, in the largest unit of which there is at least one. 0 is a device whose time was not yet recorded.
 fn ago(seen_at_s: i64, now_s: i64) -> String {
     if seen_at_s == 0 {
         return "not known".to_owned();

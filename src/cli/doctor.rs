@@ -1,4 +1,4 @@
-//! `patchbay doctor`: tries what a start needs, one thing after the other, also after the first that fails.
+//! `patchbay doctor`: tries what a start needs, one thing after another, and goes on after one that fails.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::media::engine::Media;
 use crate::server;
 use crate::storage::Directory;
 
-/// What was found, in sentences.
+/// The findings, in sentences.
 #[derive(Default)]
 struct Report {
     text: String,
@@ -36,7 +36,7 @@ impl Report {
     }
 }
 
-/// The configuration was understood when this runs. Fails when anything else does.
+/// Runs with a configuration that was understood. Fails when anything else is wrong.
 pub(super) async fn run(config: Config) -> Result<(), CommandError> {
     let clock = server::wall_clock();
     let mut report = Report::default();

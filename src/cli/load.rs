@@ -5,7 +5,8 @@ use std::io::IsTerminal;
 use super::output::{CommandError, print};
 use crate::load::{self, LoadError, Options};
 
-/// The table goes to standard output, progress to standard error. An error when the run could not be done, or ended early.
+/// Prints the table on standard output, and progress on standard error. Fails when the run could not be done, or ended
+/// early.
 pub(super) async fn run(options: Options) -> Result<(), CommandError> {
     let json = options.json.clone();
     let outcome = load::run(options).await;

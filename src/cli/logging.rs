@@ -1,4 +1,5 @@
-//! The log: lines on standard error, written by a thread of their own, so that whoever does not read them holds up nothing.
+//! The log: lines on standard error. A thread of its own writes them, so that a reader who does not read holds up nothing
+//! else.
 
 use std::io::{IsTerminal, Write};
 use std::sync::mpsc;
@@ -13,10 +14,11 @@ use super::damping::Damping;
 use super::output::CommandError;
 use crate::config::{Log, LogFormat};
 
-/// Lines that wait to be written; later ones are lost, and counted. A few MiB, and more than a start or an end writes.
+/// Lines that wait to be written. Later ones are lost, and counted. These are a few MiB, and more lines than a start or an
+/// end writes.
 const LINES_MAX: usize = 8_192;
 
-/// How long the end waits for lines that nobody may be reading.
+/// Time for which the end waits for lines that perhaps nobody reads.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(2);
 
 pub(super) struct Logging {
@@ -25,7 +27,7 @@ pub(super) struct Logging {
 }
 
 impl Logging {
-    /// Begins to log, and to count panics. To be called once, in a runtime.
+    /// Begins to log, and to count panics. Call it once, in a runtime.
     pub(super) fn begin(config: &Log) -> Result<Logging, CommandError> {
         let (lines, writer) = NonBlockingBuilder::default()
             .buffered_lines_limit(LINES_MAX)
@@ -35,7 +37,8 @@ impl Logging {
         let lines = tracing_subscriber::fmt::layer()
             .with_ansi(std::io::stderr().is_terminal())
             .with_writer(lines)
-            // What cannot be written is lost, as when the terminal has gone: to say so on the same terminal would panic.
+            // A line that cannot be written is lost, for example when the terminal has been closed: an error on the same
+            // terminal would panic.
             .log_internal_errors(false);
         let lines = match config.format {
             LogFormat::Text => lines.boxed(),
@@ -53,12 +56,12 @@ impl Logging {
         Ok(Logging { damping, writer })
     }
 
-    /// Reports what was left out, before the lines of the end.
+    /// Reports the lines left out so far, before the lines of the end.
     pub(super) fn report(&self) {
         self.damping.begin_period();
     }
 
-    /// Returns when everything is written, or somebody has not read it for a while.
+    /// Returns when everything is written, or when nobody has read it for a while.
     pub(super) fn end(self) {
         self.report();
         within(WRITTEN_WITHIN, move || drop(self.writer));
@@ -84,7 +87,7 @@ async fn upkeep(damping: Damping, lost: ErrorCounter) {
     }
 }
 
-/// A panic is a line of the log, and counted, wherever it happens.
+/// Makes every panic a line of the log, and counts it.
 fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         metrics::counter!("patchbay_panics_total").increment(1);
@@ -105,7 +108,7 @@ pub(super) fn say(line: String) {
     });
 }
 
-/// Does it on a thread of its own, and waits for that for so long.
+/// Runs `work` on a thread of its own, and waits for its end, but no longer than `most`.
 fn within(most: Duration, work: impl FnOnce() + Send + 'static) {
     let (done, finished) = mpsc::channel();
     std::thread::spawn(move || {

@@ -34,7 +34,7 @@ struct Arguments {
     /// Configuration file [default: ./patchbay.toml if there is one]
     #[arg(long, global = true, env = "PATCHBAY_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// A setting that wins over file and environment, for example media.first_port=9000; see `patchbay config`
+    /// A setting that overrides file and environment, for example media.first_port=9000; see `patchbay config`
     #[arg(long = "set", global = true, value_name = "SECTION.KEY=VALUE")]
     settings: Vec<String>,
     #[command(subcommand)]
@@ -43,15 +43,15 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run the server (what happens without a command)
+    /// Run the server (the default command)
     Serve,
-    /// Who may enter; while there are no users, anybody may
+    /// People who may enter; while there are no users, anybody may
     #[command(subcommand)]
     User(users::Command),
     /// Rooms with passwords; other rooms need no record
     #[command(subcommand)]
     Room(rooms::Command),
-    /// Contacts of accounts: whom they see and can call
+    /// Contacts of accounts: the people whom they see and can call
     #[command(subcommand)]
     Contact(contacts::Command),
     /// Tokens by which clients prove who they are
@@ -60,26 +60,27 @@ enum Command {
     /// Devices of accounts
     #[command(subcommand)]
     Device(devices::Command),
-    /// Join a server as many publishers and subscribers, and measure what comes through
+    /// Join a server as many publishers and subscribers, and measure what arrives
     #[cfg(feature = "load")]
     Load(Box<crate::load::Options>),
-    /// Try everything that a start needs, say what is wrong, and end
+    /// Try everything that a start needs, report what is wrong, and end
     Doctor,
     /// Print every setting with its default and reason
     Config,
 }
 
-/// EX_SOFTWARE of sysexits.h: the program itself has failed, and is worth starting again.
+/// EX_SOFTWARE of sysexits.h: the program itself has failed, and it makes sense to start it again.
 const SOFTWARE_FAILED: u8 = 70;
 
-/// What a shell reports for a program ended by SIGINT: 128 + 2.
+/// The exit code that a shell reports for a program ended by SIGINT: 128 + 2.
 const INTERRUPTED: u8 = 130;
 
-/// How long the end waits for work that cannot be given up, as that for a disk: one that hangs may never come back.
+/// Time for which the end waits for work that cannot be cancelled, such as that on a disk: a disk that hangs may never
+/// answer.
 const WORK_ENDS_WITHIN: Duration = Duration::from_secs(1);
 
-/// Runs the program. Exit code 0: done; 1: a sentence on standard error says what failed; 2: wrong arguments; 70: the server
-/// ran, and a part of it failed without which it cannot go on; 130: a second signal asked for the end.
+/// Runs the program. Exit code 0: done; 1: failed, with a sentence on standard error that says why; 2: wrong arguments; 70:
+/// the server ran, and a part failed without which it cannot go on; 130: a second signal asked for the end.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(arguments) {
@@ -108,7 +109,7 @@ fn run(arguments: Arguments) -> Result<(), CommandError> {
         return runtime.block_on(load::run(*options));
     }
     let environment = std::env::vars_os().filter_map(|(name, value)| {
-        // A variable that is not text is none of ours: its name would be.
+        // A variable whose name is not text is not one of ours.
         Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
     });
     let config = config::load(arguments.config.as_deref(), environment, &arguments.settings)?;
@@ -140,8 +141,8 @@ fn run(arguments: Arguments) -> Result<(), CommandError> {
     result
 }
 
-/// The records, and on standard error a line with the database that they are in: run in another folder, the same
-/// command means another one. Only a command that adds something makes a database; others find nothing in none.
+/// Opens the database, and prints a line with its place on standard error: in another folder the same command means another
+/// database. Only a command that adds something makes a database; the others find an empty one.
 async fn open(config: &Config, adds: bool) -> Result<Directory, CommandError> {
     match Directory::missing_file(&config.storage) {
         Some(file) if !adds => {
@@ -161,8 +162,8 @@ async fn open(config: &Config, adds: bool) -> Result<Directory, CommandError> {
     }
 }
 
-/// The records of a server. Where there is no database, nothing is made: what is signed with a secret of its own is
-/// refused by the server that was meant.
+/// Opens a server's database. Where there is none, none is made: it would have a secret of its own, and the intended server
+/// would refuse tokens signed with that.
 async fn open_made(config: &Config) -> Result<Directory, CommandError> {
     if let Some(file) = Directory::missing_file(&config.storage) {
         let file = file.display();

@@ -1,11 +1,12 @@
-//! What all commands share: how they print, and how they fail.
+//! What all commands share: printing, and failing.
 
 use std::io::Write;
 
-/// Any error a command ends with; its text is a sentence for whoever typed the command.
+/// An error that ends a command; its text is a sentence for the person who typed the command.
 pub(super) type CommandError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Standard output may be a pipe that is closed early (`patchbay config | head`): no reason to complain.
+/// Prints on standard output. That may be a pipe that is closed early (`patchbay config | head`), which
+/// is no error.
 pub(super) fn print(text: &str) -> Result<(), CommandError> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
@@ -13,7 +14,7 @@ pub(super) fn print(text: &str) -> Result<(), CommandError> {
     }
 }
 
-/// Columns, widest entry first decides; for people.
+/// Text in columns, each as wide as its widest entry; for people.
 pub(super) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {

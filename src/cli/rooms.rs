@@ -24,15 +24,15 @@ pub(super) enum Command {
     },
     /// Forget a room: anybody who may enter the server may then enter it
     Remove { name: String },
-    /// Show all that have a record
+    /// Show all rooms that have a record
     List,
 }
 
 #[derive(Args)]
 #[group(multiple = false)]
 pub(super) struct Password {
-    /// The password; other users of this machine can see it in the list of processes. Without it, it is asked for, or
-    /// read as a line from standard input
+    /// The password; other users of this machine can see it in the list of processes. Without this flag the password
+    /// is asked for, or read as a line from standard input
     #[arg(long, value_name = "PASSWORD")]
     password: Option<String>,
     /// Let everybody in

@@ -1,4 +1,4 @@
-//! `patchbay serve`: runs the server until it is told to stop, or cannot go on.
+//! `patchbay serve`: runs the server until a signal stops it, or until it cannot go on.
 
 use std::io::Write;
 use std::time::Duration;
@@ -11,16 +11,16 @@ use crate::config::Config;
 use crate::hub::HubEnd;
 use crate::server::Server;
 
-/// How long a server that has failed may say goodbye: what it could still do for its clients is done at once, and each second
-/// more keeps its supervisor from starting another.
+/// Time for which a server that has failed may end connections: what it can still do for its clients it does at once, and each
+/// second more keeps its supervisor from starting another.
 const GOODBYE_MAX: Duration = Duration::from_secs(3);
 
-/// A part failed without which the server cannot go on.
+/// The failure of a part without which the server cannot go on.
 #[derive(Debug, thiserror::Error)]
 #[error("the server has failed, and ends: {0}. Start it again, or let a supervisor do so")]
 pub(super) struct Failed(HubEnd);
 
-/// A signal asked for the end while the server was ending in order.
+/// The end by a second signal, while the server was ending in order.
 #[derive(Debug, thiserror::Error)]
 #[error("ended at once, as a second signal asked for")]
 pub(super) struct Interrupted;
@@ -34,9 +34,9 @@ pub(super) async fn run(config: Config) -> Result<(), CommandError> {
 
 async fn serve(config: Config, logging: &Logging) -> Result<(), CommandError> {
     raise_descriptor_limit();
-    // Before anything starts, so that a signal is not missed.
+    // Signals are taken before anything starts, so that none is missed.
     let mut signals = Signals::take()?;
-    // In a task of its own: a disk that hangs may hold up the thread that it runs on.
+    // The start has a task of its own: a disk that hangs may block the thread that it runs on.
     let starting = tokio::spawn(Server::start(config));
     let server = tokio::select! {
         started = starting => started??,
@@ -47,7 +47,7 @@ async fn serve(config: Config, logging: &Logging) -> Result<(), CommandError> {
     };
     let mut stdout = std::io::stdout();
     for line in server.welcome() {
-        // Nobody may be listening; the server runs all the same.
+        // Nobody may be reading; the server runs all the same.
         let _ = writeln!(stdout, "{line}");
     }
     let _ = stdout.flush();
@@ -74,14 +74,14 @@ async fn serve(config: Config, logging: &Logging) -> Result<(), CommandError> {
     failed.map_or(Ok(()), |failed| Err(failed.into()))
 }
 
-/// What a signal asks for.
+/// The wish that a signal stands for.
 enum Wish {
     End,
     Reload,
 }
 
-/// All signals that a terminal or a service manager sends and that would end a program which does not expect them. (SIGPIPE is
-/// ignored from the start, by Rust.)
+/// All signals that a terminal or a service manager sends, and that would end a program without a handler. (Rust ignores
+/// SIGPIPE from the start.)
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
@@ -125,7 +125,8 @@ impl Signals {
     }
 }
 
-/// Every connection takes a descriptor, and the usual soft limit of 1,024 is for programs that use `select`.
+/// Raises the limit of file descriptors: every connection takes one, and the usual soft limit of 1,024 is for programs that
+/// use `select`.
 fn raise_descriptor_limit() {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let raised = getrlimit(Resource::RLIMIT_NOFILE)

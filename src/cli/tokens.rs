@@ -14,11 +14,11 @@ use crate::text;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Print a token with which a client proves that it is USER
+    /// Print a token that proves that a client is USER
     Issue {
-        /// As clients send it
+        /// The user's id, as clients send it
         user: String,
-        /// For how many days it is good
+        /// Days for which it is valid
         #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=i64::from(DAYS_MAX)))]
         days: u32,
     },
@@ -44,7 +44,7 @@ pub(super) async fn run(command: Command, directory: Directory, config: &Config)
     if directory.token_secrets(|_| None).await?.is_empty() {
         return Err(no_secret.into());
     }
-    // A running server has the newest secret, but would not hear of one that is made here.
+    // A running server has the newest secret, but would not load one that is made here.
     let settings = config::Accounts {
         rotate_secret_after_d: u32::MAX,
         ..config.accounts.clone()

@@ -9,34 +9,34 @@ use crate::storage::{Directory, PersonChange};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Let somebody in
+    /// Let a person in
     Add {
-        /// As clients send it
+        /// The user's id, as clients send it
         id: String,
         #[command(flatten)]
         shown: Shown,
     },
-    /// Change how somebody is shown
+    /// Change how a person is shown
     Set {
         id: String,
         #[command(flatten)]
         shown: Shown,
     },
-    /// Let somebody in no longer
+    /// Let a person in no more
     Remove { id: String },
-    /// Show all
+    /// Show all users
     List,
 }
 
 #[derive(Args)]
 pub(super) struct Shown {
-    /// Shown to others [default when added: the id]
+    /// The name shown to others [default when added: the id]
     #[arg(long)]
     name: Option<String>,
-    /// Shown before the name
+    /// Text shown before the name
     #[arg(long)]
     prefix: Option<String>,
-    /// Shown after the name
+    /// Text shown after the name
     #[arg(long)]
     postfix: Option<String>,
 }

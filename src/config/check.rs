@@ -1,9 +1,10 @@
-//! What no value shows by itself: keys that need one another, and texts with a form of their own.
+//! Rules that a single value cannot show: keys that need one another, and texts with a form of their
+//! own.
 
 use super::Config;
 use crate::pinning::{Pinning, PinningError};
 
-/// A sentence naming the key, or nothing.
+/// Checks the whole configuration. The error is a sentence that names the key.
 pub(super) fn check(config: &Config) -> Result<(), String> {
     listeners(config)?;
     tls(config)?;
@@ -61,7 +62,7 @@ fn http(config: &Config) -> Result<(), String> {
         }
     }
     for source in &config.http.frame_ancestors {
-        // The value goes into a header: one that could end the directive or the header is refused here.
+        // The value goes into a header: one that could end the directive or the header is refused.
         let harmless = |c: char| c.is_ascii_graphic() && c != ';' && c != ',';
         if source.is_empty() || !source.chars().all(harmless) {
             return Err(format!(
@@ -78,7 +79,7 @@ fn is_host_pattern(text: &str) -> bool {
     text == "*" || (!name.is_empty() && name.chars().all(fits))
 }
 
-/// Browsers say `null` or `file://` for a page that is a file, and `null` for some others.
+/// Browsers send `null` or `file://` for a page that is a file, and `null` for some others.
 fn is_origin(text: &str) -> bool {
     matches!(text, "null" | "file://") || is_web_origin(text)
 }

@@ -1,5 +1,5 @@
-//! Defaults ← file ← environment ← flags. Every source is checked by itself first, so that a mistake is reported
-//! with the place where it was made: line, variable, or flag.
+//! Defaults ← file ← environment ← flags. Every source is first checked by itself, so that an error names the
+//! place of the mistake: line, variable, or flag.
 
 use std::path::{Path, PathBuf};
 
@@ -8,12 +8,12 @@ use toml::{Table, Value};
 
 use super::{Config, check, values};
 
-/// Read when `--config` is not given and it exists.
+/// The file that is read when `--config` is not given and this file exists.
 const DEFAULT_FILE: &str = "patchbay.toml";
 
 const PREFIX: &str = "PATCHBAY_";
 
-/// Belong to the program's arguments and to its test suite, not to the configuration.
+/// Prefixes of variables for the program's arguments and for its test suite, which are not configuration.
 const NOT_CONFIGURATION: [&str; 2] = ["PATCHBAY_CONFIG", "PATCHBAY_TEST_"];
 
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +34,7 @@ pub enum ConfigError {
     Meaning(String),
 }
 
-/// Puts the configuration together. `file` must exist when given; `settings` are `section.key=value`.
+/// Puts the configuration together. `file` must exist when given; each of `settings` is `section.key=value`.
 pub fn load(
     file: Option<&Path>,
     environment: impl IntoIterator<Item = (String, String)>,
@@ -80,7 +80,7 @@ impl Config {
     }
 }
 
-/// Reads and checks a file. Deserialized from its text once more, because only that knows lines.
+/// Reads and checks a file. Its text is deserialized a second time, because only that gives the line of a mistake.
 fn read(path: &Path) -> Result<Table, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
         path: path.to_owned(),
@@ -103,7 +103,7 @@ fn read(path: &Path) -> Result<Table, ConfigError> {
     Ok(table)
 }
 
-/// Where a value stands in a file: keys from the outside in, and numbers of items.
+/// The offset of a value in a file. `place` has the keys from the outside in, and the numbers of items.
 fn offset_of(text: &str, place: &[String]) -> usize {
     let Ok(root) = DeTable::parse(text) else { return 0 };
     let Some((first, rest)) = place.split_first() else {
@@ -124,7 +124,7 @@ fn line_of(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|b| *b == b'\n').count() + 1
 }
 
-/// serde says "field" of what our readers know as a key.
+/// Replaces serde's word "field": our readers know it as a key.
 fn plain_words(message: &str) -> String {
     let keys = message
         .replace("unknown field", "unknown key")
@@ -140,8 +140,8 @@ fn variable_keys(name: &str) -> Vec<String> {
         .collect()
 }
 
-/// A table with one value in it, of the type that the configuration has there. Text is taken as TOML if that fits,
-/// otherwise as a string, otherwise as a list separated by commas.
+/// A table with one value in it, of the type that the configuration has there. The text is read as TOML if that
+/// fits, otherwise as a string, otherwise as a list separated by commas.
 fn single(keys: &[String], text: &str) -> Result<Table, String> {
     let as_toml = toml::from_str::<Table>(&format!("value = {text}"))
         .ok()
@@ -176,7 +176,7 @@ fn nested(keys: &[String], value: Value) -> Table {
     }
 }
 
-/// Tables are merged; anything else, lists included, is replaced.
+/// Merges tables; anything else, lists included, is replaced.
 fn merge(into: &mut Table, from: Table) {
     for (key, value) in from {
         match (into.get_mut(&key), value) {

@@ -1,5 +1,5 @@
-//! The configuration, typed. What each key means, and why its default is what it is, stands in
-//! `config/patchbay.toml`, which is also the manual; a test keeps the two equal.
+//! The configuration, typed. `config/patchbay.toml` says what each key means, and the reason for its
+//! default. It is also the manual; a test keeps the two equal.
 //!
 //! [`load`] puts it together from file, environment and flags.
 
@@ -55,7 +55,7 @@ fn yes() -> bool {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tls {
-    /// Empty: self-made in `directory`.
+    /// The certificate's file. Empty: a self-made one in `directory`.
     pub certificate: PathBuf,
     pub key: PathBuf,
     pub directory: PathBuf,
@@ -78,12 +78,12 @@ pub struct Http {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Media {
-    /// Empty: see [`Config::is_loopback_only`].
+    /// Local addresses. Empty: see [`Config::is_loopback_only`].
     pub bind_addresses: Vec<IpAddr>,
     pub first_port: u16,
-    /// 0: one for each processor.
+    /// Number of workers. 0: one for each processor.
     pub workers: usize,
-    /// See [`crate::pinning::Pinning::parse`].
+    /// A list or a word: see [`crate::pinning::Pinning::parse`].
     pub pin_workers: String,
     pub room_subscriptions_per_worker: usize,
     pub announced_addresses: Vec<IpAddr>,
@@ -94,13 +94,14 @@ pub struct Media {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Groupcall {
-    /// `existingParticipants` of the `id` dialect carries objects even for a joiner without `personName`.
+    /// Whether `existingParticipants` of the `id` dialect carries objects even for a joiner without
+    /// `personName`.
     pub participants_as_objects: bool,
-    /// The `type`s under which a chat text is sent, each once.
+    /// The values of `type` under which a chat text is sent, each once.
     pub text_message_types: Vec<String>,
 }
 
-/// The message socket.
+/// Settings of the message socket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Messages {
@@ -113,11 +114,11 @@ pub struct Messages {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Auth {
-    /// See [`crate::auth`].
+    /// Whether every name needs a token: see [`crate::auth`].
     pub required: bool,
 }
 
-/// Accounts by telephone number.
+/// Settings of accounts, which are known by telephone number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Accounts {
@@ -129,7 +130,7 @@ pub struct Accounts {
     pub new_accounts_per_hour: u32,
 }
 
-/// Calls from one to another, whatever the family.
+/// Settings of calls from one to another, in every family.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Calls {
@@ -182,7 +183,7 @@ pub enum LogFormat {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Metrics {
-    /// Empty: on the listeners.
+    /// The address of a listener for metrics alone. Empty: metrics are on the other listeners.
     pub address: String,
 }
 
@@ -363,21 +364,23 @@ impl Default for Log {
 }
 
 impl Config {
-    /// Whether nothing outside this machine can reach the listeners. Media then keeps to loopback as well.
+    /// Whether nothing outside this machine can reach the listeners. Media then uses loopback addresses
+    /// only, too.
     pub fn is_loopback_only(&self) -> bool {
         self.listeners
             .iter()
             .all(|listener| listener.address.ip().is_loopback())
     }
 
-    /// The default listeners may lack IPv6 when the machine does; configured ones may not.
+    /// Whether the listeners are the default ones. Those may lack IPv6 where the machine has none;
+    /// configured ones may not.
     pub fn has_default_listeners(&self) -> bool {
         self.listeners == default_listeners()
     }
 }
 
 impl Tls {
-    /// Certificate and key, when they were given.
+    /// The files of certificate and key, where they are configured.
     pub fn given(&self) -> Option<(&Path, &Path)> {
         (!self.certificate.as_os_str().is_empty()).then_some((&self.certificate, &self.key))
     }
@@ -395,7 +398,7 @@ impl Http {
 }
 
 impl Limits {
-    /// One client address's part of something that everybody shares; `at_least` in any case.
+    /// The part of one client address in something that everybody shares; `at_least` in any case.
     pub fn share(&self, at_least: u64) -> Share {
         Share {
             percent: self.address_share_percent,

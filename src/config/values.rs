@@ -1,5 +1,5 @@
-//! What each key takes: its type, its range, its unit. Looked at in the table as it was written, so that a mistake is
-//! reported in the words of the manual and not in those of the program.
+//! The values that each key takes: their type, range and unit. They are checked in the table as it was written, so
+//! that an error uses the words of the manual and not those of the program.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -7,10 +7,11 @@ use toml::{Table, Value};
 
 use super::Config;
 
-/// Larger values overflow what they are turned into (bytes, deadlines, semaphores), and mean nothing anyway.
+/// The largest number that any key takes. Larger ones overflow what is computed from them (bytes, deadlines,
+/// semaphores), and make no sense.
 const ANY: i64 = 1 << 40;
 
-/// Whole numbers: key, least, most, and what is counted.
+/// Whole numbers: key, least, most, and the thing that is counted.
 const NUMBERS: [(&str, i64, i64, &str); 28] = [
     ("http.hsts_d", 0, 3_650, "days"),
     ("http.max_connections", 1, ANY, "connections"),
@@ -20,7 +21,7 @@ const NUMBERS: [(&str, i64, i64, &str); 28] = [
     ("media.workers", 0, 256, "threads, or 0 for one on each processor"),
     ("media.room_subscriptions_per_worker", 1, ANY, "subscriptions"),
     ("media.max_publish_kbps", 1, 10_000_000, "kilobits per second"),
-    // All that wait are delivered at once, into a queue of twice as many.
+    // All waiting messages are delivered at once, into a queue of twice as many.
     ("messages.offline_per_user", 1, 500, "messages"),
     ("messages.offline_expire_after_h", 1, ANY, "hours"),
     ("messages.offline_total_mib", 1, ANY, "MiB"),
@@ -35,7 +36,7 @@ const NUMBERS: [(&str, i64, i64, &str); 28] = [
     ("limits.max_rooms", 1, ANY, "rooms"),
     ("limits.max_participants_per_room", 1, ANY, "participants"),
     ("limits.address_share_percent", 1, 100, "percent"),
-    // So much of 32 seconds is counted in 32 bits.
+    // 32 seconds' worth of it is counted in 32 bits.
     ("limits.fan_out_kib_per_s", 1, 100_000, "KiB per second"),
     ("storage.max_connections", 1, 10_000, "connections"),
     ("files.max_size_mib", 1, ANY, "MiB"),
@@ -44,7 +45,7 @@ const NUMBERS: [(&str, i64, i64, &str); 28] = [
     ("files.max_uploads", 1, ANY, "uploads"),
 ];
 
-/// Lists of IP addresses; the other lists are texts.
+/// Keys with lists of IP addresses; all other lists are texts.
 const ADDRESSES: [&str; 3] = [
     "http.trusted_proxies",
     "media.bind_addresses",
@@ -54,12 +55,12 @@ const ADDRESSES: [&str; 3] = [
 /// A value that its key does not take.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Misfit {
-    /// From the outside in: keys, and numbers of listeners from 0.
+    /// The keys from the outside in, and numbers of listeners from 0.
     pub place: Vec<String>,
     pub sentence: String,
 }
 
-/// The first value of a table that its key does not take. Unknown keys are none of this module's business.
+/// The first value of a table that its key does not take. Unknown keys are skipped: another check finds them.
 pub(super) fn misfit(table: &Table) -> Option<Misfit> {
     let defaults = Table::try_from(Config::default()).unwrap_or_default();
     in_section(table, &defaults, &[])
@@ -86,7 +87,7 @@ fn in_section(table: &Table, defaults: &Table, section: &[String]) -> Option<Mis
     })
 }
 
-/// What the key wants, where that is something else.
+/// The values that the key takes, if this is not one of them.
 fn unfit(name: &str, wanted: &Value, value: &Value) -> Option<String> {
     match wanted {
         Value::Integer(_) => number(name, value),

@@ -1,11 +1,11 @@
-//! Scenarios of putting a configuration together.
+//! Scenarios: a configuration is put together.
 
 use std::io::Write;
 
 use super::super::{Config, Listener, MANUAL};
 use super::*;
 
-/// The manual with its keys in force: a "#" directly before a key or a list header is taken away.
+/// The manual with its keys in force: a "#" directly before a key or a list header is removed.
 fn uncommented_manual() -> String {
     let key_line = |line: &str| {
         line.strip_prefix('#')
