@@ -1,4 +1,4 @@
-//! Which clients share: those of one IPv4 address, or of one IPv6 network.
+//! The clients that share: those of one IPv4 address, or of one IPv6 network.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -7,17 +7,17 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// use any address of it.
 const IPV6_NETWORK: u128 = !0 << 64;
 
-/// Where a client comes from, as far as shares are concerned.
+/// The address or network of a client, as far as shares are concerned.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientAddress(IpAddr);
 
 impl ClientAddress {
-    /// For requests of which nothing is known: they have one share together.
+    /// Requests without a known address: they have one share together.
     pub const UNKNOWN: ClientAddress = ClientAddress(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
 
     pub const THIS_MACHINE: ClientAddress = ClientAddress(IpAddr::V4(Ipv4Addr::LOCALHOST));
 
-    /// As it is recorded: as [`ClientAddress`] is shown, and this machine as nothing.
+    /// The form for records: the displayed address, or an empty text for this machine.
     pub fn to_record(self) -> String {
         if self.is_this_machine() {
             return String::new();
@@ -25,7 +25,7 @@ impl ClientAddress {
         self.to_string()
     }
 
-    /// What [`ClientAddress::to_record`] has made. Anything else is unknown.
+    /// Reads what [`ClientAddress::to_record`] has made. Any other text is [`ClientAddress::UNKNOWN`].
     pub fn from_record(text: &str) -> ClientAddress {
         if text.is_empty() {
             return ClientAddress::THIS_MACHINE;
@@ -34,8 +34,9 @@ impl ClientAddress {
         ip.map_or(ClientAddress::UNKNOWN, ClientAddress::from)
     }
 
-    /// A program on the server's own machine, or somebody behind a proxy there that does not say who. They have no
-    /// share of a [`super::Pot`]; only the whole limits them. Whoever runs programs here could stop the server anyway.
+    /// Whether this is a program on the server's own machine, or a client behind a proxy there that does not send
+    /// their address. They have no share of a [`super::Pot`]; only the whole limits them. Whoever runs programs here
+    /// could stop the server anyway.
     pub fn is_this_machine(self) -> bool {
         self.0.is_loopback()
     }
@@ -43,7 +44,7 @@ impl ClientAddress {
 
 impl From<IpAddr> for ClientAddress {
     fn from(address: IpAddr) -> Self {
-        // An IPv4 address that was written as an IPv6 one is the same address (RFC 4291 §2.5.5.2).
+        // An IPv4 address written as an IPv6 one is the same address (RFC 4291 §2.5.5.2).
         ClientAddress(match address.to_canonical() {
             IpAddr::V6(Ipv6Addr::LOCALHOST) => IpAddr::V6(Ipv6Addr::LOCALHOST),
             IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & IPV6_NETWORK)),

@@ -1,9 +1,11 @@
-//! Shares: what one client address may use of what all clients use together. Pure; the time is given.
+//! Shares: the part that one client address may use of what all clients use together. Pure; the time
+//! is given.
 //!
-//! Without shares one client uses up what is there for everybody, and everybody else is refused.
+//! Without shares one client could use up what is there for everybody, and everybody else would be
+//! refused.
 //!
-//! - [`Pot`]: so much of something, of which no address takes more than a part.
-//! - [`Rates`], made of [`TokenBucket`]s: how often each may do something.
+//! - [`Pot`]: an amount of something, of which no address takes more than a part.
+//! - [`Rates`], made of [`TokenBucket`]s: how often each address may do something.
 //! - [`Pace`]: how slow a transfer may be.
 
 mod address;

@@ -1,18 +1,19 @@
-//! How slow a transfer may be: whoever holds a place with it has to get on.
+//! The least speed of a transfer: whoever holds a place with it must make progress.
 
 use std::time::{Duration, Instant};
 
-/// A transfer that has to keep up a least speed, with some patience for pauses. What has moved buys time.
+/// A transfer that has to keep up a least speed, with some patience for pauses. Bytes that have moved buy
+/// time.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     bytes_per_s: f64,
     patience: Duration,
-    /// When it has been too slow, if nothing moves before then.
+    /// The moment from which the transfer is too slow, if nothing moves before.
     until: Instant,
 }
 
 impl Pace {
-    /// `patience` is the longest pause, and what there is at the beginning. `bytes_per_s` is at least 1.
+    /// `patience` is the longest pause, and the time left at the beginning. `bytes_per_s` is at least 1.
     pub fn new(bytes_per_s: u64, patience: Duration, now: Instant) -> Self {
         Self {
             bytes_per_s: bytes_per_s.max(1) as f64,
@@ -21,13 +22,13 @@ impl Pace {
         }
     }
 
-    /// So many bytes have moved.
+    /// Records that `bytes` bytes have moved.
     pub fn moved(&mut self, bytes: u64, now: Instant) {
         let bought = Duration::from_secs_f64((bytes as f64 / self.bytes_per_s).min(self.patience.as_secs_f64()));
         self.until = (self.until + bought).min(now + self.patience);
     }
 
-    /// Time in which it was not the other side that kept the transfer waiting.
+    /// Restarts the patience: the pause so far was not the other side's fault.
     pub fn excuse(&mut self, now: Instant) {
         self.until = now + self.patience;
     }
@@ -44,7 +45,7 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
-    /// Seconds until a transfer of so many bytes each so many seconds has been too slow.
+    /// Seconds after which a transfer of `bytes` bytes each `every_s` seconds has been too slow.
     fn lasts(bytes: u64, every_s: u64) -> Option<u64> {
         let start = epoch();
         let mut pace = Pace::new(1_000, PATIENCE, start);

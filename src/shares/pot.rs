@@ -1,25 +1,26 @@
-//! So much of something that everybody shares, of which nobody takes more than a part.
+//! An amount of something that everybody shares, of which nobody takes more than a part.
 //!
-//! An address may hold as much as stands in a fixed ratio to what is still free. Alone it gets its whole share. With
-//! others it gets less, and so do they: several that take all they can leave some for the next, who has nothing yet.
-//! (Buffers of network switches are shared by this rule: Choudhury and Hahne, "Dynamic queue length thresholds for
-//! shared-memory packet switches", 1998.)
+//! What an address may hold is in a fixed ratio to what is still free. Alone it gets its whole share. With others it
+//! gets less, and so do they: several addresses that take all they can leave some for the next one, which has
+//! nothing yet. (Buffers of network switches are shared by this rule: Choudhury and Hahne, "Dynamic queue length
+//! thresholds for shared-memory packet switches", 1998.)
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::ClientAddress;
 
-/// How much of a pot one address may hold at the most.
+/// The most that one address may hold of a pot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
-    /// Of the whole, while nobody else has any. 100: as much as there is.
+    /// The part of the whole that an address may hold while nobody else holds any. 100: everything.
     pub percent: u8,
-    /// What an address may hold in any case, while there is any left: a small pot is not divided into useless parts.
+    /// The amount that an address may hold in any case while there is any left: a small pot is not divided into
+    /// useless parts.
     pub at_least: u64,
 }
 
-/// Why nothing was taken from a pot.
+/// The reason why nothing was taken from a pot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     #[error("the server has no more of it")]
@@ -28,13 +29,13 @@ pub enum Denied {
     ShareUsedUp,
 }
 
-/// What there is of something, and how much of it each address holds.
+/// An amount of something, and what each address holds of it.
 #[derive(Debug)]
 pub struct Pot {
     total: u64,
     share: Share,
     taken: u64,
-    /// Addresses that hold some. This machine's programs are counted in `taken` alone.
+    /// The amounts held by each address. Programs on this machine are counted in `taken` alone.
     held: HashMap<ClientAddress, u64>,
 }
 
@@ -56,7 +57,7 @@ impl Pot {
         self.total.saturating_sub(self.taken)
     }
 
-    /// Whether so much could be taken now.
+    /// Whether `amount` could be taken now.
     pub fn allows(&self, client: ClientAddress, amount: u64) -> Result<(), Denied> {
         let held = self.held(client).saturating_add(amount);
         let left = self.free().saturating_sub(amount);
@@ -75,12 +76,12 @@ impl Pot {
         Ok(())
     }
 
-    /// What an address holds; nothing is known of this machine's programs.
+    /// The amount that an address holds; 0 for programs on this machine, which are not counted one by one.
     pub fn held(&self, client: ClientAddress) -> u64 {
         self.held.get(&client).copied().unwrap_or(0)
     }
 
-    /// Notes what is held already: more than there is, perhaps, where the total has become smaller.
+    /// Counts an amount that is held already. The sum may exceed the total, where the total has become smaller.
     pub fn count(&mut self, client: ClientAddress, amount: u64) {
         self.taken = self.taken.saturating_add(amount);
         if !client.is_this_machine() && amount > 0 {
@@ -99,7 +100,7 @@ impl Pot {
         }
     }
 
-    /// What one address may hold while so much is free.
+    /// The amount that one address may hold while `free` is free.
     fn allowed(&self, free: u64) -> u64 {
         let percent = u64::from(self.share.percent.min(100));
         match 100 - percent {
@@ -109,7 +110,7 @@ impl Pot {
     }
 }
 
-/// A pot that several tasks take from. Cheap to clone.
+/// A pot from which several tasks take. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Places(Arc<Mutex<Pot>>);
 
@@ -118,7 +119,7 @@ impl Places {
         Self(Arc::new(Mutex::new(pot)))
     }
 
-    /// So much of it, until the place is dropped.
+    /// Takes `amount`, until the place is dropped.
     pub fn take(&self, client: ClientAddress, amount: u64) -> Result<Place, Denied> {
         self.with(|pot| pot.take(client, amount))?;
         Ok(Place {
@@ -132,13 +133,13 @@ impl Places {
         self.with(|pot| pot.free())
     }
 
-    /// The pot itself, for what a [`Place`] does not fit. Nothing in `use_it` waits.
+    /// Gives access to the pot itself, for uses that a [`Place`] does not fit. `use_it` must not wait.
     pub fn with<T>(&self, use_it: impl FnOnce(&mut Pot) -> T) -> T {
         use_it(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// What somebody holds of a pot. Dropped, it is given back.
+/// An amount taken from a pot. It is given back when this is dropped.
 #[derive(Debug)]
 pub struct Place {
     places: Places,
@@ -155,14 +156,14 @@ impl Place {
         self.amount
     }
 
-    /// Takes so much more.
+    /// Takes `more` in addition.
     pub fn grow(&mut self, more: u64) -> Result<(), Denied> {
         self.places.with(|pot| pot.take(self.client, more))?;
         self.amount += more;
         Ok(())
     }
 
-    /// It stays taken, and is given back by somebody else with [`Pot::give_back`].
+    /// Leaves the amount taken. Somebody else gives it back with [`Pot::give_back`].
     pub fn keep(mut self) {
         self.amount = 0;
     }
@@ -187,7 +188,7 @@ mod tests {
         Pot::new(total, Share { percent, at_least })
     }
 
-    /// Takes one at a time until it is denied.
+    /// Takes one at a time until that is denied.
     fn take_all(pot: &mut Pot, client: ClientAddress) -> (u64, Denied) {
         let mut taken = 0;
         loop {
@@ -252,7 +253,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is taken and given back, in whatever order, what is taken is what is held.
+        /// In whatever order amounts are taken and given back, the sum taken is the sum held.
         #[test]
         fn it_never_holds_more_than_there_is(steps in prop::collection::vec((0_u32..5, 0_u64..40, any::<bool>()), 0..200)) {
             let mut pot = pot(100, 30, 3);

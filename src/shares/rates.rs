@@ -1,4 +1,4 @@
-//! How often each of many may do something.
+//! The rate at which each of many may do something.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::TokenBucket;
 
-/// A stock for each key, usually for each client address. Bounded: see [`Rates::new`].
+/// A stock of tokens for each key, usually a client address. Bounded: see [`Rates::new`].
 pub struct Rates<K> {
     burst: u32,
     per_second: f64,
@@ -17,9 +17,9 @@ pub struct Rates<K> {
 }
 
 impl<K: Copy + Eq + Hash> Rates<K> {
-    /// Each key has `burst` tokens at first and at most, and gets `per_second`. At most `keys_max` are remembered (some 60
-    /// bytes each): a stock that is full again is as good as forgotten; where none is, the one used longest ago is
-    /// forgotten.
+    /// Each key has `burst` tokens at first and at most, and gets `per_second` more. At most `keys_max` keys are
+    /// remembered (some 60 bytes each). Full stocks are forgotten first, since a new one is full, too; where none is full,
+    /// the one used longest ago is forgotten.
     pub fn new(burst: u32, per_second: f64, keys_max: usize) -> Self {
         Self {
             burst,
@@ -29,8 +29,8 @@ impl<K: Copy + Eq + Hash> Rates<K> {
         }
     }
 
-    /// Takes `price` tokens of the key's stock. Where there are not enough it takes none, and says after which time
-    /// there will be.
+    /// Takes `price` tokens of the key's stock. Where there are not enough it takes none, and returns the time until there
+    /// are.
     pub fn take(&mut self, key: K, price: u32, now: Instant) -> Result<(), Duration> {
         let stock = self.stock(key, now);
         if stock.take(price, now) {
@@ -39,7 +39,7 @@ impl<K: Copy + Eq + Hash> Rates<K> {
         Err(stock.wait(price))
     }
 
-    /// Takes the price in any case, which may leave a debt. How long it lasts until that is paid.
+    /// Takes the price in any case, which may leave a debt. Returns the time until the debt is paid.
     pub fn charge(&mut self, key: K, price: u32, now: Instant) -> Duration {
         self.stock(key, now).charge(price, now)
     }
@@ -95,7 +95,7 @@ mod tests {
             assert_eq!(rates.take(key, 1, start), Ok(()), "{key}");
             assert!(rates.stocks.len() <= 100);
         }
-        // Those of `start` are full again; the one that was used later is not.
+        // The stocks used at `start` are full again; the one used later is not.
         assert_eq!(rates.take(20_000, 1, at(start, 20)), Ok(()));
         assert_eq!(rates.stocks.len(), 2);
         assert!(rates.take(0, 1, at(start, 20)).is_err());

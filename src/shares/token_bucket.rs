@@ -1,4 +1,5 @@
-//! How fast somebody may do something: a stock that empties with use and fills with time.
+//! A limit on how fast somebody may do something: a stock that empties with use and fills with
+//! time.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ pub struct TokenBucket {
 }
 
 impl TokenBucket {
-    /// Full.
+    /// A full stock.
     pub fn new(capacity: u32, per_second: f64, now: Instant) -> Self {
         Self {
             tokens: capacity.into(),
@@ -23,13 +24,13 @@ impl TokenBucket {
         }
     }
 
-    /// With fewer tokens than it can hold.
+    /// The same stock with fewer tokens than it can hold.
     pub fn holding(mut self, tokens: u32) -> Self {
         self.tokens = f64::from(tokens).min(self.capacity);
         self
     }
 
-    /// Whether there was enough.
+    /// Takes the price if there are enough tokens, and returns whether there were.
     pub fn take(&mut self, price: u32, now: Instant) -> bool {
         self.fill(now);
         let enough = self.tokens >= price.into();
@@ -39,7 +40,7 @@ impl TokenBucket {
         enough
     }
 
-    /// Takes the price, which may leave a debt. How long it lasts until that is paid.
+    /// Takes the price, which may leave a debt. Returns the time until the debt is paid.
     pub fn charge(&mut self, price: u32, now: Instant) -> Duration {
         self.fill(now);
         self.tokens -= f64::from(price);
@@ -52,19 +53,19 @@ impl TokenBucket {
         self.filled_at = self.filled_at.max(now);
     }
 
-    /// How long it takes from the last use until there are `price` tokens.
+    /// The time from the last use until there are `price` tokens.
     pub fn wait(&self, price: u32) -> Duration {
         let missing = (f64::from(price) - self.tokens).max(0.0);
         Duration::try_from_secs_f64(missing / self.per_second).unwrap_or(Duration::MAX)
     }
 
-    /// Whether it is as if it had never been used.
+    /// Whether the stock is as full as a new one.
     pub fn is_full(&self, now: Instant) -> bool {
         let passed = now.saturating_duration_since(self.filled_at).as_secs_f64();
         self.tokens + passed * self.per_second >= self.capacity
     }
 
-    /// When somebody last took from it, or tried to.
+    /// The time when somebody last took tokens, or tried to.
     pub fn used_at(&self) -> Instant {
         self.filled_at
     }

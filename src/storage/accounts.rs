@@ -1,4 +1,4 @@
-//! Accounts: the devices that have logged in under a telephone number, contacts, and the secrets of tokens.
+//! Accounts: the devices that have logged in under a telephone number, contacts, and the secrets that sign tokens.
 
 use super::database::{Subject, alone, reading, writing};
 use super::{Directory, RecordError, check_id, storable};
@@ -13,38 +13,38 @@ pub struct DeviceRecord {
     pub device_id: String,
 }
 
-/// How many devices may be recorded.
+/// The number of devices that may be recorded.
 #[derive(Clone, Copy, Debug)]
 pub struct DevicePlaces {
     pub per_account: usize,
     pub in_all: u64,
-    /// Of these, the part for the devices that were recorded first from one client address.
+    /// The part of `in_all` for the devices that were first recorded from one client address.
     pub share: Share,
 }
 
-/// What became of a device that was to be recorded.
+/// The outcome of recording a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recorded {
     Known,
     New,
-    /// There is no place, and the account has no device that could give way.
+    /// No place was free, and the account has no device that could be removed for it.
     NoPlace(Denied),
 }
 
-/// What tokens are signed with.
+/// A secret that signs tokens.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TokenSecret {
-    /// Hexadecimal digits.
+    /// The secret itself, in hexadecimal digits.
     pub secret: String,
-    /// Seconds since 1970-01-01 UTC.
+    /// The time when it was made, in seconds since 1970-01-01 UTC.
     pub made_at_s: i64,
 }
 
 impl Directory {
-    /// Records that a device has been seen now. A new one takes a place, of its account, of the server, and of its client
-    /// address's share; where there is none, an older device of the account gives way ([`gives_way`]). It counts against
-    /// that share for as long as it is recorded, wherever it is seen later: moved from address to address, devices
-    /// would free the share of the first one for more.
+    /// Records that a device has been seen now. A new one takes a place of its account, of the server, and of its client
+    /// address's share. Where there is none, an older device of the account is removed for it ([`gives_way`]). It counts
+    /// against that share as long as it is recorded, wherever it is seen later: otherwise devices that move from address to
+    /// address would free the first one's share for more.
     pub async fn record_device(
         &self,
         device: &DeviceRecord,
@@ -89,13 +89,14 @@ impl Directory {
         Ok(recorded)
     }
 
-    /// When a device was last seen, in seconds since 1970-01-01 UTC; `None` for one that is not recorded.
+    /// The time when a device was last seen, in seconds since 1970-01-01 UTC; `None` for one that is not recorded.
     pub async fn device_seen_at(&self, device: &DeviceRecord) -> Result<Option<i64>, sqlx::Error> {
         let sql = "SELECT seen_at FROM devices WHERE phone = $1 AND device_id = $2";
         self.device_time(sql, device).await
     }
 
-    /// When an administrator removed a device; `None` where none has, or so long ago that it no longer matters.
+    /// The time when an administrator removed a device; `None` where none has, or where that is so long ago that it no
+    /// longer matters.
     pub async fn device_removed_at(&self, device: &DeviceRecord) -> Result<Option<i64>, sqlx::Error> {
         let sql = "SELECT removed_at FROM removed_devices WHERE phone = $1 AND device_id = $2";
         self.device_time(sql, device).await
@@ -113,7 +114,7 @@ impl Directory {
         Ok(row.map(|(time,)| time))
     }
 
-    /// Notes that these devices are in use now.
+    /// Records that these devices are in use now.
     pub async fn see_devices(&self, devices: &[DeviceRecord], now_s: i64) -> Result<(), sqlx::Error> {
         let sql = "UPDATE devices SET seen_at = $3 WHERE phone = $1 AND device_id = $2";
         alone!(&self.database, Subject::Devices, transaction => {
@@ -125,8 +126,9 @@ impl Directory {
         Ok(())
     }
 
-    /// Removes devices that have not been seen for `unused_s`, but keeps the newest one of an account that has contacts, or
-    /// is one, for `account_unused_s`; its own contacts then go with it. Returns how many devices were removed.
+    /// Removes devices that have not been seen for `unused_s`. The newest one of an account that has contacts, or is one,
+    /// is kept for `account_unused_s`; then the account's own contacts are removed, too. Returns the number of removed
+    /// devices.
     pub async fn expire_devices(&self, now_s: i64, unused_s: i64, account_unused_s: i64) -> Result<u64, sqlx::Error> {
         let before_s = now_s.saturating_sub(unused_s);
         let account_before_s = now_s.saturating_sub(account_unused_s);
@@ -149,7 +151,7 @@ impl Directory {
         Ok(removed)
     }
 
-    /// Devices with the time when they were last seen: of one account, or of all.
+    /// The devices of one account, or of all, each with the time when it was last seen.
     pub async fn devices(&self, of: Option<&str>) -> Result<Vec<(DeviceRecord, i64)>, sqlx::Error> {
         let one = "SELECT phone, device_id, seen_at FROM devices WHERE phone = $1 ORDER BY seen_at DESC, device_id";
         let all = "SELECT phone, device_id, seen_at FROM devices ORDER BY phone, seen_at DESC, device_id";
@@ -161,7 +163,7 @@ impl Directory {
         Ok(rows.into_iter().map(device).collect())
     }
 
-    /// Removes a device, and with it what its tokens were good for.
+    /// Removes a device. Its tokens are refused from then on.
     pub async fn remove_device(&self, device: &DeviceRecord, now_s: i64) -> Result<(), RecordError> {
         let missing = || RecordError::Missing {
             what: "the device",
@@ -194,7 +196,7 @@ impl Directory {
         Ok(count > 0)
     }
 
-    /// Every device of every contact; where it is to be mutual, of those who have this number among theirs.
+    /// Every device of every contact. If `mutual`, only of those contacts who have this number among theirs.
     pub async fn contact_devices(&self, phone: &str, mutual: bool) -> Result<Vec<DeviceRecord>, sqlx::Error> {
         let Some(phone) = storable(phone) else {
             return Ok(Vec::new());
@@ -212,7 +214,7 @@ impl Directory {
         Ok(rows.into_iter().map(device).collect())
     }
 
-    /// Contacts, whether or not they have logged in: of one account, or of all. Owner and contact.
+    /// The contacts of one account, or of all, whether or not they have logged in: pairs of owner and contact.
     pub async fn contacts(&self, of: Option<&str>) -> Result<Vec<(String, String)>, sqlx::Error> {
         let one = "SELECT phone, contact FROM contacts WHERE phone = $1 ORDER BY contact";
         let all = "SELECT phone, contact FROM contacts ORDER BY phone, contact";
@@ -286,7 +288,8 @@ impl Directory {
 }
 
 impl DevicePlaces {
-    /// Whether there is one for a client address, where so many devices are recorded, and so many of them from there.
+    /// Whether there is a place for a device from `client`, where `recorded` devices are recorded, and `from_there` of them
+    /// from that address.
     fn allow(&self, client: ClientAddress, recorded: i64, from_there: i64) -> Result<(), Denied> {
         let count = |count: i64| u64::try_from(count).unwrap_or(0);
         let mut pot = Pot::new(self.in_all, self.share);
@@ -296,9 +299,10 @@ impl DevicePlaces {
     }
 }
 
-/// Which of an account's devices gives way to a new one; `own` are the account's, the one not seen for the longest time
-/// first. One that is not in use, where there is one. A full account gives up one in any case, so that nobody can fill it
-/// for good. Where only the server, or this client address, has no place, a device in use stays: those are few.
+/// The device of an account that is removed for a new one. `own` are the account's devices, the one not seen for longest
+/// first. The first that is not in use is removed, if there is one. A full account gives up a device in any case, so that
+/// nobody can fill it for good. Where only the server or this client address has no place, devices in use stay: those are
+/// few.
 fn gives_way(own: &[String], per_account: usize, no_place: bool, in_use: impl Fn(&String) -> bool) -> Option<&String> {
     let account_is_full = own.len() >= per_account;
     if !account_is_full && !no_place {

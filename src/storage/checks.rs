@@ -1,9 +1,9 @@
-//! Which password is checked next, and who has to wait after wrong ones. Pure; the time is given.
+//! The order in which passwords are checked, and the pauses after wrong ones. Pure; the time is given.
 //!
-//! A check takes a core for some 20 ms, so few run at once and the others wait. Whoever floods one room, or floods many
-//! rooms from one address, waits behind everybody else: of those who wait the next is one whose room *and* address have
-//! been served least. For one room and one address one check runs at a time, and after some wrong passwords there is a
-//! pause that doubles with each further one, so guesses become slower and slower.
+//! A check takes a core for some 20 ms, so few run at once and the others wait. Whoever floods one room, or many rooms from
+//! one address, waits behind everybody else: the next check is one whose room *and* address have been served least. One check
+//! runs at a time for each pair of room and address. After some wrong passwords there is a pause that doubles with each
+//! further one, so guesses become slower and slower.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,47 +13,47 @@ use tokio::time::Instant;
 use crate::ids::RoomName;
 use crate::shares::ClientAddress;
 
-/// Wrong passwords of one room and one address before the first pause. A school or an office comes through one address,
-/// and some of its people mistype.
+/// Wrong passwords of one room and one address before the first pause. A school or an office comes through one address, and
+/// some of its people mistype.
 const FREE_GUESSES: u32 = 10;
 
 /// The first pause. Each further one is twice as long …
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
-/// … up to this. Longer would keep out for too long who shares an address with somebody who guesses; at this one, guesses
-/// from one address come to 1,440 a day.
+/// … up to this. Longer would keep people out for too long who share an address with somebody who guesses. At this one,
+/// guesses from one address come to 1,440 a day.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
-/// After this time without a wrong password, earlier ones are forgotten.
+/// Time without a wrong password after which earlier ones are forgotten.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(15 * 60);
 
-/// Pairs of room and address whose wrong passwords are remembered, about a MiB. When there are more, the one whose
-/// last wrong password is the oldest is forgotten: to use that, a guesser needs thousands of checks for each guess.
+/// Pairs of room and address whose wrong passwords are remembered, in about a MiB. For one more, the pair whose last wrong
+/// password is the oldest is forgotten: to profit from that, a guesser needs thousands of checks for each guess.
 const REMEMBERED_MAX: usize = 8_192;
 
-/// Whose password is checked for which room.
+/// The room whose password is checked, and the address that asks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Claim {
     pub room: RoomName,
     pub client: ClientAddress,
 }
 
-/// One check, from when it is asked for to when it is done.
+/// The number of one check, from the request to the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Ticket(u64);
 
-/// The checks that run, those that wait, and the wrong passwords. What waits has no bound here: each is a session that
-/// waits for its answer, and sessions are bounded.
+/// The checks that run, those that wait, and the wrong passwords. The waiting checks have no bound here: each belongs to a
+/// session that waits for its answer, and sessions are bounded.
 pub(super) struct Checks {
-    /// At once.
+    /// Checks that may run at once.
     running_max: usize,
     running: Vec<(Ticket, Claim)>,
     waiting: Vec<(Ticket, Claim)>,
     last_ticket: u64,
-    /// Rooms and addresses of which something waits or runs.
+    /// Rooms and addresses with a check that waits or runs.
     parties: HashMap<Party, Service>,
-    /// What the last one that was served had been served before. Newcomers begin one above: behind those whose turn it is, and
-    /// before those who have had theirs.
+    /// The service count of the last one served, before that service. Newcomers begin one above: behind those whose turn it
+    /// is, and before those who have had theirs.
     level: u64,
     guesses: HashMap<Claim, Guesses>,
 }
@@ -64,10 +64,10 @@ enum Party {
     Client(ClientAddress),
 }
 
-/// What a room or an address gets.
+/// The service that a room or an address has had.
 #[derive(Clone, Copy)]
 struct Service {
-    /// How often it was served, beginning above the level of when it came.
+    /// How often it was served, counted from the level at which it came.
     times: u64,
     /// Checks that wait or run.
     checks: usize,
@@ -111,14 +111,14 @@ impl Checks {
         }
     }
 
-    /// How long there is no check for this room and address because of wrong passwords.
+    /// The time for which wrong passwords still stop all checks of this room and address.
     pub(super) fn pause(&self, claim: &Claim, now: Instant) -> Option<Duration> {
         let guesses = self.guesses.get(claim)?;
         let over = guesses.last + guesses.pause();
         (now < over).then(|| over - now)
     }
 
-    /// Puts a check in line.
+    /// Adds a check to the line.
     pub(super) fn ask(&mut self, claim: Claim) -> Ticket {
         self.last_ticket += 1;
         let ticket = Ticket(self.last_ticket);
@@ -133,7 +133,7 @@ impl Checks {
         ticket
     }
 
-    /// A check that is to begin now, if there is one and it may. Call until there is none.
+    /// Begins a check, if there is one and it may begin now. Call until it returns `None`.
     pub(super) fn begin(&mut self) -> Option<Ticket> {
         if self.running.len() >= self.running_max {
             return None;
@@ -155,8 +155,8 @@ impl Checks {
         Some(ticket)
     }
 
-    /// A check is done. Those of the same room and address that wait are given up when a pause begins; they are returned
-    /// with its length.
+    /// Ends a check. If a pause begins, the waiting checks of the same room and address are given up. They are returned with
+    /// the length of the pause.
     pub(super) fn done(&mut self, ticket: Ticket, right: bool, now: Instant) -> Vec<(Ticket, Duration)> {
         let Some(index) = self.running.iter().position(|(running, _)| *running == ticket) else {
             return Vec::new();
@@ -174,7 +174,7 @@ impl Checks {
         given_up.into_iter().map(|(ticket, _)| (ticket, pause)).collect()
     }
 
-    /// Nobody wants to know any more.
+    /// Removes a check whose result nobody wants any more.
     pub(super) fn withdraw(&mut self, ticket: Ticket) {
         let is_it = |(known, _): &(Ticket, Claim)| *known == ticket;
         let waiting = self
@@ -197,8 +197,9 @@ impl Checks {
         (room, client)
     }
 
-    /// Not for this machine, which may be a proxy that does not say for whom it asks: whoever guesses through it would keep
-    /// out everybody who comes through it. How fast they guess is limited by how few checks run at once.
+    /// Records a wrong password. Not for this machine, which may be a proxy that does not send the addresses of its clients:
+    /// one who guesses would keep out all others who come through it. Their guesses are limited only by the few checks that
+    /// run at once.
     fn note_wrong(&mut self, claim: &Claim, now: Instant) {
         if claim.client.is_this_machine() {
             return;
@@ -221,7 +222,7 @@ impl Checks {
         guesses.last = now;
     }
 
-    /// One check less. Who wants nothing any more begins anew later.
+    /// Removes one check of a room and an address. One without further checks is forgotten, and begins anew later.
     fn leave(&mut self, claim: &Claim) {
         for party in claim.parties() {
             if let Some(service) = self.parties.get_mut(&party) {
@@ -250,7 +251,7 @@ mod tests {
         }
     }
 
-    /// Runs what is next, with an outcome, until this one has begun. Returns how many were done before it.
+    /// Runs the next checks until `wanted` has begun. Returns the number done before it.
     fn until_begun(checks: &mut Checks, wanted: Ticket, now: Instant) -> usize {
         for done in 0.. {
             match checks.begin() {
@@ -302,7 +303,7 @@ mod tests {
     async fn rooms_take_turns_and_none_starves() {
         let now = Instant::now();
         let mut checks = Checks::new(1);
-        // A busy room that never runs dry …
+        // A busy room that always has a check waiting …
         for client in 0..50 {
             checks.ask(claim("busy", client));
         }

@@ -1,8 +1,8 @@
-//! One of two databases behind one set of statements. SQLite takes PostgreSQL's `$1` as a parameter, so every
-//! statement is written once; [`reading`], [`writing`] and [`alone`] run it on whichever database there is.
+//! One of two databases behind one set of statements. SQLite accepts PostgreSQL's `$1` as a parameter, so every statement is
+//! written once. [`reading`], [`writing`] and [`alone`] run it on the configured database.
 //!
-//! Reading has connections of its own: whoever joins a room only reads, and must not stand behind logins that wait for
-//! somebody else's write.
+//! Reads have connections of their own: whoever joins a room only reads, and must not wait behind logins that wait for somebody
+//! else's write.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -22,8 +22,8 @@ use crate::config;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
-/// How long to wait for another process's write (SQLite), a free connection, or a server that does not answer.
-/// A client that joins waits as long; more would seem to hang, less would fail on a slow disk.
+/// Time to wait for another process's write (SQLite), a free connection, or a server that does not answer. A client that joins
+/// waits as long. Longer would look as if it hung; shorter would fail on a slow disk.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
@@ -31,7 +31,7 @@ pub(super) enum Database {
     Sqlite {
         pools: Pools<SqlitePool>,
         place: String,
-        /// None in memory.
+        /// The database's file. `None` in memory.
         file: Option<PathBuf>,
     },
     Postgres {
@@ -46,8 +46,8 @@ pub(super) struct Pools<P> {
     pub(super) writes: P,
 }
 
-/// What is decided by reading and then written, so that it must not be read by another writer in between, in this process
-/// or another. The numbers are keys of PostgreSQL's advisory locks, which a database's users share.
+/// Records that are first read and then written depending on that, so no other writer may change them in between, in this
+/// process or another. The numbers are keys of PostgreSQL's advisory locks, which all users of a database share.
 #[derive(Clone, Copy)]
 #[repr(i64)]
 pub(super) enum Subject {
@@ -57,7 +57,7 @@ pub(super) enum Subject {
     Messages = 0x7061_7463_6862_0004,
 }
 
-/// `reading!(database, pool => expression)`: the expression with the connections for reading.
+/// `reading!(database, pool => expression)`: runs the expression with the connections for reading.
 macro_rules! reading {
     ($database:expr, $pool:ident => $body:expr) => {
         match $database {
@@ -74,7 +74,7 @@ macro_rules! reading {
 }
 pub(super) use reading;
 
-/// `writing!(database, pool => expression)`: the expression with the connections for writing.
+/// `writing!(database, pool => expression)`: runs the expression with the connections for writing.
 macro_rules! writing {
     ($database:expr, $pool:ident => $body:expr) => {
         match $database {
@@ -91,13 +91,14 @@ macro_rules! writing {
 }
 pub(super) use writing;
 
-/// `alone!(database, subject, transaction => expression)`: the expression in a transaction in which nobody else writes
-/// records of that subject. A `?` in it leaves everything as it was.
+/// `alone!(database, subject, transaction => expression)`: runs the expression in a transaction during which nobody else writes
+/// records of that subject. A `?` in it leaves everything unchanged.
 macro_rules! alone {
     ($database:expr, $subject:expr, $transaction:ident => $body:expr) => {
         match $database {
             $crate::storage::database::Database::Sqlite { pools, .. } => {
-                // Otherwise two transactions that both have read would wait for one another (sqlite.org/lang_transaction.html).
+                // A plain BEGIN would let two transactions read, and then wait for one another
+                // (sqlite.org/lang_transaction.html).
                 let mut $transaction = pools.writes.begin_with("BEGIN IMMEDIATE").await?;
                 let outcome = $body;
                 $transaction.commit().await?;
@@ -115,7 +116,7 @@ macro_rules! alone {
 }
 pub(super) use alone;
 
-/// Waits until no other transaction has this subject; until its end this one has it.
+/// Waits until no other transaction holds this subject. This one then holds it until it ends.
 pub(super) async fn lock(transaction: &mut PgConnection, subject: Subject) -> Result<(), sqlx::Error> {
     let patience = format!("SET LOCAL lock_timeout = '{}s'", PATIENCE.as_secs());
     sqlx::query(AssertSqlSafe(patience)).execute(&mut *transaction).await?;
@@ -141,7 +142,7 @@ impl Database {
         }
     }
 
-    /// A deleted SQLite file goes on being read by those who have it open; to be told is better.
+    /// Fails if the SQLite file has been deleted. Those who have it open could read it still, so nothing else would report it.
     pub(super) async fn check(&self) -> Result<(), sqlx::Error> {
         let Database::Sqlite { file: Some(file), .. } = self else {
             return Ok(());
@@ -165,7 +166,7 @@ async fn open_sqlite(config: &config::Storage) -> Result<Database, OpenError> {
             problem: ": it names no file".to_owned(),
         });
     }
-    // In memory the "file" is a URI (sqlite.org/inmemorydb.html).
+    // The "file" of a database in memory is a URI (sqlite.org/inmemorydb.html).
     let in_memory = file.to_string_lossy().starts_with("file:");
     let place = if in_memory {
         "in memory".to_owned()
@@ -177,16 +178,16 @@ async fn open_sqlite(config: &config::Storage) -> Result<Database, OpenError> {
     }
     let options = options
         .create_if_missing(true)
-        // Readers do not wait for the writer, and the command line can change records while the server runs.
+        // With WAL readers do not wait for the writer, and the command line can change records while the server runs.
         .journal_mode(SqliteJournalMode::Wal)
-        // Safe with WAL: a power cut may lose the last change, never the database.
+        // This is safe with WAL: a power cut may lose the last change, never the database.
         .synchronous(SqliteSynchronous::Normal)
         .busy_timeout(PATIENCE);
     let failed = |error| OpenError::of_sqlite(error, place.clone());
-    // One connection by itself first: the pool would go on trying, and then know no reason.
+    // One connection alone comes first: the pool would try for long, and then not know the reason.
     let probe = SqliteConnection::connect_with(&options).await.map_err(failed)?;
     probe.close().await.map_err(failed)?;
-    // A file that disappears later is not made again: in an empty database nobody is recorded, so that anybody could enter.
+    // A file that disappears later is not made again: an empty database has no users, so anybody could enter.
     let options = options.create_if_missing(in_memory);
     let pool = |connections| {
         SqlitePoolOptions::new()
@@ -196,15 +197,15 @@ async fn open_sqlite(config: &config::Storage) -> Result<Database, OpenError> {
             // A database in memory lives as long as a connection to it.
             .idle_timeout(None)
             .max_lifetime(None)
-            // SQLite ends a transaction by itself where the disk is full (sqlite.org/lang_transaction.html §2.3); the
-            // library takes it for open then, and would refuse every later one on that connection.
+            // SQLite ends a transaction by itself where the disk is full (sqlite.org/lang_transaction.html §2.3). The library
+            // then believes that it is still open, and would refuse every later one on that connection.
             .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
     };
-    // SQLite writes one at a time however many there are.
+    // One connection is enough: SQLite runs one write at a time.
     let writes = pool(1).connect_with(options.clone()).await.map_err(failed)?;
     let migrated = MIGRATIONS.run(&writes).await;
     migrated.map_err(|e| migrate_error(e, place.clone(), OpenError::of_sqlite))?;
-    // What writes by mistake where it should read is an error, and not a wait.
+    // A statement that writes by mistake on a connection for reading fails at once, instead of waiting.
     let reads = options.pragma("query_only", "ON");
     let reads = pool(config.max_connections).connect_with(reads).await.map_err(failed)?;
     Ok(Database::Sqlite {
@@ -214,7 +215,7 @@ async fn open_sqlite(config: &config::Storage) -> Result<Database, OpenError> {
     })
 }
 
-/// The file that opening would make. `None` where there is one, or where none is made.
+/// The file that opening would make. `None` where it exists, or where the database needs none.
 pub(super) fn missing_file(config: &config::Storage) -> Option<PathBuf> {
     if !config.url.starts_with("sqlite:") {
         return None;
@@ -225,7 +226,8 @@ pub(super) fn missing_file(config: &config::Storage) -> Option<PathBuf> {
     (names_a_file && !file.exists()).then(|| absolute(file))
 }
 
-/// So that a message says which of two files of the same name it means. As it is where there is no current directory.
+/// The whole path of a file, so that a message shows which of two files of the same name it means. Unchanged where there is no
+/// current directory.
 fn absolute(file: &Path) -> PathBuf {
     std::path::absolute(file).unwrap_or_else(|_| file.to_owned())
 }
@@ -239,7 +241,7 @@ async fn open_postgres(config: &config::Storage) -> Result<Database, OpenError> 
     let name = options.get_database().unwrap_or(options.get_username());
     let place = format!("`{name}` on {server}");
     let options = options.application_name("patchbay");
-    // One connection by itself first: the pool would go on trying, and then know no reason.
+    // One connection alone comes first: the pool would try for long, and then not know the reason.
     let probed = tokio::time::timeout(PATIENCE, async {
         PgConnection::connect_with(&options).await?.close().await
     });
@@ -262,8 +264,8 @@ async fn open_postgres(config: &config::Storage) -> Result<Database, OpenError> 
     Ok(Database::Postgres { pools, place })
 }
 
-/// Makes the directory, and an empty file, for our eyes only: both hold password hashes. What is there already keeps
-/// its permissions; what cannot be made SQLite reports better.
+/// Makes the directory and an empty file, readable by our user only: the database holds password hashes. Those that exist keep
+/// their permissions. Where the file cannot be made, SQLite reports that better.
 async fn make_private(file: &Path) -> Result<(), OpenError> {
     if let Some(directory) = file.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(directory).await;
@@ -297,12 +299,12 @@ fn migrate_error(error: MigrateError, place: String, of: fn(sqlx::Error, String)
     }
 }
 
-/// A URL that can be shown and logged.
+/// The URL without its password, so that it can be shown and logged.
 fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
     };
-    // The last "@": a password may contain one that was not encoded.
+    // The credentials end at the last "@": a password may contain one that was not encoded.
     match rest.rsplit_once('@') {
         Some((credentials, host)) => {
             let user = credentials.split(':').next().unwrap_or_default();

@@ -1,9 +1,9 @@
-//! What can be wrong with storage, and why somebody may not enter, in sentences that name the thing and what to do.
+//! Errors of storage, and refusals to enter, in sentences that name the thing and say what to do.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The database cannot be used at start.
+/// The reason why the database cannot be used at start.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     #[error(
@@ -43,7 +43,7 @@ pub enum OpenError {
     },
 }
 
-/// A record cannot be made or changed.
+/// The reason why a record cannot be made or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     #[error("{what} must have 1 to {max} characters, none of them a control character")]
@@ -65,7 +65,7 @@ pub enum RecordError {
 }
 
 impl RecordError {
-    /// Tells a duplicate from other failures of an INSERT.
+    /// Distinguishes a duplicate from other failures of an INSERT.
     pub(super) fn of_insert(error: sqlx::Error, what: &'static str, id: &str) -> RecordError {
         let duplicate = error.as_database_error().is_some_and(|e| e.is_unique_violation());
         if duplicate {
@@ -117,7 +117,7 @@ impl OpenError {
     }
 }
 
-/// Why somebody may not enter.
+/// The reason why a person may not enter.
 #[derive(Debug, thiserror::Error)]
 pub enum AdmitError {
     #[error("no such user")]

@@ -1,4 +1,4 @@
-//! Records of uploads: what they are called, and until when they are kept. The bytes are `http::files`' concern.
+//! Records of uploads: their names, and the time until which they are kept. `http::files` keeps the bytes.
 
 use super::database::{reading, writing};
 use super::{Directory, storable};
@@ -6,19 +6,19 @@ use crate::shares::ClientAddress;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileRecord {
-    /// Random, chosen by the server.
+    /// A random id, chosen by the server.
     pub id: String,
-    /// As shown and downloaded.
+    /// The name for display and download.
     pub name: String,
     pub media_type: String,
     pub size_bytes: u64,
-    /// The address whose share of the space it counts against.
+    /// The address whose share of the space it uses.
     pub client: ClientAddress,
-    /// Seconds since 1970-01-01 UTC.
+    /// The time of its deletion, in seconds since 1970-01-01 UTC.
     pub expires_at_s: i64,
 }
 
-/// What is counted of a file.
+/// The size of a file, and whose share it uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredFile {
     pub id: String,
@@ -63,7 +63,7 @@ impl Directory {
         Ok(row.map(record))
     }
 
-    /// Every file that is kept.
+    /// The sizes of all files that are kept.
     pub async fn file_sizes(&self) -> Result<Vec<StoredFile>, sqlx::Error> {
         let sql = "SELECT id, size_bytes, client FROM files";
         let rows: Vec<(String, i64, String)> =
@@ -76,7 +76,7 @@ impl Directory {
         Ok(rows.into_iter().map(stored).collect())
     }
 
-    /// Those whose time is over, at most `limit`.
+    /// The expired files, at most `limit`.
     pub async fn expired_files(&self, now_s: i64, limit: i64) -> Result<Vec<FileRecord>, sqlx::Error> {
         let sql = "SELECT id, name, media_type, size_bytes, client, expires_at FROM files WHERE expires_at <= $1 \
             ORDER BY expires_at LIMIT $2";

@@ -1,4 +1,4 @@
-//! Who may enter: asked by one client, from one address.
+//! The gate: decides whether a person may enter, for one client at one address.
 
 use super::Directory;
 use super::checks::Claim;
@@ -8,7 +8,7 @@ use crate::domain::Person;
 use crate::ids::{RoomName, UserId};
 use crate::shares::ClientAddress;
 
-/// Where one client asks. Cheap to clone.
+/// The gate of one client. Cheap to clone.
 #[derive(Clone)]
 pub struct Gate {
     directory: Directory,
@@ -26,8 +26,8 @@ impl Directory {
         }
     }
 
-    /// Whether `user` may use this server, and how they are shown. With no users configured anyone may, under their id
-    /// as name.
+    /// Whether `user` may use this server, and the name under which they are shown. While no users are configured
+    /// anyone may, under their id as name.
     pub async fn recognize(&self, user: &UserId) -> Result<Person, AdmitError> {
         reported(self.try_recognize(user).await)
     }
@@ -42,13 +42,13 @@ impl Directory {
 }
 
 impl Gate {
-    /// Whether `user` may enter `room`, and how they are shown. A room without a password lets everybody in whom
-    /// [`Directory::recognize`] does.
+    /// Whether `user` may enter `room`, and the name under which they are shown. A room without a password admits
+    /// everybody whom [`Directory::recognize`] does.
     pub async fn admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Person, AdmitError> {
         reported(self.try_admit(user, room, password).await)
     }
 
-    /// As [`Directory::recognize`].
+    /// The same as [`Directory::recognize`].
     pub async fn recognize(&self, user: &UserId) -> Result<Person, AdmitError> {
         self.directory.recognize(user).await
     }
@@ -69,7 +69,7 @@ impl Gate {
     }
 }
 
-/// Logs and counts what is not the client's fault.
+/// Logs and counts failures of the server, and counts wrong passwords.
 fn reported(admitted: Result<Person, AdmitError>) -> Result<Person, AdmitError> {
     match &admitted {
         Err(AdmitError::Storage(cause)) => {

@@ -1,4 +1,4 @@
-//! The post of people who are not there, within its limits.
+//! The mailbox: messages for people who are not there, within their limits.
 
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use crate::hub::{MessageStore, StoreError};
 use crate::ids::UserId;
 use crate::shares::{Denied, Pot, Share};
 
-/// What may wait for one person: half of what a session may have unread, so that all of it can be delivered at once.
+/// Bytes that may wait for one person: half of what a session may have unread, so that all of it can be delivered at
+/// once.
 const BYTES_PER_PERSON_MAX: i64 = 512 * 1024;
 
 /// The server's store of messages. One task owns it.
@@ -19,12 +20,12 @@ pub struct Mailbox {
     clock: WallClock,
     limits: config::Messages,
     share: Share,
-    /// What all messages take; counted at start and by each tidying, and in between by what goes in and out.
+    /// The space that all messages take. It is counted at start and by each `tidy`, and kept up to date in between.
     space: Option<Pot>,
 }
 
 impl Mailbox {
-    /// `percent` of the space is what the senders of one client address may use.
+    /// `percent` is the part of the space that the senders of one client address may use.
     pub fn new(directory: Directory, clock: WallClock, limits: config::Messages, percent: u8) -> Mailbox {
         let share = Share {
             percent,
@@ -45,7 +46,7 @@ impl Mailbox {
         Ok(space)
     }
 
-    /// When that was kept of which the time is over now.
+    /// The time before which messages have expired by now.
     fn oldest_s(&self) -> i64 {
         now_s(&self.clock).saturating_sub(seconds(self.limits.expire_after()))
     }
@@ -77,7 +78,7 @@ impl MessageStore for Mailbox {
                 bytes: BYTES_PER_PERSON_MAX,
             };
             let now_s = now_s(&self.clock);
-            // Where this fails the space is counted anew.
+            // Where this fails, `space` stays empty, and is counted anew.
             let kept = self.directory.keep_message(receiver, sender, body, now_s, room);
             note(&mut space, kept.await?);
         }

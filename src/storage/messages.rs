@@ -11,18 +11,18 @@ use crate::shares::ClientAddress;
 
 const FORGET: &str = "DELETE FROM messages WHERE receiver = $1 AND number <= $2";
 
-/// How much may wait for one person. What is more gives way: the oldest of whoever has most there, so that nobody's
-/// messages push out somebody else's.
+/// The most that may wait for one person. Beyond it the oldest message of whoever has most there is deleted, so that
+/// nobody's messages push out somebody else's.
 #[derive(Clone, Copy, Debug)]
 pub struct MailboxRoom {
     pub messages: i64,
     pub bytes: i64,
 }
 
-/// How the store has grown, for each client address.
+/// The bytes by which the store has grown, for each client address.
 pub type Growth = Vec<(ClientAddress, i64)>;
 
-/// What is to be known of a waiting message to decide what gives way.
+/// The facts about a waiting message that decide which one is deleted.
 #[derive(Clone, Debug)]
 struct Waiting {
     number: i64,
@@ -32,11 +32,11 @@ struct Waiting {
 }
 
 impl Directory {
-    /// Puts a message behind those that wait for the same person. What then is more than `room` gives way. Returns by how
-    /// many bytes the store has grown and shrunk.
+    /// Adds a message behind those that wait for the same person. Messages beyond `room` are deleted. Returns the bytes
+    /// by which the store has grown and shrunk.
     ///
-    /// Other processes do the same. Numbers are visible in their order: a message that became visible after one with a
-    /// higher number would be deleted with that one and never delivered. So one is kept after the other.
+    /// Other processes do the same, so one message is kept after another, and numbers become visible in their order. A
+    /// message that became visible after one with a higher number would be deleted with that one and never delivered.
     pub async fn keep_message(
         &self,
         receiver: &UserId,
@@ -83,7 +83,7 @@ impl Directory {
         Ok(growth)
     }
 
-    /// What waits for somebody, oldest first, but for what was kept before `since_s`.
+    /// The messages that wait for somebody, oldest first, without those kept before `since_s`.
     pub async fn kept_messages(&self, receiver: &UserId, since_s: i64) -> Result<Vec<WaitingMessage>, sqlx::Error> {
         let Some(receiver) = storable(receiver.as_str()) else {
             return Ok(Vec::new());
@@ -103,7 +103,7 @@ impl Directory {
             .collect())
     }
 
-    /// They have been delivered: those up to this number are deleted. Returns by how many bytes the store has shrunk.
+    /// Deletes messages that have been delivered, up to this number. Returns the bytes by which the store has shrunk.
     pub async fn forget_messages(&self, receiver: &UserId, up_to: i64) -> Result<Growth, sqlx::Error> {
         let sizes = "SELECT client, CAST(SUM(LENGTH(body)) AS BIGINT) FROM messages \
             WHERE receiver = $1 AND number <= $2 GROUP BY client";
@@ -118,13 +118,13 @@ impl Directory {
         Ok(gone.into_iter().map(shrunk).collect())
     }
 
-    /// Deletes what was kept before `since_s`.
+    /// Deletes messages kept before `since_s`.
     pub async fn expire_messages(&self, since_s: i64) -> Result<(), sqlx::Error> {
         let sql = "DELETE FROM messages WHERE kept_at < $1";
         writing!(&self.database, pool => sqlx::query(sql).bind(since_s).execute(pool).await.map(drop))
     }
 
-    /// How many bytes all of them have together, for each client address.
+    /// The bytes of all messages, for each client address.
     pub async fn kept_message_bytes(&self) -> Result<Growth, sqlx::Error> {
         let sql = "SELECT client, CAST(SUM(LENGTH(body)) AS BIGINT) FROM messages GROUP BY client";
         let rows: Vec<(String, i64)> = reading!(&self.database, pool => sqlx::query_as(sql).fetch_all(pool).await)?;
@@ -133,7 +133,7 @@ impl Directory {
     }
 }
 
-/// Which of those that wait, oldest first, are more than there is room for.
+/// The messages that there is no room for. `waiting` has the oldest first.
 fn giving_way(mut waiting: Vec<Waiting>, room: MailboxRoom) -> Vec<Waiting> {
     let mut gone = Vec::new();
     loop {
@@ -151,7 +151,7 @@ fn giving_way(mut waiting: Vec<Waiting>, room: MailboxRoom) -> Vec<Waiting> {
 }
 
 /// The oldest message of the address that has most, and there of the sender who has most. On this machine each sender
-/// stands alone: they may be anybody behind a proxy.
+/// counts alone: they may be anybody behind a proxy.
 fn oldest_of_most(waiting: &[Waiting], weight: impl Fn(&Waiting) -> i64) -> Option<usize> {
     let address = |message: &Waiting| match message.client.as_str() {
         "" => (String::new(), message.sender.clone()),
@@ -164,7 +164,7 @@ fn oldest_of_most(waiting: &[Waiting], weight: impl Fn(&Waiting) -> i64) -> Opti
     waiting.iter().position(is_meant)
 }
 
-/// Who has most; of several, whoever comes first.
+/// The holder of most; of several, the first.
 fn most<K: Clone + Ord>(holdings: impl Iterator<Item = (K, i64)>) -> Option<K> {
     let mut sums: BTreeMap<K, (i64, Reverse<usize>)> = BTreeMap::new();
     for (index, (holder, amount)) in holdings.enumerate() {

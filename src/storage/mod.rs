@@ -1,6 +1,7 @@
-//! Who exists, which rooms have passwords, who has which contacts, and what waits for whom: records in SQLite or PostgreSQL.
+//! Users, passwords of rooms, accounts with devices and contacts, waiting messages, and uploads: records in SQLite or
+//! PostgreSQL.
 //!
-//! The same statements and migrations serve both; [`database`] knows the difference, nothing else does.
+//! The same statements and migrations serve both. Only [`database`] knows the difference.
 
 mod accounts;
 mod checks;
@@ -30,10 +31,10 @@ pub use users::PersonChange;
 
 use crate::{config, text};
 
-/// What is written to try whether anything can be: the few pages of a login or a message.
+/// Bytes of a trial write, which shows whether anything can be written: the few pages of a login or a message.
 const TRIAL_BYTES: usize = 8_192;
 
-/// The users and rooms of this server. Cheap to clone.
+/// All records of this server. Cheap to clone.
 #[derive(Clone)]
 pub struct Directory {
     database: Database,
@@ -41,7 +42,7 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Opens the database and brings it up to date. A missing SQLite file is made, with its directory.
+    /// Opens the database and migrates it. A missing SQLite file is made, with its directory.
     pub async fn open(config: &config::Storage) -> Result<Directory, OpenError> {
         Ok(Directory {
             database: Database::open(config).await?,
@@ -60,9 +61,9 @@ impl Directory {
         self.has_users().await.map(drop)
     }
 
-    /// Whether records can be written now: writes one, which nobody reads.
+    /// Whether records can be written now: writes one that nobody reads.
     pub async fn try_writing(&self) -> Result<(), sqlx::Error> {
-        // Another content than the last time: SQLite leaves pages alone that would be as they are.
+        // The content differs from the last one: SQLite does not write pages that would stay the same.
         let sql = "INSERT INTO trial_writes (id, content) VALUES (0, $1) \
             ON CONFLICT (id) DO UPDATE SET content = CASE trial_writes.content WHEN $1 THEN $2 ELSE $1 END";
         let contents = ["-", "+"].map(|sign| sign.repeat(TRIAL_BYTES));
@@ -74,23 +75,24 @@ impl Directory {
             .map(drop))
     }
 
-    /// Where the records are, without credentials.
+    /// The place of the records, without credentials.
     pub fn place(&self) -> &str {
         self.database.place()
     }
 
-    /// Waits for what is being written.
+    /// Closes the database once running writes are done.
     pub async fn close(&self) {
         self.database.close().await;
     }
 }
 
-/// What can be a key in both databases. PostgreSQL stores no NUL; an id with one is in no table, which is no failure.
+/// The text, if it can be a key in both databases. PostgreSQL stores no NUL, so an id with one is in no table; that is no
+/// failure.
 fn storable(text: &str) -> Option<&str> {
     (!text.contains('\0')).then_some(text)
 }
 
-/// Refuses ids that cannot be recorded, or could not be told from others when listed.
+/// Refuses ids that cannot be recorded, or that could look like others in a list.
 fn check_id(what: &'static str, id: &str) -> Result<(), RecordError> {
     if id.is_empty() || !text::NAME.holds(id) || id.chars().any(char::is_control) {
         let max = text::NAME.characters;

@@ -14,34 +14,34 @@ use super::errors::{AdmitError, RecordError};
 use crate::clock::MonotonicClock;
 use crate::text;
 
-/// Passwords found right that are remembered, 32 bytes each. A full room that reconnects then costs no hashing.
-/// When full it is emptied: the next entry of each room is slow once.
+/// Right passwords that are remembered, 32 bytes each. A full room that reconnects then costs no hashing. When full,
+/// the set is emptied: the next entry of each room is slow once.
 const MAX_KNOWN: usize = 4_096;
 
 pub(super) struct Passwords {
-    /// Held for moments, and never while a password is hashed.
+    /// The checks in line. Locked for moments, never while a password is hashed.
     desk: Mutex<Desk>,
     known: Mutex<HashSet<[u8; 32]>>,
-    /// Keys `known` are made with, random each start: memory holds nothing from which a password could be guessed
-    /// faster than from the database.
+    /// The key of the tags in `known`, random at each start: from memory, a password cannot be guessed faster than
+    /// from the database.
     key: hmac::Key,
 }
 
-/// The checks in line, and whom to call when it is their turn.
+/// The checks in line, and the callers that wait for their turn.
 struct Desk {
     checks: Checks,
     callers: HashMap<Ticket, oneshot::Sender<Turn>>,
 }
 
-/// What somebody in line is called for.
+/// The news for a caller in line.
 enum Turn {
     Begin,
-    /// A pause has begun.
+    /// A pause of this length has begun.
     GiveUp(Duration),
 }
 
 impl Desk {
-    /// Calls whose turn it is. Who no longer waits is passed over.
+    /// Calls everybody whose turn it is. Callers who no longer wait are passed over.
     fn call(&mut self) {
         while let Some(ticket) = self.checks.begin() {
             let caller = self.callers.remove(&ticket);
@@ -52,7 +52,7 @@ impl Desk {
     }
 }
 
-/// A place in line, or a check that runs. Dropped before it is done, it makes room for the next.
+/// A place in line, or a check that runs. When it is dropped before its end, the next one gets its turn.
 struct Place {
     passwords: Arc<Passwords>,
     ticket: Ticket,
@@ -66,7 +66,7 @@ impl Place {
                 caller.send(Turn::GiveUp(pause)).ok();
             }
         }
-        // What is done is withdrawn in vain when this is dropped, and the next is called.
+        // The drop of `self` then withdraws nothing, and calls the next.
     }
 }
 
@@ -95,7 +95,7 @@ impl Passwords {
         }
     }
 
-    /// Whether the password is the one of which this is the hash. Takes as long as those take who are before it.
+    /// Whether `hash` is that of the password. Waits for all checks that come first.
     pub(super) async fn verify(
         self: &Arc<Self>,
         claim: Claim,
@@ -106,7 +106,7 @@ impl Passwords {
         if password.is_empty() || !text::PASSWORD.holds(password) {
             return Err(AdmitError::WrongPassword);
         }
-        // First of all: what is known, too, would answer guesses.
+        // The pause comes first: remembered passwords would answer guesses, too.
         if let Some(wait) = self.desk().checks.pause(&claim, clock()) {
             return Err(AdmitError::TooManyGuesses { wait });
         }
@@ -115,13 +115,13 @@ impl Passwords {
             return Ok(());
         }
         let place = self.turn(claim).await?;
-        // Another one may have had the same password.
+        // A check before this one may have had the same password.
         if self.known().contains(&tag) {
             place.done(true, clock);
             return Ok(());
         }
         let (hash, password, clock) = (hash.to_owned(), password.to_owned(), Arc::clone(clock));
-        // The place goes with the hashing, which goes on if the client that asked for it is gone.
+        // The place moves into the hashing, which goes on even if the client has left.
         let checking = tokio::task::spawn_blocking(move || {
             let right = Argon2::default()
                 .verify_password(password.as_bytes(), hash.as_str())
@@ -138,7 +138,7 @@ impl Passwords {
         }
     }
 
-    /// Waits in line.
+    /// Waits for the turn of a check.
     async fn turn(self: &Arc<Self>, claim: Claim) -> Result<Place, AdmitError> {
         let (caller, turn) = oneshot::channel();
         let place = {
@@ -166,7 +166,8 @@ impl Passwords {
         known.insert(tag);
     }
 
-    /// Of the stored hash as well: a changed password is another tag, so nothing needs to be forgotten in time.
+    /// The tag of a password together with its stored hash: a changed password gives another tag, so old tags do no
+    /// harm.
     fn tag(&self, hash: &str, password: &str) -> [u8; 32] {
         let mut context = hmac::Context::with_key(&self.key);
         context.update(hash.as_bytes());
@@ -186,7 +187,8 @@ impl Passwords {
     }
 }
 
-/// A PHC string with a fresh salt, where there is a password. Slow on purpose, so not on a thread that serves others.
+/// Hashes the password, if there is one, into a PHC string with a fresh salt. Slow on purpose, so it runs on a thread
+/// that serves nobody else.
 pub(super) async fn hash(password: Option<&str>) -> Result<Option<String>, RecordError> {
     let Some(password) = password else {
         return Ok(None);

@@ -13,7 +13,7 @@ pub struct RoomRecord {
 }
 
 impl Directory {
-    /// All that have a record, by name. There may be others, with people in them.
+    /// All rooms with a record, by name. There may be other rooms, with people in them.
     pub async fn rooms(&self) -> Result<Vec<RoomRecord>, sqlx::Error> {
         let sql = "SELECT name, password_hash FROM rooms ORDER BY name";
         let rows: Vec<(String, Option<String>)> =
@@ -44,7 +44,7 @@ impl Directory {
             .map_err(|e| RecordError::of_insert(e, WHAT, name))
     }
 
-    /// `None` takes the password away.
+    /// Changes the password of a room; `None` removes it.
     pub async fn set_room_password(&self, room: &RoomName, password: Option<&str>) -> Result<(), RecordError> {
         let hash = passwords::hash(password).await?;
         let sql = "UPDATE rooms SET password_hash = $2 WHERE name = $1";

@@ -8,7 +8,7 @@ use crate::text::TextLimit;
 
 const WHAT: &str = "the user";
 
-/// What to change of a user; `None` leaves it.
+/// The changes to a user; `None` leaves a value as it is.
 #[derive(Clone, Debug, Default)]
 pub struct PersonChange {
     pub name: Option<String>,
@@ -28,7 +28,7 @@ fn person((id, name, prefix, postfix): Row) -> Person {
 }
 
 impl Directory {
-    /// All of them, by id.
+    /// All users, by id.
     pub async fn users(&self) -> Result<Vec<Person>, sqlx::Error> {
         let sql = "SELECT id, name, prefix, postfix FROM users ORDER BY id";
         let rows: Vec<Row> = reading!(&self.database, pool => sqlx::query_as(sql).fetch_all(pool).await)?;
@@ -45,7 +45,7 @@ impl Directory {
         Ok(row.map(person))
     }
 
-    /// Whether there is anybody: only then is it asked who somebody is.
+    /// Whether there are any users: only then does a name have to be the id of one.
     pub async fn has_users(&self) -> Result<bool, sqlx::Error> {
         let sql = "SELECT COUNT(*) FROM (SELECT 1 FROM users LIMIT 1) AS found";
         let (count,): (i64,) = reading!(&self.database, pool => sqlx::query_as(sql).fetch_one(pool).await)?;
