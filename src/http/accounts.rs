@@ -1,5 +1,5 @@
-//! The requests about accounts: who asks, how long a request may be, and what the log is told. What stands in them is
-//! [`crate::signaling::accounts`]'s.
+//! The requests about accounts: their client, their length, and failures for the log. [`crate::signaling::accounts`]
+//! knows their contents.
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -16,7 +16,7 @@ use super::state::AppState;
 use crate::accounts::AccountError;
 use crate::signaling::accounts::{self as wire, Change, Contacts, Done, Login, Question, Refused, Token};
 
-/// A request: a token and two short texts, several times over.
+/// Bytes of the longest request: a token and two short texts, several times over.
 const BODY_BYTES_MAX: usize = 16 * 1024;
 
 pub fn router() -> Router<AppState> {
@@ -83,7 +83,7 @@ fn answer<T: Default + Serialize>(done: Done, outcome: Result<T, Refused>) -> Re
         let cause: &(dyn std::error::Error + 'static) = cause.as_ref();
         tracing::error!(cause, "storage failed; an account could not be served");
     }
-    // It may hold a token.
+    // The answer may hold a token.
     let headers = [(header::CACHE_CONTROL, "no-store")];
     (headers, Json(wire::answer(done, outcome))).into_response()
 }

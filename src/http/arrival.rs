@@ -1,9 +1,9 @@
-//! Whether a page was opened by a link of another site. Such a page asks before it joins, calls or logs in; opened by this
-//! site, by an app, or by hand, it does so at once.
+//! Whether a link of another site opened a page. Such a page asks before it joins, calls or logs in; a page opened by this
+//! site, by an app, or by hand does so at once.
 //!
-//! Browsers say it in `Sec-Fetch-Site` (Fetch Metadata §2.3), which covers redirects, new windows and frames, and which the
-//! other page cannot change. A page cannot read the headers of its own request, so it is told by an attribute of its
-//! document. Browsers that know no such header are judged by `Referer`, which the other page can leave out.
+//! Browsers say so in `Sec-Fetch-Site` (Fetch Metadata §2.3), which covers redirects, new windows and frames, and which the
+//! other page cannot change. A page cannot read the headers of its own request, so an attribute of its document says it.
+//! Browsers without that header are judged by `Referer`, which the other page can leave out.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::origin;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Which other sites may open pages as this one does: `http.trusted_sites`. Cheap to clone.
+/// The other sites that may open pages as this one does: `http.trusted_sites`. Cheap to clone.
 #[derive(Clone)]
 pub struct Arrivals(Arc<[String]>);
 
@@ -28,7 +28,7 @@ impl Arrivals {
         let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         let from: Option<Uri> = text(header::REFERER).and_then(|referer| referer.parse().ok());
         let is_foreign = match text(SEC_FETCH_SITE) {
-            // "none": typed, a bookmark, an app. "same-site": another host of the same owner.
+            // "none": a typed address, a bookmark, an app. "same-site": another host of the same owner.
             Some("none" | "same-origin" | "same-site") => false,
             Some(_) => true,
             None => from.as_ref().is_some_and(|from| !is_same_host(from, host)),
@@ -38,7 +38,7 @@ impl Arrivals {
 
     fn is_trusted(&self, from: Option<&Uri>) -> bool {
         let origin = from.and_then(|from| Some(format!("{}://{}", from.scheme_str()?, from.authority()?)));
-        // Where all are trusted, those are that do not say who they are.
+        // Where all sites are trusted, sites that do not name themselves are, too.
         origin::lists(&self.0, &origin.unwrap_or_default())
     }
 }

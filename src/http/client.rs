@@ -1,4 +1,4 @@
-//! From which address a request comes: the connection's, or the one that a trusted proxy names.
+//! The address that a request comes from: the connection's, or the one that a trusted proxy names.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use axum::response::Response;
 use crate::config::Http;
 use crate::shares::ClientAddress;
 
-/// The header in which proxies name the client, and before it whatever the client claimed itself.
+/// The header in which proxies name the client. Before that, it has whatever the client itself has put there.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// Whose share a request uses. For handlers.
+/// The address whose share a request uses, for handlers.
 #[derive(Clone, Copy, Debug)]
 pub struct Client(pub ClientAddress);
 
@@ -28,7 +28,7 @@ impl<S: Sync> FromRequestParts<S> for Client {
     }
 }
 
-/// Finds out for every request, once.
+/// Determines the address of every request, once.
 pub(super) async fn recognize(State(http): State<Arc<Http>>, mut request: Request, next: Next) -> Response {
     let connected = request.extensions().get::<ConnectInfo<SocketAddr>>();
     if let Some(ConnectInfo(peer)) = connected {
@@ -38,7 +38,8 @@ pub(super) async fn recognize(State(http): State<Arc<Http>>, mut request: Reques
     next.run(request).await
 }
 
-/// The last address in the header that is no trusted proxy's. What stands before it the client may have written itself.
+/// The last address in the header that is not a trusted proxy's. The client may have written everything before that
+/// one.
 fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
     let is_trusted = |address: &IpAddr| trusted.contains(&address.to_canonical());
     if !is_trusted(&peer) {
@@ -61,7 +62,7 @@ fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
     nearest
 }
 
-/// Some proxies add the port.
+/// Reads an address, with a port or without: some proxies add it.
 fn parse(text: &str) -> Option<IpAddr> {
     let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
     text.parse().ok().or_else(with_port)

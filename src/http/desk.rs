@@ -1,14 +1,16 @@
-//! The desk: where clients without a socket have their sessions. A family over HTTP (REST, server-sent events, WHIP) asks with
-//! one request and hears with another. Between them its client has a token, and behind the token are a session of the hub
-//! and the events for it.
+//! The desk: it has the sessions of clients without a socket. Clients of a family over HTTP (REST, server-sent events, WHIP)
+//! send commands in some requests and get events in others. Between requests such a client has a token; behind the token are a
+//! session of the hub and the events for it.
 //!
-//! No request uses it yet: every client that enters a room or calls has a socket today. It is where families over HTTP begin.
+//! No request uses the desk yet: every client that enters a room or calls has a socket today. It is where families over HTTP
+//! begin.
 //!
-//! - An entry lasts as long as its client says that it is there ([`Desk::renew`]). Then it is forgotten, and its session
-//!   leaves whatever it is in, as when a socket closes.
+//! - An entry lasts as long as its client renews it ([`Desk::renew`]). Then it is removed, and its session leaves whatever it
+//!   is in, as when a socket closes.
 //! - One request at a time: a client that asks several things at once may be paused later than it should be.
 //! - An offer gets its own answer ([`Desk::offer`]), however many are on their way.
-//! - Everything else is an event, and waits until it is fetched ([`Desk::events`]). Who does not fetch is forgotten.
+//! - Everything else is an event, and waits until it is fetched ([`Desk::events`]). The entry of a client that does not fetch
+//!   is removed.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -24,32 +26,31 @@ use crate::hub::{self, Events, HubHandle, NoPlace, Session};
 use crate::ids::OfferTag;
 use crate::shares::{ClientAddress, Place, Places, Pot, Share};
 
-/// Entries at a time. At the worst each holds [`BYTES_MAX`]: 256 MB in all. More would need more memory; fewer would refuse
-/// devices that a company has in its pockets.
+/// Entries at a time. In the worst case each holds [`BYTES_MAX`]: 256 MB in all. More would need more memory; fewer would
+/// refuse some of the devices of a large company.
 const ENTRIES_MAX: u64 = 1_000;
 
 /// Entries that an address may have in any case: a household's devices.
 const ENTRIES_AT_LEAST: u64 = 8;
 
-/// Unread events of one entry. Between two requests of a client that asks every few seconds, a full room comes and goes.
-/// More would only be held for clients that never ask.
+/// Unread events of one entry. Between two requests of a client that asks every few seconds, all people of a full room may join
+/// and leave. More would only be held for clients that never ask.
 const EVENTS_MAX: usize = 256;
 
-/// What they may weigh together: a few answers of the greatest length, or sixteen chat texts.
+/// Bytes of these events together: a few answers of the greatest length, or sixteen chat texts.
 const BYTES_MAX: usize = 256 * 1024;
 
-/// How long an entry lasts at most without its client saying that it is still there. Longer would hold a place for somebody who
-/// has left.
+/// The longest time that an entry lasts without being renewed. Longer would hold a place for somebody who has left.
 const LASTS_MAX: Duration = Duration::from_secs(600);
 
-/// How often entries that have expired are removed. They cannot be used after they have expired.
+/// Time between two removals of expired entries. They cannot be used after they have expired.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What opens an entry. It has 128 random bits, and is not shown in logs.
+/// The key to an entry. It has 128 random bits, and is not shown in logs.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Token(u128);
 
-/// Why something was not done.
+/// The reason why a request was not carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotDone {
     #[error("the token is not known, or its time is over; begin anew")]
@@ -74,7 +75,7 @@ impl Token {
         Token(rand::random())
     }
 
-    /// `None` where the text is not 32 hexadecimal digits.
+    /// Reads a token. `None` where the text is not 32 hexadecimal digits.
     pub fn read(text: &str) -> Option<Token> {
         let is_one = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         is_one.then(|| u128::from_str_radix(text, 16).ok())?.map(Token)
@@ -92,7 +93,7 @@ impl fmt::Debug for Token {
 }
 
 impl Desk {
-    /// One client address may have `percent` of the entries, while nobody else has any.
+    /// Makes a desk at which one client address may have `percent` of the entries, while nobody else has any.
     pub fn new(hub: HubHandle, percent: u8, clock: MonotonicClock) -> Desk {
         let share = Share {
             percent,
@@ -106,7 +107,7 @@ impl Desk {
         }
     }
 
-    /// A new entry, and with it a session of the hub, for so long.
+    /// Makes an entry with a session of the hub. It lasts for `lasts`.
     pub async fn open(&self, client: ClientAddress, lasts: Duration) -> Result<Token, NoPlace> {
         let place = self.places.take(client, 1)?;
         let (session, events) = self.hub.connect(client).await?;
@@ -117,20 +118,21 @@ impl Desk {
         Ok(token)
     }
 
-    /// The client is still there, and will be for so long.
+    /// Renews an entry: the client is still there. It lasts for `lasts` from now.
     pub fn renew(&self, token: Token, lasts: Duration) -> Result<(), NotDone> {
         let now = (self.clock)();
         self.entries().find(now, token)?.expires = now + lasts.min(LASTS_MAX);
         Ok(())
     }
 
-    /// Forgets the entry: the client has said goodbye.
+    /// Removes an entry when its client leaves.
     pub fn close(&self, token: Token) {
         let entry = self.entries().0.remove(&token);
         drop(entry);
     }
 
-    /// Asks the hub for the entry's session, and waits until it has been done. What comes of it are events.
+    /// Sends a command for the entry's session to the hub, and waits until it has been carried out. Its consequences are
+    /// events.
     pub async fn ask(&self, token: Token, command: impl Into<Command>) -> Result<(), NotDone> {
         let session = {
             let now = (self.clock)();
@@ -149,7 +151,8 @@ impl Desk {
         Ok(outcome?)
     }
 
-    /// Offers a connection in the room where the session is, as [`Command::Offer`] does. The offer's own answer, as SDP.
+    /// Offers a connection in the room where the session is, as [`Command::Offer`] does. Returns the answer to this very offer,
+    /// as SDP.
     pub async fn offer(&self, token: Token, subject: UserFeed, offer: Offer) -> Result<String, NotDone> {
         let now = (self.clock)();
         let (tag, answer) = self.entries().find(now, token)?.await_answer();
@@ -161,8 +164,8 @@ impl Desk {
         answer.await.map_err(|_| NotDone::UnknownToken)
     }
 
-    /// The events since the last call: at once where there are any, otherwise as soon as there are. After `within` none. The
-    /// last of a session is [`Event::Ended`]; its entry is forgotten with it.
+    /// Returns the events since the last call: at once where there are any, otherwise as soon as there are. After `within` it
+    /// returns none. The last event of a session is [`Event::Ended`]; its entry is removed with it.
     pub async fn events(&self, token: Token, within: Duration) -> Result<Vec<Event>, NotDone> {
         let until = (self.clock)() + within;
         loop {
@@ -184,7 +187,7 @@ impl Desk {
         }
     }
 
-    /// Forgets entries whose time is over. Never ends.
+    /// Removes expired entries. Never ends.
     pub async fn sweep(self) {
         loop {
             sleep(SWEEP_INTERVAL).await;
@@ -193,7 +196,7 @@ impl Desk {
         }
     }
 
-    /// Puts what the hub says to a session where its client fetches it.
+    /// Stores the hub's events of a session until its client fetches them.
     async fn put_aside(self, token: Token, mut events: Events) {
         while let Some(event) = events.next().await {
             let put = self.entries().put(token, event);
@@ -203,39 +206,39 @@ impl Desk {
                 return;
             }
         }
-        // The hub has let go of it.
+        // The hub has ended the session.
         let gone = self.entries().end(token);
         drop(gone);
     }
 
-    /// Nothing waits while it is held, and no session is dropped.
+    /// The lock is held for moments: nobody waits and no session is dropped under it.
     fn entries(&self) -> MutexGuard<'_, Entries<Arc<Session>>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What there is by token. Pure: the time is given.
+/// All entries, by token. Pure: the time is given.
 struct Entries<S>(HashMap<Token, Entry<S>>);
 
-/// What is behind one token.
+/// The session and the events behind one token.
 struct Entry<S> {
     behind: S,
     events: VecDeque<Event>,
     bytes: usize,
-    /// Who waits for the answer to an offer.
+    /// The requests that wait for the answer to an offer.
     answers: HashMap<OfferTag, oneshot::Sender<String>>,
     last_tag: u64,
-    /// Changes with each event; ends with the entry.
+    /// A signal that changes with each event, and ends with the entry.
     arrival: watch::Sender<()>,
-    /// Nothing is asked for it before.
+    /// The time before which no command is accepted for it.
     paused_until: Option<Instant>,
     expires: Instant,
-    /// The session is over; what is left are its last events.
+    /// Whether the session has ended; only its last events are left.
     is_over: bool,
     _place: Option<Place>,
 }
 
-/// An entry holds as many events as it may.
+/// The refusal of an event: the entry holds as many as it may.
 #[derive(Debug, PartialEq, Eq)]
 struct Full;
 
@@ -251,12 +254,12 @@ impl<S> Entries<S> {
         entry.ok_or(NotDone::UnknownToken)
     }
 
-    /// Takes an event in, for whoever waits for it. One for a token that is not known any more is lost.
+    /// Adds an event to an entry, or gives it to a request that waits for it. An event for an unknown token is lost.
     fn put(&mut self, token: Token, event: Event) -> Result<(), Full> {
         self.0.get_mut(&token).map_or(Ok(()), |entry| entry.put(event))
     }
 
-    /// No more events come. The entry that is forgotten by that, if it is.
+    /// Ends an entry: no more events come. Returns it if it is removed by that.
     fn end(&mut self, token: Token) -> Option<Entry<S>> {
         let entry = self.0.get_mut(&token)?;
         if entry.events.is_empty() {
@@ -266,7 +269,7 @@ impl<S> Entries<S> {
         None
     }
 
-    /// Takes out what is over.
+    /// Removes the expired entries and returns them.
     fn expire(&mut self, now: Instant) -> Vec<Entry<S>> {
         let over = self.0.extract_if(|_, entry| entry.expires <= now);
         over.map(|(_, entry)| entry).collect()
@@ -290,7 +293,7 @@ impl<S> Entry<S> {
     }
 
     fn await_answer(&mut self) -> (OfferTag, oneshot::Receiver<String>) {
-        // Requests that were given up wait for nothing.
+        // Requests that were given up no longer wait for an answer.
         self.answers.retain(|_, waiting| !waiting.is_closed());
         self.last_tag += 1;
         let tag = OfferTag(self.last_tag);
@@ -305,7 +308,7 @@ impl<S> Entry<S> {
         } = &event
             && let Some(waiting) = self.answers.remove(tag)
         {
-            // Where the request was given up meanwhile, nobody wants it.
+            // If the request was given up meanwhile, nobody wants the answer.
             waiting.send(sdp.clone()).ok();
             return Ok(());
         }
@@ -352,7 +355,7 @@ mod tests {
         Event::ParticipantLeft { user: "anna".into() }
     }
 
-    /// With one entry that lasts for a minute.
+    /// Entries with one that lasts for a minute.
     fn entries() -> (Entries<()>, Instant) {
         let now = Instant::now();
         let mut entries = Entries::default();

@@ -1,5 +1,5 @@
-//! Who is let in: places for connections, shared between client addresses. A connection of which no whole request has
-//! been heard yet gives way to the next one, when places are used up.
+//! The door: places for connections, shared between client addresses. When places are used up, a connection that has
+//! not sent a whole request yet is ended for the next one.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::shares::{ClientAddress, Denied, Place, Places, Pot, Share};
 
-/// Connections that an address may have in any case: a browser opens six to a server.
+/// Connections that an address may have in any case: a browser opens six to one server.
 const AT_LEAST: u64 = 12;
 
 /// The places of some listeners. Cheap to clone.
@@ -20,11 +20,11 @@ struct Inner {
     places: Places,
     total: u64,
     silent: Mutex<Silent>,
-    /// Told when a place may have become free.
+    /// Notified when a place may have become free.
     freed: Notify,
 }
 
-/// Connections that have said nothing yet, by the order in which they came.
+/// Connections that have not sent a whole request, in the order in which they came.
 #[derive(Default)]
 struct Silent {
     last: u64,
@@ -41,7 +41,7 @@ pub(super) struct Guest {
 }
 
 impl Door {
-    /// For so many connections, of which one address may have `percent`.
+    /// Makes a door for so many connections, of which one address may have `percent`.
     pub fn new(connections: usize, percent: u8) -> Door {
         let share = Share {
             percent,
@@ -55,7 +55,8 @@ impl Door {
         }))
     }
 
-    /// A place for a connection. Waits until there is one; `None` where its address has its share and is not silent.
+    /// Returns a place for a connection. Waits until there is one; `None` where its address has its share, and no
+    /// silent connection to end.
     pub(super) async fn admit(&self, client: ClientAddress) -> Option<Guest> {
         loop {
             let freed = self.0.freed.notified();
@@ -71,7 +72,7 @@ impl Door {
         }
     }
 
-    /// How much is free, of all places: from 0 to 1.
+    /// The free part of all places: from 0 to 1.
     pub(super) fn free(&self) -> f64 {
         self.0.places.free() as f64 / self.0.total.max(1) as f64
     }
@@ -93,12 +94,12 @@ impl Door {
 }
 
 impl Guest {
-    /// It has sent a whole request, and does not give way any more.
+    /// Records that it has sent a whole request. It is then not ended for others any more.
     pub(super) fn heard(&self) {
         self.door.silent().remove(self.client, self.number);
     }
 
-    /// Returns when it has to go.
+    /// Returns when it must be ended.
     pub(super) async fn gives_way(&self) {
         self.gives_way.cancelled().await;
     }
@@ -137,7 +138,7 @@ impl Silent {
         self.remove(client, number)
     }
 
-    /// Of the address that has most of them.
+    /// Takes the oldest one of the address that has most.
     fn take_oldest(&mut self) -> Option<CancellationToken> {
         let most = self.by_client.iter().max_by_key(|(_, silent)| silent.len());
         let client = *most?.0;
@@ -159,7 +160,7 @@ mod tests {
         timeout(Duration::from_secs(1), door.admit(client)).await.ok().flatten()
     }
 
-    /// A connection that says nothing, and ends when it has to.
+    /// A connection that sends nothing, and ends when it must.
     fn silent(guest: Guest) -> tokio::task::JoinHandle<()> {
         tokio::spawn(async move { guest.gives_way().await })
     }

@@ -1,4 +1,4 @@
-//! What goes wrong over HTTP, as a status and one sentence for whoever asked: `{"error": "…"}`.
+//! Errors over HTTP: a status and one sentence for the client: `{"error": "…"}`.
 
 use axum::Json;
 use axum::extract::Request;
@@ -6,10 +6,10 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-/// What is kept of words that the framework found for a refusal: it writes a line.
+/// Bytes that are kept of the framework's own words for a refusal: it writes one line.
 const WORDS_BYTES_MAX: usize = 1_024;
 
-/// A refusal or failure, told to the client. The cause, where there is one, goes to the log and not over the wire.
+/// A refusal or failure, as the client sees it. The cause, where there is one, goes to the log and not over the wire.
 #[derive(Debug)]
 pub struct HttpError {
     pub status: StatusCode,
@@ -24,7 +24,7 @@ impl HttpError {
         }
     }
 
-    /// Ours, not the client's: logged with its cause, told without it.
+    /// A failure of the server, not of the client: its cause is logged, and not sent.
     pub fn internal(doing: &str, cause: &(dyn std::error::Error + 'static)) -> HttpError {
         tracing::error!(cause, "{doing} failed");
         HttpError::new(
@@ -51,8 +51,8 @@ impl IntoResponse for HttpError {
     }
 }
 
-/// Brings into the one shape what was refused without it: by the framework, before a handler was asked. Pages that say
-/// what is wrong stay as they are.
+/// Gives refusals by the framework, which no handler has seen, the same shape as all others. Error pages stay as they
+/// are.
 pub(super) async fn in_one_shape(request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let response = next.run(request).await;
@@ -71,7 +71,8 @@ pub(super) async fn in_one_shape(request: Request, next: Next) -> Response {
     shaped
 }
 
-/// What only the server itself says has words of its own: a loop that stands still is a line for whoever runs it.
+/// Whether the answer already has words of the server's own. A 503 of the server's, such as that of a loop that stands
+/// still, is a plain line for operators.
 fn has_a_shape(status: StatusCode, headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     if status == StatusCode::SERVICE_UNAVAILABLE {

@@ -13,16 +13,17 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use super::host;
 use crate::config::Http;
 
-/// Camera, microphone, screen for our own pages and for nobody in a frame of theirs; what we never use for nobody.
+/// Our own pages may use camera, microphone and screen; no foreign page in a frame may, and nobody may use features that we
+/// never use.
 const PERMISSIONS_POLICY: &str = "camera=(self), microphone=(self), display-capture=(self), speaker-selection=(self), \
     screen-wake-lock=(self), fullscreen=(self), picture-in-picture=(self), autoplay=(self), \
     geolocation=(), payment=(), usb=(), serial=(), hid=(), midi=()";
 
-/// `ports` are those of all listeners.
+/// Adds the headers to all answers. `ports` are those of all listeners.
 pub fn with_security_headers(router: Router, config: &Http, ports: &[u16]) -> Router {
     let fixed = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        // Page addresses carry user and room ids; nobody else is to learn them.
+        // Addresses of pages have user and room ids, which no other site may see.
         (header::REFERRER_POLICY, "same-origin"),
         (HeaderName::from_static("permissions-policy"), PERMISSIONS_POLICY),
     ];
@@ -50,7 +51,7 @@ async fn with_policy(State(policy): State<Arc<Policy>>, request: Request, next: 
     response
 }
 
-/// Content Security Policy Level 3. No inline script or style, nothing from elsewhere.
+/// The policy of pages (Content Security Policy Level 3): no inline script or style, nothing from elsewhere.
 struct Policy {
     frame_ancestors: String,
     ports: Vec<u16>,
@@ -65,13 +66,14 @@ impl Policy {
             self.other_ports(host),
             self.frame_ancestors
         );
-        // The configured part was checked to be visible ASCII; if not, the strictest answer.
+        // The configured part was checked to be visible ASCII. If it is not, the strictest policy is sent.
         HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"))
     }
 
-    /// `'self'` covers the WebSocket on the page's own port (§6.7.2.8: a `wss` URL matches an `https` source) and no other
-    /// port. [`super::origin`] lets a page use every port of ours on its host, so this does, too. `http` and `ws` stand for
-    /// `https` and `wss` as well (`scheme-part` matches). An IPv6 address cannot be written in a policy (§2.3.1, `host-part`).
+    /// Sources for the other ports of this server. `'self'` covers the WebSocket on the page's own port (§6.7.2.8: a `wss` URL
+    /// matches an `https` source) and no other port. [`super::origin`] lets a page use every port of ours on its host, so this
+    /// must, too. `http` and `ws` stand for `https` and `wss` as well (`scheme-part` matches). An IPv6 address cannot be
+    /// written in a policy (§2.3.1, `host-part`).
     fn other_ports(&self, host: Option<&Authority>) -> String {
         let Some(host) = host.map(Authority::host).filter(|host| is_host_part(host)) else {
             return String::new();
@@ -83,7 +85,8 @@ impl Policy {
     }
 }
 
-/// The Host header is the client's word: nothing of it may end the directive, or stand for other hosts.
+/// Whether a host may be written into the policy. The client sends the Host header: no part of it may end the directive, or
+/// stand for other hosts.
 fn is_host_part(host: &str) -> bool {
     !host.is_empty()
         && host

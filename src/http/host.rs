@@ -1,8 +1,8 @@
-//! Under which host names this server answers, checked before any route is asked; and HSTS, which needs the same name.
+//! The host names under which this server answers, checked before any route; and HSTS, which needs the same name.
 //!
-//! A page on the web can let its own host name point to the address of this machine (DNS rebinding): the browser then
-//! takes this server for that page's own, and the page may read and send what it likes. The Host header gives it away,
-//! because it still has the foreign name. An address in numbers cannot be rebound, so any is accepted.
+//! A page on the web can let its own host name point to the address of this machine (DNS rebinding). The browser then
+//! takes this server for that page's own, and the page may read and send what it likes. The Host header shows it, because
+//! it still has the foreign name. A numeric address cannot be rebound, so any is accepted.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,18 +19,18 @@ use super::machine::machine_name;
 use super::tls::Certificate;
 use crate::config::Config;
 
-/// Whether a request came over TLS; each has it among its extensions.
+/// Whether a request came over TLS. Each request has this among its extensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OverTls(pub bool);
 
 /// The names of this server. Cheap to clone.
 #[derive(Clone)]
 pub struct Hosts {
-    /// `http.allowed_hosts`, and this machine's own name.
+    /// The names in `http.allowed_hosts`, and this machine's own name.
     named: Arc<[String]>,
-    /// Whose names count as well, whichever certificate is in use at the moment.
+    /// The certificate. Its names count, too, whichever certificate is in use at the moment.
     certificate: Option<Certificate>,
-    /// What is sent to clients that came over TLS by a name of the certificate.
+    /// The header for clients that came over TLS by a name of the certificate.
     hsts: Option<HeaderValue>,
 }
 
@@ -38,7 +38,7 @@ impl Hosts {
     pub fn new(config: &Config, certificate: Option<Certificate>) -> Hosts {
         let mut named: Vec<String> = config.http.allowed_hosts.iter().map(|name| plain(name)).collect();
         if let Some(machine) = machine_name() {
-            // As other machines of the same network call this one: RFC 6762 §3.
+            // The name that other machines of the same network use: RFC 6762 §3.
             named.push(format!("{}.local", plain(&machine)));
             named.push(plain(&machine));
         }
@@ -63,7 +63,7 @@ impl Hosts {
             .is_some_and(|certificate| certificate.names().iter().any(|pattern| covers(pattern, name)))
     }
 
-    /// RFC 6797 §8.1.1 leaves addresses out; localhost is shared by all programs of a machine.
+    /// The HSTS header for a name. RFC 6797 §8.1.1 excludes addresses; localhost is shared by all programs of a machine.
     fn hsts_for(&self, name: &str, OverTls(encrypted): OverTls) -> Option<&HeaderValue> {
         let name = plain(name);
         let suits = encrypted && !is_address(&name) && !is_localhost(&name) && self.is_certified(&name);
@@ -71,8 +71,8 @@ impl Hosts {
     }
 }
 
-/// Only with a certificate that was given, and where nothing is served without TLS to other machines: browsers apply HSTS
-/// to every port of a host (RFC 6797 §8.3), and would not reach those listeners any more.
+/// The HSTS header, if the certificate was configured and no listener without TLS can be reached from other machines.
+/// Browsers apply HSTS to every port of a host (RFC 6797 §8.3), and could not reach such listeners any more.
 fn hsts(config: &Config, certificate: Option<&Certificate>) -> Option<HeaderValue> {
     let days = config.http.hsts_d;
     let real = certificate.is_some_and(|certificate| !certificate.is_self_made());
@@ -84,7 +84,7 @@ fn hsts(config: &Config, certificate: Option<&Certificate>) -> Option<HeaderValu
     HeaderValue::from_str(&format!("max-age={seconds}")).ok()
 }
 
-/// Whom the client wants to speak to, by the request's target or its Host header (RFC 9112 §3.2, §3.2.2).
+/// The host that the client wants, from the request's target or its Host header (RFC 9112 §3.2, §3.2.2).
 pub fn of<B>(request: &axum::http::Request<B>) -> Option<Authority> {
     named(request.uri(), request.headers())
 }
@@ -104,7 +104,7 @@ fn named(target: &Uri, headers: &HeaderMap) -> Option<Authority> {
 }
 
 pub(super) async fn check(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
-    // HTTP/1.0 knows no Host; browsers, which alone can be deceived, have sent it ever since.
+    // HTTP/1.0 has no Host header. Browsers, which alone can be deceived, have always sent it since.
     if request.version() == Version::HTTP_10 && !request.headers().contains_key(header::HOST) {
         return next.run(request).await;
     }
@@ -128,7 +128,7 @@ pub(super) async fn check(State(hosts): State<Hosts>, request: Request, next: Ne
     response
 }
 
-/// For comparing: names differ neither by case nor by the dot of the root (RFC 4343, RFC 1034 §3.1).
+/// The form for comparison: names differ neither by case nor by the dot of the root (RFC 4343, RFC 1034 §3.1).
 fn plain(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
@@ -138,12 +138,12 @@ fn is_address(name: &str) -> bool {
     bare.unwrap_or(name).parse::<IpAddr>().is_ok()
 }
 
-/// RFC 6761 §6.3: never asked of a name server.
+/// Whether the name is localhost, for which no name server is asked (RFC 6761 §6.3).
 fn is_localhost(name: &str) -> bool {
     name == "localhost" || name.ends_with(".localhost")
 }
 
-/// `*` stands for all names, `*.` at the beginning for one label (RFC 9525 §6.3).
+/// Whether a pattern covers a name. `*` stands for all names, `*.` at the beginning for one label (RFC 9525 §6.3).
 fn covers(pattern: &str, name: &str) -> bool {
     if pattern == "*" {
         return true;
@@ -230,7 +230,7 @@ mod tests {
             ..config::Tls::default()
         };
         let self_made = Certificate::load(&tls, clock()).unwrap();
-        // The same files, as if somebody had given them.
+        // The same files, as a configured certificate.
         tls.certificate = self_made.file().to_owned();
         tls.key = folder.path().join("localhost-key.pem");
         let given = Certificate::load(&tls, clock()).unwrap();

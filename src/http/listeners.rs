@@ -1,8 +1,8 @@
 //! The sockets of the front door: any number of addresses, each with TLS or without. HTTP/1.1; WebSockets leave here
 //! by upgrade.
 //!
-//! A client that connects and says nothing, dribbles its headers, or reads nothing loses its connection within
-//! seconds, so that descriptors last for others.
+//! A client that connects and sends nothing, sends its headers very slowly, or reads nothing loses its connection
+//! within seconds, so that descriptors are left for others.
 
 use std::convert::Infallible;
 use std::io::ErrorKind;
@@ -33,18 +33,19 @@ use crate::ports::{PortError, Setting};
 use crate::shares::ClientAddress;
 use crate::tasks::never_ending;
 
-/// Longest request line and headers together. Ours are below 2 KiB; cookies of a shared domain may add some.
+/// Bytes of the longest request line and headers together. Ours are below 2 KiB; cookies of a shared domain may add
+/// some.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 /// Read buffer of one connection, which is also the largest piece of an upload.
 const MAX_BUFFER_BYTES: usize = 64 * 1024;
-/// Connections that wait in the kernel to be accepted: a room-sized burst of reconnecting clients.
+/// Connections that wait in the kernel to be accepted: a full room of clients that reconnect at once.
 const BACKLOG: i32 = 1_024;
-/// How long sent data may stay unacknowledged, or a reader keep its window shut, before the connection is given up
-/// (TCP_USER_TIMEOUT). Less would end calls over a short outage, which they survive otherwise.
+/// Time for which sent data may stay unacknowledged, or a reader may keep its window shut, before the connection is
+/// ended (TCP_USER_TIMEOUT). Shorter would end calls over a short outage, which they survive otherwise.
 const UNACKNOWLEDGED_FOR: Duration = Duration::from_secs(30);
-/// How long a request that is being answered may go on after the server was told to stop.
+/// Time that a request in progress has after the server was asked to stop.
 const GRACE: Duration = Duration::from_secs(5);
-/// Pause after an accept that failed for want of descriptors or memory: others need time to end.
+/// Pause after an accept that failed for lack of descriptors or memory: others need time to end.
 const ACCEPT_RETRY: Duration = Duration::from_millis(200);
 
 /// A listening socket.
@@ -62,20 +63,21 @@ pub struct ListenError {
     why: PortError,
 }
 
-/// What serving needs beside sockets.
+/// Everything that serving needs beside sockets.
 #[derive(Clone)]
 pub struct Front {
     pub router: Router,
     pub certificate: Option<Certificate>,
     pub rules: watch::Rules,
-    /// They have no share of the connections: theirs are many clients'.
+    /// Addresses of proxies. They have no share of the connections, because theirs belong to many clients.
     pub trusted_proxies: Arc<[IpAddr]>,
     pub door: Door,
     pub stop: CancellationToken,
     pub connections: TaskTracker,
 }
 
-/// Opens all listeners of the configuration, or none. A machine without IPv6 does not fail the default ones.
+/// Opens all listeners of the configuration, or none. Of the default ones, those with IPv6 are left out on a machine
+/// without it.
 pub fn bind_all(config: &Config) -> Result<Vec<Bound>, ListenError> {
     let mut bound = Vec::new();
     for listener in &config.listeners {
@@ -101,7 +103,7 @@ pub fn bind(listener: Listener, setting: Setting) -> Result<Bound, ListenError> 
             socket2::Type::STREAM,
             Some(socket2::Protocol::TCP),
         )?;
-        // A restart must not wait for old connections to time out.
+        // With this a restart need not wait until old connections time out.
         socket.set_reuse_address(true)?;
         if address.is_ipv6() {
             // [::] and 0.0.0.0 are two listeners, whatever the system's default is.
@@ -126,7 +128,7 @@ pub fn bind(listener: Listener, setting: Setting) -> Result<Bound, ListenError> 
 }
 
 impl Bound {
-    /// Accepts until told to stop. Connections run as tasks of `front.connections`.
+    /// Accepts connections until the server stops. They run as tasks of `front.connections`.
     pub async fn serve(self, front: Front) {
         let address = self.address;
         let listener = match TcpListener::from_std(self.socket) {
@@ -179,7 +181,7 @@ impl Front {
     }
 }
 
-/// Serves a connection until it ends, has to give way, or has held its place for too long.
+/// Serves a connection until it ends, is ended for another one, or has held its place for too long.
 async fn watched(stream: TcpStream, client: SocketAddr, tls: bool, guest: Guest, front: Front) {
     let _open = super::metrics::OpenConnection::new();
     let (guest, activity) = (Arc::new(guest), Arc::new(Activity::default()));
@@ -191,7 +193,7 @@ async fn watched(stream: TcpStream, client: SocketAddr, tls: bool, guest: Guest,
     }
 }
 
-/// A connection, as those see it who serve it.
+/// A connection's place and activity, and what serves it.
 struct Served {
     guest: Arc<Guest>,
     activity: Arc<Activity>,
@@ -200,7 +202,7 @@ struct Served {
 
 async fn connection(mut stream: TcpStream, client: SocketAddr, tls: bool, served: Served) {
     let socket = socket2::SockRef::from(&stream);
-    // Best effort: without them the connection still works.
+    // Best effort: the connection works without these options, too.
     let _ = socket.set_tcp_nodelay(true);
     let _ = socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_FOR));
     let activity = Arc::clone(&served.activity);
@@ -226,14 +228,15 @@ async fn connection(mut stream: TcpStream, client: SocketAddr, tls: bool, served
     }
 }
 
-/// A TLS record starts with a small number, an HTTP request with a capital letter: someone left the "s" out.
+/// Answers a client that left out the "s" of https. A TLS record starts with a small number, an HTTP request with a
+/// capital letter.
 async fn tell_to_use_https(stream: &mut TcpStream) -> std::io::Result<()> {
     const BODY: &str = r#"{"error":"this address needs https:// in front of it"}"#;
     let answer = format!(
         "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{BODY}",
         BODY.len()
     );
-    // Read first: closing a socket with unread data resets it, and the answer would be lost.
+    // The request is read first: closing a socket with unread data resets it, and the answer would be lost.
     let _some = stream.read(&mut [0; 4_096]).await?;
     stream.write_all(answer.as_bytes()).await?;
     stream.shutdown().await
@@ -301,7 +304,7 @@ mod tests {
         }
     }
 
-    /// How many bytes a client gets that reads so many a second, and how long the connection lasts.
+    /// The bytes sent to a client that reads `bytes_per_s`, and the time that its connection lasts.
     async fn read_at(bytes_per_s: usize) -> (usize, Duration) {
         let (front, client) = (front(), SocketAddr::from(([127, 0, 0, 1], 1)));
         let guest = Arc::new(front.door.admit(client.ip().into()).await.unwrap());

@@ -1,4 +1,4 @@
-//! What the front door counts.
+//! The counters of the front door.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::Response;
 
-/// A connection, for as long as it is held.
+/// A connection that counts as long as this is held.
 pub(super) struct OpenConnection(());
 
 impl OpenConnection {
@@ -22,7 +22,8 @@ impl Drop for OpenConnection {
     }
 }
 
-/// Counts requests by route, never by path: paths carry the names of files, and clients can invent any.
+/// Counts requests by route, never by path: paths contain the names of files, and clients can invent
+/// any.
 pub(super) async fn count(request: Request, next: Next) -> Response {
     let route = route_of(&request);
     let response = next.run(request).await;
@@ -31,13 +32,13 @@ pub(super) async fn count(request: Request, next: Next) -> Response {
     response
 }
 
-/// Called when the head of an answer is ready.
+/// Records the time of a request. Called when the head of its answer is ready.
 pub(super) fn time<B>(response: &axum::http::Response<B>, latency: Duration, _: &tracing::Span) {
     metrics::histogram!("patchbay_http_request_seconds").record(latency.as_secs_f64());
     tracing::debug!(status = response.status().as_u16(), ?latency, "answered");
 }
 
-/// The pattern that matched, one of few.
+/// The pattern of the route that matched, one of few.
 pub(super) fn route_of(request: &Request) -> String {
     let matched = request.extensions().get::<MatchedPath>();
     matched.map_or("none", MatchedPath::as_str).to_owned()

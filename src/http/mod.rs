@@ -41,8 +41,8 @@ use tracing::Level;
 
 use crate::config::Config;
 
-/// How long a handler may take. Ours answer at once or wait for storage, which gives up sooner. Uploads and WebSockets
-/// have limits of their own.
+/// Time for a handler to answer. Ours answer at once or wait for storage, which gives up sooner. Uploads and
+/// WebSockets have limits of their own.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 
 /// Everything that the listeners serve.
@@ -65,19 +65,19 @@ pub fn router(state: AppState, files: Files, admin: Admin, gate: &Gate) -> Route
     )
 }
 
-/// What a listener of its own serves to operators.
+/// Everything that a separate listener serves to operators.
 pub fn admin_router(config: &Config, admin: Admin, gate: &Gate) -> Router {
     finish(admin::router(admin).fallback(pages::not_found), config, gate)
 }
 
-/// Who is let in, before anything else is asked.
+/// The host names and origins that are let in. They are checked before everything else.
 #[derive(Clone)]
 pub struct Gate {
     pub hosts: Hosts,
     pub origins: Origins,
 }
 
-/// What all answers of a listener have in common.
+/// Adds the layers that all answers of a listener share.
 fn finish(router: Router, config: &Config, gate: &Gate) -> Router {
     let trace = TraceLayer::new_for_http()
         .make_span_with(span)
@@ -91,11 +91,11 @@ fn finish(router: Router, config: &Config, gate: &Gate) -> Router {
         .layer(from_fn_with_state(http, client::recognize))
         .layer(from_fn(metrics::count))
         .layer(trace);
-    // Around the router, because it picks the route: an address ends with a slash or without.
+    // This layer is around the router, because the router picks the route: an address may end with a slash or without.
     Router::new().fallback_service(NormalizePathLayer::trim_trailing_slash().layer(router))
 }
 
-/// The route, not the path and query: those carry the ids of users, rooms and files.
+/// The span of a request. It has the route, not path and query: those contain the ids of users, rooms and files.
 fn span(request: &Request) -> tracing::Span {
     tracing::debug_span!("http", method = %request.method(), route = metrics::route_of(request))
 }

@@ -1,9 +1,9 @@
-//! Which pages may speak to the server from a browser: its own, and those that are configured. One guard stands before
-//! every route that opens a WebSocket or changes something.
+//! The pages that may use the server from a browser: its own, and those that are configured. One guard stands before every
+//! route that opens a WebSocket or changes something.
 //!
-//! A browser lets any page on the web open WebSockets and post forms to any address, loopback included, but says in
-//! `Origin` (RFC 6454 §7) which page it was. Programs that are no browsers send none and are not concerned. A page of
-//! another origin that may ask is also let read the answer (Fetch Standard §3.3, CORS).
+//! A browser lets any page on the web open WebSockets and post forms to any address, loopback included, but names that
+//! page in `Origin` (RFC 6454 §7). Programs that are no browsers send no Origin and are let in. A page of another origin
+//! that is let in may also read the answer (Fetch Standard §3.3, CORS).
 
 use std::sync::Arc;
 
@@ -18,17 +18,17 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use super::errors::HttpError;
 use super::host;
 
-/// Which origins may ask. Cheap to clone.
+/// The origins that are let in. Cheap to clone.
 #[derive(Clone)]
 pub struct Origins {
-    /// `http.allowed_origins`.
+    /// The origins in `http.allowed_origins`.
     configured: Arc<[String]>,
     /// The ports of all listeners.
     ports: Arc<[u16]>,
 }
 
-/// Puts the guard before all routes of `router`. A page that it lets in may read the answers, and is told so where it asks
-/// first, as browsers do where a request is more than a form can send (Fetch Standard §3.3.2).
+/// Puts the guard before all routes of `router`. A page that is let in may read the answers. Browsers ask for that in
+/// advance where a request is more than a form can send (Fetch Standard §3.3.2), and this answers them.
 pub fn guarded<S: Clone + Send + Sync + 'static>(router: Router<S>, origins: &Origins) -> Router<S> {
     let sharing = CorsLayer::new()
         .allow_origin(AllowOrigin::mirror_request())
@@ -67,9 +67,9 @@ impl Origins {
         lists(&self.configured, origin) || host.is_some_and(|host| self.is_own(origin, host))
     }
 
-    /// A page of the same host name, on the port that was asked or on any port of ours: the pages of one server may be
-    /// on another of its ports than its sockets. The scheme is not compared: behind a proxy that adds TLS the server
-    /// cannot know it.
+    /// Whether the page has the same host name, on the port of the request or on any port of ours: the pages of one server
+    /// may be on another of its ports than its sockets. The scheme is not compared: behind a proxy that adds TLS the
+    /// server cannot know it.
     fn is_own(&self, origin: &str, host: &Authority) -> bool {
         let Some((scheme, authority)) = origin.split_once("://") else {
             return false;
@@ -88,9 +88,9 @@ impl Origins {
     }
 }
 
-/// Whether a list of the configuration has the origin, or has all.
+/// Whether a list of the configuration has the origin, or has "*".
 pub fn lists(configured: &[String], origin: &str) -> bool {
-    // "https://a.example/" is meant as "https://a.example"; "file://" is all that there is of it.
+    // "https://a.example/" means "https://a.example"; "file://" has no slash to remove.
     let same = |listed: &String| {
         let bare = listed.strip_suffix('/').filter(|bare| !bare.ends_with('/'));
         listed == "*" || bare.unwrap_or(listed).eq_ignore_ascii_case(origin)

@@ -1,6 +1,6 @@
 //! The pages: everything under `static/`, embedded in the program (read from disk in development builds).
 //!
-//! Names carry no version, so browsers are told to ask each time; the ETag makes that a short answer.
+//! Names have no version, so browsers must ask each time; the ETag keeps the answer short.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -20,7 +20,7 @@ use super::host;
 #[folder = "static/"]
 struct Static;
 
-/// Put into the document of a page that has to ask first; `static/common/consent.js` looks for it.
+/// The attribute in the document of a page that has to ask first; `static/common/consent.js` looks for it.
 const FROM_ELSEWHERE: &str = "data-opened=\"elsewhere\"";
 
 /// A request for a page.
@@ -59,7 +59,7 @@ pub fn router<S: Clone + Send + Sync + 'static>(arrivals: Arrivals) -> Router<S>
         .with_state(arrivals)
 }
 
-/// A call from one to another where both are named, otherwise the start page.
+/// The page for the address without a path: a call from one to another where both are named, otherwise the start page.
 fn first_page(query: Option<&str>) -> &'static str {
     let has = |name: &str| {
         let mut pairs = query
@@ -74,7 +74,7 @@ fn first_page(query: Option<&str>) -> &'static str {
     }
 }
 
-/// For everything that no route serves.
+/// The answer for everything that no route serves.
 pub async fn not_found() -> Response {
     let body = Static::get("not-found/index.html").map(|file| file.data.into_owned());
     let html = HeaderValue::from_static("text/html; charset=utf-8");
@@ -92,7 +92,8 @@ async fn page(path: &str, visit: Visit) -> Response {
     };
     let kind = content_type(file.metadata.mimetype());
     let asks = visit.from_elsewhere && kind.starts_with("text/html");
-    // Each of the two documents has a tag of its own, so that a browser that keeps one does not show it for the other.
+    // Each of the two documents has a tag of its own, so that a browser that keeps one does not show it instead of the
+    // other.
     let variant = if asks { "-elsewhere" } else { "" };
     let etag = format!("\"{}{variant}\"", hex::encode(&file.metadata.sha256_hash()[..16]));
     let cached = [
@@ -115,7 +116,7 @@ fn marked(document: &[u8]) -> String {
     String::from_utf8_lossy(document).replacen("<html ", &format!("<html {FROM_ELSEWHERE} "), 1)
 }
 
-/// Text is UTF-8, and says so: a browser's guess depends on its language.
+/// The Content-Type of a file. Text is declared as UTF-8: a browser's guess depends on its language.
 fn content_type(media_type: &str) -> String {
     if media_type.starts_with("text/") {
         format!("{media_type}; charset=utf-8")
@@ -124,7 +125,7 @@ fn content_type(media_type: &str) -> String {
     }
 }
 
-/// RFC 9110 §13.1.2: any of the listed tags, compared weakly, or `*`.
+/// Whether the client has this version. RFC 9110 §13.1.2: any of the listed tags, compared weakly, or `*`.
 fn knows(headers: &HeaderMap, etag: &str) -> bool {
     headers
         .get_all(header::IF_NONE_MATCH)

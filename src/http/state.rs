@@ -1,4 +1,4 @@
-//! What the handlers of requests and sockets reach.
+//! The state behind requests and sockets.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::hub::HubHandle;
 use crate::storage::Directory;
 
-/// What every request handler can reach.
+/// The parts of the server that every request handler can reach.
 #[derive(Clone)]
 pub struct AppState {
     pub config: Arc<Config>,

@@ -1,5 +1,5 @@
-//! What one connection does, and when it has held its place for long enough: it has to say something within some time,
-//! the less the fewer places are free, and to take what it is sent at a least speed.
+//! The watch over one connection, which ends it when it has held its place for too long. The client has to send something within
+//! some time, which is shorter the fewer places are free, and to read at a least speed.
 
 use std::io;
 use std::pin::Pin;
@@ -16,34 +16,34 @@ use tokio::time::MissedTickBehavior;
 use super::door::Door;
 use crate::shares::Pace;
 
-/// How often a connection is looked at.
+/// Time between two looks at a connection.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// What a silent connection gets in any case: three round trips of a slow mobile network, for TCP, TLS and the request.
+/// Time that a silent connection has in any case: three round trips of a slow mobile network, for TCP, TLS and the request.
 const SHORTEST_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Longest pause of a transfer, and what it may be late at its beginning. Shorter cuts off phones that change networks.
+/// The longest pause of a transfer, also at its beginning. Shorter would cut off phones that change networks.
 pub(super) const TRANSFER_PATIENCE: Duration = Duration::from_secs(15);
 
-/// What a client gets that has begun a request and stops in the middle of its body, while half of the places are free: longer than
-/// whoever reads the body waits for it, so that the client gets their answer.
+/// Time that a client has for the next piece of a request's body while half of the places are free. It is longer than the body's
+/// reader waits, so that the client gets the reader's answer.
 const BODY_PATIENCE: Duration = Duration::from_secs(30);
 
-/// What a connection does, told by those who serve it.
+/// The activity of a connection, recorded by the code that serves it.
 #[derive(Default)]
 pub(super) struct Activity {
-    /// Heads of requests, and pieces of their bodies.
+    /// Number of requests' heads, and of pieces of their bodies.
     said: AtomicU64,
-    /// Requests that are not answered to the end.
+    /// Number of requests whose answer is not complete.
     in_progress: AtomicU64,
-    /// The next piece of a request's body is waited for.
+    /// Whether somebody waits for the next piece of a request's body.
     expects_body: AtomicBool,
     written: AtomicU64,
-    /// The client does not take what it is sent.
+    /// Whether the client does not read what it is sent.
     is_stuck: AtomicBool,
 }
 
-/// A request, until it is answered to the end.
+/// A request that counts until its answer is complete.
 pub(super) struct InProgress(Arc<Activity>);
 
 impl InProgress {
@@ -53,7 +53,7 @@ impl InProgress {
         InProgress(Arc::clone(activity))
     }
 
-    /// For as long as the body of the answer lasts.
+    /// Keeps the request counted as long as the body of its answer lasts.
     pub(super) fn until_sent(self, body: Body) -> Body {
         Body::new(Answer { body, _request: self })
     }
@@ -65,7 +65,7 @@ impl Drop for InProgress {
     }
 }
 
-/// A request's body, of which is noted what has come and that more is waited for.
+/// A request's body that records what arrives, and whether somebody waits for more.
 pub(super) struct Question {
     body: Body,
     activity: Arc<Activity>,
@@ -133,7 +133,7 @@ impl hyper::body::Body for Answer {
     }
 }
 
-/// Returns when the connection is to be given up.
+/// Returns when the connection must be ended.
 pub(super) async fn until_given_up(activity: &Activity, door: &Door, rules: Rules) -> GivenUp {
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -154,7 +154,7 @@ pub(super) async fn until_given_up(activity: &Activity, door: &Door, rules: Rule
     }
 }
 
-/// How long a connection may do what.
+/// The limits of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
     /// The longest silence before a request.
@@ -163,29 +163,29 @@ pub struct Rules {
     pub bytes_per_s: u64,
 }
 
-/// Why a connection is given up.
+/// The reason why a connection is ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum GivenUp {
     Silent,
     TooSlow,
 }
 
-/// What is seen of a connection at one time.
+/// The state of a connection at one time.
 #[derive(Clone, Copy)]
 struct Look {
-    /// What the client has said: requests, and pieces of their bodies.
+    /// Number of requests, and of pieces of their bodies, that the client has sent.
     said: u64,
-    /// For the next request.
+    /// Whether the server waits for the next request.
     is_waiting: bool,
-    /// Of the request that is being answered the rest is missing.
+    /// Whether the request in progress lacks the rest of its body.
     expects_body: bool,
     written: u64,
     is_stuck: bool,
-    /// Of all places.
+    /// The free part of all places.
     free: f64,
 }
 
-/// What is remembered between two looks. Pure.
+/// The state between two looks. Pure.
 struct Watch {
     rules: Rules,
     said: u64,
@@ -230,14 +230,13 @@ impl Watch {
     }
 }
 
-/// How long a connection may be silent: as long as is configured while half of the places are free, and less and less
-/// the fewer there are.
+/// Time for which a connection may be silent: as configured while half of the places are free, and less the fewer are free.
 fn patience(free: f64, longest: Duration) -> Duration {
     let shortest = SHORTEST_PATIENCE.min(longest);
     shortest + (longest - shortest).mul_f64((2.0 * free).clamp(0.0, 1.0))
 }
 
-/// A socket whose progress is noted.
+/// A socket whose progress is recorded.
 pub(super) struct Watched<S> {
     pub socket: S,
     pub activity: Arc<Activity>,
@@ -303,7 +302,7 @@ mod tests {
         bytes_per_s: 8_000,
     };
 
-    /// Looks once a second until the connection is given up: after how many seconds, and why.
+    /// Looks once a second until the connection is ended. Returns the seconds, and the reason.
     fn lasts(mut what: impl FnMut(u64) -> Look) -> Option<(u64, GivenUp)> {
         let start = epoch();
         let mut watch = Watch::new(RULES, start);

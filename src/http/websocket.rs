@@ -1,7 +1,8 @@
-//! The one WebSocket loop for all families: frames in, reactions out, pings, and every way in which it ends.
+//! The one WebSocket loop for all families: frames from the client, frames and pings to it, and every way in which the
+//! connection ends.
 //!
-//! One task owns the socket. While it waits for the hub or for the client to take what it is sent, it reads nothing, so
-//! a client that sends faster than it is served waits in its own socket.
+//! One task owns the socket. While it waits for the hub, or for the client to read, it reads nothing itself. So the
+//! frames of a client that sends faster than it is served wait in the client's own socket.
 
 use std::time::Duration;
 
@@ -26,35 +27,36 @@ use crate::ids::RoomName;
 use crate::shares::{ClientAddress, TokenBucket};
 use crate::signaling::{Admission, Close, Conversation, Entrance, Frame, Heartbeat, Reaction};
 
-/// Often enough that a client which has vanished is noticed within [`SILENCE_MAX`], and that proxies, which cut idle
-/// connections after 30 to 60 s, see traffic.
+/// Time between pings: often enough that a vanished client is noticed within [`SILENCE_MAX`], and that proxies, which
+/// cut idle connections after 30 to 60 s, see traffic.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A client of which nothing has been heard for this long is gone: two pings lost, and some time for the third. It has
-/// to be noticed within 30 s; less would throw out phones that change networks.
+/// Silence after which a client counts as gone: two pings lost, and some time for the third. It has to be noticed
+/// within 30 s; shorter would throw out phones that change networks.
 const SILENCE_MAX: Duration = Duration::from_secs(25);
 
-/// What a client may take to accept what it is sent, and in any case no longer than until it counts as silent. Socket
-/// buffers hide shorter stalls of a network; longer fills the memory of the server with what waits for it.
+/// Time that a client has to accept what it is sent, and no longer than until it counts as silent. Socket buffers hide
+/// shorter stalls of a network; longer fills the server's memory with waiting messages.
 const WRITE_MAX: Duration = Duration::from_secs(10);
 
-/// What a client gets to take our close frame, and again to answer it, so that the last messages are not cut off by a
-/// reset. While it answers it holds no place in a room or among the sessions.
+/// Time that a client has to accept our close frame, and again to answer it, so that a reset does not cut off the last
+/// messages. Meanwhile it holds no place in a room or among the sessions.
 const GOODBYE_MAX: Duration = Duration::from_secs(2);
 
-/// What a client may have sent before it saw our close frame: thrown away, for it is the same reset that unread
-/// messages would bring.
+/// Messages that a client may have sent before it saw our close frame. They are read and thrown away, because unread
+/// ones would cause the same reset.
 const GOODBYE_MESSAGES_MAX: usize = 1_000;
 
-/// Tokens a client has at first, and at most: opening a full room's connections at once takes, for each of 100 others,
-/// an offer of 8 KiB and up to 40 candidates.
+/// Tokens of a client at first, and at most. Opening the connections of a full room at once takes, for each of 100
+/// others, an offer of 8 KiB and up to 40 candidates.
 const BURST_TOKENS: u32 = 8_000;
 
-/// Tokens a client gets each second. A call in progress needs hardly any; at one for each message and each started KiB,
-/// it is what one client can take of the hub's time for ever: three offers of the greatest length a second.
+/// Tokens that a client gets each second; each message costs one, and one for each started KiB. A call in progress
+/// needs hardly any. This is the part of the hub's time that one client can take for ever: three offers of the greatest
+/// length a second.
 const TOKENS_PER_SECOND: u32 = 200;
 
-/// Read at once from a socket. The library's default of 128 KiB would be held by every idle connection.
+/// Bytes read at once from a socket. The library's default of 128 KiB would be held by every idle connection.
 const READ_BUFFER_BYTES: usize = 8 * 1024;
 
 pub fn router() -> Router<AppState> {
@@ -81,7 +83,7 @@ pub fn router() -> Router<AppState> {
 /// A request for a WebSocket, or for something else.
 type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
 
-/// RFC 9110 §15.5.22, RFC 6455 §4.4.
+/// Checks that the request is for a WebSocket: RFC 9110 §15.5.22, RFC 6455 §4.4.
 fn ready(upgrade: Upgrade) -> Result<WebSocketUpgrade, HttpError> {
     let sentence = "this address speaks WebSocket only (version 13); connect to it with ws:// or wss://";
     upgrade.map_err(|_| HttpError::new(StatusCode::UPGRADE_REQUIRED, sentence))
@@ -92,7 +94,7 @@ struct Credentials {
     token: Option<String>,
 }
 
-/// The token of a user in the request. A query that cannot be read has none.
+/// The user's token in the request. A query that cannot be read has none.
 fn token_of(credentials: Result<Query<Credentials>, QueryRejection>, headers: &HeaderMap) -> Option<String> {
     let in_query = credentials.ok().and_then(|Query(credentials)| credentials.token);
     let in_query = in_query.filter(|token| !token.is_empty());
@@ -102,7 +104,7 @@ fn token_of(credentials: Result<Query<Credentials>, QueryRejection>, headers: &H
     in_query.or_else(|| bearer.map(|(_, token)| token.trim().to_owned()))
 }
 
-/// Only with a token that is good for a device. A query that cannot be read has none.
+/// Lets in a client with a token of a device. A query that cannot be read has none.
 async fn enter_as_device(
     State(state): State<AppState>,
     credentials: Result<Query<Credentials>, QueryRejection>,
@@ -123,7 +125,7 @@ async fn enter_as_device(
     enter(entrance, state, client, None, upgrade, Some(in_use)).await
 }
 
-/// A room that cannot be guessed: 128 random bits.
+/// A random room id that cannot be guessed: 128 bits.
 fn random_room() -> RoomName {
     RoomName(format!("{:032x}", rand::random::<u128>()).into())
 }
@@ -154,7 +156,7 @@ async fn enter(
     }))
 }
 
-/// Serves one client until one side is done. Whatever way it ends, the session leaves.
+/// Serves one client until one side ends the connection. However it ends, the session leaves.
 pub async fn converse<S, E, A>(mut socket: S, mut events: Events, mut conversation: Conversation<A>)
 where
     S: Stream<Item = Result<Message, E>> + Sink<Message, Error = E> + Unpin,
@@ -175,23 +177,23 @@ where
         if let Some(frame) = frame {
             socket.send(Message::Close(Some(frame))).await.ok();
         }
-        // Whoever closed, this brings our part of it out.
+        // This sends our close frame, whichever side closed.
         socket.close().await.ok();
     };
     timeout(GOODBYE_MAX, goodbye).await.ok();
     drop((conversation, events));
     if said {
-        // Whether it answers or not, the socket is let go.
+        // The socket is dropped whether or not the client answers.
         timeout(GOODBYE_MAX, drained(&mut socket)).await.ok();
     }
 }
 
-/// How a conversation ends.
+/// The end of a conversation.
 #[derive(Debug, PartialEq, Eq)]
 enum End {
-    /// We close it, and say why.
+    /// We close it, with a reason.
     Close(Close),
-    /// The client has closed it, or cannot be written to.
+    /// The client has closed it, or does not accept what it is sent.
     Gone,
 }
 
@@ -213,7 +215,7 @@ where
     loop {
         let is_heard = pause.is_none();
         if !is_heard {
-            // Nobody is silent who is not listened to.
+            // A client that is not read cannot count as silent.
             last_heard = Instant::now();
         }
         let outcome = tokio::select! {
@@ -249,7 +251,7 @@ where
     }
 }
 
-/// A family's heartbeat, and when it is next to be sent or has to have been answered.
+/// A family's heartbeat, and the time when the next one is due, or its answer.
 struct Heart {
     beat: Heartbeat,
     asked: bool,
@@ -269,7 +271,7 @@ impl Heart {
         }
     }
 
-    /// What the client may have answered while nobody listened counts from now.
+    /// The client may have answered while nobody read: the time for its answer starts again.
     fn excuse(heart: &mut Option<Self>) {
         if let Some(heart) = heart.as_mut().filter(|heart| heart.asked) {
             heart.due = Instant::now() + heart.beat.answer_within;
@@ -282,7 +284,7 @@ impl Heart {
         }
     }
 
-    /// What is to be done about it when the time has come. Never, where the family has none. Cancel-safe.
+    /// Returns the heartbeat, or the close, that is due. Never returns where the family has no heartbeat. Cancel-safe.
     async fn next(heart: &mut Option<Self>) -> Reaction {
         let Some(heart) = heart else {
             return std::future::pending().await;

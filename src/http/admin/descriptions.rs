@@ -1,15 +1,15 @@
-//! What each metric means: the HELP lines. Counters and gauges are set where things happen; words about them are here,
-//! where they can be read in one place. A test compares the two.
+//! The meaning of each metric: the HELP lines. Counters and gauges are set where things happen; all descriptions are
+//! here, to be read in one place. A test compares the two.
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
 const GAUGES: &[(&str, &str)] = &[
-    ("patchbay_build_info", "Always 1; the label tells the version."),
+    ("patchbay_build_info", "Always 1; the label has the version."),
     ("patchbay_http_connections", "HTTP connections that are open now."),
     ("patchbay_sessions", "Signaling connections (WebSockets) now."),
     ("patchbay_rooms", "Rooms with somebody in them now."),
     ("patchbay_participants", "Participants in all rooms now."),
-    ("patchbay_users_online", "Users that can be reached by message now."),
+    ("patchbay_users_online", "Users who can be reached by message now."),
     ("patchbay_peers", "WebRTC connections that participants hold now."),
     ("patchbay_calls", "One-to-one calls that ring or are going on now."),
     ("patchbay_reachable_sessions", "Sessions that can be called now."),
@@ -17,7 +17,7 @@ const GAUGES: &[(&str, &str)] = &[
     ("patchbay_media_peers", "WebRTC connections on a media worker now."),
     (
         "patchbay_media_suspended_peers",
-        "Of these, connections whose client is not heard any more and may come back.",
+        "Of these, connections whose client has fallen silent and may come back.",
     ),
     (
         "patchbay_media_speaking_peers",
@@ -51,23 +51,23 @@ const COUNTERS: &[(&str, &str)] = &[
     ("patchbay_files_uploaded_total", "Files uploaded."),
     (
         "patchbay_texts_left_out_total",
-        "Texts, messages and announcements that were not sent to sessions too far behind with reading.",
+        "Texts, messages and announcements not sent to sessions that read too slowly.",
     ),
     (
         "patchbay_arrivals_left_out_total",
-        "Users who came by the message socket and were not announced, because too many had come and gone from their address.",
+        "Arrivals on the message socket that were not announced, because too many users had joined and left from their address.",
     ),
     (
         "patchbay_messages_over_share_total",
-        "Messages for people who were not there that were not kept, because the sender's address has its share.",
+        "Messages for absent people that were not kept, because the sender's address had used its share.",
     ),
     (
         "patchbay_displaced_peers_total",
-        "WebRTC connections that had not connected and gave way to others, because there were too many of them.",
+        "WebRTC connections that were ended before they had connected, to make place for others.",
     ),
     (
         "patchbay_task_losses_total",
-        "Tasks that should run for ever and did not; they began anew.",
+        "Tasks that should run for ever but ended; they began anew.",
     ),
     (
         "patchbay_log_lines_lost_total",
@@ -91,7 +91,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ),
     (
         "patchbay_storage_errors_total",
-        "Admissions and messages for people who were not there that failed because of storage.",
+        "Admissions, requests about accounts, and messages for absent people that failed because of storage.",
     ),
     (
         "patchbay_messages_received_total",
@@ -99,7 +99,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ),
     (
         "patchbay_media_worker_losses_total",
-        "Media workers that ended or hung; their calls and rooms ended with them.",
+        "Media workers that ended or hung; their calls and rooms ended, too.",
     ),
     (
         "patchbay_media_received_datagrams_total",
@@ -119,7 +119,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ),
     (
         "patchbay_media_mirror_dropped_packets_total",
-        "RTP packets that another media worker did not take in time.",
+        "RTP packets for another media worker that were dropped, because it did not take them in time.",
     ),
     (
         "patchbay_media_sends_total",
@@ -167,7 +167,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ),
     (
         "patchbay_media_undecodable_total",
-        "Times that a subscriber could decode nothing of what a publisher sends; while it lasts, it gets nothing.",
+        "Times that a subscriber could not decode any format that a publisher sends. Until that changes, it is sent nothing.",
     ),
     (
         "patchbay_media_sound_seconds_total",

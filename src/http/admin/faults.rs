@@ -1,6 +1,7 @@
-//! Failures that tests ask for: `POST /debug/fault?part=hub&how=panic`, or `?part=worker&worker=1&how=hang&ms=3000`.
+//! Failures on demand, for tests: `POST /debug/fault?part=hub&how=panic`, or `?part=worker&worker=1&how=hang&ms=3000`.
 //!
-//! Only debug builds have this, and only whoever may read the metrics may ask. Release builds cannot be made to fail so.
+//! Only debug builds have this route, and only those who may read the metrics may use it. Release builds cannot be made
+//! to fail this way.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -19,7 +20,7 @@ pub(super) struct Asked {
     part: String,
     worker: Option<usize>,
     how: String,
-    /// How long to hang, in milliseconds.
+    /// The time to hang, in milliseconds.
     ms: Option<u64>,
 }
 

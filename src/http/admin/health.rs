@@ -1,4 +1,5 @@
-//! Whether the server's loops turn, and whether it can do its work now, with reasons when not.
+//! Health: whether the server's loops turn, and whether it can do its work now, with the reasons if
+//! not.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -25,7 +26,7 @@ pub(super) fn alive(admin: &Admin) -> Response {
     }
 }
 
-/// 200, or 503 with what is wrong. The reasons are the same for everybody and name no address or path.
+/// 200, or 503 with the reasons. The reasons are the same for everybody, and name no address or path.
 pub(super) async fn ready(admin: Admin) -> Response {
     let mut reasons = Vec::new();
     if admin.stopping.is_cancelled() {

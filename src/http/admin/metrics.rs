@@ -23,7 +23,7 @@ pub(super) async fn render(
     ([(header::CONTENT_TYPE, kind)], admin.metrics.render()).into_response()
 }
 
-/// A proxy on this machine speaks for others, and says so in one of these headers.
+/// A proxy on this machine asks for others, and names them in one of these headers.
 pub(super) fn may_read(access: MetricsAccess, client: Option<SocketAddr>, headers: &HeaderMap) -> bool {
     match access {
         MetricsAccess::Anyone => true,

@@ -1,4 +1,4 @@
-//! Health and metrics, for whoever runs the server.
+//! Health and metrics, for operators.
 
 mod descriptions;
 #[cfg(debug_assertions)]

@@ -1,4 +1,4 @@
-//! The process's metrics, as they are recorded.
+//! The recorder of the process's metrics.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -8,10 +8,11 @@ use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandl
 
 use super::descriptions;
 
-/// Seconds; from a page out of memory to a hashed password on a busy machine.
+/// Upper bounds in seconds: from a page out of memory to a hashed password on a busy machine.
 const REQUEST_BUCKETS: [f64; 9] = [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0, 20.0];
 
-/// How often samples are folded into buckets when nobody reads them, which bounds their memory.
+/// Time between two foldings of samples into buckets while nobody reads them, which bounds their
+/// memory.
 pub const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The process's metrics.
@@ -21,7 +22,8 @@ pub struct Metrics(PrometheusHandle);
 static INSTALLED: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
 
 impl Metrics {
-    /// The recorder belongs to the process: several servers in one, as in tests, share it.
+    /// Installs the recorder once for the process: several servers in one process, as in tests,
+    /// share it.
     pub fn install() -> Result<Metrics, BuildError> {
         let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(handle) = installed.as_ref() {

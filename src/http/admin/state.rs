@@ -1,4 +1,4 @@
-//! What the operators' requests are answered from.
+//! The state behind the operators' requests.
 
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use super::trial::WriteTrial;
 use crate::hub::HubHandle;
 use crate::media::engine::MediaWatch;
 
-/// What health and metrics are read from.
+/// The sources of health and metrics.
 #[derive(Clone)]
 pub struct Admin {
     pub trial: WriteTrial,
@@ -17,18 +17,18 @@ pub struct Admin {
     pub media: MediaWatch,
     pub metrics: Metrics,
     pub access: MetricsAccess,
-    /// Cancelled when the server begins to stop.
+    /// The signal that is cancelled when the server begins to stop.
     pub stopping: CancellationToken,
     pub clock: fn() -> Instant,
 }
 
-/// Who may read `/metrics`.
+/// The clients that may read `/metrics`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricsAccess {
-    /// Whoever reaches the listener.
+    /// Everybody who reaches the listener.
     Anyone,
     /// Clients on this machine that do not come through a proxy.
     ThisMachine,
-    /// They are served elsewhere.
+    /// Nobody: another listener serves them.
     Nobody,
 }

@@ -1,4 +1,4 @@
-//! Tries whether records and uploads can be written, at most once in a few seconds, however often it is asked.
+//! A trial whether records and uploads can be written, at most once in a few seconds, however often somebody asks.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -10,34 +10,34 @@ use tokio::time::{sleep, timeout};
 use crate::http::files::Files;
 use crate::storage::Directory;
 
-/// How long an outcome counts. Whoever runs the server asks every few seconds, and anybody may ask more often; each trial is
-/// two small writes.
+/// Time for which an outcome counts. Operators ask every few seconds, and anybody may ask more often; each trial is two small
+/// writes.
 const COUNTS_FOR: Duration = Duration::from_secs(5);
 
-/// How long a trial may take before whoever asks is answered that it takes too long. A busy disk needs a second or two; supervisors
-/// and load balancers give up an answer after five, and would take that for a network that is broken.
+/// Time for a trial, after which the answer is that it takes too long. A busy disk needs a second or two; supervisors and load
+/// balancers stop waiting after five, and would take that for a broken network.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(3);
 
-/// A trial that has not ended: a disk or a database hangs.
+/// The reason for a trial that has not ended: a disk or a database hangs.
 const HANGS: &str = "storage takes too long";
 
-/// A trial that could not be made.
+/// The reason for a trial that could not be made.
 const NOT_TRIED: &str = "storage cannot be tried";
 
-/// Askers that wait for one trial; more wait for a place.
+/// Askers that wait for one trial; further ones wait for a place.
 const ASKERS: usize = 64;
 
-/// What cannot be written, in words for everybody.
+/// The parts that cannot be written, in words for everybody.
 pub type Reasons = Vec<&'static str>;
 
-/// The way to ask. Cheap to clone.
+/// The handle for askers. Cheap to clone.
 #[derive(Clone)]
 pub struct WriteTrial {
     askers: mpsc::Sender<oneshot::Sender<Reasons>>,
 }
 
 impl WriteTrial {
-    /// The way to ask, and the task that tries: it ends when nobody can ask any more.
+    /// A handle for askers, and the task that tries. It ends when the last handle is dropped.
     pub fn of(directory: Directory, files: Files) -> (WriteTrial, impl Future<Output = ()>) {
         WriteTrial::with(move || attempt(directory.clone(), files.clone()))
     }
@@ -59,7 +59,7 @@ where
     F: Future<Output = Reasons>,
 {
     while let Some(asker) = queue.recv().await {
-        // A trial that panics is one trial that failed: the next one may not.
+        // A trial that panics counts as one that failed; the next one may succeed.
         let trying = AssertUnwindSafe(attempt()).catch_unwind();
         let trying = trying.map(|outcome| outcome.unwrap_or_else(|_| vec![NOT_TRIED]));
         tokio::pin!(trying);
@@ -71,7 +71,7 @@ where
             Err(_) => {
                 asker.send(vec![HANGS]).ok();
                 tracing::warn!("not ready: {HANGS}");
-                // No other trial begins before this one has ended: what hangs would pile up.
+                // No other trial begins before this one has ended: hanging trials would pile up.
                 loop {
                     tokio::select! {
                         reasons = &mut trying => break reasons,
@@ -87,7 +87,7 @@ where
         tokio::pin!(over);
         loop {
             tokio::select! {
-                // Who asks at the moment when it is over gets a new one.
+                // Whoever asks at the very moment when the outcome expires gets a new trial.
                 biased;
                 () = &mut over => break,
                 asker = queue.recv() => match asker {

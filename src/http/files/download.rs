@@ -1,4 +1,4 @@
-//! `GET /files/<id>/<name>`: a download, and nothing a browser would run.
+//! `GET /files/<id>/<name>`: a download, never anything that a browser would run.
 
 use axum::body::Body;
 use axum::extract::{Path, State as FromState};
@@ -11,10 +11,10 @@ use super::{names, store};
 use crate::http::errors::HttpError;
 use crate::http::pages;
 
-/// Read from the disk at once.
+/// Bytes read from the disk at once.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// The name in the path is for people; the recorded one counts.
+/// Sends a file. The name in the path is for people; the recorded one is used.
 pub(super) async fn download(
     FromState(state): FromState<State>,
     Path((id, _name)): Path<(String, String)>,
@@ -36,13 +36,14 @@ pub(super) async fn download(
         (header::CONTENT_TYPE, record.media_type),
         (header::CONTENT_LENGTH, record.size_bytes.to_string()),
         (header::CONTENT_DISPOSITION, names::content_disposition(&record.name)),
-        // Should a browser show it all the same: without scripts, forms, or this server's origin.
+        // If a browser shows the file all the same, it does so without scripts, forms, or this
+        // server's origin.
         (
             header::CONTENT_SECURITY_POLICY,
             "default-src 'none'; sandbox".to_owned(),
         ),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
-        // It never changes, but it expires.
+        // The file never changes, but it expires.
         (header::CACHE_CONTROL, "private, max-age=3600".to_owned()),
     ];
     let body = Body::from_stream(ReaderStream::with_capacity(file, PIECE_BYTES));

@@ -1,4 +1,4 @@
-//! Whether a client that uploads gets on: looked at once a second.
+//! The speed of an upload, checked once a second.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use crate::shares::Pace;
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Longer between two looks: it was the server that was busy, with its disk perhaps.
+/// A longer time between two checks means that the server was busy, perhaps with its disk.
 const BUSY_FOR: Duration = Duration::from_secs(3);
 
 pub(super) struct Meter {
@@ -16,12 +16,12 @@ pub(super) struct Meter {
     patience: Duration,
     ticks: Interval,
     pace: Option<(Pace, Instant)>,
-    /// Bytes since the last look.
+    /// Bytes since the last check.
     moved: u64,
 }
 
 impl Meter {
-    /// From now on.
+    /// A meter that begins now.
     pub(super) fn new(bytes_per_s: u64, patience: Duration) -> Self {
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -38,7 +38,7 @@ impl Meter {
         self.moved += bytes as u64;
     }
 
-    /// Returns when it has been too slow. Cancel-safe.
+    /// Returns when the upload has been too slow. Cancel-safe.
     pub(super) async fn too_slow(&mut self) {
         loop {
             let now = self.ticks.tick().await.into_std();
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
     use tokio::time::{sleep, timeout};
 
-    /// How long an upload of so many bytes each so many seconds lasts, up to a minute.
+    /// The time that an upload of `bytes` bytes each so many seconds lasts, up to a minute.
     async fn lasts(bytes: usize, every: Duration) -> Duration {
         let start = tokio::time::Instant::now();
         let mut meter = Meter::new(8_000, Duration::from_secs(15));

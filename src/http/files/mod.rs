@@ -1,7 +1,7 @@
-//! Files that participants share: `POST /files` takes one, `GET /files/<id>/<name>` gives it back.
+//! Files that participants share: `POST /files` stores one, `GET /files/<id>/<name>` returns it.
 //!
-//! Whoever knows the address may fetch the file: its id has 128 random bits. It is only ever handed out as a download,
-//! never as a page of this server.
+//! Whoever knows the address may fetch the file: its id has 128 random bits. A file is only ever sent as a download, never as a
+//! page of this server.
 
 mod download;
 mod meter;
@@ -22,10 +22,10 @@ pub use store::{Files, FilesError};
 use crate::config::Http;
 use crate::http::origin::{self, Origins};
 
-/// How often expired files are looked for. They can no longer be fetched from the second they expire.
+/// Time between two searches for expired files. They can no longer be fetched from the second they expire.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(300);
-/// The pause while more are waiting: others use the disk and the database meanwhile. Short enough that all the smallest files that
-/// one address may have are deleted within minutes.
+/// The pause while more files wait to be deleted: others use the disk and the database meanwhile. Short enough that all the
+/// smallest files that one address may have are deleted within minutes.
 const SWEEP_PAUSE: Duration = Duration::from_millis(200);
 
 pub fn router<S: Clone + Send + Sync + 'static>(files: Files, http: &Http, origins: &Origins) -> Router<S> {

@@ -4,19 +4,19 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-/// All headers of one part. Real ones are two lines.
+/// Bytes of all headers of one part. Real ones are two lines.
 const MAX_HEAD_BYTES: usize = 8 * 1024;
-/// RFC 2046 §5.1.1.
+/// RFC 2046 §5.1.1: at most 70 characters.
 const MAX_BOUNDARY_BYTES: usize = 70;
-/// White space after a boundary, which the sender need not send at all.
+/// Bytes of white space after a boundary; senders need not send any.
 const MAX_PADDING_BYTES: usize = 256;
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event {
     Part(Part),
-    /// Of the part begun last.
+    /// Data of the part begun last.
     Data(Bytes),
-    /// The last part has ended.
+    /// The end of the last part.
     End,
 }
 
@@ -38,10 +38,10 @@ pub enum Malformed {
     Boundary,
 }
 
-/// Push bytes, then take events until there are none.
+/// A parser: push bytes, then take events until there are none.
 pub struct Parser {
     buffer: BytesMut,
-    /// CRLF, two hyphens, the boundary.
+    /// The bytes between two parts: CRLF, two hyphens, the boundary.
     delimiter: Vec<u8>,
     state: State,
 }
@@ -56,11 +56,11 @@ enum State {
 }
 
 impl Parser {
-    /// From the request's Content-Type.
+    /// A parser for a request with this Content-Type.
     pub fn new(content_type: &str) -> Result<Parser, Malformed> {
         let boundary = boundary(content_type).ok_or(Malformed::NoBoundary)?;
         Ok(Parser {
-            // The first boundary need not follow a line: as if one had ended.
+            // The first boundary need not follow a line, so parsing begins with the end of one.
             buffer: BytesMut::from(&b"\r\n"[..]),
             delimiter: [b"\r\n--", boundary.as_bytes()].concat(),
             state: State::Preamble,
@@ -73,7 +73,7 @@ impl Parser {
         }
     }
 
-    /// `None`: push more.
+    /// Returns the next event. `None`: push more.
     pub fn poll(&mut self) -> Result<Option<Event>, Malformed> {
         loop {
             match self.state {
@@ -109,8 +109,8 @@ impl Parser {
         }
     }
 
-    /// What comes before the delimiter, and whether it was found; it is then taken away. Keeps back what could be its
-    /// beginning.
+    /// Takes the bytes before the delimiter, and returns whether it was found; it is then removed, too. Bytes that
+    /// could be its beginning stay in the buffer.
     fn until_delimiter(&mut self) -> (Bytes, bool) {
         match memchr::memmem::find(&self.buffer, &self.delimiter) {
             Some(at) => {
@@ -140,7 +140,7 @@ impl Parser {
                 Ok(Some(State::End))
             }
             b"\r\n" => {
-                // The line's end stays: a part without headers begins with an empty line.
+                // The line's end stays in the buffer: a part without headers begins with an empty line.
                 self.buffer.advance(padding);
                 Ok(Some(State::Head))
             }
@@ -188,8 +188,8 @@ fn part(head: &str) -> Part {
     part
 }
 
-/// One of `name=value; name="value"`. In quotes, `\"` is a quote; other backslashes are themselves, as old browsers
-/// send paths.
+/// The value of one parameter in `name=value; name="value"`. In quotes, `\"` is a quote; other backslashes stay,
+/// because old browsers send paths.
 fn parameter(mut rest: &str, wanted: &str) -> Option<String> {
     loop {
         let (name, after) = rest.split_once('=')?;
@@ -207,7 +207,7 @@ fn parameter(mut rest: &str, wanted: &str) -> Option<String> {
     }
 }
 
-/// The text up to the closing quote, and what follows it.
+/// The text up to the closing quote, and the rest after it.
 fn until_quote(quoted: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut characters = quoted.char_indices().peekable();
@@ -221,8 +221,8 @@ fn until_quote(quoted: &str) -> Option<(String, &str)> {
     None
 }
 
-/// What browsers escape in file names (WHATWG HTML, "escape a multipart form data name"), and nothing else: a name may
-/// well contain other percent signs.
+/// Reverses the escapes of browsers in file names (WHATWG HTML, "escape a multipart form data name"), and no others: a
+/// name may well contain other percent signs.
 fn unescape(name: &str) -> String {
     name.replace("%22", "\"").replace("%0D", "\r").replace("%0A", "\n")
 }
@@ -235,7 +235,7 @@ mod tests {
 
     const TYPE: &str = "multipart/form-data; boundary=XyZ";
 
-    /// Everything that comes out when `body` is pushed in pieces of `size`, data joined.
+    /// All events when `body` is pushed in pieces of `size`, with joined data.
     fn parse(body: &[u8], size: usize) -> Result<Vec<Event>, Malformed> {
         let mut parser = Parser::new(TYPE)?;
         let mut events: Vec<Event> = Vec::new();

@@ -1,12 +1,12 @@
-//! What files are called, and of what type they are: client input made harmless.
+//! Names and types of files: client input made harmless.
 
-/// Bytes of a shown name. Common file systems allow 255 for what the downloader's browser makes of it.
+/// Bytes of a shown name. Common file systems allow 255 for the name that the downloader's browser makes of it.
 const MAX_NAME_BYTES: usize = 200;
-/// Of these, kept for the extension.
+/// Bytes of these that are kept for the extension.
 const MAX_EXTENSION_BYTES: usize = 16;
 
-/// The last component of what the client sent, without characters that hide or reorder text. Never empty, never a
-/// path, never hidden.
+/// The last component of the sent name, without characters that hide or reorder text. Never empty, never a path,
+/// never hidden.
 pub fn clean(sent: &str) -> String {
     let last = sent.rsplit(['/', '\\']).next().unwrap_or_default();
     let visible: String = last.chars().filter(|c| !is_deceptive(*c)).collect();
@@ -17,13 +17,14 @@ pub fn clean(sent: &str) -> String {
     shorten(trimmed)
 }
 
-/// Control characters, and those that make text read in another order or not at all (Unicode Standard Annex 9, §2).
+/// Whether it is a control character, or one that makes text read in another order or not at all (Unicode Standard
+/// Annex 9, §2).
 fn is_deceptive(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
 }
 
-/// Keeps the extension, by which people and programs tell what it is.
+/// A shorter name that keeps its extension, by which people and programs recognize the type.
 fn shorten(name: &str) -> String {
     if name.len() <= MAX_NAME_BYTES {
         return name.to_owned();
@@ -46,7 +47,7 @@ pub fn content_disposition(name: &str) -> String {
     let plain: String = name
         .chars()
         .map(|c| match c {
-            // A percent sign, too: some clients decode what looks like an escape (RFC 6266 appendix D).
+            // Percent signs are replaced, too: some clients decode what looks like an escape (RFC 6266 appendix D).
             '"' | '\\' | '%' => '_',
             c if c.is_ascii_graphic() || c == ' ' => c,
             _ => '_',
@@ -67,8 +68,8 @@ pub fn encode(text: &str) -> String {
     encoded
 }
 
-/// What the file is recorded as: the declared type without parameters, or what the name says where the client
-/// declared nothing useful.
+/// The type that is recorded for the file: the declared one without parameters, or the one of the name where the
+/// client declared nothing useful.
 pub fn media_type(declared: Option<&str>, name: &str) -> String {
     let declared = declared
         .map(|t| t.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
@@ -84,7 +85,7 @@ fn by_name(name: &str) -> Option<String> {
         .map(|guess| guess.essence_str().to_owned())
 }
 
-/// RFC 6838 §4.2 restricts the characters; what fits can stand in a header.
+/// RFC 6838 §4.2 restricts the characters, so such a text is safe in a header.
 fn is_media_type(text: &str) -> bool {
     let is_name = |part: &str| {
         (1..=127).contains(&part.len())
@@ -96,7 +97,7 @@ fn is_media_type(text: &str) -> bool {
         .is_some_and(|(kind, subtype)| is_name(kind) && is_name(subtype))
 }
 
-/// Both what the client says and what the name says must be allowed: a page is not let in as a picture.
+/// Whether both the declared type and the type of the name are allowed: a page must not pass as a picture.
 pub fn is_allowed(media_type: &str, name: &str, patterns: &[String]) -> bool {
     let fits = |media_type: &str| patterns.iter().any(|pattern| matches(pattern, media_type));
     fits(media_type) && by_name(name).is_none_or(|by_name| fits(&by_name))

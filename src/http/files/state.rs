@@ -1,4 +1,4 @@
-//! What uploads and downloads reach.
+//! The state behind uploads and downloads.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Where uploads lie: one file each, named by the server, with a record in storage. Bounded in total, and each for
-//! some time.
+//! The store of uploads: one file for each, named by the server, with a record in storage. Bounded in total, and each in its
+//! time.
 
 use std::collections::HashSet;
 use std::fs::{DirBuilder, TryLockError};
@@ -17,11 +17,11 @@ use crate::config;
 use crate::shares::{ClientAddress, Denied, Place, Places, Pot, Share};
 use crate::storage::{Directory, FileRecord};
 
-/// What the smallest file costs, as file systems count.
+/// Bytes that the smallest file takes in a file system.
 const BLOCK_BYTES: u64 = 4_096;
 /// Uploads at a time that an address may have in any case.
 const SLOTS_AT_LEAST: u64 = 2;
-/// Expired files deleted before others get their turn: some tenths of a second on a slow disk.
+/// Expired files deleted before others may use the disk: some tenths of a second on a slow one.
 const SWEEP_AT_ONCE: usize = 200;
 
 /// The uploads. Cheap to clone.
@@ -29,9 +29,9 @@ const SWEEP_AT_ONCE: usize = 200;
 pub struct Files {
     pub(super) config: Arc<config::Files>,
     pub(super) directory: Directory,
-    /// Uploads at a time.
+    /// Places for uploads at a time.
     pub(super) slots: Places,
-    /// Bytes of all uploads together.
+    /// Space for all uploads together, in bytes.
     space: Places,
     clock: WallClock,
 }
@@ -45,34 +45,34 @@ pub enum FilesError {
     Records(#[from] sqlx::Error),
 }
 
-/// An upload that is being written. Dropped without [`Upload::keep`], it leaves nothing behind. Its file is locked until it
-/// is recorded: a file that is neither recorded nor locked is what a crash left.
+/// An upload in progress. If it is dropped without [`Upload::keep`], it leaves nothing behind. Its file is locked until it
+/// is recorded: a file that is neither recorded nor locked was left by a crash.
 pub(super) struct Upload {
     files: Files,
     id: String,
-    /// None only while it is dropped.
+    /// The file; `None` only during the drop.
     file: Option<File>,
     size: u64,
-    /// What `size` counts for. None once it is recorded.
+    /// The space taken for `size`. `None` once it is recorded.
     space: Option<Place>,
     client: ClientAddress,
 }
 
-/// Why bytes were not taken.
+/// The reason why bytes were not stored.
 #[derive(Debug)]
 pub(super) enum WriteError {
     TooLarge,
-    /// All uploads together would be.
+    /// All uploads together would be too large.
     Full,
-    /// All uploads of the client's address would be.
+    /// All uploads of the client's address would be too large.
     ShareUsedUp,
     DiskFull,
     Io(std::io::Error),
 }
 
 impl Files {
-    /// Makes the directory, clears away what crashes left, and counts what is there. One client address may use `percent`
-    /// of places and space; one file of the greatest length in any case.
+    /// Makes the directory, deletes what crashes have left, and counts the files. One client address may use `percent` of
+    /// places and space, and in any case one file of the greatest length.
     pub async fn open(
         config: &config::Files,
         percent: u8,
@@ -93,7 +93,8 @@ impl Files {
             unlocked(&path)
         });
         let found = found.await.map_err(|e| files.unusable(e))?;
-        // Asked for after the files were found unlocked: what another process has recorded since is known.
+        // The records are read after the files were found unlocked, so those that another process has recorded since are
+        // among them.
         let recorded = files.directory.file_sizes().await?;
         let count = |pot: &mut Pot| {
             recorded
@@ -114,7 +115,7 @@ impl Files {
         }
     }
 
-    /// Deletes what crashes left.
+    /// Deletes the files that crashes have left.
     async fn clear(&self, ids: Vec<String>) -> std::io::Result<()> {
         let paths: Vec<PathBuf> = ids.iter().map(|id| self.path(id)).collect();
         let cleared = blocking(move || {
@@ -142,13 +143,13 @@ impl Files {
         since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
     }
 
-    /// Deletes some of what has expired, the oldest first; whether more is to be deleted.
+    /// Deletes some expired files, the oldest first. Returns whether there are more to delete.
     pub async fn sweep(&self) -> Result<bool, sqlx::Error> {
         let expired = self.directory.expired_files(self.now_s(), SWEEP_AT_ONCE as i64).await?;
         let may_be_more = expired.len() == SWEEP_AT_ONCE;
         let mut deleted = false;
         for record in expired {
-            // The file first: nobody can fetch it any more, and as long as it takes room its record counts it.
+            // The file is deleted first: nobody can fetch it any more, and its record counts it as long as it takes space.
             match tokio::fs::remove_file(self.path(&record.id)).await {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     tracing::warn!(%error, "an expired upload could not be deleted; trying again later");
@@ -161,11 +162,11 @@ impl Files {
             self.space
                 .with(|space| space.give_back(record.client, charge(record.size_bytes)));
         }
-        // Where nothing can be deleted now, the next ones cannot either.
+        // Where nothing can be deleted now, the next ones cannot be deleted either.
         Ok(may_be_more && deleted)
     }
 
-    /// Makes an empty file under a fresh name, where the client's address may have one.
+    /// Makes an empty file under a fresh name, if the client's address may have one more.
     pub(super) async fn begin(&self, client: ClientAddress) -> Result<Upload, WriteError> {
         let space = Some(self.space.take(client, 0).map_err(WriteError::denied)?);
         let random: [u8; 16] = rand::random();
@@ -177,7 +178,7 @@ impl Files {
                 .create_new(true)
                 .mode(0o600)
                 .open(path)?;
-            // Where files cannot be locked, what a crash leaves stays.
+            // Where files cannot be locked, files left by a crash stay.
             let _ = file.lock();
             Ok(file)
         });
@@ -191,10 +192,10 @@ impl Files {
         })
     }
 
-    /// Whether uploads can be written now: begins one, which leaves nothing behind.
+    /// Whether uploads can be written now: writes one, and deletes it.
     pub async fn try_writing(&self) -> std::io::Result<()> {
         match self.write_a_block().await {
-            // The directory may be as full as it is allowed to be.
+            // The uploads may have used up all space allowed to them.
             Ok(()) | Err(WriteError::TooLarge | WriteError::Full | WriteError::ShareUsedUp) => Ok(()),
             Err(WriteError::DiskFull) => Err(std::io::ErrorKind::StorageFull.into()),
             Err(WriteError::Io(error)) => Err(error),
@@ -225,7 +226,7 @@ impl Upload {
         file.write_all(bytes).await.map_err(WriteError::of)
     }
 
-    /// tokio's file writes in the background: what failed there is said here.
+    /// Returns errors of tokio's file, which writes in the background.
     async fn flush(&mut self) -> Result<(), WriteError> {
         let file = self.file.as_mut().ok_or(WriteError::Full)?;
         file.flush().await.map_err(WriteError::of)
@@ -237,23 +238,23 @@ impl Upload {
         space.grow(more).map_err(WriteError::denied)
     }
 
-    /// Deletes what is not recorded, and returns when that is done.
+    /// Deletes the file unless it is recorded, and returns when that is done.
     pub(super) async fn discard(mut self) {
         if let Some(end) = self.end() {
-            // Dropping does as much.
+            // Dropping `self` would do the same.
             let _ = tokio::task::spawn_blocking(end).await;
         }
     }
 
-    /// Closes the file, and deletes it if it is not recorded. Both wait for a disk, and may not hold up a thread that serves
-    /// sockets. None if it is done already.
+    /// Returns work that closes the file, and deletes it if it is not recorded. Both wait for a disk, and must not hold up a
+    /// thread that serves sockets. `None` if that is done already.
     fn end(&mut self) -> Option<impl FnOnce() + Send + use<>> {
         let (file, space, path) = (self.file.take()?, self.space.take(), self.files.path(&self.id));
         Some(move || {
             drop(file);
             if let Some(space) = space {
                 let _ = std::fs::remove_file(path);
-                // What it takes is given back when it is taken no more.
+                // The space is given back only once the file no longer takes it.
                 drop(space);
             }
         })
@@ -293,7 +294,7 @@ pub(super) enum KeepError {
 }
 
 impl Drop for Upload {
-    /// Where the program ends before this is done, the next start deletes the file.
+    /// Ends the upload. If the program ends before that is done, the next start deletes the file.
     fn drop(&mut self) {
         if let Some(end) = self.end() {
             match Handle::try_current() {
@@ -320,7 +321,7 @@ impl WriteError {
     }
 }
 
-/// What a file counts for: whole blocks, at least one. Otherwise empty files would be free.
+/// The space that a file takes: whole blocks, at least one. Otherwise empty files would be free.
 fn charge(size: u64) -> u64 {
     size.max(1).div_ceil(BLOCK_BYTES).saturating_mul(BLOCK_BYTES)
 }
@@ -330,7 +331,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> std::io::Result<T> +
     done.unwrap_or_else(|panic| Err(std::io::Error::other(panic)))
 }
 
-/// The files that we named and nobody is writing. What somebody else put there is left alone.
+/// The files named by the server that nobody is writing. Files of others are left alone.
 fn unlocked(directory: &Path) -> std::io::Result<Vec<String>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory)? {
@@ -351,7 +352,7 @@ fn unlocked(directory: &Path) -> std::io::Result<Vec<String>> {
     Ok(found)
 }
 
-/// 128 bits in hexadecimal: what the server names files, and the only thing that is looked up.
+/// Whether it is 128 bits in hexadecimal: the only names that the server gives to files, and looks up.
 pub(super) fn is_id(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
@@ -362,7 +363,7 @@ mod tests {
 
     use super::*;
 
-    /// On a runtime with one thread for what waits for disks: what is done there is done in order.
+    /// A runtime with one thread for blocking work, which is then done in order.
     #[test]
     fn an_upload_that_is_given_up_is_deleted_where_nothing_else_waits_for_it() {
         let folder = tempfile::tempdir().unwrap();

@@ -21,9 +21,10 @@ use crate::shares::{ClientAddress, Denied};
 use crate::signaling::files::{Uploaded, may_be_the_file};
 use crate::storage::FileRecord;
 
-/// What a form may hold beside its file.
+/// Bytes of a form beside its file.
 const FORM_BYTES: u64 = 64 * 1024;
-/// How long the rest of a refused upload is read and thrown away: a browser reads the answer only after it has sent all.
+/// Time for which the rest of a refused upload is read and thrown away: a browser reads the answer only after it has
+/// sent everything.
 const HEAR_OUT_FOR: Duration = Duration::from_secs(5);
 
 pub(super) async fn upload(
@@ -74,7 +75,7 @@ async fn take(
     })?;
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let parser = Parser::new(content_type.unwrap_or_default()).map_err(|e| malformed(&e))?;
-    // How long it may take is said by how long it may be, and by its least speed.
+    // Its greatest length and its least speed bound the time of an upload.
     let form = Form {
         parser,
         body,
@@ -140,7 +141,7 @@ async fn receive(state: &State, mut form: Form<'_>) -> Result<FileRecord, HttpEr
     let begun = state.files.begin(form.client).await;
     let mut upload = begun.map_err(|e| write_failed(state, e))?;
     let kept = fill(state, form, &mut upload, name, media_type).await;
-    // Whoever is refused finds the place free that the upload took.
+    // The place of the upload is free before a refusal is answered.
     if kept.is_err() {
         upload.discard().await;
     }
@@ -210,7 +211,8 @@ fn write_failed(state: &State, error: WriteError) -> HttpError {
     }
 }
 
-/// Bounded in time and bytes: someone who goes on after that sees the connection break.
+/// Reads and throws away the rest, within limits of time and bytes: the connection of a client that sends even more
+/// breaks.
 async fn hear_out(mut body: BodyDataStream, most: u64) {
     let mut left = most;
     let _ = tokio::time::timeout(HEAR_OUT_FOR, async {

@@ -1,4 +1,4 @@
-//! The files of a certificate and its key: what is in them, and why they cannot be used.
+//! The files of a certificate and its key: their contents, and the reasons why they cannot be used.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,14 +9,14 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
 use x509_parser::extensions::GeneralName;
 
-/// What was read from the files.
+/// The contents of the files.
 pub(super) struct Loaded {
     pub(super) server_config: Arc<ServerConfig>,
-    /// In small letters.
+    /// The DNS names of the certificate, in small letters.
     pub(super) names: Arc<[String]>,
 }
 
-/// The modification time and the length of both files, where they can be looked at.
+/// The modification time and the length of both files, where they can be read.
 pub(super) type Fingerprint = [Option<(SystemTime, u64)>; 2];
 
 #[derive(Clone, Debug)]
@@ -86,7 +86,8 @@ impl Files {
         })
     }
 
-    /// An expired certificate is served all the same: some clients do not look, and no service is worse.
+    /// Logs wrong dates. An expired certificate is used all the same: some clients do not check, and no
+    /// service is worse.
     fn warn_of_dates(&self, certificate: &CertificateDer<'_>, now: SystemTime) {
         let path = self.certificate.display();
         match validity(certificate) {
@@ -98,7 +99,7 @@ impl Files {
         }
     }
 
-    /// Changes whenever one of the files does: modification time and length of both.
+    /// A value that changes when one of the files does: modification time and length of both.
     pub(super) fn fingerprint(&self) -> Fingerprint {
         [&self.certificate, &self.key].map(|path| {
             let metadata = std::fs::metadata(path).ok()?;
@@ -107,7 +108,7 @@ impl Files {
     }
 }
 
-/// The names that clients compare (RFC 9525 §6.1): the subject's own name is no longer one of them.
+/// The names that clients compare (RFC 9525 §6.1). The subject's common name is no longer one of them.
 fn dns_names(certificate: &CertificateDer<'_>) -> Vec<String> {
     let Ok((_, parsed)) = x509_parser::parse_x509_certificate(certificate) else {
         return Vec::new();
@@ -138,7 +139,7 @@ fn content(what: &'static str, path: &Path, error: &pem::Error) -> TlsError {
     }
 }
 
-/// When a certificate begins and ceases to be valid.
+/// The times at which a certificate begins and ceases to be valid.
 pub(super) fn validity(certificate: &CertificateDer<'_>) -> Option<(SystemTime, SystemTime)> {
     let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
     let time = |time: x509_parser::time::ASN1Time| {

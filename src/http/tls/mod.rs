@@ -1,5 +1,5 @@
-//! The certificate of the TLS listeners: given by the configuration or self-made, and taken up anew when its files
-//! change. Does not touch sockets.
+//! The certificate of the TLS listeners: configured or self-made, and loaded again when its files change. Does not
+//! touch sockets.
 
 mod files;
 mod self_made;
@@ -16,7 +16,7 @@ use rustls::ServerConfig;
 use crate::clock::WallClock;
 use crate::config;
 
-/// How soon changed files are taken up. Looking costs two `stat`s.
+/// Time between two checks for changed files. A check costs two `stat`s.
 const WATCH_INTERVAL: Duration = Duration::from_secs(3);
 
 /// The certificate in use. Cheap to clone.
@@ -31,7 +31,7 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// Loads the given pair, or the self-made one, which is made first if it is missing or about to expire.
+    /// Loads the configured pair, or the self-made one, which is made first if it is missing or about to expire.
     pub fn load(config: &config::Tls, clock: WallClock) -> Result<Certificate, TlsError> {
         let now = clock();
         let (files, self_made) = match config.given() {
@@ -55,7 +55,7 @@ impl Certificate {
         })
     }
 
-    /// Browsers warn of it.
+    /// Whether browsers warn of it, because it is self-made.
     pub fn is_self_made(&self) -> bool {
         self.self_made
     }
@@ -64,17 +64,17 @@ impl Certificate {
         &self.files.certificate
     }
 
-    /// What the next handshake uses.
+    /// The configuration of the next handshake.
     pub fn current(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.current.load().server_config)
     }
 
-    /// The DNS names that it is for, some of which may begin with `*.`.
+    /// The DNS names of the certificate, some of which may begin with `*.`.
     pub fn names(&self) -> Arc<[String]> {
         Arc::clone(&self.current.load().names)
     }
 
-    /// Looks at the files; a changed pair replaces the one in use, a bad one is reported, once. Never ends.
+    /// Checks the files for ever. A changed pair replaces the one in use; a bad one is reported, once.
     pub async fn watch(self) {
         let mut seen = self.seen;
         let mut ticks = tokio::time::interval(WATCH_INTERVAL);
@@ -94,7 +94,7 @@ impl Certificate {
     /// Reads the files, whether or not they have changed. A bad pair is reported, and the one in use stays.
     pub async fn reload(&self) {
         let (files, now) = (Arc::clone(&self.files), (self.clock)());
-        // The disk may hang.
+        // The files are read on another thread, because the disk may hang.
         let Ok(loaded) = tokio::task::spawn_blocking(move || files.read(now)).await else {
             return;
         };

@@ -1,4 +1,5 @@
-//! The development certificate: for localhost and this machine's name, made when missing, made anew before it expires.
+//! The development certificate: for localhost and this machine's name, made when missing, and made again before it
+//! expires.
 
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -16,14 +17,14 @@ const CERTIFICATE: &str = "localhost.pem";
 const KEY: &str = "localhost-key.pem";
 
 const DAY: Duration = Duration::from_secs(86_400);
-/// Some systems refuse certificates that are valid for more than 825 days, also when their owner trusts them.
+/// Some systems refuse certificates that are valid for more than 825 days, even if their owner trusts them.
 const VALID_FOR: Duration = DAY.saturating_mul(730);
-/// So that a server started today serves a valid one for some time.
+/// Time before its end when the certificate is made again: a server started today should have a valid one for a while.
 const RENEW_BEFORE: Duration = DAY.saturating_mul(30);
-/// For clients whose clock is behind.
+/// Time before now from which the certificate is valid, for clients whose clock is behind.
 const VALID_BEFORE: Duration = DAY;
 
-/// The pair in `directory`, which is valid for a while when this returns.
+/// Returns the pair in `directory`, which is then valid for a while.
 pub(super) fn ready(directory: &Path, now: SystemTime) -> Result<Files, TlsError> {
     let files = Files {
         certificate: directory.join(CERTIFICATE),
@@ -62,10 +63,10 @@ fn make(directory: &Path, files: &Files, now: SystemTime) -> Result<(), TlsError
     write(&files.certificate, &certificate.pem(), 0o644).map_err(keep)
 }
 
-/// As which names and addresses this machine calls itself.
+/// The names and addresses of this machine.
 fn names() -> Vec<String> {
     let mut names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
-    // A host name that cannot stand in a certificate is left out rather than failing the start.
+    // A host name that does not fit in a certificate is left out, and the start does not fail.
     let fits = |name: &String| {
         !name.is_empty() && name.len() <= 253 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.')
     };
@@ -75,7 +76,7 @@ fn names() -> Vec<String> {
     names
 }
 
-/// All or nothing, and never readable by others for a moment: written beside, then renamed.
+/// Writes a file whole or not at all, and never readable by others for a moment: it is written beside, then renamed.
 fn write(path: &Path, text: &str, mode: u32) -> std::io::Result<()> {
     let beside = path.with_extension(format!("pem.{}", std::process::id()));
     let _ = std::fs::remove_file(&beside);
