@@ -14,7 +14,7 @@ use crate::hub::Session;
 use crate::ids::{RoomName, UserId};
 use crate::storage::{AdmitError, Gate};
 
-/// Who there is, and who may enter which room. The server's is [`Gate`].
+/// Which users exist, and who may enter which room. The server's is [`Gate`].
 pub trait Admission: Send + Sync + 'static {
     fn admit(
         &self,
@@ -39,15 +39,15 @@ impl Admission for Gate {
 
 /// What every family needs to serve one client.
 pub struct Client<A> {
-    /// The kind of rooms that it enters.
+    /// Kind of the rooms that the client enters.
     pub rooms: RoomKind,
     pub session: Session,
     pub admission: A,
     pub config: Arc<Config>,
     pub clock: WallClock,
-    /// What tokens are checked with.
+    /// Keys by which tokens are checked.
     pub keys: Keys,
-    /// The token in the request that opened the socket.
+    /// Token in the request that opened the socket.
     pub token: Option<String>,
 }
 
@@ -57,7 +57,7 @@ impl<A> Client<A> {
         self.session.request(command.into()).await
     }
 
-    /// A refusal for which the family has no message: only the log has it.
+    /// Answers nothing. A refusal, for which the family has no message, is only logged.
     pub fn silent(&self, outcome: Result<(), Refusal>) -> Reaction {
         match outcome {
             Ok(()) => Reaction::none(),
@@ -65,14 +65,14 @@ impl<A> Client<A> {
         }
     }
 
-    /// A message that is not acted on, and not answered: only the log has it.
+    /// Answers nothing to a message that is not acted on. The message is only logged.
     pub fn ignore(&self, what: &str) -> Reaction {
         debug!(session = %self.session.id(), what, "ignored");
         Reaction::none()
     }
 }
 
-/// Whether somebody may enter a room. A room of two is for whoever knows what it is called.
+/// Whether somebody may enter a room. A room of two is for people who know its name.
 pub async fn admit<A: Admission>(
     client: &Client<A>,
     user: &UserId,

@@ -7,7 +7,7 @@ use super::client::Client;
 use super::reaction::{Frame, Heartbeat, Reaction};
 use crate::domain::Event;
 
-/// One client's conversation in one family. It keeps what the client has said that later messages depend on.
+/// One client's conversation in one family. It keeps what the client has said and later messages depend on.
 pub trait Dialogue<A>: Send {
     /// The family's name in the metrics.
     fn family(&self) -> &'static str;
@@ -17,13 +17,13 @@ pub trait Dialogue<A>: Send {
         ready(Reaction::none()).boxed()
     }
 
-    /// One message of the client. Returns when all that it leads to has been decided.
+    /// Takes one message of the client. Returns when all that follows from it has been decided.
     fn receive<'a>(&'a mut self, client: &'a Client<A>, frame: Frame) -> BoxFuture<'a, Reaction>;
 
     /// What the client is sent about an event. [`Event::Ended`] never comes here: it is the same for all families.
     fn tell(&mut self, client: &Client<A>, event: Event) -> Reaction;
 
-    /// What the client is sent where nothing else is.
+    /// What the client is sent when it has been sent nothing else for some time.
     fn heartbeat(&self) -> Option<Heartbeat> {
         None
     }

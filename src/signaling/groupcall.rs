@@ -1,4 +1,4 @@
-//! The beginning of a conversation on `/groupcall` and `/direct`, which two families share: the first message that is of
+//! The beginning of a conversation on `/groupcall` and `/direct`, which two families share: the first message that belongs to
 //! one of them decides.
 
 use futures_util::FutureExt;
@@ -14,12 +14,13 @@ use crate::domain::Event;
 
 const UNRECOGNIZED: &str = "unrecognizedMessage";
 
-/// A client of one of the two families, once it is known of which.
+/// A client of one of the two families.
 pub struct GroupcallDialogue<A> {
+    /// Conversation in the client's family. `None` until the family is known.
     family: Option<Box<dyn Dialogue<A>>>,
 }
 
-/// The answer to a message that is of neither family.
+/// The answer to a message that belongs to neither family.
 #[derive(Serialize)]
 struct OfNoFamily {
     id: &'static str,
@@ -57,7 +58,7 @@ impl<A: Admission> Dialogue<A> for GroupcallDialogue<A> {
     }
 
     fn tell(&mut self, client: &Client<A>, event: Event) -> Reaction {
-        // Events come of messages, so the family is known by then.
+        // Events follow from messages, so the family is known by then.
         let family = self.family.as_mut();
         family.map_or_else(Reaction::none, |family| family.tell(client, event))
     }

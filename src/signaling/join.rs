@@ -8,17 +8,17 @@ use crate::ids::{RoomName, UserId};
 use crate::storage::AdmitError;
 use crate::text;
 
-/// What a client says to enter a room. Names are of a length that is allowed.
+/// What a client says to enter a room. The lengths of the names have been checked.
 pub struct Join {
     pub user: UserId,
     pub room: RoomName,
-    /// The name that the client gives itself.
+    /// Name that the client gives itself.
     pub own_name: Option<String>,
     pub password: Option<Text>,
     pub token: Option<Text>,
 }
 
-/// Enters the room, or says why the socket is to be closed. What is refused for no fault of the client's is only logged.
+/// Enters the room, or returns why the socket is to be closed. A refusal that is not the client's fault is only logged.
 pub async fn enter<A: Admission>(client: &Client<A>, join: Join) -> Result<(), Close> {
     let Join {
         user,

@@ -1,10 +1,10 @@
-//! JSON as real clients send it: the one reading of names, numbers and texts, for every field of every family.
+//! JSON as real clients send it: the one way in which names, numbers and texts are read, for every field of every family.
 //!
 //! | JSON | as a [`Name`] | as a [`Text`] |
 //! |---|---|---|
 //! | `"anna"`, `"8.0"` | the text | the text |
 //! | `8`, `-3`, `18446744073709551615` | its digits | its digits |
-//! | `8.0`, `8e0`, up to 2⁴⁹: some languages write every number so | `8` | `8` |
+//! | `8.0`, `8e0`, up to 2⁴⁹: some languages write every number in this way | `8` | `8` |
 //! | `1.5`, `1e300`, and whole numbers past 2⁴⁹ that are written with a fraction or an exponent | nothing | as JSON writes them |
 //! | `true`, `false` | nothing | `true`, `false` |
 //! | `null`, an array, an object | nothing | nothing |
@@ -25,11 +25,11 @@ use crate::text;
 /// The greatest whole number up to which JavaScript tells neighbours apart: 2⁵³ − 1.
 pub const EXACT_INTEGER_MAX: i64 = (1 << 53) - 1;
 
-/// The greatest number with a fraction or an exponent that is read as a whole one. The parser is off by up to two in the
-/// last place; up to here that makes no whole number of another one. Telephone numbers and milliseconds since 1970 fit.
+/// The greatest number with a fraction or an exponent that is read as a whole one. The parser may be wrong by two in the last
+/// place; up to this number that never turns one whole number into another. Telephone numbers and milliseconds since 1970 fit.
 const WHOLE_FLOAT_MAX: f64 = (1_u64 << 49) as f64;
 
-/// `None` for what is no JSON or nested too deep.
+/// The value of a text. `None` for a text that is no JSON, or is nested too deep.
 pub fn parse(text: &str) -> Option<Value> {
     if deeper_than(JSON_DEPTH_MAX, text) {
         return None;
@@ -37,8 +37,8 @@ pub fn parse(text: &str) -> Option<Value> {
     serde_json::from_str(text).ok()
 }
 
-/// The values in a text, one after the other, whatever white space is between and within them. `None` for a part that is
-/// no JSON or nested too deep: it ends where a later line begins with an object, or with the text.
+/// The values in a text, one after the other, with any white space between and within them. `None` for a part that is no JSON,
+/// or is nested too deep. Such a part ends where a later line begins with an object, or at the end of the text.
 pub fn values(text: &str) -> impl Iterator<Item = Option<Value>> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -55,7 +55,7 @@ pub fn values(text: &str) -> impl Iterator<Item = Option<Value>> {
                 Some((!deeper_than(JSON_DEPTH_MAX, read)).then_some(value))
             }
             _ => {
-                // What is nested too deep for the parser is still one part.
+                // A value that is nested too deep for the parser is still one part.
                 let nested = valid_length(rest);
                 rest = nested.map_or_else(|| next_object(rest), |length| &rest[length..]);
                 Some(None)
@@ -64,17 +64,19 @@ pub fn values(text: &str) -> impl Iterator<Item = Option<Value>> {
     })
 }
 
-/// The text from the first line, behind the first one, that begins with an object; empty where there is none.
+/// The rest of a text after its first line, from the first line that begins with an object. Empty if there is none.
 fn next_object(text: &str) -> &str {
     let lines = text.match_indices('\n').map(|(end, _)| &text[end + 1..]);
-    // White space is skipped within the line alone: of many empty lines each would skip all those behind it.
+    // White space is skipped within the line alone. If it were skipped over many empty lines, each of them would skip all lines
+    // behind it.
     let starts = lines.map(|line| line.trim_start_matches(|c: char| c != '\n' && c.is_whitespace()));
     let is_object = |start: &&str| object(start).is_some_and(|object| valid_length(object).is_some());
     starts.into_iter().find(is_object).unwrap_or_default()
 }
 
-/// The object with which a text begins, by its brackets alone. `None` where it does not end, or is nested too deep: so no
-/// byte is read for more objects around it than may be within one another, however many lines begin with one.
+/// The object with which a text begins, found by its brackets alone. `None` if it does not end, or is nested too deep. So a
+/// byte is read at most once for each of the objects around it, of which there are no more than may be within one another,
+/// however many lines begin with an object.
 fn object(text: &str) -> Option<&str> {
     if !text.starts_with('{') {
         return None;
@@ -93,21 +95,21 @@ fn object(text: &str) -> Option<&str> {
     None
 }
 
-/// How long the value is with which a text begins. This parser keeps no values and knows no greatest depth.
+/// The length of the value with which a text begins. This parser keeps no values and has no greatest depth.
 fn valid_length(text: &str) -> Option<usize> {
     let mut stream = serde_json::Deserializer::from_str(text).into_iter::<serde::de::IgnoredAny>();
     let value = stream.next()?;
     value.ok().map(|_| stream.byte_offset())
 }
 
-/// The fields of one message; `None` where a needed one is missing or is not what it should be, and where the message is no
-/// object: serde alone would take a list of the same values, in the order of the struct's fields, for it. It would inside of
-/// structs, too; so what stands in a field is a [`Name`], a [`Text`], a `String`, or a [`Value`] for another call of this.
+/// The fields of one message. `None` if a needed field is missing or is not what it should be, and if the message is no object:
+/// serde alone would accept a list of the same values, in the order of the struct's fields. It would do so inside of structs
+/// too; so the type of a field is [`Name`], [`Text`], `String`, or a [`Value`] for another call of this function.
 pub fn fields<'a, T: Deserialize<'a>>(message: &'a Value) -> Option<T> {
     message.is_object().then(|| T::deserialize(message).ok())?
 }
 
-/// A field that may be missing: what it should not be counts as missing.
+/// A field that may be missing. A value that is not what it should be counts as missing.
 pub fn if_any<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
     Ok(T::deserialize(Value::deserialize(deserializer)?).ok())
 }
@@ -116,7 +118,7 @@ pub fn text(message: &impl Serialize) -> String {
     serde_json::to_string(message).expect("the messages have text keys and nothing that JSON lacks")
 }
 
-/// Asked before any parser recurses.
+/// Whether a text is nested deeper than `max`. Called before any parser recurses.
 fn deeper_than(max: usize, text: &str) -> bool {
     let mut brackets = Brackets::default();
     text.bytes().any(|byte| {
@@ -125,7 +127,7 @@ fn deeper_than(max: usize, text: &str) -> bool {
     })
 }
 
-/// Counts the brackets that are open, outside of strings.
+/// Counts the open brackets outside of strings.
 #[derive(Default)]
 struct Brackets {
     depth: usize,
@@ -146,7 +148,7 @@ impl Brackets {
     }
 }
 
-/// What names a person, a room or a device. Never empty; how long it is, is asked where it is taken out.
+/// The name of a person, a room or a device. Never empty. Whether it is too long is checked where it is taken out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name(Result<String, TooLong>);
 
@@ -156,7 +158,7 @@ pub struct Name(Result<String, TooLong>);
 pub struct TooLong;
 
 impl Name {
-    /// The field of a message; `None` where it is missing or is no name.
+    /// The field of a message; `None` if it is missing or is no name.
     pub fn of(message: &Value, field: &str) -> Option<Self> {
         Self::deserialize(message.get(field)?).ok()
     }
@@ -194,12 +196,12 @@ impl<'de> Deserialize<'de> for Name {
     }
 }
 
-/// What a person typed, or a client took for it. How long it may be depends on the field.
+/// A text that a person typed, or a value that a client sent in its place. The greatest length depends on the field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text(pub String);
 
 impl Text {
-    /// The field of a message; `None` where it is missing or is no text.
+    /// The field of a message; `None` if it is missing or is no text.
     pub fn of(message: &Value, field: &str) -> Option<Self> {
         Self::deserialize(message.get(field)?).ok()
     }
@@ -211,7 +213,7 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-/// Reads by the table above.
+/// Reads as the table at the top of this file says.
 struct TextVisitor {
     only_names: bool,
 }

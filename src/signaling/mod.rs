@@ -1,25 +1,25 @@
 //! Signaling families: each turns what its clients send into commands, and events into what its clients expect.
 //!
-//! A family is a folder here, with its wire format in its own words in the folder's `mod.rs`. No family knows another
-//! and nothing outside knows any. Those whose clients have a socket are [`Dialogue`]s, and the path says which one a client
-//! speaks ([`Entrance`]). [`accounts`] and [`files`] are the formats of requests over HTTP. `/groupcall` is shared by
-//! two families, told apart by the first message:
+//! A family is a folder here; the folder's `mod.rs` describes its wire format. No family knows another, and nothing outside
+//! knows any. Families whose clients have a socket are [`Dialogue`]s, and the path says which one a client speaks
+//! ([`Entrance`]). [`accounts`] and [`files`] are the formats of requests over HTTP. Two families share `/groupcall`; the first
+//! message tells them apart:
 //!
 //! | first message | family |
 //! |---|---|
 //! | a JSON object with one of [`groupcall_id`]'s kinds under `id` | [`groupcall_id`] |
 //! | a JSON object with one of [`groupcall_type`]'s kinds under `type` | [`groupcall_type`] |
-//! | anything else | not known: the next message is the first |
+//! | anything else | not known; the next message counts as the first |
 //!
 //! Where the family is not known, the answer has its kind under both keys: `{"id":"unrecognizedMessage",
-//! "type":"unrecognizedMessage","message":…}`, with what the client sent. The one family knows it, and clients of the other
-//! report kinds that they do not know.
+//! "type":"unrecognizedMessage","message":…}`, with what the client sent. One family knows this message, and clients of the
+//! other report kinds that they do not know.
 //!
-//! So is `/direct`, whose rooms are others, for two each, and for whoever knows their names: there a user need not be
-//! known to the server.
+//! The same two families share `/direct`, whose rooms are different ones: each is for two, who only need to know its name.
+//! There a user need not be known to the server.
 //!
-//! People of both families meet in the same rooms: a room and a user are what they are called, as text, so `7` and
-//! `"7"` are the same.
+//! People of both families meet in the same rooms: a room and a user are identified by their name as text, so `7` and `"7"` are
+//! the same.
 
 pub mod accounts;
 mod call;
@@ -56,7 +56,7 @@ use crate::hub::Session;
 use crate::ids::RoomName;
 use crate::storage::DeviceRecord;
 
-/// By which path a client has come: what it speaks, and how much at a time.
+/// The path by which a client has come. It decides which family the client speaks, and how long its messages may be.
 #[derive(Clone, Debug)]
 pub enum Entrance {
     /// `/call`
@@ -67,10 +67,10 @@ pub enum Entrance {
     Direct,
     /// `/ws`
     Messages,
-    /// `/socket.io`, with a token that is good for this device.
+    /// `/socket.io`, with a token that is valid for this device.
     Device {
         device: DeviceRecord,
-        /// Makes the rooms of its calls: each another, and none that could be guessed.
+        /// Maker of the rooms of its calls. Each room is a new one that nobody could guess.
         room_ids: fn() -> RoomName,
     },
 }
@@ -119,7 +119,7 @@ impl<A: Admission> Conversation<A> {
         Self { client, dialogue }
     }
 
-    /// With what tokens are checked, and the one in the request that opened the socket.
+    /// Sets the keys by which tokens are checked, and the token in the request that opened the socket.
     pub fn with_tokens(mut self, keys: Keys, token: Option<String>) -> Self {
         self.client.keys = keys;
         self.client.token = token.filter(|token| !token.is_empty());
@@ -131,24 +131,24 @@ impl<A: Admission> Conversation<A> {
         self.dialogue.begin(&self.client).await
     }
 
-    /// What the client is sent where nothing else is.
+    /// What the client is sent when it has been sent nothing else for some time.
     pub fn heartbeat(&self) -> Option<Heartbeat> {
         self.dialogue.heartbeat()
     }
 
-    /// How long the client is not to be listened to after its last message: it has cost others more than it may.
+    /// Time for which the client is not to be read from after its last message, because it has cost others more than it may.
     pub fn take_pause(&self) -> Duration {
         self.client.session.take_pause()
     }
 
-    /// One message of the client. Returns when all that it leads to has been decided.
+    /// Takes one message of the client. Returns when all that follows from it has been decided.
     pub async fn receive(&mut self, frame: Frame) -> Reaction {
         let reaction = self.dialogue.receive(&self.client, frame).await;
         metrics::counter!("patchbay_messages_received_total", "family" => self.dialogue.family()).increment(1);
         reaction
     }
 
-    /// Why the socket is to be closed where the hub has let go of the session without a word.
+    /// Why the socket is to be closed where the hub has let go of the session without a reason.
     pub fn let_go(&self) -> Close {
         if self.client.session.has_hub() {
             Close::TOO_SLOW

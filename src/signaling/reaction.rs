@@ -16,7 +16,8 @@ pub enum Frame {
 }
 
 impl Frame {
-    /// What a family of text messages reads: some clients send theirs in binary frames. What is no text has none in it.
+    /// The text of the frame, for a family of text messages: some clients send theirs in binary frames. Bytes that are no text
+    /// count as an empty one.
     pub fn text(&self) -> &str {
         match self {
             Frame::Text(text) => text,
@@ -39,10 +40,10 @@ impl Frame {
 /// A family's own sign of life, beside WebSocket's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heartbeat {
-    /// Sent when no other message has been for this long …
+    /// Time without any other message to the client, after which the frame is sent …
     pub after: Duration,
     pub frame: Frame,
-    /// … and any message has to come back within this time.
+    /// … and time within which any message has to come back.
     pub answer_within: Duration,
 }
 
@@ -70,13 +71,13 @@ impl Close {
     );
     pub const LONG_NAME: Close = Close::new(1008, "a name has more than 128 characters");
     pub const LONG_OFFER: Close = Close::new(1009, "an offer has more than 65536 bytes");
-    /// Of the codes for private use, like the two after it: a page tells it from a wrong password.
+    /// One of the codes for private use, like the two after it: a page tells them from a wrong password.
     pub const NO_TOKEN: Close = Close::new(4401, "this server asks for a token: the one that was issued to you");
     pub const BAD_TOKEN: Close = Close::new(4403, "the token is not valid any more, or was never: ask for a new one");
     pub const OTHERS_TOKEN: Close = Close::new(4403, "the token was issued to somebody else");
     pub const NAME_TAKEN: Close = Close::new(4409, "the name is held by somebody who has proven that it is theirs");
     pub const WRONG_PASSWORD: Close = Close::new(1008, "the room's password is missing or wrong");
-    /// Of the codes for private use: a page that reads only codes would take another one for a wrong password or a full
+    /// One of the codes for private use: a page that reads only codes would take another one for a wrong password or a full
     /// room.
     pub const TOO_MANY_GUESSES: Close = Close::new(
         4029,
@@ -84,7 +85,8 @@ impl Close {
     );
     pub const TOO_FAST: Close = Close::new(1008, "too many messages");
     pub const TOO_SLOW: Close = Close::new(1008, "messages are not read");
-    /// As after a restart (RFC 6455's registry, 1012): a client that comes again by itself finds the room as it was, and empty.
+    /// The code of a restart (RFC 6455's registry, 1012). A client that comes again by itself finds the same room, and nobody
+    /// in it.
     pub const MEDIA_LOST: Close = Close::new(
         1012,
         "the part of the server that carried this room has failed; come again",
@@ -95,8 +97,8 @@ impl Close {
     pub const FULL: Close = Close::new(1013, "the room or the server is full");
     pub const TOO_DEAR: Close = Close::new(1008, "the message is too long for so many people");
     pub const TOO_MANY_PEERS: Close = Close::new(1013, "no place for one more WebRTC connection; try again later");
-    /// Of the codes for private use: a client that reconnects by itself must not on this one, or two pages of the same
-    /// user throw one another out for ever.
+    /// One of the codes for private use. A client that reconnects by itself must not do so on this one, or two pages of the
+    /// same user would throw one another out for ever.
     pub const REPLACED: Close = Close::new(4001, "the same user came again with a newer session");
 
     const fn new(code: u16, reason: &'static str) -> Self {

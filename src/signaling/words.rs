@@ -1,4 +1,4 @@
-//! What several families say in the same words.
+//! Messages and words that several families share.
 
 use serde::de::IntoDeserializer;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -27,7 +27,7 @@ impl<'a> From<&'a Candidate> for CandidateOut<'a> {
     }
 }
 
-/// Whether a client says with its first message that it understands what only this server says.
+/// Whether a client says with its first message that it understands the messages that only this server sends.
 pub fn takes_notices(message: &Value) -> bool {
     message.get("notices") == Some(&Value::Bool(true))
 }
@@ -48,7 +48,7 @@ pub fn kind_word(kind: MediaKind) -> &'static str {
     }
 }
 
-/// Which feed of somebody is meant: their camera where nothing is said, as all clients do that know of no other.
+/// Which feed of somebody is meant. Their camera where the field is missing, because most clients know of no other feed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FeedWord {
@@ -57,7 +57,7 @@ pub enum FeedWord {
     Screen,
 }
 
-/// Anything but a text is no word of ours: other clients may have a field of this name.
+/// Reads the field. Anything but a text counts as missing: other clients may have a field of this name.
 pub fn feed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<FeedWord, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::String(text) => FeedWord::deserialize(text.into_deserializer()),

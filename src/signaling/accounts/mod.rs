@@ -7,10 +7,10 @@
 //! | `/account/contacts/add` | `phone`, `token`, `contact` | `contacts`, as they are then. This server's own |
 //! | `/account/contacts/remove` | `phone`, `token`, `contact` | `contacts`, as they are then. This server's own |
 //!
-//! A contact's devices are listed once both have added each other (`accounts.mutual_contacts`). Adding is answered alike
-//! whether or not somebody has logged in with that number.
+//! A contact's devices are listed once both have added each other (`accounts.mutual_contacts`). The answer to adding a contact
+//! does not depend on whether somebody has logged in with that number.
 //!
-//! All fields are texts, unlike the names in signaling messages, which may be numbers: the interface that clients know
+//! All fields are texts, unlike the names in signaling messages, which may be numbers. The interface that clients know
 //! tells a field of a wrong type (2) from a text that is no phone number (3), and a number is of a wrong type.
 //! The codes are those of [`wire::Code`]; the messages of success are spelled as clients know them.
 
@@ -52,7 +52,7 @@ pub fn contacts(devices: Vec<DeviceRecord>) -> Contacts {
     }
 }
 
-/// The answer, whatever became of the request.
+/// The answer to a request, served or refused.
 pub fn answer<T: Default + Serialize>(done: Done, outcome: Result<T, Refused>) -> Answer<T> {
     let (code, message, content) = match outcome {
         Ok(content) => (Code::Done, done.message().to_owned(), content),

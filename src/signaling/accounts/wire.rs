@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
     Done = 0,
-    /// Not now: the server failed and its log says why, or the client's network has used up its share of logins.
+    /// Not now. The server failed and its log says why, or the client's network has used up its share of logins.
     Internal = 1,
-    /// No JSON object, or a field that is missing or no text; a contact that cannot be one.
+    /// No JSON object, or a field that is missing or no text, or a contact that cannot be one.
     DataInvalid = 2,
-    /// Not eleven digits, or a number that is not known here.
+    /// A number that has not eleven digits, or is not known here.
     PhoneInvalid = 3,
-    /// Not valid any more, of another server, of another shape, or of another account.
+    /// A token that has expired, or is of another server, another shape, or another account.
     TokenInvalid = 4,
     DeviceInvalid = 5,
 }
@@ -30,7 +30,7 @@ impl Code {
     }
 }
 
-/// What a request asks for, by the message of its success.
+/// Kind of a request, by the message of its success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Done {
     LoggedIn,

@@ -1,51 +1,52 @@
-//! The call from one to another, on `/call`.
+//! A call between two, on `/call`.
 //!
-//! JSON objects in text frames, their kind under `id`. Each side opens one WebRTC connection that carries both
-//! directions, and each side offers: the caller with `call`, the callee with its acceptance. The server answers both
-//! then, the callee first.
+//! JSON objects in text frames, with their kind under `id`. Each side opens one WebRTC connection that carries both directions,
+//! and each side offers: the caller with `call`, the callee with its acceptance. The server then answers both, the callee
+//! first.
 //!
 //! | client → server | fields | what it does |
 //! |---|---|---|
 //! | `register` | `name`; optional `notices`, `token` | can be called by that name from now on; the newest socket of a name has it alone |
-//! | `call` | `from`, `to`, `sdpOffer` | rings at `to`; whoever still rings somebody else gives that up |
+//! | `call` | `from`, `to`, `sdpOffer` | rings at `to`; an earlier call of this client that still rings is given up |
 //! | `incomingCallResponse` | `from` (the caller), `callResponse`; with `accept`: `sdpOffer`; otherwise: `message` | accepts, or declines: `bussy` (so spelt) or `user declined` |
-//! | `incomingCallErrorResponse` | `from` (the caller), `errorResponse` `NoDevice` | declines for want of a microphone or camera |
-//! | `onIceCandidate` | `candidate` | nothing, at any time: clients are found by their own checks |
-//! | `stop` | | hangs up, gives up, or declines what rings; so does closing the socket |
+//! | `incomingCallErrorResponse` | `from` (the caller), `errorResponse` `NoDevice` | declines, because there is no microphone or camera |
+//! | `onIceCandidate` | `candidate` | nothing, at any time: the server finds clients by their own checks |
+//! | `stop` | | hangs up, gives up, or declines the call that rings; so does closing the socket |
 //! | `restart` | `sdpOffer` | this server's own: another offer in a call, which changes formats, restarts ICE, or puts a new connection in the place of the old one |
 //! | `heart` | | is answered by the same |
 //!
 //! | server → client | fields | when |
 //! |---|---|---|
 //! | `registerResponse` | `response`; `userId` or `message` | `accepted`, `rejected: empty user name`, `rejected: user '…' already registered` where somebody has proven that the name is theirs, or `rejected` with the reason in `message` |
-//! | `incomingCall` | `from`, `to` | it rings, also at who registers while it does |
+//! | `incomingCall` | `from`, `to` | a call rings; also to a client that registers while it rings |
 //! | `startCommunication` | `sdpAnswer` | to the callee who accepted, before the caller hears of it |
-//! | `callResponse` | `response`; `sdpAnswer` or `message` | to the caller: `accepted`, `rejected: user '…' is not registered`, or `rejected` with the reason in `message`. To a callee, `rejected` where the `from` of their answer has more than 128 characters. To who sent a `restart`, `rejected` where its offer is missing, too long or cannot be answered, or there is no place for its connection. The call goes on, unless the offer was of a new connection: then `stopCommunication` follows |
-//! | `iceCandidate` | `candidate` `{candidate, sdpMid, sdpMLineIndex}` | after that side's answer, which has them too |
-//! | `restartAnswer` | `sdpAnswer` | to who sent a `restart`; then candidates |
-//! | `otherMedia` | `media`: `lost` or `back` | the other side's media do not arrive any more though the call goes on, or arrive again. Only to who registered with `notices` |
-//! | `mediaUndecodable` | `from`, `to`, `media` (`audio`, `video`), `codec` | what `from` sends is in a format that `to` cannot decode, and is not sent to them. Only to who registered with `notices` |
-//! | `mediaDecodable` | `from`, `to`, `media` | that is over, likewise |
-//! | `stopCommunication` | | the other side hung up, gave up, or is gone; the call could not be set up; it rang too long |
+//! | `callResponse` | `response`; `sdpAnswer` or `message` | to the caller: `accepted`, `rejected: user '…' is not registered`, or `rejected` with the reason in `message`. To a callee: `rejected` where the `from` of their answer has more than 128 characters. To the sender of a `restart`: `rejected` where its offer is missing, too long or cannot be answered, or there is no place for its connection. The call goes on, unless the offer was for a new connection: then `stopCommunication` follows |
+//! | `iceCandidate` | `candidate` `{candidate, sdpMid, sdpMLineIndex}` | after that side's answer, which contains it too |
+//! | `restartAnswer` | `sdpAnswer` | to the sender of a `restart`; candidates follow |
+//! | `otherMedia` | `media`: `lost` or `back` | the other side's media no longer arrive though the call goes on, or arrive again. Only to clients that registered with `notices` |
+//! | `mediaUndecodable` | `from`, `to`, `media` (`audio`, `video`), `codec` | what `from` sends is in a format that `to` cannot decode, and is not sent to them. Only to clients that registered with `notices` |
+//! | `mediaDecodable` | `from`, `to`, `media` | `to` can decode it again. Only to clients that registered with `notices` |
+//! | `stopCommunication` | | the other side has hung up, given up, or left; the call could not be set up; it rang too long |
 //! | `incomingCallError` | `from`, `to`, `errorResponse` | to the caller: the callee has no device |
 //! | `heart` | | |
 //!
 //! Firefox sends nothing more over a connection that has once `failed`: it needs a new one in its place.
 //!
-//! `notices` is this server's own, and `true` from clients that understand its own messages; others are not sent any. A
-//! call whose media is lost goes on: it ends when somebody hangs up or a socket closes, or when the media has not come back
-//! for minutes.
+//! `notices` is this server's own. It is `true` from clients that understand the messages that only this server sends; other
+//! clients are not sent them. A call whose media are lost goes on: it ends when somebody hangs up or a socket closes, or when
+//! the media have not come back for minutes.
 //!
 //! Reasons in `message` of a rejected call: `bussy` and `user declined` as the callee gave them, `timeout` after
-//! `calls.ring_timeout_s`, or a sentence. Names may come as numbers; they are texts on the way back. `from` of a `call`
-//! must be who the socket registered as. `token` is this server's own: it proves that the name is one's own
-//! ([`super::identity`]). Calls ring at people who are in one: their clients say `bussy`.
+//! `calls.ring_timeout_s`, or a sentence. Names may come as numbers; the server sends them back as texts. `from` of a `call`
+//! must be the name that the socket registered. `token` is this server's own: it proves that the name is one's own
+//! ([`super::identity`]). Calls ring at people who are in another call: their clients say `bussy`.
 //!
-//! `stopCommunication` does not say which call is over, so it is only sent about the one that the client has in mind:
-//! the one that it is in, or else the first that rings.
+//! `stopCommunication` does not say which call is over, so it is only sent about the call that the client means: the one that
+//! it is in, or else the first that rings.
 //!
-//! What is no message of this family, answers a call that does not ring, or ends or restarts one that there is not, is
-//! ignored and logged. A socket whose name is taken by a newer one is told that its call is over, and closed with 4001.
+//! A message that is not of this family, that answers a call that does not ring, or that ends or restarts a call that does not
+//! exist, is ignored and logged. A socket whose name is taken by a newer one is sent that its call is over, and closed with
+//! 4001.
 
 mod wire;
 
@@ -67,7 +68,7 @@ use crate::domain::{
 use crate::ids::{CallId, UserId};
 use crate::storage::AdmitError;
 
-/// Said by a callee who is in another call; the spelling is the clients'.
+/// Word of a callee who is in another call. The spelling is the clients'.
 const BUSY: &str = "bussy";
 const DECLINED: &str = "user declined";
 const TIMED_OUT: &str = "timeout";
@@ -84,23 +85,23 @@ const ABILITIES: Abilities = Abilities {
 /// One client's conversation in this family.
 #[derive(Default)]
 pub struct CallDialogue {
-    /// Under which it has registered.
+    /// Name under which the client has registered.
     name: Option<UserId>,
     /// The client understands this server's own messages.
     takes_notices: bool,
     mind: Mind,
 }
 
-/// Which call the client takes a message for that names none.
+/// The call that the client means by a message that names none, and about which it takes a message that names none.
 #[derive(Default)]
 enum Mind {
     #[default]
     Free,
-    /// It rings somebody.
+    /// The client calls this user.
     Calling(UserId),
-    /// This is the first that rings.
+    /// This call is the first that rings at the client.
     Ringing { call: CallId, from: Address },
-    /// It has accepted this one, or been accepted.
+    /// The client has accepted this call, or its callee has.
     Talking(CallId),
 }
 
@@ -157,7 +158,7 @@ impl CallDialogue {
             "incomingCallErrorResponse" => self.incoming_call_error_response(client, &message).await,
             "restart" => restart(client, &message).await,
             "stop" => self.stop(client).await,
-            // Our own candidates are in our answers, and the client finds them by its checks.
+            // Our own candidates are in our answers, and we find the client by its checks.
             "onIceCandidate" => Reaction::none(),
             "heart" => Reaction::frame(&Outgoing::Heart {}),
             _ => client.ignore("a message of an unknown kind"),
@@ -245,7 +246,7 @@ impl CallDialogue {
             return client.ignore("a response without a caller or what it is");
         };
         let answer = match (response.call_response.as_str(), response.message.as_deref()) {
-            // An offer that is missing or cannot be read fails where a bad one does, and both sides are told.
+            // An offer that is missing or cannot be read fails where a bad one does, and both sides are sent that.
             ("accept", _) => Answer::Accept(Some(response.sdp_offer.and_then(offer::offer).unwrap_or_default())),
             (_, Some(BUSY)) => Answer::Decline(Decline::Busy),
             _ => Answer::Decline(Decline::Unwilling),
@@ -266,7 +267,7 @@ impl CallDialogue {
     async fn answer<A>(&mut self, client: &Client<A>, caller: Name, answer: Answer) -> Reaction {
         let caller = match caller.user() {
             Ok(caller) => caller,
-            // The only message that says why something is not done.
+            // This family has no other message that says why something is not done.
             Err(too_long) => return rejected(&too_long.to_string()),
         };
         let caller = Address::Name(caller);
@@ -305,7 +306,7 @@ impl CallDialogue {
             Mind::Calling(callee) => over.side == Side::Caller && name_of(&over.other) == callee.as_str(),
             Mind::Ringing { call, .. } | Mind::Talking(call) => *call == over.call,
         };
-        // Whoever accepts a call has nothing else in mind, even where nothing comes of it.
+        // A client that accepts a call means no other one from then on, even if that call fails.
         let has_accepted_it = over.accepted && over.side == Side::Callee;
         if !(has_it_in_mind || has_accepted_it) {
             return client.ignore("the end of a call that the client has not in mind");
@@ -316,7 +317,7 @@ impl CallDialogue {
         }
     }
 
-    /// What the caller is told of a call that came to nothing.
+    /// What the caller is sent about a call that was not accepted.
     fn not_accepted(&self, callee: &UserId, reason: CallEnd) -> Reaction {
         match reason {
             CallEnd::Declined(Decline::Busy) => rejected(BUSY),
@@ -343,7 +344,7 @@ async fn restart<A>(client: &Client<A>, message: &Value) -> Reaction {
         return rejected(OFFER_TOO_LONG);
     };
     match client.request(CallCommand::Renew { offer }).await {
-        // The call may have ended while this was on its way; then the client is told that it has.
+        // The call may have ended while this was on its way. Then the client is sent the end of the call.
         outcome @ (Ok(()) | Err(Refusal::NoSuchCall | Refusal::SessionEnded)) => client.silent(outcome),
         Err(refusal) => rejected(&refusal.to_string()),
     }
@@ -389,7 +390,7 @@ fn media_notice(decoding: &DecodingNotice) -> Outgoing<'_> {
     }
 }
 
-/// Only names call names.
+/// The name at an address. In this family only names call names.
 fn name_of(address: &Address) -> &str {
     match address {
         Address::Name(name) => name.as_str(),

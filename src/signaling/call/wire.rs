@@ -1,4 +1,4 @@
-//! The messages exactly as they stand on the wire. Unknown fields are let pass: real clients add some.
+//! The messages exactly as they stand on the wire. Unknown fields are ignored: real clients add some.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::signaling::words::CandidateOut;
 
 #[derive(Deserialize)]
 pub struct Call {
-    /// Whoever leaves it out is who he registered as.
+    /// Name of the caller. Where it is missing, the name that the socket registered.
     #[serde(default, deserialize_with = "if_any")]
     pub from: Option<Name>,
     pub to: Name,

@@ -1,33 +1,32 @@
 //! Calls between devices that have logged in (`/socket.io?token=…`; not the protocol of that name).
 //!
-//! JSON objects in text frames, with their kind under `type`; all other fields are texts, and whole numbers are read as
-//! such. A client may send up to 64 objects in one frame, each on as many lines as it likes; the server sends one a frame.
-//! The token tells which device it is: without a valid one there
-//! is no connection (HTTP status 401). A newer connection of the same device takes the place of the older one, which is
-//! closed with 4001; the device's call goes on with it.
+//! JSON objects in text frames, with their kind under `type`. All other fields are texts; whole numbers are read as texts too.
+//! A client may send up to 64 objects in one frame, each on as many lines as it likes; the server sends one object a frame. The
+//! token says which device it is: without a valid one the connection is refused (HTTP status 401). A newer connection of the
+//! same device takes the place of the older one, which is closed with 4001; the device's call goes on with the newer one.
 //!
 //! | client → server | fields | what it does |
 //! |---|---|---|
-//! | `call` | `to_phone`, `to_device_id` | rings the device; a call that this one is still in ends |
+//! | `call` | `to_phone`, `to_device_id` | rings the device; a call that this device is still in ends |
 //! | `called_success`, `called_refuse` | `from_phone`, `from_device_id`, `room_id` | accepts or refuses the call that rings and has that room; without a `room_id`, the call that rings |
-//! | `calling_hangup` | `notified_phone`, `notified_device_id`, `room_id` | ends the call with that device, ringing or accepted, whichever room it names: some clients name another one, or none. It is late, and ignored, where its room is that of an earlier call with that device that ended within the last 30 s. It is not answered where there is no call |
+//! | `calling_hangup` | `notified_phone`, `notified_device_id`, `room_id` | ends the call with that device, ringing or accepted, whichever room it names: some clients name another one, or none. A message with the room of an earlier call with that device that ended within the last 30 s is late, and ignored. It is not answered if there is no call |
 //!
 //! | server → client | fields | when |
 //! |---|---|---|
 //! | `call_failed` | `message`: `to_phone is failed to parse`, `to_device_id is failed to parse` | the message cannot be understood |
 //! | `call_failed` | `to_phone`, `to_device_id`, `message`: `to_phone is not online`, `to_phone is busy`, `timeout` after 60 s, or another sentence | there will be no call |
-//! | `called` | `from_phone`, `from_device_id`, `room_id` | it rings; the room has 128 random bits, and whoever accepts opens it |
-//! | `call_success` | `to_phone`, `to_device_id`, `room_id` | accepted: the caller opens the room, too |
-//! | `call_refuse` | `to_phone`, `to_device_id`, `room_id` | refused |
-//! | `called_failed` | `from_phone`, `from_device_id`; `message` where there is more to say | the call that rang is over: the caller is gone, or nobody answered in time; or an answer to a call that does not ring |
+//! | `called` | `from_phone`, `from_device_id`, `room_id` | a call rings; the room has 128 random bits, and a device that accepts opens it |
+//! | `call_success` | `to_phone`, `to_device_id`, `room_id` | the call is accepted; the caller opens the room, too |
+//! | `call_refuse` | `to_phone`, `to_device_id`, `room_id` | the call is refused |
+//! | `called_failed` | `from_phone`, `from_device_id`; `message` where there is more to say | the call that rang is over: the caller has left, or nobody answered in time; or the client answered a call that does not ring |
 //! | `called_failed` | `message`: `from_phone is failed to parse`, `from_device_id is failed to parse` | the answer cannot be understood |
-//! | `calling_be_hangup` | `fire_phone`, `fire_device_id`, `room_id` | the other has hung up, also while it rang, or is lost for 5 s; both have left the room on `/direct` for 15 s |
-//! | `calling_hungup_error` (so spelled) | `message`: `notified_phone is failed to parse`, `notified_device_id is failed to parse` | |
+//! | `calling_be_hangup` | `fire_phone`, `fire_device_id`, `room_id` | the other side has hung up, also while it rang, or has been lost for 5 s; or both have been out of the room on `/direct` for 15 s |
+//! | `calling_hungup_error` (so spelled) | `message`: `notified_phone is failed to parse`, `notified_device_id is failed to parse` | the message cannot be understood |
 //! | `json_data_invalid` | `message`: `the requested data is invalid` | no JSON object, or no `type` |
 //!
-//! Where a text is there, but has more than 128 characters, `is failed to parse` is followed by `: ` and that reason.
-//! An unknown `type` is ignored. A call whose room on `/direct` nobody has entered within a minute keeps nobody busy: another
-//! `call` rings, and where it is accepted this one is over. The media of these calls are a page's that knows the room.
+//! If a text is present, but has more than 128 characters, `is failed to parse` is followed by `: ` and that reason. An unknown
+//! `type` is ignored. A call whose room on `/direct` nobody has entered within a minute keeps nobody busy: another `call`
+//! rings, and if it is accepted the earlier call is over. The media of these calls are carried by a page that knows the room.
 
 mod wire;
 
@@ -55,7 +54,7 @@ const NOT_ONLINE: &str = "to_phone is not online";
 const NOT_RINGING: &str = "the call does not ring";
 const TIMED_OUT: &str = "timeout";
 
-/// The two of a call here meet in a room.
+/// The parties of a call between devices meet in a room.
 const ABILITIES: Abilities = Abilities {
     rings_elsewhere: true,
     ..Abilities::NONE
@@ -64,7 +63,7 @@ const ABILITIES: Abilities = Abilities {
 /// One client's conversation in this family.
 pub struct DeviceDialogue {
     address: Address,
-    /// Makes the rooms of calls: each another, and none that could be guessed.
+    /// Maker of the rooms of calls. Each room is a new one that nobody could guess.
     room_ids: fn() -> RoomName,
 }
 
@@ -111,7 +110,7 @@ impl DeviceDialogue {
         Self { address, room_ids }
     }
 
-    /// The device can be called from now on.
+    /// Makes the device reachable for calls from now on.
     async fn register<A>(&self, client: &Client<A>) -> Reaction {
         let register = Command::Register(Registration {
             address: self.address.clone(),
@@ -134,7 +133,7 @@ impl DeviceDialogue {
         reaction
     }
 
-    /// `None` is a message that is no JSON.
+    /// Takes one message. `None` is a message that is no JSON.
     async fn receive_one<A>(&self, client: &Client<A>, message: Option<Value>) -> Reaction {
         let message = message.unwrap_or_default();
         match message.get("type").and_then(Value::as_str) {
@@ -167,7 +166,7 @@ impl DeviceDialogue {
         };
         let mut outcome = client.request(invite()).await;
         if outcome == Err(Refusal::InCall) {
-            // A device that was started anew knows nothing of the call that it was in.
+            // A device that was restarted does not know of the call that it was in.
             client
                 .request(CallCommand::HangUp { with: None, room: None })
                 .await
@@ -241,7 +240,7 @@ async fn hang_up<A>(client: &Client<A>, message: &Value) -> Reaction {
     }
 }
 
-/// Phone and device of the other side, or a sentence about the first that is none.
+/// Phone and device of the other side, or a sentence about the first field that is none.
 fn named(message: &Value, phone: &str, device_id: &str) -> Result<(String, String), String> {
     let text = |field: &str| {
         let name = Name::of(message, field).ok_or_else(|| format!("{field} is failed to parse"))?;
@@ -282,7 +281,7 @@ fn device(phone: &str, device_id: &str) -> Address {
     }
 }
 
-/// Only devices call devices.
+/// The phone and the device at an address. In this family only devices call devices.
 fn parts(address: &Address) -> (&str, &str) {
     match address {
         Address::Device { account, device } => (account.as_str(), device.as_str()),

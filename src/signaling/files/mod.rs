@@ -1,5 +1,5 @@
 //! Files over HTTP: `POST /files` is a multipart form (RFC 7578) with the file in a field named `file`, or `uploadFile` as
-//! clients of other servers call it. Other fields are passed over.
+//! clients of other servers call it. Other fields are ignored.
 //!
 //! The answer is a JSON object: `fileName`, `fileUrl` (where this server gives the file back), `fileType` (its media type),
 //! `size` in bytes. With the first three a client of the group call announces the file to its room.

@@ -1,46 +1,50 @@
 //! The group call whose messages carry their kind under `id`.
 //!
-//! JSON objects in text frames. One WebRTC connection to publish, and one for each participant watched; the client
-//! offers, always. Clients of this family know no error messages. What cannot be done is ignored and logged, and the socket
-//! stays open, but for what a client would wait for: see below.
+//! JSON objects in text frames. A client has one WebRTC connection to publish, and one for each participant that it watches.
+//! The client makes every offer. Clients of this family know no error messages. A message that cannot be carried out is ignored
+//! and logged, and the socket stays open. The exceptions are messages whose answer a client would wait for: see below.
 //!
 //! | client → server | fields | what it does |
 //! |---|---|---|
 //! | `joinRoom` | `name`, `room`; optional `personName`, `pw`, `notices`, `token` | enters the room; a session that is in one leaves it first |
 //! | `receiveVideoFrom` | `sender`, `sdpOffer`; optional `feed` | own name: publishes; another's: receives what they publish, now or later |
-//! | `onIceCandidate` | `name`, `candidate`; optional `feed` | nothing: clients are found by their own checks |
+//! | `onIceCandidate` | `name`, `candidate`; optional `feed` | nothing: the server finds clients by their own checks |
 //! | `leaveRoom` | | leaves; so does closing the socket |
 //! | `heart` | | is answered by the same |
 //!
 //! | server → client | fields | when |
 //! |---|---|---|
-//! | `existingParticipants` | `data`: names, or `{name, personName}` objects | on entering, after the others have been told |
+//! | `existingParticipants` | `data`: names, or `{name, personName}` objects | the client has entered; the others have been sent its arrival before |
 //! | `newParticipantArrived` | `name`; `personName` where known | somebody enters |
-//! | `participantLeft` | `name` | somebody leaves, or enters again with a newer session (then he arrives once more); also, to those who watched over a connection that the server has lost, before the same `newParticipantArrived`: watch anew |
-//! | `participantMedia` | `name`, `media`: `lost` or `back` | somebody's media do not arrive any more though they are still in the room, or arrive again; on entering for each who is lost, and when they are to be watched anew. Only to who joined with `notices` |
-//! | `mediaUndecodable` | `name`, `watcher`, `media` (`audio`, `video`), `codec` | to both of them: what `name` sends is in a format that `watcher` cannot decode, and is not sent to them. Only to who joined with `notices` |
-//! | `mediaDecodable` | `name`, `watcher`, `media` | that is over |
+//! | `participantLeft` | `name` | somebody leaves, or enters again with a newer session (then they arrive once more); also to clients that watched over a connection that the server has lost, before a `newParticipantArrived` of the same participant: they are to watch anew |
+//! | `participantMedia` | `name`, `media`: `lost` or `back` | somebody's media no longer arrive though they are still in the room, or arrive again; on entering, for each participant whose media are lost, and when such a participant is to be watched anew. Only to clients that joined with `notices` |
+//! | `mediaUndecodable` | `name`, `watcher`, `media` (`audio`, `video`), `codec` | to both of them: what `name` sends is in a format that `watcher` cannot decode, and is not sent to them. Only to clients that joined with `notices` |
+//! | `mediaDecodable` | `name`, `watcher`, `media` | `watcher` can decode it again. Only to clients that joined with `notices` |
 //! | `receiveVideoAnswer` | `name`, `sdpAnswer`; `feed` if it is `screen` | at once after the offer, whether or not anything is published yet |
-//! | `iceCandidate` | `name`, `candidate` `{candidate, sdpMid, sdpMLineIndex}`; `feed` if it is `screen` | after that answer, which has them too |
-//! | `unrecognizedMessage` | `message`: what the client sent, as an object; `reason` | an offer that cannot be answered, or that has no sender or no text. Clients that do not know it report it and go on |
+//! | `iceCandidate` | `name`, `candidate` `{candidate, sdpMid, sdpMLineIndex}`; `feed` if it is `screen` | after that answer, which contains it too |
+//! | `unrecognizedMessage` | `message`: what the client sent, as an object; `reason` | an offer that cannot be answered, or that has no sender or no text. Clients that do not know this message report it and go on |
 //! | `heart` | | |
 //!
-//! `existingParticipants` has objects for who joined with a `personName`, and for everybody where the configuration
-//! says so (`groupcall.participants_as_objects`): some pages want them but do not say so.
-//! Names may come as numbers; they are texts on the way back. `pw` is this server's own, for rooms with a password.
-//! So is `feed`: `camera` (if there is none) or `screen`. Each feed of each participant has a connection of its own.
-//! So is `notices`, which is `true` from clients that understand this server's own messages; others are not sent any.
-//! Whose video a watcher cannot decode may offer again, with all formats there are: the answer begins with one that all in the
-//! room decode.
-//! `token` is this server's own, too: it proves that `name` is one's own ([`super::identity`]).
-//! Who is not admitted, who joins without a name or a room, who finds the room full, for whose offer there is no place, who
-//! gives or asks for a name or room of more than 128 characters, and whose offer has more than 64 KiB, has the socket closed
-//! with the reason, the only sign there is: 4401 where a token is missing, 4403 where it does not prove the name, 4409 where
-//! somebody in the room has proven that the name is theirs, and 4029 after too many wrong passwords for a room from one
-//! network: for up to a minute even the right one is not looked at. An offer about somebody who is not in the room is
-//! ignored: it may cross with a departure.
-//! People in a room that a failure of the server has ended have their sockets closed with 1012, and may come again.
-//! Chat and files of people in the same room who speak another family are not told: there is no message for them.
+//! `existingParticipants` has objects for clients that joined with a `personName`, and for all clients if
+//! `groupcall.participants_as_objects` is configured: some pages want objects but do not say so. Names may come as numbers; the
+//! server sends them back as texts. `pw` is this server's own, for rooms with a password. So is `feed`: `camera` (where it is
+//! missing) or `screen`. Each feed of each participant has a connection of its own. So is `notices`, which is `true` from
+//! clients that understand the messages that only this server sends; other clients are not sent them. A publisher whose video a
+//! watcher cannot decode may offer again, with all formats that it has: the answer begins with one that everybody in the room
+//! decodes. `token` is this server's own, too: it proves that `name` is one's own ([`super::identity`]).
+//!
+//! The socket is closed, and the reason is the only sign that the client gets, where
+//! - the user is not admitted, or the client joins without a name or a room, or the room is full;
+//! - there is no place for the connection of an offer, or the offer has more than 64 KiB;
+//! - a name or room that the client gives or asks for has more than 128 characters;
+//! - a token is missing (4401), or does not prove the name (4403), or somebody in the room has proven that the name is theirs
+//!   (4409);
+//! - there were too many wrong passwords for a room from one network (4029): for up to a minute even the right one is not
+//!   looked at.
+//!
+//! An offer about somebody who is not in the room is ignored: it may cross with a departure. People in a room that a failure of
+//! the server has ended have their sockets closed with 1012, and may come again. Chat and files of people in the same room who
+//! speak another family are not sent: this family has no message for them.
 
 mod wire;
 
@@ -66,9 +70,9 @@ pub const KINDS: &[&str] = &["joinRoom", "receiveVideoFrom", "onIceCandidate", "
 /// One client's conversation in this family.
 #[derive(Default)]
 pub struct GroupcallIdDialogue {
-    /// The client told its `personName`, so it knows of them.
+    /// Whether the client gave a `personName`, so it knows of them.
     knows_person_names: bool,
-    /// The client understands this server's own messages.
+    /// Whether the client understands the messages that only this server sends.
     takes_notices: bool,
 }
 
@@ -169,7 +173,7 @@ impl GroupcallIdDialogue {
         }
     }
 
-    /// For want of a message of its own: the other leaves and arrives, which makes clients watch anew.
+    /// This family has no message of its own for this. The other leaves and arrives, which makes clients watch anew.
     fn connection_lost(&self, person: &Person) -> Reaction {
         let name = person.user.as_str();
         Reaction::frame(&Outgoing::ParticipantLeft { name }).and_frame(&self.arrived(person))
@@ -200,7 +204,7 @@ async fn receive_video_from<A>(client: &Client<A>, message: &Value) -> Reaction 
     let feed = request.feed.into();
     let subject = UserFeed { user, feed };
     match client.request(Command::Offer { subject, offer }).await {
-        // Nothing else would tell the client that no answer comes.
+        // The client would wait for an answer, and this family has no message that refuses one.
         Err(Refusal::TooManyPeers) => Reaction::close(Close::TOO_MANY_PEERS),
         Err(refusal @ Refusal::BadOffer) => unrecognized(client, message, &refusal.to_string()),
         outcome => client.silent(outcome),
@@ -225,8 +229,8 @@ async fn leave_room<A>(client: &Client<A>) -> Reaction {
     client.silent(outcome)
 }
 
-/// To who would wait for an answer. The message is the other family's. A client that does not know it reports it and goes on,
-/// where a closed socket would cost it the room.
+/// Refuses an offer whose sender would wait for an answer. The message is the other family's. A client that does not know it
+/// reports it and goes on, where a closed socket would cost it the room.
 fn unrecognized<A>(client: &Client<A>, message: &Value, reason: &str) -> Reaction {
     debug!(session = %client.session.id(), reason, "unrecognized");
     Reaction::frame(&Outgoing::UnrecognizedMessage { message, reason })
@@ -253,7 +257,7 @@ fn participant(person: &Person) -> ParticipantOut<'_> {
     }
 }
 
-/// A person without a name is shown under the id.
+/// Whether a person has a name. Without one they are shown under their id.
 fn has_name(person: &Person) -> bool {
     person.name != person.user.as_str()
 }

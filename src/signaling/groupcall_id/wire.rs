@@ -1,4 +1,4 @@
-//! The messages exactly as they stand on the wire. Unknown fields are let pass: real clients add some.
+//! The messages exactly as they stand on the wire. Unknown fields are ignored: real clients add some.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -27,7 +27,7 @@ pub struct ReceiveVideoFrom {
     pub sdp_offer: String,
 }
 
-/// The candidate itself is of no use, so it is not even read.
+/// A candidate's subject. The candidate itself is of no use, so it is not even read.
 #[derive(Deserialize)]
 pub struct OnIceCandidate {
     pub name: Name,

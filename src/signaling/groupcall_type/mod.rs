@@ -1,48 +1,47 @@
 //! The group call whose messages carry their kind under `type`, with passwords, chat and file notices.
 //!
-//! JSON objects in text frames. One WebRTC connection to publish, and one for each participant watched; the client
-//! offers, always.
+//! JSON objects in text frames. A client has one WebRTC connection to publish, and one for each participant that it watches.
+//! The client makes every offer.
 //!
 //! | client → server | fields | what it does |
 //! |---|---|---|
 //! | `join` | `userId`; `room`, 0 where absent; optional `pw`, `personName`, `notices`, `token` | enters the room; a session that is in one leaves it first |
-//! | `sendMessage` | `message` | tells everybody in the room, the sender too |
+//! | `sendMessage` | `message` | is sent to everybody in the room, the sender too |
 //! | `uploadSuccess` | `fileName`, `fileUrl`; optional `fileType` | announces a file to everybody in the room, the sender too |
-//! | `onIceCandidate` | `userId`, `candidate` (or `candicate`); optional `feed` | nothing: clients are found by their own checks |
+//! | `onIceCandidate` | `userId`, `candidate` (or `candicate`); optional `feed` | nothing: the server finds clients by their own checks |
 //! | `receiveVideoFrom` | `userId`, `sdpOffer`; optional `feed` | own id: publishes; another's: receives what they publish, now or later |
 //! | `leave` | | leaves, the socket stays open; closing the socket leaves too |
 //!
 //! | server → client | fields | when |
 //! |---|---|---|
-//! | `userNotFound` | `userId` | joining as nobody in the user table; then the socket is closed |
-//! | `permisionDeny` (so spelled) | `userId`, `roomId` | the room's password is missing or wrong, or the room is full; or there were too many wrong passwords for it from the client's network, and even the right one is not looked at for up to a minute (the socket is closed with 4029); then the socket is closed |
-//! | `existingParticipants` | `participants` | on entering, after the others have been told |
+//! | `userNotFound` | `userId` | the `userId` of a `join` is not in the user table; then the socket is closed |
+//! | `permisionDeny` (so spelled) | `userId`, `roomId` | the room's password is missing or wrong, or the room is full; or there were too many wrong passwords for it from the client's network, and for up to a minute even the right one is not looked at (the socket is closed with 4029); then the socket is closed |
+//! | `existingParticipants` | `participants` | the client has entered; the others have been sent its arrival before |
 //! | `newParticipantArrived` | `participant` | somebody enters |
-//! | `participantLeft` | `userId` | somebody leaves, or enters again with a newer session (then he arrives once more); also, to those who watched over a connection that the server has lost, before the same `newParticipantArrived`: watch anew |
-//! | `participantMedia` | `userId`, `media`: `lost` or `back` | somebody's media do not arrive any more though they are still in the room, or arrive again; on entering for each who is lost, and when they are to be watched anew. Only to who joined with `notices` |
+//! | `participantLeft` | `userId` | somebody leaves, or enters again with a newer session (then they arrive once more); also to clients that watched over a connection that the server has lost, before a `newParticipantArrived` of the same participant: they are to watch anew |
+//! | `participantMedia` | `userId`, `media`: `lost` or `back` | somebody's media no longer arrive though they are still in the room, or arrive again; on entering, for each participant whose media are lost, and when such a participant is to be watched anew. Only to clients that joined with `notices` |
 //! | `receiveVideoAnswer` | `userId`, `sdpAnswer`; `feed` if it is `screen` | at once after the offer, whether or not anything is published yet |
-//! | `iceCandidate` | `userId`, `candidate` and `candicate`, the same `{candidate, sdpMid, sdpMLineIndex}`; `feed` if it is `screen` | after that answer, which has them too |
-//! | `reciveTextMessage` (so spelled) | `userId`, `message` | once for each kind in `groupcall.text_message_types` |
-//! | `fileUploaded` | `userId`, `fileName`, `fileUrl`; `fileType` where told | |
-//! | `mediaUndecodable` | `userId`, `watcherId`, `media` (`audio`, `video`), `codec` | to both of them: what `userId` sends is in a format that `watcherId` cannot decode, and is not sent to them |
-//! | `mediaDecodable` | `userId`, `watcherId`, `media` | that is over |
+//! | `iceCandidate` | `userId`, `candidate` and `candicate`, the same `{candidate, sdpMid, sdpMLineIndex}`; `feed` if it is `screen` | after that answer, which contains it too |
+//! | `reciveTextMessage` (so spelled) | `userId`, `message` | a chat text; once for each kind in `groupcall.text_message_types` |
+//! | `fileUploaded` | `userId`, `fileName`, `fileUrl`; `fileType` if it is known | a file is announced |
+//! | `mediaUndecodable` | `userId`, `watcherId`, `media` (`audio`, `video`), `codec` | to both of them: what `userId` sends is in a format that `watcherId` cannot decode, and is not sent to them. Only to clients that joined with `notices` |
+//! | `mediaDecodable` | `userId`, `watcherId`, `media` | `watcherId` can decode it again. Only to clients that joined with `notices` |
 //! | `unrecognizedMessage` | `message`: what the client sent, as an object; `reason` where something is too long | an unknown kind, a field that is missing or too long, a chat or file outside of a room, an offer that concerns nobody there, cannot be answered, or for which there is no place. Where it was no JSON: its text |
 //!
-//! A participant is `{id, userId, name, prefix, postfix, suffix}`: `id` is `userId` and `postfix` is `suffix`, because
-//! clients read either.
+//! A participant is `{id, userId, name, prefix, postfix, suffix}`: `id` is `userId` and `postfix` is `suffix`, because clients
+//! read either.
 //!
-//! **Ids** are numbers on the wire, and 0 is one. They may come as texts. One that is no whole number, or too great for
-//! JavaScript to hold exactly, or written unusually (`007`), goes out as the text it is: people in the same room who
-//! speak another family can be called anything, and a client that gives the id back as it got it reaches them.
-//! `feed` is this server's own: `camera` (if there is none) or `screen`. Each feed of each participant has a connection of its own.
-//! `personName` is this server's own, too: how somebody is shown whom the user table does not know. So is `notices`, which is
-//! `true` from clients that understand this server's own messages; others are not sent any.
-//! Whose video a watcher cannot decode may offer again, with all formats there are: the answer begins with one that all in the
-//! room decode. `token` proves that `userId` is one's own ([`super::identity`]): `permisionDeny` is followed by the close
-//! code 4401 where it is missing, 4403 where it does not prove the id, and 4409 where somebody in the room has proven that the
-//! id is theirs.
-//! People in a room that a failure of the server has ended have their sockets closed with 1012, and may come again.
-//! Candidates that concern no connection of the session are ignored: one may cross with a departure.
+//! **Ids** are numbers on the wire, and 0 is one. They may come as texts. An id that is no whole number, or too great for
+//! JavaScript to hold exactly, or written unusually (`007`), is sent as the text that it is: people in the same room who speak
+//! another family can have any name, and a client that gives the id back as it got it reaches them. `feed` is this server's
+//! own: `camera` (where it is missing) or `screen`. Each feed of each participant has a connection of its own. `personName` is
+//! this server's own, too: it is the name of somebody whom the user table does not know. So is `notices`, which is `true` from
+//! clients that understand the messages that only this server sends; other clients are not sent them. A publisher whose video a
+//! watcher cannot decode may offer again, with all formats that it has: the answer begins with one that everybody in the room
+//! decodes. `token` proves that `userId` is one's own ([`super::identity`]): `permisionDeny` is followed by the close code 4401
+//! if it is missing, 4403 if it does not prove the id, and 4409 if somebody in the room has proven that the id is theirs.
+//! People in a room that a failure of the server has ended have their sockets closed with 1012, and may come again. Candidates
+//! that concern no connection of the session are ignored: a candidate may cross with a departure.
 
 mod wire;
 
@@ -79,14 +78,14 @@ pub const KINDS: &[&str] = &[
 /// One client's conversation in this family.
 #[derive(Default)]
 pub struct GroupcallTypeDialogue {
-    /// The client understands this server's own messages.
+    /// Whether the client understands the messages that only this server sends.
     takes_notices: bool,
 }
 
-/// What the client said cannot be understood or done: it gets it back.
+/// A message that cannot be understood or done: the client gets it back.
 #[derive(Default)]
 struct Unrecognized {
-    /// Why, where the message itself does not show it.
+    /// Reason, where the message itself does not show it.
     reason: Option<String>,
 }
 
@@ -98,7 +97,7 @@ impl<A: Admission> Dialogue<A> for GroupcallTypeDialogue {
     }
 
     fn receive<'a>(&'a mut self, client: &'a Client<A>, frame: Frame) -> BoxFuture<'a, Reaction> {
-        // What is no JSON is given back as the text that it is.
+        // A text that is no JSON is given back as it is.
         let message = json::parse(frame.text()).unwrap_or_else(|| Value::from(frame.text()));
         self.take(client, message).boxed()
     }
@@ -198,7 +197,7 @@ impl GroupcallTypeDialogue {
     }
 }
 
-/// For want of a message of its own: the other leaves and arrives, which makes clients watch anew.
+/// This family has no message of its own for this. The other leaves and arrives, which makes clients watch anew.
 fn connection_lost(person: &Person) -> Reaction {
     let left = Outgoing::ParticipantLeft {
         user_id: Id(&person.user),
@@ -252,7 +251,7 @@ async fn on_ice_candidate<A>(client: &Client<A>, message: &Value) -> Outcome {
     }
     let (user, feed) = (candidate.user_id.user()?, candidate.feed.into());
     let subject = UserFeed { user, feed };
-    // Refused, it is of no use; accepted, it is of none either.
+    // A candidate is of no use, whether it is refused or accepted.
     client.request(Command::Candidate { subject }).await.ok();
     Ok(Reaction::none())
 }
@@ -272,13 +271,13 @@ async fn leave<A>(client: &Client<A>) -> Outcome {
 
 async fn request<A>(client: &Client<A>, command: Command) -> Outcome {
     match client.request(command).await {
-        // The socket is about to be closed; that says enough.
+        // The socket is about to be closed, which says enough.
         Ok(()) | Err(Refusal::SessionEnded) => Ok(Reaction::none()),
         Err(_) => Err(Unrecognized::default()),
     }
 }
 
-/// The message stays whole, to be given back where it turns out not to make sense.
+/// The fields of a message. The message stays whole, so that it can be given back if it makes no sense.
 fn parse<'a, T: Deserialize<'a>>(message: &'a Value) -> Result<T, Unrecognized> {
     fields(message).ok_or_else(Unrecognized::default)
 }
@@ -332,7 +331,7 @@ fn participant(person: &Person) -> ParticipantOut<'_> {
     }
 }
 
-/// Clients in the wild listen to one spelling or the other, so the kinds to send are configured.
+/// Sends a chat text under each configured kind: real clients listen to one spelling or the other.
 fn receive_text_messages<A>(client: &Client<A>, from: &UserId, text: &str) -> Reaction {
     let mut reaction = Reaction::none();
     for kind in &client.config.groupcall.text_message_types {

@@ -1,4 +1,4 @@
-//! The messages exactly as they stand on the wire. Unknown fields are let pass: real clients add some.
+//! The messages exactly as they stand on the wire. Unknown fields are ignored: real clients add some.
 
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
@@ -133,7 +133,7 @@ pub struct ParticipantOut<'a> {
     pub suffix: &'a str,
 }
 
-/// A number where the id is one that comes back from JavaScript as it went, otherwise the text.
+/// An id on the wire: a number if JavaScript gives it back as it got it, otherwise the text.
 pub struct Id<'a>(pub &'a UserId);
 
 impl Serialize for Id<'_> {

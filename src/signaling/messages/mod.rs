@@ -1,7 +1,7 @@
 //! The message socket: who is online, and messages between users, among them the invitations to calls.
 //!
-//! One Protocol Buffers (version 3) message in each binary WebSocket frame, of 64 KiB at most. Text frames, and what does
-//! not decode, are ignored.
+//! One Protocol Buffers (version 3) message in each binary WebSocket frame, of 64 KiB at most. Text frames, and frames that
+//! cannot be decoded, are ignored.
 //!
 //! | number | field | | number | field | |
 //! |---|---|---|---|---|---|
@@ -16,48 +16,53 @@
 //! | 9, 10 | `platform`, `platformVersion` | texts | 22 | `vagroupName` | text |
 //! | 11, 12 | `token`, `appKey` | texts | 23, 24 | `vaType`, `addGroupFlag` | texts |
 //!
-//! Numbers are `uint32`. The server reads 3 to 7, 14 and 16 to 18, and writes 4 and 13; every other field, also one that is not in this
-//! table, reaches the receiver byte for byte.
+//! Numbers are `uint32`. The server reads 3 to 7, 14 and 16 to 18, and writes 4 and 13. Every other field, also one that is not
+//! in this table, reaches the receiver byte for byte.
 //!
 //! | client → server | | what it does |
 //! |---|---|---|
 //! | `cmd` 1, bind | `sender`; optional `token` | the connection can be reached under this user; no answer, and `cmd` 6 when it is bound already |
-//! | `cmd` 5, message | `receiver`; optional `groupId` | to every connection of the receiver, or kept for him; without a receiver to everybody where there is a `groupId` (but not `video` or `audio`, which would ring everywhere: dropped), and without either to the sender's own connections. On a connection that is not bound its `sender` binds first |
+//! | `cmd` 5, message | `receiver`; optional `groupId` | is sent to every connection of the receiver, or kept for them. Without a receiver it is sent to everybody if there is a `groupId` (but dropped if that is `video` or `audio`, which would ring everywhere), and to the sender's own connections if there is none. On a connection that is not bound its `sender` binds first |
 //! | `cmd` 2, heartbeat | `msgtype` 4 | is a sign of life |
 //! | `cmd` 3, online | | this server's own: asks who is online |
 //!
-//! Only `msgtype` 1 and 4 count. Whatever else comes, or comes before the connection is bound, is ignored.
+//! Only `msgtype` 1 and 4 count. All other messages, and messages before the connection is bound, are ignored.
 //!
 //! | server → client | | when |
 //! |---|---|---|
-//! | `cmd` 3, online | `sender`, `timeStamp` | the first connection of a user is bound: to everybody, himself included; with `msgtype` 4, one for each who is online, as the answer to the question |
-//! | `cmd` 3, online | `sender`, `timeStamp`; `msgtype` 3 | one more connection of a user is bound: to the user's older ones, whom it does not silence |
-//! | `cmd` 4, offline | `sender`, `timeStamp` | the last connection of a user is gone |
-//! | `cmd` 5, message | as it was sent, `sender` and `timeStamp` written anew | |
+//! | `cmd` 3, online | `sender`, `timeStamp` | the first connection of a user is bound: to everybody, the user included; with `msgtype` 4, one for each user who is online, as the answer to the question |
+//! | `cmd` 3, online | `sender`, `timeStamp`; `msgtype` 3 | one more connection of a user is bound: to the user's older ones, which go on getting messages |
+//! | `cmd` 4, offline | `sender`, `timeStamp` | the last connection of a user has ended |
+//! | `cmd` 5, message | as it was sent, `sender` and `timeStamp` written anew | somebody has sent a message |
 //! | `cmd` 6, reconnect | | a second bind, or one more connection than a user may have |
-//! | `cmd` 2, heartbeat | `msgtype` 1 | nothing has been sent for 40 s; unanswered for 30 s, the socket is closed |
+//! | `cmd` 2, heartbeat | `msgtype` 1 | nothing has been sent for 40 s; the socket is closed if the client does not answer within 30 s |
 //!
-//! Of one client address, a thousand users who come, and go again, are announced at once, and two more each second. Whoever comes
-//! beyond that gets their own `cmd` 3, is listed and reached, but others are sent neither that they come nor that they go.
+//! Of the users of one client address who come, and leave again, a thousand are announced at once, and two more each second.
+//! Users beyond that get their own `cmd` 3, are listed and reached, but others are sent neither that they come nor that they
+//! leave.
 //!
 //! Messages that were kept come right after one's own `cmd` 3, in the order in which they were sent, once. An invitation
 //! (`groupId` `video` or `audio`) and its answer (the same, with a `resSign` or `sign`) are kept for no longer than a call
-//! rings (`calls.ring_timeout_s`), and come after the others; of one sender only the newest, and none where its sender has
-//! taken it back with `resSign` `refuse`, or `cancel`. When an invitation has waited that long, its sender gets the answer
-//! `refuse`, as from the callee, with `groupId`, `reqType` and `vagroupId` of the invitation, and `not online` as its content.
-//! Who comes later gets the invitation without `groupId`, and with `resSign` `missed`: nothing that would ring.
-//! A call that somebody begins by other means than this socket, and whose two are to meet in a room, rings as an invitation of
-//! several: `groupId` `video`, `reqType` `group`, the room in `vagroupId`, the caller as `sender`. The answer (`resSign` or `sign`
-//! `agree` or `refuse`) or, after `agree`, `cancel` to hang up, with the same room or none, is for the server: nobody gets it as a
-//! message. When the call rings no more here, or is over, `cancel` comes with the caller as `sender` and `callType`.
-//! A message that is too long for all whom it would reach (`limits.fan_out_kib_per_s`) has the socket closed with the reason.
+//! rings (`calls.ring_timeout_s`), and come after the others. Of one sender only the newest invitation is kept, and none if the
+//! sender has taken it back with `resSign` `refuse`, or `cancel`. When an invitation has waited for that time, its sender gets
+//! the answer `refuse`, as from the callee, with `groupId`, `reqType` and `vagroupId` of the invitation, and `not online` as
+//! its content. A receiver who comes later gets the invitation without `groupId`, and with `resSign` `missed`, so that nothing
+//! rings.
 //!
-//! A `token` of this server ([`super::identity`]) proves that `sender` is one's own. Such a connection always finds a place: of
-//! as many as a user may have, the oldest that has none is closed with 4001. Without one where it is asked for, the socket is
-//! closed with 4401; where it does not prove `sender`, with 4403. A token that this server has not signed (some apps send one of
-//! their own in this field) counts as none, unless one is asked for and none came with the request. A message on a connection that is not bound may carry it, too;
-//! it is not passed on. Where there are users in the user table, only they may bind: others have their socket closed with the
-//! reason. So has who binds under a name of more than 128 characters, or writes to one.
+//! A call that somebody begins by other means than this socket, and whose parties are to meet in a room, rings as an invitation
+//! of several: `groupId` `video`, `reqType` `group`, the room in `vagroupId`, the caller as `sender`. The answer (`resSign` or
+//! `sign` `agree` or `refuse`) or, after `agree`, `cancel` to hang up, with the same room or none, is for the server: nobody
+//! gets it as a message. When the call no longer rings here, or is over, the client gets `cancel` with the caller as `sender`
+//! and `callType`. If a message is too long for all people whom it would reach (`limits.fan_out_kib_per_s`), the socket is
+//! closed with the reason.
+//!
+//! A `token` of this server ([`super::identity`]) proves that `sender` is one's own. A connection with such a proof always
+//! finds a place: if the user has as many connections as they may, the oldest one without a proof is closed with 4001. If a
+//! token is asked for and missing, the socket is closed with 4401; if it does not prove `sender`, with 4403. A token that this
+//! server has not signed (some apps send one of their own in this field) counts as none, unless one is asked for and none came
+//! with the request. A message on a connection that is not bound may carry a token, too; the token is not passed on. If there
+//! are users in the user table, only they may bind: others have their socket closed with the reason. The same happens to a
+//! client that binds under a name of more than 128 characters, or writes to one.
 
 mod rings;
 mod wire;
@@ -84,16 +89,18 @@ use crate::ids::UserId;
 use crate::storage::AdmitError;
 use crate::{auth, text};
 
-/// Some networks cut connections that are silent for a minute; phones are not to be woken more often than that asks for.
+/// Time without a message after which the client is sent a heartbeat. Some networks cut connections that are silent for a
+/// minute; phones are not to be woken more often than is needed for that.
 const HEARTBEAT_AFTER: Duration = Duration::from_secs(40);
 
-/// A client of which nothing has been heard for 70 s in all does not work any more, even if its browser answers pings.
+/// Time within which the client has to answer. A client that has been silent for 70 s in all does not work any longer, even if
+/// its browser answers pings.
 const HEARTBEAT_ANSWER_MAX: Duration = Duration::from_secs(30);
 
-/// What stands in `content` of a refusal that the server sends for somebody who is not there.
+/// Text in the `content` of a refusal that the server sends for somebody who is not there.
 const NOT_ONLINE: &str = "not online";
 
-/// Users get messages here, among them invitations to a room: so calls ring whose two meet in one.
+/// Users get messages here, among them invitations to a room; so calls ring whose parties meet in a room.
 const ABILITIES: Abilities = Abilities {
     messages: true,
     rings_elsewhere: true,
@@ -167,7 +174,7 @@ impl MessageDialogue {
             return Reaction::bytes(Outgoing::of(wire::RECONNECT).bytes());
         }
         if sender.is_empty() {
-            // A page may bind before it knows who its user is. It is bound by its first message with a sender.
+            // A page may bind before it knows who its user is. Its first message with a sender binds it.
             return client.ignore("binding without a sender");
         }
         if !text::NAME.holds(sender) {
@@ -238,7 +245,7 @@ impl MessageDialogue {
         let message = sent;
         let send = MessageCommand::Send { to, message, waits };
         match client.request(send).await {
-            // There is no message to say so with, and silence would be taken for success.
+            // This family has no message that says so, and the client would take silence for success.
             Err(Refusal::TooMuchForSoMany) => Reaction::close(Close::TOO_DEAR),
             outcome => client.silent(outcome),
         }
@@ -246,7 +253,7 @@ impl MessageDialogue {
 }
 
 impl MessageDialogue {
-    /// Answers a call of the server, or hangs up: nobody gets that as a message.
+    /// Answers a call of the server, or hangs up. Nobody gets this as a message.
     async fn about_call<A>(&mut self, client: &Client<A>, message: &Incoming, command: CallCommand) -> Reaction {
         let goes_on = matches!(
             command,
@@ -290,13 +297,14 @@ fn tell<A>(client: &Client<A>, event: MessageEvent) -> Reaction {
     }
 }
 
-/// The token with which somebody binds. Other clients than ours say there who they are, or what only they understand.
+/// The token with which somebody binds. Other clients put into this field who they are, or what only they understand.
 fn token_in(message: &Incoming) -> Option<&str> {
     let token = message.token.as_str();
     (auth::looks_like_token(token) && token != message.sender).then_some(token)
 }
 
-/// Clients know no other sign that nobody will answer than a refusal, so that is what the caller gets, as from the callee.
+/// The answer to an invitation that nobody answers. Clients know no other sign for that than a refusal, so the caller gets one,
+/// as from the callee.
 fn unanswered(callee: UserId, invitation: Incoming, time_stamp: String) -> Outgoing {
     Outgoing {
         cmd: wire::MESSAGE,

@@ -5,11 +5,11 @@ use super::wire::{self, Incoming, Outgoing};
 use crate::domain::{Address, Answer, CallCommand, CallEvent, Decline};
 use crate::ids::{CallId, RoomName, UserId};
 
-/// Calls that are remembered; the rules let no more ring at one address. Of one too many the oldest is forgotten: its client cannot
-/// answer it.
+/// Calls that are remembered. The rules let no more ring at one address. If there were one too many the oldest would be
+/// forgotten, and its client could not answer it.
 const RINGS_MAX: usize = 16;
 
-/// Those that ring at the client, and the one that it has accepted.
+/// The calls that ring at the client, and the one that it has accepted.
 #[derive(Default)]
 pub struct Rings(Vec<Ring>);
 
@@ -58,7 +58,7 @@ impl Rings {
         }
     }
 
-    /// What a message asks about one of these calls, if it does.
+    /// The command that a message gives about one of these calls, if it does.
     pub fn command(&self, message: &Incoming) -> Option<CallCommand> {
         let ring = self.0.get(self.meant(message)?)?;
         let (from, room) = (ring.from.clone(), Some(ring.room.clone()));
@@ -74,14 +74,14 @@ impl Rings {
         Some(CallCommand::Answer { from, room, answer })
     }
 
-    /// The client has ended the call that the message is about.
+    /// Forgets the call that the message is about: the client has ended it.
     pub fn forget(&mut self, message: &Incoming) {
         if let Some(index) = self.meant(message) {
             self.0.remove(index);
         }
     }
 
-    /// The oldest call from whom the message is for, in the room that it names, if it does.
+    /// The oldest call from the receiver of the message; if the message names a room, in that room.
     fn meant(&self, message: &Incoming) -> Option<usize> {
         let room = message.vagroup_id.as_str();
         let is_meant =

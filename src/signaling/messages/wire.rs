@@ -1,5 +1,5 @@
-//! The messages as Protocol Buffers, version 3. Of a message that is passed on only what routing needs is understood;
-//! the rest goes on byte for byte, fields that this server has never heard of included.
+//! The messages as Protocol Buffers, version 3. Of a message that is passed on, the server understands only what routing needs.
+//! The rest is passed on byte for byte, with fields that this server does not know.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::DecodeError;
@@ -11,14 +11,14 @@ pub const HEARTBEAT: u32 = 2;
 pub const ONLINE: u32 = 3;
 pub const OFFLINE: u32 = 4;
 pub const MESSAGE: u32 = 5;
-/// This connection is bound already.
+/// `cmd` of the answer to a client that is bound already.
 pub const RECONNECT: u32 = 6;
 
-/// `msgtype` of what is asked.
+/// `msgtype` of a question.
 pub const SEND: u32 = 1;
-/// `msgtype` of what answers. Clients also send their messages under it.
+/// `msgtype` of an answer. Clients also send their messages under it.
 pub const REPLY: u32 = 4;
-/// `msgtype` of what is only to be known.
+/// `msgtype` of a notice that needs no answer.
 pub const NOTIFY: u32 = 3;
 
 /// `resSign` and `sign` of an answer to an invitation that is accepted.
@@ -27,13 +27,13 @@ pub const AGREE: &str = "agree";
 /// `resSign` and `sign` of an answer to an invitation that is not accepted.
 pub const REFUSE: &str = "refuse";
 
-/// `resSign` of what takes an invitation back; this server's own.
+/// `resSign` of a message that takes an invitation back; this server's own.
 pub const CANCEL: &str = "cancel";
 
 /// `resSign` of an invitation that has not been delivered in time; this server's own.
 const MISSED: &str = "missed";
 
-/// `groupId`s of invitations: without a receiver they would ring everywhere.
+/// `groupId`s of invitations. Without a receiver they would ring everywhere.
 pub const CALL_KINDS: [&str; 2] = ["video", "audio"];
 
 const SENDER: u32 = 4;
@@ -42,7 +42,7 @@ const TOKEN: u32 = 11;
 const TIME_STAMP: u32 = 13;
 const RES_SIGN: u32 = 16;
 
-/// What is read of a client's message.
+/// The fields of a client's message that the server reads.
 #[derive(Clone, PartialEq, Message)]
 pub struct Incoming {
     #[prost(uint32, tag = "3")]
@@ -51,37 +51,37 @@ pub struct Incoming {
     pub sender: String,
     #[prost(string, tag = "5")]
     pub receiver: String,
-    /// What the receiver has to do with it: a group, or `video` or `audio` in an invitation to a call.
+    /// Group that the message is for, or `video` or `audio` in an invitation to a call.
     #[prost(string, tag = "6")]
     pub group_id: String,
     #[prost(uint32, tag = "7")]
     pub msgtype: u32,
-    /// In most clients the user again.
+    /// Token of this server. In most clients it holds the user again.
     #[prost(string, tag = "11")]
     pub token: String,
-    /// An answer to an invitation, from older clients.
+    /// Answer to an invitation, from older clients.
     #[prost(string, tag = "14")]
     pub sign: String,
-    /// An answer to an invitation.
+    /// Answer to an invitation.
     #[prost(string, tag = "16")]
     pub res_sign: String,
-    /// Whether an invitation is for one or for several.
+    /// Kind of invitation: for one, or for several.
     #[prost(string, tag = "17")]
     pub req_type: String,
-    /// The room to which an invitation invites.
+    /// Room to which an invitation invites.
     #[prost(string, tag = "18")]
     pub vagroup_id: String,
 }
 
 impl Incoming {
-    /// How it answers an invitation, if it does, in the field of newer or older clients.
+    /// How the message answers an invitation, if it does, in the field of newer or older clients.
     pub fn answer(&self) -> Option<&str> {
         let fields = [self.res_sign.as_str(), self.sign.as_str()];
         fields.into_iter().find(|field| !field.is_empty())
     }
 }
 
-/// What the server says itself.
+/// A message that the server writes itself.
 #[derive(Clone, PartialEq, Message)]
 pub struct Outgoing {
     #[prost(uint32, tag = "3")]
@@ -106,12 +106,12 @@ pub struct Outgoing {
     pub req_type: String,
     #[prost(string, tag = "18")]
     pub vagroup_id: String,
-    /// In what takes an invitation back: whose it was.
+    /// Sender of an invitation, in a message that takes it back.
     #[prost(string, tag = "19")]
     pub call_type: String,
 }
 
-/// What stands in `content`.
+/// The fields of `content`.
 #[derive(Clone, PartialEq, Message)]
 pub struct Content {
     #[prost(string, tag = "2")]
@@ -128,7 +128,7 @@ impl Outgoing {
     }
 }
 
-/// The message with another sender and time stamp; every other field stays as it is, and in its order.
+/// The message with another sender and time stamp. Every other field stays as it is, and in its order.
 pub fn under(message: &[u8], sender: &str, time_stamp: &str) -> Result<Bytes, DecodeError> {
     with(message, &[(SENDER, sender), (TIME_STAMP, time_stamp)])
 }
@@ -149,7 +149,7 @@ pub fn missed(invitation: &[u8], sender: &str, time_stamp: &str) -> Result<Bytes
     with(invitation, &texts)
 }
 
-/// The message with these texts in the place of its own. An empty one is left out.
+/// The message with these texts in the place of its own. A field with an empty text is left out.
 fn with(message: &[u8], texts: &[(u32, &str)]) -> Result<Bytes, DecodeError> {
     // Key and length before a text of this size have two bytes each at most.
     let added: usize = texts.iter().map(|(_, text)| text.len() + 4).sum();
