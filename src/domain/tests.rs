@@ -1,4 +1,4 @@
-//! What only the list of effects shows: the order across sessions, and the bounds.
+//! What only the list of effects shows: their order across sessions, and the limits.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ mod claims;
 mod conference;
 mod lost;
 
-/// Nothing of this waits, so any time does.
+/// Any time: nothing that is tested here waits.
 fn now() -> Instant {
     some_instant()
 }
 
-/// Any call rings.
+/// Abilities of a session at which any call rings.
 const RINGS: Abilities = Abilities {
     rings_carried: true,
     rings_elsewhere: true,
@@ -49,7 +49,7 @@ fn join(rooms: &mut Rules, session: u64, room: &str, name: &str) -> Result<Vec<E
     )
 }
 
-/// Connection `number`, about `subject`.
+/// Offers connection `number`, about `subject`.
 fn offer(rooms: &mut Rules, session: u64, subject: &str, number: u32) -> Result<Vec<Effect>, Refusal> {
     let identity = ConnectionIdentity {
         origin: format!("- {number}"),
@@ -247,7 +247,7 @@ fn connections_are_bounded_and_replacing_one_takes_no_more() {
     assert_eq!(rooms.peer_count(), 2);
 }
 
-/// A connection that comes about.
+/// Offers a connection, which then connects.
 fn connect(rooms: &mut Rules, session: u64, subject: &str, number: u32) -> PeerId {
     let effects = offer(rooms, session, subject, number).unwrap();
     let opened = effects.iter().find_map(|effect| match effect {
@@ -373,7 +373,7 @@ fn media_that_is_missing_for_a_while_is_announced_once_and_that_it_is_back() {
         assert_eq!(rooms.media_changed(peer, MediaState::Back), []);
     }
     assert_eq!(rooms.media_changed(watching, MediaState::Lost), [], "nobody misses it");
-    // A page puts a new connection in the place of the old one, quickly, and then not.
+    // A page puts a new connection in the place of the old one: first quickly, then not.
     let second = opened(&offer(&mut rooms, 1, "anna", 3).unwrap());
     assert!(rooms.poll_timeout().is_some());
     assert_eq!(rooms.media_changed(second, MediaState::Back), []);
@@ -453,8 +453,8 @@ fn take(rooms: &mut Rules, session: u64, step: &Step, open: &BTreeSet<PeerId>) -
 }
 
 proptest! {
-    /// Whatever order messages come in: connections are closed once and only where open, rooms as well, nobody who is
-    /// dismissed is told more, and at the end nothing is left.
+    /// In whatever order messages come: connections and rooms are closed once, and only if they are open; a dismissed session
+    /// is sent nothing more; and at the end nothing is left.
     #[test]
     fn any_order_of_messages_leaves_nothing_behind(steps in prop::collection::vec(any_step(), 0..60)) {
         let mut rooms = Rules::new(Limits::default());

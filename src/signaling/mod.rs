@@ -11,9 +11,9 @@
 //! | a JSON object with one of [`groupcall_type`]'s kinds under `type` | [`groupcall_type`] |
 //! | anything else | not known; the next message counts as the first |
 //!
-//! Where the family is not known, the answer has its kind under both keys: `{"id":"unrecognizedMessage",
-//! "type":"unrecognizedMessage","message":…}`, with what the client sent. One family knows this message, and clients of the
-//! other report kinds that they do not know.
+//! Where the family is not known, the answer has its kind under both keys:
+//! `{"id":"unrecognizedMessage","type":"unrecognizedMessage","message":…}`, with what the client sent. One family knows this
+//! message, and clients of the other report kinds that they do not know.
 //!
 //! The same two families share `/direct`, whose rooms are different ones: each is for two, who only need to know its name.
 //! There a user need not be known to the server.

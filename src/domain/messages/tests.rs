@@ -74,7 +74,7 @@ fn message(text: &'static str) -> Bytes {
     Bytes::from_static(text.as_bytes())
 }
 
-/// Bound, with nothing waiting.
+/// Binds a session for which nothing waits.
 fn arrive(messages: &mut Rules, session: SessionId, name: &str) {
     let effects = bind(messages, session, user(name), Claim::Unproven).unwrap();
     if let Some(ticket) = ticket(&effects) {
@@ -155,7 +155,7 @@ fn what_is_said_while_kept_messages_are_on_their_way_comes_after_them() {
     let effects = messages.collected(some_instant(), &user("anna"), first, vec![waiting(1, "1")]);
     assert_eq!(told(&effects), [event("1")]);
     let second = ticket(&effects).expect("it is asked again");
-    // An answer to an earlier question says nothing new.
+    // An answer to an earlier request brings nothing new.
     assert_eq!(
         messages.collected(some_instant(), &user("anna"), first, vec![waiting(1, "1")]),
         []

@@ -1,4 +1,4 @@
-//! Who is where, who gives way to whom, and how much there may be.
+//! Who is at which address, who gives way to whom, and how much there may be.
 
 use super::*;
 

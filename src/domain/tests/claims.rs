@@ -1,4 +1,4 @@
-//! Names that somebody has proven to be theirs, and names that are only said.
+//! Names that somebody has proven to be theirs, and names without a proof.
 
 use super::*;
 
@@ -103,7 +103,7 @@ fn where_proof_is_required_a_room_of_two_is_for_the_two_of_its_call() {
     );
 }
 
-/// The password of the first one is checked for so long that the other one has come in meanwhile.
+/// The password of the first join is checked for so long that the other join has come in meanwhile.
 #[test]
 fn a_join_that_was_received_earlier_does_not_replace_a_later_one_by_taking_longer() {
     use Claim::{Proven, Unproven};
@@ -111,7 +111,7 @@ fn a_join_that_was_received_earlier_does_not_replace_a_later_one_by_taking_longe
         (Unproven, Unproven, 2),
         (Proven, Proven, 2),
         (Proven, Unproven, 2),
-        // In their own order the later one would have been refused.
+        // In their own order the later join would have been refused.
         (Unproven, Proven, 1),
     ] {
         let mut rules = Rules::new(Limits::default());

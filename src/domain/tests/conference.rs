@@ -1,4 +1,4 @@
-//! Connections that carry several feeds, and slots that follow whoever speaks.
+//! Connections that carry several feeds, and slots that follow the speaker.
 
 use super::*;
 use crate::domain::connection::tests::identity;
@@ -40,7 +40,7 @@ fn negotiated(effects: &[Effect]) -> &Negotiation {
     negotiation.expect("the offer is to be answered")
 }
 
-/// What slots are filled with, as session-less names: connection, slot, and the index of the source in [`NAMES`].
+/// What slots are filled with: the number of the connection, the slot, and the index of the source in [`NAMES`].
 fn fills(effects: &[Effect], ids: &[ParticipantId]) -> Vec<(u64, u8, Option<usize>)> {
     let fill = |effect: &Effect| match effect {
         Effect::FillSlot { peer, slot, source } => {
@@ -110,7 +110,7 @@ fn a_new_offer_of_the_connection_changes_whom_it_watches() {
     let (first, second) = (negotiated(&first), negotiated(&second));
     assert_eq!(first.peer, second.peer);
     assert_eq!((first.uses.len(), second.uses.len()), (1, 3));
-    // With its publishing its participant is heard of.
+    // The connection now publishes, so the others are sent when its media are lost.
     rules.peer_connected(second.peer);
     let effects = rules.media_changed(second.peer, MediaState::Lost);
     assert!(matches!(&effects[..], [Effect::TellEach { .. }]), "{effects:?}");

@@ -14,7 +14,7 @@ fn who_is_to_watch_somebody_anew_hears_that_their_media_are_missing() {
         let person = Arc::new(person("anna"));
         let mut expected = vec![Event::ConnectionLost { person }];
         if media == MediaState::Lost {
-            // Who watches anew begins with nothing, as whoever has just come.
+            // A participant who watches anew knows nothing, like one who has just come.
             let user = "anna".into();
             expected.push(Event::MediaChanged { user, media });
         }

@@ -1,4 +1,4 @@
-//! Who is let in: by which host name, from which page, at which spelling of an address; and how refusals look.
+//! Who is let in: by which host name, from which page, under which spelling of an address; and how refusals look.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! What whoever runs the server can ask it.
+//! What an operator can ask the server.
 
 use serde_json::Value;
 

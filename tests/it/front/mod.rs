@@ -1,4 +1,4 @@
-//! The front door over real sockets: pages, headers, TLS, files, health, metrics, and how all that ends.
+//! The front door over real sockets: pages, headers, TLS, files, health and metrics, and how all of them end.
 
 mod accounts;
 mod connections;

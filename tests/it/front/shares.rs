@@ -1,5 +1,5 @@
-//! What one client can use up over HTTP, and that others are served all the same. Where a client has to come from
-//! somewhere else, a proxy says so.
+//! What one client can use up over HTTP, and that others are served all the same. Where a client has to come from another
+//! address, a proxy says so.
 
 use std::time::Duration;
 

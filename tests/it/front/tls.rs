@@ -1,4 +1,4 @@
-//! Certificates: made, given, changed, and bad.
+//! Certificates: made by the server, given by the operator, changed, and bad.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! Uploads and the calendar: expiry, the total, and what a crash leaves. Without sockets, under a clock that the tests
-//! move.
+//! Uploads and the calendar: when files expire, how much space all of them take, and what a crash leaves. Without sockets,
+//! under a clock that the tests move.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

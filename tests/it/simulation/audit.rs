@@ -1,4 +1,4 @@
-//! What must be so at any time inside the workers and between them, though nobody sees it from outside before it is too late.
+//! What must hold at any time inside the workers and between them, though nobody sees it from outside before it is too late.
 
 use std::time::{Duration, Instant};
 

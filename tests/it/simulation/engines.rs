@@ -1,5 +1,6 @@
-//! The media workers: real ones, whose commands come out of the real queues, and in the place of their threads a loop that
-//! does what [`patchbay::media::driver::Driver`] does, when the simulation says so. A worker can die, and stand still.
+//! The media workers. They are real, and their commands come out of the real queues. In the place of their threads stands a
+//! loop that does what [`patchbay::media::driver::Driver`] does, when the simulation says so. A worker can die, and stand
+//! still.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;

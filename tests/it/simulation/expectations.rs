@@ -1,4 +1,4 @@
-//! What has to be so when nothing fails any more.
+//! What must hold once nothing fails any longer.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

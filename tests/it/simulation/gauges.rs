@@ -1,4 +1,4 @@
-//! What the server's metrics say, for one run: the recorder is this thread's alone.
+//! What the server's metrics say, for one run. Each run has a recorder of its own, on its thread.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! What a packet that somebody gets must be.
+//! What must hold of a packet that somebody gets.
 
 use super::connection::Connection;
 use super::streams::Stamp;

@@ -1,15 +1,15 @@
-//! Hub, families, media workers, clients and the network between them, all in one and in virtual time, with faults: workers
-//! die or stand still, sockets die, storage is slow or fails, the process stands still, packets are lost, delayed,
-//! repeated and reordered. What happens in a run is drawn from its seed.
+//! Hub, families, media workers, clients and the network between them, all in one and in virtual time, with faults: workers die
+//! or stand still, sockets die, storage is slow or fails, the process stands still, packets are lost, delayed, repeated and
+//! reordered. What happens in a run is drawn from its seed.
 //!
-//! A run has three parts. First everything happens that the plan wants. Then nothing fails any more, and within a bound
-//! everybody has to be where they want to be, to know who else is there, and to get media. At last everybody leaves, and
-//! nothing may be left. While it goes on each packet, message and count is judged, and the workers are looked into; `judge.rs`,
-//! `person.rs`, `engines.rs`, `run.rs`, `audit.rs`, `silence.rs` and `expectations.rs` say why what they demand has to be so. Over
-//! all runs nothing of that may never have happened (`tally.rs`).
+//! A run has three parts. First everything happens that the plan wants. Then nothing fails any longer, and within a limit of
+//! time everybody has to be where they want to be, to know who else is there, and to get media. At last everybody leaves, and
+//! nothing may be left. Meanwhile each packet, message and count is judged, and the insides of the workers are checked.
+//! `judge.rs`, `person.rs`, `engines.rs`, `run.rs`, `audit.rs`, `silence.rs` and `expectations.rs` say why what they demand
+//! must hold. Each check must have had something to judge at least once over all runs (`tally.rs`).
 //!
-//! `PATCHBAY_SIMULATION_SEED=17 cargo test --test it simulation -- --nocapture` repeats one run, and prints all that happens
-//! in it. `PATCHBAY_SIMULATION_RUNS` says how many seeds are tried.
+//! `PATCHBAY_SIMULATION_SEED=17 cargo test --test it simulation -- --nocapture` repeats one run, and prints all that happens in
+//! it. `PATCHBAY_SIMULATION_RUNS` says how many seeds are tried.
 
 mod audit;
 mod calls;

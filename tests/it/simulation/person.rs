@@ -1,5 +1,5 @@
-//! One client: its socket, its connections, and what it expects of the server. It behaves as the pages do: whoever
-//! arrives is watched, what does not come through any more is restarted, and who is thrown out comes again.
+//! One client: its socket, its connections, and what it expects of the server. It behaves as the pages do: it watches everybody
+//! who arrives, restarts a connection over which nothing arrives any longer, and comes again when it is thrown out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

@@ -1,8 +1,8 @@
 //! One run: the hub, two workers, the network and the people, in virtual time, from one event to the next.
 //!
 //! The hub, its mailbox and the sockets' loops are the server's own tasks, on a runtime of one thread whose time stands still
-//! until everybody waits. Everything else is done here between their turns, in a fixed order, and they are given one thing a
-//! millisecond: so the same seed always leads to the same run.
+//! until all of them wait. Everything else is done here between their turns, in a fixed order. The tasks are given one thing a
+//! millisecond, so the same seed always leads to the same run.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! What it leads to that a client is not heard: the others are told, its connection is kept for some minutes, and for longer
-//! where it offers anew meanwhile.
+//! What follows when a client falls silent: the others are sent that its media are lost, and its connection is kept for some
+//! minutes, and longer if it offers anew meanwhile.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

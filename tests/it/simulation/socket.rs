@@ -1,5 +1,5 @@
-//! The client's end of a signaling connection, and the way there and back: it takes time, nothing is lost or overtakes
-//! anything, and a client can die without a word, or read nothing for a while.
+//! The client's end of a signaling connection, and the way between it and the server. The way takes time, and nothing on it is
+//! lost or overtakes anything. A client can die without a goodbye, or read nothing for a while.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

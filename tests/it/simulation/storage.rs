@@ -1,4 +1,4 @@
-//! Storage that can be slow, and fail: who may enter, and the messages that wait for people who are not there.
+//! Storage that can be slow, and can fail: who may enter, and the messages that wait for people who are not there.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

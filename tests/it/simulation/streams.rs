@@ -1,5 +1,5 @@
-//! What clients send, made so that whoever gets it knows what it got: each packet names its publisher, its stream, its number
-//! and when it was sent. And what is noted of that at the other end.
+//! The packets that clients send. Each names its publisher, its stream, its number and when it was sent, so that its receiver
+//! knows what it got. And what the receiver notes of them.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

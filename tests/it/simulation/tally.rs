@@ -1,5 +1,5 @@
-//! How often things were judged, and how often there was something to judge. Over many runs none of these may stay at nothing:
-//! what is never looked at is never found.
+//! How often each thing was judged, and how often there was something to judge. Over many runs none of these counts may stay at
+//! zero: a check that never has anything to judge never finds a fault.
 
 macro_rules! tally {
     ($($(#[$doc:meta])* $count:ident),* $(,)?) => {

@@ -1,4 +1,4 @@
-//! What must do no harm: too long, too deep, too early, and under the names of others.
+//! Input that must do no harm: too long, too deep, too early, or under the names of others.
 
 use patchbay::config::Config;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! The family of `/call`: one calls another, by name.
+//! The family of `/call`: one user calls another, by name.
 
 mod bad_input;
 mod several;

@@ -1,4 +1,4 @@
-//! Participants who publish a camera and a screen, over a connection each.
+//! Participants who publish a camera and a screen, each over a connection of its own.
 
 use super::groupcall_id::two_in_a_room;
 

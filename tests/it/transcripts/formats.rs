@@ -1,4 +1,5 @@
-//! What a room's members can decode: with which formats publishers are answered, and who is told of what cannot be decoded.
+//! What people in a room can decode: with which formats publishers are answered, and who is sent that something cannot be
+//! decoded.
 
 use super::Stage;
 

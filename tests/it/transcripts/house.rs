@@ -1,4 +1,4 @@
-//! Who may enter, without a database: its pool does not run in virtual time.
+//! Who may enter, without a database: a database's pool does not run in virtual time.
 
 use std::collections::HashMap;
 

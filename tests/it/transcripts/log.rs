@@ -1,4 +1,4 @@
-//! What of all this stands in the log.
+//! What the log says about the messages of clients.
 
 use std::sync::Mutex;
 

@@ -1,4 +1,4 @@
-//! A media worker ends: who is told, and what goes on.
+//! A media worker ends: who is sent that, and what goes on.
 
 use patchbay::config::Config;
 use patchbay::hub::{Capacity, HubEnd};

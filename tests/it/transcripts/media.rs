@@ -1,4 +1,5 @@
-//! The media workers' place: takes commands, says what it is told to say, and loses workers when it is told to.
+//! A double of the media workers: it takes commands, sends the events that a transcript asks for, and loses workers when a
+//! transcript says so.
 
 use std::collections::HashMap;
 

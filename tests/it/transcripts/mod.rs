@@ -1,34 +1,35 @@
-//! What clients of each family send, and what they are sent: transcripts, played against the real hub, rules and
-//! families, with nobody behind the media engine's handle, in virtual time.
+//! What clients of each family send, and what they are sent: transcripts, played against the real hub, rules and families in
+//! virtual time, with a double in the place of the media workers.
 //!
 //! A transcript is read line by line:
 //!
 //! ```text
-//! anna > {"id":"heart"}      anna sends this; whoever has not been seen before connects first
-//! anna < {"id":"heart"}      the next thing that anna is sent; "*" stands for any text
+//! anna > {"id":"heart"}      anna sends this; a client that is new in the transcript connects first
+//! anna < {"id":"heart"}      the next message that anna is sent; "*" stands for any text
 //! anna +                     anna connects, and says nothing yet
 //! anna x 4001                the server closes anna's socket with this code
-//! anna -                     anna's socket closes without a word
-//! media open 1 publish       the media engine is told; connections are numbered as they come
-//! media lost 1               the media engine says that this connection is gone
-//! media silent 1             ... that its client is not heard any more
-//! media heard 1              ... that it is heard, for the first time or again
+//! anna -                     anna's socket closes without a goodbye
+//! media open 1 publish       the media engine is sent this command; connections are numbered as they come
+//! media lost 1               the media engine reports that this connection has ended
+//! media silent 1             ... that its client has fallen silent
+//! media heard 1              ... that its client is heard, for the first time or again
 //! media ended 0              media worker 0 of two ends; another takes its place
 //! ```
 //!
-//! Everything sent has to be accounted for before the next `>`, `-`, `media lost`, `silent`, `heard` or `ended`, and at the end. The lines of one
-//! client keep their order; those of different clients may stand in any, as on sockets.
-//! A client whose name ends in `@call` or `@direct` has come to that path, the others to `/groupcall`.
-//! A client whose name ends in `@ws` has come to the message socket: what stands for its binary messages is JSON with the
-//! fields' names, and fields that are zero or empty are left out; `! 6869` sends bytes instead.
-//! A client whose name ends in `@device` has come with a token of the device `PHONE/ID` that the name begins with; `/` and
-//! more may follow, to tell two connections of one device apart. Its calls' rooms are `room 1` all.
-//! `media cannot NUMBER` says of a connection that its client cannot decode AV1, which it is to be sent; `media can NUMBER` that
-//! this is over.
-//! In what clients send, `"@KIND NUMBER"` stands for an offer of connection NUMBER, and `"@KIND NUMBER again"` for its
-//! next; KIND is `sendonly`, `recvonly` or `sendrecv`. With `video=AV1,VP8` behind it, it has these formats instead of VP8.
-//! `"@token USER"` stands for a token of USER, `"@token USER expired"` for one whose time is over, and `"@token USER foreign"`
-//! for one of another server.
+//! All that is sent has to stand in the transcript before the next `>`, `-`, `media lost`, `silent`, `heard` or `ended`, and
+//! before the end. The lines of one client keep their order; those of different clients may stand in any order, as on sockets.
+//!
+//! A client whose name ends in `@call` or `@direct` has come to that path, the others to `/groupcall`. A client whose name ends
+//! in `@ws` has come to the message socket: its binary messages are written as JSON with the fields' names, and fields that are
+//! zero or empty are left out; `! 6869` sends bytes instead. A client whose name ends in `@device` has come with a token of the
+//! device `PHONE/ID` with which the name begins; `/` and more may follow, to tell two connections of one device apart. The room
+//! of each of its calls is `room 1`.
+//!
+//! `media cannot NUMBER` says that the client of a connection cannot decode AV1, which it is to be sent; `media can NUMBER`
+//! says that it can again. In what clients send, `"@KIND NUMBER"` stands for an offer of connection NUMBER, and
+//! `"@KIND NUMBER again"` for its next; KIND is `sendonly`, `recvonly` or `sendrecv`. If `video=AV1,VP8` follows, the offer has
+//! these formats instead of VP8. `"@token USER"` stands for a token of USER, `"@token USER expired"` for one that has expired,
+//! and `"@token USER foreign"` for one of another server.
 
 mod bad_input;
 mod call;

@@ -1,4 +1,4 @@
-//! The message socket's messages as the clients' own library would read and write them, and a shelf instead of storage.
+//! The message socket's messages as the clients' own library writes and reads them, and a store of messages in memory.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! Offers as browsers write them, short.
+//! Short offers of the kind that browsers write.
 
 /// `"@KIND NUMBER"` in a message becomes an offer, as a JSON text.
 pub fn fill_in(message: &str) -> String {

@@ -1,5 +1,5 @@
-//! What one client can use up, and that others go on meanwhile: connections that never come about, rooms, and what
-//! others are sent because of one.
+//! What one client can use up, and that others are served all the same: connections that never connect, rooms, and what others
+//! are sent because of one client.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! Names with a token and without: who is believed, who is refused, and how that is said.
+//! Names with a token and without: who is believed, who is refused, and how a client is sent the refusal.
 
 use patchbay::config::Config;
 

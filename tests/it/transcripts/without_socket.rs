@@ -1,4 +1,4 @@
-//! Calls that somebody begins who has no socket: a request over HTTP, say. They ring at clients of several families at once.
+//! Calls that somebody begins who has no socket, such as a request over HTTP. They ring at clients of several families at once.
 
 use patchbay::domain::{
     Abilities, Address, CallCommand, CallEnd, CallEvent, CallMedia, Claim, Command, Event, Newcomer, Refusal,

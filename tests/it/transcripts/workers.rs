@@ -1,4 +1,4 @@
-//! Media workers that do nothing, for tests of what stands above them.
+//! Media workers that do nothing, for tests of the layers above them.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

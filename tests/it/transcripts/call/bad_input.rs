@@ -1,4 +1,4 @@
-//! What makes no sense, comes from the wrong one, or is somebody else's.
+//! Messages that make no sense, that come from the wrong client, or that are about somebody else's call.
 
 use super::*;
 use crate::transcripts::offers;
