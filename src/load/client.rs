@@ -1,4 +1,4 @@
-//! One connection with what goes up and comes down it. Pure, but that sending is left to a function.
+//! One connection of the tester, with its media in both directions. Pure, except that a given function sends.
 
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -15,15 +15,15 @@ use crate::media::peer::srtp::{Profile, Rejected};
 use crate::media::rtcp::{self, Block, Packet, SenderInfo};
 use crate::media::rtp::Header;
 
-/// How often each end reports (libwebrtc: once a second for video).
+/// Time between two reports of each end (libwebrtc: once a second for video).
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
-/// The SSRC that a client that sends nothing reports under.
+/// The SSRC in reports of a client that sends nothing.
 const REPORTER: u32 = 1;
 /// Streams of one connection: more than a meeting's, and a bound on what a server can make us keep.
 const STREAMS_MAX: usize = 512;
 
-/// A packet with the padding bit and no longer than this may be nothing but padding, which counts at most 255 bytes
-/// (RFC 3550 §5.1); header and tag are below 64.
+/// Bytes of the longest packet with the padding bit that may be nothing but padding: at most 255 bytes of padding (RFC
+/// 3550 §5.1), and header and tag below 64.
 const MAX_PADDING_PACKET: usize = 255 + 64;
 
 pub enum Heard {
@@ -33,12 +33,12 @@ pub enum Heard {
 
 pub struct Client {
     pub participant: usize,
-    /// Publishers whose tracks come down here.
+    /// Publishers whose tracks arrive on this connection.
     pub watches: Vec<usize>,
-    /// Its own, as indices of the tester's sources.
+    /// The sources that this connection sends, as indices of the tester's sources.
     pub sources: Range<usize>,
     pub receptions: Vec<Reception>,
-    /// For each source of the tester, the first packet that counts here.
+    /// The first packet that counts here, for each source of the tester.
     pub since: Vec<u64>,
     came_late: bool,
     connection: Connection,
@@ -88,7 +88,7 @@ impl Client {
         self.receptions.iter().map(|reception| reception.counts.delivered).sum()
     }
 
-    /// From now on everything counts.
+    /// Begins the measurement: packets sent from now on count.
     pub fn begin(&mut self, sources: &[Source]) {
         self.since = sources.iter().map(|source| source.sent).collect();
         for reception in &mut self.receptions {
@@ -108,12 +108,12 @@ impl Client {
         self.connection.close(now);
     }
 
-    /// Whether it began when others were being counted already.
+    /// Whether this connection began when others were being counted already.
     pub fn came_late(&self) -> bool {
         self.came_late
     }
 
-    /// Takes one datagram in.
+    /// Processes one datagram.
     pub fn receive(
         &mut self,
         now: Instant,
@@ -138,7 +138,7 @@ impl Client {
         }
     }
 
-    /// What the server asks of a publisher: key frames.
+    /// Processes the server's requests to a publisher: key frames.
     fn receive_rtcp(&mut self, datagram: &mut [u8], sources: &mut [Source]) {
         let Some(inbound) = &mut self.connection.inbound else {
             return;
@@ -174,7 +174,7 @@ impl Client {
         let at = match known {
             Some(at) => at,
             None => {
-                // Probes and padding come under SSRCs of their own: only what carries a mark is a stream of media.
+                // Probes and padding have SSRCs of their own: only a packet with a mark begins a stream of media.
                 let len = inbound.open_rtp(datagram, &header).ok()?;
                 let mark = media(&header, &datagram[..len])?.0;
                 if self.receptions.len() >= STREAMS_MAX {
@@ -242,7 +242,7 @@ impl Client {
     }
 
     fn find(&mut self, ssrc: u32) -> Option<usize> {
-        // Packets come in runs of one stream.
+        // Packets of one stream arrive one after another.
         if self
             .receptions
             .get(self.last_hit)
@@ -255,7 +255,7 @@ impl Client {
         Some(found)
     }
 
-    /// Sends the frame of `source` that is due. Nothing before the connection is up.
+    /// Sends the frame of `source` that is due. Sends nothing before the connection is up.
     pub fn send_frame(
         &mut self,
         now: Instant,
@@ -284,7 +284,7 @@ impl Client {
         }
     }
 
-    /// The sealed report that is due, if one is.
+    /// The sealed report, if one is due.
     pub fn reports(&mut self, now: Instant, wall_us: u64, sources: &[Source]) -> Option<&[u8]> {
         if now < self.next_report {
             return None;
@@ -303,7 +303,7 @@ impl Client {
             rtcp::write_sender_report(&mut self.report, &info, "load");
         }
         if self.sources.is_empty() {
-            // A full report names 31 streams.
+            // A full report has 31 streams.
             let blocks: Vec<Block> = self.receptions.iter().take(31).map(Reception::block).collect();
             rtcp::write_receiver_report(&mut self.report, REPORTER, &blocks);
         }
@@ -312,22 +312,23 @@ impl Client {
     }
 }
 
-/// Whether a packet was sent since the counting began. Sources that began later count from their first.
+/// Whether a packet was sent since the counting began. Sources that began later count from their first packet.
 fn counts(since: &[u64], source: u32, number: u64) -> bool {
     since.get(source as usize).is_none_or(|since| number >= *since)
 }
 
-/// The mark of an opened packet, and whether all of it is as it was sent. `None` for what is no media of the tester's.
+/// The mark of an opened packet, and whether all of it is as it was sent. `None` for packets that are not the tester's
+/// media.
 fn media(header: &Header, packet: &[u8]) -> Option<(Mark, bool)> {
     let payload = &packet[header.payload(packet)?];
-    // Opus begins with the byte that the tester's packets have; anything else is video.
+    // Audio begins with the Opus byte of the tester's packets; anything else is video.
     let kinds = [Kind::Audio, Kind::Video];
     kinds
         .into_iter()
         .find_map(|kind| Mark::read(payload.get(marked_from(kind, payload)?..)?))
 }
 
-/// 32.32 fixed point seconds since 1900 (RFC 5905 §6), from microseconds since 1970.
+/// The NTP time: 32.32 fixed point seconds since 1900 (RFC 5905 §6), from microseconds since 1970.
 fn ntp(wall_us: u64) -> u64 {
     const SECONDS_FROM_1900: u64 = 2_208_988_800;
     let (seconds, micros) = (wall_us / 1_000_000, wall_us % 1_000_000);

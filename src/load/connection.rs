@@ -20,15 +20,15 @@ use crate::media::peer::dtls::{Dtls, DtlsIdentity, Progress};
 use crate::media::peer::srtp::{Inbound, Outbound, Profile, contexts};
 use crate::media::session::{DtlsRole, Fingerprint};
 
-/// How often a check is repeated until it is answered (RFC 8445 §14.3 has at least 500 ms for paths of unknown length;
-/// here the server is near), and after that to keep consent (RFC 7675 §5.1 has 5 s).
+/// Time between checks until one is answered (RFC 8445 §14.3 has at least 500 ms for paths of unknown length; here the
+/// server is near), and after that between checks that keep consent (RFC 7675 §5.1 has 5 s).
 const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 const CONSENT_INTERVAL: Duration = Duration::from_secs(4);
 
-/// A server that has not answered for so long is gone.
+/// Time without an answer after which a server counts as gone.
 const CONSENT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Peer-reflexive type preference (RFC 8445 §5.1.2.2), for what the checks announce of our address.
+/// Peer-reflexive type preference (RFC 8445 §5.1.2.2): the priority that checks announce for our address.
 const PRIORITY: u32 = 110 << 24 | 0xffff << 8 | 255;
 
 /// An ICE user name fragment and password.
@@ -39,7 +39,7 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// RFC 8839 §5.4: at least 4 and 22 characters.
+    /// Random ones: RFC 8839 §5.4 asks for at least 4 and 22 characters.
     pub fn random() -> Credentials {
         let text = |len| {
             rand::rng()
@@ -55,27 +55,27 @@ impl Credentials {
     }
 }
 
-/// What a negotiation told about the other end.
+/// The other end, as it was negotiated.
 #[derive(Clone, Debug)]
 pub struct Remote {
     pub credentials: Credentials,
     pub address: SocketAddr,
     pub fingerprints: Vec<Fingerprint>,
-    /// Our part in the handshake.
+    /// Our role in the handshake.
     pub role: DtlsRole,
     /// Whether we nominate: as the offerer, and towards ICE-lite servers.
     pub controlling: bool,
 }
 
-/// What came of a datagram.
+/// The result of a datagram.
 pub enum Input {
     Nothing,
-    /// The handshake is done: media may flow.
+    /// The end of the handshake: media may flow.
     Connected,
-    /// SRTP, still protected.
+    /// An SRTP packet, still protected.
     Rtp,
     Rtcp,
-    /// The server said goodbye.
+    /// The server's end of the connection.
     Closed,
 }
 
@@ -86,7 +86,7 @@ pub struct Connection {
     dtls: Dtls,
     pub outbound: Option<Outbound>,
     pub inbound: Option<Inbound>,
-    /// A check of ours has been answered.
+    /// Whether a check of ours has been answered.
     checked: bool,
     started: Instant,
     next_check: Instant,
@@ -127,7 +127,7 @@ impl Connection {
         self.outbound.as_ref().map(Outbound::profile)
     }
 
-    /// What is to be sent, one datagram each.
+    /// Takes the datagrams that are to be sent.
     pub fn take_outgoing(&mut self) -> Vec<Vec<u8>> {
         std::mem::take(&mut self.outgoing)
     }
@@ -161,7 +161,7 @@ impl Connection {
         }
     }
 
-    /// Checks and retransmissions. An error where the server has been silent too long, or the handshake failed.
+    /// Sends checks and retransmissions. Fails where the server has been silent too long, or the handshake failed.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), LoadError> {
         if now >= self.next_check {
             self.check();
@@ -175,7 +175,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Says goodbye.
+    /// Ends the connection, and tells the server.
     pub fn close(&mut self, now: Instant) {
         self.dtls.close(now);
         self.collect();
@@ -189,7 +189,7 @@ impl Connection {
 
     fn receive_stun(&mut self, now: Instant, datagram: &[u8]) -> Result<(), LoadError> {
         let mut message = Message::new();
-        // Anybody can send us a bad one: it is dropped.
+        // Anybody can send a bad message: it is dropped.
         if message.unmarshal_binary(datagram).is_err() {
             return Ok(());
         }
@@ -226,7 +226,7 @@ impl Connection {
         }
     }
 
-    /// The answer to the other agent's check: it is near and known, so its integrity is not looked at.
+    /// The answer to the other agent's check. The agent is near and known, so the check's integrity is not verified.
     fn answer(&self, request: &Message) -> Option<Vec<u8>> {
         let mut message = Message::new();
         message.transaction_id = request.transaction_id;

@@ -1,4 +1,4 @@
-//! What one connection counted, added to what all did.
+//! Sums: the counts of one connection added to those of all.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use super::figures::{Delivery, Totals};
 use super::source::Source;
 
 impl Totals {
-    /// Adds what one connection counted. `publishers` tells who sends what.
+    /// Adds the counts of one connection. `publishers` has the sources of each publisher.
     pub fn take_in(&mut self, client: &mut Client, sources: &[Source], publishers: &HashMap<usize, Vec<u32>>) {
         for reception in &client.receptions {
             let counts = reception.counts;
@@ -55,7 +55,7 @@ impl Totals {
                     });
                 }
             }
-            // A layer that is not chosen, or a visit that was too short.
+            // This is a layer that was not chosen, or a visit that was too short.
             (None, None) => {}
         }
     }

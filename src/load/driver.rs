@@ -1,5 +1,6 @@
-//! The tester's media: one thread with a socket for each connection, as real clients have. It sends what is due, takes
-//! what arrives, and counts. One thread is enough: with GRO it takes packets faster than any server on one core sends.
+//! The tester's media: one thread with a socket for each connection, as real clients have. The thread sends due
+//! packets, receives, and counts. One thread is enough: with GRO it receives packets faster than any server on one
+//! core sends.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -23,25 +24,26 @@ use super::figures::{Progress, Totals};
 use super::source::{Encoding, Source};
 
 const WAKE: Token = Token(usize::MAX);
-/// One receive buffer holds a whole run of packets (GRO).
+/// Bytes of one receive buffer, which holds a whole run of packets (GRO).
 const SLOT_BYTES: usize = 65_536;
 const SLOTS: usize = 4;
-/// Two hundred milliseconds of a 10 Mb/s track in kernel memory, which counts a packet as two to four times its size.
+/// Bytes of a socket's buffer: 200 ms of a 10 Mb/s track in kernel memory, which counts a packet as two to four times
+/// its size.
 const SOCKET_BUFFER_BYTES: usize = 1024 * 1024;
-/// Connections are looked after this often.
+/// Time between two checks of each connection's timers.
 const TICK: Duration = Duration::from_millis(20);
-/// A connection that is not up by then will not be.
+/// Time after which a connection that is not up has failed.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// A connection to be made.
+/// A connection to be begun.
 pub struct Setup {
     pub participant: usize,
     pub connection: Connection,
     pub socket: UdpSocket,
     pub publishes: Vec<Encoding>,
-    /// The publishers whose tracks come down here.
+    /// The publishers whose tracks arrive on this connection.
     pub watches: Vec<usize>,
-    /// Told once: how it went.
+    /// The receiver of the result, which is sent once.
     pub connected: oneshot::Sender<Result<(), LoadError>>,
 }
 
@@ -54,18 +56,18 @@ enum Command {
     Finish(oneshot::Sender<Totals>),
 }
 
-/// The handle: cheap to clone. The thread ends with [`Media::finish`], or when all handles are gone.
+/// The handle: cheap to clone. The thread ends with [`Media::finish`], or when all handles are dropped.
 #[derive(Clone)]
 pub struct Media {
     commands: mpsc::Sender<Command>,
     waker: Arc<Waker>,
 }
 
-/// A socket for one connection: connected, so that it neither sends elsewhere nor hears others.
+/// A socket for one connection. It is connected, so that it neither sends to others nor receives from them.
 pub fn socket(to: SocketAddr) -> Result<UdpSocket, LoadError> {
     let open = || -> io::Result<UdpSocket> {
         let socket = Socket::new(Domain::for_address(to), Type::DGRAM, Some(Protocol::UDP))?;
-        // As much as the system allows.
+        // The system may allow less.
         let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
         socket.connect(&to.into())?;
         Ok(socket.into())
@@ -90,7 +92,7 @@ impl Media {
         self.send(Command::Add(Box::new(setup)))
     }
 
-    /// Ends a participant's connections; returns when that is done.
+    /// Ends a participant's connections. Returns when that is done.
     pub async fn leave(&self, participant: usize) -> Result<(), LoadError> {
         let (sender, receiver) = oneshot::channel();
         self.send(Command::Leave(participant, sender))?;
@@ -111,7 +113,7 @@ impl Media {
         receiver.await.map_err(|_| LoadError::ThreadEnded)
     }
 
-    /// Says goodbye to the server on every connection and ends the thread.
+    /// Ends every connection, and tells the server; then ends the thread.
     pub async fn finish(&self) -> Result<Totals, LoadError> {
         let (sender, receiver) = oneshot::channel();
         self.send(Command::Finish(sender))?;
@@ -139,9 +141,9 @@ struct Thread {
     verify_every: u64,
     places: Vec<Option<Place>>,
     sources: Vec<Source>,
-    /// The place that each source sends from.
+    /// The place from which each source sends.
     senders: Vec<usize>,
-    /// When a source is next due.
+    /// The sources, by the time of their next frame.
     due: BinaryHeap<Reverse<(Instant, usize)>>,
     sending: bool,
     totals: Totals,
@@ -158,7 +160,7 @@ fn clock() -> Instant {
     Instant::now()
 }
 
-/// The clock of send and arrival times, microseconds: the kernel stamps arrivals by it.
+/// The clock of send and arrival times, in microseconds: the kernel stamps arrivals with it.
 #[allow(
     clippy::disallowed_methods,
     reason = "this is the shell that owns the tester's clock"
@@ -316,7 +318,7 @@ impl Thread {
             let count = match place.state.recv((&place.socket).into(), &mut slots, &mut meta) {
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                // The port is closed: the server may have ended. Its silence will tell.
+                // The port is closed: the server may have ended. Then its silence is reported.
                 Err(_) => break,
             };
             let now = clock();
@@ -349,7 +351,7 @@ impl Thread {
             }
             flush(place);
             if count < SLOTS {
-                // Edge-triggered: look once more, what comes after that makes an event.
+                // Events are edge-triggered: the socket is read once more, and later packets make an event.
                 continue;
             }
         }
@@ -376,7 +378,7 @@ impl Thread {
             place
                 .client
                 .send_frame(now, source, &mut self.packet[..], wall_us, |packet| {
-                    // What the kernel has no room for is lost, as on any network.
+                    // Packets that find no place in the kernel are lost, as on any network.
                     let _ = place.socket.send(packet);
                 });
             self.due.push(Reverse((source.due, index)));

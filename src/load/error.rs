@@ -1,4 +1,5 @@
-//! Why a run could not be, or ended early: one sentence each for who typed the command.
+//! The reasons why a run could not begin, or ended early: one sentence each for the person who
+//! typed the command.
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! What a run counted, over all connections.
+//! The figures of a run, over all connections.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,9 +9,10 @@ use super::error::LoadError;
 use super::source::Source;
 use crate::media::peer::srtp::Profile;
 
-/// Delays up to this are told apart, in steps of a thousandth; longer ones count as this. A minute late is lost.
+/// The longest delay that is distinguished, in steps of a thousandth; longer ones count as this. A packet a
+/// minute late is lost.
 const DELAY_MAX_US: u64 = 60_000_000;
-/// Different sentences about what failed that are kept.
+/// Different error texts that are kept.
 const ERRORS_MAX: usize = 16;
 
 /// A track at one of its subscribers.
@@ -21,7 +22,7 @@ pub struct Delivery {
     pub bytes: u64,
 }
 
-/// How far the run is.
+/// The progress of the run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Progress {
     pub sent: u64,
@@ -32,7 +33,7 @@ pub struct Progress {
 
 pub struct Totals {
     pub delays_us: Histogram<u64>,
-    /// Packets of all sources since the beginning.
+    /// Packets of all sources since the measurement began.
     pub sent: u64,
     pub delivered: u64,
     pub lost: u64,
@@ -41,9 +42,9 @@ pub struct Totals {
     pub corrupt: u64,
     pub compared: u64,
     pub deliveries: Vec<Delivery>,
-    /// Sentence → how often.
+    /// Error texts, and how often each occurred.
     pub errors: HashMap<String, u64>,
-    /// What protects the media.
+    /// The SRTP profile of the media.
     pub profile: Option<Profile>,
     pub(super) measuring: bool,
     pub(super) sent_before: Vec<u64>,
@@ -76,14 +77,14 @@ impl Totals {
         self.measuring
     }
 
-    /// From now on everything counts, and nothing before.
+    /// Begins the measurement: only packets sent from now on count.
     pub fn begin(&mut self, sources: &[Source]) {
         self.delays_us.reset();
         self.sent_before = sources.iter().map(|source| source.sent).collect();
         self.measuring = true;
     }
 
-    /// Nothing more is sent.
+    /// Ends the sending.
     pub fn end(&mut self, sources: &[Source]) {
         if self.sent_after.is_none() {
             let after: Vec<u64> = sources.iter().map(|source| source.sent).collect();
@@ -98,10 +99,10 @@ impl Totals {
         self.sent_before.get(source).copied().unwrap_or(0)
     }
 
-    /// A packet that was sent at `sent_us` (32 bits of it) arrived.
+    /// Records the arrival of a packet that was sent at `sent_us` (its lower 32 bits).
     pub fn arrived(&mut self, arrived_us: u64, sent_us: Option<u32>) {
         if let Some(sent_us) = sent_us.filter(|_| self.measuring) {
-            // The kernel's clock and ours may differ by less than a step: never below zero.
+            // The kernel's clock and ours may differ by less than a step, so a delay is at least 1 µs.
             let delay = (arrived_us as u32).wrapping_sub(sent_us) as i32;
             self.delays_us.saturating_record(delay.max(1) as u64);
         }

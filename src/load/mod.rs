@@ -1,5 +1,5 @@
 //! The load tester: joins a server as publishers and subscribers, through its signaling and with ICE, DTLS and SRTP, as
-//! cheaply as can be, and measures what comes through.
+//! cheaply as possible, and measures what arrives.
 //!
 //! ```text
 //! plan ─► servers/ ── offer, answer ──► the server
@@ -8,7 +8,8 @@
 //!         driver ─► client ─► connection, source, reception (pure) ─► figures ─► report
 //! ```
 //!
-//! It times what others do, so it reads clocks in more than one place; all that counts and decides is told the time.
+//! The tester measures the time that others take, so it reads clocks in more than one place. The code that counts and
+//! decides is given the time.
 
 mod client;
 mod connection;
@@ -47,16 +48,16 @@ use self::socket::Target;
 use crate::media::peer::dtls::DtlsIdentity;
 use crate::media::peer::srtp::Profile;
 
-/// After the last join: time for servers to settle.
+/// Time for servers to settle after the last join.
 const SETTLE: Duration = Duration::from_secs(2);
-/// After the last packet was sent: time for it to arrive.
+/// Time for the last packet to arrive.
 const DRAIN: Duration = Duration::from_millis(700);
-/// How long the last connections may take.
+/// Time for the last connections to come up.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long somebody stays who comes in a join storm.
+/// Time that a visitor stays in a join storm.
 const VISIT: Duration = Duration::from_secs(2);
 
-/// What connections are protected with: with AES-256-GCM, which some servers would choose, they could not be compared.
+/// The SRTP profiles offered. AES-256-GCM is not: some servers would choose it, and could not be compared with others.
 const PROFILES: [Profile; 2] = [Profile::AeadAes128Gcm, Profile::Aes128CmHmacSha1_80];
 
 #[allow(clippy::disallowed_methods, reason = "this is the shell that owns the run's clock")]
@@ -64,11 +65,11 @@ fn clock() -> Instant {
     Instant::now()
 }
 
-/// What is left when a run has ended, well or not.
+/// The result of a run that has ended, well or not.
 pub struct Outcome {
-    /// The figures up to the end; none where nothing was measured.
+    /// The figures up to the end; `None` where nothing was measured.
     pub report: Option<Report>,
-    /// Why it ended early.
+    /// The reason why the run ended early.
     pub failure: Option<LoadError>,
 }
 
@@ -92,7 +93,7 @@ struct Run {
     rss_before: u64,
 }
 
-/// Why a phase ended before its time.
+/// The reason why a phase ended early.
 enum Early {
     Interrupted,
     Failed(LoadError),
@@ -107,7 +108,7 @@ impl From<LoadError> for Early {
 impl Run {
     async fn prepare(options: Options) -> Result<Run, LoadError> {
         options.check()?;
-        // Both providers are in the tree; TLS must not have to choose.
+        // Both TLS providers are compiled in, so one is installed: TLS cannot choose by itself.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let target = Target::resolve(&options.url, options.insecure).await?;
         let plan = Plan::new(&options, u64::from(std::process::id()));
@@ -146,7 +147,7 @@ impl Run {
             Err(Early::Failed(error)) => failure = Some(error),
         }
         self.stop.cancel();
-        // Goodbyes are polite, not owed.
+        // The ends of the connections are awaited only for a while.
         let _ = tokio::time::timeout(Duration::from_secs(2), async {
             while self.tasks.join_next().await.is_some() {}
         })
@@ -240,7 +241,7 @@ impl Run {
         let measured = began.elapsed();
         self.context.media.stop_sending()?;
         tokio::time::sleep(DRAIN).await;
-        // A server that is gone by now has told why.
+        // If the server has ended by now, the failure says why.
         let after = options.server_pid.map(process::usage).and_then(Result::ok);
         let usage = before.zip(after);
         let mut report = self.finish(measured, usage).await?;
@@ -256,7 +257,7 @@ impl Run {
         Ok((report, failure))
     }
 
-    /// Somebody comes to look, and leaves again.
+    /// Lets a visitor join, and leave again.
     fn visit(&mut self, nth: usize, failures: mpsc::UnboundedSender<LoadError>) {
         let stop = self.stop.child_token();
         let participant = self.context.plan.visitor(nth);
@@ -294,7 +295,7 @@ impl Run {
     }
 }
 
-/// Each connection takes a descriptor, and so does each participant's signaling.
+/// Raises the limit of descriptors: each connection takes one, and so does each participant's signaling.
 fn reserve_descriptors(plan: &Plan, options: &Options) -> Result<(), LoadError> {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let visitors = match options.scenario {
@@ -314,7 +315,7 @@ fn reserve_descriptors(plan: &Plan, options: &Options) -> Result<(), LoadError> 
     Ok(())
 }
 
-/// One line that is written over by the next where somebody watches, otherwise nothing.
+/// Writes a status line over the last one, if standard error is a terminal.
 fn status(text: &str) {
     if std::io::stderr().is_terminal() {
         eprint!("\r\x1b[2K{text}");

@@ -1,4 +1,4 @@
-//! What a run is asked to be.
+//! The options of a run.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::error::LoadError;
 
-/// Who joins what.
+/// The participants of a run, and their roles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scenario {
@@ -20,11 +20,11 @@ pub enum Scenario {
     Rooms,
     /// A meeting with sound only
     Audio,
-    /// People come and go all the time while a broadcast runs
+    /// People join and leave all the time while a broadcast runs
     JoinStorm,
 }
 
-/// Which server is at the URL: the tester speaks to others so that they can be compared.
+/// The kind of server at the URL: the tester speaks to several kinds, so that they can be compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Server {
@@ -45,9 +45,9 @@ impl Server {
 
 #[derive(Clone, Debug, Args, Serialize)]
 pub struct Options {
-    /// What is done
+    /// The participants, and what they do
     pub scenario: Scenario,
-    /// Where the server is: http, https, ws or wss. Nothing is sent to any other machine
+    /// The server's address: http, https, ws or wss. Nothing is sent to any other machine
     #[arg(long, default_value = "https://localhost:8443", value_name = "URL")]
     pub url: String,
     /// Participants who send, in each room [default: 1 in a broadcast, 10 in a meeting, 3 in each of the rooms]
@@ -56,32 +56,32 @@ pub struct Options {
     /// Participants who only watch, in each room [default: 50 in a broadcast, 10 beside a join storm, none otherwise]
     #[arg(long, value_name = "N")]
     pub subscribers: Option<usize>,
-    /// [default: 20 for 'rooms', otherwise 1]
+    /// Number of rooms [default: 20 for 'rooms', otherwise 1]
     #[arg(long, value_name = "N")]
     pub rooms: Option<usize>,
-    /// Video of each sender, all simulcast layers together; sound is 32 kb/s
+    /// Bit rate of each sender's video, all simulcast layers together; sound is 32 kb/s
     #[arg(long, default_value_t = 2_500, value_name = "KBPS")]
     pub bitrate_kbps: u64,
-    /// Senders send three simulcast layers
+    /// Let senders send three simulcast layers
     #[arg(long)]
     pub simulcast: bool,
-    /// Senders of video send sound too; meetings always have it
+    /// Let senders of video send sound too; meetings always have it
     #[arg(long)]
     pub sound: bool,
-    /// How long is measured, after everybody has joined and two more seconds
+    /// Seconds of the measurement, which begins two seconds after everybody has joined
     #[arg(long, default_value_t = 10, value_name = "S")]
     pub duration_s: u64,
     /// Joins a second
     #[arg(long, default_value_t = 50, value_name = "N")]
     pub joins_per_s: u64,
-    /// Runs with the same seed send the same
+    /// Seed of the random numbers: runs with the same seed send the same
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub seed: u64,
-    /// Of each hundred packets, how many are opened, authenticated and compared byte for byte. The others are counted by
-    /// their headers
+    /// Part of the packets that are opened, authenticated and compared byte for byte. The others are counted by their
+    /// headers
     #[arg(long, default_value_t = 20, value_name = "PERCENT", value_parser = clap::value_parser!(u64).range(1..=100))]
     pub verify_percent: u64,
-    /// The room's name; of several rooms, what their names begin with [default: made from seed and time]
+    /// The room's name; for several rooms, the beginning of their names [default: made from seed and time]
     #[arg(long, value_name = "NAME")]
     pub room: Option<String>,
     /// The room's password
@@ -91,10 +91,10 @@ pub struct Options {
     /// Accept any TLS certificate; on this machine that is always so
     #[arg(long)]
     pub insecure: bool,
-    /// A server on this machine: its CPU time and memory are measured
+    /// Process id of a server on this machine, whose CPU time and memory are measured
     #[arg(long, value_name = "PID")]
     pub server_pid: Option<u32>,
-    /// Write the figures there, for programs
+    /// File to which the figures are written, for programs
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
     pub json: Option<PathBuf>,
@@ -112,7 +112,7 @@ pub struct Options {
     pub livekit_key: String,
 }
 
-/// More would need more memory than it tells about a server.
+/// Participants of a run. More would need much memory, and would show no more about a server.
 const PARTICIPANTS_MAX: usize = 20_000;
 const BITRATE_KBPS_MAX: u64 = 50_000;
 
@@ -152,7 +152,8 @@ impl Options {
         Duration::from_secs(self.duration_s)
     }
 
-    /// Every how many packets one is opened. With simulcast each is: the streams behind a subscription change.
+    /// The distance between two opened packets. With simulcast every packet is opened: the streams behind a subscription
+    /// change.
     pub fn verify_every(&self) -> u64 {
         if self.simulcast { 1 } else { 100 / self.verify_percent }
     }

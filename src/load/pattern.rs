@@ -1,23 +1,23 @@
-//! What a test packet's payload holds: a mark that says which packet it is and when it left, then bytes that anybody can
-//! make again from the mark. A receiver that finds others knows that the server changed or mixed up something.
+//! The payload of a test packet: a mark with the packet's number and the time when it was sent, then bytes that anybody
+//! can compute from the mark. A receiver that finds other bytes knows that the server changed or mixed up something.
 //!
 //! | bytes | what |
 //! |---|---|
 //! | 4 | "pbld" |
 //! | 4 | the source: one encoding of one published track |
 //! | 8 | the packet's number at its source, from 0 |
-//! | 8 | when it was sent, microseconds on the tester's clock |
-//! | rest | a stretch of [`FILLER`] that begins where source and number say |
+//! | 8 | the time when it was sent, microseconds on the tester's clock |
+//! | rest | a stretch of [`FILLER`] whose beginning depends on source and number |
 
 /// Bytes of a mark.
 pub const MARK_BYTES: usize = 24;
 
 const MAGIC: [u8; 4] = *b"pbld";
 
-/// The longest stretch that a packet takes, and how many places there are for one to begin.
+/// Bytes of the longest stretch in a packet, and the number of places where one may begin.
 const STRETCH: usize = 2_048;
 
-/// Bytes without pattern, the same in every run.
+/// Bytes without a pattern, the same in every run.
 static FILLER: [u8; 2 * STRETCH] = filler();
 
 const fn filler() -> [u8; 2 * STRETCH] {
@@ -43,8 +43,8 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// Fills `out` with the mark and its stretch. What is shorter than a mark is filled with its beginning, and longer
-    /// than [`STRETCH`] is not made.
+    /// Fills `out` with the mark and its stretch. If `out` is shorter than a mark, it gets the beginning of one. Bytes
+    /// beyond [`STRETCH`] are left as they are.
     pub fn write(&self, out: &mut [u8]) {
         let mut head = [0; MARK_BYTES];
         head[..4].copy_from_slice(&MAGIC);
@@ -58,7 +58,7 @@ impl Mark {
         rest[..len].copy_from_slice(self.stretch(len));
     }
 
-    /// The mark at the beginning of `bytes`, and whether what follows is its stretch.
+    /// The mark at the beginning of `bytes`, and whether its stretch follows.
     pub fn read(bytes: &[u8]) -> Option<(Mark, bool)> {
         let (head, rest) = bytes.split_first_chunk::<MARK_BYTES>()?;
         if head[..4] != MAGIC {

@@ -1,4 +1,4 @@
-//! Who is in which room, and who sends.
+//! The plan of a run: who is in which room, and who sends.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use super::options::Options;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Participant {
-    /// Its number in the run.
+    /// The participant's number in the run.
     pub index: usize,
     pub room: usize,
     pub room_name: String,
@@ -16,7 +16,7 @@ pub struct Participant {
 
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// In the order in which they join: those who send come first.
+    /// All participants in the order in which they join: those who send come first.
     pub participants: Vec<Participant>,
     publishers: HashMap<(usize, String), usize>,
     prefix: String,
@@ -24,7 +24,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// `run` tells this run from others on the same server.
+    /// `run` distinguishes this run from others on the same server.
     pub fn new(options: &Options, run: u64) -> Plan {
         let prefix = options
             .room
@@ -66,7 +66,7 @@ impl Plan {
         }
     }
 
-    /// Somebody who comes to look at the first room, beside those of the plan.
+    /// A visitor in the first room, beside the participants of the plan.
     pub fn visitor(&self, nth: usize) -> Participant {
         Participant {
             index: self.participants.len() + nth,
@@ -77,7 +77,7 @@ impl Plan {
         }
     }
 
-    /// The publisher of this name.
+    /// The publisher with this name.
     pub fn publisher(&self, room: usize, name: &str) -> Option<usize> {
         self.publishers.get(&(room, name.to_owned())).copied()
     }
@@ -88,7 +88,8 @@ impl Plan {
             .filter(move |participant| participant.publishes && participant.room == room)
     }
 
-    /// Pairs of a viewer and a publisher: everybody in a room watches everybody else there who sends.
+    /// The number of pairs of a viewer and a publisher: everybody in a room watches everybody else
+    /// there who sends.
     pub fn pairs(&self) -> usize {
         let of = |viewer: &Participant| self.publishers(viewer.room).count() - usize::from(viewer.publishes);
         self.participants.iter().map(of).sum()

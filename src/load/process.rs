@@ -1,4 +1,4 @@
-//! What a process on this machine uses, as Linux tells it.
+//! The CPU time and memory of a process on this machine, as Linux reports them.
 
 use std::fs;
 
@@ -11,7 +11,8 @@ pub struct Usage {
     pub rss_bytes: u64,
 }
 
-/// `/proc/PID/task/*/schedstat` has nanoseconds (proc(5)), where `stat` has hundredths of a second.
+/// Reads the usage. `/proc/PID/task/*/schedstat` has nanoseconds (proc(5)), where `stat` has
+/// hundredths of a second.
 pub fn usage(pid: u32) -> Result<Usage, LoadError> {
     let gone = |_| LoadError::NoProcess { pid };
     let mut cpu_ns = 0;

@@ -1,32 +1,31 @@
-//! What a subscriber sees of one track: every packet is counted by its clear header; some are opened and compared.
-//! Pure.
+//! One track at a subscriber: every packet is counted by its clear header; some are opened and compared. Pure.
 
 use std::time::Instant;
 
 use super::pattern::Mark;
 use crate::media::rtcp::Block;
 
-/// Packets that may be late without being taken for duplicates: two seconds of video at 2.5 Mb/s.
+/// Packets that may be late without counting as duplicates: two seconds of video at 2.5 Mb/s.
 const WINDOW: u64 = 1_024;
 
-/// Which packet of which source a stream's numbers stand for.
+/// The source of a stream, and the relation of their numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Origin {
     source: u32,
-    /// What to take from the stream's extended sequence number to get the source's own number.
+    /// The stream's extended sequence number minus the source's own number.
     offset: u64,
 }
 
-/// What was counted since the last [`Reception::begin`].
+/// The counts since the last [`Reception::begin`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Packets that were sent since then, each once, and their bytes on the wire without UDP and IP.
+    /// Packets that were sent since then, each counted once. `bytes` are theirs on the wire, without UDP and IP.
     pub delivered: u64,
     pub bytes: u64,
     pub duplicates: u64,
     /// Packets that came after one with a higher number.
     pub reordered: u64,
-    /// Packets that were not authentic, or did not hold what their source sent.
+    /// Packets that were not authentic, or not as their source had sent them.
     pub corrupt: u64,
     pub compared: u64,
     /// Numbers that were skipped and did not come later.
@@ -40,13 +39,14 @@ pub struct Reception {
     origin: Option<Origin>,
     /// Highest extended sequence number.
     highest: u64,
-    /// Bit n: `highest - n` has come.
+    /// Bits of the newest numbers. Bit n: `highest - n` has come.
     seen: [u64; (WINDOW / 64) as usize],
 }
 
 impl Reception {
     pub fn new(now: Instant, ssrc: u32, sequence: u16) -> Reception {
-        // One turn up, so that packets before the first have numbers too. All of those count as seen: they are not missed.
+        // The numbers begin one turn up, so that packets before the first have numbers, too. All of those count as seen:
+        // they are not missed.
         Reception {
             ssrc,
             counts: Counts::default(),
@@ -57,7 +57,7 @@ impl Reception {
         }
     }
 
-    /// Counts from nothing again; what is known of the stream stays.
+    /// Sets the counts to zero; the knowledge of the stream stays.
     pub fn begin(&mut self) {
         self.counts = Counts::default();
     }
@@ -66,13 +66,13 @@ impl Reception {
         self.origin.map(|origin| origin.source)
     }
 
-    /// The number that the packet has at its source, where that is known.
+    /// The source of a packet, and its number there, where that is known.
     pub fn number(&self, extended: u64) -> Option<(u32, u64)> {
         self.origin
             .map(|origin| (origin.source, extended.wrapping_sub(origin.offset)))
     }
 
-    /// What the server is told of the stream.
+    /// The report block about this stream.
     pub fn block(&self) -> Block {
         Block {
             ssrc: self.ssrc,
@@ -81,7 +81,7 @@ impl Reception {
         }
     }
 
-    /// Counts a packet by its header; its extended sequence number, `None` for a duplicate.
+    /// Counts a packet by its header. Returns its extended sequence number; `None` for a duplicate.
     pub fn received(&mut self, now: Instant, sequence: u16) -> Option<u64> {
         self.last_at = now;
         let ahead = sequence.wrapping_sub(self.highest as u16) as i16;
@@ -92,7 +92,7 @@ impl Reception {
             self.counts.gaps += ahead as u64 - 1;
         } else {
             let behind = u64::from(ahead.unsigned_abs());
-            // Older than what is remembered: it cannot be told from a duplicate, and is as useless.
+            // A packet older than the window cannot be distinguished from a duplicate, and is as useless.
             if behind >= WINDOW || self.is_seen(behind) {
                 self.counts.duplicates += 1;
                 return None;
@@ -104,26 +104,26 @@ impl Reception {
         Some(extended)
     }
 
-    /// The server filled a number of its own in: what comes after stands for packets with smaller numbers.
+    /// Counts a packet that the server made itself: later numbers belong to packets with numbers smaller by one.
     pub fn filled(&mut self) {
         if let Some(origin) = &mut self.origin {
             origin.offset = origin.offset.wrapping_add(1);
         }
     }
 
-    /// The packet was sent since the counting began.
+    /// Counts a packet that was sent since the counting began.
     pub fn deliver(&mut self, bytes: usize) {
         self.counts.delivered += 1;
         self.counts.bytes += bytes as u64;
     }
 
-    /// Takes note of what an opened packet says of itself. False where it is not what the header led to expect.
+    /// Records the mark of an opened packet. False if it is not what the header led to expect.
     pub fn opened(&mut self, extended: u64, mark: &Mark) -> bool {
         let now = Origin {
             source: mark.source,
             offset: extended.wrapping_sub(mark.number),
         };
-        // A stream that goes on from another source (a simulcast layer) is in order; within a source nothing moves.
+        // A stream may go on from another source (a simulcast layer). Within one source the offset must stay.
         let expected = self
             .origin
             .is_none_or(|before| before.source != now.source || before.offset == now.offset);

@@ -11,30 +11,30 @@ use super::options::Options;
 
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// Packets that publishers sent while it was measured.
+    /// Packets that publishers sent during the measurement.
     pub sent_packets: u64,
-    /// Copies that reached subscribers, each once.
+    /// Copies that reached subscribers, each counted once.
     pub delivered_packets: u64,
-    /// Copies that should have and did not.
+    /// Copies that should have reached them and did not.
     pub lost_packets: u64,
     /// Copies that came after a later one.
     pub reordered_packets: u64,
     pub duplicate_packets: u64,
-    /// Copies that were not authentic or not what was sent, among those compared.
+    /// Copies that were not authentic or not as sent, among those compared.
     pub corrupt_packets: u64,
     pub compared_packets: u64,
     /// Mean over all tracks at all subscribers, RTP with its header.
     pub delivered_kbps_per_track: f64,
-    /// The track that fared worst.
+    /// Bit rate of the track that got least.
     pub delivered_kbps_of_slowest_track: f64,
-    /// From the sender's call to the kernel's stamp of arrival.
+    /// Time from the sender's call to the kernel's stamp of arrival.
     pub delay_us: Percentiles,
-    /// From the first byte of signaling until the participant's own connections are up.
+    /// Time from the first byte of signaling until the participant's own connections are up.
     pub join_ms: JoinTimes,
     pub joins: u64,
-    /// What went wrong, and how often.
+    /// Errors, and how often each occurred.
     pub errors: Vec<Problem>,
-    /// Where `--server-pid` was given.
+    /// The server's usage, where `--server-pid` was given.
     pub server: Option<ServerUse>,
     pub measured_s: f64,
     pub participants: u64,
@@ -71,15 +71,15 @@ pub struct ServerUse {
     /// Part of one core.
     pub cpu_share: f64,
     pub rss_bytes: u64,
-    /// What it grew by since before the first join, divided by participants.
+    /// The growth since before the first join, divided by the participants.
     pub rss_bytes_per_participant: f64,
 }
 
-/// What is known beside the counts.
+/// Facts for the report beside the counts.
 pub struct Around {
     pub measured: Duration,
     pub participants: u64,
-    /// Microseconds.
+    /// Join times in microseconds.
     pub joins: Histogram<u64>,
     pub server: Option<ServerUse>,
     pub srtp_profile: Option<&'static str>,

@@ -1,7 +1,7 @@
-//! Session descriptions as a client writes and reads them: VP8 and Opus, one transport for all sections.
+//! Session descriptions, written and read as a client does: VP8 and Opus, one transport for all sections.
 //!
-//! Congestion feedback (transport-wide or REMB) is not offered: the path is a machine's own, and servers are compared by
-//! what they forward, not by what they guess of a bottleneck that is not there.
+//! Congestion feedback (transport-wide or REMB) is not offered: the path is inside one machine, and servers are compared
+//! by the packets that they forward, not by their estimate of a bottleneck that does not exist.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -25,18 +25,18 @@ const RTX_PAYLOAD_TYPE: u8 = 97;
 /// The extension ids of our own offers.
 const OFFERED: [(u8, Extension); 3] = [(1, Extension::AudioLevel), (4, Extension::Mid), (10, Extension::Rid)];
 
-/// Simulcast layers, lowest first: rid, and what part of the bit rate it takes.
+/// Simulcast layers, lowest first: the rid, and the layer's part of the bit rate.
 pub const SIMULCAST: [(&str, f64); 3] = [("q", 0.08), ("h", 0.27), ("f", 0.65)];
 
 /// One section of an offer of ours.
 #[derive(Clone, Debug)]
 pub struct Offered {
     pub kind: Kind,
-    /// The SSRCs that it will send with, more than one with simulcast; none where it only receives.
+    /// The SSRCs that it sends with: several with simulcast, none where it only receives.
     pub ssrcs: Vec<u32>,
 }
 
-/// The offer of a client that sends or receives these sections. `stream` names what it sends.
+/// The offer of a client that sends or receives these sections. `stream` is the name of its media stream.
 pub fn offer(local: &Credentials, fingerprint: &[u8; 32], sections: &[Offered], stream: &str) -> String {
     let mut sdp = String::from("v=0\r\no=- 4611686018427387904 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE");
     for mid in 0..sections.len() {
@@ -141,7 +141,7 @@ fn codecs(sdp: &mut String, kind: Kind, video: u8, rtx: Option<u8>, audio: u8) {
     }
 }
 
-/// A description of the server's.
+/// A description made by the server.
 #[derive(Debug)]
 pub struct Description {
     session: Vec<Attribute>,
@@ -150,9 +150,9 @@ pub struct Description {
 
 #[derive(Debug)]
 pub struct Section {
-    /// `None` for data.
+    /// The kind of media; `None` for data.
     pub kind: Option<Kind>,
-    /// The m-line as it stood, without "m=".
+    /// The m-line as it was, without "m=".
     pub line: String,
     pub mid: String,
     pub rejected: bool,
@@ -183,7 +183,7 @@ impl Description {
         })
     }
 
-    /// An attribute of the first section that has it, or of the session.
+    /// An attribute of the first section that has it, or else of the session.
     fn find(&self, key: &str) -> Option<&str> {
         let mut sections = self.sections.iter().filter(|section| !section.rejected);
         sections
@@ -191,8 +191,8 @@ impl Description {
             .or_else(|| value(&self.session, key))
     }
 
-    /// The other end's transport. `answers` tells whether this is its answer to our offer; `more` are candidates that
-    /// came beside it. Only candidates at `hosts` are taken: the tester sends nowhere else.
+    /// The other end's transport. `answers` is true if this is its answer to our offer; `more` are candidates that came
+    /// separately. Only candidates at `hosts` are used: the tester sends nowhere else.
     pub fn remote(&self, hosts: &[IpAddr], answers: bool, more: &[String]) -> Result<Remote, LoadError> {
         let need = |key: &'static str| {
             self.find(key)
@@ -237,7 +237,7 @@ impl Description {
 }
 
 impl Section {
-    /// Payload type of the first codec of this name ("VP8", "opus").
+    /// Payload type of the first codec with this name ("VP8", "opus").
     pub fn payload_type(&self, codec: &str) -> Option<u8> {
         self.values("rtpmap").find_map(|map| {
             let (payload_type, name) = map.split_once(' ')?;
@@ -261,12 +261,12 @@ impl Section {
         !self.rejected && self.kind.is_none() && self.line.starts_with("application ")
     }
 
-    /// Whether the other end would send here.
+    /// Whether the other end would send in this section.
     pub fn sends(&self) -> bool {
         !self.rejected && !self.has("recvonly") && !self.has("inactive")
     }
 
-    /// What our packets may carry.
+    /// The extension ids that our packets may use.
     pub fn extension_ids(&self) -> ExtensionIds {
         let ids: HashMap<&str, u8> = self
             .values("extmap")
@@ -286,8 +286,8 @@ impl Section {
     }
 }
 
-/// The answer of a client that receives whatever VP8 and Opus `offer` would send, and takes data channels without ever
-/// opening one: LiveKit's offer begins with them, and its transport is theirs.
+/// The answer of a client that receives all VP8 and Opus that `offer` would send. It accepts data channels but never
+/// opens one: LiveKit's offer begins with them, and its transport is theirs.
 pub fn answer(local: &Credentials, fingerprint: &[u8; 32], offer: &Description) -> String {
     let taken = |section: &&Section| section.is_data() || section.sends() && codec(section).is_some();
     let mut sdp = String::from("v=0\r\no=- 4611686018427387905 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE");
@@ -344,7 +344,7 @@ impl Section {
     }
 }
 
-/// The codec of ours that the section knows.
+/// The codec of ours that the section has.
 pub fn codec(section: &Section) -> Option<(Kind, u8)> {
     let name = match section.kind? {
         Kind::Audio => "opus",
@@ -358,7 +358,7 @@ fn value<'a>(attributes: &'a [Attribute], key: &str) -> Option<&'a str> {
     Some(found.value.as_deref().unwrap_or_default())
 }
 
-/// RFC 8839 §5.1: foundation, component, transport, priority, address, port, "typ", type.
+/// The address of a candidate. RFC 8839 §5.1: foundation, component, transport, priority, address, port, "typ", type.
 fn candidate(line: &str) -> Option<SocketAddr> {
     let words: Vec<&str> = line.split_ascii_whitespace().collect();
     let [_, component, transport, _, address, port, ..] = words.as_slice() else {
@@ -370,7 +370,7 @@ fn candidate(line: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(address.parse().ok()?, port.parse().ok()?))
 }
 
-/// RFC 8122 §5.
+/// A certificate's fingerprint (RFC 8122 §5).
 fn fingerprint(text: &str) -> Result<Fingerprint, LoadError> {
     let unusable = || LoadError::Description(format!("fingerprint '{text}'"));
     let (hash, digest) = text.split_once(' ').ok_or_else(unusable)?;

@@ -1,4 +1,4 @@
-//! The signaling WebSocket of one participant, and where the server is.
+//! The signaling WebSocket of one participant, and the server's address.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_asyn
 
 use super::error::LoadError;
 
-/// A server that says nothing for so long when it should is not going to.
+/// Time after which an answer that is still missing will not come.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The server of the run.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// "ws://host:port" or "wss://host:port", and the path that the URL gave, without a slash at the end.
+    /// "ws://host:port" or "wss://host:port", and the path of the URL, without a slash at the end.
     pub base: String,
     /// The only addresses that media is sent to.
     pub hosts: Vec<IpAddr>,
@@ -56,18 +56,18 @@ impl Target {
                 authority.host(),
                 uri.path().trim_end_matches('/')
             ),
-            // A server on this machine mostly has the certificate that it made itself.
+            // A server on this machine usually has a certificate that it made itself.
             insecure: insecure || hosts.iter().all(IpAddr::is_loopback),
             hosts,
         })
     }
 }
 
-/// One WebSocket. Errors name who it belongs to.
+/// One WebSocket. Errors have the name of its participant.
 pub struct Socket {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
     who: String,
-    /// Something has come: from then on the end of the socket is a loss, before it is a refusal.
+    /// Whether a frame has arrived: if the socket ends later, that is a loss; before, it is a refusal.
     heard: bool,
 }
 
@@ -86,7 +86,7 @@ impl Socket {
         protocol: Option<&'static str>,
         who: &str,
     ) -> Result<Socket, LoadError> {
-        // A query may carry a token: it is no part of what is told.
+        // The query may have a token, so errors do not show it.
         let url = format!("{}{}", target.base, path.split('?').next().unwrap_or_default());
         let unreachable = |reason: String| LoadError::Unreachable {
             url: url.clone(),
@@ -162,7 +162,7 @@ impl Socket {
         }
     }
 
-    /// The next frame, which the server owes us.
+    /// Waits for the next frame, for a limited time: the server must send one now.
     pub async fn expect(&mut self, what: &'static str) -> Result<Frame, LoadError> {
         let next = tokio::time::timeout(ANSWER_TIMEOUT, self.next()).await;
         next.unwrap_or_else(|_| {
@@ -175,7 +175,7 @@ impl Socket {
     }
 
     pub async fn close(mut self) {
-        // It may be gone already.
+        // The connection may have ended already.
         let _ = tokio::time::timeout(Duration::from_secs(1), self.stream.close(None)).await;
     }
 
@@ -201,7 +201,7 @@ fn trusting() -> ClientConfig {
         .with_no_client_auth()
 }
 
-/// Takes any certificate, for a server that one has started oneself (`--insecure`).
+/// Accepts any certificate, for a server that the user has started themselves (`--insecure`).
 #[derive(Debug)]
 struct Trusting(Arc<CryptoProvider>);
 

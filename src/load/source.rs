@@ -1,5 +1,5 @@
-//! What a publisher sends of one encoding, from a seed: frames of varying size, key frames, a frame's packets in one
-//! burst. Pure: told the time, writes plain RTP packets.
+//! The packets that a publisher sends of one encoding, made from a seed: frames of varying size, key frames, a frame's
+//! packets in one burst. Pure: given the time, writes plain RTP packets.
 
 use std::time::{Duration, Instant};
 
@@ -10,27 +10,30 @@ use smallvec::SmallVec;
 use super::pattern::{MARK_BYTES, Mark};
 use crate::media::codec::Kind;
 
-/// Video payload of one packet: what libwebrtc puts into an Ethernet frame beside headers and protection.
+/// Bytes of video payload in one packet: as much as libwebrtc puts into an Ethernet frame beside headers and
+/// protection.
 const MAX_VIDEO_PAYLOAD: usize = 1_130;
 const VIDEO_INTERVAL: Duration = Duration::from_micros(33_333);
 const AUDIO_INTERVAL: Duration = Duration::from_millis(20);
 const VIDEO_CLOCK: u64 = 90_000;
 const AUDIO_CLOCK: u64 = 48_000;
-/// A key frame has this many times the bytes of another: small for a still picture, as talking people are.
+/// Size of a key frame in relation to another frame: small for a still picture, and right for people who talk.
 const KEY_FRAME_FACTOR: f64 = 3.0;
-/// Browsers send key frames only when asked; this bounds how long a decoder that has lost one would wait.
+/// Time between key frames without a request. Browsers send them only on request; this bounds how long a decoder that
+/// has lost one would wait.
 const KEY_FRAME_INTERVAL: Duration = Duration::from_secs(60);
-/// Sooner after another a key frame is not made, however often it is asked for: libwebrtc's encoder holds back as well.
+/// The shortest time between key frames, however many are requested: libwebrtc's encoder holds back as well.
 const KEY_FRAME_SPACING: Duration = Duration::from_millis(300);
-/// A person talks, and is silent, for seconds at a time; the level then is about -20 and -90 dBov (RFC 6464).
+/// Frames for which a person talks, or is silent: seconds at a time. The level is then about -20 or -90 dBov (RFC
+/// 6464).
 const TALK_FRAMES: std::ops::Range<u32> = 50..250;
 
-/// VP8 descriptor (RFC 7741 §4.2) with a 15-bit picture id.
+/// Bytes of the VP8 descriptor (RFC 7741 §4.2) with a 15-bit picture id.
 const DESCRIPTOR_BYTES: usize = 4;
-/// VP8 payload header (§4.3), of a key frame with start code and dimensions.
+/// VP8 payload header (RFC 7741 §4.3) of a key frame, with start code and dimensions.
 const KEY_FRAME_HEADER: [u8; 10] = [0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x00, 0x05, 0xd0, 0x02];
 const FRAME_HEADER: [u8; 3] = [0x11, 0, 0];
-/// Opus: one 20 ms frame, full band, CELT, mono (RFC 6716 §3.1).
+/// First byte of Opus: one 20 ms frame, full band, CELT, mono (RFC 6716 §3.1).
 const OPUS_TOC: u8 = 0xf8;
 
 /// One encoding as its connection was negotiated.
@@ -47,7 +50,7 @@ pub struct Encoding {
     pub extensions: ExtensionIds,
 }
 
-/// RFC 8285 ids, one-byte form.
+/// Ids of header extensions (RFC 8285, one-byte form).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExtensionIds {
     pub mid: u8,
@@ -56,12 +59,12 @@ pub struct ExtensionIds {
     pub audio_level: u8,
 }
 
-/// Where a packet stands in the stream; also what the receiving side finds it by.
+/// A packet's length and place in the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Written {
     pub len: usize,
     pub header_len: usize,
-    /// Extended sequence number: SRTP's index.
+    /// Extended sequence number, which is SRTP's index.
     pub index: u64,
 }
 
@@ -71,7 +74,7 @@ pub struct Source {
     random: StdRng,
     pub due: Instant,
     started: Instant,
-    /// Packets so far: the number of the next.
+    /// Number of packets so far, which is the number of the next.
     pub sent: u64,
     pub octets: u64,
     pub timestamp: u32,
@@ -82,13 +85,13 @@ pub struct Source {
     last_key_frame: Option<Instant>,
     talking: bool,
     turn: u32,
-    /// When each of the last 65,536 packets was sent, microseconds on the tester's clock, cut to 32 bits.
+    /// Send times of the last 65,536 packets: microseconds on the tester's clock, cut to 32 bits.
     sent_at: Box<[u32]>,
 }
 
 impl Source {
-    /// The first frame is due a part of a frame's time after `now` that the seed says, so that many publishers do not
-    /// all send at the same instant.
+    /// A source whose first frame is due within one frame's time after `now`. The seed decides when, so that many
+    /// publishers do not all send at the same instant.
     pub fn new(now: Instant, id: u32, encoding: Encoding, seed: u64) -> Source {
         let mut random = StdRng::seed_from_u64(seed ^ (u64::from(id) << 32));
         let offset = VIDEO_INTERVAL.mul_f64(random.random::<f64>());
@@ -100,7 +103,8 @@ impl Source {
             sent: 0,
             octets: 0,
             timestamp: 0,
-            // Below 2^15: a receiver that misses the first packets cannot mistake the roll-over counter.
+            // The first number is below 2^15: a receiver that misses the first packets cannot mistake the roll-over
+            // counter.
             first_sequence: random.random::<u16>() >> 1,
             first_timestamp: random.random(),
             picture_id: random.random::<u16>() >> 1,
@@ -113,7 +117,7 @@ impl Source {
         }
     }
 
-    /// Whether it is one of several encodings of a track, of which a subscriber gets one.
+    /// Whether it is one of several encodings of a track, only one of which a subscriber gets.
     pub fn is_layer(&self) -> bool {
         !self.encoding.rid.is_empty()
     }
@@ -122,14 +126,15 @@ impl Source {
         self.key_frame_wanted = true;
     }
 
-    /// When the `number`-th packet was sent. `None` if it has not been sent, or too long ago to know.
+    /// The send time of the `number`-th packet. `None` if it was not sent yet, or so long ago that its time is
+    /// forgotten.
     pub fn sent_us(&self, number: u64) -> Option<u32> {
         let known = number < self.sent && self.sent - number <= self.sent_at.len() as u64;
         known.then(|| self.sent_at[number as usize % self.sent_at.len()])
     }
 
-    /// The sizes, in payload bytes, of the packets of the frame that is due, and whether it is a key frame. Sets when
-    /// the next one is.
+    /// The payload bytes of each packet of the frame that is due, and whether it is a key frame. Sets the time of the
+    /// next frame.
     pub fn frame(&mut self, now: Instant) -> (SmallVec<[usize; 32]>, bool) {
         let elapsed = now.saturating_duration_since(self.started).as_micros() as u64;
         let (interval, clock) = match self.encoding.kind {
@@ -138,7 +143,7 @@ impl Source {
         };
         self.timestamp = self.first_timestamp.wrapping_add((elapsed * clock / 1_000_000) as u32);
         self.due += interval;
-        // After a stall the frames that were missed are not made up for.
+        // Frames missed during a stall are not sent later.
         if self.due < now {
             self.due = now + interval;
         }
@@ -175,8 +180,8 @@ impl Source {
         due
     }
 
-    /// Writes the next packet, which has `payload_len` bytes and place `nth` of `count` in its frame. `out` must hold
-    /// it, with headers below 64 bytes.
+    /// Writes the next packet, which has the place `frame` in its frame. `out` must have room for it, with headers
+    /// below 64 bytes.
     pub fn packet(&mut self, out: &mut [u8], frame: Place, sent_us: u64, transport_sequence: u16) -> Written {
         let index = u64::from(self.first_sequence) + self.sent;
         let mark = Mark {
@@ -222,7 +227,8 @@ pub struct Place {
     pub key_frame: bool,
 }
 
-/// As libwebrtc does: as few packets as will hold the frame, whose sizes differ by one byte at most.
+/// The sizes of a frame's packets, as in libwebrtc: as few packets as will hold the frame, with sizes that differ by
+/// one byte at most.
 fn split(bytes: usize) -> SmallVec<[usize; 32]> {
     let bytes = bytes.max(DESCRIPTOR_BYTES + KEY_FRAME_HEADER.len() + MARK_BYTES);
     let count = bytes.div_ceil(MAX_VIDEO_PAYLOAD);
@@ -234,7 +240,7 @@ fn split(bytes: usize) -> SmallVec<[usize; 32]> {
         .collect()
 }
 
-/// Writes the extension block (RFC 8285 §4.2); returns the header's length.
+/// Writes the extension block (RFC 8285 §4.2). Returns the header's length.
 fn extensions(out: &mut [u8], encoding: &Encoding, transport_sequence: u16, level: u8) -> usize {
     let ids = encoding.extensions;
     let mut at = 16;
@@ -274,7 +280,7 @@ fn vp8(payload: &mut [u8], picture_id: u16, frame: &Place) -> usize {
     DESCRIPTOR_BYTES + header.len()
 }
 
-/// Where the mark begins in a received payload. `None` if it has no place for one.
+/// The place of the mark in a received payload. `None` if there is no place for one.
 pub fn marked_from(kind: Kind, payload: &[u8]) -> Option<usize> {
     if kind == Kind::Audio {
         return Some(1);
@@ -317,7 +323,7 @@ mod tests {
         }
     }
 
-    /// Runs a source for some seconds; its packets, cut to what was written.
+    /// Runs a source for some seconds. Returns its packets, cut to the written bytes.
     fn run(source: &mut Source, begin: Instant, seconds: u64) -> Vec<(Instant, Vec<u8>, Written)> {
         let mut sent = Vec::new();
         while source.due < begin + Duration::from_secs(seconds) {

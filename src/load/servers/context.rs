@@ -1,4 +1,4 @@
-//! What the participants of all servers share.
+//! The state that the participants of all servers share.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -18,12 +18,12 @@ use crate::load::source::{Encoding, ExtensionIds};
 use crate::media::codec::Kind;
 use crate::media::peer::dtls::DtlsIdentity;
 
-/// Sound of one sender: what browsers send of a voice.
+/// Bit rate of one sender's sound: that of a voice from a browser.
 const AUDIO_BPS: u64 = 32_000;
-/// Join times up to a minute, in microseconds.
+/// The longest join time, in microseconds: a minute.
 const JOIN_MAX_US: u64 = 60_000_000;
 
-/// What all participants share.
+/// The state that all participants share.
 pub struct Context {
     pub options: Options,
     pub plan: Plan,
@@ -33,7 +33,7 @@ pub struct Context {
     pub identity: DtlsIdentity,
     /// Pairs of a viewer and a publisher whose connection is up.
     pairs_up: AtomicUsize,
-    /// By room: publishers whose connection is up.
+    /// Number of publishers whose connection is up, for each room.
     publishers_up: Vec<watch::Sender<usize>>,
     joins: Mutex<Histogram<u64>>,
 }
@@ -79,7 +79,7 @@ impl Context {
         joins.saturating_record(took.as_micros() as u64);
     }
 
-    /// Join times in microseconds, from now on counted anew.
+    /// Returns the join times in microseconds, and begins to count anew.
     pub fn take_joins(&self) -> Histogram<u64> {
         let mut joins = self.joins.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = joins.clone();
@@ -87,7 +87,7 @@ impl Context {
         taken
     }
 
-    /// What a publisher sends, as its offer says.
+    /// The sections that a publisher offers.
     pub fn published(&self, participant: &Participant) -> Vec<Offered> {
         let first = 0x1000_0000 + participant.index as u32 * 64;
         let mut sections = self.watched();
@@ -102,7 +102,7 @@ impl Context {
         sections
     }
 
-    /// What a viewer's offer for one publisher has.
+    /// The sections that a viewer offers for one publisher.
     pub fn watched(&self) -> Vec<Offered> {
         let kinds = [
             (Kind::Audio, self.options.has_sound()),
@@ -118,7 +118,7 @@ impl Context {
             .collect()
     }
 
-    /// What is sent into the sections that the server has accepted.
+    /// The encodings for the sections that the server has accepted.
     pub fn encodings(&self, sections: &[Offered], answer: &Description) -> Result<Vec<Encoding>, LoadError> {
         let mut encodings = Vec::new();
         for (mid, (section, answered)) in sections.iter().zip(&answer.sections).enumerate() {
@@ -156,7 +156,7 @@ impl Context {
         Ok(encodings)
     }
 
-    /// Begins a connection. The receiver tells when it is up, or why not.
+    /// Begins a connection. The returned receiver gets the result: up, or the reason why not.
     pub fn connect(
         &self,
         participant: &Participant,
@@ -182,7 +182,7 @@ impl Context {
         self.publishers_up[room].send_modify(|up| *up += 1);
     }
 
-    /// Waits until everybody in the room who sends does.
+    /// Waits until all publishers of the room send.
     pub async fn publishers_are_up(&self, room: usize) {
         let mut up = self.publishers_up[room].subscribe();
         let all = self.options.publishers();
@@ -190,9 +190,10 @@ impl Context {
         let _ = up.wait_for(|up| *up >= all).await;
     }
 
-    /// Ends the participant's media, before its signaling: a server that ends the media first has failed.
+    /// Ends the participant's media, before its signaling: if a server ends the media first, that is a
+    /// failure of the server.
     pub async fn leave(&self, participant: &Participant) {
-        // The thread has ended when the run has.
+        // The media thread has ended if the run has.
         let _ = self.media.leave(participant.index).await;
     }
 

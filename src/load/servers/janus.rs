@@ -1,6 +1,6 @@
-//! Janus's VideoRoom plugin over its WebSocket: one handle to publish, one that takes all feeds of a room.
+//! Janus's VideoRoom plugin over its WebSocket: one handle publishes, another one receives all feeds of a room.
 //!
-//! Requests are JSON with a transaction; what the plugin does later comes as an event with the same one.
+//! Requests are JSON with a transaction; later results of the plugin come as events with the same transaction.
 //! Source: Janus's documentation of its WebSocket interface and of the VideoRoom plugin (1.x, multistream).
 
 use std::time::Duration;
@@ -16,10 +16,10 @@ use crate::load::sdp::{self, Description};
 use crate::load::socket::{Frame, Socket};
 
 const PLUGIN: &str = "janus.plugin.videoroom";
-/// Error code of a room that somebody else has made.
+/// Error code for a room that somebody else has made.
 const ROOM_EXISTS: u64 = 427;
-/// Error code of a publisher who cannot be watched: a feed begins only when Janus has finished its own part of the handshake,
-/// a moment after the publisher has.
+/// Error code for a publisher who cannot be watched yet: a feed begins only when Janus has finished its own part of the
+/// handshake, a moment after the publisher has.
 const NO_SUCH_FEED: u64 = 428;
 const FEED_RETRY: Duration = Duration::from_millis(50);
 const FEED_RETRIES: usize = 100;
@@ -47,7 +47,7 @@ pub async fn take_part(
     session.id = session.ask(json!({"janus": "create"})).await?["data"]["id"]
         .as_u64()
         .unwrap_or_default();
-    // Room numbers are made so that runs do not meet.
+    // Room numbers depend on the process, so that runs do not meet.
     let room = u64::from(std::process::id()) * 1_000 + me.room as u64 + 1;
     if me.publishes {
         publish(context, &mut session, room).await?;
@@ -60,7 +60,7 @@ pub async fn take_part(
         .map(|publisher| publisher.index)
         .filter(|publisher| *publisher != me.index)
         .collect();
-    // Who only watches comes when publishers are there already; who publishes has joined when that is done.
+    // A viewer begins when the publishers are there already. A publisher has joined when all its connections are up.
     if !feeds.is_empty() {
         watch(context, &mut session, room, &feeds).await?;
     }
@@ -72,7 +72,7 @@ pub async fn take_part(
         }
     }
     context.leave(me).await;
-    // A goodbye; the answer is of no interest.
+    // This ends the session; the answer does not matter.
     let _ = session
         .socket
         .send(json!({"janus": "destroy", "session_id": session.id, "transaction": "end"}).to_string())
@@ -140,7 +140,7 @@ async fn watch(context: &Context, session: &mut Session<'_>, room: u64, feeds: &
     Ok(())
 }
 
-/// What a plugin answered.
+/// A plugin's answer.
 struct Answer {
     data: Value,
     sdp: String,
@@ -187,7 +187,7 @@ impl Session<'_> {
         })
     }
 
-    /// Sends a request and waits for what is not a mere acknowledgement.
+    /// Sends a request, and waits for an answer that is more than an acknowledgement.
     async fn ask(&mut self, mut request: Value) -> Result<Value, LoadError> {
         self.transaction += 1;
         let transaction = self.transaction.to_string();

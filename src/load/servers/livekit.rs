@@ -1,7 +1,8 @@
-//! LiveKit's signaling (`/rtc`, protocol 9): Protocol Buffers in binary frames; the client offers what it publishes, the
-//! server offers what the client gets.
+//! LiveKit's signaling (`/rtc`, protocol 9): Protocol Buffers in binary frames. The client makes the offer for what it
+//! publishes, the server the offer for what the client receives.
 //!
-//! Source: LiveKit's published protocol (`livekit_rtc.proto`, `livekit_models.proto`); only the fields used are named.
+//! Source: LiveKit's published protocol (`livekit_rtc.proto`, `livekit_models.proto`); only the fields that are used are
+//! declared.
 
 use std::time::Duration;
 
@@ -18,9 +19,9 @@ use crate::load::sdp::{self, Description};
 use crate::load::socket::{Frame, Socket};
 use crate::media::codec::Kind;
 
-/// LiveKit throws out who is silent for 15 s.
+/// Time between pings: LiveKit ends the connection of a client that is silent for 15 s.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
-/// A token is used at once.
+/// Seconds for which a token is valid, which is used at once.
 const TOKEN_SECONDS: u64 = 3_600;
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -89,7 +90,7 @@ struct Trickle {
     /// An `RTCIceCandidateInit` as JSON.
     #[prost(string, tag = "1")]
     candidate: String,
-    /// 0 the publisher's connection, 1 the subscriber's.
+    /// The connection: 0 the publisher's, 1 the subscriber's.
     #[prost(int32, tag = "2")]
     target: i32,
 }
@@ -100,14 +101,14 @@ struct AddTrack {
     cid: String,
     #[prost(string, tag = "2")]
     name: String,
-    /// 0 audio, 1 video.
+    /// The kind of media: 0 audio, 1 video.
     #[prost(int32, tag = "3")]
     kind: i32,
     #[prost(uint32, tag = "4")]
     width: u32,
     #[prost(uint32, tag = "5")]
     height: u32,
-    /// 1 camera, 2 microphone.
+    /// The source of the media: 1 camera, 2 microphone.
     #[prost(int32, tag = "8")]
     source: i32,
     #[prost(message, repeated, tag = "9")]
@@ -118,7 +119,7 @@ struct AddTrack {
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct VideoLayer {
-    /// 0 low, 1 medium, 2 high.
+    /// The quality of the layer: 0 low, 1 medium, 2 high.
     #[prost(int32, tag = "1")]
     quality: i32,
     #[prost(uint32, tag = "2")]
@@ -129,13 +130,13 @@ struct VideoLayer {
     bitrate: u32,
 }
 
-/// The connection that the server offers, once it is begun.
+/// The connection that the server offers.
 struct Subscriber {
     local: Credentials,
     begun: bool,
     offer: Option<Description>,
     candidates: Vec<String>,
-    /// Publishers whose tracks the server has offered.
+    /// Number of publishers whose tracks the server has offered.
     announced: usize,
 }
 
@@ -171,7 +172,7 @@ pub async fn take_part(
     let mut ping = tokio::time::interval(PING_INTERVAL);
     let mut up = None;
     loop {
-        // LiveKit throws out whose connection is not up soon after the first offer, which has no media yet.
+        // The connection must come up soon after the first offer, which has no media yet: otherwise LiveKit ends it.
         if !subscriber.begun
             && let Some(offer) = &subscriber.offer
             && !subscriber.candidates.is_empty()
@@ -201,13 +202,13 @@ pub async fn take_part(
         }
     }
     context.leave(me).await;
-    // A goodbye; it may be late.
+    // This ends the session; it may be too late for an answer.
     let _ = send(&mut socket, Up::Leave(Empty {})).await;
     socket.close().await;
     Ok(())
 }
 
-/// Publishers whose tracks came newly with an offer.
+/// Counts the publishers whose tracks are new in an offer.
 fn announce(context: &Context, subscriber: &mut Subscriber) {
     let kinds = context.watched().len();
     let sections = subscriber.offer.iter().flat_map(|offer| &offer.sections);
@@ -220,7 +221,7 @@ fn announce(context: &Context, subscriber: &mut Subscriber) {
     subscriber.announced = subscriber.announced.max(tracks / kinds);
 }
 
-/// Takes a message about the subscriber's connection; the answer to send, where it was an offer.
+/// Processes a message about the subscriber's connection. Returns the answer to send, if the message was an offer.
 fn take(
     context: &Context,
     subscriber: &mut Subscriber,
@@ -355,7 +356,7 @@ async fn send(socket: &mut Socket, message: Up) -> Result<(), LoadError> {
     socket.send_binary(request.encode_to_vec()).await
 }
 
-/// `None` for messages that are of no interest here.
+/// Reads a frame. `None` for messages that do not matter here.
 fn read(me: &Participant, frame: Frame) -> Result<Option<Down>, LoadError> {
     let Frame::Binary(bytes) = frame else { return Ok(None) };
     let message = SignalResponse::decode(bytes.as_slice())

@@ -1,4 +1,4 @@
-//! How a participant joins: each server has its own signaling.
+//! The ways in which a participant joins: each server has its own signaling.
 
 mod context;
 mod janus;
@@ -15,15 +15,15 @@ use super::options::Server;
 use super::plan::Participant;
 use crate::media::peer::srtp::Profile;
 
-/// How far a participant's task is to go.
+/// The connection of a participant's task with the run.
 pub struct Conduct {
-    /// Cancelled when it is to leave.
+    /// The signal to leave.
     pub stop: CancellationToken,
-    /// What went wrong.
+    /// The channel for failures.
     pub failures: mpsc::UnboundedSender<LoadError>,
 }
 
-/// Takes part until told to stop. What fails is told.
+/// Takes part until `conduct.stop` is cancelled. Reports a failure.
 pub async fn take_part(context: &Context, participant: Participant, conduct: Conduct) {
     let began = clock();
     let joined = || context.count_join(clock().saturating_duration_since(began));
@@ -38,7 +38,7 @@ pub async fn take_part(context: &Context, participant: Participant, conduct: Con
     }
 }
 
-/// What a profile is called in the figures.
+/// The name of a profile in the figures.
 pub fn profile_name(profile: Profile) -> &'static str {
     match profile {
         Profile::AeadAes128Gcm => "AEAD_AES_128_GCM",

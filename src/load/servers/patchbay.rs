@@ -1,5 +1,5 @@
-//! This server's group call (the family whose messages carry their kind under `id`): one connection to publish, one for
-//! each publisher watched.
+//! This server's group call (the family whose messages have their kind under `id`): one connection to publish, and one
+//! for each watched publisher.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ use crate::load::plan::Participant;
 use crate::load::sdp::{self, Description, Offered};
 use crate::load::socket::{Frame, Socket};
 
-/// An offer without its answer yet.
+/// An offer that has no answer yet.
 struct Pending {
     local: Credentials,
     sections: Vec<Offered>,
