@@ -138,7 +138,7 @@ pub enum CallEvent {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PushNotice {
     pub targets: Vec<PushTarget>,
-    /// Either a [`CallEvent::Incoming`] or a [`CallEvent::Over`].
+    /// Event of the call: a [`CallEvent::Incoming`] or a [`CallEvent::Over`].
     pub event: CallEvent,
 }
 

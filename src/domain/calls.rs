@@ -1,11 +1,12 @@
-//! All calls: who rings whom, for how long, who is in a call with whom, and how each ends.
+//! All calls: who calls whom, for how long a call rings, who is in a call with whom, and how each call ends.
 //!
-//! A call has a caller and one callee or several. The caller's side is one session, which may have come by a socket or not. A
-//! callee is an address: while it rings, all sessions there may answer, and those that come meanwhile; with push targets it
-//! rings where no session is. Whoever answers first has the call, and it stops ringing everywhere else. A party whose session is
-//! gone may wait for the next one ([`Newcomer::Inherits`](super::Newcomer::Inherits)).
+//! A call has a caller and one or several callees. The caller's side is one session, which may have come by a socket or
+//! without. A callee is an address: while the call rings there, all its sessions may answer, also those that come meanwhile;
+//! with push targets the call rings where no session is. The first callee who answers has the call, and it stops ringing
+//! everywhere else. A party whose session has ended may wait for the next one
+//! ([`Newcomer::Inherits`](super::Newcomer::Inherits)).
 //!
-//! What is to be done about rooms is decided here and done by the rules ([`Decision`]).
+//! This module decides what is to be done about rooms, and the rules do it ([`Decision`]).
 
 mod decision;
 mod ending;
@@ -29,29 +30,29 @@ use crate::shares::{ClientAddress, Pot};
 /// Calls that a client address may have in any case.
 pub(super) const CALLS_AT_LEAST: u64 = 4;
 
-/// The state of all calls. One owner; each call returns what is to be done about it.
+/// The state of all calls. It has one owner; each call of a method returns what is to be done about it.
 pub(super) struct Calls {
     limits: Limits,
     lines: Lines,
     calls: BTreeMap<CallId, Call>,
-    /// Calls that this server carries, by the room that they are in.
+    /// Calls that this server carries, by the room in which they are.
     carried: HashMap<RoomId, CallId>,
-    /// Calls whose two meet elsewhere, by the room; the newest, should two have the same.
+    /// Calls whose parties meet elsewhere, by the room. If two calls have the same room, the newer one.
     meeting: HashMap<RoomName, CallId>,
     due: BTreeSet<(Instant, CallId)>,
     quota: Pot,
     last_id: u64,
 }
 
-/// Who asks: a session at an address.
+/// The session that sends a command, and its address.
 pub(super) struct Asker {
     pub session: SessionId,
     pub address: Address,
-    /// From which the session has come.
+    /// Client address from which the session has come.
     pub client: ClientAddress,
 }
 
-/// Callees at whom a call does not ring, with the reason.
+/// Callees at whom a call does not ring, each with the reason.
 type LeftOut = Vec<(Address, Refusal)>;
 
 /// Who is to be called, and how.
@@ -86,12 +87,12 @@ impl Calls {
         Some((id, self.calls[&id].side_of(session)?))
     }
 
-    /// Whether the two of a call meet in this room.
+    /// Whether the parties of a call meet in this room.
     pub fn meets_in(&self, room: &RoomName) -> bool {
         self.meeting.contains_key(room)
     }
 
-    /// Somebody is in the room where the two of a call meet.
+    /// Somebody has entered the room where the parties of a call meet.
     pub fn room_entered(&mut self, room: &RoomName) {
         if let Some(id) = self.meeting.get(room).copied() {
             self.update(id, |call| {
@@ -103,7 +104,7 @@ impl Calls {
         }
     }
 
-    /// Nobody is any more.
+    /// Everybody has left that room.
     pub fn room_emptied(&mut self, now: Instant, room: &RoomName) {
         let until = now + self.limits.room_empty_for;
         if let Some(id) = self.meeting.get(room).copied() {
@@ -121,7 +122,7 @@ impl Calls {
         self.carried.get(&room).copied()
     }
 
-    /// A session has come to an address: what rings there rings at it, too.
+    /// A session has come to an address: calls that ring there ring at this session, too.
     pub fn arrived(&mut self, session: SessionId, address: &Address, abilities: Abilities) -> Vec<Decision> {
         let mut decisions = Vec::new();
         for id in self.lines.calls(address).to_vec() {
@@ -142,8 +143,8 @@ impl Calls {
         decisions
     }
 
-    /// The calls of these older sessions at an address, and those that wait for somebody there, go on with this one, where they do
-    /// not depend on a session.
+    /// Moves calls to this session: those of these older sessions at the address, and those that wait for somebody there. Calls
+    /// that depend on their session are not moved.
     pub fn inherit(&mut self, session: SessionId, address: &Address, older: &[SessionId]) {
         for id in self.lines.calls(address).to_vec() {
             if self.calls[&id].room().is_none() {
@@ -217,7 +218,7 @@ impl Calls {
         Ok(decisions)
     }
 
-    /// The callees at whom it can ring, and the others with the reason. Refused where there would be none.
+    /// The callees at whom the call can ring, and the others with the reason. Refused if it can ring nowhere.
     fn choose(
         &self,
         now: Instant,
@@ -316,7 +317,7 @@ impl Calls {
         Ok(self.give_up(now, id, &asker.address, CallEnd::Declined(why), Some(asker.session)))
     }
 
-    /// Somebody has answered: the call is theirs, and rings nowhere else.
+    /// A callee has answered: the call is theirs, and no longer rings elsewhere.
     fn stop_ringing(&mut self, now: Instant, asker: &Asker, id: CallId) -> Vec<Decision> {
         let idle_from = now + self.limits.room_entered_within;
         let call = &self.calls[&id];
@@ -345,7 +346,7 @@ impl Calls {
         decisions
     }
 
-    /// What an accepted call needs: a room for its media, or that the caller knows.
+    /// Gives an accepted call what it needs: a room for its media, or a caller who knows that it is accepted.
     fn connect(&mut self, id: CallId, (caller, callee): (SessionId, SessionId), offer: Option<Offer>) -> Vec<Decision> {
         let Some(call) = self.calls.get_mut(&id) else {
             return Vec::new();
@@ -366,7 +367,7 @@ impl Calls {
         vec![Decision::Seat(id, Box::new(guests))]
     }
 
-    /// The two of a call are in that room.
+    /// The parties of a call have been brought into that room.
     pub fn seated(&mut self, id: CallId, room: RoomId) {
         if let Some(call) = self.calls.get_mut(&id) {
             call.media = Media::Carried(room);
@@ -386,7 +387,7 @@ impl Calls {
         self.calls.insert(id, call);
     }
 
-    /// Changes a call, and with it when it is due.
+    /// Changes a call, and with it the time at which it is due.
     fn update(&mut self, id: CallId, change: impl FnOnce(&mut Call)) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         if let Some(due) = call.due() {
@@ -396,8 +397,8 @@ impl Calls {
         self.due.extend(call.due().map(|due| (due, id)));
     }
 
-    /// The call that rings at the session and comes from `from`, to meet in `room` where one is named: the one that has
-    /// rung longest.
+    /// The call that rings at the session and comes from `from`; if a room is named, only one whose parties meet in it. Of
+    /// several, the one that has rung longest.
     fn ringing(&self, asker: &Asker, from: &Address, room: Option<&RoomName>) -> Result<CallId, Refusal> {
         let address = &asker.address;
         let is_meant = |id: &&CallId| {

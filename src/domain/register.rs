@@ -1,9 +1,9 @@
-//! Who is reachable: at each address the sessions that are there, with what they can be sent, and the push targets by which
-//! somebody is reached who has none.
+//! Who is reachable: for each address, the sessions that are there, with their abilities, and the push targets by which
+//! somebody is reached who has no session.
 //!
 //! A user is the address of that name. Sessions at one address that can be sent different things, such as a socket for calls
-//! and a page for messages, do not concern each other; those that can be sent the same are rivals, of which there is one, or a
-//! bounded number ([`Newcomer`]).
+//! and a page for messages, do not concern each other. Those that can be sent the same are rivals: there is only one of them,
+//! or a limited number ([`Newcomer`]).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -26,19 +26,19 @@ pub struct Registration {
     pub abilities: Abilities,
 }
 
-/// What a session can be sent beside answers to what it asks.
+/// What a session can be sent beside the answers to its commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Abilities {
-    /// Calls ring whose media this server carries.
+    /// Whether calls ring whose media this server carries.
     pub rings_carried: bool,
-    /// Calls ring whose two meet in a room.
+    /// Whether calls ring whose parties meet in a room.
     pub rings_elsewhere: bool,
-    /// Messages arrive.
+    /// Whether messages arrive.
     pub messages: bool,
 }
 
 impl Abilities {
-    /// Nothing: the session asks in the name of the address, as for a caller who has no socket.
+    /// No abilities: the session only sends commands in the name of the address, as for a caller who has no socket.
     pub const NONE: Abilities = Abilities {
         rings_carried: false,
         rings_elsewhere: false,
@@ -62,7 +62,7 @@ impl Abilities {
     }
 }
 
-/// What kind of call rings.
+/// The kind of a call that rings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ring {
     Carried,
@@ -78,21 +78,21 @@ impl From<&CallMedia> for Ring {
     }
 }
 
-/// All addresses at which somebody is reachable. One owner; rules about calls and messages only read it.
+/// All addresses at which somebody is reachable. It has one owner; the rules about calls and messages only read it.
 pub(super) struct Register {
-    /// Sessions of one address that are rivals, and push targets of one address.
+    /// Greatest number of rivals at one address, and of push targets of one address.
     most_at_one_address: usize,
-    /// Ordered, so that lists and announcements are.
+    /// Addresses with what is there. Ordered, so that lists and announcements are.
     places: BTreeMap<Address, Place>,
     addresses: HashMap<SessionId, Address>,
     ringing_sessions: usize,
     targets: Pot,
 }
 
-/// One address.
+/// What is at one address.
 #[derive(Default)]
 struct Place {
-    /// In the order of their arrival.
+    /// Sessions, in the order of their arrival.
     sessions: Vec<Reach>,
     push: Option<Push>,
 }
@@ -108,18 +108,18 @@ struct Reach {
 struct Push {
     targets: Vec<PushTarget>,
     claim: Claim,
-    /// Whose share of all targets they use.
+    /// Client address whose share of all targets they use.
     client: ClientAddress,
 }
 
-/// A session that is at its address no more.
+/// A session that has left its address.
 pub(super) struct Left {
     pub session: SessionId,
     pub address: Address,
     pub abilities: Abilities,
-    /// Its calls wait for another session ([`Newcomer::Inherits`]).
+    /// Whether its calls wait for another session ([`Newcomer::Inherits`]).
     pub keeps_calls: bool,
-    /// No session is left at the address.
+    /// Whether no session is left at the address.
     pub was_last: bool,
 }
 
@@ -134,7 +134,7 @@ impl Register {
         }
     }
 
-    /// Sessions at which calls can ring.
+    /// Number of sessions at which calls can ring.
     pub fn ringing_session_count(&self) -> usize {
         self.ringing_sessions
     }
@@ -143,14 +143,14 @@ impl Register {
         self.addresses.get(&session)
     }
 
-    /// Under which user the session gets messages, if it does.
+    /// The user whose messages the session gets, if it gets messages.
     pub fn user_of(&self, session: SessionId) -> Option<&UserId> {
         let address = self.addresses.get(&session)?;
         let gets_messages = self.reach(address, session)?.abilities.messages;
         gets_messages.then(|| address.user()).flatten()
     }
 
-    /// The sessions at an address at which such a call rings.
+    /// The sessions at an address at which a call of this kind rings.
     pub fn rung(&self, address: &Address, ring: Ring) -> Vec<SessionId> {
         self.sessions(address, |abilities| abilities.ring_for(ring))
     }
@@ -184,7 +184,7 @@ impl Register {
         sessions.iter().find(|reach| reach.session == session)
     }
 
-    /// Whether the session is registered just so already. One that gets messages stays where it is.
+    /// Whether the session is registered in this way already. A session that gets messages stays where it is.
     pub fn is_registered(&self, session: SessionId, registration: &Registration) -> Result<bool, Refusal> {
         let address = self.addresses.get(&session);
         let Some((address, reach)) = address.and_then(|address| Some((address, self.reach(address, session)?))) else {
@@ -196,8 +196,8 @@ impl Register {
         Ok(*address == registration.address && reach.abilities == registration.abilities)
     }
 
-    /// Those who have to give way to whoever registers so; nothing has changed yet. Where one more may come, one that proves who
-    /// it is always finds a place: the oldest that has not gives way.
+    /// The sessions that have to give way to this registration. Nothing has changed yet. Where one more session may join its
+    /// rivals, a session with a proof always finds a place: the oldest one without a proof gives way.
     pub fn admit(&self, registration: &Registration) -> Result<Vec<SessionId>, Refusal> {
         let Registration {
             address,
@@ -209,7 +209,7 @@ impl Register {
         let rivals = || there.iter().filter(|reach| reach.abilities.are_rivals(*abilities));
         let is_proven = |reach: &Reach| reach.claim == Claim::Proven;
         let is_held = match newcomer {
-            // Beside others, but not in the name of one who has proven it.
+            // A session may join others, but not ask in the name of somebody who has proven that the name is theirs.
             Newcomer::Joins => *abilities == Abilities::NONE && there.iter().any(is_proven),
             Newcomer::Replaces | Newcomer::Inherits => rivals().next_back().is_some_and(is_proven),
         };
@@ -246,7 +246,7 @@ impl Register {
         });
     }
 
-    /// Where it was.
+    /// Removes a session. Returns where it was.
     pub fn remove(&mut self, session: SessionId) -> Option<Left> {
         let address = self.addresses.remove(&session)?;
         let place = self.places.get_mut(&address)?;
@@ -266,8 +266,8 @@ impl Register {
         })
     }
 
-    /// From now on calls to the session's address ring at these push targets as well, also when no session is there; without any,
-    /// no longer. `client` is whence the session has come.
+    /// Lets calls to the session's address from now on ring at these push targets as well, also when no session is there. An
+    /// empty list ends that. `client` is the client address from which the session has come.
     pub fn set_push_targets(
         &mut self,
         session: SessionId,

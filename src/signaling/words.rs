@@ -32,7 +32,7 @@ pub fn takes_notices(message: &Value) -> bool {
     message.get("notices") == Some(&Value::Bool(true))
 }
 
-/// How the families call it.
+/// The families' word for the state of somebody's media.
 pub fn media_word(media: MediaState) -> &'static str {
     match media {
         MediaState::Lost => "lost",
@@ -40,7 +40,7 @@ pub fn media_word(media: MediaState) -> &'static str {
     }
 }
 
-/// How the families call it.
+/// The families' word for a kind of media.
 pub fn kind_word(kind: MediaKind) -> &'static str {
     match kind {
         MediaKind::Audio => "audio",
@@ -48,7 +48,8 @@ pub fn kind_word(kind: MediaKind) -> &'static str {
     }
 }
 
-/// Which feed of somebody is meant. Their camera where the field is missing, because most clients know of no other feed.
+/// The feed of somebody that is meant. Their camera where the field is missing, as in messages of clients that know of no other
+/// feed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FeedWord {

@@ -7,8 +7,8 @@ use crate::ids::{CallId, RoomId, SessionId};
 /// What is to be done, in order.
 pub(in crate::domain) enum Decision {
     Effect(Effect),
-    /// The two of a call are to be brought into a room of their own: then `Calls::seated` is to be called, or the call has
-    /// failed.
+    /// The parties of a call are to be brought into a room of their own. If that succeeds `Calls::seated` is to be called;
+    /// otherwise the call has failed.
     Seat(CallId, Box<[Guest; 2]>),
     /// The room that carried a call is to be closed.
     Close(RoomId),

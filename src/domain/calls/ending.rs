@@ -1,4 +1,5 @@
-//! Every way in which a call ends, or goes on without somebody, and what a session that goes does to the calls it is in.
+//! Every way in which a call ends, or goes on without one of its callees, and what happens to the calls of a session that
+//! leaves.
 
 use std::time::Instant;
 
@@ -12,9 +13,9 @@ use crate::ids::{CallId, RoomName, SessionId};
 /// How a session leaves its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::domain) enum Leaving {
-    /// It is gone. Calls that may wait for the next one do.
+    /// The session has ended. Its calls wait for the next session, if they may.
     IsGone,
-    /// By its own wish or for the sake of another: its calls are over, and it hears of that.
+    /// The session leaves by its own wish, or gives way to another. Its calls are over, and it is sent that.
     GivesWay,
 }
 
@@ -53,7 +54,7 @@ impl Calls {
         for id in meant {
             let call = &self.calls[&id];
             let reason = hung_up(call, session);
-            // Of several the caller gives up one, or a callee is not willing: it goes on ringing at the others.
+            // Of several callees the caller gives up one, or one declines: the call goes on ringing at the others.
             let callee = match call.side_of(session) {
                 Some(Side::Caller) => with.filter(|with| call.rung(with).is_some()),
                 Some(Side::Callee) => None,
@@ -67,9 +68,9 @@ impl Calls {
         Ok(decisions)
     }
 
-    /// Ends what a session is in or has begun, for it accepts a call of `caller`. Two who call one another at the same
-    /// time are spared the news that one of their calls is over: clients that know only one call would take it for
-    /// the one that has just been accepted. Other sessions at which that one rings are not spared.
+    /// Ends the calls that a session is in or has begun, because it accepts a call of `caller`. If two call one another at the
+    /// same time, the caller's session is not sent that the other of these calls is over: a client that knows only one call
+    /// would take it for the call that has just been accepted. Other sessions at which the other call rings are sent its end.
     pub(super) fn end_others(&mut self, now: Instant, asker: &Asker, caller: SessionId) -> Vec<Decision> {
         let mut decisions = Vec::new();
         for id in self.begun_by(asker.session, Some(&asker.address)) {
@@ -83,7 +84,7 @@ impl Calls {
         decisions
     }
 
-    /// A session is at its address no more.
+    /// A session has left its address.
     pub fn left(&mut self, now: Instant, left: &Left, leaving: Leaving) -> Vec<Decision> {
         let (session, address) = (left.session, &left.address);
         let is_gone = leaving == Leaving::IsGone;
@@ -153,7 +154,7 @@ impl Calls {
         *self = Calls::new(self.limits);
     }
 
-    /// A call goes on ringing without this callee; without anybody else it ends.
+    /// Gives up one callee: the call goes on ringing without them, or ends if there is no other.
     pub(super) fn give_up(
         &mut self,
         now: Instant,
@@ -185,7 +186,7 @@ impl Calls {
         decisions
     }
 
-    /// Somebody at that address is in the call no more.
+    /// Notes that somebody at that address is no longer in the call.
     pub(super) fn note_parted(&mut self, now: Instant, id: CallId, address: &Address) {
         if let Some(call) = self.calls.get(&id)
             && let Some(room) = call.room()
@@ -196,7 +197,7 @@ impl Calls {
         self.lines.remove_call(address, id);
     }
 
-    /// Forgets a call; everybody whom it concerns hears of that but the session by which it ends.
+    /// Ends a call and forgets it. All its sessions are sent that, except the one by which it ends.
     pub fn end(&mut self, now: Instant, id: CallId, reason: CallEnd, by: Option<SessionId>) -> Vec<Decision> {
         let Some(call) = self.calls.remove(&id) else {
             return Vec::new();
@@ -232,7 +233,7 @@ impl Calls {
     }
 }
 
-/// What it is to the other side that this session hangs up.
+/// The reason for the other side when this session hangs up.
 fn hung_up(call: &Call, session: SessionId) -> CallEnd {
     match call.side_of(session) {
         _ if call.is_accepted() => CallEnd::HungUp,

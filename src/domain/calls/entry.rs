@@ -8,13 +8,13 @@ use crate::domain::{Address, CallEnd, CallEvent, CallMedia, CallOver, Effect, Of
 use crate::ids::{CallId, PushTarget, RoomId, RoomName, SessionId};
 use crate::shares::ClientAddress;
 
-/// One call: who calls, who is called, and where their media go.
+/// One call: who calls, who is called, and where the media go.
 pub(in crate::domain) struct Call {
     pub caller: Party,
-    /// At least one: while it rings those who have not declined, from the answer on the one who has answered.
+    /// Callees, at least one. While the call rings: those who have not declined. Once it is accepted: the one who has answered.
     pub callees: Vec<Party>,
     pub media: Media,
-    /// The address whose share of calls it counts against.
+    /// Client address whose share of calls this call counts against.
     pub begun_from: ClientAddress,
     pub state: State,
 }
@@ -27,12 +27,12 @@ pub(in crate::domain) enum State {
 
 pub(in crate::domain) struct Party {
     pub address: Address,
-    /// Of a callee, while it rings: those at which it rings. Of the caller, and of who has answered: the one that is in the call,
-    /// or none while the party may come back.
+    /// Sessions of the party. Of a callee, while the call rings: the sessions at which it rings. Of the caller, and of the
+    /// callee who has answered: the one session that is in the call, or none while the party may come back.
     pub sessions: Vec<SessionId>,
-    /// By which a callee is reached without a session, while it rings.
+    /// Push targets by which a callee without a session is reached while the call rings.
     pub targets: Vec<PushTarget>,
-    /// When the party is given up, which has lost its session.
+    /// Time at which a party that has lost its session is given up.
     pub wait_until: Option<Instant>,
 }
 
@@ -43,26 +43,26 @@ pub(in crate::domain) enum Media {
     Elsewhere(Meeting),
 }
 
-/// The room where the two of a call meet.
+/// The room where the parties of a call meet.
 pub(in crate::domain) struct Meeting {
     pub room: RoomName,
-    /// Somebody is there.
+    /// Whether somebody is in the room.
     pub is_met: bool,
-    /// When the call is over because nobody is there any more.
+    /// Time at which the call is over because everybody has left the room.
     pub empty_until: Option<Instant>,
-    /// From then on the call keeps nobody busy, because nobody has entered the room. It is not ended: its two may talk
-    /// over something else than this server, as clients with pages of their own do, and would be cut off. Where they do
-    /// not, and have forgotten to hang up, others can call them, and it ends when one of the two accepts, or calls.
+    /// Time from which the call keeps nobody busy, because nobody has entered the room. It is not ended: its parties may talk
+    /// over something other than this server, as clients with pages of their own do, and would be cut off. If they do not talk,
+    /// and have forgotten to hang up, others can call them, and the call ends when one of them accepts another call, or calls.
     pub idle_from: Option<Instant>,
 }
 
 impl Party {
-    /// The one that is in the call.
+    /// The session that is in the call.
     pub fn session(&self) -> Option<SessionId> {
         self.sessions.first().copied()
     }
 
-    /// Sends it to the party's sessions but one, and to its push targets.
+    /// Sends an event to the party's sessions except one, and to its push targets.
     pub fn told(&self, event: &CallEvent, except: Option<SessionId>) -> Vec<Decision> {
         let sessions = self.sessions.iter().filter(|session| Some(**session) != except);
         let mut told: Vec<Decision> = sessions.map(|session| tell(*session, event.clone())).collect();
@@ -102,12 +102,12 @@ impl Call {
         std::iter::once(&self.caller).chain(&self.callees)
     }
 
-    /// The callee whom the other side knows: who has answered, or the first of those who have not.
+    /// The callee whom the caller is shown: the one who has answered, or the first of those who have not.
     pub fn callee(&self) -> &Party {
         self.callees.first().unwrap_or(&self.caller)
     }
 
-    /// The side of a session that has begun the call or is in it; not of those at which it only rings.
+    /// The side of a session that has begun the call or is in it. `None` for a session at which it only rings.
     pub fn side_of(&self, session: SessionId) -> Option<Side> {
         if self.caller.sessions.contains(&session) {
             return Some(Side::Caller);
@@ -123,7 +123,7 @@ impl Call {
         }
     }
 
-    /// The callee of that address, while it rings.
+    /// The callee at that address, while the call rings.
     pub fn rung(&self, address: &Address) -> Option<&Party> {
         let callees = (!self.is_accepted()).then_some(&self.callees);
         callees?.iter().find(|callee| callee.address == *address)
@@ -134,13 +134,13 @@ impl Call {
         callees?.iter_mut().find(|callee| callee.address == *address)
     }
 
-    /// Whether it rings at this session of that address.
+    /// Whether the call rings at this session of that address.
     pub fn rings_at(&self, address: &Address, session: SessionId) -> bool {
         self.rung(address)
             .is_some_and(|callee| callee.sessions.contains(&session))
     }
 
-    /// Whether it would ring at a session of such abilities.
+    /// Whether the call would ring at a session with these abilities.
     pub fn suits(&self, abilities: Abilities) -> bool {
         abilities.ring_for(match self.media {
             Media::Offered(_) | Media::Carried(_) => Ring::Carried,
@@ -148,12 +148,12 @@ impl Call {
         })
     }
 
-    /// Whether somebody at that address is in it, or it rings there.
+    /// Whether somebody at that address is in the call, or it rings there.
     pub fn is_with(&self, address: &Address) -> bool {
         self.parties().any(|party| party.address == *address)
     }
 
-    /// Where the two meet, if not here.
+    /// The room where the parties meet. `None` if this server carries the call.
     pub fn room(&self) -> Option<&RoomName> {
         match &self.media {
             Media::Elsewhere(meeting) => Some(&meeting.room),
@@ -197,7 +197,7 @@ impl Call {
         dues.flatten().min()
     }
 
-    /// What says at a callee that it rings.
+    /// The event by which the call rings at a callee.
     pub fn incoming(&self, id: CallId, callee: &Party) -> CallEvent {
         CallEvent::Incoming {
             call: id,
@@ -207,7 +207,7 @@ impl Call {
         }
     }
 
-    /// What says at that side that it is over, with somebody.
+    /// The event by which the call is over for a party of that side, with the other party.
     pub fn over(&self, id: CallId, side: Side, with: &Party, reason: CallEnd) -> CallEvent {
         CallEvent::Over(CallOver {
             call: id,

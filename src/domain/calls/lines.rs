@@ -9,19 +9,20 @@ use crate::ids::{CallId, RoomName};
 /// All addresses that have calls, or have had some a short time ago.
 pub(super) struct Lines {
     lines: HashMap<Address, Line>,
-    /// As many ended calls are remembered at an address, some 100 bytes each, as may ring there at once. Where more end within the
-    /// time for late messages, a late message about one of them is taken for one about a newer call.
+    /// Number of ended calls that are remembered at an address, some 100 bytes each: as many as may ring there at once. If more
+    /// end within the time for late messages, a late message about one of them is taken for one about a newer call.
     ended_max: usize,
 }
 
 /// What is at one address.
 #[derive(Default)]
 struct Line {
-    /// From here and to here, in the order in which they began.
+    /// Calls from and to this address, in the order in which they began.
     calls: Vec<CallId>,
-    /// Somebody is there who may say something about a call that has ended. Otherwise such calls are forgotten with the last one.
+    /// Whether a session is there that may send a message about a call that has ended. If none is there, such calls are
+    /// forgotten together with the last call.
     is_attended: bool,
-    /// Calls from here and to here of which late messages may speak, the newest last.
+    /// Ended calls from and to this address that late messages may be about, the newest last.
     ended: VecDeque<EndedCall>,
 }
 
@@ -49,7 +50,7 @@ impl Lines {
         line.calls.push(call);
     }
 
-    /// Whether a session is at the address has changed.
+    /// Notes whether a session is at the address.
     pub fn attend(&mut self, address: &Address, is_attended: bool) {
         if let Some(line) = self.lines.get_mut(address) {
             line.is_attended = is_attended;
@@ -64,7 +65,8 @@ impl Lines {
         self.tidy(address);
     }
 
-    /// A call between two addresses, who met in a room of their own, has ended. Until that time messages about it may come.
+    /// Notes that a call between two addresses whose parties met in a room has ended. Until that time messages about it may
+    /// come.
     pub fn note_ended(&mut self, now: Instant, [one, other]: [&Address; 2], room: &RoomName, until: Instant) {
         for (address, with) in [(one, other), (other, one)] {
             let Some(line) = self.lines.get_mut(address) else {

@@ -1,4 +1,4 @@
-//! Who rings, who is told what, and in which order.
+//! At whom calls ring, and what each session is sent, in which order.
 
 mod any_order;
 mod bounds;
@@ -28,7 +28,7 @@ fn device(account: &str) -> Address {
     Address::Device { account, device }
 }
 
-/// Any call may ring.
+/// A registration at which any call may ring.
 fn registration(address: Address, newcomer: Newcomer) -> Registration {
     Registration {
         address,
@@ -74,14 +74,14 @@ impl Exchange {
         self.command(session, register).unwrap()
     }
 
-    /// A call that this server carries.
+    /// Begins a call that this server carries.
     fn call(&mut self, session: u64, to: &str) -> Result<Vec<String>, Refusal> {
         let (to, media) = (vec![name(to)], CallMedia::Carried(offer()));
         let when_busy = WhenBusy::Ring;
         self.ask(session, CallCommand::Invite { to, media, when_busy })
     }
 
-    /// A call of one device to another.
+    /// Begins a call from one device to another.
     fn dial(&mut self, session: u64, to: &str) -> Result<Vec<String>, Refusal> {
         let (to, media) = (vec![device(to)], CallMedia::Elsewhere("meeting".into()));
         let when_busy = WhenBusy::Refuse;

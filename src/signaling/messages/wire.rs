@@ -56,7 +56,7 @@ pub struct Incoming {
     pub group_id: String,
     #[prost(uint32, tag = "7")]
     pub msgtype: u32,
-    /// Token of this server. In most clients it holds the user again.
+    /// Token that proves the sender. Most clients put the user here again.
     #[prost(string, tag = "11")]
     pub token: String,
     /// Answer to an invitation, from older clients.

@@ -10,9 +10,9 @@ use crate::ids::PeerId;
 #[derive(Clone, Debug)]
 enum Step {
     Register(&'static str, Newcomer),
-    /// Asks in the name of somebody, and rings nowhere.
+    /// Register in the name of somebody, without abilities.
     Ask(&'static str),
-    /// With a push target or without.
+    /// Set a push target, or remove it.
     Push(bool),
     Call(&'static str),
     Dial(&'static str),
@@ -110,8 +110,9 @@ fn take(exchange: &mut Exchange, session: u64, step: &Step, open: &BTreeSet<Peer
     }
 }
 
-/// Takes the steps, lets everybody go, and checks after each step: connections and rooms are closed once and only where open, a
-/// session hears the end of a call that it has heard of or got once at most, no deadline stays behind, and at the end nothing is left.
+/// Takes the steps, lets everybody leave, and checks after each step: connections and rooms are closed once, and only if they
+/// are open; a session hears at most once the end of a call that it has heard of or got; no deadline stays behind; and at the
+/// end nothing is left.
 fn check(steps: Vec<(u64, Step)>) -> Result<(), TestCaseError> {
     let mut exchange = Exchange::new(Limits::default());
     let (mut open_peers, mut open_rooms) = (BTreeSet::new(), BTreeSet::new());
@@ -119,7 +120,8 @@ fn check(steps: Vec<(u64, Step)>) -> Result<(), TestCaseError> {
     let leave_all = (1..6).map(|session| (session, Step::Gone)).chain([(1, Step::Pass(60))]);
     for (session, step) in steps.into_iter().chain(leave_all) {
         if let Step::Register(_, Newcomer::Inherits) = step {
-            // It gets the calls of those before it, without a word. Of one of them it may have heard that another has answered.
+            // The session gets the calls of those before it without an event. It may have heard of one of them that another
+            // session has answered.
             ended.remove(&SessionId(session));
         }
         let effects = take(&mut exchange, session, &step, &open_peers);
@@ -147,7 +149,7 @@ fn check(steps: Vec<(u64, Step)>) -> Result<(), TestCaseError> {
                     let ended = ended.entry(session).or_default();
                     match event {
                         Event::Call(CallEvent::Over(over)) => prop_assert!(ended.insert(over.call)),
-                        // It was over for the session at another address of several.
+                        // The call was over for this session at another address of several.
                         Event::Call(CallEvent::Incoming { call, .. }) => _ = ended.remove(&call),
                         _ => {}
                     }

@@ -7,7 +7,7 @@ fn address(number: u8) -> ClientAddress {
     ClientAddress::from_record(&format!("192.0.2.{number}"))
 }
 
-/// Registered under a name, come from a client address.
+/// Registers a session under a name, which has come from a client address.
 fn arrive(exchange: &mut Exchange, session: u64, who: &str, client: ClientAddress) {
     exchange.rules.arrive(SessionId(session), client);
     exchange.register(session, name(who), Newcomer::Joins);
@@ -27,8 +27,8 @@ fn one_client_address_does_not_use_up_all_calls() {
     assert_eq!((0..40).filter(rings).count(), 10, "a quarter");
     arrive(&mut exchange, 200, "anna", address(2));
     assert!(exchange.call(200, "callee 39").is_ok());
-    // Calls that are over make room (the share is one of what is free, and anna has one), and one in the place of another
-    // needs none.
+    // Calls that are over make room: the share is one of what is free, and Anna has one. A call in the place of another needs
+    // no room.
     for session in [0, 1] {
         exchange.rules.leave(exchange.now, SessionId(session));
     }

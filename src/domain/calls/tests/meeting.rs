@@ -1,4 +1,5 @@
-//! Calls whose two meet in a room of their own: which one an answer means, and what becomes of it when they leave.
+//! Calls whose parties meet in a room of their own: which call an answer means, and what happens to a call when its parties
+//! leave the room.
 
 use super::*;
 use crate::domain::RoomKind;
@@ -10,7 +11,7 @@ impl Exchange {
         self.ask(session, CallCommand::Answer { from, room, answer })
     }
 
-    /// A page of somebody enters a room of two.
+    /// Somebody's page enters a room of two.
     fn enter(&mut self, session: u64, room: &str) {
         let person = Person {
             user: UserId::from(session.to_string().as_str()),
@@ -30,7 +31,7 @@ impl Exchange {
         self.rules.handle(self.now, SessionId(session), join).unwrap();
     }
 
-    /// Its page is closed.
+    /// The page of a session is closed.
     fn close(&mut self, session: u64) {
         self.rules.leave(self.now, SessionId(session));
     }
@@ -94,7 +95,8 @@ fn hang_up_in(exchange: &mut Exchange, session: u64, with: &str, room: &str) -> 
 
 #[test]
 fn a_late_hang_up_of_an_older_call_does_not_end_the_new_one() {
-    // Given up, declined, and hung up; by either side, while the new one rings and when it is accepted.
+    // The earlier call was given up, declined, or hung up; the late message comes from either side, while the new call rings or
+    // once it is accepted.
     for ending in 0..3 {
         for (late, with) in [(1, "22"), (2, "11")] {
             for is_accepted in [false, true] {
@@ -136,11 +138,11 @@ fn a_hang_up_that_names_any_other_room_or_none_ends_the_call() {
         let (with, room) = (Some(device("11")), room.map(RoomName::from));
         assert!(exchange.ask(2, CallCommand::HangUp { with, room }).is_ok());
     }
-    // One that meets in the same room again.
+    // A new call that meets in the same room.
     let mut exchange = again();
     dial_in(&mut exchange, 1, "22", "old");
     assert!(hang_up_in(&mut exchange, 2, "11", "old").is_ok());
-    // The room of a call that has ended long ago: no message is on its way for so long.
+    // The room of a call that ended long ago: no message is on its way for so long.
     let mut exchange = again();
     exchange.pass(30);
     dial_in(&mut exchange, 1, "22", "new");
@@ -221,7 +223,8 @@ fn a_call_whose_two_meet_in_no_room_of_this_server_lasts_until_somebody_hangs_up
     assert_eq!(exchange.rules.poll_timeout(), None, "the call is forgotten");
 }
 
-/// As clients carry on their talk that have pages of their own, and as devices leave a call whose pages never opened.
+/// Clients with pages of their own carry on their talk in this way, and devices leave a call in this way whose pages never
+/// opened.
 #[test]
 fn a_call_whose_room_nobody_has_entered_for_a_minute_keeps_nobody_busy_and_cuts_nobody_off() {
     let mut exchange = two_devices();

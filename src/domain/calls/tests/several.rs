@@ -1,12 +1,12 @@
-//! Calls to several, and callers who are reachable nowhere themselves, as those who have come without a socket.
+//! Calls to several callees, and callers who are reachable nowhere themselves, such as those without a socket.
 
 use super::*;
 
-/// In whose name session 9 calls.
+/// The session that calls in the name of the office.
 const OFFICE: u64 = 9;
 
 impl Exchange {
-    /// A session that asks in the name of an address, and is sent nothing else.
+    /// Registers a session that sends commands in the name of an address and is sent nothing else.
     fn asks_for(&mut self, session: u64, address: Address) {
         let registration = Registration {
             abilities: Abilities::NONE,
