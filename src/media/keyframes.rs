@@ -1,44 +1,45 @@
-//! Key frame requests towards a publisher: merged over all who ask, and limited per stream.
+//! Key frame requests to a publisher: merged over all who ask, and limited for each stream.
 
 use std::time::{Duration, Instant};
 
-/// No two requests for one stream are closer. A key frame has the size of ten or more other frames: subscribers who
-/// come, go and lose packets could otherwise make a publisher send nothing else, at the cost of everyone's picture.
-/// Longer, and a joiner would look at nothing for that much longer.
+/// The least time between two requests for one stream. A key frame has the size of ten or more other frames:
+/// subscribers who join, leave and lose packets could otherwise make a publisher send nothing else, at the cost of
+/// everyone's picture. Longer, and somebody who joins would see nothing for that much longer.
 const INTERVAL_MIN: Duration = Duration::from_millis(500);
 
-/// A request or its key frame is taken for lost after this long: longer than round trip, encoding, and the paced
+/// Time after which a request or its key frame counts as lost: longer than round trip, encoding, and the paced
 /// sending of a large frame take together, on nearly every path.
 const REPEAT_AFTER: Duration = Duration::from_secs(1);
 
-/// A sender that goes on sending without ever a key frame is asked this often: somebody looks at nothing, but the
-/// answer to the quick requests is long overdue.
+/// Time between requests to a sender that sends on, but never a key frame: somebody sees nothing, but the answer to
+/// the quick requests is long overdue.
 const PATIENT_AFTER: Duration = Duration::from_secs(3);
 
-/// A sender that let six requests pass does not send now (muted, gone, or without a camera picture): asking goes on
-/// when somebody asks again.
+/// Repetitions of a request. A sender that lets six requests pass does not send now (muted, gone, or without a
+/// camera picture). Asking begins again when somebody asks again.
 const REPEATS_MAX: u8 = 5;
 
-/// Decides when a PLI goes to one incoming video stream.
-/// A request is sent at once if none was sent within the interval, otherwise when the interval ends; a key frame
-/// that arrives in between answers it. An unanswered request is repeated, a bounded number of times.
+/// Decides when a PLI is sent to one incoming video stream. A request is sent at once if none was sent within the
+/// interval, otherwise when the interval ends. A key frame that arrives in between answers it. An unanswered
+/// request is repeated, a bounded number of times.
 #[derive(Debug, Default)]
 pub struct KeyFrameRequests {
-    /// When the next request goes out; `None` when nobody waits for a key frame, or asking was given up.
+    /// The time of the next request; `None` when nobody waits for a key frame, or asking was given up.
     due: Option<Instant>,
     last_sent: Option<Instant>,
     repeats_left: u8,
 }
 
 impl KeyFrameRequests {
-    /// Somebody needs a key frame.
+    /// Asks for a key frame, for somebody who needs one.
     pub fn want(&mut self, now: Instant) {
         let allowed = self.last_sent.map_or(now, |sent| now.max(sent + INTERVAL_MIN));
         self.due = Some(self.due.map_or(allowed, |due| due.min(allowed)));
         self.repeats_left = REPEATS_MAX;
     }
 
-    /// Somebody waits whose want was told before. Where asking was given up it begins again, slowly.
+    /// Asks again, for somebody who has asked before and still waits. Where asking was given up it begins again,
+    /// slowly.
     pub fn still_wanted(&mut self, now: Instant) {
         if self.due.is_none() {
             let patient = self.last_sent.map_or(now, |sent| now.max(sent + PATIENT_AFTER));
@@ -47,17 +48,17 @@ impl KeyFrameRequests {
         }
     }
 
-    /// A key frame has begun to arrive.
+    /// Records that a key frame has begun to arrive.
     pub fn arrived(&mut self) {
         self.due = None;
     }
 
-    /// Whether a request is to be sent, now or at some time.
+    /// Whether a request will be sent, now or later.
     pub fn is_due(&self) -> bool {
         self.due.is_some()
     }
 
-    /// True when a PLI is to be sent now. Call on every tick and after [`Self::want`].
+    /// True when a PLI must be sent now. Call on every tick and after [`Self::want`].
     pub fn poll(&mut self, now: Instant) -> bool {
         if self.due.is_none_or(|due| now < due) {
             return false;
@@ -80,7 +81,7 @@ mod tests {
         epoch() + Duration::from_millis(millis)
     }
 
-    /// The milliseconds, of a tick every ten, at which requests go out.
+    /// The milliseconds at which requests are sent, with a tick every ten.
     fn sent(requests: &mut KeyFrameRequests, millis: std::ops::Range<u64>) -> Vec<u64> {
         millis.step_by(10).filter(|millis| requests.poll(at(*millis))).collect()
     }

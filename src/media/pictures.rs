@@ -1,17 +1,17 @@
-//! Where somebody who knows nothing of a video stream can begin to decode it.
+//! The points at which a decoder that knows nothing of a video stream can begin.
 //!
-//! H264 and H265 need parameter sets before a key picture. A picture, that is the packets of one RTP timestamp (RFC 6184 §5.1,
-//! RFC 7798 §4.1), begins where its parameter sets do: who comes later waits for the next, for the slices alone cannot be
-//! decoded, or would be with the sets of another stream.
+//! H264 and H265 need parameter sets before a key picture. A picture consists of the packets of one RTP timestamp (RFC 6184
+//! §5.1, RFC 7798 §4.1). Decoding begins at its parameter sets. A decoder that comes later waits for the next ones: the slices
+//! alone cannot be decoded, or would be decoded with the sets of another stream.
 //!
-//! A key picture without parameter sets is a beginning for those alone to whom the stream's last ones were sent. Some
-//! publishers send them once, at their start, or only in their offer (`sprop-parameter-sets`, which no answer passes on). So the
-//! second such picture in a row is a beginning for everybody: nothing better will come, and a client that has them from
-//! elsewhere can decode it. One alone may only be a picture whose sets were lost on the way.
+//! At a key picture without parameter sets only those can begin to whom the stream's last sets were sent. Some publishers send
+//! their sets once, at their start, or only in their offer (`sprop-parameter-sets`, which no answer passes on). So at the second
+//! such picture in a row everybody may begin: nothing better will come, and a client that has the sets from elsewhere can decode
+//! it. A single one may only be a picture whose sets were lost on the way.
 
 use crate::media::codec::start::Start;
 
-/// Who can begin at a packet. The number tells the parameter sets of one stream apart.
+/// The subscribers who can begin at a packet. The number distinguishes the parameter sets of one stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
     Nobody,
@@ -27,29 +27,29 @@ impl Entry {
     }
 }
 
-/// The second key picture in a row without parameter sets opens the stream; see above.
+/// Key pictures in a row without parameter sets after which everybody may begin; see above.
 const BARE_PICTURES: u8 = 2;
 
-/// What is known of one video stream's newest key picture.
+/// The state of one video stream: its newest key picture.
 #[derive(Debug, Default)]
 pub struct Pictures {
     newest: Option<Picture>,
-    /// Counts pictures with parameter sets.
+    /// Counter of pictures with parameter sets.
     sets: u32,
-    /// Key pictures without any since then.
+    /// Number of key pictures without any since then.
     bare: u8,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Picture {
     timestamp: u32,
-    /// Where it begins, as far as has been seen.
+    /// The first packet of it that has been seen.
     first: u64,
     has_sets: bool,
 }
 
 impl Pictures {
-    /// Takes note of a packet. `sequence` is counted on over the turns of the sequence numbers.
+    /// Records a packet, and returns who can begin at it. `sequence` is counted on over the turns of the sequence numbers.
     pub fn entry(&mut self, start: Start, timestamp: u32, sequence: u64) -> Entry {
         let has_sets = match start {
             Start::None => return Entry::Nobody,
@@ -58,9 +58,9 @@ impl Pictures {
             Start::Slice => false,
         };
         match self.newest {
-            // Parameter sets that come after the slices were sent again: the slices are kept and can be asked for.
+            // Parameter sets that come after the slices were sent again: the slices are stored already and can be asked for.
             Some(newest) if newest.timestamp == timestamp && (newest.has_sets || !has_sets) => return Entry::Nobody,
-            // Late, of an earlier picture.
+            // This packet is late, and belongs to an earlier picture.
             Some(newest) if newest.timestamp != timestamp && sequence < newest.first => return Entry::Nobody,
             _ => {}
         }

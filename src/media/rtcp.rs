@@ -1,13 +1,13 @@
-//! RTCP (RFC 3550 §6, RFC 4585, RFC 5104): reading compounds in place, appending packets to a ready buffer, cutting what was
-//! written into compounds.
+//! RTCP (RFC 3550 §6, RFC 4585, RFC 5104): reads compounds in place, appends packets to a ready buffer, and cuts written
+//! packets into compounds.
 
-/// The most bytes of one written packet: several fit no compound, but one with an empty report before it always does.
+/// Bytes of the longest written packet. A compound has room for one of these after an empty report, though not for several.
 pub const MAX_PACKET_BYTES: usize = 1_100;
 
-/// The count of report blocks has five bits (RFC 3550 §6.4.1).
+/// Blocks in one report: their count has five bits (RFC 3550 §6.4.1).
 const MAX_BLOCKS: usize = 31;
 
-/// Each asks for up to 17 packets.
+/// Pairs in one NACK. Each asks for up to 17 packets.
 const MAX_NACK_PAIRS: usize = (MAX_PACKET_BYTES - 12) / 4;
 
 const SOURCE_DESCRIPTION: u8 = 202;
@@ -24,7 +24,7 @@ pub enum Packet<'a> {
     ReceiverReport {
         blocks: Blocks<'a>,
     },
-    /// Pairs of packet id and bit mask, four bytes each.
+    /// A NACK with its pairs of packet id and bit mask, four bytes each.
     Nack {
         media_ssrc: u32,
         pairs: &'a [u8],
@@ -32,14 +32,14 @@ pub enum Packet<'a> {
     Pli {
         media_ssrc: u32,
     },
-    /// Entries of eight bytes, each beginning with the SSRC that is asked.
+    /// A FIR with entries of eight bytes, each beginning with the SSRC of the stream that needs a key frame.
     Fir {
         entries: &'a [u8],
     },
     Other,
 }
 
-/// Report blocks, 24 bytes each.
+/// A list of report blocks, 24 bytes each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Blocks<'a>(&'a [u8]);
 
@@ -48,12 +48,12 @@ pub struct Blocks<'a>(&'a [u8]);
 pub struct Block {
     pub ssrc: u32,
     pub fraction_lost: u8,
-    /// Signed, 24 bits on the wire.
+    /// Packets lost so far: signed, 24 bits on the wire.
     pub cumulative_lost: i32,
     pub extended_highest_sequence: u32,
     pub jitter: u32,
     pub last_sender_report: u32,
-    /// In 1/65,536 s.
+    /// The delay in 1/65,536 s.
     pub delay_since_last: u32,
 }
 
@@ -114,7 +114,7 @@ impl<'a> Iterator for Packets<'a> {
     }
 }
 
-/// `None` where the body is shorter than its kind needs.
+/// Reads the body of a packet. `None` if it is shorter than its kind needs.
 fn read(count: u8, packet_type: u8, body: &[u8]) -> Option<Packet<'_>> {
     let reports = |from: usize| body.get(from..from + 24 * usize::from(count)).map(Blocks);
     let media_ssrc = || (body.len() >= 8).then(|| word(body, 4));
@@ -140,7 +140,7 @@ fn read(count: u8, packet_type: u8, body: &[u8]) -> Option<Packet<'_>> {
     })
 }
 
-/// The SSRCs that a FIR's entries ask (RFC 5104 §4.3.1).
+/// The SSRCs in a FIR's entries (RFC 5104 §4.3.1).
 pub fn fir_ssrcs(entries: &[u8]) -> impl Iterator<Item = u32> + '_ {
     entries.chunks_exact(8).map(|entry| word(entry, 0))
 }
@@ -155,7 +155,7 @@ fn head(out: &mut Vec<u8>, count: u8, packet_type: u8, words: u16) {
 }
 
 /// Cuts packets that were written one after another into groups of at most `max_bytes`, each for one compound. A source
-/// description stays with the report before it. A packet that is larger makes a group of its own.
+/// description stays with the report before it. A packet that is too large makes a group of its own.
 pub fn compounds(written: &[u8], max_bytes: usize) -> impl Iterator<Item = &[u8]> {
     let mut rest = written;
     std::iter::from_fn(move || {
@@ -180,7 +180,7 @@ fn unit_len(packets: &[u8]) -> Option<usize> {
     Some(first + description.unwrap_or(0))
 }
 
-/// `None` where no whole packet is.
+/// Bytes of the first packet. `None` where there is no whole packet.
 fn packet_len(packets: &[u8]) -> Option<usize> {
     let len = 4 * (usize::from(u16::from_be_bytes([*packets.get(2)?, *packets.get(3)?])) + 1);
     (len <= packets.len()).then_some(len)
@@ -191,7 +191,7 @@ pub fn is_report(packet: &[u8]) -> bool {
     matches!(packet.get(1), Some(200 | 201))
 }
 
-/// Several reports where one cannot hold all blocks (RFC 3550 §6.4.2).
+/// Writes several reports where one cannot hold all blocks (RFC 3550 §6.4.2).
 pub fn write_receiver_report(out: &mut Vec<u8>, sender_ssrc: u32, blocks: &[Block]) {
     let (blocks, more) = blocks.split_at(blocks.len().min(MAX_BLOCKS));
     write_one_receiver_report(out, sender_ssrc, blocks);
@@ -218,18 +218,18 @@ fn write_one_receiver_report(out: &mut Vec<u8>, sender_ssrc: u32, blocks: &[Bloc
     }
 }
 
-/// What a sender report says of a stream.
+/// The sender's part of a sender report about a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SenderInfo {
     pub ssrc: u32,
-    /// 32.32 fixed point seconds.
+    /// The time in 32.32 fixed point seconds.
     pub ntp: u64,
     pub rtp: u32,
     pub packets: u32,
     pub octets: u32,
 }
 
-/// A sender report without blocks, followed by the CNAME (RFC 3550 §6.1 wants both in a compound).
+/// Writes a sender report without blocks, followed by the CNAME (RFC 3550 §6.1 wants both in a compound).
 pub fn write_sender_report(out: &mut Vec<u8>, info: &SenderInfo, cname: &str) {
     head(out, 0, 200, 6);
     out.extend_from_slice(&info.ssrc.to_be_bytes());
@@ -254,7 +254,7 @@ pub fn write_pli(out: &mut Vec<u8>, sender_ssrc: u32, media_ssrc: u32) {
     out.extend_from_slice(&media_ssrc.to_be_bytes());
 }
 
-/// `command` must differ from the last one for a new request (RFC 5104 §4.3.1.1).
+/// Writes a FIR. `command` must differ from the last one for a new request (RFC 5104 §4.3.1.1).
 pub fn write_fir(out: &mut Vec<u8>, sender_ssrc: u32, media_ssrc: u32, command: u8) {
     head(out, 4, 206, 4);
     out.extend_from_slice(&sender_ssrc.to_be_bytes());
@@ -263,7 +263,7 @@ pub fn write_fir(out: &mut Vec<u8>, sender_ssrc: u32, media_ssrc: u32, command: 
     out.extend_from_slice(&[command, 0, 0, 0]);
 }
 
-/// Asks for `sequences`, ascending, in as many packets as that takes. Nothing is written when there are none.
+/// Asks for `sequences`, which are ascending, in as many packets as they need. Nothing is written when there are none.
 pub fn write_nack(out: &mut Vec<u8>, sender_ssrc: u32, media_ssrc: u32, sequences: &[u16]) {
     let mut at = 0;
     while at < sequences.len() {
@@ -271,7 +271,7 @@ pub fn write_nack(out: &mut Vec<u8>, sender_ssrc: u32, media_ssrc: u32, sequence
     }
 }
 
-/// How many of `sequences` found room.
+/// Writes one NACK. Returns the number of `sequences` that found room.
 fn write_one_nack(out: &mut Vec<u8>, sender_ssrc: u32, media_ssrc: u32, sequences: &[u16]) -> usize {
     let start = out.len();
     head(out, 1, 205, 0);
@@ -301,7 +301,7 @@ fn write_one_nack(out: &mut Vec<u8>, sender_ssrc: u32, media_ssrc: u32, sequence
 mod tests {
     use super::*;
 
-    /// What an independent implementation reads in a compound, as text.
+    /// The contents of a compound, as text, read by an independent implementation.
     fn reference(compound: &[u8]) -> Vec<Box<dyn ::rtcp::packet::Packet>> {
         ::rtcp::packet::unmarshal(&mut bytes::Bytes::copy_from_slice(compound)).unwrap()
     }
@@ -451,7 +451,7 @@ mod tests {
 
     #[test]
     fn transport_wide_feedback_is_passed_over_whatever_it_says() {
-        // One packet of which status is said, and 65,535; with a status chunk, and without any.
+        // Feedback for one packet, and for 65,535; with a status chunk, and without any.
         for feedback in [
             &[
                 0x8f, 205, 0, 5, 0, 0, 0, 1, 0, 0, 0, 2, 0, 9, 0, 1, 0, 0, 1, 0, 0x20, 1, 8, 0,

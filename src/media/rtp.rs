@@ -74,7 +74,7 @@ impl Extension {
         }
     }
 
-    /// Whether what a publisher put into it still holds at a subscriber. The others describe the publisher's own
+    /// Whether a publisher's value is still true at a subscriber. The other extensions describe the publisher's own
     /// connection (its mid and rid, its send times) and end at the server.
     pub fn is_end_to_end(self) -> bool {
         match self {
@@ -106,9 +106,10 @@ const PADDING_BIT: u8 = 0x20;
 const EXTENSION_BIT: u8 = 0x10;
 const MARKER_BIT: u8 = 0x80;
 
-/// RFC 8285 §4.2.
+/// The profile word of the one-byte form (RFC 8285 §4.2).
 const ONE_BYTE_PROFILE: u16 = 0xBEDE;
-/// RFC 8285 §4.3: twelve fixed bits, then four "appbits" that we neither use nor carry.
+/// The profile word of the two-byte form (RFC 8285 §4.3): twelve fixed bits, then four "appbits" that we neither use
+/// nor forward.
 const TWO_BYTE_PROFILE: u16 = 0x1000;
 const APPBITS: u16 = 0x000F;
 
@@ -122,16 +123,16 @@ pub struct Header {
     pub timestamp: u32,
     pub ssrc: u32,
     pub csrc_count: u8,
-    /// Profile word (0xBEDE or 0x100X, others are carried as no extension), then start and length of the block's
-    /// bytes without its four-byte head.
+    /// Profile word (0xBEDE or 0x100X; blocks with others are ignored), then start and length of the block's bytes
+    /// without its four-byte head.
     pub extensions: Option<(u16, u16, u16)>,
-    /// Where the payload begins: fixed header, CSRCs, and the extension block.
+    /// The offset of the payload: after fixed header, CSRCs, and the extension block.
     pub len: usize,
 }
 
 impl Header {
-    /// `None` if it is not RTP version 2, or if CSRCs or extensions overrun the packet.
-    /// Works on protected packets: the header of SRTP is in the clear.
+    /// Reads the header. `None` if it is not RTP version 2, or if CSRCs or extensions overrun the packet. Works on
+    /// protected packets, because SRTP leaves the header in the clear.
     pub fn parse(packet: &[u8]) -> Option<Header> {
         let fixed = packet.first_chunk::<FIXED_HEADER_LEN>()?;
         if fixed[0] >> 6 != 2 || packet.len() > usize::from(u16::MAX) {
@@ -147,7 +148,8 @@ impl Header {
             let start = len + 4;
             len = start + block_len;
             if profile == ONE_BYTE_PROFILE || profile & !APPBITS == TWO_BYTE_PROFILE {
-                // Both fit: they are within the packet (checked below), and a packet is shorter than 64 KiB.
+                // Both fit into 16 bits: they are within the packet (checked below), and a packet is shorter than 64
+                // KiB.
                 extensions = Some((profile, start as u16, block_len as u16));
             }
         }
@@ -167,7 +169,8 @@ impl Header {
         })
     }
 
-    /// The elements of the extension block, id and bytes, one-byte and two-byte form. Ends at the first malformed one.
+    /// The elements of the extension block, id and bytes, in one-byte or two-byte form. Ends at the first malformed
+    /// one.
     pub fn elements<'a>(&self, packet: &'a [u8]) -> Elements<'a> {
         let Some((profile, start, len)) = self.extensions else {
             return Elements {
@@ -183,7 +186,7 @@ impl Header {
     }
 
     /// The payload without padding, of an unprotected packet. `None` if the padding length is zero or longer than the
-    /// payload. Empty where a packet is nothing but padding, as a bandwidth probe is.
+    /// payload. Empty if the packet is nothing but padding, such as a bandwidth probe.
     pub fn payload(&self, packet: &[u8]) -> Option<Range<usize>> {
         let bytes = packet.get(self.len..)?;
         if !self.padding {
@@ -235,7 +238,7 @@ impl<'a> Iterator for Elements<'a> {
     }
 }
 
-/// What a subscriber's copy of a packet carries in its header.
+/// The header of a subscriber's copy of a packet.
 #[derive(Clone, Copy, Debug)]
 pub struct NewHeader<'a> {
     pub marker: bool,
@@ -243,7 +246,7 @@ pub struct NewHeader<'a> {
     pub sequence: u16,
     pub timestamp: u32,
     pub ssrc: u32,
-    /// Publisher's extension id → subscriber's; 0 drops the element.
+    /// Subscriber's extension ids, by the publisher's; 0 drops the element.
     pub extension_ids: &'a [u8; MAX_EXTENSION_ID as usize + 1],
     /// The subscriber's own mid element: id and value.
     pub mid: Option<(u8, &'a [u8])>,
@@ -251,9 +254,9 @@ pub struct NewHeader<'a> {
     pub number: Option<(u8, u16)>,
 }
 
-/// Writes a header into `out` and returns its length: CSRCs are dropped, extension elements of `source` are carried
-/// over under their new ids (one-byte form unless an id or a length needs the two-byte form), P is clear.
-/// `None` if `out` is too small.
+/// Writes a header into `out` and returns its length. CSRCs are dropped, extension elements of `source` are copied
+/// under their new ids (in one-byte form unless an id or a length needs the two-byte form), and P is clear. `None` if
+/// `out` is too small.
 pub fn write_header(out: &mut [u8], new: &NewHeader<'_>, source: &Header, source_packet: &[u8]) -> Option<usize> {
     let fixed = out.first_chunk_mut::<FIXED_HEADER_LEN>()?;
     fixed[0] = VERSION_2;
@@ -265,7 +268,7 @@ pub fn write_header(out: &mut [u8], new: &NewHeader<'_>, source: &Header, source
         return Some(FIXED_HEADER_LEN);
     }
     let block = &mut out[FIXED_HEADER_LEN..];
-    // Nearly every packet fits the one-byte form: try it, and write again in the other form where it does not.
+    // Nearly every packet fits the one-byte form, so that is tried first, and the other form where it fails.
     let block_len = match write_block::<OneByte>(block, new, source, source_packet) {
         Err(Unwritable::NeedsTwoByte) => write_block::<TwoByte>(block, new, source, source_packet).ok()?,
         written => written.ok()?,
@@ -319,7 +322,7 @@ impl Form for TwoByte {
     }
 }
 
-/// Writes the whole extension block, its head included, and returns its length: 0 when nothing is carried.
+/// Writes the whole extension block, its head included, and returns its length: 0 if there are no elements.
 fn write_block<F: Form>(
     block: &mut [u8],
     new: &NewHeader<'_>,
@@ -414,7 +417,7 @@ mod tests {
             .collect()
     }
 
-    /// What [`write_header`] makes of `source`, into a buffer that has room for it.
+    /// The header that [`write_header`] makes of `source`, in a buffer that has room for it.
     fn written(new: &NewHeader<'_>, source: &[u8]) -> Vec<u8> {
         let mut out = [0xaa; 512];
         let len = write_header(&mut out, new, &Header::parse(source).unwrap(), source).unwrap();
@@ -550,7 +553,7 @@ mod tests {
                 [(1, vec![]), (20, vec![7, 8])]
             );
         }
-        // Here 15 is an id as any other; a length beyond the block, or none at all, ends it.
+        // Here 15 is an ordinary id; a length beyond the block, or a missing one, ends it.
         assert_eq!(elements(&with_extensions(0x1000, &[15, 1, 9, 0], &[])), [(15, vec![9])]);
         assert_eq!(elements(&with_extensions(0x1000, &[1, 1, 9, 2], &[])), [(1, vec![9])]);
         assert_eq!(
@@ -619,7 +622,7 @@ mod tests {
         let source = with_extensions(0xbede, &[0x10, 0x85, 0, 0], &[]);
         let new = written(&new_header(&NO_IDS, None), &source);
         assert_eq!((new.len(), new[0]), (12, 0x80));
-        // An id beyond the table is dropped too.
+        // An id beyond the table is dropped, too.
         let source = with_extensions(0x1000, &[200, 1, 7, 0], &[]);
         assert_eq!(written(&new_header(&identity(), None), &source).len(), 12);
     }
@@ -639,7 +642,7 @@ mod tests {
         assert_eq!(new[12..16], [0x10, 0x00, 0, 6]);
         assert_eq!(elements(&new), [(1, vec![0x85]), (3, long_mid.to_vec())]);
 
-        // What came in the two-byte form and does not need it goes in the short one.
+        // An element that came in the two-byte form and does not need it is written in the short one.
         let short = with_extensions(0x1000, &[1, 1, 0x85, 0], &[]);
         assert_eq!(
             written(&new_header(&identity(), None), &short)[12..],
@@ -722,7 +725,7 @@ mod tests {
                 }
                 let mut out = [0u8; 64];
                 let _ = write_header(&mut out, &new_header(&identity(), Some((5, b"audio"))), &header, &packet);
-                // Offsets that belong to another packet are harmless.
+                // Offsets of another packet do no harm.
                 header.elements(&packet[..packet.len() / 2]).for_each(drop);
                 let _ = header.payload(&packet[..packet.len() / 2]);
             }

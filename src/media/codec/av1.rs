@@ -4,8 +4,8 @@
 const CONTINUES_ELEMENT: u8 = 0x80;
 const NEW_SEQUENCE: u8 = 0x08;
 
-/// The first packet of a coded video sequence (N), or one that brings a sequence header: an encoder repeats it with
-/// each key frame, and some senders leave N clear.
+/// Whether a key frame starts here: in the first packet of a coded video sequence (N), or in one with a sequence
+/// header. An encoder repeats that header with each key frame, and some senders leave N clear.
 pub fn starts_key_frame(payload: &[u8]) -> bool {
     let Some((header, elements)) = payload.split_first() else {
         return false;
@@ -20,11 +20,11 @@ pub fn starts_key_frame(payload: &[u8]) -> bool {
     }
 }
 
-/// Walks the OBU elements: `count` of them, the last without a length; or, if `count` is 0, as many as there are,
-/// each with a length. `None` if one overruns the packet.
+/// Whether an OBU element is a sequence header. There are `count` elements, the last without a length; or, if
+/// `count` is 0, as many as fit, each with a length. `None` if one overruns the packet.
 fn has_sequence_header(mut elements: &[u8], count: usize) -> Option<bool> {
     let mut found = false;
-    // More than 255, where they are empty and the packet is long.
+    // There can be more than 255 elements, if they are empty and the packet is long.
     let mut read = 0_usize;
     loop {
         read += 1;
@@ -50,7 +50,8 @@ fn is_sequence_header(obu_header: u8) -> bool {
     (obu_header >> 3) & 0x0F == OBU_SEQUENCE_HEADER
 }
 
-/// AV1 bitstream specification §4.10.5, and the bytes after it. `None` if it does not end, or exceeds any packet.
+/// The number (AV1 bitstream specification §4.10.5), and the bytes after it. `None` if it does not end, or exceeds
+/// any packet.
 fn leb128(data: &[u8]) -> Option<(usize, &[u8])> {
     let mut value = 0usize;
     // Three bytes reach 2 MiB; the specification's eight would only be needed for zero padding.
@@ -123,7 +124,7 @@ mod tests {
     fn elements_that_overrun_the_packet_start_none() {
         let whole = packet(0x08, &[&[4], &SEQUENCE_HEADER, &[3], &FRAME]);
         for len in 0..whole.len() {
-            // A cut between two elements leaves a whole packet, for all that a receiver can tell.
+            // A cut between two elements leaves a packet that looks whole to any receiver.
             assert_eq!(starts_key_frame(&whole[..len]), len == 6, "{len} bytes");
         }
         assert!(!starts_key_frame(&packet(0x28, &[&[9], &SEQUENCE_HEADER])));

@@ -1,4 +1,4 @@
-//! Who decodes what: one table, for every codec with profiles.
+//! The table of decoders: which decoder decodes which format, for every codec with profiles.
 //!
 //! | a decoder of | decodes what is published as | source |
 //! |---|---|---|
@@ -18,27 +18,27 @@
 //! | AV1 Main, High, Professional | each decodes those before it | AV1 §A.2 |
 //! | AV1 high tier | both tiers | AV1 §A.3 |
 //!
-//! **Baseline.** In RFC 6184 §8.1, table 5, `profile-level-id` 42001f is Baseline and 42e01f is Constrained Baseline: the
-//! difference is constraint_set1_flag, by which the sender promises not to use flexible macroblock order, arbitrary slice
-//! order, and redundant slices. No encoder for real time has these tools. Chromium lists 42001f first, and its encoder
-//! writes what 42e01f promises. So all H264 decoders decode Baseline, but only in practice: a format that surely can
-//! be decoded is better where there is one.
+//! **Baseline.** In RFC 6184 §8.1, table 5, `profile-level-id` 42001f is Baseline and 42e01f is Constrained Baseline. The
+//! difference is constraint_set1_flag, with which the sender promises not to use flexible macroblock order, arbitrary slice
+//! order, and redundant slices. No encoder for real time has these tools. Chromium lists 42001f first, and its encoder keeps
+//! the promise of 42e01f. So all H264 decoders decode Baseline, but only in practice: a format that can surely be decoded is
+//! better where there is one.
 //!
-//! **Levels** are not compared. A level bounds the size and rate of pictures, not their syntax; what a sender lists is the most
-//! that it may send (RFC 6184 §8.2.2, `level-asymmetry-allowed`), and what a receiver lists is mostly a habit (3.1).
+//! **Levels** are not compared. A level bounds the size and rate of pictures, not their syntax. A sender's level is the most
+//! that it may send (RFC 6184 §8.2.2, `level-asymmetry-allowed`), and a receiver's is mostly a habit (3.1).
 
 use super::{Codec, h264};
 
-/// How well a decoder fits what is published; the smaller, the better.
+/// The fit of a decoder to a published format. The smaller, the better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fit {
-    /// The standards say so. 0 where both are the same.
+    /// A fit that the standards promise. 0 where both are the same.
     Surely(u8),
-    /// The standards do not say so, but it is true of all senders.
+    /// A fit that the standards do not promise, but that holds for all senders.
     InPractice(u8),
 }
 
-/// What every WebRTC end can decode: RFC 7742 §5 and §6.2 (packetization mode 1), RFC 7874 §3.
+/// The formats that every WebRTC end can decode: RFC 7742 §5 and §6.2 (packetization mode 1), RFC 7874 §3.
 pub const EVERYBODY: [Codec; 5] = [
     Codec::Vp8,
     Codec::H264 {
@@ -50,10 +50,10 @@ pub const EVERYBODY: [Codec; 5] = [
     Codec::Pcma,
 ];
 
-/// How well somebody with these `decoders` is served by what is published; `None` if not at all.
+/// The best fit of these `decoders` to a published format; `None` if none decodes it.
 pub fn best(decoders: impl IntoIterator<Item = Codec>, published: Codec) -> Option<Fit> {
     let fit = |decoder: Codec| match (decoder, published) {
-        // The worker takes the primary encoding out of it (RFC 2198 §3).
+        // The worker extracts the primary encoding from RED (RFC 2198 §3).
         (Codec::Opus, Codec::Red) => Some(Fit::Surely(1)),
         _ => decoder.decodes(published),
     };
@@ -61,8 +61,7 @@ pub fn best(decoders: impl IntoIterator<Item = Codec>, published: Codec) -> Opti
 }
 
 impl Codec {
-    /// Whether an end that offered `self` can decode packets that are published as `published`, byte for byte; `None` if
-    /// not.
+    /// The fit of a decoder of `self` to packets published as `published`, byte for byte; `None` if it cannot decode them.
     pub fn decodes(self, published: Codec) -> Option<Fit> {
         match (self, published) {
             (

@@ -1,4 +1,4 @@
-//! H.264 (RFC 6184): profiles as SDP tells them, and where a decoder can start.
+//! H.264 (RFC 6184): profiles as in SDP, and where a decoder can start.
 
 use std::fmt;
 
@@ -15,9 +15,9 @@ pub enum Profile {
 }
 
 impl Profile {
-    /// From the first two bytes of `profile-level-id` (RFC 6184 §8.1). `None` for a profile we do not know.
+    /// The profile of the first two bytes of `profile-level-id` (RFC 6184 §8.1). `None` for one that we do not know.
     pub fn from_profile_level_id(profile_idc: u8, profile_iop: u8) -> Option<Profile> {
-        // Bits of profile_iop, from the highest: constraint_set0_flag to constraint_set5_flag, then two zeros.
+        // The bits of profile_iop, from the highest: constraint_set0_flag to constraint_set5_flag, then two zeros.
         const SET0: u8 = 0b1000_0000;
         const SET1: u8 = 0b0100_0000;
         const SET2: u8 = 0b0010_0000;
@@ -25,9 +25,9 @@ impl Profile {
         let set0 = profile_iop & SET0 != 0;
         let set1 = profile_iop & SET1 != 0;
         let set2 = profile_iop & SET2 != 0;
-        // RFC 6184 table 5: the lower half is zero for all profiles of it that we know.
+        // In RFC 6184, table 5, the lower half is zero for all profiles that we know.
         if profile_iop & 0x0F != 0 {
-            // Not in the table: ITU-T H.264 §A.2.4.2, High without interlacing and without B slices.
+            // This one is not in the table: ITU-T H.264 §A.2.4.2, High without interlacing and without B slices.
             return (profile_idc == 0x64 && profile_iop == SET4_AND_SET5).then_some(Profile::ConstrainedHigh);
         }
         match profile_idc {
@@ -63,7 +63,8 @@ const SEQUENCE_PARAMETER_SET: u8 = 7;
 const STAP_A: u8 = 24;
 const FU_A: u8 = 28;
 
-/// What begins in `payload`. A picture parameter set alone begins nothing: the sequence parameter set stands before it.
+/// The start in `payload`. A picture parameter set alone starts nothing, because the sequence parameter set comes
+/// before it.
 pub fn start(payload: &[u8]) -> Start {
     match payload {
         [header, units @ ..] if nal_type(*header) == STAP_A => aggregate_start(units),
@@ -94,7 +95,7 @@ fn unit_start(header: u8) -> Start {
     }
 }
 
-/// RFC 6184 §5.7.1: units, each after its size of two bytes.
+/// The start in an aggregation packet. RFC 6184 §5.7.1: units, each after its size of two bytes.
 fn aggregate_start(mut units: &[u8]) -> Start {
     let mut found = Start::None;
     while let [high, low, rest @ ..] = units {
@@ -147,7 +148,8 @@ mod tests {
 
     #[test]
     fn profiles_outside_of_the_table_are_unknown() {
-        // Extended, Main limited to Extended, High 10, High 4:4:4 Intra, reserved bits set, no H.264 at all.
+        // Extended, Main limited to Extended, High 10, High 4:4:4 Intra, reserved bits set, and something that is not
+        // H.264.
         for id in [
             "58001f", "4d201f", "6e001f", "f4101f", "42011f", "42e11f", "64081f", "640d1f", "00001f", "ff001f",
         ] {
@@ -209,7 +211,7 @@ mod tests {
         }
         let aggregate = [0x78, 0, 2, 0x67, 0x42, 0, 2, 0x68, 0xce];
         for len in 0..aggregate.len() {
-            // A cut between two units leaves a whole packet, for all that a receiver can tell.
+            // A cut between two units leaves a packet that looks whole to any receiver.
             let expected = if len == 5 { Start::ParameterSets } else { Start::None };
             assert_eq!(start(&aggregate[..len]), expected, "{len} bytes");
         }

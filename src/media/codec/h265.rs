@@ -10,8 +10,9 @@ const SEQUENCE_PARAMETER_SET: u8 = 33;
 const AGGREGATION_PACKET: u8 = 48;
 const FRAGMENTATION_UNIT: u8 = 49;
 
-/// What begins in `payload`: a slice is one of an intra random access point (BLA, IDR, CRA). A picture parameter set alone
-/// begins nothing: others stand before it. Decoding order numbers (DONL) are not negotiated and not looked for.
+/// The start in `payload`. A slice is one of an intra random access point (BLA, IDR, CRA). A picture parameter set alone
+/// starts nothing, because other sets come before it. Decoding order numbers (DONL) are not negotiated, so none are
+/// expected.
 pub fn start(payload: &[u8]) -> Start {
     // RFC 7798 §1.1.4: F, type (six bits), layer id (six bits), TID (three bits).
     let [header, _, body @ ..] = payload else {
@@ -37,7 +38,7 @@ fn unit_start(nal_type: u8) -> Start {
     }
 }
 
-/// RFC 7798 §4.4.2: units, each after its size of two bytes.
+/// The start in an aggregation packet. RFC 7798 §4.4.2: units, each after its size of two bytes.
 fn aggregate_start(mut units: &[u8]) -> Start {
     let mut found = Start::None;
     while let [high, low, rest @ ..] = units {
@@ -120,7 +121,7 @@ mod tests {
         }
         let aggregate = [0x60, 1, 0, 3, 0x40, 1, 0x0c, 0, 3, 0x42, 1, 1];
         for len in 0..aggregate.len() {
-            // A cut between two units leaves a whole packet, for all that a receiver can tell.
+            // A cut between two units leaves a packet that looks whole to any receiver.
             let expected = if len == 7 { Start::ParameterSets } else { Start::None };
             assert_eq!(start(&aggregate[..len]), expected, "{len} bytes");
         }

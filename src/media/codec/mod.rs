@@ -1,4 +1,4 @@
-//! What the packet path must know of each codec: where a decoder can start, and which fields must stay continuous.
+//! The codecs, as far as the packet path must know them: where a decoder can start, and which fields must stay continuous.
 
 pub mod av1;
 pub mod decoding;
@@ -22,7 +22,7 @@ pub enum Kind {
 impl Kind {
     pub const ALL: [Kind; 2] = [Kind::Audio, Kind::Video];
 
-    /// The place in [`Kind::ALL`].
+    /// The position in [`Kind::ALL`].
     pub fn index(self) -> usize {
         usize::from(self == Kind::Video)
     }
@@ -71,7 +71,7 @@ impl Codec {
         }
     }
 
-    /// What begins in `payload`, and the fields of a VP8 one; nothing in anything malformed. Every audio packet is a beginning.
+    /// The start in `payload`, and the descriptor of a VP8 one. A malformed payload has neither. Every audio packet is a start.
     pub fn read(self, payload: &[u8]) -> (Start, Option<vp8::Descriptor>) {
         let descriptor = if self == Codec::Vp8 { vp8::parse(payload) } else { None };
         let begins = match self {
@@ -86,7 +86,7 @@ impl Codec {
     }
 }
 
-/// As people write it: in logs, and for clients to show.
+/// The name that people use: in logs, and for clients to show.
 impl fmt::Display for Codec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,15 +1,15 @@
 //! RED, redundant audio (RFC 2198): for subscribers that did not negotiate it, the primary encoding alone.
 
-/// The block with the newest audio: its payload type and where it stands in `payload`. `None` if malformed.
+/// The payload type of the block with the newest audio, and its place in `payload`. `None` if malformed.
 pub fn primary(payload: &[u8]) -> Option<(u8, std::ops::Range<usize>)> {
-    /// §3: another block header follows.
+    /// §3: this bit says that another block header follows.
     const FOLLOWED: u8 = 0x80;
     let mut offset = 0;
     let mut redundant_bytes = 0;
     loop {
         let head = *payload.get(offset)?;
         if head & FOLLOWED == 0 {
-            // The primary's header is one byte, and its length is what is left after the redundant blocks.
+            // The primary's header is one byte. Its data is all that is left after the redundant blocks.
             let start = offset + 1 + redundant_bytes;
             return (start < payload.len()).then_some((head, start..payload.len()));
         }

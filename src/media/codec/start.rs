@@ -1,14 +1,14 @@
-//! Where decoding can begin.
+//! The points at which decoding can start.
 
-/// What begins in a packet, for a decoder that knows nothing of the stream.
+/// The kind of start in a packet, for a decoder that knows nothing of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Start {
-    /// Nothing: it goes on with something, or stands on pictures before it.
+    /// No start: the packet continues something, or depends on earlier pictures.
     None,
-    /// A slice of a key picture; the parameter sets that it needs were sent before it.
+    /// A slice of a key picture. The parameter sets that it needs were sent before it.
     Slice,
-    /// Parameter sets, which the key picture after them needs.
+    /// Parameter sets, which the following key picture needs.
     ParameterSets,
-    /// A key picture, with all that it needs.
+    /// A key picture with everything that it needs.
     Picture,
 }

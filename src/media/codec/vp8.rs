@@ -1,15 +1,15 @@
-//! VP8 payload descriptor (RFC 7741 §4.2): where a decoder can start, and the fields that a switch between layers
-//! must keep continuous.
+//! VP8 payload descriptor (RFC 7741 §4.2): where a decoder can start, and the fields that must stay continuous when a
+//! subscriber changes to another layer.
 
-/// Where the fields that must stay continuous across layers stand in the payload.
+/// The places in the payload of the fields that must stay continuous across layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Descriptor {
-    /// Offset of the PictureID and whether it has 15 bits (otherwise 7).
+    /// The PictureID: its offset, its value, and whether it has 15 bits (otherwise 7).
     pub picture_id: Option<PictureId>,
-    /// Offset of TL0PICIDX and its value.
+    /// The offset of TL0PICIDX and its value.
     pub tl0_pic_idx: Option<(usize, u8)>,
     pub temporal_layer: Option<u8>,
-    /// Bytes of the descriptor; the VP8 payload header follows.
+    /// Bytes of the descriptor. The VP8 payload header follows it.
     pub len: usize,
     pub starts_partition_zero: bool,
 }
@@ -35,7 +35,7 @@ const HAS_KEY_INDEX: u8 = 0x10;
 /// The M bit: a second byte of the PictureID follows.
 const LONG_PICTURE_ID: u8 = 0x80;
 
-/// `None` if the payload ends within its descriptor.
+/// Reads the descriptor. `None` if the payload ends within it.
 pub fn parse(payload: &[u8]) -> Option<Descriptor> {
     let first = *payload.first()?;
     let mut descriptor = Descriptor {
@@ -76,8 +76,8 @@ pub fn parse(payload: &[u8]) -> Option<Descriptor> {
 }
 
 impl Descriptor {
-    /// Whether its payload is the first packet of a frame (S and partition 0) whose payload header (RFC 7741 §4.3) has P, the
-    /// inverse key frame flag, clear.
+    /// Whether `payload` is the first packet of a key frame: S is set, the partition is 0, and the payload header (RFC 7741
+    /// §4.3) has P, the inverse key frame flag, clear.
     pub fn starts_key_frame(&self, payload: &[u8]) -> bool {
         const INVERSE_KEY_FRAME: u8 = 0x01;
         let payload_header = payload.get(self.len).filter(|_| self.starts_partition_zero);
@@ -85,7 +85,7 @@ impl Descriptor {
     }
 }
 
-/// Writes new values over the fields that `descriptor` found. A 7-bit picture id takes the low 7 bits.
+/// Writes new values over the fields found by `descriptor`. A 7-bit picture id takes the low 7 bits.
 pub fn rewrite(payload: &mut [u8], descriptor: &Descriptor, picture_id: u16, tl0_pic_idx: u8) {
     if let Some(PictureId { offset, long, .. }) = descriptor.picture_id {
         let [high, low] = picture_id.to_be_bytes();

@@ -8,8 +8,8 @@ const FLEXIBLE: u8 = 0x10;
 const START_OF_FRAME: u8 = 0x08;
 const HAS_SCALABILITY_STRUCTURE: u8 = 0x02;
 
-/// The start of a frame (B) that is not predicted from another picture (P clear), in the lowest spatial layer: the
-/// layers above it are predicted from it.
+/// Whether a key frame starts here: it starts a frame (B) that is not predicted from another picture (P clear), in
+/// the lowest spatial layer, from which the layers above are predicted.
 pub fn starts_key_frame(payload: &[u8]) -> bool {
     let Some(first) = payload.first() else {
         return false;
@@ -19,13 +19,13 @@ pub fn starts_key_frame(payload: &[u8]) -> bool {
 }
 
 struct Descriptor {
-    /// 0 also where there are no layer indices.
+    /// The spatial layer; 0 also where there are no layer indices.
     spatial_layer: u8,
     len: usize,
 }
 
-/// `None` if the payload ends within its descriptor. Only for frames with P clear: the others may have reference
-/// indices (P_DIFF), which are not skipped here.
+/// Reads the descriptor. `None` if the payload ends within it. Only for frames with P clear: the others may have
+/// reference indices (P_DIFF), which are not skipped here.
 fn parse(payload: &[u8]) -> Option<Descriptor> {
     let (first, mut rest) = payload.split_first()?;
     if first & HAS_PICTURE_ID != 0 {
@@ -48,7 +48,8 @@ fn parse(payload: &[u8]) -> Option<Descriptor> {
     })
 }
 
-/// RFC 9628 §4.2.1: N_S (three bits), Y, G; sizes of N_S + 1 layers if Y; a picture group if G.
+/// The bytes after the scalability structure. RFC 9628 §4.2.1: N_S (three bits), Y, G; sizes of N_S + 1 layers if
+/// Y; a picture group if G.
 fn skip_scalability_structure(data: &[u8]) -> Option<&[u8]> {
     let (head, mut rest) = data.split_first()?;
     let layers = usize::from(head >> 5) + 1;

@@ -2,9 +2,9 @@
 //!
 //! Until the handshake is done, nothing proves who sent a datagram: anybody who knows the client's address can forge one. So
 //! the library sees only what this module lets through: whole messages, in order, under record numbers of our own, a flight
-//! at a time. Alerts in plain text and records before their time are dropped. A ClientHello is answered with a cookie and
-//! forgotten; one that brings the cookie back comes from somebody who reads what we send to the client (RFC 6347 §4.2.1),
-//! and begins the handshake. What a server says first is looked at in [`introduction`].
+//! at a time. Alerts in plain text, and records that come too early, are dropped. A ClientHello is answered with a cookie
+//! and forgotten. One that brings the cookie back comes from somebody who reads what we send to the client (RFC 6347
+//! §4.2.1), and begins the handshake. [`introduction`] checks a server's first messages.
 
 mod attempt;
 mod cookie;
@@ -36,25 +36,25 @@ use self::records::{ClientHello, Fragment, Record};
 use super::srtp::Profile;
 use crate::media::session::{DtlsRole, Fingerprint, FingerprintHash};
 
-/// Repetitions of our flights in one connection: more than a client on the worst link asks for until it gives up. What is
-/// sent again may go to an address that somebody has only claimed.
+/// Repetitions of our flights in one connection: more than a client on the worst link causes until it gives up. A repeated
+/// flight may go to an address that somebody has only claimed.
 const MAX_REPEATS: u8 = 64;
-/// Handshakes that one connection may begin: a client begins one, and another one where it has lost its own state. Each
-/// costs a key pair and a signature.
+/// Handshakes that one connection may begin: a client begins one, and another one if it has lost its own state. Each costs a
+/// key pair and a signature.
 const MAX_ATTEMPTS: u8 = 8;
 
-/// What a datagram led to.
+/// The progress that a datagram has made.
 #[derive(Debug)]
 pub enum Progress {
-    /// Nothing to tell; there may be something to send.
+    /// No news; there may be something to send.
     Pending,
-    /// The handshake is done and the certificate is the right one.
+    /// The handshake is done, and the certificate is the right one.
     Established {
         profile: Profile,
         exported: Vec<u8>,
         we_are_client: bool,
     },
-    /// The client said goodbye.
+    /// The client has ended the connection.
     Closed,
 }
 
@@ -63,25 +63,25 @@ pub struct Dtls {
     identity: DtlsIdentity,
     role: DtlsRole,
     fingerprints: Vec<Fingerprint>,
-    /// As a server, what a client has to bring back.
+    /// As a server, the cookie that a client has to bring back.
     cookie: Option<Cookie>,
     /// The handshake, once it has begun.
     attempt: Option<Attempt>,
-    /// ClientHellos: the first one, and the one with the cookie.
+    /// The ClientHellos: the first one, and the one with the cookie.
     hellos: Inbox,
     established: bool,
-    /// Nothing is read any more.
+    /// Whether the connection has ended: nothing is read any more.
     closed: bool,
     outgoing: VecDeque<BytesMut>,
-    /// When a flight was last repeated because the client repeated its own, and how often one was.
+    /// The time when a flight was last repeated because the client repeated its own; `repeats` counts such repetitions.
     repeated: Option<Instant>,
     repeats: u8,
-    /// Handshakes that have begun.
+    /// Number of handshakes that have begun.
     attempts: u8,
 }
 
 impl Dtls {
-    /// As a client, the handshake begins with [`Dtls::start`].
+    /// A connection before its handshake. As a client, the handshake begins with [`Dtls::start`].
     pub fn new(identity: DtlsIdentity, role: DtlsRole, fingerprints: Vec<Fingerprint>) -> Dtls {
         Dtls {
             identity,
@@ -99,17 +99,17 @@ impl Dtls {
         }
     }
 
-    /// Whether the client is still to prove itself by one of these certificates.
+    /// Whether the client must still prove that it has one of these certificates.
     pub fn expects(&self, fingerprints: &[Fingerprint]) -> bool {
         self.fingerprints == fingerprints
     }
 
-    /// Whether the client, or whoever is at its address, has sent something that belongs to a handshake.
+    /// Whether the client, or somebody at its address, has sent a part of a handshake.
     pub fn has_begun(&self) -> bool {
         self.cookie.is_some() || self.attempt.is_some()
     }
 
-    /// Whether a datagram can be for this side of a handshake.
+    /// Whether a datagram fits this side of a handshake.
     pub fn may_take(&self, datagram: &[u8]) -> bool {
         match first_message(datagram) {
             Some(records::CLIENT_HELLO) => self.role == DtlsRole::Server,
@@ -118,8 +118,8 @@ impl Dtls {
         }
     }
 
-    /// Takes over a handshake that `other` has led to its end, if the certificate that it ended with is the one expected
-    /// here; `other` gets this one's.
+    /// Takes over a handshake that `other` has finished, if its certificate is the one that this connection expects; `other`
+    /// gets the handshake of this one.
     pub fn take_over(&mut self, other: &mut Dtls) -> Option<Progress> {
         let state = other.attempt.as_ref()?.state()?;
         let certificate = state.peer_certificates.first()?;
@@ -134,7 +134,7 @@ impl Dtls {
         self.establish().ok()
     }
 
-    /// To the client the two look the same.
+    /// Whether the client sees no difference between the two.
     fn can_trade(&self, other: &Dtls) -> bool {
         self.role == other.role && self.identity.fingerprint == other.identity.fingerprint
     }
@@ -147,7 +147,7 @@ impl Dtls {
         }
     }
 
-    /// Sends our ClientHello if that is our part and it has not been sent. Call once there is a path.
+    /// Sends our ClientHello, if we are the client and it has not been sent. Call once there is a path.
     pub fn start(&mut self, now: Instant) -> Result<(), Failure> {
         if self.role == DtlsRole::Client && self.attempt.is_none() && !self.closed {
             let provider = self.identity.provider.clone();
@@ -174,7 +174,7 @@ impl Dtls {
         Ok(Progress::Pending)
     }
 
-    /// Takes in the whole datagram before anything is acted upon: what stands in it may mend what a stranger broke.
+    /// Stores the whole datagram before anything is done with it: a later part may repair what a stranger broke.
     fn receive_handshake(&mut self, now: Instant, datagram: &[u8]) -> Result<Progress, Failure> {
         for record in records::records(datagram) {
             match (record.kind, record.epoch, &mut self.attempt) {
@@ -185,7 +185,7 @@ impl Dtls {
                 }
                 (records::CHANGE_CIPHER_SPEC, 0, Some(attempt))
                 | (records::HANDSHAKE | records::ALERT, 1, Some(attempt)) => attempt.hold(&record),
-                // Anybody can say these, and nobody who means it well says them now.
+                // Anybody can send these, and no honest client sends them now.
                 _ => {}
             }
         }
@@ -197,12 +197,12 @@ impl Dtls {
         self.judge(events?)
     }
 
-    /// After the handshake: what is encrypted is for the library if it is an alert; a handshake message means that our
-    /// last flight was lost (RFC 6347 §4.2.4). There are no data channels, so application data has no reader.
+    /// Processes a record after the handshake. An encrypted alert goes to the library. A handshake message means that our
+    /// last flight was lost (RFC 6347 §4.2.4). There are no data channels, so nobody reads application data.
     fn receive_established(&mut self, now: Instant, record: &Record<'_>) -> Result<Progress, Failure> {
         match (record.kind, record.epoch, &mut self.attempt) {
             (records::ALERT, 1, Some(attempt)) => {
-                // An error is an alert that is not authentic, or a warning: the connection goes on.
+                // An error means an alert that is not authentic, or a warning: the connection goes on.
                 let events = attempt.read(now, record.whole).unwrap_or_default();
                 self.collect();
                 self.judge(events)
@@ -229,7 +229,7 @@ impl Dtls {
         Ok(())
     }
 
-    /// A whole ClientHello: the first, the one with the cookie, or a repetition of either.
+    /// Processes a whole ClientHello: the first, the one with the cookie, or a repetition of either.
     fn hello(&mut self, now: Instant, message: Vec<u8>) -> Result<(), Failure> {
         let body = message[records::MESSAGE_HEADER..].to_vec();
         let Some(hello) = ClientHello::parse(&body) else {
@@ -257,14 +257,14 @@ impl Dtls {
                 self.repeat(now);
                 return Ok(());
             }
-            // A client that has proven who it is says hello no more.
+            // A client that has proven who it is sends no further hello.
             Some(attempt) if attempt.has_keys() => return Ok(()),
             _ if self.attempts >= MAX_ATTEMPTS => return Ok(()),
             _ => self.attempts += 1,
         }
         let profile = hello.profile.ok_or(Failure::Handshake)?;
         let config = self.identity.server(profile, cookie).map_err(|_| Failure::Handshake)?;
-        // Where there is another one, the client has begun anew.
+        // If there was another attempt, the client has begun anew.
         let provider = self.identity.provider.clone();
         let attempt = self.attempt.insert(Attempt::server(config, hello.random, provider));
         let opened = attempt.open(now, &hello, message);
@@ -272,8 +272,8 @@ impl Dtls {
         opened
     }
 
-    /// Sends the last flight again: the client has repeated itself, so it has not got all of it. Records that it has, it
-    /// drops as replays.
+    /// Sends the last flight again: the client has repeated its own flight, so it lacks a part of ours. It drops the records
+    /// that it has already as replays.
     fn repeat(&mut self, now: Instant) {
         if let Some(attempt) = &self.attempt
             && self.repeats < MAX_REPEATS
@@ -284,7 +284,7 @@ impl Dtls {
         }
     }
 
-    /// Takes what the handshake wants sent.
+    /// Moves the datagrams of the handshake to `outgoing`.
     fn collect(&mut self) {
         if let Some(attempt) = &mut self.attempt {
             self.outgoing.extend(attempt.outgoing.drain(..));
@@ -338,7 +338,7 @@ impl Dtls {
         self.outgoing.pop_front()
     }
 
-    /// Retransmissions. Call at or after [`Dtls::poll_timeout`].
+    /// Sends due retransmissions. Call at or after [`Dtls::poll_timeout`].
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Failure> {
         let alive = self.attempt.as_mut().is_none_or(|attempt| attempt.handle_timeout(now));
         self.collect();

@@ -1,22 +1,23 @@
 //! ICE-lite (RFC 8445 §2.5): answers connectivity checks, follows the client's nomination, watches its consent.
 //!
-//! Never sends a check of its own, never gathers. An address becomes known only by an authenticated check.
+//! This side never sends a check and never gathers candidates. Only an authenticated check makes an address known.
 //!
-//! # Which path is used
+//! # The path that is used
 //!
-//! A lite agent sees only one half of each path: what arrives. Each known path remembers when it was last heard, by a
-//! check or by authentic media; a path that was heard within [`CONSENT_INTERVAL`] is alive. Of the living paths, that is used
-//! 1. which the client nominated last (RFC 8445 §8.1.1);
-//! 2. otherwise one by which media comes: a client sends media only where it got answers to its checks. So a path on which
-//!    its checks arrive but our answers do not reach it, which shows in nothing else here, is not preferred;
-//! 3. otherwise the one that is in use already, or else the one that was heard last.
+//! A lite agent sees only one half of each path: the half that arrives. For each known path we keep when a check or
+//! authentic media last came over it. A path with one of these within [`CONSENT_INTERVAL`] is alive. Of the living paths the
+//! one is used
+//! 1. that the client nominated last (RFC 8445 §8.1.1);
+//! 2. otherwise, on which media arrives: a client sends media only where its checks were answered. So a path that our
+//!    answers do not pass, although checks arrive on it, is not preferred; nothing else here shows such a path;
+//! 3. otherwise, that is in use already, or else the one with the newest packet.
 //!
-//! Where no path is alive the one in use stays. So a client whose address changes without its knowledge (a NAT that binds
-//! anew) is followed one interval after its old address fell silent, also where it does not nominate the new one.
-//! Media marks a path that is known; it never makes one known.
+//! While no path is alive, the one in use stays. So a client whose address changes without its knowledge (a NAT that binds
+//! anew) is followed one interval after its old address fell silent, even if it does not nominate the new one. Media keeps a
+//! known path alive; it never makes one known.
 //!
-//! A nominated path on which the client's checks arrive, while nothing that we send does, looks healthy from here. The
-//! client notices: its own consent ends, and it nominates another path or restarts ICE.
+//! A nominated path on which checks arrive while nothing that we send gets through looks healthy from here. The client
+//! notices: its own consent ends, and it nominates another path or restarts ICE.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -32,31 +33,32 @@ use rtc_stun::uattrs::UnknownAttributes;
 use rtc_stun::xoraddr::XorMappedAddress;
 use smallvec::SmallVec;
 
-/// Where a connection's packets go: the client's address, and the address of ours that it talks to.
+/// The way to a client: its address, and the address of ours that it sends to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Path {
     pub remote: SocketAddr,
     pub local: Option<IpAddr>,
 }
 
-/// A client's consent to be sent to ends this long after its last authentic packet: above the 15 s between libnice's
-/// keepalives, and below the 30 s of RFC 7675 §5.1, so that people in the room are told in time.
+/// Time after a client's last authentic packet when its consent to receive ends: above the 15 s between libnice's keepalives,
+/// and below the 30 s of RFC 7675 §5.1, so that people in the room learn of it in time.
 pub const CONSENT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A path from which nothing came for this long is not in use: clients renew their consent every 5 s, give or take a
-/// fifth (RFC 7675 §5.1); libwebrtc checks the path that it uses every 2.5 s, and media and reports come more often.
-/// If this were shorter, two lost checks would look like a change of address; if it were longer, people whose address
-/// has changed would be without sound and picture for longer.
+/// Silence after which a path is no longer used. Clients renew their consent every 5 s, plus or minus a fifth (RFC 7675
+/// §5.1); libwebrtc checks the path that it uses every 2.5 s, and media and reports come more often. If this were shorter,
+/// two lost checks would look like a change of address. If it were longer, people whose address has changed would be without
+/// sound and picture for longer.
 pub const CONSENT_INTERVAL: Duration = Duration::from_secs(6);
 
-/// A connection that has not finished ICE and DTLS within this time is given up: longer than a person waits for a
-/// slow network or the permission prompt of a page that offers early.
+/// Time for a connection to finish ICE and DTLS, after which it is closed: longer than a person waits for a slow network, or
+/// for the permission prompt of a page that offers early.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Addresses kept for one connection. A phone has a few interfaces and moves between them; the oldest goes first.
+/// Addresses kept for one connection. A phone has a few interfaces and changes between them; the one silent for longest is
+/// removed first.
 const MAX_PATHS: usize = 8;
 
-/// Largest STUN message looked at: a check has about 120 bytes, long usernames and vendor attributes included 500.
+/// Bytes of the largest STUN message that is read. A check has about 120; with a long username and vendor attributes, 500.
 const MAX_MESSAGE_BYTES: usize = 1_280;
 
 /// One side of a connection's ICE.
@@ -64,38 +66,39 @@ pub struct Ice {
     pub local_ufrag: String,
     local_pwd: String,
     remote_ufrag: String,
-    /// A path keeps its place for as long as it is known; a free place is taken again.
+    /// All known paths. A path keeps its index as long as it is known; a free index is used again.
     paths: SmallVec<[Option<KnownPath>; 2]>,
     nominated: Option<PathIndex>,
-    /// Where we send; see the head of this file. `None` before the first check, and while the connection is suspended.
+    /// The path that we send on; see the head of this file. `None` before the first check, and while the connection is
+    /// suspended.
     selected: Option<(PathIndex, Path)>,
-    /// The last authentic check, on whatever path; before the first one, when the connection was opened.
+    /// The time of the last authentic check on any path; before the first one, when the connection was opened.
     last_check: Instant,
 }
 
-/// The place of a path among those of its connection.
+/// The index of a path among those of its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PathIndex(u8);
 
-/// How much speaks for an address being a connection's, from little to much.
+/// The strength of a connection's right to an address, from weak to strong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
-    /// A check came from there.
+    /// A check has come from the address.
     Claimed,
-    /// Media under the connection's keys comes from there.
+    /// Media under the connection's keys comes from the address.
     Heard,
     /// A handshake was led and finished there, and the connection is alive.
     Proven,
 }
 
-/// An address from which an authenticated check came.
+/// An address from which an authenticated check has come.
 struct KnownPath {
     path: Path,
     last_check: Instant,
-    /// When SRTP, SRTCP or DTLS that only the client can have made last came from it.
+    /// The time of the last SRTP, SRTCP or DTLS from here that only the client can have made.
     last_media: Option<Instant>,
-    /// DTLS was finished from here, and all that we said in it was sent here: the client receives what is sent here. Whoever
-    /// only claims an address can forge checks and media from there, but not that.
+    /// Whether DTLS was finished from here while all our part of it was sent here: the client receives what is sent here.
+    /// Whoever only claims an address can forge checks and media from there, but not that.
     proven: bool,
 }
 
@@ -106,14 +109,14 @@ impl KnownPath {
     }
 }
 
-/// A binding request, parsed but not yet believed.
+/// A binding request, parsed but not yet authenticated.
 pub struct Request {
     message: Message,
 }
 
 impl Request {
-    /// `None` for anything but a well-formed binding request with MESSAGE-INTEGRITY, and a correct FINGERPRINT
-    /// (RFC 8445 §7.1.1: every check carries one).
+    /// Reads a request. `None` for anything but a well-formed binding request with MESSAGE-INTEGRITY and a correct
+    /// FINGERPRINT (RFC 8445 §7.1.1: every check has one).
     pub fn parse(datagram: &[u8]) -> Option<Request> {
         if datagram.len() > MAX_MESSAGE_BYTES {
             return None;
@@ -135,8 +138,7 @@ impl Request {
         Some((ours.to_owned(), theirs.to_owned()))
     }
 
-    /// An attribute that MESSAGE-INTEGRITY covers: what stands behind it could have been added by anybody
-    /// (RFC 8489 §14.5).
+    /// An attribute that MESSAGE-INTEGRITY covers. Anybody could have added attributes after it (RFC 8489 §14.5).
     fn protected(&self, wanted: AttrType) -> Option<Vec<u8>> {
         let attributes = &self.message.attributes.0;
         let end = attributes
@@ -159,13 +161,13 @@ impl Request {
     }
 }
 
-/// What came of a request that was believed.
+/// The result of an authentic request.
 pub struct Answered {
     pub reply: Vec<u8>,
-    /// The path that the check made known, or confirmed; `None` where the check was refused, or the address is not to be
-    /// learned.
+    /// The path that the check made known, or confirmed. `None` where the check was refused, or must not make the address
+    /// known.
     pub path: Option<PathIndex>,
-    /// An address that had to make room.
+    /// An address that was removed to make room.
     pub evicted: Option<SocketAddr>,
 }
 
@@ -173,7 +175,7 @@ pub struct Answered {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Learning {
     Learn,
-    /// The address belongs to another connection: the check is answered, and nothing else.
+    /// Do not: the address belongs to another connection, so the check is answered, and nothing else happens.
     AnswerOnly,
 }
 
@@ -190,8 +192,8 @@ impl Ice {
         }
     }
 
-    /// New credentials on a live connection (RFC 8445 §9). Media goes on over the old path until a new one is nominated, or
-    /// until the client's consent ends: an offer does not say that anything reaches it.
+    /// Sets new credentials on a live connection (RFC 8445 §9). Media goes on over the old path until a new one is nominated,
+    /// or until the client's consent ends: an offer does not prove that the client receives anything.
     pub fn restart(&mut self, local_ufrag: &str, local_pwd: &str, remote_ufrag: &str) {
         self.local_ufrag = local_ufrag.to_owned();
         self.local_pwd = local_pwd.to_owned();
@@ -199,7 +201,7 @@ impl Ice {
         self.nominated = None;
     }
 
-    /// Answers a request that names our ufrag. `None` if it is not authentic: then it changes nothing and gets no reply.
+    /// Answers a request with our ufrag. `None` if it is not authentic: then it changes nothing and gets no reply.
     pub fn handle(
         &mut self,
         now: Instant,
@@ -227,7 +229,7 @@ impl Ice {
                 signed,
             );
         }
-        // The lite side is always controlled (RFC 8445 §6.1.1); a client that thinks so too must switch (§7.3.1.1).
+        // The lite side is always controlled (RFC 8445 §6.1.1). A client that claims to be controlled must switch (§7.3.1.1).
         if request.protected(ATTR_ICE_CONTROLLED).is_some() {
             return refuse(&request, CODE_ROLE_CONFLICT, None, signed);
         }
@@ -286,7 +288,7 @@ impl Ice {
         }
     }
 
-    /// The path that was not heard for the longest time; never the one in use.
+    /// The index of the path that has been silent for longest; never the one in use.
     fn longest_silent(&self) -> usize {
         let selected = self.selected.map(|(index, _)| index);
         let known = self.paths.iter().enumerate();
@@ -309,14 +311,14 @@ impl Ice {
         self.paths.get_mut(usize::from(index.0))?.as_mut()
     }
 
-    /// Authentic media arrived from a known path. On the packet path: a lookup by index and a store.
+    /// Records that authentic media came over a known path. On the packet path: a lookup by index and a store.
     pub fn heard(&mut self, now: Instant, index: PathIndex) {
         if let Some(known) = self.known_mut(index) {
             known.last_media = Some(now);
         }
     }
 
-    /// DTLS was finished from this path.
+    /// Records that DTLS was finished from this path.
     pub fn prove(&mut self, now: Instant, index: PathIndex) {
         if let Some(known) = self.known_mut(index) {
             known.last_media = Some(now);
@@ -325,7 +327,7 @@ impl Ice {
         self.follow(now);
     }
 
-    /// Chooses the path to use; true if it is another one now. To be called now and then: silence is not an event.
+    /// Chooses the path to use. True if it is another one now. Call it now and then, because silence is not an event.
     pub fn follow(&mut self, now: Instant) -> bool {
         let before = self.selected.map(|(_, path)| path);
         if let Some(best) = self.best(now)
@@ -360,7 +362,7 @@ impl Ice {
         now.saturating_duration_since(self.last_heard()) >= CONSENT_TIMEOUT
     }
 
-    /// How much speaks for an address being this connection's.
+    /// The strength of this connection's right to an address.
     pub fn standing(&self, now: Instant, index: PathIndex) -> Standing {
         let is_recent = |at: Instant| now.saturating_duration_since(at) < CONSENT_INTERVAL;
         match self.known(index) {
@@ -370,14 +372,14 @@ impl Ice {
         }
     }
 
-    /// Whether the client has proved that it receives at this address, and was heard from there within the consent time:
-    /// then the address is nobody else's for the asking.
+    /// Whether the client has proved that it receives at this address, and was heard from there within the consent time. Then
+    /// no other connection can take the address by a mere claim.
     pub fn holds(&self, now: Instant, index: PathIndex) -> bool {
         self.known(index)
             .is_some_and(|known| known.proven && now.saturating_duration_since(known.last_heard()) < CONSENT_TIMEOUT)
     }
 
-    /// Sends nothing any more, until the next check from wherever.
+    /// Stops sending, until the next check from any address.
     pub fn suspend(&mut self) {
         self.selected = None;
     }
@@ -390,7 +392,7 @@ impl Ice {
         self.paths.iter().flatten().map(|known| known.path.remote)
     }
 
-    /// The address turned out to be another connection's.
+    /// Removes an address that belongs to another connection.
     pub fn forget(&mut self, now: Instant, remote: SocketAddr) {
         let Some(index) = self.index_of(remote) else { return };
         self.paths[usize::from(index.0)] = None;
@@ -402,7 +404,7 @@ impl Ice {
     }
 }
 
-/// Short-term credentials use the password as it is (RFC 8489 §9.1.1).
+/// The key for integrity. Short-term credentials use the password as it is (RFC 8489 §9.1.1).
 fn key(password: &str) -> Vec<u8> {
     password.as_bytes().to_vec()
 }

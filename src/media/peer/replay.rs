@@ -1,20 +1,20 @@
-//! What was heard of each incoming SSRC, so that nothing is heard twice (RFC 3711 §3.3.2).
+//! The packets seen of each incoming SSRC, so that none is accepted twice (RFC 3711 §3.3.2).
 
 use smallvec::SmallVec;
 
-/// SSRCs that carry no track and are remembered all the same: probes, the SSRCs under which a client only reports, streams of
-/// sections that have ended. A client has one or two at a time. The one that has been silent longest makes room for the next.
+/// SSRCs without a track that are remembered all the same: probes, SSRCs under which a client only sends reports, streams of
+/// sections that have ended. A client has one or two at a time. The one silent for longest is removed for the next.
 const MAX_UNBOUND: usize = 16;
 
 /// The incoming SSRCs of a connection, of RTP or of RTCP.
 ///
-/// Those that are bound to a track are kept for as long as they are: a stream that comes back after a hold goes on with its
-/// roll-over counter (RFC 3711 §3.3.1), and what was heard before must not be heard again. Their number is bounded by that
-/// of the tracks. All others share a few places, and so can neither push those out nor grow.
+/// SSRCs that are bound to a track are kept as long as that lasts: a stream that comes back after a hold goes on with its
+/// roll-over counter (RFC 3711 §3.3.1), and its earlier packets must not be accepted again. The tracks bound their number.
+/// All others share a few places, so they can neither grow nor push out the bound ones.
 #[derive(Default)]
 pub(super) struct Streams {
     streams: SmallVec<[Stream; 4]>,
-    /// Counts what happened to them.
+    /// Counter of the streams' events.
     events: u64,
 }
 
@@ -24,12 +24,12 @@ struct Stream {
     /// Index of the newest authentic packet: extended sequence number, or SRTCP index.
     highest: u64,
     window: ReplayWindow,
-    /// [`Streams::events`] when it was last heard, bound, or lost its track.
+    /// [`Streams::events`] when a packet last came, or the stream was bound or lost its track.
     last: u64,
 }
 
 impl Streams {
-    /// Where the stream of this SSRC stands, until the next packet is noted.
+    /// The index of an SSRC's stream in this list, valid until the next call of `note` or `set_bound`.
     pub fn position(&self, ssrc: u32) -> Option<usize> {
         self.streams.iter().position(|stream| stream.ssrc == ssrc)
     }
@@ -39,13 +39,13 @@ impl Streams {
         self.streams[at].highest
     }
 
-    /// Whether a packet with this index has not been seen at `at`, and is not too old to tell.
+    /// Whether a packet with this index is new at `at`: not seen, and not too old for the window.
     pub fn is_fresh(&self, at: usize, index: u64) -> bool {
         let stream = &self.streams[at];
         stream.window.is_fresh(stream.highest, index)
     }
 
-    /// Takes note of an authentic packet: another of the stream at `known`, or the first of its SSRC.
+    /// Records an authentic packet: a further one of the stream at `known`, or the first one of its SSRC.
     pub fn note(&mut self, known: Option<usize>, ssrc: u32, index: u64, bound: &[u32]) {
         self.events += 1;
         if let Some(stream) = known.and_then(|at| self.streams.get_mut(at)) {
@@ -63,10 +63,10 @@ impl Streams {
         self.limit();
     }
 
-    /// Says whether the stream of an SSRC carries a track from now on.
+    /// Sets whether the stream of an SSRC carries a track from now on.
     pub fn set_bound(&mut self, ssrc: u32, bound: bool) {
         if let Some(at) = self.position(ssrc) {
-            // One that loses its track is not the first to go.
+            // A stream that loses its track is not removed first.
             self.events += 1;
             let stream = &mut self.streams[at];
             (stream.bound, stream.last) = (bound, self.events);
@@ -89,16 +89,16 @@ impl Streams {
     }
 }
 
-/// Which of the last [`ReplayWindow::SIZE`] indices have been seen, relative to the highest.
+/// The last [`ReplayWindow::SIZE`] indices, as bits relative to the highest: which ones have been seen.
 struct ReplayWindow {
     bits: [u64; 8],
 }
 
 impl ReplayWindow {
-    /// RFC 3711 §3.3.2 asks for at least 64; a packet sent again over a slow link arrives hundreds of packets late.
+    /// RFC 3711 §3.3.2 asks for at least 64. A packet sent again over a slow link arrives hundreds of packets late.
     const SIZE: u64 = 512;
 
-    /// One packet has been seen: the highest itself.
+    /// A window in which one packet has been seen: the highest itself.
     fn first() -> ReplayWindow {
         let mut bits = [0; 8];
         bits[0] = 1;
@@ -143,7 +143,7 @@ impl ReplayWindow {
 mod tests {
     use super::*;
 
-    /// A packet of `ssrc` as [`super::super::srtp::Inbound`] takes it: whether it is let in.
+    /// Gives a packet of `ssrc` to [`super::super::srtp::Inbound`]. Returns whether it is accepted.
     fn hear(streams: &mut Streams, ssrc: u32, index: u64, bound: &[u32]) -> bool {
         let known = streams.position(ssrc);
         if known.is_some_and(|at| !streams.is_fresh(at, index)) {

@@ -1,8 +1,8 @@
-//! SRTP and SRTCP (RFC 3711; AEAD: RFC 7714) with their state in plain sight.
+//! SRTP and SRTCP (RFC 3711; AEAD: RFC 7714), with their state in ordinary fields.
 //!
-//! Roll-over counters, replay windows and SRTCP indices are ordinary fields, so that a connection's state can be
-//! written down and taken up elsewhere. Sending keeps no per-SSRC state at all: the caller knows the extended
-//! sequence number of what it sends. Nothing here allocates per packet.
+//! Roll-over counters, replay windows and SRTCP indices are plain fields, so that a connection's state can be saved and
+//! restored elsewhere. Sending keeps no state for each SSRC: the caller knows the extended sequence number of each packet.
+//! Nothing here allocates for a packet.
 
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::cipher::{AES_128, AES_256, EncryptingKey, EncryptionContext, UnboundCipherKey};
@@ -60,18 +60,18 @@ impl Profile {
 /// The most bytes that protection adds to any packet: an AEAD tag and the SRTCP index.
 pub const MAX_OVERHEAD: usize = 20;
 
-/// Why a packet was not let in. It is dropped; nothing is kept of it.
+/// The reason why a packet was not accepted. The packet is dropped, and nothing of it is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rejected {
     TooShort,
-    /// Seen before, or older than the replay window.
+    /// The packet was seen before, or is older than the replay window.
     Replayed,
-    /// It was not made with this connection's keys.
+    /// The packet was not made with this connection's keys.
     NotAuthentic,
 }
 
-/// Splits DTLS-exported keying material: client key, server key, client salt, server salt (RFC 5764 §4.2).
-/// `None` if it is too short.
+/// Makes both directions' contexts from DTLS-exported keying material: client key, server key, client salt, server salt
+/// (RFC 5764 §4.2). `None` if it is too short.
 pub fn contexts(profile: Profile, exported: &[u8], we_are_client: bool) -> Option<(Outbound, Inbound)> {
     let (key, salt) = (profile.key_len(), profile.salt_len());
     let exported = exported.get(..profile.exported_len())?;
@@ -167,7 +167,7 @@ fn derive_key(profile: Profile, master_key: &[u8], master_salt: &[u8], label: u8
     Some(())
 }
 
-/// RFC 7714 §8.1: two zero bytes, SSRC, ROC, sequence number, all XOR the salt.
+/// The nonce of RTP. RFC 7714 §8.1: two zero bytes, SSRC, ROC, sequence number, all XOR the salt.
 fn gcm_rtp_nonce(salt: &[u8; 12], ssrc: u32, index: u64) -> Nonce {
     let mut nonce = *salt;
     xor(&mut nonce[2..6], &ssrc.to_be_bytes());
@@ -175,7 +175,7 @@ fn gcm_rtp_nonce(salt: &[u8; 12], ssrc: u32, index: u64) -> Nonce {
     Nonce::assume_unique_for_key(nonce)
 }
 
-/// RFC 7714 §9.1: two zero bytes, SSRC, two zero bytes, index, all XOR the salt.
+/// The nonce of RTCP. RFC 7714 §9.1: two zero bytes, SSRC, two zero bytes, index, all XOR the salt.
 fn gcm_rtcp_nonce(salt: &[u8; 12], ssrc: u32, index: u32) -> Nonce {
     let mut nonce = *salt;
     xor(&mut nonce[2..6], &ssrc.to_be_bytes());
@@ -183,7 +183,8 @@ fn gcm_rtcp_nonce(salt: &[u8; 12], ssrc: u32, index: u32) -> Nonce {
     Nonce::assume_unique_for_key(nonce)
 }
 
-/// RFC 3711 §4.1.1: salt, SSRC and the 48-bit packet index, shifted so that 16 bits are left for the block counter.
+/// The initial counter block. RFC 3711 §4.1.1: salt, SSRC and the 48-bit packet index, shifted so that 16 bits are left for
+/// the block counter.
 fn cm_iv(salt: &[u8; 14], ssrc: u32, index: u64) -> EncryptionContext {
     let mut iv = [0; 16];
     iv[..14].copy_from_slice(salt);
@@ -213,10 +214,10 @@ fn equal(a: &[u8], b: &[u8]) -> bool {
     aws_lc_rs::constant_time::verify_slices_are_equal(a, b).is_ok()
 }
 
-/// Protects what we send.
+/// Protects the packets that we send.
 pub struct Outbound {
     keys: Keys,
-    /// One counter for all SSRCs of the direction; 31 bits (RFC 3711 §3.4).
+    /// The counter of all SSRCs of this direction; 31 bits (RFC 3711 §3.4).
     srtcp_index: u32,
 }
 
@@ -226,7 +227,7 @@ impl Outbound {
     }
 
     /// Seals `packet`, which ends with [`Profile::tag_len`] spare bytes. `index` is the extended sequence number, whose low
-    /// 16 bits stand in the header. The same index must never be used for different bytes.
+    /// 16 bits are in the header. The same index must never be used for different bytes.
     pub fn seal_rtp(&self, packet: &mut [u8], header_len: usize, ssrc: u32, index: u64) {
         let end = packet.len() - self.keys.profile.tag_len();
         let (body, tag_room) = packet.split_at_mut(end);
@@ -247,7 +248,7 @@ impl Outbound {
         }
     }
 
-    /// Seals a compound RTCP packet, growing it by at most [`MAX_OVERHEAD`]. Packets under eight bytes are not RTCP and
+    /// Seals a compound RTCP packet, which grows by at most [`MAX_OVERHEAD`]. Packets under eight bytes are not RTCP and
     /// are cleared.
     pub fn seal_rtcp(&mut self, packet: &mut Vec<u8>) {
         if packet.len() < 8 {
@@ -281,17 +282,17 @@ impl Outbound {
     }
 }
 
-/// Opens what we receive. State for an SSRC is kept only once a packet of it has proved authentic.
+/// Opens the packets that we receive. State for an SSRC is kept only once a packet of it has proved authentic.
 pub struct Inbound {
     keys: Keys,
     rtp: Streams,
     rtcp: Streams,
-    /// SSRCs that carry a track, heard or not.
+    /// SSRCs that carry a track, whether or not a packet has come.
     bound: SmallVec<[u32; 4]>,
 }
 
 impl Inbound {
-    /// From now on `ssrc` carries a track: what is known of it is kept.
+    /// Records that `ssrc` carries a track: its state is kept from now on.
     pub fn bind(&mut self, ssrc: u32) {
         if !self.bound.contains(&ssrc) {
             self.bound.push(ssrc);
@@ -300,8 +301,8 @@ impl Inbound {
         self.rtcp.set_bound(ssrc, true);
     }
 
-    /// `ssrc` carries a track no longer. What was heard of it is forgotten when others need its place, not at once: so its
-    /// last packets cannot be replayed into another section.
+    /// Records that `ssrc` carries no track any more. Its state is not removed at once, but when others need its place: so
+    /// its last packets cannot be replayed into another section.
     pub fn unbind(&mut self, ssrc: u32) {
         self.bound.retain(|bound| *bound != ssrc);
         self.rtp.set_bound(ssrc, false);
@@ -406,7 +407,7 @@ impl Inbound {
     }
 }
 
-/// The extended index nearest to `highest` that has these low 16 bits (RFC 3711 §3.3.1).
+/// The extended index nearest to `highest` with these low 16 bits (RFC 3711 §3.3.1).
 fn guess_index(highest: u64, sequence: u16) -> u64 {
     highest.saturating_add_signed(i64::from(sequence_distance(sequence, highest as u16)))
 }

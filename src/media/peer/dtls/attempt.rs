@@ -1,4 +1,4 @@
-//! One handshake: the library's state for it, and what waits until the library may see it.
+//! One handshake: the library's state for it, and the messages and records that it may not see yet.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,21 +18,21 @@ use super::records::{self, ClientHello, Fragment, MESSAGE_HEADER, Record, Signed
 use super::signature::Signatures;
 use crate::media::session::DtlsRole;
 
-/// Encrypted records that are kept until the keys stand. One carries the Finished message; the newest are kept.
+/// Encrypted records that are kept until there are keys. One has the Finished message; the newest are kept.
 const HELD_MAX: usize = 2;
-/// A Finished message is far smaller, whatever the cipher.
+/// Bytes of the longest record that is kept. A Finished message is far smaller, whatever the cipher.
 const HELD_BYTES: usize = 256;
-/// Encrypted records that the library gets before it has said that the handshake is done: a Finished message, and a few
-/// that somebody forged. The library keeps some of them without a bound.
+/// Encrypted records that the library gets before it reports the end of the handshake: a Finished message, and a few forged ones.
+/// The library keeps some of them without a bound.
 const PROTECTED_MAX: usize = 32;
 
-/// What follows a client's hello with the cookie (RFC 5246 §7.3). A WebRTC client always has a certificate.
+/// The messages after a client's hello with the cookie (RFC 5246 §7.3). A WebRTC client always has a certificate.
 const CLIENT_FLIGHT: &[u8] = &[
     records::CERTIFICATE,
     records::CLIENT_KEY_EXCHANGE,
     records::CERTIFICATE_VERIFY,
 ];
-/// How a server answers our hello. A WebRTC server always asks for our certificate.
+/// A server's answer to our hello. A WebRTC server always asks for our certificate.
 const SERVER_FLIGHT: &[u8] = &[
     records::SERVER_HELLO,
     records::CERTIFICATE,
@@ -43,30 +43,30 @@ const SERVER_FLIGHT: &[u8] = &[
 
 pub struct Attempt {
     endpoint: Endpoint,
-    /// The random of the ClientHello; of no meaning where we are the client.
+    /// The random of the ClientHello; unused where we are the client.
     pub random: [u8; 32],
     signatures: Signatures,
-    /// As a client, until the server has proven who it is.
+    /// As a client, our hello and cookie, until the server has proven who it is.
     opening: Option<Opening>,
-    /// As a server, what both sides have said up to the client's flight, which signs it.
+    /// As a server, all messages of both sides up to the client's flight, which signs them.
     transcript: Vec<u8>,
-    /// The cookie that the datagram at hand asks for.
+    /// The cookie that the current datagram asks for.
     asked: Option<Vec<u8>>,
     inbox: Inbox,
     /// The number of the next message for the library.
     next: u16,
     role: DtlsRole,
-    /// Whether the other side's last plain-text flight is with the library, so that it has the keys.
+    /// Whether the library has the other side's last plain-text flight, and so the keys.
     has_keys: bool,
     change_cipher_spec: Change,
     held: Vec<Vec<u8>>,
     protected: usize,
-    /// The number of our next plain-text record for the library: a forged number must not push out the client's own.
+    /// The number of our next plain-text record for the library: a forged number must not push out the client's own record.
     record: u32,
     /// As a client, the number of our next plain-text record on the wire: some are the library's, some our own.
     sent: u32,
     pub outgoing: Vec<BytesMut>,
-    /// The handshake messages that were sent last.
+    /// The handshake messages of our last flight.
     pub last_flight: Vec<BytesMut>,
 }
 
@@ -84,7 +84,7 @@ impl Attempt {
         Attempt::new(endpoint, random, DtlsRole::Server, provider)
     }
 
-    /// Sends our ClientHello. `None` if the library cannot.
+    /// The client's side; sends our ClientHello. `None` if the library cannot.
     pub fn client(now: Instant, config: Arc<HandshakeConfig>, provider: Arc<dyn RTCCryptoProvider>) -> Option<Attempt> {
         let mut endpoint = Endpoint::new(PEER, TransportProtocol::UDP, None);
         endpoint.connect(now, PEER, config, None).ok()?;
@@ -116,8 +116,8 @@ impl Attempt {
         }
     }
 
-    /// Plays the library the exchange of the cookie, which the client has been through already, and answers the hello that
-    /// brought it back.
+    /// Repeats the exchange of the cookie for the library, since the client has finished it already, and answers the hello that
+    /// brought the cookie back.
     pub fn open(&mut self, now: Instant, hello: &ClientHello<'_>, message: Vec<u8>) -> Result<(), Failure> {
         self.deliver(now, &[hello.first()])?;
         self.outgoing.clear();
@@ -137,20 +137,20 @@ impl Attempt {
         self.has_keys
     }
 
-    /// Keeps a part of the other side's flight.
+    /// Stores a part of the other side's flight.
     pub fn put(&mut self, fragment: &Fragment<'_>) {
         if self.opening.is_some() && fragment.kind == records::HELLO_VERIFY_REQUEST {
             let is_whole = fragment.message == 0 && fragment.body.len() == fragment.length;
             let cookie = records::requested_cookie(fragment.body).filter(|_| is_whole);
             self.asked = cookie.map(<[u8]>::to_vec).or(self.asked.take());
         } else if self.has_keys {
-            // It has said in plain text what it had to say.
+            // The other side has sent all its plain-text messages already.
         } else {
             self.inbox.put(self.next, fragment);
         }
     }
 
-    /// Keeps a ChangeCipherSpec or an encrypted record until its time.
+    /// Stores a ChangeCipherSpec or an encrypted record until its time.
     pub fn hold(&mut self, record: &Record<'_>) {
         if record.kind == records::CHANGE_CIPHER_SPEC {
             if record.body == [1] && self.change_cipher_spec == Change::Awaited {
@@ -164,8 +164,8 @@ impl Attempt {
         }
     }
 
-    /// Hands the library what is complete and whose turn it is. A client's flight is complete with its Finished message, which it
-    /// sends last: until then its own messages replace what a stranger forged. A server's is complete when it is signed.
+    /// Gives the library the messages that are complete and due. A client's flight is complete with its Finished message, which
+    /// it sends last: until then its own messages replace forged ones. A server's flight is complete when it is signed.
     pub fn advance(&mut self, now: Instant) -> Result<Vec<EndpointEvent>, Failure> {
         let mut events = match self.role {
             DtlsRole::Server => self.advance_closing(now)?,
@@ -188,7 +188,7 @@ impl Attempt {
         Ok(events)
     }
 
-    /// As a server: hands the library the client's flight, if the client has signed it. What is forged is dropped; the client
+    /// As a server: gives the library the client's flight, if the client has signed it. Forged messages are dropped; the client
     /// repeats its own.
     fn advance_closing(&mut self, now: Instant) -> Result<Vec<EndpointEvent>, Failure> {
         let is_finished = self.change_cipher_spec != Change::Awaited && !self.held.is_empty();
@@ -205,8 +205,8 @@ impl Attempt {
         Ok(Vec::new())
     }
 
-    /// As a client: says our hello again where somebody asks for a cookie, and hands the library the server's answer with
-    /// what led to it.
+    /// As a client: sends our hello again where somebody asks for a cookie, and gives the library the server's answer with the
+    /// messages that led to it.
     fn advance_opening(&mut self, now: Instant) -> Result<Vec<EndpointEvent>, Failure> {
         let Some(opening) = &mut self.opening else {
             return Ok(Vec::new());
@@ -217,7 +217,7 @@ impl Attempt {
             let hello = opening.hello();
             self.say_hello(&hello);
         }
-        // The answer to our first hello, and to the one with the cookie.
+        // The loop looks for the answer to our first hello, and to the one with the cookie.
         for first in 0..=1 {
             let Some(opening) = &mut self.opening else { break };
             let cookie = opening.cookie().map(<[u8]>::to_vec);
@@ -245,7 +245,7 @@ impl Attempt {
         self.outgoing.push(BytesMut::from(&datagram[..]));
     }
 
-    /// Hands messages with the next numbers to the library.
+    /// Gives messages with the next numbers to the library.
     fn deliver(&mut self, now: Instant, messages: &[Vec<u8>]) -> Result<Vec<EndpointEvent>, Failure> {
         let mut datagram = Vec::new();
         for message in messages {
@@ -262,19 +262,19 @@ impl Attempt {
         self.record = self.record.saturating_add(1);
     }
 
-    /// An error means that the handshake cannot succeed any more.
+    /// Gives a datagram to the library. An error means that the handshake cannot succeed any more.
     pub fn read(&mut self, now: Instant, datagram: &[u8]) -> Result<Vec<EndpointEvent>, Failure> {
         let events = self.endpoint.read(now, PEER, None, BytesMut::from(datagram));
         self.collect();
         events.map_err(|_| Failure::Handshake)
     }
 
-    /// Takes what the library wants sent.
+    /// Moves the library's datagrams to `outgoing`.
     fn collect(&mut self) {
         let mut flight: Vec<BytesMut> =
             std::iter::from_fn(|| self.endpoint.poll_transmit().map(|t| t.message)).collect();
         if let Some(opening) = &self.opening {
-            // It repeats its first hello, and knows nothing of a cookie.
+            // The library repeats its first hello, without the cookie, so ours is sent instead.
             if !flight.is_empty() {
                 let hello = opening.hello();
                 self.say_hello(&hello);
@@ -293,12 +293,12 @@ impl Attempt {
         }
     }
 
-    /// What both sides agreed on.
+    /// The terms that both sides have agreed on.
     pub fn state(&self) -> Option<&State> {
         self.endpoint.get_connection_state(PEER)
     }
 
-    /// Retransmissions. False if there have been too many.
+    /// Sends due retransmissions. False if there have been too many.
     pub fn handle_timeout(&mut self, now: Instant) -> bool {
         if self.poll_timeout().is_none_or(|due| due > now) {
             return true;

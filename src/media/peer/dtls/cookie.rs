@@ -1,16 +1,16 @@
-//! The cookie of RFC 6347 §4.2.1: a client that brings it back has seen what was sent to its address.
+//! The cookie of RFC 6347 §4.2.1: a client that brings it back has seen datagrams sent to its address.
 //!
-//! Each connection has one cookie, whoever says hello: so nothing is kept for a hello, and a stranger's hello changes nothing. The
-//! library wants to draw a cookie of its own for each handshake; it is given ours.
+//! Each connection has one cookie for everybody who sends a hello. So nothing is kept for a hello, and a stranger's hello changes
+//! nothing. The library wants to draw a cookie for each handshake; it gets ours instead.
 
 use std::sync::Arc;
 
 use rtc_crypto::{CryptoError, RTCCrypto, RTCCryptoProvider, RTCRandom};
 
-/// As long as the library's cookies are, and nothing else that it draws.
+/// The length of the library's cookies. Nothing else that it draws is as long.
 pub type Cookie = [u8; 20];
 
-/// A new one. `None` if the system has no random numbers.
+/// Draws a cookie. `None` if the system has no random numbers.
 pub fn draw(provider: &dyn RTCCryptoProvider) -> Option<Cookie> {
     let mut cookie = Cookie::default();
     provider.random().fill(&mut cookie).ok()?;

@@ -1,4 +1,4 @@
-//! Why a handshake has failed.
+//! The reasons for which a handshake fails.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {

@@ -1,4 +1,4 @@
-//! The process's certificate, and how the DTLS library is set up for a handshake.
+//! The process's certificate, and the settings of the DTLS library for a handshake.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -13,7 +13,8 @@ use rtc_shared::error::Error as DtlsError;
 use super::cookie::{Cookie, WithCookie};
 use crate::media::peer::srtp::Profile;
 
-/// The endpoint keys its associations by address. One connection may change address; this one stands for all of them.
+/// The library identifies a connection by its address. A connection may change its address, so this fixed one stands for all
+/// of them.
 pub(super) const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
 
 /// The process's certificate and the configurations made from it, shared by all connections.
@@ -31,7 +32,7 @@ impl DtlsIdentity {
         DtlsIdentity::generate_offering(&Profile::PREFERENCE)
     }
 
-    /// As [`DtlsIdentity::generate`], but as a client these profiles alone are offered.
+    /// The same as [`DtlsIdentity::generate`], but as a client only these profiles are offered.
     pub fn generate_offering(profiles: &[Profile]) -> Result<DtlsIdentity, DtlsError> {
         let provider = rtc_crypto::default_provider().map_err(|error| DtlsError::Other(error.to_string()))?;
         let certificate = Certificate::generate_self_signed(vec!["patchbay".to_owned()], provider.crypto())?;
@@ -50,8 +51,8 @@ impl DtlsIdentity {
         })
     }
 
-    /// For one handshake: the library's server follows the client's order of SRTP profiles, so we let it see only the one of
-    /// ours that we prefer among the client's.
+    /// The settings of one handshake. The library's server follows the client's order of SRTP profiles, so it sees only one
+    /// of the client's profiles: the one that we prefer.
     pub(super) fn server(&self, profile: Profile, cookie: Cookie) -> Result<HandshakeConfig, DtlsError> {
         let provider = Arc::new(WithCookie::new(self.provider.clone(), cookie));
         config(provider, &self.certificate, vec![library_profile(profile)], false)
@@ -69,7 +70,7 @@ fn config(
         .with_certificates(vec![certificate.clone()])
         .with_srtp_protection_profiles(profiles)
         .with_client_auth(ClientAuthType::RequireAnyClientCert)
-        // Certificates are self-signed; the fingerprint in the offer is what vouches for them (RFC 8122).
+        // Certificates are self-signed; the fingerprint in the offer proves that they are right (RFC 8122).
         .with_insecure_skip_verify(true)
         .build(is_client, Some(PEER))
 }

@@ -1,18 +1,18 @@
-//! Puts handshake messages together from their fragments, within a bound.
+//! The inbox: assembles handshake messages from their fragments, within a bound.
 //!
-//! Fragments carry no proof of who sent them. So the newest claim wins: what contradicts a message that is not complete, or
-//! that nobody has taken yet, replaces it, and the client's next repetition mends what a stranger broke. If neither were believed,
-//! one forged fragment before each repetition would keep a client out for ever.
+//! Fragments do not prove who sent them. So the newest wins: a fragment that contradicts a message replaces it, if the message is
+//! not complete, or not used yet. The client's next repetition then repairs what a stranger broke. If the older one won, one
+//! forged fragment before each repetition would keep a client out for ever.
 
 use super::records::{Fragment, message_header};
 
 /// Bytes of one message. A certificate of a few kilobytes is the longest that clients send.
 const MESSAGE_BYTES: usize = 16 * 1024;
-/// Bytes of all messages that wait for their turn.
+/// Bytes of all waiting messages.
 const TOTAL_BYTES: usize = 32 * 1024;
 /// Messages that may wait: a flight has at most five.
 const MESSAGES: u16 = 8;
-/// Separate stretches of one message. Clients send fragments in order, so that one or two are missing at most.
+/// Separate stretches of one message. Clients send fragments in order, so one or two are missing at most.
 const STRETCHES: usize = 16;
 
 /// The messages of one side that have begun to arrive.
@@ -25,12 +25,12 @@ struct Message {
     number: u16,
     kind: u8,
     body: Vec<u8>,
-    /// The stretches that have arrived, in order and apart from one another.
+    /// The stretches that have arrived, without overlaps.
     stretches: Vec<(usize, usize)>,
 }
 
 impl Inbox {
-    /// Takes a fragment of message `first` or one of those that follow it; drops any other.
+    /// Stores a fragment of message `first` or of one soon after it; drops any other.
     pub fn put(&mut self, first: u16, fragment: &Fragment<'_>) {
         let ahead = fragment.message.wrapping_sub(first);
         if ahead >= MESSAGES || fragment.length > MESSAGE_BYTES {
@@ -60,7 +60,7 @@ impl Inbox {
         self.messages.push(message);
     }
 
-    /// A whole flight: messages of these kinds, in this order, from number `first` on, once all are complete; each with its
+    /// Takes a whole flight: messages of these kinds, in this order, from number `first` on, once all are complete. Each has its
     /// header.
     pub fn take(&mut self, first: u16, kinds: &[u8]) -> Option<Vec<Vec<u8>>> {
         let mut taken = Vec::new();

@@ -1,11 +1,12 @@
-//! Our part as a client, until the server has proven who it is. What it says before that may be forged, and there is one
-//! hello alone that it answers: so the library gets no answer before it is known to be one.
+//! Our part as a client, until the server has proven who it is. Messages before that may be forged, and the server answers only one of
+//! our hellos. So the library gets no answer before it is known to be the server's.
 //!
-//! - A HelloVerifyRequest proves nothing, and a hello with a cookie that the server has not asked for ends a handshake. So a
-//!   cookie is brought back once it has been asked for twice: after the first time we say our hello again. A server that wants
-//!   one asks again; one that wants none has mostly answered meanwhile. (Two forged requests within a round trip can still mislead us.)
-//! - A server's first messages are its answer if its certificate's key has signed our random with its own. Whether the
-//!   certificate is the right one is seen when the handshake is done.
+//! - A HelloVerifyRequest proves nothing, and a hello with a cookie that the server has not asked for ends a handshake. So a cookie is
+//!   brought back once it has been asked for twice; after the first time, our hello is sent again unchanged. A server that wants a
+//!   cookie asks again; one that wants none has mostly answered meanwhile. (Two forged requests within a round trip can still mislead
+//!   us.)
+//! - A server's first messages are its answer if its certificate's key has signed our random with its own. Whether the certificate is
+//!   the right one is checked when the handshake is done.
 
 use std::time::Instant;
 
@@ -16,18 +17,18 @@ use super::records::{self, ClientHello, Introduction, MESSAGE_HEADER};
 use super::signature::Signatures;
 
 pub struct Opening {
-    /// Our first hello, as the library says it.
+    /// Our first hello, made by the library.
     hello: Vec<u8>,
-    /// The cookie that was asked for last, by whomever.
+    /// The cookie that somebody has asked for last.
     asked: Option<Vec<u8>>,
     /// The cookie to bring back.
     cookie: Option<Vec<u8>>,
-    /// When the hello was last said again because of a cookie.
+    /// The time when the hello was last repeated because of a cookie.
     repeated: Option<Instant>,
 }
 
 impl Opening {
-    /// `None` if the library's first flight is not a hello.
+    /// Keeps the library's first flight. `None` if that is not a hello.
     pub fn new(flight: &[BytesMut]) -> Option<Opening> {
         let record = records::records(flight.first()?).next()?;
         let opening = Opening {
@@ -47,7 +48,7 @@ impl Opening {
         self.cookie.as_deref()
     }
 
-    /// What is to be said now.
+    /// The hello to send now.
     pub fn hello(&self) -> Vec<u8> {
         match (self.first(), &self.cookie) {
             (Some(first), Some(cookie)) => first.second(cookie),
@@ -55,7 +56,7 @@ impl Opening {
         }
     }
 
-    /// Somebody has asked for a cookie. Whether our hello is to be said again, with the cookie or still without.
+    /// Records that somebody has asked for a cookie. Returns whether our hello must be sent again, with the cookie or still without.
     pub fn is_asked(&mut self, now: Instant, cookie: &[u8]) -> bool {
         if self.asked.as_deref() == Some(cookie) && self.cookie() != Some(cookie) {
             self.cookie = self.asked.clone();

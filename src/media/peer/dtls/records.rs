@@ -1,5 +1,5 @@
-//! The outer form of DTLS 1.2: records (RFC 6347 §4.1), fragments of handshake messages (§4.2.2), and the few fields of a
-//! ClientHello that decide what becomes of it. Everything here can come from anybody: it is read, never believed.
+//! The outer form of DTLS 1.2: records (RFC 6347 §4.1), fragments of handshake messages (§4.2.2), and those few fields of a
+//! ClientHello that decide about it. Everything here can come from anybody: it is read, never believed.
 
 use super::identity::library_profile;
 use crate::media::peer::srtp::Profile;
@@ -22,14 +22,14 @@ pub const CLIENT_KEY_EXCHANGE: u8 = 16;
 
 const RECORD_HEADER: usize = 13;
 pub const MESSAGE_HEADER: usize = 12;
-/// The extension of RFC 5764 §4.1.1.
+/// The extension use_srtp (RFC 5764 §4.1.1).
 const USE_SRTP: u16 = 14;
 
 /// One record of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
     pub kind: u8,
-    /// 0 in plain text, 1 under the keys of the handshake.
+    /// The epoch: 0 in plain text, 1 under the keys of the handshake.
     pub epoch: u16,
     pub body: &'a [u8],
     /// The record with its header.
@@ -40,7 +40,7 @@ pub struct Record<'a> {
 pub fn records(mut datagram: &[u8]) -> impl Iterator<Item = Record<'_>> {
     std::iter::from_fn(move || {
         let header = datagram.get(..RECORD_HEADER)?;
-        // DTLS 1.0 stands in hellos, 1.2 in everything else.
+        // Hellos have the version of DTLS 1.0, everything else that of 1.2.
         if header[1] != 0xfe || !matches!(header[2], 0xfd | 0xff) {
             return None;
         }
@@ -64,7 +64,7 @@ pub fn write_record(out: &mut Vec<u8>, kind: u8, sequence: u32, body: &[u8]) {
     out.extend_from_slice(body);
 }
 
-/// A part of a handshake message, or the whole of it.
+/// A part of a handshake message, or all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fragment<'a> {
     pub kind: u8,
@@ -106,14 +106,14 @@ fn uint24(bytes: &[u8]) -> usize {
     bytes.iter().fold(0, |value, &byte| value << 8 | usize::from(byte))
 }
 
-/// What is needed of a ClientHello (RFC 5246 §7.4.1.2, RFC 6347 §4.2.1).
+/// The fields of a ClientHello that we need (RFC 5246 §7.4.1.2, RFC 6347 §4.2.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientHello<'a> {
     /// The client's random bytes: the same in both hellos of one handshake, and in those of no other.
     pub random: [u8; 32],
-    /// What the server gave the client to bring back; empty in the first hello.
+    /// The server's cookie, brought back by the client; empty in the first hello.
     pub cookie: &'a [u8],
-    /// The SRTP profile that we prefer among those that the client offers.
+    /// The SRTP profile that we prefer among the client's.
     pub profile: Option<Profile>,
     before_cookie: &'a [u8],
     after_cookie: &'a [u8],
@@ -152,12 +152,12 @@ impl<'a> ClientHello<'a> {
         })
     }
 
-    /// The message with which the client began, before it had a cookie: the same but for that (RFC 6347 §4.2.1).
+    /// The client's first hello, rebuilt from one with a cookie: only the cookie differs (RFC 6347 §4.2.1).
     pub fn first(&self) -> Vec<u8> {
         self.message(0, &[])
     }
 
-    /// The message with which a client brings a cookie back that it was given.
+    /// The hello with which a client brings a cookie back.
     pub fn second(&self, cookie: &[u8]) -> Vec<u8> {
         self.message(1, cookie)
     }
@@ -168,7 +168,7 @@ impl<'a> ClientHello<'a> {
     }
 }
 
-/// A HelloVerifyRequest, a whole message. It says DTLS 1.2: some clients accept no other version than that which they speak.
+/// A HelloVerifyRequest, a whole message. Its version is DTLS 1.2: some clients accept only the version that they use.
 pub fn hello_verify_request(cookie: &[u8]) -> Vec<u8> {
     let body = [&[0xfe, 0xfd, cookie.len() as u8], cookie].concat();
     [&message_header(HELLO_VERIFY_REQUEST, 0, body.len())[..], &body].concat()
@@ -181,7 +181,7 @@ pub fn requested_cookie(body: &[u8]) -> Option<&[u8]> {
     reader.vector(1).filter(|_| reader.0.is_empty())
 }
 
-/// Gives the plain-text records of a datagram the numbers that follow `next`.
+/// Gives the plain-text records of a datagram the numbers from `next` on.
 pub fn number(datagram: &mut [u8], next: &mut u32) {
     let mut start = 0;
     while let Some(header) = datagram.get_mut(start..start + RECORD_HEADER) {
@@ -194,20 +194,20 @@ pub fn number(datagram: &mut [u8], next: &mut u32) {
     }
 }
 
-/// What a server's first messages say of who it is.
+/// The identity that a server's first messages claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Introduction<'a> {
-    /// From the ServerHello.
+    /// The random of the ServerHello.
     pub random: &'a [u8],
-    /// What is signed of the ServerKeyExchange, besides both randoms (RFC 8422 §5.4).
+    /// The signed part of the ServerKeyExchange, besides both randoms (RFC 8422 §5.4).
     pub parameters: &'a [u8],
     pub signed: Signed<'a>,
 }
 
-/// A signature, and whose it is said to be.
+/// A signature, and the certificate whose key is said to have made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Signed<'a> {
-    /// The sender's own, without those that vouch for it.
+    /// The sender's own certificate, without those that certify it.
     pub certificate: &'a [u8],
     /// Hash and kind of signature (RFC 5246 §7.4.1.4.1).
     pub algorithm: [u8; 2],
@@ -254,7 +254,7 @@ impl<'a> Reader<'a> {
         Some(taken)
     }
 
-    /// Bytes behind their length, which has that many bytes itself.
+    /// Reads bytes after their length, which is a number of `length_bytes` bytes.
     fn vector(&mut self, length_bytes: usize) -> Option<&'a [u8]> {
         let length = uint24(self.take(length_bytes)?);
         self.take(length)

@@ -1,5 +1,5 @@
-//! What proves that plain-text messages of a handshake are the other side's: the signature of its certificate's key over
-//! what both sides have said. Whether the certificate is the right one is seen when the handshake is done.
+//! The proof that plain-text messages of a handshake are the other side's: the signature of its certificate's key over the
+//! messages of both sides. Whether the certificate is the right one is checked when the handshake is done.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,17 +9,17 @@ use rtc_crypto::{PublicKey, PublicKeyEncoding, RTCCryptoProvider, SignatureSchem
 use super::pace::is_time;
 use super::records::Signed;
 
-/// Signatures that are looked at whenever they come. More are forged: then one in [`REPEAT_GAP`](super::pace::REPEAT_GAP) is, so
-/// that a flood of them costs little.
+/// Signatures that are verified whenever they come. A flood of more is forged, and costs little: one in
+/// [`REPEAT_GAP`](super::pace::REPEAT_GAP) is verified.
 const CHECKS_AT_ONCE: u8 = 8;
 
 /// Bytes of a point of P-384, not compressed.
 const P384_POINT: usize = 97;
 
-/// Looks at the signatures of one handshake.
+/// Verifies the signatures of one handshake.
 pub struct Signatures {
     provider: Arc<dyn RTCCryptoProvider>,
-    /// How many were looked at, and when the last one was.
+    /// Number of verified signatures; `checked` is the time of a recent one.
     checks: u8,
     checked: Option<Instant>,
 }
@@ -33,7 +33,7 @@ impl Signatures {
         }
     }
 
-    /// Whether the certificate's key has signed `text`. False, too, where too many signatures have come.
+    /// Whether the certificate's key has signed `text`. Also false when too many signatures have come.
     pub fn has_signed(&mut self, now: Instant, signed: &Signed<'_>, text: &[u8]) -> bool {
         if self.checks >= CHECKS_AT_ONCE && !is_time(now, &mut self.checked) {
             return false;

@@ -1,4 +1,5 @@
-//! Handshakes between two of our sides: without loss, with loss, with clients of other habits, and with garbage.
+//! Handshakes between two of our sides: without loss, with loss, with clients that behave differently, and with
+//! garbage.
 
 mod forged;
 
@@ -20,12 +21,12 @@ fn sha256(identity: &DtlsIdentity) -> Vec<Fingerprint> {
     }]
 }
 
-/// Carries datagrams both ways until neither has more; returns how each side ended.
+/// Carries datagrams both ways until neither side has more. Returns the outcome of each side.
 fn shake(client: &mut Dtls, server: &mut Dtls) -> (Result<Option<Profile>, Failure>, Result<Option<Profile>, Failure>) {
     shake_on(epoch(), client, server)
 }
 
-/// As [`shake`], at another time; the handshake may have begun.
+/// The same as [`shake`], at another time; the handshake may have begun.
 fn shake_on(
     now: Instant,
     client: &mut Dtls,
@@ -56,7 +57,8 @@ fn note(end: &mut Result<Option<Profile>, Failure>, progress: Result<Progress, F
     }
 }
 
-/// A lossy handshake in virtual time: loses the datagrams whose turn `lost` names, counted over both directions.
+/// A lossy handshake in virtual time. It loses the datagrams whose numbers `lost` names, counted over both
+/// directions.
 fn shake_with_losses(lost: &[usize]) -> Option<Duration> {
     let (ours, theirs) = (DtlsIdentity::generate().unwrap(), DtlsIdentity::generate().unwrap());
     let mut server = Dtls::new(ours.clone(), DtlsRole::Server, sha256(&theirs));

@@ -1,5 +1,5 @@
-//! What a stranger who knows the client's address can put between its datagrams, whichever part in the handshake is ours.
-//! Nothing of it ends the handshake, makes us end it, or stays in memory.
+//! Datagrams that a stranger who knows the client's address can send between the client's own, whether we are server or client. None of them ends the
+//! handshake, makes us end it, or stays in memory.
 
 use super::*;
 
@@ -13,7 +13,7 @@ fn record(kind: u8, epoch: u16, number: u64, body: &[u8]) -> Vec<u8> {
     record
 }
 
-/// The first datagram of somebody else's handshake.
+/// The first datagram of another client's handshake.
 fn hello_of(mut client: Dtls) -> Vec<u8> {
     client.start(epoch()).unwrap();
     client.poll_transmit().unwrap().to_vec()
@@ -24,17 +24,17 @@ fn another_hello() -> Vec<u8> {
     hello_of(Dtls::new(theirs, DtlsRole::Client, sha256(&ours)))
 }
 
-/// Another hello, with no cipher suite that we know.
+/// Another hello, without any cipher suite that we know.
 fn hello_without_ciphers() -> Vec<u8> {
     let mut hello = another_hello();
-    // Record header, message header, version, random, no session, no cookie; then the suites.
+    // The body: record header, message header, version, random, no session, no cookie; then the suites.
     let suites = 13 + 12 + 2 + 32 + 1 + 1;
     let len = usize::from(u16::from_be_bytes([hello[suites], hello[suites + 1]]));
     hello[suites + 2..suites + 2 + len].fill(0x7f);
     hello
 }
 
-/// The last flight of somebody else's client, Certificate to Finished: whole, well made, and signed over another handshake.
+/// The last flight of another client, Certificate to Finished: whole, well made, and signed over another handshake.
 fn another_last_flight() -> Vec<u8> {
     let (ours, theirs) = (DtlsIdentity::generate().unwrap(), DtlsIdentity::generate().unwrap());
     let mut server = Dtls::new(ours.clone(), DtlsRole::Server, sha256(&theirs));
@@ -89,7 +89,7 @@ fn forgeries() -> Vec<(String, Vec<u8>)> {
     all
 }
 
-/// What a server says once a client has brought its cookie back, for the client with this hello.
+/// The server's flight after a client has brought its cookie back, for the client with this hello.
 fn answer_to(hello: &[u8], server: &mut Dtls) -> Vec<BytesMut> {
     server.receive(epoch(), hello).unwrap();
     let request = server.poll_transmit().unwrap();
@@ -116,7 +116,7 @@ fn numbered_from(first: u16, flight: &[BytesMut]) -> Vec<u8> {
     out
 }
 
-/// What somebody else's server says to somebody else's client.
+/// The messages of another server to its own client.
 fn another_answer() -> Vec<BytesMut> {
     let ours = DtlsIdentity::generate().unwrap();
     answer_to(&another_hello(), &mut Dtls::new(ours, DtlsRole::Server, Vec::new()))
@@ -126,7 +126,7 @@ fn request_for(cookie: &[u8]) -> Vec<u8> {
     record(22, 0, 0, &records::hello_verify_request(cookie))
 }
 
-/// What a stranger can say in a server's name.
+/// The datagrams that a stranger can send in a server's name.
 fn forgeries_of_a_server() -> Vec<(String, Vec<u8>)> {
     let mut all: Vec<(String, Vec<u8>)> = vec![
         ("close_notify".into(), record(21, 0, 0, &[1, 0])),
@@ -167,7 +167,7 @@ fn forgeries_of_a_server() -> Vec<(String, Vec<u8>)> {
     all
 }
 
-/// When a stranger's datagrams arrive.
+/// The times at which a stranger's datagrams arrive.
 #[derive(Clone, Copy)]
 enum When {
     /// Before the datagram of this number.
@@ -176,7 +176,8 @@ enum When {
     Always,
 }
 
-/// A handshake in which a stranger's datagrams reach one side before the other side's, in the name of that. True if both sides get through, in time, and the client got no alert.
+/// A handshake in which a stranger's datagrams reach one side before the other side's, in the other side's name. True if both sides finish in time,
+/// and the client gets no alert.
 fn survives(victim: DtlsRole, forged: &[&[u8]], when: When) -> bool {
     let (ours, theirs) = (DtlsIdentity::generate().unwrap(), DtlsIdentity::generate().unwrap());
     let mut server = Dtls::new(ours.clone(), DtlsRole::Server, sha256(&theirs));
@@ -268,7 +269,7 @@ fn all_forgeries_of_a_server_together_end_no_handshake() {
     }
 }
 
-/// The kind and number of each message in a side's datagrams that is not encrypted, and whether it is the hello with this cookie.
+/// The kind and number of each unencrypted message in a side's datagrams, and whether it is the hello with this cookie.
 fn said(dtls: &mut Dtls, cookie: &[u8]) -> Vec<(u8, u16, bool)> {
     let mut said = Vec::new();
     while let Some(datagram) = dtls.poll_transmit() {
@@ -292,7 +293,7 @@ fn a_cookie_is_brought_back_once_it_has_been_asked_for_twice() {
     assert_eq!(said(&mut client, &[7]), [(1, 0, false)]);
     for (ms, cookie, expected) in [
         (1, 6, Some((1, 0, false))),
-        // Somebody else's says nothing so soon after it.
+        // Another server's messages come too soon to be read.
         (2, 7, None),
         (3, 7, Some((1, 1, true))),
         (40, 7, Some((1, 1, true))),
@@ -326,7 +327,7 @@ fn an_answer_with_the_servers_certificate_that_its_key_has_not_signed_is_none() 
     let (ours, theirs) = (DtlsIdentity::generate().unwrap(), DtlsIdentity::generate().unwrap());
     let mut server = Dtls::new(ours.clone(), DtlsRole::Server, sha256(&theirs));
     let mut client = Dtls::new(theirs.clone(), DtlsRole::Client, sha256(&ours));
-    // The certificate of the same server, from a handshake of somebody else's, with another random.
+    // The certificate of the same server, from another client's handshake, with another random.
     let hello = hello_of(Dtls::new(theirs, DtlsRole::Client, sha256(&ours)));
     let mut other = Dtls::new(ours, DtlsRole::Server, Vec::new());
     let older = answer_to(&hello, &mut other);
@@ -396,7 +397,7 @@ fn a_client_that_begins_again_and_again_costs_a_bounded_number_of_handshakes() {
     let (mut answered, mut answers) = (0, 0);
     for round in 0..1_000_u64 {
         let mut body = body.to_vec();
-        // Each random comes twice: a repetition, which is answered as one.
+        // Each random comes twice: as a repetition, which gets one answer.
         body[2..4].copy_from_slice(&(round as u16 / 2).to_be_bytes());
         let hello = ClientHello::parse(&body).unwrap().second(&cookie);
         let now = epoch() + Duration::from_millis(30 * round);
@@ -413,7 +414,7 @@ fn a_client_that_begins_again_and_again_costs_a_bounded_number_of_handshakes() {
 fn the_answer_to_a_hello_is_smaller_than_the_hello() {
     let ours = DtlsIdentity::generate().unwrap();
     let mut server = Dtls::new(ours, DtlsRole::Server, Vec::new());
-    // The shortest that is read as a hello.
+    // The shortest one that is read as a hello.
     let body = [&[0xfe, 0xfd][..], &[7; 32], &[0, 0, 0, 0, 0]].concat();
     let message = [&records::message_header(1, 0, body.len())[..], &body].concat();
     let hello = record(22, 0, 0, &message);
@@ -422,7 +423,7 @@ fn the_answer_to_a_hello_is_smaller_than_the_hello() {
     assert!(answer.len() < hello.len(), "{} for {}", answer.len(), hello.len());
 }
 
-/// Two sides that are through.
+/// Two sides that have finished their handshake.
 fn established() -> (Dtls, Dtls) {
     let (ours, theirs) = (DtlsIdentity::generate().unwrap(), DtlsIdentity::generate().unwrap());
     let mut server = Dtls::new(ours.clone(), DtlsRole::Server, sha256(&theirs));
@@ -465,7 +466,7 @@ fn a_handshake_that_was_begun_anew_takes_the_place_of_the_old_one() {
     let mut server = Dtls::new(ours.clone(), DtlsRole::Server, sha256(&theirs));
     let mut first = Dtls::new(theirs.clone(), DtlsRole::Client, sha256(&ours));
     first.start(epoch()).unwrap();
-    // It brings back its cookie, gets the server's flight, and says nothing more.
+    // The client brings its cookie back, gets the server's flight, and sends nothing more.
     for _ in 0..3 {
         let datagram = first.poll_transmit().unwrap();
         server.receive(epoch(), &datagram).unwrap();
