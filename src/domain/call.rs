@@ -34,7 +34,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// How a new session stands to its rivals: the older sessions at the same address that can be sent the same.
+/// How a new session stands to its rivals: the older sessions at the same address that can be sent the same events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Newcomer {
     /// One more session. A call rings at all of them until one answers, and each gets the messages.

@@ -44,7 +44,7 @@ pub struct Limits {
     /// Rooms at once. A room lives only while somebody is in it, so this limit is reached before the limit on sessions only
     /// where most people sit alone. A larger number would let one client with many sockets spread over every worker.
     pub rooms: usize,
-    /// Participants of one room. Each is sent the arrival of each other: a full room that reconnects at once makes the square
+    /// Participants of one room. Each is sent the arrival of every other: a full room that reconnects at once makes the square
     /// of this number in messages.
     pub participants_per_room: usize,
     /// Connections of one participant: one to publish, and one for each participant that they watch. Browsers refuse more than
@@ -68,8 +68,8 @@ pub struct Limits {
     pub calls_per_address_from_one: usize,
     /// Callees of one call. Each may have many sessions at which it rings, and somebody who calls more people wants a room.
     pub callees_per_call: usize,
-    /// Sessions at one address that can be sent the same, and push targets there: somebody's devices and open pages. A larger
-    /// number would multiply every message.
+    /// Sessions at one address that can be sent the same events, and push targets there: somebody's devices and open pages. A
+    /// larger number would multiply every message.
     pub sessions_per_address: usize,
     /// Push targets of all addresses, of half a KiB each: 10 MB at the worst.
     pub push_targets: usize,

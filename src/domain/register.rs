@@ -1,9 +1,9 @@
 //! Who is reachable: for each address, the sessions that are there, with their abilities, and the push targets by which
 //! somebody is reached who has no session.
 //!
-//! A user is the address of that name. Sessions at one address that can be sent different things, such as a socket for calls
-//! and a page for messages, do not concern each other. Those that can be sent the same are rivals: there is only one of them,
-//! or a limited number ([`Newcomer`]).
+//! A user is the address of that name. Sessions at one address that can be sent different events, such as a socket for calls
+//! and a page for messages, do not concern each other. Those that can be sent the same events are rivals: there is only one of
+//! them, or a limited number ([`Newcomer`]).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -228,7 +228,7 @@ impl Register {
         Ok(vec![gives_way.session])
     }
 
-    /// The session must be at no address.
+    /// Adds a session, which must be at no address.
     pub fn add(&mut self, session: SessionId, registration: Registration) {
         let Registration {
             address,

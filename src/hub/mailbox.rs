@@ -60,7 +60,7 @@ pub(super) enum NotTaken {
     ShareUsedUp,
 }
 
-/// The hub's end.
+/// The hub's end of the queue of errands.
 pub(super) struct MailboxHandle {
     errands: mpsc::Sender<Queued>,
     keeps: Places,

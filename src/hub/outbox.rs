@@ -20,13 +20,13 @@ const EVENTS_MAX: usize = 1_024;
 /// memory.
 pub(super) const BYTES_MAX: usize = 1 << 20;
 
-/// The hub's end.
+/// The hub's end of the queue.
 pub(super) struct Outbox {
     queue: mpsc::Sender<Event>,
     unread_bytes: Arc<AtomicUsize>,
 }
 
-/// The session's end.
+/// The session's end of the queue.
 pub struct Events {
     queue: mpsc::Receiver<Event>,
     unread_bytes: Arc<AtomicUsize>,

@@ -42,7 +42,7 @@ const GOODBYE_MAX: Duration = Duration::from_secs(5);
 pub enum HubEnd {
     #[error("the server was stopped")]
     Stopped,
-    #[error("all media workers are lost, and have been too often to be replaced now")]
+    #[error("all media workers are lost, and too many have been lost to replace them now")]
     NoMediaWorkers,
     #[error("the task that decides about rooms and calls panicked")]
     Panicked,
@@ -143,7 +143,7 @@ impl Hub {
                 let effects = self.rules.collected(now(), &receiver, ticket, messages);
                 self.carry_out_all(effects);
             }
-            // Only the loop knows how to end.
+            // The loop itself takes this input: only it can end.
             Input::ShutDown { .. } => {}
             #[cfg(debug_assertions)]
             Input::Fault(fault) => self.fail(fault),
@@ -258,7 +258,7 @@ impl Hub {
                 self.carry_out_all(effects);
             }
             MediaEvent::Suspended { peer } => {
-                info!(%peer, "the client is not heard any more");
+                info!(%peer, "the client has fallen silent");
                 let effects = self.rules.media_changed(peer, MediaState::Lost);
                 self.carry_out_all(effects);
             }

@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | `register` | `name`; optional `notices`, `token` | can be called by that name from now on; the newest socket of a name has it alone |
 //! | `call` | `from`, `to`, `sdpOffer` | rings at `to`; an earlier call of this client that still rings is given up |
-//! | `incomingCallResponse` | `from` (the caller), `callResponse`; with `accept`: `sdpOffer`; otherwise: `message` | accepts, or declines: `bussy` (so spelt) or `user declined` |
+//! | `incomingCallResponse` | `from` (the caller), `callResponse`; with `accept`: `sdpOffer`; otherwise: `message` | accepts, or declines: `bussy` (so spelled) or `user declined` |
 //! | `incomingCallErrorResponse` | `from` (the caller), `errorResponse` `NoDevice` | declines, because there is no microphone or camera |
 //! | `onIceCandidate` | `candidate` | nothing, at any time: the server finds clients by their own checks |
 //! | `stop` | | hangs up, gives up, or declines the call that rings; so does closing the socket |
@@ -87,12 +87,12 @@ const ABILITIES: Abilities = Abilities {
 pub struct CallDialogue {
     /// Name under which the client has registered.
     name: Option<UserId>,
-    /// The client understands this server's own messages.
+    /// Whether the client understands the messages that only this server sends.
     takes_notices: bool,
     mind: Mind,
 }
 
-/// The call that the client means by a message that names none, and about which it takes a message that names none.
+/// The call that the client takes a message to be about if the message names no call.
 #[derive(Default)]
 enum Mind {
     #[default]
@@ -309,7 +309,7 @@ impl CallDialogue {
         // A client that accepts a call means no other one from then on, even if that call fails.
         let has_accepted_it = over.accepted && over.side == Side::Callee;
         if !(has_it_in_mind || has_accepted_it) {
-            return client.ignore("the end of a call that the client has not in mind");
+            return client.ignore("the end of a call that the client does not mean");
         }
         match std::mem::take(&mut self.mind) {
             Mind::Calling(callee) if over.side == Side::Caller => self.not_accepted(&callee, over.reason),

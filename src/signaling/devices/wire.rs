@@ -40,7 +40,7 @@ pub enum Outgoing<'a> {
         fire_device_id: &'a str,
         room_id: &'a str,
     },
-    /// So spelled.
+    /// The spelling is the clients'.
     CallingHungupError {
         message: &'a str,
     },
