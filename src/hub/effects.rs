@@ -1,4 +1,4 @@
-//! The only place where deciding becomes doing.
+//! The only place that carries out what the rules decide.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -22,28 +22,28 @@ use crate::media::names;
 use crate::media::peer::negotiate::{self, Negotiated, OfferError, Role};
 use crate::media::session::PeerSpec;
 
-/// Carries out effects, and keeps what is needed for that and is nothing to the rules.
+/// Carries out effects, and keeps the state that is needed for that and does not concern the rules.
 pub(super) struct Executor {
     media: Media,
     random: StdRng,
     placement: Placement,
-    /// What each live connection last agreed on, without the answer's text.
+    /// Terms that each live connection agreed on last, without the answer's text.
     negotiated: HashMap<PeerId, Negotiated>,
     audiences: Audiences,
     outboxes: HashMap<SessionId, Outbox>,
     mailbox: MailboxHandle,
 }
 
-/// What could not be done, for the rules to know.
+/// Effects that could not be carried out, for the rules to know.
 pub(super) enum Failure {
-    /// The session is forgotten here.
+    /// The session has been forgotten here.
     SessionLost { session: SessionId, why: Lost },
-    /// What waits for somebody could not be asked for.
+    /// The messages that wait for somebody could not be asked for.
     NotCollected { receiver: UserId, ticket: u64 },
     BadOffer {
         peer: PeerId,
         error: OfferError,
-        /// The connection goes on as it was before the offer.
+        /// Whether the connection goes on as it was before the offer.
         live: bool,
     },
 }
@@ -79,7 +79,7 @@ impl Executor {
         self.placement.remove(peer);
     }
 
-    /// To be called every second.
+    /// Checks the media workers. To be called every second.
     pub fn tick(&mut self, now: Instant) {
         self.media.tick(now);
     }
@@ -95,7 +95,7 @@ impl Executor {
         Some(lost)
     }
 
-    /// Whether anything is there to carry media.
+    /// Whether there is a media worker.
     pub fn has_media_worker(&self) -> bool {
         self.media.has_worker()
     }
@@ -107,12 +107,12 @@ impl Executor {
 
     pub fn dismiss_all(&mut self, reason: EndReason) {
         for (_, outbox) in self.outboxes.drain() {
-            // One that does not read has its queue ended all the same.
+            // The queue of a session that does not read ends all the same.
             outbox.put(Event::Ended(reason)).ok();
         }
     }
 
-    /// In their order; what fails does not keep the others from being done.
+    /// Carries out effects in their order. One that fails does not keep the others from being carried out.
     pub fn carry_out(&mut self, effects: Vec<Effect>) -> Vec<Failure> {
         let mut failures = Vec::new();
         for effect in effects {
@@ -189,7 +189,7 @@ impl Executor {
         };
         match self.mailbox.leave(errand) {
             Ok(()) => return Ok(()),
-            // Any client can bring this about: it is no error of storage.
+            // Any client can cause this: it is no error of storage.
             Err(NotTaken::ShareUsedUp) => {
                 debug!("a message is not kept: too many of its sender's address are being kept")
             }
@@ -203,23 +203,23 @@ impl Executor {
         })
     }
 
-    /// Waits until storage has done what it was asked.
+    /// Waits until storage has done its errands.
     pub async fn finish(self) {
         self.mailbox.finish().await;
     }
 
     fn dismiss(&mut self, session: SessionId, reason: EndReason) -> Result<(), Failure> {
         if let Some(outbox) = self.outboxes.remove(&session) {
-            // One that does not read has its queue ended all the same.
+            // The queue of a session that does not read ends all the same.
             outbox.put(Event::Ended(reason)).ok();
         }
         Ok(())
     }
 
-    /// Answers the offers, or none of them. A worker learns before the client does, so that it knows the client by the
-    /// time that the client, with the answer in hand, begins to send.
+    /// Answers the offers, or none of them. A worker gets a connection before its client gets the answer, so that the worker
+    /// knows the client by the time that the client begins to send.
     fn negotiate(&mut self, negotiations: Vec<Negotiation>) -> Result<(), Failure> {
-        // Where several are answered at once each is the other's audience.
+        // If several are answered at once, each is the other's audience.
         if negotiations.len() > 1 {
             for negotiation in &negotiations {
                 self.learn(negotiation, negotiate::decodable(&negotiation.sdp));
@@ -321,7 +321,8 @@ impl Executor {
     }
 }
 
-/// Whether the client may send over the connection, now or after another offer: a connection for several feeds may begin to.
+/// Whether the client may send over the connection, now or after another offer: a connection for several feeds may begin to
+/// send.
 fn publishes(negotiation: &Negotiation) -> bool {
     let mut uses = negotiation.uses.iter();
     negotiation.subject == Subject::Conference || uses.any(|one| matches!(one, domain::Use::Publish(_)))
@@ -336,7 +337,8 @@ fn media_use(one: &domain::Use) -> names::Use {
     }
 }
 
-/// Each association of a client's connection is to have another fingerprint than the one before.
+/// Whether the answer has the fingerprint of the spare certificate. Each association of a client's connection is to have
+/// another fingerprint than the one before.
 fn uses_spare_certificate(negotiation: &Negotiation) -> bool {
     negotiation.association % 2 == 1
 }
