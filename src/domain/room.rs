@@ -116,7 +116,7 @@ impl Room {
         self.participants.insert(id, participant);
     }
 
-    /// The users whose media the others have been sent as lost.
+    /// The users whose media count as lost.
     pub fn lost(&self) -> impl Iterator<Item = &UserId> {
         let lost = |participant: &&Participant| participant.arrival == Arrival::Lost;
         let lost = self.participants.values().filter(lost);

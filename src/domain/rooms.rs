@@ -34,7 +34,7 @@ pub(super) struct Rooms {
     /// Connections of all rooms and calls that have ended here: their clients may offer them again.
     ended: EndedConnections,
     pub quotas: Quotas,
-    /// Participants whose media are missing without the others having been sent so. Each participant is in it once at most.
+    /// Participants whose media are missing; the others have not been sent that yet. Each participant is in it once at most.
     missing: BTreeSet<Due>,
     next_id: u64,
     /// Changes of rooms of two since the last call of [`Rooms::take_pair_changes`].

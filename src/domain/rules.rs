@@ -271,8 +271,7 @@ impl Rules {
         Ok(())
     }
 
-    /// Passes on to the calls that the rooms where their parties meet were entered or left: a call ends some time after both
-    /// have left.
+    /// Notifies the calls that a room where their parties meet was entered or left: a call ends some time after both have left.
     fn follow_rooms(&mut self, now: Instant) {
         for change in self.rooms.take_pair_changes() {
             match change {

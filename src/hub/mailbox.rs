@@ -1,7 +1,7 @@
 //! The task that keeps messages for people who are not there, and delivers them when they come.
 //!
-//! The hub never waits for storage: it leaves errands here, in order, and gets the kept messages as another input. The task
-//! does one errand after the other, so messages are found in the order in which they were kept.
+//! The hub never waits for storage: it hands errands over to this task, in order, and gets the kept messages as another input.
+//! The task does one errand after the other, so messages are found in the order in which they were kept.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -18,7 +18,7 @@ use crate::domain::{Errand, Sender, WaitingMessage};
 use crate::ids::UserId;
 use crate::shares::{Denied, Place, Places, Pot, Share};
 
-/// Errands that wait for storage, each with a message of at most 64 KiB: as many as are left while a slow disk does a few
+/// Errands that wait for storage, each with a message of at most 64 KiB: as many as come in while a slow disk does a few
 /// hundred writes. When the queue is full, messages for people who are not there are lost, and the log says so.
 const ERRANDS_MAX: usize = 256;
 
@@ -51,7 +51,7 @@ pub trait MessageStore: Send + 'static {
     fn tidy(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
-/// Why an errand is left undone.
+/// Why an errand is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NotTaken {
     /// The queue is full, or the task has ended.
@@ -85,7 +85,7 @@ impl MailboxHandle {
         self.errands.try_send(queued).map_err(|_| NotTaken::TooSlow)
     }
 
-    /// Waits until the errands that were left have been done.
+    /// Waits until the errands in the queue have been done.
     pub async fn finish(self) {
         drop(self.errands);
         if timeout(FINISH_MAX, self.task).await.is_err() {
