@@ -1,9 +1,9 @@
-//! Where clients can reach the media sockets.
+//! The addresses at which clients can reach the media sockets.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// What the operator announces, otherwise the bound addresses, and for a wildcard all addresses of the machine (loopback
-/// only where there is nothing else). Empty where nothing is found.
+/// The addresses that the operator announces. Without those, the bound addresses, where a wildcard becomes all addresses
+/// of the machine (loopback only where there is nothing else). Empty where nothing is found.
 pub fn candidates(announced: &[IpAddr], bound: impl Iterator<Item = IpAddr>, port: u16) -> Vec<SocketAddr> {
     let mut found: Vec<IpAddr> = announced.to_vec();
     if found.is_empty() {
@@ -14,7 +14,7 @@ pub fn candidates(announced: &[IpAddr], bound: impl Iterator<Item = IpAddr>, por
             }
         }
     }
-    // IPv4 first: where both work, fewer networks break it.
+    // IPv4 comes first: where both work, fewer networks break it.
     found.sort_by_key(|ip| ip.is_ipv6());
     found.dedup();
     found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect()

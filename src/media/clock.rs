@@ -1,26 +1,26 @@
-//! A publisher's clock as its sender reports describe it, and whether its newer packets agree with that.
+//! A publisher's clock as its sender reports describe it, and whether newer packets agree with that clock.
 
 use std::time::{Duration, Instant};
 
 use super::rewrite::ticks;
 
-/// Packets may come this much earlier or later against the clock than at the report: so long does a key frame take over a slow
-/// uplink. Shorter, and delay would be taken for another clock; longer, and the time of a longer mute would be announced as
-/// delay between sound and picture.
+/// The time by which packets may come earlier or later against the clock than at the report: as long as a key frame takes
+/// over a slow uplink. If it were shorter, delay would be taken for another clock; if longer, the time of a longer mute would
+/// be announced as delay between sound and picture.
 ///
-/// Until the publisher's next report (one second for pictures, up to five for sound) a shorter mute looks like delay: packets come
-/// equally late after both, and only those that catch up, or do not, show which it was. Meanwhile sound may be half a second
-/// away from its picture.
+/// Until the publisher's next report (one second for pictures, up to five for sound) a shorter mute looks like delay: packets
+/// come equally late after both. Only later ones show which it was: after a delay they catch up. Meanwhile sound may be half a
+/// second away from its picture.
 const AGREES_WITHIN: Duration = Duration::from_millis(500);
 
-/// A stream of which nothing came for this long, two intervals of reports, is not reported on (RFC 3550 §6.4): nobody knows
+/// Time without a packet, two intervals of reports, after which a stream is not reported on (RFC 3550 §6.4): nobody knows
 /// whether its clock goes on.
 const SILENT_AFTER: Duration = Duration::from_secs(2);
 
 /// The newest packet of a stream.
 #[derive(Clone, Copy, Debug)]
 pub struct Newest {
-    /// Its sequence number, counted on over the turns.
+    /// The packet's sequence number, counted on over the turns.
     pub extended: u64,
     pub timestamp: u32,
     pub at: Instant,
@@ -29,17 +29,17 @@ pub struct Newest {
 /// A sender's clock, from its last sender report: the same instant in wall clock and in RTP time.
 #[derive(Clone, Copy, Debug)]
 pub struct SenderClock {
-    /// 32.32 fixed point seconds on the publisher's clock.
+    /// The publisher's wall clock in the report, in 32.32 fixed point seconds.
     pub ntp: u64,
     rtp: u32,
     pub received: Instant,
-    /// RTP time by which the packets were ahead of this clock when the report came; mostly negative, the time that encoding and
+    /// RTP time by which the packets were ahead of this clock when the report came. Mostly negative: the time that encoding and
     /// sending take.
     lead: i32,
 }
 
 impl SenderClock {
-    /// From a report that came just now, to a stream whose last packet before it was `newest`.
+    /// The clock in a report that came just now. `newest` is the last packet of the stream before it.
     pub fn reported(now: Instant, ntp: u64, rtp: u32, newest: Option<&Newest>, clock_rate: u32) -> SenderClock {
         let mut clock = SenderClock {
             ntp,
@@ -52,14 +52,14 @@ impl SenderClock {
         clock
     }
 
-    /// The publisher's wall clock at `now`, as 32.32 fixed point seconds.
+    /// The publisher's wall clock at `now`, in 32.32 fixed point seconds.
     pub fn ntp_at(&self, now: Instant) -> u64 {
         let elapsed = now.saturating_duration_since(self.received);
         let fraction = (u64::from(elapsed.subsec_nanos()) << 32) / 1_000_000_000;
         self.ntp.wrapping_add(elapsed.as_secs() << 32).wrapping_add(fraction)
     }
 
-    /// Its RTP time at `now`, which may be before the report.
+    /// The publisher's RTP time at `now`, which may be before the report.
     pub fn rtp_at(&self, now: Instant, clock_rate: u32) -> u32 {
         match now.checked_duration_since(self.received) {
             Some(after) => self.rtp.wrapping_add(ticks(after, clock_rate)),
@@ -71,9 +71,9 @@ impl SenderClock {
         newest.timestamp.wrapping_sub(self.rtp_at(newest.at, clock_rate)) as i32
     }
 
-    /// Whether this clock can be told at `now`. A publisher's RTP time may have stood still while it was muted, or jumped: its
-    /// packets then leave the line that its last report drew, and only its next report draws another. Until then, and while
-    /// nothing comes, silence is better than a report that would move its sound against its picture.
+    /// Whether this clock may be reported at `now`. A publisher's RTP time may have stood still while it was muted, or jumped. Its
+    /// packets then leave the line of its last report, and only its next report gives another line. Until then, and while no
+    /// packets come, no report is better than one that would move its sound against its picture.
     pub fn holds(&self, now: Instant, newest: &Newest, clock_rate: u32) -> bool {
         let change = self.lead_of(newest, clock_rate).wrapping_sub(self.lead);
         change.unsigned_abs() <= ticks(AGREES_WITHIN, clock_rate)
@@ -143,14 +143,14 @@ mod tests {
 
     #[test]
     fn a_report_during_a_mute_is_judged_by_the_packets_that_follow_it() {
-        // It says that the clock goes on.
+        // This packet shows that the clock goes on.
         let running = clock(5_000, 5_000, Some(packet(990, 970)));
         assert!(running.holds(at(9_000), &packet(8_990, 8_970), 90_000), "and so it did");
         assert!(
             !running.holds(at(9_000), &packet(8_990, 1_000), 90_000),
             "but it did not"
         );
-        // It says that the clock stands still.
+        // This packet shows that the clock stands still.
         let standing = clock(8_900, 990, Some(packet(990, 970)));
         assert!(standing.holds(at(9_000), &packet(8_990, 1_000), 90_000));
     }

@@ -1,13 +1,13 @@
-//! How one worker's thread wakes another for what it has put into their link: only if it sleeps, because each wake is a
-//! system call.
+//! The doorbell of a worker's thread: others wake the thread with it when they have put something into a link, but only
+//! if it sleeps, because each wake is a system call.
 
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 
 use mio::Waker;
 
-/// One for each worker; the others and the hub ring it.
+/// The doorbell of one worker; the other workers and the hub ring it.
 pub struct Doorbell {
-    /// None where nobody sleeps: in tests of what stands above the workers.
+    /// The waker of the thread. `None` in tests without such a thread.
     waker: Option<Waker>,
     sleeps: AtomicBool,
 }
@@ -20,22 +20,24 @@ impl Doorbell {
         }
     }
 
-    /// Wakes the thread whatever it does: for those who do not put things into links.
+    /// Wakes the thread, whether or not it sleeps: for callers that use no links.
     pub fn wake(&self) {
-        // It fails only when the thread has ended.
+        // This fails only when the thread has ended.
         let _ = self.waker.as_ref().map(Waker::wake);
     }
 
-    /// Something was put into a link with this worker. Wakes its thread if it sleeps, or is about to.
+    /// Wakes the thread if it sleeps, or is about to. Call after something was put into a link with it.
     pub fn ring(&self) {
-        // With the fence of `may_sleep`: either this sees that the thread sleeps, or the thread sees what was put in.
+        // The fences here and in `may_sleep` belong together: either this sees that the thread sleeps, or the thread
+        // sees what was put in.
         fence(Ordering::SeqCst);
         if self.sleeps.load(Ordering::Relaxed) && self.sleeps.swap(false, Ordering::Relaxed) {
             self.wake();
         }
     }
 
-    /// The thread means to sleep. False if `has_mail` says that it must not. Follow with [`Doorbell::awake`].
+    /// Announces that the thread is about to sleep. False if `has_mail` finds something to do. Call [`Doorbell::awake`]
+    /// afterwards.
     pub fn may_sleep(&self, has_mail: impl FnOnce() -> bool) -> bool {
         self.sleeps.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);

@@ -25,22 +25,22 @@ use crate::media::messages::Fault;
 use crate::pinning;
 use crate::ports::PortError;
 
-/// Wakes the thread when there is a command.
+/// The token of the waker, which is used when there is a command.
 const WAKE: Token = Token(usize::MAX);
-/// One receive buffer: the kernel may hand over a whole run of packets at once (GRO).
+/// Bytes of one receive buffer: the kernel may deliver a whole run of packets at once (GRO).
 const SLOT_BYTES: usize = 65_536;
-/// Batches taken from one socket before timers get their turn: about a thousand packets, a millisecond.
+/// Batches read from one socket before timers get their turn: about a thousand packets, a millisecond.
 const MAX_BATCHES: usize = 32;
-/// Commands that are taken together: opening a connection takes some microseconds for each of its room's tracks, so this is well
-/// under a millisecond. With fewer, many joins at once would take long.
+/// Commands handled in one go: opening a connection takes some microseconds for each of its room's tracks, so these take well under
+/// a millisecond. With fewer, many joins at once would take long.
 const COMMANDS: usize = 32;
-/// Datagrams of handshakes that are taken together. Each may be a few tenths of a millisecond of public-key work.
+/// Datagrams of handshakes handled in one go. Each may be a few tenths of a millisecond of public-key work.
 const HANDSHAKES: usize = 4;
-/// Packets of other workers that are taken together: some two hundred, which stay in the second-level cache.
+/// Bytes of other workers' packets handled in one go: some two hundred packets, which stay in the second-level cache.
 const MIRRORED_BYTES: usize = 256 * 1024;
-/// Kernel buffers: two hundred subscribers' copies of a key frame, and what arrives while they are being sent.
+/// Bytes of the kernel's buffers: two hundred subscribers' copies of a key frame, and all that arrives while they are sent.
 const SOCKET_BUFFER_BYTES: usize = 8 * 1024 * 1024;
-/// How often the counters are copied out.
+/// Time between two copies of the counters to the rest of the server.
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// One bound socket.
@@ -52,7 +52,7 @@ pub struct MediaSocket {
 
 /// Binds one port on every address. With port 0 the system chooses one that is free on all of them.
 pub fn bind(addresses: &[IpAddr], port: u16) -> Result<(Vec<MediaSocket>, u16), MediaStartError> {
-    // A port that is free on the first address may be taken on the next: try a few.
+    // A port that is free on the first address may be taken on the next, so a few are tried.
     let attempts = if port == 0 { 16 } else { 1 };
     let mut failure = None;
     for _ in 0..attempts {
@@ -75,7 +75,7 @@ fn bind_once(addresses: &[IpAddr], mut port: u16) -> Result<(Vec<MediaSocket>, u
             }
             Err(error) => {
                 let why = PortError::of(error, port, "media.first_port or media.bind_addresses");
-                // A machine without IPv6 is no reason not to serve IPv4.
+                // Where a machine has no IPv6, IPv4 is served alone.
                 if !(ip.is_ipv6() && why.is_missing_address()) {
                     return Err(MediaStartError::Bind { address, why });
                 }
@@ -94,7 +94,7 @@ fn open(address: SocketAddr) -> io::Result<(UdpSocket, UdpSocketState)> {
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    // As much as the system allows; less only means earlier drops under load.
+    // The system may allow less, which only means earlier drops under load.
     let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
     let _ = socket.set_send_buffer_size(SOCKET_BUFFER_BYTES);
     socket.bind(&address.into())?;
@@ -125,7 +125,7 @@ impl MediaSocket {
     }
 }
 
-/// Everything a worker thread owns.
+/// Everything that a worker thread owns.
 pub struct Driver {
     pub index: usize,
     pub sockets: Vec<MediaSocket>,
@@ -135,9 +135,9 @@ pub struct Driver {
     pub config: WorkerConfig,
     pub load: Arc<Load>,
     pub doorbell: Arc<Doorbell>,
-    /// Of the workers that this one can reach, by their index.
+    /// The doorbells of the workers that this one can reach, by their index.
     pub doorbells: Vec<Option<Arc<Doorbell>>>,
-    /// The processor to keep to.
+    /// The processor that the thread is pinned to, if any.
     pub cpu: Option<usize>,
 }
 
@@ -145,11 +145,11 @@ pub struct Driver {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Turn {
     GoesOn,
-    /// The worker is to say goodbye to everybody.
+    /// The worker has to close all connections and end.
     Ends,
 }
 
-/// A poll for the thread, and what wakes it.
+/// A poll for the thread, and the waker that wakes it.
 pub fn poll() -> io::Result<(Poll, Waker)> {
     let poll = Poll::new()?;
     let waker = Waker::new(poll.registry(), WAKE)?;
@@ -165,7 +165,7 @@ fn clock() -> Instant {
 }
 
 impl Driver {
-    /// Runs until told to shut down, or until the rest of the server is gone.
+    /// Runs until a command ends it, or until the rest of the server has ended.
     pub fn run(mut self) -> io::Result<()> {
         if let Some(cpu) = self.cpu {
             pinning::pin_this_thread(cpu)?;
@@ -237,7 +237,7 @@ impl Driver {
         }
     }
 
-    /// Takes a few of the commands. What is left waits until the packets that have arrived meanwhile have been sent on.
+    /// Handles some commands. The others wait until the packets that have arrived meanwhile have been sent on.
     fn take_commands(&mut self, worker: &mut Worker) -> io::Result<Turn> {
         for _ in 0..COMMANDS {
             if self.is_given_up() {
@@ -265,13 +265,13 @@ impl Driver {
         Ok(Turn::GoesOn)
     }
 
-    /// Whether the hub has ended, or has given this worker up while it hung. What is still in the queue is for nobody then, and what
-    /// arrives is for the worker that has taken its place.
+    /// Whether the hub has ended, or has replaced this worker while it hung. Commands in the queue are then for nobody, and arriving
+    /// packets are for the new worker.
     fn is_given_up(&self) -> bool {
         self.commands.is_closed()
     }
 
-    /// Takes what has arrived at one socket. Whether the thread goes on, and whether there may be more.
+    /// Handles the packets that have arrived at one socket. Returns whether the thread goes on, and whether there may be more.
     fn receive(&mut self, worker: &mut Worker, receiver: &mut Receiver, index: usize) -> io::Result<(Turn, bool)> {
         for _ in 0..MAX_BATCHES {
             if self.is_given_up() {
@@ -280,18 +280,19 @@ impl Driver {
             match receiver.receive(&self.sockets[index]) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok((Turn::GoesOn, false)),
-                // An ICMP answer to something sent earlier; the next call returns data again.
+                // This is an ICMP answer to something sent earlier; the next call returns data again.
                 Err(_) => continue,
             }
-            // A connection is opened before its client gets the answer, so the client's first check, if it is in this batch,
-            // is for a connection that stands in the queue by now. Where more wait there than are taken, it is sent again.
+            // A connection is opened before its client gets the answer. So if the client's first check is in this batch, the command
+            // to open its connection is in the queue by now. If more commands wait than are handled in one go, the client sends its
+            // check again.
             if self.take_commands(worker)? == Turn::Ends {
                 return Ok((Turn::Ends, true));
             }
             let now = clock();
             self.load.beat(now);
             worker.handle_datagrams(now, &mut receiver.buffer, &receiver.datagrams);
-            // Before our own copies are made and sent: so the others work meanwhile.
+            // Others are woken before our own copies are made and sent, so that they work meanwhile.
             self.ring(worker);
             while !worker.forward(now, &receiver.buffer) {
                 send(&self.sockets, worker.egress());
@@ -301,7 +302,7 @@ impl Driver {
         Ok((Turn::GoesOn, true))
     }
 
-    /// Takes what other workers pass on, as [`Driver::receive`] takes what comes from a socket. What is left wakes the thread
+    /// Handles packets from other workers, as [`Driver::receive`] does those from a socket. Packets that are left wake the thread
     /// again at once.
     fn take_mirrored(&self, worker: &mut Worker, buffer: &mut [u8]) {
         for _ in 0..MAX_BATCHES {
@@ -318,7 +319,7 @@ impl Driver {
         }
     }
 
-    /// Goes on with a few handshakes. What is left comes when it is their turn again.
+    /// Continues a few handshakes. The others follow in later turns.
     fn take_waiting(&self, worker: &mut Worker, buffer: &mut [u8]) {
         for _ in 0..HANDSHAKES {
             if !worker.has_waiting() {
@@ -334,7 +335,7 @@ impl Driver {
         }
     }
 
-    /// Wakes the workers that were told something.
+    /// Wakes the workers that have something new in their links.
     fn ring(&self, worker: &mut Worker) {
         while let Some(other) = worker.poll_wake() {
             if let Some(Some(doorbell)) = self.doorbells.get(other) {
@@ -343,8 +344,8 @@ impl Driver {
         }
     }
 
-    /// Hands events to the hub. While it is behind, one is held here and the others wait in the worker, which has few for each
-    /// connection and track (`worker/events.rs`).
+    /// Sends events to the hub. While its queue is full, one event is held here and the others wait in the worker, which has few for
+    /// each connection and track (`worker/events.rs`).
     fn report(&self, worker: &mut Worker, held: &mut Option<MediaEvent>) {
         while let Some(event) = held.take().or_else(|| worker.poll_event()) {
             if let Err(mpsc::error::TrySendError::Full(event)) = self.events.try_send(event) {
@@ -355,7 +356,7 @@ impl Driver {
     }
 }
 
-/// Sends the batch. What the kernel does not take is lost, as on any network, and counted.
+/// Sends the batch. Datagrams that the kernel does not take are lost, as on any network, and counted.
 fn send(sockets: &[MediaSocket], egress: &mut Egress) {
     if egress.is_empty() {
         return;
@@ -377,7 +378,7 @@ fn send(sockets: &[MediaSocket], egress: &mut Egress) {
         if socket.state.try_send((&socket.socket).into(), &transmit).is_err() {
             refused += send.datagrams();
         }
-        // The library turns GSO off when a device refuses it.
+        // The library switches GSO off when a device refuses it.
         segments = segments.min(socket.state.max_gso_segments());
     }
     egress.count_refused(refused);
@@ -413,7 +414,7 @@ impl Receiver {
         }
     }
 
-    /// One system call; fills `datagrams`.
+    /// Makes one system call and fills `datagrams`.
     fn receive(&mut self, socket: &MediaSocket) -> io::Result<()> {
         self.datagrams.clear();
         let mut chunks = self.buffer.chunks_exact_mut(SLOT_BYTES);
@@ -452,7 +453,7 @@ mod tests {
         let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
         receiver.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let to = |remote: SocketAddr| Path { remote, local: None };
-        // One and the last of a run that is shorter, to a port that there is not; one for a family that we have no socket of.
+        // One datagram, and a run whose last one is shorter, to a port that is closed; and one of a family that no socket has.
         let nowhere = to("127.0.0.1:0".parse().unwrap());
         let mut egress = Egress::new(8);
         for len in [100, 100, 60] {

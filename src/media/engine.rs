@@ -1,9 +1,9 @@
-//! The handle through which the hub uses the media workers: commands in, events out, plain values. It notices a worker that
-//! is lost, and replaces it; it touches neither threads nor clocks ([`Launch`] starts workers).
+//! The handle through which the hub uses the media workers: commands go in, events come out, all plain values. It notices lost
+//! workers and replaces them. It touches neither threads nor clocks ([`Launch`] starts workers).
 //!
-//! A worker is lost when its thread has ended, when it has not taken its commands until their queue is full, or when it has
-//! not turned for [`TICKS_WITHOUT_TURN`] seconds. From then on nothing is sent to it, other workers forget their links with it,
-//! and [`Media::poll_lost`] tells the hub, which ends what lived there.
+//! A worker is lost when its thread has ended, when its queue of commands is full because it takes none, or when it has not
+//! turned for [`TICKS_WITHOUT_TURN`] seconds. From then on nothing is sent to it, the other workers remove their links with it,
+//! and [`Media::poll_lost`] reports it to the hub, which ends everything that lived there.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -27,40 +27,40 @@ use crate::media::messages::Fault;
 use crate::media::messages::{MediaCommand, MediaEvent};
 use crate::pulse::Pulse;
 
-/// Ticks of a second ([`Media::tick`]) in which a worker has not turned once, after which it is lost. A worker turns at least
-/// once a second, and after each batch of packets. A thread that the machine does not run for some seconds may go on; after
-/// ten its participants have seen a frozen picture for so long that coming again is better for them. Seconds in which the
-/// whole process stood still are no ticks.
+/// Ticks of a second ([`Media::tick`]) without a turn after which a worker is lost. A worker turns at least once a second, and
+/// after each batch of packets. A thread that the machine does not run for some seconds may go on. After ten, its participants
+/// have seen a frozen picture for so long that joining again is better for them. Seconds in which the whole process stood still
+/// are no ticks.
 pub const TICKS_WITHOUT_TURN: u32 = 10;
 
 /// Ticks without a turn after which new rooms go to other workers.
 const TICKS_SUSPECT: u32 = 2;
 
-/// The workers. The hub owns them; dropped, they say goodbye to everybody and end.
+/// The workers. The hub owns them. When this is dropped, they close all connections and end.
 pub struct Media {
     launch: Box<dyn Launch>,
     slots: Vec<Slot>,
-    /// Workers that are lost, and that [`Media::poll_lost`] has not returned yet.
+    /// The lost workers that [`Media::poll_lost`] has not returned yet.
     lost: VecDeque<WorkerId>,
     watch: MediaWatch,
 }
 
-/// The place of one worker and of those that replace it.
+/// The place of one worker and of its replacements.
 struct Slot {
-    /// None while the worker is lost and not replaced.
+    /// The way to the worker. `None` while it is lost and not replaced.
     port: Option<WorkerPort>,
     local: LocalEnd,
     cpu: Option<usize>,
     generation: u8,
     replacements: Replacements,
-    /// Whether it can reach the worker of that index, or will, by the time that it has taken its commands.
+    /// The workers, by index, that this one has a link with, or will have once it has handled its commands.
     linked: Vec<bool>,
-    /// The pulse at the last tick, and for how many ticks it has been that.
+    /// The pulse at the last tick; `ticks_without_turn` counts the ticks for which it has stayed the same.
     last_turn_ms: u64,
     ticks_without_turn: u32,
 }
 
-/// Why a worker is lost.
+/// The reason why a worker is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Loss {
     Ended,
@@ -92,7 +92,7 @@ impl Slot {
         }
     }
 
-    /// Counts a tick; whether the worker has been still for too many of them.
+    /// Counts a tick. Returns whether the worker has stood still for too many of them.
     fn hangs(&mut self) -> bool {
         let Some(pulse) = self.port.as_ref().and_then(|port| port.load.pulse()) else {
             return false;
@@ -106,7 +106,7 @@ impl Slot {
         self.ticks_without_turn >= TICKS_WITHOUT_TURN
     }
 
-    /// What decides where new rooms go: the smallest is taken. None where there is no worker.
+    /// The weight of this worker: a new room goes to the smallest. `None` where there is no worker.
     fn weight(&self) -> Option<(bool, u64)> {
         let port = self.port.as_ref()?;
         Some((self.ticks_without_turn >= TICKS_SUSPECT, port.load.weight()))
@@ -126,7 +126,7 @@ impl Media {
         Ok((media, threads))
     }
 
-    /// With workers that `launch` makes.
+    /// Starts with workers that `launch` makes.
     pub fn with(mut launch: Box<dyn Launch>, workers: usize, now: Instant) -> Result<Media, MediaStartError> {
         let mut slots = Vec::new();
         for index in 0..workers {
@@ -143,7 +143,7 @@ impl Media {
         Ok(media)
     }
 
-    /// Where clients can reach the workers.
+    /// The addresses at which clients can reach the workers.
     pub fn addresses(&self) -> impl Iterator<Item = &LocalEnd> {
         self.slots.iter().map(|slot| &slot.local)
     }
@@ -157,8 +157,8 @@ impl Media {
         Some(least)
     }
 
-    /// The least busy of those workers that `is_asked` takes; `None` if there is no such worker. One that has just stopped
-    /// turning counts as busier than all others, one that is lost does not count.
+    /// The least busy of the workers for which `is_asked` is true; `None` if there is none. A worker that has just stopped
+    /// turning counts as busier than all others; a lost one does not count.
     pub fn least_busy(&self, is_asked: impl Fn(WorkerId) -> bool) -> Option<WorkerId> {
         let weight = |index: usize| Some((self.slots[index].weight()?, index));
         (0..self.slots.len())
@@ -168,12 +168,12 @@ impl Media {
             .map(|(_, index)| WorkerId(index))
     }
 
-    /// What answers for rooms on this worker say.
+    /// The addresses and fingerprints in answers for rooms on this worker.
     pub fn local_end(&self, worker: WorkerId) -> &LocalEnd {
         &self.slots[worker.0].local
     }
 
-    /// The processor that a worker keeps to, if it is pinned to one.
+    /// The processor that a worker is pinned to, if any.
     pub fn cpu(&self, worker: WorkerId) -> Option<usize> {
         self.slots[worker.0].cpu
     }
@@ -187,7 +187,7 @@ impl Media {
         self.watch.clone()
     }
 
-    /// Never waits. A command to a worker that is lost is thrown away: everything there is ended anyway.
+    /// Sends a command. Never waits. A command to a lost worker is dropped: everything there has ended anyway.
     pub fn send(&mut self, worker: WorkerId, command: MediaCommand) {
         if let MediaCommand::Open(spec) = &command {
             let copies = spec.sections.iter().filter(|section| section.down.is_some()).count() as u64;
@@ -207,8 +207,8 @@ impl Media {
         }
     }
 
-    /// A worker that has been lost since the last call: its rooms and connections are no more. By now it has been replaced, if
-    /// it could be.
+    /// Returns a worker that has been lost since the last call: its rooms and connections have ended. It has been replaced by
+    /// now, if that was possible.
     pub fn poll_lost(&mut self, now: Instant) -> Option<WorkerId> {
         for index in 0..self.slots.len() {
             let port = self.slots[index].port.as_ref();
@@ -218,12 +218,12 @@ impl Media {
         }
         let lost = self.lost.pop_front()?;
         if !self.replace(now, lost.0) {
-            error!(worker = lost.0, "media worker left out for up to a minute");
+            error!(worker = lost.0, "media worker missing for up to a minute");
         }
         Some(lost)
     }
 
-    /// To be called every second: looks for workers that hang, and tries again to replace those that are left out.
+    /// Looks for workers that hang, and tries again to replace those that are missing. Call it every second.
     pub fn tick(&mut self, now: Instant) {
         for index in 0..self.slots.len() {
             if self.slots[index].hangs() {
@@ -235,13 +235,13 @@ impl Media {
     }
 
     fn lose(&mut self, index: usize, loss: Loss) {
-        // A thread that hung, and goes on one day, finds the queue of its commands closed, and ends.
+        // A thread that hung and goes on one day finds its queue of commands closed, and ends.
         if self.slots[index].port.take().is_none() {
             return;
         }
         error!(worker = index, why = loss.sentence(), "media worker lost");
         metrics::counter!("patchbay_media_worker_losses_total", "worker" => index.to_string()).increment(1);
-        // Nothing is there any more.
+        // The worker has no connections or rooms any more.
         Meters::new(index).show(&Stats::default());
         self.launch.abandon(WorkerId(index));
         self.lost.push_back(WorkerId(index));
@@ -254,7 +254,7 @@ impl Media {
         self.show();
     }
 
-    /// Whether there is a worker again in this place.
+    /// Replaces a lost worker. Returns whether there is a worker in its place now.
     fn replace(&mut self, now: Instant, index: usize) -> bool {
         let slot = &mut self.slots[index];
         if slot.port.is_some() {
@@ -281,7 +281,8 @@ impl Media {
         }
     }
 
-    /// Lets two workers share rooms. Made when a first room needs it, and kept until one of them is lost.
+    /// Links two workers, so that they can share rooms. The link is made when a first room needs it, and kept until one of them
+    /// is lost.
     fn link(&mut self, one: usize, other: usize) {
         let (Some(port), Some(other_port)) = (&self.slots[one].port, &self.slots[other].port) else {
             return;
@@ -296,7 +297,7 @@ impl Media {
         let ends = [(one, other, end), (other, one, other_end)];
         for ((of, other, end), doorbell) in ends.into_iter().zip(doorbells) {
             let end = Box::new(end);
-            // It has just been found lost: then the other is not to be linked with it.
+            // If one was just found to be lost, the other one must not be linked with it.
             if self.slots[of].linked[other] {
                 self.post(of, DriverCommand::Link { other, end, doorbell });
             }
@@ -312,7 +313,7 @@ impl Media {
         }
     }
 
-    /// Lets others see which workers there are.
+    /// Shows others which workers there are.
     fn show(&mut self) {
         let ports = self.slots.iter().map(|slot| slot.port.as_ref());
         let pulses: Vec<Option<Pulse>> = ports.map(|port| port?.load.pulse().cloned()).collect();
@@ -325,22 +326,22 @@ impl Media {
 impl Drop for Media {
     fn drop(&mut self) {
         for port in self.slots.iter().filter_map(|slot| slot.port.as_ref()) {
-            // A full queue means a worker that no longer takes commands: it is left to the end of the process.
+            // A full queue means a worker that takes no commands any more: it ends with the process.
             let _ = port.commands.try_send(DriverCommand::Shutdown);
             port.doorbell.wake();
         }
     }
 }
 
-/// Who turns, for those who ask about the server's health. Cheap to clone.
+/// The pulses of the workers, for checks of the server's health. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct MediaWatch {
-    /// By the worker's index; None for one that is lost and not replaced.
+    /// The pulses by the worker's index; `None` for a worker that is lost and not replaced.
     pulses: Arc<ArcSwap<Vec<Option<Pulse>>>>,
 }
 
 impl MediaWatch {
-    /// For each worker whether it turns.
+    /// Whether each worker turns.
     pub fn turning(&self, now: Instant) -> Vec<bool> {
         let turns = |pulse: &Option<Pulse>| pulse.as_ref().is_some_and(|pulse| !pulse.stands_still(now));
         self.pulses.load().iter().map(turns).collect()

@@ -1,4 +1,4 @@
-//! How media workers come to life, and why they may not.
+//! The start of media workers, and the reasons why it may fail.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -16,45 +16,45 @@ use crate::ids::WorkerId;
 use crate::pinning::{Pinning, PinningError};
 use crate::ports::PortError;
 
-/// What the media workers need to know at start.
+/// The settings of the media workers.
 #[derive(Clone, Debug)]
 pub struct MediaSettings {
     /// Local addresses of the media sockets; one port serves all of them. Unspecified addresses stand for all.
     pub bind_addresses: Vec<IpAddr>,
-    /// Worker n listens on `first_port + n`; 0 lets the system choose.
+    /// The port of the first worker; worker n listens on `first_port + n`. 0 lets the system choose.
     pub first_port: u16,
     pub workers: usize,
     pub pinning: Pinning,
-    /// What answers advertise instead of the addresses found on this machine; empty to find them.
+    /// Addresses announced in answers instead of those found on this machine. Empty: the found ones are announced.
     pub announced_addresses: Vec<IpAddr>,
-    /// The most a publisher without transport-wide feedback is told to send.
+    /// The limit announced to a publisher without transport-wide feedback.
     pub max_publish_bps: u64,
 }
 
-/// Commands that wait for one worker. As many as it can have connections: a join storm that fills the whole worker fits, and
-/// a worker that has taken none of so many is lost. At some 4 KiB each they take 64 MiB.
+/// Commands that wait for one worker. There may be as many as connections: a join storm that fills the whole worker fits,
+/// and a worker that has taken none of so many is lost. At some 4 KiB each they take 64 MiB.
 pub const COMMANDS: usize = MAX_PEERS;
 
-/// How workers come to life: threads in the server, whatever it likes in a test.
+/// The maker of workers: threads in the server, anything else in a test.
 pub trait Launch: Send {
-    /// A worker in the place of an earlier one, if `generation` is not 0.
+    /// Starts a worker. If `generation` is not 0, it replaces an earlier one.
     fn launch(&mut self, worker: WorkerId, generation: u8, now: Instant) -> Result<WorkerPort, MediaStartError>;
 
-    /// The worker is lost. Its thread may have ended, or hang for ever.
+    /// Gives up a lost worker. Its thread may have ended, or hang for ever.
     fn abandon(&mut self, worker: WorkerId);
 }
 
-/// The way to one worker that runs.
+/// The way to one running worker.
 pub struct WorkerPort {
     pub commands: mpsc::Sender<DriverCommand>,
     pub doorbell: Arc<Doorbell>,
     pub load: Arc<Load>,
     pub local: LocalEnd,
-    /// The processor that it keeps to.
+    /// The processor that it is pinned to, if any.
     pub cpu: Option<usize>,
 }
 
-/// Why the media workers, or one in the place of a lost one, could not be started.
+/// The reason why the media workers, or a replacement, could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum MediaStartError {
     #[error("cannot listen for media on UDP {address}: {why}")]

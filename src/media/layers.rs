@@ -1,18 +1,18 @@
-//! Which simulcast layer a subscription should get: the highest that is active, of those that it may have. It may have a
-//! [`LayerSet`]: today the layers that its client decodes (each may have a codec of its own); where bandwidth is to be divided, those
-//! that fit too.
+//! The choice of a simulcast layer for a subscription: the highest active one of those that it may have. A [`LayerSet`] holds these:
+//! today the layers that its client decodes (each may have a codec of its own), and later, where bandwidth is divided, only those of
+//! them that fit.
 
 use std::time::{Duration, Instant};
 
-/// What is known of one layer of a track.
+/// The state of one layer of a track.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayerState {
-    /// Received bits per second, smoothed: the order of quality where nothing else tells it.
+    /// Received bits per second, smoothed: the order of quality where nothing else shows it.
     pub bitrate_bps: u64,
     pub last_packet: Option<Instant>,
 }
 
-/// Some of a track's layers, by their places.
+/// Some of a track's layers, as bits by their index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LayerSet(u8);
 
@@ -22,7 +22,7 @@ impl LayerSet {
     }
 }
 
-/// Whether each layer is one of them, the first layer first.
+/// The set from one flag for each layer, the first layer first.
 impl FromIterator<bool> for LayerSet {
     fn from_iter<I: IntoIterator<Item = bool>>(layers: I) -> LayerSet {
         let bits = layers.into_iter().take(8).enumerate();
@@ -37,22 +37,22 @@ impl LayerState {
     }
 }
 
-/// A layer that has sent nothing for this long is taken to be off: a sender's slowest screen share still sends more
-/// often, and a viewer waits no longer for a picture than this plus a key frame.
+/// Time without a packet after which a layer counts as off. A sender's slowest screen share still sends more often, and a viewer
+/// waits for a picture no longer than this plus a key frame.
 pub const INACTIVE_AFTER: Duration = Duration::from_millis(800);
 
-/// Several frames of a slow stream, so that one large frame does not make the rate jump; and short enough that a
-/// layer that comes up is seen within a second.
+/// The length of a window: several frames of a slow stream, so that one large frame does not make the rate jump; and short enough
+/// that a new layer is seen within a second.
 const RATE_WINDOW: Duration = Duration::from_millis(500);
 
-/// A stream that paused for this many windows has no rate.
+/// Windows without a packet after which a stream has no rate.
 const RATE_WINDOWS_KEPT: u32 = 4;
 
 /// Measures a stream's bit rate in windows.
 #[derive(Debug, Default)]
 pub struct RateMeter {
     window: Option<Window>,
-    /// Of the windows that ended, each counting half as much as the next.
+    /// The average of the ended windows, each counting half as much as the next.
     smoothed_bps: Option<u64>,
 }
 
@@ -63,16 +63,16 @@ struct Window {
 }
 
 impl Window {
-    /// A window that has not ended counts as a whole one: the first packets of a stream would give any rate.
+    /// The rate of this window. A window that has not ended counts as a whole one: the first packets of a stream would give any rate.
     fn bps(&self, now: Instant) -> u64 {
         let lasted = now.saturating_duration_since(self.start).max(RATE_WINDOW);
-        // At most 2^64 / 8,000 bytes in half a second: no stream overflows this.
+        // No stream overflows this: at most 2^64 / 8,000 bytes in half a second.
         self.bytes * 8_000 / lasted.as_millis() as u64
     }
 }
 
 impl RateMeter {
-    /// Of a stream that was measured elsewhere until `now`.
+    /// The meter of a stream that was measured elsewhere until `now`.
     pub fn going_on(now: Instant, bps: u64) -> RateMeter {
         RateMeter {
             window: Some(Window { start: now, bytes: 0 }),
@@ -87,7 +87,7 @@ impl RateMeter {
             let ended = window.bps(now);
             self.smoothed_bps = match self.smoothed_bps {
                 Some(before) if lasted < RATE_WINDOW * RATE_WINDOWS_KEPT => Some((before + ended) / 2),
-                // After a pause the stream starts anew.
+                // After a pause the measurement starts anew.
                 _ => (lasted < RATE_WINDOW * RATE_WINDOWS_KEPT).then_some(ended),
             };
             *window = Window { start: now, bytes: 0 };
@@ -103,23 +103,23 @@ impl RateMeter {
         match self.smoothed_bps {
             _ if lasted >= RATE_WINDOW * RATE_WINDOWS_KEPT => 0,
             Some(smoothed) if lasted < RATE_WINDOW => smoothed,
-            // The window should have ended: the stream slows down, or has stopped.
+            // The window should have ended, so the stream slows down, or has stopped.
             Some(smoothed) => smoothed.min(window.bps(now)),
             None => window.bps(now),
         }
     }
 }
 
-/// To leave an active layer for another, the other's rate must be higher by a quarter and by this much: the layers of
-/// a still picture come close to one another, those of a moving one differ by twice and more.
+/// A bit rate by which another active layer must be higher before a subscription changes to it; it must also be higher by a quarter.
+/// The layers of a still picture come close to one another; those of a moving one differ by twice and more.
 const BETTER_BY_BPS: u64 = 30_000;
 
-/// The index of the layer to aim for, of those that the subscription may have, given the one now forwarded; `None` when none of
-/// them is active. A small difference in bit rate does not make a layer higher than the present one (no flapping).
+/// The index of the layer to aim for, of those that the subscription may have. `current` is the one now forwarded. `None` when none
+/// of them is active. A small difference in bit rate causes no change (no flapping).
 pub fn target(layers: &[LayerState], may_have: LayerSet, current: Option<usize>, now: Instant) -> Option<usize> {
     let is_active = |(index, layer): &(usize, &LayerState)| may_have.contains(*index) && layer.is_active(now);
     let active = layers.iter().enumerate().filter(is_active);
-    // Of equals the first, so that the choice does not depend on who asks.
+    // Of equal layers the first is taken, so that the choice does not depend on who asks.
     let (best, highest) = active.clone().rev().max_by_key(|(_, layer)| layer.bitrate_bps)?;
     let mut active = active;
     let Some((present, layer)) = active.find(|(index, _)| Some(*index) == current) else {
@@ -131,8 +131,8 @@ pub fn target(layers: &[LayerState], may_have: LayerSet, current: Option<usize>,
 }
 
 /// The index of the layer to wait at when [`target`] finds none: the present one if the subscription may have it, otherwise the one
-/// that sent last, of those that it may have. If it may have none, the present one, or else the one that sent last. (A screen that
-/// stands still sends nothing for a long time.) `None` without layers.
+/// that sent last, of those that it may have. If it may have none, the present one, or else the one that sent last. (A screen share
+/// of a still picture sends nothing for a long time.) `None` without layers.
 pub fn waiting_place(layers: &[LayerState], may_have: LayerSet, current: Option<usize>) -> Option<usize> {
     let last = |wanted: bool| {
         let sent = layers
@@ -154,7 +154,7 @@ mod tests {
         epoch() + Duration::from_millis(millis)
     }
 
-    /// Sends packets of one size, so many milliseconds apart.
+    /// Sends packets of one size, some milliseconds apart.
     fn send(meter: &mut RateMeter, millis: std::ops::Range<u64>, every: usize, bytes: usize) {
         millis
             .step_by(every)

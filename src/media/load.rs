@@ -1,4 +1,4 @@
-//! What a media worker lets the rest of the server see of itself while it runs.
+//! The load of a running media worker, as the rest of the server sees it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
@@ -6,21 +6,21 @@ use std::time::Instant;
 use super::stats::Stats;
 use crate::pulse::Pulse;
 
-/// How busy a worker is, and that its thread lives and turns.
+/// How busy a worker is, and whether its thread lives and turns.
 #[derive(Debug)]
 pub struct Load {
-    /// Written about once a second.
+    /// Number of subscriptions; like `peers`, written about once a second.
     subscriptions: AtomicU64,
     peers: AtomicU64,
-    /// Rooms placed and subscriptions opened since the last report, which does not know them yet.
+    /// Number of rooms placed and subscriptions opened since the last `publish`, which did not count them yet.
     placed: AtomicU64,
     running: AtomicBool,
-    /// None where nobody turns: in tests of what stands above the workers.
+    /// The pulse of the worker's thread. `None` in tests without such a thread.
     pulse: Option<Pulse>,
 }
 
 impl Load {
-    /// Of a worker that begins to run.
+    /// The load of a worker that begins to run.
     pub fn new(pulse: Option<Pulse>) -> Load {
         Load {
             subscriptions: AtomicU64::new(0),
@@ -31,7 +31,8 @@ impl Load {
         }
     }
 
-    /// Every subscription is a stream of packets to send; a connection costs its keep-alives; a new room will have some.
+    /// The weight for placement: every subscription is a stream of packets to send, a connection costs its keep-alives,
+    /// and a new room will have some of both.
     pub fn weight(&self) -> u64 {
         let count = |value: &AtomicU64| value.load(Ordering::Relaxed);
         10 * count(&self.subscriptions) + count(&self.peers) + 10 * count(&self.placed)
@@ -41,14 +42,14 @@ impl Load {
         self.placed.fetch_add(rooms_and_subscriptions, Ordering::Relaxed);
     }
 
-    /// Copies what placement reads of a worker's numbers.
+    /// Takes over those numbers of a worker that placement reads.
     pub fn publish(&self, stats: &Stats) {
         self.subscriptions.store(stats.subscriptions, Ordering::Relaxed);
         self.peers.store(stats.peers, Ordering::Relaxed);
         self.placed.store(0, Ordering::Relaxed);
     }
 
-    /// The worker has turned.
+    /// Records a turn of the worker.
     pub fn beat(&self, now: Instant) {
         if let Some(pulse) = &self.pulse {
             pulse.beat(now);
@@ -59,7 +60,7 @@ impl Load {
         self.pulse.as_ref()
     }
 
-    /// The worker has ended, in whatever way.
+    /// Records the end of the worker, whatever its cause.
     pub fn end(&self) {
         self.running.store(false, Ordering::Release);
     }

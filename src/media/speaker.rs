@@ -1,39 +1,39 @@
-//! Who speaks: the audio level of each packet (RFC 6464), smoothed; and what is reported of it, by the clock.
+//! Who speaks: the smoothed audio level of each packet (RFC 6464), and the reports that follow from it, by the clock.
 
 use std::time::{Duration, Instant};
 
-/// A level of this many decibels over silence (-45 dBov) begins speech: quiet talking near a microphone is at -40,
-/// a fan or a street through a window below -50.
+/// The level, in decibels over silence, at which speech begins (-45 dBov). Quiet talking near a microphone is at -40, a fan
+/// or a street through a window below -50.
 const SPEAKING_FROM: f32 = 127.0 - 45.0;
-/// And speech lasts down to here (-55 dBov), so that it does not end between syllables.
+/// The level down to which speech goes on (-55 dBov), so that it does not end between syllables.
 const SPEAKING_DOWN_TO: f32 = 127.0 - 55.0;
 
-/// Time constants of the smoothing. Rising takes a word, so that a cough or a knock does not change who speaks;
-/// falling bridges the pauses between words.
+/// Time constants of the smoothing. Rising takes a word, so that a cough or a knock does not change who speaks. Falling
+/// bridges the pauses between words.
 const RISE: Duration = Duration::from_millis(60);
 const FALL: Duration = Duration::from_millis(250);
 
-/// Packets may be this far apart in running audio (Opus frames last up to 120 ms, RFC 7587 §4.2)...
+/// The longest time between packets in running audio (Opus frames last up to 120 ms, RFC 7587 §4.2)...
 const SILENT_AFTER: Duration = Duration::from_millis(150);
-/// ...and when they stop for longer the level falls to nothing in this time.
+/// ...and the time in which the level falls to nothing when no packet comes for longer.
 const FADE: Duration = Duration::from_millis(500);
 
-/// What the first packet, and the first after a pause, stands for.
+/// The time that the first packet stands for, and the first one after a pause.
 const FRAME: Duration = Duration::from_millis(20);
 
-/// Somebody who was not heard for so long has ended to speak. People breathe and look for words for less; with more, two who
-/// take turns would both be shown as speaking. It also bounds the reports about one connection, whatever its client sends: a
-/// begin and an end in this time.
+/// Silence after which somebody has stopped speaking. People breathe and look for words for less. With more, two people who
+/// take turns would both be shown as speaking. It also bounds the reports about one connection, whatever its client sends:
+/// one begin and one end in this time.
 const PAUSE: Duration = Duration::from_millis(800);
 
-/// How loud the sound of a participant is, roughly: what an operator asks is who sends nothing, and whose sound is bad.
+/// The rough loudness of a participant's sound. Operators want to know who sends nothing, and whose sound is bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loudness {
     /// Below -100 dBov: muted, or a microphone that gives nothing.
     Silence,
-    /// What is no speech.
+    /// Sound that is no speech.
     Quiet,
-    /// From -55 dBov, at which speech that has begun goes on.
+    /// From -55 dBov, the level down to which speech goes on.
     Speech,
     /// From -12 dBov: so near to the limit that it is often distorted.
     Loud,
@@ -42,9 +42,9 @@ pub enum Loudness {
 impl Loudness {
     pub const ALL: [Loudness; 4] = [Loudness::Silence, Loudness::Quiet, Loudness::Speech, Loudness::Loud];
 
-    /// `level` is in decibels over silence, 0 to 127.
+    /// The loudness of `level`, in decibels over silence, 0 to 127.
     pub fn of(level: u8) -> Loudness {
-        // In -dBov.
+        // The number is in -dBov.
         match 127_u8.saturating_sub(level) {
             0..=12 => Loudness::Loud,
             13..=55 => Loudness::Speech,
@@ -63,14 +63,14 @@ impl Loudness {
     }
 }
 
-/// What was last reported of one connection: whether its participant speaks.
+/// The last report about one connection: whether its participant speaks.
 #[derive(Debug, Default)]
 pub struct SpeechReports {
-    /// When speech was last heard, while it is reported.
+    /// The time when speech was last heard; `None` while no speech is reported.
     heard: Option<Instant>,
 }
 
-/// What is to be reported.
+/// A change to report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Speech {
     Began,
@@ -82,7 +82,7 @@ impl SpeechReports {
         self.heard.is_some()
     }
 
-    /// Takes note of whether speech is heard now; returns what changes by that.
+    /// Records whether speech is heard now. Returns the change that follows, if any.
     pub fn observe(&mut self, now: Instant, is_heard: bool) -> Option<Speech> {
         match self.heard {
             None if is_heard => {
@@ -106,15 +106,15 @@ impl SpeechReports {
 /// The level of one audio track.
 #[derive(Debug, Default)]
 pub struct AudioLevel {
-    /// Decibels over silence, 0 to 127, at the last packet.
+    /// The level at the last packet: decibels over silence, 0 to 127.
     smoothed: f32,
     speaking: bool,
     last: Option<Instant>,
 }
 
 impl AudioLevel {
-    /// `element` is the one byte of the RFC 6464 extension: V bit and level in -dBov. The V bit is not used: only
-    /// some senders set it, and the extension does not say which.
+    /// Records a packet's level. `element` is the one byte of the RFC 6464 extension: V bit and level in -dBov. The V bit is
+    /// not used: only some senders set it, and the extension does not say which.
     pub fn received(&mut self, now: Instant, element: u8) {
         let level = f32::from(127 - (element & 0x7F));
         let before = self.faded(now);
@@ -130,9 +130,9 @@ impl AudioLevel {
         self.speaking = self.is_speaking(now);
     }
 
-    /// 0 (silence) to 127 (full scale), decaying to silence when packets stop.
+    /// The level: 0 (silence) to 127 (full scale), falling to silence when packets stop.
     pub fn level(&self, now: Instant) -> u8 {
-        // Rounds, and saturates: in range anyway.
+        // The cast rounds, and saturates; the value is in range anyway.
         (self.faded(now) + 0.5) as u8
     }
 
@@ -140,7 +140,7 @@ impl AudioLevel {
         self.faded(now) >= self.threshold()
     }
 
-    /// Whether it has ever been received.
+    /// Whether a level has ever been received.
     pub fn is_known(&self) -> bool {
         self.last.is_some()
     }
@@ -177,7 +177,7 @@ mod tests {
             }
         }
 
-        /// Packets of one level, in -dBov, for so long.
+        /// Receives packets of one level, in -dBov, for some time.
         fn hear(&mut self, dbov: u8, millis: u64) {
             for _ in 0..millis / 20 {
                 self.now += FRAME;

@@ -1,25 +1,25 @@
-//! What a worker counts: plain numbers, copied out by the driver about once a second.
+//! The counts of a worker: plain numbers, copied by the driver about once a second.
 
 use metrics::{Counter, Gauge};
 
 use super::speaker::Loudness;
 
-/// Totals since the start, and how many of each thing there are now.
+/// Totals since the start, and current numbers of things.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     pub peers: u64,
-    /// Of these, connections whose client is not heard any more.
+    /// Connections whose client has fallen silent.
     pub suspended: u64,
     /// Connections whose participant speaks.
     pub speaking: u64,
-    /// Published here.
+    /// Tracks published here.
     pub tracks: u64,
-    /// Published on other workers, for subscribers that live here.
+    /// Tracks published on other workers, for subscribers that live here.
     pub mirrored_tracks: u64,
     pub subscriptions: u64,
     pub rooms: u64,
     pub known_addresses: u64,
-    /// Memory that holds packets for subscribers who may miss them.
+    /// Bytes of packets kept for subscribers who may miss them.
     pub cache_bytes: u64,
     /// Datagrams of any kind that came in.
     pub received_datagrams: u64,
@@ -30,7 +30,7 @@ pub struct Stats {
     pub forwarded_packets: u64,
     /// Packets passed on to workers that mirror a room, once for each.
     pub mirrored_packets: u64,
-    /// Packets that were not, because the worker did not keep up.
+    /// Packets for such workers that were dropped, because the worker did not keep up.
     pub mirror_dropped_packets: u64,
     /// Sends to the kernel: with GSO one carries many packets.
     pub sends: u64,
@@ -50,9 +50,9 @@ pub struct Stats {
     pub nacks_received: u64,
     pub key_frame_requests_sent: u64,
     pub key_frame_requests_received: u64,
-    /// Times that what is published was found to be in no format that a subscriber decodes.
+    /// Times that a subscriber was found to decode no published format.
     pub undecodable: u64,
-    /// How often, once a second for each participant that sends sound, it was so loud; by [`Loudness`].
+    /// Seconds of sound of all participants, by [`Loudness`]: each second counts one for every participant that sends sound.
     pub loudness: [u64; Loudness::ALL.len()],
     pub connected: u64,
     pub failed: u64,
@@ -108,7 +108,7 @@ impl Stats {
     }
 }
 
-/// Where Prometheus reads the numbers of one worker. Each is looked up by its name once.
+/// The Prometheus metrics of one worker. Each is looked up by its name once.
 pub struct Meters {
     gauges: Vec<Gauge>,
     counters: Vec<Counter>,
@@ -117,8 +117,7 @@ pub struct Meters {
 }
 
 impl Meters {
-    /// For worker `index`. One that takes the place of a lost one begins at nothing, and its counters go on from what was shown
-    /// of that.
+    /// The metrics of worker `index`. A replacement begins at zero, and its counters continue those of the lost worker.
     pub fn new(index: usize) -> Meters {
         let worker = index.to_string();
         let nothing = Stats::default();

@@ -1,6 +1,6 @@
-//! The threads of the media workers: starts them, and starts new ones in the place of lost ones.
+//! The threads of the media workers: starts them, and starts replacements for lost ones.
 //!
-//! The sockets are opened once and stay open: a new thread goes on at the same port, whatever has become of the earlier one.
+//! The sockets are opened once and stay open: a new thread goes on at the same port, whatever the earlier one does.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,10 +23,10 @@ use crate::ids::WorkerId;
 use crate::media::launch::MediaStartError;
 use crate::pulse::Pulse;
 
-/// Threads of one worker that were given up and hang still, while it is replaced once more. Each keeps its memory, and may
-/// keep a processor busy: one is what the machine can bear.
+/// Hanging threads of one worker that were given up, while the worker is replaced once more. Each keeps its memory, and may
+/// keep a processor busy: the machine can bear one.
 const HANGING_MAX: usize = 1;
-/// How often it is looked whether the threads have ended.
+/// Time between two checks whether the threads have ended.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// Starts the threads.
@@ -41,7 +41,7 @@ pub(super) struct ThreadLauncher {
     abandoned: Vec<Thread>,
 }
 
-/// What a worker is started with, however often.
+/// The parts that stay the same each time a worker is started.
 struct Seat {
     sockets: Vec<MediaSocket>,
     local: LocalEnd,
@@ -53,7 +53,7 @@ struct Thread {
     handle: JoinHandle<()>,
 }
 
-/// The threads that are to end before the process does. Cheap to clone.
+/// The threads that have to end before the process does. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Threads {
     running: Arc<Mutex<Vec<Thread>>>,
@@ -64,7 +64,8 @@ impl Threads {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns when all have ended but those of lost workers. They do when their [`super::engine::Media`] is dropped.
+    /// Returns when all threads have ended, except those of lost workers. They end when their [`super::engine::Media`] is
+    /// dropped.
     pub async fn ended(&self) {
         while !self.lock().iter().all(|thread| thread.handle.is_finished()) {
             tokio::time::sleep(LOOK_EVERY).await;
@@ -73,7 +74,7 @@ impl Threads {
 }
 
 impl ThreadLauncher {
-    /// All sockets before any thread: what fails leaves nothing running.
+    /// Opens all sockets before any thread starts: if one fails, nothing runs.
     pub fn new(settings: &MediaSettings, events: mpsc::Sender<MediaEvent>) -> Result<Self, MediaStartError> {
         let certificate = || DtlsIdentity::generate().map_err(|error| MediaStartError::Certificate(error.to_string()));
         let (identity, spare_identity) = (certificate()?, certificate()?);
@@ -173,7 +174,7 @@ impl Launch for ThreadLauncher {
     }
 }
 
-/// A worker's thread, from its begin to its end, whatever that is.
+/// Runs a worker's thread from its start to its end, whatever ends it.
 fn run(worker: WorkerId, driver: Driver, load: &Load, events: &mpsc::Sender<MediaEvent>) {
     match catch_unwind(AssertUnwindSafe(|| driver.run())) {
         Ok(Ok(())) => {}
@@ -181,6 +182,6 @@ fn run(worker: WorkerId, driver: Driver, load: &Load, events: &mpsc::Sender<Medi
         Err(_) => tracing::error!(worker = worker.0, "media worker panicked"),
     }
     load.end();
-    // A hub that has ended needs not be told, and one that has so many events to take looks after each of them.
+    // A hub that has ended does not need this event. A hub with a full queue will find the lost worker by itself.
     let _ = events.try_send(MediaEvent::WorkerEnded { worker });
 }

@@ -1,20 +1,21 @@
-//! What a publisher without transport-wide feedback is told to send at most, from loss alone.
+//! The send rate announced to a publisher without transport-wide feedback, from loss alone.
 
 use std::time::{Duration, Instant};
 
-/// Loss in 1/256, as reports have it. Below 2 % is noise of the path, above 10 % is a queue that overflows; between
-/// them nothing is changed. libwebrtc's sender draws the same lines.
+/// Loss in 1/256, as in reports. Below 2 % is noise of the path, above 10 % is a queue that overflows; between them
+/// nothing is changed. libwebrtc's sender uses the same limits.
 const LOSS_IS_NOISE_BELOW: u8 = 5;
 const LOSS_IS_CONGESTION_ABOVE: u8 = 26;
 
-/// After a pause the estimate rises no further than for this long.
+/// The longest time for which one update raises the estimate, also after a pause.
 const RISE_AT_MOST: Duration = Duration::from_secs(1);
 
-/// Reports of one and the same loss come closer together than a sender can react.
+/// The least time between two falls: reports of one and the same loss come closer together than a sender can react.
 const FALL_INTERVAL: Duration = Duration::from_millis(300);
 
-/// REMB (draft-alvestrand-rmcat-remb-03) for publishers that negotiated no transport-wide feedback: loss-based,
-/// rising by 8 % a second below 2 % loss, falling by half the loss above 10 %, as libwebrtc's sender does.
+/// REMB (draft-alvestrand-rmcat-remb-03) for publishers that negotiated no transport-wide feedback. It depends on
+/// loss: it rises by 8 % a second below 2 % loss, and falls by half the loss above 10 %, as libwebrtc's sender
+/// does.
 pub struct ReceiverEstimate {
     bps: u64,
     min_bps: u64,
@@ -35,7 +36,7 @@ impl ReceiverEstimate {
         }
     }
 
-    /// `fraction_lost` in 1/256, of the interval that ends now.
+    /// Updates the estimate and returns it. `fraction_lost` is in 1/256, of the interval that ends now.
     pub fn update(&mut self, now: Instant, fraction_lost: u8, received_bps: u64) -> u64 {
         let since = self
             .last_update
@@ -50,8 +51,8 @@ impl ReceiverEstimate {
     }
 
     fn rise(&mut self, passed: Duration, received_bps: u64) {
-        // That half of the estimate arrives does not show that more than the estimate would. (A camera at rest, or
-        // one with little to send, leaves it where it is.)
+        // If only half of the estimate arrives, that does not show that more than the estimate would arrive, too.
+        // (For a camera at rest, or one with little to send, the estimate stays.)
         if self.bps <= received_bps.saturating_add(received_bps / 2) {
             let step = u128::from(self.bps) * 8 * passed.as_millis() / 100_000;
             self.bps = self.bps.saturating_add(step as u64).min(self.max_bps);
@@ -66,7 +67,8 @@ impl ReceiverEstimate {
             return;
         }
         self.last_fall = Some(now);
-        // From what was sent: an estimate that nobody used up would take long to fall to where it matters.
+        // The fall starts from the rate that was sent: an estimate that nobody used up would take long to fall to a
+        // value that matters.
         let lost = u128::from(fraction_lost);
         let sent_bps = u128::from(received_bps) * 256 / (256 - lost);
         let from = if received_bps == 0 {
@@ -79,8 +81,8 @@ impl ReceiverEstimate {
 
     /// Appends one complete RTCP REMB packet.
     pub fn write(&self, sender_ssrc: u32, media_ssrcs: &[u32], out: &mut Vec<u8>) {
-        // The count is one byte. No peer publishes so many; should one, the first ones stand for all of them: the
-        // estimate is one for the connection.
+        // The count is one byte. No peer publishes so many. If one did, the first ones would stand for all of them,
+        // because the estimate is one for the connection.
         let media_ssrcs = &media_ssrcs[..media_ssrcs.len().min(255)];
         let words = 4 + media_ssrcs.len() as u16;
         // RFC 4585 §6.4: application layer feedback, FMT 15 of PSFB.
@@ -152,7 +154,7 @@ mod tests {
     #[test]
     fn heavy_loss_lowers_it_by_half_the_loss_of_what_was_sent() {
         let mut estimate = ReceiverEstimate::new(1_000_000, 50_000, 10_000_000);
-        // A quarter lost of 1 Mbit/s.
+        // A quarter of 1 Mbit/s is lost.
         assert_eq!(estimate.update(at(0), 64, 750_000), 875_000);
         assert_eq!(
             estimate.update(at(200), 64, 750_000),
@@ -206,7 +208,7 @@ mod tests {
                 let decoded = ReceiverEstimatedMaximumBitrate::unmarshal(&mut &out[..]).unwrap();
                 assert_eq!((decoded.sender_ssrc, &decoded.ssrcs[..]), (77, ssrcs));
                 let (told, meant) = (f64::from(decoded.bitrate), bps as f64);
-                // The decoder's own exponent for a mantissa of zero is off.
+                // The decoder's own exponent for a mantissa of zero is wrong.
                 assert!(
                     bps == 0 || (told <= meant && told >= meant * (1.0 - 1.0 / 131_072.0)),
                     "{told} for {meant}"

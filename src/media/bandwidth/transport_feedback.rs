@@ -1,27 +1,27 @@
-//! When each packet of a connection arrived, told to its sender, who estimates the path from it
+//! The arrival times of a connection's packets, sent to its sender, who estimates the path from them
 //! (draft-holmer-rmcat-transport-wide-cc-extensions-01).
 
 use std::time::Instant;
 
 use crate::media::rtp::sequence_distance;
 
-/// Arrivals that are remembered: feedback goes out several times a second, so that this is far more than a publisher
-/// sends in between (a tenth of a second of it would be 390 Mbit/s). In 32 KiB for each connection that sends.
+/// Arrivals that are remembered. Feedback is sent several times a second, so this is far more than a publisher sends
+/// in between (a tenth of a second of it would be 390 Mbit/s). It takes 32 KiB for each connection that sends.
 const WINDOW: u64 = 4_096;
 
-/// RTCP header, two SSRCs, base sequence number, status count, reference time, feedback packet count.
+/// Bytes of RTCP header, two SSRCs, base sequence number, status count, reference time, and feedback packet count.
 const HEAD_BYTES: usize = 20;
 const CHUNK_BYTES: usize = 2;
-/// Deltas of the largest vector chunk: fourteen small ones, or seven large ones.
+/// Bytes of the deltas of the largest vector chunk: fourteen small ones, or seven large ones.
 const VECTOR_DELTA_BYTES: usize = 14;
-/// A packet must hold at least one chunk, or nothing would ever be told.
+/// The least size of a feedback packet: it must have room for one chunk, or nothing could ever be reported.
 const PACKET_BYTES_MIN: usize = (HEAD_BYTES + CHUNK_BYTES + VECTOR_DELTA_BYTES).next_multiple_of(4);
 
 const RUN_LENGTH_MAX: u64 = 0x1FFF;
 const ONE_BIT_SYMBOLS: usize = 14;
 const TWO_BIT_SYMBOLS: usize = 7;
 
-/// Arrival times are in the unit of deltas.
+/// The unit of deltas, in which arrival times are kept.
 const TICK_MICROS: u32 = 250;
 const TICKS_PER_SEC: u64 = (1_000_000 / TICK_MICROS) as u64;
 /// Reference times are multiples of 64 ms.
@@ -31,26 +31,26 @@ const TICKS_PER_REFERENCE: u32 = 256;
 /// (draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1).
 pub struct TransportFeedback {
     epoch: Instant,
-    /// By extended sequence number modulo [`WINDOW`]. Empty before the first packet.
+    /// The arrivals, by extended sequence number modulo [`WINDOW`]. Empty before the first packet.
     arrivals: Vec<Arrival>,
-    /// The first sequence number to tell of, and the one after the newest received.
+    /// The first sequence number to report; `end` is the one after the newest received.
     next: u64,
     end: u64,
     packets_written: u8,
-    /// Of the packet that is being written; kept for its capacity.
+    /// The deltas of the packet that is being written; kept for its capacity.
     deltas: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Default)]
 struct Arrival {
     /// Lower bits of the extended sequence number: an entry of another turn is no arrival. Extended numbers begin at
-    /// 65,536, so that 0 is none within the first 2^32 packets, when every entry has been written.
+    /// 65,536, so 0 means no arrival within the first 2^32 packets, and by then every entry has been written.
     sequence: u32,
-    /// Since the epoch; wraps after twelve days, where the 24-bit reference time wraps too.
+    /// Time since the epoch; wraps after twelve days, as the 24-bit reference time does.
     ticks: u32,
 }
 
-/// Packet status symbols (§3.1.1), with the delta that belongs to them.
+/// Packet status symbols (§3.1.1), with their deltas.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Status {
     NotReceived,
@@ -80,7 +80,7 @@ impl TransportFeedback {
         }
     }
 
-    /// Bounded: a sender that jumps about in sequence space costs nothing.
+    /// Records an arrival. Bounded: a sender that jumps about in sequence space costs nothing.
     pub fn received(&mut self, now: Instant, transport_sequence: u16) {
         if self.arrivals.is_empty() {
             self.arrivals = vec![Arrival::default(); WINDOW as usize];
@@ -100,12 +100,12 @@ impl TransportFeedback {
             ticks: self.ticks(now),
         };
         self.end = self.end.max(sequence + 1);
-        // A packet that comes after its loss was told is told of again, and all that follow it.
+        // A packet that comes after its loss was reported is reported again, with all that follow it.
         self.next = self.next.min(sequence).max(self.end.saturating_sub(WINDOW));
     }
 
-    /// Appends zero or more complete RTCP packets (PT 205, FMT 15) that tell of everything received since the last
-    /// call to `out`; each at most `max_bytes` long (but never less than 36 bytes, a packet with one chunk).
+    /// Appends complete RTCP packets (PT 205, FMT 15) to `out`, if any, which report everything received since the
+    /// last call. Each has at most `max_bytes` (but never less than 36 bytes, a packet with one chunk).
     pub fn write(&mut self, sender_ssrc: u32, media_ssrc: u32, max_bytes: usize, out: &mut Vec<u8>) {
         let max_bytes = max_bytes.max(PACKET_BYTES_MIN);
         while self.next < self.end {
@@ -116,7 +116,7 @@ impl TransportFeedback {
     fn write_packet(&mut self, sender_ssrc: u32, media_ssrc: u32, max_bytes: usize, out: &mut Vec<u8>) {
         let start = out.len();
         let base = self.next;
-        // The newest one was received, so that there is one.
+        // There is an arrival: the newest packet was received.
         let first = (base..self.end)
             .find_map(|sequence| self.arrival(sequence))
             .unwrap_or(0);
@@ -152,7 +152,7 @@ impl TransportFeedback {
         self.next = cursor.next;
     }
 
-    /// Encodes the next statuses into one chunk and their deltas into [`Self::deltas`]. `None` at the end, where a
+    /// Encodes the next statuses into one chunk, and their deltas into [`Self::deltas`]. `None` at the end, where a
     /// delta does not fit 16 bits, and where `room` may not hold the deltas of a vector.
     fn next_chunk(&mut self, cursor: &mut Cursor, room: usize) -> Option<u16> {
         if room < VECTOR_DELTA_BYTES {
@@ -188,9 +188,9 @@ impl TransportFeedback {
         Some(chunk)
     }
 
-    /// Takes statuses of one symbol for as long as there are any, and room for their deltas.
+    /// Takes statuses of one symbol, as many as follow and as there is room for.
     fn take_run(&mut self, cursor: &mut Cursor, symbol: u16, room: usize) -> u16 {
-        // The symbol is the number of bytes that its delta takes (§3.1.1).
+        // The symbol is the number of bytes of its delta (§3.1.1).
         let fit = match usize::from(symbol) {
             0 => RUN_LENGTH_MAX,
             delta_bytes => RUN_LENGTH_MAX.min((room / delta_bytes) as u64),
@@ -244,12 +244,12 @@ impl TransportFeedback {
 
     fn ticks(&self, now: Instant) -> u32 {
         let since = now.saturating_duration_since(self.epoch);
-        // Not by way of all the microseconds: a division of 128 bits for each packet.
+        // All microseconds together would need a division of 128 bits for each packet.
         ((since.as_secs() * TICKS_PER_SEC) as u32).wrapping_add(since.subsec_micros() / TICK_MICROS)
     }
 }
 
-/// Where a packet that is being written has come to.
+/// The position in the arrivals up to which a packet has been written.
 #[derive(Clone, Copy)]
 struct Cursor {
     next: u64,
@@ -291,8 +291,8 @@ mod tests {
         packets
     }
 
-    /// Sequence numbers in the order of the feedback, each with its arrival in microseconds, as another
-    /// implementation reads it.
+    /// Sequence numbers in the order of the feedback, each with its arrival in microseconds, read by another
+    /// implementation.
     fn decode(packet: &[u8]) -> (TransportLayerCc, Vec<(u16, Option<i64>)>) {
         let feedback = TransportLayerCc::unmarshal(&mut &packet[..]).unwrap();
         let symbols = feedback.packet_chunks.iter().flat_map(|chunk| match chunk {
@@ -335,7 +335,7 @@ mod tests {
             }
         }
 
-        /// One packet a millisecond.
+        /// Receives one packet a millisecond.
         fn receive(&mut self, sequences: impl IntoIterator<Item = u16>) {
             for sequence in sequences {
                 self.now += 1_000;
@@ -413,7 +413,7 @@ mod tests {
         let mut scene = Scene::new();
         scene.receive([65_533, 65_534]);
         scene.bytes();
-        // 65,535 is lost between two reports, across the wrap.
+        // The number 65,535 is lost between two reports, across the wrap.
         scene.receive([0, 1, 3]);
         let statuses = scene.statuses();
         let seen: Vec<_> = statuses
@@ -536,7 +536,7 @@ mod tests {
     #[test]
     fn the_reference_time_wraps_with_the_clock() {
         let mut scene = Scene::new();
-        // 2^24 units of 64 ms, less one millisecond.
+        // The time is 2^24 units of 64 ms, less one millisecond.
         scene.now = (1 << 24) * 64_000 - 2_000;
         scene.receive([1, 2, 3]);
         let (feedback, statuses) = decode(&scene.bytes());
@@ -551,8 +551,8 @@ mod tests {
     }
 
     proptest! {
-        /// Loss, reordering, duplicates, pauses, and a report now and then: what the sender has heard in the end is
-        /// what arrived, when it arrived.
+        /// After loss, reordering, duplicates, pauses and a few reports, the sender has in the end been sent the
+        /// arrivals, with their times.
         #[test]
         fn every_arrival_is_told_as_it_was(
             start in any::<u16>(),
@@ -589,7 +589,7 @@ mod tests {
     }
 
     proptest! {
-        // Each case may write thousands of statuses hundreds of times.
+        // The number of cases is small: each may write thousands of statuses hundreds of times.
         #![proptest_config(ProptestConfig::with_cases(16))]
 
         #[test]

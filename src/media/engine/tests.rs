@@ -1,4 +1,4 @@
-//! Workers that are lost and replaced, without a thread.
+//! Workers are lost and replaced, without a thread.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -11,15 +11,15 @@ use crate::media::virtual_time;
 
 const NOBODY: [usize; 0] = [];
 
-/// Workers whose commands nobody takes but the test.
+/// Workers whose commands only the test takes.
 #[derive(Clone, Default)]
 struct Fakes(Arc<Mutex<FakeState>>);
 
 #[derive(Default)]
 struct FakeState {
-    /// Of each worker, the newest.
+    /// The newest worker for each index.
     workers: Vec<(Arc<Load>, mpsc::Receiver<DriverCommand>)>,
-    /// Which was made, and how many had its place before.
+    /// The workers made, with the number of workers that had each one's place before.
     launched: Vec<(usize, u8)>,
     cannot: bool,
 }
@@ -68,7 +68,7 @@ impl Stage {
         Stage { now, fakes, media }
     }
 
-    /// So many seconds in which all workers turn but one.
+    /// Passes some seconds in which all workers turn except one.
     fn pass(&mut self, seconds: u32, hanging: Option<usize>) {
         for _ in 0..seconds {
             self.now += Duration::from_secs(1);
@@ -93,7 +93,7 @@ impl Stage {
         self.media.send(WorkerId(worker), MediaCommand::Close(PeerId(peer)));
     }
 
-    /// What a worker has been told and has not yet taken, in words.
+    /// The commands that a worker has been sent and has not yet taken, in words.
     fn taken(&mut self, worker: usize) -> Vec<String> {
         let mut state = self.fakes.0.lock().unwrap();
         let commands = std::iter::from_fn(|| state.workers[worker].1.try_recv().ok());
