@@ -1,4 +1,4 @@
-//! Damping: clients can cause some log lines as often as they like. Of each kind of line so many are written within
+//! Damping: clients can cause some log lines as often as they like. Of each kind of line a limited number is written within
 //! some seconds, and then one line that says how many were left out. Otherwise one client could fill a disk with lines
 //! that say the same.
 //!

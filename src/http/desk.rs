@@ -201,7 +201,7 @@ impl Desk {
         while let Some(event) = events.next().await {
             let put = self.entries().put(token, event);
             if let Err(Full) = put {
-                tracing::info!("a client without a socket does not fetch its events: forgotten");
+                tracing::info!("a client without a socket does not fetch its events: its session ends");
                 self.close(token);
                 return;
             }
@@ -259,7 +259,7 @@ impl<S> Entries<S> {
         self.0.get_mut(&token).map_or(Ok(()), |entry| entry.put(event))
     }
 
-    /// Ends an entry: no more events come. Returns it if it is removed by that.
+    /// Ends an entry: no more events come. Returns the entry if this removes it.
     fn end(&mut self, token: Token) -> Option<Entry<S>> {
         let entry = self.0.get_mut(&token)?;
         if entry.events.is_empty() {

@@ -188,7 +188,7 @@ async fn watched(stream: TcpStream, client: SocketAddr, tls: bool, guest: Guest,
     let (rules, door) = (front.rules, guest.door().clone());
     tokio::select! {
         () = connection(stream, client, tls, Served { guest: Arc::clone(&guest), activity: Arc::clone(&activity), front }) => {}
-        () = guest.gives_way() => tracing::debug!(%client, "has said nothing, and gives way to others"),
+        () = guest.gives_way() => tracing::debug!(%client, "ended for another connection, as it had sent nothing"),
         why = watch::until_given_up(&activity, &door, rules) => tracing::debug!(%client, ?why, "connection given up"),
     }
 }

@@ -51,7 +51,7 @@ const GOODBYE_MESSAGES_MAX: usize = 1_000;
 /// others, an offer of 8 KiB and up to 40 candidates.
 const BURST_TOKENS: u32 = 8_000;
 
-/// Tokens that a client gets each second; each message costs one, and one for each started KiB. A call in progress
+/// Tokens that a client gets each second; each message costs one, and one more for each full KiB. A call in progress
 /// needs hardly any. This is the part of the hub's time that one client can take for ever: three offers of the greatest
 /// length a second.
 const TOKENS_PER_SECOND: u32 = 200;
@@ -306,7 +306,7 @@ fn pause_until(pause: Duration) -> Option<Instant> {
     (!pause.is_zero()).then(|| Instant::now() + pause)
 }
 
-/// Never, where there is no such time.
+/// Waits until `time`; for ever, if there is none.
 async fn until(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time).await,
@@ -314,7 +314,7 @@ async fn until(time: Option<Instant>) {
     }
 }
 
-/// What is in a message that has something in it, paid for.
+/// Pays for a message with tokens, and returns its frame, if it has one.
 fn frame_of<E: std::fmt::Display>(
     message: Option<Result<Message, E>>,
     tokens: &mut TokenBucket,
@@ -383,7 +383,7 @@ where
     }
 }
 
-/// Until the client's close frame, the end of the stream, or more than anyone has on the way.
+/// Reads until the client's close frame, the end of the stream, or more messages than any client can have sent already.
 async fn drained<S, E>(socket: &mut S)
 where
     S: Stream<Item = Result<Message, E>> + Unpin,

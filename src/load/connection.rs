@@ -175,7 +175,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Ends the connection, and tells the server.
+    /// Ends the connection, with a message to the server.
     pub fn close(&mut self, now: Instant) {
         self.dtls.close(now);
         self.collect();

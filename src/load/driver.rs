@@ -113,7 +113,7 @@ impl Media {
         receiver.await.map_err(|_| LoadError::ThreadEnded)
     }
 
-    /// Ends every connection, and tells the server; then ends the thread.
+    /// Ends every connection, with a message to the server; then ends the thread.
     pub async fn finish(&self) -> Result<Totals, LoadError> {
         let (sender, receiver) = oneshot::channel();
         self.send(Command::Finish(sender))?;

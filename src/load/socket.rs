@@ -157,7 +157,7 @@ impl Socket {
                 }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(self.ended(error.to_string())),
-                None => return Err(self.ended("the connection is gone".to_owned())),
+                None => return Err(self.ended("the connection has ended".to_owned())),
             }
         }
     }

@@ -79,7 +79,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ),
     (
         "patchbay_files_half_uploads_cleared_total",
-        "Half uploads deleted at start that an earlier run had left.",
+        "Incomplete uploads of an earlier run, deleted at start.",
     ),
     (
         "patchbay_passwords_wrong_total",

@@ -65,7 +65,7 @@ mod tests {
     use super::*;
     use tokio::time::{sleep, timeout};
 
-    /// The time that an upload of `bytes` bytes each so many seconds lasts, up to a minute.
+    /// The time that an upload of `bytes` bytes in each `every` lasts, up to a minute.
     async fn lasts(bytes: usize, every: Duration) -> Duration {
         let start = tokio::time::Instant::now();
         let mut meter = Meter::new(8_000, Duration::from_secs(15));

@@ -43,7 +43,7 @@ pub async fn sweep(files: Files) {
     loop {
         let more = files.sweep().await.unwrap_or_else(|error| {
             let cause: &(dyn std::error::Error + 'static) = &error;
-            tracing::warn!(cause, "expired uploads could not be looked for; trying again later");
+            tracing::warn!(cause, "expired uploads could not be found; trying again later");
             false
         });
         tokio::time::sleep(if more { SWEEP_PAUSE } else { SWEEP_INTERVAL }).await;

@@ -129,7 +129,7 @@ impl Files {
         let (files, bytes) = cleared.await?;
         metrics::counter!("patchbay_files_half_uploads_cleared_total").increment(files as u64);
         if files > 0 {
-            tracing::info!(files, bytes, "deleted half uploads that an earlier run left");
+            tracing::info!(files, bytes, "deleted incomplete uploads that an earlier run left");
         }
         Ok(())
     }
@@ -345,7 +345,7 @@ fn unlocked(directory: &Path) -> std::io::Result<Vec<String>> {
             Ok(()) => found.push(name),
             Err(TryLockError::WouldBlock) => {}
             Err(TryLockError::Error(error)) => {
-                tracing::warn!(%error, "cannot tell whether an upload is half or goes on: it is left alone");
+                tracing::warn!(%error, "cannot find out whether an upload is still being written: it is kept");
             }
         }
     }

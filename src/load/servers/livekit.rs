@@ -365,7 +365,7 @@ fn read(me: &Participant, frame: Frame) -> Result<Option<Down>, LoadError> {
     if let Some(Down::Leave(leave)) = &message {
         return Err(LoadError::Gone {
             who: me.name.clone(),
-            reason: format!("it was told to leave (reason {})", leave.reason),
+            reason: format!("the server asked it to leave (reason {})", leave.reason),
         });
     }
     Ok(message)

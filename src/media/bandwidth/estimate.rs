@@ -81,7 +81,7 @@ impl ReceiverEstimate {
 
     /// Appends one complete RTCP REMB packet.
     pub fn write(&self, sender_ssrc: u32, media_ssrcs: &[u32], out: &mut Vec<u8>) {
-        // The count is one byte. No peer publishes so many. If one did, the first ones would stand for all of them,
+        // The count is one byte. No peer has more streams than that. If one did, the first ones would stand for all of them,
         // because the estimate is one for the connection.
         let media_ssrcs = &media_ssrcs[..media_ssrcs.len().min(255)];
         let words = 4 + media_ssrcs.len() as u16;

@@ -175,7 +175,7 @@ pub struct Answered {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Learning {
     Learn,
-    /// Do not: the address belongs to another connection, so the check is answered, and nothing else happens.
+    /// The check is answered, and nothing else happens: the address belongs to another connection.
     AnswerOnly,
 }
 

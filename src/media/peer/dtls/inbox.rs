@@ -1,7 +1,7 @@
 //! The inbox: assembles handshake messages from their fragments, within a bound.
 //!
 //! Fragments do not prove who sent them. So the newest wins: a fragment that contradicts a message replaces it, if the message is
-//! not complete, or not used yet. The client's next repetition then repairs what a stranger broke. If the older one won, one
+//! not complete, or not used yet. The client's next repetition then repairs what a stranger broke. If neither were believed, one
 //! forged fragment before each repetition would keep a client out for ever.
 
 use super::records::{Fragment, message_header};

@@ -293,7 +293,7 @@ fn a_cookie_is_brought_back_once_it_has_been_asked_for_twice() {
     assert_eq!(said(&mut client, &[7]), [(1, 0, false)]);
     for (ms, cookie, expected) in [
         (1, 6, Some((1, 0, false))),
-        // Another server's messages come too soon to be read.
+        // A request with another cookie gets no hello so soon after the first one.
         (2, 7, None),
         (3, 7, Some((1, 1, true))),
         (40, 7, Some((1, 1, true))),
