@@ -28,14 +28,14 @@ const DEVICES_PER_ACCOUNT_MAX: usize = 16;
 /// Devices that may be recorded from one client address in any case: a small server is not divided into useless parts.
 const DEVICES_AT_LEAST: u64 = DEVICES_PER_ACCOUNT_MAX as u64;
 
-/// A device that was last seen less long ago is not recorded again: a client that connects all the time would keep the
+/// Seconds for which a device that was seen is not recorded again: a client that connects all the time would keep the
 /// database busy.
 const SEEN_WITHIN_S: i64 = 60;
 
 /// Time for which an account with contacts is kept while nobody uses it: a quarter of a year, longer than people travel.
 const ACCOUNT_KEPT_FOR_S: i64 = 90 * 24 * 3_600;
 
-/// Devices in use that one statement records: it takes a few milliseconds, in which nobody else can log in.
+/// Devices in use that one transaction records: it takes a few milliseconds, in which nobody else can log in.
 const SEEN_AT_ONCE: usize = 500;
 
 /// Client addresses whose logins are counted, in about half a MiB. For one more, the server forgets the address that logged
@@ -45,7 +45,7 @@ const ADDRESSES_MAX: usize = 8_192;
 /// Digits of a telephone number.
 const PHONE_DIGITS: usize = 11;
 
-/// Time for which a secret is kept that does not sign any more: until the last token that it may have signed expires.
+/// Time for which a secret is kept after it has ceased to sign: until the last token that it may have signed expires.
 const KEPT_FOR_S: i64 = auth::DAYS_MAX as i64 * auth::SECONDS_PER_DAY;
 
 /// Time between two checks for a new secret that is due, and for devices that have not been seen for too long.

@@ -15,7 +15,7 @@ pub struct Claims {
     pub exp: i64,
 }
 
-/// `None` where the library cannot sign.
+/// Signs a token. `None` where the library cannot.
 pub fn sign(secret: &[u8], claims: &Claims) -> Option<String> {
     jwt::sign(secret, claims)
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 /// Bytes of the longest token that is read. Real ones have some 200.
 const TOKEN_BYTES_MAX: usize = 2_048;
 
-/// `None` where the library cannot sign.
+/// Signs a token. `None` where the library cannot.
 pub fn sign(secret: &[u8], claims: &impl Serialize) -> Option<String> {
     encode(&Header::default(), claims, &EncodingKey::from_secret(secret)).ok()
 }

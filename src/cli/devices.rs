@@ -42,7 +42,7 @@ async fn list(directory: &Directory, phone: Option<&str>) -> Result<(), CommandE
     print(&table(&rows))
 }
 
-/// The time passed, in the largest unit of which there is at least one. 0 is a device whose time was not yet recorded.
+/// The time passed, in the largest unit of which there is at least one. 0 stands for a time that was not recorded yet.
 fn ago(seen_at_s: i64, now_s: i64) -> String {
     if seen_at_s == 0 {
         return "not known".to_owned();

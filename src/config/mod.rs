@@ -110,7 +110,7 @@ pub struct Messages {
     pub offline_total_mib: u64,
 }
 
-/// Whether names are believed.
+/// Settings of the proof of names.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Auth {

@@ -13,8 +13,8 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use super::host;
 use crate::config::Http;
 
-/// Our own pages may use camera, microphone and screen; no foreign page in a frame may, and nobody may use features that we
-/// never use.
+/// The rights of pages: our own may use camera, microphone and screen; no foreign page in a frame may, and nobody may use
+/// features that we never use.
 const PERMISSIONS_POLICY: &str = "camera=(self), microphone=(self), display-capture=(self), speaker-selection=(self), \
     screen-wake-lock=(self), fullscreen=(self), picture-in-picture=(self), autoplay=(self), \
     geolocation=(), payment=(), usb=(), serial=(), hid=(), midi=()";

@@ -39,7 +39,7 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Random ones: RFC 8839 §5.4 asks for at least 4 and 22 characters.
+    /// Random credentials: RFC 8839 §5.4 asks for at least 4 and 22 characters.
     pub fn random() -> Credentials {
         let text = |len| {
             rand::rng()
@@ -75,7 +75,7 @@ pub enum Input {
     /// An SRTP packet, still protected.
     Rtp,
     Rtcp,
-    /// The server's end of the connection.
+    /// The end of the connection, sent by the server.
     Closed,
 }
 

@@ -43,7 +43,7 @@ pub struct Setup {
     pub publishes: Vec<Encoding>,
     /// The publishers whose tracks arrive on this connection.
     pub watches: Vec<usize>,
-    /// The receiver of the result, which is sent once.
+    /// The channel for the result, which is sent once.
     pub connected: oneshot::Sender<Result<(), LoadError>>,
 }
 

@@ -32,7 +32,7 @@ pub struct MediaSettings {
 }
 
 /// Commands that wait for one worker. There may be as many as connections: a join storm that fills the whole worker fits,
-/// and a worker that has taken none of so many is lost. At some 4 KiB each they take 64 MiB.
+/// and a worker that has taken none of them is lost. At some 4 KiB each they take 64 MiB.
 pub const COMMANDS: usize = MAX_PEERS;
 
 /// The maker of workers: threads in the server, anything else in a test.

@@ -1,4 +1,4 @@
-//! One of two databases behind one set of statements. SQLite accepts PostgreSQL's `$1` as a parameter, so every statement is
+//! The database: SQLite or PostgreSQL behind one set of statements. SQLite accepts PostgreSQL's `$1` as a parameter, so every statement is
 //! written once. [`reading`], [`writing`] and [`alone`] run it on the configured database.
 //!
 //! Reads have connections of their own: whoever joins a room only reads, and must not wait behind logins that wait for somebody

@@ -14,7 +14,7 @@ pub struct FileRecord {
     pub size_bytes: u64,
     /// The address whose share of the space it uses.
     pub client: ClientAddress,
-    /// The time of its deletion, in seconds since 1970-01-01 UTC.
+    /// The time when it expires, in seconds since 1970-01-01 UTC.
     pub expires_at_s: i64,
 }
 

@@ -17,11 +17,11 @@ const CERTIFICATE: &str = "localhost.pem";
 const KEY: &str = "localhost-key.pem";
 
 const DAY: Duration = Duration::from_secs(86_400);
-/// Some systems refuse certificates that are valid for more than 825 days, even if their owner trusts them.
+/// Time of validity. Some systems refuse certificates that are valid for more than 825 days, even if their owner trusts them.
 const VALID_FOR: Duration = DAY.saturating_mul(730);
-/// Time before its end when the certificate is made again: a server started today should have a valid one for a while.
+/// Time before its end at which the certificate is made again: a server started today should have a valid one for a while.
 const RENEW_BEFORE: Duration = DAY.saturating_mul(30);
-/// Time before now from which the certificate is valid, for clients whose clock is behind.
+/// Time by which validity begins before now, for clients whose clock is behind.
 const VALID_BEFORE: Duration = DAY;
 
 /// Returns the pair in `directory`, which is then valid for a while.

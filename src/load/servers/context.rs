@@ -31,7 +31,7 @@ pub struct Context {
     pub media: Media,
     /// One certificate for all: making thousands would take longer than the run.
     pub identity: DtlsIdentity,
-    /// Pairs of a viewer and a publisher whose connection is up.
+    /// Number of pairs of a viewer and a publisher whose connection is up.
     pairs_up: AtomicUsize,
     /// Number of publishers whose connection is up, for each room.
     publishers_up: Vec<watch::Sender<usize>>,

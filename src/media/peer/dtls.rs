@@ -63,7 +63,7 @@ pub struct Dtls {
     identity: DtlsIdentity,
     role: DtlsRole,
     fingerprints: Vec<Fingerprint>,
-    /// As a server, the cookie that a client has to bring back.
+    /// The cookie that a client has to bring back, where we are the server.
     cookie: Option<Cookie>,
     /// The handshake, once it has begun.
     attempt: Option<Attempt>,

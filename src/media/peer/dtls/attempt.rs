@@ -46,9 +46,9 @@ pub struct Attempt {
     /// The random of the ClientHello; unused where we are the client.
     pub random: [u8; 32],
     signatures: Signatures,
-    /// As a client, our hello and cookie, until the server has proven who it is.
+    /// Our hello and cookie as a client, until the server has proven who it is.
     opening: Option<Opening>,
-    /// As a server, all messages of both sides up to the client's flight, which signs them.
+    /// All messages of both sides up to the client's flight, which signs them; kept as a server.
     transcript: Vec<u8>,
     /// The cookie that the current datagram asks for.
     asked: Option<Vec<u8>>,
@@ -63,7 +63,7 @@ pub struct Attempt {
     protected: usize,
     /// The number of our next plain-text record for the library: a forged number must not push out the client's own record.
     record: u32,
-    /// As a client, the number of our next plain-text record on the wire: some are the library's, some our own.
+    /// The number of our next plain-text record on the wire, as a client: some are the library's, some our own.
     sent: u32,
     pub outgoing: Vec<BytesMut>,
     /// The handshake messages of our last flight.

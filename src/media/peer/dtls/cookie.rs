@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rtc_crypto::{CryptoError, RTCCrypto, RTCCryptoProvider, RTCRandom};
 
-/// The length of the library's cookies. Nothing else that it draws is as long.
+/// A cookie as long as the library's. Nothing else that the library draws is as long.
 pub type Cookie = [u8; 20];
 
 /// Draws a cookie. `None` if the system has no random numbers.
