@@ -1,7 +1,7 @@
-//! Real Chromium, and Firefox, headless with fake devices, against the real program.
+//! Real Chromium, Firefox, headless with fake devices, and GStreamer against the real program.
 //!
-//! Needs Debian's `chromium`, `chromium-driver` and `firefox-esr`; `tests/run` installs them. Scenarios run one after another: each
-//! drives several browsers, and a machine that decodes too much at once measures itself.
+//! Needs Debian's `chromium`, `chromium-driver`, `firefox-esr`, and GStreamer with its Python bindings; `tests/run` installs them.
+//! Scenarios run one after another: each drives several browsers, and a machine that decodes too much at once measures itself.
 
 mod actions;
 mod arrival;
@@ -10,6 +10,7 @@ mod device_calls;
 mod devices;
 mod firefox;
 mod formats;
+mod gstreamer;
 mod harness;
 mod media;
 mod messages;
