@@ -22,3 +22,4 @@ mod relay;
 mod room;
 #[path = "../support/mod.rs"]
 mod support;
+mod unbundled;
