@@ -1,6 +1,6 @@
 //! The floor: the least that any SFU must do, as a program that the load tester can drive. It receives, opens each packet
-//! once, copies and seals it for every subscriber, and sends with GSO, on one thread. No loss repair, no reports, no layers,
-//! no key frame requests, no timeouts, no limits: nothing that a server needs and the forwarding of a packet does not.
+//! once, copies and seals it for every subscriber, and sends with GSO, on one thread. It has no loss repair, reports,
+//! layers, key frame requests, timeouts or limits: a server needs them, but the forwarding of a packet does not.
 //!
 //! `cargo bench --bench floor -- --address 127.0.0.1:8090`, then `patchbay load broadcast --url http://127.0.0.1:8090`.
 //! It speaks as much of the group call as the tester does, with the server's own parts for ICE, DTLS and SRTP.
@@ -43,7 +43,7 @@ fn clock() -> Instant {
 /// A connection as signaling has settled it.
 struct Opening {
     room: String,
-    /// Whose tracks: the participant's own where it publishes.
+    /// The participant whose tracks these are: the peer's own where it publishes.
     source: String,
     publishes: bool,
     transport: TransportSpec,
@@ -138,7 +138,7 @@ async fn talk(signaling: Shared, mut socket: WebSocket) {
             Some("receiveVideoFrom") => {
                 let source = field("sender");
                 let publishes = source == name;
-                // The answer names its streams after somebody; no client looks at the name.
+                // The answer names its streams after a participant; no client looks at the name.
                 let uses = [match publishes {
                     true => Use::Publish(Feed::Camera),
                     false => Use::Watch(FeedRef::camera(ParticipantId(1))),
@@ -178,7 +178,7 @@ struct Peer {
     secure: Option<(Outbound, Inbound)>,
     subscribers: Vec<usize>,
     packets: Vec<Packet>,
-    /// Highest index of each SSRC.
+    /// The highest index of each SSRC.
     streams: Vec<(u32, u64)>,
 }
 
@@ -357,7 +357,7 @@ impl Floor {
                 let most = run.iter().map(|packet| packet.end - packet.start).max().unwrap_or(0);
                 let short = run.len() - 1;
                 for packet in &mut run[..short] {
-                    // Runs are of neighbours: what has drifted further is left as it is.
+                    // Runs are of neighbours: a packet that has drifted further is left as it is.
                     let padding = most - (packet.end - packet.start);
                     packet.padding = if padding <= 255 { padding } else { 0 };
                 }

@@ -1,5 +1,5 @@
-//! What it costs to forward a packet: the worker without a socket, beside a bare copy and AES-128-GCM seal of the same
-//! bytes, in turn within one run. Only the ratio counts: absolute times depend on machine and neighbours.
+//! The cost of forwarding a packet: the worker without a socket, beside a bare copy and AES-128-GCM seal of the same bytes, in turn
+//! within one run. Only the ratio counts: absolute times depend on machine and neighbours.
 
 #[allow(dead_code, reason = "each binary uses its own part of the common support")]
 #[path = "../tests/support/broadcast.rs"]
@@ -20,7 +20,7 @@ use patchbay::media::rtp::Extension;
 use patchbay::media::session::NegotiatedCodec;
 use patchbay::media::worker::{Datagram, Worker};
 
-/// Measurements of each kind, of which the median is told.
+/// Measurements of each kind; their median is printed.
 const ROUNDS: usize = 41;
 /// Copies made in one measurement, whatever the number of subscribers.
 const COPIES: usize = 20_000;
@@ -73,8 +73,8 @@ fn main() {
     spread();
 }
 
-/// What it costs to receive a packet that nobody gets: open it, note it, keep it. It is held against a bare AES-128-GCM open of the
-/// same bytes. Packets come in batches, in memory that the caches hold, as they do from the kernel.
+/// The cost of receiving a packet that nobody gets: the worker opens, notes and keeps it. It is compared with a bare AES-128-GCM
+/// open of the same bytes. Packets come in batches, in memory that the caches hold, as they do from the kernel.
 fn receiving() {
     println!("\none packet in, no subscription; ns per packet, median of {ROUNDS}");
     println!(
@@ -117,7 +117,8 @@ const RECEIVED: usize = 6_400;
 /// Packets that arrive together.
 const BATCH: usize = 32;
 
-/// A publisher of one stream, as a browser sends it: each packet has a transport-wide sequence number, those of sound a level.
+/// A publisher of one stream, as a browser sends it: each packet has a transport-wide sequence number, and each packet of sound an
+/// audio level.
 struct Incoming {
     now: Instant,
     worker: Worker,
@@ -162,7 +163,7 @@ impl Incoming {
         packet
     }
 
-    /// Gives the worker one batch; how many nanoseconds that took.
+    /// Gives the worker one batch. Returns the nanoseconds that it took.
     fn receive(&mut self) -> f64 {
         self.buffer.clear();
         let mut datagrams = Vec::with_capacity(BATCH);
@@ -190,8 +191,7 @@ impl Incoming {
     }
 }
 
-/// What it costs that a room lives on two workers: both take their turn on this thread, so that all work is counted, and
-/// only that.
+/// The cost of having a room on two workers. Both take their turn on this thread, so that all work is counted, and nothing else.
 fn spread() {
     println!("\nthe same copies made by two workers, one of which mirrors the other; ns per copy, median of {ROUNDS}");
     println!(
@@ -237,7 +237,7 @@ fn percentile(values: &mut [f64], at: f64) -> f64 {
     values[((values.len() - 1) as f64 * at) as usize]
 }
 
-/// The least that any SFU must do for a copy.
+/// The least work that any SFU must do for a copy.
 struct Floor {
     key: LessSafeKey,
     packet: Vec<u8>,
@@ -277,7 +277,7 @@ impl Floor {
         black_box(&self.out);
     }
 
-    /// The least that any SFU must do for a batch of packets that it receives; how many nanoseconds that took.
+    /// The least work that any SFU must do for a batch of packets that it receives. Returns the nanoseconds that it took.
     fn open(&mut self, payload: usize) -> f64 {
         // Sealed beforehand: twelve bytes of header, as many of extensions, the tag.
         let len = 24 + payload + 16;

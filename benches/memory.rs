@@ -1,4 +1,4 @@
-//! What a connected, receiving peer and a subscription hold in memory: a thousand of each, counted by the allocator.
+//! The memory of a connected, receiving peer and of a subscription: a thousand of each, counted by the allocator.
 
 #[allow(dead_code, reason = "each binary uses its own part of the common support")]
 #[path = "../tests/support/broadcast.rs"]
@@ -33,7 +33,7 @@ fn main() {
     subscriptions();
 }
 
-/// A room of a thousand receivers, less the same room without any, less what their own side of the wire holds.
+/// A room of a thousand receivers, minus the same room without any, minus the memory of their own side of the wire.
 fn peers() {
     let empty = Broadcast::new(clock(), 0);
     let before = counting::live_bytes();
@@ -42,7 +42,7 @@ fn peers() {
     let sent = room.forward(&packets);
     assert!(sent > 10 * 1_000 * PEERS as usize, "everybody receives");
     drop(packets);
-    // The clients live in this process too: what goes away with them is not the server's.
+    // The clients live in this process too: memory that is freed with them is not the server's.
     let with_clients = counting::live_bytes();
     drop(std::mem::take(&mut room.subscribers));
     let clients = with_clients - counting::live_bytes();
@@ -64,7 +64,7 @@ fn peers() {
     );
 }
 
-/// One peer that gets a thousand tracks, less the same peer that gets none.
+/// One peer that gets a thousand tracks, minus the same peer that gets none.
 fn subscriptions() {
     let grow = |count: u64| {
         let now = clock();

@@ -1,4 +1,4 @@
-"""Tables, the plot, and README.md's section, from what was measured."""
+"""Tables, the plot, and README.md's section, from the measurements."""
 
 import datetime
 import json
@@ -21,7 +21,7 @@ COMPARABLE_LOSS = 0.01
 
 
 def machine():
-    """What the figures depend on, beside the servers."""
+    """The things beside the servers on which the figures depend."""
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
     with open("/proc/meminfo", encoding="utf-8") as file:
@@ -78,7 +78,8 @@ class Figures:
 
 
 def run_is(run, server, scenario):
-    # A run's own "server" key is what the tester found out about the process; the name is beside it.
+    # A run's own "server" key is what the tester found out about the process; "server_name" has the
+    # name.
     return run["server_name"] == server and run["scenario"] == scenario
 
 
@@ -90,7 +91,7 @@ def ratio(figures, other):
 
 
 def best_peer(results, scenario):
-    """The peer with the least CPU time for each packet, among those that deliver; their names' figures or None."""
+    """The peer with the least CPU time for each packet, among those that deliver; its name and figures, or None."""
     peers = [s["name"] for s in results["servers"] if s["name"] not in (OURS, FLOOR)]
     found = [(name, Figures(results, name, scenario)) for name in peers]
     found = [(name, figures) for name, figures in found if figures.runs]
@@ -168,7 +169,7 @@ def table(results):
         if rows:
             parts.append(f"**{scenario['title']}**\n\n{aligned(COLUMNS, rows)}")
         for server in results["servers"]:
-            # The same failure in each round is told once.
+            # The same failure in each round is printed once.
             for why in sorted(set(Figures(results, server["name"], scenario["name"]).failures)):
                 parts.append(f"{server['title']} failed: {why}")
     if results["limits"]:
@@ -204,7 +205,7 @@ process for each packet that arrived. Ratios are medians of the rounds' ratios. 
 
 
 def replaced(text, new):
-    """`text` with what stands between the markers replaced."""
+    """`text` with new text between the markers."""
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
@@ -220,7 +221,7 @@ def write(results):
 
 
 def panels(results):
-    """What is plotted: for each scenario each server's CPU time and p99 delay."""
+    """The data of the plot: each server's CPU time and p99 delay in each scenario."""
     for scenario in results["scenarios"]:
         bars = []
         for server in results["servers"]:
@@ -232,7 +233,7 @@ def panels(results):
 
 
 def compact(results):
-    """JSON with one run a line: differences between two measurements can be read."""
+    """JSON with one run a line, so that the differences between two measurements can be read."""
     head = {key: value for key, value in results.items() if key != "runs"}
     lines = ",\n".join(" " + json.dumps(run) for run in results["runs"])
     return json.dumps(head, indent=1)[:-2] + f',\n "runs": [\n{lines}\n ]\n}}\n'

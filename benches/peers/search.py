@@ -24,7 +24,7 @@ def is_tester_busy(found):
 
 
 def highest(lossless, first, precision):
-    """The highest load for which `lossless` holds, to `precision` (part of it), and what bounded it: "server" or "tester"."""
+    """The highest load for which `lossless` holds, to `precision` (part of it), and what limited it: "server" or "tester"."""
     good, bad = 0, None
     load = first
     bounded_by = "server"

@@ -1,7 +1,7 @@
 """The servers that are compared: how each is installed, configured, started, and ended.
 
-Each is a class with the same few members, so that `run` knows none of them by name. Configurations are written out here, with
-their reasons; README.md tells them to people.
+Each is a class with the same few members, so that `run` knows none of them by name. The configurations and
+their reasons are here; README.md describes them for people.
 """
 
 import json
@@ -44,14 +44,14 @@ def call(command, timeout_s=INSTALL_TIMEOUT_S, **options):
 
 
 class Server:
-    """One server. `name` is what the tester calls it, `title` what people do."""
+    """One server. `name` is the tester's name for it, `title` is people's."""
 
     name = ""
     title = ""
     port = 0
-    # What the tester's `--server` is to be where that is not the name: whose signaling it speaks.
+    # The value of the tester's `--server`, the server whose signaling it speaks, where that is not the name.
     dialect = None
-    # What is written about its configuration.
+    # The text about its configuration.
     configuration = ""
 
     def install(self):
@@ -68,7 +68,7 @@ class Server:
         return f"http://{ADDRESS}:{self.port}"
 
     def environment(self):
-        """What the tester needs to know beside the URL."""
+        """The tester's arguments beside the URL."""
         return {}
 
     def start(self, folder, core):
@@ -144,7 +144,7 @@ class Patchbay(Server):
 
 
 class Floor(Server):
-    """Receive, open once, copy and seal for each subscriber, send with GSO: what no server can do without."""
+    """Receive, open once, copy and seal for each subscriber, send with GSO: the work that every server must do."""
 
     name = "floor"
     dialect = "patchbay"
@@ -171,7 +171,7 @@ class Janus(Server):
     port = 8188
     configuration = "VideoRoom over WebSocket, ICE-lite, one event loop, no TWCC, logs errors only"
 
-    # What the comparison needs of a Debian installation; the other plugins would only take memory.
+    # The parts of a Debian installation that the comparison needs; the other plugins would only take memory.
     PARTS = {"plugins": "libjanus_videoroom.so", "transports": "libjanus_websockets.so"}
 
     def install(self):
@@ -193,7 +193,7 @@ class Janus(Server):
         raise Skip("the Debian package 'janus' lacks the VideoRoom plugin")
 
     def version(self):
-        # `janus --version` wants its configuration, and then says it in its first lines.
+        # `janus --version` needs its configuration, and prints the version in its first lines.
         done = subprocess.run(["janus", "--version"], capture_output=True, text=True, timeout=20, check=False)
         found = re.search(r"\(([\d.]+)\)", done.stdout + done.stderr)
         return found.group(1) if found else "unknown"
@@ -241,10 +241,10 @@ class LiveKit(Server):
     port = 7880
     configuration = "one UDP port for each connection, ICE-lite, no Redis, no limits, logs warnings only"
 
-    # The last that `go install` takes: from 1.13.6 on its module file replaces modules.
+    # The last version that `go install` accepts: from 1.13.6 on its module file replaces modules.
     VERSION = "1.13.5"
     KEY = "load"
-    # Guards nothing: the server is reachable inside the comparison's network namespace only. At least 32 characters.
+    # It guards nothing: the server is reachable inside the comparison's network namespace only. At least 32 characters.
     SECRET = "only-for-a-comparison-on-one-machine"
 
     def install(self):
@@ -315,7 +315,7 @@ class WebrtcRsSfu(Server):
 
 
 class Unreachable(Server):
-    """Named so that nobody wonders where it is."""
+    """A server that cannot be measured; it is named so that nobody wonders where it is."""
 
     def __init__(self, name, title, why):
         self.name, self.title, self.why = name, title, why
