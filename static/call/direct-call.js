@@ -1,5 +1,5 @@
 /**
- * A room of two as a call: the other one is whoever else is in it.
+ * A room of two as a call: the other side is the other person in the room.
  */
 import { ownToken, tokenOwner } from '../client/own-token.js';
 import { RoomClient } from '../client/room-client.js';
@@ -17,9 +17,9 @@ const ENDINGS = {
 export class DirectCall extends EventTarget {
   state = 'idle';
   audioOnly = false;
-  /** What arrives from the other one. */
+  /** The media that arrive from the other side. */
   media = null;
-  /** Why nothing arrives so far, see client/reach.js. */
+  /** Why nothing has arrived so far, see client/reach.js. */
   problem = null;
   room;
 
@@ -42,7 +42,7 @@ export class DirectCall extends EventTarget {
     on('stream', ({ participant }) => this.#emit('stream', { stream: participant.stream }));
   }
 
-  /** They know each other by the number alone. */
+  /** The two know each other by the number alone. */
   get peerName() {
     return '';
   }
@@ -102,7 +102,7 @@ export class DirectCall extends EventTarget {
   }
 }
 
-/** Whose connection is lost, of two who talk. */
+/** Which side of a call of two has lost its connection. */
 function away({ publisher }, other) {
   if (other?.state !== 'connected') return null;
   if (publisher?.state === 'disconnected' || publisher?.state === 'failed') return 'self';

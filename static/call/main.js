@@ -1,8 +1,9 @@
 /**
- * The page of a call from one to another, opened by an app once the callee has agreed:
+ * The page of a call from one person to another, opened by an app once the callee has agreed:
  * `/?userId=CALLER&sendId=CALLEE&type=video|audio&callType=caller|callee`, on both sides with the same ids.
  *
- * The caller's page calls by itself, and the callee's accepts by itself; with `answer=ask` it asks first.
+ * The caller's page calls by itself, and the callee's page accepts by itself; with `answer=ask` it asks
+ * first.
  */
 import { CallClient } from '../client/call-client.js';
 import { LocalMedia } from '../client/local-media.js';
@@ -33,7 +34,7 @@ const media = new LocalMedia({
   deviceIds: { audio: remembered('audioDevice'), video: remembered('videoDevice') },
 });
 
-/** What the screen needs of the call client. */
+/** The parts of the call client that the screen needs. */
 const driver = Object.defineProperties(client, {
   peerName: { value: client.other },
   media: { get: () => client.peer },

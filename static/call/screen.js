@@ -1,12 +1,13 @@
 /**
- * The screen of a call between two: the other one large, oneself small, and what is going on in words. What is behind
- * it (a call by name, a room of two) is a driver:
+ * The screen of a call between two: the other person large, oneself small, and the state in words. A driver stands for
+ * the kind of call (a call by name, a room of two):
  *
- * - `state`, `peerName`, `audioOnly`, `media` ({pc, state, stats, sample()} | null): of what arrives
+ * - `state`, `peerName`, `audioOnly`, `media` ({pc, state, stats, sample()} | null): of the media that arrive
  * - `start()`, `hangUp()`, `accept?()`, `refuse?()`, `setAudio(track)`, `setVideo(track)`
- * - `problem`: why no media arrives so far, or null
- * - `undecodable` {audio, video}: what of the other side's media cannot be decoded here, by format, or null
- * - events `state` {state, reason?}, `stream` {stream}, `problem`, `away` {who} and `decoding`, as of the call client
+ * - `problem`: why no media have arrived so far, or null
+ * - `undecodable` {audio, video}: the formats from the other side that cannot be decoded here, or null
+ * - events `state` {state, reason?}, `stream` {stream}, `problem`, `away` {who} and `decoding`, as the call client has
+ *   them
  */
 import { quality } from '../client/quality.js';
 import { h } from '../common/dom.js';
@@ -18,7 +19,7 @@ import { Toolbar } from '../room/toolbar.js';
 import { keepAwake } from '../room/wake-lock.js';
 
 const SAMPLE_MS = 1000;
-/** A picture that would lose more than this part of itself is shown whole, with bars. */
+/** A picture is shown whole, with bars, if cropping would take more than this part of it. */
 const MAX_CROP = 0.44;
 const BUSY_STATES = ['connecting', 'calling', 'ringing', 'starting', 'waiting'];
 
@@ -147,7 +148,7 @@ export class CallScreen {
     if (state === 'ended') this.#media.close();
   }
 
-  /** Below the state: the link to send while nobody is there, or what keeps the two apart. */
+  /** Shows below the state the link to send while nobody is there, or the problem between the two. */
   #showHint() {
     const { hint } = this.#parts;
     const { state, problem } = this.#driver;
@@ -223,7 +224,7 @@ export class CallScreen {
     if (who) say(away, who === 'self' ? 'call.reconnecting' : 'call.otherLost', this.#values());
   }
 
-  /** What the other side sends and this browser cannot show or play: silence would look like a fault of theirs. */
+  /** Says which media from the other side this browser cannot show or play: silence would look like a fault of theirs. */
   #decodingChanged() {
     const { decodingNote } = this.#parts;
     const { audio, video } = this.#driver.undecodable;
@@ -250,7 +251,7 @@ export class CallScreen {
     this.#fit();
   }
 
-  /** A picture of the other shape than the screen is cropped a little, or shown whole. */
+  /** A picture whose shape differs from the screen's is cropped a little, or shown whole. */
   #fit() {
     const { remote } = this.#parts;
     const shown = remote.clientWidth / remote.clientHeight;

@@ -1,12 +1,12 @@
 /**
  * A call in place: another page of this server over this one, with a bar that ends it. When the page there says that the
- * call is over, it is over here, too; what else ends it stays to be read.
+ * call is over, the frame closes; if it ended for another reason, the page stays to be read.
  */
 import { h } from '../common/dom.js';
 import { label, say } from '../common/i18n.js';
 import { icon } from '../common/icons.js';
 
-/** How long a page may take to say what it does. */
+/** How long a page may take to show its client. */
 const CLIENT_PATIENCE_MS = 5000;
 const POLL_MS = 50;
 
@@ -14,7 +14,7 @@ export class CallFrame {
   #onEnd;
   #shown = null;
 
-  /** @param {() => void} onEnd the call is over, or the person wants it to be: the frame is to be closed */
+  /** @param {() => void} onEnd the call is over, or the person wants to end it: the frame is to be closed */
   constructor(onEnd) {
     this.#onEnd = onEnd;
   }
@@ -36,7 +36,7 @@ export class CallFrame {
     const shown = this.#shown;
     await new Promise((resolve) => {
       frame.addEventListener('load', resolve, { once: true });
-      // A frame that is taken away never loads.
+      // A frame that was removed never loads.
       setTimeout(resolve, CLIENT_PATIENCE_MS);
     });
     const client = await clientOf(frame);
@@ -48,7 +48,7 @@ export class CallFrame {
 
   close() {
     const shown = this.#shown;
-    // First, because the page says while it goes that its call is over.
+    // First, because the page says while it is unloaded that its call is over.
     this.#shown = null;
     shown?.remove();
   }
@@ -63,7 +63,7 @@ async function clientOf(frame) {
   return null;
 }
 
-/** Hung up on either side, or the room left. */
+/** Somebody hung up on either side, or left the room. */
 function isOver({ state, reason }) {
   return state === 'left' || (state === 'ended' && (reason === 'hungUp' || reason === 'over'));
 }

@@ -1,5 +1,5 @@
 /**
- * What has happened lately, newest first.
+ * The latest events, newest first.
  */
 import { h } from '../common/dom.js';
 import { locale, onLanguageChange, say } from '../common/i18n.js';

@@ -1,6 +1,6 @@
 /**
- * The sound of a call that comes in. Browsers that want a touch of the page first stay silent; the page shows it all
- * the same.
+ * The sound of an incoming call. Browsers that want a touch of the page first stay silent; the page shows the call
+ * all the same.
  */
 
 /** Two tones, as telephones have them, for one second of every three. */

@@ -1,5 +1,5 @@
 /**
- * What shows that it rings: who calls, and two answers. One call at a time.
+ * The dialog of an incoming call: who calls, and two answers. One call at a time.
  */
 import { h } from '../common/dom.js';
 import { say } from '../common/i18n.js';
@@ -36,7 +36,7 @@ export class RingingDialog {
     return this.#dialog.open;
   }
 
-  /** @returns {Promise<'agree' | 'refuse' | null>} null where it stopped ringing */
+  /** @returns {Promise<'agree' | 'refuse' | null>} null if it stopped ringing */
   ask(name, sentence, picture = 'camera') {
     this.stop();
     setIcon(this.#icon, picture);

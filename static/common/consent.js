@@ -1,12 +1,12 @@
 /**
- * Asking for one click before a page joins, calls or logs in: a link of another site could do it behind the back of
- * whoever follows it. Opened by this site, by an app or by hand, nobody is asked.
+ * Asks for one click before a page joins, calls or logs in: a link on another site could do that without the
+ * person's knowledge. If this site, an app or the person opened the page, it does not ask.
  */
 import { h } from './dom.js';
 import { say } from './i18n.js';
 import { recallInTab, rememberInTab } from './preferences.js';
 
-/** Whether another site opened this page. The server says so: only it is told by the browser. */
+/** Whether another site opened this page. The server says so, because browsers tell it to the server only. */
 export const isFromElsewhere = document.documentElement.dataset.opened === 'elsewhere';
 
 /** A click or key that was meant for the other site must not count here. */
@@ -46,7 +46,7 @@ export async function consent({ titleKey, textKey, values, primaryKey }) {
   rememberInTab(GIVEN, address());
 }
 
-/** A reload goes on with what was agreed to; another link to the same address does not. */
+/** After a reload the page does not ask again; after another link to the same address it does. */
 function isGivenBefore() {
   const [navigation] = performance.getEntriesByType('navigation');
   return navigation?.type === 'reload' && recallInTab(GIVEN) === address();

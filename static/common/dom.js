@@ -1,5 +1,5 @@
 /**
- * Building and finding elements. Text always goes in as text, never as markup.
+ * Builds and finds elements. Text always goes in as text, never as markup.
  */
 
 /**

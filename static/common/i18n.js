@@ -48,7 +48,7 @@ export function say(element, key, values) {
   return element;
 }
 
-/** Gives a control its accessible name and tooltip; `data-shortcut` on it is told in the tooltip. */
+/** Gives a control its accessible name and tooltip; the tooltip shows its `data-shortcut`. */
 export function label(element, key, values) {
   remembering(element, 'i18nLabel', key, values);
   applyLabel(element, t(key, values));
@@ -63,7 +63,7 @@ export function setLanguage(code) {
   for (const listener of listeners) listener();
 }
 
-/** For text that is not in elements marked as above. */
+/** Calls a listener at each change of language, for text that is not in elements marked as above. */
 export function onLanguageChange(listener) {
   listeners.add(listener);
 }
@@ -78,7 +78,7 @@ export function translate(root) {
   }
 }
 
-/** Fills and serves a `<select>` that switches the language. */
+/** Fills a `<select>` with the languages, and switches to the one that is chosen. */
 export function languageSwitch(select) {
   select.replaceChildren(...Object.entries(LANGUAGES).map(([code, name]) => new Option(name, code, false, code === current)));
   select.addEventListener('change', () => setLanguage(select.value));

@@ -1,5 +1,6 @@
 /**
- * What this browser remembers between visits. Storage may be forbidden or full: then nothing is remembered.
+ * Values that this browser remembers between visits. Storage may be forbidden or full: then nothing is
+ * remembered.
  */
 const PREFIX = 'patchbay.';
 
@@ -15,11 +16,11 @@ export function remember(key, value) {
   try {
     localStorage.setItem(PREFIX + key, String(value));
   } catch {
-    // Not remembering is all that can be done.
+    // Then nothing is remembered; nothing else can be done.
   }
 }
 
-/** For as long as this tab lives, reloads included. */
+/** A value that is kept for as long as this tab lives, reloads included. */
 export function rememberedInTab(key, make) {
   const known = recallInTab(key);
   if (known) return known;
@@ -41,6 +42,6 @@ export function rememberInTab(key, value) {
   try {
     sessionStorage.setItem(PREFIX + key, value);
   } catch {
-    // Not remembering is all that can be done.
+    // Then nothing is remembered; nothing else can be done.
   }
 }

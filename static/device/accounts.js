@@ -1,8 +1,8 @@
 /**
- * Accounts over HTTP: logging in, and contacts.
+ * Accounts over HTTP: login and contacts.
  */
 
-/** What went wrong, as a key of a sentence. */
+/** An error, as the key of a sentence. */
 export class AccountProblem extends Error {
   constructor(code) {
     super(`account error ${code}`);

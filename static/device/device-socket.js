@@ -1,5 +1,5 @@
 /**
- * The socket of device calls: what is said on it, and what is heard.
+ * The socket of device calls: its messages in both directions.
  */
 import { SignalingSocket } from '../client/signaling-socket.js';
 
@@ -20,7 +20,7 @@ export class DeviceSocket {
     const url = new URL(`${PATH}?${new URLSearchParams({ token })}`, location.href);
     url.protocol = url.protocol.replace('http', 'ws');
     this.#socket = new SignalingSocket(url.href, {
-      // What has no kind is answered with a complaint, which is a sign of life.
+      // A message without a kind is answered with a complaint, which is a sign of life.
       probe: () => ({}),
       onOpen: () => handlers.onState('connected'),
       onMessage: (frame) => {

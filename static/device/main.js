@@ -1,6 +1,6 @@
 /**
- * A device with a phone number: logging in, contacts, calling them, and being called. The video is a page of its own,
- * shown in place.
+ * A device with a phone number: login, contacts, calls in both directions. The video is a page of its own, shown in
+ * place.
  */
 import { CallFrame } from '../calling/call-frame.js';
 import { HistoryList } from '../calling/history-list.js';
@@ -14,7 +14,7 @@ import { addContact, listContacts, logIn, removeContact } from './accounts.js';
 import { DeviceSocket } from './device-socket.js';
 
 const STATES = { connecting: 'messages.connecting', connected: 'messages.connected', lost: 'messages.lost' };
-/** How often it is looked whether somebody who was added has added this number, too. */
+/** The interval at which the page looks whether an added person has added this number, too. */
 const LOOK_AGAIN_MS = 5000;
 const VIDEO_PAGE = '/static/demo/direct_chat.html';
 
@@ -28,9 +28,9 @@ const frame = new CallFrame(() => hangUp('calling.over'));
 /** `{phone, device, token}` */
 let self = null;
 let socket = null;
-/** The other device of the call that rings or goes on, and its room once it is known. */
+/** The other device of the ringing or current call, and its room once that is known. */
 let call = null;
-/** The number that was added last, while it does not show itself. */
+/** The number that was added last, until its devices are listed. */
 let added = '';
 
 byId('log-in').addEventListener('submit', async (event) => {
@@ -50,7 +50,7 @@ byId('add').addEventListener('submit', (event) => {
 byId('state-cancel').addEventListener('click', () => hangUp());
 addEventListener('pagehide', () => {
   if (call) hangUp();
-  // A browser may keep the page, and its socket with it: others would go on calling this device.
+  // A browser may keep the page, and its socket with it: then others would go on calling this device.
   socket?.close();
 });
 addEventListener('pageshow', ({ persisted }) => persisted && location.reload());
@@ -90,7 +90,7 @@ async function start(phone, device) {
   await change(listContacts(self));
 }
 
-/** Back to the login, with a sentence why where there is one. */
+/** Goes back to the login; the sentence, if any, says why. */
 function leave(sentence) {
   if (call) hangUp();
   socket?.close();
@@ -122,7 +122,7 @@ async function change(doing, done = () => {}) {
   }
 }
 
-/** That the other one has to add this number as well, until that has happened. */
+/** Says that the other person has to add this number as well, until they have. */
 function showAdded(devices) {
   if (devices.some(({ phone }) => phone === added)) added = '';
   byId('added').hidden = added === '';
@@ -160,14 +160,14 @@ function ring(other) {
   byId('state-cancel').focus();
 }
 
-/** @param {string | null} sentence to be remembered */
+/** @param {string | null} sentence for the history */
 function hangUp(sentence = null) {
   if (!call) return;
   socket?.hangUp(call.other, call.room);
   end(sentence);
 }
 
-/** The call is over on this side. @param {string | null} sentence */
+/** The call is over on this side. @param {string | null} sentence for the history */
 function end(sentence) {
   if (sentence) history.add(sentence, { name: call.other.phone });
   call = null;
@@ -202,7 +202,7 @@ function isWithCallee(message) {
 }
 
 async function rung(other, room) {
-  // The same call again, to a connection that has come back.
+  // The same call again, sent to a connection that has come back.
   if (call) return;
   call = { other, room };
   const what = await ringing.ask(other.phone, 'calling.asksVideo');

@@ -1,5 +1,6 @@
 /**
- * People on the page: who is online, and those one has added; some of them chosen for a call together.
+ * People on the page: those who are online, and those whom this person has added; some of them chosen
+ * for a call together.
  */
 import { byId, h } from '../common/dom.js';
 import { label, say } from '../common/i18n.js';
@@ -20,7 +21,7 @@ export class ContactList {
 
   setOnline(id, isOnline) {
     const known = this.#people.get(id);
-    // Who was never spoken with and goes is of no more use here.
+    // A person who goes offline, and was never spoken with, is of no more use here.
     if (!isOnline && known && !known.added) this.#people.delete(id);
     else this.#people.set(id, { added: false, name: id, ...known, isOnline });
     this.#show();

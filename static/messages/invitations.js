@@ -1,15 +1,15 @@
 /**
- * Invitations over the message socket, without socket or page: what messages say, and what to send.
+ * Invitations over the message socket, without socket or page: what messages mean, and which to send.
  */
 import { CMD, MSGTYPE } from '../client/message-model.js';
 
-/** An invitation older than this has been waiting in the server: the caller has long given up. */
+/** An invitation older than this has waited in the server: the caller gave up long ago. */
 export const RINGS_FOR_MS = 60_000;
 
 /** In `resSign`, this page's own: stop ringing. Clients that do not know it ignore it, because it has no `groupId`. */
 const CANCEL = 'cancel';
 
-/** In `resSign`, this server's own: an invitation that has not reached anybody in time. */
+/** In `resSign`, this server's own: an invitation that reached nobody in time. */
 const MISSED = 'missed';
 
 /** The content of a refusal that the server sends for somebody who is not there. */
@@ -25,7 +25,7 @@ export function answer(self, to, call, answer) {
   return message(self, to, call, answer);
 }
 
-/** To whom it rings at, or to one's own other pages: `about` is whose call it is. */
+/** To those at whom it rings, or to one's own other pages: `about` is the caller. */
 export function cancellation(self, to, about) {
   const cancel = message(self, to, { kind: '', way: '', room: '' }, CANCEL);
   return { ...cancel, callType: about, content: null };
@@ -49,7 +49,7 @@ function message(self, to, { kind, way, room }, resSign) {
 }
 
 /**
- * What a received message means.
+ * Returns what a received message means.
  * @param {object} message as decoded
  * @returns {{kind: 'invitation' | 'answer' | 'cancelled' | 'missed' | 'other', from: string, name: string, call: object,
  *           answer?: 'agree' | 'refuse' | 'none', about?: string}}
@@ -72,7 +72,7 @@ export function readTime(timeStamp) {
   return Date.parse(`${timeStamp.replace(' ', 'T')}Z`);
 }
 
-/** Whether it has waited too long to ring. `now` and the message's are both the server's time. */
+/** Whether it has waited too long to ring. `now` and the message's time are both the server's time. */
 export function isLate(timeStamp, now) {
   return now - readTime(timeStamp) > RINGS_FOR_MS;
 }

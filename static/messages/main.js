@@ -1,5 +1,6 @@
 /**
- * The page of the message socket: who is online, inviting one or several to a call, and being invited.
+ * The page of the message socket: who is online, and invitations to calls with one or several, in both
+ * directions.
  */
 import { CallFrame } from '../calling/call-frame.js';
 import { HistoryList } from '../calling/history-list.js';
@@ -40,16 +41,16 @@ const frame = new CallFrame(() => {
   frame.close();
   if (talkingWith) history.add('calling.over', { name: talkingWith });
 });
-/** The other one of a call of two. */
+/** The other person in a call of two. */
 let talkingWith = '';
 let chosen = [];
 let self = null;
 let socket = null;
-/** Who rings at others for us: `{to: Set of ids, call, timer}`. */
+/** The people at whom our call rings: `{to: Set of ids, call, timer}`. */
 let outgoing = null;
-/** Who rings here. */
+/** The call that rings here. */
 let incoming = null;
-/** The server's time when this connection was bound; what is older has waited. */
+/** The server's time when this connection was bound; older messages have waited. */
 let boundAt = NaN;
 
 byId('sign-in').addEventListener('submit', (event) => {
@@ -69,7 +70,8 @@ byId('group-audio').addEventListener('click', () => invite(chosen, { kind: 'audi
 byId('state-cancel').addEventListener('click', () => giveUp('messages.cancelled'));
 addEventListener('pagehide', () => {
   if (outgoing) giveUp('messages.cancelled');
-  // A browser may keep the page, and its socket with it: others would go on seeing this person online.
+  // A browser may keep the page, and its socket with it: then others would go on seeing this person
+  // online.
   socket?.close();
 });
 addEventListener('pageshow', ({ persisted }) => persisted && location.reload());
@@ -141,7 +143,7 @@ function invite(ids, call) {
   byId('state-cancel').focus();
 }
 
-/** Nobody is waited for any more; those who have not answered are told. */
+/** Ends the waiting; a cancellation is sent to those who have not answered. */
 function giveUp(sentence) {
   for (const id of outgoing.to) {
     socket.send(cancellation(self, id, self.id));
@@ -190,7 +192,7 @@ async function invited({ from, name, call }, timeStamp) {
   socket.send(cancellation(self, self.id, from));
   if (what === 'agree') await enter(pageOf(call, self, from, 'callee'), call.way === 'group' ? '' : name);
   else history.add('messages.youRefused', { name });
-  // The caller calls as soon as he hears this, so the page that takes his call has to be there.
+  // The caller calls as soon as this answer arrives, so the page that takes the call has to be there.
   socket.send(answer(self, from, call, what === 'agree' && frame.isOpen ? 'agree' : 'refuse'));
 }
 
@@ -203,12 +205,12 @@ function answered({ from, name, call, answer: said }) {
     return;
   }
   const mine = outgoing.call;
-  // The others of a group may still come; one other is all of a call.
+  // The others of a group may still come; in a call of two there is only one other.
   if (outgoing.to.size === 0 || mine.way === 'ptop') endWaiting();
   if (!frame.isOpen) enter(pageOf(mine, self, from, 'caller'), mine.way === 'group' ? '' : name);
 }
 
-/** Loads the page of a call, and waits until it can be called, for some seconds at the most: its caller tries for longer. */
+/** Loads the page of a call, and waits some seconds at most until it can be called: its caller tries for longer. */
 async function enter(address, title) {
   talkingWith = title;
   const client = await frame.open(address, title);

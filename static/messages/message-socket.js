@@ -1,12 +1,12 @@
 /**
- * The message socket: binds, answers heartbeats, comes back by itself, and says what arrives.
+ * The message socket: binds, answers heartbeats, comes back by itself, and passes on what arrives.
  */
 import { CMD, MSGTYPE, decode, encode } from '../client/message-model.js';
 import { ownToken } from '../client/own-token.js';
 import { SignalingSocket } from '../client/signaling-socket.js';
 
 const PATH = '/ws';
-/** The close codes after which there is no use in trying again, and what they mean. */
+/** The close codes after which another attempt is of no use, and what they mean. */
 const ENDINGS = { 1008: 'refused', 4001: 'replaced', 4401: 'tokenMissing', 4403: 'tokenRefused' };
 
 export class MessageSocket {
@@ -30,7 +30,7 @@ export class MessageSocket {
     url.protocol = url.protocol.replace('http', 'ws');
     this.#socket = new SignalingSocket(url.href, {
       encode,
-      // The server answers with one message for each who is online: this one at least.
+      // The server answers with one message for each person who is online, which includes this one.
       probe: () => ({ cmd: CMD.online, msgtype: MSGTYPE.send }),
       onOpen: () => this.#bind(),
       onMessage: (frame) => frame instanceof ArrayBuffer && this.#receive(decode(new Uint8Array(frame))),
@@ -39,7 +39,7 @@ export class MessageSocket {
     this.#socket.open();
   }
 
-  /** @returns {boolean} whether there is a connection to take it */
+  /** @returns {boolean} whether there is a connection for it */
   send(message) {
     return this.#socket.send(message);
   }

@@ -1,4 +1,4 @@
-/** The page for addresses that lead nowhere: only its language is to be chosen. */
+/** The page for addresses that lead nowhere: it only has to choose its language. */
 import { translate } from '../common/i18n.js';
 
 translate(document);

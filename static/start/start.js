@@ -1,5 +1,5 @@
 /**
- * The start page: into a room that exists, or a new one.
+ * The start page: leads into an existing room, or a new one.
  */
 import { byId } from '../common/dom.js';
 import { languageSwitch, translate } from '../common/i18n.js';
@@ -20,7 +20,7 @@ function enter(room) {
   location.assign(`/room?${new URLSearchParams({ groupId: room })}`);
 }
 
-/** Ten random letters: easy to read out, and not to be guessed. */
+/** Ten random letters: easy to read aloud, and hard to guess. */
 function newRoomName() {
   const letters = 'abcdefghijkmnopqrstuvwxyz';
   const limit = 256 - (256 % letters.length);
