@@ -1,5 +1,5 @@
-//! The packet path allocates nothing once it is warm, and what publishers filled is given back to the system. A test binary of
-//! its own: memory is counted for the whole process, and what another test does would be counted too.
+//! The packet path allocates nothing once it is warm, and the memory that publishers filled is given back to the system. It is
+//! a test binary of its own: memory is counted for the whole process, so another test's would be counted too.
 
 #[allow(dead_code, reason = "each binary uses its own part of the common support")]
 #[path = "support/broadcast.rs"]
@@ -140,7 +140,7 @@ impl Client {
         Client { conversation, events }
     }
 
-    /// Says something, and takes in all that there is for this client by now.
+    /// Sends a message, and takes everything that has arrived for this client by now.
     async fn say(&mut self, frame: Frame) {
         self.conversation.receive(frame).await;
         self.hear();
@@ -209,7 +209,7 @@ fn a_thousand_people_and_two_hundred_calls_leave_nothing_behind() {
             rand::make_rng(),
         );
         tokio::spawn(running);
-        // The first rounds let maps grow to the size that they keep.
+        // In the first rounds maps grow to the size that they keep.
         for _ in 0..2 {
             come_call_and_go(&hub, &config).await;
         }
@@ -218,7 +218,7 @@ fn a_thousand_people_and_two_hundred_calls_leave_nothing_behind() {
             come_call_and_go(&hub, &config).await;
         }
         let kept = counting::live_bytes() - before;
-        // Queues allocate in blocks, of which one more or less may be kept.
+        // Queues allocate in blocks; one block more or less may be kept.
         assert!(kept < 16 * 1_024, "{kept} bytes kept of 3,000 sessions and 600 calls");
     });
 }
@@ -237,7 +237,7 @@ fn what_three_greedy_publishers_may_hold_is_bounded_and_given_back_when_they_hav
     let _alone = ALONE.lock();
     let now = start();
     let (mut worker, identity) = worker(now);
-    // The first round makes what a process makes once.
+    // The first round makes what a process makes only once.
     for round in 0..2 {
         let before = resident_bytes();
         let own = DtlsIdentity::generate().unwrap();

@@ -1,4 +1,4 @@
-//! What people do in a call: mute, turn the camera off, chat, share files.
+//! Things that people do in a call: mute, turn the camera off, chat, share files.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const MARKUP: &str = r#"<img src=x onerror="window.attacked=1"><script>window.at
 /// Longer than the fake microphone's pause between two beeps, and than many frames.
 const A_WHILE: Duration = Duration::from_millis(2_500);
 
-/// How many received streams of a kind grow in a figure over a while.
+/// The number of received streams of a kind that grow in a figure over a while.
 async fn growing(page: &Page, kind: &str, figure: &str, by: f64) -> usize {
     page.run::<()>("await probe.mark(); return null;", &[]).await;
     tokio::time::sleep(A_WHILE).await;
@@ -114,7 +114,7 @@ async fn a_name_with_markup_stays_text() {
     assert_harmless(&reader).await;
 }
 
-/// Nothing that was in the markup runs or has become an element.
+/// Nothing in the markup runs or has become an element.
 async fn assert_harmless(page: &Page) {
     assert!(page.eval::<bool>("window.attacked === undefined").await, "a script ran");
     let elements = "document.querySelectorAll('img[onerror], #chat-list script, #stage script').length";

@@ -1,5 +1,5 @@
-//! Pages that join, call or log in by their address: at once where this site or somebody by hand opened them, and after a
-//! click where a link of another site did.
+//! Pages that join, call or log in by their address: at once if this site or the person opened them, and after a click if
+//! a link of another site did.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -20,7 +20,7 @@ const STARTS: [&str; 6] = [
     "/device?phone=13800000001&device=d1",
 ];
 
-/// Counts how often a page has asked for a camera or a microphone, also where it has not got one yet.
+/// Counts how often a page has asked for a camera or a microphone, also if it has not got one yet.
 const ASKED: &str = "window.devicesAsked = 0;
     const ask = window.MediaDevices?.prototype.getUserMedia;
     if (ask) MediaDevices.prototype.getUserMedia = function (...wanted) {
@@ -29,7 +29,7 @@ const ASKED: &str = "window.devicesAsked = 0;
     };";
 
 /// Another site, on another address of loopback: `/` is a page with a link to `target` and with a frame of it, `/hop`
-/// leads to it by a redirect. It says nothing about where its visitors come from.
+/// leads to it by a redirect. Its responses do not say from where its visitors come.
 async fn other_site(target: &str) -> String {
     let listener = TcpListener::bind("127.0.0.2:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -108,7 +108,7 @@ async fn a_link_of_another_site_joins_nothing_before_a_click() {
         }
         page.press("consent").await;
         page.has_joined(&server, path).await;
-        // What was agreed to is not asked again by a reload.
+        // A reload does not ask again after the person has agreed.
         page.reload().await;
         page.has_joined(&server, path).await;
         page.leaves(&server).await;

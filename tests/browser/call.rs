@@ -1,4 +1,5 @@
-//! Calls from one to another: the page at `/` on both sides, every way in which a call ends, and rooms of two.
+//! Calls from one person to another: the page at `/` on both sides, every way in which a call ends, and rooms
+//! of two.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::harness::room::{MEDIA_PATIENCE, SIGNAL_PATIENCE};
 use crate::harness::{firefox, turn};
 use crate::support::server::Server;
 
-/// The other side of a sudden loss is told within this time.
+/// A sudden loss is announced to the other side within this time.
 const LOSS_NOTICED_WITHIN: Duration = Duration::from_secs(10);
 
 fn call_page(server: &Server, side: &str, more: &str) -> String {
@@ -240,7 +241,7 @@ async fn a_callee_who_opens_the_page_late_is_called_and_one_who_never_does_is_to
         page.shows_state("talking").await;
         page.sees_and_hears(1).await;
     }
-    // Whoever closes the page leaves the call.
+    // A callee who closes the page leaves the call.
     callee.go("about:blank").await;
     caller.ended("over", "ben ended the call", SIGNAL_PATIENCE).await;
     caller.reload().await;

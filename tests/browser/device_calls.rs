@@ -1,4 +1,4 @@
-//! The device page: logging in, contacts, a call with its video in place, refusal, and a device that dies.
+//! The device page: login, contacts, a call with its video in place, refusal, and a device that fails.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ const ANNA: &str = "13800000001";
 const BEN: &str = "13800000002";
 const RINGS: &str = "document.getElementById('ringing').open";
 const IN_CALL: &str = "document.getElementById('in-call') !== null";
-/// A call outlives its connection by five seconds; the other side is to know within ten.
+/// A call outlives its connection by five seconds; the other side must see the loss within ten.
 const LOSS_NOTICED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Logs in through the form, as a person does.

@@ -1,4 +1,4 @@
-//! The ground itself: a driven Chromium gives a page its fake camera and microphone.
+//! The basis of the other tests: a driven Chromium gives a page its fake camera and microphone.
 
 use std::time::Duration;
 

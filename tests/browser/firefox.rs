@@ -1,4 +1,4 @@
-//! Firefox beside Chromium: both ways in a room, and in a call.
+//! Firefox beside Chromium: in both directions in a room, and in a call.
 
 use crate::harness::chromium::Chromium;
 use crate::harness::room::{SIGNAL_PATIENCE, address, enter};

@@ -1,4 +1,4 @@
-//! What one browser sends and another decodes: lists that differ, and formats that somebody lacks.
+//! Formats that one browser sends and another decodes: lists that differ, and formats that somebody lacks.
 
 use crate::harness::chromium::{Chromium, Options};
 use crate::harness::page::Page;
@@ -6,7 +6,7 @@ use crate::harness::room::{MEDIA_PATIENCE, SIGNAL_PATIENCE, enter_with};
 use crate::harness::turn;
 use crate::support::server::Server;
 
-/// Everything, in the browser's order.
+/// All formats, in the browser's order.
 const ALL: &str = "[['video/', '']]";
 const BASELINE_FIRST: &str = "[['video/H264', '42001f'], ['video/', '']]";
 const CONSTRAINED_AND_VP8: &str = "[['video/H264', '42e01f'], ['video/VP8', '']]";
@@ -15,8 +15,8 @@ const VP8: &str = "[['video/VP8', '']]";
 
 const NOTICE: &str = "This browser cannot show 1’s video";
 
-/// Lets connections of a page offer these formats only, in this order: for what it sends, and for what it receives. With
-/// `insists`, whatever the page itself prefers later.
+/// Lets connections of a page offer these formats only, in this order: those that it sends, and those that it receives. With
+/// `insists`, preferences that the page itself sets later have no effect.
 fn prefers(sends: &str, receives: &str, insists: bool) -> String {
     format!(
         "(() => {{
@@ -37,7 +37,7 @@ fn prefers(sends: &str, receives: &str, insists: bool) -> String {
                 return transceiver;
             }};
             if ({insists}) RTCRtpTransceiver.prototype.setCodecPreferences = () => {{}};
-            // What stands on the tiles for a moment only counts too.
+            // A notice that is on a tile for a moment only counts too.
             window.noticesSeen = new Set();
             const look = () => {{
                 for (const one of document.querySelectorAll('.tile-notices p')) noticesSeen.add(one.textContent);
@@ -55,20 +55,20 @@ async fn enter(chromium: &Chromium, server: &Server, user: u32, script: &str) ->
     enter_with(chromium, server, user, options).await
 }
 
-/// Format and parameters of the video that is decoded.
+/// Format and parameters of the video that the page decodes.
 async fn decoded(page: &Page) -> Vec<String> {
     formats(page, "inbound-rtp").await
 }
 
-/// Format and parameters of the video that is sent, of all layers. What is decoded does not tell it: a subscriber gets it under
-/// the payload type of the format that fits best of its own.
+/// Format and parameters of the video that the page sends, of all layers. The decoded formats do not show this: a subscriber
+/// gets the video under the payload type of the format of its own that fits best.
 async fn sent(page: &Page) -> Vec<String> {
     let mut formats = formats(page, "outbound-rtp").await;
     formats.dedup();
     formats
 }
 
-/// In streams of this type of statistics.
+/// The formats in the streams of this type of statistics.
 async fn formats(page: &Page, streams: &str) -> Vec<String> {
     let body = "const codecs = [];
         for (const peer of probe.alive()) {
@@ -108,7 +108,7 @@ async fn a_list_that_begins_with_baseline_is_decoded_by_who_lists_constrained_ba
     sends_constrained_baseline(&sender).await;
     sender.sees_and_hears(1).await;
 
-    // The other order: who decodes it is there when the publisher comes.
+    // The other order: those who decode it are there when the publisher comes.
     sender.reload().await;
     receiver.sees_and_hears(1).await;
     sender.sees_and_hears(1).await;
@@ -145,7 +145,7 @@ async fn a_picture_that_somebody_cannot_decode_is_named_on_its_tile_and_then_sen
     receiver.until("no notice is left", SIGNAL_PATIENCE, over).await;
     let used = decoded(&receiver).await;
     assert!(used.len() == 1 && !used[0].starts_with("video/VP9"), "{used:?}");
-    // On the connection that was there.
+    // The same connection is still in use.
     assert_eq!(sender.eval::<u32>("patchbay.client.publisher.generation").await, 1);
     assert_eq!(notices_seen(&sender).await, Vec::<String>::new());
     server
@@ -217,7 +217,7 @@ async fn what_the_other_side_of_a_call_cannot_decode_is_then_sent_in_another_for
     let _turn = turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
-    // One of them could do with more than they offered at first.
+    // One of them could do with more formats than they offered at first.
     let callee = open_call(&chromium, &server, "callee", VP8, true).await;
     let caller = open_call(&chromium, &server, "caller", VP9, false).await;
     for page in [&caller, &callee] {

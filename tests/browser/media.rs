@@ -1,4 +1,5 @@
-//! What Chromium sends and how it arrives: every codec, simulcast, sync, and a new offer on a live connection.
+//! The media that Chromium sends, and how they arrive: every codec, simulcast, sync, and a new offer on a live
+//! connection.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use crate::harness::room::{MEDIA_PATIENCE, enter, enter_with};
 use crate::harness::turn;
 use crate::support::server::Server;
 
-/// Makes every connection of the page send video with one codec alone, by `args`-less patching before it loads.
+/// Makes every connection of the page send video with one codec alone, by a script that runs before the page's own.
 fn only_codec(mime: &str) -> String {
     format!(
         "(() => {{
@@ -116,7 +117,8 @@ async fn audio_and_video_stay_in_sync() {
     let chromium = Chromium::start();
     let (_sender, receiver) = (enter(&chromium, &server, 1).await, enter(&chromium, &server, 2).await);
     receiver.sees_and_hears(1).await;
-    // The time, by the sender's clock, of what plays now: known once sender reports of both tracks have come.
+    // The time, by the sender's clock, of the media that play now: known once sender reports of both tracks
+    // have come.
     let played = "await (async () => {
         const [audio] = await probe.inbound('audio');
         const [video] = await probe.inbound('video');

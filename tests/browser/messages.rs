@@ -1,4 +1,5 @@
-//! The page of the message socket: invited, agreed, refused, given up, several together.
+//! The page of the message socket: invitations, agreement, refusal, cancellation, and several
+//! people together.
 
 use crate::harness::chromium::{Chromium, Options};
 use crate::harness::page::Page;
@@ -38,7 +39,7 @@ impl Page {
         self.until(sentence, SIGNAL_PATIENCE, &found).await;
     }
 
-    /// In the page that is shown in place: pictures of so many others are decoded from now on.
+    /// In the page that is shown in place: from now on, pictures of so many others are decoded.
     pub async fn sees_in_place(&self, others: usize) {
         let shown = "document.querySelector('#in-call iframe')?.contentWindow?.probe !== undefined";
         self.until("the call is shown", MEDIA_PATIENCE, shown).await;

@@ -1,5 +1,5 @@
-//! Browsers whose network changes under them, their signaling alive: no UDP for a while, and a NAT that forgets its binding.
-//! Once with a client that does no more than the specification advises, and with our own pages.
+//! Browsers whose network changes while their signaling works: no UDP for a while, and a NAT that forgets its binding. Once
+//! with a client that does only what the specification advises, and once with our own pages.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,14 +13,14 @@ use crate::harness::{firefox, turn};
 use crate::relay::Relay;
 use crate::support::server::Server;
 
-/// Longer than the server keeps sending to a client that it does not hear, and than browsers call a connection
+/// Longer than the server keeps sending to a client from which nothing arrives, and longer than browsers call a connection
 /// `disconnected`.
 const OUTAGE: Duration = Duration::from_secs(32);
 
-/// Lets a page's media go by way of a relay.
+/// Lets a page's media go through a relay.
 const BY_RELAY: &str = include_str!("scripts/by_relay.js");
 
-/// Joins as a program of its own would: one connection to publish, one to watch user 2.
+/// Joins as a third-party program would: one connection to publish, one to watch user 2.
 const CLIENT: &str = include_str!("scripts/outage.js");
 
 /// When a client restarts ICE, and after how many milliseconds again, if it is not connected by then.
@@ -29,8 +29,8 @@ type Restarts = (&'static str, u32);
 /// As the specification advises.
 const WHEN_FAILED: Restarts = ("failed", 0);
 
-/// Firefox sends nothing any more over a connection that has once failed: it takes its encoders off for good, while it calls
-/// the restarted connection `connected`, keeps up consent, and receives. So a client has to restart before that.
+/// Firefox sends nothing more over a connection that has once failed: it removes its encoders for good, while it calls the
+/// restarted connection `connected`, keeps up consent, and receives. So a client has to restart before that.
 const WHEN_DISCONNECTED: Restarts = ("disconnected", 6_000);
 
 /// With this no connection is restarted before it has failed.
@@ -47,14 +47,14 @@ const TILE_WAITS: &str = "document.body.innerText.includes('Waiting') || documen
 /// What the page of a call shows then.
 const CALL_WAITS: &str = "document.querySelector('.call-away:not([hidden])') !== null";
 
-/// A page whose media goes by way of a relay, and the page of the other side. Media flows both ways.
+/// A page whose media go through a relay, and the page of the other side. Media flow both ways.
 struct Scene {
     server: Server,
     page: Page,
     other: Page,
-    /// What the other page says while the first one is away.
+    /// The text of the other page while the first one is away.
     waits: &'static str,
-    /// How many connections of the first page the server keeps for it meanwhile.
+    /// The number of connections of the first page that the server keeps for it meanwhile.
     kept: f64,
     relay: Relay,
     _chromium: Chromium,
@@ -170,7 +170,7 @@ impl Scene {
 
     async fn outlives_a_rebinding(&self) {
         self.relay.rebind();
-        // What was on its way to the old port.
+        // The packets that were on their way to the old port.
         tokio::time::sleep(Duration::from_secs(1)).await;
         self.flows().await;
         let restarts: u32 = self.page.eval("outage.publish.restarts + outage.watch.restarts").await;

@@ -1,5 +1,5 @@
-//! What a browser can reach: the other ports of the server, and the server's media sockets; where it cannot send media, the
-//! pages say what is missing, instead of starting for ever.
+//! The ports that a browser can reach: the server's other ports, and its media sockets. If it cannot send media, the pages
+//! say what is missing, instead of starting for ever.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ const SAID_WITHIN: Duration = Duration::from_secs(25);
 const NO_ADDRESS: &str = "This browser offers no network address";
 const NO_PATH: &str = "There is no way to the server for sound and video (UDP)";
 
-/// Answers as they come, but with ports at which nobody listens.
+/// Changes the answers that arrive, so that they name ports at which nobody listens.
 const CLOSED_PORTS: &str = "const set = RTCPeerConnection.prototype.setRemoteDescription;
     RTCPeerConnection.prototype.setRemoteDescription = function ({ type, sdp }) {
       return set.call(this, { type, sdp: sdp.replace(/^(a=candidate:\\S+ \\d+ \\S+ \\d+ \\S+) \\d+/gm, '$1 9') });
     };
     RTCPeerConnection.prototype.addIceCandidate = async () => {};";
 
-/// These tests run where there is no interface but loopback, which browsers do not offer by themselves.
+/// These tests run where loopback is the only interface, and browsers do not offer that by themselves.
 fn without_addresses() -> Options<'static> {
     Options {
         without: &["--allow-loopback-in-peer-connection"],
@@ -92,7 +92,7 @@ async fn two_with_the_same_number_are_told_as_well() {
     says(&page, NO_ADDRESS).await;
 }
 
-/// As clients are laid out whose pages are on one port and whose sockets are on others.
+/// The layout of clients whose pages are on one port and whose sockets are on others.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_on_one_port_of_the_server_opens_sockets_and_asks_on_another() {
     let _turn = turn().await;

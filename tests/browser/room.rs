@@ -14,12 +14,12 @@ const GAUGES: [&str; 4] = [
     "patchbay_sessions",
 ];
 
-/// What the browser itself needs for a first picture.
+/// The time that the browser itself needs for a first picture.
 const LEAST_WAIT: &str = include_str!("scripts/least_wait.js");
 /// How long user 1's first picture took, by the page's own clock.
 const JOIN: &str = include_str!("scripts/join.js");
 
-/// The longest that anybody may be taken for present who is not.
+/// The longest time for which somebody who is not there may be taken for present.
 const NOTICED_WITHIN: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,7 +55,7 @@ async fn pages_with_and_without_tls_meet_in_one_room() {
     let server = Server::start().await;
     let chromium = Chromium::start();
     let secure = enter(&chromium, &server, 1).await;
-    // What a reverse proxy on this machine would ask for; browsers trust loopback with a camera all the same.
+    // The origin that a reverse proxy on this machine would ask for; browsers trust loopback with a camera all the same.
     let plain = chromium.page("plain").await;
     plain
         .go(&server.plain("http", "/room?userId=2&groupId=demo&type=video"))
@@ -65,9 +65,9 @@ async fn pages_with_and_without_tls_meet_in_one_room() {
     }
 }
 
-/// What of a join is the server's: its list of people, its answer, and the first picture once the connection stands. The rest is
-/// the browser's own work, most of it for what it publishes itself. A browser's speed is not the server's merit, and machines
-/// differ: so the server's part is held against the least that a picture takes in that browser at that time.
+/// The server's part of a join is its list of people, its answer, and the first picture once the connection stands. The rest is
+/// the browser's own work, most of it for its own publishing. A browser's speed is not the server's merit, and machines differ:
+/// so the server's part is compared with the least time that a picture takes in that browser at that time.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_late_joiner_waits_for_its_browser_and_little_for_the_server() {
     const JOINS: usize = 9;
@@ -97,8 +97,8 @@ async fn a_late_joiner_waits_for_its_browser_and_little_for_the_server() {
         "late joiner: first picture after {whole} ms, of which {servers} ms for the server; within the browser it takes {least} ms \
          (medians of {JOINS})"
     );
-    // About twice was measured, and five to eight times for the whole, also beside other work. What goes wrong costs a second or
-    // more: a key frame that nobody asks for, or, of the whole, a flight of the handshake that is lost.
+    // Measurements gave about twice the least, and five to eight times for the whole, also beside other work. A fault costs a
+    // second or more: a key frame that nobody asks for, or, of the whole, a flight of the handshake that is lost.
     assert!(servers <= 5 * least, "{joins:?}, the least: {least}");
     assert!(whole <= 15 * least, "{joins:?}, the least: {least}");
 }
@@ -108,7 +108,7 @@ async fn a_late_joiner_waits_for_its_browser_and_little_for_the_server() {
 struct Join {
     /// From the message that enters the room to the first decoded picture.
     whole: u64,
-    /// What of it was waiting for the server.
+    /// The part of it that was waiting for the server.
     servers: u64,
 }
 

@@ -10,12 +10,13 @@ use rand::{RngExt, SeedableRng};
 
 use crate::targets::{INPUT_BYTES, Target};
 
-/// What one input may take. Real ones take microseconds; a crowded machine may stop the process for a while.
+/// The longest time for one input. Real ones take microseconds; a crowded machine may stop the process for a
+/// while.
 const INPUT_WITHIN: Duration = Duration::from_secs(10);
 /// Values at which lengths and counters break.
 const EDGES: [u8; 10] = [0, 1, 2, 3, 0x0f, 0x10, 0x7f, 0x80, 0xfe, 0xff];
 
-/// Runs a target with what is kept for it, with its seeds, and with what comes of changing them.
+/// Runs a target with the inputs kept for it, with its seeds, and with changes of these.
 pub fn fuzz(target: &Target) {
     let seconds = number("PATCHBAY_FUZZ_SECONDS").unwrap_or(2);
     let seed = number("PATCHBAY_FUZZ_SEED").unwrap_or_else(rand::random);
@@ -77,7 +78,7 @@ fn keep(name: &str, input: &[u8]) -> PathBuf {
     file
 }
 
-/// A folder for each target.
+/// The corpus: a folder for each target.
 pub fn corpus() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus")
 }

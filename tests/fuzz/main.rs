@@ -1,10 +1,10 @@
 //! Fuzzing: whatever bytes arrive, nothing panics, loops, or breaks a rule that its reader relies on.
 //!
-//! `targets/` says what is fuzzed. Here it is on stable Rust: each target starts from the inputs in `corpus/TARGET/` and from
-//! those in its code, changes them at random, and runs for `PATCHBAY_FUZZ_SECONDS` (default 2). The seed is drawn, and printed
-//! when an input fails; `PATCHBAY_FUZZ_SEED` repeats a run. An input that fails is written below `target/fuzz/`: mend what it
-//! shows, and move it into the corpus. `tests/fuzz-long` runs for longer; with libFuzzer, which follows what inputs reach,
-//! where nightly Rust is (`fuzz/`).
+//! `targets/` says what is fuzzed. Here it runs on stable Rust: each target starts from the inputs in `corpus/TARGET/` and
+//! from those in its code, changes them at random, and runs for `PATCHBAY_FUZZ_SECONDS` (default 2). The seed is drawn, and
+//! printed when an input fails; `PATCHBAY_FUZZ_SEED` repeats a run. An input that fails is written below `target/fuzz/`: mend
+//! the fault that it shows, and move it into the corpus. `tests/fuzz-long` runs for longer; if there is nightly Rust, it uses
+//! libFuzzer (`fuzz/`), which follows the code that inputs reach.
 
 mod engine;
 mod targets;
@@ -18,7 +18,7 @@ use std::time::Duration;
 use engine::{corpus, fuzz, fuzz_for};
 use targets::{ALL, INPUT_BYTES, Target, named};
 
-/// What a clone of the repository is to carry of kept inputs, and a test run to begin with.
+/// The most kept inputs for a clone of the repository to carry, and for a test run to begin with.
 const CORPUS_FILES_MAX: usize = 2_000;
 const CORPUS_BYTES_MAX: usize = 1_000_000;
 

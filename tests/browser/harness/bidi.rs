@@ -20,7 +20,7 @@ struct Line {
 }
 
 impl Session {
-    /// `url` is what Firefox says that it listens on.
+    /// `url` is where Firefox says that it listens.
     pub async fn new(url: &str) -> Result<Session, String> {
         let (socket, _) = connect_async(format!("{url}/session"))
             .await
@@ -63,7 +63,7 @@ impl Session {
         self.ask("browsingContext.reload", parameters).await.map(drop)
     }
 
-    /// The body of an async function; what it returns, as JSON.
+    /// Runs the body of an async function. Returns its result as JSON.
     pub async fn run(&self, body: &str, arguments: &[Value]) -> Result<Value, String> {
         // Both ways as one text: the protocol's own forms of values are of no use here.
         let function = format!(
@@ -86,7 +86,7 @@ impl Session {
         }
     }
 
-    /// What the console said since the last call.
+    /// The lines of the console since the last call.
     pub async fn console(&self) -> Result<Vec<String>, String> {
         Ok(std::mem::take(&mut self.line.lock().await.console))
     }
@@ -103,7 +103,7 @@ impl Session {
 }
 
 impl Line {
-    /// One question at a time. Answers to questions that were given up are passed over.
+    /// Asks one question at a time. Answers to questions that were given up are skipped.
     async fn ask(&mut self, method: &str, parameters: Value) -> Result<Value, String> {
         self.last_id += 1;
         let question = json!({ "id": self.last_id, "method": method, "params": parameters });

@@ -9,7 +9,7 @@ use super::page::{Driver, Page};
 use super::webdriver::Session;
 use crate::support::process::Process;
 
-/// Headless, fake camera and microphone, nothing sent home, and loopback candidates with real addresses.
+/// Headless, with fake camera and microphone, nothing sent to its maker, and loopback candidates with real addresses.
 const FLAGS: &[&str] = &[
     "--headless=new",
     "--no-sandbox",
@@ -25,7 +25,7 @@ const FLAGS: &[&str] = &[
     "--disable-features=WebRtcHideLocalIpsWithMdns",
     "--autoplay-policy=no-user-gesture-required",
     "--ignore-certificate-errors",
-    // Pages of other windows keep their timers: every participant here is somebody's foreground.
+    // Pages of other windows keep their timers: every participant here is in somebody's foreground.
     "--disable-background-timer-throttling",
     "--disable-backgrounding-occluded-windows",
     "--disable-renderer-backgrounding",
@@ -49,7 +49,7 @@ pub struct Options<'a> {
     /// Parameters of the fake camera, as in `fps=30`.
     pub camera: &'a str,
     pub flags: &'a [&'a str],
-    /// Of the usual flags, those that are left out.
+    /// The usual flags that are left out.
     pub without: &'a [&'a str],
     /// Runs in every page after the probe and before the page's own scripts.
     pub script: &'a str,
@@ -57,8 +57,8 @@ pub struct Options<'a> {
     pub window: Option<(u32, u32)>,
 }
 
-/// The driver and its port; nothing where its port was taken. It takes a port that is free under IPv6 and then the same under IPv4,
-/// where a connection of another test may have it: it ends then.
+/// The driver and its port; nothing if its port was taken. The driver takes a port that is free under IPv6 and then the same one
+/// under IPv4, where a connection of another test may have it: then the driver ends.
 fn start_driver() -> Option<(Process, u16)> {
     let mut command = Command::new("chromedriver");
     command.args(["--port=0", "--log-level=WARNING"]);

@@ -9,8 +9,8 @@ use super::chromium::PROBE;
 use super::page::{Driver, Page};
 use crate::support::process::Process;
 
-/// Fake camera and microphone without questions, loopback candidates with real addresses, nothing sent home. Without the two
-/// `permissions.default` there are no loopback candidates.
+/// Fake camera and microphone without questions, loopback candidates with real addresses, nothing sent to its maker. Without
+/// the two `permissions.default` there are no loopback candidates.
 const PREFERENCES: &[(&str, &str)] = &[
     ("media.navigator.streams.fake", "true"),
     ("media.navigator.permission.disabled", "true"),

@@ -1,4 +1,4 @@
-//! What the scenarios stand on: a driven Chromium or Firefox, pages that can be asked and waited for, and turns.
+//! The basis of the scenarios: a driven Chromium or Firefox, pages that can be asked and waited for, and turns.
 
 mod bidi;
 pub mod chromium;

@@ -1,4 +1,5 @@
-//! One participant's browser: go somewhere, ask the page, wait for it, and show what was seen when it does not come.
+//! One participant's browser: goes somewhere, asks the page, waits for it, and shows its state when an expected
+//! thing does not come.
 
 use std::time::Duration;
 
@@ -9,13 +10,13 @@ use tempfile::TempDir;
 use super::{bidi, webdriver};
 use crate::support::process::{Process, signal};
 
-/// How often a condition is looked at.
+/// How often a condition is checked.
 const POLL: Duration = Duration::from_millis(50);
 
 /// How a browser is driven.
 pub enum Driver {
     Chromium(webdriver::Session),
-    /// With the browser's process: nobody else ends it.
+    /// With the browser's process, which nothing else ends.
     Firefox(Box<bidi::Session>, Process),
 }
 
@@ -114,7 +115,7 @@ impl Page {
             .unwrap_or_else(|error| panic!("{}: reload: {error}", self.name));
     }
 
-    /// The body of an async function, run in the page; what it returns.
+    /// Runs the body of an async function in the page. Returns its result.
     pub async fn run<T: DeserializeOwned>(&self, body: &str, arguments: &[Value]) -> T {
         match self.session.run(body, arguments).await {
             Ok(value) => serde_json::from_value(value.clone())
@@ -128,12 +129,12 @@ impl Page {
         self.run(&format!("return {expression};"), &[]).await
     }
 
-    /// Waits until the expression is true; else fails with what the page showed and said.
+    /// Waits until the expression is true; otherwise fails with the page's picture and its messages.
     pub async fn until(&self, what: &str, within: Duration, expression: &str) {
         let mut last = Value::Null;
         let seen = tokio::time::timeout(within, async {
             loop {
-                // A page that is just being replaced has no answer; it is asked again.
+                // A page that is being replaced has no answer; it is asked again.
                 match self.session.run(&format!("return {expression};"), &[]).await {
                     Ok(Value::Bool(true)) => break,
                     Ok(value) => last = value,
@@ -152,7 +153,7 @@ impl Page {
         }
     }
 
-    /// For a failure's message: the console, what the probe recorded, and where a picture of the page is.
+    /// Evidence for a failure's message: the console, the probe's records, and where a picture of the page is.
     pub async fn evidence(&self) -> String {
         let console = self.session.console().await.unwrap_or_default().join("\n    ");
         let probe = self
@@ -185,7 +186,7 @@ impl Page {
             .unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
 
-    /// As if the machine had lost its power: no goodbye of any layer.
+    /// Ends the browser as if the machine had lost its power: no layer says goodbye.
     pub fn kill(&self) {
         signal(self.pid, "KILL");
     }

@@ -6,12 +6,12 @@ use super::chromium::{Chromium, Options};
 use super::page::Page;
 use crate::support::server::Server;
 
-/// From opening a page to pictures of everybody, with several browsers starting on two cores.
+/// The time from opening a page to pictures of everybody, with several browsers starting on two cores.
 pub const MEDIA_PATIENCE: Duration = Duration::from_secs(30);
-/// For a message to travel and the page to show it.
+/// The time for a message to travel and the page to show it.
 pub const SIGNAL_PATIENCE: Duration = Duration::from_secs(10);
 
-/// What somebody opens who has the link and an id.
+/// The address that somebody opens who has the link and an id.
 pub fn address(server: &Server, user: u32) -> String {
     server.page(&format!("/room?userId={user}&groupId=demo&type=video"))
 }

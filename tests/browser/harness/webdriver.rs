@@ -35,7 +35,7 @@ impl Session {
         self.post("refresh", json!({})).await.map(drop)
     }
 
-    /// The body of an async function; what it returns, as JSON.
+    /// Runs the body of an async function. Returns its result as JSON.
     pub async fn run(&self, body: &str, arguments: &[Value]) -> Result<Value, String> {
         let script = format!("return (async (...args) => {{ {body} }})(...arguments)");
         self.post("execute/sync", json!({ "script": script, "args": arguments }))
@@ -48,7 +48,7 @@ impl Session {
             .await
     }
 
-    /// What the console said since the last call.
+    /// The lines of the console since the last call.
     pub async fn console(&self) -> Result<Vec<String>, String> {
         let entries = self.post("se/log", json!({ "type": "browser" })).await?;
         let line = |entry: &Value| format!("{} {}", entry["level"].as_str().unwrap_or(""), entry["message"]);

@@ -1,4 +1,4 @@
-// Lets the connections of a page reach the server by way of a relay alone, as soon as `byRelay.use` has named its port.
+// Lets the connections of a page reach the server through a relay alone, as soon as `byRelay.use` has named its port.
 (() => {
   const byRelay = { serverPort: 0, use: null };
   const relay = new Promise((resolve) => { byRelay.use = resolve; });
@@ -11,7 +11,7 @@
     const relayed = one.replace(/(a=candidate:\S+ 1 udp \d+ 127\.0\.0\.1) \d+ /g, `$1 ${port} `);
     return accept.call(this, { type, sdp: relayed });
   };
-  // They are in the answer, too.
+  // The answer has them, too.
   RTCPeerConnection.prototype.addIceCandidate = async () => {};
   window.byRelay = byRelay;
 })();

@@ -1,4 +1,5 @@
-// How long the first picture of user 1 took since the page joined, and how much of it was spent waiting for the server.
+// How long the first picture of user 1 took since the page joined, and how much of that time was waiting for the
+// server.
 const when = (list, type, user) => list.find(({ message }) => message.type === type && (!user || String(message.userId) === user)).at;
 const [frame] = probe.firstFrames;
 const joined = when(probe.sent, 'join');

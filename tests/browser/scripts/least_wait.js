@@ -1,5 +1,6 @@
-// The least that a first picture takes in this browser, now: one connection of the page with itself, nothing in between.
-// Its camera is on before the time begins, and its second watcher counts, as a late joiner is not a room's first.
+// The least time that a first picture takes in this browser, now: one connection of the page with itself, nothing in
+// between. Its camera is on before the time begins, and its second watcher counts, because a late joiner is not the
+// first in a room.
 const media = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
 
 async function firstPicture() {

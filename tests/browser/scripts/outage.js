@@ -1,4 +1,4 @@
-// A client of its own in a page of the server: publishes as user args[0], watches user args[1], and restarts ICE when a
+// A third-party client in a page of the server: publishes as user args[0], watches user args[1], and restarts ICE when a
 // connection comes into the state args[2], then again every args[3] milliseconds, if that is not 0, until it is connected.
 const [self, other, restartsWhen, againMs] = args;
 const socket = new WebSocket(`wss://${location.host}/groupcall`);
@@ -19,7 +19,7 @@ class Connection {
       clearTimeout(this.#timer);
       this.#timer = 0;
     };
-    // What is not shown anywhere is not decoded everywhere.
+    // Not every browser decodes pictures that are shown nowhere.
     this.pc.ontrack = ({ track }) => {
       const shown = document.body.appendChild(document.createElement(track.kind));
       shown.srcObject = new MediaStream([track]);

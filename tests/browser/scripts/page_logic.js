@@ -1,4 +1,5 @@
-// The pages' pure parts, run where they live: in a browser. Each case has a sentence for a name and throws when it fails.
+// Tests of the pages' pure parts, run where they live: in a browser. Each case has a sentence for a name and throws when
+// it fails.
 import { quality } from '/static/client/quality.js';
 import { CMD, MSGTYPE, decode, encode } from '/static/client/message-model.js';
 import { mediaProblem, permissionGuide } from '/static/client/media-errors.js';

@@ -59,7 +59,7 @@
 
   const alive = () => peers.filter((peer) => peer.connectionState !== 'closed');
 
-  // All reports of one type and kind, over all live connections; each says whose connection it is.
+  // All reports of one type and kind, over all live connections; each names its connection.
   async function reports(type, kind) {
     const found = [];
     for (const peer of alive()) {
@@ -74,7 +74,7 @@
   const outbound = (kind) => reports('outbound-rtp', kind);
   const streamOf = (report) => `${report.peer} ${report.id}`;
 
-  // How many received streams of a kind have grown by at least so much in a figure since the last `mark`.
+  // The number of received streams of a kind that have grown by at least so much in a figure since the last `mark`.
   let marked = new Map();
   async function mark() {
     marked = new Map([...(await inbound('video')), ...(await inbound('audio'))].map((one) => [streamOf(one), one]));
@@ -84,7 +84,7 @@
     return (await inbound(kind)).filter((report) => growth(report) >= by).length;
   }
 
-  // Says something on the page's own signaling connection.
+  // Sends a message on the page's own signaling connection.
   const signal = (message) => socket.send(JSON.stringify(message));
 
   const shown = (entry) => `${Math.round(entry.at)} ${JSON.stringify(entry.message).slice(0, 160)}`;

@@ -1,4 +1,4 @@
-//! Reads decisions from an input: once it is used up, each is the smallest.
+//! Reads decisions from an input: once it is used up, each decision is the smallest.
 
 pub struct Bytes<'a>(pub &'a [u8]);
 
@@ -15,24 +15,24 @@ impl<'a> Bytes<'a> {
         u16::from(self.byte()) << 8 | u16::from(self.byte())
     }
 
-    /// A number below `end`.
+    /// Reads a number below `end`.
     pub fn below(&mut self, end: usize) -> usize {
         usize::from(self.byte()) % end
     }
 
-    /// One of these.
+    /// Picks one of these.
     pub fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.below(choices.len())]
     }
 
-    /// So many bytes, or what is left.
+    /// Takes so many bytes, or all that are left.
     pub fn take(&mut self, len: usize) -> &'a [u8] {
         let (taken, rest) = self.0.split_at(len.min(self.0.len()));
         self.0 = rest;
         taken
     }
 
-    /// A length of one byte, then so many bytes.
+    /// Takes a length of one byte, then so many bytes.
     pub fn piece(&mut self) -> &'a [u8] {
         let len = usize::from(self.byte());
         self.take(len)

@@ -17,14 +17,14 @@ pub const MULTIPART_TYPE: Target = Target {
     prepare: content_type,
 };
 
-/// Bodies, each after a byte that says how it is cut.
+/// Bodies, each after a byte that decides how it is cut.
 fn bodies() -> Vec<Vec<u8>> {
     let one = b"--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.png\"\r\nContent-Type: image/png\r\n\r\nabc\r\n--b--\r\n";
     let two = b"--b \t\r\n\r\n\r\n--\r\n--b\r\nContent-Disposition: form-data; filename=\"\\\"%22\\.png\"; name=a\r\n\r\n\r\n--b--";
     vec![[&[7], &one[..]].concat(), [&[0], &two[..]].concat()]
 }
 
-/// What a body says, whoever cuts it: its parts with their data, and how it ends.
+/// The contents of a body, however it is cut: its parts with their data, and how it ends.
 #[derive(Debug, Default, PartialEq)]
 struct Said {
     parts: Vec<(String, Vec<u8>)>,

@@ -32,7 +32,8 @@ pub const STUN: Target = Target {
     },
 };
 
-/// Steps: what to do, how long to wait, from where, how many attributes; of each its type and its value.
+/// Steps: what to do, how long to wait, from where, how many attributes; for each attribute its type and its
+/// value.
 pub const CHECKS: Target = Target {
     name: "checks",
     seeds: || {
@@ -46,7 +47,7 @@ pub const CHECKS: Target = Target {
     prepare: || Box::new(checks),
 };
 
-/// Addresses of which a connection keeps some.
+/// The number of addresses; a connection keeps only some.
 const PATHS_MAX: usize = 8;
 
 fn checks(input: &[u8]) {
@@ -107,7 +108,7 @@ fn checks(input: &[u8]) {
     }
 }
 
-/// A check that is authentic, whatever else is in it.
+/// A check that is authentic, whatever else it contains.
 fn check(bytes: &mut Bytes<'_>, password: &str) -> Vec<u8> {
     let provider = rtc_crypto::default_provider().unwrap();
     let mut message = Message::new();
@@ -118,7 +119,7 @@ fn check(bytes: &mut Bytes<'_>, password: &str) -> Vec<u8> {
         let typ = bytes.number();
         message.add(AttrType(typ), bytes.piece());
     }
-    // It cannot be signed where one of the attributes is a fingerprint: then it is as it is.
+    // It cannot be signed if one of the attributes is a fingerprint: then it stays unsigned.
     let signed = MessageIntegrity::new_short_term_integrity_with_provider(password.to_owned(), provider.crypto());
     if signed.add_to(&mut message).is_ok() {
         FINGERPRINT.add_to(&mut message).unwrap();

@@ -1,4 +1,4 @@
-//! What a datagram is made of: DTLS, RTP, RTCP, and the payloads of each codec.
+//! The parts of a datagram: DTLS, RTP, RTCP, and the payloads of each codec.
 
 use patchbay::media::codec::{Codec, h264, red, vp8};
 use patchbay::media::peer::dtls::{Dtls, DtlsIdentity};
@@ -60,7 +60,7 @@ fn flights() -> Vec<Vec<u8>> {
     seeds
 }
 
-/// A datagram of anybody, to both sides, at any moment of a handshake, which goes on afterwards.
+/// A stranger's datagram, to both sides, at any moment of a handshake, which goes on afterwards.
 fn handshakes() -> Run {
     let identity = DtlsIdentity::generate().unwrap();
     let now = now();
@@ -168,7 +168,7 @@ fn compound(input: &[u8]) {
             _ => {}
         }
     }
-    // What we ask for in a NACK is what its reader is asked for.
+    // Our NACK asks its reader for the sequence numbers that we put into it.
     let mut sequences: Vec<u16> = input
         .chunks_exact(2)
         .map(|pair| u16::from_be_bytes([pair[0], pair[1]]))

@@ -1,4 +1,4 @@
-//! Authentic nonsense: RTP and RTCP of members who have been through their handshake, at any time.
+//! Authentic nonsense: RTP and RTCP of members who have finished their handshake, at any time.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ fn member(number: u64, source: Option<u64>, of: Codec, identity: &DtlsIdentity, 
     Client::new(number, source, vec![section], identity, own)
 }
 
-/// A step of an input: who speaks, what it is, how long to wait, and the bytes.
+/// A step of an input: the sender, the kind of packet, the wait, and the bytes.
 fn step(kind: u8, wait: u8, packet: &[u8]) -> Vec<u8> {
     [&[kind, wait, packet.len() as u8], packet].concat()
 }
@@ -67,7 +67,7 @@ fn conversations() -> Vec<Vec<u8>> {
     let mut repair = rtp(REPAIR_PAYLOAD_TYPE, true, 1, 0, SSRC + 1, &[0, 3]);
     repair.extend_from_slice(&vp8(false, 3, 40));
     seed.extend(step(0, 1, &repair));
-    // A probe repeats nothing.
+    // A probe: it repeats nothing.
     seed.extend(step(0, 1, &rtp(REPAIR_PAYLOAD_TYPE, true, 2, 0, SSRC + 1, &[])));
     let mut compound = Vec::new();
     rtcp::write_receiver_report(&mut compound, 7, &[]);
@@ -84,7 +84,7 @@ fn conversations() -> Vec<Vec<u8>> {
     };
     rtcp::write_sender_report(&mut report, &info, "a");
     seed.extend(step(2, 50, &report));
-    // Of each codec the start of a key frame.
+    // The start of a key frame for each codec.
     let key_frames: [&[u8]; 6] = [
         &vp8(true, 0, 40),
         &[0x8a, 0x80, 0x01, 0x10, 0x49, 0x83, 0x42],

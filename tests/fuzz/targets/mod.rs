@@ -1,5 +1,5 @@
-//! What is fuzzed. A target gets bytes, reads them as the program would, and panics where a rule that others rely on is
-//! broken. Who makes the bytes is the driver's business: `engine.rs` on stable Rust, libFuzzer in `fuzz/`.
+//! The fuzz targets. A target gets bytes, reads them as the program would, and panics if a rule is broken on which
+//! other code relies. The driver makes the bytes: `engine.rs` on stable Rust, libFuzzer in `fuzz/`.
 
 #[allow(dead_code, reason = "each binary uses its own part of the common support")]
 #[path = "../../support/media_client.rs"]
@@ -20,11 +20,11 @@ use std::time::Instant;
 pub const INPUT_BYTES: usize = 16 * 1024;
 
 pub struct Target {
-    /// Its folder in the corpus, too.
+    /// The target's name, and that of its folder in the corpus.
     pub name: &'static str,
-    /// Inputs to begin with: changing them reaches deep.
+    /// Inputs to begin with: changes of them reach deep.
     pub seeds: fn() -> Vec<Vec<u8>>,
-    /// Makes what all inputs share, and returns what runs one of them.
+    /// Makes what all inputs share, and returns the function that runs one of them.
     pub prepare: fn() -> Run,
 }
 

@@ -1,4 +1,4 @@
-//! The rules, with any commands in any order: what is opened is closed, and at the end nothing is left.
+//! The rules, with any commands in any order: everything that is opened is closed, and at the end nothing is left.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -17,7 +17,7 @@ use patchbay::shares::ClientAddress;
 use super::bytes::Bytes;
 use super::{Target, now};
 
-/// Which limits there are; then steps: who, and what.
+/// The limits; then steps, each with a person and a command.
 pub const RULES: Target = Target {
     name: "rules",
     seeds: evenings,
@@ -145,9 +145,9 @@ fn command(bytes: &mut Bytes<'_>) -> Command {
             let callees = bytes.below(5);
             invite(bytes, callees)
         }
-        // Who only asks.
+        // Somebody who only asks.
         17 => registration(bytes, &[Newcomer::Joins], Abilities::NONE),
-        // Somebody who is rung and gets messages in one.
+        // Somebody at whom calls ring and to whom messages are sent.
         18 => registration(
             bytes,
             &[Newcomer::Joins],
@@ -189,23 +189,24 @@ fn command(bytes: &mut Bytes<'_>) -> Command {
     }
 }
 
-/// What the effects so far have opened and not closed.
+/// The things that the effects so far have opened and not closed.
 #[derive(Default)]
 struct Open {
     rooms: BTreeSet<RoomId>,
     peers: BTreeSet<PeerId>,
     dismissed: BTreeSet<SessionId>,
-    /// Where calls ring: at sessions,
+    /// The sessions at which calls ring,
     ringing: BTreeSet<(SessionId, CallId)>,
-    /// where the session has done something that may have ended that, without being sent so,
+    /// the sessions that may have ended that by something they did, of which nothing is sent to them,
     perhaps_ringing: BTreeSet<(SessionId, CallId)>,
-    /// and at push targets, in the order in which it began.
+    /// and the push targets at which they ring, in the order in which that began.
     pushed: Vec<(CallId, Vec<PushTarget>)>,
 }
 
 impl Open {
     fn take(&mut self, effects: Vec<Effect>) {
-        // Of these effects: later ones may name a session whose socket has not closed yet, and the hub leaves them out.
+        // The sessions dismissed by these effects: later effects may name a session whose socket has not closed yet, and the
+        // hub leaves them out.
         let mut dismissed = BTreeSet::new();
         for effect in effects {
             match effect {
@@ -239,7 +240,8 @@ impl Open {
                             let has_rung = self.ringing.remove(&it) || self.perhaps_ringing.remove(&it);
                             assert!(has_rung, "what stops has rung");
                         }
-                        // Whose call is accepted is spared the end of one of the other's that rang there.
+                        // A caller whose call is accepted is not sent the end of the other person's call that rang at their
+                        // session.
                         Event::Call(CallEvent::Accepted { .. }) => self.is_silent(session),
                         _ => {}
                     }
@@ -261,15 +263,15 @@ impl Open {
         }
     }
 
-    /// A session has answered, hung up, gone or registered anew: it may ring there no more, without a word.
+    /// A session has answered, hung up, left or registered anew: calls may stop ringing there without an effect.
     fn is_silent(&mut self, session: SessionId) {
         let silent = self.ringing.extract_if(.., |(rung, _)| *rung == session);
         self.perhaps_ringing.extend(silent);
     }
 
-    /// What the media engine says of a connection.
+    /// Takes an event of the media engine about a connection.
     fn take_media(&mut self, rules: &mut Rules, now: Instant, peer: PeerId, said: usize) {
-        // After these the engine holds it no more.
+        // After these the engine no longer holds it.
         if said < 4 {
             self.peers.remove(&peer);
         }
@@ -288,9 +290,9 @@ impl Open {
     }
 }
 
-/// Each begins with the usual limits.
+/// Inputs that each begin with the usual limits.
 fn evenings() -> Vec<Vec<u8>> {
-    // Two in a room who publish, and watch one another; the media of one come and go; the engine loses the room.
+    // Two people in a room, who publish and watch one another; the media of one come and go; the engine loses the room.
     let room: [&[u8]; 9] = [
         &[0],
         &[0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0],
@@ -312,14 +314,15 @@ fn evenings() -> Vec<Vec<u8>> {
         &[2, 9, 3, 1, 0, 0, 3, 10, 2, 1],
         &[160, 70, 226],
     ];
-    // Messages to one who is there, to everybody, to one who comes later.
+    // Messages to somebody who is there, to everybody, and to somebody who comes later.
     let messages: [&[u8]; 4] = [
         &[0],
         &[4, 5, 0, 0, 5, 5, 1, 1],
         &[4, 6, 1, 1, 0, 4, 6, 0, 2, 4, 6, 1, 2, 1],
         &[5, 7, 6, 5, 2, 0, 160, 70],
     ];
-    // Two who may be rung and one who only asks, for somebody; a call to both, which one answers; another, which nobody does.
+    // Two at whom calls may ring, and one who only asks, for somebody; a call to both, which one answers; another, which
+    // nobody answers.
     let several: [&[u8]; 5] = [
         &[0],
         &[2, 8, 0, 0, 0, 3, 8, 1, 0, 0, 6, 17, 2, 0],
@@ -330,7 +333,7 @@ fn evenings() -> Vec<Vec<u8>> {
     vec![room.concat(), calls.concat(), messages.concat(), several.concat()]
 }
 
-/// Either the usual limits or such as a few clients reach.
+/// The usual limits, or limits that a few clients reach.
 fn limits(choice: u8) -> Limits {
     let usual = Limits {
         proof_required: choice & 2 != 0,
@@ -394,7 +397,7 @@ fn commands(input: &[u8]) {
                 open.is_silent(*who);
                 *who = arrive(&mut rules);
             }
-            // A dismissed session says nothing more: the hub sees to that.
+            // A dismissed session sends nothing more: the hub makes sure of that.
             _ if open.dismissed.contains(who) => {
                 open.take(rules.leave(now, *who));
                 open.is_silent(*who);

@@ -20,7 +20,7 @@ pub const SDP: Target = Target {
 
 const FIRST: &str = include_str!("../../fixtures/sdp/aiortc-recvonly.sdp");
 
-/// Offers of people who are in the room already: together they decode everything, and not all of them the same.
+/// Offers of people who are in the room already: together they decode every format, but not each of them all.
 const AUDIENCE: [&str; 4] = [
     include_str!("../../fixtures/sdp/chrome-sendrecv-data.sdp"),
     include_str!("../../fixtures/sdp/firefox-recvonly.sdp"),
@@ -66,11 +66,12 @@ fn prepare() -> Run {
             text.matches("\nm=").count(),
             "a section for each"
         );
-        // Again, unchanged: nothing about the connection changes (RFC 8829 §5.3.2).
+        // The same offer again: nothing about the connection changes (RFC 8829 §5.3.2).
         let again = negotiate::answer(&text, &local, role, Some(&answered), &mut random).expect("the same offer again");
         assert_eq!(again.transports[0].local_ufrag, answered.transports[0].local_ufrag);
         assert_eq!(again.sections.len(), answered.sections.len());
-        // Who is there changes what is answered first, and what is not accepted, but not the number of sections.
+        // The people in the room change which formats come first and which are not accepted, but not the number
+        // of sections.
         let known = Role {
             audience: &audience,
             ..role

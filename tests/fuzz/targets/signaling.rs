@@ -1,8 +1,8 @@
 //! Frames of every family, JSON and Protocol Buffers, by several clients at once, against the real hub and rules.
 //!
-//! An input is a list of steps. Most are frames: who sends it, how many bytes it has, the bytes. Others close a socket, let time
-//! pass, or are a media worker's word of a connection. Where the families meet, the input begins with the family of each
-//! client.
+//! An input is a list of steps. Most are frames: the client that sends it, its length, its bytes. Others close a socket, let
+//! time pass, or are a media worker's event about a connection. Where the families meet, the input begins with the family of
+//! each client.
 
 #[allow(dead_code, reason = "transcripts use the rest")]
 #[path = "../../it/transcripts/house.rs"]
@@ -38,14 +38,14 @@ use self::workers::FakeWorkers;
 use super::bytes::Bytes;
 use super::{Run, Target};
 
-/// What one client may be sent for one message of anybody: more would be a flood.
+/// The most messages that one client may be sent for one message of any client: more would be a flood.
 const ANSWERS_MAX: usize = 200;
 const CLIENTS: usize = 4;
-/// The steps that are no frames.
+/// The steps that are not frames.
 const CLOSE: usize = 60;
 const WAIT: usize = 61;
 const MEDIA: usize = 62;
-/// The time of all inputs, in seconds since 1970: tokens among the seeds are good then.
+/// The time of all inputs, in seconds since 1970: tokens among the seeds are valid then.
 const NOW_S: u64 = 1_767_323_045;
 
 /// Both kinds of messages of the group call, on both of its entrances.
@@ -71,7 +71,7 @@ pub const MESSAGES: Target = Target {
     name: "messages",
     seeds: || {
         let frames = messages();
-        // The first binds the connection on which the others come.
+        // The first frame binds the connection on which the others come.
         let each = frames[1..].iter().map(|frame| [&frames[0][..], &frame[..]].concat());
         each.chain([frames.concat()]).collect()
     },
@@ -142,7 +142,7 @@ fn texts(frames: &[(u8, String)]) -> Vec<u8> {
         .collect()
 }
 
-/// A conversation, and each of its messages alone: changes hit more of what is short.
+/// A conversation, and each of its messages alone: changes hit more of a short input.
 fn all_and_each(frames: &[(u8, String)]) -> Vec<Vec<u8>> {
     let each = frames.iter().map(|one| texts(std::slice::from_ref(one)));
     each.chain([texts(frames)]).collect()
@@ -295,7 +295,7 @@ fn messages() -> Vec<Vec<u8>> {
     frames.into_iter().map(|(who, json)| frame(who, &bytes(json))).collect()
 }
 
-/// What the server writes in a message that it passes on. Other fields are the sender's, and may be anything.
+/// The fields that the server writes in a message that it passes on. Other fields are the sender's, and may be anything.
 #[derive(Clone, PartialEq, Message)]
 struct Written {
     #[prost(uint32, tag = "3")]
@@ -308,7 +308,7 @@ struct Written {
 
 type Line = Option<(Conversation<House>, Events)>;
 
-/// Takes in what a client is sent; it goes where it is closed.
+/// Takes what a client is sent; removes the client when its socket is closed.
 fn take(line: &mut Line, reaction: &Reaction) -> usize {
     for frame in &reaction.frames {
         match frame {
@@ -395,7 +395,7 @@ async fn play(families: [Family; CLIENTS], mut bytes: Bytes<'_>, config: &Arc<Co
                 }
             }
         }
-        // Lets the hub run, also where nobody waits for its answer.
+        // Lets the hub run, also when nobody waits for its answer.
         tokio::task::yield_now().await;
         for line in &mut lines {
             let mut answers = 0;
@@ -416,7 +416,7 @@ async fn play(families: [Family; CLIENTS], mut bytes: Bytes<'_>, config: &Arc<Co
     assert!(hub.is_running(), "the hub lives");
 }
 
-/// What a media worker may say of a connection.
+/// An event that a media worker may send about a connection.
 fn media_event(peer: PeerId, bytes: &mut Bytes<'_>) -> MediaEvent {
     let (kind, publisher) = (Kind::Video, ParticipantId(bytes.below(8) as u64));
     match bytes.below(8) {
