@@ -1,7 +1,7 @@
 //! Which module uses which: the arrows between the top modules are a table, and no arrows lead in a circle.
 //!
-//! It reads the source. A name that a module passes on (`pub use child::Name`) belongs to the module that has it: passing it on
-//! is no arrow, and using it is an arrow to where it is. Unit tests are left out.
+//! It reads the source. A name that a module passes on (`pub use child::Name`) belongs to the module that defines it: passing
+//! it on is no arrow, and using it is an arrow to where it is defined. Unit tests are left out.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
@@ -9,10 +9,10 @@ use std::path::Path;
 
 use syn::visit::{self, Visit};
 
-/// From the root: `["media", "worker"]`.
+/// The path of a module from the root: `["media", "worker"]`.
 type ModuleName = Vec<String>;
 
-/// The top modules, and what each may use. What is not here is not to be used; what is no longer used is to be taken out.
+/// The top modules, and those that each may use. Any other arrow is an error, and so is an entry that is no longer used.
 const ALLOWED: &[(&str, &[&str])] = &[
     (
         "accounts",
@@ -70,7 +70,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 struct Module {
     /// Paths that it names, as they are written.
     named: BTreeSet<Vec<String>>,
-    /// Paths that it passes on, by the name under which it does.
+    /// Paths that it passes on, by the name that they then have.
     passed_on: HashMap<String, Vec<String>>,
 }
 
@@ -100,7 +100,7 @@ impl<'ast> Visit<'ast> for Reader {
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
-        // One segment is a variable, or what a `use` has brought.
+        // One segment is a variable, or a name from a `use`.
         if path.segments.len() > 1 {
             let segments = path.segments.iter().map(|segment| segment.ident.to_string());
             self.module.named.insert(segments.collect());
@@ -111,7 +111,7 @@ impl<'ast> Visit<'ast> for Reader {
     fn visit_visibility(&mut self, _: &'ast syn::Visibility) {}
 
     fn visit_macro(&mut self, call: &'ast syn::Macro) {
-        // As tokens, with a space between any two.
+        // The text of the tokens has a space between any two.
         let text = call.tokens.to_string().replace(" :: ", "::").replace(":: ", "::");
         let is_of_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
         for word in text.split(|c| !is_of_path(c)).filter(|word| word.contains("::")) {
@@ -186,11 +186,11 @@ fn read(folder: &Path, name: &[String], modules: &mut BTreeMap<ModuleName, Modul
             modules.insert(of, reader.module);
         }
     }
-    // Tests in files of their own.
+    // Tests in files of their own are left out.
     modules.retain(|name, _| name.last().is_none_or(|last| last != "tests") && !name.contains(&"tests".to_owned()));
 }
 
-/// The module that a path in `from` leads to: where what it names is.
+/// The module that a path in `from` leads to: the one that defines the named thing.
 fn target(modules: &BTreeMap<ModuleName, Module>, from: &[String], path: &[String]) -> Option<ModuleName> {
     let mut rest = path;
     let mut at = match path.first()?.as_str() {
@@ -229,7 +229,7 @@ fn target(modules: &BTreeMap<ModuleName, Module>, from: &[String], path: &[Strin
     }
 }
 
-/// By module, those that it uses.
+/// The modules that each module uses.
 fn arrows(modules: &BTreeMap<ModuleName, Module>) -> BTreeMap<ModuleName, BTreeSet<ModuleName>> {
     let used = |(name, module): (&ModuleName, &Module)| {
         let targets = module.named.iter().filter_map(|path| target(modules, name, path));
@@ -238,7 +238,7 @@ fn arrows(modules: &BTreeMap<ModuleName, Module>) -> BTreeMap<ModuleName, BTreeS
     modules.iter().map(used).collect()
 }
 
-/// Those that can be reached from one another, in groups of two and more.
+/// Groups of two and more modules that can all be reached from one another.
 fn circles(arrows: &BTreeMap<ModuleName, BTreeSet<ModuleName>>) -> Vec<BTreeSet<ModuleName>> {
     let reached = |from: &ModuleName| {
         let mut reached = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! Calls from one to another against the whole server: what sockets do to them, and that nothing of them stays.
+//! Calls from one person to another against the whole server: what sockets do to them, and that nothing of them is left.
 
 use std::time::Duration;
 
@@ -16,11 +16,11 @@ const SESSIONS: usize = 1_000;
 const CALLS: usize = 200;
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Browsers' offers are as long; one that stayed would be noticed.
+/// As long as browsers' offers; one that stayed in memory would be noticed.
 const PADDING_BYTES: usize = 16 * 1024;
 
-/// Of what a round leaves, that which the allocator keeps for the next one changes by a little each time. A session that
-/// stayed would hold some KiB, a call its offers: the sessions or the calls of two rounds together are more than this.
+/// The memory that the allocator keeps for the next round changes by a little each time. A session that stayed would
+/// hold some KiB, a call its offers: the sessions or the calls of two rounds together are more than this.
 const MAY_DIFFER_KIB: u64 = 3 * 1024;
 
 struct Phone {
@@ -41,7 +41,7 @@ impl Phone {
         self.socket.send(Message::text(message.to_string())).await.unwrap();
     }
 
-    /// The next message that is not a candidate has to be of this kind.
+    /// Receives the next message that is not a candidate; it has to be of this kind.
     async fn hears(&mut self, id: &str) -> Value {
         let next = async {
             loop {
@@ -80,7 +80,7 @@ async fn call(caller: &mut Phone, callee: &mut Phone, number: u32) {
     assert_eq!(caller.hears("callResponse").await["response"], "accepted");
 }
 
-/// Everybody registers, so many calls are set up and ended one after another, and everybody goes.
+/// Everybody registers, so many calls are set up and ended one after another, and everybody leaves.
 async fn round(server: &Server) {
     let mut phones = Vec::new();
     for number in 0..SESSIONS {

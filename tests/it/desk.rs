@@ -211,7 +211,7 @@ async fn an_address_that_takes_all_it_can_leaves_entries_for_others() {
     assert_eq!(denied, NoPlace::ShareUsedUp);
     assert_eq!(taken.len(), 250);
     office.desk.open(other, MINUTE).await.unwrap();
-    // What is forgotten is free again.
+    // A place whose entry was forgotten is free again.
     tokio::time::sleep(MINUTE + Duration::from_secs(2)).await;
     office.desk.open(greedy, MINUTE).await.unwrap();
 }
@@ -222,7 +222,7 @@ async fn who_never_fetches_is_forgotten_and_the_room_goes_on() {
     let anna = office.visitor("anna").await;
     let (ben, mut events) = office.other("ben").await;
     let (mut said, mut others) = (0, Vec::new());
-    // Slowly enough for the hub, and longer than an entry holds.
+    // Slowly enough for the hub, and for more events than an entry holds.
     while office.desk.renew(anna, MINUTE).is_ok() {
         ben.request(Command::Say {
             text: "x".repeat(1_000).into(),

@@ -1,4 +1,4 @@
-//! What a hostile or merely unusual client may do to a media worker, beyond what `worker.rs` tries.
+//! Hostile or merely unusual clients of a media worker, beyond those in `worker.rs`.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -85,7 +85,7 @@ fn a_section_that_stops_and_starts_again_uses_no_srtp_index_twice() {
                 opened += usize::from(subscriber.take(now, &packet).is_some());
             }
         }
-        // On hold, and back.
+        // On hold, and back again.
         for send in [false, true] {
             subscriber.spec.sections[0].down = send.then(|| down(1, Kind::Video));
             subscriber.open(now, &mut worker);
@@ -141,7 +141,7 @@ fn a_publisher_that_hides_packets_in_another_codec_makes_no_index_repeat() {
         publish(index, VIDEO_PT, &mut worker);
         index += 7;
     }
-    // What this subscriber cannot decode is not copied to it, and its numbers stand still.
+    // Packets that this subscriber cannot decode are not copied to it, and its numbers stand still.
     while index < 70_000 {
         publish(index, 100, &mut worker);
         index += 2_500;
@@ -264,7 +264,7 @@ fn a_participant_cannot_take_the_address_of_another_who_is_talking() {
     assert_eq!(media_to(&subscriber, &sent).len(), 1);
     // The publisher's check, with credentials of its own, under the subscriber's (spoofed) address.
     now += Duration::from_millis(100);
-    // It is answered, as every authentic check is, and moves nothing.
+    // Like every authentic check it is answered, and it moves nothing.
     let reply = exchange(now, &mut worker, subscriber.address, &publisher.check());
     assert_eq!(reply.len(), 1);
     assert_eq!(media_to(&subscriber, &reply).len(), 0);

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use super::support::process::{Process, signal};
 use super::support::server::Server;
 
-/// Longer than any run here should take; a tester that hangs is ended by then.
+/// Longer than any run here should take; a tester that hangs is ended after that.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn command(arguments: &str) -> Command {
@@ -39,7 +39,7 @@ async fn figures(arguments: &str) -> Value {
     figures
 }
 
-/// Runs, expects a failure, and gives the one sentence that it tells.
+/// Runs, expects a failure, and returns the sentence that it prints.
 async fn failure(arguments: &str) -> String {
     let output = run(arguments).await;
     assert_eq!(output.status.code(), Some(1));
@@ -48,8 +48,8 @@ async fn failure(arguments: &str) -> String {
     told
 }
 
-/// The tester measures from two seconds after the last join on, and sends thirty packets a second at least: so it does when
-/// each subscriber has got four seconds' worth, however slow the machine is.
+/// The tester measures from two seconds after the last join on, and sends at least thirty packets a second: so it measures
+/// when each subscriber has got four seconds' worth, however slow the machine is.
 async fn until_measuring(server: &Server, subscribers: u32) {
     let wanted = f64::from(subscribers) * 4.0 * 30.0;
     let forwarded = || server.metric("patchbay_media_forwarded_packets_total");
@@ -78,7 +78,7 @@ async fn what_is_no_server_is_told_in_one_sentence() {
     assert!(told.contains("'nonsense' is not the address of a server"), "{told}");
     let told = failure("broadcast --url ftp://127.0.0.1/").await;
     assert!(told.contains("is not the address of a server"), "{told}");
-    // Bound, so that nobody else listens there, and not listening.
+    // It is bound, so that nobody else listens there, and does not listen.
     let closed = TcpSocket::new_v4().unwrap();
     closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let port = closed.local_addr().unwrap().port();
@@ -129,7 +129,7 @@ async fn a_full_room_is_told() {
     let server = Server::start_with("[limits]\nmax_participants_per_room = 3").await;
     let url = server.plain("http", "");
     let told = failure(&format!("broadcast --url {url} --subscribers 5 --duration-s 1")).await;
-    // Which of those who come too late says so first is chance.
+    // Which of the late ones reports this first is chance.
     assert!(told.contains("did not let 'viewer-") && told.contains("full"), "{told}");
 }
 
@@ -146,7 +146,7 @@ async fn a_server_that_dies_ends_the_run_with_a_sentence() {
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(told.contains("the server closed the connection of"), "{told}");
-    // What was seen until then is told all the same.
+    // The figures until then are printed all the same.
     assert!(String::from_utf8_lossy(&output.stdout).contains("delivered"));
 }
 
@@ -188,12 +188,13 @@ async fn media_is_sent_nowhere_but_to_the_given_server() {
     assert!(told.contains("which is not the machine of the URL"), "{told}");
 }
 
-/// Not a packet may be lost, so nothing else runs beside these: see `tests/run`.
+/// Not a packet may be lost, so `tests/run` runs these alone.
 mod alone {
     use super::*;
 
     /// A client sends its first check as soon as it has its answer, while the worker is busy with other people's handshakes
-    /// and packets. A check that is not answered is repeated only after a while, and the first picture is later by that.
+    /// and packets. A check that is not answered is repeated only after a while, and the first picture comes later by that
+    /// time.
     #[tokio::test]
     async fn no_first_check_of_a_joiner_reaches_the_worker_before_its_connection() {
         let server = Server::start().await;

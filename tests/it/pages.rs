@@ -1,5 +1,5 @@
-//! The pages as files: what the Content-Security-Policy will refuse, references that lead nowhere, and sentences that
-//! one language lacks. What they do in a browser is the browser tests' subject.
+//! The pages as files: code that the Content-Security-Policy will refuse, references that lead nowhere, and sentences
+//! that one language lacks. The browser tests check what the pages do in a browser.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -43,7 +43,7 @@ fn files(extensions: &[&str]) -> Vec<(String, String)> {
     found
 }
 
-/// What stands between each `open` and the next `close`.
+/// The text between each `open` and the next `close`.
 fn between<'a>(text: &'a str, open: &'a str, close: &'a str) -> impl Iterator<Item = &'a str> {
     text.split(open)
         .skip(1)
@@ -140,7 +140,7 @@ fn pages_preload_every_module_they_need() {
     assert_none("a module that the page does not announce", offences);
 }
 
-/// What a script imports, as written.
+/// The paths that a script imports, as written.
 fn imports(script: &str) -> impl Iterator<Item = &str> {
     let lines = script.lines();
     let imports = lines.filter(|line| line.starts_with("import ") || line.starts_with("} from "));
@@ -172,7 +172,7 @@ fn scripts_never_turn_text_into_markup() {
     assert_none("names and messages come from strangers", offences);
 }
 
-/// Sentence by key, of one `lang-….js`: lines `'key': 'sentence',`, the sentence perhaps on the next line.
+/// The sentences by key, of one `lang-….js`: lines `'key': 'sentence',`, the sentence perhaps on the next line.
 fn dictionary(text: &str) -> BTreeMap<String, String> {
     let joined = text.replace(":\n    '", ": '");
     let entries = joined

@@ -36,7 +36,7 @@ struct Scene {
     chance: Chance,
     lose_one_in: u64,
     rtx_index: u64,
-    /// What the subscriber has, by extended sequence number.
+    /// The packets that the subscriber has, by extended sequence number.
     got: BTreeMap<i64, Vec<u8>>,
     asked: BTreeSet<(i64, Instant)>,
     /// Datagrams on their way to the publisher, with half a round trip to go.
@@ -91,7 +91,7 @@ impl Scene {
         self.carry(sent);
     }
 
-    /// Brings what the worker sent to the clients, as far as the network lets it.
+    /// Brings the worker's datagrams to the clients, as far as the network lets it.
     fn carry(&mut self, sent: Vec<(SocketAddr, Vec<u8>)>) {
         for (to, bytes) in sent {
             if to == self.publisher.address {
@@ -127,7 +127,7 @@ impl Scene {
         );
     }
 
-    /// NACKs of the subscriber, each gap once a round trip; a lost NACK is no special case of that.
+    /// Sends NACKs of the subscriber, each gap once a round trip; a lost NACK needs no special case.
     fn ask(&mut self) {
         let Some((&newest, _)) = self.got.last_key_value() else {
             return;
@@ -159,7 +159,7 @@ impl Scene {
         self.carry(sent);
     }
 
-    /// The publisher answers what it was asked half a round trip ago.
+    /// The publisher sends the packets that were requested half a round trip ago.
     fn answer(&mut self) {
         let now = self.now;
         let (due, later) = std::mem::take(&mut self.upstream)

@@ -1,4 +1,4 @@
-//! What outlives the process: the program is ended and started again on the same directory.
+//! Things that outlive the process: the program is ended and started again on the same directory.
 
 use crate::support::server::Server;
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// Lines of one Rust file before its unit tests, or of one script of the pages: what a reader can hold in mind.
 const LINES_MAX: usize = 500;
 
-/// The shells: the only files that read a clock.
+/// The shells: the only files that may read a clock.
 const CLOCK_SHELLS: &[&str] = &[
     "src/main.rs",
     "src/server.rs",
@@ -22,7 +22,7 @@ const CLOCK_SHELLS: &[&str] = &[
     "src/load/servers/context.rs",
 ];
 
-/// What the domain must not know: tasks, formats, transports, and the layers above it.
+/// Words that the domain must not know: tasks, formats, transports, and the layers above it.
 const NOT_IN_DOMAIN: &[&str] = &[
     "tokio",
     "serde",
@@ -57,7 +57,7 @@ pub struct SourceFile {
 }
 
 impl SourceFile {
-    /// The program's part: up to the unit tests, without comment lines. With line numbers from 1.
+    /// The program's lines: up to the unit tests, without comment lines. With line numbers from 1.
     pub fn program_lines(&self) -> impl Iterator<Item = (usize, &str)> {
         let tests_begin = |line: &&str| !line.starts_with("#[cfg(test)]");
         let numbered = self.text.lines().take_while(tests_begin).enumerate();
@@ -73,7 +73,7 @@ impl SourceFile {
             .count()
     }
 
-    /// `path:line: word` for every word found in the program's part.
+    /// `path:line: word` for every word found in the program's lines.
     fn mentions(&self, words: &[&str]) -> Vec<String> {
         let hit = |(number, line): (usize, &str)| {
             let found = words.iter().find(|word| line.contains(**word))?;
@@ -87,7 +87,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// All text files below `folder` with one of the extensions; every file when there are none given.
+/// All text files below `folder` with one of the extensions; every file if none are given.
 fn files(folder: &str, extensions: &[&str]) -> Vec<SourceFile> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
@@ -100,7 +100,7 @@ fn files(folder: &str, extensions: &[&str]) -> Vec<SourceFile> {
                     folders.push(path);
                 }
             } else if extensions.is_empty() || extensions.iter().any(|extension| has_extension(&path, extension)) {
-                // What is not UTF-8 is a picture or a recording.
+                // A file that is not UTF-8 is a picture or a recording.
                 if let Ok(text) = fs::read_to_string(&path) {
                     let path = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
                     found.push(SourceFile { path, text });
@@ -239,7 +239,7 @@ fn every_file_opens_with_its_job() {
 
 #[test]
 fn nothing_names_the_place_where_it_was_written() {
-    // In pieces, so that this file does not offend against itself.
+    // In pieces, so that this file does not break its own rule.
     let words: Vec<String> = [
         ("/wo", "rk/"),
         ("/ro", "ot/"),

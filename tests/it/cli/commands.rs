@@ -6,7 +6,7 @@ use sqlx::{Connection, Executor, SqliteConnection};
 
 use super::program::{Program, is_written_down};
 
-/// What a command says on standard error beside which database it means.
+/// The lines of a command on standard error, without the one that names its database.
 fn remarks<'a>(program: &Program, stderr: &'a str) -> &'a str {
     let database = format!("database {}", program.path("data/patchbay.db").display());
     let (line, rest) = stderr.split_once('\n').unwrap_or((stderr, ""));
@@ -46,7 +46,7 @@ async fn a_command_says_which_database_it_means_and_only_adding_makes_one() {
     }
 }
 
-/// In a wrong folder it would make a secret of its own, and a token that the server refuses.
+/// In a wrong folder it would make a secret of its own, and the server would refuse its token.
 #[tokio::test]
 async fn a_token_is_issued_only_where_a_server_has_made_its_secret() {
     let program = Program::new();
@@ -277,7 +277,7 @@ async fn a_device_whose_token_is_over_is_gone_without_a_command() {
         assert_eq!(login.status().as_u16(), 200);
     }
     running.stop().await;
-    // As if eight days had passed for one of them.
+    // Makes it look as if eight days had passed for one of them.
     let url = format!("sqlite:{}", program.path("data/patchbay.db").display());
     let mut database = SqliteConnection::connect(&url).await.unwrap();
     let ages = "UPDATE devices SET seen_at = seen_at - 8 * 86400 WHERE device_id = 'old phone'";

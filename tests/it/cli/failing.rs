@@ -1,4 +1,4 @@
-//! The server as a program, when a part of it fails without which it cannot go on.
+//! The server as a program, when a part fails without which it cannot go on.
 
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ async fn it_ends_so_also_while_a_disk_hangs_and_nobody_reads_its_log() {
     let mut certificate = HangingFile::instead_of(program.path("certs/localhost.pem"));
     running.signal(Signal::SIGHUP);
     certificate.is_read().await;
-    // More than a pipe takes.
+    // More lines than a pipe takes.
     for _ in 0..200 {
         assert_eq!(health(&running).await.0, 200);
     }
@@ -67,7 +67,7 @@ async fn it_ends_so_also_while_a_disk_hangs_and_nobody_reads_its_log() {
     assert_eq!(running.ended_unread().await, Some(70));
 }
 
-/// Far longer than it may take until it is noticed.
+/// Far longer than the time until a block is noticed.
 const BLOCKED_FOR: Duration = Duration::from_secs(12);
 
 #[tokio::test]
@@ -75,7 +75,7 @@ async fn a_hub_that_is_blocked_is_said_not_to_be_alive_while_it_is() {
     let program = Program::new();
     let running = program.start().await;
     assert_eq!(health(&running).await, (200, "alive\n".to_owned()));
-    // Two that wait for the hub meanwhile do not keep others waiting.
+    // Two clients that wait for the hub meanwhile do not keep others waiting.
     let groupcall = running.url("/groupcall").replace("http://", "ws://");
     let (mut waiting, _) = connect_async(&groupcall).await.unwrap();
     let since = Instant::now();
@@ -140,7 +140,7 @@ async fn a_worker_that_dies_of_everything_does_not_eat_the_machine() {
         fail(&running, "part=worker&worker=0&how=panic").await;
         running.wait_for("media worker replaced").await;
     }
-    // The only one: without it there is nothing to go on for.
+    // It is the only worker: without it the server has no reason to go on.
     fail(&running, "part=worker&worker=0&how=panic").await;
     let (code, _, stderr) = running.ended().await;
     assert_eq!(code, Some(70), "{stderr}");

@@ -41,7 +41,8 @@ impl Program {
         }
     }
 
-    /// With a file system of `kib` on `folder`. `None`, and a line that says so, where the kernel does not let us.
+    /// A program with a file system of `kib` on `folder`. `None`, and a line that says so, if the kernel does not
+    /// allow that.
     pub fn on_small_disk(folder: &str, kib: u32) -> Option<Program> {
         let program = Program::new();
         std::fs::create_dir(program.path(folder)).unwrap();
@@ -49,7 +50,7 @@ impl Program {
         program.in_namespaces("--mount", wrapper)
     }
 
-    /// In a network with nothing but loopback, so that listening on all addresses reaches nobody.
+    /// A program in a network with nothing but loopback, so that listening on all addresses reaches nobody.
     pub fn on_lonely_network() -> Option<Program> {
         Program::new().in_namespaces("--net", "ip link set lo up && exec \"$@\"".to_owned())
     }
@@ -114,7 +115,7 @@ impl Program {
         command.envs(environment.iter().copied()).stdin(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
-        // A program that ends before it has read all is judged by its exit code.
+        // A program that ends before it has read everything is judged by its exit code.
         let _ = tokio::io::AsyncWriteExt::write_all(&mut stdin, input.as_bytes()).await;
         drop(stdin);
         let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
@@ -131,7 +132,7 @@ impl Program {
 
     pub async fn start_with(&self, arguments: &[&str]) -> RunningProgram {
         let mut running = self.begin(arguments);
-        // The media line is the last that every start prints.
+        // Every start prints the media line last.
         while !running.welcome.contains("Media by UDP") {
             let read = running.stdout.read_line(&mut running.welcome);
             let read = tokio::time::timeout(PATIENCE, read)
@@ -171,7 +172,7 @@ impl RunningProgram {
     /// The page's address, as printed, with `path` instead of "/".
     pub fn url(&self, path: &str) -> String {
         let line = self.welcome.lines().find_map(|line| line.strip_prefix("Open "));
-        // A listener on 127.0.0.1 alone; "localhost" might be tried by IPv6 first.
+        // A listener on 127.0.0.1 alone; a client might try "localhost" by IPv6 first.
         let page = line
             .expect("the page's address is printed")
             .replace("localhost", "127.0.0.1");
@@ -187,7 +188,7 @@ impl RunningProgram {
         kill(Pid::from_raw(id), signal).unwrap();
     }
 
-    /// As when the terminal goes.
+    /// Stops reading the log, as when the terminal is closed.
     pub fn stop_reading(&mut self) {
         self.stderr = None;
     }
@@ -217,7 +218,7 @@ impl RunningProgram {
         (code, stdout, stderr)
     }
 
-    /// Waits until it has ended, while its log is not read. The exit code.
+    /// Waits until it has ended, while its log is not read. Returns the exit code.
     pub async fn ended_unread(mut self) -> Option<i32> {
         let code = tokio::time::timeout(PATIENCE, self.child.wait()).await;
         code.expect("the server ends").unwrap().code()
@@ -229,14 +230,14 @@ impl RunningProgram {
     }
 }
 
-/// A file that opens, and can then be read for ever without an answer, as on a disk that hangs.
+/// A file that opens, and then never answers a read, as on a disk that hangs.
 pub struct HangingFile {
     path: PathBuf,
     writer: Option<std::fs::File>,
 }
 
 impl HangingFile {
-    /// In the place of what is at `path`.
+    /// Takes the place of the file at `path`.
     pub fn instead_of(path: PathBuf) -> HangingFile {
         std::fs::remove_file(&path).unwrap();
         mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
@@ -249,7 +250,7 @@ impl HangingFile {
         options.write(true).custom_flags(OFlag::O_NONBLOCK.bits());
         let opened = async {
             loop {
-                // Until there is a reader, a FIFO cannot be opened for writing in this way (fifo(7)).
+                // Until there is a reader, this way of opening a FIFO for writing fails (fifo(7)).
                 match options.open(&self.path) {
                     Ok(writer) => return writer,
                     Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,

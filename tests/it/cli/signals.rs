@@ -4,7 +4,7 @@ use nix::sys::signal::Signal;
 
 use super::program::{HangingFile, PATIENCE, Program, RunningProgram};
 
-/// With TLS, and the log to be read.
+/// A listener with TLS.
 const TLS: [&str; 2] = ["--set", "listeners=[{address=\"127.0.0.1:0\"}]"];
 
 async fn answers(running: &RunningProgram) -> bool {
@@ -70,7 +70,7 @@ async fn it_goes_on_when_nobody_reads_its_log_any_more() {
     assert_eq!(running.ended().await.0, Some(0));
 }
 
-/// As in a terminal that is held, or where the log's collector is stuck.
+/// The log is not read, as in a paused terminal, or when its collector is stuck.
 #[tokio::test]
 async fn a_log_that_is_not_read_holds_up_nothing_and_its_lost_lines_are_counted() {
     let program = Program::new();
@@ -82,7 +82,7 @@ async fn a_log_that_is_not_read_holds_up_nothing_and_its_lost_lines_are_counted(
     ];
     let running = program.start_with(&chatty).await;
     let lost = async {
-        // Far more than a pipe takes.
+        // Far more lines than a pipe takes.
         while count(&running, "patchbay_log_lines_lost_total").await == 0 {
             for _ in 0..100 {
                 assert!(answers(&running).await);
@@ -154,7 +154,7 @@ async fn told_to_end_while_it_starts_it_ends_at_once() {
             &url,
         ]);
         let _connection = database.accept().await.unwrap();
-        // This one asks for no end.
+        // This signal does not ask for the end.
         running.signal(Signal::SIGHUP);
         running.signal(signal);
         let (code, stdout, stderr) = running.ended().await;

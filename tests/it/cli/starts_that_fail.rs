@@ -4,7 +4,7 @@ use sqlx::{Connection, Executor, SqliteConnection};
 
 use super::program::Program;
 
-/// Flags of a server that would start.
+/// Flags with which a server starts.
 const GOOD: [&str; 4] = [
     "--set",
     "listeners=[{address=\"127.0.0.1:0\",tls=false}]",

@@ -1,4 +1,4 @@
-//! Tokens of users: issued by a command, asked for by the server, and written down nowhere.
+//! Tokens of users: issued by a command, required by the server, and written down nowhere.
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};

@@ -17,7 +17,8 @@ use crate::transcripts::offers::offer;
 const SOCKETS: u64 = 200;
 const SOCKETS_PER_ROOM: u64 = 50;
 
-/// What one socket offers at most; the flood lasts as long as the newcomer needs, whichever is less.
+/// The most offers of one socket; the flood lasts as long as the newcomer needs, or until these are used
+/// up.
 const OFFERS_PER_SOCKET: u32 = 1_000;
 
 /// Offers to publish and to watch everybody in its room, again and again.
@@ -34,7 +35,7 @@ async fn flood(mut socket: Signaling, room: u64, user: u64, answered: Arc<Atomic
     }
 }
 
-/// Somebody who comes from another address and publishes, and how long it takes until that is connected.
+/// Somebody who comes from another address and publishes, with the time until that is connected.
 async fn newcomer(server: &Server, user: u64) -> (Signaling, Peer, Duration) {
     let since = Instant::now();
     let from = Ipv4Addr::new(127, 0, 0, 2);
@@ -48,7 +49,7 @@ async fn newcomer(server: &Server, user: u64) -> (Signaling, Peer, Duration) {
     (signaling, peer, since.elapsed())
 }
 
-/// Others would take its time, and it theirs: see `tests/run`.
+/// This test and others would take each other's time, so `tests/run` runs it alone.
 mod alone {
     use super::*;
 

@@ -10,14 +10,14 @@ use super::scenarios::{Media, first_candidate, publish_in, subscribe, video_coun
 use super::signaling::{Dialect, Signaling};
 use crate::support::server::Server;
 
-/// From its last turn to the loss of a worker that hangs, and some seconds for a busy machine.
+/// The time from a hanging worker's last turn to its loss, and some seconds for a busy machine.
 const HANG_NOTICED: Duration = Duration::from_secs(20);
 
-/// One who publishes and one who watches, in a room of their own.
+/// One person who publishes and one who watches, in a room of their own.
 struct Room {
     publisher: (Signaling, Peer, Media),
     viewer: (Signaling, Peer),
-    /// Of the worker.
+    /// The port of the worker.
     port: u16,
 }
 
@@ -43,7 +43,8 @@ impl Room {
         room
     }
 
-    /// Everything that the viewer is sent arrives. What comes last may still be on its way.
+    /// Checks that everything that is sent to the viewer arrives. The last packets may still be on their
+    /// way.
     async fn assert_nothing_is_missing(&mut self, packets: usize) {
         let mut counts = BTreeSet::new();
         while counts.len() < packets {
@@ -69,14 +70,14 @@ impl Room {
     }
 }
 
-/// Two rooms on two workers: the first one's, and the other's.
+/// Two rooms on two workers.
 async fn two_rooms(server: &Server) -> (Room, Room) {
     let (first, second) = (Room::new(server, 1).await, Room::new(server, 2).await);
     assert_ne!(first.port, second.port, "on two workers");
     (first, second)
 }
 
-/// Of the rooms that go on not a packet may be lost, so nothing else runs beside these: see `tests/run`.
+/// The rooms that go on may not lose a packet, so `tests/run` runs these alone.
 mod alone {
     use super::*;
 
@@ -86,7 +87,7 @@ mod alone {
         let (mut lost, mut other) = two_rooms(&server).await;
         let connected = "patchbay_media_peers_connected_total";
         for (how, so_far) in [("panic", 4.0), ("error", 6.0)] {
-            // What a worker has counted since it last said so, each second, is lost with it.
+            // A worker reports its counts each second; those since the last report are lost with it.
             server.until_metric(connected, so_far, PATIENCE).await;
             server.fail(&format!("part=worker&worker=0&how={how}")).await;
             assert_eq!(lost.closed(PATIENCE).await, [1012, 1012]);
@@ -138,7 +139,7 @@ mod alone {
         let (mut lost, mut other) = two_rooms(&server).await;
         server.fail("part=worker&worker=0&how=hang&ms=60000").await;
         let since = Instant::now();
-        // Its rooms' messages go on as well.
+        // The messages of its rooms go on as well.
         let (mut carol, _) = Signaling::join(&server, Dialect::Type, 1, 13).await;
         let mut far = Peer::new().await;
         far.receive().await;

@@ -24,7 +24,7 @@ use webrtc::peer_connection::{
 };
 use webrtc::runtime::default_runtime;
 
-/// What the crate numbers its default codecs.
+/// The crate's payload types of its default codecs.
 pub const OPUS_PAYLOAD_TYPE: u8 = 111;
 pub const VP8_PAYLOAD_TYPE: u8 = 96;
 
@@ -196,7 +196,7 @@ impl Peer {
         *self.state.borrow() == RTCPeerConnectionState::Connected
     }
 
-    /// The next received packet of a payload type, whatever else comes before it.
+    /// The next received packet of a payload type. Others before it are skipped.
     pub async fn packet(&mut self, payload_type: u8) -> rtp::Packet {
         let next = async {
             loop {
@@ -236,7 +236,7 @@ impl Track {
     }
 }
 
-/// The answer with every candidate moved to `port`: a way through somebody else's socket.
+/// The answer with every candidate changed to `port`: a way through somebody else's socket.
 pub fn redirect_candidates(answer: &str, to: SocketAddr) -> String {
     let redirect = |line: &str| {
         let mut fields: Vec<&str> = line.split(' ').collect();

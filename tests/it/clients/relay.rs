@@ -1,4 +1,4 @@
-//! A UDP relay between clients and the server, which can be told to lose packets: the bad network of real sockets.
+//! A UDP relay between clients and the server, which can lose packets: the bad network of real sockets.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 
 pub struct Relay {
-    /// Where the client is to send.
+    /// The address to which the client sends.
     pub address: SocketAddr,
     state: Arc<State>,
     task: JoinHandle<()>,
@@ -19,7 +19,7 @@ pub struct Relay {
 
 #[derive(Default)]
 struct State {
-    /// One in so many media packets towards the client is lost; 0 for none.
+    /// One in so many media packets towards the client is lost; 0 loses none.
     lose_one_in: AtomicU64,
     cut: AtomicBool,
     rebind: Notify,
@@ -43,14 +43,14 @@ impl Relay {
         self.state.lose_one_in.store(packets, Ordering::Relaxed);
     }
 
-    /// As when a NAT forgets its bindings: from now on the server sees each client at another port, and what it sends to the
-    /// old ones is lost.
+    /// Does as a NAT that forgets its bindings: from now on the server sees each client at another port, and packets that it
+    /// sends to the old ones are lost.
     #[allow(dead_code, reason = "each binary uses its own part of it")]
     pub fn rebind(&self) {
         self.state.rebind.notify_one();
     }
 
-    /// How many datagrams of clients have been passed on.
+    /// The number of clients' datagrams that were passed on.
     #[allow(dead_code, reason = "each binary uses its own part of the relay")]
     pub fn passed(&self) -> u64 {
         self.state.passed.load(Ordering::Relaxed)
@@ -98,8 +98,8 @@ impl State {
     }
 }
 
-/// As a NAT does, it sends to the server from another port for each one that a client sends from: a client may have several,
-/// and takes others when it restarts ICE.
+/// Does as a NAT: for each port from which a client sends, it sends to the server from another port of its own. A client may
+/// have several, and takes others when it restarts ICE.
 async fn run(client_side: Arc<UdpSocket>, server: SocketAddr, state: Arc<State>) {
     let mut bindings: HashMap<SocketAddr, Arc<UdpSocket>> = HashMap::new();
     let mut ways_back = JoinSet::new();
@@ -128,7 +128,7 @@ async fn run(client_side: Arc<UdpSocket>, server: SocketAddr, state: Arc<State>)
     }
 }
 
-/// From the server to one client, by the port that is bound to it.
+/// Carries datagrams from the server to one client, by the port that is bound to it.
 async fn back(binding: Arc<UdpSocket>, client_side: Arc<UdpSocket>, client: SocketAddr, state: Arc<State>) {
     let mut down = vec![0; 2_048];
     loop {

@@ -1,4 +1,4 @@
-//! What every client may count on, whatever its dialect.
+//! Things on which every client may count, whatever its dialect.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -71,7 +71,7 @@ pub(super) async fn publish_in(server: &Server, dialect: Dialect, room: u64, use
     (signaling, peer, Media::start(audio, video))
 }
 
-/// Asks for what `of` sends; the answer may be changed on its way.
+/// Asks for the media of `of`; `change` may change the answer on its way.
 pub(super) async fn subscribe(signaling: &mut Signaling, of: u64, change: impl Fn(String) -> String) -> Peer {
     let mut peer = Peer::new().await;
     peer.receive().await;
@@ -153,7 +153,7 @@ async fn packets_lost_on_the_way_to_a_client_are_sent_again() {
         counts.push(video_count(&peer.packet(VP8_PAYLOAD_TYPE).await.payload));
     }
     assert!(relay.lost() > 20, "the relay lost {}: this shows nothing", relay.lost());
-    // The last may still be on their way.
+    // The last ones may still be on their way.
     counts.sort_unstable();
     counts.dedup();
     counts.truncate(counts.len() - 30);
@@ -257,7 +257,7 @@ async fn a_client_that_was_cut_off_goes_on_after_a_restart() {
 async fn a_client_whose_socket_no_longer_answers_leaves_within_thirty_seconds() {
     let server = Server::start().await;
     let (mut alice, _) = Signaling::join(&server, Dialect::Type, ROOM, ALICE).await;
-    // Kept open and never read again: no ping of the server is answered.
+    // A socket that stays open and is never read again: no ping of the server is answered.
     let _silent = Signaling::join(&server, Dialect::Type, ROOM, BOB).await;
     alice.receive("newParticipantArrived").await;
     let left = alice.receive_within("participantLeft", Duration::from_secs(30)).await;
@@ -284,7 +284,7 @@ async fn leaving_frees_everything() {
         alice.send(serde_json::json!({ "id": "leaveRoom" })).await;
         assert_eq!(bob.receive("participantLeft").await["name"], ALICE.to_string());
         publishing.close().await;
-        // Bob's socket closes without a word: that is a leave too.
+        // Bob's socket closes without a goodbye: that is a leave too.
     }
     for metric in [
         "patchbay_rooms",
@@ -296,7 +296,7 @@ async fn leaving_frees_everything() {
     }
 }
 
-/// Where the answer's best candidate is.
+/// The address of the answer's best candidate.
 pub(super) fn first_candidate(answer: &str) -> SocketAddr {
     let line = answer
         .lines()
@@ -306,7 +306,7 @@ pub(super) fn first_candidate(answer: &str) -> SocketAddr {
     SocketAddr::new(fields[4].parse().unwrap(), fields[5].parse().unwrap())
 }
 
-/// Another certificate than the client's own: every hex digit turned.
+/// Another certificate than the client's own: every hex digit is changed.
 fn forge_fingerprint(offer: &str) -> String {
     let forge = |line: &str| match line.strip_prefix("a=fingerprint:sha-256 ") {
         Some(digest) => {
@@ -329,7 +329,7 @@ fn forge_fingerprint(offer: &str) -> String {
     offer.split("\r\n").map(forge).collect::<Vec<_>>().join("\r\n")
 }
 
-/// Not a packet may be lost, so nothing else runs beside this: see `tests/run`.
+/// Not a packet may be lost, so `tests/run` runs this alone.
 mod alone {
     use super::*;
 

@@ -13,7 +13,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async, connect_a
 use super::peer::PATIENCE;
 use crate::support::server::Server;
 
-/// The two families that share the path: told apart by the key that names a message.
+/// The two families that share the path; the key that names a message tells them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     Id,
@@ -28,13 +28,13 @@ pub struct Signaling {
 }
 
 impl Signaling {
-    /// Connects and enters a room; returns with who was there.
+    /// Connects and enters a room. Returns also those who were there.
     pub async fn join(server: &Server, dialect: Dialect, room: u64, user: u64) -> (Signaling, Vec<Value>) {
         let (socket, _) = connect_async(server.plain("ws", "/groupcall")).await.unwrap();
         Signaling::enter(socket, dialect, room, user).await
     }
 
-    /// As [`Signaling::join`], from another address of this machine.
+    /// Does the same from another address of this machine.
     pub async fn join_from(
         from: Ipv4Addr,
         server: &Server,
@@ -72,7 +72,7 @@ impl Signaling {
         self.socket.send(Message::text(message.to_string())).await.unwrap();
     }
 
-    /// Sends an offer for what `sender` publishes (oneself: to publish), and returns the answer.
+    /// Sends an offer for the media of `sender` (oneself: to publish), and returns the answer.
     pub async fn negotiate(&mut self, sender: u64, offer: &str) -> String {
         self.send(match self.dialect {
             Dialect::Id => json!({ "id": "receiveVideoFrom", "sender": sender.to_string(), "sdpOffer": offer }),
@@ -93,7 +93,7 @@ impl Signaling {
             .to_owned()
     }
 
-    /// The code with which the server closes the socket, whatever comes before it.
+    /// The code with which the server closes the socket. Messages before it are skipped.
     #[cfg(debug_assertions)]
     pub async fn closed_within(&mut self, within: Duration) -> u16 {
         let closed = tokio::time::timeout(within, async {
@@ -110,7 +110,7 @@ impl Signaling {
             .unwrap_or_else(|_| panic!("the socket is not closed within {within:?}"))
     }
 
-    /// Whether nothing comes for so long but candidates.
+    /// Whether nothing but candidates comes for so long.
     #[cfg(debug_assertions)]
     pub async fn is_silent(&mut self, time: Duration) -> bool {
         let heard = tokio::time::timeout(time, async {
@@ -125,7 +125,7 @@ impl Signaling {
         heard.await.is_err()
     }
 
-    /// The next message of a name, whatever else comes before it.
+    /// The next message of a name. Others before it are skipped.
     pub async fn receive(&mut self, name: &str) -> Value {
         self.receive_within(name, PATIENCE).await
     }

@@ -1,4 +1,4 @@
-//! Logging in and contacts, over HTTP.
+//! Login and contacts, over HTTP.
 
 use serde_json::{Value, json};
 
@@ -186,7 +186,7 @@ async fn only_pages_of_the_server_and_configured_ones_may_ask() {
     assert_eq!(running.get("/account/login").await.status().as_u16(), 405);
 }
 
-/// Whoever could tell the answers apart could find out who has an account, number by number.
+/// If the answers differed, somebody could find out who has an account, number by number.
 #[tokio::test]
 async fn adding_a_contact_is_answered_alike_whether_or_not_there_is_an_account() {
     let running = start(|_| {}).await;

@@ -1,4 +1,4 @@
-//! Clients that connect and are a nuisance, and the end of all connections.
+//! Clients that connect and cause trouble, and the end of all connections.
 
 use std::time::Duration;
 
@@ -104,7 +104,7 @@ async fn who_leaves_out_the_s_of_https_is_told() {
 
 #[tokio::test]
 async fn one_connection_more_than_allowed_waits_until_another_ends() {
-    // One place is always held by the listener itself, for the connection that comes next.
+    // The listener itself always holds one place, for the next connection.
     let running = start(|config| config.http.max_connections = 2).await;
     let ask = async || {
         let mut stream = TcpStream::connect(running.address()).await.unwrap();
@@ -144,7 +144,7 @@ async fn half_of_a_login_gives_way_where_places_are_scarce() {
     let mut asking = TcpStream::connect(running.address()).await.unwrap();
     let request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
     asking.write_all(request).await.unwrap();
-    // The login would be waited for twenty seconds.
+    // The server would wait twenty seconds for the login.
     let mut byte = [0];
     let answered = tokio::time::timeout(Duration::from_secs(14), asking.read_exact(&mut byte)).await;
     answered.expect("a place within seconds").unwrap();

@@ -1,4 +1,4 @@
-//! A full disk, which is made with a small file system in a mount namespace of its own.
+//! A full disk: a small file system in a mount namespace of its own.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -47,7 +47,7 @@ fn filler(program: &Program, running: &RunningProgram, folder: &str) -> PathBuf 
         .join("filler")
 }
 
-/// Takes all the space that there is.
+/// Fills all the space that there is.
 fn fill(file: &PathBuf) {
     use std::io::Write;
     let mut file = std::fs::File::create(file).unwrap();

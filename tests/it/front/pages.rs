@@ -160,7 +160,7 @@ fn no_page_has_script_or_style_in_its_html() {
     assert!(pages >= 3, "start, room and not-found were looked at");
 }
 
-/// The policy would block it in the browser; better to hear of it here.
+/// The policy would block it in the browser; this test finds it sooner.
 fn no_inline_code(path: &Path) {
     let text = std::fs::read_to_string(path).unwrap();
     for tag in text.split('<').skip(1).filter_map(|rest| rest.split('>').next()) {

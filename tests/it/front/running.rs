@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// No step over loopback takes longer, on the slowest machine.
+/// Longer than any step over loopback takes, on the slowest machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Running {
@@ -18,7 +18,7 @@ pub struct Running {
     pub http: reqwest::Client,
 }
 
-/// Without TLS, unless `adjust` gives other listeners.
+/// A server without TLS, unless `adjust` gives other listeners.
 pub async fn start(adjust: impl FnOnce(&mut Config)) -> Running {
     let data = tempfile::tempdir().unwrap();
     let mut config = Config {
@@ -64,10 +64,11 @@ impl Running {
         self.http.get(self.url(path)).send().await.unwrap()
     }
 
-    /// Bytes as they are, and what comes back until the server closes: for what no client library would send.
+    /// Sends bytes as they are, and returns all that comes back until the server closes: for requests that no
+    /// client library would send.
     pub async fn raw(&self, request: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address()).await.unwrap();
-        // The server may have answered and closed before it has read all.
+        // The server may have answered and closed before it has read everything.
         let _ = stream.write_all(request).await;
         until_closed(stream).await
     }
@@ -80,7 +81,7 @@ pub async fn until_closed(mut stream: TcpStream) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// What follows the header's name, of a response as text.
+/// The value of a header, from a response as text.
 pub fn header<'a>(response: &'a reqwest::Response, name: &str) -> &'a str {
     response.headers().get(name).map_or("", |value| value.to_str().unwrap())
 }

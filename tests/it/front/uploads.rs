@@ -152,7 +152,7 @@ async fn a_file_over_the_limit_is_refused_and_leaves_nothing() {
     let (status, _) = post(&running, form(vec![0; 4 << 20], "larger.txt", "text/plain")).await;
     assert_eq!(status, 413, "known from the announced length alone");
 
-    // Without an announced length it is noticed while it arrives.
+    // If no length was announced, the server notices while the body arrives.
     let head = "POST /files HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\
         Content-Type: multipart/form-data; boundary=b\r\n\r\n";
     let begun = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"endless.txt\"\r\n\r\n";

@@ -1,4 +1,4 @@
-//! A client of the engine: a webrtc-rs connection without sockets, told the time like the engine itself.
+//! A client of the engine: a webrtc-rs connection without sockets, which is given the time like the engine itself.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -24,11 +24,12 @@ use super::interceptors::{KEY_FRAME_REQUESTS_SLOT, KeyFrameRequests, REPAIRS_SLO
 use super::media::{Camera, Microphone};
 use super::network::Datagram;
 
-/// What webrtc-rs numbers its default codecs.
+/// webrtc-rs's payload types of its default codecs.
 const OPUS_PAYLOAD_TYPE: u8 = 111;
 const VP8_PAYLOAD_TYPE: u8 = 96;
 
-/// A received media packet, as the application of this client sees it: repaired ones come in their own stream's name.
+/// A received media packet, as the application of this client sees it: a repaired one has the numbers of its own
+/// stream.
 #[derive(Clone, Debug)]
 pub struct Received {
     pub at: Instant,
@@ -186,8 +187,8 @@ impl Client {
     }
 
     pub fn handle_datagram(&mut self, now: Instant, datagram: &Datagram) {
-        // A server that repeats its handshake flight makes webrtc-rs forget its timer, so that the flight it waits with
-        // is never repeated. Other clients are not like that, and the engine is what is tested.
+        // A server that repeats its handshake flight makes webrtc-rs forget its timer, so it never repeats the flight
+        // on which it waits. Other clients do not do that, and the engine is what is tested.
         if self.sent_key_exchange && is_plain_handshake(&datagram.bytes) {
             return;
         }
@@ -198,7 +199,8 @@ impl Client {
             ecn: None,
         };
         let message = BytesMut::from(&datagram.bytes[..]);
-        // What does not verify is the network's or the engine's doing; the scenario sees it by what is missing.
+        // A packet that does not verify is the network's or the engine's doing; the scenario sees that something is
+        // missing.
         let _ = self.connection.handle_read(TaggedBytesMut {
             now,
             transport,

@@ -1,5 +1,5 @@
-//! What webrtc-rs leaves out of a client that other clients do: hand key frame requests to the encoder, and take repaired
-//! packets for what they are.
+//! Two things that webrtc-rs leaves out of a client and that other clients do: handing key frame requests to the encoder,
+//! and taking repaired packets for those that they repeat.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
@@ -14,7 +14,7 @@ use rtc::shared::error::Error;
 
 /// Next to the application: everything else has seen the feedback by then.
 pub const KEY_FRAME_REQUESTS_SLOT: usize = 14_000;
-/// Before the part that notices what is missing: what was repaired is not missing.
+/// Before the part that notices missing packets: a repaired one is not missing.
 pub const REPAIRS_SLOT: usize = 6_500;
 
 pub fn is_key_frame_request(packet: &dyn rtcp::Packet) -> bool {
@@ -32,7 +32,7 @@ pub struct KeyFrameRequests {
 /// RFC 4588 §4: turns packets of a repair stream back into those of the stream that they repair.
 #[derive(Default)]
 pub struct Repairs {
-    /// By the repair stream's SSRC: SSRC and payload type of what it repairs.
+    /// The repaired stream's SSRC and payload type, by the repair stream's SSRC.
     repaired: BTreeMap<u32, (u32, u8)>,
     reads: VecDeque<TaggedPacket>,
     writes: VecDeque<TaggedPacket>,
@@ -63,7 +63,7 @@ impl Repairs {
     }
 }
 
-/// Both look at what comes in, and let what goes out pass.
+/// Both look at incoming packets, and let outgoing ones pass.
 macro_rules! reads_only {
     ($interceptor:ty) => {
         impl Protocol<TaggedPacket, TaggedPacket, ()> for $interceptor {

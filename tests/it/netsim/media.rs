@@ -1,5 +1,5 @@
-//! What a simulated publisher sends, made so that a receiver can tell what it got: every packet says which frame it is
-//! of, and which part.
+//! The media of a simulated publisher, made so that a receiver can tell what it got: every packet says to which frame
+//! it belongs, and which part it is.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub struct Part {
     pub key: bool,
 }
 
-/// A VP8 encoder's RTP: 30 frames a second, a key frame at first and whenever one is asked for.
+/// A VP8 encoder's RTP: 30 frames a second, a key frame first and whenever one is asked for.
 pub struct Camera {
     pub ssrc: u32,
     pub payload_type: u8,
@@ -36,7 +36,7 @@ pub struct Camera {
 }
 
 impl Camera {
-    /// Starts where counters are about to wrap: whoever handles a wrap wrongly is seen at once.
+    /// Starts where counters are about to wrap, so that whoever handles a wrap wrongly is seen at once.
     pub fn new(ssrc: u32, payload_type: u8) -> Camera {
         Camera {
             ssrc,
@@ -107,7 +107,7 @@ fn vp8_payload(picture_id: u16, part: Part) -> Bytes {
     payload.freeze()
 }
 
-/// What a received VP8 payload says of itself: its part, and the picture id of its descriptor.
+/// The fields of a received VP8 payload: its part, and the picture id of its descriptor.
 pub fn read_vp8(payload: &[u8]) -> Option<(Part, u16)> {
     let (rest, tail) = payload.split_at_checked(payload.len().checked_sub(7)?)?;
     let frame = u32::from_be_bytes(tail[..4].try_into().ok()?);

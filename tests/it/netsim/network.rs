@@ -19,7 +19,7 @@ pub struct Link {
     /// Probabilities, 0 to 1.
     pub loss: f64,
     pub duplicate: f64,
-    /// Bits per second; what comes faster waits, and is lost when it would wait longer than `queue`.
+    /// Bits per second; datagrams that come faster wait, and are lost if they would wait longer than `queue`.
     pub rate_bps: Option<u64>,
     pub queue: Duration,
 }
@@ -53,7 +53,7 @@ pub struct Datagram {
     pub bytes: Vec<u8>,
 }
 
-/// What became of the datagrams that were sent in one direction.
+/// What happened to the datagrams that were sent in one direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     pub sent: u64,
@@ -73,7 +73,7 @@ struct Direction {
 pub struct Network {
     random: StdRng,
     directions: BTreeMap<(SocketAddr, SocketAddr), Direction>,
-    /// By arrival; datagrams of one instant arrive in the order in which they were sent.
+    /// Datagrams by arrival; those of one instant arrive in the order in which they were sent.
     in_flight: BinaryHeap<Reverse<(Instant, u64)>>,
     datagrams: BTreeMap<u64, Datagram>,
     next_serial: u64,
@@ -90,7 +90,7 @@ impl Network {
         }
     }
 
-    /// What the way from one end to the other is like from now on.
+    /// Sets what the way from one end to the other is like from now on.
     pub fn set_link(&mut self, from: SocketAddr, to: SocketAddr, link: Link) {
         self.directions.entry((from, to)).or_default().link = link;
     }

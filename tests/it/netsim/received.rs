@@ -1,4 +1,4 @@
-//! What a subscriber made of a stream: put into the order of the sequence numbers, as a jitter buffer does, and compared
+//! A stream as a subscriber got it: put into the order of the sequence numbers, as a jitter buffer does, and compared
 //! with what was sent.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! What must hold on bad networks.
+//! Things that must hold on bad networks.
 
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ fn five_percent_loss_on_both_sides_is_repaired() {
         let bob = world.subscriber("bob", alice, Link::lossy(0.05));
         world.run_until_connected(10 * SECOND);
         world.run_for(20 * SECOND);
-        // What was sent last may still be on its way to be repaired.
+        // Packets that were sent last may still be on their way to be repaired.
         world.relink(alice, Link::default());
         world.relink(bob, Link::default());
         world.run_for(SECOND);
@@ -91,7 +91,8 @@ fn late_joiner_starts_with_a_key_frame_at_once() {
         let first = Stream::of(video).first().part;
         assert!(first.key && first.index == 0, "seed {seed}: began with {first:?}");
         let waited = video[0].at - connected;
-        // Request to the publisher, its next frame, and back: two ways of 10 ms, one of 33 ms, and the engine's ticks.
+        // The request to the publisher, its next frame, and the way back: two ways of 10 ms, one of 33 ms, and the
+        // engine's ticks.
         assert!(waited <= Duration::from_millis(100), "seed {seed}: {waited:?}");
     }
 }
@@ -170,7 +171,7 @@ fn duplicates_are_forwarded_once() {
     stream.assert_in_order();
     assert_eq!((stream.missing(), stream.repeated), (0, 0));
     let media = (stream.packets.len() + world.client(bob).audio.len()) as u64;
-    // Reports, consent and handshake are the rest.
+    // The rest are reports, consent and handshake.
     assert!(sent < media + media / 10 + 100, "{sent} datagrams for {media} packets");
 }
 

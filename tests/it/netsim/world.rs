@@ -18,7 +18,7 @@ use super::media::{AUDIO_INTERVAL, FRAME_INTERVAL};
 use super::network::{Datagram, Link, Network};
 
 pub const ROOM: RoomId = RoomId(1);
-/// What a publisher without transport-wide feedback is told.
+/// The limit for a publisher without transport-wide feedback.
 const MAX_PUBLISH_BPS: u64 = 3_000_000;
 /// A client that wants to be woken in the past is woken once in this time, so that virtual time goes on.
 const SMALLEST_STEP: Duration = Duration::from_millis(1);
@@ -33,7 +33,7 @@ struct Seat {
     source: Option<ParticipantId>,
     next_frame: Option<Instant>,
     next_audio: Option<Instant>,
-    /// Gone without a word: neither sends nor hears.
+    /// Left without a word: it neither sends nor receives.
     vanished: bool,
 }
 
@@ -118,12 +118,13 @@ impl World {
         self.network.set_link(engine_address(), client, link);
     }
 
-    /// Both directions of somebody's way to the engine.
+    /// Changes both directions of somebody's way to the engine.
     pub fn relink(&mut self, id: Id, link: Link) {
         self.set_link(self.seats[id.0].client.address, link);
     }
 
-    /// Offer, answer, and the worker told of it; a second time it is a re-offer on the live connection.
+    /// Makes an offer and its answer, and gives the worker the connection; a second time it is a re-offer on the live
+    /// connection.
     pub fn negotiate(&mut self, id: Id) {
         self.negotiate_as(id, PeerId(id.0 as u64), participant(id));
     }
@@ -261,7 +262,7 @@ impl World {
         next
     }
 
-    /// Everything that is due now, in a fixed order.
+    /// Does everything that is due now, in a fixed order.
     fn step(&mut self) {
         while let Some(datagram) = self.network.arrived(self.now) {
             self.note(&datagram);
@@ -328,7 +329,7 @@ impl World {
         }
     }
 
-    /// Takes out what the worker wants sent and told after one input.
+    /// Takes out the packets and events that the worker has after one input.
     fn settle(&mut self, buffer: &mut [u8]) {
         loop {
             let all_forwarded = self.worker.forward(self.now, buffer);
@@ -373,7 +374,7 @@ impl World {
     }
 }
 
-/// Whether something that happens every `interval` is due; it begins now.
+/// Whether something that happens every `interval` is due; if so, it begins now.
 fn due(next: &mut Option<Instant>, now: Instant, interval: Duration) -> bool {
     let at = *next.get_or_insert(now);
     if at <= now {

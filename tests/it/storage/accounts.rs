@@ -69,7 +69,7 @@ async fn accounts_with(place: &Place, hands: &Hands, adjust: impl FnOnce(&mut co
     accounts_sharing(place, hands, 100, adjust).await
 }
 
-/// Where one client address may have this part of all devices.
+/// Accounts of which one client address may have this part of all devices.
 async fn accounts_sharing(
     place: &Place,
     hands: &Hands,
@@ -120,7 +120,7 @@ async fn a_new_secret_signs_when_it_is_time_and_the_old_one_counts_until_its_las
     hands.pass(10);
     accounts.rotate().await.unwrap();
     assert_eq!(directory.token_secrets(|_| None).await.unwrap().len(), 2);
-    // Until every process knows it, the new one does not sign.
+    // The new secret signs only when every process knows it.
     hands.pass(HOURS_2_S);
     accounts.rotate().await.unwrap();
     let new = accounts.log_in(ANNA, "d2", HERE).await.unwrap();
@@ -235,7 +235,7 @@ async fn accounts_devices_and_contacts_are_bounded(place: &Place) {
             "{id:?}"
         );
     }
-    // As long as may be: what is refused then is one device more.
+    // A name of the greatest length: it is refused only because it would be one device too many.
     let longest = accounts.log_in(BEN, &"名".repeat(128), HERE).await;
     assert!(matches!(longest, Err(AccountError::TooManyAccounts)), "{longest:?}");
     for phone in [
@@ -269,7 +269,7 @@ async fn a_stranger_who_fills_an_account_does_not_lock_its_owner_out(place: &Pla
     assert_eq!(devices.len(), 16);
     assert!(devices.contains(&"a phone".to_owned()), "is connected: {devices:?}");
     assert!(accounts.log_in(ANNA, "a new phone", HERE).await.is_ok());
-    // One whose place was taken comes back with its token.
+    // A device whose place was taken comes back with its token.
     drop(connected);
     for id in 0..16 {
         hands.pass(100);
@@ -279,7 +279,7 @@ async fn a_stranger_who_fills_an_account_does_not_lock_its_owner_out(place: &Pla
     let known = accounts.verify(&phone).await.unwrap().unwrap();
     let connected = accounts.connect(&known, HERE).await;
     assert!(devices_of(place, ANNA).await.contains(&"a phone".to_owned()));
-    // Where all are in use, the one that connected first gives way.
+    // If all are in use, the one that connected first gives way.
     let mut all = vec![connected];
     for id in 0..15 {
         hands.pass(100);

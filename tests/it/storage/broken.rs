@@ -1,4 +1,4 @@
-//! Databases that cannot be used: each is a sentence that names the thing and what to do.
+//! Databases that cannot be used: each error is a sentence that names the thing and what to do.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -47,7 +47,7 @@ async fn a_file_that_was_deleted_under_a_running_server_is_not_made_again() {
     };
     let directory = Directory::open(&config).await.unwrap();
     std::fs::remove_file(&file).unwrap();
-    // More than there are connections so far: some are opened for them.
+    // More reads than there are connections so far: some are opened for them.
     let reads = futures_util::future::join_all((0..50).map(|_| directory.has_users())).await;
     assert!(reads.iter().any(Result::is_err), "no connection was opened");
     assert!(!file.exists());

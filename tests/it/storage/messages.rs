@@ -1,4 +1,4 @@
-//! Messages that wait: order, bounds, age.
+//! Waiting messages: order, bounds, age.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ on_both!(
     numbers_do_not_begin_again_when_a_mailbox_was_emptied,
 );
 
-/// Seconds since 1970, turned by hand.
+/// Seconds since 1970; the tests move them.
 #[derive(Clone, Default)]
 struct Hands(Arc<AtomicU64>);
 
@@ -90,7 +90,7 @@ async fn when_a_mailbox_is_full_the_oldest_gives_way(place: &Place) {
         keep(&mut mailbox, &user("1"), &[number]).await.unwrap();
     }
     assert_eq!(bodies(&mut mailbox, "1").await, [[7], [8], [9]]);
-    // By bytes as well: of these, eight make 512 KiB.
+    // The limit in bytes: eight of these make 512 KiB.
     for number in 0..10_u8 {
         keep(&mut mailbox, &user("2"), &vec![number; 200 * 1024]).await.unwrap();
     }
@@ -128,7 +128,7 @@ async fn when_all_mailboxes_together_are_full_further_messages_are_refused(place
         kept += u32::from(keep(&mut mailbox, &user(&receiver.to_string()), &body).await.is_ok());
     }
     assert_eq!(kept, 17);
-    // Delivered ones make room again.
+    // Messages that were delivered make room again.
     mailbox.forget(&user("0"), 99).await.unwrap();
     assert!(keep(&mut mailbox, &user("31"), &body).await.is_ok());
 }
@@ -178,7 +178,7 @@ async fn one_address_does_not_use_up_the_space_of_all(place: &Place) {
     let directory = place.open().await;
     assert_eq!(total(&directory).await, 2 << 20, "a quarter of it");
 
-    // Also when the server has been started anew.
+    // The same after the server was started anew.
     let mut mailbox = Mailbox::new(place.open().await, hands.clock(), limits, 25);
     let stranger = sender("name", "192.0.2.2");
     mailbox.keep(&user("one more"), &stranger, &body).await.unwrap();
@@ -188,7 +188,7 @@ async fn one_address_does_not_use_up_the_space_of_all(place: &Place) {
         .await
         .unwrap();
     assert_eq!(bodies(&mut mailbox, "anna").await.len(), 1);
-    // What has been delivered is not counted any more. (The share is one of what is free, and the friend has some.)
+    // Delivered messages are not counted any more. (The share is one of the free space, and the friend has some.)
     for delivered in ["victim 0", "victim 1"] {
         mailbox.forget(&user(delivered), i64::MAX).await.unwrap();
     }
@@ -226,7 +226,7 @@ async fn numbers_do_not_begin_again_when_a_mailbox_was_emptied(place: &Place) {
     for body in [b"1", b"2"] {
         keep(&mut first, &user("1"), body).await.unwrap();
     }
-    // Both processes have somebody there who takes delivery, and both then say up to where.
+    // Both processes have somebody there who takes delivery, and then both say up to which number.
     let up_to = first.kept(&user("1")).await.unwrap().last().unwrap().number;
     assert_eq!(second.kept(&user("1")).await.unwrap().len(), 2);
     first.forget(&user("1"), up_to).await.unwrap();

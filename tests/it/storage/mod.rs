@@ -18,7 +18,7 @@ use patchbay::storage::{
 
 pub use places::Place;
 
-/// Each scenario becomes two tests. The second is ignored unless it is asked for, as `tests/run` does: then it fails where
+/// Each scenario becomes two tests. The second is ignored unless it is asked for, as `tests/run` does: then it fails if
 /// there is no PostgreSQL server.
 macro_rules! on_both {
     ($($name:ident),+ $(,)?) => {
@@ -103,7 +103,7 @@ async fn after_the_last_user_is_removed_anybody_may_enter_again(place: &Place) {
     assert!(gate(&directory).admit(&user("2"), &room("demo"), None).await.is_ok());
 }
 
-/// As a client at this machine asks.
+/// A gate for a client at this machine.
 fn gate(directory: &Directory) -> Gate {
     let here = IpAddr::from(Ipv4Addr::LOCALHOST).into();
     directory.gate(here, Arc::new(tokio::time::Instant::now))
@@ -138,7 +138,7 @@ async fn a_changed_password_counts_at_once_and_a_removed_one_no_longer(place: &P
     let directory = place.open().await;
     directory.add_room(&room("secret"), Some("old")).await.unwrap();
     assert!(enters(&directory, Some("old")).await);
-    // As the command line does it: another process, while this one has remembered the old password.
+    // As the command line does: in another process, while this one has remembered the old password.
     let other = place.open().await;
     other.set_room_password(&room("secret"), Some("new")).await.unwrap();
     assert!(!enters(&directory, Some("old")).await);

@@ -1,4 +1,5 @@
-//! Where a scenario keeps its records: a SQLite file of its own, or a PostgreSQL database of its own.
+//! The places where scenarios keep their records: a SQLite file of its own, or a PostgreSQL database
+//! of its own.
 
 use patchbay::config;
 use patchbay::storage::{Directory, OpenError};
@@ -55,7 +56,7 @@ impl Place {
         self.try_open().await.unwrap()
     }
 
-    /// Begins a write that the devices of all other connections wait for.
+    /// Begins a write for which writes of devices by all other connections wait.
     pub async fn hold_writes(&self) -> Held {
         match self {
             Place::Sqlite(_) => {
@@ -75,7 +76,7 @@ impl Place {
         }
     }
 
-    /// Behind the back of whoever has it open.
+    /// Executes SQL without the knowledge of those who have the database open.
     pub async fn execute(&self, sql: &str) {
         match self {
             Place::Sqlite(_) => {
@@ -87,7 +88,7 @@ impl Place {
     }
 }
 
-/// Somebody else's write that does not end by itself.
+/// Another client's write that does not end by itself.
 pub enum Held {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),

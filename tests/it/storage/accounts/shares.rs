@@ -1,4 +1,4 @@
-//! What one client address may do, and hold, of what all share.
+//! The part of the common space that one client address may use.
 
 use std::time::Duration;
 
