@@ -1,4 +1,5 @@
-//! What must hold at any time inside the workers and between them, though nobody sees it from outside before it is too late.
+//! Things that must hold at any time inside the workers and between them, although nobody sees it from outside before it is
+//! too late.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use super::engines::{Floor, WORKERS};
 use super::run::Run;
 use super::tally::Tally;
 
-/// What is wrong stays wrong, mostly: looking more often takes more time than it is worth.
+/// Most errors stay until they are found: looking more often would cost more time than it is worth.
 const AUDITS_EVERY: Duration = Duration::from_millis(250);
 
 impl Run {
@@ -29,7 +30,7 @@ fn look_into(floor: &mut Floor, tally: &mut Tally) {
         assert!(found.is_empty(), "worker {seat} contradicts itself: {found:#?}");
     }
     tally.audits += 1;
-    // What one of them is still to hear it cannot know.
+    // A worker cannot know what is still on its way to it.
     if !floor.is_quiet() {
         return;
     }
@@ -48,14 +49,14 @@ fn look_into(floor: &mut Floor, tally: &mut Tally) {
     }
 }
 
-/// What one worker passes on the other takes, and the other way about.
+/// Two workers agree: one has what the other passes on, in both directions.
 fn compare(home: &Shared, mirror: &Shared, tally: &mut Tally) {
     assert_eq!(home.rooms, mirror.mirrored_rooms, "rooms passed on, and asked for");
     assert_eq!(home.tracks, mirror.mirrored_tracks, "tracks passed on, and mirrored");
     tally.mirrored_tracks += mirror.mirrored_tracks.len() as u64;
     tally.mirrored_tracks_unheard += home.unheard.len() as u64;
     for (track, since) in &home.unheard {
-        // Whoever comes back sends before their first check arrives.
+        // A client that comes back sends before its first check arrives.
         let is_old = |newest: &Instant| since.saturating_duration_since(*newest) >= CONSENT_TIMEOUT;
         let keeps = |(kept, newest): &(_, Instant)| kept == track && is_old(newest);
         let is_kept = mirror.kept.iter().any(keeps);

@@ -7,7 +7,7 @@ use super::person::{ENTERING, LEAVING_MS, LEFT_MS, Person};
 use super::plan::Role;
 use super::surroundings::Surroundings;
 
-/// A person does not call again at once. It also keeps messages about one call from being taken for those about the next.
+/// A person does not call again at once. This also keeps messages about one call apart from those about the next.
 const CALLS_AGAIN_AFTER: Duration = Duration::from_millis(700);
 
 /// What the client knows of its call.
@@ -15,7 +15,7 @@ const CALLS_AGAIN_AFTER: Duration = Duration::from_millis(700);
 pub enum Phase {
     #[default]
     Free,
-    /// The next time to call.
+    /// Until the next time to call.
     Waiting(Instant),
     /// Somebody calls.
     Rung(String),
@@ -107,7 +107,7 @@ impl Person {
             Said::MediaBack(of) => {
                 self.lost.remove(&of);
             }
-            // About a call that the client has ended.
+            // Messages about a call that the client has ended.
             Said::Called(_) | Said::Begins(_) | Said::Other => {}
             said => panic!("{} is in no room: {said:?}", self.name),
         }

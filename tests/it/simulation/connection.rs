@@ -15,23 +15,23 @@ use super::streams::{Sink, Source, Stamp};
 use crate::netsim::network::Datagram;
 use crate::worker::media_client::{VIDEO_PT, connectivity_check};
 
-/// As libwebrtc: often until the first answer, every 2.5 s then, and more often when no answer came to the last ones.
+/// Intervals of libwebrtc: often until the first answer, then every 2.5 s, and more often when the last ones got no answer.
 const FIRST_CHECKS: Duration = Duration::from_millis(100);
 const CHECKS: Duration = Duration::from_millis(2_500);
 const ANXIOUS_CHECKS: Duration = Duration::from_millis(500);
 const ANXIOUS_AFTER: Duration = Duration::from_secs(3);
-/// Browsers say "failed" after 15 s or more, which is when pages restart ICE. Sooner makes runs shorter.
+/// Browsers say "failed" after 15 s or more, and then pages restart ICE. A shorter time makes runs shorter.
 const RESTART_AFTER: Duration = Duration::from_secs(8);
 
 const CHECK_ANSWERED: [u8; 2] = [0x01, 0x01];
-/// Where a STUN message says to what it belongs.
+/// The transaction id in a STUN message.
 const TRANSACTION: Range<usize> = 8..20;
 
 pub struct Connection {
     pub address: SocketAddr,
-    /// Session id of its offers, and what its section is called.
+    /// Session id of its offers, and the name of its section.
     pub number: u32,
-    /// How many there were.
+    /// The number of offers so far.
     offers: u32,
     pub offered_at: Instant,
     ufrag: String,
@@ -41,26 +41,26 @@ pub struct Connection {
     dtls: Option<Dtls>,
     secure: Option<(Outbound, Inbound)>,
     connected_at: Option<Instant>,
-    /// The handshake began.
+    /// When the handshake began.
     shaking_since: Option<Instant>,
     next_check: Instant,
-    /// Since when nothing has come back; an offer begins it anew.
+    /// When something last came back; an offer sets it anew.
     last_answer: Instant,
-    /// A check was answered.
+    /// When a check was last answered.
     answered_at: Instant,
     /// Checks that are to be sent once it is known that others are answered: user and password.
     former_checks: Vec<(String, String)>,
-    /// The transactions of checks that must not be answered.
+    /// Transaction ids of checks that must not be answered.
     refused: Vec<Vec<u8>>,
     pub source: Option<Source>,
     pub sink: Option<Sink>,
-    /// Nothing that could lose a packet has happened on its way, or at its worker.
+    /// Whether nothing that could lose a packet has happened on its way, or at its worker.
     pub is_clean: bool,
-    /// The server has ended it.
+    /// Whether the server has ended it.
     ended: bool,
 }
 
-/// What an answer says.
+/// The server's part of an answer.
 struct Server {
     address: SocketAddr,
     ufrag: String,
@@ -68,17 +68,17 @@ struct Server {
     fingerprint: Vec<u8>,
 }
 
-/// What an answer makes of the connection.
+/// What becomes of the connection after an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accepted {
     Begins,
-    /// Under the keys that there are.
+    /// It goes on under the keys that it has.
     GoesOn,
     /// It has had keys, and needs others; it was not heard for so long.
     BeginsAnew(Duration),
 }
 
-/// What came out of a datagram.
+/// The contents of a datagram that arrived.
 pub enum Arrived {
     Nothing,
     Connected,
@@ -152,7 +152,7 @@ impl Connection {
         )
     }
 
-    /// Whether an answer is to an offer of this connection: it names the section as the offer does.
+    /// Whether an answer is to an offer of this connection: then it names the section as the offer does.
     pub fn is_answered_by(&self, answer: &str) -> bool {
         answer.contains(&format!("a=mid:c{}\r\n", self.number))
     }
@@ -183,8 +183,8 @@ impl Connection {
         accepted
     }
 
-    /// After a restart nothing of the credentials before it holds any more: not the client's user, not the server's, and not both
-    /// of them with the server's password (RFC 8445 §9).
+    /// After a restart nothing of the earlier credentials is valid any more: not the client's user, not the server's, and not
+    /// both of them with the server's password (RFC 8445 §9).
     fn try_former(&mut self, before: &Server, server: &Server) {
         let user = |server: &Server, own: &str| format!("{}:{own}", server.ufrag);
         self.former_checks = vec![
@@ -194,12 +194,12 @@ impl Connection {
         ];
     }
 
-    /// How many checks were sent that must not be answered.
+    /// The number of checks sent that must not be answered.
     pub fn refused_checks(&self) -> u64 {
         self.refused.len() as u64
     }
 
-    /// What the server's side is called in checks.
+    /// The server's user in checks.
     pub fn server_user(&self) -> Option<&str> {
         Some(&self.server.as_ref()?.ufrag)
     }
@@ -212,18 +212,18 @@ impl Connection {
         self.secure.is_some() && !self.ended
     }
 
-    /// Whether its handshake began before then, and is not done.
+    /// Whether its handshake began before that time, and is not done.
     pub fn was_shaking_at(&self, time: Instant) -> bool {
         let is_shaking = self.dtls.is_some() && self.secure.is_none();
         is_shaking && self.shaking_since.is_some_and(|since| since <= time)
     }
 
-    /// Whether it has been connected since then, under the same keys.
+    /// Whether it has been connected since that time, under the same keys.
     pub fn was_connected_at(&self, time: Instant) -> bool {
         self.is_connected() && self.connected_at.is_some_and(|at| at <= time)
     }
 
-    /// Whether a check was answered since then.
+    /// Whether a check was answered since that time.
     pub fn was_answered_since(&self, time: Instant) -> bool {
         self.last_answer >= time
     }
@@ -233,7 +233,7 @@ impl Connection {
         self.next_check = time;
     }
 
-    /// Nothing comes back any more: a page would restart ICE.
+    /// Whether nothing comes back any more, so that a page would restart ICE.
     pub fn wants_restart(&self, now: Instant) -> bool {
         self.server.is_some() && (self.ended || now.duration_since(self.last_answer) >= RESTART_AFTER)
     }
@@ -247,7 +247,7 @@ impl Connection {
         [Some(self.next_check), flight, frame].into_iter().flatten().min()
     }
 
-    /// What is to be sent by now.
+    /// Sends everything that is due by now.
     pub fn handle_timeout(&mut self, now: Instant, now_ms: u64, send: &mut dyn FnMut(Datagram)) {
         let Some(server) = &self.server else { return };
         let (from, to) = (self.address, server.address);
@@ -266,7 +266,7 @@ impl Connection {
         if let (Some(dtls), None) = (&mut self.dtls, &self.secure)
             && dtls.poll_timeout().is_some_and(|due| due <= now)
         {
-            // What does not come about is seen by what is missing.
+            // An error is seen by the media that are missing.
             let _ = dtls.handle_timeout(now);
         }
         self.flush(send);
@@ -319,7 +319,7 @@ impl Connection {
     fn answered(&mut self, now: Instant, send: &mut dyn FnMut(Datagram)) {
         self.last_answer = now;
         self.answered_at = now;
-        // Now that something gets through.
+        // Something gets through now.
         if let Some(to) = self.server() {
             for (username, password) in std::mem::take(&mut self.former_checks) {
                 let (from, bytes) = (self.address, connectivity_check(&username, &password, true));
@@ -392,7 +392,7 @@ impl Connection {
         let Some(header) = Header::parse(&bytes) else {
             return Arrived::Nothing;
         };
-        // A repetition that the network made.
+        // It is a repetition that the network made.
         let Ok(len) = inbound.open_rtp(&mut bytes, &header) else {
             return Arrived::Nothing;
         };

@@ -1,4 +1,4 @@
-//! What people do when the plan says so.
+//! Things that people do when the plan says so.
 
 use super::plan::{Deed, Role};
 use super::run::Run;
@@ -54,7 +54,7 @@ impl Run {
             }
             Deed::Move(room) => {
                 if let Some(dialect) = person.dialect().filter(|_| person.is_in && person.moving_to.is_none()) {
-                    // It is in the old room until the server says otherwise.
+                    // The client is in the old room until the server says otherwise.
                     person.moving_to = Some(room);
                     person.enter(at, dialect);
                 }

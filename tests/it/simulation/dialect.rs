@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use super::plan::Dialect;
 
-/// What a client is sent.
+/// A message to a client.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Said {
-    /// Entered; these are there.
+    /// The client has entered; these people are there.
     Entered(Vec<String>),
     Arrived(String),
     Left(String),
@@ -17,7 +17,7 @@ pub enum Said {
         subject: String,
         sdp: String,
     },
-    /// To what was said about this subject.
+    /// The answer to a message about this subject.
     Refused {
         subject: String,
     },
@@ -25,17 +25,17 @@ pub enum Said {
     Rings {
         from: String,
     },
-    /// To the caller, with or without an answer.
+    /// The caller's result, with or without an answer.
     Called(Option<String>),
-    /// To the callee.
+    /// The callee's call begins.
     Begins(String),
     Renewed(String),
     CallOver,
-    /// Nothing that these clients heed.
+    /// A message that these clients ignore.
     Other,
 }
 
-/// The one connection of a call.
+/// The subject of the one connection of a call.
 pub const CALL: &str = "call";
 
 impl Dialect {

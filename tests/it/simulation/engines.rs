@@ -1,6 +1,5 @@
-//! The media workers. They are real, and their commands come out of the real queues. In the place of their threads stands a
-//! loop that does what [`patchbay::media::driver::Driver`] does, when the simulation says so. A worker can die, and stand
-//! still.
+//! The media workers. They are real, and their commands come out of the real queues. Their threads are replaced by a loop
+//! that does what [`patchbay::media::driver::Driver`] does, when the simulation says so. A worker can die, and stand still.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -29,7 +28,8 @@ const SOCKET_MAX: usize = 2_000;
 /// Bytes of packets that are taken from other workers at a time.
 const MIRRORED_BYTES: usize = 64 * 1024;
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
-/// Whoever is not heard for so long has not agreed to be sent anything (RFC 7675 §5.1); and a moment until that is noticed.
+/// A client that was not heard for so long has not agreed to be sent anything (RFC 7675 §5.1); with some time until that is
+/// noticed.
 const UNHEARD_MAX: Duration = Duration::from_secs(31);
 
 /// All places of workers, and the threads in them.
@@ -40,13 +40,13 @@ pub struct Floor {
     pub seats: Vec<Seat>,
     identity: DtlsIdentity,
     spare_identity: DtlsIdentity,
-    /// How many commands wait for a worker at most.
+    /// The number of commands that wait for a worker at most.
     backlog: usize,
     /// Threads that the engine has given up. They stand still, and may go on one day.
     abandoned: Vec<Thread>,
-    /// A worker has died or was given up, at whatever time.
+    /// Whether a worker has died or was given up, at any time.
     pub has_lost: bool,
-    /// When workers last took something from an address.
+    /// When the workers last took something from each address.
     heard: BTreeMap<SocketAddr, Instant>,
     pub datagrams_sent: u64,
 }
@@ -56,7 +56,7 @@ pub struct Seat {
     pub address: SocketAddr,
     socket: VecDeque<Datagram>,
     thread: Option<Thread>,
-    /// How often a thread was started here.
+    /// The number of threads started here.
     launched: usize,
 }
 
@@ -66,7 +66,7 @@ struct Thread {
     commands: mpsc::Receiver<DriverCommand>,
     load: Arc<Load>,
     stands_still_until: Option<Instant>,
-    /// When it last did, or was started.
+    /// When it last stood still, or was started.
     stood_still_at: Instant,
     /// An event for which the hub had no place.
     held: Option<MediaEvent>,
@@ -84,7 +84,7 @@ struct Ways<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Turned {
     GoesOn,
-    /// It was asked to, or its queue is closed.
+    /// It ends: it was asked to, or its queue is closed.
     Ended,
 }
 
@@ -137,7 +137,7 @@ impl Launch for Engines {
     fn abandon(&mut self, worker: WorkerId) {
         let mut floor = self.lock();
         let thread = floor.seats[worker.0].thread.take();
-        // One that turns and takes its commands must not be given up.
+        // A worker that turns and takes its commands must not be given up.
         let hangs = thread.as_ref().is_none_or(|thread| thread.stands_still_until.is_some());
         assert!(hangs, "worker {} is given up though it runs", worker.0);
         floor.abandoned.extend(thread);
@@ -171,12 +171,12 @@ impl Engines {
 }
 
 impl Floor {
-    /// Which worker's socket has this address.
+    /// The worker whose socket has this address.
     pub fn seat_at(&self, address: SocketAddr) -> Option<usize> {
         self.seats.iter().position(|seat| seat.address == address)
     }
 
-    /// False if the socket is full.
+    /// Puts a datagram into a socket. False if the socket is full.
     pub fn deliver(&mut self, seat: usize, datagram: Datagram) -> bool {
         let socket = &mut self.seats[seat].socket;
         let has_space = socket.len() < SOCKET_MAX;
@@ -186,7 +186,7 @@ impl Floor {
         has_space
     }
 
-    /// The thread panics: it is no more. False if there is none.
+    /// Ends the thread by a panic. False if there is none.
     pub fn kill(&mut self, seat: usize, events: &mpsc::Sender<MediaEvent>) -> bool {
         let Some(thread) = self.seats[seat].thread.take() else {
             return false;
@@ -199,14 +199,14 @@ impl Floor {
         true
     }
 
-    /// The thread does nothing for so long.
+    /// Lets the thread do nothing for so long.
     pub fn hang(&mut self, seat: usize, until: Instant) {
         if let Some(thread) = &mut self.seats[seat].thread {
             thread.stands_still_until = Some(until);
         }
     }
 
-    /// Whether a thread is there that turns.
+    /// Whether there is a thread that turns.
     pub fn runs(&self, seat: usize) -> bool {
         let thread = self.seats[seat].thread.as_ref();
         thread.is_some_and(|thread| thread.stands_still_until.is_none())
@@ -251,7 +251,7 @@ impl Floor {
         may_report
     }
 
-    /// When a thread wants to turn, whatever comes.
+    /// When a thread needs its next turn, whatever arrives.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let threads = self.seats.iter().filter_map(|seat| seat.thread.as_ref());
         let due = |thread: &Thread| thread.stands_still_until.or(thread.worker.poll_timeout());
@@ -274,7 +274,7 @@ impl Floor {
         self.workers().map(Worker::stats).collect()
     }
 
-    /// Those that there are.
+    /// The workers that there are.
     pub fn workers(&self) -> impl Iterator<Item = &Worker> {
         (0..WORKERS).filter_map(|seat| self.worker(seat))
     }
@@ -283,7 +283,7 @@ impl Floor {
         Some(&self.seats[seat].thread.as_ref()?.worker)
     }
 
-    /// How many workers have been replaced.
+    /// The number of workers that were replaced.
     pub fn losses(&self) -> usize {
         self.seats.iter().map(|seat| seat.launched - 1).sum()
     }
@@ -303,7 +303,7 @@ impl Thread {
         self.stands_still_until.is_some()
     }
 
-    /// As the driver's loop, with the same order.
+    /// One turn of the driver's loop, in the same order.
     fn turn(
         &mut self,
         now: Instant,
@@ -399,7 +399,7 @@ impl Thread {
         self.held.as_ref()
     }
 
-    /// Hands the hub one event; whether there was one.
+    /// Hands the hub one event. Returns whether there was one.
     fn report(&mut self, events: &mpsc::Sender<MediaEvent>) -> bool {
         let Some(event) = self.held_event().cloned() else {
             return false;

@@ -1,4 +1,4 @@
-//! What must hold once nothing fails any longer.
+//! Things that must hold once nothing fails any longer.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::person::Person;
 use super::plan::Role;
 use super::run::Run;
 
-/// Of what somebody has written, the message that is old enough to have been read.
+/// The newest message of a writer that is old enough to have been read.
 fn since_number(writer: &Person) -> u32 {
     writer.written.saturating_sub(1).max(1)
 }
@@ -39,7 +39,7 @@ impl Run {
                     }
                 }
             }
-            // Whose checks are not answered loses the connection before long.
+            // A client whose checks are not answered loses the connection before long.
             let since = self.at.start + Duration::from_millis(since_ms);
             let is_deaf = |(_, connection): &(&String, &Connection)| {
                 connection.is_connected() && !connection.was_answered_since(since)
@@ -97,7 +97,8 @@ impl Run {
         self.missing_of(index, CALL, other, CALL, since_ms, missing);
     }
 
-    /// Of what `other` publishes on the connection that it calls `theirs`, and that arrives on the one called `own`.
+    /// The missing media of `other`, which publishes on the connection that it calls `theirs`, on the connection
+    /// called `own`.
     fn missing_of(
         &self,
         index: usize,

@@ -1,4 +1,4 @@
-//! What the server's metrics say, for one run. Each run has a recorder of its own, on its thread.
+//! The server's metrics for one run. Each run has a recorder of its own, on its thread.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,13 +10,13 @@ use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, Share
 pub struct Gauges(Mutex<BTreeMap<String, Arc<AtomicU64>>>);
 
 impl Gauges {
-    /// Of a gauge without labels. 0 where nothing was reported.
+    /// The value of a gauge without labels. 0 if nothing was reported.
     pub fn value(&self, name: &str) -> u64 {
         let all = self.0.lock().expect("one thread");
         all.get(&format!("{name}{{}}")).map_or(0, |value| number(value))
     }
 
-    /// Those that are not zero.
+    /// The gauges that are not zero.
     pub fn above_zero(&self) -> Vec<String> {
         let all = self.0.lock().expect("one thread");
         let above = all.iter().filter(|(_, value)| number(value) != 0);

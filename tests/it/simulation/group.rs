@@ -47,7 +47,7 @@ impl Person {
     pub fn hear_of_room(&mut self, at: &mut Surroundings, said: Said) {
         match said {
             Said::Entered(others) => self.entered(at, others),
-            // Of a room that the client has left meanwhile.
+            // A message about a room that the client has left meanwhile.
             _ if !self.is_in => {}
             Said::Arrived(other) => {
                 // Nobody can be there twice: a page would show them twice.
@@ -105,7 +105,7 @@ impl Person {
     }
 }
 
-/// People are called by their numbers, from 1.
+/// People are named by their numbers, from 1.
 fn index_of(name: &str) -> usize {
     name.parse::<usize>().expect("a number") - 1
 }

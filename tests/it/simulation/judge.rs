@@ -1,10 +1,10 @@
-//! What must hold of a packet that somebody gets.
+//! Things that must hold of a packet that somebody gets.
 
 use super::connection::Connection;
 use super::streams::Stamp;
 use super::surroundings::Surroundings;
 
-/// Whether a packet may have come here, and none before it is missing.
+/// Judges whether a packet may have come here, and whether none before it is missing.
 pub fn judge(
     at: &mut Surroundings,
     who: &str,
@@ -19,13 +19,13 @@ pub fn judge(
     let Some(sink) = &mut connection.sink else {
         panic!("{who} gets media on a connection that only sends: {stamp:?}");
     };
-    // A connection is asked for by the name of one person in one room.
+    // A connection is requested by the name of one person in one room.
     assert_eq!(
         sink.publisher, stamp.publisher,
         "{who} gets what somebody else sends: {stamp:?}"
     );
     if let Some(closed_ms) = closed_ms {
-        // Whoever has left, or whose publisher has left, gets nothing that was sent afterwards.
+        // A person who has left, or whose publisher has left, gets nothing that was sent afterwards.
         assert!(
             stamp.sent_ms <= closed_ms,
             "{who} gets what was sent after {closed_ms}: {stamp:?}"
@@ -40,7 +40,8 @@ pub fn judge(
         );
     }
     let before = sink.last.filter(|last| last.stream == stamp.stream);
-    // Neither client, nor their workers, nor their networks were disturbed: what happens to others is nothing to them.
+    // Neither client, nor their workers, nor their networks were disturbed: events at others do not change anything
+    // here.
     if let Some(before) = before.filter(|_| is_clean) {
         at.tally.packets_in_order += 1;
         assert_eq!(

@@ -1,6 +1,6 @@
 //! Hub, families, media workers, clients and the network between them, all in one and in virtual time, with faults: workers die
 //! or stand still, sockets die, storage is slow or fails, the process stands still, packets are lost, delayed, repeated and
-//! reordered. What happens in a run is drawn from its seed.
+//! reordered. The events of a run are drawn from its seed.
 //!
 //! A run has three parts. First everything happens that the plan wants. Then nothing fails any longer, and within a limit of
 //! time everybody has to be where they want to be, to know who else is there, and to get media. At last everybody leaves, and
@@ -46,7 +46,7 @@ use run::{Identities, Run};
 use surroundings::Log;
 use tally::Tally;
 
-/// How many runs there are where nobody says otherwise.
+/// The number of runs if nothing else is set.
 const RUNS: u64 = 1_000;
 
 /// Long enough for a run on the busiest machine. One that takes longer stands still at one instant of virtual time.
@@ -58,10 +58,10 @@ const WELL_WITHIN: Duration = Duration::from_secs(40);
 /// A socket whose client has vanished is noticed after 25 s, and closing takes a few more.
 const GONE_WITHIN: Duration = Duration::from_secs(40);
 
-/// So many runs that everything that is judged has been judged in some of them.
+/// In so many runs every check has something to judge.
 const ENOUGH_RUNS: u64 = 300;
 
-/// In one run of so many a worker is lost while everybody leaves.
+/// The part of the runs in which a worker is lost while everybody leaves.
 const LOST_AT_THE_END_IN: f64 = 0.3;
 
 /// Lines of a failed run's log that are printed.
@@ -81,7 +81,7 @@ fn identities() -> &'static Identities {
     IDENTITIES.get_or_init(Identities::generate)
 }
 
-/// Whatever goes wrong in it panics. Its log is written as it goes on.
+/// Runs once. Any error in it panics. Its log is written as it goes on.
 fn run(seed: u64, log: Log) -> Tally {
     let plan = Plan::draw(seed);
     let gauges = Arc::new(Gauges::default());
@@ -101,7 +101,7 @@ fn run(seed: u64, log: Log) -> Tally {
     })
 }
 
-/// Nothing fails any more: everybody gets what they want.
+/// Nothing fails any more: everybody must get what they want.
 async fn settle(run: &mut Run, random: &mut StdRng) {
     run.calm_down();
     for index in 0..run.people.len() {
@@ -114,7 +114,7 @@ async fn settle(run: &mut Run, random: &mut StdRng) {
     assert!(is_well, "not within {WELL_WITHIN:?}: {:#?}", run.missing(since_ms));
 }
 
-/// Everybody leaves, each in their own way: nothing is left.
+/// Everybody leaves, each in their own way: nothing may be left.
 async fn leave(run: &mut Run, random: &mut StdRng) {
     run.at.note("leaving");
     for index in 0..run.people.len() {
@@ -138,7 +138,7 @@ async fn leave(run: &mut Run, random: &mut StdRng) {
     assert!(is_empty, "left after {GONE_WITHIN:?}: {:#?}", run.leftovers());
 }
 
-/// Runs one after the other; what went wrong, with the seed.
+/// Runs one after the other. Returns an error with its seed.
 fn run_all(seeds: &[u64], done: &mpsc::Sender<u64>) -> Result<(), String> {
     let mut tally = Tally::default();
     for &seed in seeds {
@@ -200,7 +200,7 @@ fn the_same_seed_gives_the_same_run() {
     for seed in 1..=8 {
         let lines = || {
             let log = Log::default();
-            // What fails in it is the other test's to tell.
+            // An error in it is for the other test to report.
             catch_unwind(AssertUnwindSafe(|| run(seed, log.clone()))).ok();
             log.lock().map(|lines| lines.clone()).unwrap_or_default()
         };

@@ -19,17 +19,17 @@ use super::streams::{Sink, Source};
 use super::surroundings::{Facts, Surroundings};
 use crate::netsim::network::{Datagram, Link};
 
-/// Nothing that a client asks takes the server longer: one input of the hub each millisecond, and the way there and back.
+/// The longest time for an answer: one input of the hub each millisecond, and the way there and back.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(3);
-/// Entering asks storage, which is slow at times.
+/// The same for entering, which asks storage, and storage is slow at times.
 const ENTERED_WITHIN: Duration = Duration::from_secs(10);
-/// For how long connections that are over are listened to, and go on sending.
+/// How long connections that are over still receive and send.
 const GHOST_LIVES: Duration = Duration::from_secs(2);
-/// What leaving takes until the worker has heard of it.
+/// The time until the worker has heard that somebody leaves.
 pub const LEAVING_MS: u64 = 500;
-/// The server says that somebody has left after it has told the worker.
+/// The server says that somebody has left after it has given the worker the command.
 pub const LEFT_MS: u64 = 150;
-/// Pages that are thrown out come again after a moment.
+/// Pages that were thrown out come again after this time.
 const COMES_AGAIN_AFTER: Duration = Duration::from_millis(900);
 
 pub const ENTERING: &str = "entering";
@@ -42,31 +42,31 @@ pub struct Person {
     pub socket: Option<Socket>,
     /// Sockets that are being closed, or that a newer one of the same name is to replace.
     old_sockets: Vec<Socket>,
-    /// Wants to be in the room, or in a call.
+    /// Whether the client wants to be in the room, or in a call.
     pub wants_in: bool,
     pub publishes: bool,
     pub room: u8,
     /// The room that it has asked to enter while it is in another.
     pub moving_to: Option<u8>,
-    /// How often it has asked to enter without having been answered.
+    /// The number of unanswered requests to enter.
     pub entries: usize,
     pub come_at: Option<Instant>,
-    /// Has entered the room; or is registered, where there are calls.
+    /// Whether it has entered the room; or is registered, where there are calls.
     pub is_in: bool,
     pub others: BTreeSet<String>,
-    /// Whose media are said not to arrive.
+    /// People whose media are said not to arrive.
     pub lost: BTreeSet<String>,
     pub connections: BTreeMap<String, Connection>,
-    /// Offers that have not been answered: of which connection, and by when they have to be.
+    /// Offers that have not been answered: the connection of each, and when the answer is due.
     pub asked: BTreeMap<String, (u32, Option<Instant>)>,
     ghosts: Vec<Ghost>,
-    /// Nothing is read from the socket before.
+    /// Nothing is read from the socket before this time.
     pub reads_again_at: Instant,
-    /// ICE is not restarted before.
+    /// ICE is not restarted before this time.
     pub restarts_from: Instant,
-    /// Nothing gets through.
+    /// Since when nothing gets through.
     pub unheard_since: Option<Instant>,
-    /// Something got through again.
+    /// When something got through again.
     pub heard_again_at: Option<Instant>,
     pub link: Link,
     pub link_is_clean: bool,
@@ -82,7 +82,7 @@ struct Ghost {
     of: String,
     connection: Connection,
     lives_until: Instant,
-    /// What is sent later must not come through.
+    /// Media sent later than this must not come through.
     closed_ms: u64,
 }
 
@@ -131,7 +131,7 @@ impl Person {
         }
     }
 
-    /// Another connection, and its offer. It publishes, or gets what somebody publishes, or both.
+    /// Opens another connection, and makes its offer. It publishes, or gets what somebody publishes, or both.
     pub fn open(&mut self, at: &mut Surroundings, of: &str, publishes: bool, watched: Option<usize>) -> String {
         let number = at.number();
         let address = SocketAddr::from(([10, 1, self.index as u8, 1], 10_000 + number as u16));
@@ -168,7 +168,7 @@ impl Person {
         self.link_up_all(at);
     }
 
-    /// Nothing is read from the socket for so long.
+    /// Lets nothing be read from the socket for so long.
     pub fn stall(&mut self, at: &Surroundings, time: Duration) {
         if let Some(socket) = &mut self.socket {
             socket.stall(at.now + time);
@@ -177,7 +177,7 @@ impl Person {
         }
     }
 
-    /// The page closes the connection by which it publishes.
+    /// Closes the connection by which the page publishes.
     pub fn end_publishing(&mut self, at: &mut Surroundings) {
         let now = at.now;
         let own = self.name.clone();
@@ -195,7 +195,7 @@ impl Person {
         }
     }
 
-    /// The next offer of a connection.
+    /// Makes the next offer of a connection.
     pub fn offer(&mut self, at: &Surroundings, of: &str) -> String {
         let connection = self.connections.get_mut(of).expect("a connection");
         // A call rings for as long as it may.
@@ -216,7 +216,7 @@ impl Person {
         let Some(connection) = self.connections.get_mut(of) else {
             return;
         };
-        // Answers to what has been replaced meanwhile may come late.
+        // Answers about replaced connections may come late.
         if !connection.is_answered_by(answer) {
             return;
         }
@@ -238,7 +238,7 @@ impl Person {
         }
     }
 
-    /// A connection is over: by the client's wish, or because the server has said so.
+    /// Ends a connection: by the client's wish, or because the server has said so.
     pub fn part(&mut self, at: &mut Surroundings, of: &str, slack_ms: u64) {
         self.asked.remove(of);
         if let Some(connection) = self.connections.remove(of) {
@@ -268,7 +268,7 @@ impl Person {
         self.phase = Phase::Free;
     }
 
-    /// The socket is closed behind all that was said.
+    /// Closes the socket behind all that was sent.
     pub fn hang_up(&mut self, at: &mut Surroundings) {
         if let Some(mut socket) = self.socket.take() {
             at.note(format!("{} closes the socket", self.name));
@@ -278,7 +278,7 @@ impl Person {
         self.part_all(at, LEAVING_MS);
     }
 
-    /// Nothing is heard of the client any more, and nothing reaches it. The server has to find that out.
+    /// Nothing arrives from the client any more, and nothing reaches it. The server has to find that out.
     pub fn vanish(&mut self, at: &mut Surroundings) -> Option<Socket> {
         at.note(format!("{} vanishes", self.name));
         self.part_all(at, 0);
@@ -287,7 +287,7 @@ impl Person {
         self.socket.take()
     }
 
-    /// Another socket takes the place of the one that there may be.
+    /// Puts another socket in the place of the one that there may be.
     pub fn come(&mut self, at: &mut Surroundings, socket: Socket) {
         at.note(format!("{} comes", self.name));
         self.come_at = None;
@@ -367,7 +367,7 @@ impl Person {
         }
     }
 
-    /// The server has closed the socket, for a reason that there must be.
+    /// The server has closed the socket; there must be a reason for that.
     fn closed(&mut self, at: &mut Surroundings, code: Option<u16>) {
         at.note(format!("{} is closed: {code:?}", self.name));
         let is_due = match code {
@@ -463,7 +463,7 @@ impl Person {
         }
     }
 
-    /// Something has happened to what is at this address.
+    /// Something has happened at this address.
     pub fn disturb_at(&mut self, at: &mut Surroundings, server: SocketAddr) {
         for connection in self.connections.values_mut() {
             if connection.server().is_none_or(|known| known == server) {
@@ -472,7 +472,7 @@ impl Person {
         }
     }
 
-    /// The server has not run for so long: what it owes it owes later.
+    /// The server has not run for so long: its answers are due later.
     pub fn wait_longer(&mut self, time: Duration) {
         for (_, bound) in self.asked.values_mut() {
             *bound = bound.map(|bound| bound + time);

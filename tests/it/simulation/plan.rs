@@ -1,4 +1,4 @@
-//! What is to happen in a run, drawn from its seed: who is there and how they behave, and which faults come when.
+//! The events of a run, drawn from its seed: who is there and how they behave, and which faults come when.
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use crate::netsim::network::Link;
 
 pub struct Plan {
     pub people: Vec<Role>,
-    /// By time.
+    /// Events by time.
     pub events: Vec<(Duration, Event)>,
-    /// From then on nothing fails any more.
+    /// When the last fault is over.
     pub calm_at: Duration,
     pub room_subscriptions_per_worker: usize,
     /// Commands that may wait for a worker.
@@ -36,7 +36,7 @@ pub enum Role {
     Writer(usize),
 }
 
-/// What is spoken in `/groupcall`: which key has a message's kind.
+/// The dialect in `/groupcall`: the key that has a message's kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     Id,
@@ -52,10 +52,10 @@ pub enum Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deed {
     Come,
-    /// Out of the room or the call, by a message. The socket stays for the next time.
+    /// Leaves the room or the call, by a message. The socket stays for the next time.
     Leave,
     CloseSocket,
-    /// Without a word: the process is killed, or the network is gone.
+    /// Leaves without a word: the process is killed, or the network is gone.
     Vanish,
     /// Comes with another socket while the first is still open.
     ComeTwice,
@@ -65,7 +65,7 @@ pub enum Deed {
     Republish,
     /// Reads nothing from its socket for a while.
     Stall(Duration),
-    /// Does not restart ICE for a while, whatever does not come through.
+    /// Does not restart ICE for a while, although nothing comes through.
     Wait(Duration),
 }
 
@@ -85,23 +85,23 @@ pub enum Fault {
     },
     /// The process does not run for so long.
     Standstill(Duration),
-    /// The clock that says what day it is goes wrong by so many seconds.
+    /// The wall clock goes wrong by so many seconds.
     WallClock(i64),
 }
 
-/// Two who call, two who write, three in rooms.
+/// Two people who call, two who write, three in rooms.
 pub const PEOPLE_MAX: usize = 7;
 
-/// An outage in which the server hears nothing of a client for longer than its consent lasts, in one run of so many: it takes
+/// The part of the runs with an outage in which the server hears nothing of a client for longer than its consent lasts: it takes
 /// as much virtual time as several short runs.
 const SILENT_IN: f64 = 0.1;
-/// Of these, outages that last for longer than the server keeps a connection of which it hears nothing. The others leave for that
-/// time: nothing else is to be seen in it.
+/// Of these, the part in which the outage lasts longer than the server keeps a connection of which it hears nothing. The others
+/// leave for that time: nothing else happens in it.
 const FORGOTTEN_IN: f64 = 0.25;
 /// Before it everybody gets what they want, if nothing else fails.
 const BEFORE_SILENCE: Duration = Duration::from_secs(3);
 
-/// Deaths and long silences of workers in one run. Of one worker three are made good within a minute.
+/// Deaths and long silences of workers in one run. One worker can be replaced three times within a minute.
 pub const LOSSES_MAX: usize = 3;
 
 impl Plan {
@@ -172,7 +172,7 @@ fn deeds(random: &mut StdRng, person: usize, role: Role, calm_at: Duration, even
                 (Role::Group { .. }, 6) => Deed::Publish(random.random_bool(0.6)),
                 (Role::Group { .. }, 7) => Deed::Move(random.random_range(1..=2)),
                 (Role::Group { .. }, 8) => Deed::Republish,
-                // Nothing new.
+                // No new deed.
                 _ => Deed::Come,
             },
         };
@@ -212,7 +212,7 @@ fn faults(random: &mut StdRng, people: usize, calm_at: Duration, events: &mut Ve
     losses
 }
 
-/// Somebody who was connected, perhaps, is not heard for a while, and keeps still. How long it takes.
+/// Somebody who may have been connected is not heard for a while, and does nothing. Returns how long it takes.
 fn silence(
     random: &mut StdRng,
     people: &[Role],
@@ -243,7 +243,7 @@ fn silence(
     } else {
         ms(random.random_range(21_000..33_000))
     };
-    // Together with other deeds and faults it would be an outage of some length only.
+    // Together with other deeds and faults it would only be an outage of some length.
     events.extend((0..people.len()).map(|index| (from, Event::Deed(index, Deed::Come))));
     events.push((from + ms(500), Event::Deed(person, Deed::Publish(true))));
     let begin = from + BEFORE_SILENCE;
@@ -257,7 +257,7 @@ fn silence(
         let leave = |index| (begin + ms(500), Event::Deed(index, Deed::CloseSocket));
         events.extend((0..people.len()).filter(is_other).map(leave));
     } else if losses < LOSSES_MAX && random.random_bool(0.3) {
-        // After the others have been told; of some of them the connections are lost.
+        // After the loss was sent to the others; some of them lose their connections.
         let at = begin + CONSENT_TIMEOUT + ms(random.random_range(300..1_000));
         let worker = random.random_range(0..WORKERS);
         events.push((at, Event::Fault(Fault::WorkerDies(worker))));

@@ -1,8 +1,8 @@
 //! One run: the hub, two workers, the network and the people, in virtual time, from one event to the next.
 //!
 //! The hub, its mailbox and the sockets' loops are the server's own tasks, on a runtime of one thread whose time stands still
-//! until all of them wait. Everything else is done here between their turns, in a fixed order. The tasks are given one thing a
-//! millisecond, so the same seed always leads to the same run.
+//! until all of them wait. Everything else is done here between their turns, in a fixed order. The tasks are given one thing
+//! each millisecond, so the same seed always leads to the same run.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,12 +36,12 @@ use crate::websocket::wire::wire;
 
 /// The shortest step: the runtime's timers count milliseconds.
 const STEP: Duration = Duration::from_millis(1);
-/// The longest: the hub's timers may have brought something about.
+/// The longest step: the hub's timers may have caused something.
 const LOOKS_EVERY: Duration = Duration::from_millis(40);
-/// From the end of all faults until clients check their connections: what they then get counts.
+/// The time from the end of all faults until clients check their connections: what they get after that counts.
 const CHECKS_AFTER: Duration = Duration::from_millis(250);
 const MEDIA_EVENTS: usize = 4_096;
-/// Seconds since 1970 at the begin of a run.
+/// Seconds since 1970 at the beginning of a run.
 const DAY_S: i64 = 1_767_323_045;
 
 pub struct Run {
@@ -55,16 +55,16 @@ pub struct Run {
     storage: Storage,
     wall_s: Arc<AtomicI64>,
     conversations: Vec<JoinHandle<()>>,
-    /// Of clients that have vanished: the server does not know yet.
+    /// Sockets of clients that have vanished: the server does not know it yet.
     pub dead_sockets: Vec<Socket>,
     storage_recovers_at: Option<Instant>,
     outages: Vec<(Instant, usize)>,
     pub audited_at: Instant,
-    /// What is wrong, and may be so for a moment only.
+    /// Errors that may exist for a moment only.
     pub wrong_since: BTreeMap<String, Instant>,
 }
 
-/// The certificates of a process that runs many times: of the server two, of each client one.
+/// The certificates of a process that runs many times: two for the server, one for each client.
 pub struct Identities(Vec<DtlsIdentity>);
 
 impl Identities {
@@ -113,7 +113,7 @@ impl Run {
         }
     }
 
-    /// What the plan wants, up to the time from which on nothing fails any more.
+    /// Does everything in the plan, up to the time from which nothing fails any more.
     pub async fn follow(&mut self, plan: &Plan) {
         for (due, event) in &plan.events {
             self.until(*due).await;
@@ -191,7 +191,7 @@ impl Run {
         }
     }
 
-    /// The process does not run, as on a machine that is stopped for a while: all timers are late.
+    /// Stops the process, like a machine that stands still for a while: all timers are late.
     async fn stand_still(&mut self, time: Duration) {
         tokio::time::advance(time).await;
         self.at.now = tokio::time::Instant::now().into_std();
@@ -224,7 +224,7 @@ impl Run {
         person.link_up_all(&mut self.at);
     }
 
-    /// Everything works again.
+    /// Ends all faults.
     pub fn calm_down(&mut self) {
         self.at.note("calm");
         self.storage.set(Duration::ZERO, false);
@@ -254,7 +254,7 @@ impl Run {
         tokio::time::sleep_until(next.into()).await;
     }
 
-    /// Lets the workers turn. Whether the hub may be given something else yet.
+    /// Lets the workers turn. Returns whether the hub may be given something else yet.
     fn turn(&mut self, may_report: bool) -> bool {
         let mut floor = self.engines.lock();
         let may_report = floor.turn(self.at.now, &mut self.at.network, &self.media_events, may_report);
@@ -294,7 +294,7 @@ impl Run {
         }
     }
 
-    /// One message, or one new client, reaches the server: whether there was one.
+    /// One message, or one new client, reaches the server. Returns whether there was one.
     async fn arrive(&mut self) -> bool {
         let now = self.at.now;
         let comes = |person: &Person| person.come_at.is_some_and(|due| due <= now);
@@ -332,12 +332,12 @@ impl Run {
         person.come(&mut self.at, Socket::new(client));
     }
 
-    /// What the network has brought.
+    /// Delivers the datagrams that the network has brought.
     fn deliver(&mut self) {
         let mut floor = self.engines.lock();
         while let Some(datagram) = self.at.network.arrived(self.at.now) {
             if let Some(seat) = floor.seat_at(datagram.to) {
-                // A socket is full only where the worker stands still, and then nobody counts.
+                // A socket is full only when its worker stands still, and losses do not count then.
                 floor.deliver(seat, datagram);
                 continue;
             }
@@ -350,8 +350,8 @@ impl Run {
         }
     }
 
-    /// The hub and the workers know the same connections whenever nothing is on its way between them: otherwise one of
-    /// them keeps what nobody will ever close.
+    /// Compares the connections of the hub and the workers. They must be the same whenever nothing is on its way between them:
+    /// otherwise one of them keeps something that nobody will ever close.
     fn compare(&mut self) {
         let mut floor = self.engines.lock();
         if floor.is_quiet() {
@@ -365,7 +365,7 @@ impl Run {
         }
     }
 
-    /// Everything that was there is gone.
+    /// Things that are left although everything should have ended.
     pub fn leftovers(&mut self) -> Vec<String> {
         self.dead_sockets.retain(|socket| !socket.is_over());
         let mut left = self.gauges.above_zero();
@@ -380,7 +380,7 @@ impl Run {
         left
     }
 
-    /// Ends the server, in order. What has been judged.
+    /// Ends the server, in order. Returns what was judged.
     pub async fn end(self) -> Tally {
         self.hub.shutdown().await;
         assert_eq!(self.hub.ended().await, HubEnd::Stopped);

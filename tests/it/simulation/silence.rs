@@ -1,4 +1,4 @@
-//! What follows when a client falls silent: the others are sent that its media are lost, and its connection is kept for some
+//! The consequences when a client falls silent: the others are sent that its media are lost, and its connection is kept for some
 //! minutes, and longer if it offers anew meanwhile.
 
 use std::collections::BTreeSet;
@@ -15,11 +15,11 @@ use super::run::Run;
 use super::surroundings::Surroundings;
 use super::tally::Tally;
 
-/// What was on its way has arrived, and the end of a time is noticed.
+/// Time for packets on their way to arrive, and for the end of a time to be noticed.
 const SLACK: Duration = Duration::from_secs(1);
-/// For how long a handshake that was interrupted may go on.
+/// How long a handshake that was interrupted may go on.
 const STUCK_FOR: Duration = Duration::from_secs(3);
-/// News take less, and the next audit.
+/// Time for an event to arrive, and for the next audit.
 const NEWS_TAKE: Duration = Duration::from_millis(1_500);
 
 impl Run {
@@ -48,7 +48,7 @@ impl Run {
         let Some((connection, server)) = connection.and_then(|one| Some((one, one.server()?))) else {
             return;
         };
-        // One that stood still has heard the client later; another in its place knows nothing of it.
+        // A worker that stood still has heard the client later; another in its place knows nothing of it.
         let undisturbed = |worker: &usize| at.undisturbed_since[*worker] <= since;
         let Some(worker) = at.worker_at(server).filter(undisturbed) else {
             return;
@@ -77,8 +77,8 @@ impl Run {
     }
 }
 
-/// A client that comes back within some minutes finds its keys, and so does one that offers anew all the time, but nobody's are
-/// kept for ever.
+/// A client that comes back within some minutes finds its keys, and so does one that offers anew all the time, but nobody's keys
+/// are kept for ever.
 fn judge_kept(
     connection: &Connection,
     worker: &Worker,
@@ -102,10 +102,10 @@ fn judge_kept(
     is_kept.then(|| format!("connection {number} is kept for ever"))
 }
 
-/// Whether somebody has to know what becomes of another's media.
+/// Whether somebody must know the state of another's media.
 fn hears_of(hearer: &Person, other: &Person, now: Instant) -> bool {
     let meets = if other.own_connection() == CALL {
-        // There is one call only.
+        // There is only one call.
         hearer.own_connection() == CALL && [hearer, other].iter().all(|one| one.phase == Phase::Talking)
     } else {
         hearer.room == other.room && hearer.others.contains(&other.name)
@@ -114,8 +114,8 @@ fn hears_of(hearer: &Person, other: &Person, now: Instant) -> bool {
 }
 
 impl Person {
-    /// A handshake into which an outage fell may be done for the server: the client repeats its last flight, more and more seldom,
-    /// for up to a minute. People do not wait for that.
+    /// Replaces handshakes that are stuck. One that an outage interrupted may be done for the server: the client repeats its last
+    /// flight, more and more seldom, for up to a minute. People do not wait for that.
     pub fn replace_what_is_stuck(&mut self, at: &mut Surroundings) {
         let Some(again_at) = self.heard_again_at.filter(|again_at| *again_at + STUCK_FOR <= at.now) else {
             return;
@@ -133,7 +133,7 @@ impl Person {
         }
     }
 
-    /// What the connection is called by which it publishes.
+    /// The name of the connection by which it publishes.
     pub fn own_connection(&self) -> &str {
         match self.dialect() {
             Some(_) => &self.name,

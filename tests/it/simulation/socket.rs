@@ -10,9 +10,9 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use crate::websocket::wire::WireClient;
 
-/// From one end to the other.
+/// The time from one end to the other.
 const DELAY: Duration = Duration::from_millis(15);
-/// The server reads nothing now: it is tried again.
+/// The server reads nothing now: the next attempt comes after this time.
 const AGAIN: Duration = Duration::from_millis(5);
 
 pub struct Socket {
@@ -22,12 +22,12 @@ pub struct Socket {
     reads_nothing_until: Option<Instant>,
 }
 
-/// What comes out of a socket.
+/// What a socket delivers to its client.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Heard {
     Text(String),
     Binary(Bytes),
-    /// With the code of the close frame.
+    /// The end, with the code of the close frame.
     Closed(Option<u16>),
 }
 
@@ -45,7 +45,7 @@ impl Socket {
         self.to_server.push_back((now + DELAY, message));
     }
 
-    /// Says goodbye behind all that has been said.
+    /// Says goodbye, after all that has been sent.
     pub fn close(&mut self, now: Instant) {
         self.send(now, Message::Close(None));
     }
@@ -54,7 +54,7 @@ impl Socket {
         self.reads_nothing_until = Some(until);
     }
 
-    /// Whether the server has let go of it.
+    /// Whether the server has closed it.
     pub fn is_over(&self) -> bool {
         self.client.incoming.is_closed()
     }
@@ -82,7 +82,7 @@ impl Socket {
         }
     }
 
-    /// Takes what the server has sent onto the way.
+    /// Takes everything that the server has sent onto the way.
     pub fn collect(&mut self, now: Instant) {
         self.reads_nothing_until = self.reads_nothing_until.filter(|until| now < *until);
         if self.reads_nothing_until.is_some() {

@@ -23,7 +23,7 @@ struct State {
 }
 
 impl Storage {
-    /// How it answers from now on.
+    /// Sets how it answers from now on.
     pub fn set(&self, takes: Duration, fails: bool) {
         let mut state = self.0.lock().expect("one thread");
         (state.takes, state.fails) = (takes, fails);

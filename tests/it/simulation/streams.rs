@@ -1,5 +1,5 @@
-//! The packets that clients send. Each names its publisher, its stream, its number and when it was sent, so that its receiver
-//! knows what it got. And what the receiver notes of them.
+//! The packets that clients send, and the receiver's notes about them. Each packet names its publisher, its stream, its
+//! number and when it was sent, so that its receiver knows what it got.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -10,23 +10,23 @@ use patchbay::media::rtp::Header;
 
 use crate::worker::media_client::{VIDEO_PT, rtp, vp8};
 
-/// Few frames, of one packet each: what they lead to does not depend on how many there are.
+/// Few frames, of one packet each: their effects do not depend on how many there are.
 const FRAME_INTERVAL: Duration = Duration::from_millis(100);
 const TIMESTAMPS_PER_FRAME: u32 = 9_000;
-/// Behind the descriptor and the frame's header.
+/// The place of the stamp, behind the descriptor and the frame's header.
 const STAMP_AT: usize = 16;
 const STAMP_LEN: usize = 17;
 const PAYLOAD_LEN: usize = 160;
 /// Sent packets that are kept for repetitions.
 const KEPT: usize = 32;
-/// Gaps that are longer are none that a repetition could close.
+/// Longer gaps cannot be closed by repetitions.
 const GAP_MAX: u16 = 16;
 
-/// What a packet says of itself.
+/// The contents of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     pub publisher: u8,
-    /// Every connection that publishes has a stream of its own.
+    /// The number of the stream: each connection that publishes has one of its own.
     pub stream: u32,
     pub count: u32,
     pub sent_ms: u64,
@@ -43,7 +43,7 @@ impl Stamp {
         stamp[9..].copy_from_slice(&self.sent_ms.to_be_bytes());
     }
 
-    /// `None` where not every byte is what was sent.
+    /// Reads a stamp. `None` if not every byte is as it was sent.
     pub fn read(payload: &[u8]) -> Option<Stamp> {
         let stamp = payload.get(STAMP_AT..STAMP_AT + STAMP_LEN)?;
         let stamp = Stamp {
@@ -69,7 +69,7 @@ pub struct Source {
     pub stream: u32,
     pub next_frame: Instant,
     count: u32,
-    /// Of the next packet. It begins shortly before it wraps.
+    /// The number of the next packet. It begins shortly before it wraps.
     sequence: u64,
     key_frame_wanted: bool,
     kept: VecDeque<(u16, Vec<u8>)>,
@@ -124,7 +124,7 @@ impl Source {
         sealed
     }
 
-    /// Heeds what the server asks for; the packets to be sent again.
+    /// Takes the server's requests. Returns the packets to be sent again.
     pub fn take_feedback(&mut self, compound: &[u8]) -> Vec<Vec<u8>> {
         let mut again = Vec::new();
         for packet in rtcp::packets(compound) {
@@ -141,9 +141,9 @@ impl Source {
     }
 }
 
-/// What somebody gets of somebody.
+/// The media that somebody gets of another.
 pub struct Sink {
-    /// Of whom.
+    /// The person who publishes them.
     pub publisher: u8,
     highest: Option<u16>,
     /// The newest packet of the stream that came last.

@@ -1,4 +1,5 @@
-//! What all people of a run share: the time, the network, the log, and what is known of the streams that were sent.
+//! Things that all people of a run share: the time, the network, the log, and facts about the streams that were
+//! sent.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,14 +16,14 @@ pub struct Surroundings {
     pub start: Instant,
     pub now: Instant,
     pub network: Network,
-    /// By worker.
+    /// The workers' addresses.
     pub servers: Vec<SocketAddr>,
     /// Workers that have been disturbed and not been replaced or gone on since.
     pub disturbed: Vec<bool>,
-    /// Since when each has not been.
+    /// Since when each has not been disturbed.
     pub undisturbed_since: Vec<Instant>,
     pub streams: BTreeMap<u32, Facts>,
-    /// Workers have died or stood still for long: the server may end rooms.
+    /// Whether workers have died or stood still for long: then the server may end rooms.
     pub workers_failed: bool,
     pub storage_failed: bool,
     pub tally: Tally,
@@ -30,13 +31,13 @@ pub struct Surroundings {
     log: Log,
 }
 
-/// What is true of a stream.
+/// Facts about a stream.
 pub struct Facts {
-    /// In which room it is published.
+    /// The room in which it is published.
     pub room: u8,
-    /// Nothing has happened that could lose one of its packets on their way to the server, or there.
+    /// Whether nothing has happened that could lose one of its packets on their way to the server, or there.
     pub is_clean: bool,
-    /// What is sent later must not come through: by then the server has been told that it is over.
+    /// When the server has got the end of the stream: media sent later must not come through.
     pub ended_ms: Option<u64>,
 }
 
@@ -66,7 +67,7 @@ impl Surroundings {
         self.now - self.start
     }
 
-    /// Which worker is at this address.
+    /// The worker at this address.
     pub fn worker_at(&self, server: SocketAddr) -> Option<usize> {
         self.servers.iter().position(|address| *address == server)
     }
@@ -83,7 +84,7 @@ impl Surroundings {
         self.next_number
     }
 
-    /// The server has not run for so long: what was to have reached it by some time reaches it later.
+    /// The server has not run for so long: everything that was due to reach it by some time is due later.
     pub fn wait_longer(&mut self, time: Duration) {
         for facts in self.streams.values_mut() {
             facts.ended_ms = facts.ended_ms.map(|ended| ended + time.as_millis() as u64);

@@ -13,7 +13,7 @@ macro_rules! tally {
                 $(self.$count += other.$count;)*
             }
 
-            /// What has never happened.
+            /// The things that have never happened.
             pub fn missing(&self) -> Vec<&'static str> {
                 let all = [$((stringify!($count), self.$count)),*];
                 all.into_iter().filter(|(_, count)| *count == 0).map(|(name, _)| name).collect()

@@ -54,7 +54,7 @@ impl Person {
 
     pub fn hear_message(&mut self, at: &Surroundings, bytes: &Bytes) {
         let mut message = Model::of(bytes).written();
-        // What day it is the simulation changes.
+        // The simulation changes the wall clock.
         message.as_object_mut().expect("an object").remove("timeStamp");
         at.note(format!("{} < {message}", self.name));
         let number = |field: &str| message[field].as_u64().unwrap_or_default() as u32;
@@ -70,7 +70,7 @@ impl Person {
         let Role::Writer(writer) = self.role else {
             panic!("{} has no /ws", self.name);
         };
-        // The server writes the sender itself, so that it can be believed.
+        // The server writes the sender itself, so that receivers can trust it.
         let expected = (json!(self.name), json!((writer + 1).to_string()));
         let found = (message["receiver"].clone(), message["sender"].clone());
         assert_eq!(
@@ -82,7 +82,8 @@ impl Person {
             .as_str()
             .and_then(|text| text.parse().ok())
             .expect("a number");
-        // In the order in which they were sent, those that waited first. Once, unless storage could not forget them.
+        // They come in the order in which they were sent, the waiting ones first. Each comes once, unless storage
+        // could not delete it.
         let is_new = number > self.read;
         assert!(
             is_new || at.storage_failed,
