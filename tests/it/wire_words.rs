@@ -1,7 +1,7 @@
 //! Words of the wire: only `signaling/` knows them. They are taken from its `wire.rs` files, as serde writes them.
 //!
-//! Words that are plain English (`name`, `message`) stand everywhere and are left out: a word of the wire has several words
-//! in it (`sdpOffer`, `to_phone`).
+//! Words that are plain English (`name`, `message`) are everywhere and are left out: a word of the wire consists of several
+//! words (`sdpOffer`, `to_phone`).
 
 use std::collections::BTreeSet;
 
@@ -9,8 +9,8 @@ use syn::visit::{self, Visit};
 
 use super::tidy::{assert_none, rust_files};
 
-/// The configuration names a message type as the default of the switch that chooses it; the address of the page of a call
-/// names the two who talk; the load tester is a client.
+/// Files that may know them: the configuration names a message type as the default of the switch that chooses it; the
+/// address of the page of a call names the two who talk; the load tester is a client.
 const KNOWS: &[&str] = &[
     "src/signaling",
     "src/config/mod.rs",
@@ -18,16 +18,16 @@ const KNOWS: &[&str] = &[
     "src/load/servers",
 ];
 
-/// The names of columns and options, too.
+/// Words that are also names of columns and options.
 const ALSO_ELSEWHERE: &[&str] = &["device_id"];
 
-/// A word whose kind is configured stands in no `wire.rs`.
+/// A word whose kind is configured is in no `wire.rs`.
 const CONFIGURED: &str = "reciveTextMessage";
 
 #[derive(Default)]
 struct Words(BTreeSet<String>);
 
-/// What serde is told about a type, a variant or a field.
+/// The serde attributes of a type, a variant or a field.
 #[derive(Default)]
 struct Told {
     rename: Option<String>,
@@ -85,7 +85,7 @@ impl Visit<'_> for Words {
     fn visit_item_enum(&mut self, item: &syn::ItemEnum) {
         let told = Told::of(&item.attrs);
         for variant in &item.variants {
-            // Without a style an enum is not written by its variants' names.
+            // Without a style, an enum is not written by its variants' names.
             if told.rename_all.is_some() {
                 let name = snake(&variant.ident.to_string());
                 self.add(styled(&name, told.rename_all.as_deref()));
@@ -94,7 +94,7 @@ impl Visit<'_> for Words {
         }
     }
 
-    /// Kinds that are listed, and names that are written out.
+    /// Kinds in lists, and names that are written out.
     fn visit_lit_str(&mut self, text: &syn::LitStr) {
         self.add(text.value());
     }
@@ -119,7 +119,7 @@ fn snake(name: &str) -> String {
     snake
 }
 
-/// A name in snake case as serde writes it.
+/// A name in snake case, as serde writes it.
 fn styled(name: &str, style: Option<&str>) -> String {
     match style {
         None | Some("snake_case") => name.to_owned(),
@@ -138,7 +138,8 @@ fn styled(name: &str, style: Option<&str>) -> String {
     }
 }
 
-/// The words of all families: from `wire.rs` and `words.rs`, and the kinds of messages that a family's `mod.rs` tells apart.
+/// The words of all families: from `wire.rs` and `words.rs`, and the kinds of messages that a family's `mod.rs`
+/// distinguishes.
 fn words() -> BTreeSet<String> {
     let mut words = Words::default();
     for file in rust_files("src/signaling") {
@@ -167,7 +168,7 @@ fn literals(item: &syn::Item, words: &mut Words) {
     Literals(words).visit_item(item);
 }
 
-/// Whether a line has the word: whole, and one that Rust's own names look like only as a text of its own.
+/// Whether a line has the word as a whole; a word that looks like Rust's own names must be a text of its own.
 fn mentions(line: &str, word: &str) -> bool {
     if word.contains('_') || word.starts_with(|c: char| c.is_ascii_uppercase()) {
         return line.contains(&format!("\"{word}\""));

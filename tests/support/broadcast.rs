@@ -1,4 +1,4 @@
-//! One publisher and many subscribers on one worker, or on two, all connected: what benches and measurements work on.
+//! One publisher and many subscribers on one worker, or on two, all connected: the basis of benches and measurements.
 
 use std::time::{Duration, Instant};
 
@@ -11,13 +11,13 @@ use super::media_client::{
 };
 
 pub const VIDEO_SSRC: u32 = 0x1000;
-/// Of the whole unprotected packet: what libwebrtc's video packets have on an Ethernet path.
+/// The length of the whole unprotected packet: that of libwebrtc's video packets on an Ethernet path.
 pub const PACKET_BYTES: usize = 1_188;
 
 pub struct Broadcast {
     pub now: Instant,
     pub worker: Worker,
-    /// Serves the rest of the subscribers.
+    /// The worker that serves the rest of the subscribers.
     pub mirror: Option<Worker>,
     mirror_buffer: Vec<u8>,
     pub publisher: Client,
@@ -31,7 +31,7 @@ impl Broadcast {
         Broadcast::on(now, &identity, worker, None, subscribers, 0)
     }
 
-    /// With `far` more subscribers on a worker that mirrors the room.
+    /// A broadcast with `far` more subscribers on a worker that mirrors the room.
     pub fn spread(now: Instant, near: u64, far: u64) -> Broadcast {
         let identity = DtlsIdentity::generate().expect("a certificate can be made");
         let (worker, mirror) = linked_workers(now, &identity);
@@ -46,7 +46,7 @@ impl Broadcast {
         near: u64,
         far: u64,
     ) -> Broadcast {
-        // One certificate for all clients: making a thousand would take longer than what is measured.
+        // All clients have one certificate: making a thousand would take longer than the measurement.
         let own = DtlsIdentity::generate().expect("a certificate can be made");
         let video = |receive, ssrc| {
             section(
@@ -85,7 +85,7 @@ impl Broadcast {
         broadcast
     }
 
-    /// The publisher's next packets, ready to be sent.
+    /// Seals the publisher's next packets, ready to be sent.
     pub fn sealed(&mut self, count: usize, key_frame: bool) -> Vec<Vec<u8>> {
         let packets = (0..count).map(|_| {
             let sequence = self.sequence;
@@ -120,7 +120,7 @@ impl Broadcast {
         sent
     }
 
-    /// Lets the workers hear one another; returns the bytes that they sent.
+    /// Exchanges the workers' messages. Returns the bytes that they sent.
     fn mirror(&mut self) -> usize {
         let mut sent = 0;
         if let Some(mirror) = &mut self.mirror {

@@ -27,7 +27,7 @@ pub const VIDEO_PT: u8 = 96;
 pub const VIDEO_RTX_PT: u8 = 97;
 pub const AUDIO_PT: u8 = 111;
 
-/// A worker whose own port, as it were, is this.
+/// A worker with this port as its own.
 pub fn worker(now: Instant) -> (Worker, DtlsIdentity) {
     let identity = DtlsIdentity::generate().unwrap();
     (worker_of(now, &identity, 0), identity)
@@ -37,17 +37,17 @@ pub fn worker_of(now: Instant, identity: &DtlsIdentity, index: usize) -> Worker 
     worker_again(now, identity, index, 0)
 }
 
-/// One in the place of as many lost ones.
+/// A worker in the place of as many lost ones.
 pub fn worker_again(now: Instant, identity: &DtlsIdentity, index: usize, generation: u8) -> Worker {
     worker_with(now, identity, &spare_identity(), index, generation)
 }
 
-/// What clients are given that must begin a new association: never the same certificate as the first one.
+/// The certificate for clients that must begin a new association: never the same one as the first.
 pub fn spare_identity() -> DtlsIdentity {
     DtlsIdentity::generate().unwrap()
 }
 
-/// One whose spare certificate is known.
+/// A worker whose spare certificate is known.
 pub fn worker_with(
     now: Instant,
     identity: &DtlsIdentity,
@@ -81,7 +81,7 @@ pub fn link(now: Instant, home: &mut Worker, mirror: &mut Worker) {
     mirror.link(now, 0, other_end);
 }
 
-/// Lets two linked workers hear one another until both are silent; hands on what they send.
+/// Exchanges the messages of two linked workers until both have none. Returns all that they send.
 pub fn settle(now: Instant, mut workers: [&mut Worker; 2], buffer: &mut [u8], mut sent: impl FnMut(&mut Worker)) {
     while workers.iter().any(|worker| worker.has_mail()) {
         for worker in &mut workers {
@@ -167,7 +167,7 @@ pub fn connectivity_check(username: &str, password: &str, nominates: bool) -> Ve
     message.raw
 }
 
-/// What a client sends its media from.
+/// The address from which a client sends its media.
 pub struct Client {
     pub address: SocketAddr,
     pub spec: PeerSpec,
@@ -239,7 +239,7 @@ impl Client {
         self.write_check(password, true)
     }
 
-    /// A check that nominates nothing: how clients keep their consent, and try other paths.
+    /// A check that nominates nothing: clients keep their consent with it, and try other paths.
     pub fn plain_check(&self) -> Vec<u8> {
         self.write_check(&self.spec.transports[0].local_pwd, false)
     }
@@ -259,7 +259,7 @@ impl Client {
         );
     }
 
-    /// As [`Client::connect`]; whether it came about.
+    /// Does the same, and returns whether it succeeded.
     pub fn try_connect(&mut self, now: Instant, worker: &mut Worker) -> bool {
         self.open(now, worker);
         let check = self.check();
@@ -267,7 +267,7 @@ impl Client {
         self.shake_hands(now, worker, |_| ())
     }
 
-    /// The handshake, without loss; whether it came about. `amid` comes before each datagram.
+    /// The handshake, without loss. Returns whether it succeeded. `amid` is called before each datagram.
     pub fn shake_hands(&mut self, now: Instant, worker: &mut Worker, mut amid: impl FnMut(&mut Worker)) -> bool {
         self.dtls.start(now).unwrap();
         for _ in 0..16 {
@@ -282,7 +282,7 @@ impl Client {
         false
     }
 
-    /// Sends one datagram to the worker and takes in what comes back for this client. What is for others is lost.
+    /// Sends one datagram to the worker and takes what comes back for this client. Datagrams for others are lost.
     pub fn deliver(&mut self, now: Instant, worker: &mut Worker, datagram: &[u8]) -> Vec<Vec<u8>> {
         let sent = exchange(now, worker, self.address, datagram);
         let address = self.address;
@@ -293,7 +293,7 @@ impl Client {
         mine.filter_map(|bytes| self.take(now, &bytes)).collect()
     }
 
-    /// Takes in a datagram; gives back what is media or feedback, unprotected.
+    /// Takes a datagram. Returns media or feedback, unprotected.
     pub fn take(&mut self, now: Instant, datagram: &[u8]) -> Option<Vec<u8>> {
         match datagram.first()? {
             20..=63 => {
@@ -305,7 +305,7 @@ impl Client {
                 {
                     self.secure = contexts(profile, &exported, we_are_client);
                 }
-                // The server is done when we are: its Finished is what completes our side.
+                // The server's handshake is done when ours is: its Finished completes our side.
                 self.connected = self.secure.is_some();
                 None
             }
@@ -362,7 +362,7 @@ pub fn exchange(now: Instant, worker: &mut Worker, from: SocketAddr, datagram: &
     sent
 }
 
-/// Copies of a batch's packets for all who get them.
+/// Makes the copies of a batch's packets for all who get them.
 pub fn forward(now: Instant, worker: &mut Worker, buffer: &[u8], sent: &mut Vec<(SocketAddr, Vec<u8>)>) {
     loop {
         let done = worker.forward(now, buffer);

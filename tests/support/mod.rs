@@ -1,4 +1,5 @@
-//! What the test binaries share: the real program as a process of its own, in a directory of its own.
+//! Things that the test binaries share: the real program as a process of its own, in a directory of
+//! its own.
 
 pub mod process;
 pub mod server;

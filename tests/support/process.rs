@@ -1,11 +1,11 @@
-//! Processes that a scenario starts, ended by their id when it is over, however it ends.
+//! Processes that a scenario starts; they are ended by their id when it is over, however it ends.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-/// Lines kept of what a process printed: enough to see why it failed.
+/// The most lines that are kept of a process's output: enough to see why it failed.
 const OUTPUT_LINES_MAX: usize = 2_000;
 
 pub struct Process {
@@ -15,7 +15,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts it with both outputs read line by line. Panics with a sentence when there is no such program.
+    /// Starts it with both outputs read line by line. Panics with a sentence if there is no such program.
     pub fn start(mut command: Command) -> Process {
         command
             .stdin(Stdio::null())
@@ -45,7 +45,7 @@ impl Process {
         }
     }
 
-    /// Memory that it holds now, in KiB; 0 where the system does not tell.
+    /// The memory that it holds now, in KiB; 0 if the system does not say.
     #[allow(dead_code, reason = "each binary uses its own part of the common support")]
     pub fn resident_kib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
@@ -97,7 +97,7 @@ fn read_lines(from: impl Read + Send + 'static, output: Arc<Mutex<Vec<String>>>,
 
 /// Sends a signal to a process by its id; one that has ended already is no error.
 pub fn signal(pid: u32, name: &str) {
-    // The shell's own kill: no package needs to be there for it.
+    // The shell's own `kill`: it needs no package.
     let command = format!("kill -{name} {pid}");
     let _ = Command::new("sh").args(["-c", &command]).stderr(Stdio::null()).status();
 }

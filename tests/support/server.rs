@@ -1,4 +1,4 @@
-//! The real program on free ports of loopback, with its data in a directory that goes away with it.
+//! The real program on free ports of loopback, with its data in a directory that is deleted with it.
 
 use std::process::Command;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::process::Process;
 
-/// From start to ready, on a machine that is busy with other tests.
+/// The time from start to ready, on a machine that is busy with other tests.
 const START_PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Server {
@@ -23,13 +23,14 @@ impl Server {
         Server::start_with("").await
     }
 
-    /// With more lines of configuration, beginning with a section.
+    /// Starts it with more lines of configuration, beginning with a section.
     pub async fn start_with(configuration: &str) -> Server {
         let directory = TempDir::new().unwrap();
-        // The system chooses the ports: none that was free a moment ago can be somebody else's by now.
+        // The system chooses the ports: one that was free a moment ago could be somebody else's by
+        // now.
         configure(&directory, [0; 3], configuration);
         let (process, ports) = launch(&directory);
-        // For the next start.
+        // The ports for the next start.
         configure(&directory, ports, configuration);
         let [tls_port, plain_port, metrics_port] = ports;
         let server = Server {
@@ -63,7 +64,7 @@ impl Server {
         response.text().await.unwrap()
     }
 
-    /// What `/healthz` says.
+    /// The answer of `/healthz`.
     #[allow(dead_code, reason = "each binary uses its own part of the common support")]
     pub async fn health(&self) -> (u16, String) {
         let url = format!("http://127.0.0.1:{}/healthz", self.metrics_port);
@@ -79,7 +80,7 @@ impl Server {
         assert_eq!(response.status().as_u16(), 204);
     }
 
-    /// The sum of a metric over its labels; `None` when it is not there.
+    /// The sum of a metric over its labels; `None` if it does not exist.
     pub async fn metric(&self, name: &str) -> Option<f64> {
         let text = self.metrics().await;
         let of_name = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']));
@@ -88,7 +89,7 @@ impl Server {
         (!values.is_empty()).then(|| values.iter().sum())
     }
 
-    /// Waits until a metric has a value; fails with all of them when it does not come.
+    /// Waits until a metric has a value; fails with all of them if that does not happen.
     pub async fn until_metric(&self, name: &str, wanted: f64, within: Duration) {
         let reached = tokio::time::timeout(within, async {
             while self.metric(name).await != Some(wanted) {
@@ -104,7 +105,7 @@ impl Server {
         }
     }
 
-    /// Memory that it holds now, in KiB.
+    /// The memory that it holds now, in KiB.
     #[allow(dead_code, reason = "each binary uses its own part of the common support")]
     pub fn resident_kib(&self) -> u64 {
         self.process.resident_kib()
@@ -174,7 +175,7 @@ fn configure(directory: &TempDir, [tls, plain, metrics]: [u16; 3], configuration
     std::fs::write(directory.path().join("patchbay.toml"), written).unwrap();
 }
 
-/// Starts it, and reads the ports that it tells people: with TLS, without, for metrics.
+/// Starts it, and reads the ports that it prints: with TLS, without, for metrics.
 fn launch(directory: &TempDir) -> (Process, [u16; 3]) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_patchbay"));
     command.current_dir(directory.path()).env("RUST_BACKTRACE", "1");

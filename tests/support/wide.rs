@@ -102,7 +102,8 @@ impl Wide {
         }
     }
 
-    /// The publisher's clock of every track: `seconds` of its time, and the RTP time that belongs to it.
+    /// Reports the publisher's clock of every track: `seconds` of its time, and the RTP time that
+    /// belongs to it.
     pub fn report(&mut self, seconds: u64, timestamp: u32) {
         for track in 0..self.tracks {
             let info = rtcp::SenderInfo {

@@ -262,7 +262,7 @@ async fn what_is_too_long_comes_back_and_is_told_to_nobody() {
     }
 }
 
-/// Sends it in a fresh conversation, after what makes it count.
+/// Sends a message in a fresh conversation, after another one that makes it count.
 async fn said_after(before: &str, speaker: &str, message: Value, answer: &str) {
     let mut stage = Stage::new();
     stage.play(before).await;

@@ -7,7 +7,7 @@ use patchbay::config::Config;
 
 use super::{House, Stage};
 
-/// What every answer is followed by.
+/// The candidates that follow every answer.
 const CANDIDATES: &str = r#"
     WHO < {"id":"iceCandidate","candidate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}
     WHO < {"id":"iceCandidate","candidate":{"candidate":"*","sdpMid":"0","sdpMLineIndex":0}}

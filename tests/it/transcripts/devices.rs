@@ -5,7 +5,8 @@ use tokio::time::{Duration, advance};
 
 use super::Stage;
 
-/// Anna calls, Ben's device rings. `13800000001/a@device` is a client that has come with a token of that device.
+/// Anna calls, and Ben's device rings. `13800000001/a@device` is a client that has come with a token of that
+/// device.
 const RINGING: &str = r#"
     13800000001/a@device + 
     13800000002/b@device +
@@ -146,7 +147,7 @@ async fn a_call_goes_on_with_a_newer_connection_which_hangs_up_under_any_room() 
         .await;
 }
 
-/// The page of whoever accepted, then the caller's.
+/// First the page of the person who accepted, then the caller's.
 const BOTH_MEET: &str = r#"
     bens_page@direct > {"type":"join","room":"room 1","userId":2}
     bens_page@direct < {"type":"existingParticipants","participants":[]}
@@ -346,7 +347,7 @@ async fn a_frame_is_a_stream_of_messages_however_they_are_laid_out() {
             format!("{call}\nnonsense\n\nand more\n{hang_up}"),
             vec!["call_failed", "json_data_invalid", "calling_hungup_error"],
         ),
-        // Cut off: one message, however many lines it has.
+        // A message that is cut off: it counts as one message, however many lines it has.
         (indented(&call).replace('}', ""), vec!["json_data_invalid"]),
         (String::new(), vec![]),
     ] {

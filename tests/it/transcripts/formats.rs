@@ -3,7 +3,7 @@
 
 use super::Stage;
 
-/// The video formats of the newest answer that a client was sent, in their order. What it was sent is taken as heard.
+/// The video formats of the newest answer that a client was sent, in their order. Its earlier messages count as heard.
 fn answered(stage: &mut Stage, who: &str) -> Vec<String> {
     let heard = stage.heard(who);
     let mut answers = heard.iter().filter_map(|frame| frame.get("sdpAnswer"));
@@ -59,13 +59,13 @@ async fn a_publisher_is_answered_with_what_those_who_are_there_decode() {
         ["VP9", "VP8"],
         "the offer's order, without what Ben cannot decode"
     );
-    // One more comes, who knows less, and watches Ben, not Anna.
+    // One more comes, who decodes less, and watches Ben, not Anna.
     says(&mut stage, "carl", r#"{"type":"join","userId":3}"#).await;
     let watches = r#"{"type":"receiveVideoFrom","userId":2,"sdpOffer":"@recvonly 3 video=VP8"}"#;
     says(&mut stage, "carl", watches).await;
     let formats = anna_publishes(&mut stage, "@sendonly 1 again video=AV1,VP9,VP8").await;
     assert_eq!(formats, ["VP8", "VP9"]);
-    // They leave, and what they could decode is nobody's business any more.
+    // They leave, and from then on it does not matter what they could decode.
     for who in ["carl", "ben"] {
         says(&mut stage, who, r#"{"type":"leave"}"#).await;
     }
@@ -99,7 +99,7 @@ async fn each_of_a_call_is_answered_beginning_with_what_the_other_decodes() {
     says(&mut stage, "anna@call", call).await;
     let accepts = r#"{"id":"incomingCallResponse","from":"anna","callResponse":"accept","sdpOffer":"@sendrecv 2 video=H265,VP9,VP8"}"#;
     says(&mut stage, "ben@call", accepts).await;
-    // What goes to each stays possible, in the last place.
+    // Formats that work for some stay possible, in the last place.
     assert_eq!(answered(&mut stage, "ben@call"), ["VP9", "VP8", "H265"]);
     assert_eq!(answered(&mut stage, "anna@call"), ["VP9", "VP8", "AV1"]);
 }

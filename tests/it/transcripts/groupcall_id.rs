@@ -325,7 +325,7 @@ async fn a_client_that_goes_back_to_a_connection_that_it_had_replaced_is_made_to
 #[tokio::test(start_paused = true)]
 async fn a_client_that_comes_again_with_the_connections_it_had_is_made_to_begin_them_anew() {
     let mut stage = three_connections().await;
-    // By a leave, and by a socket that was closed; each time another certificate than the last.
+    // By a leave, and by a socket that was closed; each time with another certificate than before.
     for (leaving, who, first, certificate) in [
         (r#"anna > {"id":"leaveRoom"}"#, "anna", 4, ", other certificate"),
         ("anna -", "again", 7, ""),

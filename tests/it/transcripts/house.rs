@@ -1,4 +1,4 @@
-//! Who may enter, without a database: a database's pool does not run in virtual time.
+//! A record in memory of who may enter: a database's pool does not run in virtual time.
 
 use std::collections::HashMap;
 
@@ -7,12 +7,12 @@ use patchbay::ids::{RoomName, UserId};
 use patchbay::signaling::Admission;
 use patchbay::storage::AdmitError;
 
-/// With nobody in it, anyone may enter.
+/// A house with nobody in it lets anyone in.
 #[derive(Clone, Default)]
 pub struct House {
     users: HashMap<String, Person>,
     passwords: HashMap<String, String>,
-    /// Rooms for which too many wrong passwords have been tried.
+    /// Rooms for which too many wrong passwords were tried.
     guessed: Vec<String>,
     broken: bool,
 }
@@ -39,7 +39,7 @@ impl House {
         self.with_room(name, "secret")
     }
 
-    /// Whose records cannot be read.
+    /// A house whose records cannot be read.
     pub fn broken() -> Self {
         Self {
             broken: true,

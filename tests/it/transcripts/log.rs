@@ -1,4 +1,4 @@
-//! What the log says about the messages of clients.
+//! The lines of the log about clients' messages.
 
 use std::sync::Mutex;
 
@@ -16,7 +16,7 @@ struct Log {
 
 impl Log {
     fn of(filter: &str) -> Log {
-        // What writes it wants it for ever.
+        // The log's writer needs it for ever.
         let written: &Mutex<Vec<u8>> = Box::leak(Box::default());
         let subscriber = tracing_subscriber::fmt()
             .with_env_filter(EnvFilter::new(filter))
@@ -33,7 +33,7 @@ impl Log {
         String::from_utf8(self.written.lock().unwrap().clone()).unwrap()
     }
 
-    /// Those whose message is, or begins with, these words.
+    /// The lines whose message is, or begins with, these words.
     fn lines(&self, words: &str) -> Vec<String> {
         let message = format!(": {words} ");
         let text = self.text();
@@ -75,7 +75,7 @@ const NAMES: [&str; 5] = [
     "secret-number",
 ];
 
-/// One of everything that names a person, a device or a room.
+/// Sends one message of each kind that names a person, a device or a room.
 async fn name_everybody(stage: &mut Stage) {
     for (who, what) in [
         (
@@ -145,7 +145,7 @@ async fn a_client_that_has_died_is_not_said_to_read_too_slowly_and_one_that_does
     for (who, number) in [("anna", 1), ("ben", 2)] {
         says(&mut stage, who, &format!(r#"{{"type":"join","userId":{number}}}"#)).await;
     }
-    // Its task has ended before the hub hears of it.
+    // Its task has ended before this reaches the hub.
     let (conversation, events) = stage.clients.get_mut("ben").unwrap().line.take().unwrap();
     drop(events);
     says(&mut stage, "carl", r#"{"type":"join","userId":3}"#).await;

@@ -1,4 +1,4 @@
-//! A media worker ends: who is sent that, and what goes on.
+//! A media worker ends: to whom this is sent, and what goes on.
 
 use patchbay::config::Config;
 use patchbay::hub::{Capacity, HubEnd};
@@ -202,7 +202,7 @@ async fn calls_that_it_carried_are_over_and_their_people_can_be_called_again() {
             "#,
         )
         .await;
-    // Over the connections that they had, of which the server has no keys any more.
+    // They use their earlier connections, for which the server has no keys any more.
     let again = call("3", "4").replace("both ways", "both ways, other certificate");
     stage.play(&again).await;
 }

@@ -18,9 +18,9 @@ const EVENTS: usize = 16;
 pub struct FakeMedia {
     workers: FakeWorkers,
     events: mpsc::Sender<MediaEvent>,
-    /// In the order in which they came.
+    /// The connections, in the order in which they came.
     peers: Vec<PeerId>,
-    /// Whom each of them watches, if anybody.
+    /// The participant that each of them watches, if any.
     watched: HashMap<PeerId, ParticipantId>,
 }
 
@@ -37,7 +37,7 @@ impl FakeMedia {
         (media_place, media, receiver)
     }
 
-    /// The next command as a transcript tells it.
+    /// The next command, as it stands in a transcript.
     pub fn next(&mut self) -> Option<String> {
         match self.workers.next()? {
             DriverCommand::Media(MediaCommand::Open(spec)) => Some(self.open(&spec)),
@@ -84,7 +84,7 @@ impl FakeMedia {
         format!("{verb} {number} {purpose}{certificate}")
     }
 
-    /// From 1.
+    /// The connection's number, from 1.
     fn number(&self, peer: PeerId) -> Option<usize> {
         self.peers
             .iter()
@@ -92,7 +92,7 @@ impl FakeMedia {
             .map(|index| index + 1)
     }
 
-    /// What the engine says of a connection, in a transcript's word.
+    /// Sends an event of the engine about a connection; a transcript's word names it.
     pub async fn says(&self, word: &str, number: usize) {
         let peer = self.peers[number - 1];
         let reason = CloseReason::ConsentExpired;
@@ -104,7 +104,7 @@ impl FakeMedia {
         self.events.send(event).await.unwrap();
     }
 
-    /// DTLS is up.
+    /// The engine reports that DTLS is up.
     pub async fn connect(&self, number: usize) {
         let peer = self.peers[number - 1];
         self.events.send(MediaEvent::Connected { peer }).await.unwrap();
@@ -132,7 +132,7 @@ impl FakeMedia {
         self.events.send(event).await.unwrap();
     }
 
-    /// Until the hub has taken all events.
+    /// Waits until the hub has taken all events.
     pub async fn settle(&self) {
         while !self.events.is_closed() && self.events.capacity() < EVENTS {
             tokio::task::yield_now().await;

@@ -7,7 +7,7 @@ use tokio::time::{Duration, advance};
 
 use super::{House, Shelf, Stage};
 
-/// What every bound client has seen of itself and of those who came after.
+/// The messages that every bound client has been sent about itself and about those who came after.
 const ANNA_AND_BEN: &str = r#"
     anna@ws > {"cmd":1,"msgtype":1,"sender":"1","token":"1","version":"1.0","flag":1,"platform":"web","platformVersion":"1"}
     anna@ws < {"cmd":3,"sender":"1","timeStamp":"2026-01-02 03:04:05"}
@@ -183,7 +183,7 @@ const BEN_COMES: &str = r#"
     ben@ws < {"cmd":3,"sender":"2","timeStamp":"2026-01-02 03:04:05"}
 "#;
 
-/// What Ben gets in its place who comes too late.
+/// The message that Ben gets instead if he comes too late.
 const MISSED: &str = r#"
     ben@ws < {"cmd":5,"msgtype":4,"sender":"1","receiver":"2","resSign":"missed","reqType":"ptop","vagroupId":"r","timeStamp":"2026-01-02 03:04:05"}
 "#;

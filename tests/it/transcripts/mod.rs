@@ -110,7 +110,7 @@ impl Stage {
         Self::keeping(Shelf::default(), capacity, house, config)
     }
 
-    /// Whose messages for people who are not there are put on this shelf.
+    /// A stage whose messages for people who are not there go onto this shelf.
     pub fn keeping(shelf: Shelf, capacity: Capacity, house: House, config: Config) -> Self {
         let (media, handle, events) = FakeMedia::new();
         let (hub, running) = hub::start(handle, events, capacity, shelf.clone(), rand::make_rng());
@@ -125,7 +125,7 @@ impl Stage {
         }
     }
 
-    /// Plays a transcript; panics at the first line that is not so.
+    /// Plays a transcript; panics at the first line that does not match.
     pub async fn play(&mut self, transcript: &str) {
         for line in transcript.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let (who, rest) = line.split_once(' ').expect("a name, then what happens");
@@ -177,7 +177,7 @@ impl Stage {
         self.assert_all_heard("the end");
     }
 
-    /// One message, with all that comes of it.
+    /// Sends one message, and lets everything happen that follows from it.
     pub async fn says(&mut self, who: &str, text: &str) {
         let frame = match entrance(who) {
             Entrance::Messages => Frame::Binary(Model::read(text).bytes()),
@@ -216,7 +216,7 @@ impl Stage {
         self.clients.insert(who.to_owned(), client);
     }
 
-    /// What a client has been sent and no line has told of.
+    /// The messages that a client has been sent and that no line has named.
     pub fn heard(&mut self, who: &str) -> Vec<Value> {
         let frame = |heard| match heard {
             Heard::Frame(frame) => frame,
@@ -238,7 +238,7 @@ impl Stage {
         client.heard.drain(..).map(|heard| format!("{heard:?}").len()).sum()
     }
 
-    /// What time alone has brought about.
+    /// Delivers everything that time alone has caused.
     pub async fn hear(&mut self) {
         self.settle().await;
     }
@@ -248,7 +248,7 @@ impl Stage {
         self.hub.ended().await
     }
 
-    /// Ends the server as a process does, and lets the clients hear of it.
+    /// Ends the server as a process does, and delivers to clients what that causes.
     pub async fn shut_down(&mut self) {
         let hub = self.hub.clone();
         let ending = tokio::spawn(async move { hub.shutdown().await });
@@ -264,7 +264,7 @@ impl Stage {
         loop {
             self.media.settle().await;
             self.shelf.settle().await;
-            // The hub takes one input after the other: when it has answered this one, it has done those before.
+            // The hub takes one input after the other: when it has answered this one, it has done the earlier ones.
             if let Ok((session, _events)) = self.hub.connect(ClientAddress::THIS_MACHINE).await {
                 session.request(Command::Leave).await.ok();
             }
@@ -274,7 +274,7 @@ impl Stage {
         }
     }
 
-    /// Gives every client its events; whether somebody's socket closed by that, of which the hub learns next.
+    /// Gives every client its events. Returns whether a socket closed by that, which the hub learns next.
     fn deliver(&mut self) -> bool {
         let mut closed = false;
         for client in self.clients.values_mut().filter(|client| client.reads) {
@@ -363,7 +363,7 @@ fn entrance(who: &str) -> Entrance {
     }
 }
 
-/// What tokens are signed with.
+/// The keys with which tokens are signed.
 fn keys(secret: &str) -> Keys {
     Keys::new(vec![secret.as_bytes().to_vec()])
 }
@@ -384,12 +384,12 @@ fn fill_in_tokens(message: &str) -> String {
     format!("{before}\"{token}\"{after}")
 }
 
-/// Always the same second: 2026-01-02 03:04:05.
+/// A clock that always shows the same second: 2026-01-02 03:04:05.
 pub fn clock() -> WallClock {
     Arc::new(|| SystemTime::UNIX_EPOCH + Duration::from_secs(NOW_S as u64))
 }
 
-/// Equal, but that `"*"` equals any text that is not empty.
+/// Whether two values are equal; `"*"` equals any text that is not empty.
 fn matches(expected: &Value, found: &Value) -> bool {
     match (expected, found) {
         (Value::String(any), Value::String(text)) if any == "*" => !text.is_empty(),

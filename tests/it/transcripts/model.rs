@@ -82,7 +82,7 @@ impl Model {
         self.content = content;
     }
 
-    /// Without what is zero or empty, as on the wire.
+    /// The message without zero or empty fields, as on the wire.
     pub fn written(&self) -> Value {
         let Value::Object(mut fields) = serde_json::to_value(self).unwrap() else {
             unreachable!("a struct is an object");
@@ -97,7 +97,7 @@ impl Model {
     }
 }
 
-/// Where messages wait in these tests.
+/// The place where messages wait in these tests.
 #[derive(Clone, Default)]
 pub struct Shelf(Arc<Mutex<BTreeMap<UserId, Vec<WaitingMessage>>>>);
 
@@ -106,7 +106,7 @@ impl Shelf {
         self.0.lock().unwrap().get(&UserId::from(receiver)).map_or(0, Vec::len)
     }
 
-    /// Lets the task that owns it do what it has been asked.
+    /// Lets the task that owns it do everything that was asked of it.
     pub async fn settle(&self) {
         for _ in 0..20 {
             tokio::task::yield_now().await;

@@ -17,13 +17,13 @@ pub fn fill_in(message: &str) -> String {
     format!("{before}{sdp}{after}")
 }
 
-/// An offer of a connection: its session id, certificate and ICE user come of the number. The next offer of the same
-/// connection restarts ICE.
+/// An offer of a connection: its session id, certificate and ICE user follow from the number. The next offer of the
+/// same connection restarts ICE.
 pub fn offer(direction: &str, number: u32, again: bool) -> String {
     offer_of(direction, number, again, &["VP8"])
 }
 
-/// With these video formats, numbered from 96.
+/// The same with these video formats, numbered from 96.
 pub fn offer_of(direction: &str, number: u32, again: bool, formats: &[&str]) -> String {
     let numbers: String = (96..)
         .take(formats.len())

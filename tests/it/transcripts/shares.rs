@@ -1,5 +1,5 @@
-//! What one client can use up, and that others are served all the same: connections that never connect, rooms, and what others
-//! are sent because of one client.
+//! Things that one client can use up, while others are served all the same: connections that never connect, rooms, and
+//! messages that others are sent because of one client.
 
 use std::net::IpAddr;
 
@@ -45,7 +45,7 @@ fn answers(heard: &[Value]) -> usize {
         .count()
 }
 
-/// What the engine is told of connections that are closed.
+/// The engine's commands that close connections.
 fn closed(stage: &mut Stage) -> Vec<usize> {
     let told = std::iter::from_fn(|| stage.media.next());
     told.filter_map(|line| line.strip_prefix("close ")?.parse().ok())
@@ -54,7 +54,7 @@ fn closed(stage: &mut Stage) -> Vec<usize> {
 
 #[tokio::test(start_paused = true)]
 async fn offers_that_never_connect_do_not_keep_a_newcomer_waiting() {
-    // With and without an address of its own: behind a proxy that tells nothing, all come from one.
+    // With and without an address of its own: behind a proxy that does not name its clients, all have one address.
     for attacker in [ClientAddress::THIS_MACHINE, address(1)] {
         let mut stage = stage(Limits {
             peers: 60,
@@ -78,7 +78,7 @@ async fn offers_that_never_connect_do_not_keep_a_newcomer_waiting() {
             .iter()
             .find_map(|line| line.strip_prefix("open ")?.strip_suffix(" publish"));
         let annas: usize = opened.expect("it is opened").parse().unwrap();
-        // Where the attackers have a share, it leaves room enough; otherwise one of theirs gives way.
+        // If the attackers have a share, there is room enough beside it; otherwise one of theirs gives way.
         let gave_way = usize::from(attacker.is_this_machine());
         assert_eq!(told.len(), 1 + gave_way, "{told:?}");
 
@@ -92,7 +92,7 @@ async fn offers_that_never_connect_do_not_keep_a_newcomer_waiting() {
     }
 }
 
-/// Everybody of the crowd offers to watch everybody; nothing comes of it.
+/// Everybody of the crowd offers to watch everybody; no connection is ever made.
 async fn attack(stage: &mut Stage, crowd: &[String], first: u32) {
     for (index, one) in crowd.iter().enumerate() {
         for (other_index, other) in crowd.iter().enumerate() {
@@ -119,7 +119,7 @@ async fn connections_that_live_fill_the_share_of_their_address_and_the_refusal_i
         stage.media.connect(number as usize).await;
         stage.media.settle().await;
     }
-    // A quarter is used up: the next is told so, in whichever family.
+    // A quarter is used up: the next one is sent that, in each family.
     stage.connect_from("typed", address(1)).await;
     join(&mut stage, "typed", "typed").await;
     offer(&mut stage, "typed", "typed", 50).await;
@@ -164,7 +164,7 @@ async fn one_client_does_not_use_up_all_rooms() {
     stage.connect_from("anna", address(2)).await;
     join(&mut stage, "anna", "quiet").await;
     assert_eq!(stage.heard("anna")[0]["type"], "existingParticipants");
-    // Whoever leaves a room makes room. (The share is one of what is free, and anna has one.)
+    // A person who leaves a room makes room. (The share is one of the free rooms, and anna has one.)
     stage.clients.remove("x0");
     stage.clients.remove("x1");
     stage.connect_from("late", address(1)).await;
@@ -217,7 +217,7 @@ async fn go(stage: &mut Stage, who: &str) {
     stage.hear().await;
 }
 
-/// Whose coming (3) and going (4) a client has been sent.
+/// The users whose coming (3) and going (4) was announced to a client.
 fn announced(stage: &mut Stage, who: &str) -> Vec<(u64, String)> {
     let heard = stage.heard(who).into_iter();
     let turn = |frame: Value| Some((frame["cmd"].as_u64()?, frame["sender"].as_str()?.to_owned()));
@@ -239,7 +239,7 @@ async fn who_comes_and_goes_without_end_is_not_announced_without_end() {
     assert_eq!(turns.iter().filter(|(cmd, _)| *cmd == 3).count(), 1_000);
     assert_eq!(turns.iter().filter(|(cmd, _)| *cmd == 4).count(), 1_000);
 
-    // Who comes unannounced is there all the same.
+    // A user who comes unannounced is there all the same.
     come(&mut stage, "eve@ws", address(2)).await;
     assert_eq!(announced(&mut stage, "anna@ws"), []);
     stage.says("anna@ws", r#"{"cmd":3,"msgtype":1}"#).await;
@@ -254,7 +254,7 @@ async fn who_comes_and_goes_without_end_is_not_announced_without_end() {
     go(&mut stage, "eve@ws").await;
     assert_eq!(announced(&mut stage, "anna@ws"), []);
 
-    // Others are, and after a while those are, too.
+    // Others are announced, and after a while these users are, too.
     come(&mut stage, "ben@ws", address(3)).await;
     assert_eq!(announced(&mut stage, "anna@ws"), [(3, "ben@ws".to_owned())]);
     tokio::time::advance(std::time::Duration::from_secs(1)).await;

@@ -4,7 +4,7 @@ use patchbay::config::Config;
 
 use super::{House, Stage};
 
-/// A server that asks everybody for a token.
+/// A server that requires a token for every name.
 fn strict() -> Stage {
     let mut config = Config::default();
     config.auth.required = true;
@@ -78,8 +78,8 @@ async fn without_a_token_that_proves_the_name_each_family_refuses_in_its_own_way
             .replace("CLOSE", &close.to_string())
             .replace("SENTENCE", sentence);
         strict().play(&transcript).await;
-        // A token that proves nothing is refused where none is asked for, too; on /ws only one of this server's own, because
-        // some apps send a token of theirs in that field.
+        // A token that proves nothing is refused where none is required, too. On /ws this holds only for a token of this
+        // server, because some apps send a token of theirs in that field.
         if !token.is_empty() {
             let is_checked = |line: &&str| !(token.ends_with("foreign") && line.contains("@ws "));
             let lines: Vec<&str> = transcript.lines().filter(is_checked).collect();
@@ -107,7 +107,7 @@ async fn what_other_clients_of_the_message_socket_say_in_its_token_field_is_no_t
         .await;
 }
 
-/// What an app of another server sends in field 11 is a JSON Web Token, too: of another secret, and mostly of another shape.
+/// An app of another server sends a JSON Web Token in field 11, too: it has another secret, and mostly another shape.
 #[tokio::test(start_paused = true)]
 async fn a_token_of_another_server_on_the_message_socket_does_no_harm_and_proves_nothing() {
     for foreign in [

@@ -1,4 +1,4 @@
-//! Calls that somebody begins who has no socket, such as a request over HTTP. They ring at clients of several families at once.
+//! Calls that somebody without a socket begins, such as a request over HTTP. They ring at clients of several families at once.
 
 use patchbay::domain::{
     Abilities, Address, CallCommand, CallEnd, CallEvent, CallMedia, Claim, Command, Event, Newcomer, Refusal,
@@ -11,7 +11,7 @@ use tokio::time::{Duration, advance};
 
 use super::Stage;
 
-/// Who asks the hub by other means than a socket, in the name of the office's device.
+/// Somebody who asks the hub by other means than a socket, in the name of the office's device.
 struct Asker {
     session: Session,
     events: Events,
@@ -48,7 +48,7 @@ impl Asker {
         self.session.request(Command::Call(hang_up)).await
     }
 
-    /// What has become of the call, in words.
+    /// The news of the call so far, in words.
     fn heard(&mut self) -> Vec<String> {
         let mut heard = Vec::new();
         while let Some(event) = self.events.try_next() {
@@ -78,7 +78,7 @@ fn the_two() -> Vec<Address> {
     vec![device("13800000002", "b"), Address::Name("carl".into())]
 }
 
-/// Ben's device and Carl, who has the page of messages open, are called.
+/// Calls Ben's device, and Carl, who has the page of messages open.
 async fn ringing() -> (Stage, Asker) {
     let mut stage = Stage::new();
     stage
@@ -122,7 +122,7 @@ async fn a_device_answers_the_message_socket_s_ringing_is_taken_back_and_a_hang_
     let (mut stage, mut asker) = ringing().await;
     stage.play(&[BEN_ACCEPTS, CARL_IS_CANCELLED].concat()).await;
     assert_eq!(asker.heard(), ["13800000002/b accepts for room 9"]);
-    // Too late: nobody gets the answer, neither the office nor, as a message, anybody else.
+    // It comes too late: nobody gets the answer, neither the office nor, as a message, anybody else.
     stage.play(CARL_ACCEPTS).await;
     assert_eq!(asker.heard(), [""; 0]);
     asker.hang_up().await.unwrap();
@@ -199,7 +199,7 @@ async fn the_caller_s_side_goes_away_while_it_rings_and_after_an_answer() {
 #[tokio::test(start_paused = true)]
 async fn a_caller_who_does_not_read_is_let_go_and_their_call_ends() {
     let (mut stage, mut asker) = ringing().await;
-    // Ben's device answers calls of the office's again and again; the office reads nothing.
+    // Ben's device answers the office's calls again and again; the office reads nothing.
     let mut refused = None;
     for _ in 0..2_000 {
         if let Err(refusal) = asker.call(the_two()).await {

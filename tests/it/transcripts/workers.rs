@@ -15,17 +15,17 @@ use tokio::sync::mpsc;
 
 const WORKERS: usize = 2;
 
-/// Workers that do nothing; what they are told can be read.
+/// Workers that do nothing; tests can read their commands.
 #[derive(Clone)]
 pub struct FakeWorkers(Arc<Mutex<State>>);
 
 struct State {
     sender: mpsc::Sender<DriverCommand>,
-    /// Of all workers, in their order.
+    /// The commands of all workers, in their order.
     commands: mpsc::Receiver<DriverCommand>,
-    /// By worker.
+    /// Loads by worker.
     loads: Vec<Arc<Load>>,
-    /// How often each was made.
+    /// How often each worker was made.
     launched: Vec<usize>,
 }
 
@@ -69,12 +69,12 @@ impl FakeWorkers {
         (workers, media.unwrap())
     }
 
-    /// What a worker was told next; of all workers, in the order in which they were told.
+    /// The next command to any worker, in the order in which they were sent.
     pub fn next(&self) -> Option<DriverCommand> {
         self.0.lock().unwrap().commands.try_recv().ok()
     }
 
-    /// Its thread has ended, as it were.
+    /// Makes it look as if its thread had ended.
     pub fn end(&self, worker: usize) {
         self.0.lock().unwrap().loads[worker].end();
     }

@@ -1,4 +1,4 @@
-//! Device calls over real sockets: tokens at the door, and that many sessions and calls leave nothing behind.
+//! Device calls over real sockets: tokens at the door, and many sessions and calls that leave nothing behind.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ async fn log_in(server: &Server, phone: &str, device: &str) -> String {
     answer["token"].as_str().unwrap().to_owned()
 }
 
-/// The status where the server refuses.
+/// Connects. Returns the status if the server refuses.
 async fn connect(server: &Server, path: &str) -> Result<Socket, u16> {
     match timeout(PATIENCE, connect_async(server.plain("ws", path)))
         .await
@@ -103,7 +103,7 @@ async fn deep_json_and_messages_without_end_harm_nobody_else() {
     let [mut anna, mut eve]: [Socket; 2] = sockets.try_into().unwrap();
     eve.send(Message::text("[".repeat(60_000))).await.unwrap();
     assert_eq!(hears(&mut eve).await["type"], "json_data_invalid");
-    // More than a client may say: the socket is closed, and the device is not online any more.
+    // More than a client may send: the socket is closed, and the device is not online any more.
     let flood = Message::text("{\"type\":\"calling_hangup\"}\n".repeat(2_000));
     let closed = timeout(PATIENCE, async {
         loop {
@@ -132,7 +132,7 @@ async fn a_frame_over_64_kib_closes_its_socket_and_the_call_is_lost_for_the_othe
         sockets.push(connect(&server, &format!("/socket.io?token={token}")).await.unwrap());
     }
     let [mut anna, mut ben]: [Socket; 2] = sockets.try_into().unwrap();
-    // Ben is registered when he has been answered.
+    // When Ben has got an answer, Ben is registered.
     says(&mut ben, json!({})).await;
     assert_eq!(hears(&mut ben).await["type"], "json_data_invalid");
     says(
@@ -157,7 +157,7 @@ async fn a_frame_over_64_kib_closes_its_socket_and_the_call_is_lost_for_the_othe
     );
 }
 
-/// A thousand sessions at once, so nothing else runs beside this: see `tests/run`.
+/// It needs a thousand sessions at once, so `tests/run` runs it alone.
 mod alone {
     use super::*;
 
@@ -165,15 +165,15 @@ mod alone {
     async fn a_thousand_sessions_and_two_hundred_calls_leave_memory_where_it_began() {
         const SESSIONS: usize = 1_000;
         const CALLS: usize = 200;
-        /// What the allocator takes until it has what it needs: after each of eight rounds the server held 48.3, 50.0, 50.8, 52.5, 53.2,
-        /// 53.3, 54.2 and 54.0 MiB. A session that stayed would cost some 20 KiB, all of them 20 MiB a round; what hub and
-        /// families hold is counted exactly in `tests/allocations.rs`.
+        /// The allocator takes more memory until it has enough: after each of eight rounds the server held 48.3, 50.0, 50.8, 52.5,
+        /// 53.2, 53.3, 54.2 and 54.0 MiB. A session that stayed would cost some 20 KiB, all of them 20 MiB a round.
+        /// `tests/allocations.rs` counts exactly what hub and families hold.
         const SLACK_KIB: u64 = 6 * 1024;
         let server = Server::start_with("[log]\nfilter = \"warn\"").await;
         let caller = log_in(&server, "13800000001", "a").await;
         let callee = log_in(&server, "13800000002", "b").await;
         let mut figures = Vec::new();
-        // The first round fills caches and the allocator's own.
+        // The first round fills caches and the allocator's own memory.
         for _ in 0..3 {
             let mut sockets = Vec::new();
             for number in 0..SESSIONS {

@@ -1,4 +1,4 @@
-//! Clients that use up what others need, over real sockets of a whole server. Where a client has to come from somewhere
+//! Clients that use up what others need, over real sockets of a whole server. If a client has to come from somewhere
 //! else, a proxy says so.
 
 use futures_util::SinkExt;
@@ -12,7 +12,7 @@ use tokio_tungstenite::{MaybeTlsStream, client_async, connect_async};
 
 use super::sockets::{Client, Running, start};
 
-/// As the client that a proxy on this machine names; the status where the server refuses.
+/// Connects as the client that a proxy on this machine names. Returns the status if the server refuses.
 async fn connect_for(running: &Running, address: &str) -> Result<Client, u16> {
     let url = format!("ws://127.0.0.1:{}/groupcall", running.port);
     let mut request = url.into_client_request().unwrap();
@@ -39,7 +39,7 @@ async fn one_address_does_not_use_up_all_sessions() {
     assert_eq!((stay.len(), refused), (20, 503));
     assert_eq!(connect_for(&running, "203.0.113.1").await.err(), Some(503));
     assert!(connect_for(&running, "203.0.113.2").await.is_ok());
-    // Nobody is another by saying so: only what the proxy adds at the end counts.
+    // Nobody gets another address by naming it: only the one that the proxy adds at the end counts.
     assert!(connect_for(&running, "203.0.113.9, 203.0.113.1").await.is_err());
     // A program on this machine has no share.
     for _ in 0..30 {
@@ -47,7 +47,7 @@ async fn one_address_does_not_use_up_all_sessions() {
     }
 }
 
-/// A client whose system takes little for it.
+/// A client whose system buffers little for it.
 async fn slow_reader(running: &Running) -> Client {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(16 * 1024).unwrap();
@@ -57,7 +57,7 @@ async fn slow_reader(running: &Running) -> Client {
     Client(socket)
 }
 
-/// It is about pace, so nothing else runs beside it: see `tests/run`.
+/// It is about pace, so `tests/run` runs it alone.
 mod alone {
     use super::*;
 
@@ -104,7 +104,7 @@ mod alone {
         };
         let begun = timeout(Duration::from_secs(8), flood);
         let all = async { tokio::join!(begun, listening, reading) };
-        // Whether all of the flood was sent in its time is the socket buffers' affair.
+        // Whether all of the flood was sent in its time depends on the socket buffers.
         let (_, (), ()) = timeout(Duration::from_secs(90), all)
             .await
             .expect("the slow reader hears the last text");

@@ -1,4 +1,4 @@
-//! Who tries passwords keeps nobody else waiting.
+//! A client that tries passwords keeps nobody else waiting.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::sockets::start;
 
-/// Seconds of checking, even on a fast machine.
+/// So many guesses take seconds to check, even on a fast machine.
 const FLOOD: usize = 60;
 
 #[tokio::test]

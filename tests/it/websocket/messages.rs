@@ -20,7 +20,7 @@ fn model(json: &str) -> Message {
     Message::Binary(Model::read(json).bytes())
 }
 
-/// The next message with something in it; pings are answered.
+/// The next message that is not empty; pings are answered.
 async fn hears(client: &mut WireClient) -> Vec<u8> {
     loop {
         match client.next().await.expect("the socket is open") {
@@ -117,7 +117,7 @@ async fn a_frame_over_64_kib_closes_its_socket_and_no_other() {
     says(&mut ben, r#"{"cmd":1,"msgtype":1,"sender":"2"}"#).await;
     assert_eq!(hears_model(&mut anna).await["sender"], "2");
     assert_eq!(hears_model(&mut ben).await["sender"], "2");
-    // The largest that fits is delivered whole.
+    // The largest message that fits is delivered whole.
     let mut largest = Model::read(r#"{"cmd":5,"msgtype":1,"receiver":"1"}"#);
     largest.set_content(vec![7; 64 * 1024 - 40]);
     let bytes = largest.bytes();

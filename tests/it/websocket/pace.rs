@@ -1,4 +1,4 @@
-//! Time: clients that vanish, that do not read, and that talk too much. All of it virtual.
+//! Time: clients that vanish, that do not read, and that send too much. All time is virtual.
 
 use axum::extract::ws::Message;
 use patchbay::hub::{self, Capacity, HubHandle};
@@ -69,7 +69,7 @@ async fn a_client_that_does_not_read_is_let_go_and_the_room_goes_on() {
     }
     let (heard, after) = left.expect("ben has left");
     assert_eq!(heard, json!({ "type": "participantLeft", "userId": 2 }));
-    // Ten seconds for the write that is stuck, and two for the goodbye that is, too.
+    // Ten seconds for the write that is stuck, and two for the goodbye, which is stuck, too.
     assert!(after < Duration::from_secs(16), "{after:?}");
     drop(ben);
 }
@@ -216,7 +216,7 @@ async fn a_shutdown_waits_for_the_clients_but_not_for_ever() {
 async fn sessions_that_go_all_at_once_are_all_missed() {
     let hub = start();
     let mut sessions = Vec::new();
-    // More than wait for the hub at a time.
+    // More messages than may wait for the hub at a time.
     for _ in 0..3_000 {
         sessions.push(hub.connect(ClientAddress::THIS_MACHINE).await.unwrap());
     }

@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-/// No step of a test over loopback takes longer, on the slowest machine.
+/// Longer than any step of a test over loopback takes, on the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Running {
@@ -58,12 +58,12 @@ impl Running {
         self.connect_from(None).await.unwrap()
     }
 
-    /// As a page of `origin`; the status where the server refuses.
+    /// Connects as a page of `origin`. Returns the status if the server refuses.
     pub async fn connect_from(&self, origin: Option<&str>) -> Result<Client, u16> {
         self.connect_with(origin.map(|origin| ("origin", origin))).await
     }
 
-    /// Through a proxy that names the client.
+    /// Connects through a proxy that names the client.
     pub async fn connect_for(&self, address: &str) -> Client {
         self.connect_with(Some(("x-forwarded-for", address))).await.unwrap()
     }
@@ -84,14 +84,14 @@ impl Running {
         }
     }
 
-    /// As another process adds one.
+    /// Adds a user as another process does.
     async fn add_user(&self, id: &str) {
         let directory = Directory::open(&self.storage).await.unwrap();
         directory.add_user(&Person::unnamed(id.into())).await.unwrap();
         directory.close().await;
     }
 
-    /// As another process adds one.
+    /// Adds a room as another process does.
     pub async fn add_room(&self, name: &str, password: &str) {
         let directory = Directory::open(&self.storage).await.unwrap();
         directory.add_room(&name.into(), Some(password)).await.unwrap();
@@ -132,7 +132,7 @@ impl Client {
         timeout(PATIENCE, next).await.expect("something comes")
     }
 
-    /// The code with which the server closes, after whatever else it sends.
+    /// The code with which the server closes. Messages before it are skipped.
     pub async fn closed(&mut self) -> Option<u16> {
         loop {
             match self.next().await? {
@@ -165,7 +165,7 @@ async fn a_refusal_arrives_before_the_socket_closes() {
     running.add_user("1").await;
     let mut stranger = running.connect().await;
     stranger.says(json!({ "type": "join", "userId": 2 })).await;
-    // More of him is on the way when the server closes.
+    // More of the client's messages are on the way when the server closes.
     for _ in 0..50 {
         stranger
             .says(json!({ "type": "sendMessage", "message": "hello?" }))

@@ -1,4 +1,4 @@
-//! Many at once, over real sockets.
+//! Many clients at once, over real sockets.
 
 use futures_util::SinkExt;
 use futures_util::future::join_all;
@@ -67,7 +67,7 @@ async fn the_same_user_storming_in_leaves_one_of_him() {
         client.says(json!({ "type": "join", "userId": 7 })).await;
         match client.next().await {
             Some(Ok(Message::Text(text))) => assert!(text.contains("existingParticipants"), "{text}"),
-            // A join that was received later was decided before this one.
+            // A join that arrived later here was decided before this one.
             Some(Ok(Message::Close(Some(frame)))) => assert_eq!(u16::from(frame.code), 4001),
             other => panic!("neither an answer nor a close: {other:?}"),
         }
@@ -83,7 +83,7 @@ async fn the_same_user_storming_in_leaves_one_of_him() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_real_socket_that_is_not_read_is_let_go_while_the_others_talk_on() {
-    // So that it is the deaf one's socket that keeps nobody waiting, and not what anna may say.
+    // So that only the deaf client's socket could keep others waiting, and not anna's own limit.
     let running = start(|config| config.limits.fan_out_kib_per_s = 100_000).await;
     let mut anna = running.join(1).await;
     let _deaf = deaf(running.port).await;
@@ -98,11 +98,11 @@ async fn a_real_socket_that_is_not_read_is_let_go_while_the_others_talk_on() {
         }
         assert_eq!(heard["type"], "reciveTextMessage");
     }
-    // He misses texts, and is let go when he has taken nothing for ten seconds.
+    // The deaf client misses texts, and is thrown out when it has taken nothing for ten seconds.
     assert_eq!(anna.hears().await, json!({ "type": "participantLeft", "userId": 2 }));
 }
 
-/// Joins as 2 and never reads again; little of what he is sent fits into his end of the connection.
+/// Joins as 2 and never reads again; little of what it is sent fits into its end of the connection.
 async fn deaf(port: u16) -> Client {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4 * 1024).unwrap();

@@ -17,7 +17,8 @@ use tokio_util::sync::{PollSendError, PollSender};
 
 use crate::transcripts::{House, clock};
 
-/// What fits into the connection to a client that does not read, as into a real one's buffers.
+/// The number of frames that fit into the connection to a client that does not read, as into a real
+/// one's buffers.
 const FRAMES_ON_THE_WAY: usize = 8;
 
 /// The server's end.
@@ -43,7 +44,7 @@ pub fn wire() -> (Wire, WireClient) {
     (wire, WireClient { incoming, outgoing })
 }
 
-/// A client of `hub`, served as any other.
+/// A client of `hub`, served like any other.
 pub async fn connect(hub: &HubHandle) -> WireClient {
     connect_at(Entrance::Groupcall, hub).await
 }
@@ -78,7 +79,7 @@ impl WireClient {
             .expect("something comes")
     }
 
-    /// Reads, without answering anything, until the server closes: with which code, and after how long.
+    /// Reads, without answering, until the server closes. Returns the code, and how long it took.
     pub async fn closed(&mut self) -> (Option<u16>, Duration) {
         let since = Instant::now();
         loop {

@@ -1,4 +1,4 @@
-//! Where a subscriber's picture begins: never at slices whose parameter sets it was not sent.
+//! The beginning of a subscriber's picture: never slices without the parameter sets that belong to them.
 
 use patchbay::media::codec::h264::Profile as H264Profile;
 use patchbay::media::rtp::Extension;
@@ -29,7 +29,7 @@ fn h26x(codec: Codec, receive: bool, local_ssrc: u32) -> MediaSection {
     )
 }
 
-/// A publisher of one codec with subscribers that come when they like.
+/// A publisher of one codec, with subscribers that come at any time.
 struct Scene {
     stage: Stage,
     codec: Codec,
@@ -67,7 +67,7 @@ impl Scene {
         self.stage.subscribers.push(client);
     }
 
-    /// Sends packets of the present picture; what each subscriber gets, as payloads.
+    /// Sends packets of the present picture. Returns the payloads that each subscriber gets.
     fn send(&mut self, payloads: &[&[u8]]) -> Vec<Vec<Vec<u8>>> {
         let mut got = vec![Vec::new(); self.stage.subscribers.len()];
         for payload in payloads {
@@ -161,7 +161,7 @@ fn a_publisher_that_sends_its_parameter_sets_only_once_is_shown_from_its_second_
     let got = scene.send(&[IDR, IDR_END]);
     assert_eq!(got[0], [IDR, IDR_END]);
     assert!(got[1].is_empty(), "its sets may have been lost on the way");
-    // It is asked for another, and its answer is all that will come.
+    // The publisher is asked for another, and only its answer will come.
     let sent = scene.stage.pass(Duration::from_millis(1_200));
     assert!(scene.stage.requests_at_publisher(&sent) > 0);
     scene.next_picture();
@@ -183,7 +183,7 @@ fn parameter_sets_that_were_lost_on_the_way_begin_the_picture_when_they_are_sent
     let got = scene.stage.publish_packet(&lost).remove(0);
     let first = Header::parse(&got[0]).unwrap();
     assert_eq!(got[0][first.len..], *SETS);
-    // The slices went by before it: they stand behind it in the copy, and are sent when they are missed.
+    // The slices came before it: they stand behind it in the copy, and are sent when they are missed.
     scene.next_picture();
     assert_eq!(scene.send(&[DELTA])[0], [DELTA]);
     let missed = [first.sequence.wrapping_add(1), first.sequence.wrapping_add(2)];
@@ -229,7 +229,7 @@ impl Layers {
         }
     }
 
-    /// The payloads that the subscriber gets of one published packet, filled up to `len`.
+    /// Publishes a packet, filled up to `len`. Returns the payloads that the subscriber gets.
     fn send(&mut self, layer: usize, payload: &[u8], len: usize) -> Vec<Vec<u8>> {
         let ssrc = 0x100 * (1 + layer as u32);
         let sequence = self.sequences[layer];
@@ -269,7 +269,7 @@ fn a_layer_that_becomes_the_best_between_its_parameter_sets_and_slices_is_taken_
     let high_sets: &[u8] = &[0x78, 0, 4, 0x67, 0x42, 0xe0, 0x2a, 0, 3, 0x68, 0xce, 0x38];
     assert_eq!(layers.send(LOW, low_sets, 0).len(), 1);
     assert_eq!(layers.send(LOW, IDR, 0).len(), 1);
-    // The high layer has little to send, and is not aimed for.
+    // The high layer has little to send, and is not the target.
     for _ in 0..60 {
         layers.next_picture();
         assert_eq!(layers.send(LOW, DELTA, 600).len(), 1);

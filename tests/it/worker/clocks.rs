@@ -1,4 +1,4 @@
-//! Sender reports while a publisher mutes, unmutes and jumps: none says a clock that the packets contradict.
+//! Sender reports while a publisher mutes, unmutes and jumps: none gives a clock that the packets contradict.
 
 use super::mirror::Spread;
 use super::*;
@@ -8,7 +8,7 @@ const RATE: u64 = 90;
 
 /// Where a publisher and its first subscriber meet.
 trait Place {
-    /// What the first subscriber gets of one packet, and of the time since the last.
+    /// The packets that the first subscriber gets of one packet, and of the time since the last.
     fn publish(&mut self, packet: &[u8]) -> Vec<Vec<u8>>;
     fn report(&mut self, compound: &[u8]);
     fn wait(&mut self, time: Duration) -> Vec<Vec<u8>>;
@@ -56,7 +56,7 @@ struct Speaker {
     wall: u64,
     media: u64,
     sequence: u16,
-    /// The copies' RTP time less the source's.
+    /// The copies' RTP time minus the source's.
     offset: Option<u32>,
     /// When reports came, and how far each was ahead of the publisher's RTP clock of that instant, in milliseconds.
     reports: Vec<(u64, i64)>,
@@ -89,14 +89,14 @@ impl Speaker {
                     let wall = ((u128::from(ntp) * 1_000) >> 32) as i64;
                     let rtp = rtp.wrapping_sub(self.offset.unwrap_or(0));
                     let told = i64::from(rtp.wrapping_sub((self.media * RATE) as u32) as i32) / RATE as i64;
-                    // The publisher's clock has gone on by as much since the instant that is told.
+                    // The publisher's clock has gone on by the time since the instant in the report.
                     self.reports.push((self.wall, told + self.wall as i64 - wall));
                 }
             }
         }
     }
 
-    /// Speaks for so long; the publisher reports at once or never, and then every second.
+    /// Speaks for so long. The publisher sends its first report at `reports_from`, if it is given, and then one each second.
     fn speak(&mut self, millis: u64, reports_from: Option<u64>) {
         for at in (0..millis).step_by(20) {
             let timestamp = (self.media * RATE) as u32;
@@ -132,7 +132,7 @@ impl Speaker {
         (0..millis).step_by(20).for_each(|_| self.step(media_runs));
     }
 
-    /// Every report that came from `since` on told the clock that the packets have.
+    /// Checks that every report from `since` on gives the clock that the packets have.
     fn all_true_since(&self, since: u64) {
         for (at, ahead) in self.reports.iter().filter(|(at, _)| *at >= since) {
             assert!(ahead.abs() <= 30, "a report at {at} ms is {ahead} ms ahead");
@@ -144,7 +144,7 @@ impl Speaker {
     }
 }
 
-/// Both on one worker and where the subscriber is on a mirror.
+/// Runs a scenario with the subscriber on the same worker, and on a mirror.
 fn everywhere(scenario: impl Fn(&mut Speaker)) {
     scenario(&mut Speaker::new(Stage::new(1)));
     scenario(&mut Speaker::new(Spread::new(1)));

@@ -1,4 +1,4 @@
-//! Layers of one track in different formats, as pages make them that give each encoding a codec of its own
+//! Layers of one track in different formats, as made by pages that give each encoding a codec of its own
 //! (`RTCRtpEncodingParameters.codec`). Every scenario runs for a subscriber at home and for one at a mirror.
 
 use std::net::SocketAddr;
@@ -43,9 +43,9 @@ struct Scene {
     /// Payload types of the layers; `None` while a layer is off.
     formats: [Option<u8>; 3],
     sequences: [u16; 3],
-    /// Layers that owe a key frame.
+    /// Layers for which a key frame is due.
     owed: [bool; 3],
-    /// Key frames that were asked for of each layer.
+    /// The number of key frames requested for each layer.
     asked: [usize; 3],
     pictures: u32,
     /// Layer and payload type of each packet that the subscriber gets, with the number of its picture.
@@ -55,7 +55,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// Two seconds of these layers, before anybody watches.
+    /// A scene after two seconds of these layers, before anybody watches.
     fn new(far: bool, formats: [u8; 3]) -> Scene {
         let now = start();
         let identity = DtlsIdentity::generate().unwrap();
@@ -102,12 +102,12 @@ impl Scene {
         assert!(self.subscriber.as_ref().unwrap().connected);
     }
 
-    /// The subscriber's.
+    /// The subscriber's worker.
     fn worker(&mut self) -> &mut Worker {
         if self.far { &mut self.mirror } else { &mut self.home }
     }
 
-    /// Sends a datagram of the subscriber's.
+    /// Sends a datagram of the subscriber.
     fn say(&mut self, datagram: &[u8]) {
         let (now, address) = (self.now, self.subscriber.as_ref().unwrap().address);
         let sent = exchange(now, self.worker(), address, datagram);
@@ -181,7 +181,7 @@ impl Scene {
         }
     }
 
-    /// Lets the workers hear one another, and the clients what was sent.
+    /// Exchanges the workers' messages, and brings the clients what was sent.
     fn settle(&mut self, mut sent: Vec<(SocketAddr, Vec<u8>)>) {
         let workers = [&mut self.home, &mut self.mirror];
         settle(self.now, workers, &mut self.buffer, |worker| drain(worker, &mut sent));
@@ -211,7 +211,7 @@ impl Scene {
         }
     }
 
-    /// What the subscriber has got since this was last asked: how many packets of each layer, and their payload types.
+    /// What the subscriber has got since the last call: the number of packets of each layer, and their payload types.
     fn taken(&mut self) -> Vec<(u8, u8, usize)> {
         let mut runs: Vec<(u8, u8, usize)> = Vec::new();
         for (_, layer, payload_type) in self.got.drain(..) {
@@ -295,7 +295,7 @@ fn a_layer_that_turns_to_a_format_that_is_decoded_is_taken_from_its_first_pictur
         scene.asked = [0; 3];
         scene.turn(F, VP8);
         scene.play(3 * SECOND);
-        // The smaller layer's part of that first picture went out before.
+        // The smaller layer's part of that first picture left before.
         assert_eq!(scene.taken(), [(H, VP8, 1), (F, VP8, 3 * SECOND)], "far {far}");
         assert_eq!(scene.asked, [0; 3], "far {far}: its key frame was there");
 
@@ -335,7 +335,7 @@ fn the_notice_comes_once_when_no_layer_is_decoded_any_more_and_stays() {
         assert_eq!(scene.undecodable(), 1, "far {far}");
         assert_eq!(scene.asked, [0; 3], "far {far}: no key frame would help");
 
-        // One layer that is decoded is enough for a picture, and for the word that it is there.
+        // One layer that is decoded is enough for a picture, and for the report that it is there.
         scene.turn(Q, VP8);
         scene.play(SECOND);
         assert_eq!(scene.taken(), [(Q, VP8, SECOND)], "far {far}");

@@ -1,4 +1,4 @@
-//! Who gets what: copies, layers, streams that go on, reports.
+//! Who gets which media: copies, layers, streams that go on, reports.
 
 use super::*;
 
@@ -63,7 +63,7 @@ fn a_publisher_that_comes_back_goes_on_in_the_same_stream() {
 #[test]
 fn an_ssrc_that_changes_in_the_middle_goes_on_in_the_same_stream_from_a_key_frame() {
     let mut stage = Stage::new(1);
-    // Nothing is announced: mid tells whose packets they are.
+    // Nothing is announced: the mid says whose packets they are.
     let own = DtlsIdentity::generate().unwrap();
     let mut section = video(true, 0x9200);
     section.remote_ssrcs.clear();

@@ -6,7 +6,8 @@ use patchbay::media::worker::{Datagram, MAX_WAITING};
 
 use super::*;
 
-/// Hands the worker datagrams in one batch; what it sends before it goes on with handshakes, and after.
+/// Hands the worker datagrams in one batch. Returns what it sends before it goes on with handshakes,
+/// and after.
 fn batch(
     now: Instant,
     worker: &mut Worker,
@@ -76,7 +77,7 @@ fn media_right_behind_the_end_of_its_handshake_is_not_lost() {
     let (mut worker, identity) = worker(now);
     let own = DtlsIdentity::generate().unwrap();
     let mut publisher = Client::new(1, None, vec![video(true, 0x9000)], &identity, &own);
-    // Whoever answers last in a handshake may send media with it.
+    // The side that answers last in a handshake may send media with it.
     let expected = Client::new(1, None, Vec::new(), &own, &identity).spec.transports[0]
         .remote_fingerprints
         .clone();

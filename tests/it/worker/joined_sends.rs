@@ -1,11 +1,11 @@
-//! The packets of one frame leave in one send for each subscriber, padded to the same length where they may be.
+//! The packets of one frame leave in one send for each subscriber, padded to the same length if they may be.
 
 use patchbay::media::worker::Datagram;
 
 use super::*;
 
-/// Publishes a frame whose packets have these payload lengths, as one batch. What each send to the first subscriber held:
-/// the lengths of its datagrams; and the packets, opened.
+/// Publishes a frame whose packets have these payload lengths, as one batch. Returns the lengths of the datagrams in each
+/// send to the first subscriber, and the packets, opened.
 fn publish_frame(stage: &mut Stage, payload_lens: &[usize]) -> (Vec<Vec<usize>>, Vec<Vec<u8>>) {
     let (mut buffer, mut datagrams) = (Vec::new(), Vec::new());
     for &len in payload_lens {
@@ -61,7 +61,7 @@ fn packets_that_differ_by_a_few_bytes_leave_in_one_send_and_mean_the_same() {
         .map(|packet| Header::parse(packet).unwrap().padding)
         .collect();
     assert_eq!(padded, [true, false, true, false, false]);
-    // RFC 3550 §5.1: only the last byte says something.
+    // RFC 3550 §5.1: only the last byte has a meaning.
     assert_eq!(packets[2][packets[2].len() - 2..], [0, 2]);
 }
 

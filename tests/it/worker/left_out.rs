@@ -1,4 +1,4 @@
-//! What a subscriber does not get leaves no hole in its numbers, and what comes late gets its own.
+//! A packet that a subscriber does not get leaves no hole in its numbers, and one that comes late gets its own number.
 
 use patchbay::media::rtp::Extension;
 
@@ -25,7 +25,7 @@ fn frame(sequence: u16, key_frame: bool) -> Vec<u8> {
     )
 }
 
-/// What the first subscriber gets of a packet: one packet at most.
+/// The copy of a packet for the first subscriber: one packet at most.
 fn copy(stage: &mut Stage, packet: &[u8]) -> Option<Vec<u8>> {
     let mut got = stage.publish_packet(packet).remove(0);
     assert!(got.len() <= 1, "{} packets", got.len());
@@ -103,7 +103,7 @@ fn a_probe_that_comes_late_fills_its_hole_and_is_the_same_when_it_is_sent_again(
         (first.wrapping_add(1), late.len(), false)
     );
     // Another packet under one number would be the same SRTP index for other bytes: the client would refuse these as replayed,
-    // so they are compared as they are on the wire.
+    // so the test compares them as they are on the wire.
     let wire = |stage: &mut Stage| {
         let mut compound = Vec::new();
         rtcp::write_receiver_report(&mut compound, 7, &[]);
@@ -157,7 +157,7 @@ fn sound_in_a_format_that_a_subscriber_does_not_decode_leaves_no_hole() {
     }
     assert_eq!(number(&got(AUDIO_PT, 5).unwrap()), first.wrapping_add(1));
     assert_eq!(number(&got(AUDIO_PT, 7).unwrap()), first.wrapping_add(3));
-    // The one between was not for this subscriber either, and that is all that it hears of it.
+    // The packet between was not for this subscriber either, and this one is all that it hears of it.
     let late = got(8, 6).unwrap();
     let header = Header::parse(&late).unwrap();
     assert_eq!(
@@ -181,7 +181,7 @@ fn pictures_in_a_format_that_is_not_decoded_are_followed_by_a_key_frame_without_
     let before = stage.worker.stats().key_frame_requests_sent;
     let vp9 = rtp(101, true, 2, 6_000, VIDEO_SSRC, &[0x08, 1, 2, 3]);
     assert_eq!(copy(&mut stage, &vp9), None);
-    // It goes on from what this subscriber has not got.
+    // The next picture depends on one that this subscriber has not got.
     stage.pass(Duration::from_millis(200));
     assert_eq!(copy(&mut stage, &frame(3, false)), None);
     stage.pass(Duration::from_millis(20));
@@ -233,7 +233,7 @@ fn a_packet_of_the_former_layer_that_comes_late_keeps_its_number() {
     for sequence in 40..50 {
         assert_eq!(send(0x200, b'f', sequence, false, 1_000), []);
     }
-    // The better layer is taken from here on, and the other's packets no more.
+    // From here on the better layer's packets are sent, and the other's no more.
     assert_eq!(send(0x200, b'f', 50, true, 1_000), [(first.wrapping_add(3), 1_000)]);
     assert_eq!(send(0x100, b'q', 4, false, 100), []);
     assert_eq!(send(0x100, b'q', 1, false, 110), [(first.wrapping_add(1), 110)]);

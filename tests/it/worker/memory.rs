@@ -1,5 +1,5 @@
-//! Memory of packets that are kept for subscribers: bounded for each publisher and for the worker, taken from the greediest,
-//! given back in the end.
+//! Memory of packets that are kept for subscribers: bounded for each publisher and for the worker, taken from those who have
+//! most, given back in the end.
 
 use patchbay::media::rtp::Extension;
 use patchbay::media::worker::WorkerConfig;
@@ -7,7 +7,7 @@ use patchbay::media::worker::WorkerConfig;
 use super::wide::{NOTHING, Wide, copy_ssrc, sections};
 use super::*;
 
-/// What one publisher may hold.
+/// The most that one publisher may hold.
 const PUBLISHER_BYTES: u64 = 8 * 1024 * 1024;
 
 fn small_worker(now: Instant, cache_bytes: usize) -> (Worker, DtlsIdentity) {
@@ -24,9 +24,9 @@ fn small_worker(now: Instant, cache_bytes: usize) -> (Worker, DtlsIdentity) {
     (Worker::new(now, config), identity)
 }
 
-/// Whether the last packets of a track, and none older than those, come again when they are asked for.
+/// Whether the last packets of a track, and none older than those, are sent again on request.
 fn kept(wide: &mut Wide, track: u32, newest: u16, back: u16) -> bool {
-    // The copy's numbers begin where its SSRC says; every packet was copied.
+    // The copy's numbers begin at one that its SSRC determines; every packet was copied.
     let first = (copy_ssrc(track) >> 3) as u16 & 0x7fff;
     let mut compound = Vec::new();
     rtcp::write_receiver_report(&mut compound, 7, &[]);

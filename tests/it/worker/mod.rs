@@ -95,7 +95,7 @@ impl Stage {
         stage
     }
 
-    /// One more subscriber; returns what was sent while it connected.
+    /// Adds a subscriber, and connects it. Returns its index.
     fn join(&mut self) -> usize {
         let number = 2 + self.subscribers.len() as u64;
         let section = video(false, 0x2_0000 + 16 * number as u32);
@@ -125,7 +125,7 @@ impl Stage {
         ))
     }
 
-    /// What each subscriber gets of one published packet.
+    /// Publishes one packet. Returns what each subscriber gets of it.
     fn publish_packet(&mut self, packet: &[u8]) -> Vec<Vec<Vec<u8>>> {
         let index = u64::from(u16::from_be_bytes([packet[2], packet[3]]));
         let sealed = self.publisher.seal(packet, index);

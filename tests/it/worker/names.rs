@@ -8,7 +8,7 @@ use patchbay::media::names::{Down, TrackName, TrackRef};
 use super::*;
 
 const SLOT: SlotId = SlotId(0);
-/// What a slot's copies are sent under.
+/// The SSRC of a slot's copies.
 const SLOT_SSRC: u32 = 0x7_0000;
 
 fn feed(participant: u64, feed: Feed) -> FeedRef {
@@ -16,7 +16,7 @@ fn feed(participant: u64, feed: Feed) -> FeedRef {
     FeedRef { participant, feed }
 }
 
-/// A worker and those who are there. Participant `n` publishes under SSRC `0x1000 * n`.
+/// A worker and the people there. Participant `n` publishes under SSRC `0x1000 * n`.
 struct House {
     now: Instant,
     worker: Worker,
@@ -46,7 +46,7 @@ impl House {
         client
     }
 
-    /// A connection by which somebody publishes one picture.
+    /// A connection over which somebody publishes one picture.
     fn publisher(&mut self, peer: u64, participant: u64, feed: Feed) -> Client {
         let ssrc = 0x1000 * peer as u32;
         let mut section = section(
@@ -79,8 +79,8 @@ impl House {
         self.worker.handle_command(self.now, command);
     }
 
-    /// Publishes one packet; the SSRCs and sequence numbers that `watcher` gets copies under, and how many key frames
-    /// `publisher` is then asked for.
+    /// Publishes one packet. Returns the SSRCs and sequence numbers of the copies for `watcher`, and how many key frames
+    /// `publisher` is asked for then.
     fn publish(&mut self, publisher: &mut Client, watcher: &mut Client, key_frame: bool) -> (Vec<(u32, u16)>, usize) {
         self.sequence += 1;
         let sequence = self.sequence;
@@ -166,7 +166,7 @@ fn of_two_publishing_connections_under_one_name_the_newest_is_seen_and_after_its
     house.close(&third);
 }
 
-/// Six who publish, and somebody who watches all of them, and whoever is in the slot once more.
+/// Six who publish, and somebody who watches all of them and has an empty slot besides.
 fn six_and_a_slot(house: &mut House) -> (Vec<Client>, Client) {
     let publishers: Vec<Client> = (1..=6)
         .map(|number| house.publisher(number, number, Feed::Camera))
@@ -223,7 +223,7 @@ fn a_slot_whose_source_ends_is_empty_until_it_comes_back_or_another_fills_it() {
     house.fill(&watcher, Some(feed(2, Feed::Camera)));
     assert_eq!(house.publish(&mut publishers[1], &mut watcher, true).0.len(), 2);
     house.close(&publishers[1]);
-    // Asked for a track that has ended, and for one that never was.
+    // A request for a track that has ended, and for one that never was.
     for source in [feed(2, Feed::Camera), feed(77, Feed::Camera), feed(3, Feed::Screen)] {
         house.fill(&watcher, Some(source));
         assert_eq!(house.publish(&mut publishers[2], &mut watcher, true).0.len(), 1);
@@ -257,7 +257,7 @@ fn a_slot_keeps_its_source_over_a_hold_and_a_new_offer_and_other_slots_are_none_
     };
     house.worker.handle_command(house.now, command);
     assert_eq!(house.publish(&mut publishers[5], &mut watcher, false).0.len(), 2);
-    // A connection that is not there.
+    // A connection that does not exist.
     let command = MediaCommand::Fill {
         peer: PeerId(1_000),
         slot: SLOT,

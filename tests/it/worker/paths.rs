@@ -1,4 +1,4 @@
-//! Which path is used, and whose an address is.
+//! Which path is used, and to whom an address belongs.
 
 use std::net::SocketAddr;
 
@@ -11,7 +11,7 @@ pub(super) fn somewhere_else(port: u16) -> SocketAddr {
     ([127, 0, 0, 77], port).into()
 }
 
-/// What happened to connections.
+/// The events about connections.
 pub(super) fn changes(worker: &mut Worker) -> Vec<MediaEvent> {
     let is_of_a_track = |event: &MediaEvent| matches!(event, MediaEvent::TrackStarted { .. });
     events(worker)
@@ -21,14 +21,14 @@ pub(super) fn changes(worker: &mut Worker) -> Vec<MediaEvent> {
 }
 
 impl Stage {
-    /// A second passes, in which the publisher keeps its consent.
+    /// Lets a second pass, in which the publisher keeps its consent.
     pub(super) fn pass_second(&mut self) {
         self.pass(SECOND);
         let check = self.publisher.check();
         self.publisher.deliver(self.now, &mut self.worker, &check);
     }
 
-    /// Where the copies of one more packet, a key frame, go.
+    /// The addresses to which the copies of one more packet, a key frame, are sent.
     pub(super) fn destinations(&mut self) -> Vec<SocketAddr> {
         let sequence = self.sequence;
         self.sequence += 1;
@@ -47,7 +47,7 @@ impl Stage {
         copies.map(|(to, _)| to).collect()
     }
 
-    /// A check of a subscriber's from some address; whether it was answered.
+    /// Sends a check of a subscriber from some address. Returns whether it was answered.
     pub(super) fn check_from(&mut self, subscriber: usize, from: SocketAddr, nominates: bool) -> bool {
         let client = &self.subscribers[subscriber];
         let check = if nominates {
@@ -76,7 +76,7 @@ fn a_client_whose_nat_binds_anew_is_followed_though_it_nominates_nothing() {
     let mut followed = None;
     for second in 1..=12 {
         stage.pass_second();
-        // Consent checks every five seconds, of which the first comes from the new port.
+        // Consent checks every five seconds; the first one comes from the new port.
         if second % 5 == 0 {
             assert!(stage.check_from(0, after, false));
         }
@@ -151,7 +151,7 @@ fn a_path_on_which_our_answers_get_lost_is_left_for_the_one_that_the_client_send
     client.open(stage.now, &mut stage.worker);
     let (deaf, works) = (somewhere_else(1), client.address);
     stage.subscribers.push(client);
-    // The first to be heard is the one on which nothing arrives at the client.
+    // The first path to be heard is the one on which nothing arrives at the client.
     assert!(stage.check_from(0, deaf, false) && stage.check_from(0, works, false));
     let mut client = stage.subscribers.pop().unwrap();
     client.shake_hands(stage.now, &mut stage.worker, |_| ());
@@ -261,7 +261,7 @@ fn a_victim_connects_from_an_address_that_a_thief_without_keys_claims() {
     thief.open(stage.now, &mut stage.worker);
     let claim = thief.check();
     connects_amid_claims(&mut stage, &claim);
-    // It is still there, without anything.
+    // The connection is still there, without any path.
     stage
         .worker
         .handle_command(stage.now, MediaCommand::Close(thief.spec.peer));
@@ -317,7 +317,7 @@ fn a_client_that_connects_anew_from_the_same_port_does_not_wait() {
 fn two_whose_clients_seem_to_share_an_address_both_get_their_packets_through() {
     let mut stage = Stage::new(2);
     let contested = somewhere_else(1);
-    // Neither has shaken hands from there: one has moved, the other says so.
+    // Neither has made a handshake from there: one has moved, the other claims it.
     assert!(stage.check_from(0, contested, true) && stage.check_from(1, contested, true));
     for subscriber in [0, 1, 1, 0] {
         stage.report_from(subscriber, contested);
@@ -370,8 +370,8 @@ fn a_handshake_that_was_led_elsewhere_takes_nobodys_address() {
     for address in [from, victim] {
         exchange(stage.now, &mut stage.worker, address, &thief.check());
     }
-    // It forges the source of the last flight of its handshake, after two hellos and one with the cookie, and of its checks
-    // after that.
+    // The thief forges the source of the last flight of its handshake, after two hellos and one with the cookie, and of its
+    // checks after that.
     let mut said = 0;
     thief.dtls.start(stage.now).unwrap();
     while let Some(datagram) = thief.dtls.poll_transmit() {
@@ -412,7 +412,7 @@ fn claims_by_many_do_not_take_an_address_to_which_its_owner_has_moved() {
         assert_eq!(stage.worker.stats().rejected_packets, before, "its packets are its own");
     };
     owner_is_heard(&mut stage);
-    // With checks alone, with media under their own keys, and with connections that have none yet.
+    // With checks alone, with media under their own keys, and with connections that have no keys yet.
     for thief in 1..10 {
         assert!(stage.check_from(thief, moved, true));
         owner_is_heard(&mut stage);

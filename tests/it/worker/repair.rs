@@ -1,4 +1,4 @@
-//! Key frame requests and retransmissions, and what becomes of storms of them.
+//! Key frame requests and retransmissions, and storms of both.
 
 use patchbay::media::session::{Feedback, NegotiatedCodec};
 
@@ -63,7 +63,7 @@ fn a_nack_brings_the_packet_again_by_rtx() {
     assert_eq!(header.timestamp, wanted.timestamp);
     assert_eq!(again[0][header.len..header.len + 2], wanted.sequence.to_be_bytes());
     assert_eq!(again[0][header.len + 2..], originals[4][wanted.len..]);
-    // Nobody is asked for what was never sent, nor for what is another's.
+    // No publisher is asked for a packet that was never sent, or that is another's.
     assert!(stage.nack(0, &[wanted.sequence.wrapping_add(500)]).is_empty());
 }
 
@@ -83,7 +83,7 @@ fn a_storm_of_nacks_is_bounded() {
     assert_eq!(resent, 128);
 }
 
-/// What the publisher is asked for: packets, and key frames by PLI and by FIR.
+/// The requests to the publisher: packets, and key frames by PLI and by FIR.
 fn asked(stage: &mut Stage, sent: &[(std::net::SocketAddr, Vec<u8>)]) -> (usize, usize, usize) {
     let mut asked = (0, 0, 0);
     let publisher = stage.publisher.address;
@@ -186,6 +186,6 @@ fn a_missing_packet_is_asked_for_and_its_rtx_is_forwarded_as_the_original() {
     assert_eq!(header.sequence, head.sequence.wrapping_add(1));
     assert_eq!(header.payload_type, VIDEO_PT);
     assert_eq!(got[0][header.len..][..1], lost[12..][..1]);
-    // The original, late: it has been delivered already.
+    // The original comes late: it has been delivered already.
     assert!(stage.publish_packet(&lost)[0].is_empty());
 }

@@ -5,7 +5,7 @@ use patchbay::media::session::Feedback;
 use super::wide::{NOTHING, Sent, Wide, copy_ssrc, source_ssrc};
 use super::*;
 
-/// What every path carries, protection included.
+/// The largest datagram that every path carries, protection included.
 const MAX_RTCP_DATAGRAM: usize = 1_200;
 
 fn wide(tracks: u32, codec: Codec, feedback: Feedback) -> Wide {
@@ -135,7 +135,7 @@ fn arrival_times_of_a_large_burst_are_told_in_several_datagrams() {
             ..NOTHING
         },
     );
-    // Every third is lost, and the others come at odd times: the costliest to describe.
+    // Every third packet is lost, and the others come at odd times: the costliest case to describe.
     for at in (0..3_000_u16).filter(|at| at % 3 != 1) {
         let mut packet = vec![0x90, 0x80 | VIDEO_PT];
         packet.extend_from_slice(&at.to_be_bytes());

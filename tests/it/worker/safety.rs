@@ -1,4 +1,4 @@
-//! What strangers, thieves and the vanished can do: nothing.
+//! Strangers, thieves and clients that have vanished can do nothing.
 
 use patchbay::ids::PeerId;
 use patchbay::media::worker::SUSPENDED_MAX;
@@ -75,7 +75,7 @@ fn a_replay_is_refused_however_many_streams_without_a_track_were_heard() {
     let address = stage.publisher.address;
     assert_eq!(exchange(stage.now, &mut stage.worker, address, &recorded).len(), 1);
     for ssrc in 0x7_0000..0x7_0100 {
-        // Of a payload type that no section knows.
+        // A packet of a payload type that no section knows.
         let probe = rtp(50, true, 0, 0, ssrc, &[0; 20]);
         let sealed = stage.publisher.seal(&probe, 0);
         exchange(stage.now, &mut stage.worker, address, &sealed);
@@ -162,7 +162,8 @@ fn a_certificate_that_is_not_the_announced_one_closes_the_connection() {
     let (own, other) = (DtlsIdentity::generate().unwrap(), DtlsIdentity::generate().unwrap());
     let mut client = Client::new(1, None, vec![video(true, 0x9000)], &identity, &own);
     client.spec.transports[0].remote_fingerprints[0].digest = other.fingerprint.into();
-    // The client may think that it is through: our last flight leaves when its Finished is right.
+    // The client may think that its handshake is done: our last flight leaves when its Finished is
+    // right.
     client.try_connect(now, &mut worker);
     let events = events(&mut worker);
     let expected = MediaEvent::Closed {

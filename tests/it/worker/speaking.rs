@@ -14,7 +14,7 @@ fn sound(mid: &str, receive: bool, ssrc: u32, local_ssrc: u32) -> MediaSection {
     section
 }
 
-/// A participant who publishes sound, at a worker alone or at one of two that share the room.
+/// A participant who publishes sound, at a single worker or at one of two that share the room.
 struct Scene {
     now: Instant,
     workers: Vec<Worker>,
@@ -42,7 +42,8 @@ impl Scene {
         }
     }
 
-    /// A packet of `ssrc` each 20 ms, of a level in -dBov; all that the workers report of speech meanwhile, with their index.
+    /// Sends a packet of `ssrc` each 20 ms, with a level in -dBov. Returns all speech reports of the workers meanwhile, with
+    /// their index.
     fn hear(&mut self, ssrc: u32, dbov: u8, millis: u64) -> Vec<(usize, MediaEvent)> {
         let mut reports = Vec::new();
         for _ in 0..millis / 20 {
@@ -175,7 +176,7 @@ fn the_loudness_of_whoever_sends_sound_is_counted_once_a_second() {
     scene.hear(MIC_SSRC, 3, 10_000);
     let counts = Loudness::ALL.map(|loudness| counted(&scene, loudness));
     for (count, seconds) in counts.into_iter().zip([10, 20, 30, 10_u64]) {
-        // A turn comes each 100 ms, and so a count each second or a turn later.
+        // A turn comes each 100 ms, so a count comes each second or one turn later.
         assert!((seconds - 2..=seconds + 1).contains(&count), "{counts:?}");
     }
     scene.pass(60_000);

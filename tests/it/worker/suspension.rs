@@ -93,7 +93,8 @@ fn a_publisher_that_comes_back_is_asked_for_a_key_frame_and_seen_again() {
     }
 }
 
-/// One of a call between two: a connection whose only section carries its own picture up and the other's down.
+/// One side of a call between two: a connection whose only section carries its own picture up and the other's
+/// down.
 fn leg(number: u64, other: u64, identity: &DtlsIdentity) -> Client {
     let mut section = video(true, 0x2_0000 * number as u32);
     section.down = Some(down(other, patchbay::media::codec::Kind::Video));
@@ -101,7 +102,7 @@ fn leg(number: u64, other: u64, identity: &DtlsIdentity) -> Client {
     Client::new(number, Some(other), vec![section], identity, &own)
 }
 
-/// How many packets of the other's picture a leg is sent, and how often it is asked for a key frame.
+/// How many packets of the other's picture a side is sent, and how often it is asked for a key frame.
 fn taken(now: Instant, leg: &mut Client, sent: &[(std::net::SocketAddr, Vec<u8>)]) -> (usize, usize) {
     let (mut pictures, mut requests) = (0, 0);
     for (to, bytes) in sent {
@@ -189,7 +190,7 @@ fn nothing_is_asked_of_a_publisher_that_is_not_heard() {
 fn no_key_frames_are_asked_for_where_the_only_subscriber_is_not_heard() {
     let mut stage = Stage::new(1);
     let mut asked = Vec::new();
-    // No picture begins: whoever is there waits for a key frame.
+    // No picture begins: every viewer waits for a key frame.
     for _ in 0..60 {
         stage.pass_second();
         stage.publish(false, 100);
@@ -200,7 +201,7 @@ fn no_key_frames_are_asked_for_where_the_only_subscriber_is_not_heard() {
         asked[19] > asked[12],
         "while it is heard, they are asked for: {asked:?}"
     );
-    // One may have been due already.
+    // One request may have been due already.
     assert_eq!(asked[59], asked[25], "{asked:?}");
 }
 
@@ -283,7 +284,7 @@ fn a_client_whose_keys_are_gone_begins_anew_with_the_other_certificate_each_time
     let mut stage = Stage::on(now, worker, identity.clone(), 0);
     let own = DtlsIdentity::generate().unwrap();
     for (association, certificate) in [&identity, &spare, &identity].into_iter().enumerate() {
-        // The client's restart comes when its connection here has ended: to the worker it is a new one.
+        // The client's restart comes after its connection here has ended: for the worker it is a new one.
         let number = 2 + association as u64;
         let section = video(false, 0x2_0000 + 16 * number as u32);
         let mut client = Client::new(number, Some(1), vec![section], certificate, &own);

@@ -71,7 +71,7 @@ impl Split {
         assert!(client.shake_hands(self.now, &mut self.worker, |_| ()));
     }
 
-    /// Lets time pass; those who are named send checks meanwhile, and so does the watcher.
+    /// Lets time pass; the named transports send checks meanwhile, and so does the watcher.
     fn pass(&mut self, seconds: u64, alive: &[usize]) -> Vec<MediaEvent> {
         let mut reports = Vec::new();
         for _ in 0..seconds {
@@ -134,7 +134,7 @@ fn of_three_transports_the_one_that_never_connects_costs_the_others_nothing() {
     assert_eq!(split.pass(40, &[0, 2]), [MediaEvent::Connected { peer: PEER }]);
     assert_eq!(split.publish(0), [0x2_0000]);
     assert_eq!(split.publish(2), [0x2_0020]);
-    // They fall silent: the client is not heard any more when neither of them is.
+    // They fall silent: the client counts as not heard when both are silent.
     assert_eq!(split.pass(25, &[2]), []);
     let suspended = MediaEvent::Suspended { peer: PEER };
     assert_eq!(split.pass(30, &[]), [suspended]);

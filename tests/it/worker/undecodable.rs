@@ -1,4 +1,4 @@
-//! Subscriptions that can carry nothing: counted, reported once, and over when something else is sent.
+//! Subscriptions that can carry nothing: counted, reported once, and ended when something else is sent.
 
 use patchbay::ids::{Feed, FeedRef, ParticipantId};
 use patchbay::media::codec::Kind;
@@ -39,13 +39,13 @@ fn stage(published: &[Codec], decoded: &[Codec]) -> Stage {
     stage
 }
 
-/// The publisher's connection goes on with these codecs.
+/// Renews the publisher's connection with these codecs.
 fn offers(stage: &mut Stage, published: &[Codec]) {
     stage.publisher.spec.sections = vec![video_of(published, true, 0x9000)];
     stage.publisher.open(stage.now, &mut stage.worker);
 }
 
-/// What the subscriber gets of a key frame, and then of one more packet each 100 ms for a second.
+/// Sends a key frame, and then one more packet each 100 ms for a second. Returns how many the subscriber gets.
 fn send(stage: &mut Stage, payload_type: u8, key_frame: &[u8]) -> usize {
     let mut got = 0;
     for at in 0..10 {
@@ -98,7 +98,7 @@ fn a_subscriber_that_decodes_nothing_of_what_is_sent_is_reported_once_and_counte
     assert_eq!(reports(&mut stage), [undecodable(&stage, AV1)]);
     assert_eq!(stage.worker.stats().undecodable, 1);
 
-    // The publisher changes: the picture is there, and so is the word that it is.
+    // The publisher changes the format: the picture is there, and so is the report of it.
     assert_eq!(send(&mut stage, 101, &vp8(true, 1, 100)), 10);
     assert_eq!(reports(&mut stage), [decodable(&stage)]);
     assert_eq!(stage.worker.stats().undecodable, 1);
@@ -142,7 +142,7 @@ fn a_publisher_that_is_muted_or_gone_is_undecodable_to_nobody() {
     assert_eq!(reports(&mut gone), [decodable(&gone)]);
 }
 
-/// A key frame each of a camera and a screen in these formats, which are two tracks of one publisher, and what is reported then.
+/// Sends a key frame of a camera and one of a screen in these formats, two tracks of one publisher. Returns the reports then.
 fn shows(stage: &mut Stage, payload_types: [u8; 2]) -> Vec<MediaEvent> {
     for (payload_type, ssrc) in payload_types.into_iter().zip([VIDEO_SSRC, SCREEN_SSRC]) {
         let key: &[u8] = if payload_type == 100 {
@@ -355,8 +355,8 @@ fn red_around_opus_is_not_undecodable_to_who_knows_opus_but_pcma_is() {
     assert_eq!(sends(AUDIO_PT, 3), [MediaEvent::Decodable { peer, publisher, kind }]);
 }
 
-/// A minute of a publisher that answers each request with a key frame, before a subscriber that may ask each second; how often
-/// the publisher was asked.
+/// A minute of a publisher that answers each request with a key frame, with a subscriber that may ask each second. Returns how
+/// often the publisher was asked.
 fn requests_in_a_minute(stage: &mut Stage, subscriber_asks: bool) -> u64 {
     let before = stage.worker.stats().key_frame_requests_sent;
     let mut answered = 0;
@@ -400,7 +400,7 @@ fn no_key_frames_are_asked_for_in_a_format_that_its_only_subscriber_cannot_decod
         assert_eq!(reports(&mut stage), [undecodable(&stage, AV1)]);
         assert!(asked <= 1, "{asked}, subscriber asks: {subscriber_asks}");
 
-        // What it can decode comes, but its key frame was lost: now it is asked for.
+        // A format that it can decode comes, but its key frame was lost: now it is requested.
         let before = stage.worker.stats().key_frame_requests_sent;
         let sequence = stage.sequence;
         stage.sequence += 1;

@@ -1,4 +1,4 @@
-//! Messages that make no sense, that come from the wrong client, or that are about somebody else's call.
+//! Messages without sense, from the wrong client, or about somebody else's call.
 
 use super::*;
 use crate::transcripts::offers;
@@ -159,7 +159,7 @@ async fn a_restart_that_cannot_be_answered_is_rejected_with_the_reason() {
     let restart = |offer: &str| serde_json::json!({ "id": "restart", "sdpOffer": offer }).to_string();
     stage.says("ben@call", &restart(&"v".repeat(64 * 1024 + 1))).await;
     assert_eq!(stage.heard("ben@call")[0]["message"], "the offer is too long");
-    // Of the connection that is there, with sections that no answer can accept.
+    // An offer of the existing connection, with sections that no answer can accept.
     let without_mux = offers::offer("sendrecv", 2, true).replace("a=rtcp-mux\r\n", "");
     stage.says("ben@call", &restart(&without_mux)).await;
     let heard = stage.heard("ben@call");

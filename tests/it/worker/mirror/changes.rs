@@ -98,7 +98,7 @@ fn a_mirror_that_falls_behind_misses_a_stretch_and_a_key_frame_brings_it_back() 
 fn what_is_said_while_a_mirror_is_stuck_is_known_to_it_afterwards() {
     let mut spread = Spread::new(1);
     spread.publish(true, 100);
-    // Thousands of tracks come and go without the mirror looking: more than the link holds.
+    // Thousands of tracks come and go while the mirror takes nothing: more than the link holds.
     let spec = spread.publisher.spec.clone();
     for round in 0..3_000 {
         let mut other = spec.clone();

@@ -1,4 +1,4 @@
-//! What far subscribers get and ask for while everything stays as it is.
+//! Media and requests of far subscribers while everything stays as it is.
 
 use super::*;
 
@@ -166,7 +166,7 @@ fn report(spread: &mut Spread) {
     exchange(spread.now, &mut spread.home, spread.publisher.address, &sealed);
 }
 
-/// Within 200 ms of that report there is one for the far subscriber, which tells the same.
+/// Within 200 ms of that report there is one for the far subscriber, with the same clock.
 fn is_told_the_publishers_clock(spread: &mut Spread, copy: &Header) {
     let sent = spread.pass(Duration::from_millis(200));
     let got = spread.hand_out(&sent).remove(0);

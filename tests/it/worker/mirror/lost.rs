@@ -80,7 +80,7 @@ fn a_link_that_is_made_anew_takes_the_place_of_one_whose_end_was_not_heard_of() 
     assert_eq!(spread.publish(true, 500)[0].len(), 1);
 }
 
-/// A subscriber at home.
+/// A new subscriber at home.
 fn join_home(spread: &mut Spread, number: u64) -> Client {
     let own = DtlsIdentity::generate().unwrap();
     let section = video(false, 0x2_0000 + 16 * number as u32);
@@ -89,7 +89,7 @@ fn join_home(spread: &mut Spread, number: u64) -> Client {
     client
 }
 
-/// How many packets a subscriber at home gets of one that is published.
+/// The number of packets that a subscriber at home gets of one published packet.
 fn taken(spread: &mut Spread, near: &mut Client, packet: &[u8]) -> usize {
     let now = spread.now;
     let sent = spread.publish_at_home(packet);

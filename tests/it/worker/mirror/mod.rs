@@ -55,7 +55,7 @@ impl Spread {
         spread
     }
 
-    /// One more subscriber at the mirror; returns what both workers sent meanwhile to others.
+    /// Adds a subscriber at the mirror. Returns what both workers sent meanwhile to others.
     fn join(&mut self, number: u64) -> Sent {
         let own = DtlsIdentity::generate().unwrap();
         let section = video(false, 0x2_0000 + 16 * number as u32);
@@ -65,7 +65,7 @@ impl Spread {
         self.settle()
     }
 
-    /// Lets the workers hear one another; what they send.
+    /// Exchanges the workers' messages. Returns what they send.
     pub(super) fn settle(&mut self) -> Sent {
         let mut sent = Vec::new();
         settle(
@@ -77,7 +77,7 @@ impl Spread {
         sent
     }
 
-    /// What the home sends of a published packet; the mirror has not looked yet.
+    /// Publishes a packet. Returns what the home sends; the mirror has not taken it yet.
     pub(super) fn publish_at_home(&mut self, packet: &[u8]) -> Sent {
         let index = u64::from(u16::from_be_bytes([packet[2], packet[3]]));
         let sealed = self.publisher.seal(packet, index);
@@ -92,7 +92,7 @@ impl Spread {
         rtp(VIDEO_PT, true, sequence, timestamp, VIDEO_SSRC, &payload)
     }
 
-    /// What each far subscriber gets of the next packet.
+    /// Publishes the next packet. Returns what each far subscriber gets of it.
     fn publish(&mut self, key_frame: bool, len: usize) -> Vec<Vec<Vec<u8>>> {
         let packet = self.next_packet(key_frame, len);
         self.publish_at_home(&packet);
@@ -135,7 +135,7 @@ impl Spread {
         found
     }
 
-    /// Sends feedback of a far subscriber about its copy; what the workers send then.
+    /// Sends feedback of a far subscriber about its copy. Returns what the workers send then.
     fn feedback(&mut self, subscriber: usize, write: impl Fn(&mut Vec<u8>, u32)) -> Sent {
         let client = &mut self.far[subscriber];
         let mut compound = Vec::new();
