@@ -90,7 +90,7 @@ fn fragment(number: u16) -> Vec<u8> {
 }
 
 #[test]
-fn what_a_client_says_before_its_handshake_is_done_is_not_kept() {
+fn messages_of_a_client_before_its_handshake_is_done_are_not_kept() {
     let _alone = ALONE.lock();
     let identity = DtlsIdentity::generate().unwrap();
     let expected = Fingerprint {
@@ -233,7 +233,7 @@ fn resident_bytes() -> u64 {
 }
 
 #[test]
-fn what_three_greedy_publishers_may_hold_is_bounded_and_given_back_when_they_have_left() {
+fn the_memory_of_three_greedy_publishers_is_bounded_and_given_back_when_they_have_left() {
     let _alone = ALONE.lock();
     let now = start();
     let (mut worker, identity) = worker(now);

@@ -203,7 +203,7 @@ async fn a_caller_who_gives_up_stops_the_ringing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_who_answers_in_time_is_told_on_both_sides() {
+async fn a_call_that_nobody_answers_in_time_ends_on_both_sides_with_that_reason() {
     let _turn = turn().await;
     let server = Server::start_with("[calls]\nring_timeout_s = 3").await;
     let chromium = Chromium::start();
@@ -216,7 +216,7 @@ async fn nobody_who_answers_in_time_is_told_on_both_sides() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_in_a_call_is_busy_for_a_third() {
+async fn a_person_in_a_call_is_busy_for_a_third() {
     let _turn = turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
@@ -230,7 +230,7 @@ async fn who_is_in_a_call_is_busy_for_a_third() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_callee_who_opens_the_page_late_is_called_and_one_who_never_does_is_told_of() {
+async fn a_callee_who_opens_the_page_late_is_called_and_one_who_never_does_is_reported() {
     let _turn = turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();

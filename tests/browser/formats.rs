@@ -93,7 +93,7 @@ async fn sends_constrained_baseline(page: &Page) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_that_begins_with_baseline_is_decoded_by_who_lists_constrained_baseline_and_vp8() {
+async fn a_list_that_begins_with_baseline_is_decoded_by_a_client_of_constrained_baseline_and_vp8() {
     let _turn = turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
@@ -120,7 +120,7 @@ async fn a_list_that_begins_with_baseline_is_decoded_by_who_lists_constrained_ba
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_chromium_sends_as_baseline_is_decoded_by_who_lists_constrained_baseline_alone() {
+async fn chromiums_baseline_is_decoded_by_a_client_of_constrained_baseline_alone() {
     let _turn = turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
@@ -187,7 +187,7 @@ async fn open_call(chromium: &Chromium, server: &Server, side: &str, formats: &s
 const CALL_NOTE: &str = "document.querySelector('.call-note.decoding:not([hidden])')?.textContent";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_begins_with_what_both_decode_and_says_what_one_cannot() {
+async fn a_call_begins_with_a_format_that_both_decode_and_shows_which_one_cannot_be_decoded() {
     let _turn = turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
@@ -213,7 +213,7 @@ async fn a_call_begins_with_what_both_decode_and_says_what_one_cannot() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_other_side_of_a_call_cannot_decode_is_then_sent_in_another_format() {
+async fn a_picture_that_the_other_side_of_a_call_cannot_decode_is_then_sent_in_another_format() {
     let _turn = turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();

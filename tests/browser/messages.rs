@@ -53,7 +53,7 @@ impl Page {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_agrees_to_an_invitation_sees_and_is_seen() {
+async fn a_person_who_agrees_to_an_invitation_sees_and_is_seen() {
     let _turn = turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
@@ -70,7 +70,8 @@ async fn who_agrees_to_an_invitation_sees_and_is_seen() {
     ben.sees_in_place(1).await;
     anna.press("hang-up").await;
     let over = "document.getElementById('in-call') === null";
-    ben.until("his page closes the call, too", SIGNAL_PATIENCE, over).await;
+    ben.until("the other page closes the call, too", SIGNAL_PATIENCE, over)
+        .await;
     ben.remembers("Call with Anna ended").await;
     server.until_metric("patchbay_calls", 0.0, SIGNAL_PATIENCE).await;
     for page in [&anna, &ben] {

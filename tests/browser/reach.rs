@@ -80,7 +80,7 @@ async fn a_call_says_it_too_and_ends_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_with_the_same_number_are_told_as_well() {
+async fn two_with_the_same_number_see_it_as_well() {
     let _turn = turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();

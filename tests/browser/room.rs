@@ -148,7 +148,7 @@ async fn leaving_frees_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_browser_is_gone_for_the_others() {
+async fn a_killed_browser_disappears_for_the_others() {
     let _turn = turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();

@@ -123,7 +123,7 @@ async fn events_are_waited_for_and_come_once_and_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_does_not_say_that_they_are_there_is_forgotten_and_leaves_the_room() {
+async fn a_client_that_does_not_say_that_it_is_there_is_forgotten_and_leaves_the_room() {
     let office = Office::open();
     let (anna, carl) = (office.visitor("anna").await, office.visitor("carl").await);
     let (_ben, mut events) = office.other("ben").await;
@@ -217,7 +217,7 @@ async fn an_address_that_takes_all_it_can_leaves_entries_for_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_never_fetches_is_forgotten_and_the_room_goes_on() {
+async fn a_client_that_never_fetches_is_forgotten_and_the_room_goes_on() {
     let office = Office::open();
     let anna = office.visitor("anna").await;
     let (ben, mut events) = office.other("ben").await;

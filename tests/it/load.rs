@@ -73,7 +73,7 @@ fn number(figures: &Value, path: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn what_is_no_server_is_told_in_one_sentence() {
+async fn an_address_without_a_server_is_one_sentence() {
     let told = failure("broadcast --url nonsense").await;
     assert!(told.contains("'nonsense' is not the address of a server"), "{told}");
     let told = failure("broadcast --url ftp://127.0.0.1/").await;
@@ -91,7 +91,7 @@ async fn what_is_no_server_is_told_in_one_sentence() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_something_else_is_told() {
+async fn a_server_that_is_something_else_is_reported() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let web = tokio::spawn(async move {
@@ -125,7 +125,7 @@ async fn a_room_with_a_password_needs_it() {
 }
 
 #[tokio::test]
-async fn a_full_room_is_told() {
+async fn a_full_room_is_reported() {
     let server = Server::start_with("[limits]\nmax_participants_per_room = 3").await;
     let url = server.plain("http", "");
     let told = failure(&format!("broadcast --url {url} --subscribers 5 --duration-s 1")).await;
@@ -165,7 +165,7 @@ async fn ctrl_c_gives_the_table_so_far() {
 }
 
 #[tokio::test]
-async fn too_few_descriptors_are_told_before_anything_is_sent() {
+async fn too_few_descriptors_are_reported_before_anything_is_sent() {
     let program = env!("CARGO_BIN_EXE_patchbay");
     let line = format!("ulimit -n 100; exec {program} load broadcast --url http://127.0.0.1:9 --subscribers 500");
     let output = tokio::process::Command::new("sh")

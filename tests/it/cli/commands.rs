@@ -262,7 +262,7 @@ async fn devices_are_listed_and_removed() {
 }
 
 #[tokio::test]
-async fn a_device_whose_token_is_over_is_gone_without_a_command() {
+async fn a_device_whose_token_has_expired_is_removed_without_a_command() {
     let program = Program::new();
     let running = program.start().await;
     let http = reqwest::Client::new();

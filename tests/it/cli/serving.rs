@@ -90,7 +90,7 @@ async fn logs_can_be_lines_of_json_and_tell_no_query() {
 }
 
 #[tokio::test]
-async fn who_opens_it_to_other_machines_without_users_is_warned() {
+async fn an_operator_who_opens_it_to_other_machines_without_users_is_warned() {
     let Some(program) = Program::on_lonely_network() else {
         return;
     };

@@ -138,7 +138,7 @@ async fn a_disk_that_hangs_while_it_starts_does_not_keep_it_from_ending() {
 }
 
 #[tokio::test]
-async fn told_to_end_while_it_starts_it_ends_at_once() {
+async fn asked_to_end_while_it_starts_it_ends_at_once() {
     // A database that accepts connections, and never answers.
     let database = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!(

@@ -106,7 +106,7 @@ mod alone {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn who_watches_over_a_worker_that_only_mirrors_the_room_watches_anew_and_the_others_see_nothing() {
+    async fn a_client_that_watches_over_a_worker_that_only_mirrors_the_room_watches_anew_and_the_others_see_nothing() {
         let server = Server::start_with("room_subscriptions_per_worker = 2").await;
         let mut room = Room::new(&server, 1).await;
         let (mut carol, _) = Signaling::join(&server, Dialect::Type, 1, 13).await;

@@ -44,7 +44,7 @@ async fn a_login_answers_with_a_token() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_login_is_told_by_code() {
+async fn the_code_says_what_is_wrong_with_a_login() {
     let running = start(|_| {}).await;
     let huge = format!(r#"{{"phone":"{ANNA}","device_id":"{}"}}"#, "x".repeat(70_000));
     let deep = "[".repeat(10_000);

@@ -87,7 +87,7 @@ async fn nonsense_gets_a_status_or_silence_and_nobody_else_notices() {
 }
 
 #[tokio::test]
-async fn who_leaves_out_the_s_of_https_is_told() {
+async fn a_client_that_leaves_out_the_s_of_https_gets_an_answer_that_says_so() {
     let running = start(|config| config.listeners = vec![listener("127.0.0.1:0", true)]).await;
     let answer = running.raw(b"GET /room HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert!(

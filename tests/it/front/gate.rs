@@ -281,7 +281,7 @@ async fn whatever_is_refused_is_refused_in_one_shape() {
 }
 
 #[tokio::test]
-async fn a_page_is_told_when_a_link_of_another_site_opened_it() {
+async fn a_page_is_marked_when_a_link_of_another_site_opened_it() {
     let running = start(|config| config.http.trusted_sites = vec!["https://app.example".to_owned()]).await;
     let marked = async |path: &str, headers: &[(&str, &str)]| {
         let mut request = running.http.get(running.url(path));

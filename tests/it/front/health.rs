@@ -57,7 +57,7 @@ async fn metrics_count_invented_paths_as_one() {
 }
 
 #[tokio::test]
-async fn metrics_are_not_for_those_who_come_through_a_proxy() {
+async fn metrics_are_not_for_clients_of_a_proxy() {
     let running = start(|_| {}).await;
     let request = running
         .http

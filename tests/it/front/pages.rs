@@ -106,7 +106,7 @@ async fn an_unchanged_page_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn what_does_not_exist_is_a_plain_page_that_says_so() {
+async fn an_address_that_leads_nowhere_is_a_plain_page_that_says_so() {
     let running = start(|_| {}).await;
     for path in ["/nope", "/static/", "/static/nope.js", "/static/not-found"] {
         let response = running.get(path).await;

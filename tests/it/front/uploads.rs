@@ -42,7 +42,7 @@ fn stored(running: &Running) -> usize {
 }
 
 #[tokio::test]
-async fn what_was_uploaded_comes_back_as_a_download_and_nothing_else() {
+async fn an_upload_comes_back_as_a_download_and_nothing_else() {
     let running = start(|_| {}).await;
     let content: Vec<u8> = (0..300_000_u32).flat_map(u32::to_le_bytes).collect();
     let (status, body) = post(&running, form(content.clone(), "报告 \"1\".pdf", "application/pdf")).await;
@@ -279,7 +279,7 @@ async fn a_client_that_vanishes_while_it_uploads_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn one_upload_more_than_allowed_at_once_is_told_to_come_back() {
+async fn one_upload_more_than_allowed_at_once_is_asked_to_come_back() {
     let running = start(|config| config.files.max_uploads = 1).await;
     let mut first = begin(&running).await;
     until("the upload is being written", &running, 1).await;

@@ -94,7 +94,7 @@ async fn open(config: &config::Files, directory: &Directory, now: &Arc<AtomicU64
 }
 
 #[tokio::test]
-async fn a_file_is_gone_the_second_it_expires_and_deleted_soon_after() {
+async fn a_file_cannot_be_fetched_from_the_second_it_expires_and_is_deleted_soon_after() {
     let shelf = Shelf::new(|_| {}).await;
     let (_, first) = shelf.upload(10).await;
     shelf.pass(HOUR / 2);
@@ -144,7 +144,7 @@ async fn the_total_and_the_files_are_known_again_after_a_restart() {
 }
 
 #[tokio::test]
-async fn what_a_crash_left_is_cleared_away_at_the_next_start_and_nothing_else() {
+async fn files_that_a_crash_left_are_deleted_at_the_next_start_and_nothing_else() {
     let shelf = Shelf::new(|config| config.total_size_mib = 1).await;
     let (_, url) = shelf.upload(10).await;
     let folder = shelf.data.path().join("files");
@@ -166,7 +166,7 @@ async fn what_a_crash_left_is_cleared_away_at_the_next_start_and_nothing_else() 
 }
 
 #[tokio::test]
-async fn an_upload_that_goes_on_is_not_taken_for_what_a_crash_left() {
+async fn an_upload_that_goes_on_is_not_taken_for_one_that_a_crash_left() {
     let shelf = Shelf::new(|_| {}).await;
     let (pieces, body) = tokio::sync::mpsc::channel::<Result<String, std::io::Error>>(1);
     let body = futures_util::stream::unfold(body, async |mut body| Some((body.recv().await?, body)));
@@ -245,7 +245,7 @@ async fn the_share_of_an_address_is_known_after_a_restart() {
 }
 
 #[tokio::test]
-async fn an_address_that_holds_more_than_its_share_is_told_so_and_leaves_no_empty_files() {
+async fn an_address_that_holds_more_than_its_share_gets_an_answer_that_says_so_and_leaves_no_empty_files() {
     let mut shelf = Shelf::new(|config| {
         config.total_size_mib = 8;
         config.max_size_mib = 1;

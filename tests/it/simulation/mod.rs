@@ -173,7 +173,7 @@ fn run_all(seeds: &[u64], done: &mpsc::Sender<u64>) -> Result<(), String> {
 }
 
 #[test]
-fn rooms_and_calls_outlive_what_fails_around_them() {
+fn rooms_and_calls_outlive_failures_around_them() {
     let seeds: Vec<u64> = match setting("PATCHBAY_SIMULATION_SEED") {
         Some(seed) => vec![seed],
         None => (1..=setting("PATCHBAY_SIMULATION_RUNS").unwrap_or(RUNS)).collect(),

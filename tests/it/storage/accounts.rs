@@ -24,7 +24,7 @@ on_both!(
     accounts_devices_and_contacts_are_bounded,
     a_stranger_who_fills_an_account_does_not_lock_its_owner_out,
     a_full_server_refuses_new_accounts_and_never_known_ones,
-    devices_whose_tokens_are_over_are_removed_and_those_in_use_stay,
+    devices_whose_tokens_have_expired_are_removed_and_those_in_use_stay,
     a_removed_device_has_to_log_in_again,
     two_processes_together_keep_to_the_bounds,
     two_processes_that_start_at_once_sign_with_one_secret,
@@ -318,7 +318,7 @@ async fn a_full_server_refuses_new_accounts_and_never_known_ones(place: &Place) 
     );
 }
 
-async fn devices_whose_tokens_are_over_are_removed_and_those_in_use_stay(place: &Place) {
+async fn devices_whose_tokens_have_expired_are_removed_and_those_in_use_stay(place: &Place) {
     let hands = Hands::new();
     let accounts = accounts(place, &hands).await;
     for id in ["1", "2", "3"] {

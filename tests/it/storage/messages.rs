@@ -17,10 +17,10 @@ use super::{Place, on_both, user};
 on_both!(
     messages_wait_in_order_for_each_receiver_until_they_are_forgotten,
     when_a_mailbox_is_full_the_oldest_gives_way,
-    a_message_whose_time_is_over_is_not_delivered_and_goes,
+    an_expired_message_is_not_delivered_and_is_deleted,
     when_all_mailboxes_together_are_full_further_messages_are_refused,
     hostile_receivers_do_no_harm,
-    a_stranger_does_not_push_out_what_others_have_written,
+    a_stranger_does_not_push_out_messages_of_others,
     one_address_does_not_use_up_the_space_of_all,
     two_processes_keep_messages_for_one_receiver_and_none_is_lost,
     numbers_do_not_begin_again_when_a_mailbox_was_emptied,
@@ -98,7 +98,7 @@ async fn when_a_mailbox_is_full_the_oldest_gives_way(place: &Place) {
     assert_eq!(kept.iter().map(|body| body[0]).collect::<Vec<_>>(), [8, 9]);
 }
 
-async fn a_message_whose_time_is_over_is_not_delivered_and_goes(place: &Place) {
+async fn an_expired_message_is_not_delivered_and_is_deleted(place: &Place) {
     let limits = config::Messages {
         offline_expire_after_h: 1,
         ..config::Messages::default()
@@ -142,7 +142,7 @@ async fn hostile_receivers_do_no_harm(place: &Place) {
     }
 }
 
-async fn a_stranger_does_not_push_out_what_others_have_written(place: &Place) {
+async fn a_stranger_does_not_push_out_messages_of_others(place: &Place) {
     let limits = config::Messages {
         offline_per_user: 10,
         ..config::Messages::default()

@@ -42,21 +42,21 @@ macro_rules! on_both {
 use on_both;
 
 on_both!(
-    with_no_users_anybody_may_enter_under_his_id,
+    with_no_users_anybody_may_enter_under_their_id,
     with_users_only_they_enter_and_are_shown_as_recorded,
     after_the_last_user_is_removed_anybody_may_enter_again,
     a_room_with_a_password_wants_it,
     a_changed_password_counts_at_once_and_a_removed_one_no_longer,
     users_are_changed_field_by_field_and_listed_by_id,
     rooms_are_listed_with_whether_they_have_a_password_and_never_with_the_password,
-    what_exists_is_not_added_and_what_does_not_is_not_changed,
+    an_existing_record_is_not_added_and_a_missing_one_is_not_changed,
     ids_that_cannot_be_recorded_are_refused,
     hostile_ids_are_just_unknown,
     records_survive_a_restart_and_are_seen_by_other_processes,
     many_may_enter_at_once,
     files_expire_in_order,
     a_database_of_a_newer_version_is_refused,
-    a_failure_while_running_is_told_apart_from_a_refusal,
+    a_failure_while_running_differs_from_a_refusal,
     logins_that_wait_for_somebody_elses_write_do_not_keep_joins_out,
     guesses_are_slowed_down_for_their_room_and_address_alone,
 );
@@ -78,7 +78,7 @@ fn person(id: &str, name: &str, prefix: &str, postfix: &str) -> Person {
     }
 }
 
-async fn with_no_users_anybody_may_enter_under_his_id(place: &Place) {
+async fn with_no_users_anybody_may_enter_under_their_id(place: &Place) {
     let directory = place.open().await;
     let admitted = gate(&directory).admit(&user("7"), &room("demo"), None).await.unwrap();
     assert_eq!(admitted, person("7", "7", "", ""));
@@ -179,7 +179,7 @@ async fn rooms_are_listed_with_whether_they_have_a_password_and_never_with_the_p
     assert!(!format!("{rooms:?}").contains("argon2"));
 }
 
-async fn what_exists_is_not_added_and_what_does_not_is_not_changed(place: &Place) {
+async fn an_existing_record_is_not_added_and_a_missing_one_is_not_changed(place: &Place) {
     let directory = place.open().await;
     let ann = person("1", "Ann", "", "");
     directory.add_user(&ann).await.unwrap();
@@ -317,7 +317,7 @@ async fn a_database_of_a_newer_version_is_refused(place: &Place) {
     );
 }
 
-async fn a_failure_while_running_is_told_apart_from_a_refusal(place: &Place) {
+async fn a_failure_while_running_differs_from_a_refusal(place: &Place) {
     let directory = place.open().await;
     assert!(directory.check().await.is_ok());
     place.execute("DROP TABLE users").await;

@@ -202,7 +202,7 @@ async fn a_bad_offer_leaves_a_live_connection_as_it_was() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_too_long_comes_back_and_is_told_to_nobody() {
+async fn a_text_that_is_too_long_comes_back_and_is_sent_to_nobody_else() {
     let mut stage = joined().await;
     stage.says("ben", r#"{"type":"join","userId":2}"#).await;
     stage.heard("anna");
@@ -383,7 +383,7 @@ async fn deep_json_is_refused_without_being_parsed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_does_not_read_misses_texts_and_stays() {
+async fn a_client_that_does_not_read_misses_texts_and_stays() {
     let mut stage = joined().await;
     stage.says("ben", r#"{"type":"join","userId":2}"#).await;
     stage.heard("anna");
@@ -406,7 +406,7 @@ async fn who_does_not_read_misses_texts_and_stays() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_does_not_read_what_a_call_needs_is_let_go_and_the_room_goes_on() {
+async fn a_client_that_does_not_read_what_a_call_needs_is_dismissed_and_the_room_goes_on() {
     let mut stage = joined().await;
     stage.says("ben", r#"{"type":"join","userId":2}"#).await;
     stage.heard("anna");

@@ -182,7 +182,7 @@ async fn the_callee_hears_before_the_caller_and_each_gets_both_directions() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn names_may_be_numbers_and_the_caller_need_not_say_who_he_is() {
+async fn names_may_be_numbers_and_callers_need_not_say_who_they_are() {
     let mut stage = call_stage();
     play(
         &mut stage,
@@ -203,7 +203,7 @@ async fn names_may_be_numbers_and_the_caller_need_not_say_who_he_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_not_registered_cannot_be_called() {
+async fn a_user_who_is_not_registered_cannot_be_called() {
     let mut stage = registered().await;
     play(
         &mut stage,

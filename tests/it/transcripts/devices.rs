@@ -115,7 +115,7 @@ async fn a_side_that_is_lost_for_some_seconds_has_hung_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_side_that_is_lost_while_it_rings_is_told_to_the_other() {
+async fn a_side_that_is_lost_while_it_rings_is_announced_to_the_other() {
     let mut stage = ringing().await;
     stage.play("13800000001/a@device -").await;
     advance(Duration::from_secs(6)).await;
@@ -255,7 +255,7 @@ async fn a_device_that_is_in_a_call_or_rings_is_busy() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_understood_is_told_so() {
+async fn a_message_that_cannot_be_understood_is_answered_with_that_reason() {
     let mut stage = Stage::new();
     stage
         .play(

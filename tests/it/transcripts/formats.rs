@@ -50,7 +50,7 @@ async fn a_publisher_whom_nobody_watches_is_answered_beginning_with_what_everybo
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_publisher_is_answered_with_what_those_who_are_there_decode() {
+async fn a_publisher_is_answered_with_formats_that_the_people_in_the_room_decode() {
     let mut stage = two_in_a_room().await;
     ben_watches(&mut stage, "@recvonly 2 video=VP9,VP8").await;
     let formats = anna_publishes(&mut stage, "@sendonly 1 video=AV1,VP9,VP8").await;
@@ -152,7 +152,7 @@ async fn a_call_that_could_not_be_set_up_leaves_nothing_for_the_next_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_somebody_cannot_decode_is_said_to_both_of_them_where_they_asked_for_it() {
+async fn a_format_that_somebody_cannot_decode_is_announced_to_both_if_they_asked_for_it() {
     let mut stage = Stage::new();
     stage
         .play(
@@ -179,7 +179,7 @@ async fn what_somebody_cannot_decode_is_said_to_both_of_them_where_they_asked_fo
 }
 
 #[tokio::test(start_paused = true)]
-async fn clients_that_did_not_ask_hear_nothing_of_what_cannot_be_decoded() {
+async fn clients_that_did_not_ask_are_not_sent_what_cannot_be_decoded() {
     let mut stage = Stage::new();
     stage
         .play(
@@ -209,7 +209,7 @@ async fn clients_that_did_not_ask_hear_nothing_of_what_cannot_be_decoded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn in_a_call_who_registered_for_it_is_told_what_cannot_be_decoded() {
+async fn in_a_call_a_client_that_registered_for_it_is_sent_what_cannot_be_decoded() {
     let mut stage = Stage::new();
     stage
         .play(
@@ -241,7 +241,7 @@ async fn in_a_call_who_registered_for_it_is_told_what_cannot_be_decoded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn in_the_family_of_ids_who_asked_for_it_is_told_what_cannot_be_decoded() {
+async fn in_the_family_of_ids_a_client_that_asked_for_it_is_sent_what_cannot_be_decoded() {
     let mut stage = Stage::new();
     stage
         .play(

@@ -5,7 +5,7 @@ use patchbay::config::Config;
 use super::{House, Stage};
 
 #[tokio::test(start_paused = true)]
-async fn the_others_are_told_of_a_newcomer_and_the_newcomer_of_them() {
+async fn a_newcomer_is_announced_to_the_others_and_they_to_the_newcomer() {
     let mut stage = Stage::new();
     stage
         .play(
@@ -92,7 +92,7 @@ async fn an_offer_on_a_live_connection_changes_it_and_one_of_a_reloaded_connecti
 }
 
 #[tokio::test(start_paused = true)]
-async fn leaving_closes_the_leavers_connections_and_those_of_who_watched() {
+async fn a_leave_closes_the_leavers_connections_and_those_that_watched_them() {
     let mut stage = three_connections().await;
     stage
         .play(
@@ -192,7 +192,7 @@ async fn joining_another_room_leaves_the_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn person_names_are_told_where_known_and_objects_come_to_those_who_have_one() {
+async fn known_person_names_are_announced_and_clients_that_have_one_get_objects() {
     let mut stage = Stage::new();
     stage
         .play(
@@ -375,7 +375,7 @@ async fn a_client_that_comes_again_with_the_connections_it_had_is_made_to_begin_
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_has_to_wait_after_wrong_passwords_is_closed_with_that_reason() {
+async fn a_client_that_has_to_wait_after_wrong_passwords_is_closed_with_that_reason() {
     let mut stage = Stage::with(House::default().with_guessed_room("r"), Config::default());
     stage
         .play(
@@ -388,7 +388,7 @@ async fn who_has_to_wait_after_wrong_passwords_is_closed_with_that_reason() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_not_admitted_is_closed_with_the_reason() {
+async fn a_client_that_is_not_admitted_is_closed_with_the_reason() {
     let house = House::default()
         .with_user("1", "Anna", "Dr.", "")
         .with_room("r", "secret");
@@ -427,7 +427,7 @@ async fn a_name_in_the_user_table_stands_above_the_one_that_a_client_gives_itsel
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_clients_are_told_when_the_server_goes_down() {
+async fn the_end_of_the_server_is_announced_to_the_clients() {
     let mut stage = three_connections().await;
     stage.connect("idle").await;
     stage.shut_down().await;
@@ -452,7 +452,7 @@ pub async fn two_in_a_room() -> Stage {
     stage
 }
 
-/// Anna publishes (1), Ben watches her (2), and she watches him (3).
+/// Anna publishes (1), Ben watches Anna (2), and Anna watches Ben (3).
 async fn three_connections() -> Stage {
     let mut stage = two_in_a_room().await;
     stage

@@ -5,7 +5,7 @@ use patchbay::config::Config;
 use super::{House, Stage};
 
 #[tokio::test(start_paused = true)]
-async fn the_others_are_told_of_a_newcomer_and_the_newcomer_of_them_in_numbers() {
+async fn a_newcomer_is_announced_to_the_others_and_they_to_the_newcomer_in_numbers() {
     let house = House::default()
         .with_user("0", "Anna", "Dr.", "MD")
         .with_user("2", "Ben", "", "");
@@ -107,7 +107,7 @@ async fn a_chat_text_comes_once_under_each_configured_kind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_nobody_is_told_and_closed() {
+async fn a_user_who_is_not_known_is_sent_that_and_closed() {
     let house = House::default().with_user("1", "Anna", "", "");
     let mut stage = Stage::with(house, Config::default());
     stage
@@ -122,7 +122,7 @@ async fn who_is_nobody_is_told_and_closed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_has_to_wait_after_wrong_passwords_hears_that() {
+async fn a_user_who_has_to_wait_after_wrong_passwords_is_sent_that() {
     let mut stage = Stage::with(House::default().with_guessed_room("7"), Config::default());
     stage
         .play(
@@ -173,7 +173,7 @@ async fn the_newest_session_of_an_id_wins_and_the_others_see_it_leave_and_arrive
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_lacks_a_field_comes_back_whole() {
+async fn a_message_that_lacks_a_field_comes_back_whole() {
     let mut stage = two_in_a_room().await;
     for message in [
         r#"{"type":"join","room":7}"#,
@@ -204,7 +204,7 @@ async fn what_lacks_a_field_comes_back_whole() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_json_comes_back_as_text() {
+async fn a_frame_that_is_no_json_comes_back_as_text() {
     let mut stage = two_in_a_room().await;
     stage
         .play(
@@ -301,7 +301,7 @@ async fn two_in_a_room() -> Stage {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whose_media_is_lost_is_said_to_those_who_take_notices_and_that_it_is_back() {
+async fn a_loss_of_media_and_its_end_are_announced_to_those_who_take_notices() {
     let mut stage = Stage::new();
     let watched = r#"
             anna > {"type":"receiveVideoFrom","userId":1,"sdpOffer":"@sendonly 1"}

@@ -62,7 +62,7 @@ async fn everybody_in_its_rooms_is_sent_away_with_a_word_and_may_come_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_watched_over_a_worker_that_only_mirrored_the_room_is_told_to_watch_anew() {
+async fn a_client_that_watched_over_a_worker_that_only_mirrored_the_room_is_asked_to_watch_anew() {
     let config = Config::default();
     let capacity = Capacity {
         room_subscriptions_per_worker: 2,
@@ -208,7 +208,7 @@ async fn calls_that_it_carried_are_over_and_their_people_can_be_called_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hub_whose_workers_are_all_lost_too_often_ends_with_the_reason_and_a_word_to_everybody() {
+async fn a_hub_whose_workers_are_all_lost_too_often_ends_with_the_reason_and_announces_its_end() {
     let mut stage = Stage::new();
     play(
         &mut stage,

@@ -23,7 +23,7 @@ async fn anna_and_ben() -> Stage {
 }
 
 #[tokio::test(start_paused = true)]
-async fn coming_and_going_is_told_to_everybody_once_for_each_user() {
+async fn coming_and_going_is_announced_to_everybody_once_for_each_user() {
     let mut stage = anna_and_ben().await;
     stage
         .play(
@@ -62,7 +62,7 @@ async fn an_invitation_and_its_answers_reach_every_connection_of_the_other_with_
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_sends_is_the_one_who_is_bound_and_the_time_is_the_servers() {
+async fn the_sender_is_the_user_who_is_bound_and_the_time_is_the_servers() {
     let mut stage = anna_and_ben().await;
     stage
         .play(
@@ -95,7 +95,7 @@ async fn a_message_without_a_receiver_goes_to_everybody_or_to_oneself_and_never_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_bind_is_told_to_connect_again_and_changes_nothing() {
+async fn a_second_bind_is_answered_that_it_needs_a_new_connection_and_changes_nothing() {
     let mut stage = anna_and_ben().await;
     stage
         .play(
@@ -128,7 +128,7 @@ async fn a_message_on_a_connection_that_is_not_bound_binds_it_to_its_sender() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_online_is_told_to_whoever_asks() {
+async fn a_user_who_asks_is_sent_who_is_online() {
     let mut stage = anna_and_ben().await;
     stage
         .play(
@@ -142,7 +142,7 @@ async fn who_is_online_is_told_to_whoever_asks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn messages_for_somebody_who_is_not_there_come_in_order_and_once_when_he_binds() {
+async fn messages_for_somebody_who_is_not_there_come_in_order_and_once_when_they_bind() {
     let mut stage = Stage::new();
     stage
         .play(
@@ -183,7 +183,7 @@ const BEN_COMES: &str = r#"
     ben@ws < {"cmd":3,"sender":"2","timeStamp":"2026-01-02 03:04:05"}
 "#;
 
-/// The message that Ben gets instead if he comes too late.
+/// The message that Ben gets instead, after coming too late.
 const MISSED: &str = r#"
     ben@ws < {"cmd":5,"msgtype":4,"sender":"1","receiver":"2","resSign":"missed","reqType":"ptop","vagroupId":"r","timeStamp":"2026-01-02 03:04:05"}
 "#;
@@ -309,7 +309,7 @@ async fn when_users_cannot_be_looked_up_the_socket_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_for_the_server_and_what_is_no_message_is_ignored() {
+async fn frames_that_are_no_message_or_not_for_the_server_are_ignored() {
     let mut stage = anna_and_ben().await;
     stage
         .play(

@@ -225,7 +225,7 @@ fn announced(stage: &mut Stage, who: &str) -> Vec<(u64, String)> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_comes_and_goes_without_end_is_not_announced_without_end() {
+async fn a_user_who_comes_and_goes_without_end_is_not_announced_without_end() {
     let mut stage = stage(Limits::default());
     come(&mut stage, "anna@ws", address(1)).await;
     announced(&mut stage, "anna@ws");

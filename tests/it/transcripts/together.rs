@@ -185,7 +185,7 @@ async fn people_of_both_families_meet_in_a_room_of_the_same_name() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_user_who_enters_again_in_the_other_family_replaces_himself() {
+async fn a_user_who_enters_again_in_the_other_family_replaces_their_first_session() {
     let mut stage = Stage::new();
     stage
         .play(

@@ -89,7 +89,7 @@ async fn without_a_token_that_proves_the_name_each_family_refuses_in_its_own_way
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_other_clients_of_the_message_socket_say_in_its_token_field_is_no_token() {
+async fn other_texts_in_the_token_field_of_the_message_socket_are_no_tokens() {
     let mut stage = Stage::new();
     stage
         .play(

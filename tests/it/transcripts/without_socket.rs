@@ -197,7 +197,7 @@ async fn the_caller_s_side_goes_away_while_it_rings_and_after_an_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_who_does_not_read_is_let_go_and_their_call_ends() {
+async fn a_caller_who_does_not_read_is_dismissed_and_their_call_ends() {
     let (mut stage, mut asker) = ringing().await;
     // Ben's device answers the office's calls again and again; the office reads nothing.
     let mut refused = None;
@@ -223,7 +223,7 @@ async fn a_caller_who_does_not_read_is_let_go_and_their_call_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_busy_or_not_there_is_left_out_and_who_opens_their_page_in_time_is_rung() {
+async fn callees_who_are_busy_or_not_there_are_left_out_and_one_who_opens_their_page_in_time_is_rung() {
     let (mut stage, _first) = ringing().await;
     let mut asker = Asker::under(&stage, Address::Name("desk".into())).await;
     assert_eq!(asker.call(the_two()).await, Err(Refusal::Busy));

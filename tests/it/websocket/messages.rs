@@ -52,7 +52,7 @@ async fn a_heartbeat_comes_after_forty_silent_seconds_and_again_when_it_is_answe
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_sent_puts_the_heartbeat_off() {
+async fn each_frame_that_is_sent_puts_the_heartbeat_off() {
     let hub = start_hub();
     let mut anna = connect_at(Entrance::Messages, &hub).await;
     for _ in 0..20 {
@@ -183,7 +183,11 @@ async fn a_client_that_does_not_read_its_messages_is_let_go_and_the_others_are_s
     for _ in 0..100 {
         ben.0.send(tungstenite::Message::Binary(large.bytes())).await.unwrap();
     }
-    assert_eq!(hears_model(&mut ben).await["cmd"], 4, "he is gone for the others");
+    assert_eq!(
+        hears_model(&mut ben).await["cmd"],
+        4,
+        "the receiver is offline for the others"
+    );
 }
 
 #[test]

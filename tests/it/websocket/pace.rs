@@ -94,7 +94,7 @@ async fn a_flood_of_texts_is_slowed_and_a_slow_reader_stays() {
         while let Ok(message) = timeout_at(until, anna.outgoing.recv()).await {
             assert!(
                 !matches!(message, None | Some(Message::Close(_))),
-                "she is slowed, not closed"
+                "the client is slowed, not closed"
             );
         }
     };
@@ -102,7 +102,7 @@ async fn a_flood_of_texts_is_slowed_and_a_slow_reader_stays() {
     let reading = async {
         let mut texts = 0;
         while let Ok(message) = timeout_at(until, ben.outgoing.recv()).await {
-            match message.expect("his socket is open") {
+            match message.expect("the socket is open") {
                 Message::Text(heard) => {
                     assert!(heard.contains("reciveTextMessage"), "{heard}");
                     texts += 1;
@@ -145,7 +145,7 @@ async fn a_client_that_talks_without_end_is_closed_and_leaves() {
         let mut sent = 0;
         while ben.incoming.send(Message::Pong(Default::default())).await.is_ok() {
             sent += 1;
-            assert!(sent < 20_000, "nobody stops him");
+            assert!(sent < 20_000, "nothing stops the client");
         }
         sent
     };
@@ -156,7 +156,7 @@ async fn a_client_that_talks_without_end_is_closed_and_leaves() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_closed_socket_takes_what_is_on_the_way_until_the_client_has_seen_the_close() {
+async fn a_closed_socket_takes_frames_on_the_way_until_the_client_has_seen_the_close() {
     let hub = start();
     let mut patient = connect(&hub).await;
     let mut prompt = connect(&hub).await;
@@ -178,7 +178,7 @@ async fn a_closed_socket_takes_what_is_on_the_way_until_the_client_has_seen_the_
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_in_one_breath_is_served_in_its_order() {
+async fn messages_that_come_together_are_served_in_their_order() {
     let hub = start();
     let mut anna = connect(&hub).await;
     anna.says(ANNA).await;

@@ -193,7 +193,7 @@ async fn a_huge_frame_closes_its_socket_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_frame_somewhat_too_long_is_told_so() {
+async fn a_frame_somewhat_too_long_is_answered_with_that_reason() {
     let running = start(|_| {}).await;
     let mut anna = running.join(1).await;
     anna.0.send(Message::text("x".repeat(256 * 1024 + 1))).await.unwrap();
@@ -227,7 +227,7 @@ async fn a_cut_connection_is_a_leave_at_once() {
 }
 
 #[tokio::test]
-async fn who_closes_gets_his_close_answered() {
+async fn a_client_that_closes_gets_its_close_answered() {
     let running = start(|_| {}).await;
     let mut anna = running.join(1).await;
     anna.0.close(None).await.unwrap();

@@ -93,7 +93,7 @@ impl Scene {
 }
 
 #[test]
-fn who_comes_between_parameter_sets_and_slices_begins_with_the_next_picture() {
+fn a_subscriber_that_comes_between_parameter_sets_and_slices_begins_with_the_next_picture() {
     let mut scene = Scene::new(H264);
     scene.join();
     assert_eq!(scene.send(&[SETS])[0], [SETS]);
@@ -110,7 +110,7 @@ fn who_comes_between_parameter_sets_and_slices_begins_with_the_next_picture() {
 }
 
 #[test]
-fn who_comes_between_two_parameter_sets_begins_with_the_next_picture() {
+fn a_subscriber_that_comes_between_two_parameter_sets_begins_with_the_next_picture() {
     let mut scene = Scene::new(H264);
     scene.send(&[SPS]);
     scene.join();
@@ -133,7 +133,7 @@ fn who_comes_between_two_parameter_sets_begins_with_the_next_picture() {
 }
 
 #[test]
-fn who_comes_in_the_gap_has_a_key_frame_asked_for() {
+fn a_key_frame_is_requested_for_a_subscriber_that_comes_in_the_gap() {
     let mut scene = Scene::new(H264);
     scene.join();
     scene.send(&[SETS, IDR, IDR_END]);

@@ -213,7 +213,7 @@ fn reports_that_the_publisher_sends_while_it_is_mute_change_nothing_of_that() {
 }
 
 #[test]
-fn an_rtp_clock_that_jumps_is_told_only_after_the_publishers_next_report() {
+fn an_rtp_clock_that_jumps_is_reported_only_after_the_publishers_next_report() {
     for jump in [3_600_000, 2_000] {
         everywhere(|speaker| {
             speaker.speak(3_000, Some(0));

@@ -272,7 +272,7 @@ fn a_joiner_gets_the_best_layer_that_it_decodes_at_once_and_no_notice() {
 }
 
 #[test]
-fn who_decodes_every_format_gets_the_highest_layer() {
+fn a_subscriber_that_decodes_every_format_gets_the_highest_layer() {
     at_home_and_at_a_mirror(|far| {
         let mut scene = Scene::new(far, [VP8, VP8, VP9]);
         scene.join(&[(VP8, Codec::Vp8), (VP9, VP9_CODEC)]);
@@ -344,7 +344,7 @@ fn the_notice_comes_once_when_no_layer_is_decoded_any_more_and_stays() {
 }
 
 #[test]
-fn who_joins_where_no_layer_is_decoded_has_the_notice_at_once() {
+fn a_subscriber_that_joins_and_decodes_no_layer_has_the_notice_at_once() {
     at_home_and_at_a_mirror(|far| {
         let mut scene = Scene::new(far, [VP9, VP9, VP9]);
         scene.asked = [0; 3];
@@ -424,7 +424,7 @@ fn a_packet_of_the_former_format_that_comes_late_changes_nothing() {
 }
 
 #[test]
-fn who_joins_while_a_screen_stands_still_waits_at_a_layer_that_it_decodes() {
+fn a_subscriber_that_joins_while_a_screen_stands_still_waits_at_a_layer_that_it_decodes() {
     at_home_and_at_a_mirror(|far| {
         let mut scene = Scene::new(far, [VP8, VP8, VP9]);
         scene.asked = [0; 3];

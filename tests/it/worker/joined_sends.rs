@@ -123,7 +123,7 @@ fn a_retransmission_carries_no_padding() {
 }
 
 #[test]
-fn who_has_no_rtx_gets_no_padding_for_the_same_bytes_are_sent_again() {
+fn a_client_without_rtx_gets_no_padding_because_the_same_bytes_are_sent_again() {
     let mut stage = Stage::new(0);
     let section = section("0", codec(VIDEO_PT, None, Codec::Vp8), false, VIDEO_SSRC, 0x7_0000);
     let own = DtlsIdentity::generate().unwrap();

@@ -55,7 +55,7 @@ fn each_of_a_hundred_subscriptions_on_one_connection_gets_a_report_every_second(
 }
 
 #[test]
-fn a_publisher_of_many_streams_is_told_of_each_what_arrives() {
+fn a_publisher_of_many_streams_gets_a_report_of_each() {
     let feedback = Feedback { remb: true, ..NOTHING };
     let mut wide = wide(100, Codec::Vp8, feedback);
     wide.publish(0, 0, 80);
@@ -81,7 +81,7 @@ fn a_publisher_of_many_streams_is_told_of_each_what_arrives() {
 }
 
 #[test]
-fn what_is_missing_of_many_streams_is_asked_for_and_key_frames_too() {
+fn packets_missing_of_many_streams_are_requested_and_key_frames_too() {
     for fir in [false, true] {
         let feedback = Feedback {
             nack: true,
@@ -126,7 +126,7 @@ fn what_is_missing_of_many_streams_is_asked_for_and_key_frames_too() {
 }
 
 #[test]
-fn arrival_times_of_a_large_burst_are_told_in_several_datagrams() {
+fn arrival_times_of_a_large_burst_are_reported_in_several_datagrams() {
     let mut wide = wide(
         1,
         Codec::Vp8,

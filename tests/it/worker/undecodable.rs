@@ -91,7 +91,7 @@ fn decodable(stage: &Stage) -> MediaEvent {
 }
 
 #[test]
-fn a_subscriber_that_decodes_nothing_of_what_is_sent_is_reported_once_and_counted() {
+fn a_subscriber_that_decodes_none_of_the_sent_formats_is_reported_once_and_counted() {
     let mut stage = stage(&[AV1, Codec::Vp8], &[Codec::Vp8]);
     assert_eq!(send(&mut stage, 100, &AV1_KEY), 0);
     assert_eq!(send(&mut stage, 100, &AV1_KEY), 0);
@@ -105,7 +105,7 @@ fn a_subscriber_that_decodes_nothing_of_what_is_sent_is_reported_once_and_counte
 }
 
 #[test]
-fn a_new_offer_with_another_format_brings_the_picture_to_who_had_none() {
+fn a_new_offer_with_another_format_brings_the_picture_to_subscribers_who_had_none() {
     let mut stage = stage(&[AV1], &[Codec::Vp8]);
     assert_eq!(send(&mut stage, 100, &AV1_KEY), 0);
     assert_eq!(reports(&mut stage), [undecodable(&stage, AV1)]);
@@ -126,7 +126,7 @@ fn a_subscriber_that_offers_to_decode_it_is_served_from_then_on() {
 }
 
 #[test]
-fn a_publisher_that_is_muted_or_gone_is_undecodable_to_nobody() {
+fn a_publisher_that_is_muted_or_has_left_is_undecodable_to_nobody() {
     let mut muted = stage(&[AV1], &[Codec::Vp8]);
     send(&mut muted, 100, &AV1_KEY);
     assert_eq!(reports(&mut muted), [undecodable(&muted, AV1)]);
@@ -214,7 +214,7 @@ fn a_notice_about_a_picture_that_is_no_longer_wanted_is_over() {
 }
 
 #[test]
-fn who_begins_anew_on_a_connection_has_the_notice_again() {
+fn a_subscriber_that_begins_anew_on_a_connection_has_the_notice_again() {
     let mut stage = stage(&[AV1, Codec::Vp8], &[Codec::Vp8]);
     send(&mut stage, 100, &AV1_KEY);
     assert_eq!(reports(&mut stage), [undecodable(&stage, AV1)]);
@@ -246,7 +246,7 @@ fn a_publisher_that_changes_its_format_with_each_packet_makes_no_flood_of_report
 }
 
 #[test]
-fn what_chromium_calls_baseline_reaches_a_decoder_of_constrained_baseline() {
+fn chromiums_baseline_reaches_a_decoder_of_constrained_baseline() {
     let baseline = h264(Profile::Baseline, 1);
     for (decoder, expected) in [
         (h264(Profile::Baseline, 1), 10),
@@ -304,7 +304,7 @@ fn profiles_of_each_codec_are_reported_where_they_are_not_decoded() {
 }
 
 #[test]
-fn red_around_opus_is_not_undecodable_to_who_knows_opus_but_pcma_is() {
+fn red_around_opus_is_not_undecodable_to_a_decoder_of_opus_but_pcma_is() {
     let now = start();
     let (mut worker, identity) = worker(now);
     let audio = |codecs: &[(u8, Codec)], receive, ssrc: u32| {

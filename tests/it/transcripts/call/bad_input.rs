@@ -108,7 +108,7 @@ async fn nobody_answers_or_ends_the_calls_of_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_message_of_the_family_is_ignored_and_the_socket_stays() {
+async fn a_frame_that_is_no_message_of_the_family_is_ignored_and_the_socket_stays() {
     let mut stage = in_a_call().await;
     play(
         &mut stage,

@@ -35,7 +35,7 @@ async fn a_name_that_registers_again_is_taken_over_and_the_older_call_is_over() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_third_who_calls_is_told_busy_by_the_callees_client_and_disturbs_nothing() {
+async fn a_third_who_calls_gets_busy_from_the_callees_client_and_disturbs_nothing() {
     let mut stage = in_a_call().await;
     play(
         &mut stage,

@@ -95,7 +95,7 @@ fn a_mirror_that_falls_behind_misses_a_stretch_and_a_key_frame_brings_it_back() 
 }
 
 #[test]
-fn what_is_said_while_a_mirror_is_stuck_is_known_to_it_afterwards() {
+fn a_mirror_that_was_stuck_knows_everything_afterwards() {
     let mut spread = Spread::new(1);
     spread.publish(true, 100);
     // Thousands of tracks come and go while the mirror takes nothing: more than the link holds.
@@ -119,7 +119,7 @@ fn what_is_said_while_a_mirror_is_stuck_is_known_to_it_afterwards() {
 }
 
 #[test]
-fn more_tracks_than_a_link_holds_are_told_one_after_the_other() {
+fn more_tracks_than_a_link_holds_are_sent_one_after_the_other() {
     let mut spread = Spread::new(1);
     let mut spec = spread.publisher.spec.clone();
     let section = spec.sections[0].clone();

@@ -59,7 +59,7 @@ fn nothing_is_announced_or_counted_twice() {
 }
 
 #[test]
-fn a_worker_is_woken_once_for_what_it_was_told_and_not_for_nothing() {
+fn a_worker_is_woken_once_for_its_commands_and_not_for_nothing() {
     let mut spread = Spread::new(1);
     spread.publish(true, 100);
     while spread.home.poll_wake().or(spread.mirror.poll_wake()).is_some() {}
@@ -243,7 +243,7 @@ fn a_far_subscriber_of_simulcast_gets_the_highest_layer_from_a_key_frame_on() {
 }
 
 #[test]
-fn a_far_subscriber_that_decodes_nothing_of_what_is_sent_is_reported_too() {
+fn a_far_subscriber_that_decodes_none_of_the_sent_formats_is_reported_too() {
     let mut spread = Spread::new(1);
     spread.publish(true, 100);
     let av1 = Codec::Av1 { profile: 0, tier: 0 };

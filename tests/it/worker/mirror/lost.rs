@@ -70,7 +70,7 @@ fn when_the_home_is_lost_the_mirror_ends_what_came_from_there_and_nothing_else()
 }
 
 #[test]
-fn a_link_that_is_made_anew_takes_the_place_of_one_whose_end_was_not_heard_of() {
+fn a_link_that_is_made_anew_takes_the_place_of_one_whose_end_has_not_been_noticed() {
     let mut spread = Spread::new(1);
     spread.publish(true, 500);
     spread.mirror = worker_again(spread.now, &spread.identity, 1, 1);
