@@ -31,7 +31,7 @@ use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
 use serde_json::{Value, json};
 
 const SLOT_BYTES: usize = 65_536;
-/// As in the server.
+/// The size of the socket buffers, as in the server.
 const SOCKET_BUFFER_BYTES: usize = 8 * 1024 * 1024;
 const MAX_PADDING: usize = 24;
 

@@ -249,7 +249,8 @@ impl Floor {
     fn new() -> Floor {
         let key = UnboundKey::new(&AES_128_GCM, &[7; 16]).expect("16 bytes are an AES-128 key");
         let packet = vec![0xab; PACKET_BYTES];
-        // As much memory as a batch of copies takes: a single buffer would flatter the floor with a warm cache.
+        // As much memory as a batch of copies takes: with a single buffer the cache would stay warm, and the floor would look
+        // better than it is.
         Floor {
             key: LessSafeKey::new(key),
             packet,

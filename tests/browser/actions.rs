@@ -10,7 +10,7 @@ use crate::support::server::Server;
 
 const MARKUP: &str = r#"<img src=x onerror="window.attacked=1"><script>window.attacked=1</script> & "quotes""#;
 
-/// Longer than the fake microphone's pause between two beeps, and than many frames.
+/// A time longer than the fake microphone's pause between two beeps, and than many frames.
 const A_WHILE: Duration = Duration::from_millis(2_500);
 
 /// The number of received streams of a kind that grow in a figure over a while.

@@ -20,7 +20,7 @@ const STARTS: [&str; 6] = [
     "/device?phone=13800000001&device=d1",
 ];
 
-/// Counts how often a page has asked for a camera or a microphone, also if it has not got one yet.
+/// A script that counts how often a page has asked for a camera or a microphone, also if it has not got one yet.
 const ASKED: &str = "window.devicesAsked = 0;
     const ask = window.MediaDevices?.prototype.getUserMedia;
     if (ask) MediaDevices.prototype.getUserMedia = function (...wanted) {

@@ -17,23 +17,23 @@ use crate::support::server::Server;
 /// `disconnected`.
 const OUTAGE: Duration = Duration::from_secs(32);
 
-/// Lets a page's media go through a relay.
+/// A script that lets a page's media go through a relay.
 const BY_RELAY: &str = include_str!("scripts/by_relay.js");
 
-/// Joins as a third-party program would: one connection to publish, one to watch user 2.
+/// A script that joins as a third-party program would: one connection to publish, one to watch user 2.
 const CLIENT: &str = include_str!("scripts/outage.js");
 
 /// When a client restarts ICE, and after how many milliseconds again, if it is not connected by then.
 type Restarts = (&'static str, u32);
 
-/// As the specification advises.
+/// The restarts that the specification advises.
 const WHEN_FAILED: Restarts = ("failed", 0);
 
 /// Firefox sends nothing more over a connection that has once failed: it removes its encoders for good, while it calls the
 /// restarted connection `connected`, keeps up consent, and receives. So a client has to restart before that.
 const WHEN_DISCONNECTED: Restarts = ("disconnected", 6_000);
 
-/// With this no connection is restarted before it has failed.
+/// A script with which no connection is restarted before it has failed.
 const LATE_RESTARTS: &str = "{
     const restart = RTCPeerConnection.prototype.restartIce;
     RTCPeerConnection.prototype.restartIce = function () {
@@ -41,10 +41,10 @@ const LATE_RESTARTS: &str = "{
     };
 }";
 
-/// What a room page shows on the tile of somebody whose connection is lost.
+/// The text that a room page shows on the tile of somebody whose connection is lost.
 const TILE_WAITS: &str = "document.body.innerText.includes('Waiting') || document.body.innerText.includes('等待')";
 
-/// What the page of a call shows then.
+/// The note that the page of a call shows then.
 const CALL_WAITS: &str = "document.querySelector('.call-away:not([hidden])') !== null";
 
 /// A page whose media go through a relay, and the page of the other side. Media flow both ways.

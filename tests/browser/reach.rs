@@ -8,13 +8,13 @@ use crate::harness::page::Page;
 use crate::harness::turn;
 use crate::support::server::Server;
 
-/// Eight seconds after the answer, on a busy machine.
+/// The eight seconds after the answer, on a busy machine.
 const SAID_WITHIN: Duration = Duration::from_secs(25);
 
 const NO_ADDRESS: &str = "This browser offers no network address";
 const NO_PATH: &str = "There is no way to the server for sound and video (UDP)";
 
-/// Changes the answers that arrive, so that they name ports at which nobody listens.
+/// A script that changes the answers that arrive, so that they name ports at which nobody listens.
 const CLOSED_PORTS: &str = "const set = RTCPeerConnection.prototype.setRemoteDescription;
     RTCPeerConnection.prototype.setRemoteDescription = function ({ type, sdp }) {
       return set.call(this, { type, sdp: sdp.replace(/^(a=candidate:\\S+ \\d+ \\S+ \\d+ \\S+) \\d+/gm, '$1 9') });

@@ -16,7 +16,7 @@ const GAUGES: [&str; 4] = [
 
 /// The time that the browser itself needs for a first picture.
 const LEAST_WAIT: &str = include_str!("scripts/least_wait.js");
-/// How long user 1's first picture took, by the page's own clock.
+/// A script that measures how long user 1's first picture took, by the page's own clock.
 const JOIN: &str = include_str!("scripts/join.js");
 
 /// The longest time for which somebody who is not there may be taken for present.
@@ -103,10 +103,10 @@ async fn a_late_joiner_waits_for_its_browser_and_little_for_the_server() {
     assert!(whole <= 15 * least, "{joins:?}, the least: {least}");
 }
 
-/// In milliseconds.
+/// Times in milliseconds.
 #[derive(Debug, serde::Deserialize)]
 struct Join {
-    /// From the message that enters the room to the first decoded picture.
+    /// The time from the message that enters the room to the first decoded picture.
     whole: u64,
     /// The part of it that was waiting for the server.
     servers: u64,

@@ -16,7 +16,7 @@ const SESSIONS: usize = 1_000;
 const CALLS: usize = 200;
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// As long as browsers' offers; one that stayed in memory would be noticed.
+/// A length like that of browsers' offers: one that stayed in memory would be noticed.
 const PADDING_BYTES: usize = 16 * 1024;
 
 /// The memory that the allocator keeps for the next round changes by a little each time. A session that stayed would

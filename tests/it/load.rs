@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use super::support::process::{Process, signal};
 use super::support::server::Server;
 
-/// Longer than any run here should take; a tester that hangs is ended after that.
+/// A time longer than any run here should take; a tester that hangs is ended after that.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn command(arguments: &str) -> Command {

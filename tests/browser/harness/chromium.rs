@@ -31,7 +31,7 @@ const FLAGS: &[&str] = &[
     "--disable-renderer-backgrounding",
 ];
 
-/// Runs in every page before its own scripts: see the file.
+/// A script that runs in every page before the page's own scripts: see the file.
 pub const PROBE: &str = include_str!("../scripts/probe.js");
 
 /// Starts of the driver until one of them gets its port.
@@ -51,7 +51,7 @@ pub struct Options<'a> {
     pub flags: &'a [&'a str],
     /// The usual flags that are left out.
     pub without: &'a [&'a str],
-    /// Runs in every page after the probe and before the page's own scripts.
+    /// A script that runs in every page after the probe and before the page's own scripts.
     pub script: &'a str,
     /// Width and height of the window in CSS pixels.
     pub window: Option<(u32, u32)>,

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::{bidi, webdriver};
 use crate::support::process::{Process, signal};
 
-/// How often a condition is checked.
+/// The interval at which a condition is checked.
 const POLL: Duration = Duration::from_millis(50);
 
 /// How a browser is driven.

@@ -24,7 +24,7 @@ pub struct Target {
     pub name: &'static str,
     /// Inputs to begin with: changes of them reach deep.
     pub seeds: fn() -> Vec<Vec<u8>>,
-    /// Makes what all inputs share, and returns the function that runs one of them.
+    /// The function that makes what all inputs share, and returns the function that runs one of them.
     pub prepare: fn() -> Run,
 }
 

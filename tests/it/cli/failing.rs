@@ -67,7 +67,7 @@ async fn it_ends_so_also_while_a_disk_hangs_and_nobody_reads_its_log() {
     assert_eq!(running.ended_unread().await, Some(70));
 }
 
-/// Far longer than the time until a block is noticed.
+/// A time far longer than the server needs to notice it.
 const BLOCKED_FOR: Duration = Duration::from_secs(12);
 
 #[tokio::test]

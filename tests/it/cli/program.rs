@@ -28,7 +28,7 @@ pub struct Program {
 pub struct RunningProgram {
     child: Child,
     stdout: BufReader<ChildStdout>,
-    /// None when it is no longer read.
+    /// The log. None when it is no longer read.
     stderr: Option<ChildStderr>,
     pub welcome: String,
 }

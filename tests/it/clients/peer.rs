@@ -28,7 +28,7 @@ use webrtc::runtime::default_runtime;
 pub const OPUS_PAYLOAD_TYPE: u8 = 111;
 pub const VP8_PAYLOAD_TYPE: u8 = 96;
 
-/// Longer than any step takes on a busy machine; a step that takes this long has failed.
+/// A time longer than any step takes on a busy machine; a step that takes this long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(15);
 
 pub struct Peer {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::running::{Running, header, listener, start};
 
-/// Without TLS on two ports.
+/// A server without TLS on two ports.
 async fn on_two_ports() -> Running {
     start(|config| config.listeners = vec![listener("127.0.0.1:0", false); 2]).await
 }
@@ -312,7 +312,7 @@ async fn a_page_is_marked_when_a_link_of_another_site_opened_it() {
         let (asks, other) = marked(path, &[("sec-fetch-site", "cross-site")]).await;
         assert!(asks, "{path}");
         assert_ne!(plain, other, "one document is not kept for the other");
-        // What the browser has kept of the other kind does not count as unchanged.
+        // A copy of the other kind that the browser has kept does not count as unchanged.
         let (asks, _) = marked(path, &[("sec-fetch-site", "cross-site"), ("if-none-match", &plain)]).await;
         assert!(asks, "{path}");
         let trusted = [("sec-fetch-site", "cross-site"), ("referer", "https://app.example/")];
@@ -321,7 +321,7 @@ async fn a_page_is_marked_when_a_link_of_another_site_opened_it() {
     let script = running.http.get(running.url("/static/start/start.js"));
     let script = script.header("sec-fetch-site", "cross-site").send().await.unwrap();
     assert!(!script.text().await.unwrap().contains("data-opened"));
-    // What is no text stays as it is, byte for byte.
+    // A file that is no text stays as it is, byte for byte.
     let icon = async |site: &str| {
         let request = running.http.get(running.url("/favicon.ico"));
         let response = request.header("sec-fetch-site", site).send().await.unwrap();

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Longer than any step over loopback takes, on the slowest machine.
+/// A time longer than any step over loopback takes, on the slowest machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Running {

@@ -1,5 +1,5 @@
-//! What one client can use up over HTTP, and that others are served all the same. Where a client has to come from another
-//! address, a proxy says so.
+//! Things that one client can use up over HTTP, while others are served all the same. If a client has to come from
+//! another address, a proxy says so.
 
 use std::time::Duration;
 

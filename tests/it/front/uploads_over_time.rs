@@ -220,7 +220,7 @@ async fn an_upload_of_a_byte_every_nine_seconds_is_ended() {
     let since = tokio::time::Instant::now();
     let response = shelf.ask(request.body(Body::from_stream(pieces)).unwrap()).await;
     assert_eq!(response.status().as_u16(), 408);
-    // What is left of it is heard out for five seconds.
+    // The server reads the rest of it for five seconds.
     assert!(since.elapsed() < Duration::from_secs(25), "{:?}", since.elapsed());
     assert_eq!(shelf.stored(), 0);
 }

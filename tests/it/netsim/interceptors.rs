@@ -12,9 +12,9 @@ use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication
 use rtc::sansio::Protocol;
 use rtc::shared::error::Error;
 
-/// Next to the application: everything else has seen the feedback by then.
+/// The place next to the application: everything else has seen the feedback by then.
 pub const KEY_FRAME_REQUESTS_SLOT: usize = 14_000;
-/// Before the part that notices missing packets: a repaired one is not missing.
+/// The place before the part that notices missing packets: a repaired one is not missing.
 pub const REPAIRS_SLOT: usize = 6_500;
 
 pub fn is_key_frame_request(packet: &dyn rtcp::Packet) -> bool {

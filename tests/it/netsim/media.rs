@@ -12,7 +12,7 @@ pub const AUDIO_INTERVAL: Duration = Duration::from_millis(20);
 
 const KEY_FRAME_PACKETS: u8 = 10;
 const DELTA_FRAME_PACKETS: u8 = 4;
-/// With headers and authentication tag about what libwebrtc sends.
+/// The length with which packets are, with headers and authentication tag, about as long as libwebrtc's.
 const PACKET_PAYLOAD_BYTES: usize = 1_100;
 
 /// Which part of which frame a packet is: written into VP8 payloads, read back at the other end.

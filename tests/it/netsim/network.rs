@@ -12,7 +12,7 @@ use rand::{RngExt, SeedableRng};
 #[derive(Clone, Copy, Debug)]
 pub struct Link {
     pub delay: Duration,
-    /// Added to the delay, drawn evenly from zero to this for each datagram.
+    /// The most that is added to the delay, drawn evenly from zero for each datagram.
     pub jitter: Duration,
     /// Whether jitter may let a datagram overtake another.
     pub reorders: bool,
@@ -64,7 +64,7 @@ pub struct Tally {
 #[derive(Default)]
 struct Direction {
     link: Link,
-    /// When the last bit that was accepted leaves the sender.
+    /// The time at which the last accepted bit leaves the sender.
     busy_until: Option<Instant>,
     last_arrival: Option<Instant>,
     tally: Tally,

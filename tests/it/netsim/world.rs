@@ -33,7 +33,7 @@ struct Seat {
     source: Option<ParticipantId>,
     next_frame: Option<Instant>,
     next_audio: Option<Instant>,
-    /// Left without a word: it neither sends nor receives.
+    /// Whether the client has left without a word: it neither sends nor receives.
     vanished: bool,
 }
 

@@ -10,7 +10,7 @@ use super::engines::{Floor, WORKERS};
 use super::run::Run;
 use super::tally::Tally;
 
-/// Most errors stay until they are found: looking more often would cost more time than it is worth.
+/// The interval of audits. Most errors stay until they are found: looking more often would cost more time than it is worth.
 const AUDITS_EVERY: Duration = Duration::from_millis(250);
 
 impl Run {

@@ -20,7 +20,8 @@ const FIRST_CHECKS: Duration = Duration::from_millis(100);
 const CHECKS: Duration = Duration::from_millis(2_500);
 const ANXIOUS_CHECKS: Duration = Duration::from_millis(500);
 const ANXIOUS_AFTER: Duration = Duration::from_secs(3);
-/// Browsers say "failed" after 15 s or more, and then pages restart ICE. A shorter time makes runs shorter.
+/// The silence after which a client restarts ICE. Browsers say "failed" after 15 s or more, and then pages restart ICE. A
+/// shorter time makes runs shorter.
 const RESTART_AFTER: Duration = Duration::from_secs(8);
 
 const CHECK_ANSWERED: [u8; 2] = [0x01, 0x01];
@@ -41,12 +42,12 @@ pub struct Connection {
     dtls: Option<Dtls>,
     secure: Option<(Outbound, Inbound)>,
     connected_at: Option<Instant>,
-    /// When the handshake began.
+    /// The time at which the handshake began.
     shaking_since: Option<Instant>,
     next_check: Instant,
-    /// When something last came back; an offer sets it anew.
+    /// The time at which something last came back; an offer sets it anew.
     last_answer: Instant,
-    /// When a check was last answered.
+    /// The time at which a check was last answered.
     answered_at: Instant,
     /// Checks that are to be sent once it is known that others are answered: user and password.
     former_checks: Vec<(String, String)>,

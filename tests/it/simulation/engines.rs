@@ -46,7 +46,7 @@ pub struct Floor {
     abandoned: Vec<Thread>,
     /// Whether a worker has died or was given up, at any time.
     pub has_lost: bool,
-    /// When the workers last took something from each address.
+    /// The times at which the workers last took something from each address.
     heard: BTreeMap<SocketAddr, Instant>,
     pub datagrams_sent: u64,
 }
@@ -66,7 +66,7 @@ struct Thread {
     commands: mpsc::Receiver<DriverCommand>,
     load: Arc<Load>,
     stands_still_until: Option<Instant>,
-    /// When it last stood still, or was started.
+    /// The time at which it last stood still, or was started.
     stood_still_at: Instant,
     /// An event for which the hub had no place.
     held: Option<MediaEvent>,

@@ -17,7 +17,7 @@ fn since_number(writer: &Person) -> u32 {
 
 impl Run {
     /// Everybody who is in a room knows who else is there and gets the media of those whom they watch; callers talk.
-    /// What is missing of that: media count if they were sent after `since_ms`.
+    /// Returns what is missing of that: media count if they were sent after `since_ms`.
     pub fn missing(&self, since_ms: u64) -> Vec<String> {
         let mut missing = Vec::new();
         for person in self.people.iter().filter(|person| person.wants_in) {

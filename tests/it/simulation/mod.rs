@@ -49,7 +49,7 @@ use tally::Tally;
 /// The number of runs if nothing else is set.
 const RUNS: u64 = 1_000;
 
-/// Long enough for a run on the busiest machine. One that takes longer stands still at one instant of virtual time.
+/// A time long enough for a run on the busiest machine. A run that takes longer stands still at one instant of virtual time.
 const REAL_TIME_MAX: Duration = Duration::from_secs(120);
 
 /// A worker that hangs is noticed after ten seconds, a dead connection restarted after eight, and both may come together.
@@ -58,7 +58,7 @@ const WELL_WITHIN: Duration = Duration::from_secs(40);
 /// A socket whose client has vanished is noticed after 25 s, and closing takes a few more.
 const GONE_WITHIN: Duration = Duration::from_secs(40);
 
-/// In so many runs every check has something to judge.
+/// The number of runs in which every check has something to judge.
 const ENOUGH_RUNS: u64 = 300;
 
 /// The part of the runs in which a worker is lost while everybody leaves.

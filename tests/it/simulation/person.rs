@@ -23,13 +23,13 @@ use crate::netsim::network::{Datagram, Link};
 const ANSWERED_WITHIN: Duration = Duration::from_secs(3);
 /// The same for entering, which asks storage, and storage is slow at times.
 const ENTERED_WITHIN: Duration = Duration::from_secs(10);
-/// How long connections that are over still receive and send.
+/// The time for which connections that are over still receive and send.
 const GHOST_LIVES: Duration = Duration::from_secs(2);
 /// The time until the worker has heard that somebody leaves.
 pub const LEAVING_MS: u64 = 500;
 /// The server says that somebody has left after it has given the worker the command.
 pub const LEFT_MS: u64 = 150;
-/// Pages that were thrown out come again after this time.
+/// The time after which pages that were thrown out come again.
 const COMES_AGAIN_AFTER: Duration = Duration::from_millis(900);
 
 pub const ENTERING: &str = "entering";
@@ -60,13 +60,13 @@ pub struct Person {
     /// Offers that have not been answered: the connection of each, and when the answer is due.
     pub asked: BTreeMap<String, (u32, Option<Instant>)>,
     ghosts: Vec<Ghost>,
-    /// Nothing is read from the socket before this time.
+    /// The time before which nothing is read from the socket.
     pub reads_again_at: Instant,
-    /// ICE is not restarted before this time.
+    /// The time before which ICE is not restarted.
     pub restarts_from: Instant,
-    /// Since when nothing gets through.
+    /// The time since which nothing gets through.
     pub unheard_since: Option<Instant>,
-    /// When something got through again.
+    /// The time at which something got through again.
     pub heard_again_at: Option<Instant>,
     pub link: Link,
     pub link_is_clean: bool,
@@ -82,7 +82,7 @@ struct Ghost {
     of: String,
     connection: Connection,
     lives_until: Instant,
-    /// Media sent later than this must not come through.
+    /// The time from which on media that are sent must not come through.
     closed_ms: u64,
 }
 

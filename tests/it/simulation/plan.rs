@@ -14,7 +14,7 @@ pub struct Plan {
     pub people: Vec<Role>,
     /// Events by time.
     pub events: Vec<(Duration, Event)>,
-    /// When the last fault is over.
+    /// The time at which the last fault is over.
     pub calm_at: Duration,
     pub room_subscriptions_per_worker: usize,
     /// Commands that may wait for a worker.
@@ -95,10 +95,10 @@ pub const PEOPLE_MAX: usize = 7;
 /// The part of the runs with an outage in which the server hears nothing of a client for longer than its consent lasts: it takes
 /// as much virtual time as several short runs.
 const SILENT_IN: f64 = 0.1;
-/// Of these, the part in which the outage lasts longer than the server keeps a connection of which it hears nothing. The others
-/// leave for that time: nothing else happens in it.
+/// The part of these runs in which the outage lasts longer than the server keeps a connection of which it hears nothing. The
+/// others leave for that time: nothing else happens in it.
 const FORGOTTEN_IN: f64 = 0.25;
-/// Before it everybody gets what they want, if nothing else fails.
+/// The time before such an outage, in which everybody gets what they want, if nothing else fails.
 const BEFORE_SILENCE: Duration = Duration::from_secs(3);
 
 /// Deaths and long silences of workers in one run. One worker can be replaced three times within a minute.
@@ -248,7 +248,7 @@ fn silence(
     events.push((from + ms(500), Event::Deed(person, Deed::Publish(true))));
     let begin = from + BEFORE_SILENCE;
     if random.random_bool(0.5) {
-        // For longer than the outage: its old connection is tried first.
+        // Longer than the outage: its old connection is tried first.
         events.push((begin, Event::Deed(person, Deed::Wait(time + ms(4_000)))));
     }
     events.push((begin, Event::Fault(Fault::Outage(person, time))));

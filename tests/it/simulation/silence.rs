@@ -17,7 +17,7 @@ use super::tally::Tally;
 
 /// Time for packets on their way to arrive, and for the end of a time to be noticed.
 const SLACK: Duration = Duration::from_secs(1);
-/// How long a handshake that was interrupted may go on.
+/// The time for which a handshake that was interrupted may go on.
 const STUCK_FOR: Duration = Duration::from_secs(3);
 /// Time for an event to arrive, and for the next audit.
 const NEWS_TAKE: Duration = Duration::from_millis(1_500);

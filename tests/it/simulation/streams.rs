@@ -10,7 +10,7 @@ use patchbay::media::rtp::Header;
 
 use crate::worker::media_client::{VIDEO_PT, rtp, vp8};
 
-/// Few frames, of one packet each: their effects do not depend on how many there are.
+/// The time between frames. There are few, of one packet each: their effects do not depend on how many there are.
 const FRAME_INTERVAL: Duration = Duration::from_millis(100);
 const TIMESTAMPS_PER_FRAME: u32 = 9_000;
 /// The place of the stamp, behind the descriptor and the frame's header.
@@ -19,7 +19,7 @@ const STAMP_LEN: usize = 17;
 const PAYLOAD_LEN: usize = 160;
 /// Sent packets that are kept for repetitions.
 const KEPT: usize = 32;
-/// Longer gaps cannot be closed by repetitions.
+/// The longest gap that repetitions can close.
 const GAP_MAX: u16 = 16;
 
 /// The contents of a packet.

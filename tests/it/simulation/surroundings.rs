@@ -20,7 +20,7 @@ pub struct Surroundings {
     pub servers: Vec<SocketAddr>,
     /// Workers that have been disturbed and not been replaced or gone on since.
     pub disturbed: Vec<bool>,
-    /// Since when each has not been disturbed.
+    /// The time since which each has not been disturbed.
     pub undisturbed_since: Vec<Instant>,
     pub streams: BTreeMap<u32, Facts>,
     /// Whether workers have died or stood still for long: then the server may end rooms.
@@ -37,7 +37,7 @@ pub struct Facts {
     pub room: u8,
     /// Whether nothing has happened that could lose one of its packets on their way to the server, or there.
     pub is_clean: bool,
-    /// When the server has got the end of the stream: media sent later must not come through.
+    /// The time at which the server has got the end of the stream: media sent later must not come through.
     pub ended_ms: Option<u64>,
 }
 

@@ -26,29 +26,30 @@ tally! {
     /// Packets that somebody got, and those of them that had to be the next.
     packets,
     packets_in_order,
-    /// The hub and the workers had to know the same connections.
+    /// Moments when the hub and the workers had to know the same connections.
     comparisons,
-    /// Both workers had to agree with themselves, and with one another about rooms that both serve.
+    /// Audits in which both workers had to agree with themselves, and with one another about rooms that both serve.
     audits,
     links_compared,
-    /// At an audit: tracks of another worker, and among their publishers such as are not heard.
+    /// Tracks of another worker at an audit, and those whose publishers are not heard.
     mirrored_tracks,
     mirrored_tracks_unheard,
-    /// Workers that were lost while others mirrored their rooms, or they the others'; and after everybody had begun to leave.
+    /// Workers that were lost while others mirrored their rooms, or they mirrored the others'; and workers lost after everybody
+    /// had begun to leave.
     workers_lost_with_mirrors,
     workers_lost_at_the_end,
-    /// At an audit: connections that had to be kept though their clients were not heard, after new offers for longer than
-    /// without; and such as had to be forgotten.
+    /// Connections at an audit that had to be kept although their clients were not heard, after new offers for longer than
+    /// without; and connections that had to be forgotten.
     kept_unheard,
     kept_unheard_by_offers,
     forgotten_unheard,
-    /// At an audit: somebody had to know that another's media are lost, in a room and in a call.
+    /// Moments, at audits, when somebody had to know that another's media are lost, in a room and in a call.
     losses_known_in_rooms,
     losses_known_in_calls,
     /// Answers to offers that restart ICE: the keys stay, or are made anew.
     restarts,
     new_associations,
-    /// Checks under credentials of before a restart, none of which may be answered.
+    /// Checks with credentials from before a restart, none of which may be answered.
     former_checks,
     /// Datagrams that a worker sent, each to somebody who was heard lately.
     datagrams_sent,

@@ -6,7 +6,7 @@ use patchbay::storage::{Directory, OpenError};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 
-/// Set by `tests/run`, which starts a server for the time of the tests.
+/// The variable set by `tests/run`, which starts a server for the time of the tests.
 const POSTGRES: &str = "PATCHBAY_TEST_POSTGRES_URL";
 
 pub enum Place {

@@ -5,8 +5,8 @@ use tokio::time::{Duration, advance};
 
 use super::Stage;
 
-/// Anna calls, and Ben's device rings. `13800000001/a@device` is a client that has come with a token of that
-/// device.
+/// The transcript in which Anna calls, and Ben's device rings. `13800000001/a@device` is a client that has come with a token of
+/// that device.
 const RINGING: &str = r#"
     13800000001/a@device + 
     13800000002/b@device +
@@ -147,7 +147,7 @@ async fn a_call_goes_on_with_a_newer_connection_which_hangs_up_under_any_room() 
         .await;
 }
 
-/// First the page of the person who accepted, then the caller's.
+/// The transcript in which first the page of the person who accepted enters, then the caller's.
 const BOTH_MEET: &str = r#"
     bens_page@direct > {"type":"join","room":"room 1","userId":2}
     bens_page@direct < {"type":"existingParticipants","participants":[]}

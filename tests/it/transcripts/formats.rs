@@ -1,4 +1,4 @@
-//! What people in a room can decode: with which formats publishers are answered, and who is sent that something cannot be
+//! Formats that people in a room can decode: how publishers are answered, and to whom it is sent that something cannot be
 //! decoded.
 
 use super::Stage;

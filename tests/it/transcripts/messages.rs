@@ -170,7 +170,7 @@ async fn messages_for_somebody_who_is_not_there_come_in_order_and_once_when_they
         .await;
 }
 
-/// Anna invites Ben, who is not there.
+/// The transcript in which Anna invites Ben, who is not there.
 const INVITED: &str = r#"
     anna@ws > {"cmd":1,"msgtype":1,"sender":"1"}
     anna@ws < {"cmd":3,"sender":"1","timeStamp":"2026-01-02 03:04:05"}

@@ -86,7 +86,7 @@ pub struct Stage {
 
 struct Client {
     reads: bool,
-    /// None once the server has closed the socket.
+    /// The client's conversation. None once the server has closed the socket.
     line: Option<(Conversation<House>, Events)>,
     heard: VecDeque<Heard>,
 }

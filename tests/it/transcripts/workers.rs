@@ -25,7 +25,7 @@ struct State {
     commands: mpsc::Receiver<DriverCommand>,
     /// Loads by worker.
     loads: Vec<Arc<Load>>,
-    /// How often each worker was made.
+    /// The number of times that each worker was made.
     launched: Vec<usize>,
 }
 

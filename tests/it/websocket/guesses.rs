@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::sockets::start;
 
-/// So many guesses take seconds to check, even on a fast machine.
+/// A number of guesses that take seconds to check, even on a fast machine.
 const FLOOD: usize = 60;
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-/// Longer than any step of a test over loopback takes, on the slowest machine.
+/// A time longer than any step of a test over loopback takes, on the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Running {

@@ -58,7 +58,7 @@ struct Speaker {
     sequence: u16,
     /// The copies' RTP time minus the source's.
     offset: Option<u32>,
-    /// When reports came, and how far each was ahead of the publisher's RTP clock of that instant, in milliseconds.
+    /// The times of reports, and how far each was ahead of the publisher's RTP clock of that instant, in milliseconds.
     reports: Vec<(u64, i64)>,
 }
 

@@ -233,7 +233,7 @@ fn a_packet_of_the_former_layer_that_comes_late_keeps_its_number() {
     for sequence in 40..50 {
         assert_eq!(send(0x200, b'f', sequence, false, 1_000), []);
     }
-    // From here on the better layer's packets are sent, and the other's no more.
+    // From here on the better layer's packets are sent, and the other's are not.
     assert_eq!(send(0x200, b'f', 50, true, 1_000), [(first.wrapping_add(3), 1_000)]);
     assert_eq!(send(0x100, b'q', 4, false, 100), []);
     assert_eq!(send(0x100, b'q', 1, false, 110), [(first.wrapping_add(1), 110)]);
