@@ -1,4 +1,4 @@
-//! Hostile or merely unusual clients of a media worker, beyond those in `worker.rs`.
+//! Hostile or merely unusual clients of a media worker, beyond those in `worker/`.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! The load tester against the real server, and against what goes wrong.
+//! The load tester against the real server, and against faults.
 
 use std::process::{Command, Output};
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! The client's side of one connection with a media worker, as pure as the worker itself: it makes checks, shakes hands,
-//! seals and opens packets. For scenarios in virtual time, benches and measurements.
+//! The client's side of one connection with a media worker, pure like the worker itself: it makes checks and handshakes,
+//! seals and opens packets. It is for scenarios in virtual time, benches and measurements.
 
 use std::net::SocketAddr;
 use std::time::Instant;

@@ -1,4 +1,5 @@
-//! Whatever keeps the server from starting is one sentence on standard error, and exit code 1.
+//! Every error that keeps the server from starting is one sentence on standard error, and exit code
+//! 1.
 
 use sqlx::{Connection, Executor, SqliteConnection};
 

@@ -1,4 +1,5 @@
-//! A media worker ends or hangs in the middle of calls: what its people and the others notice.
+//! A media worker ends or hangs in the middle of calls: what the people in its rooms and the others
+//! notice.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

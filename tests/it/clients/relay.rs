@@ -43,8 +43,8 @@ impl Relay {
         self.state.lose_one_in.store(packets, Ordering::Relaxed);
     }
 
-    /// Does as a NAT that forgets its bindings: from now on the server sees each client at another port, and packets that it
-    /// sends to the old ones are lost.
+    /// Acts like a NAT that forgets its bindings: from now on the server sees each client at another port, and packets that
+    /// it sends to the old ones are lost.
     #[allow(dead_code, reason = "each binary uses its own part of it")]
     pub fn rebind(&self) {
         self.state.rebind.notify_one();
@@ -98,8 +98,8 @@ impl State {
     }
 }
 
-/// Does as a NAT: for each port from which a client sends, it sends to the server from another port of its own. A client may
-/// have several, and takes others when it restarts ICE.
+/// Acts like a NAT: for each port from which a client sends, it sends to the server from another port of its own. A client
+/// may have several, and takes others when it restarts ICE.
 async fn run(client_side: Arc<UdpSocket>, server: SocketAddr, state: Arc<State>) {
     let mut bindings: HashMap<SocketAddr, Arc<UdpSocket>> = HashMap::new();
     let mut ways_back = JoinSet::new();

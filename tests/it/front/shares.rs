@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::running::{Running, start, until_closed};
 
-/// Uploads so many bytes for the client of this address; the status.
+/// Uploads so many bytes for the client of this address. Returns the status.
 async fn upload(running: &Running, address: &str, bytes: usize) -> u16 {
     let part = Part::bytes(vec![b'x'; bytes]).file_name("a.txt");
     let request = running.http.post(running.url("/files"));
@@ -19,7 +19,7 @@ async fn upload(running: &Running, address: &str, bytes: usize) -> u16 {
     sent.unwrap().status().as_u16()
 }
 
-/// An upload that has begun and goes on no further.
+/// An upload that has begun, and of which nothing more is sent.
 async fn half_an_upload(running: &Running, address: &str) -> TcpStream {
     let mut stream = TcpStream::connect(running.address()).await.unwrap();
     let head = format!(

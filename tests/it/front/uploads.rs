@@ -36,7 +36,7 @@ fn sentence(body: &Value) -> &str {
     body["error"].as_str().expect("an error is a sentence")
 }
 
-/// How many files lie in the uploads folder.
+/// The number of files in the uploads folder.
 fn stored(running: &Running) -> usize {
     std::fs::read_dir(running.data.path().join("files")).unwrap().count()
 }

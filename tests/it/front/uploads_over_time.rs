@@ -56,7 +56,7 @@ impl Shelf {
         router.call(request).await.unwrap()
     }
 
-    /// Status, and the URL or the sentence.
+    /// Uploads so many bytes. Returns the status, and the URL or the sentence.
     async fn upload(&self, bytes: usize) -> (u16, String) {
         let body = format!(
             "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\n{}\r\n--b--",
@@ -298,7 +298,7 @@ async fn an_upload_at_the_least_speed_may_take_as_long_as_it_needs() {
         };
         match sent {
             1..=120 => tokio::time::sleep(Duration::from_secs(10)).await,
-            // The database is waited for by the clock.
+            // The wait for the database needs a running clock.
             121 => tokio::time::resume(),
             _ => {}
         }

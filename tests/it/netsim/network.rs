@@ -106,7 +106,7 @@ impl Network {
         let direction = self.directions.entry((datagram.from, datagram.to)).or_default();
         let link = direction.link;
         direction.tally.sent += 1;
-        // Always the same number of draws for a datagram: one decision does not shift the luck of the others.
+        // Always the same number of draws for a datagram: one decision does not change the draws for the others.
         let (loss, repeat) = (self.random.random::<f64>(), self.random.random::<f64>());
         let jitters = [self.random.random::<f64>(), self.random.random::<f64>()];
         let Some(leaves) = direction.leaves(now, datagram.bytes.len()) else {

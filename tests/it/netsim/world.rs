@@ -52,7 +52,7 @@ pub struct World {
 
 impl World {
     pub fn new(seed: u64) -> World {
-        // Where virtual time begins; nothing looks at a clock after this.
+        // Virtual time begins here; nothing looks at a clock after this.
         #[allow(clippy::disallowed_methods)]
         let start = Instant::now();
         let identity = DtlsIdentity::generate().unwrap();

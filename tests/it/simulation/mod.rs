@@ -128,7 +128,7 @@ async fn leave(run: &mut Run, random: &mut StdRng) {
         }
     }
     if random.random_bool(LOST_AT_THE_END_IN) && run.engines.lock().losses() < LOSSES_MAX {
-        // Some are not known to have vanished yet.
+        // The server does not know yet that some have vanished.
         let after = Duration::from_millis(random.random_range(0..3_000));
         run.go_on(after, |_| false).await;
         run.at.tally.workers_lost_at_the_end += 1;

@@ -55,7 +55,7 @@ pub enum Deed {
     /// Leaves the room or the call, by a message. The socket stays for the next time.
     Leave,
     CloseSocket,
-    /// Leaves without a word: the process is killed, or the network is gone.
+    /// Leaves without a word: the process is killed, or it has no network any more.
     Vanish,
     /// Comes with another socket while the first is still open.
     ComeTwice,
@@ -257,7 +257,7 @@ fn silence(
         let leave = |index| (begin + ms(500), Event::Deed(index, Deed::CloseSocket));
         events.extend((0..people.len()).filter(is_other).map(leave));
     } else if losses < LOSSES_MAX && random.random_bool(0.3) {
-        // After the loss was sent to the others; some of them lose their connections.
+        // After the loss was announced to the others; some of them lose their connections.
         let at = begin + CONSENT_TIMEOUT + ms(random.random_range(300..1_000));
         let worker = random.random_range(0..WORKERS);
         events.push((at, Event::Fault(Fault::WorkerDies(worker))));

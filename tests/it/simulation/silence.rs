@@ -1,5 +1,5 @@
-//! The consequences when a client falls silent: the others are sent that its media are lost, and its connection is kept for some
-//! minutes, and longer if it offers anew meanwhile.
+//! The consequences when a client falls silent: the loss of its media is announced to the others, and its connection is kept for
+//! some minutes, and longer if it offers anew meanwhile.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

@@ -131,7 +131,7 @@ async fn a_new_secret_signs_when_it_is_time_and_the_old_one_counts_until_its_las
     hands.pass(100 + HOURS_2_S);
     accounts.rotate().await.unwrap();
     assert!(accounts.verify(&old).await.unwrap().is_none());
-    // A user's token may be good for a year.
+    // A user's token may be valid for a year.
     let secrets = directory.token_secrets(|_| None).await.unwrap();
     let (newer, older) = (secrets[0].secret.clone(), secrets[1].secret.clone());
     hands.pass((365 - 7) * DAY_S);

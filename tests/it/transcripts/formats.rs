@@ -1,5 +1,5 @@
-//! Formats that people in a room can decode: how publishers are answered, and to whom it is sent that something cannot be
-//! decoded.
+//! Formats that people in a room can decode: how publishers are answered, and to whom it is announced that something
+//! cannot be decoded.
 
 use super::Stage;
 

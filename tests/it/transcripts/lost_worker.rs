@@ -1,4 +1,4 @@
-//! A media worker ends: to whom this is sent, and what goes on.
+//! A media worker ends: to whom this is announced, and what goes on.
 
 use patchbay::config::Config;
 use patchbay::hub::{Capacity, HubEnd};

@@ -119,7 +119,7 @@ async fn connections_that_live_fill_the_share_of_their_address_and_the_refusal_i
         stage.media.connect(number as usize).await;
         stage.media.settle().await;
     }
-    // A quarter is used up: the next one is sent that, in each family.
+    // A quarter is used up: the next one gets an answer that says so, in each family.
     stage.connect_from("typed", address(1)).await;
     join(&mut stage, "typed", "typed").await;
     offer(&mut stage, "typed", "typed", 50).await;
@@ -205,7 +205,7 @@ async fn a_message_to_everybody_that_costs_more_than_anybody_may_spend_is_refuse
     stage.play("0@ws x 1008").await;
 }
 
-/// A user comes by the message socket; the socket is called as the user.
+/// A user comes by the message socket; the socket has the user's name.
 async fn come(stage: &mut Stage, who: &str, client: ClientAddress) {
     stage.connect_from(who, client).await;
     let bind = json!({ "cmd": 1, "msgtype": 1, "sender": who });

@@ -57,7 +57,7 @@ async fn a_client_that_does_not_read_is_let_go_and_the_room_goes_on() {
         anna.says(&json!({ "type": "sendMessage", "message": number.to_string() }).to_string())
             .await;
         tokio::time::sleep(Duration::from_millis(100)).await;
-        // Her own text comes back, whatever ben does.
+        // Anna's own text comes back, whatever Ben does.
         loop {
             let heard = anna.hears().await;
             if heard["type"] == "reciveTextMessage" {

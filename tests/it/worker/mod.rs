@@ -1,4 +1,4 @@
-//! The media worker in virtual time, with clients as pure as itself.
+//! The media worker in virtual time, with clients that are pure, too.
 
 #[path = "../../support/media_client.rs"]
 pub mod media_client;

@@ -10,7 +10,7 @@ fn when_the_mirror_is_lost_the_home_goes_on_and_shares_with_the_one_in_its_place
     let before = spread.home.stats();
     assert_eq!(before.mirrored_packets, 1);
 
-    // The lost worker's end of the link is gone; packets go on meanwhile.
+    // The lost worker's end of the link was closed; packets go on meanwhile.
     spread.mirror = worker_again(spread.now, &spread.identity, 1, 1);
     let packet = spread.next_packet(false, 500);
     assert_eq!(taken(&mut spread, &mut near, &packet), 1);
