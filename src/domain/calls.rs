@@ -82,9 +82,9 @@ impl Calls {
 
     /// The call of a session at that address which this server carries, with the session's side.
     pub fn carried_by(&self, session: SessionId, address: Option<&Address>) -> Option<(CallId, Side)> {
-        let carried = |id: &CallId| matches!(self.calls[id].media, Media::Carried(_));
-        let id = self.begun_by(session, address).into_iter().find(carried)?;
-        Some((id, self.calls[&id].side_of(session)?))
+        let is_carried = |id: &CallId| self.is(id, |call| matches!(call.media, Media::Carried(_)));
+        let id = self.begun_by(session, address).into_iter().find(is_carried)?;
+        Some((id, self.calls.get(&id)?.side_of(session)?))
     }
 
     /// Whether the parties of a call meet in this room.
@@ -126,7 +126,7 @@ impl Calls {
     pub fn arrived(&mut self, session: SessionId, address: &Address, abilities: Abilities) -> Vec<Decision> {
         let mut decisions = Vec::new();
         for id in self.lines.calls(address).to_vec() {
-            if !self.calls[&id].suits(abilities) {
+            if !self.is(&id, |call| call.suits(abilities)) {
                 continue;
             }
             self.update(id, |call| {
@@ -134,10 +134,9 @@ impl Calls {
                     callee.sessions.push(session);
                     callee.wait_until = None;
                 }
+                let rung = call.rung(address);
+                decisions.extend(rung.map(|callee| tell(session, call.incoming(id, callee))));
             });
-            let call = &self.calls[&id];
-            let rung = call.rung(address);
-            decisions.extend(rung.map(|callee| tell(session, call.incoming(id, callee))));
         }
         self.lines.attend(address, true);
         decisions
@@ -147,7 +146,7 @@ impl Calls {
     /// that depend on their session are not moved.
     pub fn inherit(&mut self, session: SessionId, address: &Address, older: &[SessionId]) {
         for id in self.lines.calls(address).to_vec() {
-            if self.calls[&id].room().is_none() {
+            if self.is(&id, |call| call.room().is_none()) {
                 continue;
             }
             self.update(id, |call| {
@@ -234,7 +233,7 @@ impl Calls {
         if to.len() > self.limits.callees_per_call {
             return Err(Refusal::TooManyCallees);
         }
-        if begun.iter().any(|call| self.calls[call].is_accepted()) {
+        if begun.iter().any(|id| self.is(id, Call::is_accepted)) {
             return Err(Refusal::InCall);
         }
         let (mut callees, mut left_out) = (Vec::<Party>::new(), Vec::new());
@@ -271,12 +270,14 @@ impl Calls {
         when_busy: WhenBusy,
     ) -> Result<(), Refusal> {
         // An invitation that this one takes the place of does not make its callee busy, nor does a call that is idle.
-        let counts = |id: &&CallId| !begun.contains(id) && !self.calls[*id].is_idle(now);
+        let counts = |id: &&CallId| !begun.contains(id) && !self.is(id, |call| call.is_idle(now));
         let theirs = || self.lines.calls(to).iter().filter(counts);
         if theirs().count() >= self.limits.calls_per_address || theirs().count() > 0 && when_busy == WhenBusy::Refuse {
             return Err(Refusal::Busy);
         }
-        let from_one = theirs().filter(|call| self.calls[call].begun_from == client).count();
+        let from_one = theirs()
+            .filter(|id| self.is(id, |call| call.begun_from == client))
+            .count();
         if !client.is_this_machine() && from_one >= self.limits.calls_per_address_from_one {
             return Err(Refusal::Busy);
         }
@@ -292,7 +293,7 @@ impl Calls {
         offer: Option<Offer>,
     ) -> Result<Vec<Decision>, Refusal> {
         let id = self.ringing(asker, from, room)?;
-        let call = &self.calls[&id];
+        let call = self.calls.get(&id).ok_or(Refusal::NoSuchCall)?;
         if matches!(call.media, Media::Offered(_)) && offer.is_none() {
             return Err(Refusal::BadOffer);
         }
@@ -320,10 +321,9 @@ impl Calls {
     /// A callee has answered: the call is theirs, and no longer rings elsewhere.
     fn stop_ringing(&mut self, now: Instant, asker: &Asker, id: CallId) -> Vec<Decision> {
         let idle_from = now + self.limits.room_entered_within;
-        let call = &self.calls[&id];
-        let over = call.over(id, Side::Callee, &call.caller, CallEnd::AnsweredElsewhere);
-        let mut callees = Vec::new();
+        let (mut callees, mut over) = (Vec::new(), None);
         self.update(id, |call| {
+            over = Some(call.over(id, Side::Callee, &call.caller, CallEnd::AnsweredElsewhere));
             let answered = Party {
                 address: asker.address.clone(),
                 sessions: vec![asker.session],
@@ -338,7 +338,8 @@ impl Calls {
         });
         let mut decisions = Vec::new();
         for callee in callees {
-            decisions.extend(callee.told(&over, Some(asker.session)));
+            let over = over.iter();
+            decisions.extend(over.flat_map(|over| callee.told(over, Some(asker.session))));
             if callee.address != asker.address {
                 self.note_parted(now, id, &callee.address);
             }
@@ -401,20 +402,24 @@ impl Calls {
     /// several, the one that has rung longest.
     fn ringing(&self, asker: &Asker, from: &Address, room: Option<&RoomName>) -> Result<CallId, Refusal> {
         let address = &asker.address;
-        let is_meant = |id: &&CallId| {
-            let call = &self.calls[*id];
+        let is_meant = |call: &Call| {
             let rings = call.rings_at(address, asker.session);
             rings && call.caller.address == *from && (room.is_none() || call.room() == room)
         };
-        let mut meant = self.lines.calls(address).iter().filter(is_meant);
+        let mut meant = self.lines.calls(address).iter().filter(|id| self.is(id, is_meant));
         meant.next().copied().ok_or(Refusal::NoSuchCall)
     }
 
     /// The calls that the session at that address is in or has begun.
     fn begun_by(&self, session: SessionId, address: Option<&Address>) -> Vec<CallId> {
         let calls = address.map_or(&[][..], |address| self.lines.calls(address));
-        let is_in = |id: &&CallId| self.calls[*id].side_of(session).is_some();
+        let is_in = |id: &&CallId| self.is(id, |call| call.side_of(session).is_some());
         calls.iter().filter(is_in).copied().collect()
+    }
+
+    /// Whether something is so for a call. It is not so for one that is over.
+    fn is(&self, id: &CallId, so: impl FnOnce(&Call) -> bool) -> bool {
+        self.calls.get(id).is_some_and(so)
     }
 }
 

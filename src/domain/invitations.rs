@@ -143,7 +143,8 @@ impl Invitations {
     fn has_space_for(&self, receiver: &UserId, client: ClientAddress) -> bool {
         let theirs = || self.for_receiver(receiver);
         let from_one = theirs()
-            .filter(|pair| self.waiting[*pair].sender.client == client)
+            .filter_map(|pair| self.waiting.get(pair))
+            .filter(|one| one.sender.client == client)
             .count();
         self.space.allows(client, 1).is_ok()
             && theirs().count() < self.per_receiver

@@ -32,19 +32,19 @@ impl Calls {
         let ringing = || {
             let calls = self.lines.calls(address).iter().copied();
             calls
-                .filter(|id| self.calls[id].rings_at(address, session))
+                .filter(|id| self.is(id, |call| call.rings_at(address, session)))
                 .collect::<Vec<_>>()
         };
         let meant: Vec<CallId> = match with {
             Some(with) => {
-                let is_with = |id: &CallId| self.calls[id].is_with(with);
+                let is_with = |id: &CallId| self.is(id, |call| call.is_with(with));
                 begun.into_iter().chain(ringing()).filter(is_with).collect()
             }
             None if begun.is_empty() => ringing(),
             None => begun,
         };
         let is_late = |with: &Address, room: &RoomName| {
-            let is_now = meant.iter().any(|id| self.calls[id].room() == Some(room));
+            let is_now = meant.iter().any(|id| self.is(id, |call| call.room() == Some(room)));
             !is_now && self.lines.has_just_ended(now, address, with, room)
         };
         if meant.is_empty() || with.zip(room).is_some_and(|(with, room)| is_late(with, room)) {
@@ -52,7 +52,7 @@ impl Calls {
         }
         let mut decisions = Vec::new();
         for id in meant {
-            let call = &self.calls[&id];
+            let Some(call) = self.calls.get(&id) else { continue };
             let reason = hung_up(call, session);
             // Of several callees the caller gives up one, or one declines: the call goes on ringing at the others.
             let callee = match call.side_of(session) {
@@ -74,7 +74,7 @@ impl Calls {
     pub(super) fn end_others(&mut self, now: Instant, asker: &Asker, caller: SessionId) -> Vec<Decision> {
         let mut decisions = Vec::new();
         for id in self.begun_by(asker.session, Some(&asker.address)) {
-            let call = &self.calls[&id];
+            let Some(call) = self.calls.get(&id) else { continue };
             let reason = hung_up(call, asker.session);
             let rings = !call.is_accepted();
             let is_spared = |decision: &Decision| matches!(decision, Decision::Effect(Effect::Tell { session, .. }) if rings && *session == caller);
@@ -132,8 +132,11 @@ impl Calls {
 
     pub fn handle_timeout(&mut self, now: Instant) -> Vec<Decision> {
         let mut decisions = Vec::new();
-        while let Some((_, id)) = self.due.first().copied().filter(|(due, _)| *due <= now) {
-            let call = &self.calls[&id];
+        while let Some((due, id)) = self.due.first().copied().filter(|(due, _)| *due <= now) {
+            let Some(call) = self.calls.get(&id) else {
+                self.due.remove(&(due, id));
+                continue;
+            };
             let is_over = |until: Option<Instant>| until.is_some_and(|until| until <= now);
             let gone = call.callees.iter().find(|callee| is_over(callee.wait_until));
             let gone = gone.map(|callee| callee.address.clone());

@@ -57,18 +57,14 @@ impl Files {
     pub(super) fn read(&self, now: SystemTime) -> Result<Loaded, TlsError> {
         let chain = CertificateDer::pem_slice_iter(&read("certificate", &self.certificate)?)
             .collect::<Result<Vec<_>, _>>()
-            .and_then(|chain| {
-                if chain.is_empty() {
-                    Err(pem::Error::NoItemsFound)
-                } else {
-                    Ok(chain)
-                }
-            })
             .map_err(|e| content("certificate", &self.certificate, &e))?;
+        let own = chain
+            .first()
+            .ok_or_else(|| content("certificate", &self.certificate, &pem::Error::NoItemsFound))?;
         let key = PrivateKeyDer::from_pem_slice(&read("private key", &self.key)?)
             .map_err(|e| content("private key", &self.key, &e))?;
-        self.warn_of_dates(&chain[0], now);
-        let names = dns_names(&chain[0]).into();
+        self.warn_of_dates(own, now);
+        let names = dns_names(own).into();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let pair = |source| TlsError::Pair {
             certificate: self.certificate.clone(),

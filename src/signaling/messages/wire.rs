@@ -1,7 +1,7 @@
 //! The messages as Protocol Buffers, version 3. Of a message that is passed on, the server understands only what routing needs.
 //! The rest is passed on byte for byte, with fields that this server does not know.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use prost::DecodeError;
 use prost::Message;
 use prost::encoding::{DecodeContext, decode_key, skip_field, string};
@@ -160,7 +160,7 @@ fn with(message: &[u8], texts: &[(u32, &str)]) -> Result<Bytes, DecodeError> {
         let (number, wire_type) = decode_key(&mut rest)?;
         skip_field(wire_type, number, &mut rest, DecodeContext::default())?;
         if texts.iter().all(|(replaced, _)| number != *replaced) {
-            out.put_slice(&before[..before.len() - rest.len()]);
+            out.put(before.take(before.len() - rest.len()));
         }
     }
     for (number, text) in texts.iter().filter(|(_, text)| !text.is_empty()) {
