@@ -5,6 +5,15 @@
 //! `cargo bench --bench floor -- --address 127.0.0.1:8090`, then `patchbay load broadcast --url http://127.0.0.1:8090`.
 //! It speaks as much of the group call as the tester does, with the server's own parts for ICE, DTLS and SRTP.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "what a bench finds it prints, and it panics where it finds nothing"
+)]
+
 use std::collections::HashMap;
 use std::io::IoSliceMut;
 use std::net::{SocketAddr, UdpSocket};

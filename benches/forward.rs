@@ -1,6 +1,15 @@
 //! The cost of forwarding a packet: the worker without a socket, beside a bare copy and AES-128-GCM seal of the same bytes, in turn
 //! within one run. Only the ratio counts: absolute times depend on machine and neighbours.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "what a bench finds it prints, and it panics where it finds nothing"
+)]
+
 #[allow(dead_code, reason = "each binary uses its own part of the common support")]
 #[path = "../tests/support/broadcast.rs"]
 mod broadcast;

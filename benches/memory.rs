@@ -1,5 +1,14 @@
 //! The memory of a connected, receiving peer and of a subscription: a thousand of each, counted by the allocator.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "what a bench finds it prints, and it panics where it finds nothing"
+)]
+
 #[allow(dead_code, reason = "each binary uses its own part of the common support")]
 #[path = "../tests/support/broadcast.rs"]
 mod broadcast;

@@ -27,7 +27,17 @@ pub mod domain;
 pub mod hub;
 pub mod storage;
 
+#[allow(
+    clippy::indexing_slicing,
+    reason = "packets are sliced as their headers say, after a look at their length: the fuzz targets try that; and the keys \
+              that a worker keeps are of what it has, as worker/audit.rs checks"
+)]
 pub mod media;
 
 #[cfg(feature = "load")]
+#[allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "where it panics, a measurement ends, and nothing else"
+)]
 pub mod load;

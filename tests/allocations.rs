@@ -1,6 +1,15 @@
 //! The packet path allocates nothing once it is warm, and the memory that publishers filled is given back to the system. It is
 //! a test binary of its own: memory is counted for the whole process, so another test's would be counted too.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test fails by its panic"
+)]
+
 #[allow(dead_code, reason = "each binary uses its own part of the common support")]
 #[path = "support/broadcast.rs"]
 mod broadcast;

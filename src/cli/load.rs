@@ -1,7 +1,5 @@
 //! `patchbay load`: the load tester's command line.
 
-use std::io::IsTerminal;
-
 use super::output::{CommandError, print};
 use crate::load::{self, LoadError, Options};
 
@@ -10,9 +8,7 @@ use crate::load::{self, LoadError, Options};
 pub(super) async fn run(options: Options) -> Result<(), CommandError> {
     let json = options.json.clone();
     let outcome = load::run(options).await;
-    if std::io::stderr().is_terminal() {
-        eprint!("\r\x1b[2K");
-    }
+    load::status("");
     if let Some(report) = &outcome.report {
         print(&report.table())?;
         if let Some(path) = json {

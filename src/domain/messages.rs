@@ -193,6 +193,10 @@ impl Messages {
         vec![tell_everybody(event, register)]
     }
 
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a message, whom it is for, and all that it depends on"
+    )]
     fn send(
         &mut self,
         now: Instant,

@@ -112,6 +112,7 @@ impl Rooms {
 
         let participant = ParticipantId(self.next());
         let person = Arc::new(person);
+        #[allow(clippy::expect_used, reason = "without the room nothing of the join would be true")]
         let room = self.rooms.get_mut(&room_id).expect("the room was opened above");
         let others = room.people();
         let lost: Vec<UserId> = room.lost().cloned().collect();
@@ -254,11 +255,8 @@ impl Rooms {
         let allowed = self.quotas.rooms.allows(client, 1);
         allowed.map_err(|_| Refusal::TooManyRooms)?;
         let peers = [PeerId(self.next()), PeerId(self.next())];
-        let of = |index: usize| {
-            let session = guests[index].session;
-            (peers[index], session, self.quotas.client_of(session))
-        };
-        let pair = [of(0), of(1)];
+        let of = |peer: PeerId, guest: &Guest| (peer, guest.session, self.quotas.client_of(guest.session));
+        let pair = [of(peers[0], &guests[0]), of(peers[1], &guests[1])];
         let added = self.quotas.peers.add_pair(pair);
         added.map_err(|_| Refusal::TooManyPeers)?;
         let mut effects = Vec::new();

@@ -151,6 +151,7 @@ impl Hub {
     }
 
     #[cfg(debug_assertions)]
+    #[allow(clippy::panic, reason = "a test asks for it, to see what the others do")]
     fn fail(&mut self, fault: HubFault) {
         match fault {
             HubFault::Panic => panic!("a test has asked for this"),

@@ -316,7 +316,11 @@ fn reserve_descriptors(plan: &Plan, options: &Options) -> Result<(), LoadError> 
 }
 
 /// Writes a status line over the last one, if standard error is a terminal.
-fn status(text: &str) {
+#[allow(
+    clippy::print_stderr,
+    reason = "the command line shows the progress of a run by this"
+)]
+pub fn status(text: &str) {
     if std::io::stderr().is_terminal() {
         eprint!("\r\x1b[2K{text}");
     }

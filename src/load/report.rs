@@ -75,6 +75,24 @@ pub struct ServerUse {
     pub rss_bytes_per_participant: f64,
 }
 
+impl ServerUse {
+    fn cpu(&self) -> String {
+        format!(
+            "{:.0} ns for each delivered packet, {:.0} % of a core",
+            self.cpu_ns_per_delivered_packet,
+            self.cpu_share * 100.0
+        )
+    }
+
+    fn memory(&self) -> String {
+        format!(
+            "{:.1} MiB, {:.0} KiB for each participant",
+            self.rss_bytes as f64 / 1_048_576.0,
+            self.rss_bytes_per_participant / 1_024.0
+        )
+    }
+}
+
 /// Facts for the report beside the counts.
 pub struct Around {
     pub measured: Duration,
@@ -193,22 +211,8 @@ impl Report {
         );
         row("SRTP", self.srtp_profile.unwrap_or("-").to_owned());
         if let Some(server) = &self.server {
-            row(
-                "server CPU",
-                format!(
-                    "{:.0} ns for each delivered packet, {:.0} % of a core",
-                    server.cpu_ns_per_delivered_packet,
-                    server.cpu_share * 100.0
-                ),
-            );
-            row(
-                "server memory",
-                format!(
-                    "{:.1} MiB, {:.0} KiB for each participant",
-                    server.rss_bytes as f64 / 1_048_576.0,
-                    server.rss_bytes_per_participant / 1_024.0
-                ),
-            );
+            row("server CPU", server.cpu());
+            row("server memory", server.memory());
         }
         for problem in &self.errors {
             row("problem", format!("{} ({} times)", problem.what, problem.count));

@@ -387,6 +387,7 @@ fn send(sockets: &[MediaSocket], egress: &mut Egress) {
 }
 
 #[cfg(debug_assertions)]
+#[allow(clippy::panic, reason = "a test asks for it, to see what the others do")]
 fn fail(fault: Fault) -> io::Result<()> {
     match fault {
         Fault::Panic => panic!("a test has asked for this"),

@@ -309,7 +309,7 @@ impl Track {
 
     /// Takes note of an unprotected packet `buffer[start..end]` of layer `layer`, and queues it for the subscribers
     /// unless it is a duplicate. `fresh_source` is used if the stream turns out to have started over.
-    #[allow(
+    #[expect(
         clippy::too_many_arguments,
         reason = "the packet path's one step; a struct would be filled and emptied here"
     )]

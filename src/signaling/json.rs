@@ -114,6 +114,10 @@ pub fn if_any<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -
     Ok(T::deserialize(Value::deserialize(deserializer)?).ok())
 }
 
+#[allow(
+    clippy::expect_used,
+    reason = "it depends on the message's type alone; transcripts write each"
+)]
 pub fn text(message: &impl Serialize) -> String {
     serde_json::to_string(message).expect("the messages have text keys and nothing that JSON lacks")
 }

@@ -3,6 +3,15 @@
 //! Needs Debian's `chromium`, `chromium-driver`, `firefox-esr`, and GStreamer with its Python bindings; `tests/run` installs them.
 //! Scenarios run one after another: each drives several browsers, and a machine that decodes too much at once measures itself.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test fails by its panic"
+)]
+
 mod actions;
 mod arrival;
 mod call;

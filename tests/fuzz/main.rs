@@ -6,6 +6,16 @@
 //! the fault that it shows, and move it into the corpus. `tests/fuzz-long` runs for longer; if there is nightly Rust, it uses
 //! libFuzzer (`fuzz/`), which follows the code that inputs reach.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a target fails by its panic"
+)]
+
 mod engine;
 mod targets;
 

@@ -1,5 +1,14 @@
 //! The integration tests: one binary, one module a subject.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test fails by its panic"
+)]
+
 mod arrows;
 mod calls;
 mod cli;

@@ -11,6 +11,7 @@ pub static LIVE_BYTES: AtomicI64 = AtomicI64::new(0);
 pub struct Counting;
 
 // SAFETY: every call goes to the system allocator unchanged.
+#[allow(unsafe_code, reason = "an allocator is unsafe to implement")]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);

@@ -228,6 +228,10 @@ impl Outbound {
 
     /// Seals `packet`, which ends with [`Profile::tag_len`] spare bytes. `index` is the extended sequence number, whose low
     /// 16 bits are in the header. The same index must never be used for different bytes.
+    #[allow(
+        clippy::expect_used,
+        reason = "it depends on the length alone, which is far below the limit"
+    )]
     pub fn seal_rtp(&self, packet: &mut [u8], header_len: usize, ssrc: u32, index: u64) {
         let end = packet.len() - self.keys.profile.tag_len();
         let (body, tag_room) = packet.split_at_mut(end);
@@ -250,6 +254,10 @@ impl Outbound {
 
     /// Seals a compound RTCP packet, which grows by at most [`MAX_OVERHEAD`]. Packets under eight bytes are not RTCP and
     /// are cleared.
+    #[allow(
+        clippy::expect_used,
+        reason = "it depends on the length alone, which is far below the limit"
+    )]
     pub fn seal_rtcp(&mut self, packet: &mut Vec<u8>) {
         if packet.len() < 8 {
             packet.clear();

@@ -98,6 +98,10 @@ impl Worker {
     }
 
     /// `None` where the packet was dropped.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a step of the packet path; a struct would be filled and emptied here"
+    )]
     fn take_rtp(
         &mut self,
         now: Instant,
@@ -132,6 +136,10 @@ impl Worker {
     }
 
     /// Hands an unprotected packet to its track, and marks the track for forwarding.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a step of the packet path; a struct would be filled and emptied here"
+    )]
     fn receive(
         &mut self,
         now: Instant,
@@ -295,6 +303,10 @@ impl Worker {
 
     /// The layer that a stream belongs to, made if it is new. `None` for the RTX of a layer that has not begun, or when
     /// there are too many.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what is known of a new stream is found step by step"
+    )]
     fn layer(
         &mut self,
         key: PeerKey,

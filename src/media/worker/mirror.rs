@@ -289,6 +289,7 @@ impl Worker {
     }
 
     /// `None` where it is about nothing that is here.
+    #[expect(clippy::too_many_arguments, reason = "the fields of one message of a link")]
     fn clock_told(
         &mut self,
         now: Instant,

@@ -90,6 +90,7 @@ fn invite(bytes: &mut Bytes<'_>, callees: usize) -> Command {
     })
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm a command")]
 fn command(bytes: &mut Bytes<'_>) -> Command {
     match bytes.below(20) {
         0 => {
@@ -358,6 +359,10 @@ fn limits(choice: u8) -> Limits {
     }
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "what is known of the rules from outside is kept in one place while they are played"
+)]
 fn commands(input: &[u8]) {
     let mut bytes = Bytes(input);
     let mut now = now();

@@ -340,6 +340,7 @@ fn player() -> impl Fn([Family; CLIENTS], Bytes<'_>) {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a game is one loop over all that may happen in it")]
 async fn play(families: [Family; CLIENTS], mut bytes: Bytes<'_>, config: &Arc<Config>, keys: &Keys) {
     let (workers, engine) = FakeWorkers::start();
     let (media, media_events) = mpsc::channel(16);

@@ -53,7 +53,7 @@ pub struct World {
 impl World {
     pub fn new(seed: u64) -> World {
         // Virtual time begins here; nothing looks at a clock after this.
-        #[allow(clippy::disallowed_methods)]
+        #[allow(clippy::disallowed_methods, reason = "a test's starting point")]
         let start = Instant::now();
         let identity = DtlsIdentity::generate().unwrap();
         let spare_identity = DtlsIdentity::generate().unwrap();

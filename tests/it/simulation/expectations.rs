@@ -99,6 +99,7 @@ impl Run {
 
     /// The missing media of `other`, which publishes on the connection that it calls `theirs`, on the connection
     /// called `own`.
+    #[expect(clippy::too_many_arguments, reason = "two people, and a connection of each")]
     fn missing_of(
         &self,
         index: usize,
