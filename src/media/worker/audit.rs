@@ -1,5 +1,6 @@
-//! Whether all that a worker keeps agrees with itself, as it must between any two inputs. Only tests ask: what is kept in two
-//! places, and is left in one of them when it ends in the other, is a leak that nobody sees from outside.
+//! Whether all that a worker keeps agrees with itself, as it must between any two inputs. What is kept in two
+//! places, and is left in one of them when it ends in the other, is a leak that nobody sees from outside. Only tests ask: a
+//! release build has none of this.
 
 use super::Worker;
 use crate::ids::RoomId;

@@ -6,6 +6,7 @@
 //! A mirror asks for a room when the first of its connections is opened, and releases it with the last. What does not fit into
 //! a link is not lost but said later: it is remembered as "this track" or "this room", whose state is then told as it is.
 
+#[cfg(debug_assertions)]
 pub mod audit;
 mod rooms;
 mod unlink;

@@ -7,6 +7,7 @@
 //! ([`super::link`]): what comes out of them is taken like a batch of datagrams ([`Worker::take_mirrored`]), and
 //! [`Worker::poll_wake`] tells whose attention they want.
 
+#[cfg(debug_assertions)]
 mod audit;
 mod caches;
 mod connections;
@@ -32,6 +33,7 @@ use std::time::Instant;
 use ahash::AHashMap;
 pub use caches::WORKER_CACHE_BYTES;
 pub use ingress::Datagram;
+#[cfg(debug_assertions)]
 pub use mirror::audit::Shared;
 use slotmap::SlotMap;
 pub use suspension::SUSPENDED_MAX;

@@ -39,6 +39,13 @@ use patchbay::media::worker::Worker;
 
 const VIDEO_SSRC: u32 = 0x1000;
 
+/// What the worker keeps in several places is the same in each. A release build has no audit.
+fn assert_agrees(worker: &Worker) {
+    #[cfg(debug_assertions)]
+    assert_eq!(worker.contradictions(), Vec::<String>::new());
+    let _ = worker;
+}
+
 fn start() -> Instant {
     #[allow(clippy::disallowed_methods, reason = "a test's starting point")]
     Instant::now()

@@ -117,7 +117,7 @@ impl House {
     fn close(&mut self, client: &Client) {
         let command = MediaCommand::Close(client.spec.peer);
         self.worker.handle_command(self.now, command);
-        assert_eq!(self.worker.contradictions(), Vec::<String>::new());
+        assert_agrees(&self.worker);
     }
 }
 
@@ -213,7 +213,7 @@ fn a_slot_beside_six_subscriptions_follows_its_source_under_one_stream() {
     assert_eq!(slot, expected, "one stream without a hole");
     house.fill(&watcher, None);
     assert_eq!(house.publish(&mut publishers[0], &mut watcher, true).0.len(), 1);
-    assert_eq!(house.worker.contradictions(), Vec::<String>::new());
+    assert_agrees(&house.worker);
 }
 
 #[test]

@@ -79,7 +79,7 @@ impl Scene {
                 |event: &MediaEvent| matches!(event, MediaEvent::SpeechBegan { .. } | MediaEvent::SpeechEnded { .. });
             let spoke = events(worker).into_iter().filter(about_speech);
             reports.extend(spoke.map(|event| (index, event)));
-            assert_eq!(worker.contradictions(), Vec::<String>::new());
+            assert_agrees(worker);
         }
         reports
     }

@@ -87,7 +87,7 @@ impl Split {
             }
             reports.extend(events(&mut self.worker));
         }
-        assert_eq!(self.worker.contradictions(), Vec::<String>::new());
+        assert_agrees(&self.worker);
         reports.retain(|event| !matches!(event, MediaEvent::TrackStarted { .. }));
         reports
     }
@@ -123,7 +123,7 @@ fn each_transport_of_an_offer_without_bundle_carries_its_section() {
     assert_eq!(split.worker.stats().peers, 2);
     split.worker.handle_command(split.now, MediaCommand::Close(PEER));
     assert_eq!(split.worker.stats().peers, 1);
-    assert_eq!(split.worker.contradictions(), Vec::<String>::new());
+    assert_agrees(&split.worker);
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn a_new_offer_removes_a_transport_and_adds_another() {
     split
         .worker
         .handle_command(split.now, MediaCommand::Open(Box::new(spec)));
-    assert_eq!(split.worker.contradictions(), Vec::<String>::new());
+    assert_agrees(&split.worker);
     assert_eq!(split.publish(0), [0x2_0000]);
     assert_eq!(split.publish(1), [0_u32; 0], "that transport is removed");
 }

@@ -1,4 +1,5 @@
-//! Whether what is kept of links agrees with the rest, and with what the worker at the other end keeps. Only tests ask.
+//! Whether what is kept of links agrees with the rest, and with what the worker at the other end keeps. Only tests ask:
+//! a release build has none of this.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
