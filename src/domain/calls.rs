@@ -269,7 +269,7 @@ impl Calls {
         begun: &[CallId],
         when_busy: WhenBusy,
     ) -> Result<(), Refusal> {
-        // An invitation that this one takes the place of does not make its callee busy, nor does a call that is idle.
+        // The callee is not busy because of an invitation that this one replaces, nor because of a call that is idle.
         let counts = |id: &&CallId| !begun.contains(id) && !self.is(id, |call| call.is_idle(now));
         let theirs = || self.lines.calls(to).iter().filter(counts);
         if theirs().count() >= self.limits.calls_per_address || theirs().count() > 0 && when_busy == WhenBusy::Refuse {
@@ -417,7 +417,7 @@ impl Calls {
         calls.iter().filter(is_in).copied().collect()
     }
 
-    /// Whether something is so for a call. It is not so for one that is over.
+    /// Whether `so` holds for a call. It does not hold for a call that is over.
     fn is(&self, id: &CallId, so: impl FnOnce(&Call) -> bool) -> bool {
         self.calls.get(id).is_some_and(so)
     }
