@@ -167,7 +167,7 @@ fn report(spread: &mut Spread) {
 }
 
 /// Within 200 ms of that report there is one for the far subscriber, with the same clock.
-fn is_told_the_publishers_clock(spread: &mut Spread, copy: &Header) {
+fn gets_the_publishers_clock(spread: &mut Spread, copy: &Header) {
     let sent = spread.pass(Duration::from_millis(200));
     let got = spread.hand_out(&sent).remove(0);
     let reports: Vec<_> = got.iter().flat_map(|compound| rtcp::packets(compound)).collect();
@@ -185,7 +185,7 @@ fn far_subscribers_get_sender_reports_with_the_publishers_clock() {
     let mut spread = Spread::new(1);
     let copy = Header::parse(&spread.publish(true, 100)[0][0]).unwrap();
     report(&mut spread);
-    is_told_the_publishers_clock(&mut spread, &copy);
+    gets_the_publishers_clock(&mut spread, &copy);
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn a_mirror_that_begins_later_knows_the_publishers_clock_from_the_start() {
     let copy = Header::parse(&spread.publish(true, 100)[0][0]).unwrap();
     // Its time line begins with the packet that it got first.
     assert_eq!(copy.timestamp, 3_000);
-    is_told_the_publishers_clock(&mut spread, &copy);
+    gets_the_publishers_clock(&mut spread, &copy);
 }
 
 #[test]
