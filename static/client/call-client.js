@@ -1,6 +1,6 @@
 /**
- * The client of a call from one to another over `/call`: registers a name, then calls somebody or waits to be called.
- * It has no user interface and can be imported by any page of the same origin:
+ * The client of a call from one person to another over `/call`: registers a name, then calls somebody or waits to be
+ * called. It has no user interface, and any page of the same origin can import it:
  *
  * ```js
  * import { CallClient } from '/static/client/call-client.js';
@@ -14,9 +14,9 @@
  * Events (`detail` in braces):
  * - `state` {state, reason?}: see CallState; `ended` comes with a reason, see EndReason
  * - `stream` {stream}: the other side's media
- * - `problem` {problem}: why no connection is made so far, see reach.js; null when that is over
- * - `away` {who}: `self` or `other` whose connection is lost while the call goes on, or null
- * - `decoding` {}: what of the other side's media this browser cannot decode has changed, see `undecodable`
+ * - `problem` {problem}: why no connection has been made so far, see reach.js; null when that is over
+ * - `away` {who}: the side (`self` or `other`) that has lost its connection while the call goes on, or null
+ * - `decoding` {}: the formats from the other side that this browser cannot decode have changed, see `undecodable`
  */
 import { CallPeer } from './call-peer.js';
 import { FormatChange } from './format-change.js';
@@ -25,10 +25,10 @@ import { SignalingSocket } from './signaling-socket.js';
 
 /**
  * - `connecting`: to the server
- * - `waiting`: can be called
- * - `calling`: it rings at the other side, or will as soon as it is there
+ * - `waiting`: the client can be called
+ * - `calling`: it rings at the other side, or will ring as soon as they are there
  * - `ringing`: the other side calls; `accept` or `refuse`
- * - `starting`: accepted, the media connection is made
+ * - `starting`: the call was accepted, and the media connection is being made
  * - `talking`
  * - `ended`: the client has stopped; `start` may be called again
  * @typedef {'idle' | 'connecting' | 'waiting' | 'calling' | 'ringing' | 'starting' | 'talking' | 'ended'} CallState
@@ -42,19 +42,19 @@ import { SignalingSocket } from './signaling-socket.js';
  * @typedef {string} EndReason
  */
 
-/** A callee's page that is just being opened registers within this time; until then the call is tried again. */
+/** A callee's page that is just being opened registers within this time; until then the client repeats the call. */
 const CALLEE_PATIENCE_MS = 15_000;
 const CALL_AGAIN_MS = 1000;
-/** Short interruptions heal by themselves; after this another way to the server is looked for, again and again … */
+/** Short interruptions heal by themselves; after this time the client looks for another way to the server, again and again … */
 const DISCONNECTED_MS = 4000;
 const RESTART_EVERY_MS = 6000;
-/** … until the server has given the connection up, too. */
+/** … until the server has given up the connection, too. */
 const LOST_MS = 300_000;
-/** From the answer to `connected`. */
+/** The time from the answer to `connected`. */
 const CONNECT_TIMEOUT_MS = 15_000;
-/** To another offer in the call. A server under load answers late, one that has refused the offer never does. */
+/** The time for an answer to another offer in the call. A server under load answers late, one that refused the offer never does. */
 const ANSWER_PATIENCE_MS = 10_000;
-/** The close code with which the server ends a session whose name registered again elsewhere. */
+/** The close code with which the server ends a session whose name was registered again elsewhere. */
 const CLOSE_REPLACED = 4001;
 const REGISTER_REJECTIONS = [
   ['no such user', 'unknown'],
@@ -69,9 +69,9 @@ export class CallClient extends EventTarget {
   state = 'idle';
   /** @type {CallPeer | null} */
   peer = null;
-  /** Why there is no connection although the call was taken. @type {import('./reach.js').ReachProblem | null} */
+  /** The reason why there is no connection although the call was accepted. @type {import('./reach.js').ReachProblem | null} */
   problem = null;
-  /** The format that the other side sends and that this browser cannot decode; null where there is none. */
+  /** The formats that the other side sends and that this browser cannot decode; null where there is none. */
   undecodable = { audio: null, video: null };
   self;
   other;
@@ -87,9 +87,9 @@ export class CallClient extends EventTarget {
   #reachTimer = 0;
   #lostAt = 0;
   #isOtherLost = false;
-  /** A connection that has failed, until the server has put another one in its place: its goodbye would end the call. */
+  /** A connection that has failed, until the server has put another one in its place: closing it earlier would end the call. */
   #failedPeer = null;
-  /** Until when the answer to another offer in the call is waited for, by `performance.now()`. */
+  /** The time, by `performance.now()`, until which the client waits for the answer to another offer in the call. */
   #answerUntil = 0;
   #formatChange = new FormatChange(() => this.#offerAllFormats());
   #handlers = {
@@ -108,8 +108,8 @@ export class CallClient extends EventTarget {
 
   /**
    * @param {object} options
-   * @param {string} options.self one's own name; whoever registers later under the same one replaces us
-   * @param {string} options.other whom to call, or whose call to take
+   * @param {string} options.self one's own name; a client that registers the same name later replaces this one
+   * @param {string} options.other the person to call, or whose call to take
    * @param {'caller' | 'callee'} options.role
    * @param {boolean} [options.audioOnly]
    * @param {string} [options.token] proves that `self` is one's own
@@ -142,7 +142,7 @@ export class CallClient extends EventTarget {
     this.#end('declined');
   }
 
-  /** The callee can neither be heard nor seen: the caller is told so. */
+  /** Refuses the call because this person can neither be heard nor seen; the caller is sent that reason. */
   refuseForWantOfDevices() {
     if (this.state !== 'ringing') return;
     this.#socket.send({ id: 'incomingCallErrorResponse', from: this.other, to: this.self, errorResponse: 'NoDevice' });
@@ -216,7 +216,7 @@ export class CallClient extends EventTarget {
 
   #incoming({ from }) {
     if (this.state === 'waiting' && String(from) === this.other) this.#setState('ringing');
-    // Whoever opened this page wants to talk to one person: nobody else gets a camera by calling first.
+    // The person who opened this page wants to talk to one other: nobody else gets a camera by calling first.
     else this.#refuse(from, this.state === 'waiting' ? 'user declined' : 'bussy');
   }
 
@@ -246,7 +246,7 @@ export class CallClient extends EventTarget {
     }
   }
 
-  /** Of one's own video: another format is sent from now on, if there is one. Of the other side's: it cannot be shown here. */
+  /** About one's own video: another format is sent from now on, if there is one. About the other's: it cannot be shown here. */
   #decoding({ from, to, media }, undecodable) {
     if (String(from) === this.self && media === 'video' && undecodable !== null) this.#formatChange.want();
     if (String(to) !== this.self) return;
@@ -289,7 +289,7 @@ export class CallClient extends EventTarget {
       this.#lostAt = performance.now();
       this.#mediaTimer = setTimeout(() => this.#restart(), state === 'failed' ? 0 : DISCONNECTED_MS);
       this.#awayChanged();
-      // Perhaps the network is gone and nobody has noticed.
+      // Perhaps there is no network any more, and nothing has noticed it yet.
       this.#socket.check();
     } else if (state === 'failed' && !this.#lostAt) {
       this.#mediaLost(this.problem ?? 'lost');
@@ -326,8 +326,8 @@ export class CallClient extends EventTarget {
   }
 
   /**
-   * An answer does not say to which offer it belongs: one at a time.
-   * @returns {Promise<boolean>} false where another one is on its way
+   * An answer does not say to which offer it belongs, so only one offer may be open.
+   * @returns {Promise<boolean>} false if another one is still open
    */
   async #offerAnew(makeOffer) {
     if (performance.now() < this.#answerUntil) return false;
@@ -343,7 +343,7 @@ export class CallClient extends EventTarget {
   async #restarted(sdp) {
     try {
       await this.peer?.acceptAnswer(sdp);
-      // Only now has the server put the new one in its place: before, its goodbye would end the call.
+      // Only now has the server put the new one in its place: closing the old one earlier would end the call.
       this.#closeFailed();
     } catch (error) {
       console.warn('patchbay: answer refused', error);
@@ -371,7 +371,7 @@ export class CallClient extends EventTarget {
     this.#end(reason);
   }
 
-  /** Who waits to be called, or is not yet registered, tries again; a call is over with its connection. */
+  /** A client that waits to be called, or is not registered yet, tries again; a call ends with its connection. */
   #lost(code) {
     if (code === CLOSE_REPLACED) this.#end('replaced');
     else if (this.state === 'waiting' || this.state === 'connecting') this.#setState('connecting');

@@ -1,17 +1,17 @@
 /**
- * The WebRTC connection of a call between two: one for both directions, which the client offers once, and again where it
- * has to find another way to the server, or another format for the picture. Muting and the camera only swap tracks.
+ * The WebRTC connection of a call between two: one for both directions. The client offers it once, and again if it needs
+ * another way to the server, or another format for the picture. Muting and the camera only swap tracks.
  */
 import { allowAllFormats } from './format-change.js';
 import { summarize } from './stats.js';
 
-/** One person on a full screen is worth more than a tile; phones on mobile networks still manage it. */
+/** One person on a full screen needs more than a tile; phones on mobile networks can still send it. */
 const VIDEO = { maxBitrate: 1_500_000 };
 const EARLY_CANDIDATES_MAX = 64;
 
 export class CallPeer {
   pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
-  /** What the other side sends; its tracks are added as they arrive. */
+  /** The media from the other side; tracks are added as they arrive. */
   stream = new MediaStream();
   /** The latest figures, see stats.js; null before the first sample. */
   stats = null;
@@ -23,7 +23,7 @@ export class CallPeer {
   /**
    * @param {object} options
    * @param {MediaStreamTrack | null} options.audio @param {MediaStreamTrack | null} options.video null sends nothing
-   * @param {boolean} options.audioOnly there is to be no picture at all
+   * @param {boolean} options.audioOnly the call has no picture at all
    * @param {(candidate: RTCIceCandidate) => void} options.onCandidate
    * @param {() => void} options.onState @param {() => void} options.onStream
    */
@@ -53,13 +53,13 @@ export class CallPeer {
     return this.pc.localDescription.sdp;
   }
 
-  /** An offer that looks for another way to the server. */
+  /** Makes an offer that looks for another way to the server. */
   async restartOffer() {
     this.pc.restartIce();
     return this.offer();
   }
 
-  /** An offer of all formats that this browser has: the answer begins with one that the other side can decode. */
+  /** Makes an offer of all formats that this browser has: the answer begins with one that the other side can decode. */
   async formatsOffer() {
     if (this.#senders.video) await allowAllFormats(this.pc, this.#senders.video);
     return this.offer();
@@ -82,7 +82,7 @@ export class CallPeer {
     await this.#senders[kind]?.replaceTrack(track).catch((error) => console.debug('patchbay: track kept', error));
   }
 
-  /** Figures of the time since the last call. */
+  /** Returns the figures of the time since the last call. */
   async sample() {
     const report = await this.pc.getStats().catch(() => null);
     if (report) this.stats = summarize(report, this.stats);

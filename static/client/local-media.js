@@ -1,6 +1,6 @@
 /**
- * This page's camera, microphone and screen: asks for them, remembers what the person wants on, survives
- * refusals and unplugged devices.
+ * This page's camera, microphone and screen. It asks for them, remembers which of them the person wants on,
+ * and survives refusals and unplugged devices.
  *
  * A muted microphone stays open (so that talking while muted can be noticed) but is not sent; a camera that is
  * off is closed, and its light goes out. A problem with one device never keeps the other from working.
@@ -17,7 +17,7 @@ const PERMISSION_NAME = { audio: 'microphone', video: 'camera' };
  * Events: `change` (a track, a switch or a problem changed), `devices` (the list of devices changed).
  */
 export class LocalMedia extends EventTarget {
-  /** What the person wants; a track may be missing all the same. */
+  /** The devices that the person wants on; a track may be missing all the same. */
   wanted = { audio: true, video: true };
   /** @type {{audio: MediaStreamTrack | null, video: MediaStreamTrack | null}} */
   tracks = { audio: null, video: null };
@@ -38,12 +38,12 @@ export class LocalMedia extends EventTarget {
     navigator.mediaDevices?.addEventListener?.('devicechange', this.#onDeviceChange);
   }
 
-  /** What others should hear: null while muted. */
+  /** The track that others should hear: null while muted. */
   get sendingAudio() {
     return this.wanted.audio ? this.tracks.audio : null;
   }
 
-  /** What others should see: the screen before the camera; null while both are off. */
+  /** The track that others should see: the screen before the camera; null while both are off. */
   get sendingVideo() {
     return this.screenTrack ?? (this.wanted.video ? this.tracks.video : null);
   }
@@ -52,7 +52,7 @@ export class LocalMedia extends EventTarget {
     return Boolean(navigator.mediaDevices?.getDisplayMedia);
   }
 
-  /** Opens everything that is wanted and not open. Never throws: what is missing stands in `problems`. */
+  /** Opens every device that is wanted and not open. Never throws: `problems` says what is missing. */
   async open() {
     // One request at a time: a second one would raise a second prompt.
     this.#pending = (this.#pending ?? Promise.resolve()).then(() => this.#open());
@@ -70,7 +70,7 @@ export class LocalMedia extends EventTarget {
   async selectDevice(kind, deviceId) {
     this.deviceIds[kind] = deviceId;
     this.problems[kind] = null;
-    // Some phones can not open a second camera while the first one is open.
+    // Some phones cannot open a second camera while the first one is open.
     this.#closeTrack(kind);
     this.#changed();
     if (this.wanted[kind] || kind === 'audio') await this.open();
@@ -117,8 +117,8 @@ export class LocalMedia extends EventTarget {
       return;
     }
     const refusal = await this.#request(missing);
-    // Asked for together, one missing or refused device hides the other: ask for each alone where that is no
-    // second prompt.
+    // If both are requested together, one missing or refused device hides the other: request each alone if
+    // that causes no second prompt.
     if (refusal && missing.length > 1) {
       for (const kind of missing) {
         if (refusal === 'denied' && (await permission(kind)) !== 'granted') this.problems[kind] = refusal;
@@ -136,7 +136,7 @@ export class LocalMedia extends EventTarget {
       this.#adopt(await navigator.mediaDevices.getUserMedia(this.#constraints(kinds, true)));
       return null;
     } catch (error) {
-      // A remembered device may be gone: any other one is better than none.
+      // A remembered device may be missing: any other one is better than none.
       const chosen = kinds.some((kind) => this.deviceIds[kind]);
       if (!chosen || !['OverconstrainedError', 'NotFoundError'].includes(error.name)) return mediaProblem(error);
     }
@@ -171,7 +171,7 @@ export class LocalMedia extends EventTarget {
     }
   }
 
-  /** Unplugged, or taken back by the browser. Another device may be there. */
+  /** A device was unplugged, or the browser took it back. Another one may be there. */
   async #ended(kind, track) {
     if (this.tracks[kind] !== track) return;
     this.tracks[kind] = null;

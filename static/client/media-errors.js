@@ -1,5 +1,5 @@
 /**
- * What went wrong with a camera, a microphone or a screen, as one of a few words that a page can explain.
+ * The problems of a camera, a microphone or a screen, as one of a few words that a page can explain.
  */
 
 /** @typedef {'insecure' | 'denied' | 'deniedBySystem' | 'notFound' | 'inUse' | 'lost' | 'unsupported' | 'other'} MediaProblem */
@@ -33,7 +33,7 @@ export function mediaProblem(error) {
   }
 }
 
-/** @returns {'safariPhone' | 'safari' | 'firefox' | 'chromePhone' | 'chrome'} whose way of giving permission to explain */
+/** @returns {'safariPhone' | 'safari' | 'firefox' | 'chromePhone' | 'chrome'} the browser whose permissions to explain */
 export function permissionGuide(userAgent = navigator.userAgent, touchPoints = navigator.maxTouchPoints) {
   const isApplePhone = /iPhone|iPad|iPod/.test(userAgent) || (/Macintosh/.test(userAgent) && touchPoints > 1);
   if (isApplePhone) return 'safariPhone';

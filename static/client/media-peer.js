@@ -1,27 +1,27 @@
 /**
- * One WebRTC connection to the server, kept alive: the client offers, the server answers, and a connection
- * that fails is made again with growing pauses.
+ * One WebRTC connection to the server, which is kept alive: the client offers, the server answers, and a
+ * connection that fails is made again with growing pauses.
  *
- * Publisher and Subscriber say what is in it. A new connection is always a new RTCPeerConnection: it also
- * recovers from what an ICE restart could not, and the server replaces the earlier one.
+ * Publisher and Subscriber decide what it carries. A new connection is always a new RTCPeerConnection: this
+ * also works when an ICE restart could not, and the server replaces the earlier one.
  */
 import { REACH_PATIENCE_MS, reachProblem } from './reach.js';
 import { outgoing } from './wire.js';
 
 /** Short interruptions heal by themselves; longer ones are answered with a new connection. */
 const DISCONNECTED_GRACE_MS = 4000;
-/** From offer to `connected`. A server under load answers late, one that lost the offer never does. */
+/** The time from offer to `connected`. A server under load answers late, one that lost the offer never does. */
 const CONNECT_TIMEOUT_MS = 12_000;
 const PAUSES_MS = [300, 1000, 2000, 4000, 8000];
 
 export class MediaPeer {
-  /** The id that this connection has in signaling: one's own to publish, another's to subscribe. */
+  /** The id of this connection in signaling: one's own to publish, another's to subscribe. */
   id;
   /** @type {RTCPeerConnection | null} */
   pc = null;
-  /** How many times a connection was made, for diagnosis. */
+  /** The number of connections made so far, for diagnosis. */
   generation = 0;
-  /** Why there is no connection although the server answers. @type {import('./reach.js').ReachProblem | null} */
+  /** The reason why there is no connection although the server answers. @type {import('./reach.js').ReachProblem | null} */
   problem = null;
 
   #send;
@@ -81,16 +81,16 @@ export class MediaPeer {
     }
   }
 
-  /** Begins anew on a fresh signaling connection: offers of the former one are never answered. */
+  /** Begins anew on a fresh signaling connection: the server never answers offers of the former one. */
   async startAfresh() {
     this.#offersOut = 0;
     await this.start();
   }
 
-  /** The server did not accept an offer; a new one is made when the time for connecting is over. */
+  /** Call when the server has refused an offer; a new one is made when the time for connecting is over. */
   offerRefused() {
     this.#offersOut = Math.max(0, this.#offersOut - 1);
-    // A connection that is there goes on as it was.
+    // A connection that works goes on as it was.
     if (this.#answered && this.pc?.signalingState === 'have-local-offer') {
       this.pc.setLocalDescription({ type: 'rollback' }).catch((error) => console.debug('patchbay: offer kept', error));
     }
@@ -121,7 +121,7 @@ export class MediaPeer {
   async acceptAnswer(sdp) {
     this.#offersOut = Math.max(0, this.#offersOut - 1);
     const pc = this.pc;
-    // While more offers are out, this answers an earlier one, whose connection is gone.
+    // While more offers are open, this answers an earlier one, whose connection was closed.
     if (this.#offersOut > 0 || pc?.signalingState !== 'have-local-offer') return;
     if (this.#restartWhenAnswered) {
       await this.start();
@@ -143,7 +143,7 @@ export class MediaPeer {
   acceptCandidate(candidate) {
     if (!candidate?.candidate || !this.pc) return;
     if (this.#answered) this.#addCandidate(candidate);
-    // A server has a handful of addresses; more than that many early candidates is nonsense.
+    // A server has a handful of addresses; more early candidates than that make no sense.
     else if (this.#earlyCandidates.length < 64) this.#earlyCandidates.push(candidate);
   }
 
@@ -172,7 +172,7 @@ export class MediaPeer {
     this.#onState();
   }
 
-  /** Stays until a connection is made: the next attempt will most likely meet it, too. */
+  /** The problem stays until a connection is made: the next attempt will most likely have it, too. */
   #setProblem(problem) {
     if (this.state === 'connected' || problem === this.problem) return;
     this.problem = problem;

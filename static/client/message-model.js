@@ -1,9 +1,9 @@
 /**
- * The message socket's messages: Protocol Buffers (version 3), one message a frame, written and read by hand. Fields
- * that are empty are left out; fields that are not known are passed over.
+ * The message socket's messages: Protocol Buffers (version 3), one message a frame, written and read by hand. Empty
+ * fields are left out; unknown fields are skipped.
  */
 
-/** Number and kind of each field, by the name that it has here. */
+/** Number and kind of each field, by its name in the pages. */
 const FIELDS = {
   version: [1, 'text'],
   deviceId: [2, 'text'],
@@ -31,7 +31,7 @@ const FIELDS = {
   addGroupFlag: [24, 'text'],
 };
 
-/** What is in `content`. */
+/** The fields of `content`. */
 const BODY_FIELDS = {
   title: [1, 'text'],
   content: [2, 'text'],
@@ -53,7 +53,7 @@ export function encode(message) {
   return encodeFields(message, FIELDS);
 }
 
-/** @param {Uint8Array} bytes @returns {object | null} null for what is no message */
+/** @param {Uint8Array} bytes @returns {object | null} null if it is not a message */
 export function decode(bytes) {
   return decodeFields(bytes, FIELDS);
 }
@@ -95,7 +95,7 @@ function decodeFields(bytes, fields) {
   return message;
 }
 
-/** A number, or bytes. Null where the message ends too early, and for groups, which nobody sends. */
+/** A number, or bytes. Null if the message ends too early, and for groups, which nobody sends. */
 function readValue(reader, wireType) {
   if (wireType === VARINT) return readVarint(reader);
   const length = { [FIXED64]: 8, [FIXED32]: 4 }[wireType] ?? (wireType === BYTES ? readVarint(reader) : null);
@@ -107,7 +107,7 @@ function readValue(reader, wireType) {
 function readAs(kind, value) {
   if (kind === 'number') return typeof value === 'number' ? value : null;
   if (typeof value === 'number') return null;
-  // A body that cannot be read is none: the message around it may still be of use.
+  // A body that cannot be read is left out: the message around it may still be of use.
   if (kind === 'body') return decodeFields(value, BODY_FIELDS);
   return new TextDecoder().decode(value);
 }

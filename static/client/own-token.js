@@ -1,25 +1,25 @@
 /**
- * The token that proves who somebody is, as the page got it in its address: `#token=…` (never sent to any server by the
- * browser itself) or `?token=…`. It is taken out of the address, so that nobody passes it on with a link, and kept for this
- * tab: for reloads, and for the pages of calls that open in it.
+ * The token that proves who a person is, as the page got it in its address: `#token=…` (which browsers send to no server)
+ * or `?token=…`. It is removed from the address, so that nobody passes it on with a link, and kept for this tab: for
+ * reloads, and for the pages of calls that open in it.
  */
 const KEY = 'patchbay.token';
 
 const fresh = globalThis.location ? takeFromAddress() : '';
 
-/** The token for a user; empty where there is none for them. A server says that a token is somebody else's better than we. */
+/** The token for a user; empty if there is none for them. The server judges better whether a token is somebody else's. */
 export function ownToken(user) {
   if (fresh) return fresh;
   const kept = keptInTab();
   return ownerOf(kept) === String(user) ? kept : '';
 }
 
-/** Whose token this page has; empty where it has none. */
+/** The owner of this page's token; empty if it has none. */
 export function tokenOwner() {
   return ownerOf(fresh || keptInTab());
 }
 
-/** The user in a token. Whether it is good is for the server to say. */
+/** The user in a token. The server decides whether it is valid. */
 export function ownerOf(token) {
   try {
     const base64 = token.split('.')[1].replaceAll('-', '+').replaceAll('_', '/');

@@ -3,7 +3,7 @@
  */
 import { MediaPeer } from './media-peer.js';
 
-/** A picture counts as gone when no frame came for this long. A still screen is sent at one frame a second. */
+/** A picture counts as missing when no frame came for this long. A still screen is sent at one frame a second. */
 const VIDEO_STALE_MS = 2500;
 /** Audio comes every 20 to 60 ms while the microphone is on, also in silence. */
 const AUDIO_STALE_MS = 1200;
@@ -15,11 +15,11 @@ export class Participant extends MediaPeer {
   stream = new MediaStream();
   /** The latest figures, see stats.js; null before the first sample. */
   stats = null;
-  /** When the first picture of the current connection was shown, by `performance.now()`; null before. */
+  /** The time, by `performance.now()`, when the first picture of the current connection was shown; null before. */
   firstFrameAt = null;
-  /** Nothing that they send reaches the server; they are still in the room and may come back. */
+  /** Whether nothing that they send reaches the server; they are still in the room and may come back. */
   isLost = false;
-  /** The format that is sent and that this browser cannot decode; null where there is none. */
+  /** The formats that are sent and that this browser cannot decode; null where there is none. */
   undecodable = { audio: null, video: null };
 
   #onStream;
@@ -48,12 +48,12 @@ export class Participant extends MediaPeer {
     };
   }
 
-  /** The page reports the first frame that was shown; only it can see that. */
+  /** The page calls this at the first frame that was shown, because only the page can see that. */
   sawFrame() {
     this.firstFrameAt ??= performance.now();
   }
 
-  /** From the offer to the first picture; null before that. */
+  /** The time from the offer to the first picture; null before that. */
   get firstFrameMs() {
     return this.firstFrameAt === null ? null : this.firstFrameAt - this.#startedAt;
   }

@@ -1,7 +1,7 @@
 /**
- * What this page sends: one audio and one video track, over one connection that exists from the moment of
+ * The media that this page sends: one audio and one video track, over one connection that exists from the moment of
  * joining. Muting, the camera, and screen sharing only swap tracks (`replaceTrack`); nothing is renegotiated for them.
- * Only where somebody cannot decode the picture is another format agreed on.
+ * Another format is negotiated only if somebody cannot decode the picture.
  */
 import { FormatChange, allowAllFormats } from './format-change.js';
 import { MediaPeer } from './media-peer.js';
@@ -9,7 +9,7 @@ import { MediaPeer } from './media-peer.js';
 /** Three layers need at least this much picture; browsers silently drop the upper layers of a smaller one. */
 const SIMULCAST_MIN = { long: 960, short: 540 };
 
-/** Layers from small to large, as the order of rids tells the server. */
+/** Layers from small to large: the order of rids tells the server which is which. */
 const CAMERA_LAYERS = [
   { rid: 'q', scaleResolutionDownBy: 4, maxBitrate: 150_000 },
   { rid: 'h', scaleResolutionDownBy: 2, maxBitrate: 500_000 },
@@ -57,7 +57,7 @@ export class Publisher extends MediaPeer {
     if (sender) await this.#applyEncodings(sender);
   }
 
-  /** Somebody cannot decode the picture. */
+  /** Call when somebody cannot decode the picture. */
   changeFormat() {
     this.#formatChange.want();
   }
@@ -101,7 +101,7 @@ export class Publisher extends MediaPeer {
       else delete encoding.maxFramerate;
     });
     parameters.degradationPreference = this.#isScreen ? 'maintain-resolution' : 'balanced';
-    // Not every browser lets all of this be changed; sending with the former settings is fine then.
+    // Not every browser lets all of this be changed; then it sends with the former settings.
     await sender.setParameters(parameters).catch((error) => console.debug('patchbay: encodings kept', error));
   }
 }
@@ -111,7 +111,7 @@ function fitsSimulcast(track) {
   return Math.max(width, height) >= SIMULCAST_MIN.long && Math.min(width, height) >= SIMULCAST_MIN.short;
 }
 
-/** A sender whose connection was closed meanwhile has nothing to replace; the next connection takes the track. */
+/** A sender whose connection was closed meanwhile needs no new track; the next connection takes it. */
 function ignoreClosed(error) {
   console.debug('patchbay: track kept for the next connection', error);
 }

@@ -1,8 +1,9 @@
 /**
- * One judgement from many figures: how good a connection is, 0 (nothing arrives) to 3 (good). Pure.
+ * One judgement from many figures: the quality of a connection, from 0 (nothing arrives) to 3
+ * (good). Pure.
  */
 
-/** Where people begin to notice, and where a conversation becomes hard. */
+/** The limits at which people begin to notice a problem, and at which a conversation becomes hard. */
 const LIMITS = {
   lossPercent: [2, 8],
   jitterMs: [35, 90],
@@ -32,7 +33,7 @@ export function quality(stats, state) {
   return score;
 }
 
-/** Packets come, pictures do not: a still screen share has few packets and is no stall. */
+/** Packets come, but no pictures: a still screen share has few packets and is no stall. */
 function pictureStalls(video) {
   return video?.direction === 'in' && video.packetsPerSecond > 15 && (video.fps ?? 0) < 3;
 }

@@ -1,8 +1,8 @@
 /**
- * Why a connection is not made although the server has answered. Pure.
+ * The reason why a connection is not made although the server has answered. Pure.
  */
 
-/** After an answer a connection is made within a second, on slow networks within three. */
+/** After an answer, a connection is made within a second, on slow networks within three. */
 export const REACH_PATIENCE_MS = 8000;
 
 /**

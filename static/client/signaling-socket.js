@@ -2,11 +2,11 @@
  * A WebSocket that comes back: it reconnects with growing pauses until it is closed on purpose, and notices a
  * connection that is dead although nobody closed it.
  *
- * It carries objects as JSON, or as whatever it is told to make of them, and knows nothing of their meaning.
+ * It carries objects as JSON, or in the encoding that it is given, and does not know what they mean.
  */
 
-/** Pauses between attempts. The first is short because most losses are momentary; the last keeps a
- * restarting server from being stormed by everyone who was on it. */
+/** Pauses between attempts. The first is short because most losses are short. The last one is long so that not
+ * everybody comes back to a restarted server at once. */
 const PAUSES_MS = [300, 1000, 2000, 4000, 8000];
 /** An attempt that neither opens nor fails within this time is given up. */
 const OPEN_TIMEOUT_MS = 8000;
@@ -31,7 +31,7 @@ export class SignalingSocket {
   /**
    * @param {string} url
    * @param {object} handlers
-   * @param {() => void} handlers.onOpen a fresh connection: everything has to be said again
+   * @param {() => void} handlers.onOpen a fresh connection: everything has to be sent again
    * @param {(frame: string | ArrayBuffer) => void} handlers.onMessage
    * @param {(why: {code: number, retryInMs: number, attempt: number}) => boolean} handlers.onLost the connection
    *        is gone; return false to give up instead of trying again
@@ -74,7 +74,7 @@ export class SignalingSocket {
     this.#connect();
   }
 
-  /** Call when the server has shown that it serves us: the next loss starts again with the shortest pause. */
+  /** Call when the server has shown that it works: after the next loss the pauses begin with the shortest again. */
   markHealthy() {
     this.#attempt = 0;
   }
@@ -86,7 +86,7 @@ export class SignalingSocket {
     return true;
   }
 
-  /** Asks for a sign of life now, for example when media has stopped. */
+  /** Asks for a sign of life now, for example when media have stopped. */
   check() {
     if (!this.isOpen) return;
     clearTimeout(this.#lifeTimer);

@@ -1,12 +1,12 @@
 /**
- * Samples every connection of a room client once a second, puts the figures on the participants (and on
- * itself for one's own), and says so with a `sample` event.
+ * Takes the figures of every connection of a room client once a second, puts them on the participants
+ * (one's own on itself), and announces that with a `sample` event.
  */
 import { quality } from './quality.js';
 import { summarize } from './stats.js';
 
 const INTERVAL_MS = 1000;
-/** Asking costs the browser about a millisecond a connection: large rooms are asked half as often. */
+/** Each request costs the browser about a millisecond a connection: in large rooms there are half as many. */
 const LARGE_ROOM = 9;
 
 export class StatsMonitor extends EventTarget {

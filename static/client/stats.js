@@ -1,8 +1,8 @@
 /**
- * Figures of one connection, from `getStats()`: what came or went in the last interval.
+ * Figures of one connection, from `getStats()`: the traffic of the last interval.
  *
- * Pure functions over a report and the previous figures. Units are in the names; a figure the browser does not
- * give is null.
+ * Pure functions over a report and the previous figures. Units are in the names; a figure that the browser
+ * does not give is null.
  */
 
 /**
@@ -16,9 +16,10 @@
  * @property {number | null} [level] loudness, 0 to 1
  * @property {number} [totalAudioEnergy] @property {number} [framesDecoded] @property {number} [framesSent]
  * @property {number | null} [width] @property {number | null} [height] @property {number | null} [fps]
- * @property {boolean} [isScreen] the sender says that it is a screen, not a camera (where the browser tells)
+ * @property {boolean} [isScreen] whether the sender says that it is a screen, not a camera (if the browser
+ * shows that)
  * @property {number} [freezes] @property {{rid: string, width: number, height: number}[]} [layers]
- * @property {string} [limitedBy] what the encoder is held back by: `cpu`, `bandwidth`
+ * @property {string} [limitedBy] the limit of the encoder: `cpu`, `bandwidth`
  */
 
 /**
@@ -77,7 +78,7 @@ function inbound(kind, { report, entries, seconds }, previous) {
   };
 }
 
-/** All layers of a publisher together; the picture's size is that of the largest one being sent. */
+/** All layers of a publisher together; the picture's size is that of the largest layer that is sent. */
 function outbound(kind, { report, entries, seconds }, previous) {
   const streams = entries.filter((entry) => entry.type === 'outbound-rtp' && entry.kind === kind);
   if (streams.length === 0) return null;
@@ -148,7 +149,7 @@ function rates(delta, seconds) {
 }
 
 function difference(now, before) {
-  // Counters that went back belong to a new stream: everything it has is new.
+  // Counters that went down belong to a new stream: everything they count is new.
   return Object.fromEntries(
     Object.entries(now).map(([key, value]) => [key, Math.max(0, value - (before && before[key] <= value ? before[key] : 0))]),
   );

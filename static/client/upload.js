@@ -1,5 +1,5 @@
 /**
- * Sends a file to the server's store, with progress. Announcing it to a room is the room client's job.
+ * Sends a file to the server's store, with progress. The room client announces it to a room.
  */
 
 /** @typedef {'tooLarge' | 'typeRefused' | 'storeFull' | 'busy' | 'network' | 'aborted' | 'other'} UploadProblem */

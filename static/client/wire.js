@@ -5,7 +5,7 @@
  * number, because other clients of this protocol compare ids with `===`.
  */
 
-/** An id as it goes on the wire: `"7"` becomes `7`, anything that is not a plain decimal number stays a string. */
+/** An id as it is on the wire: `"7"` becomes `7`, anything that is not a plain decimal number stays a string. */
 export function wireId(id) {
   const text = String(id);
   const number = Number(text);
@@ -15,7 +15,7 @@ export function wireId(id) {
 export const outgoing = {
   /** @param {{room: string, userId: string, password?: string, name?: string, token?: string}} who */
   join({ room, userId, password, name, token }) {
-    // We understand what only this server says.
+    // This client understands messages that only this server sends.
     const message = { type: 'join', room: wireId(room), userId: wireId(userId), notices: true };
     if (password) message.pw = password;
     if (name) message.personName = name;
@@ -46,7 +46,7 @@ const REFUSALS = {
 /**
  * Reads one frame.
  * @param {string} frame
- * @returns {{kind: string} & Record<string, any> | null} null for anything that is not for us
+ * @returns {{kind: string} & Record<string, any> | null} null for a message that is not for this page
  */
 export function readMessage(frame) {
   let message;
