@@ -1,6 +1,6 @@
 /**
  * The call: puts the room client, the devices and the parts of the screen together, and carries out what the
- * person asks for. What arrives from the room is CallEvents' part.
+ * person asks for. CallEvents shows the events of the room.
  */
 import { StatsMonitor } from '../client/stats-monitor.js';
 import { byId } from '../common/dom.js';
@@ -137,7 +137,7 @@ export class Call {
     document.addEventListener('pointerdown', () => this.play(), { once: true });
   }
 
-  /** @param {string} deviceId where sound comes out */
+  /** @param {string} deviceId the device that plays the sound */
   setOutput(deviceId) {
     this.#output = deviceId;
     for (const tile of this.stage.tiles.values()) this.routeSound(tile);
@@ -147,7 +147,7 @@ export class Call {
     if (audio?.setSinkId && this.#output) audio.setSinkId(this.#output).catch((error) => console.warn('patchbay: output', error));
   }
 
-  /** The number of people has changed. */
+  /** Call when the number of people has changed. */
   populationChanged() {
     this.people.render();
     byId('alone').hidden = this.client.state !== 'joined' || this.client.participants.size > 0;
@@ -172,7 +172,7 @@ export class Call {
     if (!this.media.canShareScreen) return;
     const problem = await this.media.startScreen();
     if (problem === 'deniedBySystem') explainProblem(problem, () => this.#toggleScreen());
-    // Closing the browser's own picker is a decision, not a fault.
+    // A person who closes the browser's own picker has decided so; it is no fault.
     else if (problem && problem !== 'denied') this.notices.toast('share.failed');
   }
 

@@ -1,13 +1,13 @@
 /**
- * What others sent, as elements. All of it is untrusted: text stays text, and only addresses of the web become
- * links.
+ * Messages and files from others, as elements. None of it can be trusted: text stays text, and only addresses
+ * of the web become links.
  */
 import { h } from '../common/dom.js';
 import { icon } from '../common/icons.js';
 import { say } from '../common/i18n.js';
 
 const LINK = /https?:\/\/[^\s<>"']+/g;
-/** What ends a sentence rather than the address before it. */
+/** Characters that end a sentence rather than the address before it. */
 const TRAILING = /[.,;:!?)\]}。，；：！？）】》]+$/u;
 /** Pictures that are safe to show: no scripts, no external parts. */
 const PICTURE_NAME = /\.(png|jpe?g|gif|webp|avif)$/i;
@@ -33,7 +33,7 @@ export function fileBody({ fileName, url, onResize = () => {} }) {
   const anchor = link(address.href, '');
   anchor.className = 'chat-file';
   anchor.download = name;
-  // Only pictures from this server are fetched without a click: another one would learn who is in the room.
+  // Only pictures from this server are fetched without a click: another server would learn who is in the room.
   if (address.origin === location.origin && PICTURE_NAME.test(name)) {
     const picture = h('img', { alt: name, loading: 'lazy', onload: onResize });
     picture.addEventListener('error', () => picture.replaceWith(icon('file')));
@@ -69,7 +69,7 @@ function link(href, text) {
   return h('a', { href, target: '_blank', rel: 'noopener noreferrer' }, text);
 }
 
-/** @returns {URL | null} null for what is no address of the web, such as `javascript:` */
+/** @returns {URL | null} null if it is no address of the web, such as `javascript:` */
 function webAddress(url) {
   try {
     const address = new URL(url, location.origin);

@@ -1,13 +1,14 @@
 /**
- * The chat panel: messages and files of the time this page was in the room, kept over reconnections.
+ * The chat panel: messages and files from the time that this page was in the room, kept over
+ * reconnections.
  */
 import { byId, h } from '../common/dom.js';
 import { locale, onLanguageChange, say } from '../common/i18n.js';
 import { fileBody, textBody } from './chat-entry.js';
 
-/** Messages of one person within this time stand under one name. */
+/** Messages of one person within this time are shown under one name. */
 const GROUP_MS = 3 * 60_000;
-/** Older ones go: a page may stay in a room for days. */
+/** Older ones are removed: a page may stay in a room for days. */
 const MAX_ENTRIES = 1000;
 const NEAR_BOTTOM_PX = 60;
 

@@ -1,11 +1,11 @@
 /**
- * Tells during the call that a camera or a microphone is missing: once per problem, and with a way out where
- * there is one.
+ * Says during the call that a camera or a microphone is missing: once for each problem, and with a way out
+ * if there is one.
  */
 import { t } from '../common/i18n.js';
 import { explainProblem } from './help-dialog.js';
 
-/** Something that a person can change; the rest is only told. */
+/** Problems that a person can solve; the others are only shown. */
 const CURABLE = ['denied', 'deniedBySystem', 'insecure', 'unsupported', 'inUse'];
 const NAMES = { audio: 'devices.microphone', video: 'devices.camera' };
 

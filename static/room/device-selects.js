@@ -1,11 +1,11 @@
 /**
- * Keeps every `<select data-device="audio|video|output">` in step with the devices there are.
+ * Keeps every `<select data-device="audio|video|output">` equal to the list of devices.
  */
 import { DEVICE_KIND } from '../client/local-media.js';
 import { t, onLanguageChange } from '../common/i18n.js';
 import { remember } from '../common/preferences.js';
 
-/** Choosing where sound comes out is not possible in every browser. */
+/** Not every browser lets people choose where sound comes out. */
 const CAN_CHOOSE_OUTPUT = 'setSinkId' in HTMLMediaElement.prototype;
 const KINDS = { ...DEVICE_KIND, output: 'audiooutput' };
 const NAMES = { audio: 'devices.microphone', video: 'devices.camera', output: 'devices.speaker' };

@@ -1,5 +1,5 @@
 /**
- * `window.patchbay`: what the browser tests, and people who look for a fault, can ask this page.
+ * `window.patchbay`: facts about this page, for the browser tests and for people who look for a fault.
  *
  * - `patchbay.client`: the RoomClient, null before joining
  * - `patchbay.media`: the LocalMedia
@@ -19,7 +19,7 @@ import { summarize } from '../client/stats.js';
  * @typedef {object} PeerSnapshot
  * @property {RTCPeerConnectionState} connectionState
  * @property {RTCIceConnectionState} iceConnectionState
- * @property {number} generation how many times the connection was made
+ * @property {number} generation the number of connections made so far
  * @property {object | null} stats see stats.js; totals only
  */
 

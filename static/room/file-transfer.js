@@ -1,11 +1,11 @@
 /**
- * Files into the room: dropped on the call, picked, or pasted into the chat.
+ * Files for the room: dropped on the call, picked, or pasted into the chat.
  */
 import { upload } from '../client/upload.js';
 import { byId } from '../common/dom.js';
 import { uploadBody } from './chat-entry.js';
 
-/** At once; the rest of a large drop waits. */
+/** Uploads at once; the other files of a large drop wait. */
 const PARALLEL = 2;
 
 export class FileTransfer {

@@ -1,5 +1,5 @@
 /**
- * Why a camera or a microphone is not there, and what to do about it in this browser.
+ * The reason why a camera or a microphone is missing, and what to do about it in this browser.
  */
 import { permissionGuide } from '../client/media-errors.js';
 import { byId, h } from '../common/dom.js';

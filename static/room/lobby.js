@@ -1,5 +1,5 @@
 /**
- * Before the call: who, where, and with what; with a look at oneself.
+ * Before the call: name, room and devices, with one's own picture.
  */
 import { LevelMeter, loudness } from '../client/level-meter.js';
 import { isFromElsewhere } from '../common/consent.js';
@@ -14,7 +14,7 @@ const METER_MS = 60;
 
 /**
  * @param {import('../client/local-media.js').LocalMedia} media
- * @param {{name: string, room: string}} entry what is known already
+ * @param {{name: string, room: string}} entry the values that are known already
  * @returns {Promise<{name: string, room: string}>} when the person joins
  */
 export async function runLobby(media, entry) {

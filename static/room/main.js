@@ -1,5 +1,5 @@
 /**
- * The room page: from how it was opened, through the lobby where needed, into the call, and out again.
+ * The room page: reads how it was opened, goes through the lobby if needed, into the call, and out again.
  */
 import { LocalMedia } from '../client/local-media.js';
 import { ownToken, ownerOf, tokenOwner } from '../client/own-token.js';
@@ -51,7 +51,7 @@ for (;;) {
   options = await afterwards(ending, options);
 }
 
-/** What a link of another site would do; by ids, because a link can put any name in front of a room. */
+/** The question about what a link of another site would do; with ids, because a link can put any name in front of a room. */
 function question({ room, name, userId, audioOnly }) {
   return {
     titleKey: 'consent.room.title',

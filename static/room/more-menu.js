@@ -1,5 +1,5 @@
 /**
- * The menu that holds, on narrow screens, what the bar has no room for.
+ * The menu on narrow screens, for the buttons for which the bar has no room.
  */
 import { h } from '../common/dom.js';
 import { icon } from '../common/icons.js';

@@ -1,5 +1,5 @@
 /**
- * The page between pages: a wrong password, an unknown user, "you left". It asks for one thing or none.
+ * The page between other pages: a wrong password, an unknown user, "you left". It asks for one thing or none.
  */
 import { byId } from '../common/dom.js';
 import { say } from '../common/i18n.js';
@@ -9,7 +9,7 @@ import { say } from '../common/i18n.js';
  * @param {string} notice.titleKey @param {string} notice.textKey @param {Record<string, any>} [notice.values]
  * @param {string} notice.primaryKey
  * @param {{labelKey: string, type?: string, value?: string}} [notice.field]
- * @returns {Promise<string>} what was entered, when the primary button is pressed
+ * @returns {Promise<string>} the text that was entered, when the primary button is pressed
  */
 export function askOnNotice({ titleKey, textKey, values, primaryKey, field }) {
   say(byId('notice-title'), titleKey, values);

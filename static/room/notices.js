@@ -1,5 +1,6 @@
 /**
- * What the call tells people without stopping them: one banner for a lasting state, toasts for moments.
+ * Messages to people during the call that do not stop them: one banner for a lasting state, toasts for
+ * moments.
  */
 import { byId, h } from '../common/dom.js';
 import { say } from '../common/i18n.js';
@@ -26,7 +27,7 @@ export class Notices {
    * @param {object} notice
    * @param {string} notice.key @param {Record<string, any>} [notice.values]
    * @param {string} [notice.actionKey] @param {() => void} [notice.onAction]
-   * @param {boolean} [notice.busy] something is going on
+   * @param {boolean} [notice.busy] whether something is going on
    * @param {boolean} [notice.closable]
    */
   set(slot, notice) {

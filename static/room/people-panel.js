@@ -1,5 +1,5 @@
 /**
- * Who is in the room, as a list.
+ * The people in the room, as a list.
  */
 import { byId, h } from '../common/dom.js';
 import { icon } from '../common/icons.js';

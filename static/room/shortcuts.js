@@ -1,5 +1,5 @@
 /**
- * Single keys for what is done often. They rest while somebody is typing.
+ * Single keys for frequent actions. They have no effect while somebody is typing.
  */
 const ACTIONS = { m: 'mic', v: 'camera', s: 'share', c: 'chat', Escape: 'escape' };
 

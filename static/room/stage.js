@@ -71,7 +71,7 @@ export class Stage {
     this.arrange();
   }
 
-  /** @returns {boolean} whether there was anything to unpin */
+  /** @returns {boolean} whether a tile was pinned */
   unpin() {
     if (this.#pinned === null) return false;
     this.togglePin(this.#pinned);
@@ -130,7 +130,7 @@ export class Stage {
   }
 }
 
-/** What the tile says while the connection to its person is not there, on this side or on theirs. */
+/** The text on the tile while the connection to its person is missing, on this side or on theirs. */
 export function connectionStatus({ state, isLost }) {
   if (state === 'connected') return isLost ? 'tile.lost' : null;
   return state === 'disconnected' || state === 'failed' ? 'tile.reconnecting' : 'tile.connecting';

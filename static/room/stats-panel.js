@@ -1,5 +1,5 @@
 /**
- * Figures of every connection, for those who want to know why it is as it is.
+ * Figures of every connection, for people who want to know its state and the reasons.
  */
 import { byId, h } from '../common/dom.js';
 import { icon } from '../common/icons.js';

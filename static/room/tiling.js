@@ -1,5 +1,5 @@
 /**
- * Where the tiles go. Pure: sizes in, rectangles out; all numbers are CSS pixels.
+ * The places of the tiles. Pure: sizes in, rectangles out; all numbers are CSS pixels.
  */
 
 /** @typedef {{x: number, y: number, width: number, height: number, floating?: boolean}} Rect */
@@ -88,7 +88,7 @@ function spotlight({ width, height, count, gap, pinned }) {
   return { rects, height };
 }
 
-/** Two people on a phone: the other one fills the screen, oneself stands in the corner. */
+/** Two people on a phone: the other person fills the screen, oneself stands in the corner. */
 function pictureInPicture({ width, height, gap }) {
   const small = { width: clamp(width * 0.3, 92, 150), height: 0 };
   small.height = small.width / NARROWEST_UPRIGHT;

@@ -1,5 +1,5 @@
 /**
- * Every button with `data-action`, wherever it stands: what it looks like now, and that it was pressed.
+ * Every button with `data-action`, wherever it is: shows its state, and reports when it is pressed.
  */
 import { h } from '../common/dom.js';
 import { icon, setIcon } from '../common/icons.js';

@@ -1,5 +1,5 @@
 /**
- * Keeps a phone's screen on during a call, where the browser lets us.
+ * Keeps a phone's screen on during a call, if the browser allows it.
  */
 let lock = null;
 let wanted = false;
