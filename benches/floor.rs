@@ -11,7 +11,7 @@
     clippy::panic,
     clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "what a bench finds it prints, and it panics where it finds nothing"
+    reason = "a bench prints its results, and panics if there are none"
 )]
 
 use std::collections::HashMap;

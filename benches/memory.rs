@@ -6,7 +6,7 @@
     clippy::panic,
     clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "what a bench finds it prints, and it panics where it finds nothing"
+    reason = "a bench prints its results, and panics if there are none"
 )]
 
 #[allow(dead_code, reason = "each binary uses its own part of the common support")]

@@ -305,7 +305,7 @@ fn functions_are_short_and_narrow_enough_to_read() {
     for lint in ["too_many_lines", "too_many_arguments"] {
         assert!(manifest.contains(&format!("\n{lint} = \"warn\"\n")), "{lint}");
     }
-    // In pieces, so that this file does not offend against itself.
+    // In pieces, so that this file does not break its own rule.
     let lints = [concat!("too_many", "_lines"), concat!("too_many", "_arguments")];
     let mut found = Vec::new();
     let folders = ["src", "tests", "benches"];

@@ -90,7 +90,7 @@ fn invite(bytes: &mut Bytes<'_>, callees: usize) -> Command {
     })
 }
 
-#[expect(clippy::too_many_lines, reason = "one arm a command")]
+#[expect(clippy::too_many_lines, reason = "one arm for each command")]
 fn command(bytes: &mut Bytes<'_>) -> Command {
     match bytes.below(20) {
         0 => {
@@ -361,7 +361,7 @@ fn limits(choice: u8) -> Limits {
 
 #[expect(
     clippy::too_many_lines,
-    reason = "what is known of the rules from outside is kept in one place while they are played"
+    reason = "one place keeps all that is known of the rules from outside"
 )]
 fn commands(input: &[u8]) {
     let mut bytes = Bytes(input);

@@ -340,7 +340,7 @@ fn player() -> impl Fn([Family; CLIENTS], Bytes<'_>) {
     }
 }
 
-#[expect(clippy::too_many_lines, reason = "a game is one loop over all that may happen in it")]
+#[expect(clippy::too_many_lines, reason = "one loop plays all kinds of steps")]
 async fn play(families: [Family; CLIENTS], mut bytes: Bytes<'_>, config: &Arc<Config>, keys: &Keys) {
     let (workers, engine) = FakeWorkers::start();
     let (media, media_events) = mpsc::channel(16);
