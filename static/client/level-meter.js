@@ -1,6 +1,5 @@
 /**
- * The loudness of a microphone, from Web Audio: for the meter in the lobby and one's own speaking
- * indicator.
+ * How loud a microphone is, from Web Audio: for the meter in the lobby and one's own speaking indicator.
  */
 
 let context = null;
@@ -50,7 +49,7 @@ export class LevelMeter {
   }
 }
 
-/** Loudness as people hear it: 0 at −60 dB or below, 1 at full scale. */
+/** Loudness as people judge it: 0 at −60 dB or below, 1 at full scale. */
 export function loudness(level) {
   return level > 0 ? Math.min(1, Math.max(0, 1 + Math.log10(level) / 3)) : 0;
 }

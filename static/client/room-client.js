@@ -1,6 +1,7 @@
 /**
- * The client of a patchbay room: joins over `/groupcall`, publishes this page's media, receives everybody else's, and comes back by
- * itself after a lost connection. It has no user interface, and any page of the same origin can import it:
+ * The client of a patchbay room: joins over `/groupcall`, publishes this page's media, receives everybody
+ * else's, and comes back by itself after a lost connection. It has no user interface and can be imported by
+ * any page of the same origin:
  *
  * ```js
  * import { RoomClient } from '/static/client/room-client.js';
@@ -23,7 +24,7 @@
  * - `stream` {participant}: its `stream` has a new track (after a reconnection, a new stream)
  * - `connection` {participant | null}: a media connection changed state; null is one's own. Also when the server hears
  *   nothing any more of what a participant sends (their `isLost`), or hears it again
- * - `decoding` {participant}: the formats of its media that this browser cannot decode have changed, see Participant.undecodable
+ * - `decoding` {participant}: what of its media this browser cannot decode has changed, see Participant.undecodable
  * - `text` {id, name, mine, text, at}
  * - `file` {id, name, mine, fileName, url, fileType, at}
  * - `unrecognized` {message}: the server did not accept a message
@@ -39,7 +40,7 @@ import { outgoing, readMessage } from './wire.js';
 const CLOSE_REPLACED = 4001;
 /** … and the one for a room, or a server, that has no place left. */
 const CLOSE_FULL = 1013;
-/** … the one after too many wrong passwords from this network: the next password is not even checked … */
+/** … the one after too many wrong passwords from this network: the next one is not even looked at … */
 const CLOSE_TOO_MANY_GUESSES = 4029;
 /** … and those about tokens. */
 const CLOSE_REASONS = {
@@ -49,9 +50,9 @@ const CLOSE_REASONS = {
   4403: 'tokenRefused',
   4409: 'nameTaken',
 };
-/** After a refusal the server closes the socket; the client waits this long for it. */
+/** A refusal is followed by the end of the socket; this long we wait for it. */
 const REFUSAL_CLOSE_MS = 1000;
-/** A longer message would be refused as a whole; longer text is for a file. */
+/** A message longer than this would be refused as a whole; longer text is for a file. */
 export const MAX_TEXT_LENGTH = 4000;
 
 export class RoomClient extends EventTarget {
@@ -61,7 +62,7 @@ export class RoomClient extends EventTarget {
   participants = new Map();
   /** @type {Publisher | null} */
   publisher = null;
-  /** The time, by `performance.now()`, when the last `join` was sent. */
+  /** When the last `join` was sent, by `performance.now()`. */
   joinSentAt = 0;
 
   #options;
@@ -86,7 +87,7 @@ export class RoomClient extends EventTarget {
   /**
    * @param {object} options
    * @param {string} options.room
-   * @param {string} options.userId one's own id; a client that joins later with the same id replaces this one
+   * @param {string} options.userId one's own id; whoever joins later with the same id replaces us
    * @param {string} [options.name] shown to others where the server has no name for the id
    * @param {string} [options.password]
    * @param {string} [options.token] proves that `userId` is one's own
@@ -147,12 +148,12 @@ export class RoomClient extends EventTarget {
     await this.publisher?.setVideo(track, { screen });
   }
 
-  /** The text comes back as a `text` event when the server has sent it to all. @returns {boolean} */
+  /** The text comes back as a `text` event when the server has passed it on. @returns {boolean} */
   sendText(text) {
     return this.state === 'joined' && this.#socket.send(outgoing.text(text.slice(0, MAX_TEXT_LENGTH)));
   }
 
-  /** Announces an uploaded file to the room. @param {{name: string, url: string, type?: string}} file */
+  /** Tells the room about an uploaded file. @param {{name: string, url: string, type?: string}} file */
   announceFile(file) {
     return this.state === 'joined' && this.#socket.send(outgoing.file(file));
   }
@@ -176,7 +177,7 @@ export class RoomClient extends EventTarget {
     const present = new Set(participants.map(({ id }) => id));
     for (const id of [...this.participants.keys()]) if (!present.has(id)) this.#remove(id);
     this.#setState('joined');
-    // A joiner waits for others' media, so these come first; starting the encoders takes more time.
+    // What a joiner waits for comes first; starting the encoders is the heavier part.
     for (const person of participants) if (person.id !== this.userId) this.#subscribe(person, true);
     this.#publish();
   }
@@ -204,7 +205,7 @@ export class RoomClient extends EventTarget {
     this.#peer(id)?.acceptCandidate(candidate);
   }
 
-  /** About one's own video: another format is sent from now on, if there is one. About another's: it cannot be shown here. */
+  /** Of one's own video: another format is sent from now on, if there is one. Of another's: it cannot be shown here. */
   #onDecoding({ id, watcher, media, undecodable }) {
     if (id === this.userId && media === 'video' && undecodable !== null) this.publisher?.changeFormat();
     const participant = this.participants.get(id);
@@ -228,7 +229,7 @@ export class RoomClient extends EventTarget {
     if (message?.type !== 'heart') this.#emit('unrecognized', { message });
   }
 
-  /** The server refuses and closes the socket; the close code distinguishes a full room from a wrong password. */
+  /** The server says no and closes the socket; the code of that tells a full room from a wrong password. */
   #onRefused({ reason }) {
     this.#refusal = reason;
     setTimeout(() => this.#refusal && this.#refused(this.#refusal), REFUSAL_CLOSE_MS);
@@ -291,7 +292,7 @@ export class RoomClient extends EventTarget {
 
   #connectionChanged(participant) {
     this.#emit('connection', { participant });
-    // Media that stop while the WebSocket looks open: perhaps there is no network, and nothing has noticed it yet.
+    // Media that stops while the WebSocket looks open: perhaps the network is gone and nobody has noticed.
     const state = (participant ?? this.publisher)?.state;
     if (state === 'disconnected' || state === 'failed') this.#socket.check();
   }

@@ -1,11 +1,10 @@
 /**
- * Checks several times a second who speaks, who is muted and whose picture is missing, and shows that
- * on the tiles.
+ * Looks several times a second who speaks, who is muted and whose picture is gone, and tells the tiles.
  */
 import { LevelMeter, loudness } from '../client/level-meter.js';
 
 const INTERVAL_MS = 150;
-/** The loudness (0 at −60 dB, 1 at full scale) from which it is speech and no longer the room's noise. */
+/** Loudness (0 at −60 dB, 1 at full scale) from which it is speech and no longer the room's noise. */
 const SPEECH = 0.36;
 /** The place of the speaker changes only when somebody else has spoken for this long. */
 const SPEAKER_CHANGE_MS = 900;
@@ -45,7 +44,7 @@ export class Activity {
 
   #look() {
     const now = performance.now();
-    // Without the server there is no news: the last state stays.
+    // Without the server nothing new is known: the last picture stays.
     const loudest = this.#client.state === 'joined' ? this.#lookAtOthers(now) : null;
     this.#lookAtSelf(now);
     this.#chooseSpeaker(loudest, now);
