@@ -53,12 +53,12 @@ impl KeyFrameRequests {
         self.due = None;
     }
 
-    /// Whether a request will be sent, now or later.
-    pub fn is_due(&self) -> bool {
-        self.due.is_some()
+    /// When the next request must be sent, if any.
+    pub fn due(&self) -> Option<Instant> {
+        self.due
     }
 
-    /// True when a PLI must be sent now. Call on every tick and after [`Self::want`].
+    /// True when a PLI must be sent now. Call when [`Self::due`] has come, and after [`Self::want`].
     pub fn poll(&mut self, now: Instant) -> bool {
         if self.due.is_none_or(|due| now < due) {
             return false;

@@ -11,6 +11,7 @@
 //! ([`peer::negotiate`]); a worker gets its result as [`session::PeerSpec`].
 
 mod addresses;
+mod agenda;
 pub mod bandwidth;
 pub mod clock;
 pub mod codec;

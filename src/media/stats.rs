@@ -54,6 +54,8 @@ pub struct Stats {
     pub undecodable: u64,
     /// Seconds of sound of all participants, by [`Loudness`]: each second counts one for every participant that sends sound.
     pub loudness: [u64; Loudness::ALL.len()],
+    /// Visits that the clock made to a connection or a track, because something of it was due.
+    pub visits: u64,
     pub connected: u64,
     pub failed: u64,
 }
@@ -73,7 +75,7 @@ impl Stats {
         ]
     }
 
-    fn counters(&self) -> [(&'static str, u64); 20] {
+    fn counters(&self) -> [(&'static str, u64); 21] {
         [
             ("patchbay_media_received_datagrams_total", self.received_datagrams),
             ("patchbay_media_received_bytes_total", self.received_bytes),
@@ -102,6 +104,7 @@ impl Stats {
                 self.key_frame_requests_received,
             ),
             ("patchbay_media_undecodable_total", self.undecodable),
+            ("patchbay_media_visits_total", self.visits),
             ("patchbay_media_peers_connected_total", self.connected),
             ("patchbay_media_peers_failed_total", self.failed),
         ]

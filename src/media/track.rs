@@ -52,6 +52,8 @@ pub struct Layer {
     pub newest: Option<Newest>,
     /// That of the newest packet: one that comes late tells nothing of what is sent now.
     pub payload_type: Option<u8>,
+    /// The format for which it was settled who may have it.
+    settled: Option<u8>,
     /// When its format changed so that everything was chosen anew at once.
     turned: Option<Instant>,
     pub clock: Option<SenderClock>,
@@ -75,6 +77,7 @@ impl Layer {
             last_packet: None,
             newest: None,
             payload_type: None,
+            settled: None,
             turned: None,
             clock: None,
         }
@@ -289,11 +292,29 @@ impl Track {
         self.codecs.first().map_or(90_000, |codec| codec.codec.clock_rate())
     }
 
-    /// Whether the publisher is to be asked for packets or a key frame, now or soon.
-    pub fn wants_something(&self) -> bool {
-        self.layers
-            .iter()
-            .any(|layer| self.misses_packets(layer) || layer.requests.is_due())
+    /// When the publisher is to be asked for packets or a key frame, if something is missing or wanted.
+    pub fn next_repair(&self) -> Option<Instant> {
+        let asks = self.layers.iter().flat_map(|layer| {
+            let packets = layer.loss.next_nack().filter(|_| self.misses_packets(layer));
+            let key_frame = layer.requests.due().filter(|_| self.kind == Kind::Video);
+            [packets, key_frame]
+        });
+        asks.flatten().min()
+    }
+
+    /// Whether packets come, so that the layers may have to be chosen anew.
+    pub fn is_active(&self, now: Instant) -> bool {
+        let is_active = |last| now.saturating_duration_since(last) < INACTIVE_AFTER;
+        self.layers.iter().any(|layer| layer.last_packet.is_some_and(is_active))
+    }
+
+    /// Takes the formats of its layers for settled. True if one is another than before.
+    pub fn settle(&mut self) -> bool {
+        let mut changes = false;
+        for layer in &mut self.layers {
+            changes |= std::mem::replace(&mut layer.settled, layer.payload_type) != layer.payload_type;
+        }
+        changes
     }
 
     /// What the layer choice needs to know.

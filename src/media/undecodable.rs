@@ -23,6 +23,8 @@ pub struct Undecodable {
 pub struct DecodingReports {
     undecodable: Option<Undecodable>,
     quiet_until: Option<Instant>,
+    /// Something that cannot be decoded was sent when it was last looked at.
+    seen: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +40,15 @@ impl DecodingReports {
         self.undecodable
     }
 
+    /// Whether there may be something to report soon, though nothing happens: what was reported may be over, and what was not
+    /// reported yet may have to wait.
+    pub fn are_followed(&self) -> bool {
+        self.seen || self.undecodable.is_some()
+    }
+
     /// Takes note of what is sent now that the subscriber cannot decode, if anything; returns what is to be reported.
     pub fn observe(&mut self, now: Instant, undecodable: Option<Undecodable>) -> Option<Change> {
+        self.seen = undecodable.is_some();
         if undecodable == self.undecodable {
             return None;
         }

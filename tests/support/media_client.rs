@@ -397,6 +397,8 @@ pub fn run_until(worker: &mut Worker, until: Instant) -> Vec<(SocketAddr, Vec<u8
         worker.handle_timeout(due);
         drain(worker, &mut sent);
     }
+    #[cfg(debug_assertions)]
+    assert_eq!(worker.forgotten(until), Vec::<String>::new());
     sent
 }
 

@@ -175,6 +175,11 @@ const COUNTERS: &[(&str, &str)] = &[
          microphone that gives nothing), quiet, speech (from -55 dBov), loud (from -12 dBov: often distorted).",
     ),
     (
+        "patchbay_media_visits_total",
+        "Times that a media worker looked at a connection or a track because something of it was due. Those that are merely there are \
+         seldom looked at.",
+    ),
+    (
         "patchbay_media_peers_connected_total",
         "WebRTC connections whose DTLS handshake finished.",
     ),

@@ -311,11 +311,13 @@ impl Ice {
         self.paths.get_mut(usize::from(index.0))?.as_mut()
     }
 
-    /// Records that authentic media came over a known path. On the packet path: a lookup by index and a store.
-    pub fn heard(&mut self, now: Instant, index: PathIndex) {
+    /// Records that authentic media came over a known path. On the packet path: a lookup by index and a store. False where another
+    /// path is in use: [`Ice::follow`] may find this one better.
+    pub fn heard(&mut self, now: Instant, index: PathIndex) -> bool {
         if let Some(known) = self.known_mut(index) {
             known.last_media = Some(now);
         }
+        self.selected.is_some_and(|(selected, _)| selected == index)
     }
 
     /// Records that DTLS was finished from this path.
@@ -360,6 +362,21 @@ impl Ice {
 
     pub fn consent_expired(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.last_heard()) >= CONSENT_TIMEOUT
+    }
+
+    /// When consent expires, if nothing is heard until then.
+    pub fn consent_ends(&self) -> Instant {
+        self.last_heard() + CONSENT_TIMEOUT
+    }
+
+    /// When [`Ice::follow`] may choose another path because the one in use has become silent. What else may change its choice is
+    /// an event: a check, or media over a path that is not in use.
+    pub fn next_choice(&self, now: Instant) -> Option<Instant> {
+        let (selected, _) = self.selected?;
+        let others = self.paths.iter().flatten().count() > 1;
+        let used = self.known(selected).filter(|_| others)?;
+        let heard = [Some(used.last_heard()), used.last_media].into_iter().flatten();
+        heard.map(|at| at + CONSENT_INTERVAL).filter(|&at| at > now).min()
     }
 
     /// The strength of this connection's right to an address.

@@ -92,12 +92,16 @@ pub struct Publisher {
     pub transport_feedback: TransportFeedback,
     pub estimate: ReceiverEstimate,
     pub next_report: Instant,
-    pub next_transport_feedback: Instant,
+    /// A packet came since the last transport-wide feedback: it is visited when the next is due.
+    pub is_heard: bool,
+    pub next_feedback: Instant,
     pub received_bytes: u64,
     pub fir_command: u8,
     pub speech: SpeechReports,
     /// When the loudness of its sound is counted next.
     pub next_loudness: Instant,
+    /// There is sound to count then.
+    pub counts_loudness: bool,
 }
 
 impl Peer {

@@ -48,6 +48,8 @@ pub struct Gaps {
     /// Counts packets that advanced the stream.
     newer_packets: u32,
     gave_up: bool,
+    /// When the next of them is to be asked for; no later, while any is pending.
+    next: Option<Instant>,
 }
 
 impl Gaps {
@@ -61,12 +63,15 @@ impl Gaps {
         if self.gaps.len() + missing > GAPS_MAX {
             self.gaps.clear();
             self.gave_up = true;
+            self.next = Some(now);
             return;
         }
         if self.gaps.capacity() < GAPS_MAX {
             // Once in a stream's life: later gaps find the room made.
             self.gaps.reserve_exact(GAPS_MAX);
         }
+        let asks = now + REORDER_WAIT;
+        self.next = Some(self.next.map_or(asks, |next| next.min(asks)));
         self.gaps.extend((first..).take(missing).map(|sequence| Gap {
             sequence,
             since: now,
@@ -84,6 +89,7 @@ impl Gaps {
     pub fn clear(&mut self) {
         self.gaps.clear();
         self.gave_up = false;
+        self.next = None;
     }
 
     /// Whether [`Self::due`] may have anything to tell, now or later.
@@ -91,13 +97,17 @@ impl Gaps {
         !self.gaps.is_empty() || self.gave_up
     }
 
+    /// When to call [`Self::due`] next: nothing is to be asked for earlier.
+    pub fn next(&self) -> Option<Instant> {
+        self.next.filter(|_| self.is_pending())
+    }
+
     /// Calls `ask` for each gap that is due, ascending; gives up on those before `oldest` and on those asked for often
     /// enough. True if any was given up on since the last call.
     pub fn due(&mut self, now: Instant, interval: Duration, oldest: u64, mut ask: impl FnMut(u16)) -> bool {
         let mut gave_up = std::mem::take(&mut self.gave_up);
-        if self.gaps.is_empty() {
-            return gave_up;
-        }
+        self.next = None;
+        let next = &mut self.next;
         let interval = interval.max(INTERVAL_MIN);
         let newer_packets = self.newer_packets;
         self.gaps.retain_mut(|gap| {
@@ -105,16 +115,17 @@ impl Gaps {
                 gave_up = true;
                 return false;
             }
-            if !gap.is_due(now, interval, newer_packets) {
-                return true;
+            if gap.is_due(now, interval, newer_packets) {
+                if gap.requests == REQUESTS_MAX {
+                    gave_up = true;
+                    return false;
+                }
+                gap.requests += 1;
+                gap.since = now;
+                ask(gap.sequence as u16);
             }
-            if gap.requests == REQUESTS_MAX {
-                gave_up = true;
-                return false;
-            }
-            gap.requests += 1;
-            gap.since = now;
-            ask(gap.sequence as u16);
+            let asks = gap.since + if gap.requests > 0 { interval } else { REORDER_WAIT };
+            *next = Some(next.map_or(asks, |next| next.min(asks)));
             true
         });
         gave_up

@@ -145,6 +145,11 @@ impl LossTracker {
         self.gaps.is_pending()
     }
 
+    /// When [`Self::due_nacks`] has something to tell next.
+    pub fn next_nack(&self) -> Option<Instant> {
+        self.gaps.next()
+    }
+
     /// Closes one reporting interval (fraction lost is since the last call).
     pub fn report(&mut self) -> Reception {
         self.stream.as_mut().map(Stream::report).unwrap_or_default()

@@ -48,6 +48,11 @@ impl Worker {
         }
     }
 
+    /// Whether [`Worker::look_after_caches`] has something to do.
+    pub(super) fn caches_want_a_look(&self) -> bool {
+        self.cache_pool.is_scarce() || (self.caches_cut && self.cache_pool.is_ample())
+    }
+
     /// By the clock: makes room where memory gets scarce, and lets caches grow again when there is enough.
     pub(super) fn look_after_caches(&mut self) {
         if self.cache_pool.is_scarce() {

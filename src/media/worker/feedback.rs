@@ -13,8 +13,8 @@ use crate::media::rtcp::{self, Block, Packet};
 /// Reports about once a second: what libwebrtc does for video, and often enough for five-second audio senders too.
 const REPORT_INTERVAL: Duration = Duration::from_millis(1_000);
 /// Transport-wide feedback this often (libwebrtc's receivers use 50 to 250 ms): the sender's estimator works on
-/// groups of packets of a few frames.
-const TRANSPORT_FEEDBACK_INTERVAL: Duration = Duration::from_millis(60);
+/// groups of packets of a few frames. So often a connection is visited that sends.
+const FEEDBACK_INTERVAL: Duration = Duration::from_millis(60);
 /// A packet is asked for again after this long: about a mobile round trip.
 const NACK_INTERVAL: Duration = Duration::from_millis(60);
 /// The largest RTCP datagram, protection included: every path that carries QUIC carries as much (RFC 9000 §14), so that none
@@ -35,7 +35,9 @@ impl Worker {
         let Ok(len) = secure.inbound.open_rtcp(datagram) else {
             return false;
         };
-        peer.ice.heard(now, at.path);
+        if !peer.ice.heard(now, at.path) {
+            self.visit_soon(now, key);
+        }
         for packet in rtcp::packets(&datagram[..len]) {
             match packet {
                 Packet::SenderReport { ssrc, ntp, rtp, blocks } => {
@@ -86,10 +88,15 @@ impl Worker {
             return;
         };
         let first = layer.clock.replace(clock).is_none();
-        if first {
-            // Subscribers can line up sound and picture from now on: do not let them wait for their next turn.
-            for at in 0..track.subscribers.len() {
-                self.subscriptions[track.subscribers[at]].next_report = now;
+        for at in 0..track.subscribers.len() {
+            let subscription = &mut self.subscriptions[self.tracks[key].subscribers[at]];
+            if first {
+                // Subscribers can line up sound and picture from now on: do not let them wait for their next turn.
+                subscription.next_report = now;
+            }
+            if subscription.next_report <= now {
+                let peer = subscription.peer;
+                self.visit_soon(now, peer);
             }
         }
         self.pass_on_clock(key, layer_index, clock);
@@ -142,15 +149,20 @@ impl Worker {
             return;
         }
         track.layers[wanted].requests.want(now);
-        self.urgent = true;
         self.request_key_frames(now, key);
     }
 
-    /// Sends PLIs (or FIRs) for those layers of a track whose turn it is.
+    /// Asks for key frames of those layers of a track whose turn it is. What is not asked for now is planned.
     pub(super) fn request_key_frames(&mut self, now: Instant, key: TrackKey) {
-        let Some(peer_key) = self.track_peer(key) else {
-            return self.request_key_frames_at_home(now, key);
-        };
+        match self.track_peer(key) {
+            Some(peer) => self.request_key_frames_of(now, peer, key),
+            None => self.request_key_frames_at_home(now, key),
+        }
+        self.plan_repairs(key);
+    }
+
+    /// Sends PLIs (or FIRs) to the publisher.
+    fn request_key_frames_of(&mut self, now: Instant, peer_key: PeerKey, key: TrackKey) {
         let track = &mut self.tracks[key];
         // What finds no room now is asked for at the next tick.
         if track.kind != Kind::Video || self.egress.is_full() {
@@ -251,8 +263,12 @@ impl Worker {
                 publisher.estimate.write(peer.feedback_ssrc, &media, &mut self.scratch);
             }
         }
-        if transport_cc && now >= publisher.next_transport_feedback {
-            publisher.next_transport_feedback = now + TRANSPORT_FEEDBACK_INTERVAL;
+        if now < publisher.next_feedback {
+            return self.send_feedback(key);
+        }
+        publisher.next_feedback = now + FEEDBACK_INTERVAL;
+        publisher.is_heard = false;
+        if transport_cc {
             let media_ssrc = peer.streams.first().map_or(0, |stream| stream.ssrc);
             let feedback = &mut publisher.transport_feedback;
             feedback.write(

@@ -24,7 +24,6 @@ impl Worker {
             room.copy_from_slice(&datagram);
             self.take_datagram(now, path, buffer, 0, datagram.len());
         }
-        self.schedule(now);
     }
 
     /// Lets a datagram wait.

@@ -36,7 +36,6 @@ impl Worker {
             };
             self.handle_datagram(now, path, buffer, datagram.start, datagram.len);
         }
-        self.schedule(now);
     }
 
     fn handle_datagram(&mut self, now: Instant, path: Path, buffer: &mut [u8], start: usize, len: usize) {
@@ -92,7 +91,9 @@ impl Worker {
         let Ok(len) = secure.inbound.open_rtp(packet, &header) else {
             return false;
         };
-        peer.ice.heard(now, at.path);
+        if !peer.ice.heard(now, at.path) {
+            self.visit_soon(now, at.peer);
+        }
         let _ = self.take_rtp(now, at.peer, header, buffer, start, len);
         true
     }
@@ -114,6 +115,10 @@ impl Worker {
         let peer = &mut self.peers[key];
         let publisher = peer.publisher.as_mut()?;
         publisher.received_bytes += len as u64;
+        if !publisher.is_heard {
+            publisher.is_heard = true;
+            self.plans.connections.set_earlier(key, publisher.next_feedback);
+        }
         let marks = publisher.extensions.read(&header, &buffer[start..start + len]);
         if let Some(sequence) = marks.transport_sequence {
             publisher.transport_feedback.received(now, sequence);
@@ -164,7 +169,7 @@ impl Worker {
             || Self::fresh_source(next_source),
         )?;
         self.stats.received_packets += 1;
-        self.urgent |= track.misses_packets(&track.layers[usize::from(stream.layer)]);
+        let misses_packets = track.misses_packets(&track.layers[usize::from(stream.layer)]);
         if track.arrivals.len() == 1 {
             self.arrived.push(stream.track);
         }
@@ -178,6 +183,9 @@ impl Worker {
         }
         if !track.mirrors.is_empty() {
             self.pass_on(now, stream.track, buffer);
+        }
+        if misses_packets {
+            self.plan_repairs(stream.track);
         }
         if begins == Begins(true) {
             self.begin_layer(now, stream.track);

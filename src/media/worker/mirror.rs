@@ -15,10 +15,8 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use ahash::{AHashMap, AHashSet};
-use slotmap::{Key, KeyData};
 
 use super::Worker;
-use super::selection::Urgency;
 use crate::ids::{RoomId, TrackId};
 use crate::media::clock::SenderClock;
 use crate::media::codec::Kind;
@@ -50,7 +48,6 @@ impl Worker {
             changed,
         }));
         self.say(now, other);
-        self.schedule(now);
     }
 
     /// A worker that was told something since this was last asked: wake it if it sleeps. `None` when there is no more.
@@ -86,7 +83,6 @@ impl Worker {
                 }
             }
         }
-        self.schedule(now);
     }
 }
 
@@ -100,6 +96,7 @@ impl Worker {
         };
         let packet = &buffer[arrival.start..arrival.end];
         let layer = 1 << arrival.layer;
+        let mut wants_key_frame = false;
         for mirror in &mut track.mirrors {
             let Some(link) = &mut self.links[mirror.link] else {
                 continue;
@@ -116,9 +113,12 @@ impl Worker {
                 mirror.missed &= !layer;
                 if track.kind == Kind::Video && !arrival.entry.is_open() {
                     track.layers[usize::from(arrival.layer)].requests.want(now);
-                    self.urgent = true;
+                    wants_key_frame = true;
                 }
             }
+        }
+        if wants_key_frame {
+            self.plan_repairs(key);
         }
     }
 
@@ -268,6 +268,7 @@ impl Worker {
             }
             None => {
                 let key = self.tracks.insert(Track::mirrored(now, index, notice));
+                self.plans.expect_track(now, key);
                 link.mirrored.insert(notice.id, key);
                 room.add_track(notice.name, key);
                 key
@@ -328,19 +329,10 @@ impl Worker {
         }
     }
 
-    /// By the clock: what a publisher's connection has done for its tracks, for those that are mirrored; and what did not fit
-    /// into the links.
-    pub(super) fn look_after_mirrors(&mut self, now: Instant, is_turn: impl Fn(KeyData) -> bool) {
+    /// By the clock: what did not fit into the links.
+    pub(super) fn look_after_mirrors(&mut self, now: Instant) {
         for index in 0..self.links.len() {
             self.say(now, index);
-            let Some(link) = &self.links[index] else { continue };
-            let keys: smallvec::SmallVec<[TrackKey; 64]> = link.mirrored.values().copied().collect();
-            for key in keys {
-                if is_turn(key.data()) {
-                    self.select(now, key, Urgency::Patient);
-                }
-                self.request_key_frames_at_home(now, key);
-            }
         }
     }
 

@@ -19,6 +19,8 @@ mod links;
 mod mirror;
 mod paths;
 mod peers;
+mod planning;
+mod plans;
 mod rooms;
 mod selection;
 mod speakers;
@@ -42,6 +44,7 @@ pub use waiting::{MAX_WAITING, MAX_WAITING_BYTES};
 use self::connections::Connection;
 use self::events::Events;
 use self::links::Link;
+use self::plans::Plans;
 use self::waiting::Waiting;
 use super::demux::Demux;
 use super::egress::Egress;
@@ -119,10 +122,9 @@ pub struct Worker {
     events: Events,
     /// By the other worker's index; none where no room is shared with it.
     links: Vec<Option<Box<Link>>>,
-    next_tick: Option<Instant>,
-    /// The next tick should come soon: something is missing or wanted.
-    pub(super) urgent: bool,
-    ticks: u64,
+    plans: Plans,
+    /// When the last tick was.
+    ticked: Instant,
     next_source: u64,
     next_track: u64,
     stats: Stats,
@@ -155,9 +157,8 @@ impl Worker {
             events: Events::default(),
             waiting: Waiting::default(),
             links: Vec::new(),
-            next_tick: None,
-            urgent: false,
-            ticks: 0,
+            plans: Plans::new(now),
+            ticked: now,
             next_source: first_id,
             next_track: first_id,
             stats: Stats::default(),
@@ -175,7 +176,6 @@ impl Worker {
             }
             MediaCommand::Fill { peer, slot, source } => self.fill(now, peer, slot, source),
         }
-        self.schedule(now);
     }
 
     /// Ends every connection with a close_notify.
@@ -197,11 +197,6 @@ impl Worker {
 
     pub fn poll_event(&mut self) -> Option<MediaEvent> {
         self.events.pop_front()
-    }
-
-    /// When [`Worker::handle_timeout`] wants to be called. `None` when there is nothing to wait for.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        self.next_tick
     }
 
     pub fn stats(&self) -> Stats {

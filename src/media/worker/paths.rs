@@ -65,6 +65,7 @@ impl Worker {
         };
         if let Some(evicted) = self.demux.learn_address(path.remote, newcomer, has_keys, standing) {
             self.peers[evicted.peer].ice.forget(now, path.remote);
+            self.plan(now, evicted.peer);
             if evicted.peer == key {
                 return Some(());
             }
@@ -77,6 +78,7 @@ impl Worker {
             let started = self.peers[key].dtls.start(now).map(|()| Progress::Pending);
             self.dtls_progressed(now, newcomer, path, started);
         }
+        self.plan(now, key);
         Some(())
     }
 
@@ -93,6 +95,7 @@ impl Worker {
             if let Some(other) = other {
                 other.ice.forget(now, address);
                 self.demux.forget_address(address, at.peer);
+                self.plan(now, at.peer);
             }
         }
     }
@@ -200,6 +203,7 @@ impl Worker {
         if matches!(progress, Err(Failure::WrongFingerprint))
             && let Some((owner, progress)) = self.hand_over(path.remote, at)
         {
+            self.plan(now, at.peer);
             return self.dtls_progressed(now, owner, path, Ok(progress));
         }
         self.dtls_progressed(now, at, path, progress);
@@ -222,7 +226,7 @@ impl Worker {
     }
 
     /// A connection ends in the middle of a handshake that may be another's: that one goes on with it.
-    pub(super) fn leave_handshake(&mut self, key: PeerKey) {
+    pub(super) fn leave_handshake(&mut self, now: Instant, key: PeerKey) {
         let peer = &self.peers[key];
         if peer.secure.is_some() || !peer.dtls.has_begun() {
             return;
@@ -235,7 +239,8 @@ impl Worker {
                 && !to.dtls.has_begun()
             {
                 to.dtls.trade(&mut from.dtls);
-                return std::mem::swap(&mut from.handshake, &mut to.handshake);
+                std::mem::swap(&mut from.handshake, &mut to.handshake);
+                return self.plan(now, other.peer);
             }
         }
     }

@@ -79,6 +79,7 @@ impl Worker {
             .add(transport.number, key);
         self.demux.learn_ufrag(&transport.local_ufrag, key);
         self.enter_room(now, spec.room, spec.home.0);
+        self.plan(now, key);
     }
 
     /// A new offer for a live transport: credentials and certificate may differ.
@@ -107,9 +108,10 @@ impl Worker {
                 self.remove_subscription(subscription);
             }
             self.forget_undecodable(key);
-            self.begin_again(spec.peer);
+            self.begin_again(now, spec.peer);
         }
         self.renew_suspension(now, key);
+        self.plan(now, key);
     }
 
     /// Makes the tracks and subscriptions of a connection those of `sections`; what stays keeps its state.
@@ -147,6 +149,8 @@ impl Worker {
         if let Some(peer) = self.peers.get_mut(key) {
             peer.renegotiate(sections);
         }
+        self.plan(now, key);
+        self.visit_soon(now, key);
     }
 
     fn set_track(&mut self, now: Instant, key: PeerKey, name: TrackName, section: &MediaSection) {
@@ -164,6 +168,7 @@ impl Worker {
             None => {
                 let id = self.fresh_track();
                 let track = self.tracks.insert(Track::new(id, key, room, name, section));
+                self.plans.expect_track(now, track);
                 self.peers[key].tracks.push(track);
                 self.rooms.entry(room).or_default().add_track(name, track);
                 track
@@ -233,7 +238,7 @@ impl Worker {
         if !self.peers.contains_key(key) {
             return;
         }
-        self.leave_handshake(key);
+        self.leave_handshake(now, key);
         self.peers[key].dtls.close(now);
         self.flush_dtls(key, None);
         let peer = &self.peers[key];
@@ -263,6 +268,7 @@ impl Worker {
         self.stats.suspended -= u64::from(peer.suspended.is_some());
         self.stats.speaking -= u64::from(peer.is_speaking());
         self.peers.remove(key);
+        self.plans.connections.remove(key);
         self.leave_room(now, room);
         if is_speaking && !is_last {
             self.events.push_back(MediaEvent::SpeechEnded { peer: id });
@@ -277,7 +283,7 @@ impl Worker {
                 self.events.push_back(MediaEvent::Closed { peer: id, reason });
             }
         }
-        self.report_heard(id);
+        self.report_heard(now, id);
     }
 
     /// Hands DTLS datagrams to the client: over `path`, by which its own came, or else where it is known to be.
@@ -303,6 +309,7 @@ impl Worker {
     ) {
         let key = at.peer;
         self.flush_dtls(key, Some(path));
+        self.plan(now, key);
         match progress {
             Ok(Progress::Pending) => {}
             Ok(Progress::Closed) => self.closed(now, key, CloseReason::ClosedByPeer),
@@ -318,8 +325,10 @@ impl Worker {
                 peer.secure_with(outbound, inbound);
                 self.stats.connected += 1;
                 let id = peer.id;
-                self.report_connected(id);
+                self.report_connected(now, id);
                 self.proved(now, at, path);
+                self.plan(now, key);
+                self.visit_soon(now, key);
                 self.subscriber_ready(now, key);
             }
             Err(Failure::Handshake) => self.closed(now, key, CloseReason::HandshakeFailed),
@@ -345,10 +354,12 @@ fn publisher(now: Instant, epoch: Instant, max_publish_bps: u64) -> Publisher {
         estimate: ReceiverEstimate::new(START_BPS.min(max_publish_bps), MIN_BPS, max_publish_bps),
         // A first report soon, so that the client learns that its SSRCs are known and stops sending mid and rid.
         next_report: now + Duration::from_millis(200),
-        next_transport_feedback: now,
+        is_heard: false,
+        next_feedback: now,
         received_bytes: 0,
         fir_command: 0,
         speech: SpeechReports::default(),
         next_loudness: now,
+        counts_loudness: false,
     }
 }

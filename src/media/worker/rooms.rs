@@ -28,6 +28,8 @@ impl Worker {
             let track = &mut self.tracks[found];
             subscription.attach(found, track);
             track.subscribers.push(key);
+            let peer = subscription.peer;
+            self.visit_soon(now, peer);
             self.select(now, found, Urgency::AtOnce);
         }
     }
@@ -58,6 +60,7 @@ impl Worker {
         let Some(mut track) = self.tracks.remove(key) else {
             return;
         };
+        self.plans.forget_track(key);
         if let Origin::Peer(peer) = track.origin
             && let Some(peer) = self.peers.get_mut(peer)
         {

@@ -21,9 +21,23 @@ pub(super) enum Urgency {
 }
 
 impl Worker {
+    /// A track's layers are sent in other formats than before: settles anew what each connection that gets it may have. Follow with
+    /// [`Worker::select`].
+    pub(super) fn allocate_for_all(&mut self, now: Instant, key: TrackKey) {
+        for at in 0..self.tracks.get(key).map_or(0, |track| track.subscribers.len()) {
+            let subscriber = self.tracks[key].subscribers[at];
+            let before = self.subscriptions[subscriber].may_have;
+            let peer = self.subscriptions[subscriber].peer;
+            self.allocate(now, peer);
+            if self.subscriptions[subscriber].may_have != before {
+                self.visit_soon(now, peer);
+            }
+        }
+    }
+
     /// Settles which layers each subscription of a connection may have: those that its client decodes. Follow with
-    /// [`Worker::select`] for its tracks, or let the next turn by the clock do so.
-    pub(super) fn allocate(&mut self, now: Instant, key: PeerKey) {
+    /// [`Worker::select`] for its tracks, or let their next visit by the clock do so.
+    fn allocate(&mut self, now: Instant, key: PeerKey) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         if let Some(secure) = peer.secure.as_mut().filter(|_| NUMBERS_PACKETS) {
             secure.sender.number_packets(now);
@@ -57,22 +71,25 @@ impl Worker {
                 let requests = &mut track.layers[subscription.target.map_or(0, usize::from)].requests;
                 if urgency == Urgency::AtOnce || subscription.target != before {
                     requests.want(now);
-                    self.urgent = true;
                 } else if active.is_some() {
                     requests.still_wanted(now);
                 }
             }
         }
+        self.plan_layers(now, key);
+        self.plan_repairs(key);
     }
 
     /// The newest packet of a track begins its layer: whoever waited for that gets it. Where it begins with a key frame nobody need
     /// ask for one.
     pub(super) fn begin_layer(&mut self, now: Instant, key: TrackKey) {
-        if let Some(track) = self.tracks.get(key) {
+        if let Some(track) = self.tracks.get_mut(key) {
+            track.settle();
             for &subscriber in &track.subscribers {
                 self.subscriptions[subscriber].allot(track);
             }
         }
+        self.visit_subscribers_soon(now, key);
         self.select(now, key, Urgency::AtOnce);
         if let Some(track) = self.tracks.get_mut(key)
             && let Some(arrival) = track.arrivals.last()

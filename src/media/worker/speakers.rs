@@ -34,11 +34,12 @@ impl Worker {
             }
             None => {}
         }
+        let sent = sound().filter(|track| track.living(now).next().is_some());
+        publisher.counts_loudness = sent.clone().next().is_some();
         if now < publisher.next_loudness {
             return;
         }
         publisher.next_loudness = now + COUNT_INTERVAL;
-        let sent = sound().filter(|track| track.living(now).next().is_some());
         if let Some(level) = sent.map(|track| track.audio_level.level(now)).max() {
             self.stats.loudness[Loudness::of(level) as usize] += 1;
         }

@@ -34,7 +34,7 @@ impl Worker {
             self.tell_mirrors(now, track);
         }
         self.stats.suspended += 1;
-        self.report_heard(id);
+        self.report_heard(now, id);
     }
 
     pub(super) fn resume(&mut self, now: Instant, key: PeerKey) {
@@ -63,7 +63,8 @@ impl Worker {
             self.request_key_frames(now, track);
         }
         self.stats.suspended -= 1;
-        self.report_heard(id);
+        self.plan(now, key);
+        self.report_heard(now, id);
     }
 
     /// Gives back what is kept of a track for subscribers who miss packets: there will be no newer ones for a while.

@@ -1,85 +1,69 @@
 //! What happens by the clock: repair requests and congestion feedback every few milliseconds, reports about once a second,
-//! and the end of connections that are silent.
+//! and the end of connections that are silent. When is decided in `worker/planning.rs`.
 
-use std::time::{Duration, Instant};
-
-use slotmap::{Key, KeyData};
+use std::time::Instant;
 
 use super::Worker;
+use super::plans::{TICK, URGENT_TICK};
 use super::selection::Urgency;
 use super::suspension::SUSPENDED_MAX;
 use crate::media::keys::{PeerKey, TrackKey};
 use crate::media::messages::CloseReason;
 use crate::media::peer::Peer;
 use crate::media::peer::ice::CONNECT_TIMEOUT;
-use crate::media::track::Track;
-
-/// Chores are done this often. Each wake-up of a worker that sleeps costs some 50 µs, whatever it then does: at a hundred a
-/// second that was a fifth of the whole cost of fifty subscribers.
-const TICK: Duration = Duration::from_millis(25);
-/// While packets are missing or a key frame is wanted: a request waits at most so long, a third of the shortest round trip
-/// over the internet that matters.
-const URGENT_TICK: Duration = Duration::from_millis(10);
-/// Every so many ticks, each connection is looked at: timeouts, reports, layers. A different part of them each tick, so
-/// that thousands of reports do not come at once and fill the egress.
-const TICKS_PER_ROUND: u64 = 4;
 
 impl Worker {
-    pub(super) fn schedule(&mut self, now: Instant) {
-        if self.next_tick.is_none() && self.has_chores() {
-            self.next_tick = Some(now + TICK);
-        }
-        if std::mem::take(&mut self.urgent) {
-            self.next_tick = self.next_tick.map(|due| due.min(now + URGENT_TICK));
-        }
+    /// When [`Worker::handle_timeout`] wants to be called. `None` when there is nothing to wait for.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        // A late wake-up is not made up for: the next tick counts from the last.
+        let (tick, urgent) = (self.ticked + TICK, self.ticked + URGENT_TICK);
+        let times = [
+            self.plans.connections.next().map(|due| due.max(tick)),
+            self.plans.layers.next().map(|due| due.max(tick)),
+            self.plans.repairs.next().map(|due| due.max(urgent)),
+            self.has_chores().then_some(tick),
+        ];
+        times.into_iter().flatten().min()
     }
 
     /// Call at or after [`Worker::poll_timeout`]; early calls do nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
-        if self.next_tick.is_none_or(|due| now < due) {
+        if self.poll_timeout().is_none_or(|due| now < due) {
             return;
         }
-        self.ticks += 1;
-        let ticks = self.ticks;
-        let is_turn = |key: KeyData| {
-            (key.as_ffi() & 0xffff_ffff)
-                .wrapping_add(ticks)
-                .is_multiple_of(TICKS_PER_ROUND)
-        };
-        let keys: smallvec::SmallVec<[PeerKey; 64]> = self
-            .peers
-            .iter()
-            .filter(|(key, peer)| is_turn(key.data()) || peer.publisher.is_some())
-            .map(|(key, _)| key)
-            .collect();
-        for key in keys {
-            if is_turn(key.data()) {
-                self.look_after(now, key);
-            }
+        self.ticked = now;
+        self.plans.repairs.advance(now);
+        while let Some(key) = self.plans.repairs.pop() {
+            self.stats.visits += 1;
+            self.repair(now, key);
+        }
+        self.plans.layers.advance(now);
+        while let Some(key) = self.plans.layers.pop() {
+            self.stats.visits += 1;
+            self.choose_layers(now, key);
+        }
+        self.plans.connections.advance(now);
+        while let Some(key) = self.plans.connections.pop() {
+            self.stats.visits += 1;
+            self.look_after(now, key);
             let publishes = |peer: &Peer| peer.publisher.is_some() && peer.suspended.is_none();
             if self.peers.get(key).is_some_and(publishes) {
-                self.repair(now, key);
                 self.tell_publisher(now, key);
             }
+            self.plan_anew(now, key);
         }
         self.look_after_caches();
-        // A late wake-up is not made up for: the next tick counts from now.
-        self.look_after_mirrors(now, is_turn);
-        let pause = if std::mem::take(&mut self.urgent) {
-            URGENT_TICK
-        } else {
-            TICK
-        };
-        self.next_tick = self.has_chores().then(|| now + pause);
+        self.look_after_mirrors(now);
     }
 
+    /// Whether something is to be done that belongs to no connection or track.
     fn has_chores(&self) -> bool {
-        !self.peers.is_empty() || self.has_unsaid()
+        self.has_unsaid() || self.caches_want_a_look()
     }
 
     /// Timeouts and reports of one connection.
     fn look_after(&mut self, now: Instant, key: PeerKey) {
-        let peer = &mut self.peers[key];
+        let Some(peer) = self.peers.get_mut(key) else { return };
         if peer.secure.is_none() && peer.dtls.handle_timeout(now).is_err() {
             return self.closed(now, key, CloseReason::HandshakeFailed);
         }
@@ -102,22 +86,25 @@ impl Worker {
         }
         peer.ice.follow(now);
         self.flush_dtls(key, None);
-        self.allocate(now, key);
-        for track in self.peers[key].tracks.clone() {
-            self.select(now, track, Urgency::Patient);
-        }
         self.look_after_sound(now, key);
         self.report_to_subscriber(now, key);
         self.report_undecodable(now, key);
     }
 
-    /// NACKs and key frame requests for what one publisher sends.
-    fn repair(&mut self, now: Instant, key: PeerKey) {
-        for track in self.peers[key].tracks.clone() {
-            self.request_missing(now, track);
-            self.request_key_frames(now, track);
-            self.urgent |= self.tracks.get(track).is_some_and(Track::wants_something);
+    /// NACKs and key frame requests for one track.
+    fn repair(&mut self, now: Instant, key: TrackKey) {
+        self.request_missing(now, key);
+        self.request_key_frames(now, key);
+        self.plan_repairs(key);
+    }
+
+    /// Chooses the layers of a track by what has come of it meanwhile.
+    fn choose_layers(&mut self, now: Instant, key: TrackKey) {
+        let Some(track) = self.tracks.get_mut(key) else { return };
+        if track.settle() {
+            self.allocate_for_all(now, key);
         }
+        self.select(now, key, Urgency::Patient);
     }
 
     /// The publisher's connection, where it is on this worker.

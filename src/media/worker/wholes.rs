@@ -3,6 +3,8 @@
 
 use std::time::Instant;
 
+use smallvec::SmallVec;
+
 use super::Worker;
 use crate::ids::PeerId;
 use crate::media::keys::PeerKey;
@@ -21,30 +23,30 @@ impl Worker {
     }
 
     /// One of the transports of a connection is up.
-    pub(super) fn report_connected(&mut self, id: PeerId) {
+    pub(super) fn report_connected(&mut self, now: Instant, id: PeerId) {
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
         if !std::mem::replace(&mut connection.connected, true) {
             self.events.push_back(MediaEvent::Connected { peer: id });
         }
-        self.report_heard(id);
+        self.report_heard(now, id);
     }
 
     /// One of the transports of a connection begins a new DTLS association. Where there is no other, the connection has yet to come
     /// about again.
-    pub(super) fn begin_again(&mut self, id: PeerId) {
+    pub(super) fn begin_again(&mut self, now: Instant, id: PeerId) {
         if let Some(connection) = self.connections.get_mut(&id) {
             let is_up = |(_, key): (u8, PeerKey)| self.peers.get(key).is_some_and(|peer| peer.secure.is_some());
             let connected = connection.transports().any(is_up);
             connection.connected = connected;
         }
-        self.report_heard(id);
+        self.report_heard(now, id);
     }
 
     /// Reports whether the client of a connection is heard over any transport that is up, if that has changed. Call when a transport
     /// is suspended, resumed, closed, or up.
-    pub(super) fn report_heard(&mut self, id: PeerId) {
+    pub(super) fn report_heard(&mut self, now: Instant, id: PeerId) {
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
@@ -58,6 +60,9 @@ impl Worker {
                 true => MediaEvent::Suspended { peer: id },
                 false => MediaEvent::Resumed { peer: id },
             });
+            // Whether time runs out for one of them depends on all.
+            let transports: SmallVec<[PeerKey; 4]> = connection.transports().map(|(_, key)| key).collect();
+            transports.into_iter().for_each(|key| self.plan(now, key));
         }
     }
 }

@@ -19,15 +19,23 @@ impl Run {
             return;
         }
         self.audited_at = self.at.now;
-        look_into(&mut self.engines.lock(), &mut self.at.tally);
+        look_into(self.at.now, &mut self.engines.lock(), &mut self.at.tally);
         self.judge_silences();
     }
 }
 
-fn look_into(floor: &mut Floor, tally: &mut Tally) {
+fn look_into(now: Instant, floor: &mut Floor, tally: &mut Tally) {
     for seat in 0..WORKERS {
         let found = floor.worker(seat).map(Worker::contradictions).unwrap_or_default();
         assert!(found.is_empty(), "worker {seat} contradicts itself: {found:#?}");
+        let forgotten = floor
+            .worker(seat)
+            .map(|worker| worker.forgotten(now))
+            .unwrap_or_default();
+        assert!(
+            forgotten.is_empty(),
+            "worker {seat} forgets what is due: {forgotten:#?}"
+        );
     }
     tally.audits += 1;
     // A worker cannot know what is still on its way to it.

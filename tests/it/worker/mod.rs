@@ -7,6 +7,7 @@ pub mod media_client;
 mod wide;
 
 mod beginnings;
+mod chores;
 mod clocks;
 mod formats;
 mod forwarding;

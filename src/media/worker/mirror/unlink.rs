@@ -21,6 +21,5 @@ impl Worker {
         for key in link.mirrored.into_values() {
             self.remove_track(now, key);
         }
-        self.schedule(now);
     }
 }

@@ -1,0 +1,192 @@
+//! When each connection and each track is visited next. Time alone makes a worker do nothing else: what has nothing to do is not
+//! looked at.
+//!
+//! A plan is made from the state ([`Worker::next_visit`] and its like), after each visit and when something happens that may bring
+//! the next one forward. It may be too early, because what it waited for has moved on: then the visit finds nothing to do. It
+//! must not be too late; [`Worker::forgotten`] finds out, for tests.
+
+use std::time::{Duration, Instant};
+
+use slotmap::Key;
+
+use super::Worker;
+use super::plans::{TICK, URGENT_TICK};
+use super::suspension::SUSPENDED_MAX;
+use crate::media::keys::{PeerKey, TrackKey};
+use crate::media::peer::Peer;
+use crate::media::peer::ice::CONNECT_TIMEOUT;
+use crate::media::track::Track;
+
+/// While there is something to follow at a connection or a track, it is visited this often.
+const ROUND: Duration = Duration::from_millis(100);
+/// What concerns many connections at once is spread over the ticks of a round, so that thousands of reports do not come together
+/// and fill the egress.
+const TICKS_PER_ROUND: u64 = 4;
+
+/// Connections.
+impl Worker {
+    /// Something has changed of what a connection waits for.
+    pub(super) fn plan(&mut self, now: Instant, key: PeerKey) {
+        if let Some(at) = self.peers.get(key).and_then(|peer| self.next_visit(now, peer)) {
+            self.plans.connections.set_earlier(key, at);
+        }
+    }
+
+    /// Something is to be done at a connection, as at many others. One that is not up is visited when it is.
+    pub(super) fn visit_soon(&mut self, now: Instant, key: PeerKey) {
+        if self.peers.get(key).is_none_or(|peer| peer.secure.is_none()) {
+            return;
+        }
+        let place = ((key.data().as_ffi() & 0xffff_ffff) % TICKS_PER_ROUND) as u32;
+        self.plans.connections.set_earlier(key, now + TICK * place);
+    }
+
+    /// Visits all who get a track soon: its packets begin, or are of another kind.
+    pub(super) fn visit_subscribers_soon(&mut self, now: Instant, key: TrackKey) {
+        for at in 0..self.tracks.get(key).map_or(0, |track| track.subscribers.len()) {
+            let subscriber = self.tracks[key].subscribers[at];
+            self.visit_soon(now, self.subscriptions[subscriber].peer);
+        }
+    }
+
+    /// A connection has been visited, and has no other plan than what its state gives.
+    pub(super) fn plan_anew(&mut self, now: Instant, key: PeerKey) {
+        match self.peers.get(key).and_then(|peer| self.next_visit(now, peer)) {
+            Some(at) => self.plans.connections.set(key, at),
+            None => self.plans.connections.remove(key),
+        }
+    }
+
+    /// When something is to be done at a connection; `None` where that takes an event first.
+    fn next_visit(&self, now: Instant, peer: &Peer) -> Option<Instant> {
+        if let Some(since) = peer.suspended {
+            // While its client is heard over another transport, it may come back over this one.
+            let connection = self.connections.get(&peer.id);
+            let is_heard = connection.is_some_and(|connection| !connection.suspended);
+            return (!is_heard).then_some(since + SUSPENDED_MAX);
+        }
+        if peer.secure.is_none() {
+            let gives_up = peer.opened + CONNECT_TIMEOUT;
+            return Some(
+                peer.dtls
+                    .poll_timeout()
+                    .map_or(gives_up, |repeats| repeats.min(gives_up)),
+            );
+        }
+        let follows = peer.decoding.iter().any(|reports| reports.are_followed()) || peer.is_speaking();
+        let times = [
+            Some(peer.ice.consent_ends()),
+            peer.ice.next_choice(now),
+            follows.then_some(now + ROUND),
+            Worker::next_for_publisher(peer),
+            self.next_report(now, peer),
+        ];
+        times.into_iter().flatten().min()
+    }
+
+    fn next_for_publisher(peer: &Peer) -> Option<Instant> {
+        let publisher = peer.publisher.as_ref()?;
+        let mut next = publisher.next_report;
+        if publisher.is_heard {
+            next = next.min(publisher.next_feedback);
+        }
+        if publisher.counts_loudness {
+            next = next.min(publisher.next_loudness);
+        }
+        Some(next)
+    }
+
+    /// When the next report is due of those to a subscriber. One that cannot be made comes with the publisher's clock, or with the
+    /// first packets after a pause; or else there is something to follow.
+    fn next_report(&self, now: Instant, peer: &Peer) -> Option<Instant> {
+        let subscriptions = peer.subscriptions.iter().map(|&one| &self.subscriptions[one]);
+        let next = subscriptions.filter_map(|subscription| {
+            let track = self.tracks.get(subscription.track?)?;
+            if subscription.next_report > now {
+                return Some(subscription.next_report);
+            }
+            let may_come = track.living(now).any(|layer| layer.clock.is_some());
+            may_come.then_some(now + ROUND)
+        });
+        next.min()
+    }
+}
+
+/// Tracks.
+impl Worker {
+    /// Something may be missing of a track, or a key frame wanted.
+    pub(super) fn plan_repairs(&mut self, key: TrackKey) {
+        match self.tracks.get(key).and_then(|track| self.next_repair(track)) {
+            Some(at) => self.plans.repairs.set(key, at),
+            None => self.plans.repairs.remove(key),
+        }
+    }
+
+    fn next_repair(&self, track: &Track) -> Option<Instant> {
+        self.is_heard_of(track).then(|| track.next_repair()).flatten()
+    }
+
+    /// The layers of a track were chosen: while packets come, they are chosen again and again.
+    pub(super) fn plan_layers(&mut self, now: Instant, key: TrackKey) {
+        if let Some(at) = self.tracks.get(key).and_then(|track| self.next_selection(now, track)) {
+            self.plans.layers.set_earlier(key, at);
+        }
+    }
+
+    fn next_selection(&self, now: Instant, track: &Track) -> Option<Instant> {
+        let chooses = !track.subscribers.is_empty() && track.is_active(now) && self.is_heard_of(track);
+        chooses.then_some(now + ROUND)
+    }
+
+    /// Whether a track's publisher is not suspended.
+    fn is_heard_of(&self, track: &Track) -> bool {
+        let publisher = track.origin.peer().and_then(|peer| self.peers.get(peer));
+        publisher.is_none_or(|publisher| publisher.suspended.is_none())
+    }
+}
+
+/// Only tests ask.
+#[cfg(debug_assertions)]
+impl Worker {
+    /// One sentence for each connection and each track that will be visited too late: something has changed, and its plan has not.
+    pub fn forgotten(&self, now: Instant) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut judge =
+            |what: &str, key: slotmap::KeyData, planned: Option<Instant>, wanted: Option<Instant>, pause: Duration| {
+                // What is past due is visited with the next tick; times are rounded up.
+                let latest = wanted.map(|wanted| wanted.max(now) + pause);
+                if latest.is_some_and(|latest| planned.is_none_or(|planned| planned > latest)) {
+                    let after = |at: Option<Instant>| at.map(|at| at.saturating_duration_since(now));
+                    let (planned, wanted) = (after(planned), after(wanted));
+                    found.push(format!(
+                        "{what} {key:?} wants a visit in {wanted:?}, and gets it in {planned:?}"
+                    ));
+                }
+            };
+        for (key, peer) in &self.peers {
+            let planned = self.plans.connections.due(key);
+            judge("connection", key.data(), planned, self.next_visit(now, peer), TICK);
+        }
+        for (key, track) in &self.tracks {
+            let planned = self.plans.layers.due(key);
+            judge("track", key.data(), planned, self.next_selection(now, track), TICK);
+            let planned = self.plans.repairs.due(key);
+            judge(
+                "repair of track",
+                key.data(),
+                planned,
+                self.next_repair(track),
+                URGENT_TICK,
+            );
+        }
+        let planned = [
+            (self.plans.connections.len(), self.peers.len()),
+            (self.plans.layers.len(), self.tracks.len()),
+            (self.plans.repairs.len(), self.tracks.len()),
+        ];
+        if planned.iter().any(|(planned, living)| planned > living) {
+            found.push(format!("more is planned than lives: {planned:?}"));
+        }
+        found
+    }
+}
