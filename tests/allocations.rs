@@ -19,6 +19,8 @@ mod counting;
 #[allow(dead_code, reason = "each binary uses its own part of the common support")]
 #[path = "support/media_client.rs"]
 mod media_client;
+#[path = "support/meeting.rs"]
+mod meeting;
 #[allow(dead_code, reason = "each binary uses its own part of the common support")]
 #[path = "support/wide.rs"]
 mod wide;
@@ -39,6 +41,7 @@ use std::time::{Duration, SystemTime};
 use broadcast::Broadcast;
 use house::House;
 use media_client::{exchange, rtp, worker};
+use meeting::Meeting;
 use model::{Model, Shelf};
 use patchbay::config::Config;
 use patchbay::hub::{self, Capacity, Events, HubHandle};
@@ -281,4 +284,31 @@ fn the_memory_of_three_greedy_publishers_is_bounded_and_given_back_when_they_hav
             assert!(left <= 2 * MIB, "{left} of {held} bytes are left");
         }
     }
+}
+
+/// What the worker holds for one participant of a meeting of ten: ten connections, and the packets that the others may miss.
+#[test]
+fn a_participant_in_a_meeting_of_ten_costs_half_a_mebibyte_at_most() {
+    const PARTICIPANTS: u64 = 10;
+    let _alone = ALONE.lock();
+    let mut meeting = Meeting::new(start());
+    let before = counting::live_bytes();
+    meeting.gather(PARTICIPANTS);
+    let connected = counting::live_bytes();
+    let copies = meeting.send(Duration::from_secs(4));
+    assert!(copies >= 4 * 150 * 90, "everybody gets everything: {copies} copies");
+    // The clients live in this process too: what goes with them is not the server's.
+    let clients = counting::live_bytes();
+    meeting.forget_clients();
+    let clients = clients - counting::live_bytes();
+    let cached = meeting.worker.stats().cache_bytes;
+    let connections = counting::live_bytes() - before;
+    let participant = (connections as u64 + cached) / PARTICIPANTS / 1_024;
+    println!(
+        "{participant} KiB: {} for connections, {} for packets; {} before the first of them",
+        connections as u64 / PARTICIPANTS / 1_024,
+        cached / PARTICIPANTS / 1_024,
+        (connected - before - clients) as u64 / PARTICIPANTS / 1_024,
+    );
+    assert!(participant <= 500, "{participant} KiB");
 }

@@ -14,7 +14,7 @@ use super::link::{LayerNotice, TrackNotice};
 use super::names::TrackRef;
 use super::padding;
 use super::pictures::Pictures;
-use super::retransmit::{Arrival as Loss, LossTracker, PacketCache, Pool};
+use super::retransmit::{Arrival as Loss, CHUNK_BYTES, LossTracker, PacketCache, Pool, SOUND_CHUNK_BYTES};
 use super::rewrite::SourceId;
 use super::rtp::Header;
 use super::session::{Feedback, MediaSection, NegotiatedCodec};
@@ -25,7 +25,7 @@ use crate::media::packet::Arrival;
 /// Simulcast layers of one track: three is what every sender knows.
 pub const MAX_LAYERS: usize = 4;
 
-/// Video packets kept for NACKs: two seconds at 2.5 Mb/s. A NACK later than that comes too late to be shown.
+/// Video packets kept for NACKs at most: those of a second at 4 Mb/s and more.
 const VIDEO_CACHE: usize = 512;
 /// Audio packets kept: a second and more at 20 ms each.
 const AUDIO_CACHE: usize = 64;
@@ -61,16 +61,16 @@ pub struct Layer {
 
 impl Layer {
     pub fn new(kind: Kind, clock_rate: u32, ssrc: u32, rid: &[u8], source: SourceId) -> Layer {
-        let slots = match kind {
-            Kind::Video => VIDEO_CACHE,
-            Kind::Audio => AUDIO_CACHE,
+        let (slots, chunk_bytes) = match kind {
+            Kind::Video => (VIDEO_CACHE, CHUNK_BYTES),
+            Kind::Audio => (AUDIO_CACHE, SOUND_CHUNK_BYTES),
         };
         Layer {
             ssrc,
             rid: rid.into(),
             source,
             loss: LossTracker::new(clock_rate),
-            cache: PacketCache::new(slots),
+            cache: PacketCache::new(slots, chunk_bytes),
             pictures: Pictures::default(),
             requests: KeyFrameRequests::default(),
             rate: RateMeter::default(),
@@ -437,7 +437,7 @@ impl Track {
             begins |= self.kind == Kind::Video && former != payload_type && layer.turns(now);
         }
         layer.rate.received(now, received);
-        layer.cache.store(arrival.header.sequence, packet, pool);
+        layer.cache.store(now, arrival.header.sequence, packet, pool);
         if arrival.entry.is_open() && self.kind == Kind::Video {
             layer.requests.arrived();
         }
@@ -469,7 +469,7 @@ mod tests {
         let mut pool = Pool::new(1 << 20);
         assert!(layer.kept(5).is_none());
         let extended = 3 * 65_536 + 5;
-        layer.cache.store(extended as u16, &[7; 40], &mut pool);
+        layer.cache.store(epoch(), extended as u16, &[7; 40], &mut pool);
         layer.newest = Some(Newest {
             extended: extended + 100,
             timestamp: 0,

@@ -6,8 +6,10 @@ use std::time::Instant;
 use crate::media::rtp::sequence_distance;
 
 /// Arrivals that are remembered. Feedback is sent several times a second, so this is far more than a publisher sends
-/// in between (a tenth of a second of it would be 390 Mbit/s). It takes 32 KiB for each connection that sends.
+/// in between (a tenth of a second of it would be 390 Mbit/s). It takes 32 KiB for each connection that sends so much.
 const WINDOW: u64 = 4_096;
+/// Arrivals for which there is room at first: twenty times what a camera of 2.5 Mbit/s sends in between. It takes 4 KiB.
+const FIRST_WINDOW: u64 = 512;
 
 /// Bytes of RTCP header, two SSRCs, base sequence number, status count, reference time, and feedback packet count.
 const HEAD_BYTES: usize = 20;
@@ -31,7 +33,8 @@ const TICKS_PER_REFERENCE: u32 = 256;
 /// (draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1).
 pub struct TransportFeedback {
     epoch: Instant,
-    /// The arrivals, by extended sequence number modulo [`WINDOW`]. Empty before the first packet.
+    /// The arrivals, by extended sequence number modulo their count. Empty before the first packet. The count grows up to [`WINDOW`]
+    /// where more must be reported at once.
     arrivals: Vec<Arrival>,
     /// The first sequence number to report; `end` is the one after the newest received.
     next: u64,
@@ -83,7 +86,7 @@ impl TransportFeedback {
     /// Records an arrival. Bounded: a sender that jumps about in sequence space costs nothing.
     pub fn received(&mut self, now: Instant, transport_sequence: u16) {
         if self.arrivals.is_empty() {
-            self.arrivals = vec![Arrival::default(); WINDOW as usize];
+            self.arrivals = vec![Arrival::default(); FIRST_WINDOW as usize];
             self.next = (1 << 16) + u64::from(transport_sequence);
             self.end = self.next;
         }
@@ -92,16 +95,42 @@ impl TransportFeedback {
             ahead @ 0.. => self.end + ahead as u64,
             behind => self.end - u64::from(behind.unsigned_abs()),
         };
-        if sequence + WINDOW < self.end || (sequence <= newest && self.arrival(sequence).is_some()) {
+        if sequence + self.window() < self.end || (sequence <= newest && self.arrival(sequence).is_some()) {
             return;
         }
-        self.arrivals[slot(sequence)] = Arrival {
+        self.make_room((self.end.max(sequence + 1)).saturating_sub(self.next.min(sequence)));
+        let slot = self.slot(sequence);
+        self.arrivals[slot] = Arrival {
             sequence: sequence as u32,
             ticks: self.ticks(now),
         };
         self.end = self.end.max(sequence + 1);
         // A packet that comes after its loss was reported is reported again, with all that follow it.
-        self.next = self.next.min(sequence).max(self.end.saturating_sub(WINDOW));
+        self.next = self.next.min(sequence).max(self.end.saturating_sub(self.window()));
+    }
+
+    /// The count of the newest numbers for which there is room.
+    fn window(&self) -> u64 {
+        self.arrivals.len() as u64
+    }
+
+    /// Makes room for `numbers` of them, up to [`WINDOW`]. This happens three times in the life of a connection at most.
+    fn make_room(&mut self, numbers: u64) {
+        let before = self.window();
+        if numbers <= before || before >= WINDOW {
+            return;
+        }
+        let window = numbers.next_power_of_two().min(WINDOW);
+        let mut arrivals = vec![Arrival::default(); window as usize];
+        for sequence in self.end.saturating_sub(before)..self.end {
+            if let Some(ticks) = self.arrival(sequence) {
+                arrivals[(sequence % window) as usize] = Arrival {
+                    sequence: sequence as u32,
+                    ticks,
+                };
+            }
+        }
+        self.arrivals = arrivals;
     }
 
     /// Appends complete RTCP packets (PT 205, FMT 15) to `out`, if any, which report everything received since the
@@ -238,8 +267,13 @@ impl TransportFeedback {
     }
 
     fn arrival(&self, sequence: u64) -> Option<u32> {
-        let arrival = self.arrivals.get(slot(sequence))?;
+        let arrival = self.arrivals.get(self.slot(sequence))?;
         (arrival.sequence == sequence as u32).then_some(arrival.ticks)
+    }
+
+    fn slot(&self, sequence: u64) -> usize {
+        // Their count is a power of two.
+        (sequence & (self.window() - 1)) as usize
     }
 
     fn ticks(&self, now: Instant) -> u32 {
@@ -255,10 +289,6 @@ struct Cursor {
     next: u64,
     /// Arrival of the last packet received before `next`, or the reference time.
     last_ticks: u32,
-}
-
-fn slot(sequence: u64) -> usize {
-    (sequence % WINDOW) as usize
 }
 
 #[cfg(test)]
@@ -509,6 +539,19 @@ mod tests {
         }
         assert!(scene.statuses().len() <= WINDOW as usize);
         assert_eq!(scene.feedback.arrivals.len(), WINDOW as usize);
+    }
+
+    #[test]
+    fn a_publisher_that_sends_little_in_between_is_remembered_in_little() {
+        let mut scene = Scene::new();
+        for round in 0..200u16 {
+            scene.receive(round * 30..(round + 1) * 30);
+            assert_eq!(scene.received().len(), 30);
+        }
+        assert_eq!(scene.feedback.arrivals.len(), FIRST_WINDOW as usize);
+        scene.receive(6_000..8_000);
+        assert_eq!(scene.received(), (6_000..8_000).collect::<Vec<u16>>());
+        assert_eq!(scene.feedback.arrivals.len(), 2_048);
     }
 
     #[test]

@@ -1,9 +1,24 @@
 //! The packets of one incoming stream that are kept for subscribers who miss them.
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
-use super::pool::{CHUNK_BYTES, Chunk, Pool};
+use super::pool::{Chunk, Pool};
 use crate::media::rtp::sequence_distance;
+
+/// A packet is of use for so long: a viewer asks for it within some milliseconds, and again after each round trip that brought
+/// nothing. Over a path of 250 ms, around half the earth, that is the third time that it asks, and its picture has stood still
+/// for a second. A longer time brings back what comes too late to be shown, for memory that grows with it: at 2.5 Mb/s
+/// 300 KiB for each second. A shorter one would leave those on long paths a single attempt.
+const KEPT_FOR: Duration = Duration::from_secs(1);
+
+/// So many of the newest packets are kept however old they are: of a screen that sends a packet now and then a viewer may notice
+/// late that one is missing, by the next one.
+const KEPT_AT_LEAST: u64 = 64;
+
+/// Chunks whose packets are all too old, beyond the one that is filled next, after which one is given back: a key frame after
+/// small ones needs them again, and taking one is a call to the system.
+const SPARE_CHUNKS: usize = 2;
 
 /// The last packets of one incoming stream, unprotected, by sequence number: one behind the other in chunks of memory, of
 /// which the oldest makes room for the next when all its packets are too old, or when there is no other. So a stream of
@@ -17,6 +32,7 @@ pub struct PacketCache {
     /// The number of the first of [`Self::pages`]; the others count on.
     first_page: u32,
     pages_max: usize,
+    chunk_bytes: usize,
     /// Extended number of the newest packet.
     newest: u64,
     is_empty: bool,
@@ -36,10 +52,12 @@ struct Page {
     used: usize,
     /// Extended number of its newest packet.
     newest: u64,
+    /// When the last one was stored in it.
+    filled: Option<Instant>,
 }
 
 // Offsets and lengths are 16 bits.
-const _: () = assert!(CHUNK_BYTES <= 1 << 16 && PacketCache::PACKET_BYTES < 1 << 16);
+const _: () = assert!(PacketCache::PACKET_BYTES < 1 << 16);
 
 /// No slot may stand for two sequence numbers that [`sequence_distance`] can both reach.
 const SLOTS_MAX: usize = 1 << 15;
@@ -48,14 +66,16 @@ const SLOTS_MAX: usize = 1 << 15;
 const FAR: u64 = 1 << 17;
 
 impl PacketCache {
-    /// `slots` packets at most, rounded up to a power of two; no more than 32,768.
-    pub fn new(slots: usize) -> PacketCache {
+    /// `slots` packets at most, rounded up to a power of two; no more than 32,768. They stand in chunks of `chunk_bytes`, of which one
+    /// holds a packet at least, and no more than 64 KiB.
+    pub fn new(slots: usize, chunk_bytes: usize) -> PacketCache {
         PacketCache {
             entries: Vec::new(),
             slots: slots.clamp(1, SLOTS_MAX).next_power_of_two() as u64,
             pages: VecDeque::new(),
             first_page: 0,
             pages_max: usize::MAX,
+            chunk_bytes: chunk_bytes.clamp(2 * Self::PACKET_BYTES, 1 << 16),
             newest: 0,
             is_empty: true,
         }
@@ -65,7 +85,7 @@ impl PacketCache {
     pub const PACKET_BYTES: usize = 1_500;
 
     /// Larger packets are not kept, nor those that are older than the newest by as many as there are slots.
-    pub fn store(&mut self, sequence: u16, packet: &[u8], pool: &mut Pool) {
+    pub fn store(&mut self, now: Instant, sequence: u16, packet: &[u8], pool: &mut Pool) {
         if packet.is_empty() || packet.len() > Self::PACKET_BYTES {
             return;
         }
@@ -75,7 +95,7 @@ impl PacketCache {
             if self.entries.is_empty() {
                 self.entries = vec![Entry::default(); self.slots as usize];
                 // As many as its packets can fill, and the one that is being filled.
-                let full = (self.slots as usize * Self::PACKET_BYTES).div_ceil(CHUNK_BYTES - Self::PACKET_BYTES);
+                let full = (self.slots as usize * Self::PACKET_BYTES).div_ceil(self.chunk_bytes - Self::PACKET_BYTES);
                 self.pages.reserve(full + 1);
             }
         }
@@ -84,8 +104,9 @@ impl PacketCache {
             return;
         }
         self.newest = self.newest.max(extended);
-        let last = self.pages.back().filter(|page| page.used + packet.len() <= CHUNK_BYTES);
-        if last.is_none() && !self.turn_page(pool) {
+        let chunk_bytes = self.chunk_bytes;
+        let last = self.pages.back().filter(|page| page.used + packet.len() <= chunk_bytes);
+        if last.is_none() && !self.turn_page(now, pool) {
             return;
         }
         let number = self.first_page.wrapping_add(self.pages.len() as u32 - 1);
@@ -94,6 +115,7 @@ impl PacketCache {
         page.chunk[offset..offset + packet.len()].copy_from_slice(packet);
         page.used += packet.len();
         page.newest = page.newest.max(extended);
+        page.filled = Some(now);
         let slot = self.slot(extended);
         self.entries[slot] = Entry {
             extended,
@@ -104,10 +126,14 @@ impl PacketCache {
     }
 
     /// Makes the last page an empty one. False if there is no memory at all.
-    fn turn_page(&mut self, pool: &mut Pool) -> bool {
-        let is_old = |page: &Page| page.newest + self.slots <= self.newest;
-        let grows = !self.pages.front().is_some_and(is_old) && self.pages.len() < self.pages_max;
-        let chunk = match grows.then(|| pool.take()).flatten() {
+    fn turn_page(&mut self, now: Instant, pool: &mut Pool) -> bool {
+        // The first one that is not old ends it: they follow one another.
+        let old = self.pages.iter().take_while(|page| self.is_old(now, page)).count();
+        if old > 1 + SPARE_CHUNKS {
+            self.shrink(self.pages.len() - 1, pool);
+        }
+        let grows = old == 0 && self.pages.len() < self.pages_max;
+        let chunk = match grows.then(|| pool.take(self.chunk_bytes)).flatten() {
             Some(chunk) => chunk,
             None => match self.pages.pop_front() {
                 Some(oldest) => {
@@ -121,8 +147,16 @@ impl PacketCache {
             chunk,
             used: 0,
             newest: 0,
+            filled: None,
         });
         true
+    }
+
+    /// Whether nobody needs any of a page's packets.
+    fn is_old(&self, now: Instant, page: &Page) -> bool {
+        let is_over = |filled| now.saturating_duration_since(filled) >= KEPT_FOR;
+        let behind = self.newest.saturating_sub(page.newest);
+        behind >= self.slots || (behind >= KEPT_AT_LEAST && page.filled.is_some_and(is_over))
     }
 
     pub fn packet(&self, sequence: u16) -> Option<&[u8]> {
@@ -148,12 +182,12 @@ impl PacketCache {
 
     /// Bytes of memory that it holds.
     pub fn held(&self) -> usize {
-        self.pages.len() * CHUNK_BYTES
+        self.pages.len() * self.chunk_bytes
     }
 
     /// From now on it holds at most `bytes`; its oldest packets go where that is less than it has.
     pub fn limit(&mut self, bytes: usize, pool: &mut Pool) {
-        self.pages_max = bytes / CHUNK_BYTES;
+        self.pages_max = bytes / self.chunk_bytes;
         self.shrink(self.pages_max, pool);
     }
 
@@ -185,6 +219,8 @@ impl PacketCache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::retransmit::CHUNK_BYTES;
+    use crate::media::virtual_time::epoch;
 
     fn body(sequence: u16) -> [u8; 4] {
         [1, 2, (sequence >> 8) as u8, sequence as u8]
@@ -197,13 +233,13 @@ mod tests {
     fn store(cache: &mut PacketCache, sequences: impl IntoIterator<Item = u16>) {
         let mut pool = pool();
         for sequence in sequences {
-            cache.store(sequence, &body(sequence), &mut pool);
+            cache.store(epoch(), sequence, &body(sequence), &mut pool);
         }
     }
 
     #[test]
     fn the_last_packets_are_kept_and_older_ones_are_not() {
-        let mut cache = PacketCache::new(100);
+        let mut cache = PacketCache::new(100, CHUNK_BYTES);
         store(&mut cache, 65_500..=65_535);
         store(&mut cache, 0..200);
         for sequence in 72..200 {
@@ -216,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_packet_that_was_never_stored_is_not_answered() {
-        let mut cache = PacketCache::new(8);
+        let mut cache = PacketCache::new(8, CHUNK_BYTES);
         assert_eq!(cache.packet(0), None);
         store(&mut cache, [0, 1, 3, 12]);
         assert_eq!(cache.packet(2), None);
@@ -226,7 +262,7 @@ mod tests {
 
     #[test]
     fn late_packets_are_kept_unless_they_would_displace_newer_ones() {
-        let mut cache = PacketCache::new(8);
+        let mut cache = PacketCache::new(8, CHUNK_BYTES);
         store(&mut cache, [100, 107, 103]);
         assert_eq!(cache.packet(103), Some(&body(103)[..]));
         assert_eq!(cache.packet(100), Some(&body(100)[..]));
@@ -237,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_packet_of_the_last_turn_of_sequence_numbers_is_not_taken_for_this_ones() {
-        let mut cache = PacketCache::new(16);
+        let mut cache = PacketCache::new(16, CHUNK_BYTES);
         store(&mut cache, [5]);
         // All slots but that of 5 are written again on the way around.
         for sequence in (6..=u16::MAX).chain(0..5).filter(|sequence| sequence % 16 != 5) {
@@ -251,7 +287,7 @@ mod tests {
 
     #[test]
     fn nothing_is_left_after_clearing() {
-        let mut cache = PacketCache::new(16);
+        let mut cache = PacketCache::new(16, CHUNK_BYTES);
         store(&mut cache, [1, 2, 3]);
         cache.clear();
         assert_eq!(cache.packet(2), None);
@@ -273,36 +309,36 @@ mod tests {
 
     #[test]
     fn packets_of_every_length_up_to_the_largest_are_kept_whole() {
-        let (mut cache, mut pool) = (PacketCache::new(2), pool());
+        let (mut cache, mut pool) = (PacketCache::new(2, CHUNK_BYTES), pool());
         for len in 1..=PacketCache::PACKET_BYTES {
             let packet: Vec<u8> = (0..len).map(|index| (index * 7 + len) as u8).collect();
-            cache.store(len as u16, &packet, &mut pool);
+            cache.store(epoch(), len as u16, &packet, &mut pool);
             assert_eq!(cache.packet(len as u16), Some(&packet[..]));
         }
-        cache.store(9_000, &[1; PacketCache::PACKET_BYTES + 1], &mut pool);
+        cache.store(epoch(), 9_000, &[1; PacketCache::PACKET_BYTES + 1], &mut pool);
         assert_eq!(cache.packet(9_000), None);
         assert!(cache.packet(1_500).is_some(), "it displaced nothing");
     }
 
     #[test]
     fn memory_is_taken_as_packets_come_and_bounded() {
-        let mut cache = PacketCache::new(usize::MAX);
+        let mut cache = PacketCache::new(usize::MAX, CHUNK_BYTES);
         assert_eq!((cache.held(), cache.entries.capacity()), (0, 0));
         store(&mut cache, [1, 32_769]);
         assert_eq!(cache.held(), CHUNK_BYTES);
         assert_eq!(cache.entries.len(), SLOTS_MAX);
-        assert_eq!(PacketCache::new(0).slots, 1);
-        assert_eq!(PacketCache::new(513).slots, 1_024);
+        assert_eq!(PacketCache::new(0, CHUNK_BYTES).slots, 1);
+        assert_eq!(PacketCache::new(513, CHUNK_BYTES).slots, 1_024);
     }
 
     #[test]
     fn what_it_holds_follows_the_size_of_its_packets_and_stops_growing() {
         for (len, most) in [(100, 4), (1_200, 22)] {
-            let (mut cache, mut pool) = (PacketCache::new(512), pool());
+            let (mut cache, mut pool) = (PacketCache::new(512, CHUNK_BYTES), pool());
             let mut sizes = Vec::new();
             for round in 0..20_u16 {
                 for at in 0..1_000_u16 {
-                    cache.store(round * 1_000 + at, &vec![7; len], &mut pool);
+                    cache.store(epoch(), round * 1_000 + at, &vec![7; len], &mut pool);
                 }
                 sizes.push(cache.held());
             }
@@ -321,16 +357,16 @@ mod tests {
 
     #[test]
     fn under_a_limit_the_oldest_packets_make_room() {
-        let (mut cache, mut pool) = (PacketCache::new(512), pool());
+        let (mut cache, mut pool) = (PacketCache::new(512, CHUNK_BYTES), pool());
         let packet = [7; 1_000];
-        (0..500).for_each(|sequence| cache.store(sequence, &packet, &mut pool));
+        (0..500).for_each(|sequence| cache.store(epoch(), sequence, &packet, &mut pool));
         assert!(cache.packet(0).is_some());
         cache.limit(3 * CHUNK_BYTES + 17, &mut pool);
         assert_eq!((cache.held(), pool.taken()), (3 * CHUNK_BYTES, 3 * CHUNK_BYTES));
         assert!(cache.packet(0).is_none() && cache.packet(400).is_none());
         assert!((436..500).all(|sequence| cache.packet(sequence).is_some()));
         for sequence in 500..2_000 {
-            cache.store(sequence, &packet, &mut pool);
+            cache.store(epoch(), sequence, &packet, &mut pool);
             assert!(
                 (sequence - 63..=sequence).all(|kept| cache.packet(kept).is_some()),
                 "{sequence}"
@@ -339,33 +375,73 @@ mod tests {
         assert_eq!(cache.held(), 3 * CHUNK_BYTES);
         cache.limit(0, &mut pool);
         assert_eq!((cache.held(), pool.taken()), (0, 0));
-        cache.store(2_000, &packet, &mut pool);
+        cache.store(epoch(), 2_000, &packet, &mut pool);
         assert!(cache.packet(2_000).is_none());
         cache.limit(CHUNK_BYTES, &mut pool);
-        cache.store(2_001, &packet, &mut pool);
+        cache.store(epoch(), 2_001, &packet, &mut pool);
         assert!(cache.packet(2_001).is_some());
     }
 
     #[test]
     fn where_the_pool_is_empty_a_cache_goes_on_with_what_it_has() {
         let mut pool = Pool::new(2 * CHUNK_BYTES);
-        let (mut first, mut second) = (PacketCache::new(512), PacketCache::new(512));
+        let (mut first, mut second) = (PacketCache::new(512, CHUNK_BYTES), PacketCache::new(512, CHUNK_BYTES));
         for sequence in 0..300 {
-            first.store(sequence, &[7; 1_000], &mut pool);
-            second.store(sequence, &[7; 1_000], &mut pool);
+            first.store(epoch(), sequence, &[7; 1_000], &mut pool);
+            second.store(epoch(), sequence, &[7; 1_000], &mut pool);
             assert!(first.packet(sequence).is_some() && second.packet(sequence).is_some());
         }
         assert_eq!((first.held(), second.held()), (CHUNK_BYTES, CHUNK_BYTES));
-        let mut third = PacketCache::new(512);
-        third.store(1, &[7; 1_000], &mut pool);
+        let mut third = PacketCache::new(512, CHUNK_BYTES);
+        third.store(epoch(), 1, &[7; 1_000], &mut pool);
         assert!(third.packet(1).is_none());
         first.release(&mut pool);
         assert!(first.packet(299).is_none());
-        third.store(2, &[7; 1_000], &mut pool);
+        third.store(epoch(), 2, &[7; 1_000], &mut pool);
         assert!(third.packet(2).is_some());
         second.release(&mut pool);
-        first.store(301, &[8; 1_000], &mut pool);
+        first.store(epoch(), 301, &[8; 1_000], &mut pool);
         assert_eq!(first.packet(301), Some(&[8; 1_000][..]));
         assert!(first.packet(299).is_none() && first.packet(300).is_none());
+    }
+
+    /// A stream of so many packets a second for so long, after which its numbers go on at the returned one.
+    fn steady(
+        cache: &mut PacketCache,
+        pool: &mut Pool,
+        from: u64,
+        per_second: u64,
+        millis: std::ops::Range<u64>,
+    ) -> u64 {
+        let count = (millis.end - millis.start) * per_second / 1_000;
+        for at in 0..count {
+            let now = epoch() + Duration::from_millis(millis.start + at * 1_000 / per_second);
+            cache.store(now, (from + at) as u16, &[7; 1_200], pool);
+        }
+        from + count
+    }
+
+    #[test]
+    fn of_a_steady_stream_a_second_is_kept_and_no_more_than_two_chunks_beyond_it() {
+        for per_second in [50, 100, 250, 400] {
+            let (mut cache, mut pool) = (PacketCache::new(512, CHUNK_BYTES), pool());
+            let next = steady(&mut cache, &mut pool, 0, per_second, 0..20_000);
+            let needed = per_second.max(KEPT_AT_LEAST);
+            assert!((next - needed..next).all(|sequence| cache.packet(sequence as u16).is_some()));
+            let most = (needed as usize * 1_200).div_ceil(CHUNK_BYTES - 1_200) + 2;
+            assert!(cache.held() <= most * CHUNK_BYTES, "{} at {per_second}", cache.held());
+            cache.release(&mut pool);
+        }
+    }
+
+    #[test]
+    fn a_stream_that_becomes_slower_gives_back_and_keeps_its_newest_however_old_they_are() {
+        let (mut cache, mut pool) = (PacketCache::new(512, CHUNK_BYTES), pool());
+        let next = steady(&mut cache, &mut pool, 0, 400, 0..5_000);
+        let before = cache.held();
+        let next = steady(&mut cache, &mut pool, next, 20, 5_000..65_000);
+        assert!(cache.held() < before / 2, "{} of {before}", cache.held());
+        assert_eq!(pool.taken(), cache.held());
+        assert!((next - KEPT_AT_LEAST..next).all(|sequence| cache.packet(sequence as u16).is_some()));
     }
 }

@@ -8,4 +8,4 @@ mod pool;
 
 pub use cache::PacketCache;
 pub use loss::{Arrival, LossTracker, Reception};
-pub use pool::{CHUNK_BYTES, Pool, ceiling};
+pub use pool::{CHUNK_BYTES, Pool, SOUND_CHUNK_BYTES, ceiling};

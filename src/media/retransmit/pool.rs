@@ -3,9 +3,11 @@
 
 use memmap2::MmapMut;
 
-/// Some twenty packets of video, or all of a sound's. Larger chunks would leave more of the last one empty, smaller ones mean
-/// more calls while a cache grows.
+/// Some twenty packets of video. Larger chunks would leave more of the last one empty, smaller ones mean more calls while a cache
+/// grows.
 pub const CHUNK_BYTES: usize = 32 * 1024;
+/// Some seventy packets of sound, which is a second and more of them.
+pub const SOUND_CHUNK_BYTES: usize = 8 * 1024;
 
 /// Memory for the caches of one worker, up to a budget.
 pub struct Pool {
@@ -36,18 +38,18 @@ impl Pool {
         Pool { taken: 0, max }
     }
 
-    /// `None` when the budget is used up, or the system has no more.
-    pub fn take(&mut self) -> Option<Chunk> {
-        if self.taken + CHUNK_BYTES > self.max {
+    /// So many bytes. `None` when the budget is used up, or the system has no more.
+    pub fn take(&mut self, bytes: usize) -> Option<Chunk> {
+        if self.taken + bytes > self.max {
             return None;
         }
-        let chunk = MmapMut::map_anon(CHUNK_BYTES).ok()?;
-        self.taken += CHUNK_BYTES;
+        let chunk = MmapMut::map_anon(bytes).ok()?;
+        self.taken += bytes;
         Some(Chunk(chunk))
     }
 
     pub fn give_back(&mut self, chunk: Chunk) {
-        self.taken -= CHUNK_BYTES;
+        self.taken -= chunk.len();
         drop(chunk);
     }
 
@@ -93,17 +95,17 @@ mod tests {
     #[test]
     fn memory_is_given_up_to_the_budget_and_again_after_it_came_back() {
         let mut pool = Pool::new(3 * CHUNK_BYTES);
-        let mut chunks: Vec<Chunk> = (0..3).filter_map(|_| pool.take()).collect();
+        let mut chunks: Vec<Chunk> = (0..3).filter_map(|_| pool.take(CHUNK_BYTES)).collect();
         assert_eq!(chunks.len(), 3);
         assert!(
             chunks
                 .iter_mut()
                 .all(|chunk| chunk.len() == CHUNK_BYTES && chunk[7] == 0)
         );
-        assert!(pool.take().is_none() && pool.is_scarce());
+        assert!(pool.take(CHUNK_BYTES).is_none() && pool.is_scarce());
         pool.give_back(chunks.remove(0));
         assert_eq!(pool.taken(), 2 * CHUNK_BYTES);
-        assert!(pool.take().is_some());
+        assert!(pool.take(CHUNK_BYTES).is_some());
     }
 
     #[test]

@@ -11,11 +11,11 @@ use crate::media::keys::TrackKey;
 use crate::media::retransmit::{CHUNK_BYTES, ceiling};
 use crate::media::track::Track;
 
-/// What one publisher's packets may take: two seconds of ten video encodings of 2.5 Mb/s each, which is three cameras with
+/// What one publisher's packets may take: a second of twenty video encodings of 2.5 Mb/s each, which is six cameras with
 /// three encodings and sound. With more of them, each is kept for a shorter time.
 const PUBLISHER_BYTES: usize = 8 * 1024 * 1024;
 
-/// What the packets of all publishers of one worker may take: two seconds of some two hundred cameras with three encodings. A
+/// What the packets of all publishers of one worker may take: a second of some four hundred cameras with three encodings. A
 /// worker that has more publishers keeps less of each.
 pub const WORKER_CACHE_BYTES: usize = 256 * 1024 * 1024;
 
