@@ -221,6 +221,10 @@ pub enum Event {
         user: UserId,
         media: MediaState,
     },
+    /// Who in the room speaks now, those who began first first: at most eight, and at most four times a second.
+    Speakers {
+        users: Arc<[UserId]>,
+    },
     /// The answer to an offer of this session.
     Answered {
         subject: Subject,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::speakers::Speakers;
+use super::speakers::{Speakers, Speaking};
 use super::{Claim, ConnectionIdentity, Effect, Event, Person, Purpose, RoomKind, Use};
 use crate::ids::{FeedRef, ParticipantId, PeerId, RoomId, RoomName, SessionId, SlotId, Turn, UserId};
 use crate::shares::ClientAddress;
@@ -33,6 +33,7 @@ pub(super) struct Room {
     participants: BTreeMap<ParticipantId, Participant>,
     by_user: HashMap<UserId, ParticipantId>,
     pub speakers: Speakers,
+    pub speaking: Speaking,
 }
 
 pub(super) struct Participant {
@@ -66,6 +67,7 @@ impl Room {
             participants: BTreeMap::new(),
             by_user: HashMap::new(),
             speakers: Speakers::default(),
+            speaking: Speaking::default(),
         }
     }
 
@@ -123,6 +125,13 @@ impl Room {
         lost.map(|participant| &participant.person.user)
     }
 
+    /// The users who speak, as far as that has been announced.
+    pub fn announced_speakers(&self) -> Vec<UserId> {
+        let ids = self.speaking.announced().iter();
+        let speakers = ids.filter_map(|id| self.participant(*id));
+        speakers.map(|participant| participant.person.user.clone()).collect()
+    }
+
     pub fn sessions_but(&self, id: ParticipantId) -> Vec<SessionId> {
         let others = self.participants.iter().filter(|(other, _)| **other != id);
         others.map(|(_, other)| other.session).collect()
@@ -133,6 +142,7 @@ impl Room {
         let mut gone = self.participants.remove(&id)?;
         self.by_user.remove(&gone.person.user);
         self.speakers.forget(id);
+        self.speaking.forget(id);
         let mut peers = std::mem::take(&mut gone.peers);
         for other in self.participants.values_mut() {
             peers.extend(other.take_peers_watching(id));

@@ -6,6 +6,7 @@ mod lost;
 mod names;
 mod offers;
 mod slots;
+mod speech;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -36,6 +37,8 @@ pub(super) struct Rooms {
     pub quotas: Quotas,
     /// Participants whose media are missing; the others have not been sent that yet. Each participant is in it once at most.
     missing: BTreeSet<Due>,
+    /// Rooms that are to be sent who speaks, each with the time of that. Some may have closed meanwhile.
+    speech_due: BTreeSet<(Instant, RoomId)>,
     next_id: u64,
     /// Changes of rooms of two since the last call of [`Rooms::take_pair_changes`].
     pair_changes: Vec<PairChange>,
@@ -75,6 +78,7 @@ impl Rooms {
             ended: EndedConnections::new(limits.peers),
             quotas: Quotas::new(&limits),
             missing: BTreeSet::new(),
+            speech_due: BTreeSet::new(),
             next_id: 0,
             pair_changes: Vec::new(),
         }
@@ -116,6 +120,7 @@ impl Rooms {
         let room = self.rooms.get_mut(&room_id).expect("the room was opened above");
         let others = room.people();
         let lost: Vec<UserId> = room.lost().cloned().collect();
+        let speakers = room.announced_speakers();
         effects.extend(room.tell_all(&Event::ParticipantArrived {
             person: Arc::clone(&person),
         }));
@@ -129,6 +134,11 @@ impl Rooms {
             let event = Event::MediaChanged { user, media };
             Effect::Tell { session, event }
         }));
+        if !speakers.is_empty() {
+            let users = speakers.into();
+            let event = Event::Speakers { users };
+            effects.push(Effect::Tell { session, event });
+        }
         let room = room.id;
         self.seats.insert(session, Seat { room, participant });
         Ok(effects)
@@ -184,6 +194,7 @@ impl Rooms {
             return;
         };
         let refilled = room.refill_slots(&speakers);
+        self.speech_due.extend(room.speaking.due().map(|due| (due, seat.room)));
         let user = gone.person.user.clone();
         let left: Vec<Effect> = room.tell_all(&Event::ParticipantLeft { user }).collect();
         for peer in peers {
@@ -343,6 +354,7 @@ impl Rooms {
     fn take_peer(&mut self, peer: PeerId) -> Option<Peer> {
         self.quotas.peers.remove(peer);
         let seat = self.peers.remove(&peer)?;
+        self.silence(seat.room, peer);
         self.owner(seat)?.take_peer(peer)
     }
 
@@ -358,6 +370,7 @@ impl Rooms {
         effects.extend(self.rooms.drain().map(|(id, _)| Effect::CloseRoom(id)));
         self.seats.clear();
         self.missing.clear();
+        self.speech_due.clear();
         self.by_name.clear();
         self.quotas = Quotas::new(&self.limits);
         effects

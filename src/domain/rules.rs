@@ -341,8 +341,8 @@ impl Rules {
     }
 
     /// The participant who publishes over this connection has begun or stopped speaking.
-    pub fn speech_changed(&mut self, peer: PeerId, speaks: bool) -> Vec<Effect> {
-        self.rooms.speech_changed(peer, speaks)
+    pub fn speech_changed(&mut self, now: Instant, peer: PeerId, speaks: bool) -> Vec<Effect> {
+        self.rooms.speech_changed(now, peer, speaks)
     }
 
     /// An offer on a live connection could not be answered: the connection goes on as before.

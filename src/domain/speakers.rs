@@ -1,6 +1,80 @@
-//! Who is shown in the slots that follow the speaker.
+//! Who speaks: who is shown in the slots that follow the speaker, and what the room is sent of it.
 
-use crate::ids::ParticipantId;
+use std::time::{Duration, Instant};
+
+use crate::ids::{ParticipantId, PeerId};
+
+/// Time between two announcements in one room of who speaks, whatever its participants do. A mark that comes later than that
+/// seems late; with less, a hundred people who begin and stop at random would make a hundred frames for each other many times a
+/// second.
+const ANNOUNCEMENT_GAP: Duration = Duration::from_millis(250);
+
+/// Participants of one announcement: where more speak at once nobody is understood. It bounds what an announcement weighs.
+const ANNOUNCED_MAX: usize = 8;
+
+/// Who speaks now, and what the room was sent of it last.
+#[derive(Debug, Default)]
+pub(super) struct Speaking {
+    /// In the order in which they began, by the connection over which they are heard.
+    now: Vec<(PeerId, ParticipantId)>,
+    announced: Vec<ParticipantId>,
+    announced_at: Option<Instant>,
+}
+
+impl Speaking {
+    pub fn note(&mut self, peer: PeerId, participant: ParticipantId, speaks: bool) {
+        self.forget_peer(peer);
+        if speaks {
+            self.now.push((peer, participant));
+        }
+    }
+
+    /// The connection has ended.
+    pub fn forget_peer(&mut self, peer: PeerId) {
+        self.now.retain(|(one, _)| *one != peer);
+    }
+
+    /// The participant has left, of which everybody is sent another event.
+    pub fn forget(&mut self, participant: ParticipantId) {
+        self.now.retain(|(_, one)| *one != participant);
+        self.announced.retain(|one| *one != participant);
+    }
+
+    /// The participants of the last announcement, who began first first.
+    pub fn announced(&self) -> &[ParticipantId] {
+        &self.announced
+    }
+
+    /// When the room is to be sent who speaks, if that is not what it was sent last.
+    pub fn due(&self) -> Option<Instant> {
+        let earliest = self.announced_at? + ANNOUNCEMENT_GAP;
+        (self.heard() != self.announced).then_some(earliest)
+    }
+
+    /// Whether the room is to be sent now who speaks: [`Speaking::announced`].
+    pub fn announce(&mut self, now: Instant) -> bool {
+        let is_due = match self.announced_at {
+            Some(_) => self.due().is_some_and(|due| due <= now),
+            None => !self.now.is_empty(),
+        };
+        if is_due {
+            self.announced = self.heard();
+            self.announced_at = Some(now);
+        }
+        is_due
+    }
+
+    /// Each once, though somebody may be heard over several connections.
+    fn heard(&self) -> Vec<ParticipantId> {
+        let mut heard: Vec<ParticipantId> = Vec::new();
+        for (_, participant) in &self.now {
+            if heard.len() < ANNOUNCED_MAX && !heard.contains(participant) {
+                heard.push(*participant);
+            }
+        }
+        heard
+    }
+}
 
 /// The two participants who spoke last, the later one first. A slot shows the first of them; in the slots of that one it shows
 /// the second, because nobody is shown themselves. A participant who has stopped speaking stays until another one speaks.
@@ -29,6 +103,48 @@ impl Speakers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::some_instant;
+
+    #[test]
+    fn what_is_announced_is_news_and_not_sooner_than_a_quarter_of_a_second_after_the_last() {
+        let now = some_instant();
+        let at = |millis| now + Duration::from_millis(millis);
+        let [anna, ben] = [1, 2].map(ParticipantId);
+        let mut speaking = Speaking::default();
+        assert!(!speaking.announce(at(0)), "nobody has spoken");
+        speaking.note(PeerId(1), anna, true);
+        assert!(speaking.announce(at(0)), "the first at once");
+        speaking.note(PeerId(2), ben, true);
+        speaking.note(PeerId(3), ben, true);
+        assert_eq!(speaking.due(), Some(at(250)));
+        assert!(!speaking.announce(at(249)));
+        assert!(speaking.announce(at(250)));
+        assert_eq!(speaking.announced(), [anna, ben], "each once");
+        speaking.note(PeerId(2), ben, false);
+        assert_eq!(speaking.due(), None, "he is heard over his other connection");
+        speaking.note(PeerId(1), anna, false);
+        speaking.note(PeerId(1), anna, true);
+        assert_eq!(speaking.due(), Some(at(500)), "the order has changed");
+        speaking.forget_peer(PeerId(3));
+        assert!(speaking.announce(at(600)));
+        assert_eq!(speaking.announced(), [anna]);
+        speaking.forget(anna);
+        assert_eq!((speaking.due(), speaking.announced()), (None, &[][..]));
+    }
+
+    #[test]
+    fn of_many_who_speak_at_once_the_first_are_announced_and_others_take_their_places() {
+        let now = some_instant();
+        let mut speaking = Speaking::default();
+        for number in 0..100 {
+            speaking.note(PeerId(number), ParticipantId(number), true);
+        }
+        assert!(speaking.announce(now));
+        assert_eq!(speaking.announced().len(), ANNOUNCED_MAX);
+        speaking.forget(ParticipantId(0));
+        assert!(speaking.announce(now + ANNOUNCEMENT_GAP));
+        assert_eq!(speaking.announced().last(), Some(&ParticipantId(8)));
+    }
 
     #[test]
     fn a_speaker_is_shown_to_the_others_and_sees_who_spoke_before() {

@@ -103,11 +103,11 @@ impl Events {
     }
 }
 
-/// Whether an event may be left out: what people write to one another, who is online, and what cannot be decoded. Every other
+/// Whether an event may be left out: what people write to one another, who is online, who speaks, and what cannot be decoded. Every other
 /// event is part of a room or a call.
 fn gives_way(event: &Event) -> bool {
     match event {
-        Event::Text { .. } | Event::File { .. } | Event::Decoding(_) => true,
+        Event::Text { .. } | Event::File { .. } | Event::Decoding(_) | Event::Speakers { .. } => true,
         Event::Message(message) => !matches!(message, MessageEvent::WhoIsOnline { .. }),
         _ => false,
     }
@@ -117,6 +117,7 @@ fn gives_way(event: &Event) -> bool {
 pub fn weight(event: &Event) -> usize {
     let text = match event {
         Event::Joined { others } => others.len() * size_of::<usize>(),
+        Event::Speakers { users } => users.iter().map(|user| user.as_str().len()).sum(),
         Event::Answered { sdp, .. } => sdp.len(),
         Event::Text { text, .. } => text.len(),
         Event::File { file, .. } => file.name.len() + file.url.len(),

@@ -292,12 +292,12 @@ impl Hub {
             }
             MediaEvent::SpeechBegan { peer } => {
                 debug!(%peer, "begins to speak");
-                let effects = self.rules.speech_changed(peer, true);
+                let effects = self.rules.speech_changed(now(), peer, true);
                 self.carry_out_all(effects);
             }
             MediaEvent::SpeechEnded { peer } => {
                 debug!(%peer, "stops speaking");
-                let effects = self.rules.speech_changed(peer, false);
+                let effects = self.rules.speech_changed(now(), peer, false);
                 self.carry_out_all(effects);
             }
             MediaEvent::TrackStarted { peer, track } => debug!(%peer, %track, "track started"),

@@ -54,11 +54,13 @@ impl Rooms {
     }
 
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.missing.first().map(|(due, ..)| *due)
+        let missing = self.missing.first().map(|(due, ..)| *due);
+        let speech = self.speech_due.first().map(|(due, _)| *due);
+        missing.into_iter().chain(speech).min()
     }
 
     pub fn handle_timeout(&mut self, now: Instant) -> Vec<Effect> {
-        let mut effects = Vec::new();
+        let mut effects = self.announce_all_speakers(now);
         while let Some((_, room, participant)) = self.missing.first().copied().filter(|(due, ..)| *due <= now) {
             let seat = Seat { room, participant };
             self.set_arrival(seat, Arrival::Lost);

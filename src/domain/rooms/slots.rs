@@ -1,19 +1,24 @@
 //! Slots that follow the speaker.
 
+use std::time::Instant;
+
 use super::{Rooms, Seat};
 use crate::domain::Effect;
 use crate::ids::PeerId;
 
 impl Rooms {
     /// The participant who publishes over this connection has begun or stopped speaking.
-    pub fn speech_changed(&mut self, peer: PeerId, speaks: bool) -> Vec<Effect> {
+    pub fn speech_changed(&mut self, now: Instant, peer: PeerId, speaks: bool) -> Vec<Effect> {
         let seat = self.peers.get(&peer);
         let Some((room, seat)) = seat.and_then(|seat| Some((self.rooms.get_mut(&seat.room)?, *seat))) else {
             return Vec::new();
         };
         let before = room.speakers.clone();
         room.speakers.note(seat.participant, speaks);
-        room.refill_slots(&before)
+        room.speaking.note(peer, seat.participant, speaks);
+        let mut effects = room.refill_slots(&before);
+        effects.extend(self.announce_speakers(now, seat.room));
+        effects
     }
 
     /// Fills the slots of a participant's connections, which have just been offered.

@@ -68,7 +68,7 @@ fn one_connection_watches_six_and_whoever_speaks() {
     let peer = negotiation.peer.0;
     assert_eq!(fills(&effects, &ids), [(peer, 0, None)], "nobody has spoken");
 
-    let mut says = |speaker: usize, speaks| fills(&rules.speech_changed(publishing[speaker].peer, speaks), &ids);
+    let mut says = |speaker: usize, speaks| fills(&rules.speech_changed(now(), publishing[speaker].peer, speaks), &ids);
     assert_eq!(says(2, true), [(peer, 0, Some(2))]);
     assert_eq!(says(2, false), [], "the last one who spoke stays");
     assert_eq!(says(2, true), []);
@@ -91,7 +91,7 @@ fn one_connection_watches_six_and_whoever_speaks() {
 fn whoever_comes_later_is_shown_the_speaker_at_once() {
     let mut rules = room_of(&NAMES[..3]);
     let speaker = negotiated(&offer(&mut rules, 1, "anna", 1).unwrap()).clone();
-    rules.speech_changed(speaker.peer, true);
+    rules.speech_changed(now(), speaker.peer, true);
     let effects = offer_conference(&mut rules, 2, watching(&[], 2)).unwrap();
     let ids = [speaker.participant];
     let peer = negotiated(&effects).peer.0;

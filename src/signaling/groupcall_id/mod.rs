@@ -18,6 +18,7 @@
 //! | `newParticipantArrived` | `name`; `personName` where known | somebody enters |
 //! | `participantLeft` | `name` | somebody leaves, or enters again with a newer session (then they arrive once more); also to clients that watched over a connection that the server has lost, before a `newParticipantArrived` of the same participant: they are to watch anew |
 //! | `participantMedia` | `name`, `media`: `lost` or `back` | somebody's media no longer arrive though they are still in the room, or arrive again; on entering, for each participant whose media are lost, and when such a participant is to be watched anew. Only to clients that joined with `notices` |
+//! | `speakers` | `names` | others than before speak now, the client's own user among them: all who do, those who began first first, at most eight; at most four times a second. On entering, if somebody speaks. Whoever leaves is not announced to be silent. Only to clients that joined with `notices` |
 //! | `mediaUndecodable` | `name`, `watcher`, `media` (`audio`, `video`), `codec` | to both of them: what `name` sends is in a format that `watcher` cannot decode, and is not sent to them. Only to clients that joined with `notices` |
 //! | `mediaDecodable` | `name`, `watcher`, `media` | `watcher` can decode it again. Only to clients that joined with `notices` |
 //! | `receiveVideoAnswer` | `name`, `sdpAnswer`; `feed` if it is `screen` | at once after the offer, whether or not anything is published yet |
@@ -62,6 +63,7 @@ use super::reaction::{Close, Frame, Reaction};
 use super::words::{kind_word, media_word, takes_notices};
 use super::{json, offer};
 use crate::domain::{Command, DecodingNotice, Event, Person, Refusal, Subject, UserFeed};
+use crate::ids::UserId;
 use crate::text;
 
 /// What clients send under `id`.
@@ -101,6 +103,9 @@ impl<A: Admission> Dialogue<A> for GroupcallIdDialogue {
                 name: user.as_str(),
                 media: media_word(*media),
             },
+            Event::Speakers { users } if self.takes_notices => Outgoing::Speakers {
+                names: users.iter().map(UserId::as_str).collect(),
+            },
             Event::Decoding(decoding) if self.takes_notices => media_notice(decoding),
             Event::ConnectionLost { person } => return self.connection_lost(person),
             Event::Answered {
@@ -121,6 +126,7 @@ impl<A: Admission> Dialogue<A> for GroupcallIdDialogue {
                 candidate: candidate.into(),
             },
             Event::MediaChanged { .. }
+            | Event::Speakers { .. }
             | Event::Answered { .. }
             | Event::Candidate { .. }
             | Event::Text { .. }

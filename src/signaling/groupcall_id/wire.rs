@@ -53,6 +53,9 @@ pub enum Outgoing<'a> {
         name: &'a str,
         media: &'static str,
     },
+    Speakers {
+        names: Vec<&'a str>,
+    },
     MediaUndecodable {
         name: &'a str,
         watcher: &'a str,

@@ -20,6 +20,7 @@
 //! | `newParticipantArrived` | `participant` | somebody enters |
 //! | `participantLeft` | `userId` | somebody leaves, or enters again with a newer session (then they arrive once more); also to clients that watched over a connection that the server has lost, before a `newParticipantArrived` of the same participant: they are to watch anew |
 //! | `participantMedia` | `userId`, `media`: `lost` or `back` | somebody's media no longer arrive though they are still in the room, or arrive again; on entering, for each participant whose media are lost, and when such a participant is to be watched anew. Only to clients that joined with `notices` |
+//! | `speakers` | `userIds` | others than before speak now, the client's own user among them: all who do, those who began first first, at most eight; at most four times a second. On entering, if somebody speaks. Whoever leaves is not announced to be silent. Only to clients that joined with `notices` |
 //! | `receiveVideoAnswer` | `userId`, `sdpAnswer`; `feed` if it is `screen` | at once after the offer, whether or not anything is published yet |
 //! | `iceCandidate` | `userId`, `candidate` and `candicate`, the same `{candidate, sdpMid, sdpMLineIndex}`; `feed` if it is `screen` | after that answer, which contains it too |
 //! | `reciveTextMessage` (so spelled) | `userId`, `message` | a chat text; once for each kind in `groupcall.text_message_types` |
@@ -115,6 +116,9 @@ impl<A: Admission> Dialogue<A> for GroupcallTypeDialogue {
                 user_id: Id(user),
                 media: media_word(*media),
             },
+            Event::Speakers { users } if self.takes_notices => Outgoing::Speakers {
+                user_ids: users.iter().map(Id).collect(),
+            },
             Event::ConnectionLost { person } => return connection_lost(person),
             Event::Answered {
                 subject: Subject::Feed(subject),
@@ -143,6 +147,7 @@ impl<A: Admission> Dialogue<A> for GroupcallTypeDialogue {
             },
             Event::Decoding(decoding) if self.takes_notices => media_notice(decoding),
             Event::MediaChanged { .. }
+            | Event::Speakers { .. }
             | Event::Answered { .. }
             | Event::Candidate { .. }
             | Event::Decoding(_)

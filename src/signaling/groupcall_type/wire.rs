@@ -74,6 +74,9 @@ pub enum Outgoing<'a> {
         user_id: Id<'a>,
         media: &'static str,
     },
+    Speakers {
+        user_ids: Vec<Id<'a>>,
+    },
     ReceiveVideoAnswer {
         user_id: Id<'a>,
         #[serde(skip_serializing_if = "FeedWord::is_camera")]

@@ -285,7 +285,7 @@ impl Open {
             5 => rules.media_changed(peer, MediaState::Lost),
             6 => rules.decoding_changed(peer, somebody, MediaKind::Video, Some("VP9".to_owned())),
             7 => rules.decoding_changed(peer, somebody, MediaKind::Video, None),
-            _ => rules.speech_changed(peer, said.is_multiple_of(2)),
+            _ => rules.speech_changed(now, peer, said.is_multiple_of(2)),
         };
         self.take(effects);
     }

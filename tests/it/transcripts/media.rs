@@ -99,6 +99,8 @@ impl FakeMedia {
         let event = match word {
             "silent" => MediaEvent::Suspended { peer },
             "heard" => MediaEvent::Resumed { peer },
+            "speaks" => MediaEvent::SpeechBegan { peer },
+            "hushes" => MediaEvent::SpeechEnded { peer },
             _ => MediaEvent::Closed { peer, reason },
         };
         self.events.send(event).await.unwrap();

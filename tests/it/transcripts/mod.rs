@@ -13,11 +13,12 @@
 //! media lost 1               the media engine reports that this connection has ended
 //! media silent 1             ... that its client has fallen silent
 //! media heard 1              ... that its client is heard, for the first time or again
+//! media speaks 1             ... that somebody begins to speak over it; `hushes 1`: that they stop
 //! media ended 0              media worker 0 of two ends; another takes its place
 //! ```
 //!
-//! All that is sent has to stand in the transcript before the next `>`, `-`, `media lost`, `silent`, `heard` or `ended`, and
-//! before the end. The lines of one client keep their order; those of different clients may stand in any order, as on sockets.
+//! All that is sent has to stand in the transcript before the next `>`, `-`, or report of the media engine, and before the end. The
+//! lines of one client keep their order; those of different clients may stand in any order, as on sockets.
 //!
 //! A client whose name ends in `@call` or `@direct` has come to that path, the others to `/groupcall`. A client whose name ends
 //! in `@ws` has come to the message socket: its binary messages are written as JSON with the fields' names, and fields that are
@@ -46,6 +47,7 @@ mod messages;
 mod model;
 pub mod offers;
 mod shares;
+mod speakers;
 mod together;
 mod tokens;
 mod without_socket;
@@ -131,7 +133,7 @@ impl Stage {
             let (who, rest) = line.split_once(' ').expect("a name, then what happens");
             let (sign, what) = rest.split_once(' ').unwrap_or((rest, ""));
             match (who, sign) {
-                ("media", "lost" | "silent" | "heard") => {
+                ("media", "lost" | "silent" | "heard" | "speaks" | "hushes") => {
                     self.assert_all_heard(line);
                     self.media
                         .says(sign, what.parse().expect("a connection's number"))

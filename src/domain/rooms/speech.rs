@@ -1,0 +1,40 @@
+//! What everybody in a room is sent of who speaks.
+
+use std::time::Instant;
+
+use super::Rooms;
+use crate::domain::{Effect, Event};
+use crate::ids::{PeerId, RoomId};
+
+impl Rooms {
+    /// A connection has ended: nobody is heard over it any longer.
+    pub(super) fn silence(&mut self, id: RoomId, peer: PeerId) {
+        if let Some(room) = self.rooms.get_mut(&id) {
+            room.speaking.forget_peer(peer);
+            self.speech_due.extend(room.speaking.due().map(|due| (due, id)));
+        }
+    }
+
+    /// Sends a room who speaks, if that is news: at once, or when the last announcement is old enough. The two of a call know
+    /// it themselves.
+    pub(super) fn announce_speakers(&mut self, now: Instant, id: RoomId) -> Option<Effect> {
+        let room = self.rooms.get_mut(&id).filter(|room| room.name.is_some())?;
+        if !room.speaking.announce(now) {
+            self.speech_due.extend(room.speaking.due().map(|due| (due, id)));
+            return None;
+        }
+        let users = room.announced_speakers().into();
+        Some(Effect::TellEach {
+            sessions: room.sessions(),
+            event: Event::Speakers { users },
+        })
+    }
+
+    /// Sends all rooms whose time has come who speaks.
+    pub(super) fn announce_all_speakers(&mut self, now: Instant) -> Vec<Effect> {
+        let later = self.speech_due.split_off(&(now, RoomId(u64::MAX)));
+        let due = std::mem::replace(&mut self.speech_due, later);
+        let announced = due.into_iter().filter_map(|(_, id)| self.announce_speakers(now, id));
+        announced.collect()
+    }
+}
