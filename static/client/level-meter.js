@@ -1,5 +1,5 @@
 /**
- * How loud a microphone is, from Web Audio: for the meter in the lobby and one's own speaking indicator.
+ * How loud a microphone is, from Web Audio: for the meter in the lobby, and to notice that somebody talks while muted.
  */
 
 let context = null;

@@ -24,6 +24,7 @@
  * - `stream` {participant}: its `stream` has a new track (after a reconnection, a new stream)
  * - `connection` {participant | null}: a media connection changed state; null is one's own. Also when the server hears
  *   nothing any more of what a participant sends (their `isLost`), or hears it again
+ * - `speakers` {ids}: these speak now, as the server hears them, those who began first first; one's own id may be among them
  * - `decoding` {participant}: what of its media this browser cannot decode has changed, see Participant.undecodable
  * - `text` {id, name, mine, text, at}
  * - `file` {id, name, mine, fileName, url, fileType, at}
@@ -64,6 +65,8 @@ export class RoomClient extends EventTarget {
   publisher = null;
   /** When the last `join` was sent, by `performance.now()`. */
   joinSentAt = 0;
+  /** @type {string[]} who speaks now, as the server hears them, those who began first first */
+  speakers = [];
 
   #options;
   #socket;
@@ -75,6 +78,7 @@ export class RoomClient extends EventTarget {
     arrived: (message) => this.#onArrived(message),
     left: (message) => this.#onLeft(message),
     media: (message) => this.#onMedia(message),
+    speakers: ({ ids }) => this.#setSpeakers(ids),
     answer: (message) => this.#onAnswer(message),
     candidate: (message) => this.#onCandidate(message),
     decoding: (message) => this.#onDecoding(message),
@@ -177,6 +181,8 @@ export class RoomClient extends EventTarget {
     const present = new Set(participants.map(({ id }) => id));
     for (const id of [...this.participants.keys()]) if (!present.has(id)) this.#remove(id);
     this.#setState('joined');
+    // If somebody speaks, the next message says so.
+    this.#setSpeakers([]);
     // What a joiner waits for comes first; starting the encoders is the heavier part.
     for (const person of participants) if (person.id !== this.userId) this.#subscribe(person, true);
     this.#publish();
@@ -195,6 +201,11 @@ export class RoomClient extends EventTarget {
     if (!participant) return;
     participant.isLost = isLost;
     this.#emit('connection', { participant });
+  }
+
+  #setSpeakers(ids) {
+    this.speakers = ids;
+    this.#emit('speakers', { ids });
   }
 
   #onAnswer({ id, sdp }) {
@@ -303,6 +314,7 @@ export class RoomClient extends EventTarget {
       this.#refused(reason);
       return false;
     }
+    this.#setSpeakers([]);
     this.#setState(this.state === 'connecting' ? 'connecting' : 'reconnecting', { code, retryInMs, attempt });
     return true;
   }

@@ -71,6 +71,7 @@ const READERS = {
   },
   participantLeft: ({ userId }) => ({ kind: 'left', id: String(userId) }),
   participantMedia: ({ userId, media }) => ({ kind: 'media', id: String(userId), isLost: media === 'lost' }),
+  speakers: ({ userIds }) => ({ kind: 'speakers', ids: Array.isArray(userIds) ? userIds.map(String) : [] }),
   receiveVideoAnswer: ({ userId, sdpAnswer }) => ({ kind: 'answer', id: String(userId), sdp: String(sdpAnswer) }),
   // The protocol's document spells the field `candicate`.
   iceCandidate: ({ userId, candidate, candicate }) => ({

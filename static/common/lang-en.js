@@ -128,6 +128,7 @@ export const en = {
 
   'tile.you': '{name} (you)',
   'tile.muted': 'Muted',
+  'tile.speaking': 'speaks',
   'tile.pin': 'Show {name} large',
   'tile.unpin': 'Show {name} small again',
   'tile.connecting': 'Connecting …',

@@ -126,6 +126,7 @@ export const zh = {
 
   'tile.you': '{name}（我）',
   'tile.muted': '已静音',
+  'tile.speaking': '正在发言',
   'tile.pin': '放大显示 {name}',
   'tile.unpin': '取消放大 {name}',
   'tile.connecting': '正在连接…',

@@ -1,10 +1,11 @@
 /**
- * Looks several times a second who speaks, who is muted and whose picture is gone, and tells the tiles.
+ * Looks several times a second who is muted, whose picture is gone and who has spoken for a while, and tells the stage. Who speaks
+ * is the server's word.
  */
 import { LevelMeter, loudness } from '../client/level-meter.js';
 
 const INTERVAL_MS = 150;
-/** Loudness (0 at −60 dB, 1 at full scale) from which it is speech and no longer the room's noise. */
+/** Loudness of one's own microphone (0 at −60 dB, 1 at full scale) from which it is speech and no longer the room's noise. */
 const SPEECH = 0.36;
 /** The place of the speaker changes only when somebody else has spoken for this long. */
 const SPEAKER_CHANGE_MS = 900;
@@ -45,33 +46,26 @@ export class Activity {
   #look() {
     const now = performance.now();
     // Without the server nothing new is known: the last picture stays.
-    const loudest = this.#client.state === 'joined' ? this.#lookAtOthers(now) : null;
+    if (this.#client.state === 'joined') this.#lookAtOthers(now);
     this.#lookAtSelf(now);
-    this.#chooseSpeaker(loudest, now);
+    this.#chooseSpeaker(now);
   }
 
-  /** @returns {string | null} who is loudest */
   #lookAtOthers(now) {
-    let loudest = { id: null, level: 0 };
     for (const [id, participant] of this.#client.participants) {
       const tile = this.#stage.tiles.get(id);
       if (!tile) continue;
-      const level = speech(loudness(participant.audioLevel));
-      tile.setLevel(level);
       tile.setVideoShown(participant.hasVideo);
       tile.setMuted(this.#settled(participant, now) && !participant.hasAudio);
-      if (level > loudest.level) loudest = { id, level };
     }
-    return loudest.id;
   }
 
   #lookAtSelf(now) {
     const { tracks, sendingAudio } = this.#media;
     this.#meter.listen(tracks.audio);
-    const level = speech(loudness(this.#meter.level));
-    this.#stage.self?.setLevel(sendingAudio ? level : 0);
+    const speaks = loudness(this.#meter.level) > SPEECH;
     if (sendingAudio) this.#hinted = false;
-    if (sendingAudio || level === 0) {
+    if (sendingAudio || !speaks) {
       this.#mutedTalkSince = now;
     } else if (!this.#hinted && now - this.#mutedTalkSince > MUTED_TALK_MS) {
       this.#hinted = true;
@@ -79,7 +73,10 @@ export class Activity {
     }
   }
 
-  #chooseSpeaker(id, now) {
+  /** Of several, whoever began last: the others have had the place. */
+  #chooseSpeaker(now) {
+    const { speakers, userId } = this.#client;
+    const id = speakers.findLast((one) => one !== userId) ?? null;
     if (id !== this.#candidate.id) this.#candidate = { id, since: now };
     else if (id && now - this.#candidate.since > SPEAKER_CHANGE_MS) this.#stage.setSpeaker(id);
   }
@@ -90,8 +87,4 @@ export class Activity {
     if (!this.#connectedAt.has(pc)) this.#connectedAt.set(pc, now);
     return now - this.#connectedAt.get(pc) > SETTLE_MS;
   }
-}
-
-function speech(loud) {
-  return loud > SPEECH ? (loud - SPEECH) / (1 - SPEECH) : 0;
 }

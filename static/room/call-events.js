@@ -32,6 +32,7 @@ export class CallEvents {
     on('participantleft', (detail) => this.#left(detail));
     on('stream', ({ participant }) => this.#stream(participant));
     on('connection', ({ participant }) => this.#connection(participant));
+    on('speakers', ({ ids }) => this.#speakers(ids));
     on('decoding', ({ participant }) => this.#decoding(participant));
     on('text', (detail) => this.#text(detail));
     on('file', (detail) => this.#file(detail));
@@ -114,6 +115,11 @@ export class CallEvents {
     const state = client.publisher?.state;
     if (state === 'disconnected' || state === 'failed') notices.set('connection', { key: 'connection.media', busy: true });
     else if (state === 'connected') notices.clear('connection');
+  }
+
+  #speakers(ids) {
+    const { stage } = this.#call;
+    for (const [id, tile] of stage.tiles) tile.setSpeaking(ids.includes(id));
   }
 
   /** Whose picture or sound comes in a format that this browser lacks: silence would look like a fault of theirs. */

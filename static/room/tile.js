@@ -36,6 +36,7 @@ export class Tile {
       avatar: h('div.avatar', { 'aria-hidden': 'true' }),
       name: h('span.tile-name'),
       muted: h('span.tile-muted', { hidden: true }, icon('micOff')),
+      speaking: say(h('span.visually-hidden', { hidden: true }), 'tile.speaking'),
       status: h('p.tile-status', { hidden: true }, h('span.spinner', { 'aria-hidden': 'true' }), h('span')),
       notices: h('div.tile-notices', { role: 'status' }),
       bars,
@@ -50,7 +51,7 @@ export class Tile {
       this.#parts.avatar,
       this.#parts.status,
       this.#parts.notices,
-      h('footer.tile-plate', {}, this.#parts.muted, this.#parts.name, bars),
+      h('footer.tile-plate', {}, this.#parts.muted, this.#parts.name, this.#parts.speaking, bars),
       pinButton,
     );
     if (this.audio) this.element.append(this.audio);
@@ -108,10 +109,9 @@ export class Tile {
     this.#parts.muted.hidden = !muted;
   }
 
-  /** @param {number} level 0 to 1, as loud as it seems */
-  setLevel(level) {
-    this.element.classList.toggle('speaking', level > 0);
-    this.element.style.setProperty('--level', level.toFixed(2));
+  setSpeaking(speaks) {
+    this.element.classList.toggle('speaking', speaks);
+    this.#parts.speaking.hidden = !speaks;
   }
 
   /** @param {0 | 1 | 2 | 3 | null} quality */

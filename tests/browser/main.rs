@@ -29,6 +29,7 @@ mod reach;
 #[path = "../it/clients/relay.rs"]
 mod relay;
 mod room;
+mod speaking;
 #[path = "../support/mod.rs"]
 mod support;
 mod unbundled;

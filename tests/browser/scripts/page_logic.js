@@ -157,6 +157,12 @@ export const cases = {
     equal(read({ type: 'mediaDecodable', media: 'video' }), { ...both, media: 'video', undecodable: null });
   },
 
+  'who speaks is read as texts, and nonsense as nobody'() {
+    const read = (userIds) => readMessage(JSON.stringify({ type: 'speakers', userIds }));
+    equal(read([1, 'anna']), { kind: 'speakers', ids: ['1', 'anna'] });
+    equal(read('anna'), { kind: 'speakers', ids: [] });
+  },
+
   'people are read with either name of their fields'() {
     const read = (participant) => readMessage(JSON.stringify({ type: 'newParticipantArrived', participant }))?.participant;
     equal(read({ id: 0, name: 'Ada', prefix: 'Dr.', postfix: 'PhD' }), { id: '0', name: 'Dr. Ada PhD' });
