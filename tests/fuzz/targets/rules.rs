@@ -90,7 +90,7 @@ fn invite(bytes: &mut Bytes<'_>, callees: usize) -> Command {
     })
 }
 
-#[expect(clippy::too_many_lines, reason = "one arm for each command")]
+#[expect(clippy::too_many_lines, reason = "one arm a command")]
 fn command(bytes: &mut Bytes<'_>) -> Command {
     match bytes.below(20) {
         0 => {
