@@ -1,5 +1,6 @@
 /**
- * How loud a microphone is, from Web Audio: for the meter in the lobby, and to notice that somebody talks while muted.
+ * The loudness of a microphone, from Web Audio: for the meter in the lobby, and to notice that somebody talks while
+ * muted.
  */
 
 let context = null;
@@ -49,7 +50,7 @@ export class LevelMeter {
   }
 }
 
-/** Loudness as people judge it: 0 at −60 dB or below, 1 at full scale. */
+/** Loudness as people hear it: 0 at −60 dB or below, 1 at full scale. */
 export function loudness(level) {
   return level > 0 ? Math.min(1, Math.max(0, 1 + Math.log10(level) / 3)) : 0;
 }

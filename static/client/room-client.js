@@ -1,7 +1,6 @@
 /**
- * The client of a patchbay room: joins over `/groupcall`, publishes this page's media, receives everybody
- * else's, and comes back by itself after a lost connection. It has no user interface and can be imported by
- * any page of the same origin:
+ * The client of a patchbay room: joins over `/groupcall`, publishes this page's media, receives everybody else's, and comes back by
+ * itself after a lost connection. It has no user interface, and any page of the same origin can import it:
  *
  * ```js
  * import { RoomClient } from '/static/client/room-client.js';
@@ -24,8 +23,8 @@
  * - `stream` {participant}: its `stream` has a new track (after a reconnection, a new stream)
  * - `connection` {participant | null}: a media connection changed state; null is one's own. Also when the server hears
  *   nothing any more of what a participant sends (their `isLost`), or hears it again
- * - `speakers` {ids}: these speak now, as the server hears them, those who began first first; one's own id may be among them
- * - `decoding` {participant}: what of its media this browser cannot decode has changed, see Participant.undecodable
+ * - `speakers` {ids}: the people who speak now, as the server hears them, in the order in which they began; perhaps oneself too
+ * - `decoding` {participant}: the formats of its media that this browser cannot decode have changed, see Participant.undecodable
  * - `text` {id, name, mine, text, at}
  * - `file` {id, name, mine, fileName, url, fileType, at}
  * - `unrecognized` {message}: the server did not accept a message
@@ -41,7 +40,7 @@ import { outgoing, readMessage } from './wire.js';
 const CLOSE_REPLACED = 4001;
 /** … and the one for a room, or a server, that has no place left. */
 const CLOSE_FULL = 1013;
-/** … the one after too many wrong passwords from this network: the next one is not even looked at … */
+/** … the one after too many wrong passwords from this network: the next password is not even checked … */
 const CLOSE_TOO_MANY_GUESSES = 4029;
 /** … and those about tokens. */
 const CLOSE_REASONS = {
@@ -51,9 +50,9 @@ const CLOSE_REASONS = {
   4403: 'tokenRefused',
   4409: 'nameTaken',
 };
-/** A refusal is followed by the end of the socket; this long we wait for it. */
+/** After a refusal the server closes the socket; the client waits this long for it. */
 const REFUSAL_CLOSE_MS = 1000;
-/** A message longer than this would be refused as a whole; longer text is for a file. */
+/** A longer message would be refused as a whole; longer text is for a file. */
 export const MAX_TEXT_LENGTH = 4000;
 
 export class RoomClient extends EventTarget {
@@ -63,9 +62,9 @@ export class RoomClient extends EventTarget {
   participants = new Map();
   /** @type {Publisher | null} */
   publisher = null;
-  /** When the last `join` was sent, by `performance.now()`. */
+  /** The time, by `performance.now()`, when the last `join` was sent. */
   joinSentAt = 0;
-  /** @type {string[]} who speaks now, as the server hears them, those who began first first */
+  /** @type {string[]} the people who speak now, as the server hears them, in the order in which they began */
   speakers = [];
 
   #options;
@@ -91,7 +90,7 @@ export class RoomClient extends EventTarget {
   /**
    * @param {object} options
    * @param {string} options.room
-   * @param {string} options.userId one's own id; whoever joins later with the same id replaces us
+   * @param {string} options.userId one's own id; a client that joins later with the same id replaces this one
    * @param {string} [options.name] shown to others where the server has no name for the id
    * @param {string} [options.password]
    * @param {string} [options.token] proves that `userId` is one's own
@@ -152,12 +151,12 @@ export class RoomClient extends EventTarget {
     await this.publisher?.setVideo(track, { screen });
   }
 
-  /** The text comes back as a `text` event when the server has passed it on. @returns {boolean} */
+  /** The text comes back as a `text` event when the server has sent it to all. @returns {boolean} */
   sendText(text) {
     return this.state === 'joined' && this.#socket.send(outgoing.text(text.slice(0, MAX_TEXT_LENGTH)));
   }
 
-  /** Tells the room about an uploaded file. @param {{name: string, url: string, type?: string}} file */
+  /** Announces an uploaded file to the room. @param {{name: string, url: string, type?: string}} file */
   announceFile(file) {
     return this.state === 'joined' && this.#socket.send(outgoing.file(file));
   }
@@ -183,7 +182,7 @@ export class RoomClient extends EventTarget {
     this.#setState('joined');
     // If somebody speaks, the next message says so.
     this.#setSpeakers([]);
-    // What a joiner waits for comes first; starting the encoders is the heavier part.
+    // A joiner waits for others' media, so these come first; starting the encoders takes more time.
     for (const person of participants) if (person.id !== this.userId) this.#subscribe(person, true);
     this.#publish();
   }
@@ -216,7 +215,7 @@ export class RoomClient extends EventTarget {
     this.#peer(id)?.acceptCandidate(candidate);
   }
 
-  /** Of one's own video: another format is sent from now on, if there is one. Of another's: it cannot be shown here. */
+  /** About one's own video: another format is sent from now on, if there is one. About another's: it cannot be shown here. */
   #onDecoding({ id, watcher, media, undecodable }) {
     if (id === this.userId && media === 'video' && undecodable !== null) this.publisher?.changeFormat();
     const participant = this.participants.get(id);
@@ -240,7 +239,7 @@ export class RoomClient extends EventTarget {
     if (message?.type !== 'heart') this.#emit('unrecognized', { message });
   }
 
-  /** The server says no and closes the socket; the code of that tells a full room from a wrong password. */
+  /** The server refuses and closes the socket; the close code distinguishes a full room from a wrong password. */
   #onRefused({ reason }) {
     this.#refusal = reason;
     setTimeout(() => this.#refusal && this.#refused(this.#refusal), REFUSAL_CLOSE_MS);
@@ -303,7 +302,7 @@ export class RoomClient extends EventTarget {
 
   #connectionChanged(participant) {
     this.#emit('connection', { participant });
-    // Media that stops while the WebSocket looks open: perhaps the network is gone and nobody has noticed.
+    // Media that stop while the WebSocket looks open: perhaps there is no network, and nothing has noticed it yet.
     const state = (participant ?? this.publisher)?.state;
     if (state === 'disconnected' || state === 'failed') this.#socket.check();
   }

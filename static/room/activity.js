@@ -1,11 +1,11 @@
 /**
- * Looks several times a second who is muted, whose picture is gone and who has spoken for a while, and tells the stage. Who speaks
- * is the server's word.
+ * Checks several times a second who is muted, whose picture is missing and who has spoken for a while, and shows that on the
+ * stage. The server says who speaks.
  */
 import { LevelMeter, loudness } from '../client/level-meter.js';
 
 const INTERVAL_MS = 150;
-/** Loudness of one's own microphone (0 at −60 dB, 1 at full scale) from which it is speech and no longer the room's noise. */
+/** The loudness of one's own microphone (0 at −60 dB, 1 at full scale) from which it is speech and no longer the room's noise. */
 const SPEECH = 0.36;
 /** The place of the speaker changes only when somebody else has spoken for this long. */
 const SPEAKER_CHANGE_MS = 900;
@@ -45,7 +45,7 @@ export class Activity {
 
   #look() {
     const now = performance.now();
-    // Without the server nothing new is known: the last picture stays.
+    // Without the server there is no news: the last state stays.
     if (this.#client.state === 'joined') this.#lookAtOthers(now);
     this.#lookAtSelf(now);
     this.#chooseSpeaker(now);
@@ -73,7 +73,7 @@ export class Activity {
     }
   }
 
-  /** Of several, whoever began last: the others have had the place. */
+  /** Of several speakers, the one who began last gets the place: the others have had it. */
   #chooseSpeaker(now) {
     const { speakers, userId } = this.#client;
     const id = speakers.findLast((one) => one !== userId) ?? null;

@@ -1,15 +1,15 @@
 /**
- * What arrives from the room, shown: people, their streams, chat, and the state of the connections.
+ * Shows the events of the room: people, their streams, chat, and the state of the connections.
  */
 import { connectionStatus } from './stage.js';
 
-/** People who come back within this time were only reconnecting: nobody needs to hear of it. */
+/** People who come back within this time were only reconnecting: nothing is shown for that. */
 const RETURN_MS = 4000;
-/** A connection that is made faster than this needs no words. */
+/** A connection that is made faster than this needs no notice. */
 const QUICK_MS = 800;
-/** The server says with these close codes that it stops or starts again. */
+/** The close codes with which the server says that it stops or starts again. */
 const CLOSE_RESTARTING = [1001, 1012];
-/** After this many attempts it is no restart any more. */
+/** After this many attempts it no longer counts as a restart. */
 const RESTART_ATTEMPTS = 6;
 const TOAST_TEXT = 120;
 
@@ -19,7 +19,7 @@ export class CallEvents {
   #connectingTimer = 0;
   #wasJoined = false;
   #isRestarting = false;
-  /** What keeps media from being connected. */
+  /** The problem that keeps media from being connected. */
   #problem = null;
 
   /** @param {import('./call.js').Call} call @param {import('../client/stats-monitor.js').StatsMonitor} monitor */
@@ -122,7 +122,7 @@ export class CallEvents {
     for (const [id, tile] of stage.tiles) tile.setSpeaking(ids.includes(id));
   }
 
-  /** Whose picture or sound comes in a format that this browser lacks: silence would look like a fault of theirs. */
+  /** Says whose picture or sound comes in a format that this browser lacks: silence would look like a fault of theirs. */
   #decoding({ id, undecodable }) {
     const keys = [];
     if (undecodable.video !== null) keys.push('tile.cannotShow');

@@ -5,9 +5,9 @@ import { h } from '../common/dom.js';
 import { icon } from '../common/icons.js';
 import { label, say, t } from '../common/i18n.js';
 
-/** A picture that would lose more than this part of itself is shown whole, with bars: 16:9 just fits a square. */
+/** A picture is shown whole, with bars, if cropping would take more than this part of it: 16:9 just fits a square. */
 const MAX_CROP = 0.44;
-/** Cameras send at most this here; what is wider is most likely a screen, whose edges matter. */
+/** The widest picture of a camera here; a wider one is most likely a screen, whose edges matter. */
 const CAMERA_MAX_WIDTH = 1280;
 
 export class Tile {
@@ -84,7 +84,7 @@ export class Tile {
     }
   }
 
-  /** Starts what the browser has stopped. @returns {Promise<boolean>} false when it wants a click first */
+  /** Starts sound that the browser has stopped. @returns {Promise<boolean>} false when it wants a click first */
   async play() {
     this.video.play().catch(() => {});
     try {
@@ -124,14 +124,14 @@ export class Tile {
     bars.title = t(`quality.${quality}`);
   }
 
-  /** @param {string | null} key what is going on with the connection, or null */
+  /** @param {string | null} key the text about the connection's state, or null */
   setStatus(key) {
     const { status } = this.#parts;
     status.hidden = key === null;
     if (key) say(status.lastElementChild, key);
   }
 
-  /** @param {string[]} keys what of this person cannot be shown or played here */
+  /** @param {string[]} keys the texts about media of this person that cannot be shown or played here */
   setNotices(keys) {
     this.#parts.notices.replaceChildren(...keys.map((key) => say(h('p'), key, { name: this.#name })));
   }
@@ -181,7 +181,7 @@ export function initials(name) {
   if (words.length === 0) return '?';
   const first = (word) => [...word][0] ?? '';
   const isHan = /\p{Script=Han}/u.test(words[0]);
-  // A Chinese name is known by its last characters; they say more than the family name.
+  // People know a Chinese name by its last characters, which say more than the family name.
   if (isHan && words.length === 1) return [...words[0]].slice(-2).join('');
   return (words.length === 1 ? first(words[0]) : first(words[0]) + first(words.at(-1))).toUpperCase();
 }
