@@ -221,7 +221,7 @@ pub enum Event {
         user: UserId,
         media: MediaState,
     },
-    /// Who in the room speaks now, those who began first first: at most eight, and at most four times a second.
+    /// The users in the room who speak now, the earliest speaker first: at most eight, and at most four times a second.
     Speakers {
         users: Arc<[UserId]>,
     },

@@ -37,7 +37,7 @@ pub(super) struct Rooms {
     pub quotas: Quotas,
     /// Participants whose media are missing; the others have not been sent that yet. Each participant is in it once at most.
     missing: BTreeSet<Due>,
-    /// Rooms that are to be sent who speaks, each with the time of that. Some may have closed meanwhile.
+    /// Rooms that are to be sent who speaks, each with the time for that. Some may have closed meanwhile.
     speech_due: BTreeSet<(Instant, RoomId)>,
     next_id: u64,
     /// Changes of rooms of two since the last call of [`Rooms::take_pair_changes`].

@@ -1,21 +1,21 @@
-//! Who speaks: who is shown in the slots that follow the speaker, and what the room is sent of it.
+//! Who speaks: who is shown in the slots that follow the speaker, and what the room is sent about it.
 
 use std::time::{Duration, Instant};
 
 use crate::ids::{ParticipantId, PeerId};
 
-/// Time between two announcements in one room of who speaks, whatever its participants do. A mark that comes later than that
-/// seems late; with less, a hundred people who begin and stop at random would make a hundred frames for each other many times a
-/// second.
+/// Time between two announcements in one room of who speaks, whatever its participants do. After a longer time a mark seems
+/// late. With a shorter one, a hundred people who begin and stop at random would make a hundred frames for each other many
+/// times a second.
 const ANNOUNCEMENT_GAP: Duration = Duration::from_millis(250);
 
-/// Participants of one announcement: where more speak at once nobody is understood. It bounds what an announcement weighs.
+/// Participants of one announcement, which limits its length. If more speak at once nobody is understood.
 const ANNOUNCED_MAX: usize = 8;
 
-/// Who speaks now, and what the room was sent of it last.
+/// Who speaks now, and what the room was sent about it last.
 #[derive(Debug, Default)]
 pub(super) struct Speaking {
-    /// In the order in which they began, by the connection over which they are heard.
+    /// Participants who speak now, each with the connection over which they are heard, in the order in which they began.
     now: Vec<(PeerId, ParticipantId)>,
     announced: Vec<ParticipantId>,
     announced_at: Option<Instant>,
@@ -29,29 +29,29 @@ impl Speaking {
         }
     }
 
-    /// The connection has ended.
+    /// Forgets a connection that has ended.
     pub fn forget_peer(&mut self, peer: PeerId) {
         self.now.retain(|(one, _)| *one != peer);
     }
 
-    /// The participant has left, of which everybody is sent another event.
+    /// Forgets a participant who has left. Everybody is sent another event about that.
     pub fn forget(&mut self, participant: ParticipantId) {
         self.now.retain(|(_, one)| *one != participant);
         self.announced.retain(|one| *one != participant);
     }
 
-    /// The participants of the last announcement, who began first first.
+    /// The participants of the last announcement, the earliest speaker first.
     pub fn announced(&self) -> &[ParticipantId] {
         &self.announced
     }
 
-    /// When the room is to be sent who speaks, if that is not what it was sent last.
+    /// Time at which the room is to be sent who speaks. `None` if that is what it was sent last.
     pub fn due(&self) -> Option<Instant> {
         let earliest = self.announced_at? + ANNOUNCEMENT_GAP;
         (self.heard() != self.announced).then_some(earliest)
     }
 
-    /// Whether the room is to be sent now who speaks: [`Speaking::announced`].
+    /// Whether the room is to be sent now who speaks. Then [`Speaking::announced`] are the participants to be sent.
     pub fn announce(&mut self, now: Instant) -> bool {
         let is_due = match self.announced_at {
             Some(_) => self.due().is_some_and(|due| due <= now),
@@ -64,7 +64,7 @@ impl Speaking {
         is_due
     }
 
-    /// Each once, though somebody may be heard over several connections.
+    /// The participants who are heard, each of them once, even over several connections.
     fn heard(&self) -> Vec<ParticipantId> {
         let mut heard: Vec<ParticipantId> = Vec::new();
         for (_, participant) in &self.now {
@@ -121,7 +121,7 @@ mod tests {
         assert!(speaking.announce(at(250)));
         assert_eq!(speaking.announced(), [anna, ben], "each once");
         speaking.note(PeerId(2), ben, false);
-        assert_eq!(speaking.due(), None, "he is heard over his other connection");
+        assert_eq!(speaking.due(), None, "Ben is heard over another connection");
         speaking.note(PeerId(1), anna, false);
         speaking.note(PeerId(1), anna, true);
         assert_eq!(speaking.due(), Some(at(500)), "the order has changed");

@@ -1,4 +1,4 @@
-//! What everybody in a room is sent of who speaks.
+//! What everybody in a room is sent about who speaks.
 
 use std::time::Instant;
 
@@ -15,8 +15,8 @@ impl Rooms {
         }
     }
 
-    /// Sends a room who speaks, if that is news: at once, or when the last announcement is old enough. The two of a call know
-    /// it themselves.
+    /// Sends a room who speaks, if that has changed: at once, or when the last announcement is old enough. The two parties of a
+    /// call are not sent it: they know it themselves.
     pub(super) fn announce_speakers(&mut self, now: Instant, id: RoomId) -> Option<Effect> {
         let room = self.rooms.get_mut(&id).filter(|room| room.name.is_some())?;
         if !room.speaking.announce(now) {
@@ -30,7 +30,7 @@ impl Rooms {
         })
     }
 
-    /// Sends all rooms whose time has come who speaks.
+    /// Sends who speaks to all rooms whose time for that has come.
     pub(super) fn announce_all_speakers(&mut self, now: Instant) -> Vec<Effect> {
         let later = self.speech_due.split_off(&(now, RoomId(u64::MAX)));
         let due = std::mem::replace(&mut self.speech_due, later);

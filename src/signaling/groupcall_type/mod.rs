@@ -20,7 +20,7 @@
 //! | `newParticipantArrived` | `participant` | somebody enters |
 //! | `participantLeft` | `userId` | somebody leaves, or enters again with a newer session (then they arrive once more); also to clients that watched over a connection that the server has lost, before a `newParticipantArrived` of the same participant: they are to watch anew |
 //! | `participantMedia` | `userId`, `media`: `lost` or `back` | somebody's media no longer arrive though they are still in the room, or arrive again; on entering, for each participant whose media are lost, and when such a participant is to be watched anew. Only to clients that joined with `notices` |
-//! | `speakers` | `userIds` | others than before speak now, the client's own user among them: all who do, those who began first first, at most eight; at most four times a second. On entering, if somebody speaks. Whoever leaves is not announced to be silent. Only to clients that joined with `notices` |
+//! | `speakers` | `userIds` | other people speak than before: all who speak now, the client's own user included, the earliest speaker first, at most eight. At most four times a second, and on entering if somebody speaks. Nobody who leaves is announced to be silent. Only to clients that joined with `notices` |
 //! | `receiveVideoAnswer` | `userId`, `sdpAnswer`; `feed` if it is `screen` | at once after the offer, whether or not anything is published yet |
 //! | `iceCandidate` | `userId`, `candidate` and `candicate`, the same `{candidate, sdpMid, sdpMLineIndex}`; `feed` if it is `screen` | after that answer, which contains it too |
 //! | `reciveTextMessage` (so spelled) | `userId`, `message` | a chat text; once for each kind in `groupcall.text_message_types` |
