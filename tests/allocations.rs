@@ -286,7 +286,7 @@ fn the_memory_of_three_greedy_publishers_is_bounded_and_given_back_when_they_hav
     }
 }
 
-/// What the worker holds for one participant of a meeting of ten: ten connections, and the packets that the others may miss.
+/// The memory of the worker for one participant of a meeting of ten: ten connections, and the packets that the others may miss.
 #[test]
 fn a_participant_in_a_meeting_of_ten_costs_half_a_mebibyte_at_most() {
     const PARTICIPANTS: u64 = 10;
@@ -297,7 +297,7 @@ fn a_participant_in_a_meeting_of_ten_costs_half_a_mebibyte_at_most() {
     let connected = counting::live_bytes();
     let copies = meeting.send(Duration::from_secs(4));
     assert!(copies >= 4 * 150 * 90, "everybody gets everything: {copies} copies");
-    // The clients live in this process too: what goes with them is not the server's.
+    // The clients live in this process too: memory that is freed with them is not the server's.
     let clients = counting::live_bytes();
     meeting.forget_clients();
     let clients = clients - counting::live_bytes();

@@ -1,4 +1,4 @@
-//! Who speaks is marked on everybody's page, by the server's word alone.
+//! Everybody's page marks who speaks, by the server's word alone.
 
 use crate::harness::chromium::{Chromium, Options};
 use crate::harness::page::Page;
@@ -6,7 +6,7 @@ use crate::harness::room::{MEDIA_PATIENCE, SIGNAL_PATIENCE, enter_with};
 use crate::harness::turn;
 use crate::support::server::Server;
 
-/// Takes from the page what it could hear by itself.
+/// A script that takes from the page everything by which it could hear by itself.
 const DEAF: &str = "(() => {
     RTCRtpReceiver.prototype.getSynchronizationSources = () => [];
     AnalyserNode.prototype.getFloatTimeDomainData = (samples) => samples.fill(0);
@@ -15,7 +15,7 @@ const DEAF: &str = "(() => {
 
 async fn is_marked(page: &Page, user: u32, marked: bool) {
     let tile = format!("document.querySelector('[data-participant=\"{user}\"]')");
-    // The ring, and the word for who does not see it.
+    // The ring, and the word for people who do not see it.
     let ring = format!("{tile}.classList.contains('speaking')");
     let word = format!(
         "[...{tile}.querySelectorAll('.visually-hidden:not([hidden])')].some((one) => one.textContent === 'speaks')"

@@ -12,10 +12,10 @@ use super::media_client::{AUDIO_PT, Client, VIDEO_PT, VIDEO_RTX_PT, codec, rtp, 
 
 const VIDEO_SSRC: u32 = 0x1000;
 const AUDIO_SSRC: u32 = 0x2000;
-/// One camera of 1.5 Mb/s: so many packets a second, of so many bytes each.
+/// The packets of one camera of 1.5 Mb/s: so many a second, of so many bytes each.
 const VIDEO_PACKETS: u64 = 150;
 const VIDEO_BYTES: usize = 1_250;
-/// Opus at 40 kb/s, 20 ms each.
+/// The packets of Opus at 40 kb/s, 20 ms each.
 const AUDIO_PACKETS: u64 = 50;
 const AUDIO_BYTES: usize = 112;
 
@@ -38,7 +38,7 @@ fn sections(publishes: bool, local_ssrc: u32) -> Vec<MediaSection> {
 }
 
 impl Meeting {
-    /// A worker in whose room nobody is yet.
+    /// A worker in whose room there is nobody yet.
     pub fn new(now: Instant) -> Meeting {
         let (worker, identity) = worker(now);
         Meeting {
@@ -51,7 +51,7 @@ impl Meeting {
         }
     }
 
-    /// So many come, and all connections come about.
+    /// So many people come, and all connections are made.
     pub fn gather(&mut self, participants: u64) {
         let server = &self.identity;
         let own = DtlsIdentity::generate().expect("a certificate can be made");
@@ -71,7 +71,7 @@ impl Meeting {
         }
     }
 
-    /// Everybody sends for so long; returns how many copies were made.
+    /// Everybody sends for so long. Returns how many copies were made.
     pub fn send(&mut self, time: Duration) -> u64 {
         let before = self.worker.stats().forwarded_packets;
         let video_every = Duration::from_secs(1) / VIDEO_PACKETS as u32;
@@ -117,7 +117,7 @@ impl Meeting {
         self.worker.egress().clear();
     }
 
-    /// The clients' side is no more, without a word.
+    /// Removes the clients' side, without a goodbye.
     pub fn forget_clients(&mut self) {
         self.publishers = Vec::new();
         self.watchers = Vec::new();

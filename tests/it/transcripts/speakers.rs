@@ -1,4 +1,4 @@
-//! Who speaks, as everybody in a room is sent it who takes notices.
+//! The people who speak, as they are announced to everybody in a room who takes notices.
 
 use tokio::time::{Duration, advance};
 
@@ -124,7 +124,7 @@ async fn whoever_comes_is_sent_who_speaks_and_nobody_speaks_over_a_connection_th
         .await;
     advance(Duration::from_millis(251)).await;
     stage.settle().await;
-    // Whoever leaves is announced by that alone.
+    // If a speaker leaves, only the leave is announced.
     stage
         .play(
             r#"

@@ -1,4 +1,4 @@
-//! What the clock makes a worker do: nothing for those for whom nothing is due.
+//! Work that the clock causes in a worker: nothing is done for connections for which nothing is due.
 
 use super::*;
 
@@ -6,14 +6,14 @@ fn visits(stage: &Stage) -> u64 {
     stage.worker.stats().visits
 }
 
-/// Visits within so many seconds in which nothing arrives.
+/// The number of visits within so many seconds in which nothing arrives.
 fn visits_in(stage: &mut Stage, seconds: u64) -> u64 {
     let before = visits(stage);
     stage.pass(Duration::from_secs(seconds));
     visits(stage) - before
 }
 
-/// Connections that were offered and whose clients have not been heard yet.
+/// Opens connections whose clients have not been heard yet.
 fn offer(stage: &mut Stage, numbers: std::ops::Range<u64>) {
     let own = DtlsIdentity::generate().unwrap();
     for number in numbers {
@@ -44,7 +44,8 @@ fn of_thousands_of_connections_those_are_visited_for_which_something_is_due() {
         }
         visits(stage) - before
     };
-    // The publisher for its feedback, the track for its layers, those who get it when the picture begins.
+    // The publisher is visited for its feedback, the track for its layers, and its subscribers when the
+    // picture begins.
     let active = sends(&mut stage);
     assert!((20..=60).contains(&active), "{active} in a second of pictures");
     let connected = stage.worker.stats().peers;
@@ -106,7 +107,7 @@ fn what_is_missing_is_asked_for_within_ten_milliseconds_and_again_when_it_is_due
     stage.pass(Duration::from_millis(10));
     assert_eq!(stage.worker.stats().nacks_sent - before.1, 1);
     stage.pass(Duration::from_millis(490));
-    // Each 60 ms or a little later, and not looked at in between.
+    // One each 60 ms or a little later, with no visit in between.
     let asked = stage.worker.stats().nacks_sent - before.1;
     assert!((6..=8).contains(&asked), "{asked} times");
     let made = visits(&stage) - before.0;
