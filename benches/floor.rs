@@ -29,6 +29,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use patchbay::ids::{Feed, FeedRef, ParticipantId};
 use patchbay::media::demux::{Class, classify};
+use patchbay::media::description::Description;
 use patchbay::media::names::Use;
 use patchbay::media::peer::dtls::{Dtls, DtlsIdentity, Progress};
 use patchbay::media::peer::ice::{Ice, Learning, Path, Request};
@@ -156,7 +157,8 @@ async fn talk(signaling: Shared, mut socket: WebSocket) {
                     uses: &uses,
                     audience: &[],
                 };
-                let answered = negotiate::answer(&field("sdpOffer"), &signaling.local, role, None, &mut rand::rng());
+                let offer = Description::read(&field("sdpOffer"));
+                let answered = negotiate::answer(&offer, &signaling.local, role, None, &mut rand::rng());
                 let Ok(Negotiated { answer, transports, .. }) = answered else {
                     continue;
                 };

@@ -37,6 +37,7 @@ use crate::ids::{
     CallId, Feed, FeedRef, OfferTag, ParticipantId, PeerId, PushTarget, RoomId, RoomName, SessionId, SlotId, Turn,
     UserId,
 };
+use crate::media::description::Description;
 
 /// A user, and how they are shown to others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,10 +171,11 @@ pub struct Conference {
     pub speaker_slots: Vec<MediaKind>,
 }
 
-/// A session description, and what tells its connection from others.
+/// An offer of a connection, and what tells that connection from others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Offer {
-    pub sdp: String,
+    /// What the offer says; it is passed on unread.
+    pub description: Description,
     pub identity: ConnectionIdentity,
     /// Tag that comes back with the answer. `None` from families whose answers name their subject.
     pub tag: Option<OfferTag>,
@@ -399,7 +401,7 @@ pub struct Negotiation {
     pub subject: Subject,
     /// Tag of the offer.
     pub tag: Option<OfferTag>,
-    pub sdp: String,
+    pub description: Description,
     /// Number of DTLS associations that the client's connection has had before, whose keys nobody has any longer.
     pub association: u32,
 }

@@ -309,7 +309,7 @@ impl Rooms {
                 uses,
                 subject: Subject::Call { call, side },
                 tag: guest.offer.tag,
-                sdp: guest.offer.sdp,
+                description: guest.offer.description,
                 association,
             });
         }

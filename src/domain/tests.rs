@@ -56,8 +56,12 @@ fn offer(rooms: &mut Rules, session: u64, subject: &str, number: u32) -> Result<
         certificate: number.to_string(),
         ufrag: number.to_string(),
     };
-    let (subject, sdp, tag) = (UserFeed::camera(subject.into()), String::new(), None);
-    let offer = Offer { sdp, identity, tag };
+    let (subject, description, tag) = (UserFeed::camera(subject.into()), Description::default(), None);
+    let offer = Offer {
+        description,
+        identity,
+        tag,
+    };
     rooms.handle(now(), SessionId(session), Command::Offer { subject, offer })
 }
 

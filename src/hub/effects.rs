@@ -14,12 +14,13 @@ use super::placement::{LostPlaces, Place, Placement};
 use crate::domain::{self, Candidate, Effect, EndReason, Errand, Event, MediaKind, Negotiation, Subject};
 use crate::ids::{FeedRef, PeerId, RoomId, SessionId, SlotId, UserId, WorkerId};
 use crate::media::codec::{Codec, Kind};
+use crate::media::description::OfferError;
 use crate::media::engine::Media;
 #[cfg(debug_assertions)]
 use crate::media::messages::Fault;
 use crate::media::messages::MediaCommand;
 use crate::media::names;
-use crate::media::peer::negotiate::{self, Negotiated, OfferError, Role};
+use crate::media::peer::negotiate::{self, Negotiated, Role};
 use crate::media::session::PeerSpec;
 
 /// Carries out effects, and keeps the state that is needed for that and does not concern the rules.
@@ -222,7 +223,7 @@ impl Executor {
         // If several are answered at once, each is the other's audience.
         if negotiations.len() > 1 {
             for negotiation in &negotiations {
-                self.learn(negotiation, negotiate::decodable(&negotiation.sdp));
+                self.learn(negotiation, negotiation.description.decodes());
             }
         }
         let peers: Vec<PeerId> = negotiations.iter().map(|negotiation| negotiation.peer).collect();
@@ -311,7 +312,7 @@ impl Executor {
             let local = local.to_mut();
             local.fingerprint = local.spare_fingerprint;
         }
-        negotiate::answer(&negotiation.sdp, &local, role, previous, &mut self.random).map_err(|error| {
+        negotiate::answer(&negotiation.description, &local, role, previous, &mut self.random).map_err(|error| {
             Failure::BadOffer {
                 peer: negotiation.peer,
                 error,

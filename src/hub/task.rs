@@ -373,12 +373,12 @@ fn log_request(session: SessionId, command: &Command) {
         Command::Leave => info!(%session, "leaves"),
         Command::Offer { subject, offer } => {
             let (subject, feed) = (alias(subject.user.as_str()), subject.feed);
-            debug!(%session, %subject, ?feed, bytes = offer.sdp.len(), "offers");
+            debug!(%session, %subject, ?feed, bytes = offer.description.bytes(), "offers");
         }
         Command::OfferConference { conference, offer } => {
             let (watches, slots) = (conference.watch.len(), conference.speaker_slots.len());
             let publishes = conference.publish;
-            debug!(%session, ?publishes, watches, slots, bytes = offer.sdp.len(), "offers a connection for several feeds");
+            debug!(%session, ?publishes, watches, slots, bytes = offer.description.bytes(), "offers a connection for several feeds");
         }
         Command::Candidate { subject } => debug!(%session, subject = %alias(subject.user.as_str()), "candidate"),
         Command::Say { text } => debug!(%session, bytes = text.len(), "says"),
@@ -423,7 +423,7 @@ fn log_call(session: SessionId, command: &CallCommand) {
             answer: Answer::Decline(why),
             ..
         } => info!(%session, from = %alias(&from.to_string()), ?why, "declines"),
-        CallCommand::Renew { offer } => debug!(%session, bytes = offer.sdp.len(), "offers anew in a call"),
+        CallCommand::Renew { offer } => debug!(%session, bytes = offer.description.bytes(), "offers anew in a call"),
         CallCommand::HangUp { with: Some(other), .. } => {
             info!(%session, with = %alias(&other.to_string()), "hangs up");
         }

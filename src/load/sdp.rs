@@ -396,6 +396,7 @@ mod tests {
 
     use super::*;
     use crate::ids::{Feed, FeedRef, ParticipantId};
+    use crate::media::description;
     use crate::media::names::Use;
     use crate::media::peer::negotiate::{self, Role};
     use crate::media::session::LocalEnd;
@@ -414,6 +415,7 @@ mod tests {
         };
         let offer = offer(&local(), &[9; 32], sections, "load");
         let mut random = StdRng::seed_from_u64(2);
+        let offer = description::Description::read(&offer);
         let negotiated = negotiate::answer(&offer, &server, role, None, &mut random).unwrap();
         let description = Description::parse(&negotiated.answer).unwrap();
         (negotiated, description)

@@ -7,8 +7,9 @@
 //! ```
 //!
 //! A room's publishers live on one worker, its home, and so do its subscribers, until they are many: then others [mirror](link)
-//! it. Negotiation (SDP) is a pure function that runs on the signaling side
-//! ([`peer::negotiate`]); a worker gets its result as [`session::PeerSpec`].
+//! it. An offer (SDP) is read where it arrives, into a
+//! [`description::Description`]; negotiation is a pure function of that, on the signaling side ([`peer::negotiate`]); a worker gets its
+//! result as [`session::PeerSpec`].
 
 mod addresses;
 mod agenda;
@@ -16,6 +17,7 @@ pub mod bandwidth;
 pub mod clock;
 pub mod codec;
 pub mod demux;
+pub mod description;
 pub mod doorbell;
 pub mod driver;
 pub mod egress;

@@ -1,34 +1,28 @@
-//! An offer as the domain takes it: the text, and what tells its connection from others.
+//! An offer as the domain takes it: read, with what tells its connection from others. This is the only place where a client's
+//! offer is read; it is called in the task of the client's session, and the text ends here.
 
 use super::limits::SDP_BYTES_MAX;
 use crate::domain::{ConnectionIdentity, Offer};
+use crate::media::description::Description;
 
 /// `None` where it is too long to be looked at.
 pub fn offer(sdp: String) -> Option<Offer> {
     if sdp.len() > SDP_BYTES_MAX {
         return None;
     }
-    let identity = identity(&sdp);
+    let description = Description::read(&sdp);
+    let marks = description.marks();
+    let identity = ConnectionIdentity {
+        origin: marks.origin.clone(),
+        certificate: marks.certificate.clone(),
+        ufrag: marks.ufrag.clone(),
+    };
     let tag = None;
-    Some(Offer { sdp, identity, tag })
-}
-
-fn identity(sdp: &str) -> ConnectionIdentity {
-    let first = |prefix: &str| {
-        let value = sdp.lines().find_map(|line| line.strip_prefix(prefix));
-        value.unwrap_or_default().trim().to_owned()
-    };
-    let origin = first("o=");
-    let mut parts = origin.split_whitespace();
-    let origin = match (parts.next(), parts.next()) {
-        (Some(user), Some(session)) => format!("{user} {session}"),
-        _ => String::new(),
-    };
-    ConnectionIdentity {
-        origin,
-        certificate: first("a=fingerprint:").to_ascii_uppercase(),
-        ufrag: first("a=ice-ufrag:"),
-    }
+    Some(Offer {
+        description,
+        identity,
+        tag,
+    })
 }
 
 #[cfg(test)]
@@ -44,8 +38,9 @@ mod tests {
             certificate: "SHA-256 AA:BB".to_owned(),
             ufrag: "abcd".to_owned(),
         };
-        assert_eq!(identity(sdp), expected);
-        assert_eq!(identity("nonsense"), ConnectionIdentity::default());
+        let identity = |sdp: &str| offer(sdp.to_owned()).map(|offer| offer.identity);
+        assert_eq!(identity(sdp), Some(expected));
+        assert_eq!(identity("nonsense"), Some(ConnectionIdentity::default()));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use patchbay::domain::{Claim, Command, Event, Offer, Person, Refusal, RoomKind, 
 use patchbay::http::desk::{Desk, NotDone, Token};
 use patchbay::hub::{self, Capacity, Events, HubHandle, NoPlace, Session};
 use patchbay::ids::Turn;
+use patchbay::media::description::Description;
 use patchbay::shares::ClientAddress;
 use tokio::task::yield_now;
 
@@ -72,7 +73,7 @@ fn camera(of: &str) -> UserFeed {
 
 fn offer(direction: &str, number: u32) -> Offer {
     Offer {
-        sdp: offers::offer(direction, number, false),
+        description: Description::read(&offers::offer(direction, number, false)),
         ..Offer::default()
     }
 }

@@ -147,6 +147,25 @@ fn the_domain_knows_no_task_no_format_and_no_layer_above_it() {
     );
 }
 
+/// The hub gets values of which no text can be made, so what it would need to read an offer itself is looked for.
+#[test]
+fn offers_are_read_by_the_sessions_that_bring_them_and_nowhere_else() {
+    let reads = |file: &SourceFile| !file.path.contains("tests") && file.path != "src/signaling/offer.rs";
+    let program = || rust_files("src").into_iter().filter(reads);
+    let mut offences: Vec<String> = program()
+        .filter(|file| file.path != "src/media/description.rs")
+        .flat_map(|file| file.mentions(&["Description::read("]))
+        .collect();
+    let readers = [
+        "src/media/description/",
+        "src/media/peer/negotiate/write.rs",
+        "src/load/",
+    ];
+    let others = program().filter(|file| !readers.iter().any(|reader| file.path.starts_with(reader)));
+    offences.extend(others.flat_map(|file| file.mentions(&["rtc_sdp"])));
+    assert_none("src/signaling/offer.rs reads offers, in the session's task", offences);
+}
+
 #[test]
 fn no_family_knows_another() {
     let families: Vec<PathBuf> = fs::read_dir(root().join("src/signaling"))

@@ -12,6 +12,7 @@ use crate::domain::{
     Answer, CallCommand, Claim, Command, Effect, Event, Newcomer, Registration, Rules, Use, some_instant,
 };
 use crate::ids::DeviceId;
+use crate::media::description::Description;
 
 /// Rules and a clock that only the test moves.
 struct Exchange {
@@ -49,7 +50,7 @@ fn answer_to(from: Address, answer: Answer) -> CallCommand {
 
 fn offer() -> Offer {
     Offer {
-        sdp: "v=0".to_owned(),
+        description: Description::read("v=0"),
         ..Offer::default()
     }
 }

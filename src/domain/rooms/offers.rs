@@ -114,7 +114,7 @@ impl Rooms {
             uses: role.uses,
             subject: role.subject,
             tag: offer.tag,
-            sdp: offer.sdp,
+            description: offer.description,
             association,
         }]));
         Ok(effects)

@@ -16,7 +16,7 @@ fn room_of(names: &[&str]) -> Rules {
 
 fn offer_conference(rules: &mut Rules, session: u64, conference: Conference) -> Result<Vec<Effect>, Refusal> {
     let offer = Offer {
-        sdp: String::new(),
+        description: Description::default(),
         identity: identity("- 70", "CONFERENCE", "u"),
         tag: None,
     };
@@ -161,9 +161,13 @@ fn a_screen_is_a_connection_of_its_own_and_its_end_is_not_the_end_of_its_partici
         user: "anna".into(),
         feed: Feed::Screen,
     };
-    let (sdp, identity) = (String::new(), identity("- 2", "2", "2"));
+    let (description, identity) = (Description::default(), identity("- 2", "2", "2"));
     let tag = None;
-    let offer = Offer { sdp, identity, tag };
+    let offer = Offer {
+        description,
+        identity,
+        tag,
+    };
     let effects = rules
         .handle(now(), SessionId(1), Command::Offer { subject, offer })
         .unwrap();

@@ -12,6 +12,7 @@ use patchbay::domain::{
     Recipient, Registration, RoomKind, Rules, Side, Subject, UserFeed, Waits, WhenBusy,
 };
 use patchbay::ids::{CallId, Feed, ParticipantId, PeerId, PushTarget, RoomId, SessionId, Turn};
+use patchbay::media::description::Description;
 use patchbay::shares::ClientAddress;
 
 use super::bytes::Bytes;
@@ -31,7 +32,7 @@ const SESSIONS: u64 = 8;
 fn offer(bytes: &mut Bytes<'_>) -> Offer {
     let number = bytes.below(4).to_string();
     Offer {
-        sdp: String::new(),
+        description: Description::default(),
         identity: ConnectionIdentity {
             origin: number.clone(),
             certificate: number.clone(),

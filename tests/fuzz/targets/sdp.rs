@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use patchbay::ids::{Feed, FeedRef, ParticipantId};
+use patchbay::media::description::{BYTES_MAX, Description};
 use patchbay::media::names::Use;
 use patchbay::media::peer::negotiate::{self, Role};
 use patchbay::media::session::LocalEnd;
@@ -47,7 +48,8 @@ fn prepare() -> Run {
         spare_fingerprint: [8; 32],
         candidates: vec!["127.0.0.1:4000".parse().unwrap()],
     };
-    let audience = AUDIENCE.map(negotiate::decodable);
+    let audience = AUDIENCE.map(|offer| Description::read(offer).decodes());
+    let first = Description::read(FIRST);
     Box::new(move |input| {
         let role = Role {
             uses: &[
@@ -57,8 +59,10 @@ fn prepare() -> Run {
             audience: &[],
         };
         let text = String::from_utf8_lossy(input);
+        let offer = Description::read(&text);
+        assert!(offer.bytes() <= BYTES_MAX, "{} bytes of {}", offer.bytes(), text.len());
         let mut random = StdRng::seed_from_u64(1);
-        let Ok(answered) = negotiate::answer(&text, &local, role, None, &mut random) else {
+        let Ok(answered) = negotiate::answer(&offer, &local, role, None, &mut random) else {
             return;
         };
         assert_eq!(
@@ -67,7 +71,8 @@ fn prepare() -> Run {
             "a section for each"
         );
         // The same offer again: nothing about the connection changes (RFC 8829 §5.3.2).
-        let again = negotiate::answer(&text, &local, role, Some(&answered), &mut random).expect("the same offer again");
+        let again =
+            negotiate::answer(&offer, &local, role, Some(&answered), &mut random).expect("the same offer again");
         assert_eq!(again.transports[0].local_ufrag, answered.transports[0].local_ufrag);
         assert_eq!(again.sections.len(), answered.sections.len());
         // The people in the room change which formats come first and which are not accepted, but not the number
@@ -77,9 +82,9 @@ fn prepare() -> Run {
             ..role
         };
         let known =
-            negotiate::answer(&text, &local, known, Some(&answered), &mut random).expect("the same offer again");
+            negotiate::answer(&offer, &local, known, Some(&answered), &mut random).expect("the same offer again");
         assert_eq!(known.sections.len(), answered.sections.len());
-        assert_eq!(known.decodes, negotiate::decodable(&text));
-        let _ = negotiate::answer(FIRST, &local, role, Some(&answered), &mut random);
+        assert_eq!(known.decodes, offer.decodes());
+        let _ = negotiate::answer(&first, &local, role, Some(&answered), &mut random);
     })
 }

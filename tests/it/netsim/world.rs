@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use patchbay::ids::{Feed, FeedRef, ParticipantId, PeerId, RoomId, WorkerId};
+use patchbay::media::description::Description;
 use patchbay::media::messages::{MediaCommand, MediaEvent};
 use patchbay::media::names::Use;
 use patchbay::media::peer::dtls::DtlsIdentity;
@@ -131,7 +132,7 @@ impl World {
 
     fn negotiate_as(&mut self, id: Id, peer: PeerId, participant: ParticipantId) {
         let seat = &mut self.seats[id.0];
-        let offer = seat.client.offer(self.now);
+        let offer = Description::read(&seat.client.offer(self.now));
         let uses = [match seat.source {
             None => Use::Publish(Feed::Camera),
             Some(source) => Use::Watch(FeedRef::camera(source)),

@@ -2,16 +2,11 @@
 
 use smallvec::SmallVec;
 
-use super::offer::{ALLOW_MIXED, Direction, Offer, Section, values};
+use crate::media::description::{Direction, Extmap};
 use crate::media::rtp::{Extension, MAX_EXTENSION_ID};
 
-/// The largest id of the one-byte form (RFC 8285 §4.2). Larger ones need leave to mix both forms (§4.1.2).
-const MAX_ONE_BYTE_ID: u8 = 14;
 /// The longest element of the one-byte form: a mid beyond it would cost every packet the two-byte form.
 const MAX_MID_ELEMENT: usize = 16;
-
-/// `a=extmap` lines that are looked at for one section; browsers offer up to 15.
-const MAX_EXTMAPS: usize = 64;
 
 /// What decides besides the extension itself.
 #[derive(Clone, Copy)]
@@ -48,23 +43,23 @@ impl BundleIds {
     }
 }
 
+/// Those of `offered` that are used in a section with this `mid`.
 pub(super) fn accept(
-    offer: &Offer<'_>,
-    section: &Section<'_>,
+    offered: &[Extmap],
+    mid: Option<&str>,
     needs: Use,
     ids: &mut BundleIds,
 ) -> SmallVec<[Accepted; 8]> {
-    let max_id = match offer.allows_mixed || section.has(ALLOW_MIXED) {
-        true => MAX_EXTENSION_ID,
-        false => MAX_ONE_BYTE_ID,
-    };
     let mut accepted: SmallVec<[Accepted; 8]> = SmallVec::new();
-    // RFC 8285 §5: session level or media level, not both; where a client does both, its section is closer.
-    let lines = section.values("extmap").chain(values(offer.session, "extmap"));
-    for (id, direction, extension) in lines.take(MAX_EXTMAPS).filter_map(extmap) {
+    for &Extmap {
+        id,
+        direction,
+        extension,
+    } in offered
+    {
         let known = |other: &Accepted| other.id == id || other.extension == extension;
         let wanted = direction.is_none_or(|direction| flows(direction, extension, needs));
-        if id > max_id || accepted.iter().any(known) || !wanted || !is_used(extension, section, needs) {
+        if accepted.iter().any(known) || !wanted || !is_used(extension, mid, needs) {
             continue;
         }
         if ids.claim(id, extension) {
@@ -80,23 +75,11 @@ pub(super) fn accept(
     accepted
 }
 
-/// `<id>[/<direction>] <uri> …` (RFC 8285 §8). Ids from 4096 on ask for a number, which nobody needs.
-fn extmap(value: &str) -> Option<(u8, Option<Direction>, Extension)> {
-    let mut words = value.split_whitespace();
-    let (id, direction) = match words.next()?.split_once('/') {
-        Some((id, direction)) => (id, Some(Direction::from_name(direction)?)),
-        None => (value.split_whitespace().next()?, None),
-    };
-    let id = id.parse().ok().filter(|id| *id != 0)?;
-    // RFC 6904's encrypted extensions have a name of their own and so are unknown.
-    Some((id, direction, Extension::from_uri(words.next()?)?))
-}
-
 /// Only what something is made of: a section in which we only send needs what a subscriber reads, one in which we
 /// receive also what tells us the stream and the network.
-fn is_used(extension: Extension, section: &Section<'_>, needs: Use) -> bool {
+fn is_used(extension: Extension, mid: Option<&str>, needs: Use) -> bool {
     match extension {
-        Extension::Mid => section.mid.is_some_and(|mid| mid.len() <= MAX_MID_ELEMENT),
+        Extension::Mid => mid.is_some_and(|mid| mid.len() <= MAX_MID_ELEMENT),
         Extension::Rid | Extension::RepairedRid | Extension::AudioLevel => needs.receive || extension.is_end_to_end(),
         Extension::TransportSequence => needs.receive && needs.transport_cc,
         Extension::AbsSendTime => needs.receive && needs.remb,

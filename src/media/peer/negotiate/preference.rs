@@ -13,9 +13,9 @@
 
 use std::mem::discriminant;
 
-use super::codecs::Format;
 use crate::media::codec::decoding::{EVERYBODY, Fit, best};
 use crate::media::codec::{Codec, Kind};
+use crate::media::description::Format;
 
 /// How many of the audience can do nothing with a codec, whether others decode it only in practice, and where the offer first
 /// names the codec in whatever profile. Less is better.

@@ -41,38 +41,3 @@ pub struct Role<'a> {
     /// What each of those can decode who get what the client sends, as far as that is known.
     pub audience: &'a [Vec<Codec>],
 }
-
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum OfferError {
-    #[error("the offer is longer than {max} bytes")]
-    TooLong { max: usize },
-    #[error("the offer is not SDP: {0}")]
-    Syntax(String),
-    #[error("the offer has {count} media sections, at most {max} are accepted")]
-    TooManySections { count: usize, max: usize },
-    #[error("the offer has no {0}")]
-    Missing(&'static str),
-    #[error("the offer's a=setup must be actpass, active or passive")]
-    Setup,
-    #[error("the offer is from an ICE-lite agent, and so would be the answer: nobody would begin")]
-    BothLite,
-    #[error("no media section of the offer can be accepted; the first one {0}")]
-    NothingAcceptable(Refusal),
-}
-
-/// Why a section is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    #[error("has port 0")]
-    Disabled,
-    #[error("is neither audio nor video")]
-    NotMedia,
-    #[error("is not RTP")]
-    NotRtp,
-    #[error("does not offer a=rtcp-mux")]
-    NoRtcpMux,
-    #[error("has the mid of another section, or one that is no token")]
-    Mid,
-    #[error("offers no codec that is passed through (Opus, PCMU, PCMA, VP8, VP9, H264, H265, AV1)")]
-    NoCommonCodec,
-}

@@ -17,6 +17,7 @@ use rand::rngs::StdRng;
 
 use super::*;
 use crate::ids::{Feed, FeedRef, ParticipantId};
+use crate::media::codec::Codec;
 use crate::media::names::Use;
 
 macro_rules! fixture {
@@ -129,7 +130,17 @@ fn local() -> LocalEnd {
 }
 
 fn try_answer(offer: &str, role: Role<'_>) -> Result<Negotiated, OfferError> {
-    answer(offer, &local(), role, None, &mut StdRng::seed_from_u64(1))
+    answer(
+        &Description::read(offer),
+        &local(),
+        role,
+        None,
+        &mut StdRng::seed_from_u64(1),
+    )
+}
+
+fn decodable(offer: &str) -> Vec<Codec> {
+    Description::read(offer).decodes()
 }
 
 fn answered(offer: &str, role: Role<'_>) -> Negotiated {
@@ -138,7 +149,7 @@ fn answered(offer: &str, role: Role<'_>) -> Negotiated {
 
 fn answered_again(offer: &str, role: Role<'_>, previous: &Negotiated) -> Negotiated {
     let mut random = StdRng::seed_from_u64(2);
-    answer(offer, &local(), role, Some(previous), &mut random).expect("an acceptable offer")
+    answer(&Description::read(offer), &local(), role, Some(previous), &mut random).expect("an acceptable offer")
 }
 
 /// The lines of an answer before its first section, then those of each section.

@@ -1,26 +1,16 @@
 //! Which sections share a transport, and that transport's ICE and DTLS.
 
-use std::collections::HashSet;
-
 use rand::Rng;
-use rtc_sdp::description::common::Attribute;
 use smallvec::SmallVec;
 
-use super::offer::{Offer, values};
-use super::terms::{Negotiated, OfferError};
-use crate::media::session::{DtlsRole, Fingerprint, FingerprintHash, TransportSpec};
-
-/// RFC 8839 §5.4.
-const UFRAG: std::ops::RangeInclusive<usize> = 4..=256;
-const PWD: std::ops::RangeInclusive<usize> = 22..=256;
+use super::terms::Negotiated;
+use crate::media::description::{Level, OfferError, Offered, Setup};
+use crate::media::session::{DtlsRole, TransportSpec};
 
 /// 72 random bits: RFC 8839 asks for 24, but peers are found by it among all peers of a worker.
 const LOCAL_UFRAG_LEN: usize = 12;
 /// 144 random bits; RFC 8839 asks for 128.
 const LOCAL_PWD_LEN: usize = 24;
-
-/// A client has one certificate, hashed with each of the three algorithms at most; the rest is room for odd ones.
-const MAX_FINGERPRINTS: usize = 8;
 
 /// Transports of one connection: camera, microphone, screen and its sound without BUNDLE. Each costs a handshake and a place among
 /// the connections of its worker; sections beyond are refused.
@@ -46,7 +36,7 @@ pub(super) struct Members {
 /// The transports of all acceptable sections, in the order of the offer. What the first one lacks makes the whole offer useless;
 /// the sections of a later one are refused.
 pub(super) fn settle_all(
-    offer: &Offer<'_>,
+    offer: &Offered,
     acceptable: impl Fn(usize) -> bool,
     previous: Option<&Negotiated>,
     random: &mut impl Rng,
@@ -90,7 +80,7 @@ fn former<'a>(previous: &'a Negotiated, members: &Members) -> Option<&'a Transpo
     homes.find_map(|number| previous.transports.iter().find(|transport| transport.number == *number))
 }
 
-fn members(offer: &Offer<'_>, first: usize, acceptable: impl Fn(usize) -> bool) -> Members {
+fn members(offer: &Offered, first: usize, acceptable: impl Fn(usize) -> bool) -> Members {
     let Some(group) = offer.group_of(first) else {
         return Members {
             sections: SmallVec::from_slice(&[first]),
@@ -98,7 +88,7 @@ fn members(offer: &Offer<'_>, first: usize, acceptable: impl Fn(usize) -> bool) 
             sources: SmallVec::from_slice(&[first]),
         };
     };
-    let in_use = |index: &usize| !offer.sections[*index].is_disabled(true);
+    let in_use = |index: &usize| !offer.sections[*index].is_off;
     Members {
         sections: group.iter().copied().filter(|index| acceptable(*index)).collect(),
         bundled: true,
@@ -109,28 +99,27 @@ fn members(offer: &Offer<'_>, first: usize, acceptable: impl Fn(usize) -> bool) 
 /// The transport that `members` will use. Credentials of ours are kept unless the client's changed, which is how it asks
 /// for an ICE restart (RFC 8839 §4.4.1.1.1).
 fn settle(
-    offer: &Offer<'_>,
+    offer: &Offered,
     members: &Members,
     number: u8,
     previous: Option<&TransportSpec>,
     random: &mut impl Rng,
 ) -> Result<TransportSpec, OfferError> {
     let levels = levels(offer, members);
-    let (ufrag, pwd) = levels
-        .iter()
-        .find_map(|attributes| credentials(attributes))
-        .ok_or(OfferError::Missing("usable ICE credentials (a=ice-ufrag, a=ice-pwd)"))?;
+    let credentials = levels.iter().find_map(|level| level.credentials.as_ref());
+    let credentials = credentials.ok_or(OfferError::Missing("usable ICE credentials (a=ice-ufrag, a=ice-pwd)"))?;
     let fingerprints = levels
         .iter()
-        .map(|attributes| fingerprints(attributes))
+        .map(|level| &level.fingerprints)
         .find(|found| !found.is_empty())
         .ok_or(OfferError::Missing(
             "usable certificate fingerprint (a=fingerprint, SHA-256 or better)",
         ))?;
-    let setup = levels.iter().find_map(|attributes| values(attributes, "setup").next());
+    let setup = levels.iter().find_map(|level| level.setup);
     let dtls_role = dtls_role(setup, previous)?;
 
-    let unchanged = previous.filter(|previous| previous.remote_ufrag == ufrag && previous.remote_pwd == pwd);
+    let unchanged = previous
+        .filter(|previous| *previous.remote_ufrag == *credentials.ufrag && *previous.remote_pwd == *credentials.pwd);
     let (local_ufrag, local_pwd) = match unchanged {
         Some(previous) => (previous.local_ufrag.clone(), previous.local_pwd.clone()),
         None => (ice_chars(LOCAL_UFRAG_LEN, random), ice_chars(LOCAL_PWD_LEN, random)),
@@ -139,70 +128,28 @@ fn settle(
         number,
         local_ufrag,
         local_pwd,
-        remote_ufrag: ufrag.to_owned(),
-        remote_pwd: pwd.to_owned(),
-        remote_fingerprints: fingerprints,
+        remote_ufrag: credentials.ufrag.to_string(),
+        remote_pwd: credentials.pwd.to_string(),
+        remote_fingerprints: fingerprints.to_vec(),
         dtls_role,
     })
 }
 
 /// The tagged section, then the session, then the other sections: clients repeat these attributes in all of them, but
 /// only the tagged one must have them (RFC 9143 §7.1.3).
-fn levels<'a>(offer: &Offer<'a>, members: &Members) -> SmallVec<[&'a [Attribute]; 8]> {
-    let mut sections = members.sources.iter().map(|index| offer.sections[*index].attributes);
+fn levels<'a>(offer: &'a Offered, members: &Members) -> SmallVec<[&'a Level; 8]> {
+    let mut sections = members.sources.iter().map(|index| &offer.sections[*index].level);
     let tagged = sections.next();
-    tagged.into_iter().chain([offer.session]).chain(sections).collect()
-}
-
-/// Both of one level (RFC 8839 §5.4). They are compared and hashed, never written, so any visible character but the
-/// colon, which STUN's USERNAME puts between ufrags, will do.
-fn credentials(attributes: &[Attribute]) -> Option<(&str, &str)> {
-    let visible = |text: &&str| text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
-    let ufrag = values(attributes, "ice-ufrag").next().filter(visible)?;
-    let pwd = values(attributes, "ice-pwd").next().filter(visible)?;
-    (UFRAG.contains(&ufrag.len()) && PWD.contains(&pwd.len())).then_some((ufrag, pwd))
-}
-
-fn fingerprints(attributes: &[Attribute]) -> Vec<Fingerprint> {
-    let mut seen = HashSet::new();
-    values(attributes, "fingerprint")
-        .filter_map(fingerprint)
-        .filter(|fingerprint| seen.insert(fingerprint.digest.clone()))
-        .take(MAX_FINGERPRINTS)
-        .collect()
-}
-
-/// RFC 8122 §5. Weaker hashes (`sha-1`, `md5`) are passed over.
-fn fingerprint(value: &str) -> Option<Fingerprint> {
-    let (name, digits) = value.trim().split_once(' ')?;
-    let hashes = [
-        ("sha-256", FingerprintHash::Sha256, 32),
-        ("sha-384", FingerprintHash::Sha384, 48),
-        ("sha-512", FingerprintHash::Sha512, 64),
-    ];
-    let (_, hash, len) = hashes
-        .into_iter()
-        .find(|(known, ..)| name.eq_ignore_ascii_case(known))?;
-    let digits = digits.trim();
-    // Two digits and a colon for each byte, without the last colon.
-    if digits.len() != len * 3 - 1 {
-        return None;
-    }
-    let bytes = digits.split(':').map(|pair| {
-        let hex = pair.len() == 2 && pair.bytes().all(|digit| digit.is_ascii_hexdigit());
-        hex.then(|| u8::from_str_radix(pair, 16).ok()).flatten()
-    });
-    let digest: SmallVec<[u8; 32]> = bytes.collect::<Option<_>>()?;
-    (digest.len() == len).then_some(Fingerprint { hash, digest })
+    tagged.into_iter().chain([&offer.session]).chain(sections).collect()
 }
 
 /// RFC 8842 §5.3: an answer is `passive` unless the offer leaves us only `active`; a live association keeps its roles.
-fn dtls_role(setup: Option<&str>, previous: Option<&TransportSpec>) -> Result<DtlsRole, OfferError> {
+fn dtls_role(setup: Option<Setup>, previous: Option<&TransportSpec>) -> Result<DtlsRole, OfferError> {
     match setup {
-        Some("active") => Ok(DtlsRole::Server),
-        Some("passive") => Ok(DtlsRole::Client),
-        Some("actpass") | None => Ok(previous.map_or(DtlsRole::Server, |previous| previous.dtls_role)),
-        Some(_) => Err(OfferError::Setup),
+        Some(Setup::Active) => Ok(DtlsRole::Server),
+        Some(Setup::Passive) => Ok(DtlsRole::Client),
+        Some(Setup::Either) | None => Ok(previous.map_or(DtlsRole::Server, |previous| previous.dtls_role)),
+        Some(Setup::Unknown) => Err(OfferError::Setup),
     }
 }
 

@@ -8,15 +8,12 @@ use rtc_sdp::description::session::{Origin, TimeDescription};
 use rtc_sdp::{MediaDescription, SessionDescription};
 use smallvec::SmallVec;
 
-use super::codecs::{Format, encoding_name};
+use super::codecs::encoding_name;
 use super::extensions::Accepted;
-use super::offer::{ALLOW_MIXED, Direction, Offer, Section, is_token};
-use super::streams::{Simulcast, Syntax};
 use super::transport::Settled;
+use crate::media::description::{ALLOW_MIXED, Direction, Format, Offered, Rid, Section, Simulcast, Syntax};
 use crate::media::session::{DtlsRole, Feedback, LocalEnd, MediaSection, TransportSpec};
 
-/// A format name of a section that is refused is echoed if it is no longer than this; `webrtc-datachannel` has 18.
-const MAX_FORMAT: usize = 32;
 /// Type preference of host candidates, and the component of RTP (RFC 8445 §5.1.2.1).
 const HOST_PREFERENCE: u32 = 126;
 const RTP_COMPONENT: u32 = 1;
@@ -26,12 +23,13 @@ pub(super) struct AcceptedSection<'a> {
     pub media: MediaSection,
     pub formats: Vec<Format>,
     pub extensions: SmallVec<[Accepted; 8]>,
-    pub simulcast: Simulcast<'a>,
+    /// `None` where the section has no rids.
+    pub simulcast: Option<&'a Simulcast>,
 }
 
 /// What all sections of an answer have in common.
 pub(super) struct Common<'a> {
-    pub offer: &'a Offer<'a>,
+    pub offer: &'a Offered,
     pub local: &'a LocalEnd,
     /// Empty if every section is refused.
     pub settled: &'a [Settled],
@@ -58,7 +56,7 @@ pub(super) fn answer(common: &Common<'_>, sections: &[Option<AcceptedSection<'_>
     };
     for Settled { members, .. } in common.settled.iter().filter(|one| one.members.bundled) {
         let sections = members.sections.iter();
-        let mids = sections.filter_map(|index| common.offer.sections[*index].mid);
+        let mids = sections.filter_map(|index| common.offer.sections[*index].mid.as_deref());
         let group = mids.fold("BUNDLE".to_owned(), |group, mid| group + " " + mid);
         description = description.with_value_attribute("group".to_owned(), group);
     }
@@ -82,19 +80,17 @@ pub(super) fn answer(common: &Common<'_>, sections: &[Option<AcceptedSection<'_>
 
 /// RFC 3264 §6: port zero, and at least one format, which means nothing. Nor do the transport's attributes, as in the
 /// answers of browsers: some clients look for them before they look at the port.
-fn refuse(common: &Common<'_>, section: &Section<'_>) -> MediaDescription {
-    let formats = &section.media.media_name.formats;
-    let format = formats.iter().find(|format| is_token(format, MAX_FORMAT));
-    let formats = vec![format.map_or("0", String::as_str).to_owned()];
+fn refuse(common: &Common<'_>, section: &Section) -> MediaDescription {
+    let formats = vec![section.line.format.to_string()];
     let out = with_transport(media_line(section, 0, formats, None), common, common.first);
     let out = with_mid(out, section).with_property_attribute("inactive".to_owned());
-    match section.has("rtcp-mux") {
+    match section.rtcp_mux {
         true => out.with_property_attribute("rtcp-mux".to_owned()),
         false => out,
     }
 }
 
-fn accept(common: &Common<'_>, section: &Section<'_>, accepted: &AcceptedSection<'_>) -> MediaDescription {
+fn accept(common: &Common<'_>, section: &Section, accepted: &AcceptedSection<'_>) -> MediaDescription {
     let formats = accepted
         .formats
         .iter()
@@ -112,7 +108,7 @@ fn accept(common: &Common<'_>, section: &Section<'_>, accepted: &AcceptedSection
     for extension in &accepted.extensions {
         out = out.with_value_attribute("extmap".to_owned(), extmap(extension));
     }
-    if section.has(ALLOW_MIXED) {
+    if section.allows_mixed {
         out = out.with_property_attribute(ALLOW_MIXED.to_owned());
     }
     let direction = Direction {
@@ -122,7 +118,7 @@ fn accept(common: &Common<'_>, section: &Section<'_>, accepted: &AcceptedSection
     out = out
         .with_property_attribute(direction.name().to_owned())
         .with_property_attribute("rtcp-mux".to_owned());
-    if section.has("rtcp-rsize") {
+    if section.rtcp_rsize {
         out = out.with_property_attribute("rtcp-rsize".to_owned());
     }
     for format in &accepted.formats {
@@ -135,12 +131,7 @@ fn accept(common: &Common<'_>, section: &Section<'_>, accepted: &AcceptedSection
     }
 }
 
-fn media_line(section: &Section<'_>, port: u16, formats: Vec<String>, address: Option<SocketAddr>) -> MediaDescription {
-    let offered = &section.media.media_name;
-    let protos = match offered.protos.iter().all(|proto| is_token(proto, MAX_FORMAT)) && offered.protos.len() <= 4 {
-        true => offered.protos.clone(),
-        false => vec!["RTP".to_owned(), "AVP".to_owned()],
-    };
+fn media_line(section: &Section, port: u16, formats: Vec<String>, address: Option<SocketAddr>) -> MediaDescription {
     let (address_type, ip) = match address {
         Some(address) if address.is_ipv6() => ("IP6", address.ip().to_string()),
         Some(address) => ("IP4", address.ip().to_string()),
@@ -148,12 +139,12 @@ fn media_line(section: &Section<'_>, port: u16, formats: Vec<String>, address: O
     };
     MediaDescription {
         media_name: MediaName {
-            media: offered.media.clone(),
+            media: section.line.media.to_string(),
             port: RangedPort {
                 value: port as isize,
                 range: None,
             },
-            protos,
+            protos: vec![section.line.protocol.to_string()],
             formats,
         },
         connection_information: Some(ConnectionInformation {
@@ -169,9 +160,9 @@ fn media_line(section: &Section<'_>, port: u16, formats: Vec<String>, address: O
     }
 }
 
-fn with_mid(media: MediaDescription, section: &Section<'_>) -> MediaDescription {
-    match section.mid {
-        Some(mid) => media.with_value_attribute("mid".to_owned(), mid.to_owned()),
+fn with_mid(media: MediaDescription, section: &Section) -> MediaDescription {
+    match &section.mid {
+        Some(mid) => media.with_value_attribute("mid".to_owned(), mid.to_string()),
         None => media,
     }
 }
@@ -265,16 +256,18 @@ fn feedback_names(feedback: Feedback) -> impl Iterator<Item = &'static str> {
 }
 
 fn with_simulcast(mut media: MediaDescription, accepted: &AcceptedSection<'_>) -> MediaDescription {
-    let rids = &accepted.simulcast.rids;
-    for rid in rids {
-        let restrictions = match rid.restrictions.is_empty() {
+    let Some(Simulcast { rids, syntax }) = accepted.simulcast else {
+        return media;
+    };
+    for Rid { id, restrictions } in rids {
+        let restrictions = match restrictions.is_empty() {
             true => String::new(),
-            false => format!(" {}", rid.restrictions.join(";")),
+            false => format!(" {restrictions}"),
         };
-        media = media.with_value_attribute("rid".to_owned(), format!("{} recv{restrictions}", rid.id));
+        media = media.with_value_attribute("rid".to_owned(), format!("{id} recv{restrictions}"));
     }
-    let list = rids.iter().map(|rid| rid.id).collect::<Vec<_>>().join(";");
-    match accepted.simulcast.syntax {
+    let list = rids.iter().map(|rid| &*rid.id).collect::<Vec<_>>().join(";");
+    match syntax {
         Some(Syntax::Standard) => media.with_value_attribute("simulcast".to_owned(), format!("recv {list}")),
         Some(Syntax::Draft) => media.with_value_attribute("simulcast".to_owned(), format!(" recv rid={list}")),
         None => media,
@@ -284,7 +277,7 @@ fn with_simulcast(mut media: MediaDescription, accepted: &AcceptedSection<'_>) -
 /// `a=msid` for today's clients, `a=ssrc` for those that wait for an announced SSRC or know only it.
 fn with_stream(
     mut media: MediaDescription,
-    section: &Section<'_>,
+    section: &Section,
     accepted: &AcceptedSection<'_>,
     stream: &str,
 ) -> MediaDescription {

@@ -22,10 +22,11 @@ fn assert_well_formed(answer: &str) {
             "{line:?}"
         );
     }
-    offer::parse(answer).expect("an answer is SDP");
+    Description::read(answer).offered().expect("an answer is SDP");
 }
 
 fn survive(offer: &str) -> bool {
+    let offer = &Description::read(offer);
     let mut random = StdRng::seed_from_u64(3);
     let first = [RECEIVING, SENDING, BOTH].map(|role| answer(offer, &local(), role, None, &mut random));
     let mut accepted = false;

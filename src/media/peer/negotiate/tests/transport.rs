@@ -147,7 +147,8 @@ fn port_and_address_lines_tell_the_first_candidate() {
     let mut six = local();
     six.candidates.remove(0);
     let random = &mut StdRng::seed_from_u64(1);
-    let negotiated = answer(CHROME_SENDONLY, &six, RECEIVING, None, random).expect("an acceptable offer");
+    let negotiated =
+        answer(&Description::read(CHROME_SENDONLY), &six, RECEIVING, None, random).expect("an acceptable offer");
     assert!(has(&section(&negotiated.answer, 0), "c=IN IP6 2001:db8::7"));
 }
 

@@ -1,10 +1,9 @@
 //! What the client says of the streams it will send in a section: SSRCs, and simulcast by rid.
 
-use std::collections::HashSet;
-
+use rtc_sdp::description::common::Attribute;
 use smallvec::SmallVec;
 
-use super::offer::{Section, is_token};
+use super::text::{is_token, values};
 use crate::media::session::RemoteSsrc;
 
 /// Simulcast layers of one section. Browsers send three at the most.
@@ -19,10 +18,8 @@ const MAX_RESTRICTION: usize = 64;
 
 /// The layers of a `SIM` group in its order, else the first announced SSRC; each with its retransmission stream.
 /// Further ones without a `SIM` group are further tracks of an old one-section-for-all offer: a section is one track.
-/// `taken` holds the SSRCs that earlier sections announced.
-pub(super) fn announced_ssrcs(section: &Section<'_>, taken: &mut HashSet<u32>) -> SmallVec<[RemoteSsrc; 4]> {
-    let groups: SmallVec<[Group<'_>; 4]> = section
-        .values("ssrc-group")
+pub(super) fn announced_ssrcs(attributes: &[Attribute]) -> Box<[RemoteSsrc]> {
+    let groups: SmallVec<[Group<'_>; 4]> = values(attributes, "ssrc-group")
         .filter_map(ssrc_group)
         .take(MAX_GROUPS)
         .collect();
@@ -40,23 +37,14 @@ pub(super) fn announced_ssrcs(section: &Section<'_>, taken: &mut HashSet<u32>) -
         .find(|(name, _)| *name == "SIM")
         .map(|(_, members)| members.clone());
     let primaries = layers.unwrap_or_else(|| {
-        let lines = section
-            .values("ssrc")
-            .filter_map(|line| line.split(' ').next().and_then(ssrc));
+        let lines = values(attributes, "ssrc").filter_map(|line| line.split(' ').next().and_then(ssrc));
         lines.filter(|ssrc| !is_companion(*ssrc)).take(1).collect()
     });
-    let mut announced = SmallVec::new();
-    for ssrc in primaries {
-        if !taken.insert(ssrc) {
-            continue;
-        }
-        let rtx = pairs("FID").find(|(primary, _)| *primary == ssrc).map(|(_, rtx)| rtx);
-        announced.push(RemoteSsrc {
-            ssrc,
-            rtx: rtx.filter(|rtx| taken.insert(*rtx)),
-        });
-    }
-    announced
+    let announced = primaries.into_iter().map(|ssrc| RemoteSsrc {
+        ssrc,
+        rtx: pairs("FID").find(|(primary, _)| *primary == ssrc).map(|(_, rtx)| rtx),
+    });
+    announced.collect()
 }
 
 /// Semantics and SSRCs of an `a=ssrc-group`.
@@ -74,56 +62,68 @@ fn ssrc(text: &str) -> Option<u32> {
     text.parse().ok().filter(|ssrc| *ssrc != 0)
 }
 
-/// What the client offers to send by rid, and what the answer says to it.
+/// What the client offers to send by rid.
 #[derive(Default, PartialEq, Eq, Debug)]
-pub(super) struct Simulcast<'a> {
-    pub rids: SmallVec<[Rid<'a>; 3]>,
+pub(in crate::media) struct Simulcast {
+    pub rids: Box<[Rid]>,
     /// How the answer lists them; `None` for a single rid without `a=simulcast`.
     pub syntax: Option<Syntax>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Rid<'a> {
-    pub id: &'a str,
-    /// What the offer says after `send`; empty for most.
-    pub restrictions: SmallVec<[&'a str; 2]>,
+pub(in crate::media) struct Rid {
+    pub id: Box<str>,
+    /// What the offer says after `send`, joined by semicolons; empty for most.
+    pub restrictions: Box<str>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Syntax {
+pub(in crate::media) enum Syntax {
     /// RFC 8853: `a=simulcast:send 1;2`
     Standard,
     /// Its drafts up to 2016: `a=simulcast: send rid=1;2`
     Draft,
 }
 
-impl<'a> Simulcast<'a> {
+impl Simulcast {
     /// RFC 8853 §5.3.2: an answer may leave out layers and alternatives. Of alternatives (`1,2`) the first is taken;
     /// a layer that starts paused (`~1`) may begin at any time.
-    pub fn offered(section: &Section<'a>) -> Simulcast<'a> {
-        let lines: SmallVec<[Rid<'a>; 3]> = section.values("rid").filter_map(rid_to_send).take(MAX_LAYERS).collect();
-        let Some(list) = section.values("simulcast").find_map(send_list) else {
-            let rids = if lines.len() == 1 { lines } else { SmallVec::new() };
-            return Simulcast { rids, syntax: None };
+    pub(super) fn offered(attributes: &[Attribute]) -> Simulcast {
+        let lines: Vec<Rid> = values(attributes, "rid")
+            .filter_map(rid_to_send)
+            .take(MAX_LAYERS)
+            .collect();
+        let Some(list) = values(attributes, "simulcast").find_map(send_list) else {
+            let rids = if lines.len() == 1 { lines } else { Vec::new() };
+            return Simulcast {
+                rids: rids.into(),
+                syntax: None,
+            };
         };
         let (list, syntax) = match list.strip_prefix("rid=") {
             Some(list) => (list, Syntax::Draft),
             None => (list, Syntax::Standard),
         };
-        let mut rids: SmallVec<[Rid<'a>; 3]> = SmallVec::new();
+        let mut rids: Vec<Rid> = Vec::new();
         for layer in list.split(';').take(MAX_LAYERS) {
             let id = layer.split(',').next().unwrap_or_default().trim_start_matches('~');
-            if !is_rid(id) || rids.iter().any(|rid| rid.id == id) {
+            if !is_rid(id) || rids.iter().any(|rid| *rid.id == *id) {
                 continue;
             }
-            let line = lines.iter().find(|line| line.id == id);
+            let line = lines.iter().find(|line| *line.id == *id);
             rids.push(Rid {
-                id,
+                id: id.into(),
                 restrictions: line.map(|line| line.restrictions.clone()).unwrap_or_default(),
             });
         }
         let syntax = (!rids.is_empty()).then_some(syntax);
+        let rids = rids.into();
         Simulcast { rids, syntax }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let texts = self.rids.iter().map(|rid| rid.id.len() + rid.restrictions.len());
+        size_of_val(&*self.rids) + texts.sum::<usize>()
     }
 }
 
@@ -135,17 +135,18 @@ fn send_list(value: &str) -> Option<&str> {
 }
 
 /// `<id> send [<restriction>;…]` (RFC 8851 §4).
-fn rid_to_send(value: &str) -> Option<Rid<'_>> {
+fn rid_to_send(value: &str) -> Option<Rid> {
     let mut words = value.split_whitespace();
     let id = words.next().filter(|id| is_rid(id))?;
     words.next().filter(|direction| *direction == "send")?;
     let restrictions = words.next().unwrap_or_default().split(';');
+    let restrictions: SmallVec<[&str; 2]> = restrictions
+        .filter(|one| is_restriction(one))
+        .take(MAX_RESTRICTIONS)
+        .collect();
     Some(Rid {
-        id,
-        restrictions: restrictions
-            .filter(|one| is_restriction(one))
-            .take(MAX_RESTRICTIONS)
-            .collect(),
+        id: id.into(),
+        restrictions: restrictions.join(";").into(),
     })
 }
 

@@ -1,0 +1,44 @@
+//! Which ways media goes in a section.
+
+use rtc_sdp::description::common::Attribute;
+
+/// What the client does in a section.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::media) struct Direction {
+    pub sends: bool,
+    pub receives: bool,
+}
+
+impl Direction {
+    /// What is meant where nothing is said (RFC 8866 §6.7).
+    pub const BOTH: Direction = Direction {
+        sends: true,
+        receives: true,
+    };
+
+    pub(super) fn from_name(name: &str) -> Option<Direction> {
+        let (sends, receives) = match name {
+            "sendrecv" => (true, true),
+            "sendonly" => (true, false),
+            "recvonly" => (false, true),
+            "inactive" => (false, false),
+            _ => return None,
+        };
+        Some(Direction { sends, receives })
+    }
+
+    pub fn name(self) -> &'static str {
+        match (self.sends, self.receives) {
+            (true, true) => "sendrecv",
+            (true, false) => "sendonly",
+            (false, true) => "recvonly",
+            (false, false) => "inactive",
+        }
+    }
+
+    /// The first that is said.
+    pub(super) fn read(attributes: &[Attribute]) -> Option<Direction> {
+        let flags = attributes.iter().filter(|attribute| attribute.value.is_none());
+        flags.filter_map(|flag| Direction::from_name(&flag.key)).next()
+    }
+}

@@ -1,0 +1,116 @@
+//! ICE and DTLS attributes, which may stand at the session or in any section.
+
+use std::collections::HashSet;
+
+use rtc_sdp::description::common::Attribute;
+use smallvec::SmallVec;
+
+use super::text::values;
+use crate::media::session::{Fingerprint, FingerprintHash};
+
+/// RFC 8839 §5.4.
+const UFRAG: std::ops::RangeInclusive<usize> = 4..=256;
+const PWD: std::ops::RangeInclusive<usize> = 22..=256;
+
+/// A client has one certificate, hashed with each of the three algorithms at most; the rest is room for odd ones.
+const MAX_FINGERPRINTS: usize = 8;
+
+/// What the session, or one section, says of a transport.
+#[derive(PartialEq, Eq)]
+pub(in crate::media) struct Level {
+    /// `None` where they are missing or of no use.
+    pub credentials: Option<Credentials>,
+    /// The usable ones.
+    pub fingerprints: Box<[Fingerprint]>,
+    pub setup: Option<Setup>,
+}
+
+/// The client's ICE user and password.
+#[derive(PartialEq, Eq)]
+pub(in crate::media) struct Credentials {
+    pub ufrag: Box<str>,
+    pub pwd: Box<str>,
+}
+
+/// Who begins the DTLS handshake (RFC 8842 §5.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::media) enum Setup {
+    /// The client.
+    Active,
+    /// The server.
+    Passive,
+    /// The answer says who.
+    Either,
+    /// None of these words.
+    Unknown,
+}
+
+impl Level {
+    pub(super) fn read(attributes: &[Attribute]) -> Level {
+        let setup = values(attributes, "setup").next().map(|word| match word {
+            "active" => Setup::Active,
+            "passive" => Setup::Passive,
+            "actpass" => Setup::Either,
+            _ => Setup::Unknown,
+        });
+        Level {
+            credentials: credentials(attributes),
+            fingerprints: fingerprints(attributes),
+            setup,
+        }
+    }
+
+    /// What it takes beside itself.
+    pub(super) fn bytes(&self) -> usize {
+        let credentials = self.credentials.iter().map(|one| one.ufrag.len() + one.pwd.len());
+        let digests = self.fingerprints.iter().filter(|one| one.digest.spilled());
+        let digests = digests.map(|one| one.digest.len());
+        size_of_val(&*self.fingerprints) + credentials.sum::<usize>() + digests.sum::<usize>()
+    }
+}
+
+/// Both of one level (RFC 8839 §5.4). They are compared and hashed, never written, so any visible character but the
+/// colon, which STUN's USERNAME puts between ufrags, will do.
+fn credentials(attributes: &[Attribute]) -> Option<Credentials> {
+    let visible = |text: &&str| text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
+    let ufrag = values(attributes, "ice-ufrag").next().filter(visible)?;
+    let pwd = values(attributes, "ice-pwd").next().filter(visible)?;
+    let is_usable = UFRAG.contains(&ufrag.len()) && PWD.contains(&pwd.len());
+    is_usable.then(|| Credentials {
+        ufrag: ufrag.into(),
+        pwd: pwd.into(),
+    })
+}
+
+fn fingerprints(attributes: &[Attribute]) -> Box<[Fingerprint]> {
+    let mut seen = HashSet::new();
+    values(attributes, "fingerprint")
+        .filter_map(fingerprint)
+        .filter(|fingerprint| seen.insert(fingerprint.digest.clone()))
+        .take(MAX_FINGERPRINTS)
+        .collect()
+}
+
+/// RFC 8122 §5. Weaker hashes (`sha-1`, `md5`) are passed over.
+fn fingerprint(value: &str) -> Option<Fingerprint> {
+    let (name, digits) = value.trim().split_once(' ')?;
+    let hashes = [
+        ("sha-256", FingerprintHash::Sha256, 32),
+        ("sha-384", FingerprintHash::Sha384, 48),
+        ("sha-512", FingerprintHash::Sha512, 64),
+    ];
+    let (_, hash, len) = hashes
+        .into_iter()
+        .find(|(known, ..)| name.eq_ignore_ascii_case(known))?;
+    let digits = digits.trim();
+    // Two digits and a colon for each byte, without the last colon.
+    if digits.len() != len * 3 - 1 {
+        return None;
+    }
+    let bytes = digits.split(':').map(|pair| {
+        let hex = pair.len() == 2 && pair.bytes().all(|digit| digit.is_ascii_hexdigit());
+        hex.then(|| u8::from_str_radix(pair, 16).ok()).flatten()
+    });
+    let digest: SmallVec<[u8; 32]> = bytes.collect::<Option<_>>()?;
+    (digest.len() == len).then_some(Fingerprint { hash, digest })
+}

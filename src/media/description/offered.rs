@@ -1,0 +1,87 @@
+//! What an offer says as a whole: its session, its sections, its groups.
+
+use std::collections::{HashMap, HashSet};
+
+use rtc_sdp::SessionDescription;
+
+use super::direction::Direction;
+use super::level::Level;
+use super::section::{ALLOW_MIXED, Around, Section, Standing, mid};
+use super::text::{has, values};
+
+#[derive(PartialEq, Eq)]
+pub(in crate::media) struct Offered {
+    pub is_lite: bool,
+    /// What the session says of transports.
+    pub session: Level,
+    pub sections: Box<[Section]>,
+    /// BUNDLE groups (RFC 9143 §7) as indices of sections, in the order of the group. A section is in one at most.
+    pub groups: Box<[Box<[usize]>]>,
+    /// The session says that header extensions of both forms may come.
+    pub allows_mixed: bool,
+}
+
+impl Offered {
+    pub(super) fn read(description: &SessionDescription) -> Offered {
+        let attributes = &description.attributes;
+        let mids: Vec<Option<&str>> = description.media_descriptions.iter().map(mid).collect();
+        let groups = bundle_groups(description, &mids);
+        let around = Around {
+            attributes,
+            direction: Direction::read(attributes),
+            allows_mixed: has(attributes, ALLOW_MIXED),
+        };
+        let mut taken = HashSet::new();
+        let sections = description.media_descriptions.iter().enumerate();
+        let sections = sections.map(|(index, media)| {
+            let standing = Standing {
+                index,
+                in_group: groups.iter().any(|group| group.contains(&index)),
+                is_mid_taken: mids[index].is_some_and(|mid| !taken.insert(mid)),
+            };
+            Section::read(media, &around, &standing)
+        });
+        Offered {
+            is_lite: has(attributes, "ice-lite"),
+            session: Level::read(attributes),
+            sections: sections.collect(),
+            groups,
+            allows_mixed: around.allows_mixed,
+        }
+    }
+
+    pub fn group_of(&self, section: usize) -> Option<&[usize]> {
+        let mut groups = self.groups.iter();
+        groups.find(|group| group.contains(&section)).map(|group| &**group)
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let sections = self.sections.iter().map(Section::bytes).sum::<usize>();
+        let groups = self
+            .groups
+            .iter()
+            .map(|group| size_of_val(group) + size_of_val(&**group));
+        size_of::<Offered>() + self.session.bytes() + sections + groups.sum::<usize>()
+    }
+}
+
+/// Sections that carry a mid already taken by an earlier one are in no group.
+fn bundle_groups(description: &SessionDescription, mids: &[Option<&str>]) -> Box<[Box<[usize]>]> {
+    let mut by_mid = HashMap::new();
+    for (index, mid) in mids.iter().enumerate() {
+        if let Some(mid) = mid {
+            by_mid.entry(*mid).or_insert(index);
+        }
+    }
+    let bundles = values(&description.attributes, "group").filter_map(|group| {
+        let (semantics, mids) = group.split_once(' ')?;
+        (semantics == "BUNDLE").then_some(mids)
+    });
+    // Each mid is handed out once, so all groups together are no longer than the list of sections.
+    let groups = bundles.map(|mids| {
+        mids.split(' ')
+            .filter_map(|mid| by_mid.remove(mid))
+            .collect::<Box<[usize]>>()
+    });
+    groups.filter(|group| !group.is_empty()).collect()
+}

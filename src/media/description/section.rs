@@ -1,0 +1,186 @@
+//! One m-line and its attributes.
+
+use rtc_sdp::MediaDescription;
+use rtc_sdp::description::common::Attribute;
+
+use super::direction::Direction;
+use super::errors::Refusal;
+use super::extmaps::{Extmap, extmaps};
+use super::formats::{self, Format};
+use super::level::Level;
+use super::streams::{Simulcast, announced_ssrcs};
+use super::text::{has, is_token, values};
+use crate::media::codec::Kind;
+use crate::media::session::RemoteSsrc;
+
+/// RFC 9143 gives a mid no bound of its own; clients number them or use 36 characters of UUID at the most.
+const MAX_MID: usize = 40;
+
+/// A format name, or a part of a protocol's, of a section that is refused is echoed if it is no longer than this;
+/// `webrtc-datachannel` has 18.
+const MAX_FORMAT: usize = 32;
+/// Parts of a protocol's name; `UDP/TLS/RTP/SAVPF` has as many.
+const MAX_PROTOS: usize = 4;
+
+/// RFC 8285 §6: one-byte and two-byte header extensions may come in one stream.
+pub(in crate::media) const ALLOW_MIXED: &str = "extmap-allow-mixed";
+
+/// What the session says that holds in each section which does not say otherwise.
+pub(super) struct Around<'a> {
+    pub attributes: &'a [Attribute],
+    pub direction: Option<Direction>,
+    pub allows_mixed: bool,
+}
+
+/// What a section is among the others.
+pub(super) struct Standing {
+    pub index: usize,
+    /// It is in a BUNDLE group.
+    pub in_group: bool,
+    /// An earlier section has its mid.
+    pub is_mid_taken: bool,
+}
+
+#[derive(PartialEq, Eq)]
+pub(in crate::media) struct Section {
+    pub index: usize,
+    pub line: Line,
+    /// `Some` only if it may go back into the answer.
+    pub mid: Option<Box<str>>,
+    /// What the client does in it.
+    pub direction: Direction,
+    pub level: Level,
+    /// The section is not in use, in a BUNDLE group or not.
+    pub is_off: bool,
+    pub rtcp_mux: bool,
+    pub rtcp_rsize: bool,
+    /// It says itself that header extensions of both forms may come.
+    pub allows_mixed: bool,
+    /// What can be accepted of it, were it on the peer's transport.
+    pub content: Result<Content, Refusal>,
+}
+
+/// What an answer repeats of an m-line, all of it tokens.
+#[derive(PartialEq, Eq)]
+pub(in crate::media) struct Line {
+    pub media: Box<str>,
+    pub protocol: Box<str>,
+    /// The first format that can be repeated.
+    pub format: Box<str>,
+}
+
+/// What is sent and received in a section.
+#[derive(PartialEq, Eq)]
+pub(in crate::media) struct Content {
+    pub kind: Kind,
+    /// At least one codec, in the offer's order.
+    pub formats: Box<[Format]>,
+    pub extmaps: Box<[Extmap]>,
+    /// SSRCs that the client announces.
+    pub ssrcs: Box<[RemoteSsrc]>,
+    pub simulcast: Simulcast,
+}
+
+/// The mid of a section, where it may go back into the answer.
+pub(super) fn mid(media: &MediaDescription) -> Option<&str> {
+    values(&media.attributes, "mid")
+        .next()
+        .filter(|mid| is_token(mid, MAX_MID))
+}
+
+impl Section {
+    pub(super) fn read(media: &MediaDescription, around: &Around<'_>, standing: &Standing) -> Section {
+        let attributes = &media.attributes;
+        // Port 0 says that the section is not in use (RFC 3264 §6), except in a bundle-only one (RFC 9143 §6).
+        let has_no_port = media.media_name.port.value == 0;
+        Section {
+            index: standing.index,
+            line: Line::read(media),
+            mid: mid(media).map(Into::into),
+            direction: Direction::read(attributes)
+                .or(around.direction)
+                .unwrap_or(Direction::BOTH),
+            level: Level::read(attributes),
+            is_off: has_no_port && !has(attributes, "bundle-only"),
+            rtcp_mux: has(attributes, "rtcp-mux"),
+            rtcp_rsize: has(attributes, "rtcp-rsize"),
+            allows_mixed: has(attributes, ALLOW_MIXED),
+            content: Content::read(media, around, standing),
+        }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let line = self.line.media.len() + self.line.protocol.len() + self.line.format.len();
+        let mid = self.mid.as_ref().map_or(0, |mid| mid.len());
+        let content = self.content.as_ref().map_or(0, Content::bytes);
+        size_of::<Section>() + line + mid + self.level.bytes() + content
+    }
+}
+
+impl Line {
+    fn read(media: &MediaDescription) -> Line {
+        let name = &media.media_name;
+        let are_tokens = name.protos.iter().all(|proto| is_token(proto, MAX_FORMAT));
+        let protocol = match are_tokens && name.protos.len() <= MAX_PROTOS {
+            true => name.protos.join("/"),
+            false => "RTP/AVP".to_owned(),
+        };
+        let format = name.formats.iter().find(|format| is_token(format, MAX_FORMAT));
+        Line {
+            media: name.media.as_str().into(),
+            protocol: protocol.into(),
+            format: format.map_or("0", String::as_str).into(),
+        }
+    }
+}
+
+impl Content {
+    fn read(media: &MediaDescription, around: &Around<'_>, standing: &Standing) -> Result<Content, Refusal> {
+        let attributes = &media.attributes;
+        let is_on = media.media_name.port.value != 0 || (standing.in_group && has(attributes, "bundle-only"));
+        if !is_on {
+            return Err(Refusal::Disabled);
+        }
+        let kind = match media.media_name.media.as_str() {
+            "audio" => Kind::Audio,
+            "video" => Kind::Video,
+            _ => return Err(Refusal::NotMedia),
+        };
+        if !is_rtp(media) {
+            return Err(Refusal::NotRtp);
+        }
+        if !has(attributes, "rtcp-mux") && !has(attributes, "rtcp-mux-only") {
+            return Err(Refusal::NoRtcpMux);
+        }
+        if has(attributes, "mid") && (mid(media).is_none() || standing.is_mid_taken) {
+            return Err(Refusal::Mid);
+        }
+        let formats = formats::common(media, kind);
+        if formats.is_empty() {
+            return Err(Refusal::NoCommonCodec);
+        }
+        let allows_mixed = around.allows_mixed || has(attributes, ALLOW_MIXED);
+        Ok(Content {
+            kind,
+            formats,
+            extmaps: extmaps(attributes, around.attributes, allows_mixed),
+            ssrcs: announced_ssrcs(attributes),
+            simulcast: Simulcast::offered(attributes),
+        })
+    }
+
+    /// What it takes beside itself.
+    fn bytes(&self) -> usize {
+        let formats = self.formats.iter().map(Format::bytes).sum::<usize>();
+        formats + size_of_val(&*self.extmaps) + size_of_val(&*self.ssrcs) + self.simulcast.bytes()
+    }
+}
+
+/// RTP over DTLS-SRTP under any of the names that RFC 8829 §5.1.2 asks to accept.
+fn is_rtp(media: &MediaDescription) -> bool {
+    let protos: Vec<&str> = media.media_name.protos.iter().map(String::as_str).collect();
+    matches!(
+        protos.as_slice(),
+        ["UDP" | "TCP", "TLS", "RTP", "SAVPF" | "SAVP"] | ["RTP", "SAVPF" | "SAVP" | "AVPF" | "AVP"]
+    )
+}
