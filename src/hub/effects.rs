@@ -20,7 +20,7 @@ use crate::media::engine::Media;
 use crate::media::messages::Fault;
 use crate::media::messages::MediaCommand;
 use crate::media::names;
-use crate::media::peer::negotiate::{self, Negotiated, Role};
+use crate::media::peer::negotiate::{self, LocalCandidate, Negotiated, Role};
 use crate::media::session::PeerSpec;
 
 /// Carries out effects, and keeps the state that is needed for that and does not concern the rules.
@@ -28,7 +28,7 @@ pub(super) struct Executor {
     media: Media,
     random: StdRng,
     placement: Placement,
-    /// Terms that each live connection agreed on last, without the answer's text.
+    /// Terms that each live connection agreed on last, without the answer's text and candidates.
     negotiated: HashMap<PeerId, Negotiated>,
     audiences: Audiences,
     outboxes: HashMap<SessionId, Outbox>,
@@ -256,6 +256,7 @@ impl Executor {
 
     fn open(&mut self, place: Place, negotiation: Negotiation, mut negotiated: Negotiated) -> Result<(), Failure> {
         let sdp = std::mem::take(&mut negotiated.answer);
+        let candidates = std::mem::take(&mut negotiated.candidates);
         let spec = spec(&negotiation, &negotiated, place);
         self.learn(&negotiation, std::mem::take(&mut negotiated.decodes));
         self.negotiated.insert(negotiation.peer, negotiated);
@@ -267,15 +268,14 @@ impl Executor {
         let Negotiation {
             session, subject, tag, ..
         } = negotiation;
-        let candidates = candidates(&sdp);
         let answered = Event::Answered {
             subject: subject.clone(),
             tag,
             sdp,
         };
         self.tell(session, answered)?;
-        for candidate in candidates {
-            let subject = subject.clone();
+        for one in candidates {
+            let (subject, candidate) = (subject.clone(), candidate(one));
             self.tell(session, Event::Candidate { subject, candidate })?;
         }
         Ok(())
@@ -356,43 +356,12 @@ fn spec(negotiation: &Negotiation, negotiated: &Negotiated, place: Place) -> Pee
     }
 }
 
-/// The candidates of an answer, to be sent one by one as well. Each transport has them in its first section (RFC 9143 §7.2).
-fn candidates(answer: &str) -> Vec<Candidate> {
-    let mut found: Vec<Candidate> = Vec::new();
-    for (section, media) in answer.split("\nm=").skip(1).enumerate() {
-        let lines = || media.lines().map(str::trim_end);
-        let mid = lines().find_map(|line| line.strip_prefix("a=mid:")).unwrap_or_default();
-        let candidates = lines().filter(|line| line.starts_with("a=candidate:"));
-        found.extend(candidates.map(|line| Candidate {
-            line: line["a=".len()..].to_owned(),
-            mid: mid.to_owned(),
-            section: u16::try_from(section).unwrap_or(u16::MAX),
-        }));
-    }
-    found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn candidates_are_those_of_each_transport() {
-        let answer = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n\
-            m=application 0 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:data\r\n\
-            m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:sound\r\na=candidate:1 1 udp 2130706431 127.0.0.1 4000 typ host\r\n\
-            a=end-of-candidates\r\n\
-            m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:picture\r\na=candidate:9 1 udp 1 127.0.0.1 4000 typ host\r\n";
-        let expected = [
-            ("candidate:1 1 udp 2130706431 127.0.0.1 4000 typ host", "sound", 1),
-            ("candidate:9 1 udp 1 127.0.0.1 4000 typ host", "picture", 2),
-        ];
-        let expected = expected.map(|(line, mid, section)| Candidate {
-            line: line.to_owned(),
-            mid: mid.to_owned(),
-            section,
-        });
-        assert_eq!(candidates(answer), expected);
-        assert_eq!(candidates("nonsense"), []);
+/// A candidate of an answer, to be sent by itself as well.
+fn candidate(of_ours: LocalCandidate) -> Candidate {
+    let LocalCandidate { line, mid, section } = of_ours;
+    Candidate {
+        line,
+        mid,
+        section: u16::try_from(section).unwrap_or(u16::MAX),
     }
 }

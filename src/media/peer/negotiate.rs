@@ -27,7 +27,7 @@ use smallvec::SmallVec;
 
 use self::section::Settling;
 use self::terms::History;
-pub use self::terms::{Negotiated, Role};
+pub use self::terms::{LocalCandidate, Negotiated, Role};
 use self::write::{AcceptedSection, Common};
 use crate::media::description::{Description, OfferError, Offered, Refusal};
 use crate::media::session::{LocalEnd, TransportSpec};
@@ -69,17 +69,16 @@ pub fn answer(
             Some(settling.section(section, content, transport.spec.number))
         })
         .collect();
-    let answer = write::answer(
-        &Common {
-            offer,
-            local,
-            settled: &settled,
-            first: &transports[0],
-            session_id,
-            version,
-        },
-        &sections,
-    );
+    let common = Common {
+        offer,
+        local,
+        settled: &settled,
+        first: &transports[0],
+        session_id,
+        version,
+    };
+    let answer = write::answer(&common, &sections);
+    let candidates = write::candidates(&common);
     let accepted = || {
         sections
             .iter()
@@ -94,6 +93,7 @@ pub fn answer(
     homes.retain(|_, number| transports.iter().any(|transport| transport.number == *number));
     Ok(Negotiated {
         answer,
+        candidates,
         transports,
         history: History {
             session_id,

@@ -12,12 +12,25 @@ use crate::media::session::{MediaSection, TransportSpec};
 #[derive(Clone, Debug)]
 pub struct Negotiated {
     pub answer: String,
+    /// Those in the answer, in its order. For clients that are sent them one by one as well.
+    pub candidates: Vec<LocalCandidate>,
     /// In the order of the offer.
     pub transports: SmallVec<[TransportSpec; 1]>,
     pub sections: Vec<MediaSection>,
     /// What the client says that it can decode: the codecs of the sections in which it is ready to receive.
     pub decodes: Vec<Codec>,
     pub(super) history: History,
+}
+
+/// A candidate of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalCandidate {
+    /// As text (RFC 8839 §5.1): `candidate:…`.
+    pub line: String,
+    /// The mid of the m-line that has it; empty where that has none.
+    pub mid: String,
+    /// The place of that m-line.
+    pub section: usize,
 }
 
 /// What the next answer must agree with and nobody else needs.

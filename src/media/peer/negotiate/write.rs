@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 use super::codecs::encoding_name;
 use super::extensions::Accepted;
+use super::terms::LocalCandidate;
 use super::transport::Settled;
 use crate::media::description::{ALLOW_MIXED, Direction, Format, Offered, Rid, Section, Simulcast, Syntax};
 use crate::media::session::{DtlsRole, Feedback, LocalEnd, MediaSection, TransportSpec};
@@ -167,20 +168,42 @@ fn with_mid(media: MediaDescription, section: &Section) -> MediaDescription {
     }
 }
 
+/// The candidates of an answer, as they stand in it: those of each transport in its first section (RFC 9143 §7.2).
+pub(super) fn candidates(common: &Common<'_>) -> Vec<LocalCandidate> {
+    let firsts = common.settled.iter().filter_map(|one| one.members.sections.first());
+    let mut firsts: Vec<usize> = firsts.copied().collect();
+    firsts.sort_unstable();
+    let of_section = |section: usize| {
+        let mid = common.offer.sections[section].mid.as_deref().unwrap_or_default();
+        let values = candidate_values(&common.local.candidates);
+        values.map(move |value| LocalCandidate {
+            line: format!("candidate:{value}"),
+            mid: mid.to_owned(),
+            section,
+        })
+    };
+    firsts.into_iter().flat_map(of_section).collect()
+}
+
 /// Candidates are complete with the answer: a lite agent has its host candidates and no others (RFC 8445 §5.2).
-fn with_candidates(mut media: MediaDescription, candidates: &[SocketAddr]) -> MediaDescription {
-    for (place, address) in candidates.iter().enumerate() {
+fn with_candidates(media: MediaDescription, candidates: &[SocketAddr]) -> MediaDescription {
+    let media = candidate_values(candidates).fold(media, MediaDescription::with_candidate);
+    media.with_property_attribute("end-of-candidates".to_owned())
+}
+
+/// RFC 8839 §5.1, without the attribute's name.
+fn candidate_values(candidates: &[SocketAddr]) -> impl Iterator<Item = String> {
+    candidates.iter().enumerate().map(|(place, address)| {
         // Same address, same foundation (RFC 8445 §5.1.1.3).
         let same = candidates.iter().position(|other| other.ip() == address.ip());
-        media = media.with_candidate(format!(
+        format!(
             "{foundation} {RTP_COMPONENT} udp {priority} {ip} {port} typ host",
             foundation = same.unwrap_or(place) + 1,
             priority = priority(place),
             ip = address.ip(),
             port = address.port(),
-        ));
-    }
-    media.with_property_attribute("end-of-candidates".to_owned())
+        )
+    })
 }
 
 /// RFC 8445 §5.1.2.1, with local preferences falling in the order of the list.

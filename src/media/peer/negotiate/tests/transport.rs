@@ -176,3 +176,38 @@ fn two_lite_agents_cannot_connect() {
     let error = try_answer(&offer("ice-lite", &[opus("")]), RECEIVING).expect_err("both lite");
     assert_eq!(error, OfferError::BothLite);
 }
+
+/// The candidates in an answer's text: each with the mid and the place of its m-line.
+fn candidates_in(answer: &str) -> Vec<LocalCandidate> {
+    let sections = parts(answer).into_iter().skip(1).enumerate();
+    let in_section = |(section, lines): (usize, Vec<&str>)| {
+        let mid = starting(&lines, "a=mid:").first().unwrap_or(&"").to_string();
+        let values: Vec<String> = starting(&lines, "a=candidate:")
+            .iter()
+            .map(|value| value.to_string())
+            .collect();
+        values.into_iter().map(move |value| LocalCandidate {
+            line: format!("candidate:{value}"),
+            mid: mid.clone(),
+            section,
+        })
+    };
+    sections.flat_map(in_section).collect()
+}
+
+#[test]
+fn the_candidates_beside_an_answer_are_those_in_it() {
+    let groups = "group:BUNDLE c a\ngroup:BUNDLE b";
+    let sections = [opus("mid:a"), vp8("mid:b"), vp8("mid:c"), opus("")];
+    let turned_off = format!("m=audio 0 UDP/TLS/RTP/SAVPF 111\r\n{}", vp8(""));
+    for text in [offer(groups, &sections), offer("", &[turned_off])]
+        .iter()
+        .map(String::as_str)
+        .chain(CLIENTS)
+    {
+        let negotiated = answered(text, BOTH);
+        let expected = candidates_in(&negotiated.answer);
+        assert_eq!(expected.len(), 3 * negotiated.transports.len());
+        assert_eq!(negotiated.candidates, expected);
+    }
+}
