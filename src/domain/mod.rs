@@ -101,11 +101,6 @@ pub enum Command {
         conference: Conference,
         offer: Offer,
     },
-    /// A remote candidate for the connection that concerns `subject`. The server finds clients by their own checks (RFC 8445
-    /// §2.5, ICE-lite), so the command only checks that this session has such a connection.
-    Candidate {
-        subject: UserFeed,
-    },
     /// A chat text to everybody in the room, the sender included.
     Say {
         text: Arc<str>,
@@ -303,8 +298,6 @@ pub enum Refusal {
     NotInRoom,
     #[error("nobody of that name is in the room")]
     UnknownParticipant,
-    #[error("the session has no such connection")]
-    UnknownPeer,
     #[error("the connection is for more feeds or slots than one may have")]
     TooManyUses,
     #[error("the room holds as many participants as it may")]

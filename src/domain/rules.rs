@@ -117,7 +117,6 @@ impl Rules {
             Command::OfferConference { conference, offer } => {
                 self.rooms.offer_conference(now, session, conference, offer)
             }
-            Command::Candidate { subject } => self.rooms.candidate(session, &subject),
             Command::Say { text } => self.rooms.say(session, text),
             Command::AnnounceFile { file } => self.rooms.announce_file(session, file),
         }
@@ -343,6 +342,12 @@ impl Rules {
     /// The participant who publishes over this connection has begun or stopped speaking.
     pub fn speech_changed(&mut self, now: Instant, peer: PeerId, speaks: bool) -> Vec<Effect> {
         self.rooms.speech_changed(now, peer, speaks)
+    }
+
+    /// The connection of the session for this feed.
+    #[cfg(test)]
+    pub fn connection(&self, session: SessionId, subject: &super::UserFeed) -> Result<Option<PeerId>, Refusal> {
+        self.rooms.connection(session, subject)
     }
 
     /// An offer on a live connection could not be answered: the connection goes on as before.

@@ -91,6 +91,10 @@ fn outline(effects: &[Effect]) -> Vec<String> {
     effects.iter().map(line).collect()
 }
 
+fn connection(rules: &Rules, session: u64, subject: &str) -> Result<Option<PeerId>, Refusal> {
+    rules.connection(SessionId(session), &UserFeed::camera(subject.into()))
+}
+
 #[test]
 fn the_others_are_told_before_the_newcomer() {
     let mut rooms = Rules::new(Limits::default());
@@ -146,10 +150,7 @@ fn a_connection_that_ended_by_itself_is_forgotten_and_not_closed_again() {
         panic!("the offer is to be answered");
     };
     rooms.peer_lost(now(), offers[0].peer, false);
-    let candidate = Command::Candidate {
-        subject: UserFeed::camera("anna".into()),
-    };
-    assert_eq!(rooms.handle(now(), SessionId(1), candidate), Err(Refusal::UnknownPeer));
+    assert_eq!(connection(&rooms, 1, "anna"), Ok(None));
     let again = offer(&mut rooms, 1, "anna", 1).unwrap();
     assert_eq!(outline(&again), ["negotiate for 1"]);
     assert_eq!(outline(&rooms.leave(now(), SessionId(1))), ["close peer", "close room"]);
@@ -161,26 +162,11 @@ fn a_connection_is_of_its_owner_and_its_subject() {
     join(&mut rooms, 1, "r", "anna").unwrap();
     join(&mut rooms, 2, "r", "ben").unwrap();
     offer(&mut rooms, 2, "anna", 1).unwrap();
-    let candidate = |subject: &str| Command::Candidate {
-        subject: UserFeed::camera(subject.into()),
-    };
-    assert_eq!(rooms.handle(now(), SessionId(2), candidate("anna")), Ok(vec![]));
-    assert_eq!(
-        rooms.handle(now(), SessionId(2), candidate("ben")),
-        Err(Refusal::UnknownPeer)
-    );
-    assert_eq!(
-        rooms.handle(now(), SessionId(1), candidate("anna")),
-        Err(Refusal::UnknownPeer)
-    );
-    assert_eq!(
-        rooms.handle(now(), SessionId(1), candidate("carl")),
-        Err(Refusal::UnknownParticipant)
-    );
-    assert_eq!(
-        rooms.handle(now(), SessionId(3), candidate("anna")),
-        Err(Refusal::NotInRoom)
-    );
+    assert!(matches!(connection(&rooms, 2, "anna"), Ok(Some(_))));
+    assert_eq!(connection(&rooms, 2, "ben"), Ok(None));
+    assert_eq!(connection(&rooms, 1, "anna"), Ok(None));
+    assert_eq!(connection(&rooms, 1, "carl"), Err(Refusal::UnknownParticipant));
+    assert_eq!(connection(&rooms, 3, "anna"), Err(Refusal::NotInRoom));
 }
 
 #[test]
@@ -278,13 +264,8 @@ fn a_connection_that_has_not_come_about_gives_way_and_is_lost_to_its_room() {
     let third = offer(&mut rooms, 3, "carl", 3).unwrap();
     assert_eq!(outline(&third), ["negotiate for 3", "close peer"]);
     assert_eq!(rooms.peer_count(), 2);
-    let candidate = |session: u64, name: &str| {
-        let subject = UserFeed::camera(name.into());
-        (SessionId(session), Command::Candidate { subject })
-    };
-    let (anna, ben) = (candidate(1, "anna"), candidate(2, "ben"));
-    assert_eq!(rooms.handle(now(), anna.0, anna.1), Err(Refusal::UnknownPeer));
-    assert_eq!(rooms.handle(now(), ben.0, ben.1), Ok(vec![]));
+    assert_eq!(connection(&rooms, 1, "anna"), Ok(None));
+    assert!(matches!(connection(&rooms, 2, "ben"), Ok(Some(_))));
     let again = offer(&mut rooms, 1, "anna", 4).unwrap();
     assert_eq!(
         outline(&again),
@@ -412,7 +393,6 @@ fn who_leaves_is_missed_no_more() {
 enum Step {
     Join(&'static str, &'static str),
     Offer(&'static str, u32),
-    Candidate(&'static str),
     Say,
     Leave,
     Lose(usize),
@@ -423,7 +403,6 @@ fn any_step() -> impl Strategy<Value = (u64, Step)> {
     let step = prop_oneof![
         (prop::sample::select(vec!["r", "s"]), user()).prop_map(|(room, user)| Step::Join(room, user)),
         (user(), 0..3_u32).prop_map(|(user, number)| Step::Offer(user, number)),
-        user().prop_map(Step::Candidate),
         Just(Step::Say),
         Just(Step::Leave),
         (0..8_usize).prop_map(Step::Lose),
@@ -436,13 +415,6 @@ fn take(rooms: &mut Rules, session: u64, step: &Step, open: &BTreeSet<PeerId>) -
     let outcome = match step {
         Step::Join(room, user) => join(rooms, session, room, user),
         Step::Offer(user, number) => offer(rooms, session, user, *number),
-        Step::Candidate(user) => rooms.handle(
-            now(),
-            id,
-            Command::Candidate {
-                subject: UserFeed::camera((*user).into()),
-            },
-        ),
         Step::Say => rooms.handle(now(), id, Command::Say { text: "x".into() }),
         Step::Leave => rooms.handle(now(), id, Command::Leave),
         Step::Lose(index) => {

@@ -380,7 +380,6 @@ fn log_request(session: SessionId, command: &Command) {
             let publishes = conference.publish;
             debug!(%session, ?publishes, watches, slots, bytes = offer.description.bytes(), "offers a connection for several feeds");
         }
-        Command::Candidate { subject } => debug!(%session, subject = %alias(subject.user.as_str()), "candidate"),
         Command::Say { text } => debug!(%session, bytes = text.len(), "says"),
         Command::Register(Registration {
             address,

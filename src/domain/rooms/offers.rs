@@ -186,11 +186,13 @@ impl Rooms {
         Ok((id, association))
     }
 
-    pub fn candidate(&self, session: SessionId, subject: &UserFeed) -> Result<Vec<Effect>, Refusal> {
+    /// The connection of the session for this feed.
+    #[cfg(test)]
+    pub fn connection(&self, session: SessionId, subject: &UserFeed) -> Result<Option<PeerId>, Refusal> {
         let (seat, purpose) = self.find_purpose(session, subject)?;
         let room = self.rooms.get(&seat.room);
         let peer = room.and_then(|room| room.participant(seat.participant)?.peer_for(purpose));
-        peer.map(|_| Vec::new()).ok_or(Refusal::UnknownPeer)
+        Ok(peer.map(|peer| peer.id))
     }
 
     /// The session's seat, and the purpose that its connection for this feed has.

@@ -31,8 +31,9 @@ pub struct ReceiveVideoFrom {
 #[derive(Deserialize)]
 pub struct OnIceCandidate {
     pub name: Name,
-    #[serde(default, deserialize_with = "feed")]
-    pub feed: FeedWord,
+    /// Feed, which is read only to be checked.
+    #[serde(rename = "feed", default, deserialize_with = "feed")]
+    pub _feed: FeedWord,
 }
 
 #[derive(Serialize)]

@@ -38,8 +38,9 @@ pub struct UploadSuccess {
 #[serde(rename_all = "camelCase")]
 pub struct OnIceCandidate {
     pub user_id: Name,
-    #[serde(default, deserialize_with = "feed")]
-    pub feed: FeedWord,
+    /// Feed, which is read only to be checked.
+    #[serde(rename = "feed", default, deserialize_with = "feed")]
+    pub _feed: FeedWord,
 }
 
 #[derive(Deserialize)]

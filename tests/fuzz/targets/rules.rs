@@ -114,8 +114,8 @@ fn command(bytes: &mut Bytes<'_>) -> Command {
             subject: user_feed(bytes),
             offer: offer(bytes),
         },
-        3 => Command::Candidate {
-            subject: user_feed(bytes),
+        3 => Command::Say {
+            text: user_feed(bytes).user.as_str().into(),
         },
         4 => Command::Say { text: "hello".into() },
         5 => registration(
