@@ -1,11 +1,11 @@
-//! An offer as the domain takes it: read, with what tells its connection from others. This is the only place where a client's
-//! offer is read; it is called in the task of the client's session, and the text ends here.
+//! An offer as the domain takes it: what was read of it, and what tells its connection from others. A client's offer is read
+//! only here, in the task of the client's session; its text goes no further.
 
 use super::limits::SDP_BYTES_MAX;
 use crate::domain::{ConnectionIdentity, Offer};
 use crate::media::description::Description;
 
-/// `None` where it is too long to be looked at.
+/// Reads an offer. `None` if it is too long.
 pub fn offer(sdp: String) -> Option<Offer> {
     if sdp.len() > SDP_BYTES_MAX {
         return None;

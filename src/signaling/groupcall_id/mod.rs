@@ -217,7 +217,7 @@ async fn receive_video_from<A>(client: &Client<A>, message: &Value) -> Reaction 
     }
 }
 
-/// The server finds clients by their own checks (RFC 8445 §2.5, ICE-lite), so what is well-formed ends here.
+/// Answers nothing to a candidate. The server finds clients by their own checks (RFC 8445 §2.5, ICE-lite).
 fn on_ice_candidate<A>(client: &Client<A>, message: &Value) -> Reaction {
     let Some(candidate) = json::fields::<wire::OnIceCandidate>(message) else {
         return client.ignore("a candidate without a name");
