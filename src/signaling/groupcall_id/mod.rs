@@ -217,7 +217,7 @@ async fn receive_video_from<A>(client: &Client<A>, message: &Value) -> Reaction 
     }
 }
 
-/// Answers nothing to a candidate. The server finds clients by their own checks (RFC 8445 §2.5, ICE-lite).
+/// Checks a candidate, which is of no further use: the server finds clients by their own checks (RFC 8445 §2.5, ICE-lite).
 fn on_ice_candidate<A>(client: &Client<A>, message: &Value) -> Reaction {
     let Some(candidate) = json::fields::<wire::OnIceCandidate>(message) else {
         return client.ignore("a candidate without a name");

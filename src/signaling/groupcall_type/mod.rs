@@ -249,7 +249,7 @@ async fn upload_success<A>(client: &Client<A>, message: &Value) -> Outcome {
     request(client, Command::AnnounceFile { file }).await
 }
 
-/// Answers nothing to a candidate. The server finds clients by their own checks (RFC 8445 §2.5, ICE-lite).
+/// Checks a candidate, which is of no further use: the server finds clients by their own checks (RFC 8445 §2.5, ICE-lite).
 fn on_ice_candidate(message: &Value) -> Outcome {
     let candidate: wire::OnIceCandidate = parse(message)?;
     if message.get("candidate").or_else(|| message.get("candicate")).is_none() {
