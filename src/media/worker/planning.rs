@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use slotmap::Key;
 
 use super::Worker;
-use super::plans::{TICK, URGENT_TICK};
+use super::plans::TICK;
 use super::suspension::SUSPENDED_MAX;
 use crate::media::keys::{PeerKey, TrackKey};
 use crate::media::peer::Peer;
@@ -176,7 +176,7 @@ impl Worker {
                 key.data(),
                 planned,
                 self.next_repair(track),
-                URGENT_TICK,
+                super::plans::URGENT_TICK,
             );
         }
         let planned = [
