@@ -117,17 +117,18 @@ impl AudioLevel {
     /// not used: only some senders set it, and the extension does not say which.
     pub fn received(&mut self, now: Instant, element: u8) {
         let level = f32::from(127 - (element & 0x7F));
-        let before = self.faded(now);
-        let constant = if level > before { RISE } else { FALL }.as_secs_f32();
         let since = self.last.map(|last| now.saturating_duration_since(last));
-        let passed = since
-            .filter(|since| *since <= SILENT_AFTER)
-            .unwrap_or(FRAME)
-            .as_secs_f32();
-        self.speaking = self.is_speaking(now);
+        let (before, passed) = match since {
+            Some(since) if since <= SILENT_AFTER => (self.smoothed, since),
+            Some(since) => (self.faded_after(since), FRAME),
+            None => (0.0, FRAME),
+        };
+        let constant = if level > before { RISE } else { FALL }.as_secs_f32();
+        let passed = passed.as_secs_f32();
+        self.speaking = before >= self.threshold();
         self.smoothed = before + (level - before) * passed / (constant + passed);
         self.last = Some(now);
-        self.speaking = self.is_speaking(now);
+        self.speaking = self.smoothed >= self.threshold();
     }
 
     /// The level: 0 (silence) to 127 (full scale), falling to silence when packets stop.
@@ -153,7 +154,12 @@ impl AudioLevel {
         let Some(last) = self.last else {
             return 0.0;
         };
-        let silent = now.saturating_duration_since(last).saturating_sub(SILENT_AFTER);
+        self.faded_after(now.saturating_duration_since(last))
+    }
+
+    /// The level so long after the last packet.
+    fn faded_after(&self, since: Duration) -> f32 {
+        let silent = since.saturating_sub(SILENT_AFTER);
         let left = FADE.saturating_sub(silent).as_secs_f32() / FADE.as_secs_f32();
         self.smoothed * left
     }
