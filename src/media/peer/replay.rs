@@ -57,7 +57,7 @@ impl Streams {
             ssrc,
             bound: bound.contains(&ssrc),
             highest: index,
-            window: ReplayWindow::first(),
+            window: ReplayWindow::first(index),
             last: self.events,
         });
         self.limit();
@@ -89,7 +89,7 @@ impl Streams {
     }
 }
 
-/// The last [`ReplayWindow::SIZE`] indices, as bits relative to the highest: which ones have been seen.
+/// The last [`ReplayWindow::SIZE`] indices up to the highest, as bits by index modulo their count: which ones have been seen.
 struct ReplayWindow {
     bits: [u64; 8],
 }
@@ -99,44 +99,50 @@ impl ReplayWindow {
     const SIZE: u64 = 512;
 
     /// A window in which one packet has been seen: the highest itself.
-    fn first() -> ReplayWindow {
-        let mut bits = [0; 8];
-        bits[0] = 1;
-        ReplayWindow { bits }
+    fn first(highest: u64) -> ReplayWindow {
+        let mut window = ReplayWindow { bits: [0; 8] };
+        window.set(highest);
+        window
     }
 
     fn is_fresh(&self, highest: u64, index: u64) -> bool {
         match highest.checked_sub(index) {
             None => true,
             Some(age) if age >= Self::SIZE => false,
-            Some(age) => self.bits[(age / 64) as usize] & (1 << (age % 64)) == 0,
+            Some(_) => self.bits[word(index)] & bit(index) == 0,
         }
     }
 
     fn mark(&mut self, highest: &mut u64, index: u64) {
         if index > *highest {
-            self.shift(index - *highest);
+            self.advance(*highest, index);
             *highest = index;
         }
-        let age = *highest - index;
-        self.bits[(age / 64) as usize] |= 1 << (age % 64);
+        self.set(index);
     }
 
-    fn shift(&mut self, by: u64) {
-        if by >= Self::SIZE {
+    fn set(&mut self, index: u64) {
+        self.bits[word(index)] |= bit(index);
+    }
+
+    /// Of the indices that come in between nothing has been seen yet.
+    fn advance(&mut self, highest: u64, index: u64) {
+        if index - highest >= Self::SIZE {
             self.bits = [0; 8];
             return;
         }
-        let (words, bits) = ((by / 64) as usize, by % 64);
-        for at in (0..8_usize).rev() {
-            let high = at.checked_sub(words).map_or(0, |from| self.bits[from] << bits);
-            let low = match at.checked_sub(words + 1) {
-                Some(from) if bits > 0 => self.bits[from] >> (64 - bits),
-                _ => 0,
-            };
-            self.bits[at] = high | low;
+        for skipped in highest + 1..=index {
+            self.bits[word(skipped)] &= !bit(skipped);
         }
     }
+}
+
+fn word(index: u64) -> usize {
+    (index % ReplayWindow::SIZE / 64) as usize
+}
+
+fn bit(index: u64) -> u64 {
+    1 << (index % 64)
 }
 
 #[cfg(test)]
@@ -195,9 +201,29 @@ mod tests {
         assert!(!hear(&mut streams, 99, 7, &[]), "not forgotten at once");
     }
 
+    proptest::proptest! {
+        #[test]
+        fn the_window_says_what_a_list_of_all_that_was_heard_says(
+            first in 0u64..2_000,
+            steps in proptest::collection::vec((-600i64..600, 0u64..4), 1..400),
+        ) {
+            let (mut window, mut highest) = (ReplayWindow::first(first), first);
+            let mut heard = std::collections::BTreeSet::from([first]);
+            for (step, scale) in steps {
+                let index = highest.saturating_add_signed(step >> (scale * 3));
+                let is_known = heard.contains(&index) || highest.saturating_sub(index) >= ReplayWindow::SIZE;
+                proptest::prop_assert_eq!(window.is_fresh(highest, index), !is_known);
+                if !is_known {
+                    window.mark(&mut highest, index);
+                    heard.insert(index);
+                }
+            }
+        }
+    }
+
     #[test]
     fn the_replay_window_shifts_across_words() {
-        let mut window = ReplayWindow::first();
+        let mut window = ReplayWindow::first(1_000);
         let mut highest = 1_000;
         for step in [1, 63, 64, 65, 130, 200] {
             let before = highest;
