@@ -59,10 +59,20 @@ pub struct RateMeter {
 #[derive(Clone, Copy, Debug)]
 struct Window {
     start: Instant,
+    /// A window after the start: the time with which each packet's is compared.
+    ends: Instant,
     bytes: u64,
 }
 
 impl Window {
+    fn starting(now: Instant) -> Window {
+        Window {
+            start: now,
+            ends: now + RATE_WINDOW,
+            bytes: 0,
+        }
+    }
+
     /// The rate of this window. A window that has not ended counts as a whole one: the first packets of a stream would give any rate.
     fn bps(&self, now: Instant) -> u64 {
         let lasted = now.saturating_duration_since(self.start).max(RATE_WINDOW);
@@ -75,22 +85,22 @@ impl RateMeter {
     /// The meter of a stream that was measured elsewhere until `now`.
     pub fn going_on(now: Instant, bps: u64) -> RateMeter {
         RateMeter {
-            window: Some(Window { start: now, bytes: 0 }),
+            window: Some(Window::starting(now)),
             smoothed_bps: Some(bps),
         }
     }
 
     pub fn received(&mut self, now: Instant, bytes: usize) {
-        let window = self.window.get_or_insert(Window { start: now, bytes: 0 });
-        let lasted = now.saturating_duration_since(window.start);
-        if lasted >= RATE_WINDOW {
+        let window = self.window.get_or_insert_with(|| Window::starting(now));
+        if now >= window.ends {
+            let lasted = now.saturating_duration_since(window.start);
             let ended = window.bps(now);
             self.smoothed_bps = match self.smoothed_bps {
                 Some(before) if lasted < RATE_WINDOW * RATE_WINDOWS_KEPT => Some((before + ended) / 2),
                 // After a pause the measurement starts anew.
                 _ => (lasted < RATE_WINDOW * RATE_WINDOWS_KEPT).then_some(ended),
             };
-            *window = Window { start: now, bytes: 0 };
+            *window = Window::starting(now);
         }
         window.bytes += bytes as u64;
     }

@@ -425,7 +425,9 @@ impl Track {
     ) -> Option<Begins> {
         let layer = self.layers.get_mut(usize::from(arrival.layer))?;
         let before = layer.last_packet.replace(now);
-        let mut begins = before.is_none_or(|before| now.saturating_duration_since(before) >= INACTIVE_AFTER);
+        // Most packets come in one batch with the one before: then the times are not subtracted.
+        let mut begins =
+            before.is_none_or(|before| before != now && now.saturating_duration_since(before) >= INACTIVE_AFTER);
         if layer.newest.is_none_or(|newest| arrival.extended > newest.extended) {
             layer.newest = Some(Newest {
                 extended: arrival.extended,

@@ -33,6 +33,8 @@ const TICKS_PER_REFERENCE: u32 = 256;
 /// (draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1).
 pub struct TransportFeedback {
     epoch: Instant,
+    /// The last time that was converted, and what it was: packets of a batch have the same.
+    converted: (Instant, u32),
     /// The arrivals, by extended sequence number modulo their count. Empty before the first packet. The count grows up to [`WINDOW`]
     /// where more must be reported at once.
     arrivals: Vec<Arrival>,
@@ -75,6 +77,7 @@ impl TransportFeedback {
     pub fn new(epoch: Instant) -> TransportFeedback {
         TransportFeedback {
             epoch,
+            converted: (epoch, 0),
             arrivals: Vec::new(),
             next: 0,
             end: 0,
@@ -100,9 +103,10 @@ impl TransportFeedback {
         }
         self.make_room((self.end.max(sequence + 1)).saturating_sub(self.next.min(sequence)));
         let slot = self.slot(sequence);
+        let ticks = self.ticks(now);
         self.arrivals[slot] = Arrival {
             sequence: sequence as u32,
-            ticks: self.ticks(now),
+            ticks,
         };
         self.end = self.end.max(sequence + 1);
         // A packet that comes after its loss was reported is reported again, with all that follow it.
@@ -276,10 +280,15 @@ impl TransportFeedback {
         (sequence & (self.window() - 1)) as usize
     }
 
-    fn ticks(&self, now: Instant) -> u32 {
+    fn ticks(&mut self, now: Instant) -> u32 {
+        if self.converted.0 == now {
+            return self.converted.1;
+        }
         let since = now.saturating_duration_since(self.epoch);
         // All microseconds together would need a division of 128 bits for each packet.
-        ((since.as_secs() * TICKS_PER_SEC) as u32).wrapping_add(since.subsec_micros() / TICK_MICROS)
+        let ticks = ((since.as_secs() * TICKS_PER_SEC) as u32).wrapping_add(since.subsec_micros() / TICK_MICROS);
+        self.converted = (now, ticks);
+        ticks
     }
 }
 

@@ -237,31 +237,53 @@ fn bit(sequence: u64) -> u64 {
 /// Interarrival jitter (RFC 3550 A.8).
 #[derive(Debug, Default)]
 struct Jitter {
-    /// First arrival, the zero of the arrival clock; then the last packet's transit time in timestamp units.
-    last: Option<(Instant, u32)>,
+    last: Option<Timed>,
     /// In sixteenths of a timestamp unit.
     scaled: u32,
 }
 
+/// The last packet.
+#[derive(Clone, Copy, Debug)]
+struct Timed {
+    /// The first arrival, which is the zero of the arrival clock.
+    zero: Instant,
+    at: Instant,
+    /// Its arrival, and its transit time, in timestamp units.
+    arrival: u32,
+    transit: u32,
+}
+
 impl Jitter {
     fn received(&mut self, now: Instant, timestamp: u32, clock_rate: u32) {
-        let zero = self.last.map_or(now, |(zero, _)| zero);
-        let since = now.saturating_duration_since(zero);
-        let rate = u64::from(clock_rate);
-        let arrival = since.as_secs().wrapping_mul(rate) + u64::from(since.subsec_nanos()) * rate / 1_000_000_000;
-        let transit = (arrival as u32).wrapping_sub(timestamp);
-        if let Some((_, last_transit)) = self.last {
-            let difference = (transit.wrapping_sub(last_transit) as i32).unsigned_abs();
+        let arrival = match self.last {
+            // Packets of a batch have one time, which is converted once.
+            Some(last) if last.at == now => last.arrival,
+            Some(last) => units(now.saturating_duration_since(last.zero), clock_rate),
+            None => 0,
+        };
+        let transit = arrival.wrapping_sub(timestamp);
+        if let Some(last) = self.last {
+            let difference = (transit.wrapping_sub(last.transit) as i32).unsigned_abs();
             if difference <= clock_rate.saturating_mul(JITTER_JUMP_SECS) {
                 self.scaled = self.scaled + difference - ((self.scaled + 8) >> 4);
             }
         }
-        self.last = Some((zero, transit));
+        self.last = Some(Timed {
+            zero: self.last.map_or(now, |last| last.zero),
+            at: now,
+            arrival,
+            transit,
+        });
     }
 
     fn value(&self) -> u32 {
         self.scaled >> 4
     }
+}
+
+fn units(since: Duration, clock_rate: u32) -> u32 {
+    let rate = u64::from(clock_rate);
+    (since.as_secs().wrapping_mul(rate) + u64::from(since.subsec_nanos()) * rate / 1_000_000_000) as u32
 }
 
 #[cfg(test)]
