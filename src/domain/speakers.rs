@@ -29,6 +29,11 @@ impl Speaking {
         }
     }
 
+    /// The participant who began last, of those who speak.
+    pub fn newest(&self) -> Option<ParticipantId> {
+        self.now.last().map(|(_, participant)| *participant)
+    }
+
     /// Forgets a connection that has ended.
     pub fn forget_peer(&mut self, peer: PeerId) {
         self.now.retain(|(one, _)| *one != peer);
@@ -77,16 +82,25 @@ impl Speaking {
 }
 
 /// The two participants who spoke last, the later one first. A slot shows the first of them; in the slots of that one it shows
-/// the second, because nobody is shown themselves. A participant who has stopped speaking stays until another one speaks.
+/// the second, because nobody is shown themselves. A participant who has stopped speaking stays if no other one speaks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Speakers {
     last: [Option<ParticipantId>; 2],
 }
 
 impl Speakers {
-    pub fn note(&mut self, participant: ParticipantId, speaks: bool) {
-        if speaks && self.last[0] != Some(participant) {
+    pub fn began(&mut self, participant: ParticipantId) {
+        if self.last[0] != Some(participant) {
             self.last = [Some(participant), self.last[0]];
+        }
+    }
+
+    /// Where two take turns, one is still taken as speaking when the other begins. `newest` goes on when the other stops.
+    pub fn stopped(&mut self, participant: ParticipantId, newest: Option<ParticipantId>) {
+        if let Some(newest) = newest
+            && self.last[0] == Some(participant)
+        {
+            self.began(newest);
         }
     }
 
@@ -151,19 +165,24 @@ mod tests {
         let [anna, ben, cleo] = [1, 2, 3].map(ParticipantId);
         let mut speakers = Speakers::default();
         assert_eq!(speakers.shown_to(cleo), None);
-        speakers.note(anna, true);
+        speakers.began(anna);
         assert_eq!([anna, ben].map(|one| speakers.shown_to(one)), [None, Some(anna)]);
-        speakers.note(ben, true);
-        speakers.note(ben, false);
+        speakers.began(ben);
+        speakers.stopped(ben, None);
         assert_eq!(
             [anna, ben, cleo].map(|one| speakers.shown_to(one)),
             [Some(ben), Some(anna), Some(ben)]
         );
         speakers.forget(ben);
         assert_eq!([anna, cleo].map(|one| speakers.shown_to(one)), [None, Some(anna)]);
-        speakers.note(cleo, true);
-        speakers.note(cleo, true);
+        speakers.began(cleo);
+        speakers.began(cleo);
         speakers.forget(anna);
         assert_eq!([ben, cleo].map(|one| speakers.shown_to(one)), [Some(cleo), None]);
+        speakers.began(anna);
+        speakers.stopped(cleo, Some(anna));
+        assert_eq!(speakers.shown_to(ben), Some(anna));
+        speakers.stopped(anna, Some(cleo));
+        assert_eq!(speakers.shown_to(ben), Some(cleo), "she has gone on all the while");
     }
 }

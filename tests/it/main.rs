@@ -13,6 +13,7 @@ mod arrows;
 mod calls;
 mod cli;
 mod clients;
+mod conference;
 mod desk;
 mod front;
 mod hostile;

@@ -14,8 +14,11 @@ impl Rooms {
             return Vec::new();
         };
         let before = room.speakers.clone();
-        room.speakers.note(seat.participant, speaks);
         room.speaking.note(peer, seat.participant, speaks);
+        match speaks {
+            true => room.speakers.began(seat.participant),
+            false => room.speakers.stopped(seat.participant, room.speaking.newest()),
+        }
         let mut effects = room.refill_slots(&before);
         effects.extend(self.announce_speakers(now, seat.room));
         effects

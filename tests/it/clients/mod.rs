@@ -3,7 +3,7 @@
 mod flood;
 #[cfg(debug_assertions)]
 mod lost_worker;
-mod peer;
+pub mod peer;
 mod relay;
 mod scenarios;
 mod signaling;

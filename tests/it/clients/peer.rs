@@ -13,7 +13,9 @@ use rtc::peer_connection::configuration::media_engine::MediaEngine;
 use rtc::peer_connection::configuration::setting_engine::SettingEngineBuilder;
 use rtc::peer_connection::sdp::RTCSessionDescription;
 use rtc::rtp;
-use rtc::rtp_transceiver::rtp_sender::{RTCRtpCodec, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind};
+use rtc::rtp_transceiver::rtp_sender::{
+    RTCRtpCodec, RTCRtpCodingParameters, RTCRtpEncodingParameters, RTCRtpHeaderExtensionCapability, RtpCodecKind,
+};
 use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
 use tokio::sync::{mpsc, watch};
 use webrtc::media_stream::track_local::TrackLocal;
@@ -76,6 +78,12 @@ impl Peer {
     pub async fn new() -> Peer {
         let mut media = MediaEngine::default();
         media.register_default_codecs().unwrap();
+        let level = RTCRtpHeaderExtensionCapability {
+            uri: "urn:ietf:params:rtp-hdrext:ssrc-audio-level".to_owned(),
+        };
+        media
+            .register_header_extension(level, RtpCodecKind::Audio, None)
+            .unwrap();
         let registry = register_default_interceptors(Registry::new(), &mut media).unwrap();
         let (state_sender, state) = watch::channel(RTCPeerConnectionState::New);
         let (gathered_sender, gathered) = watch::channel(false);
@@ -149,7 +157,16 @@ impl Peer {
 
     /// Asks for one track of each kind.
     pub async fn receive(&self) {
-        for kind in [RtpCodecKind::Audio, RtpCodecKind::Video] {
+        self.receive_all([RtpCodecKind::Audio, RtpCodecKind::Video]).await;
+    }
+
+    /// Asks for so many tracks of video.
+    pub async fn receive_videos(&self, count: usize) {
+        self.receive_all(std::iter::repeat_n(RtpCodecKind::Video, count)).await;
+    }
+
+    async fn receive_all(&self, kinds: impl IntoIterator<Item = RtpCodecKind>) {
+        for kind in kinds {
             let init = RTCRtpTransceiverInit {
                 direction: RTCRtpTransceiverDirection::Recvonly,
                 streams: vec![],
@@ -224,13 +241,21 @@ impl Peer {
 impl Track {
     pub async fn write(&self, payload_type: u8, sequence: u16, timestamp: u32, marker: bool, payload: Bytes) {
         let header = rtp::Header {
-            version: 2,
             payload_type,
             sequence_number: sequence,
             timestamp,
             marker,
-            ssrc: self.ssrc,
             ..Default::default()
+        };
+        self.write_with(header, payload).await;
+    }
+
+    /// With all that is in a header, but its version and SSRC.
+    pub async fn write_with(&self, header: rtp::Header, payload: Bytes) {
+        let header = rtp::Header {
+            version: 2,
+            ssrc: self.ssrc,
+            ..header
         };
         self.track.write_rtp(rtp::Packet { header, payload }).await.unwrap();
     }

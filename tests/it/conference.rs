@@ -1,0 +1,242 @@
+//! One connection for several feeds, through the hub and its media workers, over real sockets: six subscriptions, and a slot that
+//! follows whoever speaks. No family offers such a connection yet, so its client asks the hub without a socket.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use patchbay::domain::{Claim, Command, Conference, Event, MediaKind, Offer, Person, RoomKind, Subject, UserFeed};
+use patchbay::hub::{self, Capacity, Events, HubHandle, Session};
+use patchbay::media::engine::Media;
+use patchbay::media::launch::MediaSettings;
+use patchbay::media::threads::Threads;
+use patchbay::pinning::Pinning;
+use patchbay::shares::ClientAddress;
+use rtc::rtp;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, interval, timeout};
+
+use crate::clients::peer::{OPUS_PAYLOAD_TYPE, PATIENCE, Peer, Track, VP8_PAYLOAD_TYPE};
+use crate::transcripts::Shelf;
+
+const NAMES: [&str; 7] = ["anna", "ben", "carl", "dora", "emil", "fred", "gina"];
+/// Levels in -dBov (RFC 6464 §3).
+const SPEECH: u8 = 30;
+const SILENCE: u8 = 100;
+
+/// The hub with its workers, as the server has them.
+struct House {
+    hub: HubHandle,
+    threads: Threads,
+}
+
+impl House {
+    fn open() -> House {
+        let settings = MediaSettings {
+            bind_addresses: vec![Ipv4Addr::LOCALHOST.into()],
+            first_port: 0,
+            workers: 2,
+            pinning: Pinning::default(),
+            announced_addresses: vec![Ipv4Addr::LOCALHOST.into()],
+            max_publish_bps: 4_000_000,
+        };
+        let (events, media_events) = mpsc::channel(64);
+        let (media, threads) = Media::start(&settings, events, Instant::now().into_std()).unwrap();
+        let capacity = Capacity::default();
+        let (hub, running) = hub::start(media, media_events, capacity, Shelf::default(), rand::make_rng());
+        tokio::spawn(running);
+        House { hub, threads }
+    }
+
+    async fn enter(&self, name: &str) -> Member {
+        let (session, events) = self.hub.connect(ClientAddress::THIS_MACHINE).await.unwrap();
+        let join = Command::Join {
+            turn: session.take_turn(),
+            kind: RoomKind::Group,
+            room: "r".into(),
+            person: Person::unnamed(name.into()),
+            claim: Claim::Unproven,
+        };
+        session.request(join).await.unwrap();
+        Member { session, events }
+    }
+}
+
+/// Somebody in the room.
+struct Member {
+    session: Session,
+    events: Events,
+}
+
+impl Member {
+    /// The answer to an offer, once it is there.
+    async fn offer(&mut self, command: impl FnOnce(Offer) -> Command, sdp: String) -> (Subject, String) {
+        let offer = Offer {
+            sdp,
+            ..Offer::default()
+        };
+        self.session.request(command(offer)).await.unwrap();
+        let answer = async {
+            loop {
+                if let Event::Answered { subject, sdp, .. } = self.events.next().await.expect("the session is there") {
+                    return (subject, sdp);
+                }
+            }
+        };
+        timeout(PATIENCE, answer).await.expect("an answer")
+    }
+
+    /// Publishes sound of a level that can be changed, and pictures that say whose they are.
+    async fn publish(&mut self, name: &str, number: u8) -> Publisher {
+        let mut peer = Peer::new().await;
+        let ssrc = u32::from(number) << 16;
+        let (audio, video) = (peer.add_audio(ssrc).await, peer.add_video(ssrc + 1).await);
+        let offer = peer.offer().await;
+        let extension = level_extension(&offer);
+        let subject = UserFeed::camera(name.into());
+        let (_, answer) = self.offer(|offer| Command::Offer { subject, offer }, offer).await;
+        peer.accept(&answer).await;
+        peer.connected().await;
+        let level = Arc::new(AtomicU8::new(SILENCE));
+        let sending = tokio::spawn(send(audio, video, extension, number, level.clone()));
+        Publisher {
+            level,
+            sending,
+            _peer: peer,
+        }
+    }
+}
+
+struct Publisher {
+    level: Arc<AtomicU8>,
+    sending: JoinHandle<()>,
+    _peer: Peer,
+}
+
+impl Publisher {
+    fn says(&self, level: u8) {
+        self.level.store(level, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.sending.abort();
+    }
+}
+
+async fn send(audio: Track, video: Track, extension: u8, number: u8, level: Arc<AtomicU8>) {
+    let mut tick = interval(Duration::from_millis(20));
+    for count in 0u32.. {
+        tick.tick().await;
+        let level = level.load(Ordering::Relaxed);
+        let mut header = rtp::Header {
+            payload_type: OPUS_PAYLOAD_TYPE,
+            sequence_number: count as u16,
+            timestamp: count * 960,
+            ..Default::default()
+        };
+        header
+            .set_extension(extension, Bytes::copy_from_slice(&[level]))
+            .unwrap();
+        audio.write_with(header, Bytes::from_static(&[0xfc; 60])).await;
+        if count.is_multiple_of(5) {
+            let picture = count / 5;
+            video
+                .write(VP8_PAYLOAD_TYPE, picture as u16, picture * 9_000, true, vp8(number))
+                .await;
+        }
+    }
+}
+
+/// A VP8 key frame in one packet (RFC 7741 §4.2, §4.3), whose last bytes are its publisher's number.
+fn vp8(number: u8) -> Bytes {
+    let head = [0x10, 0x10, 0x00, 0x00, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xf0, 0x00];
+    [&head[..], &[number; 100]].concat().into()
+}
+
+fn level_extension(offer: &str) -> u8 {
+    let line = offer
+        .lines()
+        .find(|line| line.ends_with("ssrc-audio-level"))
+        .expect("the extension");
+    let (number, _) = line.strip_prefix("a=extmap:").unwrap().split_once(' ').unwrap();
+    number.parse().unwrap()
+}
+
+/// The SSRC by which each video section of an answer is sent, in their order.
+fn announced_ssrcs(answer: &str) -> Vec<u32> {
+    let sections = answer.split("m=video ").skip(1);
+    let ssrc = |section: &str| {
+        let line = section.lines().find_map(|line| line.strip_prefix("a=ssrc:"));
+        line?.split(' ').next()?.parse().ok()
+    };
+    sections.map(|section| ssrc(section).expect("an SSRC")).collect()
+}
+
+/// Waits for a picture of one publisher under one SSRC, whatever comes before.
+async fn shows(watcher: &mut Peer, ssrc: u32, publisher: u8) {
+    let picture = async {
+        loop {
+            let packet = watcher.packet(VP8_PAYLOAD_TYPE).await;
+            if packet.header.ssrc == ssrc && packet.payload.last() == Some(&publisher) {
+                return;
+            }
+        }
+    };
+    let shown = timeout(PATIENCE, picture).await;
+    assert!(shown.is_ok(), "no picture of {publisher} under {ssrc}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_shows_six_and_in_its_slot_whoever_speaks_without_another_offer() {
+    let house = House::open();
+    let mut people = Vec::new();
+    for name in NAMES {
+        people.push(house.enter(name).await);
+    }
+    let anna = people[0].publish("anna", 1).await;
+    let ben = people[1].publish("ben", 2).await;
+
+    let mut watcher = Peer::new().await;
+    watcher.receive_videos(7).await;
+    let conference = Conference {
+        publish: None,
+        watch: NAMES[..6].iter().map(|name| UserFeed::camera((*name).into())).collect(),
+        speaker_slots: vec![MediaKind::Video],
+    };
+    let sdp = watcher.offer().await;
+    let gina = &mut people[6];
+    let command = |offer| Command::OfferConference { conference, offer };
+    let (subject, answer) = gina.offer(command, sdp).await;
+    assert_eq!(subject, Subject::Conference);
+    let ssrcs = announced_ssrcs(&answer);
+    assert_eq!(ssrcs.len(), 7);
+    watcher.accept(&answer).await;
+    watcher.connected().await;
+    shows(&mut watcher, ssrcs[0], 1).await;
+    shows(&mut watcher, ssrcs[1], 2).await;
+
+    let slot = ssrcs[6];
+    anna.says(SPEECH);
+    shows(&mut watcher, slot, 1).await;
+    anna.says(SILENCE);
+    ben.says(SPEECH);
+    shows(&mut watcher, slot, 2).await;
+    ben.says(SILENCE);
+    anna.says(SPEECH);
+    shows(&mut watcher, slot, 1).await;
+    // The two are watched in their sections all the while.
+    shows(&mut watcher, ssrcs[0], 1).await;
+    shows(&mut watcher, ssrcs[1], 2).await;
+
+    while let Some(event) = gina.events.try_next() {
+        assert!(!matches!(event, Event::Answered { .. }), "one offer was enough");
+    }
+    house.hub.shutdown().await;
+    drop((people, anna, ben));
+    timeout(PATIENCE, house.threads.ended()).await.expect("the workers end");
+}
