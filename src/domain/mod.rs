@@ -218,6 +218,11 @@ pub enum Event {
         user: UserId,
         media: MediaState,
     },
+    /// The feeds that somebody in the room publishes beside their camera.
+    FurtherFeeds {
+        user: UserId,
+        feeds: Vec<Feed>,
+    },
     /// The users in the room who speak now, the earliest speaker first: at most eight, and at most four times a second.
     Speakers {
         users: Arc<[UserId]>,

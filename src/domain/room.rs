@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::speakers::{Speakers, Speaking};
 use super::{Claim, ConnectionIdentity, Effect, Event, Person, Purpose, RoomKind, Use};
-use crate::ids::{FeedRef, ParticipantId, PeerId, RoomId, RoomName, SessionId, SlotId, Turn, UserId};
+use crate::ids::{Feed, FeedRef, ParticipantId, PeerId, RoomId, RoomName, SessionId, SlotId, Turn, UserId};
 use crate::shares::ClientAddress;
 
 /// What is known of the media of a participant.
@@ -43,6 +43,8 @@ pub(super) struct Participant {
     pub person: Arc<Person>,
     pub claim: Claim,
     pub arrival: Arrival,
+    /// Feeds beside the camera, as the others were sent them last.
+    pub announced_feeds: Vec<Feed>,
     /// Connections, at most one for each [`Purpose`].
     peers: Vec<Peer>,
 }
@@ -113,6 +115,7 @@ impl Room {
             person,
             claim,
             arrival: Arrival::default(),
+            announced_feeds: Vec::new(),
             peers: Vec::new(),
         };
         self.participants.insert(id, participant);
@@ -130,6 +133,11 @@ impl Room {
         let ids = self.speaking.announced().iter();
         let speakers = ids.filter_map(|id| self.participant(*id));
         speakers.map(|participant| participant.person.user.clone()).collect()
+    }
+
+    /// The participants who publish more than their camera, as far as that has been announced.
+    pub fn with_further_feeds(&self) -> impl Iterator<Item = &Participant> {
+        self.participants.values().filter(|one| !one.announced_feeds.is_empty())
     }
 
     pub fn sessions_but(&self, id: ParticipantId) -> Vec<SessionId> {
@@ -199,6 +207,29 @@ impl Participant {
     pub fn uses_of(&self, peer: PeerId) -> &[Use] {
         let peer = self.peers.iter().find(|one| one.id == peer);
         peer.map_or(&[], |peer| &peer.uses)
+    }
+
+    /// The feeds beside the camera that the participant's connections are for.
+    pub fn further_feeds(&self) -> Vec<Feed> {
+        let uses = self.peers.iter().flat_map(|peer| &peer.uses);
+        let mut feeds = Vec::new();
+        for one in uses {
+            if let Use::Publish(feed) = one
+                && *feed != Feed::Camera
+                && !feeds.contains(feed)
+            {
+                feeds.push(*feed);
+            }
+        }
+        feeds
+    }
+
+    /// What the others were sent of these last.
+    pub fn feeds_event(&self) -> Event {
+        Event::FurtherFeeds {
+            user: self.person.user.clone(),
+            feeds: self.announced_feeds.clone(),
+        }
     }
 
     pub fn peer_count(&self) -> usize {

@@ -2,6 +2,7 @@
 
 mod arrival;
 mod decoding;
+mod feeds;
 mod lost;
 mod names;
 mod offers;
@@ -120,6 +121,7 @@ impl Rooms {
         let room = self.rooms.get_mut(&room_id).expect("the room was opened above");
         let others = room.people();
         let lost: Vec<UserId> = room.lost().cloned().collect();
+        let feeds: Vec<Event> = room.with_further_feeds().map(Participant::feeds_event).collect();
         let speakers = room.announced_speakers();
         effects.extend(room.tell_all(&Event::ParticipantArrived {
             person: Arc::clone(&person),
@@ -134,6 +136,7 @@ impl Rooms {
             let event = Event::MediaChanged { user, media };
             Effect::Tell { session, event }
         }));
+        effects.extend(feeds.into_iter().map(|event| Effect::Tell { session, event }));
         if !speakers.is_empty() {
             let users = speakers.into();
             let event = Event::Speakers { users };
@@ -347,8 +350,10 @@ impl Rooms {
     }
 
     /// Forgets a connection that could not be made. Its participant stays and may offer again.
-    pub fn forget_peer(&mut self, peer: PeerId) {
+    pub fn forget_peer(&mut self, peer: PeerId) -> Option<Effect> {
+        let seat = self.peers.get(&peer).copied();
         self.take_peer(peer);
+        self.announce_feeds(seat?)
     }
 
     fn take_peer(&mut self, peer: PeerId) -> Option<Peer> {

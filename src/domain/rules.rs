@@ -307,9 +307,11 @@ impl Rules {
     /// call is over.
     pub fn peer_lost(&mut self, now: Instant, peer: PeerId, by_client: bool) -> Vec<Effect> {
         let room = self.rooms.room_of_peer(peer);
-        self.rooms.end_peer(now, peer, by_client);
-        let call = room.and_then(|room| self.calls.carried_in(room));
-        call.map_or_else(Vec::new, |call| self.end_call(now, call, CallEnd::Lost))
+        let mut effects = Vec::from_iter(self.rooms.end_peer(now, peer, by_client));
+        if let Some(call) = room.and_then(|room| self.calls.carried_in(room)) {
+            effects.extend(self.end_call(now, call, CallEnd::Lost));
+        }
+        effects
     }
 
     /// A part of the media engine is lost, and with it these rooms, and these connections of other rooms. Calls that it carried
@@ -358,9 +360,11 @@ impl Rules {
     /// An offer could not be answered, and no connection was made of it.
     pub fn offer_failed(&mut self, now: Instant, peer: PeerId) -> Vec<Effect> {
         let room = self.rooms.room_of_peer(peer);
-        self.rooms.forget_peer(peer);
-        let call = room.and_then(|room| self.calls.carried_in(room));
-        call.map_or_else(Vec::new, |call| self.end_call(now, call, CallEnd::Failed))
+        let mut effects = Vec::from_iter(self.rooms.forget_peer(peer));
+        if let Some(call) = room.and_then(|room| self.calls.carried_in(room)) {
+            effects.extend(self.end_call(now, call, CallEnd::Failed));
+        }
+        effects
     }
 
     /// Time at which [`Rules::handle_timeout`] has something to do.

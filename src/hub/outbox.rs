@@ -134,6 +134,7 @@ pub fn weight(event: &Event) -> usize {
         Event::ParticipantArrived { .. }
         | Event::ParticipantLeft { .. }
         | Event::MediaChanged { .. }
+        | Event::FurtherFeeds { .. }
         | Event::ConnectionLost { .. }
         | Event::Call(_)
         | Event::Ended(_) => 0,

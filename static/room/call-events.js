@@ -69,6 +69,7 @@ export class CallEvents {
     const { id, name } = participant;
     const tile = stage.add({ id, name });
     tile.setStatus('tile.connecting');
+    tile.setSpeaking(this.#call.client.speakers.includes(id));
     this.#call.routeSound(tile);
     this.#call.populationChanged();
     const returned = this.#leaving.get(id);

@@ -28,11 +28,13 @@ impl Rooms {
     }
 
     /// The connection has ended by itself. Its participant stays and may offer again.
-    pub fn end_peer(&mut self, now: Instant, peer: PeerId, by_client: bool) {
-        if let Some(seat) = self.peers.get(&peer).copied().filter(|seat| self.sends(*seat, peer)) {
+    pub fn end_peer(&mut self, now: Instant, peer: PeerId, by_client: bool) -> Option<Effect> {
+        let seat = self.peers.get(&peer).copied();
+        if let Some(seat) = seat.filter(|seat| self.sends(*seat, peer)) {
             self.connection_gone(now, seat, by_client);
         }
         self.drop_peer(peer);
+        self.announce_feeds(seat?)
     }
 
     /// A participant has lost the connection over which they publish. If the client has ended it, nobody misses the media.

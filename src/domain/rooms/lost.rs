@@ -21,8 +21,8 @@ impl Rooms {
     /// A connection was lost with a part of the server, and its keys with it. Its participant stays, and is sent whom they
     /// watched over it; and, like somebody who has just come, whose media are lost.
     pub fn connection_lost(&mut self, now: Instant, peer: PeerId) -> Vec<Effect> {
-        let told = self.watched_over(peer).unwrap_or_default();
-        self.end_peer(now, peer, false);
+        let mut told = self.watched_over(peer).unwrap_or_default();
+        told.extend(self.end_peer(now, peer, false));
         told
     }
 
@@ -42,6 +42,9 @@ impl Rooms {
             if source.arrival == Arrival::Lost {
                 let media = MediaState::Lost;
                 events.push(Event::MediaChanged { user, media });
+            }
+            if !source.announced_feeds.is_empty() {
+                events.push(source.feeds_event());
             }
         }
         let session = participant.session;

@@ -117,6 +117,7 @@ impl Rooms {
             description: offer.description,
             association,
         }]));
+        effects.extend(self.announce_feeds(seat));
         Ok(effects)
     }
 
@@ -140,7 +141,9 @@ impl Rooms {
         if let Some(owner) = self.owner(seat) {
             owner.keep_peer(peer);
         }
-        self.fill_slots_of(seat)
+        let mut effects = self.fill_slots_of(seat);
+        effects.extend(self.announce_feeds(seat));
+        effects
     }
 
     /// Opens a new connection. It takes the place of the participant's connection for the same purpose, if there is one.

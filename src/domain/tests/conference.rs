@@ -88,6 +88,22 @@ fn one_connection_watches_six_and_whoever_speaks() {
 }
 
 #[test]
+fn where_two_take_turns_whoever_goes_on_is_shown_when_the_other_stops() {
+    let mut rules = room_of(&NAMES[..3]);
+    let publishing = [(1, "anna"), (2, "ben")]
+        .map(|(session, name)| negotiated(&offer(&mut rules, session, name, session as u32).unwrap()).clone());
+    let ids = publishing.each_ref().map(|one| one.participant);
+    let peer = negotiated(&offer_conference(&mut rules, 3, watching(&[], 1)).unwrap())
+        .peer
+        .0;
+    let mut says = |speaker: usize, speaks| fills(&rules.speech_changed(now(), publishing[speaker].peer, speaks), &ids);
+    assert_eq!(says(0, true), [(peer, 0, Some(0))]);
+    assert_eq!(says(1, true), [(peer, 0, Some(1))]);
+    assert_eq!(says(1, false), [(peer, 0, Some(0))], "she goes on");
+    assert_eq!(says(0, false), []);
+}
+
+#[test]
 fn whoever_comes_later_is_shown_the_speaker_at_once() {
     let mut rules = room_of(&NAMES[..3]);
     let speaker = negotiated(&offer(&mut rules, 1, "anna", 1).unwrap()).clone();
@@ -175,7 +191,13 @@ fn a_screen_is_a_connection_of_its_own_and_its_end_is_not_the_end_of_its_partici
     rules.peer_connected(camera);
     rules.peer_connected(screen);
     assert_eq!(rules.media_changed(screen, MediaState::Lost), []);
-    assert_eq!(rules.peer_lost(now(), screen, false), []);
+    let event = Event::FurtherFeeds {
+        user: "anna".into(),
+        feeds: Vec::new(),
+    };
+    let sessions = vec![SessionId(2)];
+    let told = vec![Effect::TellEach { sessions, event }];
+    assert_eq!(rules.peer_lost(now(), screen, false), told, "the screen alone is over");
     assert_eq!(rules.poll_timeout(), None, "nobody misses the participant");
     rules.peer_lost(now(), camera, false);
     assert!(rules.poll_timeout().is_some());

@@ -18,6 +18,7 @@
 //! | `newParticipantArrived` | `name`; `personName` where known | somebody enters |
 //! | `participantLeft` | `name` | somebody leaves, or enters again with a newer session (then they arrive once more); also to clients that watched over a connection that the server has lost, before a `newParticipantArrived` of the same participant: they are to watch anew |
 //! | `participantMedia` | `name`, `media`: `lost` or `back` | somebody's media no longer arrive though they are still in the room, or arrive again; on entering, for each participant whose media are lost, and when such a participant is to be watched anew. Only to clients that joined with `notices` |
+//! | `participantFeeds` | `name`, `feeds`: a list with `screen` in it, or nothing | what somebody publishes beside their camera has changed: it can be watched, or no longer; on entering, for each who publishes such a feed. Only to clients that joined with `notices` |
 //! | `speakers` | `names` | other people speak than before: all who speak now, the client's own user included, the earliest speaker first, at most eight. At most four times a second, and on entering if somebody speaks. Nobody who leaves is announced to be silent. Only to clients that joined with `notices` |
 //! | `mediaUndecodable` | `name`, `watcher`, `media` (`audio`, `video`), `codec` | to both of them: what `name` sends is in a format that `watcher` cannot decode, and is not sent to them. Only to clients that joined with `notices` |
 //! | `mediaDecodable` | `name`, `watcher`, `media` | `watcher` can decode it again. Only to clients that joined with `notices` |
@@ -60,7 +61,7 @@ use super::dialogue::Dialogue;
 use super::join::{Join, enter};
 use super::json::Text;
 use super::reaction::{Close, Frame, Reaction};
-use super::words::{kind_word, media_word, takes_notices};
+use super::words::{FeedWord, kind_word, media_word, takes_notices};
 use super::{json, offer};
 use crate::domain::{Command, DecodingNotice, Event, Person, Refusal, Subject, UserFeed};
 use crate::ids::UserId;
@@ -103,6 +104,10 @@ impl<A: Admission> Dialogue<A> for GroupcallIdDialogue {
                 name: user.as_str(),
                 media: media_word(*media),
             },
+            Event::FurtherFeeds { user, feeds } if self.takes_notices => Outgoing::ParticipantFeeds {
+                name: user.as_str(),
+                feeds: feeds.iter().copied().map(FeedWord::from).collect(),
+            },
             Event::Speakers { users } if self.takes_notices => Outgoing::Speakers {
                 names: users.iter().map(UserId::as_str).collect(),
             },
@@ -126,6 +131,7 @@ impl<A: Admission> Dialogue<A> for GroupcallIdDialogue {
                 candidate: candidate.into(),
             },
             Event::MediaChanged { .. }
+            | Event::FurtherFeeds { .. }
             | Event::Speakers { .. }
             | Event::Answered { .. }
             | Event::Candidate { .. }

@@ -54,6 +54,10 @@ pub enum Outgoing<'a> {
         name: &'a str,
         media: &'static str,
     },
+    ParticipantFeeds {
+        name: &'a str,
+        feeds: Vec<FeedWord>,
+    },
     Speakers {
         names: Vec<&'a str>,
     },

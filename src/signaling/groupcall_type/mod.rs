@@ -20,6 +20,7 @@
 //! | `newParticipantArrived` | `participant` | somebody enters |
 //! | `participantLeft` | `userId` | somebody leaves, or enters again with a newer session (then they arrive once more); also to clients that watched over a connection that the server has lost, before a `newParticipantArrived` of the same participant: they are to watch anew |
 //! | `participantMedia` | `userId`, `media`: `lost` or `back` | somebody's media no longer arrive though they are still in the room, or arrive again; on entering, for each participant whose media are lost, and when such a participant is to be watched anew. Only to clients that joined with `notices` |
+//! | `participantFeeds` | `userId`, `feeds`: a list with `screen` in it, or nothing | what somebody publishes beside their camera has changed: it can be watched, or no longer; on entering, for each who publishes such a feed. Only to clients that joined with `notices` |
 //! | `speakers` | `userIds` | other people speak than before: all who speak now, the client's own user included, the earliest speaker first, at most eight. At most four times a second, and on entering if somebody speaks. Nobody who leaves is announced to be silent. Only to clients that joined with `notices` |
 //! | `receiveVideoAnswer` | `userId`, `sdpAnswer`; `feed` if it is `screen` | at once after the offer, whether or not anything is published yet |
 //! | `iceCandidate` | `userId`, `candidate` and `candicate`, the same `{candidate, sdpMid, sdpMLineIndex}`; `feed` if it is `screen` | after that answer, which contains it too |
@@ -60,7 +61,7 @@ use super::dialogue::Dialogue;
 use super::join::{Join, enter};
 use super::json::{self, Name, Text, TooLong, fields};
 use super::reaction::{Close, Frame, Reaction};
-use super::words::{kind_word, media_word, takes_notices};
+use super::words::{FeedWord, kind_word, media_word, takes_notices};
 use super::{limits, offer};
 use crate::domain::{Command, DecodingNotice, Event, FileNotice, Person, Refusal, Subject, UserFeed};
 use crate::ids::{RoomName, UserId};
@@ -116,6 +117,10 @@ impl<A: Admission> Dialogue<A> for GroupcallTypeDialogue {
                 user_id: Id(user),
                 media: media_word(*media),
             },
+            Event::FurtherFeeds { user, feeds } if self.takes_notices => Outgoing::ParticipantFeeds {
+                user_id: Id(user),
+                feeds: feeds.iter().copied().map(FeedWord::from).collect(),
+            },
             Event::Speakers { users } if self.takes_notices => Outgoing::Speakers {
                 user_ids: users.iter().map(Id).collect(),
             },
@@ -147,6 +152,7 @@ impl<A: Admission> Dialogue<A> for GroupcallTypeDialogue {
             },
             Event::Decoding(decoding) if self.takes_notices => media_notice(decoding),
             Event::MediaChanged { .. }
+            | Event::FurtherFeeds { .. }
             | Event::Speakers { .. }
             | Event::Answered { .. }
             | Event::Candidate { .. }

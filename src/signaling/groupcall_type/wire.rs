@@ -75,6 +75,10 @@ pub enum Outgoing<'a> {
         user_id: Id<'a>,
         media: &'static str,
     },
+    ParticipantFeeds {
+        user_id: Id<'a>,
+        feeds: Vec<FeedWord>,
+    },
     Speakers {
         user_ids: Vec<Id<'a>>,
     },
