@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use patchbay::domain::{Claim, Command, Conference, Event, MediaKind, Offer, Person, RoomKind, Subject, UserFeed};
 use patchbay::hub::{self, Capacity, Events, HubHandle, Session};
+use patchbay::media::description::Description;
 use patchbay::media::engine::Media;
 use patchbay::media::launch::MediaSettings;
 use patchbay::media::threads::Threads;
@@ -75,7 +76,7 @@ impl Member {
     /// The answer to an offer, once it is there.
     async fn offer(&mut self, command: impl FnOnce(Offer) -> Command, sdp: String) -> (Subject, String) {
         let offer = Offer {
-            sdp,
+            description: Description::read(&sdp),
             ..Offer::default()
         };
         self.session.request(command(offer)).await.unwrap();
