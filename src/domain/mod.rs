@@ -292,7 +292,7 @@ pub enum EndReason {
     Replaced,
     /// The server is going down.
     Shutdown,
-    /// The room was lost with the part of the server that carried it. People can enter it again.
+    /// The part of the server was lost that carried what the session published, or its call. People can enter the room again.
     MediaLost,
 }
 

@@ -10,7 +10,7 @@ use super::{
     Answer, CallCommand, CallEnd, Claim, Command, Effect, EndReason, Limits, MediaKind, MediaState, Newcomer, Offer,
     Refusal, RoomKind, Subject, WaitingMessage,
 };
-use crate::ids::{CallId, ParticipantId, PeerId, RoomId, RoomName, SessionId, UserId};
+use crate::ids::{CallId, ParticipantId, PeerId, RoomName, SessionId, UserId};
 use crate::shares::ClientAddress;
 
 /// The state of all rooms and calls, and of who is reachable. It has one owner; each call returns what is to be done about it.
@@ -314,16 +314,20 @@ impl Rules {
         effects
     }
 
-    /// A part of the media engine is lost, and with it these rooms, and these connections of other rooms. Calls that it carried
-    /// are over. The sessions of its group rooms end and may come again. The participants who watched over a lost connection
+    /// A part of the media engine is lost, and with it these connections. Calls that they carried are over. In group rooms the
+    /// sessions of the participants who published over them end, and may come again. The participants who only watched over one
     /// are sent [`Event::ConnectionLost`](super::Event::ConnectionLost).
-    pub fn media_lost(&mut self, now: Instant, rooms: &[RoomId], peers: &[PeerId]) -> Vec<Effect> {
+    pub fn media_lost(&mut self, now: Instant, peers: &[PeerId]) -> Vec<Effect> {
         let mut effects = Vec::new();
-        for room in rooms {
-            match self.calls.carried_in(*room) {
-                Some(call) => effects.extend(self.end_call(now, call, CallEnd::Lost)),
-                None => effects.extend(self.rooms.dismiss(*room, EndReason::MediaLost)),
+        for peer in peers {
+            let room = self.rooms.room_of_peer(*peer);
+            if let Some(call) = room.and_then(|room| self.calls.carried_in(room)) {
+                effects.extend(self.end_call(now, call, CallEnd::Lost));
             }
+        }
+        // First those who go, so that nobody is told to watch them anew.
+        for peer in peers {
+            effects.extend(self.rooms.publisher_lost(*peer));
         }
         effects.extend(peers.iter().flat_map(|peer| self.rooms.connection_lost(now, *peer)));
         self.follow_rooms(now);

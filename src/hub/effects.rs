@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use rand::rngs::StdRng;
+use smallvec::SmallVec;
 use tracing::{debug, warn};
 
 use super::audience::Audiences;
 use super::mailbox::{MailboxHandle, NotTaken};
 use super::outbox::{Lost, Outbox};
-use super::placement::{LostPlaces, Place, Placement};
+use super::placement::Placement;
 use crate::domain::{self, Candidate, Effect, EndReason, Errand, Event, MediaKind, Negotiation, Subject};
 use crate::ids::{FeedRef, PeerId, RoomId, SessionId, SlotId, UserId, WorkerId};
 use crate::media::codec::{Codec, Kind};
@@ -85,11 +86,11 @@ impl Executor {
         self.media.tick(now);
     }
 
-    /// What was on a media worker that has been lost, if one has. It is forgotten here.
-    pub fn poll_lost(&mut self, now: Instant) -> Option<LostPlaces> {
+    /// The connections that lived on a media worker that has been lost, if one has. They are forgotten here.
+    pub fn poll_lost(&mut self, now: Instant) -> Option<Vec<PeerId>> {
         let worker = self.media.poll_lost(now)?;
         let lost = self.placement.lose(worker);
-        for peer in &lost.peers {
+        for peer in &lost {
             self.negotiated.remove(peer);
             self.audiences.forget(*peer);
         }
@@ -146,8 +147,8 @@ impl Executor {
 
     fn open_room(&mut self, room: RoomId) -> Result<(), Failure> {
         // Without a worker the server is about to end.
-        if let Some(home) = self.media.place_room() {
-            self.placement.open_room(room, home);
+        if let Some(worker) = self.media.place_room() {
+            self.placement.open_room(room, worker);
         }
         Ok(())
     }
@@ -238,32 +239,32 @@ impl Executor {
         let mut settled = Vec::with_capacity(negotiations.len());
         for negotiation in negotiations {
             let (room, peer) = (negotiation.room, negotiation.peer);
-            let publishes = publishes(&negotiation);
             let least_busy = |is_asked: &dyn Fn(WorkerId) -> bool| self.media.least_busy(is_asked);
-            let Some(place) = self.placement.find(room, peer, publishes, least_busy) else {
+            let Some(worker) = self.placement.find(room, peer, least_busy) else {
                 return Ok(());
             };
-            let negotiated = self.answer(place.worker, &negotiation)?;
-            settled.push((place, negotiation, negotiated));
+            let negotiated = self.answer(worker, &negotiation)?;
+            settled.push((worker, negotiation, negotiated));
         }
         let mut lost = Ok(());
-        for (place, negotiation, negotiated) in settled {
+        for (worker, negotiation, negotiated) in settled {
             // The other side is to be told even where this one is lost.
-            lost = lost.and(self.open(place, negotiation, negotiated));
+            lost = lost.and(self.open(worker, negotiation, negotiated));
         }
         lost
     }
 
-    fn open(&mut self, place: Place, negotiation: Negotiation, mut negotiated: Negotiated) -> Result<(), Failure> {
+    fn open(&mut self, worker: WorkerId, negotiation: Negotiation, mut negotiated: Negotiated) -> Result<(), Failure> {
         let sdp = std::mem::take(&mut negotiated.answer);
         let candidates = std::mem::take(&mut negotiated.candidates);
-        let spec = spec(&negotiation, &negotiated, place);
+        let others = self.placement.others(negotiation.room, worker).collect();
+        let spec = spec(&negotiation, &negotiated, others);
         self.learn(&negotiation, std::mem::take(&mut negotiated.decodes));
         self.negotiated.insert(negotiation.peer, negotiated);
         let copies = spec.sections.iter().filter(|section| section.down.is_some()).count();
         self.placement
-            .settle(negotiation.room, negotiation.peer, place.worker, copies);
-        self.media.send(place.worker, MediaCommand::Open(Box::new(spec)));
+            .settle(negotiation.room, negotiation.peer, worker, copies);
+        self.media.send(worker, MediaCommand::Open(Box::new(spec)));
 
         let Negotiation {
             session, subject, tag, ..
@@ -344,12 +345,12 @@ fn uses_spare_certificate(negotiation: &Negotiation) -> bool {
     negotiation.association % 2 == 1
 }
 
-fn spec(negotiation: &Negotiation, negotiated: &Negotiated, place: Place) -> PeerSpec {
+fn spec(negotiation: &Negotiation, negotiated: &Negotiated, others: SmallVec<[WorkerId; 1]>) -> PeerSpec {
     PeerSpec {
         peer: negotiation.peer,
         participant: negotiation.participant,
         room: negotiation.room,
-        home: place.home,
+        others,
         transports: negotiated.transports.clone(),
         spare_certificate: uses_spare_certificate(negotiation),
         sections: negotiated.sections.clone(),

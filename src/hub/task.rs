@@ -116,9 +116,8 @@ impl Hub {
     /// Ends what lived on media workers that have been lost.
     fn end_what_is_lost(&mut self) {
         while let Some(lost) = self.executor.poll_lost(now()) {
-            let (rooms, connections) = (lost.rooms.len(), lost.peers.len());
-            warn!(rooms, connections, "ending what a lost media worker carried");
-            let effects = self.rules.media_lost(now(), &lost.rooms, &lost.peers);
+            warn!(connections = lost.len(), "ending what a lost media worker carried");
+            let effects = self.rules.media_lost(now(), &lost);
             self.carry_out_all(effects);
         }
     }

@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
+use slotmap::SecondaryMap;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::mpsc;
 
 use super::doorbell::Doorbell;
 use super::egress::{Egress, Send};
+use super::keys::LinkId;
 use super::launch::MediaStartError;
 use super::load::Load;
 use super::messages::MediaEvent;
@@ -135,8 +137,8 @@ pub struct Driver {
     pub config: WorkerConfig,
     pub load: Arc<Load>,
     pub doorbell: Arc<Doorbell>,
-    /// The doorbells of the workers that this one can reach, by their index.
-    pub doorbells: Vec<Option<Arc<Doorbell>>>,
+    /// The doorbells of the other ends of links.
+    pub doorbells: SecondaryMap<LinkId, Arc<Doorbell>>,
     /// The processor that the thread is pinned to, if any.
     pub cpu: Option<usize>,
 }
@@ -247,12 +249,10 @@ impl Driver {
             self.load.beat(now);
             match self.commands.try_recv() {
                 Ok(DriverCommand::Media(command)) => worker.handle_command(now, command),
-                Ok(DriverCommand::Link { other, end, doorbell }) => {
-                    if self.doorbells.len() <= other {
-                        self.doorbells.resize(other + 1, None);
-                    }
-                    self.doorbells[other] = Some(doorbell);
-                    worker.link(now, other, *end);
+                Ok(DriverCommand::Link { far, end, doorbell }) => {
+                    let link = worker.link(now, far, *end);
+                    // That of a link that has ended stays until another has its place.
+                    self.doorbells.insert(link, doorbell);
                 }
                 Ok(DriverCommand::Unlink { other }) => worker.unlink(now, other),
                 #[cfg(debug_assertions)]
@@ -302,7 +302,7 @@ impl Driver {
         Ok((Turn::GoesOn, true))
     }
 
-    /// Handles packets from other workers, as [`Driver::receive`] does those from a socket. Packets that are left wake the thread
+    /// Handles packets that came over links, as [`Driver::receive`] does those from a socket. Packets that are left wake the thread
     /// again at once.
     fn take_mirrored(&self, worker: &mut Worker, buffer: &mut [u8]) {
         for _ in 0..MAX_BATCHES {
@@ -335,10 +335,10 @@ impl Driver {
         }
     }
 
-    /// Wakes the workers that have something new in their links.
+    /// Wakes the threads at the other ends of the links that have something new.
     fn ring(&self, worker: &mut Worker) {
-        while let Some(other) = worker.poll_wake() {
-            if let Some(Some(doorbell)) = self.doorbells.get(other) {
+        while let Some(link) = worker.poll_wake() {
+            if let Some(doorbell) = self.doorbells.get(link) {
                 doorbell.ring();
             }
         }
@@ -497,7 +497,7 @@ mod tests {
             config: config.clone(),
             load: Arc::new(Load::new(None)),
             doorbell: Arc::new(Doorbell::new(None)),
-            doorbells: Vec::new(),
+            doorbells: SecondaryMap::new(),
             cpu: None,
         };
         (driver, Worker::new(clock(), config))

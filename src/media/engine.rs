@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tracing::{error, info};
 
 use super::launch::MediaStartError;
-use super::link;
+use super::link::{self, Far};
 use super::messages::DriverCommand;
 use super::replacements::Replacements;
 use super::session::LocalEnd;
@@ -194,7 +194,9 @@ impl Media {
             if let Some(port) = &self.slots[worker.0].port {
                 port.load.place(copies);
             }
-            self.link(worker.0, spec.home.0);
+            for other in &spec.others {
+                self.link(worker.0, other.0);
+            }
         }
         self.post(worker.0, DriverCommand::Media(command));
     }
@@ -299,7 +301,8 @@ impl Media {
             let end = Box::new(end);
             // If one was just found to be lost, the other one must not be linked with it.
             if self.slots[of].linked[other] {
-                self.post(of, DriverCommand::Link { other, end, doorbell });
+                let far = Far::Worker(other);
+                self.post(of, DriverCommand::Link { far, end, doorbell });
             }
         }
     }

@@ -6,4 +6,6 @@ new_key_type! {
     pub struct PeerKey;
     pub struct TrackKey;
     pub struct SubscriptionKey;
+    /// A link that has ended is found no more, though another may be in its place.
+    pub struct LinkId;
 }

@@ -1,6 +1,7 @@
-//! The way between two workers that serve one room: what a room's home tells a worker that mirrors it, packets included,
-//! and what the mirror asks back. In both directions a bounded queue of messages and one of packets' bytes, each with one
-//! writer and one reader (`rtrb`): nobody waits, nothing is locked, nothing is allocated for a packet.
+//! The way between a worker and whoever else has a part in its rooms: another worker, a player, a recorder. One end asks for
+//! a room, the other announces its tracks there and passes their packets on. In both directions there is a bounded queue of
+//! messages and one of packets' bytes, each with one writer and one reader (`rtrb`): nobody waits, nothing is locked, nothing
+//! is allocated for a packet.
 
 use std::time::Instant;
 
@@ -13,7 +14,7 @@ use super::names::TrackRef;
 use super::packet::Arrival;
 use super::rewrite::SourceId;
 use super::session::NegotiatedCodec;
-use crate::ids::{RoomId, TrackId};
+use crate::ids::{PeerId, RoomId, TrackId};
 
 /// Bytes of packets on their way: 60 ms of a hundred 2.5 Mb/s videos, longer than a worker that keeps up is ever busy with
 /// one batch. More would only be delay. Memory that is never written is never taken.
@@ -25,37 +26,51 @@ const MESSAGES: usize = 4_096;
 /// Places that packets leave free, so that a queue full of them does not hold up what there is to be said of them.
 const RESERVED: usize = 256;
 
-/// What one worker tells another.
+/// What a worker has at the other end of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Far {
+    /// Another worker, by its place among them.
+    Worker(usize),
+    /// Somebody who feeds a room with tracks of their own, as a client's connection does.
+    Player { peer: PeerId, room: RoomId },
+    /// Somebody who asks for rooms, and publishes nothing. A room's tracks are announced by the workers on which they are
+    /// published, each of its own: a recorder has a link with every worker that serves the room.
+    Recorder,
+}
+
+/// What one end of a link sends to the other.
 #[derive(Debug)]
 pub enum Message {
-    /// From a mirror: subscribers of this room live here. Tell of all its tracks, and pass their packets on.
+    /// Announce all tracks of this room that are published at your end, now and later, and pass their packets on.
     Mirror(RoomId),
-    /// From a mirror: the last of them has left.
+    /// The end of [`Message::Mirror`].
     Release(RoomId),
-    /// From a mirror: somebody here waits for a key frame.
+    /// Somebody at this end waits for a key frame.
     KeyFrame { track: TrackId, layer: u8 },
-    /// From the home: a track as it is from now on.
+    /// A track as it is from now on.
     Track(Box<TrackNotice>),
-    /// From the home: the track has ended.
-    Gone(TrackId),
-    /// From the home: the publisher's sender report.
+    /// The track has ended.
+    Removed(TrackId),
+    /// The publisher's sender report.
     Clock {
         track: TrackId,
         layer: u8,
         source: SourceId,
         clock: SenderClock,
     },
-    /// From the home: a packet, unprotected; its bytes are in the other queue. Start and end are what they are in the
-    /// buffer of whoever holds the message.
+    /// A packet, unprotected; its bytes are in the other queue. Start and end are what they are in the buffer of whoever
+    /// holds the message.
     Packet { track: TrackId, arrival: Arrival },
 }
 
-/// A track as a mirror needs to know it.
+/// A track as whoever mirrors it needs to know it.
 #[derive(Clone, Debug)]
 pub struct TrackNotice {
     pub id: TrackId,
     pub room: RoomId,
     pub name: TrackRef,
+    /// The connection that publishes it. Of several tracks under one name the one of the newest connection counts.
+    pub publisher: PeerId,
     /// Whether its publisher is not heard any more, so that nobody will ask for its packets again.
     pub suspended: bool,
     pub codecs: SmallVec<[NegotiatedCodec; 8]>,
@@ -63,7 +78,7 @@ pub struct TrackNotice {
     pub layers: SmallVec<[LayerNotice; 1]>,
 }
 
-/// What is known of a layer: so that the mirror's first choice is as good as its home's.
+/// What is known of a layer: so that the first choice at the other end is as good as at this one.
 #[derive(Clone, Copy, Debug)]
 pub struct LayerNotice {
     pub source: SourceId,
@@ -73,7 +88,7 @@ pub struct LayerNotice {
     pub clock: Option<SenderClock>,
 }
 
-/// One worker's end of a link.
+/// One end of a link. Dropping it ends the link.
 pub struct LinkEnd {
     outgoing: Producer<Message>,
     outgoing_bytes: Producer<u8>,
@@ -129,6 +144,12 @@ impl LinkEnd {
             return false;
         }
         self.outgoing.push(Message::Packet { track, arrival }).is_ok()
+    }
+
+    /// Whether the other end has been dropped, and everything that it sent has been taken.
+    pub fn has_ended(&self) -> bool {
+        // Nothing comes after that, so the order of the two questions matters.
+        self.incoming.is_abandoned() && self.incoming.is_empty()
     }
 
     /// Whether anything has come that was not yet taken.
@@ -197,55 +218,67 @@ mod tests {
 
     #[test]
     fn packets_and_messages_arrive_in_their_order_with_their_bytes() {
-        let (mut home, mut mirror) = pair();
+        let (mut near, mut far) = pair();
         for round in 0..50_u16 {
             for at in 0..100 {
                 let sequence = round * 100 + at;
-                assert!(send(&mut home, sequence, 200 + usize::from(sequence % 1_200)));
+                assert!(send(&mut near, sequence, 200 + usize::from(sequence % 1_200)));
             }
-            assert!(home.send(Message::Gone(TrackId(u64::from(round)))));
+            assert!(near.send(Message::Removed(TrackId(u64::from(round)))));
             for at in 0..100 {
                 let sequence = round * 100 + at;
                 let (_, bytes) = packet(sequence, 200 + usize::from(sequence % 1_200));
-                assert_eq!(receive(&mut mirror), Some((sequence, bytes)));
+                assert_eq!(receive(&mut far), Some((sequence, bytes)));
             }
-            assert!(matches!(mirror.receive(&mut []), Some(Message::Gone(TrackId(id))) if id == u64::from(round)));
-            assert!(!mirror.has_mail());
+            assert!(matches!(far.receive(&mut []), Some(Message::Removed(TrackId(id))) if id == u64::from(round)));
+            assert!(!far.has_mail());
         }
     }
 
     #[test]
     fn a_packet_for_which_there_is_no_room_waits() {
-        let (mut home, mut mirror) = pair();
-        assert!(send(&mut home, 1, 500));
-        assert!(mirror.receive(&mut [0; 499]).is_none());
-        assert!(mirror.has_mail());
-        assert!(receive(&mut mirror).is_some());
+        let (mut near, mut far) = pair();
+        assert!(send(&mut near, 1, 500));
+        assert!(far.receive(&mut [0; 499]).is_none());
+        assert!(far.has_mail());
+        assert!(receive(&mut far).is_some());
     }
 
     #[test]
     fn a_full_link_drops_packets_until_half_of_it_is_free_and_still_takes_messages() {
         for len in [1_200, 60] {
-            let (mut home, mut mirror) = pair();
-            let taken = (0..10_000).take_while(|&at| send(&mut home, at, len)).count();
+            let (mut near, mut far) = pair();
+            let taken = (0..10_000).take_while(|&at| send(&mut near, at, len)).count();
             assert!((1_500..=MESSAGES - RESERVED).contains(&taken), "{taken}");
-            assert!(home.send(Message::Gone(TrackId(1))));
+            assert!(near.send(Message::Removed(TrackId(1))));
             for _ in 0..taken / 3 {
-                assert!(receive(&mut mirror).is_some());
+                assert!(receive(&mut far).is_some());
             }
-            assert!(!send(&mut home, 1, len), "a third is free");
+            assert!(!send(&mut near, 1, len), "a third is free");
             for _ in 0..taken / 3 {
-                assert!(receive(&mut mirror).is_some());
+                assert!(receive(&mut far).is_some());
             }
-            assert!(send(&mut home, 1, len), "two thirds are free");
+            assert!(send(&mut near, 1, len), "two thirds are free");
         }
     }
 
     #[test]
+    fn a_link_has_ended_when_the_other_end_is_dropped_and_all_that_it_sent_is_taken() {
+        let (mut near, mut far) = pair();
+        assert!(near.send(Message::Removed(TrackId(1))));
+        assert!(!far.has_ended());
+        drop(near);
+        assert!(!far.has_ended(), "something is still to be taken");
+        assert!(far.receive(&mut []).is_some());
+        assert!(far.has_ended());
+        assert!(far.send(Message::Removed(TrackId(1))), "to nobody");
+    }
+
+    #[test]
     fn messages_alone_fill_a_link_and_nothing_grows() {
-        let (mut home, _mirror) = pair();
-        let taken = (0..).take_while(|&at| home.send(Message::Gone(TrackId(at)))).count();
+        let (mut near, _far) = pair();
+        let taken = (0..).take_while(|&at| near.send(Message::Removed(TrackId(at)))).count();
         assert_eq!(taken, MESSAGES);
-        assert!(home.is_full());
+        assert!(near.is_full());
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::codec::{Codec, Kind};
 use super::doorbell::Doorbell;
-use super::link::LinkEnd;
+use super::link::{Far, LinkEnd};
 use super::session::PeerSpec;
 use crate::ids::{FeedRef, ParticipantId, PeerId, SlotId, TrackId, WorkerId};
 
@@ -72,15 +72,18 @@ pub enum CloseReason {
     ClosedByPeer,
     /// The worker holds as many connections as it may.
     Full,
+    /// A player has come to its end.
+    Played,
 }
 
 /// What the thread of a worker is asked.
 pub enum DriverCommand {
     Media(MediaCommand),
-    /// From now on rooms may be shared with worker `other`.
+    /// From now on `far` may have a part in rooms.
     Link {
-        other: usize,
+        far: Far,
         end: Box<LinkEnd>,
+        /// What wakes the other end.
         doorbell: Arc<Doorbell>,
     },
     /// Worker `other` is lost, with what it shared.

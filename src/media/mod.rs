@@ -6,8 +6,8 @@
 //!              clock      what to send and when to wake it            cache     rewrite, protect
 //! ```
 //!
-//! A room's publishers live on one worker, its home, and so do its subscribers, until they are many: then others [mirror](link)
-//! it. An offer (SDP) is read where it arrives, into a
+//! A room lives on one worker until it is large; then several serve it, each with publishers and subscribers of its own, and pass
+//! on to one another what is published on each, over [links](link). An offer (SDP) is read where it arrives, into a
 //! [`description::Description`]; negotiation is a pure function of that, on the signaling side ([`peer::negotiate`]); a worker gets its
 //! result as [`session::PeerSpec`].
 

@@ -5,33 +5,47 @@ use std::collections::BTreeMap;
 use smallvec::SmallVec;
 
 use super::codec::Kind;
-use super::keys::{SubscriptionKey, TrackKey};
+use super::keys::{LinkId, SubscriptionKey, TrackKey};
 use super::names::{TrackName, TrackRef};
-use crate::ids::{Feed, ParticipantId};
+use crate::ids::{Feed, ParticipantId, PeerId};
 
 /// The tracks and subscriptions of one room.
 #[derive(Default)]
 pub struct Room {
+    /// How many connections it has on this worker.
     pub peers: usize,
-    /// The tracks, by name. Of several under one name the newest is the last: a publisher that has come back counts, not the
-    /// connection that it has left behind.
-    tracks: BTreeMap<TrackRef, SmallVec<[TrackKey; 1]>>,
+    /// The tracks, by name, each with the connection that publishes it. Of several under one name that of the newest connection
+    /// is the last: a publisher that has come back counts, not the connection that it has left behind, and so it is on every
+    /// worker, in whatever order they hear of them.
+    tracks: BTreeMap<TrackRef, SmallVec<[(PeerId, TrackKey); 1]>>,
     /// The subscriptions that are for a track, whether it is there or not. There is no entry without a subscription.
     wanted: BTreeMap<TrackRef, Vec<SubscriptionKey>>,
-    /// The link to the worker on which the room's publishers live, where that is another one: this one mirrors it.
-    pub home: Option<usize>,
-    /// Links to the workers that mirror this room.
-    pub mirrors: SmallVec<[usize; 1]>,
+    /// The other workers that serve the room, by their places: they are asked for it while there are connections here.
+    pub others: SmallVec<[usize; 1]>,
+    /// The links over which the room was asked for.
+    pub mirrors: SmallVec<[LinkId; 1]>,
 }
 
 impl Room {
-    pub fn add_track(&mut self, name: TrackRef, key: TrackKey) {
-        self.tracks.entry(name).or_default().push(key);
+    /// Whether this other worker is to be asked for it.
+    pub fn asks(&self, other: usize) -> bool {
+        self.peers > 0 && self.others.contains(&other)
+    }
+
+    /// Whether nobody is here, and nobody asks for it.
+    pub fn is_unused(&self) -> bool {
+        self.peers == 0 && self.tracks.is_empty() && self.mirrors.is_empty()
+    }
+
+    pub fn add_track(&mut self, name: TrackRef, publisher: PeerId, key: TrackKey) {
+        let keys = self.tracks.entry(name).or_default();
+        let at = keys.partition_point(|(other, _)| *other <= publisher);
+        keys.insert(at, (publisher, key));
     }
 
     pub fn remove_track(&mut self, name: TrackRef, key: TrackKey) {
         if let Some(keys) = self.tracks.get_mut(&name) {
-            keys.retain(|other| *other != key);
+            keys.retain(|(_, other)| *other != key);
             if keys.is_empty() {
                 self.tracks.remove(&name);
             }
@@ -40,12 +54,12 @@ impl Room {
 
     /// The track that subscriptions to this name get.
     pub fn track(&self, name: TrackRef) -> Option<TrackKey> {
-        self.tracks.get(&name)?.last().copied()
+        self.tracks.get(&name)?.last().map(|(_, key)| *key)
     }
 
     /// All tracks, also those that newer ones hide.
     pub fn tracks(&self) -> impl Iterator<Item = TrackKey> {
-        self.tracks.values().flatten().copied()
+        self.tracks.values().flatten().map(|(_, key)| *key)
     }
 
     pub fn tracks_of(&self, participant: ParticipantId) -> impl Iterator<Item = TrackKey> {
@@ -60,7 +74,7 @@ impl Room {
         let its = self.tracks.range(first..);
         its.take_while(move |(name, _)| name.participant == participant)
             .flat_map(|(_, keys)| keys)
-            .copied()
+            .map(|(_, key)| *key)
     }
 
     pub fn want(&mut self, name: TrackRef, key: SubscriptionKey) {

@@ -17,9 +17,8 @@ pub struct PeerSpec {
     pub peer: PeerId,
     pub participant: ParticipantId,
     pub room: RoomId,
-    /// The worker on which the room's publishers live. A connection that publishes lives there; one that does not may live
-    /// on another, which then mirrors the room.
-    pub home: WorkerId,
+    /// The other workers that serve the room, which this one's is to share it with.
+    pub others: SmallVec<[WorkerId; 1]>,
     /// At least one, each with another number.
     pub transports: SmallVec<[TransportSpec; 1]>,
     /// The answer has the fingerprint of our other certificate; see [`LocalEnd::spare_fingerprint`].

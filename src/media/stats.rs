@@ -17,6 +17,7 @@ pub struct Stats {
     /// Tracks published on other workers, for subscribers that live here.
     pub mirrored_tracks: u64,
     pub subscriptions: u64,
+    /// With connections here.
     pub rooms: u64,
     pub known_addresses: u64,
     /// Bytes of packets kept for subscribers who may miss them.
@@ -28,9 +29,9 @@ pub struct Stats {
     pub received_packets: u64,
     /// Copies sent to subscribers.
     pub forwarded_packets: u64,
-    /// Packets passed on to workers that mirror a room, once for each.
+    /// Packets passed on over links, once for each mirror of their track.
     pub mirrored_packets: u64,
-    /// Packets for such workers that were dropped, because the worker did not keep up.
+    /// Packets for such mirrors that were dropped, because the other end did not keep up.
     pub mirror_dropped_packets: u64,
     /// Sends to the kernel: with GSO one carries many packets.
     pub sends: u64,

@@ -481,7 +481,7 @@ fn pad(packet: &mut [u8], end: usize, padding: u8) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{Feed, ParticipantId, RoomId, TrackId};
+    use crate::ids::{Feed, ParticipantId, PeerId, RoomId, TrackId};
     use crate::media::egress::Egress;
     use crate::media::names::TrackName;
     use crate::media::peer::ice::Path;
@@ -544,7 +544,13 @@ mod tests {
             let exported = [7; Profile::AeadAes128Gcm.exported_len()];
             let context = |we_are_client| contexts(Profile::AeadAes128Gcm, &exported, we_are_client).unwrap();
             let published = section(9, None, true, None);
-            let mut track = Track::new(TrackId(1), PeerKey::default(), RoomId(1), TRACK, &published);
+            let mut track = Track::new(
+                TrackId(1),
+                (PeerKey::default(), PeerId(1)),
+                RoomId(1),
+                TRACK,
+                &published,
+            );
             track.layers.push(Layer::new(Kind::Video, 90_000, 9, b"", SourceId(1)));
             let subscriptions = sections.iter().map(|section| {
                 let mut subscription = Subscription::new(epoch(), PeerKey::default(), section);

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use slotmap::SecondaryMap;
 use tokio::sync::mpsc;
 
 use super::addresses;
@@ -147,7 +148,7 @@ impl Launch for ThreadLauncher {
             },
             load: load.clone(),
             doorbell: doorbell.clone(),
-            doorbells: Vec::new(),
+            doorbells: SecondaryMap::new(),
             cpu: seat.cpu,
         };
         let port = WorkerPort {

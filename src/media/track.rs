@@ -8,7 +8,7 @@ use super::clock::{Newest, SenderClock};
 use super::codec::Kind;
 use super::extension_ids::ExtensionIds;
 use super::keyframes::KeyFrameRequests;
-use super::keys::{PeerKey, SubscriptionKey};
+use super::keys::{LinkId, PeerKey, SubscriptionKey};
 use super::layers::{INACTIVE_AFTER, LayerState, RateMeter};
 use super::link::{LayerNotice, TrackNotice};
 use super::names::TrackRef;
@@ -19,7 +19,7 @@ use super::rewrite::SourceId;
 use super::rtp::Header;
 use super::session::{Feedback, MediaSection, NegotiatedCodec};
 use super::speaker::AudioLevel;
-use crate::ids::{RoomId, TrackId};
+use crate::ids::{PeerId, RoomId, TrackId};
 use crate::media::packet::Arrival;
 
 /// Simulcast layers of one track: three is what every sender knows.
@@ -125,8 +125,8 @@ pub struct Begins(pub bool);
 pub enum Origin {
     /// The publisher's connection, on this worker.
     Peer(PeerKey),
-    /// The worker at the other end of this link, which is the home of the track's room.
-    Link(usize),
+    /// The other end of this link: the worker on which it is published, or a player.
+    Link(LinkId),
 }
 
 impl Origin {
@@ -139,12 +139,12 @@ impl Origin {
     }
 }
 
-/// Another worker that gets a track's packets too.
+/// Another end of a link that gets a track's packets too.
 #[derive(Clone, Copy, Debug)]
 pub struct Mirror {
-    pub link: usize,
-    /// It knows the track as it now is; until then it gets no packets.
-    pub told: bool,
+    pub link: LinkId,
+    /// Whether the track was announced to it as it now is; until then it gets no packets.
+    pub announced: bool,
     /// Layers of which it has missed a packet, as bits. No NACK brings that to it: it needs a key frame.
     pub missed: u8,
 }
@@ -155,6 +155,8 @@ pub struct Track {
     pub room: RoomId,
     /// The name among the tracks of the room.
     pub name: TrackRef,
+    /// The connection that publishes it, on whichever worker that is.
+    pub publisher: PeerId,
     pub kind: Kind,
     pub mid: SmallVec<[u8; 16]>,
     pub codecs: SmallVec<[NegotiatedCodec; 8]>,
@@ -171,27 +173,34 @@ pub struct Track {
 }
 
 impl Track {
-    pub fn new(id: TrackId, peer: PeerKey, room: RoomId, name: TrackRef, section: &MediaSection) -> Track {
-        let mut track = Track::empty(id, Origin::Peer(peer), room, name);
+    pub fn new(
+        id: TrackId,
+        (peer, publisher): (PeerKey, PeerId),
+        room: RoomId,
+        name: TrackRef,
+        section: &MediaSection,
+    ) -> Track {
+        let mut track = Track::empty(id, Origin::Peer(peer), room, name, publisher);
         track.mid = section.mid.clone();
         track.renegotiate(section);
         track
     }
 
-    /// A track of another worker's, of which that tells.
-    pub fn mirrored(now: Instant, link: usize, notice: &TrackNotice) -> Track {
+    /// A track that is announced over a link.
+    pub fn mirrored(now: Instant, link: LinkId, notice: &TrackNotice) -> Track {
         let origin = Origin::Link(link);
-        let mut track = Track::empty(notice.id, origin, notice.room, notice.name);
+        let mut track = Track::empty(notice.id, origin, notice.room, notice.name, notice.publisher);
         track.update(now, notice);
         track
     }
 
-    fn empty(id: TrackId, origin: Origin, room: RoomId, name: TrackRef) -> Track {
+    fn empty(id: TrackId, origin: Origin, room: RoomId, name: TrackRef, publisher: PeerId) -> Track {
         Track {
             id,
             origin,
             room,
             name,
+            publisher,
             kind: name.name.kind,
             mid: SmallVec::new(),
             codecs: SmallVec::new(),
@@ -205,7 +214,7 @@ impl Track {
         }
     }
 
-    /// What a mirror is told of it.
+    /// What is announced of it over a link.
     pub fn notice(&self, now: Instant, suspended: bool) -> TrackNotice {
         let layers = self.layers.iter().map(|layer| LayerNotice {
             source: layer.source,
@@ -218,6 +227,7 @@ impl Track {
             id: self.id,
             room: self.room,
             name: self.name,
+            publisher: self.publisher,
             suspended,
             codecs: self.codecs.clone(),
             extensions: self.extensions,
@@ -225,7 +235,7 @@ impl Track {
         }
     }
 
-    /// Takes over what its home tells of it. Layers that are known stay as they are: their packets tell more.
+    /// Takes over what is announced of it. Layers that are known stay as they are: their packets tell more.
     pub fn update(&mut self, now: Instant, notice: &TrackNotice) {
         self.codecs = notice.codecs.clone();
         self.extensions = notice.extensions;
@@ -389,7 +399,7 @@ impl Track {
         self.keep(now, arrival, packet, received, pool)
     }
 
-    /// As [`Track::receive`], for a packet of which the track's home has taken note.
+    /// As [`Track::receive`], for a packet of which the other end of the link has taken note.
     pub fn receive_mirrored(
         &mut self,
         now: Instant,
@@ -516,7 +526,7 @@ mod tests {
         };
         let participant = ParticipantId(1);
         let name = TrackRef { participant, name };
-        let mut track = Track::new(TrackId(1), PeerKey::default(), RoomId(1), name, &section);
+        let mut track = Track::new(TrackId(1), (PeerKey::default(), PeerId(1)), RoomId(1), name, &section);
         track.layers.push(Layer::new(Kind::Video, 90_000, 9, b"", SourceId(1)));
         let mut pool = Pool::new(1 << 20);
         let began = (0..2_000_u16).filter(|&sequence| {

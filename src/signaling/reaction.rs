@@ -85,8 +85,8 @@ impl Close {
     );
     pub const TOO_FAST: Close = Close::new(1008, "too many messages");
     pub const TOO_SLOW: Close = Close::new(1008, "messages are not read");
-    /// The code of a restart (RFC 6455's registry, 1012). A client that comes again by itself finds the same room, and nobody
-    /// in it.
+    /// The code of a restart (RFC 6455's registry, 1012). A client that comes again by itself finds the same room, with whoever is
+    /// still there.
     pub const MEDIA_LOST: Close = Close::new(
         1012,
         "the part of the server that carried this room has failed; come again",

@@ -308,7 +308,7 @@ const LARGE_FUNCTIONS: &[&str] = &[
     "src/media/worker/ingress.rs: layer",
     "src/media/worker/ingress.rs: receive",
     "src/media/worker/ingress.rs: take_rtp",
-    "src/media/worker/mirror.rs: clock_told",
+    "src/media/worker/mirror.rs: clock_announced",
     "tests/fuzz/targets/rules.rs: command",
     "tests/fuzz/targets/rules.rs: commands",
     "tests/fuzz/targets/signaling.rs: play",

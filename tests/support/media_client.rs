@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use patchbay::ids::{Feed, FeedRef, ParticipantId, PeerId, RoomId, WorkerId};
 use patchbay::media::codec::{Codec, Kind};
+use patchbay::media::link::Far;
 use patchbay::media::messages::{MediaCommand, MediaEvent};
 use patchbay::media::names::{Dealer, Down, TrackName, TrackRef, Use};
 use patchbay::media::peer::dtls::{Dtls, DtlsIdentity, Progress};
@@ -67,7 +68,7 @@ pub fn worker_with(
     Worker::new(now, config)
 }
 
-/// Two workers that can share rooms, without threads: workers 0, where rooms live, and 1.
+/// Two workers that can share rooms, without threads: worker 0, where the publisher of most scenarios lives, and 1.
 pub fn linked_workers(now: Instant, identity: &DtlsIdentity) -> (Worker, Worker) {
     let (mut home, mut mirror) = (worker_of(now, identity, 0), worker_of(now, identity, 1));
     link(now, &mut home, &mut mirror);
@@ -77,8 +78,8 @@ pub fn linked_workers(now: Instant, identity: &DtlsIdentity) -> (Worker, Worker)
 /// Lets worker 0 and worker 1 share rooms.
 pub fn link(now: Instant, home: &mut Worker, mirror: &mut Worker) {
     let (end, other_end) = patchbay::media::link::pair();
-    home.link(now, 1, end);
-    mirror.link(now, 0, other_end);
+    home.link(now, Far::Worker(1), end);
+    mirror.link(now, Far::Worker(0), other_end);
 }
 
 /// Exchanges the messages of two linked workers until both have none. Returns all that they send.
@@ -211,7 +212,7 @@ impl Client {
             peer: PeerId(number),
             participant: ParticipantId(number),
             room: ROOM,
-            home: WorkerId(0),
+            others: [WorkerId(0)].into_iter().collect(),
             transports: [transport].into_iter().collect(),
             spare_certificate: false,
             sections,

@@ -1,21 +1,32 @@
-//! What the rules do where a part of the server is lost, and with it whole rooms, or single connections of other rooms.
+//! What the rules do where a part of the server is lost, and connections with it.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::Rooms;
-use crate::domain::room::{Arrival, Room};
+use crate::domain::room::Arrival;
 use crate::domain::{Effect, EndReason, Event, MediaState, Use};
-use crate::ids::{PeerId, RoomId};
+use crate::ids::{PeerId, SessionId};
 
 impl Rooms {
-    /// Ends a room with everything in it, and the sessions of the people who were in it.
-    pub fn dismiss(&mut self, id: RoomId, reason: EndReason) -> Vec<Effect> {
-        let sessions = self.rooms.get(&id).map(Room::sessions).unwrap_or_default();
-        let dismissals = sessions.into_iter().map(|session| Effect::Dismiss { session, reason });
-        let mut effects: Vec<Effect> = dismissals.collect();
-        effects.extend(self.close(id));
+    /// A connection was lost with a part of the server. Clients have no message for "offer again to publish": the session of a
+    /// participant who published over it ends, and they come again. So does one who was shown whoever speaks: no message says
+    /// that they are to watch that anew.
+    pub fn publisher_lost(&mut self, peer: PeerId) -> Vec<Effect> {
+        let Some(session) = self.owner_to_dismiss(peer) else {
+            return Vec::new();
+        };
+        let reason = EndReason::MediaLost;
+        let mut effects = vec![Effect::Dismiss { session, reason }];
+        effects.extend(self.leave(session));
         effects
+    }
+
+    fn owner_to_dismiss(&self, peer: PeerId) -> Option<SessionId> {
+        let seat = self.peers.get(&peer)?;
+        let owner = self.rooms.get(&seat.room)?.participant(seat.participant)?;
+        let is_watched = |one: &Use| matches!(one, Use::Watch(_));
+        (!owner.uses_of(peer).iter().all(is_watched)).then_some(owner.session)
     }
 
     /// A connection was lost with a part of the server, and its keys with it. Its participant stays, and is sent whom they

@@ -22,6 +22,41 @@ fn who_is_to_watch_somebody_anew_hears_that_their_media_are_missing() {
             session: SessionId(2),
             event,
         });
-        assert_eq!(rooms.media_lost(now(), &[], &[watching]), told.collect::<Vec<_>>());
+        assert_eq!(rooms.media_lost(now(), &[watching]), told.collect::<Vec<_>>());
     }
+}
+
+#[test]
+fn of_a_room_only_those_go_who_published_over_what_is_lost() {
+    let mut rooms = Rules::new(Limits::default());
+    for (session, user) in [(1, "anna"), (2, "ben"), (3, "carl")] {
+        join(&mut rooms, session, "r", user).unwrap();
+    }
+    let published = opened(&offer(&mut rooms, 1, "anna", 1).unwrap());
+    let elsewhere = opened(&offer(&mut rooms, 2, "ben", 2).unwrap());
+    let watching = opened(&offer(&mut rooms, 3, "anna", 3).unwrap());
+    opened(&offer(&mut rooms, 3, "ben", 4).unwrap());
+    let effects = rooms.media_lost(now(), &[published, watching]);
+    let expected = [
+        "dismiss 1: MediaLost",
+        "close peer",
+        "close peer",
+        "tell 2: anna left",
+        "tell 3: anna left",
+    ];
+    assert_eq!(
+        outline(&effects),
+        expected,
+        "nobody is to watch somebody anew who has left"
+    );
+    assert_eq!(
+        (rooms.room_count(), rooms.participant_count(), rooms.peer_count()),
+        (1, 2, 2)
+    );
+    let effects = rooms.media_lost(now(), &[elsewhere]);
+    assert_eq!(outline(&effects)[0], "dismiss 2: MediaLost");
+    assert_eq!(
+        (rooms.room_count(), rooms.participant_count(), rooms.peer_count()),
+        (1, 1, 0)
+    );
 }

@@ -28,7 +28,10 @@ const GAUGES: &[(&str, &str)] = &[
         "patchbay_media_subscriptions",
         "Copies of tracks that a media worker sends to subscribers now.",
     ),
-    ("patchbay_media_rooms", "Rooms on a media worker now."),
+    (
+        "patchbay_media_rooms",
+        "Rooms with connections on a media worker now; one that several workers serve counts at each.",
+    ),
     (
         "patchbay_media_mirrored_tracks",
         "Tracks of other media workers that this one has subscribers for.",
@@ -115,11 +118,11 @@ const COUNTERS: &[(&str, &str)] = &[
     ),
     (
         "patchbay_media_mirrored_packets_total",
-        "RTP packets passed on to other media workers that serve the same room.",
+        "RTP packets passed on over links: to other media workers that serve the same room, and to recorders.",
     ),
     (
         "patchbay_media_mirror_dropped_packets_total",
-        "RTP packets for another media worker that were dropped, because it did not take them in time.",
+        "RTP packets that were to be passed on over links and were dropped, because the other end did not take them in time.",
     ),
     (
         "patchbay_media_sends_total",

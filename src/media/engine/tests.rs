@@ -99,7 +99,10 @@ impl Stage {
         let commands = std::iter::from_fn(|| state.workers[worker].1.try_recv().ok());
         let word = |command| match command {
             DriverCommand::Media(MediaCommand::Close(peer)) => format!("close {peer}"),
-            DriverCommand::Link { other, .. } => format!("link {other}"),
+            DriverCommand::Link {
+                far: Far::Worker(other),
+                ..
+            } => format!("link {other}"),
             DriverCommand::Unlink { other } => format!("unlink {other}"),
             DriverCommand::Shutdown => "shutdown".to_owned(),
             _ => "another".to_owned(),

@@ -107,11 +107,11 @@ impl Worker {
                 "connections, tracks and wanted subscriptions of room {id}: {counted:?}, not {expected:?}"
             ));
         }
-        if room.peers == 0 && room.mirrors.is_empty() {
+        if room.is_unused() {
             found.push(format!("nobody is in room {id}, and nobody mirrors it"));
         }
-        if room.home.is_some() && !room.mirrors.is_empty() {
-            found.push(format!("room {id} is mirrored here and from here"));
+        if room.peers == 0 && !room.others.is_empty() {
+            found.push(format!("room {id} is asked for, and nobody is here"));
         }
     }
 
@@ -120,7 +120,7 @@ impl Worker {
         let room = self.rooms.get(&track.room);
         let is_whose = match track.origin {
             Origin::Peer(peer) => self.peers.get(peer).is_some_and(|peer| peer.tracks.contains(&key)),
-            Origin::Link(index) => room.is_some_and(|room| room.home == Some(index)) && self.mirrors(index, id, key),
+            Origin::Link(link) => self.mirrors(link, track, key),
         };
         if !is_whose || !room.is_some_and(|room| room.tracks_of(track.name.participant).any(|one| one == key)) {
             found.push(format!("track {id} belongs to nothing"));

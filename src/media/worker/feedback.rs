@@ -156,7 +156,7 @@ impl Worker {
     pub(super) fn request_key_frames(&mut self, now: Instant, key: TrackKey) {
         match self.track_peer(key) {
             Some(peer) => self.request_key_frames_of(now, peer, key),
-            None => self.request_key_frames_at_home(now, key),
+            None => self.request_key_frames_over_link(now, key),
         }
         self.plan_repairs(key);
     }

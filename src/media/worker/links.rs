@@ -1,40 +1,114 @@
-//! A worker's side of its links with others: what is still to be said over each.
+//! A worker's side of its links: what is at the other end of each, and what is still to be sent over it.
 
 use std::collections::VecDeque;
 
 use ahash::{AHashMap, AHashSet};
+use slotmap::SlotMap;
 
 use crate::ids::{RoomId, TrackId};
-use crate::media::keys::TrackKey;
-use crate::media::link::{LinkEnd, Message};
+use crate::media::keys::{LinkId, TrackKey};
+use crate::media::link::{Far, LinkEnd, Message};
 
-/// This worker's side of a link with another.
+/// A worker's side of one link.
 pub struct Link {
     pub end: LinkEnd,
-    /// Something was put in since the other was last woken.
-    pub rung: bool,
-    /// Tracks that the other mirrors; all of them live here.
-    pub told: AHashMap<TrackId, TrackKey>,
-    /// Tracks that are not told as they are now, in the order in which they were published. Each stands here once.
-    pub untold: VecDeque<TrackKey>,
-    /// Told tracks that ended.
-    pub gone: Vec<TrackId>,
-    /// Tracks that live there and are mirrored here.
+    pub far: Far,
+    /// Something was put in since the other end was last woken.
+    pub wakes: bool,
+    /// Tracks that are announced there; all of them are published here.
+    pub announced: AHashMap<TrackId, TrackKey>,
+    /// Tracks that are not announced as they are now, in the order in which they were published. Each stands here once.
+    pub unannounced: VecDeque<TrackKey>,
+    /// Announced tracks that have ended.
+    pub removed: Vec<TrackId>,
+    /// Tracks that are published there and mirrored here.
     pub mirrored: AHashMap<TrackId, TrackKey>,
-    /// Rooms that live there and were asked for.
+    /// Rooms that the other end was asked for.
     pub asked: AHashSet<RoomId>,
     /// Rooms that are to be asked for or released. Each is asked for already, or exists here: so they are bounded.
     pub changed: VecDeque<RoomId>,
 }
 
 impl Link {
+    pub fn new(far: Far, end: LinkEnd) -> Link {
+        Link {
+            end,
+            far,
+            wakes: false,
+            announced: AHashMap::new(),
+            unannounced: VecDeque::new(),
+            removed: Vec::new(),
+            mirrored: AHashMap::new(),
+            asked: AHashSet::new(),
+            changed: VecDeque::new(),
+        }
+    }
+
     pub fn send(&mut self, message: Message) -> bool {
         let sent = self.end.send(message);
-        self.rung |= sent;
+        self.wakes |= sent;
         sent
     }
 
-    pub fn has_unsaid(&self) -> bool {
-        !(self.untold.is_empty() && self.gone.is_empty() && self.changed.is_empty())
+    pub fn has_unsent(&self) -> bool {
+        !(self.unannounced.is_empty() && self.removed.is_empty() && self.changed.is_empty())
+    }
+}
+
+/// All links of a worker.
+#[derive(Default)]
+pub struct Links {
+    links: SlotMap<LinkId, Box<Link>>,
+    /// In the order in which they were made, to go through them while one of them is at work.
+    order: Vec<LinkId>,
+    /// Those with other workers, by the place of the other; none where no room is shared with it.
+    workers: Vec<Option<LinkId>>,
+}
+
+impl Links {
+    pub fn add(&mut self, far: Far, end: LinkEnd) -> LinkId {
+        let id = self.links.insert(Box::new(Link::new(far, end)));
+        self.order.push(id);
+        if let Far::Worker(index) = far {
+            if self.workers.len() <= index {
+                self.workers.resize(index + 1, None);
+            }
+            self.workers[index] = Some(id);
+        }
+        id
+    }
+
+    pub fn remove(&mut self, id: LinkId) -> Option<Box<Link>> {
+        let link = self.links.remove(id)?;
+        self.order.retain(|other| *other != id);
+        if let Far::Worker(index) = link.far {
+            self.workers[index] = None;
+        }
+        Some(link)
+    }
+
+    pub fn get(&self, id: LinkId) -> Option<&Link> {
+        self.links.get(id).map(Box::as_ref)
+    }
+
+    pub fn get_mut(&mut self, id: LinkId) -> Option<&mut Link> {
+        self.links.get_mut(id).map(Box::as_mut)
+    }
+
+    pub fn with_worker(&self, index: usize) -> Option<LinkId> {
+        self.workers.get(index).copied().flatten()
+    }
+
+    /// The link that stands there in the order of all.
+    pub fn at(&self, place: usize) -> Option<LinkId> {
+        self.order.get(place).copied()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (LinkId, &Link)> {
+        self.links.iter().map(|(id, link)| (id, link.as_ref()))
+    }
+
+    pub fn values(&self) -> impl Iterator<Item = &Link> {
+        self.links.values().map(Box::as_ref)
     }
 }

@@ -1,27 +1,27 @@
-//! Rooms that several workers serve. The *home* has the room's publishers; it opens, checks and notes each packet once and
-//! passes it on to every *mirror*, a worker on which more of the room's subscribers live. To those a mirror is what the home
-//! is to its own: it keeps the packets for their NACKs, chooses their layers, reports to them; only what is for a publisher
-//! (key frame requests) goes back over the link.
+//! What goes over a worker's links. A track is published on one worker, where its packets are opened, checked and noted once;
+//! from there they are passed on to whoever has asked for the room: the other workers that serve it, each of which asks each,
+//! and recorders. To its own subscribers a worker that *mirrors* a track is what the publisher's worker is to its: it keeps the
+//! packets for their NACKs, chooses their layers, reports to them; only what is for a publisher (key frame requests) goes back
+//! over the link. Nothing that came from another worker is passed on. A player is a publisher without a connection: what it
+//! sends over its link is mirrored here, and passed on as this worker's own.
 //!
-//! A mirror asks for a room when the first of its connections is opened, and releases it with the last. What does not fit into
-//! a link is not lost but said later: it is remembered as "this track" or "this room", whose state is then told as it is.
+//! A worker asks for a room when the first of its connections is opened, and releases it with the last; whoever is asked asks
+//! back. What does not fit into a link is not lost but sent later: it is remembered as "this track" or "this room", whose state
+//! is then announced as it is.
 
 #[cfg(debug_assertions)]
 pub mod audit;
+mod ends;
 mod rooms;
-mod unlink;
 
-use std::collections::VecDeque;
 use std::time::Instant;
-
-use ahash::{AHashMap, AHashSet};
 
 use super::Worker;
 use crate::ids::{RoomId, TrackId};
 use crate::media::clock::SenderClock;
 use crate::media::codec::Kind;
-use crate::media::keys::TrackKey;
-use crate::media::link::{LinkEnd, Message, TrackNotice};
+use crate::media::keys::{LinkId, TrackKey};
+use crate::media::link::{Far, Message, TrackNotice};
 use crate::media::packet::Arrival;
 use crate::media::rewrite::SourceId;
 use crate::media::track::{Begins, Mirror, Origin, Track};
@@ -29,66 +29,51 @@ use crate::media::worker::links::Link;
 
 /// For the driver.
 impl Worker {
-    /// From now on worker `other` can be reached. An earlier link ends: it was with a worker that is lost.
-    pub fn link(&mut self, now: Instant, other: usize, end: LinkEnd) {
-        self.unlink(now, other);
-        if self.links.len() <= other {
-            self.links.resize_with(other + 1, || None);
+    /// A link into which something was put since this was last asked: wake its other end, if that sleeps. `None` when there is no
+    /// more.
+    pub fn poll_wake(&mut self) -> Option<LinkId> {
+        let mut place = 0;
+        while let Some(id) = self.links.at(place) {
+            if let Some(link) = self.links.get_mut(id)
+                && std::mem::take(&mut link.wakes)
+            {
+                return Some(id);
+            }
+            place += 1;
         }
-        let waiting = self.rooms.iter().filter(|(_, room)| room.home == Some(other));
-        let changed = waiting.map(|(id, _)| *id).collect();
-        self.links[other] = Some(Box::new(Link {
-            end,
-            rung: false,
-            told: AHashMap::new(),
-            untold: VecDeque::new(),
-            gone: Vec::new(),
-            mirrored: AHashMap::new(),
-            asked: AHashSet::new(),
-            changed,
-        }));
-        self.say(now, other);
+        None
     }
 
-    /// A worker that was told something since this was last asked: wake it if it sleeps. `None` when there is no more.
-    pub fn poll_wake(&mut self) -> Option<usize> {
-        let rung = |link: &Option<Box<Link>>| link.as_ref().is_some_and(|link| link.rung);
-        let other = self.links.iter().position(rung)?;
-        if let Some(link) = &mut self.links[other] {
-            link.rung = false;
-        }
-        Some(other)
-    }
-
-    /// Whether other workers have told something that was not yet taken.
+    /// Whether anything has come over a link that was not yet taken.
     pub fn has_mail(&self) -> bool {
-        self.links.iter().flatten().any(|link| link.end.has_mail())
+        self.links.values().any(|link| link.end.has_mail())
     }
 
-    /// Takes what other workers have told, until `buffer` is full of packets, which must be as large as the largest. Follow with
+    /// Takes what has come over the links, until `buffer` is full of packets, which must be as large as the largest. Follow with
     /// [`Worker::forward`] over the same buffer; call again while [`Worker::has_mail`].
     pub fn take_mirrored(&mut self, now: Instant, buffer: &mut [u8]) {
-        let mut filled = 0;
-        for index in 0..self.links.len() {
-            while let Some(link) = &mut self.links[index]
+        let (mut filled, mut place) = (0, 0);
+        while let Some(id) = self.links.at(place) {
+            while let Some(link) = self.links.get_mut(id)
                 && let Some(message) = link.end.receive(&mut buffer[filled..])
             {
                 match message {
                     Message::Packet { track, arrival } => {
                         let end = filled + (arrival.end - arrival.start);
                         let start = std::mem::replace(&mut filled, end);
-                        self.receive_mirrored(now, index, track, Arrival { start, end, ..arrival }, buffer);
+                        self.receive_mirrored(now, id, track, Arrival { start, end, ..arrival }, buffer);
                     }
-                    other => self.handle_message(now, index, other),
+                    other => self.handle_message(now, id, other),
                 }
             }
+            place += 1;
         }
     }
 }
 
-/// At a room's home.
+/// Where a track is published.
 impl Worker {
-    /// Passes a track's newest packet on to the workers that mirror it.
+    /// Passes a track's newest packet on to those that mirror it.
     pub(super) fn pass_on(&mut self, now: Instant, key: TrackKey, buffer: &[u8]) {
         let Some(track) = self.tracks.get_mut(key) else { return };
         let Some(arrival) = track.arrivals.last().copied() else {
@@ -98,15 +83,15 @@ impl Worker {
         let layer = 1 << arrival.layer;
         let mut wants_key_frame = false;
         for mirror in &mut track.mirrors {
-            let Some(link) = &mut self.links[mirror.link] else {
+            let Some(link) = self.links.get_mut(mirror.link) else {
                 continue;
             };
-            if !mirror.told || !link.end.send_packet(track.id, arrival, packet) {
+            if !mirror.announced || !link.end.send_packet(track.id, arrival, packet) {
                 self.stats.mirror_dropped_packets += 1;
                 mirror.missed |= layer;
                 continue;
             }
-            link.rung = true;
+            link.wakes = true;
             self.stats.mirrored_packets += 1;
             if mirror.missed & layer != 0 {
                 // The mirror keeps up again, with a hole in the stream that nobody can ask it for.
@@ -127,8 +112,8 @@ impl Worker {
         let Some(source) = track.layers.get(usize::from(layer)).map(|layer| layer.source) else {
             return;
         };
-        for mirror in track.mirrors.iter().filter(|mirror| mirror.told) {
-            if let Some(link) = &mut self.links[mirror.link] {
+        for mirror in track.mirrors.iter().filter(|mirror| mirror.announced) {
+            if let Some(link) = self.links.get_mut(mirror.link) {
                 // Where there is no room for it, the next report will do.
                 link.send(Message::Clock {
                     track: track.id,
@@ -140,85 +125,92 @@ impl Worker {
         }
     }
 
-    /// Tells the workers that mirror a track's room how the track is now.
-    pub(super) fn tell_mirrors(&mut self, now: Instant, key: TrackKey) {
+    /// Announces a track as it is now to all that have asked for its room.
+    pub(super) fn announce_track(&mut self, now: Instant, key: TrackKey) {
         let Some(track) = self.tracks.get(key) else { return };
         let Some(room) = self.rooms.get(&track.room) else {
             return;
         };
-        for index in room.mirrors.clone() {
-            self.is_untold(key, index);
-            self.say(now, index);
+        for link in room.mirrors.clone() {
+            self.is_unannounced(key, link);
+            self.announce(now, link);
         }
     }
 
-    /// Notes that a worker does not know a track as it is now.
-    fn is_untold(&mut self, key: TrackKey, index: usize) {
-        let (Some(track), Some(Some(link))) = (self.tracks.get_mut(key), self.links.get_mut(index)) else {
+    /// Notes that a track is not announced over a link as it is now.
+    fn is_unannounced(&mut self, key: TrackKey, id: LinkId) {
+        let (Some(track), Some(link)) = (self.tracks.get_mut(key), self.links.get_mut(id)) else {
             return;
         };
-        match track.mirrors.iter_mut().find(|mirror| mirror.link == index) {
-            Some(mirror) if !mirror.told => return,
-            Some(mirror) => mirror.told = false,
+        match track.mirrors.iter_mut().find(|mirror| mirror.link == id) {
+            Some(mirror) if !mirror.announced => return,
+            Some(mirror) => mirror.announced = false,
             None => track.mirrors.push(Mirror {
-                link: index,
-                told: false,
+                link: id,
+                announced: false,
                 missed: 0,
             }),
         }
-        link.untold.push_back(key);
+        link.unannounced.push_back(key);
     }
 
-    /// A track is no more: tells its mirrors, or forgets that it was mirrored here.
+    /// A track is no more: that is sent to those that mirror it, or it is forgotten that it was mirrored here.
     pub(in crate::media) fn track_ended(&mut self, now: Instant, track: &Track) {
         for mirror in &track.mirrors {
-            if let Some(link) = &mut self.links[mirror.link]
-                && link.told.remove(&track.id).is_some()
+            if let Some(link) = self.links.get_mut(mirror.link)
+                && link.announced.remove(&track.id).is_some()
             {
-                link.gone.push(track.id);
-                self.say(now, mirror.link);
+                link.removed.push(track.id);
+                self.announce(now, mirror.link);
             }
         }
-        if let Origin::Link(index) = track.origin
-            && let Some(Some(link)) = self.links.get_mut(index)
+        if let Origin::Link(id) = track.origin
+            && let Some(link) = self.links.get_mut(id)
         {
             link.mirrored.remove(&track.id);
         }
     }
 
-    fn mirror_asked(&mut self, now: Instant, index: usize, room: RoomId) {
+    fn mirror_asked(&mut self, now: Instant, id: LinkId, room: RoomId) {
+        let Some(far) = self.links.get(id).map(|link| link.far) else {
+            return;
+        };
         let entry = self.rooms.entry(room).or_default();
-        if !entry.mirrors.contains(&index) {
-            entry.mirrors.push(index);
+        if !entry.mirrors.contains(&id) {
+            entry.mirrors.push(id);
         }
-        let tracks: Vec<TrackKey> = entry.tracks().collect();
-        for key in tracks {
-            self.is_untold(key, index);
+        let is_served = entry.peers > 0;
+        for key in self.tracks_in(room, |track| self.is_own(track)) {
+            self.is_unannounced(key, id);
         }
-        self.say(now, index);
+        self.announce(now, id);
+        // Whoever serves it with connections of its own may have publishers among them.
+        if let Far::Worker(other) = far
+            && is_served
+        {
+            self.ask_for(now, room, other);
+        }
     }
 
-    fn mirror_released(&mut self, index: usize, room: RoomId) {
+    fn mirror_released(&mut self, id: LinkId, room: RoomId) {
         let Some(entry) = self.rooms.get_mut(&room) else { return };
-        entry.mirrors.retain(|other| *other != index);
-        let Some(Some(link)) = self.links.get_mut(index) else {
+        entry.mirrors.retain(|other| *other != id);
+        let Some(link) = self.links.get_mut(id) else {
             return;
         };
         let tracks: Vec<TrackKey> = entry.tracks().collect();
         for &key in &tracks {
             let track = &mut self.tracks[key];
-            track.mirrors.retain(|mirror| mirror.link != index);
-            link.told.remove(&track.id);
+            track.mirrors.retain(|mirror| mirror.link != id);
+            link.announced.remove(&track.id);
         }
-        link.untold.retain(|key| !tracks.contains(key));
+        link.unannounced.retain(|key| !tracks.contains(key));
         self.forget_room_if_unused(room);
     }
 
-    fn key_frame_wanted_by_mirror(&mut self, now: Instant, index: usize, track: TrackId, layer: u8) {
-        let Some(Some(link)) = self.links.get(index) else {
-            return;
-        };
-        let Some(&key) = link.told.get(&track) else { return };
+    fn key_frame_wanted_by_mirror(&mut self, now: Instant, id: LinkId, track: TrackId, layer: u8) {
+        let Some(link) = self.links.get(id) else { return };
+        let Some(&key) = link.announced.get(&track) else { return };
         let layer = self
             .tracks
             .get_mut(key)
@@ -230,36 +222,39 @@ impl Worker {
     }
 }
 
-/// At a mirror.
+/// Where it is mirrored.
 impl Worker {
-    fn receive_mirrored(&mut self, now: Instant, index: usize, id: TrackId, arrival: Arrival, buffer: &[u8]) {
-        let Some(Some(link)) = self.links.get(index) else {
-            return;
-        };
-        // Of a track that has ended here, with its room, before its home heard of that.
-        let Some(&key) = link.mirrored.get(&id) else { return };
+    fn receive_mirrored(&mut self, now: Instant, id: LinkId, track: TrackId, arrival: Arrival, buffer: &[u8]) {
+        let Some(link) = self.links.get(id) else { return };
+        // Of a track that has ended here, with its room, before the other end heard of that.
+        let Some(&key) = link.mirrored.get(&track) else { return };
         let Some(track) = self.tracks.get_mut(key) else { return };
         let before = track.layers.len();
         let begins = track.receive_mirrored(now, arrival, buffer, &mut self.cache_pool);
         if track.arrivals.len() == 1 {
             self.arrived.push(key);
         }
+        let is_passed_on = begins.is_some() && !track.mirrors.is_empty();
         if track.layers.len() > before {
             let (room, publisher) = (track.room, track.name.participant);
             self.share_cache(room, publisher);
+        }
+        if is_passed_on {
+            self.pass_on(now, key, buffer);
         }
         if begins == Some(Begins(true)) {
             self.begin_layer(now, key);
         }
     }
 
-    fn track_told(&mut self, now: Instant, index: usize, notice: &TrackNotice) {
-        let Some(room) = self.rooms.get_mut(&notice.room).filter(|room| room.home == Some(index)) else {
-            return;
+    fn track_announced(&mut self, now: Instant, id: LinkId, notice: &TrackNotice) {
+        let Some(link) = self.links.get_mut(id) else { return };
+        let room = match link.far {
+            Far::Worker(other) => self.rooms.get_mut(&notice.room).filter(|room| room.asks(other)),
+            Far::Player { room, .. } => (room == notice.room).then(|| self.rooms.entry(room).or_default()),
+            Far::Recorder => None,
         };
-        let Some(Some(link)) = self.links.get_mut(index) else {
-            return;
-        };
+        let Some(room) = room else { return };
         let key = match link.mirrored.get(&notice.id) {
             Some(&key) => {
                 self.rename_track(now, key, notice.name);
@@ -267,13 +262,16 @@ impl Worker {
                 key
             }
             None => {
-                let key = self.tracks.insert(Track::mirrored(now, index, notice));
+                let key = self.tracks.insert(Track::mirrored(now, id, notice));
                 self.plans.expect_track(now, key);
                 link.mirrored.insert(notice.id, key);
-                room.add_track(notice.name, key);
+                room.add_track(notice.name, notice.publisher, key);
                 key
             }
         };
+        if self.is_own(&self.tracks[key]) {
+            self.announce_track(now, key);
+        }
         self.share_cache(notice.room, notice.name.participant);
         self.attach_all(now, notice.room, notice.name);
         if notice.suspended {
@@ -282,26 +280,28 @@ impl Worker {
         self.request_key_frames(now, key);
     }
 
-    fn track_gone(&mut self, now: Instant, index: usize, id: TrackId) {
-        if let Some(Some(link)) = self.links.get(index)
-            && let Some(&key) = link.mirrored.get(&id)
+    fn track_removed(&mut self, now: Instant, id: LinkId, track: TrackId) {
+        if let Some(link) = self.links.get(id)
+            && let Some(&key) = link.mirrored.get(&track)
         {
+            let room = self.tracks[key].room;
             self.remove_track(now, key);
+            self.forget_room_if_unused(room);
         }
     }
 
     /// `None` where it is about nothing that is here.
     #[expect(clippy::too_many_arguments, reason = "the fields of one message of a link")]
-    fn clock_told(
+    fn clock_announced(
         &mut self,
         now: Instant,
-        index: usize,
-        id: TrackId,
+        id: LinkId,
+        track: TrackId,
         layer: u8,
         source: SourceId,
         clock: SenderClock,
     ) -> Option<()> {
-        let key = *self.links.get(index)?.as_ref()?.mirrored.get(&id)?;
+        let key = *self.links.get(id)?.mirrored.get(&track)?;
         let known = self.tracks.get(key)?.layers.get(usize::from(layer))?.source;
         if known == source {
             self.set_clock(now, key, layer, clock);
@@ -309,15 +309,13 @@ impl Worker {
         Some(())
     }
 
-    /// Asks the home of a mirrored track for key frames, for those layers whose turn it is.
-    pub(super) fn request_key_frames_at_home(&mut self, now: Instant, key: TrackKey) {
+    /// Asks the other end of a mirrored track's link for key frames, for those layers whose turn it is.
+    pub(super) fn request_key_frames_over_link(&mut self, now: Instant, key: TrackKey) {
         let Some(track) = self.tracks.get_mut(key).filter(|track| track.kind == Kind::Video) else {
             return;
         };
-        let Origin::Link(index) = track.origin else { return };
-        let Some(Some(link)) = self.links.get_mut(index) else {
-            return;
-        };
+        let Origin::Link(id) = track.origin else { return };
+        let Some(link) = self.links.get_mut(id) else { return };
         for (at, layer) in track.layers.iter_mut().enumerate() {
             if layer.requests.poll(now) {
                 // Where there is no room for it, it is repeated as one that the network has lost.
@@ -329,73 +327,82 @@ impl Worker {
         }
     }
 
-    /// By the clock: what did not fit into the links.
-    pub(super) fn look_after_mirrors(&mut self, now: Instant) {
-        for index in 0..self.links.len() {
-            self.say(now, index);
+    /// By the clock: what did not fit into the links, and the end of those whose other end was dropped.
+    pub(super) fn look_after_links(&mut self, now: Instant) {
+        let mut place = 0;
+        while let Some(id) = self.links.at(place) {
+            if self.links.get(id).is_some_and(|link| link.end.has_ended()) {
+                self.link_ended(now, id);
+                continue;
+            }
+            place += 1;
+            self.announce(now, id);
         }
     }
 
+    /// Tracks of other workers.
     pub(super) fn mirrored_tracks(&self) -> u64 {
-        self.links.iter().flatten().map(|link| link.mirrored.len() as u64).sum()
+        let of_workers = self.links.values().filter(|link| matches!(link.far, Far::Worker(_)));
+        of_workers.map(|link| link.mirrored.len() as u64).sum()
     }
 }
 
 /// Both ways.
 impl Worker {
-    fn handle_message(&mut self, now: Instant, index: usize, message: Message) {
+    fn handle_message(&mut self, now: Instant, id: LinkId, message: Message) {
         match message {
-            Message::Mirror(room) => self.mirror_asked(now, index, room),
-            Message::Release(room) => self.mirror_released(index, room),
-            Message::KeyFrame { track, layer } => self.key_frame_wanted_by_mirror(now, index, track, layer),
-            Message::Track(notice) => self.track_told(now, index, &notice),
-            Message::Gone(track) => self.track_gone(now, index, track),
+            Message::Mirror(room) => self.mirror_asked(now, id, room),
+            Message::Release(room) => self.mirror_released(id, room),
+            Message::KeyFrame { track, layer } => self.key_frame_wanted_by_mirror(now, id, track, layer),
+            Message::Track(notice) => self.track_announced(now, id, &notice),
+            Message::Removed(track) => self.track_removed(now, id, track),
             Message::Clock {
                 track,
                 layer,
                 source,
                 clock,
-            } => drop(self.clock_told(now, index, track, layer, source, clock)),
+            } => drop(self.clock_announced(now, id, track, layer, source, clock)),
             // The caller knows where its bytes are.
             Message::Packet { .. } => {}
         }
     }
 
-    pub(super) fn has_unsaid(&self) -> bool {
-        self.links.iter().flatten().any(|link| link.has_unsaid())
+    /// Whether anything is to be sent over a link, or a link may end without a word.
+    pub(super) fn has_chores_at_links(&self) -> bool {
+        let has_chores = |link: &Link| link.has_unsent() || !matches!(link.far, Far::Worker(_));
+        self.links.values().any(has_chores)
     }
 
-    /// Says what there is to say to one worker, as far as there is room; the next tick goes on.
-    fn say(&mut self, now: Instant, index: usize) {
-        let Some(Some(link)) = self.links.get_mut(index) else {
-            return;
-        };
-        while let Some(&id) = link.changed.front() {
-            let lives = self.rooms.get(&id).is_some_and(|room| room.home == Some(index));
-            if lives || link.asked.contains(&id) {
-                let message = if lives {
-                    Message::Mirror(id)
+    /// Sends what there is to send over one link, as far as there is room; the next tick goes on.
+    pub(super) fn announce(&mut self, now: Instant, id: LinkId) {
+        let Some(link) = self.links.get_mut(id) else { return };
+        while let Some(&room) = link.changed.front() {
+            let Far::Worker(other) = link.far else { break };
+            let asks = self.rooms.get(&room).is_some_and(|room| room.asks(other));
+            if asks || link.asked.contains(&room) {
+                let message = if asks {
+                    Message::Mirror(room)
                 } else {
-                    Message::Release(id)
+                    Message::Release(room)
                 };
                 if !link.send(message) {
                     return;
                 }
-                if lives {
-                    link.asked.insert(id);
+                if asks {
+                    link.asked.insert(room);
                 } else {
-                    link.asked.remove(&id);
+                    link.asked.remove(&room);
                 }
             }
             link.changed.pop_front();
         }
-        while let Some(&id) = link.gone.last() {
-            if !link.send(Message::Gone(id)) {
+        while let Some(&track) = link.removed.last() {
+            if !link.send(Message::Removed(track)) {
                 return;
             }
-            link.gone.pop();
+            link.removed.pop();
         }
-        while let Some(&key) = link.untold.front() {
+        while let Some(&key) = link.unannounced.front() {
             if link.end.is_full() {
                 return;
             }
@@ -403,12 +410,12 @@ impl Worker {
                 let publisher = track.origin.peer().and_then(|peer| self.peers.get(peer));
                 let suspended = publisher.is_some_and(|peer| peer.suspended.is_some());
                 let notice = Box::new(track.notice(now, suspended));
-                if let Some(mirror) = track.mirrors.iter_mut().find(|mirror| mirror.link == index) {
-                    mirror.told = link.send(Message::Track(notice));
-                    link.told.insert(track.id, key);
+                if let Some(mirror) = track.mirrors.iter_mut().find(|mirror| mirror.link == id) {
+                    mirror.announced = link.send(Message::Track(notice));
+                    link.announced.insert(track.id, key);
                 }
             }
-            link.untold.pop_front();
+            link.unannounced.pop_front();
         }
     }
 }

@@ -3,9 +3,9 @@
 //! It is told the time, is fed datagrams and commands, and returns what to send, what happened, and when it wants to
 //! be woken. The contract: call one `handle_*`, then [`Worker::forward`] and drain [`Worker::egress`] until nothing is left, do the
 //! same with [`Worker::take_waiting`] while [`Worker::has_waiting`], then [`Worker::poll_event`], then sleep until
-//! [`Worker::poll_timeout`]. Nothing is locked, and nothing is shared but the queues to and from workers that serve the same room
-//! ([`super::link`]): what comes out of them is taken like a batch of datagrams ([`Worker::take_mirrored`]), and
-//! [`Worker::poll_wake`] tells whose attention they want.
+//! [`Worker::poll_timeout`]. Nothing is locked, and nothing is shared but the queues of links ([`super::link`]), with other workers
+//! and with whoever else has a part in a room: what comes out of them is taken like a batch of datagrams
+//! ([`Worker::take_mirrored`]), and [`Worker::poll_wake`] says whose other end is to be woken.
 
 #[cfg(debug_assertions)]
 mod audit;
@@ -43,7 +43,7 @@ pub use waiting::{MAX_WAITING, MAX_WAITING_BYTES};
 
 use self::connections::Connection;
 use self::events::Events;
-use self::links::Link;
+use self::links::Links;
 use self::plans::Plans;
 use self::waiting::Waiting;
 use super::demux::Demux;
@@ -120,8 +120,7 @@ pub struct Worker {
     arrived: Vec<TrackKey>,
     forwarded: Forwarded,
     events: Events,
-    /// By the other worker's index; none where no room is shared with it.
-    links: Vec<Option<Box<Link>>>,
+    links: Links,
     plans: Plans,
     /// When the last tick was.
     ticked: Instant,
@@ -156,7 +155,7 @@ impl Worker {
             forwarded: Forwarded::default(),
             events: Events::default(),
             waiting: Waiting::default(),
-            links: Vec::new(),
+            links: Links::default(),
             plans: Plans::new(now),
             ticked: now,
             next_source: first_id,
@@ -173,6 +172,7 @@ impl Worker {
             MediaCommand::Open(spec) => self.open(now, *spec),
             MediaCommand::Close(peer) => {
                 self.close_connection(now, peer);
+                self.unlink_player(now, peer);
             }
             MediaCommand::Fill { peer, slot, source } => self.fill(now, peer, slot, source),
         }
@@ -206,7 +206,7 @@ impl Worker {
             tracks: self.tracks.len() as u64 - mirrored_tracks,
             mirrored_tracks,
             subscriptions: self.subscriptions.len() as u64,
-            rooms: self.rooms.values().filter(|room| room.home.is_none()).count() as u64,
+            rooms: self.rooms.values().filter(|room| room.peers > 0).count() as u64,
             known_addresses: self.demux.known_addresses() as u64,
             cache_bytes: self.cache_pool.taken() as u64,
             sends: self.egress.sent(),

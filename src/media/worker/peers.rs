@@ -78,7 +78,7 @@ impl Worker {
             .or_default()
             .add(transport.number, key);
         self.demux.learn_ufrag(&transport.local_ufrag, key);
-        self.enter_room(now, spec.room, spec.home.0);
+        self.enter_room(now, spec.room, &spec.others);
         self.plan(now, key);
     }
 
@@ -155,7 +155,7 @@ impl Worker {
 
     fn set_track(&mut self, now: Instant, key: PeerKey, name: TrackName, section: &MediaSection) {
         let Some(peer) = self.peers.get(key) else { return };
-        let (room, participant) = (peer.room, peer.participant);
+        let (id, room, participant) = (peer.id, peer.room, peer.participant);
         let name = TrackRef { participant, name };
         let mut tracks = peer.tracks.iter().copied();
         let known = tracks.find(|&track| self.tracks[track].is_of(section));
@@ -166,15 +166,15 @@ impl Worker {
                 known
             }
             None => {
-                let id = self.fresh_track();
-                let track = self.tracks.insert(Track::new(id, key, room, name, section));
+                let track_id = self.fresh_track();
+                let track = self.tracks.insert(Track::new(track_id, (key, id), room, name, section));
                 self.plans.expect_track(now, track);
                 self.peers[key].tracks.push(track);
-                self.rooms.entry(room).or_default().add_track(name, track);
+                self.rooms.entry(room).or_default().add_track(name, id, track);
                 track
             }
         };
-        self.tell_mirrors(now, track);
+        self.announce_track(now, track);
         self.attach_all(now, room, name);
     }
 

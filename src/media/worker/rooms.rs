@@ -45,13 +45,14 @@ impl Worker {
     /// A track goes on under another name: who had it under the old one gets what is there now.
     pub(super) fn rename_track(&mut self, now: Instant, key: TrackKey, name: TrackRef) {
         let track = &mut self.tracks[key];
-        let (room, before) = (track.room, std::mem::replace(&mut track.name, name));
+        let (room, publisher) = (track.room, track.publisher);
+        let before = std::mem::replace(&mut track.name, name);
         if before == name {
             return;
         }
         if let Some(entry) = self.rooms.get_mut(&room) {
             entry.remove_track(before, key);
-            entry.add_track(name, key);
+            entry.add_track(name, publisher, key);
         }
         self.attach_all(now, room, before);
     }

@@ -1,5 +1,6 @@
 //! Who speaks, of those whose publishers' connections are here: found by the clock from the levels that their packets had, so that
-//! the packet path has nothing to do for it but to note them. A worker that only mirrors a room reports nothing of it.
+//! the packet path has nothing to do for it but to note them. A worker reports nothing of publishers who live on another: the
+//! rules bring together what all of them report.
 
 use std::time::{Duration, Instant};
 

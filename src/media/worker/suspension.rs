@@ -30,8 +30,8 @@ impl Worker {
         }
         for track in self.peers[key].tracks.clone() {
             self.forget_packets(track);
-            // Which forget them, too.
-            self.tell_mirrors(now, track);
+            // Those that mirror it forget them, too.
+            self.announce_track(now, track);
         }
         self.stats.suspended += 1;
         self.report_heard(now, id);

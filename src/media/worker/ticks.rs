@@ -53,12 +53,12 @@ impl Worker {
             self.plan_anew(now, key);
         }
         self.look_after_caches();
-        self.look_after_mirrors(now);
+        self.look_after_links(now);
     }
 
     /// Whether something is to be done that belongs to no connection or track.
     fn has_chores(&self) -> bool {
-        self.has_unsaid() || self.caches_want_a_look()
+        self.has_chores_at_links() || self.caches_want_a_look()
     }
 
     /// Timeouts and reports of one connection.

@@ -44,8 +44,8 @@
 //! - there were too many wrong passwords for a room from one network (4029): for up to a minute even the right one is not
 //!   looked at.
 //!
-//! An offer about somebody who is not in the room is ignored: it may cross with a departure. People in a room that a failure of
-//! the server has ended have their sockets closed with 1012, and may come again. Chat and files of people in the same room who
+//! An offer about somebody who is not in the room is ignored: it may cross with a departure. Somebody who publishes over a
+//! part of the server that fails has the socket closed with 1012, and may come again. Chat and files of people in the same room who
 //! speak another family are not sent: this family has no message for them.
 
 mod wire;

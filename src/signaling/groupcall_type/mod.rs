@@ -42,7 +42,7 @@
 //! watcher cannot decode may offer again, with all formats that it has: the answer begins with one that everybody in the room
 //! decodes. `token` proves that `userId` is one's own ([`super::identity`]): `permisionDeny` is followed by the close code 4401
 //! if it is missing, 4403 if it does not prove the id, and 4409 if somebody in the room has proven that the id is theirs.
-//! People in a room that a failure of the server has ended have their sockets closed with 1012, and may come again. Candidates
+//! Somebody who publishes over a part of the server that fails has the socket closed with 1012, and may come again. Candidates
 //! that concern no connection of the session are ignored: a candidate may cross with a departure.
 
 mod wire;

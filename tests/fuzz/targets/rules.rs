@@ -274,14 +274,14 @@ impl Open {
     /// Takes an event of the media engine about a connection.
     fn take_media(&mut self, rules: &mut Rules, now: Instant, peer: PeerId, said: usize) {
         // After these the engine no longer holds it.
-        if said < 4 {
+        if said < 3 {
             self.peers.remove(&peer);
         }
         let somebody = ParticipantId(said as u64);
         let effects = match said {
             0 | 1 => rules.peer_lost(now, peer, said == 1),
             2 => rules.offer_failed(now, peer),
-            3 => rules.media_lost(now, &[], &[peer]),
+            3 => return self.lose_media(rules, now, &[peer]),
             4 => rules.peer_connected(peer),
             5 => rules.media_changed(peer, MediaState::Lost),
             6 => rules.decoding_changed(peer, somebody, MediaKind::Video, Some("VP9".to_owned())),
@@ -289,6 +289,14 @@ impl Open {
             _ => rules.speech_changed(now, peer, said.is_multiple_of(2)),
         };
         self.take(effects);
+    }
+
+    /// A part of the media engine is lost with these connections. Those of sessions that end with it may be closed besides.
+    fn lose_media(&mut self, rules: &mut Rules, now: Instant, peers: &[PeerId]) {
+        self.take(rules.media_lost(now, peers));
+        for peer in peers {
+            self.peers.remove(peer);
+        }
     }
 }
 
@@ -392,8 +400,8 @@ fn commands(input: &[u8]) {
             6 => {
                 let (said, nth) = (bytes.below(9), bytes.below(8));
                 if said == 8 {
-                    let room = open.rooms.iter().nth(nth).copied();
-                    open.take(rules.media_lost(now, room.as_slice(), &[]));
+                    let lost: Vec<PeerId> = open.peers.iter().skip(nth).step_by(2).copied().collect();
+                    open.lose_media(&mut rules, now, &lost);
                 } else if let Some(peer) = open.peers.iter().nth(nth).copied() {
                     open.take_media(&mut rules, now, peer, said);
                 }

@@ -20,6 +20,8 @@ struct Room {
     viewer: (Signaling, Peer),
     /// The port of the worker.
     port: u16,
+    /// Who publishes.
+    alice: u64,
 }
 
 impl Room {
@@ -39,6 +41,7 @@ impl Room {
             publisher,
             viewer: (signaling, peer),
             port: port.get(),
+            alice,
         };
         room.publisher.0.receive("newParticipantArrived").await;
         room
@@ -62,12 +65,16 @@ impl Room {
         assert!(publisher.is_silent(moment).await && viewer.is_silent(moment).await);
     }
 
-    async fn closed(&mut self, within: Duration) -> [u16; 2] {
+    /// Who publishes is sent away, and whoever watches sees them leave, and stays.
+    async fn loses_its_publisher(&mut self, within: Duration) {
         let (publisher, viewer) = (&mut self.publisher.0, &mut self.viewer.0);
-        [
-            publisher.closed_within(within).await,
-            viewer.closed_within(within).await,
-        ]
+        assert_eq!(publisher.closed_within(within).await, 1012);
+        let left = viewer.receive_within("participantLeft", within).await;
+        assert_eq!(left["name"], self.alice.to_string());
+        assert!(
+            viewer.is_silent(Duration::from_millis(300)).await,
+            "nothing else has happened"
+        );
     }
 }
 
@@ -83,7 +90,7 @@ mod alone {
     use super::*;
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_worker_that_ends_takes_its_own_rooms_along_and_nothing_else_and_is_replaced() {
+    async fn a_worker_that_ends_takes_its_own_connections_along_and_nothing_else_and_is_replaced() {
         let server = Server::start().await;
         let (mut lost, mut other) = two_rooms(&server).await;
         let connected = "patchbay_media_peers_connected_total";
@@ -91,11 +98,13 @@ mod alone {
             // A worker reports its counts each second; those since the last report are lost with it.
             server.until_metric(connected, so_far, PATIENCE).await;
             server.fail(&format!("part=worker&worker=0&how={how}")).await;
-            assert_eq!(lost.closed(PATIENCE).await, [1012, 1012]);
+            lost.loses_its_publisher(PATIENCE).await;
             other.assert_nothing_is_missing(150).await;
             other.assert_nothing_was_noticed().await;
             server.until_metric("patchbay_media_workers", 2.0, PATIENCE).await;
             let port = lost.port;
+            drop(lost);
+            server.until_metric("patchbay_participants", 2.0, PATIENCE).await;
             lost = Room::new(&server, 1).await;
             assert_eq!(lost.port, port, "the new worker is where the old one was");
             lost.assert_nothing_is_missing(50).await;
@@ -153,7 +162,7 @@ mod alone {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         assert_eq!(server.health().await, (503, "media worker 0 stands still\n".to_owned()));
-        assert_eq!(lost.closed(HANG_NOTICED).await, [1012, 1012]);
+        lost.loses_its_publisher(HANG_NOTICED).await;
         assert!(
             since.elapsed() > Duration::from_secs(9),
             "too early: {:?}",

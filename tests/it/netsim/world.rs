@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use patchbay::ids::{Feed, FeedRef, ParticipantId, PeerId, RoomId, WorkerId};
+use patchbay::ids::{Feed, FeedRef, ParticipantId, PeerId, RoomId};
 use patchbay::media::description::Description;
 use patchbay::media::messages::{MediaCommand, MediaEvent};
 use patchbay::media::names::Use;
@@ -147,7 +147,7 @@ impl World {
             peer,
             participant,
             room: ROOM,
-            home: WorkerId(0),
+            others: Default::default(),
             transports: negotiated.transports.clone(),
             spare_certificate: false,
             sections: negotiated.sections.clone(),

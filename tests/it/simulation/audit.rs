@@ -49,6 +49,15 @@ fn look_into(now: Instant, floor: &mut Floor, tally: &mut Tally) {
         (None, None) => {}
         (Some(one), Some(other)) if one.is_settled && other.is_settled => {
             tally.links_compared += 1;
+            let both: Vec<_> = one.served_rooms.intersection(&other.served_rooms).collect();
+            tally.rooms_on_both += both.len() as u64;
+            for room in both {
+                let is_shared = |shared: &Shared| shared.rooms.contains(room) && shared.mirrored_rooms.contains(room);
+                assert!(
+                    is_shared(&one),
+                    "both serve room {room}, and it is not asked for both ways"
+                );
+            }
             compare(&one, &other, tally);
             compare(&other, &one, tally);
         }
@@ -58,16 +67,16 @@ fn look_into(now: Instant, floor: &mut Floor, tally: &mut Tally) {
 }
 
 /// Two workers agree: one has what the other passes on, in both directions.
-fn compare(home: &Shared, mirror: &Shared, tally: &mut Tally) {
-    assert_eq!(home.rooms, mirror.mirrored_rooms, "rooms passed on, and asked for");
-    assert_eq!(home.tracks, mirror.mirrored_tracks, "tracks passed on, and mirrored");
-    tally.mirrored_tracks += mirror.mirrored_tracks.len() as u64;
-    tally.mirrored_tracks_unheard += home.unheard.len() as u64;
-    for (track, since) in &home.unheard {
+fn compare(here: &Shared, there: &Shared, tally: &mut Tally) {
+    assert_eq!(here.rooms, there.mirrored_rooms, "rooms passed on, and asked for");
+    assert_eq!(here.tracks, there.mirrored_tracks, "tracks passed on, and mirrored");
+    tally.mirrored_tracks += there.mirrored_tracks.len() as u64;
+    tally.mirrored_tracks_unheard += here.unheard.len() as u64;
+    for (track, since) in &here.unheard {
         // A client that comes back sends before its first check arrives.
         let is_old = |newest: &Instant| since.saturating_duration_since(*newest) >= CONSENT_TIMEOUT;
         let keeps = |(kept, newest): &(_, Instant)| kept == track && is_old(newest);
-        let is_kept = mirror.kept.iter().any(keeps);
+        let is_kept = there.kept.iter().any(keeps);
         assert!(
             !is_kept,
             "packets of track {track} are mirrored, though nobody will ask for them"

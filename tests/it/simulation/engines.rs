@@ -320,7 +320,7 @@ impl Thread {
         loop {
             match self.commands.try_recv() {
                 Ok(DriverCommand::Media(command)) => self.worker.handle_command(now, command),
-                Ok(DriverCommand::Link { other, end, .. }) => self.worker.link(now, other, *end),
+                Ok(DriverCommand::Link { far, end, .. }) => drop(self.worker.link(now, far, *end)),
                 Ok(DriverCommand::Unlink { other }) => self.worker.unlink(now, other),
                 #[cfg(debug_assertions)]
                 Ok(DriverCommand::Fault(fault)) => panic!("nobody has asked for {fault:?}"),

@@ -31,6 +31,8 @@ tally! {
     /// Audits in which both workers had to agree with themselves, and with one another about rooms that both serve.
     audits,
     links_compared,
+    /// Rooms with connections on both workers at an audit, which had to ask one another.
+    rooms_on_both,
     /// Tracks of another worker at an audit, and those whose publishers are not heard.
     mirrored_tracks,
     mirrored_tracks_unheard,

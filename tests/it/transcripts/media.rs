@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use patchbay::ids::{ParticipantId, PeerId, WorkerId};
 use patchbay::media::codec::{Codec, Kind};
 use patchbay::media::engine::Media;
+use patchbay::media::link::Far;
 use patchbay::media::messages::{CloseReason, DriverCommand, MediaCommand, MediaEvent};
 use patchbay::media::names::Down;
 use patchbay::media::session::PeerSpec;
@@ -47,7 +48,10 @@ impl FakeMedia {
                 let source = source.map_or("nothing".to_owned(), |source| source.participant.to_string());
                 Some(format!("fill slot {} of {number} with {source}", slot.0))
             }
-            DriverCommand::Link { other, .. } => Some(format!("link {other}")),
+            DriverCommand::Link { far, .. } => Some(match far {
+                Far::Worker(other) => format!("link {other}"),
+                other => format!("link {other:?}"),
+            }),
             DriverCommand::Unlink { other } => Some(format!("unlink {other}")),
             DriverCommand::Shutdown => Some("shutdown".to_owned()),
             #[cfg(debug_assertions)]

@@ -6,22 +6,26 @@ use std::time::Instant;
 
 use super::super::Worker;
 use crate::ids::{RoomId, TrackId};
-use crate::media::keys::TrackKey;
-use crate::media::track::Origin;
+use crate::media::keys::{LinkId, TrackKey};
+use crate::media::link::Far;
+use crate::media::room::Room;
+use crate::media::track::{Origin, Track};
 use crate::media::worker::links::Link;
 
 /// What a worker believes that it shares with another.
 #[derive(Debug)]
 pub struct Shared {
-    /// Nothing is on its way to this worker, and there is nothing more to be said from here.
+    /// Nothing is on its way to this worker, and there is nothing more to be sent from here.
     pub is_settled: bool,
-    /// Rooms that live here and are mirrored there, with their tracks.
+    /// Rooms with connections here.
+    pub served_rooms: BTreeSet<RoomId>,
+    /// Rooms that were asked for from there, and the tracks that are announced there.
     pub rooms: BTreeSet<RoomId>,
     pub tracks: BTreeSet<TrackId>,
-    /// Rooms that live there and are mirrored here.
+    /// Rooms that were asked for from here, and the tracks that are published there.
     pub mirrored_rooms: BTreeSet<RoomId>,
     pub mirrored_tracks: BTreeSet<TrackId>,
-    /// Of the tracks that live here: those whose publisher is not heard, and since when.
+    /// Of the tracks that are published here: those whose publisher is not heard, and since when.
     pub unheard: Vec<(TrackId, Instant)>,
     /// Of the mirrored tracks: those of which packets are kept, and when the newest came.
     pub kept: Vec<(TrackId, Instant)>,
@@ -30,9 +34,11 @@ pub struct Shared {
 impl Worker {
     /// `None` without a link.
     pub fn shared_with(&self, other: usize) -> Option<Shared> {
-        let link = self.links.get(other)?.as_ref()?;
-        let rooms = self.rooms.iter().filter(|(_, room)| room.mirrors.contains(&other));
-        let unheard = link.told.iter().filter_map(|(id, key)| {
+        let id = self.links.with_worker(other)?;
+        let link = self.links.get(id)?;
+        let served_rooms = self.rooms.iter().filter(|(_, room)| room.peers > 0);
+        let rooms = self.rooms.iter().filter(|(_, room)| room.mirrors.contains(&id));
+        let unheard = link.announced.iter().filter_map(|(id, key)| {
             let publisher = self.peers.get(self.tracks.get(*key)?.origin.peer()?)?;
             Some((*id, publisher.suspended?))
         });
@@ -44,9 +50,10 @@ impl Worker {
             Some((*id, newest.max()?))
         });
         Some(Shared {
-            is_settled: !link.end.has_mail() && !link.has_unsaid(),
+            is_settled: !link.end.has_mail() && !link.has_unsent(),
+            served_rooms: served_rooms.map(|(id, _)| *id).collect(),
             rooms: rooms.map(|(id, _)| *id).collect(),
-            tracks: link.told.keys().copied().collect(),
+            tracks: link.announced.keys().copied().collect(),
             mirrored_rooms: link.asked.iter().copied().collect(),
             mirrored_tracks: link.mirrored.keys().copied().collect(),
             unheard: unheard.collect(),
@@ -54,16 +61,21 @@ impl Worker {
         })
     }
 
-    /// Whether that is a track of the worker behind that link.
-    pub(in crate::media::worker) fn mirrors(&self, index: usize, id: TrackId, key: TrackKey) -> bool {
-        let link = self.links.get(index).and_then(Option::as_ref);
-        link.is_some_and(|link| link.mirrored.get(&id) == Some(&key))
+    /// Whether that is a track of the other end of that link, and one that it may have.
+    pub(in crate::media::worker) fn mirrors(&self, link: LinkId, track: &Track, key: TrackKey) -> bool {
+        let Some(link) = self.links.get(link) else { return false };
+        let room = self.rooms.get(&track.room);
+        let may_be = match link.far {
+            Far::Worker(other) => room.is_some_and(|room| room.asks(other)),
+            Far::Player { room, .. } => room == track.room,
+            Far::Recorder => false,
+        };
+        may_be && link.mirrored.get(&track.id) == Some(&key)
     }
 
     pub(in crate::media::worker) fn audit_links(&self, found: &mut Vec<String>) {
         for (id, room) in &self.rooms {
-            let mut indices = room.mirrors.iter();
-            if !indices.all(|&index| self.links.get(index).is_some_and(Option::is_some)) {
+            if !room.mirrors.iter().all(|&link| self.links.get(link).is_some()) {
                 found.push(format!("room {id} is mirrored where no link leads"));
             }
         }
@@ -72,42 +84,38 @@ impl Worker {
                 .rooms
                 .get(&track.room)
                 .map_or(&[][..], |room| room.mirrors.as_slice());
-            let passed_on: BTreeSet<usize> = track.mirrors.iter().map(|mirror| mirror.link).collect();
-            if passed_on != mirrors.iter().copied().collect() {
+            let mirrors: BTreeSet<LinkId> = mirrors.iter().copied().filter(|_| self.is_own(track)).collect();
+            let passed_on: BTreeSet<LinkId> = track.mirrors.iter().map(|mirror| mirror.link).collect();
+            if passed_on != mirrors {
                 let id = track.id;
                 found.push(format!(
                     "track {id} is passed on to {passed_on:?}, and mirrored by {mirrors:?}"
                 ));
             }
         }
-        for (index, link) in self.links.iter().enumerate() {
-            if let Some(link) = link {
-                self.audit_link(index, link, found);
-            }
+        for (id, link) in self.links.iter() {
+            self.audit_link(id, link, found);
         }
     }
 
-    fn audit_link(&self, index: usize, link: &Link, found: &mut Vec<String>) {
-        for (id, &key) in &link.told {
+    fn audit_link(&self, link_id: LinkId, link: &Link, found: &mut Vec<String>) {
+        let far = link.far;
+        for (id, &key) in &link.announced {
             let track = self.tracks.get(key).filter(|track| track.id == *id);
-            if !track.is_some_and(|track| track.mirrors.iter().any(|mirror| mirror.link == index)) {
-                found.push(format!(
-                    "worker {index} was told of track {id}, which is not passed on to it"
-                ));
+            if !track.is_some_and(|track| track.mirrors.iter().any(|mirror| mirror.link == link_id)) {
+                found.push(format!("track {id} is announced to {far:?}, and not passed on to it"));
             }
         }
         for (id, &key) in &link.mirrored {
             let track = self.tracks.get(key).filter(|track| track.id == *id);
-            if track.is_none_or(|track| track.origin != Origin::Link(index)) {
-                found.push(format!("track {id} of worker {index} is mirrored, and is not there"));
+            if track.is_none_or(|track| track.origin != Origin::Link(link_id)) {
+                found.push(format!("track {id} of {far:?} is mirrored, and is not there"));
             }
         }
         for id in &link.asked {
-            let lives = self.rooms.get(id).is_some_and(|room| room.home == Some(index));
-            if !lives && !link.changed.contains(id) {
-                found.push(format!(
-                    "room {id} of worker {index} was asked for, and is not released"
-                ));
+            let asks = |room: &Room| matches!(far, Far::Worker(other) if room.asks(other));
+            if !self.rooms.get(id).is_some_and(asks) && !link.changed.contains(id) {
+                found.push(format!("{far:?} was asked for room {id}, and it is not released"));
             }
         }
     }

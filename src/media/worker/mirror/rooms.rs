@@ -1,21 +1,30 @@
-//! Connections come and go, and rooms with them: when another worker is asked for a room, and when the room is released.
+//! Connections come and go, and rooms with them: when other workers are asked for a room, and when it is released.
 
 use std::time::Instant;
 
 use super::super::Worker;
-use crate::ids::RoomId;
+use crate::ids::{RoomId, WorkerId};
 use crate::media::keys::TrackKey;
+use crate::media::link::Far;
+use crate::media::room::Room;
+use crate::media::track::{Origin, Track};
 
 impl Worker {
-    /// One more connection of a room that lives on worker `home`.
-    pub(in crate::media::worker) fn enter_room(&mut self, now: Instant, id: RoomId, home: usize) {
-        let room = self.rooms.entry(id).or_default();
-        room.peers += 1;
-        if room.peers > 1 || home == self.config.index {
-            return;
+    /// One more connection of a room that these other workers serve too.
+    pub(in crate::media::worker) fn enter_room(&mut self, now: Instant, id: RoomId, others: &[WorkerId]) {
+        self.rooms.entry(id).or_default().peers += 1;
+        for other in others {
+            self.ask_for(now, id, other.0);
         }
-        room.home = Some(home);
-        self.room_changed(now, home, id);
+    }
+
+    /// Asks another worker for a room that it serves, if it was not asked.
+    pub(super) fn ask_for(&mut self, now: Instant, id: RoomId, other: usize) {
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        if other != self.config.index && !room.others.contains(&other) {
+            room.others.push(other);
+            self.room_changed(now, other, id);
+        }
     }
 
     /// One connection less.
@@ -25,34 +34,53 @@ impl Worker {
         if room.peers > 0 {
             return;
         }
-        if let Some(home) = room.home {
-            let tracks: Vec<TrackKey> = room.tracks().collect();
-            for key in tracks {
-                self.remove_track(now, key);
-            }
-            self.rooms.remove(&id);
-            return self.room_changed(now, home, id);
+        // What others publish is for nobody here any more. Players go on: others may hear them.
+        let others = std::mem::take(&mut room.others);
+        let mirrored = self.tracks_in(id, |track| !self.is_own(track));
+        for key in mirrored {
+            self.remove_track(now, key);
+        }
+        for other in others {
+            self.room_changed(now, other, id);
         }
         self.forget_room_if_unused(id);
     }
 
+    /// Whether a track is published on this worker: by a connection, or by a player. Only such tracks are passed on to others, who
+    /// have links of their own with all workers that serve the room: so no packet goes round.
+    pub(super) fn is_own(&self, track: &Track) -> bool {
+        match track.origin {
+            Origin::Peer(_) => true,
+            Origin::Link(id) => {
+                let far = self.links.get(id).map(|link| link.far);
+                matches!(far, Some(Far::Player { .. }))
+            }
+        }
+    }
+
+    pub(super) fn tracks_in(&self, room: RoomId, is_asked: impl Fn(&Track) -> bool) -> Vec<TrackKey> {
+        let room = self.rooms.get(&room);
+        let tracks = room.into_iter().flat_map(Room::tracks);
+        tracks.filter(|&key| is_asked(&self.tracks[key])).collect()
+    }
+
     pub(super) fn forget_room_if_unused(&mut self, id: RoomId) {
-        if let Some(room) = self.rooms.get(&id)
-            && room.peers == 0
-            && room.mirrors.is_empty()
-        {
+        if self.rooms.get(&id).is_some_and(Room::is_unused) {
             self.rooms.remove(&id);
         }
     }
 
-    fn room_changed(&mut self, now: Instant, home: usize, id: RoomId) {
+    fn room_changed(&mut self, now: Instant, other: usize, id: RoomId) {
         // Without a link yet, the rooms that it will be for are found by looking at all.
-        let Some(Some(link)) = self.links.get_mut(home) else {
+        let Some(link_id) = self.links.with_worker(other) else {
+            return;
+        };
+        let Some(link) = self.links.get_mut(link_id) else {
             return;
         };
         if !link.changed.contains(&id) {
             link.changed.push_back(id);
         }
-        self.say(now, home);
+        self.announce(now, link_id);
     }
 }

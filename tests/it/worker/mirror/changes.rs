@@ -219,9 +219,7 @@ fn a_link_that_comes_after_the_subscriber_serves_it_all_the_same() {
     let (home, mirror) = (worker_of(now, &identity, 0), worker_of(now, &identity, 1));
     let mut spread = Spread::of(now, identity, home, mirror, video(true, 0x9000), 1);
     assert!(spread.publish(true, 100)[0].is_empty());
-    let (end, other_end) = patchbay::media::link::pair();
-    spread.mirror.link(now, 0, other_end);
-    spread.home.link(now, 1, end);
+    link(now, &mut spread.home, &mut spread.mirror);
     spread.settle();
     assert_eq!(spread.publish(true, 100)[0].len(), 1);
 }

@@ -1,8 +1,9 @@
-//! A room on two workers: the publisher at home, subscribers at the worker that mirrors it.
+//! A room on two workers: the publisher on one, its home, subscribers on the other, which mirrors its tracks.
 
 mod changes;
 mod flow;
 mod lost;
+mod mesh;
 
 use super::*;
 
