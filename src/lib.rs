@@ -11,6 +11,7 @@ pub mod pinning;
 pub mod ports;
 pub mod pulse;
 pub mod shares;
+pub mod sound;
 mod tasks;
 pub mod text;
 

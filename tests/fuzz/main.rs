@@ -67,6 +67,7 @@ fuzz_targets! {
     rules
     multipart
     multipart_type
+    recording
 }
 
 fn names() -> Vec<&'static str> {

@@ -10,6 +10,7 @@ mod files;
 mod ice;
 mod media;
 mod members;
+mod recording;
 mod rules;
 mod sdp;
 mod signaling;
@@ -47,6 +48,7 @@ pub const ALL: &[Target] = &[
     rules::RULES,
     files::MULTIPART,
     files::MULTIPART_TYPE,
+    recording::RECORDING,
 ];
 
 pub fn named(name: &str) -> &'static Target {
