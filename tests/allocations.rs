@@ -40,18 +40,21 @@ use std::time::{Duration, SystemTime};
 
 use broadcast::Broadcast;
 use house::House;
-use media_client::{exchange, rtp, worker};
+use media_client::{AUDIO_PT, codec, exchange, rtp, section, worker};
 use meeting::Meeting;
 use model::{Model, Shelf};
 use patchbay::config::Config;
 use patchbay::hub::{self, Capacity, Events, HubHandle};
-use patchbay::ids::RoomName;
+use patchbay::ids::{FeedRef, ParticipantId, PeerId, RoomName};
 use patchbay::media::codec::Codec;
+use patchbay::media::link::{self, Far};
 use patchbay::media::messages::MediaCommand;
 use patchbay::media::peer::dtls::{Dtls, DtlsIdentity};
+use patchbay::media::player::{Player, PlayerSpec};
 use patchbay::media::session::{DtlsRole, Fingerprint, FingerprintHash};
 use patchbay::shares::ClientAddress;
 use patchbay::signaling::{Conversation, Entrance, Frame};
+use patchbay::sound::Recording;
 use patchbay::storage::DeviceRecord;
 use workers::FakeWorkers;
 
@@ -82,6 +85,47 @@ fn allocates_nothing(mut broadcast: Broadcast) {
     let made = counting::allocations() - before;
     assert!(sent > 1_000 * 100 * 1_188, "only {sent} bytes were sent");
     assert_eq!(made, 0, "{made} allocations for 1,000 packets to 100 subscribers");
+}
+
+#[test]
+fn forwarding_what_a_player_feeds_to_twenty_subscribers_allocates_nothing() {
+    let _alone = ALONE.lock();
+    let now = start();
+    let (mut worker, identity) = worker(now);
+    let own = DtlsIdentity::generate().unwrap();
+    for number in 2..22 {
+        let opus = codec(AUDIO_PT, None, Codec::Opus);
+        let sections = vec![section("0", opus, false, 0, 0x2_0000 + 16 * number as u32)];
+        media_client::Client::new(number, Some(1), sections, &identity, &own).connect(now, &mut worker);
+    }
+    let (peer, room) = (PeerId(70), media_client::ROOM);
+    let (end, far) = link::narrow_pair();
+    worker.link(now, Far::Player { peer, room }, end);
+    let spec = PlayerSpec {
+        peer,
+        room,
+        feed: FeedRef::camera(ParticipantId(1)),
+        recording: Recording::read(include_bytes!("fixtures/tone.opus")).unwrap(),
+        repeats: true,
+    };
+    let mut player = Player::new(now, spec, far);
+    let mut buffer = vec![0; 64 * 1024];
+    // The first second lets everything grow to the size that it keeps.
+    let (mut at, mut before, mut sent_before) = (now, 0, 0);
+    for packet in 0..1_050_u64 {
+        if packet == 50 {
+            (before, sent_before) = (counting::allocations(), worker.stats().forwarded_packets);
+        }
+        at = player.poll(at).unwrap();
+        worker.take_mirrored(at, &mut buffer);
+        while !worker.forward(at, &buffer) {
+            worker.egress().clear();
+        }
+        worker.egress().clear();
+    }
+    let made = counting::allocations() - before;
+    assert_eq!(worker.stats().forwarded_packets - sent_before, 20 * 1_000);
+    assert_eq!(made, 0, "{made} allocations for 1,000 packets to 20 subscribers");
 }
 
 /// A record of 1,100 bytes that claims `kind` and `epoch`.

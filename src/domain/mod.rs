@@ -13,6 +13,7 @@ mod errand;
 mod invitations;
 mod limits;
 mod messages;
+mod playing;
 mod quotas;
 mod register;
 mod room;
@@ -30,6 +31,7 @@ pub use connection::{ConnectionIdentity, Purpose, Use};
 pub use errand::{Errand, Sender, WaitingMessage};
 pub use limits::Limits;
 pub use messages::{MessageCommand, MessageEvent, Recipient, Waits, announces_somebody};
+pub use playing::{Play, Playback};
 pub use register::{Abilities, Registration};
 pub use rules::Rules;
 
@@ -101,6 +103,7 @@ pub enum Command {
         conference: Conference,
         offer: Offer,
     },
+    Play(Play),
     /// A chat text to everybody in the room, the sender included.
     Say {
         text: Arc<str>,
@@ -368,6 +371,7 @@ pub enum Effect {
     },
     /// Offers of which either all are answered, in this order, or none.
     Negotiate(Vec<Negotiation>),
+    Play(Playback),
     Tell {
         session: SessionId,
         event: Event,

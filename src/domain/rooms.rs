@@ -6,6 +6,7 @@ mod feeds;
 mod lost;
 mod names;
 mod offers;
+mod playing;
 mod slots;
 mod speech;
 

@@ -117,6 +117,7 @@ impl Rules {
             Command::OfferConference { conference, offer } => {
                 self.rooms.offer_conference(now, session, conference, offer)
             }
+            Command::Play(play) => self.rooms.play(now, session, play),
             Command::Say { text } => self.rooms.say(session, text),
             Command::AnnounceFile { file } => self.rooms.announce_file(session, file),
         }

@@ -11,6 +11,7 @@ use super::*;
 mod claims;
 mod conference;
 mod lost;
+mod playing;
 
 /// Any time: nothing that is tested here waits.
 fn now() -> Instant {
@@ -86,6 +87,7 @@ fn outline(effects: &[Effect]) -> Vec<String> {
             let source = source.map_or("nothing".to_owned(), |source| source.participant.to_string());
             format!("fill slot {} with {source}", slot.0)
         }
+        Effect::Play(playback) => format!("play {:?}", playback.feed.feed),
         Effect::TellEach { .. } | Effect::Mailbox(_) | Effect::Push(_) => format!("none of a room's: {effect:?}"),
     };
     effects.iter().map(line).collect()
@@ -456,7 +458,11 @@ proptest! {
                     }
                     Effect::Dismiss { session, .. } => prop_assert!(dismissed.insert(session)),
                     Effect::Tell { session, .. } => prop_assert!(!dismissed.contains(&session)),
-                    Effect::FillSlot { .. } | Effect::TellEach { .. } | Effect::Mailbox(_) | Effect::Push(_) => {
+                    Effect::FillSlot { .. }
+                    | Effect::Play(_)
+                    | Effect::TellEach { .. }
+                    | Effect::Mailbox(_)
+                    | Effect::Push(_) => {
                         prop_assert!(false, "none of a room's")
                     }
                 }

@@ -12,16 +12,19 @@ use super::audience::Audiences;
 use super::mailbox::{MailboxHandle, NotTaken};
 use super::outbox::{Lost, Outbox};
 use super::placement::Placement;
-use crate::domain::{self, Candidate, Effect, EndReason, Errand, Event, MediaKind, Negotiation, Subject};
+use super::players;
+use crate::domain::{self, Candidate, Effect, EndReason, Errand, Event, MediaKind, Negotiation, Playback, Subject};
 use crate::ids::{FeedRef, PeerId, RoomId, SessionId, SlotId, UserId, WorkerId};
 use crate::media::codec::{Codec, Kind};
 use crate::media::description::OfferError;
 use crate::media::engine::Media;
+use crate::media::link::Far;
 #[cfg(debug_assertions)]
 use crate::media::messages::Fault;
 use crate::media::messages::MediaCommand;
 use crate::media::names;
 use crate::media::peer::negotiate::{self, LocalCandidate, Negotiated, Role};
+use crate::media::player::PlayerSpec;
 use crate::media::session::PeerSpec;
 
 /// Carries out effects, and keeps the state that is needed for that and does not concern the rules.
@@ -34,6 +37,8 @@ pub(super) struct Executor {
     audiences: Audiences,
     outboxes: HashMap<SessionId, Outbox>,
     mailbox: MailboxHandle,
+    /// The clock of the players.
+    clock: fn() -> Instant,
 }
 
 /// Effects that could not be carried out, for the rules to know.
@@ -51,7 +56,13 @@ pub(super) enum Failure {
 }
 
 impl Executor {
-    pub fn new(media: Media, room_subscriptions_per_worker: usize, mailbox: MailboxHandle, random: StdRng) -> Self {
+    pub fn new(
+        media: Media,
+        room_subscriptions_per_worker: usize,
+        mailbox: MailboxHandle,
+        random: StdRng,
+        clock: fn() -> Instant,
+    ) -> Self {
         Self {
             media,
             random,
@@ -60,6 +71,7 @@ impl Executor {
             audiences: Audiences::default(),
             outboxes: HashMap::new(),
             mailbox,
+            clock,
         }
     }
 
@@ -124,6 +136,7 @@ impl Executor {
                 Effect::ClosePeer { peer, .. } => self.close_peer(peer),
                 Effect::FillSlot { peer, slot, source } => self.fill_slot(peer, slot, source),
                 Effect::Negotiate(negotiations) => self.negotiate(negotiations),
+                Effect::Play(playback) => self.play(playback),
                 Effect::Tell { session, event } => self.tell(session, event),
                 Effect::TellEach { sessions, event } => {
                     let told = sessions.into_iter().map(|session| self.tell(session, event.clone()));
@@ -170,6 +183,34 @@ impl Executor {
     fn fill_slot(&mut self, peer: PeerId, slot: SlotId, source: Option<FeedRef>) -> Result<(), Failure> {
         if let Some(worker) = self.placement.worker_of(peer) {
             self.media.send(worker, MediaCommand::Fill { peer, slot, source });
+        }
+        Ok(())
+    }
+
+    /// A player is sent no copies, so it lives on the room's first worker, however full that is.
+    fn play(&mut self, playback: Playback) -> Result<(), Failure> {
+        let Playback {
+            room,
+            peer,
+            feed,
+            recording,
+            repeats,
+        } = playback;
+        let least_busy = |is_asked: &dyn Fn(WorkerId) -> bool| self.media.least_busy(is_asked);
+        let Some(worker) = self.placement.first(room, least_busy) else {
+            return Ok(());
+        };
+        self.placement.settle(room, peer, worker, 0);
+        let spec = PlayerSpec {
+            peer,
+            room,
+            feed,
+            recording,
+            repeats,
+        };
+        // Without the worker it is lost with it.
+        if let Some((end, doorbell)) = self.media.admit(worker, Far::Player { peer, room }) {
+            players::start(spec, end, doorbell, self.clock);
         }
         Ok(())
     }

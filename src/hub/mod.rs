@@ -12,6 +12,7 @@ mod mailbox;
 mod meters;
 mod outbox;
 mod placement;
+mod players;
 mod session;
 mod task;
 

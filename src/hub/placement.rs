@@ -76,6 +76,17 @@ impl Placement {
             .or_else(|| workers.first().map(|(worker, _)| *worker))
     }
 
+    /// Where somebody is to live who is sent nothing: on the first worker that was taken, which all that were taken later have asked
+    /// for the room, whoever is left there.
+    pub fn first(
+        &self,
+        room: RoomId,
+        least_busy: impl Fn(&dyn Fn(WorkerId) -> bool) -> Option<WorkerId>,
+    ) -> Option<WorkerId> {
+        let first = self.rooms.get(&room)?.first();
+        first.map(|(worker, _)| *worker).or_else(|| least_busy(&|_| true))
+    }
+
     /// A connection now lives there and has so many subscriptions; it may have been there before, with more or fewer.
     pub fn settle(&mut self, room: RoomId, peer: PeerId, worker: WorkerId, subscriptions: usize) {
         self.remove(peer);
@@ -160,6 +171,11 @@ mod tests {
             join(&mut placement, 100, 0),
             2,
             "whoever only publishes lives where there is space"
+        );
+        assert_eq!(
+            placement.first(ROOM, least_busy),
+            Some(WorkerId(1)),
+            "who is sent nothing"
         );
         let others: Vec<WorkerId> = placement.others(ROOM, WorkerId(2)).collect();
         assert_eq!(others, [WorkerId(1), WorkerId(0)]);

@@ -63,7 +63,7 @@ impl Hub {
     pub fn new(media: Media, mailbox: MailboxHandle, capacity: &Capacity, random: StdRng, pulse: Pulse) -> Self {
         Self {
             rules: Rules::new(capacity.rules),
-            executor: Executor::new(media, capacity.room_subscriptions_per_worker, mailbox, random),
+            executor: Executor::new(media, capacity.room_subscriptions_per_worker, mailbox, random, now),
             connected: HashSet::new(),
             budgets: Budgets::new(capacity.fan_out_bytes_per_s),
             meters: Meters::new(),
@@ -254,7 +254,8 @@ impl Hub {
             MediaEvent::Closed { peer, reason } => {
                 info!(%peer, ?reason, "connection closed");
                 self.executor.forget_peer(peer);
-                let effects = self.rules.peer_lost(now(), peer, reason == CloseReason::ClosedByPeer);
+                let is_by_client = matches!(reason, CloseReason::ClosedByPeer | CloseReason::Played);
+                let effects = self.rules.peer_lost(now(), peer, is_by_client);
                 self.carry_out_all(effects);
             }
             MediaEvent::Suspended { peer } => {
@@ -379,6 +380,7 @@ fn log_request(session: SessionId, command: &Command) {
             let publishes = conference.publish;
             debug!(%session, ?publishes, watches, slots, bytes = offer.description.bytes(), "offers a connection for several feeds");
         }
+        Command::Play(play) => info!(%session, feed = ?play.feed, recording = ?play.recording, "plays"),
         Command::Say { text } => debug!(%session, bytes = text.len(), "says"),
         Command::Register(Registration {
             address,

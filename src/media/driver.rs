@@ -252,7 +252,9 @@ impl Driver {
                 Ok(DriverCommand::Link { far, end, doorbell }) => {
                     let link = worker.link(now, far, *end);
                     // That of a link that has ended stays until another has its place.
-                    self.doorbells.insert(link, doorbell);
+                    if let Some(doorbell) = doorbell {
+                        self.doorbells.insert(link, doorbell);
+                    }
                 }
                 Ok(DriverCommand::Unlink { other }) => worker.unlink(now, other),
                 #[cfg(debug_assertions)]

@@ -13,8 +13,9 @@ use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
+use super::doorbell::Doorbell;
 use super::launch::MediaStartError;
-use super::link::{self, Far};
+use super::link::{self, Far, LinkEnd};
 use super::messages::DriverCommand;
 use super::replacements::Replacements;
 use super::session::LocalEnd;
@@ -201,6 +202,17 @@ impl Media {
         self.post(worker.0, DriverCommand::Media(command));
     }
 
+    /// A link with a worker for somebody who has a part in its rooms: their end, and what wakes the worker. `None` if the worker is
+    /// lost.
+    pub fn admit(&mut self, worker: WorkerId, far: Far) -> Option<(LinkEnd, Arc<Doorbell>)> {
+        let bell = self.slots[worker.0].port.as_ref()?.doorbell.clone();
+        let (end, their_end) = link::narrow_pair();
+        let end = Box::new(end);
+        let doorbell = None;
+        self.post(worker.0, DriverCommand::Link { far, end, doorbell });
+        Some((their_end, bell))
+    }
+
     /// Makes a worker fail.
     #[cfg(debug_assertions)]
     pub fn fault(&mut self, worker: WorkerId, fault: Fault) {
@@ -297,7 +309,7 @@ impl Media {
         self.slots[other].linked[one] = true;
         let (end, other_end) = link::pair();
         let ends = [(one, other, end), (other, one, other_end)];
-        for ((of, other, end), doorbell) in ends.into_iter().zip(doorbells) {
+        for ((of, other, end), doorbell) in ends.into_iter().zip(doorbells.map(Some)) {
             let end = Box::new(end);
             // If one was just found to be lost, the other one must not be linked with it.
             if self.slots[of].linked[other] {

@@ -26,6 +26,10 @@ const MESSAGES: usize = 4_096;
 /// Places that packets leave free, so that a queue full of them does not hold up what there is to be said of them.
 const RESERVED: usize = 256;
 
+/// As [`BYTES`] and [`MESSAGES`], for whoever sends one stream of sound: some seconds of it.
+const NARROW_BYTES: usize = 64 * 1024;
+const NARROW_MESSAGES: usize = 512;
+
 /// What a worker has at the other end of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Far {
@@ -99,12 +103,21 @@ pub struct LinkEnd {
     congested: bool,
 }
 
-/// Both ends of a new link.
+/// Both ends of a new link, wide enough for all that a worker has to pass on.
 pub fn pair() -> (LinkEnd, LinkEnd) {
-    let (there, here_in) = RingBuffer::new(MESSAGES);
-    let (there_bytes, here_in_bytes) = RingBuffer::new(BYTES);
-    let (back, there_in) = RingBuffer::new(MESSAGES);
-    let (back_bytes, there_in_bytes) = RingBuffer::new(BYTES);
+    pair_of(MESSAGES, BYTES)
+}
+
+/// Both ends of a new link for one stream of sound, of which there may be many.
+pub fn narrow_pair() -> (LinkEnd, LinkEnd) {
+    pair_of(NARROW_MESSAGES, NARROW_BYTES)
+}
+
+fn pair_of(messages: usize, bytes: usize) -> (LinkEnd, LinkEnd) {
+    let (there, here_in) = RingBuffer::new(messages);
+    let (there_bytes, here_in_bytes) = RingBuffer::new(bytes);
+    let (back, there_in) = RingBuffer::new(messages);
+    let (back_bytes, there_in_bytes) = RingBuffer::new(bytes);
     let end = |outgoing, outgoing_bytes, incoming, incoming_bytes| LinkEnd {
         outgoing,
         outgoing_bytes,
@@ -132,7 +145,9 @@ impl LinkEnd {
     /// Copies a packet into the link. False if there is no room for it.
     pub fn send_packet(&mut self, track: TrackId, arrival: Arrival, packet: &[u8]) -> bool {
         if self.congested {
-            if self.outgoing.slots() < MESSAGES / 2 || self.outgoing_bytes.slots() < BYTES / 2 {
+            let is_half_free = self.outgoing.slots() >= self.outgoing.buffer().capacity() / 2
+                && self.outgoing_bytes.slots() >= self.outgoing_bytes.buffer().capacity() / 2;
+            if !is_half_free {
                 return false;
             }
             self.congested = false;

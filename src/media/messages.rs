@@ -83,8 +83,8 @@ pub enum DriverCommand {
     Link {
         far: Far,
         end: Box<LinkEnd>,
-        /// What wakes the other end.
-        doorbell: Arc<Doorbell>,
+        /// What wakes the other end; `None` of one that looks by a clock of its own.
+        doorbell: Option<Arc<Doorbell>>,
     },
     /// Worker `other` is lost, with what it shared.
     Unlink {

@@ -35,6 +35,7 @@ pub mod packet;
 pub mod padding;
 pub mod peer;
 pub mod pictures;
+pub mod player;
 mod replacements;
 pub mod retransmit;
 pub mod rewrite;

@@ -27,7 +27,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("config", &["pinning", "shares"]),
-    ("domain", &["ids", "media", "shares"]),
+    ("domain", &["ids", "media", "shares", "sound"]),
     (
         "http",
         &[
@@ -47,7 +47,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("hub", &["alias", "config", "domain", "ids", "media", "pulse", "shares"]),
     ("load", &["media"]),
-    ("media", &["ids", "pinning", "ports", "pulse"]),
+    ("media", &["ids", "pinning", "ports", "pulse", "sound"]),
     (
         "server",
         &[

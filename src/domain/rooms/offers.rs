@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use super::{Rooms, Seat};
 use crate::domain::room::Peer;
-use crate::domain::{Conference, Effect, Negotiation, Offer, Purpose, Refusal, Subject, Use, UserFeed};
+use crate::domain::{
+    Conference, ConnectionIdentity, Effect, Negotiation, Offer, Purpose, Refusal, Subject, Use, UserFeed,
+};
 use crate::ids::{Feed, FeedRef, PeerId, SessionId, SlotId};
 
 /// Slots of one connection: more speakers than a page shows at once beside the people that it has chosen.
@@ -104,7 +106,12 @@ impl Rooms {
         let mut effects = Vec::new();
         let (peer, association) = match self.continued_peer(seat, &role, &offer) {
             Some(continued) => continued,
-            None => self.fresh_peer(now, seat, &role, &offer, &mut effects)?,
+            None => {
+                let (peer, association, closed) =
+                    self.fresh_peer(now, seat, role.purpose, &role.uses, &offer.identity)?;
+                effects.extend(closed);
+                (peer, association)
+            }
         };
         effects.push(Effect::Negotiate(vec![Negotiation {
             session,
@@ -147,21 +154,22 @@ impl Rooms {
     }
 
     /// Opens a new connection. It takes the place of the participant's connection for the same purpose, if there is one.
-    fn fresh_peer(
+    pub(super) fn fresh_peer(
         &mut self,
         now: Instant,
         seat: Seat,
-        role: &Role,
-        offer: &Offer,
-        effects: &mut Vec<Effect>,
-    ) -> Result<(PeerId, u32), Refusal> {
+        purpose: Purpose,
+        uses: &[Use],
+        identity: &ConnectionIdentity,
+    ) -> Result<(PeerId, u32, Option<Effect>), Refusal> {
         let id = PeerId(self.next());
         let room = seat.room;
         let owner = self.owner(seat).ok_or(Refusal::NotInRoom)?;
         let (session, peers) = (owner.session, owner.peer_count());
-        let before = owner.peer_for(role.purpose).map(|peer| peer.id);
-        let association = self.ended.next_association(&offer.identity);
+        let before = owner.peer_for(purpose).map(|peer| peer.id);
+        let association = self.ended.next_association(identity);
         let client = self.quotas.client_of(session);
+        let mut closed = None;
         if let Some(before) = before {
             if self.sends(seat, before) {
                 self.connection_gone(now, seat, false);
@@ -169,7 +177,7 @@ impl Rooms {
             self.quotas.peers.replace(before, id, session, client);
             // The client may go back to the older connection, with keys that nobody here has any longer.
             self.drop_peer(before);
-            effects.push(Effect::ClosePeer { room, peer: before });
+            closed = Some(Effect::ClosePeer { room, peer: before });
         } else if peers >= self.limits.peers_per_participant {
             return Err(Refusal::TooManyPeers);
         } else {
@@ -179,14 +187,14 @@ impl Rooms {
         let owner = self.owner(seat).ok_or(Refusal::NotInRoom)?;
         owner.add_peer(Peer {
             id,
-            purpose: role.purpose,
-            uses: role.uses.clone(),
-            identity: offer.identity.clone(),
+            purpose,
+            uses: uses.to_vec(),
+            identity: identity.clone(),
             before: None,
             association,
         });
         self.peers.insert(id, seat);
-        Ok((id, association))
+        Ok((id, association, closed))
     }
 
     /// The connection of the session for this feed.

@@ -2,18 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes as Message;
 use patchbay::domain::{
     Abilities, Address, Answer, CallCommand, CallEvent, CallMedia, Claim, Command, Conference, ConnectionIdentity,
-    Decline, Effect, Event, FileNotice, Limits, MediaKind, MediaState, MessageCommand, Newcomer, Offer, Person,
+    Decline, Effect, Event, FileNotice, Limits, MediaKind, MediaState, MessageCommand, Newcomer, Offer, Person, Play,
     Recipient, Registration, RoomKind, Rules, Side, Subject, UserFeed, Waits, WhenBusy,
 };
 use patchbay::ids::{CallId, Feed, ParticipantId, PeerId, PushTarget, RoomId, SessionId, Turn};
 use patchbay::media::description::Description;
 use patchbay::shares::ClientAddress;
+use patchbay::sound::Recording;
 
 use super::bytes::Bytes;
 use super::{Target, now};
@@ -91,9 +92,14 @@ fn invite(bytes: &mut Bytes<'_>, callees: usize) -> Command {
     })
 }
 
+static TONE: LazyLock<Recording> = LazyLock::new(|| {
+    let file = include_bytes!("../../fixtures/tone.opus");
+    Recording::read(file).expect("a recording")
+});
+
 #[expect(clippy::too_many_lines, reason = "one arm a command")]
 fn command(bytes: &mut Bytes<'_>) -> Command {
-    match bytes.below(20) {
+    match bytes.below(21) {
         0 => {
             let name = bytes.pick(&NAMES);
             Command::Join {
@@ -179,6 +185,11 @@ fn command(bytes: &mut Bytes<'_>) -> Command {
                 kind: None,
             }),
         },
+        20 => Command::Play(Play {
+            feed: bytes.pick(&[Feed::Camera, Feed::Screen]),
+            recording: TONE.clone(),
+            repeats: false,
+        }),
         12 => Command::Call(CallCommand::Renew { offer: offer(bytes) }),
         15 => Command::OfferConference {
             conference: conference(bytes),
@@ -259,6 +270,10 @@ impl Open {
                 },
                 Effect::TellEach { sessions, .. } => {
                     assert!(sessions.iter().all(|session| !dismissed.contains(session)));
+                }
+                Effect::Play(playback) => {
+                    assert!(self.rooms.contains(&playback.room), "somebody plays in an open room");
+                    self.peers.insert(playback.peer);
                 }
                 Effect::Mailbox(_) => {}
             }

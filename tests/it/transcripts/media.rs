@@ -50,7 +50,11 @@ impl FakeMedia {
             }
             DriverCommand::Link { far, .. } => Some(match far {
                 Far::Worker(other) => format!("link {other}"),
-                other => format!("link {other:?}"),
+                Far::Player { peer, .. } => {
+                    self.peers.push(peer);
+                    format!("play {}", self.number(peer)?)
+                }
+                Far::Recorder => "link a recorder".to_owned(),
             }),
             DriverCommand::Unlink { other } => Some(format!("unlink {other}")),
             DriverCommand::Shutdown => Some("shutdown".to_owned()),
@@ -99,7 +103,10 @@ impl FakeMedia {
     /// Sends an event of the engine about a connection; a transcript's word names it.
     pub async fn says(&self, word: &str, number: usize) {
         let peer = self.peers[number - 1];
-        let reason = CloseReason::ConsentExpired;
+        let reason = match word {
+            "played" => CloseReason::Played,
+            _ => CloseReason::ConsentExpired,
+        };
         let event = match word {
             "silent" => MediaEvent::Suspended { peer },
             "heard" => MediaEvent::Resumed { peer },

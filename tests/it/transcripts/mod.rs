@@ -133,7 +133,7 @@ impl Stage {
             let (who, rest) = line.split_once(' ').expect("a name, then what happens");
             let (sign, what) = rest.split_once(' ').unwrap_or((rest, ""));
             match (who, sign) {
-                ("media", "lost" | "silent" | "heard" | "speaks" | "hushes") => {
+                ("media", "lost" | "silent" | "heard" | "speaks" | "hushes" | "played") => {
                     self.assert_all_heard(line);
                     self.media
                         .says(sign, what.parse().expect("a connection's number"))

@@ -1,9 +1,11 @@
 //! A room on two workers: the publisher on one, its home, subscribers on the other, which mirrors its tracks.
 
 mod changes;
+mod far_ends;
 mod flow;
 mod lost;
 mod mesh;
+mod recorder;
 
 use super::*;
 

@@ -1,0 +1,35 @@
+//! Recordings that participants publish.
+
+use std::time::Instant;
+
+use super::Rooms;
+use crate::domain::{ConnectionIdentity, Effect, Play, Playback, Purpose, Refusal, Use};
+use crate::ids::{FeedRef, SessionId};
+
+impl Rooms {
+    /// The session's participant publishes a recording. It counts as a connection, takes the place of the one by which this feed was
+    /// published, and gives way to the next one.
+    pub fn play(&mut self, now: Instant, session: SessionId, play: Play) -> Result<Vec<Effect>, Refusal> {
+        let Play {
+            feed,
+            recording,
+            repeats,
+        } = play;
+        let seat = self.seats.get(&session).copied().ok_or(Refusal::NotInRoom)?;
+        let (purpose, uses) = (Purpose::Publish(feed), [Use::Publish(feed)]);
+        // No offer goes on with it.
+        let identity = ConnectionIdentity::default();
+        let (peer, _, closed) = self.fresh_peer(now, seat, purpose, &uses, &identity)?;
+        let mut effects = Vec::from_iter(closed);
+        let participant = seat.participant;
+        effects.push(Effect::Play(Playback {
+            room: seat.room,
+            peer,
+            feed: FeedRef { participant, feed },
+            recording,
+            repeats,
+        }));
+        effects.extend(self.announce_feeds(seat));
+        Ok(effects)
+    }
+}

@@ -1,0 +1,187 @@
+//! A player: it feeds a room with a recording, over a link to one worker of the room. Pure: it is told the time, puts into the
+//! link what is due, and says when it wants to be asked again. To the room it is a publisher like any other.
+
+use std::time::{Duration, Instant};
+
+use super::clock::SenderClock;
+use super::codec::{Codec, Kind};
+use super::extension_ids::ExtensionIds;
+use super::link::{LinkEnd, Message, TrackNotice};
+use super::names::{TrackName, TrackRef};
+use super::packet::Arrival;
+use super::pictures::Entry;
+use super::rewrite::SourceId;
+use super::rtp::Header;
+use super::session::{Feedback, NegotiatedCodec};
+use crate::ids::{FeedRef, PeerId, RoomId, TrackId};
+use crate::sound::{PACKET_BYTES_MAX, Recording};
+
+/// The payload type that most clients offer for Opus; each subscriber gets its own.
+const PAYLOAD_TYPE: u8 = 111;
+const HEADER_BYTES: usize = 12;
+/// How often the clock is sent, as sender reports are.
+const CLOCK_INTERVAL: Duration = Duration::from_secs(1);
+/// Who is asked so late has missed its time: what is due since then is not sent all at once, everything comes later.
+const LATE_MAX: Duration = Duration::from_millis(200);
+/// A worker that takes nothing for so long hangs, and is given up by then.
+const NOT_TAKEN_MAX: Duration = Duration::from_secs(10);
+/// Workers number tracks and sources from their place among them, in the top bits: this is nobody's place.
+const PLAYERS: u64 = 0xffff << 48;
+
+/// What is played, and as whose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlayerSpec {
+    /// The connection that it has in the rules, which is none of WebRTC.
+    pub peer: PeerId,
+    pub room: RoomId,
+    pub feed: FeedRef,
+    pub recording: Recording,
+    /// Whether it begins again at its end.
+    pub repeats: bool,
+}
+
+pub struct Player {
+    spec: PlayerSpec,
+    end: LinkEnd,
+    /// The place of the next packet in the recording, and in the stream.
+    next: usize,
+    extended: u64,
+    /// When that is due, and its place on the track's time line, in samples of 48 kHz.
+    due: Instant,
+    timestamp: u64,
+    next_clock: Instant,
+    started: Instant,
+    taken: Instant,
+    packet: [u8; HEADER_BYTES + PACKET_BYTES_MAX],
+}
+
+impl Player {
+    /// Announces its track.
+    pub fn new(now: Instant, spec: PlayerSpec, mut end: LinkEnd) -> Player {
+        end.send(Message::Track(Box::new(notice(&spec))));
+        Player {
+            spec,
+            end,
+            next: 0,
+            extended: 0,
+            due: now,
+            timestamp: 0,
+            next_clock: now,
+            started: now,
+            taken: now,
+            packet: [0; HEADER_BYTES + PACKET_BYTES_MAX],
+        }
+    }
+
+    /// Puts into the link what is due, and returns when to ask again. `None` at the end, which is that of the recording, or of the
+    /// link: then the player is to be dropped, which ends its track.
+    pub fn poll(&mut self, now: Instant) -> Option<Instant> {
+        // Whatever is asked of it: sound has no key frames.
+        while self.end.receive(&mut []).is_some() {}
+        if self.end.has_ended() || now.saturating_duration_since(self.taken) >= NOT_TAKEN_MAX {
+            return None;
+        }
+        if now.saturating_duration_since(self.due) > LATE_MAX {
+            self.due = now;
+        }
+        while self.due <= now {
+            if self.spec.recording.packet(self.next).is_none() {
+                if !self.spec.repeats {
+                    return None;
+                }
+                self.next = 0;
+            }
+            self.send(now);
+        }
+        Some(self.due)
+    }
+
+    fn send(&mut self, now: Instant) {
+        let Some((opus, lasts)) = self.spec.recording.packet(self.next) else {
+            return;
+        };
+        let len = HEADER_BYTES + opus.len();
+        self.packet[HEADER_BYTES..len].copy_from_slice(opus);
+        let timestamp = self.timestamp as u32;
+        self.packet[..2].copy_from_slice(&[0x80, PAYLOAD_TYPE]);
+        self.packet[2..4].copy_from_slice(&(self.extended as u16).to_be_bytes());
+        self.packet[4..8].copy_from_slice(&timestamp.to_be_bytes());
+        self.packet[8..12].copy_from_slice(&(self.spec.peer.0 as u32).to_be_bytes());
+        self.next += 1;
+        self.due += lasts;
+        self.timestamp += samples(lasts);
+        let track = id(self.spec.peer);
+        let Some(header) = Header::parse(&self.packet[..len]) else {
+            return;
+        };
+        let source = SourceId(track.0);
+        let arrival = Arrival {
+            layer: 0,
+            source,
+            start: 0,
+            end: len,
+            header,
+            extended: self.extended,
+            codec: Codec::Opus,
+            entry: Entry::Anybody(0),
+            vp8: None,
+            late: false,
+            padding: 0,
+        };
+        self.extended += 1;
+        if self.end.send_packet(track, arrival, &self.packet[..len]) {
+            self.taken = now;
+        }
+        if now >= self.next_clock {
+            self.next_clock = now + CLOCK_INTERVAL;
+            let clock = self.clock(now, timestamp);
+            self.end.send(Message::Clock {
+                track,
+                layer: 0,
+                source,
+                clock,
+            });
+        }
+    }
+
+    /// A clock of its own, which began with the player: whoever lines up sound and pictures compares times of one publisher only.
+    fn clock(&self, now: Instant, timestamp: u32) -> SenderClock {
+        let beginning = SenderClock::reported(self.started, 1 << 32, 0, None, Codec::Opus.clock_rate());
+        SenderClock::reported(now, beginning.ntp_at(now), timestamp, None, Codec::Opus.clock_rate())
+    }
+}
+
+fn id(peer: PeerId) -> TrackId {
+    TrackId(PLAYERS | peer.0)
+}
+
+fn samples(time: Duration) -> u64 {
+    time.as_micros() as u64 * 48 / 1_000
+}
+
+fn notice(spec: &PlayerSpec) -> TrackNotice {
+    let opus = NegotiatedCodec {
+        payload_type: PAYLOAD_TYPE,
+        rtx_payload_type: None,
+        codec: Codec::Opus,
+        feedback: Feedback::default(),
+    };
+    let name = TrackName {
+        feed: spec.feed.feed,
+        kind: Kind::Audio,
+        number: 0,
+    };
+    TrackNotice {
+        id: id(spec.peer),
+        room: spec.room,
+        name: TrackRef {
+            participant: spec.feed.participant,
+            name,
+        },
+        publisher: spec.peer,
+        suspended: false,
+        codecs: [opus].into_iter().collect(),
+        extensions: ExtensionIds::default(),
+        layers: Default::default(),
+    }
+}

@@ -1,0 +1,266 @@
+//! Other ends of links that do nothing, or go: a worker's memory and everybody else are none the worse for it.
+
+use patchbay::ids::{FeedRef, ParticipantId, PeerId, RoomId};
+use patchbay::media::link::{Far, LinkEnd, Message, narrow_pair, pair};
+use patchbay::media::player::{Player, PlayerSpec};
+use patchbay::sound::Recording;
+
+use super::*;
+
+const PLAYER: PeerId = PeerId(70);
+
+fn sound(local_ssrc: u32, receive: bool) -> MediaSection {
+    section("0", codec(AUDIO_PT, None, Codec::Opus), receive, 0x3000, local_ssrc)
+}
+
+fn player_in(room: RoomId) -> Far {
+    Far::Player { peer: PLAYER, room }
+}
+
+/// A recording of two seconds, in packets of 20 ms.
+fn recording() -> Recording {
+    Recording::read(include_bytes!("../../../fixtures/tone.opus")).unwrap()
+}
+
+fn play(now: Instant, end: LinkEnd) -> Player {
+    let spec = PlayerSpec {
+        peer: PLAYER,
+        room: ROOM,
+        feed: FeedRef::camera(ParticipantId(7)),
+        recording: recording(),
+        repeats: true,
+    };
+    Player::new(now, spec, end)
+}
+
+/// Somebody who listens to participant 7.
+fn listener(stage: &mut Stage) -> Client {
+    let own = DtlsIdentity::generate().unwrap();
+    let mut client = Client::new(30, Some(7), vec![sound(0x7_0000, false)], &stage.identity, &own);
+    client.connect(stage.now, &mut stage.worker);
+    client
+}
+
+/// Lets the worker take what is in its links; the datagrams that it sends to `client`, opened.
+fn taken(stage: &mut Stage, client: &mut Client) -> Vec<Vec<u8>> {
+    let mut sent = Vec::new();
+    let mut buffer = vec![0; 64 * 1024];
+    while stage.worker.has_mail() {
+        stage.worker.take_mirrored(stage.now, &mut buffer);
+        forward(stage.now, &mut stage.worker, &buffer, &mut sent);
+    }
+    let address = client.address;
+    let mine = sent.iter().filter(|(to, _)| *to == address);
+    mine.filter_map(|(_, bytes)| client.take(stage.now, bytes)).collect()
+}
+
+/// Packets are published for a while, and none of the others' is lost; how many were dropped on the way to other ends.
+fn others_lose_nothing(stage: &mut Stage, packets: usize) -> u64 {
+    let before = stage.worker.stats().mirror_dropped_packets;
+    for at in 0..packets {
+        let got = stage.publish(at == 0, 1_000);
+        assert!(got.iter().all(|got| got.len() == 1), "packet {at}");
+    }
+    assert_eq!(stage.worker.contradictions(), Vec::<String>::new());
+    stage.worker.stats().mirror_dropped_packets - before
+}
+
+#[test]
+fn a_link_whose_other_end_stops_reading_costs_its_queue_and_nothing_else() {
+    for far in [Far::Recorder, Far::Worker(1)] {
+        let mut stage = Stage::new(2);
+        let (end, mut silent) = pair();
+        stage.worker.link(stage.now, far, end);
+        assert!(silent.send(Message::Mirror(ROOM)));
+        stage.worker.take_mirrored(stage.now, &mut vec![0; 4_096]);
+        assert_eq!(others_lose_nothing(&mut stage, 1_000), 0, "so many wait");
+        let dropped = others_lose_nothing(&mut stage, 5_000);
+        assert!(dropped > 3_500, "{dropped} are counted");
+
+        // Tracks come and go, more than it could hear of; the room goes on, empties, and is another's.
+        let spec = stage.publisher.spec.clone();
+        for round in 0..6_000 {
+            let mut other = spec.clone();
+            other.sections[0].mid = format!("mid{round}").as_bytes().into();
+            stage
+                .worker
+                .handle_command(stage.now, MediaCommand::Open(Box::new(other)));
+        }
+        stage
+            .worker
+            .handle_command(stage.now, MediaCommand::Open(Box::new(spec)));
+        stage.pass(Duration::from_millis(100));
+        others_lose_nothing(&mut stage, 10);
+        for client in stage.subscribers.drain(..) {
+            stage
+                .worker
+                .handle_command(stage.now, MediaCommand::Close(client.spec.peer));
+        }
+        stage
+            .worker
+            .handle_command(stage.now, MediaCommand::Close(stage.publisher.spec.peer));
+        let stats = stage.worker.stats();
+        assert_eq!(
+            (stats.peers, stats.tracks, stats.subscriptions, stats.cache_bytes),
+            (0, 0, 0, 0)
+        );
+        assert_eq!(stage.worker.contradictions(), Vec::<String>::new());
+
+        // At last it goes, unread.
+        drop(silent);
+        stage.pass(Duration::from_secs(1));
+        if far == Far::Recorder {
+            assert_eq!(stage.worker.poll_timeout(), None, "nothing is left to do");
+        }
+    }
+}
+
+#[test]
+fn a_link_over_which_nothing_ever_comes_is_of_no_account() {
+    for far in [player_in(ROOM), Far::Recorder, Far::Worker(1)] {
+        let mut stage = Stage::new(2);
+        let (end, silent) = pair();
+        stage.worker.link(stage.now, far, end);
+        assert_eq!(others_lose_nothing(&mut stage, 100), 0);
+        stage.pass(Duration::from_secs(5));
+        assert_eq!(others_lose_nothing(&mut stage, 100), 0, "nobody has asked for anything");
+        let stats = stage.worker.stats();
+        assert_eq!((stats.tracks, stats.mirrored_tracks, stats.mirrored_packets), (1, 0, 0));
+        drop(silent);
+        stage.pass(Duration::from_secs(1));
+        others_lose_nothing(&mut stage, 10);
+    }
+}
+
+#[test]
+fn a_player_is_heard_as_a_publisher_is_and_its_track_ends_when_it_goes() {
+    let mut stage = Stage::new(1);
+    let mut hears = listener(&mut stage);
+    let (end, far) = narrow_pair();
+    stage.worker.link(stage.now, player_in(ROOM), end);
+    let mut player = play(stage.now, far);
+    events(&mut stage.worker);
+    let mut got = Vec::new();
+    for _ in 0..100 {
+        assert!(player.poll(stage.now).is_some());
+        got.extend(taken(&mut stage, &mut hears));
+        stage.pass(Duration::from_millis(20));
+    }
+    let audio: Vec<Header> = got.iter().filter_map(|packet| Header::parse(packet)).collect();
+    let audio: Vec<&Header> = audio.iter().filter(|header| header.payload_type == AUDIO_PT).collect();
+    assert!(
+        (99..=101).contains(&audio.len()),
+        "two seconds, {} packets",
+        audio.len()
+    );
+    let next = |pair: &[&Header]| {
+        pair[1].sequence == pair[0].sequence.wrapping_add(1) && pair[1].timestamp == pair[0].timestamp.wrapping_add(960)
+    };
+    assert!(audio.windows(2).all(next));
+    let stats = stage.worker.stats();
+    assert_eq!((stats.tracks, stats.mirrored_tracks), (2, 0), "it is published here");
+
+    drop(player);
+    stage.pass(Duration::from_millis(100));
+    let reason = CloseReason::Played;
+    assert!(events(&mut stage.worker).contains(&MediaEvent::Closed { peer: PLAYER, reason }));
+    assert_eq!(stage.worker.stats().tracks, 1);
+    assert_eq!(stage.worker.contradictions(), Vec::<String>::new());
+    others_lose_nothing(&mut stage, 10);
+}
+
+#[test]
+fn a_player_that_the_hub_closes_finds_its_link_ended_and_so_does_one_whose_worker_is_lost() {
+    for is_lost in [false, true] {
+        let mut stage = Stage::new(0);
+        let (end, far) = pair();
+        stage.worker.link(stage.now, player_in(ROOM), end);
+        let mut player = play(stage.now, far);
+        assert!(player.poll(stage.now).is_some());
+        stage.worker.take_mirrored(stage.now, &mut vec![0; 4_096]);
+        if is_lost {
+            stage.worker = worker_again(stage.now, &stage.identity, 0, 1);
+        } else {
+            events(&mut stage.worker);
+            stage.worker.handle_command(stage.now, MediaCommand::Close(PLAYER));
+            assert_eq!(stage.worker.stats().tracks, 1);
+            assert_eq!(events(&mut stage.worker), [], "whoever closes it knows");
+            assert_eq!(stage.worker.contradictions(), Vec::<String>::new());
+        }
+        assert_eq!(player.poll(stage.now + Duration::from_millis(20)), None);
+    }
+}
+
+#[test]
+fn a_player_whose_worker_takes_nothing_gives_up_after_ten_seconds() {
+    let now = start();
+    let (_held, far) = narrow_pair();
+    let mut player = play(now, far);
+    let mut at = now;
+    while let Some(due) = player.poll(at) {
+        assert!(due > at && due - now < Duration::from_secs(3_600));
+        at = due;
+    }
+    // Some seconds are in the queue by then.
+    let so_long = Duration::from_secs(12)..Duration::from_secs(20);
+    assert!(so_long.contains(&(at - now)), "{:?}", at - now);
+}
+
+#[test]
+fn a_player_in_a_room_that_nobody_is_in_waits_for_whoever_comes_on_any_worker() {
+    let identity = DtlsIdentity::generate().unwrap();
+    let now = start();
+    let (mut home, mut mirror) = linked_workers(now, &identity);
+    let (end, far) = pair();
+    home.link(now, player_in(ROOM), end);
+    let mut player = play(now, far);
+    let own = DtlsIdentity::generate().unwrap();
+    let mut buffer = vec![0; 64 * 1024];
+    let mut hears = Client::new(30, Some(7), vec![sound(0x7_0000, false)], &identity, &own);
+    settle(now, [&mut home, &mut mirror], &mut buffer, |worker| {
+        worker.egress().clear()
+    });
+    hears.connect(now, &mut mirror);
+    settle(now, [&mut home, &mut mirror], &mut buffer, |worker| {
+        worker.egress().clear()
+    });
+    assert_eq!((home.stats().peers, mirror.stats().mirrored_tracks), (0, 1));
+    player.poll(now);
+    let mut sent = Vec::new();
+    settle(now, [&mut home, &mut mirror], &mut buffer, |worker| {
+        drain(worker, &mut sent)
+    });
+    let address = hears.address;
+    let mine = sent.iter().filter(|(to, _)| *to == address);
+    assert_eq!(mine.filter_map(|(_, bytes)| hears.take(now, bytes)).count(), 1);
+    drop(player);
+    run_until(&mut home, now + Duration::from_secs(1));
+    settle(now, [&mut home, &mut mirror], &mut buffer, |worker| {
+        worker.egress().clear()
+    });
+    assert_eq!(mirror.stats().mirrored_tracks, 0);
+    mirror.handle_command(now, MediaCommand::Close(hears.spec.peer));
+    settle(now, [&mut home, &mut mirror], &mut buffer, |worker| {
+        worker.egress().clear()
+    });
+    for worker in [&home, &mirror] {
+        assert_eq!(worker.contradictions(), Vec::<String>::new());
+        assert_eq!(worker.stats().rooms, 0);
+    }
+}
+
+#[test]
+fn nobody_publishes_where_they_may_not() {
+    for far in [player_in(RoomId(99)), Far::Recorder, Far::Worker(1)] {
+        let mut stage = Stage::new(1);
+        let (end, other) = pair();
+        stage.worker.link(stage.now, far, end);
+        let mut player = play(stage.now, other);
+        player.poll(stage.now);
+        let mut hears = listener(&mut stage);
+        assert_eq!(taken(&mut stage, &mut hears), Vec::<Vec<u8>>::new());
+        let stats = stage.worker.stats();
+        assert_eq!((stats.tracks, stats.mirrored_tracks), (1, 0), "{far:?}");
+        assert_eq!(stage.worker.contradictions(), Vec::<String>::new());
+    }
+}
