@@ -260,6 +260,11 @@ impl Server {
         self.hub.ended().await
     }
 
+    /// The way into the hub, for those who ask without a socket.
+    pub fn hub(&self) -> &HubHandle {
+        &self.hub
+    }
+
     /// Makes a part of the server fail.
     #[cfg(debug_assertions)]
     pub async fn fault(&self, fault: crate::hub::HubFault) {

@@ -28,6 +28,7 @@ mod page_logic;
 mod reach;
 #[path = "../it/clients/relay.rs"]
 mod relay;
+mod robot;
 mod room;
 mod speaking;
 #[path = "../support/mod.rs"]
