@@ -237,7 +237,10 @@ impl Calls {
             return Err(Refusal::InCall);
         }
         let (mut callees, mut left_out) = (Vec::<Party>::new(), Vec::new());
-        for address in to {
+        for (place, address) in to.iter().enumerate() {
+            if to[..place].contains(address) {
+                continue;
+            }
             let party = Party {
                 address: address.clone(),
                 sessions: register.rung(address, media.into()),
@@ -250,7 +253,6 @@ impl Calls {
             };
             match refusal {
                 Some(refusal) => left_out.push((party.address, refusal)),
-                None if callees.iter().any(|callee| callee.address == party.address) => {}
                 None => callees.push(party),
             }
         }

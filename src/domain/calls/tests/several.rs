@@ -181,7 +181,7 @@ fn those_who_are_busy_or_not_there_are_left_out_and_without_anybody_else_there_i
     exchange.register(1, name("anna"), Newcomer::Joins);
     exchange.call(1, "ben").unwrap();
     let rings = exchange
-        .call_all(&["ben", "carl", "dora", "carl"], WhenBusy::Refuse)
+        .call_all(&["ben", "carl", "dora", "carl", "dora", "ben"], WhenBusy::Refuse)
         .unwrap();
     let expected = [
         "tell 3: office calls carl",
