@@ -38,6 +38,9 @@ const TURNS_PER_S: f64 = 2.0;
 /// Bytes that storing a message costs beside its own: a write to the disk.
 const STORING_BYTES: usize = 4 * 1024;
 
+/// Cost of a notice to one push target beside the target's bytes: a request over the network, to a service that counts them.
+const PUSHING_BYTES: usize = 4 * 1024;
+
 /// The budgets of all sessions, and of the addresses from which they come.
 pub(super) struct Budgets {
     bytes_per_s: u32,
@@ -114,6 +117,10 @@ pub(super) fn price(session: SessionId, effects: &[Effect]) -> u32 {
             others.saturating_mul(outbox::weight(event))
         }
         Effect::Mailbox(Errand::Keep { message, .. }) => message.len() + STORING_BYTES,
+        Effect::Push(notice) => {
+            let targets = notice.targets.iter();
+            targets.map(|target| target.as_str().len() + PUSHING_BYTES).sum()
+        }
         _ => 0,
     });
     u32::try_from(bytes.fold(0, usize::saturating_add)).unwrap_or(u32::MAX)
@@ -214,6 +221,24 @@ mod tests {
         budgets.close(ANNA);
         assert!(budgets.sessions.is_empty());
         assert_eq!(budgets.charge(ANNA, u32::MAX, true, Instant::now()), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_notice_costs_for_each_target_what_a_push_service_is_asked() {
+        use crate::domain::{CallEvent, PushNotice};
+        use crate::ids::{CallId, PushTarget};
+        let push = |count: usize| {
+            let event = CallEvent::Incoming {
+                call: CallId(1),
+                from: crate::domain::Address::Name("anna".into()),
+                to: crate::domain::Address::Name("ben".into()),
+                room: None,
+            };
+            let targets = vec![PushTarget::from("x".repeat(500).as_str()); count];
+            Effect::Push(PushNotice { targets, event })
+        };
+        assert_eq!(price(ANNA, &[push(1)]), 4_596);
+        assert_eq!(price(ANNA, &[push(16)]), 16 * 4_596);
     }
 
     #[test]
