@@ -37,6 +37,7 @@ mod limits;
 mod messages;
 mod offer;
 mod reaction;
+mod received;
 mod words;
 
 use std::sync::Arc;
@@ -47,6 +48,7 @@ use client::Client;
 use dialogue::Dialogue;
 use limits::{FRAME_BYTES_MAX, SMALL_FRAME_BYTES_MAX};
 pub use reaction::{Close, Frame, Heartbeat, Reaction};
+use received::Received;
 
 use crate::auth::Keys;
 use crate::clock::WallClock;
@@ -98,6 +100,7 @@ impl Entrance {
 pub struct Conversation<A> {
     client: Client<A>,
     dialogue: Box<dyn Dialogue<A>>,
+    received: Received,
 }
 
 impl<A: Admission> Conversation<A> {
@@ -116,7 +119,12 @@ impl<A: Admission> Conversation<A> {
             token: None,
         };
         let dialogue = entrance.dialogue();
-        Self { client, dialogue }
+        let received = Received::default();
+        Self {
+            client,
+            dialogue,
+            received,
+        }
     }
 
     /// Sets the keys by which tokens are checked, and the token in the request that opened the socket.
@@ -144,7 +152,7 @@ impl<A: Admission> Conversation<A> {
     /// Takes one message of the client. Returns when all that follows from it has been decided.
     pub async fn receive(&mut self, frame: Frame) -> Reaction {
         let reaction = self.dialogue.receive(&self.client, frame).await;
-        metrics::counter!("patchbay_messages_received_total", "family" => self.dialogue.family()).increment(1);
+        self.received.count(self.dialogue.family());
         reaction
     }
 
