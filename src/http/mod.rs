@@ -27,7 +27,7 @@ use admin::Admin;
 use arrival::Arrivals;
 use axum::Router;
 use axum::extract::Request;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
 use files::Files;
 use host::Hosts;
@@ -52,7 +52,7 @@ pub fn router(state: AppState, files: Files, admin: Admin, gate: &Gate) -> Route
     let quick = Router::new()
         .merge(pages::router(Arrivals::new(&config.http.trusted_sites)))
         .merge(admin::router(admin))
-        .merge(origin::guarded(speaking, &gate.origins).with_state(state))
+        .merge(origin::guarded(speaking, &gate.origins, [Method::POST]).with_state(state))
         .fallback(pages::not_found)
         .layer(TimeoutLayer::with_status_code(
             StatusCode::SERVICE_UNAVAILABLE,

@@ -28,11 +28,16 @@ pub struct Origins {
 }
 
 /// Puts the guard before all routes of `router`. A page that is let in may read the answers. Browsers ask for that in
-/// advance where a request is more than a form can send (Fetch Standard §3.3.2), and this answers them.
-pub fn guarded<S: Clone + Send + Sync + 'static>(router: Router<S>, origins: &Origins) -> Router<S> {
+/// advance where a request is more than a form can send (Fetch Standard §3.3.2), and this answers them: `methods` are those of the
+/// routes.
+pub fn guarded<S: Clone + Send + Sync + 'static>(
+    router: Router<S>,
+    origins: &Origins,
+    methods: impl IntoIterator<Item = Method>,
+) -> Router<S> {
     let sharing = CorsLayer::new()
         .allow_origin(AllowOrigin::mirror_request())
-        .allow_methods([Method::POST])
+        .allow_methods(methods.into_iter().collect::<Vec<_>>())
         .allow_headers([header::CONTENT_TYPE]);
     router.layer(sharing).layer(from_fn_with_state(origins.clone(), guard))
 }
@@ -161,5 +166,21 @@ mod tests {
             "localhost:8443",
             &["capacitor://localhost"]
         ));
+    }
+
+    #[tokio::test]
+    async fn pages_that_ask_in_advance_hear_which_methods_the_routes_have() {
+        let router = Router::new().route("/x", axum::routing::delete(|| async {}));
+        let router = guarded(router, &Origins::new(&[], [8443]), [Method::POST, Method::DELETE]);
+        let asked = Request::builder()
+            .method(Method::OPTIONS)
+            .uri("/x")
+            .header(header::HOST, "localhost:8443")
+            .header(header::ORIGIN, "https://localhost:8443")
+            .header(header::ACCESS_CONTROL_REQUEST_METHOD, "DELETE")
+            .body(axum::body::Body::empty())
+            .unwrap();
+        let answer = tower::ServiceExt::oneshot(router, asked).await.unwrap();
+        assert_eq!(answer.headers()[header::ACCESS_CONTROL_ALLOW_METHODS], "POST,DELETE");
     }
 }

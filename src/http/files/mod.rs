@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Method;
 use axum::routing::{get, post};
 use state::State;
 pub use store::{Files, FilesError};
@@ -33,9 +34,13 @@ pub fn router<S: Clone + Send + Sync + 'static>(files: Files, http: &Http, origi
         files,
         http: Arc::new(http.clone()),
     };
-    origin::guarded(Router::new().route("/files", post(upload::upload)), origins)
-        .route("/files/{id}/{name}", get(download::download))
-        .with_state(state)
+    origin::guarded(
+        Router::new().route("/files", post(upload::upload)),
+        origins,
+        [Method::POST],
+    )
+    .route("/files/{id}/{name}", get(download::download))
+    .with_state(state)
 }
 
 /// Deletes expired files. Never ends.
