@@ -12,7 +12,10 @@ const GAUGES: &[(&str, &str)] = &[
     ("patchbay_users_online", "Users who can be reached by message now."),
     ("patchbay_peers", "WebRTC connections that participants hold now."),
     ("patchbay_calls", "One-to-one calls that ring or are going on now."),
-    ("patchbay_reachable_sessions", "Sessions that can be called now."),
+    (
+        "patchbay_reachable_sessions",
+        "Sessions at which a call can ring now, those of the message socket among them.",
+    ),
     ("patchbay_media_workers", "Media workers that run now."),
     ("patchbay_media_peers", "WebRTC connections on a media worker now."),
     (
