@@ -1,5 +1,5 @@
-//! A recording of sound in an Ogg file: Opus (RFC 7845) in pages of RFC 3533, taken apart into packets, each with the time
-//! that it lasts. Whatever bytes it is read from, it is a recording or an error; nothing is decoded.
+//! A recording of sound in an Ogg file: Opus (RFC 7845) in pages of RFC 3533. It is taken apart into packets, each with the
+//! time that it lasts. Any bytes are either a recording or an error; nothing is decoded.
 
 use std::fmt;
 use std::io::Cursor;
@@ -9,21 +9,21 @@ use std::time::Duration;
 
 use ogg::PacketReader;
 
-/// A file's length at most: an hour at 36 kb/s. It stays in memory while it is played.
+/// The greatest length of a file: an hour at 36 kb/s. The file stays in memory while it is played.
 pub const FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// A packet's length at most, so that it passes every network in one piece; Opus at 450 kb/s. (RFC 6716 §3.2.1 allows 1,275 bytes
-/// for each frame of 20 ms.)
+/// The greatest length of a packet: Opus at 450 kb/s. A packet of this length passes every network in one piece. (RFC 6716
+/// §3.2.1 allows 1,275 bytes for each frame of 20 ms.)
 pub const PACKET_BYTES_MAX: usize = 1_150;
 
-/// The longest that one packet lasts (RFC 6716 §3.2.5).
+/// The greatest time that one packet lasts (RFC 6716 §3.2.5).
 const PACKET_MAX: Duration = Duration::from_millis(120);
 
 /// A recording. Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Recording {
     bytes: Arc<[u8]>,
-    /// Never empty.
+    /// The packets; at least one.
     packets: Arc<[Packet]>,
 }
 
@@ -33,7 +33,7 @@ struct Packet {
     lasts: Duration,
 }
 
-/// Why a file is no recording that can be played.
+/// The reason why a file is not a recording that can be played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordingError {
     #[error("the file is longer than {FILE_BYTES_MAX} bytes")]
@@ -49,7 +49,7 @@ pub enum RecordingError {
 }
 
 impl Recording {
-    /// Reads a file. One that is damaged or cut off somewhere is what is before that.
+    /// Reads a file. If it is damaged or cut off somewhere, the recording is the part before that.
     pub fn read(file: &[u8]) -> Result<Recording, RecordingError> {
         if file.len() > FILE_BYTES_MAX {
             return Err(RecordingError::TooLong);
@@ -59,11 +59,11 @@ impl Recording {
         check_head(&first.data)?;
         let (mut bytes, mut packets) = (Vec::with_capacity(file.len()), Vec::new());
         while let Ok(Some(packet)) = reader.read_packet() {
-            // Other streams of the file, and in this one the comments (RFC 7845 §5.2).
+            // Skip other streams of the file, and the comments of this one (RFC 7845 §5.2).
             if packet.stream_serial() != first.stream_serial() || packet.data.starts_with(b"OpusTags") {
                 continue;
             }
-            // What cannot be played lasts no time (RFC 6716 §3.4).
+            // A packet that cannot be played lasts no time (RFC 6716 §3.4).
             let Some(lasts) = duration(&packet.data) else { continue };
             if packet.data.len() > PACKET_BYTES_MAX {
                 return Err(RecordingError::LongPacket);
@@ -82,7 +82,7 @@ impl Recording {
         })
     }
 
-    /// The Opus packet of this number, and how long it lasts. `None` behind the last.
+    /// The Opus packet of this number, and how long it lasts. `None` after the last packet.
     pub fn packet(&self, number: usize) -> Option<(&[u8], Duration)> {
         let packet = self.packets.get(number)?;
         Some((self.bytes.get(packet.place.clone())?, packet.lasts))
@@ -93,24 +93,24 @@ impl Recording {
     }
 }
 
-/// Its packets are thousands.
+/// A text without the packets, of which there are thousands.
 impl fmt::Debug for Recording {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Recording of {:?}", self.duration())
     }
 }
 
-/// The identification header (RFC 7845 §5.1). Mapping family 0 is what every Opus decoder plays.
+/// Checks the identification header (RFC 7845 §5.1). Every Opus decoder plays mapping family 0.
 fn check_head(head: &[u8]) -> Result<(), RecordingError> {
     let fields = head.strip_prefix(b"OpusHead").unwrap_or_default();
     match fields {
-        // Versions of the same meaning, the channels, pre-skip, rate and gain, the mapping family.
+        // The fields are: a version of the same meaning, the channels, pre-skip, rate and gain, the mapping family.
         [0..16, 1 | 2, _, _, _, _, _, _, _, _, 0, ..] => Ok(()),
         _ => Err(RecordingError::NotOpus),
     }
 }
 
-/// How long an Opus packet lasts, from its first bytes (RFC 6716 §3.1). `None` of one that no decoder plays.
+/// The time that an Opus packet lasts, from its first bytes (RFC 6716 §3.1). `None` for a packet that no decoder plays.
 fn duration(packet: &[u8]) -> Option<Duration> {
     let toc = *packet.first()?;
     let config = toc >> 3;
@@ -145,7 +145,7 @@ mod tests {
     const HEAD: &[u8] = b"OpusHead\x01\x01\x38\x01\x80\xbb\0\0\0\0\0";
     const TAGS: &[u8] = b"OpusTags\x04\0\0\0test\0\0\0\0";
 
-    /// One of 20 ms, CELT, that is silence to any decoder.
+    /// A packet of 20 ms, CELT. Every decoder plays it as silence.
     fn sound(number: u8) -> Vec<u8> {
         vec![0xf8, 0xff, number]
     }

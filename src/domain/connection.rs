@@ -1,4 +1,4 @@
-//! What a connection is for, and whether a second offer continues a live connection or opens a new one, as a reloaded page
+//! The purpose of a connection, and whether a second offer continues a live connection or opens a new one, as a reloaded page
 //! does.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -17,7 +17,7 @@ pub enum Purpose {
     Call,
 }
 
-/// One thing that a connection is for.
+/// One of the things that a connection carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
     Publish(Feed),

@@ -1,18 +1,19 @@
-//! Recordings that participants publish: what is asked, and what is to be done.
+//! Recordings that participants publish: commands and effects.
 
 use crate::ids::{Feed, FeedRef, PeerId, RoomId};
 use crate::sound::Recording;
 
-/// A session's wish to publish a recording as this feed, until its end, in the place of whatever the participant publishes as it.
+/// A session's wish to publish a recording as this feed, until its end. It replaces what the participant publishes as this
+/// feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Play {
     pub feed: Feed,
     pub recording: Recording,
-    /// Whether it begins again at its end.
+    /// Whether the recording begins again at its end.
     pub repeats: bool,
 }
 
-/// A recording that is to be heard. In the room it is a connection like any other, except that nobody negotiates it.
+/// A recording that is to be played. In the room it is a connection like any other, except that nobody negotiates it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Playback {
     pub room: RoomId,

@@ -326,7 +326,7 @@ impl Rules {
                 effects.extend(self.end_call(now, call, CallEnd::Lost));
             }
         }
-        // First those who go, so that nobody is told to watch them anew.
+        // Publishers leave first, so that nobody is asked to watch them anew.
         for peer in peers {
             effects.extend(self.rooms.publisher_lost(*peer));
         }

@@ -1,11 +1,11 @@
-//! Who speaks: who is shown in the slots that follow the speaker, and what the room is sent about it.
+//! Who speaks: the participants to show in slots that follow the speaker, and what the room is sent about it.
 
 use std::time::{Duration, Instant};
 
 use crate::ids::{ParticipantId, PeerId};
 
-/// Time between two announcements in one room of who speaks, whatever its participants do. After a longer time a mark seems
-/// late. With a shorter one, a hundred people who begin and stop at random would make a hundred frames for each other many
+/// Time between two announcements in one room of who speaks, whatever its participants do. After a longer time, a change seems
+/// late. With a shorter one, a hundred people who begin and stop at random would cause a hundred messages to each other many
 /// times a second.
 const ANNOUNCEMENT_GAP: Duration = Duration::from_millis(250);
 

@@ -5,12 +5,12 @@
 //! No request uses the desk yet: every client that enters a room or calls has a socket today. It is where families over HTTP
 //! begin.
 //!
-//! - An entry lasts as long as its client renews it ([`Desk::renew`]). Then it is removed, and its session leaves whatever it
-//!   is in, as when a socket closes.
-//! - One request at a time: a client that asks several things at once may be paused later than it should be.
-//! - An offer gets its own answer ([`Desk::offer`]), however many are on their way.
+//! - An entry lasts as long as its client renews it ([`Desk::renew`]). Then it is removed, and its session leaves the room or
+//!   call that it is in, as when a socket closes.
+//! - A client sends one request at a time. If it sends several at once, it may be paused later than it should be.
+//! - An offer gets its own answer ([`Desk::offer`]), however many offers are open.
 //! - Everything else is an event, and waits until it is fetched ([`Desk::events`]). The entry of a client that does not fetch
-//!   is removed.
+//!   its events is removed.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -164,8 +164,8 @@ impl Desk {
         answer.await.map_err(|_| NotDone::UnknownToken)
     }
 
-    /// Returns the events since the last call: at once where there are any, otherwise as soon as there are. After `within` it
-    /// returns none. The last event of a session is [`Event::Ended`]; its entry is removed with it.
+    /// Returns the events since the last call. If there are none, it waits for one until `within` is over, and then returns
+    /// none. The last event of a session is [`Event::Ended`]; its entry is removed with it.
     pub async fn events(&self, token: Token, within: Duration) -> Result<Vec<Event>, NotDone> {
         let until = (self.clock)() + within;
         loop {
@@ -211,7 +211,7 @@ impl Desk {
         drop(gone);
     }
 
-    /// The lock is held for moments: nobody waits and no session is dropped under it.
+    /// Locks the entries. The lock is held only for moments: nothing waits and no session is dropped meanwhile.
     fn entries(&self) -> MutexGuard<'_, Entries<Arc<Session>>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }

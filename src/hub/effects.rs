@@ -41,7 +41,7 @@ pub(super) struct Executor {
     clock: fn() -> Instant,
 }
 
-/// Effects that could not be carried out, for the rules to know.
+/// Effects that could not be carried out. The rules are given them.
 pub(super) enum Failure {
     /// The session has been forgotten here.
     SessionLost { session: SessionId, why: Lost },
@@ -208,7 +208,7 @@ impl Executor {
             recording,
             repeats,
         };
-        // Without the worker it is lost with it.
+        // If the worker is lost, the player is lost with it.
         if let Some((end, doorbell)) = self.media.admit(worker, Far::Player { peer, room }) {
             players::start(spec, end, doorbell, self.clock);
         }
@@ -232,7 +232,7 @@ impl Executor {
         };
         match self.mailbox.leave(errand) {
             Ok(()) => return Ok(()),
-            // Any client can cause this: it is no error of storage.
+            // Any client can cause this, so it is no error of storage.
             Err(NotTaken::ShareUsedUp) => {
                 debug!("a message is not kept: too many of its sender's address are being kept")
             }
@@ -259,10 +259,10 @@ impl Executor {
         Ok(())
     }
 
-    /// Answers the offers, or none of them. A worker gets a connection before its client gets the answer, so that the worker
-    /// knows the client by the time that the client begins to send.
+    /// Answers all the offers, or none of them. A worker gets a connection before its client gets the answer, so that the
+    /// worker knows the client when the client begins to send.
     fn negotiate(&mut self, negotiations: Vec<Negotiation>) -> Result<(), Failure> {
-        // If several are answered at once, each is the other's audience.
+        // If several offers are answered at once, each client is the audience of the others.
         if negotiations.len() > 1 {
             for negotiation in &negotiations {
                 self.learn(negotiation, negotiation.description.decodes());
@@ -289,7 +289,7 @@ impl Executor {
         }
         let mut lost = Ok(());
         for (worker, negotiation, negotiated) in settled {
-            // The other side is to be told even where this one is lost.
+            // The other side is to be sent its answer even if this one is lost.
             lost = lost.and(self.open(worker, negotiation, negotiated));
         }
         lost
@@ -398,7 +398,7 @@ fn spec(negotiation: &Negotiation, negotiated: &Negotiated, others: SmallVec<[Wo
     }
 }
 
-/// A candidate of an answer, to be sent by itself as well.
+/// A candidate of an answer, for a message of its own.
 fn candidate(of_ours: LocalCandidate) -> Candidate {
     let LocalCandidate { line, mid, section } = of_ours;
     Candidate {

@@ -1,19 +1,20 @@
 //! Which worker each connection lives on.
 //!
-//! A room's connections live on one worker, up to so many subscriptions; the next ones fill one worker after the other. Each of
-//! these serves the room together with the others, whoever publishes on which. Pure: which worker is the least busy it is told.
+//! A room's connections live on one worker, up to a number of subscriptions. The next ones fill one worker after the other. All
+//! these workers serve the room together, and publishers may live on any of them. Pure: the caller says which worker is the
+//! least busy.
 
 use std::collections::HashMap;
 
 use crate::ids::{PeerId, RoomId, WorkerId};
 
-/// Of all rooms and connections. Bounded by the rules, which bound those.
+/// The places of all rooms and connections. The rules limit how many there are.
 pub(super) struct Placement {
-    /// Subscriptions of one room on one worker, past which the next worker is taken. A connection's subscriptions are the copies
-    /// that it is sent, whether it publishes or not: copies are most of what a room costs.
+    /// Subscriptions of one room on one worker, past which the next worker is taken. A connection has one for each copy that it
+    /// is sent, whether it publishes or not: copies are most of what a room costs.
     room_subscriptions_per_worker: usize,
-    /// Subscriptions on each worker that serves the room, in the order in which they were taken. Never without an entry, unless
-    /// all workers that served it are lost.
+    /// Workers that serve each room, in the order in which they were taken, with their subscriptions. Empty only if all workers
+    /// that served the room are lost.
     rooms: HashMap<RoomId, Vec<(WorkerId, usize)>>,
     peers: HashMap<PeerId, Seat>,
 }
@@ -45,7 +46,7 @@ impl Placement {
         }
         let lost = self.peers.extract_if(|_, seat| seat.worker == worker);
         let mut peers: Vec<PeerId> = lost.map(|(peer, _)| peer).collect();
-        // In the order in which they were made, so that the same loss always leads to the same effects.
+        // In the order of their ids, so that the same loss always leads to the same effects.
         peers.sort_unstable();
         peers
     }
@@ -54,8 +55,8 @@ impl Placement {
         self.rooms.remove(&room);
     }
 
-    /// Where a connection lives, or, if it is new, is to live. `least_busy` finds one among the workers that it is shown. `None` if
-    /// there is no such room, or no worker.
+    /// The worker on which a connection lives or, if it is new, is to live. `least_busy` finds one among the workers that it is
+    /// shown. `None` if there is no such room, or no worker.
     pub fn find(
         &self,
         room: RoomId,
@@ -63,7 +64,7 @@ impl Placement {
         least_busy: impl Fn(&dyn Fn(WorkerId) -> bool) -> Option<WorkerId>,
     ) -> Option<WorkerId> {
         let workers = self.rooms.get(&room)?;
-        // Its client sends to that worker's port: it stays.
+        // The client of a connection sends to that worker's port, so the connection stays.
         if let Some(seat) = self.peers.get(&peer) {
             return Some(seat.worker);
         }
@@ -76,8 +77,8 @@ impl Placement {
             .or_else(|| workers.first().map(|(worker, _)| *worker))
     }
 
-    /// Where somebody is to live who is sent nothing: on the first worker that was taken, which all that were taken later have asked
-    /// for the room, whoever is left there.
+    /// The worker for a connection that is sent no copies: the first one that was taken. All workers that were taken later have
+    /// asked it for the room.
     pub fn first(
         &self,
         room: RoomId,
@@ -87,7 +88,8 @@ impl Placement {
         first.map(|(worker, _)| *worker).or_else(|| least_busy(&|_| true))
     }
 
-    /// A connection now lives there and has so many subscriptions; it may have been there before, with more or fewer.
+    /// Notes that a connection lives on a worker and has this number of subscriptions. It may have been there before, with more
+    /// or fewer.
     pub fn settle(&mut self, room: RoomId, peer: PeerId, worker: WorkerId, subscriptions: usize) {
         self.remove(peer);
         let Some(workers) = self.rooms.get_mut(&room) else {
@@ -114,12 +116,12 @@ impl Placement {
             .filter(move |known| *known != worker)
     }
 
-    /// Where a connection lives, if it is known.
+    /// The worker on which a connection lives, if it is known.
     pub fn worker_of(&self, peer: PeerId) -> Option<WorkerId> {
         self.peers.get(&peer).map(|seat| seat.worker)
     }
 
-    /// Forgets a connection; where it lived, if it was known.
+    /// Forgets a connection. Returns the worker on which it lived, if it was known.
     pub fn remove(&mut self, peer: PeerId) -> Option<WorkerId> {
         let seat = self.peers.remove(&peer)?;
         if let Some(workers) = self.rooms.get_mut(&seat.room)
@@ -137,12 +139,12 @@ mod tests {
 
     const ROOM: RoomId = RoomId(1);
 
-    /// Three workers, the least busy of which is the last that is asked for.
+    /// Three workers. The least busy one is the last that is asked for.
     fn least_busy(is_asked: &dyn Fn(WorkerId) -> bool) -> Option<WorkerId> {
         (0..3).rev().map(WorkerId).find(|&worker| is_asked(worker))
     }
 
-    /// Of a connection that is sent so many copies.
+    /// Places a connection that is sent this number of copies. Returns its worker.
     fn join(placement: &mut Placement, peer: u64, subscriptions: usize) -> usize {
         let worker = placement.find(ROOM, PeerId(peer), least_busy).unwrap();
         placement.settle(ROOM, PeerId(peer), worker, subscriptions);
@@ -185,7 +187,7 @@ mod tests {
     #[test]
     fn publishers_who_are_sent_copies_over_the_same_connection_count_as_subscribers_do() {
         let mut placement = placement();
-        // A meeting, each of whom gets what the ones before them publish.
+        // A meeting in which each participant gets what those before them publish.
         let workers: Vec<usize> = (0..5).map(|peer| join(&mut placement, peer, peer as usize)).collect();
         assert_eq!(workers, [1, 1, 1, 1, 2]);
     }

@@ -1,5 +1,5 @@
-//! The clocks of players: a task for each, which asks it when something is due and wakes the worker that takes it. It ends with the
-//! recording, or when the worker's end of the link is dropped.
+//! The clocks of players: one task for each player. The task polls the player when something is due, and wakes the worker that
+//! gets it. It ends with the recording, or when the worker drops its end of the link.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -96,7 +96,7 @@ fn open(address: SocketAddr) -> io::Result<(UdpSocket, UdpSocketState)> {
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    // The system may allow less, which only means earlier drops under load.
+    // The system may allow less. Then packets are lost earlier under load.
     let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
     let _ = socket.set_send_buffer_size(SOCKET_BUFFER_BYTES);
     socket.bind(&address.into())?;
@@ -251,7 +251,7 @@ impl Driver {
                 Ok(DriverCommand::Media(command)) => worker.handle_command(now, command),
                 Ok(DriverCommand::Link { far, end, doorbell }) => {
                     let link = worker.link(now, far, *end);
-                    // That of a link that has ended stays until another has its place.
+                    // The doorbell of a link that has ended stays until another link has its place.
                     if let Some(doorbell) = doorbell {
                         self.doorbells.insert(link, doorbell);
                     }
@@ -267,8 +267,8 @@ impl Driver {
         Ok(Turn::GoesOn)
     }
 
-    /// Whether the hub has ended, or has replaced this worker while it hung. Commands in the queue are then for nobody, and arriving
-    /// packets are for the new worker.
+    /// Whether the hub has ended, or has replaced this worker while it hung. The commands in the queue are then for nobody, and
+    /// arriving packets are for the new worker.
     fn is_given_up(&self) -> bool {
         self.commands.is_closed()
     }
@@ -304,8 +304,8 @@ impl Driver {
         Ok((Turn::GoesOn, true))
     }
 
-    /// Handles packets that came over links, as [`Driver::receive`] does those from a socket. Packets that are left wake the thread
-    /// again at once.
+    /// Handles packets that came over links, as [`Driver::receive`] handles those from a socket. If packets are left, the
+    /// thread wakes again at once.
     fn take_mirrored(&self, worker: &mut Worker, buffer: &mut [u8]) {
         for _ in 0..MAX_BATCHES {
             if !worker.has_mail() {
@@ -456,7 +456,7 @@ mod tests {
         let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
         receiver.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let to = |remote: SocketAddr| Path { remote, local: None };
-        // One datagram, and a run whose last one is shorter, to a port that is closed; and one of a family that no socket has.
+        // Three datagrams of one run, the last one shorter, to a port that is closed; and one to a family that no socket has.
         let nowhere = to("127.0.0.1:0".parse().unwrap());
         let mut egress = Egress::new(8);
         for len in [100, 100, 60] {

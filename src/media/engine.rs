@@ -29,9 +29,9 @@ use crate::media::messages::{MediaCommand, MediaEvent};
 use crate::pulse::Pulse;
 
 /// Ticks of a second ([`Media::tick`]) without a turn after which a worker is lost. A worker turns at least once a second, and
-/// after each batch of packets. A thread that the machine does not run for some seconds may go on. After ten, its participants
-/// have seen a frozen picture for so long that joining again is better for them. Seconds in which the whole process stood still
-/// are no ticks.
+/// after each batch of packets. A thread that the machine does not run for some seconds may go on. After ten seconds, its
+/// participants have seen a frozen picture for so long that joining again is better for them. Seconds in which the whole
+/// process stood still are no ticks.
 pub const TICKS_WITHOUT_TURN: u32 = 10;
 
 /// Ticks without a turn after which new rooms go to other workers.
@@ -179,7 +179,7 @@ impl Media {
         self.slots[worker.0].cpu
     }
 
-    /// Whether any worker is there.
+    /// Whether there is a worker that is not lost.
     pub fn has_worker(&self) -> bool {
         self.slots.iter().any(|slot| slot.port.is_some())
     }
@@ -202,8 +202,8 @@ impl Media {
         self.post(worker.0, DriverCommand::Media(command));
     }
 
-    /// A link with a worker for somebody who has a part in its rooms: their end, and what wakes the worker. `None` if the worker is
-    /// lost.
+    /// Makes a link with a worker, for somebody who has a part in its rooms. Returns the other end, and the doorbell of the
+    /// worker. `None` if the worker is lost.
     pub fn admit(&mut self, worker: WorkerId, far: Far) -> Option<(LinkEnd, Arc<Doorbell>)> {
         let bell = self.slots[worker.0].port.as_ref()?.doorbell.clone();
         let (end, their_end) = link::narrow_pair();
@@ -328,7 +328,7 @@ impl Media {
         }
     }
 
-    /// Shows others which workers there are.
+    /// Shows the rest of the server which workers there are.
     fn show(&mut self) {
         let ports = self.slots.iter().map(|slot| slot.port.as_ref());
         let pulses: Vec<Option<Pulse>> = ports.map(|port| port?.load.pulse().cloned()).collect();

@@ -1,5 +1,5 @@
-//! An offer as the domain takes it: what was read of it, and what tells its connection from others. A client's offer is read
-//! only here, in the task of the client's session; its text goes no further.
+//! An offer as the domain takes it: what was read of it, and the parts that tell its connection from others. A client's offer
+//! is read only here, in the task of the client's session. Its text goes no further.
 
 use super::limits::SDP_BYTES_MAX;
 use crate::domain::{ConnectionIdentity, Offer};

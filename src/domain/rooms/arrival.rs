@@ -1,4 +1,4 @@
-//! Whether the media of each participant arrive here, and when the others are sent that they do not.
+//! Whether the media of each participant arrive here, and when the other participants are sent that they do not.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use crate::domain::{Effect, Event, MediaState, Use};
 use crate::ids::{Feed, PeerId};
 
 impl Rooms {
-    /// Nothing arrives any longer from the client of a connection; or something arrives, perhaps again.
+    /// Notes that nothing arrives any longer from the client of a connection, or that something arrives, perhaps again.
     pub fn media_changed(&mut self, peer: PeerId, media: MediaState) -> Vec<Effect> {
         let Some(seat) = self.peers.get(&peer).copied().filter(|seat| self.sends(*seat, peer)) else {
             return Vec::new();
@@ -27,7 +27,7 @@ impl Rooms {
         }
     }
 
-    /// The connection has ended by itself. Its participant stays and may offer again.
+    /// A connection has ended by itself. Its participant stays and may offer again.
     pub fn end_peer(&mut self, now: Instant, peer: PeerId, by_client: bool) -> Option<Effect> {
         let seat = self.peers.get(&peer).copied();
         if let Some(seat) = seat.filter(|seat| self.sends(*seat, peer)) {
@@ -48,7 +48,7 @@ impl Rooms {
         self.set_arrival(seat, after);
     }
 
-    /// Whether its participant publishes their camera over this connection: whether the others see and hear them by it.
+    /// Whether a participant publishes their camera over this connection, so that the others see and hear them by it.
     pub(super) fn sends(&self, seat: Seat, peer: PeerId) -> bool {
         let room = self.rooms.get(&seat.room);
         let participant = room.and_then(|room| room.participant(seat.participant));

@@ -1,4 +1,4 @@
-//! Who is sent that somebody cannot decode what somebody else publishes.
+//! Notices that somebody cannot decode what somebody else publishes.
 
 use std::sync::Arc;
 

@@ -1,5 +1,4 @@
-//! What the others are sent of the feeds that a participant publishes. A camera is not announced: everybody is watched from the
-//! beginning.
+//! Announcements of the feeds that a participant publishes. A camera is not announced: everybody is watched from the beginning.
 
 use super::{Rooms, Seat};
 use crate::domain::Effect;

@@ -9,9 +9,9 @@ use crate::domain::{Effect, EndReason, Event, MediaState, Use};
 use crate::ids::{PeerId, SessionId};
 
 impl Rooms {
-    /// A connection was lost with a part of the server. Clients have no message for "offer again to publish": the session of a
-    /// participant who published over it ends, and they come again. So does one who was shown whoever speaks: no message says
-    /// that they are to watch that anew.
+    /// A connection was lost with a part of the server. Clients have no message for "offer again to publish". So if its
+    /// participant published over it, their session ends, and the client comes again. The same holds if it had slots that
+    /// follow the speaker, because no message says that these are to be watched anew.
     pub fn publisher_lost(&mut self, peer: PeerId) -> Vec<Effect> {
         let Some(session) = self.owner_to_dismiss(peer) else {
             return Vec::new();
@@ -29,8 +29,8 @@ impl Rooms {
         (!owner.uses_of(peer).iter().all(is_watched)).then_some(owner.session)
     }
 
-    /// A connection was lost with a part of the server, and its keys with it. Its participant stays, and is sent whom they
-    /// watched over it; and, like somebody who has just come, whose media are lost.
+    /// A connection was lost with a part of the server, and its keys with it. Its participant stays. They are sent whom they
+    /// watched over it and, like somebody who has just come, whose media are lost.
     pub fn connection_lost(&mut self, now: Instant, peer: PeerId) -> Vec<Effect> {
         let mut told = self.watched_over(peer).unwrap_or_default();
         told.extend(self.end_peer(now, peer, false));

@@ -22,7 +22,7 @@ impl Rooms {
         Ok(())
     }
 
-    /// Whether the name is held by a join that was received later than the one with `turn`, and would have replaced it. A join
+    /// Whether a join that was received later than the one with `turn` holds the name, and would have replaced it. A join
     /// without a proof replaces nobody who has proven that the name is theirs.
     pub(super) fn is_overtaken(&self, turn: Turn, name: &(RoomKind, RoomName), user: &UserId, claim: Claim) -> bool {
         let room = self.by_name.get(name).and_then(|id| self.rooms.get(id));

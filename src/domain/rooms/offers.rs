@@ -1,4 +1,4 @@
-//! Offers of connections: an offer goes on with a live connection, or opens a new one, which may take the place of another.
+//! Offers of connections. An offer continues a live connection, or opens a new one, which may take the place of another.
 
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use crate::ids::{Feed, FeedRef, PeerId, SessionId, SlotId};
 /// Slots of one connection: more speakers than a page shows at once beside the people that it has chosen.
 const SLOTS_MAX: usize = 16;
 
-/// What an offered connection is to be for.
+/// The purpose of an offered connection, and what it carries.
 struct Role {
     purpose: Purpose,
     uses: Vec<Use>,
@@ -76,7 +76,7 @@ impl Rooms {
         Ok(effects)
     }
 
-    /// Offers anew the one connection that a guest of [`Rooms::seat_pair`] has.
+    /// Offers the only connection of a guest of [`Rooms::seat_pair`] again.
     pub fn renew_pair(
         &mut self,
         now: Instant,
@@ -140,7 +140,7 @@ impl Rooms {
         Some((id, association))
     }
 
-    /// The connection goes on as before: an offer on it could not be answered.
+    /// Keeps a connection as it was, because an offer on it could not be answered.
     pub fn keep_peer(&mut self, peer: PeerId) -> Vec<Effect> {
         let Some(seat) = self.peers.get(&peer).copied() else {
             return Vec::new();
@@ -175,7 +175,7 @@ impl Rooms {
                 self.connection_gone(now, seat, false);
             }
             self.quotas.peers.replace(before, id, session, client);
-            // The client may go back to the older connection, with keys that nobody here has any longer.
+            // The client may go back to the older connection, but nobody here has its keys any longer.
             self.drop_peer(before);
             closed = Some(Effect::ClosePeer { room, peer: before });
         } else if peers >= self.limits.peers_per_participant {

@@ -7,8 +7,8 @@ use crate::domain::{ConnectionIdentity, Effect, Play, Playback, Purpose, Refusal
 use crate::ids::{FeedRef, SessionId};
 
 impl Rooms {
-    /// The session's participant publishes a recording. It counts as a connection, takes the place of the one by which this feed was
-    /// published, and gives way to the next one.
+    /// Lets the session's participant publish a recording. It counts as a connection, takes the place of the connection over
+    /// which this feed was published, and gives way to the next one.
     pub fn play(&mut self, now: Instant, session: SessionId, play: Play) -> Result<Vec<Effect>, Refusal> {
         let Play {
             feed,
@@ -17,7 +17,7 @@ impl Rooms {
         } = play;
         let seat = self.seats.get(&session).copied().ok_or(Refusal::NotInRoom)?;
         let (purpose, uses) = (Purpose::Publish(feed), [Use::Publish(feed)]);
-        // No offer goes on with it.
+        // No offer continues it.
         let identity = ConnectionIdentity::default();
         let (peer, _, closed) = self.fresh_peer(now, seat, purpose, &uses, &identity)?;
         let mut effects = Vec::from_iter(closed);

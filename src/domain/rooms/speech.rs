@@ -1,4 +1,4 @@
-//! What everybody in a room is sent about who speaks.
+//! Announcements in a room of who speaks.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use crate::domain::{Effect, Event};
 use crate::ids::{PeerId, RoomId};
 
 impl Rooms {
-    /// A connection has ended: nobody is heard over it any longer.
+    /// Notes that a connection has ended: nobody is heard over it any longer.
     pub(super) fn silence(&mut self, id: RoomId, peer: PeerId) {
         if let Some(room) = self.rooms.get_mut(&id) {
             room.speaking.forget_peer(peer);
