@@ -1,6 +1,6 @@
-//! Whether all that a worker keeps agrees with itself, as it must between any two inputs. What is kept in two
-//! places, and is left in one of them when it ends in the other, is a leak that nobody sees from outside. Only tests ask: a
-//! release build has none of this.
+//! Checks that all the state of a worker agrees, as it must between any two inputs. If something is kept in two places, and is
+//! removed from only one of them when it ends, that is a leak that nobody sees from outside. Only tests ask: a release build
+//! has none of this.
 
 use super::Worker;
 use crate::ids::RoomId;
@@ -11,7 +11,7 @@ use crate::media::room::Room;
 use crate::media::track::{Origin, Track};
 
 impl Worker {
-    /// One sentence for each thing that contradicts another; none if all agree.
+    /// One sentence for each contradiction; none if all state agrees.
     pub fn contradictions(&self) -> Vec<String> {
         let mut found = Vec::new();
         self.audit_numbers(&mut found);
@@ -29,7 +29,7 @@ impl Worker {
         found
     }
 
-    /// Whether a connection of ours has this ICE user.
+    /// Whether a connection of this worker has this ICE user.
     pub fn knows_user(&self, ufrag: &str) -> bool {
         self.demux.by_ufrag(ufrag).is_some()
     }
@@ -85,7 +85,7 @@ impl Worker {
             found.push(format!("connection {id} is suspended and still sent to"));
         }
         for &track in &peer.tracks {
-            // Whoever comes back sends before their first check arrives.
+            // A client that comes back sends before its first check arrives.
             let is_old = |at| since.saturating_duration_since(at) >= CONSENT_TIMEOUT;
             let mut layers = self.tracks[track].layers.iter();
             if layers.any(|layer| layer.cache.held() > 0 && layer.last_packet.is_none_or(is_old)) {

@@ -1,6 +1,6 @@
-//! Who may keep how many packets for subscribers who miss them. The caches of one publisher share a budget, and so do all caches
-//! of a worker. Ordinary publishers stay below both. Where memory gets scarce it is taken from those who hold most, and of
-//! theirs the oldest packets go first.
+//! How many packets are kept for subscribers that miss them. The caches of one publisher share a budget, and so do all caches
+//! of a worker. Ordinary publishers stay below both. When memory gets scarce, the publishers that hold most give it back: their
+//! oldest packets go first.
 
 use ahash::AHashMap;
 use smallvec::SmallVec;
@@ -11,20 +11,20 @@ use crate::media::keys::TrackKey;
 use crate::media::retransmit::{CHUNK_BYTES, ceiling};
 use crate::media::track::Track;
 
-/// What one publisher's packets may take: a second of twenty video encodings of 2.5 Mb/s each, which is six cameras with
-/// three encodings and sound. With more of them, each is kept for a shorter time.
+/// Bytes that one publisher's packets may take: a second of twenty video encodings of 2.5 Mb/s each, which is six cameras with
+/// three encodings and sound. If there are more encodings, the packets of each are kept for a shorter time.
 const PUBLISHER_BYTES: usize = 8 * 1024 * 1024;
 
-/// What the packets of all publishers of one worker may take: a second of some four hundred cameras with three encodings. A
-/// worker that has more publishers keeps less of each.
+/// Bytes that the packets of all publishers of one worker may take: a second of some four hundred cameras with three encodings.
+/// A worker that has more publishers keeps fewer packets of each.
 pub const WORKER_CACHE_BYTES: usize = 256 * 1024 * 1024;
 
-/// Encodings that one connection may send, each with memory and reports of its own: more than anybody has cameras, and so many
-/// that two chunks are left for each, which a cache needs to keep some packets at any time.
+/// Encodings that one connection may send, each with memory and reports of its own. Nobody has so many cameras. For this
+/// number, the budget has two chunks for each encoding, which a cache needs to keep some packets at any time.
 pub(super) const MAX_ENCODINGS: usize = PUBLISHER_BYTES / CHUNK_BYTES / 2;
 
 impl Worker {
-    /// Divides a publisher's budget among its encodings. Call when one has begun or ended.
+    /// Divides a publisher's budget among its encodings. Call when an encoding has begun or ended.
     pub(in crate::media) fn share_cache(&mut self, room: RoomId, publisher: ParticipantId) {
         let tracks = self.tracks_of(room, publisher);
         let encodings: usize = tracks.iter().map(|&key| self.tracks[key].layers.len()).sum();
@@ -41,7 +41,7 @@ impl Worker {
         room.map_or_else(SmallVec::new, |room| room.tracks_of(publisher).collect())
     }
 
-    /// Gives back what a track's packets take.
+    /// Gives back the memory that a track's packets take.
     pub(in crate::media) fn empty_caches(&mut self, track: &mut Track) {
         for layer in &mut track.layers {
             layer.cache.release(&mut self.cache_pool);
@@ -53,7 +53,7 @@ impl Worker {
         self.cache_pool.is_scarce() || (self.caches_cut && self.cache_pool.is_ample())
     }
 
-    /// By the clock: makes room where memory gets scarce, and lets caches grow again when there is enough.
+    /// Makes room when memory gets scarce, and lets caches grow again when there is enough. The clock calls it.
     pub(super) fn look_after_caches(&mut self) {
         if self.cache_pool.is_scarce() {
             self.caches_cut = true;
@@ -88,7 +88,7 @@ impl Worker {
             let most = ceiling(&mut sizes, most);
             for key in tracks {
                 for layer in &mut self.tracks[key].layers {
-                    // Who holds less than the others does not grow in their place.
+                    // A layer that holds less than the others does not grow in their place.
                     let keeps = layer.cache.held().max(CHUNK_BYTES).min(most);
                     layer.cache.limit(keeps, &mut self.cache_pool);
                 }

@@ -4,10 +4,10 @@ use smallvec::SmallVec;
 
 use crate::media::keys::PeerKey;
 
-/// The transports of one connection, and what was last reported of it.
+/// The transports of one connection, and the state that was last reported of it.
 #[derive(Clone, Default)]
 pub(super) struct Connection {
-    /// Each with its number; as many as a negotiation settles at most.
+    /// Transports, each with its number; at most as many as a negotiation settles.
     transports: SmallVec<[(u8, PeerKey); 1]>,
     pub connected: bool,
     pub suspended: bool,
@@ -27,7 +27,7 @@ impl Connection {
         self.transports.push((number, key));
     }
 
-    /// Whether this was the last one.
+    /// Removes a transport. True if it was the last one.
     pub fn remove(&mut self, key: PeerKey) -> bool {
         self.transports.retain(|(_, other)| *other != key);
         self.transports.is_empty()

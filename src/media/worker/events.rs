@@ -1,5 +1,5 @@
-//! Events that wait until the hub takes them. It may be behind, or hang: of what changes back and forth only the newest word
-//! waits, so that there are never more than a few for each connection, and one for each track.
+//! Events that wait until the hub takes them. The hub may be late, or hang. If a state changes back and forth, only its newest
+//! event waits, so that there are never more than a few events for each connection, and one for each track.
 
 use std::collections::VecDeque;
 
@@ -9,7 +9,7 @@ use crate::media::messages::MediaEvent;
 pub(super) struct Events(VecDeque<MediaEvent>);
 
 impl Events {
-    /// Behind all that wait; in the place of an older word about the same, which nobody needs any more.
+    /// Adds an event behind all others, and removes an older one about the same state, which nobody needs any more.
     pub fn push_back(&mut self, event: MediaEvent) {
         self.0.retain(|waiting| !replaces(&event, waiting));
         self.0.push_back(event);
@@ -20,7 +20,7 @@ impl Events {
     }
 }
 
-/// Whether both are about the same state of the same connection, as which the newer one counts.
+/// Whether both are about the same state of the same connection, so that only the newer one counts.
 fn replaces(newer: &MediaEvent, older: &MediaEvent) -> bool {
     use MediaEvent::{Decodable, Resumed, SpeechBegan, SpeechEnded, Suspended, Undecodable};
     match (newer, older) {

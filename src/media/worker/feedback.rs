@@ -1,4 +1,4 @@
-//! RTCP: what subscribers say and ask for, what publishers are told and asked for.
+//! RTCP: what subscribers report and ask for, and what publishers are sent and asked for.
 
 use std::time::{Duration, Instant};
 
@@ -10,24 +10,24 @@ use crate::media::keys::{PeerKey, SubscriptionKey, TrackKey};
 use crate::media::peer::srtp::MAX_OVERHEAD;
 use crate::media::rtcp::{self, Block, Packet};
 
-/// Reports about once a second: what libwebrtc does for video, and often enough for five-second audio senders too.
+/// Time between two reports: as in libwebrtc for video, and short enough also for audio senders with five seconds.
 const REPORT_INTERVAL: Duration = Duration::from_millis(1_000);
-/// Transport-wide feedback this often (libwebrtc's receivers use 50 to 250 ms): the sender's estimator works on
-/// groups of packets of a few frames. So often a connection is visited that sends.
+/// Time between two packets of transport-wide feedback (libwebrtc's receivers use 50 to 250 ms): the sender's estimator works
+/// on groups of packets of a few frames. A connection that sends is visited this often.
 const FEEDBACK_INTERVAL: Duration = Duration::from_millis(60);
-/// A packet is asked for again after this long: about a mobile round trip.
+/// Time after which a packet is asked for again: about a mobile round trip.
 const NACK_INTERVAL: Duration = Duration::from_millis(60);
-/// The largest RTCP datagram, protection included: every path that carries QUIC carries as much (RFC 9000 §14), so that none
-/// needs fragments, which many networks drop.
+/// Bytes of the largest RTCP datagram, protection included. Every path that carries QUIC carries as much (RFC 9000 §14), so no
+/// datagram needs fragments, which many networks drop.
 const MAX_DATAGRAM_BYTES: usize = 1_200;
-/// A receiver report without blocks.
+/// Bytes of a receiver report without blocks.
 const EMPTY_REPORT_BYTES: usize = 8;
-/// What is left of a datagram for packets, where an empty report must go first.
+/// Bytes that a datagram has for packets, if an empty report must go first.
 const MAX_COMPOUND_BYTES: usize = MAX_DATAGRAM_BYTES - MAX_OVERHEAD - EMPTY_REPORT_BYTES;
 const _: () = assert!(rtcp::MAX_PACKET_BYTES <= MAX_COMPOUND_BYTES);
 
 impl Worker {
-    /// False where the compound is not one that this connection's client has sealed, or is one that it sent before.
+    /// False if this connection's client has not sealed the compound, or has sent it before.
     pub(super) fn handle_rtcp(&mut self, now: Instant, at: Occupant, datagram: &mut [u8]) -> bool {
         let key = at.peer;
         let peer = &mut self.peers[key];
@@ -59,7 +59,7 @@ impl Worker {
         true
     }
 
-    /// The subscription of this connection that sends under `ssrc`: nobody can ask for another's.
+    /// The subscription of this connection that sends under `ssrc`. A client cannot ask for another connection's.
     fn subscription(&self, key: PeerKey, ssrc: u32) -> Option<SubscriptionKey> {
         let mine = &self.peers[key].subscriptions;
         mine.iter()
@@ -152,7 +152,7 @@ impl Worker {
         self.request_key_frames(now, key);
     }
 
-    /// Asks for key frames of those layers of a track whose turn it is. What is not asked for now is planned.
+    /// Asks for key frames of the layers of a track whose turn it is. Plans the requests that are not sent now.
     pub(super) fn request_key_frames(&mut self, now: Instant, key: TrackKey) {
         match self.track_peer(key) {
             Some(peer) => self.request_key_frames_of(now, peer, key),
@@ -164,7 +164,7 @@ impl Worker {
     /// Sends PLIs (or FIRs) to the publisher.
     fn request_key_frames_of(&mut self, now: Instant, peer_key: PeerKey, key: TrackKey) {
         let track = &mut self.tracks[key];
-        // What finds no room now is asked for at the next tick.
+        // Requests that find no room now are sent at the next tick.
         if track.kind != Kind::Video || self.egress.is_full() {
             return;
         }
@@ -192,7 +192,7 @@ impl Worker {
         self.send_feedback(peer_key);
     }
 
-    /// Sends NACKs for what is missing of a track.
+    /// Sends NACKs for the missing packets of a track.
     pub(super) fn request_missing(&mut self, now: Instant, key: TrackKey) {
         let Some(peer_key) = self.track_peer(key) else { return };
         let track = &mut self.tracks[key];
@@ -222,7 +222,7 @@ impl Worker {
         self.send_feedback(peer_key);
     }
 
-    /// Receiver reports, and the congestion feedback that the publisher negotiated.
+    /// Sends the publisher receiver reports, and the congestion feedback that it negotiated.
     pub(super) fn tell_publisher(&mut self, now: Instant, key: PeerKey) {
         let peer = &mut self.peers[key];
         let Some(publisher) = peer.publisher.as_mut().filter(|_| peer.secure.is_some()) else {
@@ -281,10 +281,10 @@ impl Worker {
         self.send_feedback(key);
     }
 
-    /// Sender reports of the copies that one subscriber gets.
+    /// Sends one subscriber the sender reports of its copies.
     pub(super) fn report_to_subscriber(&mut self, now: Instant, key: PeerKey) {
         let peer = &self.peers[key];
-        // What finds no room now is reported when it is this connection's turn again.
+        // Reports that find no room now are sent at this connection's next turn.
         if peer.secure.is_none() || self.egress.is_full() {
             return;
         }
@@ -306,8 +306,8 @@ impl Worker {
         self.send_feedback(key);
     }
 
-    /// Sends what `scratch` holds to one connection, in as many compounds as that takes. A compound begins with a report
-    /// (RFC 3550 §6.1): where it does not, an empty one goes first.
+    /// Sends the packets in `scratch` to one connection, in as many compounds as they need. A compound begins with a report
+    /// (RFC 3550 §6.1): if the packets begin with none, an empty report goes first.
     fn send_feedback(&mut self, key: PeerKey) {
         let peer = &mut self.peers[key];
         let (Some(secure), Some(path)) = (&mut peer.secure, peer.ice.selected()) else {

@@ -1,6 +1,6 @@
-//! Handshakes come after copies. The public-key work of a handshake takes as long as some hundred copies; in the middle of a batch
-//! it would delay all media of the worker, and many joins at once would delay it for long. So DTLS datagrams wait, and the
-//! driver takes a few each turn, after it has sent what the turn's packets became.
+//! Handshakes come after copies. The public-key work of a handshake takes as long as some hundred copies. In the middle of a
+//! batch it would delay all media of the worker, and many joins at once would delay them for long. So DTLS datagrams wait, and
+//! the driver takes a few in each turn, after it has sent the copies of that turn's packets.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ impl Worker {
         !self.waiting.is_empty()
     }
 
-    /// Goes on with the handshake that has waited longest, by one datagram, in `buffer`, which must have room for
+    /// Takes the datagram that has waited longest into `buffer`, and goes on with its handshake. The buffer must have room for
     /// [`MAX_WAITING_BYTES`](super::MAX_WAITING_BYTES). Follow with [`Worker::forward`] over the same buffer.
     pub fn take_waiting(&mut self, now: Instant, buffer: &mut [u8]) {
         let Some((path, datagram)) = self.waiting.pop() else {
@@ -33,7 +33,7 @@ impl Worker {
         }
     }
 
-    /// Whether media from this address may be under keys of a handshake whose end still waits.
+    /// Whether media from this address may be under keys of a handshake whose last datagrams still wait.
     pub(super) fn have_handshake(&self, path: Path, occupants: &[Occupant]) -> bool {
         let has_no_keys = |at: &Occupant| self.peers.get(at.peer).is_some_and(|peer| peer.secure.is_none());
         self.has_waiting() && occupants.iter().any(has_no_keys) && self.waiting.holds(path.remote)

@@ -19,7 +19,7 @@ use crate::media::track::{Begins, Layer, MAX_LAYERS, Origin};
 #[derive(Clone, Copy, Debug)]
 pub struct Datagram {
     pub from: SocketAddr,
-    /// Our address that it was sent to, where the kernel tells.
+    /// Our address to which it was sent, if the kernel gives it.
     pub to: Option<IpAddr>,
     pub start: usize,
     pub len: usize,
@@ -74,7 +74,7 @@ impl Worker {
         self.stats.rejected_packets += u64::from(!authentic);
     }
 
-    /// False where the packet is not one that this connection's client has sealed, or is one that it sent before.
+    /// False if this connection's client has not sealed the packet, or has sent it before.
     pub(super) fn handle_rtp(
         &mut self,
         now: Instant,
@@ -98,7 +98,7 @@ impl Worker {
         true
     }
 
-    /// `None` where the packet was dropped.
+    /// `None` if the packet was dropped.
     #[expect(
         clippy::too_many_arguments,
         reason = "a step of the packet path; a struct would be filled and emptied here"
@@ -228,8 +228,8 @@ impl Worker {
         ))
     }
 
-    /// Finds out whose packets a new SSRC carries: announced in the offer, or told by its mid and rid, or by being the
-    /// only section that knows its payload type. `None` if nothing tells.
+    /// Finds the stream of a new SSRC: the offer announced it, or its packets carry a mid and a rid, or only one section knows
+    /// its payload type. `None` if none of these is so.
     fn bind(&mut self, key: PeerKey, header: &Header, marks: &Marks<'_>) -> Option<Stream> {
         let found = self.identify(key, header, marks);
         let Identity {
@@ -309,8 +309,8 @@ impl Worker {
         })
     }
 
-    /// The layer that a stream belongs to, made if it is new. `None` for the RTX of a layer that has not begun, or when
-    /// there are too many.
+    /// The layer of a stream, made if it is new. `None` for the RTX of a layer that has not begun, and if there are too many
+    /// layers.
     #[expect(
         clippy::too_many_arguments,
         reason = "what is known of a new stream is found step by step"
@@ -335,7 +335,7 @@ impl Worker {
             .sum();
         let track = &mut self.tracks[track];
         let known = match place {
-            // A layer whose SSRC a new offer no longer announces has got this one instead.
+            // This SSRC takes the place of one that a new offer no longer announces: its layer goes on.
             Some(place) => {
                 let of = |ssrc: u32| track.layers.iter().position(|layer| layer.ssrc == ssrc);
                 let retired = |layer: &Layer| announced.iter().all(|announced| announced.ssrc != layer.ssrc);
@@ -400,7 +400,7 @@ impl Worker {
 struct Identity {
     track: TrackKey,
     rid: Vec<u8>,
-    /// Its place among the announced SSRCs, if it is one of them.
+    /// Place of the SSRC among the announced ones, if it is one of them.
     place: Option<usize>,
     repair: bool,
 }

@@ -1,4 +1,4 @@
-//! A worker's side of its links: what is at the other end of each, and what is still to be sent over it.
+//! A worker's side of its links: who is at the other end of each, and what is still to be sent over it.
 
 use std::collections::VecDeque;
 
@@ -13,19 +13,19 @@ use crate::media::link::{Far, LinkEnd, Message};
 pub struct Link {
     pub end: LinkEnd,
     pub far: Far,
-    /// Something was put in since the other end was last woken.
+    /// Whether something was put in since the other end was last woken.
     pub wakes: bool,
-    /// Tracks that are announced there; all of them are published here.
+    /// Tracks that are announced to the other end; all of them are published here.
     pub announced: AHashMap<TrackId, TrackKey>,
-    /// Tracks that are not announced as they are now, in the order in which they were published. Each stands here once.
+    /// Tracks whose present state is not announced yet, in the order in which it will be. Each track is in it once.
     pub unannounced: VecDeque<TrackKey>,
-    /// Announced tracks that have ended.
+    /// Announced tracks that have ended, which the other end has not been sent yet.
     pub removed: Vec<TrackId>,
-    /// Tracks that are published there and mirrored here.
+    /// Tracks that are published at the other end and mirrored here.
     pub mirrored: AHashMap<TrackId, TrackKey>,
     /// Rooms that the other end was asked for.
     pub asked: AHashSet<RoomId>,
-    /// Rooms that are to be asked for or released. Each is asked for already, or exists here: so they are bounded.
+    /// Rooms that are to be asked for or released. Each is asked for already, or exists here, which bounds their number.
     pub changed: VecDeque<RoomId>,
 }
 
@@ -59,9 +59,9 @@ impl Link {
 #[derive(Default)]
 pub struct Links {
     links: SlotMap<LinkId, Box<Link>>,
-    /// In the order in which they were made, to go through them while one of them is at work.
+    /// Ids in the order in which the links were made, to go through all links while one of them is in use.
     order: Vec<LinkId>,
-    /// Those with other workers, by the place of the other; none where no room is shared with it.
+    /// Ids of the links with other workers, by the place of the other worker. `None` where no room is shared with it.
     workers: Vec<Option<LinkId>>,
 }
 
@@ -99,7 +99,7 @@ impl Links {
         self.workers.get(index).copied().flatten()
     }
 
-    /// The link that stands there in the order of all.
+    /// The link at this place in the order of all links.
     pub fn at(&self, place: usize) -> Option<LinkId> {
         self.order.get(place).copied()
     }

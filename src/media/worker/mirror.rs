@@ -1,13 +1,13 @@
-//! What goes over a worker's links. A track is published on one worker, where its packets are opened, checked and noted once;
-//! from there they are passed on to whoever has asked for the room: the other workers that serve it, each of which asks each,
-//! and recorders. To its own subscribers a worker that *mirrors* a track is what the publisher's worker is to its: it keeps the
-//! packets for their NACKs, chooses their layers, reports to them; only what is for a publisher (key frame requests) goes back
-//! over the link. Nothing that came from another worker is passed on. A player is a publisher without a connection: what it
-//! sends over its link is mirrored here, and passed on as this worker's own.
+//! What goes over a worker's links. A track is published on one worker, where its packets are opened, checked and noted once.
+//! From there they are passed on to all that have asked for the room: the other workers that serve it, each of which asks each,
+//! and recorders. A worker that *mirrors* a track does for its own subscribers what the publisher's worker does for its own: it
+//! keeps the packets for their NACKs, chooses their layers, and reports to them. Only what is for a publisher (key frame
+//! requests) goes back over the link. Nothing that came from another worker is passed on. A player is a publisher without a
+//! connection: the track that it sends over its link is mirrored here, and passed on as this worker's own.
 //!
-//! A worker asks for a room when the first of its connections is opened, and releases it with the last; whoever is asked asks
-//! back. What does not fit into a link is not lost but sent later: it is remembered as "this track" or "this room", whose state
-//! is then announced as it is.
+//! A worker asks for a room when the first of its connections is opened, and releases it with the last. The worker that is
+//! asked asks back. What does not fit into a link is not lost but sent later: the worker remembers "this track" or "this room",
+//! and then announces the state that this has by then.
 
 #[cfg(debug_assertions)]
 pub mod audit;
@@ -29,7 +29,7 @@ use crate::media::worker::links::Link;
 
 /// For the driver.
 impl Worker {
-    /// A link into which something was put since this was last asked: wake its other end, if that sleeps. `None` when there is no
+    /// A link into which something was put since the last call: wake its other end, if that sleeps. `None` if there are no
     /// more.
     pub fn poll_wake(&mut self) -> Option<LinkId> {
         let mut place = 0;
@@ -44,13 +44,13 @@ impl Worker {
         None
     }
 
-    /// Whether anything has come over a link that was not yet taken.
+    /// Whether a link holds messages for this worker that were not taken yet.
     pub fn has_mail(&self) -> bool {
         self.links.values().any(|link| link.end.has_mail())
     }
 
-    /// Takes what has come over the links, until `buffer` is full of packets, which must be as large as the largest. Follow with
-    /// [`Worker::forward`] over the same buffer; call again while [`Worker::has_mail`].
+    /// Takes messages from the links, until `buffer` is full of packets. The buffer must be as large as the largest packet.
+    /// Follow with [`Worker::forward`] over the same buffer. Call again while [`Worker::has_mail`].
     pub fn take_mirrored(&mut self, now: Instant, buffer: &mut [u8]) {
         let (mut filled, mut place) = (0, 0);
         while let Some(id) = self.links.at(place) {
@@ -71,9 +71,9 @@ impl Worker {
     }
 }
 
-/// Where a track is published.
+/// The side on which a track is published.
 impl Worker {
-    /// Passes a track's newest packet on to those that mirror it.
+    /// Passes a track's newest packet on to all mirrors of the track.
     pub(super) fn pass_on(&mut self, now: Instant, key: TrackKey, buffer: &[u8]) {
         let Some(track) = self.tracks.get_mut(key) else { return };
         let Some(arrival) = track.arrivals.last().copied() else {
@@ -94,7 +94,7 @@ impl Worker {
             link.wakes = true;
             self.stats.mirrored_packets += 1;
             if mirror.missed & layer != 0 {
-                // The mirror keeps up again, with a hole in the stream that nobody can ask it for.
+                // The mirror keeps up again, but its stream has a hole that no NACK can fill.
                 mirror.missed &= !layer;
                 if track.kind == Kind::Video && !arrival.entry.is_open() {
                     track.layers[usize::from(arrival.layer)].requests.want(now);
@@ -114,7 +114,7 @@ impl Worker {
         };
         for mirror in track.mirrors.iter().filter(|mirror| mirror.announced) {
             if let Some(link) = self.links.get_mut(mirror.link) {
-                // Where there is no room for it, the next report will do.
+                // If there is no room for it, the next report is enough.
                 link.send(Message::Clock {
                     track: track.id,
                     layer,
@@ -125,7 +125,7 @@ impl Worker {
         }
     }
 
-    /// Announces a track as it is now to all that have asked for its room.
+    /// Announces a track's present state over all links over which its room was asked for.
     pub(super) fn announce_track(&mut self, now: Instant, key: TrackKey) {
         let Some(track) = self.tracks.get(key) else { return };
         let Some(room) = self.rooms.get(&track.room) else {
@@ -137,7 +137,7 @@ impl Worker {
         }
     }
 
-    /// Notes that a track is not announced over a link as it is now.
+    /// Notes that a track's present state is not announced over a link.
     fn is_unannounced(&mut self, key: TrackKey, id: LinkId) {
         let (Some(track), Some(link)) = (self.tracks.get_mut(key), self.links.get_mut(id)) else {
             return;
@@ -154,7 +154,7 @@ impl Worker {
         link.unannounced.push_back(key);
     }
 
-    /// A track is no more: that is sent to those that mirror it, or it is forgotten that it was mirrored here.
+    /// Announces the end of a track to its mirrors. If the track was mirrored here, forgets it at its link.
     pub(in crate::media) fn track_ended(&mut self, now: Instant, track: &Track) {
         for mirror in &track.mirrors {
             if let Some(link) = self.links.get_mut(mirror.link)
@@ -184,7 +184,7 @@ impl Worker {
             self.is_unannounced(key, id);
         }
         self.announce(now, id);
-        // Whoever serves it with connections of its own may have publishers among them.
+        // A worker that serves the room with connections of its own may have publishers among them.
         if let Far::Worker(other) = far
             && is_served
         {
@@ -222,11 +222,11 @@ impl Worker {
     }
 }
 
-/// Where it is mirrored.
+/// The side on which a track is mirrored.
 impl Worker {
     fn receive_mirrored(&mut self, now: Instant, id: LinkId, track: TrackId, arrival: Arrival, buffer: &[u8]) {
         let Some(link) = self.links.get(id) else { return };
-        // Of a track that has ended here, with its room, before the other end heard of that.
+        // The track may have ended here, with its room, before the other end was sent that.
         let Some(&key) = link.mirrored.get(&track) else { return };
         let Some(track) = self.tracks.get_mut(key) else { return };
         let before = track.layers.len();
@@ -290,7 +290,7 @@ impl Worker {
         }
     }
 
-    /// `None` where it is about nothing that is here.
+    /// `None` if the layer is not mirrored here.
     #[expect(clippy::too_many_arguments, reason = "the fields of one message of a link")]
     fn clock_announced(
         &mut self,
@@ -309,7 +309,7 @@ impl Worker {
         Some(())
     }
 
-    /// Asks the other end of a mirrored track's link for key frames, for those layers whose turn it is.
+    /// Asks the other end of a mirrored track's link for key frames of the layers whose turn it is.
     pub(super) fn request_key_frames_over_link(&mut self, now: Instant, key: TrackKey) {
         let Some(track) = self.tracks.get_mut(key).filter(|track| track.kind == Kind::Video) else {
             return;
@@ -318,7 +318,7 @@ impl Worker {
         let Some(link) = self.links.get_mut(id) else { return };
         for (at, layer) in track.layers.iter_mut().enumerate() {
             if layer.requests.poll(now) {
-                // Where there is no room for it, it is repeated as one that the network has lost.
+                // If there is no room for it, it is repeated like a request that the network has lost.
                 link.send(Message::KeyFrame {
                     track: track.id,
                     layer: at as u8,
@@ -327,7 +327,7 @@ impl Worker {
         }
     }
 
-    /// By the clock: what did not fit into the links, and the end of those whose other end was dropped.
+    /// Sends what did not fit into the links, and ends the links whose other end was dropped. The clock calls it.
     pub(super) fn look_after_links(&mut self, now: Instant) {
         let mut place = 0;
         while let Some(id) = self.links.at(place) {
@@ -340,14 +340,14 @@ impl Worker {
         }
     }
 
-    /// Tracks of other workers.
+    /// Number of tracks that are mirrored here from other workers.
     pub(super) fn mirrored_tracks(&self) -> u64 {
         let of_workers = self.links.values().filter(|link| matches!(link.far, Far::Worker(_)));
         of_workers.map(|link| link.mirrored.len() as u64).sum()
     }
 }
 
-/// Both ways.
+/// Both sides.
 impl Worker {
     fn handle_message(&mut self, now: Instant, id: LinkId, message: Message) {
         match message {
@@ -362,18 +362,18 @@ impl Worker {
                 source,
                 clock,
             } => drop(self.clock_announced(now, id, track, layer, source, clock)),
-            // The caller knows where its bytes are.
+            // The caller takes packets itself: it knows where their bytes are.
             Message::Packet { .. } => {}
         }
     }
 
-    /// Whether anything is to be sent over a link, or a link may end without a word.
+    /// Whether anything is to be sent over a link, or a link may end without a message.
     pub(super) fn has_chores_at_links(&self) -> bool {
         let has_chores = |link: &Link| link.has_unsent() || !matches!(link.far, Far::Worker(_));
         self.links.values().any(has_chores)
     }
 
-    /// Sends what there is to send over one link, as far as there is room; the next tick goes on.
+    /// Sends what is to be announced over one link, as far as there is room. The next tick sends the rest.
     pub(super) fn announce(&mut self, now: Instant, id: LinkId) {
         let Some(link) = self.links.get_mut(id) else { return };
         while let Some(&room) = link.changed.front() {

@@ -1,11 +1,11 @@
 //! One media worker: a pure machine that owns the connections of its rooms.
 //!
-//! It is told the time, is fed datagrams and commands, and returns what to send, what happened, and when it wants to
-//! be woken. The contract: call one `handle_*`, then [`Worker::forward`] and drain [`Worker::egress`] until nothing is left, do the
-//! same with [`Worker::take_waiting`] while [`Worker::has_waiting`], then [`Worker::poll_event`], then sleep until
-//! [`Worker::poll_timeout`]. Nothing is locked, and nothing is shared but the queues of links ([`super::link`]), with other workers
-//! and with whoever else has a part in a room: what comes out of them is taken like a batch of datagrams
-//! ([`Worker::take_mirrored`]), and [`Worker::poll_wake`] says whose other end is to be woken.
+//! The caller gives it the time, datagrams and commands. It returns what to send, what happened, and when it must be called
+//! again. The contract: call one `handle_*`, then [`Worker::forward`] and drain [`Worker::egress`] until nothing is left. Do
+//! the same with [`Worker::take_waiting`] while [`Worker::has_waiting`]. Then call [`Worker::poll_event`], and sleep until
+//! [`Worker::poll_timeout`]. Nothing is locked, and only the queues of links ([`super::link`]) are shared: with other workers,
+//! and with whoever else has a part in a room. Messages from these queues are taken like a batch of datagrams
+//! ([`Worker::take_mirrored`]), and [`Worker::poll_wake`] names the links whose other end is to be woken.
 
 #[cfg(debug_assertions)]
 mod audit;
@@ -61,25 +61,25 @@ use super::track::Track;
 use crate::ids::{PeerId, RoomId, TrackId};
 use crate::media::keys::{PeerKey, SubscriptionKey, TrackKey};
 
-/// Connections of one worker. A core carries a few thousand; more only queue up before they fail. Past it, new ones are
-/// refused with [`CloseReason::Full`].
+/// Connections of one worker. A core carries a few thousand; more would only wait in queues and then fail. Beyond this number,
+/// new connections are refused with [`CloseReason::Full`].
 pub const MAX_PEERS: usize = 16_384;
 
-/// What a worker is made with.
+/// Settings with which a worker is made.
 #[derive(Clone)]
 pub struct WorkerConfig {
     pub identity: DtlsIdentity,
-    /// For clients that must begin a new association; see [`LocalEnd`](super::session::LocalEnd).
+    /// Identity for clients that must begin a new association; see [`LocalEnd`](super::session::LocalEnd).
     pub spare_identity: DtlsIdentity,
     pub max_publish_bps: u64,
     /// Packets in one GSO send; 1 without GSO.
     pub max_segments: usize,
-    /// Memory for packets that subscribers may miss; [`WORKER_CACHE_BYTES`].
+    /// Bytes for packets that subscribers may miss; [`WORKER_CACHE_BYTES`].
     pub cache_bytes: usize,
-    /// Its place among the workers.
+    /// Place of this worker among all workers.
     pub index: usize,
-    /// How many workers had this place before. With the index it is the top bits of the ids of tracks and sources, so that
-    /// those of several workers differ, and those of a worker from those of the lost one whose place it has.
+    /// Number of workers that had this place before. Index and generation are the top bits of the ids of tracks and sources, so
+    /// that no two workers give the same ids, not even a lost worker and the one in its place.
     pub generation: u8,
 }
 
@@ -93,7 +93,7 @@ impl WorkerConfig {
     }
 }
 
-/// How far [`Worker::forward`] has come: indices of the track, its subscriber, and the packet for it.
+/// Point that [`Worker::forward`] has reached: indices of the track, its subscriber, and the packet for it.
 #[derive(Clone, Copy, Default)]
 struct Forwarded {
     track: usize,
@@ -114,7 +114,7 @@ pub struct Worker {
     cache_pool: Pool,
     /// Datagrams of handshakes that wait for their turn.
     waiting: Waiting,
-    /// Memory was scarce, and caches may not grow.
+    /// Whether memory was scarce, so that caches may not grow.
     caches_cut: bool,
     /// Tracks with packets of this batch, and how far they have been forwarded.
     arrived: Vec<TrackKey>,
@@ -122,14 +122,14 @@ pub struct Worker {
     events: Events,
     links: Links,
     plans: Plans,
-    /// When the last tick was.
+    /// Time of the last tick.
     ticked: Instant,
     next_source: u64,
     next_track: u64,
     stats: Stats,
     /// RTCP packets for one connection, reused for each.
     scratch: Vec<u8>,
-    /// One compound of them while it is protected.
+    /// One compound of these packets while it is protected.
     compound: Vec<u8>,
     sequences: Vec<u16>,
 }
@@ -190,7 +190,7 @@ impl Worker {
         }
     }
 
-    /// What is to be sent now. The driver sends it and calls [`Egress::clear`].
+    /// Datagrams to send now. The driver sends them and calls [`Egress::clear`].
     pub fn egress(&mut self) -> &mut Egress {
         &mut self.egress
     }
