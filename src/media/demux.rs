@@ -1,9 +1,9 @@
-//! Which connection a datagram belongs to.
+//! The connections to which a datagram may belong.
 //!
-//! An address is known only after an authenticated connectivity check came from it; from any other address nothing but
-//! STUN is looked at. A source address can be forged, so a check is only a claim: where several connections claim an
-//! address, all are kept until one of them has proved it (see `worker/paths.rs`). Both maps are bounded by the
-//! number of connections and each connection's number of addresses.
+//! An address is known only after an authenticated connectivity check came from it. From any other address only STUN is read. A
+//! source address can be forged, so a check is only a claim: if several connections claim an address, all are kept until one of
+//! them has proved it (see `worker/paths.rs`). Both maps are bounded by the number of connections and by each connection's
+//! number of addresses.
 
 use std::net::SocketAddr;
 
@@ -14,7 +14,7 @@ use super::keys::PeerKey;
 use super::peer::ice::{PathIndex, Standing};
 use crate::ids::ParticipantId;
 
-/// What a datagram is, by its first byte (RFC 7983 §7) and, for RTCP, its second (RFC 5761 §4).
+/// The kind of a datagram, by its first byte (RFC 7983 §7) and, for RTCP, its second (RFC 5761 §4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     Stun,
@@ -34,11 +34,11 @@ pub fn classify(datagram: &[u8]) -> Class {
     }
 }
 
-/// Connections that are kept for one address. Clients have addresses of their own; behind a NAT that hands a port on, two
-/// meet for a while. More are there only where somebody claims addresses of others.
+/// Connections that are kept for one address. Clients have addresses of their own; behind a NAT that gives a port to another
+/// client, two connections share an address for a while. There are more only if somebody claims the addresses of others.
 pub const MAX_OCCUPANTS: usize = 8;
 
-/// A connection of whose client an authenticated check came from an address.
+/// A connection whose client sent an authenticated check from an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Occupant {
     pub peer: PeerKey,
@@ -47,7 +47,7 @@ pub struct Occupant {
     pub participant: ParticipantId,
 }
 
-/// All connections of one address, in the order of their first check from there; nearly always one.
+/// All connections of one address, in the order of their first check from there. Nearly always there is one.
 type Occupants = SmallVec<[Occupant; 1]>;
 
 #[derive(Default)]
@@ -65,14 +65,15 @@ impl Demux {
         self.by_ufrag.get(ufrag).copied()
     }
 
-    /// One more connection at an address. Returns the one that had to give way, if too many claim it; that can be the newcomer.
+    /// Adds a connection to an address. Returns the one that had to give way, if too many claim the address; that can be the
+    /// newcomer.
     ///
-    /// - One of the same participant that has only claimed the address gives way first: nobody gets more places by more
-    ///   connections.
-    /// - Then the oldest that has only claimed it.
-    /// - Where media comes from there for all of them, a newcomer that has its keys gives way: its own media would have made it
-    ///   known before. One that has none yet takes the place of the newest: it proves the address by its handshake, or
-    ///   gives way to the next.
+    /// - A connection of the same participant that has only claimed the address gives way first: nobody gets more places by
+    ///   more connections.
+    /// - Then the oldest connection that has only claimed it gives way.
+    /// - If media comes from there for all of them, a newcomer that has its keys gives way: its own media would have made it
+    ///   known before. A newcomer that has no keys yet takes the place of the newest that has not proved the address. It proves
+    ///   the address by its handshake, or gives way to the next newcomer.
     pub fn learn_address(
         &mut self,
         address: SocketAddr,
@@ -125,7 +126,7 @@ impl Demux {
         self.by_address.len()
     }
 
-    /// Connections at addresses, each as often as it has some. For the audit.
+    /// Connections at addresses, each as often as it has addresses. For the audit.
     #[cfg(debug_assertions)]
     pub fn claims(&self) -> usize {
         self.by_address.values().map(|occupants| occupants.len()).sum()

@@ -1,12 +1,13 @@
-//! What a worker wants sent: one buffer, and runs of equal-sized packets to the same address that one GSO send carries.
+//! The packets that a worker wants to send: one buffer, and runs of packets of one size to one address. One GSO send carries a
+//! run.
 
 use std::ops::Range;
 
 use super::peer::ice::Path;
 use super::peer::srtp::MAX_OVERHEAD;
 
-/// The buffer is handed to the driver once it holds this much: some five hundred packets, a good batch for the kernel and
-/// small enough to stay in the second-level cache.
+/// Bytes after which the driver gets the buffer: some five hundred packets. That is a good batch for the kernel, and stays in
+/// the second-level cache.
 const FLUSH_BYTES: usize = 512 * 1024;
 
 /// The largest packet that is ever written: an Ethernet frame, an RTX prefix, protection, and new header extensions.
@@ -15,7 +16,7 @@ pub const MAX_PACKET: usize = 1_500 + 2 + MAX_OVERHEAD + 64;
 /// Bytes of one GSO send: the largest UDP payload over IPv4.
 const MAX_RUN_BYTES: usize = 65_507;
 
-/// One send: `bytes` cut into segments of `segment` bytes, of which only the last may be shorter.
+/// One send: `bytes` are cut into segments of `segment` bytes. Only the last may be shorter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Send {
     pub path: Path,
@@ -35,19 +36,19 @@ pub struct Egress {
     end: usize,
     sends: Vec<Send>,
     max_segments: usize,
-    /// System calls so far, those of the present batch left out.
+    /// System calls so far, without those of the present batch.
     sent: u64,
-    /// Packets so far that found no room, or were larger than any room.
+    /// Packets so far for which there was no room, or which were larger than the room for one.
     dropped: u64,
     /// Packets so far that the driver could not send.
     refused: u64,
 }
 
 impl Egress {
-    /// `max_segments` is what one send may hold; 1 where the kernel has no GSO.
+    /// Makes an empty batch. One send has at most `max_segments` segments: one where the kernel has no GSO.
     pub fn new(max_segments: usize) -> Egress {
         let buffer = vec![0; FLUSH_BYTES + MAX_PACKET];
-        // The smallest packets that come in numbers are audio, about 100 bytes sealed.
+        // The smallest packets that come in large numbers are audio: about 100 bytes when protected.
         Egress {
             buffer,
             end: 0,
@@ -59,7 +60,7 @@ impl Egress {
         }
     }
 
-    /// Whether the driver must send before more is written.
+    /// Whether the driver must send before more packets are written.
     pub fn is_full(&self) -> bool {
         self.end >= FLUSH_BYTES || self.sends.len() + 1 >= self.sends.capacity()
     }
@@ -73,7 +74,7 @@ impl Egress {
         self.sends.is_empty()
     }
 
-    /// Room for one packet. `None` when full: the packet is lost, as if the network had dropped it, and counted.
+    /// Room for one packet. `None` if the buffer is full: the packet is lost, as if the network had dropped it, and counted.
     pub fn room(&mut self) -> Option<&mut [u8; MAX_PACKET]> {
         if self.sends.len() == self.sends.capacity() || self.end + MAX_PACKET > self.buffer.len() {
             self.dropped += 1;
@@ -82,7 +83,7 @@ impl Egress {
         self.buffer.get_mut(self.end..self.end + MAX_PACKET)?.try_into().ok()
     }
 
-    /// The first `len` bytes of the room are a packet for `path`.
+    /// Adds the first `len` bytes of the room as a packet for `path`.
     pub fn commit(&mut self, path: Path, len: usize) {
         let start = self.end;
         self.end += len;
@@ -104,7 +105,7 @@ impl Egress {
         });
     }
 
-    /// Copies a whole packet in.
+    /// Copies a whole packet into the buffer.
     pub fn push(&mut self, path: Path, packet: &[u8]) {
         if packet.is_empty() {
             return;
@@ -123,32 +124,32 @@ impl Egress {
         self.sends.iter().map(|send| (send, &self.buffer[send.bytes.clone()]))
     }
 
-    /// The kernel takes no more than this in one send.
+    /// Limits the segments of one send to what the kernel takes.
     pub fn limit_segments(&mut self, max_segments: usize) {
         self.max_segments = max_segments.clamp(1, self.max_segments);
     }
 
-    /// How many sends there have been.
+    /// Number of sends so far.
     pub fn sent(&self) -> u64 {
         self.sent
     }
 
-    /// How many packets were lost here, because the batch was full or they were too large.
+    /// Number of packets that were lost here, because the batch was full or they were too large.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// How many packets the kernel did not take.
+    /// Number of packets that the kernel did not take.
     pub fn refused(&self) -> u64 {
         self.refused
     }
 
-    /// So many packets of the batch could not be sent.
+    /// Counts packets of the batch that could not be sent.
     pub fn count_refused(&mut self, datagrams: u64) {
         self.refused += datagrams;
     }
 
-    /// Everything has been sent.
+    /// Empties the batch after everything has been sent.
     pub fn clear(&mut self) {
         self.sent += self.sends.len() as u64;
         self.end = 0;

@@ -1,9 +1,9 @@
-//! What the header extension ids of one transport mean, and what one walk over a packet's elements finds by them.
+//! The meaning of the header extension ids of one transport, and what one walk over a packet's elements finds by them.
 
 use super::rtp::{Extension, Header, MAX_EXTENSION_ID};
 
-/// The meaning of each id. An id has one meaning in all sections of a bundle (RFC 9143 §10.2), so that there is one table for a
-/// transport; an extension may have several ids.
+/// The meaning of each id. An id has one meaning in all sections of a bundle (RFC 9143 §10.2), so there is one table for a
+/// transport. An extension may have several ids.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExtensionIds([Option<Extension>; MAX_EXTENSION_ID as usize + 1]);
 
@@ -20,13 +20,13 @@ impl ExtensionIds {
         *self.0.get(usize::from(id))?
     }
 
-    /// The ids that mean something.
+    /// The ids that have a meaning.
     pub fn known(&self) -> impl Iterator<Item = (u8, Extension)> {
         let all = (0..).zip(&self.0);
         all.filter_map(|(id, meaning)| Some((id, (*meaning)?)))
     }
 
-    /// Reads a packet's elements once. Where an extension comes twice, the first counts.
+    /// Reads a packet's elements once. If an extension comes twice, the first counts.
     pub fn read<'p>(&self, header: &Header, packet: &'p [u8]) -> Marks<'p> {
         let mut marks = Marks::default();
         for (id, value) in header.elements(packet) {
@@ -54,11 +54,11 @@ impl ExtensionIds {
     }
 }
 
-/// What the server itself reads of a packet's header extensions.
+/// The header extensions that the server itself reads of a packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Marks<'p> {
     pub transport_sequence: Option<u16>,
-    /// The byte of RFC 6464.
+    /// Byte of RFC 6464.
     pub audio_level: Option<u8>,
     pub mid: Option<&'p [u8]>,
     pub rid: Option<&'p [u8]>,

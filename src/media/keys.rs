@@ -1,4 +1,4 @@
-//! The names that one worker has for what it holds. They mean nothing to another worker.
+//! The keys under which one worker finds what it has. They mean nothing to another worker.
 
 use slotmap::new_key_type;
 
@@ -6,6 +6,6 @@ new_key_type! {
     pub struct PeerKey;
     pub struct TrackKey;
     pub struct SubscriptionKey;
-    /// A link that has ended is found no more, though another may be in its place.
+    /// Key of a link. After the link has ended it finds nothing, though another link may be in its place.
     pub struct LinkId;
 }

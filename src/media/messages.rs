@@ -1,4 +1,4 @@
-//! What media workers are asked, and what they report.
+//! Commands to media workers, and their events.
 
 use std::sync::Arc;
 #[cfg(debug_assertions)]
@@ -15,7 +15,7 @@ pub enum MediaCommand {
     /// Starts a connection, or changes a live one after a new offer.
     Open(Box<PeerSpec>),
     Close(PeerId),
-    /// Changes what a slot of a connection carries: the first track of each kind of this feed, or nothing.
+    /// Changes what a slot of a connection carries: the first track of the slot's kind in this feed, or nothing.
     Fill {
         peer: PeerId,
         slot: SlotId,
@@ -25,20 +25,21 @@ pub enum MediaCommand {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MediaEvent {
-    /// DTLS is up and media can flow.
+    /// The handshake is finished and media can flow.
     Connected { peer: PeerId },
-    /// The client is not heard any more. Nothing is sent to it; its keys are kept for some minutes, for it may come back.
+    /// Nothing is received from the client any more. Nothing is sent to it. Its keys are kept for some minutes, because it may
+    /// come back.
     Suspended { peer: PeerId },
-    /// A suspended client is heard again: media flows as before.
+    /// Something is received from a suspended client again: media flows as before.
     Resumed { peer: PeerId },
-    /// The connection is gone by itself: the worker has forgotten it. Not sent in answer to [`MediaCommand::Close`].
+    /// The connection has ended by itself, and the worker has forgotten it. Not sent in answer to [`MediaCommand::Close`].
     Closed { peer: PeerId, reason: CloseReason },
-    /// First authenticated packet of a published track.
+    /// The first authenticated packet of a published track has arrived.
     TrackStarted { peer: PeerId, track: TrackId },
-    /// A worker's thread has ended: time to ask [`Media::poll_lost`](super::engine::Media::poll_lost).
+    /// A worker's thread has ended. Now [`Media::poll_lost`](super::engine::Media::poll_lost) has something to return.
     WorkerEnded { worker: WorkerId },
-    /// Something of this kind is published in no format that this client decodes, so it is not sent to it. Reported once for each
-    /// connection, kind and format, and not more often than about every ten seconds.
+    /// A publisher sends media of this kind only in a format that this client does not decode, so the client is not sent it.
+    /// Reported once for each connection, kind and format, and at most about every ten seconds.
     Undecodable {
         peer: PeerId,
         publisher: ParticipantId,
@@ -51,46 +52,47 @@ pub enum MediaEvent {
         publisher: ParticipantId,
         kind: Kind,
     },
-    /// Whoever publishes over this connection has begun to speak. Found by the clock, within about 200 ms of the first word, and
-    /// only where their client sends audio levels (RFC 6464).
+    /// The participant who publishes over this connection has begun to speak. It is found by the clock, within about 200 ms of
+    /// the first word, and only if their client sends audio levels (RFC 6464).
     SpeechBegan { peer: PeerId },
-    /// The end of [`MediaEvent::SpeechBegan`]: not within a breath of 800 ms, and not sent where the connection ends.
+    /// The end of [`MediaEvent::SpeechBegan`]. A pause of less than 800 ms does not end speech. Not sent when the connection
+    /// ends.
     SpeechEnded { peer: PeerId },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloseReason {
-    /// No sign of life for the consent time (RFC 7675), and none while it was suspended.
+    /// Nothing was received from the client for the consent time (RFC 7675), nor while it was suspended.
     ConsentExpired,
     /// ICE or DTLS did not finish in time.
     ConnectTimeout,
-    /// DTLS handshake failed.
+    /// The DTLS handshake failed.
     HandshakeFailed,
     /// The certificate's fingerprint is not the one in the offer.
     WrongFingerprint,
     /// The client sent a DTLS close_notify.
     ClosedByPeer,
-    /// The worker holds as many connections as it may.
+    /// The worker has as many connections as it may have.
     Full,
     /// A player has come to its end.
     Played,
 }
 
-/// What the thread of a worker is asked.
+/// Commands to the thread of a worker.
 pub enum DriverCommand {
     Media(MediaCommand),
-    /// From now on `far` may have a part in rooms.
+    /// Links the worker with `far`, which may have a part in rooms from now on.
     Link {
         far: Far,
         end: Box<LinkEnd>,
-        /// What wakes the other end; `None` of one that looks by a clock of its own.
+        /// The doorbell of the other end. `None` if the other end looks by a clock of its own.
         doorbell: Option<Arc<Doorbell>>,
     },
-    /// Worker `other` is lost, with what it shared.
+    /// Removes the link with a worker that is lost, and what it shared.
     Unlink {
         other: usize,
     },
-    /// Say goodbye to everybody and end the thread.
+    /// Closes all connections and ends the thread.
     Shutdown,
     #[cfg(debug_assertions)]
     Fault(Fault),
@@ -101,8 +103,8 @@ pub enum DriverCommand {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     Panic,
-    /// `run` returns an error.
+    /// An error that `run` returns.
     Error,
-    /// The thread does nothing for so long.
+    /// A time for which the thread does nothing.
     Hang(Duration),
 }

@@ -2,14 +2,14 @@
 //!
 //! ```text
 //! datagrams ─► driver ─► worker ─► demux ─► peer (ice, dtls, srtp) ─► track ─► subscription ─► egress ─► driver
-//!              socket,    pure: told the time, returns                loss,     choose,
+//!              socket,    pure: given the time, returns               loss,     choose,
 //!              clock      what to send and when to wake it            cache     rewrite, protect
 //! ```
 //!
-//! A room lives on one worker until it is large; then several serve it, each with publishers and subscribers of its own, and pass
-//! on to one another what is published on each, over [links](link). An offer (SDP) is read where it arrives, into a
-//! [`description::Description`]; negotiation is a pure function of that, on the signaling side ([`peer::negotiate`]); a worker gets its
-//! result as [`session::PeerSpec`].
+//! A room lives on one worker until it is large. Then several workers serve it. Each has publishers and subscribers of its own,
+//! and the workers send what is published to each other over [links](link). An offer (SDP) is read where it arrives, into a
+//! [`description::Description`]. Negotiation is a pure function of that, on the signaling side ([`peer::negotiate`]). A worker
+//! gets its result as [`session::PeerSpec`].
 
 mod addresses;
 mod agenda;

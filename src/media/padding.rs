@@ -4,12 +4,12 @@ use smallvec::SmallVec;
 
 use super::packet::Arrival;
 
-/// The most padding that a packet gets: two per cent of a full one. What a send costs beside its bytes would pay for
-/// more; the subscriber's network would not.
+/// The most padding that a packet gets: two per cent of a full packet. More would still cost the server less than another send,
+/// but it would load the subscriber's network.
 const MAX_PADDING: usize = 24;
 
-/// Chooses padding so that the packets of one frame leave in one GSO send, whose segments must be equally long but for
-/// the last, which may be shorter. Senders split a frame into packets that differ by a byte or so.
+/// Chooses padding so that the packets of one frame leave in one GSO send. The segments of a send must have one length, only
+/// the last may be shorter. Senders split a frame into packets whose lengths differ by a byte or so.
 pub fn level(arrivals: &mut [Arrival], layer: u8) {
     let len = |arrival: &Arrival| arrival.end - arrival.start;
     let mut group: SmallVec<[usize; 64]> = SmallVec::new();
@@ -83,7 +83,7 @@ mod tests {
     fn packets_that_differ_much_are_left_alone() {
         assert_eq!(padding(&[1_100, 300, 1_100]), [0, 0, 0]);
         assert_eq!(padding(&[1_100, 1_099, 1_100, 300, 301, 302]), [0, 1, 0, 2, 1, 0]);
-        // Within reach of its neighbours each, but not of all.
+        // Each is within reach of its neighbours, but not of all others.
         assert_eq!(padding(&[1_100, 1_080, 1_060]), [0, 0, 0]);
     }
 

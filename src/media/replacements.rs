@@ -1,12 +1,13 @@
-//! How often a lost worker is replaced.
+//! The limit on how often a lost worker is replaced.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Replacements of one worker within [`PERIOD`]. More would spend the machine on a worker that dies of everything it is
-/// given; fewer would leave it out for a minute because of one bad call.
+/// Replacements of one worker within [`PERIOD`]. More would spend the machine on a worker that dies of everything that it gets;
+/// fewer would leave its place empty for a minute because of one bad call.
 const MOST: usize = 3;
-/// The time in which they count: so long at most is a worker left out before it is tried again.
+/// The time in which replacements count. This is also the longest time for which a worker's place stays empty before the next
+/// try.
 const PERIOD: Duration = Duration::from_secs(60);
 
 /// The latest replacements of one worker.
@@ -16,7 +17,7 @@ pub struct Replacements {
 }
 
 impl Replacements {
-    /// Whether the worker may be replaced now; if so, this counts as one.
+    /// Whether the worker may be replaced now. If so, this counts as a replacement.
     pub fn may(&mut self, now: Instant) -> bool {
         let is_over = |time: &Instant| now.saturating_duration_since(*time) >= PERIOD;
         while self.times.front().is_some_and(is_over) {

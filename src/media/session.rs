@@ -1,5 +1,5 @@
-//! What a negotiation settles, as plain values: made by [`super::peer::negotiate`] on the signaling side,
-//! carried out by the worker. Nothing here is text any more and nothing is shared.
+//! The result of a negotiation, as plain values. [`super::peer::negotiate`] makes it on the signaling side, and the worker
+//! carries it out. It has no texts of an offer, and nothing in it is shared.
 
 use std::net::SocketAddr;
 
@@ -17,25 +17,25 @@ pub struct PeerSpec {
     pub peer: PeerId,
     pub participant: ParticipantId,
     pub room: RoomId,
-    /// The other workers that serve the room, which this one's is to share it with.
+    /// The other workers that serve the room. This connection's worker shares the room with them.
     pub others: SmallVec<[WorkerId; 1]>,
-    /// At least one, each with another number.
+    /// Transports of the connection; at least one, each with a number of its own.
     pub transports: SmallVec<[TransportSpec; 1]>,
-    /// The answer has the fingerprint of our other certificate; see [`LocalEnd::spare_fingerprint`].
+    /// Whether the answer has the fingerprint of our other certificate; see [`LocalEnd::spare_fingerprint`].
     pub spare_certificate: bool,
     pub sections: Vec<MediaSection>,
 }
 
-/// ICE and DTLS of the sections that share a transport: those of a BUNDLE group (RFC 9143), or one that is in none.
+/// ICE and DTLS of the sections that share a transport: the sections of a BUNDLE group (RFC 9143), or one that is in no group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransportSpec {
-    /// The place among the transports of the connection, for as long as it has this transport.
+    /// The transport's place among those of the connection. It stays the same for as long as the connection has the transport.
     pub number: u8,
     pub local_ufrag: String,
     pub local_pwd: String,
     pub remote_ufrag: String,
     pub remote_pwd: String,
-    /// Acceptable certificate hashes (RFC 8122), from `a=fingerprint`; at least one.
+    /// Certificate hashes that are accepted (RFC 8122), from `a=fingerprint`; at least one.
     pub remote_fingerprints: Vec<Fingerprint>,
     pub dtls_role: DtlsRole,
 }
@@ -60,7 +60,7 @@ pub enum DtlsRole {
     Server,
 }
 
-/// One accepted m-line. Rejected ones (and data) exist only in the answer's text.
+/// One accepted m-line. Rejected m-lines, and data, exist only in the answer's text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MediaSection {
     pub mid: SmallVec<[u8; 16]>,
@@ -69,25 +69,27 @@ pub struct MediaSection {
     pub kind: Kind,
     /// The name of the track that the client publishes in this section. `None` if it does not send.
     pub up: Option<TrackName>,
-    /// What we send in this section. `None` if we do not send: the section is on hold, or there is nothing to send.
+    /// The source of what we send in this section. `None` if we do not send: the section is on hold, or there is nothing to
+    /// send.
     pub down: Option<Down>,
-    /// In the order of the offer's preference.
+    /// Codecs of the section, in the order of the answer.
     pub codecs: SmallVec<[NegotiatedCodec; 8]>,
-    /// RFC 8285 ids that both sides use in this section; each is 1 to 14, or up to 31 where two-byte headers are allowed.
+    /// Header extensions by the ids (RFC 8285) that both sides use in this section. Each id is 1 to 14, or up to 31 where
+    /// two-byte headers are allowed.
     pub extensions: SmallVec<[(u8, Extension); 8]>,
-    /// The id under which the client reads transport-wide numbers of what we send; `None` where it does not.
+    /// The id under which the client reads transport-wide numbers of what we send. `None` if it does not read them.
     pub number_id: Option<u8>,
-    /// SSRCs the client announced with `a=ssrc`, in order; empty where it relies on mid and rid.
+    /// SSRCs that the client announced with `a=ssrc`, in order; empty if it relies on mid and rid.
     pub remote_ssrcs: SmallVec<[RemoteSsrc; 4]>,
-    /// Simulcast rids in the order of `a=simulcast:send` (not ordered by quality: that is learned from the packets).
+    /// Simulcast rids in the order of `a=simulcast:send`. That is not the order of quality, which the packets show.
     pub rids: SmallVec<[SmallVec<[u8; 16]>; 3]>,
-    /// What we send with, chosen once for the life of the section; kept on re-offers.
+    /// SSRC under which we send. It is chosen once for the life of the section, and kept on re-offers.
     pub local_ssrc: u32,
     pub local_rtx_ssrc: u32,
 }
 
-/// A media SSRC of the client and its RTX companion (`a=ssrc-group:FID`).
-/// Several in one section are simulcast layers (`a=ssrc-group:SIM`), in the order of the group.
+/// A media SSRC of the client and the SSRC of its retransmissions (`a=ssrc-group:FID`). Several in one section are simulcast
+/// layers (`a=ssrc-group:SIM`), in the order of the group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RemoteSsrc {
     pub ssrc: u32,
@@ -103,7 +105,7 @@ pub struct NegotiatedCodec {
     pub feedback: Feedback,
 }
 
-/// `a=rtcp-fb` that both sides keep to.
+/// The kinds of feedback (`a=rtcp-fb`) that both sides use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Feedback {
     pub nack: bool,
@@ -113,13 +115,14 @@ pub struct Feedback {
     pub remb: bool,
 }
 
-/// What our side of every answer says, the same for all peers of one worker.
+/// Our side of every answer. It is the same for all peers of one worker.
 #[derive(Clone, Debug)]
 pub struct LocalEnd {
     /// SHA-256 of the process's DTLS certificate.
     pub fingerprint: [u8; 32],
-    /// That of another certificate. A client keeps a DTLS association for as long as the fingerprint stays the same
-    /// (RFC 8842 §4): one whose keys we no longer have is answered with the other, and begins anew.
+    /// SHA-256 of another certificate. A client keeps a DTLS association for as long as the fingerprint stays the same (RFC
+    /// 8842 §4). If we no longer have the keys of an association, the answer has the other fingerprint, and the client begins a
+    /// new one.
     pub spare_fingerprint: [u8; 32],
     /// Host candidates, best first. Never empty.
     pub candidates: Vec<SocketAddr>,

@@ -1,52 +1,52 @@
-//! Whether a subscription can carry anything: what is published may be in no format that its subscriber decodes. Decided by
-//! the clock, from what was last received, so that the packet path has nothing to do for it.
+//! Whether a subscription can carry anything: a feed may be published only in formats that its subscriber does not decode. The
+//! clock decides it, from what was last received, so the packet path has nothing to do for it.
 
 use std::time::{Duration, Instant};
 
 use super::codec::Codec;
 use crate::ids::ParticipantId;
 
-/// The least time between two reports about one connection and one kind. A publisher may change its format with each packet: a
-/// shorter time would let it fill logs and queues. With a longer one, people who watch a publisher that changes twice would
-/// not be told for long.
+/// The least time between two reports about one connection and one kind. A publisher may change its format with each packet, so
+/// a shorter time would let it fill logs and queues. After a longer time, people who watch a publisher that changes twice would
+/// learn of it late.
 const REPORT_AGAIN: Duration = Duration::from_secs(10);
 
-/// What somebody publishes and the client of a connection cannot decode.
+/// Media that a participant publishes and that the client of a connection cannot decode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Undecodable {
     pub publisher: ParticipantId,
     pub codec: Codec,
 }
 
-/// What was last reported of the sound, or of the pictures, of one connection.
+/// The last report about the sound, or about the pictures, of one connection.
 #[derive(Debug, Default)]
 pub struct DecodingReports {
     undecodable: Option<Undecodable>,
     quiet_until: Option<Instant>,
-    /// Something that cannot be decoded was sent when it was last looked at.
+    /// Whether something that cannot be decoded was sent at the last look.
     seen: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     Undecodable(Undecodable),
-    /// What was last reported is over: another format is sent, another is decoded, or nothing is sent.
+    /// The last report no longer holds: another format is sent, another one is decoded, or nothing is sent.
     Decodable(Undecodable),
 }
 
 impl DecodingReports {
-    /// The last report, if it stands.
+    /// The last report, if it still holds.
     pub fn standing(&self) -> Option<Undecodable> {
         self.undecodable
     }
 
-    /// Whether there may be something to report soon, though nothing happens: what was reported may be over, and what was not
-    /// reported yet may have to wait.
+    /// Whether there may be something to report soon, even if nothing happens: the last report may no longer hold, and a new
+    /// one may have to wait.
     pub fn are_followed(&self) -> bool {
         self.seen || self.undecodable.is_some()
     }
 
-    /// Takes note of what is sent now that the subscriber cannot decode, if anything; returns what is to be reported.
+    /// Notes what is sent now that the subscriber cannot decode, if anything. Returns what is to be reported.
     pub fn observe(&mut self, now: Instant, undecodable: Option<Undecodable>) -> Option<Change> {
         self.seen = undecodable.is_some();
         if undecodable == self.undecodable {
@@ -57,7 +57,7 @@ impl DecodingReports {
         }
         let before = std::mem::replace(&mut self.undecodable, undecodable);
         match (before, undecodable) {
-            // The former publisher learns that it is over; the other one's turn is next.
+            // The former publisher is sent that their report is over. The other one follows at the next look.
             (Some(before), now) if now.is_none_or(|now| now.publisher != before.publisher) => {
                 self.undecodable = None;
                 Some(Change::Decodable(before))
