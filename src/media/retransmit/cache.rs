@@ -1,4 +1,4 @@
-//! The packets of one incoming stream that are kept for subscribers who miss them.
+//! The packets of one incoming stream that are kept for subscribers who miss some.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -6,30 +6,30 @@ use std::time::{Duration, Instant};
 use super::pool::{Chunk, Pool};
 use crate::media::rtp::sequence_distance;
 
-/// A packet is of use for so long: a viewer asks for it within some milliseconds, and again after each round trip that brought
-/// nothing. Over a path of 250 ms, around half the earth, that is the third time that it asks, and its picture has stood still
-/// for a second. A longer time brings back what comes too late to be shown, for memory that grows with it: at 2.5 Mb/s
-/// 300 KiB for each second. A shorter one would leave those on long paths a single attempt.
+/// Time for which a packet is of use: a viewer asks for it within some milliseconds, and again after each round trip that
+/// brought nothing. Over a path of 250 ms, around half the earth, that makes three requests, and the picture has stood still
+/// for a second. After a longer time a packet comes too late to be shown, and the memory for it grows: at 2.5 Mb/s 300 KiB for
+/// each second. A shorter time would leave viewers on long paths a single request.
 const KEPT_FOR: Duration = Duration::from_secs(1);
 
-/// So many of the newest packets are kept however old they are: of a screen that sends a packet now and then a viewer may notice
-/// late that one is missing, by the next one.
+/// Number of the newest packets that are kept however old they are. If a screen sends a packet only now and then, a viewer
+/// notices late, by the next packet, that one is missing.
 const KEPT_AT_LEAST: u64 = 64;
 
-/// Chunks whose packets are all too old, beyond the one that is filled next, after which one is given back: a key frame after
-/// small ones needs them again, and taking one is a call to the system.
+/// Chunks whose packets are all too old, beside the one that is filled next. If there are more, one is given back. Spare chunks
+/// are kept because a key frame after small frames needs them again, and each new one costs a system call.
 const SPARE_CHUNKS: usize = 2;
 
-/// The last packets of one incoming stream, unprotected, by sequence number: one behind the other in chunks of memory, of
-/// which the oldest makes room for the next when all its packets are too old, or when there is no other. So a stream of
-/// small packets holds little, and one that steadily goes on allocates nothing.
+/// The last packets of one incoming stream, unprotected, by sequence number. They stand one behind the other in chunks of
+/// memory. The oldest chunk is used again when all its packets are too old, or when there is no other one. So a stream of small
+/// packets takes little memory, and a steady stream allocates nothing.
 pub struct PacketCache {
-    /// By extended sequence number modulo their count. Empty before the first packet.
+    /// Packets by extended sequence number modulo `slots`. Empty before the first packet.
     entries: Vec<Entry>,
     slots: u64,
-    /// Oldest first.
+    /// Chunks with packets, oldest first.
     pages: VecDeque<Page>,
-    /// The number of the first of [`Self::pages`]; the others count on.
+    /// Number of the first of [`Self::pages`]; the others have the next numbers.
     first_page: u32,
     pages_max: usize,
     chunk_bytes: usize,
@@ -38,7 +38,7 @@ pub struct PacketCache {
     is_empty: bool,
 }
 
-/// Where a packet is. A length of zero is an empty slot.
+/// The place of a packet. A length of zero is an empty slot.
 #[derive(Clone, Copy, Default)]
 struct Entry {
     extended: u64,
@@ -52,22 +52,22 @@ struct Page {
     used: usize,
     /// Extended number of its newest packet.
     newest: u64,
-    /// When the last one was stored in it.
+    /// Time at which the last packet was stored in it.
     filled: Option<Instant>,
 }
 
 // Offsets and lengths are 16 bits.
 const _: () = assert!(PacketCache::PACKET_BYTES < 1 << 16);
 
-/// No slot may stand for two sequence numbers that [`sequence_distance`] can both reach.
+/// At most this many slots: no slot may stand for two sequence numbers that [`sequence_distance`] can both reach.
 const SLOTS_MAX: usize = 1 << 15;
 
-/// From one stream to the next, further than any distance between two sequence numbers.
+/// Distance from one stream to the next. It is greater than any distance between two sequence numbers.
 const FAR: u64 = 1 << 17;
 
 impl PacketCache {
-    /// `slots` packets at most, rounded up to a power of two; no more than 32,768. They stand in chunks of `chunk_bytes`, of which one
-    /// holds a packet at least, and no more than 64 KiB.
+    /// Makes a cache of at most `slots` packets, rounded up to a power of two, and no more than 32,768. They stand in chunks of
+    /// `chunk_bytes`: at least the length of two packets, and no more than 64 KiB.
     pub fn new(slots: usize, chunk_bytes: usize) -> PacketCache {
         PacketCache {
             entries: Vec::new(),
@@ -81,10 +81,11 @@ impl PacketCache {
         }
     }
 
-    /// An Ethernet frame's worth: what a publisher can send without IP fragments.
+    /// The greatest length of a packet: an Ethernet frame, which is what a publisher can send without IP fragments.
     pub const PACKET_BYTES: usize = 1_500;
 
-    /// Larger packets are not kept, nor those that are older than the newest by as many as there are slots.
+    /// Stores a packet. It is not kept if it is larger than [`Self::PACKET_BYTES`], or older than the newest by the number of
+    /// slots or more.
     pub fn store(&mut self, now: Instant, sequence: u16, packet: &[u8], pool: &mut Pool) {
         if packet.is_empty() || packet.len() > Self::PACKET_BYTES {
             return;
@@ -94,7 +95,7 @@ impl PacketCache {
             self.newest = (self.newest & !0xFFFF) + FAR + u64::from(sequence);
             if self.entries.is_empty() {
                 self.entries = vec![Entry::default(); self.slots as usize];
-                // As many as its packets can fill, and the one that is being filled.
+                // As many chunks as the packets can fill, and the one that is being filled.
                 let full = (self.slots as usize * Self::PACKET_BYTES).div_ceil(self.chunk_bytes - Self::PACKET_BYTES);
                 self.pages.reserve(full + 1);
             }
@@ -125,9 +126,9 @@ impl PacketCache {
         };
     }
 
-    /// Makes the last page an empty one. False if there is no memory at all.
+    /// Adds an empty page behind the last one. False if there is no memory at all.
     fn turn_page(&mut self, now: Instant, pool: &mut Pool) -> bool {
-        // The first one that is not old ends it: they follow one another.
+        // Pages follow one another in time, so all pages after the first one that is not old are not old either.
         let old = self.pages.iter().take_while(|page| self.is_old(now, page)).count();
         if old > 1 + SPARE_CHUNKS {
             self.shrink(self.pages.len() - 1, pool);
@@ -152,7 +153,7 @@ impl PacketCache {
         true
     }
 
-    /// Whether nobody needs any of a page's packets.
+    /// Whether nobody needs any packet of a page.
     fn is_old(&self, now: Instant, page: &Page) -> bool {
         let is_over = |filled| now.saturating_duration_since(filled) >= KEPT_FOR;
         let behind = self.newest.saturating_sub(page.newest);
@@ -174,24 +175,24 @@ impl PacketCache {
         page.chunk.get(offset..offset + usize::from(entry.len))
     }
 
-    /// Forgets all packets, for a sender that restarted: its new numbers would stand beside the old ones.
-    /// Keeps the memory.
+    /// Forgets all packets, because the sender has restarted: its new numbers would stand beside the old ones. Keeps the
+    /// memory.
     pub fn clear(&mut self) {
         self.is_empty = true;
     }
 
-    /// Bytes of memory that it holds.
+    /// Bytes of memory that the cache has.
     pub fn held(&self) -> usize {
         self.pages.len() * self.chunk_bytes
     }
 
-    /// From now on it holds at most `bytes`; its oldest packets go where that is less than it has.
+    /// Limits the memory of the cache to `bytes`. If it has more, its oldest packets are removed.
     pub fn limit(&mut self, bytes: usize, pool: &mut Pool) {
         self.pages_max = bytes / self.chunk_bytes;
         self.shrink(self.pages_max, pool);
     }
 
-    /// Forgets all packets and gives the memory back; the next packet takes some anew.
+    /// Forgets all packets and gives the memory back. The next packet takes new memory.
     pub fn release(&mut self, pool: &mut Pool) {
         self.is_empty = true;
         self.shrink(0, pool);
@@ -275,7 +276,7 @@ mod tests {
     fn a_packet_of_the_last_turn_of_sequence_numbers_is_not_taken_for_this_ones() {
         let mut cache = PacketCache::new(16, CHUNK_BYTES);
         store(&mut cache, [5]);
-        // All slots but that of 5 are written again on the way around.
+        // All slots except the one of packet 5 are written again in the next turn.
         for sequence in (6..=u16::MAX).chain(0..5).filter(|sequence| sequence % 16 != 5) {
             store(&mut cache, [sequence]);
         }
@@ -405,7 +406,8 @@ mod tests {
         assert!(first.packet(299).is_none() && first.packet(300).is_none());
     }
 
-    /// A stream of so many packets a second for so long, after which its numbers go on at the returned one.
+    /// A stream with a number of packets a second for a number of milliseconds. Its numbers continue at the one that is
+    /// returned.
     fn steady(
         cache: &mut PacketCache,
         pool: &mut Pool,

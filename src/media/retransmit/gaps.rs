@@ -1,30 +1,32 @@
-//! The packets that are missing from one stream, and when each is to be asked for (RFC 4585 §6.2.1).
+//! The packets that are missing from one stream, and when to ask for each of them (RFC 4585 §6.2.1).
 
 use std::time::{Duration, Instant};
 
-/// Gaps followed at once: a second of video at 2.5 Mbit/s. Asking for more would bring back a burst larger than the
-/// key frame that starts anew without them; with fewer a short outage of a large stream would cost a key frame.
+/// Gaps followed at the same time: a second of video at 2.5 Mbit/s. With more, the answer would be a burst larger than the key
+/// frame that makes them needless; with fewer, a short outage of a large stream would cost a key frame.
 const GAPS_MAX: usize = 256;
 
-/// A packet is taken for late, not lost, for this long: reordering happens within a network's burst, not over more.
+/// Time for which a packet counts as late, not lost: networks reorder packets within a burst, not over more.
 const REORDER_WAIT: Duration = Duration::from_millis(5);
 
-/// So many newer packets end the wait: a stream that goes on without the missing one has lost it (RFC 5681 §3.2 takes
+/// Newer packets that end this wait: if a stream goes on without the missing packet, the packet is lost (RFC 5681 §3.2 uses
 /// three as well).
 const REORDER_PACKETS: u32 = 3;
 
-/// Asking more often than this would ask for what is already under way, even next door.
+/// The shortest time between two requests. After a shorter one the answer to the last request may still be on its way, even
+/// from the next house.
 const INTERVAL_MIN: Duration = Duration::from_millis(20);
 
-/// Eight requests lost or unanswered mean that the sender no longer has the packet, or that there is no way through.
+/// Requests for one packet. If eight requests are lost or not answered, the sender no longer has the packet, or nothing gets
+/// through.
 const REQUESTS_MAX: u8 = 8;
 
 #[derive(Clone, Copy, Debug)]
 struct Gap {
     sequence: u64,
-    /// The last request, or when the gap was seen if there was none.
+    /// Time of the last request; before the first one, the time at which the gap was seen.
     since: Instant,
-    /// [`Gaps::newer_packets`] when the gap was seen.
+    /// Value of [`Gaps::newer_packets`] when the gap was seen.
     seen_at_packet: u32,
     requests: u8,
 }
@@ -35,7 +37,7 @@ impl Gap {
         if self.requests > 0 {
             return waited >= interval;
         }
-        // The packet that showed the gap is the first newer one.
+        // The packet by which the gap was seen is the first newer one.
         let newer = newer_packets.wrapping_sub(self.seen_at_packet).wrapping_add(1);
         newer >= REORDER_PACKETS || waited >= REORDER_WAIT
     }
@@ -45,15 +47,15 @@ impl Gap {
 #[derive(Debug, Default)]
 pub struct Gaps {
     gaps: Vec<Gap>,
-    /// Counts packets that advanced the stream.
+    /// Number of packets that advanced the stream.
     newer_packets: u32,
     gave_up: bool,
-    /// When the next of them is to be asked for; no later, while any is pending.
+    /// Time of the next request, or a time before it, while any packet is missing.
     next: Option<Instant>,
 }
 
 impl Gaps {
-    /// The stream advanced past `missing` packets that begin with `first`.
+    /// Notes that the stream advanced past `missing` packets, of which the first has the number `first`.
     pub fn advanced(&mut self, now: Instant, first: u64, missing: u16) {
         self.newer_packets = self.newer_packets.wrapping_add(1);
         if missing == 0 {
@@ -67,7 +69,7 @@ impl Gaps {
             return;
         }
         if self.gaps.capacity() < GAPS_MAX {
-            // Once in a stream's life: later gaps find the room made.
+            // Allocates once in a stream's life: later gaps use the same memory.
             self.gaps.reserve_exact(GAPS_MAX);
         }
         let asks = now + REORDER_WAIT;
@@ -92,18 +94,18 @@ impl Gaps {
         self.next = None;
     }
 
-    /// Whether [`Self::due`] may have anything to tell, now or later.
+    /// Whether [`Self::due`] may have something to do, now or later.
     pub fn is_pending(&self) -> bool {
         !self.gaps.is_empty() || self.gave_up
     }
 
-    /// When to call [`Self::due`] next: nothing is to be asked for earlier.
+    /// Time at which to call [`Self::due`] next: there are no earlier requests.
     pub fn next(&self) -> Option<Instant> {
         self.next.filter(|_| self.is_pending())
     }
 
-    /// Calls `ask` for each gap that is due, ascending; gives up on those before `oldest` and on those asked for often
-    /// enough. True if any was given up on since the last call.
+    /// Calls `ask` for each gap that is due, ascending. Gives up gaps before `oldest`, and gaps after their last request. True
+    /// if any was given up since the last call.
     pub fn due(&mut self, now: Instant, interval: Duration, oldest: u64, mut ask: impl FnMut(u16)) -> bool {
         let mut gave_up = std::mem::take(&mut self.gave_up);
         self.next = None;

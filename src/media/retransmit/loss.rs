@@ -1,25 +1,25 @@
-//! What arrives of one RTP stream and what does not: extended sequence numbers, reports (RFC 3550 appendix A), and
-//! which packets to ask for again.
+//! The packets of one RTP stream that arrive and that do not: extended sequence numbers, reports (RFC 3550 appendix A), and the
+//! packets to ask for again.
 
 use std::time::{Duration, Instant};
 
 use super::gaps::Gaps;
 use crate::media::rtp::sequence_distance;
 
-/// A larger step forward is no loss but a sender that restarted (RFC 3550 A.1 takes the same): 12 s of video at
-/// 250 packets a second. No less, or an outage would forget the statistics; no more, or half the sequence space
-/// would not tell forward from back.
+/// The greatest step forward that is loss (RFC 3550 A.1 has the same): 12 s of video at 250 packets a second. A larger step
+/// means that the sender restarted. With a smaller limit, an outage would end the statistics. With a larger one, half of the
+/// sequence numbers would not show whether a step goes forward or back.
 const MAX_DROPOUT: i16 = 3_000;
 
-/// How far back a packet is known to be seen or missing: 4 s of video at 250 packets a second, longer than a
-/// retransmission takes, in 128 bytes. RFC 3550's MAX_MISORDER of 100 is too short for retransmissions.
+/// Packets that are known to be seen or missing: the last 4 s of video at 250 packets a second, longer than a retransmission
+/// takes, in 128 bytes. RFC 3550's MAX_MISORDER of 100 is too short for retransmissions.
 const WINDOW: u64 = 1_024;
 
-/// A timestamp that jumps further against the clock than this, in seconds, is no jitter but a new time line.
+/// The greatest jump of a timestamp against the clock, in seconds, that is jitter. A larger one begins a new time line.
 const JITTER_JUMP_SECS: u32 = 5;
 
-/// Follows one incoming RTP stream (one SSRC): extended sequence numbers, loss, jitter (RFC 3550 appendix A), and
-/// which packets to ask for again (RFC 4585 §6.2.1).
+/// Follows one incoming RTP stream (one SSRC): extended sequence numbers, loss, jitter (RFC 3550 appendix A), and the packets
+/// to ask for again (RFC 4585 §6.2.1).
 #[derive(Debug)]
 pub struct LossTracker {
     clock_rate: u32,
@@ -27,36 +27,36 @@ pub struct LossTracker {
     gaps: Gaps,
 }
 
-/// Since the first packet, or the last restart.
+/// State since the first packet, or since the last restart.
 #[derive(Debug)]
 struct Stream {
-    /// Extended sequence numbers are one cycle ahead of what reports say, so that packets before the first one have
-    /// a number too.
+    /// Extended number of the newest packet. These numbers are one cycle ahead of those in reports, so that packets before the
+    /// first one have a number too.
     highest: u64,
     base: u64,
-    /// One bit for each of the last [`WINDOW`] sequence numbers: seen.
+    /// One bit for each of the last [`WINDOW`] sequence numbers: whether it was seen.
     seen: [u64; WINDOW as usize / 64],
     received: u64,
     expected_prior: u64,
     received_prior: u64,
-    /// After a wild packet: what would confirm that the sender restarted there.
+    /// The sequence number that, after a packet far away from all others, would confirm that the sender restarted there.
     restart_at: Option<u16>,
     jitter: Jitter,
 }
 
 const ONE_CYCLE: u64 = 1 << 16;
 
-/// What [`LossTracker::received`] made of a packet.
+/// The result of [`LossTracker::received`] for a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrival {
-    /// The newest so far; `missing` packets were skipped before it.
+    /// The newest packet so far; `missing` packets were skipped before it.
     Newest { missing: u16 },
-    /// An older one that was missing: late, or sent again.
+    /// An older packet that was missing: it is late, or was sent again.
     Filled,
-    /// Seen already, too old to tell, or a single one far away from all others.
+    /// A packet that was seen before, is too old to tell, or is a single one far away from all others.
     Duplicate,
-    /// A jump too far to be loss (RFC 3550 A.1 MAX_DROPOUT), and a second packet that confirms it: the sender
-    /// restarted; everything before is forgotten.
+    /// A second packet that confirms a jump too far to be loss (RFC 3550 A.1 MAX_DROPOUT): the sender restarted. Everything
+    /// before is forgotten.
     Restarted,
 }
 
@@ -64,10 +64,10 @@ pub enum Arrival {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reception {
     pub fraction_lost: u8,
-    /// 24-bit signed, clamped.
+    /// A signed number of 24 bits, clamped.
     pub cumulative_lost: i32,
     pub extended_highest_sequence: u32,
-    /// In RTP timestamp units.
+    /// Jitter in RTP timestamp units.
     pub jitter: u32,
 }
 
@@ -80,7 +80,8 @@ impl LossTracker {
         }
     }
 
-    /// `repaired` packets (from RTX) count neither for jitter nor, where they fill a gap, as loss.
+    /// Notes a packet. One that is `repaired` (from RTX) does not count for jitter; if it fills a gap, it does not count as
+    /// loss.
     pub fn received(&mut self, now: Instant, sequence: u16, timestamp: u32, repaired: bool) -> Arrival {
         let Some(stream) = &mut self.stream else {
             let stream = self.stream.insert(Stream::starting(sequence));
@@ -105,7 +106,7 @@ impl LossTracker {
                     Arrival::Duplicate
                 }
             }
-            // A sender may repeat packets from long ago to probe for bandwidth: that is no restart.
+            // A sender may repeat packets from long ago to probe for bandwidth. That is no restart.
             _ if repaired => return Arrival::Duplicate,
             _ if stream.restart_at != Some(sequence) => {
                 stream.restart_at = Some(sequence.wrapping_add(1));
@@ -124,33 +125,33 @@ impl LossTracker {
         arrival
     }
 
-    /// `sequence` of a packet near the newest, counted on over all turns of the sequence numbers. It goes on without
-    /// jumps until [`Arrival::Restarted`].
+    /// The extended number of a packet near the newest one: `sequence`, counted on over all turns of the sequence numbers. It
+    /// goes on without jumps until [`Arrival::Restarted`].
     pub fn extended(&self, sequence: u16) -> u64 {
         let highest = self.stream.as_ref().map_or(ONE_CYCLE, |stream| stream.highest);
         highest.wrapping_add_signed(i64::from(sequence_distance(sequence, highest as u16)))
     }
 
-    /// Sequence numbers to ask for now, each at most every `interval` (about a round trip) and a bounded number of
-    /// times; `ask` is called in ascending order. True if one was given up on: a key frame is then needed.
+    /// Calls `ask` for the sequence numbers to ask for now, in ascending order: each at most every `interval` (about a round
+    /// trip), and a bounded number of times. True if a packet was given up: then a key frame is needed.
     pub fn due_nacks(&mut self, now: Instant, interval: Duration, ask: impl FnMut(u16)) -> bool {
-        // Older ones could come, but would not be told from duplicates.
+        // Older packets could still come, but nothing would show whether they are duplicates.
         let oldest = self.stream.as_ref().map_or(0, |stream| stream.highest + 1 - WINDOW);
         self.gaps.due(now, interval, oldest, ask)
     }
 
-    /// Whether any packet is missing that will be asked for, or was given up on: whether [`Self::due_nacks`] may have
-    /// anything to tell, now or later.
+    /// Whether a packet is missing that will be asked for, or was given up: whether [`Self::due_nacks`] may have something to
+    /// do, now or later.
     pub fn has_gaps(&self) -> bool {
         self.gaps.is_pending()
     }
 
-    /// When [`Self::due_nacks`] has something to tell next.
+    /// Time at which [`Self::due_nacks`] has something to do next.
     pub fn next_nack(&self) -> Option<Instant> {
         self.gaps.next()
     }
 
-    /// Closes one reporting interval (fraction lost is since the last call).
+    /// Ends one reporting interval: the fraction lost is that since the last call.
     pub fn report(&mut self) -> Reception {
         self.stream.as_mut().map(Stream::report).unwrap_or_default()
     }
@@ -192,13 +193,13 @@ impl Stream {
         }
     }
 
-    /// True if a packet of the window had not been seen.
+    /// Notes a packet of the window. True if it had not been seen.
     fn fill(&mut self, sequence: u64) -> bool {
         if self.seen[word(sequence)] & bit(sequence) != 0 {
             return false;
         }
         self.mark_seen(sequence);
-        // What overtook the first packet was never expected: it fills no loss.
+        // A packet that the first one has overtaken was never expected, so it fills no loss.
         self.received += u64::from(sequence > self.base);
         true
     }
@@ -238,17 +239,17 @@ fn bit(sequence: u64) -> u64 {
 #[derive(Debug, Default)]
 struct Jitter {
     last: Option<Timed>,
-    /// In sixteenths of a timestamp unit.
+    /// Jitter in sixteenths of a timestamp unit.
     scaled: u32,
 }
 
 /// The last packet.
 #[derive(Clone, Copy, Debug)]
 struct Timed {
-    /// The first arrival, which is the zero of the arrival clock.
+    /// Time of the first arrival, which is the zero of the arrival clock.
     zero: Instant,
     at: Instant,
-    /// Its arrival, and its transit time, in timestamp units.
+    /// Its arrival and its transit time, in timestamp units.
     arrival: u32,
     transit: u32,
 }
@@ -256,7 +257,7 @@ struct Timed {
 impl Jitter {
     fn received(&mut self, now: Instant, timestamp: u32, clock_rate: u32) {
         let arrival = match self.last {
-            // Packets of a batch have one time, which is converted once.
+            // Packets of a batch have the same time, which is converted once.
             Some(last) if last.at == now => last.arrival,
             Some(last) => units(now.saturating_duration_since(last.zero), clock_rate),
             None => 0,
@@ -294,7 +295,7 @@ mod tests {
     /// A 30 ms round trip.
     const INTERVAL: Duration = Duration::from_millis(30);
 
-    /// A stream of 90 kHz whose packets come one a millisecond.
+    /// A stream of 90 kHz with a packet each millisecond.
     struct Scene {
         tracker: LossTracker,
         now: Instant,
@@ -575,7 +576,7 @@ mod tests {
     fn jitter_follows_rfc_3550_a_8() {
         let mut tracker = LossTracker::new(8_000);
         let start = epoch();
-        // Packets of 20 ms (160 units), each second one 5 ms (40 units) late.
+        // Packets of 20 ms (160 units). Every second one is 5 ms (40 units) late.
         let mut expected = 0.0;
         for packet in 0..200u64 {
             let late = if packet % 2 == 1 { 5 } else { 0 };
@@ -613,7 +614,7 @@ mod tests {
         use super::*;
 
         proptest! {
-            /// A stream with loss, duplicates, reordering and repairs, told apart as a set of all numbers tells them.
+            /// The results for a stream with loss, duplicates, reordering and repairs are those of a set of all numbers.
             #[test]
             fn arrivals_are_what_they_are(
                 start in any::<u16>(),

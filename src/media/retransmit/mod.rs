@@ -1,5 +1,6 @@
-//! Loss repair, both ways: what is missing from a publisher's stream ([`LossTracker`]) and the packets kept to answer
-//! subscribers' NACKs ([`PacketCache`]), in memory of a [`Pool`]. Each publisher packet is stored once, however many subscribers there are.
+//! Loss repair in both directions: the packets that are missing from a publisher's stream ([`LossTracker`]), and the packets
+//! that are kept to answer subscribers' NACKs ([`PacketCache`]), in memory of a [`Pool`]. Each packet of a publisher is stored
+//! once, however many subscribers there are.
 
 mod cache;
 mod gaps;

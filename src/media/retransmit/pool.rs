@@ -1,12 +1,12 @@
-//! The memory of packet caches: chunks that are taken from the system and given back to it, so that what a publisher filled is
-//! free again when it has left. (The allocator would keep them: freed blocks of this size stay with the process.)
+//! The memory of packet caches: chunks that are taken from the system and given back to it, so that the memory of a publisher's
+//! packets is free again when the publisher has left. (The allocator would keep blocks of this size in the process.)
 
 use memmap2::MmapMut;
 
-/// Some twenty packets of video. Larger chunks would leave more of the last one empty, smaller ones mean more calls while a cache
-/// grows.
+/// Bytes of a chunk: some twenty packets of video. Larger chunks would leave more of the last one empty; with smaller ones, a
+/// growing cache makes more system calls.
 pub const CHUNK_BYTES: usize = 32 * 1024;
-/// Some seventy packets of sound, which is a second and more of them.
+/// Bytes of a chunk of sound: some seventy packets, more than a second.
 pub const SOUND_CHUNK_BYTES: usize = 8 * 1024;
 
 /// Memory for the caches of one worker, up to a budget.
@@ -33,12 +33,12 @@ impl std::ops::DerefMut for Chunk {
 }
 
 impl Pool {
-    /// Of at most `max` bytes.
+    /// Makes a pool of at most `max` bytes.
     pub fn new(max: usize) -> Pool {
         Pool { taken: 0, max }
     }
 
-    /// So many bytes. `None` when the budget is used up, or the system has no more.
+    /// Takes a chunk of `bytes`. `None` if the budget is used up, or if the system has no more memory.
     pub fn take(&mut self, bytes: usize) -> Option<Chunk> {
         if self.taken + bytes > self.max {
             return None;
@@ -53,28 +53,29 @@ impl Pool {
         drop(chunk);
     }
 
-    /// Bytes that caches hold now.
+    /// Bytes that caches have now.
     pub fn taken(&self) -> usize {
         self.taken
     }
 
-    /// Whether it is time to take from those who hold most: an eighth is left, which lasts longer than the next tick takes to come.
+    /// Whether the greatest caches must give memory back. An eighth of the budget is left then, which is enough until the next
+    /// tick.
     pub fn is_scarce(&self) -> bool {
         self.taken > self.max / 8 * 7
     }
 
-    /// What all caches together are cut down to when memory is scarce.
+    /// Bytes to which all caches together are limited when memory is scarce.
     pub fn relieved(&self) -> usize {
         self.max / 4 * 3
     }
 
-    /// Whether those who were cut down may grow again.
+    /// Whether the caches that were limited may grow again.
     pub fn is_ample(&self) -> bool {
         self.taken < self.max / 2
     }
 }
 
-/// The most that each of some holders may keep, so that all together keep at most `budget`: who holds less keeps all of it.
+/// The most that each holder may keep, so that all together keep at most `budget`. Those who have less keep all of it.
 pub fn ceiling(held: &mut [usize], budget: usize) -> usize {
     held.sort_unstable();
     let mut left = budget;
