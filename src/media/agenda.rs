@@ -1,25 +1,26 @@
-//! When each of many things is to be visited: a timer wheel. What is not due costs nothing while time passes, but for a step each time
-//! that the wheel has gone round. Memory is bounded by the number of things that live, and nothing is allocated for one that was
-//! planned before.
+//! The times at which many things are to be visited: a timer wheel. While time passes, a thing that is not due costs nothing,
+//! except one step each time that the wheel has gone round. Memory is bounded by the number of things that live. Nothing is
+//! allocated for a thing that was planned before.
 
 use std::time::{Duration, Instant};
 
 use slotmap::{Key, SecondaryMap};
 
-/// The slots of the wheel, one for each quantum. With quanta of 25 ms that is 25 s: longer than a silent client keeps its consent,
-/// so that a connection that is merely alive is never moved on. A bit for each says which are filled, and a list begins in each,
-/// which is 8 KiB together.
+/// Slots of the wheel, one for each quantum. With quanta of 25 ms that is 25 s, longer than a silent client keeps its consent,
+/// so a connection that is merely alive never waits for a second turn of the wheel. A bit for each slot says whether it is
+/// filled, and a list begins in each: 8 KiB together.
 const SLOTS: usize = 1_024;
-/// The list of what is due now and is about to be visited.
+/// The list of things that are due now and are about to be visited.
 const READY: usize = SLOTS;
 
 pub struct Agenda<K: Key> {
     epoch: Instant,
-    /// Times are rounded up to the next multiple of this: what is due within one is visited together, when all of it is past.
+    /// Length of a quantum. Times are rounded up to its next multiple: things that are due within one quantum are visited
+    /// together, when all of it is past.
     quantum_nanos: u64,
-    /// The first of each slot's list, and of those that are ready; null where there is none.
+    /// The first thing of each slot's list, and of the ready list; null if the list is empty.
     heads: Box<[K; SLOTS + 1]>,
-    /// Which slots have something, as bits.
+    /// The slots that are filled, as bits.
     filled: [u64; SLOTS / 64],
     entries: SecondaryMap<K, Entry<K>>,
     /// The first quantum that has not begun.
@@ -28,7 +29,7 @@ pub struct Agenda<K: Key> {
 
 #[derive(Clone, Copy)]
 struct Entry<K> {
-    /// The quantum with whose beginning it is due.
+    /// The quantum at whose beginning it is due.
     due: u64,
     /// The list in which it stands.
     slot: u16,
@@ -48,7 +49,7 @@ impl<K: Key> Agenda<K> {
         }
     }
 
-    /// `key` is due at `at`, and at no other time.
+    /// Plans `key` for `at`, and for no other time.
     pub fn set(&mut self, key: K, at: Instant) {
         let due = self.rounded_up(at);
         if self.entries.get(key).is_none_or(|entry| entry.due != due) {
@@ -57,7 +58,7 @@ impl<K: Key> Agenda<K> {
         }
     }
 
-    /// `key` is due at `at`, if it is not due earlier.
+    /// Plans `key` for `at`, unless it is due earlier.
     pub fn set_earlier(&mut self, key: K, at: Instant) {
         let due = self.rounded_up(at);
         if self.entries.get(key).is_none_or(|entry| entry.due > due) {
@@ -83,19 +84,19 @@ impl<K: Key> Agenda<K> {
         }
     }
 
-    /// Finds what is due by now. Take it with [`Agenda::pop`]; what is planned meanwhile for a time that has come is due with the
-    /// next quantum, so that nothing is visited twice.
+    /// Finds the things that are due; [`Agenda::pop`] returns them. A thing that is planned meanwhile for a time that has come
+    /// is due with the next quantum, so that nothing is visited twice.
     pub fn advance(&mut self, now: Instant) {
         let now = nanos(now.saturating_duration_since(self.epoch)) / self.quantum_nanos;
         if now < self.next {
             return;
         }
-        // After a long pause each slot is looked into once.
+        // After a long pause, each slot is still read only once.
         let first = self.next.max((now + 1).saturating_sub(SLOTS as u64));
         self.next = now + 1;
         for passed in first..=now {
             let slot = place(passed);
-            // What is not due yet is put into a slot again, which may be this one: so the list is taken off first.
+            // A thing that is not due yet is put into a slot again. That may be this slot, so its list is taken off first.
             let mut key = std::mem::replace(&mut self.heads[slot], K::null());
             self.filled[slot / 64] &= !(1 << (slot % 64));
             while let Some(entry) = self.entries.get(key).copied() {
@@ -108,18 +109,18 @@ impl<K: Key> Agenda<K> {
         }
     }
 
-    /// One that was found due, which is then planned no more.
+    /// Returns a thing that was found due. After that it is not planned any more.
     pub fn pop(&mut self) -> Option<K> {
         let key = self.heads[READY];
         self.remove(key);
         (!key.is_null()).then_some(key)
     }
 
-    /// When to advance again: nothing is due earlier. `None` if nothing is planned.
+    /// Time at which to advance again: nothing is due earlier. `None` if nothing is planned.
     pub fn next(&self) -> Option<Instant> {
         let begins = place(self.next);
         let words = self.filled.len();
-        // The word in which the next quantum stands is looked at twice: first from there on, in the end up to there.
+        // The word in which the next quantum stands is read twice: the bits from there on first, the bits before it last.
         let ahead = (0..=words).find_map(|step| {
             let at = (begins / 64 + step) % words;
             let passed = match step {
@@ -134,7 +135,7 @@ impl<K: Key> Agenda<K> {
         Some(self.epoch + Duration::from_nanos(nanos))
     }
 
-    /// When `key` is due; `None` if it is not planned. Only audits ask.
+    /// Time at which `key` is due; `None` if it is not planned. Only audits use this.
     #[cfg(debug_assertions)]
     pub fn due(&self, key: K) -> Option<Instant> {
         let entry = self.entries.get(key)?;
@@ -151,7 +152,7 @@ impl<K: Key> Agenda<K> {
         self.put(key, due, place(stands));
     }
 
-    /// Puts one that stands in no list first into that of `slot`.
+    /// Puts a thing that stands in no list at the beginning of the list of `slot`.
     fn put(&mut self, key: K, due: u64, slot: usize) {
         let after = std::mem::replace(&mut self.heads[slot], key);
         if let Some(after) = self.entries.get_mut(after) {
@@ -169,7 +170,7 @@ impl<K: Key> Agenda<K> {
         self.entries.insert(key, entry);
     }
 
-    /// The quantum with whose beginning `at` is past.
+    /// The first quantum that begins after `at`.
     fn rounded_up(&self, at: Instant) -> u64 {
         nanos(at.saturating_duration_since(self.epoch)) / self.quantum_nanos + 1
     }
@@ -179,7 +180,7 @@ fn place(quantum: u64) -> usize {
     (quantum % SLOTS as u64) as usize
 }
 
-/// Five hundred years of them fit.
+/// Nanoseconds. Five hundred years of them fit.
 fn nanos(time: Duration) -> u64 {
     time.as_secs() * 1_000_000_000 + u64::from(time.subsec_nanos())
 }
@@ -290,7 +291,7 @@ mod tests {
             let mut model: BTreeMap<usize, u64> = BTreeMap::new();
             let (mut now, mut begun) = (0_u64, None::<u64>);
             for (which, ahead, pass, [removes, moves_forward]) in steps {
-                // Also times that have passed, which count as the next quantum.
+                // This includes times that have passed, which count as the next quantum.
                 let time = (now + ahead).saturating_sub(5_000);
                 let quantum = time / QUANTUM + 1;
                 if removes {
@@ -308,7 +309,7 @@ mod tests {
                 let earliest = model.values().min().map(|&first| first.max(begun.map_or(0, |begun| begun + 1)));
                 prop_assert_eq!(next.is_some(), earliest.is_some());
                 prop_assert!(earliest.is_none_or(|first| next.is_some_and(|next| next <= at(first * QUANTUM))));
-                // Mostly small steps, and now and then one over more than the whole wheel.
+                // Most steps are small. A few go over more than the whole wheel.
                 now += if pass < 38_000 { pass % 400 } else { pass };
                 let mut got = due(&mut agenda, at(now));
                 let is_new = begun.is_none_or(|begun| begun < now / QUANTUM);

@@ -1,5 +1,5 @@
-//! One transport of a WebRTC connection as a worker holds it: its addresses, its keys, and the sections that it carries. Most
-//! connections have one.
+//! One transport of a WebRTC connection in a worker: its addresses, its keys, and the sections that it carries. Most
+//! connections have one transport.
 
 pub mod dtls;
 pub mod ice;
@@ -26,23 +26,23 @@ use super::speaker::SpeechReports;
 use super::undecodable::DecodingReports;
 use crate::ids::{ParticipantId, PeerId, RoomId};
 
-/// An incoming SSRC and where its packets go.
+/// An incoming SSRC, and the track to which its packets belong.
 #[derive(Clone, Copy, Debug)]
 pub struct Stream {
     pub ssrc: u32,
     pub track: TrackKey,
     pub layer: u8,
-    /// RTX: its packets are those of the layer's own stream, sent again (RFC 4588).
+    /// Whether this is RTX: its packets are those of the layer's own stream, sent again (RFC 4588).
     pub repair: bool,
 }
 
-/// Both directions, once DTLS has made the keys.
+/// The keys of both directions, after DTLS has made them.
 pub struct Secure {
     pub sender: Sender,
     pub inbound: Inbound,
 }
 
-/// Where the datagrams of a connection's handshake were sent.
+/// The addresses to which the datagrams of a connection's handshake were sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SentTo {
     #[default]
@@ -72,35 +72,37 @@ pub struct Peer {
     pub dtls: Dtls,
     pub handshake: SentTo,
     pub secure: Option<Box<Secure>>,
-    /// Since when nothing was heard of the client for longer than its consent lasts: nothing is sent to it.
+    /// Time at which the connection was suspended, because nothing was received from the client for longer than its consent
+    /// lasts. Nothing is sent to it.
     pub suspended: Option<Instant>,
     pub sections: Vec<MediaSection>,
     pub tracks: SmallVec<[TrackKey; 2]>,
     pub subscriptions: SmallVec<[SubscriptionKey; 2]>,
     pub streams: SmallVec<[Stream; 4]>,
-    /// What was reported of the sound, and of the pictures, that its client cannot decode.
+    /// The last reports about the sound and the pictures that its client cannot decode.
     pub decoding: [DecodingReports; 2],
-    /// What we call ourselves in feedback.
+    /// Our SSRC in feedback.
     pub feedback_ssrc: u32,
     pub publisher: Option<Box<Publisher>>,
 }
 
-/// What only a connection that sends to us needs.
+/// State that only a connection has that sends to us.
 pub struct Publisher {
     /// The ids of the header extensions in the client's packets.
     pub extensions: ExtensionIds,
     pub transport_feedback: TransportFeedback,
     pub estimate: ReceiverEstimate,
     pub next_report: Instant,
-    /// A packet came since the last transport-wide feedback: it is visited when the next is due.
+    /// Whether a packet came since the last transport-wide feedback. Then the connection is visited when the next feedback is
+    /// due.
     pub is_heard: bool,
     pub next_feedback: Instant,
     pub received_bytes: u64,
     pub fir_command: u8,
     pub speech: SpeechReports,
-    /// When the loudness of its sound is counted next.
+    /// Time at which the loudness of its sound is counted next.
     pub next_loudness: Instant,
-    /// There is sound to count then.
+    /// Whether there is sound to count then.
     pub counts_loudness: bool,
 }
 
@@ -142,7 +144,7 @@ impl Peer {
         }
     }
 
-    /// Whether its participant was last reported to speak.
+    /// Whether the last report about its participant is that they speak.
     pub fn is_speaking(&self) -> bool {
         self.publisher
             .as_ref()
@@ -162,21 +164,21 @@ impl Peer {
         self.streams.retain(|stream| stream.track != track);
     }
 
-    /// Where copies for this connection go. `None` while there is no way to its client.
+    /// The way for copies to this connection. `None` while there is no way to its client.
     pub fn sink<'a>(&'a mut self, egress: &'a mut Egress) -> Option<Sink<'a>> {
         let path = self.ice.selected()?;
         let sender = &mut self.secure.as_mut()?.sender;
         Some(Sink { sender, path, egress })
     }
 
-    /// Protects from now on with keys of a new handshake. Streams that are known go on under them.
+    /// Protects packets with the keys of a new handshake from now on. Streams that are known continue under these keys.
     pub fn secure_with(&mut self, outbound: Outbound, mut inbound: Inbound) {
         self.streams.iter().for_each(|stream| inbound.bind(stream.ssrc));
         let sender = Sender::new(outbound);
         self.secure = Some(Box::new(Secure { sender, inbound }));
     }
 
-    /// Takes over the sections of an offer.
+    /// Replaces the sections by those of a new offer.
     pub fn renegotiate(&mut self, sections: Vec<MediaSection>) {
         if let Some(publisher) = &mut self.publisher {
             publisher.extensions = ExtensionIds::default();

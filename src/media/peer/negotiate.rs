@@ -1,4 +1,5 @@
-//! Offer → answer (RFC 8829, RFC 9429), as a pure function on the signaling side. The offer comes as values: nothing here reads text.
+//! Offer → answer (RFC 8829, RFC 9429), as a pure function on the signaling side. The offer comes as values: no text is read
+//! here.
 //!
 //! ```text
 //! description ─► transport ─► section ──────────────────► write ─► text
@@ -7,9 +8,13 @@
 //! ```
 //!
 //! Each BUNDLE group, and each section outside of one, has **a transport** of its own: ICE credentials, candidates and a DTLS
-//! association. Usually there is one. Refused with port 0, without harm to the others, are sections of a transport that lacks
-//! something, unless it is the first; those of more transports than a connection may have; data sections, sections without
-//! `rtcp-mux`, and those without a codec in common. What makes every section useless is an [`OfferError`].
+//! association. Usually there is one. These sections are refused with port 0, without harm to the others:
+//!
+//! - sections of a transport that lacks something, unless it is the first;
+//! - sections of more transports than a connection may have;
+//! - data sections, sections without `rtcp-mux`, and sections without a codec in common.
+//!
+//! A fault that makes every section useless is an [`OfferError`].
 
 mod codecs;
 mod extensions;
@@ -32,7 +37,7 @@ use self::write::{AcceptedSection, Common};
 use crate::media::description::{Description, OfferError, Offered, Refusal};
 use crate::media::session::{LocalEnd, TransportSpec};
 
-/// Answers `offer`. With `previous`, an offer on a live connection: sections keep their place and our SSRCs; a changed
+/// Answers `offer`. With `previous`, it is an offer on a live connection: sections keep their place and our SSRCs. A changed
 /// remote ufrag is an ICE restart and gets new local credentials.
 pub fn answer(
     offer: &Description,
@@ -106,7 +111,8 @@ pub fn answer(
     })
 }
 
-/// On a live connection all sections may be switched off; a connection cannot begin so.
+/// Returns the transports that stay if no section can be accepted. On a live connection all sections may be switched off; a
+/// connection cannot begin that way.
 fn nothing_acceptable(
     offer: &Offered,
     previous: Option<&Negotiated>,

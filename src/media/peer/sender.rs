@@ -1,10 +1,10 @@
-//! The sending half of a connection: what seals its packets, and what is known of the packets that were sent.
+//! The sending half of a connection: it seals the packets, and remembers those that were sent.
 //!
-//! Where a client has negotiated transport-wide sequence numbers (draft-holmer-rmcat-transport-wide-cc-extensions-01), each RTP
-//! packet of the connection, whichever stream it is of, may have the next number; the client's feedback then says which numbers
-//! came, and when. For that, the time and size of the newest packets are kept by number. Whoever divides a connection's bandwidth
-//! among its streams reads them, and switches the numbers on ([`Sender::number_packets`]). Today nobody does, and no packet has
-//! a number: it would cost bytes in every packet, and feedback that is read by nobody.
+//! If a client has negotiated transport-wide sequence numbers (draft-holmer-rmcat-transport-wide-cc-extensions-01), each RTP
+//! packet of the connection, of any stream, may have the next number. The client's feedback then says which numbers came, and
+//! when. For that, the time and size of the newest packets are kept by number. Code that divides a connection's bandwidth among
+//! its streams reads them, and switches the numbers on ([`Sender::number_packets`]). Today there is no such code, and no packet
+//! has a number: numbers would cost bytes in every packet, and feedback that nobody reads.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ const REMEMBERED: u64 = 2_048;
 
 pub struct Sender {
     pub outbound: Outbound,
-    /// None while packets are not numbered.
+    /// The packets that were sent. `None` while packets are not numbered.
     sent: Option<Box<Sent>>,
 }
 
@@ -27,23 +27,23 @@ impl Sender {
         Sender { outbound, sent: None }
     }
 
-    /// From now on packets are numbered, in streams whose clients read the numbers.
+    /// Numbers packets from now on, in streams whose clients read the numbers.
     pub fn number_packets(&mut self, now: Instant) {
         self.sent.get_or_insert_with(|| Box::new(Sent::new(now)));
     }
 
-    /// The transport-wide number of the next packet; none while packets are not numbered.
+    /// The transport-wide number of the next packet. `None` while packets are not numbered.
     pub fn next_number(&self) -> Option<u16> {
         self.sent.as_ref().map(|sent| sent.count as u16)
     }
 
-    /// When the packet with this number was sent, and how many bytes it had. `None` if it is forgotten or was never sent.
+    /// The time at which the packet with this number was sent, and its bytes. `None` if it is forgotten or was never sent.
     pub fn sent(&self, number: u16) -> Option<(Instant, usize)> {
         self.sent.as_ref()?.get(number)
     }
 }
 
-/// Where the packets of one connection go.
+/// The way for the packets of one connection.
 pub struct Sink<'a> {
     pub sender: &'a mut Sender,
     pub path: Path,
@@ -51,12 +51,12 @@ pub struct Sink<'a> {
 }
 
 impl Sink<'_> {
-    /// Room for one packet. `None` when full: the packet is lost, as if the network had dropped it, and counted.
+    /// Room for one packet. `None` if the buffer is full: the packet is lost, as if the network had dropped it, and counted.
     pub fn room(&mut self) -> Option<(&mut [u8; MAX_PACKET], &Sender)> {
         Some((self.egress.room()?, &*self.sender))
     }
 
-    /// The first `len` bytes of the room are a packet; `numbered`: it has the sender's next number.
+    /// Adds the first `len` bytes of the room as a packet. If it is `numbered`, it has the sender's next number.
     pub fn commit(&mut self, now: Instant, len: usize, numbered: bool) {
         self.egress.commit(self.path, len);
         if let Some(sent) = self.sender.sent.as_mut().filter(|_| numbered) {
@@ -65,10 +65,10 @@ impl Sink<'_> {
     }
 }
 
-/// The newest packets by their numbers. Its memory is allocated once: 16 KiB.
+/// The newest packets by their numbers. The memory is allocated once: 16 KiB.
 struct Sent {
     since: Instant,
-    /// How many packets have had a number: the next one's, counted on over the turns.
+    /// Number of packets that have had a number. It is the next packet's number, counted on over the turns.
     count: u64,
     packets: [Packet; REMEMBERED as usize],
 }
@@ -88,7 +88,7 @@ impl Sent {
 
     fn push(&mut self, now: Instant, len: usize) {
         let micros = now.saturating_duration_since(self.since).as_micros() as u64;
-        // No packet is longer than an Ethernet frame and some: `MAX_PACKET`.
+        // No packet is longer than `MAX_PACKET`, an Ethernet frame and some bytes.
         self.packets[(self.count % REMEMBERED) as usize] = Packet(micros << 16 | len as u64 & 0xffff);
         self.count += 1;
     }

@@ -31,7 +31,7 @@ pub(super) fn negotiated(formats: &[Format]) -> SmallVec<[NegotiatedCodec; 8]> {
     codecs.collect()
 }
 
-/// Transport-wide feedback needs the sequence number of its header extension.
+/// Removes transport-wide feedback, which needs the sequence number of its header extension.
 pub(super) fn without_transport_cc(formats: &mut [Format]) {
     for format in formats {
         if let Format::Codec { feedback, .. } = format {
@@ -40,7 +40,7 @@ pub(super) fn without_transport_cc(formats: &mut [Format]) {
     }
 }
 
-/// What an answer's `a=rtpmap` calls a codec.
+/// The name of a codec in an answer's `a=rtpmap`.
 pub(super) fn encoding_name(codec: Codec) -> &'static str {
     match codec {
         Codec::Opus => "opus/48000/2",

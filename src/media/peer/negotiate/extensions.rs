@@ -1,23 +1,23 @@
-//! Header extensions (RFC 8285): which of the offered ones a section uses, under the offer's ids.
+//! Header extensions (RFC 8285): the offered ones that a section uses, under the offer's ids.
 
 use smallvec::SmallVec;
 
 use crate::media::description::{Direction, Extmap};
 use crate::media::rtp::{Extension, MAX_EXTENSION_ID};
 
-/// The longest element of the one-byte form: a mid beyond it would cost every packet the two-byte form.
+/// The longest element of the one-byte form. A longer mid would cost every packet the two-byte form.
 const MAX_MID_ELEMENT: usize = 16;
 
-/// What decides besides the extension itself.
+/// The facts that decide, besides the extension itself.
 #[derive(Clone, Copy)]
 pub(super) struct Use {
-    /// The client sends to us in this section.
+    /// Whether the client sends to us in this section.
     pub receive: bool,
-    /// We send to the client.
+    /// Whether we send to the client.
     pub send: bool,
-    /// A codec of the section has `transport-cc` feedback.
+    /// Whether a codec of the section has `transport-cc` feedback.
     pub transport_cc: bool,
-    /// A codec of the section has `goog-remb` feedback.
+    /// Whether a codec of the section has `goog-remb` feedback.
     pub remb: bool,
 }
 
@@ -25,12 +25,12 @@ pub(super) struct Use {
 pub(super) struct Accepted {
     pub id: u8,
     pub extension: Extension,
-    /// What the answer says after the id, where the offer said something (RFC 8285 §6): our point of view.
+    /// Direction after the id in the answer, from our point of view, if the offer has one there (RFC 8285 §6).
     pub direction: Option<Direction>,
 }
 
-/// Ids that bundled sections have given a meaning to: an id means one extension in all of them (RFC 9143 §10.2),
-/// since it is what tells a packet's section.
+/// Ids that have a meaning in bundled sections. An id means the same extension in all of them (RFC 9143 §10.2), because the
+/// extension shows to which section a packet belongs.
 #[derive(Default)]
 pub(super) struct BundleIds([Option<Extension>; MAX_EXTENSION_ID as usize + 1]);
 
@@ -43,7 +43,7 @@ impl BundleIds {
     }
 }
 
-/// Those of `offered` that are used in a section with this `mid`.
+/// The extensions of `offered` that are used in a section with this `mid`.
 pub(super) fn accept(
     offered: &[Extmap],
     mid: Option<&str>,
@@ -75,8 +75,8 @@ pub(super) fn accept(
     accepted
 }
 
-/// Only what something is made of: a section in which we only send needs what a subscriber reads, one in which we
-/// receive also what tells us the stream and the network.
+/// Whether an extension is of use. If we only send in a section, these are the extensions that a subscriber reads. If we
+/// receive, these are also the extensions that show us the stream and the network.
 fn is_used(extension: Extension, mid: Option<&str>, needs: Use) -> bool {
     match extension {
         Extension::Mid => mid.is_some_and(|mid| mid.len() <= MAX_MID_ELEMENT),
@@ -87,7 +87,7 @@ fn is_used(extension: Extension, mid: Option<&str>, needs: Use) -> bool {
     }
 }
 
-/// Whether the ways in which the client offers to use an extension are ways in which the section sends.
+/// Whether the section sends in a direction in which the client offers to use an extension.
 fn flows(offered: Direction, extension: Extension, needs: Use) -> bool {
     let up = offered.sends && needs.receive;
     let down = offered.receives && needs.send && (extension.is_end_to_end() || extension == Extension::Mid);
@@ -101,8 +101,8 @@ fn answered(offered: Direction, needs: Use) -> Direction {
     }
 }
 
-/// The id under which the client reads transport-wide numbers of what we send. (An id without a direction goes both ways, RFC 8285
-/// §8.) Clients that only receive get none: nothing is made of their feedback yet.
+/// The id under which the client reads transport-wide numbers of what we send. (An id without a direction is for both
+/// directions, RFC 8285 §8.) Clients that only receive get none, because their feedback is not used yet.
 pub(super) fn number_id(accepted: &[Accepted]) -> Option<u8> {
     let ours = |one: &&Accepted| {
         one.extension == Extension::TransportSequence && one.direction.is_none_or(|direction| direction.sends)
@@ -110,7 +110,7 @@ pub(super) fn number_id(accepted: &[Accepted]) -> Option<u8> {
     accepted.iter().find(ours).map(|one| one.id)
 }
 
-/// The transport-wide sequence number makes the send time superfluous.
+/// Removes the send time if there is the transport-wide sequence number, which makes it superfluous.
 fn without_double_estimate(accepted: &mut SmallVec<[Accepted; 8]>) {
     if accepted.iter().any(|one| one.extension == Extension::TransportSequence) {
         accepted.retain(|one| one.extension != Extension::AbsSendTime);

@@ -1,15 +1,15 @@
-//! In which order, and which, codecs a publisher is answered: what its audience can decode comes first. Encoders take the
-//! first payload type of the answer's m-line.
+//! The codecs with which a publisher is answered, and their order: codecs that the audience can decode come first. Encoders
+//! take the first payload type of the answer's m-line.
 //!
-//! - **The audience is known** (people who are there, the other one of a call): first what surely all of them decode, then
-//!   what all of them decode in practice, then what more of them decode before what fewer do. What nobody decodes is not
-//!   accepted where something better was offered.
-//! - **It is not** (nobody has come yet): whoever comes decodes what every WebRTC end must (RFC 7742 §5): that is first.
-//!   The rest is accepted all the same: those who come may know more, and another offer is answered by what they know.
+//! - **The audience is known** (the people who are there, or the other one of a call): first come the codecs that surely all of
+//!   them decode, then those that all of them decode in practice, then those that more of them decode before those that fewer
+//!   do. A codec that nobody decodes is not accepted if something better was offered.
+//! - **It is not known** (nobody has come yet): the codecs that every WebRTC end must decode (RFC 7742 §5) come first. The
+//!   others are accepted as well: people who come may decode more, and the answer to the next offer uses what they decode.
 //!
-//! Within each of these the offer's order of codecs stays, whichever profile of a codec it named first. So a list that begins
-//! with H264 42001f, as Chromium's may, is answered with 42e01f first where that is in it, and with VP8 first where VP8 stood
-//! before both; VP9 first is answered with VP9 first as soon as all who are there decode it.
+//! Within each of these groups the codecs stay in the offer's order, whichever profile of a codec comes first. So a list that
+//! begins with H264 42001f, as Chromium's may, is answered with 42e01f first if that is in it, and with VP8 first if VP8 stood
+//! before both. An offer with VP9 first is answered with VP9 first as soon as all who are there decode it.
 
 use std::mem::discriminant;
 
@@ -17,14 +17,14 @@ use crate::media::codec::decoding::{EVERYBODY, Fit, best};
 use crate::media::codec::{Codec, Kind};
 use crate::media::description::Format;
 
-/// How many of the audience can do nothing with a codec, whether others decode it only in practice, and where the offer first
-/// names the codec in whatever profile. Less is better.
+/// The number of people in the audience who cannot decode a codec, whether others decode it only in practice, and the place at
+/// which the offer first names the codec in any profile. Less is better.
 type Place = (usize, bool, Option<usize>);
 
-/// Brings `formats` of one section into the order for `audience`, which is a list of what each one of it can decode.
-/// `sends_too`: the same payload types are also for what goes to this client, so that all of them are kept.
+/// Sorts the `formats` of one section for an `audience`: a list of the codecs that each person can decode. If `sends_too`, the
+/// same payload types are also for what is sent to this client, so all of them are kept.
 pub(super) fn prefer(formats: &mut Vec<Format>, kind: Kind, audience: &[Vec<Codec>], sends_too: bool) {
-    // Whoever has not offered to receive anything of this kind has not said that they decode nothing.
+    // A person who has not offered to receive anything of this kind has not said that they decode nothing.
     let of_kind = |list: &&Vec<Codec>| list.iter().any(|codec| codec.kind() == kind);
     let known: Vec<&[Codec]> = audience.iter().filter(of_kind).map(Vec::as_slice).collect();
     let everybody = [EVERYBODY.as_slice()];
@@ -51,7 +51,7 @@ pub(super) fn prefer(formats: &mut Vec<Format>, kind: Kind, audience: &[Vec<Code
         })
         .collect();
     let place_of = |format: &Format| {
-        // Retransmissions stand where their codec does.
+        // Retransmissions stand next to their codec.
         let codec = match format {
             Format::Codec { payload_type, .. } => *payload_type,
             Format::Rtx { of, .. } => *of,

@@ -1,4 +1,4 @@
-//! What an m-line that is accepted comes to.
+//! The result of an m-line that is accepted.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,18 +16,18 @@ use crate::media::names::Dealer;
 use crate::media::rtp::Extension;
 use crate::media::session::{Feedback, MediaSection, RemoteSsrc};
 
-/// What is handed out section by section and must not be handed out twice.
+/// Values that are given to one section after the other, each only once.
 pub(super) struct Settling<'a, R> {
     audience: &'a [Vec<Codec>],
     dealer: Dealer<'a>,
     previous: Option<&'a Negotiated>,
     random: &'a mut R,
-    /// What has a meaning in one transport alone, by its number.
+    /// Values that have a meaning in one transport alone, by its number.
     shared: HashMap<u8, Shared>,
     local_ssrcs: HashSet<u32>,
 }
 
-/// What the sections of one transport share.
+/// Values that the sections of one transport share.
 #[derive(Default)]
 struct Shared {
     extension_ids: BundleIds,
@@ -76,10 +76,10 @@ impl<'a, R: Rng> Settling<'a, R> {
         if !has(Extension::TransportSequence) {
             codecs::without_transport_cc(&mut formats);
         }
-        // A rid is known only by its header extension.
+        // A rid can be read only from its header extension.
         let simulcast = has(Extension::Rid).then_some(&content.simulcast);
         let rids = simulcast.map_or(&[][..], |simulcast| &simulcast.rids);
-        // Which SSRC has which rid is not said: SSRCs listed beside rids would only mislead.
+        // The offer does not say which SSRC has which rid, so SSRCs beside rids would only mislead.
         let remote_ssrcs = match receive && rids.is_empty() {
             true => announced(&content.ssrcs, &mut shared.remote_ssrcs),
             false => SmallVec::new(),
@@ -110,9 +110,9 @@ impl<'a, R: Rng> Settling<'a, R> {
         }
     }
 
-    /// Those of the section that had this mid (without mids: this place) on the same transport, else new ones. One that comes back
-    /// to a transport must not count from the beginning again: under the keys of the transport, which stay, the same SRTP
-    /// indices would then protect other packets.
+    /// The SSRCs of the section that had this mid (without mids: this place) on the same transport, or new ones. A section that
+    /// comes back to a transport must not count from the beginning again. The keys of the transport stay, so the same SRTP
+    /// indices would protect other packets.
     fn local_ssrcs(&mut self, section: &Section, kind: Kind, transport: u8) -> (u32, u32) {
         let mid = section.mid.as_deref().unwrap_or_default().as_bytes();
         let before = self.previous.and_then(|previous| {
@@ -142,7 +142,7 @@ impl<'a, R: Rng> Settling<'a, R> {
     }
 }
 
-/// Those of `ssrcs` that no earlier section of the transport has announced: these are in `taken`.
+/// The SSRCs of `ssrcs` that no earlier section of the transport has announced. Those that were announced are in `taken`.
 fn announced(ssrcs: &[RemoteSsrc], taken: &mut HashSet<u32>) -> SmallVec<[RemoteSsrc; 4]> {
     let mut announced = SmallVec::new();
     for &RemoteSsrc { ssrc, rtx } in ssrcs {

@@ -1,4 +1,4 @@
-//! Which sections share a transport, and that transport's ICE and DTLS.
+//! The sections that share a transport, and that transport's ICE and DTLS.
 
 use rand::Rng;
 use smallvec::SmallVec;
@@ -12,8 +12,8 @@ const LOCAL_UFRAG_LEN: usize = 12;
 /// 144 random bits; RFC 8839 asks for 128.
 const LOCAL_PWD_LEN: usize = 24;
 
-/// Transports of one connection: camera, microphone, screen and its sound without BUNDLE. Each costs a handshake and a place among
-/// the connections of its worker; sections beyond are refused.
+/// Transports of one connection: camera, microphone, screen and its sound without BUNDLE. Each costs a handshake and a place
+/// among the connections of its worker. The sections of further transports are refused.
 const MAX_TRANSPORTS: usize = 4;
 
 /// A transport with its sections.
@@ -25,16 +25,17 @@ pub(super) struct Settled {
 /// The sections of one transport, as indices.
 #[derive(Debug)]
 pub(super) struct Members {
-    /// In the order of the answer's BUNDLE group. The first is the tagged one (RFC 9143 §7.3.1) that tells addresses.
+    /// Sections in the order of the answer's BUNDLE group. The first is the tagged one (RFC 9143 §7.3.1), which has the
+    /// addresses.
     pub sections: SmallVec<[usize; 8]>,
     /// Whether the offer put them into a BUNDLE group.
     pub bundled: bool,
-    /// Where the client's ICE and DTLS attributes are looked for: the offer's own tagged section first.
+    /// Sections in which the client's ICE and DTLS attributes are looked for: the offer's own tagged section first.
     sources: SmallVec<[usize; 8]>,
 }
 
-/// The transports of all acceptable sections, in the order of the offer. What the first one lacks makes the whole offer useless;
-/// the sections of a later one are refused.
+/// The transports of all acceptable sections, in the order of the offer. If the first one lacks something, the whole offer is
+/// useless. If a later one does, its sections are refused.
 pub(super) fn settle_all(
     offer: &Offered,
     acceptable: impl Fn(usize) -> bool,
@@ -71,7 +72,7 @@ pub(super) fn settle_all(
     Ok(settled)
 }
 
-/// The transport that the first of these sections with one had before.
+/// The transport that these sections had before: that of the first section that had one.
 fn former<'a>(previous: &'a Negotiated, members: &Members) -> Option<&'a TransportSpec> {
     let mut homes = members
         .sections
@@ -96,8 +97,8 @@ fn members(offer: &Offered, first: usize, acceptable: impl Fn(usize) -> bool) ->
     }
 }
 
-/// The transport that `members` will use. Credentials of ours are kept unless the client's changed, which is how it asks
-/// for an ICE restart (RFC 8839 §4.4.1.1.1).
+/// The transport that `members` will use. Our credentials are kept unless the client's changed, which asks for an ICE restart
+/// (RFC 8839 §4.4.1.1.1).
 fn settle(
     offer: &Offered,
     members: &Members,
@@ -143,7 +144,8 @@ fn levels<'a>(offer: &'a Offered, members: &Members) -> SmallVec<[&'a Level; 8]>
     tagged.into_iter().chain([&offer.session]).chain(sections).collect()
 }
 
-/// RFC 8842 §5.3: an answer is `passive` unless the offer leaves us only `active`; a live association keeps its roles.
+/// Our role in DTLS. An answer is `passive` unless the offer leaves us only `active` (RFC 8842 §5.3). A live association keeps
+/// its roles.
 fn dtls_role(setup: Option<Setup>, previous: Option<&TransportSpec>) -> Result<DtlsRole, OfferError> {
     match setup {
         Some(Setup::Active) => Ok(DtlsRole::Server),

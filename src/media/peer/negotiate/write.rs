@@ -1,4 +1,4 @@
-//! The answer's text. Whatever of the client's goes into it was checked to be a token where it was read.
+//! The answer's text. Each part of it that is the client's was checked to be a token when it was read.
 
 use std::net::SocketAddr;
 
@@ -19,20 +19,20 @@ use crate::media::session::{DtlsRole, Feedback, LocalEnd, MediaSection, Transpor
 const HOST_PREFERENCE: u32 = 126;
 const RTP_COMPONENT: u32 = 1;
 
-/// An accepted section and what its part of the answer says besides.
+/// An accepted section, and what else its part of the answer says.
 pub(super) struct AcceptedSection<'a> {
     pub media: MediaSection,
     pub formats: Vec<Format>,
     pub extensions: SmallVec<[Accepted; 8]>,
-    /// `None` where the section has no rids.
+    /// Simulcast of the client. `None` if the section has no rids.
     pub simulcast: Option<&'a Simulcast>,
 }
 
-/// What all sections of an answer have in common.
+/// Values that all sections of an answer have in common.
 pub(super) struct Common<'a> {
     pub offer: &'a Offered,
     pub local: &'a LocalEnd,
-    /// Empty if every section is refused.
+    /// Transports with their sections. Empty if every section is refused.
     pub settled: &'a [Settled],
     /// The transport that refused sections name.
     pub first: &'a TransportSpec,
@@ -40,7 +40,7 @@ pub(super) struct Common<'a> {
     pub version: u64,
 }
 
-/// `sections` answer those of the offer one by one; `None` refuses.
+/// Writes an answer. `sections` answer those of the offer one by one; `None` refuses.
 pub(super) fn answer(common: &Common<'_>, sections: &[Option<AcceptedSection<'_>>]) -> String {
     let mut description = SessionDescription {
         origin: Origin {
@@ -79,8 +79,8 @@ pub(super) fn answer(common: &Common<'_>, sections: &[Option<AcceptedSection<'_>
     description.marshal()
 }
 
-/// RFC 3264 §6: port zero, and at least one format, which means nothing. Nor do the transport's attributes, as in the
-/// answers of browsers: some clients look for them before they look at the port.
+/// Refuses a section: port zero, and at least one format, which means nothing (RFC 3264 §6). The transport's attributes mean
+/// nothing either. They are there as in the answers of browsers: some clients look for them before they look at the port.
 fn refuse(common: &Common<'_>, section: &Section) -> MediaDescription {
     let formats = vec![section.line.format.to_string()];
     let out = with_transport(media_line(section, 0, formats, None), common, common.first);
@@ -168,7 +168,7 @@ fn with_mid(media: MediaDescription, section: &Section) -> MediaDescription {
     }
 }
 
-/// The candidates of an answer, as they stand in it: those of each transport in its first section (RFC 9143 §7.2).
+/// The candidates of an answer. Those of each transport stand in its first section (RFC 9143 §7.2).
 pub(super) fn candidates(common: &Common<'_>) -> Vec<LocalCandidate> {
     let firsts = common.settled.iter().filter_map(|one| one.members.sections.first());
     let mut firsts: Vec<usize> = firsts.copied().collect();
@@ -185,16 +185,16 @@ pub(super) fn candidates(common: &Common<'_>) -> Vec<LocalCandidate> {
     firsts.into_iter().flat_map(of_section).collect()
 }
 
-/// Candidates are complete with the answer: a lite agent has its host candidates and no others (RFC 8445 §5.2).
+/// Adds the candidates. They are complete: a lite agent has its host candidates and no others (RFC 8445 §5.2).
 fn with_candidates(media: MediaDescription, candidates: &[SocketAddr]) -> MediaDescription {
     let media = candidate_values(candidates).fold(media, MediaDescription::with_candidate);
     media.with_property_attribute("end-of-candidates".to_owned())
 }
 
-/// RFC 8839 §5.1, without the attribute's name.
+/// Values of candidate attributes (RFC 8839 §5.1), without the attribute's name.
 fn candidate_values(candidates: &[SocketAddr]) -> impl Iterator<Item = String> {
     candidates.iter().enumerate().map(|(place, address)| {
-        // Same address, same foundation (RFC 8445 §5.1.1.3).
+        // Candidates with the same address have the same foundation (RFC 8445 §5.1.1.3).
         let same = candidates.iter().position(|other| other.ip() == address.ip());
         format!(
             "{foundation} {RTP_COMPONENT} udp {priority} {ip} {port} typ host",
@@ -206,13 +206,14 @@ fn candidate_values(candidates: &[SocketAddr]) -> impl Iterator<Item = String> {
     })
 }
 
-/// RFC 8445 §5.1.2.1, with local preferences falling in the order of the list.
+/// Priority of a candidate (RFC 8445 §5.1.2.1). Local preferences fall in the order of the list.
 fn priority(place: usize) -> u32 {
     let local_preference = 65_535 - u32::try_from(place).unwrap_or(u32::MAX).min(65_535);
     (HOST_PREFERENCE << 24) + (local_preference << 8) + (256 - RTP_COMPONENT)
 }
 
-/// In every accepted section, though RFC 9143 asks for them in the tagged one only: old clients look in each.
+/// Adds ICE and DTLS attributes. They are in every accepted section, though RFC 9143 asks for them only in the tagged one: old
+/// clients look in each.
 fn with_transport(media: MediaDescription, common: &Common<'_>, transport: &TransportSpec) -> MediaDescription {
     let digest: Vec<String> = common
         .local
@@ -297,7 +298,7 @@ fn with_simulcast(mut media: MediaDescription, accepted: &AcceptedSection<'_>) -
     }
 }
 
-/// `a=msid` for today's clients, `a=ssrc` for those that wait for an announced SSRC or know only it.
+/// Adds the stream: `a=msid` for today's clients, `a=ssrc` for clients that wait for an announced SSRC or know only it.
 fn with_stream(
     mut media: MediaDescription,
     section: &Section,
