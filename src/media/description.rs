@@ -1,13 +1,13 @@
-//! An offer (RFC 8866, RFC 8829) as values. Its text is read once, in the task of the session that brings it, and dropped there:
-//! what the rules pass on, and what [`negotiate`](super::peer::negotiate) answers, is a [`Description`], which takes a bounded
-//! place whatever the text was, and from which no text can be had.
+//! An offer (RFC 8866, RFC 8829) as values. Its text is read once, in the task of the session that brings it, and is dropped
+//! there. The rules pass on a [`Description`], and [`negotiate`](super::peer::negotiate) answers it. Its size is bounded for
+//! any text, and no text can be made from it.
 //!
 //! ```text
 //! text ─► text    ─► offered ─► section ─► formats, extmaps, streams: what could be accepted
 //!         lines      groups     m-line     level: ICE and DTLS
 //! ```
 //!
-//! Everything that an answer repeats of an offer is checked to be a token where it is read here.
+//! Everything that an answer repeats of an offer is checked to be a token here, when it is read.
 
 mod direction;
 mod errors;
@@ -37,8 +37,8 @@ pub(in crate::media) use self::section::{ALLOW_MIXED, Content, Section};
 pub(in crate::media) use self::streams::{Rid, Simulcast, Syntax};
 use crate::media::codec::Codec;
 
-/// What a description takes at most: as much as the longest text that is read. Offers of browsers take about a fifth of their
-/// texts; one of 64 sections that use all that may be offered in each could take more, and is refused.
+/// The greatest size of a description: that of the longest text that is read. Offers of browsers take about a fifth of their
+/// texts. An offer of 64 sections that uses in each all that may be offered could take more, and is refused.
 pub const BYTES_MAX: usize = text::MAX_OFFER_BYTES;
 
 /// An offer. Cheap to clone.
@@ -47,13 +47,13 @@ pub struct Description(Arc<Understood>);
 
 #[derive(PartialEq, Eq)]
 struct Understood {
-    /// The offer as it was understood, or why it was not.
+    /// The offer as it was understood, or the reason why it was not.
     offered: Result<Offered, OfferError>,
     marks: Marks,
 }
 
 impl Description {
-    /// Reads the text of an offer. One that cannot be answered is known as such when it is to be answered.
+    /// Reads the text of an offer. A fault in it is reported only when the offer is to be answered.
     pub fn read(text: &str) -> Description {
         let marks = Marks::read(text);
         let offered = text::parse(text).map(|description| Offered::read(&description));
@@ -68,12 +68,12 @@ impl Description {
         self.0.offered.as_ref().map_err(Clone::clone)
     }
 
-    /// What tells the connection that is offered from others.
+    /// The parts that tell the offered connection from others.
     pub fn marks(&self) -> &Marks {
         &self.0.marks
     }
 
-    /// What it takes in memory.
+    /// Bytes of memory that it takes.
     pub fn bytes(&self) -> usize {
         let offered = match &self.0.offered {
             Ok(offered) => offered.bytes(),
@@ -83,8 +83,8 @@ impl Description {
         size_of::<Understood>() + self.0.marks.bytes() + offered
     }
 
-    /// What the client says that it can decode: the codecs of the sections in which it is ready to receive. None where the
-    /// offer was not understood.
+    /// Codecs that the client says it can decode: those of the sections in which it is ready to receive. None if the offer was
+    /// not understood.
     pub fn decodes(&self) -> Vec<Codec> {
         let mut found = Vec::new();
         let sections = self.0.offered.iter().flat_map(|offered| &offered.sections);
@@ -100,14 +100,14 @@ impl Description {
     }
 }
 
-/// That of an empty text.
+/// The description of an empty text.
 impl Default for Description {
     fn default() -> Self {
         Description::read("")
     }
 }
 
-/// Without what is in it: an ICE password, for one.
+/// A text without the contents, which include an ICE password.
 impl fmt::Debug for Description {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Description");

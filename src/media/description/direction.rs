@@ -1,8 +1,8 @@
-//! Which ways media goes in a section.
+//! The directions of media in a section.
 
 use rtc_sdp::description::common::Attribute;
 
-/// What the client does in a section.
+/// The direction from the client's point of view.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::media) struct Direction {
     pub sends: bool,
@@ -10,7 +10,7 @@ pub(in crate::media) struct Direction {
 }
 
 impl Direction {
-    /// What is meant where nothing is said (RFC 8866 §6.7).
+    /// The direction where none is written (RFC 8866 §6.7).
     pub const BOTH: Direction = Direction {
         sends: true,
         receives: true,
@@ -36,7 +36,7 @@ impl Direction {
         }
     }
 
-    /// The first that is said.
+    /// The first direction that is written.
     pub(super) fn read(attributes: &[Attribute]) -> Option<Direction> {
         let flags = attributes.iter().filter(|attribute| attribute.value.is_none());
         flags.filter_map(|flag| Direction::from_name(&flag.key)).next()

@@ -1,4 +1,4 @@
-//! Why an offer, or a section of one, is not answered.
+//! The reasons why an offer, or a section of one, is not answered.
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OfferError {
@@ -20,7 +20,7 @@ pub enum OfferError {
     NothingAcceptable(Refusal),
 }
 
-/// Why a section is refused.
+/// The reason why a section is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error("has port 0")]

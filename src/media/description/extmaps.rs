@@ -6,22 +6,23 @@ use super::direction::Direction;
 use super::text::values;
 use crate::media::rtp::{Extension, MAX_EXTENSION_ID};
 
-/// The largest id of the one-byte form (RFC 8285 §4.2). Larger ones need leave to mix both forms (§4.1.2).
+/// The largest id of the one-byte form (RFC 8285 §4.2). Larger ids need an agreement to mix both forms (§4.1.2).
 const MAX_ONE_BYTE_ID: u8 = 14;
 
-/// `a=extmap` lines that are looked at for one section; browsers offer up to 15.
+/// `a=extmap` lines that are read for one section; browsers offer up to 15.
 const MAX_EXTMAPS: usize = 64;
 
 /// A header extension that is known here, under an id that can be used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::media) struct Extmap {
     pub id: u8,
-    /// The ways in which the client wants to use it; `None` where it does not say.
+    /// The directions in which the client wants to use it; `None` if it does not say.
     pub direction: Option<Direction>,
     pub extension: Extension,
 }
 
-/// Those of a section. RFC 8285 §5: session level or media level, not both; where a client does both, its section is closer.
+/// The header extensions of a section. They stand at session level or at media level, not at both (RFC 8285 §5). If a client
+/// writes both, those of the section come first.
 pub(super) fn extmaps(section: &[Attribute], session: &[Attribute], allows_mixed: bool) -> Box<[Extmap]> {
     let max_id = match allows_mixed {
         true => MAX_EXTENSION_ID,
@@ -32,7 +33,7 @@ pub(super) fn extmaps(section: &[Attribute], session: &[Attribute], allows_mixed
     known.filter(|known| known.id <= max_id).collect()
 }
 
-/// `<id>[/<direction>] <uri> …` (RFC 8285 §8). Ids from 4096 on ask for a number, which nobody needs.
+/// Reads `<id>[/<direction>] <uri> …` (RFC 8285 §8). Ids from 4096 on ask for a number, which nobody needs.
 fn extmap(value: &str) -> Option<Extmap> {
     let mut words = value.split_whitespace();
     let (id, direction) = match words.next()?.split_once('/') {
@@ -40,7 +41,7 @@ fn extmap(value: &str) -> Option<Extmap> {
         None => (value.split_whitespace().next()?, None),
     };
     let id = id.parse().ok().filter(|id| *id != 0)?;
-    // RFC 6904's encrypted extensions have a name of their own and so are unknown.
+    // Encrypted extensions (RFC 6904) have a name of their own, so they are unknown.
     let extension = Extension::from_uri(words.next()?)?;
     Some(Extmap {
         id,

@@ -1,4 +1,4 @@
-//! Payload types: which of the offered ones the server passes through, with which parameters and feedback.
+//! Payload types: the offered ones that the server passes through, with their parameters and feedback.
 
 use rtc_sdp::MediaDescription;
 use smallvec::SmallVec;
@@ -7,14 +7,14 @@ use super::text::is_token;
 use crate::media::codec::{Codec, Kind, h264};
 use crate::media::session::Feedback;
 
-/// Browsers offer about 20 codecs, profiles told apart, besides RTX.
+/// Codecs of one section. Browsers offer about 20, counting each profile, besides RTX.
 const MAX_CODECS: usize = 32;
-/// Format parameters of one payload type that are looked at; H265 has the most, about a dozen.
+/// Format parameters of one payload type that are read; H265 has the most, about a dozen.
 const MAX_PARAMETERS: usize = 24;
-/// Longer values are no number, profile or level.
+/// Characters of a parameter's value. Longer values are no number, profile or level.
 const MAX_PARAMETER_VALUE: usize = 32;
 
-/// Blocks of a RED format and the strokes between them; Opus with more than two is not heard of.
+/// Characters that name the blocks of a RED format, with the strokes between them. Opus with more than two blocks is not known.
 const MAX_BLOCKS: usize = 64;
 
 /// One payload type that is offered and can be answered.
@@ -23,7 +23,7 @@ pub(in crate::media) enum Format {
     Codec {
         payload_type: u8,
         codec: Codec,
-        /// What the answer says, without the payload type; empty if there is nothing to say.
+        /// Parameters in the answer, without the payload type; empty if there are none.
         parameters: Box<str>,
         feedback: Feedback,
     },
@@ -54,7 +54,7 @@ impl Format {
     }
 }
 
-/// What `media` offers and the server passes through, with the offer's numbers, in the offer's order.
+/// Formats that `media` offers and that the server passes through, with the offer's numbers, in the offer's order.
 pub(super) fn common(media: &MediaDescription, kind: Kind) -> Box<[Format]> {
     let offered = offered(media);
     let mut codecs: SmallVec<[(u8, Codec); MAX_CODECS]> = SmallVec::new();
@@ -93,18 +93,18 @@ pub(super) fn common(media: &MediaDescription, kind: Kind) -> Box<[Format]> {
     formats.collect()
 }
 
-/// What the offer says of one payload type.
+/// The offer's lines about one payload type.
 struct Offered<'a> {
     payload_type: u8,
-    /// `a=rtpmap` without the payload type.
+    /// Value of `a=rtpmap` without the payload type.
     map: Option<&'a str>,
-    /// `a=fmtp` without the payload type; clients that use several lines mean them together.
+    /// Values of `a=fmtp` without the payload type; clients that use several lines mean them together.
     parameters: SmallVec<[&'a str; 1]>,
     feedback: Feedback,
 }
 
-/// The payload types of the m-line in its order, each once. RFC 5761 §4: with RTCP on the same port, 64 to 95 would be
-/// taken for RTCP.
+/// The payload types of the m-line in its order, each once. With RTCP on the same port, 64 to 95 would be read as RTCP (RFC
+/// 5761 §4).
 fn offered(media: &MediaDescription) -> Vec<Offered<'_>> {
     let mut table: [Option<usize>; 128] = [None; 128];
     let mut formats: Vec<Offered<'_>> = Vec::new();
@@ -174,7 +174,7 @@ impl<'a> Offered<'a> {
         self.encoding().map(|(_, clock_rate, _)| clock_rate)
     }
 
-    /// `None` for what the server does not pass through, RTX included.
+    /// The codec. `None` if the server does not pass it through, as with RTX.
     fn codec(&self) -> Option<Codec> {
         let (name, clock_rate, channels) = self.encoding()?;
         let mono = matches!(channels, None | Some("1"));
@@ -188,7 +188,7 @@ impl<'a> Offered<'a> {
                 profile: self.number("profile-id", 0, 3)?,
             },
             "h264" => self.h264()?,
-            // RFC 7798 §7.1: the other modes spread one picture over several streams.
+            // The other modes spread one picture over several streams (RFC 7798 §7.1).
             "h265" if self.parameter("tx-mode").is_some_and(|mode| mode != "SRST") => return None,
             "h265" => Codec::H265 {
                 profile: self.number("profile-id", 1, 31)?,
@@ -203,8 +203,8 @@ impl<'a> Offered<'a> {
         (codec.clock_rate() == clock_rate).then_some(codec)
     }
 
-    /// RFC 6184 §8.1. Without `profile-level-id` the RFC means Baseline; those who leave it out send, and decode, what
-    /// the browsers take it for: Constrained Baseline. Interleaved mode (2) is not for real time.
+    /// An H264 codec (RFC 6184 §8.1). Without `profile-level-id` the RFC means Baseline. Clients that leave it out send, and
+    /// decode, what browsers assume: Constrained Baseline. Interleaved mode (2) is not for real time.
     fn h264(&self) -> Option<Codec> {
         let profile = match self.parameter("profile-level-id") {
             None => h264::Profile::ConstrainedBaseline,
@@ -221,7 +221,7 @@ impl<'a> Offered<'a> {
         })
     }
 
-    /// `apt` of a retransmission format (RFC 4588 §8.1).
+    /// Value of `apt` in a retransmission format (RFC 4588 §8.1).
     fn repairs(&self) -> Option<u8> {
         let (name, _, _) = self.encoding()?;
         let is_rtx = name.eq_ignore_ascii_case("rtx");
@@ -237,7 +237,7 @@ impl<'a> Offered<'a> {
         })
     }
 
-    /// `key=value`, separated by semicolons.
+    /// Parameters in the form `key=value`, separated by semicolons.
     fn parameters(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
         let parts = self.parameters.iter().flat_map(|line| line.split(';'));
         parts
@@ -252,7 +252,7 @@ impl<'a> Offered<'a> {
             .map(|(_, value)| value)
     }
 
-    /// `default` where it is not given, `None` where it makes no sense.
+    /// A parameter that is a number: `default` if it is not given, `None` if it makes no sense.
     fn number(&self, key: &str, default: u8, max: u8) -> Option<u8> {
         match self.parameter(key) {
             None => Some(default),
@@ -267,7 +267,7 @@ impl<'a> Offered<'a> {
             parameters: self.mirrored(codec).into(),
             feedback: match codec.kind() {
                 Kind::Video => self.feedback,
-                // There are no key frames to ask for, and an estimate is made of video.
+                // Audio has no key frames to ask for, and estimates are made from video.
                 Kind::Audio => Feedback {
                     nack: self.feedback.nack,
                     transport_cc: self.feedback.transport_cc,
@@ -277,9 +277,9 @@ impl<'a> Offered<'a> {
         }
     }
 
-    /// The answer's `a=fmtp`: the offered values where both ends must say the same, and for Opus the client's wishes,
-    /// which then reach it as ours. What describes only the client's decoder (VP8 `max-fs`) or stream
-    /// (`sprop-parameter-sets`) is left out.
+    /// The answer's `a=fmtp`: the offered values if both ends must say the same, and for Opus the client's wishes, which it
+    /// then gets as ours. Values that describe only the client's decoder (VP8 `max-fs`) or stream (`sprop-parameter-sets`) are
+    /// left out.
     fn mirrored(&self, codec: Codec) -> String {
         let keys: &[&str] = match codec {
             Codec::Opus => &[

@@ -8,19 +8,20 @@ use smallvec::SmallVec;
 use super::text::values;
 use crate::media::session::{Fingerprint, FingerprintHash};
 
-/// RFC 8839 §5.4.
+/// Lengths of an ICE user and password (RFC 8839 §5.4).
 const UFRAG: std::ops::RangeInclusive<usize> = 4..=256;
 const PWD: std::ops::RangeInclusive<usize> = 22..=256;
 
-/// A client has one certificate, hashed with each of the three algorithms at most; the rest is room for odd ones.
+/// Fingerprints of one level. A client has one certificate, hashed with each of the three algorithms at most; the rest is for
+/// unusual clients.
 const MAX_FINGERPRINTS: usize = 8;
 
-/// What the session, or one section, says of a transport.
+/// The lines of the session, or of one section, about a transport.
 #[derive(PartialEq, Eq)]
 pub(in crate::media) struct Level {
-    /// `None` where they are missing or of no use.
+    /// ICE credentials; `None` if they are missing or of no use.
     pub credentials: Option<Credentials>,
-    /// The usable ones.
+    /// Fingerprints that can be used.
     pub fingerprints: Box<[Fingerprint]>,
     pub setup: Option<Setup>,
 }
@@ -32,7 +33,7 @@ pub(in crate::media) struct Credentials {
     pub pwd: Box<str>,
 }
 
-/// Who begins the DTLS handshake (RFC 8842 §5.2).
+/// The side that begins the DTLS handshake (RFC 8842 §5.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::media) enum Setup {
     /// The client.
@@ -60,7 +61,7 @@ impl Level {
         }
     }
 
-    /// What it takes beside itself.
+    /// Bytes of memory that it takes beside itself.
     pub(super) fn bytes(&self) -> usize {
         let credentials = self.credentials.iter().map(|one| one.ufrag.len() + one.pwd.len());
         let digests = self.fingerprints.iter().filter(|one| one.digest.spilled());
@@ -69,8 +70,8 @@ impl Level {
     }
 }
 
-/// Both of one level (RFC 8839 §5.4). They are compared and hashed, never written, so any visible character but the
-/// colon, which STUN's USERNAME puts between ufrags, will do.
+/// The ICE user and password of one level (RFC 8839 §5.4). They are compared and hashed, but never written, so any visible
+/// character is good except the colon, which stands between ufrags in STUN's USERNAME.
 fn credentials(attributes: &[Attribute]) -> Option<Credentials> {
     let visible = |text: &&str| text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
     let ufrag = values(attributes, "ice-ufrag").next().filter(visible)?;
@@ -91,7 +92,7 @@ fn fingerprints(attributes: &[Attribute]) -> Box<[Fingerprint]> {
         .collect()
 }
 
-/// RFC 8122 §5. Weaker hashes (`sha-1`, `md5`) are passed over.
+/// Reads a fingerprint (RFC 8122 §5). Weaker hashes (`sha-1`, `md5`) are ignored.
 fn fingerprint(value: &str) -> Option<Fingerprint> {
     let (name, digits) = value.trim().split_once(' ')?;
     let hashes = [

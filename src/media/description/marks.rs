@@ -1,9 +1,9 @@
-//! What of an offer tells its connection from another. It is found in the text whatever else that is.
+//! The parts of an offer that tell its connection from another. They are found in any text, even if it cannot be answered.
 
-/// Of each mark so many characters count. An ICE user may have 256 (RFC 8839 §5.4), the longest certificate hash has 199.
+/// Characters of each mark that count. An ICE user may have 256 (RFC 8839 §5.4), the longest certificate hash has 199.
 const MARK_CHARS_MAX: usize = 256;
 
-/// Absent marks are empty.
+/// The parts that tell a connection from another. A part that is absent is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Marks {
     /// User name and session id of the `o=` line (RFC 8866 §5.2).

@@ -1,4 +1,4 @@
-//! What an offer says as a whole: its session, its sections, its groups.
+//! An offer as a whole: its session, its sections, its groups.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,12 +12,12 @@ use super::text::{has, values};
 #[derive(PartialEq, Eq)]
 pub(in crate::media) struct Offered {
     pub is_lite: bool,
-    /// What the session says of transports.
+    /// The session's lines about transports.
     pub session: Level,
     pub sections: Box<[Section]>,
-    /// BUNDLE groups (RFC 9143 §7) as indices of sections, in the order of the group. A section is in one at most.
+    /// BUNDLE groups (RFC 9143 §7) as indices of sections, in the order of the group. A section is in one group at most.
     pub groups: Box<[Box<[usize]>]>,
-    /// The session says that header extensions of both forms may come.
+    /// Whether the session says that header extensions of both forms may come.
     pub allows_mixed: bool,
 }
 
@@ -65,7 +65,7 @@ impl Offered {
     }
 }
 
-/// Sections that carry a mid already taken by an earlier one are in no group.
+/// The BUNDLE groups. A section whose mid an earlier section has is in no group.
 fn bundle_groups(description: &SessionDescription, mids: &[Option<&str>]) -> Box<[Box<[usize]>]> {
     let mut by_mid = HashMap::new();
     for (index, mid) in mids.iter().enumerate() {
@@ -77,7 +77,7 @@ fn bundle_groups(description: &SessionDescription, mids: &[Option<&str>]) -> Box
         let (semantics, mids) = group.split_once(' ')?;
         (semantics == "BUNDLE").then_some(mids)
     });
-    // Each mid is handed out once, so all groups together are no longer than the list of sections.
+    // Each mid is used once, so all groups together are no longer than the list of sections.
     let groups = bundles.map(|mids| {
         mids.split(' ')
             .filter_map(|mid| by_mid.remove(mid))

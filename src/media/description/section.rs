@@ -13,31 +13,31 @@ use super::text::{has, is_token, values};
 use crate::media::codec::Kind;
 use crate::media::session::RemoteSsrc;
 
-/// RFC 9143 gives a mid no bound of its own; clients number them or use 36 characters of UUID at the most.
+/// Characters of a mid. RFC 9143 has no bound; clients number their mids, or use 36 characters of UUID at most.
 const MAX_MID: usize = 40;
 
-/// A format name, or a part of a protocol's, of a section that is refused is echoed if it is no longer than this;
-/// `webrtc-datachannel` has 18.
+/// Characters of a format name, or of a part of a protocol's name, that is repeated for a refused section. `webrtc-datachannel`
+/// has 18.
 const MAX_FORMAT: usize = 32;
 /// Parts of a protocol's name; `UDP/TLS/RTP/SAVPF` has as many.
 const MAX_PROTOS: usize = 4;
 
-/// RFC 8285 §6: one-byte and two-byte header extensions may come in one stream.
+/// The attribute that allows one-byte and two-byte header extensions in one stream (RFC 8285 §6).
 pub(in crate::media) const ALLOW_MIXED: &str = "extmap-allow-mixed";
 
-/// What the session says that holds in each section which does not say otherwise.
+/// Values of the session. Each holds in the sections that do not have one of their own.
 pub(super) struct Around<'a> {
     pub attributes: &'a [Attribute],
     pub direction: Option<Direction>,
     pub allows_mixed: bool,
 }
 
-/// What a section is among the others.
+/// The place of a section among the others.
 pub(super) struct Standing {
     pub index: usize,
-    /// It is in a BUNDLE group.
+    /// Whether it is in a BUNDLE group.
     pub in_group: bool,
-    /// An earlier section has its mid.
+    /// Whether an earlier section has its mid.
     pub is_mid_taken: bool,
 }
 
@@ -45,22 +45,22 @@ pub(super) struct Standing {
 pub(in crate::media) struct Section {
     pub index: usize,
     pub line: Line,
-    /// `Some` only if it may go back into the answer.
+    /// The mid. `Some` only if it may go back into the answer.
     pub mid: Option<Box<str>>,
-    /// What the client does in it.
+    /// Direction from the client's point of view.
     pub direction: Direction,
     pub level: Level,
-    /// The section is not in use, in a BUNDLE group or not.
+    /// Whether the section is not in use, in a BUNDLE group or not.
     pub is_off: bool,
     pub rtcp_mux: bool,
     pub rtcp_rsize: bool,
-    /// It says itself that header extensions of both forms may come.
+    /// Whether the section itself says that header extensions of both forms may come.
     pub allows_mixed: bool,
-    /// What can be accepted of it, were it on the peer's transport.
+    /// Media that can be accepted in it, if its transport can be used.
     pub content: Result<Content, Refusal>,
 }
 
-/// What an answer repeats of an m-line, all of it tokens.
+/// The parts of an m-line that an answer repeats. All of them are tokens.
 #[derive(PartialEq, Eq)]
 pub(in crate::media) struct Line {
     pub media: Box<str>,
@@ -69,11 +69,11 @@ pub(in crate::media) struct Line {
     pub format: Box<str>,
 }
 
-/// What is sent and received in a section.
+/// The media that a section offers.
 #[derive(PartialEq, Eq)]
 pub(in crate::media) struct Content {
     pub kind: Kind,
-    /// At least one codec, in the offer's order.
+    /// Formats in the offer's order, with at least one codec.
     pub formats: Box<[Format]>,
     pub extmaps: Box<[Extmap]>,
     /// SSRCs that the client announces.
@@ -81,7 +81,7 @@ pub(in crate::media) struct Content {
     pub simulcast: Simulcast,
 }
 
-/// The mid of a section, where it may go back into the answer.
+/// The mid of a section, if it may go back into the answer.
 pub(super) fn mid(media: &MediaDescription) -> Option<&str> {
     values(&media.attributes, "mid")
         .next()
@@ -169,14 +169,14 @@ impl Content {
         })
     }
 
-    /// What it takes beside itself.
+    /// Bytes of memory that it takes beside itself.
     fn bytes(&self) -> usize {
         let formats = self.formats.iter().map(Format::bytes).sum::<usize>();
         formats + size_of_val(&*self.extmaps) + size_of_val(&*self.ssrcs) + self.simulcast.bytes()
     }
 }
 
-/// RTP over DTLS-SRTP under any of the names that RFC 8829 §5.1.2 asks to accept.
+/// Whether it is RTP over DTLS-SRTP, under any of the names that RFC 8829 §5.1.2 asks to accept.
 fn is_rtp(media: &MediaDescription) -> bool {
     let protos: Vec<&str> = media.media_name.protos.iter().map(String::as_str).collect();
     matches!(

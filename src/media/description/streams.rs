@@ -1,4 +1,4 @@
-//! What the client says of the streams it will send in a section: SSRCs, and simulcast by rid.
+//! The streams that the client will send in a section: SSRCs, and simulcast by rid.
 
 use rtc_sdp::description::common::Attribute;
 use smallvec::SmallVec;
@@ -8,16 +8,16 @@ use crate::media::session::RemoteSsrc;
 
 /// Simulcast layers of one section. Browsers send three at the most.
 const MAX_LAYERS: usize = 4;
-/// `a=ssrc-group` lines of a section that are looked at: one SIM, and FID and FEC for each layer.
+/// `a=ssrc-group` lines of a section that are read: one SIM, and FID and FEC for each layer.
 const MAX_GROUPS: usize = 16;
-/// An element of the one-byte header form holds no more (RFC 8285 §4.2).
+/// Characters of a rid. An element of the one-byte header form holds no more (RFC 8285 §4.2).
 const MAX_RID: usize = 16;
 /// Restrictions of one rid (RFC 8851 §5 has nine), and the length of each.
 const MAX_RESTRICTIONS: usize = 12;
 const MAX_RESTRICTION: usize = 64;
 
-/// The layers of a `SIM` group in its order, else the first announced SSRC; each with its retransmission stream.
-/// Further ones without a `SIM` group are further tracks of an old one-section-for-all offer: a section is one track.
+/// The layers of a `SIM` group in its order, or else the first announced SSRC; each with its retransmission stream. Further
+/// SSRCs without a `SIM` group are further tracks of old offers with one section for all tracks. Here a section is one track.
 pub(super) fn announced_ssrcs(attributes: &[Attribute]) -> Box<[RemoteSsrc]> {
     let groups: SmallVec<[Group<'_>; 4]> = values(attributes, "ssrc-group")
         .filter_map(ssrc_group)
@@ -57,37 +57,37 @@ fn ssrc_group(value: &str) -> Option<Group<'_>> {
     Some((semantics, words.filter_map(ssrc).take(MAX_LAYERS).collect()))
 }
 
-/// Zero is no SSRC: it stands for "none" in many clients.
+/// Reads an SSRC. Zero is none: it stands for "none" in many clients.
 fn ssrc(text: &str) -> Option<u32> {
     text.parse().ok().filter(|ssrc| *ssrc != 0)
 }
 
-/// What the client offers to send by rid.
+/// The streams that the client offers to send by rid.
 #[derive(Default, PartialEq, Eq, Debug)]
 pub(in crate::media) struct Simulcast {
     pub rids: Box<[Rid]>,
-    /// How the answer lists them; `None` for a single rid without `a=simulcast`.
+    /// The form in which the answer lists them; `None` for a single rid without `a=simulcast`.
     pub syntax: Option<Syntax>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(in crate::media) struct Rid {
     pub id: Box<str>,
-    /// What the offer says after `send`, joined by semicolons; empty for most.
+    /// Words after `send` in the offer, joined by semicolons; empty for most.
     pub restrictions: Box<str>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::media) enum Syntax {
-    /// RFC 8853: `a=simulcast:send 1;2`
+    /// The form of RFC 8853: `a=simulcast:send 1;2`
     Standard,
-    /// Its drafts up to 2016: `a=simulcast: send rid=1;2`
+    /// The form of its drafts up to 2016: `a=simulcast: send rid=1;2`
     Draft,
 }
 
 impl Simulcast {
-    /// RFC 8853 §5.3.2: an answer may leave out layers and alternatives. Of alternatives (`1,2`) the first is taken;
-    /// a layer that starts paused (`~1`) may begin at any time.
+    /// The streams by rid in an offer. An answer may leave out layers and alternatives (RFC 8853 §5.3.2). Of alternatives
+    /// (`1,2`) the first is taken; a layer that starts paused (`~1`) may begin at any time.
     pub(super) fn offered(attributes: &[Attribute]) -> Simulcast {
         let lines: Vec<Rid> = values(attributes, "rid")
             .filter_map(rid_to_send)
@@ -134,7 +134,7 @@ fn send_list(value: &str) -> Option<&str> {
     words.next()
 }
 
-/// `<id> send [<restriction>;…]` (RFC 8851 §4).
+/// Reads `<id> send [<restriction>;…]` (RFC 8851 §4).
 fn rid_to_send(value: &str) -> Option<Rid> {
     let mut words = value.split_whitespace();
     let id = words.next().filter(|id| is_rid(id))?;
@@ -150,7 +150,7 @@ fn rid_to_send(value: &str) -> Option<Rid> {
     })
 }
 
-/// RFC 8851 §10 allows letters, digits, `-` and `_`.
+/// Whether a text is a rid: RFC 8851 §10 allows letters, digits, `-` and `_`.
 fn is_rid(text: &str) -> bool {
     is_token(text, MAX_RID)
         && text
@@ -160,7 +160,7 @@ fn is_rid(text: &str) -> bool {
 
 fn is_restriction(text: &str) -> bool {
     match text.split_once('=') {
-        // Payload types are what the answer's m-line says; a list of those left over would add nothing.
+        // The answer's m-line has the payload types, so a list of those that are left would add nothing.
         Some((key, _)) if key == "pt" || key == "depend" => false,
         Some((key, value)) => is_token(key, MAX_RESTRICTION) && is_token(value, MAX_RESTRICTION),
         None => is_token(text, MAX_RESTRICTION),

@@ -1,16 +1,16 @@
-//! How much of an offer is kept.
+//! The parts of an offer that are kept, and their size.
 
 use super::*;
 
 const HEAD: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n";
 const AUDIO: &str = "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=rtcp-mux\r\na=rtpmap:111 opus/48000/2\r\n";
 
-/// `count` times what `line` says of each number.
+/// Text of `line` for each number below `count`.
 fn repeated(count: usize, line: impl Fn(usize) -> String) -> String {
     (0..count).map(line).collect()
 }
 
-/// As long as an offer may be: `before`, and then `line` again and again.
+/// The longest offer: `before`, and then `line` again and again.
 fn filled(before: &str, line: impl Fn(usize) -> String) -> String {
     let mut text = before.to_owned();
     for number in 0.. {

@@ -1,5 +1,5 @@
-//! The offer's text as lines. Their grammar (RFC 8866 §9) is `rtc-sdp`'s; the meaning of attributes is read in the files
-//! beside this one.
+//! The offer's text as lines. `rtc-sdp` reads their grammar (RFC 8866 §9). The files beside this one read the meaning of
+//! attributes.
 
 use std::io::Cursor;
 
@@ -8,11 +8,12 @@ use rtc_sdp::description::common::Attribute;
 
 use super::errors::OfferError;
 
-/// Four times what a browser with every codec, three simulcast layers and ten sections sends.
-/// Larger would only feed parsers; smaller would refuse clients that offer a section per participant.
+/// Bytes of an offer: four times what a browser with every codec, three simulcast layers and ten sections sends. A larger limit
+/// would only make more work for parsers; a smaller one would refuse clients that offer a section per participant.
 pub(super) const MAX_OFFER_BYTES: usize = 64 * 1024;
 
-/// m-lines are never removed from a session (RFC 3264 §8.2), so a long call collects dead ones.
+/// Sections of an offer. m-lines are never removed from a session (RFC 3264 §8.2), so a long call collects sections that are
+/// not used any more.
 pub(super) const MAX_SECTIONS: usize = 64;
 
 /// Characters of an error text that quote the offer.
@@ -48,8 +49,8 @@ pub(super) fn has(attributes: &[Attribute], key: &str) -> bool {
     attributes.iter().any(|attribute| attribute.key == key)
 }
 
-/// A `token` of RFC 8866 §9 of at most `max` characters. Only such text of the client goes back into an answer, so that
-/// it cannot begin a line of its own.
+/// Whether a text is a `token` of RFC 8866 §9 of at most `max` characters. No other text of the client goes back into an
+/// answer, so it cannot begin a line of its own.
 pub(super) fn is_token(text: &str, max: usize) -> bool {
     !text.is_empty() && text.len() <= max && text.bytes().all(is_token_char)
 }

@@ -51,7 +51,7 @@ pub(super) fn prefer(formats: &mut Vec<Format>, kind: Kind, audience: &[Vec<Code
         })
         .collect();
     let place_of = |format: &Format| {
-        // Retransmissions stand next to their codec.
+        // Retransmissions have the place of their codec.
         let codec = match format {
             Format::Codec { payload_type, .. } => *payload_type,
             Format::Rtx { of, .. } => *of,

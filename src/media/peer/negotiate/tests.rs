@@ -1,4 +1,4 @@
-//! What clients offer, and what they must be told.
+//! Offers of clients, and what the answers must say.
 
 mod clients;
 mod codecs;
@@ -64,7 +64,7 @@ const GSTREAMER_RECVONLY: &str = fixture!("gstreamer-recvonly");
 const PION_SENDRECV_DATA: &str = fixture!("pion-sendrecv-data");
 const TWO_TRANSPORTS: &str = fixture!("two-transports");
 
-/// All that have something for us: the data-only offer is not among them.
+/// All clients that have media for us. The data-only offer is not among them.
 const CLIENTS: [&str; 31] = [
     CHROME_H264_FIRST,
     CHROME_VP9_FIRST,
@@ -99,20 +99,20 @@ const CLIENTS: [&str; 31] = [
     TWO_TRANSPORTS,
 ];
 
-/// Her streams are called `pa`.
+/// A participant whose streams are called `pa`.
 const ALICE: Use = Use::Watch(FeedRef::camera(ParticipantId(10)));
 
-/// A publisher's connection.
+/// Role of a publisher's connection.
 const RECEIVING: Role<'_> = Role {
     uses: &[Use::Publish(Feed::Camera)],
     audience: &[],
 };
-/// A subscriber's.
+/// Role of a subscriber's connection.
 const SENDING: Role<'_> = Role {
     uses: &[ALICE],
     audience: &[],
 };
-/// One of a one-to-one call.
+/// Role of a connection of a one-to-one call.
 const BOTH: Role<'_> = Role {
     uses: &[Use::Publish(Feed::Camera), ALICE],
     audience: &[],

@@ -183,7 +183,7 @@ fn safari_prefers_h264_and_offers_h265() {
         &video,
         "a=fmtp:104 level-id=93;profile-id=1;tier-flag=0;tx-mode=SRST"
     ));
-    // What it sends is first of all what everybody decodes.
+    // Codecs that everybody decodes come first for what it sends.
     let published = codecs(&answered(SAFARI_SENDRECV, BOTH).sections[1]);
     assert_eq!(published[..2], [h264(Profile::ConstrainedBaseline), Codec::Vp8]);
     assert_eq!(published.len(), offered.len());
@@ -278,7 +278,7 @@ fn an_offer_of_data_alone_is_refused_with_a_reason() {
     assert_eq!(error, OfferError::NothingAcceptable(Refusal::NotMedia));
 }
 
-/// What holds for every answer, whoever it is for.
+/// The rules for every answer to any client.
 #[test]
 fn every_client_gets_an_answer_that_keeps_the_rules() {
     for (n, offer) in CLIENTS.iter().enumerate() {
@@ -301,12 +301,12 @@ fn every_client_gets_an_answer_that_keeps_the_rules() {
                     .iter()
                     .map(|format| {
                         let place = offered.iter().position(|other| other == format);
-                        // Each once.
+                        // Each is there once.
                         place.inspect(|place| offered[*place].clear())
                     })
                     .collect();
                 assert!(places.iter().all(Option::is_some), "client {n}: the offer's formats");
-                // Where the client sends, what its audience decodes is first: see the tests of that.
+                // If the client sends, the codecs that its audience decodes come first: see their own tests.
                 assert!(
                     role.uses.contains(&Use::Publish(Feed::Camera)) || places.is_sorted(),
                     "client {n}: in the offer's order"

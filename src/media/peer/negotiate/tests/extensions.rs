@@ -10,7 +10,7 @@ const ORIENTATION: &str = "urn:3gpp:video-orientation";
 const SEQUENCE: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 const SEND_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time";
 
-/// The extensions of a video section with a mid, offered `attributes`.
+/// The answer's extensions for a video section with a mid and these `attributes`.
 fn negotiated(attributes: &str, role: Role<'_>) -> Vec<(u8, Extension)> {
     let negotiated = answered(&offer("", &[vp8(&format!("mid:v\n{attributes}"))]), role);
     let extensions = negotiated.sections[0].extensions.to_vec();

@@ -1,14 +1,14 @@
-//! Offers that mean harm: no panic, no line of the client's making, bounded work and answers.
+//! Hostile offers: no panic, no line of the client's making, bounded work and answers.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// Longer than any answer to an offer of at most 64 KiB. What grows with the offer are sections (refused ones come to
-/// under 400 bytes, accepted ones to a few times what was offered); everything else is bounded by a constant.
+/// A length that no answer to an offer of at most 64 KiB reaches. Only sections grow with the offer: refused ones take less
+/// than 400 bytes, accepted ones a few times what was offered. Everything else is bounded by a constant.
 const MAX_ANSWER: usize = 256 * 1024;
 
-/// Text that an answer may consist of: no control characters, nothing beyond ASCII, no line that is not SDP.
+/// Checks the text of an answer: no control characters, nothing beyond ASCII, no line that is not SDP.
 fn assert_well_formed(answer: &str) {
     assert!(answer.len() <= MAX_ANSWER, "{} bytes", answer.len());
     assert!(answer.ends_with("\r\n"));
@@ -140,7 +140,7 @@ enum Mutation {
     Delete(prop::sample::Index),
     Duplicate(prop::sample::Index, u8),
     Swap(prop::sample::Index, prop::sample::Index),
-    /// Some bytes of one line become others.
+    /// Other bytes in the place of some bytes of one line.
     Noise(prop::sample::Index, Vec<(prop::sample::Index, char)>),
     /// A line of another client's offer.
     Graft(prop::sample::Index, prop::sample::Index, prop::sample::Index),

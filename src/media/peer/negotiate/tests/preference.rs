@@ -1,11 +1,12 @@
-//! What a publisher is answered with first, and what it is not answered with at all.
+//! The order of the formats with which a publisher is answered, and the formats that are left out.
 
 use std::slice::from_ref;
 
 use super::*;
 use crate::media::codec::h264::Profile;
 
-/// What a client decodes that offers to receive these: `96 VP8` and the like, with parameters after the name.
+/// The codecs that a client decodes which offers to receive these formats: `96 VP8` and the like, with parameters after the
+/// name.
 fn decoder(formats: &[&str]) -> Vec<Codec> {
     decodable(&video("recvonly", formats))
 }
@@ -166,7 +167,7 @@ fn who_only_listens_is_no_judge_of_pictures() {
 
 #[test]
 fn in_a_section_of_both_directions_nothing_is_left_out() {
-    // High may be what this client decodes the other's Constrained Baseline with.
+    // This client may decode the other's Constrained Baseline as High.
     let audience = [decoder(&[CONSTRAINED])];
     let role = Role {
         audience: &audience,
@@ -217,7 +218,7 @@ fn what_a_client_decodes_is_what_it_offers_to_receive() {
         assert_eq!(decodable(&video(direction, &["VP8", HIGH])), []);
     }
     assert_eq!(decodable("nonsense"), []);
-    // What is answered says the same, whether or not something goes to the client.
+    // The negotiation has the same list, whether or not something is sent to the client.
     let negotiated = answered(&video("sendrecv", &["VP8", HIGH]), RECEIVING);
     assert_eq!(negotiated.decodes, [Codec::Vp8, high]);
 }

@@ -1,4 +1,4 @@
-//! Which sections are taken, in which direction.
+//! The sections that are accepted, and their directions.
 
 use super::*;
 

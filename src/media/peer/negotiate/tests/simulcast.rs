@@ -5,7 +5,7 @@ use crate::media::session::RemoteSsrc;
 
 const RID: &str = "extmap:5 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\n";
 
-/// What becomes of a video section offered with `attributes` and the rid extension.
+/// The result for a video section with `attributes` and the rid extension.
 fn by_rid(attributes: &str) -> (Vec<String>, Vec<String>) {
     let negotiated = answered(&offer("", &[vp8(&format!("{RID}{attributes}"))]), RECEIVING);
     let rids = negotiated.sections[0]
