@@ -95,7 +95,8 @@ impl Speakers {
         }
     }
 
-    /// Where two take turns, one is still taken as speaking when the other begins. `newest` goes on when the other stops.
+    /// If two people take turns, the first still counts as speaking when the second begins. `newest` goes on speaking when
+    /// `participant` stops.
     pub fn stopped(&mut self, participant: ParticipantId, newest: Option<ParticipantId>) {
         if let Some(newest) = newest
             && self.last[0] == Some(participant)

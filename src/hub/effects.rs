@@ -126,7 +126,7 @@ impl Executor {
         }
     }
 
-    /// Carries out effects in their order. One that fails does not keep the others from being carried out.
+    /// Carries out effects in their order. An effect that fails does not stop the others.
     pub fn carry_out(&mut self, effects: Vec<Effect>) -> Vec<Failure> {
         let mut failures = Vec::new();
         for effect in effects {
@@ -234,7 +234,7 @@ impl Executor {
             Ok(()) => return Ok(()),
             // Any client can cause this, so it is no error of storage.
             Err(NotTaken::ShareUsedUp) => {
-                debug!("a message is not kept: too many of its sender's address are being kept")
+                debug!("a message is not kept: too many from its sender's address are being kept")
             }
             Err(NotTaken::TooSlow) => {
                 metrics::counter!("patchbay_storage_errors_total").increment(1);

@@ -1,4 +1,4 @@
-//! Which worker each connection lives on.
+//! The worker on which each connection lives.
 //!
 //! A room's connections live on one worker, up to a number of subscriptions. The next ones fill one worker after the other. All
 //! these workers serve the room together, and publishers may live on any of them. Pure: the caller says which worker is the

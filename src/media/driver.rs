@@ -77,7 +77,7 @@ fn bind_once(addresses: &[IpAddr], mut port: u16) -> Result<(Vec<MediaSocket>, u
             }
             Err(error) => {
                 let why = PortError::of(error, port, "media.first_port or media.bind_addresses");
-                // Where a machine has no IPv6, IPv4 is served alone.
+                // If a machine has no IPv6, only IPv4 is served.
                 if !(ip.is_ipv6() && why.is_missing_address()) {
                     return Err(MediaStartError::Bind { address, why });
                 }

@@ -107,7 +107,7 @@ impl Slot {
         self.ticks_without_turn >= TICKS_WITHOUT_TURN
     }
 
-    /// The weight of this worker: a new room goes to the smallest. `None` where there is no worker.
+    /// The weight of this worker: a new room goes to the smallest. `None` if there is no worker.
     fn weight(&self) -> Option<(bool, u64)> {
         let port = self.port.as_ref()?;
         Some((self.ticks_without_turn >= TICKS_SUSPECT, port.load.weight()))

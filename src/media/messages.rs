@@ -105,6 +105,6 @@ pub enum Fault {
     Panic,
     /// An error that `run` returns.
     Error,
-    /// A time for which the thread does nothing.
+    /// The thread does nothing for this time.
     Hang(Duration),
 }

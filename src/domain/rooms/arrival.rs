@@ -81,7 +81,7 @@ impl Rooms {
         Some(&mut room.participant_mut(seat.participant)?.arrival)
     }
 
-    /// Returns the state before.
+    /// Sets the state of a participant's media. Returns the state before.
     fn set_arrival(&mut self, seat: Seat, after: Arrival) -> Option<Arrival> {
         let before = std::mem::replace(self.arrival(seat)?, after);
         let Seat { room, participant } = seat;

@@ -1,4 +1,4 @@
-//! What the rules do where a part of the server is lost, and connections with it.
+//! The loss of a part of the server, and of the connections that lived there.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -29,8 +29,8 @@ impl Rooms {
         (!owner.uses_of(peer).iter().all(is_watched)).then_some(owner.session)
     }
 
-    /// A connection was lost with a part of the server, and its keys with it. Its participant stays. They are sent whom they
-    /// watched over it and, like somebody who has just come, whose media are lost.
+    /// A connection was lost with a part of the server, and its keys with it. Its participant stays. They are sent which people
+    /// they watched over it and, like somebody who has just come, which of these people's media are lost.
     pub fn connection_lost(&mut self, now: Instant, peer: PeerId) -> Vec<Effect> {
         let mut told = self.watched_over(peer).unwrap_or_default();
         told.extend(self.end_peer(now, peer, false));

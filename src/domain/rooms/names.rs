@@ -1,4 +1,4 @@
-//! Who may use which name in a room, and who finds a place there.
+//! The right to a name in a room, and the space for one more participant.
 
 use super::Rooms;
 use crate::domain::{Claim, Refusal, RoomKind};

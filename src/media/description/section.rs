@@ -1,4 +1,4 @@
-//! One m-line and its attributes.
+//! An m-line and its attributes.
 
 use rtc_sdp::MediaDescription;
 use rtc_sdp::description::common::Attribute;

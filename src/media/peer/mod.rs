@@ -36,7 +36,7 @@ pub struct Stream {
     pub repair: bool,
 }
 
-/// The keys of both directions, after DTLS has made them.
+/// Both directions of protected packets, after DTLS has made the keys.
 pub struct Secure {
     pub sender: Sender,
     pub inbound: Inbound,
