@@ -10,7 +10,7 @@ use crate::media::keys::{PeerKey, SubscriptionKey, TrackKey};
 use crate::media::peer::srtp::MAX_OVERHEAD;
 use crate::media::rtcp::{self, Block, Packet};
 
-/// Time between two reports: as in libwebrtc for video, and short enough also for audio senders with five seconds.
+/// Time between two reports: as in libwebrtc for video, and short enough for audio senders that report every five seconds.
 const REPORT_INTERVAL: Duration = Duration::from_millis(1_000);
 /// Time between two packets of transport-wide feedback (libwebrtc's receivers use 50 to 250 ms): the sender's estimator works
 /// on groups of packets of a few frames. A connection that sends is visited this often.

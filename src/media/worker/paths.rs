@@ -1,15 +1,15 @@
-//! Which addresses are a connection's: connectivity checks, and what arrives where several connections claim one address.
+//! Which addresses belong to a connection: connectivity checks, and packets from an address that several connections claim.
 //!
-//! A source address can be forged, also by a participant with valid credentials of its own. So a check is a claim, and
-//! nobody loses an address by another's claim:
+//! A source address can be forged, also by a participant with valid credentials of its own. So a check is a claim, and nobody
+//! loses an address because another claims it:
 //! - Checks name their connection, and are always answered.
-//! - DTLS proves an address if the whole handshake was sent there and ended there. If only its last datagram came from there,
-//!   nothing is proven, because its source can be forged; nor where a client changes its path in the middle. When an address
-//!   is proven, other connections lose it. It is held for the consent time, counted from the last packet from there; meanwhile connections that
-//!   have their keys cannot learn it, and one that has none yet (a client that connects anew from the same port) can, by
-//!   its own handshake.
-//! - Until then a packet from there belongs to the connection whose keys open it. A handshake belongs to the connection
-//!   that announced the certificate which it ends with, whoever's endpoint has led it.
+//! - DTLS proves an address if the whole handshake was sent there and ended there. Nothing is proven if only its last datagram
+//!   came from there, because the source of that can be forged, or if the client changed its path in the middle. When an
+//!   address is proven, other connections lose it. It is held for the consent time, counted from the last packet from there.
+//!   Meanwhile connections that have their keys cannot learn it. A connection that has none yet (of a client that connects anew
+//!   from the same port) can learn it, by its own handshake.
+//! - Until then a packet from there belongs to the connection whose keys open it. A handshake belongs to the connection that
+//!   announced its certificate, whoever's endpoint has led it.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -23,8 +23,8 @@ use crate::media::peer::dtls::{self, Failure, Progress};
 use crate::media::peer::ice::{Learning, Path, Request, Standing};
 use crate::media::peer::{Peer, SentTo};
 
-/// The largest packet that is looked at where several connections claim an address: larger than what fits into a frame of
-/// any network that clients are on.
+/// Bytes of the largest packet that is looked at if several connections claim its address: more than fit into a frame of any
+/// network that clients are on.
 const MAX_CONTESTED_BYTES: usize = 2_048;
 
 impl Worker {
@@ -34,7 +34,7 @@ impl Worker {
         }
     }
 
-    /// A connectivity check. `None` if it is not an authentic one: no reply, nothing kept.
+    /// Answers a connectivity check. `None` if it is not authentic: then nothing is sent and nothing is kept.
     fn check(&mut self, now: Instant, path: Path, datagram: &[u8]) -> Option<()> {
         let request = Request::parse(datagram)?;
         let (ours, theirs) = request.ufrags()?;
@@ -82,13 +82,13 @@ impl Worker {
         Some(())
     }
 
-    /// Whether an address is proven to be another connection's than `key`'s.
+    /// Whether an address is proven to belong to another connection than `key`.
     fn is_held_by_another(&self, now: Instant, address: SocketAddr, key: PeerKey) -> bool {
         let holds = |at: &Occupant| self.peers.get(at.peer).is_some_and(|peer| peer.ice.holds(now, at.path));
         self.demux.at(address).iter().any(|at| at.peer != key && holds(at))
     }
 
-    /// Takes an address from all connections but `key` of which `loses` is true.
+    /// Takes an address from all connections for which `loses` is true, except `key`.
     fn evict_others(&mut self, now: Instant, address: SocketAddr, key: PeerKey, loses: impl Fn(&Peer) -> bool) {
         for at in self.occupants(address) {
             let other = self.peers.get_mut(at.peer).filter(|peer| at.peer != key && loses(peer));
@@ -104,8 +104,8 @@ impl Worker {
         self.demux.at(address).into()
     }
 
-    /// DTLS was finished over this path: the address is this connection's, if all that we said in it was sent there. Other
-    /// addresses that it has claimed meanwhile and that are others' are not.
+    /// Notes that DTLS was finished over this path. The address is proven, if we sent the whole handshake there. The connection
+    /// loses other addresses that it has claimed meanwhile, if they are proven for others.
     pub(super) fn proved(&mut self, now: Instant, at: Occupant, path: Path) {
         if self.peers[at.peer].handshake == SentTo::One(path.remote) {
             self.evict_others(now, path.remote, at.peer, |_| true);
@@ -126,7 +126,8 @@ impl Worker {
         }
     }
 
-    /// A packet from an address that several connections claim: it is whose keys open it. False if nobody's do.
+    /// Takes a packet from an address that several connections claim: it belongs to the connection whose keys open it. False if
+    /// none do.
     pub(super) fn handle_contested(
         &mut self,
         now: Instant,
@@ -142,7 +143,7 @@ impl Worker {
         sealed.copy_from_slice(&buffer[start..start + len]);
         let class = classify(sealed);
         self.occupants(path.remote).into_iter().any(|at| {
-            // What a key does not open, it garbles.
+            // A key that does not open a packet garbles it.
             let datagram = &mut buffer[start..start + len];
             datagram.copy_from_slice(sealed);
             match class {
@@ -171,7 +172,7 @@ impl Worker {
                 let takes = |at: &Occupant| self.peers[at.peer].dtls.may_take(datagram);
                 let front = shaking.into_iter().filter(takes).max_by_key(|at| {
                     let peer = &self.peers[at.peer];
-                    // What is sent from elsewhere does not disturb a connection that is known here only.
+                    // Nothing from another address disturbs a connection that has only this one.
                     let is_here_only = peer.ice.known_addresses().count() == 1;
                     let led = match peer.handshake {
                         SentTo::One(address) if address == path.remote => 2,
@@ -191,7 +192,7 @@ impl Worker {
         let Some(peer) = self.peers.get_mut(at.peer) else {
             return;
         };
-        // It may be another's handshake that is led there: nobody disturbs it from elsewhere.
+        // The handshake that is led there may be another connection's: nothing from elsewhere may disturb it.
         if let SentTo::One(address) = peer.handshake
             && peer.secure.is_none()
             && address != path.remote
@@ -209,11 +210,11 @@ impl Worker {
         self.dtls_progressed(now, at, path, progress);
     }
 
-    /// A handshake from a contested address has ended with a certificate that `at` has not announced: gives it to the
-    /// connection there that has.
+    /// Hands over a handshake from a contested address that has ended with a certificate which `at` has not announced: to the
+    /// connection there that has announced it.
     fn hand_over(&mut self, address: SocketAddr, at: Occupant) -> Option<(Occupant, Progress)> {
         for other in self.occupants(address) {
-            // Not for the connection itself: two of the same are not disjoint.
+            // The connection itself is left out: it is not disjoint from itself.
             if let Some([from, to]) = self.peers.get_disjoint_mut([at.peer, other.peer])
                 && to.secure.is_none()
                 && let Some(progress) = to.dtls.take_over(&mut from.dtls)
@@ -225,7 +226,7 @@ impl Worker {
         None
     }
 
-    /// A connection ends in the middle of a handshake that may be another's: that one goes on with it.
+    /// When a connection ends in the middle of a handshake that may be another's, lets that connection go on with it.
     pub(super) fn leave_handshake(&mut self, now: Instant, key: PeerKey) {
         let peer = &self.peers[key];
         if peer.secure.is_some() || !peer.dtls.has_begun() {

@@ -22,9 +22,9 @@ use crate::media::speaker::SpeechReports;
 use crate::media::subscription::Subscription;
 use crate::media::track::Track;
 
-/// Where a publisher without transport-wide feedback is told to begin.
+/// Bit rate at which a publisher without transport-wide feedback begins.
 const START_BPS: u64 = 1_000_000;
-/// Below this a picture is no use; the estimate goes no lower.
+/// Lowest estimate: below this bit rate a picture is no use.
 const MIN_BPS: u64 = 100_000;
 
 impl Worker {
@@ -32,8 +32,8 @@ impl Worker {
     pub(super) fn open(&mut self, now: Instant, mut spec: PeerSpec) {
         let before = self.connections.get(&spec.peer).cloned().unwrap_or_default();
         let is_new = |transport: &&TransportSpec| before.transport(transport.number).is_none();
-        // Whoever asks for several transports at once is refused first: one address may have a quarter of all connections, and
-        // with four transports for each of these it would take the places of all others.
+        // A client that asks for several transports at once is refused first: one address may have a quarter of all
+        // connections, and with four transports for each of these it would take the places of all others.
         let most = match spec.transports.len() {
             1 => MAX_PEERS,
             _ => MAX_PEERS / 2,
@@ -82,7 +82,7 @@ impl Worker {
         self.plan(now, key);
     }
 
-    /// A new offer for a live transport: credentials and certificate may differ.
+    /// Applies a new offer to a live transport: credentials and certificate may differ.
     fn change(&mut self, now: Instant, key: PeerKey, spec: &PeerSpec, transport: &TransportSpec) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         if peer.ice.local_ufrag != transport.local_ufrag {
@@ -90,7 +90,7 @@ impl Worker {
             self.demux.learn_ufrag(&transport.local_ufrag, key);
             peer.ice
                 .restart(&transport.local_ufrag, &transport.local_pwd, &transport.remote_ufrag);
-            // New credentials are a new attempt to connect. Where it is the first that succeeds, it may take as long as any.
+            // New credentials are a new attempt to connect. If no attempt has succeeded before, it may take as long as any.
             peer.opened = now;
         }
         if !peer.dtls.expects(&transport.remote_fingerprints) {
@@ -103,7 +103,7 @@ impl Worker {
             if peer.suspended.take().is_some() {
                 self.stats.suspended -= 1;
             }
-            // The client counts roll-overs from nothing again (RFC 3711 §3.3.1): so must the copies that it gets.
+            // The client counts roll-overs from zero again (RFC 3711 §3.3.1), and so must the copies that it gets.
             for subscription in peer.subscriptions.clone() {
                 self.remove_subscription(subscription);
             }
@@ -114,7 +114,7 @@ impl Worker {
         self.plan(now, key);
     }
 
-    /// Makes the tracks and subscriptions of a connection those of `sections`; what stays keeps its state.
+    /// Gives a connection the tracks and subscriptions of `sections`. Those that it has already keep their state.
     fn set_sections(&mut self, now: Instant, key: PeerKey, sections: Vec<MediaSection>) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         let old_tracks = peer.tracks.clone();
@@ -133,8 +133,8 @@ impl Worker {
             let ssrc = self.subscriptions[old].ssrc;
             match sections.iter().find(|section| section.local_ssrc == ssrc) {
                 None => self.remove_subscription(old),
-                // On hold its subscription stays: its sequence numbers must go on from here, not begin again. Under the same
-                // keys and SSRC that would be the same SRTP indices for other packets.
+                // The subscription of a section on hold stays: its sequence numbers must go on from here, not begin again.
+                // Under the same keys and SSRC, other packets would get the same SRTP indices.
                 Some(section) => self.change_subscription(now, old, |subscription| subscription.renegotiate(section)),
             }
         }
@@ -194,7 +194,7 @@ impl Worker {
         self.attach(now, room, fresh);
     }
 
-    /// Fills the slots of this number with the first track of their kind of `source`, or with nothing.
+    /// Fills the slots of this number with the first track of their kind that `source` publishes, or with nothing.
     pub(super) fn fill(&mut self, now: Instant, peer: PeerId, slot: SlotId, source: Option<FeedRef>) {
         let Some(connection) = self.connections.get(&peer) else {
             return;
@@ -211,7 +211,7 @@ impl Worker {
         }
     }
 
-    /// Changes a subscription, and gives it the track that it then is for.
+    /// Changes a subscription, and gives it the track that it is then meant for.
     fn change_subscription(&mut self, now: Instant, key: SubscriptionKey, change: impl FnOnce(&mut Subscription)) {
         let subscription = &mut self.subscriptions[key];
         let before = subscription.wanted();
@@ -232,8 +232,8 @@ impl Worker {
         self.attach(now, room, key);
     }
 
-    /// Forgets a transport, and with its last one the connection. Says goodbye to the client. With a reason, which the hub did not
-    /// give, it reports the end of the connection.
+    /// Forgets a transport, and with its last transport the connection. Says goodbye to the client. With a `reason` (the hub
+    /// has not asked for this), reports the end of the connection.
     pub(super) fn close(&mut self, now: Instant, key: PeerKey, reason: Option<CloseReason>) {
         if !self.peers.contains_key(key) {
             return;
@@ -275,7 +275,8 @@ impl Worker {
         }
         if let Some(reason) = reason {
             self.stats.failed += 1;
-            // A transport that was up takes the others along: its client would keep its keys over each new offer, and we have none.
+            // A transport that was up ends the others too: its client would keep its keys over each new offer, and we have
+            // none.
             if was_up {
                 self.close_connection(now, id);
             }
@@ -286,7 +287,7 @@ impl Worker {
         self.report_heard(now, id);
     }
 
-    /// Hands DTLS datagrams to the client: over `path`, by which its own came, or else where it is known to be.
+    /// Sends DTLS datagrams to the client: over `path`, by which its own came, or else over the selected path.
     pub(super) fn flush_dtls(&mut self, key: PeerKey, path: Option<Path>) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         while let Some(datagram) = peer.dtls.poll_transmit() {
@@ -299,7 +300,7 @@ impl Worker {
         }
     }
 
-    /// Something came of a DTLS datagram that arrived over `path`, which is `at` among the connection's.
+    /// Handles the progress that a DTLS datagram has made, which arrived over `path`; `at` is that path among the connection's.
     pub(super) fn dtls_progressed(
         &mut self,
         now: Instant,
@@ -336,7 +337,7 @@ impl Worker {
         }
     }
 
-    /// A joiner's picture begins with a key frame: ask for one now, not at the next tick.
+    /// Asks for the key frames with which a joiner's pictures begin: now, not at the next tick.
     fn subscriber_ready(&mut self, now: Instant, key: PeerKey) {
         for subscription in self.peers[key].subscriptions.clone() {
             if let Some(track) = self.subscriptions[subscription].track {

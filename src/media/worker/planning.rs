@@ -1,9 +1,8 @@
-//! When each connection and each track is visited next. Time alone makes a worker do nothing else: what has nothing to do is not
-//! looked at.
+//! When each connection and each track is visited next. One that has nothing to do is not visited, however much time passes.
 //!
-//! A plan is made from the state ([`Worker::next_visit`] and its like), after each visit and when something happens that may bring
-//! the next one forward. It may be too early, because what it waited for has moved on: then the visit finds nothing to do. It
-//! must not be too late; [`Worker::forgotten`] finds out, for tests.
+//! A plan is made from the state ([`Worker::next_visit`] and similar functions), after each visit, and when something happens
+//! that may need an earlier one. A plan may be too early, because the time for which it was made has moved on: then the visit
+//! finds nothing to do. It must not be too late; tests find that with [`Worker::forgotten`].
 
 use std::time::{Duration, Instant};
 
@@ -17,22 +16,23 @@ use crate::media::peer::Peer;
 use crate::media::peer::ice::CONNECT_TIMEOUT;
 use crate::media::track::Track;
 
-/// While there is something to follow at a connection or a track, it is visited this often.
+/// Time between two visits of a connection or a track while there is something to follow.
 const ROUND: Duration = Duration::from_millis(100);
-/// What concerns many connections at once is spread over the ticks of a round, so that thousands of reports do not come together
+/// Ticks of a round. Work for many connections at once is spread over them, so that thousands of reports do not come together
 /// and fill the egress.
 const TICKS_PER_ROUND: u64 = 4;
 
 /// Connections.
 impl Worker {
-    /// Something has changed of what a connection waits for.
+    /// Plans a connection's next visit, after a change of something that it waits for.
     pub(super) fn plan(&mut self, now: Instant, key: PeerKey) {
         if let Some(at) = self.peers.get(key).and_then(|peer| self.next_visit(now, peer)) {
             self.plans.connections.set_earlier(key, at);
         }
     }
 
-    /// Something is to be done at a connection, as at many others. One that is not up is visited when it is.
+    /// Plans a visit of a connection where something is to be done, as perhaps at many others. A connection that is not up is
+    /// visited when it is.
     pub(super) fn visit_soon(&mut self, now: Instant, key: PeerKey) {
         if self.peers.get(key).is_none_or(|peer| peer.secure.is_none()) {
             return;
@@ -41,7 +41,7 @@ impl Worker {
         self.plans.connections.set_earlier(key, now + TICK * place);
     }
 
-    /// Visits all who get a track soon: its packets begin, or are of another kind.
+    /// Plans visits of all subscribers of a track: its packets begin, or are in another format.
     pub(super) fn visit_subscribers_soon(&mut self, now: Instant, key: TrackKey) {
         for at in 0..self.tracks.get(key).map_or(0, |track| track.subscribers.len()) {
             let subscriber = self.tracks[key].subscribers[at];
@@ -49,7 +49,7 @@ impl Worker {
         }
     }
 
-    /// A connection has been visited, and has no other plan than what its state gives.
+    /// Plans a connection's next visit after a visit, by its state alone.
     pub(super) fn plan_anew(&mut self, now: Instant, key: PeerKey) {
         match self.peers.get(key).and_then(|peer| self.next_visit(now, peer)) {
             Some(at) => self.plans.connections.set(key, at),
@@ -57,7 +57,7 @@ impl Worker {
         }
     }
 
-    /// When something is to be done at a connection; `None` where that takes an event first.
+    /// Time at which something is to be done at a connection. `None` if an event must come first.
     fn next_visit(&self, now: Instant, peer: &Peer) -> Option<Instant> {
         if let Some(since) = peer.suspended {
             // While its client is heard over another transport, it may come back over this one.
@@ -96,8 +96,8 @@ impl Worker {
         Some(next)
     }
 
-    /// When the next report is due of those to a subscriber. One that cannot be made comes with the publisher's clock, or with the
-    /// first packets after a pause; or else there is something to follow.
+    /// Time at which the next report to a subscriber is due. A report that cannot be made yet comes with the publisher's clock,
+    /// or with the first packets after a pause. If the clock is known and packets come, it is tried in each round.
     fn next_report(&self, now: Instant, peer: &Peer) -> Option<Instant> {
         let subscriptions = peer.subscriptions.iter().map(|&one| &self.subscriptions[one]);
         let next = subscriptions.filter_map(|subscription| {
@@ -114,7 +114,7 @@ impl Worker {
 
 /// Tracks.
 impl Worker {
-    /// Something may be missing of a track, or a key frame wanted.
+    /// Plans when missing packets and key frames of a track are asked for.
     pub(super) fn plan_repairs(&mut self, key: TrackKey) {
         match self.tracks.get(key).and_then(|track| self.next_repair(track)) {
             Some(at) => self.plans.repairs.set(key, at),
@@ -126,7 +126,7 @@ impl Worker {
         self.is_heard_of(track).then(|| track.next_repair()).flatten()
     }
 
-    /// The layers of a track were chosen: while packets come, they are chosen again and again.
+    /// Plans when the layers of a track are chosen next: again and again while packets come.
     pub(super) fn plan_layers(&mut self, now: Instant, key: TrackKey) {
         if let Some(at) = self.tracks.get(key).and_then(|track| self.next_selection(now, track)) {
             self.plans.layers.set_earlier(key, at);
@@ -153,7 +153,7 @@ impl Worker {
         let mut found = Vec::new();
         let mut judge =
             |what: &str, key: slotmap::KeyData, planned: Option<Instant>, wanted: Option<Instant>, pause: Duration| {
-                // What is past due is visited with the next tick; times are rounded up.
+                // Visits that are past due come with the next tick; times are rounded up.
                 let latest = wanted.map(|wanted| wanted.max(now) + pause);
                 if latest.is_some_and(|latest| planned.is_none_or(|planned| planned > latest)) {
                     let after = |at: Option<Instant>| at.map(|at| at.saturating_duration_since(now));

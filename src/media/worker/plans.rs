@@ -5,18 +5,19 @@ use std::time::{Duration, Instant};
 use crate::media::agenda::Agenda;
 use crate::media::keys::{PeerKey, TrackKey};
 
-/// Chores are done this often at most. Each wake-up of a worker that sleeps costs some 50 µs, whatever it then does: at a hundred a
-/// second that was a fifth of the whole cost of fifty subscribers.
+/// Shortest time between two ticks. Each wake-up of a worker that sleeps costs some 50 µs, whatever it then does: a hundred a
+/// second were a fifth of the whole cost of fifty subscribers.
 pub const TICK: Duration = Duration::from_millis(25);
-/// Repairs are this often: a request waits at most so long, a third of the shortest round trip over the internet that matters.
+/// Shortest time between two ticks with repairs. A request waits for this time at most: a third of the shortest round trip over
+/// the internet that matters.
 pub const URGENT_TICK: Duration = Duration::from_millis(10);
 
 pub struct Plans {
-    /// Connections: their timeouts, the reports to them, and what is followed there.
+    /// Connections: their timeouts, the reports to them, and the states that are followed there.
     pub connections: Agenda<PeerKey>,
     /// Tracks for whose subscribers layers are chosen.
     pub layers: Agenda<TrackKey>,
-    /// Tracks of which packets or key frames are to be asked for.
+    /// Tracks whose packets or key frames are to be asked for.
     pub repairs: Agenda<TrackKey>,
 }
 
@@ -29,7 +30,7 @@ impl Plans {
         }
     }
 
-    /// A track is new. Its place is made now: when its packets come, nothing is allocated.
+    /// Makes the places of a new track now, so that nothing is allocated when its packets come.
     pub fn expect_track(&mut self, now: Instant, key: TrackKey) {
         self.layers.set(key, now);
         self.repairs.set(key, now);

@@ -34,7 +34,7 @@ impl Worker {
         }
     }
 
-    /// Gives every subscription that is meant for the track of this name that track anew.
+    /// Gives the track of this name anew to every subscription that is meant for it.
     pub(super) fn attach_all(&mut self, now: Instant, room: RoomId, name: TrackRef) {
         let Some(entry) = self.rooms.get(&room) else { return };
         for key in entry.wanting(name).to_vec() {
@@ -42,7 +42,7 @@ impl Worker {
         }
     }
 
-    /// A track goes on under another name: who had it under the old one gets what is there now.
+    /// Gives a track another name. Subscribers of the old name get the track that has that name now.
     pub(super) fn rename_track(&mut self, now: Instant, key: TrackKey, name: TrackRef) {
         let track = &mut self.tracks[key];
         let (room, publisher) = (track.room, track.publisher);

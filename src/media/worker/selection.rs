@@ -1,5 +1,6 @@
-//! Which layer each subscription gets. What it may have is settled for each connection, because a connection's subscriptions share
-//! its bandwidth; the layer that it then gets is chosen for each track, because a track's subscribers share its key frames.
+//! Which layer each subscription gets. The layers that it may have are settled for each connection, because a connection's
+//! subscriptions share its bandwidth. The layer that it then gets is chosen for each track, because a track's subscribers share
+//! its key frames.
 
 use std::time::Instant;
 
@@ -8,21 +9,21 @@ use crate::media::codec::Kind;
 use crate::media::keys::{PeerKey, TrackKey};
 use crate::media::layers;
 
-/// Whether packets are numbered transport-wide for those who negotiated that. Nobody reads the feedback yet.
+/// Whether packets are numbered transport-wide for clients that negotiated that. Nobody reads the feedback yet.
 const NUMBERS_PACKETS: bool = false;
 
-/// How soon a key frame is asked for, for whoever waits for one.
+/// How soon a key frame is asked for, for subscribers that wait for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Urgency {
-    /// Something happened: whoever waits asks anew.
+    /// Something happened: subscribers that wait ask anew.
     AtOnce,
-    /// Time passed: who still waits has asked before.
+    /// Time passed: subscribers that still wait have asked before.
     Patient,
 }
 
 impl Worker {
-    /// A track's layers are sent in other formats than before: settles anew what each connection that gets it may have. Follow with
-    /// [`Worker::select`].
+    /// Settles anew which layers each connection that gets a track may have, after formats of the track's layers have changed.
+    /// Follow with [`Worker::select`].
     pub(super) fn allocate_for_all(&mut self, now: Instant, key: TrackKey) {
         for at in 0..self.tracks.get(key).map_or(0, |track| track.subscribers.len()) {
             let subscriber = self.tracks[key].subscribers[at];
@@ -50,7 +51,7 @@ impl Worker {
         }
     }
 
-    /// Chooses the layer of each subscription of a track, and asks for key frames where one must change.
+    /// Chooses the layer of each subscription of a track, and asks for key frames where the layer must change.
     pub(super) fn select(&mut self, now: Instant, key: TrackKey, urgency: Urgency) {
         let Some(track) = self.tracks.get_mut(key) else { return };
         let states = track.layer_states(now);
@@ -80,8 +81,8 @@ impl Worker {
         self.plan_repairs(key);
     }
 
-    /// The newest packet of a track begins its layer: whoever waited for that gets it. Where it begins with a key frame nobody need
-    /// ask for one.
+    /// Handles the newest packet of a track, which begins its layer: subscribers that waited for the layer get it. If it begins
+    /// with a key frame, nobody needs to ask for one.
     pub(super) fn begin_layer(&mut self, now: Instant, key: TrackKey) {
         if let Some(track) = self.tracks.get_mut(key) {
             track.settle();

@@ -1,6 +1,6 @@
-//! Who speaks, of those whose publishers' connections are here: found by the clock from the levels that their packets had, so that
-//! the packet path has nothing to do for it but to note them. A worker reports nothing of publishers who live on another: the
-//! rules bring together what all of them report.
+//! Who speaks, among the participants whose publishing connections are here. The clock finds it from the levels of their
+//! packets, so that the packet path only notes the levels. A worker reports nothing about publishers on other workers: the
+//! rules bring the reports of all workers together.
 
 use std::time::{Duration, Instant};
 
@@ -10,11 +10,11 @@ use crate::media::keys::PeerKey;
 use crate::media::messages::MediaEvent;
 use crate::media::speaker::{Loudness, Speech};
 
-/// How often the loudness of a participant is counted.
+/// Time between two counts of a participant's loudness.
 const COUNT_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Worker {
-    /// Reports whether the participant of a connection has begun or ended to speak, and counts how loud they are.
+    /// Reports whether the participant of a connection has begun or stopped speaking, and counts how loud they are.
     pub(super) fn look_after_sound(&mut self, now: Instant, key: PeerKey) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         let Some(publisher) = &mut peer.publisher else { return };

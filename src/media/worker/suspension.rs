@@ -2,12 +2,12 @@
 //! blocks UDP for a while, between two networks.
 //!
 //! When consent expires (RFC 7675 §5.1) a connection is *suspended*. Nothing is sent to it, its packets are forgotten here and
-//! at the workers that mirror its room, its subscriptions are taken off their tracks. DTLS and SRTP stay: a client that comes
-//! back goes on with the keys that it has, with an ICE restart or without one, because our answer has the same fingerprint
-//! (RFC 8842 §4). Its first authentic check from anywhere resumes it.
+//! at the workers that mirror its room, and its subscriptions are taken off their tracks. DTLS and SRTP stay: a client that
+//! comes back goes on with the keys that it has, with an ICE restart or without one, because our answer has the same
+//! fingerprint (RFC 8842 §4). Its first authentic check from anywhere resumes the connection.
 //!
-//! RFC 7675 wants new credentials after consent has expired. That is a rule for whoever asks for consent; a lite agent does
-//! not ask. It sees that the client, which knows its own state better, goes on with these.
+//! RFC 7675 wants new credentials after consent has expired. That is a rule for the agent that asks for consent; a lite agent
+//! does not ask. It sees that the client, which knows its own state better, goes on with the old ones.
 
 use std::time::{Duration, Instant};
 
@@ -15,8 +15,8 @@ use super::Worker;
 use super::selection::Urgency;
 use crate::media::keys::{PeerKey, TrackKey};
 
-/// How long a client may stay away: a tunnel or a change of networks takes less, and a person who waits for longer has
-/// called again. Meanwhile it keeps its place among the connections that the server may hold, and some kilobytes.
+/// Time for which a client may stay away: a tunnel or a change of networks takes less, and a person who waits for longer has
+/// called again. Meanwhile the client keeps its place among the connections that the server may hold, and some kilobytes.
 pub const SUSPENDED_MAX: Duration = Duration::from_secs(300);
 
 impl Worker {
@@ -30,7 +30,7 @@ impl Worker {
         }
         for track in self.peers[key].tracks.clone() {
             self.forget_packets(track);
-            // Those that mirror it forget them, too.
+            // The workers that mirror the track forget them too.
             self.announce_track(now, track);
         }
         self.stats.suspended += 1;
@@ -50,13 +50,13 @@ impl Worker {
                 self.request_key_frames(now, track);
             }
         }
-        // Its subscribers have waited for as long as itself.
+        // Its subscribers have waited just as long.
         for track in self.peers[key].tracks.clone() {
             for subscriber in self.tracks[track].subscribers.clone() {
                 self.subscriptions[subscriber].begin_anew();
             }
             for mirror in &mut self.tracks[track].mirrors {
-                // Those of other workers have, too: a key frame will be asked for.
+                // Those of other workers have waited too: a key frame will be asked for.
                 mirror.missed = u8::MAX;
             }
             self.select(now, track, Urgency::AtOnce);
@@ -67,14 +67,15 @@ impl Worker {
         self.report_heard(now, id);
     }
 
-    /// Gives back what is kept of a track for subscribers who miss packets: there will be no newer ones for a while.
+    /// Gives back the memory of the packets that are kept for a track's subscribers: there will be no newer packets for a
+    /// while.
     pub(super) fn forget_packets(&mut self, track: TrackKey) {
         for layer in &mut self.tracks[track].layers {
             layer.cache.release(&mut self.cache_pool);
         }
     }
 
-    /// A new offer came for the connection: its client is there, and may need the whole time again.
+    /// Begins the time of a suspension anew: a new offer shows that the client is there, and it may need the whole time again.
     pub(super) fn renew_suspension(&mut self, now: Instant, key: PeerKey) {
         if let Some(since) = self.peers.get_mut(key).and_then(|peer| peer.suspended.as_mut()) {
             *since = now;

@@ -1,5 +1,5 @@
-//! What happens by the clock: repair requests and congestion feedback every few milliseconds, reports about once a second,
-//! and the end of connections that are silent. When is decided in `worker/planning.rs`.
+//! What happens by the clock: repair requests and congestion feedback every few milliseconds, reports about once a second, and
+//! the end of silent connections. `worker/planning.rs` decides when.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use crate::media::peer::Peer;
 use crate::media::peer::ice::CONNECT_TIMEOUT;
 
 impl Worker {
-    /// When [`Worker::handle_timeout`] wants to be called. `None` when there is nothing to wait for.
+    /// Time at which [`Worker::handle_timeout`] is to be called. `None` if there is nothing to wait for.
     pub fn poll_timeout(&self) -> Option<Instant> {
         // A late wake-up is not made up for: the next tick counts from the last.
         let (tick, urgent) = (self.ticked + TICK, self.ticked + URGENT_TICK);
@@ -61,7 +61,7 @@ impl Worker {
         self.has_chores_at_links() || self.caches_want_a_look()
     }
 
-    /// Timeouts and reports of one connection.
+    /// Handles the timeouts of one connection, and sends its reports.
     fn look_after(&mut self, now: Instant, key: PeerKey) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         if peer.secure.is_none() && peer.dtls.handle_timeout(now).is_err() {
@@ -91,14 +91,14 @@ impl Worker {
         self.report_undecodable(now, key);
     }
 
-    /// NACKs and key frame requests for one track.
+    /// Sends NACKs and key frame requests for one track.
     fn repair(&mut self, now: Instant, key: TrackKey) {
         self.request_missing(now, key);
         self.request_key_frames(now, key);
         self.plan_repairs(key);
     }
 
-    /// Chooses the layers of a track by what has come of it meanwhile.
+    /// Chooses the layers of a track by the packets that have come meanwhile.
     fn choose_layers(&mut self, now: Instant, key: TrackKey) {
         let Some(track) = self.tracks.get_mut(key) else { return };
         if track.settle() {
@@ -107,7 +107,7 @@ impl Worker {
         self.select(now, key, Urgency::Patient);
     }
 
-    /// The publisher's connection, where it is on this worker.
+    /// The publisher's connection, if it is on this worker.
     pub(super) fn track_peer(&self, key: TrackKey) -> Option<PeerKey> {
         self.tracks.get(key)?.origin.peer()
     }

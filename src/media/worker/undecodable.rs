@@ -1,5 +1,5 @@
-//! Subscriptions that can carry nothing are never silent: they are counted and reported. The report names a connection and a
-//! kind of media, so it is over when all its subscriptions of this kind carry something, or are removed.
+//! A subscription that can carry nothing is never silent: it is counted and reported. The report names a connection and a kind
+//! of media, so it ends when all the connection's subscriptions of this kind carry something, or are removed.
 
 use std::time::Instant;
 
@@ -43,8 +43,7 @@ impl Worker {
         }
     }
 
-    /// The client of a connection begins anew, and may have forgotten what was reported to it: that is over, and may be reported
-    /// again.
+    /// Ends the reports about a connection whose client begins anew: it may have forgotten them, and they may be sent again.
     pub(super) fn forget_undecodable(&mut self, key: PeerKey) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         let peer_id = peer.id;

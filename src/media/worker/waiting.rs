@@ -5,18 +5,18 @@ use std::net::SocketAddr;
 
 use crate::media::peer::ice::Path;
 
-/// What waits at most. The public-key work of so many datagrams takes a tenth of a second or two, after which a client is about to
-/// send again anyway. More is lost, as on the network, and counted.
+/// Datagrams that wait at most. Their public-key work takes a tenth of a second or two, after which a client is about to send
+/// again anyway. More datagrams are lost, as on the network, and counted.
 pub const MAX_WAITING: usize = 512;
 
-/// The largest datagram that waits: larger than what fits into a frame of any network that clients are on.
+/// Bytes of the largest datagram that waits: more than fit into a frame of any network that clients are on.
 pub const MAX_WAITING_BYTES: usize = 2_048;
 
 #[derive(Default)]
 pub(super) struct Waiting(VecDeque<(Path, Vec<u8>)>);
 
 impl Waiting {
-    /// False where there is no room.
+    /// False if there is no room.
     pub fn push(&mut self, path: Path, datagram: &[u8]) -> bool {
         let has_room = self.0.len() < MAX_WAITING && datagram.len() <= MAX_WAITING_BYTES;
         if has_room {
@@ -33,7 +33,7 @@ impl Waiting {
         self.0.is_empty()
     }
 
-    /// Whether something from this address waits.
+    /// Whether a datagram from this address waits.
     pub fn holds(&self, remote: SocketAddr) -> bool {
         self.0.iter().any(|(path, _)| path.remote == remote)
     }

@@ -1,5 +1,5 @@
-//! What is reported of a connection as a whole, which may have several transports: it has come about with the first of them, its
-//! client is heard while any of them is, and it has ended with the last.
+//! What is reported about a whole connection, which may have several transports: it is connected with the first of them, its
+//! client is heard while any of them is heard, and it ends with the last.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use crate::media::messages::MediaEvent;
 impl Worker {
     /// Forgets a connection that the hub wants closed.
     pub(super) fn close_connection(&mut self, now: Instant, id: PeerId) {
-        // Nothing more is reported of it.
+        // Nothing more is reported about it.
         let Some(connection) = self.connections.remove(&id) else {
             return;
         };
@@ -22,7 +22,7 @@ impl Worker {
         }
     }
 
-    /// One of the transports of a connection is up.
+    /// Reports that a connection is up, with the first of its transports.
     pub(super) fn report_connected(&mut self, now: Instant, id: PeerId) {
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
@@ -33,8 +33,8 @@ impl Worker {
         self.report_heard(now, id);
     }
 
-    /// One of the transports of a connection begins a new DTLS association. Where there is no other, the connection has yet to come
-    /// about again.
+    /// Notes that a transport of a connection begins a new DTLS association. If no other transport is up, the connection has to
+    /// come up again.
     pub(super) fn begin_again(&mut self, now: Instant, id: PeerId) {
         if let Some(connection) = self.connections.get_mut(&id) {
             let is_up = |(_, key): (u8, PeerKey)| self.peers.get(key).is_some_and(|peer| peer.secure.is_some());
@@ -60,7 +60,7 @@ impl Worker {
                 true => MediaEvent::Suspended { peer: id },
                 false => MediaEvent::Resumed { peer: id },
             });
-            // Whether time runs out for one of them depends on all.
+            // Whether time runs out for one transport depends on all.
             let transports: SmallVec<[PeerKey; 4]> = connection.transports().map(|(_, key)| key).collect();
             transports.into_iter().for_each(|key| self.plan(now, key));
         }

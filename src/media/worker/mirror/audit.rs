@@ -1,5 +1,5 @@
-//! Whether what is kept of links agrees with the rest, and with what the worker at the other end keeps. Only tests ask:
-//! a release build has none of this.
+//! Checks that the state of links agrees with the rest of the worker, and with the worker at the other end. Only tests ask: a
+//! release build has none of this.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -12,27 +12,27 @@ use crate::media::room::Room;
 use crate::media::track::{Origin, Track};
 use crate::media::worker::links::Link;
 
-/// What a worker believes that it shares with another.
+/// State that a worker believes that it shares with another.
 #[derive(Debug)]
 pub struct Shared {
-    /// Nothing is on its way to this worker, and there is nothing more to be sent from here.
+    /// Whether nothing is on its way to this worker, and nothing more is to be sent from it.
     pub is_settled: bool,
     /// Rooms with connections here.
     pub served_rooms: BTreeSet<RoomId>,
-    /// Rooms that were asked for from there, and the tracks that are announced there.
+    /// Rooms that the other worker has asked for, and the tracks that are announced to it.
     pub rooms: BTreeSet<RoomId>,
     pub tracks: BTreeSet<TrackId>,
-    /// Rooms that were asked for from here, and the tracks that are published there.
+    /// Rooms that this worker has asked for, and the tracks that the other worker publishes there.
     pub mirrored_rooms: BTreeSet<RoomId>,
     pub mirrored_tracks: BTreeSet<TrackId>,
-    /// Of the tracks that are published here: those whose publisher is not heard, and since when.
+    /// Tracks published here whose publisher is not heard, each with the time since when.
     pub unheard: Vec<(TrackId, Instant)>,
-    /// Of the mirrored tracks: those of which packets are kept, and when the newest came.
+    /// Mirrored tracks of which packets are kept, each with the time of the newest packet.
     pub kept: Vec<(TrackId, Instant)>,
 }
 
 impl Worker {
-    /// `None` without a link.
+    /// The state shared with worker `other`. `None` without a link.
     pub fn shared_with(&self, other: usize) -> Option<Shared> {
         let id = self.links.with_worker(other)?;
         let link = self.links.get(id)?;
@@ -61,7 +61,7 @@ impl Worker {
         })
     }
 
-    /// Whether that is a track of the other end of that link, and one that it may have.
+    /// Whether this track comes over this link, and may do so.
     pub(in crate::media::worker) fn mirrors(&self, link: LinkId, track: &Track, key: TrackKey) -> bool {
         let Some(link) = self.links.get(link) else { return false };
         let room = self.rooms.get(&track.room);

@@ -1,4 +1,4 @@
-//! Links begin and end: with another worker, which may be lost, and with whoever else has a part in a room.
+//! How links begin and end: with another worker, which may be lost, and with whoever else has a part in a room.
 
 use std::time::Instant;
 
@@ -9,7 +9,8 @@ use crate::media::link::{Far, LinkEnd};
 use crate::media::messages::{CloseReason, MediaEvent};
 
 impl Worker {
-    /// From now on `far` can be reached. An earlier link with the same worker ends: it was with one that is lost.
+    /// Adds a link: from now on `far` can be reached. An earlier link with a worker in the same place ends: that worker is
+    /// lost.
     pub fn link(&mut self, now: Instant, far: Far, end: LinkEnd) -> LinkId {
         if let Far::Worker(other) = far {
             self.unlink(now, other);
@@ -30,15 +31,15 @@ impl Worker {
         id
     }
 
-    /// Worker `other` is lost. Tracks that are published there end here; tracks of ours are not passed on to it any more.
-    /// Connections stay. Another link may follow, with the worker in its place.
+    /// Ends the link with worker `other`, which is lost. The tracks that it published end here, and ours are not passed on to
+    /// it any more. Connections stay. A link with the worker in its place may follow.
     pub fn unlink(&mut self, now: Instant, other: usize) {
         if let Some(id) = self.links.with_worker(other) {
             self.end_link(now, id);
         }
     }
 
-    /// The hub ends what a player feeds a room with.
+    /// Ends the link with a player, which the hub wants closed.
     pub(in crate::media::worker) fn unlink_player(&mut self, now: Instant, player: PeerId) {
         let is_its = |far: Far| matches!(far, Far::Player { peer, .. } if peer == player);
         let found = self.links.iter().find(|(_, link)| is_its(link.far));
@@ -47,7 +48,7 @@ impl Worker {
         }
     }
 
-    /// The other end of a link has been dropped.
+    /// Ends a link whose other end was dropped.
     pub(super) fn link_ended(&mut self, now: Instant, id: LinkId) {
         if let Some(Far::Player { peer, .. }) = self.links.get(id).map(|link| link.far) {
             let reason = CloseReason::Played;

@@ -10,7 +10,7 @@ use crate::media::room::Room;
 use crate::media::track::{Origin, Track};
 
 impl Worker {
-    /// One more connection of a room that these other workers serve too.
+    /// Counts one more connection of a room, and asks the other workers that serve the room.
     pub(in crate::media::worker) fn enter_room(&mut self, now: Instant, id: RoomId, others: &[WorkerId]) {
         self.rooms.entry(id).or_default().peers += 1;
         for other in others {
@@ -18,7 +18,7 @@ impl Worker {
         }
     }
 
-    /// Asks another worker for a room that it serves, if it was not asked.
+    /// Asks another worker for a room that it serves, if it was not asked yet.
     pub(super) fn ask_for(&mut self, now: Instant, id: RoomId, other: usize) {
         let Some(room) = self.rooms.get_mut(&id) else { return };
         if other != self.config.index && !room.others.contains(&other) {
@@ -27,14 +27,14 @@ impl Worker {
         }
     }
 
-    /// One connection less.
+    /// Counts one connection less. After the last one, releases the room.
     pub(in crate::media::worker) fn leave_room(&mut self, now: Instant, id: RoomId) {
         let Some(room) = self.rooms.get_mut(&id) else { return };
         room.peers -= 1;
         if room.peers > 0 {
             return;
         }
-        // What others publish is for nobody here any more. Players go on: others may hear them.
+        // Nobody here gets tracks of other workers any more. Players go on: people on other workers may hear them.
         let others = std::mem::take(&mut room.others);
         let mirrored = self.tracks_in(id, |track| !self.is_own(track));
         for key in mirrored {
@@ -46,8 +46,8 @@ impl Worker {
         self.forget_room_if_unused(id);
     }
 
-    /// Whether a track is published on this worker: by a connection, or by a player. Only such tracks are passed on to others, who
-    /// have links of their own with all workers that serve the room: so no packet goes round.
+    /// Whether a track is published on this worker: by a connection, or by a player. Only such tracks are passed on to other
+    /// workers. These have links of their own with all workers that serve the room, so no packet goes round.
     pub(super) fn is_own(&self, track: &Track) -> bool {
         match track.origin {
             Origin::Peer(_) => true,
@@ -71,7 +71,7 @@ impl Worker {
     }
 
     fn room_changed(&mut self, now: Instant, other: usize, id: RoomId) {
-        // Without a link yet, the rooms that it will be for are found by looking at all.
+        // If there is no link yet, [`Worker::link`] finds the rooms for it when it is added.
         let Some(link_id) = self.links.with_worker(other) else {
             return;
         };
