@@ -1,7 +1,7 @@
-//! The way between a worker and whoever else has a part in its rooms: another worker, a player, a recorder. One end asks for
-//! a room, the other announces its tracks there and passes their packets on. In both directions there is a bounded queue of
-//! messages and one of packets' bytes, each with one writer and one reader (`rtrb`): nobody waits, nothing is locked, nothing
-//! is allocated for a packet.
+//! The way between a worker and whoever else has a part in its rooms: another worker, a player, a recorder. One end asks for a
+//! room, the other end announces its tracks there and passes their packets on. Each direction has a bounded queue of messages
+//! and one of packets' bytes, each with one writer and one reader (`rtrb`): nobody waits, nothing is locked, nothing is
+//! allocated for a packet.
 
 use std::time::Instant;
 
@@ -16,29 +16,29 @@ use super::rewrite::SourceId;
 use super::session::NegotiatedCodec;
 use crate::ids::{PeerId, RoomId, TrackId};
 
-/// Bytes of packets on their way: 60 ms of a hundred 2.5 Mb/s videos, longer than a worker that keeps up is ever busy with
-/// one batch. More would only be delay. Memory that is never written is never taken.
+/// Bytes of packets on their way: 60 ms of a hundred 2.5 Mb/s videos, longer than a worker that keeps up is ever busy with one
+/// batch. More would only add delay. Memory that is never written is never taken.
 const BYTES: usize = 2 * 1024 * 1024;
 
-/// Messages on their way: as many packets as the bytes hold where they are a third of a video packet's size.
+/// Messages on their way: as many as the bytes hold packets that are a third as large as a video packet.
 const MESSAGES: usize = 4_096;
 
-/// Places that packets leave free, so that a queue full of them does not hold up what there is to be said of them.
+/// Places that packets leave free, so that a queue full of packets does not hold up the messages about their tracks.
 const RESERVED: usize = 256;
 
-/// As [`BYTES`] and [`MESSAGES`], for whoever sends one stream of sound: some seconds of it.
+/// Bytes and messages on their way in a link for one stream of sound: some seconds of it.
 const NARROW_BYTES: usize = 64 * 1024;
 const NARROW_MESSAGES: usize = 512;
 
-/// What a worker has at the other end of a link.
+/// Who is at the other end of a worker's link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Far {
-    /// Another worker, by its place among them.
+    /// Another worker, by its place among the workers.
     Worker(usize),
     /// Somebody who feeds a room with tracks of their own, as a client's connection does.
     Player { peer: PeerId, room: RoomId },
-    /// Somebody who asks for rooms, and publishes nothing. A room's tracks are announced by the workers on which they are
-    /// published, each of its own: a recorder has a link with every worker that serves the room.
+    /// Somebody who asks for rooms, and publishes nothing. Each worker announces only the tracks that are published on it, so a
+    /// recorder has a link with every worker that serves the room.
     Recorder,
 }
 
@@ -62,18 +62,18 @@ pub enum Message {
         source: SourceId,
         clock: SenderClock,
     },
-    /// A packet, unprotected; its bytes are in the other queue. Start and end are what they are in the buffer of whoever
-    /// holds the message.
+    /// An unprotected packet; its bytes are in the other queue. Start and end are offsets in the buffer of the end that holds
+    /// the message.
     Packet { track: TrackId, arrival: Arrival },
 }
 
-/// A track as whoever mirrors it needs to know it.
+/// A track, as far as the end that mirrors it needs to know it.
 #[derive(Clone, Debug)]
 pub struct TrackNotice {
     pub id: TrackId,
     pub room: RoomId,
     pub name: TrackRef,
-    /// The connection that publishes it. Of several tracks under one name the one of the newest connection counts.
+    /// Connection that publishes the track. If several tracks have one name, that of the newest connection counts.
     pub publisher: PeerId,
     /// Whether its publisher is not heard any more, so that nobody will ask for its packets again.
     pub suspended: bool,
@@ -82,7 +82,7 @@ pub struct TrackNotice {
     pub layers: SmallVec<[LayerNotice; 1]>,
 }
 
-/// What is known of a layer: so that the first choice at the other end is as good as at this one.
+/// What is known of a layer, so that the first choice at the other end is as good as at this one.
 #[derive(Clone, Copy, Debug)]
 pub struct LayerNotice {
     pub source: SourceId,
@@ -98,12 +98,12 @@ pub struct LinkEnd {
     outgoing_bytes: Producer<u8>,
     incoming: Consumer<Message>,
     incoming_bytes: Consumer<u8>,
-    /// The queue was full, and packets are dropped until half of it is free: one gap in a stream costs a key frame, and many
-    /// small gaps cost no less.
+    /// Whether the queue was full. Then packets are dropped until half of it is free: one gap in a stream costs a key frame,
+    /// and many small gaps cost no less.
     congested: bool,
 }
 
-/// Both ends of a new link, wide enough for all that a worker has to pass on.
+/// Both ends of a new link, large enough for all packets that a worker passes on.
 pub fn pair() -> (LinkEnd, LinkEnd) {
     pair_of(MESSAGES, BYTES)
 }
@@ -132,7 +132,7 @@ fn pair_of(messages: usize, bytes: usize) -> (LinkEnd, LinkEnd) {
 }
 
 impl LinkEnd {
-    /// False if there is no room: nothing was sent.
+    /// Sends a message. False if there is no room: then nothing was sent.
     pub fn send(&mut self, message: Message) -> bool {
         self.outgoing.push(message).is_ok()
     }
@@ -153,7 +153,7 @@ impl LinkEnd {
             self.congested = false;
         }
         let has_place = self.outgoing.cached_slots() > RESERVED || self.outgoing.slots() > RESERVED;
-        // The bytes first: whoever finds the message finds them too.
+        // The bytes go first: a reader that finds the message finds them too.
         if !has_place || self.outgoing_bytes.push_entire_slice(packet).is_err() {
             self.congested = true;
             return false;
@@ -163,17 +163,17 @@ impl LinkEnd {
 
     /// Whether the other end has been dropped, and everything that it sent has been taken.
     pub fn has_ended(&self) -> bool {
-        // Nothing comes after that, so the order of the two questions matters.
+        // Nothing comes once the other end is dropped, so the order of the two questions matters.
         self.incoming.is_abandoned() && self.incoming.is_empty()
     }
 
-    /// Whether anything has come that was not yet taken.
+    /// Whether a message has come that was not taken yet.
     pub fn has_mail(&self) -> bool {
         !self.incoming.is_empty()
     }
 
-    /// The next message. A packet's bytes are put at the front of `room`; `None` also where they do not fit there: come back
-    /// with an empty one.
+    /// The next message. A packet's bytes are put at the front of `room`. `None` also if they do not fit there: call again with
+    /// an empty one.
     pub fn receive(&mut self, room: &mut [u8]) -> Option<Message> {
         let len = match self.incoming.peek().ok()? {
             Message::Packet { arrival, .. } => arrival.end - arrival.start,

@@ -1,5 +1,5 @@
-//! What tracks are called, and what a section of a connection carries. A name is the same on every worker, and whichever
-//! connection carries the track.
+//! Names of tracks, and what a section of a connection carries. A track has the same name on every worker, and over every
+//! connection that carries it.
 
 use super::codec::Kind;
 use crate::ids::{Feed, FeedRef, ParticipantId, SlotId};
@@ -9,7 +9,7 @@ use crate::ids::{Feed, FeedRef, ParticipantId, SlotId};
 pub struct TrackName {
     pub feed: Feed,
     pub kind: Kind,
-    /// The place among the feed's tracks of this kind, from 0.
+    /// Place among the feed's tracks of this kind, from 0.
     pub number: u8,
 }
 
@@ -36,7 +36,7 @@ impl TrackRef {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Down {
     Track(TrackRef),
-    /// Whatever [`MediaCommand::Fill`](super::messages::MediaCommand::Fill) named last; nothing before that.
+    /// The source that [`MediaCommand::Fill`](super::messages::MediaCommand::Fill) named last; nothing before that.
     Slot(SlotId),
 }
 
@@ -62,10 +62,10 @@ pub enum Use {
     Slot(SlotId, Kind),
 }
 
-/// Deals the uses of a connection to its sections, in the order of the offer. Each use gets the next section of a kind; what
-/// is left of sections goes to the feeds again, in turn, for their second track of the kind, their third, and so on. A section
-/// that carries nothing in a direction, because it is on hold, takes no part: clients leave such sections behind when they
-/// replace a camera, and the next one is to have its name.
+/// Deals the uses of a connection to its sections, in the order of the offer. Each use gets the next section of a kind. The
+/// sections that are left go to the feeds again, in turn, for their second track of the kind, their third, and so on. A section
+/// on hold, which carries nothing in a direction, takes no part: clients leave such sections behind when they replace a camera,
+/// and the next section is to have its name.
 pub struct Dealer<'a> {
     uses: &'a [Use],
     up: [usize; Kind::ALL.len()],
@@ -81,7 +81,7 @@ impl<'a> Dealer<'a> {
         }
     }
 
-    /// The name of what the client publishes in its next section of this kind. `None` if it publishes nothing.
+    /// The name of the track that the client publishes in its next section of this kind. `None` if it publishes nothing.
     pub fn next_up(&mut self, kind: Kind) -> Option<TrackName> {
         let feeds = || {
             self.uses.iter().filter_map(|one| match one {

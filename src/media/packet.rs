@@ -11,23 +11,23 @@ pub struct Arrival {
     pub layer: u8,
     pub source: SourceId,
     pub start: usize,
-    /// Where the packet ends, padding removed.
+    /// Offset at which the packet ends, without padding.
     pub end: usize,
     pub header: Header,
-    /// The header's sequence number, counted on over its turns.
+    /// Sequence number of the header, counted on over its turns.
     pub extended: u64,
     pub codec: Codec,
-    /// Who can begin to decode here.
+    /// Subscribers that can begin to decode here.
     pub entry: Entry,
     pub vp8: Option<vp8::Descriptor>,
-    /// It was missing: newer packets of its stream have come before it.
+    /// Whether the packet was missing: newer packets of its stream have come before it.
     pub late: bool,
-    /// RTP padding (RFC 3550 §5.1) that makes it as long as its neighbours; see [`padding`](super::padding).
+    /// Bytes of RTP padding (RFC 3550 §5.1) that make it as long as its neighbours; see [`padding`](super::padding).
     pub padding: u8,
 }
 
 impl Arrival {
-    /// Whether nothing was in it but padding, as in a probe for bandwidth.
+    /// Whether it has no payload but padding, as a probe for bandwidth.
     pub fn is_empty(&self) -> bool {
         self.start + self.header.len == self.end
     }

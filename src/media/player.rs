@@ -1,5 +1,5 @@
-//! A player: it feeds a room with a recording, over a link to one worker of the room. Pure: it is told the time, puts into the
-//! link what is due, and says when it wants to be asked again. To the room it is a publisher like any other.
+//! A player: it feeds a room with a recording, over a link to one worker of the room. Pure: it is given the time, puts the
+//! packets that are due into the link, and returns when to call it again. To the room it is a publisher like any other.
 
 use std::time::{Duration, Instant};
 
@@ -19,34 +19,36 @@ use crate::sound::{PACKET_BYTES_MAX, Recording};
 /// The payload type that most clients offer for Opus; each subscriber gets its own.
 const PAYLOAD_TYPE: u8 = 111;
 const HEADER_BYTES: usize = 12;
-/// How often the clock is sent, as sender reports are.
+/// Time between two messages with the clock, as between two sender reports.
 const CLOCK_INTERVAL: Duration = Duration::from_secs(1);
-/// Who is asked so late has missed its time: what is due since then is not sent all at once, everything comes later.
+/// Longest delay of a call that is made up for. After a longer delay, the packets that are due are not sent all at once: all
+/// packets come later.
 const LATE_MAX: Duration = Duration::from_millis(200);
-/// A worker that takes nothing for so long hangs, and is given up by then.
+/// Time after which a worker that takes nothing is given up: it hangs.
 const NOT_TAKEN_MAX: Duration = Duration::from_secs(10);
-/// Workers number tracks and sources from their place among them, in the top bits: this is nobody's place.
+/// Top bits of the ids of players' tracks and sources. Workers put their place among the workers there: this is no worker's
+/// place.
 const PLAYERS: u64 = 0xffff << 48;
 
-/// What is played, and as whose.
+/// What is played, and as whose feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlayerSpec {
-    /// The connection that it has in the rules, which is none of WebRTC.
+    /// Connection that the player has in the rules, which is no WebRTC connection.
     pub peer: PeerId,
     pub room: RoomId,
     pub feed: FeedRef,
     pub recording: Recording,
-    /// Whether it begins again at its end.
+    /// Whether the recording begins again at its end.
     pub repeats: bool,
 }
 
 pub struct Player {
     spec: PlayerSpec,
     end: LinkEnd,
-    /// The place of the next packet in the recording, and in the stream.
+    /// Places of the next packet: in the recording, and in the stream.
     next: usize,
     extended: u64,
-    /// When that is due, and its place on the track's time line, in samples of 48 kHz.
+    /// Time at which that packet is due, and its place on the track's time line, in samples of 48 kHz.
     due: Instant,
     timestamp: u64,
     next_clock: Instant,
@@ -56,7 +58,7 @@ pub struct Player {
 }
 
 impl Player {
-    /// Announces its track.
+    /// Makes a player, and announces its track.
     pub fn new(now: Instant, spec: PlayerSpec, mut end: LinkEnd) -> Player {
         end.send(Message::Track(Box::new(notice(&spec))));
         Player {
@@ -73,10 +75,10 @@ impl Player {
         }
     }
 
-    /// Puts into the link what is due, and returns when to ask again. `None` at the end, which is that of the recording, or of the
-    /// link: then the player is to be dropped, which ends its track.
+    /// Puts the packets that are due into the link, and returns when to call again. `None` at the end of the recording or of
+    /// the link: then drop the player, which ends its track.
     pub fn poll(&mut self, now: Instant) -> Option<Instant> {
-        // Whatever is asked of it: sound has no key frames.
+        // Requests are ignored: sound has no key frames.
         while self.end.receive(&mut []).is_some() {}
         if self.end.has_ended() || now.saturating_duration_since(self.taken) >= NOT_TAKEN_MAX {
             return None;
@@ -144,7 +146,8 @@ impl Player {
         }
     }
 
-    /// A clock of its own, which began with the player: whoever lines up sound and pictures compares times of one publisher only.
+    /// A clock of its own, which began with the player: a client that lines up sound and pictures compares times of one
+    /// publisher only.
     fn clock(&self, now: Instant, timestamp: u32) -> SenderClock {
         let beginning = SenderClock::reported(self.started, 1 << 32, 0, None, Codec::Opus.clock_rate());
         SenderClock::reported(now, beginning.ntp_at(now), timestamp, None, Codec::Opus.clock_rate())

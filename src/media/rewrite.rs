@@ -1,10 +1,11 @@
 //! Keeps one subscriber's stream continuous over changes of its source (another simulcast layer, a publisher that restarted, a
-//! pause) and over packets that are left out. Sequence numbers have no holes but where a packet was lost that may still come,
+//! pause) and over packets that are left out. Sequence numbers have a hole only where a packet is missing that may still come,
 //! timestamps go on at the pace of real time, and VP8's picture numbers go up by one.
 //!
-//! A packet has its [place](left_out) in the copy by the constant offset of its *epoch*, the stretch that came from one source;
-//! its number is its place less the places before it that were left out. Both are arithmetic, so a late packet finds its number,
-//! and a subscriber's NACK its packet: nothing is stored per packet but one bit, and that only once something is left out.
+//! An *epoch* is a stretch of the copy that came from one source. Its constant offset gives each packet a [place](left_out) in
+//! the copy. A packet's number is its place less the number of places before it that were left out. Both are arithmetic, so a
+//! late packet finds its number, and a subscriber's NACK finds its packet: only one bit is stored per packet, and that only
+//! once something is left out.
 
 #[cfg(test)]
 mod against_a_model;
@@ -18,28 +19,29 @@ use self::left_out::{Before, LeftOut};
 use super::codec::vp8;
 use super::rtp::sequence_distance;
 
-/// Tells streams apart whose sequence numbers have nothing to do with one another. Never reused, on any worker; 0 is none.
+/// Id of a stream whose sequence numbers have nothing to do with those of others. Never reused, on any worker; 0 is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SourceId(pub u64);
 
-/// Epochs that are remembered, for packets that come late and NACKs for packets sent before a change. Layer changes need a
-/// key frame each, which come at most twice a second; a packet that is four seconds late helps nobody.
+/// Epochs that are remembered, for packets that come late and NACKs for packets sent before a change. Each change of a layer
+/// needs a key frame, and these come at most twice a second; a packet that is four seconds late helps nobody.
 const EPOCHS: usize = 8;
 
 /// The most packets of a source that the copy may lack at once: as many as a receiver of RTP takes for loss
 /// (RFC 3550 A.1 MAX_DROPOUT).
 const MAX_SKIP: u64 = 3_000;
 
-/// Places begin one turn of the sequence numbers above the numbers, so that those of packets that come late never go below zero.
+/// Distance from a number to its place at the beginning: one turn of the sequence numbers, so that the places of late packets
+/// never go below zero.
 const ONE_TURN: u64 = 1 << 16;
 
 /// A stretch of the copy that came from one source.
 #[derive(Clone, Copy, Debug)]
 struct Epoch {
     source: SourceId,
-    /// The place of its first packet. It ends where the next epoch begins.
+    /// Place of its first packet. The epoch ends where the next one begins.
     first: u64,
-    /// What to add to the source's extended sequence number for the place (modulo 2^64).
+    /// Number to add to the source's extended sequence number for the place (modulo 2^64).
     place_offset: u64,
     timestamp_offset: u32,
     picture_id_offset: u16,
@@ -49,7 +51,7 @@ struct Epoch {
 /// Numbers of one packet in the copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rewritten {
-    /// Extended; the low 16 bits go into the header, all of it into SRTP's index.
+    /// Extended sequence number: the low 16 bits go into the header, all of it into SRTP's index.
     pub sequence: u64,
     pub timestamp: u32,
     pub picture_id: u16,
@@ -60,17 +62,17 @@ pub struct Rewritten {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {
     pub source: SourceId,
-    /// The extended number that the source gave it.
+    /// Extended sequence number that the source gave it.
     pub sequence: u64,
     epoch: usize,
     place: u64,
 }
 
-/// What a source packet says of itself.
+/// What a packet of a source says about itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Incoming<'a> {
     pub source: SourceId,
-    /// Counted on over the turns of the source's sequence numbers.
+    /// Extended sequence number: counted on over the turns of the source's numbers.
     pub sequence: u64,
     pub timestamp: u32,
     pub vp8: Option<&'a vp8::Descriptor>,
@@ -79,13 +81,13 @@ pub struct Incoming<'a> {
 #[derive(Debug)]
 pub struct Rewriter {
     clock_rate: u32,
-    /// The source now forwarded; the last epoch is its.
+    /// Source now forwarded; the last epoch belongs to it.
     source: Option<SourceId>,
-    /// The newest place so far.
+    /// Newest place so far.
     newest: u64,
     epochs: SmallVec<[Epoch; EPOCHS]>,
     left_out: LeftOut,
-    /// The picture, by the source's number, of which the last packet that was left out is.
+    /// Picture of the last packet that was left out, by the source's number.
     left_picture: Option<u16>,
     last_timestamp: u32,
     last_picture_id: u16,
@@ -116,9 +118,9 @@ impl Rewriter {
         self.source
     }
 
-    /// Whether `sequence` of `source` goes on where the copy is. A source that went on without this copy for long (it
-    /// had no path, or no codec for it) is to be taken up anew: over a step of more than half the sequence numbers
-    /// the subscriber could not follow.
+    /// Whether `sequence` of `source` goes on where the copy is. If a source went on without this copy for long (the copy had
+    /// no path, or no codec for it), it is to be taken up anew: the subscriber could not follow over a step of more than half
+    /// the sequence numbers.
     pub fn follows(&mut self, source: SourceId, sequence: u64) -> bool {
         if self.source != Some(source) {
             return false;
@@ -133,19 +135,19 @@ impl Rewriter {
         self.source.is_some()
     }
 
-    /// Whether a packet is missing that `sequence` of `source` may be: it has its place between others that were sent or left
-    /// out, be it of a source that the copy has left.
+    /// Whether `sequence` of `source` may be a packet that is missing: its place is among others that were sent or left out,
+    /// even if the copy has left this source.
     pub fn may_miss(&self, source: SourceId, sequence: u64) -> bool {
         self.find(source, sequence)
             .is_some_and(|(_, place)| place <= self.newest)
     }
 
-    /// The copy pauses: its next packet takes up a source anew.
+    /// Pauses the copy: its next packet takes up a source anew.
     pub fn pause(&mut self) {
         self.source = None;
     }
 
-    /// What is added to the present source's timestamps.
+    /// Number that is added to the present source's timestamps.
     pub fn timestamp_offset(&self) -> Option<u32> {
         self.epochs.last().map(|epoch| epoch.timestamp_offset)
     }
@@ -176,9 +178,9 @@ impl Rewriter {
         Some(rewritten)
     }
 
-    /// Leaves a packet out: where it is the newest, the next one gets its number, and a VP8 picture of which nothing was sent
-    /// leaves its number to the next one too. Where newer packets have their numbers already, its number can be nobody else's:
-    /// returned, to be sent under it without a payload, so that the subscriber does not wait for it.
+    /// Leaves a packet out. If it is the newest, the next packet gets its number, and a VP8 picture of which nothing was sent
+    /// leaves its number to the next picture. If newer packets have their numbers already, no other packet can get this number.
+    /// It is returned, so that the packet is sent under it without a payload, and the subscriber does not wait for it.
     pub fn leave_out(&mut self, packet: &Incoming<'_>) -> Option<Rewritten> {
         let (epoch, place) = self.find(packet.source, packet.sequence)?;
         let rewritten = self.numbers(epoch, place, packet.timestamp, packet.vp8)?;
@@ -235,7 +237,7 @@ impl Rewriter {
         (self.epochs.len() - 1, place)
     }
 
-    /// The epoch and the place of a source's packet, if it has one: as the next after what has come, or among that.
+    /// The epoch and the place of a source's packet, if it has a place: among those that have come, or next after them.
     #[inline]
     fn find(&self, source: SourceId, sequence: u64) -> Option<(usize, u64)> {
         let goes_on = self.source.map_or(0, |_| MAX_SKIP);
@@ -255,7 +257,7 @@ impl Rewriter {
         Some(self.epochs.get(epoch)?.apply(place, left_out, timestamp, vp8))
     }
 
-    /// Where a packet of the copy came from. `None` if it was never sent or is too long ago.
+    /// The source's packet that a packet of the copy came from. `None` if it was never sent, or too long ago.
     pub fn origin(&self, sequence: u16) -> Option<Origin> {
         let highest = self.highest_sequence();
         let behind = sequence_distance(highest as u16, sequence);
@@ -271,17 +273,17 @@ impl Rewriter {
         })
     }
 
-    /// The same numbers that [`Rewriter::forward`] gave the packet at the first time.
+    /// The same numbers that [`Rewriter::forward`] gave the packet the first time.
     pub fn again(&self, origin: &Origin, timestamp: u32, vp8: Option<&vp8::Descriptor>) -> Option<Rewritten> {
         self.numbers(origin.epoch, origin.place, timestamp, vp8)
     }
 }
 
-/// Two frames are never closer than this after a change of source: a step of zero would merge them into one.
+/// Shortest time between two frames over a change of source: a step of zero would merge them into one.
 const MIN_STEP: Duration = Duration::from_millis(10);
 
 impl Epoch {
-    /// Where `sequence` of its source stands, if it is of this epoch at all.
+    /// The place of `sequence` of its source, if that is of this epoch at all.
     fn place(&self, sequence: u64) -> u64 {
         sequence.wrapping_add(self.place_offset)
     }

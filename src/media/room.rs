@@ -12,27 +12,27 @@ use crate::ids::{Feed, ParticipantId, PeerId};
 /// The tracks and subscriptions of one room.
 #[derive(Default)]
 pub struct Room {
-    /// How many connections it has on this worker.
+    /// Number of connections that the room has on this worker.
     pub peers: usize,
-    /// The tracks, by name, each with the connection that publishes it. Of several under one name that of the newest connection
-    /// is the last: a publisher that has come back counts, not the connection that it has left behind, and so it is on every
-    /// worker, in whatever order they hear of them.
+    /// Tracks by name, each with the connection that publishes it. If several have one name, that of the newest connection is
+    /// the last. So a publisher that has come back counts, not the connection that it has left behind; and all workers agree on
+    /// that, in whatever order the tracks are announced to them.
     tracks: BTreeMap<TrackRef, SmallVec<[(PeerId, TrackKey); 1]>>,
-    /// The subscriptions that are for a track, whether it is there or not. There is no entry without a subscription.
+    /// Subscriptions by the track that they are for, whether it is there or not. There is no entry without a subscription.
     wanted: BTreeMap<TrackRef, Vec<SubscriptionKey>>,
-    /// The other workers that serve the room, by their places: they are asked for it while there are connections here.
+    /// Places of the other workers that serve the room. They are asked for it while there are connections here.
     pub others: SmallVec<[usize; 1]>,
-    /// The links over which the room was asked for.
+    /// Links over which the room was asked for.
     pub mirrors: SmallVec<[LinkId; 1]>,
 }
 
 impl Room {
-    /// Whether this other worker is to be asked for it.
+    /// Whether this other worker is to be asked for the room.
     pub fn asks(&self, other: usize) -> bool {
         self.peers > 0 && self.others.contains(&other)
     }
 
-    /// Whether nobody is here, and nobody asks for it.
+    /// Whether the room has no connections and no tracks here, and nobody asks for it.
     pub fn is_unused(&self) -> bool {
         self.peers == 0 && self.tracks.is_empty() && self.mirrors.is_empty()
     }
@@ -95,7 +95,7 @@ impl Room {
         self.wanted.get(&name).map_or(&[], Vec::as_slice)
     }
 
-    /// How many subscriptions are for some track.
+    /// Number of subscriptions that are for some track.
     pub fn wanted_count(&self) -> usize {
         self.wanted.values().map(Vec::len).sum()
     }

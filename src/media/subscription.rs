@@ -25,7 +25,7 @@ const NONE: u8 = 0xff;
 const MAX_RESENDS: u16 = 128;
 const RESEND_WINDOW: Duration = Duration::from_millis(200);
 
-/// How the subscriber's last report described what it gets.
+/// Quality of the copy at the subscriber, by its last report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quality {
     pub fraction_lost: u8,
@@ -35,16 +35,16 @@ pub struct Quality {
 pub struct Subscription {
     pub peer: PeerKey,
     pub kind: Kind,
-    /// What its section carries; `None` while that is on hold.
+    /// Track or slot that its section carries; `None` while the section is on hold.
     pub down: Option<Down>,
-    /// The track that is to be copied: of its section, or the one that its slot was filled with last. `None` for an empty slot.
+    /// Track that is to be copied: that of its section, or that with which its slot was filled last. `None` for an empty slot.
     source: Option<TrackRef>,
     pub ssrc: u32,
     pub rtx_ssrc: u32,
     pub track: Option<TrackKey>,
-    /// The layer to change to at its next key frame; the present one where there is nothing to change.
+    /// Layer to change to at its next key frame; the present layer if there is nothing to change.
     pub target: Option<u8>,
-    /// The layers that it may have: [`Subscription::allot`].
+    /// Layers that it may have, as [`Subscription::allot`] settles them.
     pub may_have: LayerSet,
     pub quality: Quality,
     pub next_report: Instant,
@@ -52,21 +52,21 @@ pub struct Subscription {
     extensions: SmallVec<[(u8, Extension); 8]>,
     mid: SmallVec<[u8; 16]>,
     rewriter: Rewriter,
-    /// The parameter sets that were sent last: the decoder has these and no others.
+    /// Parameter sets that were sent last: the decoder has these and no others.
     sets: Option<(SourceId, u32)>,
     /// Publisher's payload type → ours.
     payload_types: [u8; 128],
     /// Publisher's extension id → ours, 0 for none.
     extension_ids: [u8; MAX_EXTENSION_ID as usize + 1],
     mid_id: u8,
-    /// The extension under which packets may have transport-wide numbers, 0 for none.
+    /// Extension id under which packets may have transport-wide numbers, 0 for none.
     number_id: u8,
-    /// What is sent again goes by RTX, under another SRTP index: then a packet may be padded, which without RTX would have
-    /// to be remembered for each.
+    /// Whether packets may be padded: if packets that are sent again go by RTX, under another SRTP index. Without RTX, the
+    /// padding of each packet would have to be remembered.
     may_pad: bool,
     rtx_sequence: u64,
-    /// Copies up to here were made under other payload types or extension ids: sent again without RTX they would be
-    /// different bytes under the same SRTP index, which must never be.
+    /// Number of the last copy that was made under other payload types or extension ids. Sent again without RTX, such copies
+    /// would be different bytes under the same SRTP index, which must never happen.
     resend_floor: u64,
     packets: u32,
     octets: u32,
@@ -116,14 +116,14 @@ impl Subscription {
         self.down = section.down;
         match section.down {
             Some(Down::Track(track)) => self.source = Some(track),
-            // It keeps what it was filled with.
+            // A slot, and a section on hold, keep their source.
             Some(Down::Slot(_)) | None => {}
         }
         self.codecs = section.codecs.clone();
         self.extensions = section.extensions.clone();
         self.mid_id = self.id_of(Extension::Mid);
         self.may_pad = self.codecs.iter().all(|codec| codec.rtx_payload_type.is_some());
-        // As for padding: what is sent again without RTX must be the same bytes.
+        // As for padding: a packet that is sent again without RTX must be the same bytes.
         let is_sent_again = self.codecs.iter().any(|codec| codec.feedback.nack);
         self.number_id = match self.may_pad || !is_sent_again {
             true => section.number_id.unwrap_or(0),
@@ -148,7 +148,7 @@ impl Subscription {
             .map_or(0, |(id, _)| *id)
     }
 
-    /// From now on this subscription copies `track`. The stream that the subscriber sees goes on.
+    /// Copies `track` from now on. The stream that the subscriber sees goes on.
     pub fn attach(&mut self, key: TrackKey, track: &Track) {
         self.track = Some(key);
         self.target = None;
@@ -179,7 +179,7 @@ impl Subscription {
         self.allot(track);
     }
 
-    /// Settles which layers it may have: all that its client decodes, as far as it is known what they are sent in.
+    /// Settles which layers it may have: all that its client decodes, and those whose format is not known yet.
     pub fn allot(&mut self, track: &Track) {
         self.may_have = track.layers.iter().map(|layer| self.may_carry(track, layer)).collect();
     }
@@ -189,14 +189,14 @@ impl Subscription {
         self.target = None;
     }
 
-    /// What the subscriber has missed is too much to ask for again: it gets the next key frame first.
+    /// Begins the copy anew: the subscriber has missed too much to ask for it again, and gets the next key frame first.
     pub fn begin_anew(&mut self) {
         self.rewriter.pause();
-        // The parameter sets that were sent last may be among what it has missed.
+        // It may have missed the parameter sets that were sent last.
         self.sets = None;
     }
 
-    /// Whether the subscriber gets anything out of packets in this format.
+    /// Whether the subscriber gets anything from packets in this format.
     fn carries(&self, published: &NegotiatedCodec) -> bool {
         let ours = self.codecs.iter().map(|codec| codec.codec);
         self.payload_types[usize::from(published.payload_type & 0x7f)] != NONE
@@ -210,8 +210,8 @@ impl Subscription {
         target.is_some_and(|layer| self.rewriter.source() != Some(layer.source) && self.may_carry(track, layer))
     }
 
-    /// False where the layer's newest packet is in a format of which the subscriber gets nothing: each key frame in it would
-    /// cost everybody else and show nothing.
+    /// False if the subscriber gets nothing from the format of the layer's newest packet: each key frame in it would cost
+    /// everybody else and show nothing.
     pub fn may_carry(&self, track: &Track, layer: &Layer) -> bool {
         track.format(layer).is_none_or(|published| self.carries(published))
     }
@@ -270,11 +270,11 @@ impl Subscription {
         Some(())
     }
 
-    /// Leaves out a packet in which nothing is for this subscriber. The numbers are those of one whose place is taken, so that
-    /// it must be sent, without a payload.
+    /// Leaves out a packet that has nothing for this subscriber. Returns its numbers if its place is taken: then it must be
+    /// sent, without a payload.
     fn leave_out(&mut self, arrival: &Arrival, incoming: &Incoming<'_>) -> Option<Rewritten> {
         if self.kind == Kind::Video && !arrival.late && !arrival.is_empty() {
-            // Pictures that it cannot decode: those that follow in another format do not go on from what it has.
+            // The subscriber cannot decode these pictures: later ones in another format do not go on from those that it has.
             self.rewriter.pause();
             return None;
         }
@@ -290,8 +290,8 @@ impl Subscription {
         }
     }
 
-    /// What of a publisher's packet goes to this subscriber, and under which payload type: no payload where it has no codec
-    /// in common with it. The same packet always gives the same bytes (see `resend_floor`).
+    /// The part of a publisher's packet that goes to this subscriber, and its payload type. The payload is empty if the
+    /// subscriber has no codec in common with the packet. The same packet always gives the same bytes (see `resend_floor`).
     fn outgoing<'a>(&self, header: &'a Header, codec: Codec, packet: &'a [u8]) -> Option<Outgoing<'a>> {
         let ours = |published: u8| self.payload_types[usize::from(published & 0x7f)];
         let whole = &packet[header.len..];
@@ -373,7 +373,7 @@ impl Subscription {
         Some(source.payload.len())
     }
 
-    /// Sends a packet of the copy once more, if it is still at hand.
+    /// Sends a packet of the copy once more, if it is still kept.
     pub fn resend(&mut self, now: Instant, sequence: u16, track: &Track, sink: &mut Sink<'_>) -> Option<()> {
         if now.saturating_duration_since(self.resends_since) >= RESEND_WINDOW {
             (self.resends, self.resends_since) = (0, now);
@@ -451,7 +451,7 @@ impl Subscription {
             let units = arrival
                 .wrapping_sub(block.last_sender_report)
                 .wrapping_sub(block.delay_since_last);
-            // More than ten seconds is a clock that jumped.
+            // More than ten seconds means that a clock has jumped.
             (units < 10 << 16).then(|| Duration::from_micros(u64::from(units) * 1_000_000 / 65_536))
         });
         self.quality = Quality {
@@ -470,7 +470,7 @@ struct Outgoing<'a> {
     vp8: Option<&'a vp8::Descriptor>,
 }
 
-/// RFC 3550 §5.1: the P bit, and as the last of the padding bytes their count.
+/// Pads a packet (RFC 3550 §5.1): sets the P bit, and writes the number of padding bytes into the last of them.
 fn pad(packet: &mut [u8], end: usize, padding: u8) {
     packet[0] |= 0x20;
     let room = &mut packet[end..end + usize::from(padding)];
@@ -570,7 +570,7 @@ mod tests {
             }
         }
 
-        /// Gives each subscription a packet; what the client gets.
+        /// Gives each subscription a packet. Returns what the client gets.
         fn publish(&mut self) -> Vec<Vec<u8>> {
             self.now += Duration::from_millis(1);
             let mut packet = vec![0x80, 96];
@@ -670,7 +670,7 @@ mod tests {
         let packets = scene.publish();
         let numbers: Vec<_> = packets.iter().map(|packet| number(packet)).collect();
         assert_eq!(numbers, [None, None, Some(0)]);
-        // What was numbered would come again with another number under the same SRTP index, and never does.
+        // A numbered packet would come again with another number under the same SRTP index, so it never does.
         let asked: Vec<u16> = packets.iter().map(|packet| sequence(packet)).collect();
         let again = scene.nack(&asked);
         assert_eq!(again.len(), 2);

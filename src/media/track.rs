@@ -1,4 +1,4 @@
-//! One published track: its layers (one or several encodings), what is missing of each, and who gets a copy.
+//! One published track: its layers (one or several encodings), what each layer misses, and who gets a copy.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ use super::speaker::AudioLevel;
 use crate::ids::{PeerId, RoomId, TrackId};
 use crate::media::packet::Arrival;
 
-/// Simulcast layers of one track: three is what every sender knows.
+/// Simulcast layers of one track at most. Every sender knows three.
 pub const MAX_LAYERS: usize = 4;
 
 /// Video packets kept for NACKs at most: those of a second at 4 Mb/s and more.
@@ -30,12 +30,12 @@ const VIDEO_CACHE: usize = 512;
 /// Audio packets kept: a second and more at 20 ms each.
 const AUDIO_CACHE: usize = 64;
 
-/// A change of a layer's format has its subscribers' layers chosen anew at once, but not more often than this: encoders change
-/// when they are told to, and a publisher that changes with each packet is to cost no more than any other. What comes sooner counts
-/// at the next turn by the clock, which is as far away.
+/// Shortest time between two changes of a layer's format after which its subscribers' layers are chosen anew at once. Encoders
+/// change when they are asked to, and a publisher that changes with each packet must cost no more than any other. An earlier
+/// change counts when the clock chooses layers next, after as long a time.
 const TURN_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A sender that was silent for longer has stopped: it is muted. A screen that stands still makes a packet a second.
+/// Time after which a silent sender has stopped: it is muted. A screen that stands still makes a packet a second.
 const SENDS_AGAIN_WITHIN: Duration = Duration::from_secs(5);
 
 /// One encoding of a track: one SSRC and its RTX companion.
@@ -50,11 +50,11 @@ pub struct Layer {
     pub rate: RateMeter,
     pub last_packet: Option<Instant>,
     pub newest: Option<Newest>,
-    /// That of the newest packet: one that comes late tells nothing of what is sent now.
+    /// Payload type of the newest packet: a late packet does not show what is sent now.
     pub payload_type: Option<u8>,
-    /// The format for which it was settled who may have it.
+    /// Payload type for which it was settled who may have the layer.
     settled: Option<u8>,
-    /// When its format changed so that everything was chosen anew at once.
+    /// Time of the last change of format after which layers were chosen anew at once.
     turned: Option<Instant>,
     pub clock: Option<SenderClock>,
 }
@@ -83,7 +83,7 @@ impl Layer {
         }
     }
 
-    /// Its format has changed: whether that counts at once.
+    /// Notes that the format has changed. True if that counts at once.
     fn turns(&mut self, now: Instant) -> bool {
         let is_due = |before| now.saturating_duration_since(before) >= TURN_INTERVAL;
         let counts = self.turned.is_none_or(is_due);
@@ -93,15 +93,15 @@ impl Layer {
         counts
     }
 
-    /// The packet of this extended number, if it is kept. Not one of another turn of the numbers: a copy that left this layer long
-    /// ago may still ask for the old one, and would send the new one again under the SRTP index of the old one.
+    /// The packet of this extended number, if it is kept. Never a packet of another turn of the numbers: a copy that left this
+    /// layer long ago may still ask for an old packet, and would send the new one again under the SRTP index of the old one.
     pub fn kept(&self, extended: u64) -> Option<&[u8]> {
         let behind = self.newest?.extended.wrapping_sub(extended);
         (behind < 1 << 15).then(|| self.cache.packet(extended as u16))?
     }
 
-    /// The encoding goes on under another SSRC: nothing of the old stream's numbers holds any more. The cache keeps its
-    /// memory, so that a client that invents SSRCs costs no allocations.
+    /// Lets the encoding go on under another SSRC: the numbers of the old stream are forgotten. The cache keeps its memory, so
+    /// that a client that invents SSRCs costs no allocations.
     pub fn restart(&mut self, clock_rate: u32, ssrc: u32, source: SourceId) {
         self.ssrc = ssrc;
         self.source = source;
@@ -114,9 +114,9 @@ impl Layer {
     }
 }
 
-/// Whether a packet's layer begins: at all, again after a pause, or in another format of video. It may be the one that
-/// subscribers wait for, or one that some of them cannot decode any more. (Sound changes its format from packet to packet,
-/// between Opus and RED, and has no layers to choose from.)
+/// Whether a packet's layer begins: for the first time, again after a pause, or in another format of video. Subscribers may
+/// wait for it, or some of them may not be able to decode it any more. (Sound changes its format from packet to packet, between
+/// Opus and RED, and has no layers to choose from.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Begins(pub bool);
 
@@ -130,7 +130,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// The publisher's connection, where that is on this worker.
+    /// The publisher's connection, if that is on this worker.
     pub fn peer(self) -> Option<PeerKey> {
         match self {
             Origin::Peer(peer) => Some(peer),
@@ -139,13 +139,13 @@ impl Origin {
     }
 }
 
-/// Another end of a link that gets a track's packets too.
+/// The other end of a link, which gets a track's packets too.
 #[derive(Clone, Copy, Debug)]
 pub struct Mirror {
     pub link: LinkId,
-    /// Whether the track was announced to it as it now is; until then it gets no packets.
+    /// Whether the track's present state was announced to it. Until then it gets no packets.
     pub announced: bool,
-    /// Layers of which it has missed a packet, as bits. No NACK brings that to it: it needs a key frame.
+    /// Bits of the layers of which it has missed a packet. No NACK brings that packet: it needs a key frame.
     pub missed: u8,
 }
 
@@ -153,21 +153,21 @@ pub struct Track {
     pub id: TrackId,
     pub origin: Origin,
     pub room: RoomId,
-    /// The name among the tracks of the room.
+    /// Name among the tracks of the room.
     pub name: TrackRef,
-    /// The connection that publishes it, on whichever worker that is.
+    /// Connection that publishes the track, on whichever worker that is.
     pub publisher: PeerId,
     pub kind: Kind,
     pub mid: SmallVec<[u8; 16]>,
     pub codecs: SmallVec<[NegotiatedCodec; 8]>,
-    /// The extension ids of its section.
+    /// Extension ids of its section.
     pub extensions: ExtensionIds,
     pub layers: SmallVec<[Layer; 1]>,
     pub subscribers: Vec<SubscriptionKey>,
     pub mirrors: SmallVec<[Mirror; 1]>,
-    /// How loud it is, where it is sound.
+    /// Loudness of the track, if it is sound.
     pub audio_level: AudioLevel,
-    /// What arrived in this batch; empty between batches.
+    /// Packets that arrived in this batch; empty between batches.
     pub arrivals: Vec<Arrival>,
     pub started: bool,
 }
@@ -214,7 +214,7 @@ impl Track {
         }
     }
 
-    /// What is announced of it over a link.
+    /// The notice that announces the track over a link.
     pub fn notice(&self, now: Instant, suspended: bool) -> TrackNotice {
         let layers = self.layers.iter().map(|layer| LayerNotice {
             source: layer.source,
@@ -235,7 +235,7 @@ impl Track {
         }
     }
 
-    /// Takes over what is announced of it. Layers that are known stay as they are: their packets tell more.
+    /// Takes over what a notice announces. Known layers stay as they are: their packets show more.
     pub fn update(&mut self, now: Instant, notice: &TrackNotice) {
         self.codecs = notice.codecs.clone();
         self.extensions = notice.extensions;
@@ -257,7 +257,7 @@ impl Track {
         self.extensions.learn(&section.extensions);
     }
 
-    /// Whether it is what this section publishes. A mid that is used again for another kind is another section.
+    /// Whether this section publishes the track. A mid that is used again for another kind is another section.
     pub fn is_of(&self, section: &MediaSection) -> bool {
         self.mid == section.mid && self.kind == section.kind
     }
@@ -273,13 +273,13 @@ impl Track {
             .find(|codec| codec.rtx_payload_type == Some(payload_type))
     }
 
-    /// What a layer is sent in, as far as that is known.
+    /// The format in which a layer is sent, if that is known.
     pub fn format(&self, layer: &Layer) -> Option<&NegotiatedCodec> {
         self.codec(layer.payload_type?)
     }
 
-    /// The feedback that a layer's publisher keeps to: what goes with the codec that the layer is sent in. While that is not known,
-    /// with the first.
+    /// The feedback that a layer's publisher keeps to: that of the codec in which the layer is sent, or that of the first codec
+    /// while the format is not known.
     pub fn feedback(&self, layer: &Layer) -> Feedback {
         let format = self.format(layer).or(self.codecs.first());
         format.map(|format| format.feedback).unwrap_or_default()
@@ -302,7 +302,7 @@ impl Track {
         self.codecs.first().map_or(90_000, |codec| codec.codec.clock_rate())
     }
 
-    /// When the publisher is to be asked for packets or a key frame, if something is missing or wanted.
+    /// Time at which the publisher is to be asked for packets or a key frame, if any are missing or wanted.
     pub fn next_repair(&self) -> Option<Instant> {
         let asks = self.layers.iter().flat_map(|layer| {
             let packets = layer.loss.next_nack().filter(|_| self.misses_packets(layer));
@@ -318,7 +318,7 @@ impl Track {
         self.layers.iter().any(|layer| layer.last_packet.is_some_and(is_active))
     }
 
-    /// Takes the formats of its layers for settled. True if one is another than before.
+    /// Notes that the present formats of the layers are settled. True if one of them has changed.
     pub fn settle(&mut self) -> bool {
         let mut changes = false;
         for layer in &mut self.layers {
@@ -327,7 +327,7 @@ impl Track {
         changes
     }
 
-    /// What the layer choice needs to know.
+    /// The states of the layers, as the choice of a layer needs them.
     pub fn layer_states(&self, now: Instant) -> SmallVec<[LayerState; MAX_LAYERS]> {
         self.layers
             .iter()
@@ -338,8 +338,8 @@ impl Track {
             .collect()
     }
 
-    /// Takes note of an unprotected packet `buffer[start..end]` of layer `layer`, and queues it for the subscribers
-    /// unless it is a duplicate. `fresh_source` is used if the stream turns out to have started over.
+    /// Takes note of an unprotected packet `buffer[start..end]` of a layer, and queues it for the subscribers unless it is a
+    /// duplicate. `fresh_source` is called if the stream has started over.
     #[expect(
         clippy::too_many_arguments,
         reason = "the packet path's one step; a struct would be filled and emptied here"
@@ -399,7 +399,7 @@ impl Track {
         self.keep(now, arrival, packet, received, pool)
     }
 
-    /// As [`Track::receive`], for a packet of which the other end of the link has taken note.
+    /// As [`Track::receive`], for a packet that the other end of the link has noted.
     pub fn receive_mirrored(
         &mut self,
         now: Instant,
@@ -412,7 +412,7 @@ impl Track {
             return None;
         }
         while self.layers.len() <= index {
-            // Of a layer that began when packets were dropped on the way here.
+            // This layer began while packets were dropped on the way here.
             let layer = Layer::new(self.kind, self.clock_rate(), 0, &[], SourceId(0));
             self.layers.push(layer);
         }
@@ -424,7 +424,7 @@ impl Track {
         self.keep(now, arrival, packet, packet.len(), pool)
     }
 
-    /// Keeps a packet for those who will miss it, and queues it for the subscribers.
+    /// Keeps a packet for subscribers that will miss it, and queues it for all subscribers.
     fn keep(
         &mut self,
         now: Instant,
@@ -435,7 +435,7 @@ impl Track {
     ) -> Option<Begins> {
         let layer = self.layers.get_mut(usize::from(arrival.layer))?;
         let before = layer.last_packet.replace(now);
-        // Most packets come in one batch with the one before: then the times are not subtracted.
+        // Most packets come in one batch with the packet before: then the times are not subtracted.
         let mut begins =
             before.is_none_or(|before| before != now && now.saturating_duration_since(before) >= INACTIVE_AFTER);
         if layer.newest.is_none_or(|newest| arrival.extended > newest.extended) {
@@ -494,8 +494,8 @@ mod tests {
         layer.cache.release(&mut pool);
     }
 
-    /// How often a layer begins within two seconds, of a publisher of two formats that changes after so many of its packets, one a
-    /// millisecond.
+    /// How often a layer begins within two seconds. Its publisher sends a packet each millisecond, and changes between two
+    /// formats after so many packets.
     fn beginnings(changes_after: u16) -> usize {
         let name = TrackName {
             feed: Feed::Camera,

@@ -1,4 +1,4 @@
-//! The rewriter beside a list of all places, with what became of each.
+//! Tests the rewriter against a list of all places, each with its fate.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ enum Fate {
     LeftOut,
 }
 
-/// One packet of a source in its turn.
+/// One packet of a source, in the order of the copy.
 #[derive(Clone, Copy, Debug)]
 struct Place {
     source: SourceId,
@@ -29,15 +29,15 @@ struct Place {
 enum Step {
     /// The next packet of the present source, after so many that are missing.
     Next { missing: u64, left_out: bool },
-    /// One that is missing comes, so many missing ones before the newest.
+    /// A missing packet comes; so many other missing ones are newer.
     Late { back: usize, left_out: bool },
-    /// Another source is taken up, of a stream that was never heard or that is somewhere else by now.
+    /// Another source is taken up: a stream that was never heard, or that is somewhere else by now.
     TakeUp { source: u64, sequence: u64 },
     /// The present source is left.
     Pause,
     /// The present source goes on after more than can be taken for loss.
     Jump,
-    /// One packet of the present source, from before it was taken up.
+    /// A packet of the present source comes that is older than the point where the source was taken up.
     TooOld,
 }
 
@@ -56,22 +56,22 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 struct Model {
     rewriter: Rewriter,
-    /// The copy's first number.
+    /// First number of the copy.
     first: u64,
     places: Vec<Place>,
-    /// Where each epoch begins.
+    /// Places at which the epochs begin.
     epochs: Vec<usize>,
-    /// The source that is forwarded, with its newest sequence number.
+    /// Source that is forwarded, with its newest sequence number.
     present: Option<(SourceId, u64)>,
-    /// What was sent, by its number.
+    /// Places that were sent, by their numbers.
     sent: BTreeMap<u64, usize>,
-    /// Sources that began anew are other sources.
+    /// Number of changes of source so far: a source that begins anew gets an id of its own from it.
     restarts: u64,
 }
 
 impl Model {
     fn new(first: u64) -> Model {
-        // As after so many packets.
+        // A rewriter as it is after `first` packets.
         let rewriter = Rewriter {
             newest: ONE_TURN + first - 1,
             ..Rewriter::new(90_000, 0)
@@ -92,13 +92,13 @@ impl Model {
         self.first + kept.count() as u64
     }
 
-    /// Whether the rewriter can still tell this place's number.
+    /// Whether the rewriter still knows this place's number.
     fn is_known(&self, place: usize) -> bool {
         let left_out = self.places.iter().rposition(|place| place.fate == Fate::LeftOut);
         left_out.is_none_or(|newest| place + left_out::WINDOW as usize > newest) && self.is_remembered(place)
     }
 
-    /// Whether its epoch is among those that are remembered.
+    /// Whether the place's epoch is among those that are remembered.
     fn is_remembered(&self, place: usize) -> bool {
         let forgotten = self.epochs.len().saturating_sub(EPOCHS);
         self.epochs.get(forgotten).is_none_or(|&first| place >= first)
@@ -113,7 +113,7 @@ impl Model {
         }
     }
 
-    /// Offers a packet to the rewriter; the number under which it is sent.
+    /// Offers a packet to the rewriter. Returns the number under which it is sent.
     fn offer(&mut self, source: SourceId, sequence: u64, left_out: bool) -> Option<u64> {
         let packet = Model::packet(source, sequence);
         let numbers = match left_out {
@@ -226,7 +226,7 @@ impl Model {
         self.sent(number, place)
     }
 
-    /// What must be so at every time.
+    /// Checks what must be true at every time.
     fn check(&self) -> Result<(), TestCaseError> {
         let Some(place) = self.places.iter().rposition(|place| place.fate != Fate::LeftOut) else {
             return Ok(());
@@ -243,7 +243,7 @@ impl Model {
             if place.fate == Fate::LeftOut {
                 continue;
             }
-            // No hole but where a packet is missing, and the order of the sources.
+            // There is no hole but where a packet is missing, and the packets are in the order of their sources.
             prop_assert_eq!(self.sent.get(&number), (place.fate == Fate::Sent).then_some(&at));
             if at + ASKED_FOR > self.places.len() && self.is_remembered(at) {
                 let origin = self.rewriter.origin(number as u16);

@@ -1,31 +1,32 @@
 //! Which places of a copy were left out, so that the numbers of its packets close up over them.
 //!
-//! A *place* is where a packet stands among all that the copy's sources had for it: sent, left out, or still missing. A
-//! packet's number is its place less the places before it that were left out. So one bit for each of the newest places is
-//! enough to number a packet that comes late, and to find the packet that has a number, however often places are left out.
+//! A *place* is the position of a packet among all packets that the copy's sources had for it: sent, left out, or still
+//! missing. A packet's number is its place less the number of places before it that were left out. So one bit for each of the
+//! newest places is enough to number a packet that comes late, and to find the packet that has a number, however often places
+//! are left out.
 
-/// So many places, up to the newest that was left out, are told apart: as many as a packet can be late (the window of
-/// [`LossTracker`](crate::media::retransmit::LossTracker)), and twice as many as packets are kept for NACKs. Packets from before that have no
-/// number any more.
+/// Places that are remembered, up to the newest that was left out: as many as a packet can be late (the window of
+/// [`LossTracker`](crate::media::retransmit::LossTracker)), and twice as many as packets are kept for NACKs. Older packets have
+/// no number any more.
 pub(super) const WINDOW: u64 = 1_024;
 
 const WORDS: usize = (WINDOW / 64) as usize;
 
 #[derive(Debug, Default)]
 pub(super) struct LeftOut {
-    /// One bit for each of the last [`WINDOW`] places up to `newest`: left out.
+    /// Bits of the last [`WINDOW`] places up to `newest`: set if the place was left out.
     packets: [u64; WORDS],
-    /// Those of them with which a whole picture was left out.
+    /// Bits of those places with which a whole picture was left out.
     pictures: [u64; WORDS],
-    /// The newest place that was left out; 0 before the first.
+    /// Newest place that was left out; 0 before the first.
     newest: u64,
-    /// How many places were left out, ever.
+    /// Number of places that were ever left out.
     packet_count: u64,
-    /// How many pictures were left out, ever, modulo their ids.
+    /// Number of pictures that were ever left out, modulo their ids.
     picture_count: u16,
 }
 
-/// What was left out before a place.
+/// How much was left out before a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Before {
     pub(super) packets: u64,
@@ -33,7 +34,8 @@ pub(super) struct Before {
 }
 
 impl LeftOut {
-    /// Leaves out `place`, which is newer than all that were left out before. `picture`: with it another picture is left out.
+    /// Leaves out `place`, which is newer than all that were left out before. `picture` is true if another picture is left out
+    /// with it.
     pub(super) fn push(&mut self, place: u64, picture: bool) {
         if place - self.newest >= WINDOW {
             self.packets = [0; WORDS];
@@ -54,7 +56,7 @@ impl LeftOut {
         self.newest = place;
     }
 
-    /// What was left out before `place`. `None` if the place itself was left out, or is too old to tell.
+    /// How much was left out before `place`. `None` if the place itself was left out, or is too old.
     #[inline]
     pub(super) fn before(&self, place: u64) -> Option<Before> {
         if place > self.newest {
@@ -77,7 +79,7 @@ impl LeftOut {
         Some(before)
     }
 
-    /// What was left out, ever.
+    /// How much was ever left out.
     pub(super) fn all(&self) -> Before {
         Before {
             packets: self.packet_count,
@@ -85,9 +87,9 @@ impl LeftOut {
         }
     }
 
-    /// The place that was not left out and has `kept` places before it that were not either. `None` if it is too old to tell.
+    /// The place that was not left out and has `kept` such places before it. `None` if it is too old.
     pub(super) fn place_of(&self, kept: u64) -> Option<u64> {
-        // As many as were not left out up to the newest that was.
+        // Places up to `newest` that were not left out.
         let Some(mut newer) = (self.newest - self.packet_count).checked_sub(kept) else {
             return Some(kept + self.packet_count);
         };
@@ -118,7 +120,7 @@ fn mask(first: u64, last: u64) -> u64 {
     (u64::MAX << first) & (u64::MAX >> (63 - last))
 }
 
-/// The places after `after`, up to `last` and with it, fewer than [`WINDOW`]: words, and the bits in each.
+/// The places after `after`, up to and including `last`: words, and the bits in each. There must be fewer than [`WINDOW`].
 fn words(after: u64, last: u64) -> impl Iterator<Item = (usize, u64)> {
     let first = after + 1;
     (first / 64..=last / 64).map(move |block| {
@@ -150,7 +152,7 @@ mod tests {
 
     use super::*;
 
-    /// Far from zero, as the places of a copy are.
+    /// First place: far from zero, as the places of a copy are.
     const FIRST: u64 = 100_000;
 
     #[test]
@@ -172,7 +174,7 @@ mod tests {
     }
 
     proptest! {
-        /// Told apart as a list of all places tells them, whatever steps lie between those that are left out.
+        /// The answers agree with a list of all places, whatever steps lie between the places that are left out.
         #[test]
         fn every_place_of_the_window_is_known_and_none_before_it(
             steps in prop::collection::vec((prop_oneof![8 => 1_u64..4, 2 => 1_u64..200, 1 => 1_u64..3_000], any::<bool>()), 1..400),

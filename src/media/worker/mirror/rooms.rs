@@ -71,7 +71,7 @@ impl Worker {
     }
 
     fn room_changed(&mut self, now: Instant, other: usize, id: RoomId) {
-        // If there is no link yet, [`Worker::link`] finds the rooms for it when it is added.
+        // Without a link yet, `Worker::link` finds the rooms when it adds one.
         let Some(link_id) = self.links.with_worker(other) else {
             return;
         };
