@@ -20,7 +20,7 @@ use crate::ids::{PeerId, RoomId, TrackId};
 /// batch. More would only add delay. Memory that is never written is never taken.
 const BYTES: usize = 2 * 1024 * 1024;
 
-/// Messages on their way: as many as the bytes hold packets that are a third as large as a video packet.
+/// Messages on their way: enough to fill the bytes with packets that are a third as large as a video packet.
 const MESSAGES: usize = 4_096;
 
 /// Places that packets leave free, so that a queue full of packets does not hold up the messages about their tracks.

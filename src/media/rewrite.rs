@@ -27,8 +27,7 @@ pub struct SourceId(pub u64);
 /// needs a key frame, and these come at most twice a second; a packet that is four seconds late helps nobody.
 const EPOCHS: usize = 8;
 
-/// The most packets of a source that the copy may lack at once: as many as a receiver of RTP takes for loss
-/// (RFC 3550 A.1 MAX_DROPOUT).
+/// Packets of a source that the copy may lack at once: as many as a receiver of RTP takes for loss (RFC 3550 A.1 MAX_DROPOUT).
 const MAX_SKIP: u64 = 3_000;
 
 /// Distance from a number to its place at the beginning: one turn of the sequence numbers, so that the places of late packets

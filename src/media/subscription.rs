@@ -527,7 +527,7 @@ mod tests {
         }
     }
 
-    /// A connection with subscriptions of one track, of which it gets each packet.
+    /// A connection with subscriptions of one track, each of which gets every packet.
     struct Scene {
         now: Instant,
         track: Track,

@@ -32,7 +32,7 @@ const AUDIO_CACHE: usize = 64;
 
 /// Shortest time between two changes of a layer's format after which its subscribers' layers are chosen anew at once. Encoders
 /// change when they are asked to, and a publisher that changes with each packet must cost no more than any other. An earlier
-/// change counts when the clock chooses layers next, after as long a time.
+/// change counts at the next choice by the clock, which comes after the same time.
 const TURN_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Time after which a silent sender has stopped: it is muted. A screen that stands still makes a packet a second.
@@ -94,7 +94,7 @@ impl Layer {
     }
 
     /// The packet of this extended number, if it is kept. Never a packet of another turn of the numbers: a copy that left this
-    /// layer long ago may still ask for an old packet, and would send the new one again under the SRTP index of the old one.
+    /// layer long ago may still ask for an old packet, and would send a new one under the SRTP index of the old one.
     pub fn kept(&self, extended: u64) -> Option<&[u8]> {
         let behind = self.newest?.extended.wrapping_sub(extended);
         (behind < 1 << 15).then(|| self.cache.packet(extended as u16))?

@@ -1,4 +1,4 @@
-//! Which places of a copy were left out, so that the numbers of its packets close up over them.
+//! Which places of a copy were left out, so that the numbers of its packets have no holes there.
 //!
 //! A *place* is the position of a packet among all packets that the copy's sources had for it: sent, left out, or still
 //! missing. A packet's number is its place less the number of places before it that were left out. So one bit for each of the

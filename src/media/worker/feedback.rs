@@ -27,7 +27,7 @@ const MAX_COMPOUND_BYTES: usize = MAX_DATAGRAM_BYTES - MAX_OVERHEAD - EMPTY_REPO
 const _: () = assert!(rtcp::MAX_PACKET_BYTES <= MAX_COMPOUND_BYTES);
 
 impl Worker {
-    /// False if this connection's client has not sealed the compound, or has sent it before.
+    /// Opens a compound and takes its packets. False if this connection's client has not sealed it, or has sent it before.
     pub(super) fn handle_rtcp(&mut self, now: Instant, at: Occupant, datagram: &mut [u8]) -> bool {
         let key = at.peer;
         let peer = &mut self.peers[key];

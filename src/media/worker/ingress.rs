@@ -74,7 +74,7 @@ impl Worker {
         self.stats.rejected_packets += u64::from(!authentic);
     }
 
-    /// False if this connection's client has not sealed the packet, or has sent it before.
+    /// Opens a packet and takes it. False if this connection's client has not sealed it, or has sent it before.
     pub(super) fn handle_rtp(
         &mut self,
         now: Instant,

@@ -290,7 +290,7 @@ impl Worker {
         }
     }
 
-    /// `None` if the layer is not mirrored here.
+    /// Takes over the clock of a layer. `None` if the layer is not mirrored here.
     #[expect(clippy::too_many_arguments, reason = "the fields of one message of a link")]
     fn clock_announced(
         &mut self,

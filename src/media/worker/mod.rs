@@ -127,9 +127,9 @@ pub struct Worker {
     next_source: u64,
     next_track: u64,
     stats: Stats,
-    /// RTCP packets for one connection, reused for each.
+    /// RTCP packets for one connection; the buffer is used for each connection in turn.
     scratch: Vec<u8>,
-    /// One compound of these packets while it is protected.
+    /// Compound of these packets while it is protected.
     compound: Vec<u8>,
     sequences: Vec<u16>,
 }

@@ -226,7 +226,7 @@ impl Worker {
         None
     }
 
-    /// When a connection ends in the middle of a handshake that may be another's, lets that connection go on with it.
+    /// Lets another connection go on with a handshake that may be its own, when the connection that leads it ends.
     pub(super) fn leave_handshake(&mut self, now: Instant, key: PeerKey) {
         let peer = &self.peers[key];
         if peer.secure.is_some() || !peer.dtls.has_begun() {

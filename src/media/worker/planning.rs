@@ -31,8 +31,8 @@ impl Worker {
         }
     }
 
-    /// Plans a visit of a connection where something is to be done, as perhaps at many others. A connection that is not up is
-    /// visited when it is.
+    /// Plans a visit of a connection within a round: something is to be done there, as perhaps at many others. A connection
+    /// that is not up is visited when it is.
     pub(super) fn visit_soon(&mut self, now: Instant, key: PeerKey) {
         if self.peers.get(key).is_none_or(|peer| peer.secure.is_none()) {
             return;
@@ -41,7 +41,7 @@ impl Worker {
         self.plans.connections.set_earlier(key, now + TICK * place);
     }
 
-    /// Plans visits of all subscribers of a track: its packets begin, or are in another format.
+    /// Plans such visits of all subscribers of a track: its packets begin, or are in another format.
     pub(super) fn visit_subscribers_soon(&mut self, now: Instant, key: TrackKey) {
         for at in 0..self.tracks.get(key).map_or(0, |track| track.subscribers.len()) {
             let subscriber = self.tracks[key].subscribers[at];

@@ -16,7 +16,7 @@ pub const MAX_WAITING_BYTES: usize = 2_048;
 pub(super) struct Waiting(VecDeque<(Path, Vec<u8>)>);
 
 impl Waiting {
-    /// False if there is no room.
+    /// Adds a datagram. False if there is no room.
     pub fn push(&mut self, path: Path, datagram: &[u8]) -> bool {
         let has_room = self.0.len() < MAX_WAITING && datagram.len() <= MAX_WAITING_BYTES;
         if has_room {
