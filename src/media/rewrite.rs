@@ -40,7 +40,7 @@ struct Epoch {
     source: SourceId,
     /// Place of its first packet. The epoch ends where the next one begins.
     first: u64,
-    /// Number to add to the source's extended sequence number for the place (modulo 2^64).
+    /// Number that turns the source's extended sequence number into the place when added (modulo 2^64).
     place_offset: u64,
     timestamp_offset: u32,
     picture_id_offset: u16,

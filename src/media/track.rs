@@ -145,7 +145,7 @@ pub struct Mirror {
     pub link: LinkId,
     /// Whether the track's present state was announced to it. Until then it gets no packets.
     pub announced: bool,
-    /// Bits of the layers of which it has missed a packet. No NACK brings that packet: it needs a key frame.
+    /// Bits of the layers of which it has missed a packet. No NACK brings that packet: the mirror needs a key frame.
     pub missed: u8,
 }
 

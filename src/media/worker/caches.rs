@@ -53,7 +53,7 @@ impl Worker {
         self.cache_pool.is_scarce() || (self.caches_cut && self.cache_pool.is_ample())
     }
 
-    /// Makes room when memory gets scarce, and lets caches grow again when there is enough. The clock calls it.
+    /// Makes room when memory gets scarce, and lets caches grow again when there is enough. Call at each tick.
     pub(super) fn look_after_caches(&mut self) {
         if self.cache_pool.is_scarce() {
             self.caches_cut = true;

@@ -327,7 +327,7 @@ impl Worker {
         }
     }
 
-    /// Sends what did not fit into the links, and ends the links whose other end was dropped. The clock calls it.
+    /// Sends what did not fit into the links, and ends the links whose other end was dropped. Call at each tick.
     pub(super) fn look_after_links(&mut self, now: Instant) {
         let mut place = 0;
         while let Some(id) = self.links.at(place) {

@@ -2,7 +2,7 @@
 //!
 //! The caller gives it the time, datagrams and commands. It returns what to send, what happened, and when it must be called
 //! again. The contract: call one `handle_*`, then [`Worker::forward`] and drain [`Worker::egress`] until nothing is left. Do
-//! the same with [`Worker::take_waiting`] while [`Worker::has_waiting`]. Then call [`Worker::poll_event`], and sleep until
+//! the same with [`Worker::take_waiting`] while [`Worker::has_waiting`]. Then drain [`Worker::poll_event`], and sleep until
 //! [`Worker::poll_timeout`]. Nothing is locked, and only the queues of links ([`super::link`]) are shared: with other workers,
 //! and with whoever else has a part in a room. Messages from these queues are taken like a batch of datagrams
 //! ([`Worker::take_mirrored`]), and [`Worker::poll_wake`] names the links whose other end is to be woken.

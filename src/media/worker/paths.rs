@@ -210,7 +210,7 @@ impl Worker {
         self.dtls_progressed(now, at, path, progress);
     }
 
-    /// Hands over a handshake from a contested address that has ended with a certificate which `at` has not announced: to the
+    /// Hands over a handshake from a contested address, which has ended with a certificate that `at` has not announced, to the
     /// connection there that has announced it.
     fn hand_over(&mut self, address: SocketAddr, at: Occupant) -> Option<(Occupant, Progress)> {
         for other in self.occupants(address) {
