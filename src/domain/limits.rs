@@ -39,6 +39,10 @@ pub struct Limits {
     pub sessions_per_address: usize,
     /// Push targets of all addresses, of half a KiB each: 10 MB at the worst.
     pub push_targets: usize,
+    /// How long push targets are kept that are not set again. Apps set theirs whenever they start, and services that carry notices
+    /// call a target stale that has not been renewed for a month. Shorter would not reach who opens the app rarely; longer would
+    /// keep the places of devices that nobody has any more.
+    pub push_targets_last: Duration,
     /// Time that a call rings. A shorter one misses people who are in the next room, a longer one keeps callers waiting for
     /// nobody.
     pub ring_for: Duration,
@@ -78,6 +82,7 @@ impl Default for Limits {
             callees_per_call: 16,
             sessions_per_address: 16,
             push_targets: 20_000,
+            push_targets_last: Duration::from_secs(30 * 24 * 3_600),
             ring_for: Duration::from_secs(60),
             reconnect_within: Duration::from_secs(5),
             room_empty_for: Duration::from_secs(15),

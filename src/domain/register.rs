@@ -5,7 +5,8 @@
 //! and a page for messages, do not concern each other. Those that can be sent the same events are rivals: there is only one of
 //! them, or a limited number ([`Newcomer`]).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::{Duration, Instant};
 
 use super::{Address, CallMedia, Claim, Limits, Newcomer, Refusal};
 use crate::ids::{PushTarget, SessionId, UserId};
@@ -87,6 +88,9 @@ pub(super) struct Register {
     addresses: HashMap<SessionId, Address>,
     ringing_sessions: usize,
     targets: Pot,
+    /// Addresses with push targets, by the time at which these are forgotten.
+    expiries: BTreeSet<(Instant, Address)>,
+    push_targets_last: Duration,
 }
 
 /// What is at one address.
@@ -110,6 +114,8 @@ struct Push {
     claim: Claim,
     /// Client address whose share of all targets they use.
     client: ClientAddress,
+    /// Time at which they are forgotten, unless a session sets them again.
+    until: Instant,
 }
 
 /// A session that has left its address.
@@ -131,6 +137,8 @@ impl Register {
             addresses: HashMap::new(),
             ringing_sessions: 0,
             targets: Pot::new(limits.push_targets as u64, limits.share(TARGETS_AT_LEAST)),
+            expiries: BTreeSet::new(),
+            push_targets_last: limits.push_targets_last,
         }
     }
 
@@ -270,6 +278,7 @@ impl Register {
     /// empty list ends that. `client` is the client address from which the session has come.
     pub fn set_push_targets(
         &mut self,
+        now: Instant,
         session: SessionId,
         client: ClientAddress,
         targets: Vec<PushTarget>,
@@ -279,7 +288,11 @@ impl Register {
             .reach(&address, session)
             .map_or(Claim::Unproven, |reach| reach.claim);
         let place = self.places.entry(address.clone()).or_default();
-        let is_held = place.push.as_ref().is_some_and(|push| push.claim == Claim::Proven);
+        // By whoever has proven that the name is theirs, with a session there or with the targets that they have set.
+        let claims = place.sessions.iter().map(|reach| reach.claim);
+        let is_held = claims
+            .chain(place.push.as_ref().map(|push| push.claim))
+            .any(|claim| claim == Claim::Proven);
         if is_held && claim == Claim::Unproven {
             return Err(Refusal::NameTaken);
         }
@@ -291,6 +304,7 @@ impl Register {
         if let Some(before) = &before {
             self.targets.give_back(before.client, before.targets.len() as u64);
         }
+        let until = now + self.push_targets_last;
         if !targets.is_empty() {
             let count = targets.len() as u64;
             if self.targets.take(client, count).is_err() {
@@ -300,10 +314,39 @@ impl Register {
                 place.push = before;
                 return Err(Refusal::TooManyPushTargets);
             }
-            place.push = Some(Push { targets, claim, client });
+            place.push = Some(Push {
+                targets,
+                claim,
+                client,
+                until,
+            });
+        }
+        if let Some(before) = before {
+            self.expiries.remove(&(before.until, address.clone()));
+        }
+        if place.push.is_some() {
+            self.expiries.insert((until, address.clone()));
         }
         self.tidy(&address);
         Ok(())
+    }
+
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.expiries.first().map(|(until, _)| *until)
+    }
+
+    /// Forgets the push targets whose time is over.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while self.poll_timeout().is_some_and(|until| until <= now) {
+            let Some((_, address)) = self.expiries.pop_first() else {
+                return;
+            };
+            let place = self.places.get_mut(&address);
+            if let Some(push) = place.and_then(|place| place.push.take()) {
+                self.targets.give_back(push.client, push.targets.len() as u64);
+            }
+            self.tidy(&address);
+        }
     }
 
     fn tidy(&mut self, address: &Address) {

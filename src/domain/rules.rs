@@ -92,7 +92,7 @@ impl Rules {
             Command::Register(registration) => self.register(now, session, registration),
             Command::Push(targets) => {
                 let client = self.rooms.quotas.client_of(session);
-                self.register.set_push_targets(session, client, targets)?;
+                self.register.set_push_targets(now, session, client, targets)?;
                 Ok(Vec::new())
             }
             Command::Call(command) => self.call(now, session, command),
@@ -376,6 +376,7 @@ impl Rules {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let dues = [
             self.calls.poll_timeout(),
+            self.register.poll_timeout(),
             self.messages.poll_timeout(),
             self.rooms.poll_timeout(),
         ];
@@ -383,6 +384,7 @@ impl Rules {
     }
 
     pub fn handle_timeout(&mut self, now: Instant) -> Vec<Effect> {
+        self.register.handle_timeout(now);
         let decisions = self.calls.handle_timeout(now);
         let mut effects = self.carry_out(now, decisions);
         effects.extend(self.messages.handle_timeout(now, &self.register));

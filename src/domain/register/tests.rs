@@ -1,6 +1,7 @@
 //! Who is at which address, who gives way to whom, and how much there may be.
 
 use super::*;
+use crate::domain::some_instant as now;
 
 const RINGS: Abilities = Abilities {
     rings_carried: true,
@@ -75,7 +76,8 @@ fn nobody_asks_in_the_name_of_somebody_who_has_proven_that_it_is_theirs() {
 fn somebody_is_reached_by_push_who_has_no_session_until_they_want_it_no_longer() {
     let mut register = Register::new(&Limits::default());
     let here = ClientAddress::THIS_MACHINE;
-    let set = |register: &mut Register, texts: &[&str]| register.set_push_targets(SessionId(1), here, targets(texts));
+    let set =
+        |register: &mut Register, texts: &[&str]| register.set_push_targets(now(), SessionId(1), here, targets(texts));
     assert_eq!(set(&mut register, &["one"]), Err(Refusal::NotRegistered));
     let asks = || anna(Abilities::NONE, Newcomer::Joins, Claim::Unproven);
     add(&mut register, 1, asks()).unwrap();
@@ -109,7 +111,7 @@ fn push_targets_are_bounded_and_not_taken_from_whoever_has_proven_theirs() {
             abilities: Abilities::NONE,
         };
         register.add(SessionId(1), registration);
-        let set = register.set_push_targets(SessionId(1), client, targets(texts));
+        let set = register.set_push_targets(now(), SessionId(1), client, targets(texts));
         register.remove(SessionId(1));
         set
     };
@@ -135,4 +137,55 @@ fn push_targets_are_bounded_and_not_taken_from_whoever_has_proven_theirs() {
         "as before"
     );
     assert_eq!(register.targets.taken(), 26);
+}
+
+#[test]
+fn push_targets_that_are_not_set_again_are_forgotten_after_their_time() {
+    let limits = Limits::default();
+    let (mut register, start, lasts) = (Register::new(&limits), now(), limits.push_targets_last);
+    let here = ClientAddress::THIS_MACHINE;
+    let name = Address::Name("anna".into());
+    let set = |register: &mut Register, now, texts: &[&str]| {
+        add(register, 1, anna(Abilities::NONE, Newcomer::Joins, Claim::Unproven)).unwrap();
+        register
+            .set_push_targets(now, SessionId(1), here, targets(texts))
+            .unwrap();
+        register.remove(SessionId(1));
+    };
+    set(&mut register, start, &["one"]);
+    assert_eq!(register.poll_timeout(), Some(start + lasts));
+    set(&mut register, start + lasts / 2, &["one", "two"]);
+    register.handle_timeout(start + lasts);
+    assert_eq!(
+        register.push_targets(&name),
+        targets(&["one", "two"]),
+        "they were set again"
+    );
+    assert_eq!(register.poll_timeout(), Some(start + lasts / 2 + lasts));
+    register.handle_timeout(start + lasts / 2 + lasts);
+    assert_eq!(register.push_targets(&name), []);
+    assert_eq!(register.targets.taken(), 0);
+    assert!(register.places.is_empty());
+    assert_eq!(register.poll_timeout(), None);
+
+    set(&mut register, start, &["one"]);
+    set(&mut register, start, &["two"]);
+    assert_eq!(
+        register.poll_timeout(),
+        Some(start + lasts),
+        "set again at the same moment"
+    );
+    set(&mut register, start, &[]);
+    assert_eq!(register.poll_timeout(), None, "nothing is left to be forgotten");
+}
+
+#[test]
+fn nobody_sets_push_targets_beside_a_session_that_has_proven_that_the_name_is_theirs() {
+    let mut register = Register::new(&Limits::default());
+    let here = ClientAddress::THIS_MACHINE;
+    add(&mut register, 1, anna(MESSAGES, Newcomer::Joins, Claim::Unproven)).unwrap();
+    add(&mut register, 2, anna(MESSAGES, Newcomer::Joins, Claim::Proven)).unwrap();
+    let mut set = |session, text| register.set_push_targets(now(), SessionId(session), here, targets(&[text]));
+    assert_eq!(set(1, "his"), Err(Refusal::NameTaken));
+    assert_eq!(set(2, "hers"), Ok(()));
 }

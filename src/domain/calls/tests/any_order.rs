@@ -164,6 +164,15 @@ fn check(steps: Vec<(u64, Step)>) -> Result<(), TestCaseError> {
         prop_assert_eq!(rules.participant_count(), 2 * open_rooms.len());
     }
     prop_assert_eq!(exchange.counts(), [0; 5]);
+    // Only push targets stay, for their time.
+    let lasts = Limits::default().push_targets_last;
+    let due = exchange.rules.poll_timeout();
+    prop_assert!(
+        due.is_none_or(|due| due > exchange.now + lasts / 2),
+        "a deadline stays behind"
+    );
+    exchange.now += lasts;
+    prop_assert_eq!(exchange.rules.handle_timeout(exchange.now), []);
     prop_assert_eq!(exchange.rules.poll_timeout(), None);
     Ok(())
 }
