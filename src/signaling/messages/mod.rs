@@ -52,7 +52,8 @@
 //! A call that somebody begins by other means than this socket, and whose parties are to meet in a room, rings as an invitation
 //! of several: `groupId` `video`, `reqType` `group`, the room in `vagroupId`, the caller as `sender`. The answer (`resSign` or
 //! `sign` `agree` or `refuse`) or, after `agree`, `cancel` to hang up, with the same room or none, is for the server: nobody
-//! gets it as a message. When the call no longer rings here, or is over, the client gets `cancel` with the caller as `sender`
+//! gets it as a message. Nor does anybody get an answer that names the room of a call that the client has accepted, or that has
+//! ended within the last 30 s. When the call no longer rings here, or is over, the client gets `cancel` with the caller as `sender`
 //! and `callType`. If a message is too long for all people whom it would reach (`limits.fan_out_kib_per_s`), the socket is
 //! closed with the reason.
 //!
@@ -85,7 +86,7 @@ use crate::domain::{
     Abilities, Address, Answer, CallCommand, Command, Event, MessageCommand, MessageEvent, Newcomer, Recipient,
     Refusal, Registration, Waits,
 };
-use crate::ids::UserId;
+use crate::ids::{CallId, UserId};
 use crate::storage::AdmitError;
 use crate::{auth, text};
 
@@ -126,7 +127,10 @@ impl<A: Admission> Dialogue<A> for MessageDialogue {
     fn tell(&mut self, client: &Client<A>, event: Event) -> Reaction {
         match (event, &self.user) {
             (Event::Message(event), _) => tell(client, event),
-            (Event::Call(event), Some(user)) => self.rings.tell(user, event, time_stamp((client.clock)())),
+            (Event::Call(event), Some(user)) => {
+                let now = (client.clock)();
+                self.rings.tell(user, event, now, time_stamp(now))
+            }
             _ => Reaction::none(),
         }
     }
@@ -226,8 +230,11 @@ impl MessageDialogue {
             ("", _) => Recipient::Everybody,
             (receiver, _) => Recipient::User(UserId::from(receiver)),
         };
-        if let Some(command) = self.rings.command(&message) {
-            return self.about_call(client, &message, command).await;
+        if let Some((call, command)) = self.rings.command(&message) {
+            return self.about_call(client, call, command).await;
+        }
+        if self.rings.is_late(&message, (client.clock)()) {
+            return client.ignore("an answer to a call that no longer waits for one");
         }
         let now = time_stamp((client.clock)());
         let sent = wire::under(bytes, user.as_str(), &now);
@@ -254,7 +261,7 @@ impl MessageDialogue {
 
 impl MessageDialogue {
     /// Answers a call of the server, or hangs up. Nobody gets this as a message.
-    async fn about_call<A>(&mut self, client: &Client<A>, message: &Incoming, command: CallCommand) -> Reaction {
+    async fn about_call<A>(&mut self, client: &Client<A>, call: CallId, command: CallCommand) -> Reaction {
         let goes_on = matches!(
             command,
             CallCommand::Answer {
@@ -263,8 +270,11 @@ impl MessageDialogue {
             }
         );
         let outcome = client.request(command).await;
-        if outcome.is_ok() && !goes_on {
-            self.rings.forget(message);
+        let now = (client.clock)();
+        match outcome {
+            Ok(()) if goes_on => self.rings.accepted(now, call),
+            Ok(()) => self.rings.ended(now, call),
+            Err(_) => {}
         }
         client.silent(outcome)
     }

@@ -122,8 +122,13 @@ async fn a_device_answers_the_message_socket_s_ringing_is_taken_back_and_a_hang_
     let (mut stage, mut asker) = ringing().await;
     stage.play(&[BEN_ACCEPTS, CARL_IS_CANCELLED].concat()).await;
     assert_eq!(asker.heard(), ["13800000002/b accepts for room 9"]);
-    // It comes too late: nobody gets the answer, neither the office nor, as a message, anybody else.
-    stage.play(CARL_ACCEPTS).await;
+    // Too late: nobody gets the answer, neither the office nor, as a message, anybody of that name.
+    let somebody = r#"
+        office@ws > {"cmd":1,"msgtype":1,"sender":"13800000009/office"}
+        carl@ws < {"cmd":3,"sender":"13800000009/office","timeStamp":"*"}
+        office@ws < {"cmd":3,"sender":"13800000009/office","timeStamp":"*"}
+    "#;
+    stage.play(&[somebody, CARL_ACCEPTS].concat()).await;
     assert_eq!(asker.heard(), [""; 0]);
     asker.hang_up().await.unwrap();
     stage.hear().await;
