@@ -7,7 +7,7 @@
 //!
 //! - An entry lasts as long as its client renews it ([`Desk::renew`]). Then it is removed, and its session leaves the room or
 //!   call that it is in, as when a socket closes.
-//! - A client sends one request at a time. If it sends several at once, it may be paused later than it should be.
+//! - Commands of one client are carried out one after the other, also where several are sent at once.
 //! - An offer gets its own answer ([`Desk::offer`]), however many offers are open.
 //! - Everything else is an event, and waits until it is fetched ([`Desk::events`]). The entry of a client that does not fetch
 //!   its events is removed.
@@ -18,12 +18,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::clock::MonotonicClock;
 use crate::domain::{Command, Event, Offer, Refusal, Subject, UserFeed};
 use crate::hub::{self, Events, HubHandle, NoPlace, Session};
-use crate::ids::OfferTag;
+use crate::ids::{OfferTag, Turn};
 use crate::shares::{ClientAddress, Place, Places, Pot, Share};
 
 /// Entries at a time. In the worst case each holds [`BYTES_MAX`]: 256 MB in all. More would need more memory; fewer would
@@ -43,6 +43,9 @@ const BYTES_MAX: usize = 256 * 1024;
 /// The longest time that an entry lasts without being renewed. Longer would hold a place for somebody who has left.
 const LASTS_MAX: Duration = Duration::from_secs(600);
 
+/// Time for the answer to an offer that the hub has taken. It is there at once, or not at all, as in a room without a media worker.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
 /// Time between two removals of expired entries. They cannot be used after they have expired.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -57,6 +60,8 @@ pub enum NotDone {
     UnknownToken,
     #[error("what you said has cost others too much; wait for {} ms", .0.as_millis())]
     Paused(Duration),
+    #[error("the server had nothing to answer the offer with; offer again in some seconds, or join anew")]
+    NoAnswer,
     #[error(transparent)]
     Refused(#[from] Refusal),
 }
@@ -131,9 +136,21 @@ impl Desk {
         drop(entry);
     }
 
+    /// The turn of a request that has just been received and is to become a [`Command::Join`]. Of two joins under one name the one
+    /// with the higher turn counts, whatever each waits for until it is sent.
+    pub fn take_turn(&self, token: Token) -> Result<Turn, NotDone> {
+        let now = (self.clock)();
+        Ok(self.entries().find(now, token)?.session()?.take_turn())
+    }
+
     /// Sends a command for the entry's session to the hub, and waits until it has been carried out. Its consequences are
     /// events.
     pub async fn ask(&self, token: Token, command: impl Into<Command>) -> Result<(), NotDone> {
+        let turnstile = {
+            let now = (self.clock)();
+            Arc::clone(&self.entries().find(now, token)?.turnstile)
+        };
+        let _passed = turnstile.lock().await;
         let session = {
             let now = (self.clock)();
             let mut entries = self.entries();
@@ -141,7 +158,7 @@ impl Desk {
             if let Some(until) = entry.paused_until.filter(|until| *until > now) {
                 return Err(NotDone::Paused(until - now));
             }
-            Arc::clone(&entry.behind)
+            Arc::clone(entry.session()?)
         };
         let outcome = session.request(command.into()).await;
         let now = (self.clock)();
@@ -161,7 +178,7 @@ impl Desk {
             ..offer
         };
         self.ask(token, Command::Offer { subject, offer }).await?;
-        answer.await.map_err(|_| NotDone::UnknownToken)
+        awaited(answer).await
     }
 
     /// Returns the events since the last call. If there are none, it waits for one until `within` is over, and then returns
@@ -174,7 +191,7 @@ impl Desk {
                 let entry = entries.find((self.clock)(), token)?;
                 let events = entry.take_events();
                 if !events.is_empty() {
-                    let over = entry.is_over.then(|| entries.0.remove(&token));
+                    let over = entry.behind.is_none().then(|| entries.0.remove(&token));
                     drop(entries);
                     drop(over);
                     return Ok(events);
@@ -207,8 +224,8 @@ impl Desk {
             }
         }
         // The hub has ended the session.
-        let gone = self.entries().end(token);
-        drop(gone);
+        let session = self.entries().end(token);
+        drop(session);
     }
 
     /// Locks the entries. The lock is held only for moments: nothing waits and no session is dropped meanwhile.
@@ -222,7 +239,10 @@ struct Entries<S>(HashMap<Token, Entry<S>>);
 
 /// The session and the events behind one token.
 struct Entry<S> {
-    behind: S,
+    /// `None` once the session has ended. What is left then are its last events.
+    behind: Option<S>,
+    /// Lets one command after the other pass, so that each meets the pause that those before it have brought about.
+    turnstile: Arc<tokio::sync::Mutex<()>>,
     events: VecDeque<Event>,
     bytes: usize,
     /// The requests that wait for the answer to an offer.
@@ -233,14 +253,22 @@ struct Entry<S> {
     /// The time before which no command is accepted for it.
     paused_until: Option<Instant>,
     expires: Instant,
-    /// Whether the session has ended; only its last events are left.
-    is_over: bool,
     _place: Option<Place>,
 }
 
 /// The refusal of an event: the entry holds as many as it may.
 #[derive(Debug, PartialEq, Eq)]
 struct Full;
+
+/// The answer to an offer that the hub has taken.
+async fn awaited(answer: oneshot::Receiver<String>) -> Result<String, NotDone> {
+    match timeout(ANSWER_WITHIN, answer).await {
+        Ok(Ok(answer)) => Ok(answer),
+        // Its session has ended.
+        Ok(Err(_)) => Err(NotDone::UnknownToken),
+        Err(_) => Err(NotDone::NoAnswer),
+    }
+}
 
 impl<S> Default for Entries<S> {
     fn default() -> Self {
@@ -259,14 +287,16 @@ impl<S> Entries<S> {
         self.0.get_mut(&token).map_or(Ok(()), |entry| entry.put(event))
     }
 
-    /// Ends an entry: no more events come. Returns the entry if this removes it.
-    fn end(&mut self, token: Token) -> Option<Entry<S>> {
+    /// Ends an entry: no more events come. What it still has can be fetched; without anything to fetch, it is removed. Returns its
+    /// session, which is to be dropped at once.
+    fn end(&mut self, token: Token) -> Option<S> {
         let entry = self.0.get_mut(&token)?;
+        let behind = entry.behind.take();
+        entry.answers.clear();
         if entry.events.is_empty() {
-            return self.0.remove(&token);
+            self.0.remove(&token);
         }
-        entry.is_over = true;
-        None
+        behind
     }
 
     /// Removes the expired entries and returns them.
@@ -279,7 +309,7 @@ impl<S> Entries<S> {
 impl<S> Entry<S> {
     fn new(behind: S, expires: Instant, place: Option<Place>) -> Self {
         Self {
-            behind,
+            behind: Some(behind),
             events: VecDeque::new(),
             bytes: 0,
             answers: HashMap::new(),
@@ -287,9 +317,13 @@ impl<S> Entry<S> {
             arrival: watch::Sender::new(()),
             paused_until: None,
             expires,
-            is_over: false,
+            turnstile: Arc::default(),
             _place: place,
         }
+    }
+
+    fn session(&self) -> Result<&S, NotDone> {
+        self.behind.as_ref().ok_or(NotDone::Refused(Refusal::SessionEnded))
     }
 
     fn await_answer(&mut self) -> (OfferTag, oneshot::Receiver<String>) {
@@ -444,10 +478,27 @@ mod tests {
     fn the_last_events_are_there_until_they_are_fetched() {
         let (mut entries, now) = entries();
         entries.put(TOKEN, Event::Ended(EndReason::Shutdown)).unwrap();
-        assert!(entries.end(TOKEN).is_none());
-        assert!(entries.find(now, TOKEN).unwrap().is_over);
-        entries.find(now, TOKEN).unwrap().take_events();
-        assert!(entries.end(TOKEN).is_some());
+        let (_, mut answer) = entries.find(now, TOKEN).unwrap().await_answer();
+        assert_eq!(entries.end(TOKEN), Some(()), "its session goes at once");
+        assert!(
+            answer
+                .try_recv()
+                .is_err_and(|error| error == oneshot::error::TryRecvError::Closed)
+        );
+        let entry = entries.find(now, TOKEN).unwrap();
+        assert_eq!(entry.session(), Err(NotDone::Refused(Refusal::SessionEnded)));
+        assert_eq!(entry.take_events(), [Event::Ended(EndReason::Shutdown)]);
+        assert_eq!(entries.end(TOKEN), None);
+        assert!(entries.0.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_does_not_come_is_not_waited_for_without_end() {
+        let (_sender, answer) = oneshot::channel();
+        assert_eq!(awaited(answer).await, Err(NotDone::NoAnswer));
+        let (sender, answer) = oneshot::channel();
+        drop(sender);
+        assert_eq!(awaited(answer).await, Err(NotDone::UnknownToken));
     }
 
     #[test]

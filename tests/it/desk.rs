@@ -26,9 +26,12 @@ struct Office {
 
 impl Office {
     fn open() -> Office {
+        Self::open_with(Capacity::default())
+    }
+
+    fn open_with(capacity: Capacity) -> Office {
         let (workers, media) = FakeWorkers::start();
         let (_, media_events) = tokio::sync::mpsc::channel(1);
-        let capacity = Capacity::default();
         let (hub, running) = hub::start(media, media_events, capacity, Shelf::default(), rand::make_rng());
         tokio::spawn(running);
         let desk = Desk::new(hub.clone(), PERCENT, Arc::new(tokio::time::Instant::now));
@@ -245,4 +248,59 @@ async fn a_client_that_never_fetches_is_forgotten_and_the_room_goes_on() {
 fn not_texts(events: &mut Events) -> Vec<Event> {
     let there_are = std::iter::from_fn(|| events.try_next());
     there_are.filter(|event| !matches!(event, Event::Text { .. })).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_the_server_does_not_wait_for_who_does_not_fetch_the_goodbye() {
+    let office = Office::open();
+    let anna = office.visitor("anna").await;
+    let begun = tokio::time::Instant::now();
+    office.hub.shutdown().await;
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    let asked = office.desk.ask(anna, Command::Leave).await;
+    assert_eq!(asked, Err(NotDone::Refused(Refusal::SessionEnded)));
+    let last = office.desk.events(anna, MINUTE).await.unwrap();
+    assert!(matches!(last[..], [Event::Ended(_)]), "{last:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_asked_at_once_meets_the_pause_that_the_first_of_it_has_brought_about() {
+    // A session begins with four seconds of its rate.
+    let office = Office::open_with(Capacity {
+        fan_out_bytes_per_s: 100,
+        ..Capacity::default()
+    });
+    let anna = office.visitor("anna").await;
+    let (_ben, _events) = office.other("ben").await;
+    let say = || {
+        let text = "x".repeat(1_000).into();
+        office.desk.ask(anna, Command::Say { text })
+    };
+    let (first, second) = tokio::join!(say(), say());
+    assert_eq!(first, Ok(()));
+    assert!(matches!(second, Err(NotDone::Paused(_))), "{second:?}");
+    tokio::time::sleep(MINUTE / 2).await;
+    assert_eq!(say().await, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn joins_have_the_order_in_which_their_requests_came() {
+    let office = Office::open();
+    let (first, second) = (office.visitor("anna").await, office.visitor("ben").await);
+    let (older, newer) = (
+        office.desk.take_turn(first).unwrap(),
+        office.desk.take_turn(second).unwrap(),
+    );
+    let join = |turn: Turn| join("carl", turn.0);
+    // The one that came first is admitted last, and does not take the place of the other.
+    office.desk.ask(second, join(newer)).await.unwrap();
+    office.desk.ask(first, join(older)).await.ok();
+    yield_now().await;
+    let events = office.desk.events(second, MINUTE).await.unwrap();
+    assert!(
+        !events.iter().any(|event| matches!(event, Event::Ended(_))),
+        "{events:?}"
+    );
+    let events = office.desk.events(first, MINUTE).await.unwrap();
+    assert!(matches!(events.last(), Some(Event::Ended(_))), "{events:?}");
 }
