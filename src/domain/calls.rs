@@ -238,7 +238,7 @@ impl Calls {
         }
         let (mut callees, mut left_out) = (Vec::<Party>::new(), Vec::new());
         for (place, address) in to.iter().enumerate() {
-            if to[..place].contains(address) {
+            if to.iter().take(place).any(|before| before == address) {
                 continue;
             }
             let party = Party {
