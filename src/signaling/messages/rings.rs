@@ -59,7 +59,8 @@ impl Rings {
                     }),
                     ..about(&from, user, time_stamp, &room)
                 };
-                let mut ringing = (0..self.rings.len()).filter(|index| !self.rings[*index].is_accepted);
+                let rings = self.rings.iter().enumerate();
+                let mut ringing = rings.filter(|(_, ring)| !ring.is_accepted).map(|(index, _)| index);
                 if let Some(oldest) = ringing.next().filter(|_| ringing.count() + 1 >= RINGS_MAX) {
                     self.rings.remove(oldest);
                 }
@@ -111,7 +112,7 @@ impl Rings {
     }
 
     /// Whether a message answers a call by its room that waits for no answer here: the client has accepted it, or it has just ended.
-    pub fn is_late(&self, message: &Incoming, now: SystemTime) -> bool {
+    pub(crate) fn is_late(&self, message: &Incoming, now: SystemTime) -> bool {
         let answers = [wire::AGREE, wire::REFUSE, wire::CANCEL];
         let is_answer = message.answer().is_some_and(|answer| answers.contains(&answer));
         let has_just = |ended: SystemTime| now.duration_since(ended).unwrap_or_default() <= LATE_WITHIN;
