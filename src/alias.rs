@@ -18,13 +18,13 @@ const DIGITS: usize = 10;
 static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 /// A name in the form in which the log may contain it.
-pub struct Alias<'a> {
+pub(crate) struct Alias<'a> {
     name: &'a str,
     is_whole: bool,
 }
 
 /// The form of `name` for the log. Everything that names a person, a device or a room goes through here.
-pub fn alias(name: &str) -> Alias<'_> {
+pub(crate) fn alias(name: &str) -> Alias<'_> {
     Alias {
         name,
         is_whole: tracing::enabled!(target: TARGET, tracing::Level::DEBUG),

@@ -13,7 +13,7 @@ pub type MonotonicClock = Arc<dyn Fn() -> Instant + Send + Sync>;
 pub type WallClock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// Seconds since 1970-01-01 UTC.
-pub fn now_s(clock: &WallClock) -> i64 {
+pub(crate) fn now_s(clock: &WallClock) -> i64 {
     let since_epoch = clock().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX)
 }

@@ -62,7 +62,7 @@ impl Pinning {
     }
 
     /// The processor of each of `workers` workers, on this machine.
-    pub fn places(&self, workers: usize) -> Result<Vec<Option<usize>>, PinningError> {
+    pub(crate) fn places(&self, workers: usize) -> Result<Vec<Option<usize>>, PinningError> {
         if *self == Pinning::Off {
             return Ok(vec![None; workers]);
         }
@@ -95,7 +95,7 @@ fn allowed() -> Result<Vec<usize>, PinningError> {
 }
 
 /// Keeps the calling thread to one processor.
-pub fn pin_this_thread(cpu: usize) -> std::io::Result<()> {
+pub(crate) fn pin_this_thread(cpu: usize) -> std::io::Result<()> {
     let mut set = CpuSet::new();
     set.set(cpu)?;
     Ok(sched_setaffinity(THIS_THREAD, &set)?)

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 /// The name of the setting that has the port or its address.
-pub type Setting = &'static str;
+pub(crate) type Setting = &'static str;
 
 #[derive(Debug, thiserror::Error)]
 pub enum PortError {
@@ -34,7 +34,7 @@ impl PortError {
 
     /// Whether this machine lacks the address, or all addresses of that kind (as a machine without IPv6
     /// does).
-    pub fn is_missing_address(&self) -> bool {
+    pub(crate) fn is_missing_address(&self) -> bool {
         let PortError::Failed { source, .. } = self else {
             return false;
         };

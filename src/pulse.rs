@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 /// Time without a turn after which a loop counts as standing still. The media workers and the hub turn at least once a
 /// second.
-pub const STANDS_STILL_AFTER: Duration = Duration::from_secs(2);
+pub(crate) const STANDS_STILL_AFTER: Duration = Duration::from_secs(2);
 
 /// The time of one loop's last turn. Cheap to clone: all clones belong to the same loop.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ impl Pulse {
 
     /// Milliseconds from the loop's start to its last turn. If the number differs from an earlier one, the loop has
     /// turned since.
-    pub fn last_ms(&self) -> u64 {
+    pub(crate) fn last_ms(&self) -> u64 {
         self.last_ms.load(Ordering::Relaxed)
     }
 

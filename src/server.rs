@@ -265,12 +265,6 @@ impl Server {
         &self.hub
     }
 
-    /// Makes a part of the server fail.
-    #[cfg(debug_assertions)]
-    pub async fn fault(&self, fault: crate::hub::HubFault) {
-        self.hub.fault(fault).await;
-    }
-
     /// Ends all connections, lets requests in progress finish, and returns when nothing runs any more.
     pub async fn stop(self) {
         tracing::info!("stopping");

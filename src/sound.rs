@@ -10,7 +10,7 @@ use std::time::Duration;
 use ogg::PacketReader;
 
 /// The greatest length of a file: an hour at 36 kb/s. The file stays in memory while it is played.
-pub const FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
+pub(crate) const FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// The greatest length of a packet: Opus at 450 kb/s. A packet of this length passes every network in one piece. (RFC 6716
 /// §3.2.1 allows 1,275 bytes for each frame of 20 ms.)
@@ -88,7 +88,7 @@ impl Recording {
         Some((self.bytes.get(packet.place.clone())?, packet.lasts))
     }
 
-    pub fn duration(&self) -> Duration {
+    pub(crate) fn duration(&self) -> Duration {
         self.packets.iter().map(|packet| packet.lasts).sum()
     }
 }

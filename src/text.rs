@@ -7,20 +7,20 @@ const BYTES_PER_CHARACTER_MAX: usize = 4;
 
 /// The greatest number of characters in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TextLimit {
+pub(crate) struct TextLimit {
     pub characters: usize,
 }
 
 /// Names and ids of people and rooms: UUIDs and mail addresses fit. Each is kept as long as its room lives, and sent to
 /// everybody in it.
-pub const NAME: TextLimit = TextLimit::characters(128);
+pub(crate) const NAME: TextLimit = TextLimit::characters(128);
 
 /// The id of a device, chosen by itself: UUIDs and serial numbers fit.
-pub const DEVICE_ID: TextLimit = NAME;
+pub(crate) const DEVICE_ID: TextLimit = NAME;
 
 /// A password of a room, where it is set and where somebody joins with it. Checking a password is slow on purpose, and
 /// slower with its length.
-pub const PASSWORD: TextLimit = TextLimit::characters(256);
+pub(crate) const PASSWORD: TextLimit = TextLimit::characters(256);
 
 impl TextLimit {
     pub const fn characters(characters: usize) -> Self {

@@ -16,7 +16,7 @@ use crate::shares::{ClientAddress, Denied, Rates, Share};
 use crate::storage::{AdmitError, DevicePlaces, DeviceRecord, Directory, RecordError, Recorded, TokenSecret};
 use crate::text;
 use in_use::DevicesInUse;
-pub use in_use::InUse;
+pub(crate) use in_use::InUse;
 use tokens::Claims;
 
 /// Time after which every process has loaded a new secret.
@@ -210,7 +210,7 @@ impl Accounts {
     }
 
     /// Rotates secrets and removes devices when that is due. Never ends.
-    pub async fn upkeep(self) {
+    pub(crate) async fn upkeep(self) {
         let mut ticks = tokio::time::interval(UPKEEP_INTERVAL);
         loop {
             ticks.tick().await;
@@ -385,6 +385,6 @@ impl Accounts {
     }
 }
 
-pub fn is_phone(text: &str) -> bool {
+pub(crate) fn is_phone(text: &str) -> bool {
     text.len() == PHONE_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit())
 }

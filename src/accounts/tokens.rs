@@ -5,23 +5,23 @@ use serde::{Deserialize, Serialize};
 use crate::auth::jwt;
 
 /// Seconds for which a token is valid: seven days.
-pub const VALID_FOR_S: i64 = 7 * 24 * 3_600;
+pub(crate) const VALID_FOR_S: i64 = 7 * 24 * 3_600;
 
 /// The device that a token belongs to, and when the token expires, in seconds since 1970-01-01 UTC.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Claims {
+pub(crate) struct Claims {
     pub phone: String,
-    pub deviceid: String,
-    pub exp: i64,
+    pub(crate) deviceid: String,
+    pub(crate) exp: i64,
 }
 
 /// Signs a token. `None` where the library cannot.
-pub fn sign(secret: &[u8], claims: &Claims) -> Option<String> {
+pub(crate) fn sign(secret: &[u8], claims: &Claims) -> Option<String> {
     jwt::sign(secret, claims)
 }
 
 /// The claims of a token, if one of the secrets has signed it and it has not expired.
-pub fn verify(secrets: &[Vec<u8>], token: &str, now_s: i64) -> Option<Claims> {
+pub(crate) fn verify(secrets: &[Vec<u8>], token: &str, now_s: i64) -> Option<Claims> {
     jwt::read(secrets, token).filter(|claims: &Claims| now_s < claims.exp)
 }
 

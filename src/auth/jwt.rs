@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 const TOKEN_BYTES_MAX: usize = 2_048;
 
 /// Signs a token. `None` where the library cannot.
-pub fn sign(secret: &[u8], claims: &impl Serialize) -> Option<String> {
+pub(crate) fn sign(secret: &[u8], claims: &impl Serialize) -> Option<String> {
     encode(&Header::default(), claims, &EncodingKey::from_secret(secret)).ok()
 }
 

@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::ids::UserId;
 
 /// Days for which a token may be valid, at most. Secrets are kept for that long after their last signature.
-pub const DAYS_MAX: u32 = 365;
+pub(crate) const DAYS_MAX: u32 = 365;
 
-pub const SECONDS_PER_DAY: i64 = 24 * 3_600;
+pub(crate) const SECONDS_PER_DAY: i64 = 24 * 3_600;
 
 /// The secrets that sign tokens, the newest first. Cheap to clone; all clones see the same.
 #[derive(Clone, Default)]
@@ -30,7 +30,7 @@ struct Claims {
 
 /// The reason why a token proves nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TokenError {
+pub(crate) enum TokenError {
     #[error("the token is not one of this server's")]
     NotOurs,
     #[error("the token's time is over")]
@@ -38,7 +38,7 @@ pub enum TokenError {
 }
 
 /// Whether a text is meant as a token: three parts, the first of which is an object in base 64 (RFC 7515 §7.1).
-pub fn looks_like_token(text: &str) -> bool {
+pub(crate) fn looks_like_token(text: &str) -> bool {
     text.starts_with("eyJ") && text.split('.').count() == 3
 }
 
@@ -67,7 +67,7 @@ impl Keys {
     }
 
     /// The user whom a token belongs to.
-    pub fn owner_of(&self, token: &str, now_s: i64) -> Result<UserId, TokenError> {
+    pub(crate) fn owner_of(&self, token: &str, now_s: i64) -> Result<UserId, TokenError> {
         let claims: Claims = jwt::read(&self.all(), token).ok_or(TokenError::NotOurs)?;
         if now_s >= claims.exp {
             return Err(TokenError::Expired);

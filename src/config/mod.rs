@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use load::{ConfigError, load};
+pub use load::load;
 
 use crate::shares::Share;
 
 /// The commented file, embedded.
-pub const MANUAL: &str = include_str!("../../config/patchbay.toml");
+pub(crate) const MANUAL: &str = include_str!("../../config/patchbay.toml");
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,8 +71,8 @@ pub struct Http {
     pub frame_ancestors: Vec<String>,
     pub max_connections: usize,
     pub header_timeout_s: u64,
-    pub trusted_proxies: Vec<IpAddr>,
-    pub least_kbps: u32,
+    pub(crate) trusted_proxies: Vec<IpAddr>,
+    pub(crate) least_kbps: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,7 +87,7 @@ pub struct Media {
     pub pin_workers: String,
     pub room_subscriptions_per_worker: usize,
     pub announced_addresses: Vec<IpAddr>,
-    pub max_publish_kbps: u32,
+    pub(crate) max_publish_kbps: u32,
 }
 
 /// Wire variants of `/groupcall`.
@@ -122,7 +122,7 @@ pub struct Auth {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Accounts {
-    pub rotate_secret_after_d: u32,
+    pub(crate) rotate_secret_after_d: u32,
     pub max_devices: i64,
     pub max_contacts: i64,
     pub mutual_contacts: bool,
@@ -141,7 +141,7 @@ pub struct Calls {
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     pub max_sessions: usize,
-    pub max_rooms: usize,
+    pub(crate) max_rooms: usize,
     pub max_participants_per_room: usize,
     pub address_share_percent: u8,
     pub fan_out_kib_per_s: u32,
@@ -366,7 +366,7 @@ impl Default for Log {
 impl Config {
     /// Whether nothing outside this machine can reach the listeners. Media then uses loopback addresses
     /// only, too.
-    pub fn is_loopback_only(&self) -> bool {
+    pub(crate) fn is_loopback_only(&self) -> bool {
         self.listeners
             .iter()
             .all(|listener| listener.address.ip().is_loopback())
@@ -374,32 +374,32 @@ impl Config {
 
     /// Whether the listeners are the default ones. Those may lack IPv6 where the machine has none;
     /// configured ones may not.
-    pub fn has_default_listeners(&self) -> bool {
+    pub(crate) fn has_default_listeners(&self) -> bool {
         self.listeners == default_listeners()
     }
 }
 
 impl Tls {
     /// The files of certificate and key, where they are configured.
-    pub fn given(&self) -> Option<(&Path, &Path)> {
+    pub(crate) fn given(&self) -> Option<(&Path, &Path)> {
         (!self.certificate.as_os_str().is_empty()).then_some((&self.certificate, &self.key))
     }
 }
 
 impl Http {
-    pub fn header_timeout(&self) -> Duration {
+    pub(crate) fn header_timeout(&self) -> Duration {
         Duration::from_secs(self.header_timeout_s)
     }
 
     /// The least speed of uploads and downloads.
-    pub fn least_bytes_per_s(&self) -> u64 {
+    pub(crate) fn least_bytes_per_s(&self) -> u64 {
         u64::from(self.least_kbps) * 1_000 / 8
     }
 }
 
 impl Limits {
     /// The part of one client address in something that everybody shares; `at_least` in any case.
-    pub fn share(&self, at_least: u64) -> Share {
+    pub(crate) fn share(&self, at_least: u64) -> Share {
         Share {
             percent: self.address_share_percent,
             at_least,
@@ -408,43 +408,43 @@ impl Limits {
 }
 
 impl Calls {
-    pub fn ring_timeout(&self) -> Duration {
+    pub(crate) fn ring_timeout(&self) -> Duration {
         Duration::from_secs(self.ring_timeout_s)
     }
 }
 
 impl Files {
-    pub fn max_bytes(&self) -> u64 {
+    pub(crate) fn max_bytes(&self) -> u64 {
         self.max_size_mib.saturating_mul(1 << 20)
     }
 
-    pub fn total_bytes(&self) -> u64 {
+    pub(crate) fn total_bytes(&self) -> u64 {
         self.total_size_mib.saturating_mul(1 << 20)
     }
 
-    pub fn expire_after(&self) -> Duration {
+    pub(crate) fn expire_after(&self) -> Duration {
         Duration::from_secs(self.expire_after_h.saturating_mul(3_600))
     }
 }
 
 impl Messages {
-    pub fn expire_after(&self) -> Duration {
+    pub(crate) fn expire_after(&self) -> Duration {
         Duration::from_secs(self.offline_expire_after_h.saturating_mul(3_600))
     }
 
-    pub fn total_bytes(&self) -> u64 {
+    pub(crate) fn total_bytes(&self) -> u64 {
         self.offline_total_mib.saturating_mul(1 << 20)
     }
 }
 
 impl Accounts {
-    pub fn rotate_after_s(&self) -> i64 {
+    pub(crate) fn rotate_after_s(&self) -> i64 {
         i64::from(self.rotate_secret_after_d) * 24 * 3_600
     }
 }
 
 impl Metrics {
-    pub fn own_address(&self) -> Option<SocketAddr> {
+    pub(crate) fn own_address(&self) -> Option<SocketAddr> {
         self.address.parse().ok()
     }
 }

@@ -81,19 +81,19 @@ impl Calls {
     }
 
     /// The call of a session at that address which this server carries, with the session's side.
-    pub fn carried_by(&self, session: SessionId, address: Option<&Address>) -> Option<(CallId, Side)> {
+    pub(crate) fn carried_by(&self, session: SessionId, address: Option<&Address>) -> Option<(CallId, Side)> {
         let is_carried = |id: &CallId| self.is(id, |call| matches!(call.media, Media::Carried(_)));
         let id = self.begun_by(session, address).into_iter().find(is_carried)?;
         Some((id, self.calls.get(&id)?.side_of(session)?))
     }
 
     /// Whether the parties of a call meet in this room.
-    pub fn meets_in(&self, room: &RoomName) -> bool {
+    pub(crate) fn meets_in(&self, room: &RoomName) -> bool {
         self.meeting.contains_key(room)
     }
 
     /// Somebody has entered the room where the parties of a call meet.
-    pub fn room_entered(&mut self, room: &RoomName) {
+    pub(crate) fn room_entered(&mut self, room: &RoomName) {
         if let Some(id) = self.meeting.get(room).copied() {
             self.update(id, |call| {
                 if let Some(meeting) = call.meeting_mut() {
@@ -105,7 +105,7 @@ impl Calls {
     }
 
     /// Everybody has left that room.
-    pub fn room_emptied(&mut self, now: Instant, room: &RoomName) {
+    pub(crate) fn room_emptied(&mut self, now: Instant, room: &RoomName) {
         let until = now + self.limits.room_empty_for;
         if let Some(id) = self.meeting.get(room).copied() {
             self.update(id, |call| {
@@ -118,7 +118,7 @@ impl Calls {
         }
     }
 
-    pub fn carried_in(&self, room: RoomId) -> Option<CallId> {
+    pub(crate) fn carried_in(&self, room: RoomId) -> Option<CallId> {
         self.carried.get(&room).copied()
     }
 
@@ -144,7 +144,7 @@ impl Calls {
 
     /// Moves calls to this session: those of these older sessions at the address, and those that wait for somebody there. Calls
     /// that depend on their session are not moved.
-    pub fn inherit(&mut self, session: SessionId, address: &Address, older: &[SessionId]) {
+    pub(crate) fn inherit(&mut self, session: SessionId, address: &Address, older: &[SessionId]) {
         for id in self.lines.calls(address).to_vec() {
             if self.is(&id, |call| call.room().is_none()) {
                 continue;
@@ -165,7 +165,7 @@ impl Calls {
         }
     }
 
-    pub fn invite(
+    pub(crate) fn invite(
         &mut self,
         now: Instant,
         asker: Asker,
@@ -308,7 +308,7 @@ impl Calls {
         Ok(decisions)
     }
 
-    pub fn decline(
+    pub(crate) fn decline(
         &mut self,
         now: Instant,
         asker: &Asker,
@@ -371,7 +371,7 @@ impl Calls {
     }
 
     /// The parties of a call have been brought into that room.
-    pub fn seated(&mut self, id: CallId, room: RoomId) {
+    pub(crate) fn seated(&mut self, id: CallId, room: RoomId) {
         if let Some(call) = self.calls.get_mut(&id) {
             call.media = Media::Carried(room);
             self.carried.insert(room, id);

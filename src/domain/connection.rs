@@ -8,7 +8,7 @@ use crate::ids::{Feed, FeedRef, ParticipantId, SlotId};
 
 /// The purpose of a connection. A participant has one connection for each purpose at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub(crate) enum Purpose {
     Publish(Feed),
     Watch(FeedRef),
     /// Several feeds, in one or both directions.
@@ -52,7 +52,7 @@ impl ConnectionIdentity {
     /// connections of a client, the connection continues in either of two cases:
     /// - the session id is the same: RFC 9429 §5.2.2 keeps it over all offers of a connection, ICE restarts included;
     /// - the ICE credentials are the same: some clients write a new session id each time, but never restart ICE.
-    pub fn continues(&self, live: &ConnectionIdentity) -> bool {
+    pub(crate) fn continues(&self, live: &ConnectionIdentity) -> bool {
         let same = |ours: &str, theirs: &str| !ours.is_empty() && ours == theirs;
         self.certificate == live.certificate && (same(&self.origin, &live.origin) || same(&self.ufrag, &live.ufrag))
     }

@@ -65,7 +65,7 @@ impl EndedConnections {
     }
 
     /// The association that an offer begins if it continues no live connection.
-    pub fn next_association(&self, identity: &ConnectionIdentity) -> u32 {
+    pub(crate) fn next_association(&self, identity: &ConnectionIdentity) -> u32 {
         let keys = identity.keys();
         let found = keys.iter().filter_map(|key| self.by_key.get(key));
         let newest = found.max_by_key(|ended| ended.number);

@@ -112,7 +112,7 @@ impl Messages {
         }
     }
 
-    pub fn user_count(&self) -> usize {
+    pub(crate) fn user_count(&self) -> usize {
         self.users.len()
     }
 
@@ -167,7 +167,7 @@ impl Messages {
     }
 
     /// Leaves out the announcement of this user to others, and later that they leave. The user's next session is announced.
-    pub fn hush(&mut self, session: SessionId, user: &UserId, effects: &mut [Effect]) {
+    pub(crate) fn hush(&mut self, session: SessionId, user: &UserId, effects: &mut [Effect]) {
         if let Some(known) = self.users.get_mut(user) {
             known.is_announced = false;
         }
@@ -285,7 +285,7 @@ impl Messages {
     }
 
     /// Takes the answer to [`Errand::Collect`]: the messages that were kept for a user, in their order.
-    pub fn collected(
+    pub(crate) fn collected(
         &mut self,
         now: Instant,
         receiver: &UserId,
@@ -357,7 +357,7 @@ fn is_arrival(event: &Event) -> bool {
 }
 
 /// Whether these effects announce to everybody that somebody has come.
-pub fn announces_somebody(effects: &[Effect]) -> bool {
+pub(crate) fn announces_somebody(effects: &[Effect]) -> bool {
     let is_arrival = |effect: &Effect| matches!(effect, Effect::TellEach { event, .. } if is_arrival(event));
     effects.iter().any(is_arrival)
 }

@@ -23,15 +23,20 @@ mod speakers;
 
 use std::sync::Arc;
 
+pub(crate) use call::PushNotice;
+
 pub use call::{
-    Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Decline, Newcomer, PushNotice, Side,
-    WhenBusy,
+    Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Decline, Newcomer, Side, WhenBusy,
 };
-pub use connection::{ConnectionIdentity, Purpose, Use};
-pub use errand::{Errand, Sender, WaitingMessage};
+pub(crate) use connection::Purpose;
+pub use connection::{ConnectionIdentity, Use};
+pub(crate) use errand::Errand;
+pub use errand::{Sender, WaitingMessage};
 pub use limits::Limits;
-pub use messages::{MessageCommand, MessageEvent, Recipient, Waits, announces_somebody};
-pub use playing::{Play, Playback};
+pub use messages::{MessageCommand, Recipient, Waits};
+pub(crate) use messages::{MessageEvent, announces_somebody};
+pub use playing::Play;
+pub(crate) use playing::Playback;
 pub use register::{Abilities, Registration};
 pub use rules::Rules;
 
@@ -137,7 +142,7 @@ impl From<MessageCommand> for Command {
 
 impl Command {
     /// Whether the command only passes something on, and changes nothing.
-    pub fn says_something(&self) -> bool {
+    pub(crate) fn says_something(&self) -> bool {
         matches!(
             self,
             Command::Say { .. } | Command::AnnounceFile { .. } | Command::Message(MessageCommand::Send { .. })

@@ -37,7 +37,7 @@ impl Quotas {
         self.clients.remove(&session);
     }
 
-    pub fn client_of(&self, session: SessionId) -> ClientAddress {
+    pub(crate) fn client_of(&self, session: SessionId) -> ClientAddress {
         let known = self.clients.get(&session).copied();
         known.unwrap_or(ClientAddress::THIS_MACHINE)
     }
@@ -94,7 +94,7 @@ impl PeerQuota {
 
     /// Adds two connections, or none. Where there are no places for both nobody gives way, and least of all one of the two to
     /// the other.
-    pub fn add_pair(&mut self, pair: [(PeerId, SessionId, ClientAddress); 2]) -> Result<(), Denied> {
+    pub(crate) fn add_pair(&mut self, pair: [(PeerId, SessionId, ClientAddress); 2]) -> Result<(), Denied> {
         let [first, second] = pair;
         let before = self.displaced.len();
         self.add(first.0, first.1, first.2)?;
@@ -155,7 +155,7 @@ impl PeerQuota {
 
     /// The connections that have given way since the last call. They are to be closed, and their rooms and calls have lost
     /// them.
-    pub fn displaced(&mut self) -> Vec<PeerId> {
+    pub(crate) fn displaced(&mut self) -> Vec<PeerId> {
         self.displaced.drain(..).map(|(peer, _)| peer).collect()
     }
 

@@ -124,9 +124,9 @@ pub(super) struct Left {
     pub address: Address,
     pub abilities: Abilities,
     /// Whether its calls wait for another session ([`Newcomer::Inherits`]).
-    pub keeps_calls: bool,
+    pub(crate) keeps_calls: bool,
     /// Whether no session is left at the address.
-    pub was_last: bool,
+    pub(crate) was_last: bool,
 }
 
 impl Register {
@@ -143,38 +143,38 @@ impl Register {
     }
 
     /// Number of sessions at which calls can ring.
-    pub fn ringing_session_count(&self) -> usize {
+    pub(crate) fn ringing_session_count(&self) -> usize {
         self.ringing_sessions
     }
 
-    pub fn address_of(&self, session: SessionId) -> Option<&Address> {
+    pub(crate) fn address_of(&self, session: SessionId) -> Option<&Address> {
         self.addresses.get(&session)
     }
 
     /// The user whose messages the session gets, if it gets messages.
-    pub fn user_of(&self, session: SessionId) -> Option<&UserId> {
+    pub(crate) fn user_of(&self, session: SessionId) -> Option<&UserId> {
         let address = self.addresses.get(&session)?;
         let gets_messages = self.reach(address, session)?.abilities.messages;
         gets_messages.then(|| address.user()).flatten()
     }
 
     /// The sessions at an address at which a call of this kind rings.
-    pub fn rung(&self, address: &Address, ring: Ring) -> Vec<SessionId> {
+    pub(crate) fn rung(&self, address: &Address, ring: Ring) -> Vec<SessionId> {
         self.sessions(address, |abilities| abilities.ring_for(ring))
     }
 
-    pub fn push_targets(&self, address: &Address) -> &[PushTarget] {
+    pub(crate) fn push_targets(&self, address: &Address) -> &[PushTarget] {
         let push = self.places.get(address).and_then(|place| place.push.as_ref());
         push.map_or(&[], |push| &push.targets)
     }
 
     /// The sessions that get the messages of a user.
-    pub fn messaged(&self, user: &UserId) -> Vec<SessionId> {
+    pub(crate) fn messaged(&self, user: &UserId) -> Vec<SessionId> {
         self.sessions(&Address::Name(user.clone()), |abilities| abilities.messages)
     }
 
     /// The sessions that get the messages of any user.
-    pub fn all_messaged(&self) -> Vec<SessionId> {
+    pub(crate) fn all_messaged(&self) -> Vec<SessionId> {
         let users = self.places.iter().filter(|(address, _)| address.user().is_some());
         let sessions = users.flat_map(|(_, place)| &place.sessions);
         let messaged = sessions.filter(|reach| reach.abilities.messages);
@@ -193,7 +193,7 @@ impl Register {
     }
 
     /// Whether the session is registered in this way already. A session that gets messages stays where it is.
-    pub fn is_registered(&self, session: SessionId, registration: &Registration) -> Result<bool, Refusal> {
+    pub(crate) fn is_registered(&self, session: SessionId, registration: &Registration) -> Result<bool, Refusal> {
         let address = self.addresses.get(&session);
         let Some((address, reach)) = address.and_then(|address| Some((address, self.reach(address, session)?))) else {
             return Ok(false);
@@ -276,7 +276,7 @@ impl Register {
 
     /// Lets calls to the session's address from now on ring at these push targets as well, also when no session is there. An
     /// empty list ends that. `client` is the client address from which the session has come.
-    pub fn set_push_targets(
+    pub(crate) fn set_push_targets(
         &mut self,
         now: Instant,
         session: SessionId,

@@ -28,7 +28,7 @@ pub(super) struct Room {
     /// Kind and name of the room. `None` for the room of a call, which nobody else can enter.
     pub name: Option<(RoomKind, RoomName)>,
     /// Client address whose share of rooms this room counts against.
-    pub opened_by: ClientAddress,
+    pub(crate) opened_by: ClientAddress,
     /// Participants in the order of their arrival: ids grow.
     participants: BTreeMap<ParticipantId, Participant>,
     by_user: HashMap<UserId, ParticipantId>,
@@ -44,7 +44,7 @@ pub(super) struct Participant {
     pub claim: Claim,
     pub arrival: Arrival,
     /// Feeds beside the camera, as the others were sent them last.
-    pub announced_feeds: Vec<Feed>,
+    pub(crate) announced_feeds: Vec<Feed>,
     /// Connections, at most one for each [`Purpose`].
     peers: Vec<Peer>,
 }
@@ -89,7 +89,7 @@ impl Room {
         self.participants.get(&id)
     }
 
-    pub fn participant_mut(&mut self, id: ParticipantId) -> Option<&mut Participant> {
+    pub(crate) fn participant_mut(&mut self, id: ParticipantId) -> Option<&mut Participant> {
         self.participants.get_mut(&id)
     }
 
@@ -98,7 +98,7 @@ impl Room {
     }
 
     /// The other participant of a room for two.
-    pub fn other_than(&self, id: ParticipantId) -> Option<ParticipantId> {
+    pub(crate) fn other_than(&self, id: ParticipantId) -> Option<ParticipantId> {
         self.participants.keys().copied().find(|other| *other != id)
     }
 
@@ -129,18 +129,18 @@ impl Room {
     }
 
     /// The users who speak, as far as that has been announced.
-    pub fn announced_speakers(&self) -> Vec<UserId> {
+    pub(crate) fn announced_speakers(&self) -> Vec<UserId> {
         let ids = self.speaking.announced().iter();
         let speakers = ids.filter_map(|id| self.participant(*id));
         speakers.map(|participant| participant.person.user.clone()).collect()
     }
 
     /// The participants who publish more than their camera, as far as that has been announced.
-    pub fn with_further_feeds(&self) -> impl Iterator<Item = &Participant> {
+    pub(crate) fn with_further_feeds(&self) -> impl Iterator<Item = &Participant> {
         self.participants.values().filter(|one| !one.announced_feeds.is_empty())
     }
 
-    pub fn sessions_but(&self, id: ParticipantId) -> Vec<SessionId> {
+    pub(crate) fn sessions_but(&self, id: ParticipantId) -> Vec<SessionId> {
         let others = self.participants.iter().filter(|(other, _)| **other != id);
         others.map(|(_, other)| other.session).collect()
     }
@@ -159,26 +159,26 @@ impl Room {
     }
 
     /// The sessions of all participants, in the order of arrival.
-    pub fn sessions(&self) -> Vec<SessionId> {
+    pub(crate) fn sessions(&self) -> Vec<SessionId> {
         self.participants.values().map(|one| one.session).collect()
     }
 
     /// The sessions of all participants, and all connections.
-    pub fn into_sessions_and_peers(self) -> (Vec<SessionId>, Vec<Peer>) {
+    pub(crate) fn into_sessions_and_peers(self) -> (Vec<SessionId>, Vec<Peer>) {
         let sessions = self.sessions();
         let peers = self.participants.into_values().flat_map(|one| one.peers);
         (sessions, peers.collect())
     }
 
     /// Fills the slots of all participants who are to be shown another speaker than before.
-    pub fn refill_slots(&self, before: &Speakers) -> Vec<Effect> {
+    pub(crate) fn refill_slots(&self, before: &Speakers) -> Vec<Effect> {
         let changed = self
             .ids()
             .filter(|id| before.shown_to(*id) != self.speakers.shown_to(*id));
         changed.flat_map(|id| self.fill_slots_of(id)).collect()
     }
 
-    pub fn fill_slots_of(&self, id: ParticipantId) -> Vec<Effect> {
+    pub(crate) fn fill_slots_of(&self, id: ParticipantId) -> Vec<Effect> {
         let source = self.speakers.shown_to(id).map(FeedRef::camera);
         let slots = self
             .participant(id)
@@ -190,7 +190,7 @@ impl Room {
     }
 
     /// Sends everybody the same event, in the order of arrival.
-    pub fn tell_all(&self, event: &Event) -> impl Iterator<Item = Effect> {
+    pub(crate) fn tell_all(&self, event: &Event) -> impl Iterator<Item = Effect> {
         self.participants.values().map(|participant| Effect::Tell {
             session: participant.session,
             event: event.clone(),
@@ -199,18 +199,18 @@ impl Room {
 }
 
 impl Participant {
-    pub fn peer_for(&self, purpose: Purpose) -> Option<&Peer> {
+    pub(crate) fn peer_for(&self, purpose: Purpose) -> Option<&Peer> {
         self.peers.iter().find(|peer| peer.purpose == purpose)
     }
 
     /// The uses of one of the participant's connections. Empty for a connection of somebody else.
-    pub fn uses_of(&self, peer: PeerId) -> &[Use] {
+    pub(crate) fn uses_of(&self, peer: PeerId) -> &[Use] {
         let peer = self.peers.iter().find(|one| one.id == peer);
         peer.map_or(&[], |peer| &peer.uses)
     }
 
     /// The feeds beside the camera that the participant's connections are for.
-    pub fn further_feeds(&self) -> Vec<Feed> {
+    pub(crate) fn further_feeds(&self) -> Vec<Feed> {
         let uses = self.peers.iter().flat_map(|peer| &peer.uses);
         let mut feeds = Vec::new();
         for one in uses {
@@ -225,7 +225,7 @@ impl Participant {
     }
 
     /// What the others were sent of these last.
-    pub fn feeds_event(&self) -> Event {
+    pub(crate) fn feeds_event(&self) -> Event {
         Event::FurtherFeeds {
             user: self.person.user.clone(),
             feeds: self.announced_feeds.clone(),
@@ -236,12 +236,12 @@ impl Participant {
         self.peers.len()
     }
 
-    pub fn add_peer(&mut self, peer: Peer) {
+    pub(crate) fn add_peer(&mut self, peer: Peer) {
         self.peers.push(peer);
     }
 
     /// The connection goes on, with the uses and the identity of its newest offer.
-    pub fn continue_peer(&mut self, id: PeerId, uses: Vec<Use>, identity: ConnectionIdentity) {
+    pub(crate) fn continue_peer(&mut self, id: PeerId, uses: Vec<Use>, identity: ConnectionIdentity) {
         if let Some(peer) = self.peers.iter_mut().find(|peer| peer.id == id) {
             let uses = std::mem::replace(&mut peer.uses, uses);
             let identity = std::mem::replace(&mut peer.identity, identity);
@@ -250,7 +250,7 @@ impl Participant {
     }
 
     /// The newest offer of a live connection could not be answered: the connection goes on as it was before.
-    pub fn keep_peer(&mut self, id: PeerId) {
+    pub(crate) fn keep_peer(&mut self, id: PeerId) {
         if let Some(peer) = self.peers.iter_mut().find(|peer| peer.id == id)
             && let Some((uses, identity)) = peer.before.take()
         {
@@ -268,7 +268,7 @@ impl Participant {
     }
 
     /// The slots of all connections, each with its connection.
-    pub fn slots(&self) -> impl Iterator<Item = (PeerId, SlotId)> {
+    pub(crate) fn slots(&self) -> impl Iterator<Item = (PeerId, SlotId)> {
         self.peers.iter().flat_map(|peer| {
             peer.uses.iter().filter_map(|one| match one {
                 Use::Slot(slot, _) => Some((peer.id, *slot)),
@@ -277,7 +277,7 @@ impl Participant {
         })
     }
 
-    pub fn take_peer(&mut self, id: PeerId) -> Option<Peer> {
+    pub(crate) fn take_peer(&mut self, id: PeerId) -> Option<Peer> {
         let index = self.peers.iter().position(|peer| peer.id == id)?;
         Some(self.peers.swap_remove(index))
     }

@@ -36,7 +36,7 @@ pub(super) struct Rooms {
     peers: BTreeMap<PeerId, Seat>,
     /// Connections of all rooms and calls that have ended here: their clients may offer them again.
     ended: EndedConnections,
-    pub quotas: Quotas,
+    pub(crate) quotas: Quotas,
     /// Participants whose media are missing; the others have not been sent that yet. Each participant is in it once at most.
     missing: BTreeSet<Due>,
     /// Rooms that are to be sent who speaks, each with the time for that. Some may have closed meanwhile.
@@ -227,7 +227,7 @@ impl Rooms {
         self.quotas.rooms.give_back(room.opened_by, 1);
     }
 
-    pub fn take_pair_changes(&mut self) -> Vec<PairChange> {
+    pub(crate) fn take_pair_changes(&mut self) -> Vec<PairChange> {
         std::mem::take(&mut self.pair_changes)
     }
 
@@ -250,7 +250,7 @@ impl Rooms {
         self.tell_room_of(session, |from| Event::Text { from, text })
     }
 
-    pub fn announce_file(&self, session: SessionId, file: Arc<FileNotice>) -> Result<Vec<Effect>, Refusal> {
+    pub(crate) fn announce_file(&self, session: SessionId, file: Arc<FileNotice>) -> Result<Vec<Effect>, Refusal> {
         self.tell_room_of(session, |from| Event::File { from, file })
     }
 
@@ -264,7 +264,7 @@ impl Rooms {
 
     /// Opens a room for the two parties of a call, with one connection for each that carries both directions. Their offers are
     /// answered in the order of the guests.
-    pub fn seat_pair(&mut self, call: CallId, guests: [Guest; 2]) -> Result<(RoomId, Vec<Effect>), Refusal> {
+    pub(crate) fn seat_pair(&mut self, call: CallId, guests: [Guest; 2]) -> Result<(RoomId, Vec<Effect>), Refusal> {
         // The room counts against the share of the caller, who is answered second.
         let client = self.quotas.client_of(guests[1].session);
         let allowed = self.quotas.rooms.allows(client, 1);
@@ -342,16 +342,16 @@ impl Rooms {
     }
 
     /// Connections that have given way to others. Each is to be closed, with all that depends on it.
-    pub fn displaced_peers(&mut self) -> Vec<PeerId> {
+    pub(crate) fn displaced_peers(&mut self) -> Vec<PeerId> {
         self.quotas.peers.displaced()
     }
 
-    pub fn room_of_peer(&self, peer: PeerId) -> Option<RoomId> {
+    pub(crate) fn room_of_peer(&self, peer: PeerId) -> Option<RoomId> {
         self.peers.get(&peer).map(|seat| seat.room)
     }
 
     /// Forgets a connection that could not be made. Its participant stays and may offer again.
-    pub fn forget_peer(&mut self, peer: PeerId) -> Option<Effect> {
+    pub(crate) fn forget_peer(&mut self, peer: PeerId) -> Option<Effect> {
         let seat = self.peers.get(&peer).copied();
         self.take_peer(peer);
         self.announce_feeds(seat?)

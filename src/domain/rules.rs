@@ -50,7 +50,7 @@ impl Rules {
     }
 
     /// Number of connections that have given way to others so far.
-    pub fn displaced_count(&self) -> u64 {
+    pub(crate) fn displaced_count(&self) -> u64 {
         self.displaced
     }
 
@@ -246,7 +246,7 @@ impl Rules {
 
     /// Leaves out of these effects that the user of this session has come, and later that they leave: too many have come from
     /// its address. The user is still reached, and listed.
-    pub fn hush(&mut self, session: SessionId, effects: &mut [Effect]) {
+    pub(crate) fn hush(&mut self, session: SessionId, effects: &mut [Effect]) {
         if let Some(user) = self.register.user_of(session) {
             self.messages.hush(session, user, effects);
         }
@@ -282,7 +282,7 @@ impl Rules {
     }
 
     /// Takes the messages that waited for somebody who has come. None where they could not be fetched.
-    pub fn collected(
+    pub(crate) fn collected(
         &mut self,
         now: Instant,
         receiver: &UserId,
@@ -358,7 +358,7 @@ impl Rules {
     }
 
     /// An offer on a live connection could not be answered: the connection goes on as before.
-    pub fn offer_refused(&mut self, peer: PeerId) -> Vec<Effect> {
+    pub(crate) fn offer_refused(&mut self, peer: PeerId) -> Vec<Effect> {
         self.rooms.keep_peer(peer)
     }
 

@@ -35,7 +35,7 @@ impl Speaking {
     }
 
     /// Forgets a connection that has ended.
-    pub fn forget_peer(&mut self, peer: PeerId) {
+    pub(crate) fn forget_peer(&mut self, peer: PeerId) {
         self.now.retain(|(one, _)| *one != peer);
     }
 
@@ -46,18 +46,18 @@ impl Speaking {
     }
 
     /// The participants of the last announcement, the earliest speaker first.
-    pub fn announced(&self) -> &[ParticipantId] {
+    pub(crate) fn announced(&self) -> &[ParticipantId] {
         &self.announced
     }
 
     /// Time at which the room is to be sent who speaks. `None` if that is what it was sent last.
-    pub fn due(&self) -> Option<Instant> {
+    pub(crate) fn due(&self) -> Option<Instant> {
         let earliest = self.announced_at? + ANNOUNCEMENT_GAP;
         (self.heard() != self.announced).then_some(earliest)
     }
 
     /// Whether the room is to be sent now who speaks. Then [`Speaking::announced`] are the participants to be sent.
-    pub fn announce(&mut self, now: Instant) -> bool {
+    pub(crate) fn announce(&mut self, now: Instant) -> bool {
         let is_due = match self.announced_at {
             Some(_) => self.due().is_some_and(|due| due <= now),
             None => !self.now.is_empty(),
@@ -97,7 +97,7 @@ impl Speakers {
 
     /// If two people take turns, the first still counts as speaking when the second begins. `newest` goes on speaking when
     /// `participant` stops.
-    pub fn stopped(&mut self, participant: ParticipantId, newest: Option<ParticipantId>) {
+    pub(crate) fn stopped(&mut self, participant: ParticipantId, newest: Option<ParticipantId>) {
         if let Some(newest) = newest
             && self.last[0] == Some(participant)
         {
@@ -110,7 +110,7 @@ impl Speakers {
         self.last = [first.or(second), second.filter(|_| first.is_some())];
     }
 
-    pub fn shown_to(&self, participant: ParticipantId) -> Option<ParticipantId> {
+    pub(crate) fn shown_to(&self, participant: ParticipantId) -> Option<ParticipantId> {
         self.last.into_iter().flatten().find(|one| *one != participant)
     }
 }

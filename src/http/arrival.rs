@@ -16,7 +16,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The other sites that may open pages as this one does: `http.trusted_sites`. Cheap to clone.
 #[derive(Clone)]
-pub struct Arrivals(Arc<[String]>);
+pub(crate) struct Arrivals(Arc<[String]>);
 
 impl Arrivals {
     pub fn new(trusted: &[String]) -> Arrivals {
@@ -24,7 +24,7 @@ impl Arrivals {
     }
 
     /// Whether the page has to ask first.
-    pub fn is_from_elsewhere(&self, headers: &HeaderMap, host: Option<&Authority>) -> bool {
+    pub(crate) fn is_from_elsewhere(&self, headers: &HeaderMap, host: Option<&Authority>) -> bool {
         let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         let from: Option<Uri> = text(header::REFERER).and_then(|referer| referer.parse().ok());
         let is_foreign = match text(SEC_FETCH_SITE) {

@@ -11,7 +11,7 @@ const WORDS_BYTES_MAX: usize = 1_024;
 
 /// A refusal or failure, as the client sees it. The cause, where there is one, goes to the log and not over the wire.
 #[derive(Debug)]
-pub struct HttpError {
+pub(crate) struct HttpError {
     pub status: StatusCode,
     pub sentence: String,
 }
@@ -25,7 +25,7 @@ impl HttpError {
     }
 
     /// A failure of the server, not of the client: its cause is logged, and not sent.
-    pub fn internal(doing: &str, cause: &(dyn std::error::Error + 'static)) -> HttpError {
+    pub(crate) fn internal(doing: &str, cause: &(dyn std::error::Error + 'static)) -> HttpError {
         tracing::error!(cause, "{doing} failed");
         HttpError::new(
             StatusCode::INTERNAL_SERVER_ERROR,

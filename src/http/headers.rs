@@ -20,7 +20,7 @@ const PERMISSIONS_POLICY: &str = "camera=(self), microphone=(self), display-capt
     geolocation=(), payment=(), usb=(), serial=(), hid=(), midi=()";
 
 /// Adds the headers to all answers. `ports` are those of all listeners.
-pub fn with_security_headers(router: Router, config: &Http, ports: &[u16]) -> Router {
+pub(crate) fn with_security_headers(router: Router, config: &Http, ports: &[u16]) -> Router {
     let fixed = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         // Addresses of pages have user and room ids, which no other site may see.

@@ -21,11 +21,11 @@ use crate::config::Config;
 
 /// Whether a request came over TLS. Each request has this among its extensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OverTls(pub bool);
+pub(crate) struct OverTls(pub bool);
 
 /// The names of this server. Cheap to clone.
 #[derive(Clone)]
-pub struct Hosts {
+pub(crate) struct Hosts {
     /// The names in `http.allowed_hosts`, and this machine's own name.
     named: Arc<[String]>,
     /// The certificate. Its names count, too, whichever certificate is in use at the moment.

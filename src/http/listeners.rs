@@ -70,7 +70,7 @@ pub struct Front {
     pub certificate: Option<Certificate>,
     pub rules: watch::Rules,
     /// Addresses of proxies. They have no share of the connections, because theirs belong to many clients.
-    pub trusted_proxies: Arc<[IpAddr]>,
+    pub(crate) trusted_proxies: Arc<[IpAddr]>,
     pub door: Door,
     pub stop: CancellationToken,
     pub connections: TaskTracker,
@@ -78,7 +78,7 @@ pub struct Front {
 
 /// Opens all listeners of the configuration, or none. Of the default ones, those with IPv6 are left out on a machine
 /// without it.
-pub fn bind_all(config: &Config) -> Result<Vec<Bound>, ListenError> {
+pub(crate) fn bind_all(config: &Config) -> Result<Vec<Bound>, ListenError> {
     let mut bound = Vec::new();
     for listener in &config.listeners {
         match bind(*listener, "listeners") {

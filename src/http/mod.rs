@@ -32,7 +32,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use files::Files;
 use host::Hosts;
 use origin::Origins;
-pub use state::AppState;
+pub(crate) use state::AppState;
 use tower::Layer;
 use tower_http::normalize_path::NormalizePathLayer;
 use tower_http::timeout::TimeoutLayer;
@@ -66,14 +66,14 @@ pub fn router(state: AppState, files: Files, admin: Admin, gate: &Gate) -> Route
 }
 
 /// Everything that a separate listener serves to operators.
-pub fn admin_router(config: &Config, admin: Admin, gate: &Gate) -> Router {
+pub(crate) fn admin_router(config: &Config, admin: Admin, gate: &Gate) -> Router {
     finish(admin::router(admin).fallback(pages::not_found), config, gate)
 }
 
 /// The host names and origins that are let in. They are checked before everything else.
 #[derive(Clone)]
 pub struct Gate {
-    pub hosts: Hosts,
+    pub(crate) hosts: Hosts,
     pub origins: Origins,
 }
 

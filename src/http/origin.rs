@@ -30,7 +30,7 @@ pub struct Origins {
 /// Puts the guard before all routes of `router`. A page that is let in may read the answers. Browsers ask for that in
 /// advance where a request is more than a form can send (Fetch Standard §3.3.2), and this answers them: `methods` are those of the
 /// routes.
-pub fn guarded<S: Clone + Send + Sync + 'static>(
+pub(crate) fn guarded<S: Clone + Send + Sync + 'static>(
     router: Router<S>,
     origins: &Origins,
     methods: impl IntoIterator<Item = Method>,
@@ -64,7 +64,7 @@ impl Origins {
         }
     }
 
-    pub fn ports(&self) -> &[u16] {
+    pub(crate) fn ports(&self) -> &[u16] {
         &self.ports
     }
 
@@ -94,7 +94,7 @@ impl Origins {
 }
 
 /// Whether a list of the configuration has the origin, or has "*".
-pub fn lists(configured: &[String], origin: &str) -> bool {
+pub(crate) fn lists(configured: &[String], origin: &str) -> bool {
     // "https://a.example/" means "https://a.example"; "file://" has no slash to remove.
     let same = |listed: &String| {
         let bare = listed.strip_suffix('/').filter(|bare| !bare.ends_with('/'));

@@ -75,7 +75,7 @@ fn first_page(query: Option<&str>) -> &'static str {
 }
 
 /// The answer for everything that no route serves.
-pub async fn not_found() -> Response {
+pub(crate) async fn not_found() -> Response {
     let body = Static::get("not-found/index.html").map(|file| file.data.into_owned());
     let html = HeaderValue::from_static("text/html; charset=utf-8");
     (

@@ -160,7 +160,7 @@ pub struct Rules {
     /// The longest silence before a request.
     pub silence: Duration,
     /// The least speed of an answer.
-    pub bytes_per_s: u64,
+    pub(crate) bytes_per_s: u64,
 }
 
 /// The reason why a connection is ended.
@@ -239,7 +239,7 @@ fn patience(free: f64, longest: Duration) -> Duration {
 /// A socket whose progress is recorded.
 pub(super) struct Watched<S> {
     pub socket: S,
-    pub activity: Arc<Activity>,
+    pub(crate) activity: Arc<Activity>,
 }
 
 impl<S> Watched<S> {

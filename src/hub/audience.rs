@@ -23,7 +23,7 @@ struct Connection {
 
 impl Audiences {
     /// Notes the codecs that the client of an offer for `peer` can decode.
-    pub fn learn(
+    pub(crate) fn learn(
         &mut self,
         room: RoomId,
         participant: ParticipantId,

@@ -81,7 +81,7 @@ impl Budgets {
     }
 
     /// Whether everybody is to be sent that the user of this session has come.
-    pub fn announces(&mut self, session: SessionId, now: Instant) -> bool {
+    pub(crate) fn announces(&mut self, session: SessionId, now: Instant) -> bool {
         let Some(Budget { client, .. }) = self.sessions.get(&session) else {
             return true;
         };
@@ -89,13 +89,13 @@ impl Budgets {
     }
 
     /// Whether a message at this price may be sent at all.
-    pub fn allows(&self, price: u32) -> bool {
+    pub(crate) fn allows(&self, price: u32) -> bool {
         price <= self.most
     }
 
     /// Charges a price to a session. Returns the time for which its client is not to be read from. `is_said`: the client has
     /// said something, which counts for its address too.
-    pub fn charge(&mut self, session: SessionId, price: u32, is_said: bool, now: Instant) -> Duration {
+    pub(crate) fn charge(&mut self, session: SessionId, price: u32, is_said: bool, now: Instant) -> Duration {
         let Some(Budget { client, bucket }) = self.sessions.get_mut(&session) else {
             return Duration::ZERO;
         };

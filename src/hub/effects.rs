@@ -75,19 +75,19 @@ impl Executor {
         }
     }
 
-    pub fn add_session(&mut self, session: SessionId, outbox: Outbox) {
+    pub(crate) fn add_session(&mut self, session: SessionId, outbox: Outbox) {
         self.outboxes.insert(session, outbox);
     }
 
-    pub fn remove_session(&mut self, session: SessionId) {
+    pub(crate) fn remove_session(&mut self, session: SessionId) {
         self.outboxes.remove(&session);
     }
 
-    pub fn has_session(&self, session: SessionId) -> bool {
+    pub(crate) fn has_session(&self, session: SessionId) -> bool {
         self.outboxes.contains_key(&session)
     }
 
-    pub fn forget_peer(&mut self, peer: PeerId) {
+    pub(crate) fn forget_peer(&mut self, peer: PeerId) {
         self.negotiated.remove(&peer);
         self.audiences.forget(peer);
         self.placement.remove(peer);
@@ -99,7 +99,7 @@ impl Executor {
     }
 
     /// The connections that lived on a media worker that has been lost, if one has. They are forgotten here.
-    pub fn poll_lost(&mut self, now: Instant) -> Option<Vec<PeerId>> {
+    pub(crate) fn poll_lost(&mut self, now: Instant) -> Option<Vec<PeerId>> {
         let worker = self.media.poll_lost(now)?;
         let lost = self.placement.lose(worker);
         for peer in &lost {
@@ -110,16 +110,16 @@ impl Executor {
     }
 
     /// Whether there is a media worker.
-    pub fn has_media_worker(&self) -> bool {
+    pub(crate) fn has_media_worker(&self) -> bool {
         self.media.has_worker()
     }
 
     #[cfg(debug_assertions)]
-    pub fn fault(&mut self, worker: WorkerId, fault: Fault) {
+    pub(crate) fn fault(&mut self, worker: WorkerId, fault: Fault) {
         self.media.fault(worker, fault);
     }
 
-    pub fn dismiss_all(&mut self, reason: EndReason) {
+    pub(crate) fn dismiss_all(&mut self, reason: EndReason) {
         for (_, outbox) in self.outboxes.drain() {
             // The queue of a session that does not read ends all the same.
             outbox.put(Event::Ended(reason)).ok();
@@ -127,7 +127,7 @@ impl Executor {
     }
 
     /// Carries out effects in their order. An effect that fails does not stop the others.
-    pub fn carry_out(&mut self, effects: Vec<Effect>) -> Vec<Failure> {
+    pub(crate) fn carry_out(&mut self, effects: Vec<Effect>) -> Vec<Failure> {
         let mut failures = Vec::new();
         for effect in effects {
             let done = match effect {

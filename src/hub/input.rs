@@ -43,7 +43,7 @@ pub(super) enum Input {
 /// A failure that a test asks for. Release builds have none.
 #[cfg(debug_assertions)]
 #[derive(Clone, Copy, Debug)]
-pub enum HubFault {
+pub(crate) enum HubFault {
     Panic,
     /// The hub's thread does nothing for this time.
     Hang(Duration),

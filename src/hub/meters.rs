@@ -30,7 +30,7 @@ impl Meters {
         }
     }
 
-    pub fn show(&self, rules: &Rules, sessions: usize) {
+    pub(crate) fn show(&self, rules: &Rules, sessions: usize) {
         self.rooms.set(rules.room_count() as f64);
         self.participants.set(rules.participant_count() as f64);
         self.users_online.set(rules.online_count() as f64);

@@ -28,11 +28,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use capacity::Capacity;
 #[cfg(debug_assertions)]
-pub use input::HubFault;
+pub(crate) use input::HubFault;
 use input::Input;
 use mailbox::MailboxHandle;
 pub use mailbox::{MessageStore, StoreError};
-pub use outbox::{Events, weight};
+pub use outbox::Events;
+pub(crate) use outbox::weight;
 pub use session::Session;
 use task::Hub;
 pub use task::HubEnd;
@@ -112,7 +113,7 @@ pub fn start(
 /// Runs the hub on a thread without other tasks. A hub that is blocked blocks only its own thread; as a task of the common
 /// runtime it would hold up other tasks, even those that report that it is blocked. The thread ends with the hub; nobody waits
 /// for it.
-pub fn on_its_own_thread(hub: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+pub(crate) fn on_its_own_thread(hub: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let thread = std::thread::Builder::new().name("hub".to_owned());
     thread.spawn(move || runtime.block_on(hub))?;
@@ -140,7 +141,7 @@ impl HubHandle {
 
     /// Makes the hub, or a media worker, fail.
     #[cfg(debug_assertions)]
-    pub async fn fault(&self, fault: HubFault) {
+    pub(crate) async fn fault(&self, fault: HubFault) {
         self.inputs.send(Input::Fault(fault)).await.ok();
     }
 

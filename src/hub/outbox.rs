@@ -59,7 +59,7 @@ impl Outbox {
     /// Puts an event into the queue. Announcements and texts are left out where the queue is half full: a client that is that
     /// far behind is better served with a list or a conversation that lacks something than with a closed socket, which would
     /// end a call and cause more announcements. The other half is left to the events that a call needs.
-    pub fn put(&self, event: Event) -> Result<(), Lost> {
+    pub(crate) fn put(&self, event: Event) -> Result<(), Lost> {
         let weight = weight(&event);
         if gives_way(&event) && self.is_half_full(weight) {
             metrics::counter!("patchbay_texts_left_out_total").increment(1);
@@ -114,7 +114,7 @@ fn gives_way(event: &Event) -> bool {
 }
 
 /// Roughly the bytes that an event takes in memory. A text that is shared is counted for each session that has not read it.
-pub fn weight(event: &Event) -> usize {
+pub(crate) fn weight(event: &Event) -> usize {
     let text = match event {
         Event::Joined { others } => others.len() * size_of::<usize>(),
         Event::Speakers { users } => users.iter().map(|user| user.as_str().len()).sum(),

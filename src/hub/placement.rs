@@ -35,12 +35,12 @@ impl Placement {
         }
     }
 
-    pub fn open_room(&mut self, room: RoomId, worker: WorkerId) {
+    pub(crate) fn open_room(&mut self, room: RoomId, worker: WorkerId) {
         self.rooms.insert(room, vec![(worker, 0)]);
     }
 
     /// Forgets a worker that is lost, with the connections that lived there.
-    pub fn lose(&mut self, worker: WorkerId) -> Vec<PeerId> {
+    pub(crate) fn lose(&mut self, worker: WorkerId) -> Vec<PeerId> {
         for workers in self.rooms.values_mut() {
             workers.retain(|(known, _)| *known != worker);
         }
@@ -51,7 +51,7 @@ impl Placement {
         peers
     }
 
-    pub fn close_room(&mut self, room: RoomId) {
+    pub(crate) fn close_room(&mut self, room: RoomId) {
         self.rooms.remove(&room);
     }
 
@@ -117,7 +117,7 @@ impl Placement {
     }
 
     /// The worker on which a connection lives, if it is known.
-    pub fn worker_of(&self, peer: PeerId) -> Option<WorkerId> {
+    pub(crate) fn worker_of(&self, peer: PeerId) -> Option<WorkerId> {
         self.peers.get(&peer).map(|seat| seat.worker)
     }
 

@@ -44,7 +44,7 @@ impl Session {
     }
 
     /// Whether the hub lives.
-    pub fn has_hub(&self) -> bool {
+    pub(crate) fn has_hub(&self) -> bool {
         !self.inputs.is_closed()
     }
 
@@ -66,7 +66,7 @@ impl Session {
     }
 
     /// Time for which the client is not to be read from after its last request. A second call returns zero.
-    pub fn take_pause(&self) -> Duration {
+    pub(crate) fn take_pause(&self) -> Duration {
         Duration::from_millis(self.pause.swap(0, Ordering::Relaxed))
     }
 }

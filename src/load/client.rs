@@ -36,8 +36,8 @@ pub struct Client {
     /// Publishers whose tracks arrive on this connection.
     pub watches: Vec<usize>,
     /// The sources that this connection sends, as indices of the tester's sources.
-    pub sources: Range<usize>,
-    pub receptions: Vec<Reception>,
+    pub(crate) sources: Range<usize>,
+    pub(crate) receptions: Vec<Reception>,
     /// The first packet that counts here, for each source of the tester.
     pub since: Vec<u64>,
     came_late: bool,
@@ -100,7 +100,7 @@ impl Client {
         self.connection.handle_timeout(now)
     }
 
-    pub fn take_outgoing(&mut self) -> Vec<Vec<u8>> {
+    pub(crate) fn take_outgoing(&mut self) -> Vec<Vec<u8>> {
         self.connection.take_outgoing()
     }
 
@@ -109,7 +109,7 @@ impl Client {
     }
 
     /// Whether this connection began when others were being counted already.
-    pub fn came_late(&self) -> bool {
+    pub(crate) fn came_late(&self) -> bool {
         self.came_late
     }
 
@@ -264,7 +264,7 @@ impl Client {
     }
 
     /// Sends the frame of `source` that is due. Sends nothing before the connection is up.
-    pub fn send_frame(
+    pub(crate) fn send_frame(
         &mut self,
         now: Instant,
         source: &mut Source,

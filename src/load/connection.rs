@@ -33,7 +33,7 @@ const PRIORITY: u32 = 110 << 24 | 0xffff << 8 | 255;
 
 /// An ICE user name fragment and password.
 #[derive(Clone, Debug)]
-pub struct Credentials {
+pub(crate) struct Credentials {
     pub ufrag: String,
     pub pwd: String,
 }
@@ -57,18 +57,18 @@ impl Credentials {
 
 /// The other end, as it was negotiated.
 #[derive(Clone, Debug)]
-pub struct Remote {
+pub(crate) struct Remote {
     pub credentials: Credentials,
     pub address: SocketAddr,
-    pub fingerprints: Vec<Fingerprint>,
+    pub(crate) fingerprints: Vec<Fingerprint>,
     /// Our role in the handshake.
     pub role: DtlsRole,
     /// Whether we nominate: as the offerer, and towards ICE-lite servers.
-    pub controlling: bool,
+    pub(crate) controlling: bool,
 }
 
 /// The result of a datagram.
-pub enum Input {
+pub(crate) enum Input {
     Nothing,
     /// The end of the handshake: media may flow.
     Connected,
@@ -115,7 +115,7 @@ impl Connection {
         self.remote.address
     }
 
-    pub fn started(&self) -> Instant {
+    pub(crate) fn started(&self) -> Instant {
         self.started
     }
 
@@ -128,7 +128,7 @@ impl Connection {
     }
 
     /// Takes the datagrams that are to be sent.
-    pub fn take_outgoing(&mut self) -> Vec<Vec<u8>> {
+    pub(crate) fn take_outgoing(&mut self) -> Vec<Vec<u8>> {
         std::mem::take(&mut self.outgoing)
     }
 

@@ -9,7 +9,7 @@ use super::source::Source;
 
 impl Totals {
     /// Adds the counts of one connection. `publishers` has the sources of each publisher.
-    pub fn take_in(&mut self, client: &mut Client, sources: &[Source], publishers: &HashMap<usize, Vec<u32>>) {
+    pub(crate) fn take_in(&mut self, client: &mut Client, sources: &[Source], publishers: &HashMap<usize, Vec<u32>>) {
         for reception in &client.receptions {
             let counts = reception.counts;
             self.delivered += counts.delivered;

@@ -36,7 +36,7 @@ const TICK: Duration = Duration::from_millis(20);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A connection to be begun.
-pub struct Setup {
+pub(crate) struct Setup {
     pub participant: usize,
     pub connection: Connection,
     pub socket: UdpSocket,
@@ -99,15 +99,15 @@ impl Media {
         receiver.await.map_err(|_| LoadError::ThreadEnded)
     }
 
-    pub fn measure(&self) -> Result<(), LoadError> {
+    pub(crate) fn measure(&self) -> Result<(), LoadError> {
         self.send(Command::Measure)
     }
 
-    pub fn stop_sending(&self) -> Result<(), LoadError> {
+    pub(crate) fn stop_sending(&self) -> Result<(), LoadError> {
         self.send(Command::StopSending)
     }
 
-    pub async fn progress(&self) -> Result<Progress, LoadError> {
+    pub(crate) async fn progress(&self) -> Result<Progress, LoadError> {
         let (sender, receiver) = oneshot::channel();
         self.send(Command::Progress(sender))?;
         receiver.await.map_err(|_| LoadError::ThreadEnded)

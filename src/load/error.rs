@@ -65,7 +65,7 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    pub fn handshake(failure: Failure) -> LoadError {
+    pub(crate) fn handshake(failure: Failure) -> LoadError {
         LoadError::Handshake(match failure {
             Failure::Handshake => "it cannot succeed any more",
             Failure::WrongFingerprint => "the server's certificate is not the one that it announced",

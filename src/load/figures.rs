@@ -17,7 +17,7 @@ const ERRORS_MAX: usize = 16;
 
 /// A track at one of its subscribers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Delivery {
+pub(crate) struct Delivery {
     pub packets: u64,
     pub bytes: u64,
 }
@@ -27,21 +27,21 @@ pub struct Delivery {
 pub struct Progress {
     pub sent: u64,
     pub delivered: u64,
-    pub delay_p50: Duration,
-    pub delay_p99: Duration,
+    pub(crate) delay_p50: Duration,
+    pub(crate) delay_p99: Duration,
 }
 
 pub struct Totals {
-    pub delays_us: Histogram<u64>,
+    pub(crate) delays_us: Histogram<u64>,
     /// Packets of all sources since the measurement began.
     pub sent: u64,
     pub delivered: u64,
     pub lost: u64,
-    pub reordered: u64,
-    pub duplicates: u64,
-    pub corrupt: u64,
+    pub(crate) reordered: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) corrupt: u64,
     pub compared: u64,
-    pub deliveries: Vec<Delivery>,
+    pub(crate) deliveries: Vec<Delivery>,
     /// Error texts, and how often each occurred.
     pub errors: HashMap<String, u64>,
     /// The SRTP profile of the media.
@@ -73,7 +73,7 @@ impl Default for Totals {
 }
 
 impl Totals {
-    pub fn is_measuring(&self) -> bool {
+    pub(crate) fn is_measuring(&self) -> bool {
         self.measuring
     }
 
@@ -114,7 +114,7 @@ impl Totals {
         }
     }
 
-    pub fn progress(&self, delivered: u64, sources: &[Source]) -> Progress {
+    pub(crate) fn progress(&self, delivered: u64, sources: &[Source]) -> Progress {
         let sent = sources
             .iter()
             .map(|source| source.sent - self.sent_before(source.id as usize));

@@ -37,7 +37,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::driver::Media;
-pub use self::error::LoadError;
+pub(crate) use self::error::LoadError;
 use self::figures::Totals;
 pub use self::options::Options;
 use self::options::Scenario;
@@ -320,7 +320,7 @@ fn reserve_descriptors(plan: &Plan, options: &Options) -> Result<(), LoadError> 
     clippy::print_stderr,
     reason = "the command line shows the progress of a run by this"
 )]
-pub fn status(text: &str) {
+pub(crate) fn status(text: &str) {
     if std::io::stderr().is_terminal() {
         eprint!("\r\x1b[2K{text}");
     }

@@ -61,7 +61,7 @@ pub struct Options {
     pub rooms: Option<usize>,
     /// Bit rate of each sender's video, all simulcast layers together; sound is 32 kb/s
     #[arg(long, default_value_t = 2_500, value_name = "KBPS")]
-    pub bitrate_kbps: u64,
+    pub(crate) bitrate_kbps: u64,
     /// Let senders send three simulcast layers
     #[arg(long)]
     pub simulcast: bool,
@@ -70,17 +70,17 @@ pub struct Options {
     pub sound: bool,
     /// Seconds of the measurement, which begins two seconds after everybody has joined
     #[arg(long, default_value_t = 10, value_name = "S")]
-    pub duration_s: u64,
+    pub(crate) duration_s: u64,
     /// Joins a second
     #[arg(long, default_value_t = 50, value_name = "N")]
-    pub joins_per_s: u64,
+    pub(crate) joins_per_s: u64,
     /// Seed of the random numbers: runs with the same seed send the same
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub seed: u64,
     /// Part of the packets that are opened, authenticated and compared byte for byte. The others are counted by their
     /// headers
     #[arg(long, default_value_t = 20, value_name = "PERCENT", value_parser = clap::value_parser!(u64).range(1..=100))]
-    pub verify_percent: u64,
+    pub(crate) verify_percent: u64,
     /// The room's name; for several rooms, the beginning of their names [default: made from seed and time]
     #[arg(long, value_name = "NAME")]
     pub room: Option<String>,
@@ -90,10 +90,10 @@ pub struct Options {
     pub password: Option<String>,
     /// Accept any TLS certificate; on this machine that is always so
     #[arg(long)]
-    pub insecure: bool,
+    pub(crate) insecure: bool,
     /// Process id of a server on this machine, whose CPU time and memory are measured
     #[arg(long, value_name = "PID")]
-    pub server_pid: Option<u32>,
+    pub(crate) server_pid: Option<u32>,
     /// File to which the figures are written, for programs
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
@@ -109,7 +109,7 @@ pub struct Options {
         value_name = "KEY:SECRET"
     )]
     #[serde(skip)]
-    pub livekit_key: String,
+    pub(crate) livekit_key: String,
 }
 
 /// Participants of a run. More would need much memory, and would show no more about a server.
@@ -140,21 +140,21 @@ impl Options {
         })
     }
 
-    pub fn has_video(&self) -> bool {
+    pub(crate) fn has_video(&self) -> bool {
         self.scenario != Scenario::Audio
     }
 
-    pub fn has_sound(&self) -> bool {
+    pub(crate) fn has_sound(&self) -> bool {
         self.sound || !matches!(self.scenario, Scenario::Broadcast | Scenario::JoinStorm)
     }
 
-    pub fn duration(&self) -> Duration {
+    pub(crate) fn duration(&self) -> Duration {
         Duration::from_secs(self.duration_s)
     }
 
     /// The distance between two opened packets. With simulcast every packet is opened: the streams behind a subscription
     /// change.
-    pub fn verify_every(&self) -> u64 {
+    pub(crate) fn verify_every(&self) -> u64 {
         if self.simulcast { 1 } else { 100 / self.verify_percent }
     }
 

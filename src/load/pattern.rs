@@ -10,7 +10,7 @@
 //! | rest | a stretch of [`FILLER`] whose beginning depends on source and number |
 
 /// Bytes of a mark.
-pub const MARK_BYTES: usize = 24;
+pub(crate) const MARK_BYTES: usize = 24;
 
 const MAGIC: [u8; 4] = *b"pbld";
 
@@ -36,10 +36,10 @@ const fn filler() -> [u8; 2 * STRETCH] {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark {
+pub(crate) struct Mark {
     pub source: u32,
     pub number: u64,
-    pub sent_us: u64,
+    pub(crate) sent_us: u64,
 }
 
 impl Mark {

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use super::options::Options;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Participant {
+pub(crate) struct Participant {
     /// The participant's number in the run.
     pub index: usize,
     pub room: usize,
-    pub room_name: String,
+    pub(crate) room_name: String,
     pub name: String,
     pub publishes: bool,
 }
@@ -90,7 +90,7 @@ impl Plan {
 
     /// The number of pairs of a viewer and a publisher: everybody in a room watches everybody else
     /// there who sends.
-    pub fn pairs(&self) -> usize {
+    pub(crate) fn pairs(&self) -> usize {
         let of = |viewer: &Participant| self.publishers(viewer.room).count() - usize::from(viewer.publishes);
         self.participants.iter().map(of).sum()
     }

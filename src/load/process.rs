@@ -5,15 +5,15 @@ use std::fs;
 use super::error::LoadError;
 
 #[derive(Clone, Copy, Debug)]
-pub struct Usage {
+pub(crate) struct Usage {
     /// User and system time of all its threads that live now.
-    pub cpu_ns: u64,
+    pub(crate) cpu_ns: u64,
     pub rss_bytes: u64,
 }
 
 /// Reads the usage. `/proc/PID/task/*/schedstat` has nanoseconds (proc(5)), where `stat` has
 /// hundredths of a second.
-pub fn usage(pid: u32) -> Result<Usage, LoadError> {
+pub(crate) fn usage(pid: u32) -> Result<Usage, LoadError> {
     let gone = |_| LoadError::NoProcess { pid };
     let mut cpu_ns = 0;
     for task in fs::read_dir(format!("/proc/{pid}/task")).map_err(gone)?.flatten() {

@@ -18,24 +18,24 @@ struct Origin {
 
 /// The counts since the last [`Reception::begin`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub(crate) struct Counts {
     /// Packets that were sent since then, each counted once. `bytes` are theirs on the wire, without UDP and IP.
     pub delivered: u64,
     pub bytes: u64,
-    pub duplicates: u64,
+    pub(crate) duplicates: u64,
     /// Packets that came after one with a higher number.
-    pub reordered: u64,
+    pub(crate) reordered: u64,
     /// Packets that were not authentic, or not as their source had sent them.
-    pub corrupt: u64,
+    pub(crate) corrupt: u64,
     pub compared: u64,
     /// Numbers that were skipped and did not come later.
-    pub gaps: u64,
+    pub(crate) gaps: u64,
 }
 
-pub struct Reception {
+pub(crate) struct Reception {
     pub ssrc: u32,
     pub counts: Counts,
-    pub last_at: Instant,
+    pub(crate) last_at: Instant,
     origin: Option<Origin>,
     /// Highest extended sequence number.
     highest: u64,
@@ -73,7 +73,7 @@ impl Reception {
     }
 
     /// The report block about this stream.
-    pub fn block(&self) -> Block {
+    pub(crate) fn block(&self) -> Block {
         Block {
             ssrc: self.ssrc,
             extended_highest_sequence: self.highest as u32,
@@ -105,7 +105,7 @@ impl Reception {
     }
 
     /// Counts a packet that the server made itself: later numbers belong to packets with numbers smaller by one.
-    pub fn filled(&mut self) {
+    pub(crate) fn filled(&mut self) {
         if let Some(origin) = &mut self.origin {
             origin.offset = origin.offset.wrapping_add(1);
         }
@@ -118,7 +118,7 @@ impl Reception {
     }
 
     /// Records the mark of an opened packet. False if it is not what the header led to expect.
-    pub fn opened(&mut self, extended: u64, mark: &Mark) -> bool {
+    pub(crate) fn opened(&mut self, extended: u64, mark: &Mark) -> bool {
         let now = Origin {
             source: mark.source,
             offset: extended.wrapping_sub(mark.number),

@@ -36,11 +36,11 @@ pub struct Report {
     pub errors: Vec<Problem>,
     /// The server's usage, where `--server-pid` was given.
     pub server: Option<ServerUse>,
-    pub measured_s: f64,
+    pub(crate) measured_s: f64,
     pub participants: u64,
     pub tracks_delivered: u64,
     /// The SRTP profile of most connections.
-    pub srtp_profile: Option<&'static str>,
+    pub(crate) srtp_profile: Option<&'static str>,
     pub settings: Options,
 }
 
@@ -69,7 +69,7 @@ pub struct ServerUse {
     /// User and system time, divided by the copies that arrived.
     pub cpu_ns_per_delivered_packet: f64,
     /// Part of one core.
-    pub cpu_share: f64,
+    pub(crate) cpu_share: f64,
     pub rss_bytes: u64,
     /// The growth since before the first join, divided by the participants.
     pub rss_bytes_per_participant: f64,
@@ -100,7 +100,7 @@ pub struct Around {
     /// Join times in microseconds.
     pub joins: Histogram<u64>,
     pub server: Option<ServerUse>,
-    pub srtp_profile: Option<&'static str>,
+    pub(crate) srtp_profile: Option<&'static str>,
 }
 
 impl Report {
@@ -157,7 +157,7 @@ impl Report {
         }
     }
 
-    pub fn table(&self) -> String {
+    pub(crate) fn table(&self) -> String {
         let mut text = String::new();
         let mut row = |name: &str, value: String| {
             let _ = writeln!(text, "  {name:<22}{value}");

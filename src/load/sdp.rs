@@ -18,19 +18,19 @@ use crate::media::codec::Kind;
 use crate::media::rtp::Extension;
 use crate::media::session::{DtlsRole, Fingerprint, FingerprintHash};
 
-pub const AUDIO_PAYLOAD_TYPE: u8 = 111;
-pub const VIDEO_PAYLOAD_TYPE: u8 = 96;
+pub(crate) const AUDIO_PAYLOAD_TYPE: u8 = 111;
+pub(crate) const VIDEO_PAYLOAD_TYPE: u8 = 96;
 const RTX_PAYLOAD_TYPE: u8 = 97;
 
 /// The extension ids of our own offers.
 const OFFERED: [(u8, Extension); 3] = [(1, Extension::AudioLevel), (4, Extension::Mid), (10, Extension::Rid)];
 
 /// Simulcast layers, lowest first: the rid, and the layer's part of the bit rate.
-pub const SIMULCAST: [(&str, f64); 3] = [("q", 0.08), ("h", 0.27), ("f", 0.65)];
+pub(crate) const SIMULCAST: [(&str, f64); 3] = [("q", 0.08), ("h", 0.27), ("f", 0.65)];
 
 /// One section of an offer of ours.
 #[derive(Clone, Debug)]
-pub struct Offered {
+pub(crate) struct Offered {
     pub kind: Kind,
     /// The SSRCs that it sends with: several with simulcast, none where it only receives.
     pub ssrcs: Vec<u32>,
@@ -149,7 +149,7 @@ pub struct Description {
 }
 
 #[derive(Debug)]
-pub struct Section {
+pub(crate) struct Section {
     /// The kind of media; `None` for data.
     pub kind: Option<Kind>,
     /// The m-line as it was, without "m=".
@@ -267,7 +267,7 @@ impl Section {
     }
 
     /// The extension ids that our packets may use.
-    pub fn extension_ids(&self) -> ExtensionIds {
+    pub(crate) fn extension_ids(&self) -> ExtensionIds {
         let ids: HashMap<&str, u8> = self
             .values("extmap")
             .filter_map(|map| {

@@ -18,7 +18,7 @@ use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_asyn
 use super::error::LoadError;
 
 /// Time after which an answer that is still missing will not come.
-pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The server of the run.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ pub struct Target {
     /// "ws://host:port" or "wss://host:port", and the path of the URL, without a slash at the end.
     pub base: String,
     /// The only addresses that media is sent to.
-    pub hosts: Vec<IpAddr>,
+    pub(crate) hosts: Vec<IpAddr>,
     insecure: bool,
 }
 
@@ -129,7 +129,7 @@ impl Socket {
         sent.map_err(|error| self.ended(error.to_string()))
     }
 
-    pub async fn send_binary(&mut self, bytes: Vec<u8>) -> Result<(), LoadError> {
+    pub(crate) async fn send_binary(&mut self, bytes: Vec<u8>) -> Result<(), LoadError> {
         let sent = self.stream.send(Message::binary(bytes)).await;
         sent.map_err(|error| self.ended(error.to_string()))
     }

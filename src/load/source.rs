@@ -42,7 +42,7 @@ pub struct Encoding {
     pub kind: Kind,
     pub ssrc: u32,
     pub payload_type: u8,
-    pub bitrate_bps: u64,
+    pub(crate) bitrate_bps: u64,
     /// Simulcast restriction id (RFC 8851); empty without simulcast.
     pub rid: &'static str,
     pub mid: String,
@@ -55,8 +55,8 @@ pub struct Encoding {
 pub struct ExtensionIds {
     pub mid: u8,
     pub rid: u8,
-    pub transport_sequence: u8,
-    pub audio_level: u8,
+    pub(crate) transport_sequence: u8,
+    pub(crate) audio_level: u8,
 }
 
 /// A packet's length and place in the stream.
@@ -118,17 +118,17 @@ impl Source {
     }
 
     /// Whether it is one of several encodings of a track, only one of which a subscriber gets.
-    pub fn is_layer(&self) -> bool {
+    pub(crate) fn is_layer(&self) -> bool {
         !self.encoding.rid.is_empty()
     }
 
-    pub fn want_key_frame(&mut self) {
+    pub(crate) fn want_key_frame(&mut self) {
         self.key_frame_wanted = true;
     }
 
     /// The send time of the `number`-th packet. `None` if it was not sent yet, or so long ago that its time is
     /// forgotten.
-    pub fn sent_us(&self, number: u64) -> Option<u32> {
+    pub(crate) fn sent_us(&self, number: u64) -> Option<u32> {
         let known = number < self.sent && self.sent - number <= self.sent_at.len() as u64;
         known.then(|| self.sent_at[number as usize % self.sent_at.len()])
     }
@@ -222,8 +222,8 @@ impl Source {
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
     pub payload_len: usize,
-    pub is_first: bool,
-    pub is_last: bool,
+    pub(crate) is_first: bool,
+    pub(crate) is_last: bool,
     pub key_frame: bool,
 }
 
@@ -281,7 +281,7 @@ fn vp8(payload: &mut [u8], picture_id: u16, frame: &Place) -> usize {
 }
 
 /// The place of the mark in a received payload. `None` if there is no place for one.
-pub fn marked_from(kind: Kind, payload: &[u8]) -> Option<usize> {
+pub(crate) fn marked_from(kind: Kind, payload: &[u8]) -> Option<usize> {
     if kind == Kind::Audio {
         return Some(1);
     }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The addresses that the operator announces. Without those, the bound addresses, where a wildcard becomes all addresses
 /// of the machine (loopback only where there is nothing else). Empty where nothing is found.
-pub fn candidates(announced: &[IpAddr], bound: impl Iterator<Item = IpAddr>, port: u16) -> Vec<SocketAddr> {
+pub(crate) fn candidates(announced: &[IpAddr], bound: impl Iterator<Item = IpAddr>, port: u16) -> Vec<SocketAddr> {
     let mut found: Vec<IpAddr> = announced.to_vec();
     if found.is_empty() {
         for ip in bound {

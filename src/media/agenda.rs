@@ -13,7 +13,7 @@ const SLOTS: usize = 1_024;
 /// The list of things that are due now and are about to be visited.
 const READY: usize = SLOTS;
 
-pub struct Agenda<K: Key> {
+pub(crate) struct Agenda<K: Key> {
     epoch: Instant,
     /// Length of a quantum. Times are rounded up to its next multiple: things that are due within one quantum are visited
     /// together, when all of it is past.
@@ -59,7 +59,7 @@ impl<K: Key> Agenda<K> {
     }
 
     /// Plans `key` for `at`, unless it is due earlier.
-    pub fn set_earlier(&mut self, key: K, at: Instant) {
+    pub(crate) fn set_earlier(&mut self, key: K, at: Instant) {
         let due = self.rounded_up(at);
         if self.entries.get(key).is_none_or(|entry| entry.due > due) {
             self.remove(key);
@@ -137,7 +137,7 @@ impl<K: Key> Agenda<K> {
 
     /// Time at which `key` is due; `None` if it is not planned. Only audits use this.
     #[cfg(debug_assertions)]
-    pub fn due(&self, key: K) -> Option<Instant> {
+    pub(crate) fn due(&self, key: K) -> Option<Instant> {
         let entry = self.entries.get(key)?;
         Some(self.epoch + Duration::from_nanos(entry.due.saturating_mul(self.quantum_nanos)))
     }

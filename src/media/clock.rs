@@ -40,7 +40,7 @@ pub struct SenderClock {
 
 impl SenderClock {
     /// The clock in a report that came just now. `newest` is the last packet of the stream before it.
-    pub fn reported(now: Instant, ntp: u64, rtp: u32, newest: Option<&Newest>, clock_rate: u32) -> SenderClock {
+    pub(crate) fn reported(now: Instant, ntp: u64, rtp: u32, newest: Option<&Newest>, clock_rate: u32) -> SenderClock {
         let mut clock = SenderClock {
             ntp,
             rtp,
@@ -53,14 +53,14 @@ impl SenderClock {
     }
 
     /// The publisher's wall clock at `now`, in 32.32 fixed point seconds.
-    pub fn ntp_at(&self, now: Instant) -> u64 {
+    pub(crate) fn ntp_at(&self, now: Instant) -> u64 {
         let elapsed = now.saturating_duration_since(self.received);
         let fraction = (u64::from(elapsed.subsec_nanos()) << 32) / 1_000_000_000;
         self.ntp.wrapping_add(elapsed.as_secs() << 32).wrapping_add(fraction)
     }
 
     /// The publisher's RTP time at `now`, which may be before the report.
-    pub fn rtp_at(&self, now: Instant, clock_rate: u32) -> u32 {
+    pub(crate) fn rtp_at(&self, now: Instant, clock_rate: u32) -> u32 {
         match now.checked_duration_since(self.received) {
             Some(after) => self.rtp.wrapping_add(ticks(after, clock_rate)),
             None => self.rtp.wrapping_sub(ticks(self.received - now, clock_rate)),

@@ -36,11 +36,11 @@ pub fn classify(datagram: &[u8]) -> Class {
 
 /// Connections that are kept for one address. Clients have addresses of their own; behind a NAT that gives a port to another
 /// client, two connections share an address for a while. There are more only if somebody claims the addresses of others.
-pub const MAX_OCCUPANTS: usize = 8;
+pub(crate) const MAX_OCCUPANTS: usize = 8;
 
 /// A connection whose client sent an authenticated check from an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Occupant {
+pub(crate) struct Occupant {
     pub peer: PeerKey,
     /// The address's place among that connection's paths.
     pub path: PathIndex,
@@ -51,7 +51,7 @@ pub struct Occupant {
 type Occupants = SmallVec<[Occupant; 1]>;
 
 #[derive(Default)]
-pub struct Demux {
+pub(crate) struct Demux {
     by_address: AHashMap<SocketAddr, Occupants>,
     by_ufrag: AHashMap<String, PeerKey>,
 }
@@ -61,7 +61,7 @@ impl Demux {
         self.by_address.get(&address).map_or(&[], |occupants| occupants)
     }
 
-    pub fn by_ufrag(&self, ufrag: &str) -> Option<PeerKey> {
+    pub(crate) fn by_ufrag(&self, ufrag: &str) -> Option<PeerKey> {
         self.by_ufrag.get(ufrag).copied()
     }
 
@@ -74,7 +74,7 @@ impl Demux {
     /// - If media comes from there for all of them, a newcomer that has its keys gives way: its own media would have made it
     ///   known before. A newcomer that has no keys yet takes the place of the newest that has not proved the address. It proves
     ///   the address by its handshake, or gives way to the next newcomer.
-    pub fn learn_address(
+    pub(crate) fn learn_address(
         &mut self,
         address: SocketAddr,
         newcomer: Occupant,
@@ -103,7 +103,7 @@ impl Demux {
         evicted
     }
 
-    pub fn forget_address(&mut self, address: SocketAddr, peer: PeerKey) {
+    pub(crate) fn forget_address(&mut self, address: SocketAddr, peer: PeerKey) {
         if let Some(occupants) = self.by_address.get_mut(&address) {
             occupants.retain(|occupant| occupant.peer != peer);
             if occupants.is_empty() {
@@ -112,11 +112,11 @@ impl Demux {
         }
     }
 
-    pub fn learn_ufrag(&mut self, ufrag: &str, peer: PeerKey) {
+    pub(crate) fn learn_ufrag(&mut self, ufrag: &str, peer: PeerKey) {
         self.by_ufrag.insert(ufrag.to_owned(), peer);
     }
 
-    pub fn forget_ufrag(&mut self, ufrag: &str, peer: PeerKey) {
+    pub(crate) fn forget_ufrag(&mut self, ufrag: &str, peer: PeerKey) {
         if self.by_ufrag.get(ufrag) == Some(&peer) {
             self.by_ufrag.remove(ufrag);
         }
@@ -128,13 +128,13 @@ impl Demux {
 
     /// Connections at addresses, each as often as it has addresses. For the audit.
     #[cfg(debug_assertions)]
-    pub fn claims(&self) -> usize {
+    pub(crate) fn claims(&self) -> usize {
         self.by_address.values().map(|occupants| occupants.len()).sum()
     }
 
     /// Connections that can be found by their ICE user. For the audit.
     #[cfg(debug_assertions)]
-    pub fn known_users(&self) -> usize {
+    pub(crate) fn known_users(&self) -> usize {
         self.by_ufrag.len()
     }
 }

@@ -27,11 +27,12 @@ use std::fmt;
 use std::sync::Arc;
 
 pub(in crate::media) use self::direction::Direction;
-pub use self::errors::{OfferError, Refusal};
+pub(crate) use self::errors::OfferError;
+pub use self::errors::Refusal;
 pub(in crate::media) use self::extmaps::Extmap;
 pub(in crate::media) use self::formats::Format;
 pub(in crate::media) use self::level::{Level, Setup};
-pub use self::marks::Marks;
+pub(crate) use self::marks::Marks;
 pub(in crate::media) use self::offered::Offered;
 pub(in crate::media) use self::section::{ALLOW_MIXED, Content, Section};
 pub(in crate::media) use self::streams::{Rid, Simulcast, Syntax};
@@ -69,7 +70,7 @@ impl Description {
     }
 
     /// The parts that tell the offered connection from others.
-    pub fn marks(&self) -> &Marks {
+    pub(crate) fn marks(&self) -> &Marks {
         &self.0.marks
     }
 

@@ -21,13 +21,13 @@ impl Doorbell {
     }
 
     /// Wakes the thread, whether or not it sleeps: for callers that use no links.
-    pub fn wake(&self) {
+    pub(crate) fn wake(&self) {
         // This fails only when the thread has ended.
         let _ = self.waker.as_ref().map(Waker::wake);
     }
 
     /// Wakes the thread if it sleeps, or is about to. Call after something was put into a link with it.
-    pub fn ring(&self) {
+    pub(crate) fn ring(&self) {
         // The fences here and in `may_sleep` belong together: either this sees that the thread sleeps, or the thread
         // sees what was put in.
         fence(Ordering::SeqCst);
@@ -38,7 +38,7 @@ impl Doorbell {
 
     /// Announces that the thread is about to sleep. False if `has_mail` finds something to do. Call [`Doorbell::awake`]
     /// afterwards.
-    pub fn may_sleep(&self, has_mail: impl FnOnce() -> bool) -> bool {
+    pub(crate) fn may_sleep(&self, has_mail: impl FnOnce() -> bool) -> bool {
         self.sleeps.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         if has_mail() {
@@ -48,7 +48,7 @@ impl Doorbell {
         true
     }
 
-    pub fn awake(&self) {
+    pub(crate) fn awake(&self) {
         self.sleeps.store(false, Ordering::Relaxed);
     }
 }

@@ -111,7 +111,7 @@ impl MediaSocket {
     }
 
     /// The same socket for another thread.
-    pub fn try_clone(&self) -> io::Result<MediaSocket> {
+    pub(crate) fn try_clone(&self) -> io::Result<MediaSocket> {
         let socket = self.socket.try_clone()?;
         let state = UdpSocketState::new((&socket).into())?;
         let ip = self.ip;
@@ -138,7 +138,7 @@ pub struct Driver {
     pub load: Arc<Load>,
     pub doorbell: Arc<Doorbell>,
     /// The doorbells of the other ends of links.
-    pub doorbells: SecondaryMap<LinkId, Arc<Doorbell>>,
+    pub(crate) doorbells: SecondaryMap<LinkId, Arc<Doorbell>>,
     /// The processor that the thread is pinned to, if any.
     pub cpu: Option<usize>,
 }

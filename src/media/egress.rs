@@ -11,7 +11,7 @@ use super::peer::srtp::MAX_OVERHEAD;
 const FLUSH_BYTES: usize = 512 * 1024;
 
 /// The largest packet that is ever written: an Ethernet frame, an RTX prefix, protection, and new header extensions.
-pub const MAX_PACKET: usize = 1_500 + 2 + MAX_OVERHEAD + 64;
+pub(crate) const MAX_PACKET: usize = 1_500 + 2 + MAX_OVERHEAD + 64;
 
 /// Bytes of one GSO send: the largest UDP payload over IPv4.
 const MAX_RUN_BYTES: usize = 65_507;
@@ -61,12 +61,12 @@ impl Egress {
     }
 
     /// Whether the driver must send before more packets are written.
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.end >= FLUSH_BYTES || self.sends.len() + 1 >= self.sends.capacity()
     }
 
     /// Whether several packets may leave in one send.
-    pub fn joins_packets(&self) -> bool {
+    pub(crate) fn joins_packets(&self) -> bool {
         self.max_segments > 1
     }
 
@@ -84,7 +84,7 @@ impl Egress {
     }
 
     /// Adds the first `len` bytes of the room as a packet for `path`.
-    pub fn commit(&mut self, path: Path, len: usize) {
+    pub(crate) fn commit(&mut self, path: Path, len: usize) {
         let start = self.end;
         self.end += len;
         if let Some(last) = self.sends.last_mut() {
@@ -125,7 +125,7 @@ impl Egress {
     }
 
     /// Limits the segments of one send to what the kernel takes.
-    pub fn limit_segments(&mut self, max_segments: usize) {
+    pub(crate) fn limit_segments(&mut self, max_segments: usize) {
         self.max_segments = max_segments.clamp(1, self.max_segments);
     }
 
@@ -135,7 +135,7 @@ impl Egress {
     }
 
     /// Number of packets that were lost here, because the batch was full or they were too large.
-    pub fn dropped(&self) -> u64 {
+    pub(crate) fn dropped(&self) -> u64 {
         self.dropped
     }
 
@@ -145,7 +145,7 @@ impl Egress {
     }
 
     /// Counts packets of the batch that could not be sent.
-    pub fn count_refused(&mut self, datagrams: u64) {
+    pub(crate) fn count_refused(&mut self, datagrams: u64) {
         self.refused += datagrams;
     }
 

@@ -32,7 +32,7 @@ use crate::pulse::Pulse;
 /// after each batch of packets. A thread that the machine does not run for some seconds may go on. After ten seconds, its
 /// participants have seen a frozen picture for so long that joining again is better for them. Seconds in which the whole
 /// process stood still are no ticks.
-pub const TICKS_WITHOUT_TURN: u32 = 10;
+pub(crate) const TICKS_WITHOUT_TURN: u32 = 10;
 
 /// Ticks without a turn after which new rooms go to other workers.
 const TICKS_SUSPECT: u32 = 2;
@@ -145,12 +145,12 @@ impl Media {
     }
 
     /// The addresses at which clients can reach the workers.
-    pub fn addresses(&self) -> impl Iterator<Item = &LocalEnd> {
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = &LocalEnd> {
         self.slots.iter().map(|slot| &slot.local)
     }
 
     /// The least busy worker, for a new room. `None` if all are lost.
-    pub fn place_room(&self) -> Option<WorkerId> {
+    pub(crate) fn place_room(&self) -> Option<WorkerId> {
         let least = self.least_busy(|_| true)?;
         if let Some(port) = &self.slots[least.0].port {
             port.load.place(1);
@@ -160,7 +160,7 @@ impl Media {
 
     /// The least busy of the workers for which `is_asked` is true; `None` if there is none. A worker that has just stopped
     /// turning counts as busier than all others; a lost one does not count.
-    pub fn least_busy(&self, is_asked: impl Fn(WorkerId) -> bool) -> Option<WorkerId> {
+    pub(crate) fn least_busy(&self, is_asked: impl Fn(WorkerId) -> bool) -> Option<WorkerId> {
         let weight = |index: usize| Some((self.slots[index].weight()?, index));
         (0..self.slots.len())
             .filter(|&index| is_asked(WorkerId(index)))
@@ -170,17 +170,17 @@ impl Media {
     }
 
     /// The addresses and fingerprints in answers for rooms on this worker.
-    pub fn local_end(&self, worker: WorkerId) -> &LocalEnd {
+    pub(crate) fn local_end(&self, worker: WorkerId) -> &LocalEnd {
         &self.slots[worker.0].local
     }
 
     /// The processor that a worker is pinned to, if any.
-    pub fn cpu(&self, worker: WorkerId) -> Option<usize> {
+    pub(crate) fn cpu(&self, worker: WorkerId) -> Option<usize> {
         self.slots[worker.0].cpu
     }
 
     /// Whether there is a worker that is not lost.
-    pub fn has_worker(&self) -> bool {
+    pub(crate) fn has_worker(&self) -> bool {
         self.slots.iter().any(|slot| slot.port.is_some())
     }
 
@@ -215,7 +215,7 @@ impl Media {
 
     /// Makes a worker fail.
     #[cfg(debug_assertions)]
-    pub fn fault(&mut self, worker: WorkerId, fault: Fault) {
+    pub(crate) fn fault(&mut self, worker: WorkerId, fault: Fault) {
         if worker.0 < self.slots.len() {
             self.post(worker.0, DriverCommand::Fault(fault));
         }
@@ -223,7 +223,7 @@ impl Media {
 
     /// Returns a worker that has been lost since the last call: its rooms and connections have ended. It has been replaced by
     /// now, if that was possible.
-    pub fn poll_lost(&mut self, now: Instant) -> Option<WorkerId> {
+    pub(crate) fn poll_lost(&mut self, now: Instant) -> Option<WorkerId> {
         for index in 0..self.slots.len() {
             let port = self.slots[index].port.as_ref();
             if port.is_some_and(|port| !port.load.is_running()) {
@@ -357,7 +357,7 @@ pub struct MediaWatch {
 
 impl MediaWatch {
     /// Whether each worker turns.
-    pub fn turning(&self, now: Instant) -> Vec<bool> {
+    pub(crate) fn turning(&self, now: Instant) -> Vec<bool> {
         let turns = |pulse: &Option<Pulse>| pulse.as_ref().is_some_and(|pulse| !pulse.stands_still(now));
         self.pulses.load().iter().map(turns).collect()
     }

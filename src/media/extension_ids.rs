@@ -8,7 +8,7 @@ use super::rtp::{Extension, Header, MAX_EXTENSION_ID};
 pub struct ExtensionIds([Option<Extension>; MAX_EXTENSION_ID as usize + 1]);
 
 impl ExtensionIds {
-    pub fn learn(&mut self, pairs: &[(u8, Extension)]) {
+    pub(crate) fn learn(&mut self, pairs: &[(u8, Extension)]) {
         for &(id, extension) in pairs {
             if let Some(meaning) = self.0.get_mut(usize::from(id)) {
                 meaning.get_or_insert(extension);
@@ -16,12 +16,12 @@ impl ExtensionIds {
         }
     }
 
-    pub fn meaning(&self, id: u8) -> Option<Extension> {
+    pub(crate) fn meaning(&self, id: u8) -> Option<Extension> {
         *self.0.get(usize::from(id))?
     }
 
     /// The ids that have a meaning.
-    pub fn known(&self) -> impl Iterator<Item = (u8, Extension)> {
+    pub(crate) fn known(&self) -> impl Iterator<Item = (u8, Extension)> {
         let all = (0..).zip(&self.0);
         all.filter_map(|(id, meaning)| Some((id, (*meaning)?)))
     }
@@ -57,12 +57,12 @@ impl ExtensionIds {
 /// The header extensions that the server itself reads of a packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Marks<'p> {
-    pub transport_sequence: Option<u16>,
+    pub(crate) transport_sequence: Option<u16>,
     /// Byte of RFC 6464.
-    pub audio_level: Option<u8>,
+    pub(crate) audio_level: Option<u8>,
     pub mid: Option<&'p [u8]>,
     pub rid: Option<&'p [u8]>,
-    pub repaired_rid: Option<&'p [u8]>,
+    pub(crate) repaired_rid: Option<&'p [u8]>,
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub struct KeyFrameRequests {
 
 impl KeyFrameRequests {
     /// Asks for a key frame, for somebody who needs one.
-    pub fn want(&mut self, now: Instant) {
+    pub(crate) fn want(&mut self, now: Instant) {
         let allowed = self.last_sent.map_or(now, |sent| now.max(sent + INTERVAL_MIN));
         self.due = Some(self.due.map_or(allowed, |due| due.min(allowed)));
         self.repeats_left = REPEATS_MAX;
@@ -40,7 +40,7 @@ impl KeyFrameRequests {
 
     /// Asks again, for somebody who has asked before and still waits. Where asking was given up it begins again,
     /// slowly.
-    pub fn still_wanted(&mut self, now: Instant) {
+    pub(crate) fn still_wanted(&mut self, now: Instant) {
         if self.due.is_none() {
             let patient = self.last_sent.map_or(now, |sent| now.max(sent + PATIENT_AFTER));
             self.due = Some(patient);
@@ -54,7 +54,7 @@ impl KeyFrameRequests {
     }
 
     /// When the next request must be sent, if any.
-    pub fn due(&self) -> Option<Instant> {
+    pub(crate) fn due(&self) -> Option<Instant> {
         self.due
     }
 

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayerState {
     /// Received bits per second, smoothed: the order of quality where nothing else shows it.
-    pub bitrate_bps: u64,
-    pub last_packet: Option<Instant>,
+    pub(crate) bitrate_bps: u64,
+    pub(crate) last_packet: Option<Instant>,
 }
 
 /// Some of a track's layers, as bits by their index.
@@ -31,7 +31,7 @@ impl FromIterator<bool> for LayerSet {
 }
 
 impl LayerState {
-    pub fn is_active(&self, now: Instant) -> bool {
+    pub(crate) fn is_active(&self, now: Instant) -> bool {
         self.last_packet
             .is_some_and(|last| now.saturating_duration_since(last) < INACTIVE_AFTER)
     }
@@ -39,7 +39,7 @@ impl LayerState {
 
 /// Time without a packet after which a layer counts as off. A sender's slowest screen share still sends more often, and a viewer
 /// waits for a picture no longer than this plus a key frame.
-pub const INACTIVE_AFTER: Duration = Duration::from_millis(800);
+pub(crate) const INACTIVE_AFTER: Duration = Duration::from_millis(800);
 
 /// The length of a window: several frames of a slow stream, so that one large frame does not make the rate jump; and short enough
 /// that a new layer is seen within a second.
@@ -50,7 +50,7 @@ const RATE_WINDOWS_KEPT: u32 = 4;
 
 /// Measures a stream's bit rate in windows.
 #[derive(Debug, Default)]
-pub struct RateMeter {
+pub(crate) struct RateMeter {
     window: Option<Window>,
     /// The average of the ended windows, each counting half as much as the next.
     smoothed_bps: Option<u64>,
@@ -83,7 +83,7 @@ impl Window {
 
 impl RateMeter {
     /// The meter of a stream that was measured elsewhere until `now`.
-    pub fn going_on(now: Instant, bps: u64) -> RateMeter {
+    pub(crate) fn going_on(now: Instant, bps: u64) -> RateMeter {
         RateMeter {
             window: Some(Window::starting(now)),
             smoothed_bps: Some(bps),
@@ -105,7 +105,7 @@ impl RateMeter {
         window.bytes += bytes as u64;
     }
 
-    pub fn bps(&self, now: Instant) -> u64 {
+    pub(crate) fn bps(&self, now: Instant) -> u64 {
         let Some(window) = self.window else {
             return 0;
         };
@@ -143,7 +143,7 @@ pub fn target(layers: &[LayerState], may_have: LayerSet, current: Option<usize>,
 /// The index of the layer to wait at when [`target`] finds none: the present one if the subscription may have it, otherwise the one
 /// that sent last, of those that it may have. If it may have none, the present one, or else the one that sent last. (A screen share
 /// of a still picture sends nothing for a long time.) `None` without layers.
-pub fn waiting_place(layers: &[LayerState], may_have: LayerSet, current: Option<usize>) -> Option<usize> {
+pub(crate) fn waiting_place(layers: &[LayerState], may_have: LayerSet, current: Option<usize>) -> Option<usize> {
     let last = |wanted: bool| {
         let sent = layers
             .iter()

@@ -86,8 +86,8 @@ pub struct TrackNotice {
 #[derive(Clone, Copy, Debug)]
 pub struct LayerNotice {
     pub source: SourceId,
-    pub bitrate_bps: u64,
-    pub last_packet: Option<Instant>,
+    pub(crate) bitrate_bps: u64,
+    pub(crate) last_packet: Option<Instant>,
     pub payload_type: Option<u8>,
     pub clock: Option<SenderClock>,
 }
@@ -138,12 +138,12 @@ impl LinkEnd {
     }
 
     /// Whether [`LinkEnd::send`] would fail now.
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.outgoing.is_full()
     }
 
     /// Copies a packet into the link. False if there is no room for it.
-    pub fn send_packet(&mut self, track: TrackId, arrival: Arrival, packet: &[u8]) -> bool {
+    pub(crate) fn send_packet(&mut self, track: TrackId, arrival: Arrival, packet: &[u8]) -> bool {
         if self.congested {
             let is_half_free = self.outgoing.slots() >= self.outgoing.buffer().capacity() / 2
                 && self.outgoing_bytes.slots() >= self.outgoing_bytes.buffer().capacity() / 2;
@@ -162,7 +162,7 @@ impl LinkEnd {
     }
 
     /// Whether the other end has been dropped, and everything that it sent has been taken.
-    pub fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         // Nothing comes once the other end is dropped, so the order of the two questions matters.
         self.incoming.is_abandoned() && self.incoming.is_empty()
     }

@@ -33,7 +33,7 @@ impl Load {
 
     /// The weight for placement: every subscription is a stream of packets to send, a connection costs its keep-alives,
     /// and a new room will have some of both.
-    pub fn weight(&self) -> u64 {
+    pub(crate) fn weight(&self) -> u64 {
         let count = |value: &AtomicU64| value.load(Ordering::Relaxed);
         10 * count(&self.subscriptions) + count(&self.peers) + 10 * count(&self.placed)
     }

@@ -10,7 +10,7 @@ const MAX_PADDING: usize = 24;
 
 /// Chooses padding so that the packets of one frame leave in one GSO send. The segments of a send must have one length, only
 /// the last may be shorter. Senders split a frame into packets whose lengths differ by a byte or so.
-pub fn level(arrivals: &mut [Arrival], layer: u8) {
+pub(crate) fn level(arrivals: &mut [Arrival], layer: u8) {
     let len = |arrival: &Arrival| arrival.end - arrival.start;
     let mut group: SmallVec<[usize; 64]> = SmallVec::new();
     let (mut least, mut most) = (usize::MAX, 0);

@@ -22,7 +22,7 @@ pub enum Entry {
 }
 
 impl Entry {
-    pub fn is_open(self) -> bool {
+    pub(crate) fn is_open(self) -> bool {
         matches!(self, Entry::Anybody(_))
     }
 }

@@ -12,13 +12,13 @@ const PERIOD: Duration = Duration::from_secs(60);
 
 /// The latest replacements of one worker.
 #[derive(Debug, Default)]
-pub struct Replacements {
+pub(crate) struct Replacements {
     times: VecDeque<Instant>,
 }
 
 impl Replacements {
     /// Whether the worker may be replaced now. If so, this counts as a replacement.
-    pub fn may(&mut self, now: Instant) -> bool {
+    pub(crate) fn may(&mut self, now: Instant) -> bool {
         let is_over = |time: &Instant| now.saturating_duration_since(*time) >= PERIOD;
         while self.times.front().is_some_and(is_over) {
             self.times.pop_front();

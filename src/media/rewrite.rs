@@ -49,17 +49,17 @@ struct Epoch {
 
 /// Numbers of one packet in the copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rewritten {
+pub(crate) struct Rewritten {
     /// Extended sequence number: the low 16 bits go into the header, all of it into SRTP's index.
     pub sequence: u64,
     pub timestamp: u32,
     pub picture_id: u16,
-    pub tl0_pic_idx: u8,
+    pub(crate) tl0_pic_idx: u8,
 }
 
 /// A packet of the copy traced back to its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Origin {
+pub(crate) struct Origin {
     pub source: SourceId,
     /// Extended sequence number that the source gave it.
     pub sequence: u64,
@@ -78,7 +78,7 @@ pub struct Incoming<'a> {
 }
 
 #[derive(Debug)]
-pub struct Rewriter {
+pub(crate) struct Rewriter {
     clock_rate: u32,
     /// Source now forwarded; the last epoch belongs to it.
     source: Option<SourceId>,
@@ -120,7 +120,7 @@ impl Rewriter {
     /// Whether `sequence` of `source` goes on where the copy is. If a source went on without this copy for long (the copy had
     /// no path, or no codec for it), it is to be taken up anew: the subscriber could not follow over a step of more than half
     /// the sequence numbers.
-    pub fn follows(&mut self, source: SourceId, sequence: u64) -> bool {
+    pub(crate) fn follows(&mut self, source: SourceId, sequence: u64) -> bool {
         if self.source != Some(source) {
             return false;
         }
@@ -136,7 +136,7 @@ impl Rewriter {
 
     /// Whether `sequence` of `source` may be a packet that is missing: its place is among others that were sent or left out,
     /// even if the copy has left this source.
-    pub fn may_miss(&self, source: SourceId, sequence: u64) -> bool {
+    pub(crate) fn may_miss(&self, source: SourceId, sequence: u64) -> bool {
         self.find(source, sequence)
             .is_some_and(|(_, place)| place <= self.newest)
     }
@@ -147,12 +147,12 @@ impl Rewriter {
     }
 
     /// Number that is added to the present source's timestamps.
-    pub fn timestamp_offset(&self) -> Option<u32> {
+    pub(crate) fn timestamp_offset(&self) -> Option<u32> {
         self.epochs.last().map(|epoch| epoch.timestamp_offset)
     }
 
     /// The newest number of the copy.
-    pub fn highest_sequence(&self) -> u64 {
+    pub(crate) fn highest_sequence(&self) -> u64 {
         self.newest
             .wrapping_sub(ONE_TURN)
             .wrapping_sub(self.left_out.all().packets)
@@ -180,7 +180,7 @@ impl Rewriter {
     /// Leaves a packet out. If it is the newest, the next packet gets its number, and a VP8 picture of which nothing was sent
     /// leaves its number to the next picture. If newer packets have their numbers already, no other packet can get this number.
     /// It is returned, so that the packet is sent under it without a payload, and the subscriber does not wait for it.
-    pub fn leave_out(&mut self, packet: &Incoming<'_>) -> Option<Rewritten> {
+    pub(crate) fn leave_out(&mut self, packet: &Incoming<'_>) -> Option<Rewritten> {
         let (epoch, place) = self.find(packet.source, packet.sequence)?;
         let rewritten = self.numbers(epoch, place, packet.timestamp, packet.vp8)?;
         if place <= self.newest {
@@ -273,7 +273,7 @@ impl Rewriter {
     }
 
     /// The same numbers that [`Rewriter::forward`] gave the packet the first time.
-    pub fn again(&self, origin: &Origin, timestamp: u32, vp8: Option<&vp8::Descriptor>) -> Option<Rewritten> {
+    pub(crate) fn again(&self, origin: &Origin, timestamp: u32, vp8: Option<&vp8::Descriptor>) -> Option<Rewritten> {
         self.numbers(origin.epoch, origin.place, timestamp, vp8)
     }
 }
@@ -309,7 +309,7 @@ fn pictures(vp8: Option<&vp8::Descriptor>) -> (u16, u8) {
 }
 
 /// RTP timestamp units in a length of time.
-pub fn ticks(elapsed: Duration, clock_rate: u32) -> u32 {
+pub(crate) fn ticks(elapsed: Duration, clock_rate: u32) -> u32 {
     (elapsed.as_micros() as u64)
         .wrapping_mul(u64::from(clock_rate))
         .wrapping_div(1_000_000) as u32

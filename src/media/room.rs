@@ -11,7 +11,7 @@ use crate::ids::{Feed, ParticipantId, PeerId};
 
 /// The tracks and subscriptions of one room.
 #[derive(Default)]
-pub struct Room {
+pub(crate) struct Room {
     /// Number of connections that the room has on this worker.
     pub peers: usize,
     /// Tracks by name, each with the connection that publishes it. If several have one name, that of the newest connection is
@@ -33,7 +33,7 @@ impl Room {
     }
 
     /// Whether the room has no connections and no tracks here, and nobody asks for it.
-    pub fn is_unused(&self) -> bool {
+    pub(crate) fn is_unused(&self) -> bool {
         self.peers == 0 && self.tracks.is_empty() && self.mirrors.is_empty()
     }
 
@@ -43,7 +43,7 @@ impl Room {
         keys.insert(at, (publisher, key));
     }
 
-    pub fn remove_track(&mut self, name: TrackRef, key: TrackKey) {
+    pub(crate) fn remove_track(&mut self, name: TrackRef, key: TrackKey) {
         if let Some(keys) = self.tracks.get_mut(&name) {
             keys.retain(|(_, other)| *other != key);
             if keys.is_empty() {
@@ -62,7 +62,7 @@ impl Room {
         self.tracks.values().flatten().map(|(_, key)| *key)
     }
 
-    pub fn tracks_of(&self, participant: ParticipantId) -> impl Iterator<Item = TrackKey> {
+    pub(crate) fn tracks_of(&self, participant: ParticipantId) -> impl Iterator<Item = TrackKey> {
         let first = TrackRef {
             participant,
             name: TrackName {
@@ -77,11 +77,11 @@ impl Room {
             .map(|(_, key)| *key)
     }
 
-    pub fn want(&mut self, name: TrackRef, key: SubscriptionKey) {
+    pub(crate) fn want(&mut self, name: TrackRef, key: SubscriptionKey) {
         self.wanted.entry(name).or_default().push(key);
     }
 
-    pub fn want_no_more(&mut self, name: TrackRef, key: SubscriptionKey) {
+    pub(crate) fn want_no_more(&mut self, name: TrackRef, key: SubscriptionKey) {
         if let Some(keys) = self.wanted.get_mut(&name) {
             keys.retain(|other| *other != key);
             if keys.is_empty() {
@@ -91,12 +91,12 @@ impl Room {
     }
 
     /// The subscriptions that are for this track.
-    pub fn wanting(&self, name: TrackRef) -> &[SubscriptionKey] {
+    pub(crate) fn wanting(&self, name: TrackRef) -> &[SubscriptionKey] {
         self.wanted.get(&name).map_or(&[], Vec::as_slice)
     }
 
     /// Number of subscriptions that are for some track.
-    pub fn wanted_count(&self) -> usize {
+    pub(crate) fn wanted_count(&self) -> usize {
         self.wanted.values().map(Vec::len).sum()
     }
 }

@@ -2,7 +2,7 @@
 //! packets into compounds.
 
 /// Bytes of the longest written packet. A compound has room for one of these after an empty report, though not for several.
-pub const MAX_PACKET_BYTES: usize = 1_100;
+pub(crate) const MAX_PACKET_BYTES: usize = 1_100;
 
 /// Blocks in one report: their count has five bits (RFC 3550 §6.4.1).
 const MAX_BLOCKS: usize = 31;
@@ -47,14 +47,14 @@ pub struct Blocks<'a>(&'a [u8]);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Block {
     pub ssrc: u32,
-    pub fraction_lost: u8,
+    pub(crate) fraction_lost: u8,
     /// Packets lost so far: signed, 24 bits on the wire.
-    pub cumulative_lost: i32,
-    pub extended_highest_sequence: u32,
+    pub(crate) cumulative_lost: i32,
+    pub(crate) extended_highest_sequence: u32,
     pub jitter: u32,
-    pub last_sender_report: u32,
+    pub(crate) last_sender_report: u32,
     /// The delay in 1/65,536 s.
-    pub delay_since_last: u32,
+    pub(crate) delay_since_last: u32,
 }
 
 impl<'a> Blocks<'a> {

@@ -52,7 +52,7 @@ impl Extension {
         Extension::TransmissionOffset,
     ];
 
-    pub fn from_uri(uri: &str) -> Option<Extension> {
+    pub(crate) fn from_uri(uri: &str) -> Option<Extension> {
         Self::ALL.into_iter().find(|extension| extension.uri() == uri)
     }
 
@@ -76,7 +76,7 @@ impl Extension {
 
     /// Whether a publisher's value is still true at a subscriber. The other extensions describe the publisher's own
     /// connection (its mid and rid, its send times) and end at the server.
-    pub fn is_end_to_end(self) -> bool {
+    pub(crate) fn is_end_to_end(self) -> bool {
         match self {
             Extension::AudioLevel
             | Extension::VideoOrientation
@@ -99,7 +99,7 @@ impl Extension {
 pub const MAX_EXTENSION_ID: u8 = 31;
 
 /// Bytes of a header without CSRCs and extensions.
-pub const FIXED_HEADER_LEN: usize = 12;
+pub(crate) const FIXED_HEADER_LEN: usize = 12;
 
 const VERSION_2: u8 = 0x80;
 const PADDING_BIT: u8 = 0x20;
@@ -122,7 +122,7 @@ pub struct Header {
     pub sequence: u16,
     pub timestamp: u32,
     pub ssrc: u32,
-    pub csrc_count: u8,
+    pub(crate) csrc_count: u8,
     /// Profile word (0xBEDE or 0x100X; blocks with others are ignored), then start and length of the block's bytes
     /// without its four-byte head.
     pub extensions: Option<(u16, u16, u16)>,

@@ -65,20 +65,20 @@ impl Loudness {
 
 /// The last report about one connection: whether its participant speaks.
 #[derive(Debug, Default)]
-pub struct SpeechReports {
+pub(crate) struct SpeechReports {
     /// The time when speech was last heard; `None` while no speech is reported.
     heard: Option<Instant>,
 }
 
 /// A change to report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Speech {
+pub(crate) enum Speech {
     Began,
     Ended,
 }
 
 impl SpeechReports {
-    pub fn is_speaking(&self) -> bool {
+    pub(crate) fn is_speaking(&self) -> bool {
         self.heard.is_some()
     }
 
@@ -137,12 +137,12 @@ impl AudioLevel {
         (self.faded(now) + 0.5) as u8
     }
 
-    pub fn is_speaking(&self, now: Instant) -> bool {
+    pub(crate) fn is_speaking(&self, now: Instant) -> bool {
         self.faded(now) >= self.threshold()
     }
 
     /// Whether a level has ever been received.
-    pub fn is_known(&self) -> bool {
+    pub(crate) fn is_known(&self) -> bool {
         self.last.is_some()
     }
 

@@ -23,8 +23,8 @@ pub struct Stats {
     /// Bytes of packets kept for subscribers who may miss them.
     pub cache_bytes: u64,
     /// Datagrams of any kind that came in.
-    pub received_datagrams: u64,
-    pub received_bytes: u64,
+    pub(crate) received_datagrams: u64,
+    pub(crate) received_bytes: u64,
     /// RTP packets that were authentic and new.
     pub received_packets: u64,
     /// Copies sent to subscribers.
@@ -38,7 +38,7 @@ pub struct Stats {
     /// Datagrams that had no room among those to be sent.
     pub unsent_datagrams: u64,
     /// Datagrams that the kernel did not take, or for whose address there is no socket.
-    pub refused_datagrams: u64,
+    pub(crate) refused_datagrams: u64,
     /// Copies sent again after a NACK.
     pub resent_packets: u64,
     /// Datagrams that were dropped: from an unknown address, unreadable, or of no class.
@@ -50,7 +50,7 @@ pub struct Stats {
     pub nacks_sent: u64,
     pub nacks_received: u64,
     pub key_frame_requests_sent: u64,
-    pub key_frame_requests_received: u64,
+    pub(crate) key_frame_requests_received: u64,
     /// Times that a subscriber was found to decode no published format.
     pub undecodable: u64,
     /// Seconds of sound of all participants, by [`Loudness`]: each second counts one for every participant that sends sound.
@@ -113,7 +113,7 @@ impl Stats {
 }
 
 /// The Prometheus metrics of one worker. Each is looked up by its name once.
-pub struct Meters {
+pub(crate) struct Meters {
     gauges: Vec<Gauge>,
     counters: Vec<Counter>,
     loudness: [Counter; Loudness::ALL.len()],
@@ -138,7 +138,7 @@ impl Meters {
         }
     }
 
-    pub fn show(&mut self, stats: &Stats) {
+    pub(crate) fn show(&mut self, stats: &Stats) {
         for (gauge, (_, value)) in self.gauges.iter().zip(stats.gauges()) {
             gauge.set(value as f64);
         }

@@ -27,9 +27,9 @@ const RESEND_WINDOW: Duration = Duration::from_millis(200);
 
 /// Quality of the copy at the subscriber, by its last report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Quality {
-    pub fraction_lost: u8,
-    pub round_trip: Option<Duration>,
+pub(crate) struct Quality {
+    pub(crate) fraction_lost: u8,
+    pub(crate) round_trip: Option<Duration>,
 }
 
 pub struct Subscription {
@@ -40,14 +40,14 @@ pub struct Subscription {
     /// Track that is to be copied: that of its section, or that with which its slot was filled last. `None` for an empty slot.
     source: Option<TrackRef>,
     pub ssrc: u32,
-    pub rtx_ssrc: u32,
+    pub(crate) rtx_ssrc: u32,
     pub track: Option<TrackKey>,
     /// Layer to change to at its next key frame; the present layer if there is nothing to change.
     pub target: Option<u8>,
     /// Layers that it may have, as [`Subscription::allot`] settles them.
-    pub may_have: LayerSet,
-    pub quality: Quality,
-    pub next_report: Instant,
+    pub(crate) may_have: LayerSet,
+    pub(crate) quality: Quality,
+    pub(crate) next_report: Instant,
     codecs: SmallVec<[NegotiatedCodec; 8]>,
     extensions: SmallVec<[(u8, Extension); 8]>,
     mid: SmallVec<[u8; 16]>,
@@ -112,7 +112,7 @@ impl Subscription {
     }
 
     /// Takes over what an offer on the live connection changed. Follow with [`Subscription::attach`].
-    pub fn renegotiate(&mut self, section: &MediaSection) {
+    pub(crate) fn renegotiate(&mut self, section: &MediaSection) {
         self.down = section.down;
         match section.down {
             Some(Down::Track(track)) => self.source = Some(track),
@@ -149,7 +149,7 @@ impl Subscription {
     }
 
     /// Copies `track` from now on. The stream that the subscriber sees goes on.
-    pub fn attach(&mut self, key: TrackKey, track: &Track) {
+    pub(crate) fn attach(&mut self, key: TrackKey, track: &Track) {
         self.track = Some(key);
         self.target = None;
         self.resend_floor = self.rewriter.highest_sequence();
@@ -180,17 +180,17 @@ impl Subscription {
     }
 
     /// Settles which layers it may have: all that its client decodes, and those whose format is not known yet.
-    pub fn allot(&mut self, track: &Track) {
+    pub(crate) fn allot(&mut self, track: &Track) {
         self.may_have = track.layers.iter().map(|layer| self.may_carry(track, layer)).collect();
     }
 
-    pub fn detach(&mut self) {
+    pub(crate) fn detach(&mut self) {
         self.track = None;
         self.target = None;
     }
 
     /// Begins the copy anew: the subscriber has missed too much to ask for it again, and gets the next key frame first.
-    pub fn begin_anew(&mut self) {
+    pub(crate) fn begin_anew(&mut self) {
         self.rewriter.pause();
         // It may have missed the parameter sets that were sent last.
         self.sets = None;
@@ -205,14 +205,14 @@ impl Subscription {
 
     /// Whether a key frame would help: the target layer's stream is not yet the one being forwarded, and nothing says that
     /// the subscriber cannot decode it.
-    pub fn waits_for_key_frame(&self, track: &Track) -> bool {
+    pub(crate) fn waits_for_key_frame(&self, track: &Track) -> bool {
         let target = self.target.and_then(|target| track.layers.get(usize::from(target)));
         target.is_some_and(|layer| self.rewriter.source() != Some(layer.source) && self.may_carry(track, layer))
     }
 
     /// False if the subscriber gets nothing from the format of the layer's newest packet: each key frame in it would cost
     /// everybody else and show nothing.
-    pub fn may_carry(&self, track: &Track, layer: &Layer) -> bool {
+    pub(crate) fn may_carry(&self, track: &Track, layer: &Layer) -> bool {
         track.format(layer).is_none_or(|published| self.carries(published))
     }
 
@@ -225,7 +225,7 @@ impl Subscription {
     }
 
     /// The layer of `track` that is now forwarded.
-    pub fn current_layer(&self, track: &Track) -> Option<u8> {
+    pub(crate) fn current_layer(&self, track: &Track) -> Option<u8> {
         let source = self.rewriter.source()?;
         track
             .layers
@@ -374,7 +374,7 @@ impl Subscription {
     }
 
     /// Sends a packet of the copy once more, if it is still kept.
-    pub fn resend(&mut self, now: Instant, sequence: u16, track: &Track, sink: &mut Sink<'_>) -> Option<()> {
+    pub(crate) fn resend(&mut self, now: Instant, sequence: u16, track: &Track, sink: &mut Sink<'_>) -> Option<()> {
         if now.saturating_duration_since(self.resends_since) >= RESEND_WINDOW {
             (self.resends, self.resends_since) = (0, now);
         }
@@ -424,7 +424,7 @@ impl Subscription {
     /// The publisher's clock at `now`, on this copy's RTP time line: audio and video of one publisher share that clock,
     /// so they stay in sync (RFC 3550 §6.4.1). `None` until the publisher has sent a report and a packet was copied, and
     /// while its packets contradict that report.
-    pub fn sender_info(&self, now: Instant, track: &Track) -> Option<SenderInfo> {
+    pub(crate) fn sender_info(&self, now: Instant, track: &Track) -> Option<SenderInfo> {
         let layer = &track.layers[usize::from(self.current_layer(track)?)];
         let (clock, newest) = (layer.clock?, layer.newest?);
         let clock_rate = track.clock_rate();
@@ -440,7 +440,7 @@ impl Subscription {
     }
 
     /// Takes note of the subscriber's report on this copy.
-    pub fn reported(&mut self, now: Instant, block: &Block, track: Option<&Track>) {
+    pub(crate) fn reported(&mut self, now: Instant, block: &Block, track: Option<&Track>) {
         let clock = track.and_then(|track| {
             self.current_layer(track)
                 .and_then(|layer| track.layers[usize::from(layer)].clock)

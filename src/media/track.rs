@@ -23,7 +23,7 @@ use crate::ids::{PeerId, RoomId, TrackId};
 use crate::media::packet::Arrival;
 
 /// Simulcast layers of one track at most. Every sender knows three.
-pub const MAX_LAYERS: usize = 4;
+pub(crate) const MAX_LAYERS: usize = 4;
 
 /// Video packets kept for NACKs at most: those of a second at 4 Mb/s and more.
 const VIDEO_CACHE: usize = 512;
@@ -47,8 +47,8 @@ pub struct Layer {
     pub cache: PacketCache,
     pub pictures: Pictures,
     pub requests: KeyFrameRequests,
-    pub rate: RateMeter,
-    pub last_packet: Option<Instant>,
+    pub(crate) rate: RateMeter,
+    pub(crate) last_packet: Option<Instant>,
     pub newest: Option<Newest>,
     /// Payload type of the newest packet: a late packet does not show what is sent now.
     pub payload_type: Option<u8>,
@@ -166,9 +166,9 @@ pub struct Track {
     pub subscribers: Vec<SubscriptionKey>,
     pub mirrors: SmallVec<[Mirror; 1]>,
     /// Loudness of the track, if it is sound.
-    pub audio_level: AudioLevel,
+    pub(crate) audio_level: AudioLevel,
     /// Packets that arrived in this batch; empty between batches.
-    pub arrivals: Vec<Arrival>,
+    pub(crate) arrivals: Vec<Arrival>,
     pub started: bool,
 }
 
@@ -187,7 +187,7 @@ impl Track {
     }
 
     /// A track that is announced over a link.
-    pub fn mirrored(now: Instant, link: LinkId, notice: &TrackNotice) -> Track {
+    pub(crate) fn mirrored(now: Instant, link: LinkId, notice: &TrackNotice) -> Track {
         let origin = Origin::Link(link);
         let mut track = Track::empty(notice.id, origin, notice.room, notice.name, notice.publisher);
         track.update(now, notice);
@@ -215,7 +215,7 @@ impl Track {
     }
 
     /// The notice that announces the track over a link.
-    pub fn notice(&self, now: Instant, suspended: bool) -> TrackNotice {
+    pub(crate) fn notice(&self, now: Instant, suspended: bool) -> TrackNotice {
         let layers = self.layers.iter().map(|layer| LayerNotice {
             source: layer.source,
             bitrate_bps: layer.rate.bps(now),
@@ -251,14 +251,14 @@ impl Track {
     }
 
     /// Takes over what an offer on the live connection changed. Layers and their streams stay.
-    pub fn renegotiate(&mut self, section: &MediaSection) {
+    pub(crate) fn renegotiate(&mut self, section: &MediaSection) {
         self.codecs = section.codecs.clone();
         self.extensions = ExtensionIds::default();
         self.extensions.learn(&section.extensions);
     }
 
     /// Whether this section publishes the track. A mid that is used again for another kind is another section.
-    pub fn is_of(&self, section: &MediaSection) -> bool {
+    pub(crate) fn is_of(&self, section: &MediaSection) -> bool {
         self.mid == section.mid && self.kind == section.kind
     }
 
@@ -267,7 +267,7 @@ impl Track {
     }
 
     /// The codec whose retransmissions come under this payload type.
-    pub fn codec_repaired_by(&self, payload_type: u8) -> Option<&NegotiatedCodec> {
+    pub(crate) fn codec_repaired_by(&self, payload_type: u8) -> Option<&NegotiatedCodec> {
         self.codecs
             .iter()
             .find(|codec| codec.rtx_payload_type == Some(payload_type))
@@ -286,12 +286,12 @@ impl Track {
     }
 
     /// Whether packets of a layer are missing that the publisher can be asked for.
-    pub fn misses_packets(&self, layer: &Layer) -> bool {
+    pub(crate) fn misses_packets(&self, layer: &Layer) -> bool {
         layer.loss.has_gaps() && self.feedback(layer).nack
     }
 
     /// The layers that are sent now: none while the publisher is muted.
-    pub fn living(&self, now: Instant) -> impl Iterator<Item = &Layer> {
+    pub(crate) fn living(&self, now: Instant) -> impl Iterator<Item = &Layer> {
         let sends = move |last| now.saturating_duration_since(last) < SENDS_AGAIN_WITHIN;
         self.layers
             .iter()
@@ -303,7 +303,7 @@ impl Track {
     }
 
     /// Time at which the publisher is to be asked for packets or a key frame, if any are missing or wanted.
-    pub fn next_repair(&self) -> Option<Instant> {
+    pub(crate) fn next_repair(&self) -> Option<Instant> {
         let asks = self.layers.iter().flat_map(|layer| {
             let packets = layer.loss.next_nack().filter(|_| self.misses_packets(layer));
             let key_frame = layer.requests.due().filter(|_| self.kind == Kind::Video);
@@ -313,7 +313,7 @@ impl Track {
     }
 
     /// Whether packets come, so that the layers may have to be chosen anew.
-    pub fn is_active(&self, now: Instant) -> bool {
+    pub(crate) fn is_active(&self, now: Instant) -> bool {
         let is_active = |last| now.saturating_duration_since(last) < INACTIVE_AFTER;
         self.layers.iter().any(|layer| layer.last_packet.is_some_and(is_active))
     }
@@ -328,7 +328,7 @@ impl Track {
     }
 
     /// The states of the layers, as the choice of a layer needs them.
-    pub fn layer_states(&self, now: Instant) -> SmallVec<[LayerState; MAX_LAYERS]> {
+    pub(crate) fn layer_states(&self, now: Instant) -> SmallVec<[LayerState; MAX_LAYERS]> {
         self.layers
             .iter()
             .map(|layer| LayerState {
@@ -400,7 +400,7 @@ impl Track {
     }
 
     /// As [`Track::receive`], for a packet that the other end of the link has noted.
-    pub fn receive_mirrored(
+    pub(crate) fn receive_mirrored(
         &mut self,
         now: Instant,
         arrival: Arrival,
@@ -458,7 +458,7 @@ impl Track {
     }
 
     /// Chooses the padding of this batch's packets. Call once, before they are forwarded.
-    pub fn pad(&mut self) {
+    pub(crate) fn pad(&mut self) {
         if self.kind == Kind::Video {
             for layer in 0..self.layers.len() {
                 padding::level(&mut self.arrivals, layer as u8);

@@ -36,13 +36,13 @@ pub enum Change {
 
 impl DecodingReports {
     /// The last report, if it still holds.
-    pub fn standing(&self) -> Option<Undecodable> {
+    pub(crate) fn standing(&self) -> Option<Undecodable> {
         self.undecodable
     }
 
     /// Whether there may be something to report soon, even if nothing happens: the last report may no longer hold, and a new
     /// one may have to wait.
-    pub fn are_followed(&self) -> bool {
+    pub(crate) fn are_followed(&self) -> bool {
         self.seen || self.undecodable.is_some()
     }
 

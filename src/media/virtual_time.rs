@@ -5,7 +5,7 @@
     clippy::disallowed_methods,
     reason = "no other way to make an Instant; tests only add to it"
 )]
-pub fn epoch() -> std::time::Instant {
+pub(crate) fn epoch() -> std::time::Instant {
     static EPOCH: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
     *EPOCH.get_or_init(std::time::Instant::now)
 }

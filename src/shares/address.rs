@@ -18,7 +18,7 @@ impl ClientAddress {
     pub const THIS_MACHINE: ClientAddress = ClientAddress(IpAddr::V4(Ipv4Addr::LOCALHOST));
 
     /// The form for records: the displayed address, or an empty text for this machine.
-    pub fn to_record(self) -> String {
+    pub(crate) fn to_record(self) -> String {
         if self.is_this_machine() {
             return String::new();
         }
@@ -26,7 +26,7 @@ impl ClientAddress {
     }
 
     /// Reads what [`ClientAddress::to_record`] has made. Any other text is [`ClientAddress::UNKNOWN`].
-    pub fn from_record(text: &str) -> ClientAddress {
+    pub(crate) fn from_record(text: &str) -> ClientAddress {
         if text.is_empty() {
             return ClientAddress::THIS_MACHINE;
         }

@@ -15,7 +15,8 @@ mod rates;
 mod token_bucket;
 
 pub use address::ClientAddress;
-pub use pace::Pace;
-pub use pot::{Denied, Place, Places, Pot, Share};
-pub use rates::Rates;
-pub use token_bucket::TokenBucket;
+pub(crate) use pace::Pace;
+pub(crate) use pot::{Denied, Places, Pot};
+pub use pot::{Place, Share};
+pub(crate) use rates::Rates;
+pub(crate) use token_bucket::TokenBucket;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// A transfer that has to keep up a least speed, with some patience for pauses. Bytes that have moved buy
 /// time.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub(crate) struct Pace {
     bytes_per_s: f64,
     patience: Duration,
     /// The moment from which the transfer is too slow, if nothing moves before.
@@ -23,17 +23,17 @@ impl Pace {
     }
 
     /// Records that `bytes` bytes have moved.
-    pub fn moved(&mut self, bytes: u64, now: Instant) {
+    pub(crate) fn moved(&mut self, bytes: u64, now: Instant) {
         let bought = Duration::from_secs_f64((bytes as f64 / self.bytes_per_s).min(self.patience.as_secs_f64()));
         self.until = (self.until + bought).min(now + self.patience);
     }
 
     /// Restarts the patience: the pause so far was not the other side's fault.
-    pub fn excuse(&mut self, now: Instant) {
+    pub(crate) fn excuse(&mut self, now: Instant) {
         self.until = now + self.patience;
     }
 
-    pub fn is_too_slow(&self, now: Instant) -> bool {
+    pub(crate) fn is_too_slow(&self, now: Instant) -> bool {
         now >= self.until
     }
 }

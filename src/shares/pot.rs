@@ -31,7 +31,7 @@ pub enum Denied {
 
 /// An amount of something, and what each address holds of it.
 #[derive(Debug)]
-pub struct Pot {
+pub(crate) struct Pot {
     total: u64,
     share: Share,
     taken: u64,
@@ -49,16 +49,17 @@ impl Pot {
         }
     }
 
+    #[cfg(test)]
     pub fn taken(&self) -> u64 {
         self.taken
     }
 
-    pub fn free(&self) -> u64 {
+    pub(crate) fn free(&self) -> u64 {
         self.total.saturating_sub(self.taken)
     }
 
     /// Whether `amount` could be taken now.
-    pub fn allows(&self, client: ClientAddress, amount: u64) -> Result<(), Denied> {
+    pub(crate) fn allows(&self, client: ClientAddress, amount: u64) -> Result<(), Denied> {
         let held = self.held(client).saturating_add(amount);
         let left = self.free().saturating_sub(amount);
         if !client.is_this_machine() && held > self.share.at_least.max(self.allowed(left)) {
@@ -90,7 +91,7 @@ impl Pot {
         }
     }
 
-    pub fn give_back(&mut self, client: ClientAddress, amount: u64) {
+    pub(crate) fn give_back(&mut self, client: ClientAddress, amount: u64) {
         self.taken = self.taken.saturating_sub(amount);
         if let Some(held) = self.held.get_mut(&client) {
             *held = held.saturating_sub(amount);
@@ -112,7 +113,7 @@ impl Pot {
 
 /// A pot from which several tasks take. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Places(Arc<Mutex<Pot>>);
+pub(crate) struct Places(Arc<Mutex<Pot>>);
 
 impl Places {
     pub fn new(pot: Pot) -> Self {
@@ -129,7 +130,7 @@ impl Places {
         })
     }
 
-    pub fn free(&self) -> u64 {
+    pub(crate) fn free(&self) -> u64 {
         self.with(|pot| pot.free())
     }
 
@@ -152,12 +153,12 @@ impl Place {
         self.client
     }
 
-    pub fn amount(&self) -> u64 {
+    pub(crate) fn amount(&self) -> u64 {
         self.amount
     }
 
     /// Takes `more` in addition.
-    pub fn grow(&mut self, more: u64) -> Result<(), Denied> {
+    pub(crate) fn grow(&mut self, more: u64) -> Result<(), Denied> {
         self.places.with(|pot| pot.take(self.client, more))?;
         self.amount += more;
         Ok(())

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::TokenBucket;
 
 /// A stock of tokens for each key, usually a client address. Bounded: see [`Rates::new`].
-pub struct Rates<K> {
+pub(crate) struct Rates<K> {
     burst: u32,
     per_second: f64,
     keys_max: usize,
@@ -40,7 +40,7 @@ impl<K: Copy + Eq + Hash> Rates<K> {
     }
 
     /// Takes the price in any case, which may leave a debt. Returns the time until the debt is paid.
-    pub fn charge(&mut self, key: K, price: u32, now: Instant) -> Duration {
+    pub(crate) fn charge(&mut self, key: K, price: u32, now: Instant) -> Duration {
         self.stock(key, now).charge(price, now)
     }
 

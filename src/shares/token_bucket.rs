@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// One stock of tokens.
-pub struct TokenBucket {
+pub(crate) struct TokenBucket {
     tokens: f64,
     capacity: f64,
     per_second: f64,
@@ -41,7 +41,7 @@ impl TokenBucket {
     }
 
     /// Takes the price, which may leave a debt. Returns the time until the debt is paid.
-    pub fn charge(&mut self, price: u32, now: Instant) -> Duration {
+    pub(crate) fn charge(&mut self, price: u32, now: Instant) -> Duration {
         self.fill(now);
         self.tokens -= f64::from(price);
         self.wait(0)
@@ -60,13 +60,13 @@ impl TokenBucket {
     }
 
     /// Whether the stock is as full as a new one.
-    pub fn is_full(&self, now: Instant) -> bool {
+    pub(crate) fn is_full(&self, now: Instant) -> bool {
         let passed = now.saturating_duration_since(self.filled_at).as_secs_f64();
         self.tokens + passed * self.per_second >= self.capacity
     }
 
     /// The time when somebody last took tokens, or tried to.
-    pub fn used_at(&self) -> Instant {
+    pub(crate) fn used_at(&self) -> Instant {
         self.filled_at
     }
 }

@@ -42,7 +42,7 @@ pub struct Client<A> {
     /// Kind of the rooms that the client enters.
     pub rooms: RoomKind,
     pub session: Session,
-    pub admission: A,
+    pub(crate) admission: A,
     pub config: Arc<Config>,
     pub clock: WallClock,
     /// Keys by which tokens are checked.
@@ -58,7 +58,7 @@ impl<A> Client<A> {
     }
 
     /// Answers nothing. A refusal, for which the family has no message, is only logged.
-    pub fn silent(&self, outcome: Result<(), Refusal>) -> Reaction {
+    pub(crate) fn silent(&self, outcome: Result<(), Refusal>) -> Reaction {
         match outcome {
             Ok(()) => Reaction::none(),
             Err(refusal) => self.ignore(&refusal.to_string()),
@@ -66,14 +66,14 @@ impl<A> Client<A> {
     }
 
     /// Answers nothing to a message that is not acted on. The message is only logged.
-    pub fn ignore(&self, what: &str) -> Reaction {
+    pub(crate) fn ignore(&self, what: &str) -> Reaction {
         debug!(session = %self.session.id(), what, "ignored");
         Reaction::none()
     }
 }
 
 /// Whether somebody may enter a room. A room of two is for people who know its name.
-pub async fn admit<A: Admission>(
+pub(crate) async fn admit<A: Admission>(
     client: &Client<A>,
     user: &UserId,
     room: &RoomName,
@@ -87,7 +87,7 @@ pub async fn admit<A: Admission>(
 
 /// How an admitted user is shown: by the name in the user table. Where the table has none, by the name that the client
 /// gives itself, if it does, or else by the id.
-pub fn shown(person: Person, own_name: Option<String>) -> Person {
+pub(crate) fn shown(person: Person, own_name: Option<String>) -> Person {
     let id = person.user.as_str();
     if !person.name.is_empty() && person.name != id {
         return person;

@@ -8,7 +8,7 @@ use super::reaction::{Frame, Heartbeat, Reaction};
 use crate::domain::Event;
 
 /// One client's conversation in one family. It keeps what the client has said and later messages depend on.
-pub trait Dialogue<A>: Send {
+pub(crate) trait Dialogue<A>: Send {
     /// The family's name in the metrics.
     fn family(&self) -> &'static str;
 

@@ -15,7 +15,7 @@ use crate::domain::Event;
 const UNRECOGNIZED: &str = "unrecognizedMessage";
 
 /// A client of one of the two families.
-pub struct GroupcallDialogue<A> {
+pub(crate) struct GroupcallDialogue<A> {
     /// Conversation in the client's family. `None` until the family is known.
     family: Option<Box<dyn Dialogue<A>>>,
 }

@@ -15,7 +15,7 @@ use crate::ids::UserId;
 
 /// Why a name is not believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotBelieved {
+pub(crate) enum NotBelieved {
     #[error("this server asks for a token: the one that was issued to you")]
     Missing,
     #[error("the token is not valid any more, or was never: ask for a new one")]
@@ -38,14 +38,14 @@ impl<A> Client<A> {
     /// As [`Client::claim`], with a field that may hold another token, such as an app's own. A token that this server has not
     /// signed proves nothing. It does no harm where no token is needed, or one came with the request. A token of this server
     /// that has expired, or was issued to somebody else, is refused as ever.
-    pub fn claim_by_shared_field(&self, name: &UserId, field: Option<&str>) -> Result<Claim, NotBelieved> {
+    pub(crate) fn claim_by_shared_field(&self, name: &UserId, field: Option<&str>) -> Result<Claim, NotBelieved> {
         let is_foreign = |token: &str| self.keys.owner_of(token, now_s(&self.clock)) == Err(TokenError::NotOurs);
         let can_do_without = self.token.is_some() || !self.config.auth.required;
         self.claim(name, field.filter(|token| !(can_do_without && is_foreign(token))))
     }
 
     /// How a client comes to a name, with the token in the message that gives the name.
-    pub fn claim(&self, name: &UserId, token: Option<&str>) -> Result<Claim, NotBelieved> {
+    pub(crate) fn claim(&self, name: &UserId, token: Option<&str>) -> Result<Claim, NotBelieved> {
         let token = token.filter(|token| !token.is_empty());
         match token.or(self.token.as_deref()) {
             Some(token) => match self.keys.owner_of(token, now_s(&self.clock)) {

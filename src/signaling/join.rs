@@ -13,7 +13,7 @@ pub struct Join {
     pub user: UserId,
     pub room: RoomName,
     /// Name that the client gives itself.
-    pub own_name: Option<String>,
+    pub(crate) own_name: Option<String>,
     pub password: Option<Text>,
     pub token: Option<Text>,
 }

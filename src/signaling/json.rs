@@ -23,7 +23,7 @@ use crate::ids::{RoomName, UserId};
 use crate::text;
 
 /// The greatest whole number up to which JavaScript tells neighbours apart: 2⁵³ − 1.
-pub const EXACT_INTEGER_MAX: i64 = (1 << 53) - 1;
+pub(crate) const EXACT_INTEGER_MAX: i64 = (1 << 53) - 1;
 
 /// The greatest number with a fraction or an exponent that is read as a whole one. The parser may be wrong by two in the last
 /// place; up to this number that never turns one whole number into another. Telephone numbers and milliseconds since 1970 fit.
@@ -39,7 +39,7 @@ pub fn parse(text: &str) -> Option<Value> {
 
 /// The values in a text, one after the other, with any white space between and within them. `None` for a part that is no JSON,
 /// or is nested too deep. Such a part ends where a later line begins with an object, or at the end of the text.
-pub fn values(text: &str) -> impl Iterator<Item = Option<Value>> {
+pub(crate) fn values(text: &str) -> impl Iterator<Item = Option<Value>> {
     let mut rest = text;
     std::iter::from_fn(move || {
         rest = rest.trim_start();
@@ -105,12 +105,12 @@ fn valid_length(text: &str) -> Option<usize> {
 /// The fields of one message. `None` if a needed field is missing or is not what it should be, and if the message is no object:
 /// serde alone would accept a list of the same values, in the order of the struct's fields. It would do so inside of structs
 /// too; so the type of a field is [`Name`], [`Text`], `String`, or a [`Value`] for another call of this function.
-pub fn fields<'a, T: Deserialize<'a>>(message: &'a Value) -> Option<T> {
+pub(crate) fn fields<'a, T: Deserialize<'a>>(message: &'a Value) -> Option<T> {
     message.is_object().then(|| T::deserialize(message).ok())?
 }
 
 /// A field that may be missing. A value that is not what it should be counts as missing.
-pub fn if_any<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub(crate) fn if_any<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
     Ok(T::deserialize(Value::deserialize(deserializer)?).ok())
 }
 
@@ -159,7 +159,7 @@ pub struct Name(Result<String, TooLong>);
 /// A name of more characters than [`text::NAME`] allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a name has more than {} characters", text::NAME.characters)]
-pub struct TooLong;
+pub(crate) struct TooLong;
 
 impl Name {
     /// The field of a message; `None` if it is missing or is no name.

@@ -5,22 +5,22 @@ use crate::text::TextLimit;
 
 /// Bytes of one WebSocket message. An offer of [`SDP_BYTES_MAX`] fits, with every byte escaped as `\n` is, and some space is
 /// left. Browsers offer 3 to 10 KB. A larger limit only costs memory: each connection may hold this much.
-pub const FRAME_BYTES_MAX: usize = 256 * 1024;
+pub(crate) const FRAME_BYTES_MAX: usize = 256 * 1024;
 
 /// Bytes of one WebSocket message of the families without offers, whose messages have a few hundred bytes.
-pub const SMALL_FRAME_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const SMALL_FRAME_BYTES_MAX: usize = 64 * 1024;
 
 /// Bytes of an offer: several times what a browser makes of a connection with every codec that it has.
-pub const SDP_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const SDP_BYTES_MAX: usize = 64 * 1024;
 
 /// Objects and arrays within one another. Messages need three; the parser's own stack would bear 128.
-pub const JSON_DEPTH_MAX: usize = 16;
+pub(crate) const JSON_DEPTH_MAX: usize = 16;
 
 /// One chat text, some 2,500 words. Everybody in the room gets a copy.
-pub const TEXT: TextLimit = TextLimit::characters(16 * 1024);
+pub(crate) const TEXT: TextLimit = TextLimit::characters(16 * 1024);
 
 /// A file's name as the client calls it: the length that file systems allow.
-pub const FILE_NAME: TextLimit = TextLimit::characters(255);
+pub(crate) const FILE_NAME: TextLimit = TextLimit::characters(255);
 
 /// Bytes of a file's address: the length that browsers and proxies agree to carry, who count bytes.
-pub const FILE_URL_BYTES_MAX: usize = 2 * 1024;
+pub(crate) const FILE_URL_BYTES_MAX: usize = 2 * 1024;

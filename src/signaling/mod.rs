@@ -47,7 +47,8 @@ pub use client::Admission;
 use client::Client;
 use dialogue::Dialogue;
 use limits::{FRAME_BYTES_MAX, SMALL_FRAME_BYTES_MAX};
-pub use reaction::{Close, Frame, Heartbeat, Reaction};
+pub(crate) use reaction::Heartbeat;
+pub use reaction::{Close, Frame, Reaction};
 use received::Received;
 
 use crate::auth::Keys;
@@ -79,7 +80,7 @@ pub enum Entrance {
 
 impl Entrance {
     /// The longest message, in bytes. A longer one closes the socket.
-    pub fn frame_bytes_max(&self) -> usize {
+    pub(crate) fn frame_bytes_max(&self) -> usize {
         match self {
             Entrance::Call | Entrance::Groupcall | Entrance::Direct => FRAME_BYTES_MAX,
             Entrance::Messages | Entrance::Device { .. } => SMALL_FRAME_BYTES_MAX,
@@ -140,12 +141,12 @@ impl<A: Admission> Conversation<A> {
     }
 
     /// What the client is sent when it has been sent nothing else for some time.
-    pub fn heartbeat(&self) -> Option<Heartbeat> {
+    pub(crate) fn heartbeat(&self) -> Option<Heartbeat> {
         self.dialogue.heartbeat()
     }
 
     /// Time for which the client is not to be read from after its last message, because it has cost others more than it may.
-    pub fn take_pause(&self) -> Duration {
+    pub(crate) fn take_pause(&self) -> Duration {
         self.client.session.take_pause()
     }
 
@@ -157,7 +158,7 @@ impl<A: Admission> Conversation<A> {
     }
 
     /// Why the socket is to be closed where the hub has let go of the session without a reason.
-    pub fn let_go(&self) -> Close {
+    pub(crate) fn let_go(&self) -> Close {
         if self.client.session.has_hub() {
             Close::TOO_SLOW
         } else {

@@ -39,12 +39,12 @@ impl Frame {
 
 /// A family's own sign of life, beside WebSocket's.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Heartbeat {
+pub(crate) struct Heartbeat {
     /// Time without any other message to the client, after which the frame is sent …
     pub after: Duration,
     pub frame: Frame,
     /// … and time within which any message has to come back.
-    pub answer_within: Duration,
+    pub(crate) answer_within: Duration,
 }
 
 /// What is to be done with the client's socket: frames to send, in order, and then perhaps to close it.
@@ -62,44 +62,47 @@ pub struct Close {
 }
 
 impl Close {
-    pub const GOING_AWAY: Close = Close::new(1001, "the server is going down");
-    pub const UNREADABLE: Close = Close::new(1009, "a message is too long or breaks the protocol");
-    pub const UNKNOWN_USER: Close = Close::new(1008, "no such user");
-    pub const NO_NAME: Close = Close::new(
+    pub(crate) const GOING_AWAY: Close = Close::new(1001, "the server is going down");
+    pub(crate) const UNREADABLE: Close = Close::new(1009, "a message is too long or breaks the protocol");
+    pub(crate) const UNKNOWN_USER: Close = Close::new(1008, "no such user");
+    pub(crate) const NO_NAME: Close = Close::new(
         1008,
         "to join takes a name and a room: texts that are not empty, or whole numbers",
     );
-    pub const LONG_NAME: Close = Close::new(1008, "a name has more than 128 characters");
-    pub const LONG_OFFER: Close = Close::new(1009, "an offer has more than 65536 bytes");
+    pub(crate) const LONG_NAME: Close = Close::new(1008, "a name has more than 128 characters");
+    pub(crate) const LONG_OFFER: Close = Close::new(1009, "an offer has more than 65536 bytes");
     /// One of the codes for private use, like the two after it: a page tells them from a wrong password.
-    pub const NO_TOKEN: Close = Close::new(4401, "this server asks for a token: the one that was issued to you");
-    pub const BAD_TOKEN: Close = Close::new(4403, "the token is not valid any more, or was never: ask for a new one");
-    pub const OTHERS_TOKEN: Close = Close::new(4403, "the token was issued to somebody else");
-    pub const NAME_TAKEN: Close = Close::new(4409, "the name is held by somebody who has proven that it is theirs");
-    pub const WRONG_PASSWORD: Close = Close::new(1008, "the room's password is missing or wrong");
+    pub(crate) const NO_TOKEN: Close = Close::new(4401, "this server asks for a token: the one that was issued to you");
+    pub(crate) const BAD_TOKEN: Close =
+        Close::new(4403, "the token is not valid any more, or was never: ask for a new one");
+    pub(crate) const OTHERS_TOKEN: Close = Close::new(4403, "the token was issued to somebody else");
+    pub(crate) const NAME_TAKEN: Close =
+        Close::new(4409, "the name is held by somebody who has proven that it is theirs");
+    pub(crate) const WRONG_PASSWORD: Close = Close::new(1008, "the room's password is missing or wrong");
     /// One of the codes for private use: a page that reads only codes would take another one for a wrong password or a full
     /// room.
-    pub const TOO_MANY_GUESSES: Close = Close::new(
+    pub(crate) const TOO_MANY_GUESSES: Close = Close::new(
         4029,
         "too many wrong passwords for this room from your network; wait a minute",
     );
-    pub const TOO_FAST: Close = Close::new(1008, "too many messages");
-    pub const TOO_SLOW: Close = Close::new(1008, "messages are not read");
+    pub(crate) const TOO_FAST: Close = Close::new(1008, "too many messages");
+    pub(crate) const TOO_SLOW: Close = Close::new(1008, "messages are not read");
     /// The code of a restart (RFC 6455's registry, 1012). A client that comes again by itself finds the same room, with whoever is
     /// still there.
-    pub const MEDIA_LOST: Close = Close::new(
+    pub(crate) const MEDIA_LOST: Close = Close::new(
         1012,
         "the part of the server that carried this room has failed; come again",
     );
-    pub const FAILED: Close = Close::new(1011, "the server has failed, and ends");
-    pub const STORAGE_FAILED: Close = Close::new(1011, "the server cannot look users up now");
-    pub const SILENT: Close = Close::new(1008, "pings are not answered");
-    pub const FULL: Close = Close::new(1013, "the room or the server is full");
-    pub const TOO_DEAR: Close = Close::new(1008, "the message is too long for so many people");
-    pub const TOO_MANY_PEERS: Close = Close::new(1013, "no place for one more WebRTC connection; try again later");
+    pub(crate) const FAILED: Close = Close::new(1011, "the server has failed, and ends");
+    pub(crate) const STORAGE_FAILED: Close = Close::new(1011, "the server cannot look users up now");
+    pub(crate) const SILENT: Close = Close::new(1008, "pings are not answered");
+    pub(crate) const FULL: Close = Close::new(1013, "the room or the server is full");
+    pub(crate) const TOO_DEAR: Close = Close::new(1008, "the message is too long for so many people");
+    pub(crate) const TOO_MANY_PEERS: Close =
+        Close::new(1013, "no place for one more WebRTC connection; try again later");
     /// One of the codes for private use. A client that reconnects by itself must not do so on this one, or two pages of the
     /// same user would throw one another out for ever.
-    pub const REPLACED: Close = Close::new(4001, "the same user came again with a newer session");
+    pub(crate) const REPLACED: Close = Close::new(4001, "the same user came again with a newer session");
 
     const fn new(code: u16, reason: &'static str) -> Self {
         Self { code, reason }
@@ -107,7 +110,7 @@ impl Close {
 }
 
 impl Reaction {
-    pub fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self::default()
     }
 
@@ -119,12 +122,12 @@ impl Reaction {
         Self::none().and_close(close)
     }
 
-    pub fn and_frame(mut self, message: &impl serde::Serialize) -> Self {
+    pub(crate) fn and_frame(mut self, message: &impl serde::Serialize) -> Self {
         self.frames.push(Frame::Text(json::text(message)));
         self
     }
 
-    pub fn and_close(mut self, close: Close) -> Self {
+    pub(crate) fn and_close(mut self, close: Close) -> Self {
         self.close = Some(close);
         self
     }

@@ -9,7 +9,7 @@ use crate::ids::Feed;
 
 /// One of the server's ICE candidates, as browsers write it (RTCIceCandidateInit in WebRTC 1.0).
 #[derive(Serialize)]
-pub struct CandidateOut<'a> {
+pub(crate) struct CandidateOut<'a> {
     candidate: &'a str,
     #[serde(rename = "sdpMid")]
     sdp_mid: &'a str,
@@ -28,12 +28,12 @@ impl<'a> From<&'a Candidate> for CandidateOut<'a> {
 }
 
 /// Whether a client says with its first message that it understands the messages that only this server sends.
-pub fn takes_notices(message: &Value) -> bool {
+pub(crate) fn takes_notices(message: &Value) -> bool {
     message.get("notices") == Some(&Value::Bool(true))
 }
 
 /// The families' word for the state of somebody's media.
-pub fn media_word(media: MediaState) -> &'static str {
+pub(crate) fn media_word(media: MediaState) -> &'static str {
     match media {
         MediaState::Lost => "lost",
         MediaState::Back => "back",
@@ -41,7 +41,7 @@ pub fn media_word(media: MediaState) -> &'static str {
 }
 
 /// The families' word for a kind of media.
-pub fn kind_word(kind: MediaKind) -> &'static str {
+pub(crate) fn kind_word(kind: MediaKind) -> &'static str {
     match kind {
         MediaKind::Audio => "audio",
         MediaKind::Video => "video",
@@ -52,14 +52,14 @@ pub fn kind_word(kind: MediaKind) -> &'static str {
 /// feed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum FeedWord {
+pub(crate) enum FeedWord {
     #[default]
     Camera,
     Screen,
 }
 
 /// Reads the field. Anything but a text counts as missing: other clients may have a field of this name.
-pub fn feed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<FeedWord, D::Error> {
+pub(crate) fn feed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<FeedWord, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::String(text) => FeedWord::deserialize(text.into_deserializer()),
         _ => Ok(FeedWord::default()),
@@ -67,7 +67,7 @@ pub fn feed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<FeedWord, D::E
 }
 
 impl FeedWord {
-    pub fn is_camera(&self) -> bool {
+    pub(crate) fn is_camera(&self) -> bool {
         *self == FeedWord::Camera
     }
 }

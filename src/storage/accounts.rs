@@ -37,7 +37,7 @@ pub struct TokenSecret {
     /// The secret itself, in hexadecimal digits.
     pub secret: String,
     /// The time when it was made, in seconds since 1970-01-01 UTC.
-    pub made_at_s: i64,
+    pub(crate) made_at_s: i64,
 }
 
 impl Directory {
@@ -90,7 +90,7 @@ impl Directory {
     }
 
     /// The time when a device was last seen, in seconds since 1970-01-01 UTC; `None` for one that is not recorded.
-    pub async fn device_seen_at(&self, device: &DeviceRecord) -> Result<Option<i64>, sqlx::Error> {
+    pub(crate) async fn device_seen_at(&self, device: &DeviceRecord) -> Result<Option<i64>, sqlx::Error> {
         let sql = "SELECT seen_at FROM devices WHERE phone = $1 AND device_id = $2";
         self.device_time(sql, device).await
     }
@@ -115,7 +115,7 @@ impl Directory {
     }
 
     /// Records that these devices are in use now.
-    pub async fn see_devices(&self, devices: &[DeviceRecord], now_s: i64) -> Result<(), sqlx::Error> {
+    pub(crate) async fn see_devices(&self, devices: &[DeviceRecord], now_s: i64) -> Result<(), sqlx::Error> {
         let sql = "UPDATE devices SET seen_at = $3 WHERE phone = $1 AND device_id = $2";
         alone!(&self.database, Subject::Devices, transaction => {
             for device in devices {
@@ -129,7 +129,12 @@ impl Directory {
     /// Removes devices that have not been seen for `unused_s`. The newest one of an account that has contacts, or is one,
     /// is kept for `account_unused_s`; then the account's own contacts are removed, too. Returns the number of removed
     /// devices.
-    pub async fn expire_devices(&self, now_s: i64, unused_s: i64, account_unused_s: i64) -> Result<u64, sqlx::Error> {
+    pub(crate) async fn expire_devices(
+        &self,
+        now_s: i64,
+        unused_s: i64,
+        account_unused_s: i64,
+    ) -> Result<u64, sqlx::Error> {
         let before_s = now_s.saturating_sub(unused_s);
         let account_before_s = now_s.saturating_sub(account_unused_s);
         let undated = "UPDATE devices SET seen_at = $1 WHERE seen_at = 0";
@@ -187,7 +192,7 @@ impl Directory {
     }
 
     /// Whether somebody has logged in under this number.
-    pub async fn has_account(&self, phone: &str) -> Result<bool, sqlx::Error> {
+    pub(crate) async fn has_account(&self, phone: &str) -> Result<bool, sqlx::Error> {
         let Some(phone) = storable(phone) else {
             return Ok(false);
         };
@@ -197,7 +202,7 @@ impl Directory {
     }
 
     /// Every device of every contact. If `mutual`, only of those contacts who have this number among theirs.
-    pub async fn contact_devices(&self, phone: &str, mutual: bool) -> Result<Vec<DeviceRecord>, sqlx::Error> {
+    pub(crate) async fn contact_devices(&self, phone: &str, mutual: bool) -> Result<Vec<DeviceRecord>, sqlx::Error> {
         let Some(phone) = storable(phone) else {
             return Ok(Vec::new());
         };
@@ -281,7 +286,7 @@ impl Directory {
         Ok(secrets)
     }
 
-    pub async fn remove_token_secret(&self, secret: &TokenSecret) -> Result<(), sqlx::Error> {
+    pub(crate) async fn remove_token_secret(&self, secret: &TokenSecret) -> Result<(), sqlx::Error> {
         let sql = "DELETE FROM token_secrets WHERE secret = $1";
         writing!(&self.database, pool => sqlx::query(sql).bind(&secret.secret).execute(pool).await.map(drop))
     }

@@ -14,13 +14,13 @@ const FORGET: &str = "DELETE FROM messages WHERE receiver = $1 AND number <= $2"
 /// The most that may wait for one person. Beyond it the oldest message of whoever has most there is deleted, so that
 /// nobody's messages push out somebody else's.
 #[derive(Clone, Copy, Debug)]
-pub struct MailboxRoom {
+pub(crate) struct MailboxRoom {
     pub messages: i64,
     pub bytes: i64,
 }
 
 /// The bytes by which the store has grown, for each client address.
-pub type Growth = Vec<(ClientAddress, i64)>;
+pub(crate) type Growth = Vec<(ClientAddress, i64)>;
 
 /// The facts about a waiting message that decide which one is deleted.
 #[derive(Clone, Debug)]
@@ -37,7 +37,7 @@ impl Directory {
     ///
     /// Other processes do the same, so one message is kept after another, and numbers become visible in their order. A
     /// message that became visible after one with a higher number would be deleted with that one and never delivered.
-    pub async fn keep_message(
+    pub(crate) async fn keep_message(
         &self,
         receiver: &UserId,
         sender: &Sender,
@@ -84,7 +84,11 @@ impl Directory {
     }
 
     /// The messages that wait for somebody, oldest first, without those kept before `since_s`.
-    pub async fn kept_messages(&self, receiver: &UserId, since_s: i64) -> Result<Vec<WaitingMessage>, sqlx::Error> {
+    pub(crate) async fn kept_messages(
+        &self,
+        receiver: &UserId,
+        since_s: i64,
+    ) -> Result<Vec<WaitingMessage>, sqlx::Error> {
         let Some(receiver) = storable(receiver.as_str()) else {
             return Ok(Vec::new());
         };
@@ -104,7 +108,7 @@ impl Directory {
     }
 
     /// Deletes messages that have been delivered, up to this number. Returns the bytes by which the store has shrunk.
-    pub async fn forget_messages(&self, receiver: &UserId, up_to: i64) -> Result<Growth, sqlx::Error> {
+    pub(crate) async fn forget_messages(&self, receiver: &UserId, up_to: i64) -> Result<Growth, sqlx::Error> {
         let sizes = "SELECT client, CAST(SUM(LENGTH(body)) AS BIGINT) FROM messages \
             WHERE receiver = $1 AND number <= $2 GROUP BY client";
         let gone: Vec<(String, i64)> = alone!(&self.database, Subject::Messages, transaction => {
@@ -119,7 +123,7 @@ impl Directory {
     }
 
     /// Deletes messages kept before `since_s`.
-    pub async fn expire_messages(&self, since_s: i64) -> Result<(), sqlx::Error> {
+    pub(crate) async fn expire_messages(&self, since_s: i64) -> Result<(), sqlx::Error> {
         let sql = "DELETE FROM messages WHERE kept_at < $1";
         writing!(&self.database, pool => sqlx::query(sql).bind(since_s).execute(pool).await.map(drop))
     }

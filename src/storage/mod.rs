@@ -18,15 +18,16 @@ mod users;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use accounts::{DevicePlaces, DeviceRecord, Recorded, TokenSecret};
+pub(crate) use accounts::{Recorded, TokenSecret};
+
+pub use accounts::{DevicePlaces, DeviceRecord};
 use database::{Database, writing};
 pub use errors::{AdmitError, OpenError, RecordError};
-pub use files::{FileRecord, StoredFile};
+pub use files::FileRecord;
 pub use gate::Gate;
 pub use mailbox::Mailbox;
-pub use messages::{Growth, MailboxRoom};
+pub(crate) use messages::{Growth, MailboxRoom};
 use passwords::Passwords;
-pub use rooms::RoomRecord;
 pub use users::PersonChange;
 
 use crate::{config, text};
@@ -51,7 +52,7 @@ impl Directory {
     }
 
     /// The file that opening would make, with its whole path. `None` where there is a database already.
-    pub fn missing_file(config: &config::Storage) -> Option<PathBuf> {
+    pub(crate) fn missing_file(config: &config::Storage) -> Option<PathBuf> {
         database::missing_file(config)
     }
 
@@ -62,7 +63,7 @@ impl Directory {
     }
 
     /// Whether records can be written now: writes one that nobody reads.
-    pub async fn try_writing(&self) -> Result<(), sqlx::Error> {
+    pub(crate) async fn try_writing(&self) -> Result<(), sqlx::Error> {
         // The content differs from the last one: SQLite does not write pages that would stay the same.
         let sql = "INSERT INTO trial_writes (id, content) VALUES (0, $1) \
             ON CONFLICT (id) DO UPDATE SET content = CASE trial_writes.content WHEN $1 THEN $2 ELSE $1 END";

@@ -15,7 +15,7 @@ pub(in crate::domain) struct Call {
     pub callees: Vec<Party>,
     pub media: Media,
     /// Client address whose share of calls this call counts against.
-    pub begun_from: ClientAddress,
+    pub(crate) begun_from: ClientAddress,
     pub state: State,
 }
 
@@ -33,7 +33,7 @@ pub(in crate::domain) struct Party {
     /// Push targets by which a callee without a session is reached while the call rings.
     pub targets: Vec<PushTarget>,
     /// Time at which a party that has lost its session is given up.
-    pub wait_until: Option<Instant>,
+    pub(crate) wait_until: Option<Instant>,
 }
 
 pub(in crate::domain) enum Media {
@@ -47,13 +47,13 @@ pub(in crate::domain) enum Media {
 pub(in crate::domain) struct Meeting {
     pub room: RoomName,
     /// Whether somebody is in the room.
-    pub is_met: bool,
+    pub(crate) is_met: bool,
     /// Time at which the call is over because everybody has left the room.
-    pub empty_until: Option<Instant>,
+    pub(crate) empty_until: Option<Instant>,
     /// Time from which the call keeps nobody busy, because nobody has entered the room. It is not ended: its parties may talk
     /// over something other than this server, as clients with pages of their own do, and would be cut off. If they do not talk,
     /// and have forgotten to hang up, others can call them, and the call ends when one of them accepts another call, or calls.
-    pub idle_from: Option<Instant>,
+    pub(crate) idle_from: Option<Instant>,
 }
 
 impl Party {
@@ -63,7 +63,7 @@ impl Party {
     }
 
     /// Sends an event to the party's sessions except one, and to its push targets.
-    pub fn told(&self, event: &CallEvent, except: Option<SessionId>) -> Vec<Decision> {
+    pub(crate) fn told(&self, event: &CallEvent, except: Option<SessionId>) -> Vec<Decision> {
         let sessions = self.sessions.iter().filter(|session| Some(**session) != except);
         let mut told: Vec<Decision> = sessions.map(|session| tell(*session, event.clone())).collect();
         if !self.targets.is_empty() {
@@ -74,7 +74,7 @@ impl Party {
     }
 
     /// Whether somebody may still answer, now or when they are back.
-    pub fn is_reachable(&self) -> bool {
+    pub(crate) fn is_reachable(&self) -> bool {
         !self.sessions.is_empty() || !self.targets.is_empty() || self.wait_until.is_some()
     }
 }
@@ -94,21 +94,21 @@ impl From<CallMedia> for Media {
 }
 
 impl Call {
-    pub fn is_accepted(&self) -> bool {
+    pub(crate) fn is_accepted(&self) -> bool {
         self.state == State::Accepted
     }
 
-    pub fn parties(&self) -> impl Iterator<Item = &Party> {
+    pub(crate) fn parties(&self) -> impl Iterator<Item = &Party> {
         std::iter::once(&self.caller).chain(&self.callees)
     }
 
     /// The callee whom the caller is shown: the one who has answered, or the first of those who have not.
-    pub fn callee(&self) -> &Party {
+    pub(crate) fn callee(&self) -> &Party {
         self.callees.first().unwrap_or(&self.caller)
     }
 
     /// The side of a session that has begun the call or is in it. `None` for a session at which it only rings.
-    pub fn side_of(&self, session: SessionId) -> Option<Side> {
+    pub(crate) fn side_of(&self, session: SessionId) -> Option<Side> {
         if self.caller.sessions.contains(&session) {
             return Some(Side::Caller);
         }
@@ -116,7 +116,7 @@ impl Call {
         is_in.then_some(Side::Callee)
     }
 
-    pub fn party_mut(&mut self, side: Side) -> Option<&mut Party> {
+    pub(crate) fn party_mut(&mut self, side: Side) -> Option<&mut Party> {
         match side {
             Side::Caller => Some(&mut self.caller),
             Side::Callee => self.callees.first_mut(),
@@ -124,24 +124,24 @@ impl Call {
     }
 
     /// The callee at that address, while the call rings.
-    pub fn rung(&self, address: &Address) -> Option<&Party> {
+    pub(crate) fn rung(&self, address: &Address) -> Option<&Party> {
         let callees = (!self.is_accepted()).then_some(&self.callees);
         callees?.iter().find(|callee| callee.address == *address)
     }
 
-    pub fn rung_mut(&mut self, address: &Address) -> Option<&mut Party> {
+    pub(crate) fn rung_mut(&mut self, address: &Address) -> Option<&mut Party> {
         let callees = (!self.is_accepted()).then_some(&mut self.callees);
         callees?.iter_mut().find(|callee| callee.address == *address)
     }
 
     /// Whether the call rings at this session of that address.
-    pub fn rings_at(&self, address: &Address, session: SessionId) -> bool {
+    pub(crate) fn rings_at(&self, address: &Address, session: SessionId) -> bool {
         self.rung(address)
             .is_some_and(|callee| callee.sessions.contains(&session))
     }
 
     /// Whether the call would ring at a session with these abilities.
-    pub fn suits(&self, abilities: Abilities) -> bool {
+    pub(crate) fn suits(&self, abilities: Abilities) -> bool {
         abilities.ring_for(match self.media {
             Media::Offered(_) | Media::Carried(_) => Ring::Carried,
             Media::Elsewhere(_) => Ring::Elsewhere,
@@ -149,7 +149,7 @@ impl Call {
     }
 
     /// Whether somebody at that address is in the call, or it rings there.
-    pub fn is_with(&self, address: &Address) -> bool {
+    pub(crate) fn is_with(&self, address: &Address) -> bool {
         self.parties().any(|party| party.address == *address)
     }
 
@@ -161,7 +161,7 @@ impl Call {
         }
     }
 
-    pub fn meeting_mut(&mut self) -> Option<&mut Meeting> {
+    pub(crate) fn meeting_mut(&mut self) -> Option<&mut Meeting> {
         match &mut self.media {
             Media::Elsewhere(meeting) => Some(meeting),
             Media::Offered(_) | Media::Carried(_) => None,
@@ -175,23 +175,23 @@ impl Call {
         }
     }
 
-    pub fn is_idle(&self, now: Instant) -> bool {
+    pub(crate) fn is_idle(&self, now: Instant) -> bool {
         let idle_from = self.meeting().and_then(|meeting| meeting.idle_from);
         idle_from.is_some_and(|idle_from| idle_from <= now)
     }
 
-    pub fn ring_until(&self) -> Option<Instant> {
+    pub(crate) fn ring_until(&self) -> Option<Instant> {
         match self.state {
             State::Ringing { until } => Some(until),
             State::Accepted => None,
         }
     }
 
-    pub fn empty_until(&self) -> Option<Instant> {
+    pub(crate) fn empty_until(&self) -> Option<Instant> {
         self.meeting().and_then(|meeting| meeting.empty_until)
     }
 
-    pub fn due(&self) -> Option<Instant> {
+    pub(crate) fn due(&self) -> Option<Instant> {
         let waits = self.parties().map(|party| party.wait_until);
         let dues = waits.chain([self.ring_until(), self.empty_until()]);
         dues.flatten().min()

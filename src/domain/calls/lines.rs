@@ -44,21 +44,21 @@ impl Lines {
         self.lines.get(address).map_or(&[], |line| &line.calls)
     }
 
-    pub fn add_call(&mut self, address: &Address, call: CallId, is_attended: bool) {
+    pub(crate) fn add_call(&mut self, address: &Address, call: CallId, is_attended: bool) {
         let line = self.lines.entry(address.clone()).or_default();
         line.is_attended |= is_attended;
         line.calls.push(call);
     }
 
     /// Notes whether a session is at the address.
-    pub fn attend(&mut self, address: &Address, is_attended: bool) {
+    pub(crate) fn attend(&mut self, address: &Address, is_attended: bool) {
         if let Some(line) = self.lines.get_mut(address) {
             line.is_attended = is_attended;
         }
         self.tidy(address);
     }
 
-    pub fn remove_call(&mut self, address: &Address, call: CallId) {
+    pub(crate) fn remove_call(&mut self, address: &Address, call: CallId) {
         if let Some(line) = self.lines.get_mut(address) {
             line.calls.retain(|other| *other != call);
         }
@@ -67,7 +67,7 @@ impl Lines {
 
     /// Notes that a call between two addresses whose parties met in a room has ended. Until that time messages about it may
     /// come.
-    pub fn note_ended(&mut self, now: Instant, [one, other]: [&Address; 2], room: &RoomName, until: Instant) {
+    pub(crate) fn note_ended(&mut self, now: Instant, [one, other]: [&Address; 2], room: &RoomName, until: Instant) {
         for (address, with) in [(one, other), (other, one)] {
             let Some(line) = self.lines.get_mut(address) else {
                 continue;
@@ -82,7 +82,7 @@ impl Lines {
     }
 
     /// Whether such a call has ended a short time ago.
-    pub fn has_just_ended(&self, now: Instant, address: &Address, with: &Address, room: &RoomName) -> bool {
+    pub(crate) fn has_just_ended(&self, now: Instant, address: &Address, with: &Address, room: &RoomName) -> bool {
         let is_it = |ended: &EndedCall| ended.until > now && ended.with == *with && ended.room == *room;
         let line = self.lines.get(address);
         line.is_some_and(|line| line.ended.iter().any(is_it))

@@ -28,7 +28,7 @@ impl Rooms {
     }
 
     /// A connection has ended by itself. Its participant stays and may offer again.
-    pub fn end_peer(&mut self, now: Instant, peer: PeerId, by_client: bool) -> Option<Effect> {
+    pub(crate) fn end_peer(&mut self, now: Instant, peer: PeerId, by_client: bool) -> Option<Effect> {
         let seat = self.peers.get(&peer).copied();
         if let Some(seat) = seat.filter(|seat| self.sends(*seat, peer)) {
             self.connection_gone(now, seat, by_client);

@@ -12,7 +12,7 @@ impl Rooms {
     /// A connection was lost with a part of the server. Clients have no message for "offer again to publish". So if its
     /// participant published over it, their session ends, and the client comes again. The same holds if it had slots that
     /// follow the speaker, because no message says that these are to be watched anew.
-    pub fn publisher_lost(&mut self, peer: PeerId) -> Vec<Effect> {
+    pub(crate) fn publisher_lost(&mut self, peer: PeerId) -> Vec<Effect> {
         let Some(session) = self.owner_to_dismiss(peer) else {
             return Vec::new();
         };
@@ -31,7 +31,7 @@ impl Rooms {
 
     /// A connection was lost with a part of the server, and its keys with it. Its participant stays. They are sent which people
     /// they watched over it and, like somebody who has just come, which of these people's media are lost.
-    pub fn connection_lost(&mut self, now: Instant, peer: PeerId) -> Vec<Effect> {
+    pub(crate) fn connection_lost(&mut self, now: Instant, peer: PeerId) -> Vec<Effect> {
         let mut told = self.watched_over(peer).unwrap_or_default();
         told.extend(self.end_peer(now, peer, false));
         told

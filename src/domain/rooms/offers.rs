@@ -40,7 +40,7 @@ impl Rooms {
     }
 
     /// Offers one connection for several feeds.
-    pub fn offer_conference(
+    pub(crate) fn offer_conference(
         &mut self,
         now: Instant,
         session: SessionId,
@@ -77,7 +77,7 @@ impl Rooms {
     }
 
     /// Offers the only connection of a guest of [`Rooms::seat_pair`] again.
-    pub fn renew_pair(
+    pub(crate) fn renew_pair(
         &mut self,
         now: Instant,
         session: SessionId,
@@ -141,7 +141,7 @@ impl Rooms {
     }
 
     /// Keeps a connection as it was, because an offer on it could not be answered.
-    pub fn keep_peer(&mut self, peer: PeerId) -> Vec<Effect> {
+    pub(crate) fn keep_peer(&mut self, peer: PeerId) -> Vec<Effect> {
         let Some(seat) = self.peers.get(&peer).copied() else {
             return Vec::new();
         };

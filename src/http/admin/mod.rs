@@ -12,9 +12,9 @@ mod trial;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
-pub use recorder::Metrics;
-pub use state::{Admin, MetricsAccess};
-pub use trial::WriteTrial;
+pub(crate) use recorder::Metrics;
+pub(crate) use state::{Admin, MetricsAccess};
+pub(crate) use trial::WriteTrial;
 
 pub fn router<S: Clone + Send + Sync + 'static>(admin: Admin) -> Router<S> {
     let router = Router::new()
@@ -30,7 +30,7 @@ pub fn router<S: Clone + Send + Sync + 'static>(admin: Admin) -> Router<S> {
 }
 
 /// Keeps metrics small while nobody reads them. Never ends.
-pub async fn upkeep(metrics: Metrics) {
+pub(crate) async fn upkeep(metrics: Metrics) {
     let mut ticks = tokio::time::interval(recorder::UPKEEP_INTERVAL);
     loop {
         ticks.tick().await;

@@ -13,7 +13,7 @@ const REQUEST_BUCKETS: [f64; 9] = [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0
 
 /// Time between two foldings of samples into buckets while nobody reads them, which bounds their
 /// memory.
-pub const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+pub(crate) const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The process's metrics.
 #[derive(Clone)]
@@ -24,7 +24,7 @@ static INSTALLED: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
 impl Metrics {
     /// Installs the recorder once for the process: several servers in one process, as in tests,
     /// share it.
-    pub fn install() -> Result<Metrics, BuildError> {
+    pub(crate) fn install() -> Result<Metrics, BuildError> {
         let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(handle) = installed.as_ref() {
             return Ok(Metrics(handle.clone()));
@@ -37,11 +37,11 @@ impl Metrics {
         Ok(Metrics(installed.insert(handle).clone()))
     }
 
-    pub fn upkeep(&self) {
+    pub(crate) fn upkeep(&self) {
         self.0.run_upkeep();
     }
 
-    pub fn render(&self) -> String {
+    pub(crate) fn render(&self) -> String {
         self.0.render()
     }
 }

@@ -12,7 +12,7 @@ use crate::media::engine::MediaWatch;
 /// The sources of health and metrics.
 #[derive(Clone)]
 pub struct Admin {
-    pub trial: WriteTrial,
+    pub(crate) trial: WriteTrial,
     pub hub: HubHandle,
     pub media: MediaWatch,
     pub metrics: Metrics,

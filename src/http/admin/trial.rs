@@ -28,11 +28,11 @@ const NOT_TRIED: &str = "storage cannot be tried";
 const ASKERS: usize = 64;
 
 /// The parts that cannot be written, in words for everybody.
-pub type Reasons = Vec<&'static str>;
+pub(crate) type Reasons = Vec<&'static str>;
 
 /// The handle for askers. Cheap to clone.
 #[derive(Clone)]
-pub struct WriteTrial {
+pub(crate) struct WriteTrial {
     askers: mpsc::Sender<oneshot::Sender<Reasons>>,
 }
 
@@ -47,7 +47,7 @@ impl WriteTrial {
         (WriteTrial { askers }, answer(queue, attempt))
     }
 
-    pub async fn reasons(&self) -> Reasons {
+    pub(crate) async fn reasons(&self) -> Reasons {
         let (asker, answer) = oneshot::channel();
         self.askers.send(asker).await.ok();
         answer.await.unwrap_or_else(|_| vec![NOT_TRIED])

@@ -18,7 +18,8 @@ use axum::Router;
 use axum::http::Method;
 use axum::routing::{get, post};
 use state::State;
-pub use store::{Files, FilesError};
+pub use store::Files;
+pub(crate) use store::FilesError;
 
 use crate::config::Http;
 use crate::http::origin::{self, Origins};

@@ -7,7 +7,7 @@ const MAX_EXTENSION_BYTES: usize = 16;
 
 /// The last component of the sent name, without characters that hide or reorder text. Never empty, never a path,
 /// never hidden.
-pub fn clean(sent: &str) -> String {
+pub(crate) fn clean(sent: &str) -> String {
     let last = sent.rsplit(['/', '\\']).next().unwrap_or_default();
     let visible: String = last.chars().filter(|c| !is_deceptive(*c)).collect();
     let trimmed = visible.trim().trim_matches('.').trim();
@@ -43,7 +43,7 @@ fn extension(name: &str) -> Option<&str> {
 }
 
 /// `attachment` with the name twice: plain for old clients, encoded for all others (RFC 6266 §4.3, RFC 8187).
-pub fn content_disposition(name: &str) -> String {
+pub(crate) fn content_disposition(name: &str) -> String {
     let plain: String = name
         .chars()
         .map(|c| match c {
@@ -57,7 +57,7 @@ pub fn content_disposition(name: &str) -> String {
 }
 
 /// Percent-encoding that is safe as an RFC 8187 value and as a segment of a path.
-pub fn encode(text: &str) -> String {
+pub(crate) fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
@@ -70,7 +70,7 @@ pub fn encode(text: &str) -> String {
 
 /// The type that is recorded for the file: the declared one without parameters, or the one of the name where the
 /// client declared nothing useful.
-pub fn media_type(declared: Option<&str>, name: &str) -> String {
+pub(crate) fn media_type(declared: Option<&str>, name: &str) -> String {
     let declared = declared
         .map(|t| t.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
         .filter(|t| is_media_type(t) && t != UNKNOWN);
@@ -98,7 +98,7 @@ fn is_media_type(text: &str) -> bool {
 }
 
 /// Whether both the declared type and the type of the name are allowed: a page must not pass as a picture.
-pub fn is_allowed(media_type: &str, name: &str, patterns: &[String]) -> bool {
+pub(crate) fn is_allowed(media_type: &str, name: &str, patterns: &[String]) -> bool {
     let fits = |media_type: &str| patterns.iter().any(|pattern| matches(pattern, media_type));
     fits(media_type) && by_name(name).is_none_or(|by_name| fits(&by_name))
 }

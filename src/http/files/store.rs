@@ -193,7 +193,7 @@ impl Files {
     }
 
     /// Whether uploads can be written now: writes one, and deletes it.
-    pub async fn try_writing(&self) -> std::io::Result<()> {
+    pub(crate) async fn try_writing(&self) -> std::io::Result<()> {
         match self.write_a_block().await {
             // The uploads may have used up all space allowed to them.
             Ok(()) | Err(WriteError::TooLarge | WriteError::Full | WriteError::ShareUsedUp) => Ok(()),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-pub use files::TlsError;
+pub(crate) use files::TlsError;
 use files::{Files, Fingerprint, Loaded};
 use rustls::ServerConfig;
 

@@ -24,7 +24,7 @@ const AUDIO_BPS: u64 = 32_000;
 const JOIN_MAX_US: u64 = 60_000_000;
 
 /// The state that all participants share.
-pub struct Context {
+pub(crate) struct Context {
     pub options: Options,
     pub plan: Plan,
     pub target: Target,
@@ -50,7 +50,7 @@ pub fn clock() -> Instant {
     clippy::disallowed_methods,
     reason = "tokens of another server's want the time of day"
 )]
-pub fn now_seconds() -> u64 {
+pub(crate) fn now_seconds() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())
 }
@@ -70,17 +70,17 @@ impl Context {
         }
     }
 
-    pub fn pairs_up(&self) -> usize {
+    pub(crate) fn pairs_up(&self) -> usize {
         self.pairs_up.load(Ordering::Relaxed)
     }
 
-    pub fn count_join(&self, took: Duration) {
+    pub(crate) fn count_join(&self, took: Duration) {
         let mut joins = self.joins.lock().unwrap_or_else(PoisonError::into_inner);
         joins.saturating_record(took.as_micros() as u64);
     }
 
     /// Returns the join times in microseconds, and begins to count anew.
-    pub fn take_joins(&self) -> Histogram<u64> {
+    pub(crate) fn take_joins(&self) -> Histogram<u64> {
         let mut joins = self.joins.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = joins.clone();
         joins.reset();
@@ -88,7 +88,7 @@ impl Context {
     }
 
     /// The sections that a publisher offers.
-    pub fn published(&self, participant: &Participant) -> Vec<Offered> {
+    pub(crate) fn published(&self, participant: &Participant) -> Vec<Offered> {
         let first = 0x1000_0000 + participant.index as u32 * 64;
         let mut sections = self.watched();
         for (at, section) in sections.iter_mut().enumerate() {
@@ -119,7 +119,7 @@ impl Context {
     }
 
     /// The encodings for the sections that the server has accepted.
-    pub fn encodings(&self, sections: &[Offered], answer: &Description) -> Result<Vec<Encoding>, LoadError> {
+    pub(crate) fn encodings(&self, sections: &[Offered], answer: &Description) -> Result<Vec<Encoding>, LoadError> {
         let mut encodings = Vec::new();
         for (mid, (section, answered)) in sections.iter().zip(&answer.sections).enumerate() {
             let (codec, name) = match section.kind {
@@ -178,12 +178,12 @@ impl Context {
         Ok(told)
     }
 
-    pub fn publisher_is_up(&self, room: usize) {
+    pub(crate) fn publisher_is_up(&self, room: usize) {
         self.publishers_up[room].send_modify(|up| *up += 1);
     }
 
     /// Waits until all publishers of the room send.
-    pub async fn publishers_are_up(&self, room: usize) {
+    pub(crate) async fn publishers_are_up(&self, room: usize) {
         let mut up = self.publishers_up[room].subscribe();
         let all = self.options.publishers();
         // The sender lives as long as this context.
@@ -197,7 +197,7 @@ impl Context {
         let _ = self.media.leave(participant.index).await;
     }
 
-    pub fn pair_is_up(&self) {
+    pub(crate) fn pair_is_up(&self) {
         self.pairs_up.fetch_add(1, Ordering::Relaxed);
     }
 }

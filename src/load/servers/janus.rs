@@ -31,7 +31,7 @@ struct Session<'a> {
     transaction: u64,
 }
 
-pub async fn take_part(
+pub(crate) async fn take_part(
     context: &Context,
     me: &Participant,
     joined: impl Fn(),

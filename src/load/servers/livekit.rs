@@ -140,7 +140,7 @@ struct Subscriber {
     announced: usize,
 }
 
-pub async fn take_part(
+pub(crate) async fn take_part(
     context: &Context,
     me: &Participant,
     joined: impl Fn(),

@@ -8,7 +8,7 @@ mod patchbay;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-pub use self::context::Context;
+pub(crate) use self::context::Context;
 use self::context::clock;
 use super::error::LoadError;
 use super::options::Server;
@@ -16,7 +16,7 @@ use super::plan::Participant;
 use crate::media::peer::srtp::Profile;
 
 /// The connection of a participant's task with the run.
-pub struct Conduct {
+pub(crate) struct Conduct {
     /// The signal to leave.
     pub stop: CancellationToken,
     /// The channel for failures.
@@ -24,7 +24,7 @@ pub struct Conduct {
 }
 
 /// Takes part until `conduct.stop` is cancelled. Reports a failure.
-pub async fn take_part(context: &Context, participant: Participant, conduct: Conduct) {
+pub(crate) async fn take_part(context: &Context, participant: Participant, conduct: Conduct) {
     let began = clock();
     let joined = || context.count_join(clock().saturating_duration_since(began));
     let done = match context.options.server {
@@ -39,7 +39,7 @@ pub async fn take_part(context: &Context, participant: Participant, conduct: Con
 }
 
 /// The name of a profile in the figures.
-pub fn profile_name(profile: Profile) -> &'static str {
+pub(crate) fn profile_name(profile: Profile) -> &'static str {
     match profile {
         Profile::AeadAes128Gcm => "AEAD_AES_128_GCM",
         Profile::AeadAes256Gcm => "AEAD_AES_256_GCM",

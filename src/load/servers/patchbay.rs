@@ -21,7 +21,7 @@ struct Pending {
     sections: Vec<Offered>,
 }
 
-pub async fn take_part(
+pub(crate) async fn take_part(
     context: &Context,
     me: &Participant,
     joined: impl Fn(),

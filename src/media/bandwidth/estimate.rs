@@ -16,7 +16,7 @@ const FALL_INTERVAL: Duration = Duration::from_millis(300);
 /// REMB (draft-alvestrand-rmcat-remb-03) for publishers that negotiated no transport-wide feedback. It depends on
 /// loss: it rises by 8 % a second below 2 % loss, and falls by half the loss above 10 %, as libwebrtc's sender
 /// does.
-pub struct ReceiverEstimate {
+pub(crate) struct ReceiverEstimate {
     bps: u64,
     min_bps: u64,
     max_bps: u64,

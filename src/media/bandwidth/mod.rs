@@ -3,5 +3,5 @@
 mod estimate;
 mod transport_feedback;
 
-pub use estimate::ReceiverEstimate;
-pub use transport_feedback::TransportFeedback;
+pub(crate) use estimate::ReceiverEstimate;
+pub(crate) use transport_feedback::TransportFeedback;

@@ -31,7 +31,7 @@ const TICKS_PER_REFERENCE: u32 = 256;
 
 /// Records arrivals of transport-wide sequence numbers on one connection and writes the feedback packets
 /// (draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1).
-pub struct TransportFeedback {
+pub(crate) struct TransportFeedback {
     epoch: Instant,
     /// The last time that was converted, and what it was: packets of a batch have the same.
     converted: (Instant, u32),

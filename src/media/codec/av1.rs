@@ -6,7 +6,7 @@ const NEW_SEQUENCE: u8 = 0x08;
 
 /// Whether a key frame starts here: in the first packet of a coded video sequence (N), or in one with a sequence
 /// header. An encoder repeats that header with each key frame, and some senders leave N clear.
-pub fn starts_key_frame(payload: &[u8]) -> bool {
+pub(crate) fn starts_key_frame(payload: &[u8]) -> bool {
     let Some((header, elements)) = payload.split_first() else {
         return false;
     };

@@ -39,7 +39,7 @@ pub enum Fit {
 }
 
 /// The formats that every WebRTC end can decode: RFC 7742 §5 and §6.2 (packetization mode 1), RFC 7874 §3.
-pub const EVERYBODY: [Codec; 5] = [
+pub(crate) const EVERYBODY: [Codec; 5] = [
     Codec::Vp8,
     Codec::H264 {
         profile: h264::Profile::ConstrainedBaseline,
@@ -51,7 +51,7 @@ pub const EVERYBODY: [Codec; 5] = [
 ];
 
 /// The best fit of these `decoders` to a published format; `None` if none decodes it.
-pub fn best(decoders: impl IntoIterator<Item = Codec>, published: Codec) -> Option<Fit> {
+pub(crate) fn best(decoders: impl IntoIterator<Item = Codec>, published: Codec) -> Option<Fit> {
     let fit = |decoder: Codec| match (decoder, published) {
         // The worker extracts the primary encoding from RED (RFC 2198 §3).
         (Codec::Opus, Codec::Red) => Some(Fit::Surely(1)),

@@ -7,11 +7,11 @@ pub struct Descriptor {
     /// The PictureID: its offset, its value, and whether it has 15 bits (otherwise 7).
     pub picture_id: Option<PictureId>,
     /// The offset of TL0PICIDX and its value.
-    pub tl0_pic_idx: Option<(usize, u8)>,
-    pub temporal_layer: Option<u8>,
+    pub(crate) tl0_pic_idx: Option<(usize, u8)>,
+    pub(crate) temporal_layer: Option<u8>,
     /// Bytes of the descriptor. The VP8 payload header follows it.
     pub len: usize,
-    pub starts_partition_zero: bool,
+    pub(crate) starts_partition_zero: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +78,7 @@ pub fn parse(payload: &[u8]) -> Option<Descriptor> {
 impl Descriptor {
     /// Whether `payload` is the first packet of a key frame: S is set, the partition is 0, and the payload header (RFC 7741
     /// §4.3) has P, the inverse key frame flag, clear.
-    pub fn starts_key_frame(&self, payload: &[u8]) -> bool {
+    pub(crate) fn starts_key_frame(&self, payload: &[u8]) -> bool {
         const INVERSE_KEY_FRAME: u8 = 0x01;
         let payload_header = payload.get(self.len).filter(|_| self.starts_partition_zero);
         payload_header.is_some_and(|payload_header| payload_header & INVERSE_KEY_FRAME == 0)

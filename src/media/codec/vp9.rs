@@ -10,7 +10,7 @@ const HAS_SCALABILITY_STRUCTURE: u8 = 0x02;
 
 /// Whether a key frame starts here: it starts a frame (B) that is not predicted from another picture (P clear), in
 /// the lowest spatial layer, from which the layers above are predicted.
-pub fn starts_key_frame(payload: &[u8]) -> bool {
+pub(crate) fn starts_key_frame(payload: &[u8]) -> bool {
     let Some(first) = payload.first() else {
         return false;
     };

@@ -11,7 +11,7 @@ pub(in crate::media) struct Direction {
 
 impl Direction {
     /// The direction where none is written (RFC 8866 §6.7).
-    pub const BOTH: Direction = Direction {
+    pub(crate) const BOTH: Direction = Direction {
         sends: true,
         receives: true,
     };

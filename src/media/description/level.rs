@@ -22,7 +22,7 @@ pub(in crate::media) struct Level {
     /// ICE credentials; `None` if they are missing or of no use.
     pub credentials: Option<Credentials>,
     /// Fingerprints that can be used.
-    pub fingerprints: Box<[Fingerprint]>,
+    pub(crate) fingerprints: Box<[Fingerprint]>,
     pub setup: Option<Setup>,
 }
 

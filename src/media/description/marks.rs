@@ -5,7 +5,7 @@ const MARK_CHARS_MAX: usize = 256;
 
 /// The parts that tell a connection from another. A part that is absent is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Marks {
+pub(crate) struct Marks {
     /// User name and session id of the `o=` line (RFC 8866 §5.2).
     pub origin: String,
     /// The first `a=fingerprint`.

@@ -11,14 +11,14 @@ use super::text::{has, values};
 
 #[derive(PartialEq, Eq)]
 pub(in crate::media) struct Offered {
-    pub is_lite: bool,
+    pub(crate) is_lite: bool,
     /// The session's lines about transports.
     pub session: Level,
     pub sections: Box<[Section]>,
     /// BUNDLE groups (RFC 9143 §7) as indices of sections, in the order of the group. A section is in one group at most.
-    pub groups: Box<[Box<[usize]>]>,
+    pub(crate) groups: Box<[Box<[usize]>]>,
     /// Whether the session says that header extensions of both forms may come.
-    pub allows_mixed: bool,
+    pub(crate) allows_mixed: bool,
 }
 
 impl Offered {
@@ -50,7 +50,7 @@ impl Offered {
         }
     }
 
-    pub fn group_of(&self, section: usize) -> Option<&[usize]> {
+    pub(crate) fn group_of(&self, section: usize) -> Option<&[usize]> {
         let mut groups = self.groups.iter();
         groups.find(|group| group.contains(&section)).map(|group| &**group)
     }

@@ -29,16 +29,16 @@ pub(in crate::media) const ALLOW_MIXED: &str = "extmap-allow-mixed";
 pub(super) struct Around<'a> {
     pub attributes: &'a [Attribute],
     pub direction: Option<Direction>,
-    pub allows_mixed: bool,
+    pub(crate) allows_mixed: bool,
 }
 
 /// The place of a section among the others.
 pub(super) struct Standing {
     pub index: usize,
     /// Whether it is in a BUNDLE group.
-    pub in_group: bool,
+    pub(crate) in_group: bool,
     /// Whether an earlier section has its mid.
-    pub is_mid_taken: bool,
+    pub(crate) is_mid_taken: bool,
 }
 
 #[derive(PartialEq, Eq)]
@@ -51,11 +51,11 @@ pub(in crate::media) struct Section {
     pub direction: Direction,
     pub level: Level,
     /// Whether the section is not in use, in a BUNDLE group or not.
-    pub is_off: bool,
-    pub rtcp_mux: bool,
-    pub rtcp_rsize: bool,
+    pub(crate) is_off: bool,
+    pub(crate) rtcp_mux: bool,
+    pub(crate) rtcp_rsize: bool,
     /// Whether the section itself says that header extensions of both forms may come.
-    pub allows_mixed: bool,
+    pub(crate) allows_mixed: bool,
     /// Media that can be accepted in it, if its transport can be used.
     pub content: Result<Content, Refusal>,
 }
@@ -64,7 +64,7 @@ pub(in crate::media) struct Section {
 #[derive(PartialEq, Eq)]
 pub(in crate::media) struct Line {
     pub media: Box<str>,
-    pub protocol: Box<str>,
+    pub(crate) protocol: Box<str>,
     /// The first format that can be repeated.
     pub format: Box<str>,
 }
@@ -75,7 +75,7 @@ pub(in crate::media) struct Content {
     pub kind: Kind,
     /// Formats in the offer's order, with at least one codec.
     pub formats: Box<[Format]>,
-    pub extmaps: Box<[Extmap]>,
+    pub(crate) extmaps: Box<[Extmap]>,
     /// SSRCs that the client announces.
     pub ssrcs: Box<[RemoteSsrc]>,
     pub simulcast: Simulcast,

@@ -67,14 +67,14 @@ fn ssrc(text: &str) -> Option<u32> {
 pub(in crate::media) struct Simulcast {
     pub rids: Box<[Rid]>,
     /// The form in which the answer lists them; `None` for a single rid without `a=simulcast`.
-    pub syntax: Option<Syntax>,
+    pub(crate) syntax: Option<Syntax>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(in crate::media) struct Rid {
     pub id: Box<str>,
     /// Words after `send` in the offer, joined by semicolons; empty for most.
-    pub restrictions: Box<str>,
+    pub(crate) restrictions: Box<str>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -27,7 +27,7 @@ use rtc_dtls::endpoint::EndpointEvent;
 
 use self::attempt::Attempt;
 use self::cookie::Cookie;
-pub use self::failure::Failure;
+pub(crate) use self::failure::Failure;
 pub use self::identity::DtlsIdentity;
 use self::identity::library_profile;
 use self::inbox::Inbox;
@@ -100,17 +100,17 @@ impl Dtls {
     }
 
     /// Whether the client must still prove that it has one of these certificates.
-    pub fn expects(&self, fingerprints: &[Fingerprint]) -> bool {
+    pub(crate) fn expects(&self, fingerprints: &[Fingerprint]) -> bool {
         self.fingerprints == fingerprints
     }
 
     /// Whether the client, or somebody at its address, has sent a part of a handshake.
-    pub fn has_begun(&self) -> bool {
+    pub(crate) fn has_begun(&self) -> bool {
         self.cookie.is_some() || self.attempt.is_some()
     }
 
     /// Whether a datagram fits this side of a handshake.
-    pub fn may_take(&self, datagram: &[u8]) -> bool {
+    pub(crate) fn may_take(&self, datagram: &[u8]) -> bool {
         match first_message(datagram) {
             Some(records::CLIENT_HELLO) => self.role == DtlsRole::Server,
             Some(records::SERVER_HELLO | records::HELLO_VERIFY_REQUEST) => self.role == DtlsRole::Client,
@@ -120,7 +120,7 @@ impl Dtls {
 
     /// Takes over a handshake that `other` has finished, if its certificate is the one that this connection expects; `other`
     /// gets the handshake of this one.
-    pub fn take_over(&mut self, other: &mut Dtls) -> Option<Progress> {
+    pub(crate) fn take_over(&mut self, other: &mut Dtls) -> Option<Progress> {
         let state = other.attempt.as_ref()?.state()?;
         let certificate = state.peer_certificates.first()?;
         let is_expected = self
@@ -140,7 +140,7 @@ impl Dtls {
     }
 
     /// Exchanges the handshakes of two connections, but not the certificates that each of them expects.
-    pub fn trade(&mut self, other: &mut Dtls) {
+    pub(crate) fn trade(&mut self, other: &mut Dtls) {
         if self.can_trade(other) {
             std::mem::swap(self, other);
             std::mem::swap(&mut self.fingerprints, &mut other.fingerprints);
@@ -360,7 +360,7 @@ impl Dtls {
 }
 
 /// Whether a datagram begins with a record under keys: of an epoch other than the first (RFC 6347 §4.1).
-pub fn is_protected(datagram: &[u8]) -> bool {
+pub(crate) fn is_protected(datagram: &[u8]) -> bool {
     records::records(datagram).next().is_some_and(|record| record.epoch > 0)
 }
 

@@ -48,11 +48,11 @@ pub const CONSENT_TIMEOUT: Duration = Duration::from_secs(20);
 /// §5.1); libwebrtc checks the path that it uses every 2.5 s, and media and reports come more often. If this were shorter,
 /// two lost checks would look like a change of address. If it were longer, people whose address has changed would be without
 /// sound and picture for longer.
-pub const CONSENT_INTERVAL: Duration = Duration::from_secs(6);
+pub(crate) const CONSENT_INTERVAL: Duration = Duration::from_secs(6);
 
 /// Time for a connection to finish ICE and DTLS, after which it is closed: longer than a person waits for a slow network, or
 /// for the permission prompt of a page that offers early.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Addresses kept for one connection. A phone has a few interfaces and changes between them; the one silent for longest is
 /// removed first.
@@ -82,7 +82,7 @@ pub struct PathIndex(u8);
 
 /// The strength of a connection's right to an address, from weak to strong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Standing {
+pub(crate) enum Standing {
     /// A check has come from the address.
     Claimed,
     /// Media under the connection's keys comes from the address.
@@ -365,13 +365,13 @@ impl Ice {
     }
 
     /// When consent expires, if nothing is heard until then.
-    pub fn consent_ends(&self) -> Instant {
+    pub(crate) fn consent_ends(&self) -> Instant {
         self.last_heard() + CONSENT_TIMEOUT
     }
 
     /// When [`Ice::follow`] may choose another path because the one in use has become silent. What else may change its choice is
     /// an event: a check, or media over a path that is not in use.
-    pub fn next_choice(&self, now: Instant) -> Option<Instant> {
+    pub(crate) fn next_choice(&self, now: Instant) -> Option<Instant> {
         let (selected, _) = self.selected?;
         let others = self.paths.iter().flatten().count() > 1;
         let used = self.known(selected).filter(|_| others)?;
@@ -380,7 +380,7 @@ impl Ice {
     }
 
     /// The strength of this connection's right to an address.
-    pub fn standing(&self, now: Instant, index: PathIndex) -> Standing {
+    pub(crate) fn standing(&self, now: Instant, index: PathIndex) -> Standing {
         let is_recent = |at: Instant| now.saturating_duration_since(at) < CONSENT_INTERVAL;
         match self.known(index) {
             _ if self.holds(now, index) => Standing::Proven,

@@ -82,7 +82,7 @@ pub struct Peer {
     /// The last reports about the sound and the pictures that its client cannot decode.
     pub decoding: [DecodingReports; 2],
     /// Our SSRC in feedback.
-    pub feedback_ssrc: u32,
+    pub(crate) feedback_ssrc: u32,
     pub publisher: Option<Box<Publisher>>,
 }
 
@@ -90,20 +90,20 @@ pub struct Peer {
 pub struct Publisher {
     /// The ids of the header extensions in the client's packets.
     pub extensions: ExtensionIds,
-    pub transport_feedback: TransportFeedback,
-    pub estimate: ReceiverEstimate,
-    pub next_report: Instant,
+    pub(crate) transport_feedback: TransportFeedback,
+    pub(crate) estimate: ReceiverEstimate,
+    pub(crate) next_report: Instant,
     /// Whether a packet came since the last transport-wide feedback. Then the connection is visited when the next feedback is
     /// due.
     pub is_heard: bool,
-    pub next_feedback: Instant,
-    pub received_bytes: u64,
-    pub fir_command: u8,
-    pub speech: SpeechReports,
+    pub(crate) next_feedback: Instant,
+    pub(crate) received_bytes: u64,
+    pub(crate) fir_command: u8,
+    pub(crate) speech: SpeechReports,
     /// Time at which the loudness of its sound is counted next.
-    pub next_loudness: Instant,
+    pub(crate) next_loudness: Instant,
     /// Whether there is sound to count then.
-    pub counts_loudness: bool,
+    pub(crate) counts_loudness: bool,
 }
 
 impl Peer {
@@ -145,7 +145,7 @@ impl Peer {
     }
 
     /// Whether the last report about its participant is that they speak.
-    pub fn is_speaking(&self) -> bool {
+    pub(crate) fn is_speaking(&self) -> bool {
         self.publisher
             .as_ref()
             .is_some_and(|publisher| publisher.speech.is_speaking())
@@ -156,7 +156,7 @@ impl Peer {
     }
 
     /// Forgets the streams of a track that has ended.
-    pub fn unbind(&mut self, track: TrackKey) {
+    pub(crate) fn unbind(&mut self, track: TrackKey) {
         if let Some(secure) = &mut self.secure {
             let ended = self.streams.iter().filter(|stream| stream.track == track);
             ended.for_each(|stream| secure.inbound.unbind(stream.ssrc));
@@ -172,14 +172,14 @@ impl Peer {
     }
 
     /// Protects packets with the keys of a new handshake from now on. Streams that are known continue under these keys.
-    pub fn secure_with(&mut self, outbound: Outbound, mut inbound: Inbound) {
+    pub(crate) fn secure_with(&mut self, outbound: Outbound, mut inbound: Inbound) {
         self.streams.iter().for_each(|stream| inbound.bind(stream.ssrc));
         let sender = Sender::new(outbound);
         self.secure = Some(Box::new(Secure { sender, inbound }));
     }
 
     /// Replaces the sections by those of a new offer.
-    pub fn renegotiate(&mut self, sections: Vec<MediaSection>) {
+    pub(crate) fn renegotiate(&mut self, sections: Vec<MediaSection>) {
         if let Some(publisher) = &mut self.publisher {
             publisher.extensions = ExtensionIds::default();
             for section in sections.iter().filter(|section| section.up.is_some()) {

@@ -32,7 +32,8 @@ use smallvec::SmallVec;
 
 use self::section::Settling;
 use self::terms::History;
-pub use self::terms::{LocalCandidate, Negotiated, Role};
+pub(crate) use self::terms::LocalCandidate;
+pub use self::terms::{Negotiated, Role};
 use self::write::{AcceptedSection, Common};
 use crate::media::description::{Description, OfferError, Offered, Refusal};
 use crate::media::session::{LocalEnd, TransportSpec};

@@ -40,7 +40,7 @@ impl Streams {
     }
 
     /// Whether a packet with this index is new at `at`: not seen, and not too old for the window.
-    pub fn is_fresh(&self, at: usize, index: u64) -> bool {
+    pub(crate) fn is_fresh(&self, at: usize, index: u64) -> bool {
         let stream = &self.streams[at];
         stream.window.is_fresh(stream.highest, index)
     }
@@ -64,7 +64,7 @@ impl Streams {
     }
 
     /// Sets whether the stream of an SSRC carries a track from now on.
-    pub fn set_bound(&mut self, ssrc: u32, bound: bool) {
+    pub(crate) fn set_bound(&mut self, ssrc: u32, bound: bool) {
         if let Some(at) = self.position(ssrc) {
             // A stream that loses its track is not removed first.
             self.events += 1;

@@ -28,7 +28,7 @@ impl Sender {
     }
 
     /// Numbers packets from now on, in streams whose clients read the numbers.
-    pub fn number_packets(&mut self, now: Instant) {
+    pub(crate) fn number_packets(&mut self, now: Instant) {
         self.sent.get_or_insert_with(|| Box::new(Sent::new(now)));
     }
 
@@ -57,7 +57,7 @@ impl Sink<'_> {
     }
 
     /// Adds the first `len` bytes of the room as a packet. If it is `numbered`, it has the sender's next number.
-    pub fn commit(&mut self, now: Instant, len: usize, numbered: bool) {
+    pub(crate) fn commit(&mut self, now: Instant, len: usize, numbered: bool) {
         self.egress.commit(self.path, len);
         if let Some(sent) = self.sender.sent.as_mut().filter(|_| numbered) {
             sent.push(now, len);

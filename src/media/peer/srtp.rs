@@ -23,20 +23,20 @@ pub enum Profile {
 }
 
 impl Profile {
-    pub const PREFERENCE: [Profile; 3] = [
+    pub(crate) const PREFERENCE: [Profile; 3] = [
         Profile::AeadAes128Gcm,
         Profile::AeadAes256Gcm,
         Profile::Aes128CmHmacSha1_80,
     ];
 
-    pub const fn key_len(self) -> usize {
+    pub(crate) const fn key_len(self) -> usize {
         match self {
             Profile::AeadAes128Gcm | Profile::Aes128CmHmacSha1_80 => 16,
             Profile::AeadAes256Gcm => 32,
         }
     }
 
-    pub const fn salt_len(self) -> usize {
+    pub(crate) const fn salt_len(self) -> usize {
         match self {
             Profile::AeadAes128Gcm | Profile::AeadAes256Gcm => 12,
             Profile::Aes128CmHmacSha1_80 => 14,
@@ -44,7 +44,7 @@ impl Profile {
     }
 
     /// Bytes of keying material to export from DTLS: both sides' master keys and salts (RFC 5764 §4.2).
-    pub const fn exported_len(self) -> usize {
+    pub(crate) const fn exported_len(self) -> usize {
         2 * (self.key_len() + self.salt_len())
     }
 
@@ -58,7 +58,7 @@ impl Profile {
 }
 
 /// The most bytes that protection adds to any packet: an AEAD tag and the SRTCP index.
-pub const MAX_OVERHEAD: usize = 20;
+pub(crate) const MAX_OVERHEAD: usize = 20;
 
 /// The reason why a packet was not accepted. The packet is dropped, and nothing of it is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -311,7 +311,7 @@ impl Inbound {
 
     /// Records that `ssrc` carries no track any more. Its state is not removed at once, but when others need its place: so
     /// its last packets cannot be replayed into another section.
-    pub fn unbind(&mut self, ssrc: u32) {
+    pub(crate) fn unbind(&mut self, ssrc: u32) {
         self.bound.retain(|bound| *bound != ssrc);
         self.rtp.set_bound(ssrc, false);
         self.rtcp.set_bound(ssrc, false);

@@ -187,7 +187,7 @@ impl PacketCache {
     }
 
     /// Limits the memory of the cache to `bytes`. If it has more, its oldest packets are removed.
-    pub fn limit(&mut self, bytes: usize, pool: &mut Pool) {
+    pub(crate) fn limit(&mut self, bytes: usize, pool: &mut Pool) {
         self.pages_max = bytes / self.chunk_bytes;
         self.shrink(self.pages_max, pool);
     }

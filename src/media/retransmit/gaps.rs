@@ -45,7 +45,7 @@ impl Gap {
 
 /// Missing packets by extended sequence number, ascending.
 #[derive(Debug, Default)]
-pub struct Gaps {
+pub(crate) struct Gaps {
     gaps: Vec<Gap>,
     /// Number of packets that advanced the stream.
     newer_packets: u32,
@@ -56,7 +56,7 @@ pub struct Gaps {
 
 impl Gaps {
     /// Notes that the stream advanced past `missing` packets, of which the first has the number `first`.
-    pub fn advanced(&mut self, now: Instant, first: u64, missing: u16) {
+    pub(crate) fn advanced(&mut self, now: Instant, first: u64, missing: u16) {
         self.newer_packets = self.newer_packets.wrapping_add(1);
         if missing == 0 {
             return;
@@ -82,7 +82,7 @@ impl Gaps {
         }));
     }
 
-    pub fn filled(&mut self, sequence: u64) {
+    pub(crate) fn filled(&mut self, sequence: u64) {
         if let Ok(index) = self.gaps.binary_search_by_key(&sequence, |gap| gap.sequence) {
             self.gaps.remove(index);
         }
@@ -95,7 +95,7 @@ impl Gaps {
     }
 
     /// Whether [`Self::due`] may have something to do, now or later.
-    pub fn is_pending(&self) -> bool {
+    pub(crate) fn is_pending(&self) -> bool {
         !self.gaps.is_empty() || self.gave_up
     }
 
@@ -106,7 +106,7 @@ impl Gaps {
 
     /// Calls `ask` for each gap that is due, ascending. Gives up gaps before `oldest`, and gaps after their last request. True
     /// if any was given up since the last call.
-    pub fn due(&mut self, now: Instant, interval: Duration, oldest: u64, mut ask: impl FnMut(u16)) -> bool {
+    pub(crate) fn due(&mut self, now: Instant, interval: Duration, oldest: u64, mut ask: impl FnMut(u16)) -> bool {
         let mut gave_up = std::mem::take(&mut self.gave_up);
         self.next = None;
         let next = &mut self.next;

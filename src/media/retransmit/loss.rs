@@ -63,10 +63,10 @@ pub enum Arrival {
 /// One block of a receiver report (RFC 3550 §6.4.1), without the SSRC and the LSR/DLSR pair.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reception {
-    pub fraction_lost: u8,
+    pub(crate) fraction_lost: u8,
     /// A signed number of 24 bits, clamped.
-    pub cumulative_lost: i32,
-    pub extended_highest_sequence: u32,
+    pub(crate) cumulative_lost: i32,
+    pub(crate) extended_highest_sequence: u32,
     /// Jitter in RTP timestamp units.
     pub jitter: u32,
 }
@@ -127,14 +127,14 @@ impl LossTracker {
 
     /// The extended number of a packet near the newest one: `sequence`, counted on over all turns of the sequence numbers. It
     /// goes on without jumps until [`Arrival::Restarted`].
-    pub fn extended(&self, sequence: u16) -> u64 {
+    pub(crate) fn extended(&self, sequence: u16) -> u64 {
         let highest = self.stream.as_ref().map_or(ONE_CYCLE, |stream| stream.highest);
         highest.wrapping_add_signed(i64::from(sequence_distance(sequence, highest as u16)))
     }
 
     /// Calls `ask` for the sequence numbers to ask for now, in ascending order: each at most every `interval` (about a round
     /// trip), and a bounded number of times. True if a packet was given up: then a key frame is needed.
-    pub fn due_nacks(&mut self, now: Instant, interval: Duration, ask: impl FnMut(u16)) -> bool {
+    pub(crate) fn due_nacks(&mut self, now: Instant, interval: Duration, ask: impl FnMut(u16)) -> bool {
         // Older packets could still come, but nothing would show whether they are duplicates.
         let oldest = self.stream.as_ref().map_or(0, |stream| stream.highest + 1 - WINDOW);
         self.gaps.due(now, interval, oldest, ask)
@@ -142,12 +142,12 @@ impl LossTracker {
 
     /// Whether a packet is missing that will be asked for, or was given up: whether [`Self::due_nacks`] may have something to
     /// do, now or later.
-    pub fn has_gaps(&self) -> bool {
+    pub(crate) fn has_gaps(&self) -> bool {
         self.gaps.is_pending()
     }
 
     /// Time at which [`Self::due_nacks`] has something to do next.
-    pub fn next_nack(&self) -> Option<Instant> {
+    pub(crate) fn next_nack(&self) -> Option<Instant> {
         self.gaps.next()
     }
 

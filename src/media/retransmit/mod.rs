@@ -7,6 +7,6 @@ mod gaps;
 mod loss;
 mod pool;
 
-pub use cache::PacketCache;
-pub use loss::{Arrival, LossTracker, Reception};
-pub use pool::{CHUNK_BYTES, Pool, SOUND_CHUNK_BYTES, ceiling};
+pub(crate) use cache::PacketCache;
+pub(crate) use loss::{Arrival, LossTracker};
+pub(crate) use pool::{CHUNK_BYTES, Pool, SOUND_CHUNK_BYTES, ceiling};

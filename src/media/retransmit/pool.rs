@@ -5,9 +5,9 @@ use memmap2::MmapMut;
 
 /// Bytes of a chunk: some twenty packets of video. Larger chunks would leave more of the last one empty; with smaller ones, a
 /// growing cache makes more system calls.
-pub const CHUNK_BYTES: usize = 32 * 1024;
+pub(crate) const CHUNK_BYTES: usize = 32 * 1024;
 /// Bytes of a chunk of sound: some seventy packets, more than a second.
-pub const SOUND_CHUNK_BYTES: usize = 8 * 1024;
+pub(crate) const SOUND_CHUNK_BYTES: usize = 8 * 1024;
 
 /// Memory for the caches of one worker, up to a budget.
 pub struct Pool {
@@ -48,7 +48,7 @@ impl Pool {
         Some(Chunk(chunk))
     }
 
-    pub fn give_back(&mut self, chunk: Chunk) {
+    pub(crate) fn give_back(&mut self, chunk: Chunk) {
         self.taken -= chunk.len();
         drop(chunk);
     }
@@ -60,23 +60,23 @@ impl Pool {
 
     /// Whether the greatest caches must give memory back. An eighth of the budget is left then, which is enough until the next
     /// tick.
-    pub fn is_scarce(&self) -> bool {
+    pub(crate) fn is_scarce(&self) -> bool {
         self.taken > self.max / 8 * 7
     }
 
     /// Bytes to which all caches together are limited when memory is scarce.
-    pub fn relieved(&self) -> usize {
+    pub(crate) fn relieved(&self) -> usize {
         self.max / 4 * 3
     }
 
     /// Whether the caches that were limited may grow again.
-    pub fn is_ample(&self) -> bool {
+    pub(crate) fn is_ample(&self) -> bool {
         self.taken < self.max / 2
     }
 }
 
 /// The most that each holder may keep, so that all together keep at most `budget`. Those who have less keep all of it.
-pub fn ceiling(held: &mut [usize], budget: usize) -> usize {
+pub(crate) fn ceiling(held: &mut [usize], budget: usize) -> usize {
     held.sort_unstable();
     let mut left = budget;
     for (at, &one) in held.iter().enumerate() {

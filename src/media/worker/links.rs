@@ -14,7 +14,7 @@ pub struct Link {
     pub end: LinkEnd,
     pub far: Far,
     /// Whether something was put in since the other end was last woken.
-    pub wakes: bool,
+    pub(crate) wakes: bool,
     /// Tracks that are announced to the other end; all of them are published here.
     pub announced: AHashMap<TrackId, TrackKey>,
     /// Tracks whose present state is not announced yet, in the order in which it will be. Each track is in it once.
@@ -50,14 +50,14 @@ impl Link {
         sent
     }
 
-    pub fn has_unsent(&self) -> bool {
+    pub(crate) fn has_unsent(&self) -> bool {
         !(self.unannounced.is_empty() && self.removed.is_empty() && self.changed.is_empty())
     }
 }
 
 /// All links of a worker.
 #[derive(Default)]
-pub struct Links {
+pub(crate) struct Links {
     links: SlotMap<LinkId, Box<Link>>,
     /// Ids in the order in which the links were made, to go through all links while one of them is in use.
     order: Vec<LinkId>,
@@ -95,7 +95,7 @@ impl Links {
         self.links.get_mut(id).map(Box::as_mut)
     }
 
-    pub fn with_worker(&self, index: usize) -> Option<LinkId> {
+    pub(crate) fn with_worker(&self, index: usize) -> Option<LinkId> {
         self.workers.get(index).copied().flatten()
     }
 

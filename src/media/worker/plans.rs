@@ -7,18 +7,18 @@ use crate::media::keys::{PeerKey, TrackKey};
 
 /// Shortest time between two ticks. Each wake-up of a worker that sleeps costs some 50 µs, whatever it then does: a hundred a
 /// second were a fifth of the whole cost of fifty subscribers.
-pub const TICK: Duration = Duration::from_millis(25);
+pub(crate) const TICK: Duration = Duration::from_millis(25);
 /// Shortest time between two ticks with repairs. A request waits for this time at most: a third of the shortest round trip over
 /// the internet that matters.
-pub const URGENT_TICK: Duration = Duration::from_millis(10);
+pub(crate) const URGENT_TICK: Duration = Duration::from_millis(10);
 
-pub struct Plans {
+pub(crate) struct Plans {
     /// Connections: their timeouts, the reports to them, and the states that are followed there.
     pub connections: Agenda<PeerKey>,
     /// Tracks for whose subscribers layers are chosen.
     pub layers: Agenda<TrackKey>,
     /// Tracks whose packets or key frames are to be asked for.
-    pub repairs: Agenda<TrackKey>,
+    pub(crate) repairs: Agenda<TrackKey>,
 }
 
 impl Plans {
@@ -31,12 +31,12 @@ impl Plans {
     }
 
     /// Makes the places of a new track now, so that nothing is allocated when its packets come.
-    pub fn expect_track(&mut self, now: Instant, key: TrackKey) {
+    pub(crate) fn expect_track(&mut self, now: Instant, key: TrackKey) {
         self.layers.set(key, now);
         self.repairs.set(key, now);
     }
 
-    pub fn forget_track(&mut self, key: TrackKey) {
+    pub(crate) fn forget_track(&mut self, key: TrackKey) {
         self.layers.remove(key);
         self.repairs.remove(key);
     }

@@ -20,7 +20,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use self::wire::Code;
-pub use self::wire::{Answer, Change, Contacts, Done, Login, Question, Token};
+pub use self::wire::{Answer, Token};
+pub(crate) use self::wire::{Change, Contacts, Done, Login, Question};
 use super::json;
 use crate::accounts::AccountError;
 use crate::storage::DeviceRecord;
@@ -45,7 +46,7 @@ pub fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
     message.as_ref().and_then(json::fields).ok_or(Refused::Data)
 }
 
-pub fn contacts(devices: Vec<DeviceRecord>) -> Contacts {
+pub(crate) fn contacts(devices: Vec<DeviceRecord>) -> Contacts {
     let contact = |DeviceRecord { phone, device_id }| wire::Contact { phone, device_id };
     Contacts {
         contacts: Some(devices.into_iter().map(contact).collect()),

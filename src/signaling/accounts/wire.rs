@@ -49,19 +49,19 @@ impl Done {
 }
 
 #[derive(Deserialize)]
-pub struct Login {
+pub(crate) struct Login {
     pub phone: String,
     pub device_id: String,
 }
 
 #[derive(Deserialize)]
-pub struct Question {
+pub(crate) struct Question {
     pub phone: String,
     pub token: String,
 }
 
 #[derive(Deserialize)]
-pub struct Change {
+pub(crate) struct Change {
     pub phone: String,
     pub token: String,
     pub contact: String,
@@ -94,12 +94,12 @@ pub struct Token {
 }
 
 #[derive(Default, Serialize)]
-pub struct Contacts {
+pub(crate) struct Contacts {
     pub contacts: Option<Vec<Contact>>,
 }
 
 #[derive(Serialize)]
-pub struct Contact {
+pub(crate) struct Contact {
     pub phone: String,
     pub device_id: String,
 }

@@ -84,7 +84,7 @@ const ABILITIES: Abilities = Abilities {
 
 /// One client's conversation in this family.
 #[derive(Default)]
-pub struct CallDialogue {
+pub(crate) struct CallDialogue {
     /// Name under which the client has registered.
     name: Option<UserId>,
     /// Whether the client understands the messages that only this server sends.

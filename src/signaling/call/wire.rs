@@ -17,31 +17,31 @@ pub struct Call {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct IncomingCallResponse {
+pub(crate) struct IncomingCallResponse {
     /// The caller.
     pub from: Name,
-    pub call_response: String,
+    pub(crate) call_response: String,
     pub sdp_offer: Option<String>,
     pub message: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct IncomingCallErrorResponse {
+pub(crate) struct IncomingCallErrorResponse {
     /// The caller.
     pub from: Name,
-    pub error_response: String,
+    pub(crate) error_response: String,
 }
 
 #[derive(Deserialize)]
-pub struct Restart {
+pub(crate) struct Restart {
     #[serde(rename = "sdpOffer")]
     pub sdp_offer: String,
 }
 
 #[derive(Serialize)]
 #[serde(tag = "id", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum Outgoing<'a> {
+pub(crate) enum Outgoing<'a> {
     RegisterResponse {
         response: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]

@@ -61,7 +61,7 @@ const ABILITIES: Abilities = Abilities {
 };
 
 /// One client's conversation in this family.
-pub struct DeviceDialogue {
+pub(crate) struct DeviceDialogue {
     address: Address,
     /// Maker of the rooms of calls. Each room is a new one that nobody could guess.
     room_ids: fn() -> RoomName,

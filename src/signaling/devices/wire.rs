@@ -4,7 +4,7 @@ use serde::Serialize;
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub enum Outgoing<'a> {
+pub(crate) enum Outgoing<'a> {
     CallFailed {
         #[serde(skip_serializing_if = "Option::is_none")]
         to_phone: Option<&'a str>,

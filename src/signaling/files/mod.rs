@@ -6,9 +6,9 @@
 
 mod wire;
 
-pub use self::wire::Uploaded;
+pub(crate) use self::wire::Uploaded;
 
 /// Whether a field of the form may carry the file.
-pub fn may_be_the_file(field: &str) -> bool {
+pub(crate) fn may_be_the_file(field: &str) -> bool {
     wire::FIELDS.contains(&field)
 }

@@ -68,11 +68,11 @@ use crate::ids::UserId;
 use crate::text;
 
 /// What clients send under `id`.
-pub const KINDS: &[&str] = &["joinRoom", "receiveVideoFrom", "onIceCandidate", "leaveRoom", "heart"];
+pub(crate) const KINDS: &[&str] = &["joinRoom", "receiveVideoFrom", "onIceCandidate", "leaveRoom", "heart"];
 
 /// One client's conversation in this family.
 #[derive(Default)]
-pub struct GroupcallIdDialogue {
+pub(crate) struct GroupcallIdDialogue {
     /// Whether the client gave a `personName`, so it knows of them.
     knows_person_names: bool,
     /// Whether the client understands the messages that only this server sends.

@@ -7,11 +7,11 @@ use crate::signaling::json::{Name, Text, if_any};
 use crate::signaling::words::{CandidateOut, FeedWord, feed};
 
 #[derive(Deserialize)]
-pub struct JoinRoom {
+pub(crate) struct JoinRoom {
     pub name: Name,
     pub room: Name,
     #[serde(rename = "personName", default, deserialize_with = "if_any")]
-    pub person_name: Option<Text>,
+    pub(crate) person_name: Option<Text>,
     #[serde(default, deserialize_with = "if_any")]
     pub pw: Option<Text>,
     #[serde(default, deserialize_with = "if_any")]
@@ -19,7 +19,7 @@ pub struct JoinRoom {
 }
 
 #[derive(Deserialize)]
-pub struct ReceiveVideoFrom {
+pub(crate) struct ReceiveVideoFrom {
     pub sender: Name,
     #[serde(default, deserialize_with = "feed")]
     pub feed: FeedWord,
@@ -29,16 +29,16 @@ pub struct ReceiveVideoFrom {
 
 /// A candidate's subject. The candidate itself is of no use, so it is not even read.
 #[derive(Deserialize)]
-pub struct OnIceCandidate {
+pub(crate) struct OnIceCandidate {
     pub name: Name,
     /// Feed, which is read only to be checked.
     #[serde(rename = "feed", default, deserialize_with = "feed")]
-    pub _feed: FeedWord,
+    pub(crate) _feed: FeedWord,
 }
 
 #[derive(Serialize)]
 #[serde(tag = "id", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum Outgoing<'a> {
+pub(crate) enum Outgoing<'a> {
     ExistingParticipants {
         data: Participants<'a>,
     },
@@ -93,14 +93,14 @@ pub enum Outgoing<'a> {
 
 #[derive(Serialize)]
 #[serde(untagged)]
-pub enum Participants<'a> {
+pub(crate) enum Participants<'a> {
     Names(Vec<&'a str>),
     Objects(Vec<ParticipantOut<'a>>),
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ParticipantOut<'a> {
+pub(crate) struct ParticipantOut<'a> {
     pub name: &'a str,
-    pub person_name: &'a str,
+    pub(crate) person_name: &'a str,
 }

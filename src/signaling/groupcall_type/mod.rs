@@ -68,7 +68,7 @@ use crate::ids::{RoomName, UserId};
 use crate::text::{self, TextLimit};
 
 /// What clients send under `type`.
-pub const KINDS: &[&str] = &[
+pub(crate) const KINDS: &[&str] = &[
     "join",
     "sendMessage",
     "uploadSuccess",
@@ -79,7 +79,7 @@ pub const KINDS: &[&str] = &[
 
 /// One client's conversation in this family.
 #[derive(Default)]
-pub struct GroupcallTypeDialogue {
+pub(crate) struct GroupcallTypeDialogue {
     /// Whether the client understands the messages that only this server sends.
     takes_notices: bool,
 }

@@ -10,43 +10,43 @@ use crate::signaling::words::{CandidateOut, FeedWord, feed};
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Join {
-    pub user_id: Name,
+    pub(crate) user_id: Name,
     pub room: Option<Name>,
     #[serde(default, deserialize_with = "if_any")]
     pub pw: Option<Text>,
     #[serde(default, deserialize_with = "if_any")]
     pub token: Option<Text>,
     #[serde(default, deserialize_with = "if_any")]
-    pub person_name: Option<Text>,
+    pub(crate) person_name: Option<Text>,
 }
 
 #[derive(Deserialize)]
-pub struct SendMessage {
+pub(crate) struct SendMessage {
     pub message: Text,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct UploadSuccess {
+pub(crate) struct UploadSuccess {
     pub file_name: Text,
-    pub file_url: String,
+    pub(crate) file_url: String,
     #[serde(default, deserialize_with = "if_any")]
-    pub file_type: Option<Text>,
+    pub(crate) file_type: Option<Text>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct OnIceCandidate {
-    pub user_id: Name,
+pub(crate) struct OnIceCandidate {
+    pub(crate) user_id: Name,
     /// Feed, which is read only to be checked.
     #[serde(rename = "feed", default, deserialize_with = "feed")]
-    pub _feed: FeedWord,
+    pub(crate) _feed: FeedWord,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ReceiveVideoFrom {
-    pub user_id: Name,
+pub(crate) struct ReceiveVideoFrom {
+    pub(crate) user_id: Name,
     #[serde(default, deserialize_with = "feed")]
     pub feed: FeedWord,
     pub sdp_offer: String,
@@ -54,7 +54,7 @@ pub struct ReceiveVideoFrom {
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum Outgoing<'a> {
+pub(crate) enum Outgoing<'a> {
     UserNotFound {
         user_id: Id<'a>,
     },
@@ -123,18 +123,18 @@ pub enum Outgoing<'a> {
 /// A chat text, whose kind is configured.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct TextOut<'a> {
+pub(crate) struct TextOut<'a> {
     #[serde(rename = "type")]
     pub kind: &'a str,
-    pub user_id: Id<'a>,
+    pub(crate) user_id: Id<'a>,
     pub message: &'a str,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ParticipantOut<'a> {
+pub(crate) struct ParticipantOut<'a> {
     pub id: Id<'a>,
-    pub user_id: Id<'a>,
+    pub(crate) user_id: Id<'a>,
     pub name: &'a str,
     pub prefix: &'a str,
     pub postfix: &'a str,

@@ -110,7 +110,7 @@ const ABILITIES: Abilities = Abilities {
 
 /// One client's conversation in this family.
 #[derive(Default)]
-pub struct MessageDialogue {
+pub(crate) struct MessageDialogue {
     user: Option<UserId>,
     rings: Rings,
 }

@@ -6,35 +6,35 @@ use prost::DecodeError;
 use prost::Message;
 use prost::encoding::{DecodeContext, decode_key, skip_field, string};
 
-pub const BIND: u32 = 1;
-pub const HEARTBEAT: u32 = 2;
-pub const ONLINE: u32 = 3;
-pub const OFFLINE: u32 = 4;
-pub const MESSAGE: u32 = 5;
+pub(crate) const BIND: u32 = 1;
+pub(crate) const HEARTBEAT: u32 = 2;
+pub(crate) const ONLINE: u32 = 3;
+pub(crate) const OFFLINE: u32 = 4;
+pub(crate) const MESSAGE: u32 = 5;
 /// `cmd` of the answer to a client that is bound already.
-pub const RECONNECT: u32 = 6;
+pub(crate) const RECONNECT: u32 = 6;
 
 /// `msgtype` of a question.
-pub const SEND: u32 = 1;
+pub(crate) const SEND: u32 = 1;
 /// `msgtype` of an answer. Clients also send their messages under it.
-pub const REPLY: u32 = 4;
+pub(crate) const REPLY: u32 = 4;
 /// `msgtype` of a notice that needs no answer.
-pub const NOTIFY: u32 = 3;
+pub(crate) const NOTIFY: u32 = 3;
 
 /// `resSign` and `sign` of an answer to an invitation that is accepted.
-pub const AGREE: &str = "agree";
+pub(crate) const AGREE: &str = "agree";
 
 /// `resSign` and `sign` of an answer to an invitation that is not accepted.
-pub const REFUSE: &str = "refuse";
+pub(crate) const REFUSE: &str = "refuse";
 
 /// `resSign` of a message that takes an invitation back; this server's own.
-pub const CANCEL: &str = "cancel";
+pub(crate) const CANCEL: &str = "cancel";
 
 /// `resSign` of an invitation that has not been delivered in time; this server's own.
 const MISSED: &str = "missed";
 
 /// `groupId`s of invitations. Without a receiver they would ring everywhere.
-pub const CALL_KINDS: [&str; 2] = ["video", "audio"];
+pub(crate) const CALL_KINDS: [&str; 2] = ["video", "audio"];
 
 const SENDER: u32 = 4;
 const GROUP_ID: u32 = 6;
@@ -83,7 +83,7 @@ impl Incoming {
 
 /// A message that the server writes itself.
 #[derive(Clone, PartialEq, Message)]
-pub struct Outgoing {
+pub(crate) struct Outgoing {
     #[prost(uint32, tag = "3")]
     pub cmd: u32,
     #[prost(string, tag = "4")]
@@ -113,7 +113,7 @@ pub struct Outgoing {
 
 /// The fields of `content`.
 #[derive(Clone, PartialEq, Message)]
-pub struct Content {
+pub(crate) struct Content {
     #[prost(string, tag = "2")]
     pub content: String,
 }
@@ -134,12 +134,12 @@ pub fn under(message: &[u8], sender: &str, time_stamp: &str) -> Result<Bytes, De
 }
 
 /// The message without its token, which is nobody else's business.
-pub fn without_token(message: &[u8]) -> Result<Bytes, DecodeError> {
+pub(crate) fn without_token(message: &[u8]) -> Result<Bytes, DecodeError> {
     with(message, &[(TOKEN, "")])
 }
 
 /// An invitation as it is delivered when it is too late: it rings nowhere.
-pub fn missed(invitation: &[u8], sender: &str, time_stamp: &str) -> Result<Bytes, DecodeError> {
+pub(crate) fn missed(invitation: &[u8], sender: &str, time_stamp: &str) -> Result<Bytes, DecodeError> {
     let texts = [
         (SENDER, sender),
         (GROUP_ID, ""),

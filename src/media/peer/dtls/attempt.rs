@@ -41,7 +41,7 @@ const SERVER_FLIGHT: &[u8] = &[
     records::SERVER_HELLO_DONE,
 ];
 
-pub struct Attempt {
+pub(crate) struct Attempt {
     endpoint: Endpoint,
     /// The random of the ClientHello; unused where we are the client.
     pub random: [u8; 32],
@@ -67,7 +67,7 @@ pub struct Attempt {
     sent: u32,
     pub outgoing: Vec<BytesMut>,
     /// The handshake messages of our last flight.
-    pub last_flight: Vec<BytesMut>,
+    pub(crate) last_flight: Vec<BytesMut>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -133,12 +133,12 @@ impl Attempt {
     }
 
     /// Whether the other side has proven who it is, so that both have the keys.
-    pub fn has_keys(&self) -> bool {
+    pub(crate) fn has_keys(&self) -> bool {
         self.has_keys
     }
 
     /// Stores a part of the other side's flight.
-    pub fn put(&mut self, fragment: &Fragment<'_>) {
+    pub(crate) fn put(&mut self, fragment: &Fragment<'_>) {
         if self.opening.is_some() && fragment.kind == records::HELLO_VERIFY_REQUEST {
             let is_whole = fragment.message == 0 && fragment.body.len() == fragment.length;
             let cookie = records::requested_cookie(fragment.body).filter(|_| is_whole);
@@ -151,7 +151,7 @@ impl Attempt {
     }
 
     /// Stores a ChangeCipherSpec or an encrypted record until its time.
-    pub fn hold(&mut self, record: &Record<'_>) {
+    pub(crate) fn hold(&mut self, record: &Record<'_>) {
         if record.kind == records::CHANGE_CIPHER_SPEC {
             if record.body == [1] && self.change_cipher_spec == Change::Awaited {
                 self.change_cipher_spec = Change::Arrived;

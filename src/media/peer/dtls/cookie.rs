@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rtc_crypto::{CryptoError, RTCCrypto, RTCCryptoProvider, RTCRandom};
 
 /// A cookie as long as the library's. Nothing else that the library draws is as long.
-pub type Cookie = [u8; 20];
+pub(crate) type Cookie = [u8; 20];
 
 /// Draws a cookie. `None` if the system has no random numbers.
 pub fn draw(provider: &dyn RTCCryptoProvider) -> Option<Cookie> {
@@ -18,7 +18,7 @@ pub fn draw(provider: &dyn RTCCryptoProvider) -> Option<Cookie> {
 }
 
 /// A provider of cryptography whose next cookie is known.
-pub struct WithCookie {
+pub(crate) struct WithCookie {
     provider: Arc<dyn RTCCryptoProvider>,
     cookie: Cookie,
 }

@@ -33,7 +33,7 @@ impl DtlsIdentity {
     }
 
     /// The same as [`DtlsIdentity::generate`], but as a client only these profiles are offered.
-    pub fn generate_offering(profiles: &[Profile]) -> Result<DtlsIdentity, DtlsError> {
+    pub(crate) fn generate_offering(profiles: &[Profile]) -> Result<DtlsIdentity, DtlsError> {
         let provider = rtc_crypto::default_provider().map_err(|error| DtlsError::Other(error.to_string()))?;
         let certificate = Certificate::generate_self_signed(vec!["patchbay".to_owned()], provider.crypto())?;
         let der = certificate

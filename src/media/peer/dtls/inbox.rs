@@ -17,7 +17,7 @@ const STRETCHES: usize = 16;
 
 /// The messages of one side that have begun to arrive.
 #[derive(Default)]
-pub struct Inbox {
+pub(crate) struct Inbox {
     messages: Vec<Message>,
 }
 
@@ -31,7 +31,7 @@ struct Message {
 
 impl Inbox {
     /// Stores a fragment of message `first` or of one soon after it; drops any other.
-    pub fn put(&mut self, first: u16, fragment: &Fragment<'_>) {
+    pub(crate) fn put(&mut self, first: u16, fragment: &Fragment<'_>) {
         let ahead = fragment.message.wrapping_sub(first);
         if ahead >= MESSAGES || fragment.length > MESSAGE_BYTES {
             return;

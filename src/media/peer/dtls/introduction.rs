@@ -16,7 +16,7 @@ use super::pace::is_time;
 use super::records::{self, ClientHello, Introduction, MESSAGE_HEADER};
 use super::signature::Signatures;
 
-pub struct Opening {
+pub(crate) struct Opening {
     /// Our first hello, made by the library.
     hello: Vec<u8>,
     /// The cookie that somebody has asked for last.
@@ -44,12 +44,12 @@ impl Opening {
         ClientHello::parse(self.hello.get(MESSAGE_HEADER..)?)
     }
 
-    pub fn cookie(&self) -> Option<&[u8]> {
+    pub(crate) fn cookie(&self) -> Option<&[u8]> {
         self.cookie.as_deref()
     }
 
     /// The hello to send now.
-    pub fn hello(&self) -> Vec<u8> {
+    pub(crate) fn hello(&self) -> Vec<u8> {
         match (self.first(), &self.cookie) {
             (Some(first), Some(cookie)) => first.second(cookie),
             _ => self.hello.clone(),
@@ -57,7 +57,7 @@ impl Opening {
     }
 
     /// Records that somebody has asked for a cookie. Returns whether our hello must be sent again, with the cookie or still without.
-    pub fn is_asked(&mut self, now: Instant, cookie: &[u8]) -> bool {
+    pub(crate) fn is_asked(&mut self, now: Instant, cookie: &[u8]) -> bool {
         if self.asked.as_deref() == Some(cookie) && self.cookie() != Some(cookie) {
             self.cookie = self.asked.clone();
             return true;

@@ -5,29 +5,29 @@ use super::identity::library_profile;
 use crate::media::peer::srtp::Profile;
 
 /// Content types (RFC 5246 §6.2.1).
-pub const CHANGE_CIPHER_SPEC: u8 = 20;
-pub const ALERT: u8 = 21;
-pub const HANDSHAKE: u8 = 22;
+pub(crate) const CHANGE_CIPHER_SPEC: u8 = 20;
+pub(crate) const ALERT: u8 = 21;
+pub(crate) const HANDSHAKE: u8 = 22;
 
 /// Types of handshake messages (RFC 5246 §7.4, RFC 6347 §4.3.2).
-pub const CLIENT_HELLO: u8 = 1;
-pub const SERVER_HELLO: u8 = 2;
-pub const HELLO_VERIFY_REQUEST: u8 = 3;
-pub const CERTIFICATE: u8 = 11;
-pub const SERVER_KEY_EXCHANGE: u8 = 12;
-pub const CERTIFICATE_REQUEST: u8 = 13;
-pub const SERVER_HELLO_DONE: u8 = 14;
-pub const CERTIFICATE_VERIFY: u8 = 15;
-pub const CLIENT_KEY_EXCHANGE: u8 = 16;
+pub(crate) const CLIENT_HELLO: u8 = 1;
+pub(crate) const SERVER_HELLO: u8 = 2;
+pub(crate) const HELLO_VERIFY_REQUEST: u8 = 3;
+pub(crate) const CERTIFICATE: u8 = 11;
+pub(crate) const SERVER_KEY_EXCHANGE: u8 = 12;
+pub(crate) const CERTIFICATE_REQUEST: u8 = 13;
+pub(crate) const SERVER_HELLO_DONE: u8 = 14;
+pub(crate) const CERTIFICATE_VERIFY: u8 = 15;
+pub(crate) const CLIENT_KEY_EXCHANGE: u8 = 16;
 
 const RECORD_HEADER: usize = 13;
-pub const MESSAGE_HEADER: usize = 12;
+pub(crate) const MESSAGE_HEADER: usize = 12;
 /// The extension use_srtp (RFC 5764 §4.1.1).
 const USE_SRTP: u16 = 14;
 
 /// One record of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Record<'a> {
+pub(crate) struct Record<'a> {
     pub kind: u8,
     /// The epoch: 0 in plain text, 1 under the keys of the handshake.
     pub epoch: u16,
@@ -37,7 +37,7 @@ pub struct Record<'a> {
 }
 
 /// The records of a datagram, up to the first that is cut off or of another protocol.
-pub fn records(mut datagram: &[u8]) -> impl Iterator<Item = Record<'_>> {
+pub(crate) fn records(mut datagram: &[u8]) -> impl Iterator<Item = Record<'_>> {
     std::iter::from_fn(move || {
         let header = datagram.get(..RECORD_HEADER)?;
         // Hellos have the version of DTLS 1.0, everything else that of 1.2.
@@ -57,7 +57,7 @@ pub fn records(mut datagram: &[u8]) -> impl Iterator<Item = Record<'_>> {
 }
 
 /// Appends a plain-text record.
-pub fn write_record(out: &mut Vec<u8>, kind: u8, sequence: u32, body: &[u8]) {
+pub(crate) fn write_record(out: &mut Vec<u8>, kind: u8, sequence: u32, body: &[u8]) {
     out.extend_from_slice(&[kind, 0xfe, 0xfd, 0, 0, 0, 0]);
     out.extend_from_slice(&sequence.to_be_bytes());
     out.extend_from_slice(&(body.len() as u16).to_be_bytes());
@@ -66,7 +66,7 @@ pub fn write_record(out: &mut Vec<u8>, kind: u8, sequence: u32, body: &[u8]) {
 
 /// A part of a handshake message, or all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fragment<'a> {
+pub(crate) struct Fragment<'a> {
     pub kind: u8,
     /// The message's number among those of its sender.
     pub message: u16,
@@ -77,7 +77,7 @@ pub struct Fragment<'a> {
 }
 
 /// The fragments in the body of a plain-text handshake record, up to the first that contradicts itself.
-pub fn fragments(mut body: &[u8]) -> impl Iterator<Item = Fragment<'_>> {
+pub(crate) fn fragments(mut body: &[u8]) -> impl Iterator<Item = Fragment<'_>> {
     std::iter::from_fn(move || {
         let header = body.get(..MESSAGE_HEADER)?;
         let length = uint24(&header[1..4]);
@@ -96,7 +96,7 @@ pub fn fragments(mut body: &[u8]) -> impl Iterator<Item = Fragment<'_>> {
 }
 
 /// The header of a message that is sent whole.
-pub fn message_header(kind: u8, message: u16, length: usize) -> [u8; MESSAGE_HEADER] {
+pub(crate) fn message_header(kind: u8, message: u16, length: usize) -> [u8; MESSAGE_HEADER] {
     let [_, a, b, c] = (length as u32).to_be_bytes();
     let [d, e] = message.to_be_bytes();
     [kind, a, b, c, d, e, 0, 0, 0, a, b, c]
@@ -108,11 +108,11 @@ fn uint24(bytes: &[u8]) -> usize {
 
 /// The fields of a ClientHello that we need (RFC 5246 §7.4.1.2, RFC 6347 §4.2.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientHello<'a> {
+pub(crate) struct ClientHello<'a> {
     /// The client's random bytes: the same in both hellos of one handshake, and in those of no other.
     pub random: [u8; 32],
     /// The server's cookie, brought back by the client; empty in the first hello.
-    pub cookie: &'a [u8],
+    pub(crate) cookie: &'a [u8],
     /// The SRTP profile that we prefer among the client's.
     pub profile: Option<Profile>,
     before_cookie: &'a [u8],
@@ -158,7 +158,7 @@ impl<'a> ClientHello<'a> {
     }
 
     /// The hello with which a client brings a cookie back.
-    pub fn second(&self, cookie: &[u8]) -> Vec<u8> {
+    pub(crate) fn second(&self, cookie: &[u8]) -> Vec<u8> {
         self.message(1, cookie)
     }
 
@@ -169,20 +169,20 @@ impl<'a> ClientHello<'a> {
 }
 
 /// A HelloVerifyRequest, a whole message. Its version is DTLS 1.2: some clients accept only the version that they use.
-pub fn hello_verify_request(cookie: &[u8]) -> Vec<u8> {
+pub(crate) fn hello_verify_request(cookie: &[u8]) -> Vec<u8> {
     let body = [&[0xfe, 0xfd, cookie.len() as u8], cookie].concat();
     [&message_header(HELLO_VERIFY_REQUEST, 0, body.len())[..], &body].concat()
 }
 
 /// The cookie in the body of a HelloVerifyRequest.
-pub fn requested_cookie(body: &[u8]) -> Option<&[u8]> {
+pub(crate) fn requested_cookie(body: &[u8]) -> Option<&[u8]> {
     let mut reader = Reader(body);
     reader.take(2)?;
     reader.vector(1).filter(|_| reader.0.is_empty())
 }
 
 /// Gives the plain-text records of a datagram the numbers from `next` on.
-pub fn number(datagram: &mut [u8], next: &mut u32) {
+pub(crate) fn number(datagram: &mut [u8], next: &mut u32) {
     let mut start = 0;
     while let Some(header) = datagram.get_mut(start..start + RECORD_HEADER) {
         if header[3..5] == [0, 0] {
@@ -196,7 +196,7 @@ pub fn number(datagram: &mut [u8], next: &mut u32) {
 
 /// The identity that a server's first messages claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Introduction<'a> {
+pub(crate) struct Introduction<'a> {
     /// The random of the ServerHello.
     pub random: &'a [u8],
     /// The signed part of the ServerKeyExchange, besides both randoms (RFC 8422 §5.4).
@@ -206,11 +206,11 @@ pub struct Introduction<'a> {
 
 /// A signature, and the certificate whose key is said to have made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Signed<'a> {
+pub(crate) struct Signed<'a> {
     /// The sender's own certificate, without those that certify it.
     pub certificate: &'a [u8],
     /// Hash and kind of signature (RFC 5246 §7.4.1.4.1).
-    pub algorithm: [u8; 2],
+    pub(crate) algorithm: [u8; 2],
     pub signature: &'a [u8],
 }
 

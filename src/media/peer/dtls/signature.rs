@@ -17,7 +17,7 @@ const CHECKS_AT_ONCE: u8 = 8;
 const P384_POINT: usize = 97;
 
 /// Verifies the signatures of one handshake.
-pub struct Signatures {
+pub(crate) struct Signatures {
     provider: Arc<dyn RTCCryptoProvider>,
     /// Number of verified signatures; `checked` is the time of a recent one.
     checks: u8,
@@ -34,7 +34,7 @@ impl Signatures {
     }
 
     /// Whether the certificate's key has signed `text`. Also false when too many signatures have come.
-    pub fn has_signed(&mut self, now: Instant, signed: &Signed<'_>, text: &[u8]) -> bool {
+    pub(crate) fn has_signed(&mut self, now: Instant, signed: &Signed<'_>, text: &[u8]) -> bool {
         if self.checks >= CHECKS_AT_ONCE && !is_time(now, &mut self.checked) {
             return false;
         }

@@ -33,10 +33,10 @@ pub(super) struct Common<'a> {
     pub offer: &'a Offered,
     pub local: &'a LocalEnd,
     /// Transports with their sections. Empty if every section is refused.
-    pub settled: &'a [Settled],
+    pub(crate) settled: &'a [Settled],
     /// The transport that refused sections name.
     pub first: &'a TransportSpec,
-    pub session_id: u64,
+    pub(crate) session_id: u64,
     pub version: u64,
 }
 
