@@ -297,6 +297,8 @@ export class RoomClient extends EventTarget {
     if (!participant) return;
     this.participants.delete(id);
     participant.close();
+    // The server does not announce that somebody who leaves is silent.
+    if (this.speakers.includes(id)) this.#setSpeakers(this.speakers.filter((one) => one !== id));
     this.#emit('participantleft', { participant });
   }
 

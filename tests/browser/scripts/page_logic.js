@@ -4,6 +4,7 @@ import { quality } from '/static/client/quality.js';
 import { CMD, MSGTYPE, decode, encode } from '/static/client/message-model.js';
 import { mediaProblem, permissionGuide } from '/static/client/media-errors.js';
 import { ownerOf } from '/static/client/own-token.js';
+import { RoomClient } from '/static/client/room-client.js';
 import { summarize } from '/static/client/stats.js';
 import { outgoing, readMessage, wireId } from '/static/client/wire.js';
 import { answer, cancellation, invitation, isLate, pageOf, readInvitation } from '/static/messages/invitations.js';
@@ -161,6 +162,38 @@ export const cases = {
     const read = (userIds) => readMessage(JSON.stringify({ type: 'speakers', userIds }));
     equal(read([1, 'anna']), { kind: 'speakers', ids: ['1', 'anna'] });
     equal(read('anna'), { kind: 'speakers', ids: [] });
+  },
+
+  'whoever leaves no longer counts as speaking, and comes again silent'() {
+    const real = globalThis.WebSocket;
+    let socket;
+    globalThis.WebSocket = class {
+      static OPEN = 1;
+      readyState = 1;
+      constructor() {
+        socket = this;
+      }
+      send() {}
+      close() {}
+    };
+    const receive = (message) => socket.onmessage({ data: JSON.stringify(message) });
+    const client = new RoomClient({ room: 'r', userId: '1', url: 'ws://nowhere.test' });
+    const seen = [];
+    client.addEventListener('speakers', ({ detail }) => seen.push(detail.ids));
+    try {
+      client.join();
+      socket.onopen();
+      receive({ type: 'existingParticipants', participants: [{ id: 2, name: 'Ben' }, { id: 3, name: 'Anna' }, { id: 4, name: 'Carl' }] });
+      receive({ type: 'speakers', userIds: [2, 3] });
+      receive({ type: 'participantLeft', userId: 4 });
+      receive({ type: 'participantLeft', userId: 3 });
+      equal(client.speakers, ['2']);
+      receive({ type: 'newParticipantArrived', participant: { id: 3, name: 'Anna' } });
+      equal([client.speakers, seen], [['2'], [[], ['2', '3'], ['2']]]);
+    } finally {
+      client.leave();
+      globalThis.WebSocket = real;
+    }
   },
 
   'people are read with either name of their fields'() {
