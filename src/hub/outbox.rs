@@ -104,7 +104,8 @@ impl Events {
 }
 
 /// Whether an event may be left out: what people write to one another, who is online, who speaks, and what cannot be decoded.
-/// Every other event is part of a room or a call.
+/// Every other event is part of a room or a call. Of who speaks, nothing is sent later in the place of what was left out: the
+/// next change says all anew.
 fn gives_way(event: &Event) -> bool {
     match event {
         Event::Text { .. } | Event::File { .. } | Event::Decoding(_) | Event::Speakers { .. } => true,

@@ -30,7 +30,8 @@ impl Rooms {
     }
 
     /// A connection was lost with a part of the server, and its keys with it. Its participant stays. They are sent which people
-    /// they watched over it and, like somebody who has just come, which of these people's media are lost.
+    /// they watched over it and, like somebody who has just come, which of these people's media are lost, which feeds they publish
+    /// beside their camera, and, if one of them speaks, who does.
     pub(crate) fn connection_lost(&mut self, now: Instant, peer: PeerId) -> Vec<Effect> {
         let mut told = self.watched_over(peer).unwrap_or_default();
         told.extend(self.end_peer(now, peer, false));
@@ -45,10 +46,13 @@ impl Rooms {
             Use::Watch(feed) => room.participant(feed.participant),
             Use::Publish(_) | Use::Slot(..) => None,
         });
+        let speakers = room.announced_speakers();
+        let mut is_speaker_anew = false;
         let mut events = Vec::new();
         for source in watched {
             let person = Arc::clone(&source.person);
             let user = person.user.clone();
+            is_speaker_anew |= speakers.contains(&user);
             events.push(Event::ConnectionLost { person });
             if source.arrival == Arrival::Lost {
                 let media = MediaState::Lost;
@@ -57,6 +61,11 @@ impl Rooms {
             if !source.announced_feeds.is_empty() {
                 events.push(source.feeds_event());
             }
+        }
+        // The client has seen the speaker leave, so it no longer knows that they speak.
+        if is_speaker_anew {
+            let users = speakers.into();
+            events.push(Event::Speakers { users });
         }
         let session = participant.session;
         let tell = |event| Effect::Tell { session, event };

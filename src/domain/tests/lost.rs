@@ -1,6 +1,7 @@
 //! What is left of a room after a part of the media engine was lost.
 
 use super::*;
+use crate::ids::UserId;
 
 #[test]
 fn who_is_to_watch_somebody_anew_hears_that_their_media_are_missing() {
@@ -22,6 +23,29 @@ fn who_is_to_watch_somebody_anew_hears_that_their_media_are_missing() {
             session: SessionId(2),
             event,
         });
+        assert_eq!(rooms.media_lost(now(), &[watching]), told.collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn who_is_to_watch_a_speaker_anew_is_sent_who_speaks() {
+    let mut rooms = Rules::new(Limits::default());
+    for (session, user) in [(1, "anna"), (2, "ben"), (3, "carl")] {
+        join(&mut rooms, session, "r", user).unwrap();
+    }
+    let published = opened(&offer(&mut rooms, 1, "anna", 1).unwrap());
+    opened(&offer(&mut rooms, 2, "ben", 2).unwrap());
+    rooms.speech_changed(now(), published, true);
+    let session = SessionId(3);
+    for (number, source, is_speaker) in [(3, "anna", true), (4, "ben", false)] {
+        let watching = opened(&offer(&mut rooms, 3, source, number).unwrap());
+        let person = Arc::new(person(source));
+        let mut expected = vec![Event::ConnectionLost { person }];
+        if is_speaker {
+            let users: Arc<[UserId]> = Arc::from([UserId::from("anna")]);
+            expected.push(Event::Speakers { users });
+        }
+        let told = expected.into_iter().map(|event| Effect::Tell { session, event });
         assert_eq!(rooms.media_lost(now(), &[watching]), told.collect::<Vec<_>>());
     }
 }

@@ -83,7 +83,7 @@ async fn a_client_that_watched_over_a_worker_that_only_mirrored_the_room_is_aske
         ben > {"id":"receiveVideoFrom","sender":"1","sdpOffer":"@recvonly 2"}
         media open 2 watch
         ANSWER ben 1
-        carl > {"id":"joinRoom","name":"3","room":"r","personName":"Carl"}
+        carl > {"id":"joinRoom","name":"3","room":"r","personName":"Carl","notices":true}
         carl < {"id":"existingParticipants","data":[{"name":"1","personName":"1"},{"name":"2","personName":"2"}]}
         anna < {"id":"newParticipantArrived","name":"3","personName":"Carl"}
         ben < {"id":"newParticipantArrived","name":"3","personName":"Carl"}
@@ -92,6 +92,8 @@ async fn a_client_that_watched_over_a_worker_that_only_mirrored_the_room_is_aske
         media link 1
         media open 3 watch
         ANSWER carl 1
+        media speaks 1
+        carl < {"id":"speakers","names":["1"]}
         dora > {"type":"join","room":"r","userId":4}
         dora < {"type":"existingParticipants","participants":[{"id":1,"userId":1,"name":"1","prefix":"","postfix":"","suffix":""},{"id":2,"userId":2,"name":"2","prefix":"","postfix":"","suffix":""},{"id":3,"userId":3,"name":"Carl","prefix":"","postfix":"","suffix":""}]}
         anna < {"id":"newParticipantArrived","name":"4"}
@@ -106,6 +108,7 @@ async fn a_client_that_watched_over_a_worker_that_only_mirrored_the_room_is_aske
         media unlink 1
         carl < {"id":"participantLeft","name":"1"}
         carl < {"id":"newParticipantArrived","name":"1","personName":"1"}
+        carl < {"id":"speakers","names":["1"]}
         dora < {"type":"participantLeft","userId":3}
         dora < {"type":"newParticipantArrived","participant":{"id":3,"userId":3,"name":"Carl","prefix":"","postfix":"","suffix":""}}
         carl > {"id":"receiveVideoFrom","sender":"1","sdpOffer":"@recvonly 5"}
