@@ -54,7 +54,8 @@ pub(super) struct Peer {
     pub purpose: Purpose,
     pub uses: Vec<Use>,
     pub identity: ConnectionIdentity,
-    /// Uses and identity before the newest offer: the connection returns to them if that offer cannot be answered.
+    /// Uses and identity before the newest offer, until that is answered: the connection returns to them if it cannot be.
+    /// Before its first offer is answered, a connection has none.
     pub before: Option<(Vec<Use>, ConnectionIdentity)>,
     /// Number of associations before this connection's: [`super::Negotiation::association`].
     pub association: u32,
@@ -198,6 +199,13 @@ impl Room {
     }
 }
 
+impl Peer {
+    /// The uses of the newest offer that has been answered.
+    fn answered_uses(&self) -> &[Use] {
+        self.before.as_ref().map_or(&self.uses, |(uses, _)| uses)
+    }
+}
+
 impl Participant {
     pub(crate) fn peer_for(&self, purpose: Purpose) -> Option<&Peer> {
         self.peers.iter().find(|peer| peer.purpose == purpose)
@@ -209,9 +217,9 @@ impl Participant {
         peer.map_or(&[], |peer| &peer.uses)
     }
 
-    /// The feeds beside the camera that the participant's connections are for.
+    /// The feeds beside the camera that the participant's connections are for, by the offers that have been answered.
     pub(crate) fn further_feeds(&self) -> Vec<Feed> {
-        let uses = self.peers.iter().flat_map(|peer| &peer.uses);
+        let uses = self.peers.iter().flat_map(Peer::answered_uses);
         let mut feeds = Vec::new();
         for one in uses {
             if let Use::Publish(feed) = one
@@ -246,6 +254,13 @@ impl Participant {
             let uses = std::mem::replace(&mut peer.uses, uses);
             let identity = std::mem::replace(&mut peer.identity, identity);
             peer.before = Some((uses, identity));
+        }
+    }
+
+    /// The newest offers of all connections have been answered.
+    pub(crate) fn settle_offers(&mut self) {
+        for peer in &mut self.peers {
+            peer.before = None;
         }
     }
 

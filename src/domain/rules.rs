@@ -357,6 +357,11 @@ impl Rules {
         self.rooms.connection(session, subject)
     }
 
+    /// The newest offer of the session has been answered. Returns what the others in its room are to be sent about that.
+    pub(crate) fn offer_answered(&mut self, session: SessionId) -> Vec<Effect> {
+        Vec::from_iter(self.rooms.offer_answered(session))
+    }
+
     /// An offer on a live connection could not be answered: the connection goes on as before.
     pub(crate) fn offer_refused(&mut self, peer: PeerId) -> Vec<Effect> {
         self.rooms.keep_peer(peer)

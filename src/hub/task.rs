@@ -183,8 +183,15 @@ impl Hub {
             Ok((effects, price)) => {
                 let now = tokio::time::Instant::now();
                 pause = self.budgets.charge(session, price, is_said, now);
-                let failures = self.carry_out_all(effects);
-                if failures == 0 { Ok(()) } else { Err(Refusal::BadOffer) }
+                let offers = effects.iter().any(|effect| matches!(effect, Effect::Negotiate(_)));
+                match self.carry_out_all(effects) {
+                    0 if offers => {
+                        pause = self.offer_answered(session, now);
+                        Ok(())
+                    }
+                    0 => Ok(()),
+                    _ => Err(Refusal::BadOffer),
+                }
             }
             Err(refusal) => {
                 debug!(%session, %refusal, "refused");
@@ -192,6 +199,17 @@ impl Hub {
             }
         };
         Reply { outcome, pause }
+    }
+
+    /// Sends the others in the room of a session what its answered offer changes for them, and charges the session for that.
+    /// Returns the time for which its client is not to be read from.
+    fn offer_answered(&mut self, session: SessionId, now: tokio::time::Instant) -> Duration {
+        let effects = self.rules.offer_answered(session);
+        let pause = self
+            .budgets
+            .charge(session, budget::price(session, &effects), false, now);
+        self.carry_out_all(effects);
+        pause
     }
 
     /// The effects of a command, and what they cost others.

@@ -2,8 +2,22 @@
 
 use super::{Rooms, Seat};
 use crate::domain::Effect;
+use crate::ids::SessionId;
 
 impl Rooms {
+    /// The newest offer of the session has been answered.
+    pub(crate) fn offer_answered(&mut self, session: SessionId) -> Option<Effect> {
+        let seat = self.seats.get(&session).copied()?;
+        self.settle_offers(seat)
+    }
+
+    /// Notes that the offers of a participant have been answered, and sends the others what they publish now. It waits for the
+    /// answer, so that an offer that cannot be answered concerns nobody else.
+    pub(super) fn settle_offers(&mut self, seat: Seat) -> Option<Effect> {
+        self.owner(seat)?.settle_offers();
+        self.announce_feeds(seat)
+    }
+
     /// Sends the others which feeds a participant publishes beside their camera, if that has changed.
     pub(super) fn announce_feeds(&mut self, seat: Seat) -> Option<Effect> {
         let room = self.rooms.get_mut(&seat.room)?;

@@ -124,7 +124,6 @@ impl Rooms {
             description: offer.description,
             association,
         }]));
-        effects.extend(self.announce_feeds(seat));
         Ok(effects)
     }
 
@@ -148,9 +147,7 @@ impl Rooms {
         if let Some(owner) = self.owner(seat) {
             owner.keep_peer(peer);
         }
-        let mut effects = self.fill_slots_of(seat);
-        effects.extend(self.announce_feeds(seat));
-        effects
+        self.fill_slots_of(seat)
     }
 
     /// Opens a new connection. It takes the place of the participant's connection for the same purpose, if there is one.
@@ -190,7 +187,7 @@ impl Rooms {
             purpose,
             uses: uses.to_vec(),
             identity: identity.clone(),
-            before: None,
+            before: Some((Vec::new(), identity.clone())),
             association,
         });
         self.peers.insert(id, seat);

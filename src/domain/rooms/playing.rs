@@ -29,7 +29,8 @@ impl Rooms {
             recording,
             repeats,
         }));
-        effects.extend(self.announce_feeds(seat));
+        // Nobody has to answer a recording.
+        effects.extend(self.settle_offers(seat));
         Ok(effects)
     }
 }

@@ -173,32 +173,82 @@ fn a_connection_for_too_much_or_for_nobody_is_refused_and_changes_nothing() {
 fn a_screen_is_a_connection_of_its_own_and_its_end_is_not_the_end_of_its_participant() {
     let mut rules = room_of(&NAMES[..2]);
     let camera = negotiated(&offer(&mut rules, 1, "anna", 1).unwrap()).peer;
-    let subject = UserFeed {
-        user: "anna".into(),
-        feed: Feed::Screen,
-    };
-    let (description, identity) = (Description::default(), identity("- 2", "2", "2"));
-    let tag = None;
-    let offer = Offer {
-        description,
-        identity,
-        tag,
-    };
-    let effects = rules
-        .handle(now(), SessionId(1), Command::Offer { subject, offer })
-        .unwrap();
-    let screen = negotiated(&effects).peer;
+    let screen = offer_screen(&mut rules, "2");
+    assert_eq!(rules.offer_answered(SessionId(1)), anna_publishes(&[Feed::Screen]));
     rules.peer_connected(camera);
     rules.peer_connected(screen);
     assert_eq!(rules.media_changed(screen, MediaState::Lost), []);
-    let event = Event::FurtherFeeds {
-        user: "anna".into(),
-        feeds: Vec::new(),
-    };
-    let sessions = vec![SessionId(2)];
-    let told = vec![Effect::TellEach { sessions, event }];
+    let told = anna_publishes(&[]);
     assert_eq!(rules.peer_lost(now(), screen, false), told, "the screen alone is over");
     assert_eq!(rules.poll_timeout(), None, "nobody misses the participant");
     rules.peer_lost(now(), camera, false);
     assert!(rules.poll_timeout().is_some());
+}
+
+/// Anna, of session 1, offers a connection for her screen.
+fn offer_screen(rules: &mut Rules, number: &str) -> PeerId {
+    let subject = UserFeed {
+        user: "anna".into(),
+        feed: Feed::Screen,
+    };
+    let offer = Offer {
+        description: Description::default(),
+        identity: identity(&format!("- {number}"), number, number),
+        tag: None,
+    };
+    let effects = rules.handle(now(), SessionId(1), Command::Offer { subject, offer });
+    let effects = effects.unwrap();
+    let told = |effect: &Effect| matches!(effect, Effect::Tell { .. } | Effect::TellEach { .. });
+    assert!(!effects.iter().any(told), "before the answer: {effects:?}");
+    negotiated(&effects).peer
+}
+
+/// What Ben, of session 2, is sent.
+fn anna_publishes(feeds: &[Feed]) -> Vec<Effect> {
+    let (user, feeds) = ("anna".into(), feeds.to_vec());
+    let event = Event::FurtherFeeds { user, feeds };
+    let sessions = vec![SessionId(2)];
+    vec![Effect::TellEach { sessions, event }]
+}
+
+#[test]
+fn a_screen_whose_offer_is_not_answered_is_announced_to_nobody() {
+    let mut rules = room_of(&NAMES[..2]);
+    for number in ["1", "2"] {
+        let bad = offer_screen(&mut rules, number);
+        assert_eq!(rules.offer_failed(now(), bad), []);
+        assert_eq!(rules.offer_answered(SessionId(1)), []);
+    }
+    let peer = offer_screen(&mut rules, "3");
+    assert_eq!(rules.offer_answered(SessionId(1)), anna_publishes(&[Feed::Screen]));
+    offer_screen(&mut rules, "3");
+    assert_eq!(rules.offer_refused(peer), [], "it goes on as before");
+    let bad = offer_screen(&mut rules, "4");
+    let told = anna_publishes(&[]);
+    assert_eq!(
+        rules.offer_failed(now(), bad),
+        told,
+        "it has taken the place of the good one"
+    );
+}
+
+#[test]
+fn what_a_connection_for_several_feeds_publishes_is_announced_when_its_offer_is_answered() {
+    let mut rules = room_of(&NAMES[..2]);
+    let screen = || Conference {
+        publish: Some(Feed::Screen),
+        ..watching(&[], 0)
+    };
+    let peer = negotiated(&offer_conference(&mut rules, 1, watching(&[], 0)).unwrap()).peer;
+    assert_eq!(rules.offer_answered(SessionId(1)), []);
+    offer_conference(&mut rules, 1, screen()).unwrap();
+    assert_eq!(rules.offer_refused(peer), []);
+    assert_eq!(rules.offer_answered(SessionId(1)), []);
+    offer_conference(&mut rules, 1, screen()).unwrap();
+    assert_eq!(rules.offer_answered(SessionId(1)), anna_publishes(&[Feed::Screen]));
+    let still = offer_conference(&mut rules, 1, watching(&[], 0)).unwrap();
+    assert!(matches!(still[..], [Effect::Negotiate(_)]), "{still:?}");
+    assert_eq!(rules.offer_refused(peer), [], "the screen goes on");
+    offer_conference(&mut rules, 1, watching(&[], 0)).unwrap();
+    assert_eq!(rules.offer_answered(SessionId(1)), anna_publishes(&[]));
 }

@@ -65,6 +65,9 @@ async fn those_who_take_notices_are_sent_who_publishes_a_screen_and_that_it_is_o
         r#"anna < {"id":"newParticipantArrived","name":"carl"}"#,
         r#"ben < {"id":"newParticipantArrived","name":"carl"}"#,
         r#"carl < {"id":"existingParticipants","data":["anna","ben"]}"#,
+        // Of an offer that cannot be answered the others are sent nothing.
+        r#"anna > {"id":"receiveVideoFrom","sender":"anna","feed":"screen","sdpOffer":"x"}"#,
+        r#"anna < {"id":"unrecognizedMessage","message":{"id":"receiveVideoFrom","sender":"anna","feed":"screen","sdpOffer":"x"},"reason":"the offer is missing or cannot be answered"}"#,
         r#"anna > {"id":"receiveVideoFrom","sender":"anna","feed":"screen","sdpOffer":"@sendonly 1"}"#,
         "media open 1 publish",
         &answered,
