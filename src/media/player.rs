@@ -1,5 +1,6 @@
 //! A player: it feeds a room with a recording, over a link to one worker of the room. Pure: it is given the time, puts the
-//! packets that are due into the link, and returns when to call it again. To the room it is a publisher like any other.
+//! packets that are due into the link, and returns when to call it again. To the room it is a publisher like any other, but it
+//! never counts as speaking: a recording has no audio levels (RFC 6464), and nothing here decodes the sound.
 
 use std::time::{Duration, Instant};
 
