@@ -150,8 +150,8 @@ impl Room {
     pub fn remove(&mut self, id: ParticipantId) -> Option<(Participant, Vec<Peer>)> {
         let mut gone = self.participants.remove(&id)?;
         self.by_user.remove(&gone.person.user);
-        self.speakers.forget(id);
         self.speaking.forget(id);
+        self.speakers.forget(id, self.speaking.newest());
         let mut peers = std::mem::take(&mut gone.peers);
         for other in self.participants.values_mut() {
             peers.extend(other.take_peers_watching(id));
@@ -173,6 +173,9 @@ impl Room {
 
     /// Fills the slots of all participants who are to be shown another speaker than before.
     pub(crate) fn refill_slots(&self, before: &Speakers) -> Vec<Effect> {
+        if *before == self.speakers {
+            return Vec::new();
+        }
         let changed = self
             .ids()
             .filter(|id| before.shown_to(*id) != self.speakers.shown_to(*id));

@@ -240,10 +240,12 @@ impl Rooms {
     }
 
     /// Forgets a connection that has ended, and its keys with it.
-    fn drop_peer(&mut self, peer: PeerId) {
-        if let Some(ended) = self.take_peer(peer) {
+    fn drop_peer(&mut self, peer: PeerId) -> Vec<Effect> {
+        let (ended, refilled) = self.take_peer(peer);
+        if let Some(ended) = ended {
             self.ended.note(&ended.identity, ended.association);
         }
+        refilled
     }
 
     pub fn say(&self, session: SessionId, text: Arc<str>) -> Result<Vec<Effect>, Refusal> {
@@ -351,17 +353,21 @@ impl Rooms {
     }
 
     /// Forgets a connection that could not be made. Its participant stays and may offer again.
-    pub(crate) fn forget_peer(&mut self, peer: PeerId) -> Option<Effect> {
+    pub(crate) fn forget_peer(&mut self, peer: PeerId) -> Vec<Effect> {
         let seat = self.peers.get(&peer).copied();
-        self.take_peer(peer);
-        self.announce_feeds(seat?)
+        let (_, mut effects) = self.take_peer(peer);
+        effects.extend(seat.and_then(|seat| self.announce_feeds(seat)));
+        effects
     }
 
-    fn take_peer(&mut self, peer: PeerId) -> Option<Peer> {
+    /// Takes a connection out of its room. Returns it, and what fills the slots that showed its participant.
+    fn take_peer(&mut self, peer: PeerId) -> (Option<Peer>, Vec<Effect>) {
         self.quotas.peers.remove(peer);
-        let seat = self.peers.remove(&peer)?;
-        self.silence(seat.room, peer);
-        self.owner(seat)?.take_peer(peer)
+        let Some(seat) = self.peers.remove(&peer) else {
+            return (None, Vec::new());
+        };
+        let taken = self.owner(seat).and_then(|owner| owner.take_peer(peer));
+        (taken, self.silence(seat, peer))
     }
 
     fn owner(&mut self, seat: Seat) -> Option<&mut Participant> {

@@ -308,7 +308,7 @@ impl Rules {
     /// call is over.
     pub fn peer_lost(&mut self, now: Instant, peer: PeerId, by_client: bool) -> Vec<Effect> {
         let room = self.rooms.room_of_peer(peer);
-        let mut effects = Vec::from_iter(self.rooms.end_peer(now, peer, by_client));
+        let mut effects = self.rooms.end_peer(now, peer, by_client);
         if let Some(call) = room.and_then(|room| self.calls.carried_in(room)) {
             effects.extend(self.end_call(now, call, CallEnd::Lost));
         }
@@ -370,7 +370,7 @@ impl Rules {
     /// An offer could not be answered, and no connection was made of it.
     pub fn offer_failed(&mut self, now: Instant, peer: PeerId) -> Vec<Effect> {
         let room = self.rooms.room_of_peer(peer);
-        let mut effects = Vec::from_iter(self.rooms.forget_peer(peer));
+        let mut effects = self.rooms.forget_peer(peer);
         if let Some(call) = room.and_then(|room| self.calls.carried_in(room)) {
             effects.extend(self.end_call(now, call, CallEnd::Failed));
         }

@@ -105,9 +105,14 @@ impl Speakers {
         }
     }
 
-    pub fn forget(&mut self, participant: ParticipantId) {
+    /// Forgets a participant who has left. If they were shown, `newest` is shown now, of those who go on speaking.
+    pub fn forget(&mut self, participant: ParticipantId, newest: Option<ParticipantId>) {
+        let was_shown = self.last[0] == Some(participant);
         let [first, second] = self.last.map(|one| one.filter(|one| *one != participant));
         self.last = [first.or(second), second.filter(|_| first.is_some())];
+        if let Some(newest) = newest.filter(|_| was_shown) {
+            self.began(newest);
+        }
     }
 
     pub(crate) fn shown_to(&self, participant: ParticipantId) -> Option<ParticipantId> {
@@ -174,11 +179,11 @@ mod tests {
             [anna, ben, cleo].map(|one| speakers.shown_to(one)),
             [Some(ben), Some(anna), Some(ben)]
         );
-        speakers.forget(ben);
+        speakers.forget(ben, None);
         assert_eq!([anna, cleo].map(|one| speakers.shown_to(one)), [None, Some(anna)]);
         speakers.began(cleo);
         speakers.began(cleo);
-        speakers.forget(anna);
+        speakers.forget(anna, None);
         assert_eq!([ben, cleo].map(|one| speakers.shown_to(one)), [Some(cleo), None]);
         speakers.began(anna);
         speakers.stopped(cleo, Some(anna));

@@ -28,13 +28,14 @@ impl Rooms {
     }
 
     /// A connection has ended by itself. Its participant stays and may offer again.
-    pub(crate) fn end_peer(&mut self, now: Instant, peer: PeerId, by_client: bool) -> Option<Effect> {
+    pub(crate) fn end_peer(&mut self, now: Instant, peer: PeerId, by_client: bool) -> Vec<Effect> {
         let seat = self.peers.get(&peer).copied();
         if let Some(seat) = seat.filter(|seat| self.sends(*seat, peer)) {
             self.connection_gone(now, seat, by_client);
         }
-        self.drop_peer(peer);
-        self.announce_feeds(seat?)
+        let mut effects = self.drop_peer(peer);
+        effects.extend(seat.and_then(|seat| self.announce_feeds(seat)));
+        effects
     }
 
     /// A participant has lost the connection over which they publish. If the client has ended it, nobody misses the media.

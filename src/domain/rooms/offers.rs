@@ -158,7 +158,7 @@ impl Rooms {
         purpose: Purpose,
         uses: &[Use],
         identity: &ConnectionIdentity,
-    ) -> Result<(PeerId, u32, Option<Effect>), Refusal> {
+    ) -> Result<(PeerId, u32, Vec<Effect>), Refusal> {
         let id = PeerId(self.next());
         let room = seat.room;
         let owner = self.owner(seat).ok_or(Refusal::NotInRoom)?;
@@ -166,15 +166,16 @@ impl Rooms {
         let before = owner.peer_for(purpose).map(|peer| peer.id);
         let association = self.ended.next_association(identity);
         let client = self.quotas.client_of(session);
-        let mut closed = None;
+        let mut closed = Vec::new();
         if let Some(before) = before {
             if self.sends(seat, before) {
                 self.connection_gone(now, seat, false);
             }
             self.quotas.peers.replace(before, id, session, client);
             // The client may go back to the older connection, but nobody here has its keys any longer.
-            self.drop_peer(before);
-            closed = Some(Effect::ClosePeer { room, peer: before });
+            let refilled = self.drop_peer(before);
+            closed.push(Effect::ClosePeer { room, peer: before });
+            closed.extend(refilled);
         } else if peers >= self.limits.peers_per_participant {
             return Err(Refusal::TooManyPeers);
         } else {

@@ -19,8 +19,7 @@ impl Rooms {
         let (purpose, uses) = (Purpose::Publish(feed), [Use::Publish(feed)]);
         // No offer continues it.
         let identity = ConnectionIdentity::default();
-        let (peer, _, closed) = self.fresh_peer(now, seat, purpose, &uses, &identity)?;
-        let mut effects = Vec::from_iter(closed);
+        let (peer, _, mut effects) = self.fresh_peer(now, seat, purpose, &uses, &identity)?;
         let participant = seat.participant;
         effects.push(Effect::Play(Playback {
             room: seat.room,

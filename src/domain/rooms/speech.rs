@@ -2,17 +2,22 @@
 
 use std::time::Instant;
 
-use super::Rooms;
+use super::{Rooms, Seat};
 use crate::domain::{Effect, Event};
 use crate::ids::{PeerId, RoomId};
 
 impl Rooms {
-    /// Notes that a connection has ended: nobody is heard over it any longer.
-    pub(super) fn silence(&mut self, id: RoomId, peer: PeerId) {
-        if let Some(room) = self.rooms.get_mut(&id) {
-            room.speaking.forget_peer(peer);
-            self.speech_due.extend(room.speaking.due().map(|due| (due, id)));
-        }
+    /// Notes that a participant's connection has ended: they are not heard over it any longer. Slots that show them then show
+    /// whoever goes on speaking.
+    pub(super) fn silence(&mut self, seat: Seat, peer: PeerId) -> Vec<Effect> {
+        let Some(room) = self.rooms.get_mut(&seat.room) else {
+            return Vec::new();
+        };
+        let before = room.speakers.clone();
+        room.speaking.forget_peer(peer);
+        room.speakers.stopped(seat.participant, room.speaking.newest());
+        self.speech_due.extend(room.speaking.due().map(|due| (due, seat.room)));
+        room.refill_slots(&before)
     }
 
     /// Sends a room who speaks, if that has changed: at once, or when the last announcement is old enough. The two parties of a

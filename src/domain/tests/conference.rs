@@ -103,6 +103,72 @@ fn where_two_take_turns_whoever_goes_on_is_shown_when_the_other_stops() {
     assert_eq!(says(0, false), []);
 }
 
+/// Anna, Ben and Carl publish, and Dora has a slot. The connections and the participants of the three, and her connection.
+fn three_and_a_slot(rules: &mut Rules) -> ([PeerId; 3], [ParticipantId; 3], u64) {
+    let publishing = [(1, "anna"), (2, "ben"), (3, "carl")]
+        .map(|(session, name)| negotiated(&offer(rules, session, name, session as u32).unwrap()).clone());
+    let slot = negotiated(&offer_conference(rules, 4, watching(&[], 1)).unwrap()).peer;
+    let peers = publishing.each_ref().map(|one| one.peer);
+    (peers, publishing.map(|one| one.participant), slot.0)
+}
+
+#[test]
+fn where_the_speaker_who_is_shown_leaves_whoever_goes_on_speaking_is_shown() {
+    let mut rules = room_of(&NAMES[..4]);
+    let ([anna, ben, carl], ids, slot) = three_and_a_slot(&mut rules);
+    for (peer, speaks) in [(anna, true), (carl, true), (ben, true), (carl, false)] {
+        rules.speech_changed(now(), peer, speaks);
+    }
+    let effects = rules.leave(now(), SessionId(2));
+    assert_eq!(
+        fills(&effects, &ids),
+        [(slot, 0, Some(0))],
+        "Carl spoke later than Anna, and is silent"
+    );
+    let effects = rules.leave(now(), SessionId(3));
+    assert_eq!(fills(&effects, &ids), [], "who is not shown leaves unnoticed");
+    rules.speech_changed(now(), anna, false);
+    let effects = rules.leave(now(), SessionId(1));
+    assert_eq!(fills(&effects, &ids), [(slot, 0, None)]);
+}
+
+#[test]
+fn where_the_connection_of_the_speaker_who_is_shown_ends_whoever_goes_on_speaking_is_shown() {
+    type End = fn(&mut Rules, PeerId) -> Vec<Effect>;
+    let ends: [End; 4] = [
+        |rules, ben| rules.peer_lost(now(), ben, false),
+        |rules, ben| rules.peer_lost(now(), ben, true),
+        |rules, ben| rules.offer_failed(now(), ben),
+        |rules, _| offer(rules, 2, "ben", 20).unwrap(),
+    ];
+    for (at, end) in ends.into_iter().enumerate() {
+        let mut rules = room_of(&NAMES[..4]);
+        let ([anna, ben, _], ids, slot) = three_and_a_slot(&mut rules);
+        rules.speech_changed(now(), anna, true);
+        rules.speech_changed(now(), ben, true);
+        let effects = end(&mut rules, ben);
+        assert_eq!(fills(&effects, &ids), [(slot, 0, Some(0))], "{at}");
+    }
+}
+
+#[test]
+fn where_nobody_goes_on_speaking_the_last_speaker_stays_shown_without_a_connection() {
+    let mut rules = room_of(&NAMES[..4]);
+    let ([anna, ben, carl], ids, slot) = three_and_a_slot(&mut rules);
+    rules.speech_changed(now(), ben, true);
+    let effects = rules.peer_lost(now(), ben, false);
+    assert_eq!(fills(&effects, &ids), []);
+    rules.speech_changed(now(), anna, true);
+    let effects = rules.peer_lost(now(), carl, false);
+    assert_eq!(
+        fills(&effects, &ids),
+        [],
+        "the end of another connection changes nothing"
+    );
+    let effects = rules.leave(now(), SessionId(1));
+    assert_eq!(fills(&effects, &ids), [(slot, 0, Some(1))]);
+}
+
 #[test]
 fn whoever_comes_later_is_shown_the_speaker_at_once() {
     let mut rules = room_of(&NAMES[..3]);
