@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use rand::rngs::StdRng;
 use smallvec::SmallVec;
+use tokio::runtime::Handle;
 use tracing::{debug, warn};
 
 use super::audience::Audiences;
@@ -37,6 +38,8 @@ pub(super) struct Executor {
     audiences: Audiences,
     outboxes: HashMap<SessionId, Outbox>,
     mailbox: MailboxHandle,
+    /// The runtime that runs the players: the common one.
+    runtime: Handle,
     /// The clock of the players.
     clock: fn() -> Instant,
 }
@@ -61,6 +64,7 @@ impl Executor {
         room_subscriptions_per_worker: usize,
         mailbox: MailboxHandle,
         random: StdRng,
+        runtime: Handle,
         clock: fn() -> Instant,
     ) -> Self {
         Self {
@@ -71,6 +75,7 @@ impl Executor {
             audiences: Audiences::default(),
             outboxes: HashMap::new(),
             mailbox,
+            runtime,
             clock,
         }
     }
@@ -210,7 +215,7 @@ impl Executor {
         };
         // If the worker is lost, the player is lost with it.
         if let Some((end, doorbell)) = self.media.admit(worker, Far::Player { peer, room }) {
-            players::start(spec, end, doorbell, self.clock);
+            players::start(&self.runtime, spec, end, doorbell, self.clock);
         }
         Ok(())
     }

@@ -24,6 +24,7 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 use rand::rngs::StdRng;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use capacity::Capacity;
@@ -80,8 +81,9 @@ impl From<Denied> for NoPlace {
     }
 }
 
-/// Makes the hub, and starts the task that keeps messages in `store`. The hub lives while the returned future runs: the server
-/// runs it by [`on_its_own_thread`], tests as a task on their clock. `random` gives the numbers and passwords in answers.
+/// Makes the hub, and starts the task that keeps messages in `store`. That task and those of the players run on the runtime of
+/// this call. The hub lives while the returned future runs: the server runs it by [`on_its_own_thread`], tests as a task on
+/// their clock. `random` gives the numbers and passwords in answers.
 pub fn start(
     media: Media,
     media_events: mpsc::Receiver<MediaEvent>,
@@ -93,7 +95,7 @@ pub fn start(
     let mailbox = MailboxHandle::start(store, capacity.errand_share, inputs.downgrade());
     let pulse = Pulse::new(task::now());
     let (ended, end) = watch::channel(None);
-    let hub = Hub::new(media, mailbox, &capacity, random, pulse.clone());
+    let hub = Hub::new(media, mailbox, &capacity, random, Handle::current(), pulse.clone());
     let running = async move {
         let running = AssertUnwindSafe(hub.run(input_queue, media_events)).catch_unwind();
         ended.send_replace(Some(running.await.unwrap_or(HubEnd::Panicked)));

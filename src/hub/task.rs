@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
 use tracing::{debug, info, warn};
@@ -60,10 +61,24 @@ pub(super) struct Hub {
 }
 
 impl Hub {
-    pub fn new(media: Media, mailbox: MailboxHandle, capacity: &Capacity, random: StdRng, pulse: Pulse) -> Self {
+    pub fn new(
+        media: Media,
+        mailbox: MailboxHandle,
+        capacity: &Capacity,
+        random: StdRng,
+        runtime: Handle,
+        pulse: Pulse,
+    ) -> Self {
         Self {
             rules: Rules::new(capacity.rules),
-            executor: Executor::new(media, capacity.room_subscriptions_per_worker, mailbox, random, now),
+            executor: Executor::new(
+                media,
+                capacity.room_subscriptions_per_worker,
+                mailbox,
+                random,
+                runtime,
+                now,
+            ),
             connected: HashSet::new(),
             budgets: Budgets::new(capacity.fan_out_bytes_per_s),
             meters: Meters::new(),
