@@ -81,11 +81,16 @@ impl Player {
     pub fn poll(&mut self, now: Instant) -> Option<Instant> {
         // Requests are ignored: sound has no key frames.
         while self.end.receive(&mut []).is_some() {}
-        if self.end.has_ended() || now.saturating_duration_since(self.taken) >= NOT_TAKEN_MAX {
+        if self.end.has_ended() {
             return None;
         }
         if now.saturating_duration_since(self.due) > LATE_MAX {
             self.due = now;
+            // Nothing was sent meanwhile, so the worker had nothing to take.
+            self.taken = now;
+        }
+        if now.saturating_duration_since(self.taken) >= NOT_TAKEN_MAX {
+            return None;
         }
         while self.due <= now {
             if self.spec.recording.packet(self.next).is_none() {

@@ -207,6 +207,29 @@ fn a_player_whose_worker_takes_nothing_gives_up_after_ten_seconds() {
 }
 
 #[test]
+fn a_player_that_was_not_called_for_a_minute_goes_on_even_if_nothing_is_taken_just_then() {
+    let now = start();
+    for before in [1, 400] {
+        let (_held, far) = narrow_pair();
+        let mut player = play(now, far);
+        let mut at = now;
+        for _ in 0..before {
+            at = player.poll(at).unwrap();
+        }
+        // The process was stopped.
+        let late = at + Duration::from_secs(60);
+        assert_eq!(player.poll(late), Some(late + Duration::from_millis(20)), "{before}");
+        // A worker that takes nothing after that hangs all the same.
+        at = late;
+        while let Some(due) = player.poll(at) {
+            at = due;
+            assert!(at - late < Duration::from_secs(20), "{before}");
+        }
+        assert!(at - late >= Duration::from_secs(10), "{before}");
+    }
+}
+
+#[test]
 fn a_player_in_a_room_that_nobody_is_in_waits_for_whoever_comes_on_any_worker() {
     let identity = DtlsIdentity::generate().unwrap();
     let now = start();
