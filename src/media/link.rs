@@ -26,7 +26,8 @@ const MESSAGES: usize = 4_096;
 /// Places that packets leave free, so that a queue full of packets does not hold up the messages about their tracks.
 const RESERVED: usize = 256;
 
-/// Bytes and messages on their way in a link for one stream of sound: some seconds of it.
+/// Bytes and messages on their way in a link for one stream of sound: five seconds of it in packets of 20 ms, and 0.6 s in the
+/// shortest packets, of 2.5 ms.
 const NARROW_BYTES: usize = 64 * 1024;
 const NARROW_MESSAGES: usize = 512;
 

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use ahash::{AHashMap, AHashSet};
 use slotmap::SlotMap;
 
-use crate::ids::{RoomId, TrackId};
+use crate::ids::{PeerId, RoomId, TrackId};
 use crate::media::keys::{LinkId, TrackKey};
 use crate::media::link::{Far, LinkEnd, Message};
 
@@ -17,7 +17,8 @@ pub struct Link {
     pub(crate) wakes: bool,
     /// Tracks that are announced to the other end; all of them are published here.
     pub announced: AHashMap<TrackId, TrackKey>,
-    /// Tracks whose present state is not announced yet, in the order in which it will be. Each track is in it once.
+    /// Tracks whose present state is not announced yet, in the order in which it will be. Each track is in it once,
+    /// while it is published here.
     pub unannounced: VecDeque<TrackKey>,
     /// Announced tracks that have ended, which the other end has not been sent yet.
     pub removed: Vec<TrackId>,
@@ -61,6 +62,11 @@ pub(crate) struct Links {
     links: SlotMap<LinkId, Box<Link>>,
     /// Ids in the order in which the links were made, to go through all links while one of them is in use.
     order: Vec<LinkId>,
+    /// Ids of those among them that are not with players, in the same order. Nothing is sent to players, of which there may be
+    /// many.
+    not_players: Vec<LinkId>,
+    /// Ids of the links with players.
+    players: AHashMap<PeerId, LinkId>,
     /// Ids of the links with other workers, by the place of the other worker. `None` where no room is shared with it.
     workers: Vec<Option<LinkId>>,
 }
@@ -69,11 +75,18 @@ impl Links {
     pub fn add(&mut self, far: Far, end: LinkEnd) -> LinkId {
         let id = self.links.insert(Box::new(Link::new(far, end)));
         self.order.push(id);
-        if let Far::Worker(index) = far {
-            if self.workers.len() <= index {
-                self.workers.resize(index + 1, None);
+        match far {
+            Far::Worker(index) => {
+                if self.workers.len() <= index {
+                    self.workers.resize(index + 1, None);
+                }
+                self.workers[index] = Some(id);
+                self.not_players.push(id);
             }
-            self.workers[index] = Some(id);
+            Far::Player { peer, .. } => {
+                self.players.insert(peer, id);
+            }
+            Far::Recorder => self.not_players.push(id),
         }
         id
     }
@@ -81,8 +94,13 @@ impl Links {
     pub fn remove(&mut self, id: LinkId) -> Option<Box<Link>> {
         let link = self.links.remove(id)?;
         self.order.retain(|other| *other != id);
-        if let Far::Worker(index) = link.far {
-            self.workers[index] = None;
+        self.not_players.retain(|other| *other != id);
+        match link.far {
+            Far::Worker(index) => self.workers[index] = None,
+            Far::Player { peer, .. } => {
+                self.players.remove(&peer);
+            }
+            Far::Recorder => {}
         }
         Some(link)
     }
@@ -97,6 +115,15 @@ impl Links {
 
     pub(crate) fn with_worker(&self, index: usize) -> Option<LinkId> {
         self.workers.get(index).copied().flatten()
+    }
+
+    pub(crate) fn with_player(&self, player: PeerId) -> Option<LinkId> {
+        self.players.get(&player).copied()
+    }
+
+    /// The link at this place in the order of all links but those with players.
+    pub(crate) fn not_player_at(&self, place: usize) -> Option<LinkId> {
+        self.not_players.get(place).copied()
     }
 
     /// The link at this place in the order of all links.

@@ -33,7 +33,7 @@ impl Worker {
     /// more.
     pub fn poll_wake(&mut self) -> Option<LinkId> {
         let mut place = 0;
-        while let Some(id) = self.links.at(place) {
+        while let Some(id) = self.links.not_player_at(place) {
             if let Some(link) = self.links.get_mut(id)
                 && std::mem::take(&mut link.wakes)
             {
@@ -155,11 +155,15 @@ impl Worker {
     }
 
     /// Announces the end of a track to its mirrors. If the track was mirrored here, forgets it at its link.
-    pub(in crate::media) fn track_ended(&mut self, now: Instant, track: &Track) {
+    pub(in crate::media) fn track_ended(&mut self, now: Instant, key: TrackKey, track: &Track) {
         for mirror in &track.mirrors {
-            if let Some(link) = self.links.get_mut(mirror.link)
-                && link.announced.remove(&track.id).is_some()
-            {
+            let Some(link) = self.links.get_mut(mirror.link) else {
+                continue;
+            };
+            if !mirror.announced {
+                link.unannounced.retain(|other| *other != key);
+            }
+            if link.announced.remove(&track.id).is_some() {
                 link.removed.push(track.id);
                 self.announce(now, mirror.link);
             }
@@ -192,7 +196,9 @@ impl Worker {
         }
     }
 
-    fn mirror_released(&mut self, id: LinkId, room: RoomId) {
+    /// Announces the end of all tracks of the room that are announced: the other end may have asked for the room again before
+    /// it took these, and nothing else would end those that end before its question comes.
+    fn mirror_released(&mut self, now: Instant, id: LinkId, room: RoomId) {
         let Some(entry) = self.rooms.get_mut(&room) else { return };
         entry.mirrors.retain(|other| *other != id);
         let Some(link) = self.links.get_mut(id) else {
@@ -202,9 +208,12 @@ impl Worker {
         for &key in &tracks {
             let track = &mut self.tracks[key];
             track.mirrors.retain(|mirror| mirror.link != id);
-            link.announced.remove(&track.id);
+            if link.announced.remove(&track.id).is_some() {
+                link.removed.push(track.id);
+            }
         }
         link.unannounced.retain(|key| !tracks.contains(key));
+        self.announce(now, id);
         self.forget_room_if_unused(room);
     }
 
@@ -352,7 +361,7 @@ impl Worker {
     fn handle_message(&mut self, now: Instant, id: LinkId, message: Message) {
         match message {
             Message::Mirror(room) => self.mirror_asked(now, id, room),
-            Message::Release(room) => self.mirror_released(id, room),
+            Message::Release(room) => self.mirror_released(now, id, room),
             Message::KeyFrame { track, layer } => self.key_frame_wanted_by_mirror(now, id, track, layer),
             Message::Track(notice) => self.track_announced(now, id, &notice),
             Message::Removed(track) => self.track_removed(now, id, track),

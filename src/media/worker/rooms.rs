@@ -76,7 +76,7 @@ impl Worker {
         for &subscriber in &track.subscribers {
             self.subscriptions[subscriber].detach();
         }
-        self.track_ended(now, &track);
+        self.track_ended(now, key, &track);
         self.attach_all(now, track.room, track.name);
     }
 

@@ -112,6 +112,13 @@ impl Worker {
                 found.push(format!("track {id} of {far:?} is mirrored, and is not there"));
             }
         }
+        if !link.unannounced.iter().all(|&key| self.tracks.contains_key(key)) {
+            found.push(format!("tracks that have ended are to be announced to {far:?}"));
+        }
+        let is_known = |room: &RoomId| link.asked.contains(room) || self.rooms.contains_key(room);
+        if !link.changed.iter().all(is_known) {
+            found.push(format!("{far:?} is to be asked for rooms that are not here any more"));
+        }
         for id in &link.asked {
             let asks = |room: &Room| matches!(far, Far::Worker(other) if room.asks(other));
             if !self.rooms.get(id).is_some_and(asks) && !link.changed.contains(id) {

@@ -41,9 +41,7 @@ impl Worker {
 
     /// Ends the link with a player, which the hub wants closed.
     pub(in crate::media::worker) fn unlink_player(&mut self, now: Instant, player: PeerId) {
-        let is_its = |far: Far| matches!(far, Far::Player { peer, .. } if peer == player);
-        let found = self.links.iter().find(|(_, link)| is_its(link.far));
-        if let Some((id, _)) = found {
+        if let Some(id) = self.links.with_player(player) {
             self.end_link(now, id);
         }
     }

@@ -78,7 +78,11 @@ impl Worker {
         let Some(link) = self.links.get_mut(link_id) else {
             return;
         };
-        if !link.changed.contains(&id) {
+        // Whoever was not asked has nothing to release.
+        let asks = self.rooms.get(&id).is_some_and(|room| room.asks(other));
+        if !asks && !link.asked.contains(&id) {
+            link.changed.retain(|room| *room != id);
+        } else if !link.changed.contains(&id) {
             link.changed.push_back(id);
         }
         self.announce(now, link_id);

@@ -190,6 +190,33 @@ fn the_last_far_subscriber_that_leaves_ends_the_mirror_and_the_next_begins_it_an
 }
 
 #[test]
+fn a_track_that_ends_while_a_worker_leaves_its_room_and_enters_it_again_ends_there_too() {
+    let mut spread = Spread::new(1);
+    spread.publish(true, 100);
+    let now = spread.now;
+    let mut buffer = vec![0; 64 * 1024];
+    // The track is announced anew, and the mirror leaves before it has taken that.
+    let spec = spread.publisher.spec.clone();
+    spread.home.handle_command(now, MediaCommand::Open(Box::new(spec)));
+    let gone = spread.far.remove(0).spec.peer;
+    spread.mirror.handle_command(now, MediaCommand::Close(gone));
+    drain(&mut spread.mirror, &mut Vec::new());
+    spread.home.take_mirrored(now, &mut buffer);
+    // It comes again and takes the announcement. The track ends before the home has taken its question.
+    let own = DtlsIdentity::generate().unwrap();
+    let mut again = Client::new(9, Some(1), vec![video(false, 0x7_0000)], &spread.identity, &own);
+    again.connect(now, &mut spread.mirror);
+    spread.mirror.take_mirrored(now, &mut buffer);
+    let publisher = spread.publisher.spec.peer;
+    spread.home.handle_command(now, MediaCommand::Close(publisher));
+    spread.settle();
+    assert_eq!(spread.mirror.stats().mirrored_tracks, 0);
+    for worker in [&spread.home, &spread.mirror] {
+        assert_eq!(worker.contradictions(), Vec::<String>::new());
+    }
+}
+
+#[test]
 fn a_room_whose_publishers_have_left_waits_for_the_next_one() {
     let mut spread = Spread::new(1);
     spread.publish(true, 100);

@@ -1,6 +1,6 @@
 //! Other ends of links that do nothing, or go: a worker's memory and everybody else are none the worse for it.
 
-use patchbay::ids::{FeedRef, ParticipantId, PeerId, RoomId};
+use patchbay::ids::{FeedRef, ParticipantId, PeerId, RoomId, WorkerId};
 use patchbay::media::link::{Far, LinkEnd, Message, narrow_pair, pair};
 use patchbay::media::player::{Player, PlayerSpec};
 use patchbay::sound::Recording;
@@ -91,6 +91,19 @@ fn a_link_whose_other_end_stops_reading_costs_its_queue_and_nothing_else() {
             .handle_command(stage.now, MediaCommand::Open(Box::new(spec)));
         stage.pass(Duration::from_millis(100));
         others_lose_nothing(&mut stage, 10);
+        // So do rooms, for which it would be asked.
+        for round in 0..100 {
+            let mut other = stage.publisher.spec.clone();
+            other.room = RoomId(1_000 + round);
+            other.peer = PeerId(1_000 + round);
+            other.others = [WorkerId(1)].into_iter().collect();
+            other.transports[0].local_ufrag = format!("room{round}");
+            let peer = other.peer;
+            for command in [MediaCommand::Open(Box::new(other)), MediaCommand::Close(peer)] {
+                stage.worker.handle_command(stage.now, command);
+                assert_eq!(stage.worker.contradictions(), Vec::<String>::new());
+            }
+        }
         for client in stage.subscribers.drain(..) {
             stage
                 .worker
