@@ -100,11 +100,16 @@ impl Worker {
             peer.handshake = SentTo::default();
             peer.secure = None;
             peer.opened = now;
-            if peer.suspended.take().is_some() {
+            let was_suspended = peer.suspended.take().is_some();
+            let (tracks, subscriptions) = (peer.tracks.clone(), peer.subscriptions.clone());
+            if was_suspended {
                 self.stats.suspended -= 1;
+                for track in tracks {
+                    self.plan_repairs(track);
+                }
             }
             // The client counts roll-overs from zero again (RFC 3711 §3.3.1), and so must the copies that it gets.
-            for subscription in peer.subscriptions.clone() {
+            for subscription in subscriptions {
                 self.remove_subscription(subscription);
             }
             self.forget_undecodable(key);

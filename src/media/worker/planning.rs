@@ -66,12 +66,10 @@ impl Worker {
             return (!is_heard).then_some(since + SUSPENDED_MAX);
         }
         if peer.secure.is_none() {
-            let gives_up = peer.opened + CONNECT_TIMEOUT;
-            return Some(
-                peer.dtls
-                    .poll_timeout()
-                    .map_or(gives_up, |repeats| repeats.min(gives_up)),
-            );
+            // A client that begins a new association may have spoken just before.
+            let speech = peer.is_speaking().then_some(now + ROUND);
+            let times = [Some(peer.opened + CONNECT_TIMEOUT), peer.dtls.poll_timeout(), speech];
+            return times.into_iter().flatten().min();
         }
         let follows = peer.decoding.iter().any(|reports| reports.are_followed()) || peer.is_speaking();
         let times = [

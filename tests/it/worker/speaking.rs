@@ -130,6 +130,15 @@ fn a_connection_that_ends_while_its_participant_speaks_leaves_no_speaker() {
 }
 
 #[test]
+fn whoever_begins_anew_with_another_certificate_does_not_speak_until_they_have() {
+    let mut scene = Scene::new();
+    assert_eq!(scene.hear(MIC_SSRC, 30, 500), [scene.began()]);
+    scene.publisher.spec.transports[0].remote_fingerprints[0].digest[0] ^= 1;
+    scene.publisher.open(scene.now, &mut scene.workers[0]);
+    assert_eq!(scene.pass(1_500), [scene.ended()]);
+}
+
+#[test]
 fn of_several_microphones_the_loudest_counts() {
     let now = start();
     let (worker, identity) = worker(now);

@@ -187,6 +187,31 @@ fn nothing_is_asked_of_a_publisher_that_is_not_heard() {
 }
 
 #[test]
+fn a_publisher_that_was_not_heard_and_begins_anew_is_asked_for_what_was_wanted_meanwhile() {
+    let mut stage = Stage::new(1);
+    stage.publish(true, 100);
+    for _ in 0..31 {
+        stage.pass(SECOND);
+        let check = stage.subscribers[0].check();
+        stage.subscribers[0].deliver(stage.now, &mut stage.worker, &check);
+    }
+    assert_eq!(stage.worker.stats().suspended, 1);
+    let mut asks = Vec::new();
+    rtcp::write_receiver_report(&mut asks, 7, &[]);
+    rtcp::write_pli(&mut asks, 7, stage.subscribers[0].spec.sections[0].local_ssrc);
+    let subscriber = &mut stage.subscribers[0];
+    let sealed = subscriber.seal_rtcp(&asks);
+    exchange(stage.now, &mut stage.worker, subscriber.address, &sealed);
+    // The subscriber leaves, so nobody asks again.
+    let gone = stage.subscribers.remove(0).spec.peer;
+    stage.worker.handle_command(stage.now, MediaCommand::Close(gone));
+    stage.publisher.spec.transports[0].remote_fingerprints[0].digest[0] ^= 1;
+    stage.publisher.open(stage.now, &mut stage.worker);
+    assert_eq!(stage.worker.stats().suspended, 0);
+    assert_eq!(stage.worker.forgotten(stage.now), Vec::<String>::new());
+}
+
+#[test]
 fn no_key_frames_are_asked_for_where_the_only_subscriber_is_not_heard() {
     let mut stage = Stage::new(1);
     let mut asked = Vec::new();
