@@ -22,32 +22,26 @@ pub(super) enum Urgency {
 }
 
 impl Worker {
-    /// Settles anew which layers each connection that gets a track may have, after formats of the track's layers have changed.
-    /// Follow with [`Worker::select`].
+    /// Settles anew which layers each subscription of a track may have, after formats of the track's layers have changed: those
+    /// that its client decodes. Follow with [`Worker::select`].
     pub(super) fn allocate_for_all(&mut self, now: Instant, key: TrackKey) {
         for at in 0..self.tracks.get(key).map_or(0, |track| track.subscribers.len()) {
-            let subscriber = self.tracks[key].subscribers[at];
-            let before = self.subscriptions[subscriber].may_have;
-            let peer = self.subscriptions[subscriber].peer;
-            self.allocate(now, peer);
-            if self.subscriptions[subscriber].may_have != before {
+            let track = &self.tracks[key];
+            let subscription = &mut self.subscriptions[track.subscribers[at]];
+            let (peer, before) = (subscription.peer, subscription.may_have);
+            subscription.allot(track);
+            if subscription.may_have != before {
                 self.visit_soon(now, peer);
             }
+            self.number_packets(now, peer);
         }
     }
 
-    /// Settles which layers each subscription of a connection may have: those that its client decodes. Follow with
-    /// [`Worker::select`] for its tracks, or let their next visit by the clock do so.
-    fn allocate(&mut self, now: Instant, key: PeerKey) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
-        if let Some(secure) = peer.secure.as_mut().filter(|_| NUMBERS_PACKETS) {
+    /// Numbers the packets of a connection from now on.
+    fn number_packets(&mut self, now: Instant, key: PeerKey) {
+        let peer = self.peers.get_mut(key).filter(|_| NUMBERS_PACKETS);
+        if let Some(secure) = peer.and_then(|peer| peer.secure.as_mut()) {
             secure.sender.number_packets(now);
-        }
-        for &subscription in &peer.subscriptions {
-            let subscription = &mut self.subscriptions[subscription];
-            if let Some(track) = subscription.track.and_then(|track| self.tracks.get(track)) {
-                subscription.allot(track);
-            }
         }
     }
 

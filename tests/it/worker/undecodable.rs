@@ -205,6 +205,21 @@ fn a_notice_about_pictures_is_over_when_all_of_them_are_decoded() {
 }
 
 #[test]
+fn what_one_picture_changes_to_does_not_put_off_the_notice_about_another() {
+    for decoded_in_both_formats in [0, 1] {
+        let mut stage = camera_and_screen();
+        let sections = &mut stage.subscribers[0].spec.sections;
+        let both = video_of(&[AV1, Codec::Vp8], false, 0);
+        sections[decoded_in_both_formats].codecs = both.codecs;
+        stage.subscribers[0].open(stage.now, &mut stage.worker);
+        assert_eq!(shows(&mut stage, [101, 101]), []);
+        stage.pass(Duration::from_secs(3));
+        // Both change at once.
+        assert_eq!(shows(&mut stage, [100, 100]), [undecodable(&stage, AV1)]);
+    }
+}
+
+#[test]
 fn a_notice_about_a_picture_that_is_no_longer_wanted_is_over() {
     let mut stage = camera_and_screen();
     assert_eq!(shows(&mut stage, [101, 100]), [undecodable(&stage, AV1)]);
