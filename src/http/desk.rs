@@ -17,7 +17,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{OwnedMutexGuard, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::clock::MonotonicClock;
@@ -144,13 +144,14 @@ impl Desk {
     }
 
     /// Sends a command for the entry's session to the hub, and waits until it has been carried out. Its consequences are
-    /// events.
+    /// events. Once it has been sent, it is carried out, and the pause that it brings about counts, even if the client gives
+    /// its request up.
     pub async fn ask(&self, token: Token, command: impl Into<Command>) -> Result<(), NotDone> {
         let turnstile = {
             let now = (self.clock)();
             Arc::clone(&self.entries().find(now, token)?.turnstile)
         };
-        let _passed = turnstile.lock().await;
+        let passed = turnstile.lock_owned().await;
         let session = {
             let now = (self.clock)();
             let mut entries = self.entries();
@@ -160,12 +161,25 @@ impl Desk {
             }
             Arc::clone(entry.session()?)
         };
-        let outcome = session.request(command.into()).await;
+        // In a task of its own, because the one that asks ends with the client's request.
+        let carried_out = tokio::spawn(self.clone().carry_out(token, session, command.into(), passed));
+        Ok(carried_out.await.unwrap_or(Err(Refusal::SessionEnded))?)
+    }
+
+    /// Sends a command to the hub, and notes the pause that it brings about. Until then no other command of the entry may pass.
+    async fn carry_out(
+        self,
+        token: Token,
+        session: Arc<Session>,
+        command: Command,
+        _passed: OwnedMutexGuard<()>,
+    ) -> Result<(), Refusal> {
+        let outcome = session.request(command).await;
         let now = (self.clock)();
         if let Ok(entry) = self.entries().find(now, token) {
             entry.paused_until = entry.paused_until.max(Some(now + session.take_pause()));
         }
-        Ok(outcome?)
+        outcome
     }
 
     /// Offers a connection in the room where the session is, as [`Command::Offer`] does. Returns the answer to this very offer,

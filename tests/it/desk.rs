@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use patchbay::domain::{Claim, Command, Event, Offer, Person, Refusal, RoomKind, UserFeed};
 use patchbay::http::desk::{Desk, NotDone, Token};
 use patchbay::hub::{self, Capacity, Events, HubHandle, NoPlace, Session};
@@ -281,6 +282,25 @@ async fn what_is_asked_at_once_meets_the_pause_that_the_first_of_it_has_brought_
     assert!(matches!(second, Err(NotDone::Paused(_))), "{second:?}");
     tokio::time::sleep(MINUTE / 2).await;
     assert_eq!(say().await, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_gives_up_its_request_does_not_evade_the_pause() {
+    let office = Office::open_with(Capacity {
+        fan_out_bytes_per_s: 100,
+        ..Capacity::default()
+    });
+    let anna = office.visitor("anna").await;
+    let (_ben, mut events) = office.other("ben").await;
+    let say = || {
+        let text = "x".repeat(1_000).into();
+        office.desk.ask(anna, Command::Say { text })
+    };
+    assert_eq!(say().now_or_never(), None, "given up while it waits for the hub");
+    let second = say().await;
+    assert!(matches!(second, Err(NotDone::Paused(_))), "{second:?}");
+    let said = std::iter::from_fn(|| events.try_next());
+    assert_eq!(said.count(), 1, "what was begun is carried out");
 }
 
 #[tokio::test(start_paused = true)]
