@@ -10,7 +10,7 @@
 //! - Commands of one client are carried out one after the other, also where several are sent at once.
 //! - An offer gets its own answer ([`Desk::offer`]), however many offers are open.
 //! - Everything else is an event, and waits until it is fetched ([`Desk::events`]). The entry of a client that does not fetch
-//!   its events is removed.
+//!   its events is removed. Of events about one state, as of who speaks, only the newest is kept.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -21,9 +21,9 @@ use tokio::sync::{OwnedMutexGuard, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::clock::MonotonicClock;
-use crate::domain::{Command, Event, Offer, Refusal, Subject, UserFeed};
+use crate::domain::{Command, Event, MediaKind, MessageEvent, Offer, Refusal, Subject, UserFeed};
 use crate::hub::{self, Events, HubHandle, NoPlace, Session};
-use crate::ids::{OfferTag, Turn};
+use crate::ids::{OfferTag, Turn, UserId};
 use crate::shares::{ClientAddress, Place, Places, Pot, Share};
 
 /// Entries at a time. In the worst case each holds [`BYTES_MAX`]: 256 MB in all. More would need more memory; fewer would
@@ -270,6 +270,22 @@ struct Entry<S> {
     _place: Option<Place>,
 }
 
+/// Something of which an event announces the present state. Of the events about it that have not been fetched only the newest
+/// is kept.
+#[derive(PartialEq, Eq)]
+enum State<'a> {
+    /// Who speaks.
+    Speakers,
+    /// The feeds that a user publishes beside their camera.
+    FurtherFeeds(&'a UserId),
+    /// Whether a user's media arrive.
+    Media(&'a UserId),
+    /// Whether the second user can decode what the first publishes.
+    Decoding(&'a UserId, &'a UserId, MediaKind),
+    /// Whether a user is online.
+    Presence(&'a UserId),
+}
+
 /// The refusal of an event: the entry holds as many as it may.
 #[derive(Debug, PartialEq, Eq)]
 struct Full;
@@ -281,6 +297,22 @@ async fn awaited(answer: oneshot::Receiver<String>) -> Result<String, NotDone> {
         // Its session has ended.
         Ok(Err(_)) => Err(NotDone::UnknownToken),
         Err(_) => Err(NotDone::NoAnswer),
+    }
+}
+
+impl<'a> State<'a> {
+    /// The state that an event announces. `None` if it announces none, as a text does: all of these are to be fetched.
+    fn of(event: &'a Event) -> Option<State<'a>> {
+        match event {
+            Event::Speakers { .. } => Some(State::Speakers),
+            Event::FurtherFeeds { user, .. } => Some(State::FurtherFeeds(user)),
+            Event::MediaChanged { user, .. } => Some(State::Media(user)),
+            Event::Decoding(notice) => Some(State::Decoding(&notice.publisher, &notice.watcher, notice.media)),
+            Event::Message(MessageEvent::Online { user } | MessageEvent::Offline { user }) => {
+                Some(State::Presence(user))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -368,6 +400,12 @@ impl<S> Entry<S> {
             // The answer has them already.
             return Ok(());
         }
+        let state = State::of(&event);
+        let mut older = self.events.iter();
+        let outdated = older.position(|older| state.is_some() && State::of(older) == state);
+        if let Some(outdated) = outdated.and_then(|index| self.events.remove(index)) {
+            self.bytes -= hub::weight(&outdated);
+        }
         let bytes = self.bytes + hub::weight(&event);
         if self.events.len() == EVENTS_MAX || bytes > BYTES_MAX {
             return Err(Full);
@@ -387,7 +425,8 @@ impl<S> Entry<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Candidate, EndReason, Subject, UserFeed};
+    use crate::domain::{Candidate, DecodingNotice, EndReason, MediaState};
+    use crate::ids::Feed;
 
     const TOKEN: Token = Token(1);
 
@@ -486,6 +525,64 @@ mod tests {
         assert_eq!(entry.put(long()), Err(Full));
         entry.take_events();
         assert_eq!(entry.put(long()), Ok(()), "what has been fetched counts no more");
+    }
+
+    #[test]
+    fn of_events_about_one_state_only_the_newest_is_kept() {
+        let speakers = |number: usize| Event::Speakers {
+            users: vec![UserId::from("x".repeat(number % 8).as_str())].into(),
+        };
+        let feeds = |user: &str, number: usize| Event::FurtherFeeds {
+            user: user.into(),
+            feeds: vec![Feed::Screen; number % 2],
+        };
+        let media = |user: &str, number: usize| Event::MediaChanged {
+            user: user.into(),
+            media: [MediaState::Lost, MediaState::Back][number % 2],
+        };
+        let decoding = |watcher: &str, media, number: usize| {
+            Event::Decoding(Arc::new(DecodingNotice {
+                publisher: "anna".into(),
+                watcher: watcher.into(),
+                media,
+                undecodable: (number.is_multiple_of(2)).then(|| "VP9".to_owned()),
+            }))
+        };
+        let presence = |user: &str, number: usize| {
+            let user = user.into();
+            Event::Message(match number % 2 {
+                0 => MessageEvent::Online { user },
+                _ => MessageEvent::Offline { user },
+            })
+        };
+        let all = |number| {
+            [
+                speakers(number),
+                feeds("anna", number),
+                feeds("ben", number),
+                media("anna", number),
+                media("ben", number),
+                decoding("ben", MediaKind::Video, number),
+                decoding("ben", MediaKind::Audio, number),
+                decoding("carl", MediaKind::Video, number),
+                presence("anna", number),
+                presence("ben", number),
+            ]
+        };
+        let (mut entries, now) = entries();
+        let entry = entries.find(now, TOKEN).unwrap();
+        entry.put(event()).unwrap();
+        let rounds = 10 * EVENTS_MAX;
+        for number in 0..rounds {
+            for event in all(number) {
+                entry.put(event).unwrap();
+            }
+        }
+        entry.put(event()).unwrap();
+        let weight = 2 * hub::weight(&event()) + all(rounds - 1).iter().map(hub::weight).sum::<usize>();
+        assert_eq!(entry.bytes, weight, "what is removed has no weight any more");
+        let kept: Vec<Event> = [event()].into_iter().chain(all(rounds - 1)).chain([event()]).collect();
+        assert_eq!(entry.take_events(), kept);
     }
 
     #[test]
