@@ -252,6 +252,25 @@ impl Register {
             claim,
             keeps_calls: newcomer == Newcomer::Inherits,
         });
+        if claim == Claim::Proven {
+            self.prove(session);
+        }
+    }
+
+    /// Notes that the user of a session has proven that its address is theirs. Push targets that were set there without a proof
+    /// are forgotten: they may be those of somebody else, who would be sent the user's calls.
+    pub fn prove(&mut self, session: SessionId) {
+        let Some(address) = self.addresses.get(&session).cloned() else {
+            return;
+        };
+        let Some(place) = self.places.get_mut(&address) else {
+            return;
+        };
+        let own = place.sessions.iter_mut().find(|reach| reach.session == session);
+        own.into_iter().for_each(|reach| reach.claim = Claim::Proven);
+        if place.push.as_ref().is_some_and(|push| push.claim == Claim::Unproven) {
+            self.forget_push_targets(&address);
+        }
     }
 
     /// Removes a session. Returns where it was.
@@ -341,11 +360,16 @@ impl Register {
             let Some((_, address)) = self.expiries.pop_first() else {
                 return;
             };
-            let place = self.places.get_mut(&address);
-            if let Some(push) = place.and_then(|place| place.push.take()) {
-                self.targets.give_back(push.client, push.targets.len() as u64);
-            }
+            self.forget_push_targets(&address);
             self.tidy(&address);
+        }
+    }
+
+    fn forget_push_targets(&mut self, address: &Address) {
+        let place = self.places.get_mut(address);
+        if let Some(push) = place.and_then(|place| place.push.take()) {
+            self.targets.give_back(push.client, push.targets.len() as u64);
+            self.expiries.remove(&(push.until, address.clone()));
         }
     }
 

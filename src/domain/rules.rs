@@ -130,6 +130,9 @@ impl Rules {
         registration: Registration,
     ) -> Result<Vec<Effect>, Refusal> {
         if self.register.is_registered(session, &registration)? {
+            if registration.claim == Claim::Proven {
+                self.register.prove(session);
+            }
             return Ok(Vec::new());
         }
         let older = self.register.admit(&registration)?;

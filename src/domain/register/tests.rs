@@ -180,6 +180,52 @@ fn push_targets_that_are_not_set_again_are_forgotten_after_their_time() {
 }
 
 #[test]
+fn push_targets_of_who_has_not_proven_the_name_are_forgotten_when_somebody_comes_who_has() {
+    use Claim::{Proven, Unproven};
+    let asks = |claim| anna(Abilities::NONE, Newcomer::Joins, claim);
+    let name = Address::Name("anna".into());
+    for proves_later in [false, true] {
+        let mut register = Register::new(&Limits::default());
+        let set = |register: &mut Register, session, text| {
+            register.set_push_targets(now(), SessionId(session), address(1), targets(&[text]))
+        };
+        add(&mut register, 1, asks(Unproven)).unwrap();
+        set(&mut register, 1, "his").unwrap();
+        register.remove(SessionId(1));
+        add(&mut register, 2, asks(Unproven)).unwrap();
+        assert_eq!(
+            register.push_targets(&name),
+            targets(&["his"]),
+            "nobody has proven the name"
+        );
+        if proves_later {
+            register.prove(SessionId(2));
+        } else {
+            add(&mut register, 3, asks(Proven)).unwrap();
+        }
+        assert_eq!(register.push_targets(&name), []);
+        assert_eq!(register.targets.taken(), 0);
+        assert_eq!(register.poll_timeout(), None);
+        assert_eq!(add(&mut register, 4, asks(Unproven)), Err(Refusal::NameTaken));
+
+        let proven = if proves_later { 2 } else { 3 };
+        set(&mut register, proven, "hers").unwrap();
+        add(&mut register, 5, asks(Proven)).unwrap();
+        assert_eq!(
+            register.push_targets(&name),
+            targets(&["hers"]),
+            "she has proven the name"
+        );
+        assert_eq!(register.targets.taken(), 1);
+        for session in [2, 3, 5] {
+            register.remove(SessionId(session));
+        }
+        register.handle_timeout(now() + Limits::default().push_targets_last);
+        assert!(register.places.is_empty() && register.expiries.is_empty());
+    }
+}
+
+#[test]
 fn nobody_sets_push_targets_beside_a_session_that_has_proven_that_the_name_is_theirs() {
     let mut register = Register::new(&Limits::default());
     let here = ClientAddress::THIS_MACHINE;

@@ -67,6 +67,16 @@ fn nobody_takes_the_calls_of_somebody_who_has_proven_who_they_are() {
 }
 
 #[test]
+fn who_proves_their_name_after_they_have_come_is_believed_and_does_not_leave() {
+    use Claim::{Proven, Unproven};
+    let anna = || Address::Name("anna".into());
+    let mut rules = Rules::new(Limits::default());
+    register(&mut rules, 1, anna(), Unproven).unwrap();
+    assert_eq!(register(&mut rules, 1, anna(), Proven), Ok(vec![]));
+    assert_eq!(register(&mut rules, 2, anna(), Unproven), Err(Refusal::NameTaken));
+}
+
+#[test]
 fn where_proof_is_required_a_room_of_two_is_for_the_two_of_its_call() {
     let limits = Limits {
         proof_required: true,
