@@ -153,7 +153,13 @@ fn offered(media: &MediaDescription) -> Vec<Offered<'_>> {
 }
 
 fn payload_type(text: &str) -> Option<u8> {
-    text.parse().ok().filter(|number| matches!(number, 0..=63 | 96..=127))
+    digits(text).filter(|number| matches!(number, 0..=63 | 96..=127))
+}
+
+/// A number that consists only of digits, as in the grammar of RFC 8866 §9. Rust would read a plus sign before them too.
+fn digits(text: &str) -> Option<u8> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().ok()).flatten()
 }
 
 impl<'a> Offered<'a> {
@@ -228,13 +234,16 @@ impl<'a> Offered<'a> {
         self.parameter("apt").filter(|_| is_rtx).and_then(payload_type)
     }
 
-    /// Whether every block of this RED format (RFC 2198 §5: `111/111`) is one of `opus`.
+    /// The blocks of this RED format (RFC 2198 §5: `111/111`). `None` if one of them is no payload type.
+    fn blocks(&self) -> Option<SmallVec<[u8; 4]>> {
+        let blocks = self.parameters.first().filter(|blocks| blocks.len() <= MAX_BLOCKS)?;
+        blocks.split('/').map(|block| payload_type(block.trim())).collect()
+    }
+
+    /// Whether every block of this RED format is one of `opus`.
     fn is_red_of(&self, opus: &[u8]) -> bool {
-        let blocks = self.parameters.first().filter(|blocks| blocks.len() <= MAX_BLOCKS);
-        let blocks = blocks.map(|blocks| blocks.split('/'));
-        blocks.is_some_and(|mut blocks| {
-            blocks.all(|block| payload_type(block.trim()).is_some_and(|block| opus.contains(&block)))
-        })
+        let blocks = self.blocks();
+        blocks.is_some_and(|blocks| blocks.iter().all(|block| opus.contains(block)))
     }
 
     /// Parameters in the form `key=value`, separated by semicolons.
@@ -256,7 +265,7 @@ impl<'a> Offered<'a> {
     fn number(&self, key: &str, default: u8, max: u8) -> Option<u8> {
         match self.parameter(key) {
             None => Some(default),
-            Some(text) => text.parse().ok().filter(|number| *number <= max),
+            Some(text) => digits(text).filter(|number| *number <= max),
         }
     }
 
@@ -295,8 +304,11 @@ impl<'a> Offered<'a> {
             Codec::H265 { .. } => &["level-id", "profile-id", "tier-flag", "tx-mode"],
             Codec::Vp9 { .. } => &["profile-id"],
             Codec::Av1 { .. } => &["level-idx", "profile", "tier"],
-            // Its blocks were checked to be numbers.
-            Codec::Red => return self.parameters.first().copied().unwrap_or_default().replace(' ', ""),
+            Codec::Red => {
+                let blocks = self.blocks().unwrap_or_default();
+                let blocks: SmallVec<[String; 4]> = blocks.iter().map(u8::to_string).collect();
+                return blocks.join("/");
+            }
             Codec::Vp8 | Codec::Pcmu | Codec::Pcma => &[],
         };
         let mut said: SmallVec<[&str; 8]> = SmallVec::new();

@@ -70,6 +70,8 @@ fn prepare() -> Run {
             text.matches("\nm=").count(),
             "a section for each"
         );
+        let line_contents = answered.answer.replace("\r\n", "");
+        assert!(!line_contents.contains(char::is_control), "a line of the client's own");
         // The same offer again: nothing about the connection changes (RFC 8829 §5.3.2).
         let again =
             negotiate::answer(&offer, &local, role, Some(&answered), &mut random).expect("the same offer again");

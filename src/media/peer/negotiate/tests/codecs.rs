@@ -100,7 +100,28 @@ fn red_is_taken_around_opus_only() {
     };
     assert_eq!(formats(&opus_and("fmtp:63 111/111")), "63 111 0");
     assert_eq!(fmtp(&opus_and("fmtp:63 111/111")), ["63 111/111"]);
-    for other in ["fmtp:63 0/0", "fmtp:63 111/0", "fmtp:63 63/63", "fmtp:63 x", ""] {
+    for untidy in [
+        "fmtp:63 111 / 111",
+        "fmtp:63 111/\r111",
+        "fmtp:63 111/\u{b}111/\u{a0}111",
+    ] {
+        let answered = fmtp(&opus_and(untidy));
+        let blocks = untidy.matches("111").count();
+        assert_eq!(
+            answered,
+            [format!("63 {}", vec!["111"; blocks].join("/"))],
+            "only numbers go back"
+        );
+    }
+    for other in [
+        "fmtp:63 0/0",
+        "fmtp:63 111/0",
+        "fmtp:63 63/63",
+        "fmtp:63 111/+111",
+        "fmtp:63 111/",
+        "fmtp:63 x",
+        "",
+    ] {
         assert_eq!(formats(&opus_and(other)), "111 0", "{other}");
     }
     assert!(try_answer(&audio("63", "rtpmap:63 red/48000/2\nfmtp:63 63/63"), BOTH).is_err());
