@@ -52,8 +52,8 @@ const GOODBYE_MESSAGES_MAX: usize = 1_000;
 const BURST_TOKENS: u32 = 8_000;
 
 /// Tokens that a client gets each second; each message costs one, and one more for each full KiB. A call in progress
-/// needs hardly any. This is the part of the hub's time that one client can take for ever: three offers of the greatest
-/// length a second.
+/// needs hardly any. This is the part of the server that one client can take for ever: it can have three offers of the
+/// greatest length read each second, in its own task, or ask the hub 200 short things.
 const TOKENS_PER_SECOND: u32 = 200;
 
 /// Bytes read at once from a socket. The library's default of 128 KiB would be held by every idle connection.
