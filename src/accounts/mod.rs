@@ -91,10 +91,10 @@ pub enum AccountError {
     UnknownPhone,
     #[error("a device id has 1 to {} characters, none of them a control character", text::DEVICE_ID.characters)]
     BadDevice,
-    #[error("this server has as many accounts as it may; a new one can be made when others have expired")]
-    TooManyAccounts,
+    #[error("this server has as many devices as it may; a new account can be made when some of them have expired")]
+    TooManyDevices,
     #[error(
-        "clients of your network have as many devices here as they may; a new account can be made when others have expired"
+        "clients of your network have as many devices here as they may; a new account can be made when some of them have expired"
     )]
     ShareUsedUp,
     #[error("too many logins and changes from your network; try again in {} s", wait.as_secs() + 1)]
@@ -254,7 +254,7 @@ impl Accounts {
         }
         match self.record(&device, client).await? {
             Recorded::Known | Recorded::New => {}
-            Recorded::NoPlace(Denied::UsedUp) => return Err(AccountError::TooManyAccounts),
+            Recorded::NoPlace(Denied::UsedUp) => return Err(AccountError::TooManyDevices),
             Recorded::NoPlace(Denied::ShareUsedUp) => return Err(AccountError::ShareUsedUp),
         }
         let claims = Claims {

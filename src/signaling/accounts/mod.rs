@@ -69,7 +69,7 @@ pub fn answer<T: Default + Serialize>(done: Done, outcome: Result<T, Refused>) -
 fn code_of(error: &AccountError) -> Code {
     match error {
         AccountError::BadPhone | AccountError::UnknownPhone => Code::PhoneInvalid,
-        AccountError::BadDevice | AccountError::TooManyAccounts | AccountError::ShareUsedUp => Code::DeviceInvalid,
+        AccountError::BadDevice | AccountError::TooManyDevices | AccountError::ShareUsedUp => Code::DeviceInvalid,
         AccountError::TooManyChanges { .. } | AccountError::TooManyNewAccounts { .. } | AccountError::Storage(_) => {
             Code::Internal
         }
