@@ -76,7 +76,14 @@ impl EndedConnections {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::connection::tests::identity;
+
+    fn identity(origin: &str, certificate: &str, ufrag: &str) -> ConnectionIdentity {
+        ConnectionIdentity {
+            origin: origin.to_owned(),
+            certificate: certificate.to_owned(),
+            ufrag: ufrag.to_owned(),
+        }
+    }
 
     #[test]
     fn a_connection_that_has_ended_begins_the_association_after_its_last_one() {

@@ -29,7 +29,7 @@ pub use call::{
     Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Decline, Newcomer, Side, WhenBusy,
 };
 pub(crate) use connection::Purpose;
-pub use connection::{ConnectionIdentity, Use};
+pub use connection::Use;
 pub(crate) use errand::Errand;
 pub use errand::{Sender, WaitingMessage};
 pub use limits::Limits;
@@ -44,7 +44,7 @@ use crate::ids::{
     CallId, Feed, FeedRef, OfferTag, ParticipantId, PeerId, PushTarget, RoomId, RoomName, SessionId, SlotId, Turn,
     UserId,
 };
-use crate::media::description::Description;
+use crate::media::description::{ConnectionIdentity, Description};
 
 /// A user, and how they are shown to others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,12 +174,11 @@ pub struct Conference {
     pub speaker_slots: Vec<MediaKind>,
 }
 
-/// An offer of a connection, and what tells that connection from others.
+/// An offer of a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Offer {
-    /// What the offer says; it is passed on unread.
+    /// What the offer says. Only its [`ConnectionIdentity`] is looked at here.
     pub description: Description,
-    pub identity: ConnectionIdentity,
     /// Tag that comes back with the answer. `None` from families whose answers name their subject.
     pub tag: Option<OfferTag>,
 }

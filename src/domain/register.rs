@@ -259,7 +259,7 @@ impl Register {
 
     /// Notes that the user of a session has proven that its address is theirs. Push targets that were set there without a proof
     /// are forgotten: they may be those of somebody else, who would be sent the user's calls.
-    pub fn prove(&mut self, session: SessionId) {
+    pub(crate) fn prove(&mut self, session: SessionId) {
         let Some(address) = self.addresses.get(&session).cloned() else {
             return;
         };

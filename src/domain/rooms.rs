@@ -291,15 +291,15 @@ impl Rooms {
         for (guest, (peer, participant, source)) in guests.into_iter().zip(seats) {
             let uses = vec![Use::Publish(Feed::Camera), Use::Watch(FeedRef::camera(source))];
             let (session, side) = (guest.session, guest.side);
-            let association = self.ended.next_association(&guest.offer.identity);
+            let identity = guest.offer.description.identity();
+            let association = self.ended.next_association(identity);
             room.insert(participant, session, Turn(0), Arc::new(guest.person), Claim::Proven);
             if let Some(owner) = room.participant_mut(participant) {
-                let identity = guest.offer.identity;
                 owner.add_peer(Peer {
                     id: peer,
                     purpose: Purpose::Call,
                     uses: uses.clone(),
-                    identity,
+                    identity: identity.clone(),
                     before: None,
                     association,
                 });

@@ -50,19 +50,18 @@ fn join(rooms: &mut Rules, session: u64, room: &str, name: &str) -> Result<Vec<E
     )
 }
 
+/// An offer of connection `number`, of which nothing else is known.
+fn offer_of(number: u32) -> Offer {
+    let text = format!("o=- {number} 1\r\na=fingerprint:{number}\r\na=ice-ufrag:{number}\r\n");
+    Offer {
+        description: Description::read(&text),
+        tag: None,
+    }
+}
+
 /// Offers connection `number`, about `subject`.
 fn offer(rooms: &mut Rules, session: u64, subject: &str, number: u32) -> Result<Vec<Effect>, Refusal> {
-    let identity = ConnectionIdentity {
-        origin: format!("- {number}"),
-        certificate: number.to_string(),
-        ufrag: number.to_string(),
-    };
-    let (subject, description, tag) = (UserFeed::camera(subject.into()), Description::default(), None);
-    let offer = Offer {
-        description,
-        identity,
-        tag,
-    };
+    let (subject, offer) = (UserFeed::camera(subject.into()), offer_of(number));
     rooms.handle(now(), SessionId(session), Command::Offer { subject, offer })
 }
 

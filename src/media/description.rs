@@ -13,8 +13,8 @@ mod direction;
 mod errors;
 mod extmaps;
 mod formats;
+mod identity;
 mod level;
-mod marks;
 mod offered;
 mod section;
 mod streams;
@@ -31,8 +31,8 @@ pub(crate) use self::errors::OfferError;
 pub use self::errors::Refusal;
 pub(in crate::media) use self::extmaps::Extmap;
 pub(in crate::media) use self::formats::Format;
+pub(crate) use self::identity::ConnectionIdentity;
 pub(in crate::media) use self::level::{Level, Setup};
-pub(crate) use self::marks::Marks;
 pub(in crate::media) use self::offered::Offered;
 pub(in crate::media) use self::section::{ALLOW_MIXED, Content, Section};
 pub(in crate::media) use self::streams::{Rid, Simulcast, Syntax};
@@ -50,19 +50,19 @@ pub struct Description(Arc<Understood>);
 struct Understood {
     /// The offer as it was understood, or the reason why it was not.
     offered: Result<Offered, OfferError>,
-    marks: Marks,
+    identity: ConnectionIdentity,
 }
 
 impl Description {
     /// Reads the text of an offer. A fault in it is reported only when the offer is to be answered.
     pub fn read(text: &str) -> Description {
-        let marks = Marks::read(text);
+        let identity = ConnectionIdentity::read(text);
         let offered = text::parse(text).map(|description| Offered::read(&description));
-        let offered = offered.and_then(|offered| match offered.bytes() + marks.bytes() > BYTES_MAX {
+        let offered = offered.and_then(|offered| match offered.bytes() + identity.bytes() > BYTES_MAX {
             true => Err(OfferError::TooMuch { max: BYTES_MAX }),
             false => Ok(offered),
         });
-        Description(Arc::new(Understood { offered, marks }))
+        Description(Arc::new(Understood { offered, identity }))
     }
 
     pub(in crate::media) fn offered(&self) -> Result<&Offered, OfferError> {
@@ -70,8 +70,8 @@ impl Description {
     }
 
     /// The parts that tell the offered connection from others.
-    pub(crate) fn marks(&self) -> &Marks {
-        &self.0.marks
+    pub(crate) fn identity(&self) -> &ConnectionIdentity {
+        &self.0.identity
     }
 
     /// Bytes of memory that it takes.
@@ -81,7 +81,7 @@ impl Description {
             Err(OfferError::Syntax(reason)) => reason.len(),
             Err(_) => 0,
         };
-        size_of::<Understood>() + self.0.marks.bytes() + offered
+        size_of::<Understood>() + self.0.identity.bytes() + offered
     }
 
     /// Codecs that the client says it can decode: those of the sections in which it is ready to receive. None if the offer was
@@ -112,7 +112,7 @@ impl Default for Description {
 impl fmt::Debug for Description {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Description");
-        debug.field("marks", &self.0.marks).field("bytes", &self.bytes());
+        debug.field("identity", &self.0.identity).field("bytes", &self.bytes());
         debug
             .field("error", &self.0.offered.as_ref().err())
             .finish_non_exhaustive()

@@ -108,7 +108,7 @@ impl Rooms {
             Some(continued) => continued,
             None => {
                 let (peer, association, closed) =
-                    self.fresh_peer(now, seat, role.purpose, &role.uses, &offer.identity)?;
+                    self.fresh_peer(now, seat, role.purpose, &role.uses, offer.description.identity())?;
                 effects.extend(closed);
                 (peer, association)
             }
@@ -132,10 +132,11 @@ impl Rooms {
         let participant = self.rooms.get_mut(&seat.room)?.participant_mut(seat.participant)?;
         let peer = participant.peer_for(role.purpose)?;
         let (id, association) = (peer.id, peer.association);
-        if !offer.identity.continues(&peer.identity) {
+        let identity = offer.description.identity();
+        if !identity.continues(&peer.identity) {
             return None;
         }
-        participant.continue_peer(id, role.uses.clone(), offer.identity.clone());
+        participant.continue_peer(id, role.uses.clone(), identity.clone());
         Some((id, association))
     }
 

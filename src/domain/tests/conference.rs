@@ -1,7 +1,6 @@
 //! Connections that carry several feeds, and slots that follow the speaker.
 
 use super::*;
-use crate::domain::connection::tests::identity;
 use crate::ids::{Feed, FeedRef, SlotId};
 
 const NAMES: [&str; 7] = ["anna", "ben", "carl", "dora", "emil", "fred", "gina"];
@@ -15,11 +14,7 @@ fn room_of(names: &[&str]) -> Rules {
 }
 
 fn offer_conference(rules: &mut Rules, session: u64, conference: Conference) -> Result<Vec<Effect>, Refusal> {
-    let offer = Offer {
-        description: Description::default(),
-        identity: identity("- 70", "CONFERENCE", "u"),
-        tag: None,
-    };
+    let offer = offer_of(70);
     let command = Command::OfferConference { conference, offer };
     rules.handle(now(), SessionId(session), command)
 }
@@ -239,7 +234,7 @@ fn a_connection_for_too_much_or_for_nobody_is_refused_and_changes_nothing() {
 fn a_screen_is_a_connection_of_its_own_and_its_end_is_not_the_end_of_its_participant() {
     let mut rules = room_of(&NAMES[..2]);
     let camera = negotiated(&offer(&mut rules, 1, "anna", 1).unwrap()).peer;
-    let screen = offer_screen(&mut rules, "2");
+    let screen = offer_screen(&mut rules, 2);
     assert_eq!(rules.offer_answered(SessionId(1)), anna_publishes(&[Feed::Screen]));
     rules.peer_connected(camera);
     rules.peer_connected(screen);
@@ -252,16 +247,12 @@ fn a_screen_is_a_connection_of_its_own_and_its_end_is_not_the_end_of_its_partici
 }
 
 /// Anna, of session 1, offers a connection for her screen.
-fn offer_screen(rules: &mut Rules, number: &str) -> PeerId {
+fn offer_screen(rules: &mut Rules, number: u32) -> PeerId {
     let subject = UserFeed {
         user: "anna".into(),
         feed: Feed::Screen,
     };
-    let offer = Offer {
-        description: Description::default(),
-        identity: identity(&format!("- {number}"), number, number),
-        tag: None,
-    };
+    let offer = offer_of(number);
     let effects = rules.handle(now(), SessionId(1), Command::Offer { subject, offer });
     let effects = effects.unwrap();
     let told = |effect: &Effect| matches!(effect, Effect::Tell { .. } | Effect::TellEach { .. });
@@ -280,16 +271,16 @@ fn anna_publishes(feeds: &[Feed]) -> Vec<Effect> {
 #[test]
 fn a_screen_whose_offer_is_not_answered_is_announced_to_nobody() {
     let mut rules = room_of(&NAMES[..2]);
-    for number in ["1", "2"] {
+    for number in [1, 2] {
         let bad = offer_screen(&mut rules, number);
         assert_eq!(rules.offer_failed(now(), bad), []);
         assert_eq!(rules.offer_answered(SessionId(1)), []);
     }
-    let peer = offer_screen(&mut rules, "3");
+    let peer = offer_screen(&mut rules, 3);
     assert_eq!(rules.offer_answered(SessionId(1)), anna_publishes(&[Feed::Screen]));
-    offer_screen(&mut rules, "3");
+    offer_screen(&mut rules, 3);
     assert_eq!(rules.offer_refused(peer), [], "it goes on as before");
-    let bad = offer_screen(&mut rules, "4");
+    let bad = offer_screen(&mut rules, 4);
     let told = anna_publishes(&[]);
     assert_eq!(
         rules.offer_failed(now(), bad),

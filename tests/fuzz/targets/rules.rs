@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes as Message;
 use patchbay::domain::{
-    Abilities, Address, Answer, CallCommand, CallEvent, CallMedia, Claim, Command, Conference, ConnectionIdentity,
-    Decline, Effect, Event, FileNotice, Limits, MediaKind, MediaState, MessageCommand, Newcomer, Offer, Person, Play,
-    Recipient, Registration, RoomKind, Rules, Side, Subject, UserFeed, Waits, WhenBusy,
+    Abilities, Address, Answer, CallCommand, CallEvent, CallMedia, Claim, Command, Conference, Decline, Effect, Event,
+    FileNotice, Limits, MediaKind, MediaState, MessageCommand, Newcomer, Offer, Person, Play, Recipient, Registration,
+    RoomKind, Rules, Side, Subject, UserFeed, Waits, WhenBusy,
 };
 use patchbay::ids::{CallId, Feed, ParticipantId, PeerId, PushTarget, RoomId, SessionId, Turn};
 use patchbay::media::description::Description;
@@ -31,14 +31,10 @@ const ROOMS: [&str; 2] = ["kitchen", "board"];
 const SESSIONS: u64 = 8;
 
 fn offer(bytes: &mut Bytes<'_>) -> Offer {
-    let number = bytes.below(4).to_string();
+    let number = bytes.below(4);
+    let text = format!("o=- {number} 1\r\na=fingerprint:{number}\r\na=ice-ufrag:{number}\r\n");
     Offer {
-        description: Description::default(),
-        identity: ConnectionIdentity {
-            origin: number.clone(),
-            certificate: number.clone(),
-            ufrag: number,
-        },
+        description: Description::read(&text),
         tag: None,
     }
 }
