@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use patchbay::domain::{Claim, Command, Event, Offer, Person, Refusal, RoomKind, UserFeed};
 use patchbay::http::desk::{Desk, NotDone, Token};
 use patchbay::hub::{self, Capacity, Events, HubHandle, NoPlace, Session};
-use patchbay::ids::Turn;
+use patchbay::ids::{Feed, Turn};
 use patchbay::media::description::Description;
 use patchbay::shares::ClientAddress;
 use tokio::task::yield_now;
@@ -282,6 +282,31 @@ async fn what_is_asked_at_once_meets_the_pause_that_the_first_of_it_has_brought_
     assert!(matches!(second, Err(NotDone::Paused(_))), "{second:?}");
     tokio::time::sleep(MINUTE / 2).await;
     assert_eq!(say().await, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_announcement_of_a_screen_is_charged_and_an_offer_that_cannot_be_answered_announces_nothing() {
+    let office = Office::open_with(Capacity {
+        fan_out_bytes_per_s: 1,
+        ..Capacity::default()
+    });
+    let anna = office.visitor("anna").await;
+    let (_ben, mut events) = office.other("ben").await;
+    let (user, feed) = ("anna".into(), Feed::Screen);
+    let subject = UserFeed { user, feed };
+    let ask = |offer| {
+        let subject = subject.clone();
+        office.desk.ask(anna, Command::Offer { subject, offer })
+    };
+    for _ in 0..2 {
+        assert_eq!(ask(Offer::default()).await, Err(NotDone::Refused(Refusal::BadOffer)));
+    }
+    assert_eq!(events.try_next(), None);
+    assert_eq!(ask(offer("sendonly", 1)).await, Ok(()));
+    let (user, feeds) = ("anna".into(), vec![Feed::Screen]);
+    assert_eq!(events.try_next(), Some(Event::FurtherFeeds { user, feeds }));
+    let more = ask(offer("sendonly", 1)).await;
+    assert!(matches!(more, Err(NotDone::Paused(_))), "{more:?}");
 }
 
 #[tokio::test(start_paused = true)]
