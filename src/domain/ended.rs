@@ -76,14 +76,7 @@ impl EndedConnections {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn identity(origin: &str, certificate: &str, ufrag: &str) -> ConnectionIdentity {
-        ConnectionIdentity {
-            origin: origin.to_owned(),
-            certificate: certificate.to_owned(),
-            ufrag: ufrag.to_owned(),
-        }
-    }
+    use crate::media::description::identity;
 
     #[test]
     fn a_connection_that_has_ended_begins_the_association_after_its_last_one() {

@@ -201,7 +201,7 @@ impl Hub {
                 let offers = effects.iter().any(|effect| matches!(effect, Effect::Negotiate(_)));
                 match self.carry_out_all(effects) {
                     0 if offers => {
-                        pause = self.offer_answered(session, now);
+                        pause = pause.max(self.offer_answered(session, now));
                         Ok(())
                     }
                     0 => Ok(()),

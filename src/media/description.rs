@@ -32,6 +32,8 @@ pub use self::errors::Refusal;
 pub(in crate::media) use self::extmaps::Extmap;
 pub(in crate::media) use self::formats::Format;
 pub(crate) use self::identity::ConnectionIdentity;
+#[cfg(test)]
+pub(crate) use self::identity::tests::identity;
 pub(in crate::media) use self::level::{Level, Setup};
 pub(in crate::media) use self::offered::Offered;
 pub(in crate::media) use self::section::{ALLOW_MIXED, Content, Section};

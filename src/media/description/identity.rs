@@ -68,10 +68,10 @@ fn cut(part: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn identity(origin: &str, certificate: &str, ufrag: &str) -> ConnectionIdentity {
+    pub(crate) fn identity(origin: &str, certificate: &str, ufrag: &str) -> ConnectionIdentity {
         ConnectionIdentity {
             origin: origin.to_owned(),
             certificate: certificate.to_owned(),
