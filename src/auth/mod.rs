@@ -3,6 +3,7 @@
 //! A token is a JSON Web Token (RFC 7519) with the claims `sub`, the user, and `exp`, the time when it expires. Further
 //! rights of its owner become claims here once there are any.
 
+pub mod access_token;
 pub mod jwt;
 
 use std::sync::Arc;
