@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::Accounts;
+use crate::auth::access_token::App;
 use crate::clock::{MonotonicClock, WallClock};
 use crate::config::{Config, Listener};
 use crate::http::admin::{self, Admin, Metrics, MetricsAccess, WriteTrial};
@@ -54,6 +55,7 @@ pub struct Server {
     directory: Directory,
     files: Files,
     accounts: Accounts,
+    app: App,
 }
 
 /// The reason why the server did not start: a sentence that names the part and says what to do.
@@ -101,6 +103,7 @@ impl Server {
         let mailbox = Mailbox::new(directory.clone(), Arc::clone(&clock), config.messages.clone(), share);
         let accounts = config.accounts.clone();
         let accounts = Accounts::open(directory.clone(), accounts, share, Arc::clone(&clock), stopwatch()).await?;
+        let app = directory.app(config.channels.app()).await?;
         let metrics = Metrics::install()?;
 
         let (events, media_events) = mpsc::channel(MEDIA_EVENTS);
@@ -125,6 +128,7 @@ impl Server {
             directory,
             files,
             accounts,
+            app,
         };
         server.serve(&config, sockets, metrics_socket, metrics, clock);
         Ok(server)
@@ -145,6 +149,7 @@ impl Server {
             clock,
             passed: stopwatch(),
             accounts: self.accounts.clone(),
+            app: self.app.clone(),
         };
         let share = config.limits.address_share_percent;
         let (trial, trying) = WriteTrial::of(self.directory.clone(), self.files.clone());

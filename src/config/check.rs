@@ -2,6 +2,7 @@
 //! own.
 
 use super::Config;
+use crate::auth::access_token::App;
 use crate::pinning::{Pinning, PinningError};
 
 /// Checks the whole configuration. The error is a sentence that names the key.
@@ -10,6 +11,7 @@ pub(super) fn check(config: &Config) -> Result<(), String> {
     tls(config)?;
     http(config)?;
     media(config)?;
+    channels(config)?;
     words(config)
 }
 
@@ -126,6 +128,18 @@ fn media(config: &Config) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+fn channels(config: &Config) -> Result<(), String> {
+    let channels = &config.channels;
+    match (channels.app_id.is_empty(), channels.app_certificate.is_empty()) {
+        (true, true) => Ok(()),
+        (false, true) => Err("channels.app_id is given without channels.app_certificate; give both or neither".into()),
+        (true, false) => Err("channels.app_certificate is given without channels.app_id; give both or neither".into()),
+        (false, false) => App::new(&*channels.app_id, &*channels.app_certificate)
+            .map(drop)
+            .map_err(|bad| format!("channels.app_id and channels.app_certificate: {bad}")),
+    }
 }
 
 fn words(config: &Config) -> Result<(), String> {

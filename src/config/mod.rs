@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use load::load;
 
+use crate::auth::access_token::App;
 use crate::shares::Share;
 
 /// The commented file, embedded.
@@ -31,6 +32,7 @@ pub struct Config {
     pub groupcall: Groupcall,
     pub messages: Messages,
     pub auth: Auth,
+    pub channels: Channels,
     pub accounts: Accounts,
     pub calls: Calls,
     pub limits: Limits,
@@ -118,6 +120,30 @@ pub struct Auth {
     pub required: bool,
 }
 
+/// Settings of channels: rooms that are entered with an access token.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Channels {
+    pub app_id: String,
+    /// The secret that signs access tokens.
+    pub app_certificate: String,
+    pub token_lifetime_s: u32,
+}
+
+impl std::fmt::Debug for Channels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Channels {
+            app_id,
+            token_lifetime_s,
+            ..
+        } = self;
+        write!(
+            f,
+            "Channels {{ app_id: {app_id:?}, token_lifetime_s: {token_lifetime_s}, .. }}"
+        )
+    }
+}
+
 /// Settings of accounts, which are known by telephone number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -197,6 +223,7 @@ impl Default for Config {
             groupcall: Groupcall::default(),
             messages: Messages::default(),
             auth: Auth::default(),
+            channels: Channels::default(),
             accounts: Accounts::default(),
             calls: Calls::default(),
             limits: Limits::default(),
@@ -285,6 +312,16 @@ impl Default for Accounts {
             mutual_contacts: true,
             logins_per_minute: 60,
             new_accounts_per_hour: 60,
+        }
+    }
+}
+
+impl Default for Channels {
+    fn default() -> Self {
+        Self {
+            app_id: String::new(),
+            app_certificate: String::new(),
+            token_lifetime_s: 86_400,
         }
     }
 }
@@ -404,6 +441,14 @@ impl Limits {
             percent: self.address_share_percent,
             at_least,
         }
+    }
+}
+
+impl Channels {
+    /// The configured app. `None`: the recorded one.
+    pub(crate) fn app(&self) -> Option<App> {
+        // The check of the configuration has seen that both are good, or neither is given.
+        App::new(&*self.app_id, &*self.app_certificate).ok()
     }
 }
 

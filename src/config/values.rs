@@ -12,7 +12,7 @@ use super::Config;
 const ANY: i64 = 1 << 40;
 
 /// Whole numbers: key, least, most, and the thing that is counted.
-const NUMBERS: [(&str, i64, i64, &str); 28] = [
+const NUMBERS: [(&str, i64, i64, &str); 29] = [
     ("http.hsts_d", 0, 3_650, "days"),
     ("http.max_connections", 1, ANY, "connections"),
     ("http.header_timeout_s", 1, ANY, "seconds"),
@@ -30,6 +30,8 @@ const NUMBERS: [(&str, i64, i64, &str); 28] = [
     ("accounts.max_contacts", 1, ANY, "contacts"),
     ("accounts.logins_per_minute", 1, 100_000, "logins"),
     ("accounts.new_accounts_per_hour", 1, 100_000, "accounts"),
+    // A year, as for the other tokens.
+    ("channels.token_lifetime_s", 60, 31_536_000, "seconds"),
     ("log.max_lines_per_kind", 1, 1_000_000, "lines"),
     ("calls.ring_timeout_s", 1, ANY, "seconds"),
     ("limits.max_sessions", 1, ANY, "connections"),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::accounts::Accounts;
+use crate::auth::access_token::App;
 use crate::clock::{MonotonicClock, WallClock};
 use crate::config::Config;
 use crate::hub::HubHandle;
@@ -17,4 +18,6 @@ pub struct AppState {
     pub clock: WallClock,
     pub passed: MonotonicClock,
     pub accounts: Accounts,
+    /// App whose access tokens are believed, and that signs those of this server.
+    pub app: App,
 }

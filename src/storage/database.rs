@@ -55,6 +55,7 @@ pub(super) enum Subject {
     Contacts = 0x7061_7463_6862_0002,
     Secrets = 0x7061_7463_6862_0003,
     Messages = 0x7061_7463_6862_0004,
+    Apps = 0x7061_7463_6862_0005,
 }
 
 /// `reading!(database, pool => expression)`: runs the expression with the connections for reading.

@@ -1,9 +1,10 @@
-//! Users, passwords of rooms, accounts with devices and contacts, waiting messages, and uploads: records in SQLite or
-//! PostgreSQL.
+//! Users, passwords of rooms, accounts with devices and contacts, the app that signs access tokens, waiting messages, and
+//! uploads: records in SQLite or PostgreSQL.
 //!
 //! The same statements and migrations serve both. Only [`database`] knows the difference.
 
 mod accounts;
+mod apps;
 mod checks;
 mod database;
 mod errors;

@@ -26,12 +26,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "storage", "text",
         ],
     ),
-    ("config", &["pinning", "shares"]),
+    ("config", &["auth", "pinning", "shares"]),
     ("domain", &["ids", "media", "shares", "sound"]),
     (
         "http",
         &[
             "accounts",
+            "auth",
             "clock",
             "config",
             "domain",
@@ -51,7 +52,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "accounts", "clock", "config", "http", "hub", "media", "pinning", "storage", "tasks",
+            "accounts", "auth", "clock", "config", "http", "hub", "media", "pinning", "storage", "tasks",
         ],
     ),
     (
@@ -62,7 +63,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "storage",
-        &["clock", "config", "domain", "hub", "ids", "shares", "text"],
+        &["auth", "clock", "config", "domain", "hub", "ids", "shares", "text"],
     ),
 ];
 

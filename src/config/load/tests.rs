@@ -151,6 +151,21 @@ fn a_file_that_was_asked_for_must_exist() {
 }
 
 #[test]
+fn the_certificate_of_the_app_is_shown_in_no_log_and_no_error() {
+    let id = "970CA35de60c44645bbae8a215061b33";
+    let secret = "5CFd2fd1755d40ecb72977518be15d3b";
+    let given = |id: &str, secret: &str| {
+        let text = format!("[channels]\napp_id = \"{id}\"\napp_certificate = \"{secret}\"");
+        load_text(&text)
+    };
+    let config = given(id, secret).unwrap();
+    assert_eq!(config.channels.app().unwrap().certificate(), secret);
+    assert!(!format!("{config:?}").contains(secret));
+    let message = error_of(given(id, &secret[1..]));
+    assert!(!message.contains(&secret[1..]), "{message}");
+}
+
+#[test]
 fn values_that_make_no_sense_are_refused_by_key() {
     for (text, named) in [
         ("listeners = []", "listeners"),
@@ -185,6 +200,18 @@ fn values_that_make_no_sense_are_refused_by_key() {
         (
             "[media]\nannounced_addresses = [\"0.0.0.0\"]",
             "media.announced_addresses",
+        ),
+        (
+            "[channels]\napp_id = \"970CA35de60c44645bbae8a215061b33\"",
+            "channels.app_certificate",
+        ),
+        (
+            "[channels]\napp_certificate = \"5CFd2fd1755d40ecb72977518be15d3b\"",
+            "channels.app_id",
+        ),
+        (
+            "[channels]\napp_id = \"970CA35de60c44645bbae8a215061b33\"\napp_certificate = \"secret\"",
+            "32 hexadecimal digits",
         ),
         ("[files]\nmax_size_mib = 0", "files.max_size_mib"),
         ("[files]\nmax_size_mib = 9223372036854775807", "files.max_size_mib"),

@@ -1,6 +1,7 @@
 //! Records of users, rooms and files: the same scenarios on SQLite and on PostgreSQL.
 
 mod accounts;
+mod apps;
 mod broken;
 mod messages;
 mod places;
