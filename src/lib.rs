@@ -27,6 +27,7 @@ pub mod auth;
 pub mod domain;
 pub mod hub;
 pub mod storage;
+pub mod webhooks;
 
 #[allow(
     clippy::indexing_slicing,

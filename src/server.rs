@@ -28,6 +28,7 @@ use crate::media::threads::Threads;
 use crate::pinning::Pinning;
 use crate::storage::{Directory, Mailbox, OpenError};
 use crate::tasks::never_ending;
+use crate::webhooks::{Webhooks, WebhooksError};
 
 /// Media events that wait for the hub. A full room that connects makes a few hundred at once.
 const MEDIA_EVENTS: usize = 4_096;
@@ -56,6 +57,7 @@ pub struct Server {
     files: Files,
     accounts: Accounts,
     app: App,
+    webhooks: Webhooks,
 }
 
 /// The reason why the server did not start: a sentence that names the part and says what to do.
@@ -69,6 +71,8 @@ pub enum StartError {
     Storage(#[from] OpenError),
     #[error("the database failed: {0}")]
     Records(#[from] sqlx::Error),
+    #[error(transparent)]
+    Webhooks(#[from] WebhooksError),
     #[error(transparent)]
     Files(#[from] FilesError),
     #[error(transparent)]
@@ -104,6 +108,7 @@ impl Server {
         let accounts = config.accounts.clone();
         let accounts = Accounts::open(directory.clone(), accounts, share, Arc::clone(&clock), stopwatch()).await?;
         let app = directory.app(config.channels.app()).await?;
+        let webhooks = Webhooks::new(&config.webhooks, directory.clone(), Arc::clone(&clock))?;
         let metrics = Metrics::install()?;
 
         let (events, media_events) = mpsc::channel(MEDIA_EVENTS);
@@ -129,6 +134,7 @@ impl Server {
             files,
             accounts,
             app,
+            webhooks,
         };
         server.serve(&config, sockets, metrics_socket, metrics, clock);
         Ok(server)
@@ -198,10 +204,11 @@ impl Server {
         if let Some(certificate) = self.certificate.clone() {
             self.chore("watching the certificate", move || certificate.clone().watch());
         }
-        let (files, accounts) = (self.files.clone(), self.accounts.clone());
+        let (files, accounts, webhooks) = (self.files.clone(), self.accounts.clone(), self.webhooks.clone());
         self.chore("folding metrics", move || admin::upkeep(metrics.clone()));
         self.chore("deleting expired uploads", move || files::sweep(files.clone()));
         self.chore("looking after tokens", move || accounts.clone().upkeep());
+        self.chore("posting webhooks", move || webhooks.clone().deliver());
     }
 
     /// Runs `work` until the server stops. Where it ends or panics, it begins anew.

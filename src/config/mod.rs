@@ -7,6 +7,7 @@ mod check;
 mod load;
 mod values;
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -40,6 +41,7 @@ pub struct Config {
     pub files: Files,
     pub log: Log,
     pub metrics: Metrics,
+    pub webhooks: Webhooks,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -213,6 +215,25 @@ pub struct Metrics {
     pub address: String,
 }
 
+/// Settings of the messages to the operator's back end: see [`crate::webhooks`].
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Webhooks {
+    /// The URL that they are posted to. Empty: none are posted.
+    pub url: String,
+    pub secret: String,
+    pub allow_private_addresses: bool,
+}
+
+/// A text without the secret. The URL may hold one, too.
+impl fmt::Debug for Webhooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Webhooks");
+        debug.field("allow_private_addresses", &self.allow_private_addresses);
+        debug.finish_non_exhaustive()
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -231,6 +252,7 @@ impl Default for Config {
             files: Files::default(),
             log: Log::default(),
             metrics: Metrics::default(),
+            webhooks: Webhooks::default(),
         }
     }
 }

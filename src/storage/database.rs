@@ -56,6 +56,7 @@ pub(super) enum Subject {
     Secrets = 0x7061_7463_6862_0003,
     Messages = 0x7061_7463_6862_0004,
     Apps = 0x7061_7463_6862_0005,
+    Webhooks = 0x7061_7463_6862_0007,
 }
 
 /// `reading!(database, pool => expression)`: runs the expression with the connections for reading.

@@ -15,6 +15,7 @@ mod messages;
 mod passwords;
 mod rooms;
 mod users;
+mod webhooks;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub use mailbox::Mailbox;
 pub(crate) use messages::{Growth, MailboxRoom};
 use passwords::Passwords;
 pub use users::PersonChange;
+pub use webhooks::WaitingWebhook;
 
 use crate::{config, text};
 

@@ -52,7 +52,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "accounts", "auth", "clock", "config", "http", "hub", "media", "pinning", "storage", "tasks",
+            "accounts", "auth", "clock", "config", "http", "hub", "media", "pinning", "storage", "tasks", "webhooks",
         ],
     ),
     (
@@ -65,6 +65,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "storage",
         &["auth", "clock", "config", "domain", "hub", "ids", "shares", "text"],
     ),
+    ("webhooks", &["clock", "config", "storage"]),
 ];
 
 /// What a top module may use of another, where that is one module of it. The session that brings an offer reads it, and the rules

@@ -5,6 +5,7 @@ mod apps;
 mod broken;
 mod messages;
 mod places;
+mod webhooks;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;

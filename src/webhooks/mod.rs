@@ -1,0 +1,235 @@
+//! Webhooks: messages about what has happened, posted to the URL that the operator has configured.
+//!
+//! A message is an HTTP `POST` of JSON in the form of Standard Webhooks 1.0.0 (github.com/standard-webhooks):
+//!
+//! - body: `{"type": …, "timestamp": …, "data": …}`; the time is when it happened (RFC 3339), the data depends on the type;
+//! - `webhook-id`: the same in each attempt, so that a receiver knows a message that it has had;
+//! - `webhook-timestamp`: seconds since 1970-01-01 UTC, when this attempt was made;
+//! - `webhook-signature`: `v1,` and the HMAC-SHA256 of `id.timestamp.body` in base 64, with the configured secret.
+//!
+//! Each message is recorded before it is posted, so it outlives a restart. Any answer 2xx within [`ANSWER_WITHIN`] means that it
+//! was taken. Otherwise it is posted again after growing pauses ([`PAUSES`]), and given up after the last. It may therefore come
+//! more than once, and not in order.
+
+mod destination;
+mod signature;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use reqwest::{Client, redirect};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use self::destination::{BadUrl, Destination, PublicOnly};
+use self::signature::{BadSecret, Secret};
+use crate::clock::{WallClock, now_s};
+use crate::config;
+use crate::storage::{Directory, WaitingWebhook};
+
+/// Time for the receiver to answer, from the first byte of the request on. It is to take the message, and work on it later.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// Pauses before the further attempts, in seconds: three days in all. A receiver that is begun anew gets everything within
+/// seconds, and one that is mended on Monday gets what was sent on Friday.
+const PAUSES: [i64; 10] = [2, 15, 60, 300, 1_800, 7_200, 21_600, 43_200, 86_400, 86_400];
+
+/// Messages that may wait: with a few hundred bytes each some MB of the database. One more takes the place of the oldest.
+const WAITING_MAX: i64 = 10_000;
+
+/// Messages that are posted at the same time. More would be a burden for a receiver that has just come back.
+const AT_ONCE: usize = 8;
+
+/// Time after which another process posts a message that this one has begun to post: longer than an attempt takes.
+const TAKEN_FOR_S: i64 = 60;
+
+/// Longest time between two looks into the database: another process may have recorded something, or the clock was changed.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The messages to the operator's back end. Cheap to clone.
+#[derive(Clone)]
+pub struct Webhooks(Option<Arc<Posting>>);
+
+struct Posting {
+    destination: Destination,
+    secret: Secret,
+    client: Client,
+    directory: Directory,
+    clock: WallClock,
+    /// A signal that a message was recorded.
+    added: Notify,
+}
+
+/// The reason why webhooks cannot be posted: a sentence that names the key of the configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum WebhooksError {
+    #[error("webhooks.url: {0}")]
+    Url(#[from] BadUrl),
+    #[error("webhooks.secret: {0}")]
+    Secret(#[from] BadSecret),
+    #[error("webhooks: no request can be made: {0}")]
+    Client(#[from] reqwest::Error),
+}
+
+impl Webhooks {
+    /// Posts nothing where no URL is configured.
+    pub fn new(config: &config::Webhooks, directory: Directory, clock: WallClock) -> Result<Webhooks, WebhooksError> {
+        if config.url.is_empty() {
+            return Ok(Webhooks(None));
+        }
+        let destination = Destination::read(&config.url, config.allow_private_addresses)?;
+        let secret = Secret::read(&config.secret)?;
+        let client = Client::builder()
+            .user_agent(concat!("patchbay/", env!("CARGO_PKG_VERSION")))
+            .timeout(ANSWER_WITHIN)
+            // A redirect could lead to an address that is not allowed, and the receiver's URL is known.
+            .redirect(redirect::Policy::none())
+            .no_proxy();
+        let client = match config.allow_private_addresses {
+            true => client,
+            false => client.dns_resolver(Arc::new(PublicOnly)),
+        };
+        Ok(Webhooks(Some(Arc::new(Posting {
+            destination,
+            secret,
+            client: client.build()?,
+            directory,
+            clock,
+            added: Notify::new(),
+        }))))
+    }
+
+    /// Whether messages are posted. If not, [`Webhooks::post`] does nothing.
+    pub fn is_configured(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Records a message, which is then posted. `kind` says what has happened, in words with dots between them.
+    pub async fn post(&self, kind: &str, data: Value) -> Result<(), sqlx::Error> {
+        let Some(posting) = &self.0 else { return Ok(()) };
+        let happened = time::OffsetDateTime::from((posting.clock)());
+        let format = &time::format_description::well_known::Rfc3339;
+        // No time that a clock shows is out of the format's range.
+        let timestamp = happened.format(format).unwrap_or_default();
+        let body = json!({ "type": kind, "timestamp": timestamp, "data": data }).to_string();
+        let id = format!("msg_{:032x}", rand::random::<u128>());
+        let now_s = now_s(&posting.clock);
+        if posting.directory.add_webhook(&id, &body, now_s, WAITING_MAX).await? {
+            count("given_up");
+            tracing::warn!("too many webhooks wait: the oldest is given up");
+        }
+        posting.added.notify_one();
+        Ok(())
+    }
+
+    /// Posts what is due. Never ends.
+    pub async fn deliver(self) {
+        let Some(posting) = self.0 else {
+            return std::future::pending().await;
+        };
+        loop {
+            // Without what storage fails to say, it is asked again in a moment.
+            let pause = posting.turn().await.unwrap_or_else(|cause| {
+                metrics::counter!("patchbay_storage_errors_total").increment(1);
+                tracing::error!(
+                    cause = &cause as &dyn std::error::Error,
+                    "storage failed; webhooks wait"
+                );
+                LOOK_INTERVAL
+            });
+            // Whichever comes first: the time is over, or a message was recorded.
+            timeout(pause, posting.added.notified()).await.ok();
+        }
+    }
+}
+
+impl Posting {
+    /// Posts what is due now, and returns the time until something else may be.
+    async fn turn(&self) -> Result<Duration, sqlx::Error> {
+        let now_s = now_s(&self.clock);
+        let due = self.directory.take_webhooks(now_s, now_s + TAKEN_FOR_S, AT_ONCE as i64);
+        let due = due.await?;
+        if due.is_empty() {
+            let next_s = self.directory.next_webhook_s().await?;
+            let pause_s = next_s.map_or(u64::MAX, |next_s| u64::try_from(next_s - now_s).unwrap_or(0));
+            return Ok(Duration::from_secs(pause_s).clamp(Duration::from_millis(100), LOOK_INTERVAL));
+        }
+        let outcomes = join_all(due.into_iter().map(|webhook| self.attempt(webhook))).await;
+        outcomes.into_iter().collect::<Result<(), _>>()?;
+        Ok(Duration::ZERO)
+    }
+
+    async fn attempt(&self, webhook: WaitingWebhook) -> Result<(), sqlx::Error> {
+        let Err(problem) = self.send(&webhook).await else {
+            count("taken");
+            return self.directory.remove_webhook(&webhook.id).await;
+        };
+        let made = usize::try_from(webhook.attempts)
+            .unwrap_or(usize::MAX)
+            .saturating_sub(1);
+        match PAUSES.get(made) {
+            Some(pause_s) => {
+                count("failed");
+                tracing::info!(
+                    id = webhook.id,
+                    problem,
+                    pause_s,
+                    "a webhook was not taken; it is posted again"
+                );
+                let until_s = now_s(&self.clock) + pause_s;
+                self.directory.postpone_webhook(&webhook.id, until_s).await
+            }
+            None => {
+                count("given_up");
+                tracing::error!(
+                    id = webhook.id,
+                    problem,
+                    attempts = webhook.attempts,
+                    "a webhook is given up"
+                );
+                self.directory.remove_webhook(&webhook.id).await
+            }
+        }
+    }
+
+    /// Posts a message. The error says why it was not taken, without the URL, which may hold a secret.
+    async fn send(&self, webhook: &WaitingWebhook) -> Result<(), String> {
+        let timestamp_s = now_s(&self.clock);
+        let request = self
+            .client
+            .post(self.destination.url())
+            .header("content-type", "application/json")
+            .header("webhook-id", &webhook.id)
+            .header("webhook-timestamp", timestamp_s)
+            .header(
+                "webhook-signature",
+                self.secret.sign(&webhook.id, timestamp_s, &webhook.body),
+            )
+            .body(webhook.body.clone());
+        let response = request.send().await.map_err(|error| causes(&error.without_url()))?;
+        match response.status() {
+            status if status.is_success() => Ok(()),
+            status => Err(format!("the answer was {status}")),
+        }
+    }
+}
+
+/// An error with what has caused it, as one line.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        line = format!("{line}: {inner}");
+        cause = inner.source();
+    }
+    line
+}
+
+fn count(outcome: &'static str) {
+    metrics::counter!("patchbay_webhooks_total", "outcome" => outcome).increment(1);
+}
+
+#[cfg(test)]
+mod tests;
