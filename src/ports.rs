@@ -49,17 +49,17 @@ mod tests {
 
     #[test]
     fn what_keeps_a_port_from_opening_names_its_setting_and_what_to_do() {
-        let said = |kind: ErrorKind, port, setting| PortError::of(kind.into(), port, setting).to_string();
-        let taken = said(ErrorKind::AddrInUse, 9100, "metrics.address");
+        let text = |kind: ErrorKind, port, setting| PortError::of(kind.into(), port, setting).to_string();
+        let taken = text(ErrorKind::AddrInUse, 9100, "metrics.address");
         assert!(
             taken.contains("in use") && taken.contains("change metrics.address"),
             "{taken}"
         );
-        let privileged = said(ErrorKind::PermissionDenied, 443, "listeners");
+        let privileged = text(ErrorKind::PermissionDenied, 443, "listeners");
         assert!(privileged.contains("CAP_NET_BIND_SERVICE"), "{privileged}");
-        let forbidden = said(ErrorKind::PermissionDenied, 8443, "listeners");
+        let forbidden = text(ErrorKind::PermissionDenied, 8443, "listeners");
         assert!(!forbidden.contains("CAP_NET_BIND_SERVICE"), "{forbidden}");
-        let elsewhere = said(ErrorKind::AddrNotAvailable, 80, "metrics.address");
+        let elsewhere = text(ErrorKind::AddrNotAvailable, 80, "metrics.address");
         assert!(
             elsewhere.contains("another address under metrics.address"),
             "{elsewhere}"

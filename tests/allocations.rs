@@ -197,14 +197,14 @@ impl Client {
     }
 
     /// Sends a message, and takes everything that has arrived for this client by now.
-    async fn say(&mut self, frame: Frame) {
+    async fn sends(&mut self, frame: Frame) {
         self.conversation.receive(frame).await;
         self.hear();
     }
 
     fn hear(&mut self) {
         while let Some(event) = self.events.try_next() {
-            self.conversation.tell(event);
+            self.conversation.send(event);
         }
     }
 }
@@ -226,18 +226,18 @@ async fn come_call_and_go(hub: &HubHandle, config: &Arc<Config>) {
     for number in 0..1_000 {
         let mut client = Client::connect(hub, config, Entrance::Messages).await;
         let bind = Model::read(&format!(r#"{{"cmd":1,"msgtype":1,"sender":"{number}"}}"#));
-        client.say(Frame::Binary(bind.bytes())).await;
+        client.sends(Frame::Binary(bind.bytes())).await;
         people.push(client);
     }
     let mut anna = Client::connect(hub, config, device("1")).await;
     let mut ben = Client::connect(hub, config, device("2")).await;
     for _ in 0..200 {
         let call = r#"{"type":"call","to_phone":"2","to_device_id":"a"}"#;
-        anna.say(Frame::Text(call.to_owned())).await;
+        anna.sends(Frame::Text(call.to_owned())).await;
         let accept = r#"{"type":"called_success","from_phone":"1","from_device_id":"a","room_id":"room 1"}"#;
-        ben.say(Frame::Text(accept.to_owned())).await;
+        ben.sends(Frame::Text(accept.to_owned())).await;
         let end = r#"{"type":"calling_hangup","notified_phone":"2","notified_device_id":"a","room_id":"room 1"}"#;
-        anna.say(Frame::Text(end.to_owned())).await;
+        anna.sends(Frame::Text(end.to_owned())).await;
         ben.hear();
     }
     drop((people, anna, ben));

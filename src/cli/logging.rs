@@ -102,7 +102,7 @@ fn log_panics() {
 }
 
 /// Writes a line to standard error. Nobody may be there to read it.
-pub(super) fn say(line: String) {
+pub(super) fn write_line(line: String) {
     within(WRITTEN_WITHIN, move || {
         let _ = writeln!(std::io::stderr(), "{line}");
     });

@@ -89,7 +89,7 @@ pub fn main() -> ExitCode {
             if error.is::<serve::Interrupted>() {
                 return ExitCode::from(INTERRUPTED);
             }
-            logging::say(format!("patchbay: {error}"));
+            logging::write_line(format!("patchbay: {error}"));
             if error.is::<serve::Failed>() {
                 ExitCode::from(SOFTWARE_FAILED)
             } else {

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 
 pub(super) use self::decision::Decision;
-use self::decision::tell;
+use self::decision::send;
 pub(super) use self::ending::Leaving;
 use self::entry::{Call, Media, Party, State};
 use self::lines::Lines;
@@ -45,7 +45,7 @@ pub(super) struct Calls {
 }
 
 /// The session that sends a command, and its address.
-pub(super) struct Asker {
+pub(super) struct Requester {
     pub session: SessionId,
     pub address: Address,
     /// Client address from which the session has come.
@@ -130,12 +130,12 @@ impl Calls {
                 continue;
             }
             self.update(id, |call| {
-                if let Some(callee) = call.rung_mut(address) {
+                if let Some(callee) = call.ringing_callee_mut(address) {
                     callee.sessions.push(session);
                     callee.wait_until = None;
                 }
-                let rung = call.rung(address);
-                decisions.extend(rung.map(|callee| tell(session, call.incoming(id, callee))));
+                let callee = call.ringing_callee(address);
+                decisions.extend(callee.map(|callee| send(session, call.incoming(id, callee))));
             });
         }
         self.lines.attend(address, true);
@@ -168,37 +168,37 @@ impl Calls {
     pub(crate) fn invite(
         &mut self,
         now: Instant,
-        asker: Asker,
+        requester: Requester,
         invitation: Invitation,
         register: &Register,
     ) -> Result<Vec<Decision>, Refusal> {
-        let begun = self.begun_by(asker.session, Some(&asker.address));
-        let (callees, left_out) = self.choose(now, &asker, &begun, &invitation, register)?;
-        if begun.is_empty() && self.quota.allows(asker.client, 1).is_err() {
+        let begun = self.begun_by(requester.session, Some(&requester.address));
+        let (callees, left_out) = self.choose(now, &requester, &begun, &invitation, register)?;
+        if begun.is_empty() && self.quota.allows(requester.client, 1).is_err() {
             return Err(Refusal::TooManyCalls);
         }
         let mut decisions = Vec::new();
         for call in begun {
-            decisions.extend(self.end(now, call, CallEnd::GivenUp, Some(asker.session)));
+            decisions.extend(self.end(now, call, CallEnd::GivenUp, Some(requester.session)));
         }
         self.last_id += 1;
         let id = CallId(self.last_id);
         let call = Call {
             caller: Party {
-                address: asker.address,
-                sessions: vec![asker.session],
+                address: requester.address,
+                sessions: vec![requester.session],
                 targets: Vec::new(),
                 wait_until: None,
             },
             callees,
             media: invitation.media.into(),
-            begun_from: asker.client,
+            begun_from: requester.client,
             state: State::Ringing {
                 until: now + self.limits.ring_for,
             },
         };
         for callee in &call.callees {
-            decisions.extend(callee.told(&call.incoming(id, callee), None));
+            decisions.extend(callee.send(&call.incoming(id, callee), None));
         }
         decisions.extend(left_out.into_iter().map(|(callee, refusal)| {
             let reason = match refusal {
@@ -210,9 +210,9 @@ impl Calls {
                 callee,
                 reason,
             };
-            tell(asker.session, event)
+            send(requester.session, event)
         }));
-        self.quota.count(asker.client, 1);
+        self.quota.count(requester.client, 1);
         self.insert(id, call);
         Ok(decisions)
     }
@@ -221,13 +221,13 @@ impl Calls {
     fn choose(
         &self,
         now: Instant,
-        asker: &Asker,
+        requester: &Requester,
         begun: &[CallId],
         invitation: &Invitation,
         register: &Register,
     ) -> Result<(Vec<Party>, LeftOut), Refusal> {
         let Invitation { to, media, when_busy } = invitation;
-        if to.contains(&asker.address) {
+        if to.contains(&requester.address) {
             return Err(Refusal::CallsItself);
         }
         if to.len() > self.limits.callees_per_call {
@@ -243,12 +243,12 @@ impl Calls {
             }
             let party = Party {
                 address: address.clone(),
-                sessions: register.rung(address, media.into()),
+                sessions: register.ringing_sessions_at(address, media.into()),
                 targets: register.push_targets(address).to_vec(),
                 wait_until: None,
             };
             let refusal = match party.is_reachable() {
-                true => self.check_busy(now, asker.client, address, begun, *when_busy).err(),
+                true => self.check_busy(now, requester.client, address, begun, *when_busy).err(),
                 false => Some(Refusal::NotReachable),
             };
             match refusal {
@@ -289,12 +289,12 @@ impl Calls {
     pub fn accept(
         &mut self,
         now: Instant,
-        asker: &Asker,
+        requester: &Requester,
         from: &Address,
         room: Option<&RoomName>,
         offer: Option<Offer>,
     ) -> Result<Vec<Decision>, Refusal> {
-        let id = self.ringing(asker, from, room)?;
+        let id = self.ringing(requester, from, room)?;
         let call = self.calls.get(&id).ok_or(Refusal::NoSuchCall)?;
         if matches!(call.media, Media::Offered(_)) && offer.is_none() {
             return Err(Refusal::BadOffer);
@@ -302,33 +302,39 @@ impl Calls {
         let Some(caller) = call.caller.session() else {
             return Ok(self.end(now, id, CallEnd::Lost, None));
         };
-        let mut decisions = self.end_others(now, asker, caller);
-        decisions.extend(self.stop_ringing(now, asker, id));
-        decisions.extend(self.connect(id, (caller, asker.session), offer));
+        let mut decisions = self.end_others(now, requester, caller);
+        decisions.extend(self.stop_ringing(now, requester, id));
+        decisions.extend(self.connect(id, (caller, requester.session), offer));
         Ok(decisions)
     }
 
     pub(crate) fn decline(
         &mut self,
         now: Instant,
-        asker: &Asker,
+        requester: &Requester,
         from: &Address,
         room: Option<&RoomName>,
         why: Decline,
     ) -> Result<Vec<Decision>, Refusal> {
-        let id = self.ringing(asker, from, room)?;
-        Ok(self.give_up(now, id, &asker.address, CallEnd::Declined(why), Some(asker.session)))
+        let id = self.ringing(requester, from, room)?;
+        Ok(self.give_up(
+            now,
+            id,
+            &requester.address,
+            CallEnd::Declined(why),
+            Some(requester.session),
+        ))
     }
 
     /// A callee has answered: the call is theirs, and no longer rings elsewhere.
-    fn stop_ringing(&mut self, now: Instant, asker: &Asker, id: CallId) -> Vec<Decision> {
+    fn stop_ringing(&mut self, now: Instant, requester: &Requester, id: CallId) -> Vec<Decision> {
         let idle_from = now + self.limits.room_entered_within;
         let (mut callees, mut over) = (Vec::new(), None);
         self.update(id, |call| {
             over = Some(call.over(id, Side::Callee, &call.caller, CallEnd::AnsweredElsewhere));
             let answered = Party {
-                address: asker.address.clone(),
-                sessions: vec![asker.session],
+                address: requester.address.clone(),
+                sessions: vec![requester.session],
                 targets: Vec::new(),
                 wait_until: None,
             };
@@ -341,8 +347,8 @@ impl Calls {
         let mut decisions = Vec::new();
         for callee in callees {
             let over = over.iter();
-            decisions.extend(over.flat_map(|over| callee.told(over, Some(asker.session))));
-            if callee.address != asker.address {
+            decisions.extend(over.flat_map(|over| callee.send(over, Some(requester.session))));
+            if callee.address != requester.address {
                 self.note_parted(now, id, &callee.address);
             }
         }
@@ -360,7 +366,7 @@ impl Calls {
             Media::Carried(_) => return Vec::new(),
             Media::Elsewhere(meeting) => {
                 let room = meeting.room.clone();
-                return vec![tell(caller, CallEvent::Accepted { call: id, by, room })];
+                return vec![send(caller, CallEvent::Accepted { call: id, by, room })];
             }
         };
         let guests = [
@@ -402,10 +408,10 @@ impl Calls {
 
     /// The call that rings at the session and comes from `from`; if a room is named, only one whose parties meet in it. Of
     /// several, the one that has rung longest.
-    fn ringing(&self, asker: &Asker, from: &Address, room: Option<&RoomName>) -> Result<CallId, Refusal> {
-        let address = &asker.address;
+    fn ringing(&self, requester: &Requester, from: &Address, room: Option<&RoomName>) -> Result<CallId, Refusal> {
+        let address = &requester.address;
         let is_meant = |call: &Call| {
-            let rings = call.rings_at(address, asker.session);
+            let rings = call.rings_at(address, requester.session);
             rings && call.caller.address == *from && (room.is_none() || call.room() == room)
         };
         let mut meant = self.lines.calls(address).iter().filter(|id| self.is(id, is_meant));

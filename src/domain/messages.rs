@@ -147,7 +147,7 @@ impl Messages {
             self.users.insert(user.clone(), known);
             let receiver = user.clone();
             return vec![
-                tell_everybody(online(), register),
+                send_to_everybody(online(), register),
                 Effect::Mailbox(Errand::Collect { receiver, ticket }),
             ];
         };
@@ -155,10 +155,10 @@ impl Messages {
         let own = register.messaged(user);
         let sessions = own.iter().copied().filter(|other| *other != session).collect();
         let event = Event::Message(MessageEvent::OneMore { user: user.clone() });
-        let mut effects = vec![Effect::TellEach { sessions, event }];
+        let mut effects = vec![Effect::SendEach { sessions, event }];
         if !was_announced {
             let others = register.all_messaged().into_iter().filter(|to| !own.contains(to));
-            effects.push(Effect::TellEach {
+            effects.push(Effect::SendEach {
                 sessions: others.collect(),
                 event: online(),
             });
@@ -172,7 +172,7 @@ impl Messages {
             known.is_announced = false;
         }
         for effect in effects {
-            if let Effect::TellEach { sessions, event } = effect
+            if let Effect::SendEach { sessions, event } = effect
                 && is_arrival(event)
             {
                 sessions.retain(|to| *to == session);
@@ -190,7 +190,7 @@ impl Messages {
             return Vec::new();
         }
         let event = Event::Message(MessageEvent::Offline { user: user.clone() });
-        vec![tell_everybody(event, register)]
+        vec![send_to_everybody(event, register)]
     }
 
     #[expect(
@@ -210,7 +210,7 @@ impl Messages {
             Recipient::User(receiver) => receiver,
             Recipient::Everybody => {
                 let event = Event::Message(MessageEvent::Received { message });
-                return vec![tell_everybody(event, register)];
+                return vec![send_to_everybody(event, register)];
             }
         };
         let is_there = self.users.get(&receiver).is_some_and(|user| user.collecting.is_none());
@@ -238,7 +238,7 @@ impl Messages {
     fn deliver(&mut self, receiver: UserId, sender: Sender, message: Bytes, register: &Register) -> Effect {
         match self.users.get_mut(&receiver).map(|user| &mut user.collecting) {
             Some(None) => {
-                return Effect::TellEach {
+                return Effect::SendEach {
                     sessions: register.messaged(&receiver),
                     event: Event::Message(MessageEvent::Received { message }),
                 };
@@ -263,7 +263,7 @@ impl Messages {
             if self.users.contains_key(&sender.user) {
                 let (sessions, invitation) = (register.messaged(&sender.user), invitation.message);
                 let event = Event::Message(MessageEvent::Unanswered { receiver, invitation });
-                effects.push(Effect::TellEach { sessions, event });
+                effects.push(Effect::SendEach { sessions, event });
             }
         }
         effects
@@ -281,7 +281,7 @@ impl Messages {
     fn list(&self, session: SessionId) -> Vec<Effect> {
         let users = self.users.keys().take(LISTED_MAX).cloned().collect();
         let event = Event::Message(MessageEvent::WhoIsOnline { users });
-        vec![Effect::Tell { session, event }]
+        vec![Effect::Send { session, event }]
     }
 
     /// Takes the answer to [`Errand::Collect`]: the messages that were kept for a user, in their order.
@@ -303,7 +303,7 @@ impl Messages {
         let mut effects = Vec::new();
         let sessions = register.messaged(receiver);
         let last = waiting.last().map(|waiting| waiting.number);
-        effects.extend(waiting.into_iter().map(|waiting| Effect::TellEach {
+        effects.extend(waiting.into_iter().map(|waiting| Effect::SendEach {
             sessions: sessions.clone(),
             event: Event::Message(MessageEvent::Received {
                 message: waiting.message,
@@ -327,7 +327,7 @@ impl Messages {
                 self.invitations
                     .take(now, receiver)
                     .into_iter()
-                    .map(|message| Effect::TellEach {
+                    .map(|message| Effect::SendEach {
                         sessions: sessions.clone(),
                         event: Event::Message(MessageEvent::Received { message }),
                     }),
@@ -347,9 +347,9 @@ impl Messages {
     }
 }
 
-fn tell_everybody(event: Event, register: &Register) -> Effect {
+fn send_to_everybody(event: Event, register: &Register) -> Effect {
     let sessions = register.all_messaged();
-    Effect::TellEach { sessions, event }
+    Effect::SendEach { sessions, event }
 }
 
 fn is_arrival(event: &Event) -> bool {
@@ -358,7 +358,7 @@ fn is_arrival(event: &Event) -> bool {
 
 /// Whether these effects announce to everybody that somebody has come.
 pub(crate) fn announces_somebody(effects: &[Effect]) -> bool {
-    let is_arrival = |effect: &Effect| matches!(effect, Effect::TellEach { event, .. } if is_arrival(event));
+    let is_arrival = |effect: &Effect| matches!(effect, Effect::SendEach { event, .. } if is_arrival(event));
     effects.iter().any(is_arrival)
 }
 

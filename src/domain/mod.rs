@@ -110,7 +110,7 @@ pub enum Command {
     },
     Play(Play),
     /// A chat text to everybody in the room, the sender included.
-    Say {
+    SendText {
         text: Arc<str>,
     },
     /// A file to be announced to everybody in the room, the sender included.
@@ -142,10 +142,10 @@ impl From<MessageCommand> for Command {
 
 impl Command {
     /// Whether the command only passes something on, and changes nothing.
-    pub(crate) fn says_something(&self) -> bool {
+    pub(crate) fn only_passes_on(&self) -> bool {
         matches!(
             self,
-            Command::Say { .. } | Command::AnnounceFile { .. } | Command::Message(MessageCommand::Send { .. })
+            Command::SendText { .. } | Command::AnnounceFile { .. } | Command::Message(MessageCommand::Send { .. })
         )
     }
 }
@@ -376,12 +376,12 @@ pub enum Effect {
     /// Offers of which either all are answered, in this order, or none.
     Negotiate(Vec<Negotiation>),
     Play(Playback),
-    Tell {
+    Send {
         session: SessionId,
         event: Event,
     },
     /// The same event for several sessions.
-    TellEach {
+    SendEach {
         sessions: Vec<SessionId>,
         event: Event,
     },

@@ -202,12 +202,12 @@ impl PeerQuota {
     }
 
     fn oldest_where(&self, is_asked: impl Fn(&Holder) -> bool) -> Option<PeerId> {
-        let asked = self.unconnected.values().filter(|peers| {
+        let candidates = self.unconnected.values().filter(|peers| {
             peers
                 .first()
                 .is_some_and(|first| self.holders.get(first).is_some_and(&is_asked))
         });
-        let most = asked.max_by_key(|peers| (peers.len(), Reverse(peers.first().copied())));
+        let most = candidates.max_by_key(|peers| (peers.len(), Reverse(peers.first().copied())));
         most?.first().copied()
     }
 }
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_gone_is_not_counted() {
+    fn what_has_ended_is_not_counted() {
         let mut quota = quota(100, 100);
         for peer in 0..20 {
             add(&mut quota, peer, peer, attacker()).unwrap();

@@ -159,7 +159,7 @@ impl Register {
     }
 
     /// The sessions at an address at which a call of this kind rings.
-    pub(crate) fn rung(&self, address: &Address, ring: Ring) -> Vec<SessionId> {
+    pub(crate) fn ringing_sessions_at(&self, address: &Address, ring: Ring) -> Vec<SessionId> {
         self.sessions(address, |abilities| abilities.ring_for(ring))
     }
 

@@ -148,15 +148,15 @@ impl Room {
 
     /// Removes a participant, with their connections and with those over which the others watched them.
     pub fn remove(&mut self, id: ParticipantId) -> Option<(Participant, Vec<Peer>)> {
-        let mut gone = self.participants.remove(&id)?;
-        self.by_user.remove(&gone.person.user);
+        let mut participant = self.participants.remove(&id)?;
+        self.by_user.remove(&participant.person.user);
         self.speaking.forget(id);
         self.speakers.forget(id, self.speaking.newest());
-        let mut peers = std::mem::take(&mut gone.peers);
+        let mut peers = std::mem::take(&mut participant.peers);
         for other in self.participants.values_mut() {
             peers.extend(other.take_peers_watching(id));
         }
-        Some((gone, peers))
+        Some((participant, peers))
     }
 
     /// The sessions of all participants, in the order of arrival.
@@ -194,8 +194,8 @@ impl Room {
     }
 
     /// Sends everybody the same event, in the order of arrival.
-    pub(crate) fn tell_all(&self, event: &Event) -> impl Iterator<Item = Effect> {
-        self.participants.values().map(|participant| Effect::Tell {
+    pub(crate) fn send_to_all(&self, event: &Event) -> impl Iterator<Item = Effect> {
+        self.participants.values().map(|participant| Effect::Send {
             session: participant.session,
             event: event.clone(),
         })

@@ -124,24 +124,24 @@ impl Rooms {
         let lost: Vec<UserId> = room.lost().cloned().collect();
         let feeds: Vec<Event> = room.with_further_feeds().map(Participant::feeds_event).collect();
         let speakers = room.announced_speakers();
-        effects.extend(room.tell_all(&Event::ParticipantArrived {
+        effects.extend(room.send_to_all(&Event::ParticipantArrived {
             person: Arc::clone(&person),
         }));
         room.insert(participant, session, turn, person, claim);
-        effects.push(Effect::Tell {
+        effects.push(Effect::Send {
             session,
             event: Event::Joined { others },
         });
         effects.extend(lost.into_iter().map(|user| {
             let media = MediaState::Lost;
             let event = Event::MediaChanged { user, media };
-            Effect::Tell { session, event }
+            Effect::Send { session, event }
         }));
-        effects.extend(feeds.into_iter().map(|event| Effect::Tell { session, event }));
+        effects.extend(feeds.into_iter().map(|event| Effect::Send { session, event }));
         if !speakers.is_empty() {
             let users = speakers.into();
             let event = Event::Speakers { users };
-            effects.push(Effect::Tell { session, event });
+            effects.push(Effect::Send { session, event });
         }
         let room = room.id;
         self.seats.insert(session, Seat { room, participant });
@@ -194,13 +194,13 @@ impl Rooms {
             return;
         };
         let speakers = room.speakers.clone();
-        let Some((gone, peers)) = room.remove(seat.participant) else {
+        let Some((participant, peers)) = room.remove(seat.participant) else {
             return;
         };
         let refilled = room.refill_slots(&speakers);
         self.speech_due.extend(room.speaking.due().map(|due| (due, seat.room)));
-        let user = gone.person.user.clone();
-        let left: Vec<Effect> = room.tell_all(&Event::ParticipantLeft { user }).collect();
+        let user = participant.person.user.clone();
+        let left: Vec<Effect> = room.send_to_all(&Event::ParticipantLeft { user }).collect();
         for peer in peers {
             effects.push(self.close_peer(seat.room, &peer));
         }
@@ -248,20 +248,20 @@ impl Rooms {
         refilled
     }
 
-    pub fn say(&self, session: SessionId, text: Arc<str>) -> Result<Vec<Effect>, Refusal> {
-        self.tell_room_of(session, |from| Event::Text { from, text })
+    pub fn send_text(&self, session: SessionId, text: Arc<str>) -> Result<Vec<Effect>, Refusal> {
+        self.send_to_room_of(session, |from| Event::Text { from, text })
     }
 
     pub(crate) fn announce_file(&self, session: SessionId, file: Arc<FileNotice>) -> Result<Vec<Effect>, Refusal> {
-        self.tell_room_of(session, |from| Event::File { from, file })
+        self.send_to_room_of(session, |from| Event::File { from, file })
     }
 
     /// Sends an event to everybody in the session's room, the session included.
-    fn tell_room_of(&self, session: SessionId, event: impl FnOnce(UserId) -> Event) -> Result<Vec<Effect>, Refusal> {
+    fn send_to_room_of(&self, session: SessionId, event: impl FnOnce(UserId) -> Event) -> Result<Vec<Effect>, Refusal> {
         let room = self.room_of(session).ok_or(Refusal::NotInRoom)?;
         let seat = self.seats.get(&session).ok_or(Refusal::NotInRoom)?;
         let sender = room.participant(seat.participant).ok_or(Refusal::NotInRoom)?;
-        Ok(room.tell_all(&event(sender.person.user.clone())).collect())
+        Ok(room.send_to_all(&event(sender.person.user.clone())).collect())
     }
 
     /// Opens a room for the two parties of a call, with one connection for each that carries both directions. Their offers are

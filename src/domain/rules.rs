@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::calls::{Asker, Calls, Decision, Invitation, Leaving};
+use super::calls::{Calls, Decision, Invitation, Leaving, Requester};
 use super::messages::Messages;
 use super::register::{Register, Registration};
 use super::rooms::{PairChange, Rooms};
@@ -118,7 +118,7 @@ impl Rules {
                 self.rooms.offer_conference(now, session, conference, offer)
             }
             Command::Play(play) => self.rooms.play(now, session, play),
-            Command::Say { text } => self.rooms.say(session, text),
+            Command::SendText { text } => self.rooms.send_text(session, text),
             Command::AnnounceFile { file } => self.rooms.announce_file(session, file),
         }
     }
@@ -175,26 +175,26 @@ impl Rules {
     }
 
     fn call(&mut self, now: Instant, session: SessionId, command: CallCommand) -> Result<Vec<Effect>, Refusal> {
-        let asker = self.asker(session);
+        let requester = self.requester(session);
         let calls = &mut self.calls;
         let decisions = match command {
             CallCommand::Invite { to, media, when_busy } => {
                 let invitation = Invitation { to, media, when_busy };
-                calls.invite(now, asker?, invitation, &self.register)
+                calls.invite(now, requester?, invitation, &self.register)
             }
             CallCommand::Answer { from, room, answer } => match answer {
-                Answer::Accept(offer) => calls.accept(now, &asker?, &from, room.as_ref(), offer),
-                Answer::Decline(why) => calls.decline(now, &asker?, &from, room.as_ref(), why),
+                Answer::Accept(offer) => calls.accept(now, &requester?, &from, room.as_ref(), offer),
+                Answer::Decline(why) => calls.decline(now, &requester?, &from, room.as_ref(), why),
             },
-            CallCommand::HangUp { with, room } => calls.hang_up(now, &asker?, with.as_ref(), room.as_ref()),
+            CallCommand::HangUp { with, room } => calls.hang_up(now, &requester?, with.as_ref(), room.as_ref()),
             CallCommand::Renew { offer } => return self.renew(now, session, offer),
         }?;
         Ok(self.carry_out(now, decisions))
     }
 
-    fn asker(&self, session: SessionId) -> Result<Asker, Refusal> {
+    fn requester(&self, session: SessionId) -> Result<Requester, Refusal> {
         let address = self.register.address_of(session).ok_or(Refusal::NotRegistered)?;
-        Ok(Asker {
+        Ok(Requester {
             session,
             address: address.clone(),
             client: self.rooms.quotas.client_of(session),
@@ -257,7 +257,7 @@ impl Rules {
 
     /// The session has ended.
     pub fn leave(&mut self, now: Instant, session: SessionId) -> Vec<Effect> {
-        let mut effects = self.unregister(now, session, Leaving::IsGone);
+        let mut effects = self.unregister(now, session, Leaving::HasEnded);
         effects.extend(self.rooms.leave(session));
         self.follow_rooms(now);
         self.rooms.quotas.leave(session);

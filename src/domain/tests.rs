@@ -73,21 +73,21 @@ fn outline(effects: &[Effect]) -> Vec<String> {
         Effect::ClosePeer { .. } => "close peer".to_owned(),
         Effect::Negotiate(offers) => format!("negotiate for {}", offers[0].session),
         Effect::Dismiss { session, reason } => format!("dismiss {session}: {reason:?}"),
-        Effect::Tell { session, event } => {
+        Effect::Send { session, event } => {
             let what = match event {
                 Event::Joined { others } => format!("joined {}", others.len()),
                 Event::ParticipantArrived { person } => format!("{} arrived", person.user),
                 Event::ParticipantLeft { user } => format!("{user} left"),
                 other => format!("{other:?}"),
             };
-            format!("tell {session}: {what}")
+            format!("send {session}: {what}")
         }
         Effect::FillSlot { slot, source, .. } => {
             let source = source.map_or("nothing".to_owned(), |source| source.participant.to_string());
             format!("fill slot {} with {source}", slot.0)
         }
         Effect::Play(playback) => format!("play {:?}", playback.feed.feed),
-        Effect::TellEach { .. } | Effect::Mailbox(_) | Effect::Push(_) => format!("none of a room's: {effect:?}"),
+        Effect::SendEach { .. } | Effect::Mailbox(_) | Effect::Push(_) => format!("none of a room's: {effect:?}"),
     };
     effects.iter().map(line).collect()
 }
@@ -97,13 +97,13 @@ fn connection(rules: &Rules, session: u64, subject: &str) -> Result<Option<PeerI
 }
 
 #[test]
-fn the_others_are_told_before_the_newcomer() {
+fn the_others_are_sent_it_before_the_newcomer() {
     let mut rooms = Rules::new(Limits::default());
     let first = join(&mut rooms, 1, "r", "anna").unwrap();
-    assert_eq!(outline(&first), ["open room", "tell 1: joined 0"]);
+    assert_eq!(outline(&first), ["open room", "send 1: joined 0"]);
     join(&mut rooms, 2, "r", "ben").unwrap();
     let third = join(&mut rooms, 3, "r", "carl").unwrap();
-    let expected = ["tell 1: carl arrived", "tell 2: carl arrived", "tell 3: joined 2"];
+    let expected = ["send 1: carl arrived", "send 2: carl arrived", "send 3: joined 2"];
     assert_eq!(outline(&third), expected);
 }
 
@@ -116,15 +116,15 @@ fn a_replaced_session_is_dismissed_first_and_its_room_stays_open() {
     let expected = [
         "dismiss 1: Replaced",
         "close peer",
-        "tell 2: anna left",
-        "tell 2: anna arrived",
-        "tell 3: joined 1",
+        "send 2: anna left",
+        "send 2: anna arrived",
+        "send 3: joined 1",
     ];
     assert_eq!(outline(&join(&mut rooms, 3, "r", "anna").unwrap()), expected);
 
     rooms.leave(now(), SessionId(2));
     let alone = join(&mut rooms, 4, "r", "anna").unwrap();
-    assert_eq!(outline(&alone), ["dismiss 3: Replaced", "tell 4: joined 0"]);
+    assert_eq!(outline(&alone), ["dismiss 3: Replaced", "send 4: joined 0"]);
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn the_last_to_leave_closes_the_room_and_nothing_is_kept() {
     offer(&mut rooms, 1, "anna", 1).unwrap();
     offer(&mut rooms, 1, "ben", 2).unwrap();
     offer(&mut rooms, 2, "anna", 3).unwrap();
-    let expected = ["close peer", "close peer", "close peer", "tell 2: anna left"];
+    let expected = ["close peer", "close peer", "close peer", "send 2: anna left"];
     assert_eq!(outline(&rooms.leave(now(), SessionId(1))), expected);
     assert_eq!(outline(&rooms.leave(now(), SessionId(2))), ["close room"]);
     let counts = (rooms.room_count(), rooms.participant_count(), rooms.peer_count());
@@ -209,13 +209,13 @@ fn a_pair_s_room_takes_two_and_is_no_group_s_room_of_that_name() {
             },
         )
     };
-    assert_eq!(outline(&pair(1, "anna").unwrap()), ["open room", "tell 1: joined 0"]);
+    assert_eq!(outline(&pair(1, "anna").unwrap()), ["open room", "send 1: joined 0"]);
     pair(2, "ben").unwrap();
     assert_eq!(pair(3, "carl"), Err(Refusal::RoomFull));
     assert!(pair(4, "ben").is_ok(), "he takes his own place");
     assert_eq!(
         outline(&join(&mut rooms, 5, "r", "anna").unwrap()),
-        ["open room", "tell 5: joined 0"]
+        ["open room", "send 5: joined 0"]
     );
 }
 
@@ -316,19 +316,19 @@ fn chat_reaches_everybody_in_the_room_and_nobody_else() {
     join(&mut rooms, 1, "r", "anna").unwrap();
     join(&mut rooms, 2, "r", "ben").unwrap();
     join(&mut rooms, 3, "s", "anna").unwrap();
-    let told = |effects: Vec<Effect>| -> Vec<SessionId> {
+    let sent = |effects: Vec<Effect>| -> Vec<SessionId> {
         let session = |effect: &Effect| match effect {
-            Effect::Tell { session, .. } => Some(*session),
+            Effect::Send { session, .. } => Some(*session),
             _ => None,
         };
         effects.iter().filter_map(session).collect()
     };
-    let say = || Command::Say { text: Arc::from("x") };
+    let say = || Command::SendText { text: Arc::from("x") };
     assert_eq!(
-        told(rooms.handle(now(), SessionId(2), say()).unwrap()),
+        sent(rooms.handle(now(), SessionId(2), say()).unwrap()),
         [SessionId(1), SessionId(2)]
     );
-    assert_eq!(told(rooms.handle(now(), SessionId(3), say()).unwrap()), [SessionId(3)]);
+    assert_eq!(sent(rooms.handle(now(), SessionId(3), say()).unwrap()), [SessionId(3)]);
     assert_eq!(rooms.handle(now(), SessionId(4), say()), Err(Refusal::NotInRoom));
 }
 
@@ -342,7 +342,7 @@ fn opened(effects: &[Effect]) -> PeerId {
 
 fn anna_is(media: MediaState) -> Vec<Effect> {
     let user = "anna".into();
-    vec![Effect::TellEach {
+    vec![Effect::SendEach {
         sessions: vec![SessionId(2)],
         event: Event::MediaChanged { user, media },
     }]
@@ -394,7 +394,7 @@ fn who_leaves_is_missed_no_more() {
 enum Step {
     Join(&'static str, &'static str),
     Offer(&'static str, u32),
-    Say,
+    SendText,
     Leave,
     Lose(usize),
 }
@@ -404,7 +404,7 @@ fn any_step() -> impl Strategy<Value = (u64, Step)> {
     let step = prop_oneof![
         (prop::sample::select(vec!["r", "s"]), user()).prop_map(|(room, user)| Step::Join(room, user)),
         (user(), 0..3_u32).prop_map(|(user, number)| Step::Offer(user, number)),
-        Just(Step::Say),
+        Just(Step::SendText),
         Just(Step::Leave),
         (0..8_usize).prop_map(Step::Lose),
     ];
@@ -416,7 +416,7 @@ fn take(rooms: &mut Rules, session: u64, step: &Step, open: &BTreeSet<PeerId>) -
     let outcome = match step {
         Step::Join(room, user) => join(rooms, session, room, user),
         Step::Offer(user, number) => offer(rooms, session, user, *number),
-        Step::Say => rooms.handle(now(), id, Command::Say { text: "x".into() }),
+        Step::SendText => rooms.handle(now(), id, Command::SendText { text: "x".into() }),
         Step::Leave => rooms.handle(now(), id, Command::Leave),
         Step::Lose(index) => {
             open.iter()
@@ -456,10 +456,10 @@ proptest! {
                         prop_assert!(open_rooms.contains(&room) && open_peers.remove(&peer));
                     }
                     Effect::Dismiss { session, .. } => prop_assert!(dismissed.insert(session)),
-                    Effect::Tell { session, .. } => prop_assert!(!dismissed.contains(&session)),
+                    Effect::Send { session, .. } => prop_assert!(!dismissed.contains(&session)),
                     Effect::FillSlot { .. }
                     | Effect::Play(_)
-                    | Effect::TellEach { .. }
+                    | Effect::SendEach { .. }
                     | Effect::Mailbox(_)
                     | Effect::Push(_) => {
                         prop_assert!(false, "none of a room's")

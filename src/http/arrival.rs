@@ -52,7 +52,7 @@ fn is_same_host(from: &Uri, host: Option<&Authority>) -> bool {
 mod tests {
     use super::*;
 
-    fn asks(site: Option<&str>, referer: Option<&str>, trusted: &[&str]) -> bool {
+    fn needs_consent(site: Option<&str>, referer: Option<&str>, trusted: &[&str]) -> bool {
         let mut headers = HeaderMap::new();
         for (name, value) in [(SEC_FETCH_SITE, site), (header::REFERER, referer)] {
             if let Some(value) = value {
@@ -66,32 +66,39 @@ mod tests {
     #[test]
     fn a_link_of_another_site_has_to_ask_and_nothing_else_has() {
         for site in ["none", "same-origin", "same-site"] {
-            assert!(!asks(Some(site), Some("https://evil.example/"), &[]), "{site}");
+            assert!(!needs_consent(Some(site), Some("https://evil.example/"), &[]), "{site}");
         }
-        assert!(asks(Some("cross-site"), Some("https://evil.example/"), &[]));
-        assert!(asks(Some("cross-site"), None, &[]), "it may hide where it comes from");
-        assert!(asks(Some("something new"), None, &[]));
+        assert!(needs_consent(Some("cross-site"), Some("https://evil.example/"), &[]));
+        assert!(
+            needs_consent(Some("cross-site"), None, &[]),
+            "it may hide where it comes from"
+        );
+        assert!(needs_consent(Some("something new"), None, &[]));
     }
 
     #[test]
     fn without_the_header_the_referrer_decides() {
-        assert!(!asks(None, None, &[]), "a web view, an old browser");
-        assert!(!asks(None, Some("https://calls.example:9090/messages"), &[]));
-        assert!(asks(None, Some("https://evil.example/"), &[]));
+        assert!(!needs_consent(None, None, &[]), "a web view, an old browser");
+        assert!(!needs_consent(None, Some("https://calls.example:9090/messages"), &[]));
+        assert!(needs_consent(None, Some("https://evil.example/"), &[]));
     }
 
     #[test]
     fn trusted_sites_need_not_ask() {
         let trusted = ["https://app.example"];
-        assert!(!asks(Some("cross-site"), Some("https://app.example/chat"), &trusted));
-        assert!(!asks(None, Some("https://app.example/"), &trusted));
-        assert!(asks(
+        assert!(!needs_consent(
+            Some("cross-site"),
+            Some("https://app.example/chat"),
+            &trusted
+        ));
+        assert!(!needs_consent(None, Some("https://app.example/"), &trusted));
+        assert!(needs_consent(
             Some("cross-site"),
             Some("https://app.example.evil.example/"),
             &trusted
         ));
-        assert!(asks(Some("cross-site"), Some("http://app.example/"), &trusted));
-        assert!(asks(Some("cross-site"), None, &trusted));
-        assert!(!asks(Some("cross-site"), None, &["*"]));
+        assert!(needs_consent(Some("cross-site"), Some("http://app.example/"), &trusted));
+        assert!(needs_consent(Some("cross-site"), None, &trusted));
+        assert!(!needs_consent(Some("cross-site"), None, &["*"]));
     }
 }

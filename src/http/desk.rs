@@ -146,7 +146,7 @@ impl Desk {
     /// Sends a command for the entry's session to the hub, and waits until it has been carried out. Its consequences are
     /// events. Once it has been sent, it is carried out, and the pause that it brings about counts, even if the client gives
     /// its request up.
-    pub async fn ask(&self, token: Token, command: impl Into<Command>) -> Result<(), NotDone> {
+    pub async fn request(&self, token: Token, command: impl Into<Command>) -> Result<(), NotDone> {
         let turnstile = {
             let now = (self.clock)();
             Arc::clone(&self.entries().find(now, token)?.turnstile)
@@ -191,7 +191,7 @@ impl Desk {
             tag: Some(tag),
             ..offer
         };
-        self.ask(token, Command::Offer { subject, offer }).await?;
+        self.request(token, Command::Offer { subject, offer }).await?;
         awaited(answer).await
     }
 
@@ -222,8 +222,8 @@ impl Desk {
     pub async fn sweep(self) {
         loop {
             sleep(SWEEP_INTERVAL).await;
-            let gone = self.entries().expire((self.clock)());
-            drop(gone);
+            let expired = self.entries().expire((self.clock)());
+            drop(expired);
         }
     }
 

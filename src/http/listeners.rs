@@ -215,7 +215,7 @@ async fn connection(mut stream: TcpStream, client: SocketAddr, tls: bool, served
         let mut first = [0];
         stream.peek(&mut first).await?;
         if first[0].is_ascii_uppercase() {
-            tell_to_use_https(&mut stream).await?;
+            answer_without_https(&mut stream).await?;
             return Err(ErrorKind::InvalidData.into());
         }
         let socket = stream;
@@ -230,7 +230,7 @@ async fn connection(mut stream: TcpStream, client: SocketAddr, tls: bool, served
 
 /// Answers a client that left out the "s" of https. A TLS record starts with a small number, an HTTP request with a
 /// capital letter.
-async fn tell_to_use_https(stream: &mut TcpStream) -> std::io::Result<()> {
+async fn answer_without_https(stream: &mut TcpStream) -> std::io::Result<()> {
     const BODY: &str = r#"{"error":"this address needs https:// in front of it"}"#;
     let answer = format!(
         "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{BODY}",

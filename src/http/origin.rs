@@ -88,8 +88,8 @@ impl Origins {
             return false;
         };
         let port = page.port_u16().unwrap_or(default_port);
-        let asked = host.port_u16().unwrap_or(default_port);
-        page.host().eq_ignore_ascii_case(host.host()) && (port == asked || self.ports.contains(&port))
+        let requested = host.port_u16().unwrap_or(default_port);
+        page.host().eq_ignore_ascii_case(host.host()) && (port == requested || self.ports.contains(&port))
     }
 }
 
@@ -172,7 +172,7 @@ mod tests {
     async fn pages_that_ask_in_advance_hear_which_methods_the_routes_have() {
         let router = Router::new().route("/x", axum::routing::delete(|| async {}));
         let router = guarded(router, &Origins::new(&[], [8443]), [Method::POST, Method::DELETE]);
-        let asked = Request::builder()
+        let requested = Request::builder()
             .method(Method::OPTIONS)
             .uri("/x")
             .header(header::HOST, "localhost:8443")
@@ -180,7 +180,7 @@ mod tests {
             .header(header::ACCESS_CONTROL_REQUEST_METHOD, "DELETE")
             .body(axum::body::Body::empty())
             .unwrap();
-        let answer = tower::ServiceExt::oneshot(router, asked).await.unwrap();
+        let answer = tower::ServiceExt::oneshot(router, requested).await.unwrap();
         assert_eq!(answer.headers()[header::ACCESS_CONTROL_ALLOW_METHODS], "POST,DELETE");
     }
 }

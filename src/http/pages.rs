@@ -91,10 +91,10 @@ async fn page(path: &str, visit: Visit) -> Response {
         return not_found().await;
     };
     let kind = content_type(file.metadata.mimetype());
-    let asks = visit.from_elsewhere && kind.starts_with("text/html");
+    let needs_consent = visit.from_elsewhere && kind.starts_with("text/html");
     // Each of the two documents has a tag of its own, so that a browser that keeps one does not show it instead of the
     // other.
-    let variant = if asks { "-elsewhere" } else { "" };
+    let variant = if needs_consent { "-elsewhere" } else { "" };
     let etag = format!("\"{}{variant}\"", hex::encode(&file.metadata.sha256_hash()[..16]));
     let cached = [
         (header::CACHE_CONTROL, "no-cache".to_owned()),
@@ -104,7 +104,7 @@ async fn page(path: &str, visit: Visit) -> Response {
         return (StatusCode::NOT_MODIFIED, cached).into_response();
     }
     let body = match file.data {
-        bytes if asks => Body::from(marked(&bytes)),
+        bytes if needs_consent => Body::from(marked(&bytes)),
         Cow::Borrowed(bytes) => Body::from(bytes),
         Cow::Owned(bytes) => Body::from(bytes),
     };

@@ -33,7 +33,7 @@ const BODY_PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Default)]
 pub(super) struct Activity {
     /// Number of requests' heads, and of pieces of their bodies.
-    said: AtomicU64,
+    received: AtomicU64,
     /// Number of requests whose answer is not complete.
     in_progress: AtomicU64,
     /// Whether somebody waits for the next piece of a request's body.
@@ -48,7 +48,7 @@ pub(super) struct InProgress(Arc<Activity>);
 
 impl InProgress {
     pub(super) fn begin(activity: &Arc<Activity>) -> InProgress {
-        activity.said.fetch_add(1, Ordering::Relaxed);
+        activity.received.fetch_add(1, Ordering::Relaxed);
         activity.in_progress.fetch_add(1, Ordering::Relaxed);
         InProgress(Arc::clone(activity))
     }
@@ -89,7 +89,7 @@ impl hyper::body::Body for Question {
         let frame = Pin::new(&mut self.body).poll_frame(context);
         self.activity.expects_body.store(frame.is_pending(), Ordering::Relaxed);
         let came = matches!(frame, Poll::Ready(Some(Ok(_))));
-        self.activity.said.fetch_add(u64::from(came), Ordering::Relaxed);
+        self.activity.received.fetch_add(u64::from(came), Ordering::Relaxed);
         frame
     }
 
@@ -141,7 +141,7 @@ pub(super) async fn until_given_up(activity: &Activity, door: &Door, rules: Rule
     loop {
         let now = ticks.tick().await.into_std();
         let look = Look {
-            said: activity.said.load(Ordering::Relaxed),
+            received: activity.received.load(Ordering::Relaxed),
             is_waiting: activity.in_progress.load(Ordering::Relaxed) == 0,
             expects_body: activity.expects_body.load(Ordering::Relaxed),
             written: activity.written.load(Ordering::Relaxed),
@@ -174,7 +174,7 @@ pub(super) enum GivenUp {
 #[derive(Clone, Copy)]
 struct Look {
     /// Number of requests, and of pieces of their bodies, that the client has sent.
-    said: u64,
+    received: u64,
     /// Whether the server waits for the next request.
     is_waiting: bool,
     /// Whether the request in progress lacks the rest of its body.
@@ -188,7 +188,7 @@ struct Look {
 /// The state between two looks. Pure.
 struct Watch {
     rules: Rules,
-    said: u64,
+    received: u64,
     written: u64,
     silent_since: Instant,
     pace: Pace,
@@ -198,7 +198,7 @@ impl Watch {
     fn new(rules: Rules, now: Instant) -> Self {
         Self {
             rules,
-            said: 0,
+            received: 0,
             written: 0,
             silent_since: now,
             pace: Pace::new(rules.bytes_per_s, TRANSFER_PATIENCE, now),
@@ -214,8 +214,8 @@ impl Watch {
             self.pace.excuse(now);
         }
         let is_its_turn = look.is_waiting || look.expects_body;
-        if !is_its_turn || look.is_stuck || look.said != self.said {
-            self.said = look.said;
+        if !is_its_turn || look.is_stuck || look.received != self.received {
+            self.received = look.received;
             self.silent_since = now;
         }
         let silent = now.saturating_duration_since(self.silent_since);
@@ -314,7 +314,7 @@ mod tests {
 
     fn silent(free: f64) -> Look {
         Look {
-            said: 0,
+            received: 0,
             is_waiting: true,
             expects_body: false,
             written: 0,
@@ -336,11 +336,11 @@ mod tests {
 
     #[test]
     fn a_connection_that_asks_again_and_again_stays() {
-        let asks = |second: u64| Look {
-            said: second / 10,
+        let send_requests = |second: u64| Look {
+            received: second / 10,
             ..silent(1.0)
         };
-        assert_eq!(lasts(asks), None);
+        assert_eq!(lasts(send_requests), None);
     }
 
     #[test]
@@ -362,7 +362,7 @@ mod tests {
         assert_eq!(lasts(|_| stalls(1.0)), Some((30, GivenUp::Silent)));
         assert_eq!(lasts(|_| stalls(0.0)), Some((2, GivenUp::Silent)));
         let comes = |second: u64| Look {
-            said: second,
+            received: second,
             ..stalls(0.0)
         };
         assert_eq!(lasts(comes), None);
@@ -376,8 +376,8 @@ mod tests {
         let pieces = futures_util::stream::iter([Ok::<_, io::Error>("piece")]).chain(futures_util::stream::pending());
         let mut body = Question::noted(Body::from_stream(pieces), &activity).into_data_stream();
         let noted = || {
-            let said = activity.said.load(Ordering::Relaxed);
-            (said, activity.expects_body.load(Ordering::Relaxed))
+            let received = activity.received.load(Ordering::Relaxed);
+            (received, activity.expects_body.load(Ordering::Relaxed))
         };
         assert_eq!(noted(), (0, false));
         assert!(body.next().now_or_never().is_some());

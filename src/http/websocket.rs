@@ -170,9 +170,9 @@ where
             code,
             reason: reason.into(),
         }),
-        End::Gone => None,
+        End::Disconnected => None,
     };
-    let said = frame.is_some();
+    let is_closed_by_us = frame.is_some();
     let goodbye = async {
         if let Some(frame) = frame {
             socket.send(Message::Close(Some(frame))).await.ok();
@@ -182,7 +182,7 @@ where
     };
     timeout(GOODBYE_MAX, goodbye).await.ok();
     drop((conversation, events));
-    if said {
+    if is_closed_by_us {
         // The socket is dropped whether or not the client answers.
         timeout(GOODBYE_MAX, drained(&mut socket)).await.ok();
     }
@@ -194,7 +194,7 @@ enum End {
     /// We close it, with a reason.
     Close(Close),
     /// The client has closed it, or does not accept what it is sent.
-    Gone,
+    Disconnected,
 }
 
 async fn serve<S, E, A>(socket: &mut S, events: &mut Events, conversation: &mut Conversation<A>) -> End
@@ -233,7 +233,7 @@ where
                 }
             }
             event = events.next() => match event {
-                Some(event) => react(socket, conversation.tell(event), last_heard, &mut heart).await,
+                Some(event) => react(socket, conversation.send(event), last_heard, &mut heart).await,
                 None => Err(End::Close(conversation.let_go())),
             },
             _ = pings.tick() => send_all(socket, [Message::Ping(Default::default())], last_heard).await,
@@ -254,32 +254,36 @@ where
 /// A family's heartbeat, and the time when the next one is due, or its answer.
 struct Heart {
     beat: Heartbeat,
-    asked: bool,
+    is_unanswered: bool,
     due: Instant,
 }
 
 impl Heart {
     fn new(beat: Heartbeat, now: Instant) -> Self {
         let due = now + beat.after;
-        let asked = false;
-        Self { beat, asked, due }
+        let is_unanswered = false;
+        Self {
+            beat,
+            is_unanswered,
+            due,
+        }
     }
 
     fn heard(heart: &mut Option<Self>) {
-        if let Some(heart) = heart.as_mut().filter(|heart| heart.asked) {
+        if let Some(heart) = heart.as_mut().filter(|heart| heart.is_unanswered) {
             *heart = Self::new(heart.beat.clone(), Instant::now());
         }
     }
 
     /// The client may have answered while nobody read: the time for its answer starts again.
     fn excuse(heart: &mut Option<Self>) {
-        if let Some(heart) = heart.as_mut().filter(|heart| heart.asked) {
+        if let Some(heart) = heart.as_mut().filter(|heart| heart.is_unanswered) {
             heart.due = Instant::now() + heart.beat.answer_within;
         }
     }
 
     fn sent(heart: &mut Option<Self>) {
-        if let Some(heart) = heart.as_mut().filter(|heart| !heart.asked) {
+        if let Some(heart) = heart.as_mut().filter(|heart| !heart.is_unanswered) {
             heart.due = Instant::now() + heart.beat.after;
         }
     }
@@ -291,10 +295,10 @@ impl Heart {
         };
         sleep_until(heart.due).await;
         let mut reaction = Reaction::default();
-        if heart.asked {
+        if heart.is_unanswered {
             reaction.close = Some(Close::SILENT);
         } else {
-            heart.asked = true;
+            heart.is_unanswered = true;
             heart.due = Instant::now() + heart.beat.answer_within;
             reaction.frames.push(heart.beat.frame.clone());
         }
@@ -321,7 +325,7 @@ fn frame_of<E: std::fmt::Display>(
     now: Instant,
 ) -> Result<Option<Frame>, End> {
     let message = match message {
-        None | Some(Ok(Message::Close(_))) => return Err(End::Gone),
+        None | Some(Ok(Message::Close(_))) => return Err(End::Disconnected),
         Some(Err(error)) => {
             debug!(%error, "unreadable");
             return Err(End::Close(Close::UNREADABLE));
@@ -332,7 +336,7 @@ fn frame_of<E: std::fmt::Display>(
         Message::Text(text) => (text.len(), Some(Frame::Text(text.as_str().to_owned()))),
         Message::Binary(data) => (data.len(), Some(Frame::Binary(data))),
         Message::Ping(data) | Message::Pong(data) => (data.len(), None),
-        Message::Close(_) => return Err(End::Gone),
+        Message::Close(_) => return Err(End::Disconnected),
     };
     let price = 1 + u32::try_from(bytes / 1024).unwrap_or(u32::MAX - 1);
     if !tokens.take(price, now) {
@@ -379,7 +383,7 @@ where
     let deadline = (Instant::now() + WRITE_MAX).min(last_heard + SILENCE_MAX);
     match timeout_at(deadline, write).await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) | Err(_) => Err(End::Gone),
+        Ok(Err(_)) | Err(_) => Err(End::Disconnected),
     }
 }
 

@@ -93,14 +93,14 @@ impl Budgets {
         price <= self.most
     }
 
-    /// Charges a price to a session. Returns the time for which its client is not to be read from. `is_said`: the client has
-    /// said something, which counts for its address too.
-    pub(crate) fn charge(&mut self, session: SessionId, price: u32, is_said: bool, now: Instant) -> Duration {
+    /// Charges a price to a session. Returns the time for which its client is not to be read from. `only_passes_on`: the client has
+    /// sent something to others, which counts for its address too.
+    pub(crate) fn charge(&mut self, session: SessionId, price: u32, only_passes_on: bool, now: Instant) -> Duration {
         let Some(Budget { client, bucket }) = self.sessions.get_mut(&session) else {
             return Duration::ZERO;
         };
         let pause = bucket.charge(price, now);
-        if !is_said || client.is_this_machine() {
+        if !only_passes_on || client.is_this_machine() {
             return pause;
         }
         let longest = Duration::from_secs(SAVED_S.into());
@@ -111,8 +111,8 @@ impl Budgets {
 /// The price of the effects of a request: what they cost others. What the session itself is sent costs nothing.
 pub(super) fn price(session: SessionId, effects: &[Effect]) -> u32 {
     let bytes = effects.iter().map(|effect| match effect {
-        Effect::Tell { session: to, event } if *to != session => outbox::weight(event),
-        Effect::TellEach { sessions, event } => {
+        Effect::Send { session: to, event } if *to != session => outbox::weight(event),
+        Effect::SendEach { sessions, event } => {
             let others = sessions.iter().filter(|to| **to != session).count();
             others.saturating_mul(outbox::weight(event))
         }
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nothing_is_kept_of_sessions_that_have_gone() {
+    async fn nothing_is_kept_of_sessions_that_have_ended() {
         let mut budgets = with_anna(Instant::now());
         budgets.close(ANNA);
         assert!(budgets.sessions.is_empty());
@@ -248,17 +248,17 @@ mod tests {
             from: "anna".into(),
             text: "x".repeat(bytes).into(),
         };
-        let tell = |session, event| Effect::Tell { session, event };
-        assert_eq!(price(own, &[tell(own, text(1_000))]), 0);
-        let one = price(own, &[tell(other, text(1_000))]);
+        let send = |session, event| Effect::Send { session, event };
+        assert_eq!(price(own, &[send(own, text(1_000))]), 0);
+        let one = price(own, &[send(other, text(1_000))]);
         assert!((1_000..1_500).contains(&one), "{one}");
         assert_eq!(
-            price(own, &[tell(other, text(1_000)), tell(third, text(1_000))]),
+            price(own, &[send(other, text(1_000)), send(third, text(1_000))]),
             2 * one
         );
 
         let message = bytes::Bytes::from(vec![0; 1_000]);
-        let each = Effect::TellEach {
+        let each = Effect::SendEach {
             sessions: vec![own, other, third],
             event: Event::Message(MessageEvent::Received {
                 message: message.clone(),

@@ -142,10 +142,10 @@ impl Executor {
                 Effect::FillSlot { peer, slot, source } => self.fill_slot(peer, slot, source),
                 Effect::Negotiate(negotiations) => self.negotiate(negotiations),
                 Effect::Play(playback) => self.play(playback),
-                Effect::Tell { session, event } => self.tell(session, event),
-                Effect::TellEach { sessions, event } => {
-                    let told = sessions.into_iter().map(|session| self.tell(session, event.clone()));
-                    failures.extend(told.filter_map(Result::err));
+                Effect::Send { session, event } => self.send(session, event),
+                Effect::SendEach { sessions, event } => {
+                    let sent = sessions.into_iter().map(|session| self.send(session, event.clone()));
+                    failures.extend(sent.filter_map(Result::err));
                     Ok(())
                 }
                 Effect::Mailbox(errand) => self.leave_errand(errand),
@@ -220,7 +220,7 @@ impl Executor {
         Ok(())
     }
 
-    fn tell(&mut self, session: SessionId, event: Event) -> Result<(), Failure> {
+    fn send(&mut self, session: SessionId, event: Event) -> Result<(), Failure> {
         let Some(outbox) = self.outboxes.get(&session) else {
             return Ok(());
         };
@@ -320,10 +320,10 @@ impl Executor {
             tag,
             sdp,
         };
-        self.tell(session, answered)?;
+        self.send(session, answered)?;
         for one in candidates {
             let (subject, candidate) = (subject.clone(), candidate(one));
-            self.tell(session, Event::Candidate { subject, candidate })?;
+            self.send(session, Event::Candidate { subject, candidate })?;
         }
         Ok(())
     }

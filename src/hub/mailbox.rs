@@ -121,7 +121,7 @@ async fn run(mut store: impl MessageStore, mut queue: mpsc::Receiver<Queued>, hu
             },
             _ = tidying.tick() => {
                 let tidied = unharmed(store.tidy()).await;
-                told(tidied, "old messages could not be deleted; trying again later");
+                log_failure(tidied, "old messages could not be deleted; trying again later");
             }
         }
     }
@@ -135,11 +135,11 @@ async fn run_errand(store: &mut impl MessageStore, errand: Errand, hub: &mpsc::W
             message,
         } => {
             let kept = unharmed(store.keep(&receiver, &sender, &message)).await;
-            told(kept, "a message for somebody who is not there is lost");
+            log_failure(kept, "a message for somebody who is not there is lost");
         }
         Errand::Forget { receiver, up_to } => {
             let forgotten = unharmed(store.forget(&receiver, up_to)).await;
-            told(
+            log_failure(
                 forgotten,
                 "messages were delivered and not deleted: they will be delivered again",
             );
@@ -169,7 +169,7 @@ async fn unharmed<T>(work: impl Future<Output = Result<T, StoreError>>) -> Resul
     outcome.unwrap_or_else(|_| Err("storage panicked".into()))
 }
 
-fn told(outcome: Result<(), StoreError>, what: &str) {
+fn log_failure(outcome: Result<(), StoreError>, what: &str) {
     if let Err(cause) = outcome {
         metrics::counter!("patchbay_storage_errors_total").increment(1);
         error!(%cause, "{what}");
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_has_used_up_a_share_of_the_queue_is_told_from_storage_that_is_too_slow() {
+    async fn an_address_that_has_used_up_its_share_of_the_queue_is_not_taken_for_storage_that_is_too_slow() {
         let (hub, _inputs) = mpsc::channel(8);
         let share = Share {
             percent: 25,

@@ -38,7 +38,7 @@ pub(super) enum Lost {
     /// The session has not read the events in its queue, and the queue is full.
     Behind,
     /// The session has ended.
-    Gone,
+    Ended,
 }
 
 pub(super) fn pair() -> (Outbox, Events) {
@@ -67,14 +67,14 @@ impl Outbox {
         }
         if self.unread_bytes.fetch_add(weight, Ordering::Relaxed) + weight > BYTES_MAX {
             return Err(if self.queue.is_closed() {
-                Lost::Gone
+                Lost::Ended
             } else {
                 Lost::Behind
             });
         }
         self.queue.try_send(event).map_err(|error| match error {
             TrySendError::Full(_) => Lost::Behind,
-            TrySendError::Closed(_) => Lost::Gone,
+            TrySendError::Closed(_) => Lost::Ended,
         })
     }
 
@@ -227,7 +227,7 @@ mod tests {
         }
         assert_eq!(outbox.put(event()), Err(Lost::Behind));
         drop(events);
-        assert_eq!(outbox.put(event()), Err(Lost::Gone));
+        assert_eq!(outbox.put(event()), Err(Lost::Ended));
     }
 
     #[test]
@@ -237,6 +237,6 @@ mod tests {
         outbox.unread_bytes.store(BYTES_MAX, Ordering::Relaxed);
         assert_eq!(outbox.put(event()), Err(Lost::Behind));
         drop(events);
-        assert_eq!(outbox.put(event()), Err(Lost::Gone));
+        assert_eq!(outbox.put(event()), Err(Lost::Ended));
     }
 }

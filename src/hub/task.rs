@@ -193,11 +193,11 @@ impl Hub {
 
     fn request(&mut self, session: SessionId, command: Command) -> Reply {
         let mut pause = Duration::ZERO;
-        let is_said = command.says_something();
+        let only_passes_on = command.only_passes_on();
         let outcome = match self.decide(session, command) {
             Ok((effects, price)) => {
                 let now = tokio::time::Instant::now();
-                pause = self.budgets.charge(session, price, is_said, now);
+                pause = self.budgets.charge(session, price, only_passes_on, now);
                 let offers = effects.iter().any(|effect| matches!(effect, Effect::Negotiate(_)));
                 match self.carry_out_all(effects) {
                     0 if offers => {
@@ -233,7 +233,7 @@ impl Hub {
             return Err(Refusal::SessionEnded);
         }
         log_request(session, &command);
-        let says_something = command.says_something();
+        let only_passes_on = command.only_passes_on();
         let mut effects = self.rules.handle(now(), session, command)?;
         let is_arrival = announces_somebody(&effects);
         if is_arrival && !self.budgets.announces(session, tokio::time::Instant::now()) {
@@ -243,7 +243,7 @@ impl Hub {
         }
         let price = budget::price(session, &effects);
         // A command that changes nothing can still be left undone.
-        if says_something && !self.budgets.allows(price) {
+        if only_passes_on && !self.budgets.allows(price) {
             return Err(Refusal::TooMuchForSoMany);
         }
         Ok((effects, price))
@@ -261,7 +261,7 @@ impl Hub {
                     Failure::SessionLost { session, why } => {
                         match why {
                             Lost::Behind => warn!(%session, "its queue is full, because it reads too slowly: closed"),
-                            Lost::Gone => debug!(%session, "has ended"),
+                            Lost::Ended => debug!(%session, "has ended"),
                         }
                         effects.extend(self.rules.leave(now(), session));
                     }
@@ -414,19 +414,19 @@ fn log_request(session: SessionId, command: &Command) {
             debug!(%session, ?publishes, watches, slots, bytes = offer.description.bytes(), "offers a connection for several feeds");
         }
         Command::Play(play) => info!(%session, feed = ?play.feed, recording = ?play.recording, "plays"),
-        Command::Say { text } => debug!(%session, bytes = text.len(), "says"),
+        Command::SendText { text } => debug!(%session, bytes = text.len(), "sends a text"),
         Command::Register(Registration {
             address,
             newcomer,
             claim,
             abilities,
         }) => {
-            let said = if abilities.messages {
+            let what = if abilities.messages {
                 "can be reached"
             } else {
                 "registers"
             };
-            info!(%session, address = %alias(&address.to_string()), ?newcomer, ?claim, ?abilities, "{said}");
+            info!(%session, address = %alias(&address.to_string()), ?newcomer, ?claim, ?abilities, "{what}");
         }
         Command::Push(targets) => info!(%session, targets = targets.len(), "can be reached by push"),
         Command::Message(MessageCommand::Send { message, .. }) => {

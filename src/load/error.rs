@@ -21,7 +21,7 @@ pub enum LoadError {
     #[error("the server did not let '{who}' in: {reason}")]
     Refused { who: String, reason: String },
     #[error("the server closed the connection of '{who}': {reason}")]
-    Gone { who: String, reason: String },
+    Closed { who: String, reason: String },
     #[error("the server did not answer '{who}' within {seconds} s ({what})")]
     NoAnswer {
         who: String,

@@ -159,27 +159,27 @@ impl Options {
     }
 
     pub fn check(&self) -> Result<(), LoadError> {
-        let say = |text: String| Err(LoadError::Settings(text));
+        let invalid = |text: String| Err(LoadError::Settings(text));
         let participants = (self.publishers().saturating_add(self.subscribers())).saturating_mul(self.rooms());
         if self.publishers() == 0 || self.rooms() == 0 {
-            return say("at least one publisher and one room are needed".to_owned());
+            return invalid("at least one publisher and one room are needed".to_owned());
         }
         if participants > PARTICIPANTS_MAX {
-            return say(format!(
+            return invalid(format!(
                 "{participants} participants are too many; at most {PARTICIPANTS_MAX}"
             ));
         }
         if participants < 2 {
-            return say("nobody would receive anything; ask for --subscribers".to_owned());
+            return invalid("nobody would receive anything; ask for --subscribers".to_owned());
         }
         if !(16..=BITRATE_KBPS_MAX).contains(&self.bitrate_kbps) {
-            return say(format!("--bitrate-kbps must be 16 to {BITRATE_KBPS_MAX}"));
+            return invalid(format!("--bitrate-kbps must be 16 to {BITRATE_KBPS_MAX}"));
         }
         if self.duration_s == 0 || self.joins_per_s == 0 {
-            return say("--duration-s and --joins-per-s must be at least 1".to_owned());
+            return invalid("--duration-s and --joins-per-s must be at least 1".to_owned());
         }
         if self.password.is_some() && self.server != Server::Patchbay {
-            return say("--password is for rooms of patchbay".to_owned());
+            return invalid("--password is for rooms of patchbay".to_owned());
         }
         Ok(())
     }

@@ -14,9 +14,9 @@ pub(crate) struct Usage {
 /// Reads the usage. `/proc/PID/task/*/schedstat` has nanoseconds (proc(5)), where `stat` has
 /// hundredths of a second.
 pub(crate) fn usage(pid: u32) -> Result<Usage, LoadError> {
-    let gone = |_| LoadError::NoProcess { pid };
+    let no_process = |_| LoadError::NoProcess { pid };
     let mut cpu_ns = 0;
-    for task in fs::read_dir(format!("/proc/{pid}/task")).map_err(gone)?.flatten() {
+    for task in fs::read_dir(format!("/proc/{pid}/task")).map_err(no_process)?.flatten() {
         let text = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
         cpu_ns += text
             .split(' ')
@@ -24,7 +24,7 @@ pub(crate) fn usage(pid: u32) -> Result<Usage, LoadError> {
             .and_then(|word| word.parse::<u64>().ok())
             .unwrap_or(0);
     }
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).map_err(gone)?;
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).map_err(no_process)?;
     let rss_kib = status.lines().find_map(|line| {
         line.strip_prefix("VmRSS:")?
             .trim()

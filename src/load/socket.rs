@@ -148,12 +148,12 @@ impl Socket {
                 }
                 Some(Ok(Message::Close(frame))) => {
                     let reason = frame.map_or_else(String::new, |frame| frame.reason.to_string());
-                    let told = if reason.is_empty() {
+                    let reason = if reason.is_empty() {
                         "it gave no reason".to_owned()
                     } else {
                         reason
                     };
-                    return Err(self.ended(told));
+                    return Err(self.ended(reason));
                 }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(self.ended(error.to_string())),
@@ -182,7 +182,7 @@ impl Socket {
     fn ended(&self, reason: String) -> LoadError {
         let who = self.who.clone();
         if self.heard {
-            LoadError::Gone { who, reason }
+            LoadError::Closed { who, reason }
         } else {
             LoadError::Refused { who, reason }
         }

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_stood_still_or_jumped_is_told_no_more() {
+    fn a_clock_that_stood_still_or_jumped_is_reported_no_more() {
         let before = clock(1_000, 1_000, Some(packet(990, 970)));
         assert!(
             !before.holds(at(8_000), &packet(7_990, 1_970), 90_000),
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_told_of_a_stream_that_is_silent() {
+    fn nothing_is_reported_of_a_stream_that_is_silent() {
         let clock = clock(1_000, 1_000, Some(packet(990, 990)));
         assert!(clock.holds(at(2_900), &packet(990, 990), 90_000));
         assert!(!clock.holds(at(3_000), &packet(990, 990), 90_000));

@@ -28,7 +28,7 @@ pub(crate) struct Room {
 
 impl Room {
     /// Whether this other worker is to be asked for the room.
-    pub fn asks(&self, other: usize) -> bool {
+    pub fn requests(&self, other: usize) -> bool {
         self.peers > 0 && self.others.contains(&other)
     }
 

@@ -333,8 +333,8 @@ mod tests {
         let nack = read[3]
             .as_any()
             .downcast_ref::<::rtcp::transport_feedbacks::transport_layer_nack::TransportLayerNack>();
-        let asked: Vec<u16> = nack.unwrap().nacks.iter().flat_map(|pair| pair.packet_list()).collect();
-        assert_eq!(asked, [10, 11, 27, 65_535, 0]);
+        let requested: Vec<u16> = nack.unwrap().nacks.iter().flat_map(|pair| pair.packet_list()).collect();
+        assert_eq!(requested, [10, 11, 27, 65_535, 0]);
         assert_eq!(read[5].raw_size() % 4, 0);
     }
 
@@ -364,15 +364,15 @@ mod tests {
         let sequences: Vec<u16> = (0..3_000).map(|at| at * 20).collect();
         let mut out = Vec::new();
         write_nack(&mut out, 1, 2, &sequences);
-        let mut asked = Vec::new();
+        let mut requested = Vec::new();
         for packet in packets(&out) {
             let Packet::Nack { media_ssrc: 2, pairs } = packet else {
                 panic!("{packet:?}")
             };
             assert!(12 + pairs.len() <= MAX_PACKET_BYTES, "{}", pairs.len());
-            each_nacked(pairs, |sequence| asked.push(sequence));
+            each_nacked(pairs, |sequence| requested.push(sequence));
         }
-        assert_eq!(asked, sequences);
+        assert_eq!(requested, sequences);
         assert_eq!(reference(&out).len(), 12);
     }
 
@@ -439,9 +439,9 @@ mod tests {
         let Some(Packet::Nack { media_ssrc: 2, pairs }) = read.next() else {
             panic!("a NACK comes next")
         };
-        let mut asked = Vec::new();
-        each_nacked(pairs, |sequence| asked.push(sequence));
-        assert_eq!(asked, [65_535, 0, 3]);
+        let mut requested = Vec::new();
+        each_nacked(pairs, |sequence| requested.push(sequence));
+        assert_eq!(requested, [65_535, 0, 3]);
         let Some(Packet::Fir { entries }) = read.next() else {
             panic!("a FIR comes next")
         };

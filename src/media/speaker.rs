@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_steady_level_is_told_as_it_is() {
+    fn a_steady_level_is_reported_as_it_is() {
         let mut scene = Scene::new();
         scene.hear(30, 2_000);
         assert_eq!(scene.level.level(scene.now), 97);

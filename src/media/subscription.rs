@@ -648,8 +648,8 @@ mod tests {
         for _ in 0..10 {
             let packets = scene.publish();
             assert_eq!(packets.len(), 2);
-            let asked = [sequence(&packets[0]), sequence(&packets[1])];
-            for packet in packets.into_iter().chain(scene.nack(&asked)) {
+            let requested = [sequence(&packets[0]), sequence(&packets[1])];
+            for packet in packets.into_iter().chain(scene.nack(&requested)) {
                 assert_eq!(number(&packet), Some(expected));
                 assert_eq!(scene.sender.sent(expected), Some((scene.now, packet.len())));
                 expected += 1;
@@ -671,8 +671,8 @@ mod tests {
         let numbers: Vec<_> = packets.iter().map(|packet| number(packet)).collect();
         assert_eq!(numbers, [None, None, Some(0)]);
         // A numbered packet would come again with another number under the same SRTP index, so it never does.
-        let asked: Vec<u16> = packets.iter().map(|packet| sequence(packet)).collect();
-        let again = scene.nack(&asked);
+        let requested: Vec<u16> = packets.iter().map(|packet| sequence(packet)).collect();
+        let again = scene.nack(&requested);
         assert_eq!(again.len(), 2);
         assert_eq!(again[1], packets[1]);
     }

@@ -304,12 +304,12 @@ impl Track {
 
     /// Time at which the publisher is to be asked for packets or a key frame, if any are missing or wanted.
     pub(crate) fn next_repair(&self) -> Option<Instant> {
-        let asks = self.layers.iter().flat_map(|layer| {
+        let due = self.layers.iter().flat_map(|layer| {
             let packets = layer.loss.next_nack().filter(|_| self.misses_packets(layer));
             let key_frame = layer.requests.due().filter(|_| self.kind == Kind::Video);
             [packets, key_frame]
         });
-        asks.flatten().min()
+        due.flatten().min()
     }
 
     /// Whether packets come, so that the layers may have to be chosen anew.

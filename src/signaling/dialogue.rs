@@ -21,7 +21,7 @@ pub(crate) trait Dialogue<A>: Send {
     fn receive<'a>(&'a mut self, client: &'a Client<A>, frame: Frame) -> BoxFuture<'a, Reaction>;
 
     /// What the client is sent about an event. [`Event::Ended`] never comes here: it is the same for all families.
-    fn tell(&mut self, client: &Client<A>, event: Event) -> Reaction;
+    fn send(&mut self, client: &Client<A>, event: Event) -> Reaction;
 
     /// What the client is sent when it has been sent nothing else for some time.
     fn heartbeat(&self) -> Option<Heartbeat> {

@@ -57,10 +57,10 @@ impl<A: Admission> Dialogue<A> for GroupcallDialogue<A> {
         family.receive(client, frame)
     }
 
-    fn tell(&mut self, client: &Client<A>, event: Event) -> Reaction {
+    fn send(&mut self, client: &Client<A>, event: Event) -> Reaction {
         // Events follow from messages, so the family is known by then.
         let family = self.family.as_mut();
-        family.map_or_else(Reaction::none, |family| family.tell(client, event))
+        family.map_or_else(Reaction::none, |family| family.send(client, event))
     }
 }
 

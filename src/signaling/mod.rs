@@ -167,10 +167,10 @@ impl<A: Admission> Conversation<A> {
     }
 
     /// What the client is sent about an event.
-    pub fn tell(&mut self, event: Event) -> Reaction {
+    pub fn send(&mut self, event: Event) -> Reaction {
         match event {
             Event::Ended(reason) => Reaction::close(reason.into()),
-            event => self.dialogue.tell(&self.client, event),
+            event => self.dialogue.send(&self.client, event),
         }
     }
 }

@@ -119,7 +119,7 @@ impl Checks {
     }
 
     /// Adds a check to the line.
-    pub(super) fn ask(&mut self, claim: Claim) -> Ticket {
+    pub(super) fn request(&mut self, claim: Claim) -> Ticket {
         self.last_ticket += 1;
         let ticket = Ticket(self.last_ticket);
         for party in claim.parties() {
@@ -268,14 +268,14 @@ mod tests {
         let now = Instant::now();
         let mut checks = Checks::new(1);
         for client in 0..600 {
-            checks.ask(claim("a", client));
+            checks.request(claim("a", client));
         }
         for _ in 0..100 {
             let ticket = checks.begin().unwrap();
             checks.done(ticket, false, now);
         }
         let running = checks.begin().unwrap();
-        let right = checks.ask(claim("b", 9_999));
+        let right = checks.request(claim("b", 9_999));
         assert_eq!(checks.begin(), None, "one at a time");
         checks.done(running, false, now);
         assert!(until_begun(&mut checks, right, now) <= 1);
@@ -286,14 +286,14 @@ mod tests {
         let now = Instant::now();
         let mut checks = Checks::new(1);
         for room in 0..600 {
-            checks.ask(claim(&room.to_string(), 1));
+            checks.request(claim(&room.to_string(), 1));
         }
         for _ in 0..100 {
             let ticket = checks.begin().unwrap();
             checks.done(ticket, false, now);
         }
         for room in ["5", "599"] {
-            let right = checks.ask(claim(room, 2));
+            let right = checks.request(claim(room, 2));
             assert!(until_begun(&mut checks, right, now) <= 1, "{room}");
             checks.done(right, true, now);
         }
@@ -305,12 +305,12 @@ mod tests {
         let mut checks = Checks::new(1);
         // A busy room that always has a check waiting …
         for client in 0..50 {
-            checks.ask(claim("busy", client));
+            checks.request(claim("busy", client));
         }
-        let last = checks.ask(claim("busy", 50));
+        let last = checks.request(claim("busy", 50));
         for n in 0..2_000 {
             // … against ever new rooms from ever new addresses.
-            checks.ask(claim(&format!("new {n}"), 1_000 + n));
+            checks.request(claim(&format!("new {n}"), 1_000 + n));
             let ticket = checks.begin().unwrap();
             checks.done(ticket, true, now);
             if ticket == last {
@@ -327,7 +327,7 @@ mod tests {
         let guesser = claim("a", 1);
         let guess = |checks: &mut Checks, now| {
             assert_eq!(checks.pause(&guesser, now), None);
-            let ticket = checks.ask(guesser.clone());
+            let ticket = checks.request(guesser.clone());
             assert_eq!(checks.begin(), Some(ticket));
             checks.done(ticket, false, now);
             checks.pause(&guesser, now).unwrap_or_default().as_secs()
@@ -354,7 +354,7 @@ mod tests {
             client: ClientAddress::THIS_MACHINE,
         };
         for _ in 0..10 * FREE_GUESSES {
-            let ticket = checks.ask(through_proxy.clone());
+            let ticket = checks.request(through_proxy.clone());
             assert_eq!(checks.begin(), Some(ticket));
             assert_eq!(checks.done(ticket, false, now), []);
             assert_eq!(checks.pause(&through_proxy, now), None);
@@ -365,8 +365,8 @@ mod tests {
     async fn those_who_wait_for_the_same_are_given_up_when_a_pause_begins() {
         let now = Instant::now();
         let mut checks = Checks::new(4);
-        let tickets: Vec<Ticket> = (0..20).map(|_| checks.ask(claim("a", 1))).collect();
-        let other = checks.ask(claim("a", 2));
+        let tickets: Vec<Ticket> = (0..20).map(|_| checks.request(claim("a", 1))).collect();
+        let other = checks.request(claim("a", 2));
         assert_eq!(checks.begin(), Some(tickets[0]));
         assert_eq!(
             checks.begin(),
@@ -391,7 +391,7 @@ mod tests {
         let start = Instant::now();
         let mut checks = Checks::new(1);
         for client in 0..2 * REMEMBERED_MAX as u32 {
-            let ticket = checks.ask(claim("a", client));
+            let ticket = checks.request(claim("a", client));
             assert_eq!(checks.begin(), Some(ticket));
             checks.done(ticket, false, start + Duration::from_millis(client.into()));
         }

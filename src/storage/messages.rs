@@ -55,7 +55,7 @@ impl Directory {
         let sizes = "SELECT number, CAST(LENGTH(body) AS BIGINT), sender, client FROM messages \
             WHERE receiver = $1 ORDER BY number";
         let remove = "DELETE FROM messages WHERE receiver = $1 AND number = $2";
-        let gone = alone!(&self.database, Subject::Messages, transaction => {
+        let removed = alone!(&self.database, Subject::Messages, transaction => {
             let (number,): (i64,) = sqlx::query_as(count_up).fetch_one(&mut *transaction).await?;
             let message = sqlx::query(insert).bind(receiver).bind(number).bind(body).bind(now_s);
             let message = message.bind(from).bind(sender.client.to_record());
@@ -68,16 +68,17 @@ impl Directory {
                 sender,
                 client,
             });
-            let gone = giving_way(waiting.collect(), room);
-            for message in &gone {
+            let removed = giving_way(waiting.collect(), room);
+            for message in &removed {
                 let remove = sqlx::query(remove).bind(receiver).bind(message.number);
                 remove.execute(&mut *transaction).await?;
             }
-            gone
+            removed
         });
         let mut growth = vec![(sender.client, i64::try_from(body.len()).unwrap_or(i64::MAX))];
         growth.extend(
-            gone.iter()
+            removed
+                .iter()
                 .map(|message| (ClientAddress::from_record(&message.client), -message.bytes)),
         );
         Ok(growth)
@@ -111,15 +112,15 @@ impl Directory {
     pub(crate) async fn forget_messages(&self, receiver: &UserId, up_to: i64) -> Result<Growth, sqlx::Error> {
         let sizes = "SELECT client, CAST(SUM(LENGTH(body)) AS BIGINT) FROM messages \
             WHERE receiver = $1 AND number <= $2 GROUP BY client";
-        let gone: Vec<(String, i64)> = alone!(&self.database, Subject::Messages, transaction => {
+        let removed: Vec<(String, i64)> = alone!(&self.database, Subject::Messages, transaction => {
             let sizes = sqlx::query_as(sizes).bind(receiver.as_str()).bind(up_to);
-            let gone = sizes.fetch_all(&mut *transaction).await?;
+            let removed = sizes.fetch_all(&mut *transaction).await?;
             let forget = sqlx::query(FORGET).bind(receiver.as_str()).bind(up_to);
             forget.execute(&mut *transaction).await?;
-            gone
+            removed
         });
         let shrunk = |(client, bytes): (String, i64)| (ClientAddress::from_record(&client), -bytes);
-        Ok(gone.into_iter().map(shrunk).collect())
+        Ok(removed.into_iter().map(shrunk).collect())
     }
 
     /// Deletes messages kept before `since_s`.
@@ -139,18 +140,18 @@ impl Directory {
 
 /// The messages that there is no room for. `waiting` has the oldest first.
 fn giving_way(mut waiting: Vec<Waiting>, room: MailboxRoom) -> Vec<Waiting> {
-    let mut gone = Vec::new();
+    let mut removed = Vec::new();
     loop {
         let bytes: i64 = waiting.iter().map(|message| message.bytes).sum();
         let too_many_bytes = bytes > room.bytes;
         if !too_many_bytes && waiting.len() as i64 <= room.messages {
-            return gone;
+            return removed;
         }
         let weight = |message: &Waiting| if too_many_bytes { message.bytes } else { 1 };
         let Some(oldest) = oldest_of_most(&waiting, weight) else {
-            return gone;
+            return removed;
         };
-        gone.push(waiting.remove(oldest));
+        removed.push(waiting.remove(oldest));
     }
 }
 
@@ -197,9 +198,9 @@ mod tests {
         messages.iter().enumerate().map(message).collect()
     }
 
-    fn gone(messages: &[(&str, &str, i64)]) -> Vec<i64> {
-        let gone = giving_way(waiting(messages), ROOM);
-        gone.into_iter().map(|message| message.number).collect()
+    fn removed(messages: &[(&str, &str, i64)]) -> Vec<i64> {
+        let removed = giving_way(waiting(messages), ROOM);
+        removed.into_iter().map(|message| message.number).collect()
     }
 
     const FRIEND: (&str, &str, i64) = ("192.0.2.1", "friend", 10);
@@ -207,14 +208,14 @@ mod tests {
 
     #[test]
     fn a_stranger_pushes_out_what_is_his_own() {
-        assert!(gone(&[FRIEND, STRANGER, STRANGER, STRANGER]).is_empty());
-        assert_eq!(gone(&[FRIEND, STRANGER, STRANGER, STRANGER, STRANGER]), [2]);
+        assert!(removed(&[FRIEND, STRANGER, STRANGER, STRANGER]).is_empty());
+        assert_eq!(removed(&[FRIEND, STRANGER, STRANGER, STRANGER, STRANGER]), [2]);
         assert_eq!(
-            gone(&[FRIEND, STRANGER, STRANGER, STRANGER, FRIEND]),
+            removed(&[FRIEND, STRANGER, STRANGER, STRANGER, FRIEND]),
             [2],
             "also when a friend writes"
         );
-        assert_eq!(gone(&[FRIEND, FRIEND, FRIEND, FRIEND, FRIEND]), [1]);
+        assert_eq!(removed(&[FRIEND, FRIEND, FRIEND, FRIEND, FRIEND]), [1]);
     }
 
     #[test]
@@ -228,8 +229,8 @@ mod tests {
             ]
         };
         let with = |client: &'static str| [&names(client)[..], &[(client, "d", 10)]].concat();
-        assert_eq!(gone(&with("192.0.2.2")), [2]);
-        assert_eq!(gone(&with("")), [1], "one each: the oldest of all");
+        assert_eq!(removed(&with("192.0.2.2")), [2]);
+        assert_eq!(removed(&with("")), [1], "one each: the oldest of all");
         let loud = [
             ("", "friend", 10),
             ("", "a", 10),
@@ -237,16 +238,16 @@ mod tests {
             ("", "b", 10),
             ("", "c", 10),
         ];
-        assert_eq!(gone(&loud), [2]);
+        assert_eq!(removed(&loud), [2]);
     }
 
     #[test]
     fn long_messages_are_pushed_out_by_their_length() {
         let long = ("192.0.2.2", "stranger", 600);
-        assert!(gone(&[FRIEND, FRIEND, FRIEND, long]).is_empty());
-        assert_eq!(gone(&[FRIEND, FRIEND, long, long]), [3]);
+        assert!(removed(&[FRIEND, FRIEND, FRIEND, long]).is_empty());
+        assert_eq!(removed(&[FRIEND, FRIEND, long, long]), [3]);
         assert_eq!(
-            gone(&[FRIEND, ("192.0.2.2", "stranger", 2_000)]),
+            removed(&[FRIEND, ("192.0.2.2", "stranger", 2_000)]),
             [2],
             "it alone is too long"
         );

@@ -143,7 +143,7 @@ impl Passwords {
         let (caller, turn) = oneshot::channel();
         let place = {
             let mut desk = self.desk();
-            let ticket = desk.checks.ask(claim);
+            let ticket = desk.checks.request(claim);
             desk.callers.insert(ticket, caller);
             desk.call();
             Place {

@@ -21,7 +21,7 @@ const STARTS: [&str; 6] = [
 ];
 
 /// A script that counts how often a page has asked for a camera or a microphone, also if it has not got one yet.
-const ASKED: &str = "window.devicesAsked = 0;
+const COUNTS_REQUESTS: &str = "window.devicesAsked = 0;
     const ask = window.MediaDevices?.prototype.getUserMedia;
     if (ask) MediaDevices.prototype.getUserMedia = function (...wanted) {
       window.devicesAsked += 1;
@@ -94,7 +94,7 @@ async fn a_link_of_another_site_joins_nothing_before_a_click() {
     let server = Server::start().await;
     let chromium = Chromium::start();
     let options = Options {
-        script: ASKED,
+        script: COUNTS_REQUESTS,
         ..Options::default()
     };
     let page = chromium.page_with("visitor", options).await;
@@ -155,14 +155,14 @@ async fn the_lobby_keeps_the_camera_off_for_a_visitor_from_another_site() {
     let chromium = Chromium::start();
     let phone = Options {
         window: Some((390, 780)),
-        script: ASKED,
+        script: COUNTS_REQUESTS,
         ..Options::default()
     };
     let page = chromium.page_with("guest", phone).await;
     page.go(&other_site(&server.page("/room?groupId=demo")).await).await;
     page.follow("link").await;
-    let says = "document.getElementById('preview-text').textContent.includes('another site')";
-    page.until("the lobby says why there is no picture", MEDIA_PATIENCE, says)
+    let explains = "document.getElementById('preview-text').textContent.includes('another site')";
+    page.until("the lobby says why there is no picture", MEDIA_PATIENCE, explains)
         .await;
     assert_eq!(page.eval::<u32>("devicesAsked").await, 0);
     page.follow("preview-camera").await;

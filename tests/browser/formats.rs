@@ -162,13 +162,13 @@ async fn where_a_publisher_has_nothing_else_the_tile_goes_on_saying_so_and_the_s
     let chromium = Chromium::start();
     let _sender = enter(&chromium, &server, 1, &prefers(VP9, ALL, true)).await;
     let receiver = enter(&chromium, &server, 2, &prefers(VP8, VP8, true)).await;
-    let said =
+    let notice =
         format!("document.querySelector('[data-participant=\"1\"] .tile-notices p')?.textContent === '{NOTICE}'");
-    receiver.until("the tile says so", MEDIA_PATIENCE, &said).await;
+    receiver.until("the tile says so", MEDIA_PATIENCE, &notice).await;
     receiver.run::<()>("await probe.mark(); return null;", &[]).await;
     let heard = "(await probe.grown('audio', 'totalAudioEnergy', 1e-4)) === 1";
     receiver.until("the sound is heard", MEDIA_PATIENCE, heard).await;
-    assert!(receiver.eval::<bool>(&said).await, "the notice stays");
+    assert!(receiver.eval::<bool>(&notice).await, "the notice stays");
 }
 
 /// The page of one side of a call, with only these formats in its first offer.
@@ -207,8 +207,8 @@ async fn a_call_begins_with_a_format_that_both_decode_and_shows_which_one_cannot
     let callee = open_call(&chromium, &server, "callee", VP8, true).await;
     let caller = open_call(&chromium, &server, "caller", VP9, true).await;
     for (page, other) in [(&caller, "ben"), (&callee, "anna")] {
-        let said = format!("{CALL_NOTE} === 'This browser cannot show {other}’s video'");
-        page.until("the page says so", MEDIA_PATIENCE, &said).await;
+        let notice = format!("{CALL_NOTE} === 'This browser cannot show {other}’s video'");
+        page.until("the page says so", MEDIA_PATIENCE, &notice).await;
     }
 }
 

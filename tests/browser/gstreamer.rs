@@ -50,10 +50,10 @@ async fn gstreamer_without_bundle_and_chromium_see_and_hear_one_another() {
     for media in ["audio", "video"] {
         gstreamer.decodes(media, "1");
     }
-    let said = gstreamer.0.output();
+    let output = gstreamer.0.output();
     for name in ["1", "2"] {
         let connected = format!("for {name}: connected, transports that are: 2");
-        assert!(said.contains(&connected), "{said}");
+        assert!(output.contains(&connected), "{output}");
     }
     // One for each direction of each side.
     server.until_metric("patchbay_peers", 4.0, SIGNAL_PATIENCE).await;

@@ -9,7 +9,7 @@ use crate::harness::turn;
 use crate::support::server::Server;
 
 /// The eight seconds after the answer, on a busy machine.
-const SAID_WITHIN: Duration = Duration::from_secs(25);
+const SHOWN_WITHIN: Duration = Duration::from_secs(25);
 
 const NO_ADDRESS: &str = "This browser offers no network address";
 const NO_PATH: &str = "There is no way to the server for sound and video (UDP)";
@@ -36,9 +36,9 @@ fn with_closed_ports() -> Options<'static> {
     }
 }
 
-async fn says(page: &Page, sentence: &str) {
+async fn shows(page: &Page, sentence: &str) {
     let shown = format!("document.body.innerText.includes({sentence:?})");
-    page.until(sentence, SAID_WITHIN, &shown).await;
+    page.until(sentence, SHOWN_WITHIN, &shown).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -50,7 +50,7 @@ async fn the_room_says_what_keeps_media_away() {
         let page = chromium.page_with(&format!("user-{user}"), options).await;
         page.go(&server.page(&format!("/room?userId={user}&groupId=demo{user}")))
             .await;
-        says(&page, sentence).await;
+        shows(&page, sentence).await;
     }
 }
 
@@ -71,11 +71,12 @@ async fn a_call_says_it_too_and_ends_with_it() {
         let hint = format!(
             "document.querySelector('[data-state=starting] .call-hint')?.textContent.includes({sentence:?}) === true"
         );
-        page.until("the call says it while it starts", SAID_WITHIN, &hint).await;
+        page.until("the call says it while it starts", SHOWN_WITHIN, &hint)
+            .await;
         let status = format!(
             "document.querySelector('[data-state=ended] .call-status')?.textContent.includes({sentence:?}) === true"
         );
-        page.until("the call ends with it", SAID_WITHIN, &status).await;
+        page.until("the call ends with it", SHOWN_WITHIN, &status).await;
     }
 }
 
@@ -89,7 +90,7 @@ async fn two_with_the_same_number_see_it_as_well() {
     other.go(&direct).await;
     let page = chromium.page_with("page", without_addresses()).await;
     page.go(&direct).await;
-    says(&page, NO_ADDRESS).await;
+    shows(&page, NO_ADDRESS).await;
 }
 
 /// The layout of clients whose pages are on one port and whose sockets are on others.
@@ -111,5 +112,5 @@ async fn a_page_on_one_port_of_the_server_opens_sockets_and_asks_on_another() {
         return null;";
     page.run::<()>(ask, &[socket.into(), login.into()]).await;
     let both = "['socket', 'login'].every((what) => window.reached.includes(what))";
-    page.until("the other port is reached", SAID_WITHIN, both).await;
+    page.until("the other port is reached", SHOWN_WITHIN, both).await;
 }

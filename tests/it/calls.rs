@@ -32,12 +32,12 @@ impl Phone {
     async fn register(server: &Server, name: String) -> Phone {
         let (socket, _) = connect_async(server.plain("ws", "/call")).await.unwrap();
         let mut phone = Phone { socket, name };
-        phone.says(json!({ "id": "register", "name": phone.name })).await;
+        phone.sends(json!({ "id": "register", "name": phone.name })).await;
         assert_eq!(phone.hears("registerResponse").await["response"], "accepted");
         phone
     }
 
-    async fn says(&mut self, message: Value) {
+    async fn sends(&mut self, message: Value) {
         self.socket.send(Message::text(message.to_string())).await.unwrap();
     }
 
@@ -66,7 +66,7 @@ async fn call(caller: &mut Phone, callee: &mut Phone, number: u32) {
     let sdp = |number| offer("sendrecv", number % 90, false) + &format!("a=x-padding:{padding}\r\n");
     let (from, to) = (caller.name.clone(), callee.name.clone());
     caller
-        .says(json!({ "id": "call", "from": from, "to": to, "sdpOffer": sdp(2 * number) }))
+        .sends(json!({ "id": "call", "from": from, "to": to, "sdpOffer": sdp(2 * number) }))
         .await;
     callee.hears("incomingCall").await;
     let accept = json!({
@@ -75,7 +75,7 @@ async fn call(caller: &mut Phone, callee: &mut Phone, number: u32) {
         "callResponse": "accept",
         "sdpOffer": sdp(2 * number + 1),
     });
-    callee.says(accept).await;
+    callee.sends(accept).await;
     callee.hears("startCommunication").await;
     assert_eq!(caller.hears("callResponse").await["response"], "accepted");
 }
@@ -93,7 +93,7 @@ async fn round(server: &Server) {
         let (callers, callees) = phones.split_at_mut(SESSIONS / 2);
         let (caller, callee) = (&mut callers[number], &mut callees[number]);
         call(caller, callee, number as u32).await;
-        caller.says(json!({ "id": "stop" })).await;
+        caller.sends(json!({ "id": "stop" })).await;
         callee.hears("stopCommunication").await;
     }
     drop(phones);
@@ -131,13 +131,13 @@ async fn a_cut_connection_ends_the_call_for_the_other_at_once() {
 async fn long_frames_are_read_and_one_over_the_limit_closes_its_socket_and_ends_its_call() {
     let server = Server::start().await;
     let (mut anna, mut ben) = two_in_a_call(&server).await;
-    ben.says(json!({ "id": "heart", "padding": "x".repeat(200 * 1024) }))
+    ben.sends(json!({ "id": "heart", "padding": "x".repeat(200 * 1024) }))
         .await;
     ben.hears("heart").await;
     let too_long = Message::text("x".repeat(256 * 1024 + 1));
     ben.socket.send(too_long).await.ok();
     anna.hears("stopCommunication").await;
-    anna.says(json!({ "id": "heart" })).await;
+    anna.sends(json!({ "id": "heart" })).await;
     anna.hears("heart").await;
 }
 
@@ -162,7 +162,7 @@ async fn whoever_calls_without_end_is_closed_and_the_calls_of_others_go_on() {
         .await
         .expect("the server closes it");
     server.until_metric("patchbay_reachable_sessions", 2.0, PATIENCE).await;
-    anna.says(json!({ "id": "stop" })).await;
+    anna.sends(json!({ "id": "stop" })).await;
     ben.hears("stopCommunication").await;
 }
 

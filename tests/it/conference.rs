@@ -118,7 +118,7 @@ struct Publisher {
 }
 
 impl Publisher {
-    fn says(&self, level: u8) {
+    fn speaks_at(&self, level: u8) {
         self.level.store(level, Ordering::Relaxed);
     }
 }
@@ -222,13 +222,13 @@ async fn a_connection_shows_six_and_in_its_slot_whoever_speaks_without_another_o
     shows(&mut watcher, ssrcs[1], 2).await;
 
     let slot = ssrcs[6];
-    anna.says(SPEECH);
+    anna.speaks_at(SPEECH);
     shows(&mut watcher, slot, 1).await;
-    anna.says(SILENCE);
-    ben.says(SPEECH);
+    anna.speaks_at(SILENCE);
+    ben.speaks_at(SPEECH);
     shows(&mut watcher, slot, 2).await;
-    ben.says(SILENCE);
-    anna.says(SPEECH);
+    ben.speaks_at(SILENCE);
+    anna.speaks_at(SPEECH);
     shows(&mut watcher, slot, 1).await;
     // The two are watched in their sections all the while.
     shows(&mut watcher, ssrcs[0], 1).await;

@@ -46,7 +46,7 @@ impl Office {
 
     async fn visitor(&self, name: &str) -> Token {
         let token = self.desk.open(ClientAddress::THIS_MACHINE, MINUTE).await.unwrap();
-        self.desk.ask(token, join(name, 1)).await.unwrap();
+        self.desk.request(token, join(name, 1)).await.unwrap();
         let first = self.desk.events(token, MINUTE).await.unwrap();
         assert!(matches!(first[..], [Event::Joined { .. }]), "{first:?}");
         token
@@ -116,15 +116,15 @@ async fn events_are_waited_for_and_come_once_and_in_order() {
     let heard = waiting.await.unwrap().unwrap();
     assert!(matches!(heard[..], [Event::ParticipantArrived { .. }]), "{heard:?}");
     for text in ["first", "second"] {
-        ben.request(Command::Say { text: text.into() }).await.unwrap();
+        ben.request(Command::SendText { text: text.into() }).await.unwrap();
     }
     yield_now().await;
     let texts = office.desk.events(anna, MINUTE / 4).await.unwrap();
-    let said = |event: &Event| match event {
+    let sent = |event: &Event| match event {
         Event::Text { text, .. } => text.to_string(),
         other => panic!("{other:?}"),
     };
-    assert_eq!(texts.iter().map(said).collect::<Vec<_>>(), ["first", "second"]);
+    assert_eq!(texts.iter().map(sent).collect::<Vec<_>>(), ["first", "second"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -140,11 +140,17 @@ async fn a_client_that_does_not_say_that_it_is_there_is_forgotten_and_leaves_the
         Some(Event::ParticipantLeft { user: "anna".into() })
     );
     assert_eq!(office.desk.events(anna, MINUTE).await, Err(NotDone::UnknownToken));
-    assert_eq!(office.desk.ask(anna, Command::Leave).await, Err(NotDone::UnknownToken));
+    assert_eq!(
+        office.desk.request(anna, Command::Leave).await,
+        Err(NotDone::UnknownToken)
+    );
     assert_eq!(office.desk.renew(anna, MINUTE), Err(NotDone::UnknownToken), "too late");
-    assert_eq!(office.desk.ask(carl, Command::Leave).await, Ok(()));
+    assert_eq!(office.desk.request(carl, Command::Leave).await, Ok(()));
     office.desk.close(carl);
-    assert_eq!(office.desk.ask(carl, Command::Leave).await, Err(NotDone::UnknownToken));
+    assert_eq!(
+        office.desk.request(carl, Command::Leave).await,
+        Err(NotDone::UnknownToken)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -183,13 +189,16 @@ async fn a_guessed_token_opens_nothing() {
     guesses.extend((0..1_000).map(|_| Token::random().text()));
     for guess in guesses {
         let guess = Token::read(&guess).unwrap();
-        assert_eq!(office.desk.ask(guess, Command::Leave).await, Err(NotDone::UnknownToken));
+        assert_eq!(
+            office.desk.request(guess, Command::Leave).await,
+            Err(NotDone::UnknownToken)
+        );
         assert_eq!(office.desk.events(guess, MINUTE).await, Err(NotDone::UnknownToken));
         assert_eq!(office.desk.renew(guess, MINUTE), Err(NotDone::UnknownToken));
         office.desk.close(guess);
     }
     assert_eq!(
-        office.desk.ask(anna, Command::Leave).await,
+        office.desk.request(anna, Command::Leave).await,
         Ok(()),
         "nobody has left for them"
     );
@@ -226,22 +235,22 @@ async fn a_client_that_never_fetches_is_forgotten_and_the_room_goes_on() {
     let office = Office::open();
     let anna = office.visitor("anna").await;
     let (ben, mut events) = office.other("ben").await;
-    let (mut said, mut others) = (0, Vec::new());
+    let (mut sent, mut others) = (0, Vec::new());
     // Slowly enough for the hub, and for more events than an entry holds.
     while office.desk.renew(anna, MINUTE).is_ok() {
-        ben.request(Command::Say {
+        ben.request(Command::SendText {
             text: "x".repeat(1_000).into(),
         })
         .await
         .unwrap();
-        said += 1;
-        assert!(said < 1_000, "its events have no bound");
+        sent += 1;
+        assert!(sent < 1_000, "its events have no bound");
         yield_now().await;
         others.extend(not_texts(&mut events));
     }
-    assert!(said > 100, "{said}");
+    assert!(sent > 100, "{sent}");
     assert_eq!(office.desk.events(anna, MINUTE).await, Err(NotDone::UnknownToken));
-    ben.request(Command::Say { text: "alone".into() }).await.unwrap();
+    ben.request(Command::SendText { text: "alone".into() }).await.unwrap();
     others.extend(not_texts(&mut events));
     assert_eq!(others, [Event::ParticipantLeft { user: "anna".into() }]);
 }
@@ -258,7 +267,7 @@ async fn the_end_of_the_server_does_not_wait_for_who_does_not_fetch_the_goodbye(
     let begun = tokio::time::Instant::now();
     office.hub.shutdown().await;
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
-    let asked = office.desk.ask(anna, Command::Leave).await;
+    let asked = office.desk.request(anna, Command::Leave).await;
     assert_eq!(asked, Err(NotDone::Refused(Refusal::SessionEnded)));
     let last = office.desk.events(anna, MINUTE).await.unwrap();
     assert!(matches!(last[..], [Event::Ended(_)]), "{last:?}");
@@ -273,15 +282,15 @@ async fn what_is_asked_at_once_meets_the_pause_that_the_first_of_it_has_brought_
     });
     let anna = office.visitor("anna").await;
     let (_ben, _events) = office.other("ben").await;
-    let say = || {
+    let send_text = || {
         let text = "x".repeat(1_000).into();
-        office.desk.ask(anna, Command::Say { text })
+        office.desk.request(anna, Command::SendText { text })
     };
-    let (first, second) = tokio::join!(say(), say());
+    let (first, second) = tokio::join!(send_text(), send_text());
     assert_eq!(first, Ok(()));
     assert!(matches!(second, Err(NotDone::Paused(_))), "{second:?}");
     tokio::time::sleep(MINUTE / 2).await;
-    assert_eq!(say().await, Ok(()));
+    assert_eq!(send_text().await, Ok(()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -294,18 +303,21 @@ async fn the_announcement_of_a_screen_is_charged_and_an_offer_that_cannot_be_ans
     let (_ben, mut events) = office.other("ben").await;
     let (user, feed) = ("anna".into(), Feed::Screen);
     let subject = UserFeed { user, feed };
-    let ask = |offer| {
+    let request = |offer| {
         let subject = subject.clone();
-        office.desk.ask(anna, Command::Offer { subject, offer })
+        office.desk.request(anna, Command::Offer { subject, offer })
     };
     for _ in 0..2 {
-        assert_eq!(ask(Offer::default()).await, Err(NotDone::Refused(Refusal::BadOffer)));
+        assert_eq!(
+            request(Offer::default()).await,
+            Err(NotDone::Refused(Refusal::BadOffer))
+        );
     }
     assert_eq!(events.try_next(), None);
-    assert_eq!(ask(offer("sendonly", 1)).await, Ok(()));
+    assert_eq!(request(offer("sendonly", 1)).await, Ok(()));
     let (user, feeds) = ("anna".into(), vec![Feed::Screen]);
     assert_eq!(events.try_next(), Some(Event::FurtherFeeds { user, feeds }));
-    let more = ask(offer("sendonly", 1)).await;
+    let more = request(offer("sendonly", 1)).await;
     assert!(matches!(more, Err(NotDone::Paused(_))), "{more:?}");
 }
 
@@ -317,15 +329,15 @@ async fn a_client_that_gives_up_its_request_does_not_evade_the_pause() {
     });
     let anna = office.visitor("anna").await;
     let (_ben, mut events) = office.other("ben").await;
-    let say = || {
+    let send_text = || {
         let text = "x".repeat(1_000).into();
-        office.desk.ask(anna, Command::Say { text })
+        office.desk.request(anna, Command::SendText { text })
     };
-    assert_eq!(say().now_or_never(), None, "given up while it waits for the hub");
-    let second = say().await;
+    assert_eq!(send_text().now_or_never(), None, "given up while it waits for the hub");
+    let second = send_text().await;
     assert!(matches!(second, Err(NotDone::Paused(_))), "{second:?}");
-    let said = std::iter::from_fn(|| events.try_next());
-    assert_eq!(said.count(), 1, "what was begun is carried out");
+    let sent = std::iter::from_fn(|| events.try_next());
+    assert_eq!(sent.count(), 1, "what was begun is carried out");
 }
 
 #[tokio::test(start_paused = true)]
@@ -338,8 +350,8 @@ async fn joins_have_the_order_in_which_their_requests_came() {
     );
     let join = |turn: Turn| join("carl", turn.0);
     // The one that came first is admitted last, and does not take the place of the other.
-    office.desk.ask(second, join(newer)).await.unwrap();
-    office.desk.ask(first, join(older)).await.ok();
+    office.desk.request(second, join(newer)).await.unwrap();
+    office.desk.request(first, join(older)).await.ok();
     yield_now().await;
     let events = office.desk.events(second, MINUTE).await.unwrap();
     assert!(

@@ -32,8 +32,8 @@ async fn figures(arguments: &str) -> Value {
     let directory = TempDir::new().unwrap();
     let file = directory.path().join("figures.json");
     let output = run(&format!("{arguments} --json {}", file.display())).await;
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{told}");
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{message}");
     let figures: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
     println!("{arguments}: {}", String::from_utf8_lossy(&output.stdout));
     figures
@@ -43,9 +43,9 @@ async fn figures(arguments: &str) -> Value {
 async fn failure(arguments: &str) -> String {
     let output = run(arguments).await;
     assert_eq!(output.status.code(), Some(1));
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(told.lines().count(), 1, "{told}");
-    told
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(message.lines().count(), 1, "{message}");
+    message
 }
 
 /// The tester measures from two seconds after the last join on, and sends at least thirty packets a second: so it measures
@@ -74,20 +74,23 @@ fn number(figures: &Value, path: &str) -> f64 {
 
 #[tokio::test]
 async fn an_address_without_a_server_is_one_sentence() {
-    let told = failure("broadcast --url nonsense").await;
-    assert!(told.contains("'nonsense' is not the address of a server"), "{told}");
-    let told = failure("broadcast --url ftp://127.0.0.1/").await;
-    assert!(told.contains("is not the address of a server"), "{told}");
+    let message = failure("broadcast --url nonsense").await;
+    assert!(
+        message.contains("'nonsense' is not the address of a server"),
+        "{message}"
+    );
+    let message = failure("broadcast --url ftp://127.0.0.1/").await;
+    assert!(message.contains("is not the address of a server"), "{message}");
     // It is bound, so that nobody else listens there, and does not listen.
     let closed = TcpSocket::new_v4().unwrap();
     closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let port = closed.local_addr().unwrap().port();
-    let told = failure(&format!("broadcast --url http://127.0.0.1:{port}")).await;
-    assert!(told.contains("Is the server running there?"), "{told}");
-    let told = failure("broadcast --publishers 0").await;
-    assert!(told.contains("at least one publisher"), "{told}");
-    let told = failure("broadcast --server-pid 4194304").await;
-    assert!(told.contains("no process 4194304"), "{told}");
+    let message = failure(&format!("broadcast --url http://127.0.0.1:{port}")).await;
+    assert!(message.contains("Is the server running there?"), "{message}");
+    let message = failure("broadcast --publishers 0").await;
+    assert!(message.contains("at least one publisher"), "{message}");
+    let message = failure("broadcast --server-pid 4194304").await;
+    assert!(message.contains("no process 4194304"), "{message}");
 }
 
 #[tokio::test]
@@ -103,8 +106,8 @@ async fn a_server_that_is_something_else_is_reported() {
             .await
             .unwrap();
     });
-    let told = failure(&format!("broadcast --url {url}")).await;
-    assert!(told.contains("did not take the WebSocket: HTTP 404"), "{told}");
+    let message = failure(&format!("broadcast --url {url}")).await;
+    assert!(message.contains("did not take the WebSocket: HTTP 404"), "{message}");
     web.await.unwrap();
 }
 
@@ -117,9 +120,12 @@ async fn a_room_with_a_password_needs_it() {
         format!("broadcast --url {url} --room board --subscribers 2 --bitrate-kbps 200 --duration-s 1 {more}")
     };
     for wrong in ["", "--password perch"] {
-        let told = failure(&line(wrong)).await;
-        assert!(told.contains("did not let '") && told.contains("password"), "{told}");
-        assert!(!told.contains("perch"), "{told}");
+        let message = failure(&line(wrong)).await;
+        assert!(
+            message.contains("did not let '") && message.contains("password"),
+            "{message}"
+        );
+        assert!(!message.contains("perch"), "{message}");
     }
     figures(&line("--password swordfish")).await;
 }
@@ -128,9 +134,12 @@ async fn a_room_with_a_password_needs_it() {
 async fn a_full_room_is_reported() {
     let server = Server::start_with("[limits]\nmax_participants_per_room = 3").await;
     let url = server.plain("http", "");
-    let told = failure(&format!("broadcast --url {url} --subscribers 5 --duration-s 1")).await;
+    let message = failure(&format!("broadcast --url {url} --subscribers 5 --duration-s 1")).await;
     // Which of the late ones reports this first is chance.
-    assert!(told.contains("did not let 'viewer-") && told.contains("full"), "{told}");
+    assert!(
+        message.contains("did not let 'viewer-") && message.contains("full"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
@@ -144,8 +153,8 @@ async fn a_server_that_dies_ends_the_run_with_a_sentence() {
     let ended = tokio::time::timeout(Duration::from_secs(15), running).await;
     let output = ended.expect("it goes on without a server").unwrap();
     assert_eq!(output.status.code(), Some(1));
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert!(told.contains("the server closed the connection of"), "{told}");
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("the server closed the connection of"), "{message}");
     // The figures until then are printed all the same.
     assert!(String::from_utf8_lossy(&output.stdout).contains("delivered"));
 }
@@ -160,8 +169,8 @@ async fn ctrl_c_gives_the_table_so_far() {
     until_measuring(&server, 2).await;
     signal(process.pid(), "INT");
     assert_eq!(process.wait().code(), Some(0));
-    let told = process.output();
-    assert!(told.contains("delivered") && told.contains("lost"), "{told}");
+    let message = process.output();
+    assert!(message.contains("delivered") && message.contains("lost"), "{message}");
 }
 
 #[tokio::test]
@@ -174,18 +183,18 @@ async fn too_few_descriptors_are_reported_before_anything_is_sent() {
         .await
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
-    let told = String::from_utf8(output.stderr).unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
     assert!(
-        told.contains("file descriptors are needed") && told.contains("ulimit -n"),
-        "{told}"
+        message.contains("file descriptors are needed") && message.contains("ulimit -n"),
+        "{message}"
     );
 }
 
 #[tokio::test]
 async fn media_is_sent_nowhere_but_to_the_given_server() {
     let server = Server::start_with("bind_addresses = [\"127.0.0.1\"]\nannounced_addresses = [\"127.0.0.2\"]").await;
-    let told = failure(&format!("broadcast --url {} --subscribers 1", server.plain("http", ""))).await;
-    assert!(told.contains("which is not the machine of the URL"), "{told}");
+    let message = failure(&format!("broadcast --url {} --subscribers 1", server.plain("http", ""))).await;
+    assert!(message.contains("which is not the machine of the URL"), "{message}");
 }
 
 /// Not a packet may be lost, so `tests/run` runs these alone.

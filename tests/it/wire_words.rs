@@ -29,15 +29,15 @@ struct Words(BTreeSet<String>);
 
 /// The serde attributes of a type, a variant or a field.
 #[derive(Default)]
-struct Told {
+struct SerdeNames {
     rename: Option<String>,
     rename_all: Option<String>,
     rename_all_fields: Option<String>,
 }
 
-impl Told {
-    fn of(attributes: &[syn::Attribute]) -> Told {
-        let mut told = Told::default();
+impl SerdeNames {
+    fn of(attributes: &[syn::Attribute]) -> SerdeNames {
+        let mut names = SerdeNames::default();
         for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("serde")) {
             let read = attribute.parse_nested_meta(|meta| {
                 let value = match meta.value() {
@@ -46,16 +46,16 @@ impl Told {
                 };
                 let name = meta.path.get_ident().map(ToString::to_string).unwrap_or_default();
                 match name.as_str() {
-                    "rename" => told.rename = value,
-                    "rename_all" => told.rename_all = value,
-                    "rename_all_fields" => told.rename_all_fields = value,
+                    "rename" => names.rename = value,
+                    "rename_all" => names.rename_all = value,
+                    "rename_all_fields" => names.rename_all_fields = value,
                     _ => {}
                 }
                 Ok(())
             });
             read.expect("attributes of serde are names, some with texts");
         }
-        told
+        names
     }
 }
 
@@ -71,7 +71,7 @@ impl Words {
     fn add_fields(&mut self, fields: &syn::Fields, style: Option<&str>) {
         for field in fields {
             let Some(name) = &field.ident else { continue };
-            let renamed = Told::of(&field.attrs).rename;
+            let renamed = SerdeNames::of(&field.attrs).rename;
             self.add(renamed.unwrap_or_else(|| styled(&name.to_string(), style)));
         }
     }
@@ -79,18 +79,18 @@ impl Words {
 
 impl Visit<'_> for Words {
     fn visit_item_struct(&mut self, item: &syn::ItemStruct) {
-        self.add_fields(&item.fields, Told::of(&item.attrs).rename_all.as_deref());
+        self.add_fields(&item.fields, SerdeNames::of(&item.attrs).rename_all.as_deref());
     }
 
     fn visit_item_enum(&mut self, item: &syn::ItemEnum) {
-        let told = Told::of(&item.attrs);
+        let names = SerdeNames::of(&item.attrs);
         for variant in &item.variants {
             // Without a style, an enum is not written by its variants' names.
-            if told.rename_all.is_some() {
+            if names.rename_all.is_some() {
                 let name = snake(&variant.ident.to_string());
-                self.add(styled(&name, told.rename_all.as_deref()));
+                self.add(styled(&name, names.rename_all.as_deref()));
             }
-            self.add_fields(&variant.fields, told.rename_all_fields.as_deref());
+            self.add_fields(&variant.fields, names.rename_all_fields.as_deref());
         }
     }
 
@@ -191,8 +191,8 @@ fn only_signaling_mentions_words_of_the_wire() {
         }
         for (number, line) in file.program_lines() {
             let wire = words.iter().filter(|word| !ALSO_ELSEWHERE.contains(&word.as_str()));
-            let said = wire.filter(|word| mentions(line, word));
-            offences.extend(said.map(|word| format!("{}:{number}: {word}", file.path)));
+            let mentioned = wire.filter(|word| mentions(line, word));
+            offences.extend(mentioned.map(|word| format!("{}:{number}: {word}", file.path)));
         }
     }
     assert_none("a word of a family's wire format belongs below src/signaling", offences);

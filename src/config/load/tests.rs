@@ -36,7 +36,7 @@ fn error_of(result: Result<Config, ConfigError>) -> String {
 }
 
 #[test]
-fn the_manual_tells_every_key_and_its_true_default() {
+fn the_manual_has_every_key_and_its_true_default() {
     let manual: Table = toml::from_str(&uncommented_manual()).unwrap();
     let defaults = Table::try_from(Config::default()).unwrap();
     assert_eq!(manual, defaults);

@@ -14,7 +14,7 @@ pub(in crate::domain) enum Decision {
     Close(RoomId),
 }
 
-pub(super) fn tell(session: SessionId, event: CallEvent) -> Decision {
+pub(super) fn send(session: SessionId, event: CallEvent) -> Decision {
     let event = Event::Call(event);
-    Decision::Effect(Effect::Tell { session, event })
+    Decision::Effect(Effect::Send { session, event })
 }

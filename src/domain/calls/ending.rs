@@ -3,9 +3,9 @@
 
 use std::time::Instant;
 
-use super::decision::{Decision, tell};
+use super::decision::{Decision, send};
 use super::entry::{Call, Media};
-use super::{Asker, Calls};
+use super::{Calls, Requester};
 use crate::domain::register::Left;
 use crate::domain::{Address, CallEnd, CallEvent, Decline, Effect, Refusal, Side};
 use crate::ids::{CallId, RoomName, SessionId};
@@ -14,7 +14,7 @@ use crate::ids::{CallId, RoomName, SessionId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::domain) enum Leaving {
     /// The session has ended. Its calls wait for the next session, if they may.
-    IsGone,
+    HasEnded,
     /// The session leaves by its own wish, or gives way to another. Its calls are over, and it is sent that.
     GivesWay,
 }
@@ -23,11 +23,11 @@ impl Calls {
     pub fn hang_up(
         &mut self,
         now: Instant,
-        asker: &Asker,
+        requester: &Requester,
         with: Option<&Address>,
         room: Option<&RoomName>,
     ) -> Result<Vec<Decision>, Refusal> {
-        let (session, address) = (asker.session, &asker.address);
+        let (session, address) = (requester.session, &requester.address);
         let begun = self.begun_by(session, Some(address));
         let ringing = || {
             let calls = self.lines.calls(address).iter().copied();
@@ -56,7 +56,7 @@ impl Calls {
             let reason = hung_up(call, session);
             // Of several callees the caller gives up one, or one declines: the call goes on ringing at the others.
             let callee = match call.side_of(session) {
-                Some(Side::Caller) => with.filter(|with| call.rung(with).is_some()),
+                Some(Side::Caller) => with.filter(|with| call.ringing_callee(with).is_some()),
                 Some(Side::Callee) => None,
                 None => Some(address),
             };
@@ -71,14 +71,14 @@ impl Calls {
     /// Ends the calls that a session is in or has begun, because it accepts a call of `caller`. If two call one another at the
     /// same time, the caller's session is not sent that the other of these calls is over: a client that knows only one call
     /// would take it for the call that has just been accepted. Other sessions at which the other call rings are sent its end.
-    pub(super) fn end_others(&mut self, now: Instant, asker: &Asker, caller: SessionId) -> Vec<Decision> {
+    pub(super) fn end_others(&mut self, now: Instant, requester: &Requester, caller: SessionId) -> Vec<Decision> {
         let mut decisions = Vec::new();
-        for id in self.begun_by(asker.session, Some(&asker.address)) {
+        for id in self.begun_by(requester.session, Some(&requester.address)) {
             let Some(call) = self.calls.get(&id) else { continue };
-            let reason = hung_up(call, asker.session);
+            let reason = hung_up(call, requester.session);
             let rings = !call.is_accepted();
-            let is_spared = |decision: &Decision| matches!(decision, Decision::Effect(Effect::Tell { session, .. }) if rings && *session == caller);
-            let ending = self.end(now, id, reason, Some(asker.session));
+            let is_spared = |decision: &Decision| matches!(decision, Decision::Effect(Effect::Send { session, .. }) if rings && *session == caller);
+            let ending = self.end(now, id, reason, Some(requester.session));
             decisions.extend(ending.into_iter().filter(|decision| !is_spared(decision)));
         }
         decisions
@@ -87,9 +87,9 @@ impl Calls {
     /// A session has left its address.
     pub fn left(&mut self, now: Instant, left: &Left, leaving: Leaving) -> Vec<Decision> {
         let (session, address) = (left.session, &left.address);
-        let is_gone = leaving == Leaving::IsGone;
-        let by = is_gone.then_some(session);
-        let until = (is_gone && left.keeps_calls).then(|| now + self.limits.reconnect_within);
+        let has_ended = leaving == Leaving::HasEnded;
+        let by = has_ended.then_some(session);
+        let until = (has_ended && left.keeps_calls).then(|| now + self.limits.reconnect_within);
         let mut decisions = Vec::new();
         for id in self.lines.calls(address).to_vec() {
             let Some(call) = self.calls.get(&id) else { continue };
@@ -106,7 +106,7 @@ impl Calls {
             self.update(id, |call| {
                 let party = match side {
                     Some(side) => call.party_mut(side),
-                    None => call.rung_mut(address),
+                    None => call.ringing_callee_mut(address),
                 };
                 if let Some(party) = party {
                     party.sessions.retain(|other| *other != session);
@@ -138,13 +138,13 @@ impl Calls {
                 continue;
             };
             let is_over = |until: Option<Instant>| until.is_some_and(|until| until <= now);
-            let gone = call.callees.iter().find(|callee| is_over(callee.wait_until));
-            let gone = gone.map(|callee| callee.address.clone());
+            let given_up = call.callees.iter().find(|callee| is_over(callee.wait_until));
+            let given_up = given_up.map(|callee| callee.address.clone());
             decisions.extend(if is_over(call.ring_until()) {
                 self.end(now, id, CallEnd::TimedOut, None)
             } else if is_over(call.empty_until()) {
                 self.end(now, id, CallEnd::RoomLeft, None)
-            } else if let Some(callee) = gone.filter(|_| !is_over(call.caller.wait_until)) {
+            } else if let Some(callee) = given_up.filter(|_| !is_over(call.caller.wait_until)) {
                 self.give_up(now, id, &callee, CallEnd::Lost, None)
             } else {
                 self.end(now, id, CallEnd::Lost, None)
@@ -169,7 +169,7 @@ impl Calls {
         let Some(call) = self.calls.get(&id) else {
             return Vec::new();
         };
-        if call.callees.len() == 1 || call.rung(address).is_none() {
+        if call.callees.len() == 1 || call.ringing_callee(address).is_none() {
             return self.end(now, id, reason, by);
         }
         let caller = call.caller.session().filter(|caller| Some(*caller) != by);
@@ -180,10 +180,10 @@ impl Calls {
             callee,
             reason,
         };
-        let mut decisions: Vec<Decision> = caller.map(|session| tell(session, out)).into_iter().collect();
+        let mut decisions: Vec<Decision> = caller.map(|session| send(session, out)).into_iter().collect();
         self.update(id, |call| {
             let given_up = call.callees.extract_if(.., |callee| callee.address == *address);
-            decisions.extend(given_up.flat_map(|callee| callee.told(&over, by)));
+            decisions.extend(given_up.flat_map(|callee| callee.send(&over, by)));
         });
         self.note_parted(now, id, address);
         decisions
@@ -218,11 +218,11 @@ impl Calls {
             self.meeting.remove(room);
         }
         if let Some(session) = call.caller.session().filter(|caller| Some(*caller) != by) {
-            decisions.push(tell(session, call.over(id, Side::Caller, call.callee(), reason)));
+            decisions.push(send(session, call.over(id, Side::Caller, call.callee(), reason)));
         }
         let event = call.over(id, Side::Callee, &call.caller, reason);
         for callee in &call.callees {
-            decisions.extend(callee.told(&event, by));
+            decisions.extend(callee.send(&event, by));
             if let Some(room) = call.room() {
                 let until = now + self.limits.late_within;
                 let pair = [&call.caller.address, &callee.address];

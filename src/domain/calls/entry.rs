@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::decision::{Decision, tell};
+use super::decision::{Decision, send};
 use crate::domain::register::{Abilities, Ring};
 use crate::domain::{Address, CallEnd, CallEvent, CallMedia, CallOver, Effect, Offer, PushNotice, Side};
 use crate::ids::{CallId, PushTarget, RoomId, RoomName, SessionId};
@@ -63,14 +63,14 @@ impl Party {
     }
 
     /// Sends an event to the party's sessions except one, and to its push targets.
-    pub(crate) fn told(&self, event: &CallEvent, except: Option<SessionId>) -> Vec<Decision> {
+    pub(crate) fn send(&self, event: &CallEvent, except: Option<SessionId>) -> Vec<Decision> {
         let sessions = self.sessions.iter().filter(|session| Some(**session) != except);
-        let mut told: Vec<Decision> = sessions.map(|session| tell(*session, event.clone())).collect();
+        let mut decisions: Vec<Decision> = sessions.map(|session| send(*session, event.clone())).collect();
         if !self.targets.is_empty() {
             let (targets, event) = (self.targets.clone(), event.clone());
-            told.push(Decision::Effect(Effect::Push(PushNotice { targets, event })));
+            decisions.push(Decision::Effect(Effect::Push(PushNotice { targets, event })));
         }
-        told
+        decisions
     }
 
     /// Whether somebody may still answer, now or when they are back.
@@ -124,19 +124,19 @@ impl Call {
     }
 
     /// The callee at that address, while the call rings.
-    pub(crate) fn rung(&self, address: &Address) -> Option<&Party> {
+    pub(crate) fn ringing_callee(&self, address: &Address) -> Option<&Party> {
         let callees = (!self.is_accepted()).then_some(&self.callees);
         callees?.iter().find(|callee| callee.address == *address)
     }
 
-    pub(crate) fn rung_mut(&mut self, address: &Address) -> Option<&mut Party> {
+    pub(crate) fn ringing_callee_mut(&mut self, address: &Address) -> Option<&mut Party> {
         let callees = (!self.is_accepted()).then_some(&mut self.callees);
         callees?.iter_mut().find(|callee| callee.address == *address)
     }
 
     /// Whether the call rings at this session of that address.
     pub(crate) fn rings_at(&self, address: &Address, session: SessionId) -> bool {
-        self.rung(address)
+        self.ringing_callee(address)
             .is_some_and(|callee| callee.sessions.contains(&session))
     }
 

@@ -61,7 +61,7 @@ impl Exchange {
         Exchange { rules, now }
     }
 
-    fn ask(&mut self, session: u64, command: CallCommand) -> Result<Vec<String>, Refusal> {
+    fn send(&mut self, session: u64, command: CallCommand) -> Result<Vec<String>, Refusal> {
         self.command(session, Command::Call(command))
     }
 
@@ -79,31 +79,31 @@ impl Exchange {
     fn call(&mut self, session: u64, to: &str) -> Result<Vec<String>, Refusal> {
         let (to, media) = (vec![name(to)], CallMedia::Carried(offer()));
         let when_busy = WhenBusy::Ring;
-        self.ask(session, CallCommand::Invite { to, media, when_busy })
+        self.send(session, CallCommand::Invite { to, media, when_busy })
     }
 
     /// Begins a call from one device to another.
     fn dial(&mut self, session: u64, to: &str) -> Result<Vec<String>, Refusal> {
         let (to, media) = (vec![device(to)], CallMedia::Elsewhere("meeting".into()));
         let when_busy = WhenBusy::Refuse;
-        self.ask(session, CallCommand::Invite { to, media, when_busy })
+        self.send(session, CallCommand::Invite { to, media, when_busy })
     }
 
     fn accept(&mut self, session: u64, from: Address) -> Result<Vec<String>, Refusal> {
         let answer = Answer::Accept(Some(offer()));
-        self.ask(session, answer_to(from, answer))
+        self.send(session, answer_to(from, answer))
     }
 
     fn decline(&mut self, session: u64, from: Address, why: Decline) -> Result<Vec<String>, Refusal> {
         let answer = Answer::Decline(why);
-        self.ask(session, answer_to(from, answer))
+        self.send(session, answer_to(from, answer))
     }
 
     fn hang_up(&mut self, session: u64) -> Result<Vec<String>, Refusal> {
-        self.ask(session, CallCommand::HangUp { with: None, room: None })
+        self.send(session, CallCommand::HangUp { with: None, room: None })
     }
 
-    fn gone(&mut self, session: u64) -> Vec<String> {
+    fn leave(&mut self, session: u64) -> Vec<String> {
         outline(&self.rules.leave(self.now, SessionId(session)))
     }
 
@@ -141,15 +141,15 @@ fn line(effect: &Effect) -> String {
             CallEvent::Over(over) => format!("push: ringing with {} over, {:?}", over.other, over.reason),
             other => panic!("no news for a push target: {other:?}"),
         },
-        Effect::Tell { session, event } => match event {
-            Event::Call(CallEvent::Incoming { from, to, .. }) => format!("tell {session}: {from} calls {to}"),
-            Event::Call(CallEvent::Accepted { by, room, .. }) => format!("tell {session}: {by} accepts for {room}"),
+        Effect::Send { session, event } => match event {
+            Event::Call(CallEvent::Incoming { from, to, .. }) => format!("send {session}: {from} calls {to}"),
+            Event::Call(CallEvent::Accepted { by, room, .. }) => format!("send {session}: {by} accepts for {room}"),
             Event::Call(CallEvent::CalleeOut { callee, reason, .. }) => {
-                format!("tell {session}: without {callee}, {reason:?}")
+                format!("send {session}: without {callee}, {reason:?}")
             }
             Event::Call(CallEvent::Over(over)) => {
                 let what = if over.accepted { "call" } else { "ringing" };
-                format!("tell {session}: {what} with {} over, {:?}", over.other, over.reason)
+                format!("send {session}: {what} with {} over, {:?}", over.other, over.reason)
             }
             other => panic!("not about a call: {other:?}"),
         },
@@ -183,11 +183,11 @@ fn two_devices() -> Exchange {
 #[test]
 fn a_call_rings_is_answered_on_both_sides_the_callees_first_and_ends_with_a_hang_up() {
     let mut exchange = two();
-    assert_eq!(exchange.call(1, "ben").unwrap(), ["tell 2: anna calls ben"]);
+    assert_eq!(exchange.call(1, "ben").unwrap(), ["send 2: anna calls ben"]);
     let accepted = exchange.accept(2, name("anna")).unwrap();
     assert_eq!(accepted, ["open room", "answer 2, 1"]);
     assert_eq!(exchange.counts(), [1, 2, 1, 2, 2]);
-    let over = "tell 2: call with anna over, HungUp";
+    let over = "send 2: call with anna over, HungUp";
     assert_eq!(
         exchange.hang_up(1).unwrap(),
         ["close peer", "close peer", "close room", over]
@@ -202,19 +202,19 @@ fn a_user_with_several_sessions_rings_on_all_of_them_until_one_answers() {
     for session in [3, 4] {
         exchange.register(session, name("carl"), Newcomer::Joins);
     }
-    let rings = ["tell 3: anna calls carl", "tell 4: anna calls carl"];
+    let rings = ["send 3: anna calls carl", "send 4: anna calls carl"];
     assert_eq!(exchange.call(1, "carl").unwrap(), rings);
     let late = exchange.register(5, name("carl"), Newcomer::Joins);
-    assert_eq!(late, ["tell 5: anna calls carl"], "whoever comes while it rings");
+    assert_eq!(late, ["send 5: anna calls carl"], "whoever comes while it rings");
 
-    let elsewhere = |session| format!("tell {session}: ringing with anna over, AnsweredElsewhere");
+    let elsewhere = |session| format!("send {session}: ringing with anna over, AnsweredElsewhere");
     let expected = [&elsewhere(3), &elsewhere(5), "open room", "answer 4, 1"];
     assert_eq!(exchange.accept(4, name("anna")).unwrap(), expected);
     assert_eq!(exchange.accept(3, name("anna")), Err(Refusal::NoSuchCall));
     assert_eq!(exchange.hang_up(3), Err(Refusal::NoSuchCall), "not in this call");
-    assert_eq!(exchange.gone(5), [""; 0]);
-    let ended = exchange.gone(4);
-    assert_eq!(ended[3..], ["tell 1: call with carl over, Lost"]);
+    assert_eq!(exchange.leave(5), [""; 0]);
+    let ended = exchange.leave(4);
+    assert_eq!(ended[3..], ["send 1: call with carl over, Lost"]);
 }
 
 #[test]
@@ -226,8 +226,8 @@ fn a_refusal_anywhere_ends_the_ringing_everywhere_and_says_why() {
     exchange.call(1, "carl").unwrap();
     let why = "ringing with carl over, Declined(Busy)";
     let expected = [
-        format!("tell 1: {why}"),
-        "tell 4: ringing with anna over, Declined(Busy)".to_owned(),
+        format!("send 1: {why}"),
+        "send 4: ringing with anna over, Declined(Busy)".to_owned(),
     ];
     assert_eq!(exchange.decline(3, name("anna"), Decline::Busy).unwrap(), expected);
     assert_eq!(exchange.counts()[0], 0);
@@ -241,8 +241,8 @@ fn ringing_ends_by_itself_after_its_time_and_not_before() {
     exchange.call(1, "ben").unwrap();
     assert_eq!(exchange.pass(59), [""; 0]);
     let expected = [
-        "tell 1: ringing with ben over, TimedOut",
-        "tell 2: ringing with anna over, TimedOut",
+        "send 1: ringing with ben over, TimedOut",
+        "send 2: ringing with anna over, TimedOut",
     ];
     assert_eq!(exchange.pass(1), expected);
     assert_eq!(exchange.rules.poll_timeout(), None);
@@ -257,14 +257,14 @@ fn who_gives_up_or_vanishes_while_it_rings_stops_the_ringing() {
     let mut exchange = two();
     exchange.call(1, "ben").unwrap();
     let given_up = exchange.hang_up(1).unwrap();
-    assert_eq!(given_up, ["tell 2: ringing with anna over, GivenUp"]);
+    assert_eq!(given_up, ["send 2: ringing with anna over, GivenUp"]);
 
     exchange.call(1, "ben").unwrap();
-    assert_eq!(exchange.gone(1), ["tell 2: ringing with anna over, Lost"]);
+    assert_eq!(exchange.leave(1), ["send 2: ringing with anna over, Lost"]);
 
     exchange.register(1, name("anna"), Newcomer::Replaces);
     exchange.call(1, "ben").unwrap();
-    assert_eq!(exchange.gone(2), ["tell 1: ringing with ben over, Lost"]);
+    assert_eq!(exchange.leave(2), ["send 1: ringing with ben over, Lost"]);
     assert_eq!(exchange.counts(), [0, 1, 0, 0, 0]);
 }
 
@@ -273,18 +273,18 @@ fn a_callee_who_hangs_up_what_only_rings_declines_it() {
     let mut exchange = two();
     exchange.call(1, "ben").unwrap();
     let declined = exchange.hang_up(2).unwrap();
-    assert_eq!(declined, ["tell 1: ringing with ben over, Declined(Unwilling)"]);
+    assert_eq!(declined, ["send 1: ringing with ben over, Declined(Unwilling)"]);
 }
 
 #[test]
 fn a_sudden_loss_of_session_or_media_ends_a_call_for_the_other_side() {
     let mut exchange = two_in_a_call();
-    let lost = exchange.gone(2);
+    let lost = exchange.leave(2);
     let expected = [
         "close peer",
         "close peer",
         "close room",
-        "tell 1: call with ben over, Lost",
+        "send 1: call with ben over, Lost",
     ];
     assert_eq!(lost, expected);
 
@@ -299,8 +299,8 @@ fn a_sudden_loss_of_session_or_media_ends_a_call_for_the_other_side() {
     let expected = [
         "close peer",
         "close room",
-        "tell 1: call with ben over, Lost",
-        "tell 2: call with anna over, Lost",
+        "send 1: call with ben over, Lost",
+        "send 2: call with anna over, Lost",
     ];
     assert_eq!(ended, expected);
     assert_eq!(exchange.counts(), [0, 2, 0, 0, 0]);
@@ -316,11 +316,11 @@ fn media_that_cannot_be_set_up_ends_the_call_on_both_sides() {
         panic!("two offers are to be answered")
     };
     let failed = outline(&exchange.rules.offer_failed(exchange.now, offers[1].peer));
-    let told = [
-        "tell 1: call with ben over, Failed",
-        "tell 2: call with anna over, Failed",
+    let sent = [
+        "send 1: call with ben over, Failed",
+        "send 2: call with anna over, Failed",
     ];
-    assert_eq!(failed[2..], told);
+    assert_eq!(failed[2..], sent);
 
     let limits = Limits {
         rooms: 0,
@@ -330,7 +330,7 @@ fn media_that_cannot_be_set_up_ends_the_call_on_both_sides() {
     exchange.register(1, name("anna"), Newcomer::Replaces);
     exchange.register(2, name("ben"), Newcomer::Replaces);
     exchange.call(1, "ben").unwrap();
-    assert_eq!(exchange.accept(2, name("anna")).unwrap(), told);
+    assert_eq!(exchange.accept(2, name("anna")).unwrap(), sent);
     assert_eq!(exchange.counts(), [0, 2, 0, 0, 0]);
 }
 
@@ -345,7 +345,7 @@ fn expected_refusals_change_nothing() {
     exchange.register(3, name("carl"), Newcomer::Replaces);
     assert_eq!(exchange.accept(3, name("anna")), Err(Refusal::NoSuchCall));
     assert_eq!(exchange.accept(1, name("anna")), Err(Refusal::NoSuchCall));
-    let without = exchange.ask(2, answer_to(name("anna"), Answer::Accept(None)));
+    let without = exchange.send(2, answer_to(name("anna"), Answer::Accept(None)));
     assert_eq!(without, Err(Refusal::BadOffer), "and it goes on ringing");
     exchange.accept(2, name("anna")).unwrap();
     assert_eq!(exchange.accept(2, name("anna")), Err(Refusal::NoSuchCall));
@@ -353,7 +353,7 @@ fn expected_refusals_change_nothing() {
     assert_eq!(exchange.hang_up(3), Err(Refusal::NoSuchCall));
     let with = Some(name("ben"));
     assert_eq!(
-        exchange.ask(3, CallCommand::HangUp { with, room: None }),
+        exchange.send(3, CallCommand::HangUp { with, room: None }),
         Err(Refusal::NoSuchCall)
     );
     let leave = exchange.rules.handle(exchange.now, SessionId(1), Command::Leave);
@@ -365,15 +365,15 @@ fn expected_refusals_change_nothing() {
 fn somebody_busy_rings_or_not_as_the_caller_s_family_wants_it() {
     let mut exchange = two_in_a_call();
     exchange.register(3, name("carl"), Newcomer::Replaces);
-    assert_eq!(exchange.call(3, "ben").unwrap(), ["tell 2: carl calls ben"]);
+    assert_eq!(exchange.call(3, "ben").unwrap(), ["send 2: carl calls ben"]);
     let (to, media) = (vec![name("ben")], CallMedia::Carried(offer()));
     let when_busy = WhenBusy::Refuse;
-    let refused = exchange.ask(3, CallCommand::Invite { to, media, when_busy });
+    let refused = exchange.send(3, CallCommand::Invite { to, media, when_busy });
     assert_eq!(refused, Err(Refusal::Busy));
     assert_eq!(exchange.counts()[0], 2, "and her ringing goes on");
 
     let accepted = exchange.accept(2, name("carl")).unwrap();
-    let first_over = "tell 1: call with ben over, HungUp";
+    let first_over = "send 1: call with ben over, HungUp";
     assert_eq!(accepted[2..], ["close room", first_over, "open room", "answer 2, 3"]);
 }
 
@@ -382,9 +382,9 @@ fn a_second_call_gives_up_the_first_and_may_go_to_the_same_person() {
     let mut exchange = two();
     exchange.call(1, "ben").unwrap();
     exchange.register(3, name("carl"), Newcomer::Replaces);
-    let expected = ["tell 2: ringing with anna over, GivenUp", "tell 3: anna calls carl"];
+    let expected = ["send 2: ringing with anna over, GivenUp", "send 3: anna calls carl"];
     assert_eq!(exchange.call(1, "carl").unwrap(), expected);
-    let expected = ["tell 3: ringing with anna over, GivenUp", "tell 3: anna calls carl"];
+    let expected = ["send 3: ringing with anna over, GivenUp", "send 3: anna calls carl"];
     assert_eq!(exchange.call(1, "carl").unwrap(), expected);
 
     let mut exchange = two_devices();
@@ -411,15 +411,15 @@ fn a_newer_session_takes_the_place_of_the_older_whose_call_is_over_and_what_ring
         "close peer",
         "close peer",
         "close room",
-        "tell 1: call with ben over, Lost",
-        "tell 2: call with anna over, Lost",
+        "send 1: call with ben over, Lost",
+        "send 2: call with anna over, Lost",
         "dismiss 2",
     ];
     assert_eq!(exchange.register(3, name("ben"), Newcomer::Replaces), expected);
-    assert_eq!(exchange.gone(2), [""; 0]);
+    assert_eq!(exchange.leave(2), [""; 0]);
 
     exchange.call(1, "ben").unwrap();
-    let expected = ["dismiss 3", "tell 4: anna calls ben"];
+    let expected = ["dismiss 3", "send 4: anna calls ben"];
     assert_eq!(exchange.register(4, name("ben"), Newcomer::Replaces), expected);
     assert!(exchange.accept(4, name("anna")).is_ok());
     assert_eq!(
@@ -434,7 +434,7 @@ fn a_newer_session_takes_the_place_of_the_older_whose_call_is_over_and_what_ring
 fn a_session_that_registers_elsewhere_leaves_where_it_was() {
     let mut exchange = two_in_a_call();
     let moved = exchange.register(2, name("bert"), Newcomer::Replaces);
-    assert_eq!(moved[3], "tell 1: call with ben over, Lost");
+    assert_eq!(moved[3], "send 1: call with ben over, Lost");
     assert_eq!(exchange.call(1, "ben"), Err(Refusal::NotReachable));
     assert!(exchange.call(1, "bert").is_ok());
 }
@@ -444,13 +444,13 @@ fn a_device_call_goes_on_with_the_connection_that_replaces_one() {
     let mut exchange = two_devices();
     exchange.dial(1, "22").unwrap();
     let again = exchange.register(3, device("22"), Newcomer::Inherits);
-    assert_eq!(again, ["dismiss 2", "tell 3: 11/d calls 22/d"]);
+    assert_eq!(again, ["dismiss 2", "send 3: 11/d calls 22/d"]);
     exchange.accept(3, device("11")).unwrap();
     assert_eq!(exchange.register(4, device("22"), Newcomer::Inherits), ["dismiss 3"]);
     assert_eq!(exchange.register(5, device("11"), Newcomer::Inherits), ["dismiss 1"]);
     let with = Some(device("22"));
-    let ended = exchange.ask(5, CallCommand::HangUp { with, room: None }).unwrap();
-    assert_eq!(ended, ["tell 4: call with 11/d over, HungUp"]);
+    let ended = exchange.send(5, CallCommand::HangUp { with, room: None }).unwrap();
+    assert_eq!(ended, ["send 4: call with 11/d over, HungUp"]);
     assert_eq!(exchange.counts(), [0, 2, 0, 0, 0]);
 }
 
@@ -459,24 +459,24 @@ fn a_device_that_vanishes_has_a_moment_to_come_back() {
     let mut exchange = two_devices();
     exchange.dial(1, "22").unwrap();
     exchange.accept(2, device("11")).unwrap();
-    assert_eq!(exchange.gone(2), [""; 0]);
+    assert_eq!(exchange.leave(2), [""; 0]);
     assert_eq!(exchange.pass(4), [""; 0]);
     assert_eq!(exchange.register(3, device("22"), Newcomer::Inherits), [""; 0]);
     assert_eq!(exchange.pass(60), [""; 0], "it came in time");
-    assert_eq!(exchange.gone(3), [""; 0]);
-    assert_eq!(exchange.pass(5), ["tell 1: call with 22/d over, Lost"]);
+    assert_eq!(exchange.leave(3), [""; 0]);
+    assert_eq!(exchange.pass(5), ["send 1: call with 22/d over, Lost"]);
 
     exchange.register(3, device("22"), Newcomer::Inherits);
     exchange.dial(1, "22").unwrap();
-    assert_eq!(exchange.gone(3), [""; 0], "while it rings as well");
+    assert_eq!(exchange.leave(3), [""; 0], "while it rings as well");
     let rings = exchange.register(4, device("22"), Newcomer::Inherits);
-    assert_eq!(rings, ["tell 4: 11/d calls 22/d"]);
-    assert_eq!(exchange.gone(1), [""; 0]);
-    assert_eq!(exchange.gone(4), [""; 0]);
+    assert_eq!(rings, ["send 4: 11/d calls 22/d"]);
+    assert_eq!(exchange.leave(1), [""; 0]);
+    assert_eq!(exchange.leave(4), [""; 0]);
     exchange.register(5, device("22"), Newcomer::Inherits);
     assert_eq!(
         exchange.pass(5),
-        ["tell 5: ringing with 11/d over, Lost"],
+        ["send 5: ringing with 11/d over, Lost"],
         "both must come back"
     );
     assert_eq!(exchange.counts(), [0, 1, 0, 0, 0]);
@@ -486,8 +486,8 @@ fn a_device_that_vanishes_has_a_moment_to_come_back() {
 fn a_call_to_a_device_whose_caller_is_away_cannot_be_accepted() {
     let mut exchange = two_devices();
     exchange.dial(1, "22").unwrap();
-    exchange.gone(1);
-    let over = "tell 2: ringing with 11/d over, Lost";
+    exchange.leave(1);
+    let over = "send 2: ringing with 11/d over, Lost";
     assert_eq!(exchange.accept(2, device("11")).unwrap(), [over]);
 }
 

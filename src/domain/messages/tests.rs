@@ -40,12 +40,12 @@ fn user(id: &str) -> UserId {
     UserId::from(id)
 }
 
-fn told(effects: &[Effect]) -> Vec<(SessionId, Event)> {
-    let told = effects.iter().filter_map(|effect| match effect {
-        Effect::TellEach { sessions, event } => Some(sessions.iter().map(|session| (*session, event.clone()))),
+fn sent(effects: &[Effect]) -> Vec<(SessionId, Event)> {
+    let sent = effects.iter().filter_map(|effect| match effect {
+        Effect::SendEach { sessions, event } => Some(sessions.iter().map(|session| (*session, event.clone()))),
         _ => None,
     });
-    told.flatten().collect()
+    sent.flatten().collect()
 }
 
 fn ticket(effects: &[Effect]) -> Option<u64> {
@@ -95,14 +95,14 @@ fn whose_coming_is_not_announced_goes_unannounced_unless_another_session_comes()
     arrive(&mut messages, ANNA, "anna");
     messages.hush(ANNA, &mut []);
     let effects = bind(&mut messages, SessionId(3), user("anna"), Claim::Unproven).unwrap();
-    let online: Vec<_> = told(&effects)
+    let online: Vec<_> = sent(&effects)
         .into_iter()
         .filter(|(_, event)| *event == online)
         .collect();
     assert_eq!(online.len(), 1, "nobody hears of their own coming: {online:?}");
     assert_eq!(online[0].0, BEN);
     assert_eq!(unbind(&mut messages, ANNA), []);
-    assert_eq!(told(&unbind(&mut messages, SessionId(3))), [(BEN, offline)]);
+    assert_eq!(sent(&unbind(&mut messages, SessionId(3))), [(BEN, offline)]);
 }
 
 #[test]
@@ -111,10 +111,10 @@ fn only_the_first_and_the_last_session_of_a_user_are_announced() {
     arrive(&mut messages, BEN, "ben");
     let online = Event::Message(MessageEvent::Online { user: user("anna") });
     let effects = bind(&mut messages, ANNA, user("anna"), Claim::Unproven).unwrap();
-    assert_eq!(told(&effects), [(ANNA, online.clone()), (BEN, online)]);
+    assert_eq!(sent(&effects), [(ANNA, online.clone()), (BEN, online)]);
     let effects = bind(&mut messages, SessionId(3), user("anna"), Claim::Unproven).unwrap();
     let one_more = Event::Message(MessageEvent::OneMore { user: user("anna") });
-    assert_eq!(told(&effects), [(ANNA, one_more)], "to those of the user alone");
+    assert_eq!(sent(&effects), [(ANNA, one_more)], "to those of the user alone");
     assert_eq!(
         bind(&mut messages, ANNA, user("carl"), Claim::Unproven),
         Err(Refusal::AlreadyBound)
@@ -122,7 +122,7 @@ fn only_the_first_and_the_last_session_of_a_user_are_announced() {
     assert_eq!(unbind(&mut messages, ANNA), []);
     let effects = unbind(&mut messages, SessionId(3));
     assert_eq!(
-        told(&effects),
+        sent(&effects),
         [(BEN, Event::Message(MessageEvent::Offline { user: user("anna") }))]
     );
     assert_eq!(unbind(&mut messages, SessionId(3)), []);
@@ -153,7 +153,7 @@ fn what_is_said_while_kept_messages_are_on_their_way_comes_after_them() {
     };
     let event = |text| (ANNA, Event::Message(MessageEvent::Received { message: message(text) }));
     let effects = messages.collected(some_instant(), &user("anna"), first, vec![waiting(1, "1")]);
-    assert_eq!(told(&effects), [event("1")]);
+    assert_eq!(sent(&effects), [event("1")]);
     let second = ticket(&effects).expect("it is asked again");
     // An answer to an earlier request brings nothing new.
     assert_eq!(
@@ -161,9 +161,9 @@ fn what_is_said_while_kept_messages_are_on_their_way_comes_after_them() {
         []
     );
     let effects = messages.collected(some_instant(), &user("anna"), second, vec![waiting(2, "2")]);
-    assert_eq!(told(&effects), [event("2")]);
+    assert_eq!(sent(&effects), [event("2")]);
     assert_eq!(ticket(&effects), None);
-    assert_eq!(told(&send(&mut messages, BEN, to_anna(), "3").unwrap()), [event("3")]);
+    assert_eq!(sent(&send(&mut messages, BEN, to_anna(), "3").unwrap()), [event("3")]);
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn an_invitation_waits_as_long_as_it_rings_then_its_sender_hears_of_it() {
         receiver: user("anna"),
         invitation: message("ring"),
     });
-    assert_eq!(told(&over), [(BEN, unanswered)]);
+    assert_eq!(sent(&over), [(BEN, unanswered)]);
     let kept = Effect::Mailbox(Errand::Keep {
         receiver: user("anna"),
         sender: ben(),
@@ -220,9 +220,9 @@ fn an_invitation_waits_as_long_as_it_rings_then_its_sender_hears_of_it() {
         message: message("ring"),
     });
     let effects = messages.collected(now, &user("anna"), first, Vec::new());
-    assert_eq!(told(&effects), [(ANNA, rings.clone())], "once, though invited twice");
+    assert_eq!(sent(&effects), [(ANNA, rings.clone())], "once, though invited twice");
     assert_eq!(messages.poll_timeout(), None);
-    assert_eq!(told(&invite(&mut messages, now).unwrap()), [(ANNA, rings)]);
+    assert_eq!(sent(&invite(&mut messages, now).unwrap()), [(ANNA, rings)]);
 }
 
 #[test]

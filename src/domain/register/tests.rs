@@ -50,8 +50,8 @@ fn sessions_that_can_be_sent_different_things_do_not_concern_each_other() {
         Ok(vec![SessionId(2)])
     );
     let (name, user) = (Address::Name("anna".into()), "anna".into());
-    assert_eq!(register.rung(&name, Ring::Carried), [SessionId(3)]);
-    assert_eq!(register.rung(&name, Ring::Elsewhere), []);
+    assert_eq!(register.ringing_sessions_at(&name, Ring::Carried), [SessionId(3)]);
+    assert_eq!(register.ringing_sessions_at(&name, Ring::Elsewhere), []);
     assert_eq!(register.messaged(&user), [SessionId(1)]);
     assert_eq!(register.ringing_session_count(), 1);
     assert!(register.remove(SessionId(3)).is_some_and(|left| !left.was_last));

@@ -23,7 +23,7 @@ impl Rooms {
         let was_lost = before == Some(Arrival::Lost);
         match was_lost == (media == MediaState::Lost) {
             true => Vec::new(),
-            false => self.tell_others(seat, media),
+            false => self.send_to_others(seat, media),
         }
     }
 
@@ -31,7 +31,7 @@ impl Rooms {
     pub(crate) fn end_peer(&mut self, now: Instant, peer: PeerId, by_client: bool) -> Vec<Effect> {
         let seat = self.peers.get(&peer).copied();
         if let Some(seat) = seat.filter(|seat| self.sends(*seat, peer)) {
-            self.connection_gone(now, seat, by_client);
+            self.connection_ended(now, seat, by_client);
         }
         let mut effects = self.drop_peer(peer);
         effects.extend(seat.and_then(|seat| self.announce_feeds(seat)));
@@ -39,7 +39,7 @@ impl Rooms {
     }
 
     /// A participant has lost the connection over which they publish. If the client has ended it, nobody misses the media.
-    pub(super) fn connection_gone(&mut self, now: Instant, seat: Seat, by_client: bool) {
+    pub(super) fn connection_ended(&mut self, now: Instant, seat: Seat, by_client: bool) {
         let arrival = self.arrival(seat).copied();
         let after = match (arrival, by_client) {
             (Some(Arrival::Arrives | Arrival::Missing(_)), true) => Arrival::Nothing,
@@ -67,7 +67,7 @@ impl Rooms {
         while let Some((_, room, participant)) = self.missing.first().copied().filter(|(due, ..)| *due <= now) {
             let seat = Seat { room, participant };
             self.set_arrival(seat, Arrival::Lost);
-            effects.extend(self.tell_others(seat, MediaState::Lost));
+            effects.extend(self.send_to_others(seat, MediaState::Lost));
         }
         effects
     }
@@ -95,7 +95,7 @@ impl Rooms {
         Some(before)
     }
 
-    fn tell_others(&self, seat: Seat, media: MediaState) -> Vec<Effect> {
+    fn send_to_others(&self, seat: Seat, media: MediaState) -> Vec<Effect> {
         let Some(room) = self.rooms.get(&seat.room) else {
             return Vec::new();
         };
@@ -103,7 +103,7 @@ impl Rooms {
             return Vec::new();
         };
         let user = participant.person.user.clone();
-        vec![Effect::TellEach {
+        vec![Effect::SendEach {
             sessions: room.sessions_but(seat.participant),
             event: Event::MediaChanged { user, media },
         }]

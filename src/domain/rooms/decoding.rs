@@ -31,6 +31,6 @@ impl Rooms {
             media,
             undecodable,
         }));
-        vec![Effect::TellEach { sessions, event }]
+        vec![Effect::SendEach { sessions, event }]
     }
 }

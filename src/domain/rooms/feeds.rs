@@ -29,6 +29,6 @@ impl Rooms {
         owner.announced_feeds = feeds;
         let event = owner.feeds_event();
         let sessions = room.sessions_but(seat.participant);
-        Some(Effect::TellEach { sessions, event })
+        Some(Effect::SendEach { sessions, event })
     }
 }

@@ -33,9 +33,9 @@ impl Rooms {
     /// they watched over it and, like somebody who has just come, which of these people's media are lost, which feeds they publish
     /// beside their camera, and, if one of them speaks, who does.
     pub(crate) fn connection_lost(&mut self, now: Instant, peer: PeerId) -> Vec<Effect> {
-        let mut told = self.watched_over(peer).unwrap_or_default();
-        told.extend(self.end_peer(now, peer, false));
-        told
+        let mut effects = self.watched_over(peer).unwrap_or_default();
+        effects.extend(self.end_peer(now, peer, false));
+        effects
     }
 
     fn watched_over(&self, peer: PeerId) -> Option<Vec<Effect>> {
@@ -68,7 +68,7 @@ impl Rooms {
             events.push(Event::Speakers { users });
         }
         let session = participant.session;
-        let tell = |event| Effect::Tell { session, event };
-        Some(events.into_iter().map(tell).collect())
+        let send = |event| Effect::Send { session, event };
+        Some(events.into_iter().map(send).collect())
     }
 }

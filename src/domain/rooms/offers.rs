@@ -170,7 +170,7 @@ impl Rooms {
         let mut closed = Vec::new();
         if let Some(before) = before {
             if self.sends(seat, before) {
-                self.connection_gone(now, seat, false);
+                self.connection_ended(now, seat, false);
             }
             self.quotas.peers.replace(before, id, session, client);
             // The client may go back to the older connection, but nobody here has its keys any longer.

@@ -29,7 +29,7 @@ impl Rooms {
             return None;
         }
         let users = room.announced_speakers().into();
-        Some(Effect::TellEach {
+        Some(Effect::SendEach {
             sessions: room.sessions(),
             event: Event::Speakers { users },
         })

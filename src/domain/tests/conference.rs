@@ -63,13 +63,14 @@ fn one_connection_watches_six_and_whoever_speaks() {
     let peer = negotiation.peer.0;
     assert_eq!(fills(&effects, &ids), [(peer, 0, None)], "nobody has spoken");
 
-    let mut says = |speaker: usize, speaks| fills(&rules.speech_changed(now(), publishing[speaker].peer, speaks), &ids);
-    assert_eq!(says(2, true), [(peer, 0, Some(2))]);
-    assert_eq!(says(2, false), [], "the last one who spoke stays");
-    assert_eq!(says(2, true), []);
-    assert_eq!(says(4, true), [(peer, 0, Some(4))]);
+    let mut speech =
+        |speaker: usize, speaks| fills(&rules.speech_changed(now(), publishing[speaker].peer, speaks), &ids);
+    assert_eq!(speech(2, true), [(peer, 0, Some(2))]);
+    assert_eq!(speech(2, false), [], "the last one who spoke stays");
+    assert_eq!(speech(2, true), []);
+    assert_eq!(speech(4, true), [(peer, 0, Some(4))]);
     assert_eq!(
-        says(6, true),
+        speech(6, true),
         [],
         "nobody is shown themselves, but the one who spoke before them"
     );
@@ -91,11 +92,12 @@ fn where_two_take_turns_whoever_goes_on_is_shown_when_the_other_stops() {
     let peer = negotiated(&offer_conference(&mut rules, 3, watching(&[], 1)).unwrap())
         .peer
         .0;
-    let mut says = |speaker: usize, speaks| fills(&rules.speech_changed(now(), publishing[speaker].peer, speaks), &ids);
-    assert_eq!(says(0, true), [(peer, 0, Some(0))]);
-    assert_eq!(says(1, true), [(peer, 0, Some(1))]);
-    assert_eq!(says(1, false), [(peer, 0, Some(0))], "she goes on");
-    assert_eq!(says(0, false), []);
+    let mut speech =
+        |speaker: usize, speaks| fills(&rules.speech_changed(now(), publishing[speaker].peer, speaks), &ids);
+    assert_eq!(speech(0, true), [(peer, 0, Some(0))]);
+    assert_eq!(speech(1, true), [(peer, 0, Some(1))]);
+    assert_eq!(speech(1, false), [(peer, 0, Some(0))], "she goes on");
+    assert_eq!(speech(0, false), []);
 }
 
 /// Anna, Ben and Carl publish, and Dora has a slot. The connections and the participants of the three, and her connection.
@@ -190,7 +192,7 @@ fn a_new_offer_of_the_connection_changes_whom_it_watches() {
     // The connection now publishes, so the others are sent when its media are lost.
     rules.peer_connected(second.peer);
     let effects = rules.media_changed(second.peer, MediaState::Lost);
-    assert!(matches!(&effects[..], [Effect::TellEach { .. }]), "{effects:?}");
+    assert!(matches!(&effects[..], [Effect::SendEach { .. }]), "{effects:?}");
 }
 
 #[test]
@@ -207,7 +209,7 @@ fn where_a_new_offer_cannot_be_answered_the_connection_is_what_it_was() {
     assert!(matches!(filled[..], [Effect::FillSlot { .. }]), "{filled:?}");
     let lost = rules.media_changed(peer, MediaState::Lost);
     assert!(
-        matches!(lost[..], [Effect::TellEach { .. }]),
+        matches!(lost[..], [Effect::SendEach { .. }]),
         "it still publishes: {lost:?}"
     );
     assert_eq!(rules.offer_refused(PeerId(999)), []);
@@ -239,8 +241,8 @@ fn a_screen_is_a_connection_of_its_own_and_its_end_is_not_the_end_of_its_partici
     rules.peer_connected(camera);
     rules.peer_connected(screen);
     assert_eq!(rules.media_changed(screen, MediaState::Lost), []);
-    let told = anna_publishes(&[]);
-    assert_eq!(rules.peer_lost(now(), screen, false), told, "the screen alone is over");
+    let sent = anna_publishes(&[]);
+    assert_eq!(rules.peer_lost(now(), screen, false), sent, "the screen alone is over");
     assert_eq!(rules.poll_timeout(), None, "nobody misses the participant");
     rules.peer_lost(now(), camera, false);
     assert!(rules.poll_timeout().is_some());
@@ -255,8 +257,8 @@ fn offer_screen(rules: &mut Rules, number: u32) -> PeerId {
     let offer = offer_of(number);
     let effects = rules.handle(now(), SessionId(1), Command::Offer { subject, offer });
     let effects = effects.unwrap();
-    let told = |effect: &Effect| matches!(effect, Effect::Tell { .. } | Effect::TellEach { .. });
-    assert!(!effects.iter().any(told), "before the answer: {effects:?}");
+    let sent = |effect: &Effect| matches!(effect, Effect::Send { .. } | Effect::SendEach { .. });
+    assert!(!effects.iter().any(sent), "before the answer: {effects:?}");
     negotiated(&effects).peer
 }
 
@@ -265,7 +267,7 @@ fn anna_publishes(feeds: &[Feed]) -> Vec<Effect> {
     let (user, feeds) = ("anna".into(), feeds.to_vec());
     let event = Event::FurtherFeeds { user, feeds };
     let sessions = vec![SessionId(2)];
-    vec![Effect::TellEach { sessions, event }]
+    vec![Effect::SendEach { sessions, event }]
 }
 
 #[test]
@@ -281,10 +283,10 @@ fn a_screen_whose_offer_is_not_answered_is_announced_to_nobody() {
     offer_screen(&mut rules, 3);
     assert_eq!(rules.offer_refused(peer), [], "it goes on as before");
     let bad = offer_screen(&mut rules, 4);
-    let told = anna_publishes(&[]);
+    let sent = anna_publishes(&[]);
     assert_eq!(
         rules.offer_failed(now(), bad),
-        told,
+        sent,
         "it has taken the place of the good one"
     );
 }

@@ -19,11 +19,11 @@ fn who_is_to_watch_somebody_anew_hears_that_their_media_are_missing() {
             let user = "anna".into();
             expected.push(Event::MediaChanged { user, media });
         }
-        let told = expected.into_iter().map(|event| Effect::Tell {
+        let events = expected.into_iter().map(|event| Effect::Send {
             session: SessionId(2),
             event,
         });
-        assert_eq!(rooms.media_lost(now(), &[watching]), told.collect::<Vec<_>>());
+        assert_eq!(rooms.media_lost(now(), &[watching]), events.collect::<Vec<_>>());
     }
 }
 
@@ -45,8 +45,8 @@ fn who_is_to_watch_a_speaker_anew_is_sent_who_speaks() {
             let users: Arc<[UserId]> = Arc::from([UserId::from("anna")]);
             expected.push(Event::Speakers { users });
         }
-        let told = expected.into_iter().map(|event| Effect::Tell { session, event });
-        assert_eq!(rooms.media_lost(now(), &[watching]), told.collect::<Vec<_>>());
+        let events = expected.into_iter().map(|event| Effect::Send { session, event });
+        assert_eq!(rooms.media_lost(now(), &[watching]), events.collect::<Vec<_>>());
     }
 }
 
@@ -65,8 +65,8 @@ fn of_a_room_only_those_go_who_published_over_what_is_lost() {
         "dismiss 1: MediaLost",
         "close peer",
         "close peer",
-        "tell 2: anna left",
-        "tell 3: anna left",
+        "send 2: anna left",
+        "send 3: anna left",
     ];
     assert_eq!(
         outline(&effects),

@@ -16,7 +16,7 @@ use crate::ids::WorkerId;
 use crate::media::messages::Fault;
 
 #[derive(serde::Deserialize)]
-pub(super) struct Asked {
+pub(super) struct FaultQuery {
     part: String,
     worker: Option<usize>,
     how: String,
@@ -28,15 +28,15 @@ pub(super) async fn fault(
     State(admin): State<Admin>,
     client: Option<axum::Extension<ConnectInfo<SocketAddr>>>,
     headers: HeaderMap,
-    Query(asked): Query<Asked>,
+    Query(fault): Query<FaultQuery>,
 ) -> StatusCode {
     let client = client.map(|axum::Extension(ConnectInfo(address))| address);
     if !metrics::may_read(admin.access, client, &headers) {
         return StatusCode::FORBIDDEN;
     }
-    let time = Duration::from_millis(asked.ms.unwrap_or_default());
-    let worker = WorkerId(asked.worker.unwrap_or_default());
-    let fault = match (asked.part.as_str(), asked.how.as_str()) {
+    let time = Duration::from_millis(fault.ms.unwrap_or_default());
+    let worker = WorkerId(fault.worker.unwrap_or_default());
+    let fault = match (fault.part.as_str(), fault.how.as_str()) {
         ("hub", "panic") => HubFault::Panic,
         ("hub", "hang") => HubFault::Hang(time),
         ("worker", "panic") => HubFault::Worker(worker, Fault::Panic),

@@ -25,7 +25,7 @@ const HANGS: &str = "storage takes too long";
 const NOT_TRIED: &str = "storage cannot be tried";
 
 /// Askers that wait for one trial; further ones wait for a place.
-const ASKERS: usize = 64;
+const REQUESTS: usize = 64;
 
 /// The parts that cannot be written, in words for everybody.
 pub(crate) type Reasons = Vec<&'static str>;
@@ -33,7 +33,7 @@ pub(crate) type Reasons = Vec<&'static str>;
 /// The handle for askers. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct WriteTrial {
-    askers: mpsc::Sender<oneshot::Sender<Reasons>>,
+    requests: mpsc::Sender<oneshot::Sender<Reasons>>,
 }
 
 impl WriteTrial {
@@ -43,13 +43,13 @@ impl WriteTrial {
     }
 
     fn with<F: Future<Output = Reasons>>(attempt: impl Fn() -> F) -> (WriteTrial, impl Future<Output = ()>) {
-        let (askers, queue) = mpsc::channel(ASKERS);
-        (WriteTrial { askers }, answer(queue, attempt))
+        let (requests, queue) = mpsc::channel(REQUESTS);
+        (WriteTrial { requests }, answer(queue, attempt))
     }
 
     pub(crate) async fn reasons(&self) -> Reasons {
-        let (asker, answer) = oneshot::channel();
-        self.askers.send(asker).await.ok();
+        let (request, answer) = oneshot::channel();
+        self.requests.send(request).await.ok();
         answer.await.unwrap_or_else(|_| vec![NOT_TRIED])
     }
 }
@@ -58,25 +58,25 @@ async fn answer<F>(mut queue: mpsc::Receiver<oneshot::Sender<Reasons>>, attempt:
 where
     F: Future<Output = Reasons>,
 {
-    while let Some(asker) = queue.recv().await {
+    while let Some(request) = queue.recv().await {
         // A trial that panics counts as one that failed; the next one may succeed.
         let trying = AssertUnwindSafe(attempt()).catch_unwind();
         let trying = trying.map(|outcome| outcome.unwrap_or_else(|_| vec![NOT_TRIED]));
         tokio::pin!(trying);
         let reasons = match timeout(ANSWERED_WITHIN, &mut trying).await {
             Ok(reasons) => {
-                asker.send(reasons.clone()).ok();
+                request.send(reasons.clone()).ok();
                 reasons
             }
             Err(_) => {
-                asker.send(vec![HANGS]).ok();
+                request.send(vec![HANGS]).ok();
                 tracing::warn!("not ready: {HANGS}");
                 // No other trial begins before this one has ended: hanging trials would pile up.
                 loop {
                     tokio::select! {
                         reasons = &mut trying => break reasons,
-                        asker = queue.recv() => match asker {
-                            Some(asker) => drop(asker.send(vec![HANGS])),
+                        request = queue.recv() => match request {
+                            Some(request) => drop(request.send(vec![HANGS])),
                             None => return,
                         },
                     }
@@ -90,8 +90,8 @@ where
                 // Whoever asks at the very moment when the outcome expires gets a new trial.
                 biased;
                 () = &mut over => break,
-                asker = queue.recv() => match asker {
-                    Some(asker) => drop(asker.send(reasons.clone())),
+                request = queue.recv() => match request {
+                    Some(request) => drop(request.send(reasons.clone())),
                     None => return,
                 },
             }
@@ -161,9 +161,9 @@ mod tests {
         };
         let (trial, task) = WriteTrial::with(attempt);
         let asking = async move {
-            for asked in 0..9 {
+            for nth in 0..9 {
                 let answer = timeout(Duration::from_secs(4), trial.reasons()).await;
-                assert_eq!(answer.expect("an answer in time"), [HANGS], "{asked}");
+                assert_eq!(answer.expect("an answer in time"), [HANGS], "{nth}");
                 sleep(Duration::from_secs(10)).await;
             }
             assert_eq!(tried.get(), 1);
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_asks_when_nobody_tries_any_more_is_told() {
+    async fn a_request_when_nobody_tries_any_more_is_answered() {
         let (trial, task) = WriteTrial::with(|| async { vec![] });
         drop(task);
         assert_eq!(trial.reasons().await, [NOT_TRIED]);

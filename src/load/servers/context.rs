@@ -166,7 +166,7 @@ impl Context {
         watches: Vec<usize>,
     ) -> Result<oneshot::Receiver<Result<(), LoadError>>, LoadError> {
         let socket = driver::socket(remote.address)?;
-        let (connected, told) = oneshot::channel();
+        let (connected, outcome) = oneshot::channel();
         self.media.add(Setup {
             participant: participant.index,
             connection: Connection::new(clock(), &self.identity, local, remote),
@@ -175,7 +175,7 @@ impl Context {
             watches,
             connected,
         })?;
-        Ok(told)
+        Ok(outcome)
     }
 
     pub(crate) fn publisher_is_up(&self, room: usize) {

@@ -44,7 +44,7 @@ pub(crate) async fn take_part(
         id: 0,
         transaction: 0,
     };
-    session.id = session.ask(json!({"janus": "create"})).await?["data"]["id"]
+    session.id = session.transact(json!({"janus": "create"})).await?["data"]["id"]
         .as_u64()
         .unwrap_or_default();
     // Room numbers depend on the process, so that runs do not meet.
@@ -165,7 +165,7 @@ impl Session<'_> {
 
     async fn attach(&mut self) -> Result<u64, LoadError> {
         let attached = self
-            .ask(json!({"janus": "attach", "session_id": self.id, "plugin": PLUGIN}))
+            .transact(json!({"janus": "attach", "session_id": self.id, "plugin": PLUGIN}))
             .await?;
         Ok(attached["data"]["id"].as_u64().unwrap_or_default())
     }
@@ -180,7 +180,7 @@ impl Session<'_> {
         if let Some((kind, sdp)) = description {
             message["jsep"] = json!({"type": kind, "sdp": sdp});
         }
-        let answer = self.ask(message).await?;
+        let answer = self.transact(message).await?;
         Ok(Answer {
             data: answer["plugindata"]["data"].clone(),
             sdp: answer["jsep"]["sdp"].as_str().unwrap_or_default().to_owned(),
@@ -188,7 +188,7 @@ impl Session<'_> {
     }
 
     /// Sends a request, and waits for an answer that is more than an acknowledgement.
-    async fn ask(&mut self, mut request: Value) -> Result<Value, LoadError> {
+    async fn transact(&mut self, mut request: Value) -> Result<Value, LoadError> {
         self.transaction += 1;
         let transaction = self.transaction.to_string();
         request["transaction"] = json!(transaction);

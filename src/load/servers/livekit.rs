@@ -191,9 +191,9 @@ pub(crate) async fn take_part(
                     announce(context, &mut subscriber);
                 }
             }
-            told = async { up.as_mut().expect("guarded").await }, if up.is_some() => {
+            outcome = async { up.as_mut().expect("guarded").await }, if up.is_some() => {
                 up = None;
-                told.map_err(|_| LoadError::ThreadEnded)??;
+                outcome.map_err(|_| LoadError::ThreadEnded)??;
                 joined();
                 announce(context, &mut subscriber);
             }
@@ -363,7 +363,7 @@ fn read(me: &Participant, frame: Frame) -> Result<Option<Down>, LoadError> {
         .ok()
         .and_then(|response| response.message);
     if let Some(Down::Leave(leave)) = &message {
-        return Err(LoadError::Gone {
+        return Err(LoadError::Closed {
             who: me.name.clone(),
             reason: format!("the server asked it to leave (reason {})", leave.reason),
         });

@@ -65,15 +65,15 @@ pub(crate) async fn take_part(
                     Some("receiveVideoAnswer") => {
                         let Some(offered) = pending.remove(name) else { continue };
                         let answer = Description::parse(message["sdpAnswer"].as_str().unwrap_or_default())?;
-                        let told = answered(context, me, name, offered, &answer)?;
+                        let outcome = answered(context, me, name, offered, &answer)?;
                         let is_pair = name != me.name;
-                        connecting.push(async move { told.await.map(|up| (up, is_pair)) });
+                        connecting.push(async move { outcome.await.map(|up| (up, is_pair)) });
                     }
                     _ => {}
                 }
             }
-            Some(told) = connecting.next() => {
-                let (up, is_pair) = told.map_err(|_| LoadError::ThreadEnded)?;
+            Some(outcome) = connecting.next() => {
+                let (up, is_pair) = outcome.map_err(|_| LoadError::ThreadEnded)?;
                 up?;
                 if is_pair {
                     context.pair_is_up();

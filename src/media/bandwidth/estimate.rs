@@ -207,11 +207,11 @@ mod tests {
                 assert_eq!(usize::from(u16::from_be_bytes([out[2], out[3]])) * 4 + 4, out.len());
                 let decoded = ReceiverEstimatedMaximumBitrate::unmarshal(&mut &out[..]).unwrap();
                 assert_eq!((decoded.sender_ssrc, &decoded.ssrcs[..]), (77, ssrcs));
-                let (told, meant) = (f64::from(decoded.bitrate), bps as f64);
+                let (encoded, meant) = (f64::from(decoded.bitrate), bps as f64);
                 // The decoder's own exponent for a mantissa of zero is wrong.
                 assert!(
-                    bps == 0 || (told <= meant && told >= meant * (1.0 - 1.0 / 131_072.0)),
-                    "{told} for {meant}"
+                    bps == 0 || (encoded <= meant && encoded >= meant * (1.0 - 1.0 / 131_072.0)),
+                    "{encoded} for {meant}"
                 );
             }
         }

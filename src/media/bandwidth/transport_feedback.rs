@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_received_is_nothing_to_tell() {
+    fn nothing_received_is_nothing_to_report() {
         let mut scene = Scene::new();
         assert!(scene.bytes().is_empty());
         scene.receive([5]);
@@ -463,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn a_packet_that_was_told_lost_and_then_arrives_is_told_of() {
+    fn a_packet_that_was_reported_lost_and_then_arrives_is_reported() {
         let mut scene = Scene::new();
         scene.receive([10, 12]);
         assert_eq!(scene.received(), [10, 12]);
@@ -606,7 +606,7 @@ mod tests {
         /// After loss, reordering, duplicates, pauses and a few reports, the sender has in the end been sent the
         /// arrivals, with their times.
         #[test]
-        fn every_arrival_is_told_as_it_was(
+        fn every_arrival_is_reported_as_it_was(
             start in any::<u16>(),
             steps in prop::collection::vec((-20i64..40, 0u64..4_000, 0u8..20), 1..300),
             max_bytes in 36usize..200,
@@ -614,7 +614,7 @@ mod tests {
             let mut scene = Scene::new();
             let mut newest = 1_000_000 + i64::from(start);
             let mut arrived: BTreeMap<i64, i64> = BTreeMap::new();
-            let mut told: BTreeMap<i64, i64> = BTreeMap::new();
+            let mut reported: BTreeMap<i64, i64> = BTreeMap::new();
             let last = steps.len() - 1;
             for (index, (step, ticks, choice)) in steps.into_iter().enumerate() {
                 scene.now += ticks * 250 * if choice == 0 { 100 } else { 1 };
@@ -630,12 +630,12 @@ mod tests {
                         for (sequence, time) in decode(packet).1 {
                             let sequence = newest + i64::from(sequence_distance(sequence, newest as u16));
                             prop_assert_eq!(arrived.get(&sequence).copied(), time);
-                            told.extend(time.map(|time| (sequence, time)));
+                            reported.extend(time.map(|time| (sequence, time)));
                         }
                     }
                 }
             }
-            prop_assert_eq!(told, arrived);
+            prop_assert_eq!(reported, arrived);
         }
 
     }

@@ -311,16 +311,16 @@ impl<'a> Offered<'a> {
             }
             Codec::Vp8 | Codec::Pcmu | Codec::Pcma => &[],
         };
-        let mut said: SmallVec<[&str; 8]> = SmallVec::new();
+        let mut seen: SmallVec<[&str; 8]> = SmallVec::new();
         let mut text = String::new();
         for (offered, value) in self.parameters() {
             let Some(key) = keys.iter().find(|key| offered.eq_ignore_ascii_case(key)) else {
                 continue;
             };
-            if said.contains(key) || !is_token(value, MAX_PARAMETER_VALUE) {
+            if seen.contains(key) || !is_token(value, MAX_PARAMETER_VALUE) {
                 continue;
             }
-            said.push(key);
+            seen.push(key);
             let separator = if text.is_empty() { "" } else { ";" };
             text += &format!("{separator}{key}={value}");
         }

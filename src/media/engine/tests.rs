@@ -116,7 +116,7 @@ impl Stage {
 }
 
 #[test]
-fn a_worker_that_ended_is_told_of_once_and_replaced() {
+fn a_worker_that_ended_is_reported_once_and_replaced() {
     let mut stage = Stage::new(2);
     assert_eq!(stage.lost(), NOBODY);
     stage.end(1);

@@ -72,8 +72,8 @@ impl Gaps {
             // Allocates once in a stream's life: later gaps use the same memory.
             self.gaps.reserve_exact(GAPS_MAX);
         }
-        let asks = now + REORDER_WAIT;
-        self.next = Some(self.next.map_or(asks, |next| next.min(asks)));
+        let due = now + REORDER_WAIT;
+        self.next = Some(self.next.map_or(due, |next| next.min(due)));
         self.gaps.extend((first..).take(missing).map(|sequence| Gap {
             sequence,
             since: now,
@@ -104,9 +104,9 @@ impl Gaps {
         self.next.filter(|_| self.is_pending())
     }
 
-    /// Calls `ask` for each gap that is due, ascending. Gives up gaps before `oldest`, and gaps after their last request. True
+    /// Calls `request` for each gap that is due, ascending. Gives up gaps before `oldest`, and gaps after their last request. True
     /// if any was given up since the last call.
-    pub(crate) fn due(&mut self, now: Instant, interval: Duration, oldest: u64, mut ask: impl FnMut(u16)) -> bool {
+    pub(crate) fn due(&mut self, now: Instant, interval: Duration, oldest: u64, mut request: impl FnMut(u16)) -> bool {
         let mut gave_up = std::mem::take(&mut self.gave_up);
         self.next = None;
         let next = &mut self.next;
@@ -124,10 +124,10 @@ impl Gaps {
                 }
                 gap.requests += 1;
                 gap.since = now;
-                ask(gap.sequence as u16);
+                request(gap.sequence as u16);
             }
-            let asks = gap.since + if gap.requests > 0 { interval } else { REORDER_WAIT };
-            *next = Some(next.map_or(asks, |next| next.min(asks)));
+            let due = gap.since + if gap.requests > 0 { interval } else { REORDER_WAIT };
+            *next = Some(next.map_or(due, |next| next.min(due)));
             true
         });
         gave_up

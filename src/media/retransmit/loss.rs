@@ -132,12 +132,12 @@ impl LossTracker {
         highest.wrapping_add_signed(i64::from(sequence_distance(sequence, highest as u16)))
     }
 
-    /// Calls `ask` for the sequence numbers to ask for now, in ascending order: each at most every `interval` (about a round
+    /// Calls `request` for the sequence numbers to ask for now, in ascending order: each at most every `interval` (about a round
     /// trip), and a bounded number of times. True if a packet was given up: then a key frame is needed.
-    pub(crate) fn due_nacks(&mut self, now: Instant, interval: Duration, ask: impl FnMut(u16)) -> bool {
+    pub(crate) fn due_nacks(&mut self, now: Instant, interval: Duration, request: impl FnMut(u16)) -> bool {
         // Older packets could still come, but nothing would show whether they are duplicates.
         let oldest = self.stream.as_ref().map_or(0, |stream| stream.highest + 1 - WINDOW);
-        self.gaps.due(now, interval, oldest, ask)
+        self.gaps.due(now, interval, oldest, request)
     }
 
     /// Whether a packet is missing that will be asked for, or was given up: whether [`Self::due_nacks`] may have something to
@@ -329,16 +329,16 @@ mod tests {
             self.now += Duration::from_millis(millis);
         }
 
-        fn asked(&mut self) -> Vec<u16> {
+        fn requested(&mut self) -> Vec<u16> {
             self.due().0
         }
 
         fn due(&mut self) -> (Vec<u16>, bool) {
-            let mut asked = Vec::new();
+            let mut requested = Vec::new();
             let gave_up = self
                 .tracker
-                .due_nacks(self.now, INTERVAL, |sequence| asked.push(sequence));
-            (asked, gave_up)
+                .due_nacks(self.now, INTERVAL, |sequence| requested.push(sequence));
+            (requested, gave_up)
         }
     }
 
@@ -375,14 +375,14 @@ mod tests {
         scene.receive_all([10, 12, 13]);
         assert_eq!(scene.due(), (vec![], false));
         scene.receive(14);
-        assert_eq!(scene.asked(), [11]);
+        assert_eq!(scene.requested(), [11]);
 
         let mut scene = Scene::new();
         scene.receive_all([10, 12]);
         scene.pass(4);
         assert_eq!(scene.due(), (vec![], false));
         scene.pass(1);
-        assert_eq!(scene.asked(), [11]);
+        assert_eq!(scene.requested(), [11]);
     }
 
     #[test]
@@ -391,7 +391,7 @@ mod tests {
         scene.receive_all([10, 18]);
         assert_eq!(scene.due(), (vec![], false));
         scene.receive_all([19, 20]);
-        assert_eq!(scene.asked(), [11, 12, 13, 14, 15, 16, 17]);
+        assert_eq!(scene.requested(), [11, 12, 13, 14, 15, 16, 17]);
     }
 
     #[test]
@@ -400,14 +400,14 @@ mod tests {
         scene.receive_all([65_535, 1, 2, 3]);
         let mut requests = 0;
         for millis in 0..8 * 30 {
-            let (asked, gave_up) = scene.due();
+            let (requested, gave_up) = scene.due();
             assert!(!gave_up, "after {millis} ms");
             assert_eq!(
-                asked,
+                requested,
                 if millis % 30 == 0 { vec![0] } else { vec![] },
                 "after {millis} ms"
             );
-            requests += asked.len();
+            requests += requested.len();
             scene.pass(1);
         }
         assert_eq!(requests, 8);
@@ -421,13 +421,13 @@ mod tests {
     fn requests_are_at_least_twenty_milliseconds_apart() {
         let mut scene = Scene::new();
         scene.receive_all([10, 12, 13, 14]);
-        let mut ask = |millis| {
+        let mut request = |millis| {
             scene.pass(millis);
-            let mut asked = 0;
-            scene.tracker.due_nacks(scene.now, Duration::ZERO, |_| asked += 1);
-            asked
+            let mut requested = 0;
+            scene.tracker.due_nacks(scene.now, Duration::ZERO, |_| requested += 1);
+            requested
         };
-        assert_eq!([ask(0), ask(19), ask(1)], [1, 0, 1]);
+        assert_eq!([request(0), request(19), request(1)], [1, 0, 1]);
     }
 
     #[test]
@@ -435,15 +435,15 @@ mod tests {
         let mut scene = Scene::new();
         scene.receive_all([0, 257]);
         scene.pass(10);
-        let (asked, gave_up) = scene.due();
-        assert_eq!((asked.len(), gave_up), (256, false));
+        let (requested, gave_up) = scene.due();
+        assert_eq!((requested.len(), gave_up), (256, false));
 
         let mut scene = Scene::new();
         scene.receive_all([0, 10]);
         assert_eq!(scene.receive(258), Arrival::Newest { missing: 247 });
         scene.receive(259);
         scene.pass(10);
-        assert_eq!(scene.asked().len(), 256);
+        assert_eq!(scene.requested().len(), 256);
         assert_eq!(scene.receive(261), Arrival::Newest { missing: 1 });
         assert!(scene.tracker.has_gaps(), "there is something to tell");
         assert_eq!(scene.due(), (vec![], true));
@@ -454,7 +454,7 @@ mod tests {
     fn a_gap_that_leaves_the_window_is_given_up() {
         let mut scene = Scene::new();
         scene.receive_all((0..1_025).filter(|sequence| *sequence != 1));
-        assert_eq!(scene.asked(), [1]);
+        assert_eq!(scene.requested(), [1]);
         scene.receive(1_025);
         assert_eq!(scene.due(), (vec![], true));
         assert_eq!(scene.repair(1), Arrival::Duplicate);
@@ -512,7 +512,7 @@ mod tests {
         assert_eq!(scene.receive(0), Arrival::Restarted);
         assert_eq!(scene.receive(2), Arrival::Newest { missing: 1 });
         scene.pass(10);
-        assert_eq!(scene.asked(), [1], "the old gaps are forgotten");
+        assert_eq!(scene.requested(), [1], "the old gaps are forgotten");
         assert_eq!(scene.tracker.report().extended_highest_sequence, 2);
     }
 
@@ -539,7 +539,7 @@ mod tests {
     }
 
     #[test]
-    fn reports_tell_the_loss_of_their_interval_and_of_all() {
+    fn reports_have_the_loss_of_their_interval_and_of_all() {
         let mut scene = Scene::new();
         scene.receive_all((0..100).filter(|sequence| sequence % 4 != 1));
         let report = scene.tracker.report();
@@ -636,11 +636,11 @@ mod tests {
                     };
                     prop_assert_eq!(arrival, expected);
                     highest = highest.max(sequence);
-                    let (asked, _) = scene.due();
-                    let asked: Vec<i64> =
-                        asked.iter().map(|s| highest + i64::from(sequence_distance(*s, highest as u16))).collect();
-                    prop_assert!(asked.is_sorted());
-                    prop_assert!(asked.iter().all(|s| *s < highest && !seen.contains(s)), "{:?}", asked);
+                    let (requested, _) = scene.due();
+                    let requested: Vec<i64> =
+                        requested.iter().map(|s| highest + i64::from(sequence_distance(*s, highest as u16))).collect();
+                    prop_assert!(requested.is_sorted());
+                    prop_assert!(requested.iter().all(|s| *s < highest && !seen.contains(s)), "{:?}", requested);
                 }
                 let report = scene.tracker.report();
                 let counted = seen.range(origin..).count() as i64;
@@ -655,7 +655,7 @@ mod tests {
                 for (sequence, timestamp, repaired) in packets {
                     scene.tracker.received(scene.now, sequence, timestamp, repaired);
                     scene.pass(7);
-                    prop_assert!(scene.asked().len() <= 256);
+                    prop_assert!(scene.requested().len() <= 256);
                     scene.tracker.report();
                 }
             }

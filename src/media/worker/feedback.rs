@@ -223,7 +223,7 @@ impl Worker {
     }
 
     /// Sends the publisher receiver reports, and the congestion feedback that it negotiated.
-    pub(super) fn tell_publisher(&mut self, now: Instant, key: PeerKey) {
+    pub(super) fn report_to_publisher(&mut self, now: Instant, key: PeerKey) {
         let peer = &mut self.peers[key];
         let Some(publisher) = peer.publisher.as_mut().filter(|_| peer.secure.is_some()) else {
             return;

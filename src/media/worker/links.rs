@@ -25,7 +25,7 @@ pub struct Link {
     /// Tracks that are published at the other end and mirrored here.
     pub mirrored: AHashMap<TrackId, TrackKey>,
     /// Rooms that the other end was asked for.
-    pub asked: AHashSet<RoomId>,
+    pub requested: AHashSet<RoomId>,
     /// Rooms that are to be asked for or released. Each is asked for already, or exists here, which bounds their number.
     pub changed: VecDeque<RoomId>,
 }
@@ -40,7 +40,7 @@ impl Link {
             unannounced: VecDeque::new(),
             removed: Vec::new(),
             mirrored: AHashMap::new(),
-            asked: AHashSet::new(),
+            requested: AHashSet::new(),
             changed: VecDeque::new(),
         }
     }

@@ -175,7 +175,7 @@ impl Worker {
         }
     }
 
-    fn mirror_asked(&mut self, now: Instant, id: LinkId, room: RoomId) {
+    fn mirror_requested(&mut self, now: Instant, id: LinkId, room: RoomId) {
         let Some(far) = self.links.get(id).map(|link| link.far) else {
             return;
         };
@@ -192,7 +192,7 @@ impl Worker {
         if let Far::Worker(other) = far
             && is_served
         {
-            self.ask_for(now, room, other);
+            self.request_room(now, room, other);
         }
     }
 
@@ -259,7 +259,7 @@ impl Worker {
     fn track_announced(&mut self, now: Instant, id: LinkId, notice: &TrackNotice) {
         let Some(link) = self.links.get_mut(id) else { return };
         let room = match link.far {
-            Far::Worker(other) => self.rooms.get_mut(&notice.room).filter(|room| room.asks(other)),
+            Far::Worker(other) => self.rooms.get_mut(&notice.room).filter(|room| room.requests(other)),
             Far::Player { room, .. } => (room == notice.room).then(|| self.rooms.entry(room).or_default()),
             Far::Recorder => None,
         };
@@ -360,7 +360,7 @@ impl Worker {
 impl Worker {
     fn handle_message(&mut self, now: Instant, id: LinkId, message: Message) {
         match message {
-            Message::Mirror(room) => self.mirror_asked(now, id, room),
+            Message::Mirror(room) => self.mirror_requested(now, id, room),
             Message::Release(room) => self.mirror_released(now, id, room),
             Message::KeyFrame { track, layer } => self.key_frame_wanted_by_mirror(now, id, track, layer),
             Message::Track(notice) => self.track_announced(now, id, &notice),
@@ -387,9 +387,9 @@ impl Worker {
         let Some(link) = self.links.get_mut(id) else { return };
         while let Some(&room) = link.changed.front() {
             let Far::Worker(other) = link.far else { break };
-            let asks = self.rooms.get(&room).is_some_and(|room| room.asks(other));
-            if asks || link.asked.contains(&room) {
-                let message = if asks {
+            let requests = self.rooms.get(&room).is_some_and(|room| room.requests(other));
+            if requests || link.requested.contains(&room) {
+                let message = if requests {
                     Message::Mirror(room)
                 } else {
                     Message::Release(room)
@@ -397,10 +397,10 @@ impl Worker {
                 if !link.send(message) {
                     return;
                 }
-                if asks {
-                    link.asked.insert(room);
+                if requests {
+                    link.requested.insert(room);
                 } else {
-                    link.asked.remove(&room);
+                    link.requested.remove(&room);
                 }
             }
             link.changed.pop_front();

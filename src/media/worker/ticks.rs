@@ -48,7 +48,7 @@ impl Worker {
             self.look_after(now, key);
             let publishes = |peer: &Peer| peer.publisher.is_some() && peer.suspended.is_none();
             if self.peers.get(key).is_some_and(publishes) {
-                self.tell_publisher(now, key);
+                self.report_to_publisher(now, key);
             }
             self.plan_anew(now, key);
         }

@@ -115,7 +115,7 @@ impl<A: Admission> Dialogue<A> for CallDialogue {
         self.take(client, message).boxed()
     }
 
-    fn tell(&mut self, client: &Client<A>, event: Event) -> Reaction {
+    fn send(&mut self, client: &Client<A>, event: Event) -> Reaction {
         match event {
             Event::Call(CallEvent::Incoming { call, from, to, .. }) => self.incoming(call, from, &to),
             Event::Answered {

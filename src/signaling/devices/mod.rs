@@ -80,7 +80,7 @@ impl<A: Admission> Dialogue<A> for DeviceDialogue {
         self.take(client, frame).boxed()
     }
 
-    fn tell(&mut self, _: &Client<A>, event: Event) -> Reaction {
+    fn send(&mut self, _: &Client<A>, event: Event) -> Reaction {
         match &event {
             Event::Call(CallEvent::Incoming { from, room, .. }) => {
                 let (from_phone, from_device_id) = parts(from);
@@ -98,7 +98,7 @@ impl<A: Admission> Dialogue<A> for DeviceDialogue {
                     room_id: room.as_str(),
                 })
             }
-            Event::Call(CallEvent::Over(over)) => tell_over(over),
+            Event::Call(CallEvent::Over(over)) => call_over(over),
             _ => Reaction::none(),
         }
     }
@@ -182,7 +182,7 @@ impl DeviceDialogue {
     }
 }
 
-fn tell_over(over: &CallOver) -> Reaction {
+fn call_over(over: &CallOver) -> Reaction {
     let (phone, device_id) = parts(&over.other);
     let room_id = room_id(over.room.as_ref());
     match (over.side, over.reason) {

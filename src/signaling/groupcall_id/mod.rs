@@ -89,7 +89,7 @@ impl<A: Admission> Dialogue<A> for GroupcallIdDialogue {
         self.take(client, message).boxed()
     }
 
-    fn tell(&mut self, client: &Client<A>, event: Event) -> Reaction {
+    fn send(&mut self, client: &Client<A>, event: Event) -> Reaction {
         let frame = match &event {
             Event::Joined { others } => Outgoing::ExistingParticipants {
                 data: if self.knows_person_names || client.config.groupcall.participants_as_objects {

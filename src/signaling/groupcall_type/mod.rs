@@ -104,7 +104,7 @@ impl<A: Admission> Dialogue<A> for GroupcallTypeDialogue {
         self.take(client, message).boxed()
     }
 
-    fn tell(&mut self, client: &Client<A>, event: Event) -> Reaction {
+    fn send(&mut self, client: &Client<A>, event: Event) -> Reaction {
         let frame = match &event {
             Event::Joined { others } => Outgoing::ExistingParticipants {
                 participants: others.iter().map(|person| participant(person)).collect(),
@@ -235,7 +235,7 @@ fn permission_denied(user: &UserId, room: &RoomName, close: Close) -> Reaction {
 async fn send_message<A>(client: &Client<A>, message: &Value) -> Outcome {
     let sent: wire::SendMessage = parse(message)?;
     let text = bounded(sent.message, "message", limits::TEXT)?.into();
-    request(client, Command::Say { text }).await
+    request(client, Command::SendText { text }).await
 }
 
 async fn upload_success<A>(client: &Client<A>, message: &Value) -> Outcome {
@@ -266,10 +266,10 @@ fn on_ice_candidate(message: &Value) -> Outcome {
 }
 
 async fn receive_video_from<A>(client: &Client<A>, message: &Value) -> Outcome {
-    let asked: wire::ReceiveVideoFrom = parse(message)?;
+    let offered: wire::ReceiveVideoFrom = parse(message)?;
     let too_long = || because(format!("sdpOffer has more than {} bytes", limits::SDP_BYTES_MAX));
-    let offer = offer::offer(asked.sdp_offer).ok_or_else(too_long)?;
-    let (user, feed) = (asked.user_id.user()?, asked.feed.into());
+    let offer = offer::offer(offered.sdp_offer).ok_or_else(too_long)?;
+    let (user, feed) = (offered.user_id.user()?, offered.feed.into());
     let subject = UserFeed { user, feed };
     request(client, Command::Offer { subject, offer }).await
 }

@@ -124,25 +124,25 @@ impl<A: Admission> Dialogue<A> for MessageDialogue {
         self.take(client, frame).boxed()
     }
 
-    fn tell(&mut self, client: &Client<A>, event: Event) -> Reaction {
+    fn send(&mut self, client: &Client<A>, event: Event) -> Reaction {
         match (event, &self.user) {
-            (Event::Message(event), _) => tell(client, event),
+            (Event::Message(event), _) => send(client, event),
             (Event::Call(event), Some(user)) => {
                 let now = (client.clock)();
-                self.rings.tell(user, event, now, time_stamp(now))
+                self.rings.send(user, event, now, time_stamp(now))
             }
             _ => Reaction::none(),
         }
     }
 
     fn heartbeat(&self) -> Option<Heartbeat> {
-        let asked = Outgoing {
+        let request = Outgoing {
             msgtype: wire::SEND,
             ..Outgoing::of(wire::HEARTBEAT)
         };
         Some(Heartbeat {
             after: HEARTBEAT_AFTER,
-            frame: Frame::Binary(asked.bytes()),
+            frame: Frame::Binary(request.bytes()),
             answer_within: HEARTBEAT_ANSWER_MAX,
         })
     }
@@ -280,7 +280,7 @@ impl MessageDialogue {
     }
 }
 
-fn tell<A>(client: &Client<A>, event: MessageEvent) -> Reaction {
+fn send<A>(client: &Client<A>, event: MessageEvent) -> Reaction {
     let now = time_stamp((client.clock)());
     let about = |cmd, msgtype, user: UserId| Outgoing {
         cmd,

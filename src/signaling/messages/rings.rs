@@ -44,7 +44,7 @@ impl Ring {
 
 impl Rings {
     /// What the client is to be sent about a call. `time_stamp` is `now` as the client reads it.
-    pub fn tell(&mut self, user: &UserId, event: CallEvent, now: SystemTime, time_stamp: String) -> Reaction {
+    pub fn send(&mut self, user: &UserId, event: CallEvent, now: SystemTime, time_stamp: String) -> Reaction {
         match event {
             CallEvent::Incoming {
                 call,
@@ -174,7 +174,7 @@ mod tests {
             to: Address::Name("carl".into()),
             room: Some(room.into()),
         };
-        rings.tell(&"carl".into(), event, START, String::new());
+        rings.send(&"carl".into(), event, START, String::new());
     }
 
     fn over(rings: &mut Rings, call: u64, room: &str) {
@@ -186,7 +186,7 @@ mod tests {
             accepted: false,
             reason: CallEnd::GivenUp,
         };
-        rings.tell(&"carl".into(), CallEvent::Over(over), START, String::new());
+        rings.send(&"carl".into(), CallEvent::Over(over), START, String::new());
     }
 
     fn message(answer: &str, room: &str) -> Incoming {

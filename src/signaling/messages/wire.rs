@@ -214,11 +214,11 @@ mod tests {
 
     #[test]
     fn the_heartbeat_is_the_four_bytes_that_clients_answer_with_their_own_four() {
-        let asked = Outgoing {
+        let request = Outgoing {
             msgtype: SEND,
             ..Outgoing::of(HEARTBEAT)
         };
-        assert_eq!(asked.bytes(), [0x18, 2, 0x38, 1][..]);
+        assert_eq!(request.bytes(), [0x18, 2, 0x38, 1][..]);
         let answer = Incoming::decode(&[0x18, 2, 0x38, 4][..]).unwrap();
         assert_eq!((answer.cmd, answer.msgtype), (HEARTBEAT, REPLY));
     }

@@ -31,10 +31,11 @@ impl Session {
             console: Vec::new(),
         };
         let capabilities = json!({ "alwaysMatch": { "acceptInsecureCerts": true } });
-        line.ask("session.new", json!({ "capabilities": capabilities })).await?;
-        line.ask("session.subscribe", json!({ "events": ["log.entryAdded"] }))
+        line.request("session.new", json!({ "capabilities": capabilities }))
             .await?;
-        let tree = line.ask("browsingContext.getTree", json!({})).await?;
+        line.request("session.subscribe", json!({ "events": ["log.entryAdded"] }))
+            .await?;
+        let tree = line.request("browsingContext.getTree", json!({})).await?;
         let context = tree["contexts"][0]["context"].as_str().ok_or("no page")?.to_owned();
         Ok(Session {
             line: Mutex::new(line),
@@ -42,25 +43,25 @@ impl Session {
         })
     }
 
-    async fn ask(&self, method: &str, parameters: Value) -> Result<Value, String> {
-        self.line.lock().await.ask(method, parameters).await
+    async fn request(&self, method: &str, parameters: Value) -> Result<Value, String> {
+        self.line.lock().await.request(method, parameters).await
     }
 
     pub async fn before_load(&self, script: &str) -> Result<(), String> {
         let function = format!("() => {{ {script} }}");
-        self.ask("script.addPreloadScript", json!({ "functionDeclaration": function }))
+        self.request("script.addPreloadScript", json!({ "functionDeclaration": function }))
             .await
             .map(drop)
     }
 
     pub async fn go(&self, url: &str) -> Result<(), String> {
         let parameters = json!({ "context": self.context, "url": url, "wait": "complete" });
-        self.ask("browsingContext.navigate", parameters).await.map(drop)
+        self.request("browsingContext.navigate", parameters).await.map(drop)
     }
 
     pub async fn reload(&self) -> Result<(), String> {
         let parameters = json!({ "context": self.context, "wait": "complete" });
-        self.ask("browsingContext.reload", parameters).await.map(drop)
+        self.request("browsingContext.reload", parameters).await.map(drop)
     }
 
     /// Runs the body of an async function. Returns its result as JSON.
@@ -79,7 +80,7 @@ impl Session {
             "target": { "context": self.context },
             "arguments": [{ "type": "string", "value": arguments }],
         });
-        let answer = self.ask("script.callFunction", parameters).await?;
+        let answer = self.request("script.callFunction", parameters).await?;
         match answer["result"]["value"].as_str() {
             Some(text) => serde_json::from_str(text).map_err(|error| error.to_string()),
             None => Err(answer["exceptionDetails"]["text"].to_string()),
@@ -94,7 +95,7 @@ impl Session {
     /// A picture of the page: PNG in base64.
     pub async fn screenshot(&self) -> Result<String, String> {
         let parameters = json!({ "context": self.context });
-        let answer = self.ask("browsingContext.captureScreenshot", parameters).await?;
+        let answer = self.request("browsingContext.captureScreenshot", parameters).await?;
         answer["data"]
             .as_str()
             .map(str::to_owned)
@@ -104,7 +105,7 @@ impl Session {
 
 impl Line {
     /// Asks one question at a time. Answers to questions that were given up are skipped.
-    async fn ask(&mut self, method: &str, parameters: Value) -> Result<Value, String> {
+    async fn request(&mut self, method: &str, parameters: Value) -> Result<Value, String> {
         self.last_id += 1;
         let question = json!({ "id": self.last_id, "method": method, "params": parameters });
         let sent = self.socket.send(Message::text(question.to_string())).await;

@@ -26,37 +26,37 @@ fn bodies() -> Vec<Vec<u8>> {
 
 /// The contents of a body, however it is cut: its parts with their data, and how it ends.
 #[derive(Debug, Default, PartialEq)]
-struct Said {
+struct Parsed {
     parts: Vec<(String, Vec<u8>)>,
     ended: bool,
     malformed: bool,
 }
 
-fn read(body: &[u8], piece: usize) -> Said {
+fn read(body: &[u8], piece: usize) -> Parsed {
     let mut parser = Parser::new("multipart/form-data; boundary=b").unwrap();
-    let mut said = Said::default();
+    let mut parsed = Parsed::default();
     for piece in body.chunks(piece) {
         parser.push(piece);
         loop {
             match parser.poll() {
-                Ok(Some(Event::Part(part))) => said.parts.push((format!("{part:?}"), Vec::new())),
+                Ok(Some(Event::Part(part))) => parsed.parts.push((format!("{part:?}"), Vec::new())),
                 Ok(Some(Event::Data(data))) => {
-                    let (_, all) = said.parts.last_mut().expect("data are a part's");
+                    let (_, all) = parsed.parts.last_mut().expect("data are a part's");
                     all.extend_from_slice(&data);
                 }
                 Ok(Some(Event::End)) => {
-                    said.ended = true;
-                    return said;
+                    parsed.ended = true;
+                    return parsed;
                 }
                 Ok(None) => break,
                 Err(_) => {
-                    said.malformed = true;
-                    return said;
+                    parsed.malformed = true;
+                    return parsed;
                 }
             }
         }
     }
-    said
+    parsed
 }
 
 fn body(input: &[u8]) {

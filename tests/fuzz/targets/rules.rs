@@ -116,10 +116,10 @@ fn command(bytes: &mut Bytes<'_>) -> Command {
             subject: user_feed(bytes),
             offer: offer(bytes),
         },
-        3 => Command::Say {
+        3 => Command::SendText {
             text: user_feed(bytes).user.as_str().into(),
         },
-        4 => Command::Say { text: "hello".into() },
+        4 => Command::SendText { text: "hello".into() },
         5 => registration(
             bytes,
             &[Newcomer::Joins],
@@ -237,7 +237,7 @@ impl Open {
                     self.dismissed.insert(session);
                     self.is_silent(session);
                 }
-                Effect::Tell { session, event } => {
+                Effect::Send { session, event } => {
                     assert!(!dismissed.contains(&session), "nothing after the end");
                     match event {
                         Event::Call(CallEvent::Incoming { call, .. }) => {
@@ -246,8 +246,8 @@ impl Open {
                         }
                         Event::Call(CallEvent::Over(over)) if over.side == Side::Callee && !over.accepted => {
                             let it = (session, over.call);
-                            let has_rung = self.ringing.remove(&it) || self.perhaps_ringing.remove(&it);
-                            assert!(has_rung, "what stops has rung");
+                            let was_ringing = self.ringing.remove(&it) || self.perhaps_ringing.remove(&it);
+                            assert!(was_ringing, "what stops has rung");
                         }
                         // A caller whose call is accepted is not sent the end of the other person's call that rang at their
                         // session.
@@ -264,7 +264,7 @@ impl Open {
                     }
                     other => panic!("no news for a push target: {other:?}"),
                 },
-                Effect::TellEach { sessions, .. } => {
+                Effect::SendEach { sessions, .. } => {
                     assert!(sessions.iter().all(|session| !dismissed.contains(session)));
                 }
                 Effect::Play(playback) => {
@@ -278,26 +278,26 @@ impl Open {
 
     /// A session has answered, hung up, left or registered anew: calls may stop ringing there without an effect.
     fn is_silent(&mut self, session: SessionId) {
-        let silent = self.ringing.extract_if(.., |(rung, _)| *rung == session);
+        let silent = self.ringing.extract_if(.., |(at, _)| *at == session);
         self.perhaps_ringing.extend(silent);
     }
 
     /// Takes an event of the media engine about a connection.
-    fn take_media(&mut self, rules: &mut Rules, now: Instant, peer: PeerId, said: usize) {
+    fn take_media(&mut self, rules: &mut Rules, now: Instant, peer: PeerId, what: usize) {
         // After these the engine no longer holds it.
-        if said < 3 {
+        if what < 3 {
             self.peers.remove(&peer);
         }
-        let somebody = ParticipantId(said as u64);
-        let effects = match said {
-            0 | 1 => rules.peer_lost(now, peer, said == 1),
+        let somebody = ParticipantId(what as u64);
+        let effects = match what {
+            0 | 1 => rules.peer_lost(now, peer, what == 1),
             2 => rules.offer_failed(now, peer),
             3 => return self.lose_media(rules, now, &[peer]),
             4 => rules.peer_connected(peer),
             5 => rules.media_changed(peer, MediaState::Lost),
             6 => rules.decoding_changed(peer, somebody, MediaKind::Video, Some("VP9".to_owned())),
             7 => rules.decoding_changed(peer, somebody, MediaKind::Video, None),
-            _ => rules.speech_changed(now, peer, said.is_multiple_of(2)),
+            _ => rules.speech_changed(now, peer, what.is_multiple_of(2)),
         };
         self.take(effects);
     }
@@ -409,12 +409,12 @@ fn commands(input: &[u8]) {
                 open.take(rules.handle_timeout(now));
             }
             6 => {
-                let (said, nth) = (bytes.below(9), bytes.below(8));
-                if said == 8 {
+                let (what, nth) = (bytes.below(9), bytes.below(8));
+                if what == 8 {
                     let lost: Vec<PeerId> = open.peers.iter().skip(nth).step_by(2).copied().collect();
                     open.lose_media(&mut rules, now, &lost);
                 } else if let Some(peer) = open.peers.iter().nth(nth).copied() {
-                    open.take_media(&mut rules, now, peer, said);
+                    open.take_media(&mut rules, now, peer, what);
                 }
             }
             7 => {

@@ -403,7 +403,7 @@ async fn play(families: [Family; CLIENTS], mut bytes: Bytes<'_>, config: &Arc<Co
             while let Some((conversation, events)) = line
                 && let Some(event) = events.try_next()
             {
-                let reaction = conversation.tell(event);
+                let reaction = conversation.send(event);
                 answers += take(line, &reaction);
             }
             assert!(answers <= ANSWERS_MAX, "{answers} frames for one message");

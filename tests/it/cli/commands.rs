@@ -121,8 +121,8 @@ async fn users_are_added_changed_listed_and_removed() {
 async fn rooms_get_passwords_from_a_line_of_input_and_nobody_writes_them_down() {
     let program = Program::new();
     let (code, stdout, stderr) = program.run_with(&["room", "add", "board"], &[], "swordfish\n").await;
-    let said = (code, stdout.as_str(), remarks(&program, &stderr));
-    assert_eq!(said, (Some(0), "added board\n", ""));
+    let output = (code, stdout.as_str(), remarks(&program, &stderr));
+    assert_eq!(output, (Some(0), "added board\n", ""));
     let (code, _, _) = program.run(&["room", "add", "lounge", "--no-password"]).await;
     assert_eq!(code, Some(0));
     let (code, _, _) = program
@@ -286,7 +286,7 @@ async fn a_device_whose_token_has_expired_is_removed_without_a_command() {
     let (_, listed, _) = program.run(&["device", "list"]).await;
     assert!(listed.contains("old phone") && listed.contains("8 d ago"), "{listed}");
     let running = program.start().await;
-    let gone = async {
+    let removed = async {
         loop {
             let (_, listed, _) = program.run(&["device", "list"]).await;
             assert!(listed.contains("new phone"), "{listed}");
@@ -295,7 +295,7 @@ async fn a_device_whose_token_has_expired_is_removed_without_a_command() {
             }
         }
     };
-    let gone = tokio::time::timeout(Duration::from_secs(30), gone).await;
-    gone.expect("it is removed while the server runs");
+    let removed = tokio::time::timeout(Duration::from_secs(30), removed).await;
+    removed.expect("it is removed while the server runs");
     running.stop().await;
 }

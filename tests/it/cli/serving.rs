@@ -72,7 +72,7 @@ async fn both_signals_end_it_in_order_and_a_second_one_at_once() {
 }
 
 #[tokio::test]
-async fn logs_can_be_lines_of_json_and_tell_no_query() {
+async fn logs_can_be_lines_of_json_and_have_no_query() {
     let program = Program::new();
     let plain = "listeners=[{address=\"127.0.0.1:0\",tls=false}]";
     let running = program
@@ -113,13 +113,13 @@ async fn an_operator_who_opens_it_to_other_machines_without_users_is_warned() {
 }
 
 #[tokio::test]
-async fn the_log_tells_no_names_unless_it_is_to_tell_everything() {
+async fn the_log_has_no_names_unless_it_is_to_have_everything() {
     let plain = "listeners=[{address=\"127.0.0.1:0\",tls=false}]";
     for (filter, is_whole) in [("info", false), ("debug", true), ("info,patchbay::names=debug", true)] {
         let program = Program::new();
         let filter = format!("log.filter={filter}");
         let running = program.start_with(&["--set", plain, "--set", &filter]).await;
-        for (path, says) in [
+        for (path, text) in [
             (
                 "/direct",
                 r#"{"type":"join","userId":13800000001,"room":"secret-number"}"#,
@@ -132,7 +132,7 @@ async fn the_log_tells_no_names_unless_it_is_to_tell_everything() {
         ] {
             let url = running.url(path).replace("http", "ws");
             let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
-            socket.send(Message::text(says)).await.unwrap();
+            socket.send(Message::text(text)).await.unwrap();
             socket.next().await.expect("it is answered").unwrap();
         }
         let (_, _, stderr) = running.stop().await;

@@ -28,8 +28,8 @@ async fn flood(mut socket: Signaling, room: u64, user: u64, answered: Arc<Atomic
         let subject = first + (user + u64::from(number)) % SOCKETS_PER_ROOM;
         let direction = if subject == user { "sendonly" } else { "recvonly" };
         let sdp = offer(direction, number, false);
-        let ask = json!({ "type": "receiveVideoFrom", "userId": subject, "sdpOffer": sdp });
-        socket.send(ask).await;
+        let request = json!({ "type": "receiveVideoFrom", "userId": subject, "sdpOffer": sdp });
+        socket.send(request).await;
         socket.receive("receiveVideoAnswer").await;
         answered.fetch_add(1, Ordering::Relaxed);
     }

@@ -267,7 +267,7 @@ async fn a_client_whose_socket_no_longer_answers_leaves_within_thirty_seconds() 
 #[tokio::test(flavor = "multi_thread")]
 async fn leaving_frees_everything() {
     let server = Server::start().await;
-    let gone = Duration::from_secs(10);
+    let within = Duration::from_secs(10);
     {
         let (mut alice, publishing, _media) = publish(&server, Dialect::Id, ALICE).await;
         let (mut bob, _) = Signaling::join(&server, Dialect::Id, ROOM, BOB).await;
@@ -279,7 +279,7 @@ async fn leaving_frees_everything() {
             ("patchbay_participants", 2.0),
             ("patchbay_peers", 2.0),
         ] {
-            server.until_metric(metric, value, gone).await;
+            server.until_metric(metric, value, within).await;
         }
         alice.send(serde_json::json!({ "id": "leaveRoom" })).await;
         assert_eq!(bob.receive("participantLeft").await["name"], ALICE.to_string());
@@ -292,7 +292,7 @@ async fn leaving_frees_everything() {
         "patchbay_peers",
         "patchbay_sessions",
     ] {
-        server.until_metric(metric, 0.0, gone).await;
+        server.until_metric(metric, 0.0, within).await;
     }
 }
 

@@ -95,8 +95,8 @@ async fn the_code_says_what_is_wrong_with_a_login() {
         ),
     ] {
         let answer = ask(&running, "/account/login", body).await;
-        let told = (&answer["errorCode"], &answer["errorCodeName"], &answer["token"]);
-        assert_eq!(told, (&json!(code), &json!(name), &json!("")), "{:.60}", body);
+        let fields = (&answer["errorCode"], &answer["errorCodeName"], &answer["token"]);
+        assert_eq!(fields, (&json!(code), &json!(name), &json!("")), "{:.60}", body);
         assert!(!answer["message"].as_str().unwrap().is_empty());
     }
 }

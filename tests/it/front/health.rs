@@ -17,7 +17,7 @@ async fn a_server_that_works_is_alive_and_ready() {
 }
 
 #[tokio::test]
-async fn a_server_whose_database_is_gone_is_alive_but_not_ready_and_says_why() {
+async fn a_server_whose_database_is_removed_is_alive_but_not_ready_and_says_why() {
     let running = start(|_| {}).await;
     std::fs::remove_file(running.data.path().join("records.db")).unwrap();
     let (status, body) = ready(&running).await;

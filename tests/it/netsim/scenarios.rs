@@ -266,25 +266,25 @@ fn after_a_silence_for_which_the_connection_was_suspended_a_restart_brings_the_m
         let mut world = World::new(12);
         let alice = world.publisher("alice", Link::default());
         let bob = world.subscriber("bob", alice, Link::default());
-        let gone = if is_publisher { alice } else { bob };
+        let silent_one = if is_publisher { alice } else { bob };
         world.run_until_connected(5 * SECOND);
         world.run_for(2 * SECOND);
         let cut = Link {
             loss: 1.0,
             ..Link::default()
         };
-        world.relink(gone, cut);
+        world.relink(silent_one, cut);
         // This client needs a new connection after half a minute; browsers do not.
         world.run_for(25 * SECOND);
-        let silent = MediaEvent::Suspended { peer: peer(gone) };
+        let silent = MediaEvent::Suspended { peer: peer(silent_one) };
         assert!(
             world.events.iter().any(|(_, event)| *event == silent),
             "{:?}",
             world.events
         );
-        world.relink(gone, Link::default());
-        world.client_mut(gone).restart_ice();
-        world.negotiate(gone);
+        world.relink(silent_one, Link::default());
+        world.client_mut(silent_one).restart_ice();
+        world.negotiate(silent_one);
         let before = world.client(bob).video.len();
         world.run_for(5 * SECOND);
         let got = world.client(bob).video.len() - before;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::dialect::{self, CALL, Said};
+use super::dialect::{self, CALL, ToClient};
 use super::person::{ENTERING, LEAVING_MS, LEFT_MS, Person};
 use super::plan::Role;
 use super::surroundings::Surroundings;
@@ -18,7 +18,7 @@ pub enum Phase {
     /// Until the next time to call.
     Waiting(Instant),
     /// Somebody calls.
-    Rung(String),
+    Ringing(String),
     Calling,
     Accepting,
     Talking,
@@ -35,12 +35,12 @@ impl Phase {
 impl Person {
     pub fn register(&mut self, at: &Surroundings) {
         self.expect_to_enter(at);
-        self.say(at, &dialect::register(&self.name));
+        self.send(at, &dialect::register(&self.name));
     }
 
     pub fn stop(&mut self, at: &mut Surroundings) {
         if matches!(self.phase, Phase::Calling | Phase::Accepting | Phase::Talking) {
-            self.say(at, &dialect::stop());
+            self.send(at, &dialect::stop());
             self.over(at, LEAVING_MS);
         }
     }
@@ -62,54 +62,54 @@ impl Person {
                     self.open(at, CALL, true, Some(callee))
                 };
                 let to = (callee + 1).to_string();
-                self.say(at, &dialect::call(&self.name, &to, &sdp));
+                self.send(at, &dialect::call(&self.name, &to, &sdp));
             }
-            (_, Phase::Rung(from)) => {
+            (_, Phase::Ringing(from)) => {
                 self.phase = Phase::Accepting;
                 let caller = from.parse::<usize>().expect("a number") - 1;
                 let sdp = self.open(at, CALL, true, Some(caller));
-                self.say(at, &dialect::accept(&from, &sdp));
+                self.send(at, &dialect::accept(&from, &sdp));
             }
             _ => {}
         }
     }
 
-    pub fn hear_of_call(&mut self, at: &mut Surroundings, said: Said) {
-        match said {
-            Said::Registered(true) => {
-                self.asked.remove(ENTERING);
+    pub fn hear_of_call(&mut self, at: &mut Surroundings, message: ToClient) {
+        match message {
+            ToClient::Registered(true) => {
+                self.unanswered.remove(ENTERING);
                 self.is_in = true;
                 self.phase = Phase::Waiting(at.now + CALLS_AGAIN_AFTER);
             }
-            Said::Registered(false) => {
+            ToClient::Registered(false) => {
                 assert!(at.storage_failed, "{} may not register", self.name);
                 self.hang_up(at);
                 self.come_at = Some(at.now + CALLS_AGAIN_AFTER);
             }
-            Said::Rings { from } if matches!(self.phase, Phase::Free | Phase::Waiting(_)) => {
-                self.phase = Phase::Rung(from);
+            ToClient::Rings { from } if matches!(self.phase, Phase::Free | Phase::Waiting(_)) => {
+                self.phase = Phase::Ringing(from);
             }
-            Said::Rings { .. } => {}
-            Said::Called(Some(sdp)) if self.answers_call(&sdp) => {
+            ToClient::Rings { .. } => {}
+            ToClient::Called(Some(sdp)) if self.answers_call(&sdp) => {
                 self.accept(at, CALL, &sdp);
                 self.phase = Phase::Talking;
             }
-            Said::Called(None) if self.phase == Phase::Calling => self.over(at, LEFT_MS),
-            Said::Begins(sdp) if self.answers_call(&sdp) => {
+            ToClient::Called(None) if self.phase == Phase::Calling => self.over(at, LEFT_MS),
+            ToClient::Begins(sdp) if self.answers_call(&sdp) => {
                 self.accept(at, CALL, &sdp);
                 self.phase = Phase::Talking;
             }
-            Said::Renewed(sdp) => self.accept(at, CALL, &sdp),
-            Said::CallOver => self.over(at, LEFT_MS),
-            Said::MediaLost(of) => {
+            ToClient::Renewed(sdp) => self.accept(at, CALL, &sdp),
+            ToClient::CallOver => self.over(at, LEFT_MS),
+            ToClient::MediaLost(of) => {
                 self.lost.insert(of);
             }
-            Said::MediaBack(of) => {
+            ToClient::MediaBack(of) => {
                 self.lost.remove(&of);
             }
             // Messages about a call that the client has ended.
-            Said::Called(_) | Said::Begins(_) | Said::Other => {}
-            said => panic!("{} is in no room: {said:?}", self.name),
+            ToClient::Called(_) | ToClient::Begins(_) | ToClient::Other => {}
+            message => panic!("{} is in no room: {message:?}", self.name),
         }
     }
 

@@ -13,7 +13,9 @@ impl Run {
                 person.wants_in = true;
                 match (&person.socket, person.dialect()) {
                     (None, _) => person.come_at = Some(at.now),
-                    (Some(_), Some(dialect)) if !person.is_in && person.asked.is_empty() => person.enter(at, dialect),
+                    (Some(_), Some(dialect)) if !person.is_in && person.unanswered.is_empty() => {
+                        person.enter(at, dialect)
+                    }
                     _ => {}
                 }
             }

@@ -6,7 +6,7 @@ use super::plan::Dialect;
 
 /// A message to a client.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum ToClient {
     /// The client has entered; these people are there.
     Entered(Vec<String>),
     Arrived(String),
@@ -63,7 +63,7 @@ impl Dialect {
         message.to_string()
     }
 
-    pub fn read(self, text: &str) -> Said {
+    pub fn read(self, text: &str) -> ToClient {
         let message: Value = serde_json::from_str(text).expect(text);
         match self {
             Dialect::Id => read_id(&message),
@@ -81,45 +81,45 @@ fn text_of(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-fn read_id(message: &Value) -> Said {
+fn read_id(message: &Value) -> ToClient {
     let name = || text_of(&message["name"]);
     match message["id"].as_str().unwrap_or_default() {
         "existingParticipants" => {
             let others = message["data"].as_array().expect("a list");
-            Said::Entered(others.iter().map(text_of).collect())
+            ToClient::Entered(others.iter().map(text_of).collect())
         }
-        "newParticipantArrived" => Said::Arrived(name()),
-        "participantLeft" => Said::Left(name()),
-        "participantMedia" if message["media"] == "lost" => Said::MediaLost(name()),
-        "participantMedia" => Said::MediaBack(name()),
-        "receiveVideoAnswer" => Said::Answer {
+        "newParticipantArrived" => ToClient::Arrived(name()),
+        "participantLeft" => ToClient::Left(name()),
+        "participantMedia" if message["media"] == "lost" => ToClient::MediaLost(name()),
+        "participantMedia" => ToClient::MediaBack(name()),
+        "receiveVideoAnswer" => ToClient::Answer {
             subject: name(),
             sdp: text_of(&message["sdpAnswer"]),
         },
-        "iceCandidate" => Said::Other,
+        "iceCandidate" => ToClient::Other,
         other => panic!("a message of an unknown kind: {other}"),
     }
 }
 
-fn read_type(message: &Value) -> Said {
+fn read_type(message: &Value) -> ToClient {
     let user = || text_of(&message["userId"]);
     match message["type"].as_str().unwrap_or_default() {
         "existingParticipants" => {
             let others = message["participants"].as_array().expect("a list");
-            Said::Entered(others.iter().map(|other| text_of(&other["userId"])).collect())
+            ToClient::Entered(others.iter().map(|other| text_of(&other["userId"])).collect())
         }
-        "newParticipantArrived" => Said::Arrived(text_of(&message["participant"]["userId"])),
-        "participantLeft" => Said::Left(user()),
-        "participantMedia" if message["media"] == "lost" => Said::MediaLost(user()),
-        "participantMedia" => Said::MediaBack(user()),
-        "receiveVideoAnswer" => Said::Answer {
+        "newParticipantArrived" => ToClient::Arrived(text_of(&message["participant"]["userId"])),
+        "participantLeft" => ToClient::Left(user()),
+        "participantMedia" if message["media"] == "lost" => ToClient::MediaLost(user()),
+        "participantMedia" => ToClient::MediaBack(user()),
+        "receiveVideoAnswer" => ToClient::Answer {
             subject: user(),
             sdp: text_of(&message["sdpAnswer"]),
         },
-        "unrecognizedMessage" if message["message"]["type"] == "receiveVideoFrom" => Said::Refused {
+        "unrecognizedMessage" if message["message"]["type"] == "receiveVideoFrom" => ToClient::Refused {
             subject: text_of(&message["message"]["userId"]),
         },
-        "iceCandidate" => Said::Other,
+        "iceCandidate" => ToClient::Other,
         other => panic!("a message of an unknown kind: {other}: {message}"),
     }
 }
@@ -144,21 +144,21 @@ pub fn stop() -> String {
     json!({"id": "stop"}).to_string()
 }
 
-pub fn read_call(text: &str) -> Said {
+pub fn read_call(text: &str) -> ToClient {
     let message: Value = serde_json::from_str(text).expect(text);
     let answer = || text_of(&message["sdpAnswer"]);
     match message["id"].as_str().unwrap_or_default() {
-        "registerResponse" => Said::Registered(message["response"] == "accepted"),
-        "incomingCall" => Said::Rings {
+        "registerResponse" => ToClient::Registered(message["response"] == "accepted"),
+        "incomingCall" => ToClient::Rings {
             from: text_of(&message["from"]),
         },
-        "callResponse" => Said::Called((message["response"] == "accepted").then(answer)),
-        "startCommunication" => Said::Begins(answer()),
-        "restartAnswer" => Said::Renewed(answer()),
-        "stopCommunication" => Said::CallOver,
-        "otherMedia" if message["media"] == "lost" => Said::MediaLost(CALL.to_owned()),
-        "otherMedia" => Said::MediaBack(CALL.to_owned()),
-        "iceCandidate" => Said::Other,
+        "callResponse" => ToClient::Called((message["response"] == "accepted").then(answer)),
+        "startCommunication" => ToClient::Begins(answer()),
+        "restartAnswer" => ToClient::Renewed(answer()),
+        "stopCommunication" => ToClient::CallOver,
+        "otherMedia" if message["media"] == "lost" => ToClient::MediaLost(CALL.to_owned()),
+        "otherMedia" => ToClient::MediaBack(CALL.to_owned()),
+        "iceCandidate" => ToClient::Other,
         other => panic!("a message of an unknown kind: {other}"),
     }
 }

@@ -48,7 +48,7 @@ impl Run {
             missing.extend(deaf.map(|(of, _)| format!("{} gets no answer to checks of {of}", person.name)));
             missing.extend(
                 person
-                    .asked
+                    .unanswered
                     .keys()
                     .map(|of| format!("{} has no answer about {of}", person.name)),
             );

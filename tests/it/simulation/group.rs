@@ -1,6 +1,6 @@
 //! How a client of `/groupcall` behaves: it publishes if it wants to, and watches everybody if it wants to.
 
-use super::dialect::Said;
+use super::dialect::ToClient;
 use super::person::{ENTERING, LEAVING_MS, LEFT_MS, Person};
 use super::plan::{Dialect, Role};
 use super::surroundings::Surroundings;
@@ -21,47 +21,47 @@ impl Person {
         self.expect_to_enter(at);
         self.entries += 1;
         let room = self.moving_to.unwrap_or(self.room);
-        self.say(at, &dialect.enter(&self.name, room));
+        self.send(at, &dialect.enter(&self.name, room));
     }
 
     pub fn leave_room(&mut self, at: &mut Surroundings, dialect: Dialect) {
         self.part_all(at, LEAVING_MS);
-        self.say(at, &dialect.leave());
+        self.send(at, &dialect.leave());
     }
 
     pub fn publish(&mut self, at: &mut Surroundings) {
         if let Some(dialect) = self.dialect().filter(|_| self.is_in) {
             let own = self.name.clone();
             let sdp = self.open(at, &own, true, None);
-            self.say(at, &dialect.offer(&own, &sdp));
+            self.send(at, &dialect.offer(&own, &sdp));
         }
     }
 
     pub fn watch(&mut self, at: &mut Surroundings, other: &str) {
         if let Some(dialect) = self.dialect().filter(|_| self.watches()) {
             let sdp = self.open(at, other, false, Some(index_of(other)));
-            self.say(at, &dialect.offer(other, &sdp));
+            self.send(at, &dialect.offer(other, &sdp));
         }
     }
 
-    pub fn hear_of_room(&mut self, at: &mut Surroundings, said: Said) {
-        match said {
-            Said::Entered(others) => self.entered(at, others),
+    pub fn hear_of_room(&mut self, at: &mut Surroundings, message: ToClient) {
+        match message {
+            ToClient::Entered(others) => self.entered(at, others),
             // A message about a room that the client has left meanwhile.
             _ if !self.is_in => {}
-            Said::Arrived(other) => {
+            ToClient::Arrived(other) => {
                 // Nobody can be there twice: a page would show them twice.
                 let is_new = self.others.insert(other.clone());
                 assert!(is_new, "{} hears that {other} arrives, who is there", self.name);
                 self.watch(at, &other);
             }
-            Said::Left(other) => {
+            ToClient::Left(other) => {
                 let was_there = self.others.remove(&other);
                 assert!(was_there, "{} hears that {other} leaves, who is not there", self.name);
                 self.lost.remove(&other);
                 self.part(at, &other, LEFT_MS);
             }
-            Said::MediaLost(other) => {
+            ToClient::MediaLost(other) => {
                 assert!(
                     self.others.contains(&other),
                     "{} misses {other}, who is not there",
@@ -69,24 +69,24 @@ impl Person {
                 );
                 self.lost.insert(other);
             }
-            Said::MediaBack(other) => {
+            ToClient::MediaBack(other) => {
                 self.lost.remove(&other);
             }
-            Said::Answer { subject, sdp } => self.accept(at, &subject, &sdp),
-            Said::Refused { subject } => {
+            ToClient::Answer { subject, sdp } => self.accept(at, &subject, &sdp),
+            ToClient::Refused { subject } => {
                 // Only an offer that crossed with a departure is refused.
                 assert_ne!(subject, self.name, "{subject} may not publish");
-                self.asked.remove(&subject);
+                self.unanswered.remove(&subject);
             }
-            Said::Other => {}
-            said => panic!("{} is in no call: {said:?}", self.name),
+            ToClient::Other => {}
+            message => panic!("{} is in no call: {message:?}", self.name),
         }
     }
 
     fn entered(&mut self, at: &mut Surroundings, others: Vec<String>) {
         self.entries = self.entries.saturating_sub(1);
         // The client has left meanwhile, and may have entered once more.
-        if self.entries > 0 || self.asked.remove(ENTERING).is_none() {
+        if self.entries > 0 || self.unanswered.remove(ENTERING).is_none() {
             return;
         }
         if let Some(room) = self.moving_to {

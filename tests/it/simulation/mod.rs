@@ -56,7 +56,7 @@ const REAL_TIME_MAX: Duration = Duration::from_secs(120);
 const WELL_WITHIN: Duration = Duration::from_secs(40);
 
 /// A socket whose client has vanished is noticed after 25 s, and closing takes a few more.
-const GONE_WITHIN: Duration = Duration::from_secs(40);
+const REMOVED_WITHIN: Duration = Duration::from_secs(40);
 
 /// The number of runs in which every check has something to judge.
 const ENOUGH_RUNS: u64 = 300;
@@ -134,8 +134,8 @@ async fn leave(run: &mut Run, random: &mut StdRng) {
         run.at.tally.workers_lost_at_the_end += 1;
         run.fail(Fault::WorkerDies(random.random_range(0..WORKERS))).await;
     }
-    let is_empty = run.go_on(GONE_WITHIN, |run| run.leftovers().is_empty()).await;
-    assert!(is_empty, "left after {GONE_WITHIN:?}: {:#?}", run.leftovers());
+    let is_empty = run.go_on(REMOVED_WITHIN, |run| run.leftovers().is_empty()).await;
+    assert!(is_empty, "left after {REMOVED_WITHIN:?}: {:#?}", run.leftovers());
 }
 
 /// Runs one after the other. Returns an error with its seed.

@@ -11,7 +11,7 @@ use patchbay::media::worker::SUSPENDED_MAX;
 
 use super::calls::Phase;
 use super::connection::{Accepted, Arrived, Connection};
-use super::dialect::{CALL, Said};
+use super::dialect::{CALL, ToClient};
 use super::judge::judge;
 use super::plan::Role;
 use super::socket::{Heard, Socket};
@@ -58,7 +58,7 @@ pub struct Person {
     pub lost: BTreeSet<String>,
     pub connections: BTreeMap<String, Connection>,
     /// Offers that have not been answered: the connection of each, and when the answer is due.
-    pub asked: BTreeMap<String, (u32, Option<Instant>)>,
+    pub unanswered: BTreeMap<String, (u32, Option<Instant>)>,
     ghosts: Vec<Ghost>,
     /// The time before which nothing is read from the socket.
     pub reads_again_at: Instant,
@@ -109,7 +109,7 @@ impl Person {
             others: BTreeSet::new(),
             lost: BTreeSet::new(),
             connections: BTreeMap::new(),
-            asked: BTreeMap::new(),
+            unanswered: BTreeMap::new(),
             ghosts: Vec::new(),
             reads_again_at: now,
             restarts_from: now,
@@ -124,7 +124,7 @@ impl Person {
         }
     }
 
-    pub fn say(&mut self, at: &Surroundings, text: &str) {
+    pub fn send(&mut self, at: &Surroundings, text: &str) {
         if let Some(socket) = &mut self.socket {
             at.note(format!("{} > {}", self.name, &text[..text.len().min(60)]));
             socket.send(at.now, Message::text(text));
@@ -185,7 +185,7 @@ impl Person {
             connection.close(now, &mut |datagram| at.network.send(now, datagram));
         }
         self.connections.remove(&own);
-        self.asked.remove(&own);
+        self.unanswered.remove(&own);
     }
 
     fn link_up(&self, at: &mut Surroundings, address: SocketAddr) {
@@ -201,12 +201,12 @@ impl Person {
         // A call rings for as long as it may.
         let bound =
             (self.phase != Phase::Calling || of != CALL).then_some(at.now.max(self.reads_again_at) + ANSWERED_WITHIN);
-        self.asked.insert(of.to_owned(), (connection.number, bound));
+        self.unanswered.insert(of.to_owned(), (connection.number, bound));
         connection.offer(at.now)
     }
 
     pub fn expect_to_enter(&mut self, at: &Surroundings) {
-        self.asked.insert(
+        self.unanswered.insert(
             ENTERING.to_owned(),
             (0, Some(at.now.max(self.reads_again_at) + ENTERED_WITHIN)),
         );
@@ -220,7 +220,7 @@ impl Person {
         if !connection.is_answered_by(answer) {
             return;
         }
-        self.asked.remove(of);
+        self.unanswered.remove(of);
         match connection.accept(at.now, answer) {
             Accepted::Begins => {}
             Accepted::GoesOn => at.tally.restarts += 1,
@@ -240,7 +240,7 @@ impl Person {
 
     /// Ends a connection: by the client's wish, or because the server has said so.
     pub fn part(&mut self, at: &mut Surroundings, of: &str, slack_ms: u64) {
-        self.asked.remove(of);
+        self.unanswered.remove(of);
         if let Some(connection) = self.connections.remove(of) {
             let closed_ms = at.now_ms() + slack_ms;
             if let Some(facts) = stream_of(&connection).and_then(|stream| at.streams.get_mut(&stream)) {
@@ -260,7 +260,7 @@ impl Person {
         for of in all {
             self.part(at, &of, slack_ms);
         }
-        self.asked.clear();
+        self.unanswered.clear();
         self.others.clear();
         self.lost.clear();
         self.is_in = false;
@@ -292,7 +292,7 @@ impl Person {
         at.note(format!("{} comes", self.name));
         self.come_at = None;
         // Only a socket that is in the room, or has the name, is replaced. On /ws several may have one name.
-        let is_known = self.is_in || self.asked.contains_key(ENTERING);
+        let is_known = self.is_in || self.unanswered.contains_key(ENTERING);
         let is_replaced = is_known && !matches!(self.role, Role::Writer(_));
         let slack_ms = if is_replaced {
             ENTERED_WITHIN.as_millis() as u64
@@ -326,7 +326,7 @@ impl Person {
             Role::Caller(_) | Role::Callee => self.look_after_call(at),
             Role::Writer(_) => self.look_after_messages(at),
         }
-        for (of, (_, bound)) in &self.asked {
+        for (of, (_, bound)) in &self.unanswered {
             let late = bound.is_some_and(|bound| at.now >= bound);
             assert!(!late, "{} is not answered about {of}", self.name);
         }
@@ -353,17 +353,17 @@ impl Person {
     }
 
     fn hear_text(&mut self, at: &mut Surroundings, text: &str) {
-        let said = match self.role {
+        let message = match self.role {
             Role::Group { dialect, .. } => dialect.read(text),
             Role::Caller(_) | Role::Callee => super::dialect::read_call(text),
             Role::Writer(_) => panic!("a text on the message socket: {text}"),
         };
-        if said != Said::Other {
+        if message != ToClient::Other {
             at.note(format!("{} < {}", self.name, &text[..text.len().min(60)]));
         }
         match self.role {
-            Role::Group { .. } => self.hear_of_room(at, said),
-            _ => self.hear_of_call(at, said),
+            Role::Group { .. } => self.hear_of_room(at, message),
+            _ => self.hear_of_call(at, message),
         }
     }
 
@@ -388,7 +388,7 @@ impl Person {
         let mut restarts = Vec::new();
         for (of, connection) in &mut self.connections {
             connection.handle_timeout(now, now_ms, &mut |datagram| at.network.send(now, datagram));
-            if now >= self.restarts_from && connection.wants_restart(now) && !self.asked.contains_key(of) {
+            if now >= self.restarts_from && connection.wants_restart(now) && !self.unanswered.contains_key(of) {
                 restarts.push(of.clone());
             }
         }
@@ -396,7 +396,7 @@ impl Person {
             at.note(format!("{} restarts {of}", self.name));
             let sdp = self.offer(at, &of);
             let text = self.offer_text(&of, &sdp);
-            self.say(at, &text);
+            self.send(at, &text);
         }
         self.ghosts.retain(|ghost| now < ghost.lives_until);
         for ghost in &mut self.ghosts {
@@ -474,7 +474,7 @@ impl Person {
 
     /// The server has not run for so long: its answers are due later.
     pub fn wait_longer(&mut self, time: Duration) {
-        for (_, bound) in self.asked.values_mut() {
+        for (_, bound) in self.unanswered.values_mut() {
             *bound = bound.map(|bound| bound + time);
         }
         for ghost in &mut self.ghosts {

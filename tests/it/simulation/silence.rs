@@ -56,7 +56,7 @@ impl Run {
         let floor = engines.lock();
         if let Some(worker) = floor.worker(worker)
             && person.is_in
-            && !person.asked.contains_key(own)
+            && !person.unanswered.contains_key(own)
         {
             let suspended_at = since + CONSENT_TIMEOUT;
             wrong.extend(judge_kept(connection, worker, at.now, suspended_at, &mut at.tally));

@@ -29,7 +29,7 @@ impl Storage {
         (state.takes, state.fails) = (takes, fails);
     }
 
-    async fn answer<T>(&self, ask: impl FnOnce(&mut State) -> T) -> Result<T, StoreError> {
+    async fn answer<T>(&self, question: impl FnOnce(&mut State) -> T) -> Result<T, StoreError> {
         let takes = self.0.lock().expect("one thread").takes;
         if !takes.is_zero() {
             tokio::time::sleep(takes).await;
@@ -37,7 +37,7 @@ impl Storage {
         let mut state = self.0.lock().expect("one thread");
         match state.fails {
             true => Err("the simulation wants it to fail".into()),
-            false => Ok(ask(&mut state)),
+            false => Ok(question(&mut state)),
         }
     }
 }

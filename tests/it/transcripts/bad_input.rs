@@ -148,16 +148,16 @@ async fn an_offer_of_ten_thousand_lines_is_refused_and_the_next_good_one_answere
     for tail in [candidates, sections] {
         let sdp = offer("sendonly", 1, false) + &tail;
         let too_long = sdp.len() > 64 * 1024;
-        let ask = json!({ "type": "receiveVideoFrom", "userId": 1, "sdpOffer": sdp });
-        stage.says("anna", &ask.to_string()).await;
-        let mut refusal = json!({ "type": "unrecognizedMessage", "message": ask });
+        let request = json!({ "type": "receiveVideoFrom", "userId": 1, "sdpOffer": sdp });
+        stage.sends_text("anna", &request.to_string()).await;
+        let mut refusal = json!({ "type": "unrecognizedMessage", "message": request });
         if too_long {
             refusal["reason"] = json!("sdpOffer has more than 65536 bytes");
         }
         assert_eq!(stage.heard("anna"), [refusal]);
     }
-    let ask = fill_in(r#"{"type":"receiveVideoFrom","userId":1,"sdpOffer":"@sendonly 2"}"#);
-    stage.says("anna", &ask).await;
+    let request = fill_in(r#"{"type":"receiveVideoFrom","userId":1,"sdpOffer":"@sendonly 2"}"#);
+    stage.sends_text("anna", &request).await;
     assert_eq!(stage.heard("anna")[0]["type"], "receiveVideoAnswer");
 }
 
@@ -165,8 +165,8 @@ async fn an_offer_of_ten_thousand_lines_is_refused_and_the_next_good_one_answere
 async fn ten_thousand_lines_that_mean_nothing_and_fit_are_passed_over() {
     let mut stage = joined().await;
     let sdp = offer("sendonly", 1, false) + &"a=x\r\n".repeat(10_000);
-    let ask = json!({ "type": "receiveVideoFrom", "userId": 1, "sdpOffer": sdp });
-    stage.says("anna", &ask.to_string()).await;
+    let request = json!({ "type": "receiveVideoFrom", "userId": 1, "sdpOffer": sdp });
+    stage.sends_text("anna", &request.to_string()).await;
     assert_eq!(stage.heard("anna")[0]["type"], "receiveVideoAnswer");
 }
 
@@ -185,8 +185,8 @@ async fn a_bad_offer_leaves_a_live_connection_as_it_was() {
         )
         .await;
     let broken = offer("sendonly", 1, true).replace("m=audio", "m=") + "m=\r\n";
-    let ask = json!({ "type": "receiveVideoFrom", "userId": 1, "sdpOffer": broken });
-    stage.says("anna", &ask.to_string()).await;
+    let request = json!({ "type": "receiveVideoFrom", "userId": 1, "sdpOffer": broken });
+    stage.sends_text("anna", &request.to_string()).await;
     assert_eq!(stage.heard("anna")[0]["type"], "unrecognizedMessage");
     stage
         .play(
@@ -204,7 +204,7 @@ async fn a_bad_offer_leaves_a_live_connection_as_it_was() {
 #[tokio::test(start_paused = true)]
 async fn a_text_that_is_too_long_comes_back_and_is_sent_to_nobody_else() {
     let mut stage = joined().await;
-    stage.says("ben", r#"{"type":"join","userId":2}"#).await;
+    stage.sends_text("ben", r#"{"type":"join","userId":2}"#).await;
     stage.heard("anna");
     stage.heard("ben");
     for character in ["x", "字"] {
@@ -244,7 +244,7 @@ async fn a_text_that_is_too_long_comes_back_and_is_sent_to_nobody_else() {
             ),
         ];
         for (message, reason) in messages {
-            stage.says("anna", &message.to_string()).await;
+            stage.sends_text("anna", &message.to_string()).await;
             assert_eq!(
                 stage.heard("anna"),
                 [json!({ "type": "unrecognizedMessage", "message": message, "reason": reason })]
@@ -252,21 +252,21 @@ async fn a_text_that_is_too_long_comes_back_and_is_sent_to_nobody_else() {
             assert_eq!(stage.heard("ben"), Vec::<Value>::new());
         }
         let longest = json!({ "type": "sendMessage", "message": long(16 * 1024) });
-        stage.says("anna", &longest.to_string()).await;
+        stage.sends_text("anna", &longest.to_string()).await;
         stage.heard("anna");
         assert_eq!(stage.heard("ben")[0]["message"], longest["message"]);
         let file = json!({ "type": "uploadSuccess", "fileName": long(255), "fileUrl": "u" });
-        stage.says("anna", &file.to_string()).await;
+        stage.sends_text("anna", &file.to_string()).await;
         stage.heard("anna");
         assert_eq!(stage.heard("ben")[0]["fileName"], file["fileName"]);
     }
 }
 
 /// Sends a message in a fresh conversation, after another one that makes it count.
-async fn said_after(before: &str, speaker: &str, message: Value, answer: &str) {
+async fn answer_after(before: &str, speaker: &str, message: Value, answer: &str) {
     let mut stage = Stage::new();
     stage.play(before).await;
-    stage.says(speaker, &message.to_string()).await;
+    stage.sends_text(speaker, &message.to_string()).await;
     stage.play(answer).await;
 }
 
@@ -283,17 +283,17 @@ async fn a_name_that_is_too_long_is_refused_with_the_reason_in_each_family_s_way
         json!({ "id": "onIceCandidate", "name": long, "candidate": {} }),
         json!({ "id": "joinRoom", "name": "a", "room": long }),
     ] {
-        said_after(joined, "a", message, "a x 1008").await;
+        answer_after(joined, "a", message, "a x 1008").await;
     }
     let endless = json!({ "id": "receiveVideoFrom", "sender": "a", "sdpOffer": "x".repeat(64 * 1024 + 1) });
-    said_after(joined, "a", endless, "a x 1009").await;
+    answer_after(joined, "a", endless, "a x 1009").await;
 
     let bound = r#"
         a@ws > {"cmd":1,"msgtype":1,"sender":"a"}
         a@ws < {"cmd":3,"sender":"a","timeStamp":"*"}
     "#;
     let message = json!({ "cmd": 5, "msgtype": 1, "sender": "a", "receiver": long });
-    said_after(bound, "a@ws", message, "a@ws x 1008").await;
+    answer_after(bound, "a@ws", message, "a@ws x 1008").await;
 
     let registered = r#"
         a@call > {"id":"register","name":"a"}
@@ -306,7 +306,7 @@ async fn a_name_that_is_too_long_is_refused_with_the_reason_in_each_family_s_way
         json!({ "id": "incomingCallResponse", "from": long, "callResponse": "accept", "sdpOffer": sdp }),
         json!({ "id": "incomingCallErrorResponse", "from": long, "errorResponse": "NoDevice" }),
     ] {
-        said_after(registered, "a@call", message, refused).await;
+        answer_after(registered, "a@call", message, refused).await;
     }
 
     let reason = "a name has more than 128 characters";
@@ -333,23 +333,23 @@ async fn a_name_that_is_too_long_is_refused_with_the_reason_in_each_family_s_way
         ),
     ] {
         let answer = json!({ "type": kind, "message": format!("{field} is failed to parse: {reason}") });
-        said_after("1/a@device +", "1/a@device", message, &format!("1/a@device < {answer}")).await;
+        answer_after("1/a@device +", "1/a@device", message, &format!("1/a@device < {answer}")).await;
     }
     let message = json!({ "type": "called_refuse", "from_phone": "2", "from_device_id": "b", "room_id": long });
     let answer = json!({ "type": "called_failed", "from_phone": "2", "from_device_id": "b", "message": reason });
-    said_after("1/a@device +", "1/a@device", message, &format!("1/a@device < {answer}")).await;
+    answer_after("1/a@device +", "1/a@device", message, &format!("1/a@device < {answer}")).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_endless_password_is_a_wrong_one() {
     let mut stage = Stage::new();
     let join = json!({ "type": "join", "userId": 1, "pw": "x".repeat(257) });
-    stage.says("anna", &join.to_string()).await;
+    stage.sends_text("anna", &join.to_string()).await;
     stage
         .play("anna < {\"type\":\"permisionDeny\",\"userId\":1,\"roomId\":0}\n anna x 1008")
         .await;
     let join = json!({ "id": "joinRoom", "name": "b", "room": "r", "pw": "密".repeat(257) });
-    stage.says("ben", &join.to_string()).await;
+    stage.sends_text("ben", &join.to_string()).await;
     stage.play("ben x 1008").await;
 }
 
@@ -358,10 +358,10 @@ async fn the_longest_password_that_a_room_can_have_opens_it_in_both_families() {
     let longest = "密".repeat(256);
     let mut stage = Stage::with(House::default().with_room("7", &longest), Config::default());
     let join = json!({ "type": "join", "userId": 1, "room": 7, "pw": longest });
-    stage.says("anna", &join.to_string()).await;
+    stage.sends_text("anna", &join.to_string()).await;
     assert_eq!(stage.heard("anna")[0]["type"], "existingParticipants");
     let join = json!({ "id": "joinRoom", "name": "b", "room": "7", "pw": longest });
-    stage.says("ben", &join.to_string()).await;
+    stage.sends_text("ben", &join.to_string()).await;
     assert_eq!(stage.heard("ben")[0]["id"], "existingParticipants");
 }
 
@@ -374,7 +374,7 @@ async fn deep_json_is_refused_without_being_parsed() {
             "[".repeat(depth),
             "]".repeat(depth)
         );
-        stage.says("anna", &text).await;
+        stage.sends_text("anna", &text).await;
         assert_eq!(
             stage.heard("anna"),
             [json!({ "type": "unrecognizedMessage", "message": text })]
@@ -385,13 +385,13 @@ async fn deep_json_is_refused_without_being_parsed() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_does_not_read_misses_texts_and_stays() {
     let mut stage = joined().await;
-    stage.says("ben", r#"{"type":"join","userId":2}"#).await;
+    stage.sends_text("ben", r#"{"type":"join","userId":2}"#).await;
     stage.heard("anna");
     stage.heard("ben");
     stage.stop_reading("ben");
     let text = json!({ "type": "sendMessage", "message": "x".repeat(16 * 1024) }).to_string();
     for _ in 0..100 {
-        stage.says("anna", &text).await;
+        stage.sends_text("anna", &text).await;
         for heard in stage.heard("anna") {
             assert_eq!(heard["type"], "reciveTextMessage", "ben stays");
         }
@@ -401,21 +401,23 @@ async fn a_client_that_does_not_read_misses_texts_and_stays() {
         (256 << 10..1 << 20).contains(&unread),
         "{unread} bytes are kept for ben"
     );
-    stage.says("anna", r#"{"type":"sendMessage","message":"again"}"#).await;
+    stage
+        .sends_text("anna", r#"{"type":"sendMessage","message":"again"}"#)
+        .await;
     assert_eq!(stage.heard("ben").last().unwrap()["message"], "again");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_does_not_read_what_a_call_needs_is_dismissed_and_the_room_goes_on() {
     let mut stage = joined().await;
-    stage.says("ben", r#"{"type":"join","userId":2}"#).await;
+    stage.sends_text("ben", r#"{"type":"join","userId":2}"#).await;
     stage.heard("anna");
     stage.heard("ben");
     stage.stop_reading("ben");
     let mut left = Vec::new();
     for _ in 0..600 {
-        stage.says("carl", r#"{"type":"join","userId":3}"#).await;
-        stage.says("carl", r#"{"type":"leave"}"#).await;
+        stage.sends_text("carl", r#"{"type":"join","userId":3}"#).await;
+        stage.sends_text("carl", r#"{"type":"leave"}"#).await;
         stage.heard("carl");
         let heard = stage.heard("anna");
         left.extend(
@@ -434,23 +436,25 @@ async fn a_storm_of_joins_and_leaves_ends_with_nothing_left() {
         for name in ["anna", "ben", "carl", "dora"] {
             let room = round % 3;
             stage
-                .says(name, &format!(r#"{{"id":"joinRoom","name":"same","room":"{room}"}}"#))
+                .sends_text(name, &format!(r#"{{"id":"joinRoom","name":"same","room":"{room}"}}"#))
                 .await;
             stage
-                .says(name, &format!(r#"{{"id":"joinRoom","name":"{name}","room":"{room}"}}"#))
+                .sends_text(name, &format!(r#"{{"id":"joinRoom","name":"{name}","room":"{room}"}}"#))
                 .await;
             stage.heard(name);
         }
     }
     for name in ["anna", "ben", "carl", "dora"] {
-        stage.says(name, r#"{"id":"leaveRoom"}"#).await;
+        stage.sends_text(name, r#"{"id":"leaveRoom"}"#).await;
         stage.heard(name);
     }
     for name in ["anna", "ben", "carl", "dora"] {
         stage.heard(name);
-        stage.says(name, r#"{"id":"joinRoom","name":"a","room":"0"}"#).await;
+        stage
+            .sends_text(name, r#"{"id":"joinRoom","name":"a","room":"0"}"#)
+            .await;
         assert_eq!(stage.heard(name), [json!({ "id": "existingParticipants", "data": [] })]);
-        stage.says(name, r#"{"id":"leaveRoom"}"#).await;
+        stage.sends_text(name, r#"{"id":"leaveRoom"}"#).await;
     }
 }
 

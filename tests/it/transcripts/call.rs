@@ -105,7 +105,7 @@ async fn registering_is_answered_and_a_name_is_needed() {
     )
     .await;
     let long = format!(r#"{{"id":"register","name":"{}"}}"#, "x".repeat(129));
-    stage.says("anna@call", &long).await;
+    stage.sends_text("anna@call", &long).await;
     let heard = stage.heard("anna@call");
     assert_eq!(heard[0]["response"], "rejected");
     assert!(heard[0]["message"].is_string());
@@ -173,7 +173,7 @@ async fn the_callee_hears_before_the_caller_and_each_gets_both_directions() {
         r#"{"id":"incomingCallResponse","from":"anna","callResponse":"accept","sdpOffer":"@sendrecv 2"}"#,
     );
     stage.stop_reading("anna@call");
-    stage.says("ben@call", &accept).await;
+    stage.sends_text("ben@call", &accept).await;
     let ben = stage.heard("ben@call");
     assert_eq!(ben[0]["id"], "startCommunication");
     let answer = ben[0]["sdpAnswer"].as_str().unwrap();
@@ -221,7 +221,7 @@ async fn a_user_who_is_not_registered_cannot_be_called() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_tells_the_caller_why() {
+async fn a_refused_caller_is_sent_why() {
     let mut stage = ringing().await;
     play(
         &mut stage,

@@ -315,7 +315,7 @@ async fn nobody_calls_himself_or_meddles_with_the_calls_of_others() {
 async fn several_messages_in_one_frame_are_served_one_after_the_other() {
     let mut stage = Stage::new();
     stage
-        .says(
+        .sends_text(
             "1/a@device",
             "{\"type\":\"call\"}\n\n{\"type\":\"calling_hangup\"}\r\nnonsense\n",
         )
@@ -326,7 +326,7 @@ async fn several_messages_in_one_frame_are_served_one_after_the_other() {
         .map(|frame| frame["type"].clone())
         .collect();
     assert_eq!(kinds, ["call_failed", "calling_hungup_error", "json_data_invalid"]);
-    stage.says("1/a@device", &"{}\n".repeat(20_000)).await;
+    stage.sends_text("1/a@device", &"{}\n".repeat(20_000)).await;
     assert_eq!(stage.heard("1/a@device").len(), 64, "and no more of what is one frame");
 }
 
@@ -352,7 +352,7 @@ async fn a_frame_is_a_stream_of_messages_however_they_are_laid_out() {
         (String::new(), vec![]),
     ] {
         let mut stage = Stage::new();
-        stage.says("1/a@device", &text).await;
+        stage.sends_text("1/a@device", &text).await;
         let kinds: Vec<_> = stage
             .heard("1/a@device")
             .iter()

@@ -20,26 +20,26 @@ fn answered(stage: &mut Stage, who: &str) -> Vec<String> {
     numbers.map(name).collect()
 }
 
-async fn says(stage: &mut Stage, who: &str, what: &str) {
-    stage.says(who, &super::offers::fill_in(what)).await;
+async fn sends_text(stage: &mut Stage, who: &str, what: &str) {
+    stage.sends_text(who, &super::offers::fill_in(what)).await;
 }
 
 async fn two_in_a_room() -> Stage {
     let mut stage = Stage::new();
-    says(&mut stage, "anna", r#"{"type":"join","userId":1}"#).await;
-    says(&mut stage, "ben", r#"{"type":"join","userId":2}"#).await;
+    sends_text(&mut stage, "anna", r#"{"type":"join","userId":1}"#).await;
+    sends_text(&mut stage, "ben", r#"{"type":"join","userId":2}"#).await;
     stage
 }
 
 async fn anna_publishes(stage: &mut Stage, offer: &str) -> Vec<String> {
     let message = format!(r#"{{"type":"receiveVideoFrom","userId":1,"sdpOffer":"{offer}"}}"#);
-    says(stage, "anna", &message).await;
+    sends_text(stage, "anna", &message).await;
     answered(stage, "anna")
 }
 
 async fn ben_watches(stage: &mut Stage, offer: &str) {
     let message = format!(r#"{{"type":"receiveVideoFrom","userId":1,"sdpOffer":"{offer}"}}"#);
-    says(stage, "ben", &message).await;
+    sends_text(stage, "ben", &message).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -60,14 +60,14 @@ async fn a_publisher_is_answered_with_formats_that_the_people_in_the_room_decode
         "the offer's order, without what Ben cannot decode"
     );
     // One more comes, who decodes less, and watches Ben, not Anna.
-    says(&mut stage, "carl", r#"{"type":"join","userId":3}"#).await;
+    sends_text(&mut stage, "carl", r#"{"type":"join","userId":3}"#).await;
     let watches = r#"{"type":"receiveVideoFrom","userId":2,"sdpOffer":"@recvonly 3 video=VP8"}"#;
-    says(&mut stage, "carl", watches).await;
+    sends_text(&mut stage, "carl", watches).await;
     let formats = anna_publishes(&mut stage, "@sendonly 1 again video=AV1,VP9,VP8").await;
     assert_eq!(formats, ["VP8", "VP9"]);
     // They leave, and from then on it does not matter what they could decode.
     for who in ["carl", "ben"] {
-        says(&mut stage, who, r#"{"type":"leave"}"#).await;
+        sends_text(&mut stage, who, r#"{"type":"leave"}"#).await;
     }
     let formats = anna_publishes(&mut stage, "@sendonly 1 again video=AV1,VP9,VP8").await;
     assert_eq!(formats, ["VP8", "AV1", "VP9"]);
@@ -76,10 +76,10 @@ async fn a_publisher_is_answered_with_formats_that_the_people_in_the_room_decode
 #[tokio::test(start_paused = true)]
 async fn people_in_other_rooms_are_no_audience() {
     let mut stage = two_in_a_room().await;
-    says(&mut stage, "carl", r#"{"type":"join","room":5,"userId":3}"#).await;
-    says(&mut stage, "dora", r#"{"type":"join","room":5,"userId":4}"#).await;
+    sends_text(&mut stage, "carl", r#"{"type":"join","room":5,"userId":3}"#).await;
+    sends_text(&mut stage, "dora", r#"{"type":"join","room":5,"userId":4}"#).await;
     let watches = r#"{"type":"receiveVideoFrom","userId":3,"sdpOffer":"@recvonly 4 video=AV1"}"#;
-    says(&mut stage, "dora", watches).await;
+    sends_text(&mut stage, "dora", watches).await;
     let formats = anna_publishes(&mut stage, "@sendonly 1 video=AV1,VP8").await;
     assert_eq!(formats, ["VP8", "AV1"]);
 }
@@ -88,7 +88,7 @@ async fn people_in_other_rooms_are_no_audience() {
 async fn each_of_a_call_is_answered_beginning_with_what_the_other_decodes() {
     let mut stage = Stage::new();
     for who in ["anna", "ben"] {
-        says(
+        sends_text(
             &mut stage,
             &format!("{who}@call"),
             &format!(r#"{{"id":"register","name":"{who}"}}"#),
@@ -96,9 +96,9 @@ async fn each_of_a_call_is_answered_beginning_with_what_the_other_decodes() {
         .await;
     }
     let call = r#"{"id":"call","from":"anna","to":"ben","sdpOffer":"@sendrecv 1 video=AV1,VP9,VP8"}"#;
-    says(&mut stage, "anna@call", call).await;
+    sends_text(&mut stage, "anna@call", call).await;
     let accepts = r#"{"id":"incomingCallResponse","from":"anna","callResponse":"accept","sdpOffer":"@sendrecv 2 video=H265,VP9,VP8"}"#;
-    says(&mut stage, "ben@call", accepts).await;
+    sends_text(&mut stage, "ben@call", accepts).await;
     // Formats that work for some stay possible, in the last place.
     assert_eq!(answered(&mut stage, "ben@call"), ["VP9", "VP8", "H265"]);
     assert_eq!(answered(&mut stage, "anna@call"), ["VP9", "VP8", "AV1"]);
@@ -108,7 +108,7 @@ async fn each_of_a_call_is_answered_beginning_with_what_the_other_decodes() {
 async fn another_offer_in_a_call_is_answered_beginning_with_what_the_other_decodes() {
     let mut stage = Stage::new();
     for who in ["anna", "ben"] {
-        says(
+        sends_text(
             &mut stage,
             &format!("{who}@call"),
             &format!(r#"{{"id":"register","name":"{who}","notices":true}}"#),
@@ -116,14 +116,14 @@ async fn another_offer_in_a_call_is_answered_beginning_with_what_the_other_decod
         .await;
     }
     let call = r#"{"id":"call","from":"anna","to":"ben","sdpOffer":"@sendrecv 1 video=VP9"}"#;
-    says(&mut stage, "anna@call", call).await;
+    sends_text(&mut stage, "anna@call", call).await;
     let accepts =
         r#"{"id":"incomingCallResponse","from":"anna","callResponse":"accept","sdpOffer":"@sendrecv 2 video=VP8"}"#;
-    says(&mut stage, "ben@call", accepts).await;
+    sends_text(&mut stage, "ben@call", accepts).await;
     assert_eq!(answered(&mut stage, "anna@call"), ["VP9"], "nothing better was offered");
     // The same connection, with more formats.
     let again = r#"{"id":"restart","sdpOffer":"@sendrecv 1 video=VP9,VP8"}"#;
-    says(&mut stage, "anna@call", again).await;
+    sends_text(&mut stage, "anna@call", again).await;
     assert_eq!(answered(&mut stage, "anna@call"), ["VP8", "VP9"]);
 }
 
@@ -131,7 +131,7 @@ async fn another_offer_in_a_call_is_answered_beginning_with_what_the_other_decod
 async fn a_call_that_could_not_be_set_up_leaves_nothing_for_the_next_one() {
     let mut stage = Stage::new();
     for who in ["anna", "ben"] {
-        says(
+        sends_text(
             &mut stage,
             &format!("{who}@call"),
             &format!(r#"{{"id":"register","name":"{who}"}}"#),
@@ -140,14 +140,14 @@ async fn a_call_that_could_not_be_set_up_leaves_nothing_for_the_next_one() {
     }
     let call =
         |formats: &str| format!(r#"{{"id":"call","from":"anna","to":"ben","sdpOffer":"@sendrecv 1 video={formats}"}}"#);
-    says(&mut stage, "anna@call", &call("AV1,VP8")).await;
+    sends_text(&mut stage, "anna@call", &call("AV1,VP8")).await;
     let accepts = r#"{"id":"incomingCallResponse","from":"anna","callResponse":"accept","sdpOffer":"nonsense"}"#;
-    says(&mut stage, "ben@call", accepts).await;
-    says(&mut stage, "anna@call", &call("AV1,VP8")).await;
+    sends_text(&mut stage, "ben@call", accepts).await;
+    sends_text(&mut stage, "anna@call", &call("AV1,VP8")).await;
     let accepts =
         r#"{"id":"incomingCallResponse","from":"anna","callResponse":"accept","sdpOffer":"@sendrecv 2 video=VP8"}"#;
     stage.heard("anna@call");
-    says(&mut stage, "ben@call", accepts).await;
+    sends_text(&mut stage, "ben@call", accepts).await;
     assert_eq!(answered(&mut stage, "anna@call"), ["VP8", "AV1"]);
 }
 

@@ -48,8 +48,8 @@ async fn an_offer_is_answered_before_its_candidates_whether_or_not_anything_is_p
 #[tokio::test(start_paused = true)]
 async fn answers_fit_their_offers_and_carry_the_candidates_that_are_sent_too() {
     let mut stage = two_in_a_room().await;
-    let ask = super::offers::fill_in(r#"{"id":"receiveVideoFrom","sender":"ben","sdpOffer":"@recvonly 1"}"#);
-    stage.says("anna", &ask).await;
+    let request = super::offers::fill_in(r#"{"id":"receiveVideoFrom","sender":"ben","sdpOffer":"@recvonly 1"}"#);
+    stage.sends_text("anna", &request).await;
     let heard = stage.heard("anna");
     let answer = heard[0]["sdpAnswer"].as_str().unwrap();
     assert_eq!(answer.matches("a=sendonly").count(), 2, "{answer}");
@@ -369,7 +369,7 @@ async fn a_client_that_comes_again_with_the_connections_it_had_is_made_to_begin_
     }
     // A page that was loaded again has connections of its own.
     let offer = super::offers::fill_in(r#"{"id":"receiveVideoFrom","sender":"anna","sdpOffer":"@sendonly 9"}"#);
-    stage.says("again", &offer).await;
+    stage.sends_text("again", &offer).await;
     stage.heard("again");
     stage.play("media close 7\n media open 10 publish").await;
 }

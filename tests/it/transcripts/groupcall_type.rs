@@ -370,18 +370,18 @@ async fn a_loss_of_media_and_its_end_are_announced_to_those_who_take_notices() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_offer_of_a_connection_whose_keys_are_gone_is_answered_with_another_certificate_each_time() {
+async fn an_offer_of_a_connection_whose_keys_are_lost_is_answered_with_another_certificate_each_time() {
     let mut stage = two_in_a_room().await;
     // Another fingerprint is another DTLS association (RFC 8842 §4): otherwise the client would go on with its old keys.
-    for (offer, told, fingerprint) in [
+    for (offer, opened, fingerprint) in [
         ("@sendonly 1", "open 1 publish", "07:07"),
         ("@sendonly 1 again", "open 2 publish, other certificate", "08:08"),
         ("@sendonly 1", "open 3 publish", "07:07"),
         ("@sendonly 2", "open 4 publish", "07:07"),
     ] {
-        let number = told.split(' ').nth(1).unwrap();
-        let said = format!(r#"{{"type":"receiveVideoFrom","userId":1,"sdpOffer":"{offer}"}}"#);
-        stage.says("anna", &super::offers::fill_in(&said)).await;
+        let number = opened.split(' ').nth(1).unwrap();
+        let message = format!(r#"{{"type":"receiveVideoFrom","userId":1,"sdpOffer":"{offer}"}}"#);
+        stage.sends_text("anna", &super::offers::fill_in(&message)).await;
         let heard = stage.heard("anna");
         let answer = heard[0]["sdpAnswer"].as_str().unwrap();
         assert!(
@@ -389,7 +389,7 @@ async fn an_offer_of_a_connection_whose_keys_are_gone_is_answered_with_another_c
             "{answer}"
         );
         stage
-            .play(&format!("media {told}\nmedia heard {number}\nmedia lost {number}"))
+            .play(&format!("media {opened}\nmedia heard {number}\nmedia lost {number}"))
             .await;
     }
 }

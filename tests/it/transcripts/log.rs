@@ -42,18 +42,18 @@ impl Log {
     }
 }
 
-async fn says(stage: &mut Stage, who: &str, what: &str) {
-    stage.says(who, &offers::fill_in(what)).await;
+async fn sends_text(stage: &mut Stage, who: &str, what: &str) {
+    stage.sends_text(who, &offers::fill_in(what)).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_subscription_that_can_carry_nothing_is_one_line() {
     let log = Log::of("info");
     let mut stage = Stage::new();
-    says(&mut stage, "anna", r#"{"type":"join","userId":1}"#).await;
-    says(&mut stage, "ben", r#"{"type":"join","userId":2}"#).await;
+    sends_text(&mut stage, "anna", r#"{"type":"join","userId":1}"#).await;
+    sends_text(&mut stage, "ben", r#"{"type":"join","userId":2}"#).await;
     let watches = r#"{"type":"receiveVideoFrom","userId":1,"sdpOffer":"@recvonly 1"}"#;
-    says(&mut stage, "ben", watches).await;
+    sends_text(&mut stage, "ben", watches).await;
     for who in ["anna", "ben"] {
         stage.heard(who);
     }
@@ -97,7 +97,7 @@ async fn name_everybody(stage: &mut Stage) {
             r#"{"cmd":5,"msgtype":1,"sender":"13800000001","receiver":"13800000002"}"#,
         ),
     ] {
-        says(stage, who, what).await;
+        sends_text(stage, who, what).await;
     }
     stage.connect(BEN).await;
     let to_ben = r#"{"type":"call","to_phone":"13800000002","to_device_id":"secret-tablet"}"#;
@@ -105,15 +105,15 @@ async fn name_everybody(stage: &mut Stage) {
         format!(r#"{{"type":"{kind}","from_phone":"13800000001","from_device_id":"secret-phone","room_id":"room 1"}}"#)
     };
     for kind in ["called_refuse", "called_success"] {
-        says(stage, ANNA, to_ben).await;
-        says(stage, BEN, &answer(kind)).await;
+        sends_text(stage, ANNA, to_ben).await;
+        sends_text(stage, BEN, &answer(kind)).await;
     }
     let hangs_up = r#"{"type":"calling_hangup","notified_phone":"13800000002","notified_device_id":"secret-tablet","room_id":"room 1"}"#;
-    says(stage, ANNA, hangs_up).await;
+    sends_text(stage, ANNA, hangs_up).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_line_names_a_person_a_device_or_a_room_unless_the_log_is_to_tell_all() {
+async fn no_line_names_a_person_a_device_or_a_room_unless_the_log_is_to_have_all() {
     let names_in = |text: &str| NAMES.into_iter().filter(|name| text.contains(name)).count();
     let log = Log::of("debug,patchbay::names=info");
     name_everybody(&mut Stage::new()).await;
@@ -143,12 +143,12 @@ async fn a_client_that_has_died_is_not_said_to_read_too_slowly_and_one_that_does
     let log = Log::of("info");
     let mut stage = Stage::new();
     for (who, number) in [("anna", 1), ("ben", 2)] {
-        says(&mut stage, who, &format!(r#"{{"type":"join","userId":{number}}}"#)).await;
+        sends_text(&mut stage, who, &format!(r#"{{"type":"join","userId":{number}}}"#)).await;
     }
     // Its task has ended before this reaches the hub.
     let (conversation, events) = stage.clients.get_mut("ben").unwrap().line.take().unwrap();
     drop(events);
-    says(&mut stage, "carl", r#"{"type":"join","userId":3}"#).await;
+    sends_text(&mut stage, "carl", r#"{"type":"join","userId":3}"#).await;
     drop(conversation);
     stage.hear().await;
     let heard = stage.heard("anna");
@@ -157,8 +157,8 @@ async fn a_client_that_has_died_is_not_said_to_read_too_slowly_and_one_that_does
 
     stage.stop_reading("anna");
     for _ in 0..600 {
-        says(&mut stage, "carl", r#"{"type":"leave"}"#).await;
-        says(&mut stage, "carl", r#"{"type":"join","userId":3}"#).await;
+        sends_text(&mut stage, "carl", r#"{"type":"leave"}"#).await;
+        sends_text(&mut stage, "carl", r#"{"type":"join","userId":3}"#).await;
     }
     assert_eq!(log.lines(SLOW).len(), 1, "{}", log.text());
 }

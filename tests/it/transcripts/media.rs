@@ -101,7 +101,7 @@ impl FakeMedia {
     }
 
     /// Sends an event of the engine about a connection; a transcript's word names it.
-    pub async fn says(&self, word: &str, number: usize) {
+    pub async fn reports(&self, word: &str, number: usize) {
         let peer = self.peers[number - 1];
         let reason = match word {
             "played" => CloseReason::Played,

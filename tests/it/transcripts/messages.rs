@@ -338,7 +338,7 @@ async fn frames_that_are_no_message_or_not_for_the_server_are_ignored() {
         .await;
     let long = "x".repeat(200);
     let bind = format!(r#"{{"cmd":1,"msgtype":1,"sender":"{long}"}}"#);
-    stage.says("dora@ws", &bind).await;
+    stage.sends_text("dora@ws", &bind).await;
     stage.sends("anna@ws", Frame::Text(r#"{"cmd":5}"#.to_owned())).await;
     stage.sends("anna@ws", Frame::Binary(vec![0x0b; 60_000].into())).await;
     assert!(stage.heard("anna@ws").is_empty());

@@ -136,7 +136,7 @@ impl Stage {
                 ("media", "lost" | "silent" | "heard" | "speaks" | "hushes" | "played") => {
                     self.assert_all_heard(line);
                     self.media
-                        .says(sign, what.parse().expect("a connection's number"))
+                        .reports(sign, what.parse().expect("a connection's number"))
                         .await;
                     self.settle().await;
                 }
@@ -154,7 +154,7 @@ impl Stage {
                 ("media", _) => assert_eq!(self.media.next().as_deref(), Some(rest), "at: {line}"),
                 (_, ">") => {
                     self.assert_all_heard(line);
-                    self.says(who, &offers::fill_in(&fill_in_tokens(what))).await;
+                    self.sends_text(who, &offers::fill_in(&fill_in_tokens(what))).await;
                 }
                 (_, "+") => {
                     self.assert_all_heard(line);
@@ -180,7 +180,7 @@ impl Stage {
     }
 
     /// Sends one message, and lets everything happen that follows from it.
-    pub async fn says(&mut self, who: &str, text: &str) {
+    pub async fn sends_text(&mut self, who: &str, text: &str) {
         let frame = match entrance(who) {
             Entrance::Messages => Frame::Binary(Model::read(text).bytes()),
             _ => Frame::Text(text.to_owned()),
@@ -283,7 +283,7 @@ impl Stage {
             while let Some((conversation, events)) = &mut client.line
                 && let Some(event) = events.try_next()
             {
-                let reaction = conversation.tell(event);
+                let reaction = conversation.send(event);
                 client.take(reaction);
             }
             closed |= client.hang_up_if_closed();
@@ -322,8 +322,8 @@ impl Stage {
                 client.heard
             );
         }
-        let told = self.media.next();
-        assert_eq!(told, None, "the media engine has been told, before: {before}");
+        let command = self.media.next();
+        assert_eq!(command, None, "the media engine has been told, before: {before}");
     }
 }
 

@@ -27,7 +27,7 @@ fn address(number: u8) -> ClientAddress {
 /// Joins a room under the name of the client, in the family whose messages have a `type`.
 async fn join(stage: &mut Stage, who: &str, room: &str) {
     stage
-        .says(who, &json!({ "type": "join", "userId": who, "room": room }).to_string())
+        .sends_text(who, &json!({ "type": "join", "userId": who, "room": room }).to_string())
         .await;
 }
 
@@ -35,7 +35,7 @@ async fn offer(stage: &mut Stage, who: &str, subject: &str, number: u32) {
     let direction = if who == subject { "sendonly" } else { "recvonly" };
     let sdp_offer = offers::offer(direction, number, false);
     let message = json!({ "type": "receiveVideoFrom", "userId": subject, "sdpOffer": sdp_offer });
-    stage.says(who, &message.to_string()).await;
+    stage.sends_text(who, &message.to_string()).await;
 }
 
 fn answers(heard: &[Value]) -> usize {
@@ -47,8 +47,9 @@ fn answers(heard: &[Value]) -> usize {
 
 /// The engine's commands that close connections.
 fn closed(stage: &mut Stage) -> Vec<usize> {
-    let told = std::iter::from_fn(|| stage.media.next());
-    told.filter_map(|line| line.strip_prefix("close ")?.parse().ok())
+    let commands = std::iter::from_fn(|| stage.media.next());
+    commands
+        .filter_map(|line| line.strip_prefix("close ")?.parse().ok())
         .collect()
 }
 
@@ -73,14 +74,14 @@ async fn offers_that_never_connect_do_not_keep_a_newcomer_waiting() {
         while stage.media.next().is_some() {}
         offer(&mut stage, "anna", "anna", 99).await;
         assert_eq!(answers(&stage.heard("anna")), 1);
-        let told: Vec<String> = std::iter::from_fn(|| stage.media.next()).collect();
-        let opened = told
+        let commands: Vec<String> = std::iter::from_fn(|| stage.media.next()).collect();
+        let opened = commands
             .iter()
             .find_map(|line| line.strip_prefix("open ")?.strip_suffix(" publish"));
         let annas: usize = opened.expect("it is opened").parse().unwrap();
         // If the attackers have a share, there is room enough beside it; otherwise one of theirs gives way.
         let gave_way = usize::from(attacker.is_this_machine());
-        assert_eq!(told.len(), 1 + gave_way, "{told:?}");
+        assert_eq!(commands.len(), 1 + gave_way, "{commands:?}");
 
         attack(&mut stage, &crowd, 100).await;
         let closed = closed(&mut stage);
@@ -182,7 +183,7 @@ async fn a_message_to_everybody_that_costs_more_than_anybody_may_spend_is_refuse
     for number in 0..20 {
         let who = format!("{number}@ws");
         stage
-            .says(&who, &format!(r#"{{"cmd":1,"msgtype":1,"sender":"{number}"}}"#))
+            .sends_text(&who, &format!(r#"{{"cmd":1,"msgtype":1,"sender":"{number}"}}"#))
             .await;
     }
     for number in 0..20 {
@@ -192,11 +193,11 @@ async fn a_message_to_everybody_that_costs_more_than_anybody_may_spend_is_refuse
         let text = "x".repeat(length);
         format!(r#"{{"cmd":5,"msgtype":1,"sender":"0","groupId":"g","senderPhoto":"{text}"}}"#)
     };
-    stage.says("0@ws", &to_all(100)).await;
+    stage.sends_text("0@ws", &to_all(100)).await;
     for number in 0..20 {
         assert_eq!(stage.heard(&format!("{number}@ws")).len(), 1);
     }
-    stage.says("0@ws", &to_all(2_000)).await;
+    stage.sends_text("0@ws", &to_all(2_000)).await;
     for number in 1..20 {
         let heard = stage.heard(&format!("{number}@ws"));
         assert_eq!(heard.len(), 1, "{heard:?}");
@@ -209,7 +210,7 @@ async fn a_message_to_everybody_that_costs_more_than_anybody_may_spend_is_refuse
 async fn come(stage: &mut Stage, who: &str, client: ClientAddress) {
     stage.connect_from(who, client).await;
     let bind = json!({ "cmd": 1, "msgtype": 1, "sender": who });
-    stage.says(who, &bind.to_string()).await;
+    stage.sends_text(who, &bind.to_string()).await;
 }
 
 async fn go(stage: &mut Stage, who: &str) {
@@ -242,14 +243,14 @@ async fn a_user_who_comes_and_goes_without_end_is_not_announced_without_end() {
     // A user who comes unannounced is there all the same.
     come(&mut stage, "eve@ws", address(2)).await;
     assert_eq!(announced(&mut stage, "anna@ws"), []);
-    stage.says("anna@ws", r#"{"cmd":3,"msgtype":1}"#).await;
+    stage.sends_text("anna@ws", r#"{"cmd":3,"msgtype":1}"#).await;
     let listed: Vec<String> = announced(&mut stage, "anna@ws")
         .into_iter()
         .map(|(_, name)| name)
         .collect();
     assert_eq!(listed, ["anna@ws", "eve@ws"]);
     let message = json!({ "cmd": 5, "msgtype": 1, "receiver": "eve@ws" });
-    stage.says("anna@ws", &message.to_string()).await;
+    stage.sends_text("anna@ws", &message.to_string()).await;
     assert_eq!(stage.heard("eve@ws").len(), 2, "its own coming, and the message");
     go(&mut stage, "eve@ws").await;
     assert_eq!(announced(&mut stage, "anna@ws"), []);

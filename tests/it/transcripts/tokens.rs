@@ -183,13 +183,13 @@ async fn sixteen_strangers_do_not_lock_out_somebody_with_a_token() {
     let mut strangers = String::new();
     for number in 0..16 {
         strangers += &format!("eve{number}@ws > {{\"cmd\":1,\"msgtype\":1,\"sender\":\"1\"}}\n");
-        let told = if number == 0 {
+        let token = if number == 0 {
             r#"{"cmd":3,"sender":"1","timeStamp":"*"}"#
         } else {
             r#"{"cmd":3,"msgtype":3,"sender":"1","timeStamp":"*"}"#
         };
         for older in 0..number.max(1) {
-            strangers += &format!("eve{older}@ws < {told}\n");
+            strangers += &format!("eve{older}@ws < {token}\n");
         }
     }
     stage.play(&strangers).await;

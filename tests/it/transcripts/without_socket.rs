@@ -216,7 +216,7 @@ async fn a_caller_who_does_not_read_is_dismissed_and_their_call_ends() {
         stage.heard("13800000002/b@device");
         let declines =
             r#"{"type":"called_refuse","from_phone":"13800000009","from_device_id":"office","room_id":"room 9"}"#;
-        stage.says("13800000002/b@device", declines).await;
+        stage.sends_text("13800000002/b@device", declines).await;
     }
     assert_eq!(refused, Some(Refusal::SessionEnded));
     stage.hear().await;
@@ -228,7 +228,7 @@ async fn a_caller_who_does_not_read_is_dismissed_and_their_call_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn callees_who_are_busy_or_not_there_are_left_out_and_one_who_opens_their_page_in_time_is_rung() {
+async fn callees_who_are_busy_or_not_there_are_left_out_and_the_call_rings_at_one_who_opens_their_page_in_time() {
     let (mut stage, _first) = ringing().await;
     let mut asker = Asker::under(&stage, Address::Name("desk".into())).await;
     assert_eq!(asker.call(the_two()).await, Err(Refusal::Busy));

@@ -36,7 +36,7 @@ async fn connect(server: &Server, path: &str) -> Result<Socket, u16> {
     }
 }
 
-async fn says(socket: &mut Socket, message: Value) {
+async fn sends(socket: &mut Socket, message: Value) {
     socket.send(Message::text(message.to_string())).await.unwrap();
 }
 
@@ -115,7 +115,7 @@ async fn deep_json_and_messages_without_end_harm_nobody_else() {
     closed.await.expect("the flood is stopped");
     drop(eve);
     server.until_metric("patchbay_sessions", 1.0, PATIENCE).await;
-    says(
+    sends(
         &mut anna,
         json!({ "type": "call", "to_phone": "13800000002", "to_device_id": "d" }),
     )
@@ -133,9 +133,9 @@ async fn a_frame_over_64_kib_closes_its_socket_and_the_call_is_lost_for_the_othe
     }
     let [mut anna, mut ben]: [Socket; 2] = sockets.try_into().unwrap();
     // When Ben has got an answer, Ben is registered.
-    says(&mut ben, json!({})).await;
+    sends(&mut ben, json!({})).await;
     assert_eq!(hears(&mut ben).await["type"], "json_data_invalid");
-    says(
+    sends(
         &mut anna,
         json!({ "type": "call", "to_phone": "13800000002", "to_device_id": "d" }),
     )
@@ -147,7 +147,7 @@ async fn a_frame_over_64_kib_closes_its_socket_and_the_call_is_lost_for_the_othe
     );
     let accepted =
         json!({ "type": "called_success", "from_phone": "13800000001", "from_device_id": "d", "room_id": room });
-    says(&mut ben, accepted).await;
+    sends(&mut ben, accepted).await;
     assert_eq!(hears(&mut anna).await["room_id"], room);
     ben.send(Message::text("x".repeat(64 * 1024 + 1))).await.unwrap();
     let over = hears(&mut anna).await;
@@ -188,10 +188,10 @@ mod alone {
             drop(sockets);
             let mut anna = connect(&server, &format!("/socket.io?token={caller}")).await.unwrap();
             let mut ben = connect(&server, &format!("/socket.io?token={callee}")).await.unwrap();
-            says(&mut ben, json!({})).await;
+            sends(&mut ben, json!({})).await;
             assert_eq!(hears(&mut ben).await["type"], "json_data_invalid");
             for call in 0..CALLS {
-                says(
+                sends(
                     &mut anna,
                     json!({ "type": "call", "to_phone": "13800000002", "to_device_id": "b" }),
                 )
@@ -199,9 +199,9 @@ mod alone {
                 let called = hears(&mut ben).await;
                 assert_eq!(called["type"], "called", "call {call}: {called}");
                 let answer = json!({ "type": "called_success", "from_phone": "13800000001", "from_device_id": "a", "room_id": called["room_id"] });
-                says(&mut ben, answer).await;
+                sends(&mut ben, answer).await;
                 assert_eq!(hears(&mut anna).await["type"], "call_success", "call {call}");
-                says(&mut anna, json!({ "type": "calling_hangup", "notified_phone": "13800000002", "notified_device_id": "b", "room_id": called["room_id"] })).await;
+                sends(&mut anna, json!({ "type": "calling_hangup", "notified_phone": "13800000002", "notified_device_id": "b", "room_id": called["room_id"] })).await;
                 assert_eq!(hears(&mut ben).await["type"], "calling_be_hangup", "call {call}");
             }
             drop((anna, ben));

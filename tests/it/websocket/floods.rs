@@ -66,7 +66,7 @@ mod alone {
         let running = start(|_| {}).await;
         let mut witness = running.join(1).await;
         let mut slow = slow_reader(&running).await;
-        slow.says(json!({ "type": "join", "userId": 2 })).await;
+        slow.sends(json!({ "type": "join", "userId": 2 })).await;
         let mut flooder = running.join(3).await;
         let text = Message::text(json!({ "type": "sendMessage", "message": "x".repeat(16_000) }).to_string());
 
@@ -100,7 +100,7 @@ mod alone {
                     assert_ne!(heard["type"], "participantLeft", "{heard}");
                 }
             }
-            witness.says(json!({ "type": "sendMessage", "message": "calm" })).await;
+            witness.sends(json!({ "type": "sendMessage", "message": "calm" })).await;
         };
         let begun = timeout(Duration::from_secs(8), flood);
         let all = async { tokio::join!(begun, listening, reading) };

@@ -24,7 +24,7 @@ async fn a_flood_of_wrong_passwords_for_one_room_does_not_keep_another_room_wait
     let mut guessing = tokio::task::JoinSet::new();
     for mut guesser in guessers {
         guesser
-            .says(json!({ "type": "join", "room": 1, "userId": 1, "pw": "guess" }))
+            .sends(json!({ "type": "join", "room": 1, "userId": 1, "pw": "guess" }))
             .await;
         let answered = Arc::clone(&answered);
         guessing.spawn(async move {
@@ -34,7 +34,7 @@ async fn a_flood_of_wrong_passwords_for_one_room_does_not_keep_another_room_wait
     }
     let before = answered.load(Ordering::Relaxed);
     right
-        .says(json!({ "type": "join", "room": 2, "userId": 1, "pw": "of the second" }))
+        .sends(json!({ "type": "join", "room": 2, "userId": 1, "pw": "of the second" }))
         .await;
     assert_eq!(right.hears().await["type"], "existingParticipants");
     let meanwhile = answered.load(Ordering::Relaxed) - before;
@@ -52,7 +52,7 @@ async fn guesses_from_one_address_are_refused_unchecked_after_a_while_and_hear_w
     for n in 0..12 {
         let mut guesser = running.connect_for("192.0.2.1").await;
         guesser
-            .says(json!({ "type": "join", "room": 1, "userId": 1, "pw": n.to_string() }))
+            .sends(json!({ "type": "join", "room": 1, "userId": 1, "pw": n.to_string() }))
             .await;
         codes.push(guesser.closed().await.unwrap());
     }
@@ -60,7 +60,7 @@ async fn guesses_from_one_address_are_refused_unchecked_after_a_while_and_hear_w
     assert_eq!(codes[11], 4029);
     let mut other = running.connect_for("192.0.2.2").await;
     other
-        .says(json!({ "type": "join", "room": 1, "userId": 1, "pw": "secret" }))
+        .sends(json!({ "type": "join", "room": 1, "userId": 1, "pw": "secret" }))
         .await;
     assert_eq!(other.hears().await["type"], "existingParticipants");
 }

@@ -95,7 +95,7 @@ async fn connect(running: &Running) -> Client {
     Client(connect_async(address).await.unwrap().0)
 }
 
-async fn says(client: &mut Client, json: &str) {
+async fn sends(client: &mut Client, json: &str) {
     let message = tungstenite::Message::Binary(Model::read(json).bytes());
     client.0.send(message).await.unwrap();
 }
@@ -111,10 +111,10 @@ async fn hears_model(client: &mut Client) -> serde_json::Value {
 async fn a_frame_over_64_kib_closes_its_socket_and_no_other() {
     let running = start(|_| {}).await;
     let mut anna = connect(&running).await;
-    says(&mut anna, r#"{"cmd":1,"msgtype":1,"sender":"1"}"#).await;
+    sends(&mut anna, r#"{"cmd":1,"msgtype":1,"sender":"1"}"#).await;
     assert_eq!(hears_model(&mut anna).await["cmd"], 3);
     let mut ben = connect(&running).await;
-    says(&mut ben, r#"{"cmd":1,"msgtype":1,"sender":"2"}"#).await;
+    sends(&mut ben, r#"{"cmd":1,"msgtype":1,"sender":"2"}"#).await;
     assert_eq!(hears_model(&mut anna).await["sender"], "2");
     assert_eq!(hears_model(&mut ben).await["sender"], "2");
     // The largest message that fits is delivered whole.
@@ -133,7 +133,7 @@ async fn a_frame_over_64_kib_closes_its_socket_and_no_other() {
         .unwrap();
     assert_eq!(ben.closed().await, Some(1009));
     assert_eq!(hears_model(&mut anna).await["cmd"], 4);
-    says(&mut anna, r#"{"cmd":5,"msgtype":1}"#).await;
+    sends(&mut anna, r#"{"cmd":5,"msgtype":1}"#).await;
     assert_eq!(hears_model(&mut anna).await["sender"], "1");
 }
 
@@ -141,10 +141,10 @@ async fn a_frame_over_64_kib_closes_its_socket_and_no_other() {
 async fn messages_that_wait_are_in_the_database_until_their_receiver_comes() {
     let running = start(|_| {}).await;
     let mut anna = connect(&running).await;
-    says(&mut anna, r#"{"cmd":1,"msgtype":1,"sender":"1"}"#).await;
+    sends(&mut anna, r#"{"cmd":1,"msgtype":1,"sender":"1"}"#).await;
     assert_eq!(hears_model(&mut anna).await["cmd"], 3);
     for room in 0..50 {
-        says(
+        sends(
             &mut anna,
             &format!(r#"{{"cmd":5,"msgtype":4,"receiver":"2","vagroupId":"{room}"}}"#),
         )
@@ -152,13 +152,13 @@ async fn messages_that_wait_are_in_the_database_until_their_receiver_comes() {
     }
     for round in 0..2 {
         let mut ben = connect(&running).await;
-        says(&mut ben, r#"{"cmd":1,"msgtype":1,"sender":"2"}"#).await;
+        sends(&mut ben, r#"{"cmd":1,"msgtype":1,"sender":"2"}"#).await;
         assert_eq!(hears_model(&mut ben).await["cmd"], 3);
         assert_eq!(hears_model(&mut anna).await["cmd"], 3);
         for room in (0..50).filter(|_| round == 0) {
             assert_eq!(hears_model(&mut ben).await["vagroupId"], room.to_string());
         }
-        says(&mut ben, r#"{"cmd":5,"msgtype":1,"vagroupId":"mine"}"#).await;
+        sends(&mut ben, r#"{"cmd":5,"msgtype":1,"vagroupId":"mine"}"#).await;
         assert_eq!(
             hears_model(&mut ben).await["vagroupId"],
             "mine",
@@ -173,10 +173,10 @@ async fn messages_that_wait_are_in_the_database_until_their_receiver_comes() {
 async fn a_client_that_does_not_read_its_messages_is_let_go_and_the_others_are_served() {
     let running = start(|_| {}).await;
     let mut deaf = connect(&running).await;
-    says(&mut deaf, r#"{"cmd":1,"msgtype":1,"sender":"1"}"#).await;
+    sends(&mut deaf, r#"{"cmd":1,"msgtype":1,"sender":"1"}"#).await;
     assert_eq!(hears_model(&mut deaf).await["cmd"], 3);
     let mut ben = connect(&running).await;
-    says(&mut ben, r#"{"cmd":1,"msgtype":1,"sender":"2"}"#).await;
+    sends(&mut ben, r#"{"cmd":1,"msgtype":1,"sender":"2"}"#).await;
     assert_eq!(hears_model(&mut ben).await["cmd"], 3);
     let mut large = Model::read(r#"{"cmd":5,"msgtype":1,"receiver":"1"}"#);
     large.set_content(vec![7; 60 * 1024]);

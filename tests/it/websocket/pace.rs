@@ -54,7 +54,7 @@ async fn a_client_that_does_not_read_is_let_go_and_the_room_goes_on() {
     let since = Instant::now();
     let mut left = None;
     for number in 0..200 {
-        anna.says(&json!({ "type": "sendMessage", "message": number.to_string() }).to_string())
+        anna.sends(&json!({ "type": "sendMessage", "message": number.to_string() }).to_string())
             .await;
         tokio::time::sleep(Duration::from_millis(100)).await;
         // Anna's own text comes back, whatever Ben does.
@@ -126,12 +126,12 @@ async fn a_full_rooms_worth_of_offers_and_candidates_at_once_is_let_through() {
     let offer = json!({ "type": "onIceCandidate", "userId": 1, "candidate": "x".repeat(8 * 1024) }).to_string();
     let candidate = r#"{"type":"onIceCandidate","userId":1,"candidate":{"candidate":"candidate:1"}}"#;
     for _ in 0..100 {
-        anna.says(&offer).await;
+        anna.sends(&offer).await;
         for _ in 0..40 {
-            anna.says(candidate).await;
+            anna.sends(candidate).await;
         }
     }
-    anna.says(r#"{"type":"sendMessage","message":"done"}"#).await;
+    anna.sends(r#"{"type":"sendMessage","message":"done"}"#).await;
     assert_eq!(anna.hears().await["message"], "done");
 }
 
@@ -163,11 +163,11 @@ async fn a_closed_socket_takes_frames_on_the_way_until_the_client_has_seen_the_c
     for client in [&mut patient, &mut prompt] {
         let endless = "x".repeat(257);
         client
-            .says(&json!({ "type": "join", "userId": 1, "pw": endless }).to_string())
+            .sends(&json!({ "type": "join", "userId": 1, "pw": endless }).to_string())
             .await;
         assert_eq!(client.hears().await["type"], "permisionDeny");
         assert_eq!(client.closed().await.0, Some(1008));
-        client.says("was on the way").await;
+        client.sends("was on the way").await;
     }
     prompt.incoming.send(Message::Close(None)).await.unwrap();
     let since = Instant::now();
@@ -181,9 +181,9 @@ async fn a_closed_socket_takes_frames_on_the_way_until_the_client_has_seen_the_c
 async fn messages_that_come_together_are_served_in_their_order() {
     let hub = start();
     let mut anna = connect(&hub).await;
-    anna.says(ANNA).await;
+    anna.sends(ANNA).await;
     for number in 0..5 {
-        anna.says(&json!({ "type": "sendMessage", "message": number.to_string() }).to_string())
+        anna.sends(&json!({ "type": "sendMessage", "message": number.to_string() }).to_string())
             .await;
     }
     assert_eq!(anna.hears().await["type"], "existingParticipants");
@@ -262,7 +262,7 @@ fn start_with(capacity: Capacity) -> HubHandle {
 
 async fn joined(hub: &HubHandle, join: &str) -> WireClient {
     let mut client = connect(hub).await;
-    client.says(join).await;
+    client.sends(join).await;
     assert_eq!(client.hears().await["type"], "existingParticipants");
     client
 }

@@ -100,14 +100,14 @@ impl Running {
 
     pub async fn join(&self, user: u32) -> Client {
         let mut client = self.connect().await;
-        client.says(json!({ "type": "join", "userId": user })).await;
+        client.sends(json!({ "type": "join", "userId": user })).await;
         assert_eq!(client.hears().await["type"], "existingParticipants");
         client
     }
 }
 
 impl Client {
-    pub async fn says(&mut self, message: Value) {
+    pub async fn sends(&mut self, message: Value) {
         self.0.send(Message::text(message.to_string())).await.unwrap();
     }
 
@@ -164,11 +164,11 @@ async fn a_refusal_arrives_before_the_socket_closes() {
     let running = start(|_| {}).await;
     running.add_user("1").await;
     let mut stranger = running.connect().await;
-    stranger.says(json!({ "type": "join", "userId": 2 })).await;
+    stranger.sends(json!({ "type": "join", "userId": 2 })).await;
     // More of the client's messages are on the way when the server closes.
     for _ in 0..50 {
         stranger
-            .says(json!({ "type": "sendMessage", "message": "hello?" }))
+            .sends(json!({ "type": "sendMessage", "message": "hello?" }))
             .await;
     }
     assert_eq!(stranger.hears().await, json!({ "type": "userNotFound", "userId": 2 }));
@@ -182,12 +182,12 @@ async fn a_huge_frame_closes_its_socket_and_no_other() {
     let mut ben = running.join(2).await;
     assert_eq!(anna.hears().await["type"], "newParticipantArrived");
     let largest = "x".repeat(256 * 1024 - 30);
-    ben.says(json!({ "type": "dance", "with": largest })).await;
+    ben.sends(json!({ "type": "dance", "with": largest })).await;
     assert_eq!(ben.hears().await["type"], "unrecognizedMessage");
 
     ben.0.send(Message::text("x".repeat(16 << 20))).await.ok();
     assert_eq!(anna.hears().await, json!({ "type": "participantLeft", "userId": 2 }));
-    anna.says(json!({ "type": "sendMessage", "message": "still here" }))
+    anna.sends(json!({ "type": "sendMessage", "message": "still here" }))
         .await;
     assert_eq!(anna.hears().await["message"], "still here");
 }
@@ -247,7 +247,7 @@ async fn a_full_server_says_so_and_takes_the_next_when_somebody_goes() {
 }
 
 #[tokio::test]
-async fn a_server_that_stops_tells_its_clients() {
+async fn a_server_that_stops_announces_it_to_its_clients() {
     let running = start(|_| {}).await;
     let mut anna = running.join(1).await;
     let mut idle = running.connect().await;

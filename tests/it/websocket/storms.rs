@@ -18,7 +18,7 @@ async fn a_storm_of_joins_fills_the_room_and_no_more_and_then_all_is_as_before()
     let elsewhere = running.connect().await;
     let mut elsewhere = elsewhere;
     elsewhere
-        .says(json!({ "type": "join", "room": "elsewhere", "userId": 1 }))
+        .sends(json!({ "type": "join", "room": "elsewhere", "userId": 1 }))
         .await;
     assert_eq!(elsewhere.hears().await["type"], "existingParticipants");
 
@@ -27,7 +27,7 @@ async fn a_storm_of_joins_fills_the_room_and_no_more_and_then_all_is_as_before()
         async move {
             let mut client = running.connect().await;
             client
-                .says(json!({ "type": "join", "room": "stormy", "userId": user }))
+                .sends(json!({ "type": "join", "room": "stormy", "userId": user }))
                 .await;
             let first = client.hears().await["type"].as_str().unwrap().to_owned();
             (first, client)
@@ -42,7 +42,7 @@ async fn a_storm_of_joins_fills_the_room_and_no_more_and_then_all_is_as_before()
     let denied = clients.iter().filter(|(first, _)| first == "permisionDeny").count();
     assert_eq!((entered, denied), (MAX, 120 - MAX));
     elsewhere
-        .says(json!({ "type": "sendMessage", "message": "calm" }))
+        .sends(json!({ "type": "sendMessage", "message": "calm" }))
         .await;
     assert_eq!(elsewhere.hears().await["message"], "calm");
 
@@ -50,7 +50,7 @@ async fn a_storm_of_joins_fills_the_room_and_no_more_and_then_all_is_as_before()
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let mut late = running.connect().await;
-        late.says(json!({ "type": "join", "room": "stormy", "userId": "late" }))
+        late.sends(json!({ "type": "join", "room": "stormy", "userId": "late" }))
             .await;
         if late.hears().await["participants"] == json!([]) {
             break;
@@ -64,7 +64,7 @@ async fn the_same_user_storming_in_leaves_one_of_him() {
     let running = start(|_| {}).await;
     let storm = (0..40).map(|_| async {
         let mut client = running.connect().await;
-        client.says(json!({ "type": "join", "userId": 7 })).await;
+        client.sends(json!({ "type": "join", "userId": 7 })).await;
         match client.next().await {
             Some(Ok(Message::Text(text))) => assert!(text.contains("existingParticipants"), "{text}"),
             // A join that arrived later here was decided before this one.
@@ -75,7 +75,7 @@ async fn the_same_user_storming_in_leaves_one_of_him() {
     });
     let _clients = join_all(storm).await;
     let mut witness = running.connect().await;
-    witness.says(json!({ "type": "join", "userId": 8 })).await;
+    witness.sends(json!({ "type": "join", "userId": 8 })).await;
     let others = witness.hears().await["participants"].clone();
     assert_eq!(others.as_array().unwrap().len(), 1, "{others}");
     assert_eq!(others[0]["userId"], 7);
@@ -90,7 +90,7 @@ async fn a_real_socket_that_is_not_read_is_let_go_while_the_others_talk_on() {
     assert_eq!(anna.hears().await["type"], "newParticipantArrived");
     let text = json!({ "type": "sendMessage", "message": "x".repeat(16 * 1024) });
     for _ in 0..450 {
-        anna.says(text.clone()).await;
+        anna.sends(text.clone()).await;
         let heard = anna.hears().await;
         if heard["type"] == "participantLeft" {
             assert_eq!(heard["userId"], 2);

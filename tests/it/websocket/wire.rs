@@ -58,7 +58,7 @@ pub async fn connect_at(entrance: Entrance, hub: &HubHandle) -> WireClient {
 }
 
 impl WireClient {
-    pub async fn says(&self, text: &str) {
+    pub async fn sends(&self, text: &str) {
         self.incoming.send(Message::text(text)).await.expect("the server reads");
     }
 

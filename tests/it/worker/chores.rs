@@ -76,7 +76,7 @@ fn a_connection_that_is_merely_alive_is_visited_when_its_consent_might_have_ende
 }
 
 #[test]
-fn a_publisher_that_sends_is_visited_as_often_as_it_is_told_what_came_and_one_that_has_stopped_is_not() {
+fn a_publisher_that_sends_is_visited_as_often_as_it_is_sent_what_came_and_one_that_has_stopped_is_not() {
     let mut stage = Stage::new(0);
     stage.publish(true, 100);
     let before = visits(&stage);
@@ -108,8 +108,8 @@ fn what_is_missing_is_asked_for_within_ten_milliseconds_and_again_when_it_is_due
     assert_eq!(stage.worker.stats().nacks_sent - before.1, 1);
     stage.pass(Duration::from_millis(490));
     // One each 60 ms or a little later, with no visit in between.
-    let asked = stage.worker.stats().nacks_sent - before.1;
-    assert!((6..=8).contains(&asked), "{asked} times");
+    let requested = stage.worker.stats().nacks_sent - before.1;
+    assert!((6..=8).contains(&requested), "{requested} times");
     let made = visits(&stage) - before.0;
-    assert!(made <= asked + 5, "{made} visits to ask {asked} times");
+    assert!(made <= requested + 5, "{made} visits to ask {requested} times");
 }

@@ -88,9 +88,9 @@ impl Speaker {
                 if let rtcp::Packet::SenderReport { ntp, rtp, .. } = report {
                     let wall = ((u128::from(ntp) * 1_000) >> 32) as i64;
                     let rtp = rtp.wrapping_sub(self.offset.unwrap_or(0));
-                    let told = i64::from(rtp.wrapping_sub((self.media * RATE) as u32) as i32) / RATE as i64;
+                    let reported = i64::from(rtp.wrapping_sub((self.media * RATE) as u32) as i32) / RATE as i64;
                     // The publisher's clock has gone on by the time since the instant in the report.
-                    self.reports.push((self.wall, told + self.wall as i64 - wall));
+                    self.reports.push((self.wall, reported + self.wall as i64 - wall));
                 }
             }
         }

@@ -46,7 +46,7 @@ struct Scene {
     /// Layers for which a key frame is due.
     owed: [bool; 3],
     /// The number of key frames requested for each layer.
-    asked: [usize; 3],
+    requested: [usize; 3],
     pictures: u32,
     /// Layer and payload type of each packet that the subscriber gets, with the number of its picture.
     got: Vec<(u32, u8, u8)>,
@@ -78,7 +78,7 @@ impl Scene {
             formats: formats.map(Some),
             sequences: [0; 3],
             owed: [true; 3],
-            asked: [0; 3],
+            requested: [0; 3],
             pictures: 0,
             got: Vec::new(),
             reports: Vec::new(),
@@ -94,10 +94,10 @@ impl Scene {
         client.open(self.now, self.worker());
         let check = client.check();
         self.subscriber = Some(client);
-        self.say(&check);
+        self.send(&check);
         self.subscriber.as_mut().unwrap().dtls.start(self.now).unwrap();
         while let Some(datagram) = self.subscriber.as_mut().unwrap().dtls.poll_transmit() {
-            self.say(&datagram);
+            self.send(&datagram);
         }
         assert!(self.subscriber.as_ref().unwrap().connected);
     }
@@ -108,7 +108,7 @@ impl Scene {
     }
 
     /// Sends a datagram of the subscriber.
-    fn say(&mut self, datagram: &[u8]) {
+    fn send(&mut self, datagram: &[u8]) {
         let (now, address) = (self.now, self.subscriber.as_ref().unwrap().address);
         let sent = exchange(now, self.worker(), address, datagram);
         self.settle(sent);
@@ -177,7 +177,7 @@ impl Scene {
         exchange(self.now, &mut self.home, self.publisher.address, &check);
         if let Some(subscriber) = &self.subscriber {
             let check = subscriber.plain_check();
-            self.say(&check);
+            self.send(&check);
         }
     }
 
@@ -191,7 +191,7 @@ impl Scene {
                 for packet in rtcp::packets(&compound) {
                     if let rtcp::Packet::Pli { media_ssrc } = packet {
                         let layer = media_ssrc as usize / 0x100 - 1;
-                        self.asked[layer] += 1;
+                        self.requested[layer] += 1;
                         self.owed[layer] = true;
                     }
                 }
@@ -257,7 +257,7 @@ fn at_home_and_at_a_mirror(scenario: impl Fn(bool)) {
 fn a_joiner_gets_the_best_layer_that_it_decodes_at_once_and_no_notice() {
     at_home_and_at_a_mirror(|far| {
         let mut scene = Scene::new(far, [VP8, VP8, VP9]);
-        scene.asked = [0; 3];
+        scene.requested = [0; 3];
         let before = scene.pictures;
         scene.join_with_vp8();
         scene.play(15 * SECOND);
@@ -265,7 +265,7 @@ fn a_joiner_gets_the_best_layer_that_it_decodes_at_once_and_no_notice() {
         assert!(first - before <= 2, "far {far}: after {} pictures", first - before);
         let pictures = scene.pictures - first + 1;
         assert_eq!(scene.taken(), [(H, VP8, pictures as usize)], "far {far}");
-        assert_eq!(scene.asked, [0, 1, 0], "far {far}");
+        assert_eq!(scene.requested, [0, 1, 0], "far {far}");
         assert_eq!(scene.reports, [], "far {far}");
         assert_eq!(scene.undecodable(), 0, "far {far}");
     });
@@ -292,12 +292,12 @@ fn a_layer_that_turns_to_a_format_that_is_decoded_is_taken_from_its_first_pictur
         scene.join_with_vp8();
         scene.play(3 * SECOND);
         scene.taken();
-        scene.asked = [0; 3];
+        scene.requested = [0; 3];
         scene.turn(F, VP8);
         scene.play(3 * SECOND);
         // The smaller layer's part of that first picture left before.
         assert_eq!(scene.taken(), [(H, VP8, 1), (F, VP8, 3 * SECOND)], "far {far}");
-        assert_eq!(scene.asked, [0; 3], "far {far}: its key frame was there");
+        assert_eq!(scene.requested, [0; 3], "far {far}: its key frame was there");
 
         // And back: the best of the others follows within the time that its key frame takes.
         scene.turn(F, VP9);
@@ -306,7 +306,7 @@ fn a_layer_that_turns_to_a_format_that_is_decoded_is_taken_from_its_first_pictur
             panic!("far {far}: the best of the others alone")
         };
         assert!(count >= 3 * SECOND - 2, "far {far}: {count}");
-        assert_eq!(scene.asked, [0, 1, 0], "far {far}");
+        assert_eq!(scene.requested, [0, 1, 0], "far {far}");
         assert_eq!(scene.reports, [], "far {far}");
     });
 }
@@ -326,14 +326,14 @@ fn the_notice_comes_once_when_no_layer_is_decoded_any_more_and_stays() {
         );
         assert_eq!(scene.reports, [], "far {far}: a small picture is one");
         scene.turn(Q, VP9);
-        scene.asked = [0; 3];
+        scene.requested = [0; 3];
         scene.play(SECOND / 2);
         assert_eq!(scene.taken(), [], "far {far}");
         assert_eq!(scene.reports, [undecodable()], "far {far}");
         scene.play(30 * SECOND);
         assert_eq!(scene.reports, [undecodable()], "far {far}");
         assert_eq!(scene.undecodable(), 1, "far {far}");
-        assert_eq!(scene.asked, [0; 3], "far {far}: no key frame would help");
+        assert_eq!(scene.requested, [0; 3], "far {far}: no key frame would help");
 
         // One layer that is decoded is enough for a picture, and for the report that it is there.
         scene.turn(Q, VP8);
@@ -347,11 +347,11 @@ fn the_notice_comes_once_when_no_layer_is_decoded_any_more_and_stays() {
 fn a_subscriber_that_joins_and_decodes_no_layer_has_the_notice_at_once() {
     at_home_and_at_a_mirror(|far| {
         let mut scene = Scene::new(far, [VP9, VP9, VP9]);
-        scene.asked = [0; 3];
+        scene.requested = [0; 3];
         scene.join_with_vp8();
         scene.play(SECOND / 2);
         assert_eq!(scene.reports, [undecodable()], "far {far}");
-        assert_eq!(scene.asked, [0; 3], "far {far}: no key frame would help");
+        assert_eq!(scene.requested, [0; 3], "far {far}: no key frame would help");
         scene.play(30 * SECOND);
         assert_eq!(scene.reports, [undecodable()], "far {far}");
         assert_eq!(scene.taken(), [], "far {far}");
@@ -414,11 +414,11 @@ fn a_packet_of_the_former_format_that_comes_late_changes_nothing() {
         scene.turn(F, VP8);
         scene.play(1);
         scene.taken();
-        scene.asked = [0; 3];
+        scene.requested = [0; 3];
         scene.publish(&late);
         scene.play(SECOND);
         assert_eq!(scene.taken(), [(F, VP8, SECOND)], "far {far}");
-        assert_eq!(scene.asked, [0; 3], "far {far}");
+        assert_eq!(scene.requested, [0; 3], "far {far}");
         assert_eq!(scene.reports, [], "far {far}");
     });
 }
@@ -427,12 +427,12 @@ fn a_packet_of_the_former_format_that_comes_late_changes_nothing() {
 fn a_subscriber_that_joins_while_a_screen_stands_still_waits_at_a_layer_that_it_decodes() {
     at_home_and_at_a_mirror(|far| {
         let mut scene = Scene::new(far, [VP8, VP8, VP9]);
-        scene.asked = [0; 3];
+        scene.requested = [0; 3];
         scene.pass(Duration::from_secs(2));
         scene.join_with_vp8();
         scene.pass(Duration::from_millis(100));
-        assert_eq!(scene.asked[usize::from(F)], 0, "far {far}");
-        assert_eq!(scene.asked.iter().sum::<usize>(), 1, "far {far}");
+        assert_eq!(scene.requested[usize::from(F)], 0, "far {far}");
+        assert_eq!(scene.requested.iter().sum::<usize>(), 1, "far {far}");
         assert_eq!(scene.reports, [], "far {far}");
     });
 }

@@ -91,7 +91,7 @@ impl House {
         let mut sent = exchange(self.now, &mut self.worker, publisher.address, &sealed);
         self.now += Duration::from_millis(20);
         sent.extend(run_until(&mut self.worker, self.now));
-        let (mut copies, mut asked) = (Vec::new(), 0);
+        let (mut copies, mut requested) = (Vec::new(), 0);
         for (to, bytes) in &sent {
             if *to == watcher.address
                 && let Some(copy) = watcher.take(self.now, bytes)
@@ -102,11 +102,11 @@ impl House {
             }
             if *to == publisher.address {
                 let feedback = publisher.take(self.now, bytes);
-                asked += usize::from(feedback.is_some_and(|bytes| asks_for_key_frame(&bytes)));
+                requested += usize::from(feedback.is_some_and(|bytes| requests_key_frame(&bytes)));
             }
         }
         copies.sort_unstable();
-        (copies, asked)
+        (copies, requested)
     }
 
     fn pass(&mut self, time: Duration) {
@@ -121,7 +121,7 @@ impl House {
     }
 }
 
-fn asks_for_key_frame(compound: &[u8]) -> bool {
+fn requests_key_frame(compound: &[u8]) -> bool {
     let mut packets = rtcp::packets(compound);
     packets.any(|packet| matches!(packet, rtcp::Packet::Pli { .. }))
 }
@@ -196,9 +196,9 @@ fn a_slot_beside_six_subscriptions_follows_its_source_under_one_stream() {
         house.pass(Duration::from_secs(1));
         house.fill(&watcher, Some(feed(number, Feed::Camera)));
         let publisher = &mut publishers[number as usize - 1];
-        let (copies, asked) = house.publish(publisher, &mut watcher, false);
+        let (copies, requested) = house.publish(publisher, &mut watcher, false);
         assert_eq!(
-            (copies.len(), asked),
+            (copies.len(), requested),
             (1, 1),
             "a picture begins with a key frame, which is asked for"
         );

@@ -372,11 +372,11 @@ fn a_handshake_that_was_led_elsewhere_takes_nobodys_address() {
     }
     // The thief forges the source of the last flight of its handshake, after two hellos and one with the cookie, and of its
     // checks after that.
-    let mut said = 0;
+    let mut sent = 0;
     thief.dtls.start(stage.now).unwrap();
     while let Some(datagram) = thief.dtls.poll_transmit() {
-        said += 1;
-        let source = if said > 3 { victim } else { from };
+        sent += 1;
+        let source = if sent > 3 { victim } else { from };
         for (to, answer) in exchange(stage.now, &mut stage.worker, source, &datagram) {
             if to == from {
                 thief.take(stage.now, &answer);

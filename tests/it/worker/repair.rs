@@ -84,21 +84,21 @@ fn a_storm_of_nacks_is_bounded() {
 }
 
 /// The requests to the publisher: packets, and key frames by PLI and by FIR.
-fn asked(stage: &mut Stage, sent: &[(std::net::SocketAddr, Vec<u8>)]) -> (usize, usize, usize) {
-    let mut asked = (0, 0, 0);
+fn requested(stage: &mut Stage, sent: &[(std::net::SocketAddr, Vec<u8>)]) -> (usize, usize, usize) {
+    let mut requested = (0, 0, 0);
     let publisher = stage.publisher.address;
     for (_, bytes) in sent.iter().filter(|(to, _)| *to == publisher) {
         let compound = stage.publisher.take(stage.now, bytes).unwrap_or_default();
         for packet in rtcp::packets(&compound) {
             match packet {
-                rtcp::Packet::Nack { .. } => asked.0 += 1,
-                rtcp::Packet::Pli { .. } => asked.1 += 1,
-                rtcp::Packet::Fir { .. } => asked.2 += 1,
+                rtcp::Packet::Nack { .. } => requested.0 += 1,
+                rtcp::Packet::Pli { .. } => requested.1 += 1,
+                rtcp::Packet::Fir { .. } => requested.2 += 1,
                 _ => {}
             }
         }
     }
-    asked
+    requested
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn a_publisher_is_asked_in_the_ways_that_go_with_the_codec_that_it_sends_in() {
             stage.publish_packet(&packet);
         }
         let sent = stage.pass(Duration::from_millis(40));
-        let (nacks, ..) = asked(&mut stage, &sent);
+        let (nacks, ..) = requested(&mut stage, &sent);
         assert_eq!(nacks > 0, knows_nack, "{codecs:?}");
 
         stage.pass(Duration::from_secs(2));
@@ -146,7 +146,7 @@ fn a_publisher_is_asked_in_the_ways_that_go_with_the_codec_that_it_sends_in() {
         rtcp::write_pli(&mut compound, 7, ssrc);
         let sealed = stage.subscribers[0].seal_rtcp(&compound);
         let sent = exchange(stage.now, &mut stage.worker, stage.subscribers[0].address, &sealed);
-        let (_, by_pli, by_fir) = asked(&mut stage, &sent);
+        let (_, by_pli, by_fir) = requested(&mut stage, &sent);
         let expected = if knows_nack { (1, 0) } else { (0, 1) };
         assert_eq!((by_pli, by_fir), expected, "{codecs:?}");
     }
@@ -162,7 +162,7 @@ fn a_missing_packet_is_asked_for_and_its_rtx_is_forwarded_as_the_original() {
         stage.publish(false, 300);
     }
     let sent = stage.pass(Duration::from_millis(40));
-    let mut asked = Vec::new();
+    let mut requested = Vec::new();
     for (to, bytes) in &sent {
         if *to == stage.publisher.address
             && let Some(compound) = stage.publisher.take(stage.now, bytes)
@@ -173,12 +173,12 @@ fn a_missing_packet_is_asked_for_and_its_rtx_is_forwarded_as_the_original() {
                     pairs,
                 } = packet
                 {
-                    rtcp::each_nacked(pairs, |sequence| asked.push(sequence));
+                    rtcp::each_nacked(pairs, |sequence| requested.push(sequence));
                 }
             }
         }
     }
-    assert_eq!(asked, [1]);
+    assert_eq!(requested, [1]);
     let mut rtx = rtp(VIDEO_RTX_PT, true, 77, 3_000, VIDEO_SSRC + 1, &[0, 1]);
     rtx.extend_from_slice(&lost[12..]);
     let got = stage.publish_packet(&rtx).remove(0);

@@ -93,16 +93,16 @@ fn packets_missing_of_many_streams_are_requested_and_key_frames_too() {
         // Every second packet is lost.
         (0..200).for_each(|at| wide.publish(2 * at, 3_000 * u32::from(at), 80));
         let sent = wide.pass(Duration::from_millis(50));
-        let mut asked = vec![0; 60];
+        let mut requested = vec![0; 60];
         for compound in compounds(wide.now, &mut wide.publisher, &sent) {
             for packet in rtcp::packets(&compound) {
                 if let rtcp::Packet::Nack { media_ssrc, pairs } = packet {
                     let track = ((media_ssrc - source_ssrc(0)) / 4) as usize;
-                    rtcp::each_nacked(pairs, |_| asked[track] += 1);
+                    rtcp::each_nacked(pairs, |_| requested[track] += 1);
                 }
             }
         }
-        assert!(asked.iter().all(|count| *count == 199), "{asked:?}");
+        assert!(requested.iter().all(|count| *count == 199), "{requested:?}");
         // Everybody asks for a key frame of everything.
         wide.pass(Duration::from_secs(1));
         let mut wanted = Vec::new();

@@ -175,11 +175,11 @@ fn nothing_is_asked_of_a_publisher_that_is_not_heard() {
     }
     let peer = stage.publisher.spec.peer;
     assert_eq!(changes(&mut stage.worker), [MediaEvent::Suspended { peer }]);
-    let mut asks = Vec::new();
-    rtcp::write_receiver_report(&mut asks, 7, &[]);
-    rtcp::write_pli(&mut asks, 7, stage.subscribers[0].spec.sections[0].local_ssrc);
+    let mut request = Vec::new();
+    rtcp::write_receiver_report(&mut request, 7, &[]);
+    rtcp::write_pli(&mut request, 7, stage.subscribers[0].spec.sections[0].local_ssrc);
     let subscriber = &mut stage.subscribers[0];
-    let sealed = subscriber.seal_rtcp(&asks);
+    let sealed = subscriber.seal_rtcp(&request);
     let mut sent = exchange(stage.now, &mut stage.worker, subscriber.address, &sealed);
     sent.extend(stage.pass(SECOND));
     let address = stage.publisher.address;
@@ -196,15 +196,15 @@ fn a_publisher_that_was_not_heard_and_begins_anew_is_asked_for_what_was_wanted_m
         stage.subscribers[0].deliver(stage.now, &mut stage.worker, &check);
     }
     assert_eq!(stage.worker.stats().suspended, 1);
-    let mut asks = Vec::new();
-    rtcp::write_receiver_report(&mut asks, 7, &[]);
-    rtcp::write_pli(&mut asks, 7, stage.subscribers[0].spec.sections[0].local_ssrc);
+    let mut request = Vec::new();
+    rtcp::write_receiver_report(&mut request, 7, &[]);
+    rtcp::write_pli(&mut request, 7, stage.subscribers[0].spec.sections[0].local_ssrc);
     let subscriber = &mut stage.subscribers[0];
-    let sealed = subscriber.seal_rtcp(&asks);
+    let sealed = subscriber.seal_rtcp(&request);
     exchange(stage.now, &mut stage.worker, subscriber.address, &sealed);
     // The subscriber leaves, so nobody asks again.
-    let gone = stage.subscribers.remove(0).spec.peer;
-    stage.worker.handle_command(stage.now, MediaCommand::Close(gone));
+    let removed = stage.subscribers.remove(0).spec.peer;
+    stage.worker.handle_command(stage.now, MediaCommand::Close(removed));
     stage.publisher.spec.transports[0].remote_fingerprints[0].digest[0] ^= 1;
     stage.publisher.open(stage.now, &mut stage.worker);
     assert_eq!(stage.worker.stats().suspended, 0);
@@ -215,20 +215,20 @@ fn a_publisher_that_was_not_heard_and_begins_anew_is_asked_for_what_was_wanted_m
 #[test]
 fn no_key_frames_are_asked_for_where_the_only_subscriber_is_not_heard() {
     let mut stage = Stage::new(1);
-    let mut asked = Vec::new();
+    let mut requested = Vec::new();
     // No picture begins: every viewer waits for a key frame.
     for _ in 0..60 {
         stage.pass_second();
         stage.publish(false, 100);
-        asked.push(stage.worker.stats().key_frame_requests_sent);
+        requested.push(stage.worker.stats().key_frame_requests_sent);
     }
     assert_eq!(changes(&mut stage.worker), [suspended(&stage, 0)]);
     assert!(
-        asked[19] > asked[12],
-        "while it is heard, they are asked for: {asked:?}"
+        requested[19] > requested[12],
+        "while it is heard, they are asked for: {requested:?}"
     );
     // One request may have been due already.
-    assert_eq!(asked[59], asked[25], "{asked:?}");
+    assert_eq!(requested[59], requested[25], "{requested:?}");
 }
 
 #[test]
@@ -303,7 +303,7 @@ fn media_of_a_suspended_client_does_not_resume_it_and_a_strangers_check_does_not
 }
 
 #[test]
-fn a_client_whose_keys_are_gone_begins_anew_with_the_other_certificate_each_time_and_gets_media() {
+fn a_client_that_has_lost_its_keys_begins_anew_with_the_other_certificate_each_time_and_gets_media() {
     let now = start();
     let (identity, spare) = (spare_identity(), spare_identity());
     let worker = worker_with(now, &identity, &spare, 0, 0);

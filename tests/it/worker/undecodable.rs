@@ -133,13 +133,13 @@ fn a_publisher_that_is_muted_or_has_left_is_undecodable_to_nobody() {
     muted.pass(Duration::from_secs(6));
     assert_eq!(reports(&mut muted), [decodable(&muted)]);
 
-    let mut gone = stage(&[AV1], &[Codec::Vp8]);
-    send(&mut gone, 100, &AV1_KEY);
-    assert_eq!(reports(&mut gone), [undecodable(&gone, AV1)]);
-    let publisher = gone.publisher.spec.peer;
-    gone.worker.handle_command(gone.now, MediaCommand::Close(publisher));
-    gone.pass(Duration::from_secs(1));
-    assert_eq!(reports(&mut gone), [decodable(&gone)]);
+    let mut stage = stage(&[AV1], &[Codec::Vp8]);
+    send(&mut stage, 100, &AV1_KEY);
+    assert_eq!(reports(&mut stage), [undecodable(&stage, AV1)]);
+    let publisher = stage.publisher.spec.peer;
+    stage.worker.handle_command(stage.now, MediaCommand::Close(publisher));
+    stage.pass(Duration::from_secs(1));
+    assert_eq!(reports(&mut stage), [decodable(&stage)]);
 }
 
 /// Sends a key frame of a camera and one of a screen in these formats, two tracks of one publisher. Returns the reports then.
@@ -372,25 +372,25 @@ fn red_around_opus_is_not_undecodable_to_a_decoder_of_opus_but_pcma_is() {
 
 /// A minute of a publisher that answers each request with a key frame, with a subscriber that may ask each second. Returns how
 /// often the publisher was asked.
-fn requests_in_a_minute(stage: &mut Stage, subscriber_asks: bool) -> u64 {
+fn requests_in_a_minute(stage: &mut Stage, subscriber_requests: bool) -> u64 {
     let before = stage.worker.stats().key_frame_requests_sent;
     let mut answered = 0;
     for tenth in 0..600 {
         let sequence = stage.sequence;
         stage.sequence += 1;
-        let asked = stage.worker.stats().key_frame_requests_sent - before;
-        let payload: &[u8] = if asked > answered {
+        let requested = stage.worker.stats().key_frame_requests_sent - before;
+        let payload: &[u8] = if requested > answered {
             &AV1_KEY
         } else {
             &[0x10, 0x32, 0, 0]
         };
-        answered = asked;
+        answered = requested;
         let packet = rtp(100, true, sequence, u32::from(sequence) * 9_000, VIDEO_SSRC, payload);
         stage.publish_packet(&packet);
         if tenth % 10 == 0 {
             let subscriber = &mut stage.subscribers[0];
             let mut datagrams = vec![subscriber.check()];
-            if subscriber_asks {
+            if subscriber_requests {
                 let mut compound = Vec::new();
                 rtcp::write_receiver_report(&mut compound, 7, &[]);
                 rtcp::write_pli(&mut compound, 7, subscriber.spec.sections[0].local_ssrc);
@@ -407,13 +407,13 @@ fn requests_in_a_minute(stage: &mut Stage, subscriber_asks: bool) -> u64 {
 
 #[test]
 fn no_key_frames_are_asked_for_in_a_format_that_its_only_subscriber_cannot_decode() {
-    for subscriber_asks in [false, true] {
+    for subscriber_requests in [false, true] {
         let mut stage = stage(&[AV1, Codec::Vp8], &[Codec::Vp8]);
         // Before the first packet nobody knows in which of the formats it will be.
         stage.pass(Duration::from_secs(1));
-        let asked = requests_in_a_minute(&mut stage, subscriber_asks);
+        let requested = requests_in_a_minute(&mut stage, subscriber_requests);
         assert_eq!(reports(&mut stage), [undecodable(&stage, AV1)]);
-        assert!(asked <= 1, "{asked}, subscriber asks: {subscriber_asks}");
+        assert!(requested <= 1, "{requested}, subscriber asks: {subscriber_requests}");
 
         // A format that it can decode comes, but its key frame was lost: now it is requested.
         let before = stage.worker.stats().key_frame_requests_sent;

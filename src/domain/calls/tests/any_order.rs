@@ -21,7 +21,7 @@ enum Step {
     Decline(&'static str),
     HangUp,
     HangUpWith(&'static str),
-    Gone,
+    Leave,
     Lose(usize),
     Pass(u64),
 }
@@ -40,7 +40,7 @@ fn any_step() -> impl Strategy<Value = (u64, Step)> {
         who().prop_map(Step::Decline),
         Just(Step::HangUp),
         who().prop_map(Step::HangUpWith),
-        Just(Step::Gone),
+        Just(Step::Leave),
         (0..8_usize).prop_map(Step::Lose),
         (1..70_u64).prop_map(Step::Pass),
     ];
@@ -85,7 +85,7 @@ fn command(step: &Step) -> Option<Command> {
             with: Some(name(with)),
             room: None,
         },
-        Step::Gone | Step::Lose(_) | Step::Pass(_) => return None,
+        Step::Leave | Step::Lose(_) | Step::Pass(_) => return None,
     }))
 }
 
@@ -96,7 +96,7 @@ fn take(exchange: &mut Exchange, session: u64, step: &Step, open: &BTreeSet<Peer
         return outcome.unwrap_or_default();
     }
     match step {
-        Step::Gone => exchange.rules.leave(now, id),
+        Step::Leave => exchange.rules.leave(now, id),
         Step::Lose(index) => {
             let peer = open.iter().nth(*index);
             peer.map(|peer| exchange.rules.peer_lost(now, *peer, false))
@@ -117,7 +117,9 @@ fn check(steps: Vec<(u64, Step)>) -> Result<(), TestCaseError> {
     let mut exchange = Exchange::new(Limits::default());
     let (mut open_peers, mut open_rooms) = (BTreeSet::new(), BTreeSet::new());
     let mut ended: BTreeMap<SessionId, BTreeSet<CallId>> = BTreeMap::new();
-    let leave_all = (1..6).map(|session| (session, Step::Gone)).chain([(1, Step::Pass(60))]);
+    let leave_all = (1..6)
+        .map(|session| (session, Step::Leave))
+        .chain([(1, Step::Pass(60))]);
     for (session, step) in steps.into_iter().chain(leave_all) {
         if let Step::Register(_, Newcomer::Inherits) = step {
             // The session gets the calls of those before it without an event. It may have heard of one of them that another
@@ -144,7 +146,7 @@ fn check(steps: Vec<(u64, Step)>) -> Result<(), TestCaseError> {
                     prop_assert!(open_rooms.contains(&room) && open_peers.remove(&peer));
                 }
                 Effect::Dismiss { session, .. } => prop_assert!(dismissed.insert(session)),
-                Effect::Tell { session, event } => {
+                Effect::Send { session, event } => {
                     prop_assert!(!dismissed.contains(&session));
                     let ended = ended.entry(session).or_default();
                     match event {

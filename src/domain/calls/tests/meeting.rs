@@ -8,7 +8,7 @@ use crate::ids::Turn;
 impl Exchange {
     fn answer_in(&mut self, session: u64, from: &str, room: &str, answer: Answer) -> Result<Vec<String>, Refusal> {
         let (from, room) = (device(from), Some(RoomName::from(room)));
-        self.ask(session, CallCommand::Answer { from, room, answer })
+        self.send(session, CallCommand::Answer { from, room, answer })
     }
 
     /// Somebody's page enters a room of two.
@@ -41,7 +41,7 @@ fn dial_in(exchange: &mut Exchange, session: u64, to: &str, room: &str) {
     let (to, media) = (vec![device(to)], CallMedia::Elsewhere(room.into()));
     let when_busy = WhenBusy::Refuse;
     exchange
-        .ask(session, CallCommand::Invite { to, media, when_busy })
+        .send(session, CallCommand::Invite { to, media, when_busy })
         .unwrap();
 }
 
@@ -55,22 +55,22 @@ fn two_who_meet() -> Exchange {
     exchange
 }
 
-const BOTH_TOLD: [&str; 2] = [
-    "tell 1: call with 22/d over, RoomLeft",
-    "tell 2: call with 11/d over, RoomLeft",
+const BOTH_SENT: [&str; 2] = [
+    "send 1: call with 22/d over, RoomLeft",
+    "send 2: call with 11/d over, RoomLeft",
 ];
 
 #[test]
-fn a_device_call_needs_no_media_here_and_tells_the_caller_where_to_meet() {
+fn a_device_call_needs_no_media_here_and_the_caller_is_sent_where_to_meet() {
     let mut exchange = two_devices();
-    assert_eq!(exchange.dial(1, "22").unwrap(), ["tell 2: 11/d calls 22/d"]);
+    assert_eq!(exchange.dial(1, "22").unwrap(), ["send 2: 11/d calls 22/d"]);
     assert_eq!(exchange.dial(2, "11"), Err(Refusal::Busy));
     let accepted = exchange.accept(2, device("11")).unwrap();
-    assert_eq!(accepted, ["tell 1: 22/d accepts for meeting"]);
+    assert_eq!(accepted, ["send 1: 22/d accepts for meeting"]);
     assert_eq!(exchange.counts(), [1, 2, 0, 0, 0]);
     let with = Some(device("11"));
-    let ended = exchange.ask(2, CallCommand::HangUp { with, room: None }).unwrap();
-    assert_eq!(ended, ["tell 1: call with 22/d over, HungUp"]);
+    let ended = exchange.send(2, CallCommand::HangUp { with, room: None }).unwrap();
+    assert_eq!(ended, ["send 1: call with 22/d over, HungUp"]);
 }
 
 #[test]
@@ -83,14 +83,14 @@ fn a_late_answer_to_an_older_call_neither_accepts_nor_declines_the_new_one() {
         assert_eq!(exchange.answer_in(2, "11", "old", answer), Err(Refusal::NoSuchCall));
     }
     let accepted = exchange.answer_in(2, "11", "new", Answer::Accept(None)).unwrap();
-    assert_eq!(accepted, ["tell 1: 22/d accepts for new"]);
+    assert_eq!(accepted, ["send 1: 22/d accepts for new"]);
     let again = exchange.answer_in(2, "11", "new", Answer::Accept(None));
     assert_eq!(again, Err(Refusal::NoSuchCall));
 }
 
 fn hang_up_in(exchange: &mut Exchange, session: u64, with: &str, room: &str) -> Result<Vec<String>, Refusal> {
     let (with, room) = (Some(device(with)), Some(RoomName::from(room)));
-    exchange.ask(session, CallCommand::HangUp { with, room })
+    exchange.send(session, CallCommand::HangUp { with, room })
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn a_hang_up_that_names_any_other_room_or_none_ends_the_call() {
         let mut exchange = again();
         dial_in(&mut exchange, 1, "22", "new");
         let (with, room) = (Some(device("11")), room.map(RoomName::from));
-        assert!(exchange.ask(2, CallCommand::HangUp { with, room }).is_ok());
+        assert!(exchange.send(2, CallCommand::HangUp { with, room }).is_ok());
     }
     // A new call that meets in the same room.
     let mut exchange = again();
@@ -173,7 +173,7 @@ fn an_answer_that_names_a_room_does_not_mean_a_call_that_has_none() {
     exchange.call(1, "ben").unwrap();
     let (from, room) = (name("anna"), Some(RoomName::from("meeting")));
     let answer = Answer::Accept(Some(offer()));
-    let refused = exchange.ask(2, CallCommand::Answer { from, room, answer });
+    let refused = exchange.send(2, CallCommand::Answer { from, room, answer });
     assert_eq!(refused, Err(Refusal::NoSuchCall));
 }
 
@@ -185,7 +185,7 @@ fn a_call_ends_some_time_after_both_have_left_the_room_and_both_can_be_called_ag
     exchange.close(22);
     assert_eq!(exchange.pass(14), [""; 0]);
     assert_eq!(exchange.dial(2, "11"), Err(Refusal::InCall));
-    assert_eq!(exchange.pass(1), BOTH_TOLD);
+    assert_eq!(exchange.pass(1), BOTH_SENT);
     assert_eq!(exchange.rules.poll_timeout(), None);
     assert_eq!(exchange.counts()[0], 0);
     assert!(exchange.dial(2, "11").is_ok());
@@ -203,7 +203,7 @@ fn a_call_goes_on_when_somebody_is_back_in_time() {
     exchange.enter(23, "meeting");
     assert_eq!(exchange.pass(3_600), [""; 0], "entering again is not leaving");
     exchange.enter(23, "another place");
-    assert_eq!(exchange.pass(15), BOTH_TOLD);
+    assert_eq!(exchange.pass(15), BOTH_SENT);
 }
 
 #[test]
@@ -216,8 +216,8 @@ fn a_call_whose_two_meet_in_no_room_of_this_server_lasts_until_somebody_hangs_up
     exchange.accept(2, device("11")).unwrap();
     assert_eq!(exchange.pass(3_600), [""; 0]);
     let with = Some(device("11"));
-    let ended = exchange.ask(2, CallCommand::HangUp { with, room: None }).unwrap();
-    assert_eq!(ended, ["tell 1: call with 22/d over, HungUp"]);
+    let ended = exchange.send(2, CallCommand::HangUp { with, room: None }).unwrap();
+    assert_eq!(ended, ["send 1: call with 22/d over, HungUp"]);
     exchange.enter(22, "meeting");
     exchange.close(22);
     assert_eq!(exchange.rules.poll_timeout(), None, "the call is forgotten");
@@ -236,15 +236,15 @@ fn a_call_whose_room_nobody_has_entered_for_a_minute_keeps_nobody_busy_and_cuts_
         assert_eq!(exchange.dial(3, busy), Err(Refusal::Busy));
     }
     assert_eq!(exchange.pass(1), [""; 0], "nobody is cut off");
-    assert_eq!(exchange.dial(3, "22").unwrap(), ["tell 2: 33/d calls 22/d"]);
+    assert_eq!(exchange.dial(3, "22").unwrap(), ["send 2: 33/d calls 22/d"]);
     exchange.decline(2, device("33"), Decline::Unwilling).unwrap();
     assert_eq!(exchange.counts()[0], 1, "who refuses another call stays in theirs");
     exchange.dial(3, "22").unwrap();
     assert_eq!(
         exchange.accept(2, device("33")).unwrap(),
         [
-            "tell 1: call with 22/d over, HungUp",
-            "tell 3: 22/d accepts for meeting"
+            "send 1: call with 22/d over, HungUp",
+            "send 3: 22/d accepts for meeting"
         ]
     );
 }
@@ -281,7 +281,7 @@ fn a_call_whose_device_is_lost_ends_once() {
     let mut exchange = two_who_meet();
     exchange.close(11);
     exchange.close(22);
-    exchange.gone(2);
-    assert_eq!(exchange.pass(5), ["tell 1: call with 22/d over, Lost"]);
+    exchange.leave(2);
+    assert_eq!(exchange.pass(5), ["send 1: call with 22/d over, Lost"]);
     assert_eq!(exchange.pass(15), [""; 0]);
 }

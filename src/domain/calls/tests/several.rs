@@ -18,14 +18,14 @@ impl Exchange {
     fn call_all(&mut self, to: &[&str], when_busy: WhenBusy) -> Result<Vec<String>, Refusal> {
         let to = to.iter().copied().map(name).collect();
         let media = CallMedia::Elsewhere("meeting".into());
-        self.ask(OFFICE, CallCommand::Invite { to, media, when_busy })
+        self.send(OFFICE, CallCommand::Invite { to, media, when_busy })
     }
 
     fn reach_by_push(&mut self, who: &str) {
         self.asks_for(99, name(who));
         let targets = vec!["phone".into()];
         assert_eq!(self.command(99, Command::Push(targets)), Ok(vec![]));
-        self.gone(99);
+        self.leave(99);
     }
 }
 
@@ -40,7 +40,7 @@ fn office() -> Exchange {
 
 fn office_that_calls() -> Exchange {
     let mut exchange = office();
-    let rings = ["tell 2: office calls ben", "tell 3: office calls carl"];
+    let rings = ["send 2: office calls ben", "send 3: office calls carl"];
     assert_eq!(exchange.call_all(&["ben", "carl"], WhenBusy::Refuse).unwrap(), rings);
     exchange
 }
@@ -53,17 +53,17 @@ fn who_answers_first_has_the_call_it_rings_nowhere_else_and_a_hang_up_ends_it_fo
         exchange.register(4, name("ben"), Newcomer::Joins);
         let accepted = exchange.accept(3, name("office")).unwrap();
         let expected = [
-            "tell 2: ringing with office over, AnsweredElsewhere",
-            "tell 4: ringing with office over, AnsweredElsewhere",
-            "tell 9: carl accepts for meeting",
+            "send 2: ringing with office over, AnsweredElsewhere",
+            "send 4: ringing with office over, AnsweredElsewhere",
+            "send 9: carl accepts for meeting",
         ];
         assert_eq!(accepted, expected);
         assert_eq!(exchange.accept(2, name("office")), Err(Refusal::NoSuchCall));
         assert_eq!(exchange.hang_up(2), Err(Refusal::NoSuchCall));
         let over = exchange.hang_up(hangs_up).unwrap();
         let expected = match hangs_up {
-            OFFICE => "tell 3: call with office over, HungUp",
-            _ => "tell 9: call with carl over, HungUp",
+            OFFICE => "send 3: call with office over, HungUp",
+            _ => "send 9: call with carl over, HungUp",
         };
         assert_eq!(over, [expected]);
         assert_eq!(exchange.counts(), [0, 3, 0, 0, 0]);
@@ -77,10 +77,10 @@ fn a_call_to_several_that_this_server_carries_is_answered_to_who_answers_and_the
     let (to, media) = (vec![name("ben"), name("carl")], CallMedia::Carried(offer()));
     let when_busy = WhenBusy::Ring;
     exchange
-        .ask(OFFICE, CallCommand::Invite { to, media, when_busy })
+        .send(OFFICE, CallCommand::Invite { to, media, when_busy })
         .unwrap();
     let expected = [
-        "tell 3: ringing with office over, AnsweredElsewhere",
+        "send 3: ringing with office over, AnsweredElsewhere",
         "open room",
         "answer 2, 9",
     ];
@@ -89,7 +89,7 @@ fn a_call_to_several_that_this_server_carries_is_answered_to_who_answers_and_the
         "close peer",
         "close peer",
         "close room",
-        "tell 2: call with office over, HungUp",
+        "send 2: call with office over, HungUp",
     ];
     assert_eq!(exchange.hang_up(OFFICE).unwrap(), expected);
 }
@@ -100,13 +100,13 @@ fn it_rings_at_the_others_when_one_declines_and_is_over_when_all_have() {
     exchange.register(4, name("ben"), Newcomer::Joins);
     let declined = exchange.decline(2, name("office"), Decline::Busy).unwrap();
     let expected = [
-        "tell 9: without ben, Declined(Busy)",
-        "tell 4: ringing with office over, Declined(Busy)",
+        "send 9: without ben, Declined(Busy)",
+        "send 4: ringing with office over, Declined(Busy)",
     ];
     assert_eq!(declined, expected);
     assert_eq!(exchange.accept(4, name("office")), Err(Refusal::NoSuchCall));
     let declined = exchange.decline(3, name("office"), Decline::Unwilling).unwrap();
-    assert_eq!(declined, ["tell 9: ringing with carl over, Declined(Unwilling)"]);
+    assert_eq!(declined, ["send 9: ringing with carl over, Declined(Unwilling)"]);
     assert_eq!(exchange.counts()[0], 0);
     assert_eq!(exchange.rules.poll_timeout(), None);
 }
@@ -116,9 +116,9 @@ fn nobody_answers_in_time() {
     let mut exchange = office_that_calls();
     assert_eq!(exchange.pass(59), [""; 0]);
     let expected = [
-        "tell 9: ringing with ben over, TimedOut",
-        "tell 2: ringing with office over, TimedOut",
-        "tell 3: ringing with office over, TimedOut",
+        "send 9: ringing with ben over, TimedOut",
+        "send 2: ringing with office over, TimedOut",
+        "send 3: ringing with office over, TimedOut",
     ];
     assert_eq!(exchange.pass(1), expected);
     assert_eq!(exchange.counts(), [0, 2, 0, 0, 0]);
@@ -128,27 +128,27 @@ fn nobody_answers_in_time() {
 fn a_caller_s_side_that_goes_away_stops_the_ringing_and_ends_the_call() {
     let mut exchange = office_that_calls();
     let expected = [
-        "tell 2: ringing with office over, Lost",
-        "tell 3: ringing with office over, Lost",
+        "send 2: ringing with office over, Lost",
+        "send 3: ringing with office over, Lost",
     ];
-    assert_eq!(exchange.gone(OFFICE), expected);
+    assert_eq!(exchange.leave(OFFICE), expected);
     assert_eq!(exchange.counts(), [0, 2, 0, 0, 0]);
 
     let mut exchange = office_that_calls();
     exchange.accept(3, name("office")).unwrap();
-    assert_eq!(exchange.gone(OFFICE), ["tell 3: call with office over, Lost"]);
+    assert_eq!(exchange.leave(OFFICE), ["send 3: call with office over, Lost"]);
 }
 
 #[test]
 fn callees_who_go_while_it_rings_are_left_out_and_the_last_one_ends_it() {
     let mut exchange = office_that_calls();
-    assert_eq!(exchange.gone(2), ["tell 9: without ben, Lost"]);
+    assert_eq!(exchange.leave(2), ["send 9: without ben, Lost"]);
     assert_eq!(
         exchange.register(2, name("ben"), Newcomer::Joins),
         [""; 0],
         "it rings there no more"
     );
-    assert_eq!(exchange.gone(3), ["tell 9: ringing with carl over, Lost"]);
+    assert_eq!(exchange.leave(3), ["send 9: ringing with carl over, Lost"]);
     assert_eq!(exchange.counts()[0], 0);
 }
 
@@ -156,11 +156,11 @@ fn callees_who_go_while_it_rings_are_left_out_and_the_last_one_ends_it() {
 fn a_caller_gives_up_one_of_several_or_all() {
     let mut exchange = office_that_calls();
     let with = Some(name("ben"));
-    let given_up = exchange.ask(OFFICE, CallCommand::HangUp { with, room: None }).unwrap();
-    assert_eq!(given_up, ["tell 2: ringing with office over, GivenUp"]);
+    let given_up = exchange.send(OFFICE, CallCommand::HangUp { with, room: None }).unwrap();
+    assert_eq!(given_up, ["send 2: ringing with office over, GivenUp"]);
     assert_eq!(
         exchange.hang_up(OFFICE).unwrap(),
-        ["tell 3: ringing with office over, GivenUp"]
+        ["send 3: ringing with office over, GivenUp"]
     );
     assert_eq!(exchange.counts()[0], 0);
 }
@@ -170,7 +170,7 @@ fn a_callee_who_hangs_up_what_rings_at_several_declines_it_for_themselves() {
     let mut exchange = office_that_calls();
     assert_eq!(
         exchange.hang_up(2).unwrap(),
-        ["tell 9: without ben, Declined(Unwilling)"]
+        ["send 9: without ben, Declined(Unwilling)"]
     );
     assert!(exchange.accept(3, name("office")).is_ok());
 }
@@ -184,9 +184,9 @@ fn those_who_are_busy_or_not_there_are_left_out_and_without_anybody_else_there_i
         .call_all(&["ben", "carl", "dora", "carl", "dora", "ben"], WhenBusy::Refuse)
         .unwrap();
     let expected = [
-        "tell 3: office calls carl",
-        "tell 9: without ben, Declined(Busy)",
-        "tell 9: without dora, Lost",
+        "send 3: office calls carl",
+        "send 9: without ben, Declined(Busy)",
+        "send 9: without dora, Lost",
     ];
     assert_eq!(rings, expected, "and once where somebody is named twice");
     exchange.hang_up(OFFICE).unwrap();
@@ -198,12 +198,12 @@ fn those_who_are_busy_or_not_there_are_left_out_and_without_anybody_else_there_i
     let many = vec!["carl"; Limits::default().callees_per_call + 1];
     assert_eq!(refused(&mut exchange, &many), Err(Refusal::TooManyCallees));
     assert_eq!(exchange.counts()[0], 1, "anna's");
-    exchange.gone(OFFICE);
+    exchange.leave(OFFICE);
     assert_eq!(refused(&mut exchange, &["carl"]), Err(Refusal::NotRegistered));
 }
 
 #[test]
-fn a_session_is_rung_only_by_calls_that_its_family_can_carry() {
+fn only_calls_that_its_family_can_carry_ring_at_a_session() {
     let mut exchange = office();
     let register = |abilities| Registration {
         abilities,
@@ -237,14 +237,14 @@ fn somebody_who_has_no_session_is_reached_by_push_and_answers_when_they_have_com
     let mut exchange = office();
     exchange.reach_by_push("dora");
     let rings = exchange.call_all(&["carl", "dora"], WhenBusy::Refuse).unwrap();
-    assert_eq!(rings, ["tell 3: office calls carl", "push: office calls dora"]);
-    assert_eq!(exchange.gone(3), ["tell 9: without carl, Lost"]);
+    assert_eq!(rings, ["send 3: office calls carl", "push: office calls dora"]);
+    assert_eq!(exchange.leave(3), ["send 9: without carl, Lost"]);
     assert_eq!(exchange.pass(30), [""; 0], "dora may still come");
     assert_eq!(
         exchange.register(4, name("dora"), Newcomer::Inherits),
-        ["tell 4: office calls dora"]
+        ["send 4: office calls dora"]
     );
-    assert_eq!(exchange.gone(4), [""; 0]);
+    assert_eq!(exchange.leave(4), [""; 0]);
     assert_eq!(
         exchange.pass(10),
         [""; 0],
@@ -252,11 +252,11 @@ fn somebody_who_has_no_session_is_reached_by_push_and_answers_when_they_have_com
     );
     assert_eq!(
         exchange.register(4, name("dora"), Newcomer::Inherits),
-        ["tell 4: office calls dora"]
+        ["send 4: office calls dora"]
     );
     let expected = [
         "push: ringing with office over, AnsweredElsewhere",
-        "tell 9: dora accepts for meeting",
+        "send 9: dora accepts for meeting",
     ];
     assert_eq!(exchange.accept(4, name("office")).unwrap(), expected);
 
@@ -264,7 +264,7 @@ fn somebody_who_has_no_session_is_reached_by_push_and_answers_when_they_have_com
     exchange.reach_by_push("dora");
     exchange.call_all(&["dora"], WhenBusy::Refuse).unwrap();
     let expected = [
-        "tell 9: ringing with dora over, TimedOut",
+        "send 9: ringing with dora over, TimedOut",
         "push: ringing with office over, TimedOut",
     ];
     assert_eq!(exchange.pass(60), expected);
@@ -275,12 +275,12 @@ fn a_device_that_vanishes_while_it_rings_at_several_may_come_back_and_is_left_ou
     let mut exchange = office();
     exchange.register(4, name("dora"), Newcomer::Inherits);
     exchange.call_all(&["carl", "dora"], WhenBusy::Refuse).unwrap();
-    assert_eq!(exchange.gone(4), [""; 0]);
+    assert_eq!(exchange.leave(4), [""; 0]);
     assert_eq!(exchange.pass(4), [""; 0]);
     let rings = exchange.register(4, name("dora"), Newcomer::Inherits);
-    assert_eq!(rings, ["tell 4: office calls dora"]);
-    exchange.gone(4);
-    assert_eq!(exchange.pass(5), ["tell 9: without dora, Lost"]);
+    assert_eq!(rings, ["send 4: office calls dora"]);
+    exchange.leave(4);
+    assert_eq!(exchange.pass(5), ["send 9: without dora, Lost"]);
     assert!(exchange.accept(3, name("office")).is_ok());
 }
 
@@ -291,7 +291,7 @@ fn a_device_that_comes_does_not_take_over_what_somebody_else_began_in_its_name()
     exchange.call_all(&["carl"], WhenBusy::Refuse).unwrap();
     exchange.register(5, name("office"), Newcomer::Inherits);
     let accepted = exchange.accept(3, name("office")).unwrap();
-    assert_eq!(accepted, ["tell 9: carl accepts for meeting"]);
+    assert_eq!(accepted, ["send 9: carl accepts for meeting"]);
 }
 
 #[test]
@@ -322,8 +322,8 @@ fn where_two_call_one_another_only_the_caller_is_spared_the_end_of_the_other_cal
     exchange.call(1, "ben").unwrap();
     let accepted = exchange.accept(3, name("anna")).unwrap();
     let over = |session: u64| {
-        let line = format!("tell {session}: ringing");
-        accepted.iter().filter(|told| told.starts_with(&line)).count()
+        let line = format!("send {session}: ringing");
+        accepted.iter().filter(|event| event.starts_with(&line)).count()
     };
     assert_eq!([over(1), over(2)], [0, 1], "{accepted:?}");
 }

@@ -51,7 +51,7 @@ pub(crate) struct Attempt {
     /// All messages of both sides up to the client's flight, which signs them; kept as a server.
     transcript: Vec<u8>,
     /// The cookie that the current datagram asks for.
-    asked: Option<Vec<u8>>,
+    requested: Option<Vec<u8>>,
     inbox: Inbox,
     /// The number of the next message for the library.
     next: u16,
@@ -101,7 +101,7 @@ impl Attempt {
             signatures: Signatures::new(provider),
             opening: None,
             transcript: Vec::new(),
-            asked: None,
+            requested: None,
             inbox: Inbox::default(),
             next: 0,
             role,
@@ -122,12 +122,12 @@ impl Attempt {
         self.deliver(now, &[hello.first()])?;
         self.outgoing.clear();
         self.deliver(now, std::slice::from_ref(&message))?;
-        let mut said = Inbox::default();
+        let mut inbox = Inbox::default();
         let spoken = self.outgoing.iter().flat_map(|datagram| records::records(datagram));
         for fragment in spoken.flat_map(|record| records::fragments(record.body)) {
-            said.put(1, &fragment);
+            inbox.put(1, &fragment);
         }
-        let answer = said.take(1, SERVER_FLIGHT).ok_or(Failure::Handshake)?;
+        let answer = inbox.take(1, SERVER_FLIGHT).ok_or(Failure::Handshake)?;
         self.transcript = [message, answer.concat()].concat();
         Ok(())
     }
@@ -142,7 +142,7 @@ impl Attempt {
         if self.opening.is_some() && fragment.kind == records::HELLO_VERIFY_REQUEST {
             let is_whole = fragment.message == 0 && fragment.body.len() == fragment.length;
             let cookie = records::requested_cookie(fragment.body).filter(|_| is_whole);
-            self.asked = cookie.map(<[u8]>::to_vec).or(self.asked.take());
+            self.requested = cookie.map(<[u8]>::to_vec).or(self.requested.take());
         } else if self.has_keys {
             // The other side has sent all its plain-text messages already.
         } else {
@@ -211,11 +211,11 @@ impl Attempt {
         let Some(opening) = &mut self.opening else {
             return Ok(Vec::new());
         };
-        if let Some(cookie) = self.asked.take()
+        if let Some(cookie) = self.requested.take()
             && opening.is_asked(now, &cookie)
         {
             let hello = opening.hello();
-            self.say_hello(&hello);
+            self.send_hello(&hello);
         }
         // The loop looks for the answer to our first hello, and to the one with the cookie.
         for first in 0..=1 {
@@ -238,7 +238,7 @@ impl Attempt {
         Ok(Vec::new())
     }
 
-    fn say_hello(&mut self, hello: &[u8]) {
+    fn send_hello(&mut self, hello: &[u8]) {
         let mut datagram = Vec::new();
         records::write_record(&mut datagram, records::HANDSHAKE, self.sent, hello);
         self.sent = self.sent.saturating_add(1);
@@ -277,7 +277,7 @@ impl Attempt {
             // The library repeats its first hello, without the cookie, so ours is sent instead.
             if !flight.is_empty() {
                 let hello = opening.hello();
-                self.say_hello(&hello);
+                self.send_hello(&hello);
             }
             return;
         }

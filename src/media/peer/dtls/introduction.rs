@@ -20,7 +20,7 @@ pub(crate) struct Opening {
     /// Our first hello, made by the library.
     hello: Vec<u8>,
     /// The cookie that somebody has asked for last.
-    asked: Option<Vec<u8>>,
+    requested: Option<Vec<u8>>,
     /// The cookie to bring back.
     cookie: Option<Vec<u8>>,
     /// The time when the hello was last repeated because of a cookie.
@@ -33,7 +33,7 @@ impl Opening {
         let record = records::records(flight.first()?).next()?;
         let opening = Opening {
             hello: record.body.to_vec(),
-            asked: None,
+            requested: None,
             cookie: None,
             repeated: None,
         };
@@ -58,11 +58,11 @@ impl Opening {
 
     /// Records that somebody has asked for a cookie. Returns whether our hello must be sent again, with the cookie or still without.
     pub(crate) fn is_asked(&mut self, now: Instant, cookie: &[u8]) -> bool {
-        if self.asked.as_deref() == Some(cookie) && self.cookie() != Some(cookie) {
-            self.cookie = self.asked.clone();
+        if self.requested.as_deref() == Some(cookie) && self.cookie() != Some(cookie) {
+            self.cookie = self.requested.clone();
             return true;
         }
-        self.asked = Some(cookie.to_vec());
+        self.requested = Some(cookie.to_vec());
         is_time(now, &mut self.repeated)
     }
 

@@ -54,7 +54,7 @@ impl Worker {
             served_rooms: served_rooms.map(|(id, _)| *id).collect(),
             rooms: rooms.map(|(id, _)| *id).collect(),
             tracks: link.announced.keys().copied().collect(),
-            mirrored_rooms: link.asked.iter().copied().collect(),
+            mirrored_rooms: link.requested.iter().copied().collect(),
             mirrored_tracks: link.mirrored.keys().copied().collect(),
             unheard: unheard.collect(),
             kept: kept.collect(),
@@ -66,7 +66,7 @@ impl Worker {
         let Some(link) = self.links.get(link) else { return false };
         let room = self.rooms.get(&track.room);
         let may_be = match link.far {
-            Far::Worker(other) => room.is_some_and(|room| room.asks(other)),
+            Far::Worker(other) => room.is_some_and(|room| room.requests(other)),
             Far::Player { room, .. } => room == track.room,
             Far::Recorder => false,
         };
@@ -115,13 +115,13 @@ impl Worker {
         if !link.unannounced.iter().all(|&key| self.tracks.contains_key(key)) {
             found.push(format!("tracks that have ended are to be announced to {far:?}"));
         }
-        let is_known = |room: &RoomId| link.asked.contains(room) || self.rooms.contains_key(room);
+        let is_known = |room: &RoomId| link.requested.contains(room) || self.rooms.contains_key(room);
         if !link.changed.iter().all(is_known) {
             found.push(format!("{far:?} is to be asked for rooms that are not here any more"));
         }
-        for id in &link.asked {
-            let asks = |room: &Room| matches!(far, Far::Worker(other) if room.asks(other));
-            if !self.rooms.get(id).is_some_and(asks) && !link.changed.contains(id) {
+        for id in &link.requested {
+            let requests = |room: &Room| matches!(far, Far::Worker(other) if room.requests(other));
+            if !self.rooms.get(id).is_some_and(requests) && !link.changed.contains(id) {
                 found.push(format!("{far:?} was asked for room {id}, and it is not released"));
             }
         }

@@ -18,7 +18,7 @@ impl Worker {
         let id = self.links.add(far, end);
         match far {
             Far::Worker(other) => {
-                let waiting = self.rooms.iter().filter(|(_, room)| room.asks(other));
+                let waiting = self.rooms.iter().filter(|(_, room)| room.requests(other));
                 let changed = waiting.map(|(id, _)| *id).collect();
                 if let Some(link) = self.links.get_mut(id) {
                     link.changed = changed;

@@ -14,12 +14,12 @@ impl Worker {
     pub(in crate::media::worker) fn enter_room(&mut self, now: Instant, id: RoomId, others: &[WorkerId]) {
         self.rooms.entry(id).or_default().peers += 1;
         for other in others {
-            self.ask_for(now, id, other.0);
+            self.request_room(now, id, other.0);
         }
     }
 
     /// Asks another worker for a room that it serves, if it was not asked yet.
-    pub(super) fn ask_for(&mut self, now: Instant, id: RoomId, other: usize) {
+    pub(super) fn request_room(&mut self, now: Instant, id: RoomId, other: usize) {
         let Some(room) = self.rooms.get_mut(&id) else { return };
         if other != self.config.index && !room.others.contains(&other) {
             room.others.push(other);
@@ -58,10 +58,10 @@ impl Worker {
         }
     }
 
-    pub(super) fn tracks_in(&self, room: RoomId, is_asked: impl Fn(&Track) -> bool) -> Vec<TrackKey> {
+    pub(super) fn tracks_in(&self, room: RoomId, is_match: impl Fn(&Track) -> bool) -> Vec<TrackKey> {
         let room = self.rooms.get(&room);
         let tracks = room.into_iter().flat_map(Room::tracks);
-        tracks.filter(|&key| is_asked(&self.tracks[key])).collect()
+        tracks.filter(|&key| is_match(&self.tracks[key])).collect()
     }
 
     pub(super) fn forget_room_if_unused(&mut self, id: RoomId) {
@@ -79,8 +79,8 @@ impl Worker {
             return;
         };
         // Whoever was not asked has nothing to release.
-        let asks = self.rooms.get(&id).is_some_and(|room| room.asks(other));
-        if !asks && !link.asked.contains(&id) {
+        let requests = self.rooms.get(&id).is_some_and(|room| room.requests(other));
+        if !requests && !link.requested.contains(&id) {
             link.changed.retain(|room| *room != id);
         } else if !link.changed.contains(&id) {
             link.changed.push_back(id);

@@ -77,7 +77,7 @@ async fn calls_that_make_no_sense_are_rejected_with_the_reason() {
     .await;
     let offer = "v".repeat(64 * 1024 + 1);
     let long = format!(r#"{{"id":"call","from":"carl","to":"ben","sdpOffer":"{offer}"}}"#);
-    stage.says("carl@call", &long).await;
+    stage.sends_text("carl@call", &long).await;
     let heard = stage.heard("carl@call");
     assert_eq!(heard[0]["message"], "the offer is too long");
 }
@@ -137,9 +137,9 @@ async fn a_frame_that_is_no_message_of_the_family_is_ignored_and_the_socket_stay
         "#,
     )
     .await;
-    stage.says("anna@call", &"[".repeat(100_000)).await;
+    stage.sends_text("anna@call", &"[".repeat(100_000)).await;
     let heart = format!(r#"{{"id":"heart","padding":"{}"}}"#, "x".repeat(100_000));
-    stage.says("anna@call", &heart).await;
+    stage.sends_text("anna@call", &heart).await;
     assert_eq!(stage.heard("anna@call").len(), 1, "more than 64 KiB are read");
 }
 
@@ -157,11 +157,11 @@ async fn a_restart_that_cannot_be_answered_is_rejected_with_the_reason() {
     )
     .await;
     let restart = |offer: &str| serde_json::json!({ "id": "restart", "sdpOffer": offer }).to_string();
-    stage.says("ben@call", &restart(&"v".repeat(64 * 1024 + 1))).await;
+    stage.sends_text("ben@call", &restart(&"v".repeat(64 * 1024 + 1))).await;
     assert_eq!(stage.heard("ben@call")[0]["message"], "the offer is too long");
     // An offer of the existing connection, with sections that no answer can accept.
     let without_mux = offers::offer("sendrecv", 2, true).replace("a=rtcp-mux\r\n", "");
-    stage.says("ben@call", &restart(&without_mux)).await;
+    stage.sends_text("ben@call", &restart(&without_mux)).await;
     let heard = stage.heard("ben@call");
     assert_eq!(heard.len(), 1, "the call goes on: {heard:?}");
     assert_eq!(heard[0]["message"], "the offer is missing or cannot be answered");

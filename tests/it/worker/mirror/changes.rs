@@ -180,8 +180,8 @@ fn the_last_far_subscriber_that_leaves_ends_the_mirror_and_the_next_begins_it_an
     spread.join(7);
     assert_eq!(spread.publish(true, 100)[0].len(), 1);
     // All leave and one comes at once: the home hears of both, in whatever order it looks.
-    let gone = spread.far.remove(0).spec.peer;
-    spread.mirror.handle_command(spread.now, MediaCommand::Close(gone));
+    let removed = spread.far.remove(0).spec.peer;
+    spread.mirror.handle_command(spread.now, MediaCommand::Close(removed));
     drain(&mut spread.mirror, &mut Vec::new());
     let packet = spread.next_packet(false, 100);
     spread.publish_at_home(&packet);
@@ -198,8 +198,8 @@ fn a_track_that_ends_while_a_worker_leaves_its_room_and_enters_it_again_ends_the
     // The track is announced anew, and the mirror leaves before it has taken that.
     let spec = spread.publisher.spec.clone();
     spread.home.handle_command(now, MediaCommand::Open(Box::new(spec)));
-    let gone = spread.far.remove(0).spec.peer;
-    spread.mirror.handle_command(now, MediaCommand::Close(gone));
+    let removed = spread.far.remove(0).spec.peer;
+    spread.mirror.handle_command(now, MediaCommand::Close(removed));
     drain(&mut spread.mirror, &mut Vec::new());
     spread.home.take_mirrored(now, &mut buffer);
     // It comes again and takes the announcement. The track ends before the home has taken its question.
@@ -259,7 +259,7 @@ fn a_suspended_publishers_packets_are_forgotten_at_the_mirror_too() {
         let got = spread.publish(picture == 0, 1_000);
         last = Header::parse(&got[0][0]).unwrap().sequence;
     }
-    assert_eq!(asked_again(&mut spread, last), 1);
+    assert_eq!(requested_again(&mut spread, last), 1);
     assert!(spread.mirror.stats().cache_bytes > 0);
     let alive = |spread: &mut Spread| {
         let check = spread.far[0].check();
@@ -274,7 +274,7 @@ fn a_suspended_publishers_packets_are_forgotten_at_the_mirror_too() {
     assert_eq!(spread.mirror.stats().suspended, 0);
     assert_eq!(spread.home.stats().cache_bytes, 0);
     assert_eq!(spread.mirror.stats().cache_bytes, 0);
-    assert_eq!(asked_again(&mut spread, last), 0);
+    assert_eq!(requested_again(&mut spread, last), 0);
     // It comes back, and is kept for those who miss something as before.
     let check = spread.publisher.check();
     exchange(spread.now, &mut spread.home, spread.publisher.address, &check);
@@ -282,12 +282,12 @@ fn a_suspended_publishers_packets_are_forgotten_at_the_mirror_too() {
     assert_eq!(spread.publish(true, 1_000)[0].len(), 1);
     let got = spread.publish(false, 1_000);
     last = Header::parse(&got[0][0]).unwrap().sequence;
-    assert_eq!(asked_again(&mut spread, last), 1);
+    assert_eq!(requested_again(&mut spread, last), 1);
     assert!(spread.mirror.stats().cache_bytes > 0);
 }
 
 /// How often a far subscriber gets a packet that it says it has missed.
-fn asked_again(spread: &mut Spread, sequence: u16) -> usize {
+fn requested_again(spread: &mut Spread, sequence: u16) -> usize {
     let sent = spread.feedback(0, |compound, ssrc| rtcp::write_nack(compound, 7, ssrc, &[sequence]));
     spread.hand_out(&sent)[0].len()
 }

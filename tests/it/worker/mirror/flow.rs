@@ -49,9 +49,9 @@ fn nothing_is_announced_or_counted_twice() {
     assert_eq!((home.tracks, home.mirrored_tracks, home.rooms), (1, 0, 1));
     assert_eq!((mirror.tracks, mirror.mirrored_tracks, mirror.rooms), (0, 1, 1));
     assert_eq!((home.received_packets, mirror.received_packets), (1, 0));
-    let told = events(&mut spread.mirror);
+    let sent = events(&mut spread.mirror);
     assert_eq!(
-        told,
+        sent,
         [MediaEvent::Connected {
             peer: spread.far[0].spec.peer
         }]

@@ -270,18 +270,18 @@ fn all_forgeries_of_a_server_together_end_no_handshake() {
 }
 
 /// The kind and number of each unencrypted message in a side's datagrams, and whether it is the hello with this cookie.
-fn said(dtls: &mut Dtls, cookie: &[u8]) -> Vec<(u8, u16, bool)> {
-    let mut said = Vec::new();
+fn sent(dtls: &mut Dtls, cookie: &[u8]) -> Vec<(u8, u16, bool)> {
+    let mut sent = Vec::new();
     while let Some(datagram) = dtls.poll_transmit() {
         for record in records::records(&datagram).filter(|record| record.kind == 22 && record.epoch == 0) {
             for fragment in records::fragments(record.body) {
                 let hello = (fragment.kind == 1).then(|| records::ClientHello::parse(fragment.body).unwrap());
                 let brings_back = hello.is_some_and(|hello| !cookie.is_empty() && hello.cookie == cookie);
-                said.push((fragment.kind, fragment.message, brings_back));
+                sent.push((fragment.kind, fragment.message, brings_back));
             }
         }
     }
-    said
+    sent
 }
 
 #[test]
@@ -290,7 +290,7 @@ fn a_cookie_is_brought_back_once_it_has_been_asked_for_twice() {
     let mut client = Dtls::new(theirs, DtlsRole::Client, sha256(&ours));
     let at = |ms| epoch() + Duration::from_millis(ms);
     client.start(at(0)).unwrap();
-    assert_eq!(said(&mut client, &[7]), [(1, 0, false)]);
+    assert_eq!(sent(&mut client, &[7]), [(1, 0, false)]);
     for (ms, cookie, expected) in [
         (1, 6, Some((1, 0, false))),
         // A request with another cookie gets no hello so soon after the first one.
@@ -301,10 +301,10 @@ fn a_cookie_is_brought_back_once_it_has_been_asked_for_twice() {
         (80, 7, Some((1, 1, true))),
     ] {
         client.receive(at(ms), &request_for(&[cookie])).unwrap();
-        assert_eq!(said(&mut client, &[7]), Vec::from_iter(expected), "after {ms} ms");
+        assert_eq!(sent(&mut client, &[7]), Vec::from_iter(expected), "after {ms} ms");
     }
     client.handle_timeout(client.poll_timeout().unwrap()).unwrap();
-    assert_eq!(said(&mut client, &[7]), [(1, 1, true)], "and by the clock");
+    assert_eq!(sent(&mut client, &[7]), [(1, 1, true)], "and by the clock");
 }
 
 #[test]
@@ -316,9 +316,9 @@ fn a_server_that_asks_for_no_cookie_is_answered_though_somebody_else_has_asked_f
     let hello = client.poll_transmit().unwrap();
     let answer = answer_to(&hello, &mut server);
     client.receive(epoch(), &request_for(&[7; 20])).unwrap();
-    assert_eq!(said(&mut client, &[7; 20]), [(1, 0, false)]);
+    assert_eq!(sent(&mut client, &[7; 20]), [(1, 0, false)]);
     client.receive(epoch(), &numbered_from(0, &answer)).unwrap();
-    let kinds: Vec<(u8, u16)> = said(&mut client, &[]).iter().map(|said| (said.0, said.1)).collect();
+    let kinds: Vec<(u8, u16)> = sent(&mut client, &[]).iter().map(|sent| (sent.0, sent.1)).collect();
     assert_eq!(kinds, [(11, 1), (16, 2), (15, 3)]);
 }
 

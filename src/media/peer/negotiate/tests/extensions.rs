@@ -34,14 +34,14 @@ fn extmaps(attributes: &str, role: Role<'_>) -> Vec<String> {
 #[test]
 fn a_subscriber_gets_what_survives_the_server_and_its_mid() {
     let extensions: Vec<_> = answered(CHROME_RECVONLY, SENDING).sections[1].extensions.to_vec();
-    let gone = [
+    let removed = [
         Extension::Rid,
         Extension::RepairedRid,
         Extension::TransportSequence,
         Extension::AbsSendTime,
         Extension::TransmissionOffset,
     ];
-    assert!(extensions.iter().all(|(_, extension)| !gone.contains(extension)));
+    assert!(extensions.iter().all(|(_, extension)| !removed.contains(extension)));
     for kept in [
         Extension::Mid,
         Extension::VideoOrientation,
@@ -53,7 +53,7 @@ fn a_subscriber_gets_what_survives_the_server_and_its_mid() {
 }
 
 #[test]
-fn a_publisher_tells_rids_and_numbers_its_packets() {
+fn a_publisher_sends_rids_and_numbers_its_packets() {
     let extensions: Vec<_> = answered(CHROME_SIMULCAST, RECEIVING).sections[1].extensions.to_vec();
     for used in [
         (4, Extension::Mid),

@@ -13,10 +13,10 @@ fn by_rid(attributes: &str) -> (Vec<String>, Vec<String>) {
         .iter()
         .map(|rid| String::from_utf8_lossy(rid).into_owned());
     let lines = section(&negotiated.answer, 0);
-    let said = lines
+    let answered = lines
         .iter()
         .filter(|line| line.starts_with("a=rid:") || line.starts_with("a=simulcast:"));
-    (rids.collect(), said.map(|line| (*line).to_owned()).collect())
+    (rids.collect(), answered.map(|line| (*line).to_owned()).collect())
 }
 
 fn by_ssrc(attributes: &str) -> Vec<RemoteSsrc> {
@@ -31,54 +31,57 @@ fn plain(ssrc: u32) -> RemoteSsrc {
 
 #[test]
 fn layers_are_received_in_the_order_of_the_list() {
-    let (rids, said) = by_rid("rid:a send\nrid:b send\nrid:c send\nsimulcast:send c;a;b");
+    let (rids, answered) = by_rid("rid:a send\nrid:b send\nrid:c send\nsimulcast:send c;a;b");
     assert_eq!(rids, ["c", "a", "b"]);
     assert_eq!(
-        said,
+        answered,
         ["a=rid:c recv", "a=rid:a recv", "a=rid:b recv", "a=simulcast:recv c;a;b"]
     );
 }
 
 #[test]
 fn the_draft_syntax_is_answered_in_kind() {
-    let (rids, said) = by_rid("rid:hi send\nrid:lo send\nsimulcast: send rid=hi;lo");
+    let (rids, answered) = by_rid("rid:hi send\nrid:lo send\nsimulcast: send rid=hi;lo");
     assert_eq!(rids, ["hi", "lo"]);
-    assert_eq!(said, ["a=rid:hi recv", "a=rid:lo recv", "a=simulcast: recv rid=hi;lo"]);
+    assert_eq!(
+        answered,
+        ["a=rid:hi recv", "a=rid:lo recv", "a=simulcast: recv rid=hi;lo"]
+    );
 }
 
 #[test]
 fn paused_layers_and_alternatives_are_tolerated() {
-    let (rids, said) = by_rid("rid:1 send\nrid:2 send\nrid:3 send\nsimulcast:send ~1;2,3 recv 9");
+    let (rids, answered) = by_rid("rid:1 send\nrid:2 send\nrid:3 send\nsimulcast:send ~1;2,3 recv 9");
     assert_eq!(rids, ["1", "2"]);
-    assert_eq!(said.last().map(String::as_str), Some("a=simulcast:recv 1;2"));
+    assert_eq!(answered.last().map(String::as_str), Some("a=simulcast:recv 1;2"));
 }
 
 #[test]
 fn what_the_client_would_receive_is_no_concern() {
-    let (rids, said) = by_rid("rid:1 recv\nrid:2 recv\nsimulcast:recv 1;2");
-    assert!(rids.is_empty() && said.is_empty());
-    let (rids, said) = by_rid("rid:1 recv");
-    assert!(rids.is_empty() && said.is_empty());
+    let (rids, answered) = by_rid("rid:1 recv\nrid:2 recv\nsimulcast:recv 1;2");
+    assert!(rids.is_empty() && answered.is_empty());
+    let (rids, answered) = by_rid("rid:1 recv");
+    assert!(rids.is_empty() && answered.is_empty());
 }
 
 #[test]
 fn restrictions_are_kept_payload_types_are_not() {
-    let (_, said) = by_rid("rid:1 send pt=96;max-width=1280;max-fps=30\nrid:2 send\nsimulcast:send 1;2");
-    assert_eq!(said[0], "a=rid:1 recv max-width=1280;max-fps=30");
+    let (_, answered) = by_rid("rid:1 send pt=96;max-width=1280;max-fps=30\nrid:2 send\nsimulcast:send 1;2");
+    assert_eq!(answered[0], "a=rid:1 recv max-width=1280;max-fps=30");
 }
 
 #[test]
 fn one_rid_without_a_list_is_one_layer() {
-    let (rids, said) = by_rid("rid:only send");
+    let (rids, answered) = by_rid("rid:only send");
     assert_eq!(rids, ["only"]);
-    assert_eq!(said, ["a=rid:only recv"]);
+    assert_eq!(answered, ["a=rid:only recv"]);
 }
 
 #[test]
 fn four_layers_are_the_most() {
-    let (rids, said) = by_rid("simulcast:send 1;2;3;4;5");
+    let (rids, answered) = by_rid("simulcast:send 1;2;3;4;5");
     assert_eq!(rids, ["1", "2", "3", "4"]);
-    assert_eq!(said.last().map(String::as_str), Some("a=simulcast:recv 1;2;3;4"));
+    assert_eq!(answered.last().map(String::as_str), Some("a=simulcast:recv 1;2;3;4"));
 }
 
 #[test]

@@ -138,7 +138,7 @@ fn candidates_stand_in_the_tagged_section_best_first() {
 }
 
 #[test]
-fn port_and_address_lines_tell_the_first_candidate() {
+fn port_and_address_lines_are_the_first_candidates() {
     let negotiated = answered(CHROME_SENDONLY, RECEIVING);
     for n in [0, 1] {
         let lines = section(&negotiated.answer, n);
@@ -153,7 +153,7 @@ fn port_and_address_lines_tell_the_first_candidate() {
 }
 
 #[test]
-fn our_certificate_and_credentials_are_told_in_every_section() {
+fn our_certificate_and_credentials_are_sent_in_every_section() {
     let negotiated = answered(CHROME_SENDONLY, RECEIVING);
     let digest = ["AB"; 32].join(":");
     for n in [0, 1] {
