@@ -6,6 +6,7 @@
 //! and forgotten. One that brings the cookie back comes from somebody who reads what we send to the client (RFC 6347
 //! §4.2.1), and begins the handshake. [`introduction`] checks a server's first messages.
 
+mod association;
 mod attempt;
 mod cookie;
 mod failure;
@@ -25,6 +26,7 @@ use aws_lc_rs::digest;
 use bytes::BytesMut;
 use rtc_dtls::endpoint::EndpointEvent;
 
+use self::association::Association;
 use self::attempt::Attempt;
 use self::cookie::Cookie;
 pub(crate) use self::failure::Failure;
@@ -65,11 +67,12 @@ pub struct Dtls {
     fingerprints: Vec<Fingerprint>,
     /// The cookie that a client has to bring back, where we are the server.
     cookie: Option<Cookie>,
-    /// The handshake, once it has begun.
-    attempt: Option<Attempt>,
+    /// The handshake, from its beginning to its end.
+    attempt: Option<Box<Attempt>>,
+    /// What is kept of it when it is done.
+    association: Option<Association>,
     /// The ClientHellos: the first one, and the one with the cookie.
     hellos: Inbox,
-    established: bool,
     /// Whether the connection has ended: nothing is read any more.
     closed: bool,
     outgoing: VecDeque<BytesMut>,
@@ -89,8 +92,8 @@ impl Dtls {
             fingerprints,
             cookie: None,
             attempt: None,
+            association: None,
             hellos: Inbox::default(),
-            established: false,
             closed: false,
             outgoing: VecDeque::new(),
             repeated: None,
@@ -106,7 +109,7 @@ impl Dtls {
 
     /// Whether the client, or somebody at its address, has sent a part of a handshake.
     pub(crate) fn has_begun(&self) -> bool {
-        self.cookie.is_some() || self.attempt.is_some()
+        self.cookie.is_some() || self.attempt.is_some() || self.association.is_some()
     }
 
     /// Whether a datagram fits this side of a handshake.
@@ -149,10 +152,10 @@ impl Dtls {
 
     /// Sends our ClientHello, if we are the client and it has not been sent. Call once there is a path.
     pub fn start(&mut self, now: Instant) -> Result<(), Failure> {
-        if self.role == DtlsRole::Client && self.attempt.is_none() && !self.closed {
+        if self.role == DtlsRole::Client && !self.has_begun() && !self.closed {
             let provider = self.identity.provider.clone();
             let attempt = Attempt::client(now, self.identity.client.clone(), provider).ok_or(Failure::Handshake)?;
-            self.attempt = Some(attempt);
+            self.attempt = Some(Box::new(attempt));
             self.collect();
         }
         Ok(())
@@ -162,7 +165,7 @@ impl Dtls {
         if self.closed {
             return Ok(Progress::Pending);
         }
-        if !self.established {
+        if self.association.is_none() {
             return self.receive_handshake(now, datagram);
         }
         for record in records::records(datagram) {
@@ -200,10 +203,9 @@ impl Dtls {
     /// Processes a record after the handshake. An encrypted alert goes to the library. A handshake message means that our
     /// last flight was lost (RFC 6347 §4.2.4). There are no data channels, so nobody reads application data.
     fn receive_established(&mut self, now: Instant, record: &Record<'_>) -> Result<Progress, Failure> {
-        match (record.kind, record.epoch, &mut self.attempt) {
-            (records::ALERT, 1, Some(attempt)) => {
-                // An error means an alert that is not authentic, or a warning: the connection goes on.
-                let events = attempt.read(now, record.whole).unwrap_or_default();
+        match (record.kind, record.epoch, &mut self.association) {
+            (records::ALERT, 1, Some(association)) => {
+                let events = association.read(now, &self.identity, record.whole);
                 self.collect();
                 self.judge(events)
             }
@@ -266,7 +268,8 @@ impl Dtls {
         let config = self.identity.server(profile, cookie).map_err(|_| Failure::Handshake)?;
         // If there was another attempt, the client has begun anew.
         let provider = self.identity.provider.clone();
-        let attempt = self.attempt.insert(Attempt::server(config, hello.random, provider));
+        let attempt = Attempt::server(config, hello.random, provider);
+        let attempt = self.attempt.insert(Box::new(attempt));
         let opened = attempt.open(now, &hello, message);
         self.collect();
         opened
@@ -275,12 +278,15 @@ impl Dtls {
     /// Sends the last flight again: the client has repeated its own flight, so it lacks a part of ours. It drops the records
     /// that it has already as replays.
     fn repeat(&mut self, now: Instant) {
-        if let Some(attempt) = &self.attempt
-            && self.repeats < MAX_REPEATS
-            && is_time(now, &mut self.repeated)
-        {
+        if self.repeats < MAX_REPEATS && is_time(now, &mut self.repeated) {
             self.repeats += 1;
-            self.outgoing.extend(attempt.last_flight.iter().cloned());
+            let before = self.attempt.as_ref().map(|attempt| &attempt.last_flight);
+            let flight = self
+                .association
+                .as_ref()
+                .map(|association| &association.last_flight)
+                .or(before);
+            self.outgoing.extend(flight.into_iter().flatten().cloned());
         }
     }
 
@@ -288,6 +294,9 @@ impl Dtls {
     fn collect(&mut self) {
         if let Some(attempt) = &mut self.attempt {
             self.outgoing.extend(attempt.outgoing.drain(..));
+        }
+        if let Some(association) = &mut self.association {
+            self.outgoing.extend(std::iter::from_fn(|| association.poll_transmit()));
         }
     }
 
@@ -307,11 +316,8 @@ impl Dtls {
     }
 
     fn establish(&mut self) -> Result<Progress, Failure> {
-        let state = self
-            .attempt
-            .as_ref()
-            .and_then(Attempt::state)
-            .ok_or(Failure::Handshake)?;
+        let attempt = self.attempt.as_ref().ok_or(Failure::Handshake)?;
+        let state = attempt.state().ok_or(Failure::Handshake)?;
         let certificate = state.peer_certificates.first().ok_or(Failure::WrongFingerprint)?;
         let profile = Profile::PREFERENCE
             .into_iter()
@@ -325,7 +331,8 @@ impl Dtls {
         if !self.fingerprints.iter().any(is_announced) {
             return Err(Failure::WrongFingerprint);
         }
-        self.established = true;
+        self.association = Some(Association::of(attempt).ok_or(Failure::Handshake)?);
+        self.attempt = None;
         self.hellos = Inbox::default();
         Ok(Progress::Established {
             profile,
@@ -346,7 +353,7 @@ impl Dtls {
     }
 
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.attempt.as_ref().and_then(Attempt::poll_timeout)
+        self.attempt.as_ref().and_then(|attempt| attempt.poll_timeout())
     }
 
     /// Queues a close_notify.
@@ -354,6 +361,9 @@ impl Dtls {
         self.closed = true;
         if let Some(attempt) = &mut self.attempt {
             attempt.close(now);
+        }
+        if let Some(association) = &mut self.association {
+            association.close(now, &self.identity);
         }
         self.collect();
     }

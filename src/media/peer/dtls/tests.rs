@@ -83,7 +83,7 @@ fn shake_with_losses(lost: &[usize]) -> Option<Duration> {
                 client.receive(now, &datagram).unwrap();
             }
         }
-        if client.established && server.established {
+        if client.association.is_some() && server.association.is_some() {
             return Some(now - epoch());
         }
     }
@@ -184,4 +184,38 @@ fn garbage_in_the_middle_does_not_end_a_handshake() {
     let (at_client, at_server) = shake(&mut client, &mut server);
     assert!(at_client.is_ok_and(|profile| profile.is_some()));
     assert!(at_server.is_ok_and(|profile| profile.is_some()));
+}
+
+/// Two sides that have finished their handshake.
+fn established() -> (Dtls, Dtls) {
+    let (ours, theirs) = (DtlsIdentity::generate().unwrap(), DtlsIdentity::generate().unwrap());
+    let mut server = Dtls::new(ours.clone(), DtlsRole::Server, sha256(&theirs));
+    let mut client = Dtls::new(theirs, DtlsRole::Client, sha256(&ours));
+    let (at_client, at_server) = shake(&mut client, &mut server);
+    assert!(at_client.unwrap().is_some() && at_server.unwrap().is_some());
+    (server, client)
+}
+
+#[test]
+fn either_side_understands_the_others_goodbye_and_nobody_elses() {
+    for leaves in [DtlsRole::Server, DtlsRole::Client] {
+        let (mut server, mut client) = established();
+        let (leaving, staying) = match leaves {
+            DtlsRole::Server => (&mut server, &mut client),
+            DtlsRole::Client => (&mut client, &mut server),
+        };
+        leaving.close(epoch());
+        let goodbye = leaving.poll_transmit().unwrap();
+        let mut broken = goodbye.to_vec();
+        *broken.last_mut().unwrap() ^= 1;
+        for _ in 0..3 {
+            assert!(matches!(staying.receive(epoch(), &broken), Ok(Progress::Pending)));
+            assert!(staying.poll_transmit().is_none(), "{leaves:?}");
+        }
+        let (_, mut other) = established();
+        assert!(matches!(other.receive(epoch(), &goodbye), Ok(Progress::Pending)));
+        assert!(matches!(staying.receive(epoch(), &goodbye), Ok(Progress::Closed)));
+        let answer = staying.poll_transmit().unwrap();
+        assert_eq!(records::records(&answer).next().map(|record| record.epoch), Some(1));
+    }
 }
