@@ -16,13 +16,9 @@ const KEPT_FOR: Duration = Duration::from_secs(1);
 /// notices late, by the next packet, that one is missing.
 const KEPT_AT_LEAST: u64 = 64;
 
-/// Chunks whose packets are all too old, beside the one that is filled next. If there are more, one is given back. Spare chunks
-/// are kept because a key frame after small frames needs them again, and each new one costs a system call.
-const SPARE_CHUNKS: usize = 2;
-
 /// The last packets of one incoming stream, unprotected, by sequence number. They stand one behind the other in chunks of
-/// memory. The oldest chunk is used again when all its packets are too old, or when there is no other one. So a stream of small
-/// packets takes little memory, and a steady stream allocates nothing.
+/// memory. When a chunk is full, the oldest one is used again if all its packets are too old, or if there is no other one; further
+/// chunks of old packets are given back. So a stream of small packets takes little memory, and a steady stream takes none anew.
 pub struct PacketCache {
     /// Packets by extended sequence number modulo `slots`. Empty before the first packet.
     entries: Vec<Entry>,
@@ -130,9 +126,7 @@ impl PacketCache {
     fn turn_page(&mut self, now: Instant, pool: &mut Pool) -> bool {
         // Pages follow one another in time, so all pages after the first one that is not old are not old either.
         let old = self.pages.iter().take_while(|page| self.is_old(now, page)).count();
-        if old > 1 + SPARE_CHUNKS {
-            self.shrink(self.pages.len() - 1, pool);
-        }
+        self.shrink(self.pages.len() - old.saturating_sub(1), pool);
         let grows = old == 0 && self.pages.len() < self.pages_max;
         let chunk = match grows.then(|| pool.take(self.chunk_bytes)).flatten() {
             Some(chunk) => chunk,
@@ -334,7 +328,7 @@ mod tests {
 
     #[test]
     fn what_it_holds_follows_the_size_of_its_packets_and_stops_growing() {
-        for (len, most) in [(100, 4), (1_200, 22)] {
+        for (len, most) in [(100, 5), (1_200, 41)] {
             let (mut cache, mut pool) = (PacketCache::new(512, CHUNK_BYTES), pool());
             let mut sizes = Vec::new();
             for round in 0..20_u16 {
@@ -362,8 +356,8 @@ mod tests {
         let packet = [7; 1_000];
         (0..500).for_each(|sequence| cache.store(epoch(), sequence, &packet, &mut pool));
         assert!(cache.packet(0).is_some());
-        cache.limit(3 * CHUNK_BYTES + 17, &mut pool);
-        assert_eq!((cache.held(), pool.taken()), (3 * CHUNK_BYTES, 3 * CHUNK_BYTES));
+        cache.limit(6 * CHUNK_BYTES + 17, &mut pool);
+        assert_eq!((cache.held(), pool.taken()), (6 * CHUNK_BYTES, 6 * CHUNK_BYTES));
         assert!(cache.packet(0).is_none() && cache.packet(400).is_none());
         assert!((436..500).all(|sequence| cache.packet(sequence).is_some()));
         for sequence in 500..2_000 {
@@ -373,7 +367,7 @@ mod tests {
                 "{sequence}"
             );
         }
-        assert_eq!(cache.held(), 3 * CHUNK_BYTES);
+        assert_eq!(cache.held(), 6 * CHUNK_BYTES);
         cache.limit(0, &mut pool);
         assert_eq!((cache.held(), pool.taken()), (0, 0));
         cache.store(epoch(), 2_000, &packet, &mut pool);
@@ -424,13 +418,13 @@ mod tests {
     }
 
     #[test]
-    fn of_a_steady_stream_a_second_is_kept_and_no_more_than_two_chunks_beyond_it() {
+    fn of_a_steady_stream_a_second_is_kept_and_no_more_than_a_chunk_beyond_it() {
         for per_second in [50, 100, 250, 400] {
             let (mut cache, mut pool) = (PacketCache::new(512, CHUNK_BYTES), pool());
             let next = steady(&mut cache, &mut pool, 0, per_second, 0..20_000);
             let needed = per_second.max(KEPT_AT_LEAST);
             assert!((next - needed..next).all(|sequence| cache.packet(sequence as u16).is_some()));
-            let most = (needed as usize * 1_200).div_ceil(CHUNK_BYTES - 1_200) + 2;
+            let most = (needed as usize).div_ceil(CHUNK_BYTES / 1_200) + 1;
             assert!(cache.held() <= most * CHUNK_BYTES, "{} at {per_second}", cache.held());
             cache.release(&mut pool);
         }

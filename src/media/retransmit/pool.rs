@@ -3,19 +3,26 @@
 
 use memmap2::MmapMut;
 
-/// Bytes of a chunk: some twenty packets of video. Larger chunks would leave more of the last one empty; with smaller ones, a
-/// growing cache makes more system calls.
-pub(crate) const CHUNK_BYTES: usize = 32 * 1024;
+/// Bytes of a chunk: some twelve packets of video. Of each stream two chunks are half in use: the one that is filled, and the
+/// oldest one. Larger chunks would waste more there; with smaller ones, packets leave more room at each chunk's end.
+pub(crate) const CHUNK_BYTES: usize = 16 * 1024;
 /// Bytes of a chunk of sound: some seventy packets, more than a second.
 pub(crate) const SOUND_CHUNK_BYTES: usize = 8 * 1024;
+
+/// The part of what all caches have that may be kept in spare chunks beside it. A key frame after small frames needs more
+/// memory for a second, and each new chunk costs a system call and page faults; with spare ones, streams whose key frames come at
+/// different times pass their chunks on to one another.
+const SPARE_PART: usize = 16;
 
 /// Memory for the caches of one worker, up to a budget.
 pub struct Pool {
     taken: usize,
     max: usize,
+    /// Chunks of [`CHUNK_BYTES`] that no cache needs now.
+    spare: Vec<Chunk>,
 }
 
-/// Zeroed memory; pages that are never written cost nothing.
+/// Memory of a cache. Pages that are never written cost nothing.
 pub struct Chunk(MmapMut);
 
 impl std::ops::Deref for Chunk {
@@ -35,25 +42,41 @@ impl std::ops::DerefMut for Chunk {
 impl Pool {
     /// Makes a pool of at most `max` bytes.
     pub fn new(max: usize) -> Pool {
-        Pool { taken: 0, max }
+        // Reserved, because packets are stored without allocating.
+        let spare = Vec::with_capacity(max / SPARE_PART / CHUNK_BYTES + 1);
+        Pool { taken: 0, max, spare }
     }
 
-    /// Takes a chunk of `bytes`. `None` if the budget is used up, or if the system has no more memory.
+    /// Takes a chunk of `bytes`, with whatever was in it. `None` if the budget is used up, or if the system has no more memory.
     pub fn take(&mut self, bytes: usize) -> Option<Chunk> {
         if self.taken + bytes > self.max {
             return None;
         }
-        let chunk = MmapMut::map_anon(bytes).ok()?;
+        let spare = if bytes == CHUNK_BYTES { self.spare.pop() } else { None };
+        let chunk = match spare {
+            Some(chunk) => chunk,
+            None => Chunk(MmapMut::map_anon(bytes).ok()?),
+        };
         self.taken += bytes;
-        Some(Chunk(chunk))
+        self.limit_spare();
+        Some(chunk)
     }
 
     pub(crate) fn give_back(&mut self, chunk: Chunk) {
         self.taken -= chunk.len();
-        drop(chunk);
+        if chunk.len() == CHUNK_BYTES {
+            self.spare.push(chunk);
+        }
+        self.limit_spare();
     }
 
-    /// Bytes that caches have now.
+    /// Gives spare chunks back to the system if there are too many, or if they would not fit into the budget with the others.
+    fn limit_spare(&mut self) {
+        let most = (self.taken / SPARE_PART).min(self.max - self.taken) / CHUNK_BYTES;
+        self.spare.truncate(most);
+    }
+
+    /// Bytes that caches have now, without the spare chunks.
     pub fn taken(&self) -> usize {
         self.taken
     }
@@ -107,6 +130,25 @@ mod tests {
         pool.give_back(chunks.remove(0));
         assert_eq!(pool.taken(), 2 * CHUNK_BYTES);
         assert!(pool.take(CHUNK_BYTES).is_some());
+    }
+
+    #[test]
+    fn a_few_chunks_are_spare_and_none_when_nobody_needs_memory_any_more() {
+        let mut pool = Pool::new(100 * CHUNK_BYTES);
+        let mut chunks: Vec<Chunk> = (0..64).filter_map(|_| pool.take(CHUNK_BYTES)).collect();
+        assert_eq!((chunks.len(), pool.spare.len()), (64, 0));
+        chunks.drain(..16).for_each(|chunk| pool.give_back(chunk));
+        assert_eq!((pool.taken(), pool.spare.len()), (48 * CHUNK_BYTES, 3));
+        // Others get a spare chunk before new memory.
+        let again = pool.take(CHUNK_BYTES).unwrap();
+        assert_eq!(pool.spare.len(), 2);
+        assert!(chunks.iter().all(|chunk| chunk.as_ptr() != again.as_ptr()));
+        chunks.push(again);
+        // Spare chunks are part of the budget too.
+        chunks.extend((0..51).filter_map(|_| pool.take(CHUNK_BYTES)));
+        assert_eq!((chunks.len(), pool.spare.len()), (100, 0));
+        chunks.drain(..).for_each(|chunk| pool.give_back(chunk));
+        assert_eq!((pool.taken(), pool.spare.len()), (0, 0));
     }
 
     #[test]

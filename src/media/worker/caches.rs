@@ -20,8 +20,8 @@ const PUBLISHER_BYTES: usize = 8 * 1024 * 1024;
 pub const WORKER_CACHE_BYTES: usize = 256 * 1024 * 1024;
 
 /// Encodings that one connection may send, each with memory and reports of its own. Nobody has so many cameras. For this
-/// number, the budget has two chunks for each encoding, which a cache needs to keep some packets at any time.
-pub(super) const MAX_ENCODINGS: usize = PUBLISHER_BYTES / CHUNK_BYTES / 2;
+/// number, the budget has four chunks for each encoding: some forty packets at any time.
+pub(super) const MAX_ENCODINGS: usize = PUBLISHER_BYTES / CHUNK_BYTES / 4;
 
 impl Worker {
     /// Divides a publisher's budget among its encodings. Call when an encoding has begun or ended.
