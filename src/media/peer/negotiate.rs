@@ -36,7 +36,7 @@ pub(crate) use self::terms::LocalCandidate;
 pub use self::terms::{Negotiated, Role};
 use self::write::{AcceptedSection, Common};
 use crate::media::description::{Description, OfferError, Offered, Refusal};
-use crate::media::session::{LocalEnd, TransportSpec};
+use crate::media::session::{LocalEnd, MediaSection, TransportSpec};
 
 /// Answers `offer`. With `previous`, it is an offer on a live connection: sections keep their place and our SSRCs. A changed
 /// remote ufrag is an ICE restart and gets new local credentials.
@@ -97,6 +97,10 @@ pub fn answer(
     homes.extend(accepted().map(|(place, section)| (place, section.media.transport)));
     // The number of a transport that has ended may be given to another one.
     homes.retain(|_, number| transports.iter().any(|transport| transport.number == *number));
+    let places = accepted().map(|(place, _)| place).collect();
+    let mut sections: Vec<MediaSection> = sections.into_iter().flatten().map(|accepted| accepted.media).collect();
+    // They stay as long as the connection, and have taken room for four.
+    sections.shrink_to_fit();
     Ok(Negotiated {
         answer,
         candidates,
@@ -104,10 +108,10 @@ pub fn answer(
         history: History {
             session_id,
             version,
-            places: accepted().map(|(place, _)| place).collect(),
+            places,
             homes,
         },
-        sections: sections.into_iter().flatten().map(|accepted| accepted.media).collect(),
+        sections,
         decodes,
     })
 }

@@ -50,7 +50,9 @@ impl Worker {
         let mut sections = std::mem::take(&mut spec.sections);
         for transport in &spec.transports {
             let of_transport = |section: &mut MediaSection| section.transport == transport.number;
-            let of_transport: Vec<MediaSection> = sections.extract_if(.., of_transport).collect();
+            let mut of_transport: Vec<MediaSection> = sections.extract_if(.., of_transport).collect();
+            // They stay as long as the connection, and have taken room for four.
+            of_transport.shrink_to_fit();
             match before.transport(transport.number) {
                 Some(key) => self.change(now, key, &spec, transport),
                 None => self.add_transport(now, &spec, transport, &of_transport),
