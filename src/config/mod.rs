@@ -6,8 +6,8 @@
 mod check;
 mod load;
 mod values;
+mod webhooks;
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use load::load;
+pub use webhooks::Webhooks;
 
 use crate::auth::access_token::App;
 use crate::shares::Share;
@@ -213,25 +214,6 @@ pub enum LogFormat {
 pub struct Metrics {
     /// The address of a listener for metrics alone. Empty: metrics are on the other listeners.
     pub address: String,
-}
-
-/// Settings of the messages to the operator's back end: see [`crate::webhooks`].
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Webhooks {
-    /// The URL that they are posted to. Empty: none are posted.
-    pub url: String,
-    pub secret: String,
-    pub allow_private_addresses: bool,
-}
-
-/// A text without the secret. The URL may hold one, too.
-impl fmt::Debug for Webhooks {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("Webhooks");
-        debug.field("allow_private_addresses", &self.allow_private_addresses);
-        debug.finish_non_exhaustive()
-    }
 }
 
 impl Default for Config {
