@@ -3,8 +3,11 @@
 //!
 //! [`load`] puts it together from file, environment and flags.
 
+mod accounts;
 mod check;
+mod files;
 mod load;
+mod messages;
 mod values;
 mod webhooks;
 
@@ -14,7 +17,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use accounts::Accounts;
+pub use files::Files;
 pub use load::load;
+pub use messages::Messages;
 pub use webhooks::Webhooks;
 
 use crate::auth::access_token::App;
@@ -106,15 +112,6 @@ pub struct Groupcall {
     pub text_message_types: Vec<String>,
 }
 
-/// Settings of the message socket.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Messages {
-    pub offline_per_user: u32,
-    pub offline_expire_after_h: u64,
-    pub offline_total_mib: u64,
-}
-
 /// Settings of the proof of names.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -147,18 +144,6 @@ impl std::fmt::Debug for Channels {
     }
 }
 
-/// Settings of accounts, which are known by telephone number.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Accounts {
-    pub(crate) rotate_secret_after_d: u32,
-    pub max_devices: i64,
-    pub max_contacts: i64,
-    pub mutual_contacts: bool,
-    pub logins_per_minute: u32,
-    pub new_accounts_per_hour: u32,
-}
-
 /// Settings of calls from one to another, in every family.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -181,17 +166,6 @@ pub struct Limits {
 pub struct Storage {
     pub url: String,
     pub max_connections: u32,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Files {
-    pub directory: PathBuf,
-    pub max_size_mib: u64,
-    pub total_size_mib: u64,
-    pub expire_after_h: u64,
-    pub allowed_types: Vec<String>,
-    pub max_uploads: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -297,29 +271,6 @@ impl Default for Groupcall {
     }
 }
 
-impl Default for Messages {
-    fn default() -> Self {
-        Self {
-            offline_per_user: 200,
-            offline_expire_after_h: 168,
-            offline_total_mib: 64,
-        }
-    }
-}
-
-impl Default for Accounts {
-    fn default() -> Self {
-        Self {
-            rotate_secret_after_d: 90,
-            max_devices: 100_000,
-            max_contacts: 200,
-            mutual_contacts: true,
-            logins_per_minute: 60,
-            new_accounts_per_hour: 60,
-        }
-    }
-}
-
 impl Default for Channels {
     fn default() -> Self {
         Self {
@@ -353,43 +304,6 @@ impl Default for Storage {
         Self {
             url: "sqlite:data/patchbay.db".to_owned(),
             max_connections: 8,
-        }
-    }
-}
-
-impl Default for Files {
-    fn default() -> Self {
-        let allowed_types = [
-            "image/*",
-            "audio/*",
-            "video/*",
-            "text/plain",
-            "text/csv",
-            "text/markdown",
-            "application/pdf",
-            "application/rtf",
-            "application/json",
-            "application/zip",
-            "application/x-zip-compressed",
-            "application/x-7z-compressed",
-            "application/vnd.rar",
-            "application/x-rar-compressed",
-            "application/gzip",
-            "application/x-gzip",
-            "application/x-tar",
-            "application/msword",
-            "application/vnd.ms-excel",
-            "application/vnd.ms-powerpoint",
-            "application/vnd.openxmlformats-officedocument.*",
-            "application/vnd.oasis.opendocument.*",
-        ];
-        Self {
-            directory: "data/files".into(),
-            max_size_mib: 50,
-            total_size_mib: 2_048,
-            expire_after_h: 168,
-            allowed_types: allowed_types.map(str::to_owned).to_vec(),
-            max_uploads: 32,
         }
     }
 }
@@ -459,36 +373,6 @@ impl Channels {
 impl Calls {
     pub(crate) fn ring_timeout(&self) -> Duration {
         Duration::from_secs(self.ring_timeout_s)
-    }
-}
-
-impl Files {
-    pub(crate) fn max_bytes(&self) -> u64 {
-        self.max_size_mib.saturating_mul(1 << 20)
-    }
-
-    pub(crate) fn total_bytes(&self) -> u64 {
-        self.total_size_mib.saturating_mul(1 << 20)
-    }
-
-    pub(crate) fn expire_after(&self) -> Duration {
-        Duration::from_secs(self.expire_after_h.saturating_mul(3_600))
-    }
-}
-
-impl Messages {
-    pub(crate) fn expire_after(&self) -> Duration {
-        Duration::from_secs(self.offline_expire_after_h.saturating_mul(3_600))
-    }
-
-    pub(crate) fn total_bytes(&self) -> u64 {
-        self.offline_total_mib.saturating_mul(1 << 20)
-    }
-}
-
-impl Accounts {
-    pub(crate) fn rotate_after_s(&self) -> i64 {
-        i64::from(self.rotate_secret_after_d) * 24 * 3_600
     }
 }
 
