@@ -75,6 +75,9 @@ pub enum Claim {
     Proven,
     /// They only say that the name is theirs.
     Unproven,
+    /// The server itself gives them the name, as it does to its robots. They take it from nobody, and nobody takes it from them,
+    /// whatever they prove. Only for rooms.
+    Reserved,
 }
 
 /// Kinds of rooms. Two rooms of different kinds are two rooms, even under one name.

@@ -221,7 +221,7 @@ impl Register {
             Newcomer::Joins => *abilities == Abilities::NONE && there.iter().any(is_proven),
             Newcomer::Replaces | Newcomer::Inherits => rivals().next_back().is_some_and(is_proven),
         };
-        if is_held && *claim == Claim::Unproven {
+        if is_held && *claim != Claim::Proven {
             return Err(Refusal::NameTaken);
         }
         if *newcomer != Newcomer::Joins {
@@ -312,7 +312,7 @@ impl Register {
         let is_held = claims
             .chain(place.push.as_ref().map(|push| push.claim))
             .any(|claim| claim == Claim::Proven);
-        if is_held && claim == Claim::Unproven {
+        if is_held && claim != Claim::Proven {
             return Err(Refusal::NameTaken);
         }
         let is_too_long = |target: &PushTarget| target.as_str().len() > TARGET_BYTES_MAX;

@@ -5,7 +5,8 @@ use crate::domain::{Claim, Refusal, RoomKind};
 use crate::ids::{RoomName, SessionId, Turn, UserId};
 
 impl Rooms {
-    /// Refuses a join in the name of somebody who has proven that the name is theirs, unless the join proves the same.
+    /// Refuses a join in the name of somebody who has proven that the name is theirs, unless the join proves the same. A
+    /// reserved name has one holder, who came first.
     pub(super) fn check_name(
         &self,
         session: SessionId,
@@ -15,19 +16,26 @@ impl Rooms {
     ) -> Result<(), Refusal> {
         let room = self.by_name.get(name).and_then(|id| self.rooms.get(id));
         let holder = room.and_then(|room| room.participant(room.find(user)?));
-        let is_held = holder.is_some_and(|holder| holder.claim == Claim::Proven && holder.session != session);
-        if is_held && claim == Claim::Unproven {
-            return Err(Refusal::NameTaken);
+        let Some(holder) = holder.filter(|holder| holder.session != session) else {
+            return Ok(());
+        };
+        match (holder.claim, claim) {
+            (Claim::Reserved, _) | (_, Claim::Reserved) | (Claim::Proven, Claim::Unproven) => Err(Refusal::NameTaken),
+            (Claim::Proven, Claim::Proven) | (Claim::Unproven, _) => Ok(()),
         }
-        Ok(())
     }
 
     /// Whether a join that was received later than the one with `turn` holds the name, and would have replaced it. A join
-    /// without a proof replaces nobody who has proven that the name is theirs.
+    /// without a proof replaces nobody who has proven that the name is theirs. Nobody replaces the holder of a reserved name, or
+    /// is replaced by them, so no join overtakes another there.
     pub(super) fn is_overtaken(&self, turn: Turn, name: &(RoomKind, RoomName), user: &UserId, claim: Claim) -> bool {
         let room = self.by_name.get(name).and_then(|id| self.rooms.get(id));
         let holder = room.and_then(|room| room.participant(room.find(user)?));
-        holder.is_some_and(|holder| holder.turn > turn && (holder.claim == claim || claim == Claim::Unproven))
+        holder.is_some_and(|holder| match (holder.claim, claim) {
+            (Claim::Reserved, _) | (_, Claim::Reserved) => false,
+            (Claim::Proven, Claim::Proven) | (Claim::Proven | Claim::Unproven, Claim::Unproven) => holder.turn > turn,
+            (Claim::Unproven, Claim::Proven) => false,
+        })
     }
 
     /// Refuses a join for which there is no space. A join that replaces somebody, or leaves another place for this one, takes

@@ -51,6 +51,41 @@ fn nobody_takes_a_place_in_a_room_from_somebody_who_has_proven_who_they_are() {
 }
 
 #[test]
+fn a_reserved_name_is_taken_from_nobody_and_by_nobody_in_whatever_order_they_come() {
+    use Claim::{Proven, Reserved, Unproven};
+    for turn in [0, 1] {
+        let enter = |rules: &mut Rules, session, turn, claim| {
+            let join = Command::Join {
+                turn: Turn(turn),
+                kind: RoomKind::Group,
+                room: "r".into(),
+                person: person("robot"),
+                claim,
+            };
+            rules.handle(now(), SessionId(session), join)
+        };
+        for other in [Unproven, Proven, Reserved] {
+            let mut rules = Rules::new(Limits::default());
+            enter(&mut rules, 1, turn, Reserved).unwrap();
+            assert_eq!(
+                enter(&mut rules, 2, 1 - turn, other),
+                Err(Refusal::NameTaken),
+                "{other:?}"
+            );
+            assert!(enter(&mut rules, 1, turn, Reserved).is_ok(), "by itself");
+            rules.leave(now(), SessionId(1));
+            assert!(enter(&mut rules, 2, 1 - turn, other).is_ok(), "the name is free");
+            assert_eq!(
+                enter(&mut rules, 1, turn, Reserved),
+                Err(Refusal::NameTaken),
+                "{other:?}"
+            );
+            assert_eq!(rules.participant_count(), 1);
+        }
+    }
+}
+
+#[test]
 fn nobody_takes_the_calls_of_somebody_who_has_proven_who_they_are() {
     use Claim::{Proven, Unproven};
     let anna = || Address::Name("anna".into());
