@@ -25,6 +25,17 @@ pub struct Recording {
     bytes: Arc<[u8]>,
     /// The packets; at least one.
     packets: Arc<[Packet]>,
+    channels: u8,
+    left_out: LeftOut,
+}
+
+/// What is in a file and not in its recording.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Whether the file is damaged or cut off: what follows is not played.
+    pub is_cut_off: bool,
+    /// Whether the file has further streams: only the first one is played.
+    pub has_more_streams: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,20 +44,50 @@ struct Packet {
     lasts: Duration,
 }
 
-/// The reason why a file is not a recording that can be played.
+/// The reason why a file is not a recording that can be played: a part of a sentence about the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordingError {
-    #[error("the file is longer than {FILE_BYTES_MAX} bytes")]
+    #[error("it has more than {} MiB", FILE_BYTES_MAX >> 20)]
     TooLong,
-    #[error("the file is not an Ogg file, or it is damaged at its beginning")]
+    #[error("it is no Ogg file, or it is damaged at its beginning")]
     NotOgg,
-    #[error("the first stream of the Ogg file is not Opus with one or two channels")]
+    #[error("it is a {0} file and no Ogg file")]
+    OtherFile(&'static str),
+    #[error("its first stream is no Opus")]
     NotOpus,
-    #[error("an Opus packet of the file is longer than {PACKET_BYTES_MAX} bytes")]
+    #[error("its first stream is {0} and no Opus")]
+    OtherStream(&'static str),
+    #[error("it has {0} channels, and only one or two can be played")]
+    Channels(u8),
+    #[error("its Opus is of a kind that not every client plays")]
+    UnusualOpus,
+    #[error("one of its packets is longer than {PACKET_BYTES_MAX} bytes, because its bit rate is too high")]
     LongPacket,
-    #[error("no sound is in the file")]
+    #[error("there is no sound in it")]
     Empty,
 }
+
+/// The beginnings of other files, with the places where they stand.
+const OTHER_FILES: [(usize, &[u8], &str); 9] = [
+    (8, b"WAVE", "WAV"),
+    (0, b"ID3", "MP3"),
+    (0, b"\xff\xfb", "MP3"),
+    (0, b"\xff\xf3", "MP3"),
+    (0, b"fLaC", "FLAC"),
+    (0, b"FORM", "AIFF"),
+    (4, b"ftyp", "MP4"),
+    (0, b"\x1a\x45\xdf\xa3", "WebM or Matroska"),
+    (0, b"#!AMR", "AMR"),
+];
+
+/// The beginnings of other streams in Ogg files.
+const OTHER_STREAMS: [(&[u8], &str); 5] = [
+    (b"\x01vorbis", "Vorbis"),
+    (b"\x7fFLAC", "FLAC"),
+    (b"Speex   ", "Speex"),
+    (b"\x80theora", "Theora"),
+    (b"fishead", "a skeleton"),
+];
 
 impl Recording {
     /// Reads a file. If it is damaged or cut off somewhere, the recording is the part before that.
@@ -55,12 +96,22 @@ impl Recording {
             return Err(RecordingError::TooLong);
         }
         let mut reader = PacketReader::new(Cursor::new(file));
-        let first = reader.read_packet().ok().flatten().ok_or(RecordingError::NotOgg)?;
-        check_head(&first.data)?;
+        let first = reader.read_packet().ok().flatten().ok_or_else(|| no_ogg(file))?;
+        let channels = channels(&first.data)?;
         let (mut bytes, mut packets) = (Vec::with_capacity(file.len()), Vec::new());
+        // A stream that is whole ends with a packet that says so (RFC 3533 §6).
+        let mut left_out = LeftOut {
+            is_cut_off: true,
+            has_more_streams: false,
+        };
         while let Ok(Some(packet)) = reader.read_packet() {
-            // Skip other streams of the file, and the comments of this one (RFC 7845 §5.2).
-            if packet.stream_serial() != first.stream_serial() || packet.data.starts_with(b"OpusTags") {
+            if packet.stream_serial() != first.stream_serial() {
+                left_out.has_more_streams = true;
+                continue;
+            }
+            left_out.is_cut_off &= !packet.last_in_stream();
+            // Skip the comments (RFC 7845 §5.2).
+            if packet.data.starts_with(b"OpusTags") {
                 continue;
             }
             // A packet that cannot be played lasts no time (RFC 6716 §3.4).
@@ -79,6 +130,8 @@ impl Recording {
         Ok(Recording {
             bytes: bytes.into(),
             packets: packets.into(),
+            channels,
+            left_out,
         })
     }
 
@@ -88,8 +141,28 @@ impl Recording {
         Some((self.bytes.get(packet.place.clone())?, packet.lasts))
     }
 
-    pub(crate) fn duration(&self) -> Duration {
+    pub fn duration(&self) -> Duration {
         self.packets.iter().map(|packet| packet.lasts).sum()
+    }
+
+    /// Number of the packets.
+    pub fn packet_count(&self) -> usize {
+        self.packets.len()
+    }
+
+    /// Number of channels: one or two.
+    pub fn channels(&self) -> u8 {
+        self.channels
+    }
+
+    /// Mean bit rate of the packets, in bits per second.
+    pub fn bitrate_bps(&self) -> u64 {
+        let micros = self.duration().as_micros().max(1);
+        u64::try_from(self.bytes.len() as u128 * 8 * 1_000_000 / micros).unwrap_or(u64::MAX)
+    }
+
+    pub fn left_out(&self) -> LeftOut {
+        self.left_out
     }
 }
 
@@ -100,12 +173,24 @@ impl fmt::Debug for Recording {
     }
 }
 
-/// Checks the identification header (RFC 7845 §5.1). Every Opus decoder plays mapping family 0.
-fn check_head(head: &[u8]) -> Result<(), RecordingError> {
-    let fields = head.strip_prefix(b"OpusHead").unwrap_or_default();
+/// The error for a file without an Ogg page at its beginning.
+fn no_ogg(file: &[u8]) -> RecordingError {
+    let begins = |(at, with, _): &&(usize, &[u8], &str)| file.get(*at..).is_some_and(|rest| rest.starts_with(with));
+    let known = OTHER_FILES.iter().find(begins);
+    known.map_or(RecordingError::NotOgg, |(.., name)| RecordingError::OtherFile(name))
+}
+
+/// The number of channels, from the identification header (RFC 7845 §5.1). Every Opus decoder plays mapping family 0.
+fn channels(head: &[u8]) -> Result<u8, RecordingError> {
+    let Some(fields) = head.strip_prefix(b"OpusHead") else {
+        let known = OTHER_STREAMS.iter().find(|(begin, _)| head.starts_with(begin));
+        return Err(known.map_or(RecordingError::NotOpus, |(_, name)| RecordingError::OtherStream(name)));
+    };
     match fields {
         // The fields are: a version of the same meaning, the channels, pre-skip, rate and gain, the mapping family.
-        [0..16, 1 | 2, _, _, _, _, _, _, _, _, 0, ..] => Ok(()),
+        [0..16, channels @ (1 | 2), _, _, _, _, _, _, _, _, 0, ..] => Ok(*channels),
+        [0..16, channels @ 3..=255, _, _, _, _, _, _, _, _, _, ..] => Err(RecordingError::Channels(*channels)),
+        [_, _, _, _, _, _, _, _, _, _, _, ..] => Err(RecordingError::UnusualOpus),
         _ => Err(RecordingError::NotOpus),
     }
 }
@@ -180,6 +265,9 @@ mod tests {
         assert_eq!(recording.packet(0), Some((&sound(0)[..], Duration::from_millis(20))));
         assert_eq!(recording.packet(49), Some((&sound(49)[..], Duration::from_millis(20))));
         assert_eq!(recording.packet(50), None);
+        assert_eq!((recording.packet_count(), recording.channels()), (50, 1));
+        assert_eq!(recording.bitrate_bps(), 1_200, "three bytes fifty times a second");
+        assert_eq!(recording.left_out(), LeftOut::default());
         assert_eq!(format!("{recording:?}"), "Recording of 1s");
     }
 
@@ -200,10 +288,13 @@ mod tests {
     #[test]
     fn what_is_no_recording_is_an_error_that_says_what_it_is() {
         let five_channels = [&HEAD[..9], &[5], &HEAD[10..]].concat();
-        let cases: [(&[&[u8]], RecordingError); 6] = [
-            (&[b"\x01vorbis"], RecordingError::NotOpus),
+        let surround = [&HEAD[..18], &[1]].concat();
+        let cases: [(&[&[u8]], RecordingError); 8] = [
+            (&[b"\x01vorbis"], RecordingError::OtherStream("Vorbis")),
+            (&[b"something"], RecordingError::NotOpus),
             (&[&HEAD[..18]], RecordingError::NotOpus),
-            (&[&five_channels, TAGS], RecordingError::NotOpus),
+            (&[&five_channels, TAGS], RecordingError::Channels(5)),
+            (&[&surround, TAGS], RecordingError::UnusualOpus),
             (&[HEAD, TAGS], RecordingError::Empty),
             (&[HEAD, TAGS, &[]], RecordingError::Empty),
             (&[HEAD, TAGS, &[0xf8; PACKET_BYTES_MAX + 1]], RecordingError::LongPacket),
@@ -212,6 +303,8 @@ mod tests {
             assert_eq!(Recording::read(&file(packets)), Err(error));
         }
         assert_eq!(Recording::read(b"RIFF"), Err(RecordingError::NotOgg));
+        let wave = Recording::read(b"RIFF\x24\0\0\0WAVEfmt ");
+        assert_eq!(wave, Err(RecordingError::OtherFile("WAV")));
         assert_eq!(Recording::read(&[]), Err(RecordingError::NotOgg));
         assert_eq!(
             Recording::read(&vec![0; FILE_BYTES_MAX + 1]),
@@ -226,9 +319,27 @@ mod tests {
         for len in 0..file.len() {
             if let Ok(part) = Recording::read(&file[..len]) {
                 assert!(part.duration() <= whole.duration());
+                assert!(part.left_out().is_cut_off, "{len}");
                 assert_eq!(part.packet(0), whole.packet(0));
             }
         }
+    }
+
+    #[test]
+    fn a_second_stream_is_not_played_and_that_is_known() {
+        let mut chained = tone();
+        let mut second = Vec::new();
+        let mut writer = PacketWriter::new(&mut second);
+        writer.write_packet(HEAD, 8, PacketWriteEndInfo::EndStream, 0).unwrap();
+        drop(writer);
+        chained.extend(second);
+        let recording = Recording::read(&chained).unwrap();
+        assert_eq!(recording.duration(), Duration::from_secs(1));
+        let LeftOut {
+            is_cut_off,
+            has_more_streams,
+        } = recording.left_out();
+        assert_eq!((is_cut_off, has_more_streams), (false, true));
     }
 
     proptest! {

@@ -25,13 +25,22 @@ pub const RECORDING: Target = Target {
 
 fn read(file: &[u8]) {
     let Ok(recording) = Recording::read(file) else { return };
-    let mut number = 0;
+    let (mut number, mut time) = (0, Duration::ZERO);
     while let Some((packet, lasts)) = recording.packet(number) {
         assert!((1..=PACKET_BYTES_MAX).contains(&packet.len()));
         assert!(Duration::ZERO < lasts && lasts <= Duration::from_millis(120));
         number += 1;
+        time += lasts;
     }
     assert!(number > 0, "a recording has sound");
+    assert_eq!((recording.packet_count(), recording.duration()), (number, time));
+    assert!((1..=2).contains(&recording.channels()));
+    // One packet of 2.5 ms and the greatest length is 3.7 Mb/s.
+    assert!(
+        (1..4_000_000).contains(&recording.bitrate_bps()),
+        "{}",
+        recording.bitrate_bps()
+    );
 }
 
 /// RFC 3533 §6: a page has its header, a length for each segment, and the segments.
