@@ -46,6 +46,7 @@ mod media;
 mod messages;
 mod model;
 pub mod offers;
+mod robot;
 mod shares;
 mod speakers;
 mod together;

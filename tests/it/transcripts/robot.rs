@@ -65,7 +65,10 @@ async fn a_robot_that_plays_is_a_participant_whom_both_families_can_watch() {
         .await;
     let mut heard = 0;
     while let Some(event) = events.try_next() {
-        assert!(matches!(event, Event::Joined { .. } | Event::ParticipantArrived { .. }), "{event:?}");
+        assert!(
+            matches!(event, Event::Joined { .. } | Event::ParticipantArrived { .. }),
+            "{event:?}"
+        );
         heard += 1;
     }
     assert_eq!(heard, 3, "it is told of the others as anybody is");
@@ -84,6 +87,7 @@ async fn a_robot_that_plays_is_a_participant_whom_both_families_can_watch() {
     play(&session).await.unwrap();
     stage.play("media play 5").await;
     drop(session);
+    stage.hear().await;
     stage
         .play(
             r#"
