@@ -26,6 +26,7 @@ pub mod accounts;
 pub mod auth;
 pub mod domain;
 pub mod hub;
+pub mod robots;
 pub mod storage;
 pub mod webhooks;
 

@@ -26,6 +26,8 @@ use crate::media::engine::{Media, MediaWatch};
 use crate::media::launch::{MediaSettings, MediaStartError};
 use crate::media::threads::Threads;
 use crate::pinning::Pinning;
+use crate::robots::{self, Robots};
+use crate::sound::Recording;
 use crate::storage::{Directory, Mailbox, OpenError};
 use crate::tasks::never_ending;
 use crate::webhooks::{Webhooks, WebhooksError};
@@ -58,6 +60,7 @@ pub struct Server {
     accounts: Accounts,
     app: App,
     webhooks: Webhooks,
+    robots: Robots,
 }
 
 /// The reason why the server did not start: a sentence that names the part and says what to do.
@@ -65,8 +68,8 @@ pub struct Server {
 pub enum StartError {
     #[error(transparent)]
     Tls(#[from] TlsError),
-    #[error("reading the certificate failed: {0}")]
-    Certificate(#[source] tokio::task::JoinError),
+    #[error("reading a file failed: {0}")]
+    Reading(#[from] tokio::task::JoinError),
     #[error(transparent)]
     Storage(#[from] OpenError),
     #[error("the database failed: {0}")]
@@ -79,6 +82,8 @@ pub enum StartError {
     Listen(#[from] ListenError),
     #[error(transparent)]
     Media(#[from] MediaStartError),
+    #[error("robot.file: {0}")]
+    Robot(#[from] robots::FileError),
     #[error("cannot start the thread that decides about rooms and calls: {0}")]
     Hub(#[source] std::io::Error),
     #[error("cannot collect metrics: {0}")]
@@ -95,6 +100,7 @@ impl Server {
             true => Some(certificate(&config, &clock).await?),
             false => None,
         };
+        let recording = robot_recording(&config).await?;
         let sockets = listeners::bind_all(&config)?;
         let metrics_socket = metrics_listener(&config)
             .map(|listener| listeners::bind(listener, "metrics.address"))
@@ -118,6 +124,7 @@ impl Server {
         let media_watch = media.watch();
         let (hub, running) = hub::start(media, media_events, config.as_ref().into(), mailbox, rand::make_rng());
         hub::on_its_own_thread(running).map_err(StartError::Hub)?;
+        let robots = Robots::new(hub.clone(), recording, config.robot.clone(), stopwatch());
 
         let server = Server {
             addresses: sockets.iter().map(listener).collect(),
@@ -135,6 +142,7 @@ impl Server {
             accounts,
             app,
             webhooks,
+            robots,
         };
         server.serve(&config, sockets, metrics_socket, metrics, clock);
         Ok(server)
@@ -277,6 +285,11 @@ impl Server {
         &self.hub
     }
 
+    /// The robots, which play a recording in rooms.
+    pub fn robots(&self) -> &Robots {
+        &self.robots
+    }
+
     /// Ends all connections, lets requests in progress finish, and returns when nothing runs any more.
     pub async fn stop(self) {
         tracing::info!("stopping");
@@ -322,7 +335,14 @@ pub(crate) fn monotonic_clock() -> Instant {
 async fn certificate(config: &Arc<Config>, clock: &WallClock) -> Result<Certificate, StartError> {
     let (config, clock) = (Arc::clone(config), Arc::clone(clock));
     let loading = tokio::task::spawn_blocking(move || Certificate::load(&config.tls, clock));
-    Ok(loading.await.map_err(StartError::Certificate)??)
+    Ok(loading.await??)
+}
+
+/// Reads what robots play, on a thread as [`certificate`] does.
+async fn robot_recording(config: &Arc<Config>) -> Result<Recording, StartError> {
+    let config = Arc::clone(config);
+    let reading = tokio::task::spawn_blocking(move || robots::recording(&config.robot));
+    Ok(reading.await??)
 }
 
 async fn in_time(doing: &str, work: impl Future<Output = ()>) {

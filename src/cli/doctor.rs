@@ -11,6 +11,7 @@ use crate::http::listeners;
 use crate::http::tls::Certificate;
 use crate::ids::WorkerId;
 use crate::media::engine::Media;
+use crate::robots;
 use crate::server;
 use crate::storage::Directory;
 
@@ -45,6 +46,7 @@ pub(super) async fn run(config: Config) -> Result<(), CommandError> {
     sockets(&config, &mut report);
     media(&config, &mut report).await;
     storage(&config, clock, &mut report).await;
+    robot(&config, &mut report);
     print(&report.text)?;
     match report.bad {
         0 => Ok(()),
@@ -110,6 +112,14 @@ async fn media(config: &Config, report: &mut Report) {
             threads.ended().await;
         }
         Err(error) => report.bad(error),
+    }
+}
+
+fn robot(config: &Config, report: &mut Report) {
+    match (robots::recording(&config.robot), config.robot.given()) {
+        (Ok(_), Some(file)) => report.good(format!("robots play {}", file.display())),
+        (Ok(_), None) => report.good("robots play the built-in recording"),
+        (Err(error), _) => report.bad(format!("robot.file: {error}")),
     }
 }
 

@@ -8,6 +8,7 @@ mod doctor;
 mod load;
 mod logging;
 mod output;
+mod robot;
 mod rooms;
 mod serve;
 mod tokens;
@@ -60,6 +61,9 @@ enum Command {
     /// Devices of accounts
     #[command(subcommand)]
     Device(devices::Command),
+    /// Robots, which play a recording in a room
+    #[command(subcommand)]
+    Robot(robot::Command),
     /// Join a server as many publishers and subscribers, and measure what arrives
     #[cfg(feature = "load")]
     Load(Box<crate::load::Options>),
@@ -103,6 +107,9 @@ fn run(arguments: Arguments) -> Result<(), CommandError> {
     if let Some(Command::Config) = arguments.command {
         return print(config::MANUAL);
     }
+    if let Some(Command::Robot(command)) = arguments.command {
+        return robot::run(command);
+    }
     #[cfg(feature = "load")]
     if let Some(Command::Load(options)) = arguments.command {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -132,7 +139,7 @@ fn run(arguments: Arguments) -> Result<(), CommandError> {
             }
             Some(Command::Token(command)) => tokens::run(command, open_made(&config).await?, &config).await,
             Some(Command::Device(command)) => devices::run(command, &open(&config, false).await?).await,
-            Some(Command::Config) => Ok(()),
+            Some(Command::Config | Command::Robot(_)) => Ok(()),
             #[cfg(feature = "load")]
             Some(Command::Load(_)) => Ok(()),
         }

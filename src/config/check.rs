@@ -4,6 +4,7 @@
 use super::Config;
 use crate::auth::access_token::App;
 use crate::pinning::{Pinning, PinningError};
+use crate::text;
 
 /// Checks the whole configuration. The error is a sentence that names the key.
 pub(super) fn check(config: &Config) -> Result<(), String> {
@@ -143,6 +144,13 @@ fn channels(config: &Config) -> Result<(), String> {
 }
 
 fn words(config: &Config) -> Result<(), String> {
+    let name = &config.robot.name;
+    if name.trim().is_empty() || !text::NAME.holds(name) {
+        return Err(format!(
+            "robot.name: `{name}` is not a name; write 1 to {} characters",
+            text::NAME.characters
+        ));
+    }
     if config.groupcall.text_message_types.is_empty() {
         return Err("groupcall.text_message_types is empty: chat texts would reach nobody".into());
     }

@@ -8,6 +8,7 @@ mod check;
 mod files;
 mod load;
 mod messages;
+mod robot;
 mod values;
 mod webhooks;
 
@@ -21,6 +22,7 @@ pub use accounts::Accounts;
 pub use files::Files;
 pub use load::load;
 pub use messages::Messages;
+pub use robot::Robot;
 pub use webhooks::Webhooks;
 
 use crate::auth::access_token::App;
@@ -43,6 +45,7 @@ pub struct Config {
     pub channels: Channels,
     pub accounts: Accounts,
     pub calls: Calls,
+    pub robot: Robot,
     pub limits: Limits,
     pub storage: Storage,
     pub files: Files,
@@ -203,6 +206,7 @@ impl Default for Config {
             channels: Channels::default(),
             accounts: Accounts::default(),
             calls: Calls::default(),
+            robot: Robot::default(),
             limits: Limits::default(),
             storage: Storage::default(),
             files: Files::default(),

@@ -12,7 +12,7 @@ use super::Config;
 const ANY: i64 = 1 << 40;
 
 /// Whole numbers: key, least, most, and the thing that is counted.
-const NUMBERS: [(&str, i64, i64, &str); 29] = [
+const NUMBERS: [(&str, i64, i64, &str); 32] = [
     ("http.hsts_d", 0, 3_650, "days"),
     ("http.max_connections", 1, ANY, "connections"),
     ("http.header_timeout_s", 1, ANY, "seconds"),
@@ -34,6 +34,9 @@ const NUMBERS: [(&str, i64, i64, &str); 29] = [
     ("channels.token_lifetime_s", 60, 31_536_000, "seconds"),
     ("log.max_lines_per_kind", 1, 1_000_000, "lines"),
     ("calls.ring_timeout_s", 1, ANY, "seconds"),
+    ("robot.wait_s", 1, ANY, "seconds"),
+    ("robot.leave_after_s", 0, ANY, "seconds"),
+    ("robot.max_robots", 0, ANY, "robots"),
     ("limits.max_sessions", 1, ANY, "connections"),
     ("limits.max_rooms", 1, ANY, "rooms"),
     ("limits.max_participants_per_room", 1, ANY, "participants"),

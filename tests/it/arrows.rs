@@ -22,11 +22,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "accounts", "auth", "clock", "config", "domain", "http", "hub", "ids", "load", "media", "server",
-            "storage", "text",
+            "accounts", "auth", "clock", "config", "domain", "http", "hub", "ids", "load", "media", "robots", "server",
+            "sound", "storage", "text",
         ],
     ),
-    ("config", &["auth", "pinning", "shares"]),
+    ("config", &["auth", "pinning", "shares", "text"]),
     ("domain", &["ids", "media", "shares", "sound"]),
     (
         "http",
@@ -50,9 +50,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("load", &["media"]),
     ("media", &["ids", "pinning", "ports", "pulse", "sound"]),
     (
+        "robots",
+        &["alias", "clock", "config", "domain", "hub", "ids", "shares", "sound"],
+    ),
+    (
         "server",
         &[
-            "accounts", "auth", "clock", "config", "http", "hub", "media", "pinning", "storage", "tasks", "webhooks",
+            "accounts", "auth", "clock", "config", "http", "hub", "media", "pinning", "robots", "sound", "storage",
+            "tasks", "webhooks",
         ],
     ),
     (

@@ -218,6 +218,8 @@ fn values_that_make_no_sense_are_refused_by_key() {
         ("[files]\nallowed_types = [\"png\"]", "files.allowed_types"),
         ("[messages]\noffline_per_user = 501", "messages.offline_per_user"),
         ("[messages]\noffline_total_mib = 0", "messages.offline_total_mib"),
+        ("[robot]\nname = \" \"", "robot.name"),
+        ("[robot]\nwait_s = 0", "robot.wait_s"),
         ("[metrics]\naddress = \"9100\"", "metrics.address"),
         ("[log]\nfilter = \"a=b=c\"", "log.filter"),
         ("[groupcall]\ntext_message_types = []", "groupcall.text_message_types"),

@@ -16,6 +16,10 @@ const GAUGES: &[(&str, &str)] = &[
         "patchbay_reachable_sessions",
         "Sessions at which a call can ring now, those of the message socket among them.",
     ),
+    (
+        "patchbay_robots",
+        "Robots in rooms now, those on their way there included.",
+    ),
     ("patchbay_media_workers", "Media workers that run now."),
     ("patchbay_media_peers", "WebRTC connections on a media worker now."),
     (

@@ -4,6 +4,7 @@ mod commands;
 #[cfg(debug_assertions)]
 mod failing;
 pub mod program;
+mod robot;
 mod serving;
 mod signals;
 mod starts_that_fail;

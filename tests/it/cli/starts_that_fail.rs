@@ -52,6 +52,23 @@ async fn a_used_port_for_metrics_is_not_blamed_on_the_listeners() {
 }
 
 #[tokio::test]
+async fn a_recording_that_robots_cannot_play() {
+    let program = Program::new();
+    program.write("hello.opus", "nothing to hear");
+    let sentence = failure(&program, &["--set", "robot.file=hello.opus"]).await;
+    assert!(
+        sentence.contains("robot.file: hello.opus cannot be played: it is no Ogg file"),
+        "{sentence}"
+    );
+    assert!(sentence.contains("ffmpeg -i hello.opus "), "{sentence}");
+    let sentence = failure(&program, &["--set", "robot.file=missing.opus"]).await;
+    assert!(
+        sentence.contains("robot.file: cannot read missing.opus: No such file"),
+        "{sentence}"
+    );
+}
+
+#[tokio::test]
 async fn a_database_without_a_file() {
     for url in ["sqlite:", "sqlite://", "sqlite:?mode=rwc"] {
         let sentence = failure(&Program::new(), &["--set", &format!("storage.url={url}")]).await;

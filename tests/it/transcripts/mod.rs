@@ -47,6 +47,7 @@ mod messages;
 mod model;
 pub mod offers;
 mod robot;
+mod robots;
 mod shares;
 mod speakers;
 mod together;
