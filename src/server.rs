@@ -168,7 +168,9 @@ impl Server {
         let share = config.limits.address_share_percent;
         let (trial, trying) = WriteTrial::of(self.directory.clone(), self.files.clone());
         self.tasks.spawn(self.stop.clone().run_until_cancelled_owned(trying));
+        let overviews = Arc::default();
         let admin = |access| Admin {
+            overviews: Arc::clone(&overviews),
             trial: trial.clone(),
             hub: self.hub.clone(),
             media: self.media.clone(),

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::speakers::{Speakers, Speaking};
-use super::{Claim, ConnectionIdentity, Effect, Event, Person, Purpose, RoomKind, Use};
+use super::{
+    Claim, ConnectionIdentity, Effect, Event, ParticipantOutline, Person, Purpose, RoomKind, RoomOutline, Use,
+};
 use crate::ids::{Feed, FeedRef, ParticipantId, PeerId, RoomId, RoomName, SessionId, SlotId, Turn, UserId};
 use crate::shares::ClientAddress;
 
@@ -71,6 +73,19 @@ impl Room {
             by_user: HashMap::new(),
             speakers: Speakers::default(),
             speaking: Speaking::default(),
+        }
+    }
+
+    pub(crate) fn outline(&self) -> RoomOutline {
+        let participants = self.participants.iter().map(|(&id, one)| ParticipantOutline {
+            id,
+            person: Arc::clone(&one.person),
+            connections: one.peers.len(),
+        });
+        RoomOutline {
+            id: self.id,
+            name: self.name.clone(),
+            participants: participants.collect(),
         }
     }
 

@@ -19,7 +19,7 @@ use super::quotas::Quotas;
 use super::room::{Participant, Peer, Room};
 use super::{
     Claim, Effect, EndReason, Event, FileNotice, Limits, MediaState, Negotiation, Offer, Person, Purpose, Refusal,
-    RoomKind, Side, Subject, Use,
+    RoomKind, RoomOutline, Side, Subject, Use,
 };
 use crate::ids::{CallId, Feed, FeedRef, ParticipantId, PeerId, RoomId, RoomName, SessionId, Turn, UserId};
 use crate::shares::ClientAddress;
@@ -96,6 +96,22 @@ impl Rooms {
 
     pub fn peer_count(&self) -> usize {
         self.peers.len()
+    }
+
+    pub(super) fn outline(&self, after: Option<RoomId>, enough: usize) -> (Vec<RoomOutline>, bool) {
+        let is_after = |id: &&RoomId| after.is_none_or(|after| **id > after);
+        let mut ids: Vec<RoomId> = self.rooms.keys().filter(is_after).copied().collect();
+        ids.sort_unstable();
+        let mut ids = ids.into_iter();
+        let (mut rooms, mut participants) = (Vec::new(), 0);
+        while participants < enough
+            && let Some(id) = ids.next()
+        {
+            let Some(room) = self.rooms.get(&id) else { continue };
+            participants += room.len();
+            rooms.push(room.outline());
+        }
+        (rooms, ids.next().is_some())
     }
 
     pub fn join(

@@ -8,9 +8,9 @@ use super::register::{Register, Registration};
 use super::rooms::{PairChange, Rooms};
 use super::{
     Answer, CallCommand, CallEnd, Claim, Command, Effect, EndReason, Limits, MediaKind, MediaState, Newcomer, Offer,
-    Refusal, RoomKind, Subject, WaitingMessage,
+    Refusal, RoomKind, RoomOutline, Subject, WaitingMessage,
 };
-use crate::ids::{CallId, ParticipantId, PeerId, RoomName, SessionId, UserId};
+use crate::ids::{CallId, ParticipantId, PeerId, RoomId, RoomName, SessionId, UserId};
 use crate::shares::ClientAddress;
 
 /// The state of all rooms and calls, and of who is reachable. It has one owner; each call returns what is to be done about it.
@@ -67,6 +67,12 @@ impl Rules {
     /// Number of users who can be reached by message.
     pub fn online_count(&self) -> usize {
         self.messages.user_count()
+    }
+
+    /// The rooms with the next ids after `after`, in the order of these, until they have as many as `enough` participants
+    /// together. The last room is whole. Also whether there are more rooms.
+    pub fn outline(&self, after: Option<RoomId>, enough: usize) -> (Vec<RoomOutline>, bool) {
+        self.rooms.outline(after, enough)
     }
 
     /// A session has come from this address. A session for which this was not called counts as one of this machine.

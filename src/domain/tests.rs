@@ -11,6 +11,7 @@ use super::*;
 mod claims;
 mod conference;
 mod lost;
+mod outline;
 mod playing;
 
 /// Any time: nothing that is tested here waits.

@@ -7,6 +7,7 @@ use std::time::Instant;
 use rand::rngs::StdRng;
 use smallvec::SmallVec;
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tracing::{debug, warn};
 
 use super::audience::Audiences;
@@ -14,7 +15,9 @@ use super::mailbox::{MailboxHandle, NotTaken};
 use super::outbox::{Lost, Outbox};
 use super::placement::Placement;
 use super::players;
-use crate::domain::{self, Candidate, Effect, EndReason, Errand, Event, MediaKind, Negotiation, Playback, Subject};
+use crate::domain::{
+    self, Candidate, Effect, EndReason, Errand, Event, MediaKind, Negotiation, Playback, RoomOutline, Subject,
+};
 use crate::ids::{FeedRef, PeerId, RoomId, SessionId, SlotId, UserId, WorkerId};
 use crate::media::codec::{Codec, Kind};
 use crate::media::description::OfferError;
@@ -26,6 +29,7 @@ use crate::media::messages::MediaCommand;
 use crate::media::names;
 use crate::media::peer::negotiate::{self, LocalCandidate, Negotiated, Role};
 use crate::media::player::PlayerSpec;
+use crate::media::report::TrackReport;
 use crate::media::session::PeerSpec;
 
 /// Carries out effects, and keeps the state that is needed for that and does not concern the rules.
@@ -112,6 +116,11 @@ impl Executor {
             self.audiences.forget(*peer);
         }
         Some(lost)
+    }
+
+    /// Asks the media workers what is published in these rooms.
+    pub(crate) fn report(&mut self, rooms: &[RoomOutline]) -> Vec<(WorkerId, oneshot::Receiver<Vec<TrackReport>>)> {
+        self.media.report(&rooms.iter().map(|room| room.id).collect())
     }
 
     /// Whether there is a media worker.

@@ -5,10 +5,11 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::outbox::Outbox;
+use super::overview::Beginning;
 use crate::domain::{Command, Refusal, WaitingMessage};
 #[cfg(debug_assertions)]
 use crate::ids::WorkerId;
-use crate::ids::{SessionId, UserId};
+use crate::ids::{RoomId, SessionId, UserId};
 #[cfg(debug_assertions)]
 use crate::media::messages::Fault;
 use crate::shares::ClientAddress;
@@ -32,6 +33,11 @@ pub(super) enum Input {
         receiver: UserId,
         ticket: u64,
         messages: Vec<WaitingMessage>,
+    },
+    /// An operator asks for the rooms after this one.
+    Overview {
+        after: Option<RoomId>,
+        reply: oneshot::Sender<Beginning>,
     },
     ShutDown {
         done: oneshot::Sender<()>,

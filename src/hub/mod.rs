@@ -11,6 +11,7 @@ mod input;
 mod mailbox;
 mod meters;
 mod outbox;
+mod overview;
 mod placement;
 mod players;
 mod session;
@@ -35,11 +36,12 @@ use mailbox::MailboxHandle;
 pub use mailbox::{MessageStore, StoreError};
 pub use outbox::Events;
 pub(crate) use outbox::weight;
+pub use overview::Overview;
 pub use session::Session;
 use task::Hub;
 pub use task::HubEnd;
 
-use crate::ids::SessionId;
+use crate::ids::{RoomId, SessionId};
 use crate::media::engine::Media;
 use crate::media::messages::MediaEvent;
 use crate::pulse::Pulse;
@@ -163,6 +165,14 @@ impl HubHandle {
             Session::new(id, self.inputs.clone(), self.last_turn.clone(), place),
             events,
         ))
+    }
+
+    /// The rooms that were opened after `after`, as many as have some hundred participants together, and what is published
+    /// there. `None` if the hub has ended.
+    pub async fn overview(&self, after: Option<RoomId>) -> Option<Overview> {
+        let (reply, beginning) = oneshot::channel();
+        self.inputs.send(Input::Overview { after, reply }).await.ok()?;
+        Some(beginning.await.ok()?.complete().await)
     }
 
     /// Sends every client a goodbye, ends every room, and returns when the sessions have closed or their time for it is over.

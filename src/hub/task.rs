@@ -18,6 +18,7 @@ use super::input::{Input, Reply};
 use super::mailbox::MailboxHandle;
 use super::meters::Meters;
 use super::outbox::{Lost, Outbox};
+use super::overview::{Beginning, PARTICIPANTS_ENOUGH};
 use crate::alias::alias;
 use crate::domain::{
     Answer, CallCommand, CallMedia, Command, Effect, EndReason, MediaKind, MediaState, MessageCommand, Refusal,
@@ -156,6 +157,17 @@ impl Hub {
             } => {
                 let effects = self.rules.collected(now(), &receiver, ticket, messages);
                 self.carry_out_all(effects);
+            }
+            Input::Overview { after, reply } => {
+                let (rooms, has_more) = self.rules.outline(after, PARTICIPANTS_ENOUGH);
+                let answers = self.executor.report(&rooms);
+                let beginning = Beginning {
+                    rooms,
+                    has_more,
+                    answers,
+                };
+                // Whoever asked may have stopped waiting.
+                reply.send(beginning).ok();
             }
             // The loop itself takes this input: only it can end.
             Input::ShutDown { .. } => {}
@@ -350,7 +362,12 @@ impl Hub {
                 match inputs.recv().await {
                     Some(Input::Disconnect { session }) => self.disconnect(session),
                     // Too late: the hub ends, and nobody is left to be sent anything.
-                    Some(Input::Connect { .. } | Input::Collected { .. } | Input::ShutDown { .. }) => {}
+                    Some(
+                        Input::Connect { .. }
+                        | Input::Collected { .. }
+                        | Input::Overview { .. }
+                        | Input::ShutDown { .. },
+                    ) => {}
                     Some(Input::Request { reply, .. }) => {
                         let (outcome, pause) = (Err(Refusal::SessionEnded), Duration::ZERO);
                         reply.send(Reply { outcome, pause }).ok();

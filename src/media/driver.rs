@@ -257,6 +257,8 @@ impl Driver {
                     }
                 }
                 Ok(DriverCommand::Unlink { other }) => worker.unlink(now, other),
+                // Whoever asked may have stopped waiting.
+                Ok(DriverCommand::Report { rooms, reply }) => drop(reply.send(worker.report(now, &rooms))),
                 #[cfg(debug_assertions)]
                 Ok(DriverCommand::Fault(fault)) => fail(fault)?,
                 Ok(DriverCommand::Shutdown) | Err(mpsc::error::TryRecvError::Disconnected) => return Ok(Turn::Ends),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info};
 
 use super::doorbell::Doorbell;
@@ -18,10 +18,11 @@ use super::launch::MediaStartError;
 use super::link::{self, Far, LinkEnd};
 use super::messages::DriverCommand;
 use super::replacements::Replacements;
+use super::report::TrackReport;
 use super::session::LocalEnd;
 use super::stats::{Meters, Stats};
 use super::threads::{ThreadLauncher, Threads};
-use crate::ids::WorkerId;
+use crate::ids::{RoomId, WorkerId};
 use crate::media::launch::{Launch, MediaSettings, WorkerPort};
 #[cfg(debug_assertions)]
 use crate::media::messages::Fault;
@@ -211,6 +212,20 @@ impl Media {
         let doorbell = None;
         self.post(worker.0, DriverCommand::Link { far, end, doorbell });
         Some((their_end, bell))
+    }
+
+    /// Asks all workers for their tracks in these rooms. Returns each worker's answer, which comes within a second if the worker
+    /// turns.
+    pub(crate) fn report(&mut self, rooms: &Arc<[RoomId]>) -> Vec<(WorkerId, oneshot::Receiver<Vec<TrackReport>>)> {
+        let mut answers = Vec::new();
+        for index in 0..self.slots.len() {
+            let (reply, answer) = oneshot::channel();
+            let rooms = Arc::clone(rooms);
+            // A lost worker's answer is an error: its sender is dropped.
+            self.post(index, DriverCommand::Report { rooms, reply });
+            answers.push((WorkerId(index), answer));
+        }
+        answers
     }
 
     /// Makes a worker fail.

@@ -4,11 +4,14 @@ use std::sync::Arc;
 #[cfg(debug_assertions)]
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use super::codec::{Codec, Kind};
 use super::doorbell::Doorbell;
 use super::link::{Far, LinkEnd};
+use super::report::TrackReport;
 use super::session::PeerSpec;
-use crate::ids::{FeedRef, ParticipantId, PeerId, SlotId, TrackId, WorkerId};
+use crate::ids::{FeedRef, ParticipantId, PeerId, RoomId, SlotId, TrackId, WorkerId};
 
 #[derive(Debug)]
 pub enum MediaCommand {
@@ -91,6 +94,11 @@ pub enum DriverCommand {
     /// Removes the link with a worker that is lost, and what it shared.
     Unlink {
         other: usize,
+    },
+    /// Reports the tracks of these rooms that are published here.
+    Report {
+        rooms: Arc<[RoomId]>,
+        reply: oneshot::Sender<Vec<TrackReport>>,
     },
     /// Closes all connections and ends the thread.
     Shutdown,

@@ -37,6 +37,7 @@ pub mod peer;
 pub mod pictures;
 pub mod player;
 mod replacements;
+pub mod report;
 pub mod retransmit;
 pub mod rewrite;
 pub mod room;

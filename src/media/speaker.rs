@@ -1,4 +1,5 @@
-//! Who speaks: the smoothed audio level of each packet (RFC 6464), and the reports that follow from it, by the clock.
+//! Who speaks: the smoothed audio level of each packet (RFC 6464), and the reports that follow from it, by the clock. Also how
+//! loud a track was, for operators.
 
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,9 @@ const FADE: Duration = Duration::from_millis(500);
 
 /// The time that the first packet stands for, and the first one after a pause.
 const FRAME: Duration = Duration::from_millis(20);
+
+/// The age of the last packet from which on a measured level is not true any more: two periods, and a visit that comes late.
+const MEASURED_MAX: Duration = Duration::from_millis(2_500);
 
 /// Silence after which somebody has stopped speaking. People breathe and look for words for less. With more, two people who
 /// take turns would both be shown as speaking. It also bounds the reports about one connection, whatever its client sends:
@@ -110,13 +114,54 @@ pub struct AudioLevel {
     smoothed: f32,
     speaking: bool,
     last: Option<Instant>,
+    /// Levels of the packets since the last period ended.
+    period: Period,
+    /// Sound of the last period that has ended. `None` if no packet came in it.
+    measured: Option<SoundLevel>,
+}
+
+/// How loud a track was in one period: the levels of its packets, in dBov (RFC 6464 §3), from -127 (silence) to 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SoundLevel {
+    /// Mean of the packets' levels, rounded to the nearest whole number. Each packet counts the same.
+    pub mean_dbov: i8,
+    /// Level of the loudest packet.
+    pub peak_dbov: i8,
+}
+
+/// The levels of some packets, in decibels over silence.
+#[derive(Clone, Copy, Debug, Default)]
+struct Period {
+    packets: u64,
+    sum: u64,
+    peak: u8,
+}
+
+impl Period {
+    fn add(&mut self, level: u8) {
+        self.packets += 1;
+        self.sum += u64::from(level);
+        self.peak = self.peak.max(level);
+    }
+
+    fn level(self) -> Option<SoundLevel> {
+        let mean = (self.sum + self.packets / 2).checked_div(self.packets)?;
+        // Levels are 0 to 127.
+        let dbov = |level: u8| level.min(127) as i8 - 127;
+        Some(SoundLevel {
+            mean_dbov: dbov(mean as u8),
+            peak_dbov: dbov(self.peak),
+        })
+    }
 }
 
 impl AudioLevel {
     /// Records a packet's level. `element` is the one byte of the RFC 6464 extension: V bit and level in -dBov. The V bit is
     /// not used: only some senders set it, and the extension does not say which.
     pub fn received(&mut self, now: Instant, element: u8) {
-        let level = f32::from(127 - (element & 0x7F));
+        let level = 127 - (element & 0x7F);
+        self.period.add(level);
+        let level = f32::from(level);
         let since = self.last.map(|last| now.saturating_duration_since(last));
         let (before, passed) = match since {
             Some(since) if since <= SILENT_AFTER => (self.smoothed, since),
@@ -139,6 +184,18 @@ impl AudioLevel {
 
     pub(crate) fn is_speaking(&self, now: Instant) -> bool {
         self.faded(now) >= self.threshold()
+    }
+
+    /// Ends a period of the measurement, and begins the next one.
+    pub(crate) fn end_period(&mut self) {
+        self.measured = std::mem::take(&mut self.period).level();
+    }
+
+    /// How loud the sound was in the last period. `None` if no packet with a level came in it, or none has come for longer than
+    /// [`MEASURED_MAX`].
+    pub(crate) fn measured(&self, now: Instant) -> Option<SoundLevel> {
+        let age = now.saturating_duration_since(self.last?);
+        self.measured.filter(|_| age <= MEASURED_MAX)
     }
 
     /// Whether a level has ever been received.
@@ -310,6 +367,29 @@ mod tests {
             made += usize::from(reports.observe(now, at % 81 == 0).is_some());
         }
         assert!(made <= 1 + 2 * 10_000 / 800 + 1, "{made} in ten seconds");
+    }
+
+    #[test]
+    fn a_period_has_the_mean_and_the_peak_of_its_packets_alone() {
+        let mut scene = Scene::new();
+        let measured = |scene: &Scene, millis| {
+            let level = scene.level.measured(scene.after(millis))?;
+            Some((level.mean_dbov, level.peak_dbov))
+        };
+        scene.hear(60, 500);
+        scene.hear(20, 500);
+        assert_eq!(measured(&scene, 0), None, "no period has ended");
+        scene.level.end_period();
+        assert_eq!(measured(&scene, 0), Some((-40, -20)));
+        scene.hear(0, 20);
+        scene.hear(127, 60);
+        assert_eq!(measured(&scene, 0), Some((-40, -20)), "until the period ends");
+        scene.level.end_period();
+        assert_eq!(measured(&scene, 0), Some((-95, 0)));
+        assert_eq!(measured(&scene, 2_500), Some((-95, 0)));
+        assert_eq!(measured(&scene, 2_501), None, "too old");
+        scene.level.end_period();
+        assert_eq!(measured(&scene, 0), None, "nothing was sent");
     }
 
     #[test]

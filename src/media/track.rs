@@ -14,6 +14,7 @@ use super::link::{LayerNotice, TrackNotice};
 use super::names::TrackRef;
 use super::padding;
 use super::pictures::Pictures;
+use super::report::TrackReport;
 use super::retransmit::{Arrival as Loss, CHUNK_BYTES, LossTracker, PacketCache, Pool, SOUND_CHUNK_BYTES};
 use super::rewrite::SourceId;
 use super::rtp::Header;
@@ -170,6 +171,9 @@ pub struct Track {
     /// Packets that arrived in this batch; empty between batches.
     pub(crate) arrivals: Vec<Arrival>,
     pub started: bool,
+    /// Number of packets of all layers that came so far, and their bytes, with headers. Duplicates do not count.
+    packets: u64,
+    bytes: u64,
 }
 
 impl Track {
@@ -211,6 +215,8 @@ impl Track {
             audio_level: AudioLevel::default(),
             arrivals: Vec::new(),
             started: false,
+            packets: 0,
+            bytes: 0,
         }
     }
 
@@ -232,6 +238,21 @@ impl Track {
             codecs: self.codecs.clone(),
             extensions: self.extensions,
             layers: layers.collect(),
+        }
+    }
+
+    /// What operators are shown of the track.
+    pub(crate) fn report(&self, now: Instant) -> TrackReport {
+        let format = self.living(now).find_map(|layer| self.format(layer));
+        TrackReport {
+            name: self.name,
+            publisher: self.publisher,
+            codec: format.map(|format| format.codec),
+            layers: self.living(now).count(),
+            packets: self.packets,
+            bytes: self.bytes,
+            bitrate_bps: self.layers.iter().map(|layer| layer.rate.bps(now)).sum(),
+            level: self.audio_level.measured(now),
         }
     }
 
@@ -448,6 +469,8 @@ impl Track {
             let former = std::mem::replace(&mut layer.payload_type, payload_type);
             begins |= self.kind == Kind::Video && former != payload_type && layer.turns(now);
         }
+        self.packets += 1;
+        self.bytes += received as u64;
         layer.rate.received(now, received);
         layer.cache.store(now, arrival.header.sequence, packet, pool);
         if arrival.entry.is_open() && self.kind == Kind::Video {

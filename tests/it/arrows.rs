@@ -32,6 +32,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "http",
         &[
             "accounts",
+            "alias",
             "auth",
             "clock",
             "config",

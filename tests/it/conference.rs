@@ -1,6 +1,7 @@
 //! One connection for several feeds, through the hub and its media workers, over real sockets: six subscriptions, and a slot that
 //! follows whoever speaks. No family offers such a connection yet, so its client asks the hub without a socket.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -18,7 +19,7 @@ use patchbay::shares::ClientAddress;
 use rtc::rtp;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, interval, timeout};
+use tokio::time::{Instant, interval, sleep, timeout};
 
 use crate::clients::peer::{OPUS_PAYLOAD_TYPE, PATIENCE, Peer, Track, VP8_PAYLOAD_TYPE};
 use crate::transcripts::Shelf;
@@ -190,6 +191,47 @@ async fn shows(watcher: &mut Peer, ssrc: u32, publisher: u8) {
     };
     let shown = timeout(PATIENCE, picture).await;
     assert!(shown.is_ok(), "no picture of {publisher} under {ssrc}");
+}
+
+/// The levels of all sound in the room, as operators are shown them, by user.
+async fn levels(hub: &HubHandle) -> BTreeMap<String, (i8, i8)> {
+    let overview = hub.overview(None).await.expect("the hub is there");
+    assert_eq!(overview.silent, [], "both workers answer");
+    let people = overview.rooms.iter().flat_map(|room| &room.participants);
+    let sound = people.filter_map(|one| {
+        let mut tracks = overview.tracks.iter();
+        let track = tracks.find(|track| track.name.participant == one.id && track.level.is_some())?;
+        let level = track.level?;
+        Some((one.person.user.to_string(), (level.mean_dbov, level.peak_dbov)))
+    });
+    sound.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_are_shown_how_loud_everybody_is() {
+    let house = House::open();
+    let (mut anna, mut ben, _carl) = (
+        house.enter("anna").await,
+        house.enter("ben").await,
+        house.enter("carl").await,
+    );
+    let (anna, _ben) = (anna.publish("anna", 1).await, ben.publish("ben", 2).await);
+    let shown = |level: u8| {
+        let level = -(level as i8);
+        (level, level)
+    };
+    for (level, expected) in [(SPEECH, shown(SPEECH)), (SILENCE, shown(SILENCE))] {
+        anna.speaks_at(level);
+        let expected = BTreeMap::from([("anna".to_owned(), expected), ("ben".to_owned(), shown(SILENCE))]);
+        let is_shown = async {
+            while levels(&house.hub).await != expected {
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let in_time = timeout(PATIENCE, is_shown).await;
+        assert!(in_time.is_ok(), "{:?}, not {expected:?}", levels(&house.hub).await);
+    }
+    house.hub.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

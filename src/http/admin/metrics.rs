@@ -14,13 +14,23 @@ pub(super) async fn render(
     client: Option<axum::Extension<ConnectInfo<SocketAddr>>>,
     headers: HeaderMap,
 ) -> Response {
-    let client = client.map(|axum::Extension(ConnectInfo(address))| address);
-    if !may_read(admin.access, client, &headers) {
-        let sentence = "metrics are served to this machine alone; set metrics.address to serve them elsewhere";
-        return HttpError::new(StatusCode::FORBIDDEN, sentence).into_response();
+    if let Some(refusal) = refusal(&admin, client, &headers) {
+        return refusal;
     }
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], admin.metrics.render()).into_response()
+}
+
+/// The answer to whoever may read neither the metrics nor who is in which room. `None` for whoever may.
+pub(super) fn refusal(
+    admin: &Admin,
+    client: Option<axum::Extension<ConnectInfo<SocketAddr>>>,
+    headers: &HeaderMap,
+) -> Option<Response> {
+    let client = client.map(|axum::Extension(ConnectInfo(address))| address);
+    let sentence = "this is served to this machine alone; set metrics.address to serve it elsewhere";
+    let may_read = may_read(admin.access, client, headers);
+    (!may_read).then(|| HttpError::new(StatusCode::FORBIDDEN, sentence).into_response())
 }
 
 /// A proxy on this machine asks for others, and names them in one of these headers.

@@ -1,4 +1,4 @@
-//! Health and metrics, for operators.
+//! Health, metrics, and who is in which room, for operators.
 
 mod descriptions;
 #[cfg(debug_assertions)]
@@ -6,6 +6,7 @@ mod faults;
 mod health;
 mod metrics;
 mod recorder;
+mod rooms;
 mod state;
 mod trial;
 
@@ -23,7 +24,8 @@ pub fn router<S: Clone + Send + Sync + 'static>(admin: Admin) -> Router<S> {
             get(|State(admin): State<Admin>| async move { health::alive(&admin) }),
         )
         .route("/readyz", get(|State(admin): State<Admin>| health::ready(admin)))
-        .route("/metrics", get(metrics::render));
+        .route("/metrics", get(metrics::render))
+        .route("/admin/v1/rooms", get(rooms::list));
     #[cfg(debug_assertions)]
     let router = router.route("/debug/fault", axum::routing::post(faults::fault));
     router.with_state(admin)

@@ -1,7 +1,9 @@
 //! The state behind the operators' requests.
 
+use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::recorder::Metrics;
@@ -17,12 +19,14 @@ pub struct Admin {
     pub media: MediaWatch,
     pub metrics: Metrics,
     pub access: MetricsAccess,
+    /// The turn of whoever asks for the rooms.
+    pub(crate) overviews: Arc<Mutex<()>>,
     /// The signal that is cancelled when the server begins to stop.
     pub stopping: CancellationToken,
     pub clock: fn() -> Instant,
 }
 
-/// The clients that may read `/metrics`.
+/// The clients that may read `/metrics` and `/admin/v1/rooms`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricsAccess {
     /// Everybody who reaches the listener.

@@ -104,6 +104,7 @@ impl Stage {
                 ..
             } => format!("link {other}"),
             DriverCommand::Unlink { other } => format!("unlink {other}"),
+            DriverCommand::Report { rooms, .. } => format!("report {rooms:?}"),
             DriverCommand::Shutdown => "shutdown".to_owned(),
             _ => "another".to_owned(),
         };

@@ -10,7 +10,7 @@ use crate::media::keys::PeerKey;
 use crate::media::messages::MediaEvent;
 use crate::media::speaker::{Loudness, Speech};
 
-/// Time between two counts of a participant's loudness.
+/// Time between two counts of a participant's loudness, and the period over which the level of each track is measured.
 const COUNT_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Worker {
@@ -43,6 +43,11 @@ impl Worker {
         publisher.next_loudness = now + COUNT_INTERVAL;
         if let Some(level) = sent.map(|track| track.audio_level.level(now)).max() {
             self.stats.loudness[Loudness::of(level) as usize] += 1;
+        }
+        for &track in &peer.tracks {
+            if let Some(track) = self.tracks.get_mut(track) {
+                track.audio_level.end_period();
+            }
         }
     }
 }

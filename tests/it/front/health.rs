@@ -1,6 +1,9 @@
 //! What an operator can ask the server.
 
-use serde_json::Value;
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio_tungstenite::connect_async;
+use tokio_tungstenite::tungstenite::Message;
 
 use super::running::{Running, listener, start};
 
@@ -66,6 +69,9 @@ async fn metrics_are_not_for_clients_of_a_proxy() {
     let response = request.send().await.unwrap();
     assert_eq!(response.status().as_u16(), 403);
     assert!(response.text().await.unwrap().contains("metrics.address"));
+    let request = running.http.get(running.url("/admin/v1/rooms"));
+    let response = request.header("via", "1.1 front").send().await.unwrap();
+    assert_eq!(response.status().as_u16(), 403, "nor is who is in which room");
 }
 
 #[tokio::test]
@@ -82,12 +88,44 @@ async fn metrics_on_an_address_of_their_own_are_nowhere_else() {
     })
     .await;
     assert_eq!(running.get("/metrics").await.status().as_u16(), 403);
+    assert_eq!(running.get("/admin/v1/rooms").await.status().as_u16(), 403);
     let there = |path: &str| running.http.get(format!("http://{own}{path}")).send();
     assert_eq!(there("/metrics").await.unwrap().status().as_u16(), 200);
     assert_eq!(there("/readyz").await.unwrap().status().as_u16(), 200);
+    assert_eq!(there("/admin/v1/rooms").await.unwrap().status().as_u16(), 200);
     assert_eq!(
         there("/room").await.unwrap().status().as_u16(),
         404,
         "pages are not there"
     );
+}
+
+#[tokio::test]
+async fn operators_are_shown_who_is_in_which_room_by_names_as_in_the_log() {
+    let running = start(|_| {}).await;
+    let rooms = async || -> Value { running.get("/admin/v1/rooms").await.json().await.unwrap() };
+    assert_eq!(
+        rooms().await,
+        json!({ "rooms": [], "next": null, "silent_workers": [] })
+    );
+    let url = running.url("/groupcall").replace("http", "ws");
+    let (mut socket, _) = connect_async(url).await.unwrap();
+    let join = json!({ "id": "joinRoom", "name": "13800000001", "room": "4711" });
+    socket.send(Message::text(join.to_string())).await.unwrap();
+    socket.next().await.expect("an answer").unwrap();
+    let shown = rooms().await;
+    let room = &shown["rooms"][0];
+    assert_eq!(
+        (&room["kind"], shown["rooms"].as_array().unwrap().len()),
+        (&json!("group"), 1)
+    );
+    assert_eq!(room["participants"][0]["tracks"], json!([]));
+    for name in [&room["name"], &room["participants"][0]["user"]] {
+        assert!(name.as_str().unwrap().starts_with('#'), "{shown}");
+    }
+    assert!(!shown.to_string().contains("13800000001") && !shown.to_string().contains("4711"));
+    let after = format!("/admin/v1/rooms?after={}", room["id"]);
+    let rest: Value = running.get(&after).await.json().await.unwrap();
+    assert_eq!(rest["rooms"], json!([]));
+    assert_eq!(running.get("/admin/v1/rooms?after=x").await.status().as_u16(), 400);
 }

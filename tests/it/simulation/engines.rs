@@ -322,6 +322,7 @@ impl Thread {
                 Ok(DriverCommand::Media(command)) => self.worker.handle_command(now, command),
                 Ok(DriverCommand::Link { far, end, .. }) => drop(self.worker.link(now, far, *end)),
                 Ok(DriverCommand::Unlink { other }) => self.worker.unlink(now, other),
+                Ok(DriverCommand::Report { rooms, reply }) => drop(reply.send(self.worker.report(now, &rooms))),
                 #[cfg(debug_assertions)]
                 Ok(DriverCommand::Fault(fault)) => panic!("nobody has asked for {fault:?}"),
                 Ok(DriverCommand::Shutdown) | Err(mpsc::error::TryRecvError::Disconnected) => {

@@ -57,6 +57,7 @@ impl FakeMedia {
                 Far::Recorder => "link a recorder".to_owned(),
             }),
             DriverCommand::Unlink { other } => Some(format!("unlink {other}")),
+            DriverCommand::Report { rooms, .. } => Some(format!("report {} rooms", rooms.len())),
             DriverCommand::Shutdown => Some("shutdown".to_owned()),
             #[cfg(debug_assertions)]
             DriverCommand::Fault(fault) => Some(format!("{fault:?}")),

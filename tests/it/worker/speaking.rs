@@ -1,5 +1,6 @@
 //! Who speaks: found from the audio levels of the packets (RFC 6464), reported by the worker on which the publisher lives.
 
+use patchbay::media::report::TrackReport;
 use patchbay::media::rtp::Extension;
 use patchbay::media::speaker::Loudness;
 
@@ -194,4 +195,75 @@ fn the_loudness_of_whoever_sends_sound_is_counted_once_a_second() {
         after <= counts.iter().sum::<u64>() + 6,
         "whoever sends nothing has no loudness"
     );
+}
+
+/// Mean and peak of the level of each track that the worker reports.
+fn levels(scene: &Scene, worker: usize) -> Vec<Option<(i8, i8)>> {
+    let room = scene.publisher.spec.room;
+    let reports = scene.workers[worker].report(scene.now, &[room]);
+    let level = |report: TrackReport| Some((report.level?.mean_dbov, report.level?.peak_dbov));
+    reports.into_iter().map(level).collect()
+}
+
+#[test]
+fn operators_are_shown_how_loud_each_track_was_in_the_last_second() {
+    let now = start();
+    let (worker, identity) = worker(now);
+    let sections = vec![
+        sound("0", true, MIC_SSRC, 0x9000),
+        sound("1", true, MIC_SSRC + 2, 0x9002),
+    ];
+    let mut scene = Scene::on(now, vec![worker], &identity, sections);
+    assert_eq!(levels(&scene, 0), [None, None], "nothing was sent yet");
+    for _ in 0..100 {
+        scene.hear(MIC_SSRC, 30, 20);
+        scene.hear(MIC_SSRC + 2, 90, 20);
+    }
+    assert_eq!(levels(&scene, 0), [Some((-30, -30)), Some((-90, -90))]);
+    for _ in 0..25 {
+        scene.hear(MIC_SSRC, 20, 60);
+        scene.hear(MIC_SSRC, 60, 20);
+    }
+    let level = levels(&scene, 0)[0].expect("a level");
+    assert!(
+        (-31..=-29).contains(&level.0),
+        "three packets at -20, and one at -60: {level:?}"
+    );
+    assert_eq!(level.1, -20);
+    assert_eq!(levels(&scene, 0)[1], None, "this one was silent in the last second");
+    let report = &scene.workers[0].report(scene.now, &[scene.publisher.spec.room])[0];
+    assert_eq!(
+        (report.packets, report.codec, report.layers),
+        (200, Some(Codec::Opus), 1)
+    );
+    let packet = report.bytes / report.packets;
+    // 50 packets a second.
+    let bps = report.bitrate_bps;
+    assert!(
+        (360 * packet..=440 * packet).contains(&bps),
+        "{bps} in packets of {packet} bytes"
+    );
+    scene.pass(3_000);
+    assert_eq!(levels(&scene, 0), [None, None], "nothing is sent any more");
+    scene.pass(3_000);
+    let report = &scene.workers[0].report(scene.now, &[scene.publisher.spec.room])[0];
+    assert_eq!((report.packets, report.bitrate_bps, report.codec), (200, 0, None));
+    assert_eq!(scene.workers[0].report(scene.now, &[]), [], "no room was asked for");
+}
+
+#[test]
+fn a_track_of_two_workers_is_reported_by_its_home_alone() {
+    let identity = DtlsIdentity::generate().unwrap();
+    let now = start();
+    let (home, mirror) = linked_workers(now, &identity);
+    let sections = vec![sound("0", true, MIC_SSRC, 0x9000)];
+    let mut scene = Scene::on(now, vec![home, mirror], &identity, sections);
+    let own = DtlsIdentity::generate().unwrap();
+    let mut far = Client::new(2, Some(1), vec![sound("0", false, MIC_SSRC, 0x2_0000)], &identity, &own);
+    far.connect(now, &mut scene.workers[1]);
+    scene.pass(100);
+    scene.hear(MIC_SSRC, 30, 2_000);
+    assert_eq!(scene.workers[1].stats().mirrored_tracks, 1);
+    assert_eq!(levels(&scene, 0), [Some((-30, -30))]);
+    assert_eq!(levels(&scene, 1), []);
 }

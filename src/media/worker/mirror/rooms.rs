@@ -6,6 +6,7 @@ use super::super::Worker;
 use crate::ids::{RoomId, WorkerId};
 use crate::media::keys::TrackKey;
 use crate::media::link::Far;
+use crate::media::report::TrackReport;
 use crate::media::room::Room;
 use crate::media::track::{Origin, Track};
 
@@ -62,6 +63,14 @@ impl Worker {
         let room = self.rooms.get(&room);
         let tracks = room.into_iter().flat_map(Room::tracks);
         tracks.filter(|&key| is_match(&self.tracks[key])).collect()
+    }
+
+    /// The tracks of these rooms that are published on this worker. A room that is not here has none.
+    pub fn report(&self, now: Instant, rooms: &[RoomId]) -> Vec<TrackReport> {
+        let rooms = rooms.iter().filter_map(|room| self.rooms.get(room));
+        let tracks = rooms.flat_map(Room::tracks).map(|key| &self.tracks[key]);
+        let own = tracks.filter(|track| self.is_own(track));
+        own.map(|track| track.report(now)).collect()
     }
 
     pub(super) fn forget_room_if_unused(&mut self, id: RoomId) {
