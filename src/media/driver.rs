@@ -252,7 +252,7 @@ impl Driver {
                 Ok(DriverCommand::Link { far, end, doorbell }) => {
                     let link = worker.link(now, far, *end);
                     // The doorbell of a link that has ended stays until another link has its place.
-                    if let Some(doorbell) = doorbell {
+                    if let (Some(link), Some(doorbell)) = (link, doorbell) {
                         self.doorbells.insert(link, doorbell);
                     }
                 }

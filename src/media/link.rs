@@ -3,6 +3,8 @@
 //! and one of packets' bytes, each with one writer and one reader (`rtrb`): nobody waits, nothing is locked, nothing is
 //! allocated for a packet.
 
+use std::sync::atomic::{Ordering, fence};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use rtrb::{Consumer, Producer, RingBuffer};
@@ -10,6 +12,7 @@ use smallvec::SmallVec;
 
 use super::clock::SenderClock;
 use super::extension_ids::ExtensionIds;
+use super::flags::Flag;
 use super::names::TrackRef;
 use super::packet::Arrival;
 use super::rewrite::SourceId;
@@ -102,6 +105,31 @@ pub struct LinkEnd {
     /// Whether the queue was full. Then packets are dropped until half of it is free: one gap in a stream costs a key frame,
     /// and many small gaps cost no less.
     congested: bool,
+    /// The flag that the other end wants raised for it.
+    bell: Bell,
+    /// Where this end puts a flag, if it wants to be found by one.
+    own: Arc<OnceLock<Flag>>,
+}
+
+/// The other end's flag, if it has put one there. Raised at last when this end is dropped: this is its last field but one, so
+/// the queues are dropped before.
+struct Bell(Arc<OnceLock<Flag>>);
+
+impl Bell {
+    fn ring(&self) {
+        // This fence and that of `LinkEnd::put_flag` belong together: either this finds the flag, or whoever puts the flag finds
+        // what was sent before.
+        fence(Ordering::SeqCst);
+        if let Some(flag) = self.0.get() {
+            flag.raise();
+        }
+    }
+}
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        self.ring();
+    }
 }
 
 /// Both ends of a new link, large enough for all packets that a worker passes on.
@@ -119,23 +147,41 @@ fn pair_of(messages: usize, bytes: usize) -> (LinkEnd, LinkEnd) {
     let (there_bytes, here_in_bytes) = RingBuffer::new(bytes);
     let (back, there_in) = RingBuffer::new(messages);
     let (back_bytes, there_in_bytes) = RingBuffer::new(bytes);
-    let end = |outgoing, outgoing_bytes, incoming, incoming_bytes| LinkEnd {
+    let flags = [Arc::default(), Arc::default()];
+    let end = |(outgoing, outgoing_bytes), (incoming, incoming_bytes), at: usize| LinkEnd {
         outgoing,
         outgoing_bytes,
         incoming,
         incoming_bytes,
         congested: false,
+        bell: Bell(Arc::clone(&flags[1 - at])),
+        own: Arc::clone(&flags[at]),
     };
     (
-        end(there, there_bytes, there_in, there_in_bytes),
-        end(back, back_bytes, here_in, here_in_bytes),
+        end((there, there_bytes), (there_in, there_in_bytes), 0),
+        end((back, back_bytes), (here_in, here_in_bytes), 1),
     )
 }
 
 impl LinkEnd {
     /// Sends a message. False if there is no room: then nothing was sent.
     pub fn send(&mut self, message: Message) -> bool {
-        self.outgoing.push(message).is_ok()
+        let is_sent = self.outgoing.push(message).is_ok();
+        self.raise();
+        is_sent
+    }
+
+    /// Raises the flag of the other end. Call it after packets, once for all that go together.
+    pub(crate) fn raise(&self) {
+        self.bell.ring();
+    }
+
+    /// Lets the other end raise this flag when it has sent something, or has been dropped. It is up at first.
+    pub(crate) fn put_flag(&self, flag: &Flag) {
+        // A second flag would be no use: an end has one owner.
+        let _ = self.own.set(flag.clone());
+        fence(Ordering::SeqCst);
+        flag.raise();
     }
 
     /// Whether [`LinkEnd::send`] would fail now.
@@ -143,7 +189,7 @@ impl LinkEnd {
         self.outgoing.is_full()
     }
 
-    /// Copies a packet into the link. False if there is no room for it.
+    /// Copies a packet into the link. False if there is no room for it. [`LinkEnd::raise`] comes after the last one.
     pub(crate) fn send_packet(&mut self, track: TrackId, arrival: Arrival, packet: &[u8]) -> bool {
         if self.congested {
             let is_half_free = self.outgoing.slots() >= self.outgoing.buffer().capacity() / 2
@@ -192,6 +238,7 @@ impl LinkEnd {
 mod tests {
     use super::*;
     use crate::media::codec::Codec;
+    use crate::media::flags::Flags;
     use crate::media::pictures::Entry;
     use crate::media::rtp::Header;
 
@@ -288,6 +335,24 @@ mod tests {
         assert!(far.receive(&mut []).is_some());
         assert!(far.has_ended());
         assert!(far.send(Message::Removed(TrackId(1))), "to nobody");
+    }
+
+    #[test]
+    fn an_end_with_a_flag_is_found_when_something_was_sent_and_when_the_other_end_was_dropped() {
+        let flags = Arc::new(Flags::default());
+        let (mut near, far) = pair();
+        assert!(near.send(Message::Removed(TrackId(1))), "before there is a flag");
+        far.put_flag(&Flag::new(&flags, 7));
+        assert_eq!((flags.lower(), flags.lower()), (Some(7), None));
+        assert!(send(&mut near, 1, 500));
+        assert_eq!(flags.lower(), None, "more packets may follow");
+        near.raise();
+        assert_eq!(flags.lower(), Some(7));
+        assert!(near.send(Message::Removed(TrackId(1))));
+        assert_eq!(flags.lower(), Some(7));
+        drop(near);
+        assert!(far.incoming.is_abandoned());
+        assert_eq!((flags.lower(), flags.lower()), (Some(7), None));
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub mod driver;
 pub mod egress;
 pub mod engine;
 pub mod extension_ids;
+mod flags;
 pub mod keyframes;
 pub mod keys;
 pub mod launch;

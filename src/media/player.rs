@@ -101,6 +101,7 @@ impl Player {
             }
             self.send(now);
         }
+        self.end.raise();
         Some(self.due)
     }
 

@@ -55,7 +55,7 @@ pub struct Stats {
     pub undecodable: u64,
     /// Seconds of sound of all participants, by [`Loudness`]: each second counts one for every participant that sends sound.
     pub loudness: [u64; Loudness::ALL.len()],
-    /// Visits that the clock made to a connection or a track, because something of it was due.
+    /// Visits to a connection or a track, because something of it was due, and to a link, because something came over it.
     pub visits: u64,
     pub connected: u64,
     pub failed: u64,

@@ -84,6 +84,7 @@ pub fn link(now: Instant, home: &mut Worker, mirror: &mut Worker) {
 
 /// Exchanges the messages of two linked workers until both have none. Returns all that they send.
 pub fn settle(now: Instant, mut workers: [&mut Worker; 2], buffer: &mut [u8], mut sent: impl FnMut(&mut Worker)) {
+    workers.iter_mut().for_each(|worker| wake_others(worker));
     while workers.iter().any(|worker| worker.has_mail()) {
         for worker in &mut workers {
             worker.take_mirrored(now, buffer);
@@ -91,8 +92,14 @@ pub fn settle(now: Instant, mut workers: [&mut Worker; 2], buffer: &mut [u8], mu
                 sent(worker);
             }
             sent(worker);
+            wake_others(worker);
         }
     }
+}
+
+/// Lets the other ends of a worker's links find what it has put in.
+pub fn wake_others(worker: &mut Worker) {
+    while worker.poll_wake().is_some() {}
 }
 
 pub fn codec(payload_type: u8, rtx: Option<u8>, codec: Codec) -> NegotiatedCodec {

@@ -186,8 +186,8 @@ const COUNTERS: &[(&str, &str)] = &[
     ),
     (
         "patchbay_media_visits_total",
-        "Times that a media worker looked at a connection or a track because something of it was due. Those that are merely there are \
-         seldom looked at.",
+        "Times that a media worker looked at a connection or a track because something of it was due, or at a link because something \
+         came over it. Those that are merely there are seldom looked at.",
     ),
     (
         "patchbay_media_peers_connected_total",

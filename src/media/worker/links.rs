@@ -2,10 +2,13 @@
 
 use std::collections::VecDeque;
 
+use std::sync::Arc;
+
 use ahash::{AHashMap, AHashSet};
-use slotmap::SlotMap;
+use slotmap::{Key, SlotMap};
 
 use crate::ids::{PeerId, RoomId, TrackId};
+use crate::media::flags::{Flag, Flags, LINKS_MAX};
 use crate::media::keys::{LinkId, TrackKey};
 use crate::media::link::{Far, LinkEnd, Message};
 
@@ -28,6 +31,8 @@ pub struct Link {
     pub requested: AHashSet<RoomId>,
     /// Rooms that are to be asked for or released. Each is asked for already, or exists here, which bounds their number.
     pub changed: VecDeque<RoomId>,
+    /// Whether the link is among those that have something to send.
+    is_behind: bool,
 }
 
 impl Link {
@@ -42,6 +47,7 @@ impl Link {
             mirrored: AHashMap::new(),
             requested: AHashSet::new(),
             changed: VecDeque::new(),
+            is_behind: false,
         }
     }
 
@@ -60,11 +66,16 @@ impl Link {
 #[derive(Default)]
 pub(crate) struct Links {
     links: SlotMap<LinkId, Box<Link>>,
-    /// Ids in the order in which the links were made, to go through all links while one of them is in use.
-    order: Vec<LinkId>,
-    /// Ids of those among them that are not with players, in the same order. Nothing is sent to players, of which there may be
-    /// many.
+    /// Ids of those that are not with players, in the order in which they were made. Nothing is sent to players, of which there
+    /// may be many.
     not_players: Vec<LinkId>,
+    /// Ids by the place of each link's flag. Whoever was there before may have had the same place.
+    by_place: Vec<LinkId>,
+    flags: Arc<Flags>,
+    /// Links whose other end was dropped. They end after their last packets were sent on.
+    ended: Vec<LinkId>,
+    /// Links over which something is still to be sent.
+    behind: Vec<LinkId>,
     /// Ids of the links with players.
     players: AHashMap<PeerId, LinkId>,
     /// Ids of the links with other workers, by the place of the other worker. `None` where no room is shared with it.
@@ -72,9 +83,21 @@ pub(crate) struct Links {
 }
 
 impl Links {
+    pub fn is_full(&self) -> bool {
+        // Places begin at 1.
+        self.links.len() + 1 >= LINKS_MAX
+    }
+
     pub fn add(&mut self, far: Far, end: LinkEnd) -> LinkId {
         let id = self.links.insert(Box::new(Link::new(far, end)));
-        self.order.push(id);
+        let place = place(id);
+        if self.by_place.len() <= place {
+            self.by_place.resize(place + 1, LinkId::null());
+        }
+        self.by_place[place] = id;
+        if let Some(link) = self.links.get(id) {
+            link.end.put_flag(&Flag::new(&self.flags, place));
+        }
         match far {
             Far::Worker(index) => {
                 if self.workers.len() <= index {
@@ -93,7 +116,7 @@ impl Links {
 
     pub fn remove(&mut self, id: LinkId) -> Option<Box<Link>> {
         let link = self.links.remove(id)?;
-        self.order.retain(|other| *other != id);
+        self.behind.retain(|other| *other != id);
         self.not_players.retain(|other| *other != id);
         match link.far {
             Far::Worker(index) => self.workers[index] = None,
@@ -126,9 +149,68 @@ impl Links {
         self.not_players.get(place).copied()
     }
 
-    /// The link at this place in the order of all links.
-    pub fn at(&self, place: usize) -> Option<LinkId> {
-        self.order.get(place).copied()
+    /// Whether something may have come over a link, or one has ended.
+    pub(crate) fn has_mail(&self) -> bool {
+        self.flags.is_any_up() || !self.ended.is_empty()
+    }
+
+    /// The next link over which something has come, as far as its other end has said so. None of them is returned twice, unless
+    /// something comes again.
+    pub(crate) fn next_with_mail(&mut self) -> Option<LinkId> {
+        while let Some(place) = self.flags.lower() {
+            // An earlier link may have had this place.
+            let id = self.by_place.get(place).copied();
+            if let Some(id) = id.filter(|id| self.links.contains_key(*id)) {
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    /// Notes that the mail of a link has been looked at. What is left there is for the next time.
+    pub(crate) fn looked_at(&mut self, id: LinkId) {
+        let Some(link) = self.links.get(id) else { return };
+        if link.end.has_mail() {
+            self.flags.raise(place(id));
+        } else if link.end.has_ended() {
+            self.ended.push(id);
+        }
+    }
+
+    /// Links whose other end was dropped, and from which everything was taken.
+    pub(crate) fn take_ended(&mut self) -> Vec<LinkId> {
+        std::mem::take(&mut self.ended)
+    }
+
+    /// Notes whether something is still to be sent over a link. Call it when that may have changed.
+    pub(crate) fn note_unsent(&mut self, id: LinkId) {
+        if let Some(link) = self.links.get_mut(id)
+            && link.has_unsent()
+            && !std::mem::replace(&mut link.is_behind, true)
+        {
+            self.behind.push(id);
+        }
+    }
+
+    /// Whether it is noted that something is to be sent over a link. Only tests ask.
+    #[cfg(debug_assertions)]
+    pub(crate) fn is_behind(&self, id: LinkId) -> bool {
+        self.behind.contains(&id)
+    }
+
+    pub(crate) fn is_any_behind(&self) -> bool {
+        !self.behind.is_empty()
+    }
+
+    /// The links over which something was still to be sent. Those for which that is still so are to be noted again.
+    pub(crate) fn take_behind(&mut self) -> Vec<LinkId> {
+        let behind = std::mem::take(&mut self.behind);
+        for &id in &behind {
+            if let Some(link) = self.links.get_mut(id) {
+                link.is_behind = false;
+            }
+        }
+        behind
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (LinkId, &Link)> {
@@ -138,4 +220,9 @@ impl Links {
     pub fn values(&self) -> impl Iterator<Item = &Link> {
         self.links.values().map(Box::as_ref)
     }
+}
+
+/// The place of a link's flag: its place in the map of links, of which there is none twice at one time.
+fn place(id: LinkId) -> usize {
+    (id.data().as_ffi() & 0xffff_ffff) as usize
 }

@@ -25,18 +25,18 @@ use crate::media::link::{Far, Message, TrackNotice};
 use crate::media::packet::Arrival;
 use crate::media::rewrite::SourceId;
 use crate::media::track::{Begins, Mirror, Origin, Track};
-use crate::media::worker::links::Link;
 
 /// For the driver.
 impl Worker {
-    /// A link into which something was put since the last call: wake its other end, if that sleeps. `None` if there are no
-    /// more.
+    /// A link into which something was put since the last call: its flag is raised, and its other end is to be woken, if that
+    /// sleeps. `None` if there are no more.
     pub fn poll_wake(&mut self) -> Option<LinkId> {
         let mut place = 0;
         while let Some(id) = self.links.not_player_at(place) {
             if let Some(link) = self.links.get_mut(id)
                 && std::mem::take(&mut link.wakes)
             {
+                link.end.raise();
                 return Some(id);
             }
             place += 1;
@@ -44,16 +44,20 @@ impl Worker {
         None
     }
 
-    /// Whether a link holds messages for this worker that were not taken yet.
+    /// Whether a link may hold messages for this worker that were not taken yet, or has ended.
     pub fn has_mail(&self) -> bool {
-        self.links.values().any(|link| link.end.has_mail())
+        self.links.has_mail()
     }
 
     /// Takes messages from the links, until `buffer` is full of packets. The buffer must be as large as the largest packet.
     /// Follow with [`Worker::forward`] over the same buffer. Call again while [`Worker::has_mail`].
     pub fn take_mirrored(&mut self, now: Instant, buffer: &mut [u8]) {
-        let (mut filled, mut place) = (0, 0);
-        while let Some(id) = self.links.at(place) {
+        for id in self.links.take_ended() {
+            self.link_ended(now, id);
+        }
+        let mut filled = 0;
+        while let Some(id) = self.links.next_with_mail() {
+            self.stats.visits += 1;
             while let Some(link) = self.links.get_mut(id)
                 && let Some(message) = link.end.receive(&mut buffer[filled..])
             {
@@ -66,7 +70,11 @@ impl Worker {
                     other => self.handle_message(now, id, other),
                 }
             }
-            place += 1;
+            self.links.looked_at(id);
+            if self.links.get(id).is_some_and(|link| link.end.has_mail()) {
+                // The buffer is full.
+                return;
+            }
         }
     }
 }
@@ -336,15 +344,9 @@ impl Worker {
         }
     }
 
-    /// Sends what did not fit into the links, and ends the links whose other end was dropped. Call at each tick.
+    /// Sends what did not fit into the links. Call at each tick.
     pub(super) fn look_after_links(&mut self, now: Instant) {
-        let mut place = 0;
-        while let Some(id) = self.links.at(place) {
-            if self.links.get(id).is_some_and(|link| link.end.has_ended()) {
-                self.link_ended(now, id);
-                continue;
-            }
-            place += 1;
+        for id in self.links.take_behind() {
             self.announce(now, id);
         }
     }
@@ -376,14 +378,18 @@ impl Worker {
         }
     }
 
-    /// Whether anything is to be sent over a link, or a link may end without a message.
+    /// Whether anything is still to be sent over a link.
     pub(super) fn has_chores_at_links(&self) -> bool {
-        let has_chores = |link: &Link| link.has_unsent() || !matches!(link.far, Far::Worker(_));
-        self.links.values().any(has_chores)
+        self.links.is_any_behind()
     }
 
     /// Sends what is to be announced over one link, as far as there is room. The next tick sends the rest.
     pub(super) fn announce(&mut self, now: Instant, id: LinkId) {
+        self.announce_what_fits(now, id);
+        self.links.note_unsent(id);
+    }
+
+    fn announce_what_fits(&mut self, now: Instant, id: LinkId) {
         let Some(link) = self.links.get_mut(id) else { return };
         while let Some(&room) = link.changed.front() {
             let Far::Worker(other) = link.far else { break };

@@ -5,7 +5,8 @@
 //! the same with [`Worker::take_waiting`] while [`Worker::has_waiting`]. Then drain [`Worker::poll_event`], and sleep until
 //! [`Worker::poll_timeout`]. Nothing is locked, and only the queues of links ([`super::link`]) are shared: with other workers,
 //! and with whoever else has a part in a room. Messages from these queues are taken like a batch of datagrams
-//! ([`Worker::take_mirrored`]), and [`Worker::poll_wake`] names the links whose other end is to be woken.
+//! ([`Worker::take_mirrored`]) while [`Worker::has_mail`]. Call [`Worker::poll_wake`] after each batch: it names the links whose
+//! other end is to be woken, and raises the flags by which that end finds what was put in.
 
 #[cfg(debug_assertions)]
 mod audit;

@@ -100,6 +100,9 @@ impl Worker {
 
     fn audit_link(&self, link_id: LinkId, link: &Link, found: &mut Vec<String>) {
         let far = link.far;
+        if link.has_unsent() && !self.links.is_behind(link_id) {
+            found.push(format!("something is to be sent to {far:?}, and that is not noted"));
+        }
         for (id, &key) in &link.announced {
             let track = self.tracks.get(key).filter(|track| track.id == *id);
             if !track.is_some_and(|track| track.mirrors.iter().any(|mirror| mirror.link == link_id)) {

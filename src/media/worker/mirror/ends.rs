@@ -10,10 +10,17 @@ use crate::media::messages::{CloseReason, MediaEvent};
 
 impl Worker {
     /// Adds a link: from now on `far` can be reached. An earlier link with a worker in the same place ends: that worker is
-    /// lost.
-    pub fn link(&mut self, now: Instant, far: Far, end: LinkEnd) -> LinkId {
+    /// lost. `None` if there are too many links: then this end is dropped, and a player is closed as full.
+    pub fn link(&mut self, now: Instant, far: Far, end: LinkEnd) -> Option<LinkId> {
         if let Far::Worker(other) = far {
             self.unlink(now, other);
+        }
+        if self.links.is_full() {
+            if let Far::Player { peer, .. } = far {
+                let reason = CloseReason::Full;
+                self.events.push_back(MediaEvent::Closed { peer, reason });
+            }
+            return None;
         }
         let id = self.links.add(far, end);
         match far {
@@ -28,7 +35,7 @@ impl Worker {
             Far::Player { peer, .. } => self.events.push_back(MediaEvent::Connected { peer }),
             Far::Recorder => {}
         }
-        id
+        Some(id)
     }
 
     /// Ends the link with worker `other`, which is lost. The tracks that it published end here, and ours are not passed on to

@@ -54,6 +54,15 @@ fn taken(stage: &mut Stage, client: &mut Client) -> Vec<Vec<u8>> {
     mine.filter_map(|(_, bytes)| client.take(stage.now, bytes)).collect()
 }
 
+/// Lets the worker take what is in its links, as its thread does in each turn.
+fn take_mail(stage: &mut Stage) {
+    let mut buffer = vec![0; 64 * 1024];
+    while stage.worker.has_mail() {
+        stage.worker.take_mirrored(stage.now, &mut buffer);
+        forward(stage.now, &mut stage.worker, &buffer, &mut Vec::new());
+    }
+}
+
 /// Packets are published for a while, and none of the others' is lost; how many were dropped on the way to other ends.
 fn others_lose_nothing(stage: &mut Stage, packets: usize) -> u64 {
     let before = stage.worker.stats().mirror_dropped_packets;
@@ -121,6 +130,7 @@ fn a_link_whose_other_end_stops_reading_costs_its_queue_and_nothing_else() {
 
         // At last it goes, unread.
         drop(silent);
+        take_mail(&mut stage);
         stage.pass(Duration::from_secs(1));
         if far == Far::Recorder {
             assert_eq!(stage.worker.poll_timeout(), None, "nothing is left to do");
@@ -140,6 +150,7 @@ fn a_link_over_which_nothing_ever_comes_is_of_no_account() {
         let stats = stage.worker.stats();
         assert_eq!((stats.tracks, stats.mirrored_tracks, stats.mirrored_packets), (1, 0, 0));
         drop(silent);
+        take_mail(&mut stage);
         stage.pass(Duration::from_secs(1));
         others_lose_nothing(&mut stage, 10);
     }
@@ -174,7 +185,7 @@ fn a_player_is_heard_as_a_publisher_is_and_its_track_ends_when_it_goes() {
     assert_eq!((stats.tracks, stats.mirrored_tracks), (2, 0), "it is published here");
 
     drop(player);
-    stage.pass(Duration::from_millis(100));
+    take_mail(&mut stage);
     let reason = CloseReason::Played;
     assert!(events(&mut stage.worker).contains(&MediaEvent::Closed { peer: PLAYER, reason }));
     assert_eq!(stage.worker.stats().tracks, 1);
@@ -283,6 +294,88 @@ fn a_player_in_a_room_that_nobody_is_in_waits_for_whoever_comes_on_any_worker() 
         assert_eq!(worker.contradictions(), Vec::<String>::new());
         assert_eq!(worker.stats().rooms, 0);
     }
+}
+
+/// The turns that the clock makes within so many seconds, and the visits in them.
+fn work(stage: &mut Stage, seconds: u64) -> (usize, u64) {
+    let until = stage.now + Duration::from_secs(seconds);
+    let (mut turns, before) = (0, stage.worker.stats().visits);
+    while let Some(due) = stage.worker.poll_timeout().filter(|due| *due <= until) {
+        stage.now = due;
+        stage.worker.handle_timeout(due);
+        stage.worker.egress().clear();
+        assert!(!stage.worker.has_mail(), "nobody has sent anything");
+        turns += 1;
+    }
+    stage.now = until;
+    (turns, stage.worker.stats().visits - before)
+}
+
+#[test]
+fn of_a_thousand_players_those_that_send_something_are_visited_and_no_others() {
+    let mut stage = Stage::new(0);
+    let publisher = stage.publisher.spec.peer;
+    stage.worker.handle_command(stage.now, MediaCommand::Close(publisher));
+    work(&mut stage, 1);
+    assert_eq!(work(&mut stage, 10), (0, 0), "nobody is there");
+    let mut players: Vec<Player> = (0..1_000_u64)
+        .map(|number| {
+            let (end, far) = narrow_pair();
+            let (peer, room) = (PeerId(1_000 + number), RoomId(100 + number));
+            stage.worker.link(stage.now, Far::Player { peer, room }, end);
+            let spec = PlayerSpec {
+                peer,
+                room,
+                feed: FeedRef::camera(ParticipantId(1_000 + number)),
+                recording: recording(),
+                repeats: true,
+            };
+            Player::new(stage.now, spec, far)
+        })
+        .collect();
+    let before = stage.worker.stats().visits;
+    take_mail(&mut stage);
+    assert_eq!(
+        stage.worker.stats().visits - before,
+        1_000,
+        "each has announced a track"
+    );
+    assert_eq!(stage.worker.stats().tracks, 1_000);
+    assert_eq!(work(&mut stage, 1).1, 1_000, "each new track is looked at once");
+    assert_eq!(work(&mut stage, 10), (0, 0));
+
+    let before = stage.worker.stats().visits;
+    for place in [0, 500, 999] {
+        assert!(players[place].poll(stage.now).is_some());
+    }
+    assert!(stage.worker.has_mail());
+    take_mail(&mut stage);
+    assert_eq!(stage.worker.stats().visits - before, 3);
+    stage.pass(Duration::from_secs(5));
+    events(&mut stage.worker);
+    drop(players.split_off(998));
+    take_mail(&mut stage);
+    let ended = events(&mut stage.worker);
+    let closed = |number: u64| MediaEvent::Closed {
+        peer: PeerId(1_000 + number),
+        reason: CloseReason::Played,
+    };
+    assert_eq!(ended, [closed(998), closed(999)]);
+    assert_eq!(stage.worker.stats().tracks, 998);
+    assert_eq!(stage.worker.contradictions(), Vec::<String>::new());
+}
+
+#[test]
+fn the_last_packets_of_whoever_goes_are_sent_on() {
+    let mut stage = Stage::new(0);
+    let mut hears = listener(&mut stage);
+    let (end, far) = narrow_pair();
+    stage.worker.link(stage.now, player_in(ROOM), end);
+    let mut player = play(stage.now, far);
+    assert!(player.poll(stage.now).is_some());
+    drop(player);
+    assert_eq!(taken(&mut stage, &mut hears).len(), 1);
+    assert_eq!(stage.worker.stats().tracks, 1);
 }
 
 #[test]

@@ -63,6 +63,7 @@ impl Mesh {
     fn settle(&mut self) -> Sent {
         let mut sent = Vec::new();
         let mut buffer = vec![0; 64 * 1024];
+        self.workers.iter_mut().for_each(wake_others);
         while self.workers.iter().any(Worker::has_mail) {
             for worker in &mut self.workers {
                 worker.take_mirrored(self.now, &mut buffer);
@@ -70,6 +71,7 @@ impl Mesh {
                     drain(worker, &mut sent);
                 }
                 drain(worker, &mut sent);
+                wake_others(worker);
             }
         }
         for worker in &self.workers {
