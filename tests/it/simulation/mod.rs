@@ -11,6 +11,7 @@
 //! `PATCHBAY_SIMULATION_SEED=17 cargo test --test it simulation -- --nocapture` repeats one run, and prints all that happens in
 //! it. `PATCHBAY_SIMULATION_RUNS` says how many seeds are tried.
 
+mod asker;
 mod audit;
 mod calls;
 mod connection;
@@ -39,7 +40,8 @@ use std::time::Duration;
 
 use engines::WORKERS;
 use gauges::Gauges;
-use plan::{Deed, Fault, LOSSES_MAX, Plan, Role};
+use person::Person;
+use plan::{Ask, Deed, Fault, LOSSES_MAX, Plan, Role};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use run::{Identities, Run};
@@ -54,6 +56,12 @@ const REAL_TIME_MAX: Duration = Duration::from_secs(120);
 
 /// A worker that hangs is noticed after ten seconds, a dead connection restarted after eight, and both may come together.
 const WELL_WITHIN: Duration = Duration::from_secs(40);
+
+/// A call rings at once at those who are there, and some of them read late.
+const RINGS_WITHIN: Duration = Duration::from_secs(6);
+
+/// Storage is asked whether somebody may come, and may have become slow just before.
+const REACHABLE_WITHIN: Duration = Duration::from_secs(4);
 
 /// A socket whose client has vanished is noticed after 25 s, and closing takes a few more.
 const REMOVED_WITHIN: Duration = Duration::from_secs(40);
@@ -112,11 +120,21 @@ async fn settle(run: &mut Run, random: &mut StdRng) {
     let since_ms = run.at.now_ms() + 200;
     let is_well = run.go_on(WELL_WITHIN, |run| run.missing(since_ms).is_empty()).await;
     assert!(is_well, "not within {WELL_WITHIN:?}: {:#?}", run.missing(since_ms));
+    let is_there = |person: &Person| person.is_in && matches!(person.role, Role::Writer(_));
+    if run.people.iter().any(is_there) {
+        // Whoever has just come is reachable by then.
+        run.go_on(REACHABLE_WITHIN, |_| false).await;
+        run.ask(Ask::Call).await;
+        let all_ring = run.go_on(RINGS_WITHIN, |run| run.not_rung().is_empty()).await;
+        assert!(all_ring, "not within {RINGS_WITHIN:?}: {:#?}", run.not_rung());
+        run.at.tally.calls_that_rang_at_all += 1;
+    }
 }
 
 /// Everybody leaves, each in their own way: nothing may be left.
 async fn leave(run: &mut Run, random: &mut StdRng) {
     run.at.note("leaving");
+    run.ask(Ask::Leave).await;
     for index in 0..run.people.len() {
         match random.random_range(0..5) {
             0 => run.act(index, Deed::Vanish),

@@ -75,6 +75,8 @@ pub struct Person {
     pub written: u32,
     pub read: u32,
     pub writes_at: Instant,
+    /// The room of the newest call that has rung on `/ws`.
+    pub rung: Option<String>,
 }
 
 /// A connection that is over for the client.
@@ -121,6 +123,7 @@ impl Person {
             written: 0,
             read: 0,
             writes_at: now,
+            rung: None,
         }
     }
 

@@ -46,7 +46,18 @@ pub enum Dialect {
 #[derive(Clone, Copy, Debug)]
 pub enum Event {
     Deed(usize, Deed),
+    Ask(Ask),
     Fault(Fault),
+}
+
+/// What somebody without a socket does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// Calls everybody who writes, at once.
+    Call,
+    HangUp,
+    /// Is gone, like a request over HTTP whose client does not wait any longer.
+    Leave,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +128,9 @@ impl Plan {
         if random.random_bool(SILENT_IN) {
             calm_at += silence(&mut random, &people, calm_at, losses, &mut events);
         }
+        if people.iter().any(|role| matches!(role, Role::Writer(_))) {
+            asks(&mut random, calm_at, &mut events);
+        }
         events.sort_by_key(|(at, _)| *at);
         Plan {
             people,
@@ -175,6 +189,21 @@ fn deeds(random: &mut StdRng, person: usize, role: Role, calm_at: Duration, even
                 // No new deed.
                 _ => Deed::Come,
             },
+        };
+    }
+}
+
+/// Somebody calls those who write, again and again.
+fn asks(random: &mut StdRng, until: Duration, events: &mut Vec<(Duration, Event)>) {
+    let mut at = ms(random.random_range(500..2_500));
+    let mut ask = Ask::Call;
+    while at < until {
+        events.push((at, Event::Ask(ask)));
+        at += ms(random.random_range(100..3_000));
+        ask = match (ask, random.random_range(0..6)) {
+            (Ask::Call, 0 | 1) => Ask::HangUp,
+            (_, 2) => Ask::Leave,
+            _ => Ask::Call,
         };
     }
 }

@@ -23,6 +23,7 @@ use rand::rngs::StdRng;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::asker::Asker;
 use super::engines::{Engines, WORKERS};
 use super::gauges::Gauges;
 use super::person::Person;
@@ -47,9 +48,10 @@ const DAY_S: i64 = 1_767_323_045;
 pub struct Run {
     pub at: Surroundings,
     pub people: Vec<Person>,
+    pub asker: Asker,
     pub engines: Engines,
     gauges: Arc<Gauges>,
-    hub: HubHandle,
+    pub hub: HubHandle,
     media_events: mpsc::Sender<MediaEvent>,
     config: Arc<Config>,
     storage: Storage,
@@ -97,6 +99,7 @@ impl Run {
         Run {
             at: Surroundings::new(start, seed, servers, log),
             people: plan.people.iter().enumerate().map(person).collect(),
+            asker: Asker::default(),
             engines,
             gauges,
             hub,
@@ -145,6 +148,7 @@ impl Run {
     async fn happen(&mut self, event: &Event) {
         match event {
             Event::Deed(person, deed) => self.act(*person, *deed),
+            Event::Ask(ask) => self.ask(*ask).await,
             Event::Fault(fault) => self.fail(*fault).await,
         }
     }
@@ -250,6 +254,7 @@ impl Run {
         for person in &mut self.people {
             person.handle_timeout(&mut self.at);
         }
+        self.asker.hear(&mut self.at);
         let next = self.next(is_busy || !may_report).min(until.max(self.at.now + STEP));
         tokio::time::sleep_until(next.into()).await;
     }

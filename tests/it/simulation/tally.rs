@@ -48,6 +48,15 @@ tally! {
     /// Moments, at audits, when somebody had to know that another's media are lost, in a room and in a call.
     losses_known_in_rooms,
     losses_known_in_calls,
+    /// Calls that somebody without a socket has begun, of several people; invitations that rang for them, and were taken back;
+    /// people who did not answer while others still might, and calls that one accepted. And calls in a time without faults,
+    /// which had to ring at everybody who was there.
+    calls_without_socket,
+    invitations,
+    invitations_taken_back,
+    callees_out,
+    calls_accepted,
+    calls_that_rang_at_all,
     /// Answers to offers that restart ICE: the keys stay, or are made anew.
     restarts,
     new_associations,

@@ -6,6 +6,7 @@ use axum::extract::ws::Message;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::asker;
 use super::person::Person;
 use super::plan::Role;
 use super::surroundings::Surroundings;
@@ -52,7 +53,7 @@ impl Person {
         }
     }
 
-    pub fn hear_message(&mut self, at: &Surroundings, bytes: &Bytes) {
+    pub fn hear_message(&mut self, at: &mut Surroundings, bytes: &Bytes) {
         let mut message = Model::of(bytes).written();
         // The simulation changes the wall clock.
         message.as_object_mut().expect("an object").remove("timeStamp");
@@ -61,8 +62,32 @@ impl Person {
         match (number("cmd"), number("msgtype")) {
             (HEARTBEAT, ASKS) => self.write(at, json!({"cmd": HEARTBEAT, "msgtype": ANSWERS})),
             (ONLINE | OFFLINE, _) => {}
+            (MESSAGE, _) if message["sender"] == asker::NAME => self.hear_invitation(at, &message),
             (MESSAGE, _) => self.hear_number(at, &message),
             _ => panic!("{} gets what it has not asked for: {message}", self.name),
+        }
+    }
+
+    /// A call rings, or rings no longer. Of the answers that people can give, this client gives each in turn, also none.
+    fn hear_invitation(&mut self, at: &mut Surroundings, message: &Value) {
+        let room = message["vagroupId"].as_str().expect("a room").to_owned();
+        match message["resSign"].as_str() {
+            Some("cancel") => at.tally.invitations_taken_back += 1,
+            Some(other) => panic!("{} is sent {other} about a call", self.name),
+            None => {
+                at.tally.invitations += 1;
+                let answer = match (self.written + self.index as u32) % 3 {
+                    0 => Some("agree"),
+                    1 => Some("refuse"),
+                    _ => None,
+                };
+                if let Some(answer) = answer {
+                    let answer = json!({"cmd": MESSAGE, "msgtype": ANSWERS, "groupId": "video", "reqType": "group",
+                        "sender": self.name, "receiver": asker::NAME, "vagroupId": room, "resSign": answer});
+                    self.write(at, answer);
+                }
+                self.rung = Some(room);
+            }
         }
     }
 
