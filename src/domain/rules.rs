@@ -367,7 +367,7 @@ impl Rules {
     }
 
     /// The newest offer of the session has been answered. Returns what the others in its room are to be sent about that.
-    pub(crate) fn offer_answered(&mut self, session: SessionId) -> Vec<Effect> {
+    pub fn offer_answered(&mut self, session: SessionId) -> Vec<Effect> {
         Vec::from_iter(self.rooms.offer_answered(session))
     }
 

@@ -441,7 +441,13 @@ fn commands(input: &[u8]) {
                     if knows {
                         open.is_silent(*who);
                     }
+                    let offers = effects.iter().any(|effect| matches!(effect, Effect::Negotiate(_)));
                     open.take(effects);
+                    // Otherwise the engine's word about the offer comes later.
+                    if offers && at / 8 % 4 != 3 {
+                        open.take(rules.offer_answered(*who));
+                        assert_eq!(rules.offer_answered(*who), [], "an answer says nothing twice");
+                    }
                 }
             }
         }
