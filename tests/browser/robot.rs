@@ -64,6 +64,11 @@ async fn chromium_hears_a_robot_that_plays_a_tone() {
         page.until(&format!("the robot is heard: {what}"), MEDIA_PATIENCE, &heard)
             .await;
     }
+    // The tone is played without holes, as fast as it was recorded: with a wrong time line about half of the samples would have
+    // to be made up.
+    let share = "const [one] = await probe.inbound('audio'); return one.concealedSamples / one.totalSamplesReceived;";
+    let made_up: f64 = page.run(share, &[]).await;
+    assert!(made_up < 0.25, "{made_up} of the samples are made up");
     page.shows_tiles(2, SIGNAL_PATIENCE).await;
     // Whoever plays may leave as anybody does.
     drop(robot);
