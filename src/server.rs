@@ -239,7 +239,7 @@ impl Server {
     /// The lines for the person who started the server.
     pub fn welcome(&self) -> Vec<String> {
         let mut lines: Vec<String> = Vec::new();
-        for listener in &self.addresses {
+        for listener in self.listeners() {
             let line = format!("Open {}", page_url(listener));
             if !lines.contains(&line) {
                 lines.push(line);

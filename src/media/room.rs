@@ -95,7 +95,8 @@ impl Room {
         self.wanted.get(&name).map_or(&[], Vec::as_slice)
     }
 
-    /// Number of subscriptions that are for some track.
+    /// Number of subscriptions that are for some track. For the audit.
+    #[cfg(debug_assertions)]
     pub(crate) fn wanted_count(&self) -> usize {
         self.wanted.values().map(Vec::len).sum()
     }

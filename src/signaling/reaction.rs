@@ -24,17 +24,6 @@ impl Frame {
             Frame::Binary(bytes) => std::str::from_utf8(bytes).unwrap_or_default(),
         }
     }
-
-    pub fn len(&self) -> usize {
-        match self {
-            Frame::Text(text) => text.len(),
-            Frame::Binary(bytes) => bytes.len(),
-        }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
 
 /// A family's own sign of life, beside WebSocket's.

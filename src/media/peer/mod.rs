@@ -63,8 +63,9 @@ impl SentTo {
 
 pub struct Peer {
     pub id: PeerId,
-    /// The number of its transport among those of the connection.
-    pub transport: u8,
+    /// The number of its transport among those of the connection. For the audit.
+    #[cfg(debug_assertions)]
+    pub(crate) transport: u8,
     pub participant: ParticipantId,
     pub room: RoomId,
     pub opened: Instant,
@@ -116,6 +117,7 @@ impl Peer {
     ) -> Peer {
         Peer {
             id: spec.peer,
+            #[cfg(debug_assertions)]
             transport: transport.number,
             participant: spec.participant,
             room: spec.room,
