@@ -28,6 +28,7 @@ use axum::routing::any;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use patchbay::ids::{Feed, FeedRef, ParticipantId};
+use patchbay::media::codec::Kind;
 use patchbay::media::demux::{Class, classify};
 use patchbay::media::description::Description;
 use patchbay::media::names::Use;
@@ -150,7 +151,7 @@ async fn talk(signaling: Shared, mut socket: WebSocket) {
                 let publishes = source == name;
                 // The answer names its streams after a participant; no client looks at the name.
                 let uses = [match publishes {
-                    true => Use::Publish(Feed::Camera),
+                    true => Use::Publish(Feed::Camera, &Kind::ALL),
                     false => Use::Watch(FeedRef::camera(ParticipantId(1))),
                 }];
                 let role = Role {

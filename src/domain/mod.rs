@@ -21,6 +21,7 @@ mod room;
 mod rooms;
 mod rules;
 mod speakers;
+mod stay;
 
 use std::sync::Arc;
 
@@ -41,6 +42,7 @@ pub use playing::Play;
 pub(crate) use playing::Playback;
 pub use register::{Abilities, Registration};
 pub use rules::Rules;
+pub use stay::{PublishRights, Stay};
 
 use crate::ids::{
     CallId, Feed, FeedRef, OfferTag, ParticipantId, PeerId, PushTarget, RoomId, RoomName, SessionId, SlotId, Turn,
@@ -94,13 +96,15 @@ pub enum RoomKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Enter a room. A session is in one room at a time: it leaves the room where it is. Of two joins under one name the one
-    /// that was received later counts, even if storage answered that one first.
+    /// that was received later counts, even if storage answered that one first. A session that enters the room where it is, under
+    /// the same name, for a stay that ends later than its present one, stays as it is until then, and is sent nothing.
     Join {
         turn: Turn,
         kind: RoomKind,
         room: RoomName,
         person: Person,
         claim: Claim,
+        stay: Stay,
     },
     Leave,
     /// Offer a connection for one feed: to publish it if it is the session's own, otherwise to receive it.
@@ -263,6 +267,11 @@ pub enum Event {
     ConnectionLost {
         person: Arc<Person>,
     },
+    /// A connection of this session has ended, and was not ended by a command: the client has closed it, or nothing came from it
+    /// for too long, or it gave way to another, or it was lost with a part of the server.
+    ConnectionEnded {
+        subject: Subject,
+    },
     /// A notice about decoding. The publisher and the watcher are both sent it.
     Decoding(Arc<DecodingNotice>),
     Message(MessageEvent),
@@ -306,6 +315,8 @@ pub enum EndReason {
     Shutdown,
     /// The part of the server was lost that carried what the session published, or its call. People can enter the room again.
     MediaLost,
+    /// The time for which the session might be in the room is over.
+    StayOver,
 }
 
 /// An expected no. Nothing has changed.
@@ -325,6 +336,8 @@ pub enum Refusal {
         "the participant or the server holds as many connections as it may, or the client's address its share of them"
     )]
     TooManyPeers,
+    #[error("the participant may not do that in this room")]
+    NotAllowed,
     #[error("the offer is missing or cannot be answered")]
     BadOffer,
     #[error("the session is bound to a user already")]
@@ -409,6 +422,8 @@ pub struct Negotiation {
     pub peer: PeerId,
     /// Purposes of the connection. The sections of the offer are dealt to these in their order.
     pub uses: Vec<Use>,
+    /// Kinds of media that the client may publish. Sections of other kinds are answered as sections that receive nothing.
+    pub publishes: PublishRights,
     pub subject: Subject,
     /// Tag of the offer.
     pub tag: Option<OfferTag>,

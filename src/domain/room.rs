@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::speakers::{Speakers, Speaking};
 use super::{
-    Claim, ConnectionIdentity, Effect, Event, ParticipantOutline, Person, Purpose, RoomKind, RoomOutline, Use,
+    Claim, ConnectionIdentity, Effect, Event, MediaState, ParticipantOutline, Person, Purpose, RoomKind, RoomOutline, Stay, Use,
 };
 use crate::ids::{Feed, FeedRef, ParticipantId, PeerId, RoomId, RoomName, SessionId, SlotId, Turn, UserId};
 use crate::shares::ClientAddress;
@@ -33,6 +33,7 @@ pub(super) struct Room {
     pub(crate) opened_by: ClientAddress,
     /// Participants in the order of their arrival: ids grow.
     participants: BTreeMap<ParticipantId, Participant>,
+    /// Those of the participants who are visible.
     by_user: HashMap<UserId, ParticipantId>,
     pub speakers: Speakers,
     pub speaking: Speaking,
@@ -44,6 +45,7 @@ pub(super) struct Participant {
     pub turn: Turn,
     pub person: Arc<Person>,
     pub claim: Claim,
+    pub stay: Stay,
     pub arrival: Arrival,
     /// Feeds beside the camera, as the others were sent them last.
     pub(crate) announced_feeds: Vec<Feed>,
@@ -118,30 +120,30 @@ impl Room {
         self.participants.keys().copied().find(|other| *other != id)
     }
 
-    pub fn people(&self) -> Vec<Arc<Person>> {
-        self.participants.values().map(|p| Arc::clone(&p.person)).collect()
+    /// What somebody is sent who enters now: who is there, whose media count as lost, who publishes what beside their camera, and
+    /// who speaks.
+    pub(crate) fn greeting(&self) -> Vec<Event> {
+        let visible = || self.participants.values().filter(|one| one.stay.visible);
+        let others = visible().map(|one| Arc::clone(&one.person)).collect();
+        let lost = visible().filter(|one| one.arrival == Arrival::Lost);
+        let lost = lost.map(|one| Event::MediaChanged {
+            user: one.person.user.clone(),
+            media: MediaState::Lost,
+        });
+        let feeds = visible().filter(|one| !one.announced_feeds.is_empty());
+        let speakers = Some(self.announced_speakers()).filter(|users| !users.is_empty());
+        let speakers = speakers.map(|users| Event::Speakers { users: users.into() });
+        let joined = Event::Joined { others };
+        let rest = lost.chain(feeds.map(Participant::feeds_event)).chain(speakers);
+        std::iter::once(joined).chain(rest).collect()
     }
 
-    /// The user must not be in the room yet.
-    pub fn insert(&mut self, id: ParticipantId, session: SessionId, turn: Turn, person: Arc<Person>, claim: Claim) {
-        self.by_user.insert(person.user.clone(), id);
-        let participant = Participant {
-            session,
-            turn,
-            person,
-            claim,
-            arrival: Arrival::default(),
-            announced_feeds: Vec::new(),
-            peers: Vec::new(),
-        };
+    /// Adds a participant. If they are visible, no other visible one may have their name.
+    pub fn insert(&mut self, id: ParticipantId, participant: Participant) {
+        if participant.stay.visible {
+            self.by_user.insert(participant.person.user.clone(), id);
+        }
         self.participants.insert(id, participant);
-    }
-
-    /// The users whose media count as lost.
-    pub fn lost(&self) -> impl Iterator<Item = &UserId> {
-        let lost = |participant: &&Participant| participant.arrival == Arrival::Lost;
-        let lost = self.participants.values().filter(lost);
-        lost.map(|participant| &participant.person.user)
     }
 
     /// The users who speak, as far as that has been announced.
@@ -149,11 +151,6 @@ impl Room {
         let ids = self.speaking.announced().iter();
         let speakers = ids.filter_map(|id| self.participant(*id));
         speakers.map(|participant| participant.person.user.clone()).collect()
-    }
-
-    /// The participants who publish more than their camera, as far as that has been announced.
-    pub(crate) fn with_further_feeds(&self) -> impl Iterator<Item = &Participant> {
-        self.participants.values().filter(|one| !one.announced_feeds.is_empty())
     }
 
     pub(crate) fn sessions_but(&self, id: ParticipantId) -> Vec<SessionId> {
@@ -164,7 +161,9 @@ impl Room {
     /// Removes a participant, with their connections and with those over which the others watched them.
     pub fn remove(&mut self, id: ParticipantId) -> Option<(Participant, Vec<Peer>)> {
         let mut participant = self.participants.remove(&id)?;
-        self.by_user.remove(&participant.person.user);
+        if participant.stay.visible {
+            self.by_user.remove(&participant.person.user);
+        }
         self.speaking.forget(id);
         self.speakers.forget(id, self.speaking.newest());
         let mut peers = std::mem::take(&mut participant.peers);
@@ -225,6 +224,24 @@ impl Peer {
 }
 
 impl Participant {
+    pub fn new(session: SessionId, turn: Turn, person: Arc<Person>, claim: Claim, stay: Stay) -> Self {
+        Self {
+            session,
+            turn,
+            person,
+            claim,
+            stay,
+            arrival: Arrival::default(),
+            announced_feeds: Vec::new(),
+            peers: Vec::new(),
+        }
+    }
+
+    /// The purpose of one of the participant's connections. `None` for a connection of somebody else.
+    pub(crate) fn purpose_of(&self, peer: PeerId) -> Option<Purpose> {
+        self.peers.iter().find(|one| one.id == peer).map(|one| one.purpose)
+    }
+
     pub(crate) fn peer_for(&self, purpose: Purpose) -> Option<&Peer> {
         self.peers.iter().find(|peer| peer.purpose == purpose)
     }

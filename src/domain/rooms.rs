@@ -9,6 +9,7 @@ mod offers;
 mod playing;
 mod slots;
 mod speech;
+mod stays;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -18,13 +19,13 @@ use super::ended::EndedConnections;
 use super::quotas::Quotas;
 use super::room::{Participant, Peer, Room};
 use super::{
-    Claim, Effect, EndReason, Event, FileNotice, Limits, MediaState, Negotiation, Offer, Person, Purpose, Refusal,
-    RoomKind, RoomOutline, Side, Subject, Use,
+    Claim, Effect, EndReason, Event, FileNotice, Limits, Negotiation, Offer, Person, PublishRights, Purpose, Refusal,
+    RoomKind, RoomOutline, Side, Stay, Subject, Use,
 };
 use crate::ids::{CallId, Feed, FeedRef, ParticipantId, PeerId, RoomId, RoomName, SessionId, Turn, UserId};
 use crate::shares::ClientAddress;
 
-/// Time at which the media of a participant count as lost, if they have not come back.
+/// Time at which something about a participant is due.
 type Due = (Instant, RoomId, ParticipantId);
 
 /// The state of all rooms. It has one owner; each call returns what is to be done about it.
@@ -39,6 +40,8 @@ pub(super) struct Rooms {
     pub(crate) quotas: Quotas,
     /// Participants whose media are missing; the others have not been sent that yet. Each participant is in it once at most.
     missing: BTreeSet<Due>,
+    /// Participants whose stay ends, each with the time at which it does.
+    ends: BTreeSet<Due>,
     /// Rooms that are to be sent who speaks, each with the time for that. Some may have closed meanwhile.
     speech_due: BTreeSet<(Instant, RoomId)>,
     next_id: u64,
@@ -61,6 +64,15 @@ struct Seat {
     participant: ParticipantId,
 }
 
+/// Somebody who enters a room.
+pub(super) struct Entry {
+    pub turn: Turn,
+    pub room: (RoomKind, RoomName),
+    pub person: Person,
+    pub claim: Claim,
+    pub stay: Stay,
+}
+
 /// One of the two parties whom a call brings into a room.
 pub(super) struct Guest {
     pub session: SessionId,
@@ -80,6 +92,7 @@ impl Rooms {
             ended: EndedConnections::new(limits.peers),
             quotas: Quotas::new(&limits),
             missing: BTreeSet::new(),
+            ends: BTreeSet::new(),
             speech_due: BTreeSet::new(),
             next_id: 0,
             pair_changes: Vec::new(),
@@ -114,53 +127,47 @@ impl Rooms {
         (rooms, ids.next().is_some())
     }
 
-    pub fn join(
-        &mut self,
-        session: SessionId,
-        turn: Turn,
-        name: (RoomKind, RoomName),
-        person: Person,
-        claim: Claim,
-    ) -> Result<Vec<Effect>, Refusal> {
-        if self.is_overtaken(turn, &name, &person.user, claim) {
+    pub fn join(&mut self, session: SessionId, entry: Entry) -> Result<Vec<Effect>, Refusal> {
+        if self.is_overtaken(&entry) {
             let reason = EndReason::Replaced;
             return Ok(vec![Effect::Dismiss { session, reason }]);
         }
-        self.check_name(session, &name, &person.user, claim)?;
-        self.check_space(session, &name, &person.user)?;
+        self.check_name(session, &entry)?;
+        if self.renew_stay(session, &entry) {
+            return Ok(Vec::new());
+        }
+        self.check_space(session, &entry)?;
+        let Entry {
+            turn,
+            room: name,
+            person,
+            claim,
+            stay,
+        } = entry;
         let mut effects = self.leave(session);
         let room_id = self.open(name, self.quotas.client_of(session), &mut effects);
-        self.replace(room_id, &person.user, &mut effects);
+        if stay.visible {
+            self.replace(room_id, &person.user, &mut effects);
+        }
 
         let participant = ParticipantId(self.next());
         let person = Arc::new(person);
         #[allow(clippy::expect_used, reason = "without the room nothing of the join would be true")]
         let room = self.rooms.get_mut(&room_id).expect("the room was opened above");
-        let others = room.people();
-        let lost: Vec<UserId> = room.lost().cloned().collect();
-        let feeds: Vec<Event> = room.with_further_feeds().map(Participant::feeds_event).collect();
-        let speakers = room.announced_speakers();
-        effects.extend(room.send_to_all(&Event::ParticipantArrived {
-            person: Arc::clone(&person),
-        }));
-        room.insert(participant, session, turn, person, claim);
-        effects.push(Effect::Send {
-            session,
-            event: Event::Joined { others },
-        });
-        effects.extend(lost.into_iter().map(|user| {
-            let media = MediaState::Lost;
-            let event = Event::MediaChanged { user, media };
-            Effect::Send { session, event }
-        }));
-        effects.extend(feeds.into_iter().map(|event| Effect::Send { session, event }));
-        if !speakers.is_empty() {
-            let users = speakers.into();
-            let event = Event::Speakers { users };
-            effects.push(Effect::Send { session, event });
+        if stay.visible {
+            effects.extend(room.send_to_all(&Event::ParticipantArrived {
+                person: Arc::clone(&person),
+            }));
         }
-        let room = room.id;
-        self.seats.insert(session, Seat { room, participant });
+        let greeting = room.greeting().into_iter();
+        effects.extend(greeting.map(|event| Effect::Send { session, event }));
+        room.insert(participant, Participant::new(session, turn, person, claim, stay));
+        let seat = Seat {
+            room: room_id,
+            participant,
+        };
+        self.seats.insert(session, seat);
+        self.note_end(seat, stay.until);
         Ok(effects)
     }
 
@@ -216,7 +223,11 @@ impl Rooms {
         let refilled = room.refill_slots(&speakers);
         self.speech_due.extend(room.speaking.due().map(|due| (due, seat.room)));
         let user = participant.person.user.clone();
-        let left: Vec<Effect> = room.send_to_all(&Event::ParticipantLeft { user }).collect();
+        let left: Vec<Effect> = match participant.stay.visible {
+            true => room.send_to_all(&Event::ParticipantLeft { user }).collect(),
+            false => Vec::new(),
+        };
+        self.forget_end(seat, participant.stay.until);
         for peer in peers {
             effects.push(self.close_peer(seat.room, &peer));
         }
@@ -277,6 +288,9 @@ impl Rooms {
         let room = self.room_of(session).ok_or(Refusal::NotInRoom)?;
         let seat = self.seats.get(&session).ok_or(Refusal::NotInRoom)?;
         let sender = room.participant(seat.participant).ok_or(Refusal::NotInRoom)?;
+        if !sender.stay.visible {
+            return Err(Refusal::NotAllowed);
+        }
         Ok(room.send_to_all(&event(sender.person.user.clone())).collect())
     }
 
@@ -309,7 +323,11 @@ impl Rooms {
             let (session, side) = (guest.session, guest.side);
             let identity = guest.offer.description.identity();
             let association = self.ended.next_association(identity);
-            room.insert(participant, session, Turn(0), Arc::new(guest.person), Claim::Proven);
+            let (person, stay) = (Arc::new(guest.person), Stay::default());
+            room.insert(
+                participant,
+                Participant::new(session, Turn(0), person, Claim::Proven, stay),
+            );
             if let Some(owner) = room.participant_mut(participant) {
                 owner.add_peer(Peer {
                     id: peer,
@@ -329,6 +347,7 @@ impl Rooms {
                 participant,
                 peer,
                 uses,
+                publishes: PublishRights::ALL,
                 subject: Subject::Call { call, side },
                 tag: guest.offer.tag,
                 description: guest.offer.description,
@@ -347,6 +366,7 @@ impl Rooms {
         };
         self.forget_room(&room);
         self.missing.retain(|(_, room, _)| *room != id);
+        self.forget_ends_in(id);
         let (sessions, peers) = room.into_sessions_and_peers();
         for session in sessions {
             self.seats.remove(&session);
@@ -362,6 +382,11 @@ impl Rooms {
     /// Connections that have given way to others. Each is to be closed, with all that depends on it.
     pub(crate) fn displaced_peers(&mut self) -> Vec<PeerId> {
         self.quotas.peers.displaced()
+    }
+
+    #[cfg(test)]
+    pub fn participant_of(&self, peer: PeerId) -> Option<ParticipantId> {
+        self.peers.get(&peer).map(|seat| seat.participant)
     }
 
     pub(crate) fn room_of_peer(&self, peer: PeerId) -> Option<RoomId> {
@@ -398,6 +423,7 @@ impl Rooms {
         effects.extend(self.rooms.drain().map(|(id, _)| Effect::CloseRoom(id)));
         self.seats.clear();
         self.missing.clear();
+        self.ends.clear();
         self.speech_due.clear();
         self.by_name.clear();
         self.quotas = Quotas::new(&self.limits);

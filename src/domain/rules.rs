@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::calls::{Calls, Decision, Invitation, Leaving, Requester};
 use super::messages::Messages;
 use super::register::{Register, Registration};
-use super::rooms::{PairChange, Rooms};
+use super::rooms::{Entry, PairChange, Rooms};
 use super::{
     Answer, CallCommand, CallEnd, Claim, Command, Effect, EndReason, Limits, MediaKind, MediaState, Newcomer, Offer,
     Refusal, RoomKind, RoomOutline, Subject, WaitingMessage,
@@ -114,9 +114,21 @@ impl Rules {
                 room,
                 person,
                 claim,
+                stay,
             } => {
                 self.check_proof(kind, &room, claim)?;
-                self.rooms.join(session, turn, (kind, room), person, claim)
+                if kind == RoomKind::Pair && !stay.visible {
+                    return Err(Refusal::NotAllowed);
+                }
+                let room = (kind, room);
+                let entry = Entry {
+                    turn,
+                    room,
+                    person,
+                    claim,
+                    stay,
+                };
+                self.rooms.join(session, entry)
             }
             Command::Leave => Ok(self.rooms.leave(session)),
             Command::Offer { subject, offer } => self.rooms.offer(now, session, subject, offer),
@@ -243,8 +255,8 @@ impl Rules {
     }
 
     /// A connection has given way: it is lost as if it had ended by itself, and the engine is to close it. In a room its own
-    /// client is sent nothing about that: it would offer again at once, and displace the next connection, whose client would do
-    /// the same.
+    /// client, if it has a socket, is sent nothing about that: it would offer again at once, and displace the next connection,
+    /// whose client would do the same.
     fn displace(&mut self, now: Instant, peer: PeerId) -> Vec<Effect> {
         let room = self.rooms.room_of_peer(peer);
         let close = room.map(|room| Effect::ClosePeer { room, peer });
@@ -366,6 +378,11 @@ impl Rules {
         self.rooms.connection(session, subject)
     }
 
+    #[cfg(test)]
+    pub fn participant_of(&self, peer: PeerId) -> Option<ParticipantId> {
+        self.rooms.participant_of(peer)
+    }
+
     /// The newest offer of the session has been answered. Returns what the others in its room are to be sent about that.
     pub fn offer_answered(&mut self, session: SessionId) -> Vec<Effect> {
         Vec::from_iter(self.rooms.offer_answered(session))
@@ -403,6 +420,7 @@ impl Rules {
         let mut effects = self.carry_out(now, decisions);
         effects.extend(self.messages.handle_timeout(now, &self.register));
         effects.extend(self.rooms.handle_timeout(now));
+        self.follow_rooms(now);
         effects
     }
 

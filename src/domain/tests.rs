@@ -13,6 +13,7 @@ mod conference;
 mod lost;
 mod outline;
 mod playing;
+mod stays;
 
 /// Any time: nothing that is tested here waits.
 fn now() -> Instant {
@@ -47,6 +48,7 @@ fn join(rooms: &mut Rules, session: u64, room: &str, name: &str) -> Result<Vec<E
             room,
             person,
             claim: Claim::Unproven,
+            stay: Stay::default(),
         },
     )
 }
@@ -79,6 +81,7 @@ fn outline(effects: &[Effect]) -> Vec<String> {
                 Event::Joined { others } => format!("joined {}", others.len()),
                 Event::ParticipantArrived { person } => format!("{} arrived", person.user),
                 Event::ParticipantLeft { user } => format!("{user} left"),
+                Event::ConnectionEnded { .. } => "connection ended".to_owned(),
                 other => format!("{other:?}"),
             };
             format!("send {session}: {what}")
@@ -207,6 +210,7 @@ fn a_pair_s_room_takes_two_and_is_no_group_s_room_of_that_name() {
                 room,
                 person,
                 claim: Claim::Unproven,
+                stay: Stay::default(),
             },
         )
     };
@@ -264,14 +268,15 @@ fn a_connection_that_has_not_come_about_gives_way_and_is_lost_to_its_room() {
     offer(&mut rooms, 1, "anna", 1).unwrap();
     connect(&mut rooms, 2, "ben", 2);
     let third = offer(&mut rooms, 3, "carl", 3).unwrap();
-    assert_eq!(outline(&third), ["negotiate for 3", "close peer"]);
+    let expected = ["negotiate for 3", "close peer", "send 1: connection ended"];
+    assert_eq!(outline(&third), expected);
     assert_eq!(rooms.peer_count(), 2);
     assert_eq!(connection(&rooms, 1, "anna"), Ok(None));
     assert!(matches!(connection(&rooms, 2, "ben"), Ok(Some(_))));
     let again = offer(&mut rooms, 1, "anna", 4).unwrap();
     assert_eq!(
         outline(&again),
-        ["negotiate for 1", "close peer"],
+        ["negotiate for 1", "close peer", "send 3: connection ended"],
         "she may offer again"
     );
 }
@@ -341,6 +346,15 @@ fn opened(effects: &[Effect]) -> PeerId {
     }
 }
 
+/// What a session is sent whose connection for this feed has ended.
+fn ended(session: u64, feed: UserFeed) -> Effect {
+    let subject = Subject::Feed(feed);
+    Effect::Send {
+        session: SessionId(session),
+        event: Event::ConnectionEnded { subject },
+    }
+}
+
 fn anna_is(media: MediaState) -> Vec<Effect> {
     let user = "anna".into();
     vec![Effect::SendEach {
@@ -368,7 +382,10 @@ fn media_that_is_missing_for_a_while_is_announced_once_and_that_it_is_back() {
     let third = opened(&offer(&mut rooms, 1, "anna", 4).unwrap());
     let due = rooms.poll_timeout().unwrap();
     assert_eq!(rooms.handle_timeout(due), anna_is(MediaState::Lost));
-    assert_eq!(rooms.peer_lost(now(), third, false), []);
+    assert_eq!(
+        rooms.peer_lost(now(), third, false),
+        [ended(1, UserFeed::camera("anna".into()))]
+    );
     let fourth = opened(&offer(&mut rooms, 1, "anna", 5).unwrap());
     assert_eq!(rooms.poll_timeout(), None);
     assert_eq!(rooms.media_changed(fourth, MediaState::Back), anna_is(MediaState::Back));

@@ -16,7 +16,8 @@ use super::outbox::{Lost, Outbox};
 use super::placement::Placement;
 use super::players;
 use crate::domain::{
-    self, Candidate, Effect, EndReason, Errand, Event, MediaKind, Negotiation, Playback, RoomOutline, Subject,
+    self, Candidate, Effect, EndReason, Errand, Event, MediaKind, Negotiation, Playback, PublishRights, RoomOutline,
+    Subject,
 };
 use crate::ids::{FeedRef, PeerId, RoomId, SessionId, SlotId, UserId, WorkerId};
 use crate::media::codec::{Codec, Kind};
@@ -354,7 +355,11 @@ impl Executor {
 
     fn answer(&mut self, worker: WorkerId, negotiation: &Negotiation) -> Result<Negotiated, Failure> {
         let previous = self.negotiated.get(&negotiation.peer);
-        let uses: Vec<names::Use> = negotiation.uses.iter().map(media_use).collect();
+        let uses: Vec<names::Use> = negotiation
+            .uses
+            .iter()
+            .map(|one| media_use(one, negotiation.publishes))
+            .collect();
         let audience = match publishes(negotiation) {
             true => self.audiences.of(negotiation.room, negotiation.participant),
             false => Vec::new(),
@@ -385,12 +390,21 @@ fn publishes(negotiation: &Negotiation) -> bool {
     negotiation.subject == Subject::Conference || uses.any(|one| matches!(one, domain::Use::Publish(_)))
 }
 
-fn media_use(one: &domain::Use) -> names::Use {
+fn media_use(one: &domain::Use, publishes: PublishRights) -> names::Use {
     match *one {
-        domain::Use::Publish(feed) => names::Use::Publish(feed),
+        domain::Use::Publish(feed) => names::Use::Publish(feed, media_kinds(publishes)),
         domain::Use::Watch(feed) => names::Use::Watch(feed),
         domain::Use::Slot(slot, MediaKind::Audio) => names::Use::Slot(slot, Kind::Audio),
         domain::Use::Slot(slot, MediaKind::Video) => names::Use::Slot(slot, Kind::Video),
+    }
+}
+
+fn media_kinds(rights: PublishRights) -> &'static [Kind] {
+    match (rights.audio, rights.video) {
+        (true, true) => &Kind::ALL,
+        (true, false) => &[Kind::Audio],
+        (false, true) => &[Kind::Video],
+        (false, false) => &[],
     }
 }
 

@@ -137,6 +137,7 @@ pub(crate) fn weight(event: &Event) -> usize {
         | Event::MediaChanged { .. }
         | Event::FurtherFeeds { .. }
         | Event::ConnectionLost { .. }
+        | Event::ConnectionEnded { .. }
         | Event::Call(_)
         | Event::Ended(_) => 0,
     };

@@ -22,7 +22,7 @@ use super::overview::{Beginning, PARTICIPANTS_ENOUGH};
 use crate::alias::alias;
 use crate::domain::{
     Answer, CallCommand, CallMedia, Command, Effect, EndReason, MediaKind, MediaState, MessageCommand, Refusal,
-    Registration, Rules, announces_somebody,
+    Registration, Rules, Stay, announces_somebody,
 };
 use crate::ids::SessionId;
 use crate::media::codec::Kind;
@@ -415,10 +415,12 @@ fn log_request(session: SessionId, command: &Command) {
             room,
             person,
             claim,
+            stay,
             turn: _,
         } => {
             let (room, user) = (alias(room.as_str()), alias(person.user.as_str()));
-            info!(%session, ?kind, %room, %user, ?claim, "joins");
+            let Stay { publishes, visible, .. } = stay;
+            info!(%session, ?kind, %room, %user, ?claim, ?publishes, visible, "joins");
         }
         Command::Leave => info!(%session, "leaves"),
         Command::Offer { subject, offer } => {

@@ -434,7 +434,7 @@ mod tests {
             },
         ];
         let role = Role {
-            uses: &[Use::Publish(Feed::Camera)],
+            uses: &[Use::Publish(Feed::Camera, &Kind::ALL)],
             audience: &[],
         };
         let (negotiated, answer) = answered(&sections, role);
@@ -470,7 +470,7 @@ mod tests {
             ssrcs: vec![10],
         }];
         let role = Role {
-            uses: &[Use::Publish(Feed::Camera)],
+            uses: &[Use::Publish(Feed::Camera, &Kind::ALL)],
             audience: &[],
         };
         let (_, answer) = answered(&sections, role);

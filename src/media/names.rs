@@ -57,7 +57,8 @@ impl Down {
 /// One thing that a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
-    Publish(Feed),
+    /// A feed that the client publishes, of these kinds alone.
+    Publish(Feed, &'static [Kind]),
     Watch(FeedRef),
     Slot(SlotId, Kind),
 }
@@ -85,7 +86,7 @@ impl<'a> Dealer<'a> {
     pub fn next_up(&mut self, kind: Kind) -> Option<TrackName> {
         let feeds = || {
             self.uses.iter().filter_map(|one| match one {
-                Use::Publish(feed) => Some(*feed),
+                Use::Publish(feed, kinds) => kinds.contains(&kind).then_some(*feed),
                 Use::Watch(_) | Use::Slot(..) => None,
             })
         };
@@ -104,13 +105,13 @@ impl<'a> Dealer<'a> {
             self.uses.iter().filter_map(|one| match *one {
                 Use::Watch(feed) => Some(Down::Track(TrackRef::first(feed, kind))),
                 Use::Slot(slot, of) if of == kind => Some(Down::Slot(slot)),
-                Use::Publish(_) | Use::Slot(..) => None,
+                Use::Publish(..) | Use::Slot(..) => None,
             })
         };
         let watched = || {
             self.uses.iter().filter_map(|one| match one {
                 Use::Watch(feed) => Some(*feed),
-                Use::Publish(_) | Use::Slot(..) => None,
+                Use::Publish(..) | Use::Slot(..) => None,
             })
         };
         let found = match first_turn().nth(place) {
@@ -158,11 +159,11 @@ mod tests {
     #[test]
     fn every_use_gets_a_section_before_a_feed_gets_a_second_one() {
         let uses = [
-            Use::Publish(Feed::Camera),
+            Use::Publish(Feed::Camera, &Kind::ALL),
             Use::Watch(ALICE),
             Use::Slot(SlotId(3), Video),
             Use::Watch(SCREEN),
-            Use::Publish(Feed::Screen),
+            Use::Publish(Feed::Screen, &Kind::ALL),
         ];
         let mut dealer = Dealer::new(&uses);
         let videos: Vec<Option<Down>> = (0..6).map(|_| dealer.next_down(Video)).collect();
@@ -182,6 +183,23 @@ mod tests {
             .map(|name| (name.feed, name.number))
             .collect();
         assert_eq!(published, [(Feed::Camera, 0), (Feed::Screen, 0), (Feed::Camera, 1)]);
+    }
+
+    #[test]
+    fn a_kind_that_may_not_be_published_gets_no_section() {
+        let uses = [
+            Use::Publish(Feed::Camera, &[Audio]),
+            Use::Publish(Feed::Screen, &Kind::ALL),
+            Use::Watch(ALICE),
+        ];
+        let mut dealer = Dealer::new(&uses);
+        let mut published = |kind| dealer.next_up(kind).map(|name| (name.feed, name.number));
+        assert_eq!(published(Video), Some((Feed::Screen, 0)));
+        assert_eq!(published(Audio), Some((Feed::Camera, 0)));
+        assert_eq!(published(Video), Some((Feed::Screen, 1)));
+        assert_eq!(dealer.next_down(Video), down(ALICE, Video, 0));
+        let mut dealer = Dealer::new(&uses[..1]);
+        assert_eq!(dealer.next_up(Video), None);
     }
 
     #[test]

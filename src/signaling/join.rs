@@ -3,7 +3,7 @@
 use super::client::{Admission, Client, admit, shown};
 use super::json::Text;
 use super::reaction::Close;
-use crate::domain::{Command, Refusal};
+use crate::domain::{Command, Refusal, Stay};
 use crate::ids::{RoomName, UserId};
 use crate::storage::AdmitError;
 use crate::text;
@@ -51,6 +51,7 @@ pub async fn enter<A: Admission>(client: &Client<A>, join: Join) -> Result<(), C
         room,
         person,
         claim,
+        stay: Stay::default(),
     };
     match client.request(command).await {
         Ok(()) => Ok(()),

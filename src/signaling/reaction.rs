@@ -93,6 +93,12 @@ impl Close {
     /// same user would throw one another out for ever.
     pub(crate) const REPLACED: Close = Close::new(4001, "the same user came again with a newer session");
 
+    /// One of the codes for private use. A client that reconnects by itself must first have another token.
+    pub(crate) const STAY_OVER: Close = Close::new(
+        4410,
+        "your time in this room is over, as your access token says: ask for a new one",
+    );
+
     const fn new(code: u16, reason: &'static str) -> Self {
         Self { code, reason }
     }
@@ -128,6 +134,7 @@ impl From<EndReason> for Close {
             EndReason::Replaced => Close::REPLACED,
             EndReason::Shutdown => Close::GOING_AWAY,
             EndReason::MediaLost => Close::MEDIA_LOST,
+            EndReason::StayOver => Close::STAY_OVER,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A robot that plays a recording in a room: a browser there hears it. It has no API yet, so the server runs in this process.
 
 use patchbay::config::{Config, Listener};
-use patchbay::domain::{Claim, Command, Person, Play, RoomKind};
+use patchbay::domain::{Claim, Command, Person, Play, RoomKind, Stay};
 use patchbay::ids::Feed;
 use patchbay::server::Server;
 use patchbay::shares::ClientAddress;
@@ -43,6 +43,7 @@ async fn chromium_hears_a_robot_that_plays_a_tone() {
         room: "demo".into(),
         person: Person::unnamed("7".into()),
         claim: Claim::Unproven,
+        stay: Stay::default(),
     };
     robot.request(join).await.unwrap();
     let play = Play {

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use patchbay::domain::{Claim, Command, Conference, Event, MediaKind, Offer, Person, RoomKind, Subject, UserFeed};
+use patchbay::domain::{
+    Claim, Command, Conference, Event, MediaKind, Offer, Person, RoomKind, Stay, Subject, UserFeed,
+};
 use patchbay::hub::{self, Capacity, Events, HubHandle, Session};
 use patchbay::media::description::Description;
 use patchbay::media::engine::Media;
@@ -61,6 +63,7 @@ impl House {
             room: "r".into(),
             person: Person::unnamed(name.into()),
             claim: Claim::Unproven,
+            stay: Stay::default(),
         };
         session.request(join).await.unwrap();
         Member { session, events }

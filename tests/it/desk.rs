@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use patchbay::domain::{Claim, Command, Event, Offer, Person, Refusal, RoomKind, UserFeed};
+use patchbay::domain::{Claim, Command, Event, Offer, Person, Refusal, RoomKind, Stay, UserFeed};
 use patchbay::http::desk::{Desk, NotDone, Token};
 use patchbay::hub::{self, Capacity, Events, HubHandle, NoPlace, Session};
 use patchbay::ids::{Feed, Turn};
@@ -68,6 +68,7 @@ fn join(name: &str, turn: u64) -> Command {
         room: "r".into(),
         person: Person::unnamed(name.into()),
         claim: Claim::Unproven,
+        stay: Stay::default(),
     }
 }
 

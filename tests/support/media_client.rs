@@ -194,7 +194,10 @@ impl Client {
         own: &DtlsIdentity,
     ) -> Client {
         let watched = source.map(|source| Use::Watch(FeedRef::camera(ParticipantId(source))));
-        let uses: Vec<Use> = [Use::Publish(Feed::Camera)].into_iter().chain(watched).collect();
+        let uses: Vec<Use> = [Use::Publish(Feed::Camera, &Kind::ALL)]
+            .into_iter()
+            .chain(watched)
+            .collect();
         let mut dealer = Dealer::new(&uses);
         for section in &mut sections {
             section.up = section.up.and_then(|_| dealer.next_up(section.kind));

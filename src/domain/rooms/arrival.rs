@@ -1,11 +1,12 @@
-//! Whether the media of each participant arrive here, and when the other participants are sent that they do not.
+//! Whether the media of each participant arrive here, and when the other participants are sent that they do not. What the clock
+//! does to rooms.
 
 use std::time::Instant;
 
 use super::{Rooms, Seat};
 use crate::domain::room::Arrival;
-use crate::domain::{Effect, Event, MediaState, Use};
-use crate::ids::{Feed, PeerId};
+use crate::domain::{Effect, Event, MediaState, Purpose, Subject, Use, UserFeed};
+use crate::ids::{Feed, FeedRef, PeerId, UserId};
 
 impl Rooms {
     /// Notes that nothing arrives any longer from the client of a connection, or that something arrives, perhaps again.
@@ -33,9 +34,31 @@ impl Rooms {
         if let Some(seat) = seat.filter(|seat| self.sends(*seat, peer)) {
             self.connection_ended(now, seat, by_client);
         }
+        let ended = seat.and_then(|seat| self.end_notice(seat, peer));
         let mut effects = self.drop_peer(peer);
         effects.extend(seat.and_then(|seat| self.announce_feeds(seat)));
+        effects.extend(ended);
         effects
+    }
+
+    /// What the session whose connection has ended is sent. The parties of a call are sent that the call is over.
+    fn end_notice(&self, seat: Seat, peer: PeerId) -> Option<Effect> {
+        let room = self.rooms.get(&seat.room)?;
+        let owner = room.participant(seat.participant)?;
+        let feed_of = |user: &UserId, feed| {
+            Subject::Feed(UserFeed {
+                user: user.clone(),
+                feed,
+            })
+        };
+        let subject = match owner.purpose_of(peer)? {
+            Purpose::Publish(feed) => feed_of(&owner.person.user, feed),
+            Purpose::Watch(FeedRef { participant, feed }) => feed_of(&room.participant(participant)?.person.user, feed),
+            Purpose::Conference => Subject::Conference,
+            Purpose::Call => return None,
+        };
+        let (session, event) = (owner.session, Event::ConnectionEnded { subject });
+        Some(Effect::Send { session, event })
     }
 
     /// A participant has lost the connection over which they publish. If the client has ended it, nobody misses the media.
@@ -59,11 +82,13 @@ impl Rooms {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let missing = self.missing.first().map(|(due, ..)| *due);
         let speech = self.speech_due.first().map(|(due, _)| *due);
-        missing.into_iter().chain(speech).min()
+        let ends = self.ends.first().map(|(end, ..)| *end);
+        missing.into_iter().chain(speech).chain(ends).min()
     }
 
     pub fn handle_timeout(&mut self, now: Instant) -> Vec<Effect> {
-        let mut effects = self.announce_all_speakers(now);
+        let mut effects = self.end_stays(now);
+        effects.extend(self.announce_all_speakers(now));
         while let Some((_, room, participant)) = self.missing.first().copied().filter(|(due, ..)| *due <= now) {
             let seat = Seat { room, participant };
             self.set_arrival(seat, Arrival::Lost);

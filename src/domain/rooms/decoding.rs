@@ -7,7 +7,7 @@ use crate::domain::{DecodingNotice, Effect, Event, MediaKind};
 use crate::ids::{ParticipantId, PeerId};
 
 impl Rooms {
-    /// Sends the notice to both. The publisher may be able to send another format.
+    /// Sends the notice to both, who have to see one another. The publisher may be able to send another format.
     pub fn decoding_changed(
         &self,
         peer: PeerId,
@@ -24,7 +24,9 @@ impl Rooms {
         let Some((publisher, watcher)) = pair() else {
             return Vec::new();
         };
-        let sessions = vec![publisher.session, watcher.session];
+        // The publisher does not see a watcher who is not visible.
+        let receivers = [watcher.stay.visible.then_some(publisher.session), Some(watcher.session)];
+        let sessions = receivers.into_iter().flatten().collect();
         let event = Event::Decoding(Arc::new(DecodingNotice {
             publisher: publisher.person.user.clone(),
             watcher: watcher.person.user.clone(),

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::{Rooms, Seat};
 use crate::domain::room::Peer;
 use crate::domain::{
-    Conference, ConnectionIdentity, Effect, Negotiation, Offer, Purpose, Refusal, Subject, Use, UserFeed,
+    Conference, ConnectionIdentity, Effect, Negotiation, Offer, PublishRights, Purpose, Refusal, Subject, Use, UserFeed,
 };
 use crate::ids::{Feed, FeedRef, PeerId, SessionId, SlotId};
 
@@ -103,12 +103,21 @@ impl Rooms {
         role: Role,
         offer: Offer,
     ) -> Result<Vec<Effect>, Refusal> {
+        let Role {
+            purpose,
+            mut uses,
+            subject,
+        } = role;
+        let publishes = self.owner(seat).ok_or(Refusal::NotInRoom)?.stay.rights();
+        if publishes == PublishRights::NONE {
+            uses.retain(|one| !matches!(one, Use::Publish(_)));
+        }
         let mut effects = Vec::new();
-        let (peer, association) = match self.continued_peer(seat, &role, &offer) {
+        let (peer, association) = match self.continued_peer(seat, purpose, &uses, &offer) {
             Some(continued) => continued,
             None => {
                 let (peer, association, closed) =
-                    self.fresh_peer(now, seat, role.purpose, &role.uses, offer.description.identity())?;
+                    self.fresh_peer(now, seat, purpose, &uses, offer.description.identity())?;
                 effects.extend(closed);
                 (peer, association)
             }
@@ -118,8 +127,9 @@ impl Rooms {
             room: seat.room,
             participant: seat.participant,
             peer,
-            uses: role.uses,
-            subject: role.subject,
+            uses,
+            publishes,
+            subject,
             tag: offer.tag,
             description: offer.description,
             association,
@@ -128,15 +138,15 @@ impl Rooms {
     }
 
     /// The live connection that the offer continues, if there is one, with its association.
-    fn continued_peer(&mut self, seat: Seat, role: &Role, offer: &Offer) -> Option<(PeerId, u32)> {
+    fn continued_peer(&mut self, seat: Seat, purpose: Purpose, uses: &[Use], offer: &Offer) -> Option<(PeerId, u32)> {
         let participant = self.rooms.get_mut(&seat.room)?.participant_mut(seat.participant)?;
-        let peer = participant.peer_for(role.purpose)?;
+        let peer = participant.peer_for(purpose)?;
         let (id, association) = (peer.id, peer.association);
         let identity = offer.description.identity();
         if !identity.continues(&peer.identity) {
             return None;
         }
-        participant.continue_peer(id, role.uses.clone(), identity.clone());
+        participant.continue_peer(id, uses.to_vec(), identity.clone());
         Some((id, association))
     }
 

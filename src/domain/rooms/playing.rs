@@ -16,6 +16,10 @@ impl Rooms {
             repeats,
         } = play;
         let seat = self.seats.get(&session).copied().ok_or(Refusal::NotInRoom)?;
+        let owner = self.owner(seat).ok_or(Refusal::NotInRoom)?;
+        if !owner.stay.rights().audio {
+            return Err(Refusal::NotAllowed);
+        }
         let (purpose, uses) = (Purpose::Publish(feed), [Use::Publish(feed)]);
         // No offer continues it.
         let identity = ConnectionIdentity::default();

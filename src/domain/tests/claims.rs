@@ -10,6 +10,7 @@ fn enter(rules: &mut Rules, session: u64, kind: RoomKind, name: &str, claim: Cla
         room,
         person,
         claim,
+        stay: Stay::default(),
     };
     rules.handle(now(), SessionId(session), join)
 }
@@ -167,6 +168,7 @@ fn a_join_that_was_received_earlier_does_not_replace_a_later_one_by_taking_longe
                 room: "r".into(),
                 person: person("anna"),
                 claim,
+                stay: Stay::default(),
             };
             rules.handle(now(), SessionId(session), command).unwrap()
         };

@@ -241,7 +241,8 @@ fn a_screen_is_a_connection_of_its_own_and_its_end_is_not_the_end_of_its_partici
     rules.peer_connected(camera);
     rules.peer_connected(screen);
     assert_eq!(rules.media_changed(screen, MediaState::Lost), []);
-    let sent = anna_publishes(&[]);
+    let mut sent = anna_publishes(&[]);
+    sent.push(ended(1, screen_of_anna()));
     assert_eq!(rules.peer_lost(now(), screen, false), sent, "the screen alone is over");
     assert_eq!(rules.poll_timeout(), None, "nobody misses the participant");
     rules.peer_lost(now(), camera, false);
@@ -250,16 +251,19 @@ fn a_screen_is_a_connection_of_its_own_and_its_end_is_not_the_end_of_its_partici
 
 /// Anna, of session 1, offers a connection for her screen.
 fn offer_screen(rules: &mut Rules, number: u32) -> PeerId {
-    let subject = UserFeed {
-        user: "anna".into(),
-        feed: Feed::Screen,
-    };
-    let offer = offer_of(number);
+    let (subject, offer) = (screen_of_anna(), offer_of(number));
     let effects = rules.handle(now(), SessionId(1), Command::Offer { subject, offer });
     let effects = effects.unwrap();
     let sent = |effect: &Effect| matches!(effect, Effect::Send { .. } | Effect::SendEach { .. });
     assert!(!effects.iter().any(sent), "before the answer: {effects:?}");
     negotiated(&effects).peer
+}
+
+fn screen_of_anna() -> UserFeed {
+    UserFeed {
+        user: "anna".into(),
+        feed: Feed::Screen,
+    }
 }
 
 /// What Ben, of session 2, is sent.

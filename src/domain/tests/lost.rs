@@ -23,7 +23,8 @@ fn who_is_to_watch_somebody_anew_hears_that_their_media_are_missing() {
             session: SessionId(2),
             event,
         });
-        assert_eq!(rooms.media_lost(now(), &[watching]), events.collect::<Vec<_>>());
+        let sent: Vec<_> = events.chain([ended(2, UserFeed::camera("anna".into()))]).collect();
+        assert_eq!(rooms.media_lost(now(), &[watching]), sent);
     }
 }
 
@@ -46,7 +47,8 @@ fn who_is_to_watch_a_speaker_anew_is_sent_who_speaks() {
             expected.push(Event::Speakers { users });
         }
         let events = expected.into_iter().map(|event| Effect::Send { session, event });
-        assert_eq!(rooms.media_lost(now(), &[watching]), events.collect::<Vec<_>>());
+        let sent: Vec<_> = events.chain([ended(3, UserFeed::camera(source.into()))]).collect();
+        assert_eq!(rooms.media_lost(now(), &[watching]), sent);
     }
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::sound::Recording;
 
-fn play(rooms: &mut Rules, session: u64) -> Result<Vec<Effect>, Refusal> {
+pub(super) fn play(rooms: &mut Rules, session: u64) -> Result<Vec<Effect>, Refusal> {
     let recording = Recording::read(include_bytes!("../../../tests/fixtures/tone.opus")).unwrap();
     let (feed, repeats) = (Feed::Camera, false);
     let play = Play {
@@ -48,7 +48,8 @@ fn the_end_of_a_recording_is_missed_by_nobody() {
         panic!("{effects:?}")
     };
     rooms.peer_connected(playback.peer);
-    assert_eq!(rooms.peer_lost(now(), playback.peer, true), []);
+    let sent = [ended(1, UserFeed::camera("anna".into()))];
+    assert_eq!(rooms.peer_lost(now(), playback.peer, true), sent, "the player alone");
     assert_eq!(
         (rooms.peer_count(), rooms.participant_count(), rooms.poll_timeout()),
         (0, 1, None)

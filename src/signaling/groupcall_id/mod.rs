@@ -137,6 +137,7 @@ impl<A: Admission> Dialogue<A> for GroupcallIdDialogue {
             | Event::Candidate { .. }
             | Event::Text { .. }
             | Event::File { .. }
+            | Event::ConnectionEnded { .. }
             | Event::Decoding(_)
             | Event::Message(_)
             | Event::Call(_)

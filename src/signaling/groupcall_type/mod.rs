@@ -156,6 +156,7 @@ impl<A: Admission> Dialogue<A> for GroupcallTypeDialogue {
             | Event::Speakers { .. }
             | Event::Answered { .. }
             | Event::Candidate { .. }
+            | Event::ConnectionEnded { .. }
             | Event::Decoding(_)
             | Event::Message(_)
             | Event::Call(_)

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use patchbay::ids::{Feed, FeedRef, ParticipantId};
+use patchbay::media::codec::Kind;
 use patchbay::media::description::{BYTES_MAX, Description};
 use patchbay::media::names::Use;
 use patchbay::media::peer::negotiate::{self, Role};
@@ -53,7 +54,7 @@ fn prepare() -> Run {
     Box::new(move |input| {
         let role = Role {
             uses: &[
-                Use::Publish(Feed::Camera),
+                Use::Publish(Feed::Camera, &Kind::ALL),
                 Use::Watch(FeedRef::camera(ParticipantId(1))),
             ],
             audience: &[],

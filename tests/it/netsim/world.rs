@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use patchbay::ids::{Feed, FeedRef, ParticipantId, PeerId, RoomId};
+use patchbay::media::codec::Kind;
 use patchbay::media::description::Description;
 use patchbay::media::messages::{MediaCommand, MediaEvent};
 use patchbay::media::names::Use;
@@ -134,7 +135,7 @@ impl World {
         let seat = &mut self.seats[id.0];
         let offer = Description::read(&seat.client.offer(self.now));
         let uses = [match seat.source {
-            None => Use::Publish(Feed::Camera),
+            None => Use::Publish(Feed::Camera, &Kind::ALL),
             Some(source) => Use::Watch(FeedRef::camera(source)),
         }];
         let role = Role {

@@ -1,6 +1,6 @@
 //! A robot: a session without a socket, which is in a room as anybody is, and publishes a recording there.
 
-use patchbay::domain::{Claim, Command, Event, Person, Play, Refusal, RoomKind};
+use patchbay::domain::{Claim, Command, Event, Person, Play, Refusal, RoomKind, Stay};
 use patchbay::hub::{Events, Session};
 use patchbay::ids::Feed;
 use patchbay::shares::ClientAddress;
@@ -19,6 +19,7 @@ async fn join(session: &Session, user: &str) {
         room: "r".into(),
         person: Person::unnamed(user.into()),
         claim: Claim::Unproven,
+        stay: Stay::default(),
     };
     session.request(join).await.unwrap();
 }

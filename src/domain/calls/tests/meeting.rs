@@ -2,7 +2,7 @@
 //! leave the room.
 
 use super::*;
-use crate::domain::RoomKind;
+use crate::domain::{RoomKind, Stay};
 use crate::ids::Turn;
 
 impl Exchange {
@@ -27,6 +27,7 @@ impl Exchange {
             room,
             person,
             claim,
+            stay: Stay::default(),
         };
         self.rules.handle(self.now, SessionId(session), join).unwrap();
     }

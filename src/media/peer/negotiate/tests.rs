@@ -17,7 +17,7 @@ use rand::rngs::StdRng;
 
 use super::*;
 use crate::ids::{Feed, FeedRef, ParticipantId};
-use crate::media::codec::Codec;
+use crate::media::codec::{Codec, Kind};
 use crate::media::names::Use;
 
 macro_rules! fixture {
@@ -104,7 +104,7 @@ const ALICE: Use = Use::Watch(FeedRef::camera(ParticipantId(10)));
 
 /// Role of a publisher's connection.
 const RECEIVING: Role<'_> = Role {
-    uses: &[Use::Publish(Feed::Camera)],
+    uses: &[Use::Publish(Feed::Camera, &Kind::ALL)],
     audience: &[],
 };
 /// Role of a subscriber's connection.
@@ -114,7 +114,7 @@ const SENDING: Role<'_> = Role {
 };
 /// Role of a connection of a one-to-one call.
 const BOTH: Role<'_> = Role {
-    uses: &[Use::Publish(Feed::Camera), ALICE],
+    uses: &[Use::Publish(Feed::Camera, &Kind::ALL), ALICE],
     audience: &[],
 };
 

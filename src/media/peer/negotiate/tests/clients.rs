@@ -1,8 +1,8 @@
 //! Each client's offer as a whole.
 
 use super::*;
-use crate::media::codec::Codec;
 use crate::media::codec::h264::Profile;
+use crate::media::codec::{Codec, Kind};
 use crate::media::session::{DtlsRole, MediaSection, NegotiatedCodec, RemoteSsrc};
 
 fn codecs(section: &MediaSection) -> Vec<Codec> {
@@ -308,7 +308,7 @@ fn every_client_gets_an_answer_that_keeps_the_rules() {
                 assert!(places.iter().all(Option::is_some), "client {n}: the offer's formats");
                 // If the client sends, the codecs that its audience decodes come first: see their own tests.
                 assert!(
-                    role.uses.contains(&Use::Publish(Feed::Camera)) || places.is_sorted(),
+                    role.uses.contains(&Use::Publish(Feed::Camera, &Kind::ALL)) || places.is_sorted(),
                     "client {n}: in the offer's order"
                 );
             }

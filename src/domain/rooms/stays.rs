@@ -1,0 +1,72 @@
+//! Stays that end, and are renewed before.
+
+use std::time::{Duration, Instant};
+
+use super::{Entry, Rooms, Seat};
+use crate::domain::{Effect, EndReason};
+use crate::ids::{RoomId, SessionId};
+
+/// Time by which a renewed stay ends later than before, at least. Ends come from clocks that count seconds; a join with the same
+/// end, computed again, is not to count as a newer one.
+const RENEWED_BY: Duration = Duration::from_millis(900);
+
+impl Rooms {
+    /// Renews the stay of a session that enters the room again where it is, under the same name and with the same rights, and
+    /// whose stay would then end later. Returns whether that is so: then nothing else is to be done. The others see nothing of
+    /// it, and the connections go on.
+    pub(super) fn renew_stay(&mut self, session: SessionId, entry: &Entry) -> bool {
+        let Some(seat) = self.seats.get(&session).copied() else {
+            return false;
+        };
+        let Some((end, is_same)) = self.rooms.get(&seat.room).and_then(|room| {
+            let participant = room.participant(seat.participant)?;
+            let is_same = room.name.as_ref() == Some(&entry.room)
+                && participant.person.user == entry.person.user
+                && participant.claim == entry.claim
+                && participant.stay.visible == entry.stay.visible
+                && participant.stay.rights() == entry.stay.rights();
+            Some((participant.stay.until?, is_same))
+        }) else {
+            return false;
+        };
+        let Some(later) = entry.stay.until.filter(|later| is_same && *later >= end + RENEWED_BY) else {
+            return false;
+        };
+        if let Some(owner) = self.owner(seat) {
+            owner.stay.until = Some(later);
+            owner.turn = owner.turn.max(entry.turn);
+        }
+        self.forget_end(seat, Some(end));
+        self.note_end(seat, Some(later));
+        true
+    }
+
+    pub(super) fn note_end(&mut self, seat: Seat, until: Option<Instant>) {
+        self.ends.extend(until.map(|end| (end, seat.room, seat.participant)));
+    }
+
+    pub(super) fn forget_end(&mut self, seat: Seat, until: Option<Instant>) {
+        if let Some(end) = until {
+            self.ends.remove(&(end, seat.room, seat.participant));
+        }
+    }
+
+    pub(super) fn forget_ends_in(&mut self, id: RoomId) {
+        self.ends.retain(|(_, room, _)| *room != id);
+    }
+
+    /// Ends the stays whose time is over.
+    pub(super) fn end_stays(&mut self, now: Instant) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        while let Some((_, room, participant)) = self.ends.first().copied().filter(|(end, ..)| *end <= now) {
+            self.ends.pop_first();
+            let seat = Seat { room, participant };
+            if let Some(session) = self.owner(seat).map(|owner| owner.session) {
+                let reason = EndReason::StayOver;
+                effects.push(Effect::Dismiss { session, reason });
+                effects.extend(self.leave(session));
+            }
+        }
+        effects
+    }
+}

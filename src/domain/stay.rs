@@ -1,0 +1,59 @@
+//! The stay of a participant in a room: what they may publish, until when, and whether the others see them.
+
+use std::time::Instant;
+
+/// What a participant may do, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stay {
+    pub publishes: PublishRights,
+    /// Time at which the participant has to leave. `None` for a stay without an end.
+    pub until: Option<Instant>,
+    /// Whether the others see that the participant is there. One who is not visible has no name in the room, publishes nothing
+    /// and says nothing; they see the others. They count against the bounds as anybody does.
+    pub visible: bool,
+}
+
+/// The kinds of media that a participant may publish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PublishRights {
+    pub audio: bool,
+    pub video: bool,
+}
+
+impl Default for Stay {
+    fn default() -> Self {
+        Self {
+            publishes: PublishRights::ALL,
+            until: None,
+            visible: true,
+        }
+    }
+}
+
+impl Stay {
+    /// The stay of somebody who only watches, and whom nobody sees.
+    pub const UNSEEN: Stay = Stay {
+        publishes: PublishRights::NONE,
+        until: None,
+        visible: false,
+    };
+
+    /// What the participant publishes at most.
+    pub(super) fn rights(&self) -> PublishRights {
+        match self.visible {
+            true => self.publishes,
+            false => PublishRights::NONE,
+        }
+    }
+}
+
+impl PublishRights {
+    pub const ALL: PublishRights = PublishRights {
+        audio: true,
+        video: true,
+    };
+    pub const NONE: PublishRights = PublishRights {
+        audio: false,
+        video: false,
+    };
+}
