@@ -107,6 +107,11 @@ impl App {
         &self.certificate
     }
 
+    /// Whether a text is meant as a token of this app.
+    pub fn is_named_in(&self, text: &str) -> bool {
+        looks_like_access_token(text) && text[VERSION.len()..].starts_with(&self.id)
+    }
+
     /// A token with this message.
     pub fn sign(&self, channel: &str, user: &str, message: &Message) -> String {
         let signed = message.bytes();
@@ -432,6 +437,16 @@ mod tests {
         assert_eq!(grant(&[(1, 0)]).unwrap().until_s, 2_000);
         assert_eq!(grant(&[(1, 1_500)]).unwrap().until_s, 1_500);
         assert_eq!(grant(&[(1, 3_000)]).unwrap().until_s, 2_000);
+    }
+
+    #[test]
+    fn a_token_names_its_app_also_where_it_is_damaged() {
+        let token = app().issue("ch_a", "anna", 1_000, 7);
+        assert!(app().is_named_in(&token) && app().is_named_in(&token[..40]));
+        assert!(!App::random().is_named_in(&token));
+        for other in ["", "006", &token[3..], &token[..34]] {
+            assert!(!app().is_named_in(other), "{other}");
+        }
     }
 
     #[test]

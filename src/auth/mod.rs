@@ -38,9 +38,11 @@ pub(crate) enum TokenError {
     Expired,
 }
 
-/// Whether a text is meant as a token: three parts, the first of which is an object in base 64 (RFC 7515 §7.1).
+/// Whether a text is meant as a token: three parts, the first of which is an object in base 64 (RFC 7515 §7.1); or an access
+/// token.
 pub(crate) fn looks_like_token(text: &str) -> bool {
-    text.starts_with("eyJ") && text.split('.').count() == 3
+    let is_web_token = text.starts_with("eyJ") && text.split('.').count() == 3;
+    is_web_token || access_token::looks_like_access_token(text)
 }
 
 impl Keys {

@@ -4,6 +4,7 @@
 //! One task owns the socket. While it waits for the hub, or for the client to read, it reads nothing itself. So the
 //! frames of a client that sends faster than it is served wait in the client's own socket.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -97,6 +98,8 @@ struct Credentials {
 /// The user's token in the request. A query that cannot be read has none.
 fn token_of(credentials: Result<Query<Credentials>, QueryRejection>, headers: &HeaderMap) -> Option<String> {
     let in_query = credentials.ok().and_then(|Query(credentials)| credentials.token);
+    // No token has a space, but an access token may have a plus sign, which stands for a space in a query.
+    let in_query = in_query.map(|token| token.replace(' ', "+"));
     let in_query = in_query.filter(|token| !token.is_empty());
     let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let in_header = header.and_then(|value| value.split_once(' '));
@@ -142,9 +145,11 @@ async fn enter(
     let no_place = |reason: NoPlace| HttpError::new(StatusCode::SERVICE_UNAVAILABLE, reason.to_string());
     let (session, events) = connected.map_err(no_place)?;
     let longest = entrance.frame_bytes_max();
-    let gate = state.directory.gate(client, state.passed);
+    let gate = state.directory.gate(client, Arc::clone(&state.passed));
     let conversation = Conversation::new(entrance, session, gate, state.config, state.clock);
-    let conversation = conversation.with_tokens(state.accounts.keys(), token);
+    let conversation = conversation
+        .with_tokens(state.accounts.keys(), token)
+        .with_app(state.app, state.passed);
     let upgrade = upgrade
         .max_message_size(longest)
         .max_frame_size(longest)

@@ -7,7 +7,8 @@ use tracing::debug;
 
 use super::reaction::Reaction;
 use crate::auth::Keys;
-use crate::clock::WallClock;
+use crate::auth::access_token::App;
+use crate::clock::{MonotonicClock, WallClock};
 use crate::config::Config;
 use crate::domain::{Command, Person, Refusal, RoomKind};
 use crate::hub::Session;
@@ -49,6 +50,14 @@ pub struct Client<A> {
     pub keys: Keys,
     /// Token in the request that opened the socket.
     pub token: Option<String>,
+    /// App whose access tokens are believed. `None`: no access token is.
+    pub(crate) app: Option<TimedApp>,
+}
+
+/// An app, and the clock by which the stays of those end who come with its access tokens.
+pub(crate) struct TimedApp {
+    pub app: App,
+    pub passed: MonotonicClock,
 }
 
 impl<A> Client<A> {

@@ -5,13 +5,19 @@
 //! name without a token is refused. If it is not set the name is believed, but nobody takes it from somebody who has proven it.
 //! A token that proves nothing, or another name, is refused in either case. A field that may hold the token of another program
 //! is ignored where it does ([`Client::claim_by_shared_field`]).
+//!
+//! An access token ([`crate::auth::access_token`]) proves a name in one room alone ([`Client::ticket`]). It also says what its
+//! holder may publish there, and when their stay ends.
 
-use super::client::Client;
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::client::{Client, TimedApp};
 use super::reaction::Close;
 use crate::auth::TokenError;
-use crate::clock::now_s;
-use crate::domain::{Claim, RoomKind};
-use crate::ids::UserId;
+use crate::auth::access_token::{Grant, looks_like_access_token};
+use crate::clock::{MonotonicClock, WallClock, now_s};
+use crate::domain::{Claim, PublishRights, RoomKind, Stay};
+use crate::ids::{RoomName, UserId};
 
 /// Why a name is not believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +28,8 @@ pub(crate) enum NotBelieved {
     NotValid,
     #[error("the token was issued to somebody else")]
     SomebodyElses,
+    #[error("the access token is not valid for this room and this name, or not any more: ask for a new one")]
+    NoAccess,
 }
 
 impl From<NotBelieved> for Close {
@@ -30,24 +38,71 @@ impl From<NotBelieved> for Close {
             NotBelieved::Missing => Close::NO_TOKEN,
             NotBelieved::NotValid => Close::BAD_TOKEN,
             NotBelieved::SomebodyElses => Close::OTHERS_TOKEN,
+            NotBelieved::NoAccess => Close::NO_ACCESS,
         }
     }
 }
 
+/// What somebody enters a room with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ticket {
+    /// A name. The room asks whether they may enter.
+    Name(Claim),
+    /// An access token for this room.
+    Access(Stay),
+}
+
+/// The stay of the holder of an access token, from a moment at which both clocks are read. Later changes of the date do not move
+/// its end.
+pub fn stay_of(grant: &Grant, clock: &WallClock, passed: &MonotonicClock) -> Stay {
+    let since_epoch = clock().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let end = Duration::from_secs(u64::try_from(grant.until_s).unwrap_or_default());
+    let left = end.saturating_sub(since_epoch);
+    Stay {
+        publishes: PublishRights {
+            audio: grant.may_publish_audio,
+            video: grant.may_publish_video,
+        },
+        until: passed().into_std().checked_add(left),
+        visible: true,
+    }
+}
+
 impl<A> Client<A> {
+    /// What a client enters a room with. `token` is the one in the message that asks for it.
+    pub(crate) fn ticket(&self, name: &UserId, room: &RoomName, token: Option<&str>) -> Result<Ticket, NotBelieved> {
+        match self.shown(token) {
+            // The name of a room of two is known to the two who meet there, and to no app.
+            Some(access) if self.rooms == RoomKind::Group && looks_like_access_token(access) => {
+                let stay = self.stay_by(access, name, room);
+                stay.map(Ticket::Access).ok_or(NotBelieved::NoAccess)
+            }
+            _ => self.claim(name, token).map(Ticket::Name),
+        }
+    }
+
+    fn stay_by(&self, token: &str, name: &UserId, room: &RoomName) -> Option<Stay> {
+        let TimedApp { app, passed } = self.app.as_ref()?;
+        let grant = app.verify(token, room.as_str(), name.as_str(), now_s(&self.clock))?;
+        Some(stay_of(&grant, &self.clock, passed))
+    }
+
     /// As [`Client::claim`], with a field that may hold another token, such as an app's own. A token that this server has not
     /// signed proves nothing. It does no harm where no token is needed, or one came with the request. A token of this server
-    /// that has expired, or was issued to somebody else, is refused as ever.
+    /// that has expired, or was issued to somebody else, is refused as ever, and so is an access token of this server's app,
+    /// which proves a name in a room alone.
     pub(crate) fn claim_by_shared_field(&self, name: &UserId, field: Option<&str>) -> Result<Claim, NotBelieved> {
-        let is_foreign = |token: &str| self.keys.owner_of(token, now_s(&self.clock)) == Err(TokenError::NotOurs);
+        let is_of_our_app = |token: &str| self.app.as_ref().is_some_and(|timed| timed.app.is_named_in(token));
+        let is_foreign = |token: &str| {
+            self.keys.owner_of(token, now_s(&self.clock)) == Err(TokenError::NotOurs) && !is_of_our_app(token)
+        };
         let can_do_without = self.token.is_some() || !self.config.auth.required;
         self.claim(name, field.filter(|token| !(can_do_without && is_foreign(token))))
     }
 
     /// How a client comes to a name, with the token in the message that gives the name.
     pub(crate) fn claim(&self, name: &UserId, token: Option<&str>) -> Result<Claim, NotBelieved> {
-        let token = token.filter(|token| !token.is_empty());
-        match token.or(self.token.as_deref()) {
+        match self.shown(token) {
             Some(token) => match self.keys.owner_of(token, now_s(&self.clock)) {
                 Ok(owner) if owner == *name => Ok(Claim::Proven),
                 Ok(_) => Err(NotBelieved::SomebodyElses),
@@ -57,5 +112,10 @@ impl<A> Client<A> {
             None if self.config.auth.required && self.rooms != RoomKind::Pair => Err(NotBelieved::Missing),
             None => Ok(Claim::Unproven),
         }
+    }
+
+    /// The token that counts: the one in the message, or else the one in the request that opened the socket.
+    fn shown<'a>(&'a self, in_message: Option<&'a str>) -> Option<&'a str> {
+        in_message.filter(|token| !token.is_empty()).or(self.token.as_deref())
     }
 }

@@ -1,9 +1,10 @@
 //! How somebody enters a room, for every family that has rooms.
 
 use super::client::{Admission, Client, admit, shown};
+use super::identity::Ticket;
 use super::json::Text;
 use super::reaction::Close;
-use crate::domain::{Command, Refusal, Stay};
+use crate::domain::{Claim, Command, Person, Refusal, Stay};
 use crate::ids::{RoomName, UserId};
 use crate::storage::AdmitError;
 use crate::text;
@@ -28,7 +29,7 @@ pub async fn enter<A: Admission>(client: &Client<A>, join: Join) -> Result<(), C
         token,
     } = join;
     let token = token.map(|Text(token)| token);
-    let claim = client.claim(&user, token.as_deref())?;
+    let ticket = client.ticket(&user, &room, token.as_deref())?;
     let password = password.map(|Text(password)| password);
     if password
         .as_ref()
@@ -37,12 +38,20 @@ pub async fn enter<A: Admission>(client: &Client<A>, join: Join) -> Result<(), C
         return Err(Close::WRONG_PASSWORD);
     }
     let turn = client.session.take_turn();
-    let person = match admit(client, &user, &room, password.as_deref()).await {
+    let admitted = match ticket {
+        Ticket::Name(_) => admit(client, &user, &room, password.as_deref()).await,
+        Ticket::Access(_) => welcome(client, user).await,
+    };
+    let person = match admitted {
         Ok(person) => shown(person, own_name),
         Err(AdmitError::UnknownUser) => return Err(Close::UNKNOWN_USER),
         Err(AdmitError::WrongPassword) => return Err(Close::WRONG_PASSWORD),
         Err(AdmitError::TooManyGuesses { .. }) => return Err(Close::TOO_MANY_GUESSES),
         Err(AdmitError::Storage(_)) => return Err(Close::STORAGE_FAILED),
+    };
+    let (claim, stay) = match ticket {
+        Ticket::Name(claim) => (claim, Stay::default()),
+        Ticket::Access(stay) => (Claim::Proven, stay),
     };
     let kind = client.rooms;
     let command = Command::Join {
@@ -51,7 +60,7 @@ pub async fn enter<A: Admission>(client: &Client<A>, join: Join) -> Result<(), C
         room,
         person,
         claim,
-        stay: Stay::default(),
+        stay,
     };
     match client.request(command).await {
         Ok(()) => Ok(()),
@@ -62,5 +71,14 @@ pub async fn enter<A: Admission>(client: &Client<A>, join: Join) -> Result<(), C
             client.ignore(&refusal.to_string());
             Ok(())
         }
+    }
+}
+
+/// Lets in the holder of an access token. The app's back end has decided that they may enter, so neither the user table nor the
+/// room's password is asked; the table is asked for their name.
+async fn welcome<A: Admission>(client: &Client<A>, user: UserId) -> Result<Person, AdmitError> {
+    match client.admission.recognize(&user).await {
+        Err(AdmitError::UnknownUser) => Ok(Person::unnamed(user)),
+        known => known,
     }
 }

@@ -44,15 +44,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use client::Admission;
-use client::Client;
+use client::{Client, TimedApp};
 use dialogue::Dialogue;
+pub use identity::stay_of;
 use limits::{FRAME_BYTES_MAX, SMALL_FRAME_BYTES_MAX};
 pub(crate) use reaction::Heartbeat;
 pub use reaction::{Close, Frame, Reaction};
 use received::Received;
 
 use crate::auth::Keys;
-use crate::clock::WallClock;
+use crate::auth::access_token::App;
+use crate::clock::{MonotonicClock, WallClock};
 use crate::config::Config;
 use crate::domain::{Event, RoomKind};
 use crate::hub::Session;
@@ -118,6 +120,7 @@ impl<A: Admission> Conversation<A> {
             clock,
             keys: Keys::default(),
             token: None,
+            app: None,
         };
         let dialogue = entrance.dialogue();
         let received = Received::default();
@@ -132,6 +135,12 @@ impl<A: Admission> Conversation<A> {
     pub fn with_tokens(mut self, keys: Keys, token: Option<String>) -> Self {
         self.client.keys = keys;
         self.client.token = token.filter(|token| !token.is_empty());
+        self
+    }
+
+    /// Sets the app whose access tokens are believed, and the clock by which the stays of their holders end.
+    pub fn with_app(mut self, app: App, passed: MonotonicClock) -> Self {
+        self.client.app = Some(TimedApp { app, passed });
         self
     }
 

@@ -60,11 +60,15 @@ impl Close {
     );
     pub(crate) const LONG_NAME: Close = Close::new(1008, "a name has more than 128 characters");
     pub(crate) const LONG_OFFER: Close = Close::new(1009, "an offer has more than 65536 bytes");
-    /// One of the codes for private use, like the two after it: a page tells them from a wrong password.
+    /// One of the codes for private use, like the ones after it: a page tells them from a wrong password.
     pub(crate) const NO_TOKEN: Close = Close::new(4401, "this server asks for a token: the one that was issued to you");
     pub(crate) const BAD_TOKEN: Close =
         Close::new(4403, "the token is not valid any more, or was never: ask for a new one");
     pub(crate) const OTHERS_TOKEN: Close = Close::new(4403, "the token was issued to somebody else");
+    pub(crate) const NO_ACCESS: Close = Close::new(
+        4403,
+        "the access token is not valid for this room and this name, or not any more: ask for a new one",
+    );
     pub(crate) const NAME_TAKEN: Close =
         Close::new(4409, "the name is held by somebody who has proven that it is theirs");
     pub(crate) const WRONG_PASSWORD: Close = Close::new(1008, "the room's password is missing or wrong");

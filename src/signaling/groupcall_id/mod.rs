@@ -33,7 +33,9 @@
 //! missing) or `screen`. Each feed of each participant has a connection of its own. So is `notices`, which is `true` from
 //! clients that understand the messages that only this server sends; other clients are not sent them. A publisher whose video a
 //! watcher cannot decode may offer again, with all formats that it has: the answer begins with one that everybody in the room
-//! decodes. `token` is this server's own, too: it proves that `name` is one's own ([`super::identity`]).
+//! decodes. `token` is this server's own, too: it proves that `name` is one's own ([`super::identity`]). An access token there
+//! lets its holder into its room, whatever password that has; what they may not publish is answered with sections that receive
+//! nothing. Until their time is over they may join again with a newer token: they stay as they are, and are sent nothing.
 //!
 //! The socket is closed, and the reason is the only sign that the client gets, where
 //! - the user is not admitted, or the client joins without a name or a room, or the room is full;
@@ -41,6 +43,7 @@
 //! - a name or room that the client gives or asks for has more than 128 characters;
 //! - a token is missing (4401), or does not prove the name (4403), or somebody in the room has proven that the name is theirs
 //!   (4409);
+//! - the time for which an access token lets its holder stay is over (4410);
 //! - there were too many wrong passwords for a room from one network (4029): for up to a minute even the right one is not
 //!   looked at.
 //!

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use patchbay::auth::Keys;
+use patchbay::auth::access_token::App;
 use patchbay::clock::WallClock;
 use patchbay::config::Config;
 use patchbay::hub::{self, Capacity, Events};
@@ -158,6 +159,11 @@ fn keys() -> Keys {
     Keys::new(vec![b"a secret of this length is enough".to_vec()])
 }
 
+fn app() -> App {
+    let digits = "0123456789abcdef0123456789abcdef";
+    App::new(digits, digits).unwrap()
+}
+
 fn token(user: &str) -> String {
     keys().issue(&UserId::from(user), NOW_S as i64 + 60).unwrap()
 }
@@ -169,6 +175,8 @@ fn owned(frames: &[(u8, &str)]) -> Vec<(u8, String)> {
 fn groupcall_id() -> Vec<(u8, String)> {
     let publish = with_offer(r#"{"id":"receiveVideoFrom","sender":"1","sdpOffer":"#, "}");
     let proven = format!(r#"{{"id":"joinRoom","name":"1","room":"r","token":"{}"}}"#, token("1"));
+    let access = app().issue("r", "4", NOW_S as i64 + 60, 1);
+    let access = format!(r#"{{"id":"joinRoom","name":"4","room":"r","token":"{access}"}}"#);
     owned(&[
         (0, &proven),
         (1, r#"{"id":"joinRoom","name":"2","room":"r","notices":true}"#),
@@ -180,6 +188,7 @@ fn groupcall_id() -> Vec<(u8, String)> {
         ),
         (0, r#"{"id":"heart"}"#),
         (2, r#"{"id":"joinRoom","name":"1","room":"r"}"#),
+        (1, &access),
         (0, r#"{"id":"leaveRoom"}"#),
     ])
 }
@@ -385,7 +394,8 @@ async fn play(families: [Family; CLIENTS], mut bytes: Bytes<'_>, config: &Arc<Co
                         Arc::clone(config),
                         Arc::clone(&clock),
                     )
-                    .with_tokens(keys.clone(), None);
+                    .with_tokens(keys.clone(), None)
+                    .with_app(app(), Arc::new(tokio::time::Instant::now));
                     let begun = conversation.begin().await;
                     lines[who] = Some((conversation, events));
                     take(&mut lines[who], &begun);

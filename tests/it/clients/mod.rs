@@ -1,5 +1,6 @@
 //! The whole server, as a process, against clients made of the `webrtc` crate: real sockets on loopback, both dialects.
 
+mod access;
 mod flood;
 #[cfg(debug_assertions)]
 mod lost_worker;

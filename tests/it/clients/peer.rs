@@ -228,6 +228,12 @@ impl Peer {
             .unwrap_or_else(|_| panic!("no packet of type {payload_type} came"))
     }
 
+    /// The next received packet, whatever it is.
+    pub async fn any_packet(&mut self) -> rtp::Packet {
+        let next = tokio::time::timeout(PATIENCE, self.received.recv()).await;
+        next.expect("a packet comes").expect("the connection is there")
+    }
+
     /// Whether nothing is received for so long.
     pub async fn is_silent(&mut self, time: Duration) -> bool {
         tokio::time::timeout(time, self.received.recv()).await.is_err()

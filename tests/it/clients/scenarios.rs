@@ -19,7 +19,7 @@ const ROOM: u64 = 7;
 pub(super) struct Media(JoinHandle<()>);
 
 impl Media {
-    fn start(audio: Track, video: Track) -> Media {
+    pub(super) fn start(audio: Track, video: Track) -> Media {
         Media(tokio::spawn(async move {
             let mut tick = tokio::time::interval(Duration::from_millis(20));
             for count in 0u32.. {

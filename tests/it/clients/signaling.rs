@@ -51,6 +51,21 @@ impl Signaling {
         Signaling::enter(socket, dialect, room, user).await
     }
 
+    /// Connects, and enters nothing yet.
+    pub async fn connect(url: &str, dialect: Dialect) -> Signaling {
+        let (socket, _) = connect_async(url).await.unwrap();
+        Signaling { dialect, socket }
+    }
+
+    /// Does the same with a token in the request.
+    pub async fn connect_as(url: &str, token: &str, dialect: Dialect) -> Signaling {
+        let mut request = url.into_client_request().unwrap();
+        let bearer = format!("Bearer {token}").parse().unwrap();
+        request.headers_mut().insert("authorization", bearer);
+        let (socket, _) = connect_async(request).await.unwrap();
+        Signaling { dialect, socket }
+    }
+
     async fn enter(socket: Socket, dialect: Dialect, room: u64, user: u64) -> (Signaling, Vec<Value>) {
         let mut signaling = Signaling { dialect, socket };
         signaling
@@ -94,12 +109,16 @@ impl Signaling {
     }
 
     /// The code with which the server closes the socket. Messages before it are skipped.
-    #[cfg(debug_assertions)]
     pub async fn closed_within(&mut self, within: Duration) -> u16 {
+        self.farewell_within(within).await.0
+    }
+
+    /// The code and the sentence with which the server closes the socket. Messages before it are skipped.
+    pub async fn farewell_within(&mut self, within: Duration) -> (u16, String) {
         let closed = tokio::time::timeout(within, async {
             loop {
                 match self.socket.next().await {
-                    Some(Ok(Message::Close(Some(frame)))) => return frame.code.into(),
+                    Some(Ok(Message::Close(Some(frame)))) => return (frame.code.into(), frame.reason.to_string()),
                     Some(Ok(_)) => {}
                     other => panic!("no close frame, but {other:?}"),
                 }

@@ -79,11 +79,17 @@ impl FakeMedia {
         self.watched.extend(watched.map(|watched| (spec.peer, watched)));
         let receives = spec.sections.iter().any(|section| section.up.is_some());
         let sends = spec.sections.iter().any(|section| section.down.is_some());
+        let is_up = |kind| {
+            spec.sections
+                .iter()
+                .any(|section| section.kind == kind && section.up.is_some())
+        };
         let purpose = match (receives, sends) {
+            (true, false) if !is_up(Kind::Video) => "publish sound",
             (true, false) => "publish",
             (false, true) => "watch",
             (true, true) => "both ways",
-            other => panic!("neither publishing nor watching: {other:?}"),
+            (false, false) => "neither",
         };
         let certificate = if spec.spare_certificate {
             ", other certificate"

@@ -30,8 +30,10 @@
 //! says that it can again. In what clients send, `"@KIND NUMBER"` stands for an offer of connection NUMBER, and
 //! `"@KIND NUMBER again"` for its next; KIND is `sendonly`, `recvonly` or `sendrecv`. If `video=AV1,VP8` follows, the offer has
 //! these formats instead of VP8. `"@token USER"` stands for a token of USER, `"@token USER expired"` for one that has expired,
-//! and `"@token USER foreign"` for one of another server.
+//! and `"@token USER foreign"` for one of another server. `"@access ROOM USER"` stands for an access token that lets USER into ROOM
+//! for the next minute; [`access`] says which words may follow.
 
+mod access;
 mod bad_input;
 mod call;
 mod devices;
@@ -57,6 +59,7 @@ mod workers;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use patchbay::auth::Keys;
@@ -85,6 +88,10 @@ pub struct Stage {
     house: House,
     config: Arc<Config>,
     shelf: Shelf,
+    /// The date: seconds since 1970-01-01 UTC. It stands still.
+    wall_s: Arc<AtomicI64>,
+    /// Token in the request for the next socket.
+    token_of_request: Option<String>,
     clients: BTreeMap<String, Client>,
 }
 
@@ -125,6 +132,8 @@ impl Stage {
             media,
             house,
             config: Arc::new(config),
+            wall_s: Arc::new(AtomicI64::new(NOW_S)),
+            token_of_request: None,
             clients: BTreeMap::new(),
         }
     }
@@ -156,7 +165,8 @@ impl Stage {
                 ("media", _) => assert_eq!(self.media.next().as_deref(), Some(rest), "at: {line}"),
                 (_, ">") => {
                     self.assert_all_heard(line);
-                    self.sends_text(who, &offers::fill_in(&fill_in_tokens(what))).await;
+                    self.sends_text(who, &offers::fill_in(&access::fill_in(&fill_in_tokens(what))))
+                        .await;
                 }
                 (_, "+") => {
                     self.assert_all_heard(line);
@@ -208,8 +218,12 @@ impl Stage {
     pub async fn connect_from(&mut self, who: &str, client: ClientAddress) {
         let (session, events) = self.hub.connect(client).await.expect("a place");
         let (house, config) = (self.house.clone(), Arc::clone(&self.config));
-        let conversation = Conversation::new(entrance(who), session, house, config, clock());
-        let mut conversation = conversation.with_tokens(keys("this server's"), None);
+        let wall_s = Arc::clone(&self.wall_s);
+        let date = move || SystemTime::UNIX_EPOCH + Duration::from_secs(wall_s.load(Ordering::Relaxed) as u64);
+        let conversation = Conversation::new(entrance(who), session, house, config, Arc::new(date));
+        let mut conversation = conversation
+            .with_tokens(keys("this server's"), self.token_of_request.take())
+            .with_app(access::app(), Arc::new(tokio::time::Instant::now));
         let begun = conversation.begin().await;
         let mut client = Client {
             reads: true,
@@ -218,6 +232,16 @@ impl Stage {
         };
         client.take(begun);
         self.clients.insert(who.to_owned(), client);
+    }
+
+    /// Changes the date. Time passes as before.
+    pub fn change_date(&self, by_s: i64) {
+        self.wall_s.fetch_add(by_s, Ordering::Relaxed);
+    }
+
+    /// Gives the next client that connects a token in the request for its socket.
+    pub fn bring(&mut self, token: &str) {
+        self.token_of_request = Some(token.to_owned());
     }
 
     /// The messages that a client has been sent and that no line has named.
