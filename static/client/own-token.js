@@ -1,22 +1,31 @@
 /**
  * The token that proves who a person is, as the page got it in its address: `#token=…` (which browsers send to no server)
  * or `?token=…`. It is removed from the address, so that nobody passes it on with a link, and kept for this tab: for
- * reloads, and for the pages of calls that open in it.
+ * reloads, and for the pages of calls that open in it. An access token is for one user in one room, so it is kept for
+ * reloads of the same address alone.
  */
 const KEY = 'patchbay.token';
+const ACCESS_KEY = 'patchbay.accessToken';
 
 const fresh = globalThis.location ? takeFromAddress() : '';
 
 /** The token for a user; empty if there is none for them. The server judges better whether a token is somebody else's. */
 export function ownToken(user) {
   if (fresh) return fresh;
-  const kept = keptInTab();
+  const access = keptForAddress();
+  if (access) return access;
+  const kept = keptInTab(KEY);
   return ownerOf(kept) === String(user) ? kept : '';
+}
+
+/** Whether a token lets its holder into one room alone. It names neither the room nor its holder in clear. */
+export function isAccessToken(token) {
+  return token?.startsWith('006') ?? false;
 }
 
 /** The owner of this page's token; empty if it has none. */
 export function tokenOwner() {
-  return ownerOf(fresh || keptInTab());
+  return ownerOf(fresh || keptInTab(KEY));
 }
 
 /** The user in a token. The server decides whether it is valid. */
@@ -33,7 +42,8 @@ export function ownerOf(token) {
 function takeFromAddress() {
   const address = new URL(location.href);
   const inHash = new URLSearchParams(address.hash.slice(1));
-  const token = inHash.get('token') ?? address.searchParams.get('token') ?? '';
+  // A token has no space, but an access token may have a plus sign, which stands for a space in an address.
+  const token = (inHash.get('token') ?? address.searchParams.get('token') ?? '').replaceAll(' ', '+');
   if (!token) return '';
   if (inHash.has('token')) {
     inHash.delete('token');
@@ -42,16 +52,22 @@ function takeFromAddress() {
   address.searchParams.delete('token');
   history.replaceState(history.state, '', address);
   try {
-    sessionStorage.setItem(KEY, token);
+    if (isAccessToken(token)) sessionStorage.setItem(ACCESS_KEY, `${token} ${location.href}`);
+    else sessionStorage.setItem(KEY, token);
   } catch {
     // Then a reload asks for it again.
   }
   return token;
 }
 
-function keptInTab() {
+function keptForAddress() {
+  const [token, address] = keptInTab(ACCESS_KEY).split(' ');
+  return address === location.href ? token : '';
+}
+
+function keptInTab(key) {
   try {
-    return sessionStorage.getItem(KEY) ?? '';
+    return sessionStorage.getItem(key) ?? '';
   } catch {
     return '';
   }

@@ -18,7 +18,7 @@
  * Events (`detail` in braces):
  * - `state` {state, retryInMs?, attempt?, code?}: see RoomState
  * - `refused` {reason}: `userNotFound`, `permissionDenied` (wrong or missing password), `roomNotFound`,
- *   `roomFull`, `tokenMissing`, `tokenRefused`, `nameTaken` (by somebody with a token), `tooManyGuesses` (wait a minute), or `replaced` (the same user joined from elsewhere); the client has stopped, `join` may be called again
+ *   `roomFull`, `tokenMissing`, `tokenRefused`, `nameTaken` (by somebody with a token), `stayOver` (the access token has expired), `tooManyGuesses` (wait a minute), or `replaced` (the same user joined from elsewhere); the client has stopped, `join` may be called again
  * - `participantjoined`, `participantleft` {participant, initial}: initial is true for those already there
  * - `stream` {participant}: its `stream` has a new track (after a reconnection, a new stream)
  * - `connection` {participant | null}: a media connection changed state; null is one's own. Also when the server hears
@@ -49,6 +49,7 @@ const CLOSE_REASONS = {
   4401: 'tokenMissing',
   4403: 'tokenRefused',
   4409: 'nameTaken',
+  4410: 'stayOver',
 };
 /** After a refusal the server closes the socket; the client waits this long for it. */
 const REFUSAL_CLOSE_MS = 1000;
@@ -93,7 +94,7 @@ export class RoomClient extends EventTarget {
    * @param {string} options.userId one's own id; a client that joins later with the same id replaces this one
    * @param {string} [options.name] shown to others where the server has no name for the id
    * @param {string} [options.password]
-   * @param {string} [options.token] proves that `userId` is one's own
+   * @param {string} [options.token] proves that `userId` is one's own, or lets that user into this room
    * @param {string} [options.url] default: `/groupcall` of the page's own server
    */
   constructor(options) {

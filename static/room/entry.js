@@ -4,15 +4,16 @@
 import { rememberedInTab } from '../common/preferences.js';
 
 /**
- * `userId` and `groupId` together join at once; anything else leads to the lobby.
+ * `userId` and `groupId` together join at once; anything else leads to the lobby. `uid` and `channel` are other names of them:
+ * those that the call API gives them, with the access token that lets the user into the channel (`token`).
  * @param {string} search the query of the page's address
  */
 export function readEntry(search) {
   const query = new URLSearchParams(search);
   const value = (name) => (query.get(name) ?? '').trim();
   const entry = {
-    userId: value('userId'),
-    room: value('groupId'),
+    userId: value('userId') || value('uid'),
+    room: value('groupId') || value('channel'),
     name: value('userName'),
     roomTitle: value('groupName'),
     audioOnly: value('type') === 'audio',

@@ -2,7 +2,7 @@
  * The room page: reads how it was opened, goes through the lobby if needed, into the call, and out again.
  */
 import { LocalMedia } from '../client/local-media.js';
-import { ownToken, ownerOf, tokenOwner } from '../client/own-token.js';
+import { isAccessToken, ownToken, ownerOf, tokenOwner } from '../client/own-token.js';
 import { RoomClient } from '../client/room-client.js';
 import { consent } from '../common/consent.js';
 import { byId, showOnly } from '../common/dom.js';
@@ -39,14 +39,15 @@ addEventListener('pageshow', ({ persisted }) => persisted && location.reload());
 
 if (entry.direct) await consent(question(entry));
 else entry = await throughLobby(entry);
-client = new RoomClient({ room: entry.room, userId: entry.userId, name: entry.name, token: ownToken(entry.userId) });
+const firstToken = ownToken(entry.userId);
+client = new RoomClient({ room: entry.room, userId: entry.userId, name: entry.name, token: firstToken });
 call = new Call({ client, media, entry });
-let options = {};
+let options = { token: firstToken };
 for (;;) {
   showOnly(byId('call'), SCREENS);
   media.open();
   const ending = await call.run(options);
-  if (ending === 'left' || ending === 'replaced') media.close();
+  if (ending === 'left' || ending === 'replaced' || ending === 'stayOver') media.close();
   showOnly(byId('notice'), SCREENS);
   options = await afterwards(ending, options);
 }
@@ -94,9 +95,12 @@ async function afterwards(ending, { password, token, userId = entry.userId }) {
       return { password, token, userId };
     case 'tokenMissing':
     case 'tokenRefused':
+    case 'stayOver':
     case 'nameTaken': {
       const field = { labelKey: 'token.label', type: 'password' };
-      const entered = await askOnNotice({ titleKey: 'token.title', textKey: `token.${ending}`, values, primaryKey: 'lobby.join', field });
+      const textKey = ending === 'tokenRefused' && isAccessToken(token) ? 'token.accessRefused' : `token.${ending}`;
+      const titleKey = ending === 'stayOver' ? 'token.over' : 'token.title';
+      const entered = await askOnNotice({ titleKey, textKey, values, primaryKey: 'lobby.join', field });
       return { password, userId: ownerOf(entered) || userId, token: entered };
     }
     case 'tooManyGuesses':

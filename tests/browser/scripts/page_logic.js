@@ -3,7 +3,7 @@
 import { quality } from '/static/client/quality.js';
 import { CMD, MSGTYPE, decode, encode } from '/static/client/message-model.js';
 import { mediaProblem, permissionGuide } from '/static/client/media-errors.js';
-import { ownerOf } from '/static/client/own-token.js';
+import { isAccessToken, ownerOf } from '/static/client/own-token.js';
 import { RoomClient } from '/static/client/room-client.js';
 import { summarize } from '/static/client/stats.js';
 import { outgoing, readMessage, wireId } from '/static/client/wire.js';
@@ -273,6 +273,17 @@ export const cases = {
     equal(['', '?userId=1', '?groupId=demo', '?userId=%20&groupId=demo'].map((query) => readEntry(query).direct), [
       false, false, false, false,
     ]);
+  },
+
+  'a link with the names of the call API joins its channel at once'() {
+    const entry = readEntry('?appID=970CA35de60c44645bbae8a215061b33&channel=ch_4aY875LP4o&uid=1234');
+    equal([entry.room, entry.userId, entry.direct], ['ch_4aY875LP4o', '1234', true]);
+    equal(readEntry('?channel=a&groupId=b&uid=1&userId=2').room, 'b');
+  },
+
+  'an access token is known by its version, and names nobody'() {
+    equal(['006970CA35de', 'eyJhbGciOiJIUzI1NiJ9.e30.x', '', undefined].map(isAccessToken), [true, false, false, false]);
+    equal(ownerOf('006970CA35de60c44645bbae8a215061b33IACV0fZUBw'), '');
   },
 
   'an invitation says where, not who'() {
