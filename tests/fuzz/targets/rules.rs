@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes as Message;
 use patchbay::domain::{
     Abilities, Address, Answer, CallCommand, CallEvent, CallMedia, Claim, Command, Conference, Decline, Effect, Event,
-    FileNotice, Limits, MediaKind, MediaState, MessageCommand, Newcomer, Offer, Person, Play, Recipient, Registration,
-    RoomKind, Rules, Side, Subject, UserFeed, Waits, WhenBusy,
+    FileNotice, Limits, MediaKind, MediaState, MessageCommand, Newcomer, Offer, Person, Play, PublishRights, Recipient,
+    Registration, RoomKind, Rules, Side, Stay, Subject, UserFeed, Waits, WhenBusy,
 };
 use patchbay::ids::{CallId, Feed, ParticipantId, PeerId, PushTarget, RoomId, SessionId, Turn};
 use patchbay::media::description::Description;
@@ -93,24 +93,30 @@ static TONE: LazyLock<Recording> = LazyLock::new(|| {
     Recording::read(file).expect("a recording")
 });
 
+fn join(bytes: &mut Bytes<'_>, stay: Stay) -> Command {
+    let person = Person::unnamed(bytes.pick(&NAMES).into());
+    Command::Join {
+        turn: Turn(bytes.below(4) as u64),
+        person,
+        kind: bytes.pick(&[RoomKind::Group, RoomKind::Pair]),
+        room: bytes.pick(&ROOMS).into(),
+        claim: claim(bytes),
+        stay,
+    }
+}
+
+fn stay(bytes: &mut Bytes<'_>, now: Instant) -> Stay {
+    Stay {
+        publishes: bytes.pick(&[PublishRights::ALL, PublishRights::NONE]),
+        visible: bytes.below(3) > 0,
+        until: (bytes.below(2) == 0).then(|| now + Duration::from_secs(bytes.byte().into())),
+    }
+}
+
 #[expect(clippy::too_many_lines, reason = "one arm a command")]
-fn command(bytes: &mut Bytes<'_>) -> Command {
-    match bytes.below(21) {
-        0 => {
-            let name = bytes.pick(&NAMES);
-            Command::Join {
-                turn: Turn(bytes.below(4) as u64),
-                kind: bytes.pick(&[RoomKind::Group, RoomKind::Pair]),
-                room: bytes.pick(&ROOMS).into(),
-                person: Person {
-                    user: name.into(),
-                    name: name.to_owned(),
-                    prefix: String::new(),
-                    postfix: String::new(),
-                },
-                claim: claim(bytes),
-            }
-        }
+fn command(bytes: &mut Bytes<'_>, now: Instant) -> Command {
+    match bytes.below(22) {
+        0 => join(bytes, Stay::default()),
         1 => Command::Leave,
         2 => Command::Offer {
             subject: user_feed(bytes),
@@ -186,6 +192,10 @@ fn command(bytes: &mut Bytes<'_>) -> Command {
             recording: TONE.clone(),
             repeats: false,
         }),
+        21 => {
+            let stay = stay(bytes, now);
+            join(bytes, stay)
+        }
         12 => Command::Call(CallCommand::Renew { offer: offer(bytes) }),
         15 => Command::OfferConference {
             conference: conference(bytes),
@@ -351,7 +361,22 @@ fn evenings() -> Vec<Vec<u8>> {
         &[4, 17, 3, 0, 4, 19, 1, 0, 4, 11, 6, 16, 3, 0, 1, 3, 1, 0, 0],
         &[160, 70, 226],
     ];
-    vec![room.concat(), calls.concat(), messages.concat(), several.concat()]
+    // A stay of one second that is renewed for a longer one; somebody whom nobody sees, of the same name, who watches; both ends.
+    let stays: [&[u8]; 6] = [
+        &[0],
+        &[0, 21, 0, 1, 0, 1, 0, 0, 0, 0, 0],
+        &[0, 2, 0, 0, 1, 0, 21, 0, 1, 0, 3, 0, 0, 0, 0, 0],
+        &[1, 21, 1, 0, 0, 2, 0, 0, 0, 0, 0, 1, 2, 0, 0, 2],
+        &[160, 1, 160, 1],
+        &[160, 2],
+    ];
+    vec![
+        room.concat(),
+        calls.concat(),
+        messages.concat(),
+        several.concat(),
+        stays.concat(),
+    ]
 }
 
 /// The usual limits, or limits that a few clients reach.
@@ -429,7 +454,7 @@ fn commands(input: &[u8]) {
                 *who = arrive(&mut rules);
             }
             _ => {
-                let command = command(&mut bytes);
+                let command = command(&mut bytes, now);
                 let knows = match &command {
                     Command::Register(_) => true,
                     Command::Call(command) => {

@@ -55,10 +55,17 @@ impl Run {
                 }
             }
             Deed::Move(room) => {
-                if let Some(dialect) = person.dialect().filter(|_| person.is_in && person.moving_to.is_none()) {
+                // Into the room where they are, somebody with a newer token does not enter anew.
+                let moves = person.is_in && person.moving_to.is_none() && !(person.has_token() && room == person.room);
+                if let Some(dialect) = person.dialect().filter(|_| moves) {
                     // The client is in the old room until the server says otherwise.
                     person.moving_to = Some(room);
                     person.enter(at, dialect);
+                }
+            }
+            Deed::Renew => {
+                if let Some(dialect) = person.dialect() {
+                    person.renew(at, dialect);
                 }
             }
             Deed::Stall(time) => person.stall(at, time),

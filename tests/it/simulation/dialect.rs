@@ -39,10 +39,14 @@ pub enum ToClient {
 pub const CALL: &str = "call";
 
 impl Dialect {
-    pub fn enter(self, name: &str, room: u8) -> String {
+    pub fn enter(self, name: &str, room: u8, token: &str) -> String {
         let message = match self {
-            Dialect::Id => json!({"id": "joinRoom", "name": name, "room": room.to_string(), "notices": true}),
-            Dialect::Type => json!({"type": "join", "userId": number(name), "room": room, "notices": true}),
+            Dialect::Id => {
+                json!({"id": "joinRoom", "name": name, "room": room.to_string(), "notices": true, "token": token})
+            }
+            Dialect::Type => {
+                json!({"type": "join", "userId": number(name), "room": room, "notices": true, "token": token})
+            }
         };
         message.to_string()
     }
@@ -119,7 +123,8 @@ fn read_type(message: &Value) -> ToClient {
         "unrecognizedMessage" if message["message"]["type"] == "receiveVideoFrom" => ToClient::Refused {
             subject: text_of(&message["message"]["userId"]),
         },
-        "iceCandidate" => ToClient::Other,
+        // The socket is closed, and the code says why.
+        "iceCandidate" | "permisionDeny" => ToClient::Other,
         other => panic!("a message of an unknown kind: {other}: {message}"),
     }
 }

@@ -3,6 +3,7 @@
 use super::dialect::ToClient;
 use super::person::{ENTERING, LEAVING_MS, LEFT_MS, Person};
 use super::plan::{Dialect, Role};
+use super::stays::UNSEEN;
 use super::surroundings::Surroundings;
 
 impl Person {
@@ -21,7 +22,8 @@ impl Person {
         self.expect_to_enter(at);
         self.entries += 1;
         let room = self.moving_to.unwrap_or(self.room);
-        self.send(at, &dialect.enter(&self.name, room));
+        let token = self.token(at, room);
+        self.send(at, &dialect.enter(&self.name, room, &token));
     }
 
     pub fn leave_room(&mut self, at: &mut Surroundings, dialect: Dialect) {
@@ -51,6 +53,11 @@ impl Person {
             _ if !self.is_in => {}
             ToClient::Arrived(other) => {
                 // Nobody can be there twice: a page would show them twice.
+                assert_ne!(
+                    other, UNSEEN,
+                    "{} is sent that somebody arrives whom nobody sees",
+                    self.name
+                );
                 let is_new = self.others.insert(other.clone());
                 assert!(is_new, "{} hears that {other} arrives, who is there", self.name);
                 self.watch(at, &other);
@@ -94,7 +101,10 @@ impl Person {
             self.room = room;
         }
         self.is_in = true;
+        self.token_read(at);
         assert!(!others.contains(&self.name), "{} meets themselves", self.name);
+        let meets_nobody_unseen = others.iter().all(|other| other != UNSEEN);
+        assert!(meets_nobody_unseen, "{} meets somebody whom nobody sees", self.name);
         self.others = others.iter().cloned().collect();
         if self.publishes {
             self.publish(at);

@@ -27,6 +27,7 @@ mod plan;
 mod run;
 mod silence;
 mod socket;
+mod stays;
 mod storage;
 mod streams;
 mod surroundings;
@@ -112,6 +113,7 @@ fn run(seed: u64, log: Log) -> Tally {
 /// Nothing fails any more: everybody must get what they want.
 async fn settle(run: &mut Run, random: &mut StdRng) {
     run.calm_down();
+    run.unseen(None).await;
     for index in 0..run.people.len() {
         if random.random_bool(0.8) || matches!(run.people[index].role, Role::Caller(_) | Role::Callee) {
             run.act(index, Deed::Come);

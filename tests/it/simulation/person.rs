@@ -15,14 +15,15 @@ use super::dialect::{CALL, ToClient};
 use super::judge::judge;
 use super::plan::Role;
 use super::socket::{Heard, Socket};
+use super::stays::Tenure;
 use super::streams::{Sink, Source};
 use super::surroundings::{Facts, Surroundings};
 use crate::netsim::network::{Datagram, Link};
 
 /// The longest time for an answer: one input of the hub each millisecond, and the way there and back.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(3);
+pub const ANSWERED_WITHIN: Duration = Duration::from_secs(3);
 /// The same for entering, which asks storage, and storage is slow at times.
-const ENTERED_WITHIN: Duration = Duration::from_secs(10);
+pub const ENTERED_WITHIN: Duration = Duration::from_secs(10);
 /// The time for which connections that are over still receive and send.
 const GHOST_LIVES: Duration = Duration::from_secs(2);
 /// The time until the worker has heard that somebody leaves.
@@ -71,6 +72,7 @@ pub struct Person {
     pub link: Link,
     pub link_is_clean: bool,
     pub phase: Phase,
+    pub tenure: Tenure,
     /// The newest message that it has written, and that it has got.
     pub written: u32,
     pub read: u32,
@@ -120,6 +122,7 @@ impl Person {
             link: Link::default(),
             link_is_clean: true,
             phase: Phase::default(),
+            tenure: Tenure::default(),
             written: 0,
             read: 0,
             writes_at: now,
@@ -325,7 +328,7 @@ impl Person {
         self.look_after_connections(at);
         self.replace_what_is_stuck(at);
         match self.role {
-            Role::Group { .. } => {}
+            Role::Group { .. } => self.look_after_stay(at),
             Role::Caller(_) | Role::Callee => self.look_after_call(at),
             Role::Writer(_) => self.look_after_messages(at),
         }
@@ -376,7 +379,7 @@ impl Person {
         let is_due = match code {
             Some(1012) => at.workers_failed,
             Some(1011) => at.storage_failed,
-            _ => false,
+            _ => self.may_be_sent_away(at, code),
         };
         assert!(is_due, "the socket of {} is closed for no reason: {code:?}", self.name);
         self.socket = None;
@@ -484,6 +487,7 @@ impl Person {
             ghost.closed_ms += time.as_millis() as u64;
         }
         self.phase.wait_longer(time);
+        self.is_late_by(time);
     }
 }
 

@@ -28,12 +28,22 @@ pub enum Role {
         room: u8,
         publishes: bool,
         watches: bool,
+        /// Seconds for which each access token of theirs lets them stay. `None`: they come without one.
+        stays_s: Option<u32>,
     },
     /// Calls that person as soon as possible.
     Caller(usize),
     Callee,
     /// Writes to that person.
     Writer(usize),
+}
+
+impl Role {
+    fn stay_on(&mut self) {
+        if let Role::Group { stays_s, .. } = self {
+            *stays_s = None;
+        }
+    }
 }
 
 /// The dialect in `/groupcall`: the key that has a message's kind.
@@ -48,6 +58,8 @@ pub enum Event {
     Deed(usize, Deed),
     Ask(Ask),
     Fault(Fault),
+    /// Somebody whom nobody sees enters this room, for so long, or leaves the one where they are.
+    Unseen(Option<(u8, Duration)>),
 }
 
 /// What somebody without a socket does.
@@ -74,6 +86,8 @@ pub enum Deed {
     Move(u8),
     /// Offers a new connection in the place of the one by which it publishes.
     Republish,
+    /// Shows a newer access token in the room.
+    Renew,
     /// Reads nothing from its socket for a while.
     Stall(Duration),
     /// Does not restart ICE for a while, although nothing comes through.
@@ -118,14 +132,17 @@ pub const LOSSES_MAX: usize = 3;
 impl Plan {
     pub fn draw(seed: u64) -> Plan {
         let mut random = StdRng::seed_from_u64(seed);
-        let people = people(&mut random);
+        let mut people = people(&mut random);
         let mut calm_at = ms(random.random_range(3_000..8_000));
         let mut events = Vec::new();
         for (person, role) in people.iter().enumerate() {
             deeds(&mut random, person, *role, calm_at, &mut events);
         }
         let losses = faults(&mut random, people.len(), calm_at, &mut events);
+        unseen(&mut random, calm_at, &mut events);
         if random.random_bool(SILENT_IN) {
+            // Somebody who has to leave meanwhile would have no connection that is to be kept.
+            people.iter_mut().for_each(Role::stay_on);
             calm_at += silence(&mut random, &people, calm_at, losses, &mut events);
         }
         if people.iter().any(|role| matches!(role, Role::Writer(_))) {
@@ -163,6 +180,7 @@ fn people(random: &mut StdRng) -> Vec<Role> {
             room: random.random_range(1..=rooms),
             publishes: random.random_bool(0.7),
             watches: random.random_bool(0.8),
+            stays_s: random.random_bool(0.3).then(|| random.random_range(1..6)),
         });
     }
     people
@@ -186,6 +204,7 @@ fn deeds(random: &mut StdRng, person: usize, role: Role, calm_at: Duration, even
                 (Role::Group { .. }, 6) => Deed::Publish(random.random_bool(0.6)),
                 (Role::Group { .. }, 7) => Deed::Move(random.random_range(1..=2)),
                 (Role::Group { .. }, 8) => Deed::Republish,
+                (Role::Group { stays_s: Some(_), .. }, _) => Deed::Renew,
                 // No new deed.
                 _ => Deed::Come,
             },
@@ -205,6 +224,19 @@ fn asks(random: &mut StdRng, until: Duration, events: &mut Vec<(Duration, Event)
             (_, 2) => Ask::Leave,
             _ => Ask::Call,
         };
+    }
+}
+
+/// Somebody whom nobody sees comes and goes.
+fn unseen(random: &mut StdRng, calm_at: Duration, events: &mut Vec<(Duration, Event)>) {
+    for _ in 0..random.random_range(0..=2) {
+        let at = ms(random.random_range(0..calm_at.as_millis() as u64));
+        let stays = ms(random.random_range(200..6_000));
+        events.push((at, Event::Unseen(Some((random.random_range(1..=2), stays)))));
+        if random.random_bool(0.5) {
+            let leaves = at + ms(random.random_range(100..4_000));
+            events.push((leaves.min(calm_at), Event::Unseen(None)));
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use patchbay::clock::WallClock;
@@ -29,6 +29,7 @@ use super::gauges::Gauges;
 use super::person::Person;
 use super::plan::{Event, Fault, PEOPLE_MAX, Plan, Role};
 use super::socket::Socket;
+use super::stays::{self, Unseen};
 use super::storage::Storage;
 use super::surroundings::{Log, Surroundings};
 use super::tally::Tally;
@@ -42,8 +43,6 @@ const LOOKS_EVERY: Duration = Duration::from_millis(40);
 /// The time from the end of all faults until clients check their connections: what they get after that counts.
 const CHECKS_AFTER: Duration = Duration::from_millis(250);
 const MEDIA_EVENTS: usize = 4_096;
-/// Seconds since 1970 at the beginning of a run.
-const DAY_S: i64 = 1_767_323_045;
 
 pub struct Run {
     pub at: Surroundings,
@@ -55,10 +54,11 @@ pub struct Run {
     media_events: mpsc::Sender<MediaEvent>,
     config: Arc<Config>,
     storage: Storage,
-    wall_s: Arc<AtomicI64>,
     conversations: Vec<JoinHandle<()>>,
     /// Sockets of clients that have vanished: the server does not know it yet.
     pub dead_sockets: Vec<Socket>,
+    /// People in rooms whom nobody sees.
+    pub unseen: Vec<Unseen>,
     storage_recovers_at: Option<Instant>,
     outages: Vec<(Instant, usize)>,
     pub audited_at: Instant,
@@ -106,9 +106,9 @@ impl Run {
             media_events,
             config: Arc::new(config),
             storage,
-            wall_s: Arc::new(AtomicI64::new(DAY_S)),
             conversations: Vec::new(),
             dead_sockets: Vec::new(),
+            unseen: Vec::new(),
             storage_recovers_at: None,
             outages: Vec::new(),
             audited_at: start,
@@ -150,6 +150,7 @@ impl Run {
             Event::Deed(person, deed) => self.act(*person, *deed),
             Event::Ask(ask) => self.ask(*ask).await,
             Event::Fault(fault) => self.fail(*fault).await,
+            Event::Unseen(comes) => self.unseen(*comes).await,
         }
     }
 
@@ -190,7 +191,10 @@ impl Run {
             }
             Fault::Standstill(time) => self.stand_still(time).await,
             Fault::WallClock(by_s) => {
-                self.wall_s.fetch_add(by_s, Ordering::Relaxed);
+                self.at.wall_s.fetch_add(by_s, Ordering::Relaxed);
+                for person in &mut self.people {
+                    person.doubt_end(&self.at);
+                }
             }
         }
     }
@@ -202,6 +206,7 @@ impl Run {
         for person in &mut self.people {
             person.wait_longer(time);
         }
+        self.unseen_wait_longer(time);
         self.at.wait_longer(time);
     }
 
@@ -231,6 +236,7 @@ impl Run {
     /// Ends all faults.
     pub fn calm_down(&mut self) {
         self.at.note("calm");
+        self.at.is_calm = true;
         self.storage.set(Duration::ZERO, false);
         self.storage_recovers_at = None;
         self.outages.clear();
@@ -255,6 +261,7 @@ impl Run {
             person.handle_timeout(&mut self.at);
         }
         self.asker.hear(&mut self.at);
+        self.look_after_unseen();
         let next = self.next(is_busy || !may_report).min(until.max(self.at.now + STEP));
         tokio::time::sleep_until(next.into()).await;
     }
@@ -322,7 +329,7 @@ impl Run {
         let (wire, client) = wire();
         let place = self.hub.connect(ClientAddress::THIS_MACHINE).await;
         let (session, events) = place.expect("the server is not full");
-        let wall_s = Arc::clone(&self.wall_s);
+        let wall_s = Arc::clone(&self.at.wall_s);
         let clock: WallClock =
             Arc::new(move || SystemTime::UNIX_EPOCH + Duration::from_secs(wall_s.load(Ordering::Relaxed) as u64));
         let person = &mut self.people[index];
@@ -332,6 +339,7 @@ impl Run {
             Role::Writer(_) => Entrance::Messages,
         };
         let conversation = Conversation::new(entrance, session, self.storage.clone(), self.config.clone(), clock);
+        let conversation = conversation.with_app(stays::app(), Arc::new(tokio::time::Instant::now));
         self.conversations
             .push(tokio::spawn(converse(wire, events, conversation)));
         person.come(&mut self.at, Socket::new(client));

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,9 @@ use crate::netsim::network::Network;
 
 /// One line for everything that happens. It outlives a run that panics.
 pub type Log = Arc<Mutex<Vec<String>>>;
+
+/// Seconds since 1970 at the beginning of a run.
+const DAY_S: i64 = 1_767_323_045;
 
 pub struct Surroundings {
     pub start: Instant,
@@ -26,6 +30,10 @@ pub struct Surroundings {
     /// Whether workers have died or stood still for long: then the server may end rooms.
     pub workers_failed: bool,
     pub storage_failed: bool,
+    /// Whether nothing fails any longer.
+    pub is_calm: bool,
+    /// The server's date: seconds since 1970-01-01 UTC. It stands still, unless it is set.
+    pub wall_s: Arc<AtomicI64>,
     pub tally: Tally,
     next_number: u32,
     log: Log,
@@ -53,6 +61,8 @@ impl Surroundings {
             streams: BTreeMap::new(),
             workers_failed: false,
             storage_failed: false,
+            is_calm: false,
+            wall_s: Arc::new(AtomicI64::new(DAY_S)),
             tally: Tally::default(),
             next_number: 0,
             log,

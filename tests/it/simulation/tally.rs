@@ -57,6 +57,12 @@ tally! {
     callees_out,
     calls_accepted,
     calls_that_rang_at_all,
+    /// Stays that were over when they had to be, and that were renewed before.
+    stays_over,
+    stays_renewed,
+    /// People whom nobody sees: how often they entered, and how often their stay was over.
+    unseen_entered,
+    unseen_over,
     /// Answers to offers that restart ICE: the keys stay, or are made anew.
     restarts,
     new_associations,
