@@ -4,6 +4,7 @@
 //! [`load`] puts it together from file, environment and flags.
 
 mod accounts;
+mod channels;
 mod check;
 mod files;
 mod load;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use accounts::Accounts;
+pub use channels::Channels;
 pub use files::Files;
 pub use load::load;
 pub use messages::Messages;
@@ -121,30 +123,6 @@ pub struct Groupcall {
 pub struct Auth {
     /// Whether every name needs a token: see [`crate::auth`].
     pub required: bool,
-}
-
-/// Settings of channels: rooms that are entered with an access token.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Channels {
-    pub app_id: String,
-    /// The secret that signs access tokens.
-    pub app_certificate: String,
-    pub token_lifetime_s: u32,
-}
-
-impl std::fmt::Debug for Channels {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Channels {
-            app_id,
-            token_lifetime_s,
-            ..
-        } = self;
-        write!(
-            f,
-            "Channels {{ app_id: {app_id:?}, token_lifetime_s: {token_lifetime_s}, .. }}"
-        )
-    }
 }
 
 /// Settings of calls from one to another, in every family.
@@ -275,16 +253,6 @@ impl Default for Groupcall {
     }
 }
 
-impl Default for Channels {
-    fn default() -> Self {
-        Self {
-            app_id: String::new(),
-            app_certificate: String::new(),
-            token_lifetime_s: 86_400,
-        }
-    }
-}
-
 impl Default for Calls {
     fn default() -> Self {
         Self { ring_timeout_s: 60 }
@@ -363,14 +331,6 @@ impl Limits {
             percent: self.address_share_percent,
             at_least,
         }
-    }
-}
-
-impl Channels {
-    /// The configured app. `None`: the recorded one.
-    pub(crate) fn app(&self) -> Option<App> {
-        // The check of the configuration has seen that both are good, or neither is given.
-        App::new(&*self.app_id, &*self.app_certificate).ok()
     }
 }
 

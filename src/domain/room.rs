@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use super::speakers::{Speakers, Speaking};
 use super::{
-    Claim, ConnectionIdentity, Effect, Event, MediaState, ParticipantOutline, Person, Purpose, RoomKind, RoomOutline, Stay, Use,
+    Claim, ConnectionIdentity, Effect, Event, MediaState, ParticipantOutline, Person, Purpose, RoomKind, RoomOutline,
+    Stay, Use,
 };
 use crate::ids::{Feed, FeedRef, ParticipantId, PeerId, RoomId, RoomName, SessionId, SlotId, Turn, UserId};
 use crate::shares::ClientAddress;
