@@ -27,13 +27,13 @@ use std::fmt;
 use std::sync::Arc;
 
 pub(in crate::media) use self::direction::Direction;
-pub(crate) use self::errors::OfferError;
-pub use self::errors::Refusal;
+pub use self::errors::{NotRestarted, OfferError, Refusal};
 pub(in crate::media) use self::extmaps::Extmap;
 pub(in crate::media) use self::formats::Format;
 pub(crate) use self::identity::ConnectionIdentity;
 #[cfg(test)]
 pub(crate) use self::identity::tests::identity;
+use self::level::Credentials;
 pub(in crate::media) use self::level::{Level, Setup};
 pub(in crate::media) use self::offered::Offered;
 pub(in crate::media) use self::section::{ALLOW_MIXED, Content, Section};
@@ -74,6 +74,59 @@ impl Description {
     /// The parts that tell the offered connection from others.
     pub(crate) fn identity(&self) -> &ConnectionIdentity {
         &self.0.identity
+    }
+
+    /// The reason why nobody can answer the offer, as far as that is known without knowing what it is for.
+    pub fn check(&self) -> Result<(), OfferError> {
+        let offered = self.offered()?;
+        if offered.is_lite {
+            return Err(OfferError::BothLite);
+        }
+        let mut contents = offered.sections.iter().map(|section| section.content.as_ref());
+        match contents.clone().any(|content| content.is_ok()) {
+            true => Ok(()),
+            false => Err(OfferError::NothingAcceptable(
+                contents.find_map(Result::err).copied().unwrap_or(Refusal::NotMedia),
+            )),
+        }
+    }
+
+    /// Whether the client is ready to send media in a section that can be accepted.
+    pub fn sends(&self) -> bool {
+        self.acceptable().any(|section| section.direction.sends)
+    }
+
+    /// Whether the client is ready to receive media in a section that can be accepted.
+    pub fn receives(&self) -> bool {
+        self.acceptable().any(|section| section.direction.receives)
+    }
+
+    fn acceptable(&self) -> impl Iterator<Item = &Section> {
+        let sections = self.0.offered.iter().flat_map(|offered| &offered.sections);
+        sections.filter(|section| section.content.is_ok())
+    }
+
+    /// Whether one of the offer's transports has this ICE user.
+    pub fn has_ufrag(&self, ufrag: &str) -> bool {
+        let offered = self.0.offered.as_ref();
+        offered.is_ok_and(|offered| offered.ufrags().contains(ufrag))
+    }
+
+    /// The offer of an ICE restart that changes nothing else. The client's offer is not read again: some clients send only the
+    /// new credentials (RFC 9725 §4.3.3).
+    pub fn restarted(&self, ufrag: &str, pwd: &str) -> Result<Description, NotRestarted> {
+        let offered = self.0.offered.as_ref().map_err(|_| NotRestarted::SeveralTransports)?;
+        if offered.ufrags().len() != 1 {
+            return Err(NotRestarted::SeveralTransports);
+        }
+        let credentials = Credentials::new(ufrag, pwd).ok_or(NotRestarted::Credentials)?;
+        let identity = self.0.identity.restarted(&credentials.ufrag);
+        let offered = offered.with_credentials(&credentials);
+        if offered.bytes() + identity.bytes() > BYTES_MAX {
+            return Err(NotRestarted::Credentials);
+        }
+        let offered = Ok(offered);
+        Ok(Description(Arc::new(Understood { offered, identity })))
     }
 
     /// Bytes of memory that it takes.

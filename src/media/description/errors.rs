@@ -20,6 +20,15 @@ pub enum OfferError {
     NothingAcceptable(Refusal),
 }
 
+/// The reason why ICE is not restarted with credentials alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotRestarted {
+    #[error("the offer had several transports, or none; offer with one BUNDLE group to be able to restart ICE")]
+    SeveralTransports,
+    #[error("a new ice-ufrag has 4 to 256 visible characters, and comes with an ice-pwd of 22 to 256")]
+    Credentials,
+}
+
 /// The reason why a section is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {

@@ -45,6 +45,14 @@ impl ConnectionIdentity {
         self.certificate == live.certificate && (same(&self.origin, &live.origin) || same(&self.ufrag, &live.ufrag))
     }
 
+    /// The identity after an ICE restart.
+    pub(super) fn restarted(&self, ufrag: &str) -> ConnectionIdentity {
+        ConnectionIdentity {
+            ufrag: cut(ufrag),
+            ..self.clone()
+        }
+    }
+
     /// Hashes by which this connection is found again: an offer that continues it has at least one of them. Another connection
     /// may have the same hash, which is rare.
     pub(crate) fn keys(&self) -> Vec<u64> {

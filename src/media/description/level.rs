@@ -17,7 +17,7 @@ const PWD: std::ops::RangeInclusive<usize> = 22..=256;
 const MAX_FINGERPRINTS: usize = 8;
 
 /// The lines of the session, or of one section, about a transport.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(in crate::media) struct Level {
     /// ICE credentials; `None` if they are missing or of no use.
     pub credentials: Option<Credentials>,
@@ -27,7 +27,7 @@ pub(in crate::media) struct Level {
 }
 
 /// The client's ICE user and password.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(in crate::media) struct Credentials {
     pub ufrag: Box<str>,
     pub pwd: Box<str>,
@@ -55,7 +55,7 @@ impl Level {
             _ => Setup::Unknown,
         });
         Level {
-            credentials: credentials(attributes),
+            credentials: Credentials::read(attributes),
             fingerprints: fingerprints(attributes),
             setup,
         }
@@ -70,17 +70,23 @@ impl Level {
     }
 }
 
-/// The ICE user and password of one level (RFC 8839 §5.4). They are compared and hashed, but never written, so any visible
-/// character is good except the colon, which stands between ufrags in STUN's USERNAME.
-fn credentials(attributes: &[Attribute]) -> Option<Credentials> {
-    let visible = |text: &&str| text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
-    let ufrag = values(attributes, "ice-ufrag").next().filter(visible)?;
-    let pwd = values(attributes, "ice-pwd").next().filter(visible)?;
-    let is_usable = UFRAG.contains(&ufrag.len()) && PWD.contains(&pwd.len());
-    is_usable.then(|| Credentials {
-        ufrag: ufrag.into(),
-        pwd: pwd.into(),
-    })
+impl Credentials {
+    /// An ICE user and password (RFC 8839 §5.4). They are compared and hashed, but never written, so any visible character is
+    /// good except the colon, which stands between ufrags in STUN's USERNAME.
+    pub(super) fn new(ufrag: &str, pwd: &str) -> Option<Credentials> {
+        let visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
+        let is_usable = UFRAG.contains(&ufrag.len()) && PWD.contains(&pwd.len()) && visible(ufrag) && visible(pwd);
+        is_usable.then(|| Credentials {
+            ufrag: ufrag.into(),
+            pwd: pwd.into(),
+        })
+    }
+
+    /// Those of one level.
+    fn read(attributes: &[Attribute]) -> Option<Credentials> {
+        let ufrag = values(attributes, "ice-ufrag").next()?;
+        Credentials::new(ufrag, values(attributes, "ice-pwd").next()?)
+    }
 }
 
 fn fingerprints(attributes: &[Attribute]) -> Box<[Fingerprint]> {

@@ -5,11 +5,11 @@ use std::collections::{HashMap, HashSet};
 use rtc_sdp::SessionDescription;
 
 use super::direction::Direction;
-use super::level::Level;
+use super::level::{Credentials, Level};
 use super::section::{ALLOW_MIXED, Around, Section, Standing, mid};
 use super::text::{has, values};
 
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(in crate::media) struct Offered {
     pub(crate) is_lite: bool,
     /// The session's lines about transports.
@@ -53,6 +53,30 @@ impl Offered {
     pub(crate) fn group_of(&self, section: usize) -> Option<&[usize]> {
         let mut groups = self.groups.iter();
         groups.find(|group| group.contains(&section)).map(|group| &**group)
+    }
+
+    /// The lines about transports, of the session and of each section.
+    fn levels(&self) -> impl Iterator<Item = &Level> {
+        [&self.session]
+            .into_iter()
+            .chain(self.sections.iter().map(|section| &section.level))
+    }
+
+    /// The ICE users of the client, one for each transport.
+    pub(super) fn ufrags(&self) -> HashSet<&str> {
+        let credentials = self.levels().filter_map(|level| level.credentials.as_ref());
+        credentials.map(|one| &*one.ufrag).collect()
+    }
+
+    /// The same offer with these ICE credentials wherever it has any.
+    pub(super) fn with_credentials(&self, credentials: &Credentials) -> Offered {
+        let mut offered = self.clone();
+        let sections = offered.sections.iter_mut().map(|section| &mut section.level);
+        let levels = [&mut offered.session].into_iter().chain(sections);
+        for level in levels.filter(|level| level.credentials.is_some()) {
+            level.credentials = Some(credentials.clone());
+        }
+        offered
     }
 
     pub(super) fn bytes(&self) -> usize {

@@ -41,7 +41,7 @@ pub(super) struct Standing {
     pub(crate) is_mid_taken: bool,
 }
 
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(in crate::media) struct Section {
     pub index: usize,
     pub line: Line,
@@ -61,7 +61,7 @@ pub(in crate::media) struct Section {
 }
 
 /// The parts of an m-line that an answer repeats. All of them are tokens.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(in crate::media) struct Line {
     pub media: Box<str>,
     pub(crate) protocol: Box<str>,
@@ -70,7 +70,7 @@ pub(in crate::media) struct Line {
 }
 
 /// The media that a section offers.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(in crate::media) struct Content {
     pub kind: Kind,
     /// Formats in the offer's order, with at least one codec.

@@ -63,7 +63,7 @@ fn ssrc(text: &str) -> Option<u32> {
 }
 
 /// The streams that the client offers to send by rid.
-#[derive(Default, PartialEq, Eq, Debug)]
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub(in crate::media) struct Simulcast {
     pub rids: Box<[Rid]>,
     /// The form in which the answer lists them; `None` for a single rid without `a=simulcast`.

@@ -108,3 +108,62 @@ fn nothing_secret_is_printed() {
     assert!(description.offered().is_ok());
     assert!(!format!("{description:?}").contains("secret"), "{description:?}");
 }
+
+/// An offer with one bundle, whose ICE user is `user`.
+fn bundled(user: &str) -> String {
+    let transport = format!("a=ice-ufrag:{user}\r\na=ice-pwd:password-of-the-user-{user}\r\n");
+    let section = |mid: u8| format!("{AUDIO}a=mid:{mid}\r\n{transport}");
+    format!("{HEAD}a=group:BUNDLE 0 1\r\n{}{}", section(0), section(1))
+}
+
+#[test]
+fn an_ice_restart_by_credentials_alone_is_what_the_whole_offer_would_have_been() {
+    let restarted = Description::read(&bundled("old1")).restarted("new1", "password-of-the-user-new1");
+    assert!(restarted == Ok(Description::read(&bundled("new1"))));
+    let first = Description::read(&bundled("old1"));
+    assert!(first.has_ufrag("old1") && !first.has_ufrag("new1"));
+}
+
+#[test]
+fn ice_is_not_restarted_by_nonsense_nor_for_several_transports_at_once() {
+    let offer = Description::read(&bundled("old1"));
+    let long = "x".repeat(257);
+    for (ufrag, pwd) in [
+        ("new", "password-of-the-user-new1"),
+        ("new1", "short"),
+        ("a:b1", "password-of-the-user-new1"),
+        (&*long, &*long),
+    ] {
+        assert_eq!(offer.restarted(ufrag, pwd), Err(NotRestarted::Credentials), "{ufrag}");
+    }
+    let another = bundled("old2").split_off(HEAD.len() + "a=group:BUNDLE 0 1\r\n".len());
+    let several = Description::read(&format!("{}{another}", bundled("old1")));
+    assert!(several.has_ufrag("old1") && several.has_ufrag("old2"));
+    for offer in [
+        several,
+        Description::read("nonsense"),
+        Description::read(&format!("{HEAD}{AUDIO}")),
+    ] {
+        let restarted = offer.restarted("new1", "password-of-the-user-new1");
+        assert_eq!(restarted, Err(NotRestarted::SeveralTransports));
+    }
+}
+
+#[test]
+fn whether_a_client_sends_or_receives_is_known_of_what_can_be_accepted() {
+    let data = "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n";
+    for (direction, sends, receives) in [
+        ("sendonly", true, false),
+        ("recvonly", false, true),
+        ("sendrecv", true, true),
+        ("inactive", false, false),
+    ] {
+        let offer = Description::read(&format!("{HEAD}{AUDIO}a={direction}\r\n{data}"));
+        assert_eq!(
+            (offer.sends(), offer.receives(), offer.check()),
+            (sends, receives, Ok(()))
+        );
+    }
+    let refused = Description::read(&format!("{HEAD}{data}")).check();
+    assert_eq!(refused, Err(OfferError::NothingAcceptable(Refusal::NotMedia)));
+}

@@ -88,6 +88,15 @@ fn prepare() -> Run {
             negotiate::answer(&offer, &local, known, Some(&answered), &mut random).expect("the same offer again");
         assert_eq!(known.sections.len(), answered.sections.len());
         assert_eq!(known.decodes, offer.decodes());
+        // New ICE credentials alone change those of the answer, and nothing else.
+        if let Ok(restarted) = offer.restarted("another", "the-password-of-another") {
+            assert!(restarted.bytes() <= BYTES_MAX);
+            let restarted = negotiate::answer(&restarted, &local, role, Some(&answered), &mut random);
+            let restarted = restarted.expect("the same offer with other credentials");
+            assert_eq!(restarted.transports.len(), answered.transports.len());
+            assert_ne!(restarted.transports[0].local_ufrag, answered.transports[0].local_ufrag);
+            assert_eq!(restarted.sections.len(), answered.sections.len());
+        }
         let _ = negotiate::answer(&first, &local, role, Some(&answered), &mut random);
     })
 }
