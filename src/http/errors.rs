@@ -1,5 +1,7 @@
 //! Errors over HTTP: a status and one sentence for the client: `{"error": "…"}`.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -9,11 +11,16 @@ use axum::response::{IntoResponse, Response};
 /// Bytes that are kept of the framework's own words for a refusal: it writes one line.
 const WORDS_BYTES_MAX: usize = 1_024;
 
+/// Time after which a client may come again for which there is no place now. Places become free all the time.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
 /// A refusal or failure, as the client sees it. The cause, where there is one, goes to the log and not over the wire.
 #[derive(Debug)]
 pub(crate) struct HttpError {
     pub status: StatusCode,
     pub sentence: String,
+    /// Time after which the client may try again. A client that is sent 503 always gets one.
+    retry_after: Option<Duration>,
 }
 
 impl HttpError {
@@ -21,6 +28,15 @@ impl HttpError {
         HttpError {
             status,
             sentence: sentence.into(),
+            retry_after: (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER),
+        }
+    }
+
+    /// The same, for a client that may try again after this time.
+    pub(crate) fn with_retry_after(self, time: Duration) -> HttpError {
+        HttpError {
+            retry_after: Some(time),
+            ..self
         }
     }
 
@@ -37,10 +53,15 @@ impl HttpError {
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(serde_json::json!({ "error": self.sentence }))).into_response();
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        if let Some(time) = self.retry_after {
+            // Whole seconds (RFC 9110 §10.2.3), none too early.
+            let seconds = time.as_millis().div_ceil(1_000);
+            let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
         }
         if self.status == StatusCode::UPGRADE_REQUIRED {
             let headers = response.headers_mut();

@@ -31,7 +31,7 @@ use axum::http::{Method, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
 use files::Files;
 use host::Hosts;
-use origin::Origins;
+use origin::{Origins, Sharing};
 pub(crate) use state::AppState;
 use tower::Layer;
 use tower_http::normalize_path::NormalizePathLayer;
@@ -52,7 +52,7 @@ pub fn router(state: AppState, files: Files, admin: Admin, gate: &Gate) -> Route
     let quick = Router::new()
         .merge(pages::router(Arrivals::new(&config.http.trusted_sites)))
         .merge(admin::router(admin))
-        .merge(origin::guarded(speaking, &gate.origins, [Method::POST]).with_state(state))
+        .merge(origin::guarded(speaking, &gate.origins, Sharing::of([Method::POST])).with_state(state))
         .fallback(pages::not_found)
         .layer(TimeoutLayer::with_status_code(
             StatusCode::SERVICE_UNAVAILABLE,

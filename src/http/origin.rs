@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
-use axum::http::{Method, StatusCode, header};
+use axum::http::{HeaderName, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -27,18 +27,49 @@ pub struct Origins {
     ports: Arc<[u16]>,
 }
 
+/// What pages of other origins that are let in may send to some routes, and read of their answers. Their bodies are read in any
+/// case.
+pub(crate) struct Sharing {
+    methods: Vec<Method>,
+    /// Headers of requests, beside those that every page may send.
+    sends: Vec<HeaderName>,
+    /// Headers of answers, beside those that every page may read.
+    reads: Vec<HeaderName>,
+}
+
+impl Sharing {
+    /// Routes with these methods, and bodies of any type.
+    pub fn of(methods: impl IntoIterator<Item = Method>) -> Sharing {
+        Sharing {
+            methods: methods.into_iter().collect(),
+            sends: vec![header::CONTENT_TYPE],
+            reads: Vec::new(),
+        }
+    }
+
+    pub(crate) fn sending(mut self, headers: impl IntoIterator<Item = HeaderName>) -> Sharing {
+        self.sends.extend(headers);
+        self
+    }
+
+    pub(crate) fn reading(mut self, headers: impl IntoIterator<Item = HeaderName>) -> Sharing {
+        self.reads.extend(headers);
+        self
+    }
+}
+
 /// Puts the guard before all routes of `router`. A page that is let in may read the answers. Browsers ask for that in
-/// advance where a request is more than a form can send (Fetch Standard §3.3.2), and this answers them: `methods` are those of the
-/// routes.
+/// advance where a request is more than a form can send (Fetch Standard §3.3.2), and this answers them.
 pub(crate) fn guarded<S: Clone + Send + Sync + 'static>(
     router: Router<S>,
     origins: &Origins,
-    methods: impl IntoIterator<Item = Method>,
+    sharing: Sharing,
 ) -> Router<S> {
     let sharing = CorsLayer::new()
         .allow_origin(AllowOrigin::mirror_request())
-        .allow_methods(methods.into_iter().collect::<Vec<_>>())
-        .allow_headers([header::CONTENT_TYPE]);
+        .allow_methods(sharing.methods)
+        .allow_headers(sharing.sends)
+        .expose_headers(sharing.reads);
     router.layer(sharing).layer(from_fn_with_state(origins.clone(), guard))
 }
 
@@ -169,18 +200,28 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn pages_that_ask_in_advance_hear_which_methods_the_routes_have() {
+    async fn pages_that_ask_in_advance_hear_what_they_may_send_and_others_what_they_may_read() {
         let router = Router::new().route("/x", axum::routing::delete(|| async {}));
-        let router = guarded(router, &Origins::new(&[], [8443]), [Method::POST, Method::DELETE]);
-        let requested = Request::builder()
-            .method(Method::OPTIONS)
-            .uri("/x")
-            .header(header::HOST, "localhost:8443")
-            .header(header::ORIGIN, "https://localhost:8443")
-            .header(header::ACCESS_CONTROL_REQUEST_METHOD, "DELETE")
-            .body(axum::body::Body::empty())
-            .unwrap();
-        let answer = tower::ServiceExt::oneshot(router, requested).await.unwrap();
+        let sharing = Sharing::of([Method::POST, Method::DELETE]);
+        let sharing = sharing.sending([header::IF_MATCH]).reading([header::ETAG]);
+        let router = guarded(router, &Origins::new(&[], [8443]), sharing);
+        let requested = |method: Method| {
+            let request = Request::builder()
+                .method(method)
+                .uri("/x")
+                .header(header::HOST, "localhost:8443")
+                .header(header::ORIGIN, "https://localhost:8443")
+                .header(header::ACCESS_CONTROL_REQUEST_METHOD, "DELETE");
+            let request = request.body(axum::body::Body::empty()).unwrap();
+            tower::ServiceExt::oneshot(router.clone(), request)
+        };
+        let answer = requested(Method::OPTIONS).await.unwrap();
         assert_eq!(answer.headers()[header::ACCESS_CONTROL_ALLOW_METHODS], "POST,DELETE");
+        assert_eq!(
+            answer.headers()[header::ACCESS_CONTROL_ALLOW_HEADERS],
+            "content-type,if-match"
+        );
+        let answer = requested(Method::DELETE).await.unwrap();
+        assert_eq!(answer.headers()[header::ACCESS_CONTROL_EXPOSE_HEADERS], "etag");
     }
 }

@@ -22,7 +22,7 @@ pub use store::Files;
 pub(crate) use store::FilesError;
 
 use crate::config::Http;
-use crate::http::origin::{self, Origins};
+use crate::http::origin::{self, Origins, Sharing};
 
 /// Time between two searches for expired files. They can no longer be fetched from the second they expire.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(300);
@@ -38,7 +38,7 @@ pub fn router<S: Clone + Send + Sync + 'static>(files: Files, http: &Http, origi
     origin::guarded(
         Router::new().route("/files", post(upload::upload)),
         origins,
-        [Method::POST],
+        Sharing::of([Method::POST]),
     )
     .route("/files/{id}/{name}", get(download::download))
     .with_state(state)
