@@ -297,7 +297,7 @@ impl Calls {
         let id = self.ringing(requester, from, room)?;
         let call = self.calls.get(&id).ok_or(Refusal::NoSuchCall)?;
         if matches!(call.media, Media::Offered(_)) && offer.is_none() {
-            return Err(Refusal::BadOffer);
+            return Err(Refusal::BadOffer(None));
         }
         let Some(caller) = call.caller.session() else {
             return Ok(self.end(now, id, CallEnd::Lost, None));

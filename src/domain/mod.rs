@@ -48,7 +48,7 @@ use crate::ids::{
     CallId, Feed, FeedRef, OfferTag, ParticipantId, PeerId, PushTarget, RoomId, RoomName, SessionId, SlotId, Turn,
     UserId,
 };
-use crate::media::description::{ConnectionIdentity, Description};
+use crate::media::description::{ConnectionIdentity, Description, OfferError};
 
 /// A user, and how they are shown to others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -320,7 +320,7 @@ pub enum EndReason {
 }
 
 /// An expected no. Nothing has changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error("the session is not in a room")]
     NotInRoom,
@@ -338,8 +338,9 @@ pub enum Refusal {
     TooManyPeers,
     #[error("the participant may not do that in this room")]
     NotAllowed,
+    /// With the reason why it cannot be answered; `None` if it is missing.
     #[error("the offer is missing or cannot be answered")]
-    BadOffer,
+    BadOffer(Option<OfferError>),
     #[error("the session is bound to a user already")]
     AlreadyBound,
     #[error("the session is not bound to a user")]

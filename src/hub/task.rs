@@ -26,6 +26,7 @@ use crate::domain::{
 };
 use crate::ids::SessionId;
 use crate::media::codec::Kind;
+use crate::media::description::OfferError;
 use crate::media::engine::Media;
 use crate::media::messages::{CloseReason, MediaEvent};
 use crate::pulse::Pulse;
@@ -212,12 +213,12 @@ impl Hub {
                 pause = self.budgets.charge(session, price, only_passes_on, now);
                 let offers = effects.iter().any(|effect| matches!(effect, Effect::Negotiate(_)));
                 match self.carry_out_all(effects) {
-                    0 if offers => {
+                    None if offers => {
                         pause = pause.max(self.offer_answered(session, now));
                         Ok(())
                     }
-                    0 => Ok(()),
-                    _ => Err(Refusal::BadOffer),
+                    None => Ok(()),
+                    bad @ Some(_) => Err(Refusal::BadOffer(bad)),
                 }
             }
             Err(refusal) => {
@@ -261,10 +262,10 @@ impl Hub {
         Ok((effects, price))
     }
 
-    /// Carries out the effects, and the effects that follow from what failed. Returns the number of offers that could not be
-    /// answered.
-    fn carry_out_all(&mut self, mut effects: Vec<Effect>) -> usize {
-        let mut bad_offers = 0;
+    /// Carries out the effects, and the effects that follow from what failed. Returns why an offer could not be answered, if
+    /// one could not.
+    fn carry_out_all(&mut self, mut effects: Vec<Effect>) -> Option<OfferError> {
+        let mut bad_offer = None;
         while !effects.is_empty() {
             let failures = self.executor.carry_out(effects);
             effects = Vec::new();
@@ -282,7 +283,7 @@ impl Hub {
                     }
                     Failure::BadOffer { peer, error, live } => {
                         debug!(%peer, %error, "offer not answered");
-                        bad_offers += 1;
+                        bad_offer = bad_offer.or(Some(error));
                         effects.extend(match live {
                             true => self.rules.offer_refused(peer),
                             false => self.rules.offer_failed(now(), peer),
@@ -291,7 +292,7 @@ impl Hub {
                 }
             }
         }
-        bad_offers
+        bad_offer
     }
 
     fn media_event(&mut self, event: MediaEvent) {

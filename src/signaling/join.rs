@@ -17,6 +17,8 @@ pub struct Join {
     pub(crate) own_name: Option<String>,
     pub password: Option<Text>,
     pub token: Option<Text>,
+    /// Whether the others see that they are there.
+    pub visible: bool,
 }
 
 /// Enters the room, or returns why the socket is to be closed. A refusal that is not the client's fault is only logged.
@@ -27,6 +29,7 @@ pub async fn enter<A: Admission>(client: &Client<A>, join: Join) -> Result<(), C
         own_name,
         password,
         token,
+        visible,
     } = join;
     let token = token.map(|Text(token)| token);
     let ticket = client.ticket(&user, &room, token.as_deref())?;
@@ -53,6 +56,7 @@ pub async fn enter<A: Admission>(client: &Client<A>, join: Join) -> Result<(), C
         Ticket::Name(claim) => (claim, Stay::default()),
         Ticket::Access(stay) => (Claim::Proven, stay),
     };
+    let stay = Stay { visible, ..stay };
     let kind = client.rooms;
     let command = Command::Join {
         turn,

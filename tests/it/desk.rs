@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use patchbay::domain::{Claim, Command, Event, Offer, Person, Refusal, RoomKind, Stay, UserFeed};
-use patchbay::http::desk::{Desk, NotDone, Token};
+use patchbay::http::desk::{Arrival, Desk, NotDone, Purpose, Token};
 use patchbay::hub::{self, Capacity, Events, HubHandle, NoPlace, Session};
 use patchbay::ids::{Feed, Turn};
-use patchbay::media::description::Description;
+use patchbay::media::description::{Description, NotRestarted, OfferError};
 use patchbay::shares::ClientAddress;
 use tokio::task::yield_now;
 
-use crate::transcripts::{FakeWorkers, Shelf, offers};
+use crate::transcripts::{FakeMedia, Shelf, offers};
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// An address may have a quarter of all entries.
@@ -22,7 +22,7 @@ const PERCENT: u8 = 25;
 struct Office {
     desk: Desk,
     hub: HubHandle,
-    _workers: FakeWorkers,
+    media: FakeMedia,
 }
 
 impl Office {
@@ -31,17 +31,27 @@ impl Office {
     }
 
     fn open_with(capacity: Capacity) -> Office {
-        let (workers, media) = FakeWorkers::start();
-        let (_, media_events) = tokio::sync::mpsc::channel(1);
+        let (fake, media, media_events) = FakeMedia::new();
         let (hub, running) = hub::start(media, media_events, capacity, Shelf::default(), rand::make_rng());
         tokio::spawn(running);
         let desk = Desk::new(hub.clone(), PERCENT, Arc::new(tokio::time::Instant::now));
         tokio::spawn(desk.clone().sweep());
-        Office {
-            desk,
-            hub,
-            _workers: workers,
-        }
+        Office { desk, hub, media: fake }
+    }
+
+    /// Somebody who publishes over one connection, or watches by one, with an entry that is there for it.
+    async fn program(&self, name: &str, purpose: Purpose, number: u32) -> Token {
+        let Arrival { session, held } = self.desk.receive(ClientAddress::THIS_MACHINE).await.unwrap();
+        session.request(join(name, 3)).await.unwrap();
+        let token = self.desk.open_for_a_connection(session, held);
+        let direction = if purpose == camera(name) {
+            "sendonly"
+        } else {
+            "recvonly"
+        };
+        let answer = self.desk.offer(token, purpose, description(direction, number)).await;
+        assert_eq!(answer.unwrap().number, 1);
+        token
     }
 
     async fn visitor(&self, name: &str) -> Token {
@@ -72,13 +82,17 @@ fn join(name: &str, turn: u64) -> Command {
     }
 }
 
-fn camera(of: &str) -> UserFeed {
-    UserFeed::camera(of.into())
+fn camera(of: &str) -> Purpose {
+    Purpose::Feed(UserFeed::camera(of.into()))
+}
+
+fn description(direction: &str, number: u32) -> Description {
+    Description::read(&offers::offer(direction, number, false))
 }
 
 fn offer(direction: &str, number: u32) -> Offer {
     Offer {
-        description: Description::read(&offers::offer(direction, number, false)),
+        description: description(direction, number),
         ..Offer::default()
     }
 }
@@ -89,13 +103,16 @@ async fn each_offer_gets_its_own_answer_however_many_are_on_their_way() {
     let anna = office.visitor("anna").await;
     let (_ben, _events) = office.other("ben").await;
     let (published, watched, nonsense) = tokio::join!(
-        office.desk.offer(anna, camera("anna"), offer("sendonly", 1)),
-        office.desk.offer(anna, camera("ben"), offer("recvonly", 2)),
-        office.desk.offer(anna, camera("ben"), Offer::default()),
+        office.desk.offer(anna, camera("anna"), description("sendonly", 1)),
+        office.desk.offer(anna, camera("ben"), description("recvonly", 2)),
+        office.desk.offer(anna, camera("ben"), Description::default()),
     );
-    assert!(published.unwrap().contains("a=recvonly"));
-    assert!(watched.unwrap().contains("a=sendonly"));
-    assert_eq!(nonsense, Err(NotDone::Refused(Refusal::BadOffer)));
+    assert!(published.unwrap().sdp.contains("a=recvonly"));
+    assert!(watched.unwrap().sdp.contains("a=sendonly"));
+    assert!(matches!(
+        nonsense,
+        Err(NotDone::Refused(Refusal::BadOffer(Some(OfferError::Syntax(_)))))
+    ));
     let events = office.desk.events(anna, MINUTE).await.unwrap();
     let is_answer = |event: &Event| matches!(event, Event::Answered { .. });
     assert!(!events.iter().any(is_answer), "an answer is given once: {events:?}");
@@ -309,9 +326,10 @@ async fn the_announcement_of_a_screen_is_charged_and_an_offer_that_cannot_be_ans
         office.desk.request(anna, Command::Offer { subject, offer })
     };
     for _ in 0..2 {
-        assert_eq!(
-            request(Offer::default()).await,
-            Err(NotDone::Refused(Refusal::BadOffer))
+        let refused = request(Offer::default()).await;
+        assert!(
+            matches!(refused, Err(NotDone::Refused(Refusal::BadOffer(_)))),
+            "{refused:?}"
         );
     }
     assert_eq!(events.try_next(), None);
@@ -361,4 +379,89 @@ async fn joins_have_the_order_in_which_their_requests_came() {
     );
     let events = office.desk.events(first, MINUTE).await.unwrap();
     assert!(matches!(events.last(), Some(Event::Ended(_))), "{events:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_is_there_for_a_connection_ends_with_it_and_its_place_is_free_again() {
+    let mut office = Office::open();
+    let (_ben, mut events) = office.other("ben").await;
+    let names: Vec<String> = (0..100).map(|number| format!("program-{number}")).collect();
+    let mut tokens = Vec::new();
+    for (number, name) in (1..).zip(&names) {
+        let number: u32 = number;
+        // Ben's arrival is in none of their queues; each is sent the arrivals of those after it.
+        if number > 90 {
+            break;
+        }
+        tokens.push(office.program(name, camera(name), number).await);
+    }
+    let opened = std::iter::from_fn(|| office.media.next()).filter(|command| command.starts_with("open"));
+    assert_eq!(opened.count(), 90);
+    tokio::time::sleep(20 * MINUTE).await;
+    assert!(
+        tokens.iter().all(|token| office.desk.connection(*token).is_ok()),
+        "nobody renews them"
+    );
+    for number in 1..=90 {
+        office.media.says("lost", number).await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for token in tokens {
+        assert_eq!(office.desk.connection(token), Err(NotDone::UnknownToken));
+        assert!(!office.desk.close(token));
+    }
+    let left = std::iter::from_fn(|| events.try_next());
+    let left = left.filter(|event| matches!(event, Event::ParticipantLeft { .. }));
+    assert_eq!(left.count(), 90, "they leave the room");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_without_an_answered_offer_is_removed_within_half_a_minute() {
+    let office = Office::open();
+    let (_ben, mut events) = office.other("ben").await;
+    let Arrival { session, held } = office.desk.receive(ClientAddress::THIS_MACHINE).await.unwrap();
+    session.request(join("anna", 3)).await.unwrap();
+    let token = office.desk.open_for_a_connection(session, held);
+    // A renewal is for those that are renewed; this one has its time.
+    tokio::time::sleep(Duration::from_secs(32)).await;
+    assert!(!office.desk.close(token));
+    let arrived = events.next().await;
+    assert!(matches!(arrived, Some(Event::ParticipantArrived { .. })), "{arrived:?}");
+    assert_eq!(
+        events.next().await,
+        Some(Event::ParticipantLeft { user: "anna".into() })
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_of_ice_keeps_the_connection_and_counts_the_offer() {
+    let mut office = Office::open();
+    let anna = office.program("anna", camera("anna"), 1).await;
+    let (ufrag, pwd) = ("ub01", "passwordpasswordpassb001");
+    let answer = office.desk.restart(anna, ufrag, pwd).await.unwrap();
+    assert_eq!(answer.number, 2);
+    let expected = Description::read(&offers::offer("sendonly", 1, true));
+    let connection = office.desk.connection(anna).unwrap();
+    assert_eq!((connection.description.has_ufrag(ufrag), connection.number), (true, 2));
+    assert!(connection.description == expected, "as the whole offer would have been");
+    let commands: Vec<String> = std::iter::from_fn(|| office.media.next()).collect();
+    assert_eq!(commands, ["open 1 publish", "again 1 publish"], "no other connection");
+    let refused = office.desk.restart(anna, "x", pwd).await;
+    assert_eq!(refused, Err(NotDone::NotRestarted(NotRestarted::Credentials)));
+    assert_eq!(office.desk.connection(anna), Ok(connection), "it goes on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_viewers_entry_ends_when_the_one_leaves_whom_it_watches_or_is_replaced() {
+    let office = Office::open();
+    let anna = office.visitor("anna").await;
+    let (_ben, _events) = office.other("ben").await;
+    let of_anna = office.program("viewer-1", camera("anna"), 1).await;
+    let of_ben = office.program("viewer-2", camera("ben"), 2).await;
+    office.desk.close(anna);
+    let _again = office.other("ben").await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for token in [of_anna, of_ben] {
+        assert_eq!(office.desk.connection(token), Err(NotDone::UnknownToken));
+    }
 }

@@ -346,7 +346,7 @@ fn expected_refusals_change_nothing() {
     assert_eq!(exchange.accept(3, name("anna")), Err(Refusal::NoSuchCall));
     assert_eq!(exchange.accept(1, name("anna")), Err(Refusal::NoSuchCall));
     let without = exchange.send(2, answer_to(name("anna"), Answer::Accept(None)));
-    assert_eq!(without, Err(Refusal::BadOffer), "and it goes on ringing");
+    assert_eq!(without, Err(Refusal::BadOffer(None)), "and it goes on ringing");
     exchange.accept(2, name("anna")).unwrap();
     assert_eq!(exchange.accept(2, name("anna")), Err(Refusal::NoSuchCall));
     assert_eq!(exchange.call(1, "carl"), Err(Refusal::InCall));

@@ -182,6 +182,7 @@ impl GroupcallIdDialogue {
             own_name,
             password: join.pw,
             token: join.token,
+            visible: true,
         };
         match enter(client, join).await {
             Ok(()) => Reaction::none(),
@@ -222,7 +223,7 @@ async fn receive_video_from<A>(client: &Client<A>, message: &Value) -> Reaction 
     match client.request(Command::Offer { subject, offer }).await {
         // The client would wait for an answer, and this family has no message that refuses one.
         Err(Refusal::TooManyPeers) => Reaction::close(Close::TOO_MANY_PEERS),
-        Err(refusal @ Refusal::BadOffer) => unrecognized(client, message, &refusal.to_string()),
+        Err(refusal @ Refusal::BadOffer(_)) => unrecognized(client, message, &refusal.to_string()),
         outcome => client.silent(outcome),
     }
 }

@@ -202,6 +202,7 @@ impl GroupcallTypeDialogue {
             own_name,
             password: join.pw,
             token: join.token,
+            visible: true,
         };
         Ok(match enter(client, join).await {
             Ok(()) => Reaction::none(),

@@ -74,7 +74,7 @@ use patchbay::storage::DeviceRecord;
 use serde_json::Value;
 
 pub use house::House;
-use media::FakeMedia;
+pub use media::FakeMedia;
 pub use model::{Model, Shelf};
 pub use workers::FakeWorkers;
 
