@@ -186,6 +186,15 @@ impl Room {
         (sessions, peers.collect())
     }
 
+    /// Shows those who publish their camera, the first who came first, where fewer than could be shown have spoken.
+    pub(crate) fn introduce(&mut self) {
+        for (id, participant) in &self.participants {
+            if participant.arrival == Arrival::Arrives {
+                self.speakers.introduce(*id);
+            }
+        }
+    }
+
     /// Fills the slots of all participants who are to be shown another speaker than before.
     pub(crate) fn refill_slots(&self, before: &Speakers) -> Vec<Effect> {
         if *before == self.speakers {

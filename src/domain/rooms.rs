@@ -220,6 +220,7 @@ impl Rooms {
         let Some((participant, peers)) = room.remove(seat.participant) else {
             return;
         };
+        room.introduce();
         let refilled = room.refill_slots(&speakers);
         self.speech_due.extend(room.speaking.due().map(|due| (due, seat.room)));
         let user = participant.person.user.clone();

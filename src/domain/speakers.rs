@@ -82,7 +82,8 @@ impl Speaking {
 }
 
 /// The two participants who spoke last, the later one first. A slot shows the first of them; in the slots of that one it shows
-/// the second, because nobody is shown themselves. A participant who has stopped speaking stays if no other one speaks.
+/// the second, because nobody is shown themselves. A participant who has stopped speaking stays if no other one speaks. Where fewer have spoken,
+/// others who publish are shown: some programs send no audio levels.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Speakers {
     last: [Option<ParticipantId>; 2],
@@ -92,6 +93,16 @@ impl Speakers {
     pub fn began(&mut self, participant: ParticipantId) {
         if self.last[0] != Some(participant) {
             self.last = [Some(participant), self.last[0]];
+        }
+    }
+
+    /// Shows somebody in a place that nobody has who has spoken.
+    pub(crate) fn introduce(&mut self, participant: ParticipantId) {
+        if self.last.contains(&Some(participant)) {
+            return;
+        }
+        if let Some(free) = self.last.iter_mut().find(|place| place.is_none()) {
+            *free = Some(participant);
         }
     }
 

@@ -22,10 +22,11 @@ impl Rooms {
             },
         );
         let was_lost = before == Some(Arrival::Lost);
-        match was_lost == (media == MediaState::Lost) {
-            true => Vec::new(),
-            false => self.send_to_others(seat, media),
+        let mut effects = self.introduce(seat.room);
+        if was_lost != (media == MediaState::Lost) {
+            effects.extend(self.send_to_others(seat, media));
         }
+        effects
     }
 
     /// A connection has ended by itself. Its participant stays and may offer again.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{Rooms, Seat};
 use crate::domain::Effect;
-use crate::ids::PeerId;
+use crate::ids::{PeerId, RoomId};
 
 impl Rooms {
     /// The participant who publishes over this connection has begun or stopped speaking.
@@ -22,6 +22,16 @@ impl Rooms {
         let mut effects = room.refill_slots(&before);
         effects.extend(self.announce_speakers(now, seat.room));
         effects
+    }
+
+    /// Shows somebody who publishes in slots for which nobody has spoken yet.
+    pub(super) fn introduce(&mut self, room: RoomId) -> Vec<Effect> {
+        let Some(room) = self.rooms.get_mut(&room) else {
+            return Vec::new();
+        };
+        let before = room.speakers.clone();
+        room.introduce();
+        room.refill_slots(&before)
     }
 
     /// Fills the slots of a participant's connections, which have just been offered.

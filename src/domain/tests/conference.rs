@@ -167,6 +167,25 @@ fn where_nobody_goes_on_speaking_the_last_speaker_stays_shown_without_a_connecti
 }
 
 #[test]
+fn where_nobody_has_spoken_whoever_publishes_is_shown() {
+    let mut rules = room_of(&NAMES[..4]);
+    let ([anna, ben, carl], ids, slot) = three_and_a_slot(&mut rules);
+    let effects = rules.peer_connected(ben);
+    assert_eq!(fills(&effects, &ids), [(slot, 0, Some(1))]);
+    for peer in [anna, carl] {
+        let effects = rules.peer_connected(peer);
+        assert_eq!(fills(&effects, &ids), [], "one is shown already");
+    }
+    let effects = rules.leave(now(), SessionId(2));
+    assert_eq!(fills(&effects, &ids), [(slot, 0, Some(0))]);
+    let effects = rules.speech_changed(now(), carl, true);
+    assert_eq!(fills(&effects, &ids), [(slot, 0, Some(2))], "who speaks goes first");
+    rules.leave(now(), SessionId(1));
+    let effects = rules.leave(now(), SessionId(3));
+    assert_eq!(fills(&effects, &ids), [(slot, 0, None)]);
+}
+
+#[test]
 fn whoever_comes_later_is_shown_the_speaker_at_once() {
     let mut rules = room_of(&NAMES[..3]);
     let speaker = negotiated(&offer(&mut rules, 1, "anna", 1).unwrap()).clone();
