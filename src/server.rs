@@ -14,6 +14,7 @@ use crate::auth::access_token::App;
 use crate::clock::{MonotonicClock, WallClock};
 use crate::config::{Config, Listener};
 use crate::http::admin::{self, Admin, Metrics, MetricsAccess, WriteTrial};
+use crate::http::desk::Desk;
 use crate::http::door::Door;
 use crate::http::files::{self, Files, FilesError};
 use crate::http::host::Hosts;
@@ -156,16 +157,18 @@ impl Server {
         metrics: Metrics,
         clock: WallClock,
     ) {
+        let share = config.limits.address_share_percent;
+        let desk = Desk::new(self.hub.clone(), share, stopwatch());
         let state = AppState {
             config: Arc::clone(config),
             hub: self.hub.clone(),
+            desk: desk.clone(),
             directory: self.directory.clone(),
             clock,
             passed: stopwatch(),
             accounts: self.accounts.clone(),
             app: self.app.clone(),
         };
-        let share = config.limits.address_share_percent;
         let (trial, trying) = WriteTrial::of(self.directory.clone(), self.files.clone());
         self.tasks.spawn(self.stop.clone().run_until_cancelled_owned(trying));
         let overviews = Arc::default();
@@ -218,6 +221,7 @@ impl Server {
         self.chore("folding metrics", move || admin::upkeep(metrics.clone()));
         self.chore("deleting expired uploads", move || files::sweep(files.clone()));
         self.chore("looking after tokens", move || accounts.clone().upkeep());
+        self.chore("removing clients without a socket", move || desk.clone().sweep());
         self.chore("posting webhooks", move || webhooks.clone().deliver());
     }
 

@@ -12,6 +12,7 @@ mod messages;
 mod robot;
 mod values;
 mod webhooks;
+mod whip;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -26,6 +27,7 @@ pub use load::load;
 pub use messages::Messages;
 pub use robot::Robot;
 pub use webhooks::Webhooks;
+pub use whip::Whip;
 
 use crate::auth::access_token::App;
 use crate::shares::Share;
@@ -45,6 +47,7 @@ pub struct Config {
     pub messages: Messages,
     pub auth: Auth,
     pub channels: Channels,
+    pub whip: Whip,
     pub accounts: Accounts,
     pub calls: Calls,
     pub robot: Robot,
@@ -182,6 +185,7 @@ impl Default for Config {
             messages: Messages::default(),
             auth: Auth::default(),
             channels: Channels::default(),
+            whip: Whip::default(),
             accounts: Accounts::default(),
             calls: Calls::default(),
             robot: Robot::default(),

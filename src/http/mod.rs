@@ -19,6 +19,7 @@ mod state;
 pub mod tls;
 pub mod watch;
 pub mod websocket;
+mod whip;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,7 +53,8 @@ pub fn router(state: AppState, files: Files, admin: Admin, gate: &Gate) -> Route
     let quick = Router::new()
         .merge(pages::router(Arrivals::new(&config.http.trusted_sites)))
         .merge(admin::router(admin))
-        .merge(origin::guarded(speaking, &gate.origins, Sharing::of([Method::POST])).with_state(state))
+        .merge(origin::guarded(speaking, &gate.origins, Sharing::of([Method::POST])).with_state(state.clone()))
+        .merge(whip::router(&gate.origins).with_state(state))
         .fallback(pages::not_found)
         .layer(TimeoutLayer::with_status_code(
             StatusCode::SERVICE_UNAVAILABLE,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::desk::Desk;
 use crate::accounts::Accounts;
 use crate::auth::access_token::App;
 use crate::clock::{MonotonicClock, WallClock};
@@ -14,6 +15,7 @@ use crate::storage::Directory;
 pub struct AppState {
     pub config: Arc<Config>,
     pub hub: HubHandle,
+    pub desk: Desk,
     pub directory: Directory,
     pub clock: WallClock,
     pub passed: MonotonicClock,

@@ -38,13 +38,14 @@ mod messages;
 mod offer;
 mod reaction;
 mod received;
+pub mod whip;
 mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use client::Admission;
-use client::{Client, TimedApp};
+pub(crate) use client::{Client, TimedApp};
 use dialogue::Dialogue;
 pub use identity::stay_of;
 use limits::{FRAME_BYTES_MAX, SMALL_FRAME_BYTES_MAX};

@@ -1,5 +1,6 @@
 //! One connection for several feeds, through the hub and its media workers, over real sockets: six subscriptions, and a slot that
-//! follows whoever speaks. No family offers such a connection yet, so its client asks the hub without a socket.
+//! follows whoever speaks. Of the families only WHEP offers a connection for the speaker, and none one for several people, so its
+//! client asks the hub without a socket.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -28,8 +29,8 @@ use crate::transcripts::Shelf;
 
 const NAMES: [&str; 7] = ["anna", "ben", "carl", "dora", "emil", "fred", "gina"];
 /// Levels in -dBov (RFC 6464 §3).
-const SPEECH: u8 = 30;
-const SILENCE: u8 = 100;
+pub const SPEECH: u8 = 30;
+pub const SILENCE: u8 = 100;
 
 /// The hub with its workers, as the server has them.
 struct House {
@@ -105,6 +106,19 @@ impl Member {
         let (_, answer) = self.offer(|offer| Command::Offer { subject, offer }, offer).await;
         peer.accept(&answer).await;
         peer.connected().await;
+        Publisher::start(peer, (audio, video), extension, number)
+    }
+}
+
+pub struct Publisher {
+    level: Arc<AtomicU8>,
+    sending: JoinHandle<()>,
+    _peer: Peer,
+}
+
+impl Publisher {
+    /// Publishes silence, and pictures whose last bytes are `number`, over a connection that is up.
+    pub fn start(peer: Peer, (audio, video): (Track, Track), extension: u8, number: u8) -> Publisher {
         let level = Arc::new(AtomicU8::new(SILENCE));
         let sending = tokio::spawn(send(audio, video, extension, number, level.clone()));
         Publisher {
@@ -113,16 +127,8 @@ impl Member {
             _peer: peer,
         }
     }
-}
 
-struct Publisher {
-    level: Arc<AtomicU8>,
-    sending: JoinHandle<()>,
-    _peer: Peer,
-}
-
-impl Publisher {
-    fn speaks_at(&self, level: u8) {
+    pub fn speaks_at(&self, level: u8) {
         self.level.store(level, Ordering::Relaxed);
     }
 }
@@ -163,7 +169,7 @@ fn vp8(number: u8) -> Bytes {
     [&head[..], &[number; 100]].concat().into()
 }
 
-fn level_extension(offer: &str) -> u8 {
+pub fn level_extension(offer: &str) -> u8 {
     let line = offer
         .lines()
         .find(|line| line.ends_with("ssrc-audio-level"))

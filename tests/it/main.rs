@@ -32,5 +32,6 @@ mod support;
 mod tidy;
 mod transcripts;
 mod websocket;
+mod whip;
 mod wire_words;
 mod worker;

@@ -6,5 +6,5 @@ mod flood;
 mod lost_worker;
 pub mod peer;
 mod relay;
-mod scenarios;
-mod signaling;
+pub mod scenarios;
+pub mod signaling;

@@ -16,10 +16,10 @@ const BOB: u64 = 22;
 const ROOM: u64 = 7;
 
 /// Publishes counted video and audio until it is dropped.
-pub(super) struct Media(JoinHandle<()>);
+pub struct Media(JoinHandle<()>);
 
 impl Media {
-    pub(super) fn start(audio: Track, video: Track) -> Media {
+    pub fn start(audio: Track, video: Track) -> Media {
         Media(tokio::spawn(async move {
             let mut tick = tokio::time::interval(Duration::from_millis(20));
             for count in 0u32.. {
@@ -72,7 +72,7 @@ pub(super) async fn publish_in(server: &Server, dialect: Dialect, room: u64, use
 }
 
 /// Asks for the media of `of`; `change` may change the answer on its way.
-pub(super) async fn subscribe(signaling: &mut Signaling, of: u64, change: impl Fn(String) -> String) -> Peer {
+pub async fn subscribe(signaling: &mut Signaling, of: u64, change: impl Fn(String) -> String) -> Peer {
     let mut peer = Peer::new().await;
     peer.receive().await;
     let offer = peer.offer().await;

@@ -6,7 +6,7 @@ mod disk;
 mod gate;
 mod health;
 mod pages;
-mod running;
+pub mod running;
 mod shares;
 mod tls;
 mod uploads;

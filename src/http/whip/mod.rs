@@ -1,0 +1,237 @@
+//! The requests of WHIP and WHEP: their routes, bodies and headers. [`crate::signaling::whip`] describes the format; the
+//! sessions are at the desk ([`super::desk`]), each with an entry for its one connection.
+
+mod refusals;
+mod session;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::{AppendHeaders, IntoResponse, Response};
+use axum::routing::{get, post};
+use refusals::NotServed;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use super::client::Client as Address;
+use super::desk::{Answer, Arrival, Purpose, Token};
+use super::errors::HttpError;
+use super::origin::{self, Origins, Sharing};
+use super::state::AppState;
+use crate::domain::{Conference, MediaKind, RoomKind, UserFeed};
+use crate::ids::{RoomName, UserId};
+use crate::media::description::Description;
+use crate::shares::ClientAddress;
+use crate::signaling::whip::{self, Entry, IceServer, OFFER_TYPE, TRICKLE_TYPE};
+use crate::signaling::{Client, TimedApp};
+
+/// Bytes of a body: an offer of the greatest length that any family takes.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// STUN and TURN servers for clients. There are none yet: the server's own addresses are in every answer.
+const ICE_SERVERS: &[IceServer<'static>] = &[];
+
+const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
+const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
+
+pub(super) fn router(origins: &Origins) -> Router<AppState> {
+    let endpoints = Router::new()
+        .route("/whip/{room}", post(publish).get(nothing))
+        .route("/whep/{room}", post(watch_speaker).get(nothing))
+        .route("/whep/{room}/{user}", post(watch).get(nothing));
+    let session = get(session::show).patch(session::change).delete(session::end);
+    let sessions = Router::new().route("/whip/session/{token}", session);
+    // Around the guard, which answers OPTIONS.
+    let accepting = |name, body| SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(body));
+    let endpoints = origin::guarded(endpoints, origins, sharing()).layer(accepting(ACCEPT_POST, OFFER_TYPE));
+    let sessions = origin::guarded(sessions, origins, sharing()).layer(accepting(ACCEPT_PATCH, TRICKLE_TYPE));
+    endpoints.merge(sessions).layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+}
+
+/// What pages of other origins need: RFC 9725 §4.2 has them send and read these.
+fn sharing() -> Sharing {
+    Sharing::of([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
+        .sending([header::AUTHORIZATION, header::IF_MATCH])
+        .reading([header::LOCATION, header::ETAG, header::LINK, header::RETRY_AFTER])
+}
+
+/// What has no representation is answered without content (RFC 9725 §4.1).
+async fn nothing() -> StatusCode {
+    StatusCode::NO_CONTENT
+}
+
+type Asked = Result<Query<whip::Query>, QueryRejection>;
+
+/// The parts of a request that opens a session.
+struct Opening<'a> {
+    state: &'a AppState,
+    address: ClientAddress,
+    room: &'a str,
+    query: whip::Query,
+    token: Option<String>,
+    description: Description,
+}
+
+async fn publish(
+    State(state): State<AppState>,
+    Address(address): Address,
+    Path(room): Path<String>,
+    query: Asked,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, HttpError> {
+    let opening = Opening::read(&state, address, &room, query, &headers, body)?;
+    if !opening.description.sends() {
+        return Err(NotServed::SendsNothing.into());
+    }
+    let feed = opening.query.feed.into();
+    opening.open(true, |user| Purpose::Feed(UserFeed { user, feed })).await
+}
+
+async fn watch_speaker(
+    State(state): State<AppState>,
+    Address(address): Address,
+    Path(room): Path<String>,
+    query: Asked,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, HttpError> {
+    let opening = Opening::read(&state, address, &room, query, &headers, body)?;
+    let speaker = Conference {
+        speaker_slots: vec![MediaKind::Audio, MediaKind::Video],
+        ..Conference::default()
+    };
+    opening.open_to_watch(Purpose::Conference(speaker)).await
+}
+
+async fn watch(
+    State(state): State<AppState>,
+    Address(address): Address,
+    Path((room, user)): Path<(String, String)>,
+    query: Asked,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, HttpError> {
+    let opening = Opening::read(&state, address, &room, query, &headers, body)?;
+    let feed = opening.query.feed.into();
+    let user = whip::name(&user).map(UserId::from).ok_or(NotServed::BadName)?;
+    opening.open_to_watch(Purpose::Feed(UserFeed { user, feed })).await
+}
+
+impl<'a> Opening<'a> {
+    fn read(
+        state: &'a AppState,
+        address: ClientAddress,
+        room: &'a str,
+        query: Asked,
+        headers: &HeaderMap,
+        body: Result<Bytes, BytesRejection>,
+    ) -> Result<Opening<'a>, HttpError> {
+        let Query(query) = query.map_err(|_| NotServed::BadQuery)?;
+        let text = text_of(OFFER_TYPE, headers, body)?;
+        let description = whip::description(text).ok_or(NotServed::TooLong)?;
+        description.check().map_err(NotServed::from)?;
+        Ok(Opening {
+            state,
+            address,
+            room,
+            query,
+            token: token_of(headers),
+            description,
+        })
+    }
+
+    async fn open_to_watch(self, purpose: Purpose) -> Result<Response, HttpError> {
+        if !self.description.receives() {
+            return Err(NotServed::ReceivesNothing.into());
+        }
+        self.open(false, |_| purpose).await
+    }
+
+    /// Enters the room, offers the connection, and answers with the session that was made.
+    async fn open(self, visible: bool, purpose: impl FnOnce(UserId) -> Purpose) -> Result<Response, HttpError> {
+        let state = self.state;
+        let Arrival { session, held } = state.desk.receive(self.address).await.map_err(NotServed::from)?;
+        let client = Client {
+            rooms: RoomKind::Group,
+            session,
+            admission: state.directory.gate(self.address, state.passed.clone()),
+            config: state.config.clone(),
+            clock: state.clock.clone(),
+            keys: state.accounts.keys(),
+            token: self.token,
+            app: Some(TimedApp {
+                app: state.app.clone(),
+                passed: state.passed.clone(),
+            }),
+        };
+        let entry = Entry {
+            room: self.room,
+            query: self.query,
+            visible,
+            made_up: made_up_name(),
+            known: known_users(&RoomName::from(self.room)),
+        };
+        let user = whip::enter(&client, entry).await.map_err(NotServed::from)?;
+        let token = state.desk.open_for_a_connection(client.session, held);
+        let answered = state.desk.offer(token, purpose(user), self.description).await;
+        match answered {
+            Ok(answer) => Ok(created(token, answer)),
+            Err(refused) => {
+                state.desk.close(token);
+                Err(NotServed::from(refused).into())
+            }
+        }
+    }
+}
+
+fn created(token: Token, Answer { sdp, number }: Answer) -> Response {
+    let links = ICE_SERVERS.iter().map(|server| (header::LINK, server.link()));
+    (
+        StatusCode::CREATED,
+        [
+            (header::CONTENT_TYPE, OFFER_TYPE.to_owned()),
+            (header::LOCATION, format!("/whip/session/{}", token.text())),
+            (header::ETAG, whip::etag(number)),
+        ],
+        AppendHeaders(links.collect::<Vec<_>>()),
+        sdp,
+    )
+        .into_response()
+}
+
+/// The body as text, if it has this type.
+fn text_of(
+    wanted: &'static str,
+    headers: &HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<String, NotServed> {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = given.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case(wanted) {
+        return Err(NotServed::WrongType(wanted));
+    }
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => NotServed::TooLong,
+        _ => NotServed::BadBody,
+    })?;
+    String::from_utf8(body.into()).map_err(|_| NotServed::BadBody)
+}
+
+fn token_of(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    whip::bearer(value).map(str::to_owned)
+}
+
+/// A name for a client that gives none: one of two thousand million, so that two of a room have the same one hardly ever.
+fn made_up_name() -> String {
+    const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+    let digit = |_| char::from(DIGITS[rand::random_range(0..DIGITS.len())]);
+    format!("whip-{}", (0..6).map(digit).collect::<String>())
+}
+
+/// The users for whom a channel is known to be made. None are yet: a client with an access token says whose it is.
+fn known_users(_room: &RoomName) -> Vec<UserId> {
+    Vec::new()
+}

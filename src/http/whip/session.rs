@@ -1,0 +1,69 @@
+//! The requests on a session: changes of its ICE, and its end.
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::refusals::NotServed;
+use super::text_of;
+use crate::http::desk::{Answer, NotDone, Token};
+use crate::http::errors::HttpError;
+use crate::http::state::AppState;
+use crate::signaling::whip::{self, Fragment, Precondition, TRICKLE_TYPE, Wish};
+
+/// The token in the address of a session. One that nobody has is as good as one that is over.
+fn token(text: &str) -> Result<Token, NotServed> {
+    Token::read(text).ok_or(NotServed::Done(NotDone::UnknownToken))
+}
+
+/// A session has no representation (RFC 9725 §4.1).
+pub(super) async fn show(State(state): State<AppState>, Path(text): Path<String>) -> Result<StatusCode, HttpError> {
+    state.desk.connection(token(&text)?).map_err(NotServed::Done)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn end(State(state): State<AppState>, Path(text): Path<String>) -> Result<StatusCode, HttpError> {
+    match state.desk.close(token(&text)?) {
+        true => Ok(StatusCode::OK),
+        false => Err(NotServed::Done(NotDone::UnknownToken).into()),
+    }
+}
+
+/// Takes candidates, which change nothing, or restarts ICE. Whoever names no state of the ICE that they have seen might mix up
+/// two of them (RFC 9725 §4.3.1).
+pub(super) async fn change(
+    State(state): State<AppState>,
+    Path(text): Path<String>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, HttpError> {
+    let token = token(&text)?;
+    let connection = state.desk.connection(token).map_err(NotServed::Done)?;
+    let text = text_of(TRICKLE_TYPE, &headers, body)?;
+    let named = headers.get_all(header::IF_MATCH).iter();
+    let named = named.map(|value| value.to_str().unwrap_or_default());
+    match Precondition::read(named, &whip::etag(connection.number)) {
+        Precondition::Missing => return Err(NotServed::NoPrecondition.into()),
+        Precondition::Fails => return Err(NotServed::OtherState.into()),
+        Precondition::Holds => {}
+    }
+    let fragment = Fragment::read(&text).map_err(NotServed::from)?;
+    match fragment.wish(&connection.description) {
+        Wish::Trickle => Ok(StatusCode::NO_CONTENT.into_response()),
+        Wish::Restart { ufrag, pwd } => {
+            let answer = state.desk.restart(token, ufrag, pwd).await;
+            Ok(restarted(answer.map_err(NotServed::from)?))
+        }
+        Wish::RestartSeveral => Err(NotServed::RestartsSeveral.into()),
+    }
+}
+
+fn restarted(Answer { sdp, number }: Answer) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, TRICKLE_TYPE.to_owned()),
+        (header::ETAG, whip::etag(number)),
+    ];
+    (StatusCode::OK, headers, whip::fragment_of(&sdp)).into_response()
+}
