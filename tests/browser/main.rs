@@ -34,3 +34,4 @@ mod speaking;
 #[path = "../support/mod.rs"]
 mod support;
 mod unbundled;
+mod whip;
