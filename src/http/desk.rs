@@ -14,21 +14,22 @@
 //! Clients by WHIP and WHEP use it, each with an entry for one connection. No family has entries that are renewed yet.
 
 mod entries;
+mod values;
 
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-pub use entries::Answer;
 use entries::{Entries, Entry, Over};
 use tokio::sync::{OwnedMutexGuard, oneshot};
 use tokio::time::{sleep, timeout, timeout_at};
 
+pub use values::{Answer, Connection, NotDone, Purpose, Token};
+
 use crate::clock::MonotonicClock;
-use crate::domain::{Command, Conference, Event, Offer, Refusal, UserFeed};
+use crate::domain::{Command, Event, Offer, Refusal};
 use crate::hub::{Events, HubHandle, NoPlace, Session};
-use crate::ids::{Turn, UserId};
-use crate::media::description::{Description, NotRestarted};
+use crate::ids::Turn;
+use crate::media::description::Description;
 use crate::shares::{ClientAddress, Place, Places, Pot, Share};
 
 /// Entries at a time. In the worst case each holds events of 256 KiB: 256 MB in all. More would need more memory; fewer would
@@ -50,10 +51,6 @@ const OFFERED_WITHIN: Duration = Duration::from_secs(30);
 /// Time between two removals of expired entries. They cannot be used after they have expired.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The key to an entry. It has 128 random bits, and is not shown in logs.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Token(u128);
-
 /// A session of a client that has no entry yet, and what it needs for one.
 pub struct Arrival {
     pub session: Session,
@@ -66,38 +63,6 @@ pub struct Held {
     events: Events,
 }
 
-/// What an offered connection is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    Feed(UserFeed),
-    Conference(Conference),
-}
-
-/// The connection that an entry is there for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Connection {
-    pub purpose: Purpose,
-    /// What its newest answered offer says.
-    pub description: Description,
-    /// The number of that offer among those of the entry.
-    pub number: u64,
-}
-
-/// The reason why a request was not carried out.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotDone {
-    #[error("the token is not known, or its time is over; begin anew")]
-    UnknownToken,
-    #[error("what you said has cost others too much; wait for {} ms", .0.as_millis())]
-    Paused(Duration),
-    #[error("the server had nothing to answer the offer with; offer again in some seconds, or join anew")]
-    NoAnswer,
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    #[error(transparent)]
-    NotRestarted(#[from] NotRestarted),
-}
-
 /// The desk. Cheap to clone.
 #[derive(Clone)]
 pub struct Desk {
@@ -105,46 +70,6 @@ pub struct Desk {
     places: Places,
     clock: MonotonicClock,
     entries: Arc<Mutex<Entries<Arc<Session>>>>,
-}
-
-impl Token {
-    pub fn random() -> Token {
-        Token(rand::random())
-    }
-
-    /// Reads a token. `None` where the text is not 32 hexadecimal digits.
-    pub fn read(text: &str) -> Option<Token> {
-        let is_one = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        is_one.then(|| u128::from_str_radix(text, 16).ok())?.map(Token)
-    }
-
-    pub fn text(self) -> String {
-        format!("{:032x}", self.0)
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(…)")
-    }
-}
-
-impl Purpose {
-    /// The command that offers it.
-    fn offered(self, offer: Offer) -> Command {
-        match self {
-            Purpose::Feed(subject) => Command::Offer { subject, offer },
-            Purpose::Conference(conference) => Command::OfferConference { conference, offer },
-        }
-    }
-
-    /// Whether such a connection receives, or publishes, what this user publishes.
-    fn watches(&self, user: &UserId) -> bool {
-        match self {
-            Purpose::Feed(feed) => feed.user == *user,
-            Purpose::Conference(conference) => conference.watch.iter().any(|feed| feed.user == *user),
-        }
-    }
 }
 
 impl Desk {
@@ -362,22 +287,5 @@ mod tests {
         let (sender, answer) = oneshot::channel();
         drop(sender);
         assert_eq!(awaited(answer).await, Err(NotDone::UnknownToken));
-    }
-
-    #[test]
-    fn a_token_is_read_as_it_was_written_and_nothing_else_is_one() {
-        let token = Token(7);
-        assert_eq!(Token::read(&token.text()), Some(token));
-        for text in [
-            "",
-            "7",
-            "+0000000000000000000000000000007",
-            &"g".repeat(32),
-            &"0".repeat(33),
-            &"é".repeat(16),
-        ] {
-            assert_eq!(Token::read(text), None, "{text}");
-        }
-        assert_eq!(format!("{token:?}"), "Token(…)");
     }
 }

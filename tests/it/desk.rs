@@ -403,7 +403,7 @@ async fn an_entry_that_is_there_for_a_connection_ends_with_it_and_its_place_is_f
         "nobody renews them"
     );
     for number in 1..=90 {
-        office.media.says("lost", number).await;
+        office.media.reports("lost", number).await;
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
     for token in tokens {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
-use super::{Connection, NotDone, Purpose, Token};
+use super::values::{Answer, Connection, NotDone, Purpose, Token};
 use crate::domain::{Event, MediaKind, MessageEvent, Refusal, Subject};
 use crate::hub;
 use crate::ids::{OfferTag, UserId};
@@ -52,13 +52,6 @@ struct Waiting {
     answer: oneshot::Sender<Answer>,
     purpose: Purpose,
     description: Description,
-}
-
-/// The answer to an offer, as SDP, and the number of the offer among those of its entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    pub sdp: String,
-    pub number: u64,
 }
 
 /// Something of which an event announces the present state. Of the events about it that have not been fetched only the newest

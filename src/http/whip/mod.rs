@@ -1,6 +1,7 @@
 //! The requests of WHIP and WHEP: their routes, bodies and headers. [`crate::signaling::whip`] describes the format; the
 //! sessions are at the desk ([`super::desk`]), each with an entry for its one connection.
 
+mod body;
 mod refusals;
 mod session;
 
@@ -11,6 +12,7 @@ use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use axum::routing::{get, post};
+use body::{text_of, token_of};
 use refusals::NotServed;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -61,7 +63,7 @@ async fn nothing() -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-type Asked = Result<Query<whip::Query>, QueryRejection>;
+type Queried = Result<Query<whip::Query>, QueryRejection>;
 
 /// The parts of a request that opens a session.
 struct Opening<'a> {
@@ -77,7 +79,7 @@ async fn publish(
     State(state): State<AppState>,
     Address(address): Address,
     Path(room): Path<String>,
-    query: Asked,
+    query: Queried,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, HttpError> {
@@ -93,7 +95,7 @@ async fn watch_speaker(
     State(state): State<AppState>,
     Address(address): Address,
     Path(room): Path<String>,
-    query: Asked,
+    query: Queried,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, HttpError> {
@@ -109,7 +111,7 @@ async fn watch(
     State(state): State<AppState>,
     Address(address): Address,
     Path((room, user)): Path<(String, String)>,
-    query: Asked,
+    query: Queried,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, HttpError> {
@@ -124,7 +126,7 @@ impl<'a> Opening<'a> {
         state: &'a AppState,
         address: ClientAddress,
         room: &'a str,
-        query: Asked,
+        query: Queried,
         headers: &HeaderMap,
         body: Result<Bytes, BytesRejection>,
     ) -> Result<Opening<'a>, HttpError> {
@@ -199,29 +201,6 @@ fn created(token: Token, Answer { sdp, number }: Answer) -> Response {
         sdp,
     )
         .into_response()
-}
-
-/// The body as text, if it has this type.
-fn text_of(
-    wanted: &'static str,
-    headers: &HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<String, NotServed> {
-    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let essence = given.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    if !essence.eq_ignore_ascii_case(wanted) {
-        return Err(NotServed::WrongType(wanted));
-    }
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => NotServed::TooLong,
-        _ => NotServed::BadBody,
-    })?;
-    String::from_utf8(body.into()).map_err(|_| NotServed::BadBody)
-}
-
-fn token_of(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    whip::bearer(value).map(str::to_owned)
 }
 
 /// A name for a client that gives none: one of two thousand million, so that two of a room have the same one hardly ever.

@@ -10,7 +10,7 @@ use crate::http::errors::HttpError;
 use crate::hub::NoPlace;
 use crate::media::description::{NotRestarted, OfferError};
 use crate::signaling::Close;
-use crate::signaling::whip::{FragmentError, NotEntered};
+use crate::signaling::whip::{FragmentError, NO_USER, NotEntered};
 
 /// Time after which somebody may be there who is not yet. Players ask again by themselves.
 const COME_AGAIN: Duration = Duration::from_secs(5);
@@ -127,10 +127,7 @@ fn not_entered(why: NotEntered) -> HttpError {
     let (status, sentence) = match why {
         NotEntered::NoToken => (StatusCode::UNAUTHORIZED, Close::NO_TOKEN.reason),
         NotEntered::BadToken => (StatusCode::UNAUTHORIZED, Close::BAD_TOKEN.reason),
-        NotEntered::NoUser => (
-            StatusCode::UNAUTHORIZED,
-            "the access token is not valid for anybody known in this room; say whose it is: add ?userId=",
-        ),
+        NotEntered::NoUser => (StatusCode::UNAUTHORIZED, NO_USER),
         NotEntered::BadName => return NotServed::BadName.into(),
         NotEntered::Closed(close) => (status_of(close), close.reason),
     };

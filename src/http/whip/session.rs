@@ -6,8 +6,8 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::body::text_of;
 use super::refusals::NotServed;
-use super::text_of;
 use crate::http::desk::{Answer, NotDone, Token};
 use crate::http::errors::HttpError;
 use crate::http::state::AppState;

@@ -64,6 +64,10 @@ pub(crate) enum NotEntered {
     Closed(Close),
 }
 
+/// What the owner of an access token is sent who does not say who they are.
+pub(crate) const NO_USER: &str =
+    "the access token is not valid for anybody known in this room; say whose it is: add ?userId=";
+
 /// How a client comes to a room.
 pub(crate) struct Entry<'a> {
     pub room: &'a str,
