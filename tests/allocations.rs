@@ -106,6 +106,7 @@ fn forwarding_what_a_player_feeds_to_twenty_subscribers_allocates_nothing() {
         room,
         feed: FeedRef::camera(ParticipantId(1)),
         recording: Recording::read(include_bytes!("fixtures/tone.opus")).unwrap(),
+        waits: false,
         repeats: true,
     };
     let mut player = Player::new(now, spec, far);

@@ -9,6 +9,8 @@ use crate::sound::Recording;
 pub struct Play {
     pub feed: Feed,
     pub recording: Recording,
+    /// Whether the recording begins only when its sound goes to somebody, who then hears it from the beginning.
+    pub waits: bool,
     /// Whether the recording begins again at its end.
     pub repeats: bool,
 }
@@ -20,5 +22,6 @@ pub struct Playback {
     pub peer: PeerId,
     pub feed: FeedRef,
     pub recording: Recording,
+    pub waits: bool,
     pub repeats: bool,
 }

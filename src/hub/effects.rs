@@ -209,6 +209,7 @@ impl Executor {
             peer,
             feed,
             recording,
+            waits,
             repeats,
         } = playback;
         let least_busy = |is_asked: &dyn Fn(WorkerId) -> bool| self.media.least_busy(is_asked);
@@ -221,6 +222,7 @@ impl Executor {
             room,
             feed,
             recording,
+            waits,
             repeats,
         };
         // If the worker is lost, the player is lost with it.

@@ -49,6 +49,7 @@ mod tests {
             room: RoomId(1),
             feed: FeedRef::camera(ParticipantId(1)),
             recording: Recording::read(include_bytes!("../../tests/fixtures/tone.opus")).unwrap(),
+            waits: false,
             repeats: true,
         };
         hub.block_on(async {

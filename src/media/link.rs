@@ -49,7 +49,8 @@ pub enum Far {
 /// What one end of a link sends to the other.
 #[derive(Debug)]
 pub enum Message {
-    /// Announce all tracks of this room that are published at your end, now and later, and pass their packets on.
+    /// Announce all tracks of this room that are published at your end, now and later, and pass their packets on. (A player has
+    /// announced its track before; it may begin now.)
     Mirror(RoomId),
     /// The end of [`Message::Mirror`].
     Release(RoomId),

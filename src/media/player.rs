@@ -27,6 +27,8 @@ const CLOCK_INTERVAL: Duration = Duration::from_secs(1);
 const LATE_MAX: Duration = Duration::from_millis(200);
 /// Time after which a worker that takes nothing is given up: it hangs.
 const NOT_TAKEN_MAX: Duration = Duration::from_secs(10);
+/// Time between two looks for a worker's request: so late a recording may begin. A player that plays is called as often.
+const REQUEST_INTERVAL: Duration = Duration::from_millis(20);
 /// Top bits of the ids of players' tracks and sources. Workers put their place among the workers there: this is no worker's
 /// place.
 const PLAYERS: u64 = 0xffff << 48;
@@ -39,6 +41,8 @@ pub struct PlayerSpec {
     pub room: RoomId,
     pub feed: FeedRef,
     pub recording: Recording,
+    /// Whether the recording begins only when the worker requests it, which it does when the sound goes to somebody.
+    pub waits: bool,
     /// Whether the recording begins again at its end.
     pub repeats: bool,
 }
@@ -46,6 +50,8 @@ pub struct PlayerSpec {
 pub struct Player {
     spec: PlayerSpec,
     end: LinkEnd,
+    /// Whether it still waits for the request.
+    is_waiting: bool,
     /// Places of the next packet: in the recording, and in the stream.
     next: usize,
     extended: u64,
@@ -63,6 +69,7 @@ impl Player {
     pub fn new(now: Instant, spec: PlayerSpec, mut end: LinkEnd) -> Player {
         end.send(Message::Track(Box::new(notice(&spec))));
         Player {
+            is_waiting: spec.waits,
             spec,
             end,
             next: 0,
@@ -79,10 +86,17 @@ impl Player {
     /// Puts the packets that are due into the link, and returns when to call again. `None` at the end of the recording or of
     /// the link: then drop the player, which ends its track.
     pub fn poll(&mut self, now: Instant) -> Option<Instant> {
-        // Requests are ignored: sound has no key frames.
-        while self.end.receive(&mut []).is_some() {}
+        while let Some(message) = self.end.receive(&mut []) {
+            // Other requests are ignored: sound has no key frames.
+            if self.is_waiting && matches!(message, Message::Mirror(_)) {
+                self.begin(now);
+            }
+        }
         if self.end.has_ended() {
             return None;
+        }
+        if self.is_waiting {
+            return Some(now + REQUEST_INTERVAL);
         }
         if now.saturating_duration_since(self.due) > LATE_MAX {
             self.due = now;
@@ -103,6 +117,14 @@ impl Player {
         }
         self.end.raise();
         Some(self.due)
+    }
+
+    fn begin(&mut self, now: Instant) {
+        self.is_waiting = false;
+        self.due = now;
+        self.next_clock = now;
+        self.started = now;
+        self.taken = now;
     }
 
     fn send(&mut self, now: Instant) {

@@ -106,6 +106,7 @@ impl Robot {
         let play = Play {
             feed: Feed::Camera,
             recording: self.ways.recording.clone(),
+            waits: true,
             repeats: self.ways.settings.repeats,
         };
         session.request(Command::Play(play)).await?;

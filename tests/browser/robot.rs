@@ -49,6 +49,7 @@ async fn chromium_hears_a_robot_that_plays_a_tone() {
     let play = Play {
         feed: Feed::Camera,
         recording: Recording::read(TONE).unwrap(),
+        waits: false,
         repeats: true,
     };
     robot.request(Command::Play(play)).await.unwrap();

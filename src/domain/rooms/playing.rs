@@ -13,6 +13,7 @@ impl Rooms {
         let Play {
             feed,
             recording,
+            waits,
             repeats,
         } = play;
         let seat = self.seats.get(&session).copied().ok_or(Refusal::NotInRoom)?;
@@ -30,6 +31,7 @@ impl Rooms {
             peer,
             feed: FeedRef { participant, feed },
             recording,
+            waits,
             repeats,
         }));
         // Nobody has to answer a recording.

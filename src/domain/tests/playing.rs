@@ -9,6 +9,7 @@ pub(super) fn play(rooms: &mut Rules, session: u64) -> Result<Vec<Effect>, Refus
     let play = Play {
         feed,
         recording,
+        waits: false,
         repeats,
     };
     rooms.handle(now(), SessionId(session), Command::Play(play))

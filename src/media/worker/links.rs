@@ -66,8 +66,8 @@ impl Link {
 #[derive(Default)]
 pub(crate) struct Links {
     links: SlotMap<LinkId, Box<Link>>,
-    /// Ids of those that are not with players, in the order in which they were made. Nothing is sent to players, of which there
-    /// may be many.
+    /// Ids of those that are not with players, in the order in which they were made. Players, of which there may be many, look by
+    /// themselves for what is sent to them.
     not_players: Vec<LinkId>,
     /// Ids by the place of each link's flag. Whoever was there before may have had the same place.
     by_place: Vec<LinkId>,

@@ -160,6 +160,22 @@ impl Worker {
             }),
         }
         link.unannounced.push_back(key);
+        self.request_player(key);
+    }
+
+    /// Requests the packets of a track, if it is a player's: they go to somebody now, or to another worker.
+    pub(super) fn request_player(&mut self, key: TrackKey) {
+        let Some(track) = self.tracks.get(key) else { return };
+        let (Origin::Link(id), room) = (track.origin, track.room) else {
+            return;
+        };
+        let Some(link) = self.links.get_mut(id) else { return };
+        if matches!(link.far, Far::Player { .. })
+            && !link.requested.contains(&room)
+            && link.end.send(Message::Mirror(room))
+        {
+            link.requested.insert(room);
+        }
     }
 
     /// Announces the end of a track to its mirrors. If the track was mirrored here, forgets it at its link.

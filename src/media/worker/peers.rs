@@ -350,6 +350,7 @@ impl Worker {
             if let Some(track) = self.subscriptions[subscription].track {
                 self.select(now, track, Urgency::AtOnce);
                 self.request_key_frames(now, track);
+                self.request_player(track);
             }
         }
     }

@@ -31,6 +31,9 @@ impl Worker {
             let peer = subscription.peer;
             self.visit_soon(now, peer);
             self.select(now, found, Urgency::AtOnce);
+            if self.peers.get(peer).is_some_and(|peer| peer.secure.is_some()) {
+                self.request_player(found);
+            }
         }
     }
 

@@ -190,6 +190,7 @@ fn command(bytes: &mut Bytes<'_>, now: Instant) -> Command {
         20 => Command::Play(Play {
             feed: bytes.pick(&[Feed::Camera, Feed::Screen]),
             recording: TONE.clone(),
+            waits: false,
             repeats: false,
         }),
         21 => {

@@ -30,6 +30,7 @@ async fn play(session: &Session) -> Result<(), Refusal> {
     let play = Play {
         feed,
         recording,
+        waits: false,
         repeats,
     };
     session.request(Command::Play(play)).await

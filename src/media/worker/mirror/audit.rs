@@ -123,7 +123,11 @@ impl Worker {
             found.push(format!("{far:?} is to be asked for rooms that are not here any more"));
         }
         for id in &link.requested {
-            let requests = |room: &Room| matches!(far, Far::Worker(other) if room.requests(other));
+            let requests = |one: &Room| match far {
+                Far::Worker(other) => one.requests(other),
+                Far::Player { room, .. } => room == *id,
+                Far::Recorder => false,
+            };
             if !self.rooms.get(id).is_some_and(requests) && !link.changed.contains(id) {
                 found.push(format!("{far:?} was asked for room {id}, and it is not released"));
             }

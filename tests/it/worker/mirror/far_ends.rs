@@ -23,11 +23,16 @@ fn recording() -> Recording {
 }
 
 fn play(now: Instant, end: LinkEnd) -> Player {
+    play_when(now, end, false)
+}
+
+fn play_when(now: Instant, end: LinkEnd, waits: bool) -> Player {
     let spec = PlayerSpec {
         peer: PLAYER,
         room: ROOM,
         feed: FeedRef::camera(ParticipantId(7)),
         recording: recording(),
+        waits,
         repeats: true,
     };
     Player::new(now, spec, end)
@@ -35,8 +40,12 @@ fn play(now: Instant, end: LinkEnd) -> Player {
 
 /// Somebody who listens to participant 7.
 fn listener(stage: &mut Stage) -> Client {
+    listener_as(stage, 30)
+}
+
+fn listener_as(stage: &mut Stage, id: u64) -> Client {
     let own = DtlsIdentity::generate().unwrap();
-    let mut client = Client::new(30, Some(7), vec![sound(0x7_0000, false)], &stage.identity, &own);
+    let mut client = Client::new(id, Some(7), vec![sound(0x7_0000, false)], &stage.identity, &own);
     client.connect(stage.now, &mut stage.worker);
     client
 }
@@ -193,6 +202,72 @@ fn a_player_is_heard_as_a_publisher_is_and_its_track_ends_when_it_goes() {
     others_lose_nothing(&mut stage, 10);
 }
 
+/// The first packet of the sound that is among these packets, if any is.
+fn first_sound(packets: &[Vec<u8>]) -> Option<&[u8]> {
+    let is_sound = |packet: &&Vec<u8>| Header::parse(packet).is_some_and(|header| header.payload_type == AUDIO_PT);
+    packets.iter().find(is_sound).map(Vec::as_slice)
+}
+
+#[test]
+fn a_player_that_waits_begins_at_the_beginning_when_the_first_one_is_connected() {
+    let mut stage = Stage::new(1);
+    let (end, far) = narrow_pair();
+    stage.worker.link(stage.now, player_in(ROOM), end);
+    let mut player = play_when(stage.now, far, true);
+    let pass = |stage: &mut Stage, player: &mut Player, rounds: usize| {
+        for _ in 0..rounds {
+            assert!(player.poll(stage.now).is_some());
+            stage.worker.take_mirrored(stage.now, &mut vec![0; 64 * 1024]);
+            stage.pass(Duration::from_millis(20));
+        }
+    };
+    // Longer than a worker that takes nothing is given, and nobody listens but those who watch somebody else.
+    pass(&mut stage, &mut player, 1_000);
+    assert_eq!(stage.worker.stats().tracks, 2, "its track is there");
+    assert_eq!(stage.worker.stats().mirrored_packets, 0);
+
+    let mut hears = listener(&mut stage);
+    let mut got = Vec::new();
+    for _ in 0..10 {
+        assert!(player.poll(stage.now).is_some());
+        got.extend(taken(&mut stage, &mut hears));
+        stage.pass(Duration::from_millis(20));
+    }
+    let recording = recording();
+    let (beginning, _) = recording.packet(0).unwrap();
+    assert!(first_sound(&got).unwrap().ends_with(beginning));
+
+    // Whoever comes later hears it where it is.
+    pass(&mut stage, &mut player, 10);
+    let mut later = listener_as(&mut stage, 31);
+    let mut got = Vec::new();
+    for _ in 0..10 {
+        assert!(player.poll(stage.now).is_some());
+        got.extend(taken(&mut stage, &mut later));
+        stage.pass(Duration::from_millis(20));
+    }
+    assert!(!first_sound(&got).unwrap().ends_with(beginning));
+    assert_eq!(stage.worker.contradictions(), Vec::<String>::new());
+}
+
+#[test]
+fn a_player_that_waits_begins_for_another_worker_that_asks_for_its_room() {
+    let mut stage = Stage::new(0);
+    let (end, far) = narrow_pair();
+    stage.worker.link(stage.now, player_in(ROOM), end);
+    let mut player = play_when(stage.now, far, true);
+    assert!(player.poll(stage.now).is_some());
+    stage.worker.take_mirrored(stage.now, &mut vec![0; 4_096]);
+    let (end, mut other) = pair();
+    stage.worker.link(stage.now, Far::Worker(1), end);
+    assert!(other.send(Message::Mirror(ROOM)));
+    stage.worker.take_mirrored(stage.now, &mut vec![0; 4_096]);
+    assert!(player.poll(stage.now).is_some());
+    stage.worker.take_mirrored(stage.now, &mut vec![0; 4_096]);
+    assert_eq!(stage.worker.stats().mirrored_packets, 1);
+    assert_eq!(stage.worker.contradictions(), Vec::<String>::new());
+}
+
 #[test]
 fn a_player_that_the_hub_closes_finds_its_link_ended_and_so_does_one_whose_worker_is_lost() {
     for is_lost in [false, true] {
@@ -328,6 +403,7 @@ fn of_a_thousand_players_those_that_send_something_are_visited_and_no_others() {
                 room,
                 feed: FeedRef::camera(ParticipantId(1_000 + number)),
                 recording: recording(),
+                waits: false,
                 repeats: true,
             };
             Player::new(stage.now, spec, far)
