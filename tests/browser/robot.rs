@@ -1,4 +1,7 @@
-//! A robot that plays a recording in a room: a browser there hears it. It has no API yet, so the server runs in this process.
+//! A robot that plays a recording in a room: a browser there hears it. The server runs in this process, so that the test can
+//! invite the robot.
+
+use std::time::Duration;
 
 use patchbay::config::{Config, Listener};
 use patchbay::domain::{Claim, Command, Person, Play, RoomKind, Stay};
@@ -6,16 +9,45 @@ use patchbay::ids::Feed;
 use patchbay::server::Server;
 use patchbay::shares::ClientAddress;
 use patchbay::sound::Recording;
+use serde::Deserialize;
 use tempfile::TempDir;
 
-use crate::harness::chromium::Chromium;
+use crate::harness::chromium::{Chromium, Options};
 use crate::harness::room::{MEDIA_PATIENCE, SIGNAL_PATIENCE};
 use crate::harness::turn;
 
 /// A tone of 440 Hz, of two seconds.
 const TONE: &[u8] = include_bytes!("../fixtures/tone.opus");
 
+/// A script that hears what a page receives: see the file.
+const EARS: &str = include_str!("scripts/ears.js");
+
+/// What the page has heard, and how it arrived.
+#[derive(Debug, Deserialize)]
+struct Heard {
+    /// Seconds.
+    length: f64,
+    /// dB below full scale.
+    loudness: f64,
+    /// The longest pause, in seconds.
+    pause: f64,
+    report: Report,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    packets_received: u32,
+    packets_lost: i32,
+    /// Seconds.
+    jitter: f64,
+}
+
 async fn server(directory: &TempDir) -> Server {
+    server_with(directory, true).await
+}
+
+async fn server_with(directory: &TempDir, repeats: bool) -> Server {
     let listener = Listener {
         address: ([127, 0, 0, 1], 0).into(),
         tls: false,
@@ -24,6 +56,7 @@ async fn server(directory: &TempDir) -> Server {
         listeners: vec![listener],
         ..Config::default()
     };
+    config.robot.repeats = repeats;
     config.media.first_port = 0;
     config.media.workers = 2;
     config.storage.url = format!("sqlite:{}", directory.path().join("patchbay.db").display());
@@ -75,6 +108,45 @@ async fn chromium_hears_a_robot_that_plays_a_tone() {
     // Whoever plays may leave as anybody does.
     drop(robot);
     page.shows_tiles(1, SIGNAL_PATIENCE).await;
+    drop(page);
+    server.stop().await;
+}
+
+/// The recording is twelve seconds long, of which 11.3 are louder than silence; these are at -19.8 dB.
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_hears_the_built_in_recording_from_its_beginning_to_its_end_as_loud_as_it_is() {
+    let _turn = turn().await;
+    let directory = TempDir::new().unwrap();
+    let server = server_with(&directory, false).await;
+    let room = "demo".into();
+    let invited = server.robots().invite(&room, ClientAddress::THIS_MACHINE);
+    tokio::time::timeout(Duration::from_secs(1), invited)
+        .await
+        .expect("it is there within a second")
+        .unwrap();
+
+    let chromium = Chromium::start();
+    let options = Options {
+        script: EARS,
+        ..Options::default()
+    };
+    let page = chromium.page_with("listener", options).await;
+    let address = server.listeners()[0].address;
+    page.go(&format!("http://{address}/room?userId=1&groupId=demo&type=video"))
+        .await;
+    page.shows_tiles(2, SIGNAL_PATIENCE).await;
+    page.until("the recording has ended", MEDIA_PATIENCE, "ears.isOver()")
+        .await;
+    let heard: Heard = page.eval("ears.summary()").await;
+    println!("{heard:?}");
+    assert!((10.9..11.7).contains(&heard.length), "{heard:?}");
+    assert!((-21.3..-18.3).contains(&heard.loudness), "{heard:?}");
+    assert!(heard.pause < 0.2, "{heard:?}");
+    // 601 packets of 20 ms. The last report is from some packets before the end.
+    assert!((590..=601).contains(&heard.report.packets_received), "{heard:?}");
+    assert_eq!(heard.report.packets_lost, 0, "{heard:?}");
+    // A packet that comes with a wrong time stamp, or not when that says, is jitter (RFC 3550 §6.4.1).
+    assert!(heard.report.jitter < 0.04, "{heard:?}");
     drop(page);
     server.stop().await;
 }
