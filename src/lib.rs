@@ -24,6 +24,7 @@ pub mod signaling;
 
 pub mod accounts;
 pub mod auth;
+pub mod channels;
 pub mod domain;
 pub mod hub;
 pub mod robots;

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::accounts::Accounts;
 use crate::auth::access_token::App;
+use crate::channels::{self, Channels};
 use crate::clock::{MonotonicClock, WallClock};
 use crate::config::{Config, Listener};
 use crate::http::admin::{self, Admin, Metrics, MetricsAccess, WriteTrial};
@@ -62,6 +63,7 @@ pub struct Server {
     app: App,
     webhooks: Webhooks,
     robots: Robots,
+    channels: Channels,
 }
 
 /// The reason why the server did not start: a sentence that names the part and says what to do.
@@ -126,6 +128,14 @@ impl Server {
         let (hub, running) = hub::start(media, media_events, config.as_ref().into(), mailbox, rand::make_rng());
         hub::on_its_own_thread(running).map_err(StartError::Hub)?;
         let robots = Robots::new(hub.clone(), recording, config.robot.clone(), stopwatch());
+        let channels = Channels::new(
+            directory.clone(),
+            (hub.clone(), robots.clone()),
+            app.clone(),
+            Arc::clone(&clock),
+            stopwatch(),
+            channels::Settings::from(config.as_ref()),
+        );
 
         let server = Server {
             addresses: sockets.iter().map(listener).collect(),
@@ -144,6 +154,7 @@ impl Server {
             app,
             webhooks,
             robots,
+            channels,
         };
         server.serve(&config, sockets, metrics_socket, metrics, clock);
         Ok(server)
@@ -168,6 +179,7 @@ impl Server {
             passed: stopwatch(),
             accounts: self.accounts.clone(),
             app: self.app.clone(),
+            channels: self.channels.clone(),
         };
         let (trial, trying) = WriteTrial::of(self.directory.clone(), self.files.clone());
         self.tasks.spawn(self.stop.clone().run_until_cancelled_owned(trying));
@@ -223,6 +235,10 @@ impl Server {
         self.chore("looking after tokens", move || accounts.clone().upkeep());
         self.chore("removing clients without a socket", move || desk.clone().sweep());
         self.chore("posting webhooks", move || webhooks.clone().deliver());
+        let channels = self.channels.clone();
+        let timed = self.channels.clone();
+        self.chore("watching calls", move || channels.clone().watch());
+        self.chore("making scheduled calls", move || timed.clone().keep_time());
     }
 
     /// Runs `work` until the server stops. Where it ends or panics, it begins anew.

@@ -1,6 +1,8 @@
 //! Rules that a single value cannot show: keys that need one another, and texts with a form of their
 //! own.
 
+use jiff::tz::TimeZone;
+
 use super::Config;
 use crate::auth::access_token::App;
 use crate::pinning::{Pinning, PinningError};
@@ -13,6 +15,7 @@ pub(super) fn check(config: &Config) -> Result<(), String> {
     http(config)?;
     media(config)?;
     channels(config)?;
+    dapi(config)?;
     words(config)
 }
 
@@ -141,6 +144,21 @@ fn channels(config: &Config) -> Result<(), String> {
             .map(drop)
             .map_err(|bad| format!("channels.app_id and channels.app_certificate: {bad}")),
     }
+}
+
+fn dapi(config: &Config) -> Result<(), String> {
+    let dapi = &config.dapi;
+    if TimeZone::get(&dapi.time_zone).is_err() {
+        return Err(format!(
+            "dapi.time_zone: `{}` is no time zone; write its name, as in Asia/Shanghai, Europe/Berlin or UTC",
+            dapi.time_zone
+        ));
+    }
+    // The key comes in a header.
+    if !dapi.key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("dapi.key has a character that a header cannot carry; use letters, digits and signs".into());
+    }
+    Ok(())
 }
 
 fn words(config: &Config) -> Result<(), String> {

@@ -6,6 +6,7 @@
 mod accounts;
 mod channels;
 mod check;
+mod dapi;
 mod files;
 mod load;
 mod messages;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use accounts::Accounts;
 pub use channels::Channels;
+pub use dapi::Dapi;
 pub use files::Files;
 pub use load::load;
 pub use messages::Messages;
@@ -29,7 +31,6 @@ pub use robot::Robot;
 pub use webhooks::Webhooks;
 pub use whip::Whip;
 
-use crate::auth::access_token::App;
 use crate::shares::Share;
 
 /// The commented file, embedded.
@@ -51,6 +52,7 @@ pub struct Config {
     pub accounts: Accounts,
     pub calls: Calls,
     pub robot: Robot,
+    pub dapi: Dapi,
     pub limits: Limits,
     pub storage: Storage,
     pub files: Files,
@@ -189,6 +191,7 @@ impl Default for Config {
             accounts: Accounts::default(),
             calls: Calls::default(),
             robot: Robot::default(),
+            dapi: Dapi::default(),
             limits: Limits::default(),
             storage: Storage::default(),
             files: Files::default(),

@@ -12,7 +12,7 @@ use super::Config;
 const ANY: i64 = 1 << 40;
 
 /// Whole numbers: key, least, most, and the thing that is counted.
-const NUMBERS: [(&str, i64, i64, &str); 32] = [
+const NUMBERS: [(&str, i64, i64, &str); 38] = [
     ("http.hsts_d", 0, 3_650, "days"),
     ("http.max_connections", 1, ANY, "connections"),
     ("http.header_timeout_s", 1, ANY, "seconds"),
@@ -37,6 +37,12 @@ const NUMBERS: [(&str, i64, i64, &str); 32] = [
     ("robot.wait_s", 1, ANY, "seconds"),
     ("robot.leave_after_s", 0, ANY, "seconds"),
     ("robot.max_robots", 0, ANY, "robots"),
+    ("dapi.message_window_s", 1, 86_400, "seconds"),
+    ("dapi.heartbeat_s", 1, 86_400, "seconds"),
+    ("dapi.keep_records_d", 1, 36_500, "days"),
+    ("dapi.max_records", 1, 100_000_000, "calls"),
+    ("dapi.max_tasks", 1, 100_000_000, "scheduled calls"),
+    ("dapi.max_push_devices", 1, 100_000_000, "devices"),
     ("limits.max_sessions", 1, ANY, "connections"),
     ("limits.max_rooms", 1, ANY, "rooms"),
     ("limits.max_participants_per_room", 1, ANY, "participants"),

@@ -55,9 +55,11 @@ pub enum CallCommand {
         to: Vec<Address>,
         media: CallMedia,
         when_busy: WhenBusy,
+        when_absent: WhenAbsent,
     },
     /// Answer the call that rings here and comes from `from`. If a room is named, only the call whose parties meet in it is
-    /// meant. An answer to a call that no longer rings is refused, and accepts no newer call.
+    /// meant. An answer to a call that no longer rings is refused, and accepts no newer call. A session without abilities, at
+    /// which nothing rings, may answer a call whose parties meet in a room, if it rings at the session's address.
     Answer {
         from: Address,
         room: Option<RoomName>,
@@ -91,6 +93,15 @@ pub enum WhenBusy {
     /// The call is refused ([`super::Refusal::Busy`]).
     Refuse,
     /// The call rings. The callee's client decides what it does about that.
+    Ring,
+}
+
+/// What happens to a call at a callee who cannot be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenAbsent {
+    /// The callee is left out of the call. If nobody can be reached, the call is refused ([`super::Refusal::NotReachable`]).
+    LeaveOut,
+    /// The call rings there as long as anywhere: the callee may come meanwhile, or ask by other means who calls, and answer.
     Ring,
 }
 

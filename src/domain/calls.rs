@@ -23,7 +23,9 @@ use self::entry::{Call, Media, Party, State};
 use self::lines::Lines;
 use super::register::{Abilities, Register};
 use super::rooms::Guest;
-use super::{Address, CallEnd, CallEvent, CallMedia, Decline, Limits, Offer, Person, Refusal, Side, WhenBusy};
+use super::{
+    Address, CallEnd, CallEvent, CallMedia, Decline, Limits, Offer, Person, Refusal, Side, WhenAbsent, WhenBusy,
+};
 use crate::ids::{CallId, RoomId, RoomName, SessionId, UserId};
 use crate::shares::{ClientAddress, Pot};
 
@@ -50,6 +52,8 @@ pub(super) struct Requester {
     pub address: Address,
     /// Client address from which the session has come.
     pub client: ClientAddress,
+    /// Whether nothing rings at the session: who it stands for learns by other means what rings at its address.
+    pub only_requests: bool,
 }
 
 /// Callees at whom a call does not ring, each with the reason.
@@ -60,6 +64,7 @@ pub(super) struct Invitation {
     pub to: Vec<Address>,
     pub media: CallMedia,
     pub when_busy: WhenBusy,
+    pub when_absent: WhenAbsent,
 }
 
 impl Calls {
@@ -188,6 +193,7 @@ impl Calls {
                 address: requester.address,
                 sessions: vec![requester.session],
                 targets: Vec::new(),
+                is_awaited: false,
                 wait_until: None,
             },
             callees,
@@ -226,7 +232,12 @@ impl Calls {
         invitation: &Invitation,
         register: &Register,
     ) -> Result<(Vec<Party>, LeftOut), Refusal> {
-        let Invitation { to, media, when_busy } = invitation;
+        let Invitation {
+            to,
+            media,
+            when_busy,
+            when_absent,
+        } = invitation;
         if to.contains(&requester.address) {
             return Err(Refusal::CallsItself);
         }
@@ -245,6 +256,7 @@ impl Calls {
                 address: address.clone(),
                 sessions: register.ringing_sessions_at(address, media.into()),
                 targets: register.push_targets(address).to_vec(),
+                is_awaited: *when_absent == WhenAbsent::Ring,
                 wait_until: None,
             };
             let refusal = match party.is_reachable() {
@@ -336,6 +348,7 @@ impl Calls {
                 address: requester.address.clone(),
                 sessions: vec![requester.session],
                 targets: Vec::new(),
+                is_awaited: false,
                 wait_until: None,
             };
             callees = std::mem::replace(&mut call.callees, vec![answered]);
@@ -406,12 +419,14 @@ impl Calls {
         self.due.extend(call.due().map(|due| (due, id)));
     }
 
-    /// The call that rings at the session and comes from `from`; if a room is named, only one whose parties meet in it. Of
+    /// The call that the session may answer and that comes from `from`; if a room is named, only one whose parties meet in it. Of
     /// several, the one that has rung longest.
     fn ringing(&self, requester: &Requester, from: &Address, room: Option<&RoomName>) -> Result<CallId, Refusal> {
         let address = &requester.address;
         let is_meant = |call: &Call| {
-            let rings = call.rings_at(address, requester.session);
+            let requests_only =
+                requester.only_requests && call.room().is_some() && call.ringing_callee(address).is_some();
+            let rings = requests_only || call.rings_at(address, requester.session);
             rings && call.caller.address == *from && (room.is_none() || call.room() == room)
         };
         let mut meant = self.lines.calls(address).iter().filter(|id| self.is(id, is_meant));

@@ -28,7 +28,8 @@ use std::sync::Arc;
 pub(crate) use call::PushNotice;
 
 pub use call::{
-    Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Decline, Newcomer, Side, WhenBusy,
+    Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Decline, Newcomer, Side, WhenAbsent,
+    WhenBusy,
 };
 pub(crate) use connection::Purpose;
 pub use connection::Use;

@@ -151,6 +151,12 @@ impl Register {
         self.addresses.get(&session)
     }
 
+    /// Whether the session can be sent nothing: it only sends commands in the name of the address.
+    pub(crate) fn only_requests(&self, address: &Address, session: SessionId) -> bool {
+        let reach = self.reach(address, session);
+        reach.is_some_and(|reach| reach.abilities == Abilities::NONE)
+    }
+
     /// The user whose messages the session gets, if it gets messages.
     pub(crate) fn user_of(&self, session: SessionId) -> Option<&UserId> {
         let address = self.addresses.get(&session)?;

@@ -196,8 +196,18 @@ impl Rules {
         let requester = self.requester(session);
         let calls = &mut self.calls;
         let decisions = match command {
-            CallCommand::Invite { to, media, when_busy } => {
-                let invitation = Invitation { to, media, when_busy };
+            CallCommand::Invite {
+                to,
+                media,
+                when_busy,
+                when_absent,
+            } => {
+                let invitation = Invitation {
+                    to,
+                    media,
+                    when_busy,
+                    when_absent,
+                };
                 calls.invite(now, requester?, invitation, &self.register)
             }
             CallCommand::Answer { from, room, answer } => match answer {
@@ -216,6 +226,7 @@ impl Rules {
             session,
             address: address.clone(),
             client: self.rooms.quotas.client_of(session),
+            only_requests: self.register.only_requests(address, session),
         })
     }
 

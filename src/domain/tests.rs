@@ -28,12 +28,7 @@ const RINGS: Abilities = Abilities {
 };
 
 fn person(name: &str) -> Person {
-    Person {
-        user: name.into(),
-        name: name.to_owned(),
-        prefix: String::new(),
-        postfix: String::new(),
-    }
+    Person::unnamed(name.into())
 }
 
 fn join(rooms: &mut Rules, session: u64, room: &str, name: &str) -> Result<Vec<Effect>, Refusal> {
@@ -301,7 +296,18 @@ fn a_call_whose_connection_gives_way_is_over_for_both() {
     }
     let (to, media) = (vec![Address::Name("ben".into())], CallMedia::Carried(Offer::default()));
     let when_busy = WhenBusy::Ring;
-    call(&mut rules, 1, CallCommand::Invite { to, media, when_busy }).unwrap();
+    let when_absent = WhenAbsent::LeaveOut;
+    call(
+        &mut rules,
+        1,
+        CallCommand::Invite {
+            to,
+            media,
+            when_busy,
+            when_absent,
+        },
+    )
+    .unwrap();
     let (from, answer) = (Address::Name("anna".into()), Answer::Accept(Some(Offer::default())));
     let room = None;
     call(&mut rules, 2, CallCommand::Answer { from, room, answer }).unwrap();
@@ -479,9 +485,7 @@ proptest! {
                     | Effect::Play(_)
                     | Effect::SendEach { .. }
                     | Effect::Mailbox(_)
-                    | Effect::Push(_) => {
-                        prop_assert!(false, "none of a room's")
-                    }
+                    | Effect::Push(_) => prop_assert!(false, "none of a room's"),
                 }
             }
             prop_assert_eq!(rooms.peer_count(), open_peers.len());

@@ -4,6 +4,7 @@ mod accounts;
 pub mod admin;
 mod arrival;
 pub mod client;
+mod dapi;
 pub mod desk;
 pub mod door;
 pub mod errors;
@@ -49,12 +50,16 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 /// Everything that the listeners serve.
 pub fn router(state: AppState, files: Files, admin: Admin, gate: &Gate) -> Router {
     let config = Arc::clone(&state.config);
-    let speaking = websocket::router().merge(accounts::router());
+    let guarded = |router: Router<AppState>, methods: &[Method]| {
+        let sharing = Sharing::of(methods.iter().cloned());
+        origin::guarded(router, &gate.origins, sharing).with_state(state.clone())
+    };
     let quick = Router::new()
         .merge(pages::router(Arrivals::new(&config.http.trusted_sites)))
         .merge(admin::router(admin))
-        .merge(origin::guarded(speaking, &gate.origins, Sharing::of([Method::POST])).with_state(state.clone()))
-        .merge(whip::router(&gate.origins).with_state(state))
+        .merge(guarded(websocket::router().merge(accounts::router()), &[Method::POST]))
+        .merge(guarded(dapi::router(&config), &[Method::GET, Method::POST]))
+        .merge(whip::router(&gate.origins).with_state(state.clone()))
         .fallback(pages::not_found)
         .layer(TimeoutLayer::with_status_code(
             StatusCode::SERVICE_UNAVAILABLE,

@@ -50,6 +50,7 @@ pub fn router<S: Clone + Send + Sync + 'static>(arrivals: Arrivals) -> Router<S>
         )
         .route("/room", fixed("room/index.html"))
         .route("/messages", fixed("messages/index.html"))
+        .route("/calls", fixed("calls/index.html"))
         .route("/device", fixed("device/index.html"))
         .route("/favicon.ico", fixed("favicon.ico"))
         .route(

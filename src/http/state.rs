@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::desk::Desk;
 use crate::accounts::Accounts;
 use crate::auth::access_token::App;
+use crate::channels::Channels;
 use crate::clock::{MonotonicClock, WallClock};
 use crate::config::Config;
 use crate::hub::HubHandle;
@@ -22,4 +23,5 @@ pub struct AppState {
     pub accounts: Accounts,
     /// App whose access tokens are believed, and that signs those of this server.
     pub app: App,
+    pub channels: Channels,
 }

@@ -460,7 +460,9 @@ fn log_request(session: SessionId, command: &Command) {
 
 fn log_call(session: SessionId, command: &CallCommand) {
     match command {
-        CallCommand::Invite { to, media, when_busy } => {
+        CallCommand::Invite {
+            to, media, when_busy, ..
+        } => {
             let carried = matches!(media, CallMedia::Carried(_));
             for callee in to {
                 info!(%session, to = %alias(&callee.to_string()), carried, ?when_busy, "calls");

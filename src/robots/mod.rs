@@ -1,13 +1,13 @@
 //! Robots: participants who play a recording in a room. A robot is a session without a socket and a task that owns it. In its
 //! room it is a participant as a browser is.
 //!
-//! [`Robots`] sends them and removes them; `place.rs` knows which rooms have one; `robot.rs` is the task; `stay.rs` decides when a
+//! [`Robots`] sends them and removes them; `place.rs` knows which rooms have one; `robot.rs` is the task; `visit.rs` decides when a
 //! robot leaves; `file.rs` reads what they play.
 
 mod file;
 mod place;
 mod robot;
-mod stay;
+mod visit;
 
 use std::sync::Arc;
 
@@ -59,7 +59,7 @@ impl Robots {
                 continue;
             }
             let present = presence.wait_for(|presence| *presence != Presence::Coming).await;
-            return match present.map(|presence| *presence) {
+            return match present.map(|presence| presence.clone()) {
                 Ok(Presence::Refused(why)) => Err(why),
                 Ok(_) => Ok(()),
                 Err(_) => Err(RobotRefused::Failed),

@@ -11,7 +11,7 @@ use crate::hub::NoPlace;
 use crate::ids::RoomName;
 
 /// Why no robot comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RobotRefused {
     #[error("there are as many robots as there may be (robot.max_robots)")]
     TooMany,
@@ -24,7 +24,7 @@ pub enum RobotRefused {
 }
 
 /// Whether a robot is in its room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Presence {
     Coming,
     There,

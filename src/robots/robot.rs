@@ -7,12 +7,12 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
 use super::place::{Place, Presence, RobotRefused};
-use super::stay::{Departure, Patience, Stay};
+use super::visit::{Departure, Patience, Visit};
 
 use crate::alias::alias;
 use crate::clock::MonotonicClock;
 use crate::config;
-use crate::domain::{Claim, Command, Person, Play, Refusal, RoomKind};
+use crate::domain::{Claim, Command, Person, Play, Refusal, RoomKind, Stay};
 use crate::hub::{Events, HubHandle, Session};
 use crate::ids::{Feed, RoomName, UserId};
 use crate::shares::ClientAddress;
@@ -96,6 +96,7 @@ impl Robot {
                 room: channel.clone(),
                 person: Person::unnamed(self.name(number)),
                 claim: Claim::Reserved,
+                stay: Stay::default(),
             };
             joined = session.request(join).await;
             if joined != Err(Refusal::NameTaken) {
@@ -127,15 +128,15 @@ impl Robot {
             wait: self.ways.settings.wait(),
             leave_after: self.ways.settings.leave_after(),
         };
-        let mut stay = Stay::new(now(), patience);
+        let mut visit = Visit::new(now(), patience);
         loop {
             let departure = tokio::select! {
                 () = place.leaving.cancelled() => Some(Departure::Removed),
                 event = events.next() => match event {
-                    Some(event) => stay.handle(now(), &event),
+                    Some(event) => visit.handle(now(), &event),
                     None => Some(Departure::Lost),
                 },
-                () = until(stay.poll_timeout()) => stay.handle_timeout(now()),
+                () = until(visit.poll_timeout()) => visit.handle_timeout(now()),
             };
             if let Some(departure) = departure {
                 return departure;

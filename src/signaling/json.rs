@@ -14,7 +14,7 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeOwned, Error, Visitor};
+use serde::de::{DeserializeOwned, Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
@@ -35,6 +35,40 @@ pub fn parse(text: &str) -> Option<Value> {
         return None;
     }
     serde_json::from_str(text).ok()
+}
+
+/// The fields of an object in their order, also those that are there twice. `None` for anything else, and for an object that is
+/// nested too deep.
+pub(crate) fn pairs(text: &str) -> Option<Vec<(String, Value)>> {
+    if deeper_than(JSON_DEPTH_MAX, text) {
+        return None;
+    }
+    let Pairs(pairs) = serde_json::from_str(text).ok()?;
+    Some(pairs)
+}
+
+struct Pairs(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Pairs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PairsVisitor;
+        impl<'de> Visitor<'de> for PairsVisitor {
+            type Value = Pairs;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        deserializer.deserialize_map(PairsVisitor)
+    }
 }
 
 /// The values in a text, one after the other, with any white space between and within them. `None` for a part that is no JSON,

@@ -1,8 +1,8 @@
 //! Accounts: the devices that have logged in under a telephone number, contacts, and the secrets that sign tokens.
 
 use super::database::{Subject, alone, reading, writing};
-use super::{Directory, RecordError, check_id, storable};
-use crate::shares::{ClientAddress, Denied, Pot, Share};
+use super::{Directory, Quota, RecordError, check_id, storable};
+use crate::shares::{ClientAddress, Denied, Share};
 
 const CONTACT: &str = "the contact";
 
@@ -296,11 +296,8 @@ impl DevicePlaces {
     /// Whether there is a place for a device from `client`, where `recorded` devices are recorded, and `from_there` of them
     /// from that address.
     fn allow(&self, client: ClientAddress, recorded: i64, from_there: i64) -> Result<(), Denied> {
-        let count = |count: i64| u64::try_from(count).unwrap_or(0);
-        let mut pot = Pot::new(self.in_all, self.share);
-        pot.count(client, count(from_there));
-        pot.count(ClientAddress::THIS_MACHINE, count(recorded.saturating_sub(from_there)));
-        pot.allows(client, 1)
+        let DevicePlaces { in_all, share, .. } = *self;
+        Quota { in_all, share }.allows(client, recorded, from_there)
     }
 }
 

@@ -56,7 +56,10 @@ pub(super) enum Subject {
     Secrets = 0x7061_7463_6862_0003,
     Messages = 0x7061_7463_6862_0004,
     Apps = 0x7061_7463_6862_0005,
+    Channels = 0x7061_7463_6862_0006,
     Webhooks = 0x7061_7463_6862_0007,
+    Tasks = 0x7061_7463_6862_0008,
+    PushDevices = 0x7061_7463_6862_0009,
 }
 
 /// `reading!(database, pool => expression)`: runs the expression with the connections for reading.

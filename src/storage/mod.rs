@@ -5,6 +5,7 @@
 
 mod accounts;
 mod apps;
+mod channels;
 mod checks;
 mod database;
 mod errors;
@@ -13,7 +14,10 @@ mod gate;
 mod mailbox;
 mod messages;
 mod passwords;
+mod push_devices;
+mod quota;
 mod rooms;
+mod tasks;
 mod users;
 mod webhooks;
 
@@ -23,6 +27,7 @@ use std::sync::Arc;
 pub(crate) use accounts::{Recorded, TokenSecret};
 
 pub use accounts::{DevicePlaces, DeviceRecord};
+pub use channels::{Begun, CallRecord, Ending, Member, MemberStatus, NewCall, RecentCall, Report};
 use database::{Database, writing};
 pub use errors::{AdmitError, OpenError, RecordError};
 pub use files::FileRecord;
@@ -30,6 +35,9 @@ pub use gate::Gate;
 pub use mailbox::Mailbox;
 pub(crate) use messages::{Growth, MailboxRoom};
 use passwords::Passwords;
+pub use push_devices::{PushDevice, PushRecorded};
+pub use quota::Quota;
+pub use tasks::{CallTask, NewTask, Scheduled, TaskStatus};
 pub use users::PersonChange;
 pub use webhooks::WaitingWebhook;
 

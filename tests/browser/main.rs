@@ -15,6 +15,7 @@
 mod actions;
 mod arrival;
 mod call;
+mod calls;
 mod device_calls;
 mod devices;
 mod firefox;

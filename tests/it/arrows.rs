@@ -20,6 +20,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("auth", &["ids"]),
     (
+        "channels",
+        &[
+            "auth", "clock", "config", "domain", "hub", "ids", "robots", "shares", "storage",
+        ],
+    ),
+    (
         "cli",
         &[
             "accounts", "auth", "clock", "config", "domain", "http", "hub", "ids", "load", "media", "robots", "server",
@@ -34,6 +40,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "accounts",
             "alias",
             "auth",
+            "channels",
             "clock",
             "config",
             "domain",
@@ -57,14 +64,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "accounts", "auth", "clock", "config", "http", "hub", "media", "pinning", "robots", "sound", "storage",
-            "tasks", "webhooks",
+            "accounts", "auth", "channels", "clock", "config", "http", "hub", "media", "pinning", "robots", "sound",
+            "storage", "tasks", "webhooks",
         ],
     ),
     (
         "signaling",
         &[
-            "accounts", "auth", "clock", "config", "domain", "hub", "ids", "media", "storage", "text",
+            "accounts", "auth", "channels", "clock", "config", "domain", "hub", "ids", "media", "storage", "text",
         ],
     ),
     (

@@ -80,7 +80,7 @@ fn nothing_on_a_page_comes_from_elsewhere_and_everything_it_names_is_there() {
         for address in attributes.chain(between(&text, "url(\"", "\"")) {
             let exists = match address.strip_prefix("/static/") {
                 Some(file) => static_folder().join(file).is_file(),
-                None => ["/", "/room", "/messages", "/device"].contains(&address),
+                None => ["/", "/room", "/messages", "/calls", "/device"].contains(&address),
             };
             if !exists {
                 offences.push(format!("{path}: {address}"));

@@ -166,6 +166,13 @@ fn the_certificate_of_the_app_is_shown_in_no_log_and_no_error() {
 }
 
 #[test]
+fn the_key_of_the_call_api_is_shown_in_no_log() {
+    let config = load_text("[dapi]\nkey = \"geheim\"").unwrap();
+    assert_eq!(config.dapi.key, "geheim");
+    assert!(!format!("{config:?}").contains("geheim"));
+}
+
+#[test]
 fn values_that_make_no_sense_are_refused_by_key() {
     for (text, named) in [
         ("listeners = []", "listeners"),
@@ -213,6 +220,9 @@ fn values_that_make_no_sense_are_refused_by_key() {
             "[channels]\napp_id = \"970CA35de60c44645bbae8a215061b33\"\napp_certificate = \"secret\"",
             "32 hexadecimal digits",
         ),
+        ("[dapi]\ntime_zone = \"Mars\"", "dapi.time_zone"),
+        ("[dapi]\nkey = \"a b\"", "dapi.key"),
+        ("[dapi]\nheartbeat_s = 0", "dapi.heartbeat_s"),
         ("[files]\nmax_size_mib = 0", "files.max_size_mib"),
         ("[files]\nmax_size_mib = 9223372036854775807", "files.max_size_mib"),
         ("[files]\nallowed_types = [\"png\"]", "files.allowed_types"),

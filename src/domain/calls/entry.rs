@@ -32,6 +32,8 @@ pub(in crate::domain) struct Party {
     pub sessions: Vec<SessionId>,
     /// Push targets by which a callee without a session is reached while the call rings.
     pub targets: Vec<PushTarget>,
+    /// Whether the call rings at this callee also while nobody can be reached there.
+    pub(crate) is_awaited: bool,
     /// Time at which a party that has lost its session is given up.
     pub(crate) wait_until: Option<Instant>,
 }
@@ -75,7 +77,7 @@ impl Party {
 
     /// Whether somebody may still answer, now or when they are back.
     pub(crate) fn is_reachable(&self) -> bool {
-        !self.sessions.is_empty() || !self.targets.is_empty() || self.wait_until.is_some()
+        self.is_awaited || !self.sessions.is_empty() || !self.targets.is_empty() || self.wait_until.is_some()
     }
 }
 

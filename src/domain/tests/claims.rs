@@ -62,6 +62,7 @@ fn a_reserved_name_is_taken_from_nobody_and_by_nobody_in_whatever_order_they_com
                 room: "r".into(),
                 person: person("robot"),
                 claim,
+                stay: Stay::default(),
             };
             rules.handle(now(), SessionId(session), join)
         };
@@ -134,6 +135,7 @@ fn where_proof_is_required_a_room_of_two_is_for_the_two_of_its_call() {
         to: vec![device("22")],
         media: CallMedia::Elsewhere("r".into()),
         when_busy: WhenBusy::Refuse,
+        when_absent: WhenAbsent::LeaveOut,
     };
     rules.handle(now(), SessionId(1), Command::Call(invite)).unwrap();
     for page in [11, 22] {

@@ -20,6 +20,10 @@ const GAUGES: &[(&str, &str)] = &[
         "patchbay_robots",
         "Robots in rooms now, those on their way there included.",
     ),
+    (
+        "patchbay_open_channels",
+        "Calls over HTTP that ring or are going on now.",
+    ),
     ("patchbay_media_workers", "Media workers that run now."),
     ("patchbay_media_peers", "WebRTC connections on a media worker now."),
     (
@@ -54,6 +58,19 @@ const GAUGES: &[(&str, &str)] = &[
 ];
 
 const COUNTERS: &[(&str, &str)] = &[
+    ("patchbay_channel_calls_total", "Calls that were placed over HTTP."),
+    (
+        "patchbay_channel_silences_total",
+        "People who were taken out of a call over HTTP because nothing was heard of them.",
+    ),
+    (
+        "patchbay_call_tasks_total",
+        "Scheduled calls whose time has come, by what became of them.",
+    ),
+    (
+        "patchbay_webhooks_total",
+        "Attempts to post a message to the operator's back end, by outcome.",
+    ),
     (
         "patchbay_http_requests_total",
         "HTTP requests answered, by route and status.",

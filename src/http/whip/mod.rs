@@ -173,7 +173,7 @@ impl<'a> Opening<'a> {
             query: self.query,
             visible,
             made_up: made_up_name(),
-            known: known_users(&RoomName::from(self.room)),
+            known: state.channels.people(&RoomName::from(self.room)).await,
         };
         let user = whip::enter(&client, entry).await.map_err(NotServed::from)?;
         let token = state.desk.open_for_a_connection(client.session, held);
@@ -203,14 +203,7 @@ fn created(token: Token, Answer { sdp, number }: Answer) -> Response {
         .into_response()
 }
 
-/// A name for a client that gives none: one of two thousand million, so that two of a room have the same one hardly ever.
+/// A name for a client that gives none: one of four thousand million, so that two of a room hardly ever have the same one.
 fn made_up_name() -> String {
-    const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
-    let digit = |_| char::from(DIGITS[rand::random_range(0..DIGITS.len())]);
-    format!("whip-{}", (0..6).map(digit).collect::<String>())
-}
-
-/// The users for whom a channel is known to be made. None are yet: a client with an access token says whose it is.
-fn known_users(_room: &RoomName) -> Vec<UserId> {
-    Vec::new()
+    format!("whip-{:08x}", rand::random::<u32>())
 }

@@ -63,7 +63,7 @@ use super::words::{kind_word, media_word, takes_notices};
 use super::{json, offer};
 use crate::domain::{
     Abilities, Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Command, Decline, DecodingNotice,
-    Event, Newcomer, Refusal, Registration, Side, Subject, WhenBusy,
+    Event, Newcomer, Refusal, Registration, Side, Subject, WhenAbsent, WhenBusy,
 };
 use crate::ids::{CallId, UserId};
 use crate::storage::AdmitError;
@@ -230,6 +230,7 @@ impl CallDialogue {
             to: vec![Address::Name(callee.clone())],
             media: CallMedia::Carried(offer),
             when_busy: WhenBusy::Ring,
+            when_absent: WhenAbsent::LeaveOut,
         };
         match client.request(invite).await {
             Ok(()) => {

@@ -24,6 +24,9 @@
 //! | `calling_hungup_error` (so spelled) | `message`: `notified_phone is failed to parse`, `notified_device_id is failed to parse` | the message cannot be understood |
 //! | `json_data_invalid` | `message`: `the requested data is invalid` | no JSON object, or no `type` |
 //!
+//! Somebody who calls by other means, such as an app's back end, is no device: `from_phone` has their name, and `from_device_id` and
+//! `fire_device_id` are empty. The client writes it in the same way in its answer, and when it hangs up.
+//!
 //! If a text is present, but has more than 128 characters, `is failed to parse` is followed by `: ` and that reason. An unknown
 //! `type` is ignored. A call whose room on `/direct` nobody has entered within a minute keeps nobody busy: another `call`
 //! rings, and if it is accepted the earlier call is over. The media of these calls are carried by a page that knows the room.
@@ -42,7 +45,7 @@ use super::json::Name;
 use super::reaction::{Close, Frame, Reaction};
 use crate::domain::{
     Abilities, Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Claim, Command, Decline, Event,
-    Newcomer, Refusal, Registration, Side, WhenBusy,
+    Newcomer, Refusal, Registration, Side, WhenAbsent, WhenBusy,
 };
 use crate::ids::{DeviceId, RoomName, UserId};
 use crate::storage::DeviceRecord;
@@ -163,6 +166,7 @@ impl DeviceDialogue {
             to: vec![device(&phone, &id)],
             media: CallMedia::Elsewhere((self.room_ids)()),
             when_busy: WhenBusy::Refuse,
+            when_absent: WhenAbsent::LeaveOut,
         };
         let mut outcome = client.request(invite()).await;
         if outcome == Err(Refusal::InCall) {
@@ -203,7 +207,7 @@ fn call_over(over: &CallOver) -> Reaction {
 }
 
 async fn answer<A>(client: &Client<A>, message: &Value, answer: Answer) -> Reaction {
-    let (phone, id) = match named(message, "from_phone", "from_device_id") {
+    let (phone, id) = match party(message, "from_phone", "from_device_id") {
         Ok(named) => named,
         Err(sentence) => {
             return Reaction::frame(&Outgoing::CalledFailed {
@@ -213,7 +217,7 @@ async fn answer<A>(client: &Client<A>, message: &Value, answer: Answer) -> React
             });
         }
     };
-    let from = device(&phone, &id);
+    let from = address(&phone, &id);
     let room = match message.get("room_id") {
         None | Some(Value::Null) => None,
         Some(Value::String(room)) if room.is_empty() => None,
@@ -230,9 +234,9 @@ async fn answer<A>(client: &Client<A>, message: &Value, answer: Answer) -> React
 }
 
 async fn hang_up<A>(client: &Client<A>, message: &Value) -> Reaction {
-    match named(message, "notified_phone", "notified_device_id") {
+    match party(message, "notified_phone", "notified_device_id") {
         Ok((phone, id)) => {
-            let with = Some(device(&phone, &id));
+            let with = Some(address(&phone, &id));
             let room = Name::of(message, "room_id").and_then(|room| room.room().ok());
             client.silent(client.request(CallCommand::HangUp { with, room }).await)
         }
@@ -248,6 +252,14 @@ fn named(message: &Value, phone: &str, device_id: &str) -> Result<(String, Strin
             .map_err(|too_long| format!("{field} is failed to parse: {too_long}"))
     };
     Ok((text(phone)?, text(device_id)?))
+}
+
+/// As [`named`], for the other side of a call that rings or goes on: one that is no device has an empty device id.
+fn party(message: &Value, phone: &str, device_id: &str) -> Result<(String, String), String> {
+    if message.get(device_id).and_then(Value::as_str) != Some("") {
+        return named(message, phone, device_id);
+    }
+    named(message, phone, phone).map(|(phone, _)| (phone, String::new()))
 }
 
 fn call_failed(to_phone: &str, to_device_id: &str, message: &str) -> Reaction {
@@ -281,7 +293,15 @@ fn device(phone: &str, device_id: &str) -> Address {
     }
 }
 
-/// The phone and the device at an address. In this family only devices call devices.
+/// The address with this phone and device, as [`parts`] writes it.
+fn address(phone: &str, device_id: &str) -> Address {
+    match device_id {
+        "" => Address::Name(UserId::from(phone)),
+        _ => device(phone, device_id),
+    }
+}
+
+/// The phone and the device at an address. Somebody who calls by other means than a device has an empty device id.
 fn parts(address: &Address) -> (&str, &str) {
     match address {
         Address::Device { account, device } => (account.as_str(), device.as_str()),

@@ -9,7 +9,7 @@ use bytes::Bytes as Message;
 use patchbay::domain::{
     Abilities, Address, Answer, CallCommand, CallEvent, CallMedia, Claim, Command, Conference, Decline, Effect, Event,
     FileNotice, Limits, MediaKind, MediaState, MessageCommand, Newcomer, Offer, Person, Play, PublishRights, Recipient,
-    Registration, RoomKind, Rules, Side, Stay, Subject, UserFeed, Waits, WhenBusy,
+    Registration, RoomKind, Rules, Side, Stay, Subject, UserFeed, Waits, WhenAbsent, WhenBusy,
 };
 use patchbay::ids::{CallId, Feed, ParticipantId, PeerId, PushTarget, RoomId, SessionId, Turn};
 use patchbay::media::description::Description;
@@ -85,6 +85,7 @@ fn invite(bytes: &mut Bytes<'_>, callees: usize) -> Command {
             _ => CallMedia::Elsewhere(bytes.pick(&ROOMS).into()),
         },
         when_busy: bytes.pick(&[WhenBusy::Ring, WhenBusy::Refuse]),
+        when_absent: bytes.pick(&[WhenAbsent::LeaveOut, WhenAbsent::Ring]),
     })
 }
 
@@ -363,21 +364,12 @@ fn evenings() -> Vec<Vec<u8>> {
         &[160, 70, 226],
     ];
     // A stay of one second that is renewed for a longer one; somebody whom nobody sees, of the same name, who watches; both ends.
-    let stays: [&[u8]; 6] = [
-        &[0],
-        &[0, 21, 0, 1, 0, 1, 0, 0, 0, 0, 0],
-        &[0, 2, 0, 0, 1, 0, 21, 0, 1, 0, 3, 0, 0, 0, 0, 0],
-        &[1, 21, 1, 0, 0, 2, 0, 0, 0, 0, 0, 1, 2, 0, 0, 2],
-        &[160, 1, 160, 1],
-        &[160, 2],
+    let stays = vec![
+        0, 0, 21, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 2, 0, 0, 1, 0, 21, 0, 1, 0, 3, 0, 0, 0, 0, 0, 1, 21, 1, 0, 0, 2, 0, 0,
+        0, 0, 0, 1, 2, 0, 0, 2, 160, 1, 160, 1, 160, 2,
     ];
-    vec![
-        room.concat(),
-        calls.concat(),
-        messages.concat(),
-        several.concat(),
-        stays.concat(),
-    ]
+    let evenings = [room.concat(), calls.concat(), messages.concat(), several.concat()];
+    evenings.into_iter().chain([stays]).collect()
 }
 
 /// The usual limits, or limits that a few clients reach.

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod connections;
+mod dapi;
 mod disk;
 mod gate;
 mod health;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use patchbay::domain::{
     Abilities, Address, CallCommand, CallEvent, CallMedia, Claim, Command, Event, Newcomer, Refusal, Registration,
-    WhenBusy,
+    WhenAbsent, WhenBusy,
 };
 use patchbay::hub::{Events, Session};
 use patchbay::shares::ClientAddress;
@@ -134,6 +134,7 @@ impl Run {
             to: callees.iter().map(|name| Address::Name(name.as_str().into())).collect(),
             media: CallMedia::Elsewhere(room.as_str().into()),
             when_busy: WhenBusy::Refuse,
+            when_absent: WhenAbsent::LeaveOut,
         };
         let Some((session, _)) = &self.asker.session else {
             return;

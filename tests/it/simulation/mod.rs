@@ -17,6 +17,7 @@ mod calls;
 mod connection;
 mod deeds;
 mod dialect;
+mod disturbance;
 mod engines;
 mod expectations;
 mod gauges;

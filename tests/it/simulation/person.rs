@@ -12,6 +12,7 @@ use patchbay::media::worker::SUSPENDED_MAX;
 use super::calls::Phase;
 use super::connection::{Accepted, Arrived, Connection};
 use super::dialect::{CALL, ToClient};
+use super::disturbance::{soil, stream_of};
 use super::judge::judge;
 use super::plan::Role;
 use super::socket::{Heard, Socket};
@@ -462,22 +463,6 @@ impl Person {
         }
     }
 
-    /// Something has happened to this client's way to the server.
-    pub fn disturb(&mut self, at: &mut Surroundings) {
-        for connection in self.connections.values_mut() {
-            soil(at, connection);
-        }
-    }
-
-    /// Something has happened at this address.
-    pub fn disturb_at(&mut self, at: &mut Surroundings, server: SocketAddr) {
-        for connection in self.connections.values_mut() {
-            if connection.server().is_none_or(|known| known == server) {
-                soil(at, connection);
-            }
-        }
-    }
-
     /// The server has not run for so long: its answers are due later.
     pub fn wait_longer(&mut self, time: Duration) {
         for (_, bound) in self.unanswered.values_mut() {
@@ -489,15 +474,4 @@ impl Person {
         self.phase.wait_longer(time);
         self.is_late_by(time);
     }
-}
-
-fn soil(at: &mut Surroundings, connection: &mut Connection) {
-    connection.is_clean = false;
-    if let Some(facts) = stream_of(connection).and_then(|stream| at.streams.get_mut(&stream)) {
-        facts.is_clean = false;
-    }
-}
-
-fn stream_of(connection: &Connection) -> Option<u32> {
-    connection.source.as_ref().map(|source| source.stream)
 }

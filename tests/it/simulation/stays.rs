@@ -68,7 +68,8 @@ impl Person {
             lasts,
             earliest: Some(at.now + lasts),
             latest: None,
-            before: self.tenure.earliest,
+            // An end that is in doubt may have been any.
+            before: self.tenure.sent_at.map(|_| self.tenure.earliest.unwrap_or(at.now)),
             late_by: self.tenure.late_by,
         };
         let until_s = at.wall_s.load(Ordering::Relaxed) + i64::from(lasts_s);

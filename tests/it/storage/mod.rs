@@ -3,6 +3,7 @@
 mod accounts;
 mod apps;
 mod broken;
+mod channels;
 mod messages;
 mod places;
 mod webhooks;

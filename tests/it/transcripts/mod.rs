@@ -36,6 +36,7 @@
 mod access;
 mod bad_input;
 mod call;
+mod dapi;
 mod devices;
 mod feeds;
 mod formats;
@@ -269,6 +270,10 @@ impl Stage {
     /// Delivers everything that time alone has caused.
     pub async fn hear(&mut self) {
         self.settle().await;
+    }
+
+    pub fn hub(&self) -> &HubHandle {
+        &self.hub
     }
 
     /// How the hub has ended.

@@ -86,7 +86,8 @@ async fn two_rooms_have_a_robot_each_and_one_is_invited_while_another_leaves() {
     let robots = robots(&stage);
     let (first, second) = (room("r"), room("s"));
     let (one, other) = tokio::join!(robots.invite(&first, CLIENT), robots.invite(&second, CLIENT));
-    (one.unwrap(), other.unwrap());
+    one.unwrap();
+    other.unwrap();
     stage
         .play(
             r#"

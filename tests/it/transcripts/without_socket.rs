@@ -2,7 +2,7 @@
 
 use patchbay::domain::{
     Abilities, Address, CallCommand, CallEnd, CallEvent, CallMedia, Claim, Command, Event, Newcomer, Refusal,
-    Registration, WhenBusy,
+    Registration, WhenAbsent, WhenBusy,
 };
 use patchbay::hub::{Events, Session};
 use patchbay::ids::PushTarget;
@@ -39,6 +39,7 @@ impl Asker {
             to,
             media: CallMedia::Elsewhere("room 9".into()),
             when_busy: WhenBusy::Refuse,
+            when_absent: WhenAbsent::LeaveOut,
         };
         self.session.request(Command::Call(invite)).await
     }

@@ -16,7 +16,7 @@ enum Step {
     Push(bool),
     Call(&'static str),
     Dial(&'static str),
-    DialAll(Vec<&'static str>),
+    DialAll(Vec<&'static str>, WhenAbsent),
     Accept(&'static str),
     Decline(&'static str),
     HangUp,
@@ -29,11 +29,12 @@ enum Step {
 fn any_step() -> impl Strategy<Value = (u64, Step)> {
     let who = || prop::sample::select(vec!["anna", "ben", "carl"]);
     let newcomer = prop::sample::select(vec![Newcomer::Joins, Newcomer::Replaces, Newcomer::Inherits]);
+    let absent = prop::sample::select(vec![WhenAbsent::LeaveOut, WhenAbsent::Ring]);
     let step = prop_oneof![
         (who(), newcomer).prop_map(|(who, newcomer)| Step::Register(who, newcomer)),
         who().prop_map(Step::Call),
         who().prop_map(Step::Dial),
-        prop::collection::vec(who(), 2..4).prop_map(Step::DialAll),
+        (prop::collection::vec(who(), 2..4), absent).prop_map(|(all, absent)| Step::DialAll(all, absent)),
         who().prop_map(Step::Ask),
         any::<bool>().prop_map(Step::Push),
         who().prop_map(Step::Accept),
@@ -52,6 +53,7 @@ fn command(step: &Step) -> Option<Command> {
         to: vec![name(to)],
         media,
         when_busy,
+        when_absent: WhenAbsent::LeaveOut,
     };
     let answer = |from: &str, answer| CallCommand::Answer {
         from: name(from),
@@ -71,10 +73,11 @@ fn command(step: &Step) -> Option<Command> {
         Step::Push(is_reached) => {
             return Some(Command::Push(is_reached.then(|| "phone".into()).into_iter().collect()));
         }
-        Step::DialAll(all) => CallCommand::Invite {
+        Step::DialAll(all, when_absent) => CallCommand::Invite {
             to: all.into_iter().map(name).collect(),
             media: CallMedia::Elsewhere("meeting".into()),
             when_busy: WhenBusy::Ring,
+            when_absent,
         },
         Step::Call(to) => invite(to, CallMedia::Carried(offer()), WhenBusy::Ring),
         Step::Dial(to) => invite(to, CallMedia::Elsewhere("meeting".into()), WhenBusy::Refuse),

@@ -70,3 +70,19 @@ fn everything_is_bounded() {
     exchange.call(3, "dora").unwrap();
     assert_eq!(exchange.call(4, "anna"), Err(Refusal::TooManyCalls));
 }
+
+#[test]
+fn somebody_busy_rings_or_not_as_the_caller_s_family_wants_it() {
+    let mut exchange = two_in_a_call();
+    exchange.register(3, name("carl"), Newcomer::Replaces);
+    assert_eq!(exchange.call(3, "ben").unwrap(), ["send 2: carl calls ben"]);
+    let (to, media) = (vec![name("ben")], CallMedia::Carried(offer()));
+    let when_busy = WhenBusy::Refuse;
+    let refused = exchange.send(3, invite(to, media, when_busy));
+    assert_eq!(refused, Err(Refusal::Busy));
+    assert_eq!(exchange.counts()[0], 2, "and her ringing goes on");
+
+    let accepted = exchange.accept(2, name("carl")).unwrap();
+    let first_over = "send 1: call with ben over, HungUp";
+    assert_eq!(accepted[2..], ["close room", first_over, "open room", "answer 2, 3"]);
+}

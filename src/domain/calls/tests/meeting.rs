@@ -41,9 +41,7 @@ impl Exchange {
 fn dial_in(exchange: &mut Exchange, session: u64, to: &str, room: &str) {
     let (to, media) = (vec![device(to)], CallMedia::Elsewhere(room.into()));
     let when_busy = WhenBusy::Refuse;
-    exchange
-        .send(session, CallCommand::Invite { to, media, when_busy })
-        .unwrap();
+    exchange.send(session, invite(to, media, when_busy)).unwrap();
 }
 
 /// 11 (1) and 22 (2), who have agreed to meet, and whose pages (11) and (22) are there.

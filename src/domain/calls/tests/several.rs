@@ -18,7 +18,7 @@ impl Exchange {
     fn call_all(&mut self, to: &[&str], when_busy: WhenBusy) -> Result<Vec<String>, Refusal> {
         let to = to.iter().copied().map(name).collect();
         let media = CallMedia::Elsewhere("meeting".into());
-        self.send(OFFICE, CallCommand::Invite { to, media, when_busy })
+        self.send(OFFICE, invite(to, media, when_busy))
     }
 
     fn reach_by_push(&mut self, who: &str) {
@@ -76,9 +76,7 @@ fn a_call_to_several_that_this_server_carries_is_answered_to_who_answers_and_the
     let mut exchange = office();
     let (to, media) = (vec![name("ben"), name("carl")], CallMedia::Carried(offer()));
     let when_busy = WhenBusy::Ring;
-    exchange
-        .send(OFFICE, CallCommand::Invite { to, media, when_busy })
-        .unwrap();
+    exchange.send(OFFICE, invite(to, media, when_busy)).unwrap();
     let expected = [
         "send 3: ringing with office over, AnsweredElsewhere",
         "open room",
@@ -326,4 +324,68 @@ fn where_two_call_one_another_only_the_caller_is_spared_the_end_of_the_other_cal
         accepted.iter().filter(|event| event.starts_with(&line)).count()
     };
     assert_eq!([over(1), over(2)], [0, 1], "{accepted:?}");
+}
+
+impl Exchange {
+    /// The office calls these, also those who are not there.
+    fn call_absent(&mut self, to: &[&str]) -> Result<Vec<String>, Refusal> {
+        let to = to.iter().copied().map(name).collect();
+        let media = CallMedia::Elsewhere("meeting".into());
+        let (when_busy, when_absent) = (WhenBusy::Ring, WhenAbsent::Ring);
+        self.send(
+            OFFICE,
+            CallCommand::Invite {
+                to,
+                media,
+                when_busy,
+                when_absent,
+            },
+        )
+    }
+}
+
+#[test]
+fn a_call_that_rings_at_who_is_absent_rings_when_they_come_and_after_they_have_left() {
+    let mut exchange = office();
+    assert_eq!(exchange.call_absent(&["dora"]).unwrap(), [""; 0]);
+    assert_eq!(exchange.counts()[0], 1);
+    let rings = exchange.register(5, name("dora"), Newcomer::Joins);
+    assert_eq!(rings, ["send 5: office calls dora"]);
+    exchange.leave(5);
+    assert_eq!(exchange.counts()[0], 1, "she may come again");
+    exchange.now += Limits::default().ring_for;
+    let over = outline(&exchange.rules.handle_timeout(exchange.now));
+    assert_eq!(over, ["send 9: ringing with dora over, TimedOut"]);
+    assert_eq!(exchange.rules.poll_timeout(), None);
+}
+
+#[test]
+fn a_session_at_which_nothing_rings_answers_or_declines_for_its_address_what_rings_there() {
+    let mut exchange = office();
+    exchange.call_absent(&["ben", "dora"]).unwrap();
+    exchange.asks_for(6, name("dora"));
+    assert_eq!(
+        exchange.decline(6, name("office"), Decline::Unwilling).unwrap(),
+        ["send 9: without dora, Declined(Unwilling)"]
+    );
+    assert_eq!(exchange.accept(6, name("office")), Err(Refusal::NoSuchCall));
+    exchange.asks_for(7, name("ben"));
+    let expected = [
+        "send 2: ringing with office over, AnsweredElsewhere",
+        "send 9: ben accepts for meeting",
+    ];
+    assert_eq!(exchange.accept(7, name("office")).unwrap(), expected);
+    assert_eq!(
+        exchange.hang_up(OFFICE).unwrap(),
+        ["send 7: call with office over, HungUp"]
+    );
+}
+
+#[test]
+fn a_session_at_which_nothing_rings_answers_no_call_that_this_server_carries() {
+    let mut exchange = office();
+    exchange.call(2, "carl").unwrap();
+    exchange.asks_for(6, name("carl"));
+    assert_eq!(exchange.accept(6, name("ben")), Err(Refusal::NoSuchCall));
+    assert!(exchange.accept(3, name("ben")).is_ok());
 }

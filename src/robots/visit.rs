@@ -15,8 +15,8 @@ pub(super) struct Patience {
     pub leave_after: Duration,
 }
 
-/// One stay of a robot in a room.
-pub(super) struct Stay {
+/// One visit of a robot in a room.
+pub(super) struct Visit {
     patience: Patience,
     /// Number of the other participants.
     others: usize,
@@ -41,10 +41,10 @@ pub(super) enum Departure {
     Lost,
 }
 
-impl Stay {
-    /// The stay of a robot that has just entered its room.
-    pub fn new(now: Instant, patience: Patience) -> Stay {
-        Stay {
+impl Visit {
+    /// The visit of a robot that has just entered its room.
+    pub fn new(now: Instant, patience: Patience) -> Visit {
+        Visit {
             patience,
             others: 0,
             leaves_at: Some(now + patience.wait),
@@ -76,7 +76,7 @@ impl Stay {
         self.others = others;
     }
 
-    /// Time at which [`Stay::handle_timeout`] has something to do.
+    /// Time at which [`Visit::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.leaves_at
     }
@@ -115,45 +115,49 @@ mod tests {
         Event::ParticipantLeft { user: "anna".into() }
     }
 
-    /// A stay in an empty room, and a time some seconds after it began.
-    fn begun() -> (Stay, impl Fn(u64) -> Instant) {
+    /// A visit to an empty room, and a time some seconds after it began.
+    fn begun() -> (Visit, impl Fn(u64) -> Instant) {
         let begin = Instant::now();
-        let mut stay = Stay::new(begin, PATIENCE);
-        assert_eq!(stay.handle(begin, &Event::Joined { others: Vec::new() }), None);
-        (stay, move |seconds| begin + Duration::from_secs(seconds))
+        let mut visit = Visit::new(begin, PATIENCE);
+        assert_eq!(visit.handle(begin, &Event::Joined { others: Vec::new() }), None);
+        (visit, move |seconds| begin + Duration::from_secs(seconds))
     }
 
     #[test]
     fn a_robot_waits_for_the_first_participant_and_no_longer() {
-        let (stay, at) = begun();
-        assert_eq!(stay.poll_timeout(), Some(at(60)));
-        assert_eq!(stay.handle_timeout(at(59)), None);
-        assert_eq!(stay.handle_timeout(at(60)), Some(Departure::NobodyCame));
+        let (visit, at) = begun();
+        assert_eq!(visit.poll_timeout(), Some(at(60)));
+        assert_eq!(visit.handle_timeout(at(59)), None);
+        assert_eq!(visit.handle_timeout(at(60)), Some(Departure::NobodyCame));
     }
 
     #[test]
     fn a_robot_stays_while_somebody_is_there_and_a_moment_longer() {
-        let (mut stay, at) = begun();
+        let (mut visit, at) = begun();
         for event in [arrived(), arrived(), left()] {
-            assert_eq!(stay.handle(at(50), &event), None);
-            assert_eq!((stay.poll_timeout(), stay.handle_timeout(at(1_000))), (None, None));
+            assert_eq!(visit.handle(at(50), &event), None);
+            assert_eq!((visit.poll_timeout(), visit.handle_timeout(at(1_000))), (None, None));
         }
-        assert_eq!(stay.handle(at(2_000), &left()), None);
-        assert_eq!(stay.poll_timeout(), Some(at(2_010)));
-        assert_eq!(stay.handle(at(2_009), &arrived()), None, "a page that was loaded again");
-        assert_eq!(stay.poll_timeout(), None);
-        assert_eq!(stay.handle(at(2_020), &left()), None);
-        assert_eq!(stay.handle_timeout(at(2_029)), None);
-        assert_eq!(stay.handle_timeout(at(2_030)), Some(Departure::AllLeft));
+        assert_eq!(visit.handle(at(2_000), &left()), None);
+        assert_eq!(visit.poll_timeout(), Some(at(2_010)));
+        assert_eq!(
+            visit.handle(at(2_009), &arrived()),
+            None,
+            "a page that was loaded again"
+        );
+        assert_eq!(visit.poll_timeout(), None);
+        assert_eq!(visit.handle(at(2_020), &left()), None);
+        assert_eq!(visit.handle_timeout(at(2_029)), None);
+        assert_eq!(visit.handle_timeout(at(2_030)), Some(Departure::AllLeft));
     }
 
     #[test]
-    fn who_was_there_before_counts_and_a_stay_ends_with_its_session() {
-        let (mut stay, at) = begun();
+    fn who_was_there_before_counts_and_a_visit_ends_with_its_session() {
+        let (mut visit, at) = begun();
         let others = vec![person()];
-        assert_eq!(stay.handle(at(0), &Event::Joined { others }), None);
-        assert_eq!(stay.poll_timeout(), None);
-        let mut ended = |reason| stay.handle(at(1), &Event::Ended(reason));
+        assert_eq!(visit.handle(at(0), &Event::Joined { others }), None);
+        assert_eq!(visit.poll_timeout(), None);
+        let mut ended = |reason| visit.handle(at(1), &Event::Ended(reason));
         assert_eq!(ended(EndReason::Shutdown), Some(Departure::Shutdown));
         assert_eq!(ended(EndReason::MediaLost), Some(Departure::Lost));
     }

@@ -1,0 +1,254 @@
+//! The life of one call, as its record has it: who is in it, what an event means, and when it is over. Pure; the time is given.
+
+use crate::ids::UserId;
+use crate::storage::{CallRecord, Ending, Member, MemberStatus, Report};
+
+/// People of one call. A room holds a hundred.
+pub(super) const MEMBERS_MAX: usize = 100;
+
+/// Events of one call: some for each of its people, also of a client that repeats itself. More would fill the database.
+pub(super) const REPORTS_MAX: usize = 500;
+
+/// Codes of events, as the app's back end knows them.
+pub(super) mod code {
+    /// People have begun to talk.
+    pub const BEGUN: i64 = 1;
+    /// Somebody has left who talked.
+    pub const LEFT: i64 = 2;
+    /// Nothing was heard of somebody. The server's own.
+    pub const SILENT: i64 = 3;
+    pub const CANCELLED: i64 = 1000;
+    pub const NO_ANSWER: i64 = 1001;
+    /// The caller says that a callee has declined.
+    pub const WAS_DECLINED: i64 = 1002;
+    pub const DECLINED: i64 = 1003;
+    /// A callee says that the caller has given up.
+    pub const WAS_CANCELLED: i64 = 1006;
+    pub const FAILED: i64 = 1007;
+}
+
+/// The description of [`code::SILENT`].
+const MISSED: &str = "通话记录timeout检测";
+
+/// What follows from a change of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Consequence {
+    Nothing,
+    /// They are in the call, and have to be heard of from now on. If `answers`, as a callee they have thereby answered.
+    Joined {
+        answers: bool,
+    },
+    Left,
+    /// A callee does not want the call, or cannot take it; it rings at others.
+    Out,
+    /// The call is over.
+    Over,
+}
+
+/// Why an event is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotTaken {
+    TooManyReports,
+    TooManyMembers,
+    /// The call is over, or they have left it.
+    Over,
+}
+
+impl CallRecord {
+    pub(super) fn is_over(&self) -> bool {
+        self.ended_s.is_some()
+    }
+
+    /// Whether somebody has answered, or people talk: the call no longer ends because it has rung for long enough.
+    pub(super) fn is_taken(&self) -> bool {
+        self.answered_s.is_some() || self.started_s.is_some()
+    }
+
+    pub(super) fn has_callees(&self) -> bool {
+        self.members.iter().any(|member| member.user != self.caller)
+    }
+
+    pub(super) fn is_in(&self, user: &UserId) -> bool {
+        self.members.iter().any(|member| member.user == *user && member.is_in())
+    }
+
+    pub(super) fn people_in(&self) -> usize {
+        self.members.iter().filter(|member| member.is_in()).count()
+    }
+
+    fn member_mut(&mut self, user: &UserId) -> Option<&mut Member> {
+        self.members.iter_mut().find(|member| member.user == *user)
+    }
+
+    /// Whether this is a callee who has neither answered nor declined.
+    pub(super) fn is_called(&self, user: &UserId) -> bool {
+        let is_called = |member: &Member| member.status == MemberStatus::Called && member.joined_s.is_none();
+        *user != self.caller
+            && self
+                .members
+                .iter()
+                .any(|member| member.user == *user && is_called(member))
+    }
+
+    /// A callee has answered. Returns whether they have: anybody else has nothing to answer.
+    pub(super) fn answer(&mut self, user: &UserId, now_s: i64) -> bool {
+        if self.is_over() || !self.is_called(user) {
+            return false;
+        }
+        if let Some(member) = self.member_mut(user) {
+            (member.status, member.seen_s) = (MemberStatus::Answered, now_s);
+        }
+        self.answered_s.get_or_insert(now_s);
+        true
+    }
+
+    /// Takes an event that a client reports.
+    pub(super) fn report(
+        &mut self,
+        report: Report,
+        reports: &mut Vec<Report>,
+        now_s: i64,
+    ) -> Result<Consequence, NotTaken> {
+        if self.reports >= REPORTS_MAX {
+            return Err(NotTaken::TooManyReports);
+        }
+        let user = report.user.clone();
+        let is_callers = user == self.caller && self.started_s.is_none();
+        let consequence = match report.code {
+            _ if self.is_over() => Consequence::Nothing,
+            code::BEGUN => {
+                let answers = self.join(&user, now_s)?;
+                self.started_s.get_or_insert(now_s);
+                if let Some(member) = self.member_mut(&user) {
+                    member.status = MemberStatus::Answered;
+                }
+                Consequence::Joined { answers }
+            }
+            code::LEFT if self.is_called(&user) => self.out(&user, Ending::Ended, now_s),
+            code::LEFT => self.leave(&user, Ending::Ended, now_s),
+            code::CANCELLED if is_callers => self.close(Ending::Cancelled, now_s),
+            code::NO_ANSWER if is_callers => self.close(Ending::NoAnswer, now_s),
+            code::WAS_DECLINED if is_callers => self.close(Ending::Declined, now_s),
+            code::DECLINED if self.is_called(&user) => self.out(&user, Ending::Declined, now_s),
+            code::WAS_CANCELLED if self.is_called(&user) => self.out(&user, Ending::Cancelled, now_s),
+            code::FAILED => self.fail(&user, now_s),
+            _ => Consequence::Nothing,
+        };
+        reports.push(report);
+        Ok(consequence)
+    }
+
+    /// Somebody is in the call. Returns whether they have answered it thereby.
+    pub(super) fn join(&mut self, user: &UserId, now_s: i64) -> Result<bool, NotTaken> {
+        if self.is_over() {
+            return Err(NotTaken::Over);
+        }
+        let answers = self.answer(user, now_s);
+        if self.member_mut(user).is_none() {
+            if self.members.len() >= MEMBERS_MAX {
+                return Err(NotTaken::TooManyMembers);
+            }
+            self.members.push(Member {
+                id: 0,
+                user: user.clone(),
+                status: MemberStatus::Answered,
+                created_s: now_s,
+                joined_s: None,
+                seen_s: now_s,
+                left_s: None,
+            });
+        }
+        if let Some(member) = self.member_mut(user) {
+            member.joined_s.get_or_insert(now_s);
+            (member.seen_s, member.left_s) = (now_s, None);
+        }
+        Ok(answers)
+    }
+
+    /// Somebody has left. The call is over if nobody else is in it.
+    pub(super) fn leave(&mut self, user: &UserId, last: Ending, now_s: i64) -> Consequence {
+        let Some(member) = self.member_mut(user) else {
+            return Consequence::Nothing;
+        };
+        member.part(now_s);
+        match self.people_in() {
+            0 => self.close(last, now_s),
+            _ => Consequence::Left,
+        }
+    }
+
+    /// A callee who has not answered is out of the call, which goes on ringing at others. Without others it is over, unless
+    /// people are in it.
+    pub(super) fn out(&mut self, user: &UserId, last: Ending, now_s: i64) -> Consequence {
+        if self.is_over() || !self.is_called(user) {
+            return Consequence::Nothing;
+        }
+        if let Some(member) = self.member_mut(user) {
+            member.part(now_s);
+        }
+        let is_ringing = self.members.iter().any(|member| self.is_called(&member.user));
+        match is_ringing || self.is_taken() {
+            true => Consequence::Out,
+            false => self.close(last, now_s),
+        }
+    }
+
+    /// Something failed at somebody. With one other person or none the call is over; otherwise only they have left.
+    fn fail(&mut self, user: &UserId, now_s: i64) -> Consequence {
+        let others = self.people_in() - usize::from(self.is_in(user));
+        match () {
+            () if self.is_called(user) => self.out(user, Ending::Failed, now_s),
+            () if self.member_mut(user).is_none() => Consequence::Nothing,
+            () if others > 1 => self.leave(user, Ending::Failed, now_s),
+            () => self.close(Ending::Failed, now_s),
+        }
+    }
+
+    /// Nothing has been heard of somebody since `before_s`. `None` if something has, by another process.
+    pub(super) fn miss(
+        &mut self,
+        user: &UserId,
+        before_s: i64,
+        reports: &mut Vec<Report>,
+        now_s: i64,
+    ) -> Option<Consequence> {
+        let member = self.members.iter().find(|member| member.user == *user)?;
+        // A time that has not come yet is that of a clock which was put back since, and says nothing.
+        let is_heard = member.seen_s > before_s && member.seen_s <= now_s;
+        if self.is_over() || !member.is_in() || is_heard {
+            return None;
+        }
+        reports.push(Report {
+            user: user.clone(),
+            code: code::SILENT,
+            description: MISSED.to_owned(),
+            at_s: now_s,
+        });
+        Some(self.leave(user, Ending::Lost, now_s))
+    }
+
+    pub(super) fn close(&mut self, ending: Ending, now_s: i64) -> Consequence {
+        if self.is_over() {
+            return Consequence::Nothing;
+        }
+        self.members.iter_mut().for_each(|member| member.part(now_s));
+        (self.ended_s, self.ending) = (Some(now_s), Some(ending));
+        Consequence::Over
+    }
+}
+
+impl Member {
+    fn is_in(&self) -> bool {
+        self.joined_s.is_some() && self.left_s.is_none()
+    }
+
+    fn part(&mut self, now_s: i64) {
+        self.status = MemberStatus::Over;
+        if self.joined_s.is_some() {
+            self.left_s.get_or_insert(now_s);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

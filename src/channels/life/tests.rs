@@ -1,0 +1,230 @@
+//! Scenarios: what becomes of a call by what is reported of it.
+
+use proptest::prelude::*;
+
+use super::code::*;
+use super::*;
+use crate::storage::MemberStatus::{Answered, Called, Over};
+
+const NOW_S: i64 = 1_000;
+
+/// Anna's call to these people.
+fn call(callees: &[&str]) -> CallRecord {
+    let people = std::iter::once(&"anna").chain(callees);
+    let member = |(id, user): (i64, &&str)| Member {
+        id,
+        user: UserId::from(*user),
+        status: Called,
+        created_s: 0,
+        joined_s: None,
+        seen_s: 0,
+        left_s: None,
+    };
+    CallRecord {
+        channel: "ch_1".into(),
+        caller: "anna".into(),
+        extra_msg: String::new(),
+        created_s: 0,
+        answered_s: None,
+        started_s: None,
+        ended_s: None,
+        ending: None,
+        members: (1..).zip(people).map(member).collect(),
+        reports: 0,
+    }
+}
+
+fn report(call: &mut CallRecord, user: &str, code: i64) -> Consequence {
+    let report = Report {
+        user: user.into(),
+        code,
+        description: String::new(),
+        at_s: NOW_S,
+    };
+    let mut reports = Vec::new();
+    let taken = call.report(report, &mut reports, NOW_S).unwrap();
+    assert_eq!(reports.len(), 1, "every event is recorded");
+    call.reports += 1;
+    taken
+}
+
+fn statuses(call: &CallRecord) -> Vec<MemberStatus> {
+    call.members.iter().map(|member| member.status).collect()
+}
+
+const JOINED: Consequence = Consequence::Joined { answers: false };
+const ANSWERED: Consequence = Consequence::Joined { answers: true };
+
+#[test]
+fn a_call_of_two_begins_with_the_first_who_says_so_and_ends_with_the_last_who_leaves() {
+    let mut call = call(&["ben"]);
+    assert!(call.answer(&"ben".into(), NOW_S));
+    assert_eq!(
+        (statuses(&call), call.answered_s),
+        (vec![Called, Answered], Some(NOW_S))
+    );
+    assert!(!call.answer(&"ben".into(), NOW_S), "once");
+    assert_eq!(report(&mut call, "anna", BEGUN), JOINED);
+    assert_eq!(report(&mut call, "anna", BEGUN), JOINED, "a repetition");
+    assert_eq!(report(&mut call, "ben", BEGUN), JOINED);
+    assert_eq!((statuses(&call), call.people_in()), (vec![Answered, Answered], 2));
+    assert_eq!(report(&mut call, "anna", LEFT), Consequence::Left);
+    assert_eq!(report(&mut call, "anna", LEFT), Consequence::Left, "a repetition");
+    assert_eq!((statuses(&call), call.ended_s), (vec![Over, Answered], None));
+    assert_eq!(report(&mut call, "ben", LEFT), Consequence::Over);
+    assert_eq!(call.ending, Some(Ending::Ended));
+    assert_eq!(report(&mut call, "ben", BEGUN), Consequence::Nothing, "it is over");
+    assert_eq!(statuses(&call), [Over, Over]);
+}
+
+#[test]
+fn the_caller_ends_a_call_that_has_not_begun_and_nobody_else_does() {
+    for (code, ending) in [
+        (CANCELLED, Ending::Cancelled),
+        (NO_ANSWER, Ending::NoAnswer),
+        (WAS_DECLINED, Ending::Declined),
+    ] {
+        let mut ringing = call(&["ben", "carl"]);
+        assert_eq!(report(&mut ringing, "ben", code), Consequence::Nothing);
+        assert_eq!(report(&mut ringing, "dora", code), Consequence::Nothing);
+        assert_eq!(report(&mut ringing, "anna", code), Consequence::Over);
+        assert_eq!((ringing.ending, ringing.ended_s), (Some(ending), Some(NOW_S)));
+        let mut begun = call(&["ben"]);
+        report(&mut begun, "ben", BEGUN);
+        assert_eq!(report(&mut begun, "anna", code), Consequence::Nothing);
+    }
+}
+
+#[test]
+fn callees_who_decline_are_out_and_the_last_one_ends_it() {
+    for (code, ending) in [(DECLINED, Ending::Declined), (WAS_CANCELLED, Ending::Cancelled)] {
+        let mut call = call(&["ben", "carl"]);
+        assert_eq!(
+            report(&mut call, "anna", code),
+            Consequence::Nothing,
+            "she calls herself"
+        );
+        assert_eq!(report(&mut call, "ben", code), Consequence::Out);
+        assert_eq!(report(&mut call, "ben", code), Consequence::Nothing);
+        assert_eq!(statuses(&call), [Called, Over, Called]);
+        assert!(!call.answer(&"ben".into(), NOW_S), "too late");
+        assert_eq!(report(&mut call, "carl", code), Consequence::Over);
+        assert_eq!(call.ending, Some(ending));
+    }
+}
+
+#[test]
+fn a_callee_who_declines_ends_nothing_for_those_who_talk() {
+    let mut call = call(&["ben", "carl"]);
+    assert_eq!(report(&mut call, "ben", BEGUN), ANSWERED);
+    assert_eq!(report(&mut call, "carl", DECLINED), Consequence::Out);
+    assert_eq!(call.ended_s, None);
+}
+
+#[test]
+fn a_failure_ends_a_call_of_two_and_takes_one_of_three_out() {
+    let mut two = call(&["ben"]);
+    report(&mut two, "anna", BEGUN);
+    report(&mut two, "ben", BEGUN);
+    assert_eq!(report(&mut two, "ben", FAILED), Consequence::Over);
+    assert_eq!(two.ending, Some(Ending::Failed));
+    let mut three = call(&["ben", "carl"]);
+    for user in ["anna", "ben", "carl"] {
+        report(&mut three, user, BEGUN);
+    }
+    assert_eq!(report(&mut three, "ben", FAILED), Consequence::Left);
+    assert_eq!(report(&mut three, "dora", FAILED), Consequence::Nothing, "a stranger");
+    assert_eq!(report(&mut three, "anna", FAILED), Consequence::Over);
+    let mut ringing = call(&["ben", "carl"]);
+    assert_eq!(report(&mut ringing, "ben", FAILED), Consequence::Out);
+    assert_eq!(report(&mut ringing, "anna", FAILED), Consequence::Over);
+}
+
+#[test]
+fn somebody_who_was_not_called_comes_in_as_one_more_within_bounds() {
+    let mut call = call(&["ben"]);
+    assert_eq!(report(&mut call, "dora", BEGUN), JOINED);
+    assert_eq!((call.members.len(), call.members[2].id, call.people_in()), (3, 0, 1));
+    for number in 0..MEMBERS_MAX - 3 {
+        call.join(&UserId::from(number.to_string().as_str()), NOW_S).unwrap();
+    }
+    assert_eq!(call.join(&"one more".into(), NOW_S), Err(NotTaken::TooManyMembers));
+    assert_eq!(call.join(&"ben".into(), NOW_S), Ok(true));
+}
+
+#[test]
+fn events_are_bounded() {
+    let mut call = call(&["ben"]);
+    call.reports = REPORTS_MAX;
+    let one_more = Report {
+        user: "anna".into(),
+        code: LEFT,
+        description: String::new(),
+        at_s: NOW_S,
+    };
+    let mut reports = Vec::new();
+    assert_eq!(
+        call.report(one_more, &mut reports, NOW_S),
+        Err(NotTaken::TooManyReports)
+    );
+    assert_eq!((reports.len(), call.ended_s), (0, None));
+}
+
+#[test]
+fn who_is_missed_has_left_unless_another_process_has_heard_of_them() {
+    let mut call = call(&["ben"]);
+    report(&mut call, "anna", BEGUN);
+    report(&mut call, "ben", BEGUN);
+    let mut reports = Vec::new();
+    let mut miss =
+        |call: &mut CallRecord, user: &str, before_s, now_s| call.miss(&user.into(), before_s, &mut reports, now_s);
+    assert_eq!(miss(&mut call, "ben", NOW_S - 1, NOW_S + 30), None);
+    // The clock was put back: what is recorded lies in the future, and proves nothing.
+    assert_eq!(miss(&mut call, "ben", NOW_S - 100, NOW_S - 70), Some(Consequence::Left));
+    assert_eq!(miss(&mut call, "ben", NOW_S, NOW_S + 30), None, "once");
+    assert_eq!(miss(&mut call, "anna", NOW_S, NOW_S + 30), Some(Consequence::Over));
+    assert_eq!(call.ending, Some(Ending::Lost));
+    let missed: Vec<_> = reports
+        .iter()
+        .map(|report| (report.user.as_str(), report.code))
+        .collect();
+    assert_eq!(missed, [("ben", SILENT), ("anna", SILENT)]);
+    assert_eq!(reports[0].description, "通话记录timeout检测");
+}
+
+proptest! {
+    /// Whatever is reported by whomever: a call ends once, with everybody out of it, and stays as it ended.
+    #[test]
+    fn no_order_of_events_leaves_a_call_half_over(
+        events in prop::collection::vec(
+            (
+                prop::sample::select(vec!["anna", "ben", "carl", "dora"]),
+                prop::sample::select(vec![0, 1, 2, 3, 1000, 1001, 1002, 1003, 1006, 1007, 1008]),
+            ),
+            0..40,
+        ),
+    ) {
+        let mut call = call(&["ben", "carl"]);
+        for (user, code) in events {
+            let before = call.clone();
+            let taken = report(&mut call, user, code);
+            prop_assert_eq!(call.ended_s.is_some(), call.ending.is_some());
+            prop_assert_eq!(taken == Consequence::Over, before.ended_s.is_none() && call.ended_s.is_some());
+            if call.is_over() {
+                prop_assert_eq!(call.people_in(), 0);
+                prop_assert!(call.members.iter().all(|member| member.status == Over));
+            }
+            if before.is_over() {
+                call.reports = before.reports;
+                prop_assert_eq!(call, before);
+                return Ok(());
+            }
+            if taken == (Consequence::Joined { answers: false }) || taken == (Consequence::Joined { answers: true }) {
+                prop_assert!(call.is_in(&user.into()));
+            }
+            if taken == Consequence::Left {
+                prop_assert!(!call.is_in(&user.into()) && call.people_in() > 0);
+            }
+        }
+    }
+}

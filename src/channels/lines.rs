@@ -1,0 +1,154 @@
+//! The calls at the hub: each that rings has a session there, which stands for its caller. A callee who answers over HTTP has
+//! one, too, as long as the call goes on.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::errors::ChannelError;
+use crate::domain::{
+    Abilities, Address, Answer, CallCommand, CallMedia, Claim, Command, Decline, Newcomer, Registration, WhenAbsent,
+    WhenBusy,
+};
+use crate::hub::{Events, HubHandle, Session};
+use crate::ids::{RoomName, UserId};
+use crate::shares::ClientAddress;
+
+/// Who sends a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Requester {
+    /// Client address whose share the request uses.
+    pub client: ClientAddress,
+    /// Whether the app's back end asks, which has shown its key: it speaks for every user.
+    pub is_trusted: bool,
+}
+
+/// A call at the hub.
+pub(super) struct Line {
+    caller: UserId,
+    /// Session that stands for the caller.
+    session: Session,
+    /// Addresses at which the call rings.
+    addresses: Vec<Address>,
+    /// Sessions of callees who have answered over HTTP. They are let go if nobody takes their events, so these are kept.
+    answered: Mutex<Vec<(Session, Events)>>,
+}
+
+/// All calls at the hub. There is at most one for each session that the hub takes. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Lines {
+    hub: HubHandle,
+    lines: Arc<Mutex<HashMap<RoomName, Arc<Line>>>>,
+}
+
+impl Lines {
+    pub fn new(hub: HubHandle) -> Self {
+        let lines = Arc::default();
+        Self { hub, lines }
+    }
+
+    fn lines(&self) -> MutexGuard<'_, HashMap<RoomName, Arc<Line>>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A session that asks in the name of a user, at which nothing rings. Refused if somebody else has proven that the name is
+    /// theirs.
+    pub async fn speak_for(&self, requester: Requester, user: &UserId) -> Result<(Session, Events), ChannelError> {
+        let (session, events) = self.hub.connect(requester.client).await?;
+        let claim = match requester.is_trusted {
+            true => Claim::Proven,
+            false => Claim::Unproven,
+        };
+        let registration = Registration {
+            address: Address::Name(user.clone()),
+            newcomer: Newcomer::Joins,
+            claim,
+            abilities: Abilities::NONE,
+        };
+        session.request(Command::Register(registration)).await?;
+        Ok((session, events))
+    }
+
+    /// Adds a call whose session is there. It does not ring yet.
+    pub fn add(&self, channel: &RoomName, caller: UserId, session: Session, addresses: Vec<Address>) {
+        let line = Line {
+            caller,
+            session,
+            addresses,
+            answered: Mutex::default(),
+        };
+        self.lines().insert(channel.clone(), Arc::new(line));
+    }
+
+    fn line(&self, channel: &RoomName) -> Option<Arc<Line>> {
+        self.lines().get(channel).cloned()
+    }
+
+    /// Lets a call ring at all its addresses, also where nobody is: the callee may ask who calls.
+    pub async fn ring(&self, channel: &RoomName) -> Result<(), ChannelError> {
+        let Some(line) = self.line(channel) else {
+            return Ok(());
+        };
+        let invite = CallCommand::Invite {
+            to: line.addresses.clone(),
+            media: CallMedia::Elsewhere(channel.clone()),
+            when_busy: WhenBusy::Ring,
+            when_absent: WhenAbsent::Ring,
+        };
+        Ok(line.session.request(Command::Call(invite)).await?)
+    }
+
+    /// A callee answers, by a session that speaks for them. Nothing happens if the call does not ring there.
+    pub async fn accept(&self, channel: &RoomName, (session, events): (Session, Events)) {
+        let Some(line) = self.line(channel) else { return };
+        if Self::answer(channel, &line, &session, Answer::Accept(None)).await {
+            let mut answered = line.answered.lock().unwrap_or_else(PoisonError::into_inner);
+            answered.push((session, events));
+        }
+    }
+
+    /// A callee declines, by a session that speaks for them.
+    pub async fn decline(&self, channel: &RoomName, session: &Session) {
+        if let Some(line) = self.line(channel) {
+            Self::answer(channel, &line, session, Answer::Decline(Decline::Unwilling)).await;
+        }
+    }
+
+    async fn answer(channel: &RoomName, line: &Line, session: &Session, answer: Answer) -> bool {
+        let answer = CallCommand::Answer {
+            from: Address::Name(line.caller.clone()),
+            room: Some(channel.clone()),
+            answer,
+        };
+        session.request(Command::Call(answer)).await.is_ok()
+    }
+
+    /// Stops the ringing at every other address of somebody who has declined at one.
+    pub async fn give_up(&self, channel: &RoomName, user: &UserId) {
+        let Some(line) = self.line(channel) else { return };
+        for address in line.addresses.iter().filter(|address| user_of(address) == user) {
+            let hang_up = CallCommand::HangUp {
+                with: Some(address.clone()),
+                room: Some(channel.clone()),
+            };
+            // Refused where it no longer rings.
+            line.session.request(Command::Call(hang_up)).await.ok();
+        }
+    }
+
+    /// Ends a call at the hub, if it is there. All its sessions are sent that.
+    pub async fn end(&self, channel: &RoomName) {
+        let line = self.lines().remove(channel);
+        if let Some(line) = line {
+            let hang_up = CallCommand::HangUp { with: None, room: None };
+            line.session.request(Command::Call(hang_up)).await.ok();
+        }
+    }
+}
+
+/// The user whom an address belongs to.
+pub(super) fn user_of(address: &Address) -> &UserId {
+    match address {
+        Address::Name(user) => user,
+        Address::Device { account, .. } => account,
+    }
+}

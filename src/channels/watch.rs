@@ -1,0 +1,264 @@
+//! What changes records of calls without a request: the hub's events, and time.
+
+use std::time::Duration;
+
+use super::Channels;
+use super::life::Consequence;
+use super::lines::user_of;
+use super::live::Due;
+use crate::domain::{CallEnd, CallEvent, CallOver, Decline, EndReason, Event};
+use crate::hub::Events;
+use crate::ids::{RoomName, UserId};
+use crate::storage::{CallRecord, Ending};
+
+/// Time between two looks at the deadlines. Shorter only costs; longer would show who has left later than the clients expect.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Looks between two records of who has been heard of: two seconds. Another process of the same database reads them before it
+/// takes somebody for lost, and by default waits five seconds longer than clients do.
+const LOOKS_PER_NEWS: u32 = 4;
+
+/// Looks between two removals of old records: a quarter of an hour.
+const LOOKS_PER_REMOVAL: u32 = 1_800;
+
+/// People whose signs of life one transaction records, and calls that one removes: it takes some milliseconds, in which nothing
+/// else can be written.
+const AT_ONCE: usize = 200;
+
+impl Channels {
+    /// Follows a call at the hub, until its session there has ended.
+    pub(super) async fn follow(self, channel: RoomName, mut events: Events) {
+        while let Some(event) = events.next().await {
+            let followed = match event {
+                Event::Call(event) => self.take(&channel, event).await,
+                // Its records go on after a restart.
+                Event::Ended(EndReason::Shutdown) => return,
+                Event::Ended(_) => {
+                    self.change(&channel, None, |call, now_s| match call.is_taken() {
+                        true => Consequence::Nothing,
+                        false => call.close(Ending::Cancelled, now_s),
+                    })
+                    .await
+                }
+                _ => Ok(()),
+            };
+            if let Err(error) = followed {
+                report_failure("a call's record could not be changed", &error);
+            }
+        }
+    }
+
+    async fn take(&self, channel: &RoomName, event: CallEvent) -> Result<(), sqlx::Error> {
+        match event {
+            CallEvent::Accepted { by, .. } => {
+                let until = (self.passed)() + self.open_for();
+                self.live().watch(channel, until);
+                let user = user_of(&by);
+                self.change(channel, Some(user), |call, now_s| {
+                    call.answer(user, now_s);
+                    Consequence::Nothing
+                })
+                .await
+            }
+            CallEvent::CalleeOut { callee, reason, .. } => {
+                let user = user_of(&callee);
+                let Some(ending) = refused(reason) else { return Ok(()) };
+                self.change(channel, Some(user), |call, now_s| call.out(user, ending, now_s))
+                    .await
+            }
+            CallEvent::Over(over) => self.over(channel, &over).await,
+            CallEvent::Incoming { .. } => Ok(()),
+        }
+    }
+
+    /// The call is over at the hub.
+    async fn over(&self, channel: &RoomName, over: &CallOver) -> Result<(), sqlx::Error> {
+        let (user, reason) = (user_of(&over.other), over.reason);
+        self.change(channel, Some(user), |call, now_s| match reason {
+            // They are heard of by other means than the session that was lost.
+            CallEnd::Lost if over.accepted && call.is_in(user) => Consequence::Nothing,
+            _ if over.accepted => call.leave(user, Ending::Ended, now_s),
+            // Who talks does not stop because it no longer rings.
+            _ if call.is_taken() => call.out(user, Ending::NoAnswer, now_s),
+            _ => call.close(refused(reason).unwrap_or(Ending::NoAnswer), now_s),
+        })
+        .await
+    }
+
+    /// Changes the record of a call, and does what follows.
+    async fn change(
+        &self,
+        channel: &RoomName,
+        user: Option<&UserId>,
+        change: impl FnOnce(&mut CallRecord, i64) -> Consequence,
+    ) -> Result<(), sqlx::Error> {
+        let now_s = self.now_s();
+        let changed = self
+            .directory
+            .change_call(channel, |call, _| change(call, now_s))
+            .await?;
+        if let Some(consequence) = changed {
+            let nobody = UserId::from("");
+            self.follow_up(channel, user.unwrap_or(&nobody), &consequence).await;
+        }
+        Ok(())
+    }
+
+    /// Watches all calls that are not over. Never ends.
+    pub(crate) async fn watch(self) {
+        self.load().await;
+        let mut looks = tokio::time::interval(LOOK_INTERVAL);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        for look in 1_u32.. {
+            looks.tick().await;
+            self.look().await;
+            if look % LOOKS_PER_NEWS == 0 {
+                self.record_news().await;
+            }
+            if look % LOOKS_PER_REMOVAL == 1 {
+                self.expire().await;
+            }
+        }
+    }
+
+    /// Watches the calls that were open when the server ended: they have their whole time again.
+    pub async fn load(&self) {
+        let open = match self.directory.open_channels().await {
+            Ok(open) => open,
+            Err(error) => return report_failure("the calls that are not over could not be read", &error),
+        };
+        for channel in open {
+            match self.directory.call(&channel).await {
+                Ok(Some(call)) if !self.live().is_watched(&channel) => self.adopt(&call),
+                Ok(_) => {}
+                Err(error) => report_failure("a call that is not over could not be read", &error),
+            }
+        }
+    }
+
+    fn adopt(&self, call: &CallRecord) {
+        let now = (self.passed)();
+        let is_ringing = call.has_callees() && !call.is_taken();
+        let until = match is_ringing {
+            true => now + self.settings.ring_for,
+            false => now + self.open_for(),
+        };
+        let mut live = self.live();
+        live.watch(&call.channel, until);
+        for member in call.members.iter().filter(|member| call.is_in(&member.user)) {
+            live.expect(now, &call.channel, &member.user);
+        }
+    }
+
+    /// Takes all deadlines that have passed.
+    pub async fn look(&self) {
+        loop {
+            let due = self.live().poll_due((self.passed)());
+            let (channel, taken) = match due {
+                None => break,
+                Some(Due::Call(channel)) => {
+                    let taken = self.call_due(&channel).await;
+                    (channel, taken)
+                }
+                Some(Due::Silent(channel, user)) => {
+                    let taken = self.silent(&channel, &user).await;
+                    (channel, taken)
+                }
+            };
+            if let Err(error) = taken {
+                report_failure("a call's record could not be changed", &error);
+                // It is tried again.
+                let again = (self.passed)() + self.settings.silence();
+                self.live().watch(&channel, again);
+                break;
+            }
+        }
+        metrics::gauge!("patchbay_open_channels").set(self.live().count() as f64);
+    }
+
+    async fn call_due(&self, channel: &RoomName) -> Result<(), sqlx::Error> {
+        let now_s = self.now_s();
+        let due = |call: &mut CallRecord, _: &mut Vec<_>| {
+            if call.has_callees() && !call.is_taken() {
+                call.close(Ending::NoAnswer, now_s);
+            } else if call.people_in() == 0 {
+                call.close(Ending::Ended, now_s);
+            }
+            call.is_over()
+        };
+        match self.directory.change_call(channel, due).await? {
+            Some(false) => self.live().watch(channel, (self.passed)() + self.open_for()),
+            Some(true) | None => self.end(channel).await,
+        }
+        Ok(())
+    }
+
+    async fn silent(&self, channel: &RoomName, user: &UserId) -> Result<(), sqlx::Error> {
+        let now_s = self.now_s();
+        let before_s = now_s.saturating_sub(i64::try_from(self.settings.heartbeat.as_secs()).unwrap_or(0));
+        let miss = self.directory.change_call(channel, |call, reports| {
+            let missed = call.miss(user, before_s, reports, now_s);
+            (missed, call.is_over(), call.is_in(user))
+        });
+        match miss.await? {
+            Some((Some(consequence), ..)) => {
+                metrics::counter!("patchbay_channel_silences_total").increment(1);
+                self.follow_up(channel, user, &consequence).await;
+            }
+            // Another process has heard of them.
+            Some((None, false, true)) => self.live().expect((self.passed)(), channel, user),
+            Some((None, false, false)) => {}
+            Some((None, true, _)) | None => self.end(channel).await,
+        }
+        Ok(())
+    }
+
+    /// Records who has been heard of since the last time.
+    pub async fn record_news(&self) {
+        let (now, now_s) = ((self.passed)(), self.now_s());
+        let news = self.live().take_news();
+        let seen = |(channel, user, heard)| {
+            let ago_s = now.saturating_duration_since(heard).as_secs();
+            (channel, user, now_s.saturating_sub(i64::try_from(ago_s).unwrap_or(0)))
+        };
+        let news: Vec<_> = news.into_iter().map(seen).collect();
+        for seen in news.chunks(AT_ONCE) {
+            if let Err(error) = self.directory.see_members(seen).await {
+                report_failure("it could not be recorded who is in a call", &error);
+            }
+        }
+    }
+
+    /// Removes records that are too old.
+    async fn expire(&self) {
+        if let Err(error) = self.tidy_tasks().await {
+            report_failure("old scheduled calls could not be removed", &error);
+        }
+        let before_s = self.now_s().saturating_sub(self.settings.keep_records_s);
+        loop {
+            match self.directory.expire_calls(before_s, AT_ONCE as i64).await {
+                Ok(removed) if removed == AT_ONCE as u64 => tokio::task::yield_now().await,
+                Ok(_) => break,
+                Err(error) => return report_failure("old records of calls could not be removed", &error),
+            }
+        }
+    }
+}
+
+/// How a call ends that nobody answers for this reason. `None` for a reason that says nothing of the callee.
+fn refused(reason: CallEnd) -> Option<Ending> {
+    match reason {
+        CallEnd::Declined(Decline::Busy) => Some(Ending::Busy),
+        CallEnd::Declined(_) => Some(Ending::Declined),
+        CallEnd::TimedOut => Some(Ending::NoAnswer),
+        CallEnd::GivenUp => Some(Ending::Cancelled),
+        _ => None,
+    }
+}
+
+/// Failures that no client is answered: nothing is lost, because deadlines are tried again.
+pub(super) fn report_failure(what: &str, error: &sqlx::Error) {
+    metrics::counter!("patchbay_storage_errors_total").increment(1);
+    let cause: &(dyn std::error::Error + 'static) = error;
+    tracing::warn!(cause, "{what}");
+}

@@ -1,0 +1,325 @@
+//! The requests about calls over HTTP: who asks, how their fields were sent, and failures for the log.
+//! [`crate::signaling::dapi`] knows what is in them.
+
+use std::borrow::Cow;
+
+use aws_lc_rs::constant_time;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use serde::Serialize;
+
+use super::client::Client;
+use super::files::multipart::{Event, Parser};
+use super::state::AppState;
+use crate::channels::{ChannelError, Requester};
+use crate::config::Config;
+use crate::shares::ClientAddress;
+use crate::signaling::dapi::{
+    self as wire, Call, DeviceUpdate, EventReport, Form, InChannel, Refused, RobotRemoval, TaskDeletion, TaskList,
+    TaskUpdate,
+};
+
+/// Bytes of the longest request: sixteen names and the longest texts, urlencoded.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// Parts of one multipart form.
+const PARTS_MAX: usize = 200;
+
+pub fn router(config: &Config) -> Router<AppState> {
+    if !config.dapi.enabled {
+        return Router::new();
+    }
+    Router::new()
+        .route("/dapi/call/user", any(call))
+        .route("/dapi/call/robot", any(call_robot))
+        .route("/dapi/invite/robot", any(invite_robot))
+        .route("/dapi/quit/robot", any(remove_robot))
+        .route("/dapi/account/update", any(set_device))
+        .route("/dapi/call/msg", any(messages))
+        .route("/dapi/call/token", any(token))
+        .route("/dapi/channel/join", any(token))
+        .route("/dapi/call/event", any(event))
+        .route("/dapi/call/heartbeat", any(heartbeat))
+        .route("/dapi/call/record", any(record))
+        .route("/dapi/calltask/update", any(schedule))
+        .route("/dapi/calltask/list", any(tasks))
+        .route("/dapi/calltask/delete", any(remove_task))
+        .route("/dapi/system/config", any(settings))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+}
+
+async fn call(State(state): State<AppState>, asked: Asked) -> Response {
+    let outcome = async {
+        let Call {
+            caller,
+            callees,
+            extra_msg,
+        } = Call::read(&asked.form?)?;
+        let called = state.channels.call(asked.requester, &caller, callees, extra_msg).await;
+        Ok(wire::entry(called.map_err(Refused::of_call)?))
+    };
+    answer(outcome.await)
+}
+
+async fn call_robot(State(state): State<AppState>, asked: Asked) -> Response {
+    let outcome = async {
+        let caller = wire::caller(&asked.form?)?;
+        let called = state.channels.call_robot(asked.requester, &caller).await;
+        Ok(wire::entry(called.map_err(Refused::of_call)?))
+    };
+    answer(outcome.await)
+}
+
+async fn invite_robot(State(state): State<AppState>, asked: Asked) -> Response {
+    let outcome = async {
+        let InChannel { user, channel } = InChannel::read(&asked.form?)?;
+        let invited = state.channels.invite_robot(asked.requester, &user, &channel);
+        Ok(wire::entry(invited.await?))
+    };
+    answer(outcome.await)
+}
+
+async fn remove_robot(State(state): State<AppState>, asked: Asked) -> Response {
+    let outcome = async {
+        let RobotRemoval { user, channel } = RobotRemoval::read(&asked.form?)?;
+        let removed = state.channels.remove_robot(asked.requester, user.as_ref(), &channel);
+        Ok(removed.await?)
+    };
+    answer(outcome.await)
+}
+
+async fn set_device(State(state): State<AppState>, asked: Asked) -> Response {
+    let outcome = async {
+        let DeviceUpdate { user, device, token } = DeviceUpdate::read(&asked.form?)?;
+        Ok(state.channels.set_device(asked.requester, &user, device, token).await?)
+    };
+    answer(outcome.await)
+}
+
+async fn messages(State(state): State<AppState>, asked: Asked) -> Response {
+    let outcome = async {
+        let user = wire::uid(&asked.form?)?;
+        let calls = state.channels.recent(&user).await?;
+        Ok(wire::messages(&user, calls, &state.config.dapi.zone()))
+    };
+    answer(outcome.await)
+}
+
+async fn token(State(state): State<AppState>, asked: Asked) -> Response {
+    let outcome = async {
+        let InChannel { user, channel } = InChannel::read(&asked.form?)?;
+        Ok(wire::entry(
+            state.channels.token(asked.requester, &user, &channel).await?,
+        ))
+    };
+    answer(outcome.await)
+}
+
+async fn event(State(state): State<AppState>, asked: Asked) -> Response {
+    let outcome = async {
+        let EventReport { of, code, description } = EventReport::read(&asked.form?)?;
+        let InChannel { user, channel } = of;
+        let reported = state
+            .channels
+            .report(asked.requester, &user, &channel, code, description);
+        Ok(reported.await?)
+    };
+    answer(outcome.await)
+}
+
+async fn heartbeat(State(state): State<AppState>, asked: Asked) -> Response {
+    let outcome = async {
+        let InChannel { user, channel } = InChannel::read(&asked.form?)?;
+        Ok(state.channels.hear(&user, &channel).await?)
+    };
+    answer(outcome.await)
+}
+
+async fn record(State(state): State<AppState>, asked: Asked) -> Response {
+    let outcome = async {
+        let channel = wire::channel(&asked.form?)?;
+        let record = state.channels.call_record(&channel).await?;
+        Ok(wire::record(record, &state.config.dapi.zone()))
+    };
+    answer(outcome.await)
+}
+
+async fn schedule(State(state): State<AppState>, asked: Asked) -> Response {
+    let outcome = async {
+        let TaskUpdate {
+            id,
+            caller,
+            callees,
+            due_s,
+            task,
+        } = TaskUpdate::read(&asked.form?, &state.config.dapi.zone())?;
+        let people = (&caller, callees);
+        let scheduled = state.channels.schedule(asked.requester, id, people, due_s, task).await;
+        scheduled.map(|_| wire::scheduled()).map_err(Refused::of_call)
+    };
+    let outcome = outcome.await;
+    note_failure(&outcome);
+    respond(StatusCode::OK, wire::answer_to_saving(outcome))
+}
+
+async fn tasks(State(state): State<AppState>, asked: Asked) -> Response {
+    let outcome = async {
+        let list = TaskList::read(&asked.form?)?;
+        let skip = (list.page - 1) * list.per_page;
+        let tasks = state.channels.tasks(&list.user, skip, list.per_page).await?;
+        Ok(wire::tasks(&list, tasks, &state.config.dapi.zone()))
+    };
+    answer(outcome.await)
+}
+
+async fn remove_task(State(state): State<AppState>, asked: Asked) -> Response {
+    let outcome = async {
+        let TaskDeletion { id, user } = TaskDeletion::read(&asked.form?)?;
+        Ok(state.channels.remove_task(id, user.as_ref()).await?)
+    };
+    answer(outcome.await)
+}
+
+async fn settings(State(state): State<AppState>, _: Asked) -> Response {
+    answer(Ok(wire::settings(state.channels.app_id(), state.channels.settings())))
+}
+
+fn answer<T: Serialize>(outcome: Result<T, Refused>) -> Response {
+    note_failure(&outcome);
+    respond(StatusCode::OK, wire::answer(outcome))
+}
+
+fn note_failure<T>(outcome: &Result<T, Refused>) {
+    if let Err(Refused::Channel {
+        error: ChannelError::Storage(cause),
+        ..
+    }) = outcome
+    {
+        metrics::counter!("patchbay_storage_errors_total").increment(1);
+        let cause: &(dyn std::error::Error + 'static) = cause;
+        tracing::error!(cause, "storage failed; a request about a call could not be served");
+    }
+}
+
+fn respond(status: StatusCode, answer: String) -> Response {
+    let json = HeaderValue::from_static("application/json");
+    // The answer may hold a token.
+    let headers = [
+        (header::CONTENT_TYPE, json),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    (status, headers, answer).into_response()
+}
+
+/// A request of somebody who may ask.
+struct Asked {
+    requester: Requester,
+    form: Result<Form, Refused>,
+}
+
+impl FromRequest<AppState> for Asked {
+    type Rejection = Response;
+
+    async fn from_request(mut request: Request, state: &AppState) -> Result<Self, Response> {
+        let client = request.extensions().get::<Client>().copied();
+        let Client(client) = client.unwrap_or(Client(ClientAddress::UNKNOWN));
+        let refused = |status, sentence: &str| respond(status, wire::answer::<()>(Err(Refused::unreadable(sentence))));
+        let config = &state.config;
+        let is_trusted = has_key(request.headers(), &config.dapi.key);
+        if !is_trusted && !config.dapi.key.is_empty() {
+            let sentence = "the key is missing or wrong: send it as Authorization: Bearer …, as dapi.key has it";
+            return Err(refused(StatusCode::UNAUTHORIZED, sentence));
+        }
+        if !is_trusted && config.auth.required {
+            let sentence = "this server asks for proofs of names (auth.required), so it takes calls only with a key: \
+                set dapi.key, and send it as Authorization: Bearer …";
+            return Err(refused(StatusCode::UNAUTHORIZED, sentence));
+        }
+        if is_a_link_of_another_site(request.headers()) {
+            let sentence = "pages of other sites may not do this; http.allowed_origins lists who may";
+            return Err(refused(StatusCode::FORBIDDEN, sentence));
+        }
+        let query = request.uri().query().unwrap_or_default().to_owned();
+        let content_type = request.headers_mut().remove(header::CONTENT_TYPE);
+        let body = Bytes::from_request(request, state).await;
+        let content_type = content_type.as_ref().and_then(|value| value.to_str().ok());
+        let client = match is_trusted {
+            true => ClientAddress::THIS_MACHINE,
+            false => client,
+        };
+        Ok(Asked {
+            requester: Requester { client, is_trusted },
+            form: form(body, content_type.unwrap_or_default(), &query),
+        })
+    }
+}
+
+/// Whether the request shows the key. Where no key is set, none does.
+fn has_key(headers: &HeaderMap, key: &str) -> bool {
+    let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let shown = shown.and_then(|value| {
+        let (scheme, shown) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(shown.trim())
+    });
+    let is_it = |shown: &str| constant_time::verify_slices_are_equal(shown.as_bytes(), key.as_bytes()).is_ok();
+    !key.is_empty() && shown.is_some_and(is_it)
+}
+
+/// Whether a browser sends this because of a link, a form or a picture on a page of another site. Pages that name themselves in
+/// `Origin` have been looked at before; a link names nobody, and a request by `GET` must not call anybody because of one.
+fn is_a_link_of_another_site(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
+    let is_own = matches!(site, None | Some("none" | "same-origin" | "same-site"));
+    !is_own && !headers.contains_key(header::ORIGIN)
+}
+
+/// The fields in a body, or else in the query.
+fn form(body: Result<Bytes, BytesRejection>, content_type: &str, query: &str) -> Result<Form, Refused> {
+    let body = body.map_err(|_| {
+        let sentence = format!("the body cannot be read, or is longer than {BODY_BYTES_MAX} bytes");
+        Refused::unreadable(&sentence)
+    })?;
+    let text = || std::str::from_utf8(&body).map_err(|_| Refused::unreadable("the body is no text in UTF-8"));
+    match body.trim_ascii_start().first() {
+        None => Ok(Form::texts(decoded(query))?),
+        Some(b'{' | b'[') => Ok(Form::json(text()?)?),
+        Some(_) if content_type.trim_start().to_ascii_lowercase().starts_with("multipart/") => {
+            Ok(Form::texts(parts(&body, content_type)?)?)
+        }
+        Some(_) => Ok(Form::texts(decoded(text()?.trim()))?),
+    }
+}
+
+/// The fields of an urlencoded text. Bytes that are no text become the replacement character, which no field may have.
+fn decoded(text: &str) -> impl Iterator<Item = (String, String)> + '_ {
+    let pairs = form_urlencoded::parse(text.as_bytes());
+    pairs.map(|(name, value)| (Cow::into_owned(name), Cow::into_owned(value)))
+}
+
+/// The fields of a multipart form. Files count as texts: nobody sends any here.
+fn parts(body: &[u8], content_type: &str) -> Result<Vec<(String, String)>, Refused> {
+    let bad = |sentence: &str| Refused::unreadable(&format!("the form cannot be read: {sentence}"));
+    let mut parser = Parser::new(content_type).map_err(|error| bad(&error.to_string()))?;
+    parser.push(body);
+    let mut parts: Vec<(String, Vec<u8>)> = Vec::new();
+    loop {
+        match parser.poll().map_err(|error| bad(&error.to_string()))? {
+            Some(Event::Part(_)) if parts.len() >= PARTS_MAX => return Err(bad("it has too many parts")),
+            Some(Event::Part(part)) => parts.push((part.name, Vec::new())),
+            Some(Event::Data(data)) => {
+                if let Some((_, content)) = parts.last_mut() {
+                    content.extend_from_slice(&data);
+                }
+            }
+            Some(Event::End) => break,
+            None => return Err(bad("it ends before its last boundary")),
+        }
+    }
+    let text = |(name, content): (String, Vec<u8>)| (name, String::from_utf8_lossy(&content).into_owned());
+    Ok(parts.into_iter().map(text).collect())
+}

@@ -1,0 +1,419 @@
+//! Records of the calls that are made over HTTP: who called whom, what became of it, and what clients reported of it.
+
+use sqlx::FromRow;
+
+use super::database::{Subject, alone, reading};
+use super::{Directory, Quota, storable};
+use crate::ids::{RoomName, UserId};
+use crate::shares::{ClientAddress, Denied};
+
+const CALL: &str =
+    "SELECT channel, caller, extra_msg, created_at, answered_at, started_at, ended_at, ending FROM channels";
+const MEMBERS: &str = "SELECT id, member, status, created_at, joined_at, seen_at, left_at FROM channel_members \
+    WHERE channel = $1 ORDER BY id";
+
+/// A call that is to be recorded.
+#[derive(Clone, Debug)]
+pub struct NewCall {
+    pub channel: RoomName,
+    pub caller: UserId,
+    pub callees: Vec<UserId>,
+    pub extra_msg: String,
+    pub client: ClientAddress,
+}
+
+/// The outcome of recording a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begun {
+    Made,
+    /// There is a channel of that name.
+    NameTaken,
+    NoPlace(Denied),
+}
+
+/// The record of a call. Times are seconds since 1970-01-01 UTC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallRecord {
+    pub channel: RoomName,
+    pub caller: UserId,
+    /// Text of the caller for the callees.
+    pub extra_msg: String,
+    pub created_s: i64,
+    pub answered_s: Option<i64>,
+    /// Time at which people began to talk.
+    pub started_s: Option<i64>,
+    pub ended_s: Option<i64>,
+    pub ending: Option<Ending>,
+    /// People of the call, the caller first.
+    pub members: Vec<Member>,
+    /// Number of events so far.
+    pub reports: usize,
+}
+
+/// Somebody of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Number of the record. 0 for one that is yet to be recorded.
+    pub id: i64,
+    pub user: UserId,
+    pub status: MemberStatus,
+    pub created_s: i64,
+    /// Time at which they entered the call; `None` if they have not.
+    pub joined_s: Option<i64>,
+    /// Time at which they were last heard of.
+    pub seen_s: i64,
+    pub left_s: Option<i64>,
+}
+
+/// How far somebody has come in a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemberStatus {
+    Called,
+    Answered,
+    Over,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The last one left.
+    Ended,
+    /// The caller gave up before anybody answered.
+    Cancelled,
+    NoAnswer,
+    Declined,
+    Busy,
+    /// Clients were no longer heard of.
+    Lost,
+    Failed,
+}
+
+/// An event of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    pub user: UserId,
+    pub code: i64,
+    pub description: String,
+    pub at_s: i64,
+}
+
+/// Somebody's part in a call that is not over.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct RecentCall {
+    pub id: i64,
+    pub channel: String,
+    status: i64,
+    pub created_at: i64,
+    pub extra_msg: String,
+}
+
+impl RecentCall {
+    pub fn status(&self) -> MemberStatus {
+        MemberStatus::of(self.status)
+    }
+}
+
+impl MemberStatus {
+    pub fn number(self) -> i64 {
+        match self {
+            MemberStatus::Called => 0,
+            MemberStatus::Answered => 1,
+            MemberStatus::Over => 2,
+        }
+    }
+
+    fn of(number: i64) -> Self {
+        match number {
+            0 => MemberStatus::Called,
+            1 => MemberStatus::Answered,
+            _ => MemberStatus::Over,
+        }
+    }
+}
+
+impl Ending {
+    const ALL: [Ending; 7] = [
+        Ending::Ended,
+        Ending::Cancelled,
+        Ending::NoAnswer,
+        Ending::Declined,
+        Ending::Busy,
+        Ending::Lost,
+        Ending::Failed,
+    ];
+
+    /// The word in records, and in metrics.
+    pub fn word(self) -> &'static str {
+        match self {
+            Ending::Ended => "ended",
+            Ending::Cancelled => "cancelled",
+            Ending::NoAnswer => "no answer",
+            Ending::Declined => "declined",
+            Ending::Busy => "busy",
+            Ending::Lost => "lost",
+            Ending::Failed => "failed",
+        }
+    }
+
+    fn of(word: &str) -> Option<Self> {
+        Ending::ALL.into_iter().find(|ending| ending.word() == word)
+    }
+}
+
+#[derive(FromRow)]
+struct CallRow {
+    channel: String,
+    caller: String,
+    extra_msg: String,
+    created_at: i64,
+    answered_at: i64,
+    started_at: i64,
+    ended_at: i64,
+    ending: String,
+}
+
+#[derive(FromRow)]
+struct MemberRow {
+    id: i64,
+    member: String,
+    status: i64,
+    created_at: i64,
+    joined_at: i64,
+    seen_at: i64,
+    left_at: i64,
+}
+
+/// A time in a record, where 0 stands for none.
+fn time(recorded: i64) -> Option<i64> {
+    (recorded != 0).then_some(recorded)
+}
+
+impl CallRow {
+    fn with(self, members: Vec<MemberRow>, reports: i64) -> CallRecord {
+        CallRecord {
+            channel: RoomName(self.channel.into()),
+            caller: UserId(self.caller.into()),
+            extra_msg: self.extra_msg,
+            created_s: self.created_at,
+            answered_s: time(self.answered_at),
+            started_s: time(self.started_at),
+            ended_s: time(self.ended_at),
+            ending: Ending::of(&self.ending),
+            members: members.into_iter().map(MemberRow::member).collect(),
+            reports: usize::try_from(reports).unwrap_or(0),
+        }
+    }
+}
+
+impl MemberRow {
+    fn member(self) -> Member {
+        Member {
+            id: self.id,
+            user: UserId(self.member.into()),
+            status: MemberStatus::of(self.status),
+            created_s: self.created_at,
+            joined_s: time(self.joined_at),
+            seen_s: self.seen_at,
+            left_s: time(self.left_at),
+        }
+    }
+}
+
+/// Takes the next ids of a kind.
+const TAKE_NUMBERS: &str = "UPDATE record_numbers SET last = last + $2 WHERE kind = $1 RETURNING last";
+const INSERT_MEMBER: &str = "INSERT INTO channel_members \
+    (id, channel, member, status, created_at, joined_at, seen_at, left_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+
+impl Directory {
+    /// Records a call with all its people, or nothing.
+    pub async fn begin_call(&self, call: &NewCall, now_s: i64, quota: Quota) -> Result<Begun, sqlx::Error> {
+        let known = "SELECT COUNT(*) FROM channels WHERE channel = $1";
+        let all = "SELECT COUNT(*) FROM channels";
+        let held = "SELECT COUNT(*) FROM channels WHERE client = $1";
+        let insert = "INSERT INTO channels \
+            (channel, caller, extra_msg, created_at, answered_at, started_at, ended_at, ending, posted, client) \
+            VALUES ($1, $2, $3, $4, 0, 0, 0, '', 0, $5)";
+        let (channel, client) = (call.channel.as_str(), call.client.to_record());
+        let people = std::iter::once(&call.caller).chain(&call.callees);
+        let count = i64::try_from(call.callees.len()).unwrap_or(i64::MAX).saturating_add(1);
+        let begun = alone!(&self.database, Subject::Channels, transaction => {
+            let (known,): (i64,) = sqlx::query_as(known).bind(channel).fetch_one(&mut *transaction).await?;
+            let (all,): (i64,) = sqlx::query_as(all).fetch_one(&mut *transaction).await?;
+            let (held,): (i64,) = sqlx::query_as(held).bind(&client).fetch_one(&mut *transaction).await?;
+            if known > 0 {
+                Begun::NameTaken
+            } else if let Err(denied) = quota.allows(call.client, all, held) {
+                Begun::NoPlace(denied)
+            } else {
+                let insert = sqlx::query(insert).bind(channel).bind(call.caller.as_str()).bind(&call.extra_msg);
+                insert.bind(now_s).bind(&client).execute(&mut *transaction).await?;
+                let take = sqlx::query_as(TAKE_NUMBERS).bind("members").bind(count);
+                let (last,): (i64,) = take.fetch_one(&mut *transaction).await?;
+                for (id, user) in (last - count + 1..).zip(people) {
+                    let member = sqlx::query(INSERT_MEMBER).bind(id).bind(channel).bind(user.as_str());
+                    let member = member.bind(0_i64).bind(now_s).bind(0_i64).bind(now_s).bind(0_i64);
+                    member.execute(&mut *transaction).await?;
+                }
+                Begun::Made
+            }
+        });
+        Ok(begun)
+    }
+
+    /// The record of a call.
+    pub async fn call(&self, channel: &RoomName) -> Result<Option<CallRecord>, sqlx::Error> {
+        let Some(channel) = storable(channel.as_str()) else {
+            return Ok(None);
+        };
+        let call = format!("{CALL} WHERE channel = $1");
+        let reports = "SELECT COUNT(*) FROM channel_events WHERE channel = $1";
+        let found: Option<(CallRow, Vec<MemberRow>, i64)> = reading!(&self.database, pool => {
+            let call = sqlx::query_as(sqlx::AssertSqlSafe(call)).bind(channel).fetch_optional(pool).await?;
+            match call {
+                None => None,
+                Some(call) => {
+                    let members = sqlx::query_as(MEMBERS).bind(channel).fetch_all(pool).await?;
+                    let (reports,): (i64,) = sqlx::query_as(reports).bind(channel).fetch_one(pool).await?;
+                    Some((call, members, reports))
+                }
+            }
+        });
+        Ok(found.map(|(call, members, reports)| call.with(members, reports)))
+    }
+
+    /// Changes the record of a call, and adds events to it, while nobody else changes any. `None` where there is no such call.
+    pub async fn change_call<T>(
+        &self,
+        channel: &RoomName,
+        change: impl FnOnce(&mut CallRecord, &mut Vec<Report>) -> T,
+    ) -> Result<Option<T>, sqlx::Error> {
+        let Some(channel) = storable(channel.as_str()) else {
+            return Ok(None);
+        };
+        let call = format!("{CALL} WHERE channel = $1");
+        let reports = "SELECT COUNT(*) FROM channel_events WHERE channel = $1";
+        let update =
+            "UPDATE channels SET answered_at = $2, started_at = $3, ended_at = $4, ending = $5 WHERE channel = $1";
+        let update_member =
+            "UPDATE channel_members SET status = $2, joined_at = $3, seen_at = $4, left_at = $5 WHERE id = $1";
+        let report = "INSERT INTO channel_events (channel, number, member, code, description, created_at) \
+            VALUES ($1, $2, $3, $4, $5, $6)";
+        let changed = alone!(&self.database, Subject::Channels, transaction => {
+            let call = sqlx::query_as(sqlx::AssertSqlSafe(call)).bind(channel);
+            let found: Option<CallRow> = call.fetch_optional(&mut *transaction).await?;
+            match found {
+                None => None,
+                Some(call) => {
+                    let members = sqlx::query_as(MEMBERS).bind(channel).fetch_all(&mut *transaction).await?;
+                    let (reports,): (i64,) = sqlx::query_as(reports).bind(channel).fetch_one(&mut *transaction).await?;
+                    let before = call.with(members, reports);
+                    let (mut after, mut new_reports) = (before.clone(), Vec::new());
+                    let outcome = change(&mut after, &mut new_reports);
+                    if (after.answered_s, after.started_s, after.ended_s, after.ending)
+                        != (before.answered_s, before.started_s, before.ended_s, before.ending)
+                    {
+                        let ending = after.ending.map_or("", Ending::word);
+                        let update = sqlx::query(update).bind(channel).bind(after.answered_s.unwrap_or(0));
+                        let update = update.bind(after.started_s.unwrap_or(0)).bind(after.ended_s.unwrap_or(0));
+                        update.bind(ending).execute(&mut *transaction).await?;
+                    }
+                    for member in &after.members {
+                        let (joined, left) = (member.joined_s.unwrap_or(0), member.left_s.unwrap_or(0));
+                        let status = member.status.number();
+                        if member.id == 0 {
+                            let take = sqlx::query_as(TAKE_NUMBERS).bind("members").bind(1_i64);
+                            let (id,): (i64,) = take.fetch_one(&mut *transaction).await?;
+                            let insert = sqlx::query(INSERT_MEMBER).bind(id).bind(channel).bind(member.user.as_str());
+                            let insert = insert.bind(status).bind(member.created_s).bind(joined).bind(member.seen_s);
+                            insert.bind(left).execute(&mut *transaction).await?;
+                        } else if !before.members.contains(member) {
+                            let update = sqlx::query(update_member).bind(member.id).bind(status).bind(joined);
+                            update.bind(member.seen_s).bind(left).execute(&mut *transaction).await?;
+                        }
+                    }
+                    for (number, new) in (reports + 1..).zip(&new_reports) {
+                        let insert = sqlx::query(report).bind(channel).bind(number).bind(new.user.as_str());
+                        let insert = insert.bind(new.code).bind(&new.description).bind(new.at_s);
+                        insert.execute(&mut *transaction).await?;
+                    }
+                    Some(outcome)
+                }
+            }
+        });
+        Ok(changed)
+    }
+
+    /// The events of a call, the oldest first.
+    pub async fn reports(&self, channel: &RoomName) -> Result<Vec<Report>, sqlx::Error> {
+        let Some(channel) = storable(channel.as_str()) else {
+            return Ok(Vec::new());
+        };
+        let sql = "SELECT member, code, description, created_at FROM channel_events WHERE channel = $1 ORDER BY number";
+        let rows: Vec<(String, i64, String, i64)> =
+            reading!(&self.database, pool => sqlx::query_as(sql).bind(channel).fetch_all(pool).await)?;
+        let report = |(user, code, description, at_s): (String, i64, String, i64)| Report {
+            user: UserId(user.into()),
+            code,
+            description,
+            at_s,
+        };
+        Ok(rows.into_iter().map(report).collect())
+    }
+
+    /// The newest calls of somebody that were made at `since_s` or later and are not over for them, the oldest first.
+    pub async fn recent_calls(&self, user: &UserId, since_s: i64, most: i64) -> Result<Vec<RecentCall>, sqlx::Error> {
+        let Some(user) = storable(user.as_str()) else {
+            return Ok(Vec::new());
+        };
+        let sql = "SELECT channel_members.id, channel_members.channel, status, channel_members.created_at, extra_msg \
+            FROM channel_members JOIN channels ON channels.channel = channel_members.channel \
+            WHERE member = $1 AND channel_members.created_at >= $2 AND status < 2 \
+            ORDER BY channel_members.created_at DESC, channel_members.id DESC LIMIT $3";
+        let mut rows: Vec<RecentCall> = reading!(&self.database, pool => sqlx::query_as(sql)
+            .bind(user)
+            .bind(since_s)
+            .bind(most)
+            .fetch_all(pool)
+            .await)?;
+        rows.reverse();
+        Ok(rows)
+    }
+
+    /// The channels of all calls that are not over.
+    pub async fn open_channels(&self) -> Result<Vec<RoomName>, sqlx::Error> {
+        let sql = "SELECT channel FROM channels WHERE ended_at = 0 ORDER BY created_at, channel";
+        let rows: Vec<(String,)> = reading!(&self.database, pool => sqlx::query_as(sql).fetch_all(pool).await)?;
+        Ok(rows.into_iter().map(|(channel,)| RoomName(channel.into())).collect())
+    }
+
+    /// Notes when these people of calls were heard of.
+    pub async fn see_members(&self, seen: &[(RoomName, UserId, i64)]) -> Result<(), sqlx::Error> {
+        let sql = "UPDATE channel_members SET seen_at = $3 WHERE channel = $1 AND member = $2 AND left_at = 0";
+        alone!(&self.database, Subject::Channels, transaction => {
+            for (channel, user, seen_s) in seen {
+                let seen = sqlx::query(sql).bind(channel.as_str()).bind(user.as_str()).bind(seen_s);
+                seen.execute(&mut *transaction).await?;
+            }
+        });
+        Ok(())
+    }
+
+    /// Removes the records of calls that were over before `before_s`, at most `most`. Returns their number.
+    pub async fn expire_calls(&self, before_s: i64, most: i64) -> Result<u64, sqlx::Error> {
+        let old = "SELECT channel FROM channels WHERE ended_at > 0 AND ended_at < $1 ORDER BY ended_at LIMIT $2";
+        let parts = ["channel_events", "channel_members", "channels"];
+        let removed = alone!(&self.database, Subject::Channels, transaction => {
+            let old: Vec<(String,)> =
+                sqlx::query_as(old).bind(before_s).bind(most).fetch_all(&mut *transaction).await?;
+            for (channel,) in &old {
+                for table in parts {
+                    let remove = format!("DELETE FROM {table} WHERE channel = $1");
+                    let remove = sqlx::query(sqlx::AssertSqlSafe(remove)).bind(channel);
+                    remove.execute(&mut *transaction).await?;
+                }
+            }
+            old.len() as u64
+        });
+        Ok(removed)
+    }
+}

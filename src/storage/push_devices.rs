@@ -1,0 +1,94 @@
+//! How apps on phones are reached that are closed.
+
+use super::database::{Subject, alone, reading};
+use super::{Directory, Quota, storable};
+use crate::ids::UserId;
+use crate::shares::{ClientAddress, Denied};
+
+/// One device of a user, with its token at a push service. An empty token: it is not to be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PushDevice {
+    pub device: String,
+    pub token: String,
+}
+
+/// The outcome of recording a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PushRecorded {
+    Done,
+    /// The user has as many as a user may.
+    TooMany,
+    NoPlace(Denied),
+}
+
+impl Directory {
+    /// Records a device of a user, or removes it if it has no token.
+    pub async fn set_push_device(
+        &self,
+        user: &UserId,
+        device: &PushDevice,
+        (client, now_s): (ClientAddress, i64),
+        per_user: usize,
+        quota: Quota,
+    ) -> Result<PushRecorded, sqlx::Error> {
+        let remove = "DELETE FROM push_devices WHERE member = $1 AND device = $2";
+        // A token belongs to one app on one device: whoever uses the app now is its user.
+        let elsewhere = "DELETE FROM push_devices WHERE token = $1 AND (member <> $2 OR device <> $3)";
+        let update = "UPDATE push_devices SET token = $3, seen_at = $4 WHERE member = $1 AND device = $2";
+        let own = "SELECT COUNT(*) FROM push_devices WHERE member = $1";
+        let all = "SELECT COUNT(*) FROM push_devices";
+        let held = "SELECT COUNT(*) FROM push_devices WHERE client = $1";
+        let insert = "INSERT INTO push_devices (member, device, token, seen_at, client) VALUES ($1, $2, $3, $4, $5)";
+        let (user, address) = (user.as_str(), client.to_record());
+        let PushDevice { device, token } = device;
+        let recorded = alone!(&self.database, Subject::PushDevices, transaction => {
+            if token.is_empty() {
+                sqlx::query(remove).bind(user).bind(device).execute(&mut *transaction).await?;
+                PushRecorded::Done
+            } else {
+                let elsewhere = sqlx::query(elsewhere).bind(token).bind(user).bind(device);
+                elsewhere.execute(&mut *transaction).await?;
+                let update = sqlx::query(update).bind(user).bind(device).bind(token).bind(now_s);
+                let is_known = update.execute(&mut *transaction).await?.rows_affected() > 0;
+                let (own,): (i64,) = sqlx::query_as(own).bind(user).fetch_one(&mut *transaction).await?;
+                let (all,): (i64,) = sqlx::query_as(all).fetch_one(&mut *transaction).await?;
+                let (held,): (i64,) = sqlx::query_as(held).bind(&address).fetch_one(&mut *transaction).await?;
+                if is_known {
+                    PushRecorded::Done
+                } else if own >= i64::try_from(per_user).unwrap_or(i64::MAX) {
+                    PushRecorded::TooMany
+                } else if let Err(denied) = quota.allows(client, all, held) {
+                    PushRecorded::NoPlace(denied)
+                } else {
+                    let insert = sqlx::query(insert).bind(user).bind(device).bind(token).bind(now_s).bind(&address);
+                    insert.execute(&mut *transaction).await?;
+                    PushRecorded::Done
+                }
+            }
+        });
+        Ok(recorded)
+    }
+
+    /// The devices of a user that are to be reached.
+    pub async fn push_devices(&self, user: &UserId) -> Result<Vec<PushDevice>, sqlx::Error> {
+        let Some(user) = storable(user.as_str()) else {
+            return Ok(Vec::new());
+        };
+        let sql = "SELECT device, token FROM push_devices WHERE member = $1 ORDER BY seen_at DESC, device";
+        let rows: Vec<(String, String)> =
+            reading!(&self.database, pool => sqlx::query_as(sql).bind(user).fetch_all(pool).await)?;
+        Ok(rows
+            .into_iter()
+            .map(|(device, token)| PushDevice { device, token })
+            .collect())
+    }
+
+    /// Removes devices that were set before `before_s`: apps set theirs whenever they start.
+    pub async fn expire_push_devices(&self, before_s: i64) -> Result<u64, sqlx::Error> {
+        let sql = "DELETE FROM push_devices WHERE seen_at < $1";
+        let removed = alone!(&self.database, Subject::PushDevices, transaction => {
+            sqlx::query(sql).bind(before_s).execute(&mut *transaction).await?.rows_affected()
+        });
+        Ok(removed)
+    }
+}

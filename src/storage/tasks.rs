@@ -1,0 +1,252 @@
+//! Calls that are made when their time comes.
+
+use sqlx::FromRow;
+
+use super::database::{Subject, alone, reading, writing};
+use super::{Directory, Quota, storable};
+use crate::ids::UserId;
+use crate::shares::{ClientAddress, Denied};
+
+const TASK: &str = "SELECT id, caller, callees, due_at, task, status, fired_at, channel, failure FROM call_tasks";
+
+/// A call that is to be made. Times are seconds since 1970-01-01 UTC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallTask {
+    pub id: i64,
+    pub caller: UserId,
+    pub callees: Vec<UserId>,
+    pub due_s: i64,
+    /// The app's own id of it.
+    pub task: String,
+    pub status: TaskStatus,
+    /// Time at which the call was made, or failed.
+    pub fired_s: Option<i64>,
+    /// Channel of the call that was made; otherwise empty.
+    pub channel: String,
+    /// Why no call was made; otherwise empty.
+    pub failure: String,
+}
+
+/// What has become of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskStatus {
+    Waits,
+    /// A process is making the call.
+    IsFiring,
+    Fired,
+    Failed,
+}
+
+impl TaskStatus {
+    pub fn number(self) -> i64 {
+        match self {
+            TaskStatus::Waits => 0,
+            TaskStatus::IsFiring => 1,
+            TaskStatus::Fired => 2,
+            TaskStatus::Failed => 3,
+        }
+    }
+
+    fn of(number: i64) -> Self {
+        match number {
+            0 => TaskStatus::Waits,
+            1 => TaskStatus::IsFiring,
+            2 => TaskStatus::Fired,
+            _ => TaskStatus::Failed,
+        }
+    }
+}
+
+/// A task as somebody wants it.
+#[derive(Clone, Debug)]
+pub struct NewTask {
+    /// Number of the task that is to be changed; `None` for a new one.
+    pub id: Option<i64>,
+    pub caller: UserId,
+    pub callees: Vec<UserId>,
+    pub due_s: i64,
+    pub task: String,
+    pub client: ClientAddress,
+}
+
+/// The outcome of recording a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheduled {
+    Task(i64),
+    /// The caller has no task of this number.
+    Missing,
+    /// Its call is being made at this moment.
+    IsFiring,
+    NoPlace(Denied),
+}
+
+#[derive(FromRow)]
+struct TaskRow {
+    id: i64,
+    caller: String,
+    callees: String,
+    due_at: i64,
+    task: String,
+    status: i64,
+    fired_at: i64,
+    channel: String,
+    failure: String,
+}
+
+impl TaskRow {
+    fn task(self) -> CallTask {
+        let callees: Vec<String> = serde_json::from_str(&self.callees).unwrap_or_default();
+        CallTask {
+            id: self.id,
+            caller: UserId(self.caller.into()),
+            callees: callees.into_iter().map(|name| UserId(name.into())).collect(),
+            due_s: self.due_at,
+            task: self.task,
+            status: TaskStatus::of(self.status),
+            fired_s: (self.fired_at != 0).then_some(self.fired_at),
+            channel: self.channel,
+            failure: self.failure,
+        }
+    }
+}
+
+fn list(users: &[UserId]) -> String {
+    let names = users.iter().map(|user| serde_json::Value::from(user.as_str()));
+    serde_json::Value::Array(names.collect()).to_string()
+}
+
+impl Directory {
+    /// Records a task, or changes one of the same caller, which then waits for its new time.
+    pub async fn schedule(&self, new: &NewTask, quota: Quota) -> Result<Scheduled, sqlx::Error> {
+        let own = "SELECT status FROM call_tasks WHERE id = $1 AND caller = $2";
+        let update = "UPDATE call_tasks SET callees = $2, due_at = $3, task = $4, status = 0, fired_at = 0, channel = '', \
+            failure = '' WHERE id = $1";
+        let all = "SELECT COUNT(*) FROM call_tasks";
+        let held = "SELECT COUNT(*) FROM call_tasks WHERE client = $1";
+        let take = "UPDATE record_numbers SET last = last + 1 WHERE kind = 'tasks' RETURNING last";
+        let insert = "INSERT INTO call_tasks (id, caller, callees, due_at, task, status, fired_at, channel, failure, client) \
+            VALUES ($1, $2, $3, $4, $5, 0, 0, '', '', $6)";
+        let (callees, client) = (list(&new.callees), new.client.to_record());
+        let scheduled = alone!(&self.database, Subject::Tasks, transaction => match new.id {
+            Some(id) => {
+                let own = sqlx::query_as(own).bind(id).bind(new.caller.as_str());
+                let status: Option<(i64,)> = own.fetch_optional(&mut *transaction).await?;
+                match status.map(|(status,)| TaskStatus::of(status)) {
+                    None => Scheduled::Missing,
+                    Some(TaskStatus::IsFiring) => Scheduled::IsFiring,
+                    Some(_) => {
+                        let update = sqlx::query(update).bind(id).bind(&callees).bind(new.due_s).bind(&new.task);
+                        update.execute(&mut *transaction).await?;
+                        Scheduled::Task(id)
+                    }
+                }
+            }
+            None => {
+                let (all,): (i64,) = sqlx::query_as(all).fetch_one(&mut *transaction).await?;
+                let (held,): (i64,) = sqlx::query_as(held).bind(&client).fetch_one(&mut *transaction).await?;
+                match quota.allows(new.client, all, held) {
+                    Err(denied) => Scheduled::NoPlace(denied),
+                    Ok(()) => {
+                        let (id,): (i64,) = sqlx::query_as(take).fetch_one(&mut *transaction).await?;
+                        let insert = sqlx::query(insert).bind(id).bind(new.caller.as_str()).bind(&callees);
+                        let insert = insert.bind(new.due_s).bind(&new.task).bind(&client);
+                        insert.execute(&mut *transaction).await?;
+                        Scheduled::Task(id)
+                    }
+                }
+            }
+        });
+        Ok(scheduled)
+    }
+
+    /// Removes a task of somebody, or of anybody if nobody is named. Returns whether there was one.
+    pub async fn remove_task(&self, id: i64, caller: Option<&UserId>) -> Result<bool, sqlx::Error> {
+        let sql = "DELETE FROM call_tasks WHERE id = $1 AND ($2 = '' OR caller = $2)";
+        let caller = caller.map_or("", UserId::as_str);
+        let removed = writing!(&self.database, pool => sqlx::query(sql)
+            .bind(id)
+            .bind(caller)
+            .execute(pool)
+            .await
+            .map(|done| done.rows_affected()))?;
+        Ok(removed > 0)
+    }
+
+    /// Some of the tasks of somebody, the newest first, and the number of all.
+    pub async fn tasks(&self, caller: &UserId, skip: i64, most: i64) -> Result<(Vec<CallTask>, i64), sqlx::Error> {
+        let Some(caller) = storable(caller.as_str()) else {
+            return Ok((Vec::new(), 0));
+        };
+        let page = format!("{TASK} WHERE caller = $1 ORDER BY id DESC LIMIT $2 OFFSET $3");
+        let count = "SELECT COUNT(*) FROM call_tasks WHERE caller = $1";
+        let (rows, (count,)): (Vec<TaskRow>, (i64,)) = reading!(&self.database, pool => {
+            let page = sqlx::query_as(sqlx::AssertSqlSafe(page)).bind(caller).bind(most).bind(skip);
+            let rows = page.fetch_all(pool).await?;
+            (rows, sqlx::query_as(count).bind(caller).fetch_one(pool).await?)
+        });
+        Ok((rows.into_iter().map(TaskRow::task).collect(), count))
+    }
+
+    /// The numbers of tasks whose time has come, those first that have waited longest.
+    pub async fn due_tasks(&self, now_s: i64, most: i64) -> Result<Vec<i64>, sqlx::Error> {
+        let sql = "SELECT id FROM call_tasks WHERE status = 0 AND due_at <= $1 ORDER BY due_at, id LIMIT $2";
+        let rows: Vec<(i64,)> = reading!(&self.database, pool => sqlx::query_as(sql)
+            .bind(now_s)
+            .bind(most)
+            .fetch_all(pool)
+            .await)?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// Takes a task whose time has come, so that no other process makes its call. `None` if another has, or if it has been
+    /// changed meanwhile.
+    pub async fn claim_task(&self, id: i64, now_s: i64) -> Result<Option<CallTask>, sqlx::Error> {
+        let sql = "UPDATE call_tasks SET status = 1, fired_at = $2 WHERE id = $1 AND status = 0 AND due_at <= $2 \
+            RETURNING id, caller, callees, due_at, task, status, fired_at, channel, failure";
+        let row: Option<TaskRow> = writing!(&self.database, pool => sqlx::query_as(sql)
+            .bind(id)
+            .bind(now_s)
+            .fetch_optional(pool)
+            .await)?;
+        Ok(row.map(TaskRow::task))
+    }
+
+    /// Records what has become of a task that was claimed: the channel of its call, or why there is none.
+    pub async fn finish_task(&self, id: i64, outcome: Result<&str, &str>) -> Result<(), sqlx::Error> {
+        let sql = "UPDATE call_tasks SET status = $2, channel = $3, failure = $4 WHERE id = $1 AND status = 1";
+        let (status, channel, failure) = match outcome {
+            Ok(channel) => (TaskStatus::Fired, channel, ""),
+            Err(failure) => (TaskStatus::Failed, "", failure),
+        };
+        writing!(&self.database, pool => sqlx::query(sql)
+            .bind(id)
+            .bind(status.number())
+            .bind(channel)
+            .bind(failure)
+            .execute(pool)
+            .await
+            .map(drop))
+    }
+
+    /// Takes tasks for failed that were claimed before `before_s` and never finished: the process that had them has ended.
+    /// Returns their number.
+    pub async fn give_up_tasks(&self, before_s: i64, failure: &str) -> Result<u64, sqlx::Error> {
+        let sql = "UPDATE call_tasks SET status = 3, failure = $2 WHERE status = 1 AND fired_at < $1";
+        writing!(&self.database, pool => sqlx::query(sql)
+            .bind(before_s)
+            .bind(failure)
+            .execute(pool)
+            .await
+            .map(|done| done.rows_affected()))
+    }
+
+    /// Removes tasks that were finished before `before_s`.
+    pub async fn expire_tasks(&self, before_s: i64) -> Result<u64, sqlx::Error> {
+        let sql = "DELETE FROM call_tasks WHERE status > 1 AND fired_at < $1";
+        writing!(&self.database, pool => sqlx::query(sql)
+            .bind(before_s)
+            .execute(pool)
+            .await
+            .map(|done| done.rows_affected()))
+    }
+}

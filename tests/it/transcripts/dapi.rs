@@ -1,0 +1,482 @@
+//! Calls over HTTP whose people are on sockets: they ring there, and what is done there is in the record of the call.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use patchbay::auth::access_token::App;
+use patchbay::channels::{ChannelError, Channels, Requester, Settings};
+use patchbay::config::{self, Config};
+use patchbay::ids::{RoomName, UserId};
+use patchbay::robots::{Robots, recording};
+use patchbay::shares::{ClientAddress, Share};
+use patchbay::storage::{CallRecord, DevicePlaces, DeviceRecord, Directory, Ending, TaskStatus};
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+use super::{NOW_S, Stage};
+
+const SOMEBODY: Requester = Requester {
+    client: ClientAddress::THIS_MACHINE,
+    is_trusted: false,
+};
+
+const BACK_END: Requester = Requester {
+    client: ClientAddress::THIS_MACHINE,
+    is_trusted: true,
+};
+
+/// A stage with calls over HTTP, and a clock that only the test moves.
+struct Exchange {
+    stage: Stage,
+    channels: Channels,
+    directory: Directory,
+    passed: Arc<Mutex<Duration>>,
+    _folder: TempDir,
+}
+
+impl Exchange {
+    async fn new() -> Exchange {
+        let stage = Stage::new();
+        let folder = tempfile::tempdir().unwrap();
+        let storage = config::Storage {
+            url: format!("sqlite:{}", folder.path().join("records.db").display()),
+            ..config::Storage::default()
+        };
+        let directory = Directory::open(&storage).await.unwrap();
+        let passed = Arc::new(Mutex::new(Duration::ZERO));
+        let channels = channels(&stage, &directory, &passed);
+        Exchange {
+            stage,
+            channels,
+            directory,
+            passed,
+            _folder: folder,
+        }
+    }
+
+    async fn call(&self, callees: &[&str]) -> RoomName {
+        let callees = callees.iter().map(|name| (*name).into()).collect();
+        let anna = UserId::from("anna");
+        let called = self.channels.call(SOMEBODY, &anna, callees, String::new());
+        called.await.unwrap().channel
+    }
+
+    async fn report(&self, user: &str, channel: &RoomName, code: i64) {
+        let user = UserId::from(user);
+        let report = self.channels.report(SOMEBODY, &user, channel, code, String::new());
+        report.await.unwrap();
+    }
+
+    async fn token(&self, user: &str, channel: &RoomName) {
+        self.channels.token(SOMEBODY, &user.into(), channel).await.unwrap();
+    }
+
+    async fn record(&self, channel: &RoomName) -> CallRecord {
+        self.directory.call(channel).await.unwrap().unwrap()
+    }
+
+    /// The record of a call, once the tasks that follow calls at the hub have made this true of it.
+    async fn until(&self, channel: &RoomName, so: impl Fn(&CallRecord) -> bool) -> CallRecord {
+        for _ in 0..1_000 {
+            let record = self.record(channel).await;
+            if so(&record) {
+                return record;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("it never becomes so: {:?}", self.record(channel).await);
+    }
+
+    async fn ending(&self, channel: &RoomName) -> Ending {
+        self.until(channel, |call| call.ended_s.is_some()).await.ending.unwrap()
+    }
+
+    /// Lets time pass, and everything happen that is due then.
+    async fn pass(&self, seconds: u64) {
+        *self.passed.lock().unwrap() += Duration::from_secs(seconds);
+        self.channels.look().await;
+    }
+
+    /// Plays a transcript about this channel.
+    async fn play(&mut self, channel: &RoomName, transcript: &str) {
+        self.stage.hear().await;
+        self.stage.play(&transcript.replace("CHANNEL", channel.as_str())).await;
+    }
+}
+
+fn channels(stage: &Stage, directory: &Directory, passed: &Arc<Mutex<Duration>>) -> Channels {
+    let (begun, of_clock) = (Instant::now(), Arc::clone(passed));
+    let of_date = Arc::clone(passed);
+    let recording = recording(&patchbay::config::Robot::default()).unwrap();
+    let robots = Robots::new(
+        stage.hub().clone(),
+        recording,
+        config::Robot::default(),
+        Arc::new(Instant::now),
+    );
+    Channels::new(
+        directory.clone(),
+        (stage.hub().clone(), robots),
+        App::random(),
+        Arc::new(move || {
+            let now: SystemTime = UNIX_EPOCH + Duration::from_secs(NOW_S as u64);
+            now + *of_date.lock().unwrap()
+        }),
+        Arc::new(move || begun + *of_clock.lock().unwrap()),
+        Settings::from(&Config::default()),
+    )
+}
+
+const BEN_IS_THERE: &str = r#"
+    ben@ws > {"cmd":1,"msgtype":1,"sender":"ben"}
+    ben@ws < {"cmd":3,"sender":"ben","timeStamp":"*"}
+"#;
+const IT_RINGS_AT_BEN_S: &str = r#"
+    ben@ws < {"cmd":5,"msgtype":4,"groupId":"video","sender":"anna","receiver":"ben","reqType":"group","vagroupId":"CHANNEL","content":[18,5,118,105,100,101,111],"timeStamp":"*"}
+"#;
+const BEN_ACCEPTS: &str = r#"
+    ben@ws > {"cmd":5,"msgtype":4,"groupId":"video","sender":"ben","receiver":"anna","reqType":"group","vagroupId":"CHANNEL","resSign":"agree"}
+"#;
+const BEN_DECLINES: &str = r#"
+    ben@ws > {"cmd":5,"msgtype":4,"groupId":"video","sender":"ben","receiver":"anna","vagroupId":"CHANNEL","sign":"refuse"}
+"#;
+const IT_IS_OVER_AT_BEN_S: &str = r#"
+    ben@ws < {"cmd":5,"msgtype":4,"sender":"anna","receiver":"ben","reqType":"group","resSign":"cancel","vagroupId":"CHANNEL","callType":"anna","timeStamp":"*"}
+"#;
+const CARL_S_DEVICE_RINGS: &str = r#"
+    13800000002/c@device < {"type":"called","from_phone":"anna","from_device_id":"","room_id":"CHANNEL"}
+"#;
+
+#[tokio::test]
+async fn a_callee_on_the_message_socket_answers_and_hangs_up() {
+    let mut exchange = Exchange::new().await;
+    exchange.stage.play(BEN_IS_THERE).await;
+    let channel = exchange.call(&["ben"]).await;
+    exchange
+        .play(&channel, &[IT_RINGS_AT_BEN_S, BEN_ACCEPTS].concat())
+        .await;
+    let call = exchange.until(&channel, |call| call.answered_s.is_some()).await;
+    assert_eq!(call.members[1].status.number(), 1);
+    let hangs_up = r#"
+        ben@ws > {"cmd":5,"msgtype":4,"sender":"ben","receiver":"anna","vagroupId":"CHANNEL","resSign":"cancel"}
+    "#;
+    exchange.play(&channel, hangs_up).await;
+    assert_eq!(exchange.ending(&channel).await, Ending::Ended);
+}
+
+#[tokio::test]
+async fn a_callee_on_the_message_socket_declines() {
+    let mut exchange = Exchange::new().await;
+    exchange.stage.play(BEN_IS_THERE).await;
+    let channel = exchange.call(&["ben"]).await;
+    exchange
+        .play(&channel, &[IT_RINGS_AT_BEN_S, BEN_DECLINES].concat())
+        .await;
+    assert_eq!(exchange.ending(&channel).await, Ending::Declined);
+}
+
+#[tokio::test]
+async fn a_callee_who_asks_for_a_token_answers_and_it_rings_no_longer_on_their_socket() {
+    let mut exchange = Exchange::new().await;
+    exchange.stage.play(BEN_IS_THERE).await;
+    let channel = exchange.call(&["ben"]).await;
+    exchange.play(&channel, IT_RINGS_AT_BEN_S).await;
+    exchange.token("anna", &channel).await;
+    assert_eq!(exchange.record(&channel).await.answered_s, None, "she calls");
+    exchange.token("ben", &channel).await;
+    exchange.play(&channel, IT_IS_OVER_AT_BEN_S).await;
+    let call = exchange.record(&channel).await;
+    assert!(call.answered_s.is_some() && call.ended_s.is_none());
+    exchange.report("ben", &channel, 2).await;
+    assert_eq!(exchange.ending(&channel).await, Ending::Ended);
+}
+
+#[tokio::test]
+async fn a_callee_who_is_absent_is_rung_when_they_come_in_time() {
+    let mut exchange = Exchange::new().await;
+    let channel = exchange.call(&["ben"]).await;
+    let recent = exchange.channels.recent(&"ben".into()).await.unwrap();
+    assert_eq!(recent.len(), 1);
+    exchange
+        .play(&channel, &[BEN_IS_THERE, IT_RINGS_AT_BEN_S, BEN_ACCEPTS].concat())
+        .await;
+    exchange.until(&channel, |call| call.answered_s.is_some()).await;
+}
+
+#[tokio::test]
+async fn what_the_caller_and_the_callee_report_stops_the_ringing() {
+    for (user, code, ending) in [
+        ("anna", 1000, Ending::Cancelled),
+        ("anna", 1001, Ending::NoAnswer),
+        ("anna", 1002, Ending::Declined),
+        ("anna", 1007, Ending::Failed),
+        ("anna", 2, Ending::Ended),
+        ("ben", 1003, Ending::Declined),
+        ("ben", 1006, Ending::Cancelled),
+        ("ben", 1007, Ending::Failed),
+    ] {
+        let mut exchange = Exchange::new().await;
+        exchange.stage.play(BEN_IS_THERE).await;
+        let channel = exchange.call(&["ben"]).await;
+        exchange.play(&channel, IT_RINGS_AT_BEN_S).await;
+        exchange.report(user, &channel, code).await;
+        assert_eq!(exchange.record(&channel).await.ending, Some(ending), "{user} {code}");
+        exchange.play(&channel, IT_IS_OVER_AT_BEN_S).await;
+        exchange.play(&channel, BEN_ACCEPTS).await;
+        assert_eq!(exchange.record(&channel).await.ending, Some(ending));
+    }
+}
+
+#[tokio::test]
+async fn who_declines_on_one_device_is_not_rung_on_another_nor_where_they_ask() {
+    let mut exchange = Exchange::new().await;
+    for device in ["c", "d"] {
+        let device = DeviceRecord {
+            phone: "13800000002".to_owned(),
+            device_id: device.to_owned(),
+        };
+        let places = DevicePlaces {
+            per_account: 2,
+            in_all: 2,
+            share: Share {
+                percent: 100,
+                at_least: 2,
+            },
+        };
+        let recorded = exchange
+            .directory
+            .record_device(&device, ClientAddress::THIS_MACHINE, 1, places, |_| true);
+        recorded.await.unwrap();
+    }
+    exchange
+        .stage
+        .play("13800000002/c@device +\n13800000002/d@device +")
+        .await;
+    exchange.stage.play(BEN_IS_THERE).await;
+    let channel = exchange.call(&["13800000002", "ben"]).await;
+    let other = CARL_S_DEVICE_RINGS.replace("/c", "/d");
+    exchange
+        .play(&channel, &[IT_RINGS_AT_BEN_S, CARL_S_DEVICE_RINGS, &other].concat())
+        .await;
+    let declines = r#"
+        13800000002/c@device > {"type":"called_refuse","from_phone":"anna","from_device_id":"","room_id":"CHANNEL"}
+    "#;
+    exchange.play(&channel, declines).await;
+    exchange
+        .until(&channel, |call| call.members[1].status.number() == 2)
+        .await;
+    let is_over = r#"13800000002/d@device < {"type":"calling_be_hangup","fire_phone":"anna","fire_device_id":"","room_id":"CHANNEL"}"#;
+    exchange.play(&channel, is_over).await;
+    assert_eq!(exchange.record(&channel).await.ended_s, None, "it rings at Ben's");
+    exchange.play(&channel, BEN_DECLINES).await;
+    assert_eq!(exchange.ending(&channel).await, Ending::Declined);
+}
+
+#[tokio::test]
+async fn nobody_answers_in_time() {
+    let mut exchange = Exchange::new().await;
+    exchange.stage.play(BEN_IS_THERE).await;
+    let channel = exchange.call(&["ben", "carl"]).await;
+    exchange.play(&channel, IT_RINGS_AT_BEN_S).await;
+    exchange.pass(61).await;
+    assert_eq!(
+        exchange.record(&channel).await.ended_s,
+        None,
+        "the hub has a moment to say so"
+    );
+    exchange.pass(1).await;
+    assert_eq!(exchange.record(&channel).await.ending, Some(Ending::NoAnswer));
+    exchange.play(&channel, IT_IS_OVER_AT_BEN_S).await;
+}
+
+#[tokio::test]
+async fn a_call_goes_on_while_somebody_in_it_is_heard_of_and_no_longer() {
+    let exchange = Exchange::new().await;
+    let channel = exchange.call(&["ben"]).await;
+    for user in ["anna", "ben"] {
+        exchange.report(user, &channel, 1).await;
+    }
+    for _ in 0..4 {
+        exchange.pass(30).await;
+        exchange.channels.hear(&"anna".into(), &channel).await.unwrap();
+    }
+    let call = exchange.record(&channel).await;
+    assert_eq!((call.members[0].left_s, call.ended_s), (None, None));
+    assert!(call.members[1].left_s.is_some(), "Ben is missed");
+    let late = exchange.channels.hear(&"ben".into(), &channel).await;
+    assert!(matches!(late, Err(ChannelError::Over)), "{late:?}");
+    exchange.pass(34).await;
+    assert_eq!(exchange.record(&channel).await.ended_s, None, "a heartbeat may be late");
+    exchange.pass(1).await;
+    assert_eq!(exchange.record(&channel).await.ending, Some(Ending::Lost));
+    let reports = exchange.directory.reports(&channel).await.unwrap();
+    let missed = reports.iter().filter(|report| report.code == 3);
+    let missed: Vec<_> = missed
+        .map(|report| (report.user.as_str(), report.description.as_str()))
+        .collect();
+    assert_eq!(
+        missed,
+        [("ben", "通话记录timeout检测"), ("anna", "通话记录timeout检测")]
+    );
+    let late = exchange.channels.hear(&"anna".into(), &channel).await;
+    assert!(matches!(late, Err(ChannelError::Over)), "{late:?}");
+}
+
+#[tokio::test]
+async fn who_sends_a_heartbeat_has_to_go_on_and_who_has_sent_none_need_not() {
+    let exchange = Exchange::new().await;
+    let channel = exchange.call(&["ben"]).await;
+    exchange.token("ben", &channel).await;
+    exchange.pass(3_600).await;
+    let call = exchange.record(&channel).await;
+    assert_eq!(call.ended_s, None, "clients that know no heartbeats");
+    exchange.channels.hear(&"ben".into(), &channel).await.unwrap();
+    exchange.pass(35).await;
+    assert_eq!(exchange.record(&channel).await.ending, Some(Ending::Lost));
+}
+
+#[tokio::test]
+async fn after_a_restart_everybody_has_their_whole_time_again() {
+    let exchange = Exchange::new().await;
+    let (talking, ringing) = (exchange.call(&["ben"]).await, exchange.call(&["ben"]).await);
+    exchange.report("anna", &talking, 1).await;
+    exchange.pass(30).await;
+    let restarted = channels(&exchange.stage, &exchange.directory, &exchange.passed);
+    restarted.load().await;
+    let look = async |seconds| {
+        *exchange.passed.lock().unwrap() += Duration::from_secs(seconds);
+        restarted.look().await;
+        let ended = exchange.record(&talking).await.ended_s.is_some();
+        (ended, exchange.record(&ringing).await.ended_s.is_some())
+    };
+    assert_eq!(look(34).await, (false, false));
+    assert_eq!(look(1).await, (true, false));
+    assert_eq!(look(24).await, (true, false));
+    assert_eq!(look(1).await, (true, true));
+}
+
+#[tokio::test]
+async fn what_another_process_has_heard_counts() {
+    let exchange = Exchange::new().await;
+    let channel = exchange.call(&["ben"]).await;
+    exchange.report("anna", &channel, 1).await;
+    let other = channels(&exchange.stage, &exchange.directory, &exchange.passed);
+    other.load().await;
+    exchange.pass(30).await;
+    other.hear(&"anna".into(), &channel).await.unwrap();
+    other.record_news().await;
+    exchange.pass(5).await;
+    assert_eq!(exchange.record(&channel).await.ended_s, None);
+    exchange.pass(35).await;
+    assert_eq!(exchange.record(&channel).await.ending, Some(Ending::Lost));
+}
+
+#[tokio::test]
+async fn nobody_asks_in_the_name_of_somebody_who_has_proven_it_but_the_back_end() {
+    let mut exchange = Exchange::new().await;
+    let proven = r#"
+        ben@ws > {"cmd":1,"msgtype":1,"sender":"ben","token":"@token ben"}
+        ben@ws < {"cmd":3,"sender":"ben","timeStamp":"*"}
+    "#;
+    exchange.stage.play(proven).await;
+    let channel = exchange.call(&["ben"]).await;
+    exchange.play(&channel, IT_RINGS_AT_BEN_S).await;
+    let (ben, anna) = ("ben".into(), "anna".into());
+    let token = exchange.channels.token(SOMEBODY, &ben, &channel).await;
+    assert!(matches!(token, Err(ChannelError::NameTaken)), "{token:?}");
+    let call = exchange.channels.call(SOMEBODY, &ben, vec![anna], String::new()).await;
+    assert!(matches!(call, Err(ChannelError::NameTaken)), "{call:?}");
+    let report = exchange
+        .channels
+        .report(SOMEBODY, &ben, &channel, 1003, String::new())
+        .await;
+    assert!(matches!(report, Err(ChannelError::NameTaken)), "{report:?}");
+    assert_eq!(exchange.record(&channel).await.ended_s, None);
+    exchange.channels.token(BACK_END, &ben, &channel).await.unwrap();
+    exchange.play(&channel, IT_IS_OVER_AT_BEN_S).await;
+}
+
+/// A task of Anna's to call Ben so many seconds from now.
+async fn schedule(exchange: &Exchange, seconds: i64) -> Result<i64, ChannelError> {
+    let due_s = NOW_S + exchange.passed.lock().unwrap().as_secs() as i64 + seconds;
+    let people = (&"anna".into(), vec!["ben".into()]);
+    exchange
+        .channels
+        .schedule(SOMEBODY, None, people, due_s, "7".to_owned())
+        .await
+}
+
+async fn recent(exchange: &Exchange) -> usize {
+    exchange.channels.recent(&"ben".into()).await.unwrap().len()
+}
+
+#[tokio::test]
+async fn a_scheduled_call_is_made_when_its_time_comes_once_by_whoever_looks_first() {
+    let mut exchange = Exchange::new().await;
+    exchange.stage.play(BEN_IS_THERE).await;
+    schedule(&exchange, 600).await.unwrap();
+    exchange.pass(599).await;
+    exchange.channels.make_due_calls().await.unwrap();
+    assert_eq!(recent(&exchange).await, 0);
+    exchange.pass(1).await;
+    let other = channels(&exchange.stage, &exchange.directory, &exchange.passed);
+    let looks = [&exchange.channels, &other, &exchange.channels, &other].map(Channels::make_due_calls);
+    for look in futures_util::future::join_all(looks).await {
+        look.unwrap();
+    }
+    assert_eq!(recent(&exchange).await, 1);
+    let (tasks, count) = exchange.channels.tasks(&"anna".into(), 0, 10).await.unwrap();
+    assert_eq!(
+        (count, tasks[0].status, tasks[0].fired_s),
+        (1, TaskStatus::Fired, Some(NOW_S + 600))
+    );
+    let channel = RoomName::from(tasks[0].channel.as_str());
+    exchange.play(&channel, IT_RINGS_AT_BEN_S).await;
+    other.make_due_calls().await.unwrap();
+    assert_eq!(recent(&exchange).await, 1);
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_forward_or_back_makes_each_call_once_and_a_restart_loses_none() {
+    let exchange = Exchange::new().await;
+    for seconds in [10, 3_600, 7_200] {
+        schedule(&exchange, seconds).await.unwrap();
+    }
+    let at = async |seconds| {
+        *exchange.passed.lock().unwrap() = Duration::from_secs(seconds);
+        let restarted = channels(&exchange.stage, &exchange.directory, &exchange.passed);
+        restarted.make_due_calls().await.unwrap();
+        exchange.directory.open_channels().await.unwrap().len()
+    };
+    assert_eq!(at(9).await, 0);
+    assert_eq!(at(3_700).await, 2, "forward, over two of them");
+    assert_eq!(at(5).await, 2, "back");
+    assert_eq!(at(3_600).await, 2, "the same time again");
+    assert_eq!(at(7_200).await, 3);
+}
+
+#[tokio::test]
+async fn a_task_fails_that_is_a_day_late_or_whose_process_has_ended_and_says_why() {
+    let exchange = Exchange::new().await;
+    let late = schedule(&exchange, 10).await.unwrap();
+    let cut_off = schedule(&exchange, 20).await.unwrap();
+    exchange.pass(25).await;
+    exchange
+        .directory
+        .claim_task(cut_off, NOW_S + 25)
+        .await
+        .unwrap()
+        .unwrap();
+    exchange.pass(24 * 3_600).await;
+    exchange.channels.make_due_calls().await.unwrap();
+    exchange.channels.tidy_tasks().await.unwrap();
+    let (tasks, _) = exchange.channels.tasks(&"anna".into(), 0, 10).await.unwrap();
+    for (task, id, why) in [(&tasks[0], cut_off, "ended while"), (&tasks[1], late, "within a day")] {
+        assert_eq!(
+            (task.id, task.status, task.channel.as_str()),
+            (id, TaskStatus::Failed, "")
+        );
+        assert!(task.failure.contains(why), "{task:?}");
+    }
+    assert_eq!(recent(&exchange).await, 0);
+}
