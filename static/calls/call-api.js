@@ -1,0 +1,85 @@
+/**
+ * The call API (`/dapi`), as an app uses it. Each method is one request, and returns the answer's data.
+ */
+
+/** Why a request was not carried out, in the server's words. */
+export class Refused extends Error {}
+
+export class CallApi {
+  #uid;
+  #key;
+  #onAnswer;
+
+  /**
+   * @param {string} uid @param {string} key sent with each request if it is not empty
+   * @param {(name: string, request: object, answer: object) => void} onAnswer called for each answer
+   */
+  constructor(uid, key, onAnswer) {
+    this.#uid = uid;
+    this.#key = key;
+    this.#onAnswer = onAnswer;
+  }
+
+  /** @returns {Promise<{channel: string, uid: string, token: string}>} */
+  callUsers(callees, extra) {
+    return this.#ask('call/user', { src_uid: this.#uid, dst_uid: callees, extra_msg: extra });
+  }
+
+  callRobot() {
+    return this.#ask('call/robot', { src_uid: this.#uid });
+  }
+
+  messages() {
+    return this.#ask('call/msg', { uid: this.#uid }, { isQuiet: true });
+  }
+
+  token(channel) {
+    return this.#ask('call/token', { uid: this.#uid, channel });
+  }
+
+  /** @param {number} code what has happened @param {object} [options] see `fetch` */
+  report(channel, code, options) {
+    return this.#ask('call/event', { uid: this.#uid, channel, code }, options);
+  }
+
+  heartbeat(channel) {
+    return this.#ask('call/heartbeat', { uid: this.#uid, channel }, { isQuiet: true });
+  }
+
+  inviteRobot(channel) {
+    return this.#ask('invite/robot', { uid: this.#uid, channel });
+  }
+
+  removeRobot(channel) {
+    return this.#ask('quit/robot', { uid: this.#uid, channel });
+  }
+
+  schedule(callees, time, taskId) {
+    return this.#ask('calltask/update', { id: '', src_uid: this.#uid, dst_uid: callees, call_time: time, taskid: taskId });
+  }
+
+  tasks(page) {
+    return this.#ask('calltask/list', { uid: this.#uid, _page: page }, { isQuiet: true });
+  }
+
+  removeTask(id) {
+    return this.#ask('calltask/delete', { uid: this.#uid, id });
+  }
+
+  /** A quiet request is asked again and again: only its failure is shown. */
+  async #ask(name, request, { isQuiet = false, keepalive = false } = {}) {
+    const headers = { 'content-type': 'application/json' };
+    if (this.#key) headers.authorization = `Bearer ${this.#key}`;
+    const response = await fetch(`/dapi/${name}`, { method: 'POST', headers, body: JSON.stringify(request), keepalive });
+    const answer = await response.json().catch(() => ({}));
+    if (!isQuiet || !answer.success) this.#onAnswer(name, request, answer);
+    if (!answer.success) throw new Refused(reason(answer) || `HTTP ${response.status}`);
+    return answer.data;
+  }
+}
+
+/** The sentence of a refusal, with those about single fields. */
+function reason({ msg = '', error = '', data }) {
+  const fields = data && typeof data === 'object' ? Object.entries(data).map(([field, problem]) => `${field}: ${problem}`) : [];
+  return [msg || error, ...fields].filter(Boolean).join(' · ');
+}

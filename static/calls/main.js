@@ -1,0 +1,149 @@
+/**
+ * The page of the call API: what a phone app and its back end do with `/dapi`, by hand.
+ */
+import { consent } from '../common/consent.js';
+import { byId } from '../common/dom.js';
+import { languageSwitch, translate } from '../common/i18n.js';
+import { placeIcons } from '../common/icons.js';
+import { recallInTab, remember, rememberInTab, remembered } from '../common/preferences.js';
+import { ActiveCall, EVENT } from './active-call.js';
+import { CallApi } from './call-api.js';
+import { CallMessages } from './call-messages.js';
+import { RequestLog } from './request-log.js';
+import { TaskList } from './task-list.js';
+
+/** Time between two looks for calls, and for scheduled calls. */
+const POLL_MS = 2000;
+const MINUTE_MS = 60_000;
+
+placeIcons(document);
+translate(document);
+languageSwitch(byId('language'));
+
+const log = new RequestLog(byId('log'), byId('no-log'));
+const messages = new CallMessages(byId('messages'), byId('no-messages'), answer, decline);
+const tasks = new TaskList((id) => attempt(async () => {
+  await api.removeTask(id);
+  await refreshTasks();
+}), () => attempt(refreshTasks));
+/** The channels of calls that were placed here or declined: they are not to be answered. */
+const settled = new Set();
+let api = null;
+let call = null;
+let polling = 0;
+
+byId('sign-in').addEventListener('submit', (event) => {
+  event.preventDefault();
+  const uid = byId('user-id').value.trim();
+  if (uid) signIn(uid, byId('key').value.trim());
+});
+byId('sign-out').addEventListener('click', signOut);
+byId('place').addEventListener('submit', (event) => {
+  event.preventDefault();
+  place(() => api.callUsers(listed('callees'), byId('extra').value.trim()));
+});
+byId('call-robot').addEventListener('click', () => place(() => api.callRobot()));
+byId('schedule').addEventListener('submit', (event) => {
+  event.preventDefault();
+  attempt(async () => {
+    await api.schedule(listed('task-callees'), byId('task-time').value.trim(), byId('task-id').value.trim());
+    await refreshTasks();
+  });
+});
+addEventListener('pagehide', () => call?.end());
+addEventListener('pageshow', ({ persisted }) => persisted && location.reload());
+
+const query = new URLSearchParams(location.search);
+byId('user-id').value = query.get('uid') ?? remembered('callsUid');
+byId('key').value = recallInTab('callsKey') ?? '';
+// In the browser's time zone, which is mostly the server's. The person sees it and can change it.
+byId('task-time').value = readable(new Date(Date.now() + MINUTE_MS));
+if (query.get('uid')) {
+  const name = query.get('uid');
+  await consent({ titleKey: 'consent.calls.title', textKey: 'consent.calls.text', values: { name }, primaryKey: 'calls.start' });
+  signIn(name, byId('key').value);
+} else {
+  byId('sign-in').hidden = false;
+}
+
+function signIn(uid, key) {
+  remember('callsUid', uid);
+  rememberInTab('callsKey', key);
+  api = new CallApi(uid, key, (...entry) => log.add(...entry));
+  call = new ActiveCall(api, showProblem);
+  byId('own-name').textContent = uid;
+  byId('sign-in').hidden = true;
+  byId('signed-in').hidden = false;
+  byId('callees').focus();
+  polling = setInterval(() => attempt(refresh, { isQuiet: true }), POLL_MS);
+  attempt(refresh);
+}
+
+function signOut() {
+  call.end();
+  clearInterval(polling);
+  settled.clear();
+  byId('signed-in').hidden = true;
+  byId('sign-in').hidden = false;
+  byId('user-id').focus();
+}
+
+function place(request) {
+  attempt(async () => {
+    call.end();
+    const way = await request();
+    settled.add(way.channel);
+    await call.open(way);
+  });
+}
+
+function answer(channel) {
+  attempt(async () => {
+    call.end();
+    settled.add(channel);
+    await call.open(await api.token(channel));
+  });
+}
+
+function decline(channel) {
+  attempt(async () => {
+    settled.add(channel);
+    await api.report(channel, EVENT.declined);
+    await refresh();
+  });
+}
+
+async function refresh() {
+  messages.show(await api.messages(), settled);
+  await refreshTasks();
+}
+
+async function refreshTasks() {
+  tasks.show(await api.tasks(tasks.page));
+}
+
+/** Does something, and shows why it failed; a quiet failure leaves the last problem as it was. */
+async function attempt(act, { isQuiet = false } = {}) {
+  try {
+    await act();
+    if (!isQuiet) byId('problem').hidden = true;
+  } catch (error) {
+    showProblem(error);
+  }
+}
+
+function showProblem(error) {
+  byId('problem').textContent = error.message;
+  byId('problem').hidden = false;
+}
+
+function listed(id) {
+  return byId(id).value.split(/[,，\s]+/).filter(Boolean);
+}
+
+/** A time as the API writes it. */
+function readable(date) {
+  const two = (number) => String(number).padStart(2, '0');
+  const day = [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate())].join('-');
+  return `${day} ${[date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(':')}`;
+}
