@@ -154,22 +154,26 @@ impl Channels {
     pub async fn look(&self) {
         loop {
             let due = self.live().poll_due((self.passed)());
-            let (channel, taken) = match due {
+            let (channel, missed, taken) = match due {
                 None => break,
                 Some(Due::Call(channel)) => {
                     let taken = self.call_due(&channel).await;
-                    (channel, taken)
+                    (channel, None, taken)
                 }
                 Some(Due::Silent(channel, user)) => {
                     let taken = self.silent(&channel, &user).await;
-                    (channel, taken)
+                    (channel, Some(user), taken)
                 }
             };
             if let Err(error) = taken {
                 report_failure("a call's record could not be changed", &error);
                 // It is tried again.
-                let again = (self.passed)() + self.settings.silence();
-                self.live().watch(&channel, again);
+                let now = (self.passed)();
+                let mut live = self.live();
+                live.watch(&channel, now + self.settings.silence());
+                if let Some(user) = missed {
+                    live.expect(now, &channel, &user);
+                }
                 break;
             }
         }

@@ -120,7 +120,7 @@ impl Directory {
     pub async fn schedule(&self, new: &NewTask, quota: Quota) -> Result<Scheduled, sqlx::Error> {
         let own = "SELECT status FROM call_tasks WHERE id = $1 AND caller = $2";
         let update = "UPDATE call_tasks SET callees = $2, due_at = $3, task = $4, status = 0, fired_at = 0, channel = '', \
-            failure = '' WHERE id = $1";
+            failure = '' WHERE id = $1 AND status <> 1";
         let all = "SELECT COUNT(*) FROM call_tasks";
         let held = "SELECT COUNT(*) FROM call_tasks WHERE client = $1";
         let take = "UPDATE record_numbers SET last = last + 1 WHERE kind = 'tasks' RETURNING last";
@@ -136,8 +136,11 @@ impl Directory {
                     Some(TaskStatus::IsFiring) => Scheduled::IsFiring,
                     Some(_) => {
                         let update = sqlx::query(update).bind(id).bind(&callees).bind(new.due_s).bind(&new.task);
-                        update.execute(&mut *transaction).await?;
-                        Scheduled::Task(id)
+                        // Another process may have claimed it since the look at its status.
+                        match update.execute(&mut *transaction).await?.rows_affected() {
+                            0 => Scheduled::IsFiring,
+                            _ => Scheduled::Task(id),
+                        }
                     }
                 }
             }

@@ -24,7 +24,7 @@ impl Run {
                 person.come_at = Some(at.now);
             }
             Deed::Leave => {
-                person.wants_in = false;
+                (person.wants_in, person.come_at) = (false, None);
                 match (person.dialect(), person.role) {
                     (Some(dialect), _) => person.leave_room(at, dialect),
                     // There is nothing to leave.
@@ -33,11 +33,11 @@ impl Run {
                 }
             }
             Deed::CloseSocket => {
-                person.wants_in = false;
+                (person.wants_in, person.come_at) = (false, None);
                 person.hang_up(at);
             }
             Deed::Vanish => {
-                person.wants_in = false;
+                (person.wants_in, person.come_at) = (false, None);
                 let socket = person.vanish(at);
                 self.dead_sockets.extend(socket);
             }
