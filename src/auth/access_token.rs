@@ -14,6 +14,10 @@
 //! | 2 | number of privileges |
 //! | 2, 4 each | a privilege, in growing order, and the time at which it expires; 0: with the token |
 //!
+//! The signature covers channel and user without anything between them, and the checksums are not signed: whoever holds a token
+//! for channel `a1` and user `23` can make one for `a12` and `3`. So channels must have names of one length, as those of calls
+//! over HTTP have.
+//!
 //! Privilege 1 lets its holder enter. 2 and 3 let them publish sound and pictures; a token that has none of 2, 3 and 4 (data)
 //! restricts nothing.
 
@@ -214,10 +218,16 @@ impl Message {
         let is_valid = |wanted: u16| expiry_s(wanted).is_some_and(|expires_s| expires_s > now_s);
         let mut publishing = [PUBLISH_AUDIO, PUBLISH_VIDEO, PUBLISH_DATA].into_iter();
         let restricts = publishing.any(|privilege| expiry_s(privilege).is_some());
+        // The stay ends with the first right that expires: what may be published does not change while it lasts.
+        let granted = [JOIN_CHANNEL, PUBLISH_AUDIO, PUBLISH_VIDEO].into_iter();
+        let until_s = granted
+            .filter(|privilege| is_valid(*privilege))
+            .filter_map(expiry_s)
+            .min()?;
         is_valid(JOIN_CHANNEL).then_some(Grant {
             may_publish_audio: !restricts || is_valid(PUBLISH_AUDIO),
             may_publish_video: !restricts || is_valid(PUBLISH_VIDEO),
-            until_s: expiry_s(JOIN_CHANNEL)?,
+            until_s,
         })
     }
 }
@@ -437,6 +447,11 @@ mod tests {
         assert_eq!(grant(&[(1, 0)]).unwrap().until_s, 2_000);
         assert_eq!(grant(&[(1, 1_500)]).unwrap().until_s, 1_500);
         assert_eq!(grant(&[(1, 3_000)]).unwrap().until_s, 2_000);
+        assert_eq!(
+            grant(&[(1, 1_500), (2, 1_200), (3, 999)]).unwrap().until_s,
+            1_200,
+            "a right that ends earlier"
+        );
     }
 
     #[test]

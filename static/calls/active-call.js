@@ -28,6 +28,7 @@ export class ActiveCall {
 
   /** @param {{channel: string, uid: string, token: string}} way as the API has returned it */
   async open({ channel, uid, token }) {
+    this.end();
     this.#channel = channel;
     this.#isBegun = false;
     const query = new URLSearchParams({ userId: uid, groupId: channel, type: 'audio' });

@@ -83,6 +83,9 @@ function signOut() {
   call.end();
   clearInterval(polling);
   settled.clear();
+  log.clear();
+  rememberInTab('callsKey', '');
+  byId('key').value = '';
   byId('signed-in').hidden = true;
   byId('sign-in').hidden = false;
   byId('user-id').focus();

@@ -19,6 +19,11 @@ export class RequestLog {
     });
   }
 
+  clear() {
+    this.#list.replaceChildren();
+    this.#empty.hidden = false;
+  }
+
   add(name, request, answer) {
     const now = new Date();
     const time = h('time', { dateTime: now.toISOString(), textContent: timeOfDay(now) });

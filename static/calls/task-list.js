@@ -40,8 +40,8 @@ export class TaskList {
     this.#onPage();
   }
 
-  #row({ id, dst_uid: callees, call_time: time, _status_label: state = '', reason = '' }) {
-    const about = [time, state, reason].filter(Boolean).join(' · ');
+  #row({ id, dst_uid: callees, call_time: time, _status_label: state = '', failure = '' }) {
+    const about = [time, state, failure].filter(Boolean).join(' · ');
     const names = h('span.grow', {}, h('strong', { textContent: callees.join(', ') }), h('small.reason', { textContent: about }));
     const remove = h('button.button.small', { type: 'button', onclick: () => this.#onRemove(id) });
     return h('li.contact', { data: { task: id } }, names, say(remove, 'calls.remove'));

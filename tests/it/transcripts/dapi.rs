@@ -87,6 +87,23 @@ impl Exchange {
         panic!("it never becomes so: {:?}", self.record(channel).await);
     }
 
+    /// Waits until a client has been sent something.
+    async fn until_heard(&mut self, who: &str) {
+        for _ in 0..1_000 {
+            self.stage.hear().await;
+            if self
+                .stage
+                .clients
+                .get(who)
+                .is_some_and(|client| !client.heard.is_empty())
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("{who} is sent nothing");
+    }
+
     async fn ending(&self, channel: &RoomName) -> Ending {
         self.until(channel, |call| call.ended_s.is_some()).await.ending.unwrap()
     }
@@ -235,13 +252,11 @@ async fn who_declines_on_one_device_is_not_rung_on_another_nor_where_they_ask() 
             phone: "13800000002".to_owned(),
             device_id: device.to_owned(),
         };
+        let (percent, at_least) = (100, 2);
         let places = DevicePlaces {
             per_account: 2,
             in_all: 2,
-            share: Share {
-                percent: 100,
-                at_least: 2,
-            },
+            share: Share { percent, at_least },
         };
         let recorded = exchange
             .directory
@@ -258,14 +273,18 @@ async fn who_declines_on_one_device_is_not_rung_on_another_nor_where_they_ask() 
     exchange
         .play(&channel, &[IT_RINGS_AT_BEN_S, CARL_S_DEVICE_RINGS, &other].concat())
         .await;
-    let declines = r#"
-        13800000002/c@device > {"type":"called_refuse","from_phone":"anna","from_device_id":"","room_id":"CHANNEL"}
-        13800000002/d@device < {"type":"calling_be_hangup","fire_phone":"anna","fire_device_id":"","room_id":"CHANNEL"}
-    "#;
-    exchange.play(&channel, declines).await;
+    let declines = r#"{"type":"called_refuse","from_phone":"anna","from_device_id":"","room_id":"CHANNEL"}"#;
+    let declines = declines.replace("CHANNEL", channel.as_str());
+    exchange.stage.sends_text("13800000002/c@device", &declines).await;
     exchange
         .until(&channel, |call| call.members[1].status.number() == 2)
         .await;
+    // The record is changed first, and then what rings elsewhere stops.
+    exchange.until_heard("13800000002/d@device").await;
+    let is_over = r#"
+        13800000002/d@device < {"type":"calling_be_hangup","fire_phone":"anna","fire_device_id":"","room_id":"CHANNEL"}
+    "#;
+    exchange.play(&channel, is_over).await;
     assert_eq!(exchange.record(&channel).await.ended_s, None, "it rings at Ben's");
     exchange.play(&channel, BEN_DECLINES).await;
     assert_eq!(exchange.ending(&channel).await, Ending::Declined);
