@@ -4,7 +4,7 @@
 import { h } from '../common/dom.js';
 import { say } from '../common/i18n.js';
 
-const STATES = ['calls.state0', 'calls.state1', 'calls.state2'];
+const STATES = ['calls.state0', 'calls.state1'];
 
 export class CallMessages {
   #list;
@@ -34,7 +34,7 @@ export class CallMessages {
   }
 
   #row({ channel, status, createtime, extra_msg: extra }, isToAnswer) {
-    const state = say(h('small'), STATES[status] ?? STATES[2], { time: createtime });
+    const state = say(h('small'), STATES[status], { time: createtime });
     const names = h('span.grow', {}, h('strong', { textContent: channel }), state, extra ? h('small', { textContent: extra }) : null);
     const item = h('li.contact', { data: { channel } }, names);
     if (isToAnswer) {

@@ -45,7 +45,6 @@ export const en = {
   'calls.noMessages': 'None. A call to your uid appears here within seconds.',
   'calls.state0': 'Rings since {time}',
   'calls.state1': 'Begun, placed at {time}',
-  'calls.state2': 'Over, placed at {time}',
   'calls.answer': 'Answer',
   'calls.decline': 'Decline',
   'calls.inviteRobot': 'Invite the robot',

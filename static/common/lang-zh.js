@@ -43,7 +43,6 @@ export const zh = {
   'calls.noMessages': '暂无。呼叫您的 uid 时，几秒内会显示在这里。',
   'calls.state0': '{time} 起响铃',
   'calls.state1': '已开始，{time} 发起',
-  'calls.state2': '已结束，{time} 发起',
   'calls.answer': '接听',
   'calls.decline': '拒绝',
   'calls.inviteRobot': '邀请机器人',
