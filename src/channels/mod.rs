@@ -57,6 +57,8 @@ const RINGING_GRACE: Duration = Duration::from_secs(2);
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     pub ring_for: Duration,
+    /// Whether only the app's back end may ask, which shows a key.
+    pub wants_key: bool,
     /// Time for which access tokens are valid.
     pub token_lifetime_s: i64,
     pub message_window_s: i64,
@@ -80,6 +82,7 @@ impl From<&Config> for Settings {
         };
         Self {
             ring_for: config.calls.ring_timeout(),
+            wants_key: !dapi.key.is_empty(),
             token_lifetime_s: config.channels.token_lifetime_s.into(),
             message_window_s: dapi.message_window_s.into(),
             heartbeat: Duration::from_secs(dapi.heartbeat_s.into()),

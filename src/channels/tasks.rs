@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::lines::Requester;
 use super::{ChannelError, Channels};
 use crate::ids::UserId;
-use crate::shares::ClientAddress;
 use crate::storage::{CallTask, NewTask, Scheduled};
 
 /// Time between two looks at the clock. The wall clock decides, and it may be put forward or back at any time, so nothing is
@@ -103,12 +102,12 @@ impl Channels {
         let called = match late_s > LATE_MAX_S {
             true => Err(TOO_LATE.to_owned()),
             false => {
-                // Whoever made the task was asked then whether they may speak for the caller.
-                let server = Requester {
-                    client: ClientAddress::THIS_MACHINE,
-                    is_trusted: true,
+                // With the rights and the share of whoever made the task. With a key, that was the app's back end.
+                let maker = Requester {
+                    client: task.client,
+                    is_trusted: self.settings.wants_key,
                 };
-                let called = self.call(server, &task.caller, task.callees, String::new()).await;
+                let called = self.call(maker, &task.caller, task.callees, String::new()).await;
                 called.map(|entry| entry.channel).map_err(|error| error.to_string())
             }
         };

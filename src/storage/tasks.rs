@@ -7,7 +7,8 @@ use super::{Directory, Quota, storable};
 use crate::ids::UserId;
 use crate::shares::{ClientAddress, Denied};
 
-const TASK: &str = "SELECT id, caller, callees, due_at, task, status, fired_at, channel, failure FROM call_tasks";
+const TASK: &str =
+    "SELECT id, caller, callees, due_at, task, status, fired_at, channel, failure, client FROM call_tasks";
 
 /// A call that is to be made. Times are seconds since 1970-01-01 UTC.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct CallTask {
     pub channel: String,
     /// Why no call was made; otherwise empty.
     pub failure: String,
+    /// Client address from which the task came, whose share its call uses.
+    pub client: ClientAddress,
 }
 
 /// What has become of a task.
@@ -91,6 +94,7 @@ struct TaskRow {
     fired_at: i64,
     channel: String,
     failure: String,
+    client: String,
 }
 
 impl TaskRow {
@@ -106,6 +110,7 @@ impl TaskRow {
             fired_s: (self.fired_at != 0).then_some(self.fired_at),
             channel: self.channel,
             failure: self.failure,
+            client: ClientAddress::from_record(&self.client),
         }
     }
 }
@@ -205,7 +210,7 @@ impl Directory {
     /// changed meanwhile.
     pub async fn claim_task(&self, id: i64, now_s: i64) -> Result<Option<CallTask>, sqlx::Error> {
         let sql = "UPDATE call_tasks SET status = 1, fired_at = $2 WHERE id = $1 AND status = 0 AND due_at <= $2 \
-            RETURNING id, caller, callees, due_at, task, status, fired_at, channel, failure";
+            RETURNING id, caller, callees, due_at, task, status, fired_at, channel, failure, client";
         let row: Option<TaskRow> = writing!(&self.database, pool => sqlx::query_as(sql)
             .bind(id)
             .bind(now_s)
