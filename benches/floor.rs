@@ -32,7 +32,7 @@ use patchbay::media::codec::Kind;
 use patchbay::media::demux::{Class, classify};
 use patchbay::media::description::Description;
 use patchbay::media::names::Use;
-use patchbay::media::peer::dtls::{Dtls, DtlsIdentity, Progress};
+use patchbay::media::peer::dtls::{Dtls, DtlsIdentity, DtlsProgress};
 use patchbay::media::peer::ice::{Ice, Learning, Path, Request};
 use patchbay::media::peer::negotiate::{self, Negotiated, Role};
 use patchbay::media::peer::srtp::{Inbound, Outbound, contexts};
@@ -320,7 +320,7 @@ impl Floor {
         let peer = &mut self.peers[at];
         match classify(datagram) {
             Class::Dtls => {
-                if let Ok(Progress::Established {
+                if let Ok(DtlsProgress::Established {
                     profile,
                     exported,
                     we_are_client,

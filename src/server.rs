@@ -17,20 +17,20 @@ use crate::config::{Config, Listener};
 use crate::http::admin::{self, Admin, Metrics, MetricsAccess, WriteTrial};
 use crate::http::desk::Desk;
 use crate::http::door::Door;
-use crate::http::files::{self, Files, FilesError};
+use crate::http::files::{self, FileStore, FilesError};
 use crate::http::host::Hosts;
 use crate::http::listeners::{self, Bound, Front, ListenError};
 use crate::http::origin::Origins;
 use crate::http::tls::{Certificate, TlsError};
-use crate::http::{self, AppState, Gate, watch};
+use crate::http::{self, Allowlist, AppState, watch};
 use crate::hub::{self, HubEnd, HubHandle};
-use crate::media::engine::{Media, MediaWatch};
+use crate::media::engine::{MediaEngine, MediaWatch};
 use crate::media::launch::{MediaSettings, MediaStartError};
 use crate::media::threads::Threads;
 use crate::pinning::Pinning;
 use crate::robots::{self, Robots};
 use crate::sound::Recording;
-use crate::storage::{Directory, Mailbox, OpenError};
+use crate::storage::{Mailbox, OpenError, Records};
 use crate::tasks::never_ending;
 use crate::webhooks::{Webhooks, WebhooksError};
 
@@ -57,8 +57,8 @@ pub struct Server {
     hub: HubHandle,
     media: MediaWatch,
     media_threads: Threads,
-    directory: Directory,
-    files: Files,
+    records: Records,
+    files: FileStore,
     accounts: Accounts,
     app: App,
     webhooks: Webhooks,
@@ -108,28 +108,28 @@ impl Server {
         let metrics_socket = metrics_listener(&config)
             .map(|listener| listeners::bind(listener, "metrics.address"))
             .transpose()?;
-        let directory = Directory::open(&config.storage).await?;
+        let records = Records::open(&config.storage).await?;
         let believes_names = !config.auth.required;
-        let open_to_all = !config.is_loopback_only() && believes_names && !directory.has_users().await?;
+        let open_to_all = !config.is_loopback_only() && believes_names && !records.has_users().await?;
         let share = config.limits.address_share_percent;
-        let files = Files::open(&config.files, share, directory.clone(), Arc::clone(&clock)).await?;
-        let mailbox = Mailbox::new(directory.clone(), Arc::clone(&clock), config.messages.clone(), share);
+        let files = FileStore::open(&config.files, share, records.clone(), Arc::clone(&clock)).await?;
+        let mailbox = Mailbox::new(records.clone(), Arc::clone(&clock), config.messages.clone(), share);
         let accounts = config.accounts.clone();
-        let accounts = Accounts::open(directory.clone(), accounts, share, Arc::clone(&clock), stopwatch()).await?;
-        let app = directory.app(config.channels.app()).await?;
-        let webhooks = Webhooks::new(&config.webhooks, directory.clone(), Arc::clone(&clock))?;
+        let accounts = Accounts::open(records.clone(), accounts, share, Arc::clone(&clock), stopwatch()).await?;
+        let app = records.app(config.channels.app()).await?;
+        let webhooks = Webhooks::new(&config.webhooks, records.clone(), Arc::clone(&clock))?;
         let metrics = Metrics::install()?;
 
         let (events, media_events) = mpsc::channel(MEDIA_EVENTS);
         let settings = media_settings(&config);
-        let (media, media_threads) = Media::start(&settings, events, monotonic_clock())?;
+        let (media, media_threads) = MediaEngine::start(&settings, events, monotonic_clock())?;
         let media_addresses = media.addresses().flat_map(|local| local.candidates.clone()).collect();
         let media_watch = media.watch();
         let (hub, running) = hub::start(media, media_events, config.as_ref().into(), mailbox, rand::make_rng());
         hub::on_its_own_thread(running).map_err(StartError::Hub)?;
         let robots = Robots::new(hub.clone(), recording, config.robot.clone(), stopwatch());
         let channels = Channels::new(
-            directory.clone(),
+            records.clone(),
             (hub.clone(), robots.clone()),
             app.clone(),
             Arc::clone(&clock),
@@ -148,7 +148,7 @@ impl Server {
             hub,
             media: media_watch,
             media_threads,
-            directory,
+            records,
             files,
             accounts,
             app,
@@ -174,14 +174,14 @@ impl Server {
             config: Arc::clone(config),
             hub: self.hub.clone(),
             desk: desk.clone(),
-            directory: self.directory.clone(),
+            records: self.records.clone(),
             clock,
             passed: stopwatch(),
             accounts: self.accounts.clone(),
             app: self.app.clone(),
             channels: self.channels.clone(),
         };
-        let (trial, trying) = WriteTrial::of(self.directory.clone(), self.files.clone());
+        let (trial, trying) = WriteTrial::of(self.records.clone(), self.files.clone());
         self.tasks.spawn(self.stop.clone().run_until_cancelled_owned(trying));
         let overviews = Arc::default();
         let admin = |access| Admin {
@@ -198,7 +198,7 @@ impl Server {
             Some(_) => MetricsAccess::Nobody,
             None => MetricsAccess::ThisMachine,
         };
-        let gate = Gate {
+        let allowlist = Allowlist {
             hosts: Hosts::new(config, self.certificate.clone()),
             origins: Origins::new(
                 &config.http.allowed_origins,
@@ -206,9 +206,9 @@ impl Server {
             ),
         };
         let front = Front {
-            router: http::router(state, self.files.clone(), admin(access), &gate),
+            router: http::router(state, self.files.clone(), admin(access), &allowlist),
             certificate: self.certificate.clone(),
-            rules: watch::Rules {
+            limits: watch::WatchLimits {
                 silence: config.http.header_timeout(),
                 bytes_per_s: config.http.least_bytes_per_s(),
             },
@@ -221,7 +221,7 @@ impl Server {
             self.tasks.spawn(socket.serve(front.clone()));
         }
         if let Some(socket) = metrics_socket {
-            let router = http::admin_router(config, admin(MetricsAccess::Anyone), &gate);
+            let router = http::admin_router(config, admin(MetricsAccess::Anyone), &allowlist);
             // A door of its own: clients that use up all connections cannot keep out those who want to see why.
             let door = Door::new(METRICS_CONNECTIONS, share);
             self.tasks.spawn(socket.serve(Front { router, door, ..front }));
@@ -321,7 +321,7 @@ impl Server {
         in_time("answering requests", self.tasks.wait()).await;
         // The hub has asked the workers to end, when it ended itself.
         in_time("ending media connections", self.media_threads.ended()).await;
-        in_time("closing the database", self.directory.close()).await;
+        in_time("closing the database", self.records.close()).await;
         tracing::info!("stopped");
     }
 }

@@ -8,12 +8,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::auth::{self, Keys};
+use crate::auth::{self, TokenKeys};
 use crate::clock::{MonotonicClock, WallClock, now_s};
 use crate::config;
 use crate::ids::UserId;
 use crate::shares::{ClientAddress, Denied, Rates, Share};
-use crate::storage::{AdmitError, DevicePlaces, DeviceRecord, Directory, RecordError, Recorded, TokenSecret};
+use crate::storage::{AdmitError, DevicePlaces, DeviceRecord, RecordError, Recorded, Records, TokenSecret};
 use crate::text;
 use in_use::DevicesInUse;
 pub(crate) use in_use::InUse;
@@ -54,12 +54,12 @@ const UPKEEP_INTERVAL: Duration = Duration::from_secs(3_600);
 /// All accounts. Cheap to clone.
 #[derive(Clone)]
 pub struct Accounts {
-    directory: Directory,
+    records: Records,
     config: config::Accounts,
     places: DevicePlaces,
     clock: WallClock,
     passed: MonotonicClock,
-    keys: Keys,
+    keys: TokenKeys,
     in_use: DevicesInUse,
     rates: Arc<Mutex<ChangeRates>>,
 }
@@ -129,14 +129,14 @@ impl From<RecordError> for AccountError {
 impl Accounts {
     /// Reads the secrets. Makes one where there is none.
     pub async fn open(
-        directory: Directory,
+        records: Records,
         config: config::Accounts,
         share_percent: u8,
         clock: WallClock,
         passed: MonotonicClock,
     ) -> Result<Accounts, sqlx::Error> {
         let accounts = Accounts {
-            directory,
+            records,
             rates: Arc::new(Mutex::new(ChangeRates::new(&config))),
             places: DevicePlaces {
                 per_account: DEVICES_PER_ACCOUNT_MAX,
@@ -148,7 +148,7 @@ impl Accounts {
             },
             config,
             clock,
-            keys: Keys::default(),
+            keys: TokenKeys::default(),
             passed,
             in_use: DevicesInUse::default(),
         };
@@ -167,7 +167,7 @@ impl Accounts {
                 made_at_s: now_s,
             })
         };
-        let secrets = self.directory.token_secrets(next).await?;
+        let secrets = self.records.token_secrets(next).await?;
         // A secret signs from when every process knows it until the next one does. Its last token stays valid for a while
         // after that.
         let mut replaced_at_s = i64::MAX;
@@ -175,7 +175,7 @@ impl Accounts {
         for secret in secrets {
             let signs_from_s = secret.made_at_s.saturating_add(KNOWN_AFTER_S);
             if replaced_at_s.saturating_add(KEPT_FOR_S) < now_s {
-                self.directory.remove_token_secret(&secret).await?;
+                self.records.remove_token_secret(&secret).await?;
             } else if replaced_at_s > now_s {
                 // The very first secret is known to all processes at once: they wait while it is made.
                 kept.push_front(secret.secret.into_bytes());
@@ -189,7 +189,7 @@ impl Accounts {
     }
 
     /// The secrets that sign the tokens of devices and of users.
-    pub fn keys(&self) -> Keys {
+    pub fn keys(&self) -> TokenKeys {
         self.keys.clone()
     }
 
@@ -197,10 +197,10 @@ impl Accounts {
     pub async fn expire(&self) -> Result<(), sqlx::Error> {
         let now_s = now_s(&self.clock);
         for devices in self.in_use.all().chunks(SEEN_AT_ONCE) {
-            self.directory.see_devices(devices, now_s).await?;
+            self.records.see_devices(devices, now_s).await?;
         }
         let expired = self
-            .directory
+            .records
             .expire_devices(now_s, tokens::VALID_FOR_S, ACCOUNT_KEPT_FOR_S);
         match expired.await? {
             0 => {}
@@ -237,7 +237,7 @@ impl Accounts {
         if device_id.is_empty() || !text::DEVICE_ID.holds(device_id) || device_id.chars().any(char::is_control) {
             return Err(AccountError::BadDevice);
         }
-        self.directory
+        self.records
             .recognize(&UserId::from(phone))
             .await
             .map_err(|error| match error {
@@ -249,7 +249,7 @@ impl Accounts {
             phone: phone.to_owned(),
             device_id: device_id.to_owned(),
         };
-        if self.directory.device_seen_at(&device).await?.is_none() && !self.directory.has_account(phone).await? {
+        if self.records.device_seen_at(&device).await?.is_none() && !self.records.has_account(phone).await? {
             self.may_make_account(client)?;
         }
         match self.record(&device, client).await? {
@@ -289,12 +289,12 @@ impl Accounts {
 
     async fn record(&self, device: &DeviceRecord, client: ClientAddress) -> Result<Recorded, sqlx::Error> {
         let now_s = now_s(&self.clock);
-        let seen_at = self.directory.device_seen_at(device).await?;
+        let seen_at = self.records.device_seen_at(device).await?;
         if seen_at.is_some_and(|seen_at| now_s.saturating_sub(seen_at) < SEEN_WITHIN_S) {
             return Ok(Recorded::Known);
         }
         let in_use = |device: &DeviceRecord| self.in_use.contains(device);
-        self.directory
+        self.records
             .record_device(device, client, now_s, self.places, in_use)
             .await
     }
@@ -322,7 +322,7 @@ impl Accounts {
             phone: claims.phone,
             device_id: claims.deviceid,
         };
-        let removed_at_s = self.directory.device_removed_at(&device).await?;
+        let removed_at_s = self.records.device_removed_at(&device).await?;
         let is_removed = removed_at_s.is_some_and(|removed_at_s| made_at_s <= removed_at_s);
         Ok((!is_removed).then_some(device))
     }
@@ -331,7 +331,7 @@ impl Accounts {
     pub async fn contacts(&self, phone: &str, token: &str) -> Result<Vec<DeviceRecord>, AccountError> {
         self.check(phone, token).await?;
         let mutual = self.config.mutual_contacts;
-        Ok(self.directory.contact_devices(phone, mutual).await?)
+        Ok(self.records.contact_devices(phone, mutual).await?)
     }
 
     /// The answer does not say whether somebody has logged in with that number: nobody learns who has an account by trying
@@ -351,11 +351,7 @@ impl Accounts {
         if contact == phone {
             return Err(AccountError::OwnContact);
         }
-        match self
-            .directory
-            .add_contact(phone, contact, self.config.max_contacts)
-            .await
-        {
+        match self.records.add_contact(phone, contact, self.config.max_contacts).await {
             // The wanted state is there already.
             Err(RecordError::Exists { .. }) => Ok(()),
             other => Ok(other?),
@@ -371,7 +367,7 @@ impl Accounts {
     ) -> Result<(), AccountError> {
         self.check(phone, token).await?;
         self.may_change(client)?;
-        match self.directory.remove_contact(phone, contact).await {
+        match self.records.remove_contact(phone, contact).await {
             // The wanted state is there already.
             Err(RecordError::Missing { .. }) => Ok(()),
             other => Ok(other?),

@@ -20,7 +20,7 @@ pub(crate) const SECONDS_PER_DAY: i64 = 24 * 3_600;
 
 /// The secrets that sign tokens, the newest first. Cheap to clone; all clones see the same.
 #[derive(Clone, Default)]
-pub struct Keys(Arc<ArcSwap<Vec<Vec<u8>>>>);
+pub struct TokenKeys(Arc<ArcSwap<Vec<Vec<u8>>>>);
 
 /// The user whom a token belongs to, and when the token expires, in seconds since 1970-01-01 UTC.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +45,7 @@ pub(crate) fn looks_like_token(text: &str) -> bool {
     is_web_token || access_token::looks_like_access_token(text)
 }
 
-impl Keys {
+impl TokenKeys {
     pub fn new(secrets: Vec<Vec<u8>>) -> Self {
         let keys = Self::default();
         keys.replace(secrets);
@@ -83,8 +83,8 @@ impl Keys {
 mod tests {
     use super::*;
 
-    fn keys(secrets: &[&str]) -> Keys {
-        Keys::new(secrets.iter().map(|secret| secret.as_bytes().to_vec()).collect())
+    fn keys(secrets: &[&str]) -> TokenKeys {
+        TokenKeys::new(secrets.iter().map(|secret| secret.as_bytes().to_vec()).collect())
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::errors::ChannelError;
 use crate::domain::{
-    Abilities, Address, Answer, CallCommand, CallMedia, Claim, Command, Decline, Newcomer, Registration, WhenAbsent,
-    WhenBusy,
+    Abilities, Address, CallAnswer, CallCommand, CallMedia, Claim, Command, Decline, Newcomer, Registration,
+    WhenAbsent, WhenBusy,
 };
 use crate::hub::{Events, HubHandle, Session};
 use crate::ids::{RoomName, UserId};
@@ -100,7 +100,7 @@ impl Lines {
     /// A callee answers, by a session that speaks for them. Nothing happens if the call does not ring there.
     pub async fn accept(&self, channel: &RoomName, (session, events): (Session, Events)) {
         let Some(line) = self.line(channel) else { return };
-        if Self::answer(channel, &line, &session, Answer::Accept(None)).await {
+        if Self::answer(channel, &line, &session, CallAnswer::Accept(None)).await {
             let mut answered = line.answered.lock().unwrap_or_else(PoisonError::into_inner);
             answered.push((session, events));
         }
@@ -109,11 +109,11 @@ impl Lines {
     /// A callee declines, by a session that speaks for them.
     pub async fn decline(&self, channel: &RoomName, session: &Session) {
         if let Some(line) = self.line(channel) {
-            Self::answer(channel, &line, session, Answer::Decline(Decline::Unwilling)).await;
+            Self::answer(channel, &line, session, CallAnswer::Decline(Decline::Unwilling)).await;
         }
     }
 
-    async fn answer(channel: &RoomName, line: &Line, session: &Session, answer: Answer) -> bool {
+    async fn answer(channel: &RoomName, line: &Line, session: &Session, answer: CallAnswer) -> bool {
         let answer = CallCommand::Answer {
             from: Address::Name(line.caller.clone()),
             room: Some(channel.clone()),

@@ -33,7 +33,7 @@ use crate::hub::{Events, HubHandle, Session};
 use crate::ids::{DeviceId, RoomName, UserId};
 use crate::robots::Robots;
 use crate::shares::Share;
-use crate::storage::{Begun, CallRecord, Directory, Ending, NewCall, Quota, RecentCall, Report};
+use crate::storage::{Begun, CallRecord, Ending, NewCall, Quota, RecentCall, Records, Report};
 
 /// Names that are tried for a new channel. A second one is needed once in some 10^10 calls.
 const NAME_TRIES: usize = 3;
@@ -104,7 +104,7 @@ impl Settings {
 /// All calls that are made over HTTP. Cheap to clone.
 #[derive(Clone)]
 pub struct Channels {
-    directory: Directory,
+    records: Records,
     lines: Lines,
     robots: Robots,
     app: App,
@@ -126,7 +126,7 @@ pub struct Entry {
 
 impl Channels {
     pub fn new(
-        directory: Directory,
+        records: Records,
         (hub, robots): (HubHandle, Robots),
         app: App,
         clock: WallClock,
@@ -134,7 +134,7 @@ impl Channels {
         settings: Settings,
     ) -> Self {
         Self {
-            directory,
+            records,
             lines: Lines::new(hub),
             robots,
             app,
@@ -194,9 +194,7 @@ impl Channels {
                 };
                 self.end(&channel).await;
                 let now_s = self.now_s();
-                let close = self
-                    .directory
-                    .change_call(&channel, |call, _| call.close(ending, now_s));
+                let close = self.records.change_call(&channel, |call, _| call.close(ending, now_s));
                 close.await?;
                 return Err(refused);
             }
@@ -216,7 +214,7 @@ impl Channels {
             if addresses.len() >= ADDRESSES_MAX {
                 break;
             }
-            let devices = self.directory.devices(Some(user.as_str())).await?;
+            let devices = self.records.devices(Some(user.as_str())).await?;
             addresses.extend(devices.into_iter().map(|(device, _)| Address::Device {
                 account: user.clone(),
                 device: DeviceId(device.device_id.into()),
@@ -241,7 +239,7 @@ impl Channels {
             client: requester.client,
         };
         for _ in 0..NAME_TRIES {
-            let begun = self.directory.begin_call(&call, self.now_s(), self.settings.records);
+            let begun = self.records.begin_call(&call, self.now_s(), self.settings.records);
             match begun.await? {
                 Begun::Made => return Ok(call.channel),
                 Begun::NameTaken => call.channel = name::random(&mut rand::rng()),
@@ -255,10 +253,10 @@ impl Channels {
     pub async fn token(&self, requester: Requester, user: &UserId, channel: &RoomName) -> Result<Entry, ChannelError> {
         let speaker = self.lines.speak_for(requester, user).await?;
         let now_s = self.now_s();
-        let call = self.directory.call(channel).await?.ok_or(ChannelError::NoSuchChannel)?;
+        let call = self.records.call(channel).await?.ok_or(ChannelError::NoSuchChannel)?;
         // Most requests change nothing, and need not wait for a write.
         if !call.is_over() && call.is_called(user) {
-            let answer = self.directory.change_call(channel, |call, _| call.answer(user, now_s));
+            let answer = self.records.change_call(channel, |call, _| call.answer(user, now_s));
             if answer.await? == Some(true) {
                 self.answered(channel, speaker).await;
             }
@@ -286,18 +284,18 @@ impl Channels {
     /// The calls of somebody that were made a short time ago and are not over for them.
     pub async fn recent(&self, user: &UserId) -> Result<Vec<RecentCall>, ChannelError> {
         let since_s = self.now_s().saturating_sub(self.settings.message_window_s);
-        Ok(self.directory.recent_calls(user, since_s, RECENT_MAX).await?)
+        Ok(self.records.recent_calls(user, since_s, RECENT_MAX).await?)
     }
 
     /// The record of a call, with its events.
     pub async fn call_record(&self, channel: &RoomName) -> Result<(CallRecord, Vec<Report>), ChannelError> {
-        let call = self.directory.call(channel).await?.ok_or(ChannelError::NoSuchChannel)?;
-        Ok((call, self.directory.reports(channel).await?))
+        let call = self.records.call(channel).await?.ok_or(ChannelError::NoSuchChannel)?;
+        Ok((call, self.records.reports(channel).await?))
     }
 
     /// The people of the call in this channel; nobody if there is none, or if storage fails.
     pub(crate) async fn people(&self, channel: &RoomName) -> Vec<UserId> {
-        let call = self.directory.call(channel).await.ok().flatten();
+        let call = self.records.call(channel).await.ok().flatten();
         let members = call.into_iter().flat_map(|call| call.members);
         members.map(|member| member.user).collect()
     }
@@ -320,7 +318,7 @@ impl Channels {
             at_s: now_s,
         };
         let change = self
-            .directory
+            .records
             .change_call(channel, |call, reports| call.report(report, reports, now_s));
         let consequence = change.await?.ok_or(ChannelError::NoSuchChannel)??;
         match consequence {
@@ -344,7 +342,7 @@ impl Channels {
             return Ok(());
         }
         let now_s = self.now_s();
-        let call = self.directory.call(channel).await?.ok_or(ChannelError::NoSuchChannel)?;
+        let call = self.records.call(channel).await?.ok_or(ChannelError::NoSuchChannel)?;
         let has_left = call
             .members
             .iter()
@@ -352,7 +350,7 @@ impl Channels {
         if call.is_over() || has_left {
             return Err(ChannelError::Over);
         }
-        let join = self.directory.change_call(channel, |call, _| call.join(user, now_s));
+        let join = self.records.change_call(channel, |call, _| call.join(user, now_s));
         join.await?.ok_or(ChannelError::NoSuchChannel)??;
         self.watch_member(channel, user);
         Ok(())

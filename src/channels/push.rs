@@ -26,7 +26,7 @@ impl Channels {
         let (session, _events) = self.lines.speak_for(requester, user).await?;
         let device = PushDevice { device, token };
         let now_s = self.now_s();
-        let recorded = self.directory.set_push_device(
+        let recorded = self.records.set_push_device(
             user,
             &device,
             (requester.client, now_s),
@@ -43,7 +43,7 @@ impl Channels {
 
     /// Lets calls to this user ring at their devices, as recorded. The session speaks for the user.
     async fn register_devices(&self, session: &Session, user: &UserId) -> Result<(), ChannelError> {
-        let devices = self.directory.push_devices(user).await?;
+        let devices = self.records.push_devices(user).await?;
         let targets = devices.into_iter().map(|device| {
             let target = format!("{SERVICE}:{}", device.token);
             PushTarget(target.into())
@@ -58,7 +58,7 @@ impl Channels {
         users: &[UserId],
     ) -> Result<(), ChannelError> {
         for user in users {
-            if self.directory.push_devices(user).await?.is_empty() {
+            if self.records.push_devices(user).await?.is_empty() {
                 continue;
             }
             // Refused if somebody holds the name who has set targets of their own.

@@ -23,10 +23,10 @@ impl Channels {
         channel: &RoomName,
     ) -> Result<Entry, ChannelError> {
         self.lines.speak_for(requester, user).await?;
-        self.directory.call(channel).await?.ok_or(ChannelError::NoSuchChannel)?;
+        self.records.call(channel).await?.ok_or(ChannelError::NoSuchChannel)?;
         self.send_robot(requester, channel).await?;
         let now_s = self.now_s();
-        let taken = self.directory.change_call(channel, |call, _| {
+        let taken = self.records.change_call(channel, |call, _| {
             for member in &mut call.members {
                 member.status = MemberStatus::Over;
             }
@@ -55,7 +55,7 @@ impl Channels {
         if let Some(user) = user {
             self.lines.speak_for(requester, user).await?;
         }
-        self.directory.call(channel).await?.ok_or(ChannelError::NoSuchChannel)?;
+        self.records.call(channel).await?.ok_or(ChannelError::NoSuchChannel)?;
         self.robots.remove(channel).await;
         Ok(())
     }

@@ -50,7 +50,7 @@ impl Channels {
             task,
             client: requester.client,
         };
-        match self.directory.schedule(&new, self.settings.tasks).await? {
+        match self.records.schedule(&new, self.settings.tasks).await? {
             Scheduled::Task(id) => Ok(id),
             Scheduled::Missing => Err(ChannelError::NoSuchTask),
             Scheduled::IsFiring => Err(ChannelError::TaskIsFiring),
@@ -60,11 +60,11 @@ impl Channels {
 
     /// A page of somebody's tasks, the newest first, and the number of all.
     pub async fn tasks(&self, caller: &UserId, skip: i64, most: i64) -> Result<(Vec<CallTask>, i64), ChannelError> {
-        Ok(self.directory.tasks(caller, skip, most).await?)
+        Ok(self.records.tasks(caller, skip, most).await?)
     }
 
     pub async fn remove_task(&self, id: i64, caller: Option<&UserId>) -> Result<(), ChannelError> {
-        match self.directory.remove_task(id, caller).await? {
+        match self.records.remove_task(id, caller).await? {
             true => Ok(()),
             false => Err(ChannelError::NoSuchTask),
         }
@@ -85,9 +85,9 @@ impl Channels {
     /// Makes the calls whose time has come.
     pub async fn make_due_calls(&self) -> Result<(), sqlx::Error> {
         loop {
-            let due = self.directory.due_tasks(self.now_s(), AT_ONCE).await?;
+            let due = self.records.due_tasks(self.now_s(), AT_ONCE).await?;
             for id in &due {
-                if let Some(task) = self.directory.claim_task(*id, self.now_s()).await? {
+                if let Some(task) = self.records.claim_task(*id, self.now_s()).await? {
                     self.fire(task).await?;
                 }
             }
@@ -123,14 +123,14 @@ impl Channels {
                 Err(failure.as_str())
             }
         };
-        self.directory.finish_task(task.id, outcome).await
+        self.records.finish_task(task.id, outcome).await
     }
 
     /// Removes old tasks, and takes those for failed whose process has ended.
     pub async fn tidy_tasks(&self) -> Result<(), sqlx::Error> {
         let now_s = self.now_s();
         let given_up = self
-            .directory
+            .records
             .give_up_tasks(now_s.saturating_sub(FIRING_MAX_S), CUT_OFF)
             .await?;
         if given_up > 0 {
@@ -141,7 +141,7 @@ impl Channels {
             );
         }
         let before_s = now_s.saturating_sub(self.settings.keep_records_s);
-        self.directory.expire_push_devices(before_s).await?;
-        self.directory.expire_tasks(before_s).await.map(drop)
+        self.records.expire_push_devices(before_s).await?;
+        self.records.expire_tasks(before_s).await.map(drop)
     }
 }

@@ -93,10 +93,7 @@ impl Channels {
         change: impl FnOnce(&mut CallRecord, i64) -> Consequence,
     ) -> Result<(), sqlx::Error> {
         let now_s = self.now_s();
-        let changed = self
-            .directory
-            .change_call(channel, |call, _| change(call, now_s))
-            .await?;
+        let changed = self.records.change_call(channel, |call, _| change(call, now_s)).await?;
         if let Some(consequence) = changed {
             let nobody = UserId::from("");
             self.follow_up(channel, user.unwrap_or(&nobody), &consequence).await;
@@ -123,12 +120,12 @@ impl Channels {
 
     /// Watches the calls that were open when the server ended: they have their whole time again.
     pub async fn load(&self) {
-        let open = match self.directory.open_channels().await {
+        let open = match self.records.open_channels().await {
             Ok(open) => open,
             Err(error) => return report_failure("the calls that are not over could not be read", &error),
         };
         for channel in open {
-            match self.directory.call(&channel).await {
+            match self.records.call(&channel).await {
                 Ok(Some(call)) if !self.live().is_watched(&channel) => self.adopt(&call),
                 Ok(_) => {}
                 Err(error) => report_failure("a call that is not over could not be read", &error),
@@ -190,7 +187,7 @@ impl Channels {
             }
             call.is_over()
         };
-        match self.directory.change_call(channel, due).await? {
+        match self.records.change_call(channel, due).await? {
             Some(false) => self.live().watch(channel, (self.passed)() + self.open_for()),
             Some(true) | None => self.end(channel).await,
         }
@@ -200,7 +197,7 @@ impl Channels {
     async fn silent(&self, channel: &RoomName, user: &UserId) -> Result<(), sqlx::Error> {
         let now_s = self.now_s();
         let before_s = now_s.saturating_sub(i64::try_from(self.settings.heartbeat.as_secs()).unwrap_or(0));
-        let miss = self.directory.change_call(channel, |call, reports| {
+        let miss = self.records.change_call(channel, |call, reports| {
             let missed = call.miss(user, before_s, reports, now_s);
             (missed, call.is_over(), call.is_in(user))
         });
@@ -227,7 +224,7 @@ impl Channels {
         };
         let news: Vec<_> = news.into_iter().map(seen).collect();
         for seen in news.chunks(AT_ONCE) {
-            if let Err(error) = self.directory.see_members(seen).await {
+            if let Err(error) = self.records.see_members(seen).await {
                 report_failure("it could not be recorded who is in a call", &error);
             }
         }
@@ -240,7 +237,7 @@ impl Channels {
         }
         let before_s = self.now_s().saturating_sub(self.settings.keep_records_s);
         loop {
-            match self.directory.expire_calls(before_s, AT_ONCE as i64).await {
+            match self.records.expire_calls(before_s, AT_ONCE as i64).await {
                 Ok(removed) if removed == AT_ONCE as u64 => tokio::task::yield_now().await,
                 Ok(_) => break,
                 Err(error) => return report_failure("old records of calls could not be removed", &error),

@@ -5,7 +5,7 @@ use clap::Subcommand;
 use super::output::{CommandError, print, table};
 use crate::accounts::is_phone;
 use crate::config::Config;
-use crate::storage::Directory;
+use crate::storage::Records;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -25,7 +25,7 @@ pub(super) enum Command {
     List { phone: Option<String> },
 }
 
-pub(super) async fn run(command: Command, directory: &Directory, config: &Config) -> Result<(), CommandError> {
+pub(super) async fn run(command: Command, records: &Records, config: &Config) -> Result<(), CommandError> {
     match command {
         Command::Add { phone, contact, mutual } => {
             for number in [&phone, &contact] {
@@ -37,9 +37,9 @@ pub(super) async fn run(command: Command, directory: &Directory, config: &Config
                 return Err("an account cannot be its own contact; write two different phone numbers".into());
             }
             let most = config.accounts.max_contacts;
-            directory.add_contact(&phone, &contact, most).await?;
+            records.add_contact(&phone, &contact, most).await?;
             if mutual {
-                directory.add_contact(&contact, &phone, most).await?;
+                records.add_contact(&contact, &phone, most).await?;
             }
             let one_sided = match mutual || !config.accounts.mutual_contacts {
                 true => "",
@@ -48,15 +48,15 @@ pub(super) async fn run(command: Command, directory: &Directory, config: &Config
             print(&format!("added {contact} to the contacts of {phone}\n{one_sided}"))
         }
         Command::Remove { phone, contact } => {
-            directory.remove_contact(&phone, &contact).await?;
+            records.remove_contact(&phone, &contact).await?;
             print(&format!("removed {contact} from the contacts of {phone}\n"))
         }
-        Command::List { phone } => list(directory, phone.as_deref()).await,
+        Command::List { phone } => list(records, phone.as_deref()).await,
     }
 }
 
-async fn list(directory: &Directory, phone: Option<&str>) -> Result<(), CommandError> {
-    let contacts = directory.contacts(phone).await?;
+async fn list(records: &Records, phone: Option<&str>) -> Result<(), CommandError> {
+    let contacts = records.contacts(phone).await?;
     if contacts.is_empty() {
         return print("there are no contacts\n");
     }

@@ -5,7 +5,7 @@ use clap::Subcommand;
 use super::output::{CommandError, print, table};
 use crate::clock::now_s;
 use crate::server::wall_clock;
-use crate::storage::{DeviceRecord, Directory};
+use crate::storage::{DeviceRecord, Records};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -16,19 +16,19 @@ pub(super) enum Command {
     Remove { phone: String, device_id: String },
 }
 
-pub(super) async fn run(command: Command, directory: &Directory) -> Result<(), CommandError> {
+pub(super) async fn run(command: Command, records: &Records) -> Result<(), CommandError> {
     match command {
-        Command::List { phone } => list(directory, phone.as_deref()).await,
+        Command::List { phone } => list(records, phone.as_deref()).await,
         Command::Remove { phone, device_id } => {
             let device = DeviceRecord { phone, device_id };
-            directory.remove_device(&device, now_s(&wall_clock())).await?;
+            records.remove_device(&device, now_s(&wall_clock())).await?;
             print(&format!("removed {} from {}\n", device.device_id, device.phone))
         }
     }
 }
 
-async fn list(directory: &Directory, phone: Option<&str>) -> Result<(), CommandError> {
-    let devices = directory.devices(phone).await?;
+async fn list(records: &Records, phone: Option<&str>) -> Result<(), CommandError> {
+    let devices = records.devices(phone).await?;
     if devices.is_empty() {
         return print("there are no devices\n");
     }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use super::output::{CommandError, print};
 use crate::clock::WallClock;
 use crate::config::{Config, Listener};
-use crate::http::files::Files;
+use crate::http::files::FileStore;
 use crate::http::listeners;
 use crate::http::tls::Certificate;
 use crate::ids::WorkerId;
-use crate::media::engine::Media;
+use crate::media::engine::MediaEngine;
 use crate::robots;
 use crate::server;
-use crate::storage::Directory;
+use crate::storage::Records;
 
 /// The findings, in sentences.
 #[derive(Default)]
@@ -95,7 +95,7 @@ fn sockets(config: &Config, report: &mut Report) {
 async fn media(config: &Config, report: &mut Report) {
     let settings = server::media_settings(config);
     let (events, _none) = tokio::sync::mpsc::channel(1);
-    match Media::start(&settings, events, server::monotonic_clock()) {
+    match MediaEngine::start(&settings, events, server::monotonic_clock()) {
         Ok((media, threads)) => {
             for worker in (0..settings.workers).map(WorkerId) {
                 let addresses = media.local_end(worker).candidates.iter();
@@ -124,25 +124,25 @@ fn robot(config: &Config, report: &mut Report) {
 }
 
 async fn storage(config: &Config, clock: WallClock, report: &mut Report) {
-    let missing = Directory::missing_file(&config.storage);
-    let directory = match Directory::open(&config.storage).await {
-        Ok(directory) => directory,
+    let missing = Records::missing_file(&config.storage);
+    let records = match Records::open(&config.storage).await {
+        Ok(records) => records,
         Err(error) => return report.bad(error),
     };
     if missing.is_some() {
-        report.hint(format!("the database {} did not exist and was made", directory.place()));
+        report.hint(format!("the database {} did not exist and was made", records.place()));
     }
-    match directory.users().await {
+    match records.users().await {
         Ok(users) if users.is_empty() => {
             report.hint("there are no users: anybody who reaches the server may enter any room")
         }
-        Ok(users) => report.good(format!("database {}: {} users", directory.place(), users.len())),
-        Err(error) => report.bad(format!("the database {} failed: {error}", directory.place())),
+        Ok(users) => report.good(format!("database {}: {} users", records.place(), users.len())),
+        Err(error) => report.bad(format!("the database {} failed: {error}", records.place())),
     }
-    match Files::open(
+    match FileStore::open(
         &config.files,
         config.limits.address_share_percent,
-        directory.clone(),
+        records.clone(),
         clock,
     )
     .await
@@ -150,5 +150,5 @@ async fn storage(config: &Config, clock: WallClock, report: &mut Report) {
         Ok(_) => report.good(format!("uploads in {}", config.files.directory.display())),
         Err(error) => report.bad(error),
     }
-    directory.close().await;
+    records.close().await;
 }

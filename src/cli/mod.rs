@@ -23,7 +23,7 @@ use clap::{Parser, Subcommand};
 use output::{CommandError, print};
 
 use crate::config::{self, Config};
-use crate::storage::Directory;
+use crate::storage::Records;
 
 #[derive(Parser)]
 #[command(
@@ -126,16 +126,16 @@ fn run(arguments: Arguments) -> Result<(), CommandError> {
             None | Some(Command::Serve) => serve::run(config).await,
             Some(Command::Doctor) => doctor::run(config).await,
             Some(Command::User(command)) => {
-                let directory = open(&config, matches!(command, users::Command::Add { .. })).await?;
-                users::run(command, &directory).await
+                let records = open(&config, matches!(command, users::Command::Add { .. })).await?;
+                users::run(command, &records).await
             }
             Some(Command::Room(command)) => {
-                let directory = open(&config, matches!(command, rooms::Command::Add { .. })).await?;
-                rooms::run(command, &directory).await
+                let records = open(&config, matches!(command, rooms::Command::Add { .. })).await?;
+                rooms::run(command, &records).await
             }
             Some(Command::Contact(command)) => {
-                let directory = open(&config, matches!(command, contacts::Command::Add { .. })).await?;
-                contacts::run(command, &directory, &config).await
+                let records = open(&config, matches!(command, contacts::Command::Add { .. })).await?;
+                contacts::run(command, &records, &config).await
             }
             Some(Command::Token(command)) => tokens::run(command, open_made(&config).await?, &config).await,
             Some(Command::Device(command)) => devices::run(command, &open(&config, false).await?).await,
@@ -150,29 +150,29 @@ fn run(arguments: Arguments) -> Result<(), CommandError> {
 
 /// Opens the database, and prints a line with its place on standard error: in another folder the same command means another
 /// database. Only a command that adds something makes a database; the others find an empty one.
-async fn open(config: &Config, adds: bool) -> Result<Directory, CommandError> {
-    match Directory::missing_file(&config.storage) {
+async fn open(config: &Config, adds: bool) -> Result<Records, CommandError> {
+    match Records::missing_file(&config.storage) {
         Some(file) if !adds => {
             let _ = writeln!(std::io::stderr(), "there is no database {}", file.display());
             let nothing = config::Storage {
                 url: "sqlite::memory:".to_owned(),
                 ..config.storage.clone()
             };
-            Ok(Directory::open(&nothing).await?)
+            Ok(Records::open(&nothing).await?)
         }
         missing => {
-            let directory = Directory::open(&config.storage).await?;
+            let records = Records::open(&config.storage).await?;
             let made = missing.map_or("", |_| ", made just now");
-            let _ = writeln!(std::io::stderr(), "database {}{made}", directory.place());
-            Ok(directory)
+            let _ = writeln!(std::io::stderr(), "database {}{made}", records.place());
+            Ok(records)
         }
     }
 }
 
 /// Opens a server's database. Where there is none, none is made: it would have a secret of its own, and the intended server
 /// would refuse tokens signed with that.
-async fn open_made(config: &Config) -> Result<Directory, CommandError> {
-    if let Some(file) = Directory::missing_file(&config.storage) {
+async fn open_made(config: &Config) -> Result<Records, CommandError> {
+    if let Some(file) = Records::missing_file(&config.storage) {
         let file = file.display();
         return Err(format!(
             "there is no database {file}; run this in the server's folder, or name its configuration with --config"

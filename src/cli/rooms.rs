@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::output::{CommandError, print, table};
 use crate::ids::RoomName;
-use crate::storage::Directory;
+use crate::storage::Records;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -61,32 +61,32 @@ impl Password {
     }
 }
 
-pub(super) async fn run(command: Command, directory: &Directory) -> Result<(), CommandError> {
+pub(super) async fn run(command: Command, records: &Records) -> Result<(), CommandError> {
     match command {
         Command::Add { name, password } => {
             let password = password.read()?;
-            directory
+            records
                 .add_room(&RoomName::from(name.as_str()), password.as_deref())
                 .await?;
             print(&format!("added {name}\n"))
         }
         Command::SetPassword { name, password } => {
             let password = password.read()?;
-            directory
+            records
                 .set_room_password(&RoomName::from(name.as_str()), password.as_deref())
                 .await?;
             print(&format!("changed {name}\n"))
         }
         Command::Remove { name } => {
-            directory.remove_room(&RoomName::from(name.as_str())).await?;
+            records.remove_room(&RoomName::from(name.as_str())).await?;
             print(&format!("removed {name}\n"))
         }
-        Command::List => list(directory).await,
+        Command::List => list(records).await,
     }
 }
 
-async fn list(directory: &Directory) -> Result<(), CommandError> {
-    let rooms = directory.rooms().await?;
+async fn list(records: &Records) -> Result<(), CommandError> {
+    let rooms = records.rooms().await?;
     if rooms.is_empty() {
         return print("there are no rooms with a record; any name may be entered\n");
     }

@@ -9,7 +9,7 @@ use crate::clock::now_s;
 use crate::config::{self, Config};
 use crate::ids::UserId;
 use crate::server::{stopwatch, wall_clock};
-use crate::storage::{AdmitError, Directory};
+use crate::storage::{AdmitError, Records};
 use crate::text;
 
 #[derive(Subcommand)]
@@ -24,13 +24,13 @@ pub(super) enum Command {
     },
 }
 
-pub(super) async fn run(command: Command, directory: Directory, config: &Config) -> Result<(), CommandError> {
+pub(super) async fn run(command: Command, records: Records, config: &Config) -> Result<(), CommandError> {
     let Command::Issue { user, days } = command;
     if user.is_empty() || !text::NAME.holds(&user) {
         return Err(format!("a user has 1 to {} characters", text::NAME.characters).into());
     }
     let user = UserId(user.into());
-    match directory.recognize(&user).await {
+    match records.recognize(&user).await {
         Ok(_) => {}
         Err(AdmitError::UnknownUser) => {
             return Err(format!("there is no user `{user}`; add them with `patchbay user add`").into());
@@ -39,9 +39,9 @@ pub(super) async fn run(command: Command, directory: Directory, config: &Config)
     }
     let no_secret = format!(
         "{} has no secret to sign tokens with: the server makes one when it first starts with this database",
-        directory.place()
+        records.place()
     );
-    if directory.token_secrets(|_| None).await?.is_empty() {
+    if records.token_secrets(|_| None).await?.is_empty() {
         return Err(no_secret.into());
     }
     // A running server has the newest secret, but would not load one that is made here.
@@ -52,7 +52,7 @@ pub(super) async fn run(command: Command, directory: Directory, config: &Config)
     let clock = wall_clock();
     let until_s = now_s(&clock).saturating_add(i64::from(days) * SECONDS_PER_DAY);
     let accounts = Accounts::open(
-        directory,
+        records,
         settings,
         config.limits.address_share_percent,
         clock,

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use super::output::{CommandError, print, table};
 use crate::domain::Person;
 use crate::ids::UserId;
-use crate::storage::{Directory, PersonChange};
+use crate::storage::{PersonChange, Records};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -41,7 +41,7 @@ pub(super) struct Shown {
     postfix: Option<String>,
 }
 
-pub(super) async fn run(command: Command, directory: &Directory) -> Result<(), CommandError> {
+pub(super) async fn run(command: Command, records: &Records) -> Result<(), CommandError> {
     match command {
         Command::Add { id, shown } => {
             let person = Person {
@@ -50,7 +50,7 @@ pub(super) async fn run(command: Command, directory: &Directory) -> Result<(), C
                 prefix: shown.prefix.unwrap_or_default(),
                 postfix: shown.postfix.unwrap_or_default(),
             };
-            directory.add_user(&person).await?;
+            records.add_user(&person).await?;
             print(&format!("added {}\n", person.user))
         }
         Command::Set { id, shown } => {
@@ -59,23 +59,23 @@ pub(super) async fn run(command: Command, directory: &Directory) -> Result<(), C
                 prefix: shown.prefix,
                 postfix: shown.postfix,
             };
-            directory.set_user(&UserId::from(id.as_str()), &change).await?;
+            records.set_user(&UserId::from(id.as_str()), &change).await?;
             print(&format!("changed {id}\n"))
         }
         Command::Remove { id } => {
-            directory.remove_user(&UserId::from(id.as_str())).await?;
-            let left = match directory.has_users().await? {
+            records.remove_user(&UserId::from(id.as_str())).await?;
+            let left = match records.has_users().await? {
                 true => "",
                 false => "there are no users left: anybody may enter now\n",
             };
             print(&format!("removed {id}\n{left}"))
         }
-        Command::List => list(directory).await,
+        Command::List => list(records).await,
     }
 }
 
-async fn list(directory: &Directory) -> Result<(), CommandError> {
-    let users = directory.users().await?;
+async fn list(records: &Records) -> Result<(), CommandError> {
+    let users = records.users().await?;
     if users.is_empty() {
         return print("there are no users: anybody may enter\n");
     }

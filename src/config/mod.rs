@@ -115,7 +115,7 @@ pub struct Media {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Groupcall {
-    /// Whether `existingParticipants` of the `id` dialect carries objects even for a joiner without
+    /// Whether `existingParticipants` of the `id` family carries objects even for a joiner without
     /// `personName`.
     pub participants_as_objects: bool,
     /// The values of `type` under which a chat text is sent, each once.

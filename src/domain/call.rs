@@ -63,7 +63,7 @@ pub enum CallCommand {
     Answer {
         from: Address,
         room: Option<RoomName>,
-        answer: Answer,
+        answer: CallAnswer,
     },
     /// A new offer for the media of the call that the session is in and this server carries: an ICE restart, or a new
     /// connection in the place of the old one.
@@ -106,7 +106,7 @@ pub enum WhenAbsent {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum CallAnswer {
     /// Accept, with an offer if this server carries the call. All other calls that the session is in or has begun end.
     Accept(Option<Offer>),
     Decline(Decline),

@@ -8,19 +8,19 @@
 //!
 //! This module decides what is to be done about rooms, and the rules do it ([`Decision`]).
 
+mod by_address;
 mod decision;
 mod ending;
 mod entry;
-mod lines;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 
+use self::by_address::CallsByAddress;
 pub(super) use self::decision::Decision;
 use self::decision::send;
 pub(super) use self::ending::Leaving;
-use self::entry::{Call, Media, Party, State};
-use self::lines::Lines;
+use self::entry::{Call, MediaRoute, Party, State};
 use super::register::{Abilities, Register};
 use super::rooms::Guest;
 use super::{
@@ -35,7 +35,7 @@ pub(super) const CALLS_AT_LEAST: u64 = 4;
 /// The state of all calls. It has one owner; each call of a method returns what is to be done about it.
 pub(super) struct Calls {
     limits: Limits,
-    lines: Lines,
+    by_address: CallsByAddress,
     calls: BTreeMap<CallId, Call>,
     /// Calls that this server carries, by the room in which they are.
     carried: HashMap<RoomId, CallId>,
@@ -57,10 +57,10 @@ pub(super) struct Requester {
 }
 
 /// Callees at whom a call does not ring, each with the reason.
-type LeftOut = Vec<(Address, Refusal)>;
+type CalleesLeftOut = Vec<(Address, Refusal)>;
 
 /// Who is to be called, and how.
-pub(super) struct Invitation {
+pub(super) struct CallRequest {
     pub to: Vec<Address>,
     pub media: CallMedia,
     pub when_busy: WhenBusy,
@@ -71,7 +71,7 @@ impl Calls {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
-            lines: Lines::new(limits.calls_per_address),
+            by_address: CallsByAddress::new(limits.calls_per_address),
             calls: BTreeMap::new(),
             carried: HashMap::new(),
             meeting: HashMap::new(),
@@ -87,7 +87,7 @@ impl Calls {
 
     /// The call of a session at that address which this server carries, with the session's side.
     pub(crate) fn carried_by(&self, session: SessionId, address: Option<&Address>) -> Option<(CallId, Side)> {
-        let is_carried = |id: &CallId| self.is(id, |call| matches!(call.media, Media::Carried(_)));
+        let is_carried = |id: &CallId| self.is(id, |call| matches!(call.media, MediaRoute::Carried(_)));
         let id = self.begun_by(session, address).into_iter().find(is_carried)?;
         Some((id, self.calls.get(&id)?.side_of(session)?))
     }
@@ -130,7 +130,7 @@ impl Calls {
     /// A session has come to an address: calls that ring there ring at this session, too.
     pub fn arrived(&mut self, session: SessionId, address: &Address, abilities: Abilities) -> Vec<Decision> {
         let mut decisions = Vec::new();
-        for id in self.lines.calls(address).to_vec() {
+        for id in self.by_address.calls(address).to_vec() {
             if !self.is(&id, |call| call.suits(abilities)) {
                 continue;
             }
@@ -143,14 +143,14 @@ impl Calls {
                 decisions.extend(callee.map(|callee| send(session, call.incoming(id, callee))));
             });
         }
-        self.lines.attend(address, true);
+        self.by_address.attend(address, true);
         decisions
     }
 
     /// Moves calls to this session: those of these older sessions at the address, and those that wait for somebody there. Calls
     /// that depend on their session are not moved.
     pub(crate) fn inherit(&mut self, session: SessionId, address: &Address, older: &[SessionId]) {
-        for id in self.lines.calls(address).to_vec() {
+        for id in self.by_address.calls(address).to_vec() {
             if self.is(&id, |call| call.room().is_none()) {
                 continue;
             }
@@ -174,11 +174,11 @@ impl Calls {
         &mut self,
         now: Instant,
         requester: Requester,
-        invitation: Invitation,
+        request: CallRequest,
         register: &Register,
     ) -> Result<Vec<Decision>, Refusal> {
         let begun = self.begun_by(requester.session, Some(&requester.address));
-        let (callees, left_out) = self.choose(now, &requester, &begun, &invitation, register)?;
+        let (callees, left_out) = self.choose(now, &requester, &begun, &request, register)?;
         if begun.is_empty() && self.quota.allows(requester.client, 1).is_err() {
             return Err(Refusal::TooManyCalls);
         }
@@ -197,7 +197,7 @@ impl Calls {
                 wait_until: None,
             },
             callees,
-            media: invitation.media.into(),
+            media: request.media.into(),
             begun_from: requester.client,
             state: State::Ringing {
                 until: now + self.limits.ring_for,
@@ -229,15 +229,15 @@ impl Calls {
         now: Instant,
         requester: &Requester,
         begun: &[CallId],
-        invitation: &Invitation,
+        request: &CallRequest,
         register: &Register,
-    ) -> Result<(Vec<Party>, LeftOut), Refusal> {
-        let Invitation {
+    ) -> Result<(Vec<Party>, CalleesLeftOut), Refusal> {
+        let CallRequest {
             to,
             media,
             when_busy,
             when_absent,
-        } = invitation;
+        } = request;
         if to.contains(&requester.address) {
             return Err(Refusal::CallsItself);
         }
@@ -285,7 +285,7 @@ impl Calls {
     ) -> Result<(), Refusal> {
         // The callee is not busy because of an invitation that this one replaces, nor because of a call that is idle.
         let counts = |id: &&CallId| !begun.contains(id) && !self.is(id, |call| call.is_idle(now));
-        let theirs = || self.lines.calls(to).iter().filter(counts);
+        let theirs = || self.by_address.calls(to).iter().filter(counts);
         if theirs().count() >= self.limits.calls_per_address || theirs().count() > 0 && when_busy == WhenBusy::Refuse {
             return Err(Refusal::Busy);
         }
@@ -308,7 +308,7 @@ impl Calls {
     ) -> Result<Vec<Decision>, Refusal> {
         let id = self.ringing(requester, from, room)?;
         let call = self.calls.get(&id).ok_or(Refusal::NoSuchCall)?;
-        if matches!(call.media, Media::Offered(_)) && offer.is_none() {
+        if matches!(call.media, MediaRoute::Offered(_)) && offer.is_none() {
             return Err(Refusal::BadOffer(None));
         }
         let Some(caller) = call.caller.session() else {
@@ -375,9 +375,9 @@ impl Calls {
         };
         let by = call.callee().address.clone();
         let callers_offer = match &mut call.media {
-            Media::Offered(offer) => std::mem::take(offer),
-            Media::Carried(_) => return Vec::new(),
-            Media::Elsewhere(meeting) => {
+            MediaRoute::Offered(offer) => std::mem::take(offer),
+            MediaRoute::Carried(_) => return Vec::new(),
+            MediaRoute::Elsewhere(meeting) => {
                 let room = meeting.room.clone();
                 return vec![send(caller, CallEvent::Accepted { call: id, by, room })];
             }
@@ -392,15 +392,16 @@ impl Calls {
     /// The parties of a call have been brought into that room.
     pub(crate) fn seated(&mut self, id: CallId, room: RoomId) {
         if let Some(call) = self.calls.get_mut(&id) {
-            call.media = Media::Carried(room);
+            call.media = MediaRoute::Carried(room);
             self.carried.insert(room, id);
         }
     }
 
     fn insert(&mut self, id: CallId, call: Call) {
-        self.lines.add_call(&call.caller.address, id, true);
+        self.by_address.add_call(&call.caller.address, id, true);
         for callee in &call.callees {
-            self.lines.add_call(&callee.address, id, !callee.sessions.is_empty());
+            self.by_address
+                .add_call(&callee.address, id, !callee.sessions.is_empty());
         }
         self.due.extend(call.due().map(|due| (due, id)));
         if let Some(room) = call.room() {
@@ -429,13 +430,13 @@ impl Calls {
             let rings = requests_only || call.rings_at(address, requester.session);
             rings && call.caller.address == *from && (room.is_none() || call.room() == room)
         };
-        let mut meant = self.lines.calls(address).iter().filter(|id| self.is(id, is_meant));
+        let mut meant = self.by_address.calls(address).iter().filter(|id| self.is(id, is_meant));
         meant.next().copied().ok_or(Refusal::NoSuchCall)
     }
 
     /// The calls that the session at that address is in or has begun.
     fn begun_by(&self, session: SessionId, address: Option<&Address>) -> Vec<CallId> {
-        let calls = address.map_or(&[][..], |address| self.lines.calls(address));
+        let calls = address.map_or(&[][..], |address| self.by_address.calls(address));
         let is_in = |id: &&CallId| self.is(id, |call| call.side_of(session).is_some());
         calls.iter().filter(is_in).copied().collect()
     }

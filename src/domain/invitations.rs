@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::calls::CALLS_AT_LEAST;
-use super::{Limits, Sender};
+use super::{Limits, MessageSender};
 use crate::ids::UserId;
 use crate::shares::{ClientAddress, Pot};
 
@@ -22,8 +22,8 @@ struct Pair {
     sender: UserId,
 }
 
-struct Waiting {
-    sender: Sender,
+struct WaitingInvitation {
+    sender: MessageSender,
     until: Instant,
     message: Bytes,
     missed: Option<Bytes>,
@@ -32,7 +32,7 @@ struct Waiting {
 /// What one person sends another about a call.
 pub(super) struct Invitation {
     pub receiver: UserId,
-    pub sender: Sender,
+    pub sender: MessageSender,
     pub message: Bytes,
     /// Message for a receiver who comes too late. `None` if this answers an invitation, or takes one back: nobody waits for an
     /// answer to that.
@@ -44,7 +44,7 @@ pub(super) struct Invitations {
     ring_for: Duration,
     per_receiver: usize,
     per_receiver_from_one: usize,
-    waiting: BTreeMap<Pair, Waiting>,
+    waiting: BTreeMap<Pair, WaitingInvitation>,
     due: BTreeSet<(Instant, Pair)>,
     space: Pot,
 }
@@ -92,7 +92,7 @@ impl Invitations {
         let until = now + self.ring_for;
         self.insert(
             pair,
-            Waiting {
+            WaitingInvitation {
                 sender,
                 until,
                 message,
@@ -107,7 +107,7 @@ impl Invitations {
     pub fn take(&mut self, now: Instant, receiver: &UserId) -> Vec<Bytes> {
         let rings = |pair: &&Pair| self.waiting.get(*pair).is_some_and(|waiting| now < waiting.until);
         let pairs: Vec<Pair> = self.for_receiver(receiver).filter(rings).cloned().collect();
-        let mut taken: Vec<Waiting> = pairs.iter().filter_map(|pair| self.remove(pair)).collect();
+        let mut taken: Vec<WaitingInvitation> = pairs.iter().filter_map(|pair| self.remove(pair)).collect();
         taken.sort_by_key(|waiting| waiting.until);
         taken.into_iter().map(|waiting| waiting.message).collect()
     }
@@ -121,7 +121,7 @@ impl Invitations {
         let mut unanswered = Vec::new();
         while let Some((_, pair)) = self.due.first().filter(|(due, _)| *due <= now).cloned() {
             let Some(waiting) = self.remove(&pair) else { break };
-            let Waiting {
+            let WaitingInvitation {
                 sender,
                 message,
                 missed,
@@ -160,13 +160,13 @@ impl Invitations {
         waiting.take_while(move |pair| pair.receiver == *receiver)
     }
 
-    fn insert(&mut self, pair: Pair, waiting: Waiting) {
+    fn insert(&mut self, pair: Pair, waiting: WaitingInvitation) {
         self.space.count(waiting.sender.client, 1);
         self.due.insert((waiting.until, pair.clone()));
         self.waiting.insert(pair, waiting);
     }
 
-    fn remove(&mut self, pair: &Pair) -> Option<Waiting> {
+    fn remove(&mut self, pair: &Pair) -> Option<WaitingInvitation> {
         let waiting = self.waiting.remove(pair)?;
         self.due.remove(&(waiting.until, pair.clone()));
         self.space.give_back(waiting.sender.client, 1);
@@ -182,7 +182,7 @@ mod tests {
     fn invitation(receiver: &str, sender: &str, text: &str) -> Invitation {
         Invitation {
             receiver: receiver.into(),
-            sender: Sender {
+            sender: MessageSender {
                 user: sender.into(),
                 client: ClientAddress::THIS_MACHINE,
             },

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::invitations::{Invitation, Invitations};
 use super::register::Register;
-use super::{Effect, Errand, Event, Limits, Refusal, Sender, WaitingMessage};
+use super::{Effect, Event, Limits, MailboxCommand, MessageSender, Refusal, WaitingMessage};
 use crate::ids::{SessionId, UserId};
 use crate::shares::ClientAddress;
 
@@ -128,7 +128,7 @@ impl Messages {
         let user = register.user_of(session).ok_or(Refusal::NotBound)?.clone();
         match command {
             MessageCommand::Send { to, message, waits } => {
-                Ok(self.send(now, Sender { user, client }, to, message, waits, register))
+                Ok(self.send(now, MessageSender { user, client }, to, message, waits, register))
             }
             MessageCommand::List => Ok(self.list(session)),
         }
@@ -148,7 +148,7 @@ impl Messages {
             let receiver = user.clone();
             return vec![
                 send_to_everybody(online(), register),
-                Effect::Mailbox(Errand::Collect { receiver, ticket }),
+                Effect::Mailbox(MailboxCommand::Collect { receiver, ticket }),
             ];
         };
         let was_announced = std::mem::replace(&mut known.is_announced, true);
@@ -200,7 +200,7 @@ impl Messages {
     fn send(
         &mut self,
         now: Instant,
-        sender: Sender,
+        sender: MessageSender,
         to: Recipient,
         message: Bytes,
         waits: Waits,
@@ -235,7 +235,7 @@ impl Messages {
     }
 
     /// Sends a message to every session of a user, or stores it until they come.
-    fn deliver(&mut self, receiver: UserId, sender: Sender, message: Bytes, register: &Register) -> Effect {
+    fn deliver(&mut self, receiver: UserId, sender: MessageSender, message: Bytes, register: &Register) -> Effect {
         match self.users.get_mut(&receiver).map(|user| &mut user.collecting) {
             Some(None) => {
                 return Effect::SendEach {
@@ -246,7 +246,7 @@ impl Messages {
             Some(Some(collecting)) => collecting.again = true,
             None => {}
         }
-        Effect::Mailbox(Errand::Keep {
+        Effect::Mailbox(MailboxCommand::Keep {
             receiver,
             sender,
             message,
@@ -284,7 +284,7 @@ impl Messages {
         vec![Effect::Send { session, event }]
     }
 
-    /// Takes the answer to [`Errand::Collect`]: the messages that were kept for a user, in their order.
+    /// Takes the answer to [`MailboxCommand::Collect`]: the messages that were kept for a user, in their order.
     pub(crate) fn collected(
         &mut self,
         now: Instant,
@@ -311,7 +311,7 @@ impl Messages {
         }));
         if let Some(up_to) = last {
             let receiver = receiver.clone();
-            effects.push(Effect::Mailbox(Errand::Forget { receiver, up_to }));
+            effects.push(Effect::Mailbox(MailboxCommand::Forget { receiver, up_to }));
         }
         if collecting.again {
             user.collecting = Some(Collecting {
@@ -320,7 +320,7 @@ impl Messages {
             });
             self.last_ticket = next;
             let (receiver, ticket) = (receiver.clone(), next);
-            effects.push(Effect::Mailbox(Errand::Collect { receiver, ticket }));
+            effects.push(Effect::Mailbox(MailboxCommand::Collect { receiver, ticket }));
         } else {
             user.collecting = None;
             effects.extend(

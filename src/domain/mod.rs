@@ -9,9 +9,9 @@ mod call;
 mod calls;
 mod connection;
 mod ended;
-mod errand;
 mod invitations;
 mod limits;
+mod mailbox;
 mod messages;
 mod outline;
 mod playing;
@@ -28,14 +28,14 @@ use std::sync::Arc;
 pub(crate) use call::PushNotice;
 
 pub use call::{
-    Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Decline, Newcomer, Side, WhenAbsent,
+    Address, CallAnswer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Decline, Newcomer, Side, WhenAbsent,
     WhenBusy,
 };
 pub(crate) use connection::Purpose;
 pub use connection::Use;
-pub(crate) use errand::Errand;
-pub use errand::{Sender, WaitingMessage};
 pub use limits::Limits;
+pub(crate) use mailbox::MailboxCommand;
+pub use mailbox::{MessageSender, WaitingMessage};
 pub use messages::{MessageCommand, Recipient, Waits};
 pub(crate) use messages::{MessageEvent, announces_somebody};
 pub use outline::{ParticipantOutline, RoomOutline};
@@ -405,7 +405,7 @@ pub enum Effect {
         sessions: Vec<SessionId>,
         event: Event,
     },
-    Mailbox(Errand),
+    Mailbox(MailboxCommand),
     Push(PushNotice),
     /// Send the session the reason, then let go of the session.
     Dismiss {

@@ -84,7 +84,7 @@ pub(super) struct Register {
     /// Greatest number of rivals at one address, and of push targets of one address.
     most_at_one_address: usize,
     /// Addresses with what is there. Ordered, so that lists and announcements are.
-    places: BTreeMap<Address, Place>,
+    entries: BTreeMap<Address, AddressEntry>,
     addresses: HashMap<SessionId, Address>,
     ringing_sessions: usize,
     targets: Pot,
@@ -95,7 +95,7 @@ pub(super) struct Register {
 
 /// What is at one address.
 #[derive(Default)]
-struct Place {
+struct AddressEntry {
     /// Sessions, in the order of their arrival.
     sessions: Vec<Reach>,
     push: Option<Push>,
@@ -133,7 +133,7 @@ impl Register {
     pub fn new(limits: &Limits) -> Self {
         Self {
             most_at_one_address: limits.sessions_per_address,
-            places: BTreeMap::new(),
+            entries: BTreeMap::new(),
             addresses: HashMap::new(),
             ringing_sessions: 0,
             targets: Pot::new(limits.push_targets as u64, limits.share(TARGETS_AT_LEAST)),
@@ -170,7 +170,7 @@ impl Register {
     }
 
     pub(crate) fn push_targets(&self, address: &Address) -> &[PushTarget] {
-        let push = self.places.get(address).and_then(|place| place.push.as_ref());
+        let push = self.entries.get(address).and_then(|entry| entry.push.as_ref());
         push.map_or(&[], |push| &push.targets)
     }
 
@@ -181,20 +181,20 @@ impl Register {
 
     /// The sessions that get the messages of any user.
     pub(crate) fn all_messaged(&self) -> Vec<SessionId> {
-        let users = self.places.iter().filter(|(address, _)| address.user().is_some());
-        let sessions = users.flat_map(|(_, place)| &place.sessions);
+        let users = self.entries.iter().filter(|(address, _)| address.user().is_some());
+        let sessions = users.flat_map(|(_, entry)| &entry.sessions);
         let messaged = sessions.filter(|reach| reach.abilities.messages);
         messaged.map(|reach| reach.session).collect()
     }
 
     fn sessions(&self, address: &Address, is_meant: impl Fn(Abilities) -> bool) -> Vec<SessionId> {
-        let sessions = self.places.get(address).map_or(&[][..], |place| &place.sessions);
+        let sessions = self.entries.get(address).map_or(&[][..], |entry| &entry.sessions);
         let meant = sessions.iter().filter(|reach| is_meant(reach.abilities));
         meant.map(|reach| reach.session).collect()
     }
 
     fn reach(&self, address: &Address, session: SessionId) -> Option<&Reach> {
-        let sessions = &self.places.get(address)?.sessions;
+        let sessions = &self.entries.get(address)?.sessions;
         sessions.iter().find(|reach| reach.session == session)
     }
 
@@ -219,7 +219,7 @@ impl Register {
             claim,
             abilities,
         } = registration;
-        let there = self.places.get(address).map_or(&[][..], |place| &place.sessions);
+        let there = self.entries.get(address).map_or(&[][..], |entry| &entry.sessions);
         let rivals = || there.iter().filter(|reach| reach.abilities.are_rivals(*abilities));
         let is_proven = |reach: &Reach| reach.claim == Claim::Proven;
         let is_held = match newcomer {
@@ -252,7 +252,7 @@ impl Register {
         } = registration;
         self.ringing_sessions += usize::from(abilities.ring());
         self.addresses.insert(session, address.clone());
-        self.places.entry(address).or_default().sessions.push(Reach {
+        self.entries.entry(address).or_default().sessions.push(Reach {
             session,
             abilities,
             claim,
@@ -269,12 +269,12 @@ impl Register {
         let Some(address) = self.addresses.get(&session).cloned() else {
             return;
         };
-        let Some(place) = self.places.get_mut(&address) else {
+        let Some(entry) = self.entries.get_mut(&address) else {
             return;
         };
-        let own = place.sessions.iter_mut().find(|reach| reach.session == session);
+        let own = entry.sessions.iter_mut().find(|reach| reach.session == session);
         own.into_iter().for_each(|reach| reach.claim = Claim::Proven);
-        if place.push.as_ref().is_some_and(|push| push.claim == Claim::Unproven) {
+        if entry.push.as_ref().is_some_and(|push| push.claim == Claim::Unproven) {
             self.forget_push_targets(&address);
         }
     }
@@ -282,12 +282,12 @@ impl Register {
     /// Removes a session. Returns where it was.
     pub fn remove(&mut self, session: SessionId) -> Option<Left> {
         let address = self.addresses.remove(&session)?;
-        let place = self.places.get_mut(&address)?;
-        let index = place.sessions.iter().position(|reach| reach.session == session)?;
+        let entry = self.entries.get_mut(&address)?;
+        let index = entry.sessions.iter().position(|reach| reach.session == session)?;
         let Reach {
             abilities, keeps_calls, ..
-        } = place.sessions.remove(index);
-        let was_last = place.sessions.is_empty();
+        } = entry.sessions.remove(index);
+        let was_last = entry.sessions.is_empty();
         self.ringing_sessions -= usize::from(abilities.ring());
         self.tidy(&address);
         Some(Left {
@@ -312,11 +312,11 @@ impl Register {
         let claim = self
             .reach(&address, session)
             .map_or(Claim::Unproven, |reach| reach.claim);
-        let place = self.places.entry(address.clone()).or_default();
+        let entry = self.entries.entry(address.clone()).or_default();
         // By whoever has proven that the name is theirs, with a session there or with the targets that they have set.
-        let claims = place.sessions.iter().map(|reach| reach.claim);
+        let claims = entry.sessions.iter().map(|reach| reach.claim);
         let is_held = claims
-            .chain(place.push.as_ref().map(|push| push.claim))
+            .chain(entry.push.as_ref().map(|push| push.claim))
             .any(|claim| claim == Claim::Proven);
         if is_held && claim != Claim::Proven {
             return Err(Refusal::NameTaken);
@@ -325,7 +325,7 @@ impl Register {
         if targets.len() > self.most_at_one_address || targets.iter().any(is_too_long) {
             return Err(Refusal::TooManyPushTargets);
         }
-        let before = place.push.take();
+        let before = entry.push.take();
         if let Some(before) = &before {
             self.targets.give_back(before.client, before.targets.len() as u64);
         }
@@ -336,10 +336,10 @@ impl Register {
                 if let Some(before) = &before {
                     self.targets.count(before.client, before.targets.len() as u64);
                 }
-                place.push = before;
+                entry.push = before;
                 return Err(Refusal::TooManyPushTargets);
             }
-            place.push = Some(Push {
+            entry.push = Some(Push {
                 targets,
                 claim,
                 client,
@@ -349,7 +349,7 @@ impl Register {
         if let Some(before) = before {
             self.expiries.remove(&(before.until, address.clone()));
         }
-        if place.push.is_some() {
+        if entry.push.is_some() {
             self.expiries.insert((until, address.clone()));
         }
         self.tidy(&address);
@@ -372,17 +372,17 @@ impl Register {
     }
 
     fn forget_push_targets(&mut self, address: &Address) {
-        let place = self.places.get_mut(address);
-        if let Some(push) = place.and_then(|place| place.push.take()) {
+        let entry = self.entries.get_mut(address);
+        if let Some(push) = entry.and_then(|entry| entry.push.take()) {
             self.targets.give_back(push.client, push.targets.len() as u64);
             self.expiries.remove(&(push.until, address.clone()));
         }
     }
 
     fn tidy(&mut self, address: &Address) {
-        let is_empty = |place: &Place| place.sessions.is_empty() && place.push.is_none();
-        if self.places.get(address).is_some_and(is_empty) {
-            self.places.remove(address);
+        let is_empty = |entry: &AddressEntry| entry.sessions.is_empty() && entry.push.is_none();
+        if self.entries.get(address).is_some_and(is_empty) {
+            self.entries.remove(address);
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::shares::ClientAddress;
 
 /// What is known of the media of a participant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Arrival {
+pub(super) enum MediaArrival {
     /// Nothing has arrived yet, or the client has ended its media: nobody misses anything.
     #[default]
     Nothing,
@@ -47,7 +47,7 @@ pub(super) struct Participant {
     pub person: Arc<Person>,
     pub claim: Claim,
     pub stay: Stay,
-    pub arrival: Arrival,
+    pub arrival: MediaArrival,
     /// Feeds beside the camera, as the others were sent them last.
     pub(crate) announced_feeds: Vec<Feed>,
     /// Connections, at most one for each [`Purpose`].
@@ -126,7 +126,7 @@ impl Room {
     pub(crate) fn greeting(&self) -> Vec<Event> {
         let visible = || self.participants.values().filter(|one| one.stay.visible);
         let others = visible().map(|one| Arc::clone(&one.person)).collect();
-        let lost = visible().filter(|one| one.arrival == Arrival::Lost);
+        let lost = visible().filter(|one| one.arrival == MediaArrival::Lost);
         let lost = lost.map(|one| Event::MediaChanged {
             user: one.person.user.clone(),
             media: MediaState::Lost,
@@ -189,7 +189,7 @@ impl Room {
     /// Shows those who publish their camera, the first who came first, where fewer than could be shown have spoken.
     pub(crate) fn introduce(&mut self) {
         for (id, participant) in &self.participants {
-            if participant.arrival == Arrival::Arrives {
+            if participant.arrival == MediaArrival::Arrives {
                 self.speakers.introduce(*id);
             }
         }
@@ -241,7 +241,7 @@ impl Participant {
             person,
             claim,
             stay,
-            arrival: Arrival::default(),
+            arrival: MediaArrival::default(),
             announced_feeds: Vec::new(),
             peers: Vec::new(),
         }

@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
-use super::calls::{Calls, Decision, Invitation, Leaving, Requester};
+use super::calls::{CallRequest, Calls, Decision, Leaving, Requester};
 use super::messages::Messages;
 use super::register::{Register, Registration};
 use super::rooms::{Entry, PairChange, Rooms};
 use super::{
-    Answer, CallCommand, CallEnd, Claim, Command, Effect, EndReason, Limits, MediaKind, MediaState, Newcomer, Offer,
-    Refusal, RoomKind, RoomOutline, Subject, WaitingMessage,
+    CallAnswer, CallCommand, CallEnd, Claim, Command, Effect, EndReason, Limits, MediaKind, MediaState, Newcomer,
+    Offer, Refusal, RoomKind, RoomOutline, Subject, WaitingMessage,
 };
 use crate::ids::{CallId, ParticipantId, PeerId, RoomId, RoomName, SessionId, UserId};
 use crate::shares::ClientAddress;
@@ -202,17 +202,17 @@ impl Rules {
                 when_busy,
                 when_absent,
             } => {
-                let invitation = Invitation {
+                let request = CallRequest {
                     to,
                     media,
                     when_busy,
                     when_absent,
                 };
-                calls.invite(now, requester?, invitation, &self.register)
+                calls.invite(now, requester?, request, &self.register)
             }
             CallCommand::Answer { from, room, answer } => match answer {
-                Answer::Accept(offer) => calls.accept(now, &requester?, &from, room.as_ref(), offer),
-                Answer::Decline(why) => calls.decline(now, &requester?, &from, room.as_ref(), why),
+                CallAnswer::Accept(offer) => calls.accept(now, &requester?, &from, room.as_ref(), offer),
+                CallAnswer::Decline(why) => calls.decline(now, &requester?, &from, room.as_ref(), why),
             },
             CallCommand::HangUp { with, room } => calls.hang_up(now, &requester?, with.as_ref(), room.as_ref()),
             CallCommand::Renew { offer } => return self.renew(now, session, offer),

@@ -308,7 +308,7 @@ fn a_call_whose_connection_gives_way_is_over_for_both() {
         },
     )
     .unwrap();
-    let (from, answer) = (Address::Name("anna".into()), Answer::Accept(Some(Offer::default())));
+    let (from, answer) = (Address::Name("anna".into()), CallAnswer::Accept(Some(Offer::default())));
     let room = None;
     call(&mut rules, 2, CallCommand::Answer { from, room, answer }).unwrap();
     assert_eq!((rules.call_count(), rules.peer_count()), (1, 2));

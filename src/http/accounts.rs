@@ -14,7 +14,9 @@ use serde::de::DeserializeOwned;
 use super::client::Client;
 use super::state::AppState;
 use crate::accounts::AccountError;
-use crate::signaling::accounts::{self as wire, Change, Contacts, Done, Login, Question, Refused, Token};
+use crate::signaling::accounts::{
+    self as wire, AccountChange, AccountQuery, Contacts, Done, IssuedToken, Login, Refused,
+};
 
 /// Bytes of the longest request: a token and two short texts, several times over.
 const BODY_BYTES_MAX: usize = 16 * 1024;
@@ -34,14 +36,14 @@ async fn log_in(State(state): State<AppState>, Client(client): Client, body: Bod
     let outcome = async {
         let login: Login = read(body)?;
         let token = state.accounts.log_in(&login.phone, &login.device_id, client).await?;
-        Ok(Token { token })
+        Ok(IssuedToken { token })
     };
     answer(Done::LoggedIn, outcome.await)
 }
 
 async fn contacts(State(state): State<AppState>, body: Body) -> Response {
     let outcome = async {
-        let question: Question = read(body)?;
+        let question: AccountQuery = read(body)?;
         list(&state, &question.phone, &question.token).await
     };
     answer(Done::ContactsFound, outcome.await)
@@ -49,8 +51,8 @@ async fn contacts(State(state): State<AppState>, body: Body) -> Response {
 
 async fn add_contact(State(state): State<AppState>, Client(client): Client, body: Body) -> Response {
     let outcome = async {
-        let change: Change = read(body)?;
-        let Change { phone, token, contact } = &change;
+        let change: AccountChange = read(body)?;
+        let AccountChange { phone, token, contact } = &change;
         state.accounts.add_contact(phone, token, contact, client).await?;
         list(&state, phone, token).await
     };
@@ -59,8 +61,8 @@ async fn add_contact(State(state): State<AppState>, Client(client): Client, body
 
 async fn remove_contact(State(state): State<AppState>, Client(client): Client, body: Body) -> Response {
     let outcome = async {
-        let change: Change = read(body)?;
-        let Change { phone, token, contact } = &change;
+        let change: AccountChange = read(body)?;
+        let AccountChange { phone, token, contact } = &change;
         state.accounts.remove_contact(phone, token, contact, client).await?;
         list(&state, phone, token).await
     };

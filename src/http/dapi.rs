@@ -14,7 +14,7 @@ use axum::routing::any;
 use serde::Serialize;
 
 use super::client::Client;
-use super::files::multipart::{Event, Parser};
+use super::files::multipart::{MultipartEvent, Parser};
 use super::state::AppState;
 use crate::channels::{ChannelError, Requester};
 use crate::config::Config;
@@ -309,14 +309,14 @@ fn parts(body: &[u8], content_type: &str) -> Result<Vec<(String, String)>, Refus
     let mut parts: Vec<(String, Vec<u8>)> = Vec::new();
     loop {
         match parser.poll().map_err(|error| bad(&error.to_string()))? {
-            Some(Event::Part(_)) if parts.len() >= PARTS_MAX => return Err(bad("it has too many parts")),
-            Some(Event::Part(part)) => parts.push((part.name, Vec::new())),
-            Some(Event::Data(data)) => {
+            Some(MultipartEvent::Part(_)) if parts.len() >= PARTS_MAX => return Err(bad("it has too many parts")),
+            Some(MultipartEvent::Part(part)) => parts.push((part.name, Vec::new())),
+            Some(MultipartEvent::Data(data)) => {
                 if let Some((_, content)) = parts.last_mut() {
                     content.extend_from_slice(&data);
                 }
             }
-            Some(Event::End) => break,
+            Some(MultipartEvent::End) => break,
             None => return Err(bad("it ends before its last boundary")),
         }
     }

@@ -32,7 +32,7 @@ struct Silent {
 }
 
 /// A connection that has a place.
-pub(super) struct Guest {
+pub(super) struct AdmittedConnection {
     door: Door,
     place: Option<Place>,
     client: ClientAddress,
@@ -57,7 +57,7 @@ impl Door {
 
     /// Returns a place for a connection. Waits until there is one; `None` where its address has its share, and no
     /// silent connection to end.
-    pub(super) async fn admit(&self, client: ClientAddress) -> Option<Guest> {
+    pub(super) async fn admit(&self, client: ClientAddress) -> Option<AdmittedConnection> {
         loop {
             let freed = self.0.freed.notified();
             let gives_way = match self.0.places.take(client, 1) {
@@ -77,9 +77,9 @@ impl Door {
         self.0.places.free() as f64 / self.0.total.max(1) as f64
     }
 
-    fn guest(&self, place: Place, client: ClientAddress) -> Guest {
+    fn guest(&self, place: Place, client: ClientAddress) -> AdmittedConnection {
         let gives_way = CancellationToken::new();
-        Guest {
+        AdmittedConnection {
             door: self.clone(),
             place: Some(place),
             client,
@@ -93,7 +93,7 @@ impl Door {
     }
 }
 
-impl Guest {
+impl AdmittedConnection {
     /// Records that it has sent a whole request. It is then not ended for others any more.
     pub(super) fn heard(&self) {
         self.door.silent().remove(self.client, self.number);
@@ -109,7 +109,7 @@ impl Guest {
     }
 }
 
-impl Drop for Guest {
+impl Drop for AdmittedConnection {
     fn drop(&mut self) {
         self.heard();
         self.place = None;
@@ -156,12 +156,12 @@ mod tests {
         std::net::IpAddr::from([192, 0, 2, number]).into()
     }
 
-    async fn soon(door: &Door, client: ClientAddress) -> Option<Guest> {
+    async fn soon(door: &Door, client: ClientAddress) -> Option<AdmittedConnection> {
         timeout(Duration::from_secs(1), door.admit(client)).await.ok().flatten()
     }
 
     /// A connection that sends nothing, and ends when it must.
-    fn silent(guest: Guest) -> tokio::task::JoinHandle<()> {
+    fn silent(guest: AdmittedConnection) -> tokio::task::JoinHandle<()> {
         tokio::spawn(async move { guest.gives_way().await })
     }
 

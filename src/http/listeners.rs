@@ -24,10 +24,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
-use super::door::{Door, Guest};
+use super::door::{AdmittedConnection, Door};
 use super::host::OverTls;
 use super::tls::Certificate;
-use super::watch::{self, Activity, InProgress, Question, Watched};
+use super::watch::{self, Activity, InProgress, Watched, WatchedRequest};
 use crate::config::{Config, Listener};
 use crate::ports::{PortError, Setting};
 use crate::shares::ClientAddress;
@@ -68,7 +68,7 @@ pub struct ListenError {
 pub struct Front {
     pub router: Router,
     pub certificate: Option<Certificate>,
-    pub rules: watch::Rules,
+    pub limits: watch::WatchLimits,
     /// Addresses of proxies. They have no share of the connections, because theirs belong to many clients.
     pub(crate) trusted_proxies: Arc<[IpAddr]>,
     pub door: Door,
@@ -182,20 +182,20 @@ impl Front {
 }
 
 /// Serves a connection until it ends, is ended for another one, or has held its place for too long.
-async fn watched(stream: TcpStream, client: SocketAddr, tls: bool, guest: Guest, front: Front) {
+async fn watched(stream: TcpStream, client: SocketAddr, tls: bool, guest: AdmittedConnection, front: Front) {
     let _open = super::metrics::OpenConnection::new();
     let (guest, activity) = (Arc::new(guest), Arc::new(Activity::default()));
-    let (rules, door) = (front.rules, guest.door().clone());
+    let (limits, door) = (front.limits, guest.door().clone());
     tokio::select! {
         () = connection(stream, client, tls, Served { guest: Arc::clone(&guest), activity: Arc::clone(&activity), front }) => {}
         () = guest.gives_way() => tracing::debug!(%client, "ended for another connection, as it had sent nothing"),
-        why = watch::until_given_up(&activity, &door, rules) => tracing::debug!(%client, ?why, "connection given up"),
+        why = watch::until_given_up(&activity, &door, limits) => tracing::debug!(%client, ?why, "connection given up"),
     }
 }
 
 /// A connection's place and activity, and what serves it.
 struct Served {
-    guest: Arc<Guest>,
+    guest: Arc<AdmittedConnection>,
     activity: Arc<Activity>,
     front: Front,
 }
@@ -221,7 +221,7 @@ async fn connection(mut stream: TcpStream, client: SocketAddr, tls: bool, served
         let socket = stream;
         acceptor.accept(Watched { socket, activity }).await
     };
-    match tokio::time::timeout(served.front.rules.silence, handshake).await {
+    match tokio::time::timeout(served.front.limits.silence, handshake).await {
         Ok(Ok(stream)) => http(stream, client, OverTls(true), served).await,
         Ok(Err(error)) => tracing::debug!(%client, %error, "TLS handshake failed"),
         Err(_) => tracing::debug!(%client, "TLS handshake did not finish in time"),
@@ -251,7 +251,7 @@ where
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         guest.heard();
         let in_progress = InProgress::begin(&activity);
-        let mut request = request.map(|body| Question::noted(Body::new(body), &activity));
+        let mut request = request.map(|body| WatchedRequest::noted(Body::new(body), &activity));
         request.extensions_mut().insert(ConnectInfo(client));
         request.extensions_mut().insert(transport);
         let mut router = router.clone();
@@ -262,7 +262,7 @@ where
     });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(front.rules.silence)
+        .header_read_timeout(front.limits.silence)
         .max_header_size(MAX_HEADER_BYTES)
         .max_buf_size(MAX_BUFFER_BYTES)
         .serve_connection(TokioIo::new(stream), service)
@@ -293,7 +293,7 @@ mod tests {
         Front {
             router: Router::new().route("/", get(async || "x".repeat(ANSWER_BYTES))),
             certificate: None,
-            rules: watch::Rules {
+            limits: watch::WatchLimits {
                 silence: Duration::from_secs(15),
                 bytes_per_s: 8_000,
             },
@@ -310,7 +310,7 @@ mod tests {
         let guest = Arc::new(front.door.admit(client.ip().into()).await.unwrap());
         let (activity, door) = (Arc::new(Activity::default()), front.door.clone());
         let (socket, mut other) = tokio::io::duplex(1_024);
-        let rules = front.rules;
+        let limits = front.limits;
         let served = Served {
             guest,
             activity: Arc::clone(&activity),
@@ -320,7 +320,7 @@ mod tests {
             let activity_too = Arc::clone(&activity);
             tokio::select! {
                 () = http(Watched { socket, activity }, client, OverTls(false), served) => {}
-                _ = watch::until_given_up(&activity_too, &door, rules) => {}
+                _ = watch::until_given_up(&activity_too, &door, limits) => {}
             }
         });
         let since = Instant::now();

@@ -31,7 +31,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::{Method, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
-use files::Files;
+use files::FileStore;
 use host::Hosts;
 use origin::{Origins, Sharing};
 pub(crate) use state::AppState;
@@ -48,53 +48,53 @@ use crate::config::Config;
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 
 /// Everything that the listeners serve.
-pub fn router(state: AppState, files: Files, admin: Admin, gate: &Gate) -> Router {
+pub fn router(state: AppState, files: FileStore, admin: Admin, allowlist: &Allowlist) -> Router {
     let config = Arc::clone(&state.config);
     let guarded = |router: Router<AppState>, methods: &[Method]| {
         let sharing = Sharing::of(methods.iter().cloned());
-        origin::guarded(router, &gate.origins, sharing).with_state(state.clone())
+        origin::guarded(router, &allowlist.origins, sharing).with_state(state.clone())
     };
     let quick = Router::new()
         .merge(pages::router(Arrivals::new(&config.http.trusted_sites)))
         .merge(admin::router(admin))
         .merge(guarded(websocket::router().merge(accounts::router()), &[Method::POST]))
         .merge(guarded(dapi::router(&config), &[Method::GET, Method::POST]))
-        .merge(whip::router(&gate.origins).with_state(state.clone()))
+        .merge(whip::router(&allowlist.origins).with_state(state.clone()))
         .fallback(pages::not_found)
         .layer(TimeoutLayer::with_status_code(
             StatusCode::SERVICE_UNAVAILABLE,
             ANSWER_WITHIN,
         ));
     finish(
-        quick.merge(files::router(files, &config.http, &gate.origins)),
+        quick.merge(files::router(files, &config.http, &allowlist.origins)),
         &config,
-        gate,
+        allowlist,
     )
 }
 
 /// Everything that a separate listener serves to operators.
-pub(crate) fn admin_router(config: &Config, admin: Admin, gate: &Gate) -> Router {
-    finish(admin::router(admin).fallback(pages::not_found), config, gate)
+pub(crate) fn admin_router(config: &Config, admin: Admin, allowlist: &Allowlist) -> Router {
+    finish(admin::router(admin).fallback(pages::not_found), config, allowlist)
 }
 
 /// The host names and origins that are let in. They are checked before everything else.
 #[derive(Clone)]
-pub struct Gate {
+pub struct Allowlist {
     pub(crate) hosts: Hosts,
     pub origins: Origins,
 }
 
 /// Adds the layers that all answers of a listener share.
-fn finish(router: Router, config: &Config, gate: &Gate) -> Router {
+fn finish(router: Router, config: &Config, allowlist: &Allowlist) -> Router {
     let trace = TraceLayer::new_for_http()
         .make_span_with(span)
         .on_response(metrics::time)
         .on_failure(DefaultOnFailure::new().level(Level::WARN));
     let router = router
         .layer(from_fn(errors::in_one_shape))
-        .layer(from_fn_with_state(gate.hosts.clone(), host::check));
+        .layer(from_fn_with_state(allowlist.hosts.clone(), host::check));
     let http = Arc::new(config.http.clone());
-    let router = headers::with_security_headers(router, &config.http, gate.origins.ports())
+    let router = headers::with_security_headers(router, &config.http, allowlist.origins.ports())
         .layer(from_fn_with_state(http, client::recognize))
         .layer(from_fn(metrics::count))
         .layer(trace);

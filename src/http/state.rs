@@ -9,7 +9,7 @@ use crate::channels::Channels;
 use crate::clock::{MonotonicClock, WallClock};
 use crate::config::Config;
 use crate::hub::HubHandle;
-use crate::storage::Directory;
+use crate::storage::Records;
 
 /// The parts of the server that every request handler can reach.
 #[derive(Clone)]
@@ -17,7 +17,7 @@ pub struct AppState {
     pub config: Arc<Config>,
     pub hub: HubHandle,
     pub desk: Desk,
-    pub directory: Directory,
+    pub records: Records,
     pub clock: WallClock,
     pub passed: MonotonicClock,
     pub accounts: Accounts,

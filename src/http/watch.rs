@@ -55,7 +55,7 @@ impl InProgress {
 
     /// Keeps the request counted as long as the body of its answer lasts.
     pub(super) fn until_sent(self, body: Body) -> Body {
-        Body::new(Answer { body, _request: self })
+        Body::new(WatchedResponse { body, _request: self })
     }
 }
 
@@ -66,19 +66,19 @@ impl Drop for InProgress {
 }
 
 /// A request's body that records what arrives, and whether somebody waits for more.
-pub(super) struct Question {
+pub(super) struct WatchedRequest {
     body: Body,
     activity: Arc<Activity>,
 }
 
-impl Question {
+impl WatchedRequest {
     pub(super) fn noted(body: Body, activity: &Arc<Activity>) -> Body {
         let activity = Arc::clone(activity);
-        Body::new(Question { body, activity })
+        Body::new(WatchedRequest { body, activity })
     }
 }
 
-impl hyper::body::Body for Question {
+impl hyper::body::Body for WatchedRequest {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -102,18 +102,18 @@ impl hyper::body::Body for Question {
     }
 }
 
-impl Drop for Question {
+impl Drop for WatchedRequest {
     fn drop(&mut self) {
         self.activity.expects_body.store(false, Ordering::Relaxed);
     }
 }
 
-struct Answer {
+struct WatchedResponse {
     body: Body,
     _request: InProgress,
 }
 
-impl hyper::body::Body for Answer {
+impl hyper::body::Body for WatchedResponse {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -134,10 +134,10 @@ impl hyper::body::Body for Answer {
 }
 
 /// Returns when the connection must be ended.
-pub(super) async fn until_given_up(activity: &Activity, door: &Door, rules: Rules) -> GivenUp {
+pub(super) async fn until_given_up(activity: &Activity, door: &Door, limits: WatchLimits) -> GivenUp {
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut watch = Watch::new(rules, ticks.tick().await.into_std());
+    let mut watch = Watch::new(limits, ticks.tick().await.into_std());
     loop {
         let now = ticks.tick().await.into_std();
         let look = Look {
@@ -156,7 +156,7 @@ pub(super) async fn until_given_up(activity: &Activity, door: &Door, rules: Rule
 
 /// The limits of a connection.
 #[derive(Clone, Copy, Debug)]
-pub struct Rules {
+pub struct WatchLimits {
     /// The longest silence before a request.
     pub silence: Duration,
     /// The least speed of an answer.
@@ -187,7 +187,7 @@ struct Look {
 
 /// The state between two looks. Pure.
 struct Watch {
-    rules: Rules,
+    limits: WatchLimits,
     received: u64,
     written: u64,
     silent_since: Instant,
@@ -195,13 +195,13 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(rules: Rules, now: Instant) -> Self {
+    fn new(limits: WatchLimits, now: Instant) -> Self {
         Self {
-            rules,
+            limits,
             received: 0,
             written: 0,
             silent_since: now,
-            pace: Pace::new(rules.bytes_per_s, TRANSFER_PATIENCE, now),
+            pace: Pace::new(limits.bytes_per_s, TRANSFER_PATIENCE, now),
         }
     }
 
@@ -220,8 +220,8 @@ impl Watch {
         }
         let silent = now.saturating_duration_since(self.silent_since);
         let longest = match look.expects_body {
-            true => BODY_PATIENCE.max(self.rules.silence),
-            false => self.rules.silence,
+            true => BODY_PATIENCE.max(self.limits.silence),
+            false => self.limits.silence,
         };
         if silent >= patience(look.free, longest) {
             return Some(GivenUp::Silent);
@@ -297,7 +297,7 @@ mod tests {
     use super::*;
     use crate::media::virtual_time::epoch;
 
-    const RULES: Rules = Rules {
+    const LIMITS: WatchLimits = WatchLimits {
         silence: Duration::from_secs(15),
         bytes_per_s: 8_000,
     };
@@ -305,7 +305,7 @@ mod tests {
     /// Looks once a second until the connection is ended. Returns the seconds, and the reason.
     fn lasts(mut what: impl FnMut(u64) -> Look) -> Option<(u64, GivenUp)> {
         let start = epoch();
-        let mut watch = Watch::new(RULES, start);
+        let mut watch = Watch::new(LIMITS, start);
         (1..1_000).find_map(|second| {
             let given_up = watch.look(what(second), start + Duration::from_secs(second))?;
             Some((second, given_up))
@@ -374,7 +374,7 @@ mod tests {
 
         let activity = Arc::new(Activity::default());
         let pieces = futures_util::stream::iter([Ok::<_, io::Error>("piece")]).chain(futures_util::stream::pending());
-        let mut body = Question::noted(Body::from_stream(pieces), &activity).into_data_stream();
+        let mut body = WatchedRequest::noted(Body::from_stream(pieces), &activity).into_data_stream();
         let noted = || {
             let received = activity.received.load(Ordering::Relaxed);
             (received, activity.expects_body.load(Ordering::Relaxed))

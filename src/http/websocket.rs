@@ -145,8 +145,8 @@ async fn enter(
     let no_place = |reason: NoPlace| HttpError::new(StatusCode::SERVICE_UNAVAILABLE, reason.to_string());
     let (session, events) = connected.map_err(no_place)?;
     let longest = entrance.frame_bytes_max();
-    let gate = state.directory.gate(client, Arc::clone(&state.passed));
-    let conversation = Conversation::new(entrance, session, gate, state.config, state.clock);
+    let admission = state.records.admission(client, Arc::clone(&state.passed));
+    let conversation = Conversation::new(entrance, session, admission, state.config, state.clock);
     let conversation = conversation
         .with_tokens(state.accounts.keys(), token)
         .with_app(state.app, state.passed);

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::outbox;
-use crate::domain::{Effect, Errand};
+use crate::domain::{Effect, MailboxCommand};
 use crate::ids::SessionId;
 use crate::shares::{ClientAddress, Rates, TokenBucket};
 
@@ -116,7 +116,7 @@ pub(super) fn price(session: SessionId, effects: &[Effect]) -> u32 {
             let others = sessions.iter().filter(|to| **to != session).count();
             others.saturating_mul(outbox::weight(event))
         }
-        Effect::Mailbox(Errand::Keep { message, .. }) => message.len() + STORING_BYTES,
+        Effect::Mailbox(MailboxCommand::Keep { message, .. }) => message.len() + STORING_BYTES,
         Effect::Push(notice) => {
             let targets = notice.targets.iter();
             targets.map(|target| target.as_str().len() + PUSHING_BYTES).sum()

@@ -16,13 +16,13 @@ use super::outbox::{Lost, Outbox};
 use super::placement::Placement;
 use super::players;
 use crate::domain::{
-    self, Candidate, Effect, EndReason, Errand, Event, MediaKind, Negotiation, Playback, PublishRights, RoomOutline,
-    Subject,
+    self, Candidate, Effect, EndReason, Event, MailboxCommand, MediaKind, Negotiation, Playback, PublishRights,
+    RoomOutline, Subject,
 };
 use crate::ids::{FeedRef, PeerId, RoomId, SessionId, SlotId, UserId, WorkerId};
 use crate::media::codec::{Codec, Kind};
 use crate::media::description::OfferError;
-use crate::media::engine::Media;
+use crate::media::engine::MediaEngine;
 use crate::media::link::Far;
 #[cfg(debug_assertions)]
 use crate::media::messages::Fault;
@@ -35,7 +35,7 @@ use crate::media::session::PeerSpec;
 
 /// Carries out effects, and keeps the state that is needed for that and does not concern the rules.
 pub(super) struct Executor {
-    media: Media,
+    media: MediaEngine,
     random: StdRng,
     placement: Placement,
     /// Terms that each live connection agreed on last, without the answer's text and candidates.
@@ -50,7 +50,7 @@ pub(super) struct Executor {
 }
 
 /// Effects that could not be carried out. The rules are given them.
-pub(super) enum Failure {
+pub(super) enum EffectFailure {
     /// The session has been forgotten here.
     SessionLost { session: SessionId, why: Lost },
     /// The messages that wait for somebody could not be asked for.
@@ -65,7 +65,7 @@ pub(super) enum Failure {
 
 impl Executor {
     pub fn new(
-        media: Media,
+        media: MediaEngine,
         room_subscriptions_per_worker: usize,
         mailbox: MailboxHandle,
         random: StdRng,
@@ -142,7 +142,7 @@ impl Executor {
     }
 
     /// Carries out effects in their order. An effect that fails does not stop the others.
-    pub(crate) fn carry_out(&mut self, effects: Vec<Effect>) -> Vec<Failure> {
+    pub(crate) fn carry_out(&mut self, effects: Vec<Effect>) -> Vec<EffectFailure> {
         let mut failures = Vec::new();
         for effect in effects {
             let done = match effect {
@@ -158,7 +158,7 @@ impl Executor {
                     failures.extend(sent.filter_map(Result::err));
                     Ok(())
                 }
-                Effect::Mailbox(errand) => self.leave_errand(errand),
+                Effect::Mailbox(command) => self.command_mailbox(command),
                 Effect::Push(notice) => {
                     debug!(
                         targets = notice.targets.len(),
@@ -173,7 +173,7 @@ impl Executor {
         failures
     }
 
-    fn open_room(&mut self, room: RoomId) -> Result<(), Failure> {
+    fn open_room(&mut self, room: RoomId) -> Result<(), EffectFailure> {
         // Without a worker the server is about to end.
         if let Some(worker) = self.media.place_room() {
             self.placement.open_room(room, worker);
@@ -181,12 +181,12 @@ impl Executor {
         Ok(())
     }
 
-    fn close_room(&mut self, room: RoomId) -> Result<(), Failure> {
+    fn close_room(&mut self, room: RoomId) -> Result<(), EffectFailure> {
         self.placement.close_room(room);
         Ok(())
     }
 
-    fn close_peer(&mut self, peer: PeerId) -> Result<(), Failure> {
+    fn close_peer(&mut self, peer: PeerId) -> Result<(), EffectFailure> {
         self.negotiated.remove(&peer);
         self.audiences.forget(peer);
         if let Some(worker) = self.placement.remove(peer) {
@@ -195,7 +195,7 @@ impl Executor {
         Ok(())
     }
 
-    fn fill_slot(&mut self, peer: PeerId, slot: SlotId, source: Option<FeedRef>) -> Result<(), Failure> {
+    fn fill_slot(&mut self, peer: PeerId, slot: SlotId, source: Option<FeedRef>) -> Result<(), EffectFailure> {
         if let Some(worker) = self.placement.worker_of(peer) {
             self.media.send(worker, MediaCommand::Fill { peer, slot, source });
         }
@@ -203,7 +203,7 @@ impl Executor {
     }
 
     /// A player is sent no copies, so it lives on the room's first worker, however full that is.
-    fn play(&mut self, playback: Playback) -> Result<(), Failure> {
+    fn play(&mut self, playback: Playback) -> Result<(), EffectFailure> {
         let Playback {
             room,
             peer,
@@ -232,22 +232,22 @@ impl Executor {
         Ok(())
     }
 
-    fn send(&mut self, session: SessionId, event: Event) -> Result<(), Failure> {
+    fn send(&mut self, session: SessionId, event: Event) -> Result<(), EffectFailure> {
         let Some(outbox) = self.outboxes.get(&session) else {
             return Ok(());
         };
         outbox.put(event).map_err(|why| {
             self.outboxes.remove(&session);
-            Failure::SessionLost { session, why }
+            EffectFailure::SessionLost { session, why }
         })
     }
 
-    fn leave_errand(&mut self, errand: Errand) -> Result<(), Failure> {
-        let question = match &errand {
-            Errand::Collect { receiver, ticket } => Some((receiver.clone(), *ticket)),
-            Errand::Keep { .. } | Errand::Forget { .. } => None,
+    fn command_mailbox(&mut self, command: MailboxCommand) -> Result<(), EffectFailure> {
+        let question = match &command {
+            MailboxCommand::Collect { receiver, ticket } => Some((receiver.clone(), *ticket)),
+            MailboxCommand::Keep { .. } | MailboxCommand::Forget { .. } => None,
         };
-        match self.mailbox.leave(errand) {
+        match self.mailbox.leave(command) {
             Ok(()) => return Ok(()),
             // Any client can cause this, so it is no error of storage.
             Err(NotTaken::ShareUsedUp) => {
@@ -255,20 +255,20 @@ impl Executor {
             }
             Err(NotTaken::TooSlow) => {
                 metrics::counter!("patchbay_storage_errors_total").increment(1);
-                warn!("storage is too slow: an errand about messages is left undone");
+                warn!("storage is too slow: a command about messages is left undone");
             }
         }
         question.map_or(Ok(()), |(receiver, ticket)| {
-            Err(Failure::NotCollected { receiver, ticket })
+            Err(EffectFailure::NotCollected { receiver, ticket })
         })
     }
 
-    /// Waits until storage has done its errands.
+    /// Waits until storage has done its commands.
     pub async fn finish(self) {
         self.mailbox.finish().await;
     }
 
-    fn dismiss(&mut self, session: SessionId, reason: EndReason) -> Result<(), Failure> {
+    fn dismiss(&mut self, session: SessionId, reason: EndReason) -> Result<(), EffectFailure> {
         if let Some(outbox) = self.outboxes.remove(&session) {
             // The queue of a session that does not read ends all the same.
             outbox.put(Event::Ended(reason)).ok();
@@ -278,7 +278,7 @@ impl Executor {
 
     /// Answers all the offers, or none of them. A worker gets a connection before its client gets the answer, so that the
     /// worker knows the client when the client begins to send.
-    fn negotiate(&mut self, negotiations: Vec<Negotiation>) -> Result<(), Failure> {
+    fn negotiate(&mut self, negotiations: Vec<Negotiation>) -> Result<(), EffectFailure> {
         // If several offers are answered at once, each client is the audience of the others.
         if negotiations.len() > 1 {
             for negotiation in &negotiations {
@@ -293,7 +293,7 @@ impl Executor {
         done
     }
 
-    fn settle(&mut self, negotiations: Vec<Negotiation>) -> Result<(), Failure> {
+    fn settle(&mut self, negotiations: Vec<Negotiation>) -> Result<(), EffectFailure> {
         let mut settled = Vec::with_capacity(negotiations.len());
         for negotiation in negotiations {
             let (room, peer) = (negotiation.room, negotiation.peer);
@@ -312,7 +312,12 @@ impl Executor {
         lost
     }
 
-    fn open(&mut self, worker: WorkerId, negotiation: Negotiation, mut negotiated: Negotiated) -> Result<(), Failure> {
+    fn open(
+        &mut self,
+        worker: WorkerId,
+        negotiation: Negotiation,
+        mut negotiated: Negotiated,
+    ) -> Result<(), EffectFailure> {
         let sdp = std::mem::take(&mut negotiated.answer);
         let candidates = std::mem::take(&mut negotiated.candidates);
         let others = self.placement.others(negotiation.room, worker).collect();
@@ -355,7 +360,7 @@ impl Executor {
             .learn(room, participant, peer, watched.collect(), decodes);
     }
 
-    fn answer(&mut self, worker: WorkerId, negotiation: &Negotiation) -> Result<Negotiated, Failure> {
+    fn answer(&mut self, worker: WorkerId, negotiation: &Negotiation) -> Result<Negotiated, EffectFailure> {
         let previous = self.negotiated.get(&negotiation.peer);
         let uses: Vec<names::Use> = negotiation
             .uses
@@ -376,7 +381,7 @@ impl Executor {
             local.fingerprint = local.spare_fingerprint;
         }
         negotiate::answer(&negotiation.description, &local, role, previous, &mut self.random).map_err(|error| {
-            Failure::BadOffer {
+            EffectFailure::BadOffer {
                 peer: negotiation.peer,
                 error,
                 live: previous.is_some(),

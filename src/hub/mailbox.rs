@@ -1,7 +1,7 @@
 //! The task that keeps messages for people who are not there, and delivers them when they come.
 //!
-//! The hub never waits for storage: it hands errands over to this task, in order, and gets the kept messages as another input.
-//! The task does one errand after the other, so messages are found in the order in which they were kept.
+//! The hub never waits for storage: it hands commands over to this task, in order, and gets the kept messages as another input.
+//! The task does one command after the other, so messages are found in the order in which they were kept.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -14,33 +14,33 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::{error, warn};
 
 use super::input::Input;
-use crate::domain::{Errand, Sender, WaitingMessage};
+use crate::domain::{MailboxCommand, MessageSender, WaitingMessage};
 use crate::ids::UserId;
 use crate::shares::{Denied, Place, Places, Pot, Share};
 
-/// Errands that wait for storage, each with a message of at most 64 KiB: as many as come in while a slow disk does a few
+/// Commands that wait for storage, each with a message of at most 64 KiB: as many as come in while a slow disk does a few
 /// hundred writes. When the queue is full, messages for people who are not there are lost, and the log says so.
-const ERRANDS_MAX: usize = 256;
+const COMMANDS_MAX: usize = 256;
 
-/// Errands among them that store messages. The rest of the queue is left to those that fetch and delete them.
+/// Commands among them that store messages. The rest of the queue is left to those that fetch and delete them.
 const KEEPS_MAX: u64 = 192;
 
 /// Time between two searches for messages that are too old. Such a message is not delivered, even before it is found.
 const TIDY_INTERVAL: Duration = Duration::from_secs(3_600);
 
-/// Time that the waiting errands get when the server stops.
+/// Time that the waiting commands get when the server stops.
 const FINISH_MAX: Duration = Duration::from_secs(3);
 
 pub type StoreError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A place where messages wait. The server's is [`crate::storage::Mailbox`].
-pub trait MessageStore: Send + 'static {
+pub trait MailboxStore: Send + 'static {
     /// Puts a message behind those that wait for the same person. A message over the sender's share is not kept, which is no
     /// failure.
     fn keep(
         &mut self,
         receiver: &UserId,
-        sender: &Sender,
+        sender: &MessageSender,
         body: &[u8],
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
     /// All messages that wait for somebody, oldest first. They stay in the store.
@@ -51,7 +51,7 @@ pub trait MessageStore: Send + 'static {
     fn tidy(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
-/// Why an errand is not taken.
+/// Why a command is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NotTaken {
     /// The queue is full, or the task has ended.
@@ -60,34 +60,34 @@ pub(super) enum NotTaken {
     ShareUsedUp,
 }
 
-/// The hub's end of the queue of errands.
+/// The hub's end of the queue of commands.
 pub(super) struct MailboxHandle {
-    errands: mpsc::Sender<Queued>,
+    commands: mpsc::Sender<Queued>,
     keeps: Places,
     task: JoinHandle<()>,
 }
 
 impl MailboxHandle {
     /// Starts the task. `share` is the part of the queue that one client address may have.
-    pub fn start(store: impl MessageStore, share: Share, hub: mpsc::WeakSender<Input>) -> Self {
-        let (errands, queue) = mpsc::channel(ERRANDS_MAX);
+    pub fn start(store: impl MailboxStore, share: Share, hub: mpsc::WeakSender<Input>) -> Self {
+        let (commands, queue) = mpsc::channel(COMMANDS_MAX);
         let task = tokio::spawn(run(store, queue, hub));
         let keeps = Places::new(Pot::new(KEEPS_MAX, share));
-        Self { errands, keeps, task }
+        Self { commands, keeps, task }
     }
 
-    pub fn leave(&self, errand: Errand) -> Result<(), NotTaken> {
-        let place = match &errand {
-            Errand::Keep { sender, .. } => Some(self.keeps.take(sender.client, 1).map_err(NotTaken::of)?),
-            Errand::Collect { .. } | Errand::Forget { .. } => None,
+    pub fn leave(&self, command: MailboxCommand) -> Result<(), NotTaken> {
+        let place = match &command {
+            MailboxCommand::Keep { sender, .. } => Some(self.keeps.take(sender.client, 1).map_err(NotTaken::of)?),
+            MailboxCommand::Collect { .. } | MailboxCommand::Forget { .. } => None,
         };
-        let queued = Queued { errand, _place: place };
-        self.errands.try_send(queued).map_err(|_| NotTaken::TooSlow)
+        let queued = Queued { command, _place: place };
+        self.commands.try_send(queued).map_err(|_| NotTaken::TooSlow)
     }
 
-    /// Waits until the errands in the queue have been done.
+    /// Waits until the commands in the queue have been done.
     pub async fn finish(self) {
-        drop(self.errands);
+        drop(self.commands);
         if timeout(FINISH_MAX, self.task).await.is_err() {
             warn!("messages for people who are not there could not all be kept in time");
         }
@@ -103,20 +103,20 @@ impl NotTaken {
     }
 }
 
-/// An errand, and the place that it takes until it is done.
+/// A command, and the place that it takes until it is done.
 struct Queued {
-    errand: Errand,
+    command: MailboxCommand,
     _place: Option<Place>,
 }
 
-/// Does errands. Ends when the hub has dropped its end of the queue and every errand is done.
-async fn run(mut store: impl MessageStore, mut queue: mpsc::Receiver<Queued>, hub: mpsc::WeakSender<Input>) {
+/// Does commands. Ends when the hub has dropped its end of the queue and every command is done.
+async fn run(mut store: impl MailboxStore, mut queue: mpsc::Receiver<Queued>, hub: mpsc::WeakSender<Input>) {
     let mut tidying = interval(TIDY_INTERVAL);
     tidying.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         tokio::select! {
-            errand = queue.recv() => match errand {
-                Some(queued) => run_errand(&mut store, queued.errand, &hub).await,
+            command = queue.recv() => match command {
+                Some(queued) => run_command(&mut store, queued.command, &hub).await,
                 None => return,
             },
             _ = tidying.tick() => {
@@ -127,9 +127,9 @@ async fn run(mut store: impl MessageStore, mut queue: mpsc::Receiver<Queued>, hu
     }
 }
 
-async fn run_errand(store: &mut impl MessageStore, errand: Errand, hub: &mpsc::WeakSender<Input>) {
-    match errand {
-        Errand::Keep {
+async fn run_command(store: &mut impl MailboxStore, command: MailboxCommand, hub: &mpsc::WeakSender<Input>) {
+    match command {
+        MailboxCommand::Keep {
             receiver,
             sender,
             message,
@@ -137,14 +137,14 @@ async fn run_errand(store: &mut impl MessageStore, errand: Errand, hub: &mpsc::W
             let kept = unharmed(store.keep(&receiver, &sender, &message)).await;
             log_failure(kept, "a message for somebody who is not there is lost");
         }
-        Errand::Forget { receiver, up_to } => {
+        MailboxCommand::Forget { receiver, up_to } => {
             let forgotten = unharmed(store.forget(&receiver, up_to)).await;
             log_failure(
                 forgotten,
                 "messages were delivered and not deleted: they will be delivered again",
             );
         }
-        Errand::Collect { receiver, ticket } => {
+        MailboxCommand::Collect { receiver, ticket } => {
             let found = unharmed(store.kept(&receiver)).await;
             let messages = found.inspect_err(|cause| {
                 metrics::counter!("patchbay_storage_errors_total").increment(1);
@@ -163,7 +163,7 @@ async fn run_errand(store: &mut impl MessageStore, errand: Errand, hub: &mpsc::W
     }
 }
 
-/// Runs a request to storage. If storage panics, this one errand is not done, and the task goes on with the others.
+/// Runs a request to storage. If storage panics, this one command is not done, and the task goes on with the others.
 async fn unharmed<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     let outcome = AssertUnwindSafe(work).catch_unwind().await;
     outcome.unwrap_or_else(|_| Err("storage panicked".into()))
@@ -183,8 +183,8 @@ mod tests {
     /// A store that panics at everything but the question for Ben's messages.
     struct Broken;
 
-    impl MessageStore for Broken {
-        async fn keep(&mut self, _receiver: &UserId, _sender: &Sender, _body: &[u8]) -> Result<(), StoreError> {
+    impl MailboxStore for Broken {
+        async fn keep(&mut self, _receiver: &UserId, _sender: &MessageSender, _body: &[u8]) -> Result<(), StoreError> {
             panic!("this is a test")
         }
 
@@ -212,19 +212,19 @@ mod tests {
         };
         let mailbox = MailboxHandle::start(Broken, share, hub.downgrade());
         let receiver = UserId::from("anna");
-        let errands = [
-            Errand::Forget { receiver, up_to: 1 },
-            Errand::Collect {
+        let commands = [
+            MailboxCommand::Forget { receiver, up_to: 1 },
+            MailboxCommand::Collect {
                 receiver: "anna".into(),
                 ticket: 1,
             },
-            Errand::Collect {
+            MailboxCommand::Collect {
                 receiver: "ben".into(),
                 ticket: 2,
             },
         ];
-        for errand in errands {
-            assert!(mailbox.leave(errand).is_ok());
+        for command in commands {
+            assert!(mailbox.leave(command).is_ok());
         }
         let mut collected = Vec::new();
         for _ in 0..2 {
@@ -239,8 +239,8 @@ mod tests {
     /// A store whose requests never end.
     struct Hanging;
 
-    impl MessageStore for Hanging {
-        async fn keep(&mut self, _receiver: &UserId, _sender: &Sender, _body: &[u8]) -> Result<(), StoreError> {
+    impl MailboxStore for Hanging {
+        async fn keep(&mut self, _receiver: &UserId, _sender: &MessageSender, _body: &[u8]) -> Result<(), StoreError> {
             std::future::pending().await
         }
 
@@ -265,9 +265,9 @@ mod tests {
             at_least: 1,
         };
         let mailbox = MailboxHandle::start(Hanging, share, hub.downgrade());
-        let keep = |number: u8| Errand::Keep {
+        let keep = |number: u8| MailboxCommand::Keep {
             receiver: "anna".into(),
-            sender: Sender {
+            sender: MessageSender {
                 user: "ben".into(),
                 client: std::net::IpAddr::from([192, 0, 2, number]).into(),
             },
@@ -276,11 +276,11 @@ mod tests {
         let fill = |number| (0..=KEEPS_MAX).find_map(|_| mailbox.leave(keep(number)).err());
         assert_eq!(fill(1), Some(NotTaken::ShareUsedUp));
         assert!(mailbox.leave(keep(2)).is_ok(), "storage is not too slow for others");
-        let collect = || Errand::Collect {
+        let collect = || MailboxCommand::Collect {
             receiver: "anna".into(),
             ticket: 1,
         };
-        let full = (0..=ERRANDS_MAX).find_map(|_| mailbox.leave(collect()).err());
+        let full = (0..=COMMANDS_MAX).find_map(|_| mailbox.leave(collect()).err());
         assert_eq!(full, Some(NotTaken::TooSlow));
     }
 }

@@ -5,7 +5,7 @@ use metrics::{Counter, Gauge, counter, gauge};
 
 use crate::domain::Rules;
 
-pub(super) struct Meters {
+pub(super) struct HubMeters {
     rooms: Gauge,
     participants: Gauge,
     users_online: Gauge,
@@ -16,9 +16,9 @@ pub(super) struct Meters {
     displaced_peers: Counter,
 }
 
-impl Meters {
-    pub fn new() -> Meters {
-        Meters {
+impl HubMeters {
+    pub fn new() -> HubMeters {
+        HubMeters {
             rooms: gauge!("patchbay_rooms"),
             participants: gauge!("patchbay_participants"),
             users_online: gauge!("patchbay_users_online"),

@@ -33,7 +33,7 @@ pub use capacity::Capacity;
 pub(crate) use input::HubFault;
 use input::Input;
 use mailbox::MailboxHandle;
-pub use mailbox::{MessageStore, StoreError};
+pub use mailbox::{MailboxStore, StoreError};
 pub use outbox::Events;
 pub(crate) use outbox::weight;
 pub use overview::Overview;
@@ -42,7 +42,7 @@ use task::Hub;
 pub use task::HubEnd;
 
 use crate::ids::{RoomId, SessionId};
-use crate::media::engine::Media;
+use crate::media::engine::MediaEngine;
 use crate::media::messages::MediaEvent;
 use crate::pulse::Pulse;
 use crate::shares::{ClientAddress, Denied, Places, Pot};
@@ -87,10 +87,10 @@ impl From<Denied> for NoPlace {
 /// this call. The hub lives while the returned future runs: the server runs it by [`on_its_own_thread`], tests as a task on
 /// their clock. `random` gives the numbers and passwords in answers.
 pub fn start(
-    media: Media,
+    media: MediaEngine,
     media_events: mpsc::Receiver<MediaEvent>,
     capacity: Capacity,
-    store: impl MessageStore,
+    store: impl MailboxStore,
     random: StdRng,
 ) -> (HubHandle, impl Future<Output = ()> + Send + 'static) {
     let (inputs, input_queue) = mpsc::channel(INPUTS_MAX);

@@ -16,11 +16,11 @@ pub(super) struct Placement {
     /// Workers that serve each room, in the order in which they were taken, with their subscriptions. Empty only if all workers
     /// that served the room are lost.
     rooms: HashMap<RoomId, Vec<(WorkerId, usize)>>,
-    peers: HashMap<PeerId, Seat>,
+    peers: HashMap<PeerId, PlacedPeer>,
 }
 
 #[derive(Clone, Copy)]
-struct Seat {
+struct PlacedPeer {
     room: RoomId,
     worker: WorkerId,
     subscriptions: usize,
@@ -44,7 +44,7 @@ impl Placement {
         for workers in self.rooms.values_mut() {
             workers.retain(|(known, _)| *known != worker);
         }
-        let lost = self.peers.extract_if(|_, seat| seat.worker == worker);
+        let lost = self.peers.extract_if(|_, placed| placed.worker == worker);
         let mut peers: Vec<PeerId> = lost.map(|(peer, _)| peer).collect();
         // In the order of their ids, so that the same loss always leads to the same effects.
         peers.sort_unstable();
@@ -65,8 +65,8 @@ impl Placement {
     ) -> Option<WorkerId> {
         let workers = self.rooms.get(&room)?;
         // The client of a connection sends to that worker's port, so the connection stays.
-        if let Some(seat) = self.peers.get(&peer) {
-            return Some(seat.worker);
+        if let Some(placed) = self.peers.get(&peer) {
+            return Some(placed.worker);
         }
         let has_space = |(_, subscriptions): &&(WorkerId, usize)| *subscriptions < self.room_subscriptions_per_worker;
         let begun = workers.iter().find(has_space).map(|(worker, _)| *worker);
@@ -99,12 +99,12 @@ impl Placement {
             Some((_, count)) => *count += subscriptions,
             None => workers.push((worker, subscriptions)),
         }
-        let seat = Seat {
+        let placed = PlacedPeer {
             room,
             worker,
             subscriptions,
         };
-        self.peers.insert(peer, seat);
+        self.peers.insert(peer, placed);
     }
 
     /// The workers that serve the room besides this one.
@@ -118,18 +118,18 @@ impl Placement {
 
     /// The worker on which a connection lives, if it is known.
     pub(crate) fn worker_of(&self, peer: PeerId) -> Option<WorkerId> {
-        self.peers.get(&peer).map(|seat| seat.worker)
+        self.peers.get(&peer).map(|placed| placed.worker)
     }
 
     /// Forgets a connection. Returns the worker on which it lived, if it was known.
     pub fn remove(&mut self, peer: PeerId) -> Option<WorkerId> {
-        let seat = self.peers.remove(&peer)?;
-        if let Some(workers) = self.rooms.get_mut(&seat.room)
-            && let Some((_, count)) = workers.iter_mut().find(|(known, _)| *known == seat.worker)
+        let placed = self.peers.remove(&peer)?;
+        if let Some(workers) = self.rooms.get_mut(&placed.room)
+            && let Some((_, count)) = workers.iter_mut().find(|(known, _)| *known == placed.worker)
         {
-            *count = count.saturating_sub(seat.subscriptions);
+            *count = count.saturating_sub(placed.subscriptions);
         }
-        Some(seat.worker)
+        Some(placed.worker)
     }
 }
 

@@ -11,23 +11,23 @@ use tracing::{debug, info, warn};
 
 use super::budget::{self, Budgets};
 use super::capacity::Capacity;
-use super::effects::{Executor, Failure};
+use super::effects::{EffectFailure, Executor};
 #[cfg(debug_assertions)]
 use super::input::HubFault;
 use super::input::{Input, Reply};
 use super::mailbox::MailboxHandle;
-use super::meters::Meters;
+use super::meters::HubMeters;
 use super::outbox::{Lost, Outbox};
 use super::overview::{Beginning, PARTICIPANTS_ENOUGH};
 use crate::alias::alias;
 use crate::domain::{
-    Answer, CallCommand, CallMedia, Command, Effect, EndReason, MediaKind, MediaState, MessageCommand, Refusal,
+    CallAnswer, CallCommand, CallMedia, Command, Effect, EndReason, MediaKind, MediaState, MessageCommand, Refusal,
     Registration, Rules, Stay, announces_somebody,
 };
 use crate::ids::SessionId;
 use crate::media::codec::Kind;
 use crate::media::description::OfferError;
-use crate::media::engine::Media;
+use crate::media::engine::MediaEngine;
 use crate::media::messages::{CloseReason, MediaEvent};
 use crate::pulse::Pulse;
 use crate::shares::ClientAddress;
@@ -58,13 +58,13 @@ pub(super) struct Hub {
     connected: HashSet<SessionId>,
     /// What these sessions may cost others.
     budgets: Budgets,
-    meters: Meters,
+    meters: HubMeters,
     pulse: Pulse,
 }
 
 impl Hub {
     pub fn new(
-        media: Media,
+        media: MediaEngine,
         mailbox: MailboxHandle,
         capacity: &Capacity,
         random: StdRng,
@@ -83,7 +83,7 @@ impl Hub {
             ),
             connected: HashSet::new(),
             budgets: Budgets::new(capacity.fan_out_bytes_per_s),
-            meters: Meters::new(),
+            meters: HubMeters::new(),
             pulse,
         }
     }
@@ -271,17 +271,17 @@ impl Hub {
             effects = Vec::new();
             for failure in failures {
                 match failure {
-                    Failure::SessionLost { session, why } => {
+                    EffectFailure::SessionLost { session, why } => {
                         match why {
                             Lost::Behind => warn!(%session, "its queue is full, because it reads too slowly: closed"),
                             Lost::Ended => debug!(%session, "has ended"),
                         }
                         effects.extend(self.rules.leave(now(), session));
                     }
-                    Failure::NotCollected { receiver, ticket } => {
+                    EffectFailure::NotCollected { receiver, ticket } => {
                         effects.extend(self.rules.collected(now(), &receiver, ticket, Vec::new()));
                     }
-                    Failure::BadOffer { peer, error, live } => {
+                    EffectFailure::BadOffer { peer, error, live } => {
                         debug!(%peer, %error, "offer not answered");
                         bad_offer = bad_offer.or(Some(error));
                         effects.extend(match live {
@@ -470,12 +470,12 @@ fn log_call(session: SessionId, command: &CallCommand) {
         }
         CallCommand::Answer {
             from,
-            answer: Answer::Accept(_),
+            answer: CallAnswer::Accept(_),
             ..
         } => info!(%session, from = %alias(&from.to_string()), "accepts"),
         CallCommand::Answer {
             from,
-            answer: Answer::Decline(why),
+            answer: CallAnswer::Decline(why),
             ..
         } => info!(%session, from = %alias(&from.to_string()), ?why, "declines"),
         CallCommand::Renew { offer } => debug!(%session, bytes = offer.description.bytes(), "offers anew in a call"),

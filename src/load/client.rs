@@ -9,7 +9,7 @@ use super::error::LoadError;
 use super::figures::Totals;
 use super::pattern::Mark;
 use super::reception::Reception;
-use super::source::{Place, Source, marked_from};
+use super::source::{PacketInFrame, Source, marked_from};
 use crate::media::codec::Kind;
 use crate::media::peer::srtp::{Profile, Rejected};
 use crate::media::rtcp::{self, Block, Packet, SenderInfo};
@@ -278,7 +278,7 @@ impl Client {
         let tag = outbound.profile().tag_len();
         let (sizes, key_frame) = source.frame(now);
         for (nth, &payload_len) in sizes.iter().enumerate() {
-            let place = Place {
+            let place = PacketInFrame {
                 payload_len,
                 is_first: nth == 0,
                 is_last: nth + 1 == sizes.len(),

@@ -16,7 +16,7 @@ use rtc_stun::xoraddr::XorMappedAddress;
 
 use super::error::LoadError;
 use crate::media::demux::{Class, classify};
-use crate::media::peer::dtls::{Dtls, DtlsIdentity, Progress};
+use crate::media::peer::dtls::{Dtls, DtlsIdentity, DtlsProgress};
 use crate::media::peer::srtp::{Inbound, Outbound, Profile, contexts};
 use crate::media::session::{DtlsRole, Fingerprint};
 
@@ -144,9 +144,9 @@ impl Connection {
                 let progress = self.dtls.receive(now, datagram).map_err(LoadError::handshake)?;
                 self.collect();
                 Ok(match progress {
-                    Progress::Pending => Input::Nothing,
-                    Progress::Closed => Input::Closed,
-                    Progress::Established {
+                    DtlsProgress::Pending => Input::Nothing,
+                    DtlsProgress::Closed => Input::Closed,
+                    DtlsProgress::Established {
                         profile,
                         exported,
                         we_are_client,

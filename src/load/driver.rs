@@ -56,9 +56,9 @@ enum Command {
     Finish(oneshot::Sender<Totals>),
 }
 
-/// The handle: cheap to clone. The thread ends with [`Media::finish`], or when all handles are dropped.
+/// The handle: cheap to clone. The thread ends with [`MediaHandle::finish`], or when all handles are dropped.
 #[derive(Clone)]
-pub struct Media {
+pub struct MediaHandle {
     commands: mpsc::Sender<Command>,
     waker: Arc<Waker>,
 }
@@ -75,8 +75,8 @@ pub fn socket(to: SocketAddr) -> Result<UdpSocket, LoadError> {
     open().map_err(LoadError::Socket)
 }
 
-impl Media {
-    pub fn start(seed: u64, verify_every: u64) -> Result<Media, LoadError> {
+impl MediaHandle {
+    pub fn start(seed: u64, verify_every: u64) -> Result<MediaHandle, LoadError> {
         let poll = Poll::new().map_err(LoadError::Socket)?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE).map_err(LoadError::Socket)?);
         let (commands, receiver) = mpsc::channel();
@@ -85,7 +85,7 @@ impl Media {
             .name("load-media".to_owned())
             .spawn(move || thread.run())
             .map_err(LoadError::Socket)?;
-        Ok(Media { commands, waker })
+        Ok(MediaHandle { commands, waker })
     }
 
     pub fn add(&self, setup: Setup) -> Result<(), LoadError> {
@@ -126,7 +126,7 @@ impl Media {
     }
 }
 
-struct Place {
+struct ClientSocket {
     socket: UdpSocket,
     state: UdpSocketState,
     client: Client,
@@ -139,7 +139,7 @@ struct Thread {
     commands: mpsc::Receiver<Command>,
     seed: u64,
     verify_every: u64,
-    places: Vec<Option<Place>>,
+    places: Vec<Option<ClientSocket>>,
     sources: Vec<Source>,
     /// The place from which each source sends.
     senders: Vec<usize>,
@@ -288,7 +288,7 @@ impl Thread {
             self.publishers.entry(setup.participant).or_default().push(id);
         }
         let own = first..self.sources.len();
-        let mut place = Place {
+        let mut place = ClientSocket {
             socket: setup.socket,
             state,
             client: Client::new(
@@ -418,7 +418,7 @@ impl Thread {
     }
 }
 
-fn fail(place: &mut Place, totals: &mut Totals, error: LoadError) {
+fn fail(place: &mut ClientSocket, totals: &mut Totals, error: LoadError) {
     match place.connected.take() {
         Some(connected) => {
             let _ = connected.send(Err(error));
@@ -427,7 +427,7 @@ fn fail(place: &mut Place, totals: &mut Totals, error: LoadError) {
     }
 }
 
-fn flush(place: &mut Place) {
+fn flush(place: &mut ClientSocket) {
     for datagram in place.client.take_outgoing() {
         let _ = place.socket.send(&datagram);
     }

@@ -4,7 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use crate::media::peer::dtls::Failure;
+use crate::media::peer::dtls::DtlsFailure;
 
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -65,10 +65,10 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    pub(crate) fn handshake(failure: Failure) -> LoadError {
+    pub(crate) fn handshake(failure: DtlsFailure) -> LoadError {
         LoadError::Handshake(match failure {
-            Failure::Handshake => "it cannot succeed any more",
-            Failure::WrongFingerprint => "the server's certificate is not the one that it announced",
+            DtlsFailure::Handshake => "it cannot succeed any more",
+            DtlsFailure::WrongFingerprint => "the server's certificate is not the one that it announced",
         })
     }
 }

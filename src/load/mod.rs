@@ -36,7 +36,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use self::driver::Media;
+use self::driver::MediaHandle;
 pub(crate) use self::error::LoadError;
 use self::figures::Totals;
 pub use self::options::Options;
@@ -117,7 +117,7 @@ impl Run {
             Some(pid) => process::usage(pid)?.rss_bytes,
             None => 0,
         };
-        let media = Media::start(options.seed, options.verify_every())?;
+        let media = MediaHandle::start(options.seed, options.verify_every())?;
         let identity = DtlsIdentity::generate_offering(&PROFILES)
             .map_err(|_| LoadError::Handshake("no certificate can be made"))?;
         let (failed, failures) = mpsc::unbounded_channel();

@@ -182,7 +182,7 @@ impl Source {
 
     /// Writes the next packet, which has the place `frame` in its frame. `out` must have room for it, with headers
     /// below 64 bytes.
-    pub fn packet(&mut self, out: &mut [u8], frame: Place, sent_us: u64, transport_sequence: u16) -> Written {
+    pub fn packet(&mut self, out: &mut [u8], frame: PacketInFrame, sent_us: u64, transport_sequence: u16) -> Written {
         let index = u64::from(self.first_sequence) + self.sent;
         let mark = Mark {
             source: self.id,
@@ -220,7 +220,7 @@ impl Source {
 
 /// A packet's place in its frame.
 #[derive(Clone, Copy, Debug)]
-pub struct Place {
+pub struct PacketInFrame {
     pub payload_len: usize,
     pub(crate) is_first: bool,
     pub(crate) is_last: bool,
@@ -264,7 +264,7 @@ fn extensions(out: &mut [u8], encoding: &Encoding, transport_sequence: u16, leve
     end
 }
 
-fn vp8(payload: &mut [u8], picture_id: u16, frame: &Place) -> usize {
+fn vp8(payload: &mut [u8], picture_id: u16, frame: &PacketInFrame) -> usize {
     payload[0] = if frame.is_first { 0x90 } else { 0x80 };
     payload[1] = 0x80;
     payload[2..4].copy_from_slice(&(0x8000 | picture_id).to_be_bytes());
@@ -330,7 +330,7 @@ mod tests {
             let now = source.due;
             let (sizes, key_frame) = source.frame(now);
             for (nth, &payload_len) in sizes.iter().enumerate() {
-                let place = Place {
+                let place = PacketInFrame {
                     payload_len,
                     is_first: nth == 0,
                     is_last: nth + 1 == sizes.len(),

@@ -11,7 +11,7 @@ use ahash::AHashMap;
 use smallvec::SmallVec;
 
 use super::keys::PeerKey;
-use super::peer::ice::{PathIndex, Standing};
+use super::peer::ice::{AddressRight, PathIndex};
 use crate::ids::ParticipantId;
 
 /// The kind of a datagram, by its first byte (RFC 7983 §7) and, for RTCP, its second (RFC 5761 §4).
@@ -79,7 +79,7 @@ impl Demux {
         address: SocketAddr,
         newcomer: Occupant,
         has_keys: bool,
-        standing: impl Fn(&Occupant) -> Standing,
+        address_right: impl Fn(&Occupant) -> AddressRight,
     ) -> Option<Occupant> {
         let occupants = self.by_address.entry(address).or_default();
         if let Some(known) = occupants.iter_mut().find(|known| known.peer == newcomer.peer) {
@@ -88,8 +88,8 @@ impl Demux {
         }
         let mut evicted = None;
         if occupants.len() >= MAX_OCCUPANTS {
-            let has_only_claimed = |occupant: &&Occupant| standing(occupant) == Standing::Claimed;
-            let is_unproven = |occupant: &&Occupant| standing(occupant) != Standing::Proven;
+            let has_only_claimed = |occupant: &&Occupant| address_right(occupant) == AddressRight::Claimed;
+            let is_unproven = |occupant: &&Occupant| address_right(occupant) != AddressRight::Proven;
             let claims = || occupants.iter().filter(has_only_claimed);
             let same = claims().find(|occupant| occupant.participant == newcomer.participant);
             let newest = occupants.iter().rev().find(is_unproven).filter(|_| !has_keys);

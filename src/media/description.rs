@@ -27,7 +27,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub(in crate::media) use self::direction::Direction;
-pub use self::errors::{NotRestarted, OfferError, Refusal};
+pub use self::errors::{NotRestarted, OfferError, SectionRefusal};
 pub(in crate::media) use self::extmaps::Extmap;
 pub(in crate::media) use self::formats::Format;
 pub(crate) use self::identity::ConnectionIdentity;
@@ -86,7 +86,10 @@ impl Description {
         match contents.clone().any(|content| content.is_ok()) {
             true => Ok(()),
             false => Err(OfferError::NothingAcceptable(
-                contents.find_map(Result::err).copied().unwrap_or(Refusal::NotMedia),
+                contents
+                    .find_map(Result::err)
+                    .copied()
+                    .unwrap_or(SectionRefusal::NotMedia),
             )),
         }
     }

@@ -19,7 +19,7 @@ use super::keys::LinkId;
 use super::launch::MediaStartError;
 use super::load::Load;
 use super::messages::MediaEvent;
-use super::stats::Meters;
+use super::stats::WorkerMeters;
 use super::worker::{Datagram, Worker, WorkerConfig};
 use crate::media::messages::DriverCommand;
 #[cfg(debug_assertions)]
@@ -145,7 +145,7 @@ pub struct Driver {
 
 /// Whether the thread goes on.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Turn {
+enum LoopState {
     GoesOn,
     /// The worker has to close all connections and end.
     Ends,
@@ -192,7 +192,7 @@ impl Driver {
         let mut readable = vec![true; self.sockets.len()];
         let mut held_event = None;
         let mut next_stats = clock();
-        let mut meters = Meters::new(self.index);
+        let mut meters = WorkerMeters::new(self.index);
         loop {
             let now = clock();
             self.load.beat(now);
@@ -221,11 +221,11 @@ impl Driver {
             }
             let mut turn = self.take_commands(&mut worker)?;
             for (index, flag) in readable.iter_mut().enumerate() {
-                if *flag && turn == Turn::GoesOn {
+                if *flag && turn == LoopState::GoesOn {
                     (turn, *flag) = self.receive(&mut worker, &mut receiver, index)?;
                 }
             }
-            if turn == Turn::Ends {
+            if turn == LoopState::Ends {
                 worker.handle_shutdown(clock());
                 send(&self.sockets, worker.egress());
                 return Ok(());
@@ -240,10 +240,10 @@ impl Driver {
     }
 
     /// Handles some commands. The others wait until the packets that have arrived meanwhile have been sent on.
-    fn take_commands(&mut self, worker: &mut Worker) -> io::Result<Turn> {
+    fn take_commands(&mut self, worker: &mut Worker) -> io::Result<LoopState> {
         for _ in 0..COMMANDS {
             if self.is_given_up() {
-                return Ok(Turn::Ends);
+                return Ok(LoopState::Ends);
             }
             let now = clock();
             self.load.beat(now);
@@ -261,12 +261,14 @@ impl Driver {
                 Ok(DriverCommand::Report { rooms, reply }) => drop(reply.send(worker.report(now, &rooms))),
                 #[cfg(debug_assertions)]
                 Ok(DriverCommand::Fault(fault)) => fail(fault)?,
-                Ok(DriverCommand::Shutdown) | Err(mpsc::error::TryRecvError::Disconnected) => return Ok(Turn::Ends),
-                Err(mpsc::error::TryRecvError::Empty) => return Ok(Turn::GoesOn),
+                Ok(DriverCommand::Shutdown) | Err(mpsc::error::TryRecvError::Disconnected) => {
+                    return Ok(LoopState::Ends);
+                }
+                Err(mpsc::error::TryRecvError::Empty) => return Ok(LoopState::GoesOn),
             }
             send(&self.sockets, worker.egress());
         }
-        Ok(Turn::GoesOn)
+        Ok(LoopState::GoesOn)
     }
 
     /// Whether the hub has ended, or has replaced this worker while it hung. The commands in the queue are then for nobody, and
@@ -276,22 +278,22 @@ impl Driver {
     }
 
     /// Handles the packets that have arrived at one socket. Returns whether the thread goes on, and whether there may be more.
-    fn receive(&mut self, worker: &mut Worker, receiver: &mut Receiver, index: usize) -> io::Result<(Turn, bool)> {
+    fn receive(&mut self, worker: &mut Worker, receiver: &mut Receiver, index: usize) -> io::Result<(LoopState, bool)> {
         for _ in 0..MAX_BATCHES {
             if self.is_given_up() {
-                return Ok((Turn::Ends, true));
+                return Ok((LoopState::Ends, true));
             }
             match receiver.receive(&self.sockets[index]) {
                 Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok((Turn::GoesOn, false)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok((LoopState::GoesOn, false)),
                 // This is an ICMP answer to something sent earlier; the next call returns data again.
                 Err(_) => continue,
             }
             // A connection is opened before its client gets the answer. So if the client's first check is in this batch, the command
             // to open its connection is in the queue by now. If more commands wait than are handled in one go, the client sends its
             // check again.
-            if self.take_commands(worker)? == Turn::Ends {
-                return Ok((Turn::Ends, true));
+            if self.take_commands(worker)? == LoopState::Ends {
+                return Ok((LoopState::Ends, true));
             }
             let now = clock();
             self.load.beat(now);
@@ -303,7 +305,7 @@ impl Driver {
             }
             send(&self.sockets, worker.egress());
         }
-        Ok((Turn::GoesOn, true))
+        Ok((LoopState::GoesOn, true))
     }
 
     /// Handles packets that came over links, as [`Driver::receive`] handles those from a socket. If packets are left, the
@@ -521,10 +523,10 @@ mod tests {
         drop(commands);
 
         let turn = driver.receive(&mut worker, &mut Receiver::new(), 0).unwrap().0;
-        assert!(turn == Turn::Ends);
+        assert!(turn == LoopState::Ends);
         let mut arrived = [0; 16];
         assert_eq!(driver.sockets[0].socket.recv(&mut arrived).unwrap(), arrived.len());
-        assert!(driver.take_commands(&mut worker).unwrap() == Turn::Ends);
+        assert!(driver.take_commands(&mut worker).unwrap() == LoopState::Ends);
         assert_eq!(driver.commands.len(), 1);
     }
 
@@ -538,10 +540,10 @@ mod tests {
             assert!(sent.try_send(DriverCommand::Media(command)).is_ok());
         }
         for left in [COMMANDS + 1, 1, 0, 0] {
-            assert!(driver.take_commands(&mut worker).unwrap() == Turn::GoesOn);
+            assert!(driver.take_commands(&mut worker).unwrap() == LoopState::GoesOn);
             assert_eq!(driver.commands.len(), left);
         }
         assert!(sent.try_send(DriverCommand::Shutdown).is_ok());
-        assert!(driver.take_commands(&mut worker).unwrap() == Turn::Ends);
+        assert!(driver.take_commands(&mut worker).unwrap() == LoopState::Ends);
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! A worker is lost when its thread has ended, when its queue of commands is full because it takes none, or when it has not
 //! turned for [`TICKS_WITHOUT_TURN`] seconds. From then on nothing is sent to it, the other workers remove their links with it,
-//! and [`Media::poll_lost`] reports it to the hub, which ends everything that lived there.
+//! and [`MediaEngine::poll_lost`] reports it to the hub, which ends everything that lived there.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use super::messages::DriverCommand;
 use super::replacements::Replacements;
 use super::report::TrackReport;
 use super::session::LocalEnd;
-use super::stats::{Meters, Stats};
+use super::stats::{Stats, WorkerMeters};
 use super::threads::{ThreadLauncher, Threads};
 use crate::ids::{RoomId, WorkerId};
 use crate::media::launch::{Launch, MediaSettings, WorkerPort};
@@ -29,7 +29,7 @@ use crate::media::messages::Fault;
 use crate::media::messages::{MediaCommand, MediaEvent};
 use crate::pulse::Pulse;
 
-/// Ticks of a second ([`Media::tick`]) without a turn after which a worker is lost. A worker turns at least once a second, and
+/// Ticks of a second ([`MediaEngine::tick`]) without a turn after which a worker is lost. A worker turns at least once a second, and
 /// after each batch of packets. A thread that the machine does not run for some seconds may go on. After ten seconds, its
 /// participants have seen a frozen picture for so long that joining again is better for them. Seconds in which the whole
 /// process stood still are no ticks.
@@ -39,10 +39,10 @@ pub(crate) const TICKS_WITHOUT_TURN: u32 = 10;
 const TICKS_SUSPECT: u32 = 2;
 
 /// The workers. The hub owns them. When this is dropped, they close all connections and end.
-pub struct Media {
+pub struct MediaEngine {
     launch: Box<dyn Launch>,
     slots: Vec<Slot>,
-    /// The lost workers that [`Media::poll_lost`] has not returned yet.
+    /// The lost workers that [`MediaEngine::poll_lost`] has not returned yet.
     lost: VecDeque<WorkerId>,
     watch: MediaWatch,
 }
@@ -115,27 +115,27 @@ impl Slot {
     }
 }
 
-impl Media {
+impl MediaEngine {
     /// Binds the sockets and starts the worker threads. The error names the address and port.
     pub fn start(
         settings: &MediaSettings,
         events: mpsc::Sender<MediaEvent>,
         now: Instant,
-    ) -> Result<(Media, Threads), MediaStartError> {
+    ) -> Result<(MediaEngine, Threads), MediaStartError> {
         let launcher = ThreadLauncher::new(settings, events)?;
         let threads = launcher.threads();
-        let media = Media::with(Box::new(launcher), settings.workers.max(1), now)?;
+        let media = MediaEngine::with(Box::new(launcher), settings.workers.max(1), now)?;
         Ok((media, threads))
     }
 
     /// Starts with workers that `launch` makes.
-    pub fn with(mut launch: Box<dyn Launch>, workers: usize, now: Instant) -> Result<Media, MediaStartError> {
+    pub fn with(mut launch: Box<dyn Launch>, workers: usize, now: Instant) -> Result<MediaEngine, MediaStartError> {
         let mut slots = Vec::new();
         for index in 0..workers {
             let port = launch.launch(WorkerId(index), 0, now)?;
             slots.push(Slot::new(port, workers));
         }
-        let mut media = Media {
+        let mut media = MediaEngine {
             launch,
             slots,
             lost: VecDeque::new(),
@@ -271,7 +271,7 @@ impl Media {
         error!(worker = index, why = loss.sentence(), "media worker lost");
         metrics::counter!("patchbay_media_worker_losses_total", "worker" => index.to_string()).increment(1);
         // The worker has no connections or rooms any more.
-        Meters::new(index).show(&Stats::default());
+        WorkerMeters::new(index).show(&Stats::default());
         self.launch.abandon(WorkerId(index));
         self.lost.push_back(WorkerId(index));
         self.slots[index].linked.fill(false);
@@ -353,7 +353,7 @@ impl Media {
     }
 }
 
-impl Drop for Media {
+impl Drop for MediaEngine {
     fn drop(&mut self) {
         for port in self.slots.iter().filter_map(|slot| slot.port.as_ref()) {
             // A full queue means a worker that takes no commands any more: it ends with the process.

@@ -14,7 +14,7 @@ use super::clock::SenderClock;
 use super::extension_ids::ExtensionIds;
 use super::flags::Flag;
 use super::names::TrackRef;
-use super::packet::Arrival;
+use super::packet::BatchPacket;
 use super::rewrite::SourceId;
 use super::session::NegotiatedCodec;
 use crate::ids::{PeerId, RoomId, TrackId};
@@ -48,11 +48,11 @@ pub enum Far {
 
 /// What one end of a link sends to the other.
 #[derive(Debug)]
-pub enum Message {
+pub enum LinkMessage {
     /// Announce all tracks of this room that are published at your end, now and later, and pass their packets on. (A player has
     /// announced its track before; it may begin now.)
     Mirror(RoomId),
-    /// The end of [`Message::Mirror`].
+    /// The end of [`LinkMessage::Mirror`].
     Release(RoomId),
     /// Somebody at this end waits for a key frame.
     KeyFrame { track: TrackId, layer: u8 },
@@ -69,7 +69,7 @@ pub enum Message {
     },
     /// An unprotected packet; its bytes are in the other queue. Start and end are offsets in the buffer of the end that holds
     /// the message.
-    Packet { track: TrackId, arrival: Arrival },
+    Packet { track: TrackId, arrival: BatchPacket },
 }
 
 /// A track, as far as the end that mirrors it needs to know it.
@@ -99,9 +99,9 @@ pub struct LayerNotice {
 
 /// One end of a link. Dropping it ends the link.
 pub struct LinkEnd {
-    outgoing: Producer<Message>,
+    outgoing: Producer<LinkMessage>,
     outgoing_bytes: Producer<u8>,
-    incoming: Consumer<Message>,
+    incoming: Consumer<LinkMessage>,
     incoming_bytes: Consumer<u8>,
     /// Whether the queue was full. Then packets are dropped until half of it is free: one gap in a stream costs a key frame,
     /// and many small gaps cost no less.
@@ -166,7 +166,7 @@ fn pair_of(messages: usize, bytes: usize) -> (LinkEnd, LinkEnd) {
 
 impl LinkEnd {
     /// Sends a message. False if there is no room: then nothing was sent.
-    pub fn send(&mut self, message: Message) -> bool {
+    pub fn send(&mut self, message: LinkMessage) -> bool {
         let is_sent = self.outgoing.push(message).is_ok();
         self.raise();
         is_sent
@@ -191,7 +191,7 @@ impl LinkEnd {
     }
 
     /// Copies a packet into the link. False if there is no room for it. [`LinkEnd::raise`] comes after the last one.
-    pub(crate) fn send_packet(&mut self, track: TrackId, arrival: Arrival, packet: &[u8]) -> bool {
+    pub(crate) fn send_packet(&mut self, track: TrackId, arrival: BatchPacket, packet: &[u8]) -> bool {
         if self.congested {
             let is_half_free = self.outgoing.slots() >= self.outgoing.buffer().capacity() / 2
                 && self.outgoing_bytes.slots() >= self.outgoing_bytes.buffer().capacity() / 2;
@@ -206,7 +206,7 @@ impl LinkEnd {
             self.congested = true;
             return false;
         }
-        self.outgoing.push(Message::Packet { track, arrival }).is_ok()
+        self.outgoing.push(LinkMessage::Packet { track, arrival }).is_ok()
     }
 
     /// Whether the other end has been dropped, and everything that it sent has been taken.
@@ -222,9 +222,9 @@ impl LinkEnd {
 
     /// The next message. A packet's bytes are put at the front of `room`. `None` also if they do not fit there: call again with
     /// an empty one.
-    pub fn receive(&mut self, room: &mut [u8]) -> Option<Message> {
+    pub fn receive(&mut self, room: &mut [u8]) -> Option<LinkMessage> {
         let len = match self.incoming.peek().ok()? {
-            Message::Packet { arrival, .. } => arrival.end - arrival.start,
+            LinkMessage::Packet { arrival, .. } => arrival.end - arrival.start,
             _ => 0,
         };
         let room = room.get_mut(..len)?;
@@ -243,11 +243,11 @@ mod tests {
     use crate::media::pictures::Entry;
     use crate::media::rtp::Header;
 
-    fn packet(sequence: u16, len: usize) -> (Arrival, Vec<u8>) {
+    fn packet(sequence: u16, len: usize) -> (BatchPacket, Vec<u8>) {
         let mut bytes = vec![0x80, 96];
         bytes.extend_from_slice(&sequence.to_be_bytes());
         bytes.resize(len, sequence as u8);
-        let arrival = Arrival {
+        let arrival = BatchPacket {
             layer: 0,
             source: SourceId(1),
             start: 700,
@@ -271,7 +271,7 @@ mod tests {
     fn receive(end: &mut LinkEnd) -> Option<(u16, Vec<u8>)> {
         let mut room = [0; 2_000];
         match end.receive(&mut room)? {
-            Message::Packet { track, arrival } => {
+            LinkMessage::Packet { track, arrival } => {
                 assert_eq!(track, TrackId(9));
                 let len = arrival.end - arrival.start;
                 Some((arrival.header.sequence, room[..len].to_vec()))
@@ -288,13 +288,13 @@ mod tests {
                 let sequence = round * 100 + at;
                 assert!(send(&mut near, sequence, 200 + usize::from(sequence % 1_200)));
             }
-            assert!(near.send(Message::Removed(TrackId(u64::from(round)))));
+            assert!(near.send(LinkMessage::Removed(TrackId(u64::from(round)))));
             for at in 0..100 {
                 let sequence = round * 100 + at;
                 let (_, bytes) = packet(sequence, 200 + usize::from(sequence % 1_200));
                 assert_eq!(receive(&mut far), Some((sequence, bytes)));
             }
-            assert!(matches!(far.receive(&mut []), Some(Message::Removed(TrackId(id))) if id == u64::from(round)));
+            assert!(matches!(far.receive(&mut []), Some(LinkMessage::Removed(TrackId(id))) if id == u64::from(round)));
             assert!(!far.has_mail());
         }
     }
@@ -314,7 +314,7 @@ mod tests {
             let (mut near, mut far) = pair();
             let taken = (0..10_000).take_while(|&at| send(&mut near, at, len)).count();
             assert!((1_500..=MESSAGES - RESERVED).contains(&taken), "{taken}");
-            assert!(near.send(Message::Removed(TrackId(1))));
+            assert!(near.send(LinkMessage::Removed(TrackId(1))));
             for _ in 0..taken / 3 {
                 assert!(receive(&mut far).is_some());
             }
@@ -329,27 +329,27 @@ mod tests {
     #[test]
     fn a_link_has_ended_when_the_other_end_is_dropped_and_all_that_it_sent_is_taken() {
         let (mut near, mut far) = pair();
-        assert!(near.send(Message::Removed(TrackId(1))));
+        assert!(near.send(LinkMessage::Removed(TrackId(1))));
         assert!(!far.has_ended());
         drop(near);
         assert!(!far.has_ended(), "something is still to be taken");
         assert!(far.receive(&mut []).is_some());
         assert!(far.has_ended());
-        assert!(far.send(Message::Removed(TrackId(1))), "to nobody");
+        assert!(far.send(LinkMessage::Removed(TrackId(1))), "to nobody");
     }
 
     #[test]
     fn an_end_with_a_flag_is_found_when_something_was_sent_and_when_the_other_end_was_dropped() {
         let flags = Arc::new(Flags::default());
         let (mut near, far) = pair();
-        assert!(near.send(Message::Removed(TrackId(1))), "before there is a flag");
+        assert!(near.send(LinkMessage::Removed(TrackId(1))), "before there is a flag");
         far.put_flag(&Flag::new(&flags, 7));
         assert_eq!((flags.lower(), flags.lower()), (Some(7), None));
         assert!(send(&mut near, 1, 500));
         assert_eq!(flags.lower(), None, "more packets may follow");
         near.raise();
         assert_eq!(flags.lower(), Some(7));
-        assert!(near.send(Message::Removed(TrackId(1))));
+        assert!(near.send(LinkMessage::Removed(TrackId(1))));
         assert_eq!(flags.lower(), Some(7));
         drop(near);
         assert!(far.incoming.is_abandoned());
@@ -359,7 +359,9 @@ mod tests {
     #[test]
     fn messages_alone_fill_a_link_and_nothing_grows() {
         let (mut near, _far) = pair();
-        let taken = (0..).take_while(|&at| near.send(Message::Removed(TrackId(at)))).count();
+        let taken = (0..)
+            .take_while(|&at| near.send(LinkMessage::Removed(TrackId(at))))
+            .count();
         assert_eq!(taken, MESSAGES);
         assert!(near.is_full());
     }

@@ -39,7 +39,7 @@ pub enum MediaEvent {
     Closed { peer: PeerId, reason: CloseReason },
     /// The first authenticated packet of a published track has arrived.
     TrackStarted { peer: PeerId, track: TrackId },
-    /// A worker's thread has ended: it is time to call [`Media::poll_lost`](super::engine::Media::poll_lost).
+    /// A worker's thread has ended: it is time to call [`MediaEngine::poll_lost`](super::engine::MediaEngine::poll_lost).
     WorkerEnded { worker: WorkerId },
     /// A publisher sends media of this kind only in a format that this client does not decode, so the client is not sent it.
     /// Reported once for each connection, kind and format, and at most about every ten seconds.

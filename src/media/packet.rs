@@ -7,7 +7,7 @@ use super::rtp::Header;
 
 /// A packet of this batch that is to be forwarded. Offsets are into the batch's buffer.
 #[derive(Clone, Copy, Debug)]
-pub struct Arrival {
+pub struct BatchPacket {
     pub layer: u8,
     pub source: SourceId,
     pub start: usize,
@@ -26,7 +26,7 @@ pub struct Arrival {
     pub padding: u8,
 }
 
-impl Arrival {
+impl BatchPacket {
     /// Whether it has no payload but padding, as a probe for bandwidth.
     pub fn is_empty(&self) -> bool {
         self.start + self.header.len == self.end

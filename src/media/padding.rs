@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::packet::Arrival;
+use super::packet::BatchPacket;
 
 /// The most padding that a packet gets: two per cent of a full packet. More would still cost the server less than another send,
 /// but it would load the subscriber's network.
@@ -10,8 +10,8 @@ const MAX_PADDING: usize = 24;
 
 /// Chooses padding so that the packets of one frame leave in one GSO send. The segments of a send must have one length, only
 /// the last may be shorter. Senders split a frame into packets whose lengths differ by a byte or so.
-pub(crate) fn level(arrivals: &mut [Arrival], layer: u8) {
-    let len = |arrival: &Arrival| arrival.end - arrival.start;
+pub(crate) fn level(arrivals: &mut [BatchPacket], layer: u8) {
+    let len = |arrival: &BatchPacket| arrival.end - arrival.start;
     let mut group: SmallVec<[usize; 64]> = SmallVec::new();
     let (mut least, mut most) = (usize::MAX, 0);
     for at in 0..=arrivals.len() {
@@ -45,9 +45,9 @@ mod tests {
     use crate::media::rewrite::SourceId;
     use crate::media::rtp::Header;
 
-    fn arrivals(sizes: &[(u8, usize)]) -> Vec<Arrival> {
+    fn arrivals(sizes: &[(u8, usize)]) -> Vec<BatchPacket> {
         let header = Header::parse(&[0x80; 12]).unwrap();
-        let arrival = |&(layer, len): &(u8, usize)| Arrival {
+        let arrival = |&(layer, len): &(u8, usize)| BatchPacket {
             layer,
             source: SourceId(1),
             start: 100,

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use super::clock::SenderClock;
 use super::codec::{Codec, Kind};
 use super::extension_ids::ExtensionIds;
-use super::link::{LinkEnd, Message, TrackNotice};
+use super::link::{LinkEnd, LinkMessage, TrackNotice};
 use super::names::{TrackName, TrackRef};
-use super::packet::Arrival;
+use super::packet::BatchPacket;
 use super::pictures::Entry;
 use super::rewrite::SourceId;
 use super::rtp::Header;
@@ -67,7 +67,7 @@ pub struct Player {
 impl Player {
     /// Makes a player, and announces its track.
     pub fn new(now: Instant, spec: PlayerSpec, mut end: LinkEnd) -> Player {
-        end.send(Message::Track(Box::new(notice(&spec))));
+        end.send(LinkMessage::Track(Box::new(notice(&spec))));
         Player {
             is_waiting: spec.waits,
             spec,
@@ -88,7 +88,7 @@ impl Player {
     pub fn poll(&mut self, now: Instant) -> Option<Instant> {
         while let Some(message) = self.end.receive(&mut []) {
             // Other requests are ignored: sound has no key frames.
-            if self.is_waiting && matches!(message, Message::Mirror(_)) {
+            if self.is_waiting && matches!(message, LinkMessage::Mirror(_)) {
                 self.begin(now);
             }
         }
@@ -146,7 +146,7 @@ impl Player {
             return;
         };
         let source = SourceId(track.0);
-        let arrival = Arrival {
+        let arrival = BatchPacket {
             layer: 0,
             source,
             start: 0,
@@ -166,7 +166,7 @@ impl Player {
         if now >= self.next_clock {
             self.next_clock = now + CLOCK_INTERVAL;
             let clock = self.clock(now, timestamp);
-            self.end.send(Message::Clock {
+            self.end.send(LinkMessage::Clock {
                 track,
                 layer: 0,
                 source,

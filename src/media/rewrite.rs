@@ -59,7 +59,7 @@ pub(crate) struct Rewritten {
 
 /// A packet of the copy traced back to its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Origin {
+pub(crate) struct SourcePlace {
     pub source: SourceId,
     /// Extended sequence number that the source gave it.
     pub sequence: u64,
@@ -69,7 +69,7 @@ pub(crate) struct Origin {
 
 /// What a packet of a source says about itself.
 #[derive(Clone, Copy, Debug)]
-pub struct Incoming<'a> {
+pub struct IncomingPacket<'a> {
     pub source: SourceId,
     /// Extended sequence number: counted on over the turns of the source's numbers.
     pub sequence: u64,
@@ -160,7 +160,7 @@ impl Rewriter {
 
     /// Numbers for the copy of a packet. `None` if it is older than the point where its source was taken up, or so old that its
     /// number is not known any more.
-    pub fn forward(&mut self, now: Instant, packet: &Incoming<'_>) -> Option<Rewritten> {
+    pub fn forward(&mut self, now: Instant, packet: &IncomingPacket<'_>) -> Option<Rewritten> {
         let (epoch, place) = match self.find(packet.source, packet.sequence) {
             Some(found) => found,
             None if self.follows(packet.source, packet.sequence) => return None,
@@ -180,7 +180,7 @@ impl Rewriter {
     /// Leaves a packet out. If it is the newest, the next packet gets its number, and a VP8 picture of which nothing was sent
     /// leaves its number to the next picture. If newer packets have their numbers already, no other packet can get this number.
     /// It is returned, so that the packet is sent under it without a payload, and the subscriber does not wait for it.
-    pub(crate) fn leave_out(&mut self, packet: &Incoming<'_>) -> Option<Rewritten> {
+    pub(crate) fn leave_out(&mut self, packet: &IncomingPacket<'_>) -> Option<Rewritten> {
         let (epoch, place) = self.find(packet.source, packet.sequence)?;
         let rewritten = self.numbers(epoch, place, packet.timestamp, packet.vp8)?;
         if place <= self.newest {
@@ -196,7 +196,7 @@ impl Rewriter {
         None
     }
 
-    fn take_up(&mut self, now: Instant, packet: &Incoming<'_>) -> (usize, u64) {
+    fn take_up(&mut self, now: Instant, packet: &IncomingPacket<'_>) -> (usize, u64) {
         let place = self.newest + 1;
         let timestamp = match self.last_at {
             None => packet.timestamp,
@@ -257,14 +257,14 @@ impl Rewriter {
     }
 
     /// The source's packet that a packet of the copy came from. `None` if it was never sent, or too long ago.
-    pub fn origin(&self, sequence: u16) -> Option<Origin> {
+    pub fn origin(&self, sequence: u16) -> Option<SourcePlace> {
         let highest = self.highest_sequence();
         let behind = sequence_distance(highest as u16, sequence);
         let extended = highest.wrapping_sub(u64::try_from(behind).ok()?);
         let place = self.left_out.place_of(extended.wrapping_add(ONE_TURN))?;
         let epoch = self.epochs.iter().rposition(|epoch| place >= epoch.first)?;
         let found = &self.epochs[epoch];
-        Some(Origin {
+        Some(SourcePlace {
             source: found.source,
             sequence: place.wrapping_sub(found.place_offset),
             epoch,
@@ -273,7 +273,12 @@ impl Rewriter {
     }
 
     /// The same numbers that [`Rewriter::forward`] gave the packet the first time.
-    pub(crate) fn again(&self, origin: &Origin, timestamp: u32, vp8: Option<&vp8::Descriptor>) -> Option<Rewritten> {
+    pub(crate) fn again(
+        &self,
+        origin: &SourcePlace,
+        timestamp: u32,
+        vp8: Option<&vp8::Descriptor>,
+    ) -> Option<Rewritten> {
         self.numbers(origin.epoch, origin.place, timestamp, vp8)
     }
 }
@@ -320,8 +325,8 @@ mod tests {
     use super::*;
     use crate::media::virtual_time::epoch;
 
-    fn packet(source: u64, sequence: u64, timestamp: u32) -> Incoming<'static> {
-        Incoming {
+    fn packet(source: u64, sequence: u64, timestamp: u32) -> IncomingPacket<'static> {
+        IncomingPacket {
             source: SourceId(source),
             sequence,
             timestamp,
@@ -405,7 +410,7 @@ mod tests {
         let first = rewriter
             .forward(
                 now,
-                &Incoming {
+                &IncomingPacket {
                     vp8: Some(&a),
                     ..packet(1, 1, 0)
                 },
@@ -414,7 +419,7 @@ mod tests {
         let second = rewriter
             .forward(
                 now,
-                &Incoming {
+                &IncomingPacket {
                     vp8: Some(&b),
                     ..packet(2, 1, 0)
                 },

@@ -11,7 +11,7 @@ use crate::ids::{Feed, ParticipantId, PeerId};
 
 /// The tracks and subscriptions of one room.
 #[derive(Default)]
-pub(crate) struct Room {
+pub(crate) struct WorkerRoom {
     /// Number of connections that the room has on this worker.
     pub peers: usize,
     /// Tracks by name, each with the connection that publishes it. If several have one name, that of the newest connection is
@@ -26,7 +26,7 @@ pub(crate) struct Room {
     pub mirrors: SmallVec<[LinkId; 1]>,
 }
 
-impl Room {
+impl WorkerRoom {
     /// Whether this other worker is to be asked for the room.
     pub fn requests(&self, other: usize) -> bool {
         self.peers > 0 && self.others.contains(&other)

@@ -5,7 +5,7 @@
 pub(crate) const MAX_PACKET_BYTES: usize = 1_100;
 
 /// Blocks in one report: their count has five bits (RFC 3550 §6.4.1).
-const MAX_BLOCKS: usize = 31;
+const MAX_REPORT_BLOCKS: usize = 31;
 
 /// Pairs in one NACK. Each asks for up to 17 packets.
 const MAX_NACK_PAIRS: usize = (MAX_PACKET_BYTES - 12) / 4;
@@ -193,7 +193,7 @@ pub fn is_report(packet: &[u8]) -> bool {
 
 /// Writes several reports where one cannot hold all blocks (RFC 3550 §6.4.2).
 pub fn write_receiver_report(out: &mut Vec<u8>, sender_ssrc: u32, blocks: &[Block]) {
-    let (blocks, more) = blocks.split_at(blocks.len().min(MAX_BLOCKS));
+    let (blocks, more) = blocks.split_at(blocks.len().min(MAX_REPORT_BLOCKS));
     write_one_receiver_report(out, sender_ssrc, blocks);
     if !more.is_empty() {
         write_receiver_report(out, sender_ssrc, more);

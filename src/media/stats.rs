@@ -113,21 +113,21 @@ impl Stats {
 }
 
 /// The Prometheus metrics of one worker. Each is looked up by its name once.
-pub(crate) struct Meters {
+pub(crate) struct WorkerMeters {
     gauges: Vec<Gauge>,
     counters: Vec<Counter>,
     loudness: [Counter; Loudness::ALL.len()],
     shown: Stats,
 }
 
-impl Meters {
+impl WorkerMeters {
     /// The metrics of worker `index`. A replacement begins at zero, and its counters continue those of the lost worker.
-    pub fn new(index: usize) -> Meters {
+    pub fn new(index: usize) -> WorkerMeters {
         let worker = index.to_string();
         let nothing = Stats::default();
         let gauge = |(name, _)| metrics::gauge!(name, "worker" => worker.clone());
         let counter = |(name, _)| metrics::counter!(name, "worker" => worker.clone());
-        Meters {
+        WorkerMeters {
             gauges: nothing.gauges().map(gauge).into(),
             counters: nothing.counters().map(counter).into(),
             loudness: Loudness::ALL.map(|loudness| {

@@ -8,10 +8,10 @@ use super::codec::{Codec, Kind, decoding, red, vp8};
 use super::keys::{PeerKey, TrackKey};
 use super::layers::LayerSet;
 use super::names::{Down, TrackRef};
-use super::packet::Arrival;
+use super::packet::BatchPacket;
 use super::peer::sender::Sink;
 use super::pictures::Entry;
-use super::rewrite::{Incoming, Rewriter, Rewritten, SourceId};
+use super::rewrite::{IncomingPacket, Rewriter, Rewritten, SourceId};
 use super::rtcp::{Block, SenderInfo};
 use super::rtp::{Extension, Header, MAX_EXTENSION_ID, NewHeader, write_header};
 use super::session::{MediaSection, NegotiatedCodec};
@@ -235,14 +235,14 @@ impl Subscription {
     }
 
     /// Copies one packet of the batch, if this subscription takes it, into `sink`; `None` if it does not.
-    pub fn forward(&mut self, now: Instant, arrival: &Arrival, packet: &[u8], sink: &mut Sink<'_>) -> Option<()> {
+    pub fn forward(&mut self, now: Instant, arrival: &BatchPacket, packet: &[u8], sink: &mut Sink<'_>) -> Option<()> {
         let has_place = self.rewriter.follows(arrival.source, arrival.extended)
             || (arrival.late && self.rewriter.may_miss(arrival.source, arrival.extended));
         if !has_place && (self.target != Some(arrival.layer) || !self.can_begin(arrival)) {
             return None;
         }
         let source = self.outgoing(&arrival.header, arrival.codec, packet)?;
-        let incoming = Incoming {
+        let incoming = IncomingPacket {
             source: arrival.source,
             sequence: arrival.extended,
             timestamp: arrival.header.timestamp,
@@ -253,7 +253,7 @@ impl Subscription {
             true if has_place => self.leave_out(arrival, &incoming)?,
             true => return None,
         };
-        let source = Outgoing {
+        let source = OutgoingPacket {
             padding: if self.may_pad { arrival.padding } else { 0 },
             vp8: arrival.vp8.as_ref().filter(|_| !source.payload.is_empty()),
             ..source
@@ -272,7 +272,7 @@ impl Subscription {
 
     /// Leaves out a packet that has nothing for this subscriber. Returns its numbers if its place is taken: then it must be
     /// sent, without a payload.
-    fn leave_out(&mut self, arrival: &Arrival, incoming: &Incoming<'_>) -> Option<Rewritten> {
+    fn leave_out(&mut self, arrival: &BatchPacket, incoming: &IncomingPacket<'_>) -> Option<Rewritten> {
         if self.kind == Kind::Video && !arrival.late && !arrival.is_empty() {
             // The subscriber cannot decode these pictures: later ones in another format do not go on from those that it has.
             self.rewriter.pause();
@@ -282,7 +282,7 @@ impl Subscription {
     }
 
     /// Whether the subscriber's decoder can begin at this packet.
-    fn can_begin(&self, arrival: &Arrival) -> bool {
+    fn can_begin(&self, arrival: &BatchPacket) -> bool {
         match arrival.entry {
             Entry::Nobody => false,
             Entry::Holders(sets) => self.sets == Some((arrival.source, sets)),
@@ -292,7 +292,7 @@ impl Subscription {
 
     /// The part of a publisher's packet that goes to this subscriber, and its payload type. The payload is empty if the
     /// subscriber has no codec in common with the packet. The same packet always gives the same bytes (see `resend_floor`).
-    fn outgoing<'a>(&self, header: &'a Header, codec: Codec, packet: &'a [u8]) -> Option<Outgoing<'a>> {
+    fn outgoing<'a>(&self, header: &'a Header, codec: Codec, packet: &'a [u8]) -> Option<OutgoingPacket<'a>> {
         let ours = |published: u8| self.payload_types[usize::from(published & 0x7f)];
         let whole = &packet[header.len..];
         let (payload_type, payload) = match ours(header.payload_type) {
@@ -306,7 +306,7 @@ impl Subscription {
             NONE => (self.codecs.first()?.payload_type, &[][..]),
             ours => (ours, payload),
         };
-        Some(Outgoing {
+        Some(OutgoingPacket {
             header,
             packet,
             payload,
@@ -322,7 +322,7 @@ impl Subscription {
         &self,
         now: Instant,
         numbers: &Rewritten,
-        source: &Outgoing<'_>,
+        source: &OutgoingPacket<'_>,
         rtx: Option<(u8, u64)>,
         sink: &mut Sink<'_>,
     ) -> Option<usize> {
@@ -393,7 +393,7 @@ impl Subscription {
             None
         };
         let numbers = self.rewriter.again(&origin, header.timestamp, vp8.as_ref())?;
-        let source = Outgoing {
+        let source = OutgoingPacket {
             vp8: vp8.as_ref(),
             ..source
         };
@@ -461,7 +461,7 @@ impl Subscription {
     }
 }
 
-struct Outgoing<'a> {
+struct OutgoingPacket<'a> {
     header: &'a Header,
     packet: &'a [u8],
     payload: &'a [u8],

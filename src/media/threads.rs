@@ -32,7 +32,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// Starts the threads.
 pub(super) struct ThreadLauncher {
-    seats: Vec<Seat>,
+    plans: Vec<WorkerPlan>,
     identity: DtlsIdentity,
     spare_identity: DtlsIdentity,
     max_publish_bps: u64,
@@ -43,7 +43,7 @@ pub(super) struct ThreadLauncher {
 }
 
 /// The parts that stay the same each time a worker is started.
-struct Seat {
+struct WorkerPlan {
     sockets: Vec<MediaSocket>,
     local: LocalEnd,
     cpu: Option<usize>,
@@ -65,7 +65,7 @@ impl Threads {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns when all threads have ended, except those of lost workers. They end when their [`super::engine::Media`] is
+    /// Returns when all threads have ended, except those of lost workers. They end when their [`super::engine::MediaEngine`] is
     /// dropped.
     pub async fn ended(&self) {
         while !self.lock().iter().all(|thread| thread.handle.is_finished()) {
@@ -80,7 +80,7 @@ impl ThreadLauncher {
         let certificate = || DtlsIdentity::generate().map_err(|error| MediaStartError::Certificate(error.to_string()));
         let (identity, spare_identity) = (certificate()?, certificate()?);
         let cpus = settings.pinning.places(settings.workers.max(1))?;
-        let mut seats = Vec::new();
+        let mut plans = Vec::new();
         for (index, &cpu) in cpus.iter().enumerate() {
             let wanted = match settings.first_port {
                 0 => 0,
@@ -97,10 +97,10 @@ impl ThreadLauncher {
                 spare_fingerprint: spare_identity.fingerprint,
                 candidates,
             };
-            seats.push(Seat { sockets, local, cpu });
+            plans.push(WorkerPlan { sockets, local, cpu });
         }
         Ok(ThreadLauncher {
-            seats,
+            plans,
             identity,
             spare_identity,
             max_publish_bps: settings.max_publish_bps,
@@ -122,8 +122,8 @@ impl Launch for ThreadLauncher {
         if hanging > HANGING_MAX {
             return Err(MediaStartError::Hangs);
         }
-        let seat = &self.seats[worker.0];
-        let sockets = seat.sockets.iter().map(MediaSocket::try_clone);
+        let plan = &self.plans[worker.0];
+        let sockets = plan.sockets.iter().map(MediaSocket::try_clone);
         let sockets = sockets
             .collect::<io::Result<Vec<_>>>()
             .map_err(MediaStartError::Thread)?;
@@ -149,14 +149,14 @@ impl Launch for ThreadLauncher {
             load: load.clone(),
             doorbell: doorbell.clone(),
             doorbells: SecondaryMap::new(),
-            cpu: seat.cpu,
+            cpu: plan.cpu,
         };
         let port = WorkerPort {
             commands,
             doorbell,
             load: load.clone(),
-            local: seat.local.clone(),
-            cpu: seat.cpu,
+            local: plan.local.clone(),
+            cpu: plan.cpu,
         };
         let events = self.events.clone();
         let run = move || run(worker, driver, &load, &events);

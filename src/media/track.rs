@@ -15,13 +15,13 @@ use super::names::TrackRef;
 use super::padding;
 use super::pictures::Pictures;
 use super::report::TrackReport;
-use super::retransmit::{Arrival as Loss, CHUNK_BYTES, LossTracker, PacketCache, Pool, SOUND_CHUNK_BYTES};
+use super::retransmit::{CHUNK_BYTES, LossTracker, PacketCache, PacketOrder, Pool, SOUND_CHUNK_BYTES};
 use super::rewrite::SourceId;
 use super::rtp::Header;
 use super::session::{Feedback, MediaSection, NegotiatedCodec};
 use super::speaker::AudioLevel;
 use crate::ids::{PeerId, RoomId, TrackId};
-use crate::media::packet::Arrival;
+use crate::media::packet::BatchPacket;
 
 /// Simulcast layers of one track at most. Every sender knows three.
 pub(crate) const MAX_LAYERS: usize = 4;
@@ -119,7 +119,7 @@ impl Layer {
 /// wait for it, or some of them may not be able to decode it any more. (Sound changes its format from packet to packet, between
 /// Opus and RED, and has no layers to choose from.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Begins(pub bool);
+pub struct LayerBegins(pub bool);
 
 /// Where a track's packets come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,7 +169,7 @@ pub struct Track {
     /// Loudness of the track, if it is sound.
     pub(crate) audio_level: AudioLevel,
     /// Packets that arrived in this batch; empty between batches.
-    pub(crate) arrivals: Vec<Arrival>,
+    pub(crate) arrivals: Vec<BatchPacket>,
     pub started: bool,
     /// Number of packets of all layers that came so far, and their bytes, with headers. Duplicates do not count.
     packets: u64,
@@ -376,21 +376,21 @@ impl Track {
         repaired: bool,
         pool: &mut Pool,
         fresh_source: impl FnOnce() -> SourceId,
-    ) -> Option<Begins> {
+    ) -> Option<LayerBegins> {
         let codec = self.codec(header.payload_type)?.codec;
         let payload = header.payload(&buffer[start..end])?;
         let layer = self.layers.get_mut(usize::from(layer_index))?;
         let mut late = false;
         match layer.loss.received(now, header.sequence, header.timestamp, repaired) {
-            Loss::Duplicate => return None,
-            Loss::Restarted => {
+            PacketOrder::Duplicate => return None,
+            PacketOrder::Restarted => {
                 layer.source = fresh_source();
                 layer.cache.clear();
                 layer.pictures = Pictures::default();
                 layer.newest = None;
             }
-            Loss::Newest { .. } => {}
-            Loss::Filled => late = true,
+            PacketOrder::Newest { .. } => {}
+            PacketOrder::Filled => late = true,
         }
         let extended = layer.loss.extended(header.sequence);
         let received = end - start;
@@ -401,7 +401,7 @@ impl Track {
         let payload = &packet[payload];
         let (start_of, vp8) = codec.read(payload);
         let entry = layer.pictures.entry(start_of, header.timestamp, extended);
-        let arrival = Arrival {
+        let arrival = BatchPacket {
             layer: layer_index,
             source: layer.source,
             start,
@@ -424,10 +424,10 @@ impl Track {
     pub(crate) fn receive_mirrored(
         &mut self,
         now: Instant,
-        arrival: Arrival,
+        arrival: BatchPacket,
         buffer: &[u8],
         pool: &mut Pool,
-    ) -> Option<Begins> {
+    ) -> Option<LayerBegins> {
         let index = usize::from(arrival.layer);
         if index >= MAX_LAYERS {
             return None;
@@ -449,11 +449,11 @@ impl Track {
     fn keep(
         &mut self,
         now: Instant,
-        arrival: Arrival,
+        arrival: BatchPacket,
         packet: &[u8],
         received: usize,
         pool: &mut Pool,
-    ) -> Option<Begins> {
+    ) -> Option<LayerBegins> {
         let layer = self.layers.get_mut(usize::from(arrival.layer))?;
         let before = layer.last_packet.replace(now);
         // Most packets come in one batch with the packet before: then the times are not subtracted.
@@ -477,7 +477,7 @@ impl Track {
             layer.requests.arrived();
         }
         self.arrivals.push(arrival);
-        Some(Begins(begins))
+        Some(LayerBegins(begins))
     }
 
     /// Chooses the padding of this batch's packets. Call once, before they are forwarded.
@@ -561,7 +561,7 @@ mod tests {
             let end = packet.len();
             let begins = track.receive(now, 0, header, &mut packet, 0, end, false, &mut pool, || SourceId(2));
             track.arrivals.clear();
-            begins == Some(Begins(true))
+            begins == Some(LayerBegins(true))
         });
         began.count()
     }

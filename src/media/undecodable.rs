@@ -28,7 +28,7 @@ pub struct DecodingReports {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum DecodingChange {
     Undecodable(Undecodable),
     /// The last report no longer holds: another format is sent, another one is decoded, or nothing is sent.
     Decodable(Undecodable),
@@ -47,7 +47,7 @@ impl DecodingReports {
     }
 
     /// Notes what is sent now that the subscriber cannot decode, if anything. Returns what is to be reported.
-    pub fn observe(&mut self, now: Instant, undecodable: Option<Undecodable>) -> Option<Change> {
+    pub fn observe(&mut self, now: Instant, undecodable: Option<Undecodable>) -> Option<DecodingChange> {
         self.seen = undecodable.is_some();
         if undecodable == self.undecodable {
             return None;
@@ -60,11 +60,11 @@ impl DecodingReports {
             // The former publisher is sent that their report is over. The other one follows at the next look.
             (Some(before), now) if now.is_none_or(|now| now.publisher != before.publisher) => {
                 self.undecodable = None;
-                Some(Change::Decodable(before))
+                Some(DecodingChange::Decodable(before))
             }
             (_, Some(undecodable)) => {
                 self.quiet_until = Some(now + REPORT_AGAIN);
-                Some(Change::Undecodable(undecodable))
+                Some(DecodingChange::Undecodable(undecodable))
             }
             (_, None) => None,
         }
@@ -89,11 +89,11 @@ mod tests {
     fn a_format_is_reported_once_and_so_is_its_end() {
         let (mut decoding, now) = (DecodingReports::default(), epoch());
         assert_eq!(decoding.observe(now, None), None);
-        assert_eq!(decoding.observe(now, Some(AV1)), Some(Change::Undecodable(AV1)));
+        assert_eq!(decoding.observe(now, Some(AV1)), Some(DecodingChange::Undecodable(AV1)));
         assert_eq!(decoding.observe(now + Duration::from_secs(60), Some(AV1)), None);
         assert_eq!(
             decoding.observe(now + Duration::from_secs(61), None),
-            Some(Change::Decodable(AV1))
+            Some(DecodingChange::Decodable(AV1))
         );
         assert_eq!(decoding.observe(now + Duration::from_secs(62), None), None);
     }
@@ -105,10 +105,16 @@ mod tests {
             publisher: ParticipantId(2),
             ..AV1
         };
-        assert_eq!(decoding.observe(now, Some(AV1)), Some(Change::Undecodable(AV1)));
+        assert_eq!(decoding.observe(now, Some(AV1)), Some(DecodingChange::Undecodable(AV1)));
         let later = now + REPORT_AGAIN;
-        assert_eq!(decoding.observe(later, Some(other)), Some(Change::Decodable(AV1)));
-        assert_eq!(decoding.observe(later, Some(other)), Some(Change::Undecodable(other)));
+        assert_eq!(
+            decoding.observe(later, Some(other)),
+            Some(DecodingChange::Decodable(AV1))
+        );
+        assert_eq!(
+            decoding.observe(later, Some(other)),
+            Some(DecodingChange::Undecodable(other))
+        );
     }
 
     #[test]
@@ -124,7 +130,7 @@ mod tests {
         let after = now + REPORT_AGAIN;
         assert_eq!(
             decoding.observe(after, Some(VP9)),
-            Some(Change::Undecodable(VP9)),
+            Some(DecodingChange::Undecodable(VP9)),
             "the last one is not forgotten"
         );
     }

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use file::read;
 pub use file::{FileError, recording};
 pub use place::RobotRefused;
-use place::{Known, Place, Places, Presence, ended};
+use place::{Known, Places, Presence, RobotPlace, ended};
 use robot::{Robot, Ways};
 
 use crate::clock::MonotonicClock;
@@ -91,7 +91,7 @@ impl Robots {
         places.insert(channel.clone(), known.clone());
         metrics::gauge!("patchbay_robots").set(places.len() as f64);
         drop(places);
-        let place = Place {
+        let place = RobotPlace {
             places: self.places.clone(),
             channel: channel.clone(),
             presence: sender,

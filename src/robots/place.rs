@@ -50,7 +50,7 @@ impl Places {
 }
 
 /// The place of a robot among all robots. Dropping it gives the place back, also when the robot's task panics.
-pub(super) struct Place {
+pub(super) struct RobotPlace {
     pub places: Places,
     pub channel: RoomName,
     pub presence: watch::Sender<Presence>,
@@ -58,7 +58,7 @@ pub(super) struct Place {
     pub leaving: CancellationToken,
 }
 
-impl Drop for Place {
+impl Drop for RobotPlace {
     fn drop(&mut self) {
         let mut places = self.places.lock();
         places.remove(&self.channel);

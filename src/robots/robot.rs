@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
-use super::place::{Place, Presence, RobotRefused};
+use super::place::{Presence, RobotPlace, RobotRefused};
 use super::visit::{Departure, Patience, Visit};
 
 use crate::alias::alias;
@@ -53,7 +53,7 @@ impl Robot {
     }
 
     /// Runs until the robot has left for good.
-    pub async fn run(mut self, place: Place) {
+    pub async fn run(mut self, place: RobotPlace) {
         let channel = &place.channel;
         let room = alias(channel.as_str());
         loop {
@@ -122,7 +122,7 @@ impl Robot {
         }
     }
 
-    async fn stay(&self, place: &Place, mut events: Events) -> Departure {
+    async fn stay(&self, place: &RobotPlace, mut events: Events) -> Departure {
         let now = || (self.ways.clock)();
         let patience = Patience {
             wait: self.ways.settings.wait(),
@@ -145,7 +145,7 @@ impl Robot {
     }
 
     /// Leaves the room, so that it is free for another robot when this one has given its place back.
-    async fn leave(&self, place: &Place, session: Session, departure: Departure) {
+    async fn leave(&self, place: &RobotPlace, session: Session, departure: Departure) {
         if departure != Departure::Lost {
             place.leaving.cancel();
         }

@@ -6,16 +6,16 @@ use std::sync::Arc;
 use tracing::debug;
 
 use super::reaction::Reaction;
-use crate::auth::Keys;
+use crate::auth::TokenKeys;
 use crate::auth::access_token::App;
 use crate::clock::{MonotonicClock, WallClock};
 use crate::config::Config;
 use crate::domain::{Command, Person, Refusal, RoomKind};
 use crate::hub::Session;
 use crate::ids::{RoomName, UserId};
-use crate::storage::{AdmitError, Gate};
+use crate::storage::{AdmitError, RoomAdmission};
 
-/// Which users exist, and who may enter which room. The server's is [`Gate`].
+/// Which users exist, and who may enter which room. The server's is [`RoomAdmission`].
 pub trait Admission: Send + Sync + 'static {
     fn admit(
         &self,
@@ -28,13 +28,13 @@ pub trait Admission: Send + Sync + 'static {
     fn recognize(&self, user: &UserId) -> impl Future<Output = Result<Person, AdmitError>> + Send;
 }
 
-impl Admission for Gate {
+impl Admission for RoomAdmission {
     async fn admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Person, AdmitError> {
-        Gate::admit(self, user, room, password).await
+        RoomAdmission::admit(self, user, room, password).await
     }
 
     async fn recognize(&self, user: &UserId) -> Result<Person, AdmitError> {
-        Gate::recognize(self, user).await
+        RoomAdmission::recognize(self, user).await
     }
 }
 
@@ -47,7 +47,7 @@ pub struct Client<A> {
     pub config: Arc<Config>,
     pub clock: WallClock,
     /// Keys by which tokens are checked.
-    pub keys: Keys,
+    pub keys: TokenKeys,
     /// Token in the request that opened the socket.
     pub token: Option<String>,
     /// App whose access tokens are believed. `None`: no access token is.

@@ -54,7 +54,7 @@ pub(crate) use reaction::Heartbeat;
 pub use reaction::{Close, Frame, Reaction};
 use received::Received;
 
-use crate::auth::Keys;
+use crate::auth::TokenKeys;
 use crate::auth::access_token::App;
 use crate::clock::{MonotonicClock, WallClock};
 use crate::config::Config;
@@ -120,7 +120,7 @@ impl<A: Admission> Conversation<A> {
             admission,
             config,
             clock,
-            keys: Keys::default(),
+            keys: TokenKeys::default(),
             token: None,
             app: None,
         };
@@ -134,7 +134,7 @@ impl<A: Admission> Conversation<A> {
     }
 
     /// Sets the keys by which tokens are checked, and the token in the request that opened the socket.
-    pub fn with_tokens(mut self, keys: Keys, token: Option<String>) -> Self {
+    pub fn with_tokens(mut self, keys: TokenKeys, token: Option<String>) -> Self {
         self.client.keys = keys;
         self.client.token = token.filter(|token| !token.is_empty());
         self

@@ -1,7 +1,7 @@
 //! Accounts: the devices that have logged in under a telephone number, contacts, and the secrets that sign tokens.
 
-use super::database::{Subject, alone, reading, writing};
-use super::{Directory, Quota, RecordError, check_id, storable};
+use super::database::{LockKey, alone, reading, writing};
+use super::{Quota, RecordError, Records, check_id, storable};
 use crate::shares::{ClientAddress, Denied, Share};
 
 const CONTACT: &str = "the contact";
@@ -40,7 +40,7 @@ pub struct TokenSecret {
     pub(crate) made_at_s: i64,
 }
 
-impl Directory {
+impl Records {
     /// Records that a device has been seen now. A new one takes a place of its account, of the server, and of its client
     /// address's share. Where there is none, an older device of the account is removed for it ([`gives_way`]). It counts
     /// against that share as long as it is recorded, wherever it is seen later: otherwise devices that move from address to
@@ -63,7 +63,7 @@ impl Directory {
         let remove = "DELETE FROM devices WHERE phone = $1 AND device_id = $2";
         let insert = "INSERT INTO devices (phone, device_id, seen_at, client) VALUES ($1, $2, $3, $4)";
         let address = client.to_record();
-        let recorded = alone!(&self.database, Subject::Devices, transaction => {
+        let recorded = alone!(&self.database, LockKey::Devices, transaction => {
             let seen = sqlx::query(seen).bind(phone).bind(id).bind(now_s);
             if seen.execute(&mut *transaction).await?.rows_affected() > 0 {
                 Recorded::Known
@@ -117,7 +117,7 @@ impl Directory {
     /// Records that these devices are in use now.
     pub(crate) async fn see_devices(&self, devices: &[DeviceRecord], now_s: i64) -> Result<(), sqlx::Error> {
         let sql = "UPDATE devices SET seen_at = $3 WHERE phone = $1 AND device_id = $2";
-        alone!(&self.database, Subject::Devices, transaction => {
+        alone!(&self.database, LockKey::Devices, transaction => {
             for device in devices {
                 let seen = sqlx::query(sql).bind(&device.phone).bind(&device.device_id).bind(now_s);
                 seen.execute(&mut *transaction).await?;
@@ -145,7 +145,7 @@ impl Directory {
                 OR (newer.seen_at = devices.seen_at AND newer.device_id > devices.device_id))) \
             OR NOT EXISTS (SELECT 1 FROM contacts WHERE contacts.phone = devices.phone OR contacts.contact = devices.phone))";
         let removals = "DELETE FROM removed_devices WHERE removed_at < $1";
-        let removed = alone!(&self.database, Subject::Devices, transaction => {
+        let removed = alone!(&self.database, LockKey::Devices, transaction => {
             sqlx::query(undated).bind(now_s).execute(&mut *transaction).await?;
             sqlx::query(contacts).bind(account_before_s).execute(&mut *transaction).await?;
             let devices = sqlx::query(devices).bind(before_s).bind(account_before_s);
@@ -180,7 +180,7 @@ impl Directory {
         let remove = "DELETE FROM devices WHERE phone = $1 AND device_id = $2";
         let note = "INSERT INTO removed_devices (phone, device_id, removed_at) VALUES ($1, $2, $3) \
             ON CONFLICT (phone, device_id) DO UPDATE SET removed_at = excluded.removed_at";
-        alone!(&self.database, Subject::Devices, transaction => {
+        alone!(&self.database, LockKey::Devices, transaction => {
             let removed = sqlx::query(remove).bind(phone).bind(id).execute(&mut *transaction).await?;
             if removed.rows_affected() == 0 {
                 return Err(missing());
@@ -236,7 +236,7 @@ impl Directory {
         check_id("a telephone number", contact)?;
         let count = "SELECT COUNT(*) FROM contacts WHERE phone = $1";
         let insert = "INSERT INTO contacts (phone, contact) VALUES ($1, $2)";
-        alone!(&self.database, Subject::Contacts, transaction => {
+        alone!(&self.database, LockKey::Contacts, transaction => {
             let (count,): (i64,) = sqlx::query_as(count).bind(phone).fetch_one(&mut *transaction).await?;
             if count >= most {
                 return Err(RecordError::Full { what: "contacts", most });
@@ -272,7 +272,7 @@ impl Directory {
     ) -> Result<Vec<TokenSecret>, sqlx::Error> {
         let select = "SELECT secret, made_at FROM token_secrets ORDER BY made_at DESC, secret";
         let insert = "INSERT INTO token_secrets (secret, made_at) VALUES ($1, $2)";
-        let secrets = alone!(&self.database, Subject::Secrets, transaction => {
+        let secrets = alone!(&self.database, LockKey::Secrets, transaction => {
             let rows: Vec<(String, i64)> = sqlx::query_as(select).fetch_all(&mut *transaction).await?;
             let secret = |(secret, made_at_s)| TokenSecret { secret, made_at_s };
             let mut secrets: Vec<TokenSecret> = rows.into_iter().map(secret).collect();

@@ -1,10 +1,10 @@
 //! The app that signs access tokens.
 
-use super::Directory;
-use super::database::{Subject, alone};
+use super::Records;
+use super::database::{LockKey, alone};
 use crate::auth::access_token::App;
 
-impl Directory {
+impl Records {
     /// The app of this server: the configured one, or else the recorded one. Where there is neither, one is made and recorded,
     /// so that tokens stay valid over a restart, and on every server that uses the database.
     pub async fn app(&self, configured: Option<App>) -> Result<App, sqlx::Error> {
@@ -13,7 +13,7 @@ impl Directory {
         }
         let select = "SELECT id, certificate FROM apps ORDER BY id LIMIT 1";
         let insert = "INSERT INTO apps (id, certificate) VALUES ($1, $2)";
-        let (id, certificate): (String, String) = alone!(&self.database, Subject::Apps, transaction => {
+        let (id, certificate): (String, String) = alone!(&self.database, LockKey::Apps, transaction => {
             match sqlx::query_as(select).fetch_optional(&mut *transaction).await? {
                 Some(recorded) => recorded,
                 None => {

@@ -2,8 +2,8 @@
 
 use sqlx::FromRow;
 
-use super::database::{Subject, alone, reading};
-use super::{Directory, Quota, storable};
+use super::database::{LockKey, alone, reading};
+use super::{Quota, Records, storable};
 use crate::ids::{RoomName, UserId};
 use crate::shares::{ClientAddress, Denied};
 
@@ -224,7 +224,7 @@ const TAKE_NUMBERS: &str = "UPDATE record_numbers SET last = last + $2 WHERE kin
 const INSERT_MEMBER: &str = "INSERT INTO channel_members \
     (id, channel, member, status, created_at, joined_at, seen_at, left_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 
-impl Directory {
+impl Records {
     /// Records a call with all its people, or nothing.
     pub async fn begin_call(&self, call: &NewCall, now_s: i64, quota: Quota) -> Result<Begun, sqlx::Error> {
         let known = "SELECT COUNT(*) FROM channels WHERE channel = $1";
@@ -236,7 +236,7 @@ impl Directory {
         let (channel, client) = (call.channel.as_str(), call.client.to_record());
         let people = std::iter::once(&call.caller).chain(&call.callees);
         let count = i64::try_from(call.callees.len()).unwrap_or(i64::MAX).saturating_add(1);
-        let begun = alone!(&self.database, Subject::Channels, transaction => {
+        let begun = alone!(&self.database, LockKey::Channels, transaction => {
             let (known,): (i64,) = sqlx::query_as(known).bind(channel).fetch_one(&mut *transaction).await?;
             let (all,): (i64,) = sqlx::query_as(all).fetch_one(&mut *transaction).await?;
             let (held,): (i64,) = sqlx::query_as(held).bind(&client).fetch_one(&mut *transaction).await?;
@@ -298,7 +298,7 @@ impl Directory {
             "UPDATE channel_members SET status = $2, joined_at = $3, seen_at = $4, left_at = $5 WHERE id = $1";
         let report = "INSERT INTO channel_events (channel, number, member, code, description, created_at) \
             VALUES ($1, $2, $3, $4, $5, $6)";
-        let changed = alone!(&self.database, Subject::Channels, transaction => {
+        let changed = alone!(&self.database, LockKey::Channels, transaction => {
             let call = sqlx::query_as(sqlx::AssertSqlSafe(call)).bind(channel);
             let found: Option<CallRow> = call.fetch_optional(&mut *transaction).await?;
             match found {
@@ -389,7 +389,7 @@ impl Directory {
     /// Notes when these people of calls were heard of.
     pub async fn see_members(&self, seen: &[(RoomName, UserId, i64)]) -> Result<(), sqlx::Error> {
         let sql = "UPDATE channel_members SET seen_at = $3 WHERE channel = $1 AND member = $2 AND left_at = 0";
-        alone!(&self.database, Subject::Channels, transaction => {
+        alone!(&self.database, LockKey::Channels, transaction => {
             for (channel, user, seen_s) in seen {
                 let seen = sqlx::query(sql).bind(channel.as_str()).bind(user.as_str()).bind(seen_s);
                 seen.execute(&mut *transaction).await?;
@@ -402,7 +402,7 @@ impl Directory {
     pub async fn expire_calls(&self, before_s: i64, most: i64) -> Result<u64, sqlx::Error> {
         let old = "SELECT channel FROM channels WHERE ended_at > 0 AND ended_at < $1 ORDER BY ended_at LIMIT $2";
         let parts = ["channel_events", "channel_members", "channels"];
-        let removed = alone!(&self.database, Subject::Channels, transaction => {
+        let removed = alone!(&self.database, LockKey::Channels, transaction => {
             let old: Vec<(String,)> =
                 sqlx::query_as(old).bind(before_s).bind(most).fetch_all(&mut *transaction).await?;
             for (channel,) in &old {

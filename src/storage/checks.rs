@@ -33,7 +33,7 @@ const REMEMBERED_MAX: usize = 8_192;
 
 /// The room whose password is checked, and the address that asks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Claim {
+pub(super) struct PasswordAttempt {
     pub room: RoomName,
     pub client: ClientAddress,
 }
@@ -47,15 +47,15 @@ pub(super) struct Ticket(u64);
 pub(super) struct Checks {
     /// Checks that may run at once.
     running_max: usize,
-    running: Vec<(Ticket, Claim)>,
-    waiting: Vec<(Ticket, Claim)>,
+    running: Vec<(Ticket, PasswordAttempt)>,
+    waiting: Vec<(Ticket, PasswordAttempt)>,
     last_ticket: u64,
     /// Rooms and addresses with a check that waits or runs.
     parties: HashMap<Party, Service>,
     /// The service count of the last one served, before that service. Newcomers begin one above: behind those whose turn it
     /// is, and before those who have had theirs.
     level: u64,
-    guesses: HashMap<Claim, Guesses>,
+    guesses: HashMap<PasswordAttempt, Guesses>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -92,7 +92,7 @@ impl Guesses {
     }
 }
 
-impl Claim {
+impl PasswordAttempt {
     fn parties(&self) -> [Party; 2] {
         [Party::Room(self.room.clone()), Party::Client(self.client)]
     }
@@ -112,24 +112,24 @@ impl Checks {
     }
 
     /// The time for which wrong passwords still stop all checks of this room and address.
-    pub(super) fn pause(&self, claim: &Claim, now: Instant) -> Option<Duration> {
-        let guesses = self.guesses.get(claim)?;
+    pub(super) fn pause(&self, attempt: &PasswordAttempt, now: Instant) -> Option<Duration> {
+        let guesses = self.guesses.get(attempt)?;
         let over = guesses.last + guesses.pause();
         (now < over).then(|| over - now)
     }
 
     /// Adds a check to the line.
-    pub(super) fn request(&mut self, claim: Claim) -> Ticket {
+    pub(super) fn request(&mut self, attempt: PasswordAttempt) -> Ticket {
         self.last_ticket += 1;
         let ticket = Ticket(self.last_ticket);
-        for party in claim.parties() {
+        for party in attempt.parties() {
             let newcomer = Service {
                 times: self.level + 1,
                 checks: 0,
             };
             self.parties.entry(party).or_insert(newcomer).checks += 1;
         }
-        self.waiting.push((ticket, claim));
+        self.waiting.push((ticket, attempt));
         ticket
     }
 
@@ -138,20 +138,24 @@ impl Checks {
         if self.running.len() >= self.running_max {
             return None;
         }
-        let is_free = |claim: &Claim| !self.running.iter().any(|(_, running)| running == claim);
-        let free = self.waiting.iter().enumerate().filter(|(_, (_, claim))| is_free(claim));
+        let is_free = |attempt: &PasswordAttempt| !self.running.iter().any(|(_, running)| running == attempt);
+        let free = self
+            .waiting
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, attempt))| is_free(attempt));
         let (index, (room, client)) = free
-            .map(|(index, (ticket, claim))| (index, self.served_before(claim), *ticket))
+            .map(|(index, (ticket, attempt))| (index, self.served_before(attempt), *ticket))
             .min_by_key(|(_, (room, client), ticket)| (*room.max(client), *client, *ticket))
             .map(|(index, served, _)| (index, served))?;
         self.level = self.level.max(room.max(client));
-        let (ticket, claim) = self.waiting.remove(index);
-        for party in claim.parties() {
+        let (ticket, attempt) = self.waiting.remove(index);
+        for party in attempt.parties() {
             if let Some(service) = self.parties.get_mut(&party) {
                 service.times += 1;
             }
         }
-        self.running.push((ticket, claim));
+        self.running.push((ticket, attempt));
         Some(ticket)
     }
 
@@ -161,22 +165,25 @@ impl Checks {
         let Some(index) = self.running.iter().position(|(running, _)| *running == ticket) else {
             return Vec::new();
         };
-        let (_, claim) = self.running.swap_remove(index);
-        self.leave(&claim);
+        let (_, attempt) = self.running.swap_remove(index);
+        self.leave(&attempt);
         if !right {
-            self.note_wrong(&claim, now);
+            self.note_wrong(&attempt, now);
         }
-        let Some(pause) = self.pause(&claim, now) else {
+        let Some(pause) = self.pause(&attempt, now) else {
             return Vec::new();
         };
-        let given_up: Vec<_> = self.waiting.extract_if(.., |(_, waiting)| *waiting == claim).collect();
-        given_up.iter().for_each(|(_, claim)| self.leave(claim));
+        let given_up: Vec<_> = self
+            .waiting
+            .extract_if(.., |(_, waiting)| *waiting == attempt)
+            .collect();
+        given_up.iter().for_each(|(_, attempt)| self.leave(attempt));
         given_up.into_iter().map(|(ticket, _)| (ticket, pause)).collect()
     }
 
     /// Removes a check whose result nobody wants any more.
     pub(super) fn withdraw(&mut self, ticket: Ticket) {
-        let is_it = |(known, _): &(Ticket, Claim)| *known == ticket;
+        let is_it = |(known, _): &(Ticket, PasswordAttempt)| *known == ticket;
         let waiting = self
             .waiting
             .iter()
@@ -186,35 +193,35 @@ impl Checks {
             let index = self.running.iter().position(is_it)?;
             Some(self.running.swap_remove(index))
         });
-        if let Some((_, claim)) = found {
-            self.leave(&claim);
+        if let Some((_, attempt)) = found {
+            self.leave(&attempt);
         }
     }
 
-    fn served_before(&self, claim: &Claim) -> (u64, u64) {
+    fn served_before(&self, attempt: &PasswordAttempt) -> (u64, u64) {
         let times = |party| self.parties.get(&party).map_or(self.level, |service| service.times);
-        let [room, client] = claim.parties().map(times);
+        let [room, client] = attempt.parties().map(times);
         (room, client)
     }
 
     /// Records a wrong password. Not for this machine, which may be a proxy that does not send the addresses of its clients:
     /// one who guesses would keep out all others who come through it. Their guesses are limited only by the few checks that
     /// run at once.
-    fn note_wrong(&mut self, claim: &Claim, now: Instant) {
-        if claim.client.is_this_machine() {
+    fn note_wrong(&mut self, attempt: &PasswordAttempt, now: Instant) {
+        if attempt.client.is_this_machine() {
             return;
         }
-        if !self.guesses.contains_key(claim) && self.guesses.len() >= REMEMBERED_MAX {
+        if !self.guesses.contains_key(attempt) && self.guesses.len() >= REMEMBERED_MAX {
             self.guesses.retain(|_, guesses| !guesses.is_forgotten(now));
             let oldest = self.guesses.iter().min_by_key(|(_, guesses)| guesses.last);
             if self.guesses.len() >= REMEMBERED_MAX
-                && let Some(claim) = oldest.map(|(claim, _)| claim.clone())
+                && let Some(attempt) = oldest.map(|(attempt, _)| attempt.clone())
             {
-                self.guesses.remove(&claim);
+                self.guesses.remove(&attempt);
             }
         }
         let fresh = Guesses { wrong: 0, last: now };
-        let guesses = self.guesses.entry(claim.clone()).or_insert(fresh);
+        let guesses = self.guesses.entry(attempt.clone()).or_insert(fresh);
         if guesses.is_forgotten(now) {
             *guesses = fresh;
         }
@@ -223,8 +230,8 @@ impl Checks {
     }
 
     /// Removes one check of a room and an address. One without further checks is forgotten, and begins anew later.
-    fn leave(&mut self, claim: &Claim) {
-        for party in claim.parties() {
+    fn leave(&mut self, attempt: &PasswordAttempt) {
+        for party in attempt.parties() {
             if let Some(service) = self.parties.get_mut(&party) {
                 service.checks = service.checks.saturating_sub(1);
                 if service.checks == 0 {
@@ -244,8 +251,8 @@ mod tests {
 
     use super::*;
 
-    fn claim(room: &str, client: u32) -> Claim {
-        Claim {
+    fn attempt(room: &str, client: u32) -> PasswordAttempt {
+        PasswordAttempt {
             room: RoomName::from(room),
             client: IpAddr::from(Ipv4Addr::from_bits(client)).into(),
         }
@@ -268,14 +275,14 @@ mod tests {
         let now = Instant::now();
         let mut checks = Checks::new(1);
         for client in 0..600 {
-            checks.request(claim("a", client));
+            checks.request(attempt("a", client));
         }
         for _ in 0..100 {
             let ticket = checks.begin().unwrap();
             checks.done(ticket, false, now);
         }
         let running = checks.begin().unwrap();
-        let right = checks.request(claim("b", 9_999));
+        let right = checks.request(attempt("b", 9_999));
         assert_eq!(checks.begin(), None, "one at a time");
         checks.done(running, false, now);
         assert!(until_begun(&mut checks, right, now) <= 1);
@@ -286,14 +293,14 @@ mod tests {
         let now = Instant::now();
         let mut checks = Checks::new(1);
         for room in 0..600 {
-            checks.request(claim(&room.to_string(), 1));
+            checks.request(attempt(&room.to_string(), 1));
         }
         for _ in 0..100 {
             let ticket = checks.begin().unwrap();
             checks.done(ticket, false, now);
         }
         for room in ["5", "599"] {
-            let right = checks.request(claim(room, 2));
+            let right = checks.request(attempt(room, 2));
             assert!(until_begun(&mut checks, right, now) <= 1, "{room}");
             checks.done(right, true, now);
         }
@@ -305,12 +312,12 @@ mod tests {
         let mut checks = Checks::new(1);
         // A busy room that always has a check waiting …
         for client in 0..50 {
-            checks.request(claim("busy", client));
+            checks.request(attempt("busy", client));
         }
-        let last = checks.request(claim("busy", 50));
+        let last = checks.request(attempt("busy", 50));
         for n in 0..2_000 {
             // … against ever new rooms from ever new addresses.
-            checks.request(claim(&format!("new {n}"), 1_000 + n));
+            checks.request(attempt(&format!("new {n}"), 1_000 + n));
             let ticket = checks.begin().unwrap();
             checks.done(ticket, true, now);
             if ticket == last {
@@ -324,7 +331,7 @@ mod tests {
     async fn pauses_begin_after_some_wrong_passwords_double_end_and_are_forgotten() {
         let mut now = Instant::now();
         let mut checks = Checks::new(1);
-        let guesser = claim("a", 1);
+        let guesser = attempt("a", 1);
         let guess = |checks: &mut Checks, now| {
             assert_eq!(checks.pause(&guesser, now), None);
             let ticket = checks.request(guesser.clone());
@@ -337,8 +344,8 @@ mod tests {
         }
         for expected in [1, 2, 4, 8, 16, 32, 60, 60] {
             assert_eq!(guess(&mut checks, now), expected);
-            assert_eq!(checks.pause(&claim("b", 1), now), None, "another room");
-            assert_eq!(checks.pause(&claim("a", 2), now), None, "another address");
+            assert_eq!(checks.pause(&attempt("b", 1), now), None, "another room");
+            assert_eq!(checks.pause(&attempt("a", 2), now), None, "another address");
             now += Duration::from_secs(expected);
         }
         now += FORGOTTEN_AFTER;
@@ -349,7 +356,7 @@ mod tests {
     async fn one_who_guesses_through_a_local_proxy_keeps_nobody_out_who_comes_through_it() {
         let now = Instant::now();
         let mut checks = Checks::new(1);
-        let through_proxy = Claim {
+        let through_proxy = PasswordAttempt {
             room: RoomName::from("a"),
             client: ClientAddress::THIS_MACHINE,
         };
@@ -365,8 +372,8 @@ mod tests {
     async fn those_who_wait_for_the_same_are_given_up_when_a_pause_begins() {
         let now = Instant::now();
         let mut checks = Checks::new(4);
-        let tickets: Vec<Ticket> = (0..20).map(|_| checks.request(claim("a", 1))).collect();
-        let other = checks.request(claim("a", 2));
+        let tickets: Vec<Ticket> = (0..20).map(|_| checks.request(attempt("a", 1))).collect();
+        let other = checks.request(attempt("a", 2));
         assert_eq!(checks.begin(), Some(tickets[0]));
         assert_eq!(
             checks.begin(),
@@ -391,7 +398,7 @@ mod tests {
         let start = Instant::now();
         let mut checks = Checks::new(1);
         for client in 0..2 * REMEMBERED_MAX as u32 {
-            let ticket = checks.request(claim("a", client));
+            let ticket = checks.request(attempt("a", client));
             assert_eq!(checks.begin(), Some(ticket));
             checks.done(ticket, false, start + Duration::from_millis(client.into()));
         }

@@ -50,7 +50,7 @@ pub(super) struct Pools<P> {
 /// process or another. The numbers are keys of PostgreSQL's advisory locks, which all users of a database share.
 #[derive(Clone, Copy)]
 #[repr(i64)]
-pub(super) enum Subject {
+pub(super) enum LockKey {
     Devices = 0x7061_7463_6862_0001,
     Contacts = 0x7061_7463_6862_0002,
     Secrets = 0x7061_7463_6862_0003,
@@ -122,7 +122,7 @@ macro_rules! alone {
 pub(super) use alone;
 
 /// Waits until no other transaction holds this subject. This one then holds it until it ends.
-pub(super) async fn lock(transaction: &mut PgConnection, subject: Subject) -> Result<(), sqlx::Error> {
+pub(super) async fn lock(transaction: &mut PgConnection, subject: LockKey) -> Result<(), sqlx::Error> {
     let patience = format!("SET LOCAL lock_timeout = '{}s'", PATIENCE.as_secs());
     sqlx::query(AssertSqlSafe(patience)).execute(&mut *transaction).await?;
     let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(subject as i64);

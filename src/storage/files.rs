@@ -1,7 +1,7 @@
 //! Records of uploads: their names, and the time until which they are kept. `http::files` keeps the bytes.
 
 use super::database::{reading, writing};
-use super::{Directory, storable};
+use super::{Records, storable};
 use crate::shares::ClientAddress;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ fn record((id, name, media_type, size_bytes, client, expires_at_s): Row) -> File
     }
 }
 
-impl Directory {
+impl Records {
     pub async fn add_file(&self, file: &FileRecord) -> Result<(), sqlx::Error> {
         let sql = "INSERT INTO files (id, name, media_type, size_bytes, expires_at, client) \
             VALUES ($1, $2, $3, $4, $5, $6)";

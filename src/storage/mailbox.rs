@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Directory, Growth, MailboxRoom};
+use super::{Growth, MailboxRoom, Records};
 use crate::clock::{WallClock, now_s};
 use crate::config;
-use crate::domain::{Sender, WaitingMessage};
-use crate::hub::{MessageStore, StoreError};
+use crate::domain::{MessageSender, WaitingMessage};
+use crate::hub::{MailboxStore, StoreError};
 use crate::ids::UserId;
 use crate::shares::{Denied, Pot, Share};
 
@@ -16,7 +16,7 @@ const BYTES_PER_PERSON_MAX: i64 = 512 * 1024;
 
 /// The server's store of messages. One task owns it.
 pub struct Mailbox {
-    directory: Directory,
+    records: Records,
     clock: WallClock,
     limits: config::Messages,
     share: Share,
@@ -26,13 +26,13 @@ pub struct Mailbox {
 
 impl Mailbox {
     /// `percent` is the part of the space that the senders of one client address may use.
-    pub fn new(directory: Directory, clock: WallClock, limits: config::Messages, percent: u8) -> Mailbox {
+    pub fn new(records: Records, clock: WallClock, limits: config::Messages, percent: u8) -> Mailbox {
         let share = Share {
             percent,
             at_least: BYTES_PER_PERSON_MAX as u64,
         };
         Mailbox {
-            directory,
+            records,
             clock,
             limits,
             share,
@@ -42,7 +42,7 @@ impl Mailbox {
 
     async fn count(&self) -> Result<Pot, sqlx::Error> {
         let mut space = Pot::new(self.limits.total_bytes(), self.share);
-        note(&mut space, self.directory.kept_message_bytes().await?);
+        note(&mut space, self.records.kept_message_bytes().await?);
         Ok(space)
     }
 
@@ -65,8 +65,8 @@ fn seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }
 
-impl MessageStore for Mailbox {
-    async fn keep(&mut self, receiver: &UserId, sender: &Sender, body: &[u8]) -> Result<(), StoreError> {
+impl MailboxStore for Mailbox {
+    async fn keep(&mut self, receiver: &UserId, sender: &MessageSender, body: &[u8]) -> Result<(), StoreError> {
         let mut space = match self.space.take() {
             Some(space) => space,
             None => self.count().await?,
@@ -79,7 +79,7 @@ impl MessageStore for Mailbox {
             };
             let now_s = now_s(&self.clock);
             // Where this fails, `space` stays empty, and is counted anew.
-            let kept = self.directory.keep_message(receiver, sender, body, now_s, room);
+            let kept = self.records.keep_message(receiver, sender, body, now_s, room);
             note(&mut space, kept.await?);
         }
         self.space = Some(space);
@@ -95,11 +95,11 @@ impl MessageStore for Mailbox {
     }
 
     async fn kept(&mut self, receiver: &UserId) -> Result<Vec<WaitingMessage>, StoreError> {
-        Ok(self.directory.kept_messages(receiver, self.oldest_s()).await?)
+        Ok(self.records.kept_messages(receiver, self.oldest_s()).await?)
     }
 
     async fn forget(&mut self, receiver: &UserId, up_to: i64) -> Result<(), StoreError> {
-        let shrunk = self.directory.forget_messages(receiver, up_to).await?;
+        let shrunk = self.records.forget_messages(receiver, up_to).await?;
         if let Some(space) = &mut self.space {
             note(space, shrunk);
         }
@@ -107,7 +107,7 @@ impl MessageStore for Mailbox {
     }
 
     async fn tidy(&mut self) -> Result<(), StoreError> {
-        self.directory.expire_messages(self.oldest_s()).await?;
+        self.records.expire_messages(self.oldest_s()).await?;
         self.space = Some(self.count().await?);
         Ok(())
     }

@@ -3,9 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::database::{Subject, alone, reading, writing};
-use super::{Directory, storable};
-use crate::domain::{Sender, WaitingMessage};
+use super::database::{LockKey, alone, reading, writing};
+use super::{Records, storable};
+use crate::domain::{MessageSender, WaitingMessage};
 use crate::ids::UserId;
 use crate::shares::ClientAddress;
 
@@ -24,14 +24,14 @@ pub(crate) type Growth = Vec<(ClientAddress, i64)>;
 
 /// The facts about a waiting message that decide which one is deleted.
 #[derive(Clone, Debug)]
-struct Waiting {
+struct EvictionCandidate {
     number: i64,
     bytes: i64,
     sender: String,
     client: String,
 }
 
-impl Directory {
+impl Records {
     /// Adds a message behind those that wait for the same person. Messages beyond `room` are deleted. Returns the bytes
     /// by which the store has grown and shrunk.
     ///
@@ -40,7 +40,7 @@ impl Directory {
     pub(crate) async fn keep_message(
         &self,
         receiver: &UserId,
-        sender: &Sender,
+        sender: &MessageSender,
         body: &[u8],
         now_s: i64,
         room: MailboxRoom,
@@ -55,14 +55,14 @@ impl Directory {
         let sizes = "SELECT number, CAST(LENGTH(body) AS BIGINT), sender, client FROM messages \
             WHERE receiver = $1 ORDER BY number";
         let remove = "DELETE FROM messages WHERE receiver = $1 AND number = $2";
-        let removed = alone!(&self.database, Subject::Messages, transaction => {
+        let removed = alone!(&self.database, LockKey::Messages, transaction => {
             let (number,): (i64,) = sqlx::query_as(count_up).fetch_one(&mut *transaction).await?;
             let message = sqlx::query(insert).bind(receiver).bind(number).bind(body).bind(now_s);
             let message = message.bind(from).bind(sender.client.to_record());
             message.execute(&mut *transaction).await?;
             let rows: Vec<(i64, i64, String, String)> =
                 sqlx::query_as(sizes).bind(receiver).fetch_all(&mut *transaction).await?;
-            let waiting = rows.into_iter().map(|(number, bytes, sender, client)| Waiting {
+            let waiting = rows.into_iter().map(|(number, bytes, sender, client)| EvictionCandidate {
                 number,
                 bytes,
                 sender,
@@ -112,7 +112,7 @@ impl Directory {
     pub(crate) async fn forget_messages(&self, receiver: &UserId, up_to: i64) -> Result<Growth, sqlx::Error> {
         let sizes = "SELECT client, CAST(SUM(LENGTH(body)) AS BIGINT) FROM messages \
             WHERE receiver = $1 AND number <= $2 GROUP BY client";
-        let removed: Vec<(String, i64)> = alone!(&self.database, Subject::Messages, transaction => {
+        let removed: Vec<(String, i64)> = alone!(&self.database, LockKey::Messages, transaction => {
             let sizes = sqlx::query_as(sizes).bind(receiver.as_str()).bind(up_to);
             let removed = sizes.fetch_all(&mut *transaction).await?;
             let forget = sqlx::query(FORGET).bind(receiver.as_str()).bind(up_to);
@@ -139,7 +139,7 @@ impl Directory {
 }
 
 /// The messages that there is no room for. `waiting` has the oldest first.
-fn giving_way(mut waiting: Vec<Waiting>, room: MailboxRoom) -> Vec<Waiting> {
+fn giving_way(mut waiting: Vec<EvictionCandidate>, room: MailboxRoom) -> Vec<EvictionCandidate> {
     let mut removed = Vec::new();
     loop {
         let bytes: i64 = waiting.iter().map(|message| message.bytes).sum();
@@ -147,7 +147,7 @@ fn giving_way(mut waiting: Vec<Waiting>, room: MailboxRoom) -> Vec<Waiting> {
         if !too_many_bytes && waiting.len() as i64 <= room.messages {
             return removed;
         }
-        let weight = |message: &Waiting| if too_many_bytes { message.bytes } else { 1 };
+        let weight = |message: &EvictionCandidate| if too_many_bytes { message.bytes } else { 1 };
         let Some(oldest) = oldest_of_most(&waiting, weight) else {
             return removed;
         };
@@ -157,15 +157,15 @@ fn giving_way(mut waiting: Vec<Waiting>, room: MailboxRoom) -> Vec<Waiting> {
 
 /// The oldest message of the address that has most, and there of the sender who has most. On this machine each sender
 /// counts alone: they may be anybody behind a proxy.
-fn oldest_of_most(waiting: &[Waiting], weight: impl Fn(&Waiting) -> i64) -> Option<usize> {
-    let address = |message: &Waiting| match message.client.as_str() {
+fn oldest_of_most(waiting: &[EvictionCandidate], weight: impl Fn(&EvictionCandidate) -> i64) -> Option<usize> {
+    let address = |message: &EvictionCandidate| match message.client.as_str() {
         "" => (String::new(), message.sender.clone()),
         client => (client.to_owned(), String::new()),
     };
     let most = most(waiting.iter().map(|message| (address(message), weight(message))))?;
     let of_address = || waiting.iter().filter(|message| address(message) == most);
     let sender = self::most(of_address().map(|message| (message.sender.clone(), weight(message))))?;
-    let is_meant = |message: &Waiting| address(message) == most && message.sender == sender;
+    let is_meant = |message: &EvictionCandidate| address(message) == most && message.sender == sender;
     waiting.iter().position(is_meant)
 }
 
@@ -188,8 +188,8 @@ mod tests {
         bytes: 1_000,
     };
 
-    fn waiting(messages: &[(&str, &str, i64)]) -> Vec<Waiting> {
-        let message = |(index, (client, sender, bytes)): (usize, &(&str, &str, i64))| Waiting {
+    fn waiting(messages: &[(&str, &str, i64)]) -> Vec<EvictionCandidate> {
+        let message = |(index, (client, sender, bytes)): (usize, &(&str, &str, i64))| EvictionCandidate {
             number: index as i64 + 1,
             bytes: *bytes,
             sender: (*sender).to_owned(),

@@ -4,13 +4,13 @@
 //! The same statements and migrations serve both. Only [`database`] knows the difference.
 
 mod accounts;
+mod admission;
 mod apps;
 mod channels;
 mod checks;
 mod database;
 mod errors;
 mod files;
-mod gate;
 mod mailbox;
 mod messages;
 mod passwords;
@@ -27,11 +27,11 @@ use std::sync::Arc;
 pub(crate) use accounts::{Recorded, TokenSecret};
 
 pub use accounts::{DevicePlaces, DeviceRecord};
+pub use admission::RoomAdmission;
 pub use channels::{Begun, CallRecord, Ending, Member, MemberStatus, NewCall, RecentCall, Report};
 use database::{Database, writing};
 pub use errors::{AdmitError, OpenError, RecordError};
 pub use files::FileRecord;
-pub use gate::Gate;
 pub use mailbox::Mailbox;
 pub(crate) use messages::{Growth, MailboxRoom};
 use passwords::Passwords;
@@ -48,15 +48,15 @@ const TRIAL_BYTES: usize = 8_192;
 
 /// All records of this server. Cheap to clone.
 #[derive(Clone)]
-pub struct Directory {
+pub struct Records {
     database: Database,
     passwords: Arc<Passwords>,
 }
 
-impl Directory {
+impl Records {
     /// Opens the database and migrates it. A missing SQLite file is made, with its directory.
-    pub async fn open(config: &config::Storage) -> Result<Directory, OpenError> {
-        Ok(Directory {
+    pub async fn open(config: &config::Storage) -> Result<Records, OpenError> {
+        Ok(Records {
             database: Database::open(config).await?,
             passwords: Arc::new(Passwords::new()),
         })

@@ -9,7 +9,7 @@ use argon2::{Argon2, PasswordHasher, PasswordVerifier};
 use aws_lc_rs::hmac;
 use tokio::sync::oneshot;
 
-use super::checks::{Checks, Claim, Ticket};
+use super::checks::{Checks, PasswordAttempt, Ticket};
 use super::errors::{AdmitError, RecordError};
 use crate::clock::MonotonicClock;
 use crate::text;
@@ -20,7 +20,7 @@ const MAX_KNOWN: usize = 4_096;
 
 pub(super) struct Passwords {
     /// The checks in line. Locked for moments, never while a password is hashed.
-    desk: Mutex<Desk>,
+    queue: Mutex<CheckQueue>,
     known: Mutex<HashSet<[u8; 32]>>,
     /// The key of the tags in `known`, random at each start: from memory, a password cannot be guessed faster than
     /// from the database.
@@ -28,24 +28,24 @@ pub(super) struct Passwords {
 }
 
 /// The checks in line, and the callers that wait for their turn.
-struct Desk {
+struct CheckQueue {
     checks: Checks,
-    callers: HashMap<Ticket, oneshot::Sender<Turn>>,
+    callers: HashMap<Ticket, oneshot::Sender<CallerNews>>,
 }
 
 /// The news for a caller in line.
-enum Turn {
+enum CallerNews {
     Begin,
     /// A pause of this length has begun.
     GiveUp(Duration),
 }
 
-impl Desk {
+impl CheckQueue {
     /// Calls everybody whose turn it is. Callers who no longer wait are passed over.
     fn call(&mut self) {
         while let Some(ticket) = self.checks.begin() {
             let caller = self.callers.remove(&ticket);
-            if caller.is_none_or(|caller| caller.send(Turn::Begin).is_err()) {
+            if caller.is_none_or(|caller| caller.send(CallerNews::Begin).is_err()) {
                 self.checks.withdraw(ticket);
             }
         }
@@ -53,29 +53,29 @@ impl Desk {
 }
 
 /// A place in line, or a check that runs. When it is dropped before its end, the next one gets its turn.
-struct Place {
+struct QueuedCheck {
     passwords: Arc<Passwords>,
     ticket: Ticket,
 }
 
-impl Place {
+impl QueuedCheck {
     fn done(self, right: bool, clock: &MonotonicClock) {
-        let mut desk = self.passwords.desk();
-        for (ticket, pause) in desk.checks.done(self.ticket, right, clock()) {
-            if let Some(caller) = desk.callers.remove(&ticket) {
-                caller.send(Turn::GiveUp(pause)).ok();
+        let mut queue = self.passwords.queue();
+        for (ticket, pause) in queue.checks.done(self.ticket, right, clock()) {
+            if let Some(caller) = queue.callers.remove(&ticket) {
+                caller.send(CallerNews::GiveUp(pause)).ok();
             }
         }
         // The drop of `self` then withdraws nothing, and calls the next.
     }
 }
 
-impl Drop for Place {
+impl Drop for QueuedCheck {
     fn drop(&mut self) {
-        let mut desk = self.passwords.desk();
-        desk.callers.remove(&self.ticket);
-        desk.checks.withdraw(self.ticket);
-        desk.call();
+        let mut queue = self.passwords.queue();
+        queue.callers.remove(&self.ticket);
+        queue.checks.withdraw(self.ticket);
+        queue.call();
     }
 }
 
@@ -86,7 +86,7 @@ impl Passwords {
         // Each hash takes 19 MiB and all of a core (Argon2's defaults); more at once would take them from media.
         let at_once = (cores / 2).max(1);
         Passwords {
-            desk: Mutex::new(Desk {
+            queue: Mutex::new(CheckQueue {
                 checks: Checks::new(at_once),
                 callers: HashMap::new(),
             }),
@@ -98,7 +98,7 @@ impl Passwords {
     /// Whether `hash` is that of the password. Waits for all checks that come first.
     pub(super) async fn verify(
         self: &Arc<Self>,
-        claim: Claim,
+        attempt: PasswordAttempt,
         hash: &str,
         password: &str,
         clock: &MonotonicClock,
@@ -107,14 +107,14 @@ impl Passwords {
             return Err(AdmitError::WrongPassword);
         }
         // The pause comes first: remembered passwords would answer guesses, too.
-        if let Some(wait) = self.desk().checks.pause(&claim, clock()) {
+        if let Some(wait) = self.queue().checks.pause(&attempt, clock()) {
             return Err(AdmitError::TooManyGuesses { wait });
         }
         let tag = self.tag(hash, password);
         if self.known().contains(&tag) {
             return Ok(());
         }
-        let place = self.turn(claim).await?;
+        let place = self.turn(attempt).await?;
         // A check before this one may have had the same password.
         if self.known().contains(&tag) {
             place.done(true, clock);
@@ -139,21 +139,21 @@ impl Passwords {
     }
 
     /// Waits for the turn of a check.
-    async fn turn(self: &Arc<Self>, claim: Claim) -> Result<Place, AdmitError> {
+    async fn turn(self: &Arc<Self>, attempt: PasswordAttempt) -> Result<QueuedCheck, AdmitError> {
         let (caller, turn) = oneshot::channel();
         let place = {
-            let mut desk = self.desk();
-            let ticket = desk.checks.request(claim);
-            desk.callers.insert(ticket, caller);
-            desk.call();
-            Place {
+            let mut queue = self.queue();
+            let ticket = queue.checks.request(attempt);
+            queue.callers.insert(ticket, caller);
+            queue.call();
+            QueuedCheck {
                 passwords: Arc::clone(self),
                 ticket,
             }
         };
         match turn.await {
-            Ok(Turn::Begin) => Ok(place),
-            Ok(Turn::GiveUp(wait)) => Err(AdmitError::TooManyGuesses { wait }),
+            Ok(CallerNews::Begin) => Ok(place),
+            Ok(CallerNews::GiveUp(wait)) => Err(AdmitError::TooManyGuesses { wait }),
             Err(_) => Err(AdmitError::Storage("the line for password checks was lost".into())),
         }
     }
@@ -178,8 +178,8 @@ impl Passwords {
         tag
     }
 
-    fn desk(&self) -> MutexGuard<'_, Desk> {
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    fn queue(&self) -> MutexGuard<'_, CheckQueue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn known(&self) -> MutexGuard<'_, HashSet<[u8; 32]>> {

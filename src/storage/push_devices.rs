@@ -1,7 +1,7 @@
 //! How apps on phones are reached that are closed.
 
-use super::database::{Subject, alone, reading};
-use super::{Directory, Quota, storable};
+use super::database::{LockKey, alone, reading};
+use super::{Quota, Records, storable};
 use crate::ids::UserId;
 use crate::shares::{ClientAddress, Denied};
 
@@ -21,7 +21,7 @@ pub enum PushRecorded {
     NoPlace(Denied),
 }
 
-impl Directory {
+impl Records {
     /// Records a device of a user, or removes it if it has no token.
     pub async fn set_push_device(
         &self,
@@ -41,7 +41,7 @@ impl Directory {
         let insert = "INSERT INTO push_devices (member, device, token, seen_at, client) VALUES ($1, $2, $3, $4, $5)";
         let (user, address) = (user.as_str(), client.to_record());
         let PushDevice { device, token } = device;
-        let recorded = alone!(&self.database, Subject::PushDevices, transaction => {
+        let recorded = alone!(&self.database, LockKey::PushDevices, transaction => {
             if token.is_empty() {
                 sqlx::query(remove).bind(user).bind(device).execute(&mut *transaction).await?;
                 PushRecorded::Done
@@ -86,7 +86,7 @@ impl Directory {
     /// Removes devices that were set before `before_s`: apps set theirs whenever they start.
     pub async fn expire_push_devices(&self, before_s: i64) -> Result<u64, sqlx::Error> {
         let sql = "DELETE FROM push_devices WHERE seen_at < $1";
-        let removed = alone!(&self.database, Subject::PushDevices, transaction => {
+        let removed = alone!(&self.database, LockKey::PushDevices, transaction => {
             sqlx::query(sql).bind(before_s).execute(&mut *transaction).await?.rows_affected()
         });
         Ok(removed)

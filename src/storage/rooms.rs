@@ -1,7 +1,7 @@
 //! Records of rooms.
 
 use super::database::{reading, writing};
-use super::{Directory, RecordError, check_id, passwords, storable};
+use super::{RecordError, Records, check_id, passwords, storable};
 use crate::ids::RoomName;
 
 const WHAT: &str = "the room";
@@ -12,7 +12,7 @@ pub struct RoomRecord {
     pub has_password: bool,
 }
 
-impl Directory {
+impl Records {
     /// All rooms with a record, by name. There may be other rooms, with people in them.
     pub async fn rooms(&self) -> Result<Vec<RoomRecord>, sqlx::Error> {
         let sql = "SELECT name, password_hash FROM rooms ORDER BY name";

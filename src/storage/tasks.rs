@@ -2,8 +2,8 @@
 
 use sqlx::FromRow;
 
-use super::database::{Subject, alone, reading, writing};
-use super::{Directory, Quota, storable};
+use super::database::{LockKey, alone, reading, writing};
+use super::{Quota, Records, storable};
 use crate::ids::UserId;
 use crate::shares::{ClientAddress, Denied};
 
@@ -120,7 +120,7 @@ fn list(users: &[UserId]) -> String {
     serde_json::Value::Array(names.collect()).to_string()
 }
 
-impl Directory {
+impl Records {
     /// Records a task, or changes one of the same caller, which then waits for its new time.
     pub async fn schedule(&self, new: &NewTask, quota: Quota) -> Result<Scheduled, sqlx::Error> {
         let own = "SELECT status FROM call_tasks WHERE id = $1 AND caller = $2";
@@ -132,7 +132,7 @@ impl Directory {
         let insert = "INSERT INTO call_tasks (id, caller, callees, due_at, task, status, fired_at, channel, failure, client) \
             VALUES ($1, $2, $3, $4, $5, 0, 0, '', '', $6)";
         let (callees, client) = (list(&new.callees), new.client.to_record());
-        let scheduled = alone!(&self.database, Subject::Tasks, transaction => match new.id {
+        let scheduled = alone!(&self.database, LockKey::Tasks, transaction => match new.id {
             Some(id) => {
                 let own = sqlx::query_as(own).bind(id).bind(new.caller.as_str());
                 let status: Option<(i64,)> = own.fetch_optional(&mut *transaction).await?;

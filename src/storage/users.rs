@@ -1,7 +1,7 @@
 //! Records of users.
 
 use super::database::{reading, writing};
-use super::{Directory, RecordError, check_id, storable};
+use super::{RecordError, Records, check_id, storable};
 use crate::domain::Person;
 use crate::ids::UserId;
 use crate::text::TextLimit;
@@ -27,7 +27,7 @@ fn person((id, name, prefix, postfix): Row) -> Person {
     }
 }
 
-impl Directory {
+impl Records {
     /// All users, by id.
     pub async fn users(&self) -> Result<Vec<Person>, sqlx::Error> {
         let sql = "SELECT id, name, prefix, postfix FROM users ORDER BY id";

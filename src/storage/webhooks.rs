@@ -1,7 +1,7 @@
 //! Messages that wait until the operator's back end has taken them. `crate::webhooks` posts them.
 
-use super::Directory;
-use super::database::{Subject, alone, reading, writing};
+use super::Records;
+use super::database::{LockKey, alone, reading, writing};
 
 /// A message that waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,14 +12,14 @@ pub struct WaitingWebhook {
     pub attempts: i64,
 }
 
-impl Directory {
+impl Records {
     /// Records a message that is to be posted now. Where `most` wait already, the oldest of these is removed for it. Returns
     /// whether one was.
     pub async fn add_webhook(&self, id: &str, body: &str, now_s: i64, most: i64) -> Result<bool, sqlx::Error> {
         let count = "SELECT COUNT(*) FROM webhooks";
         let remove = "DELETE FROM webhooks WHERE id = (SELECT id FROM webhooks ORDER BY made_at, id LIMIT 1)";
         let insert = "INSERT INTO webhooks (id, body, made_at, attempts, next_at) VALUES ($1, $2, $3, 0, $3)";
-        let is_full = alone!(&self.database, Subject::Webhooks, transaction => {
+        let is_full = alone!(&self.database, LockKey::Webhooks, transaction => {
             let (waiting,): (i64,) = sqlx::query_as(count).fetch_one(&mut *transaction).await?;
             if waiting >= most {
                 sqlx::query(remove).execute(&mut *transaction).await?;
@@ -41,7 +41,7 @@ impl Directory {
     ) -> Result<Vec<WaitingWebhook>, sqlx::Error> {
         let due = "SELECT id, body, attempts FROM webhooks WHERE next_at <= $1 ORDER BY next_at, made_at, id LIMIT $2";
         let take = "UPDATE webhooks SET next_at = $2, attempts = attempts + 1 WHERE id = $1";
-        let rows = alone!(&self.database, Subject::Webhooks, transaction => {
+        let rows = alone!(&self.database, LockKey::Webhooks, transaction => {
             let due = sqlx::query_as(due).bind(now_s).bind(limit);
             let rows: Vec<(String, String, i64)> = due.fetch_all(&mut *transaction).await?;
             for (id, ..) in &rows {

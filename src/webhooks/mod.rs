@@ -27,7 +27,7 @@ use self::destination::{BadUrl, Destination, PublicOnly};
 use self::signature::{BadSecret, Secret};
 use crate::clock::{WallClock, now_s};
 use crate::config;
-use crate::storage::{Directory, WaitingWebhook};
+use crate::storage::{Records, WaitingWebhook};
 
 /// Time for the receiver to answer, from the first byte of the request on. It is to take the message, and work on it later.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -56,7 +56,7 @@ struct Posting {
     destination: Destination,
     secret: Secret,
     client: Client,
-    directory: Directory,
+    records: Records,
     clock: WallClock,
     /// A signal that a message was recorded.
     added: Notify,
@@ -75,7 +75,7 @@ pub enum WebhooksError {
 
 impl Webhooks {
     /// Posts nothing where no URL is configured.
-    pub fn new(config: &config::Webhooks, directory: Directory, clock: WallClock) -> Result<Webhooks, WebhooksError> {
+    pub fn new(config: &config::Webhooks, records: Records, clock: WallClock) -> Result<Webhooks, WebhooksError> {
         if config.url.is_empty() {
             return Ok(Webhooks(None));
         }
@@ -95,7 +95,7 @@ impl Webhooks {
             destination,
             secret,
             client: client.build()?,
-            directory,
+            records,
             clock,
             added: Notify::new(),
         }))))
@@ -116,7 +116,7 @@ impl Webhooks {
         let body = json!({ "type": kind, "timestamp": timestamp, "data": data }).to_string();
         let id = format!("msg_{:032x}", rand::random::<u128>());
         let now_s = now_s(&posting.clock);
-        if posting.directory.add_webhook(&id, &body, now_s, WAITING_MAX).await? {
+        if posting.records.add_webhook(&id, &body, now_s, WAITING_MAX).await? {
             count("given_up");
             tracing::warn!("too many webhooks wait: the oldest is given up");
         }
@@ -149,10 +149,10 @@ impl Posting {
     /// Posts what is due now, and returns the time until something else may be.
     async fn turn(&self) -> Result<Duration, sqlx::Error> {
         let now_s = now_s(&self.clock);
-        let due = self.directory.take_webhooks(now_s, now_s + TAKEN_FOR_S, AT_ONCE as i64);
+        let due = self.records.take_webhooks(now_s, now_s + TAKEN_FOR_S, AT_ONCE as i64);
         let due = due.await?;
         if due.is_empty() {
-            let next_s = self.directory.next_webhook_s().await?;
+            let next_s = self.records.next_webhook_s().await?;
             let pause_s = next_s.map_or(u64::MAX, |next_s| u64::try_from(next_s - now_s).unwrap_or(0));
             return Ok(Duration::from_secs(pause_s).clamp(Duration::from_millis(100), LOOK_INTERVAL));
         }
@@ -164,7 +164,7 @@ impl Posting {
     async fn attempt(&self, webhook: WaitingWebhook) -> Result<(), sqlx::Error> {
         let Err(problem) = self.send(&webhook).await else {
             count("taken");
-            return self.directory.remove_webhook(&webhook.id).await;
+            return self.records.remove_webhook(&webhook.id).await;
         };
         let made = usize::try_from(webhook.attempts)
             .unwrap_or(usize::MAX)
@@ -179,7 +179,7 @@ impl Posting {
                     "a webhook was not taken; it is posted again"
                 );
                 let until_s = now_s(&self.clock) + pause_s;
-                self.directory.postpone_webhook(&webhook.id, until_s).await
+                self.records.postpone_webhook(&webhook.id, until_s).await
             }
             None => {
                 count("given_up");
@@ -189,7 +189,7 @@ impl Posting {
                     attempts = webhook.attempts,
                     "a webhook is given up"
                 );
-                self.directory.remove_webhook(&webhook.id).await
+                self.records.remove_webhook(&webhook.id).await
             }
         }
     }

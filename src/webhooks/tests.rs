@@ -95,7 +95,7 @@ impl Sender {
             url: format!("sqlite:{}", database.path().join("test.db").display()),
             ..config::Storage::default()
         };
-        let directory = Directory::open(&storage).await.unwrap();
+        let records = Records::open(&storage).await.unwrap();
         let now_s = Arc::new(AtomicI64::new(BEGINNING_S));
         let clock: WallClock = {
             let now_s = Arc::clone(&now_s);
@@ -106,7 +106,7 @@ impl Sender {
             secret: SECRET.to_owned(),
             allow_private_addresses,
         };
-        let webhooks = Webhooks::new(&config, directory, clock).unwrap();
+        let webhooks = Webhooks::new(&config, records, clock).unwrap();
         Sender {
             webhooks,
             now_s,
@@ -189,8 +189,8 @@ async fn a_message_that_a_lost_process_had_begun_to_post_is_posted_again() {
     let receiver = Receiver::default();
     let sender = Sender::new(receiver.start().await).await;
     sender.webhooks.post("call.ended", json!(1)).await.unwrap();
-    let directory = &sender.webhooks.0.as_ref().unwrap().directory;
-    let taken = directory
+    let records = &sender.webhooks.0.as_ref().unwrap().records;
+    let taken = records
         .take_webhooks(BEGINNING_S, BEGINNING_S + TAKEN_FOR_S, 8)
         .await
         .unwrap();
@@ -214,8 +214,8 @@ async fn a_message_that_nobody_takes_is_given_up_after_days() {
     assert_eq!(receiver.messages().len(), PAUSES.len() + 1);
     sender.after(1_000_000).await;
     assert_eq!(receiver.messages().len(), PAUSES.len() + 1);
-    let directory = &sender.webhooks.0.as_ref().unwrap().directory;
-    assert_eq!(directory.next_webhook_s().await.unwrap(), None);
+    let records = &sender.webhooks.0.as_ref().unwrap().records;
+    assert_eq!(records.next_webhook_s().await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -261,10 +261,10 @@ async fn nothing_is_recorded_where_no_url_is_configured() {
         url: format!("sqlite:{}", database.path().join("test.db").display()),
         ..config::Storage::default()
     };
-    let directory = Directory::open(&storage).await.unwrap();
+    let records = Records::open(&storage).await.unwrap();
     let clock: WallClock = Arc::new(|| UNIX_EPOCH);
-    let webhooks = Webhooks::new(&config::Webhooks::default(), directory.clone(), clock).unwrap();
+    let webhooks = Webhooks::new(&config::Webhooks::default(), records.clone(), clock).unwrap();
     assert!(!webhooks.is_configured());
     webhooks.post("call.ended", json!(1)).await.unwrap();
-    assert_eq!(directory.next_webhook_s().await.unwrap(), None);
+    assert_eq!(records.next_webhook_s().await.unwrap(), None);
 }

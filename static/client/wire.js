@@ -1,5 +1,5 @@
 /**
- * The JSON messages of `/groupcall` (the dialect whose key is `type`), built and read.
+ * The JSON messages of `/groupcall` (the family whose key is `type`), built and read.
  *
  * Pure: no sockets, no media, no DOM. Inside the page every id is a string; on the wire a decimal id is a
  * number, because other clients of this protocol compare ids with `===`.

@@ -14,7 +14,7 @@ use patchbay::domain::{
 };
 use patchbay::hub::{self, Capacity, Events, HubHandle, Session};
 use patchbay::media::description::Description;
-use patchbay::media::engine::Media;
+use patchbay::media::engine::MediaEngine;
 use patchbay::media::launch::MediaSettings;
 use patchbay::media::threads::Threads;
 use patchbay::pinning::Pinning;
@@ -49,7 +49,7 @@ impl House {
             max_publish_bps: 4_000_000,
         };
         let (events, media_events) = mpsc::channel(64);
-        let (media, threads) = Media::start(&settings, events, Instant::now().into_std()).unwrap();
+        let (media, threads) = MediaEngine::start(&settings, events, Instant::now().into_std()).unwrap();
         let capacity = Capacity::default();
         let (hub, running) = hub::start(media, media_events, capacity, Shelf::default(), rand::make_rng());
         tokio::spawn(running);

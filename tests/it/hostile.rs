@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use patchbay::media::codec::{Codec, Kind};
-use patchbay::media::peer::dtls::{Dtls, DtlsIdentity, Progress};
+use patchbay::media::peer::dtls::{Dtls, DtlsIdentity, DtlsProgress};
 use patchbay::media::rtp::Header;
 use patchbay::media::session::{DtlsRole, Fingerprint, FingerprintHash, MediaSection};
 use patchbay::media::worker::{Datagram, Worker};
@@ -387,7 +387,7 @@ fn handshake(server: &DtlsIdentity, client: &DtlsIdentity, mut tamper: impl FnMu
         while let Some(datagram) = client.poll_transmit() {
             tamper(sent, &mut server, &datagram);
             sent += 1;
-            established |= matches!(server.receive(now, &datagram), Ok(Progress::Established { .. }));
+            established |= matches!(server.receive(now, &datagram), Ok(DtlsProgress::Established { .. }));
         }
         while let Some(datagram) = server.poll_transmit() {
             let _ = client.receive(now, &datagram);

@@ -9,7 +9,7 @@ use patchbay::media::codec::{Codec, Kind};
 use patchbay::media::link::Far;
 use patchbay::media::messages::{MediaCommand, MediaEvent};
 use patchbay::media::names::{Dealer, Down, TrackName, TrackRef, Use};
-use patchbay::media::peer::dtls::{Dtls, DtlsIdentity, Progress};
+use patchbay::media::peer::dtls::{Dtls, DtlsIdentity, DtlsProgress};
 use patchbay::media::peer::ice::Path;
 use patchbay::media::peer::srtp::{Inbound, Outbound, Profile, contexts};
 use patchbay::media::rtp::{Extension, Header};
@@ -308,7 +308,7 @@ impl Client {
     pub fn take(&mut self, now: Instant, datagram: &[u8]) -> Option<Vec<u8>> {
         match datagram.first()? {
             20..=63 => {
-                if let Progress::Established {
+                if let DtlsProgress::Established {
                     profile,
                     exported,
                     we_are_client,

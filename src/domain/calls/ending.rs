@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use super::decision::{Decision, send};
-use super::entry::{Call, Media};
+use super::entry::{Call, MediaRoute};
 use super::{Calls, Requester};
 use crate::domain::register::Left;
 use crate::domain::{Address, CallEnd, CallEvent, Decline, Effect, Refusal, Side};
@@ -30,7 +30,7 @@ impl Calls {
         let (session, address) = (requester.session, &requester.address);
         let begun = self.begun_by(session, Some(address));
         let ringing = || {
-            let calls = self.lines.calls(address).iter().copied();
+            let calls = self.by_address.calls(address).iter().copied();
             calls
                 .filter(|id| self.is(id, |call| call.rings_at(address, session)))
                 .collect::<Vec<_>>()
@@ -45,7 +45,7 @@ impl Calls {
         };
         let is_late = |with: &Address, room: &RoomName| {
             let is_now = meant.iter().any(|id| self.is(id, |call| call.room() == Some(room)));
-            !is_now && self.lines.has_just_ended(now, address, with, room)
+            !is_now && self.by_address.has_just_ended(now, address, with, room)
         };
         if meant.is_empty() || with.zip(room).is_some_and(|(with, room)| is_late(with, room)) {
             return Err(Refusal::NoSuchCall);
@@ -91,7 +91,7 @@ impl Calls {
         let by = has_ended.then_some(session);
         let until = (has_ended && left.keeps_calls).then(|| now + self.limits.reconnect_within);
         let mut decisions = Vec::new();
-        for id in self.lines.calls(address).to_vec() {
+        for id in self.by_address.calls(address).to_vec() {
             let Some(call) = self.calls.get(&id) else { continue };
             let side = call.side_of(session);
             if side.is_none() && !call.rings_at(address, session) {
@@ -121,7 +121,7 @@ impl Calls {
             }
         }
         if left.was_last {
-            self.lines.attend(address, false);
+            self.by_address.attend(address, false);
         }
         decisions
     }
@@ -195,9 +195,10 @@ impl Calls {
             && let Some(room) = call.room()
         {
             let until = now + self.limits.late_within;
-            self.lines.note_ended(now, [&call.caller.address, address], room, until);
+            self.by_address
+                .note_ended(now, [&call.caller.address, address], room, until);
         }
-        self.lines.remove_call(address, id);
+        self.by_address.remove_call(address, id);
     }
 
     /// Ends a call and forgets it. All its sessions are sent that, except the one by which it ends.
@@ -210,7 +211,7 @@ impl Calls {
         }
         self.quota.give_back(call.begun_from, 1);
         let mut decisions = Vec::new();
-        if let Media::Carried(room) = call.media {
+        if let MediaRoute::Carried(room) = call.media {
             self.carried.remove(&room);
             decisions.push(Decision::Close(room));
         }
@@ -226,11 +227,11 @@ impl Calls {
             if let Some(room) = call.room() {
                 let until = now + self.limits.late_within;
                 let pair = [&call.caller.address, &callee.address];
-                self.lines.note_ended(now, pair, room, until);
+                self.by_address.note_ended(now, pair, room, until);
             }
         }
         for party in call.parties() {
-            self.lines.remove_call(&party.address, id);
+            self.by_address.remove_call(&party.address, id);
         }
         decisions
     }

@@ -13,7 +13,7 @@ pub(in crate::domain) struct Call {
     pub caller: Party,
     /// Callees, at least one. While the call rings: those who have not declined. Once it is accepted: the one who has answered.
     pub callees: Vec<Party>,
-    pub media: Media,
+    pub media: MediaRoute,
     /// Client address whose share of calls this call counts against.
     pub(crate) begun_from: ClientAddress,
     pub state: State,
@@ -38,7 +38,7 @@ pub(in crate::domain) struct Party {
     pub(crate) wait_until: Option<Instant>,
 }
 
-pub(in crate::domain) enum Media {
+pub(in crate::domain) enum MediaRoute {
     /// The caller's offer, until it is answered.
     Offered(Offer),
     Carried(RoomId),
@@ -81,11 +81,11 @@ impl Party {
     }
 }
 
-impl From<CallMedia> for Media {
+impl From<CallMedia> for MediaRoute {
     fn from(media: CallMedia) -> Self {
         match media {
-            CallMedia::Carried(offer) => Media::Offered(offer),
-            CallMedia::Elsewhere(room) => Media::Elsewhere(Meeting {
+            CallMedia::Carried(offer) => MediaRoute::Offered(offer),
+            CallMedia::Elsewhere(room) => MediaRoute::Elsewhere(Meeting {
                 room,
                 is_met: false,
                 empty_until: None,
@@ -145,8 +145,8 @@ impl Call {
     /// Whether the call would ring at a session with these abilities.
     pub(crate) fn suits(&self, abilities: Abilities) -> bool {
         abilities.ring_for(match self.media {
-            Media::Offered(_) | Media::Carried(_) => Ring::Carried,
-            Media::Elsewhere(_) => Ring::Elsewhere,
+            MediaRoute::Offered(_) | MediaRoute::Carried(_) => Ring::Carried,
+            MediaRoute::Elsewhere(_) => Ring::Elsewhere,
         })
     }
 
@@ -158,22 +158,22 @@ impl Call {
     /// The room where the parties meet. `None` if this server carries the call.
     pub fn room(&self) -> Option<&RoomName> {
         match &self.media {
-            Media::Elsewhere(meeting) => Some(&meeting.room),
-            Media::Offered(_) | Media::Carried(_) => None,
+            MediaRoute::Elsewhere(meeting) => Some(&meeting.room),
+            MediaRoute::Offered(_) | MediaRoute::Carried(_) => None,
         }
     }
 
     pub(crate) fn meeting_mut(&mut self) -> Option<&mut Meeting> {
         match &mut self.media {
-            Media::Elsewhere(meeting) => Some(meeting),
-            Media::Offered(_) | Media::Carried(_) => None,
+            MediaRoute::Elsewhere(meeting) => Some(meeting),
+            MediaRoute::Offered(_) | MediaRoute::Carried(_) => None,
         }
     }
 
     fn meeting(&self) -> Option<&Meeting> {
         match &self.media {
-            Media::Elsewhere(meeting) => Some(meeting),
-            Media::Offered(_) | Media::Carried(_) => None,
+            MediaRoute::Elsewhere(meeting) => Some(meeting),
+            MediaRoute::Offered(_) | MediaRoute::Carried(_) => None,
         }
     }
 

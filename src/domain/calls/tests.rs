@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::domain::{
-    Answer, CallCommand, Claim, Command, Effect, Event, Newcomer, Registration, Rules, Use, some_instant,
+    CallAnswer, CallCommand, Claim, Command, Effect, Event, Newcomer, Registration, Rules, Use, some_instant,
 };
 use crate::ids::DeviceId;
 use crate::media::description::Description;
@@ -43,7 +43,7 @@ fn registration(address: Address, newcomer: Newcomer) -> Registration {
     }
 }
 
-fn answer_to(from: Address, answer: Answer) -> CallCommand {
+fn answer_to(from: Address, answer: CallAnswer) -> CallCommand {
     let room = None;
     CallCommand::Answer { from, room, answer }
 }
@@ -101,12 +101,12 @@ impl Exchange {
     }
 
     fn accept(&mut self, session: u64, from: Address) -> Result<Vec<String>, Refusal> {
-        let answer = Answer::Accept(Some(offer()));
+        let answer = CallAnswer::Accept(Some(offer()));
         self.send(session, answer_to(from, answer))
     }
 
     fn decline(&mut self, session: u64, from: Address, why: Decline) -> Result<Vec<String>, Refusal> {
-        let answer = Answer::Decline(why);
+        let answer = CallAnswer::Decline(why);
         self.send(session, answer_to(from, answer))
     }
 
@@ -301,7 +301,7 @@ fn a_sudden_loss_of_session_or_media_ends_a_call_for_the_other_side() {
 
     let mut exchange = two();
     exchange.call(1, "ben").unwrap();
-    let command = Command::Call(answer_to(name("anna"), Answer::Accept(Some(offer()))));
+    let command = Command::Call(answer_to(name("anna"), CallAnswer::Accept(Some(offer()))));
     let effects = exchange.rules.handle(exchange.now, SessionId(2), command).unwrap();
     let Some(Effect::Negotiate(offers)) = effects.last() else {
         panic!("two offers are to be answered")
@@ -321,7 +321,7 @@ fn a_sudden_loss_of_session_or_media_ends_a_call_for_the_other_side() {
 fn media_that_cannot_be_set_up_ends_the_call_on_both_sides() {
     let mut exchange = two();
     exchange.call(1, "ben").unwrap();
-    let command = Command::Call(answer_to(name("anna"), Answer::Accept(Some(offer()))));
+    let command = Command::Call(answer_to(name("anna"), CallAnswer::Accept(Some(offer()))));
     let effects = exchange.rules.handle(exchange.now, SessionId(2), command).unwrap();
     let Some(Effect::Negotiate(offers)) = effects.last() else {
         panic!("two offers are to be answered")
@@ -356,7 +356,7 @@ fn expected_refusals_change_nothing() {
     exchange.register(3, name("carl"), Newcomer::Replaces);
     assert_eq!(exchange.accept(3, name("anna")), Err(Refusal::NoSuchCall));
     assert_eq!(exchange.accept(1, name("anna")), Err(Refusal::NoSuchCall));
-    let without = exchange.send(2, answer_to(name("anna"), Answer::Accept(None)));
+    let without = exchange.send(2, answer_to(name("anna"), CallAnswer::Accept(None)));
     assert_eq!(without, Err(Refusal::BadOffer(None)), "and it goes on ringing");
     exchange.accept(2, name("anna")).unwrap();
     assert_eq!(exchange.accept(2, name("anna")), Err(Refusal::NoSuchCall));

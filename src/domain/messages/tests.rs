@@ -31,9 +31,9 @@ fn unbind(rules: &mut Rules, session: SessionId) -> Vec<Effect> {
     rules.leave(some_instant(), session)
 }
 
-fn ben() -> Sender {
+fn ben() -> MessageSender {
     let (user, client) = (user("ben"), HERE);
-    Sender { user, client }
+    MessageSender { user, client }
 }
 
 fn user(id: &str) -> UserId {
@@ -50,7 +50,7 @@ fn sent(effects: &[Effect]) -> Vec<(SessionId, Event)> {
 
 fn ticket(effects: &[Effect]) -> Option<u64> {
     effects.iter().find_map(|effect| match effect {
-        Effect::Mailbox(Errand::Collect { ticket, .. }) => Some(*ticket),
+        Effect::Mailbox(MailboxCommand::Collect { ticket, .. }) => Some(*ticket),
         _ => None,
     })
 }
@@ -134,9 +134,9 @@ fn what_is_said_while_kept_messages_are_on_their_way_comes_after_them() {
     let mut messages = messages();
     arrive(&mut messages, BEN, "ben");
     let kept = |text| {
-        Effect::Mailbox(Errand::Keep {
+        Effect::Mailbox(MailboxCommand::Keep {
             receiver: user("anna"),
-            sender: Sender {
+            sender: MessageSender {
                 user: user("ben"),
                 client: HERE,
             },
@@ -201,7 +201,7 @@ fn an_invitation_waits_as_long_as_it_rings_then_its_sender_hears_of_it() {
         invitation: message("ring"),
     });
     assert_eq!(sent(&over), [(BEN, unanswered)]);
-    let kept = Effect::Mailbox(Errand::Keep {
+    let kept = Effect::Mailbox(MailboxCommand::Keep {
         receiver: user("anna"),
         sender: ben(),
         message: message("missed"),

@@ -56,7 +56,7 @@ fn sessions_that_can_be_sent_different_things_do_not_concern_each_other() {
     assert_eq!(register.ringing_session_count(), 1);
     assert!(register.remove(SessionId(3)).is_some_and(|left| !left.was_last));
     assert!(register.remove(SessionId(1)).is_some_and(|left| left.was_last));
-    assert!(register.places.is_empty() && register.addresses.is_empty());
+    assert!(register.entries.is_empty() && register.addresses.is_empty());
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn somebody_is_reached_by_push_who_has_no_session_until_they_want_it_no_longer()
     register.remove(SessionId(1));
     assert_eq!(register.push_targets(&name), []);
     assert_eq!(register.targets.taken(), 0);
-    assert!(register.places.is_empty());
+    assert!(register.entries.is_empty());
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn push_targets_that_are_not_set_again_are_forgotten_after_their_time() {
     register.handle_timeout(start + lasts / 2 + lasts);
     assert_eq!(register.push_targets(&name), []);
     assert_eq!(register.targets.taken(), 0);
-    assert!(register.places.is_empty());
+    assert!(register.entries.is_empty());
     assert_eq!(register.poll_timeout(), None);
 
     set(&mut register, start, &["one"]);
@@ -221,7 +221,7 @@ fn push_targets_of_who_has_not_proven_the_name_are_forgotten_when_somebody_comes
             register.remove(SessionId(session));
         }
         register.handle_timeout(now() + Limits::default().push_targets_last);
-        assert!(register.places.is_empty() && register.expiries.is_empty());
+        assert!(register.entries.is_empty() && register.expiries.is_empty());
     }
 }
 

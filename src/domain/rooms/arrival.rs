@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use super::{Rooms, Seat};
-use crate::domain::room::Arrival;
+use crate::domain::room::MediaArrival;
 use crate::domain::{Effect, Event, MediaState, Purpose, Subject, Use, UserFeed};
 use crate::ids::{Feed, FeedRef, PeerId, UserId};
 
@@ -17,11 +17,11 @@ impl Rooms {
         let before = self.set_arrival(
             seat,
             match media {
-                MediaState::Lost => Arrival::Lost,
-                MediaState::Back => Arrival::Arrives,
+                MediaState::Lost => MediaArrival::Lost,
+                MediaState::Back => MediaArrival::Arrives,
             },
         );
-        let was_lost = before == Some(Arrival::Lost);
+        let was_lost = before == Some(MediaArrival::Lost);
         let mut effects = self.introduce(seat.room);
         if was_lost != (media == MediaState::Lost) {
             effects.extend(self.send_to_others(seat, media));
@@ -66,8 +66,8 @@ impl Rooms {
     pub(super) fn connection_ended(&mut self, now: Instant, seat: Seat, by_client: bool) {
         let arrival = self.arrival(seat).copied();
         let after = match (arrival, by_client) {
-            (Some(Arrival::Arrives | Arrival::Missing(_)), true) => Arrival::Nothing,
-            (Some(Arrival::Arrives), false) => Arrival::Missing(now + self.limits.media_gap),
+            (Some(MediaArrival::Arrives | MediaArrival::Missing(_)), true) => MediaArrival::Nothing,
+            (Some(MediaArrival::Arrives), false) => MediaArrival::Missing(now + self.limits.media_gap),
             _ => return,
         };
         self.set_arrival(seat, after);
@@ -92,7 +92,7 @@ impl Rooms {
         effects.extend(self.announce_all_speakers(now));
         while let Some((_, room, participant)) = self.missing.first().copied().filter(|(due, ..)| *due <= now) {
             let seat = Seat { room, participant };
-            self.set_arrival(seat, Arrival::Lost);
+            self.set_arrival(seat, MediaArrival::Lost);
             effects.extend(self.send_to_others(seat, MediaState::Lost));
         }
         effects
@@ -100,22 +100,22 @@ impl Rooms {
 
     /// Nobody misses the media of somebody who has left.
     pub(super) fn forget_arrival(&mut self, seat: Seat) {
-        self.set_arrival(seat, Arrival::Nothing);
+        self.set_arrival(seat, MediaArrival::Nothing);
     }
 
-    fn arrival(&mut self, seat: Seat) -> Option<&mut Arrival> {
+    fn arrival(&mut self, seat: Seat) -> Option<&mut MediaArrival> {
         let room = self.rooms.get_mut(&seat.room)?;
         Some(&mut room.participant_mut(seat.participant)?.arrival)
     }
 
     /// Sets the state of a participant's media. Returns the state before.
-    fn set_arrival(&mut self, seat: Seat, after: Arrival) -> Option<Arrival> {
+    fn set_arrival(&mut self, seat: Seat, after: MediaArrival) -> Option<MediaArrival> {
         let before = std::mem::replace(self.arrival(seat)?, after);
         let Seat { room, participant } = seat;
-        if let Arrival::Missing(due) = before {
+        if let MediaArrival::Missing(due) = before {
             self.missing.remove(&(due, room, participant));
         }
-        if let Arrival::Missing(due) = after {
+        if let MediaArrival::Missing(due) = after {
             self.missing.insert((due, room, participant));
         }
         Some(before)

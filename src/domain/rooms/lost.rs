@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Rooms;
-use crate::domain::room::Arrival;
+use crate::domain::room::MediaArrival;
 use crate::domain::{Effect, EndReason, Event, MediaState, Use};
 use crate::ids::{PeerId, SessionId};
 
@@ -54,7 +54,7 @@ impl Rooms {
             let user = person.user.clone();
             is_speaker_anew |= speakers.contains(&user);
             events.push(Event::ConnectionLost { person });
-            if source.arrival == Arrival::Lost {
+            if source.arrival == MediaArrival::Lost {
                 let media = MediaState::Lost;
                 events.push(Event::MediaChanged { user, media });
             }

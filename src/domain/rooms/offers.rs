@@ -13,7 +13,7 @@ use crate::ids::{Feed, FeedRef, PeerId, SessionId, SlotId};
 const SLOTS_MAX: usize = 16;
 
 /// The purpose of an offered connection, and what it carries.
-struct Role {
+struct OfferedConnection {
     purpose: Purpose,
     uses: Vec<Use>,
     subject: Subject,
@@ -35,8 +35,8 @@ impl Rooms {
             Purpose::Conference | Purpose::Call => Vec::new(),
         };
         let subject = Subject::Feed(subject);
-        let role = Role { purpose, uses, subject };
-        self.negotiate(now, session, seat, role, offer)
+        let offered = OfferedConnection { purpose, uses, subject };
+        self.negotiate(now, session, seat, offered, offer)
     }
 
     /// Offers one connection for several feeds.
@@ -66,12 +66,12 @@ impl Rooms {
         }
         let numbered = (0..).zip(speaker_slots);
         uses.extend(numbered.map(|(number, kind)| Use::Slot(SlotId(number), kind)));
-        let role = Role {
+        let offered = OfferedConnection {
             purpose: Purpose::Conference,
             uses,
             subject: Subject::Conference,
         };
-        let mut effects = self.negotiate(now, session, seat, role, offer)?;
+        let mut effects = self.negotiate(now, session, seat, offered, offer)?;
         effects.extend(self.fill_slots_of(seat));
         Ok(effects)
     }
@@ -87,12 +87,12 @@ impl Rooms {
         let seat = self.seats.get(&session).copied().ok_or(Refusal::NotInRoom)?;
         let room = self.rooms.get(&seat.room).ok_or(Refusal::NotInRoom)?;
         let other = room.other_than(seat.participant).ok_or(Refusal::UnknownParticipant)?;
-        let role = Role {
+        let offered = OfferedConnection {
             purpose: Purpose::Call,
             uses: vec![Use::Publish(Feed::Camera), Use::Watch(FeedRef::camera(other))],
             subject,
         };
-        self.negotiate(now, session, seat, role, offer)
+        self.negotiate(now, session, seat, offered, offer)
     }
 
     fn negotiate(
@@ -100,14 +100,14 @@ impl Rooms {
         now: Instant,
         session: SessionId,
         seat: Seat,
-        role: Role,
+        offered: OfferedConnection,
         offer: Offer,
     ) -> Result<Vec<Effect>, Refusal> {
-        let Role {
+        let OfferedConnection {
             purpose,
             mut uses,
             subject,
-        } = role;
+        } = offered;
         let publishes = self.owner(seat).ok_or(Refusal::NotInRoom)?.stay.rights();
         if publishes == PublishRights::NONE {
             uses.retain(|one| !matches!(one, Use::Publish(_)));

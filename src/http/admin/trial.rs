@@ -7,8 +7,8 @@ use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
-use crate::http::files::Files;
-use crate::storage::Directory;
+use crate::http::files::FileStore;
+use crate::storage::Records;
 
 /// Time for which an outcome counts. Operators ask every few seconds, and anybody may ask more often; each trial is two small
 /// writes.
@@ -38,8 +38,8 @@ pub(crate) struct WriteTrial {
 
 impl WriteTrial {
     /// A handle for askers, and the task that tries. It ends when the last handle is dropped.
-    pub fn of(directory: Directory, files: Files) -> (WriteTrial, impl Future<Output = ()>) {
-        WriteTrial::with(move || attempt(directory.clone(), files.clone()))
+    pub fn of(records: Records, files: FileStore) -> (WriteTrial, impl Future<Output = ()>) {
+        WriteTrial::with(move || attempt(records.clone(), files.clone()))
     }
 
     fn with<F: Future<Output = Reasons>>(attempt: impl Fn() -> F) -> (WriteTrial, impl Future<Output = ()>) {
@@ -99,15 +99,15 @@ where
     }
 }
 
-async fn attempt(directory: Directory, files: Files) -> Reasons {
+async fn attempt(records: Records, files: FileStore) -> Reasons {
     let mut reasons = Vec::new();
     let mut note = |reason: &'static str, error: &(dyn std::error::Error + 'static)| {
         tracing::warn!(error, "not ready: {reason}");
         reasons.push(reason);
     };
-    if let Err(error) = directory.check().await {
+    if let Err(error) = records.check().await {
         note("storage does not answer", &error);
-    } else if let Err(error) = directory.try_writing().await {
+    } else if let Err(error) = records.try_writing().await {
         note("storage cannot be written", &error);
     }
     if let Err(error) = files.try_writing().await {

@@ -22,7 +22,7 @@ pub(super) async fn download(
     if !store::is_id(&id) {
         return Ok(pages::not_found().await);
     }
-    let found = state.files.directory.file(&id).await;
+    let found = state.files.records.file(&id).await;
     let found = found.map_err(|e| HttpError::internal("looking for the file", &e))?;
     let Some(record) = found.filter(|record| record.expires_at_s > state.files.now_s()) else {
         return Ok(pages::not_found().await);

@@ -18,7 +18,7 @@ use axum::Router;
 use axum::http::Method;
 use axum::routing::{get, post};
 use state::State;
-pub use store::Files;
+pub use store::FileStore;
 pub(crate) use store::FilesError;
 
 use crate::config::Http;
@@ -30,7 +30,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(300);
 /// smallest files that one address may have are deleted within minutes.
 const SWEEP_PAUSE: Duration = Duration::from_millis(200);
 
-pub fn router<S: Clone + Send + Sync + 'static>(files: Files, http: &Http, origins: &Origins) -> Router<S> {
+pub fn router<S: Clone + Send + Sync + 'static>(files: FileStore, http: &Http, origins: &Origins) -> Router<S> {
     let state = State {
         files,
         http: Arc::new(http.clone()),
@@ -45,7 +45,7 @@ pub fn router<S: Clone + Send + Sync + 'static>(files: Files, http: &Http, origi
 }
 
 /// Deletes expired files. Never ends.
-pub async fn sweep(files: Files) {
+pub async fn sweep(files: FileStore) {
     loop {
         let more = files.sweep().await.unwrap_or_else(|error| {
             let cause: &(dyn std::error::Error + 'static) = &error;

@@ -12,7 +12,7 @@ const MAX_BOUNDARY_BYTES: usize = 70;
 const MAX_PADDING_BYTES: usize = 256;
 
 #[derive(Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum MultipartEvent {
     Part(Part),
     /// Data of the part begun last.
     Data(Bytes),
@@ -74,7 +74,7 @@ impl Parser {
     }
 
     /// Returns the next event. `None`: push more.
-    pub fn poll(&mut self) -> Result<Option<Event>, Malformed> {
+    pub fn poll(&mut self) -> Result<Option<MultipartEvent>, Malformed> {
         loop {
             match self.state {
                 State::Preamble => match self.until_delimiter() {
@@ -88,7 +88,7 @@ impl Parser {
                 State::Head => match self.head()? {
                     Some(part) => {
                         self.state = State::Data;
-                        return Ok(Some(Event::Part(part)));
+                        return Ok(Some(MultipartEvent::Part(part)));
                     }
                     None => return Ok(None),
                 },
@@ -98,13 +98,13 @@ impl Parser {
                         self.state = State::AfterBoundary;
                     }
                     if !data.is_empty() {
-                        return Ok(Some(Event::Data(data)));
+                        return Ok(Some(MultipartEvent::Data(data)));
                     }
                     if !ended {
                         return Ok(None);
                     }
                 }
-                State::End => return Ok(Some(Event::End)),
+                State::End => return Ok(Some(MultipartEvent::End)),
             }
         }
     }
@@ -236,15 +236,15 @@ mod tests {
     const TYPE: &str = "multipart/form-data; boundary=XyZ";
 
     /// All events when `body` is pushed in pieces of `size`, with joined data.
-    fn parse(body: &[u8], size: usize) -> Result<Vec<Event>, Malformed> {
+    fn parse(body: &[u8], size: usize) -> Result<Vec<MultipartEvent>, Malformed> {
         let mut parser = Parser::new(TYPE)?;
-        let mut events: Vec<Event> = Vec::new();
+        let mut events: Vec<MultipartEvent> = Vec::new();
         for piece in body.chunks(size) {
             parser.push(piece);
             while let Some(event) = parser.poll()? {
                 match (events.last_mut(), event) {
-                    (Some(Event::End), Event::End) => break,
-                    (Some(Event::Data(before)), Event::Data(more)) => {
+                    (Some(MultipartEvent::End), MultipartEvent::End) => break,
+                    (Some(MultipartEvent::Data(before)), MultipartEvent::Data(more)) => {
                         *before = [&before[..], &more[..]].concat().into()
                     }
                     (_, event) => events.push(event),
@@ -255,8 +255,8 @@ mod tests {
         Ok(events)
     }
 
-    fn file(name: &str, file_name: &str) -> Event {
-        Event::Part(Part {
+    fn file(name: &str, file_name: &str) -> MultipartEvent {
+        MultipartEvent::Part(Part {
             name: name.to_owned(),
             file_name: Some(file_name.to_owned()),
             media_type: Some("image/png".to_owned()),
@@ -269,20 +269,20 @@ mod tests {
         [head.as_bytes(), content, b"\r\n--XyZ--\r\nepilogue"].concat()
     }
 
-    fn expected(content: &[u8]) -> Vec<Event> {
-        let note = Event::Part(Part {
+    fn expected(content: &[u8]) -> Vec<MultipartEvent> {
+        let note = MultipartEvent::Part(Part {
             name: "note".to_owned(),
             ..Part::default()
         });
         let mut events = vec![
             note,
-            Event::Data(Bytes::from_static(b"hi")),
+            MultipartEvent::Data(Bytes::from_static(b"hi")),
             file("file", "a;b \"c\".png"),
         ];
         if !content.is_empty() {
-            events.push(Event::Data(Bytes::copy_from_slice(content)));
+            events.push(MultipartEvent::Data(Bytes::copy_from_slice(content)));
         }
-        events.push(Event::End);
+        events.push(MultipartEvent::End);
         events
     }
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::store::Files;
+use super::store::FileStore;
 use crate::config::Http;
 
 #[derive(Clone)]
 pub(super) struct State {
-    pub(super) files: Files,
+    pub(super) files: FileStore,
     pub(super) http: Arc<Http>,
 }

@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use crate::clock::WallClock;
 use crate::config;
 use crate::shares::{ClientAddress, Denied, Place, Places, Pot, Share};
-use crate::storage::{Directory, FileRecord};
+use crate::storage::{FileRecord, Records};
 
 /// Bytes that the smallest file takes in a file system.
 const BLOCK_BYTES: u64 = 4_096;
@@ -26,9 +26,9 @@ const SWEEP_AT_ONCE: usize = 200;
 
 /// The uploads. Cheap to clone.
 #[derive(Clone)]
-pub struct Files {
+pub struct FileStore {
     pub(super) config: Arc<config::Files>,
-    pub(super) directory: Directory,
+    pub(super) records: Records,
     /// Places for uploads at a time.
     pub(super) slots: Places,
     /// Space for all uploads together, in bytes.
@@ -48,7 +48,7 @@ pub enum FilesError {
 /// An upload in progress. If it is dropped without [`Upload::keep`], it leaves nothing behind. Its file is locked until it
 /// is recorded: a file that is neither recorded nor locked was left by a crash.
 pub(super) struct Upload {
-    files: Files,
+    files: FileStore,
     id: String,
     /// The file; `None` only during the drop.
     file: Option<File>,
@@ -70,21 +70,21 @@ pub(super) enum WriteError {
     Io(std::io::Error),
 }
 
-impl Files {
+impl FileStore {
     /// Makes the directory, deletes what crashes have left, and counts the files. One client address may use `percent` of
     /// places and space, and in any case one file of the greatest length.
     pub async fn open(
         config: &config::Files,
         percent: u8,
-        directory: Directory,
+        records: Records,
         clock: WallClock,
-    ) -> Result<Files, FilesError> {
+    ) -> Result<FileStore, FilesError> {
         let pot = |total, at_least| Places::new(Pot::new(total, Share { percent, at_least }));
-        let files = Files {
+        let files = FileStore {
             slots: pot(config.max_uploads as u64, SLOTS_AT_LEAST),
             space: pot(config.total_bytes(), charge(config.max_bytes())),
             config: Arc::new(config.clone()),
-            directory,
+            records,
             clock,
         };
         let path = files.config.directory.clone();
@@ -95,7 +95,7 @@ impl Files {
         let found = found.await.map_err(|e| files.unusable(e))?;
         // The records are read after the files were found unlocked, so those that another process has recorded since are
         // among them.
-        let recorded = files.directory.file_sizes().await?;
+        let recorded = files.records.file_sizes().await?;
         let count = |pot: &mut Pot| {
             recorded
                 .iter()
@@ -145,7 +145,7 @@ impl Files {
 
     /// Deletes some expired files, the oldest first. Returns whether there are more to delete.
     pub async fn sweep(&self) -> Result<bool, sqlx::Error> {
-        let expired = self.directory.expired_files(self.now_s(), SWEEP_AT_ONCE as i64).await?;
+        let expired = self.records.expired_files(self.now_s(), SWEEP_AT_ONCE as i64).await?;
         let may_be_more = expired.len() == SWEEP_AT_ONCE;
         let mut deleted = false;
         for record in expired {
@@ -157,7 +157,7 @@ impl Files {
                 }
                 _ => {}
             }
-            self.directory.remove_file(&record.id).await?;
+            self.records.remove_file(&record.id).await?;
             deleted = true;
             self.space
                 .with(|space| space.give_back(record.client, charge(record.size_bytes)));
@@ -275,11 +275,7 @@ impl Upload {
                 .now_s()
                 .saturating_add(self.files.config.expire_after().as_secs() as i64),
         };
-        self.files
-            .directory
-            .add_file(&record)
-            .await
-            .map_err(KeepError::Record)?;
+        self.files.records.add_file(&record).await.map_err(KeepError::Record)?;
         if let Some(space) = self.space.take() {
             space.keep();
         }
@@ -381,8 +377,8 @@ mod tests {
                 url: "sqlite::memory:".to_owned(),
                 ..config::Storage::default()
             };
-            let directory = Directory::open(&storage).await.unwrap();
-            let files = Files::open(&config, 50, directory, Arc::new(|| SystemTime::UNIX_EPOCH))
+            let records = Records::open(&storage).await.unwrap();
+            let files = FileStore::open(&config, 50, records, Arc::new(|| SystemTime::UNIX_EPOCH))
                 .await
                 .unwrap();
             let mut upload = files.begin(ClientAddress::THIS_MACHINE).await.unwrap();

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 
 use super::meter::Meter;
-use super::multipart::{Event, Malformed, Parser, Part};
+use super::multipart::{Malformed, MultipartEvent, Parser, Part};
 use super::names;
 use super::state::State;
 use super::store::{KeepError, Upload, WriteError};
@@ -100,7 +100,7 @@ struct Form<'a> {
 }
 
 impl Form<'_> {
-    async fn next(&mut self, state: &State) -> Result<Event, HttpError> {
+    async fn next(&mut self, state: &State) -> Result<MultipartEvent, HttpError> {
         loop {
             if let Some(event) = self.parser.poll().map_err(|e| malformed(&e))? {
                 return Ok(event);
@@ -129,12 +129,12 @@ impl Form<'_> {
 async fn receive(state: &State, mut form: Form<'_>) -> Result<FileRecord, HttpError> {
     let part = loop {
         match form.next(state).await? {
-            Event::Part(part) if part.file_name.is_some() && may_be_the_file(&part.name) => break part,
-            Event::End => {
+            MultipartEvent::Part(part) if part.file_name.is_some() && may_be_the_file(&part.name) => break part,
+            MultipartEvent::End => {
                 let sentence = "the form has no file in a field named `file`";
                 return Err(HttpError::new(StatusCode::BAD_REQUEST, sentence));
             }
-            Event::Part(_) | Event::Data(_) => {}
+            MultipartEvent::Part(_) | MultipartEvent::Data(_) => {}
         }
     };
     let (name, media_type) = accepted(state, &part)?;
@@ -155,7 +155,7 @@ async fn fill(
     name: String,
     media_type: String,
 ) -> Result<FileRecord, HttpError> {
-    while let Event::Data(bytes) = form.next(state).await? {
+    while let MultipartEvent::Data(bytes) = form.next(state).await? {
         upload.write(&bytes).await.map_err(|e| write_failed(state, e))?;
     }
     keep(state, upload, name, media_type).await

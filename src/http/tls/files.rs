@@ -17,10 +17,10 @@ pub(super) struct Loaded {
 }
 
 /// The modification time and the length of both files, where they can be read.
-pub(super) type Fingerprint = [Option<(SystemTime, u64)>; 2];
+pub(super) type FileStamp = [Option<(SystemTime, u64)>; 2];
 
 #[derive(Clone, Debug)]
-pub(super) struct Files {
+pub(super) struct CertificateFiles {
     pub(super) certificate: PathBuf,
     pub(super) key: PathBuf,
 }
@@ -53,7 +53,7 @@ pub enum TlsError {
     Make(#[from] rcgen::Error),
 }
 
-impl Files {
+impl CertificateFiles {
     pub(super) fn read(&self, now: SystemTime) -> Result<Loaded, TlsError> {
         let chain = CertificateDer::pem_slice_iter(&read("certificate", &self.certificate)?)
             .collect::<Result<Vec<_>, _>>()
@@ -96,7 +96,7 @@ impl Files {
     }
 
     /// A value that changes when one of the files does: modification time and length of both.
-    pub(super) fn fingerprint(&self) -> Fingerprint {
+    pub(super) fn stamp(&self) -> FileStamp {
         [&self.certificate, &self.key].map(|path| {
             let metadata = std::fs::metadata(path).ok()?;
             Some((metadata.modified().ok()?, metadata.len()))

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 pub(crate) use files::TlsError;
-use files::{Files, Fingerprint, Loaded};
+use files::{CertificateFiles, FileStamp, Loaded};
 use rustls::ServerConfig;
 
 use crate::clock::WallClock;
@@ -23,9 +23,9 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(3);
 #[derive(Clone)]
 pub struct Certificate {
     current: Arc<ArcSwap<Loaded>>,
-    files: Arc<Files>,
+    files: Arc<CertificateFiles>,
     /// The files' state before they were read for the first time.
-    seen: Fingerprint,
+    seen: FileStamp,
     self_made: bool,
     clock: WallClock,
 }
@@ -36,7 +36,7 @@ impl Certificate {
         let now = clock();
         let (files, self_made) = match config.given() {
             Some((certificate, key)) => (
-                Files {
+                CertificateFiles {
                     certificate: certificate.to_owned(),
                     key: key.to_owned(),
                 },
@@ -44,7 +44,7 @@ impl Certificate {
             ),
             None => (self_made::ready(&config.directory, now)?, true),
         };
-        let seen = files.fingerprint();
+        let seen = files.stamp();
         let loaded = files.read(now)?;
         Ok(Certificate {
             current: Arc::new(ArcSwap::from_pointee(loaded)),
@@ -81,11 +81,11 @@ impl Certificate {
         loop {
             ticks.tick().await;
             let files = Arc::clone(&self.files);
-            let Ok(fingerprint) = tokio::task::spawn_blocking(move || files.fingerprint()).await else {
+            let Ok(stamp) = tokio::task::spawn_blocking(move || files.stamp()).await else {
                 continue;
             };
-            if fingerprint != seen {
-                seen = fingerprint;
+            if stamp != seen {
+                seen = stamp;
                 self.reload().await;
             }
         }

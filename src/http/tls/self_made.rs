@@ -10,7 +10,7 @@ use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpos
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::files::{Files, TlsError, validity};
+use super::files::{CertificateFiles, TlsError, validity};
 use crate::http::machine::machine_name;
 
 const CERTIFICATE: &str = "localhost.pem";
@@ -25,8 +25,8 @@ const RENEW_BEFORE: Duration = DAY.saturating_mul(30);
 const VALID_BEFORE: Duration = DAY;
 
 /// Returns the pair in `directory`, which is then valid for a while.
-pub(super) fn ready(directory: &Path, now: SystemTime) -> Result<Files, TlsError> {
-    let files = Files {
+pub(super) fn ready(directory: &Path, now: SystemTime) -> Result<CertificateFiles, TlsError> {
+    let files = CertificateFiles {
         certificate: directory.join(CERTIFICATE),
         key: directory.join(KEY),
     };
@@ -42,7 +42,7 @@ pub(super) fn ready(directory: &Path, now: SystemTime) -> Result<Files, TlsError
     Ok(files)
 }
 
-fn make(directory: &Path, files: &Files, now: SystemTime) -> Result<(), TlsError> {
+fn make(directory: &Path, files: &CertificateFiles, now: SystemTime) -> Result<(), TlsError> {
     let mut params = CertificateParams::new(names())?;
     params.not_before = (now - VALID_BEFORE).into();
     params.not_after = (now + VALID_FOR).into();

@@ -158,7 +158,7 @@ impl<'a> Opening<'a> {
         let client = Client {
             rooms: RoomKind::Group,
             session,
-            admission: state.directory.gate(self.address, state.passed.clone()),
+            admission: state.records.admission(self.address, state.passed.clone()),
             config: state.config.clone(),
             clock: state.clock.clone(),
             keys: state.accounts.keys(),

@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 use tokio::sync::{oneshot, watch};
 
 use crate::load::connection::{Connection, Credentials, Remote};
-use crate::load::driver::{self, Media, Setup};
+use crate::load::driver::{self, MediaHandle, Setup};
 use crate::load::error::LoadError;
 use crate::load::options::Options;
 use crate::load::plan::{Participant, Plan};
@@ -28,7 +28,7 @@ pub(crate) struct Context {
     pub options: Options,
     pub plan: Plan,
     pub target: Target,
-    pub media: Media,
+    pub media: MediaHandle,
     /// One certificate for all: making thousands would take longer than the run.
     pub identity: DtlsIdentity,
     /// Number of pairs of a viewer and a publisher whose connection is up.
@@ -56,7 +56,7 @@ pub(crate) fn now_seconds() -> u64 {
 }
 
 impl Context {
-    pub fn new(options: Options, plan: Plan, target: Target, media: Media, identity: DtlsIdentity) -> Context {
+    pub fn new(options: Options, plan: Plan, target: Target, media: MediaHandle, identity: DtlsIdentity) -> Context {
         let publishers_up = (0..options.rooms()).map(|_| watch::Sender::new(0)).collect();
         Context {
             options,

@@ -141,13 +141,13 @@ async fn watch(context: &Context, session: &mut Session<'_>, room: u64, feeds: &
 }
 
 /// A plugin's answer.
-struct Answer {
+struct PluginAnswer {
     data: Value,
     sdp: String,
 }
 
-impl Answer {
-    fn check(self, session: &Session<'_>) -> Result<Answer, LoadError> {
+impl PluginAnswer {
+    fn check(self, session: &Session<'_>) -> Result<PluginAnswer, LoadError> {
         match self.data.get("error_code") {
             None => Ok(self),
             Some(code) => Err(session.refused(format!("error {code}: {}", self.data["error"]))),
@@ -175,13 +175,13 @@ impl Session<'_> {
         handle: u64,
         body: Value,
         description: Option<(&str, String)>,
-    ) -> Result<Answer, LoadError> {
+    ) -> Result<PluginAnswer, LoadError> {
         let mut message = json!({"janus": "message", "session_id": self.id, "handle_id": handle, "body": body});
         if let Some((kind, sdp)) = description {
             message["jsep"] = json!({"type": kind, "sdp": sdp});
         }
         let answer = self.transact(message).await?;
-        Ok(Answer {
+        Ok(PluginAnswer {
             data: answer["plugindata"]["data"].clone(),
             sdp: answer["jsep"]["sdp"].as_str().unwrap_or_default().to_owned(),
         })

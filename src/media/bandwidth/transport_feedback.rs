@@ -37,7 +37,7 @@ pub(crate) struct TransportFeedback {
     converted: (Instant, u32),
     /// The arrivals, by extended sequence number modulo their count. Empty before the first packet. The count grows up to [`WINDOW`]
     /// where more must be reported at once.
-    arrivals: Vec<Arrival>,
+    arrivals: Vec<ArrivalTime>,
     /// The first sequence number to report; `end` is the one after the newest received.
     next: u64,
     end: u64,
@@ -47,7 +47,7 @@ pub(crate) struct TransportFeedback {
 }
 
 #[derive(Clone, Copy, Default)]
-struct Arrival {
+struct ArrivalTime {
     /// Lower bits of the extended sequence number: an entry of another turn is no arrival. Extended numbers begin at
     /// 65,536, so 0 means no arrival within the first 2^32 packets, and by then every entry has been written.
     sequence: u32,
@@ -89,7 +89,7 @@ impl TransportFeedback {
     /// Records an arrival. Bounded: a sender that jumps about in sequence space costs nothing.
     pub fn received(&mut self, now: Instant, transport_sequence: u16) {
         if self.arrivals.is_empty() {
-            self.arrivals = vec![Arrival::default(); FIRST_WINDOW as usize];
+            self.arrivals = vec![ArrivalTime::default(); FIRST_WINDOW as usize];
             self.next = (1 << 16) + u64::from(transport_sequence);
             self.end = self.next;
         }
@@ -104,7 +104,7 @@ impl TransportFeedback {
         self.make_room((self.end.max(sequence + 1)).saturating_sub(self.next.min(sequence)));
         let slot = self.slot(sequence);
         let ticks = self.ticks(now);
-        self.arrivals[slot] = Arrival {
+        self.arrivals[slot] = ArrivalTime {
             sequence: sequence as u32,
             ticks,
         };
@@ -125,10 +125,10 @@ impl TransportFeedback {
             return;
         }
         let window = numbers.next_power_of_two().min(WINDOW);
-        let mut arrivals = vec![Arrival::default(); window as usize];
+        let mut arrivals = vec![ArrivalTime::default(); window as usize];
         for sequence in self.end.saturating_sub(before)..self.end {
             if let Some(ticks) = self.arrival(sequence) {
-                arrivals[(sequence % window) as usize] = Arrival {
+                arrivals[(sequence % window) as usize] = ArrivalTime {
                     sequence: sequence as u32,
                     ticks,
                 };

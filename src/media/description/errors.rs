@@ -17,7 +17,7 @@ pub enum OfferError {
     #[error("the offer is from an ICE-lite agent, and so would be the answer: nobody would begin")]
     BothLite,
     #[error("no media section of the offer can be accepted; the first one {0}")]
-    NothingAcceptable(Refusal),
+    NothingAcceptable(SectionRefusal),
 }
 
 /// The reason why ICE is not restarted with credentials alone.
@@ -31,7 +31,7 @@ pub enum NotRestarted {
 
 /// The reason why a section is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum SectionRefusal {
     #[error("has port 0")]
     Disabled,
     #[error("is neither audio nor video")]

@@ -15,7 +15,7 @@ const MAX_PARAMETERS: usize = 24;
 const MAX_PARAMETER_VALUE: usize = 32;
 
 /// Characters that name the blocks of a RED format, with the strokes between them. Opus with more than two blocks is not known.
-const MAX_BLOCKS: usize = 64;
+const MAX_BLOCKS_LENGTH: usize = 64;
 
 /// One payload type that is offered and can be answered.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -236,7 +236,10 @@ impl<'a> Offered<'a> {
 
     /// The blocks of this RED format (RFC 2198 §5: `111/111`). `None` if one of them is no payload type.
     fn blocks(&self) -> Option<SmallVec<[u8; 4]>> {
-        let blocks = self.parameters.first().filter(|blocks| blocks.len() <= MAX_BLOCKS)?;
+        let blocks = self
+            .parameters
+            .first()
+            .filter(|blocks| blocks.len() <= MAX_BLOCKS_LENGTH)?;
         blocks.split('/').map(|block| payload_type(block.trim())).collect()
     }
 

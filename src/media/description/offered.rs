@@ -6,7 +6,7 @@ use rtc_sdp::SessionDescription;
 
 use super::direction::Direction;
 use super::level::{Credentials, Level};
-use super::section::{ALLOW_MIXED, Around, Section, Standing, mid};
+use super::section::{ALLOW_MIXED, Section, SectionPlace, SessionValues, mid};
 use super::text::{has, values};
 
 #[derive(Clone, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl Offered {
         let attributes = &description.attributes;
         let mids: Vec<Option<&str>> = description.media_descriptions.iter().map(mid).collect();
         let groups = bundle_groups(description, &mids);
-        let around = Around {
+        let session_values = SessionValues {
             attributes,
             direction: Direction::read(attributes),
             allows_mixed: has(attributes, ALLOW_MIXED),
@@ -34,19 +34,19 @@ impl Offered {
         let mut taken = HashSet::new();
         let sections = description.media_descriptions.iter().enumerate();
         let sections = sections.map(|(index, media)| {
-            let standing = Standing {
+            let place = SectionPlace {
                 index,
                 in_group: groups.iter().any(|group| group.contains(&index)),
                 is_mid_taken: mids[index].is_some_and(|mid| !taken.insert(mid)),
             };
-            Section::read(media, &around, &standing)
+            Section::read(media, &session_values, &place)
         });
         Offered {
             is_lite: has(attributes, "ice-lite"),
             session: Level::read(attributes),
             sections: sections.collect(),
             groups,
-            allows_mixed: around.allows_mixed,
+            allows_mixed: session_values.allows_mixed,
         }
     }
 

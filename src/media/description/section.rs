@@ -4,7 +4,7 @@ use rtc_sdp::MediaDescription;
 use rtc_sdp::description::common::Attribute;
 
 use super::direction::Direction;
-use super::errors::Refusal;
+use super::errors::SectionRefusal;
 use super::extmaps::{Extmap, extmaps};
 use super::formats::{self, Format};
 use super::level::Level;
@@ -26,14 +26,14 @@ const MAX_PROTOS: usize = 4;
 pub(in crate::media) const ALLOW_MIXED: &str = "extmap-allow-mixed";
 
 /// Values of the session. Each holds in the sections that do not have one of their own.
-pub(super) struct Around<'a> {
+pub(super) struct SessionValues<'a> {
     pub attributes: &'a [Attribute],
     pub direction: Option<Direction>,
     pub(crate) allows_mixed: bool,
 }
 
 /// The place of a section among the others.
-pub(super) struct Standing {
+pub(super) struct SectionPlace {
     pub index: usize,
     /// Whether it is in a BUNDLE group.
     pub(crate) in_group: bool,
@@ -57,7 +57,7 @@ pub(in crate::media) struct Section {
     /// Whether the section itself says that header extensions of both forms may come.
     pub(crate) allows_mixed: bool,
     /// Media that can be accepted in it, if its transport can be used.
-    pub content: Result<Content, Refusal>,
+    pub content: Result<Content, SectionRefusal>,
 }
 
 /// The parts of an m-line that an answer repeats. All of them are tokens.
@@ -89,23 +89,23 @@ pub(super) fn mid(media: &MediaDescription) -> Option<&str> {
 }
 
 impl Section {
-    pub(super) fn read(media: &MediaDescription, around: &Around<'_>, standing: &Standing) -> Section {
+    pub(super) fn read(media: &MediaDescription, session_values: &SessionValues<'_>, place: &SectionPlace) -> Section {
         let attributes = &media.attributes;
         // Port 0 says that the section is not in use (RFC 3264 §6), except in a bundle-only one (RFC 9143 §6).
         let has_no_port = media.media_name.port.value == 0;
         Section {
-            index: standing.index,
+            index: place.index,
             line: Line::read(media),
             mid: mid(media).map(Into::into),
             direction: Direction::read(attributes)
-                .or(around.direction)
+                .or(session_values.direction)
                 .unwrap_or(Direction::BOTH),
             level: Level::read(attributes),
             is_off: has_no_port && !has(attributes, "bundle-only"),
             rtcp_mux: has(attributes, "rtcp-mux"),
             rtcp_rsize: has(attributes, "rtcp-rsize"),
             allows_mixed: has(attributes, ALLOW_MIXED),
-            content: Content::read(media, around, standing),
+            content: Content::read(media, session_values, place),
         }
     }
 
@@ -135,35 +135,39 @@ impl Line {
 }
 
 impl Content {
-    fn read(media: &MediaDescription, around: &Around<'_>, standing: &Standing) -> Result<Content, Refusal> {
+    fn read(
+        media: &MediaDescription,
+        session_values: &SessionValues<'_>,
+        place: &SectionPlace,
+    ) -> Result<Content, SectionRefusal> {
         let attributes = &media.attributes;
-        let is_on = media.media_name.port.value != 0 || (standing.in_group && has(attributes, "bundle-only"));
+        let is_on = media.media_name.port.value != 0 || (place.in_group && has(attributes, "bundle-only"));
         if !is_on {
-            return Err(Refusal::Disabled);
+            return Err(SectionRefusal::Disabled);
         }
         let kind = match media.media_name.media.as_str() {
             "audio" => Kind::Audio,
             "video" => Kind::Video,
-            _ => return Err(Refusal::NotMedia),
+            _ => return Err(SectionRefusal::NotMedia),
         };
         if !is_rtp(media) {
-            return Err(Refusal::NotRtp);
+            return Err(SectionRefusal::NotRtp);
         }
         if !has(attributes, "rtcp-mux") && !has(attributes, "rtcp-mux-only") {
-            return Err(Refusal::NoRtcpMux);
+            return Err(SectionRefusal::NoRtcpMux);
         }
-        if has(attributes, "mid") && (mid(media).is_none() || standing.is_mid_taken) {
-            return Err(Refusal::Mid);
+        if has(attributes, "mid") && (mid(media).is_none() || place.is_mid_taken) {
+            return Err(SectionRefusal::Mid);
         }
         let formats = formats::common(media, kind);
         if formats.is_empty() {
-            return Err(Refusal::NoCommonCodec);
+            return Err(SectionRefusal::NoCommonCodec);
         }
-        let allows_mixed = around.allows_mixed || has(attributes, ALLOW_MIXED);
+        let allows_mixed = session_values.allows_mixed || has(attributes, ALLOW_MIXED);
         Ok(Content {
             kind,
             formats,
-            extmaps: extmaps(attributes, around.attributes, allows_mixed),
+            extmaps: extmaps(attributes, session_values.attributes, allows_mixed),
             ssrcs: announced_ssrcs(attributes),
             simulcast: Simulcast::offered(attributes),
         })

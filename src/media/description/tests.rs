@@ -165,5 +165,5 @@ fn whether_a_client_sends_or_receives_is_known_of_what_can_be_accepted() {
         );
     }
     let refused = Description::read(&format!("{HEAD}{data}")).check();
-    assert_eq!(refused, Err(OfferError::NothingAcceptable(Refusal::NotMedia)));
+    assert_eq!(refused, Err(OfferError::NothingAcceptable(SectionRefusal::NotMedia)));
 }

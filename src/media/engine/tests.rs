@@ -57,14 +57,14 @@ impl Launch for Fakes {
 struct Stage {
     now: Instant,
     fakes: Fakes,
-    media: Media,
+    media: MediaEngine,
 }
 
 impl Stage {
     fn new(workers: usize) -> Stage {
         let fakes = Fakes::default();
         let now = virtual_time::epoch();
-        let media = Media::with(Box::new(fakes.clone()), workers, now).unwrap();
+        let media = MediaEngine::with(Box::new(fakes.clone()), workers, now).unwrap();
         Stage { now, fakes, media }
     }
 

@@ -29,7 +29,7 @@ use rtc_dtls::endpoint::EndpointEvent;
 use self::association::Association;
 use self::attempt::Attempt;
 use self::cookie::Cookie;
-pub(crate) use self::failure::Failure;
+pub(crate) use self::failure::DtlsFailure;
 pub use self::identity::DtlsIdentity;
 use self::identity::library_profile;
 use self::inbox::Inbox;
@@ -47,7 +47,7 @@ const MAX_ATTEMPTS: u8 = 8;
 
 /// The progress that a datagram has made.
 #[derive(Debug)]
-pub enum Progress {
+pub enum DtlsProgress {
     /// No news; there may be something to send.
     Pending,
     /// The handshake is done, and the certificate is the right one.
@@ -123,7 +123,7 @@ impl Dtls {
 
     /// Takes over a handshake that `other` has finished, if its certificate is the one that this connection expects; `other`
     /// gets the handshake of this one.
-    pub(crate) fn take_over(&mut self, other: &mut Dtls) -> Option<Progress> {
+    pub(crate) fn take_over(&mut self, other: &mut Dtls) -> Option<DtlsProgress> {
         let state = other.attempt.as_ref()?.state()?;
         let certificate = state.peer_certificates.first()?;
         let is_expected = self
@@ -151,34 +151,34 @@ impl Dtls {
     }
 
     /// Sends our ClientHello, if we are the client and it has not been sent. Call once there is a path.
-    pub fn start(&mut self, now: Instant) -> Result<(), Failure> {
+    pub fn start(&mut self, now: Instant) -> Result<(), DtlsFailure> {
         if self.role == DtlsRole::Client && !self.has_begun() && !self.closed {
             let provider = self.identity.provider.clone();
-            let attempt = Attempt::client(now, self.identity.client.clone(), provider).ok_or(Failure::Handshake)?;
+            let attempt = Attempt::client(now, self.identity.client.clone(), provider).ok_or(DtlsFailure::Handshake)?;
             self.attempt = Some(Box::new(attempt));
             self.collect();
         }
         Ok(())
     }
 
-    pub fn receive(&mut self, now: Instant, datagram: &[u8]) -> Result<Progress, Failure> {
+    pub fn receive(&mut self, now: Instant, datagram: &[u8]) -> Result<DtlsProgress, DtlsFailure> {
         if self.closed {
-            return Ok(Progress::Pending);
+            return Ok(DtlsProgress::Pending);
         }
         if self.association.is_none() {
             return self.receive_handshake(now, datagram);
         }
         for record in records::records(datagram) {
             let progress = self.receive_established(now, &record)?;
-            if !matches!(progress, Progress::Pending) {
+            if !matches!(progress, DtlsProgress::Pending) {
                 return Ok(progress);
             }
         }
-        Ok(Progress::Pending)
+        Ok(DtlsProgress::Pending)
     }
 
     /// Stores the whole datagram before anything is done with it: a later part may repair what a stranger broke.
-    fn receive_handshake(&mut self, now: Instant, datagram: &[u8]) -> Result<Progress, Failure> {
+    fn receive_handshake(&mut self, now: Instant, datagram: &[u8]) -> Result<DtlsProgress, DtlsFailure> {
         for record in records::records(datagram) {
             match (record.kind, record.epoch, &mut self.attempt) {
                 (records::HANDSHAKE, 0, _) => {
@@ -193,7 +193,7 @@ impl Dtls {
             }
         }
         let Some(attempt) = &mut self.attempt else {
-            return Ok(Progress::Pending);
+            return Ok(DtlsProgress::Pending);
         };
         let events = attempt.advance(now);
         self.collect();
@@ -202,7 +202,7 @@ impl Dtls {
 
     /// Processes a record after the handshake. An encrypted alert goes to the library. A handshake message means that our
     /// last flight was lost (RFC 6347 §4.2.4). There are no data channels, so nobody reads application data.
-    fn receive_established(&mut self, now: Instant, record: &Record<'_>) -> Result<Progress, Failure> {
+    fn receive_established(&mut self, now: Instant, record: &Record<'_>) -> Result<DtlsProgress, DtlsFailure> {
         match (record.kind, record.epoch, &mut self.association) {
             (records::ALERT, 1, Some(association)) => {
                 let events = association.read(now, &self.identity, record.whole);
@@ -211,13 +211,13 @@ impl Dtls {
             }
             (records::HANDSHAKE, ..) if self.role == DtlsRole::Server => {
                 self.repeat(now);
-                Ok(Progress::Pending)
+                Ok(DtlsProgress::Pending)
             }
-            _ => Ok(Progress::Pending),
+            _ => Ok(DtlsProgress::Pending),
         }
     }
 
-    fn take_in(&mut self, now: Instant, fragment: &Fragment<'_>) -> Result<(), Failure> {
+    fn take_in(&mut self, now: Instant, fragment: &Fragment<'_>) -> Result<(), DtlsFailure> {
         let is_hello = self.role == DtlsRole::Server && fragment.message <= 1;
         if is_hello {
             self.hellos.put(0, fragment);
@@ -232,7 +232,7 @@ impl Dtls {
     }
 
     /// Processes a whole ClientHello: the first, the one with the cookie, or a repetition of either.
-    fn hello(&mut self, now: Instant, message: Vec<u8>) -> Result<(), Failure> {
+    fn hello(&mut self, now: Instant, message: Vec<u8>) -> Result<(), DtlsFailure> {
         let body = message[records::MESSAGE_HEADER..].to_vec();
         let Some(hello) = ClientHello::parse(&body) else {
             return Ok(());
@@ -241,7 +241,7 @@ impl Dtls {
             Some(cookie) => cookie,
             None => *self
                 .cookie
-                .insert(cookie::draw(&*self.identity.provider).ok_or(Failure::Handshake)?),
+                .insert(cookie::draw(&*self.identity.provider).ok_or(DtlsFailure::Handshake)?),
         };
         if hello.cookie != cookie {
             let mut request = Vec::new();
@@ -264,8 +264,11 @@ impl Dtls {
             _ if self.attempts >= MAX_ATTEMPTS => return Ok(()),
             _ => self.attempts += 1,
         }
-        let profile = hello.profile.ok_or(Failure::Handshake)?;
-        let config = self.identity.server(profile, cookie).map_err(|_| Failure::Handshake)?;
+        let profile = hello.profile.ok_or(DtlsFailure::Handshake)?;
+        let config = self
+            .identity
+            .server(profile, cookie)
+            .map_err(|_| DtlsFailure::Handshake)?;
         // If there was another attempt, the client has begun anew.
         let provider = self.identity.provider.clone();
         let attempt = Attempt::server(config, hello.random, provider);
@@ -300,14 +303,14 @@ impl Dtls {
         }
     }
 
-    fn judge(&mut self, events: Vec<EndpointEvent>) -> Result<Progress, Failure> {
-        let mut progress = Progress::Pending;
+    fn judge(&mut self, events: Vec<EndpointEvent>) -> Result<DtlsProgress, DtlsFailure> {
+        let mut progress = DtlsProgress::Pending;
         for event in events {
             match event {
                 EndpointEvent::HandshakeComplete => progress = self.establish()?,
                 EndpointEvent::PeerClosed => {
                     self.closed = true;
-                    progress = Progress::Closed;
+                    progress = DtlsProgress::Closed;
                 }
                 _ => {}
             }
@@ -315,26 +318,26 @@ impl Dtls {
         Ok(progress)
     }
 
-    fn establish(&mut self) -> Result<Progress, Failure> {
-        let attempt = self.attempt.as_ref().ok_or(Failure::Handshake)?;
-        let state = attempt.state().ok_or(Failure::Handshake)?;
-        let certificate = state.peer_certificates.first().ok_or(Failure::WrongFingerprint)?;
+    fn establish(&mut self) -> Result<DtlsProgress, DtlsFailure> {
+        let attempt = self.attempt.as_ref().ok_or(DtlsFailure::Handshake)?;
+        let state = attempt.state().ok_or(DtlsFailure::Handshake)?;
+        let certificate = state.peer_certificates.first().ok_or(DtlsFailure::WrongFingerprint)?;
         let profile = Profile::PREFERENCE
             .into_iter()
             .find(|&profile| library_profile(profile) == state.srtp_protection_profile())
-            .ok_or(Failure::Handshake)?;
+            .ok_or(DtlsFailure::Handshake)?;
         let exported = state
             .export_keying_material("EXTRACTOR-dtls_srtp", &[], profile.exported_len())
-            .map_err(|_| Failure::Handshake)?;
+            .map_err(|_| DtlsFailure::Handshake)?;
         let exported = exported.as_ref().to_vec();
         let is_announced = |fingerprint: &Fingerprint| matches(fingerprint, certificate);
         if !self.fingerprints.iter().any(is_announced) {
-            return Err(Failure::WrongFingerprint);
+            return Err(DtlsFailure::WrongFingerprint);
         }
-        self.association = Some(Association::of(attempt).ok_or(Failure::Handshake)?);
+        self.association = Some(Association::of(attempt).ok_or(DtlsFailure::Handshake)?);
         self.attempt = None;
         self.hellos = Inbox::default();
-        Ok(Progress::Established {
+        Ok(DtlsProgress::Established {
             profile,
             exported,
             we_are_client: self.role == DtlsRole::Client,
@@ -346,10 +349,10 @@ impl Dtls {
     }
 
     /// Sends due retransmissions. Call at or after [`Dtls::poll_timeout`].
-    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Failure> {
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), DtlsFailure> {
         let alive = self.attempt.as_mut().is_none_or(|attempt| attempt.handle_timeout(now));
         self.collect();
-        if alive { Ok(()) } else { Err(Failure::Handshake) }
+        if alive { Ok(()) } else { Err(DtlsFailure::Handshake) }
     }
 
     pub fn poll_timeout(&self) -> Option<Instant> {

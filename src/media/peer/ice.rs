@@ -82,7 +82,7 @@ pub struct PathIndex(u8);
 
 /// The strength of a connection's right to an address, from weak to strong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Standing {
+pub(crate) enum AddressRight {
     /// A check has come from the address.
     Claimed,
     /// Media under the connection's keys comes from the address.
@@ -380,12 +380,12 @@ impl Ice {
     }
 
     /// The strength of this connection's right to an address.
-    pub(crate) fn standing(&self, now: Instant, index: PathIndex) -> Standing {
+    pub(crate) fn address_right(&self, now: Instant, index: PathIndex) -> AddressRight {
         let is_recent = |at: Instant| now.saturating_duration_since(at) < CONSENT_INTERVAL;
         match self.known(index) {
-            _ if self.holds(now, index) => Standing::Proven,
-            Some(known) if known.last_media.is_some_and(is_recent) => Standing::Heard,
-            _ => Standing::Claimed,
+            _ if self.holds(now, index) => AddressRight::Proven,
+            Some(known) if known.last_media.is_some_and(is_recent) => AddressRight::Heard,
+            _ => AddressRight::Claimed,
         }
     }
 

@@ -28,7 +28,7 @@ use crate::ids::{ParticipantId, PeerId, RoomId};
 
 /// An incoming SSRC, and the track to which its packets belong.
 #[derive(Clone, Copy, Debug)]
-pub struct Stream {
+pub struct IncomingStream {
     pub ssrc: u32,
     pub track: TrackKey,
     pub layer: u8,
@@ -79,7 +79,7 @@ pub struct Peer {
     pub sections: Vec<MediaSection>,
     pub tracks: SmallVec<[TrackKey; 2]>,
     pub subscriptions: SmallVec<[SubscriptionKey; 2]>,
-    pub streams: SmallVec<[Stream; 4]>,
+    pub streams: SmallVec<[IncomingStream; 4]>,
     /// The last reports about the sound and the pictures that its client cannot decode.
     pub decoding: [DecodingReports; 2],
     /// Our SSRC in feedback.
@@ -153,7 +153,7 @@ impl Peer {
             .is_some_and(|publisher| publisher.speech.is_speaking())
     }
 
-    pub fn stream(&self, ssrc: u32) -> Option<Stream> {
+    pub fn stream(&self, ssrc: u32) -> Option<IncomingStream> {
         self.streams.iter().copied().find(|stream| stream.ssrc == ssrc)
     }
 

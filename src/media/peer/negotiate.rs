@@ -35,7 +35,7 @@ use self::terms::History;
 pub(crate) use self::terms::LocalCandidate;
 pub use self::terms::{Negotiated, Role};
 use self::write::{AcceptedSection, Common};
-use crate::media::description::{Description, OfferError, Offered, Refusal};
+use crate::media::description::{Description, OfferError, Offered, SectionRefusal};
 use crate::media::session::{LocalEnd, MediaSection, TransportSpec};
 
 /// Answers `offer`. With `previous`, it is an offer on a live connection: sections keep their place and our SSRCs. A changed
@@ -127,9 +127,11 @@ fn nothing_acceptable(
         sections.filter_map(|section| section.content.as_ref().err().copied())
     };
     match previous {
-        Some(previous) if refusals().all(|refusal| refusal == Refusal::Disabled) => Ok(previous.transports.clone()),
+        Some(previous) if refusals().all(|refusal| refusal == SectionRefusal::Disabled) => {
+            Ok(previous.transports.clone())
+        }
         _ => Err(OfferError::NothingAcceptable(
-            refusals().next().unwrap_or(Refusal::NotMedia),
+            refusals().next().unwrap_or(SectionRefusal::NotMedia),
         )),
     }
 }

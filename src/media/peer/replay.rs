@@ -13,12 +13,12 @@ const MAX_UNBOUND: usize = 16;
 /// All others share a few places, so they can neither grow nor push out the bound ones.
 #[derive(Default)]
 pub(super) struct Streams {
-    streams: SmallVec<[Stream; 4]>,
+    streams: SmallVec<[ReplayState; 4]>,
     /// Counter of the streams' events.
     events: u64,
 }
 
-struct Stream {
+struct ReplayState {
     ssrc: u32,
     bound: bool,
     /// Index of the newest authentic packet: extended sequence number, or SRTCP index.
@@ -53,7 +53,7 @@ impl Streams {
             stream.last = self.events;
             return;
         }
-        self.streams.push(Stream {
+        self.streams.push(ReplayState {
             ssrc,
             bound: bound.contains(&ssrc),
             highest: index,

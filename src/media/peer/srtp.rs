@@ -76,8 +76,8 @@ pub fn contexts(profile: Profile, exported: &[u8], we_are_client: bool) -> Optio
     let (key, salt) = (profile.key_len(), profile.salt_len());
     let exported = exported.get(..profile.exported_len())?;
     let (keys, salts) = exported.split_at(2 * key);
-    let client = Keys::derive(profile, &keys[..key], &salts[..salt])?;
-    let server = Keys::derive(profile, &keys[key..], &salts[salt..])?;
+    let client = SrtpKeys::derive(profile, &keys[..key], &salts[..salt])?;
+    let server = SrtpKeys::derive(profile, &keys[key..], &salts[salt..])?;
     let (ours, theirs) = if we_are_client {
         (client, server)
     } else {
@@ -98,7 +98,7 @@ pub fn contexts(profile: Profile, exported: &[u8], we_are_client: bool) -> Optio
 }
 
 /// Session keys of one direction.
-struct Keys {
+struct SrtpKeys {
     profile: Profile,
     rtp: Cipher,
     rtcp: Cipher,
@@ -116,8 +116,8 @@ enum Cipher {
     },
 }
 
-impl Keys {
-    fn derive(profile: Profile, master_key: &[u8], master_salt: &[u8]) -> Option<Keys> {
+impl SrtpKeys {
+    fn derive(profile: Profile, master_key: &[u8], master_salt: &[u8]) -> Option<SrtpKeys> {
         let cipher = |first_label: u8| -> Option<Cipher> {
             let mut key = [0; 32];
             let key = &mut key[..profile.key_len()];
@@ -146,7 +146,7 @@ impl Keys {
             }
         };
         // Labels 0 to 2 are for RTP, 3 to 5 for RTCP: encryption, authentication, salting (RFC 3711 §4.3.2).
-        Some(Keys {
+        Some(SrtpKeys {
             profile,
             rtp: cipher(0)?,
             rtcp: cipher(3)?,
@@ -216,7 +216,7 @@ fn equal(a: &[u8], b: &[u8]) -> bool {
 
 /// Protects the packets that we send.
 pub struct Outbound {
-    keys: Keys,
+    keys: SrtpKeys,
     /// The counter of all SSRCs of this direction; 31 bits (RFC 3711 §3.4).
     srtcp_index: u32,
 }
@@ -292,7 +292,7 @@ impl Outbound {
 
 /// Opens the packets that we receive. State for an SSRC is kept only once a packet of it has proved authentic.
 pub struct Inbound {
-    keys: Keys,
+    keys: SrtpKeys,
     rtp: Streams,
     rtcp: Streams,
     /// SSRCs that carry a track, whether or not a packet has come.

@@ -23,13 +23,13 @@ const JITTER_JUMP_SECS: u32 = 5;
 #[derive(Debug)]
 pub struct LossTracker {
     clock_rate: u32,
-    stream: Option<Stream>,
+    stream: Option<SequenceState>,
     gaps: Gaps,
 }
 
 /// State since the first packet, or since the last restart.
 #[derive(Debug)]
-struct Stream {
+struct SequenceState {
     /// Extended number of the newest packet. These numbers are one cycle ahead of those in reports, so that packets before the
     /// first one have a number too.
     highest: u64,
@@ -48,7 +48,7 @@ const ONE_CYCLE: u64 = 1 << 16;
 
 /// The result of [`LossTracker::received`] for a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arrival {
+pub enum PacketOrder {
     /// The newest packet so far; `missing` packets were skipped before it.
     Newest { missing: u16 },
     /// An older packet that was missing: it is late, or was sent again.
@@ -62,7 +62,7 @@ pub enum Arrival {
 
 /// One block of a receiver report (RFC 3550 §6.4.1), without the SSRC and the LSR/DLSR pair.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Reception {
+pub struct LossReport {
     pub(crate) fraction_lost: u8,
     /// A signed number of 24 bits, clamped.
     pub(crate) cumulative_lost: i32,
@@ -82,11 +82,11 @@ impl LossTracker {
 
     /// Notes a packet. One that is `repaired` (from RTX) does not count for jitter; if it fills a gap, it does not count as
     /// loss.
-    pub fn received(&mut self, now: Instant, sequence: u16, timestamp: u32, repaired: bool) -> Arrival {
+    pub fn received(&mut self, now: Instant, sequence: u16, timestamp: u32, repaired: bool) -> PacketOrder {
         let Some(stream) = &mut self.stream else {
-            let stream = self.stream.insert(Stream::starting(sequence));
+            let stream = self.stream.insert(SequenceState::starting(sequence));
             stream.time(now, timestamp, self.clock_rate, repaired);
-            return Arrival::Newest { missing: 0 };
+            return PacketOrder::Newest { missing: 0 };
         };
         let distance = sequence_distance(sequence, stream.highest as u16);
         let behind = u64::from(distance.unsigned_abs());
@@ -95,30 +95,30 @@ impl LossTracker {
                 let missing = distance as u16 - 1;
                 self.gaps.advanced(now, stream.highest + 1, missing);
                 stream.advance(distance as u64);
-                Arrival::Newest { missing }
+                PacketOrder::Newest { missing }
             }
             ..=0 if behind < WINDOW => {
                 let late = stream.highest - behind;
                 if stream.fill(late) {
                     self.gaps.filled(late);
-                    Arrival::Filled
+                    PacketOrder::Filled
                 } else {
-                    Arrival::Duplicate
+                    PacketOrder::Duplicate
                 }
             }
             // A sender may repeat packets from long ago to probe for bandwidth. That is no restart.
-            _ if repaired => return Arrival::Duplicate,
+            _ if repaired => return PacketOrder::Duplicate,
             _ if stream.restart_at != Some(sequence) => {
                 stream.restart_at = Some(sequence.wrapping_add(1));
-                return Arrival::Duplicate;
+                return PacketOrder::Duplicate;
             }
             _ => {
-                *stream = Stream::starting(sequence);
+                *stream = SequenceState::starting(sequence);
                 self.gaps.clear();
-                Arrival::Restarted
+                PacketOrder::Restarted
             }
         };
-        if arrival != Arrival::Duplicate {
+        if arrival != PacketOrder::Duplicate {
             stream.restart_at = None;
             stream.time(now, timestamp, self.clock_rate, repaired);
         }
@@ -126,7 +126,7 @@ impl LossTracker {
     }
 
     /// The extended number of a packet near the newest one: `sequence`, counted on over all turns of the sequence numbers. It
-    /// goes on without jumps until [`Arrival::Restarted`].
+    /// goes on without jumps until [`PacketOrder::Restarted`].
     pub(crate) fn extended(&self, sequence: u16) -> u64 {
         let highest = self.stream.as_ref().map_or(ONE_CYCLE, |stream| stream.highest);
         highest.wrapping_add_signed(i64::from(sequence_distance(sequence, highest as u16)))
@@ -152,15 +152,15 @@ impl LossTracker {
     }
 
     /// Ends one reporting interval: the fraction lost is that since the last call.
-    pub fn report(&mut self) -> Reception {
-        self.stream.as_mut().map(Stream::report).unwrap_or_default()
+    pub fn report(&mut self) -> LossReport {
+        self.stream.as_mut().map(SequenceState::report).unwrap_or_default()
     }
 }
 
-impl Stream {
-    fn starting(sequence: u16) -> Stream {
+impl SequenceState {
+    fn starting(sequence: u16) -> SequenceState {
         let highest = ONE_CYCLE + u64::from(sequence);
-        let mut stream = Stream {
+        let mut stream = SequenceState {
             highest,
             base: highest,
             seen: [0; WINDOW as usize / 64],
@@ -209,7 +209,7 @@ impl Stream {
     }
 
     /// RFC 3550 A.3.
-    fn report(&mut self) -> Reception {
+    fn report(&mut self) -> LossReport {
         let expected = self.highest - self.base + 1;
         let lost = expected.saturating_sub(self.received);
         let expected_since = expected - self.expected_prior;
@@ -218,7 +218,7 @@ impl Stream {
         self.received_prior = self.received;
         let lost_since = expected_since.saturating_sub(received_since);
         let fraction = (lost_since << 8).checked_div(expected_since).unwrap_or(0);
-        Reception {
+        LossReport {
             fraction_lost: fraction.min(255) as u8,
             cumulative_lost: lost.min(0x7F_FFFF) as i32,
             extended_highest_sequence: (self.highest - ONE_CYCLE) as u32,
@@ -309,13 +309,13 @@ mod tests {
             }
         }
 
-        fn receive(&mut self, sequence: u16) -> Arrival {
+        fn receive(&mut self, sequence: u16) -> PacketOrder {
             self.now += Duration::from_millis(1);
             let timestamp = ((self.now - epoch()).as_millis() * 90) as u32;
             self.tracker.received(self.now, sequence, timestamp, false)
         }
 
-        fn repair(&mut self, sequence: u16) -> Arrival {
+        fn repair(&mut self, sequence: u16) -> PacketOrder {
             self.tracker.received(self.now, sequence, 0, true)
         }
 
@@ -346,9 +346,9 @@ mod tests {
     fn packets_in_order_leave_nothing_to_ask_for() {
         let mut scene = Scene::new();
         for sequence in 65_000..=65_535 {
-            assert_eq!(scene.receive(sequence), Arrival::Newest { missing: 0 });
+            assert_eq!(scene.receive(sequence), PacketOrder::Newest { missing: 0 });
         }
-        assert_eq!(scene.receive(0), Arrival::Newest { missing: 0 }, "across the wrap");
+        assert_eq!(scene.receive(0), PacketOrder::Newest { missing: 0 }, "across the wrap");
         assert!(!scene.tracker.has_gaps());
         assert_eq!(scene.due(), (vec![], false));
         let report = scene.tracker.report();
@@ -362,7 +362,7 @@ mod tests {
         scene.receive_all([10, 12]);
         assert!(scene.tracker.has_gaps());
         assert_eq!(scene.due(), (vec![], false));
-        assert_eq!(scene.receive(11), Arrival::Filled);
+        assert_eq!(scene.receive(11), PacketOrder::Filled);
         assert!(!scene.tracker.has_gaps());
         scene.pass(100);
         assert_eq!(scene.due(), (vec![], false));
@@ -414,7 +414,7 @@ mod tests {
         assert_eq!(scene.due(), (vec![], true));
         assert_eq!(scene.due(), (vec![], false), "told once");
         assert!(!scene.tracker.has_gaps());
-        assert_eq!(scene.repair(0), Arrival::Filled, "it may still come");
+        assert_eq!(scene.repair(0), PacketOrder::Filled, "it may still come");
     }
 
     #[test]
@@ -440,11 +440,11 @@ mod tests {
 
         let mut scene = Scene::new();
         scene.receive_all([0, 10]);
-        assert_eq!(scene.receive(258), Arrival::Newest { missing: 247 });
+        assert_eq!(scene.receive(258), PacketOrder::Newest { missing: 247 });
         scene.receive(259);
         scene.pass(10);
         assert_eq!(scene.requested().len(), 256);
-        assert_eq!(scene.receive(261), Arrival::Newest { missing: 1 });
+        assert_eq!(scene.receive(261), PacketOrder::Newest { missing: 1 });
         assert!(scene.tracker.has_gaps(), "there is something to tell");
         assert_eq!(scene.due(), (vec![], true));
         assert!(!scene.tracker.has_gaps());
@@ -457,7 +457,7 @@ mod tests {
         assert_eq!(scene.requested(), [1]);
         scene.receive(1_025);
         assert_eq!(scene.due(), (vec![], true));
-        assert_eq!(scene.repair(1), Arrival::Duplicate);
+        assert_eq!(scene.repair(1), PacketOrder::Duplicate);
     }
 
     #[test]
@@ -466,7 +466,7 @@ mod tests {
         scene.receive_all(0..2_000);
         let before = scene.tracker.report();
         for sequence in [1_999, 1_500, 977, 976, 0] {
-            assert_eq!(scene.receive(sequence), Arrival::Duplicate, "{sequence}");
+            assert_eq!(scene.receive(sequence), PacketOrder::Duplicate, "{sequence}");
         }
         let after = scene.tracker.report();
         assert_eq!(after, before);
@@ -477,11 +477,11 @@ mod tests {
         for skip in [1_000, 1_023, 1_024, 1_025, 2_999] {
             let mut scene = Scene::new();
             scene.receive_all(0..1_100);
-            assert_eq!(scene.receive(1_100 + skip), Arrival::Newest { missing: skip });
+            assert_eq!(scene.receive(1_100 + skip), PacketOrder::Newest { missing: skip });
             for sequence in (1_100 + skip - 1_023).max(1_100)..1_100 + skip {
                 assert_eq!(
                     scene.repair(sequence),
-                    Arrival::Filled,
+                    PacketOrder::Filled,
                     "{sequence} after {skip} were skipped"
                 );
             }
@@ -492,15 +492,15 @@ mod tests {
     fn one_wild_packet_does_not_restart_the_stream() {
         let mut scene = Scene::new();
         scene.receive_all([100, 101]);
-        assert_eq!(scene.receive(40_000), Arrival::Duplicate);
-        assert_eq!(scene.receive(102), Arrival::Newest { missing: 0 });
+        assert_eq!(scene.receive(40_000), PacketOrder::Duplicate);
+        assert_eq!(scene.receive(102), PacketOrder::Newest { missing: 0 });
         assert_eq!(
             scene.receive(40_001),
-            Arrival::Duplicate,
+            PacketOrder::Duplicate,
             "not consecutive: 102 was between"
         );
-        assert_eq!(scene.receive(20_000), Arrival::Duplicate);
-        assert_eq!(scene.receive(103), Arrival::Newest { missing: 0 });
+        assert_eq!(scene.receive(20_000), PacketOrder::Duplicate);
+        assert_eq!(scene.receive(103), PacketOrder::Newest { missing: 0 });
         assert_eq!(scene.tracker.report().cumulative_lost, 0);
     }
 
@@ -508,9 +508,9 @@ mod tests {
     fn two_consecutive_wild_packets_restart_the_stream() {
         let mut scene = Scene::new();
         scene.receive_all([20_000, 20_001, 20_010]);
-        assert_eq!(scene.receive(65_535), Arrival::Duplicate);
-        assert_eq!(scene.receive(0), Arrival::Restarted);
-        assert_eq!(scene.receive(2), Arrival::Newest { missing: 1 });
+        assert_eq!(scene.receive(65_535), PacketOrder::Duplicate);
+        assert_eq!(scene.receive(0), PacketOrder::Restarted);
+        assert_eq!(scene.receive(2), PacketOrder::Newest { missing: 1 });
         scene.pass(10);
         assert_eq!(scene.requested(), [1], "the old gaps are forgotten");
         assert_eq!(scene.tracker.report().extended_highest_sequence, 2);
@@ -521,17 +521,17 @@ mod tests {
         let mut scene = Scene::new();
         scene.receive_all(5_000..8_000);
         for sequence in 5_000..5_010 {
-            assert_eq!(scene.repair(sequence), Arrival::Duplicate);
+            assert_eq!(scene.repair(sequence), PacketOrder::Duplicate);
         }
-        assert_eq!(scene.receive(8_000), Arrival::Newest { missing: 0 });
+        assert_eq!(scene.receive(8_000), PacketOrder::Newest { missing: 0 });
     }
 
     #[test]
     fn a_packet_that_was_overtaken_by_the_first_one_is_taken_but_not_counted() {
         let mut scene = Scene::new();
         scene.receive(0);
-        assert_eq!(scene.receive(65_535), Arrival::Filled);
-        assert_eq!(scene.receive(65_535), Arrival::Duplicate);
+        assert_eq!(scene.receive(65_535), PacketOrder::Filled);
+        assert_eq!(scene.receive(65_535), PacketOrder::Duplicate);
         scene.receive_all([1, 3]);
         let report = scene.tracker.report();
         assert_eq!((report.cumulative_lost, report.fraction_lost), (1, 64));
@@ -549,13 +549,13 @@ mod tests {
         assert_eq!((report.fraction_lost, report.cumulative_lost), (0, 25));
         assert_eq!(scene.tracker.report().fraction_lost, 0, "an interval without packets");
         for sequence in (1..100).step_by(4) {
-            assert_eq!(scene.repair(sequence), Arrival::Filled);
+            assert_eq!(scene.repair(sequence), PacketOrder::Filled);
         }
         let report = scene.tracker.report();
         assert_eq!((report.fraction_lost, report.cumulative_lost), (0, 0));
         assert_eq!(
             LossTracker::new(48_000).report(),
-            Reception::default(),
+            LossReport::default(),
             "before the first packet"
         );
     }
@@ -602,7 +602,7 @@ mod tests {
         scene.pass(200);
         scene.repair(3);
         let wild = scene.tracker.received(scene.now, 6, 0x8000_0000, false);
-        assert_eq!(wild, Arrival::Newest { missing: 0 });
+        assert_eq!(wild, PacketOrder::Newest { missing: 0 });
         assert_eq!(scene.tracker.report().jitter, 0);
     }
 
@@ -630,9 +630,9 @@ mod tests {
                     let sequence = highest + step;
                     let arrival = if repaired { scene.repair(sequence as u16) } else { scene.receive(sequence as u16) };
                     let expected = match (step > 0, seen.insert(sequence)) {
-                        (true, _) => Arrival::Newest { missing: (step - 1) as u16 },
-                        (false, true) => Arrival::Filled,
-                        (false, false) => Arrival::Duplicate,
+                        (true, _) => PacketOrder::Newest { missing: (step - 1) as u16 },
+                        (false, true) => PacketOrder::Filled,
+                        (false, false) => PacketOrder::Duplicate,
                     };
                     prop_assert_eq!(arrival, expected);
                     highest = highest.max(sequence);

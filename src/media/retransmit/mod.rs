@@ -8,5 +8,5 @@ mod loss;
 mod pool;
 
 pub(crate) use cache::PacketCache;
-pub(crate) use loss::{Arrival, LossTracker};
+pub(crate) use loss::{LossTracker, PacketOrder};
 pub(crate) use pool::{CHUNK_BYTES, Pool, SOUND_CHUNK_BYTES, ceiling};

@@ -19,7 +19,7 @@ enum Fate {
 
 /// One packet of a source, in the order of the copy.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct SourcePacket {
     source: SourceId,
     sequence: u64,
     fate: Fate,
@@ -58,7 +58,7 @@ struct Model {
     rewriter: Rewriter,
     /// First number of the copy.
     first: u64,
-    places: Vec<Place>,
+    places: Vec<SourcePacket>,
     /// Places at which the epochs begin.
     epochs: Vec<usize>,
     /// Source that is forwarded, with its newest sequence number.
@@ -104,8 +104,8 @@ impl Model {
         self.epochs.get(forgotten).is_none_or(|&first| place >= first)
     }
 
-    fn packet(source: SourceId, sequence: u64) -> Incoming<'static> {
-        Incoming {
+    fn packet(source: SourceId, sequence: u64) -> IncomingPacket<'static> {
+        IncomingPacket {
             source,
             sequence,
             timestamp: 0,
@@ -135,7 +135,7 @@ impl Model {
     }
 
     fn add(&mut self, source: SourceId, sequence: u64, fate: Fate) -> usize {
-        self.places.push(Place { source, sequence, fate });
+        self.places.push(SourcePacket { source, sequence, fate });
         self.places.len() - 1
     }
 
@@ -161,7 +161,7 @@ impl Model {
             Step::Late { back, left_out } => {
                 let missing = self.places.iter().enumerate().rev();
                 let mut missing = missing.filter(|(_, place)| place.fate == Fate::Missing);
-                let Some((place, &Place { source, sequence, .. })) = missing.nth(back) else {
+                let Some((place, &SourcePacket { source, sequence, .. })) = missing.nth(back) else {
                     return Ok(());
                 };
                 prop_assert_eq!(self.rewriter.may_miss(source, sequence), self.is_remembered(place));
@@ -306,7 +306,7 @@ proptest! {
                     picture_id: Some(vp8::PictureId { offset: 2, long: true, value: (first_id + at as u16) & 0x7fff }),
                     ..vp8::Descriptor::default()
                 };
-                let packet = Incoming { vp8: Some(&descriptor), ..Model::packet(SourceId(1), sequence) };
+                let packet = IncomingPacket { vp8: Some(&descriptor), ..Model::packet(SourceId(1), sequence) };
                 if left_out {
                     let numbers = rewriter.leave_out(&packet);
                     prop_assert!(is_late || numbers.is_none());

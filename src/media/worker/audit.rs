@@ -7,7 +7,7 @@ use crate::ids::RoomId;
 use crate::media::keys::{PeerKey, TrackKey};
 use crate::media::peer::Peer;
 use crate::media::peer::ice::CONSENT_TIMEOUT;
-use crate::media::room::Room;
+use crate::media::room::WorkerRoom;
 use crate::media::track::{Origin, Track};
 
 impl Worker {
@@ -94,7 +94,7 @@ impl Worker {
         }
     }
 
-    fn audit_room(&self, id: RoomId, room: &Room, found: &mut Vec<String>) {
+    fn audit_room(&self, id: RoomId, room: &WorkerRoom, found: &mut Vec<String>) {
         let peers = self.peers.values().filter(|peer| peer.room == id).count();
         let of_peers = |peer: PeerKey| self.peers.get(peer).is_some_and(|peer| peer.room == id);
         let tracks = self.tracks.values().filter(|track| track.room == id).count();

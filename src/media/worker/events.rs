@@ -6,9 +6,9 @@ use std::collections::VecDeque;
 use crate::media::messages::MediaEvent;
 
 #[derive(Default)]
-pub(super) struct Events(VecDeque<MediaEvent>);
+pub(super) struct EventQueue(VecDeque<MediaEvent>);
 
-impl Events {
+impl EventQueue {
     /// Adds an event behind all others, and removes an older one about the same state, which nobody needs any more.
     pub fn push_back(&mut self, event: MediaEvent) {
         self.0.retain(|waiting| !replaces(&event, waiting));
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn of_what_changes_back_and_forth_only_the_newest_word_waits() {
-        let mut events = Events::default();
+        let mut events = EventQueue::default();
         let (peer, other) = (PeerId(1), PeerId(2));
         let (publisher, codec) = (ParticipantId(7), Codec::Vp8);
         events.push_back(MediaEvent::Connected { peer });

@@ -9,11 +9,11 @@ use crate::media::demux::{Class, Occupant, classify};
 use crate::media::extension_ids::Marks;
 use crate::media::keys::{PeerKey, TrackKey};
 use crate::media::messages::MediaEvent;
-use crate::media::peer::Stream;
+use crate::media::peer::IncomingStream;
 use crate::media::peer::ice::Path;
 use crate::media::rtp::Header;
 use crate::media::session::{MediaSection, NegotiatedCodec};
-use crate::media::track::{Begins, Layer, MAX_LAYERS, Origin};
+use crate::media::track::{Layer, LayerBegins, MAX_LAYERS, Origin};
 
 /// One received datagram: `buffer[start..start + len]` of its batch.
 #[derive(Clone, Copy, Debug)]
@@ -148,7 +148,7 @@ impl Worker {
     fn receive(
         &mut self,
         now: Instant,
-        stream: &Stream,
+        stream: &IncomingStream,
         header: Header,
         buffer: &mut [u8],
         start: usize,
@@ -187,7 +187,7 @@ impl Worker {
         if misses_packets {
             self.plan_repairs(stream.track);
         }
-        if begins == Begins(true) {
+        if begins == LayerBegins(true) {
             self.begin_layer(now, stream.track);
         }
         Some(())
@@ -197,7 +197,7 @@ impl Worker {
     /// original sequence number.
     fn unwrap_rtx(
         &self,
-        stream: &Stream,
+        stream: &IncomingStream,
         header: Header,
         buffer: &mut [u8],
         start: usize,
@@ -230,7 +230,7 @@ impl Worker {
 
     /// Finds the stream of a new SSRC: the offer announced it, or its packets carry a mid and a rid, or only one section knows
     /// its payload type. `None` if none of these is so.
-    fn bind(&mut self, key: PeerKey, header: &Header, marks: &Marks<'_>) -> Option<Stream> {
+    fn bind(&mut self, key: PeerKey, header: &Header, marks: &Marks<'_>) -> Option<IncomingStream> {
         let found = self.identify(key, header, marks);
         let Identity {
             track,
@@ -240,14 +240,14 @@ impl Worker {
         } = found?;
         let layer = self.layer(key, track, &rid, place, repair, header.ssrc)?;
         let peer = &mut self.peers[key];
-        let stream = Stream {
+        let stream = IncomingStream {
             ssrc: header.ssrc,
             track,
             layer,
             repair,
         };
         // One SSRC for each layer and its RTX: a new one takes the place of the old (RFC 3550 §8.2 collisions, restarts).
-        let same = |other: &Stream| other.track == track && other.layer == layer && other.repair == repair;
+        let same = |other: &IncomingStream| other.track == track && other.layer == layer && other.repair == repair;
         let mut before = None;
         if let Some(old) = peer.streams.iter_mut().find(|other| same(other)) {
             before = Some(std::mem::replace(old, stream).ssrc);

@@ -10,7 +10,7 @@ use slotmap::{Key, SlotMap};
 use crate::ids::{PeerId, RoomId, TrackId};
 use crate::media::flags::{Flag, Flags, LINKS_MAX};
 use crate::media::keys::{LinkId, TrackKey};
-use crate::media::link::{Far, LinkEnd, Message};
+use crate::media::link::{Far, LinkEnd, LinkMessage};
 
 /// A worker's side of one link.
 pub struct Link {
@@ -51,7 +51,7 @@ impl Link {
         }
     }
 
-    pub fn send(&mut self, message: Message) -> bool {
+    pub fn send(&mut self, message: LinkMessage) -> bool {
         let sent = self.end.send(message);
         self.wakes |= sent;
         sent

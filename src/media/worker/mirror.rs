@@ -21,10 +21,10 @@ use crate::ids::{RoomId, TrackId};
 use crate::media::clock::SenderClock;
 use crate::media::codec::Kind;
 use crate::media::keys::{LinkId, TrackKey};
-use crate::media::link::{Far, Message, TrackNotice};
-use crate::media::packet::Arrival;
+use crate::media::link::{Far, LinkMessage, TrackNotice};
+use crate::media::packet::BatchPacket;
 use crate::media::rewrite::SourceId;
-use crate::media::track::{Begins, Mirror, Origin, Track};
+use crate::media::track::{LayerBegins, Mirror, Origin, Track};
 
 /// For the driver.
 impl Worker {
@@ -62,10 +62,10 @@ impl Worker {
                 && let Some(message) = link.end.receive(&mut buffer[filled..])
             {
                 match message {
-                    Message::Packet { track, arrival } => {
+                    LinkMessage::Packet { track, arrival } => {
                         let end = filled + (arrival.end - arrival.start);
                         let start = std::mem::replace(&mut filled, end);
-                        self.receive_mirrored(now, id, track, Arrival { start, end, ..arrival }, buffer);
+                        self.receive_mirrored(now, id, track, BatchPacket { start, end, ..arrival }, buffer);
                     }
                     other => self.handle_message(now, id, other),
                 }
@@ -123,7 +123,7 @@ impl Worker {
         for mirror in track.mirrors.iter().filter(|mirror| mirror.announced) {
             if let Some(link) = self.links.get_mut(mirror.link) {
                 // If there is no room for it, the next report is enough.
-                link.send(Message::Clock {
+                link.send(LinkMessage::Clock {
                     track: track.id,
                     layer,
                     source,
@@ -172,7 +172,7 @@ impl Worker {
         let Some(link) = self.links.get_mut(id) else { return };
         if matches!(link.far, Far::Player { .. })
             && !link.requested.contains(&room)
-            && link.end.send(Message::Mirror(room))
+            && link.end.send(LinkMessage::Mirror(room))
         {
             link.requested.insert(room);
         }
@@ -257,7 +257,7 @@ impl Worker {
 
 /// The side on which a track is mirrored.
 impl Worker {
-    fn receive_mirrored(&mut self, now: Instant, id: LinkId, track: TrackId, arrival: Arrival, buffer: &[u8]) {
+    fn receive_mirrored(&mut self, now: Instant, id: LinkId, track: TrackId, arrival: BatchPacket, buffer: &[u8]) {
         let Some(link) = self.links.get(id) else { return };
         // The track may have ended here, with its room, before the other end was sent that.
         let Some(&key) = link.mirrored.get(&track) else { return };
@@ -275,7 +275,7 @@ impl Worker {
         if is_passed_on {
             self.pass_on(now, key, buffer);
         }
-        if begins == Some(Begins(true)) {
+        if begins == Some(LayerBegins(true)) {
             self.begin_layer(now, key);
         }
     }
@@ -352,7 +352,7 @@ impl Worker {
         for (at, layer) in track.layers.iter_mut().enumerate() {
             if layer.requests.poll(now) {
                 // If there is no room for it, it is repeated like a request that the network has lost.
-                link.send(Message::KeyFrame {
+                link.send(LinkMessage::KeyFrame {
                     track: track.id,
                     layer: at as u8,
                 });
@@ -376,21 +376,21 @@ impl Worker {
 
 /// Both sides.
 impl Worker {
-    fn handle_message(&mut self, now: Instant, id: LinkId, message: Message) {
+    fn handle_message(&mut self, now: Instant, id: LinkId, message: LinkMessage) {
         match message {
-            Message::Mirror(room) => self.mirror_requested(now, id, room),
-            Message::Release(room) => self.mirror_released(now, id, room),
-            Message::KeyFrame { track, layer } => self.key_frame_wanted_by_mirror(now, id, track, layer),
-            Message::Track(notice) => self.track_announced(now, id, &notice),
-            Message::Removed(track) => self.track_removed(now, id, track),
-            Message::Clock {
+            LinkMessage::Mirror(room) => self.mirror_requested(now, id, room),
+            LinkMessage::Release(room) => self.mirror_released(now, id, room),
+            LinkMessage::KeyFrame { track, layer } => self.key_frame_wanted_by_mirror(now, id, track, layer),
+            LinkMessage::Track(notice) => self.track_announced(now, id, &notice),
+            LinkMessage::Removed(track) => self.track_removed(now, id, track),
+            LinkMessage::Clock {
                 track,
                 layer,
                 source,
                 clock,
             } => drop(self.clock_announced(now, id, track, layer, source, clock)),
             // The caller takes packets itself: it knows where their bytes are.
-            Message::Packet { .. } => {}
+            LinkMessage::Packet { .. } => {}
         }
     }
 
@@ -412,9 +412,9 @@ impl Worker {
             let requests = self.rooms.get(&room).is_some_and(|room| room.requests(other));
             if requests || link.requested.contains(&room) {
                 let message = if requests {
-                    Message::Mirror(room)
+                    LinkMessage::Mirror(room)
                 } else {
-                    Message::Release(room)
+                    LinkMessage::Release(room)
                 };
                 if !link.send(message) {
                     return;
@@ -428,7 +428,7 @@ impl Worker {
             link.changed.pop_front();
         }
         while let Some(&track) = link.removed.last() {
-            if !link.send(Message::Removed(track)) {
+            if !link.send(LinkMessage::Removed(track)) {
                 return;
             }
             link.removed.pop();
@@ -442,7 +442,7 @@ impl Worker {
                 let suspended = publisher.is_some_and(|peer| peer.suspended.is_some());
                 let notice = Box::new(track.notice(now, suspended));
                 if let Some(mirror) = track.mirrors.iter_mut().find(|mirror| mirror.link == id) {
-                    mirror.announced = link.send(Message::Track(notice));
+                    mirror.announced = link.send(LinkMessage::Track(notice));
                     link.announced.insert(track.id, key);
                 }
             }

@@ -43,10 +43,10 @@ pub use suspension::SUSPENDED_MAX;
 pub use waiting::{MAX_WAITING, MAX_WAITING_BYTES};
 
 use self::connections::Connection;
-use self::events::Events;
+use self::events::EventQueue;
 use self::links::Links;
 use self::plans::Plans;
-use self::waiting::Waiting;
+use self::waiting::WaitingDatagrams;
 use super::demux::Demux;
 use super::egress::Egress;
 use super::messages::{CloseReason, MediaCommand, MediaEvent};
@@ -54,7 +54,7 @@ use super::peer::Peer;
 use super::peer::dtls::DtlsIdentity;
 use super::retransmit::Pool;
 use super::rewrite::SourceId;
-use super::room::Room;
+use super::room::WorkerRoom;
 use super::session::PeerSpec;
 use super::stats::Stats;
 use super::subscription::Subscription;
@@ -110,17 +110,17 @@ pub struct Worker {
     demux: Demux,
     pub(super) tracks: SlotMap<TrackKey, Track>,
     pub(super) subscriptions: SlotMap<SubscriptionKey, Subscription>,
-    pub(super) rooms: AHashMap<RoomId, Room>,
+    pub(super) rooms: AHashMap<RoomId, WorkerRoom>,
     egress: Egress,
     cache_pool: Pool,
     /// Datagrams of handshakes that wait for their turn.
-    waiting: Waiting,
+    waiting: WaitingDatagrams,
     /// Whether memory was scarce, so that caches may not grow.
     caches_cut: bool,
     /// Tracks with packets of this batch, and how far they have been forwarded.
     arrived: Vec<TrackKey>,
     forwarded: Forwarded,
-    events: Events,
+    events: EventQueue,
     links: Links,
     plans: Plans,
     /// Time of the last tick.
@@ -154,8 +154,8 @@ impl Worker {
             caches_cut: false,
             arrived: Vec::new(),
             forwarded: Forwarded::default(),
-            events: Events::default(),
-            waiting: Waiting::default(),
+            events: EventQueue::default(),
+            waiting: WaitingDatagrams::default(),
             links: Links::default(),
             plans: Plans::new(now),
             ticked: now,

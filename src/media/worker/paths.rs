@@ -19,8 +19,8 @@ use smallvec::SmallVec;
 use super::Worker;
 use crate::media::demux::{Class, MAX_OCCUPANTS, Occupant, classify};
 use crate::media::keys::PeerKey;
-use crate::media::peer::dtls::{self, Failure, Progress};
-use crate::media::peer::ice::{Learning, Path, Request, Standing};
+use crate::media::peer::dtls::{self, DtlsFailure, DtlsProgress};
+use crate::media::peer::ice::{AddressRight, Learning, Path, Request};
 use crate::media::peer::{Peer, SentTo};
 
 /// Bytes of the largest packet that is looked at if several connections claim its address: more than fit into a frame of any
@@ -59,11 +59,11 @@ impl Worker {
             participant: peer.participant,
         };
         let peers = &self.peers;
-        let standing = |at: &Occupant| {
+        let address_right = |at: &Occupant| {
             let peer = peers.get(at.peer);
-            peer.map_or(Standing::Claimed, |peer| peer.ice.standing(now, at.path))
+            peer.map_or(AddressRight::Claimed, |peer| peer.ice.address_right(now, at.path))
         };
-        if let Some(evicted) = self.demux.learn_address(path.remote, newcomer, has_keys, standing) {
+        if let Some(evicted) = self.demux.learn_address(path.remote, newcomer, has_keys, address_right) {
             self.peers[evicted.peer].ice.forget(now, path.remote);
             self.plan(now, evicted.peer);
             if evicted.peer == key {
@@ -75,7 +75,7 @@ impl Worker {
         }
         self.resume(now, key);
         if self.peers[key].secure.is_none() {
-            let started = self.peers[key].dtls.start(now).map(|()| Progress::Pending);
+            let started = self.peers[key].dtls.start(now).map(|()| DtlsProgress::Pending);
             self.dtls_progressed(now, newcomer, path, started);
         }
         self.plan(now, key);
@@ -201,7 +201,7 @@ impl Worker {
             return;
         }
         let progress = peer.dtls.receive(now, datagram);
-        if matches!(progress, Err(Failure::WrongFingerprint))
+        if matches!(progress, Err(DtlsFailure::WrongFingerprint))
             && let Some((owner, progress)) = self.hand_over(path.remote, at)
         {
             self.plan(now, at.peer);
@@ -212,7 +212,7 @@ impl Worker {
 
     /// Hands over a handshake from a contested address, which has ended with a certificate that `at` has not announced, to the
     /// connection there that has announced it.
-    fn hand_over(&mut self, address: SocketAddr, at: Occupant) -> Option<(Occupant, Progress)> {
+    fn hand_over(&mut self, address: SocketAddr, at: Occupant) -> Option<(Occupant, DtlsProgress)> {
         for other in self.occupants(address) {
             // The connection itself is left out: it is not disjoint from itself.
             if let Some([from, to]) = self.peers.get_disjoint_mut([at.peer, other.peer])

@@ -13,7 +13,7 @@ use crate::media::extension_ids::ExtensionIds;
 use crate::media::keys::{PeerKey, SubscriptionKey};
 use crate::media::messages::{CloseReason, MediaEvent};
 use crate::media::names::{Down, TrackName, TrackRef};
-use crate::media::peer::dtls::{Dtls, Failure, Progress};
+use crate::media::peer::dtls::{Dtls, DtlsFailure, DtlsProgress};
 use crate::media::peer::ice::Path;
 use crate::media::peer::srtp::contexts;
 use crate::media::peer::{Peer, Publisher, SentTo};
@@ -313,15 +313,15 @@ impl Worker {
         now: Instant,
         at: Occupant,
         path: Path,
-        progress: Result<Progress, Failure>,
+        progress: Result<DtlsProgress, DtlsFailure>,
     ) {
         let key = at.peer;
         self.flush_dtls(key, Some(path));
         self.plan(now, key);
         match progress {
-            Ok(Progress::Pending) => {}
-            Ok(Progress::Closed) => self.closed(now, key, CloseReason::ClosedByPeer),
-            Ok(Progress::Established {
+            Ok(DtlsProgress::Pending) => {}
+            Ok(DtlsProgress::Closed) => self.closed(now, key, CloseReason::ClosedByPeer),
+            Ok(DtlsProgress::Established {
                 profile,
                 exported,
                 we_are_client,
@@ -339,8 +339,8 @@ impl Worker {
                 self.visit_soon(now, key);
                 self.subscriber_ready(now, key);
             }
-            Err(Failure::Handshake) => self.closed(now, key, CloseReason::HandshakeFailed),
-            Err(Failure::WrongFingerprint) => self.closed(now, key, CloseReason::WrongFingerprint),
+            Err(DtlsFailure::Handshake) => self.closed(now, key, CloseReason::HandshakeFailed),
+            Err(DtlsFailure::WrongFingerprint) => self.closed(now, key, CloseReason::WrongFingerprint),
         }
     }
 

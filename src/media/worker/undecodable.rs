@@ -7,7 +7,7 @@ use super::Worker;
 use crate::media::codec::Kind;
 use crate::media::keys::PeerKey;
 use crate::media::messages::MediaEvent;
-use crate::media::undecodable::{Change, Undecodable};
+use crate::media::undecodable::{DecodingChange, Undecodable};
 
 impl Worker {
     /// Looks at the subscriptions of one connection.
@@ -26,7 +26,7 @@ impl Worker {
             });
             let peer = peer.id;
             match reports.observe(now, undecodable) {
-                Some(Change::Undecodable(Undecodable { publisher, codec })) => {
+                Some(DecodingChange::Undecodable(Undecodable { publisher, codec })) => {
                     self.stats.undecodable += 1;
                     self.events.push_back(MediaEvent::Undecodable {
                         peer,
@@ -35,7 +35,7 @@ impl Worker {
                         codec,
                     });
                 }
-                Some(Change::Decodable(Undecodable { publisher, .. })) => {
+                Some(DecodingChange::Decodable(Undecodable { publisher, .. })) => {
                     self.events.push_back(MediaEvent::Decodable { peer, publisher, kind });
                 }
                 None => {}

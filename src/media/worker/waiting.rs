@@ -13,9 +13,9 @@ pub const MAX_WAITING: usize = 512;
 pub const MAX_WAITING_BYTES: usize = 2_048;
 
 #[derive(Default)]
-pub(super) struct Waiting(VecDeque<(Path, Vec<u8>)>);
+pub(super) struct WaitingDatagrams(VecDeque<(Path, Vec<u8>)>);
 
-impl Waiting {
+impl WaitingDatagrams {
     /// Adds a datagram. False if there is no room.
     pub fn push(&mut self, path: Path, datagram: &[u8]) -> bool {
         let has_room = self.0.len() < MAX_WAITING && datagram.len() <= MAX_WAITING_BYTES;

@@ -20,8 +20,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use self::wire::Code;
-pub use self::wire::{Answer, Token};
-pub(crate) use self::wire::{Change, Contacts, Done, Login, Question};
+pub use self::wire::{AccountAnswer, IssuedToken};
+pub(crate) use self::wire::{AccountChange, AccountQuery, Contacts, Done, Login};
 use super::json;
 use crate::accounts::AccountError;
 use crate::storage::DeviceRecord;
@@ -54,7 +54,7 @@ pub(crate) fn contacts(devices: Vec<DeviceRecord>) -> Contacts {
 }
 
 /// The answer to a request, served or refused.
-pub fn answer<T: Default + Serialize>(done: Done, outcome: Result<T, Refused>) -> Answer<T> {
+pub fn answer<T: Default + Serialize>(done: Done, outcome: Result<T, Refused>) -> AccountAnswer<T> {
     let (code, message, content) = match outcome {
         Ok(content) => (Code::Done, done.message().to_owned(), content),
         Err(Refused::Data) => {
@@ -63,7 +63,7 @@ pub fn answer<T: Default + Serialize>(done: Done, outcome: Result<T, Refused>) -
         }
         Err(Refused::Account(error)) => (code_of(&error), error.to_string(), T::default()),
     };
-    Answer::new(code, message, content)
+    AccountAnswer::new(code, message, content)
 }
 
 fn code_of(error: &AccountError) -> Code {

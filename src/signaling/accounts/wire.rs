@@ -55,13 +55,13 @@ pub(crate) struct Login {
 }
 
 #[derive(Deserialize)]
-pub(crate) struct Question {
+pub(crate) struct AccountQuery {
     pub phone: String,
     pub token: String,
 }
 
 #[derive(Deserialize)]
-pub(crate) struct Change {
+pub(crate) struct AccountChange {
     pub phone: String,
     pub token: String,
     pub contact: String,
@@ -69,7 +69,7 @@ pub(crate) struct Change {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Answer<T> {
+pub struct AccountAnswer<T> {
     error_code: i32,
     error_code_name: &'static str,
     message: String,
@@ -77,7 +77,7 @@ pub struct Answer<T> {
     content: T,
 }
 
-impl<T> Answer<T> {
+impl<T> AccountAnswer<T> {
     pub fn new(code: Code, message: String, content: T) -> Self {
         Self {
             error_code: code as i32,
@@ -89,7 +89,7 @@ impl<T> Answer<T> {
 }
 
 #[derive(Default, Serialize)]
-pub struct Token {
+pub struct IssuedToken {
     pub token: String,
 }
 

@@ -62,8 +62,8 @@ use super::reaction::{Frame, Reaction};
 use super::words::{kind_word, media_word, takes_notices};
 use super::{json, offer};
 use crate::domain::{
-    Abilities, Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Command, Decline, DecodingNotice,
-    Event, Newcomer, Refusal, Registration, Side, Subject, WhenAbsent, WhenBusy,
+    Abilities, Address, CallAnswer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Command, Decline,
+    DecodingNotice, Event, Newcomer, Refusal, Registration, Side, Subject, WhenAbsent, WhenBusy,
 };
 use crate::ids::{CallId, UserId};
 use crate::storage::AdmitError;
@@ -89,12 +89,12 @@ pub(crate) struct CallDialogue {
     name: Option<UserId>,
     /// Whether the client understands the messages that only this server sends.
     takes_notices: bool,
-    mind: Mind,
+    current_call: CurrentCall,
 }
 
 /// The call that the client takes a message to be about if the message names no call.
 #[derive(Default)]
-enum Mind {
+enum CurrentCall {
     #[default]
     Free,
     /// The client calls this user.
@@ -122,7 +122,7 @@ impl<A: Admission> Dialogue<A> for CallDialogue {
                 subject: Subject::Call { call, .. },
                 sdp,
                 ..
-            } if matches!(self.mind, Mind::Talking(now) if now == call) => {
+            } if matches!(self.current_call, CurrentCall::Talking(now) if now == call) => {
                 Reaction::frame(&Outgoing::RestartAnswer { sdp_answer: &sdp })
             }
             Event::Answered {
@@ -130,7 +130,7 @@ impl<A: Admission> Dialogue<A> for CallDialogue {
                 sdp,
                 ..
             } => {
-                self.mind = Mind::Talking(call);
+                self.current_call = CurrentCall::Talking(call);
                 Reaction::frame(&answered(side, &sdp))
             }
             Event::Candidate {
@@ -234,7 +234,7 @@ impl CallDialogue {
         };
         match client.request(invite).await {
             Ok(()) => {
-                self.mind = Mind::Calling(callee);
+                self.current_call = CurrentCall::Calling(callee);
                 Reaction::none()
             }
             Err(Refusal::NotReachable) => call_response(&format!("rejected: user '{callee}' is not registered"), None),
@@ -248,9 +248,9 @@ impl CallDialogue {
         };
         let answer = match (response.call_response.as_str(), response.message.as_deref()) {
             // An offer that is missing or cannot be read fails where a bad one does, and both sides are sent that.
-            ("accept", _) => Answer::Accept(Some(response.sdp_offer.and_then(offer::offer).unwrap_or_default())),
-            (_, Some(BUSY)) => Answer::Decline(Decline::Busy),
-            _ => Answer::Decline(Decline::Unwilling),
+            ("accept", _) => CallAnswer::Accept(Some(response.sdp_offer.and_then(offer::offer).unwrap_or_default())),
+            (_, Some(BUSY)) => CallAnswer::Decline(Decline::Busy),
+            _ => CallAnswer::Decline(Decline::Unwilling),
         };
         self.answer(client, response.from, answer).await
     }
@@ -258,26 +258,29 @@ impl CallDialogue {
     async fn incoming_call_error_response<A>(&mut self, client: &Client<A>, message: &Value) -> Reaction {
         match json::fields::<wire::IncomingCallErrorResponse>(message) {
             Some(response) if response.error_response == NO_DEVICE => {
-                self.answer(client, response.from, Answer::Decline(Decline::NoDevice))
+                self.answer(client, response.from, CallAnswer::Decline(Decline::NoDevice))
                     .await
             }
             _ => client.ignore("an error without a caller, or of an unknown kind"),
         }
     }
 
-    async fn answer<A>(&mut self, client: &Client<A>, caller: Name, answer: Answer) -> Reaction {
+    async fn answer<A>(&mut self, client: &Client<A>, caller: Name, answer: CallAnswer) -> Reaction {
         let caller = match caller.user() {
             Ok(caller) => caller,
             // This family has no other message that says why something is not done.
             Err(too_long) => return rejected(&too_long.to_string()),
         };
         let caller = Address::Name(caller);
-        let declines = matches!(answer, Answer::Decline(_));
+        let declines = matches!(answer, CallAnswer::Decline(_));
         let from = caller.clone();
         let room = None;
         let outcome = client.request(CallCommand::Answer { from, room, answer }).await;
-        if declines && outcome.is_ok() && matches!(&self.mind, Mind::Ringing { from, .. } if *from == caller) {
-            self.mind = Mind::Free;
+        if declines
+            && outcome.is_ok()
+            && matches!(&self.current_call, CurrentCall::Ringing { from, .. } if *from == caller)
+        {
+            self.current_call = CurrentCall::Free;
         }
         client.silent(outcome)
     }
@@ -285,7 +288,7 @@ impl CallDialogue {
     async fn stop<A>(&mut self, client: &Client<A>) -> Reaction {
         let outcome = client.request(CallCommand::HangUp { with: None, room: None }).await;
         if outcome.is_ok() {
-            self.mind = Mind::Free;
+            self.current_call = CurrentCall::Free;
         }
         client.silent(outcome)
     }
@@ -295,25 +298,25 @@ impl CallDialogue {
             from: name_of(&from),
             to: name_of(to),
         });
-        if matches!(self.mind, Mind::Free) {
-            self.mind = Mind::Ringing { call, from };
+        if matches!(self.current_call, CurrentCall::Free) {
+            self.current_call = CurrentCall::Ringing { call, from };
         }
         rings
     }
 
     fn over<A>(&mut self, client: &Client<A>, over: &CallOver) -> Reaction {
-        let has_it_in_mind = match &self.mind {
-            Mind::Free => false,
-            Mind::Calling(callee) => over.side == Side::Caller && name_of(&over.other) == callee.as_str(),
-            Mind::Ringing { call, .. } | Mind::Talking(call) => *call == over.call,
+        let is_current = match &self.current_call {
+            CurrentCall::Free => false,
+            CurrentCall::Calling(callee) => over.side == Side::Caller && name_of(&over.other) == callee.as_str(),
+            CurrentCall::Ringing { call, .. } | CurrentCall::Talking(call) => *call == over.call,
         };
         // A client that accepts a call means no other one from then on, even if that call fails.
         let has_accepted_it = over.accepted && over.side == Side::Callee;
-        if !(has_it_in_mind || has_accepted_it) {
+        if !(is_current || has_accepted_it) {
             return client.ignore("the end of a call that the client does not mean");
         }
-        match std::mem::take(&mut self.mind) {
-            Mind::Calling(callee) if over.side == Side::Caller => self.not_accepted(&callee, over.reason),
+        match std::mem::take(&mut self.current_call) {
+            CurrentCall::Calling(callee) if over.side == Side::Caller => self.not_accepted(&callee, over.reason),
             _ => Reaction::frame(&Outgoing::StopCommunication {}),
         }
     }

@@ -44,8 +44,8 @@ use super::json;
 use super::json::Name;
 use super::reaction::{Close, Frame, Reaction};
 use crate::domain::{
-    Abilities, Address, Answer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Claim, Command, Decline, Event,
-    Newcomer, Refusal, Registration, Side, WhenAbsent, WhenBusy,
+    Abilities, Address, CallAnswer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Claim, Command, Decline,
+    Event, Newcomer, Refusal, Registration, Side, WhenAbsent, WhenBusy,
 };
 use crate::ids::{DeviceId, RoomName, UserId};
 use crate::storage::DeviceRecord;
@@ -141,8 +141,8 @@ impl DeviceDialogue {
         let message = message.unwrap_or_default();
         match message.get("type").and_then(Value::as_str) {
             Some("call") => self.call(client, &message).await,
-            Some("called_success") => answer(client, &message, Answer::Accept(None)).await,
-            Some("called_refuse") => answer(client, &message, Answer::Decline(Decline::Unwilling)).await,
+            Some("called_success") => answer(client, &message, CallAnswer::Accept(None)).await,
+            Some("called_refuse") => answer(client, &message, CallAnswer::Decline(Decline::Unwilling)).await,
             Some("calling_hangup") => hang_up(client, &message).await,
             Some(_) => client.ignore("a message of an unknown kind"),
             None => Reaction::frame(&Outgoing::JsonDataInvalid {
@@ -206,7 +206,7 @@ fn call_over(over: &CallOver) -> Reaction {
     }
 }
 
-async fn answer<A>(client: &Client<A>, message: &Value, answer: Answer) -> Reaction {
+async fn answer<A>(client: &Client<A>, message: &Value, answer: CallAnswer) -> Reaction {
     let (phone, id) = match party(message, "from_phone", "from_device_id") {
         Ok(named) => named,
         Err(sentence) => {

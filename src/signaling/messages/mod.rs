@@ -83,7 +83,7 @@ use super::client::{Admission, Client};
 use super::dialogue::Dialogue;
 use super::reaction::{Close, Frame, Heartbeat, Reaction};
 use crate::domain::{
-    Abilities, Address, Answer, CallCommand, Command, Event, MessageCommand, MessageEvent, Newcomer, Recipient,
+    Abilities, Address, CallAnswer, CallCommand, Command, Event, MessageCommand, MessageEvent, Newcomer, Recipient,
     Refusal, Registration, Waits,
 };
 use crate::ids::{CallId, UserId};
@@ -265,7 +265,7 @@ impl MessageDialogue {
         let goes_on = matches!(
             command,
             CallCommand::Answer {
-                answer: Answer::Accept(_),
+                answer: CallAnswer::Accept(_),
                 ..
             }
         );

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::super::reaction::Reaction;
 use super::wire::{self, Incoming, Outgoing};
-use crate::domain::{Address, Answer, CallCommand, CallEvent, Decline};
+use crate::domain::{Address, CallAnswer, CallCommand, CallEvent, Decline};
 use crate::ids::{CallId, RoomName, UserId};
 
 /// Calls that ring and are remembered; the rules let no more ring at one address. Of one too many the oldest is forgotten: its
@@ -97,8 +97,8 @@ impl Rings {
             rings.find(|ring| ring.is_meant(message))
         };
         let answer = match message.answer()? {
-            wire::AGREE => Answer::Accept(None),
-            wire::REFUSE => Answer::Decline(Decline::Unwilling),
+            wire::AGREE => CallAnswer::Accept(None),
+            wire::REFUSE => CallAnswer::Decline(Decline::Unwilling),
             wire::CANCEL => {
                 let ring = meant(true).or_else(|| meant(false))?;
                 let (with, room) = (Some(ring.from.clone()), Some(ring.room.clone()));

@@ -1,6 +1,6 @@
 //! Uploads: `multipart/form-data` in any pieces.
 
-use patchbay::http::files::multipart::{Event, Parser};
+use patchbay::http::files::multipart::{MultipartEvent, Parser};
 
 use super::bytes::Bytes;
 use super::{Run, Target};
@@ -39,12 +39,12 @@ fn read(body: &[u8], piece: usize) -> Parsed {
         parser.push(piece);
         loop {
             match parser.poll() {
-                Ok(Some(Event::Part(part))) => parsed.parts.push((format!("{part:?}"), Vec::new())),
-                Ok(Some(Event::Data(data))) => {
+                Ok(Some(MultipartEvent::Part(part))) => parsed.parts.push((format!("{part:?}"), Vec::new())),
+                Ok(Some(MultipartEvent::Data(data))) => {
                     let (_, all) = parsed.parts.last_mut().expect("data are a part's");
                     all.extend_from_slice(&data);
                 }
-                Ok(Some(Event::End)) => {
+                Ok(Some(MultipartEvent::End)) => {
                     parsed.ended = true;
                     return parsed;
                 }

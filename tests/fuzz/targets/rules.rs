@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes as Message;
 use patchbay::domain::{
-    Abilities, Address, Answer, CallCommand, CallEvent, CallMedia, Claim, Command, Conference, Decline, Effect, Event,
-    FileNotice, Limits, MediaKind, MediaState, MessageCommand, Newcomer, Offer, Person, Play, PublishRights, Recipient,
-    Registration, RoomKind, Rules, Side, Stay, Subject, UserFeed, Waits, WhenAbsent, WhenBusy,
+    Abilities, Address, CallAnswer, CallCommand, CallEvent, CallMedia, Claim, Command, Conference, Decline, Effect,
+    Event, FileNotice, Limits, MediaKind, MediaState, MessageCommand, Newcomer, Offer, Person, Play, PublishRights,
+    Recipient, Registration, RoomKind, Rules, Side, Stay, Subject, UserFeed, Waits, WhenAbsent, WhenBusy,
 };
 use patchbay::ids::{CallId, Feed, ParticipantId, PeerId, PushTarget, RoomId, SessionId, Turn};
 use patchbay::media::description::Description;
@@ -175,9 +175,9 @@ fn command(bytes: &mut Bytes<'_>, now: Instant) -> Command {
             from: name(bytes),
             room: None,
             answer: match bytes.below(3) {
-                0 => Answer::Accept(Some(offer(bytes))),
-                1 => Answer::Accept(None),
-                _ => Answer::Decline(Decline::Unwilling),
+                0 => CallAnswer::Accept(Some(offer(bytes))),
+                1 => CallAnswer::Accept(None),
+                _ => CallAnswer::Decline(Decline::Unwilling),
             },
         }),
         11 => Command::Call(CallCommand::HangUp { with: None, room: None }),

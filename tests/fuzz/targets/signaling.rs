@@ -17,7 +17,7 @@ mod workers;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use patchbay::auth::Keys;
+use patchbay::auth::TokenKeys;
 use patchbay::auth::access_token::App;
 use patchbay::clock::WallClock;
 use patchbay::config::Config;
@@ -155,8 +155,8 @@ fn with_offer(before: &str, after: &str) -> String {
     format!("{before}{}{after}", serde_json::to_string(offer).unwrap())
 }
 
-fn keys() -> Keys {
-    Keys::new(vec![b"a secret of this length is enough".to_vec()])
+fn keys() -> TokenKeys {
+    TokenKeys::new(vec![b"a secret of this length is enough".to_vec()])
 }
 
 fn app() -> App {
@@ -350,7 +350,7 @@ fn player() -> impl Fn([Family; CLIENTS], Bytes<'_>) {
 }
 
 #[expect(clippy::too_many_lines, reason = "one loop plays all kinds of steps")]
-async fn play(families: [Family; CLIENTS], mut bytes: Bytes<'_>, config: &Arc<Config>, keys: &Keys) {
+async fn play(families: [Family; CLIENTS], mut bytes: Bytes<'_>, config: &Arc<Config>, keys: &TokenKeys) {
     let (workers, engine) = FakeWorkers::start();
     let (media, media_events) = mpsc::channel(16);
     let (hub, running) = hub::start(

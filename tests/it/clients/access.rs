@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::peer::{OPUS_PAYLOAD_TYPE, Peer, VP8_PAYLOAD_TYPE};
 use super::scenarios::{Media, subscribe};
-use super::signaling::{Dialect, Signaling};
+use super::signaling::{Family, Signaling};
 use crate::support::server::Server;
 
 const ID: &str = "970CA35de60c44645bbae8a215061b33";
@@ -34,7 +34,7 @@ fn token(user: u64, privileges: &[u16], lasts_s: u64) -> String {
 }
 
 async fn join(server: &Server, user: u64, token: &str) -> Signaling {
-    let mut signaling = Signaling::connect(&server.plain("ws", "/groupcall"), Dialect::Type).await;
+    let mut signaling = Signaling::connect(&server.plain("ws", "/groupcall"), Family::Type).await;
     signaling
         .send(json!({ "type": "join", "room": "ch_1", "userId": user, "token": token }))
         .await;
@@ -57,16 +57,16 @@ async fn an_access_token_is_shown_in_the_message_in_the_query_or_in_the_header()
     let encoded = with_plus.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
     for in_query in [&ben, with_plus, &encoded] {
         let url = server.plain("ws", &format!("/groupcall?token={in_query}"));
-        let mut signaling = Signaling::connect(&url, Dialect::Type).await;
+        let mut signaling = Signaling::connect(&url, Family::Type).await;
         signaling.send(enters.clone()).await;
         let existing = signaling.receive("existingParticipants").await;
         assert_eq!(existing["participants"][0]["userId"], ANNA);
     }
     let url = server.plain("ws", "/groupcall");
-    let mut signaling = Signaling::connect_as(&url, &ben, Dialect::Type).await;
+    let mut signaling = Signaling::connect_as(&url, &ben, Family::Type).await;
     signaling.send(enters.clone()).await;
     signaling.receive("existingParticipants").await;
-    let mut signaling = Signaling::connect(&url, Dialect::Type).await;
+    let mut signaling = Signaling::connect(&url, Family::Type).await;
     signaling.send(enters).await;
     signaling.receive("permisionDeny").await;
     assert_eq!(signaling.closed_within(Duration::from_secs(10)).await, 4401);

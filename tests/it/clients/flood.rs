@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::peer::Peer;
-use super::signaling::{Dialect, Signaling};
+use super::signaling::{Family, Signaling};
 use crate::support::server::Server;
 use crate::transcripts::offers::offer;
 
@@ -39,7 +39,7 @@ async fn flood(mut socket: Signaling, room: u64, user: u64, answered: Arc<Atomic
 async fn newcomer(server: &Server, user: u64) -> (Signaling, Peer, Duration) {
     let since = Instant::now();
     let from = Ipv4Addr::new(127, 0, 0, 2);
-    let (mut signaling, _) = Signaling::join_from(from, server, Dialect::Type, user, user).await;
+    let (mut signaling, _) = Signaling::join_from(from, server, Family::Type, user, user).await;
     let mut peer = Peer::new().await;
     let _track = peer.add_audio(user as u32).await;
     let offer = peer.offer().await;
@@ -64,7 +64,7 @@ mod alone {
         let mut sockets = Vec::new();
         for user in 0..SOCKETS {
             let room = user / SOCKETS_PER_ROOM;
-            let (socket, _) = Signaling::join(&server, Dialect::Type, room, user).await;
+            let (socket, _) = Signaling::join(&server, Family::Type, room, user).await;
             sockets.push((socket, room, user));
         }
         let mut flooding = JoinSet::new();

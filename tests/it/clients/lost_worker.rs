@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::peer::{PATIENCE, Peer, VP8_PAYLOAD_TYPE};
 use super::scenarios::{Media, first_candidate, publish_in, subscribe, video_count};
-use super::signaling::{Dialect, Signaling};
+use super::signaling::{Family, Signaling};
 use crate::support::server::Server;
 
 /// The time from a hanging worker's last turn to its loss, and some seconds for a busy machine.
@@ -27,8 +27,8 @@ struct Room {
 impl Room {
     async fn new(server: &Server, room: u64) -> Room {
         let (alice, bob) = (10 * room + 1, 10 * room + 2);
-        let publisher = publish_in(server, Dialect::Type, room, alice).await;
-        let (mut signaling, _) = Signaling::join(server, Dialect::Id, room, bob).await;
+        let publisher = publish_in(server, Family::Type, room, alice).await;
+        let (mut signaling, _) = Signaling::join(server, Family::Id, room, bob).await;
         let port = std::cell::Cell::new(0);
         let note_port = |answer: String| {
             port.set(first_candidate(&answer).port());
@@ -119,7 +119,7 @@ mod alone {
     async fn a_client_that_watches_over_a_worker_that_only_mirrors_the_room_watches_anew_and_the_others_see_nothing() {
         let server = Server::start_with("room_subscriptions_per_worker = 2").await;
         let mut room = Room::new(&server, 1).await;
-        let (mut carol, _) = Signaling::join(&server, Dialect::Type, 1, 13).await;
+        let (mut carol, _) = Signaling::join(&server, Family::Type, 1, 13).await;
         let mut far = subscribe(&mut carol, 11, |answer| answer).await;
         far.connected().await;
         far.packet(VP8_PAYLOAD_TYPE).await;
@@ -150,7 +150,7 @@ mod alone {
         server.fail("part=worker&worker=0&how=hang&ms=60000").await;
         let since = Instant::now();
         // The messages of its rooms go on as well.
-        let (mut carol, _) = Signaling::join(&server, Dialect::Type, 1, 13).await;
+        let (mut carol, _) = Signaling::join(&server, Family::Type, 1, 13).await;
         let mut far = Peer::new().await;
         far.receive().await;
         carol.negotiate(11, &far.offer().await).await;

@@ -1,4 +1,4 @@
-//! The whole server, as a process, against clients made of the `webrtc` crate: real sockets on loopback, both dialects.
+//! The whole server, as a process, against clients made of the `webrtc` crate: real sockets on loopback, both families.
 
 mod access;
 mod flood;

@@ -1,4 +1,4 @@
-//! Things on which every client may count, whatever its dialect.
+//! Things on which every client may count, whatever its family.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::peer::{OPUS_PAYLOAD_TYPE, Peer, Track, VP8_PAYLOAD_TYPE, redirect_candidates};
 use super::relay::Relay;
-use super::signaling::{Dialect, Signaling};
+use super::signaling::{Family, Signaling};
 use crate::support::server::Server;
 
 const ALICE: u64 = 11;
@@ -56,12 +56,12 @@ pub(super) fn video_count(payload: &[u8]) -> u32 {
 }
 
 /// Enters, publishes, and keeps publishing.
-async fn publish(server: &Server, dialect: Dialect, user: u64) -> (Signaling, Peer, Media) {
-    publish_in(server, dialect, ROOM, user).await
+async fn publish(server: &Server, family: Family, user: u64) -> (Signaling, Peer, Media) {
+    publish_in(server, family, ROOM, user).await
 }
 
-pub(super) async fn publish_in(server: &Server, dialect: Dialect, room: u64, user: u64) -> (Signaling, Peer, Media) {
-    let (mut signaling, _) = Signaling::join(server, dialect, room, user).await;
+pub(super) async fn publish_in(server: &Server, family: Family, room: u64, user: u64) -> (Signaling, Peer, Media) {
+    let (mut signaling, _) = Signaling::join(server, family, room, user).await;
     let mut peer = Peer::new().await;
     let (audio, video) = (peer.add_audio(user as u32).await, peer.add_video(user as u32 + 1).await);
     let offer = peer.offer().await;
@@ -81,10 +81,10 @@ pub async fn subscribe(signaling: &mut Signaling, of: u64, change: impl Fn(Strin
     peer
 }
 
-async fn media_flows_in(dialect: Dialect) {
+async fn media_flows_in(family: Family) {
     let server = Server::start().await;
-    let (_alice, _publishing, _media) = publish(&server, dialect, ALICE).await;
-    let (mut bob, participants) = Signaling::join(&server, dialect, ROOM, BOB).await;
+    let (_alice, _publishing, _media) = publish(&server, family, ALICE).await;
+    let (mut bob, participants) = Signaling::join(&server, family, ROOM, BOB).await;
     assert_eq!(participants.len(), 1, "{participants:?}");
     let mut peer = subscribe(&mut bob, ALICE, |answer| answer).await;
     peer.connected().await;
@@ -95,20 +95,20 @@ async fn media_flows_in(dialect: Dialect) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn media_flows_between_clients_of_the_id_dialect() {
-    media_flows_in(Dialect::Id).await;
+async fn media_flows_between_clients_of_the_id_family() {
+    media_flows_in(Family::Id).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn media_flows_between_clients_of_the_type_dialect() {
-    media_flows_in(Dialect::Type).await;
+async fn media_flows_between_clients_of_the_type_family() {
+    media_flows_in(Family::Type).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn clients_of_both_dialects_share_a_room() {
+async fn clients_of_both_families_share_a_room() {
     let server = Server::start().await;
-    let (mut alice, _publishing, _media) = publish(&server, Dialect::Id, ALICE).await;
-    let (mut bob, participants) = Signaling::join(&server, Dialect::Type, ROOM, BOB).await;
+    let (mut alice, _publishing, _media) = publish(&server, Family::Id, ALICE).await;
+    let (mut bob, participants) = Signaling::join(&server, Family::Type, ROOM, BOB).await;
     assert_eq!(participants[0]["userId"], ALICE);
     assert_eq!(alice.receive("newParticipantArrived").await["name"], BOB.to_string());
     let mut peer = subscribe(&mut bob, ALICE, |answer| answer).await;
@@ -119,8 +119,8 @@ async fn clients_of_both_dialects_share_a_room() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subscriber_may_ask_before_there_is_anything_to_see() {
     let server = Server::start().await;
-    let (mut alice, _) = Signaling::join(&server, Dialect::Id, ROOM, ALICE).await;
-    let (mut bob, _) = Signaling::join(&server, Dialect::Id, ROOM, BOB).await;
+    let (mut alice, _) = Signaling::join(&server, Family::Id, ROOM, ALICE).await;
+    let (mut bob, _) = Signaling::join(&server, Family::Id, ROOM, BOB).await;
     let mut watching = subscribe(&mut bob, ALICE, |answer| answer).await;
     watching.connected().await;
     let mut publishing = Peer::new().await;
@@ -137,8 +137,8 @@ async fn a_subscriber_may_ask_before_there_is_anything_to_see() {
 #[tokio::test(flavor = "multi_thread")]
 async fn packets_lost_on_the_way_to_a_client_are_sent_again() {
     let server = Server::start().await;
-    let (_alice, _publishing, _media) = publish(&server, Dialect::Id, ALICE).await;
-    let (mut bob, _) = Signaling::join(&server, Dialect::Id, ROOM, BOB).await;
+    let (_alice, _publishing, _media) = publish(&server, Family::Id, ALICE).await;
+    let (mut bob, _) = Signaling::join(&server, Family::Id, ROOM, BOB).await;
     let mut peer = Peer::new().await;
     peer.receive().await;
     let offer = peer.offer().await;
@@ -167,8 +167,8 @@ async fn packets_lost_on_the_way_to_a_client_are_sent_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_offer_with_ice_restart_keeps_the_stream() {
     let server = Server::start().await;
-    let (_alice, _publishing, _media) = publish(&server, Dialect::Id, ALICE).await;
-    let (mut bob, _) = Signaling::join(&server, Dialect::Id, ROOM, BOB).await;
+    let (_alice, _publishing, _media) = publish(&server, Family::Id, ALICE).await;
+    let (mut bob, _) = Signaling::join(&server, Family::Id, ROOM, BOB).await;
     let mut peer = subscribe(&mut bob, ALICE, |answer| answer).await;
     peer.connected().await;
     let before = peer.packet(VP8_PAYLOAD_TYPE).await;
@@ -186,8 +186,8 @@ async fn a_new_offer_with_ice_restart_keeps_the_stream() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_certificate_gets_no_media() {
     let server = Server::start().await;
-    let (_alice, _publishing, _media) = publish(&server, Dialect::Id, ALICE).await;
-    let (mut bob, _) = Signaling::join(&server, Dialect::Id, ROOM, BOB).await;
+    let (_alice, _publishing, _media) = publish(&server, Family::Id, ALICE).await;
+    let (mut bob, _) = Signaling::join(&server, Family::Id, ROOM, BOB).await;
     let mut peer = Peer::new().await;
     peer.receive().await;
     let offer = peer.offer().await;
@@ -205,8 +205,8 @@ async fn a_wrong_certificate_gets_no_media() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_falls_silent_is_noticed_within_thirty_seconds() {
     let server = Server::start().await;
-    let (_alice, _publishing, _media) = publish(&server, Dialect::Id, ALICE).await;
-    let (mut bob, _) = Signaling::join(&server, Dialect::Id, ROOM, BOB).await;
+    let (_alice, _publishing, _media) = publish(&server, Family::Id, ALICE).await;
+    let (mut bob, _) = Signaling::join(&server, Family::Id, ROOM, BOB).await;
     let mut peer = Peer::new().await;
     peer.receive().await;
     let offer = peer.offer().await;
@@ -225,8 +225,8 @@ async fn a_connection_that_falls_silent_is_noticed_within_thirty_seconds() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_was_cut_off_goes_on_after_a_restart() {
     let server = Server::start().await;
-    let (_alice, _publishing, _media) = publish(&server, Dialect::Id, ALICE).await;
-    let (mut bob, _) = Signaling::join(&server, Dialect::Id, ROOM, BOB).await;
+    let (_alice, _publishing, _media) = publish(&server, Family::Id, ALICE).await;
+    let (mut bob, _) = Signaling::join(&server, Family::Id, ROOM, BOB).await;
     let mut peer = Peer::new().await;
     peer.receive().await;
     let offer = peer.offer().await;
@@ -256,9 +256,9 @@ async fn a_client_that_was_cut_off_goes_on_after_a_restart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_whose_socket_no_longer_answers_leaves_within_thirty_seconds() {
     let server = Server::start().await;
-    let (mut alice, _) = Signaling::join(&server, Dialect::Type, ROOM, ALICE).await;
+    let (mut alice, _) = Signaling::join(&server, Family::Type, ROOM, ALICE).await;
     // A socket that stays open and is never read again: no ping of the server is answered.
-    let _silent = Signaling::join(&server, Dialect::Type, ROOM, BOB).await;
+    let _silent = Signaling::join(&server, Family::Type, ROOM, BOB).await;
     alice.receive("newParticipantArrived").await;
     let left = alice.receive_within("participantLeft", Duration::from_secs(30)).await;
     assert_eq!(left["userId"], BOB);
@@ -269,8 +269,8 @@ async fn leaving_frees_everything() {
     let server = Server::start().await;
     let within = Duration::from_secs(10);
     {
-        let (mut alice, publishing, _media) = publish(&server, Dialect::Id, ALICE).await;
-        let (mut bob, _) = Signaling::join(&server, Dialect::Id, ROOM, BOB).await;
+        let (mut alice, publishing, _media) = publish(&server, Family::Id, ALICE).await;
+        let (mut bob, _) = Signaling::join(&server, Family::Id, ROOM, BOB).await;
         let mut watching = subscribe(&mut bob, ALICE, |answer| answer).await;
         watching.connected().await;
         watching.packet(VP8_PAYLOAD_TYPE).await;
@@ -337,11 +337,11 @@ mod alone {
     async fn a_room_that_outgrows_a_worker_spreads_over_the_others_and_everybody_sees_the_same() {
         let server = Server::start_with("room_subscriptions_per_worker = 2").await;
         let soon = Duration::from_secs(10);
-        let (mut alice, publishing, media) = publish(&server, Dialect::Id, ALICE).await;
+        let (mut alice, publishing, media) = publish(&server, Family::Id, ALICE).await;
         let mut viewers = Vec::new();
         let mut ports = Vec::new();
         for user in [BOB, BOB + 1, BOB + 2] {
-            let (mut session, _) = Signaling::join(&server, Dialect::Id, ROOM, user).await;
+            let (mut session, _) = Signaling::join(&server, Family::Id, ROOM, user).await;
             let port = std::cell::Cell::new(0);
             let note_port = |answer: String| {
                 port.set(first_candidate(&answer).port());

@@ -1,4 +1,4 @@
-//! A client's WebSocket to `/groupcall`, in either dialect: JSON lines out, JSON lines in.
+//! A client's WebSocket to `/groupcall`, in either family: JSON lines out, JSON lines in.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::support::server::Server;
 
 /// The two families that share the path; the key that names a message tells them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
+pub enum Family {
     Id,
     Type,
 }
@@ -23,22 +23,22 @@ pub enum Dialect {
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 pub struct Signaling {
-    dialect: Dialect,
+    family: Family,
     socket: Socket,
 }
 
 impl Signaling {
     /// Connects and enters a room. Returns also those who were there.
-    pub async fn join(server: &Server, dialect: Dialect, room: u64, user: u64) -> (Signaling, Vec<Value>) {
+    pub async fn join(server: &Server, family: Family, room: u64, user: u64) -> (Signaling, Vec<Value>) {
         let (socket, _) = connect_async(server.plain("ws", "/groupcall")).await.unwrap();
-        Signaling::enter(socket, dialect, room, user).await
+        Signaling::enter(socket, family, room, user).await
     }
 
     /// Does the same from another address of this machine.
     pub async fn join_from(
         from: Ipv4Addr,
         server: &Server,
-        dialect: Dialect,
+        family: Family,
         room: u64,
         user: u64,
     ) -> (Signaling, Vec<Value>) {
@@ -48,34 +48,34 @@ impl Signaling {
         let address = url.uri().authority().unwrap().as_str().parse().unwrap();
         let stream = MaybeTlsStream::Plain(tcp.connect(address).await.unwrap());
         let (socket, _) = client_async(url, stream).await.unwrap();
-        Signaling::enter(socket, dialect, room, user).await
+        Signaling::enter(socket, family, room, user).await
     }
 
     /// Connects, and enters nothing yet.
-    pub async fn connect(url: &str, dialect: Dialect) -> Signaling {
+    pub async fn connect(url: &str, family: Family) -> Signaling {
         let (socket, _) = connect_async(url).await.unwrap();
-        Signaling { dialect, socket }
+        Signaling { family, socket }
     }
 
     /// Does the same with a token in the request.
-    pub async fn connect_as(url: &str, token: &str, dialect: Dialect) -> Signaling {
+    pub async fn connect_as(url: &str, token: &str, family: Family) -> Signaling {
         let mut request = url.into_client_request().unwrap();
         let bearer = format!("Bearer {token}").parse().unwrap();
         request.headers_mut().insert("authorization", bearer);
         let (socket, _) = connect_async(request).await.unwrap();
-        Signaling { dialect, socket }
+        Signaling { family, socket }
     }
 
-    async fn enter(socket: Socket, dialect: Dialect, room: u64, user: u64) -> (Signaling, Vec<Value>) {
-        let mut signaling = Signaling { dialect, socket };
+    async fn enter(socket: Socket, family: Family, room: u64, user: u64) -> (Signaling, Vec<Value>) {
+        let mut signaling = Signaling { family, socket };
         signaling
-            .send(match dialect {
-                Dialect::Id => json!({ "id": "joinRoom", "name": user.to_string(), "room": room.to_string() }),
-                Dialect::Type => json!({ "type": "join", "room": room, "userId": user }),
+            .send(match family {
+                Family::Id => json!({ "id": "joinRoom", "name": user.to_string(), "room": room.to_string() }),
+                Family::Type => json!({ "type": "join", "room": room, "userId": user }),
             })
             .await;
         let existing = signaling.receive("existingParticipants").await;
-        let key = if dialect == Dialect::Id { "data" } else { "participants" };
+        let key = if family == Family::Id { "data" } else { "participants" };
         let participants = existing[key]
             .as_array()
             .cloned()
@@ -89,18 +89,18 @@ impl Signaling {
 
     /// Sends an offer for the media of `sender` (oneself: to publish), and returns the answer.
     pub async fn negotiate(&mut self, sender: u64, offer: &str) -> String {
-        self.send(match self.dialect {
-            Dialect::Id => json!({ "id": "receiveVideoFrom", "sender": sender.to_string(), "sdpOffer": offer }),
-            Dialect::Type => json!({ "type": "receiveVideoFrom", "userId": sender, "sdpOffer": offer }),
+        self.send(match self.family {
+            Family::Id => json!({ "id": "receiveVideoFrom", "sender": sender.to_string(), "sdpOffer": offer }),
+            Family::Type => json!({ "type": "receiveVideoFrom", "userId": sender, "sdpOffer": offer }),
         })
         .await;
         let answer = self.receive("receiveVideoAnswer").await;
-        let whose = if self.dialect == Dialect::Id {
+        let whose = if self.family == Family::Id {
             json!(sender.to_string())
         } else {
             json!(sender)
         };
-        let key = if self.dialect == Dialect::Id { "name" } else { "userId" };
+        let key = if self.family == Family::Id { "name" } else { "userId" };
         assert_eq!(answer[key], whose, "{answer}");
         answer["sdpAnswer"]
             .as_str()
@@ -150,7 +150,7 @@ impl Signaling {
     }
 
     pub async fn receive_within(&mut self, name: &str, within: Duration) -> Value {
-        let key = if self.dialect == Dialect::Id { "id" } else { "type" };
+        let key = if self.family == Family::Id { "id" } else { "type" };
         let mut others = Vec::new();
         let wanted = tokio::time::timeout(within, async {
             while let Some(Ok(message)) = self.socket.next().await {

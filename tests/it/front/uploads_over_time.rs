@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime};
 use axum::body::Body;
 use axum::http::{Request, Response};
 use patchbay::config::{self, Http};
-use patchbay::http::files::{self, Files, router};
+use patchbay::http::files::{self, FileStore, router};
 use patchbay::http::origin::Origins;
-use patchbay::storage::Directory;
+use patchbay::storage::Records;
 use serde_json::Value;
 use tempfile::TempDir;
 use tower::Service;
@@ -20,8 +20,8 @@ const HOUR: u64 = 3_600;
 struct Shelf {
     data: TempDir,
     config: config::Files,
-    directory: Directory,
-    files: Files,
+    records: Records,
+    files: FileStore,
     /// Seconds since 1970.
     now: Arc<AtomicU64>,
 }
@@ -39,13 +39,13 @@ impl Shelf {
             ..config::Files::default()
         };
         adjust(&mut config);
-        let directory = Directory::open(&storage).await.unwrap();
+        let records = Records::open(&storage).await.unwrap();
         let now = Arc::new(AtomicU64::new(1_000_000_000));
-        let files = open(&config, &directory, &now).await;
+        let files = open(&config, &records, &now).await;
         Shelf {
             data,
             config,
-            directory,
+            records,
             files,
             now,
         }
@@ -87,10 +87,10 @@ impl Shelf {
     }
 }
 
-async fn open(config: &config::Files, directory: &Directory, now: &Arc<AtomicU64>) -> Files {
+async fn open(config: &config::Files, records: &Records, now: &Arc<AtomicU64>) -> FileStore {
     let now = Arc::clone(now);
     let clock = Arc::new(move || SystemTime::UNIX_EPOCH + Duration::from_secs(now.load(Ordering::Relaxed)));
-    Files::open(config, 25, directory.clone(), clock).await.unwrap()
+    FileStore::open(config, 25, records.clone(), clock).await.unwrap()
 }
 
 #[tokio::test]
@@ -138,7 +138,7 @@ async fn empty_files_are_not_free() {
 async fn the_total_and_the_files_are_known_again_after_a_restart() {
     let mut shelf = Shelf::new(|config| config.total_size_mib = 1).await;
     let (_, url) = shelf.upload(700_000).await;
-    shelf.files = open(&shelf.config, &shelf.directory, &shelf.now).await;
+    shelf.files = open(&shelf.config, &shelf.records, &shelf.now).await;
     assert_eq!(shelf.fetch(&url).await, 200);
     assert_eq!(shelf.upload(700_000).await.0, 507);
 }
@@ -154,13 +154,13 @@ async fn files_that_a_crash_left_are_deleted_at_the_next_start_and_nothing_else(
     let written_by_another_process = place(&"b".repeat(32));
     written_by_another_process.lock().unwrap();
     place("notes of the administrator");
-    let files = open(&shelf.config, &shelf.directory, &shelf.now).await;
+    let files = open(&shelf.config, &shelf.records, &shelf.now).await;
     assert!(!folder.join("a".repeat(32)).exists());
     assert!(folder.join("b".repeat(32)).exists());
     assert!(folder.join("notes of the administrator").exists());
     assert_eq!(shelf.fetch(&url).await, 200);
     drop((files, written_by_another_process));
-    open(&shelf.config, &shelf.directory, &shelf.now).await;
+    open(&shelf.config, &shelf.records, &shelf.now).await;
     assert!(!folder.join("b".repeat(32)).exists(), "that one has crashed since");
     assert_eq!(shelf.fetch(&url).await, 200);
 }
@@ -178,7 +178,7 @@ async fn an_upload_that_goes_on_is_not_taken_for_one_that_a_crash_left() {
         while shelf.stored() == 0 {
             tokio::task::yield_now().await;
         }
-        open(&shelf.config, &shelf.directory, &shelf.now).await;
+        open(&shelf.config, &shelf.records, &shelf.now).await;
         assert_eq!(shelf.stored(), 1);
         pieces.send(Ok("end\r\n--b--".to_owned())).await.unwrap();
         drop(pieces);
@@ -237,7 +237,7 @@ async fn the_share_of_an_address_is_known_after_a_restart() {
         kept += 1;
     }
     assert_eq!(kept, 4, "a quarter");
-    shelf.files = open(&shelf.config, &shelf.directory, &shelf.now).await;
+    shelf.files = open(&shelf.config, &shelf.records, &shelf.now).await;
     assert_eq!(shelf.upload(500_000).await.0, 507);
     shelf.pass(HOUR);
     shelf.files.sweep().await.unwrap();
@@ -256,7 +256,7 @@ async fn an_address_that_holds_more_than_its_share_gets_an_answer_that_says_so_a
     }
     // The server is started anew, and may keep less.
     shelf.config.total_size_mib = 2;
-    shelf.files = open(&shelf.config, &shelf.directory, &shelf.now).await;
+    shelf.files = open(&shelf.config, &shelf.records, &shelf.now).await;
     for _ in 0..3 {
         let (status, sentence) = shelf.upload(10).await;
         assert_eq!(status, 507);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::dialect::{self, CALL, ToClient};
+use super::family::{self, CALL, ToClient};
 use super::person::{ENTERING, LEAVING_MS, LEFT_MS, Person};
 use super::plan::Role;
 use super::surroundings::Surroundings;
@@ -35,12 +35,12 @@ impl Phase {
 impl Person {
     pub fn register(&mut self, at: &Surroundings) {
         self.expect_to_enter(at);
-        self.send(at, &dialect::register(&self.name));
+        self.send(at, &family::register(&self.name));
     }
 
     pub fn stop(&mut self, at: &mut Surroundings) {
         if matches!(self.phase, Phase::Calling | Phase::Accepting | Phase::Talking) {
-            self.send(at, &dialect::stop());
+            self.send(at, &family::stop());
             self.over(at, LEAVING_MS);
         }
     }
@@ -62,13 +62,13 @@ impl Person {
                     self.open(at, CALL, true, Some(callee))
                 };
                 let to = (callee + 1).to_string();
-                self.send(at, &dialect::call(&self.name, &to, &sdp));
+                self.send(at, &family::call(&self.name, &to, &sdp));
             }
             (_, Phase::Ringing(from)) => {
                 self.phase = Phase::Accepting;
                 let caller = from.parse::<usize>().expect("a number") - 1;
                 let sdp = self.open(at, CALL, true, Some(caller));
-                self.send(at, &dialect::accept(&from, &sdp));
+                self.send(at, &family::accept(&from, &sdp));
             }
             _ => {}
         }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use patchbay::media::peer::dtls::{Dtls, DtlsIdentity, Progress};
+use patchbay::media::peer::dtls::{Dtls, DtlsIdentity, DtlsProgress};
 use patchbay::media::peer::srtp::{Inbound, Outbound, contexts};
 use patchbay::media::rtcp;
 use patchbay::media::rtp::Header;
@@ -350,7 +350,7 @@ impl Connection {
         let progress = dtls.receive(now, &datagram.bytes);
         self.flush(send);
         match progress {
-            Ok(Progress::Established {
+            Ok(DtlsProgress::Established {
                 profile,
                 exported,
                 we_are_client,
@@ -362,11 +362,11 @@ impl Connection {
                 }
                 Arrived::Connected
             }
-            Ok(Progress::Closed) => {
+            Ok(DtlsProgress::Closed) => {
                 self.ended = true;
                 Arrived::Nothing
             }
-            Ok(Progress::Pending) | Err(_) => Arrived::Nothing,
+            Ok(DtlsProgress::Pending) | Err(_) => Arrived::Nothing,
         }
     }
 

@@ -11,10 +11,10 @@ impl Run {
         match deed {
             Deed::Come => {
                 person.wants_in = true;
-                match (&person.socket, person.dialect()) {
+                match (&person.socket, person.family()) {
                     (None, _) => person.come_at = Some(at.now),
-                    (Some(_), Some(dialect)) if !person.is_in && person.unanswered.is_empty() => {
-                        person.enter(at, dialect)
+                    (Some(_), Some(family)) if !person.is_in && person.unanswered.is_empty() => {
+                        person.enter(at, family)
                     }
                     _ => {}
                 }
@@ -25,8 +25,8 @@ impl Run {
             }
             Deed::Leave => {
                 (person.wants_in, person.come_at) = (false, None);
-                match (person.dialect(), person.role) {
-                    (Some(dialect), _) => person.leave_room(at, dialect),
+                match (person.family(), person.role) {
+                    (Some(family), _) => person.leave_room(at, family),
                     // There is nothing to leave.
                     (None, Role::Writer(_)) => person.hang_up(at),
                     (None, _) => person.stop(at),
@@ -57,15 +57,15 @@ impl Run {
             Deed::Move(room) => {
                 // Into the room where they are, somebody with a newer token does not enter anew.
                 let moves = person.is_in && person.moving_to.is_none() && !(person.has_token() && room == person.room);
-                if let Some(dialect) = person.dialect().filter(|_| moves) {
+                if let Some(family) = person.family().filter(|_| moves) {
                     // The client is in the old room until the server says otherwise.
                     person.moving_to = Some(room);
-                    person.enter(at, dialect);
+                    person.enter(at, family);
                 }
             }
             Deed::Renew => {
-                if let Some(dialect) = person.dialect() {
-                    person.renew(at, dialect);
+                if let Some(family) = person.family() {
+                    person.renew(at, family);
                 }
             }
             Deed::Stall(time) => person.stall(at, time),

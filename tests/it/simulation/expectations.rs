@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::calls::Phase;
 use super::connection::Connection;
-use super::dialect::CALL;
+use super::family::CALL;
 use super::person::Person;
 use super::plan::Role;
 use super::run::Run;
@@ -59,7 +59,7 @@ impl Run {
     fn missing_in_room(&self, index: usize, watches: bool, since_ms: u64, missing: &mut Vec<String>) {
         let person = &self.people[index];
         let is_there = |other: &&Person| {
-            other.index != index && other.is_in && other.dialect().is_some() && other.room == person.room
+            other.index != index && other.is_in && other.family().is_some() && other.room == person.room
         };
         let there: BTreeSet<String> = self
             .people

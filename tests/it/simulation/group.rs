@@ -1,15 +1,15 @@
 //! How a client of `/groupcall` behaves: it publishes if it wants to, and watches everybody if it wants to.
 
-use super::dialect::ToClient;
+use super::family::ToClient;
 use super::person::{ENTERING, LEAVING_MS, LEFT_MS, Person};
-use super::plan::{Dialect, Role};
+use super::plan::{Family, Role};
 use super::stays::UNSEEN;
 use super::surroundings::Surroundings;
 
 impl Person {
-    pub fn dialect(&self) -> Option<Dialect> {
+    pub fn family(&self) -> Option<Family> {
         match self.role {
-            Role::Group { dialect, .. } => Some(dialect),
+            Role::Group { family, .. } => Some(family),
             Role::Caller(_) | Role::Callee | Role::Writer(_) => None,
         }
     }
@@ -18,31 +18,31 @@ impl Person {
         matches!(self.role, Role::Group { watches: true, .. })
     }
 
-    pub fn enter(&mut self, at: &mut Surroundings, dialect: Dialect) {
+    pub fn enter(&mut self, at: &mut Surroundings, family: Family) {
         self.expect_to_enter(at);
         self.entries += 1;
         let room = self.moving_to.unwrap_or(self.room);
         let token = self.token(at, room);
-        self.send(at, &dialect.enter(&self.name, room, &token));
+        self.send(at, &family.enter(&self.name, room, &token));
     }
 
-    pub fn leave_room(&mut self, at: &mut Surroundings, dialect: Dialect) {
+    pub fn leave_room(&mut self, at: &mut Surroundings, family: Family) {
         self.part_all(at, LEAVING_MS);
-        self.send(at, &dialect.leave());
+        self.send(at, &family.leave());
     }
 
     pub fn publish(&mut self, at: &mut Surroundings) {
-        if let Some(dialect) = self.dialect().filter(|_| self.is_in) {
+        if let Some(family) = self.family().filter(|_| self.is_in) {
             let own = self.name.clone();
             let sdp = self.open(at, &own, true, None);
-            self.send(at, &dialect.offer(&own, &sdp));
+            self.send(at, &family.offer(&own, &sdp));
         }
     }
 
     pub fn watch(&mut self, at: &mut Surroundings, other: &str) {
-        if let Some(dialect) = self.dialect().filter(|_| self.watches()) {
+        if let Some(family) = self.family().filter(|_| self.watches()) {
             let sdp = self.open(at, other, false, Some(index_of(other)));
-            self.send(at, &dialect.offer(other, &sdp));
+            self.send(at, &family.offer(other, &sdp));
         }
     }
 

@@ -11,8 +11,8 @@ use patchbay::media::worker::SUSPENDED_MAX;
 
 use super::calls::Phase;
 use super::connection::{Accepted, Arrived, Connection};
-use super::dialect::{CALL, ToClient};
 use super::disturbance::{soil, stream_of};
+use super::family::{CALL, ToClient};
 use super::judge::judge;
 use super::plan::Role;
 use super::socket::{Heard, Socket};
@@ -314,7 +314,7 @@ impl Person {
         }
         self.old_sockets.extend(old);
         match self.role {
-            Role::Group { dialect, .. } => self.enter(at, dialect),
+            Role::Group { family, .. } => self.enter(at, family),
             Role::Caller(_) | Role::Callee => self.register(at),
             Role::Writer(_) => self.bind(at),
         }
@@ -361,8 +361,8 @@ impl Person {
 
     fn hear_text(&mut self, at: &mut Surroundings, text: &str) {
         let message = match self.role {
-            Role::Group { dialect, .. } => dialect.read(text),
-            Role::Caller(_) | Role::Callee => super::dialect::read_call(text),
+            Role::Group { family, .. } => family.read(text),
+            Role::Caller(_) | Role::Callee => super::family::read_call(text),
             Role::Writer(_) => panic!("a text on the message socket: {text}"),
         };
         if message != ToClient::Other {
@@ -414,8 +414,8 @@ impl Person {
 
     fn offer_text(&self, of: &str, sdp: &str) -> String {
         match self.role {
-            Role::Group { dialect, .. } => dialect.offer(of, sdp),
-            _ => super::dialect::renew(sdp),
+            Role::Group { family, .. } => family.offer(of, sdp),
+            _ => super::family::renew(sdp),
         }
     }
 

@@ -24,7 +24,7 @@ pub struct Plan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     Group {
-        dialect: Dialect,
+        family: Family,
         room: u8,
         publishes: bool,
         watches: bool,
@@ -46,9 +46,9 @@ impl Role {
     }
 }
 
-/// The dialect in `/groupcall`: the key that has a message's kind.
+/// The family in `/groupcall`: the key that has a message's kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
+pub enum Family {
     Id,
     Type,
 }
@@ -176,7 +176,7 @@ fn people(random: &mut StdRng) -> Vec<Role> {
     let rooms = if random.random_bool(0.3) { 2 } else { 1 };
     for _ in 0..random.random_range(group) {
         people.push(Role::Group {
-            dialect: [Dialect::Id, Dialect::Type][random.random_range(0..2)],
+            family: [Family::Id, Family::Type][random.random_range(0..2)],
             room: random.random_range(1..=rooms),
             publishes: random.random_bool(0.7),
             watches: random.random_bool(0.8),

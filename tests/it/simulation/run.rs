@@ -13,7 +13,7 @@ use patchbay::clock::WallClock;
 use patchbay::config::Config;
 use patchbay::http::websocket::converse;
 use patchbay::hub::{self, Capacity, HubEnd, HubHandle};
-use patchbay::media::engine::Media;
+use patchbay::media::engine::MediaEngine;
 use patchbay::media::messages::MediaEvent;
 use patchbay::media::peer::dtls::DtlsIdentity;
 use patchbay::shares::ClientAddress;
@@ -83,7 +83,7 @@ impl Run {
     pub fn new(seed: u64, plan: &Plan, identities: &Identities, gauges: Arc<Gauges>, log: Log) -> Run {
         let start = tokio::time::Instant::now().into_std();
         let engines = Engines::new([&identities.0[0], &identities.0[1]], plan.backlog);
-        let media = Media::with(Box::new(engines.clone()), WORKERS, start).expect("workers start");
+        let media = MediaEngine::with(Box::new(engines.clone()), WORKERS, start).expect("workers start");
         let (media_events, events) = mpsc::channel(MEDIA_EVENTS);
         let config = Config::default();
         let capacity = Capacity {

@@ -9,7 +9,7 @@ use patchbay::media::worker::{SUSPENDED_MAX, Worker};
 
 use super::calls::Phase;
 use super::connection::Connection;
-use super::dialect::CALL;
+use super::family::CALL;
 use super::person::Person;
 use super::run::Run;
 use super::surroundings::Surroundings;
@@ -135,7 +135,7 @@ impl Person {
 
     /// The name of the connection by which it publishes.
     pub fn own_connection(&self) -> &str {
-        match self.dialect() {
+        match self.family() {
             Some(_) => &self.name,
             None => CALL,
         }

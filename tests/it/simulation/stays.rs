@@ -10,7 +10,7 @@ use patchbay::hub::{Events, Session};
 use patchbay::shares::ClientAddress;
 
 use super::person::{ANSWERED_WITHIN, ENTERED_WITHIN, Person};
-use super::plan::{Dialect, Role};
+use super::plan::{Family, Role};
 use super::run::Run;
 use super::surroundings::Surroundings;
 
@@ -83,7 +83,7 @@ impl Person {
     }
 
     /// Shows a newer token in the room where it is. Nothing answers that.
-    pub fn renew(&mut self, at: &mut Surroundings, dialect: Dialect) {
+    pub fn renew(&mut self, at: &mut Surroundings, family: Family) {
         let is_settled = self.is_in && self.unanswered.is_empty() && self.moving_to.is_none();
         let Some(latest) = self.tenure.latest.filter(|_| is_settled) else {
             return;
@@ -95,7 +95,7 @@ impl Person {
         let token = self.token(at, self.room);
         self.tenure.latest = Some(at.now + self.tenure.lasts + ANSWERED_WITHIN);
         at.tally.stays_renewed += 1;
-        self.send(at, &dialect.enter(&self.name, self.room, &token));
+        self.send(at, &family.enter(&self.name, self.room, &token));
     }
 
     /// The date is changed: a token that is on its way lasts for another time, or is refused.

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use patchbay::domain::{Person, Sender, WaitingMessage};
-use patchbay::hub::{MessageStore, StoreError};
+use patchbay::domain::{MessageSender, Person, WaitingMessage};
+use patchbay::hub::{MailboxStore, StoreError};
 use patchbay::ids::{RoomName, UserId};
 use patchbay::signaling::Admission;
 use patchbay::storage::AdmitError;
@@ -53,8 +53,8 @@ impl Admission for Storage {
     }
 }
 
-impl MessageStore for Storage {
-    async fn keep(&mut self, receiver: &UserId, _: &Sender, body: &[u8]) -> Result<(), StoreError> {
+impl MailboxStore for Storage {
+    async fn keep(&mut self, receiver: &UserId, _: &MessageSender, body: &[u8]) -> Result<(), StoreError> {
         let keep = |state: &mut State| {
             let waiting = state.kept.entry(receiver.clone()).or_default();
             let number = waiting.last().map_or(1, |last| last.number + 1);

@@ -78,8 +78,8 @@ async fn accounts_sharing(
 ) -> Accounts {
     let mut config = config::Accounts::default();
     adjust(&mut config);
-    let directory = place.open().await;
-    Accounts::open(directory, config, share_percent, hands.clock(), hands.passed())
+    let records = place.open().await;
+    Accounts::open(records, config, share_percent, hands.clock(), hands.passed())
         .await
         .unwrap()
 }
@@ -112,14 +112,14 @@ async fn a_token_is_good_for_seven_days_and_over_a_restart(place: &Place) {
 async fn a_new_secret_signs_when_it_is_time_and_the_old_one_counts_until_its_last_token_is_over(place: &Place) {
     let hands = Hands::new();
     let accounts = accounts(place, &hands).await;
-    let directory = place.open().await;
+    let records = place.open().await;
     hands.pass(90 * DAY_S - 10);
     let old = accounts.log_in(ANNA, "d1", HERE).await.unwrap();
     accounts.rotate().await.unwrap();
-    assert_eq!(directory.token_secrets(|_| None).await.unwrap().len(), 1, "not yet");
+    assert_eq!(records.token_secrets(|_| None).await.unwrap().len(), 1, "not yet");
     hands.pass(10);
     accounts.rotate().await.unwrap();
-    assert_eq!(directory.token_secrets(|_| None).await.unwrap().len(), 2);
+    assert_eq!(records.token_secrets(|_| None).await.unwrap().len(), 2);
     // The new secret signs only when every process knows it.
     hands.pass(HOURS_2_S);
     accounts.rotate().await.unwrap();
@@ -132,11 +132,11 @@ async fn a_new_secret_signs_when_it_is_time_and_the_old_one_counts_until_its_las
     accounts.rotate().await.unwrap();
     assert!(accounts.verify(&old).await.unwrap().is_none());
     // A user's token may be valid for a year.
-    let secrets = directory.token_secrets(|_| None).await.unwrap();
+    let secrets = records.token_secrets(|_| None).await.unwrap();
     let (newer, older) = (secrets[0].secret.clone(), secrets[1].secret.clone());
     hands.pass((365 - 7) * DAY_S);
     accounts.rotate().await.unwrap();
-    let kept = directory.token_secrets(|_| None).await.unwrap();
+    let kept = records.token_secrets(|_| None).await.unwrap();
     assert!(kept.iter().any(|secret| secret.secret == newer));
     assert!(kept.iter().all(|secret| secret.secret != older), "the old one is gone");
 }
@@ -195,8 +195,8 @@ async fn contacts_have_a_row_for_each_of_their_devices(place: &Place) {
 }
 
 async fn where_there_are_users_only_they_log_in(place: &Place) {
-    let directory = place.open().await;
-    directory.add_user(&person(ANNA, "Anna", "", "")).await.unwrap();
+    let records = place.open().await;
+    records.add_user(&person(ANNA, "Anna", "", "")).await.unwrap();
     let accounts = accounts(place, &Hands::new()).await;
     assert!(accounts.log_in(ANNA, "d", HERE).await.is_ok());
     assert!(matches!(
@@ -225,8 +225,8 @@ async fn accounts_devices_and_contacts_are_bounded(place: &Place) {
     let denied = accounts.log_in(BEN, "d", HERE).await.unwrap_err();
     assert!(matches!(denied, AccountError::TooManyDevices), "{denied:?}");
     assert!(denied.to_string().contains("as many devices as it may"), "{denied}");
-    let directory = place.open().await;
-    let one_more = directory.add_contact(ANNA, BEN, 2).await;
+    let records = place.open().await;
+    let one_more = records.add_contact(ANNA, BEN, 2).await;
     assert!(matches!(one_more, Err(RecordError::Full { .. })), "{one_more:?}");
     for id in ["", "a\nb", &"x".repeat(129), &"名".repeat(129)] {
         assert!(
@@ -325,8 +325,8 @@ async fn devices_whose_tokens_have_expired_are_removed_and_those_in_use_stay(pla
         accounts.log_in(ANNA, id, HERE).await.unwrap();
         accounts.log_in(BEN, id, HERE).await.unwrap();
     }
-    let directory = place.open().await;
-    directory.add_contact(BEN, "13899999999", 10).await.unwrap();
+    let records = place.open().await;
+    records.add_contact(BEN, "13899999999", 10).await.unwrap();
     let connected = accounts.connect(&device(ANNA, "2"), HERE).await;
     hands.pass(7 * DAY_S - 200);
     accounts.expire().await.unwrap();
@@ -343,7 +343,7 @@ async fn devices_whose_tokens_have_expired_are_removed_and_those_in_use_stay(pla
     hands.pass(90 * DAY_S);
     accounts.expire().await.unwrap();
     assert_eq!(devices_of(place, BEN).await, Vec::<String>::new());
-    assert_eq!(directory.contacts(Some(BEN)).await.unwrap(), []);
+    assert_eq!(records.contacts(Some(BEN)).await.unwrap(), []);
 }
 
 async fn a_removed_device_has_to_log_in_again(place: &Place) {
@@ -352,14 +352,14 @@ async fn a_removed_device_has_to_log_in_again(place: &Place) {
     let token = accounts.log_in(ANNA, "lost", HERE).await.unwrap();
     let other = accounts.log_in(ANNA, "other", HERE).await.unwrap();
     hands.pass(10);
-    let directory = place.open().await;
+    let records = place.open().await;
     let now_s = || i64::try_from(hands.0.load(Ordering::Relaxed)).unwrap();
-    directory.remove_device(&device(ANNA, "lost"), now_s()).await.unwrap();
+    records.remove_device(&device(ANNA, "lost"), now_s()).await.unwrap();
     assert_eq!(accounts.verify(&token).await.unwrap(), None);
     assert!(accounts.verify(&other).await.unwrap().is_some());
     let contacts = accounts.contacts(ANNA, &token).await;
     assert!(matches!(contacts, Err(AccountError::BadToken)), "{contacts:?}");
-    let again = directory.remove_device(&device(ANNA, "lost"), now_s()).await;
+    let again = records.remove_device(&device(ANNA, "lost"), now_s()).await;
     assert!(matches!(again, Err(RecordError::Missing { .. })), "{again:?}");
     hands.pass(10);
     let new = accounts.log_in(ANNA, "lost", HERE).await.unwrap();
@@ -367,7 +367,7 @@ async fn a_removed_device_has_to_log_in_again(place: &Place) {
     assert_eq!(accounts.verify(&token).await.unwrap(), None, "the old one stays over");
     hands.pass(7 * DAY_S + 100);
     accounts.expire().await.unwrap();
-    let removed = directory.device_removed_at(&device(ANNA, "lost")).await.unwrap();
+    let removed = records.device_removed_at(&device(ANNA, "lost")).await.unwrap();
     assert_eq!(removed, None, "no such token is valid any more");
 }
 
@@ -385,12 +385,12 @@ async fn two_processes_together_keep_to_the_bounds(place: &Place) {
         assert!(outcome.is_ok(), "{outcome:?}");
     }
     assert_eq!(devices_of(place, ANNA).await.len(), 16);
-    let directories = [place.open().await, place.open().await];
+    let handles = [place.open().await, place.open().await];
     let mut adding = tokio::task::JoinSet::new();
     for number in 0..20 {
-        let directory = directories[number % 2].clone();
+        let records = handles[number % 2].clone();
         adding.spawn(async move {
-            directory
+            records
                 .add_contact(BEN, &format!("138000001{number:02}"), 5)
                 .await
                 .is_ok()
@@ -398,7 +398,7 @@ async fn two_processes_together_keep_to_the_bounds(place: &Place) {
     }
     let added = adding.join_all().await.into_iter().filter(|added| *added).count();
     assert_eq!(added, 5);
-    assert_eq!(directories[0].contacts(Some(BEN)).await.unwrap().len(), 5);
+    assert_eq!(handles[0].contacts(Some(BEN)).await.unwrap().len(), 5);
     assert!(processes[1].verify(&token).await.unwrap().is_some());
 }
 

@@ -4,14 +4,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use patchbay::config;
-use patchbay::storage::Directory;
+use patchbay::storage::Records;
 
 async fn error(url: &str) -> String {
     let config = config::Storage {
         url: url.to_owned(),
         ..config::Storage::default()
     };
-    Directory::open(&config)
+    Records::open(&config)
         .await
         .err()
         .expect("it cannot be opened")
@@ -30,8 +30,8 @@ async fn a_missing_file_and_its_directories_are_made_for_our_eyes_only() {
         url: format!("sqlite:{}", file.display()),
         ..config::Storage::default()
     };
-    let directory = Directory::open(&config).await.unwrap();
-    directory.add_room(&"r".into(), Some("password")).await.unwrap();
+    let records = Records::open(&config).await.unwrap();
+    records.add_room(&"r".into(), Some("password")).await.unwrap();
     assert_eq!(mode(&file), 0o600);
     assert_eq!(mode(&folder.path().join("a/b/records.db-wal")), 0o600);
     assert_eq!(mode(&folder.path().join("a/b")), 0o700);
@@ -45,10 +45,10 @@ async fn a_file_that_was_deleted_under_a_running_server_is_not_made_again() {
         url: format!("sqlite:{}", file.display()),
         ..config::Storage::default()
     };
-    let directory = Directory::open(&config).await.unwrap();
+    let records = Records::open(&config).await.unwrap();
     std::fs::remove_file(&file).unwrap();
     // More reads than there are connections so far: some are opened for them.
-    let reads = futures_util::future::join_all((0..50).map(|_| directory.has_users())).await;
+    let reads = futures_util::future::join_all((0..50).map(|_| records.has_users())).await;
     assert!(reads.iter().any(Result::is_err), "no connection was opened");
     assert!(!file.exists());
 }

@@ -2,7 +2,7 @@
 
 use patchbay::ids::{RoomName, UserId};
 use patchbay::shares::{ClientAddress, Share};
-use patchbay::storage::{Begun, CallRecord, Directory, Ending, MemberStatus, NewCall, Quota, Report};
+use patchbay::storage::{Begun, CallRecord, Ending, MemberStatus, NewCall, Quota, Records, Report};
 
 use super::{Place, on_both};
 
@@ -34,21 +34,21 @@ fn call(channel: &str) -> NewCall {
     }
 }
 
-async fn begin(directory: &Directory, channel: &str, now_s: i64) {
-    let begun = directory.begin_call(&call(channel), now_s, PLENTY).await.unwrap();
+async fn begin(records: &Records, channel: &str, now_s: i64) {
+    let begun = records.begin_call(&call(channel), now_s, PLENTY).await.unwrap();
     assert_eq!(begun, Begun::Made);
 }
 
-async fn record(directory: &Directory, channel: &str) -> CallRecord {
-    directory.call(&channel.into()).await.unwrap().unwrap()
+async fn record(records: &Records, channel: &str) -> CallRecord {
+    records.call(&channel.into()).await.unwrap().unwrap()
 }
 
 async fn a_call_is_recorded_with_its_people_and_found_by_them(place: &Place) {
-    let directory = place.open().await;
-    begin(&directory, "ch_1", NOW_S).await;
-    let again = directory.begin_call(&call("ch_1"), NOW_S, PLENTY).await.unwrap();
+    let records = place.open().await;
+    begin(&records, "ch_1", NOW_S).await;
+    let again = records.begin_call(&call("ch_1"), NOW_S, PLENTY).await.unwrap();
     assert_eq!(again, Begun::NameTaken);
-    begin(&directory, "ch_2", NOW_S + 1).await;
+    begin(&records, "ch_2", NOW_S + 1).await;
     let first = record(&place.open().await, "ch_1").await;
     let people: Vec<_> = first
         .members
@@ -62,12 +62,9 @@ async fn a_call_is_recorded_with_its_people_and_found_by_them(place: &Place) {
         ("anna", NOW_S, None)
     );
     let found = |user: &'static str, since_s: i64, most: i64| {
-        let directory = directory.clone();
+        let records = records.clone();
         async move {
-            let calls = directory
-                .recent_calls(&UserId::from(user), since_s, most)
-                .await
-                .unwrap();
+            let calls = records.recent_calls(&UserId::from(user), since_s, most).await.unwrap();
             calls.into_iter().map(|call| call.channel).collect::<Vec<_>>()
         }
     };
@@ -78,10 +75,10 @@ async fn a_call_is_recorded_with_its_people_and_found_by_them(place: &Place) {
     assert_eq!(found("ben", NOW_S, 1).await, ["ch_2"], "the newest");
     for nobody in ["dora", "nul\0", "' OR 1=1; --"] {
         assert_eq!(found(nobody, NOW_S, 10).await, [""; 0]);
-        assert_eq!(directory.call(&RoomName::from(nobody)).await.unwrap(), None);
-        assert_eq!(directory.change_call(&nobody.into(), |_, _| ()).await.unwrap(), None);
+        assert_eq!(records.call(&RoomName::from(nobody)).await.unwrap(), None);
+        assert_eq!(records.change_call(&nobody.into(), |_, _| ()).await.unwrap(), None);
     }
-    let open = directory.open_channels().await.unwrap();
+    let open = records.open_channels().await.unwrap();
     assert_eq!(open.iter().map(RoomName::as_str).collect::<Vec<_>>(), ["ch_1", "ch_2"]);
 }
 
@@ -95,10 +92,10 @@ fn report(code: i64) -> Report {
 }
 
 async fn a_change_is_made_whole_with_its_events_or_not_at_all(place: &Place) {
-    let directory = place.open().await;
-    begin(&directory, "ch_1", NOW_S).await;
+    let records = place.open().await;
+    begin(&records, "ch_1", NOW_S).await;
     let channel = RoomName::from("ch_1");
-    let done = directory.change_call(&channel, |call, reports| {
+    let done = records.change_call(&channel, |call, reports| {
         (call.answered_s, call.started_s) = (Some(NOW_S + 2), Some(NOW_S + 3));
         (call.ended_s, call.ending) = (Some(NOW_S + 4), Some(Ending::Declined));
         call.members[1].status = MemberStatus::Over;
@@ -114,36 +111,36 @@ async fn a_change_is_made_whole_with_its_events_or_not_at_all(place: &Place) {
         call.clone()
     });
     let changed = done.await.unwrap().unwrap();
-    let mut kept = record(&directory, "ch_1").await;
+    let mut kept = record(&records, "ch_1").await;
     assert_eq!((kept.reports, kept.members[3].id), (2, 4));
     (kept.reports, kept.members[3].id) = (0, 0);
     assert_eq!(kept, changed);
-    assert_eq!(directory.reports(&channel).await.unwrap(), [report(1), report(2)]);
+    assert_eq!(records.reports(&channel).await.unwrap(), [report(1), report(2)]);
 
     place.execute("ALTER TABLE channel_events RENAME TO gone").await;
-    let failed = directory.change_call(&channel, |call, reports| {
+    let failed = records.change_call(&channel, |call, reports| {
         call.ending = Some(Ending::Busy);
         reports.push(report(3));
     });
     assert!(failed.await.is_err());
     place.execute("ALTER TABLE gone RENAME TO channel_events").await;
-    assert_eq!(record(&directory, "ch_1").await.ending, Some(Ending::Declined));
+    assert_eq!(record(&records, "ch_1").await.ending, Some(Ending::Declined));
 
     place.execute("ALTER TABLE channel_members RENAME TO gone").await;
-    assert!(directory.begin_call(&call("ch_2"), NOW_S, PLENTY).await.is_err());
+    assert!(records.begin_call(&call("ch_2"), NOW_S, PLENTY).await.is_err());
     place.execute("ALTER TABLE gone RENAME TO channel_members").await;
-    assert_eq!(directory.call(&"ch_2".into()).await.unwrap(), None);
+    assert_eq!(records.call(&"ch_2".into()).await.unwrap(), None);
 }
 
 async fn changes_of_one_call_at_the_same_time_follow_one_another(place: &Place) {
-    let directories = [place.open().await, place.open().await];
-    begin(&directories[0], "ch_1", NOW_S).await;
+    let handles = [place.open().await, place.open().await];
+    begin(&handles[0], "ch_1", NOW_S).await;
     let mut changing = tokio::task::JoinSet::new();
     for number in 0..20 {
-        let directory = directories[number % 2].clone();
+        let records = handles[number % 2].clone();
         changing.spawn(async move {
             let channel = RoomName::from("ch_1");
-            let change = directory.change_call(&channel, |call, reports| {
+            let change = records.change_call(&channel, |call, reports| {
                 call.answered_s = Some(call.answered_s.unwrap_or(0) + 1);
                 reports.push(report(number as i64));
             });
@@ -151,12 +148,12 @@ async fn changes_of_one_call_at_the_same_time_follow_one_another(place: &Place) 
         });
     }
     changing.join_all().await;
-    let call = record(&directories[0], "ch_1").await;
+    let call = record(&handles[0], "ch_1").await;
     assert_eq!((call.answered_s, call.reports), (Some(20), 20));
 }
 
 async fn calls_are_bounded_and_no_address_takes_all(place: &Place) {
-    let directory = place.open().await;
+    let records = place.open().await;
     let quota = Quota {
         in_all: 20,
         share: Share {
@@ -167,7 +164,7 @@ async fn calls_are_bounded_and_no_address_takes_all(place: &Place) {
     let from = |text: &str| ClientAddress::from(text.parse::<std::net::IpAddr>().unwrap());
     let mut made = 0;
     let mut calls = |client, count: usize| {
-        let directory = directory.clone();
+        let records = records.clone();
         made += 1;
         let first = made * 100;
         async move {
@@ -177,7 +174,7 @@ async fn calls_are_bounded_and_no_address_takes_all(place: &Place) {
                     client,
                     ..call(&format!("ch_{}", first + number))
                 };
-                match directory.begin_call(&call, NOW_S, quota).await.unwrap() {
+                match records.begin_call(&call, NOW_S, quota).await.unwrap() {
                     Begun::Made => taken += 1,
                     Begun::NoPlace(_) => break,
                     Begun::NameTaken => panic!("every call has a name of its own"),
@@ -189,27 +186,27 @@ async fn calls_are_bounded_and_no_address_takes_all(place: &Place) {
     assert_eq!(calls(from("192.0.2.1"), 30).await, 5, "a quarter");
     assert!(calls(from("192.0.2.2"), 30).await > 0);
     let rest = calls(ClientAddress::THIS_MACHINE, 30).await;
-    assert!(rest > 5 && directory.open_channels().await.unwrap().len() == 20);
+    assert!(rest > 5 && records.open_channels().await.unwrap().len() == 20);
     assert_eq!(calls(from("192.0.2.3"), 1).await, 0, "all are taken");
 }
 
 async fn calls_that_are_over_are_removed_after_their_time_and_open_ones_stay(place: &Place) {
-    let directory = place.open().await;
+    let records = place.open().await;
     for (channel, ended_s) in [("ch_1", Some(NOW_S)), ("ch_2", Some(NOW_S + 10)), ("ch_3", None)] {
-        begin(&directory, channel, NOW_S).await;
+        begin(&records, channel, NOW_S).await;
         let name = RoomName::from(channel);
-        let end = directory.change_call(&name, |call, reports| {
+        let end = records.change_call(&name, |call, reports| {
             call.ended_s = ended_s;
             reports.push(report(1));
         });
         end.await.unwrap();
     }
-    assert_eq!(directory.expire_calls(NOW_S, 10).await.unwrap(), 0);
-    assert_eq!(directory.expire_calls(NOW_S + 1, 10).await.unwrap(), 1);
-    assert_eq!(directory.call(&"ch_1".into()).await.unwrap(), None);
-    assert_eq!(directory.reports(&"ch_1".into()).await.unwrap(), []);
-    assert_eq!(directory.expire_calls(NOW_S * 2, 10).await.unwrap(), 1);
-    assert_eq!(record(&directory, "ch_3").await.reports, 1);
-    let recent = directory.recent_calls(&"ben".into(), 0, 10).await.unwrap();
+    assert_eq!(records.expire_calls(NOW_S, 10).await.unwrap(), 0);
+    assert_eq!(records.expire_calls(NOW_S + 1, 10).await.unwrap(), 1);
+    assert_eq!(records.call(&"ch_1".into()).await.unwrap(), None);
+    assert_eq!(records.reports(&"ch_1".into()).await.unwrap(), []);
+    assert_eq!(records.expire_calls(NOW_S * 2, 10).await.unwrap(), 1);
+    assert_eq!(record(&records, "ch_3").await.reports, 1);
+    let recent = records.recent_calls(&"ben".into(), 0, 10).await.unwrap();
     assert_eq!(recent.len(), 1);
 }

@@ -7,10 +7,10 @@ use std::time::{Duration, SystemTime};
 
 use patchbay::clock::WallClock;
 use patchbay::config;
-use patchbay::domain::Sender;
-use patchbay::hub::{MessageStore, StoreError};
+use patchbay::domain::MessageSender;
+use patchbay::hub::{MailboxStore, StoreError};
 use patchbay::ids::UserId;
-use patchbay::storage::{Directory, Mailbox};
+use patchbay::storage::{Mailbox, Records};
 
 use super::{Place, on_both, user};
 
@@ -48,15 +48,15 @@ async fn keep(mailbox: &mut Mailbox, receiver: &UserId, body: &[u8]) -> Result<(
     mailbox.keep(receiver, &sender("9", "127.0.0.1"), body).await
 }
 
-fn sender(name: &str, address: &str) -> Sender {
-    Sender {
+fn sender(name: &str, address: &str) -> MessageSender {
+    MessageSender {
         user: user(name),
         client: address.parse::<IpAddr>().unwrap().into(),
     }
 }
 
-async fn total(directory: &Directory) -> i64 {
-    let kept = directory.kept_message_bytes().await.unwrap();
+async fn total(records: &Records) -> i64 {
+    let kept = records.kept_message_bytes().await.unwrap();
     kept.into_iter().map(|(_, bytes)| bytes).sum()
 }
 
@@ -110,10 +110,10 @@ async fn an_expired_message_is_not_delivered_and_is_deleted(place: &Place) {
     assert_eq!(bodies(&mut mailbox, "1").await.len(), 2);
     hands.0.fetch_add(601, Ordering::Relaxed);
     assert_eq!(bodies(&mut mailbox, "1").await, [b"young"]);
-    let directory = place.open().await;
-    assert_eq!(total(&directory).await, 8);
+    let records = place.open().await;
+    assert_eq!(total(&records).await, 8);
     mailbox.tidy().await.unwrap();
-    assert_eq!(total(&directory).await, 5);
+    assert_eq!(total(&records).await, 5);
 }
 
 async fn when_all_mailboxes_together_are_full_further_messages_are_refused(place: &Place) {
@@ -175,8 +175,8 @@ async fn one_address_does_not_use_up_the_space_of_all(place: &Place) {
         let receiver = user(&format!("victim {receiver}"));
         before.keep(&receiver, &stranger, &body).await.unwrap();
     }
-    let directory = place.open().await;
-    assert_eq!(total(&directory).await, 2 << 20, "a quarter of it");
+    let records = place.open().await;
+    assert_eq!(total(&records).await, 2 << 20, "a quarter of it");
 
     // The same after the server was started anew.
     let mut mailbox = Mailbox::new(place.open().await, hands.clock(), limits, 25);

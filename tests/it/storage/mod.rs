@@ -16,7 +16,7 @@ use patchbay::domain::Person;
 use patchbay::ids::{RoomName, UserId};
 use patchbay::shares::{ClientAddress, Share};
 use patchbay::storage::{
-    AdmitError, DevicePlaces, DeviceRecord, Directory, FileRecord, Gate, PersonChange, RecordError,
+    AdmitError, DevicePlaces, DeviceRecord, FileRecord, PersonChange, RecordError, Records, RoomAdmission,
 };
 
 pub use places::Place;
@@ -82,38 +82,44 @@ fn person(id: &str, name: &str, prefix: &str, postfix: &str) -> Person {
 }
 
 async fn with_no_users_anybody_may_enter_under_their_id(place: &Place) {
-    let directory = place.open().await;
-    let admitted = gate(&directory).admit(&user("7"), &room("demo"), None).await.unwrap();
+    let records = place.open().await;
+    let admitted = admission(&records)
+        .admit(&user("7"), &room("demo"), None)
+        .await
+        .unwrap();
     assert_eq!(admitted, person("7", "7", "", ""));
 }
 
 async fn with_users_only_they_enter_and_are_shown_as_recorded(place: &Place) {
-    let directory = place.open().await;
+    let records = place.open().await;
     let ann = person("1", "Ann 安", "Dr", "(Berlin)");
-    directory.add_user(&ann).await.unwrap();
+    records.add_user(&ann).await.unwrap();
     assert_eq!(
-        gate(&directory).admit(&user("1"), &room("demo"), None).await.unwrap(),
+        admission(&records)
+            .admit(&user("1"), &room("demo"), None)
+            .await
+            .unwrap(),
         ann
     );
-    let refused = gate(&directory).admit(&user("2"), &room("demo"), None).await;
+    let refused = admission(&records).admit(&user("2"), &room("demo"), None).await;
     assert!(matches!(refused, Err(AdmitError::UnknownUser)), "{refused:?}");
 }
 
 async fn after_the_last_user_is_removed_anybody_may_enter_again(place: &Place) {
-    let directory = place.open().await;
-    directory.add_user(&person("1", "Ann", "", "")).await.unwrap();
-    directory.remove_user(&user("1")).await.unwrap();
-    assert!(gate(&directory).admit(&user("2"), &room("demo"), None).await.is_ok());
+    let records = place.open().await;
+    records.add_user(&person("1", "Ann", "", "")).await.unwrap();
+    records.remove_user(&user("1")).await.unwrap();
+    assert!(admission(&records).admit(&user("2"), &room("demo"), None).await.is_ok());
 }
 
-/// A gate for a client at this machine.
-fn gate(directory: &Directory) -> Gate {
+/// The admission of a client at this machine.
+fn admission(records: &Records) -> RoomAdmission {
     let here = IpAddr::from(Ipv4Addr::LOCALHOST).into();
-    directory.gate(here, Arc::new(tokio::time::Instant::now))
+    records.admission(here, Arc::new(tokio::time::Instant::now))
 }
 
-async fn enters(directory: &Directory, password: Option<&str>) -> bool {
-    match gate(directory).admit(&user("1"), &room("secret"), password).await {
+async fn enters(records: &Records, password: Option<&str>) -> bool {
+    match admission(records).admit(&user("1"), &room("secret"), password).await {
         Ok(_) => true,
         Err(AdmitError::WrongPassword) => false,
         Err(other) => panic!("{other:?}"),
@@ -121,88 +127,88 @@ async fn enters(directory: &Directory, password: Option<&str>) -> bool {
 }
 
 async fn a_room_with_a_password_wants_it(place: &Place) {
-    let directory = place.open().await;
-    directory.add_room(&room("secret"), Some("tür 门")).await.unwrap();
-    assert!(!enters(&directory, None).await);
-    assert!(!enters(&directory, Some("")).await);
-    assert!(!enters(&directory, Some("Tür 门")).await);
-    assert!(!enters(&directory, Some(&"x".repeat(1_000_000))).await);
-    assert!(enters(&directory, Some("tür 门")).await);
-    assert!(enters(&directory, Some("tür 门")).await, "and again, remembered");
+    let records = place.open().await;
+    records.add_room(&room("secret"), Some("tür 门")).await.unwrap();
+    assert!(!enters(&records, None).await);
+    assert!(!enters(&records, Some("")).await);
+    assert!(!enters(&records, Some("Tür 门")).await);
+    assert!(!enters(&records, Some(&"x".repeat(1_000_000))).await);
+    assert!(enters(&records, Some("tür 门")).await);
+    assert!(enters(&records, Some("tür 门")).await, "and again, remembered");
     assert!(
-        !enters(&directory, Some("tür")).await,
+        !enters(&records, Some("tür")).await,
         "what is remembered is the whole password"
     );
-    let elsewhere = gate(&directory).admit(&user("1"), &room("other"), None).await;
+    let elsewhere = admission(&records).admit(&user("1"), &room("other"), None).await;
     assert!(elsewhere.is_ok(), "other rooms want none");
 }
 
 async fn a_changed_password_counts_at_once_and_a_removed_one_no_longer(place: &Place) {
-    let directory = place.open().await;
-    directory.add_room(&room("secret"), Some("old")).await.unwrap();
-    assert!(enters(&directory, Some("old")).await);
+    let records = place.open().await;
+    records.add_room(&room("secret"), Some("old")).await.unwrap();
+    assert!(enters(&records, Some("old")).await);
     // As the command line does: in another process, while this one has remembered the old password.
     let other = place.open().await;
     other.set_room_password(&room("secret"), Some("new")).await.unwrap();
-    assert!(!enters(&directory, Some("old")).await);
-    assert!(enters(&directory, Some("new")).await);
+    assert!(!enters(&records, Some("old")).await);
+    assert!(enters(&records, Some("new")).await);
     other.set_room_password(&room("secret"), None).await.unwrap();
-    assert!(enters(&directory, None).await);
+    assert!(enters(&records, None).await);
     other.set_room_password(&room("secret"), Some("new")).await.unwrap();
     other.remove_room(&room("secret")).await.unwrap();
-    assert!(enters(&directory, None).await);
+    assert!(enters(&records, None).await);
 }
 
 async fn users_are_changed_field_by_field_and_listed_by_id(place: &Place) {
-    let directory = place.open().await;
+    let records = place.open().await;
     for id in ["b", "a", "c"] {
-        directory.add_user(&person(id, id, "p", "q")).await.unwrap();
+        records.add_user(&person(id, id, "p", "q")).await.unwrap();
     }
     let change = PersonChange {
         name: Some("Bob".to_owned()),
         postfix: Some(String::new()),
         ..PersonChange::default()
     };
-    directory.set_user(&user("b"), &change).await.unwrap();
+    records.set_user(&user("b"), &change).await.unwrap();
     let expected = [
         person("a", "a", "p", "q"),
         person("b", "Bob", "p", ""),
         person("c", "c", "p", "q"),
     ];
-    assert_eq!(directory.users().await.unwrap(), expected);
+    assert_eq!(records.users().await.unwrap(), expected);
 }
 
 async fn rooms_are_listed_with_whether_they_have_a_password_and_never_with_the_password(place: &Place) {
-    let directory = place.open().await;
-    directory.add_room(&room("b"), Some("hunter2")).await.unwrap();
-    directory.add_room(&room("a"), None).await.unwrap();
-    let rooms = directory.rooms().await.unwrap();
+    let records = place.open().await;
+    records.add_room(&room("b"), Some("hunter2")).await.unwrap();
+    records.add_room(&room("a"), None).await.unwrap();
+    let rooms = records.rooms().await.unwrap();
     let listed: Vec<_> = rooms.iter().map(|r| (r.room.as_str(), r.has_password)).collect();
     assert_eq!(listed, [("a", false), ("b", true)]);
     assert!(!format!("{rooms:?}").contains("argon2"));
 }
 
 async fn an_existing_record_is_not_added_and_a_missing_one_is_not_changed(place: &Place) {
-    let directory = place.open().await;
+    let records = place.open().await;
     let ann = person("1", "Ann", "", "");
-    directory.add_user(&ann).await.unwrap();
-    directory.add_room(&room("r"), None).await.unwrap();
+    records.add_user(&ann).await.unwrap();
+    records.add_room(&room("r"), None).await.unwrap();
     let again = person("1", "Other", "", "");
     assert!(matches!(
-        directory.add_user(&again).await,
+        records.add_user(&again).await,
         Err(RecordError::Exists { .. })
     ));
     assert!(matches!(
-        directory.add_room(&room("r"), None).await,
+        records.add_room(&room("r"), None).await,
         Err(RecordError::Exists { .. })
     ));
-    assert_eq!(directory.users().await.unwrap(), [ann]);
+    assert_eq!(records.users().await.unwrap(), [ann]);
     let no_change = PersonChange::default();
     let missing = [
-        directory.set_user(&user("2"), &no_change).await,
-        directory.remove_user(&user("2")).await,
-        directory.set_room_password(&room("q"), None).await,
-        directory.remove_room(&room("q")).await,
+        records.set_user(&user("2"), &no_change).await,
+        records.remove_user(&user("2")).await,
+        records.set_room_password(&room("q"), None).await,
+        records.remove_room(&room("q")).await,
     ];
     for result in missing {
         assert!(matches!(result, Err(RecordError::Missing { .. })), "{result:?}");
@@ -210,54 +216,54 @@ async fn an_existing_record_is_not_added_and_a_missing_one_is_not_changed(place:
 }
 
 async fn ids_that_cannot_be_recorded_are_refused(place: &Place) {
-    let directory = place.open().await;
+    let records = place.open().await;
     for id in ["", "a\nb", "nul\0", &"x".repeat(129), &"名".repeat(129)] {
-        let added = directory.add_user(&person(id, "n", "", "")).await;
+        let added = records.add_user(&person(id, "n", "", "")).await;
         assert!(matches!(added, Err(RecordError::BadId { .. })), "{id:?}: {added:?}");
-        let added = directory.add_room(&room(id), None).await;
+        let added = records.add_room(&room(id), None).await;
         assert!(matches!(added, Err(RecordError::BadId { .. })), "{id:?}: {added:?}");
     }
     let (id, name) = ("名".repeat(128), "名".repeat(256));
-    directory.add_user(&person(&id, &name, &name, &name)).await.unwrap();
-    directory.add_room(&room(&id), None).await.unwrap();
-    let long_name = directory.add_user(&person("1", &"n".repeat(257), "", "")).await;
+    records.add_user(&person(&id, &name, &name, &name)).await.unwrap();
+    records.add_room(&room(&id), None).await.unwrap();
+    let long_name = records.add_user(&person("1", &"n".repeat(257), "", "")).await;
     assert!(matches!(long_name, Err(RecordError::BadText { .. })), "{long_name:?}");
-    let bad_name = directory.add_user(&person("1", "a\nb", "", "")).await;
+    let bad_name = records.add_user(&person("1", "a\nb", "", "")).await;
     assert!(matches!(bad_name, Err(RecordError::BadText { .. })), "{bad_name:?}");
     let longest = "密".repeat(256);
-    directory.add_room(&room("long"), Some(&longest)).await.unwrap();
+    records.add_room(&room("long"), Some(&longest)).await.unwrap();
     assert!(
-        gate(&directory)
+        admission(&records)
             .admit(&user(&id), &room("long"), Some(&longest))
             .await
             .is_ok()
     );
     for password in ["", &"p".repeat(257), &"密".repeat(257)] {
-        let refused = directory.add_room(&room("r"), Some(password)).await;
+        let refused = records.add_room(&room("r"), Some(password)).await;
         assert!(matches!(refused, Err(RecordError::BadPassword { .. })), "{refused:?}");
     }
 }
 
 async fn hostile_ids_are_just_unknown(place: &Place) {
-    let directory = place.open().await;
+    let records = place.open().await;
     let long = "x".repeat(100_000);
     let hostile = ["nul\0", "'; DROP TABLE users; --", "%", "$1", "\u{202E}", &long];
     for id in hostile {
         assert!(
-            gate(&directory).admit(&user(id), &room(id), Some(id)).await.is_ok(),
+            admission(&records).admit(&user(id), &room(id), Some(id)).await.is_ok(),
             "{id:?}"
         );
     }
-    directory.add_user(&person("1", "Ann", "", "")).await.unwrap();
+    records.add_user(&person("1", "Ann", "", "")).await.unwrap();
     for id in hostile {
-        let refused = gate(&directory).admit(&user(id), &room(id), Some(id)).await;
+        let refused = admission(&records).admit(&user(id), &room(id), Some(id)).await;
         assert!(matches!(refused, Err(AdmitError::UnknownUser)), "{id:?}: {refused:?}");
         assert!(
-            gate(&directory).admit(&user("1"), &room(id), Some(id)).await.is_ok(),
+            admission(&records).admit(&user("1"), &room(id), Some(id)).await.is_ok(),
             "{id:?}"
         );
     }
-    assert_eq!(directory.users().await.unwrap().len(), 1);
+    assert_eq!(records.users().await.unwrap().len(), 1);
 }
 
 async fn records_survive_a_restart_and_are_seen_by_other_processes(place: &Place) {
@@ -271,20 +277,20 @@ async fn records_survive_a_restart_and_are_seen_by_other_processes(place: &Place
 }
 
 async fn many_may_enter_at_once(place: &Place) {
-    let directory = place.open().await;
-    directory.add_room(&room("secret"), Some("open")).await.unwrap();
+    let records = place.open().await;
+    records.add_room(&room("secret"), Some("open")).await.unwrap();
     let mut entering = tokio::task::JoinSet::new();
     for n in 0..100 {
-        let directory = directory.clone();
+        let records = records.clone();
         let password = if n % 10 == 0 { "wrong" } else { "open" };
-        entering.spawn(async move { enters(&directory, Some(password)).await });
+        entering.spawn(async move { enters(&records, Some(password)).await });
     }
     let entered = entering.join_all().await.into_iter().filter(|entered| *entered).count();
     assert_eq!(entered, 90);
 }
 
 async fn files_expire_in_order(place: &Place) {
-    let directory = place.open().await;
+    let records = place.open().await;
     let file = |id: &str, expires_at_s| FileRecord {
         id: id.to_owned(),
         name: "名.txt".to_owned(),
@@ -294,15 +300,15 @@ async fn files_expire_in_order(place: &Place) {
         expires_at_s,
     };
     for (id, expires) in [("late", 300), ("soon", 100), ("next", 200)] {
-        directory.add_file(&file(id, expires)).await.unwrap();
+        records.add_file(&file(id, expires)).await.unwrap();
     }
-    assert_eq!(directory.file("soon").await.unwrap(), Some(file("soon", 100)));
-    assert_eq!(directory.file("nul\0").await.unwrap(), None);
-    let expired = directory.expired_files(200, 10).await.unwrap();
+    assert_eq!(records.file("soon").await.unwrap(), Some(file("soon", 100)));
+    assert_eq!(records.file("nul\0").await.unwrap(), None);
+    let expired = records.expired_files(200, 10).await.unwrap();
     assert_eq!(expired, [file("soon", 100), file("next", 200)]);
-    assert_eq!(directory.expired_files(200, 1).await.unwrap(), [file("soon", 100)]);
-    directory.remove_file("soon").await.unwrap();
-    assert_eq!(directory.file_sizes().await.unwrap().len(), 2);
+    assert_eq!(records.expired_files(200, 1).await.unwrap(), [file("soon", 100)]);
+    records.remove_file("soon").await.unwrap();
+    assert_eq!(records.file_sizes().await.unwrap().len(), 2);
 }
 
 async fn a_database_of_a_newer_version_is_refused(place: &Place) {
@@ -321,22 +327,22 @@ async fn a_database_of_a_newer_version_is_refused(place: &Place) {
 }
 
 async fn a_failure_while_running_differs_from_a_refusal(place: &Place) {
-    let directory = place.open().await;
-    assert!(directory.check().await.is_ok());
+    let records = place.open().await;
+    assert!(records.check().await.is_ok());
     place.execute("DROP TABLE users").await;
-    let failed = gate(&directory).admit(&user("1"), &room("demo"), None).await;
+    let failed = admission(&records).admit(&user("1"), &room("demo"), None).await;
     assert!(matches!(failed, Err(AdmitError::Storage(_))), "{failed:?}");
-    assert!(directory.check().await.is_err());
+    assert!(records.check().await.is_err());
 }
 
 async fn logins_that_wait_for_somebody_elses_write_do_not_keep_joins_out(place: &Place) {
-    let directory = place.open().await;
-    directory.add_room(&room("secret"), Some("open")).await.unwrap();
-    assert!(enters(&directory, Some("open")).await);
+    let records = place.open().await;
+    records.add_room(&room("secret"), Some("open")).await.unwrap();
+    assert!(enters(&records, Some("open")).await);
     let held = place.hold_writes().await;
     let mut logins = tokio::task::JoinSet::new();
     for id in 0..40 {
-        let directory = directory.clone();
+        let records = records.clone();
         let device = DeviceRecord {
             phone: "13800000001".to_owned(),
             device_id: id.to_string(),
@@ -350,13 +356,13 @@ async fn logins_that_wait_for_somebody_elses_write_do_not_keep_joins_out(place: 
             },
         };
         logins.spawn(async move {
-            directory
+            records
                 .record_device(&device, ClientAddress::THIS_MACHINE, 1, places, |_| false)
                 .await
         });
     }
     for n in 0..20 {
-        let joining = tokio::time::timeout(Duration::from_secs(2), enters(&directory, Some("open")));
+        let joining = tokio::time::timeout(Duration::from_secs(2), enters(&records, Some("open")));
         assert!(joining.await.unwrap_or_else(|_| panic!("join {n} waits")));
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -368,13 +374,13 @@ async fn logins_that_wait_for_somebody_elses_write_do_not_keep_joins_out(place: 
 }
 
 async fn guesses_are_slowed_down_for_their_room_and_address_alone(place: &Place) {
-    let directory = place.open().await;
+    let records = place.open().await;
     for name in ["secret", "other"] {
-        directory.add_room(&room(name), Some("open")).await.unwrap();
+        records.add_room(&room(name), Some("open")).await.unwrap();
     }
     // No time passes: on a slow machine the first pause could be over before the next guess.
     let now = tokio::time::Instant::now();
-    let client = |last: u8| directory.gate(IpAddr::from([192, 0, 2, last]).into(), Arc::new(move || now));
+    let client = |last: u8| records.admission(IpAddr::from([192, 0, 2, last]).into(), Arc::new(move || now));
     let (guesser, other) = (client(1), client(2));
     let mut wrong = 0;
     let wait = loop {

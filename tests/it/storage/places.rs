@@ -2,7 +2,7 @@
 //! of its own.
 
 use patchbay::config;
-use patchbay::storage::{Directory, OpenError};
+use patchbay::storage::{OpenError, Records};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 
@@ -48,11 +48,11 @@ impl Place {
         }
     }
 
-    pub async fn try_open(&self) -> Result<Directory, OpenError> {
-        Directory::open(&self.config()).await
+    pub async fn try_open(&self) -> Result<Records, OpenError> {
+        Records::open(&self.config()).await
     }
 
-    pub async fn open(&self) -> Directory {
+    pub async fn open(&self) -> Records {
         self.try_open().await.unwrap()
     }
 

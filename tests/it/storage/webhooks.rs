@@ -41,15 +41,15 @@ async fn each_message_is_taken_by_one_process_and_again_when_its_time_has_come(p
 }
 
 async fn where_too_many_wait_the_oldest_gives_way(place: &Place) {
-    let directory = place.open().await;
+    let records = place.open().await;
     for (id, now_s, is_full) in [("a", 100, false), ("b", 99, false), ("c", 101, true)] {
         assert_eq!(
-            directory.add_webhook(id, "body", now_s, 2).await.unwrap(),
+            records.add_webhook(id, "body", now_s, 2).await.unwrap(),
             is_full,
             "{id}"
         );
     }
-    let left = directory.take_webhooks(200, 300, 10).await.unwrap();
+    let left = records.take_webhooks(200, 300, 10).await.unwrap();
     let left: Vec<&str> = left.iter().map(|webhook| webhook.id.as_str()).collect();
     assert_eq!(left, ["a", "c"]);
 }

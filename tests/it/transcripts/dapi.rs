@@ -9,7 +9,7 @@ use patchbay::config::{self, Config};
 use patchbay::ids::{RoomName, UserId};
 use patchbay::robots::{Robots, recording};
 use patchbay::shares::{ClientAddress, Share};
-use patchbay::storage::{CallRecord, DevicePlaces, DeviceRecord, Directory, Ending, TaskStatus};
+use patchbay::storage::{CallRecord, DevicePlaces, DeviceRecord, Ending, Records, TaskStatus};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -29,7 +29,7 @@ const BACK_END: Requester = Requester {
 struct Exchange {
     stage: Stage,
     channels: Channels,
-    directory: Directory,
+    records: Records,
     passed: Arc<Mutex<Duration>>,
     _folder: TempDir,
 }
@@ -42,13 +42,13 @@ impl Exchange {
             url: format!("sqlite:{}", folder.path().join("records.db").display()),
             ..config::Storage::default()
         };
-        let directory = Directory::open(&storage).await.unwrap();
+        let records = Records::open(&storage).await.unwrap();
         let passed = Arc::new(Mutex::new(Duration::ZERO));
-        let channels = channels(&stage, &directory, &passed);
+        let channels = channels(&stage, &records, &passed);
         Exchange {
             stage,
             channels,
-            directory,
+            records,
             passed,
             _folder: folder,
         }
@@ -72,7 +72,7 @@ impl Exchange {
     }
 
     async fn record(&self, channel: &RoomName) -> CallRecord {
-        self.directory.call(channel).await.unwrap().unwrap()
+        self.records.call(channel).await.unwrap().unwrap()
     }
 
     /// The record of a call, once the tasks that follow calls at the hub have made this true of it.
@@ -121,7 +121,7 @@ impl Exchange {
     }
 }
 
-fn channels(stage: &Stage, directory: &Directory, passed: &Arc<Mutex<Duration>>) -> Channels {
+fn channels(stage: &Stage, records: &Records, passed: &Arc<Mutex<Duration>>) -> Channels {
     let (begun, of_clock) = (Instant::now(), Arc::clone(passed));
     let of_date = Arc::clone(passed);
     let recording = recording(&patchbay::config::Robot::default()).unwrap();
@@ -132,7 +132,7 @@ fn channels(stage: &Stage, directory: &Directory, passed: &Arc<Mutex<Duration>>)
         Arc::new(Instant::now),
     );
     Channels::new(
-        directory.clone(),
+        records.clone(),
         (stage.hub().clone(), robots),
         App::random(),
         Arc::new(move || {
@@ -259,7 +259,7 @@ async fn who_declines_on_one_device_is_not_rung_on_another_nor_where_they_ask() 
             share: Share { percent, at_least },
         };
         let recorded = exchange
-            .directory
+            .records
             .record_device(&device, ClientAddress::THIS_MACHINE, 1, places, |_| true);
         recorded.await.unwrap();
     }
@@ -326,7 +326,7 @@ async fn a_call_goes_on_while_somebody_in_it_is_heard_of_and_no_longer() {
     assert_eq!(exchange.record(&channel).await.ended_s, None, "a heartbeat may be late");
     exchange.pass(1).await;
     assert_eq!(exchange.record(&channel).await.ending, Some(Ending::Lost));
-    let reports = exchange.directory.reports(&channel).await.unwrap();
+    let reports = exchange.records.reports(&channel).await.unwrap();
     let missed = reports.iter().filter(|report| report.code == 3);
     let missed: Vec<_> = missed
         .map(|report| (report.user.as_str(), report.description.as_str()))
@@ -358,7 +358,7 @@ async fn after_a_restart_everybody_has_their_whole_time_again() {
     let (talking, ringing) = (exchange.call(&["ben"]).await, exchange.call(&["ben"]).await);
     exchange.report("anna", &talking, 1).await;
     exchange.pass(30).await;
-    let restarted = channels(&exchange.stage, &exchange.directory, &exchange.passed);
+    let restarted = channels(&exchange.stage, &exchange.records, &exchange.passed);
     restarted.load().await;
     let look = async |seconds| {
         *exchange.passed.lock().unwrap() += Duration::from_secs(seconds);
@@ -377,7 +377,7 @@ async fn what_another_process_has_heard_counts() {
     let exchange = Exchange::new().await;
     let channel = exchange.call(&["ben"]).await;
     exchange.report("anna", &channel, 1).await;
-    let other = channels(&exchange.stage, &exchange.directory, &exchange.passed);
+    let other = channels(&exchange.stage, &exchange.records, &exchange.passed);
     other.load().await;
     exchange.pass(30).await;
     other.hear(&"anna".into(), &channel).await.unwrap();
@@ -436,7 +436,7 @@ async fn a_scheduled_call_is_made_when_its_time_comes_once_by_whoever_looks_firs
     exchange.channels.make_due_calls().await.unwrap();
     assert_eq!(recent(&exchange).await, 0);
     exchange.pass(1).await;
-    let other = channels(&exchange.stage, &exchange.directory, &exchange.passed);
+    let other = channels(&exchange.stage, &exchange.records, &exchange.passed);
     let looks = [&exchange.channels, &other, &exchange.channels, &other].map(Channels::make_due_calls);
     for look in futures_util::future::join_all(looks).await {
         look.unwrap();
@@ -462,9 +462,9 @@ async fn a_clock_that_jumps_forward_or_back_makes_each_call_once_and_a_restart_l
     }
     let at = async |seconds| {
         *exchange.passed.lock().unwrap() = Duration::from_secs(seconds);
-        let restarted = channels(&exchange.stage, &exchange.directory, &exchange.passed);
+        let restarted = channels(&exchange.stage, &exchange.records, &exchange.passed);
         restarted.make_due_calls().await.unwrap();
-        exchange.directory.open_channels().await.unwrap().len()
+        exchange.records.open_channels().await.unwrap().len()
     };
     assert_eq!(at(9).await, 0);
     assert_eq!(at(3_700).await, 2, "forward, over two of them");
@@ -479,12 +479,7 @@ async fn a_task_fails_that_is_a_day_late_or_whose_process_has_ended_and_says_why
     let late = schedule(&exchange, 10).await.unwrap();
     let cut_off = schedule(&exchange, 20).await.unwrap();
     exchange.pass(25).await;
-    exchange
-        .directory
-        .claim_task(cut_off, NOW_S + 25)
-        .await
-        .unwrap()
-        .unwrap();
+    exchange.records.claim_task(cut_off, NOW_S + 25).await.unwrap().unwrap();
     exchange.pass(24 * 3_600).await;
     exchange.channels.make_due_calls().await.unwrap();
     exchange.channels.tidy_tasks().await.unwrap();

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use patchbay::ids::{ParticipantId, PeerId, WorkerId};
 use patchbay::media::codec::{Codec, Kind};
-use patchbay::media::engine::Media;
+use patchbay::media::engine::MediaEngine;
 use patchbay::media::link::Far;
 use patchbay::media::messages::{CloseReason, DriverCommand, MediaCommand, MediaEvent};
 use patchbay::media::names::Down;
@@ -26,7 +26,7 @@ pub struct FakeMedia {
 }
 
 impl FakeMedia {
-    pub fn new() -> (Self, Media, mpsc::Receiver<MediaEvent>) {
+    pub fn new() -> (Self, MediaEngine, mpsc::Receiver<MediaEvent>) {
         let (workers, media) = FakeWorkers::start();
         let (events, receiver) = mpsc::channel(EVENTS);
         let media_place = Self {

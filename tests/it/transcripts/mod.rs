@@ -63,7 +63,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use patchbay::auth::Keys;
+use patchbay::auth::TokenKeys;
 use patchbay::clock::WallClock;
 use patchbay::config::Config;
 use patchbay::domain::Command;
@@ -397,8 +397,8 @@ fn entrance(who: &str) -> Entrance {
 }
 
 /// The keys with which tokens are signed.
-fn keys(secret: &str) -> Keys {
-    Keys::new(vec![secret.as_bytes().to_vec()])
+fn keys(secret: &str) -> TokenKeys {
+    TokenKeys::new(vec![secret.as_bytes().to_vec()])
 }
 
 fn fill_in_tokens(message: &str) -> String {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use patchbay::domain::{Sender, WaitingMessage};
-use patchbay::hub::{MessageStore, StoreError};
+use patchbay::domain::{MessageSender, WaitingMessage};
+use patchbay::hub::{MailboxStore, StoreError};
 use patchbay::ids::UserId;
 use prost::Message;
 use serde::{Deserialize, Serialize};
@@ -114,8 +114,8 @@ impl Shelf {
     }
 }
 
-impl MessageStore for Shelf {
-    async fn keep(&mut self, receiver: &UserId, _: &Sender, body: &[u8]) -> Result<(), StoreError> {
+impl MailboxStore for Shelf {
+    async fn keep(&mut self, receiver: &UserId, _: &MessageSender, body: &[u8]) -> Result<(), StoreError> {
         let mut all = self.0.lock().unwrap();
         let waiting = all.entry(receiver.clone()).or_default();
         let number = waiting.last().map_or(1, |last| last.number + 1);

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use patchbay::ids::WorkerId;
 use patchbay::media::doorbell::Doorbell;
-use patchbay::media::engine::Media;
+use patchbay::media::engine::MediaEngine;
 use patchbay::media::launch::{COMMANDS, Launch, MediaStartError, WorkerPort};
 use patchbay::media::load::Load;
 use patchbay::media::messages::DriverCommand;
@@ -55,7 +55,7 @@ impl Launch for FakeWorkers {
 }
 
 impl FakeWorkers {
-    pub fn start() -> (FakeWorkers, Media) {
+    pub fn start() -> (FakeWorkers, MediaEngine) {
         let (sender, commands) = mpsc::channel(COMMANDS);
         let workers = FakeWorkers(Arc::new(Mutex::new(State {
             sender,
@@ -65,7 +65,7 @@ impl FakeWorkers {
         })));
         #[allow(clippy::disallowed_methods, reason = "nothing here is timed")]
         let now = Instant::now();
-        let media = Media::with(Box::new(workers.clone()), WORKERS, now);
+        let media = MediaEngine::with(Box::new(workers.clone()), WORKERS, now);
         (workers, media.unwrap())
     }
 

@@ -6,7 +6,7 @@ use futures_util::{SinkExt, StreamExt};
 use patchbay::config::{self, Config, Listener};
 use patchbay::domain::Person;
 use patchbay::server::Server;
-use patchbay::storage::Directory;
+use patchbay::storage::Records;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
@@ -86,16 +86,16 @@ impl Running {
 
     /// Adds a user as another process does.
     async fn add_user(&self, id: &str) {
-        let directory = Directory::open(&self.storage).await.unwrap();
-        directory.add_user(&Person::unnamed(id.into())).await.unwrap();
-        directory.close().await;
+        let records = Records::open(&self.storage).await.unwrap();
+        records.add_user(&Person::unnamed(id.into())).await.unwrap();
+        records.close().await;
     }
 
     /// Adds a room as another process does.
     pub async fn add_room(&self, name: &str, password: &str) {
-        let directory = Directory::open(&self.storage).await.unwrap();
-        directory.add_room(&name.into(), Some(password)).await.unwrap();
-        directory.close().await;
+        let records = Records::open(&self.storage).await.unwrap();
+        records.add_room(&name.into(), Some(password)).await.unwrap();
+        records.close().await;
     }
 
     pub async fn join(&self, user: u32) -> Client {

@@ -7,7 +7,7 @@ use reqwest::Response;
 use super::{SDP, TRICKLE};
 use crate::clients::peer::{OPUS_PAYLOAD_TYPE, PATIENCE, Peer, VP8_PAYLOAD_TYPE};
 use crate::clients::scenarios::{Media, subscribe};
-use crate::clients::signaling::{Dialect, Signaling};
+use crate::clients::signaling::{Family, Signaling};
 use crate::conference::{Publisher, SILENCE, SPEECH, level_extension};
 use crate::front::running::header;
 use crate::support::server::Server;
@@ -80,7 +80,7 @@ impl Program {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_that_publishes_is_a_participant_and_a_viewer_is_seen_by_nobody() {
     let server = Server::start().await;
-    let (mut ben, _) = Signaling::join(&server, Dialect::Id, ROOM, BEN).await;
+    let (mut ben, _) = Signaling::join(&server, Family::Id, ROOM, BEN).await;
     let (anna, _media) = Program::publish(&server, ANNA).await;
     assert_eq!(ben.receive("newParticipantArrived").await["name"], ANNA.to_string());
     let mut watching = subscribe(&mut ben, ANNA, |answer| answer).await;
@@ -89,7 +89,7 @@ async fn a_program_that_publishes_is_a_participant_and_a_viewer_is_seen_by_nobod
 
     let mut named = Program::watch(&server, &format!("/whep/{ROOM}/{ANNA}")).await;
     named.sees_and_hears().await;
-    let (_carl, others) = Signaling::join(&server, Dialect::Id, ROOM, 33).await;
+    let (_carl, others) = Signaling::join(&server, Family::Id, ROOM, 33).await;
     assert_eq!(others.len(), 2, "the viewer is not listed: {others:?}");
     // The next arrival that is announced is a person's.
     assert_eq!(ben.receive("newParticipantArrived").await["name"], "33");
@@ -154,7 +154,7 @@ async fn a_viewer_of_a_room_receives_a_program_that_sends_no_audio_levels() {
 #[tokio::test(flavor = "multi_thread")]
 async fn media_go_on_through_an_ice_restart_by_patch() {
     let server = Server::start().await;
-    let (mut ben, _) = Signaling::join(&server, Dialect::Id, ROOM, BEN).await;
+    let (mut ben, _) = Signaling::join(&server, Family::Id, ROOM, BEN).await;
     let (mut anna, _media) = Program::publish(&server, ANNA).await;
     let mut watching = subscribe(&mut ben, ANNA, |answer| answer).await;
     watching.packet(VP8_PAYLOAD_TYPE).await;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use patchbay::accounts::Accounts;
-use patchbay::auth::Keys;
+use patchbay::auth::TokenKeys;
 use patchbay::auth::access_token::App;
 use patchbay::config::{self, Config, Storage};
-use patchbay::storage::Directory;
+use patchbay::storage::Records;
 
 use super::{Studio, refusal};
 use crate::front::running::header;
@@ -33,21 +33,21 @@ fn access(user: &str, lasts_s: i64) -> String {
 }
 
 /// The records of the server.
-async fn directory(studio: &Studio) -> Directory {
+async fn records(studio: &Studio) -> Records {
     let url = format!("sqlite:{}", studio.running.data.path().join("records.db").display());
     let storage = Storage {
         url,
         ..Storage::default()
     };
-    Directory::open(&storage).await.unwrap()
+    Records::open(&storage).await.unwrap()
 }
 
 /// The keys that sign the tokens of its users.
 #[allow(clippy::disallowed_methods, reason = "the server under test has these clocks")]
-async fn keys(studio: &Studio) -> Keys {
+async fn keys(studio: &Studio) -> TokenKeys {
     let settings = config::Accounts::default();
     let (clock, passed) = (Arc::new(SystemTime::now), Arc::new(tokio::time::Instant::now));
-    let accounts = Accounts::open(directory(studio).await, settings, 25, clock, passed).await;
+    let accounts = Accounts::open(records(studio).await, settings, 25, clock, passed).await;
     accounts.unwrap().keys()
 }
 
@@ -159,8 +159,8 @@ async fn a_name_that_somebody_has_proven_is_not_taken_and_a_rooms_password_is_as
         404,
         "which ends the older session"
     );
-    let directory = directory(&studio).await;
-    directory.add_room(&"vault".into(), Some("secret")).await.unwrap();
+    let records = records(&studio).await;
+    records.add_room(&"vault".into(), Some("secret")).await.unwrap();
     assert_eq!(refusal(publish(&studio, "/whip/vault", "").await).await.0, 403);
     assert_eq!(refusal(publish(&studio, "/whip/vault?pw=wrong", "").await).await.0, 403);
     assert_eq!(

@@ -81,8 +81,8 @@ fn command(step: &Step) -> Option<Command> {
         },
         Step::Call(to) => invite(to, CallMedia::Carried(offer()), WhenBusy::Ring),
         Step::Dial(to) => invite(to, CallMedia::Elsewhere("meeting".into()), WhenBusy::Refuse),
-        Step::Accept(from) => answer(from, Answer::Accept(Some(offer()))),
-        Step::Decline(from) => answer(from, Answer::Decline(Decline::Unwilling)),
+        Step::Accept(from) => answer(from, CallAnswer::Accept(Some(offer()))),
+        Step::Decline(from) => answer(from, CallAnswer::Decline(Decline::Unwilling)),
         Step::HangUp => CallCommand::HangUp { with: None, room: None },
         Step::HangUpWith(with) => CallCommand::HangUp {
             with: Some(name(with)),

@@ -6,7 +6,7 @@ use crate::domain::{RoomKind, Stay};
 use crate::ids::Turn;
 
 impl Exchange {
-    fn answer_in(&mut self, session: u64, from: &str, room: &str, answer: Answer) -> Result<Vec<String>, Refusal> {
+    fn answer_in(&mut self, session: u64, from: &str, room: &str, answer: CallAnswer) -> Result<Vec<String>, Refusal> {
         let (from, room) = (device(from), Some(RoomName::from(room)));
         self.send(session, CallCommand::Answer { from, room, answer })
     }
@@ -78,12 +78,12 @@ fn a_late_answer_to_an_older_call_neither_accepts_nor_declines_the_new_one() {
     dial_in(&mut exchange, 1, "22", "old");
     exchange.hang_up(1).unwrap();
     dial_in(&mut exchange, 1, "22", "new");
-    for answer in [Answer::Accept(None), Answer::Decline(Decline::Unwilling)] {
+    for answer in [CallAnswer::Accept(None), CallAnswer::Decline(Decline::Unwilling)] {
         assert_eq!(exchange.answer_in(2, "11", "old", answer), Err(Refusal::NoSuchCall));
     }
-    let accepted = exchange.answer_in(2, "11", "new", Answer::Accept(None)).unwrap();
+    let accepted = exchange.answer_in(2, "11", "new", CallAnswer::Accept(None)).unwrap();
     assert_eq!(accepted, ["send 1: 22/d accepts for new"]);
-    let again = exchange.answer_in(2, "11", "new", Answer::Accept(None));
+    let again = exchange.answer_in(2, "11", "new", CallAnswer::Accept(None));
     assert_eq!(again, Err(Refusal::NoSuchCall));
 }
 
@@ -171,7 +171,7 @@ fn an_answer_that_names_a_room_does_not_mean_a_call_that_has_none() {
     let mut exchange = two();
     exchange.call(1, "ben").unwrap();
     let (from, room) = (name("anna"), Some(RoomName::from("meeting")));
-    let answer = Answer::Accept(Some(offer()));
+    let answer = CallAnswer::Accept(Some(offer()));
     let refused = exchange.send(2, CallCommand::Answer { from, room, answer });
     assert_eq!(refused, Err(Refusal::NoSuchCall));
 }

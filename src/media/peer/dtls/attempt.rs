@@ -10,7 +10,7 @@ use rtc_dtls::endpoint::{Endpoint, EndpointEvent};
 use rtc_dtls::state::State;
 use rtc_shared::TransportProtocol;
 
-use super::failure::Failure;
+use super::failure::DtlsFailure;
 use super::identity::PEER;
 use super::inbox::Inbox;
 use super::introduction::Opening;
@@ -58,7 +58,7 @@ pub(crate) struct Attempt {
     role: DtlsRole,
     /// Whether the library has the other side's last plain-text flight, and so the keys.
     has_keys: bool,
-    change_cipher_spec: Change,
+    change_cipher_spec: CipherChange,
     held: Vec<Vec<u8>>,
     protected: usize,
     /// The number of our next plain-text record for the library: a forged number must not push out the client's own record.
@@ -71,7 +71,7 @@ pub(crate) struct Attempt {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Change {
+enum CipherChange {
     Awaited,
     Arrived,
     Delivered,
@@ -106,7 +106,7 @@ impl Attempt {
             next: 0,
             role,
             has_keys: false,
-            change_cipher_spec: Change::Awaited,
+            change_cipher_spec: CipherChange::Awaited,
             held: Vec::new(),
             protected: 0,
             record: 0,
@@ -118,7 +118,7 @@ impl Attempt {
 
     /// Repeats the exchange of the cookie for the library, since the client has finished it already, and answers the hello that
     /// brought the cookie back.
-    pub fn open(&mut self, now: Instant, hello: &ClientHello<'_>, message: Vec<u8>) -> Result<(), Failure> {
+    pub fn open(&mut self, now: Instant, hello: &ClientHello<'_>, message: Vec<u8>) -> Result<(), DtlsFailure> {
         self.deliver(now, &[hello.first()])?;
         self.outgoing.clear();
         self.deliver(now, std::slice::from_ref(&message))?;
@@ -127,7 +127,7 @@ impl Attempt {
         for fragment in spoken.flat_map(|record| records::fragments(record.body)) {
             inbox.put(1, &fragment);
         }
-        let answer = inbox.take(1, SERVER_FLIGHT).ok_or(Failure::Handshake)?;
+        let answer = inbox.take(1, SERVER_FLIGHT).ok_or(DtlsFailure::Handshake)?;
         self.transcript = [message, answer.concat()].concat();
         Ok(())
     }
@@ -153,8 +153,8 @@ impl Attempt {
     /// Stores a ChangeCipherSpec or an encrypted record until its time.
     pub(crate) fn hold(&mut self, record: &Record<'_>) {
         if record.kind == records::CHANGE_CIPHER_SPEC {
-            if record.body == [1] && self.change_cipher_spec == Change::Awaited {
-                self.change_cipher_spec = Change::Arrived;
+            if record.body == [1] && self.change_cipher_spec == CipherChange::Awaited {
+                self.change_cipher_spec = CipherChange::Arrived;
             }
         } else if record.whole.len() <= HELD_BYTES {
             if self.held.len() >= HELD_MAX {
@@ -166,18 +166,18 @@ impl Attempt {
 
     /// Gives the library the messages that are complete and due. A client's flight is complete with its Finished message, which
     /// it sends last: until then its own messages replace forged ones. A server's flight is complete when it is signed.
-    pub fn advance(&mut self, now: Instant) -> Result<Vec<EndpointEvent>, Failure> {
+    pub fn advance(&mut self, now: Instant) -> Result<Vec<EndpointEvent>, DtlsFailure> {
         let mut events = match self.role {
             DtlsRole::Server => self.advance_closing(now)?,
             DtlsRole::Client => self.advance_opening(now)?,
         };
-        if self.has_keys && self.change_cipher_spec == Change::Arrived {
-            self.change_cipher_spec = Change::Delivered;
+        if self.has_keys && self.change_cipher_spec == CipherChange::Arrived {
+            self.change_cipher_spec = CipherChange::Delivered;
             let mut record = Vec::new();
             self.write_record(&mut record, records::CHANGE_CIPHER_SPEC, &[1]);
             events.extend(self.read(now, &record)?);
         }
-        if self.change_cipher_spec == Change::Delivered {
+        if self.change_cipher_spec == CipherChange::Delivered {
             for record in std::mem::take(&mut self.held) {
                 if self.protected < PROTECTED_MAX {
                     self.protected += 1;
@@ -190,8 +190,8 @@ impl Attempt {
 
     /// As a server: gives the library the client's flight, if the client has signed it. Forged messages are dropped; the client
     /// repeats its own.
-    fn advance_closing(&mut self, now: Instant) -> Result<Vec<EndpointEvent>, Failure> {
-        let is_finished = self.change_cipher_spec != Change::Awaited && !self.held.is_empty();
+    fn advance_closing(&mut self, now: Instant) -> Result<Vec<EndpointEvent>, DtlsFailure> {
+        let is_finished = self.change_cipher_spec != CipherChange::Awaited && !self.held.is_empty();
         let flight = is_finished.then(|| self.inbox.take(self.next, CLIENT_FLIGHT)).flatten();
         let Some([certificate, key_exchange, verify]) = flight.as_deref() else {
             return Ok(Vec::new());
@@ -207,7 +207,7 @@ impl Attempt {
 
     /// As a client: sends our hello again where somebody asks for a cookie, and gives the library the server's answer with the
     /// messages that led to it.
-    fn advance_opening(&mut self, now: Instant) -> Result<Vec<EndpointEvent>, Failure> {
+    fn advance_opening(&mut self, now: Instant) -> Result<Vec<EndpointEvent>, DtlsFailure> {
         let Some(opening) = &mut self.opening else {
             return Ok(Vec::new());
         };
@@ -246,7 +246,7 @@ impl Attempt {
     }
 
     /// Gives messages with the next numbers to the library.
-    fn deliver(&mut self, now: Instant, messages: &[Vec<u8>]) -> Result<Vec<EndpointEvent>, Failure> {
+    fn deliver(&mut self, now: Instant, messages: &[Vec<u8>]) -> Result<Vec<EndpointEvent>, DtlsFailure> {
         let mut datagram = Vec::new();
         for message in messages {
             let kind = message.first().copied().unwrap_or_default();
@@ -263,10 +263,10 @@ impl Attempt {
     }
 
     /// Gives a datagram to the library. An error means that the handshake cannot succeed any more.
-    pub fn read(&mut self, now: Instant, datagram: &[u8]) -> Result<Vec<EndpointEvent>, Failure> {
+    pub fn read(&mut self, now: Instant, datagram: &[u8]) -> Result<Vec<EndpointEvent>, DtlsFailure> {
         let events = self.endpoint.read(now, PEER, None, BytesMut::from(datagram));
         self.collect();
-        events.map_err(|_| Failure::Handshake)
+        events.map_err(|_| DtlsFailure::Handshake)
     }
 
     /// Moves the library's datagrams to `outgoing`.

@@ -1,7 +1,7 @@
 //! The reasons for which a handshake fails.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
+pub enum DtlsFailure {
     /// The handshake cannot succeed any more.
     Handshake,
     WrongFingerprint,

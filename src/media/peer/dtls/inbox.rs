@@ -18,10 +18,10 @@ const STRETCHES: usize = 16;
 /// The messages of one side that have begun to arrive.
 #[derive(Default)]
 pub(crate) struct Inbox {
-    messages: Vec<Message>,
+    messages: Vec<HandshakeMessage>,
 }
 
-struct Message {
+struct HandshakeMessage {
     number: u16,
     kind: u8,
     body: Vec<u8>,
@@ -36,7 +36,7 @@ impl Inbox {
         if ahead >= MESSAGES || fragment.length > MESSAGE_BYTES {
             return;
         }
-        let same = |message: &Message| message.number == fragment.message;
+        let same = |message: &HandshakeMessage| message.number == fragment.message;
         let agreeing = self
             .messages
             .iter_mut()
@@ -50,7 +50,7 @@ impl Inbox {
         if held + fragment.length > TOTAL_BYTES {
             self.messages.clear();
         }
-        let mut message = Message {
+        let mut message = HandshakeMessage {
             number: fragment.message,
             kind: fragment.kind,
             body: vec![0; fragment.length],
@@ -65,7 +65,8 @@ impl Inbox {
     pub fn take(&mut self, first: u16, kinds: &[u8]) -> Option<Vec<Vec<u8>>> {
         let mut taken = Vec::new();
         for (number, &kind) in (first..).zip(kinds) {
-            let wanted = |message: &&Message| message.number == number && message.kind == kind && message.is_complete();
+            let wanted =
+                |message: &&HandshakeMessage| message.number == number && message.kind == kind && message.is_complete();
             taken.push(self.messages.iter().find(wanted)?.whole());
         }
         let end = first.saturating_add(kinds.len() as u16);
@@ -74,7 +75,7 @@ impl Inbox {
     }
 }
 
-impl Message {
+impl HandshakeMessage {
     fn agrees_with(&self, fragment: &Fragment<'_>) -> bool {
         if self.kind != fragment.kind || self.body.len() != fragment.length || self.stretches.len() >= STRETCHES {
             return false;

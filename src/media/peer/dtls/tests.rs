@@ -22,7 +22,13 @@ fn sha256(identity: &DtlsIdentity) -> Vec<Fingerprint> {
 }
 
 /// Carries datagrams both ways until neither side has more. Returns the outcome of each side.
-fn shake(client: &mut Dtls, server: &mut Dtls) -> (Result<Option<Profile>, Failure>, Result<Option<Profile>, Failure>) {
+fn shake(
+    client: &mut Dtls,
+    server: &mut Dtls,
+) -> (
+    Result<Option<Profile>, DtlsFailure>,
+    Result<Option<Profile>, DtlsFailure>,
+) {
     shake_on(epoch(), client, server)
 }
 
@@ -31,7 +37,10 @@ fn shake_on(
     now: Instant,
     client: &mut Dtls,
     server: &mut Dtls,
-) -> (Result<Option<Profile>, Failure>, Result<Option<Profile>, Failure>) {
+) -> (
+    Result<Option<Profile>, DtlsFailure>,
+    Result<Option<Profile>, DtlsFailure>,
+) {
     client.start(now).unwrap();
     let (mut at_client, mut at_server) = (Ok(None), Ok(None));
     loop {
@@ -49,9 +58,9 @@ fn shake_on(
     }
 }
 
-fn note(end: &mut Result<Option<Profile>, Failure>, progress: Result<Progress, Failure>) {
+fn note(end: &mut Result<Option<Profile>, DtlsFailure>, progress: Result<DtlsProgress, DtlsFailure>) {
     match progress {
-        Ok(Progress::Established { profile, .. }) if end.is_ok() => *end = Ok(Some(profile)),
+        Ok(DtlsProgress::Established { profile, .. }) if end.is_ok() => *end = Ok(Some(profile)),
         Ok(_) => {}
         Err(failure) => *end = Err(failure),
     }
@@ -165,7 +174,7 @@ fn a_certificate_with_another_fingerprint_is_refused() {
     let mut server = Dtls::new(ours.clone(), DtlsRole::Server, sha256(&ours));
     let mut client = Dtls::new(theirs, DtlsRole::Client, sha256(&ours));
     let (_, at_server) = shake(&mut client, &mut server);
-    assert_eq!(at_server, Err(Failure::WrongFingerprint));
+    assert_eq!(at_server, Err(DtlsFailure::WrongFingerprint));
 }
 
 #[test]
@@ -179,7 +188,7 @@ fn garbage_in_the_middle_does_not_end_a_handshake() {
         &[22; 60],
         &[20, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 9],
     ] {
-        assert!(matches!(server.receive(now, garbage), Ok(Progress::Pending)));
+        assert!(matches!(server.receive(now, garbage), Ok(DtlsProgress::Pending)));
     }
     let (at_client, at_server) = shake(&mut client, &mut server);
     assert!(at_client.is_ok_and(|profile| profile.is_some()));
@@ -209,12 +218,12 @@ fn either_side_understands_the_others_goodbye_and_nobody_elses() {
         let mut broken = goodbye.to_vec();
         *broken.last_mut().unwrap() ^= 1;
         for _ in 0..3 {
-            assert!(matches!(staying.receive(epoch(), &broken), Ok(Progress::Pending)));
+            assert!(matches!(staying.receive(epoch(), &broken), Ok(DtlsProgress::Pending)));
             assert!(staying.poll_transmit().is_none(), "{leaves:?}");
         }
         let (_, mut other) = established();
-        assert!(matches!(other.receive(epoch(), &goodbye), Ok(Progress::Pending)));
-        assert!(matches!(staying.receive(epoch(), &goodbye), Ok(Progress::Closed)));
+        assert!(matches!(other.receive(epoch(), &goodbye), Ok(DtlsProgress::Pending)));
+        assert!(matches!(staying.receive(epoch(), &goodbye), Ok(DtlsProgress::Closed)));
         let answer = staying.poll_transmit().unwrap();
         assert_eq!(records::records(&answer).next().map(|record| record.epoch), Some(1));
     }

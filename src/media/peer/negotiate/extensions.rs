@@ -10,7 +10,7 @@ const MAX_MID_ELEMENT: usize = 16;
 
 /// The facts that decide, besides the extension itself.
 #[derive(Clone, Copy)]
-pub(super) struct Use {
+pub(super) struct ExtensionUse {
     /// Whether the client sends to us in this section.
     pub receive: bool,
     /// Whether we send to the client.
@@ -47,7 +47,7 @@ impl BundleIds {
 pub(super) fn accept(
     offered: &[Extmap],
     mid: Option<&str>,
-    needs: Use,
+    needs: ExtensionUse,
     ids: &mut BundleIds,
 ) -> SmallVec<[Accepted; 8]> {
     let mut accepted: SmallVec<[Accepted; 8]> = SmallVec::new();
@@ -77,7 +77,7 @@ pub(super) fn accept(
 
 /// Whether an extension is of use. If we only send in a section, these are the extensions that a subscriber reads. If we
 /// receive, these are also the extensions that show us the stream and the network.
-fn is_used(extension: Extension, mid: Option<&str>, needs: Use) -> bool {
+fn is_used(extension: Extension, mid: Option<&str>, needs: ExtensionUse) -> bool {
     match extension {
         Extension::Mid => mid.is_some_and(|mid| mid.len() <= MAX_MID_ELEMENT),
         Extension::Rid | Extension::RepairedRid | Extension::AudioLevel => needs.receive || extension.is_end_to_end(),
@@ -88,13 +88,13 @@ fn is_used(extension: Extension, mid: Option<&str>, needs: Use) -> bool {
 }
 
 /// Whether the section sends in a direction in which the client offers to use an extension.
-fn flows(offered: Direction, extension: Extension, needs: Use) -> bool {
+fn flows(offered: Direction, extension: Extension, needs: ExtensionUse) -> bool {
     let up = offered.sends && needs.receive;
     let down = offered.receives && needs.send && (extension.is_end_to_end() || extension == Extension::Mid);
     up || down
 }
 
-fn answered(offered: Direction, needs: Use) -> Direction {
+fn answered(offered: Direction, needs: ExtensionUse) -> Direction {
     Direction {
         sends: offered.receives && needs.send,
         receives: offered.sends && needs.receive,

@@ -19,7 +19,7 @@ use crate::media::description::Format;
 
 /// The number of people in the audience who cannot decode a codec, whether others decode it only in practice, and the place at
 /// which the offer first names the codec in any profile. Less is better.
-type Place = (usize, bool, Option<usize>);
+type Rank = (usize, bool, Option<usize>);
 
 /// Sorts the `formats` of one section for an `audience`: a list of the codecs that each person can decode. If `sends_too`, the
 /// same payload types are also for what is sent to this client, so all of them are kept.
@@ -43,24 +43,24 @@ pub(super) fn prefer(formats: &mut Vec<Format>, kind: Kind, audience: &[Vec<Code
             .iter()
             .position(|(_, other)| discriminant(other) == discriminant(codec))
     };
-    let places: Vec<(u8, Place)> = codecs
+    let ranks: Vec<(u8, Rank)> = codecs
         .iter()
         .map(|(payload_type, codec)| {
             let (without, in_practice) = cost(judges, *codec);
             (*payload_type, (without, in_practice, first_named(codec)))
         })
         .collect();
-    let place_of = |format: &Format| {
-        // Retransmissions have the place of their codec.
+    let rank_of = |format: &Format| {
+        // Retransmissions have the rank of their codec.
         let codec = match format {
             Format::Codec { payload_type, .. } => *payload_type,
             Format::Rtx { of, .. } => *of,
         };
-        let found = places.iter().find(|(payload_type, _)| *payload_type == codec);
-        found.map_or((usize::MAX, true, None), |(_, place)| *place)
+        let found = ranks.iter().find(|(payload_type, _)| *payload_type == codec);
+        found.map_or((usize::MAX, true, None), |(_, rank)| *rank)
     };
-    formats.sort_by_key(place_of);
-    let is_of_use = |format: &Format| place_of(format).0 < judges.len();
+    formats.sort_by_key(rank_of);
+    let is_of_use = |format: &Format| rank_of(format).0 < judges.len();
     if !known.is_empty() && !sends_too && formats.first().is_some_and(is_of_use) {
         formats.retain(is_of_use);
     }

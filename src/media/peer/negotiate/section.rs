@@ -59,7 +59,7 @@ impl<'a, R: Rng> Settling<'a, R> {
             preference::prefer(&mut formats, kind, self.audience, send);
         }
 
-        let needs = extensions::Use {
+        let needs = extensions::ExtensionUse {
             receive,
             send,
             transport_cc: offers_feedback(&formats, |feedback| feedback.transport_cc),

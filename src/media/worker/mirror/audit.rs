@@ -8,7 +8,7 @@ use super::super::Worker;
 use crate::ids::{RoomId, TrackId};
 use crate::media::keys::{LinkId, TrackKey};
 use crate::media::link::Far;
-use crate::media::room::Room;
+use crate::media::room::WorkerRoom;
 use crate::media::track::{Origin, Track};
 use crate::media::worker::links::Link;
 
@@ -123,7 +123,7 @@ impl Worker {
             found.push(format!("{far:?} is to be asked for rooms that are not here any more"));
         }
         for id in &link.requested {
-            let requests = |one: &Room| match far {
+            let requests = |one: &WorkerRoom| match far {
                 Far::Worker(other) => one.requests(other),
                 Far::Player { room, .. } => room == *id,
                 Far::Recorder => false,

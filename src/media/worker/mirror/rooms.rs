@@ -7,7 +7,7 @@ use crate::ids::{RoomId, WorkerId};
 use crate::media::keys::TrackKey;
 use crate::media::link::Far;
 use crate::media::report::TrackReport;
-use crate::media::room::Room;
+use crate::media::room::WorkerRoom;
 use crate::media::track::{Origin, Track};
 
 impl Worker {
@@ -61,20 +61,20 @@ impl Worker {
 
     pub(super) fn tracks_in(&self, room: RoomId, is_match: impl Fn(&Track) -> bool) -> Vec<TrackKey> {
         let room = self.rooms.get(&room);
-        let tracks = room.into_iter().flat_map(Room::tracks);
+        let tracks = room.into_iter().flat_map(WorkerRoom::tracks);
         tracks.filter(|&key| is_match(&self.tracks[key])).collect()
     }
 
     /// The tracks of these rooms that are published on this worker. A room that is not here has none.
     pub fn report(&self, now: Instant, rooms: &[RoomId]) -> Vec<TrackReport> {
         let rooms = rooms.iter().filter_map(|room| self.rooms.get(room));
-        let tracks = rooms.flat_map(Room::tracks).map(|key| &self.tracks[key]);
+        let tracks = rooms.flat_map(WorkerRoom::tracks).map(|key| &self.tracks[key]);
         let own = tracks.filter(|track| self.is_own(track));
         own.map(|track| track.report(now)).collect()
     }
 
     pub(super) fn forget_room_if_unused(&mut self, id: RoomId) {
-        if self.rooms.get(&id).is_some_and(Room::is_unused) {
+        if self.rooms.get(&id).is_some_and(WorkerRoom::is_unused) {
             self.rooms.remove(&id);
         }
     }

@@ -1,7 +1,7 @@
 //! Other ends of links that do nothing, or go: a worker's memory and everybody else are none the worse for it.
 
 use patchbay::ids::{FeedRef, ParticipantId, PeerId, RoomId, WorkerId};
-use patchbay::media::link::{Far, LinkEnd, Message, narrow_pair, pair};
+use patchbay::media::link::{Far, LinkEnd, LinkMessage, narrow_pair, pair};
 use patchbay::media::player::{Player, PlayerSpec};
 use patchbay::sound::Recording;
 
@@ -89,7 +89,7 @@ fn a_link_whose_other_end_stops_reading_costs_its_queue_and_nothing_else() {
         let mut stage = Stage::new(2);
         let (end, mut silent) = pair();
         stage.worker.link(stage.now, far, end);
-        assert!(silent.send(Message::Mirror(ROOM)));
+        assert!(silent.send(LinkMessage::Mirror(ROOM)));
         stage.worker.take_mirrored(stage.now, &mut vec![0; 4_096]);
         assert_eq!(others_lose_nothing(&mut stage, 1_000), 0, "so many wait");
         let dropped = others_lose_nothing(&mut stage, 5_000);
@@ -260,7 +260,7 @@ fn a_player_that_waits_begins_for_another_worker_that_asks_for_its_room() {
     stage.worker.take_mirrored(stage.now, &mut vec![0; 4_096]);
     let (end, mut other) = pair();
     stage.worker.link(stage.now, Far::Worker(1), end);
-    assert!(other.send(Message::Mirror(ROOM)));
+    assert!(other.send(LinkMessage::Mirror(ROOM)));
     stage.worker.take_mirrored(stage.now, &mut vec![0; 4_096]);
     assert!(player.poll(stage.now).is_some());
     stage.worker.take_mirrored(stage.now, &mut vec![0; 4_096]);

@@ -1,6 +1,6 @@
 //! A recorder: whoever holds the other end of a link, and asks for a room, gets its tracks, packets and clocks.
 
-use patchbay::media::link::{Far, LinkEnd, Message, TrackNotice, pair};
+use patchbay::media::link::{Far, LinkEnd, LinkMessage, TrackNotice, pair};
 use patchbay::media::names::TrackRef;
 
 use super::*;
@@ -20,10 +20,10 @@ fn record(end: &mut LinkEnd, recorded: &mut Recorded) {
     let mut room = [0; 2_000];
     while let Some(message) = end.receive(&mut room) {
         match message {
-            Message::Track(notice) => recorded.tracks.push(*notice),
-            Message::Removed(_) => recorded.removed += 1,
-            Message::Clock { .. } => recorded.clocks += 1,
-            Message::Packet { track, arrival } => {
+            LinkMessage::Track(notice) => recorded.tracks.push(*notice),
+            LinkMessage::Removed(_) => recorded.removed += 1,
+            LinkMessage::Clock { .. } => recorded.clocks += 1,
+            LinkMessage::Packet { track, arrival } => {
                 assert_eq!(Some(track), recorded.tracks.last().map(|notice| notice.id));
                 let packet = &room[..arrival.end - arrival.start];
                 recorded
@@ -41,7 +41,7 @@ fn a_recorder_gets_the_tracks_packets_and_clocks_of_a_room_and_can_ask_for_a_key
     let (end, mut recorder) = pair();
     stage.worker.link(stage.now, Far::Recorder, end);
     stage.publish(true, 100);
-    assert!(recorder.send(Message::Mirror(ROOM)));
+    assert!(recorder.send(LinkMessage::Mirror(ROOM)));
     let mut buffer = vec![0; 4_096];
     stage.worker.take_mirrored(stage.now, &mut buffer);
     let mut recorded = Recorded::default();
@@ -70,7 +70,7 @@ fn a_recorder_gets_the_tracks_packets_and_clocks_of_a_room_and_can_ask_for_a_key
     assert_eq!(recorded.packets, expected, "unprotected, as they were published");
     let id = recorded.tracks[0].id;
     stage.pass(Duration::from_secs(2));
-    assert!(recorder.send(Message::KeyFrame { track: id, layer: 0 }));
+    assert!(recorder.send(LinkMessage::KeyFrame { track: id, layer: 0 }));
     stage.worker.take_mirrored(stage.now, &mut buffer);
     let mut sent = Vec::new();
     drain(&mut stage.worker, &mut sent);
@@ -103,7 +103,7 @@ fn a_recorder_gets_the_tracks_packets_and_clocks_of_a_room_and_can_ask_for_a_key
     again.connect(stage.now, &mut stage.worker);
     record(&mut recorder, &mut recorded);
     assert_eq!(recorded.tracks.len(), 2);
-    assert!(recorder.send(Message::Release(ROOM)));
+    assert!(recorder.send(LinkMessage::Release(ROOM)));
     stage.worker.take_mirrored(stage.now, &mut buffer);
     let packet = rtp(VIDEO_PT, true, 1, 3_000, 0x7777, &vp8(true, 1, 100));
     let sealed = again.seal(&packet, 1);
@@ -120,7 +120,7 @@ fn a_recorder_of_a_room_on_two_workers_asks_each_and_gets_each_track_once() {
     for worker in [&mut spread.home, &mut spread.mirror] {
         let (end, mut recorder) = pair();
         worker.link(spread.now, Far::Recorder, end);
-        assert!(recorder.send(Message::Mirror(ROOM)));
+        assert!(recorder.send(LinkMessage::Mirror(ROOM)));
         ends.push((recorder, Recorded::default()));
     }
     spread.settle();

@@ -335,7 +335,7 @@ fn an_answer_with_the_servers_certificate_that_its_key_has_not_signed_is_none() 
     for first in [0, 1] {
         for _ in 0..100 {
             let progress = client.receive(epoch(), &numbered_from(first, &older));
-            assert!(matches!(progress, Ok(Progress::Pending)));
+            assert!(matches!(progress, Ok(DtlsProgress::Pending)));
         }
     }
     for second in 0..4 {
@@ -429,11 +429,11 @@ fn what_is_forged_after_the_handshake_changes_nothing() {
     let mut answered = 0;
     for (name, forged) in forgeries() {
         let progress = server.receive(epoch(), &forged);
-        assert!(matches!(progress, Ok(Progress::Pending)), "{name}");
+        assert!(matches!(progress, Ok(DtlsProgress::Pending)), "{name}");
         while let Some(datagram) = server.poll_transmit() {
             answered += 1;
             assert!(
-                matches!(client.receive(epoch(), &datagram), Ok(Progress::Pending)),
+                matches!(client.receive(epoch(), &datagram), Ok(DtlsProgress::Pending)),
                 "{name}"
             );
         }
@@ -441,13 +441,13 @@ fn what_is_forged_after_the_handshake_changes_nothing() {
     assert!(answered <= 1, "{answered} answers at one moment");
     for (name, forged) in forgeries_of_a_server() {
         let progress = client.receive(epoch(), &forged);
-        assert!(matches!(progress, Ok(Progress::Pending)), "{name}");
+        assert!(matches!(progress, Ok(DtlsProgress::Pending)), "{name}");
         assert!(client.poll_transmit().is_none(), "{name}");
     }
     client.close(epoch());
     let goodbye = client.poll_transmit().unwrap();
-    assert!(matches!(server.receive(epoch(), &goodbye), Ok(Progress::Closed)));
-    assert!(matches!(server.receive(epoch(), &goodbye), Ok(Progress::Pending)));
+    assert!(matches!(server.receive(epoch(), &goodbye), Ok(DtlsProgress::Closed)));
+    assert!(matches!(server.receive(epoch(), &goodbye), Ok(DtlsProgress::Pending)));
 }
 
 #[test]

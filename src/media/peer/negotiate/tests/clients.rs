@@ -275,7 +275,7 @@ fn a_client_that_bundles_only_its_video_gets_its_audio_beside_it() {
 #[test]
 fn an_offer_of_data_alone_is_refused_with_a_reason() {
     let error = try_answer(CHROME_DATA_ONLY, BOTH).expect_err("nothing for us");
-    assert_eq!(error, OfferError::NothingAcceptable(Refusal::NotMedia));
+    assert_eq!(error, OfferError::NothingAcceptable(SectionRefusal::NotMedia));
 }
 
 /// The rules for every answer to any client.

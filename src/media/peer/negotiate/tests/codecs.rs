@@ -57,7 +57,7 @@ fn forward_error_correction_is_dropped() {
 #[test]
 fn a_codec_of_the_other_kind_is_none() {
     let error = try_answer(&audio("96", "rtpmap:96 VP8/90000"), BOTH).expect_err("video in audio");
-    assert_eq!(error, OfferError::NothingAcceptable(Refusal::NoCommonCodec));
+    assert_eq!(error, OfferError::NothingAcceptable(SectionRefusal::NoCommonCodec));
 }
 
 #[test]

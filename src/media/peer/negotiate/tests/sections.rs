@@ -147,7 +147,7 @@ fn a_section_with_port_zero_is_not_in_use_unless_it_is_bundle_only() {
 
     let alone = zero(vp8("bundle-only"));
     let error = try_answer(&offer("", &[alone]), BOTH).expect_err("bundle-only outside a group");
-    assert_eq!(error, OfferError::NothingAcceptable(Refusal::Disabled));
+    assert_eq!(error, OfferError::NothingAcceptable(SectionRefusal::Disabled));
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn every_name_of_rtp_over_dtls_is_understood_and_repeated() {
     let other = offer("", &[opus("").replace("UDP/TLS/RTP/SAVPF", "UDP/BFCP")]);
     assert_eq!(
         try_answer(&other, BOTH).expect_err("no RTP"),
-        OfferError::NothingAcceptable(Refusal::NotRtp)
+        OfferError::NothingAcceptable(SectionRefusal::NotRtp)
     );
 }
 
@@ -208,13 +208,13 @@ fn the_second_section_of_a_mid_is_refused() {
 fn a_mid_stays_taken_even_if_its_section_is_refused() {
     let no_rtp = opus("mid:a").replace("UDP/TLS/RTP/SAVPF", "UDP/BFCP");
     let error = try_answer(&offer("", &[no_rtp, vp8("mid:a")]), BOTH).expect_err("one mid, two sections");
-    assert_eq!(error, OfferError::NothingAcceptable(Refusal::NotRtp));
+    assert_eq!(error, OfferError::NothingAcceptable(SectionRefusal::NotRtp));
 }
 
 #[test]
 fn a_section_with_a_mid_that_cannot_be_repeated_is_refused() {
     let error = try_answer(&offer("", &[opus("mid:a b")]), BOTH).expect_err("two words");
-    assert_eq!(error, OfferError::NothingAcceptable(Refusal::Mid));
+    assert_eq!(error, OfferError::NothingAcceptable(SectionRefusal::Mid));
 }
 
 #[test]

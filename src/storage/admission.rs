@@ -1,26 +1,26 @@
-//! The gate: decides whether a person may enter, for one client at one address.
+//! Decides whether a person may enter, for one client at one address.
 
-use super::Directory;
-use super::checks::Claim;
+use super::Records;
+use super::checks::PasswordAttempt;
 use super::errors::AdmitError;
 use crate::clock::MonotonicClock;
 use crate::domain::Person;
 use crate::ids::{RoomName, UserId};
 use crate::shares::ClientAddress;
 
-/// The gate of one client. Cheap to clone.
+/// The admission of one client. Cheap to clone.
 #[derive(Clone)]
-pub struct Gate {
-    directory: Directory,
+pub struct RoomAdmission {
+    records: Records,
     client: ClientAddress,
     clock: MonotonicClock,
 }
 
-impl Directory {
-    /// The gate for a client of this address.
-    pub fn gate(&self, client: ClientAddress, clock: MonotonicClock) -> Gate {
-        Gate {
-            directory: self.clone(),
+impl Records {
+    /// The admission of a client of this address.
+    pub fn admission(&self, client: ClientAddress, clock: MonotonicClock) -> RoomAdmission {
+        RoomAdmission {
+            records: self.clone(),
             client,
             clock,
         }
@@ -41,30 +41,30 @@ impl Directory {
     }
 }
 
-impl Gate {
+impl RoomAdmission {
     /// Whether `user` may enter `room`, and the name under which they are shown. A room without a password admits
-    /// everybody whom [`Directory::recognize`] does.
+    /// everybody whom [`Records::recognize`] does.
     pub async fn admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Person, AdmitError> {
         reported(self.try_admit(user, room, password).await)
     }
 
-    /// The same as [`Directory::recognize`].
+    /// The same as [`Records::recognize`].
     pub async fn recognize(&self, user: &UserId) -> Result<Person, AdmitError> {
-        self.directory.recognize(user).await
+        self.records.recognize(user).await
     }
 
     async fn try_admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Person, AdmitError> {
-        let person = self.directory.try_recognize(user).await?;
-        let Some(hash) = self.directory.password_hash(room).await? else {
+        let person = self.records.try_recognize(user).await?;
+        let Some(hash) = self.records.password_hash(room).await? else {
             return Ok(person);
         };
         let password = password.ok_or(AdmitError::WrongPassword)?;
-        let claim = Claim {
+        let attempt = PasswordAttempt {
             room: room.clone(),
             client: self.client,
         };
-        let passwords = &self.directory.passwords;
-        passwords.verify(claim, &hash, password, &self.clock).await?;
+        let passwords = &self.records.passwords;
+        passwords.verify(attempt, &hash, password, &self.clock).await?;
         Ok(person)
     }
 }

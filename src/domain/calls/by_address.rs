@@ -7,8 +7,8 @@ use crate::domain::Address;
 use crate::ids::{CallId, RoomName};
 
 /// All addresses that have calls, or have had some a short time ago.
-pub(super) struct Lines {
-    lines: HashMap<Address, Line>,
+pub(super) struct CallsByAddress {
+    addresses: HashMap<Address, AddressCalls>,
     /// Number of ended calls that are remembered at an address, some 100 bytes each: as many as may ring there at once. If more
     /// end within the time for late messages, a late message about one of them is taken for one about a newer call.
     ended_max: usize,
@@ -16,7 +16,7 @@ pub(super) struct Lines {
 
 /// What is at one address.
 #[derive(Default)]
-struct Line {
+struct AddressCalls {
     /// Calls from and to this address, in the order in which they began.
     calls: Vec<CallId>,
     /// Whether a session is there that may send a message about a call that has ended. If none is there, such calls are
@@ -32,35 +32,35 @@ struct EndedCall {
     until: Instant,
 }
 
-impl Lines {
+impl CallsByAddress {
     pub fn new(ended_max: usize) -> Self {
         Self {
-            lines: HashMap::new(),
+            addresses: HashMap::new(),
             ended_max,
         }
     }
 
     pub fn calls(&self, address: &Address) -> &[CallId] {
-        self.lines.get(address).map_or(&[], |line| &line.calls)
+        self.addresses.get(address).map_or(&[], |entry| &entry.calls)
     }
 
     pub(crate) fn add_call(&mut self, address: &Address, call: CallId, is_attended: bool) {
-        let line = self.lines.entry(address.clone()).or_default();
-        line.is_attended |= is_attended;
-        line.calls.push(call);
+        let entry = self.addresses.entry(address.clone()).or_default();
+        entry.is_attended |= is_attended;
+        entry.calls.push(call);
     }
 
     /// Notes whether a session is at the address.
     pub(crate) fn attend(&mut self, address: &Address, is_attended: bool) {
-        if let Some(line) = self.lines.get_mut(address) {
-            line.is_attended = is_attended;
+        if let Some(entry) = self.addresses.get_mut(address) {
+            entry.is_attended = is_attended;
         }
         self.tidy(address);
     }
 
     pub(crate) fn remove_call(&mut self, address: &Address, call: CallId) {
-        if let Some(line) = self.lines.get_mut(address) {
-            line.calls.retain(|other| *other != call);
+        if let Some(entry) = self.addresses.get_mut(address) {
+            entry.calls.retain(|other| *other != call);
         }
         self.tidy(address);
     }
@@ -69,29 +69,29 @@ impl Lines {
     /// come.
     pub(crate) fn note_ended(&mut self, now: Instant, [one, other]: [&Address; 2], room: &RoomName, until: Instant) {
         for (address, with) in [(one, other), (other, one)] {
-            let Some(line) = self.lines.get_mut(address) else {
+            let Some(entry) = self.addresses.get_mut(address) else {
                 continue;
             };
-            line.ended.retain(|ended| ended.until > now);
-            if line.ended.len() >= self.ended_max {
-                line.ended.pop_front();
+            entry.ended.retain(|ended| ended.until > now);
+            if entry.ended.len() >= self.ended_max {
+                entry.ended.pop_front();
             }
             let (with, room) = (with.clone(), room.clone());
-            line.ended.push_back(EndedCall { with, room, until });
+            entry.ended.push_back(EndedCall { with, room, until });
         }
     }
 
     /// Whether such a call has ended a short time ago.
     pub(crate) fn has_just_ended(&self, now: Instant, address: &Address, with: &Address, room: &RoomName) -> bool {
         let is_it = |ended: &EndedCall| ended.until > now && ended.with == *with && ended.room == *room;
-        let line = self.lines.get(address);
-        line.is_some_and(|line| line.ended.iter().any(is_it))
+        let entry = self.addresses.get(address);
+        entry.is_some_and(|entry| entry.ended.iter().any(is_it))
     }
 
     fn tidy(&mut self, address: &Address) {
-        let is_over = |line: &Line| line.calls.is_empty() && (!line.is_attended || line.ended.is_empty());
-        if self.lines.get(address).is_some_and(is_over) {
-            self.lines.remove(address);
+        let is_over = |entry: &AddressCalls| entry.calls.is_empty() && (!entry.is_attended || entry.ended.is_empty());
+        if self.addresses.get(address).is_some_and(is_over) {
+            self.addresses.remove(address);
         }
     }
 }

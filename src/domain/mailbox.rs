@@ -5,13 +5,13 @@ use bytes::Bytes;
 use crate::ids::UserId;
 use crate::shares::ClientAddress;
 
-/// What is to be done with messages that wait for people who are not there. The errands of one receiver are done in their
+/// What is to be done with messages that wait for people who are not there. The commands of one receiver are done in their
 /// order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Errand {
+pub enum MailboxCommand {
     Keep {
         receiver: UserId,
-        sender: Sender,
+        sender: MessageSender,
         message: Bytes,
     },
     /// Bring all waiting messages to [`Rules::collected`](super::Rules::collected), with this ticket.
@@ -22,7 +22,7 @@ pub enum Errand {
 
 /// The sender of a message, whose share of the space for messages it uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sender {
+pub struct MessageSender {
     pub user: UserId,
     pub client: ClientAddress,
 }

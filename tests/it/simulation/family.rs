@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::plan::Dialect;
+use super::plan::Family;
 
 /// A message to a client.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,13 +38,13 @@ pub enum ToClient {
 /// The subject of the one connection of a call.
 pub const CALL: &str = "call";
 
-impl Dialect {
+impl Family {
     pub fn enter(self, name: &str, room: u8, token: &str) -> String {
         let message = match self {
-            Dialect::Id => {
+            Family::Id => {
                 json!({"id": "joinRoom", "name": name, "room": room.to_string(), "notices": true, "token": token})
             }
-            Dialect::Type => {
+            Family::Type => {
                 json!({"type": "join", "userId": number(name), "room": room, "notices": true, "token": token})
             }
         };
@@ -53,16 +53,16 @@ impl Dialect {
 
     pub fn leave(self) -> String {
         let message = match self {
-            Dialect::Id => json!({"id": "leaveRoom"}),
-            Dialect::Type => json!({"type": "leave"}),
+            Family::Id => json!({"id": "leaveRoom"}),
+            Family::Type => json!({"type": "leave"}),
         };
         message.to_string()
     }
 
     pub fn offer(self, subject: &str, sdp: &str) -> String {
         let message = match self {
-            Dialect::Id => json!({"id": "receiveVideoFrom", "sender": subject, "sdpOffer": sdp}),
-            Dialect::Type => json!({"type": "receiveVideoFrom", "userId": number(subject), "sdpOffer": sdp}),
+            Family::Id => json!({"id": "receiveVideoFrom", "sender": subject, "sdpOffer": sdp}),
+            Family::Type => json!({"type": "receiveVideoFrom", "userId": number(subject), "sdpOffer": sdp}),
         };
         message.to_string()
     }
@@ -70,13 +70,13 @@ impl Dialect {
     pub fn read(self, text: &str) -> ToClient {
         let message: Value = serde_json::from_str(text).expect(text);
         match self {
-            Dialect::Id => read_id(&message),
-            Dialect::Type => read_type(&message),
+            Family::Id => read_id(&message),
+            Family::Type => read_type(&message),
         }
     }
 }
 
-/// In the other dialect ids are numbers.
+/// In the other family ids are numbers.
 fn number(name: &str) -> u64 {
     name.parse().expect("people are called by numbers")
 }
