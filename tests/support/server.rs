@@ -194,6 +194,6 @@ fn launch(directory: &TempDir) -> (Process, [u16; 3]) {
     (process, ports)
 }
 
-fn http() -> reqwest::Client {
+pub fn http() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
 }

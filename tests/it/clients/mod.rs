@@ -1,6 +1,7 @@
 //! The whole server, as a process, against clients made of the `webrtc` crate: real sockets on loopback, both families.
 
 mod access;
+mod channel;
 mod flood;
 #[cfg(debug_assertions)]
 mod lost_worker;
