@@ -29,6 +29,7 @@ use crate::media::launch::{MediaSettings, MediaStartError};
 use crate::media::threads::Threads;
 use crate::pinning::Pinning;
 use crate::robots::{self, Robots};
+use crate::signaling::dapi;
 use crate::sound::Recording;
 use crate::storage::{Mailbox, OpenError, Records};
 use crate::tasks::never_ending;
@@ -239,6 +240,12 @@ impl Server {
         let timed = self.channels.clone();
         self.chore("watching calls", move || channels.clone().watch());
         self.chore("making scheduled calls", move || timed.clone().keep_time());
+        let (channels, webhooks, config) = (self.channels.clone(), self.webhooks.clone(), Arc::clone(config));
+        self.chore("handing on the ends of calls", move || {
+            let zone = config.dapi.zone();
+            let words = move |record| serde_json::to_value(dapi::record(record, &zone)).unwrap_or_default();
+            channels.clone().post_ends(webhooks.clone(), words)
+        });
     }
 
     /// Runs `work` until the server stops. Where it ends or panics, it begins anew.

@@ -10,6 +10,7 @@ mod life;
 mod lines;
 mod live;
 mod name;
+mod posting;
 mod push;
 mod robots;
 mod tasks;

@@ -292,8 +292,9 @@ impl Records {
         };
         let call = format!("{CALL} WHERE channel = $1");
         let reports = "SELECT COUNT(*) FROM channel_events WHERE channel = $1";
-        let update =
-            "UPDATE channels SET answered_at = $2, started_at = $3, ended_at = $4, ending = $5 WHERE channel = $1";
+        // A call that goes on after its end will end once more, which is to be posted, too.
+        let update = "UPDATE channels SET answered_at = $2, started_at = $3, ended_at = $4, ending = $5, \
+            posted = CASE WHEN $4 = 0 THEN 0 ELSE posted END WHERE channel = $1";
         let update_member =
             "UPDATE channel_members SET status = $2, joined_at = $3, seen_at = $4, left_at = $5 WHERE id = $1";
         let report = "INSERT INTO channel_events (channel, number, member, code, description, created_at) \
@@ -383,6 +384,16 @@ impl Records {
     pub async fn open_channels(&self) -> Result<Vec<RoomName>, sqlx::Error> {
         let sql = "SELECT channel FROM channels WHERE ended_at = 0 ORDER BY created_at, channel";
         let rows: Vec<(String,)> = reading!(&self.database, pool => sqlx::query_as(sql).fetch_all(pool).await)?;
+        Ok(rows.into_iter().map(|(channel,)| RoomName(channel.into())).collect())
+    }
+
+    /// The channels of calls that were over at `since_s` or later and whose end has not been handed on to be posted, those first
+    /// that ended first, at most `most`.
+    pub async fn channels_to_post(&self, since_s: i64, most: i64) -> Result<Vec<RoomName>, sqlx::Error> {
+        let sql = "SELECT channel FROM channels WHERE posted = 0 AND ended_at >= $1 AND ended_at > 0 ORDER BY ended_at, channel \
+            LIMIT $2";
+        let rows: Vec<(String,)> =
+            reading!(&self.database, pool => sqlx::query_as(sql).bind(since_s).bind(most).fetch_all(pool).await)?;
         Ok(rows.into_iter().map(|(channel,)| RoomName(channel.into())).collect())
     }
 

@@ -39,7 +39,7 @@ pub use push_devices::{PushDevice, PushRecorded};
 pub use quota::Quota;
 pub use tasks::{CallTask, NewTask, Scheduled, TaskStatus};
 pub use users::PersonChange;
-pub use webhooks::WaitingWebhook;
+pub use webhooks::{Added, NewWebhook, WaitingWebhook};
 
 use crate::{config, text};
 

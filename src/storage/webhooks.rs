@@ -2,6 +2,7 @@
 
 use super::Records;
 use super::database::{LockKey, alone, reading, writing};
+use crate::ids::RoomName;
 
 /// A message that waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,23 +13,57 @@ pub struct WaitingWebhook {
     pub attempts: i64,
 }
 
+/// A message that is to be recorded.
+#[derive(Clone, Copy, Debug)]
+pub struct NewWebhook<'a> {
+    pub id: &'a str,
+    pub body: &'a str,
+    pub made_s: i64,
+    /// The call of which the message says that it is over, and when it ended.
+    pub end_of: Option<(&'a RoomName, i64)>,
+}
+
+/// The outcome of recording a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Added {
+    Done,
+    /// The oldest message was removed for it.
+    InPlaceOfAnother,
+    /// It has been recorded before.
+    Known,
+}
+
 impl Records {
-    /// Records a message that is to be posted now. Where `most` wait already, the oldest of these is removed for it. Returns
-    /// whether one was.
-    pub async fn add_webhook(&self, id: &str, body: &str, now_s: i64, most: i64) -> Result<bool, sqlx::Error> {
+    /// Records a message that is to be posted now. Where `most` wait already, the oldest of these is removed for it. A message
+    /// that a call is over is recorded once for this end of the call, whichever process records it.
+    pub async fn add_webhook(&self, new: &NewWebhook<'_>, most: i64) -> Result<Added, sqlx::Error> {
+        let note = "UPDATE channels SET posted = 1 WHERE channel = $1 AND ended_at = $2 AND posted = 0";
         let count = "SELECT COUNT(*) FROM webhooks";
         let remove = "DELETE FROM webhooks WHERE id = (SELECT id FROM webhooks ORDER BY made_at, id LIMIT 1)";
         let insert = "INSERT INTO webhooks (id, body, made_at, attempts, next_at) VALUES ($1, $2, $3, 0, $3)";
-        let is_full = alone!(&self.database, LockKey::Webhooks, transaction => {
+        let added = alone!(&self.database, LockKey::Webhooks, transaction => {
+            let is_new = match new.end_of {
+                None => true,
+                Some((channel, ended_s)) => {
+                    let note = sqlx::query(note).bind(channel.as_str()).bind(ended_s);
+                    note.execute(&mut *transaction).await?.rows_affected() > 0
+                }
+            };
             let (waiting,): (i64,) = sqlx::query_as(count).fetch_one(&mut *transaction).await?;
-            if waiting >= most {
+            if is_new && waiting >= most {
                 sqlx::query(remove).execute(&mut *transaction).await?;
             }
-            let insert = sqlx::query(insert).bind(id).bind(body).bind(now_s);
-            insert.execute(&mut *transaction).await?;
-            waiting >= most
+            if is_new {
+                let insert = sqlx::query(insert).bind(new.id).bind(new.body).bind(new.made_s);
+                insert.execute(&mut *transaction).await?;
+            }
+            match is_new {
+                false => Added::Known,
+                true if waiting >= most => Added::InPlaceOfAnother,
+                true => Added::Done,
+            }
         });
-        Ok(is_full)
+        Ok(added)
     }
 
     /// The messages that are due, the longest due first, at most `limit`. Nobody else gets them before `until_s`: if this

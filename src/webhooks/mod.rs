@@ -10,6 +10,16 @@
 //! Each message is recorded before it is posted, so it outlives a restart. Any answer 2xx within [`ANSWER_WITHIN`] means that it
 //! was taken. Otherwise it is posted again after growing pauses ([`PAUSES`]), and given up after the last. It may therefore come
 //! more than once, and not in order.
+//!
+//! | `type` | `timestamp` | `data` |
+//! |---|---|---|
+//! | `call.ended` | when the call was over | the record of the call over HTTP, as `call/record` answers it (`crate::signaling::dapi`): `{channel, src_uid, dst_uid, extra_msg, createtime, answertime, starttime, endtime, ending, members, events}` |
+//!
+//! The end of a call is posted within a second, and once: `webhook-id` is the same then in each attempt, also after a restart, and
+//! whichever process posts it. A call that goes on after its end, because a robot has been invited in place of a callee who has
+//! declined, ends once more, and is posted once more, under another `webhook-id`. A call that has ended more than three days ago
+//! is not posted any more, as when a URL is configured later. Events that clients report after the end are in the record, and
+//! not posted.
 
 mod destination;
 mod signature;
@@ -27,7 +37,8 @@ use self::destination::{BadUrl, Destination, PublicOnly};
 use self::signature::{BadSecret, Secret};
 use crate::clock::{WallClock, now_s};
 use crate::config;
-use crate::storage::{Records, WaitingWebhook};
+use crate::ids::RoomName;
+use crate::storage::{Added, NewWebhook, Records, WaitingWebhook};
 
 /// Time for the receiver to answer, from the first byte of the request on. It is to take the message, and work on it later.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -73,6 +84,17 @@ pub enum WebhooksError {
     Client(#[from] reqwest::Error),
 }
 
+/// Something that has happened.
+#[derive(Clone, Debug)]
+pub struct Message<'a> {
+    /// What has happened, in words with dots between them.
+    pub kind: &'a str,
+    pub data: Value,
+    /// The call of which the message says that it is over, and when it ended. Such a message is recorded once for each end of a
+    /// call, whichever process records it: the record of the call says in the same transaction that this is done.
+    pub end_of: Option<(&'a RoomName, i64)>,
+}
+
 impl Webhooks {
     /// Posts nothing where no URL is configured.
     pub fn new(config: &config::Webhooks, records: Records, clock: WallClock) -> Result<Webhooks, WebhooksError> {
@@ -106,19 +128,30 @@ impl Webhooks {
         self.0.is_some()
     }
 
-    /// Records a message, which is then posted. `kind` says what has happened, in words with dots between them.
-    pub async fn post(&self, kind: &str, data: Value) -> Result<(), sqlx::Error> {
+    /// Records a message, which is then posted.
+    pub async fn post(&self, message: Message<'_>) -> Result<(), sqlx::Error> {
         let Some(posting) = &self.0 else { return Ok(()) };
-        let happened = time::OffsetDateTime::from((posting.clock)());
+        let made_s = now_s(&posting.clock);
+        let happened_s = message.end_of.map_or(made_s, |(_, ended_s)| ended_s);
+        let happened =
+            time::OffsetDateTime::from_unix_timestamp(happened_s).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
         let format = &time::format_description::well_known::Rfc3339;
         // No time that a clock shows is out of the format's range.
         let timestamp = happened.format(format).unwrap_or_default();
-        let body = json!({ "type": kind, "timestamp": timestamp, "data": data }).to_string();
-        let id = format!("msg_{:032x}", rand::random::<u128>());
-        let now_s = now_s(&posting.clock);
-        if posting.records.add_webhook(&id, &body, now_s, WAITING_MAX).await? {
-            count("given_up");
-            tracing::warn!("too many webhooks wait: the oldest is given up");
+        let body = json!({ "type": message.kind, "timestamp": timestamp, "data": message.data }).to_string();
+        let new = NewWebhook {
+            id: &format!("msg_{:032x}", rand::random::<u128>()),
+            body: &body,
+            made_s,
+            end_of: message.end_of,
+        };
+        match posting.records.add_webhook(&new, WAITING_MAX).await? {
+            Added::Done => {}
+            Added::InPlaceOfAnother => {
+                count("given_up");
+                tracing::warn!("too many webhooks wait: the oldest is given up");
+            }
+            Added::Known => return Ok(()),
         }
         posting.added.notify_one();
         Ok(())

@@ -130,13 +130,21 @@ impl Sender {
     }
 }
 
+fn about(data: Value) -> Message<'static> {
+    Message {
+        kind: "something.happened",
+        data,
+        end_of: None,
+    }
+}
+
 #[tokio::test]
 async fn a_message_is_posted_once_signed_and_with_its_time() {
     let receiver = Receiver::default();
     let sender = Sender::new(receiver.start().await).await;
     sender
         .webhooks
-        .post("call.ended", json!({ "channel": "ch_通话" }))
+        .post(about(json!({ "channel": "ch_通话" })))
         .await
         .unwrap();
     sender.after(3).await;
@@ -148,7 +156,7 @@ async fn a_message_is_posted_once_signed_and_with_its_time() {
     assert_eq!(*timestamp_s, BEGINNING_S + 3, "the time of the attempt");
     let body: Value = serde_json::from_str(body).unwrap();
     let expected =
-        json!({ "type": "call.ended", "timestamp": "2026-01-02T03:04:05Z", "data": { "channel": "ch_通话" } });
+        json!({ "type": "something.happened", "timestamp": "2026-01-02T03:04:05Z", "data": { "channel": "ch_通话" } });
     assert_eq!(body, expected);
 }
 
@@ -157,7 +165,7 @@ async fn a_message_that_is_not_taken_is_posted_again_after_growing_pauses() {
     let receiver = Receiver::default();
     let sender = Sender::new(receiver.start().await).await;
     receiver.refuses(&[500, 302, 404]);
-    sender.webhooks.post("call.ended", Value::Null).await.unwrap();
+    sender.webhooks.post(about(Value::Null)).await.unwrap();
     for (seconds, messages) in [(0, 1), (1, 1), (1, 2), (14, 2), (1, 3), (59, 3), (1, 4), (100_000, 4)] {
         sender.after(seconds).await;
         assert_eq!(receiver.messages().len(), messages);
@@ -175,7 +183,7 @@ async fn a_message_outlives_a_restart_and_a_receiver_that_is_away() {
         listener.local_addr().unwrap()
     };
     let sender = Sender::new(away).await;
-    sender.webhooks.post("call.ended", json!(1)).await.unwrap();
+    sender.webhooks.post(about(json!(1))).await.unwrap();
     sender.after(0).await;
     let sender = sender.restarted(receiver.start().await).await;
     sender.after(1).await;
@@ -188,7 +196,7 @@ async fn a_message_outlives_a_restart_and_a_receiver_that_is_away() {
 async fn a_message_that_a_lost_process_had_begun_to_post_is_posted_again() {
     let receiver = Receiver::default();
     let sender = Sender::new(receiver.start().await).await;
-    sender.webhooks.post("call.ended", json!(1)).await.unwrap();
+    sender.webhooks.post(about(json!(1))).await.unwrap();
     let records = &sender.webhooks.0.as_ref().unwrap().records;
     let taken = records
         .take_webhooks(BEGINNING_S, BEGINNING_S + TAKEN_FOR_S, 8)
@@ -206,7 +214,7 @@ async fn a_message_that_nobody_takes_is_given_up_after_days() {
     let receiver = Receiver::default();
     let sender = Sender::new(receiver.start().await).await;
     receiver.refuses(&[503; 100]);
-    sender.webhooks.post("call.ended", json!(1)).await.unwrap();
+    sender.webhooks.post(about(json!(1))).await.unwrap();
     sender.after(0).await;
     for pause in PAUSES {
         sender.after(pause).await;
@@ -224,7 +232,7 @@ async fn a_name_that_leads_to_this_machine_is_not_connected_to() {
     let port = receiver.start().await.port();
     let host = format!("localhost:{port}");
     let sender = Sender::with(TempDir::new().unwrap(), host.clone(), false).await;
-    sender.webhooks.post("call.ended", json!(1)).await.unwrap();
+    sender.webhooks.post(about(json!(1))).await.unwrap();
     sender.after(0).await;
     assert_eq!(receiver.messages().len(), 0);
     let sender = Sender::with(sender.database, host, true).await;
@@ -245,10 +253,10 @@ async fn a_task_delivers_what_is_recorded_meanwhile() {
         };
         timeout(Duration::from_secs(20), arrived).await.unwrap();
     };
-    sender.webhooks.post("call.ended", json!(1)).await.unwrap();
+    sender.webhooks.post(about(json!(1))).await.unwrap();
     wait(1).await;
     for number in 2..20 {
-        sender.webhooks.post("call.ended", json!(number)).await.unwrap();
+        sender.webhooks.post(about(json!(number))).await.unwrap();
     }
     wait(19).await;
     delivering.abort();
@@ -265,6 +273,6 @@ async fn nothing_is_recorded_where_no_url_is_configured() {
     let clock: WallClock = Arc::new(|| UNIX_EPOCH);
     let webhooks = Webhooks::new(&config::Webhooks::default(), records.clone(), clock).unwrap();
     assert!(!webhooks.is_configured());
-    webhooks.post("call.ended", json!(1)).await.unwrap();
+    webhooks.post(about(json!(1))).await.unwrap();
     assert_eq!(records.next_webhook_s().await.unwrap(), None);
 }

@@ -7,6 +7,7 @@ mod disk;
 mod gate;
 mod health;
 mod pages;
+mod posting;
 pub mod running;
 mod shares;
 mod tls;

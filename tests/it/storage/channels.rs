@@ -2,7 +2,7 @@
 
 use patchbay::ids::{RoomName, UserId};
 use patchbay::shares::{ClientAddress, Share};
-use patchbay::storage::{Begun, CallRecord, Ending, MemberStatus, NewCall, Quota, Records, Report};
+use patchbay::storage::{Added, Begun, CallRecord, Ending, MemberStatus, NewCall, NewWebhook, Quota, Records, Report};
 
 use super::{Place, on_both};
 
@@ -12,6 +12,7 @@ on_both!(
     changes_of_one_call_at_the_same_time_follow_one_another,
     calls_are_bounded_and_no_address_takes_all,
     calls_that_are_over_are_removed_after_their_time_and_open_ones_stay,
+    the_end_of_a_call_is_handed_on_once_by_whichever_process_and_again_if_it_has_gone_on,
 );
 
 const NOW_S: i64 = 1_600_000_000;
@@ -209,4 +210,52 @@ async fn calls_that_are_over_are_removed_after_their_time_and_open_ones_stay(pla
     assert_eq!(record(&records, "ch_3").await.reports, 1);
     let recent = records.recent_calls(&"ben".into(), 0, 10).await.unwrap();
     assert_eq!(recent.len(), 1);
+}
+
+async fn the_end_of_a_call_is_handed_on_once_by_whichever_process_and_again_if_it_has_gone_on(place: &Place) {
+    let handles = [place.open().await, place.open().await];
+    for channel in ["ch_1", "ch_2", "ch_3"] {
+        begin(&handles[0], channel, NOW_S).await;
+    }
+    let end = async |channel: &str, ended_s: Option<i64>| {
+        let channel = RoomName::from(channel);
+        let end = handles[0].change_call(&channel, |call, _| call.ended_s = ended_s);
+        end.await.unwrap().unwrap();
+    };
+    end("ch_1", Some(NOW_S + 5)).await;
+    end("ch_2", Some(NOW_S + 4)).await;
+    let to_post = async |since_s, most| {
+        let channels = handles[1].channels_to_post(since_s, most).await.unwrap();
+        channels
+            .into_iter()
+            .map(|channel| channel.to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(to_post(NOW_S, 10).await, ["ch_2", "ch_1"]);
+    assert_eq!(to_post(NOW_S + 5, 10).await, ["ch_1"]);
+    assert_eq!(
+        (to_post(0, 1).await, to_post(NOW_S + 6, 10).await),
+        (vec!["ch_2".to_owned()], vec![])
+    );
+    let channel = RoomName::from("ch_1");
+    let post = async |number: usize, ended_s| {
+        let id = format!("msg_{number}");
+        let new = NewWebhook {
+            id: &id,
+            body: "{}",
+            made_s: NOW_S,
+            end_of: Some((&channel, ended_s)),
+        };
+        handles[number % 2].add_webhook(&new, 10).await.unwrap()
+    };
+    assert_eq!(post(0, NOW_S + 4).await, Added::Known, "it did not end then");
+    let added = futures_util::future::join_all((1..5).map(|number| post(number, NOW_S + 5))).await;
+    let done = added.iter().filter(|added| **added == Added::Done).count();
+    assert_eq!((done, to_post(0, 10).await), (1, vec!["ch_2".to_owned()]), "{added:?}");
+    end("ch_1", None).await;
+    assert_eq!(to_post(0, 10).await, ["ch_2"]);
+    end("ch_1", Some(NOW_S + 9)).await;
+    assert_eq!(to_post(0, 10).await, ["ch_2", "ch_1"]);
+    assert_eq!(post(7, NOW_S + 9).await, Added::Done);
+    assert_eq!(handles[0].take_webhooks(NOW_S, NOW_S, 10).await.unwrap().len(), 2);
 }

@@ -1,6 +1,6 @@
 //! Messages that wait to be posted.
 
-use patchbay::storage::WaitingWebhook;
+use patchbay::storage::{Added, NewWebhook, WaitingWebhook};
 
 use super::{Place, on_both};
 
@@ -8,6 +8,16 @@ on_both!(
     each_message_is_taken_by_one_process_and_again_when_its_time_has_come,
     where_too_many_wait_the_oldest_gives_way,
 );
+
+fn new<'a>(id: &'a str, body: &'a str, made_s: i64) -> NewWebhook<'a> {
+    let end_of = None;
+    NewWebhook {
+        id,
+        body,
+        made_s,
+        end_of,
+    }
+}
 
 fn waiting(id: &str, attempts: i64) -> WaitingWebhook {
     WaitingWebhook {
@@ -20,7 +30,8 @@ fn waiting(id: &str, attempts: i64) -> WaitingWebhook {
 async fn each_message_is_taken_by_one_process_and_again_when_its_time_has_come(place: &Place) {
     let (one, other) = (place.open().await, place.open().await);
     for (id, now_s) in [("a", 100), ("b", 101), ("c", 102)] {
-        one.add_webhook(id, &format!("body of {id}"), now_s, 10).await.unwrap();
+        let body = format!("body of {id}");
+        assert_eq!(one.add_webhook(&new(id, &body, now_s), 10).await.unwrap(), Added::Done);
     }
     assert_eq!(other.next_webhook_s().await.unwrap(), Some(100));
     assert_eq!(
@@ -42,10 +53,14 @@ async fn each_message_is_taken_by_one_process_and_again_when_its_time_has_come(p
 
 async fn where_too_many_wait_the_oldest_gives_way(place: &Place) {
     let records = place.open().await;
-    for (id, now_s, is_full) in [("a", 100, false), ("b", 99, false), ("c", 101, true)] {
+    for (id, now_s, added) in [
+        ("a", 100, Added::Done),
+        ("b", 99, Added::Done),
+        ("c", 101, Added::InPlaceOfAnother),
+    ] {
         assert_eq!(
-            records.add_webhook(id, "body", now_s, 2).await.unwrap(),
-            is_full,
+            records.add_webhook(&new(id, "body", now_s), 2).await.unwrap(),
+            added,
             "{id}"
         );
     }
