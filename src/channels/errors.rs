@@ -20,6 +20,9 @@ pub enum ChannelError {
     /// Somebody has proven that the name of whoever asks is theirs.
     #[error("this name is held by somebody who has proven that it is theirs; ask with the key of the app's back end")]
     NameTaken,
+    /// Only the app's back end may leave out whose record it is.
+    #[error("it is missing: only the app's back end, which shows its key, may leave it out")]
+    NobodyNamed,
     /// Whoever asks has as many requests and calls going on as one name may have.
     #[error("too many calls of this name are going on")]
     TooManyOfOne,

@@ -68,6 +68,15 @@ impl Lines {
         Ok((session, events))
     }
 
+    /// Refuses whoever could not speak for this user now, as [`Lines::speak_for`] does, where nothing is to be done in their
+    /// name at the hub. With the key nobody is asked.
+    pub async fn check_speaker(&self, requester: Requester, user: &UserId) -> Result<(), ChannelError> {
+        match requester.is_trusted || !self.hub.is_name_held(user).await? {
+            true => Ok(()),
+            false => Err(ChannelError::NameTaken),
+        }
+    }
+
     /// Adds a call whose session is there. It does not ring yet.
     pub fn add(&self, channel: &RoomName, caller: UserId, session: Session, addresses: Vec<Address>) {
         let line = Line {

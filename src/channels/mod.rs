@@ -283,12 +283,13 @@ impl Channels {
     }
 
     /// The calls of somebody that were made a short time ago and are not over for them.
-    pub async fn recent(&self, user: &UserId) -> Result<Vec<RecentCall>, ChannelError> {
+    pub async fn recent(&self, requester: Requester, user: &UserId) -> Result<Vec<RecentCall>, ChannelError> {
+        self.lines.check_speaker(requester, user).await?;
         let since_s = self.now_s().saturating_sub(self.settings.message_window_s);
         Ok(self.records.recent_calls(user, since_s, RECENT_MAX).await?)
     }
 
-    /// The record of a call, with its events.
+    /// The record of a call, with its events. Whoever knows the name of the channel may ask: nobody finds one by trying.
     pub async fn call_record(&self, channel: &RoomName) -> Result<(CallRecord, Vec<Report>), ChannelError> {
         let call = self.records.call(channel).await?.ok_or(ChannelError::NoSuchChannel)?;
         Ok((call, self.records.reports(channel).await?))
@@ -337,7 +338,8 @@ impl Channels {
     }
 
     /// Takes a sign of life of somebody in a call.
-    pub async fn hear(&self, user: &UserId, channel: &RoomName) -> Result<(), ChannelError> {
+    pub async fn hear(&self, requester: Requester, user: &UserId, channel: &RoomName) -> Result<(), ChannelError> {
+        self.lines.check_speaker(requester, user).await?;
         let now = (self.passed)();
         if self.live().hear(now, channel, user) == Sign::Known {
             return Ok(());

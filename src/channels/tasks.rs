@@ -59,11 +59,28 @@ impl Channels {
     }
 
     /// A page of somebody's tasks, the newest first, and the number of all.
-    pub async fn tasks(&self, caller: &UserId, skip: i64, most: i64) -> Result<(Vec<CallTask>, i64), ChannelError> {
+    pub async fn tasks(
+        &self,
+        requester: Requester,
+        caller: &UserId,
+        (skip, most): (i64, i64),
+    ) -> Result<(Vec<CallTask>, i64), ChannelError> {
+        self.lines.check_speaker(requester, caller).await?;
         Ok(self.records.tasks(caller, skip, most).await?)
     }
 
-    pub async fn remove_task(&self, id: i64, caller: Option<&UserId>) -> Result<(), ChannelError> {
+    /// Removes a task of this caller. The app's back end need not say whose it is.
+    pub async fn remove_task(
+        &self,
+        requester: Requester,
+        id: i64,
+        caller: Option<&UserId>,
+    ) -> Result<(), ChannelError> {
+        match caller {
+            Some(caller) => self.lines.check_speaker(requester, caller).await?,
+            None if !requester.is_trusted => return Err(ChannelError::NobodyNamed),
+            None => {}
+        }
         match self.records.remove_task(id, caller).await? {
             true => Ok(()),
             false => Err(ChannelError::NoSuchTask),

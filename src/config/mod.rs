@@ -298,6 +298,13 @@ impl Default for Log {
 }
 
 impl Config {
+    /// Whether an access token proves its user's name. It does not where everybody gets one in any name they like: from the
+    /// calls over HTTP, where these want no key.
+    pub(crate) fn access_tokens_prove_names(&self) -> bool {
+        let is_open = self.dapi.enabled && self.dapi.key.is_empty() && !self.auth.required;
+        !is_open
+    }
+
     /// Whether nothing outside this machine can reach the listeners. Media then uses loopback addresses
     /// only, too.
     pub(crate) fn is_loopback_only(&self) -> bool {

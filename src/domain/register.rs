@@ -210,6 +210,12 @@ impl Register {
         Ok(*address == registration.address && reach.abilities == registration.abilities)
     }
 
+    /// Whether somebody is there who has proven that the address is theirs: nobody asks in their name without the same proof.
+    pub(crate) fn is_held(&self, address: &Address) -> bool {
+        let entry = self.entries.get(address);
+        entry.is_some_and(|entry| entry.sessions.iter().any(|reach| reach.claim == Claim::Proven))
+    }
+
     /// The sessions that have to give way to this registration. Nothing has changed yet. Where one more session may join its
     /// rivals, a session with a proof always finds a place: the oldest one without a proof gives way.
     pub fn admit(&self, registration: &Registration) -> Result<Vec<SessionId>, Refusal> {
@@ -224,7 +230,7 @@ impl Register {
         let is_proven = |reach: &Reach| reach.claim == Claim::Proven;
         let is_held = match newcomer {
             // A session may join others, but not ask in the name of somebody who has proven that the name is theirs.
-            Newcomer::Joins => *abilities == Abilities::NONE && there.iter().any(is_proven),
+            Newcomer::Joins => *abilities == Abilities::NONE && self.is_held(address),
             Newcomer::Replaces | Newcomer::Inherits => rivals().next_back().is_some_and(is_proven),
         };
         if is_held && *claim != Claim::Proven {

@@ -7,8 +7,8 @@ use super::messages::Messages;
 use super::register::{Register, Registration};
 use super::rooms::{Entry, PairChange, Rooms};
 use super::{
-    CallAnswer, CallCommand, CallEnd, Claim, Command, Effect, EndReason, Limits, MediaKind, MediaState, Newcomer,
-    Offer, Refusal, RoomKind, RoomOutline, Subject, WaitingMessage,
+    Address, CallAnswer, CallCommand, CallEnd, Claim, Command, Effect, EndReason, Limits, MediaKind, MediaState,
+    Newcomer, Offer, Refusal, RoomKind, RoomOutline, Subject, WaitingMessage,
 };
 use crate::ids::{CallId, ParticipantId, PeerId, RoomId, RoomName, SessionId, UserId};
 use crate::shares::ClientAddress;
@@ -62,6 +62,11 @@ impl Rules {
     /// Number of sessions that can be called.
     pub fn reachable_count(&self) -> usize {
         self.register.ringing_session_count()
+    }
+
+    /// Whether somebody has proven that this name is theirs, and is there.
+    pub(crate) fn is_name_held(&self, name: &UserId) -> bool {
+        self.register.is_held(&Address::Name(name.clone()))
     }
 
     /// Number of users who can be reached by message.

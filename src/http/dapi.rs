@@ -104,7 +104,7 @@ async fn set_device(State(state): State<AppState>, asked: Asked) -> Response {
 async fn messages(State(state): State<AppState>, asked: Asked) -> Response {
     let outcome = async {
         let user = wire::uid(&asked.form?)?;
-        let calls = state.channels.recent(&user).await?;
+        let calls = state.channels.recent(asked.requester, &user).await?;
         Ok(wire::messages(&user, calls, &state.config.dapi.zone()))
     };
     answer(outcome.await)
@@ -135,7 +135,7 @@ async fn event(State(state): State<AppState>, asked: Asked) -> Response {
 async fn heartbeat(State(state): State<AppState>, asked: Asked) -> Response {
     let outcome = async {
         let InChannel { user, channel } = InChannel::read(&asked.form?)?;
-        Ok(state.channels.hear(&user, &channel).await?)
+        Ok(state.channels.hear(asked.requester, &user, &channel).await?)
     };
     answer(outcome.await)
 }
@@ -171,7 +171,10 @@ async fn tasks(State(state): State<AppState>, asked: Asked) -> Response {
     let outcome = async {
         let list = TaskList::read(&asked.form?)?;
         let skip = (list.page - 1) * list.per_page;
-        let tasks = state.channels.tasks(&list.user, skip, list.per_page).await?;
+        let tasks = state
+            .channels
+            .tasks(asked.requester, &list.user, (skip, list.per_page))
+            .await?;
         Ok(wire::tasks(&list, tasks, &state.config.dapi.zone()))
     };
     answer(outcome.await)
@@ -180,7 +183,7 @@ async fn tasks(State(state): State<AppState>, asked: Asked) -> Response {
 async fn remove_task(State(state): State<AppState>, asked: Asked) -> Response {
     let outcome = async {
         let TaskDeletion { id, user } = TaskDeletion::read(&asked.form?)?;
-        Ok(state.channels.remove_task(id, user.as_ref()).await?)
+        Ok(state.channels.remove_task(asked.requester, id, user.as_ref()).await?)
     };
     answer(outcome.await)
 }

@@ -39,6 +39,11 @@ pub(super) enum Input {
         after: Option<RoomId>,
         reply: oneshot::Sender<Beginning>,
     },
+    /// Whether somebody who is there has proven that a name is theirs.
+    IsHeld {
+        name: UserId,
+        reply: oneshot::Sender<bool>,
+    },
     ShutDown {
         done: oneshot::Sender<()>,
     },

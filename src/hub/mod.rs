@@ -41,7 +41,7 @@ pub use session::Session;
 use task::Hub;
 pub use task::HubEnd;
 
-use crate::ids::{RoomId, SessionId};
+use crate::ids::{RoomId, SessionId, UserId};
 use crate::media::engine::MediaEngine;
 use crate::media::messages::MediaEvent;
 use crate::pulse::Pulse;
@@ -165,6 +165,15 @@ impl HubHandle {
             Session::new(id, self.inputs.clone(), self.last_turn.clone(), place),
             events,
         ))
+    }
+
+    /// Whether somebody who is there has proven that this name is theirs. Cheaper than a session that asks in that name.
+    pub async fn is_name_held(&self, name: &UserId) -> Result<bool, NoPlace> {
+        let (reply, answer) = oneshot::channel();
+        let name = name.clone();
+        let asked = self.inputs.send(Input::IsHeld { name, reply }).await;
+        asked.map_err(|_| NoPlace::GoingDown)?;
+        answer.await.map_err(|_| NoPlace::GoingDown)
     }
 
     /// The rooms that were opened after `after`, as many as have some hundred participants together, and what is published

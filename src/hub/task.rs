@@ -170,6 +170,9 @@ impl Hub {
                 // Whoever asked may have stopped waiting.
                 reply.send(beginning).ok();
             }
+            Input::IsHeld { name, reply } => {
+                reply.send(self.rules.is_name_held(&name)).ok();
+            }
             // The loop itself takes this input: only it can end.
             Input::ShutDown { .. } => {}
             #[cfg(debug_assertions)]
@@ -367,6 +370,7 @@ impl Hub {
                         Input::Connect { .. }
                         | Input::Collected { .. }
                         | Input::Overview { .. }
+                        | Input::IsHeld { .. }
                         | Input::ShutDown { .. },
                     ) => {}
                     Some(Input::Request { reply, .. }) => {

@@ -6,8 +6,9 @@
 //! A token that proves nothing, or another name, is refused in either case. A field that may hold the token of another program
 //! is ignored where it does ([`Client::claim_by_shared_field`]).
 //!
-//! An access token ([`crate::auth::access_token`]) proves a name in one room alone ([`Client::ticket`]). It also says what its
-//! holder may publish there, and when their stay ends.
+//! An access token ([`crate::auth::access_token`]) lets its holder into one room alone ([`Client::ticket`]). It also says what
+//! they may publish there, and when their stay ends. There it proves their name, too, unless everybody can have one made in any
+//! name ([`crate::config::Config`]'s `access_tokens_prove_names`): then the name is only said, as one without a token.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -48,8 +49,8 @@ impl From<NotBelieved> for Close {
 pub(crate) enum Ticket {
     /// A name. The room asks whether they may enter.
     Name(Claim),
-    /// An access token for this room.
-    Access(Stay),
+    /// An access token for this room, and whether it proves the name.
+    Access(Claim, Stay),
 }
 
 /// The stay of the holder of an access token, from a moment at which both clocks are read. Later changes of the date do not move
@@ -74,8 +75,12 @@ impl<A> Client<A> {
         match self.shown(token) {
             // The name of a room of two is known to the two who meet there, and to no app.
             Some(access) if self.rooms == RoomKind::Group && looks_like_access_token(access) => {
-                let stay = self.stay_by(access, name, room);
-                stay.map(Ticket::Access).ok_or(NotBelieved::NoAccess)
+                let stay = self.stay_by(access, name, room).ok_or(NotBelieved::NoAccess)?;
+                let claim = match self.config.access_tokens_prove_names() {
+                    true => Claim::Proven,
+                    false => Claim::Unproven,
+                };
+                Ok(Ticket::Access(claim, stay))
             }
             _ => self.claim(name, token).map(Ticket::Name),
         }

@@ -4,7 +4,7 @@ use super::client::{Admission, Client, admit, shown};
 use super::identity::Ticket;
 use super::json::Text;
 use super::reaction::Close;
-use crate::domain::{Claim, Command, Person, Refusal, Stay};
+use crate::domain::{Command, Person, Refusal, Stay};
 use crate::ids::{RoomName, UserId};
 use crate::storage::AdmitError;
 use crate::text;
@@ -43,7 +43,7 @@ pub async fn enter<A: Admission>(client: &Client<A>, join: Join) -> Result<(), C
     let turn = client.session.take_turn();
     let admitted = match ticket {
         Ticket::Name(_) => admit(client, &user, &room, password.as_deref()).await,
-        Ticket::Access(_) => welcome(client, user).await,
+        Ticket::Access(..) => welcome(client, user).await,
     };
     let person = match admitted {
         Ok(person) => shown(person, own_name),
@@ -54,7 +54,7 @@ pub async fn enter<A: Admission>(client: &Client<A>, join: Join) -> Result<(), C
     };
     let (claim, stay) = match ticket {
         Ticket::Name(claim) => (claim, Stay::default()),
-        Ticket::Access(stay) => (Claim::Proven, stay),
+        Ticket::Access(claim, stay) => (claim, stay),
     };
     let stay = Stay { visible, ..stay };
     let kind = client.rooms;

@@ -24,13 +24,17 @@
 //! | `call/heartbeat` | `uid`, `channel` | null: a sign of life of somebody in the call. Whoever sends one, or event 1, has to send the next within `channel_heartbeat` seconds; otherwise event 3 is recorded, and they have left |
 //! | `calltask/update` | `src_uid`, `dst_uid`, `call_time`, `taskid`; optional `id` | `{}`: calls these people at that time, once, as `call/user` does; a time that is over is refused. With an `id` a task of the same `src_uid` is changed, also one whose time has come; without one a task is made |
 //! | `calltask/list` | `uid`; optional `_page` (from 1), `_perpage` (20, at most 100) | `{rows, row_pages}`: the tasks of this `src_uid`, the newest first |
-//! | `calltask/delete` | `id`; optional `uid` | null: removes a task, if it is that user's |
+//! | `calltask/delete` | `id`, `uid` (or `src_uid`) | null: removes a task, if it is that user's. With the key, `uid` may be left out |
 //! | `account/update` | `uid`, `device`, `apns_token` | null: calls to this user ring at this device too, by its push service. An empty `apns_token` ends that |
 //! | `call/record` | `channel` | the record of a call: its people and events, and how it ended. This server's own |
 //! | `system/config` | | `{channel_heartbeat, agora_appid}`: seconds between heartbeats, and the app's id |
 //!
 //! An entry is `{appID, channel, uid, token}`: with this access token ([`crate::auth::access_token`]) the user enters the room of
-//! the channel's name.
+//! the channel's name. Without a key, where everybody gets such a token in any name, it proves no name there.
+//!
+//! Who may ask: with the key, the app's back end, in every name. Without one, everybody in the name of a user (`src_uid`, `uid`),
+//! unless somebody else is connected who has proven that the name is theirs. `call/record` names no user: whoever knows the name
+//! of a channel may read what became of its call, and nobody finds such a name by trying.
 //!
 //! A message is `{id, uid, channel, status, _status_label, createtime, extra_msg, pk}`; `pk` is the same as `id`, and `uid` is a
 //! number if it is all digits. `status` 0 (初始化): called. 1 (信息已获取): has answered, or talks. 2 (通话已经完结): the call is
@@ -152,7 +156,7 @@ fn problem(refused: Refused) -> Problem {
         | ChannelError::Over
         | ChannelError::TooManyReports
         | ChannelError::TooManyMembers => Some("channel"),
-        ChannelError::NameTaken | ChannelError::TooManyOfOne => Some(asker),
+        ChannelError::NameTaken | ChannelError::NobodyNamed | ChannelError::TooManyOfOne => Some(asker),
         ChannelError::CallsItself | ChannelError::Busy => Some("dst_uid"),
         ChannelError::TooManyDevices => Some("apns_token"),
         ChannelError::NoRobot(_) => None,

@@ -101,6 +101,43 @@ async fn the_holder_of_an_access_token_enters_its_channel_in_both_dialects() {
         .await;
 }
 
+/// Where everybody can have an access token made in any name, it lets them in and says nothing about who they are. Where only an
+/// app's back end can, it proves the name.
+#[tokio::test(start_paused = true)]
+async fn an_access_token_proves_a_name_only_where_not_everybody_can_have_one_made() {
+    let proves = r#"
+        a > {"id":"joinRoom","room":"ch_1","name":"1","token":"@access ch_1 1"}
+        a < {"id":"existingParticipants","data":[]}
+        b > {"id":"joinRoom","room":"ch_1","name":"1"}
+        b x 4409
+    "#;
+    let says = r#"
+        a > {"id":"joinRoom","room":"ch_1","name":"1","token":"@token 1"}
+        a < {"id":"existingParticipants","data":[]}
+        b > {"id":"joinRoom","room":"ch_1","name":"1","token":"@access ch_1 1"}
+        b x 4409
+        c > {"id":"joinRoom","room":"ch_1","name":"2","token":"@access ch_1 2"}
+        a < {"id":"newParticipantArrived","name":"2"}
+        c < {"id":"existingParticipants","data":["1"]}
+        d > {"id":"joinRoom","room":"ch_1","name":"2"}
+        c x 4001
+        a < {"id":"participantLeft","name":"2"}
+        a < {"id":"newParticipantArrived","name":"2"}
+        d < {"id":"existingParticipants","data":["1"]}
+    "#;
+    let key = |config: &mut Config| config.dapi.key = "geheim".to_owned();
+    let off = |config: &mut Config| config.dapi.enabled = false;
+    for (adjust, transcript) in [
+        (None, says),
+        (Some(&key as &dyn Fn(&mut Config)), proves),
+        (Some(&off), proves),
+    ] {
+        let mut config = Config::default();
+        adjust.into_iter().for_each(|adjust| adjust(&mut config));
+        Stage::with(House::default(), config).play(transcript).await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn each_bad_access_token_is_refused_with_the_same_words() {
     for bad in [

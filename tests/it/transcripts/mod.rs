@@ -37,6 +37,7 @@ mod access;
 mod bad_input;
 mod call;
 mod dapi;
+mod dapi_leave;
 mod devices;
 mod feeds;
 mod formats;
