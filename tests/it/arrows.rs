@@ -22,7 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "channels",
         &[
-            "auth", "clock", "config", "domain", "hub", "ids", "robots", "shares", "storage",
+            "auth", "clock", "config", "domain", "hub", "ids", "robots", "shares", "storage", "webhooks",
         ],
     ),
     (
@@ -64,8 +64,21 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "accounts", "auth", "channels", "clock", "config", "http", "hub", "media", "pinning", "robots", "sound",
-            "storage", "tasks", "webhooks",
+            "accounts",
+            "auth",
+            "channels",
+            "clock",
+            "config",
+            "http",
+            "hub",
+            "media",
+            "pinning",
+            "robots",
+            "signaling",
+            "sound",
+            "storage",
+            "tasks",
+            "webhooks",
         ],
     ),
     (
@@ -78,7 +91,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "storage",
         &["auth", "clock", "config", "domain", "hub", "ids", "shares", "text"],
     ),
-    ("webhooks", &["clock", "config", "storage"]),
+    ("webhooks", &["clock", "config", "ids", "storage"]),
 ];
 
 /// What a top module may use of another, where that is one module of it. The session that brings an offer reads it, and the rules
