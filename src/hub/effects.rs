@@ -14,7 +14,7 @@ use super::audience::Audiences;
 use super::mailbox::{MailboxHandle, NotTaken};
 use super::outbox::{Lost, Outbox};
 use super::placement::Placement;
-use super::players;
+use super::{players, push};
 use crate::domain::{
     self, Candidate, Effect, EndReason, Event, MailboxCommand, MediaKind, Negotiation, Playback, PublishRights,
     RoomOutline, Subject,
@@ -160,10 +160,7 @@ impl Executor {
                 }
                 Effect::Mailbox(command) => self.command_mailbox(command),
                 Effect::Push(notice) => {
-                    debug!(
-                        targets = notice.targets.len(),
-                        "no push service is there to carry a notice"
-                    );
+                    push::carry(&notice);
                     Ok(())
                 }
                 Effect::Dismiss { session, reason } => self.dismiss(session, reason),

@@ -14,6 +14,7 @@ mod outbox;
 mod overview;
 mod placement;
 mod players;
+mod push;
 mod session;
 mod task;
 

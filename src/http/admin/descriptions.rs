@@ -64,6 +64,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "People who were taken out of a call over HTTP because nothing was heard of them.",
     ),
     (
+        "patchbay_push_notices_total",
+        "Notices of calls for devices whose apps are closed: that a call rings (incoming), and that it is over.",
+    ),
+    (
         "patchbay_call_tasks_total",
         "Scheduled calls whose time has come, by what became of them.",
     ),

@@ -99,3 +99,26 @@ async fn one_calls_another_both_talk_in_the_channel_and_the_call_ends_when_both_
     assert_eq!(record["ending"], "ended", "{record}");
     assert_eq!(record["events"].as_array().unwrap().len(), 4, "{record}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_to_somebody_whose_app_is_closed_is_a_push_notice_and_its_end_another() {
+    let server = Server::start().await;
+    let device = json!({ "uid": BEN.to_string(), "device": "phone", "apns_token": "secret-of-the-phone" });
+    ask(&server, "account/update", device).await;
+    let call = json!({ "src_uid": ANNA.to_string(), "dst_uid": [BEN.to_string()] });
+    let channel = ask(&server, "call/user", call).await["channel"].clone();
+    let notices = "patchbay_push_notices_total";
+    server.until_metric(notices, 1.0, Duration::from_secs(10)).await;
+    report(&server, ANNA, &channel, 1000).await;
+    server.until_metric(notices, 2.0, Duration::from_secs(10)).await;
+    let log = server.log();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("a push notice")).collect();
+    for (line, kind) in lines.iter().zip(["incoming", "over"]) {
+        assert!(
+            line.contains(kind) && line.contains(channel.as_str().unwrap()),
+            "{line}"
+        );
+    }
+    assert_eq!(lines.len(), 2, "{log}");
+    assert!(!log.contains("secret-of-the-phone"), "targets are not logged");
+}
