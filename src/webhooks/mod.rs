@@ -5,11 +5,12 @@
 //! - body: `{"type": …, "timestamp": …, "data": …}`; the time is when it happened (RFC 3339), the data depends on the type;
 //! - `webhook-id`: the same in each attempt, so that a receiver knows a message that it has had;
 //! - `webhook-timestamp`: seconds since 1970-01-01 UTC, when this attempt was made;
-//! - `webhook-signature`: `v1,` and the HMAC-SHA256 of `id.timestamp.body` in base 64, with the configured secret.
+//! - `webhook-signature`: `v1,` and the HMAC-SHA256 of `id.timestamp.body` in base 64, with the configured secret. Where several
+//!   are configured, one such signature for each, with spaces between.
 //!
 //! Each message is recorded before it is posted, so it outlives a restart. Any answer 2xx within [`ANSWER_WITHIN`] means that it
-//! was taken. Otherwise it is posted again after growing pauses ([`PAUSES`]), and given up after the last. It may therefore come
-//! more than once, and not in order.
+//! was taken. 410 means that the receiver wants no such message any more: it is given up. Otherwise it is posted again after growing
+//! pauses ([`PAUSES`]), and given up after the last. It may therefore come more than once, and not in order.
 //!
 //! | `type` | `timestamp` | `data` |
 //! |---|---|---|
@@ -28,13 +29,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use reqwest::{Client, redirect};
+use reqwest::{Client, StatusCode, redirect};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use self::destination::{BadUrl, Destination, PublicOnly};
-use self::signature::{BadSecret, Secret};
+use self::signature::{BadSecret, Secrets};
 use crate::clock::{WallClock, now_s};
 use crate::config;
 use crate::ids::RoomName;
@@ -65,7 +66,7 @@ pub struct Webhooks(Option<Arc<Posting>>);
 
 struct Posting {
     destination: Destination,
-    secret: Secret,
+    secrets: Secrets,
     client: Client,
     records: Records,
     clock: WallClock,
@@ -102,7 +103,7 @@ impl Webhooks {
             return Ok(Webhooks(None));
         }
         let destination = Destination::read(&config.url, config.allow_private_addresses)?;
-        let secret = Secret::read(&config.secret)?;
+        let secrets = Secrets::read(&config.secret)?;
         let client = Client::builder()
             .user_agent(concat!("patchbay/", env!("CARGO_PKG_VERSION")))
             .timeout(ANSWER_WITHIN)
@@ -115,7 +116,7 @@ impl Webhooks {
         };
         Ok(Webhooks(Some(Arc::new(Posting {
             destination,
-            secret,
+            secrets,
             client: client.build()?,
             records,
             clock,
@@ -178,6 +179,14 @@ impl Webhooks {
     }
 }
 
+/// Why a message was not taken.
+struct NotTaken {
+    /// Sentence for the log, without the URL, which may hold a secret.
+    problem: String,
+    /// Whether the receiver wants no such message any more.
+    is_final: bool,
+}
+
 impl Posting {
     /// Posts what is due now, and returns the time until something else may be.
     async fn turn(&self) -> Result<Duration, sqlx::Error> {
@@ -195,14 +204,14 @@ impl Posting {
     }
 
     async fn attempt(&self, webhook: WaitingWebhook) -> Result<(), sqlx::Error> {
-        let Err(problem) = self.send(&webhook).await else {
+        let Err(NotTaken { problem, is_final }) = self.send(&webhook).await else {
             count("taken");
             return self.records.remove_webhook(&webhook.id).await;
         };
         let made = usize::try_from(webhook.attempts)
             .unwrap_or(usize::MAX)
             .saturating_sub(1);
-        match PAUSES.get(made) {
+        match PAUSES.get(made).filter(|_| !is_final) {
             Some(pause_s) => {
                 count("failed");
                 tracing::info!(
@@ -227,8 +236,7 @@ impl Posting {
         }
     }
 
-    /// Posts a message. The error says why it was not taken, without the URL, which may hold a secret.
-    async fn send(&self, webhook: &WaitingWebhook) -> Result<(), String> {
+    async fn send(&self, webhook: &WaitingWebhook) -> Result<(), NotTaken> {
         let timestamp_s = now_s(&self.clock);
         let request = self
             .client
@@ -238,13 +246,19 @@ impl Posting {
             .header("webhook-timestamp", timestamp_s)
             .header(
                 "webhook-signature",
-                self.secret.sign(&webhook.id, timestamp_s, &webhook.body),
+                self.secrets.sign(&webhook.id, timestamp_s, &webhook.body),
             )
             .body(webhook.body.clone());
-        let response = request.send().await.map_err(|error| causes(&error.without_url()))?;
+        let response = request.send().await.map_err(|error| NotTaken {
+            problem: causes(&error.without_url()),
+            is_final: false,
+        })?;
         match response.status() {
             status if status.is_success() => Ok(()),
-            status => Err(format!("the answer was {status}")),
+            status => Err(NotTaken {
+                problem: format!("the answer was {status}"),
+                is_final: status == StatusCode::GONE,
+            }),
         }
     }
 }

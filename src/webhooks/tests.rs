@@ -64,7 +64,7 @@ async fn receive(State(receiver): State<Receiver>, headers: HeaderMap, body: Byt
     let (id, timestamp) = (text("webhook-id"), text("webhook-timestamp"));
     let timestamp_s: i64 = timestamp.parse().unwrap();
     let body = String::from_utf8(body.to_vec()).unwrap();
-    let expected = Secret::read(SECRET).unwrap().sign(&id, timestamp_s, &body);
+    let expected = Secrets::read(SECRET).unwrap().sign(&id, timestamp_s, &body);
     if text("webhook-signature") != expected || text("content-type") != "application/json" {
         return StatusCode::UNAUTHORIZED.into_response();
     }
@@ -172,6 +172,17 @@ async fn a_message_that_is_not_taken_is_posted_again_after_growing_pauses() {
     }
     let ids: Vec<String> = receiver.messages().into_iter().map(|(id, ..)| id).collect();
     assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+}
+
+#[tokio::test]
+async fn a_message_that_the_receiver_wants_no_more_is_given_up_at_once() {
+    let receiver = Receiver::default();
+    let sender = Sender::new(receiver.start().await).await;
+    receiver.refuses(&[410]);
+    sender.webhooks.post(about(json!(1))).await.unwrap();
+    sender.after(0).await;
+    sender.after(1_000_000).await;
+    assert_eq!(receiver.messages().len(), 1);
 }
 
 #[tokio::test]
