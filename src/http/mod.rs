@@ -29,7 +29,7 @@ use admin::Admin;
 use arrival::Arrivals;
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{Method, StatusCode};
+use axum::http::{Method, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use files::FileStore;
 use host::Hosts;
@@ -50,15 +50,19 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 /// Everything that the listeners serve.
 pub fn router(state: AppState, files: FileStore, admin: Admin, allowlist: &Allowlist) -> Router {
     let config = Arc::clone(&state.config);
-    let guarded = |router: Router<AppState>, methods: &[Method]| {
-        let sharing = Sharing::of(methods.iter().cloned());
+    let guarded = |router: Router<AppState>, sharing: Sharing| {
         origin::guarded(router, &allowlist.origins, sharing).with_state(state.clone())
     };
+    // The key of an app's back end.
+    let calls = Sharing::of([Method::GET, Method::POST]).sending([header::AUTHORIZATION]);
     let quick = Router::new()
         .merge(pages::router(Arrivals::new(&config.http.trusted_sites)))
         .merge(admin::router(admin))
-        .merge(guarded(websocket::router().merge(accounts::router()), &[Method::POST]))
-        .merge(guarded(dapi::router(&config), &[Method::GET, Method::POST]))
+        .merge(guarded(
+            websocket::router().merge(accounts::router()),
+            Sharing::of([Method::POST]),
+        ))
+        .merge(guarded(dapi::router(&config), calls))
         .merge(whip::router(&allowlist.origins).with_state(state.clone()))
         .fallback(pages::not_found)
         .layer(TimeoutLayer::with_status_code(

@@ -128,6 +128,23 @@ async fn a_page_on_one_of_our_ports_may_use_the_others() {
     let answer = asking.send().await.unwrap();
     assert_eq!(header(&answer, "access-control-allow-origin"), pages);
     assert_eq!(header(&answer, "access-control-allow-headers"), "content-type");
+    // The key of an app's back end is sent in a header.
+    let asking = running
+        .http
+        .request(reqwest::Method::OPTIONS, running.url("/dapi/call/msg"));
+    let asking = asking
+        .header("origin", &pages)
+        .header("access-control-request-method", "POST");
+    let answer = asking
+        .header("access-control-request-headers", "authorization")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(header(&answer, "access-control-allow-origin"), pages);
+    assert_eq!(
+        header(&answer, "access-control-allow-headers"),
+        "content-type,authorization"
+    );
     let answer = running
         .http
         .post(&login)
