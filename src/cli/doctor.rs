@@ -14,6 +14,7 @@ use crate::media::engine::MediaEngine;
 use crate::robots;
 use crate::server;
 use crate::storage::Records;
+use crate::webhooks::Webhooks;
 
 /// The findings, in sentences.
 #[derive(Default)]
@@ -143,11 +144,16 @@ async fn storage(config: &Config, clock: WallClock, report: &mut Report) {
         &config.files,
         config.limits.address_share_percent,
         records.clone(),
-        clock,
+        Arc::clone(&clock),
     )
     .await
     {
         Ok(_) => report.good(format!("uploads in {}", config.files.directory.display())),
+        Err(error) => report.bad(error),
+    }
+    match Webhooks::new(&config.webhooks, records.clone(), clock) {
+        Ok(webhooks) if webhooks.is_configured() => report.good("webhooks can be signed, and their URL can be read"),
+        Ok(_) => {}
         Err(error) => report.bad(error),
     }
     records.close().await;

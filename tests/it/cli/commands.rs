@@ -169,6 +169,25 @@ async fn doctor_says_what_is_wrong_and_goes_on() {
     assert!(stdout.contains("hint  there are no users"), "{stdout}");
     let (code, stdout, _) = program.run(&[&["doctor"], &settings[..4]].concat()).await;
     assert_eq!(code, Some(0), "{stdout}");
+    assert!(!stdout.contains("webhooks"), "{stdout}");
+    let webhooks = [
+        "--set",
+        "webhooks.url=https://example.org/hook",
+        "--set",
+        "webhooks.secret=whsec_short",
+    ];
+    let (code, stdout, _) = program
+        .run(&[&["doctor"], &settings[..4], &webhooks[..]].concat())
+        .await;
+    assert_eq!(code, Some(1), "{stdout}");
+    assert!(stdout.contains("BAD   webhooks.secret: "), "{stdout}");
+    let secret = "webhooks.secret=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let webhooks = [&webhooks[..3], &[secret][..]].concat();
+    let (code, stdout, _) = program
+        .run(&[&["doctor"], &settings[..4], &webhooks[..]].concat())
+        .await;
+    assert_eq!(code, Some(0), "{stdout}");
+    assert!(stdout.contains("ok    webhooks"), "{stdout}");
     let pinned = ["--set", "media.workers=1", "--set", "media.pin_workers=auto"];
     let (code, stdout, _) = program.run(&[&["doctor"], &settings[..4], &pinned[..]].concat()).await;
     assert_eq!(code, Some(0), "{stdout}");
