@@ -8,6 +8,7 @@ mod budget;
 mod capacity;
 mod effects;
 mod input;
+mod log;
 mod mailbox;
 mod meters;
 mod outbox;

@@ -15,15 +15,12 @@ use super::effects::{EffectFailure, Executor};
 #[cfg(debug_assertions)]
 use super::input::HubFault;
 use super::input::{Input, Reply};
+use super::log::log_request;
 use super::mailbox::MailboxHandle;
 use super::meters::HubMeters;
 use super::outbox::{Lost, Outbox};
 use super::overview::{Beginning, PARTICIPANTS_ENOUGH};
-use crate::alias::alias;
-use crate::domain::{
-    CallAnswer, CallCommand, CallMedia, Command, Effect, EndReason, MediaKind, MediaState, MessageCommand, Refusal,
-    Registration, Rules, Stay, announces_somebody,
-};
+use crate::domain::{Command, Effect, EndReason, MediaKind, MediaState, Refusal, Rules, announces_somebody};
 use crate::ids::SessionId;
 use crate::media::codec::Kind;
 use crate::media::description::OfferError;
@@ -409,83 +406,5 @@ async fn until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline.into()).await,
         None => std::future::pending().await,
-    }
-}
-
-/// Logs a request. Names are logged as [`alias`] allows.
-fn log_request(session: SessionId, command: &Command) {
-    match command {
-        Command::Join {
-            kind,
-            room,
-            person,
-            claim,
-            stay,
-            turn: _,
-        } => {
-            let (room, user) = (alias(room.as_str()), alias(person.user.as_str()));
-            let Stay { publishes, visible, .. } = stay;
-            info!(%session, ?kind, %room, %user, ?claim, ?publishes, visible, "joins");
-        }
-        Command::Leave => info!(%session, "leaves"),
-        Command::Offer { subject, offer } => {
-            let (subject, feed) = (alias(subject.user.as_str()), subject.feed);
-            debug!(%session, %subject, ?feed, bytes = offer.description.bytes(), "offers");
-        }
-        Command::OfferConference { conference, offer } => {
-            let (watches, slots) = (conference.watch.len(), conference.speaker_slots.len());
-            let publishes = conference.publish;
-            debug!(%session, ?publishes, watches, slots, bytes = offer.description.bytes(), "offers a connection for several feeds");
-        }
-        Command::Play(play) => info!(%session, feed = ?play.feed, recording = ?play.recording, "plays"),
-        Command::SendText { text } => debug!(%session, bytes = text.len(), "sends a text"),
-        Command::Register(Registration {
-            address,
-            newcomer,
-            claim,
-            abilities,
-        }) => {
-            let what = if abilities.messages {
-                "can be reached"
-            } else {
-                "registers"
-            };
-            info!(%session, address = %alias(&address.to_string()), ?newcomer, ?claim, ?abilities, "{what}");
-        }
-        Command::Push(targets) => info!(%session, targets = targets.len(), "can be reached by push"),
-        Command::Message(MessageCommand::Send { message, .. }) => {
-            debug!(%session, bytes = message.len(), "sends a message");
-        }
-        Command::Message(MessageCommand::List) => debug!(%session, "asks who is online"),
-        Command::AnnounceFile { file } => debug!(%session, bytes = file.url.len(), "announces a file"),
-        Command::Call(command) => log_call(session, command),
-    }
-}
-
-fn log_call(session: SessionId, command: &CallCommand) {
-    match command {
-        CallCommand::Invite {
-            to, media, when_busy, ..
-        } => {
-            let carried = matches!(media, CallMedia::Carried(_));
-            for callee in to {
-                info!(%session, to = %alias(&callee.to_string()), carried, ?when_busy, "calls");
-            }
-        }
-        CallCommand::Answer {
-            from,
-            answer: CallAnswer::Accept(_),
-            ..
-        } => info!(%session, from = %alias(&from.to_string()), "accepts"),
-        CallCommand::Answer {
-            from,
-            answer: CallAnswer::Decline(why),
-            ..
-        } => info!(%session, from = %alias(&from.to_string()), ?why, "declines"),
-        CallCommand::Renew { offer } => debug!(%session, bytes = offer.description.bytes(), "offers anew in a call"),
-        CallCommand::HangUp { with: Some(other), .. } => {
-            info!(%session, with = %alias(&other.to_string()), "hangs up");
-        }
-        CallCommand::HangUp { with: None, .. } => info!(%session, "hangs up"),
     }
 }
