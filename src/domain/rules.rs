@@ -80,6 +80,18 @@ impl Rules {
         self.rooms.outline(after, enough)
     }
 
+    /// The people in a group room: participants whom others see, without robots.
+    pub fn people_in(&self, room: &RoomName) -> Vec<UserId> {
+        self.rooms.people_in(room)
+    }
+
+    /// Ends the stay of a user in a group room, on all their sessions there.
+    pub fn end_stay(&mut self, now: Instant, room: &RoomName, user: &UserId) -> Vec<Effect> {
+        let effects = self.rooms.end_stays_of(room, user);
+        self.follow_rooms(now);
+        effects
+    }
+
     /// A session has come from this address. A session for which this was not called counts as one of this machine.
     pub fn arrive(&mut self, session: SessionId, client: ClientAddress) {
         self.rooms.quotas.arrive(session, client);

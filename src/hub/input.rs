@@ -9,7 +9,7 @@ use super::overview::Beginning;
 use crate::domain::{Command, Refusal, WaitingMessage};
 #[cfg(debug_assertions)]
 use crate::ids::WorkerId;
-use crate::ids::{RoomId, SessionId, UserId};
+use crate::ids::{RoomId, RoomName, SessionId, UserId};
 #[cfg(debug_assertions)]
 use crate::media::messages::Fault;
 use crate::shares::ClientAddress;
@@ -43,6 +43,17 @@ pub(super) enum Input {
     IsHeld {
         name: UserId,
         reply: oneshot::Sender<bool>,
+    },
+    /// Somebody asks who is in these group rooms.
+    People {
+        rooms: Vec<RoomName>,
+        reply: oneshot::Sender<Vec<Vec<UserId>>>,
+    },
+    /// The stay of a user in a group room is to end.
+    EndStay {
+        room: RoomName,
+        user: UserId,
+        reply: oneshot::Sender<()>,
     },
     ShutDown {
         done: oneshot::Sender<()>,

@@ -43,7 +43,7 @@ pub use session::Session;
 use task::Hub;
 pub use task::HubEnd;
 
-use crate::ids::{RoomId, SessionId, UserId};
+use crate::ids::{RoomId, RoomName, SessionId, UserId};
 use crate::media::engine::MediaEngine;
 use crate::media::messages::MediaEvent;
 use crate::pulse::Pulse;
@@ -184,6 +184,26 @@ impl HubHandle {
         let (reply, beginning) = oneshot::channel();
         self.inputs.send(Input::Overview { after, reply }).await.ok()?;
         Some(beginning.await.ok()?.complete().await)
+    }
+
+    /// The people in each of these group rooms: participants whom others see, without robots. Nobody where the hub has ended.
+    pub async fn people_in(&self, rooms: Vec<RoomName>) -> Vec<Vec<UserId>> {
+        let (reply, people) = oneshot::channel();
+        match self.inputs.send(Input::People { rooms, reply }).await {
+            Ok(()) => people.await.unwrap_or_default(),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// Ends the stay of a user in a group room, wherever they are there from, and returns when they have been sent that. Their
+    /// sessions end.
+    pub async fn end_stay(&self, room: RoomName, user: UserId) {
+        let (reply, done) = oneshot::channel();
+        let input = Input::EndStay { room, user, reply };
+        if self.inputs.send(input).await.is_ok() {
+            // An error means the same: the hub has ended.
+            done.await.ok();
+        }
     }
 
     /// Sends every client a goodbye, ends every room, and returns when the sessions have closed or their time for it is over.

@@ -20,6 +20,7 @@ use super::mailbox::MailboxHandle;
 use super::meters::HubMeters;
 use super::outbox::{Lost, Outbox};
 use super::overview::{Beginning, PARTICIPANTS_ENOUGH};
+use crate::alias::alias;
 use crate::domain::{Command, Effect, EndReason, MediaKind, MediaState, Refusal, Rules, announces_somebody};
 use crate::ids::SessionId;
 use crate::media::codec::Kind;
@@ -169,6 +170,16 @@ impl Hub {
             }
             Input::IsHeld { name, reply } => {
                 reply.send(self.rules.is_name_held(&name)).ok();
+            }
+            Input::People { rooms, reply } => {
+                let people = rooms.iter().map(|room| self.rules.people_in(room));
+                reply.send(people.collect()).ok();
+            }
+            Input::EndStay { room, user, reply } => {
+                info!(room = %alias(room.as_str()), user = %alias(user.as_str()), "ends a stay");
+                let effects = self.rules.end_stay(now(), &room, &user);
+                self.carry_out_all(effects);
+                reply.send(()).ok();
             }
             // The loop itself takes this input: only it can end.
             Input::ShutDown { .. } => {}
@@ -368,6 +379,8 @@ impl Hub {
                         | Input::Collected { .. }
                         | Input::Overview { .. }
                         | Input::IsHeld { .. }
+                        | Input::People { .. }
+                        | Input::EndStay { .. }
                         | Input::ShutDown { .. },
                     ) => {}
                     Some(Input::Request { reply, .. }) => {

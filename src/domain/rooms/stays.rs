@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::{Entry, Rooms, Seat};
-use crate::domain::{Effect, EndReason};
-use crate::ids::{RoomId, SessionId};
+use crate::domain::room::Participant;
+use crate::domain::{Claim, Effect, EndReason, RoomKind};
+use crate::ids::{RoomId, RoomName, SessionId, UserId};
 
 /// Time by which a renewed stay ends later than before, at least. Ends come from clocks that count seconds; a join with the same
 /// end, computed again, is not to count as a newer one.
@@ -62,11 +63,42 @@ impl Rooms {
             self.ends.pop_first();
             let seat = Seat { room, participant };
             if let Some(session) = self.owner(seat).map(|owner| owner.session) {
-                let reason = EndReason::StayOver;
-                effects.push(Effect::Dismiss { session, reason });
-                effects.extend(self.leave(session));
+                effects.extend(self.end_stay(session));
             }
         }
         effects
+    }
+
+    fn end_stay(&mut self, session: SessionId) -> Vec<Effect> {
+        let reason = EndReason::StayOver;
+        let mut effects = vec![Effect::Dismiss { session, reason }];
+        effects.extend(self.leave(session));
+        effects
+    }
+
+    /// Ends the stays of a user in a group room: as somebody whom the others see, and as viewers.
+    pub(crate) fn end_stays_of(&mut self, room: &RoomName, user: &UserId) -> Vec<Effect> {
+        let is_theirs = |one: &&Participant| one.person.user == *user && one.claim != Claim::Reserved;
+        let theirs = self.participants_in(room).filter(is_theirs);
+        let sessions: Vec<SessionId> = theirs.map(|one| one.session).collect();
+        sessions
+            .into_iter()
+            .flat_map(|session| self.end_stay(session))
+            .collect()
+    }
+
+    /// The people in a group room: participants whom others see, without robots.
+    pub(crate) fn people_in(&self, room: &RoomName) -> Vec<UserId> {
+        let is_somebody = |one: &&Participant| one.stay.visible && one.claim != Claim::Reserved;
+        let people = self.participants_in(room).filter(is_somebody);
+        people.map(|one| one.person.user.clone()).collect()
+    }
+
+    /// The participants of a group room, in the order of their arrival.
+    fn participants_in(&self, room: &RoomName) -> impl Iterator<Item = &Participant> {
+        let id = self.by_name.get(&(RoomKind::Group, room.clone()));
+        let room = id.and_then(|id| self.rooms.get(id));
+        room.into_iter()
+            .flat_map(|room| room.ids().filter_map(|id| room.participant(id)))
     }
 }

@@ -304,3 +304,46 @@ fn the_session_of_a_connection_that_has_ended_is_sent_which() {
 fn participant_of(rules: &Rules, peer: PeerId) -> ParticipantId {
     rules.participant_of(peer).unwrap()
 }
+
+#[test]
+fn the_stay_of_a_user_is_ended_on_all_their_sessions_in_one_room_and_nobody_else_s() {
+    let mut rules = Rules::new(Limits::default());
+    stays(&mut rules, 1, "anna", Stay::default());
+    stays(&mut rules, 2, "ben", Stay::default());
+    stays(&mut rules, 3, "anna", Stay::UNSEEN);
+    enter(&mut rules, 4, RoomKind::Pair, "anna", Stay::default()).unwrap();
+    let join = |claim| Command::Join {
+        turn: Turn(0),
+        kind: RoomKind::Group,
+        room: "r".into(),
+        person: person("robot"),
+        claim,
+        stay: Stay::default(),
+    };
+    rules.handle(now(), SessionId(5), join(Claim::Reserved)).unwrap();
+    let room = RoomName::from("r");
+    let (anna, robot) = (UserId::from("anna"), UserId::from("robot"));
+    assert_eq!(
+        rules.people_in(&room),
+        [anna.clone(), "ben".into()],
+        "no viewer, no robot"
+    );
+    assert_eq!(rules.people_in(&"elsewhere".into()), []);
+    assert_eq!(rules.end_stay(now(), &"elsewhere".into(), &anna), []);
+    assert_eq!(
+        rules.end_stay(now(), &room, &robot),
+        [],
+        "a robot has a stay of its own kind"
+    );
+    let ended = rules.end_stay(now(), &room, &anna);
+    let dismissed = |session| Effect::Dismiss {
+        session: SessionId(session),
+        reason: EndReason::StayOver,
+    };
+    let dismissals = ended.iter().filter(|effect| matches!(effect, Effect::Dismiss { .. }));
+    assert_eq!(dismissals.collect::<Vec<_>>(), [&dismissed(1), &dismissed(3)]);
+    let to_ben = |effect: &&Effect| matches!(effect, Effect::Send { session: SessionId(2), event: Event::ParticipantLeft { user } } if *user == anna);
+    assert_eq!(ended.iter().filter(to_ben).count(), 1, "{ended:?}");
+    assert_eq!(rules.people_in(&room), ["ben".into()]);
+    assert_eq!(rules.end_stay(now(), &room, &anna), []);
+}
