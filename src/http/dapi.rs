@@ -9,6 +9,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use serde::Serialize;
@@ -16,6 +17,7 @@ use serde::Serialize;
 use super::client::Client;
 use super::files::multipart::{MultipartEvent, Parser};
 use super::state::AppState;
+use super::whole::{self, Whole};
 use crate::channels::{ChannelError, Requester};
 use crate::config::Config;
 use crate::shares::ClientAddress;
@@ -51,6 +53,12 @@ pub fn router(config: &Config) -> Router<AppState> {
         .route("/dapi/calltask/delete", any(remove_task))
         .route("/dapi/system/config", any(settings))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn_with_state(Whole::new(BODY_BYTES_MAX, too_many), whole::run))
+}
+
+fn too_many() -> Response {
+    let sentence = "the server is working on as many requests as it may; try again later";
+    respond(StatusCode::OK, wire::answer::<()>(Err(Refused::unreadable(sentence))))
 }
 
 async fn call(State(state): State<AppState>, asked: Asked) -> Response {

@@ -21,6 +21,7 @@ pub mod tls;
 pub mod watch;
 pub mod websocket;
 mod whip;
+mod whole;
 
 use std::sync::Arc;
 use std::time::Duration;

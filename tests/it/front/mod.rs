@@ -6,6 +6,7 @@ mod dapi;
 mod disk;
 mod gate;
 mod health;
+mod outage;
 mod pages;
 mod posting;
 pub mod running;
