@@ -97,6 +97,17 @@ impl Calls {
         self.meeting.contains_key(room)
     }
 
+    /// Whether a device has answered the call whose parties meet in this room, and somebody has called who is no device: that is
+    /// in the group room of a channel. Devices open a page for rooms of two, wherever they are called from.
+    pub(crate) fn device_meets_people_in(&self, room: &RoomName) -> bool {
+        let call = self.meeting.get(room).and_then(|id| self.calls.get(id));
+        call.is_some_and(|call| {
+            let caller = &call.caller.address;
+            let callee = &call.callee().address;
+            call.is_accepted() && matches!((caller, callee), (Address::Name(_), Address::Device { .. }))
+        })
+    }
+
     /// Somebody has entered the room where the parties of a call meet.
     pub(crate) fn room_entered(&mut self, room: &RoomName) {
         if let Some(id) = self.meeting.get(room).copied() {

@@ -137,10 +137,9 @@ impl Rules {
                 if kind == RoomKind::Pair && !stay.visible {
                     return Err(Refusal::NotAllowed);
                 }
-                let room = (kind, room);
                 let entry = Entry {
                     turn,
-                    room,
+                    room: (self.place_of(kind, &room), room),
                     person,
                     claim,
                     stay,
@@ -308,6 +307,16 @@ impl Rules {
         self.follow_rooms(now);
         self.rooms.quotas.leave(session);
         effects
+    }
+
+    /// The kind of the room that somebody enters who asks for this kind. A device that has answered somebody who is no device
+    /// meets them in a group room, by the page on which it meets devices; the others of the call may be there, too.
+    fn place_of(&mut self, kind: RoomKind, room: &RoomName) -> RoomKind {
+        if kind == RoomKind::Pair && self.calls.device_meets_people_in(room) {
+            self.calls.room_entered(room);
+            return RoomKind::Group;
+        }
+        kind
     }
 
     /// Who may enter a room of two: people who know its name; where proof is required, only those who have given it. The two

@@ -151,6 +151,49 @@ fn where_proof_is_required_a_room_of_two_is_for_the_two_of_its_call() {
     );
 }
 
+#[test]
+fn a_device_that_answers_somebody_who_is_no_device_meets_them_in_their_group_room_by_the_page_for_two() {
+    let limits = Limits {
+        proof_required: true,
+        ..Limits::default()
+    };
+    let mut rules = Rules::new(limits);
+    let device = Address::Device {
+        account: "22".into(),
+        device: "d".into(),
+    };
+    register(&mut rules, 1, Address::Name("anna".into()), Claim::Proven).unwrap();
+    register(&mut rules, 2, device.clone(), Claim::Proven).unwrap();
+    let invite = CallCommand::Invite {
+        to: vec![device],
+        media: CallMedia::Elsewhere("r".into()),
+        when_busy: WhenBusy::Refuse,
+        when_absent: WhenAbsent::LeaveOut,
+    };
+    rules.handle(now(), SessionId(1), Command::Call(invite)).unwrap();
+    enter(&mut rules, 11, RoomKind::Group, "anna", Claim::Proven).unwrap();
+    enter(&mut rules, 12, RoomKind::Pair, "early", Claim::Unproven).unwrap();
+    assert_eq!(rules.people_in(&"r".into()), ["anna".into()], "it has not answered");
+    let accept = CallCommand::Answer {
+        from: Address::Name("anna".into()),
+        room: Some("r".into()),
+        answer: CallAnswer::Accept(None),
+    };
+    rules.handle(now(), SessionId(2), Command::Call(accept)).unwrap();
+    let met = enter(&mut rules, 22, RoomKind::Pair, "page", Claim::Unproven).unwrap();
+    assert!(met.contains(&Effect::Send {
+        session: SessionId(22),
+        event: Event::Joined {
+            others: vec![Arc::new(person("anna"))]
+        },
+    }));
+    assert_eq!(rules.people_in(&"r".into()), ["anna".into(), "page".into()]);
+    let hang_up = CallCommand::HangUp { with: None, room: None };
+    rules.handle(now(), SessionId(1), Command::Call(hang_up)).unwrap();
+    let late = enter(&mut rules, 23, RoomKind::Pair, "late", Claim::Unproven);
+    assert_eq!(late, Err(Refusal::NotProven), "the call is over");
+}
+
 /// The password of the first join is checked for so long that the other join has come in meanwhile.
 #[test]
 fn a_join_that_was_received_earlier_does_not_replace_a_later_one_by_taking_longer() {

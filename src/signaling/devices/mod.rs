@@ -25,7 +25,8 @@
 //! | `json_data_invalid` | `message`: `the requested data is invalid` | no JSON object, or no `type` |
 //!
 //! Somebody who calls by other means, such as an app's back end, is no device: `from_phone` has their name, and `from_device_id` and
-//! `fire_device_id` are empty. The client writes it in the same way in its answer, and when it hangs up.
+//! `fire_device_id` are empty. The client writes it in the same way in its answer, and when it hangs up. The room is then the group
+//! room of a channel; once the device has accepted, a page that joins a room of that name on `/direct` is in the group room.
 //!
 //! If a text is present, but has more than 128 characters, `is failed to parse` is followed by `: ` and that reason. An unknown
 //! `type` is ignored. A call whose room on `/direct` nobody has entered within a minute keeps nobody busy: another `call`
