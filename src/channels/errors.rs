@@ -40,6 +40,9 @@ pub enum ChannelError {
     NoSuchTask,
     #[error("its call is being made at this moment")]
     TaskIsFiring,
+    /// Another process has made the call of a task, or the task has been changed or removed.
+    #[error("the scheduled call has been made, changed or removed meanwhile")]
+    TaskTaken,
     #[error("no robot comes: {0}")]
     NoRobot(RobotRefused),
     #[error("the user has as many devices as a user may, or the token is too long")]
@@ -48,6 +51,21 @@ pub enum ChannelError {
     GoingDown,
     #[error("storage failed; nothing has been changed. Try again later; the server's log says why")]
     Storage(#[source] sqlx::Error),
+}
+
+impl ChannelError {
+    /// Whether the same request may succeed some time later.
+    pub(super) fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            ChannelError::TooManyOfOne
+                | ChannelError::Busy
+                | ChannelError::TooManyCalls
+                | ChannelError::ShareUsedUp
+                | ChannelError::GoingDown
+                | ChannelError::Storage(_)
+        )
+    }
 }
 
 impl From<sqlx::Error> for ChannelError {

@@ -9,6 +9,9 @@ pub(super) const MEMBERS_MAX: usize = 100;
 /// Events of one call: some for each of its people, also of a client that repeats itself. More would fill the database.
 pub(super) const REPORTS_MAX: usize = 500;
 
+/// Time after the end of a call that nobody has answered, in which a robot may still take it: callers decide at once.
+const TAKEN_UP_WITHIN_S: i64 = 600;
+
 /// Codes of events, as the app's back end knows them.
 pub(super) mod code {
     /// People have begun to talk.
@@ -165,6 +168,13 @@ impl CallRecord {
         Ok(answers)
     }
 
+    /// Whether somebody is in the call by being in the room of its channel. A callee who has not answered is not, and nobody who
+    /// has left: their client may be on its way out.
+    pub(super) fn counts_presence_of(&self, user: &UserId) -> bool {
+        let has_left = |member: &Member| member.user == *user && member.left_s.is_some();
+        !self.is_over() && !self.is_called(user) && !self.members.iter().any(has_left)
+    }
+
     /// Somebody has left. The call is over if nobody else is in it.
     pub(super) fn leave(&mut self, user: &UserId, last: Ending, now_s: i64) -> Consequence {
         let Some(member) = self.member_mut(user) else {
@@ -191,6 +201,45 @@ impl CallRecord {
             true => Consequence::Out,
             false => self.close(last, now_s),
         }
+    }
+
+    /// It rings nowhere any more: every callee who has not answered is out. The call is over, unless people are in it.
+    pub(super) fn stop_ringing(&mut self, last: Ending, now_s: i64) -> Consequence {
+        if !self.is_taken() {
+            return self.close(last, now_s);
+        }
+        let callees: Vec<UserId> = self.members.iter().map(|member| member.user.clone()).collect();
+        for user in callees {
+            self.out(&user, last, now_s);
+        }
+        Consequence::Nothing
+    }
+
+    /// Whether a robot may come: as long as the call goes on, and for a while after it has ended without an answer.
+    pub(super) fn takes_robot(&self, now_s: i64) -> bool {
+        self.ended_s
+            .is_none_or(|ended_s| !self.is_taken() && now_s <= ended_s.saturating_add(TAKEN_UP_WITHIN_S))
+    }
+
+    /// A robot has come in place of the callees: the messages about the call are over, and it rings nowhere. A call that has
+    /// ended without an answer goes on. Returns whether the call goes on.
+    pub(super) fn hand_to_robot(&mut self, now_s: i64) -> bool {
+        if !self.takes_robot(now_s) {
+            return false;
+        }
+        let caller = self.caller.clone();
+        if self.ended_s.take().is_some() {
+            self.ending = None;
+            // The end of the call was no departure of theirs.
+            if let Some(member) = self.member_mut(&caller).filter(|member| member.left_s.is_some()) {
+                (member.left_s, member.seen_s) = (None, now_s);
+            }
+        }
+        for member in &mut self.members {
+            member.status = MemberStatus::Over;
+        }
+        self.answered_s.get_or_insert(now_s);
+        true
     }
 
     /// Something failed at somebody. With one other person or none the call is over; otherwise only they have left.

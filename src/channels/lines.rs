@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::OwnedMutexGuard;
+
 use super::errors::ChannelError;
 use crate::domain::{
     Abilities, Address, CallAnswer, CallCommand, CallMedia, Claim, Command, Decline, Newcomer, Registration,
@@ -31,6 +33,18 @@ pub(super) struct Line {
     addresses: Vec<Address>,
     /// Sessions of callees who have answered over HTTP. They are let go if nobody takes their events, so these are kept.
     answered: Mutex<Vec<(Session, Events)>>,
+    /// Held until the call is recorded and rings.
+    beginning: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// A call that is about to ring. Whoever wants something of it, as a callee who has found its record and answers at once, waits
+/// until this is dropped. One that is dropped before it has rung is forgotten.
+pub(super) struct Beginning {
+    lines: Lines,
+    channel: RoomName,
+    line: Arc<Line>,
+    has_rung: bool,
+    _held: OwnedMutexGuard<()>,
 }
 
 /// All calls at the hub. There is at most one for each session that the hub takes. Cheap to clone.
@@ -77,38 +91,54 @@ impl Lines {
         }
     }
 
-    /// Adds a call whose session is there. It does not ring yet.
-    pub fn add(&self, channel: &RoomName, caller: UserId, session: Session, addresses: Vec<Address>) {
-        let line = Line {
+    /// Adds a call whose session is there. It does not ring yet, and is not ended before it does.
+    pub async fn begin(
+        &self,
+        channel: &RoomName,
+        caller: UserId,
+        session: Session,
+        addresses: Vec<Address>,
+    ) -> Beginning {
+        let beginning = Arc::default();
+        let held = Arc::clone(&beginning);
+        let line = Arc::new(Line {
             caller,
             session,
             addresses,
             answered: Mutex::default(),
-        };
-        self.lines().insert(channel.clone(), Arc::new(line));
+            beginning,
+        });
+        let held = held.lock_owned().await;
+        self.lines().insert(channel.clone(), Arc::clone(&line));
+        Beginning {
+            lines: self.clone(),
+            channel: channel.clone(),
+            line,
+            has_rung: false,
+            _held: held,
+        }
     }
 
-    fn line(&self, channel: &RoomName) -> Option<Arc<Line>> {
-        self.lines().get(channel).cloned()
+    /// A call that rings, or has rung.
+    async fn line(&self, channel: &RoomName) -> Option<Arc<Line>> {
+        let line = self.lines().get(channel).cloned()?;
+        drop(line.beginning.lock().await);
+        Some(line)
     }
 
-    /// Lets a call ring at all its addresses, also where nobody is: the callee may ask who calls.
-    pub async fn ring(&self, channel: &RoomName) -> Result<(), ChannelError> {
-        let Some(line) = self.line(channel) else {
-            return Ok(());
-        };
-        let invite = CallCommand::Invite {
-            to: line.addresses.clone(),
-            media: CallMedia::Elsewhere(channel.clone()),
-            when_busy: WhenBusy::Ring,
-            when_absent: WhenAbsent::Ring,
-        };
-        Ok(line.session.request(Command::Call(invite)).await?)
+    /// The people in the rooms of these channels.
+    pub async fn people_in(&self, channels: Vec<RoomName>) -> Vec<Vec<UserId>> {
+        self.hub.people_in(channels).await
+    }
+
+    /// Ends the stay of somebody in the room of a channel.
+    pub async fn end_stay(&self, channel: &RoomName, user: &UserId) {
+        self.hub.end_stay(channel.clone(), user.clone()).await;
     }
 
     /// A callee answers, by a session that speaks for them. Nothing happens if the call does not ring there.
     pub async fn accept(&self, channel: &RoomName, (session, events): (Session, Events)) {
-        let Some(line) = self.line(channel) else { return };
+        let Some(line) = self.line(channel).await else { return };
         if Self::answer(channel, &line, &session, CallAnswer::Accept(None)).await {
             let mut answered = line.answered.lock().unwrap_or_else(PoisonError::into_inner);
             answered.push((session, events));
@@ -117,7 +147,7 @@ impl Lines {
 
     /// A callee declines, by a session that speaks for them.
     pub async fn decline(&self, channel: &RoomName, session: &Session) {
-        if let Some(line) = self.line(channel) {
+        if let Some(line) = self.line(channel).await {
             Self::answer(channel, &line, session, CallAnswer::Decline(Decline::Unwilling)).await;
         }
     }
@@ -133,7 +163,7 @@ impl Lines {
 
     /// Stops the ringing at every other address of somebody who has declined at one.
     pub async fn give_up(&self, channel: &RoomName, user: &UserId) {
-        let Some(line) = self.line(channel) else { return };
+        let Some(line) = self.line(channel).await else { return };
         for address in line.addresses.iter().filter(|address| user_of(address) == user) {
             let hang_up = CallCommand::HangUp {
                 with: Some(address.clone()),
@@ -146,10 +176,33 @@ impl Lines {
 
     /// Ends a call at the hub, if it is there. All its sessions are sent that.
     pub async fn end(&self, channel: &RoomName) {
-        let line = self.lines().remove(channel);
-        if let Some(line) = line {
+        if let Some(line) = self.line(channel).await {
+            self.lines().remove(channel);
             let hang_up = CallCommand::HangUp { with: None, room: None };
             line.session.request(Command::Call(hang_up)).await.ok();
+        }
+    }
+}
+
+impl Beginning {
+    /// Lets the call ring at all its addresses, also where nobody is: the callee may ask who calls.
+    pub async fn ring(mut self) -> Result<(), ChannelError> {
+        let invite = CallCommand::Invite {
+            to: self.line.addresses.clone(),
+            media: CallMedia::Elsewhere(self.channel.clone()),
+            when_busy: WhenBusy::Ring,
+            when_absent: WhenAbsent::Ring,
+        };
+        let rung = self.line.session.request(Command::Call(invite)).await;
+        self.has_rung = true;
+        Ok(rung?)
+    }
+}
+
+impl Drop for Beginning {
+    fn drop(&mut self) {
+        if !self.has_rung {
+            self.lines.lines().remove(&self.channel);
         }
     }
 }

@@ -29,6 +29,16 @@ struct Heard {
     until: Instant,
     /// Whether they have been heard of since that was last recorded.
     is_news: bool,
+    by: Means,
+}
+
+/// What somebody in a call is known by to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Means {
+    /// They have sent no heartbeat so far. They are there as long as they are in the room of the channel.
+    Presence,
+    /// They send heartbeats, and have to go on: that they are in the room does not count any more.
+    Heartbeats,
 }
 
 /// A deadline that has passed.
@@ -37,7 +47,7 @@ pub(super) enum Due {
     /// The time of this call is over, unless somebody has answered meanwhile.
     Call(RoomName),
     /// Nothing has been heard of somebody.
-    Silent(RoomName, UserId),
+    Silent(RoomName, UserId, Means),
 }
 
 /// A sign of life.
@@ -77,24 +87,44 @@ impl Live {
         self.calls.contains_key(channel)
     }
 
-    /// Takes a sign of life of somebody who is known to be in a call.
+    /// Takes a heartbeat.
     pub fn hear(&mut self, now: Instant, channel: &RoomName, user: &UserId) -> Sign {
+        self.take_sign(now, channel, user, Means::Heartbeats)
+    }
+
+    /// Somebody is in the room of a channel.
+    pub fn see(&mut self, now: Instant, channel: &RoomName, user: &UserId) -> Sign {
+        self.take_sign(now, channel, user, Means::Presence)
+    }
+
+    fn take_sign(&mut self, now: Instant, channel: &RoomName, user: &UserId, by: Means) -> Sign {
         let heard = self.calls.get_mut(channel).and_then(|call| call.people.get_mut(user));
         let Some(heard) = heard else { return Sign::First };
+        if (heard.by, by) == (Means::Heartbeats, Means::Presence) {
+            return Sign::Known;
+        }
         self.due.remove(&(heard.until, channel.clone(), Some(user.clone())));
-        (heard.until, heard.is_news) = (now + self.silence, true);
+        (heard.until, heard.is_news, heard.by) = (now + self.silence, true, by);
         self.due.insert((heard.until, channel.clone(), Some(user.clone())));
         Sign::Known
     }
 
+    /// The channels of all calls.
+    pub fn channels(&self) -> Vec<RoomName> {
+        self.calls.keys().cloned().collect()
+    }
+
     /// From now on somebody has to be heard of. Nothing happens if the call is not watched.
-    pub fn expect(&mut self, now: Instant, channel: &RoomName, user: &UserId) {
+    pub fn expect(&mut self, now: Instant, channel: &RoomName, user: &UserId, by: Means) {
         let Some(call) = self.calls.get_mut(channel) else {
             return;
         };
-        let until = now + self.silence;
-        let heard = Heard { until, is_news: false };
-        if let Some(before) = call.people.insert(user.clone(), heard) {
+        let (until, is_news) = (now + self.silence, false);
+        let before = call.people.remove(user);
+        // Whoever has sent heartbeats has to go on.
+        let by = before.as_ref().map_or(by, |before| by.max(before.by));
+        call.people.insert(user.clone(), Heard { until, is_news, by });
+        if let Some(before) = before {
             self.due.remove(&(before.until, channel.clone(), Some(user.clone())));
         }
         self.due.insert((until, channel.clone(), Some(user.clone())));
@@ -140,10 +170,9 @@ impl Live {
         Some(match user {
             None => Due::Call(channel),
             Some(user) => {
-                if let Some(call) = self.calls.get_mut(&channel) {
-                    call.people.remove(&user);
-                }
-                Due::Silent(channel, user)
+                let heard = self.calls.get_mut(&channel).and_then(|call| call.people.remove(&user));
+                let by = heard.map_or(Means::Presence, |heard| heard.by);
+                Due::Silent(channel, user, by)
             }
         })
     }
@@ -172,7 +201,7 @@ mod tests {
     fn nobody_is_missed_who_has_not_been_expected() {
         let (mut live, now) = (Live::new(SILENCE), some_instant());
         let (channel, anna) = (RoomName::from("ch_1"), UserId::from("anna"));
-        live.expect(now, &channel, &anna);
+        live.expect(now, &channel, &anna, Means::Heartbeats);
         assert_eq!(live.hear(now, &channel, &anna), Sign::First, "no such call");
         live.watch(&channel, now + at(60));
         assert_eq!(live.hear(now, &channel, &anna), Sign::First);
@@ -186,17 +215,20 @@ mod tests {
         let (mut live, now) = (Live::new(SILENCE), some_instant());
         let (channel, anna, ben) = (RoomName::from("ch_1"), UserId::from("anna"), UserId::from("ben"));
         live.watch(&channel, now + at(1_000));
-        live.expect(now, &channel, &anna);
-        live.expect(now, &channel, &ben);
+        live.expect(now, &channel, &anna, Means::Heartbeats);
+        live.expect(now, &channel, &ben, Means::Heartbeats);
         assert_eq!(live.hear(now + at(30), &channel, &anna), Sign::Known);
         assert_eq!(due(&mut live, now + at(34)), []);
         assert_eq!(
             due(&mut live, now + at(35)),
-            [Due::Silent(channel.clone(), ben.clone())]
+            [Due::Silent(channel.clone(), ben.clone(), Means::Heartbeats)]
         );
         assert_eq!(live.hear(now + at(36), &channel, &ben), Sign::First);
         assert_eq!(due(&mut live, now + at(64)), []);
-        assert_eq!(due(&mut live, now + at(65)), [Due::Silent(channel, anna)]);
+        assert_eq!(
+            due(&mut live, now + at(65)),
+            [Due::Silent(channel, anna, Means::Heartbeats)]
+        );
     }
 
     #[test]
@@ -205,13 +237,16 @@ mod tests {
         let (anna, ben) = (UserId::from("anna"), UserId::from("ben"));
         for channel in ["ch_1", "ch_2"].map(RoomName::from) {
             live.watch(&channel, now + at(60));
-            live.expect(now, &channel, &anna);
-            live.expect(now, &channel, &ben);
+            live.expect(now, &channel, &anna, Means::Heartbeats);
+            live.expect(now, &channel, &ben, Means::Heartbeats);
             live.watch(&channel, now + at(600));
         }
         live.forget(&"ch_1".into(), &anna);
         live.end(&"ch_2".into());
-        assert_eq!(due(&mut live, now + at(500)), [Due::Silent("ch_1".into(), ben)]);
+        assert_eq!(
+            due(&mut live, now + at(500)),
+            [Due::Silent("ch_1".into(), ben, Means::Heartbeats)]
+        );
         assert_eq!(live.count(), 1);
         live.end(&"ch_1".into());
         assert!(live.due.is_empty());
@@ -222,11 +257,44 @@ mod tests {
         let (mut live, now) = (Live::new(SILENCE), some_instant());
         let (channel, anna) = (RoomName::from("ch_1"), UserId::from("anna"));
         live.watch(&channel, now + at(60));
-        live.expect(now, &channel, &anna);
+        live.expect(now, &channel, &anna, Means::Heartbeats);
         assert_eq!(live.take_news(), [], "it was recorded that she came");
         live.hear(now + at(1), &channel, &anna);
         live.hear(now + at(2), &channel, &anna);
         assert_eq!(live.take_news(), [(channel, anna, now + at(2))]);
         assert_eq!(live.take_news(), []);
+    }
+
+    #[test]
+    fn who_is_in_the_room_is_there_until_they_send_heartbeats() {
+        let (mut live, now) = (Live::new(SILENCE), some_instant());
+        let (channel, anna, ben) = (RoomName::from("ch_1"), UserId::from("anna"), UserId::from("ben"));
+        assert_eq!(live.see(now, &channel, &anna), Sign::First);
+        live.watch(&channel, now + at(1_000));
+        for user in [&anna, &ben] {
+            assert_eq!(live.see(now, &channel, user), Sign::First);
+            live.expect(now, &channel, user, Means::Presence);
+        }
+        for seconds in [10, 20, 30] {
+            for user in [&anna, &ben] {
+                assert_eq!(live.see(now + at(seconds), &channel, user), Sign::Known);
+            }
+        }
+        assert_eq!(live.take_news().len(), 2, "other processes have to know");
+        live.hear(now + at(30), &channel, &ben);
+        for seconds in [40, 50, 60] {
+            live.see(now + at(seconds), &channel, &anna);
+            live.see(now + at(seconds), &channel, &ben);
+        }
+        assert_eq!(due(&mut live, now + at(64)), []);
+        assert_eq!(
+            due(&mut live, now + at(65)),
+            [Due::Silent(channel.clone(), ben, Means::Heartbeats)]
+        );
+        assert_eq!(due(&mut live, now + at(94)), []);
+        assert_eq!(
+            due(&mut live, now + at(95)),
+            [Due::Silent(channel, anna, Means::Presence)]
+        );
     }
 }

@@ -11,6 +11,7 @@ mod lines;
 mod live;
 mod name;
 mod posting;
+mod presence;
 mod push;
 mod robots;
 mod tasks;
@@ -21,7 +22,7 @@ use std::time::Duration;
 
 use life::Consequence;
 use lines::Lines;
-use live::{Live, Sign};
+use live::{Live, Means, Sign};
 
 pub use errors::ChannelError;
 pub use lines::Requester;
@@ -34,7 +35,7 @@ use crate::hub::{Events, HubHandle, Session};
 use crate::ids::{DeviceId, RoomName, UserId};
 use crate::robots::Robots;
 use crate::shares::Share;
-use crate::storage::{Begun, CallRecord, Ending, NewCall, Quota, RecentCall, Records, Report};
+use crate::storage::{Begun, CallRecord, Ending, NewCall, Quota, RecentCall, Records, Report, TaskClaim};
 
 /// Names that are tried for a new channel. A second one is needed once in some 10^10 calls.
 const NAME_TRIES: usize = 3;
@@ -170,37 +171,82 @@ impl Channels {
         callees: Vec<UserId>,
         extra_msg: String,
     ) -> Result<Entry, ChannelError> {
+        let channel = self.begin(requester, (caller, &callees), extra_msg, None).await?;
+        Ok(self.entry(channel, caller))
+    }
+
+    /// Makes a call, of which a task was waiting for its time, if there is one. Returns its channel.
+    async fn begin(
+        &self,
+        requester: Requester,
+        (caller, callees): (&UserId, &[UserId]),
+        extra_msg: String,
+        task: Option<TaskClaim>,
+    ) -> Result<RoomName, ChannelError> {
         if callees.contains(caller) {
             return Err(ChannelError::CallsItself);
         }
-        // Whoever may not speak for the caller, or finds no place at the hub, leaves no record.
-        let (session, events) = self.lines.speak_for(requester, caller).await?;
-        let addresses = self.addresses(&callees).await?;
-        self.register_all_devices(requester, &callees).await?;
-        let channel = self.record(requester, caller, &callees, extra_msg).await?;
-        metrics::counter!("patchbay_channel_calls_total").increment(1);
-        let now = (self.passed)();
-        let rings_until = match callees.is_empty() {
-            true => now + self.open_for(),
-            false => now + self.settings.ring_for + RINGING_GRACE,
-        };
-        self.live().watch(&channel, rings_until);
-        if !callees.is_empty() {
-            self.lines.add(&channel, caller.clone(), session, addresses);
-            tokio::spawn(self.clone().follow(channel.clone(), events));
-            if let Err(refused) = self.lines.ring(&channel).await {
-                let ending = match refused {
-                    ChannelError::Busy => Ending::Busy,
-                    _ => Ending::Failed,
-                };
-                self.end(&channel).await;
-                let now_s = self.now_s();
-                let close = self.records.change_call(&channel, |call, _| call.close(ending, now_s));
-                close.await?;
-                return Err(refused);
+        for _ in 0..NAME_TRIES {
+            // Whoever may not speak for the caller, or finds no place at the hub, leaves no record.
+            let speaker = self.lines.speak_for(requester, caller).await?;
+            let call = NewCall {
+                channel: name::random(&mut rand::rng()),
+                caller: caller.clone(),
+                callees: callees.to_vec(),
+                extra_msg: extra_msg.clone(),
+                client: requester.client,
+                task,
+            };
+            let is_begun = match callees.is_empty() {
+                true => self.open(&call).await?,
+                false => self.ring(requester, &call, speaker).await?,
+            };
+            if is_begun {
+                return Ok(call.channel);
             }
         }
-        Ok(self.entry(channel, caller))
+        Err(ChannelError::TooManyCalls)
+    }
+
+    /// Opens a channel without a call. False if its name is taken.
+    async fn open(&self, call: &NewCall) -> Result<bool, ChannelError> {
+        let is_recorded = self.record(call).await?;
+        if is_recorded {
+            self.live().watch(&call.channel, (self.passed)() + self.open_for());
+        }
+        Ok(is_recorded)
+    }
+
+    /// Records a call, and lets it ring. False if its name is taken.
+    async fn ring(
+        &self,
+        requester: Requester,
+        call: &NewCall,
+        (session, events): (Session, Events),
+    ) -> Result<bool, ChannelError> {
+        let channel = &call.channel;
+        let addresses = self.addresses(&call.callees).await?;
+        self.register_all_devices(requester, &call.callees).await?;
+        // Before there is a record: a callee who finds it, and answers at once, waits until the call rings.
+        let beginning = self.lines.begin(channel, call.caller.clone(), session, addresses).await;
+        if !self.record(call).await? {
+            return Ok(false);
+        }
+        let until = (self.passed)() + self.settings.ring_for + RINGING_GRACE;
+        self.live().watch(channel, until);
+        tokio::spawn(self.clone().follow(channel.clone(), events));
+        let Err(refused) = beginning.ring().await else {
+            return Ok(true);
+        };
+        let ending = match refused {
+            ChannelError::Busy => Ending::Busy,
+            _ => Ending::Failed,
+        };
+        self.end(channel).await;
+        let now_s = self.now_s();
+        let close = self.records.change_call(channel, |call, _| call.close(ending, now_s));
+        close.await?;
+        Err(refused)
     }
 
     /// Time for which a channel is open in which nobody gives a sign of life.
@@ -225,29 +271,17 @@ impl Channels {
         Ok(addresses)
     }
 
-    async fn record(
-        &self,
-        requester: Requester,
-        caller: &UserId,
-        callees: &[UserId],
-        extra_msg: String,
-    ) -> Result<RoomName, ChannelError> {
-        let mut call = NewCall {
-            channel: name::random(&mut rand::rng()),
-            caller: caller.clone(),
-            callees: callees.to_vec(),
-            extra_msg,
-            client: requester.client,
-        };
-        for _ in 0..NAME_TRIES {
-            let begun = self.records.begin_call(&call, self.now_s(), self.settings.records);
-            match begun.await? {
-                Begun::Made => return Ok(call.channel),
-                Begun::NameTaken => call.channel = name::random(&mut rand::rng()),
-                Begun::NoPlace(denied) => return Err(denied.into()),
-            }
+    /// Records a call. False if the name of its channel is taken.
+    async fn record(&self, call: &NewCall) -> Result<bool, ChannelError> {
+        let begun = self.records.begin_call(call, self.now_s(), self.settings.records);
+        match begun.await? {
+            Begun::Made => {}
+            Begun::NameTaken => return Ok(false),
+            Begun::TaskTaken => return Err(ChannelError::TaskTaken),
+            Begun::NoPlace(denied) => return Err(denied.into()),
         }
-        Err(ChannelError::TooManyCalls)
+        metrics::counter!("patchbay_channel_calls_total").increment(1);
+        Ok(true)
     }
 
     /// What this user needs to enter a channel. A callee who asks answers the call by that.
@@ -325,7 +359,7 @@ impl Channels {
         let consequence = change.await?.ok_or(ChannelError::NoSuchChannel)??;
         match consequence {
             Consequence::Joined { answers } => {
-                self.watch_member(channel, user);
+                self.watch_member(channel, user, Means::Presence);
                 if answers {
                     self.answered(channel, speaker).await;
                 }
@@ -337,13 +371,14 @@ impl Channels {
         Ok(())
     }
 
-    /// Takes a sign of life of somebody in a call.
+    /// Takes a sign of life of somebody in a call. A callee answers by the first.
     pub async fn hear(&self, requester: Requester, user: &UserId, channel: &RoomName) -> Result<(), ChannelError> {
         self.lines.check_speaker(requester, user).await?;
         let now = (self.passed)();
         if self.live().hear(now, channel, user) == Sign::Known {
             return Ok(());
         }
+        let speaker = self.lines.speak_for(requester, user).await?;
         let now_s = self.now_s();
         let call = self.records.call(channel).await?.ok_or(ChannelError::NoSuchChannel)?;
         let has_left = call
@@ -354,20 +389,23 @@ impl Channels {
             return Err(ChannelError::Over);
         }
         let join = self.records.change_call(channel, |call, _| call.join(user, now_s));
-        join.await?.ok_or(ChannelError::NoSuchChannel)??;
-        self.watch_member(channel, user);
+        let answers = join.await?.ok_or(ChannelError::NoSuchChannel)??;
+        self.watch_member(channel, user, Means::Heartbeats);
+        if answers {
+            self.answered(channel, speaker).await;
+        }
         Ok(())
     }
 
     /// From now on this user has to be heard of.
-    fn watch_member(&self, channel: &RoomName, user: &UserId) {
+    fn watch_member(&self, channel: &RoomName, user: &UserId, by: Means) {
         let now = (self.passed)();
         let mut live = self.live();
         // Another process may have begun the call.
         if !live.is_watched(channel) {
             live.watch(channel, now + self.open_for());
         }
-        live.expect(now, channel, user);
+        live.expect(now, channel, user, by);
     }
 
     /// Does what follows from a change of a record.

@@ -15,7 +15,8 @@ const DEVICES_MAX: usize = 16;
 const SERVICE: &str = "apns";
 
 impl Channels {
-    /// Records how a device of a user is reached. Without a token, it no longer is.
+    /// Records how a device of a user is reached. Without a token, it no longer is. The hub has to agree first: what it refuses is
+    /// not recorded.
     pub async fn set_device(
         &self,
         requester: Requester,
@@ -25,30 +26,38 @@ impl Channels {
     ) -> Result<(), ChannelError> {
         let (session, _events) = self.lines.speak_for(requester, user).await?;
         let device = PushDevice { device, token };
-        let now_s = self.now_s();
-        let recorded = self.records.set_push_device(
-            user,
-            &device,
-            (requester.client, now_s),
-            DEVICES_MAX,
-            self.settings.push_devices,
-        );
-        match recorded.await? {
-            PushRecorded::Done => {}
-            PushRecorded::TooMany => return Err(ChannelError::TooManyDevices),
-            PushRecorded::NoPlace(denied) => return Err(denied.into()),
+        let before = self.records.push_devices(user).await?;
+        let mut after = before.clone();
+        after.retain(|known| known.device != device.device);
+        after.extend((!device.token.is_empty()).then(|| device.clone()));
+        if after.len() > DEVICES_MAX {
+            return Err(ChannelError::TooManyDevices);
         }
-        self.register_devices(&session, user).await
+        register_devices(&session, after).await?;
+        let recorded = self.record_device(requester, user, &device).await;
+        if recorded.is_err() {
+            register_devices(&session, before).await.ok();
+        }
+        recorded
     }
 
-    /// Lets calls to this user ring at their devices, as recorded. The session speaks for the user.
-    async fn register_devices(&self, session: &Session, user: &UserId) -> Result<(), ChannelError> {
-        let devices = self.records.push_devices(user).await?;
-        let targets = devices.into_iter().map(|device| {
-            let target = format!("{SERVICE}:{}", device.token);
-            PushTarget(target.into())
-        });
-        Ok(session.request(Command::Push(targets.collect())).await?)
+    async fn record_device(
+        &self,
+        requester: Requester,
+        user: &UserId,
+        device: &PushDevice,
+    ) -> Result<(), ChannelError> {
+        let source = (requester.client, self.now_s());
+        let quota = self.settings.push_devices;
+        match self
+            .records
+            .set_push_device(user, device, source, DEVICES_MAX, quota)
+            .await?
+        {
+            PushRecorded::Done => Ok(()),
+            PushRecorded::TooMany => Err(ChannelError::TooManyDevices),
+            PushRecorded::NoPlace(denied) => Err(denied.into()),
+        }
     }
 
     /// Lets a call ring at the devices of these users, where the hub does not know them: it has been started anew.
@@ -58,14 +67,24 @@ impl Channels {
         users: &[UserId],
     ) -> Result<(), ChannelError> {
         for user in users {
-            if self.records.push_devices(user).await?.is_empty() {
+            let devices = self.records.push_devices(user).await?;
+            if devices.is_empty() {
                 continue;
             }
             // Refused if somebody holds the name who has set targets of their own.
             if let Ok((session, _events)) = self.lines.speak_for(requester, user).await {
-                self.register_devices(&session, user).await.ok();
+                register_devices(&session, devices).await.ok();
             }
         }
         Ok(())
     }
+}
+
+/// Lets calls to the user for whom the session speaks ring at these devices.
+async fn register_devices(session: &Session, devices: Vec<PushDevice>) -> Result<(), ChannelError> {
+    let targets = devices.into_iter().map(|device| {
+        let target = format!("{SERVICE}:{}", device.token);
+        PushTarget(target.into())
+    });
+    Ok(session.request(Command::Push(targets.collect())).await?)
 }

@@ -1,21 +1,50 @@
 //! The robot of a channel: a participant of its room who plays a recording.
 
-use super::life::Consequence;
 use super::lines::Requester;
-use super::{ChannelError, Channels, Entry};
+use super::live::Means;
+use super::{ChannelError, Channels, Entry, NAME_TRIES, name};
 use crate::ids::{RoomName, UserId};
-use crate::storage::MemberStatus;
+use crate::storage::NewCall;
 
 impl Channels {
-    /// Opens a channel in which a robot plays.
+    /// Opens a channel in which a robot plays. Where no robot comes, there is none.
     pub async fn call_robot(&self, requester: Requester, caller: &UserId) -> Result<Entry, ChannelError> {
-        let entry = self.call(requester, caller, Vec::new(), String::new()).await?;
-        self.send_robot(requester, &entry.channel).await?;
-        Ok(entry)
+        // Whoever may not speak for the caller leaves no record.
+        self.lines.speak_for(requester, caller).await?;
+        for _ in 0..NAME_TRIES {
+            let channel = name::random(&mut rand::rng());
+            // The robot first: where none comes, no channel is open.
+            self.send_robot(requester, &channel).await?;
+            let call = NewCall {
+                channel: channel.clone(),
+                caller: caller.clone(),
+                callees: Vec::new(),
+                extra_msg: String::new(),
+                client: requester.client,
+                task: None,
+            };
+            match self.record(&call).await {
+                Ok(true) => {
+                    self.wait_for_company(&channel);
+                    return Ok(self.entry(channel, caller));
+                }
+                failed => {
+                    self.robots.remove(&channel).await;
+                    failed?;
+                }
+            }
+        }
+        Err(ChannelError::TooManyCalls)
+    }
+
+    /// The caller may enter a channel with a robot as long as it waits for them.
+    fn wait_for_company(&self, channel: &RoomName) {
+        let until = (self.passed)() + self.robots.waits_for() + self.settings.silence();
+        self.live().watch(channel, until);
     }
 
     /// Sends a robot into the channel of a call, as when a callee has declined. It takes the call in their place: it rings
-    /// nowhere any more.
+    /// nowhere any more. A call that has just ended without an answer goes on.
     pub async fn invite_robot(
         &self,
         requester: Requester,
@@ -23,21 +52,31 @@ impl Channels {
         channel: &RoomName,
     ) -> Result<Entry, ChannelError> {
         self.lines.speak_for(requester, user).await?;
-        self.records.call(channel).await?.ok_or(ChannelError::NoSuchChannel)?;
+        let call = self.records.call(channel).await?.ok_or(ChannelError::NoSuchChannel)?;
+        if !call.takes_robot(self.now_s()) {
+            return Err(ChannelError::Over);
+        }
+        // The robot first: where none comes, the record stays as it is.
         self.send_robot(requester, channel).await?;
         let now_s = self.now_s();
-        let taken = self.records.change_call(channel, |call, _| {
-            for member in &mut call.members {
-                member.status = MemberStatus::Over;
+        let taken = self
+            .records
+            .change_call(channel, |call, _| call.hand_to_robot(now_s).then(|| call.clone()));
+        match taken.await {
+            Ok(Some(Some(call))) => {
+                self.lines.end(channel).await;
+                self.wait_for_company(channel);
+                if call.is_in(&call.caller) {
+                    self.watch_member(channel, &call.caller, Means::Presence);
+                }
+                Ok(self.entry(channel.clone(), user))
             }
-            if !call.is_over() {
-                call.answered_s.get_or_insert(now_s);
+            failed => {
+                self.robots.remove(channel).await;
+                failed?;
+                Err(ChannelError::Over)
             }
-            Consequence::Nothing
-        });
-        taken.await?;
-        self.lines.end(channel).await;
-        Ok(self.entry(channel.clone(), user))
+        }
     }
 
     async fn send_robot(&self, requester: Requester, channel: &RoomName) -> Result<(), ChannelError> {

@@ -5,14 +5,14 @@ use std::time::Duration;
 use super::Channels;
 use super::life::Consequence;
 use super::lines::user_of;
-use super::live::Due;
+use super::live::{Due, Means};
 use crate::domain::{CallEnd, CallEvent, CallOver, Decline, EndReason, Event};
 use crate::hub::Events;
 use crate::ids::{RoomName, UserId};
 use crate::storage::{CallRecord, Ending};
 
 /// Time between two looks at the deadlines. Shorter only costs; longer would show who has left later than the clients expect.
-const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+pub(super) const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Looks between two records of who has been heard of: two seconds. Another process of the same database reads them before it
 /// takes somebody for lost, and by default waits five seconds longer than clients do.
@@ -23,7 +23,7 @@ const LOOKS_PER_REMOVAL: u32 = 1_800;
 
 /// People whose signs of life one transaction records, and calls that one removes: it takes some milliseconds, in which nothing
 /// else can be written.
-const AT_ONCE: usize = 200;
+pub(super) const AT_ONCE: usize = 200;
 
 impl Channels {
     /// Follows a call at the hub, until its session there has ended.
@@ -79,8 +79,7 @@ impl Channels {
             CallEnd::Lost if over.accepted && call.is_in(user) => Consequence::Nothing,
             _ if over.accepted => call.leave(user, Ending::Ended, now_s),
             // Who talks does not stop because it no longer rings.
-            _ if call.is_taken() => call.out(user, Ending::NoAnswer, now_s),
-            _ => call.close(refused(reason).unwrap_or(Ending::NoAnswer), now_s),
+            _ => call.stop_ringing(refused(reason).unwrap_or(Ending::NoAnswer), now_s),
         })
         .await
     }
@@ -103,12 +102,24 @@ impl Channels {
 
     /// Watches all calls that are not over. Never ends.
     pub(crate) async fn watch(self) {
-        self.load().await;
+        let looks_per_presence = self.looks_per_presence();
+        let mut is_loaded = false;
         let mut looks = tokio::time::interval(LOOK_INTERVAL);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         for look in 1_u32.. {
             looks.tick().await;
+            if !is_loaded {
+                // It is tried again at the next look.
+                let loaded = self.load().await;
+                is_loaded = loaded.is_ok();
+                if let Err(error) = loaded {
+                    report_failure("the calls that are not over could not be read", &error);
+                }
+            }
             self.look().await;
+            if look % looks_per_presence == 0 {
+                self.look_into_rooms().await;
+            }
             if look % LOOKS_PER_NEWS == 0 {
                 self.record_news().await;
             }
@@ -118,19 +129,18 @@ impl Channels {
         }
     }
 
-    /// Watches the calls that were open when the server ended: they have their whole time again.
-    pub async fn load(&self) {
-        let open = match self.records.open_channels().await {
-            Ok(open) => open,
-            Err(error) => return report_failure("the calls that are not over could not be read", &error),
-        };
-        for channel in open {
-            match self.records.call(&channel).await {
-                Ok(Some(call)) if !self.live().is_watched(&channel) => self.adopt(&call),
-                Ok(_) => {}
-                Err(error) => report_failure("a call that is not over could not be read", &error),
+    /// Watches the calls that were open when the server ended: they have their whole time again. Where it fails, it is to be done
+    /// again: those that are watched already stay as they are.
+    pub async fn load(&self) -> Result<(), sqlx::Error> {
+        for channel in self.records.open_channels().await? {
+            if self.live().is_watched(&channel) {
+                continue;
+            }
+            if let Some(call) = self.records.call(&channel).await? {
+                self.adopt(&call);
             }
         }
+        Ok(())
     }
 
     fn adopt(&self, call: &CallRecord) {
@@ -143,7 +153,7 @@ impl Channels {
         let mut live = self.live();
         live.watch(&call.channel, until);
         for member in call.members.iter().filter(|member| call.is_in(&member.user)) {
-            live.expect(now, &call.channel, &member.user);
+            live.expect(now, &call.channel, &member.user, Means::Presence);
         }
     }
 
@@ -157,9 +167,9 @@ impl Channels {
                     let taken = self.call_due(&channel).await;
                     (channel, None, taken)
                 }
-                Some(Due::Silent(channel, user)) => {
-                    let taken = self.silent(&channel, &user).await;
-                    (channel, Some(user), taken)
+                Some(Due::Silent(channel, user, by)) => {
+                    let taken = self.silent(&channel, &user, by).await;
+                    (channel, Some((user, by)), taken)
                 }
             };
             if let Err(error) = taken {
@@ -168,8 +178,8 @@ impl Channels {
                 let now = (self.passed)();
                 let mut live = self.live();
                 live.watch(&channel, now + self.settings.silence());
-                if let Some(user) = missed {
-                    live.expect(now, &channel, &user);
+                if let Some((user, by)) = missed {
+                    live.expect(now, &channel, &user, by);
                 }
                 break;
             }
@@ -194,7 +204,11 @@ impl Channels {
         Ok(())
     }
 
-    async fn silent(&self, channel: &RoomName, user: &UserId) -> Result<(), sqlx::Error> {
+    async fn silent(&self, channel: &RoomName, user: &UserId, by: Means) -> Result<(), sqlx::Error> {
+        if by == Means::Presence && self.is_in_room(channel, user).await {
+            self.live().expect((self.passed)(), channel, user, by);
+            return Ok(());
+        }
         let now_s = self.now_s();
         let before_s = now_s.saturating_sub(i64::try_from(self.settings.heartbeat.as_secs()).unwrap_or(0));
         let miss = self.records.change_call(channel, |call, reports| {
@@ -207,10 +221,15 @@ impl Channels {
                 self.follow_up(channel, user, &consequence).await;
             }
             // Another process has heard of them.
-            Some((None, false, true)) => self.live().expect((self.passed)(), channel, user),
+            Some((None, false, true)) => {
+                self.live().expect((self.passed)(), channel, user, by);
+                return Ok(());
+            }
             Some((None, false, false)) => {}
             Some((None, true, _)) | None => self.end(channel).await,
         }
+        // Also where another process has recorded that they have left: they may be in the room of this one.
+        self.lines.end_stay(channel, user).await;
         Ok(())
     }
 

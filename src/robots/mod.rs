@@ -10,6 +10,7 @@ mod robot;
 mod visit;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -47,6 +48,11 @@ impl Robots {
             ways: Arc::new(ways),
             places: Places::default(),
         }
+    }
+
+    /// Time for which a robot waits for the first other participant.
+    pub fn waits_for(&self) -> Duration {
+        self.ways.settings.wait()
     }
 
     /// Sends a robot into a group room, if none is there, and returns when it has entered. It counts against the shares of

@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 
 use super::database::{LockKey, alone, reading};
-use super::{Quota, Records, storable};
+use super::{Quota, Records, TaskClaim, storable};
 use crate::ids::{RoomName, UserId};
 use crate::shares::{ClientAddress, Denied};
 
@@ -20,6 +20,8 @@ pub struct NewCall {
     pub callees: Vec<UserId>,
     pub extra_msg: String,
     pub client: ClientAddress,
+    /// The task whose time has come for this call: it is recorded as made together with the call.
+    pub task: Option<TaskClaim>,
 }
 
 /// The outcome of recording a call.
@@ -28,6 +30,8 @@ pub enum Begun {
     Made,
     /// There is a channel of that name.
     NameTaken,
+    /// The task is no longer claimed as it was: another process has it, or has made its call, or it has been removed.
+    TaskTaken,
     NoPlace(Denied),
 }
 
@@ -228,6 +232,8 @@ impl Records {
     /// Records a call with all its people, or nothing.
     pub async fn begin_call(&self, call: &NewCall, now_s: i64, quota: Quota) -> Result<Begun, sqlx::Error> {
         let known = "SELECT COUNT(*) FROM channels WHERE channel = $1";
+        let made = "UPDATE call_tasks SET status = 2, channel = $3, failure = '' \
+            WHERE id = $1 AND status = 1 AND fired_at = $2";
         let all = "SELECT COUNT(*) FROM channels";
         let held = "SELECT COUNT(*) FROM channels WHERE client = $1";
         let insert = "INSERT INTO channels \
@@ -244,6 +250,11 @@ impl Records {
                 Begun::NameTaken
             } else if let Err(denied) = quota.allows(call.client, all, held) {
                 Begun::NoPlace(denied)
+            } else if let Some(task) = call.task
+                && let made = sqlx::query(made).bind(task.id).bind(task.claimed_s).bind(channel)
+                && made.execute(&mut *transaction).await?.rows_affected() == 0
+            {
+                Begun::TaskTaken
             } else {
                 let insert = sqlx::query(insert).bind(channel).bind(call.caller.as_str()).bind(&call.extra_msg);
                 insert.bind(now_s).bind(&client).execute(&mut *transaction).await?;

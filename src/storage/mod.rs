@@ -37,7 +37,7 @@ pub(crate) use messages::{Growth, MailboxRoom};
 use passwords::Passwords;
 pub use push_devices::{PushDevice, PushRecorded};
 pub use quota::Quota;
-pub use tasks::{CallTask, NewTask, Scheduled, TaskStatus};
+pub use tasks::{CallTask, NewTask, Scheduled, TaskClaim, TaskStatus};
 pub use users::PersonChange;
 pub use webhooks::{Added, NewWebhook, WaitingWebhook};
 

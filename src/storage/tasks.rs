@@ -8,7 +8,11 @@ use crate::ids::UserId;
 use crate::shares::{ClientAddress, Denied};
 
 const TASK: &str =
-    "SELECT id, caller, callees, due_at, task, status, fired_at, channel, failure, client FROM call_tasks";
+    "SELECT id, caller, callees, due_at, task, status, fired_at, tried_at, channel, failure, client FROM call_tasks";
+
+/// Which tasks can be claimed at `$1`: those that wait, and those that were claimed before `$2` and are not finished, because their
+/// attempt has failed or its process has ended. A time of a claim that has not come yet is that of a clock which was put back.
+const CLAIMABLE: &str = "due_at <= $1 AND (status = 0 OR (status = 1 AND (fired_at < $2 OR fired_at > $1)))";
 
 /// A call that is to be made. Times are seconds since 1970-01-01 UTC.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +24,10 @@ pub struct CallTask {
     /// The app's own id of it.
     pub task: String,
     pub status: TaskStatus,
-    /// Time at which the call was made, or failed.
+    /// Time at which the call was made, or tried last.
     pub fired_s: Option<i64>,
+    /// Time at which it was tried first.
+    pub tried_s: Option<i64>,
     /// Channel of the call that was made; otherwise empty.
     pub channel: String,
     /// Why no call was made; otherwise empty.
@@ -34,7 +40,7 @@ pub struct CallTask {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskStatus {
     Waits,
-    /// A process is making the call.
+    /// A process is making the call, or will try again.
     IsFiring,
     Fired,
     Failed,
@@ -58,6 +64,13 @@ impl TaskStatus {
             _ => TaskStatus::Failed,
         }
     }
+}
+
+/// A task that a process has claimed. Nobody else's attempt is recorded until another claims it, at another time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskClaim {
+    pub id: i64,
+    pub claimed_s: i64,
 }
 
 /// A task as somebody wants it.
@@ -92,6 +105,7 @@ struct TaskRow {
     task: String,
     status: i64,
     fired_at: i64,
+    tried_at: i64,
     channel: String,
     failure: String,
     client: String,
@@ -108,6 +122,7 @@ impl TaskRow {
             task: self.task,
             status: TaskStatus::of(self.status),
             fired_s: (self.fired_at != 0).then_some(self.fired_at),
+            tried_s: (self.tried_at != 0).then_some(self.tried_at),
             channel: self.channel,
             failure: self.failure,
             client: ClientAddress::from_record(&self.client),
@@ -124,8 +139,8 @@ impl Records {
     /// Records a task, or changes one of the same caller, which then waits for its new time.
     pub async fn schedule(&self, new: &NewTask, quota: Quota) -> Result<Scheduled, sqlx::Error> {
         let own = "SELECT status FROM call_tasks WHERE id = $1 AND caller = $2";
-        let update = "UPDATE call_tasks SET callees = $2, due_at = $3, task = $4, status = 0, fired_at = 0, channel = '', \
-            failure = '' WHERE id = $1 AND status <> 1";
+        let update = "UPDATE call_tasks SET callees = $2, due_at = $3, task = $4, status = 0, fired_at = 0, tried_at = 0, \
+            channel = '', failure = '' WHERE id = $1 AND status <> 1";
         let all = "SELECT COUNT(*) FROM call_tasks";
         let held = "SELECT COUNT(*) FROM call_tasks WHERE client = $1";
         let take = "UPDATE record_numbers SET last = last + 1 WHERE kind = 'tasks' RETURNING last";
@@ -195,57 +210,58 @@ impl Records {
         Ok((rows.into_iter().map(TaskRow::task).collect(), count))
     }
 
-    /// The numbers of tasks whose time has come, those first that have waited longest.
-    pub async fn due_tasks(&self, now_s: i64, most: i64) -> Result<Vec<i64>, sqlx::Error> {
-        let sql = "SELECT id FROM call_tasks WHERE status = 0 AND due_at <= $1 ORDER BY due_at, id LIMIT $2";
-        let rows: Vec<(i64,)> = reading!(&self.database, pool => sqlx::query_as(sql)
+    /// The numbers of tasks whose time has come and that nobody has claimed since `since_s`, those first that have waited longest.
+    pub async fn due_tasks(&self, now_s: i64, since_s: i64, most: i64) -> Result<Vec<i64>, sqlx::Error> {
+        let sql = format!("SELECT id FROM call_tasks WHERE {CLAIMABLE} ORDER BY due_at, id LIMIT $3");
+        let rows: Vec<(i64,)> = reading!(&self.database, pool => sqlx::query_as(sqlx::AssertSqlSafe(sql))
             .bind(now_s)
+            .bind(since_s)
             .bind(most)
             .fetch_all(pool)
             .await)?;
         Ok(rows.into_iter().map(|(id,)| id).collect())
     }
 
-    /// Takes a task whose time has come, so that no other process makes its call. `None` if another has, or if it has been
-    /// changed meanwhile.
-    pub async fn claim_task(&self, id: i64, now_s: i64) -> Result<Option<CallTask>, sqlx::Error> {
-        let sql = "UPDATE call_tasks SET status = 1, fired_at = $2 WHERE id = $1 AND status = 0 AND due_at <= $2 \
-            RETURNING id, caller, callees, due_at, task, status, fired_at, channel, failure, client";
-        let row: Option<TaskRow> = writing!(&self.database, pool => sqlx::query_as(sql)
-            .bind(id)
+    /// Claims a task whose time has come, so that no other process makes its call. `None` if another has claimed it since
+    /// `since_s`, or if it has been changed meanwhile.
+    pub async fn claim_task(
+        &self,
+        id: i64,
+        now_s: i64,
+        since_s: i64,
+    ) -> Result<Option<(CallTask, TaskClaim)>, sqlx::Error> {
+        let sql = format!(
+            "UPDATE call_tasks SET status = 1, fired_at = $1, tried_at = CASE WHEN tried_at = 0 THEN $1 ELSE tried_at END \
+             WHERE id = $3 AND {CLAIMABLE} \
+             RETURNING id, caller, callees, due_at, task, status, fired_at, tried_at, channel, failure, client"
+        );
+        let row: Option<TaskRow> = writing!(&self.database, pool => sqlx::query_as(sqlx::AssertSqlSafe(sql))
             .bind(now_s)
+            .bind(since_s)
+            .bind(id)
             .fetch_optional(pool)
             .await)?;
-        Ok(row.map(TaskRow::task))
+        let claimed_s = now_s;
+        Ok(row.map(|row| (row.task(), TaskClaim { id, claimed_s })))
     }
 
-    /// Records what has become of a task that was claimed: the channel of its call, or why there is none.
-    pub async fn finish_task(&self, id: i64, outcome: Result<&str, &str>) -> Result<(), sqlx::Error> {
-        let sql = "UPDATE call_tasks SET status = $2, channel = $3, failure = $4 WHERE id = $1 AND status = 1";
-        let (status, channel, failure) = match outcome {
-            Ok(channel) => (TaskStatus::Fired, channel, ""),
-            Err(failure) => (TaskStatus::Failed, "", failure),
+    /// Records why the call of a claimed task could not be made. Unless that `is_final`, the task is claimed again later. That its call
+    /// has been made is recorded with the call ([`Records::begin_call`]).
+    pub async fn fail_task(&self, claim: TaskClaim, failure: &str, is_final: bool) -> Result<(), sqlx::Error> {
+        let sql = "UPDATE call_tasks SET status = $3, channel = '', failure = $4 \
+            WHERE id = $1 AND status IN (1, 2) AND fired_at = $2";
+        let status = match is_final {
+            true => TaskStatus::Failed,
+            false => TaskStatus::IsFiring,
         };
         writing!(&self.database, pool => sqlx::query(sql)
-            .bind(id)
+            .bind(claim.id)
+            .bind(claim.claimed_s)
             .bind(status.number())
-            .bind(channel)
             .bind(failure)
             .execute(pool)
             .await
             .map(drop))
-    }
-
-    /// Takes tasks for failed that were claimed before `before_s` and never finished: the process that had them has ended.
-    /// Returns their number.
-    pub async fn give_up_tasks(&self, before_s: i64, failure: &str) -> Result<u64, sqlx::Error> {
-        let sql = "UPDATE call_tasks SET status = 3, failure = $2 WHERE status = 1 AND fired_at < $1";
-        writing!(&self.database, pool => sqlx::query(sql)
-            .bind(before_s)
-            .bind(failure)
-            .execute(pool)
-            .await
-            .map(|done| done.rows_affected()))
     }
 
     /// Removes tasks that were finished before `before_s`.

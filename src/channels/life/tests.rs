@@ -122,6 +122,45 @@ fn a_callee_who_declines_ends_nothing_for_those_who_talk() {
 }
 
 #[test]
+fn when_it_stops_ringing_every_callee_who_has_not_answered_is_out() {
+    let mut begun = call(&["ben", "carl", "dora"]);
+    report(&mut begun, "anna", BEGUN);
+    report(&mut begun, "carl", BEGUN);
+    assert_eq!(begun.stop_ringing(Ending::NoAnswer, NOW_S), Consequence::Nothing);
+    assert_eq!(statuses(&begun), [Answered, Over, Answered, Over]);
+    assert_eq!((begun.ended_s, begun.people_in()), (None, 2));
+    let mut ringing = call(&["ben", "carl"]);
+    assert_eq!(ringing.stop_ringing(Ending::NoAnswer, NOW_S), Consequence::Over);
+    assert_eq!(
+        (statuses(&ringing), ringing.ending),
+        (vec![Over; 3], Some(Ending::NoAnswer))
+    );
+}
+
+#[test]
+fn a_robot_takes_up_a_call_that_nobody_has_answered_a_while_after_its_end() {
+    let mut declined = call(&["ben"]);
+    assert!(declined.takes_robot(NOW_S));
+    declined.join(&"anna".into(), NOW_S).unwrap();
+    report(&mut declined, "ben", DECLINED);
+    assert!(declined.takes_robot(NOW_S + TAKEN_UP_WITHIN_S));
+    assert!(!declined.clone().hand_to_robot(NOW_S + TAKEN_UP_WITHIN_S + 1));
+    assert!(declined.hand_to_robot(NOW_S + 5));
+    assert_eq!(
+        (declined.ended_s, declined.ending, declined.answered_s),
+        (None, None, Some(NOW_S + 5))
+    );
+    assert!(declined.is_in(&"anna".into()) && !declined.is_in(&"ben".into()));
+    assert!(declined.counts_presence_of(&"anna".into()));
+    assert_eq!(report(&mut declined, "anna", LEFT), Consequence::Over);
+    assert!(!declined.hand_to_robot(NOW_S + 6), "they have talked");
+    let mut talked = call(&["ben"]);
+    report(&mut talked, "ben", BEGUN);
+    report(&mut talked, "ben", LEFT);
+    assert!(!talked.takes_robot(NOW_S));
+}
+
+#[test]
 fn a_failure_ends_a_call_of_two_and_takes_one_of_three_out() {
     let mut two = call(&["ben"]);
     report(&mut two, "anna", BEGUN);

@@ -16,17 +16,17 @@
 //! |---|---|---|
 //! | `call/user` | `src_uid`; optional `dst_uid` (a list), `extra_msg` | an entry: calls these people. They are called where they are, on every socket on which calls ring whose people meet in a room; on their phones; and whenever they ask `call/msg` |
 //! | `call/robot` | `src_uid` | an entry: opens a channel in which a robot plays a recording |
-//! | `invite/robot` | `uid`, `channel` | an entry: a robot comes, as when a callee has declined. It has the call then: the messages about the call are over (status 2), and it rings nowhere |
+//! | `invite/robot` | `uid`, `channel` | an entry: a robot comes, as when a callee has declined. It has the call then: the messages about the call are over (status 2), and it rings nowhere. A call that ended without an answer, at most ten minutes ago, goes on by that |
 //! | `quit/robot` | `channel`; optional `uid` | null: the robot leaves, if there is one |
 //! | `call/msg` | `uid` | a list of messages: the calls of this user, as caller or callee, that were made within the last minute (`dapi.message_window_s`) and are not over for them |
 //! | `call/token`, `channel/join` | `uid`, `channel` | an entry. A callee answers the call by this |
 //! | `call/event` | `uid`, `channel`, `code`; optional `desp` | null: the event is recorded, and does what the next table says |
-//! | `call/heartbeat` | `uid`, `channel` | null: a sign of life of somebody in the call. Whoever sends one, or event 1, has to send the next within `channel_heartbeat` seconds; otherwise event 3 is recorded, and they have left |
+//! | `call/heartbeat` | `uid`, `channel` | null: a sign of life of somebody in the call; a callee answers by the first. Whoever sends one has to send the next within `channel_heartbeat` seconds; otherwise event 3 is recorded, they have left the call, and their stay in the room of the channel ends |
 //! | `calltask/update` | `src_uid`, `dst_uid`, `call_time`, `taskid`; optional `id` | `{}`: calls these people at that time, once, as `call/user` does; a time that is over is refused. With an `id` a task of the same `src_uid` is changed, also one whose time has come; without one a task is made |
 //! | `calltask/list` | `uid`; optional `_page` (from 1), `_perpage` (20, at most 100) | `{rows, row_pages}`: the tasks of this `src_uid`, the newest first |
 //! | `calltask/delete` | `id`, `uid` (or `src_uid`) | null: removes a task, if it is that user's. With the key, `uid` may be left out |
 //! | `account/update` | `uid`, `device`, `apns_token` | null: calls to this user ring at this device too, by its push service. An empty `apns_token` ends that |
-//! | `call/record` | `channel` | the record of a call: its people and events, and how it ended. This server's own |
+//! | `call/record` | `channel` | the record of a call: its people and events, and how it ended. This server's own. It is also posted when the call is over, where a URL is configured ([`crate::webhooks`]) |
 //! | `system/config` | | `{channel_heartbeat, agora_appid}`: seconds between heartbeats, and the app's id |
 //!
 //! An entry is `{appID, channel, uid, token}`: with this access token ([`crate::auth::access_token`]) the user enters the room of
@@ -55,8 +55,14 @@
 //! all the same, and come too. What happens on sockets (a callee answers, declines, hangs up) changes the record in the same
 //! way. A call that nobody has answered is over after `calls.ring_timeout_s`.
 //!
+//! Whoever is in the room of the channel on this server is in the call, also without events and heartbeats, unless they are a callee
+//! who has not answered, or have left the call. Once they have left the room for as long as a heartbeat may take, event 3 is
+//! recorded, and they have left the call. So has somebody who has reported event 1, sends no heartbeats, and is not in the room.
+//!
 //! A row of a list of tasks is `{id, src_uid, dst_uid, call_time, tone_list, taskid, status, _status_label, fire_time, channel,
-//! failure, pk}`. `tone_list` is always empty. `status` 0 (等待中): waits. 1 (拨打中): the call is being made. 2 (已拨打): it was
+//! failure, pk}`. `tone_list` is always empty. `status` 0 (等待中): waits. 1 (拨打中): the call is being made. Where that fails
+//! for a reason that may pass, as when there is no place, it is tried again every ten seconds, until half a minute after the time
+//! for which a call rings; `failure` says why, and `fire_time` is that of the last attempt. 2 (已拨打): it was
 //! made at `fire_time`, in `channel`. 3 (失败): it was not, and `failure` says why. `row_pages` is `{crt_page, total, perpage}`,
 //! with the number of all rows. Where a field of `calltask/update` is wrong, `msg` begins with `字段验证错误`.
 //!
@@ -161,7 +167,7 @@ fn problem(refused: Refused) -> Problem {
         ChannelError::TooManyDevices => Some("apns_token"),
         ChannelError::NoRobot(_) => None,
         ChannelError::Past => Some("call_time"),
-        ChannelError::NoSuchTask | ChannelError::TaskIsFiring => Some("id"),
+        ChannelError::NoSuchTask | ChannelError::TaskIsFiring | ChannelError::TaskTaken => Some("id"),
         ChannelError::TooManyCalls | ChannelError::ShareUsedUp | ChannelError::GoingDown | ChannelError::Storage(_) => {
             None
         }

@@ -32,6 +32,7 @@ fn call(channel: &str) -> NewCall {
         callees: vec!["ben".into(), "卡尔".into()],
         extra_msg: "{\"a\":\"字\"}".to_owned(),
         client: ClientAddress::THIS_MACHINE,
+        task: None,
     }
 }
 
@@ -178,7 +179,7 @@ async fn calls_are_bounded_and_no_address_takes_all(place: &Place) {
                 match records.begin_call(&call, NOW_S, quota).await.unwrap() {
                     Begun::Made => taken += 1,
                     Begun::NoPlace(_) => break,
-                    Begun::NameTaken => panic!("every call has a name of its own"),
+                    Begun::NameTaken | Begun::TaskTaken => panic!("every call has a name of its own, and no task"),
                 }
             }
             taken

@@ -6,6 +6,7 @@ mod broken;
 mod channels;
 mod messages;
 mod places;
+mod tasks;
 mod webhooks;
 
 use std::net::{IpAddr, Ipv4Addr};

@@ -1,5 +1,9 @@
 //! Calls over HTTP whose people are on sockets: they ring there, and what is done there is in the record of the call.
 
+mod life;
+mod robot;
+mod tasks;
+
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,7 +13,7 @@ use patchbay::config::{self, Config};
 use patchbay::ids::{RoomName, UserId};
 use patchbay::robots::{Robots, recording};
 use patchbay::shares::{ClientAddress, Share};
-use patchbay::storage::{CallRecord, CallTask, DevicePlaces, DeviceRecord, Ending, Records, TaskStatus};
+use patchbay::storage::{CallRecord, DevicePlaces, DeviceRecord, Ending, Records};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -31,11 +35,15 @@ pub(super) struct Exchange {
     pub(super) channels: Channels,
     records: Records,
     passed: Arc<Mutex<Duration>>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Exchange {
     pub(super) async fn new() -> Exchange {
+        Exchange::with_robots(config::Robot::default()).await
+    }
+
+    async fn with_robots(robots: config::Robot) -> Exchange {
         let stage = Stage::new();
         let folder = tempfile::tempdir().unwrap();
         let storage = config::Storage {
@@ -44,13 +52,13 @@ impl Exchange {
         };
         let records = Records::open(&storage).await.unwrap();
         let passed = Arc::new(Mutex::new(Duration::ZERO));
-        let channels = channels(&stage, &records, &passed);
+        let channels = channels_with(robots, &stage, &records, &passed);
         Exchange {
             stage,
             channels,
             records,
             passed,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -59,6 +67,23 @@ impl Exchange {
         let anna = UserId::from("anna");
         let called = self.channels.call(SOMEBODY, &anna, callees, String::new());
         called.await.unwrap().channel
+    }
+
+    /// Records a device, as when somebody has logged in with it.
+    async fn has_device(&self, phone: &str, device: &str) {
+        let device = DeviceRecord {
+            phone: phone.to_owned(),
+            device_id: device.to_owned(),
+        };
+        let (percent, at_least) = (100, 2);
+        let places = DevicePlaces {
+            per_account: 2,
+            in_all: 2,
+            share: Share { percent, at_least },
+        };
+        let client = ClientAddress::THIS_MACHINE;
+        let recorded = self.records.record_device(&device, client, 1, places, |_| true);
+        recorded.await.unwrap();
     }
 
     async fn report(&self, user: &str, channel: &RoomName, code: i64) {
@@ -126,15 +151,14 @@ impl Exchange {
 }
 
 fn channels(stage: &Stage, records: &Records, passed: &Arc<Mutex<Duration>>) -> Channels {
+    channels_with(config::Robot::default(), stage, records, passed)
+}
+
+fn channels_with(robots: config::Robot, stage: &Stage, records: &Records, passed: &Arc<Mutex<Duration>>) -> Channels {
     let (begun, of_clock) = (Instant::now(), Arc::clone(passed));
     let of_date = Arc::clone(passed);
-    let recording = recording(&patchbay::config::Robot::default()).unwrap();
-    let robots = Robots::new(
-        stage.hub().clone(),
-        recording,
-        config::Robot::default(),
-        Arc::new(Instant::now),
-    );
+    let recording = recording(&robots).unwrap();
+    let robots = Robots::new(stage.hub().clone(), recording, robots, Arc::new(Instant::now));
     Channels::new(
         records.clone(),
         (stage.hub().clone(), robots),
@@ -146,6 +170,10 @@ fn channels(stage: &Stage, records: &Records, passed: &Arc<Mutex<Duration>>) -> 
         Arc::new(move || begun + *of_clock.lock().unwrap()),
         Settings::from(&Config::default()),
     )
+}
+
+async fn recent(exchange: &Exchange) -> usize {
+    exchange.channels.recent(SOMEBODY, &"ben".into()).await.unwrap().len()
 }
 
 const BEN_IS_THERE: &str = r#"
@@ -251,20 +279,7 @@ async fn what_the_caller_and_the_callee_report_stops_the_ringing() {
 async fn who_declines_on_one_device_is_not_rung_on_another_nor_where_they_ask() {
     let mut exchange = Exchange::new().await;
     for device in ["c", "d"] {
-        let device = DeviceRecord {
-            phone: "13800000002".to_owned(),
-            device_id: device.to_owned(),
-        };
-        let (percent, at_least) = (100, 2);
-        let places = DevicePlaces {
-            per_account: 2,
-            in_all: 2,
-            share: Share { percent, at_least },
-        };
-        let recorded = exchange
-            .records
-            .record_device(&device, ClientAddress::THIS_MACHINE, 1, places, |_| true);
-        recorded.await.unwrap();
+        exchange.has_device("13800000002", device).await;
     }
     exchange
         .stage
@@ -362,7 +377,7 @@ async fn after_a_restart_everybody_has_their_whole_time_again() {
     exchange.report("anna", &talking, 1).await;
     exchange.pass(30).await;
     let restarted = channels(&exchange.stage, &exchange.records, &exchange.passed);
-    restarted.load().await;
+    restarted.load().await.unwrap();
     let look = async |seconds| {
         *exchange.passed.lock().unwrap() += Duration::from_secs(seconds);
         restarted.look().await;
@@ -381,7 +396,7 @@ async fn what_another_process_has_heard_counts() {
     let channel = exchange.call(&["ben"]).await;
     exchange.report("anna", &channel, 1).await;
     let other = channels(&exchange.stage, &exchange.records, &exchange.passed);
-    other.load().await;
+    other.load().await.unwrap();
     exchange.pass(30).await;
     other.hear(SOMEBODY, &"anna".into(), &channel).await.unwrap();
     other.record_news().await;
@@ -389,90 +404,4 @@ async fn what_another_process_has_heard_counts() {
     assert_eq!(exchange.record(&channel).await.ended_s, None);
     exchange.pass(35).await;
     assert_eq!(exchange.record(&channel).await.ending, Some(Ending::Lost));
-}
-
-/// A task of Anna's to call Ben so many seconds from now.
-async fn schedule(exchange: &Exchange, seconds: i64) -> Result<i64, ChannelError> {
-    let due_s = NOW_S + exchange.passed.lock().unwrap().as_secs() as i64 + seconds;
-    let people = (&"anna".into(), vec!["ben".into()]);
-    exchange
-        .channels
-        .schedule(SOMEBODY, None, people, due_s, "7".to_owned())
-        .await
-}
-
-async fn tasks(exchange: &Exchange) -> Vec<CallTask> {
-    let (anna, page) = (UserId::from("anna"), (0, 10));
-    exchange.channels.tasks(SOMEBODY, &anna, page).await.unwrap().0
-}
-
-async fn recent(exchange: &Exchange) -> usize {
-    exchange.channels.recent(SOMEBODY, &"ben".into()).await.unwrap().len()
-}
-
-#[tokio::test]
-async fn a_scheduled_call_is_made_when_its_time_comes_once_by_whoever_looks_first() {
-    let mut exchange = Exchange::new().await;
-    exchange.stage.play(BEN_IS_THERE).await;
-    schedule(&exchange, 600).await.unwrap();
-    exchange.pass(599).await;
-    exchange.channels.make_due_calls().await.unwrap();
-    assert_eq!(recent(&exchange).await, 0);
-    exchange.pass(1).await;
-    let other = channels(&exchange.stage, &exchange.records, &exchange.passed);
-    let looks = [&exchange.channels, &other, &exchange.channels, &other].map(Channels::make_due_calls);
-    for look in futures_util::future::join_all(looks).await {
-        look.unwrap();
-    }
-    assert_eq!(recent(&exchange).await, 1);
-    let tasks = tasks(&exchange).await;
-    assert_eq!(
-        (tasks.len(), tasks[0].status, tasks[0].fired_s),
-        (1, TaskStatus::Fired, Some(NOW_S + 600))
-    );
-    let channel = RoomName::from(tasks[0].channel.as_str());
-    exchange.play(&channel, IT_RINGS_AT_BEN_S).await;
-    other.make_due_calls().await.unwrap();
-    assert_eq!(recent(&exchange).await, 1);
-    exchange.token("anna", &channel).await;
-}
-
-#[tokio::test]
-async fn a_clock_that_jumps_forward_or_back_makes_each_call_once_and_a_restart_loses_none() {
-    let exchange = Exchange::new().await;
-    for seconds in [10, 3_600, 7_200] {
-        schedule(&exchange, seconds).await.unwrap();
-    }
-    let at = async |seconds| {
-        *exchange.passed.lock().unwrap() = Duration::from_secs(seconds);
-        let restarted = channels(&exchange.stage, &exchange.records, &exchange.passed);
-        restarted.make_due_calls().await.unwrap();
-        exchange.records.open_channels().await.unwrap().len()
-    };
-    assert_eq!(at(9).await, 0);
-    assert_eq!(at(3_700).await, 2, "forward, over two of them");
-    assert_eq!(at(5).await, 2, "back");
-    assert_eq!(at(3_600).await, 2, "the same time again");
-    assert_eq!(at(7_200).await, 3);
-}
-
-#[tokio::test]
-async fn a_task_fails_that_is_a_day_late_or_whose_process_has_ended_and_says_why() {
-    let exchange = Exchange::new().await;
-    let late = schedule(&exchange, 10).await.unwrap();
-    let cut_off = schedule(&exchange, 20).await.unwrap();
-    exchange.pass(25).await;
-    exchange.records.claim_task(cut_off, NOW_S + 25).await.unwrap().unwrap();
-    exchange.pass(24 * 3_600).await;
-    exchange.channels.make_due_calls().await.unwrap();
-    exchange.channels.tidy_tasks().await.unwrap();
-    let tasks = tasks(&exchange).await;
-    for (task, id, why) in [(&tasks[0], cut_off, "ended while"), (&tasks[1], late, "within a day")] {
-        assert_eq!(
-            (task.id, task.status, task.channel.as_str()),
-            (id, TaskStatus::Failed, "")
-        );
-        assert!(task.failure.contains(why), "{task:?}");
-    }
-    assert_eq!(recent(&exchange).await, 0);
 }
