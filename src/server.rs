@@ -236,6 +236,11 @@ impl Server {
         self.chore("looking after tokens", move || accounts.clone().upkeep());
         self.chore("removing clients without a socket", move || desk.clone().sweep());
         self.chore("posting webhooks", move || webhooks.clone().deliver());
+        self.calls_over_http(config);
+    }
+
+    /// Looks after the calls over HTTP.
+    fn calls_over_http(&self, config: &Arc<Config>) {
         let channels = self.channels.clone();
         let timed = self.channels.clone();
         self.chore("watching calls", move || channels.clone().watch());
