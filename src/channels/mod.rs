@@ -34,7 +34,7 @@ use crate::domain::Address;
 use crate::hub::{Events, HubHandle, Session};
 use crate::ids::{DeviceId, RoomName, UserId};
 use crate::robots::Robots;
-use crate::shares::Share;
+use crate::shares::{ClientAddress, Share};
 use crate::storage::{Begun, CallRecord, Ending, NewCall, Quota, RecentCall, Records, Report, TaskClaim};
 
 /// Names that are tried for a new channel. A second one is needed once in some 10^10 calls.
@@ -269,6 +269,25 @@ impl Channels {
         }
         addresses.truncate(ADDRESSES_MAX);
         Ok(addresses)
+    }
+
+    /// Lets a call ring whose record is there, at those who have not answered: the process that made it has ended.
+    async fn ring_again(&self, call: &CallRecord) -> Result<(), ChannelError> {
+        let requester = Requester {
+            client: ClientAddress::THIS_MACHINE,
+            is_trusted: self.settings.wants_key,
+        };
+        let called = call.members.iter().map(|member| member.user.clone());
+        let called: Vec<UserId> = called.filter(|user| call.is_called(user)).collect();
+        let (session, events) = self.lines.speak_for(requester, &call.caller).await?;
+        let addresses = self.addresses(&called).await?;
+        self.register_all_devices(requester, &called).await?;
+        let beginning = self
+            .lines
+            .begin(&call.channel, call.caller.clone(), session, addresses)
+            .await;
+        tokio::spawn(self.clone().follow(call.channel.clone(), events));
+        beginning.ring().await
     }
 
     /// Records a call. False if the name of its channel is taken.

@@ -129,8 +129,8 @@ impl Channels {
         }
     }
 
-    /// Watches the calls that were open when the server ended: they have their whole time again. Where it fails, it is to be done
-    /// again: those that are watched already stay as they are.
+    /// Watches the calls that were open when the server ended: they have their whole time again, and those that rang ring again.
+    /// Where it fails, it is to be done again: those that are watched already stay as they are.
     pub async fn load(&self) -> Result<(), sqlx::Error> {
         for channel in self.records.open_channels().await? {
             if self.live().is_watched(&channel) {
@@ -138,6 +138,11 @@ impl Channels {
             }
             if let Some(call) = self.records.call(&channel).await? {
                 self.adopt(&call);
+                if is_ringing(&call)
+                    && let Err(refused) = self.ring_again(&call).await
+                {
+                    tracing::warn!(%refused, "a call that rang when the server ended does not ring again");
+                }
             }
         }
         Ok(())
@@ -145,8 +150,7 @@ impl Channels {
 
     fn adopt(&self, call: &CallRecord) {
         let now = (self.passed)();
-        let is_ringing = call.has_callees() && !call.is_taken();
-        let until = match is_ringing {
+        let until = match is_ringing(call) {
             true => now + self.settings.ring_for,
             false => now + self.open_for(),
         };
@@ -263,6 +267,10 @@ impl Channels {
             }
         }
     }
+}
+
+fn is_ringing(call: &CallRecord) -> bool {
+    call.has_callees() && !call.is_taken()
 }
 
 /// How a call ends that nobody answers for this reason. `None` for a reason that says nothing of the callee.

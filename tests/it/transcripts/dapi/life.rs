@@ -1,10 +1,15 @@
 //! Who is in a call: by heartbeats, and by being in the room of its channel.
 
-use patchbay::channels::ChannelError;
+use patchbay::channels::{ChannelError, Settings};
+use patchbay::config::Config;
 use patchbay::ids::RoomName;
-use patchbay::storage::Ending;
+use patchbay::shares::ClientAddress;
+use patchbay::storage::{Ending, NewCall};
 
-use super::{BEN_IS_THERE, CARL_S_DEVICE_RINGS, Exchange, IT_IS_OVER_AT_BEN_S, IT_RINGS_AT_BEN_S, SOMEBODY, channels};
+use super::{
+    BEN_ACCEPTS, BEN_IS_THERE, CARL_S_DEVICE_RINGS, Exchange, IT_IS_OVER_AT_BEN_S, IT_RINGS_AT_BEN_S, NOW_S, SOMEBODY,
+    channels,
+};
 
 const BOTH_ENTER: &str = r#"
     anna > {"id":"joinRoom","room":"CHANNEL","name":"anna"}
@@ -199,6 +204,30 @@ async fn a_device_that_answers_meets_the_caller_by_the_page_that_it_opens() {
         carl@direct < {"id":"existingParticipants","data":[]}
     "#;
     exchange.play(&channel, &[CARL_S_DEVICE_RINGS, meets].concat()).await;
+}
+
+#[tokio::test]
+async fn a_call_whose_process_ended_before_it_rang_rings_when_the_next_one_starts() {
+    let mut exchange = Exchange::new().await;
+    exchange.stage.play(BEN_IS_THERE).await;
+    let channel = RoomName::from("ch_1234567890");
+    let call = NewCall {
+        channel: channel.clone(),
+        caller: "anna".into(),
+        callees: vec!["ben".into()],
+        extra_msg: String::new(),
+        client: ClientAddress::THIS_MACHINE,
+        task: None,
+    };
+    let quota = Settings::from(&Config::default()).records;
+    exchange.records.begin_call(&call, NOW_S, quota).await.unwrap();
+    exchange.channels.load().await.unwrap();
+    exchange
+        .play(&channel, &[IT_RINGS_AT_BEN_S, BEN_ACCEPTS].concat())
+        .await;
+    exchange.until(&channel, |call| call.answered_s.is_some()).await;
+    exchange.channels.load().await.unwrap();
+    exchange.play(&channel, "").await;
 }
 
 /// A statement of another program that has the database open.
