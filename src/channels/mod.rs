@@ -397,7 +397,6 @@ impl Channels {
         if self.live().hear(now, channel, user) == Sign::Known {
             return Ok(());
         }
-        let speaker = self.lines.speak_for(requester, user).await?;
         let now_s = self.now_s();
         let call = self.records.call(channel).await?.ok_or(ChannelError::NoSuchChannel)?;
         let has_left = call
@@ -407,10 +406,15 @@ impl Channels {
         if call.is_over() || has_left {
             return Err(ChannelError::Over);
         }
+        // Only a callee has something to say at the hub.
+        let speaker = match call.is_called(user) {
+            true => Some(self.lines.speak_for(requester, user).await?),
+            false => None,
+        };
         let join = self.records.change_call(channel, |call, _| call.join(user, now_s));
         let answers = join.await?.ok_or(ChannelError::NoSuchChannel)??;
         self.watch_member(channel, user, Means::Heartbeats);
-        if answers {
+        if answers && let Some(speaker) = speaker {
             self.answered(channel, speaker).await;
         }
         Ok(())
