@@ -13,8 +13,6 @@ pub enum ChannelError {
     NoSuchChannel,
     #[error("the call is over, or you have left it")]
     Over,
-    #[error("the call has as many events as it may")]
-    TooManyReports,
     #[error("the call has as many people as it may")]
     TooManyMembers,
     /// Somebody has proven that the name of whoever asks is theirs.
@@ -36,6 +34,8 @@ pub enum ChannelError {
     ShareUsedUp,
     #[error("this time is over")]
     Past,
+    #[error("a call can be scheduled at most a year ahead")]
+    TooFar,
     #[error("there is no such scheduled call of this user")]
     NoSuchTask,
     #[error("its call is being made at this moment")]
@@ -45,7 +45,7 @@ pub enum ChannelError {
     TaskTaken,
     #[error("no robot comes: {0}")]
     NoRobot(RobotRefused),
-    #[error("the user has as many devices as a user may, or the token is too long")]
+    #[error("the user has as many devices as a user may")]
     TooManyDevices,
     #[error("the server is going down")]
     GoingDown,
@@ -77,7 +77,6 @@ impl From<sqlx::Error> for ChannelError {
 impl From<NotTaken> for ChannelError {
     fn from(why: NotTaken) -> Self {
         match why {
-            NotTaken::TooManyReports => ChannelError::TooManyReports,
             NotTaken::TooManyMembers => ChannelError::TooManyMembers,
             NotTaken::Over => ChannelError::Over,
         }

@@ -6,8 +6,9 @@ use crate::storage::{CallRecord, Ending, Member, MemberStatus, Report};
 /// People of one call. A room holds a hundred.
 pub(super) const MEMBERS_MAX: usize = 100;
 
-/// Events of one call: some for each of its people, also of a client that repeats itself. More would fill the database.
-pub(super) const REPORTS_MAX: usize = 500;
+/// Events that are recorded of one user in one call: an app reports some five, and more where the network is bad. What more is
+/// reported has its meaning all the same. So a client that repeats itself fills neither the database nor the place of others.
+pub(super) const REPORTS_OF_ONE_MAX: usize = 30;
 
 /// Time after the end of a call that nobody has answered, in which a robot may still take it: callers decide at once.
 const TAKEN_UP_WITHIN_S: i64 = 600;
@@ -51,7 +52,6 @@ pub(super) enum Consequence {
 /// Why an event is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NotTaken {
-    TooManyReports,
     TooManyMembers,
     /// The call is over, or they have left it.
     Over,
@@ -105,16 +105,13 @@ impl CallRecord {
         true
     }
 
-    /// Takes an event that a client reports.
+    /// Takes an event that a client reports. Its meaning does not depend on whether it is recorded.
     pub(super) fn report(
         &mut self,
         report: Report,
         reports: &mut Vec<Report>,
         now_s: i64,
     ) -> Result<Consequence, NotTaken> {
-        if self.reports >= REPORTS_MAX {
-            return Err(NotTaken::TooManyReports);
-        }
         let user = report.user.clone();
         let is_callers = user == self.caller && self.started_s.is_none();
         let consequence = match report.code {
@@ -137,8 +134,21 @@ impl CallRecord {
             code::FAILED => self.fail(&user, now_s),
             _ => Consequence::Nothing,
         };
-        reports.push(report);
+        self.record(report, reports);
         Ok(consequence)
+    }
+
+    /// Records an event, unless there are as many of this user as are recorded. Those who are not in the call count as one.
+    fn record(&self, report: Report, reports: &mut Vec<Report>) {
+        let is_member = |user: &UserId| self.members.iter().any(|member| member.user == *user);
+        let is_counted = |user: &UserId| match is_member(&report.user) {
+            true => *user == report.user,
+            false => !is_member(user),
+        };
+        let counted = self.reports.iter().filter(|(user, _)| is_counted(user));
+        if counted.map(|(_, count)| count).sum::<usize>() < REPORTS_OF_ONE_MAX {
+            reports.push(report);
+        }
     }
 
     /// Somebody is in the call. Returns whether they have answered it thereby.
@@ -267,12 +277,13 @@ impl CallRecord {
         if self.is_over() || !member.is_in() || is_heard {
             return None;
         }
-        reports.push(Report {
+        let missed = Report {
             user: user.clone(),
             code: code::SILENT,
             description: MISSED.to_owned(),
             at_s: now_s,
-        });
+        };
+        self.record(missed, reports);
         Some(self.leave(user, Ending::Lost, now_s))
     }
 

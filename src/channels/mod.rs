@@ -303,13 +303,17 @@ impl Channels {
         Ok(true)
     }
 
-    /// What this user needs to enter a channel. A callee who asks answers the call by that.
+    /// What this user needs to enter a channel. A callee who asks answers the call by that. Where the call is over there is nobody
+    /// to meet.
     pub async fn token(&self, requester: Requester, user: &UserId, channel: &RoomName) -> Result<Entry, ChannelError> {
         let speaker = self.lines.speak_for(requester, user).await?;
         let now_s = self.now_s();
         let call = self.records.call(channel).await?.ok_or(ChannelError::NoSuchChannel)?;
+        if call.is_over() {
+            return Err(ChannelError::Over);
+        }
         // Most requests change nothing, and need not wait for a write.
-        if !call.is_over() && call.is_called(user) {
+        if call.is_called(user) {
             let answer = self.records.change_call(channel, |call, _| call.answer(user, now_s));
             if answer.await? == Some(true) {
                 self.answered(channel, speaker).await;

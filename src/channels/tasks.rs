@@ -13,6 +13,9 @@ use crate::storage::{CallTask, NewTask, Scheduled, TaskClaim};
 /// planned ahead.
 const LOOK_INTERVAL: Duration = Duration::from_millis(400);
 
+/// Time ahead for which a call can be scheduled: a year. A task holds a place until its time has come.
+const AHEAD_MAX_S: i64 = 366 * 24 * 3_600;
+
 /// Calls that are made side by side. One that takes long, because storage or the hub is slow, does not delay the others; more
 /// would only wait for the same database.
 const FIRING_MAX: usize = 32;
@@ -46,6 +49,9 @@ impl Channels {
         }
         if due_s < self.now_s() {
             return Err(ChannelError::Past);
+        }
+        if due_s > self.now_s().saturating_add(AHEAD_MAX_S) {
+            return Err(ChannelError::TooFar);
         }
         // Whoever may not speak for the caller makes no calls in their name later, either.
         self.lines.speak_for(requester, caller).await?;

@@ -53,7 +53,7 @@ impl Default for Dapi {
 
 impl Dapi {
     /// The time zone of dates and times. Loading has checked that it is known.
-    pub(crate) fn zone(&self) -> TimeZone {
+    pub fn zone(&self) -> TimeZone {
         TimeZone::get(&self.time_zone).unwrap_or(TimeZone::UTC)
     }
 }

@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 use super::{Address, CallMedia, Claim, Limits, Newcomer, Refusal};
 use crate::ids::{PushTarget, SessionId, UserId};
 use crate::shares::{ClientAddress, Pot};
+use crate::text::TextLimit;
 
 /// Push targets that a client address may register in any case: the devices of a household.
 const TARGETS_AT_LEAST: u64 = 16;
 
-/// Bytes of one push target. Tokens of today's push services have 64 to 250.
-const TARGET_BYTES_MAX: usize = 512;
+/// One push target. Tokens of today's push services have 64 to 250 characters.
+const TARGET: TextLimit = TextLimit::characters(512);
 
 /// How a session wants to be reachable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,6 +156,13 @@ impl Register {
     pub(crate) fn only_requests(&self, address: &Address, session: SessionId) -> bool {
         let reach = self.reach(address, session);
         reach.is_some_and(|reach| reach.abilities == Abilities::NONE)
+    }
+
+    /// The sessions that only send commands in the name of the address, without a proof.
+    pub(crate) fn unproven_requesters(&self, address: &Address) -> impl Iterator<Item = SessionId> {
+        let sessions = self.entries.get(address).map_or(&[][..], |entry| &entry.sessions);
+        let is_meant = |reach: &&Reach| reach.abilities == Abilities::NONE && reach.claim == Claim::Unproven;
+        sessions.iter().filter(is_meant).map(|reach| reach.session)
     }
 
     /// The user whose messages the session gets, if it gets messages.
@@ -327,7 +335,7 @@ impl Register {
         if is_held && claim != Claim::Proven {
             return Err(Refusal::NameTaken);
         }
-        let is_too_long = |target: &PushTarget| target.as_str().len() > TARGET_BYTES_MAX;
+        let is_too_long = |target: &PushTarget| !TARGET.holds(target.as_str());
         if targets.len() > self.most_at_one_address || targets.iter().any(is_too_long) {
             return Err(Refusal::TooManyPushTargets);
         }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::calls::{CallRequest, Calls, Decision, Leaving, Requester};
 use super::messages::Messages;
-use super::register::{Register, Registration};
+use super::register::{Abilities, Register, Registration};
 use super::rooms::{Entry, PairChange, Rooms};
 use super::{
     Address, CallAnswer, CallCommand, CallEnd, Claim, Command, Effect, EndReason, Limits, MediaKind, MediaState,
@@ -169,6 +169,9 @@ impl Rules {
             }
             return Ok(Vec::new());
         }
+        if self.crowds(session, &registration) {
+            return Err(Refusal::TooManySessions);
+        }
         let older = self.register.admit(&registration)?;
         let mut effects = self.unregister(now, session, Leaving::GivesWay);
         // The newcomer is added before the older ones leave, so that a call does not stop ringing for want of anybody.
@@ -193,6 +196,20 @@ impl Rules {
         }
         effects.extend(self.carry_out(now, ringing));
         Ok(effects)
+    }
+
+    /// Whether a session that only asks in somebody's name, without a proof, would take more than half of the places for such
+    /// sessions for its client address. So nobody alone keeps others from asking in a name.
+    fn crowds(&self, session: SessionId, registration: &Registration) -> bool {
+        let quotas = &self.rooms.quotas;
+        let client = quotas.client_of(session);
+        let only_asks = registration.abilities == Abilities::NONE && registration.claim == Claim::Unproven;
+        if !only_asks || client.is_this_machine() || self.limits.address_share_percent >= 100 {
+            return false;
+        }
+        let others = self.register.unproven_requesters(&registration.address);
+        let own = others.filter(|other| *other != session && quotas.client_of(*other) == client);
+        own.count() >= self.limits.sessions_per_address.div_ceil(2)
     }
 
     /// The session leaves its address, if it is at one.

@@ -1,7 +1,11 @@
 //! The requests about calls over HTTP: who asks, how their fields were sent, and failures for the log.
 //! [`crate::signaling::dapi`] knows what is in them.
 
+mod envelope;
+mod sites;
+
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use aws_lc_rs::constant_time;
 use axum::Router;
@@ -14,8 +18,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use serde::Serialize;
 
+use envelope::Enveloped;
+pub(super) use envelope::in_envelope;
+use sites::Sites;
+
 use super::client::Client;
 use super::files::multipart::{MultipartEvent, Parser};
+use super::origin::Origins;
 use super::state::AppState;
 use super::whole::{self, Whole};
 use crate::channels::{ChannelError, Requester};
@@ -32,7 +41,7 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Parts of one multipart form.
 const PARTS_MAX: usize = 200;
 
-pub fn router(config: &Config) -> Router<AppState> {
+pub fn router(config: &Arc<Config>, origins: &Origins) -> Router<AppState> {
     if !config.dapi.enabled {
         return Router::new();
     }
@@ -54,11 +63,18 @@ pub fn router(config: &Config) -> Router<AppState> {
         .route("/dapi/system/config", any(settings))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn_with_state(Whole::new(BODY_BYTES_MAX, too_many), whole::run))
+        .layer(from_fn_with_state(
+            Sites {
+                origins: origins.clone(),
+                config: Arc::clone(config),
+            },
+            sites::guard,
+        ))
 }
 
 fn too_many() -> Response {
     let sentence = "the server is working on as many requests as it may; try again later";
-    respond(StatusCode::OK, wire::answer::<()>(Err(Refused::unreadable(sentence))))
+    refuse(StatusCode::OK, sentence)
 }
 
 async fn call(State(state): State<AppState>, asked: Asked) -> Response {
@@ -67,7 +83,7 @@ async fn call(State(state): State<AppState>, asked: Asked) -> Response {
             caller,
             callees,
             extra_msg,
-        } = Call::read(&asked.form?)?;
+        } = Call::read(asked.form?)?;
         let called = state.channels.call(asked.requester, &caller, callees, extra_msg).await;
         Ok(wire::entry(called.map_err(Refused::of_call)?))
     };
@@ -76,7 +92,7 @@ async fn call(State(state): State<AppState>, asked: Asked) -> Response {
 
 async fn call_robot(State(state): State<AppState>, asked: Asked) -> Response {
     let outcome = async {
-        let caller = wire::caller(&asked.form?)?;
+        let caller = wire::caller(asked.form?)?;
         let called = state.channels.call_robot(asked.requester, &caller).await;
         Ok(wire::entry(called.map_err(Refused::of_call)?))
     };
@@ -85,7 +101,7 @@ async fn call_robot(State(state): State<AppState>, asked: Asked) -> Response {
 
 async fn invite_robot(State(state): State<AppState>, asked: Asked) -> Response {
     let outcome = async {
-        let InChannel { user, channel } = InChannel::read(&asked.form?)?;
+        let InChannel { user, channel } = InChannel::read(asked.form?)?;
         let invited = state.channels.invite_robot(asked.requester, &user, &channel);
         Ok(wire::entry(invited.await?))
     };
@@ -94,7 +110,7 @@ async fn invite_robot(State(state): State<AppState>, asked: Asked) -> Response {
 
 async fn remove_robot(State(state): State<AppState>, asked: Asked) -> Response {
     let outcome = async {
-        let RobotRemoval { user, channel } = RobotRemoval::read(&asked.form?)?;
+        let RobotRemoval { user, channel } = RobotRemoval::read(asked.form?)?;
         let removed = state.channels.remove_robot(asked.requester, user.as_ref(), &channel);
         Ok(removed.await?)
     };
@@ -103,7 +119,7 @@ async fn remove_robot(State(state): State<AppState>, asked: Asked) -> Response {
 
 async fn set_device(State(state): State<AppState>, asked: Asked) -> Response {
     let outcome = async {
-        let DeviceUpdate { user, device, token } = DeviceUpdate::read(&asked.form?)?;
+        let DeviceUpdate { user, device, token } = DeviceUpdate::read(asked.form?)?;
         Ok(state.channels.set_device(asked.requester, &user, device, token).await?)
     };
     answer(outcome.await)
@@ -111,7 +127,7 @@ async fn set_device(State(state): State<AppState>, asked: Asked) -> Response {
 
 async fn messages(State(state): State<AppState>, asked: Asked) -> Response {
     let outcome = async {
-        let user = wire::uid(&asked.form?)?;
+        let user = wire::uid(asked.form?)?;
         let calls = state.channels.recent(asked.requester, &user).await?;
         Ok(wire::messages(&user, calls, &state.config.dapi.zone()))
     };
@@ -120,7 +136,7 @@ async fn messages(State(state): State<AppState>, asked: Asked) -> Response {
 
 async fn token(State(state): State<AppState>, asked: Asked) -> Response {
     let outcome = async {
-        let InChannel { user, channel } = InChannel::read(&asked.form?)?;
+        let InChannel { user, channel } = InChannel::read(asked.form?)?;
         Ok(wire::entry(
             state.channels.token(asked.requester, &user, &channel).await?,
         ))
@@ -130,7 +146,7 @@ async fn token(State(state): State<AppState>, asked: Asked) -> Response {
 
 async fn event(State(state): State<AppState>, asked: Asked) -> Response {
     let outcome = async {
-        let EventReport { of, code, description } = EventReport::read(&asked.form?)?;
+        let EventReport { of, code, description } = EventReport::read(asked.form?)?;
         let InChannel { user, channel } = of;
         let reported = state
             .channels
@@ -142,7 +158,7 @@ async fn event(State(state): State<AppState>, asked: Asked) -> Response {
 
 async fn heartbeat(State(state): State<AppState>, asked: Asked) -> Response {
     let outcome = async {
-        let InChannel { user, channel } = InChannel::read(&asked.form?)?;
+        let InChannel { user, channel } = InChannel::read(asked.form?)?;
         Ok(state.channels.hear(asked.requester, &user, &channel).await?)
     };
     answer(outcome.await)
@@ -150,7 +166,7 @@ async fn heartbeat(State(state): State<AppState>, asked: Asked) -> Response {
 
 async fn record(State(state): State<AppState>, asked: Asked) -> Response {
     let outcome = async {
-        let channel = wire::channel(&asked.form?)?;
+        let channel = wire::channel(asked.form?)?;
         let record = state.channels.call_record(&channel).await?;
         Ok(wire::record(record, &state.config.dapi.zone()))
     };
@@ -165,7 +181,7 @@ async fn schedule(State(state): State<AppState>, asked: Asked) -> Response {
             callees,
             due_s,
             task,
-        } = TaskUpdate::read(&asked.form?, &state.config.dapi.zone())?;
+        } = TaskUpdate::read(asked.form?, &state.config.dapi.zone())?;
         let people = (&caller, callees);
         let scheduled = state.channels.schedule(asked.requester, id, people, due_s, task).await;
         scheduled.map(|_| wire::scheduled()).map_err(Refused::of_call)
@@ -177,7 +193,7 @@ async fn schedule(State(state): State<AppState>, asked: Asked) -> Response {
 
 async fn tasks(State(state): State<AppState>, asked: Asked) -> Response {
     let outcome = async {
-        let list = TaskList::read(&asked.form?)?;
+        let list = TaskList::read(asked.form?)?;
         let skip = (list.page - 1) * list.per_page;
         let tasks = state
             .channels
@@ -190,14 +206,19 @@ async fn tasks(State(state): State<AppState>, asked: Asked) -> Response {
 
 async fn remove_task(State(state): State<AppState>, asked: Asked) -> Response {
     let outcome = async {
-        let TaskDeletion { id, user } = TaskDeletion::read(&asked.form?)?;
+        let TaskDeletion { id, user } = TaskDeletion::read(asked.form?)?;
         Ok(state.channels.remove_task(asked.requester, id, user.as_ref()).await?)
     };
     answer(outcome.await)
 }
 
-async fn settings(State(state): State<AppState>, _: Asked) -> Response {
-    answer(Ok(wire::settings(state.channels.app_id(), state.channels.settings())))
+async fn settings(State(state): State<AppState>, asked: Asked) -> Response {
+    let outcome = async {
+        asked.form?.end()?;
+        let (channels, zone) = (&state.channels, &state.config.dapi.time_zone);
+        Ok(wire::settings(channels.app_id(), channels.settings(), zone))
+    };
+    answer(outcome.await)
 }
 
 fn answer<T: Serialize>(outcome: Result<T, Refused>) -> Response {
@@ -224,7 +245,14 @@ fn respond(status: StatusCode, answer: String) -> Response {
         (header::CONTENT_TYPE, json),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
-    (status, headers, answer).into_response()
+    let mut response = (status, headers, answer).into_response();
+    response.extensions_mut().insert(Enveloped);
+    response
+}
+
+/// A refusal of somebody who may not ask, or of a request that is none.
+fn refuse(status: StatusCode, sentence: &str) -> Response {
+    respond(status, wire::answer::<()>(Err(Refused::unreadable(sentence))))
 }
 
 /// A request of somebody who may ask.
@@ -239,21 +267,16 @@ impl FromRequest<AppState> for Asked {
     async fn from_request(mut request: Request, state: &AppState) -> Result<Self, Response> {
         let client = request.extensions().get::<Client>().copied();
         let Client(client) = client.unwrap_or(Client(ClientAddress::UNKNOWN));
-        let refused = |status, sentence: &str| respond(status, wire::answer::<()>(Err(Refused::unreadable(sentence))));
         let config = &state.config;
         let is_trusted = has_key(request.headers(), &config.dapi.key);
         if !is_trusted && !config.dapi.key.is_empty() {
             let sentence = "the key is missing or wrong: send it as Authorization: Bearer …, as dapi.key has it";
-            return Err(refused(StatusCode::UNAUTHORIZED, sentence));
+            return Err(refuse(StatusCode::UNAUTHORIZED, sentence));
         }
         if !is_trusted && config.auth.required {
             let sentence = "this server asks for proofs of names (auth.required), so it takes calls only with a key: \
                 set dapi.key, and send it as Authorization: Bearer …";
-            return Err(refused(StatusCode::UNAUTHORIZED, sentence));
-        }
-        if is_a_link_of_another_site(request.headers()) {
-            let sentence = "pages of other sites may not do this; http.allowed_origins lists who may";
-            return Err(refused(StatusCode::FORBIDDEN, sentence));
+            return Err(refuse(StatusCode::UNAUTHORIZED, sentence));
         }
         let query = request.uri().query().unwrap_or_default().to_owned();
         let content_type = request.headers_mut().remove(header::CONTENT_TYPE);
@@ -279,14 +302,6 @@ fn has_key(headers: &HeaderMap, key: &str) -> bool {
     });
     let is_it = |shown: &str| constant_time::verify_slices_are_equal(shown.as_bytes(), key.as_bytes()).is_ok();
     !key.is_empty() && shown.is_some_and(is_it)
-}
-
-/// Whether a browser sends this because of a link, a form or a picture on a page of another site. Pages that name themselves in
-/// `Origin` have been looked at before; a link names nobody, and a request by `GET` must not call anybody because of one.
-fn is_a_link_of_another_site(headers: &HeaderMap) -> bool {
-    let site = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
-    let is_own = matches!(site, None | Some("none" | "same-origin" | "same-site"));
-    !is_own && !headers.contains_key(header::ORIGIN)
 }
 
 /// The fields in a body, or else in the query.

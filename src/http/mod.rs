@@ -63,7 +63,7 @@ pub fn router(state: AppState, files: FileStore, admin: Admin, allowlist: &Allow
             websocket::router().merge(accounts::router()),
             Sharing::of([Method::POST]),
         ))
-        .merge(guarded(dapi::router(&config), calls))
+        .merge(guarded(dapi::router(&config, &allowlist.origins), calls))
         .merge(whip::router(&allowlist.origins).with_state(state.clone()))
         .fallback(pages::not_found)
         .layer(TimeoutLayer::with_status_code(
@@ -75,6 +75,8 @@ pub fn router(state: AppState, files: FileStore, admin: Admin, allowlist: &Allow
         &config,
         allowlist,
     )
+    // Outside of everything, because each layer may refuse.
+    .layer(from_fn_with_state(config.dapi.enabled, dapi::in_envelope))
 }
 
 /// Everything that a separate listener serves to operators.

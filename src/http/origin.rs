@@ -99,7 +99,7 @@ impl Origins {
         &self.ports
     }
 
-    fn allow(&self, origin: &str, host: Option<&Authority>) -> bool {
+    pub(super) fn allow(&self, origin: &str, host: Option<&Authority>) -> bool {
         lists(&self.configured, origin) || host.is_some_and(|host| self.is_own(origin, host))
     }
 

@@ -16,7 +16,7 @@ mod token_bucket;
 
 pub use address::ClientAddress;
 pub(crate) use pace::Pace;
-pub(crate) use pot::{Denied, Places, Pot};
-pub use pot::{Place, Share};
+pub use pot::{Denied, Place, Share};
+pub(crate) use pot::{Places, Pot};
 pub(crate) use rates::Rates;
 pub(crate) use token_bucket::TokenBucket;

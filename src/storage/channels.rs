@@ -50,8 +50,8 @@ pub struct CallRecord {
     pub ending: Option<Ending>,
     /// People of the call, the caller first.
     pub members: Vec<Member>,
-    /// Number of events so far.
-    pub reports: usize,
+    /// Number of events so far of each who has reported any.
+    pub reports: Vec<(UserId, usize)>,
 }
 
 /// Somebody of a call.
@@ -193,7 +193,8 @@ fn time(recorded: i64) -> Option<i64> {
 }
 
 impl CallRow {
-    fn with(self, members: Vec<MemberRow>, reports: i64) -> CallRecord {
+    fn with(self, members: Vec<MemberRow>, reports: Vec<(String, i64)>) -> CallRecord {
+        let count = |(user, count): (String, i64)| (UserId(user.into()), usize::try_from(count).unwrap_or(0));
         CallRecord {
             channel: RoomName(self.channel.into()),
             caller: UserId(self.caller.into()),
@@ -204,7 +205,7 @@ impl CallRow {
             ended_s: time(self.ended_at),
             ending: Ending::of(&self.ending),
             members: members.into_iter().map(MemberRow::member).collect(),
-            reports: usize::try_from(reports).unwrap_or(0),
+            reports: reports.into_iter().map(count).collect(),
         }
     }
 }
@@ -223,19 +224,35 @@ impl MemberRow {
     }
 }
 
+/// Numbers of events by who reported them.
+const REPORTS: &str = "SELECT member, COUNT(*) FROM channel_events WHERE channel = $1 GROUP BY member";
+
+/// Removes all records of a call.
+const REMOVE: [&str; 3] = [
+    "DELETE FROM channel_events WHERE channel = $1",
+    "DELETE FROM channel_members WHERE channel = $1",
+    "DELETE FROM channels WHERE channel = $1",
+];
+
+/// Calls that are removed at most to make room for one: there are so many too many only after the bound was set lower.
+const REMOVED_FOR_ONE_MAX: usize = 100;
+
 /// Takes the next ids of a kind.
 const TAKE_NUMBERS: &str = "UPDATE record_numbers SET last = last + $2 WHERE kind = $1 RETURNING last";
 const INSERT_MEMBER: &str = "INSERT INTO channel_members \
     (id, channel, member, status, created_at, joined_at, seen_at, left_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 
 impl Records {
-    /// Records a call with all its people, or nothing.
+    /// Records a call with all its people, or nothing. Where there is no place, the oldest calls that are over make room.
     pub async fn begin_call(&self, call: &NewCall, now_s: i64, quota: Quota) -> Result<Begun, sqlx::Error> {
         let known = "SELECT COUNT(*) FROM channels WHERE channel = $1";
         let made = "UPDATE call_tasks SET status = 2, channel = $3, failure = '' \
             WHERE id = $1 AND status = 1 AND fired_at = $2";
         let all = "SELECT COUNT(*) FROM channels";
         let held = "SELECT COUNT(*) FROM channels WHERE client = $1";
+        let oldest = "SELECT channel, client FROM channels WHERE ended_at > 0 ORDER BY ended_at LIMIT 1";
+        let oldest_there =
+            "SELECT channel, client FROM channels WHERE ended_at > 0 AND client = $1 ORDER BY ended_at LIMIT 1";
         let insert = "INSERT INTO channels \
             (channel, caller, extra_msg, created_at, answered_at, started_at, ended_at, ending, posted, client) \
             VALUES ($1, $2, $3, $4, 0, 0, 0, '', 0, $5)";
@@ -244,11 +261,30 @@ impl Records {
         let count = i64::try_from(call.callees.len()).unwrap_or(i64::MAX).saturating_add(1);
         let begun = alone!(&self.database, LockKey::Channels, transaction => {
             let (known,): (i64,) = sqlx::query_as(known).bind(channel).fetch_one(&mut *transaction).await?;
-            let (all,): (i64,) = sqlx::query_as(all).fetch_one(&mut *transaction).await?;
-            let (held,): (i64,) = sqlx::query_as(held).bind(&client).fetch_one(&mut *transaction).await?;
+            let (mut all,): (i64,) = sqlx::query_as(all).fetch_one(&mut *transaction).await?;
+            let (mut held,): (i64,) = sqlx::query_as(held).bind(&client).fetch_one(&mut *transaction).await?;
+            let mut allowed = match known {
+                0 => quota.allows(call.client, all, held),
+                _ => Ok(()),
+            };
+            for _ in 0..REMOVED_FOR_ONE_MAX {
+                let removed: Option<(String, String)> = match allowed {
+                    Ok(()) => break,
+                    Err(Denied::UsedUp) => sqlx::query_as(oldest).fetch_optional(&mut *transaction).await?,
+                    Err(Denied::ShareUsedUp) => {
+                        sqlx::query_as(oldest_there).bind(&client).fetch_optional(&mut *transaction).await?
+                    }
+                };
+                let Some((removed, of)) = removed else { break };
+                for sql in REMOVE {
+                    sqlx::query(sql).bind(&removed).execute(&mut *transaction).await?;
+                }
+                (all, held) = (all - 1, held - i64::from(of == client));
+                allowed = quota.allows(call.client, all, held);
+            }
             if known > 0 {
                 Begun::NameTaken
-            } else if let Err(denied) = quota.allows(call.client, all, held) {
+            } else if let Err(denied) = allowed {
                 Begun::NoPlace(denied)
             } else if let Some(task) = call.task
                 && let made = sqlx::query(made).bind(task.id).bind(task.claimed_s).bind(channel)
@@ -277,14 +313,13 @@ impl Records {
             return Ok(None);
         };
         let call = format!("{CALL} WHERE channel = $1");
-        let reports = "SELECT COUNT(*) FROM channel_events WHERE channel = $1";
-        let found: Option<(CallRow, Vec<MemberRow>, i64)> = reading!(&self.database, pool => {
+        let found: Option<(CallRow, Vec<MemberRow>, Vec<(String, i64)>)> = reading!(&self.database, pool => {
             let call = sqlx::query_as(sqlx::AssertSqlSafe(call)).bind(channel).fetch_optional(pool).await?;
             match call {
                 None => None,
                 Some(call) => {
                     let members = sqlx::query_as(MEMBERS).bind(channel).fetch_all(pool).await?;
-                    let (reports,): (i64,) = sqlx::query_as(reports).bind(channel).fetch_one(pool).await?;
+                    let reports = sqlx::query_as(REPORTS).bind(channel).fetch_all(pool).await?;
                     Some((call, members, reports))
                 }
             }
@@ -302,7 +337,6 @@ impl Records {
             return Ok(None);
         };
         let call = format!("{CALL} WHERE channel = $1");
-        let reports = "SELECT COUNT(*) FROM channel_events WHERE channel = $1";
         // A call that goes on after its end will end once more, which is to be posted, too.
         let update = "UPDATE channels SET answered_at = $2, started_at = $3, ended_at = $4, ending = $5, \
             posted = CASE WHEN $4 = 0 THEN 0 ELSE posted END WHERE channel = $1";
@@ -317,7 +351,9 @@ impl Records {
                 None => None,
                 Some(call) => {
                     let members = sqlx::query_as(MEMBERS).bind(channel).fetch_all(&mut *transaction).await?;
-                    let (reports,): (i64,) = sqlx::query_as(reports).bind(channel).fetch_one(&mut *transaction).await?;
+                    let reports: Vec<(String, i64)> =
+                        sqlx::query_as(REPORTS).bind(channel).fetch_all(&mut *transaction).await?;
+                    let last: i64 = reports.iter().map(|(_, count)| count).sum();
                     let before = call.with(members, reports);
                     let (mut after, mut new_reports) = (before.clone(), Vec::new());
                     let outcome = change(&mut after, &mut new_reports);
@@ -343,7 +379,7 @@ impl Records {
                             update.bind(member.seen_s).bind(left).execute(&mut *transaction).await?;
                         }
                     }
-                    for (number, new) in (reports + 1..).zip(&new_reports) {
+                    for (number, new) in (last + 1..).zip(&new_reports) {
                         let insert = sqlx::query(report).bind(channel).bind(number).bind(new.user.as_str());
                         let insert = insert.bind(new.code).bind(&new.description).bind(new.at_s);
                         insert.execute(&mut *transaction).await?;
@@ -423,15 +459,12 @@ impl Records {
     /// Removes the records of calls that were over before `before_s`, at most `most`. Returns their number.
     pub async fn expire_calls(&self, before_s: i64, most: i64) -> Result<u64, sqlx::Error> {
         let old = "SELECT channel FROM channels WHERE ended_at > 0 AND ended_at < $1 ORDER BY ended_at LIMIT $2";
-        let parts = ["channel_events", "channel_members", "channels"];
         let removed = alone!(&self.database, LockKey::Channels, transaction => {
             let old: Vec<(String,)> =
                 sqlx::query_as(old).bind(before_s).bind(most).fetch_all(&mut *transaction).await?;
             for (channel,) in &old {
-                for table in parts {
-                    let remove = format!("DELETE FROM {table} WHERE channel = $1");
-                    let remove = sqlx::query(sqlx::AssertSqlSafe(remove)).bind(channel);
-                    remove.execute(&mut *transaction).await?;
+                for sql in REMOVE {
+                    sqlx::query(sql).bind(channel).execute(&mut *transaction).await?;
                 }
             }
             old.len() as u64

@@ -14,6 +14,9 @@ const TASK: &str =
 /// attempt has failed or its process has ended. A time of a claim that has not come yet is that of a clock which was put back.
 const CLAIMABLE: &str = "due_at <= $1 AND (status = 0 OR (status = 1 AND (fired_at < $2 OR fired_at > $1)))";
 
+/// Tasks that are removed at most to make room for one: there are so many too many only after the bound was set lower.
+const REMOVED_FOR_ONE_MAX: usize = 100;
+
 /// A call that is to be made. Times are seconds since 1970-01-01 UTC.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallTask {
@@ -136,13 +139,18 @@ fn list(users: &[UserId]) -> String {
 }
 
 impl Records {
-    /// Records a task, or changes one of the same caller, which then waits for its new time.
+    /// Records a task, or changes one of the same caller, which then waits for its new time. Where there is no place, the oldest
+    /// tasks whose calls have been made, or have failed, make room.
     pub async fn schedule(&self, new: &NewTask, quota: Quota) -> Result<Scheduled, sqlx::Error> {
         let own = "SELECT status FROM call_tasks WHERE id = $1 AND caller = $2";
         let update = "UPDATE call_tasks SET callees = $2, due_at = $3, task = $4, status = 0, fired_at = 0, tried_at = 0, \
             channel = '', failure = '' WHERE id = $1 AND status <> 1";
         let all = "SELECT COUNT(*) FROM call_tasks";
         let held = "SELECT COUNT(*) FROM call_tasks WHERE client = $1";
+        let oldest = "SELECT id, client FROM call_tasks WHERE status > 1 ORDER BY fired_at, id LIMIT 1";
+        let oldest_there =
+            "SELECT id, client FROM call_tasks WHERE status > 1 AND client = $1 ORDER BY fired_at, id LIMIT 1";
+        let remove = "DELETE FROM call_tasks WHERE id = $1";
         let take = "UPDATE record_numbers SET last = last + 1 WHERE kind = 'tasks' RETURNING last";
         let insert = "INSERT INTO call_tasks (id, caller, callees, due_at, task, status, fired_at, channel, failure, client) \
             VALUES ($1, $2, $3, $4, $5, 0, 0, '', '', $6)";
@@ -165,9 +173,23 @@ impl Records {
                 }
             }
             None => {
-                let (all,): (i64,) = sqlx::query_as(all).fetch_one(&mut *transaction).await?;
-                let (held,): (i64,) = sqlx::query_as(held).bind(&client).fetch_one(&mut *transaction).await?;
-                match quota.allows(new.client, all, held) {
+                let (mut all,): (i64,) = sqlx::query_as(all).fetch_one(&mut *transaction).await?;
+                let (mut held,): (i64,) = sqlx::query_as(held).bind(&client).fetch_one(&mut *transaction).await?;
+                let mut allowed = quota.allows(new.client, all, held);
+                for _ in 0..REMOVED_FOR_ONE_MAX {
+                    let removed: Option<(i64, String)> = match allowed {
+                        Ok(()) => break,
+                        Err(Denied::UsedUp) => sqlx::query_as(oldest).fetch_optional(&mut *transaction).await?,
+                        Err(Denied::ShareUsedUp) => {
+                            sqlx::query_as(oldest_there).bind(&client).fetch_optional(&mut *transaction).await?
+                        }
+                    };
+                    let Some((removed, of)) = removed else { break };
+                    sqlx::query(remove).bind(removed).execute(&mut *transaction).await?;
+                    (all, held) = (all - 1, held - i64::from(of == client));
+                    allowed = quota.allows(new.client, all, held);
+                }
+                match allowed {
                     Err(denied) => Scheduled::NoPlace(denied),
                     Ok(()) => {
                         let (id,): (i64,) = sqlx::query_as(take).fetch_one(&mut *transaction).await?;

@@ -29,6 +29,11 @@ export class CallApi {
     return this.#ask('call/robot', { src_uid: this.#uid });
   }
 
+  /** @returns {Promise<{channel_heartbeat: number, agora_appid: string, time_zone: string}>} */
+  settings() {
+    return this.#ask('system/config', {}, { isQuiet: true });
+  }
+
   messages() {
     return this.#ask('call/msg', { uid: this.#uid }, { isQuiet: true });
   }
@@ -78,8 +83,8 @@ export class CallApi {
   }
 }
 
-/** The sentence of a refusal, with those about single fields. */
-function reason({ msg = '', error = '', data }) {
+/** The sentence of a refusal, with those about single fields that are not in it. */
+function reason({ msg = '', data }) {
   const fields = data && typeof data === 'object' ? Object.entries(data).map(([field, problem]) => `${field}: ${problem}`) : [];
-  return [msg || error, ...fields].filter(Boolean).join(' · ');
+  return [msg, ...fields.filter((field) => field !== msg)].filter(Boolean).join(' · ');
 }

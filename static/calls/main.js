@@ -3,7 +3,7 @@
  */
 import { consent } from '../common/consent.js';
 import { byId } from '../common/dom.js';
-import { languageSwitch, translate } from '../common/i18n.js';
+import { languageSwitch, say, translate } from '../common/i18n.js';
 import { placeIcons } from '../common/icons.js';
 import { recallInTab, remember, rememberInTab, remembered } from '../common/preferences.js';
 import { ActiveCall, EVENT } from './active-call.js';
@@ -56,8 +56,6 @@ addEventListener('pageshow', ({ persisted }) => persisted && location.reload());
 const query = new URLSearchParams(location.search);
 byId('user-id').value = query.get('uid') ?? remembered('callsUid');
 byId('key').value = recallInTab('callsKey') ?? '';
-// In the browser's time zone, which is mostly the server's. The person sees it and can change it.
-byId('task-time').value = readable(new Date(Date.now() + MINUTE_MS));
 if (query.get('uid')) {
   const name = query.get('uid');
   await consent({ titleKey: 'consent.calls.title', textKey: 'consent.calls.text', values: { name }, primaryKey: 'calls.start' });
@@ -76,7 +74,10 @@ function signIn(uid, key) {
   byId('signed-in').hidden = false;
   byId('callees').focus();
   polling = setInterval(() => attempt(refresh, { isQuiet: true }), POLL_MS);
-  attempt(refresh);
+  attempt(async () => {
+    proposeTime((await api.settings()).time_zone);
+    await refresh();
+  });
 }
 
 function signOut() {
@@ -144,9 +145,21 @@ function listed(id) {
   return byId(id).value.split(/[,，\s]+/).filter(Boolean);
 }
 
-/** A time as the API writes it. */
-function readable(date) {
-  const two = (number) => String(number).padStart(2, '0');
-  const day = [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate())].join('-');
-  return `${day} ${[date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(':')}`;
+/** Proposes a time for a scheduled call, in the zone in which the server reads it, unless one has been written there. */
+function proposeTime(zone) {
+  say(byId('time-hint'), 'calls.timeHintIn', { zone });
+  if (!byId('task-time').value) byId('task-time').value = readable(new Date(Date.now() + MINUTE_MS), zone);
+}
+
+/** A time as the API writes it. Empty where the browser does not know the zone. */
+function readable(date, timeZone) {
+  const two = '2-digit';
+  const form = { timeZone, hourCycle: 'h23', year: 'numeric', month: two, day: two, hour: two, minute: two, second: two };
+  try {
+    const parts = new Intl.DateTimeFormat('en', form).formatToParts(date);
+    const { year, month, day, hour, minute, second } = Object.fromEntries(parts.map(({ type, value }) => [type, value]));
+    return `${year}-${month}-${day} ${hour}:${minute}:${second}`;
+  } catch {
+    return '';
+  }
 }

@@ -52,6 +52,7 @@ export const en = {
   'calls.tasks': 'Scheduled calls',
   'calls.time': 'Time',
   'calls.timeHint': 'In the server’s time zone (dapi.time_zone).',
+  'calls.timeHintIn': 'In the server’s time zone: {zone}.',
   'calls.taskId': 'Task id',
   'calls.schedule': 'Schedule',
   'calls.noTasks': 'No call is scheduled.',

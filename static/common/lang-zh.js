@@ -50,6 +50,7 @@ export const zh = {
   'calls.tasks': '定时呼叫',
   'calls.time': '时间',
   'calls.timeHint': '按服务器时区填写（dapi.time_zone）。',
+  'calls.timeHintIn': '按服务器的时区：{zone}。',
   'calls.taskId': '任务 ID',
   'calls.schedule': '添加',
   'calls.noTasks': '没有定时呼叫。',

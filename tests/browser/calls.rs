@@ -122,14 +122,32 @@ async fn a_call_is_scheduled_listed_and_deleted_and_a_past_time_is_refused_with_
     let server = Server::start().await;
     let chromium = Chromium::start();
     let anna = calls_page(&chromium, &server, "1001").await;
+    // Chromium's time zone is another one.
+    let server_zone = jiff::tz::TimeZone::get("Asia/Shanghai").unwrap();
+    let now = jiff::Timestamp::now().to_zoned(server_zone);
+    anna.until(
+        "a time is proposed",
+        SIGNAL_PATIENCE,
+        "document.getElementById('task-time').value !== ''",
+    )
+    .await;
+    let proposed: String = anna.eval("document.getElementById('task-time').value").await;
+    let proposed: jiff::civil::DateTime = proposed.parse().unwrap();
+    let ahead = proposed.duration_since(now.datetime()).as_secs();
+    assert!(
+        (30..=90).contains(&ahead),
+        "{proposed} is {ahead} s ahead, in the server's zone"
+    );
+    anna.shows("time-hint", "Asia/Shanghai").await;
     anna.fill("task-callees", "1002").await;
     anna.fill("task-time", "2001-01-01 00:00:00").await;
     anna.fill("task-id", "t1").await;
     anna.submit("schedule").await;
     anna.shows("problem", "call_time").await;
-    anna.fill("task-time", "2099-01-01 08:00:00").await;
+    let tomorrow = now.tomorrow().unwrap().strftime("%Y-%m-%d 08:00:00").to_string();
+    anna.fill("task-time", &tomorrow).await;
     anna.submit("schedule").await;
-    anna.shows("tasks", "2099-01-01 08:00:00").await;
+    anna.shows("tasks", &tomorrow).await;
     anna.click("#tasks .button").await;
     let empty = "!document.getElementById('no-tasks').hidden";
     anna.until("the task is deleted", SIGNAL_PATIENCE, empty).await;

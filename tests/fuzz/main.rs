@@ -64,6 +64,7 @@ fuzz_targets! {
     devices
     messages
     together
+    dapi
     rules
     multipart
     multipart_type

@@ -30,7 +30,7 @@ fn call(callees: &[&str]) -> CallRecord {
         ended_s: None,
         ending: None,
         members: (1..).zip(people).map(member).collect(),
-        reports: 0,
+        reports: Vec::new(),
     }
 }
 
@@ -44,7 +44,10 @@ fn report(call: &mut CallRecord, user: &str, code: i64) -> Consequence {
     let mut reports = Vec::new();
     let taken = call.report(report, &mut reports, NOW_S).unwrap();
     assert_eq!(reports.len(), 1, "every event is recorded");
-    call.reports += 1;
+    match call.reports.iter_mut().find(|(by, _)| by.as_str() == user) {
+        Some((_, count)) => *count += 1,
+        None => call.reports.push((user.into(), 1)),
+    }
     taken
 }
 
@@ -191,22 +194,53 @@ fn somebody_who_was_not_called_comes_in_as_one_more_within_bounds() {
     assert_eq!(call.join(&"ben".into(), NOW_S), Ok(true));
 }
 
-#[test]
-fn events_are_bounded() {
-    let mut call = call(&["ben"]);
-    call.reports = REPORTS_MAX;
-    let one_more = Report {
-        user: "anna".into(),
-        code: LEFT,
+/// What of one more event of somebody is recorded, and what follows from it.
+fn one_more(call: &mut CallRecord, user: &str, code: i64) -> (usize, Consequence) {
+    let mut reports = Vec::new();
+    let report = Report {
+        user: user.into(),
+        code,
         description: String::new(),
         at_s: NOW_S,
     };
-    let mut reports = Vec::new();
+    let consequence = call.report(report, &mut reports, NOW_S).unwrap();
+    (reports.len(), consequence)
+}
+
+#[test]
+fn one_user_s_events_are_recorded_up_to_a_bound_and_have_their_meaning_beyond_it() {
+    let mut call = call(&["ben"]);
+    report(&mut call, "anna", BEGUN);
+    report(&mut call, "ben", BEGUN);
+    for _ in 1..REPORTS_OF_ONE_MAX {
+        report(&mut call, "anna", 4_711);
+    }
+    assert_eq!(one_more(&mut call, "anna", 4_711), (0, Consequence::Nothing));
     assert_eq!(
-        call.report(one_more, &mut reports, NOW_S),
-        Err(NotTaken::TooManyReports)
+        one_more(&mut call, "ben", 4_711),
+        (1, Consequence::Nothing),
+        "others have their own bound"
     );
-    assert_eq!((reports.len(), call.ended_s), (0, None));
+    assert_eq!(one_more(&mut call, "anna", LEFT), (0, Consequence::Left));
+    assert_eq!(one_more(&mut call, "anna", BEGUN), (0, JOINED));
+    let mut reports = Vec::new();
+    let missed = call.miss(&"anna".into(), NOW_S + 1, &mut reports, NOW_S + 1);
+    assert_eq!(
+        (missed, reports.len()),
+        (Some(Consequence::Left), 0),
+        "the server's own count, too"
+    );
+    assert_eq!(one_more(&mut call, "ben", LEFT), (1, Consequence::Over));
+}
+
+#[test]
+fn all_who_are_not_in_the_call_have_the_events_of_one() {
+    let mut call = call(&["ben"]);
+    for number in 0..REPORTS_OF_ONE_MAX {
+        report(&mut call, &format!("eve {number}"), 4_711);
+    }
+    assert_eq!(one_more(&mut call, "another", 4_711), (0, Consequence::Nothing));
+    assert_eq!(one_more(&mut call, "anna", 4_711), (1, Consequence::Nothing));
 }
 
 #[test]
@@ -254,7 +288,7 @@ proptest! {
                 prop_assert!(call.members.iter().all(|member| member.status == Over));
             }
             if before.is_over() {
-                call.reports = before.reports;
+                call.reports.clone_from(&before.reports);
                 prop_assert_eq!(call, before);
                 return Ok(());
             }

@@ -1,6 +1,7 @@
 //! Names that somebody has proven to be theirs, and names without a proof.
 
 use super::*;
+use crate::shares::ClientAddress;
 
 fn enter(rules: &mut Rules, session: u64, kind: RoomKind, name: &str, claim: Claim) -> Result<Vec<Effect>, Refusal> {
     let (room, person) = ("r".into(), person(name));
@@ -111,6 +112,43 @@ fn who_proves_their_name_after_they_have_come_is_believed_and_does_not_leave() {
     register(&mut rules, 1, anna(), Unproven).unwrap();
     assert_eq!(register(&mut rules, 1, anna(), Proven), Ok(vec![]));
     assert_eq!(register(&mut rules, 2, anna(), Unproven), Err(Refusal::NameTaken));
+}
+
+#[test]
+fn one_client_address_does_not_keep_others_from_asking_in_a_name() {
+    use Claim::{Proven, Unproven};
+    let asks = |rules: &mut Rules, session: u64, client: ClientAddress, claim| {
+        rules.arrive(SessionId(session), client);
+        let register = Command::Register(Registration {
+            address: Address::Name("anna".into()),
+            newcomer: Newcomer::Joins,
+            claim,
+            abilities: Abilities::NONE,
+        });
+        rules.handle(now(), SessionId(session), register)
+    };
+    let [eve, anna] = [1, 2].map(|last| ClientAddress::from(std::net::IpAddr::from([192, 0, 2, last])));
+    let mut rules = Rules::new(Limits::default());
+    for session in 1..=8 {
+        asks(&mut rules, session, eve, Unproven).unwrap();
+    }
+    assert_eq!(asks(&mut rules, 9, eve, Unproven), Err(Refusal::TooManySessions));
+    for session in 10..=17 {
+        asks(&mut rules, session, anna, Unproven).unwrap();
+    }
+    assert_eq!(asks(&mut rules, 18, anna, Unproven), Err(Refusal::TooManySessions));
+    let proven = asks(&mut rules, 9, eve, Proven).unwrap();
+    assert_eq!(outline(&proven), ["dismiss 1: Replaced"], "a proof finds a place");
+
+    // Where shares are switched off, and from this machine, there is no such bound.
+    for (client, address_share_percent) in [(eve, 100), (ClientAddress::THIS_MACHINE, 25)] {
+        let mut rules = Rules::new(Limits {
+            address_share_percent,
+            ..Limits::default()
+        });
+        let taken = (1..=20).filter(|session| asks(&mut rules, *session, client, Unproven).is_ok());
+        assert_eq!(taken.count(), 16);
+    }
 }
 
 #[test]

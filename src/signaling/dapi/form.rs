@@ -1,30 +1,59 @@
 //! The fields of a request, however they were sent, and how each is read.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::signaling::json::{self, EXACT_INTEGER_MAX, Name, Text};
 use crate::text::TextLimit;
 
-/// Fields of one request that are looked at. Requests have six; what phones add about themselves fits.
-const FIELDS_MAX: usize = 200;
+const MORE_THAN_ONCE: &str = "it is there more than once";
 
-/// Fields of a request, in the order in which they were sent.
+/// Fields of one request: the longest list, one by one, and all others twice.
+const FIELDS_MAX: usize = 40;
+
+/// Fields that are ignored where they mean nothing, because programs send them that know nothing of this server: later versions of
+/// this interface, rows of a list of tasks that are sent back, pages, and what frameworks add to every request.
+const IGNORED: [&str; 8] = [
+    "_",
+    "_page",
+    "_perpage",
+    "_status_label",
+    "call_group",
+    "csrfmiddlewaretoken",
+    "pk",
+    "tone_list",
+];
+
+/// Characters of a name that nobody knows, as it is said back.
+const UNKNOWN_NAME_MAX: usize = 64;
+
+/// Fields of a request, in the order in which they were sent. What is read is taken out, so that [`Form::end`] knows what is left.
 #[derive(Debug, Default)]
-pub(crate) struct Form(Vec<(String, Value)>);
+pub struct Form(Vec<(String, Value)>);
 
 /// What is wrong with a request, for whoever sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Problem {
+pub struct Problem {
     /// Name of the field. `None` if the request as a whole is wrong.
-    pub field: Option<&'static str>,
+    pub field: Option<Cow<'static, str>>,
     pub sentence: String,
 }
 
 impl Problem {
     pub fn new(field: impl Into<Option<&'static str>>, sentence: impl Into<String>) -> Self {
         Self {
-            field: field.into(),
+            field: field.into().map(Cow::Borrowed),
+            sentence: sentence.into(),
+        }
+    }
+
+    /// Something is wrong with a field whose name was sent.
+    fn with(name: &str, sentence: impl Into<String>) -> Self {
+        Self {
+            field: Some(Cow::Owned(name.chars().take(UNKNOWN_NAME_MAX).collect())),
             sentence: sentence.into(),
         }
     }
@@ -35,6 +64,10 @@ impl Form {
     pub fn json(text: &str) -> Result<Form, Problem> {
         let bad = "the body is no JSON object, or is nested too deep";
         let pairs = json::pairs(text).ok_or_else(|| Problem::new(None, bad))?;
+        let mut names = BTreeSet::new();
+        if let Some((name, _)) = pairs.iter().find(|(name, _)| !names.insert(name)) {
+            return Err(Problem::with(name, MORE_THAN_ONCE));
+        }
         Form::new(pairs)
     }
 
@@ -54,38 +87,50 @@ impl Form {
         Ok(Form(pairs))
     }
 
-    /// All values of a field. Some clients write `[]` behind the name of a list. A value `null` counts as none.
-    fn all(&self, field: &str) -> Vec<&Value> {
-        let is_it = |name: &str| name.strip_suffix("[]").unwrap_or(name) == field;
-        let values = self.0.iter().filter(|(name, value)| is_it(name) && !value.is_null());
-        values.map(|(_, value)| value).collect()
+    fn take(&mut self, is_it: impl Fn(&str) -> bool) -> Vec<Value> {
+        let taken = self.0.extract_if(.., |(name, _)| is_it(name));
+        taken.map(|(_, value)| value).collect()
     }
 
-    /// The only value of a field.
-    fn one(&self, field: &'static str) -> Result<Option<&Value>, Problem> {
-        match self.all(field)[..] {
-            [] => Ok(None),
-            [value] => Ok(Some(value)),
-            _ => Err(Problem::new(field, "it is there more than once")),
+    /// The only value of a field. A value `null` counts as none.
+    fn one(&mut self, field: &'static str) -> Result<Option<Value>, Problem> {
+        let mut values = self.take(|name| name == field);
+        match values.len() {
+            0 | 1 => Ok(values.pop().filter(|value| !value.is_null())),
+            _ => Err(Problem::new(field, MORE_THAN_ONCE)),
         }
     }
 
-    /// Whether a field is there, and is not empty.
-    pub fn has(&self, field: &str) -> bool {
-        self.all(field).iter().any(|value| value.as_str() != Some(""))
+    /// The only value of a field that may not be an empty text.
+    fn filled(&mut self, field: &'static str) -> Result<Option<Value>, Problem> {
+        Ok(self.one(field)?.filter(|value| value.as_str() != Some("")))
+    }
+
+    /// Refuses a request in which fields are left that nobody has read, except those that are ignored.
+    pub fn end(self) -> Result<(), Problem> {
+        match self.0.iter().find(|(name, _)| !IGNORED.contains(&name.as_str())) {
+            Some((name, _)) => Err(Problem::with(name, "this request has no such field")),
+            None => Ok(()),
+        }
     }
 
     /// The name of a user or a channel.
-    pub fn name(&self, field: &'static str) -> Result<String, Problem> {
-        let value = self.one(field)?.filter(|value| value.as_str() != Some(""));
-        name(field, value.ok_or_else(|| Problem::new(field, "it is missing"))?)
+    pub fn name(&mut self, field: &'static str) -> Result<String, Problem> {
+        let name = self.optional_name(field)?;
+        name.ok_or_else(|| Problem::new(field, "it is missing"))
     }
 
-    /// Names: a list, the same field several times, or one text with commas between the names.
-    pub fn names(&self, field: &'static str, most: usize) -> Result<Vec<String>, Problem> {
+    /// The name of a user or a channel, if there is one.
+    pub fn optional_name(&mut self, field: &'static str) -> Result<Option<String>, Problem> {
+        self.filled(field)?.map(|value| name(field, &value)).transpose()
+    }
+
+    /// Names: a list, one text with commas between the names, or in a form the same field several times, also with brackets
+    /// behind its name, as PHP and jQuery write lists: `field[]`, `field[0]`.
+    pub fn names(&mut self, field: &'static str, most: usize) -> Result<Vec<String>, Problem> {
         let mut names: Vec<String> = Vec::new();
-        for value in self.all(field) {
-            for item in items(field, value)? {
+        for value in self.take(|name| is_list_name(name, field)) {
+            for item in items(field, &value)? {
                 let name = name(field, &item)?;
                 if !names.contains(&name) {
                     names.push(name);
@@ -99,11 +144,11 @@ impl Form {
     }
 
     /// A text. A field that is missing is an empty one.
-    pub fn text(&self, field: &'static str, limit: TextLimit) -> Result<String, Problem> {
+    pub(crate) fn text(&mut self, field: &'static str, limit: TextLimit) -> Result<String, Problem> {
         let Some(value) = self.one(field)? else {
             return Ok(String::new());
         };
-        let Text(text) = Text::deserialize(value).map_err(|_| Problem::new(field, "it is no text"))?;
+        let Text(text) = Text::deserialize(&value).map_err(|_| Problem::new(field, "it is no text"))?;
         if !limit.holds(&text) {
             let sentence = format!("it has more than {} characters", limit.characters);
             return Err(Problem::new(field, sentence));
@@ -115,12 +160,12 @@ impl Form {
     }
 
     /// A whole number. `None` if the field is missing or empty.
-    pub fn number(&self, field: &'static str) -> Result<Option<i64>, Problem> {
-        let Some(value) = self.one(field)?.filter(|value| value.as_str() != Some("")) else {
+    pub fn number(&mut self, field: &'static str) -> Result<Option<i64>, Problem> {
+        let Some(value) = self.filled(field)? else {
             return Ok(None);
         };
         let bad = || Problem::new(field, "it is no whole number, or too large");
-        let digits = Name::deserialize(value).ok().and_then(|name| name.text().ok());
+        let digits = Name::deserialize(&value).ok().and_then(|name| name.text().ok());
         let number: i64 = digits.ok_or_else(bad)?.parse().map_err(|_| bad())?;
         match (-EXACT_INTEGER_MAX..=EXACT_INTEGER_MAX).contains(&number) {
             true => Ok(Some(number)),
@@ -140,9 +185,19 @@ fn name(field: &'static str, value: &Value) -> Result<String, Problem> {
     }
 }
 
+/// Whether this is the name of a list, or of a part of it.
+fn is_list_name(name: &str, list: &str) -> bool {
+    let Some(rest) = name.strip_prefix(list) else {
+        return false;
+    };
+    let index = rest.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    rest.is_empty() || index.is_some_and(|index| index.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 /// The names in one value of a list. In a form a list may be written as in JSON.
 fn items(field: &'static str, value: &Value) -> Result<Vec<Value>, Problem> {
     match value {
+        Value::Null => Ok(Vec::new()),
         Value::Array(items) => Ok(items.clone()),
         Value::String(text) if text.starts_with('[') => match json::parse(text) {
             Some(Value::Array(items)) => Ok(items),
@@ -169,14 +224,15 @@ mod tests {
         .unwrap()
     }
 
-    fn why<T: std::fmt::Debug>(read: Result<T, Problem>) -> (Option<&'static str>, String) {
+    /// The field that is wrong, and why; no field where the request as a whole is.
+    fn why<T: std::fmt::Debug>(read: Result<T, Problem>) -> (String, String) {
         let problem = read.unwrap_err();
-        (problem.field, problem.sentence)
+        (problem.field.unwrap_or_default().into_owned(), problem.sentence)
     }
 
     #[test]
     fn names_may_be_numbers_and_are_neither_empty_nor_long_nor_of_another_type() {
-        let read = |json: &str| Form::json(json).unwrap().name("uid");
+        let read = |json: &str| Form::json(json)?.name("uid");
         assert_eq!(read(r#"{"uid":"1234"}"#).unwrap(), "1234");
         assert_eq!(read(r#"{"uid":1234}"#).unwrap(), "1234");
         assert_eq!(read(r#"{"uid":"安娜","more":[{}]}"#).unwrap(), "安娜");
@@ -195,13 +251,16 @@ mod tests {
             (&long, "128 characters"),
         ] {
             let (field, said) = why(read(json));
-            assert!(field == Some("uid") && said.contains(sentence), "{json:.40}: {said}");
+            assert!(field == "uid" && said.contains(sentence), "{json:.40}: {said}");
         }
     }
 
     #[test]
     fn lists_are_read_however_they_are_written() {
-        let read = |form: Form| form.names("dst_uid", 3);
+        let read = |mut form: Form| {
+            let names = form.names("dst_uid", 3)?;
+            form.end().map(|()| names)
+        };
         let both = ["1", "2"];
         for json in [
             r#"{"dst_uid":["1","2"]}"#,
@@ -209,6 +268,7 @@ mod tests {
             r#"{"dst_uid":"1,2"}"#,
             r#"{"dst_uid":" 1 , 2,"}"#,
             r#"{"dst_uid[]":["1"],"dst_uid":2}"#,
+            r#"{"dst_uid[0]":"1","dst_uid[12]":"2","dst_uid":null}"#,
         ] {
             assert_eq!(read(Form::json(json).unwrap()).unwrap(), both, "{json}");
         }
@@ -216,6 +276,7 @@ mod tests {
             &[("dst_uid", "1,2")][..],
             &[("dst_uid", "1"), ("dst_uid", "2")],
             &[("dst_uid[]", "1"), ("dst_uid[]", "2")],
+            &[("dst_uid[0]", "1"), ("dst_uid[1]", "2")],
             &[("dst_uid", r#"["1",2]"#)],
         ] {
             assert_eq!(read(query(pairs)).unwrap(), both, "{pairs:?}");
@@ -232,13 +293,13 @@ mod tests {
             (r#"{"dst_uid":["1","2","3","4"]}"#, "more than 3"),
         ] {
             let (field, said) = why(read(Form::json(json).unwrap()));
-            assert!(field == Some("dst_uid") && said.contains(sentence), "{json}: {said}");
+            assert!(field == "dst_uid" && said.contains(sentence), "{json}: {said}");
         }
     }
 
     #[test]
     fn numbers_may_be_texts_and_texts_numbers() {
-        let number = |json: &str| Form::json(json).unwrap().number("code");
+        let number = |json: &str| Form::json(json)?.number("code");
         for (json, wanted) in [
             (r#"{"code":1}"#, Some(1)),
             (r#"{"code":"1003"}"#, Some(1003)),
@@ -258,9 +319,9 @@ mod tests {
             r#"{"code":"99999999999999999999"}"#,
             r#"{"code":1,"code":1}"#,
         ] {
-            assert_eq!(why(number(json)).0, Some("code"), "{json}");
+            assert_eq!(why(number(json)).0, "code", "{json}");
         }
-        let text = |json: &str| Form::json(json).unwrap().text("desp", TextLimit::characters(3));
+        let text = |json: &str| Form::json(json)?.text("desp", TextLimit::characters(3));
         assert_eq!(text(r#"{"desp":"接通"}"#).unwrap(), "接通");
         assert_eq!(text(r#"{"desp":12}"#).unwrap(), "12");
         assert_eq!(text("{}").unwrap(), "");
@@ -270,7 +331,7 @@ mod tests {
             r#"{"desp":[]}"#,
             r#"{"desp":"\u0000"}"#,
         ] {
-            assert_eq!(why(text(json)).0, Some("desp"), "{json}");
+            assert_eq!(why(text(json)).0, "desp", "{json}");
         }
     }
 
@@ -285,10 +346,52 @@ mod tests {
             "{\"uid\":1}}",
             &"[".repeat(100_000),
         ] {
-            assert_eq!(why(Form::json(json)).0, None, "{json:.20}");
+            assert_eq!(why(Form::json(json)).0, "", "{json:.20}");
         }
         let many = |count: usize| Form::texts((0..count).map(|n| (n.to_string(), String::new())));
-        assert!(many(200).is_ok());
-        assert!(many(201).is_err());
+        assert!(many(40).is_ok());
+        assert!(many(41).is_err());
+    }
+
+    #[test]
+    fn fields_that_nobody_reads_are_refused_by_name_except_those_that_other_programs_add() {
+        let rest = |mut form: Form| {
+            form.name("uid")?;
+            form.names("dst_uid", 3)?;
+            form.end()
+        };
+        for (name, said) in [
+            ("desp", "desp"),
+            ("Uid", "Uid"),
+            ("uid[]", "uid[]"),
+            ("uid[0]", "uid[0]"),
+            ("dst_uid[x]", "dst_uid[x]"),
+            ("dst_uid[0", "dst_uid[0"),
+            ("dst_uid]", "dst_uid]"),
+            ("dst_uids", "dst_uids"),
+            ("__", "__"),
+            ("", ""),
+            (&"长".repeat(1_000), &"长".repeat(64)),
+        ] {
+            let (field, why) = why(rest(query(&[("uid", "1"), (name, "2")])));
+            assert_eq!((&*field, why.contains("no such field")), (said, true), "{name:.20}");
+        }
+        for name in IGNORED {
+            rest(query(&[("uid", "1"), (name, "2"), (name, "3")])).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_key_that_json_has_twice_is_refused_whatever_it_is() {
+        for (json, name) in [
+            (r#"{"uid":"1","uid":"1"}"#, "uid"),
+            (r#"{"uid":"1","u\u0069d":"2"}"#, "uid"),
+            (r#"{"uid":null,"uid":"1"}"#, "uid"),
+            (r#"{"dst_uid":["1"],"dst_uid":["2"]}"#, "dst_uid"),
+            (r#"{"_":1,"_":2}"#, "_"),
+        ] {
+            let (field, said) = why(Form::json(json));
+            assert!(field == name && said.contains("more than once"), "{json}: {said}");
+        }
     }
 }

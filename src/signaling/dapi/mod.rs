@@ -9,8 +9,11 @@
 //! | done | `{"success":true,"data":…}` |
 //! | refused | `{"success":false,"msg":"FIELD: why","data":{"FIELD":"why"}}`; without `data`, and without `FIELD:`, where no single field is wrong |
 //!
-//! A refusal changes nothing. Where the configuration has a key (`dapi.key`), a request without it gets status 401 and the same
-//! object. A page of another site that is not listed (`http.allowed_origins`) gets 403.
+//! A refusal changes nothing. Those that are about no single request of this interface keep the status that they have everywhere, with
+//! the same object: 401 without the key, where the configuration has one (`dapi.key`); 403 for a page of another site that is
+//! not listed (`http.allowed_origins`), and for a link, a form or a picture on any other site's page; 404 for an address that does not exist; 503
+//! with `Retry-After` where the server takes too long. The first server of this interface answered 401 in plain text: its clients look at
+//! the status, and those that read every answer as JSON now find some.
 //!
 //! | path | fields | `data`, and what it does |
 //! |---|---|---|
@@ -19,15 +22,15 @@
 //! | `invite/robot` | `uid`, `channel` | an entry: a robot comes, as when a callee has declined. It has the call then: the messages about the call are over (status 2), and it rings nowhere. A call that ended without an answer, at most ten minutes ago, goes on by that |
 //! | `quit/robot` | `channel`; optional `uid` | null: the robot leaves, if there is one |
 //! | `call/msg` | `uid` | a list of messages: the calls of this user, as caller or callee, that were made within the last minute (`dapi.message_window_s`) and are not over for them |
-//! | `call/token`, `channel/join` | `uid`, `channel` | an entry. A callee answers the call by this |
+//! | `call/token`, `channel/join` | `uid`, `channel` | an entry. A callee answers the call by this. Refused when the call is over |
 //! | `call/event` | `uid`, `channel`, `code`; optional `desp` | null: the event is recorded, and does what the next table says |
 //! | `call/heartbeat` | `uid`, `channel` | null: a sign of life of somebody in the call; a callee answers by the first. Whoever sends one has to send the next within `channel_heartbeat` seconds; otherwise event 3 is recorded, they have left the call, and their stay in the room of the channel ends |
-//! | `calltask/update` | `src_uid`, `dst_uid`, `call_time`, `taskid`; optional `id` | `{}`: calls these people at that time, once, as `call/user` does; a time that is over is refused. With an `id` a task of the same `src_uid` is changed, also one whose time has come; without one a task is made |
+//! | `calltask/update` | `src_uid`, `dst_uid`, `call_time`, `taskid`; optional `id` | `{}`: calls these people at that time, once, as `call/user` does; a time that is over is refused, and one more than a year ahead. With an `id` a task of the same `src_uid` is changed, also one whose time has come; without one a task is made |
 //! | `calltask/list` | `uid`; optional `_page` (from 1), `_perpage` (20, at most 100) | `{rows, row_pages}`: the tasks of this `src_uid`, the newest first |
 //! | `calltask/delete` | `id`, `uid` (or `src_uid`) | null: removes a task, if it is that user's. With the key, `uid` may be left out |
 //! | `account/update` | `uid`, `device`, `apns_token` | null: calls to this user ring at this device too, by its push service. An empty `apns_token` ends that |
 //! | `call/record` | `channel` | the record of a call: its people and events, and how it ended. This server's own. It is also posted when the call is over, where a URL is configured ([`crate::webhooks`]) |
-//! | `system/config` | | `{channel_heartbeat, agora_appid}`: seconds between heartbeats, and the app's id |
+//! | `system/config` | | `{channel_heartbeat, agora_appid, time_zone}`: seconds between heartbeats, the app's id, and the time zone of all dates, by its IANA name |
 //!
 //! An entry is `{appID, channel, uid, token}`: with this access token ([`crate::auth::access_token`]) the user enters the room of
 //! the channel's name. Without a key, where everybody gets such a token in any name, it proves no name there.
@@ -51,6 +54,9 @@
 //! | 3 | the server | nothing was heard of them |
 //! | others | anybody | is recorded, and nothing else |
 //!
+//! Of one user 30 events of one call are recorded, and of all together who are not in the call. A later one still does what the
+//! table says, and is answered as any other.
+//!
 //! When several are called, the first who answers has the call, and it stops ringing at the others. They may ask for a token
 //! all the same, and come too. What happens on sockets (a callee answers, declines, hangs up) changes the record in the same
 //! way. A call that nobody has answered is over after `calls.ring_timeout_s`.
@@ -64,12 +70,18 @@
 //! for a reason that may pass, as when there is no place, it is tried again every ten seconds, until half a minute after the time
 //! for which a call rings; `failure` says why, and `fire_time` is that of the last attempt. 2 (已拨打): it was
 //! made at `fire_time`, in `channel`. 3 (失败): it was not, and `failure` says why. `row_pages` is `{crt_page, total, perpage}`,
-//! with the number of all rows. Where a field of `calltask/update` is wrong, `msg` begins with `字段验证错误`.
+//! with the number of all rows. Where a field of `calltask/update` is wrong, `msg` is
+//! `字段验证错误`, and `data` has what is wrong under the field's name, without semicolons: clients part several problems at them.
 //!
-//! Texts and names: a number counts as its digits. A number may be a text. A list is a JSON list, the same field several times
-//! (also as `dst_uid[]`), or one text with commas. `null` counts as missing, as an empty name or number does. A field that is
-//! there twice is refused where it is no list. Unknown fields are ignored: clients of later versions of this interface send
-//! some, and phones add what they are. Dates are `YYYY-MM-DD HH:MM:SS` in the time zone of the configuration (`dapi.time_zone`).
+//! Texts and names: a number counts as its digits. A number may be a text. A list is a JSON list, one text with commas, or in a
+//! form the same field several times, also as `dst_uid[]` or `dst_uid[0]`. `null` counts as missing, as an empty name or number
+//! does. A field that is there twice is refused where it is no list, and a key that a JSON object has twice in any case. The
+//! lengths of texts and names are counted in characters. Unknown fields are refused by name. Ignored are, where they mean nothing:
+//! `call_group` (of later versions of this interface), `pk`, `tone_list` and `_status_label` (of a row that is sent back), `_page`
+//! and `_perpage`, `_` (jQuery's, against caches), and `csrfmiddlewaretoken` (Django's).
+//!
+//! Dates are `YYYY-MM-DD HH:MM:SS` in the time zone of the configuration (`dapi.time_zone`). A time that the clock shows twice,
+//! because it is put back, is the first of the two. One over which it is put forward is refused by the field's name.
 
 mod form;
 mod time;
@@ -78,16 +90,16 @@ mod wire;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-pub(crate) use self::form::{Form, Problem};
-pub(crate) use self::wire::{
+pub use self::form::{Form, Problem};
+pub use self::wire::{
     Call, DeviceUpdate, EventReport, InChannel, RobotRemoval, TaskDeletion, TaskList, TaskUpdate, caller, channel, uid,
 };
 use crate::channels::{self, ChannelError};
 use crate::ids::UserId;
 use crate::storage::{CallRecord, CallTask, Ending, MemberStatus, RecentCall, Report, TaskStatus};
 
-/// The beginning of `msg` where a field of a record that was to be saved is wrong.
-const NOT_SAVED: &str = "字段验证错误 ";
+/// `msg` where a field of a record that was to be saved is wrong.
+const NOT_SAVED: &str = "字段验证错误";
 
 /// Why a request is not served.
 #[derive(Debug)]
@@ -127,26 +139,34 @@ impl Refused {
 
 /// The answer to a request, as JSON.
 pub(crate) fn answer<T: Serialize>(outcome: Result<T, Refused>) -> String {
-    answer_beginning("", outcome)
+    answer_in(outcome, |field, sentence| {
+        (format!("{field}: {sentence}"), sentence.to_owned())
+    })
 }
 
-/// The answer to a request that saves a record.
+/// The answer to a request that saves a record. Clients know the sentence about wrong fields, and part the problems of one field
+/// at semicolons.
 pub(crate) fn answer_to_saving<T: Serialize>(outcome: Result<T, Refused>) -> String {
-    answer_beginning(NOT_SAVED, outcome)
+    answer_in(outcome, |_, sentence| {
+        (NOT_SAVED.to_owned(), sentence.replace(';', ","))
+    })
 }
 
-/// An answer in which the sentence about a wrong field has this beginning.
-fn answer_beginning<T: Serialize>(beginning: &str, outcome: Result<T, Refused>) -> String {
+/// An answer in which this says what is wrong with a field: for people, and beside the field's name.
+fn answer_in<T: Serialize>(outcome: Result<T, Refused>, say: impl Fn(&str, &str) -> (String, String)) -> String {
     let envelope = match outcome {
         Ok(data) => wire::Envelope::Done { success: true, data },
         Err(refused) => {
             let Problem { field, sentence } = problem(refused);
-            let named = field.map(|field| [(field.to_owned(), sentence.clone().into())].into_iter().collect());
-            wire::Envelope::Refused {
-                success: false,
-                msg: field.map_or_else(|| sentence.clone(), |field| format!("{beginning}{field}: {sentence}")),
-                data: named,
-            }
+            let (msg, data) = match field {
+                None => (sentence, None),
+                Some(field) => {
+                    let (msg, problem) = say(&field, &sentence);
+                    (msg, Some([(field.into_owned(), problem.into())].into_iter().collect()))
+                }
+            };
+            let success = false;
+            wire::Envelope::Refused { success, msg, data }
         }
     };
     super::json::text(&envelope)
@@ -158,15 +178,12 @@ fn problem(refused: Refused) -> Problem {
         Refused::Channel { error, asker } => (error, asker),
     };
     let field = match error {
-        ChannelError::NoSuchChannel
-        | ChannelError::Over
-        | ChannelError::TooManyReports
-        | ChannelError::TooManyMembers => Some("channel"),
+        ChannelError::NoSuchChannel | ChannelError::Over | ChannelError::TooManyMembers => Some("channel"),
         ChannelError::NameTaken | ChannelError::NobodyNamed | ChannelError::TooManyOfOne => Some(asker),
         ChannelError::CallsItself | ChannelError::Busy => Some("dst_uid"),
         ChannelError::TooManyDevices => Some("apns_token"),
         ChannelError::NoRobot(_) => None,
-        ChannelError::Past => Some("call_time"),
+        ChannelError::Past | ChannelError::TooFar => Some("call_time"),
         ChannelError::NoSuchTask | ChannelError::TaskIsFiring | ChannelError::TaskTaken => Some("id"),
         ChannelError::TooManyCalls | ChannelError::ShareUsedUp | ChannelError::GoingDown | ChannelError::Storage(_) => {
             None
@@ -291,9 +308,10 @@ fn task_label(status: TaskStatus) -> &'static str {
     }
 }
 
-pub(crate) fn settings(app_id: &str, settings: &channels::Settings) -> impl Serialize + use<> {
+pub(crate) fn settings(app_id: &str, settings: &channels::Settings, time_zone: &str) -> impl Serialize + use<> {
     wire::Settings {
         channel_heartbeat: settings.heartbeat.as_secs(),
         agora_appid: app_id.to_owned(),
+        time_zone: time_zone.to_owned(),
     }
 }

@@ -9,6 +9,8 @@ use crate::channels::CALLEES_MAX;
 use crate::ids::{RoomName, UserId};
 use crate::text::{self, TextLimit};
 
+const MISSING: &str = "it is missing";
+
 /// What a caller sends along: apps put a JSON text of some hundred characters there. It is kept with the call, and sent to each
 /// callee who asks.
 const EXTRA: TextLimit = TextLimit::characters(4_096);
@@ -19,7 +21,7 @@ const DESCRIPTION: TextLimit = TextLimit::characters(1_024);
 /// The app's own id of a task.
 const TASK: TextLimit = text::NAME;
 
-/// The token of a device at its push service: 64 characters, of some services 250.
+/// The token of a device at its push service: 64 characters, of some services 250. The hub takes as many, with the service's name.
 const PUSH_TOKEN: TextLimit = TextLimit::characters(500);
 
 /// The largest code of an event. Those that are known have four digits.
@@ -35,67 +37,72 @@ const PER_PAGE_MAX: i64 = 100;
 const PAGES_MAX: i64 = 1_000_000;
 
 /// A call to one or several.
-pub(crate) struct Call {
+pub struct Call {
     pub caller: UserId,
     pub callees: Vec<UserId>,
     pub extra_msg: String,
 }
 
 /// Somebody who asks about a channel.
-pub(crate) struct InChannel {
+pub struct InChannel {
     pub user: UserId,
     pub channel: RoomName,
 }
 
-pub(crate) struct EventReport {
+pub struct EventReport {
     pub of: InChannel,
     pub code: i64,
     pub description: String,
 }
 
 impl Call {
-    pub fn read(form: &Form) -> Result<Call, Problem> {
-        Ok(Call {
-            caller: user(form, "src_uid")?,
-            callees: users(form, "dst_uid")?,
+    pub fn read(mut form: Form) -> Result<Call, Problem> {
+        let call = Call {
+            caller: user(&mut form, "src_uid")?,
+            callees: users(&mut form, "dst_uid")?,
             extra_msg: form.text("extra_msg", EXTRA)?,
-        })
+        };
+        form.end().map(|()| call)
     }
 }
 
 impl InChannel {
-    pub fn read(form: &Form) -> Result<InChannel, Problem> {
+    pub fn read(mut form: Form) -> Result<InChannel, Problem> {
+        let asked = InChannel::of(&mut form)?;
+        form.end().map(|()| asked)
+    }
+
+    fn of(form: &mut Form) -> Result<InChannel, Problem> {
         Ok(InChannel {
             user: user(form, "uid")?,
-            channel: channel(form)?,
+            channel: room(form)?,
         })
     }
 }
 
 impl EventReport {
-    pub fn read(form: &Form) -> Result<EventReport, Problem> {
-        let code = form
-            .number("code")?
-            .ok_or_else(|| Problem::new("code", "it is missing"))?;
+    pub fn read(mut form: Form) -> Result<EventReport, Problem> {
+        let code = form.number("code")?.ok_or_else(|| Problem::new("code", MISSING))?;
         if !(0..=CODE_MAX).contains(&code) {
             return Err(Problem::new("code", format!("it must be from 0 to {CODE_MAX}")));
         }
-        Ok(EventReport {
-            of: InChannel::read(form)?,
+        let report = EventReport {
+            of: InChannel::of(&mut form)?,
             code,
             description: form.text("desp", DESCRIPTION)?,
-        })
+        };
+        form.end().map(|()| report)
     }
 }
 
 /// Who removes a robot, if they say so, and from where.
-pub(crate) struct RobotRemoval {
+pub struct RobotRemoval {
     pub user: Option<UserId>,
     pub channel: RoomName,
 }
 
 /// How a device of a user is reached while its app is closed.
-pub(crate) struct DeviceUpdate {
+pub struct DeviceUpdate {
     pub user: UserId,
     pub device: String,
     /// Token at the push service. Empty: not at all.
@@ -103,34 +110,34 @@ pub(crate) struct DeviceUpdate {
 }
 
 impl RobotRemoval {
-    pub fn read(form: &Form) -> Result<RobotRemoval, Problem> {
-        Ok(RobotRemoval {
-            user: match form.has("uid") {
-                true => Some(user(form, "uid")?),
-                false => None,
-            },
-            channel: channel(form)?,
-        })
+    pub fn read(mut form: Form) -> Result<RobotRemoval, Problem> {
+        let removal = RobotRemoval {
+            user: optional_user(&mut form, "uid")?,
+            channel: room(&mut form)?,
+        };
+        form.end().map(|()| removal)
     }
 }
 
 impl DeviceUpdate {
-    pub fn read(form: &Form) -> Result<DeviceUpdate, Problem> {
-        Ok(DeviceUpdate {
-            user: user(form, "uid")?,
+    pub fn read(mut form: Form) -> Result<DeviceUpdate, Problem> {
+        let update = DeviceUpdate {
+            user: user(&mut form, "uid")?,
             device: form.name("device")?,
             token: form.text("apns_token", PUSH_TOKEN)?,
-        })
+        };
+        form.end().map(|()| update)
     }
 }
 
 /// The user whose robot is asked for.
-pub(crate) fn caller(form: &Form) -> Result<UserId, Problem> {
-    user(form, "src_uid")
+pub fn caller(mut form: Form) -> Result<UserId, Problem> {
+    let caller = user(&mut form, "src_uid")?;
+    form.end().map(|()| caller)
 }
 
 /// A call that is to be made later.
-pub(crate) struct TaskUpdate {
+pub struct TaskUpdate {
     /// Number of the task that is to be changed.
     pub id: Option<i64>,
     pub caller: UserId,
@@ -141,33 +148,33 @@ pub(crate) struct TaskUpdate {
 }
 
 /// A page of a list of tasks.
-pub(crate) struct TaskList {
+pub struct TaskList {
     pub user: UserId,
     pub page: i64,
     pub per_page: i64,
 }
 
-pub(crate) struct TaskDeletion {
+pub struct TaskDeletion {
     pub id: i64,
     /// User whose task it has to be, if one is named.
     pub user: Option<UserId>,
 }
 
 impl TaskUpdate {
-    pub fn read(form: &Form, zone: &TimeZone) -> Result<TaskUpdate, Problem> {
+    pub fn read(mut form: Form, zone: &TimeZone) -> Result<TaskUpdate, Problem> {
         let id = form.number("id")?;
-        let caller = user(form, "src_uid")?;
-        let callees = users(form, "dst_uid")?;
+        let caller = user(&mut form, "src_uid")?;
+        let callees = users(&mut form, "dst_uid")?;
         if callees.is_empty() {
-            return Err(Problem::new("dst_uid", "it is missing"));
+            return Err(Problem::new("dst_uid", MISSING));
         }
         let due = form.name("call_time")?;
-        let due_s = time::read(&due, zone)
-            .ok_or_else(|| Problem::new("call_time", "it is no time; write it as 2020-02-02 20:20:00"))?;
+        let due_s = time::read(&due, zone).map_err(|why| Problem::new("call_time", why.to_string()))?;
         let task = form.text("taskid", TASK)?;
         if task.is_empty() {
-            return Err(Problem::new("taskid", "it is missing"));
+            return Err(Problem::new("taskid", MISSING));
         }
+        form.end()?;
         Ok(TaskUpdate {
             id,
             caller,
@@ -179,49 +186,60 @@ impl TaskUpdate {
 }
 
 impl TaskList {
-    pub fn read(form: &Form) -> Result<TaskList, Problem> {
-        let number = |field, otherwise, most| match form.number(field)?.unwrap_or(otherwise) {
+    pub fn read(mut form: Form) -> Result<TaskList, Problem> {
+        let mut number = |field, otherwise, most| match form.number(field)?.unwrap_or(otherwise) {
             number if (1..=most).contains(&number) => Ok(number),
             _ => Err(Problem::new(field, format!("it must be from 1 to {most}"))),
         };
-        Ok(TaskList {
-            user: user(form, "uid")?,
-            page: number("_page", 1, PAGES_MAX)?,
-            per_page: number("_perpage", PER_PAGE, PER_PAGE_MAX)?,
-        })
+        let (page, per_page) = (
+            number("_page", 1, PAGES_MAX)?,
+            number("_perpage", PER_PAGE, PER_PAGE_MAX)?,
+        );
+        let user = user(&mut form, "uid")?;
+        form.end()?;
+        Ok(TaskList { user, page, per_page })
     }
 }
 
 impl TaskDeletion {
-    pub fn read(form: &Form) -> Result<TaskDeletion, Problem> {
-        let named = |field| match form.has(field) {
-            true => user(form, field).map(Some),
-            false => Ok(None),
-        };
+    pub fn read(mut form: Form) -> Result<TaskDeletion, Problem> {
+        let id = form.number("id")?.ok_or_else(|| Problem::new("id", MISSING))?;
+        let (user, caller) = (optional_user(&mut form, "uid")?, optional_user(&mut form, "src_uid")?);
+        if user.is_some() && caller.is_some() && user != caller {
+            return Err(Problem::new("src_uid", "it names somebody else than uid does"));
+        }
+        form.end()?;
         Ok(TaskDeletion {
-            id: form.number("id")?.ok_or_else(|| Problem::new("id", "it is missing"))?,
-            user: match named("uid")? {
-                None => named("src_uid")?,
-                named => named,
-            },
+            id,
+            user: user.or(caller),
         })
     }
 }
 
 /// The user who asks.
-pub(crate) fn uid(form: &Form) -> Result<UserId, Problem> {
-    user(form, "uid")
+pub fn uid(mut form: Form) -> Result<UserId, Problem> {
+    let user = user(&mut form, "uid")?;
+    form.end().map(|()| user)
 }
 
-pub(crate) fn channel(form: &Form) -> Result<RoomName, Problem> {
+pub fn channel(mut form: Form) -> Result<RoomName, Problem> {
+    let channel = room(&mut form)?;
+    form.end().map(|()| channel)
+}
+
+fn room(form: &mut Form) -> Result<RoomName, Problem> {
     Ok(RoomName(form.name("channel")?.into()))
 }
 
-fn user(form: &Form, field: &'static str) -> Result<UserId, Problem> {
+fn user(form: &mut Form, field: &'static str) -> Result<UserId, Problem> {
     Ok(UserId(form.name(field)?.into()))
 }
 
-fn users(form: &Form, field: &'static str) -> Result<Vec<UserId>, Problem> {
+fn optional_user(form: &mut Form, field: &'static str) -> Result<Option<UserId>, Problem> {
+    Ok(form.optional_name(field)?.map(|name| UserId(name.into())))
+}
+
+fn users(form: &mut Form, field: &'static str) -> Result<Vec<UserId>, Problem> {
     let names = form.names(field, CALLEES_MAX)?;
     Ok(names.into_iter().map(|name| UserId(name.into())).collect())
 }
@@ -307,6 +325,7 @@ pub(crate) struct EventRow {
 pub(crate) struct Settings {
     pub channel_heartbeat: u64,
     pub agora_appid: String,
+    pub time_zone: String,
 }
 
 #[derive(Serialize)]

@@ -6,6 +6,7 @@
 mod media_client;
 
 mod bytes;
+mod dapi;
 mod files;
 mod ice;
 mod media;
@@ -45,6 +46,7 @@ pub const ALL: &[Target] = &[
     signaling::DEVICES,
     signaling::MESSAGES,
     signaling::TOGETHER,
+    dapi::DAPI,
     rules::RULES,
     files::MULTIPART,
     files::MULTIPART_TYPE,

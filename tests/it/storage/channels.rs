@@ -1,8 +1,10 @@
 //! Records of calls over HTTP.
 
 use patchbay::ids::{RoomName, UserId};
-use patchbay::shares::{ClientAddress, Share};
-use patchbay::storage::{Added, Begun, CallRecord, Ending, MemberStatus, NewCall, NewWebhook, Quota, Records, Report};
+use patchbay::shares::{ClientAddress, Denied, Share};
+use patchbay::storage::{
+    Added, Begun, CallRecord, Ending, MemberStatus, NewCall, NewTask, NewWebhook, Quota, Records, Report, Scheduled,
+};
 
 use super::{Place, on_both};
 
@@ -13,6 +15,8 @@ on_both!(
     calls_are_bounded_and_no_address_takes_all,
     calls_that_are_over_are_removed_after_their_time_and_open_ones_stay,
     the_end_of_a_call_is_handed_on_once_by_whichever_process_and_again_if_it_has_gone_on,
+    calls_that_are_over_make_room_for_new_ones_and_open_ones_do_not,
+    tasks_that_are_over_make_room_for_new_ones_and_waiting_ones_do_not,
 );
 
 const NOW_S: i64 = 1_600_000_000;
@@ -114,8 +118,8 @@ async fn a_change_is_made_whole_with_its_events_or_not_at_all(place: &Place) {
     });
     let changed = done.await.unwrap().unwrap();
     let mut kept = record(&records, "ch_1").await;
-    assert_eq!((kept.reports, kept.members[3].id), (2, 4));
-    (kept.reports, kept.members[3].id) = (0, 0);
+    assert_eq!((&kept.reports[..], kept.members[3].id), (&[("ben".into(), 2)][..], 4));
+    (kept.reports, kept.members[3].id) = (Vec::new(), 0);
     assert_eq!(kept, changed);
     assert_eq!(records.reports(&channel).await.unwrap(), [report(1), report(2)]);
 
@@ -151,7 +155,10 @@ async fn changes_of_one_call_at_the_same_time_follow_one_another(place: &Place) 
     }
     changing.join_all().await;
     let call = record(&handles[0], "ch_1").await;
-    assert_eq!((call.answered_s, call.reports), (Some(20), 20));
+    assert_eq!(
+        (call.answered_s, &call.reports[..]),
+        (Some(20), &[("ben".into(), 20)][..])
+    );
 }
 
 async fn calls_are_bounded_and_no_address_takes_all(place: &Place) {
@@ -208,7 +215,7 @@ async fn calls_that_are_over_are_removed_after_their_time_and_open_ones_stay(pla
     assert_eq!(records.call(&"ch_1".into()).await.unwrap(), None);
     assert_eq!(records.reports(&"ch_1".into()).await.unwrap(), []);
     assert_eq!(records.expire_calls(NOW_S * 2, 10).await.unwrap(), 1);
-    assert_eq!(record(&records, "ch_3").await.reports, 1);
+    assert_eq!(record(&records, "ch_3").await.reports, [("ben".into(), 1)]);
     let recent = records.recent_calls(&"ben".into(), 0, 10).await.unwrap();
     assert_eq!(recent.len(), 1);
 }
@@ -259,4 +266,107 @@ async fn the_end_of_a_call_is_handed_on_once_by_whichever_process_and_again_if_i
     assert_eq!(to_post(0, 10).await, ["ch_2", "ch_1"]);
     assert_eq!(post(7, NOW_S + 9).await, Added::Done);
     assert_eq!(handles[0].take_webhooks(NOW_S, NOW_S, 10).await.unwrap().len(), 2);
+}
+
+const FOUR: Quota = Quota {
+    in_all: 4,
+    share: Share {
+        percent: 25,
+        at_least: 2,
+    },
+};
+
+fn somewhere() -> ClientAddress {
+    ClientAddress::from(std::net::IpAddr::from([192, 0, 2, 1]))
+}
+
+async fn calls_that_are_over_make_room_for_new_ones_and_open_ones_do_not(place: &Place) {
+    let records = place.open().await;
+    let begin = async |channel: &str, client| {
+        let call = NewCall {
+            client,
+            ..call(channel)
+        };
+        records.begin_call(&call, NOW_S, FOUR).await.unwrap()
+    };
+    let end = async |channel: &str, at_s: i64| {
+        let name = RoomName::from(channel);
+        let end = records.change_call(&name, |call, reports| {
+            call.ended_s = Some(NOW_S + at_s);
+            reports.push(report(1));
+        });
+        end.await.unwrap().unwrap();
+    };
+    let is_kept = async |channel: &str| records.call(&channel.into()).await.unwrap().is_some();
+    let (here, there) = (ClientAddress::THIS_MACHINE, somewhere());
+    for (channel, client) in [("a", here), ("b", there), ("c", there), ("d", here)] {
+        assert_eq!(begin(channel, client).await, Begun::Made);
+    }
+    assert_eq!(begin("e", here).await, Begun::NoPlace(Denied::UsedUp), "all are open");
+    end("a", 2).await;
+    end("b", 1).await;
+    assert_eq!(begin("d", here).await, Begun::NameTaken);
+    assert!(
+        is_kept("a").await && is_kept("b").await,
+        "a name that is taken costs nobody a record"
+    );
+    assert_eq!(begin("e", here).await, Begun::Made);
+    assert!(is_kept("a").await && !is_kept("b").await, "the one that was over first");
+    assert_eq!(records.reports(&"b".into()).await.unwrap(), []);
+    assert_eq!(
+        records.recent_calls(&"ben".into(), 0, 10).await.unwrap().len(),
+        4,
+        "its people, too"
+    );
+
+    // Whose share is used up makes room alone, also where others' calls were over before.
+    assert_eq!(begin("f", there).await, Begun::Made, "of all, the oldest is `a`");
+    assert!(!is_kept("a").await);
+    end("d", 3).await;
+    end("c", 4).await;
+    assert_eq!(begin("g", there).await, Begun::Made);
+    assert!(is_kept("d").await && !is_kept("c").await);
+    assert_eq!(begin("h", there).await, Begun::NoPlace(Denied::ShareUsedUp));
+    assert!(is_kept("d").await);
+}
+
+async fn tasks_that_are_over_make_room_for_new_ones_and_waiting_ones_do_not(place: &Place) {
+    let records = place.open().await;
+    let schedule = async |client| {
+        let task = NewTask {
+            id: None,
+            caller: "anna".into(),
+            callees: vec!["ben".into()],
+            due_s: NOW_S,
+            task: "7".to_owned(),
+            client,
+        };
+        records.schedule(&task, FOUR).await.unwrap()
+    };
+    let fail = async |id: i64, at_s: i64| {
+        let claimed = records.claim_task(id, NOW_S + at_s, NOW_S).await.unwrap();
+        records.fail_task(claimed.unwrap().1, "why", true).await.unwrap();
+    };
+    let kept = async || {
+        let (tasks, _) = records.tasks(&"anna".into(), 0, 10).await.unwrap();
+        tasks.into_iter().map(|task| task.id).collect::<Vec<_>>()
+    };
+    let (here, there) = (ClientAddress::THIS_MACHINE, somewhere());
+    for (id, client) in [(1, there), (2, there), (3, here), (4, here)] {
+        assert_eq!(schedule(client).await, Scheduled::Task(id));
+    }
+    assert_eq!(schedule(here).await, Scheduled::NoPlace(Denied::UsedUp), "all wait");
+    fail(3, 1).await;
+    fail(2, 2).await;
+    assert_eq!(schedule(here).await, Scheduled::Task(5));
+    assert_eq!(kept().await, [5, 4, 2, 1], "the oldest that is over made room");
+    fail(4, 1).await;
+    fail(1, 3).await;
+    assert_eq!(records.expire_tasks(NOW_S + 2).await.unwrap(), 1, "a place is free");
+    assert_eq!(schedule(there).await, Scheduled::Task(6));
+    assert_eq!(
+        kept().await,
+        [6, 5, 1],
+        "of the client whose share is used up, the oldest"
+    );
 }

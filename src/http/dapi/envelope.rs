@@ -1,0 +1,50 @@
+//! Refusals below `/dapi` that no handler of this family makes: an address that does not exist, a page that may not ask, a server
+//! that takes too long. They keep their status, and get the object that all answers of this family are in.
+
+use axum::body::to_bytes;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use serde_json::Value;
+
+use super::refuse;
+
+/// Bytes of the longest refusal of the server.
+const WORDS_BYTES_MAX: usize = 4_096;
+
+const NO_SUCH_REQUEST: &str = "there is no such request";
+
+/// Marks an answer that is in the object already.
+#[derive(Clone, Copy)]
+pub(super) struct Enveloped;
+
+/// Where calls over HTTP are not served, their addresses are as any that does not exist.
+pub(crate) async fn in_envelope(State(is_served): State<bool>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let is_below = is_served && (path == "/dapi" || path.starts_with("/dapi/"));
+    let response = next.run(request).await;
+    let status = response.status();
+    let is_refusal = status.is_client_error() || status.is_server_error();
+    if !is_below || !is_refusal || response.extensions().get::<Enveloped>().is_some() {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let words = to_bytes(body, WORDS_BYTES_MAX).await.unwrap_or_default();
+    let mut enveloped = refuse(status, &sentence(status, &words));
+    for name in [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::CACHE_CONTROL] {
+        parts.headers.remove(name);
+    }
+    enveloped.headers_mut().extend(parts.headers);
+    enveloped
+}
+
+/// What the server has said, or else what the status says.
+fn sentence(status: StatusCode, words: &[u8]) -> String {
+    if status == StatusCode::NOT_FOUND {
+        return NO_SUCH_REQUEST.to_owned();
+    }
+    let said: Option<Value> = serde_json::from_slice(words).ok();
+    let said = said.and_then(|said| said.get("error")?.as_str().map(str::to_owned));
+    said.unwrap_or_else(|| status.canonical_reason().unwrap_or("refused").to_lowercase())
+}
