@@ -187,13 +187,16 @@ struct MemberRow {
     left_at: i64,
 }
 
+/// Numbers of events of one call, by who reported them.
+type ReportCounts = Vec<(String, i64)>;
+
 /// A time in a record, where 0 stands for none.
 fn time(recorded: i64) -> Option<i64> {
     (recorded != 0).then_some(recorded)
 }
 
 impl CallRow {
-    fn with(self, members: Vec<MemberRow>, reports: Vec<(String, i64)>) -> CallRecord {
+    fn with(self, members: Vec<MemberRow>, reports: ReportCounts) -> CallRecord {
         let count = |(user, count): (String, i64)| (UserId(user.into()), usize::try_from(count).unwrap_or(0));
         CallRecord {
             channel: RoomName(self.channel.into()),
@@ -313,7 +316,7 @@ impl Records {
             return Ok(None);
         };
         let call = format!("{CALL} WHERE channel = $1");
-        let found: Option<(CallRow, Vec<MemberRow>, Vec<(String, i64)>)> = reading!(&self.database, pool => {
+        let found: Option<(CallRow, Vec<MemberRow>, ReportCounts)> = reading!(&self.database, pool => {
             let call = sqlx::query_as(sqlx::AssertSqlSafe(call)).bind(channel).fetch_optional(pool).await?;
             match call {
                 None => None,
@@ -351,7 +354,7 @@ impl Records {
                 None => None,
                 Some(call) => {
                     let members = sqlx::query_as(MEMBERS).bind(channel).fetch_all(&mut *transaction).await?;
-                    let reports: Vec<(String, i64)> =
+                    let reports: ReportCounts =
                         sqlx::query_as(REPORTS).bind(channel).fetch_all(&mut *transaction).await?;
                     let last: i64 = reports.iter().map(|(_, count)| count).sum();
                     let before = call.with(members, reports);

@@ -133,6 +133,8 @@ async function attempt(act, { isQuiet = false } = {}) {
     if (!isQuiet) byId('problem').hidden = true;
   } catch (error) {
     showProblem(error);
+    // The button that was pressed may be far below.
+    if (!isQuiet) byId('problem').scrollIntoView({ block: 'nearest' });
   }
 }
 
