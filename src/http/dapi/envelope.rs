@@ -48,3 +48,46 @@ fn sentence(status: StatusCode, words: &[u8]) -> String {
     let said = said.and_then(|said| said.get("error")?.as_str().map(str::to_owned));
     said.unwrap_or_else(|| status.canonical_reason().unwrap_or("refused").to_lowercase())
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::any;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::http::errors::HttpError;
+
+    /// The status of the answer at this path, its `Retry-After`, and its body.
+    async fn refused(is_served: bool, path: &str) -> (u16, bool, String) {
+        let slow = || async { HttpError::new(StatusCode::SERVICE_UNAVAILABLE, "try again") };
+        let bare = || async { StatusCode::PAYLOAD_TOO_LARGE };
+        let router = Router::new()
+            .route("/dapi/slow", any(slow))
+            .route("/dapi/bare", any(bare))
+            .route("/slow", any(slow))
+            .layer(from_fn_with_state(is_served, in_envelope));
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        let (status, comes_again) = (response.status(), response.headers().contains_key(header::RETRY_AFTER));
+        let body = to_bytes(response.into_body(), WORDS_BYTES_MAX).await.unwrap();
+        (
+            status.as_u16(),
+            comes_again,
+            String::from_utf8_lossy(&body).into_owned(),
+        )
+    }
+
+    #[tokio::test]
+    async fn a_refusal_of_the_server_keeps_its_status_its_headers_and_its_words() {
+        let enveloped = r#"{"success":false,"msg":"try again"}"#.to_owned();
+        assert_eq!(refused(true, "/dapi/slow").await, (503, true, enveloped));
+        let bare = r#"{"success":false,"msg":"payload too large"}"#.to_owned();
+        assert_eq!(refused(true, "/dapi/bare").await, (413, false, bare));
+        let plain = r#"{"error":"try again"}"#.to_owned();
+        assert_eq!(refused(true, "/slow").await, (503, true, plain.clone()));
+        assert_eq!(refused(false, "/dapi/slow").await, (503, true, plain));
+    }
+}

@@ -1,12 +1,12 @@
 //! Pages of other sites: what a browser sends because of a link, a form or a picture there must not call anybody, nor change
 //! anything else.
 //!
-//! Pages that name themselves in `Origin` have been looked at before ([`crate::http::origin`]). A link names nobody there. Browsers say
-//! instead in `Sec-Fetch-Site` how the page is related to this server (Fetch Metadata Request Headers §2.3); pages of the same
-//! site, which are on another host of the same owner or on another port, count as others. They do not say so over plain HTTP to a
-//! host that is not this machine, and old ones never do. There, the page in `Referer` has to be one of ours. A page can keep even that
-//! from being sent, so whoever looks like a browser and says nothing at all is refused, too. Programs that are no browsers are
-//! let in, and so is whoever shows the key, which no link carries.
+//! Pages that name themselves in `Origin` have been looked at before ([`crate::http::origin`]). A link names nobody there.
+//! Browsers say instead in `Sec-Fetch-Site` how the page is related to this server (Fetch Metadata Request Headers §2.3); pages
+//! of the same site, which are on another host of the same owner or on another port, count as others. They do not say so over
+//! plain HTTP to a host that is not this machine, and old ones never do. There, the page in `Referer` has to be one of ours. A
+//! page can keep even that from being sent, so whoever looks like a browser and says nothing at all is refused, too. Programs
+//! that are no browsers are let in, and so is whoever shows the key, which no link carries.
 
 use std::sync::Arc;
 

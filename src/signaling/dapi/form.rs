@@ -14,8 +14,8 @@ const MORE_THAN_ONCE: &str = "it is there more than once";
 /// Fields of one request: the longest list, one by one, and all others twice.
 const FIELDS_MAX: usize = 40;
 
-/// Fields that are ignored where they mean nothing, because programs send them that know nothing of this server: later versions of
-/// this interface, rows of a list of tasks that are sent back, pages, and what frameworks add to every request.
+/// Fields that are ignored where they mean nothing, because programs send them that know nothing of this server: later versions
+/// of this interface, rows of a list of tasks that are sent back, pages, and what frameworks add to every request.
 const IGNORED: [&str; 8] = [
     "_",
     "_page",
@@ -30,7 +30,8 @@ const IGNORED: [&str; 8] = [
 /// Characters of a name that nobody knows, as it is said back.
 const UNKNOWN_NAME_MAX: usize = 64;
 
-/// Fields of a request, in the order in which they were sent. What is read is taken out, so that [`Form::end`] knows what is left.
+/// Fields of a request, in the order in which they were sent. What is read is taken out, so that [`Form::end`] knows what is
+/// left.
 #[derive(Debug, Default)]
 pub struct Form(Vec<(String, Value)>);
 

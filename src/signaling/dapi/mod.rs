@@ -9,11 +9,11 @@
 //! | done | `{"success":true,"data":…}` |
 //! | refused | `{"success":false,"msg":"FIELD: why","data":{"FIELD":"why"}}`; without `data`, and without `FIELD:`, where no single field is wrong |
 //!
-//! A refusal changes nothing. Those that are about no single request of this interface keep the status that they have everywhere, with
-//! the same object: 401 without the key, where the configuration has one (`dapi.key`); 403 for a page of another site that is
-//! not listed (`http.allowed_origins`), and for a link, a form or a picture on any other site's page; 404 for an address that does not exist; 503
-//! with `Retry-After` where the server takes too long. The first server of this interface answered 401 in plain text: its clients look at
-//! the status, and those that read every answer as JSON now find some.
+//! A refusal changes nothing. Those that are about no single request of this interface keep the status that they have everywhere,
+//! with the same object: 401 without the key, where the configuration has one (`dapi.key`); 403 for a page of another site that
+//! is not listed (`http.allowed_origins`), and for a link, a form or a picture on any other site's page; 404 for an address that
+//! does not exist; 503 with `Retry-After` where the server takes too long. The first server of this interface answered 401 in
+//! plain text: its clients look at the status, and those that read every answer as JSON now find some.
 //!
 //! | path | fields | `data`, and what it does |
 //! |---|---|---|
@@ -36,8 +36,8 @@
 //! the channel's name. Without a key, where everybody gets such a token in any name, it proves no name there.
 //!
 //! Who may ask: with the key, the app's back end, in every name. Without one, everybody in the name of a user (`src_uid`, `uid`),
-//! unless somebody else is connected who has proven that the name is theirs. `call/record` names no user: whoever knows the name
-//! of a channel may read what became of its call, and nobody finds such a name by trying.
+//! unless somebody else is connected who has proven that the name is theirs. `call/record`, and `quit/robot` without `uid`, name
+//! no user: whoever knows the name of a channel may read what became of its call, and nobody finds such a name by trying.
 //!
 //! A message is `{id, uid, channel, status, _status_label, createtime, extra_msg, pk}`; `pk` is the same as `id`, and `uid` is a
 //! number if it is all digits. `status` 0 (初始化): called. 1 (信息已获取): has answered, or talks. 2 (通话已经完结): the call is
