@@ -94,6 +94,19 @@ text_id!(
     DeviceId
 );
 
+/// What the name of a channel begins with, and the number of letters and digits that follow.
+pub(crate) const CHANNEL_PREFIX: &str = "ch_";
+pub(crate) const CHANNEL_LENGTH: usize = 10;
+
+impl RoomName {
+    /// Whether it has the form of the names of channels. Nothing else is known of them where rooms are entered: the channel may
+    /// have been opened by another server with the same app.
+    pub(crate) fn is_channel(&self) -> bool {
+        let rest = self.as_str().strip_prefix(CHANNEL_PREFIX);
+        rest.is_some_and(|rest| rest.len() == CHANNEL_LENGTH && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+    }
+}
+
 /// One of the things that a participant publishes. Each may come over a connection of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Feed {

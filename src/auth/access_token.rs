@@ -113,7 +113,8 @@ impl App {
 
     /// Whether a text is meant as a token of this app.
     pub fn is_named_in(&self, text: &str) -> bool {
-        looks_like_access_token(text) && text[VERSION.len()..].starts_with(&self.id)
+        text.strip_prefix(VERSION)
+            .is_some_and(|rest| rest.starts_with(&self.id))
     }
 
     /// A token with this message.
@@ -171,8 +172,14 @@ impl std::fmt::Debug for App {
     }
 }
 
-/// Whether a text is meant as an access token.
-pub fn looks_like_access_token(text: &str) -> bool {
+/// Whether a token is meant as an access token, however much of it is left. No other token begins in this way: a JSON Web Token
+/// begins with `ey`.
+pub fn looks_like_access_token(token: &str) -> bool {
+    token.starts_with(VERSION)
+}
+
+/// Whether a text that need not be a token is one: it names an app. Telephone numbers begin with the same digits.
+pub(crate) fn names_an_app(text: &str) -> bool {
     let app = text.strip_prefix(VERSION).and_then(|rest| rest.get(..ID_DIGITS));
     app.is_some_and(|app| app.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }

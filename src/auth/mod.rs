@@ -42,7 +42,7 @@ pub(crate) enum TokenError {
 /// token.
 pub(crate) fn looks_like_token(text: &str) -> bool {
     let is_web_token = text.starts_with("eyJ") && text.split('.').count() == 3;
-    is_web_token || access_token::looks_like_access_token(text)
+    is_web_token || access_token::names_an_app(text)
 }
 
 impl TokenKeys {

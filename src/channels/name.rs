@@ -2,12 +2,7 @@
 
 use rand::{Rng, RngExt};
 
-use crate::ids::RoomName;
-
-const PREFIX: &str = "ch_";
-
-/// Characters after the prefix.
-const LENGTH: usize = 10;
+use crate::ids::{CHANNEL_LENGTH, CHANNEL_PREFIX, RoomName};
 
 /// The characters of a name. Digits come up six times as often as each letter, as in the names that apps know.
 const CHARACTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz\
@@ -15,8 +10,8 @@ const CHARACTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 
 /// A new name. There are some 10^17, so that nobody finds a channel by trying.
 pub(super) fn random(random: &mut impl Rng) -> RoomName {
-    let mut name = PREFIX.to_owned();
-    for _ in 0..LENGTH {
+    let mut name = CHANNEL_PREFIX.to_owned();
+    for _ in 0..CHANNEL_LENGTH {
         let place = random.random_range(0..CHARACTERS.len());
         name.extend(CHARACTERS.get(place).map(|byte| char::from(*byte)));
     }
@@ -36,6 +31,7 @@ mod tests {
             let rest = name.strip_prefix("ch_").unwrap();
             assert_eq!(rest.len(), 10);
             assert!(rest.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{name}");
+            assert!(RoomName::from(name.as_str()).is_channel(), "{name}");
         }
         let digits = names
             .iter()

@@ -8,7 +8,9 @@
 //!
 //! An access token ([`crate::auth::access_token`]) lets its holder into one room alone ([`Client::ticket`]). It also says what
 //! they may publish there, and when their stay ends. There it proves their name, too, unless everybody can have one made in any
-//! name ([`crate::config::Config`]'s `access_tokens_prove_names`): then the name is only said, as one without a token.
+//! name ([`crate::config::Config`]'s `access_tokens_prove_names`): then the name is only said, as one without a token. A channel
+//! (a room with such a name as calls over HTTP give it) is entered with an access token and with nothing else, whatever
+//! `auth.required` says: otherwise whoever may only listen, or whose time is over, would leave their token away and come back.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -31,6 +33,8 @@ pub(crate) enum NotBelieved {
     SomebodyElses,
     #[error("the access token is not valid for this room and this name, or not any more: ask for a new one")]
     NoAccess,
+    #[error("this room is a channel of the call API: enter it with an access token")]
+    IsChannel,
 }
 
 impl From<NotBelieved> for Close {
@@ -40,6 +44,7 @@ impl From<NotBelieved> for Close {
             NotBelieved::NotValid => Close::BAD_TOKEN,
             NotBelieved::SomebodyElses => Close::OTHERS_TOKEN,
             NotBelieved::NoAccess => Close::NO_ACCESS,
+            NotBelieved::IsChannel => Close::CHANNEL,
         }
     }
 }
@@ -72,9 +77,12 @@ pub fn stay_of(grant: &Grant, clock: &WallClock, passed: &MonotonicClock) -> Sta
 impl<A> Client<A> {
     /// What a client enters a room with. `token` is the one in the message that asks for it.
     pub(crate) fn ticket(&self, name: &UserId, room: &RoomName, token: Option<&str>) -> Result<Ticket, NotBelieved> {
+        // The name of a room of two is known to the two who meet there, and to no app.
+        if self.rooms == RoomKind::Pair {
+            return self.claim(name, token).map(Ticket::Name);
+        }
         match self.shown(token) {
-            // The name of a room of two is known to the two who meet there, and to no app.
-            Some(access) if self.rooms == RoomKind::Group && looks_like_access_token(access) => {
+            Some(access) if looks_like_access_token(access) => {
                 let stay = self.stay_by(access, name, room).ok_or(NotBelieved::NoAccess)?;
                 let claim = match self.config.access_tokens_prove_names() {
                     true => Claim::Proven,
@@ -82,6 +90,7 @@ impl<A> Client<A> {
                 };
                 Ok(Ticket::Access(claim, stay))
             }
+            _ if room.is_channel() => Err(NotBelieved::IsChannel),
             _ => self.claim(name, token).map(Ticket::Name),
         }
     }

@@ -69,6 +69,11 @@ impl Close {
         4403,
         "the access token is not valid for this room and this name, or not any more: ask for a new one",
     );
+    /// The code of a missing token: one of another kind counts for nothing there.
+    pub(crate) const CHANNEL: Close = Close::new(
+        4401,
+        "this room is a channel of the call API: enter it with an access token",
+    );
     pub(crate) const NAME_TAKEN: Close =
         Close::new(4409, "the name is held by somebody who has proven that it is theirs");
     pub(crate) const WRONG_PASSWORD: Close = Close::new(1008, "the room's password is missing or wrong");

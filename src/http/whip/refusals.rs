@@ -141,7 +141,7 @@ fn not_entered(why: NotEntered) -> HttpError {
 /// The status for what closes a socket in other families.
 fn status_of(close: Close) -> StatusCode {
     match close {
-        Close::NO_TOKEN | Close::BAD_TOKEN | Close::NO_ACCESS => StatusCode::UNAUTHORIZED,
+        Close::NO_TOKEN | Close::BAD_TOKEN | Close::NO_ACCESS | Close::CHANNEL => StatusCode::UNAUTHORIZED,
         Close::NAME_TAKEN => StatusCode::CONFLICT,
         Close::TOO_MANY_GUESSES => StatusCode::TOO_MANY_REQUESTS,
         Close::FULL | Close::TOO_MANY_PEERS => StatusCode::SERVICE_UNAVAILABLE,

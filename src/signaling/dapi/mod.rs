@@ -33,7 +33,8 @@
 //! | `system/config` | | `{channel_heartbeat, agora_appid, time_zone}`: seconds between heartbeats, the app's id, and the time zone of all dates, by its IANA name |
 //!
 //! An entry is `{appID, channel, uid, token}`: with this access token ([`crate::auth::access_token`]) the user enters the room of
-//! the channel's name. Without a key, where everybody gets such a token in any name, it proves no name there.
+//! the channel's name. Nobody enters it without one. Without a key, where everybody gets such a token in any name, it proves no name
+//! there.
 //!
 //! Who may ask: with the key, the app's back end, in every name. Without one, everybody in the name of a user (`src_uid`, `uid`),
 //! unless somebody else is connected who has proven that the name is theirs. `call/record`, and `quit/robot` without `uid`, name

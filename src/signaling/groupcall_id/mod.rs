@@ -35,14 +35,15 @@
 //! watcher cannot decode may offer again, with all formats that it has: the answer begins with one that everybody in the room
 //! decodes. `token` is this server's own, too: it proves that `name` is one's own ([`super::identity`]). An access token there
 //! lets its holder into its room, whatever password that has; what they may not publish is answered with sections that receive
-//! nothing. Until their time is over they may join again with a newer token: they stay as they are, and are sent nothing.
+//! nothing. Until their time is over they may join again with a newer token: they stay as they are, and are sent nothing. A
+//! channel (`ch_` and ten letters or digits) is entered with an access token and with nothing else.
 //!
 //! The socket is closed, and the reason is the only sign that the client gets, where
 //! - the user is not admitted, or the client joins without a name or a room, or the room is full;
 //! - there is no place for the connection of an offer, or the offer has more than 64 KiB;
 //! - a name or room that the client gives or asks for has more than 128 characters;
-//! - a token is missing (4401), or does not prove the name (4403), or somebody in the room has proven that the name is theirs
-//!   (4409);
+//! - a token is missing, or a channel is to be entered without an access token (4401), or the token does not prove the name
+//!   (4403), or somebody in the room has proven that the name is theirs (4409);
 //! - the time for which an access token lets its holder stay is over (4410);
 //! - there were too many wrong passwords for a room from one network (4029): for up to a minute even the right one is not
 //!   looked at.

@@ -44,7 +44,8 @@
 //! if it is missing, 4403 if it does not prove the id, and 4409 if somebody in the room has proven that the id is theirs. An access
 //! token there lets its holder into its room, whatever password that has; what they may not publish is answered with sections that
 //! receive nothing, and when their time is over the socket is closed with 4410. Until then they may join again with a newer token:
-//! they stay as they are, and are sent nothing.
+//! they stay as they are, and are sent nothing. A channel (`ch_` and ten letters or digits) is entered with an access token and
+//! with nothing else: 4401 without one.
 //! Somebody who publishes over a part of the server that fails has the socket closed with 1012, and may come again. Candidates
 //! that concern no connection of the session are ignored: a candidate may cross with a departure.
 

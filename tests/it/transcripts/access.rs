@@ -1,8 +1,8 @@
 //! Access tokens: who is let into a channel by one, what they may publish, and when they have to leave.
 //!
 //! In a transcript these words may follow `@access ROOM USER`: `expired`, `later` (a minute later than the others), `forged` (signed with
-//! another certificate), `foreign` (another app's), `truncated`, `audio` (sound alone may be published), `nothing` (neither sound nor
-//! pictures).
+//! another certificate), `foreign` (another app's), `truncated`, `short` (less is left than the name of the app), `audio` (sound alone
+//! may be published), `nothing` (neither sound nor pictures).
 
 use std::time::Duration;
 
@@ -61,9 +61,21 @@ fn token(words: &str) -> String {
     let token = signer.sign(room, user, &message);
     match kind {
         "truncated" => token[..token.len() - 4].to_owned(),
+        "short" => token[..20].to_owned(),
         _ => token,
     }
 }
+
+/// One of each kind of access token that does not let user 1 into room `ch_1`.
+const BAD: [&str; 7] = [
+    "@access ch_1 1 truncated",
+    "@access ch_1 1 short",
+    "@access ch_1 1 forged",
+    "@access ch_2 1",
+    "@access ch_1 2",
+    "@access ch_1 1 expired",
+    "@access ch_1 1 foreign",
+];
 
 fn strict() -> Stage {
     let mut config = Config::default();
@@ -140,29 +152,76 @@ async fn an_access_token_proves_a_name_only_where_not_everybody_can_have_one_mad
 
 #[tokio::test(start_paused = true)]
 async fn each_bad_access_token_is_refused_with_the_same_words() {
-    for bad in [
-        "@access ch_1 1 truncated",
-        "@access ch_1 1 forged",
-        "@access ch_2 1",
-        "@access ch_1 2",
-        "@access ch_1 1 expired",
-        "@access ch_1 1 foreign",
-    ] {
+    let reason = "the access token is not valid for this room and this name, or not any more: ask for a new one";
+    for bad in BAD {
         for server in [Stage::new, strict] {
             let transcript = r#"
                 a > {"type":"join","room":"ch_1","userId":1,"token":"TOKEN"}
                 a < {"type":"permisionDeny","userId":1,"roomId":"ch_1"}
-                a x 4403
+                a x 4403 REASON
                 b > {"id":"joinRoom","room":"ch_1","name":"1","token":"TOKEN"}
-                b x 4403
+                b x 4403 REASON
             "#;
-            server().play(&transcript.replace("TOKEN", bad)).await;
+            let transcript = transcript.replace("TOKEN", bad).replace("REASON", reason);
+            server().play(&transcript).await;
         }
         let mut stage = strict();
         stage.bring(&token(bad.strip_prefix("@access ").unwrap()));
-        stage
-            .play("a > {\"id\":\"joinRoom\",\"room\":\"ch_1\",\"name\":\"1\"}\n a x 4403")
-            .await;
+        let join = "a > {\"id\":\"joinRoom\",\"room\":\"ch_1\",\"name\":\"1\"}";
+        stage.play(&format!("{join}\n a x 4403 {reason}")).await;
+    }
+}
+
+/// A channel is a room with such a name as calls over HTTP give it. A room of two that has this name is another room.
+#[tokio::test(start_paused = true)]
+async fn a_channel_is_entered_with_an_access_token_and_with_nothing_else() {
+    let transcript = r#"
+        a > {"id":"joinRoom","room":"ch_4aY875LP4o","name":"1","token":"@access ch_4aY875LP4o 1 nothing"}
+        a < {"id":"existingParticipants","data":[]}
+        b > {"type":"join","room":"ch_4aY875LP4o","userId":1}
+        b < {"type":"permisionDeny","userId":1,"roomId":"ch_4aY875LP4o"}
+        b x 4401 REASON
+        c > {"id":"joinRoom","room":"ch_4aY875LP4o","name":"1","pw":"secret"}
+        c x 4401 REASON
+        d > {"id":"joinRoom","room":"ch_4aY875LP4o","name":"1","token":"@token 1"}
+        d x 4401 REASON
+        a > {"id":"heart"}
+        a < {"id":"heart"}
+    "#;
+    let reason = "this room is a channel of the call API: enter it with an access token";
+    let transcript = transcript.replace("REASON", reason);
+    Stage::new().play(&transcript).await;
+    strict().play(&transcript).await;
+
+    let mut stage = Stage::new();
+    let join = r#"
+        a > {"id":"joinRoom","room":"ch_4aY875LP4o","name":"1","token":"@access ch_4aY875LP4o 1"}
+        a < {"id":"existingParticipants","data":[]}
+    "#;
+    stage.play(join).await;
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    stage.hear().await;
+    let after = r#"
+        a x 4410
+        b > {"id":"joinRoom","room":"ch_4aY875LP4o","name":"1","token":"@access ch_4aY875LP4o 1 expired"}
+        b x 4403
+        c > {"id":"joinRoom","room":"ch_4aY875LP4o","name":"1"}
+        c x 4401
+        d@direct > {"id":"joinRoom","room":"ch_4aY875LP4o","name":"1"}
+        d@direct < {"id":"existingParticipants","data":[]}
+    "#;
+    stage.change_date(61);
+    stage.play(after).await;
+    for other in [
+        "ch_4aY875LP4",
+        "ch_4aY875LP4oo",
+        "ch_4aY875LP4_",
+        "Ch_4aY875LP4o",
+        "4aY875LP4o",
+    ] {
+        let join = format!("a > {{\"id\":\"joinRoom\",\"room\":\"{other}\",\"name\":\"1\"}}");
+        let joined = "a < {\"id\":\"existingParticipants\",\"data\":[]}";
+        Stage::new().play(&format!("{join}\n{joined}")).await;
     }
 }
 
@@ -189,15 +248,32 @@ async fn the_token_in_the_request_for_the_socket_opens_its_channel_and_the_one_i
 #[tokio::test(start_paused = true)]
 async fn an_access_token_proves_nothing_elsewhere_and_is_passed_on_to_nobody() {
     let transcript = r#"
-        a@ws > {"cmd":1,"msgtype":1,"sender":"1","token":"@access ch_1 1"}
-        a@ws x 4403
-        b@call > {"id":"register","name":"1","token":"@access ch_1 1"}
-        b@call < {"id":"registerResponse","response":"rejected","message":"*"}
-        c@direct > {"id":"joinRoom","room":"ch_1","name":"1","token":"@access ch_1 1"}
-        c@direct x 4403
+        a@ws > {"cmd":1,"msgtype":1,"sender":"1","token":"TOKEN"}
+        a@ws x 4403 REASON
+        b@call > {"id":"register","name":"1","token":"TOKEN"}
+        b@call < {"id":"registerResponse","response":"rejected","message":"REASON"}
+        c@direct > {"id":"joinRoom","room":"ch_1","name":"1","token":"TOKEN"}
+        c@direct x 4403 REASON
+        d@direct > {"type":"join","room":"ch_1","userId":1,"token":"TOKEN"}
+        d@direct < {"type":"permisionDeny","userId":1,"roomId":"ch_1"}
+        d@direct x 4403 REASON
     "#;
-    Stage::new().play(transcript).await;
-    strict().play(transcript).await;
+    let transcript = transcript.replace(
+        "REASON",
+        "the token is not valid any more, or was never: ask for a new one",
+    );
+    for token in ["@access ch_1 1"].into_iter().chain(BAD) {
+        // On /ws, what does not name an app is no token, and another app's is refused only where one is needed.
+        for (server, others) in [
+            (strict as fn() -> Stage, &["short"][..]),
+            (Stage::new, &["short", "foreign"]),
+        ] {
+            let is_other = others.iter().any(|kind| token.ends_with(kind));
+            let lines = transcript.lines().filter(|line| !(is_other && line.contains("@ws ")));
+            let transcript: Vec<String> = lines.map(|line| line.replace("TOKEN", token)).collect();
+            server().play(&transcript.join("\n")).await;
+        }
+    }
     let foreign = r#"
         a@ws > {"cmd":1,"msgtype":1,"sender":"1","token":"@access ch_1 1 foreign"}
         a@ws < {"cmd":3,"sender":"1","timeStamp":"*"}

@@ -7,7 +7,7 @@
 //! anna > {"id":"heart"}      anna sends this; a client that is new in the transcript connects first
 //! anna < {"id":"heart"}      the next message that anna is sent; "*" stands for any text
 //! anna +                     anna connects, and says nothing yet
-//! anna x 4001                the server closes anna's socket with this code
+//! anna x 4001                the server closes anna's socket with this code; the reason may follow
 //! anna -                     anna's socket closes without a goodbye
 //! media open 1 publish       the media engine is sent this command; connections are numbered as they come
 //! media lost 1               the media engine reports that this connection has ended
@@ -331,9 +331,11 @@ impl Stage {
         }
     }
 
-    fn assert_next_close(&mut self, who: &str, code: &str, line: &str) {
+    fn assert_next_close(&mut self, who: &str, expected: &str, line: &str) {
+        let (code, reason) = expected.split_once(' ').unwrap_or((expected, ""));
+        let matches = |close: &Close| close.code.to_string() == code && (reason.is_empty() || close.reason == reason);
         match self.next_heard(who) {
-            Some(Heard::Closed(close)) if close.code.to_string() == code => {}
+            Some(Heard::Closed(close)) if matches(&close) => {}
             heard => panic!("at: {line}\nbut:  {heard:?}"),
         }
     }
