@@ -138,8 +138,11 @@ impl Robot {
                 },
                 () = until(visit.poll_timeout()) => visit.handle_timeout(now()),
             };
-            if let Some(departure) = departure {
-                return departure;
+            match departure {
+                // A recording that begins again ends only where something has failed.
+                Some(Departure::Played) if self.ways.settings.repeats => return Departure::Lost,
+                Some(departure) => return departure,
+                None => {}
             }
         }
     }

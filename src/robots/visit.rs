@@ -33,6 +33,8 @@ pub(super) enum Departure {
     NobodyCame,
     /// All others have left.
     AllLeft,
+    /// Its recording has ended.
+    Played,
     /// It was removed.
     Removed,
     /// The server stops.
@@ -60,6 +62,7 @@ impl Visit {
             Event::ParticipantLeft { .. } => self.others_are(now, self.others.saturating_sub(1)),
             Event::Ended(EndReason::Shutdown) => return Some(Departure::Shutdown),
             Event::Ended(_) => return Some(Departure::Lost),
+            Event::ConnectionEnded { .. } => return Some(Departure::Played),
             // A robot neither reads nor watches.
             _ => {}
         }
@@ -96,7 +99,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::domain::Person;
+    use crate::domain::{Person, Subject, UserFeed};
 
     const PATIENCE: Patience = Patience {
         wait: Duration::from_secs(60),
@@ -149,6 +152,16 @@ mod tests {
         assert_eq!(visit.handle(at(2_020), &left()), None);
         assert_eq!(visit.handle_timeout(at(2_029)), None);
         assert_eq!(visit.handle_timeout(at(2_030)), Some(Departure::AllLeft));
+    }
+
+    #[test]
+    fn a_visit_ends_with_the_recording_also_while_somebody_is_there() {
+        let (mut visit, at) = begun();
+        assert_eq!(visit.handle(at(1), &arrived()), None);
+        let ended = Event::ConnectionEnded {
+            subject: Subject::Feed(UserFeed::camera("robot".into())),
+        };
+        assert_eq!(visit.handle(at(2), &ended), Some(Departure::Played));
     }
 
     #[test]

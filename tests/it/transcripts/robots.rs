@@ -14,7 +14,7 @@ use super::Stage;
 
 const CLIENT: ClientAddress = ClientAddress::THIS_MACHINE;
 
-fn room(name: &str) -> RoomName {
+pub fn room(name: &str) -> RoomName {
     name.into()
 }
 
@@ -23,11 +23,11 @@ fn robots_with(stage: &Stage, settings: config::Robot) -> Robots {
     Robots::new(stage.hub.clone(), recording, settings, Arc::new(Instant::now))
 }
 
-fn robots(stage: &Stage) -> Robots {
+pub fn robots(stage: &Stage) -> Robots {
     robots_with(stage, config::Robot::default())
 }
 
-async fn pass(stage: &mut Stage, time: Duration) {
+pub async fn pass(stage: &mut Stage, time: Duration) {
     sleep(time).await;
     stage.hear().await;
 }
@@ -233,6 +233,57 @@ async fn a_robot_that_is_lost_with_its_worker_comes_again_but_not_for_ever() {
     stage.play("").await;
     assert!(!robots.remove(&room("r")).await, "it has given up");
     robots.invite(&room("r"), CLIENT).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_robot_whose_recording_is_played_once_leaves_at_its_end_and_frees_its_place() {
+    let mut stage = Stage::new();
+    let settings = config::Robot {
+        repeats: false,
+        max_robots: 1,
+        ..config::Robot::default()
+    };
+    let robots = robots_with(&stage, settings);
+    robots.invite(&room("r"), CLIENT).await.unwrap();
+    stage
+        .play(
+            r#"
+            media play 1
+            anna > {"id":"joinRoom","name":"1","room":"r"}
+            anna < {"id":"existingParticipants","data":["robot"]}
+            media played 1
+            anna < {"id":"participantLeft","name":"robot"}
+            ben > {"id":"joinRoom","name":"2","room":"r"}
+            anna < {"id":"newParticipantArrived","name":"2"}
+            ben < {"id":"existingParticipants","data":["1"]}
+            "#,
+        )
+        .await;
+    assert!(!robots.remove(&room("r")).await, "it has left");
+    robots.invite(&room("s"), CLIENT).await.unwrap();
+    stage.play("media play 2").await;
+}
+
+/// A recording that begins again does not end. If its player does, the robot is as good as lost.
+#[tokio::test(start_paused = true)]
+async fn a_robot_whose_player_ends_though_it_repeats_comes_again() {
+    let mut stage = Stage::new();
+    let robots = robots(&stage);
+    robots.invite(&room("r"), CLIENT).await.unwrap();
+    stage
+        .play(
+            r#"
+            media play 1
+            anna > {"id":"joinRoom","name":"1","room":"r"}
+            anna < {"id":"existingParticipants","data":["robot"]}
+            media played 1
+            anna < {"id":"participantLeft","name":"robot"}
+            "#,
+        )
+        .await;
+    pass(&mut stage, seconds(1)).await;
+    let arrived = "anna < {\"id\":\"newParticipantArrived\",\"name\":\"robot\"}";
+    stage.play(&format!("media play 2\n{arrived}")).await;
 }
 
 #[tokio::test(start_paused = true)]
