@@ -2,7 +2,8 @@
  * The token that proves who a person is, as the page got it in its address: `#token=…` (which browsers send to no server)
  * or `?token=…`. It is removed from the address, so that nobody passes it on with a link, and kept for this tab: for
  * reloads, and for the pages of calls that open in it. An access token is for one user in one room, so it is kept for
- * reloads of the same address alone.
+ * reloads of the same address alone: without it the server would not let the person in again, and the app that has made it
+ * is not asked again. Once it lets nobody in any more it is forgotten ({@link forgetAccessToken}).
  */
 const KEY = 'patchbay.token';
 const ACCESS_KEY = 'patchbay.accessToken';
@@ -16,6 +17,15 @@ export function ownToken(user) {
   if (access) return access;
   const kept = keptInTab(KEY);
   return ownerOf(kept) === String(user) ? kept : '';
+}
+
+/** Forgets the access token that is kept for reloads: it has expired, or was refused. */
+export function forgetAccessToken() {
+  try {
+    sessionStorage.removeItem(ACCESS_KEY);
+  } catch {
+    // Then none was kept.
+  }
 }
 
 /** Whether a token lets its holder into one room alone. It names neither the room nor its holder in clear. */

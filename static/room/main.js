@@ -2,7 +2,7 @@
  * The room page: reads how it was opened, goes through the lobby if needed, into the call, and out again.
  */
 import { LocalMedia } from '../client/local-media.js';
-import { isAccessToken, ownToken, ownerOf, tokenOwner } from '../client/own-token.js';
+import { forgetAccessToken, isAccessToken, ownToken, ownerOf, tokenOwner } from '../client/own-token.js';
 import { RoomClient } from '../client/room-client.js';
 import { consent } from '../common/consent.js';
 import { byId, showOnly } from '../common/dom.js';
@@ -48,6 +48,7 @@ for (;;) {
   media.open();
   const ending = await call.run(options);
   if (ending === 'left' || ending === 'replaced' || ending === 'stayOver') media.close();
+  if (ending === 'stayOver' || ending === 'tokenRefused') forgetAccessToken();
   showOnly(byId('notice'), SCREENS);
   options = await afterwards(ending, options);
 }

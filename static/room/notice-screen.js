@@ -25,7 +25,10 @@ export function askOnNotice({ titleKey, textKey, values, primaryKey, field }) {
   return new Promise((resolve) => {
     byId('notice-form').onsubmit = (event) => {
       event.preventDefault();
-      resolve(input.value.trim());
+      const entered = input.value.trim();
+      // It may be a token or a password, which nobody needs in the page any longer.
+      input.value = '';
+      resolve(entered);
     };
   });
 }

@@ -34,5 +34,6 @@ mod room;
 mod speaking;
 #[path = "../support/mod.rs"]
 mod support;
+mod token;
 mod unbundled;
 mod whip;

@@ -1,0 +1,71 @@
+//! The room page with an access token in its address: where the token is then, and for how long.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use patchbay::auth::access_token::App;
+
+use crate::harness::chromium::Chromium;
+use crate::harness::page::Page;
+use crate::harness::room::SIGNAL_PATIENCE;
+use crate::harness::turn;
+use crate::support::server::Server;
+
+const ID: &str = "970CA35de60c44645bbae8a215061b33";
+const CERTIFICATE: &str = "5CFd2fd1755d40ecb72977518be15d3b";
+const CHANNEL: &str = "ch_4aY875LP4o";
+
+/// Seconds for which the token lets its user in: long enough for a page to load twice on a busy machine.
+const LASTS_S: i64 = 25;
+
+#[allow(clippy::disallowed_methods, reason = "the server under test has this clock")]
+fn now_s() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64
+}
+
+/// What the page keeps for reloads.
+const KEPT: &str = "return sessionStorage.getItem('patchbay.accessToken') ?? '';";
+
+async fn is_in_the_room(page: &Page) {
+    page.shows_tiles(1, SIGNAL_PATIENCE).await;
+    let address: String = page.run("return location.href;", &[]).await;
+    assert!(
+        address.ends_with(&format!("/room?channel={CHANNEL}&uid=7")),
+        "{address}"
+    );
+    let written: bool = page
+        .run("return document.documentElement.outerHTML.includes('006970CA');", &[])
+        .await;
+    assert!(!written, "the token is in the page");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_access_token_leaves_the_address_at_once_and_the_tab_when_its_time_is_over() {
+    let _turn = turn().await;
+    let app = format!("[channels]\napp_id = \"{ID}\"\napp_certificate = \"{CERTIFICATE}\"");
+    let server = Server::start_with(&app).await;
+    let chromium = Chromium::start();
+    let token = App::new(ID, CERTIFICATE)
+        .unwrap()
+        .issue(CHANNEL, "7", now_s() + LASTS_S, 7);
+    // Both ways; in a query, a plus sign stands for a space.
+    let address = |separator: &str| {
+        let token = token.replace('+', "%2B");
+        server.page(&format!("/room?channel={CHANNEL}&uid=7{separator}token={token}"))
+    };
+    let page = chromium.page("anna").await;
+    page.go(&address("#")).await;
+    is_in_the_room(&page).await;
+    let kept: String = page.run(KEPT, &[]).await;
+    assert!(kept.starts_with(&token), "for a reload");
+    page.reload().await;
+    is_in_the_room(&page).await;
+    let other = chromium.page("anna, elsewhere").await;
+    other.go(&address("&")).await;
+    is_in_the_room(&other).await;
+    let over =
+        "!document.querySelector('#notice').hidden && document.querySelector('#notice-input').type === 'password'";
+    let patience = Duration::from_secs(LASTS_S as u64) + SIGNAL_PATIENCE;
+    other.until("the end of the stay", patience, over).await;
+    let kept: String = other.run(KEPT, &[]).await;
+    assert_eq!(kept, "", "it lets nobody in any more");
+}
