@@ -156,6 +156,15 @@ impl App {
         grant.filter(|_| is_whole & is_signed & is_meant)
     }
 
+    /// Whether a token is one of this app for this channel, and its time is not over; as far as anybody can tell who knows no
+    /// secret.
+    pub(crate) fn may_be_for(&self, token: &str, channel: &str, now_s: i64) -> bool {
+        Parts::read(token).is_some_and(|parts| {
+            let is_meant = parts.app == self.id && parts.channel_crc == CRC.checksum(channel.as_bytes());
+            is_meant && parts.message.grant(now_s).is_some()
+        })
+    }
+
     fn signature(&self, channel: &str, user: &str, message: &[u8]) -> hmac::Tag {
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.certificate.as_bytes());
         let mut context = hmac::Context::with_key(&key);

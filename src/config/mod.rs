@@ -143,6 +143,7 @@ pub struct Limits {
     pub max_sessions: usize,
     pub(crate) max_rooms: usize,
     pub max_participants_per_room: usize,
+    pub max_viewers_per_room: usize,
     pub address_share_percent: u8,
     pub fan_out_kib_per_s: u32,
 }
@@ -272,6 +273,7 @@ impl Default for Limits {
             max_sessions: 10_000,
             max_rooms: 2_000,
             max_participants_per_room: 100,
+            max_viewers_per_room: 100,
             address_share_percent: 25,
             fan_out_kib_per_s: 256,
         }

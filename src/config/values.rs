@@ -12,7 +12,7 @@ use super::Config;
 const ANY: i64 = 1 << 40;
 
 /// Whole numbers: key, least, most, and the thing that is counted.
-const NUMBERS: [(&str, i64, i64, &str); 38] = [
+const NUMBERS: [(&str, i64, i64, &str); 39] = [
     ("http.hsts_d", 0, 3_650, "days"),
     ("http.max_connections", 1, ANY, "connections"),
     ("http.header_timeout_s", 1, ANY, "seconds"),
@@ -46,6 +46,7 @@ const NUMBERS: [(&str, i64, i64, &str); 38] = [
     ("limits.max_sessions", 1, ANY, "connections"),
     ("limits.max_rooms", 1, ANY, "rooms"),
     ("limits.max_participants_per_room", 1, ANY, "participants"),
+    ("limits.max_viewers_per_room", 0, ANY, "viewers"),
     ("limits.address_share_percent", 1, 100, "percent"),
     // 32 seconds' worth of it is counted in 32 bits.
     ("limits.fan_out_kib_per_s", 1, 100_000, "KiB per second"),

@@ -6,12 +6,17 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Whip {
-    /// Whether they need no token, where `auth.required` does not ask for one.
-    pub without_token: bool,
+    /// Whether those that publish need no token, where `auth.required` does not ask for one.
+    pub publish_without_token: bool,
+    /// Whether those that watch, whom nobody sees, need none there.
+    pub watch_without_token: bool,
 }
 
 impl Default for Whip {
     fn default() -> Self {
-        Self { without_token: true }
+        Self {
+            publish_without_token: true,
+            watch_without_token: false,
+        }
     }
 }

@@ -13,6 +13,8 @@ pub struct Limits {
     /// Participants of one room. Each is sent the arrival of every other: a full room that reconnects at once makes the square
     /// of this number in messages.
     pub participants_per_room: usize,
+    /// Participants of one room whom nobody sees. Each receives one person, so what they cost grows with their number alone.
+    pub viewers_per_room: usize,
     /// Connections of one participant: one to publish, and one for each participant that they watch. Browsers refuse more than
     /// 500 connections a page, and no page shows 200 people.
     pub peers_per_participant: usize,
@@ -72,6 +74,7 @@ impl Default for Limits {
         Self {
             rooms: 2_000,
             participants_per_room: 100,
+            viewers_per_room: 100,
             peers_per_participant: 200,
             peers: 20_000,
             unconnected_peers: 4_000,

@@ -106,6 +106,9 @@ pub enum Command {
         person: Person,
         claim: Claim,
         stay: Stay,
+        /// Whether the session is there for one connection, and offers it next. The join is refused where there is no place for a
+        /// connection, so that whoever would get none replaces nobody.
+        connects: bool,
     },
     Leave,
     /// Offer a connection for one feed: to publish it if it is the session's own, otherwise to receive it.

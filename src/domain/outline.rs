@@ -20,4 +20,6 @@ pub struct ParticipantOutline {
     pub person: Arc<Person>,
     /// Number of their connections.
     pub connections: usize,
+    /// Whether the others in the room see them.
+    pub visible: bool,
 }

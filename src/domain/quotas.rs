@@ -80,13 +80,23 @@ impl PeerQuota {
         }
     }
 
+    /// Whether this client could add a connection now.
+    pub(crate) fn allows(&self, client: ClientAddress) -> bool {
+        self.place_for(client).is_ok()
+    }
+
+    /// The connection that has to give way to one more of this client, if one has to.
+    fn place_for(&self, client: ClientAddress) -> Result<Option<PeerId>, Denied> {
+        match self.pot.allows(client, 1) {
+            Ok(()) => Ok(None),
+            Err(Denied::ShareUsedUp) => self.oldest_of(client).ok_or(Denied::ShareUsedUp).map(Some),
+            Err(Denied::UsedUp) => self.oldest_of_most().ok_or(Denied::UsedUp).map(Some),
+        }
+    }
+
     /// Adds a connection of this client. Another may have to give way: see [`PeerQuota::displaced`].
     pub fn add(&mut self, peer: PeerId, session: SessionId, client: ClientAddress) -> Result<(), Denied> {
-        let victim = match self.pot.allows(client, 1) {
-            Ok(()) => None,
-            Err(Denied::ShareUsedUp) => Some(self.oldest_of(client).ok_or(Denied::ShareUsedUp)?),
-            Err(Denied::UsedUp) => Some(self.oldest_of_most().ok_or(Denied::UsedUp)?),
-        };
+        let victim = self.place_for(client)?;
         self.displace(victim);
         self.insert(peer, Holder { session, client });
         Ok(())

@@ -84,6 +84,7 @@ impl Room {
             id,
             person: Arc::clone(&one.person),
             connections: one.peers.len(),
+            visible: one.stay.visible,
         });
         RoomOutline {
             id: self.id,
@@ -94,6 +95,11 @@ impl Room {
 
     pub fn len(&self) -> usize {
         self.participants.len()
+    }
+
+    /// The number of participants whom the others see.
+    pub(crate) fn visible_count(&self) -> usize {
+        self.by_user.len()
     }
 
     pub fn is_empty(&self) -> bool {

@@ -71,6 +71,8 @@ pub(super) struct Entry {
     pub person: Person,
     pub claim: Claim,
     pub stay: Stay,
+    /// Whether a connection is offered next.
+    pub connects: bool,
 }
 
 /// One of the two parties whom a call brings into a room.
@@ -137,12 +139,14 @@ impl Rooms {
             return Ok(Vec::new());
         }
         self.check_space(session, &entry)?;
+        self.check_connection(session, &entry)?;
         let Entry {
             turn,
             room: name,
             person,
             claim,
             stay,
+            connects: _,
         } = entry;
         let mut effects = self.leave(session);
         let room_id = self.open(name, self.quotas.client_of(session), &mut effects);

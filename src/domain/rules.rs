@@ -132,6 +132,7 @@ impl Rules {
                 person,
                 claim,
                 stay,
+                connects,
             } => {
                 self.check_proof(kind, &room, claim)?;
                 if kind == RoomKind::Pair && !stay.visible {
@@ -143,6 +144,7 @@ impl Rules {
                     person,
                     claim,
                     stay,
+                    connects,
                 };
                 self.rooms.join(session, entry)
             }

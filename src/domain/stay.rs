@@ -9,7 +9,7 @@ pub struct Stay {
     /// Time at which the participant has to leave. `None` for a stay without an end.
     pub until: Option<Instant>,
     /// Whether the others see that the participant is there. One who is not visible has no name in the room, publishes nothing
-    /// and says nothing; they see the others. They count against the bounds as anybody does.
+    /// and says nothing; they see the others. Rooms have places of their own for them ([`super::Limits::viewers_per_room`]).
     pub visible: bool,
 }
 
@@ -56,4 +56,9 @@ impl PublishRights {
         audio: false,
         video: false,
     };
+
+    /// Whether one of these kinds may be published.
+    pub fn allows_any_of(self, kinds: PublishRights) -> bool {
+        self.audio && kinds.audio || self.video && kinds.video
+    }
 }

@@ -44,6 +44,7 @@ fn join(rooms: &mut Rules, session: u64, room: &str, name: &str) -> Result<Vec<E
             person,
             claim: Claim::Unproven,
             stay: Stay::default(),
+            connects: false,
         },
     )
 }
@@ -206,6 +207,7 @@ fn a_pair_s_room_takes_two_and_is_no_group_s_room_of_that_name() {
                 person,
                 claim: Claim::Unproven,
                 stay: Stay::default(),
+                connects: false,
             },
         )
     };

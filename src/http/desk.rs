@@ -23,14 +23,14 @@ use entries::{Entries, Entry, Over};
 use tokio::sync::{OwnedMutexGuard, oneshot};
 use tokio::time::{sleep, timeout, timeout_at};
 
-pub use values::{Answer, Connection, NotDone, Purpose, Token};
+pub use values::{Answer, Connection, NotDone, NotReceived, Purpose, Token};
 
 use crate::clock::MonotonicClock;
 use crate::domain::{Command, Event, Offer, Refusal};
 use crate::hub::{Events, HubHandle, NoPlace, Session};
-use crate::ids::Turn;
+use crate::ids::{OfferTag, Turn};
 use crate::media::description::Description;
-use crate::shares::{ClientAddress, Place, Places, Pot, Share};
+use crate::shares::{ClientAddress, Place, Places, Pot, Rates, Share};
 
 /// Entries at a time. In the worst case each holds events of 256 KiB: 256 MB in all. More would need more memory; fewer would
 /// refuse some of the devices of a large company.
@@ -38,6 +38,18 @@ const ENTRIES_MAX: u64 = 1_000;
 
 /// Entries that an address may have in any case: a household's devices.
 const ENTRIES_AT_LEAST: u64 = 8;
+
+/// Clients of one address that may arrive at once: all that its share of the entries has places for, as when the server was
+/// started again.
+const ARRIVALS_AT_ONCE: u32 = 300;
+
+/// Further ones each second. Everybody in a room is sent that somebody arrives and leaves: with a hundred people there this is as
+/// much as the texts of one address may cost them. Fewer would slow down an office whose players ask every few seconds for
+/// somebody who is not there.
+const ARRIVALS_PER_S: f64 = 10.0;
+
+/// Addresses that are remembered for that, some 60 bytes each.
+const ARRIVING_ADDRESSES_MAX: usize = 4_096;
 
 /// The longest time that an entry lasts without being renewed. Longer would hold a place for somebody who has left.
 const LASTS_MAX: Duration = Duration::from_secs(600);
@@ -68,6 +80,7 @@ pub struct Held {
 pub struct Desk {
     hub: HubHandle,
     places: Places,
+    arrivals: Arc<Mutex<Rates<ClientAddress>>>,
     clock: MonotonicClock,
     entries: Arc<Mutex<Entries<Arc<Session>>>>,
 }
@@ -82,21 +95,32 @@ impl Desk {
         Desk {
             hub,
             places: Places::new(Pot::new(ENTRIES_MAX, share)),
+            arrivals: Arc::new(Mutex::new(Rates::new(
+                ARRIVALS_AT_ONCE,
+                ARRIVALS_PER_S,
+                ARRIVING_ADDRESSES_MAX,
+            ))),
             clock,
             entries: Arc::default(),
         }
     }
 
     /// Makes an entry with a session of the hub. It lasts for `lasts`.
-    pub async fn open(&self, client: ClientAddress, lasts: Duration) -> Result<Token, NoPlace> {
+    pub async fn open(&self, client: ClientAddress, lasts: Duration) -> Result<Token, NotReceived> {
         let Arrival { session, held } = self.receive(client).await?;
         let expires = (self.clock)() + lasts.min(LASTS_MAX);
         Ok(self.add(held, |place| Entry::new(Arc::new(session), expires, Some(place))))
     }
 
-    /// Takes a place for an entry, with a session of the hub. Both are given up where they are dropped.
-    pub async fn receive(&self, client: ClientAddress) -> Result<Arrival, NoPlace> {
-        let place = self.places.take(client, 1)?;
+    /// Takes a place for an entry, with a session of the hub. Both are given up where they are dropped. Whoever arrives begins
+    /// with a new session, so what that costs others is charged to their address.
+    pub async fn receive(&self, client: ClientAddress) -> Result<Arrival, NotReceived> {
+        if !client.is_this_machine() {
+            let mut arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+            let taken = arrivals.take(client, 1, (self.clock)());
+            taken.map_err(NotReceived::TooOften)?;
+        }
+        let place = self.places.take(client, 1).map_err(NoPlace::from)?;
         let (session, events) = self.hub.connect(client).await?;
         let held = Held { place, events };
         Ok(Arrival { session, held })
@@ -192,23 +216,43 @@ impl Desk {
     pub async fn offer(&self, token: Token, purpose: Purpose, description: Description) -> Result<Answer, NotDone> {
         let now = (self.clock)();
         let entry = |entry: &mut Entry<_>| entry.await_answer(purpose.clone(), description.clone());
-        let (tag, answer) = self.entries().find(now, token).map(entry)?;
+        let awaited = self.entries().find(now, token).map(entry)?;
+        self.send_offer(token, purpose, description, awaited).await
+    }
+
+    /// Restarts the ICE of an entry's connection with new credentials of the client (RFC 9725 §4.3.3). All else about it stays as
+    /// it was offered. `from` is the number of the offer whose ICE is to be restarted; `None`: whichever it is. Of several
+    /// requests that name the same offer, one restarts its ICE.
+    pub async fn restart(&self, token: Token, from: Option<u64>, ufrag: &str, pwd: &str) -> Result<Answer, NotDone> {
+        let now = (self.clock)();
+        let (purpose, description, awaited) = {
+            let mut entries = self.entries();
+            let entry = entries.find(now, token)?;
+            let connection = entry.connection.as_ref().ok_or(NotDone::UnknownToken)?;
+            if from.is_some_and(|from| from != connection.number || entry.is_offering()) {
+                return Err(NotDone::OtherState);
+            }
+            let description = connection.description.restarted(ufrag, pwd)?;
+            let purpose = connection.purpose.clone();
+            let awaited = entry.await_answer(purpose.clone(), description.clone());
+            (purpose, description, awaited)
+        };
+        self.send_offer(token, purpose, description, awaited).await
+    }
+
+    async fn send_offer(
+        &self,
+        token: Token,
+        purpose: Purpose,
+        description: Description,
+        (tag, answer): (OfferTag, oneshot::Receiver<Answer>),
+    ) -> Result<Answer, NotDone> {
         let offer = Offer {
             description,
             tag: Some(tag),
         };
         self.request(token, purpose.offered(offer)).await?;
         awaited(answer).await
-    }
-
-    /// Restarts the ICE of an entry's connection with new credentials of the client (RFC 9725 §4.3.3). All else about it stays as
-    /// it was offered.
-    pub async fn restart(&self, token: Token, ufrag: &str, pwd: &str) -> Result<Answer, NotDone> {
-        let Connection {
-            purpose, description, ..
-        } = self.connection(token)?;
-        let description = description.restarted(ufrag, pwd)?;
-        self.offer(token, purpose, description).await
     }
 
     /// Returns the events since the last call. If there are none, it waits for one until `within` is over, and then returns

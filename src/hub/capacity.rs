@@ -39,6 +39,7 @@ impl From<&Config> for Capacity {
         let rules = Limits {
             rooms: limits.max_rooms,
             participants_per_room: limits.max_participants_per_room,
+            viewers_per_room: limits.max_viewers_per_room,
             ring_for: config.calls.ring_timeout(),
             address_share_percent: limits.address_share_percent,
             proof_required: config.auth.required,

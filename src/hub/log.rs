@@ -16,6 +16,7 @@ pub(super) fn log_request(session: SessionId, command: &Command) {
             claim,
             stay,
             turn: _,
+            connects: _,
         } => {
             let (room, user) = (alias(room.as_str()), alias(person.user.as_str()));
             let Stay { publishes, visible, .. } = stay;

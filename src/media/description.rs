@@ -33,12 +33,11 @@ pub(in crate::media) use self::formats::Format;
 pub(crate) use self::identity::ConnectionIdentity;
 #[cfg(test)]
 pub(crate) use self::identity::tests::identity;
-use self::level::Credentials;
-pub(in crate::media) use self::level::{Level, Setup};
+pub(in crate::media) use self::level::{Credentials, Level, Setup};
 pub(in crate::media) use self::offered::Offered;
 pub(in crate::media) use self::section::{ALLOW_MIXED, Content, Section};
 pub(in crate::media) use self::streams::{Rid, Simulcast, Syntax};
-use crate::media::codec::Codec;
+use crate::media::codec::{Codec, Kind};
 
 /// The greatest size of a description: that of the longest text that is read. Offers of browsers take about a fifth of their
 /// texts. An offer of 64 sections that uses in each all that may be offered could take more, and is refused.
@@ -76,37 +75,20 @@ impl Description {
         &self.0.identity
     }
 
-    /// The reason why nobody can answer the offer, as far as that is known without knowing what it is for.
-    pub fn check(&self) -> Result<(), OfferError> {
-        let offered = self.offered()?;
-        if offered.is_lite {
-            return Err(OfferError::BothLite);
-        }
-        let mut contents = offered.sections.iter().map(|section| section.content.as_ref());
-        match contents.clone().any(|content| content.is_ok()) {
-            true => Ok(()),
-            false => Err(OfferError::NothingAcceptable(
-                contents
-                    .find_map(Result::err)
-                    .copied()
-                    .unwrap_or(SectionRefusal::NotMedia),
-            )),
-        }
-    }
-
-    /// Whether the client is ready to send media in a section that can be accepted.
-    pub fn sends(&self) -> bool {
-        self.acceptable().any(|section| section.direction.sends)
+    /// Whether the client is ready to send media of this kind in a section that can be accepted.
+    pub fn sends(&self, kind: Kind) -> bool {
+        self.acceptable()
+            .any(|(section, content)| section.direction.sends && content.kind == kind)
     }
 
     /// Whether the client is ready to receive media in a section that can be accepted.
     pub fn receives(&self) -> bool {
-        self.acceptable().any(|section| section.direction.receives)
+        self.acceptable().any(|(section, _)| section.direction.receives)
     }
 
-    fn acceptable(&self) -> impl Iterator<Item = &Section> {
+    fn acceptable(&self) -> impl Iterator<Item = (&Section, &Content)> {
         let sections = self.0.offered.iter().flat_map(|offered| &offered.sections);
-        sections.filter(|section| section.content.is_ok())
+        sections.filter_map(|section| Some((section, section.content.as_ref().ok()?)))
     }
 
     /// Whether one of the offer's transports has this ICE user.

@@ -97,6 +97,7 @@ impl Robot {
                 person: Person::unnamed(self.name(number)),
                 claim: Claim::Reserved,
                 stay: Stay::default(),
+                connects: false,
             };
             joined = session.request(join).await;
             if joined != Err(Refusal::NameTaken) {

@@ -95,6 +95,15 @@ impl<A> Client<A> {
         }
     }
 
+    /// Whether somebody may be known in this room whom the client's access token lets in. What says no here can be read from the
+    /// token by anybody.
+    pub(crate) fn may_have_access(&self, room: &RoomName) -> bool {
+        let (Some(token), Some(TimedApp { app, .. })) = (&self.token, &self.app) else {
+            return false;
+        };
+        app.may_be_for(token, room.as_str(), now_s(&self.clock))
+    }
+
     fn stay_by(&self, token: &str, name: &UserId, room: &RoomName) -> Option<Stay> {
         let TimedApp { app, passed } = self.app.as_ref()?;
         let grant = app.verify(token, room.as_str(), name.as_str(), now_s(&self.clock))?;

@@ -19,6 +19,8 @@ pub struct Join {
     pub token: Option<Text>,
     /// Whether the others see that they are there.
     pub visible: bool,
+    /// Whether they are there for one connection, and offer it next.
+    pub connects: bool,
 }
 
 /// Enters the room, or returns why the socket is to be closed. A refusal that is not the client's fault is only logged.
@@ -30,6 +32,7 @@ pub async fn enter<A: Admission>(client: &Client<A>, join: Join) -> Result<(), C
         password,
         token,
         visible,
+        connects,
     } = join;
     let token = token.map(|Text(token)| token);
     let ticket = client.ticket(&user, &room, token.as_deref())?;
@@ -65,12 +68,14 @@ pub async fn enter<A: Admission>(client: &Client<A>, join: Join) -> Result<(), C
         person,
         claim,
         stay,
+        connects,
     };
     match client.request(command).await {
         Ok(()) => Ok(()),
         Err(Refusal::NameTaken) => Err(Close::NAME_TAKEN),
         Err(Refusal::NotProven) => Err(Close::NO_TOKEN),
         Err(Refusal::RoomFull | Refusal::TooManyRooms) => Err(Close::FULL),
+        Err(Refusal::TooManyPeers) => Err(Close::TOO_MANY_PEERS),
         Err(refusal) => {
             client.ignore(&refusal.to_string());
             Ok(())

@@ -77,6 +77,7 @@ async fn chromium_hears_a_robot_that_plays_a_tone() {
         person: Person::unnamed("7".into()),
         claim: Claim::Unproven,
         stay: Stay::default(),
+        connects: false,
     };
     robot.request(join).await.unwrap();
     let play = Play {

@@ -56,7 +56,7 @@ async fn sees_movement(page: &Page, video: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn gstreamer_publishes_by_whip_and_chromium_watches_in_the_room_and_by_whep() {
     let _turn = turn().await;
-    let server = Server::start().await;
+    let server = Server::start_with("[whip]\nwatch_without_token = true").await;
     let chromium = Chromium::start();
     let person = enter(&chromium, &server, 1).await;
     person.shows_tiles(1, MEDIA_PATIENCE).await;

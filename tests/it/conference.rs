@@ -65,6 +65,7 @@ impl House {
             person: Person::unnamed(name.into()),
             claim: Claim::Unproven,
             stay: Stay::default(),
+            connects: false,
         };
         session.request(join).await.unwrap();
         Member { session, events }

@@ -1,15 +1,17 @@
 //! A client without a socket: its session, its answers and its events, by a token, against the real hub and rules in virtual
 //! time.
 
+mod restarts;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use patchbay::domain::{Claim, Command, Event, Offer, Person, Refusal, RoomKind, Stay, UserFeed};
-use patchbay::http::desk::{Arrival, Desk, NotDone, Purpose, Token};
+use patchbay::http::desk::{Arrival, Desk, NotDone, NotReceived, Purpose, Token};
 use patchbay::hub::{self, Capacity, Events, HubHandle, NoPlace, Session};
 use patchbay::ids::{Feed, Turn};
-use patchbay::media::description::{Description, NotRestarted, OfferError};
+use patchbay::media::description::{Description, OfferError};
 use patchbay::shares::ClientAddress;
 use tokio::task::yield_now;
 
@@ -79,6 +81,7 @@ fn join(name: &str, turn: u64) -> Command {
         person: Person::unnamed(name.into()),
         claim: Claim::Unproven,
         stay: Stay::default(),
+        connects: false,
     }
 }
 
@@ -195,7 +198,7 @@ async fn the_end_of_the_server_is_the_last_event() {
     assert_eq!(office.desk.events(anna, MINUTE / 4).await, Err(NotDone::UnknownToken));
     ending.await.unwrap();
     let refused = office.desk.open(ClientAddress::THIS_MACHINE, MINUTE).await;
-    assert_eq!(refused, Err(NoPlace::GoingDown));
+    assert_eq!(refused, Err(NotReceived::NoPlace(NoPlace::GoingDown)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -240,7 +243,7 @@ async fn an_address_that_takes_all_it_can_leaves_entries_for_others() {
         }
         assert!(taken.len() <= 1_000);
     };
-    assert_eq!(denied, NoPlace::ShareUsedUp);
+    assert_eq!(denied, NotReceived::NoPlace(NoPlace::ShareUsedUp));
     assert_eq!(taken.len(), 250);
     office.desk.open(other, MINUTE).await.unwrap();
     // A place whose entry was forgotten is free again.
@@ -434,21 +437,27 @@ async fn an_entry_without_an_answered_offer_is_removed_within_half_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_restart_of_ice_keeps_the_connection_and_counts_the_offer() {
-    let mut office = Office::open();
-    let anna = office.program("anna", camera("anna"), 1).await;
-    let (ufrag, pwd) = ("ub01", "passwordpasswordpassb001");
-    let answer = office.desk.restart(anna, ufrag, pwd).await.unwrap();
-    assert_eq!(answer.number, 2);
-    let expected = Description::read(&offers::offer("sendonly", 1, true));
-    let connection = office.desk.connection(anna).unwrap();
-    assert_eq!((connection.description.has_ufrag(ufrag), connection.number), (true, 2));
-    assert!(connection.description == expected, "as the whole offer would have been");
-    let commands: Vec<String> = std::iter::from_fn(|| office.media.next()).collect();
-    assert_eq!(commands, ["open 1 publish", "again 1 publish"], "no other connection");
-    let refused = office.desk.restart(anna, "x", pwd).await;
-    assert_eq!(refused, Err(NotDone::NotRestarted(NotRestarted::Credentials)));
-    assert_eq!(office.desk.connection(anna), Ok(connection), "it goes on");
+async fn an_address_that_comes_and_goes_all_day_is_slowed_and_no_other_is() {
+    let office = Office::open();
+    let restless: ClientAddress = std::net::IpAddr::from([203, 0, 113, 1]).into();
+    let other: ClientAddress = std::net::IpAddr::from([203, 0, 113, 2]).into();
+    let comes_and_goes = async |client, times| {
+        let mut received = 0;
+        for _ in 0..times {
+            match office.desk.receive(client).await {
+                Ok(_) => received += 1,
+                Err(NotReceived::TooOften(pause)) => return (received, pause),
+                Err(why) => panic!("{why}"),
+            }
+        }
+        (received, Duration::ZERO)
+    };
+    let (received, pause) = comes_and_goes(restless, 1_000).await;
+    assert_eq!((received, pause), (300, Duration::from_millis(100)));
+    assert_eq!(comes_and_goes(other, 100).await.0, 100);
+    assert_eq!(comes_and_goes(ClientAddress::THIS_MACHINE, 1_000).await.0, 1_000);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(comes_and_goes(restless, 1_000).await.0, 20);
 }
 
 #[tokio::test(start_paused = true)]

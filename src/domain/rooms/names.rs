@@ -44,6 +44,10 @@ impl Rooms {
     /// Refuses a join for which there is no space. A join that replaces somebody, or leaves another place for this one, takes
     /// no new space.
     pub(super) fn check_space(&self, session: SessionId, entry: &Entry) -> Result<(), Refusal> {
+        let visible = entry.stay.visible;
+        if !visible && self.limits.viewers_per_room == 0 {
+            return Err(Refusal::RoomFull);
+        }
         let Some(room) = self.entered(entry) else {
             let frees_its_room = self.room_of(session).is_some_and(|room| room.len() == 1);
             let allowed = self.quotas.rooms.allows(self.quotas.client_of(session), 1);
@@ -52,14 +56,35 @@ impl Rooms {
                 _ => Ok(()),
             };
         };
-        let takes_a_place = self.holder(entry).is_none() && self.room_of(session).is_none_or(|now| now.id != room.id);
-        let places = match entry.room.0 {
-            RoomKind::Group => self.limits.participants_per_room,
-            RoomKind::Pair => 2,
+        let is_there = self.seats.get(&session).is_some_and(|seat| {
+            let own = room.participant(seat.participant);
+            seat.room == room.id && own.is_some_and(|own| own.stay.visible == visible)
+        });
+        let takes_a_place = self.holder(entry).is_none() && !is_there;
+        let (places, taken) = match (entry.room.0, visible) {
+            (RoomKind::Group, true) => (self.limits.participants_per_room, room.visible_count()),
+            (RoomKind::Group, false) => (self.limits.viewers_per_room, room.len() - room.visible_count()),
+            (RoomKind::Pair, _) => (2, room.len()),
         };
-        if takes_a_place && room.len() >= places {
+        if takes_a_place && taken >= places {
             return Err(Refusal::RoomFull);
         }
         Ok(())
+    }
+
+    /// Refuses a join for whose connection there is no place. The connection takes the place of one of a participant who is
+    /// replaced and comes from the same address.
+    pub(super) fn check_connection(&self, session: SessionId, entry: &Entry) -> Result<(), Refusal> {
+        if !entry.connects {
+            return Ok(());
+        }
+        let client = self.quotas.client_of(session);
+        let frees_a_place =
+            |holder: &Participant| holder.peer_count() > 0 && self.quotas.client_of(holder.session) == client;
+        let has_place = self.quotas.peers.allows(client) || self.holder(entry).is_some_and(frees_a_place);
+        match has_place {
+            true => Ok(()),
+            false => Err(Refusal::TooManyPeers),
+        }
     }
 }

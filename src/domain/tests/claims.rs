@@ -12,6 +12,7 @@ fn enter(rules: &mut Rules, session: u64, kind: RoomKind, name: &str, claim: Cla
         person,
         claim,
         stay: Stay::default(),
+        connects: false,
     };
     rules.handle(now(), SessionId(session), join)
 }
@@ -64,6 +65,7 @@ fn a_reserved_name_is_taken_from_nobody_and_by_nobody_in_whatever_order_they_com
                 person: person("robot"),
                 claim,
                 stay: Stay::default(),
+                connects: false,
             };
             rules.handle(now(), SessionId(session), join)
         };
@@ -252,6 +254,7 @@ fn a_join_that_was_received_earlier_does_not_replace_a_later_one_by_taking_longe
                 person: person("anna"),
                 claim,
                 stay: Stay::default(),
+                connects: false,
             };
             rules.handle(now(), SessionId(session), command).unwrap()
         };

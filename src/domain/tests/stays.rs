@@ -19,6 +19,7 @@ fn enter(rules: &mut Rules, session: u64, kind: RoomKind, name: &str, stay: Stay
         person,
         claim: Claim::Proven,
         stay,
+        connects: false,
     };
     rules.handle(now(), SessionId(session), join)
 }
@@ -260,19 +261,77 @@ fn an_unseen_participant_watches_whoever_speaks_and_publishes_nothing() {
 }
 
 #[test]
-fn unseen_participants_count_against_the_bounds_and_have_no_place_in_a_room_of_two() {
-    let limits = Limits {
+fn unseen_participants_have_places_of_their_own_and_none_in_a_room_of_two() {
+    let limits = |viewers_per_room| Limits {
         participants_per_room: 2,
+        viewers_per_room,
         ..Limits::default()
     };
-    let mut rules = Rules::new(limits);
-    stays(&mut rules, 1, "anna", Stay::default());
-    unseen(&mut rules, 2, "anna");
-    let third = |rules: &mut Rules, stay| enter(rules, 3, RoomKind::Group, "anna", stay);
-    assert_eq!(third(&mut rules, Stay::UNSEEN), Err(Refusal::RoomFull));
-    assert!(third(&mut rules, Stay::default()).is_ok(), "she takes her own place");
-    let pair = enter(&mut rules, 4, RoomKind::Pair, "viewer", Stay::UNSEEN);
+    let mut rules = Rules::new(limits(1));
+    let comes = |rules: &mut Rules, session, name, stay| enter(rules, session, RoomKind::Group, name, stay).map(|_| ());
+    unseen(&mut rules, 1, "viewer");
+    assert_eq!(comes(&mut rules, 2, "other", Stay::UNSEEN), Err(Refusal::RoomFull));
+    assert_eq!(comes(&mut rules, 3, "anna", Stay::default()), Ok(()));
+    assert_eq!(
+        comes(&mut rules, 4, "ben", Stay::default()),
+        Ok(()),
+        "they take no place of a participant"
+    );
+    assert_eq!(comes(&mut rules, 5, "carl", Stay::default()), Err(Refusal::RoomFull));
+    assert_eq!(
+        comes(&mut rules, 1, "carl", Stay::default()),
+        Err(Refusal::RoomFull),
+        "who was unseen"
+    );
+    assert_eq!(
+        comes(&mut rules, 3, "anna", Stay::UNSEEN),
+        Err(Refusal::RoomFull),
+        "who was seen"
+    );
+    assert_eq!(comes(&mut rules, 1, "again", Stay::UNSEEN), Ok(()), "where they are");
+    rules.leave(now(), SessionId(1));
+    assert_eq!(comes(&mut rules, 2, "other", Stay::UNSEEN), Ok(()));
+    let mut none = Rules::new(limits(0));
+    assert_eq!(comes(&mut none, 1, "viewer", Stay::UNSEEN), Err(Refusal::RoomFull));
+    let pair = enter(&mut rules, 6, RoomKind::Pair, "viewer", Stay::UNSEEN);
     assert_eq!(pair, Err(Refusal::NotAllowed));
+}
+
+#[test]
+fn a_join_for_whose_connection_there_is_no_place_replaces_nobody() {
+    let mut rules = Rules::new(Limits {
+        peers: 2,
+        ..Limits::default()
+    });
+    stays(&mut rules, 1, "anna", Stay::default());
+    for (session, name) in [(2, "ben"), (3, "carl")] {
+        stays(&mut rules, session, name, Stay::default());
+        let published = opened(&offer(&mut rules, session, name, session as u32).unwrap());
+        rules.peer_connected(published);
+    }
+    let comes = |rules: &mut Rules, session, name| {
+        let join = Command::Join {
+            turn: Turn(0),
+            kind: RoomKind::Group,
+            room: "r".into(),
+            person: person(name),
+            claim: Claim::Proven,
+            stay: Stay::default(),
+            connects: true,
+        };
+        rules.handle(now(), SessionId(session), join)
+    };
+    for name in ["anna", "dora"] {
+        assert_eq!(comes(&mut rules, 4, name), Err(Refusal::TooManyPeers), "{name}");
+    }
+    assert_eq!(rules.participant_count(), 3);
+    assert!(matches!(connection(&rules, 1, "anna"), Ok(None)), "she is still there");
+    // Who gives way leaves the place of their connection, too.
+    let effects = outline(&comes(&mut rules, 4, "ben").unwrap());
+    assert!(effects.contains(&"close peer".to_owned()), "{effects:?}");
+    assert!(offer(&mut rules, 4, "ben", 4).is_ok());
+    stays(&mut rules, 5, "anna", Stay::default());
+    assert_eq!(rules.participant_count(), 3, "without a connection she comes as ever");
 }
 
 #[test]
@@ -319,6 +378,7 @@ fn the_stay_of_a_user_is_ended_on_all_their_sessions_in_one_room_and_nobody_else
         person: person("robot"),
         claim,
         stay: Stay::default(),
+        connects: false,
     };
     rules.handle(now(), SessionId(5), join(Claim::Reserved)).unwrap();
     let room = RoomName::from("r");

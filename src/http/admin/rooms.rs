@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! {"rooms": [{"id": 7, "kind": "group", "name": "#0123456789", "participants": [
-//!     {"id": 9, "user": "#9876543210", "connections": 1, "tracks": [
+//!     {"id": 9, "user": "#9876543210", "visible": true, "connections": 1, "tracks": [
 //!         {"connection": 10, "feed": "camera", "kind": "audio", "number": 0, "codec": "Opus", "layers": 1,
 //!          "packets": 512, "bytes": 61440, "bitrate_bps": 48000, "level": {"mean_dbov": -38, "peak_dbov": -21}}]}]}],
 //!  "next": "/admin/v1/rooms?after=7", "silent_workers": []}
 //! ```
+//!
+//! `visible` is false for somebody who watches by WHEP: the others in the room do not see that they are there.
 //!
 //! A room of a call has the kind `call` and no name. `codec` is `null` while nothing is sent, `level` is `null` where no audio
 //! levels came in the last second: of pictures, of a robot, of a client that does not send them, of one that is muted. `next` is
@@ -57,6 +59,7 @@ struct Room {
 struct Participant {
     id: u64,
     user: String,
+    visible: bool,
     connections: usize,
     tracks: Vec<Track>,
 }
@@ -143,6 +146,7 @@ impl Participant {
         Participant {
             id: participant.id.0,
             user: alias(participant.person.user.as_str()).to_string(),
+            visible: participant.visible,
             connections: participant.connections,
             tracks: tracks.into_iter().map(Track::of).collect(),
         }
@@ -209,6 +213,7 @@ mod tests {
             id: ParticipantId(id),
             person: Person::unnamed(name.into()).into(),
             connections: 1,
+            visible: name != "ben",
         }
     }
 
@@ -258,8 +263,8 @@ mod tests {
         let expected = json!({
             "rooms": [
                 { "id": 1, "kind": "group", "name": alias("meeting"), "participants": [
-                    { "id": 3, "user": alias("anna"), "connections": 1, "tracks": [] },
-                    { "id": 4, "user": alias("ben"), "connections": 1, "tracks": tracks },
+                    { "id": 3, "user": alias("anna"), "visible": true, "connections": 1, "tracks": [] },
+                    { "id": 4, "user": alias("ben"), "visible": false, "connections": 1, "tracks": tracks },
                 ]},
                 { "id": 2, "kind": "call", "name": null, "participants": [] },
             ],

@@ -187,6 +187,11 @@ impl<S> Entry<S> {
         (tag, receiver)
     }
 
+    /// Whether a request waits for the answer to an offer.
+    pub(super) fn is_offering(&self) -> bool {
+        self.answers.values().any(|waiting| !waiting.answer.is_closed())
+    }
+
     fn put(&mut self, event: Event) -> Result<(), Over> {
         let event = match self.without_answers(event) {
             Some(event) if self.is_of_a_connection => return self.outlives(&event),

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::domain::{Command, Conference, Offer, Refusal, UserFeed};
+use crate::hub::NoPlace;
 use crate::ids::UserId;
 use crate::media::description::{Description, NotRestarted};
 
@@ -28,11 +29,22 @@ pub struct Connection {
     pub number: u64,
 }
 
+/// The reason why a client that arrives is not received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotReceived {
+    #[error(transparent)]
+    NoPlace(#[from] NoPlace),
+    #[error("too many have come from your address; wait for {} s", .0.as_secs() + 1)]
+    TooOften(Duration),
+}
+
 /// The reason why a request was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotDone {
     #[error("the token is not known, or its time is over; begin anew")]
     UnknownToken,
+    #[error("ICE was restarted since that state; use the newest one")]
+    OtherState,
     #[error("what you said has cost others too much; wait for {} ms", .0.as_millis())]
     Paused(Duration),
     #[error("the server had nothing to answer the offer with; offer again in some seconds, or join anew")]

@@ -7,23 +7,25 @@ mod session;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use axum::routing::{get, post};
 use body::{text_of, token_of};
 use refusals::NotServed;
+use serde::Deserialize;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::client::Client as Address;
-use super::desk::{Answer, Arrival, Purpose, Token};
+use super::desk::{Answer, Arrival, NotDone, Purpose, Token};
 use super::errors::HttpError;
 use super::origin::{self, Origins, Sharing};
 use super::state::AppState;
-use crate::domain::{Conference, MediaKind, RoomKind, UserFeed};
+use crate::domain::{Conference, MediaKind, PublishRights, Refusal, RoomKind, UserFeed};
 use crate::ids::{RoomName, UserId};
+use crate::media::codec::Kind;
 use crate::media::description::Description;
+use crate::media::peer::negotiate;
 use crate::shares::ClientAddress;
 use crate::signaling::whip::{self, Entry, IceServer, OFFER_TYPE, TRICKLE_TYPE};
 use crate::signaling::{Client, TimedApp};
@@ -40,7 +42,7 @@ const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 pub(super) fn router(origins: &Origins) -> Router<AppState> {
     let endpoints = Router::new()
         .route("/whip/{room}", post(publish).get(nothing))
-        .route("/whep/{room}", post(watch_speaker).get(nothing))
+        .route("/whep/{room}", post(watch).get(nothing))
         .route("/whep/{room}/{user}", post(watch).get(nothing));
     let session = get(session::show).patch(session::change).delete(session::end);
     let sessions = Router::new().route("/whip/session/{token}", session);
@@ -63,96 +65,85 @@ async fn nothing() -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-type Queried = Result<Query<whip::Query>, QueryRejection>;
-
-/// The parts of a request that opens a session.
-struct Opening<'a> {
-    state: &'a AppState,
+/// A request that opens a session, with all that it says. Whether it may is not asked yet.
+struct Opening {
+    state: AppState,
     address: ClientAddress,
-    room: &'a str,
+    names: Names,
     query: whip::Query,
     token: Option<String>,
     description: Description,
 }
 
-async fn publish(
-    State(state): State<AppState>,
-    Address(address): Address,
-    Path(room): Path<String>,
-    query: Queried,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, HttpError> {
-    let opening = Opening::read(&state, address, &room, query, &headers, body)?;
-    if !opening.description.sends() {
-        return Err(NotServed::SendsNothing.into());
-    }
-    let feed = opening.query.feed.into();
-    opening.open(true, |user| Purpose::Feed(UserFeed { user, feed })).await
+/// The names in its address.
+#[derive(Deserialize)]
+struct Names {
+    room: String,
+    /// The one who is watched.
+    user: Option<String>,
 }
 
-async fn watch_speaker(
-    State(state): State<AppState>,
-    Address(address): Address,
-    Path(room): Path<String>,
-    query: Queried,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, HttpError> {
-    let opening = Opening::read(&state, address, &room, query, &headers, body)?;
-    let speaker = Conference {
-        speaker_slots: vec![MediaKind::Audio, MediaKind::Video],
-        ..Conference::default()
-    };
-    opening.open_to_watch(Purpose::Conference(speaker)).await
-}
+impl FromRequest<AppState> for Opening {
+    type Rejection = HttpError;
 
-async fn watch(
-    State(state): State<AppState>,
-    Address(address): Address,
-    Path((room, user)): Path<(String, String)>,
-    query: Queried,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, HttpError> {
-    let opening = Opening::read(&state, address, &room, query, &headers, body)?;
-    let feed = opening.query.feed.into();
-    let user = whip::name(&user).map(UserId::from).ok_or(NotServed::BadName)?;
-    opening.open_to_watch(Purpose::Feed(UserFeed { user, feed })).await
-}
-
-impl<'a> Opening<'a> {
-    fn read(
-        state: &'a AppState,
-        address: ClientAddress,
-        room: &'a str,
-        query: Queried,
-        headers: &HeaderMap,
-        body: Result<Bytes, BytesRejection>,
-    ) -> Result<Opening<'a>, HttpError> {
+    async fn from_request(request: Request, state: &AppState) -> Result<Opening, HttpError> {
+        let (mut parts, body) = request.into_parts();
+        let Ok(Address(address)) = Address::from_request_parts(&mut parts, state).await;
+        let names = Path::from_request_parts(&mut parts, state).await;
+        let Path(names) = names.map_err(|_| NotServed::BadName)?;
+        let query = Query::from_request_parts(&mut parts, state).await;
         let Query(query) = query.map_err(|_| NotServed::BadQuery)?;
-        let text = text_of(OFFER_TYPE, headers, body)?;
-        let description = whip::description(text).ok_or(NotServed::TooLong)?;
-        description.check().map_err(NotServed::from)?;
+        let headers = parts.headers.clone();
+        let body = Bytes::from_request(Request::from_parts(parts, body), state).await;
+        let description = whip::description(text_of(OFFER_TYPE, &headers, body)?).ok_or(NotServed::TooLong)?;
+        negotiate::check(&description).map_err(NotServed::from)?;
         Ok(Opening {
-            state,
+            state: state.clone(),
             address,
-            room,
+            names,
             query,
-            token: token_of(headers),
+            token: token_of(&headers),
             description,
         })
     }
+}
 
-    async fn open_to_watch(self, purpose: Purpose) -> Result<Response, HttpError> {
-        if !self.description.receives() {
-            return Err(NotServed::ReceivesNothing.into());
-        }
-        self.open(false, |_| purpose).await
+async fn publish(opening: Opening) -> Result<Response, HttpError> {
+    let offers = PublishRights {
+        audio: opening.description.sends(Kind::Audio),
+        video: opening.description.sends(Kind::Video),
+    };
+    if offers == PublishRights::NONE {
+        return Err(NotServed::SendsNothing.into());
     }
+    let feed = opening.query.feed.into();
+    opening
+        .open(offers, |user| Purpose::Feed(UserFeed { user, feed }))
+        .await
+}
 
+/// Watches somebody, or, where nobody is named, the one who speaks.
+async fn watch(opening: Opening) -> Result<Response, HttpError> {
+    if !opening.description.receives() {
+        return Err(NotServed::ReceivesNothing.into());
+    }
+    let feed = opening.query.feed.into();
+    let purpose = match &opening.names.user {
+        Some(user) => {
+            let user = whip::name(user).map(UserId::from).ok_or(NotServed::BadName)?;
+            Purpose::Feed(UserFeed { user, feed })
+        }
+        None => Purpose::Conference(Conference {
+            speaker_slots: vec![MediaKind::Audio, MediaKind::Video],
+            ..Conference::default()
+        }),
+    };
+    opening.open(PublishRights::NONE, |_| purpose).await
+}
+
+impl Opening {
     /// Enters the room, offers the connection, and answers with the session that was made.
-    async fn open(self, visible: bool, purpose: impl FnOnce(UserId) -> Purpose) -> Result<Response, HttpError> {
+    async fn open(self, offers: PublishRights, purpose: impl FnOnce(UserId) -> Purpose) -> Result<Response, HttpError> {
         let state = self.state;
         let Arrival { session, held } = state.desk.receive(self.address).await.map_err(NotServed::from)?;
         let client = Client {
@@ -169,20 +160,24 @@ impl<'a> Opening<'a> {
             }),
         };
         let entry = Entry {
-            room: self.room,
+            room: &self.names.room,
             query: self.query,
-            visible,
+            offers,
             made_up: made_up_name(),
-            known: state.channels.people(&RoomName::from(self.room)).await,
         };
-        let user = whip::enter(&client, entry).await.map_err(NotServed::from)?;
+        let known = async |channel: &RoomName| state.channels.people(channel).await;
+        let user = whip::enter(&client, entry, known).await.map_err(NotServed::from)?;
         let token = state.desk.open_for_a_connection(client.session, held);
         let answered = state.desk.offer(token, purpose(user), self.description).await;
         match answered {
             Ok(answer) => Ok(created(token, answer)),
             Err(refused) => {
                 state.desk.close(token);
-                Err(NotServed::from(refused).into())
+                Err(match refused {
+                    NotDone::UnknownToken | NotDone::Refused(Refusal::SessionEnded) => NotServed::EndedMeanwhile,
+                    refused => NotServed::from(refused),
+                }
+                .into())
             }
         }
     }

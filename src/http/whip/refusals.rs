@@ -5,12 +5,11 @@ use std::time::Duration;
 use axum::http::StatusCode;
 
 use crate::domain::Refusal;
-use crate::http::desk::NotDone;
+use crate::http::desk::{NotDone, NotReceived};
 use crate::http::errors::HttpError;
-use crate::hub::NoPlace;
 use crate::media::description::{NotRestarted, OfferError};
 use crate::signaling::Close;
-use crate::signaling::whip::{FragmentError, NO_USER, NotEntered};
+use crate::signaling::whip::{FragmentError, MAY_NOT_PUBLISH, NO_TOKEN, NO_USER, NotEntered};
 
 /// Time after which somebody may be there who is not yet. Players ask again by themselves.
 const COME_AGAIN: Duration = Duration::from_secs(5);
@@ -28,18 +27,19 @@ pub(super) enum NotServed {
     SendsNothing,
     ReceivesNothing,
     NoPrecondition,
-    OtherState,
+    /// The session of a new offer has ended before the offer was answered.
+    EndedMeanwhile,
     RestartsSeveral,
     Fragment(FragmentError),
     Offer(OfferError),
-    NoPlace(NoPlace),
+    NotReceived(NotReceived),
     NotEntered(NotEntered),
     Done(NotDone),
 }
 
-impl From<NoPlace> for NotServed {
-    fn from(why: NoPlace) -> Self {
-        NotServed::NoPlace(why)
+impl From<NotReceived> for NotServed {
+    fn from(why: NotReceived) -> Self {
+        NotServed::NotReceived(why)
     }
 }
 
@@ -70,7 +70,11 @@ impl From<OfferError> for NotServed {
 impl From<NotServed> for HttpError {
     fn from(why: NotServed) -> Self {
         let (status, sentence) = match why {
-            NotServed::NoPlace(why) => (StatusCode::SERVICE_UNAVAILABLE, why.to_string()),
+            NotServed::NotReceived(NotReceived::TooOften(pause)) => {
+                let error = HttpError::new(StatusCode::TOO_MANY_REQUESTS, NotReceived::TooOften(pause).to_string());
+                return error.with_retry_after(pause);
+            }
+            NotServed::NotReceived(NotReceived::NoPlace(why)) => (StatusCode::SERVICE_UNAVAILABLE, why.to_string()),
             NotServed::NotEntered(why) => return not_entered(why),
             NotServed::Done(why) => return not_done(why),
             NotServed::Offer(why) => (StatusCode::BAD_REQUEST, why.to_string()),
@@ -111,9 +115,9 @@ fn fixed(why: &NotServed) -> (StatusCode, &'static str) {
             StatusCode::PRECONDITION_REQUIRED,
             "send If-Match with the ETag that you have seen last, or * to restart ICE",
         ),
-        NotServed::OtherState => (
-            StatusCode::PRECONDITION_FAILED,
-            "ICE was restarted since the ETag in If-Match; use the newest one",
+        NotServed::EndedMeanwhile => (
+            StatusCode::CONFLICT,
+            "before the offer was answered the same user came again, or their time was over, or the server was to stop",
         ),
         NotServed::RestartsSeveral => (
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -125,7 +129,8 @@ fn fixed(why: &NotServed) -> (StatusCode, &'static str) {
 
 fn not_entered(why: NotEntered) -> HttpError {
     let (status, sentence) = match why {
-        NotEntered::NoToken => (StatusCode::UNAUTHORIZED, Close::NO_TOKEN.reason),
+        NotEntered::NoToken => (StatusCode::UNAUTHORIZED, NO_TOKEN),
+        NotEntered::MayNotPublish => (StatusCode::FORBIDDEN, MAY_NOT_PUBLISH),
         NotEntered::BadToken => (StatusCode::UNAUTHORIZED, Close::BAD_TOKEN.reason),
         NotEntered::NoUser => (StatusCode::UNAUTHORIZED, NO_USER),
         NotEntered::BadName => return NotServed::BadName.into(),
@@ -156,6 +161,7 @@ fn not_done(why: NotDone) -> HttpError {
         NotDone::UnknownToken => {
             return HttpError::new(StatusCode::NOT_FOUND, "there is no such session, or it is over");
         }
+        NotDone::OtherState => StatusCode::PRECONDITION_FAILED,
         NotDone::Paused(pause) => return again(StatusCode::TOO_MANY_REQUESTS, *pause),
         NotDone::Refused(Refusal::UnknownParticipant) => return again(StatusCode::CONFLICT, COME_AGAIN),
         NotDone::Refused(Refusal::BadOffer(Some(error))) => return NotServed::Offer(error.clone()).into(),

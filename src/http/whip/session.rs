@@ -44,16 +44,17 @@ pub(super) async fn change(
     let text = text_of(TRICKLE_TYPE, &headers, body)?;
     let named = headers.get_all(header::IF_MATCH).iter();
     let named = named.map(|value| value.to_str().unwrap_or_default());
-    match Precondition::read(named, &whip::etag(connection.number)) {
+    let from = match Precondition::read(named, &whip::etag(connection.number)) {
         Precondition::Missing => return Err(NotServed::NoPrecondition.into()),
-        Precondition::Fails => return Err(NotServed::OtherState.into()),
-        Precondition::Holds => {}
-    }
+        Precondition::Fails => return Err(NotServed::Done(NotDone::OtherState).into()),
+        Precondition::Holds => Some(connection.number),
+        Precondition::Any => None,
+    };
     let fragment = Fragment::read(&text).map_err(NotServed::from)?;
     match fragment.wish(&connection.description) {
         Wish::Trickle => Ok(StatusCode::NO_CONTENT.into_response()),
         Wish::Restart { ufrag, pwd } => {
-            let answer = state.desk.restart(token, ufrag, pwd).await;
+            let answer = state.desk.restart(token, from, ufrag, pwd).await;
             Ok(restarted(answer.map_err(NotServed::from)?))
         }
         Wish::RestartSeveral => Err(NotServed::RestartsSeveral.into()),

@@ -38,6 +38,20 @@ use self::write::{AcceptedSection, Common};
 use crate::media::description::{Description, OfferError, Offered, SectionRefusal};
 use crate::media::session::{LocalEnd, MediaSection, TransportSpec};
 
+/// The reason why nobody can answer the first offer of a connection, whatever the connection is for. What passes here is
+/// answered.
+pub fn check(offer: &Description) -> Result<(), OfferError> {
+    let offer = offer.offered()?;
+    if offer.is_lite {
+        return Err(OfferError::BothLite);
+    }
+    let is_acceptable = |index: usize| offer.sections[index].content.is_ok();
+    match (0..offer.sections.len()).find(|index| is_acceptable(*index)) {
+        Some(first) => transport::check(offer, first, is_acceptable),
+        None => nothing_acceptable(offer, None).map(|_| ()),
+    }
+}
+
 /// Answers `offer`. With `previous`, it is an offer on a live connection: sections keep their place and our SSRCs. A changed
 /// remote ufrag is an ICE restart and gets new local credentials.
 pub fn answer(

@@ -184,6 +184,7 @@ impl GroupcallIdDialogue {
             password: join.pw,
             token: join.token,
             visible: true,
+            connects: false,
         };
         match enter(client, join).await {
             Ok(()) => Reaction::none(),

@@ -204,6 +204,7 @@ impl GroupcallTypeDialogue {
             password: join.pw,
             token: join.token,
             visible: true,
+            connects: false,
         };
         Ok(match enter(client, join).await {
             Ok(()) => Reaction::none(),

@@ -63,7 +63,10 @@ pub(crate) fn bearer(authorization: &str) -> Option<&str> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Precondition {
     Missing,
+    /// The present state is among those that are named.
     Holds,
+    /// Whatever the state is.
+    Any,
     Fails,
 }
 
@@ -73,7 +76,10 @@ impl Precondition {
     pub(crate) fn read<'a>(values: impl IntoIterator<Item = &'a str>, present: &str) -> Precondition {
         let mut found = Precondition::Missing;
         for tag in values.into_iter().flat_map(|value| value.split(',')).map(str::trim) {
-            if matches!(tag, "*" | "\"*\"") || tag == present {
+            if matches!(tag, "*" | "\"*\"") {
+                return Precondition::Any;
+            }
+            if tag == present {
                 return Precondition::Holds;
             }
             found = Precondition::Fails;
@@ -125,8 +131,8 @@ mod tests {
             (&["\"1\""], Precondition::Holds),
             (&["\"0\", \"1\""], Precondition::Holds),
             (&["\"0\"", "\"1\""], Precondition::Holds),
-            (&["*"], Precondition::Holds),
-            (&["\"*\""], Precondition::Holds),
+            (&["*"], Precondition::Any),
+            (&["\"*\""], Precondition::Any),
             (&["\"2\""], Precondition::Fails),
             (&["W/\"1\""], Precondition::Fails),
             (&["1"], Precondition::Fails),

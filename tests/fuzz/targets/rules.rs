@@ -103,6 +103,7 @@ fn join(bytes: &mut Bytes<'_>, stay: Stay) -> Command {
         room: bytes.pick(&ROOMS).into(),
         claim: claim(bytes),
         stay,
+        connects: bytes.below(4) == 0,
     }
 }
 

@@ -161,6 +161,7 @@ impl Run {
                 until: Some(ends_at),
                 ..Stay::UNSEEN
             },
+            connects: false,
         };
         session.request(join).await.expect("there is a place");
         self.unseen.push(Unseen {

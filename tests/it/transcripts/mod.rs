@@ -56,6 +56,7 @@ mod shares;
 mod speakers;
 mod together;
 mod tokens;
+mod unseen;
 mod without_socket;
 mod workers;
 

@@ -20,6 +20,7 @@ async fn join(session: &Session, user: &str) {
         person: Person::unnamed(user.into()),
         claim: Claim::Unproven,
         stay: Stay::default(),
+        connects: false,
     };
     session.request(join).await.unwrap();
 }

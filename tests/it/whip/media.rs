@@ -13,6 +13,9 @@ use crate::front::running::header;
 use crate::support::server::Server;
 use crate::transcripts::offers::offer;
 
+/// Watching needs no token.
+const OPEN: &str = "[whip]\nwatch_without_token = true";
+
 const ROOM: u64 = 7;
 const ANNA: u64 = 11;
 const BEN: u64 = 22;
@@ -79,7 +82,7 @@ impl Program {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_that_publishes_is_a_participant_and_a_viewer_is_seen_by_nobody() {
-    let server = Server::start().await;
+    let server = Server::start_with(OPEN).await;
     let (mut ben, _) = Signaling::join(&server, Family::Id, ROOM, BEN).await;
     let (anna, _media) = Program::publish(&server, ANNA).await;
     assert_eq!(ben.receive("newParticipantArrived").await["name"], ANNA.to_string());
@@ -129,7 +132,7 @@ async fn shows(viewer: &mut Program, number: u8) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_viewer_of_a_room_receives_the_one_who_speaks() {
-    let server = Server::start().await;
+    let server = Server::start_with(OPEN).await;
     let mut viewer = Program::watch(&server, &format!("/whep/{ROOM}")).await;
     let anna = publish_levels(&server, ANNA, 1).await;
     let ben = publish_levels(&server, BEN, 2).await;
@@ -143,7 +146,7 @@ async fn a_viewer_of_a_room_receives_the_one_who_speaks() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_viewer_of_a_room_receives_a_program_that_sends_no_audio_levels() {
-    let server = Server::start().await;
+    let server = Server::start_with(OPEN).await;
     let mut before = Program::watch(&server, &format!("/whep/{ROOM}")).await;
     let (_anna, _media) = Program::publish(&server, ANNA).await;
     before.sees_and_hears().await;
@@ -153,7 +156,7 @@ async fn a_viewer_of_a_room_receives_a_program_that_sends_no_audio_levels() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn media_go_on_through_an_ice_restart_by_patch() {
-    let server = Server::start().await;
+    let server = Server::start_with(OPEN).await;
     let (mut ben, _) = Signaling::join(&server, Family::Id, ROOM, BEN).await;
     let (mut anna, _media) = Program::publish(&server, ANNA).await;
     let mut watching = subscribe(&mut ben, ANNA, |answer| answer).await;
@@ -200,7 +203,7 @@ fn restarted(answer: &str, fragment: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_offers_whose_ice_never_comes_vanish() {
-    let server = Server::start().await;
+    let server = Server::start_with(OPEN).await;
     for number in 0..100 {
         let path = match number % 3 {
             0 => format!("/whip/{ROOM}?userId={number}"),

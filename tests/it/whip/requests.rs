@@ -300,11 +300,111 @@ async fn pages_of_configured_origins_may_use_it_and_read_what_they_need() {
 }
 
 #[tokio::test]
+async fn an_offer_that_is_refused_ends_no_session_of_the_same_user() {
+    let studio = Studio::open().await;
+    let path = "/whip/studio?userId=anna";
+    let session = studio.session(path, 1).await;
+    let good = offer("sendonly", 2, false);
+    for bad in [
+        "nonsense".to_owned(),
+        good.replace("a=ice-ufrag", "a=x-ufrag"),
+        good.replace("a=fingerprint", "a=x-fingerprint"),
+        good.replace("a=setup:actpass", "a=setup:holdconn"),
+        good.replace("opus", "x").replace("VP8", "y"),
+        offer_in("recvonly"),
+    ] {
+        let (status, sentence) = refusal(studio.post(path).body(bad).send().await.unwrap()).await;
+        assert_eq!(status, 400, "{sentence}");
+        assert_eq!(studio.running.get(&session).await.status().as_u16(), 204, "{sentence}");
+    }
+    let newer = studio.session(path, 2).await;
+    assert_eq!(
+        studio.running.get(&session).await.status().as_u16(),
+        404,
+        "one that is answered does"
+    );
+    assert_eq!(studio.delete(&newer).await, 200);
+}
+
+#[tokio::test]
+async fn of_many_offers_of_one_user_at_once_one_session_is_left_and_the_others_are_sent_why() {
+    let studio = Studio::open().await;
+    let offers = (0..40).map(|number| studio.offer("/whip/studio?userId=anna", number));
+    let mut sessions = Vec::new();
+    for response in futures_util::future::join_all(offers).await {
+        match response.status().as_u16() {
+            201 => sessions.push(header(&response, "location").to_owned()),
+            _ => {
+                let (status, sentence) = refusal(response).await;
+                assert!(status == 409 && sentence.contains("came again"), "{status} {sentence}");
+            }
+        }
+    }
+    let mut left = 0;
+    for session in sessions {
+        left += usize::from(studio.delete(&session).await == 200);
+    }
+    assert_eq!(left, 1);
+}
+
+#[tokio::test]
+async fn of_two_restarts_of_one_state_the_second_is_refused() {
+    let studio = Studio::open().await;
+    let session = studio.session("/whip/studio?userId=anna", 1).await;
+    for round in 1..=5 {
+        let tag = format!("\"{round}\"");
+        let restarts = ["ub", "uc", "ud"].map(|user| {
+            let (studio, session, tag) = (&studio, &session, &tag);
+            async move {
+                studio
+                    .patch(session, Some(tag), &fragment(&format!("{user}0{round}")))
+                    .await
+            }
+        });
+        let answers = futures_util::future::join_all(restarts).await;
+        let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status().as_u16()).collect();
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 412, 412], "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_offers_without_end_is_slowed_and_no_other_is() {
+    let studio = Studio::open().await;
+    let post = async |address: &str| {
+        let request = studio.post("/whep/studio/nobody").header("x-forwarded-for", address);
+        request.body(offer_in("recvonly")).send().await.unwrap()
+    };
+    let mut offered = 0;
+    let slowed = loop {
+        let response = post("203.0.113.1").await;
+        if response.status().as_u16() != 409 {
+            break response;
+        }
+        offered += 1;
+        assert!(offered < 3_000, "it is not slowed");
+    };
+    assert!(offered >= 300, "{offered}");
+    assert_ne!(header(&slowed, "retry-after"), "");
+    let (status, sentence) = refusal(slowed).await;
+    assert!(
+        status == 429 && sentence.contains("your address"),
+        "{status} {sentence}"
+    );
+    assert_eq!(post("203.0.113.2").await.status().as_u16(), 409);
+}
+
+#[tokio::test]
 async fn where_there_is_no_place_a_client_is_asked_to_come_again() {
     let full = Studio::open_with(|config| config.limits.max_sessions = 1).await;
     full.session("/whip/studio?userId=anna", 1).await;
-    let room = Studio::open_with(|config| config.limits.max_participants_per_room = 1).await;
+    let room = Studio::open_with(|config| {
+        config.limits.max_participants_per_room = 1;
+        config.limits.max_viewers_per_room = 1;
+    })
+    .await;
     room.session("/whip/studio?userId=anna", 1).await;
+    room.session("/whep/studio", 4).await;
     for (studio, path) in [
         (&full, "/whip/studio?userId=ben"),
         (&room, "/whip/studio?userId=ben"),

@@ -28,6 +28,7 @@ impl Exchange {
             person,
             claim,
             stay: Stay::default(),
+            connects: false,
         };
         self.rules.handle(self.now, SessionId(session), join).unwrap();
     }

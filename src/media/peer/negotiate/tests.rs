@@ -129,14 +129,20 @@ fn local() -> LocalEnd {
     }
 }
 
+/// The answer to a first offer. What the check says before has to be what becomes of it.
 fn try_answer(offer: &str, role: Role<'_>) -> Result<Negotiated, OfferError> {
-    answer(
+    let answered = answer(
         &Description::read(offer),
         &local(),
         role,
         None,
         &mut StdRng::seed_from_u64(1),
-    )
+    );
+    assert_eq!(
+        check(&Description::read(offer)),
+        answered.as_ref().map(|_| ()).map_err(Clone::clone)
+    );
+    answered
 }
 
 fn decodable(offer: &str) -> Vec<Codec> {

@@ -4,8 +4,8 @@ use rand::Rng;
 use smallvec::SmallVec;
 
 use super::terms::Negotiated;
-use crate::media::description::{Level, OfferError, Offered, Setup};
-use crate::media::session::{DtlsRole, TransportSpec};
+use crate::media::description::{Credentials, Level, OfferError, Offered, Setup};
+use crate::media::session::{DtlsRole, Fingerprint, TransportSpec};
 
 /// 72 random bits: RFC 8839 asks for 24, but peers are found by it among all peers of a worker.
 const LOCAL_UFRAG_LEN: usize = 12;
@@ -72,6 +72,12 @@ pub(super) fn settle_all(
     Ok(settled)
 }
 
+/// The reason why the first transport of an offer, and so the whole offer, is useless.
+pub(super) fn check(offer: &Offered, first: usize, acceptable: impl Fn(usize) -> bool) -> Result<(), OfferError> {
+    let levels = levels(offer, &members(offer, first, acceptable));
+    essentials(&levels).map(|_| ())
+}
+
 /// The transport that these sections had before: that of the first section that had one.
 fn former<'a>(previous: &'a Negotiated, members: &Members) -> Option<&'a TransportSpec> {
     let mut homes = members
@@ -107,17 +113,12 @@ fn settle(
     random: &mut impl Rng,
 ) -> Result<TransportSpec, OfferError> {
     let levels = levels(offer, members);
-    let credentials = levels.iter().find_map(|level| level.credentials.as_ref());
-    let credentials = credentials.ok_or(OfferError::Missing("usable ICE credentials (a=ice-ufrag, a=ice-pwd)"))?;
-    let fingerprints = levels
-        .iter()
-        .map(|level| &level.fingerprints)
-        .find(|found| !found.is_empty())
-        .ok_or(OfferError::Missing(
-            "usable certificate fingerprint (a=fingerprint, SHA-256 or better)",
-        ))?;
-    let setup = levels.iter().find_map(|level| level.setup);
-    let dtls_role = dtls_role(setup, previous)?;
+    let Essentials {
+        credentials,
+        fingerprints,
+        setup,
+    } = essentials(&levels)?;
+    let dtls_role = dtls_role(setup, previous);
 
     let unchanged = previous
         .filter(|previous| *previous.remote_ufrag == *credentials.ufrag && *previous.remote_pwd == *credentials.pwd);
@@ -136,6 +137,34 @@ fn settle(
     })
 }
 
+/// What no transport can do without.
+struct Essentials<'a> {
+    credentials: &'a Credentials,
+    fingerprints: &'a [Fingerprint],
+    setup: Option<Setup>,
+}
+
+fn essentials<'a>(levels: &[&'a Level]) -> Result<Essentials<'a>, OfferError> {
+    let credentials = levels.iter().find_map(|level| level.credentials.as_ref());
+    let credentials = credentials.ok_or(OfferError::Missing("usable ICE credentials (a=ice-ufrag, a=ice-pwd)"))?;
+    let fingerprints = levels
+        .iter()
+        .map(|level| &level.fingerprints)
+        .find(|found| !found.is_empty())
+        .ok_or(OfferError::Missing(
+            "usable certificate fingerprint (a=fingerprint, SHA-256 or better)",
+        ))?;
+    let setup = levels.iter().find_map(|level| level.setup);
+    if setup == Some(Setup::Unknown) {
+        return Err(OfferError::Setup);
+    }
+    Ok(Essentials {
+        credentials,
+        fingerprints,
+        setup,
+    })
+}
+
 /// The tagged section, then the session, then the other sections: clients repeat these attributes in all of them, but
 /// only the tagged one must have them (RFC 9143 §7.1.3).
 fn levels<'a>(offer: &'a Offered, members: &Members) -> SmallVec<[&'a Level; 8]> {
@@ -146,12 +175,11 @@ fn levels<'a>(offer: &'a Offered, members: &Members) -> SmallVec<[&'a Level; 8]>
 
 /// Our role in DTLS. An answer is `passive` unless the offer leaves us only `active` (RFC 8842 §5.3). A live association keeps
 /// its roles.
-fn dtls_role(setup: Option<Setup>, previous: Option<&TransportSpec>) -> Result<DtlsRole, OfferError> {
+fn dtls_role(setup: Option<Setup>, previous: Option<&TransportSpec>) -> DtlsRole {
     match setup {
-        Some(Setup::Active) => Ok(DtlsRole::Server),
-        Some(Setup::Passive) => Ok(DtlsRole::Client),
-        Some(Setup::Either) | None => Ok(previous.map_or(DtlsRole::Server, |previous| previous.dtls_role)),
-        Some(Setup::Unknown) => Err(OfferError::Setup),
+        Some(Setup::Active) => DtlsRole::Server,
+        Some(Setup::Passive) => DtlsRole::Client,
+        Some(Setup::Either | Setup::Unknown) | None => previous.map_or(DtlsRole::Server, |previous| previous.dtls_role),
     }
 }
 

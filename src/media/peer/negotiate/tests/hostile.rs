@@ -29,6 +29,9 @@ fn survive(offer: &str) -> bool {
     let offer = &Description::read(offer);
     let mut random = StdRng::seed_from_u64(3);
     let first = [RECEIVING, SENDING, BOTH].map(|role| answer(offer, &local(), role, None, &mut random));
+    for answered in &first {
+        assert_eq!(check(offer), answered.as_ref().map(|_| ()).map_err(Clone::clone));
+    }
     let mut accepted = false;
     for negotiated in first.into_iter().flatten() {
         accepted = true;
