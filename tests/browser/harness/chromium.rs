@@ -53,7 +53,7 @@ pub struct Options<'a> {
     pub without: &'a [&'a str],
     /// A script that runs in every page after the probe and before the page's own scripts.
     pub script: &'a str,
-    /// Width and height of the window in CSS pixels.
+    /// Width and height of the page in CSS pixels.
     pub window: Option<(u32, u32)>,
 }
 
@@ -117,6 +117,12 @@ impl Chromium {
                 self.driver.output()
             )
         });
+        // No window is narrower than 500 pixels, but phones are.
+        if let Some((width, height)) = options.window {
+            let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+            let set = session.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+            set.unwrap_or_else(|error| panic!("{name}: no window of {width}×{height}: {error}"));
+        }
         let page = Page::new(name, Driver::Chromium(session), profile);
         for script in [PROBE, options.script] {
             page.before_load(script).await;

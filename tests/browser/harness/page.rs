@@ -70,6 +70,13 @@ impl Driver {
         }
     }
 
+    async fn keys(&self, keys: &str) -> Result<(), String> {
+        match self {
+            Driver::Chromium(session) => session.keys(keys).await,
+            Driver::Firefox(..) => Err("no scenario presses keys in Firefox".to_owned()),
+        }
+    }
+
     async fn screenshot(&self) -> Result<String, String> {
         match self {
             Driver::Chromium(session) => session.screenshot().await,
@@ -122,6 +129,12 @@ impl Page {
                 .unwrap_or_else(|error| panic!("{}: {error} in {value}, from: {body}", self.name)),
             Err(error) => panic!("{}: {error}, from: {body}\n{}", self.name, self.evidence().await),
         }
+    }
+
+    /// Presses keys one after the other: characters, or those that WebDriver has numbers for.
+    pub async fn keys(&self, keys: &str) {
+        let pressed = self.session.keys(keys).await;
+        pressed.unwrap_or_else(|error| panic!("{}: {error}, from the keys {keys:?}", self.name));
     }
 
     /// The value of an expression (it may await).

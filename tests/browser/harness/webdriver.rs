@@ -42,6 +42,16 @@ impl Session {
             .await
     }
 
+    /// Presses keys one after the other, as on a keyboard: whatever has the focus gets them (W3C WebDriver §15.6).
+    pub async fn keys(&self, keys: &str) -> Result<(), String> {
+        let presses: Vec<Value> = keys
+            .chars()
+            .flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key.to_string() })))
+            .collect();
+        let keyboard = json!({ "type": "key", "id": "keyboard", "actions": presses });
+        self.post("actions", json!({ "actions": [keyboard] })).await.map(drop)
+    }
+
     /// A DevTools command.
     pub async fn devtools(&self, command: &str, parameters: Value) -> Result<Value, String> {
         self.post("goog/cdp/execute", json!({ "cmd": command, "params": parameters }))
