@@ -57,7 +57,10 @@ pub fn router(state: AppState, files: FileStore, admin: Admin, allowlist: &Allow
     // The key of an app's back end.
     let calls = Sharing::of([Method::GET, Method::POST]).sending([header::AUTHORIZATION]);
     let quick = Router::new()
-        .merge(pages::router(Arrivals::new(&config.http.trusted_sites)))
+        .merge(pages::router(
+            Arrivals::new(&config.http.trusted_sites),
+            config.dapi.enabled,
+        ))
         .merge(admin::router(admin))
         .merge(guarded(
             websocket::router().merge(accounts::router()),

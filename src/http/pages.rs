@@ -20,44 +20,77 @@ use super::host;
 #[folder = "static/"]
 struct Static;
 
-/// The attribute in the document of a page that has to ask first; `static/common/consent.js` looks for it.
-const FROM_ELSEWHERE: &str = "data-opened=\"elsewhere\"";
+/// What the document of a page says at its root, for this request or this server.
+#[derive(Clone, Copy)]
+struct Mark {
+    attribute: &'static str,
+    /// What it adds to the document's tag.
+    tag: &'static str,
+}
+
+/// The page has to ask first; `static/common/consent.js` looks for it.
+const FROM_ELSEWHERE: Mark = Mark {
+    attribute: "data-opened=\"elsewhere\"",
+    tag: "-elsewhere",
+};
+
+/// There is no call API; `static/start/start.css` looks for it.
+const WITHOUT_CALLS: Mark = Mark {
+    attribute: "data-calls=\"off\"",
+    tag: "-without-calls",
+};
+
+/// What the pages of this server depend on.
+#[derive(Clone)]
+struct Terms {
+    arrivals: Arrivals,
+    /// Whether the call API is there.
+    has_calls: bool,
+}
 
 /// A request for a page.
 struct Visit {
     headers: HeaderMap,
-    from_elsewhere: bool,
+    marks: Vec<Mark>,
 }
 
-impl FromRequestParts<Arrivals> for Visit {
+impl FromRequestParts<Terms> for Visit {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, arrivals: &Arrivals) -> Result<Visit, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, terms: &Terms) -> Result<Visit, Infallible> {
         let host = host::of_parts(parts);
+        let from_elsewhere = terms.arrivals.is_from_elsewhere(&parts.headers, host.as_ref());
+        let marks = [
+            from_elsewhere.then_some(FROM_ELSEWHERE),
+            (!terms.has_calls).then_some(WITHOUT_CALLS),
+        ];
         Ok(Visit {
-            from_elsewhere: arrivals.is_from_elsewhere(&parts.headers, host.as_ref()),
             headers: std::mem::take(&mut parts.headers),
+            marks: marks.into_iter().flatten().collect(),
         })
     }
 }
 
-pub fn router<S: Clone + Send + Sync + 'static>(arrivals: Arrivals) -> Router<S> {
+pub fn router<S: Clone + Send + Sync + 'static>(arrivals: Arrivals, has_calls: bool) -> Router<S> {
     let fixed = |path: &'static str| get(move |visit: Visit| page(path, visit));
-    Router::new()
+    let calls = match has_calls {
+        true => Router::new().route("/calls", fixed("calls/index.html")),
+        false => Router::new(),
+    };
+    calls
         .route(
             "/",
             get(|RawQuery(query), visit: Visit| async move { page(first_page(query.as_deref()), visit).await }),
         )
         .route("/room", fixed("room/index.html"))
         .route("/messages", fixed("messages/index.html"))
-        .route("/calls", fixed("calls/index.html"))
         .route("/device", fixed("device/index.html"))
         .route("/favicon.ico", fixed("favicon.ico"))
         .route(
             "/static/{*path}",
             get(|Path(path): Path<String>, visit: Visit| async move { page(&path, visit).await }),
         )
-        .with_state(arrivals)
+        .with_state(Terms { arrivals, has_calls })
 }
 
 /// The page for the address without a path: a call from one to another where both are named, otherwise the start page.
@@ -92,10 +125,12 @@ async fn page(path: &str, visit: Visit) -> Response {
         return not_found().await;
     };
     let kind = content_type(file.metadata.mimetype());
-    let needs_consent = visit.from_elsewhere && kind.starts_with("text/html");
-    // Each of the two documents has a tag of its own, so that a browser that keeps one does not show it instead of the
-    // other.
-    let variant = if needs_consent { "-elsewhere" } else { "" };
+    let marks = match kind.starts_with("text/html") {
+        true => visit.marks,
+        false => Vec::new(),
+    };
+    // Each of the documents has a tag of its own, so that a browser that keeps one does not show it instead of another.
+    let variant: String = marks.iter().map(|mark| mark.tag).collect();
     let etag = format!("\"{}{variant}\"", hex::encode(&file.metadata.sha256_hash()[..16]));
     let cached = [
         (header::CACHE_CONTROL, "no-cache".to_owned()),
@@ -105,16 +140,17 @@ async fn page(path: &str, visit: Visit) -> Response {
         return (StatusCode::NOT_MODIFIED, cached).into_response();
     }
     let body = match file.data {
-        bytes if needs_consent => Body::from(marked(&bytes)),
+        bytes if !marks.is_empty() => Body::from(marked(&bytes, &marks)),
         Cow::Borrowed(bytes) => Body::from(bytes),
         Cow::Owned(bytes) => Body::from(bytes),
     };
     (cached, [(header::CONTENT_TYPE, kind)], body).into_response()
 }
 
-/// The document with [`FROM_ELSEWHERE`] at its root.
-fn marked(document: &[u8]) -> String {
-    String::from_utf8_lossy(document).replacen("<html ", &format!("<html {FROM_ELSEWHERE} "), 1)
+/// The document with these marks at its root.
+fn marked(document: &[u8], marks: &[Mark]) -> String {
+    let attributes: String = marks.iter().map(|mark| format!("{} ", mark.attribute)).collect();
+    String::from_utf8_lossy(document).replacen("<html ", &format!("<html {attributes}"), 1)
 }
 
 /// The Content-Type of a file. Text is declared as UTF-8: a browser's guess depends on its language.

@@ -346,3 +346,19 @@ async fn a_page_is_marked_when_a_link_of_another_site_opened_it() {
     };
     assert_eq!(icon("cross-site").await, icon("none").await);
 }
+
+#[tokio::test]
+async fn without_the_call_api_its_page_does_not_exist_and_the_start_page_does_not_lead_to_it() {
+    let shown = async |enabled: bool, path: &str| {
+        let running = start(|config| config.dapi.enabled = enabled).await;
+        let response = running.http.get(running.url(path)).send().await.unwrap();
+        let (status, etag) = (response.status().as_u16(), header(&response, "etag").to_owned());
+        (status, etag, response.text().await.unwrap())
+    };
+    assert_eq!(shown(true, "/calls").await.0, 200);
+    assert_eq!(shown(false, "/calls").await.0, 404);
+    let ((_, with, start), (_, without, marked)) = (shown(true, "/").await, shown(false, "/").await);
+    assert!(start.contains("<html lang=\"en\">"));
+    assert!(marked.contains("<html data-calls=\"off\" lang=\"en\">"));
+    assert_ne!(with, without, "one document is not kept for the other");
+}
