@@ -2,8 +2,22 @@
  * The call API (`/dapi`), as an app uses it. Each method is one request, and returns the answer's data.
  */
 
-/** Why a request was not carried out, in the server's words. */
-export class Refused extends Error {}
+/** The server has not carried out a request. */
+export class Refused extends Error {
+  /** Name of the field that is wrong; empty where no single one is. */
+  field;
+  /** Status of the answer. */
+  status;
+
+  constructor(text, field, status) {
+    super(text);
+    this.field = field;
+    this.status = status;
+  }
+}
+
+/** A request has not come back: the server, or the way to it, is not there. */
+export class Unreachable extends Error {}
 
 export class CallApi {
   #uid;
@@ -36,6 +50,11 @@ export class CallApi {
 
   messages() {
     return this.#ask('call/msg', { uid: this.#uid }, { isQuiet: true });
+  }
+
+  /** What became of a call: see `call-record.js`. */
+  record(channel) {
+    return this.#ask('call/record', { channel }, { isQuiet: true });
   }
 
   token(channel) {
@@ -75,16 +94,23 @@ export class CallApi {
   async #ask(name, request, { isQuiet = false, keepalive = false } = {}) {
     const headers = { 'content-type': 'application/json' };
     if (this.#key) headers.authorization = `Bearer ${this.#key}`;
-    const response = await fetch(`/dapi/${name}`, { method: 'POST', headers, body: JSON.stringify(request), keepalive });
+    let response;
+    try {
+      response = await fetch(`/dapi/${name}`, { method: 'POST', headers, body: JSON.stringify(request), keepalive });
+    } catch (error) {
+      this.#onAnswer(name, request, { success: false, msg: error.message });
+      throw new Unreachable(error.message);
+    }
     const answer = await response.json().catch(() => ({}));
     if (!isQuiet || !answer.success) this.#onAnswer(name, request, answer);
-    if (!answer.success) throw new Refused(reason(answer) || `HTTP ${response.status}`);
+    if (!answer.success) throw refusal(answer, response.status);
     return answer.data;
   }
 }
 
-/** The sentence of a refusal, with those about single fields that are not in it. */
-function reason({ msg = '', data }) {
-  const fields = data && typeof data === 'object' ? Object.entries(data).map(([field, problem]) => `${field}: ${problem}`) : [];
-  return [msg, ...fields.filter((field) => field !== msg)].filter(Boolean).join(' · ');
+/** The server's sentences about single fields say more than the one about the whole. @returns {Refused} */
+export function refusal({ msg = '', error = '', data }, status) {
+  const fields = data && typeof data === 'object' ? Object.entries(data) : [];
+  const text = fields.map(([field, problem]) => `${field}: ${problem}`).join(' · ') || msg || error || `HTTP ${status}`;
+  return new Refused(text, fields[0]?.[0] ?? '', status);
 }

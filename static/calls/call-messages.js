@@ -1,52 +1,79 @@
 /**
- * The calls of the last minute that concern this uid: those that it placed, and those that it may answer.
+ * The calls of this user that are going on: those that it placed, and those that it may answer.
  */
 import { h } from '../common/dom.js';
-import { say } from '../common/i18n.js';
+import { label, say } from '../common/i18n.js';
+import { titleOf } from './call-record.js';
+import { redraw } from './redraw.js';
 
 const STATES = ['calls.state0', 'calls.state1'];
 
 export class CallMessages {
   #list;
   #empty;
-  #onAnswer;
-  #onDecline;
+  #news;
+  #acts;
   #shown = '';
+  #known = new Set();
 
-  /** @param {(channel: string) => void} onAnswer @param {(channel: string) => void} onDecline */
-  constructor(list, empty, onAnswer, onDecline) {
-    this.#list = list;
-    this.#empty = empty;
-    this.#onAnswer = onAnswer;
-    this.#onDecline = onDecline;
+  /**
+   * @param {HTMLElement} list @param {HTMLElement} empty
+   * @param {HTMLElement} news where a call is announced that was not there before
+   * @param {{enter: Function, decline: Function, cancel: Function}} acts called with the channel
+   */
+  constructor(list, empty, news, acts) {
+    [this.#list, this.#empty, this.#news, this.#acts] = [list, empty, news, acts];
   }
 
-  /** @param {object[]} rows of `call/msg` @param {Set<string>} own channels of calls that were placed here, or declined */
-  show(rows, own) {
-    // A list that is built anew loses the focus, so it is left alone while nothing has changed.
-    const state = JSON.stringify([rows, [...own]]);
+  /**
+   * @param {object[]} rows of `call/msg` @param {Map<string, object>} records by channel: they say whose call it is
+   * @param {string} uid of whoever asks @param {string} current channel of the call in which this tab is
+   */
+  show(rows, records, uid, current) {
+    const state = JSON.stringify([rows, rows.map(({ channel }) => records.get(channel)?.src_uid), current]);
     if (state === this.#shown) return;
     this.#shown = state;
-    const focused = document.activeElement?.dataset?.focus;
-    this.#list.replaceChildren(...rows.map((row) => this.#row(row, row.status === 0 && !own.has(row.channel))));
-    if (focused) this.#list.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus();
+    redraw(this.#list, rows.map((row) => this.#row(row, records.get(row.channel), uid, current)));
     this.#empty.hidden = rows.length > 0;
+    this.#announce(rows, records, uid, current);
   }
 
-  #row({ channel, status, createtime, extra_msg: extra }, isToAnswer) {
-    const state = say(h('small'), STATES[status], { time: createtime });
-    const names = h('span.grow', {}, h('strong', { textContent: channel }), state, extra ? h('small', { textContent: extra }) : null);
+  clear() {
+    this.show([], new Map(), '', '');
+  }
+
+  #announce(rows, records, uid, current) {
+    const isNew = ({ channel, status }) => status === 0 && channel !== current && records.has(channel) && !this.#known.has(channel);
+    const [fresh] = rows.filter(isNew);
+    this.#known = new Set(rows.map(({ channel }) => channel).filter((channel) => records.has(channel)));
+    if (fresh) say(this.#news, ...titleOf(records.get(fresh.channel), uid));
+    else if (!rows.some(({ status }) => status === 0)) say(this.#news, 'nothing');
+  }
+
+  #row({ channel, status, createtime, extra_msg: extra }, record, uid, current) {
+    const title = record ? say(h('strong'), ...titleOf(record, uid)) : h('strong', { textContent: channel });
+    const state = say(h('small'), STATES[status] ?? 'calls.state1', { time: createtime });
+    const names = h('span.grow', {}, title, state, extra ? h('small', { textContent: extra }) : null);
     const item = h('li.contact', { data: { channel } }, names);
-    if (isToAnswer) {
-      item.dataset.urgent = '';
-      item.append(this.#button('calls.answer', '.primary', channel, this.#onAnswer));
-      item.append(this.#button('calls.decline', '', channel, this.#onDecline));
+    if (record && channel !== current) {
+      const isOwn = record.src_uid === uid;
+      const name = isOwn ? record.dst_uid.join(', ') : record.src_uid;
+      const isToAnswer = status === 0 && !isOwn;
+      if (status === 0) item.dataset.urgent = '';
+      const at = { channel, name: name || channel };
+      if (isToAnswer) item.append(this.#button('enter', 'calls.answer', 'calls.answerName', at));
+      else item.append(this.#button('enter', 'calls.enter', 'calls.enterName', at));
+      if (isToAnswer) item.append(this.#button('decline', 'calls.decline', 'calls.declineName', at));
+      else if (status === 0) item.append(this.#button('cancel', 'calls.cancel', 'calls.cancelName', at));
     }
     return item;
   }
 
-  #button(key, style, channel, act) {
-    const button = h(`button.button.small${style}`, { type: 'button', data: { focus: `${key} ${channel}` }, onclick: () => act(channel) });
-    return say(button, key);
+  /** A button that says to a screen reader whose call it means. */
+  #button(act, key, nameKey, { channel, name }) {
+    const style = act === 'enter' ? '.primary' : '';
+    const data = { act, focus: `${act} ${channel}` };
+    const button = h(`button.button.small${style}`, { type: 'button', data, onclick: () => this.#acts[act](channel) });
+    return label(say(button, key), nameKey, { name });
   }
 }

@@ -6,9 +6,12 @@ import { byId } from '../common/dom.js';
 import { languageSwitch, say, translate } from '../common/i18n.js';
 import { placeIcons } from '../common/icons.js';
 import { recallInTab, remember, rememberInTab, remembered } from '../common/preferences.js';
-import { ActiveCall, EVENT } from './active-call.js';
+import { ActiveCall } from './active-call.js';
 import { CallApi } from './call-api.js';
 import { CallMessages } from './call-messages.js';
+import { EVENT } from './call-record.js';
+import { ProblemLine } from './problem-line.js';
+import { RecordList } from './record-list.js';
 import { RequestLog } from './request-log.js';
 import { TaskList } from './task-list.js';
 
@@ -21,13 +24,23 @@ translate(document);
 languageSwitch(byId('language'));
 
 const log = new RequestLog(byId('log'), byId('no-log'));
-const messages = new CallMessages(byId('messages'), byId('no-messages'), answer, decline);
+const problems = new ProblemLine();
+problems.showAt(byId('problem'));
+const messages = new CallMessages(byId('messages'), byId('no-messages'), byId('news'), {
+  enter,
+  decline: (channel) => settle(channel, EVENT.declined),
+  cancel: (channel) => settle(channel, EVENT.cancelled),
+});
 const tasks = new TaskList((id) => attempt(async () => {
   await api.removeTask(id);
   await refreshTasks();
 }), () => attempt(refreshTasks));
-/** The channels of calls that were placed here or declined: they are not to be answered. */
-const settled = new Set();
+/** What is known of the calls that are listed, and of the latest of this tab, by channel. */
+let known = new Map();
+let records = null;
+let self = '';
+/** What `system/config` has answered. */
+let settings = null;
 let api = null;
 let call = null;
 let polling = 0;
@@ -68,7 +81,9 @@ function signIn(uid, key) {
   remember('callsUid', uid);
   rememberInTab('callsKey', key);
   api = new CallApi(uid, key, (...entry) => log.add(...entry));
-  call = new ActiveCall(api, showProblem);
+  call = new ActiveCall(api, problems);
+  records = new RecordList(byId('records'), byId('no-records'), uid);
+  self = uid;
   byId('own-name').textContent = uid;
   byId('sign-in').hidden = true;
   byId('signed-in').hidden = false;
@@ -83,7 +98,9 @@ function signIn(uid, key) {
 function signOut() {
   call.end();
   clearInterval(polling);
-  settled.clear();
+  [known, settings] = [new Map(), null];
+  messages.clear();
+  problems.clearAll();
   log.clear();
   rememberInTab('callsKey', '');
   byId('key').value = '';
@@ -95,30 +112,53 @@ function signOut() {
 function place(request) {
   attempt(async () => {
     call.end();
+    const { channel_heartbeat: heartbeat } = await config();
     const way = await request();
-    settled.add(way.channel);
-    await call.open(way);
+    records.add(way.channel);
+    await call.open(way, true, heartbeat);
   });
 }
 
-function answer(channel) {
+/** Answers a call, or goes into one's own or into one that has begun. */
+function enter(channel) {
   attempt(async () => {
     call.end();
-    settled.add(channel);
-    await call.open(await api.token(channel));
+    const { channel_heartbeat: heartbeat } = await config();
+    const isCaller = known.get(channel)?.src_uid === self;
+    const way = await api.token(channel);
+    records.add(channel);
+    await call.open(way, isCaller, heartbeat);
   });
 }
 
-function decline(channel) {
+/** Ends a call without entering it. */
+function settle(channel, code) {
   attempt(async () => {
-    settled.add(channel);
-    await api.report(channel, EVENT.declined);
+    await api.report(channel, code);
+    records.add(channel);
     await refresh();
   });
 }
 
+async function config() {
+  settings ??= await api.settings();
+  return settings;
+}
+
 async function refresh() {
-  messages.show(await api.messages(), settled);
+  const from = api;
+  const rows = await from.messages();
+  // Whose call it is does not change, so that is asked once; what becomes of those that are shown, each time.
+  const asked = new Set([...records.wanted, ...rows.map(({ channel }) => channel).filter((channel) => !known.has(channel))]);
+  const fresh = await Promise.all([...asked].map((channel) => from.record(channel)));
+  // Somebody else may have signed in meanwhile.
+  if (from !== api || byId('signed-in').hidden) return;
+  const kept = new Set(rows.map(({ channel }) => channel));
+  known = new Map([...known].filter(([channel]) => kept.has(channel)));
+  for (const record of fresh) known.set(record.channel, record);
+  records.show(known);
+  call.follow(known.get(call.channel));
+  messages.show(rows, known, self, call.channel);
   await refreshTasks();
 }
 
@@ -126,21 +166,17 @@ async function refreshTasks() {
   tasks.show(await api.tasks(tasks.page));
 }
 
-/** Does something, and shows why it failed; a quiet failure leaves the last problem as it was. */
+/** Does something, and shows why it failed. What is asked again and again is quiet: it hides only its own problem. */
 async function attempt(act, { isQuiet = false } = {}) {
+  const source = isQuiet ? 'poll' : 'own';
   try {
     await act();
-    if (!isQuiet) byId('problem').hidden = true;
+    problems.clear(source);
   } catch (error) {
-    showProblem(error);
+    problems.show(source, error);
     // The button that was pressed may be far below.
     if (!isQuiet) byId('problem').scrollIntoView({ block: 'nearest' });
   }
-}
-
-function showProblem(error) {
-  byId('problem').textContent = error.message;
-  byId('problem').hidden = false;
 }
 
 function listed(id) {

@@ -29,10 +29,21 @@ export class RequestLog {
     const time = h('time', { dateTime: now.toISOString(), textContent: timeOfDay(now) });
     const text = `${JSON.stringify(request, null, 1)}\n→ ${JSON.stringify(answer, shortened, 1)}`;
     const entry = h('details', {}, h('summary', {}, time, ` /dapi/${name}`), h('pre', { textContent: text }));
-    if (!answer.success) entry.dataset.failed = '';
+    if (!answer.success) this.#count(entry, text);
     this.#list.prepend(h('li', {}, entry));
     while (this.#list.children.length > LENGTH_MAX) this.#list.lastChild.remove();
     this.#empty.hidden = true;
+  }
+
+  /** What fails again and again takes one line, which says how often. */
+  #count(entry, text) {
+    const before = [...this.#list.querySelectorAll('[data-failed]')].find((one) => one.lastChild.textContent === text);
+    const times = before ? Number(before.dataset.failed) + 1 : 1;
+    entry.dataset.failed = times;
+    if (!before) return;
+    entry.open = before.open;
+    entry.firstChild.append(` ×${times}`);
+    before.parentElement.remove();
   }
 }
 

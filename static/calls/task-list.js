@@ -2,7 +2,10 @@
  * The scheduled calls of this uid, a page at a time.
  */
 import { byId, h } from '../common/dom.js';
-import { say } from '../common/i18n.js';
+import { label, say } from '../common/i18n.js';
+import { redraw } from './redraw.js';
+
+const STATES = ['calls.task0', 'calls.task1', 'calls.task2', 'calls.task3'];
 
 export class TaskList {
   #list = byId('tasks');
@@ -27,7 +30,7 @@ export class TaskList {
     const pages = Math.max(1, Math.ceil(total / perpage));
     // The last entry of a page may have been removed.
     if (this.page > pages) this.#turn(pages - this.page);
-    this.#list.replaceChildren(...rows.map((row) => this.#row(row)));
+    redraw(this.#list, rows.map((row) => this.#row(row)));
     byId('no-tasks').hidden = rows.length > 0;
     byId('pages').hidden = pages === 1;
     say(byId('page-of'), 'calls.pageOf', { page: this.page, pages });
@@ -40,10 +43,12 @@ export class TaskList {
     this.#onPage();
   }
 
-  #row({ id, dst_uid: callees, call_time: time, _status_label: state = '', failure = '' }) {
-    const about = [time, state, failure].filter(Boolean).join(' · ');
-    const names = h('span.grow', {}, h('strong', { textContent: callees.join(', ') }), h('small.reason', { textContent: about }));
-    const remove = h('button.button.small', { type: 'button', onclick: () => this.#onRemove(id) });
-    return h('li.contact', { data: { task: id } }, names, say(remove, 'calls.remove'));
+  #row({ id, dst_uid: callees, call_time: time, status, failure = '' }) {
+    const names = callees.join(', ');
+    // A failure is in the server's words.
+    const about = h('small.reason', {}, `${time} · `, say(h('span'), STATES[status] ?? 'calls.task3'), failure && ` · ${failure}`);
+    const remove = h('button.button.small', { type: 'button', data: { focus: `remove ${id}` }, onclick: () => this.#onRemove(id) });
+    label(say(remove, 'calls.remove'), 'calls.removeTask', { names, time });
+    return h('li.contact', { data: { task: id } }, h('span.grow', {}, h('strong', { textContent: names }), about), remove);
   }
 }

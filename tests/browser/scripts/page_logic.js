@@ -3,9 +3,15 @@
 import { quality } from '/static/client/quality.js';
 import { CMD, MSGTYPE, decode, encode } from '/static/client/message-model.js';
 import { mediaProblem, permissionGuide } from '/static/client/media-errors.js';
+import { Refused, Unreachable, refusal } from '/static/calls/call-api.js';
+import { declinedBy, heartbeatMs, leavingCode, meaningOf, personOf, stateOf, titleOf } from '/static/calls/call-record.js';
+import { ProblemLine, sentenceFor } from '/static/calls/problem-line.js';
+import { redraw } from '/static/calls/redraw.js';
+import { RequestLog } from '/static/calls/request-log.js';
 import { isAccessToken, ownerOf } from '/static/client/own-token.js';
 import { RoomClient } from '/static/client/room-client.js';
 import { summarize } from '/static/client/stats.js';
+import { t } from '/static/common/i18n.js';
 import { outgoing, readMessage, wireId } from '/static/client/wire.js';
 import { answer, cancellation, invitation, isLate, pageOf, readInvitation } from '/static/messages/invitations.js';
 import { fileBody, textBody } from '/static/room/chat-entry.js';
@@ -208,6 +214,91 @@ export const cases = {
       const frame = JSON.stringify({ type: 'iceCandidate', userId: 3, [key]: { candidate: 'c' } });
       equal(readMessage(frame), { kind: 'candidate', id: '3', candidate: { candidate: 'c' } });
     }
+  },
+
+  'whoever leaves a call says what the call API understands from them'() {
+    const code = (isCaller, hasBegun, isOver = false) => leavingCode({ isCaller, hasBegun, isOver });
+    equal([code(true, false), code(true, true), code(false, false), code(false, true)], [1000, 2, 2, 2]);
+    equal([code(true, false, true), code(false, true, true)], [null, null]);
+  },
+
+  'heartbeats come three times as often as they have to, and at most once a second'() {
+    equal([30, 3, 1, 0, undefined].map(heartbeatMs), [10_000, 1000, 1000, 1000, 1000]);
+  },
+
+  'the record of a call is told in sentences that exist'() {
+    const member = (uid, status, jointime = null, leavetime = null) => ({ uid, status, jointime, leavetime });
+    const event = (uid, code) => ({ uid, code, desp: '', createtime: '2026-01-02 03:04:05' });
+    const record = { src_uid: '1', dst_uid: ['2', '3'], members: [member('1', 0), member('2', 2), member('3', 0)], events: [event('2', 1003)] };
+    equal([titleOf(record, '1'), titleOf(record, '3')], [['calls.own', { names: '2, 3' }], ['calls.theirs', { name: '1' }]]);
+    equal(titleOf({ ...record, dst_uid: [] }, '1'), ['calls.ownAlone']);
+    equal([declinedBy(record), declinedBy({ ...record, events: [] })], [['calls.hasDeclined', { names: '2' }], null]);
+    equal([stateOf(record), stateOf(record, ['Robot'])], [['calls.ringsAt', { names: '3' }], ['calls.talking', { names: 'Robot' }]]);
+    const begun = { ...record, starttime: '2026-01-02 03:04:05' };
+    equal(stateOf(begun), ['calls.begun', { time: '03:04:05' }]);
+    const endings = ['ended', 'cancelled', 'no answer', 'declined', 'busy', 'lost', 'failed', 'as no version says'];
+    const over = endings.map((ending) => stateOf({ ...begun, endtime: '2026-01-02 03:04:06', ending }, ['2'])[0]);
+    equal(new Set(over).size, 7);
+    for (const key of over) check(t(key) !== key, key);
+    const [from, to] = ['2026-01-02 03:04:05', '2026-01-02 03:05:06'];
+    const people = [member('1', 0), member('2', 0), member('2', 1), member('2', 2), member('2', 1, from), member('2', 2, from, to)];
+    equal(people.map((one) => personOf(one, '1')[0]), ['calls.waits', 'calls.isCalled', 'calls.hasAnswered', 'calls.isOut', 'calls.isThere', 'calls.wasThere']);
+    for (const code of [1, 2, 3, 1000, 1001, 1002, 1003, 1006, 1007, 1004]) check(t(...meaningOf(code)).length > 2, code);
+    equal(t(...meaningOf(1004)).includes('1004'), true);
+  },
+
+  'a refusal is explained by its field, and the problem of one source hides no other'() {
+    const refused = refusal({ success: false, msg: '字段验证错误 call_time: it is over', data: { call_time: 'it is over' } }, 200);
+    equal([refused.message, refused.field], ['call_time: it is over', 'call_time']);
+    equal(refusal({ msg: 'all is lost' }, 200).message, 'all is lost');
+    equal(refusal({}, 503).message, 'HTTP 503');
+    const errors = [refused, new Refused('x', 'toString', 200), new Refused('x', 'uid', 401), new Unreachable('x'), new TypeError('x')];
+    equal(errors.map(sentenceFor), ['calls.badTime', 'calls.refused', 'calls.badKey', 'calls.unreachable', 'calls.failed']);
+    const [line, place] = [new ProblemLine(), document.createElement('p')];
+    line.showAt(place);
+    line.show('poll', new Unreachable('Failed to fetch'));
+    check(place.textContent.includes(t('calls.unreachable')), place.textContent);
+    line.show('own', refused);
+    check(place.textContent.includes(t('calls.badTime')), place.textContent);
+    line.clear('own');
+    check(!place.hidden && place.textContent.includes(t('calls.unreachable')), place.textContent);
+    line.clear('poll');
+    check(place.hidden, 'a problem is left');
+  },
+
+  'a request that fails again and again takes one line'() {
+    const list = document.createElement('ol');
+    const log = new RequestLog(list, document.createElement('p'));
+    const failed = { success: false, msg: 'no' };
+    for (let times = 0; times < 3; times += 1) {
+      log.add('call/msg', { uid: '1' }, failed);
+      log.add('call/record', { channel: 'a' }, failed);
+    }
+    log.add('call/msg', { uid: '1' }, { success: true, data: [] });
+    log.add('call/msg', { uid: '1' }, { success: true, data: [] });
+    equal(list.children.length, 4);
+    equal([...list.querySelectorAll('[data-failed]')].map(({ dataset }) => dataset.failed), ['3', '3']);
+  },
+
+  'a list that is built anew keeps the focus, or gives it to its title'() {
+    const title = Object.assign(document.createElement('h2'), { id: 'title-of-list' });
+    const list = document.createElement('ul');
+    list.setAttribute('aria-labelledby', title.id);
+    document.body.append(title, list);
+    const row = (name) => {
+      const button = document.createElement('button');
+      button.dataset.focus = name;
+      return button;
+    };
+    redraw(list, [row('a'), row('b')]);
+    check(document.activeElement === document.body, 'a list takes the focus');
+    list.lastChild.focus();
+    redraw(list, [row('b'), row('c')]);
+    check(document.activeElement === list.firstChild, 'the focus is lost');
+    redraw(list, [row('c')]);
+    check(document.activeElement === title, 'the title has no focus');
+    title.remove();
+    list.remove();
   },
 
   'what is no message of the protocol is nothing'() {
