@@ -12,7 +12,7 @@ export class ActiveCall {
   #api;
   #problems;
   #frame = new CallFrame(() => this.end());
-  #state = h('p.in-call-state', { role: 'status' });
+  #state = h('p.in-call-state', { id: 'in-call-state', role: 'status' });
   /** People and events of the call, for whoever opens it. */
   #course = h('div.record');
   #uid = '';

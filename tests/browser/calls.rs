@@ -115,8 +115,8 @@ async fn a_call_that_is_declined_is_over_for_the_callee() {
     ben.click("#messages .button:not(.primary)").await;
     ben.shows_no_calls().await;
     anna.shows("messages", "Rings").await;
-    anna.shows("in-call", "Declined by 1002.").await;
-    anna.shows("in-call", "Rings at 1003.").await;
+    anna.shows("in-call-state", "Declined by 1002.").await;
+    anna.shows("in-call-state", "Rings at 1003.").await;
     ben.has_no_errors().await;
 }
 
@@ -131,7 +131,7 @@ async fn the_caller_reads_that_the_only_callee_has_declined_and_the_record_says_
     anna.submit("place").await;
     ben.shows("news", "1001 calls").await;
     ben.click("#messages [data-act='decline']").await;
-    anna.shows("in-call", "The call is over: it was declined.").await;
+    anna.shows("in-call-state", "The call is over: it was declined.").await;
     anna.click(".in-call-course summary").await;
     let course = "document.querySelector('.in-call-course .history').checkVisibility()";
     anna.until("the events are shown in the call", SIGNAL_PATIENCE, course)
@@ -169,7 +169,7 @@ async fn the_callers_other_tab_may_enter_or_cancel_the_call_and_not_answer_it() 
     );
     other_tab.click("#messages [data-act='cancel']").await;
     ben.shows_no_calls().await;
-    anna.shows("in-call", "The call is over: the caller has cancelled it.")
+    anna.shows("in-call-state", "The call is over: the caller has cancelled it.")
         .await;
     other_tab.shows("records", "1001 has cancelled the call").await;
 }
@@ -228,7 +228,7 @@ async fn on_a_phone_in_chinese_a_call_is_placed_answered_and_left_by_keyboard() 
     assert_eq!(ben.eval::<String>(name).await, "接听 1001 的来电");
     ben.keys(ENTER).await;
     ben.hears_in_call(1).await;
-    anna.shows("in-call", "正在与您通话：1002。").await;
+    anna.shows("in-call-state", "正在与您通话：1002。").await;
     let inner = "document.querySelector('#in-call iframe').contentDocument.documentElement.lang";
     assert_eq!(ben.eval::<String>(inner).await, "zh-CN");
     for page in [&anna, &ben] {
@@ -247,7 +247,7 @@ async fn on_a_phone_in_chinese_a_call_is_placed_answered_and_left_by_keyboard() 
         "document.activeElement.localName === 'h1'",
     )
     .await;
-    anna.shows("in-call", "通话始于").await;
+    anna.shows("in-call-state", "通话始于").await;
     anna.keys(ENTER).await;
     let back = "document.activeElement.id === 'callees' && !document.querySelector('main').inert";
     anna.until("back where they were", SIGNAL_PATIENCE, back).await;
