@@ -61,7 +61,6 @@ export class ActiveCall {
     if (!record || record.channel !== this.#channel) return;
     if (JSON.stringify(record) !== JSON.stringify(this.#record)) this.#course.replaceChildren(...recordOf(record, this.#uid));
     this.#record = record;
-    if (isOver(record)) clearInterval(this.#heart);
     this.#showState();
   }
 
@@ -93,6 +92,7 @@ export class ActiveCall {
       await this.#api.heartbeat(channel);
       this.#problems.clear('heartbeat');
     } catch (error) {
+      // A call that is over may go on, with a robot.
       if (this.#channel === channel && !isOver(this.#record)) this.#problems.show('heartbeat', error);
     }
   }

@@ -149,7 +149,7 @@ async function refresh() {
   const from = api;
   const rows = await from.messages();
   // Whose call it is does not change, so that is asked once; what becomes of those that are shown, each time.
-  const asked = new Set([...records.wanted, ...rows.map(({ channel }) => channel).filter((channel) => !known.has(channel))]);
+  const asked = new Set([...records.wanted(call.channel), ...rows.map(({ channel }) => channel).filter((channel) => !known.has(channel))]);
   const fresh = await Promise.all([...asked].map((channel) => from.record(channel)));
   // Somebody else may have signed in meanwhile.
   if (from !== api || byId('signed-in').hidden) return;

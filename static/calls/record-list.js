@@ -34,9 +34,9 @@ export class RecordList {
     }
   }
 
-  /** The channels whose records are to be asked for. A call that is over may still get events, but for the page that is its end. */
-  get wanted() {
-    return [...this.#records].filter(([, record]) => !isOver(record)).map(([channel]) => channel);
+  /** The channels whose records are to be asked for: of the calls that are not over, and of the one in which this tab is. */
+  wanted(current) {
+    return [...this.#records].filter(([channel, record]) => channel === current || !isOver(record)).map(([channel]) => channel);
   }
 
   /** @param {Map<string, object>} records by channel */
