@@ -8,7 +8,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use aws_lc_rs::constant_time;
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
@@ -17,6 +16,7 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use serde::Serialize;
+use utoipa_axum::router::OpenApiRouter;
 
 use envelope::Enveloped;
 pub(super) use envelope::in_envelope;
@@ -24,6 +24,7 @@ use sites::Sites;
 
 use super::client::Client;
 use super::files::multipart::{MultipartEvent, Parser};
+use super::openapi::calls as described;
 use super::origin::Origins;
 use super::state::AppState;
 use super::whole::{self, Whole};
@@ -41,26 +42,26 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Parts of one multipart form.
 const PARTS_MAX: usize = 200;
 
-pub fn router(config: &Arc<Config>, origins: &Origins) -> Router<AppState> {
+pub fn router(config: &Arc<Config>, origins: &Origins) -> OpenApiRouter<AppState> {
     if !config.dapi.enabled {
-        return Router::new();
+        return OpenApiRouter::new();
     }
-    Router::new()
-        .route("/dapi/call/user", any(call))
-        .route("/dapi/call/robot", any(call_robot))
-        .route("/dapi/invite/robot", any(invite_robot))
-        .route("/dapi/quit/robot", any(remove_robot))
-        .route("/dapi/account/update", any(set_device))
-        .route("/dapi/call/msg", any(messages))
-        .route("/dapi/call/token", any(token))
-        .route("/dapi/channel/join", any(token))
-        .route("/dapi/call/event", any(event))
-        .route("/dapi/call/heartbeat", any(heartbeat))
-        .route("/dapi/call/record", any(record))
-        .route("/dapi/calltask/update", any(schedule))
-        .route("/dapi/calltask/list", any(tasks))
-        .route("/dapi/calltask/delete", any(remove_task))
-        .route("/dapi/system/config", any(settings))
+    OpenApiRouter::new()
+        .routes(described::call_user("/dapi/call/user", any(call)))
+        .routes(described::call_robot("/dapi/call/robot", any(call_robot)))
+        .routes(described::invite_robot("/dapi/invite/robot", any(invite_robot)))
+        .routes(described::quit_robot("/dapi/quit/robot", any(remove_robot)))
+        .routes(described::account_update("/dapi/account/update", any(set_device)))
+        .routes(described::call_msg("/dapi/call/msg", any(messages)))
+        .routes(described::call_token("/dapi/call/token", any(token)))
+        .routes(described::channel_join("/dapi/channel/join", any(token)))
+        .routes(described::call_event("/dapi/call/event", any(event)))
+        .routes(described::call_heartbeat("/dapi/call/heartbeat", any(heartbeat)))
+        .routes(described::call_record("/dapi/call/record", any(record)))
+        .routes(described::calltask_update("/dapi/calltask/update", any(schedule)))
+        .routes(described::calltask_list("/dapi/calltask/list", any(tasks)))
+        .routes(described::calltask_delete("/dapi/calltask/delete", any(remove_task)))
+        .routes(described::system_config("/dapi/system/config", any(settings)))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn_with_state(Whole::new(BODY_BYTES_MAX, too_many), whole::run))
         .layer(from_fn_with_state(

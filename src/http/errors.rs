@@ -8,6 +8,8 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::openapi::answers::ErrorBody;
+
 /// Bytes that are kept of the framework's own words for a refusal: it writes one line.
 const WORDS_BYTES_MAX: usize = 1_024;
 
@@ -52,7 +54,7 @@ impl HttpError {
 
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
-        let mut response = (self.status, Json(serde_json::json!({ "error": self.sentence }))).into_response();
+        let mut response = (self.status, Json(ErrorBody { error: self.sentence })).into_response();
         if let Some(time) = self.retry_after {
             // Whole seconds (RFC 9110 §10.2.3), none too early.
             let seconds = time.as_millis().div_ceil(1_000);

@@ -14,6 +14,7 @@ pub mod host;
 pub mod listeners;
 mod machine;
 mod metrics;
+mod openapi;
 pub mod origin;
 mod pages;
 mod state;
@@ -41,6 +42,7 @@ use tower_http::normalize_path::NormalizePathLayer;
 use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::{DefaultOnFailure, TraceLayer};
 use tracing::Level;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::config::Config;
 
@@ -51,16 +53,17 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 /// Everything that the listeners serve.
 pub fn router(state: AppState, files: FileStore, admin: Admin, allowlist: &Allowlist) -> Router {
     let config = Arc::clone(&state.config);
-    let guarded = |router: Router<AppState>, sharing: Sharing| {
+    let guarded = |router: OpenApiRouter<AppState>, sharing: Sharing| {
         origin::guarded(router, &allowlist.origins, sharing).with_state(state.clone())
     };
     // The key of an app's back end.
     let calls = Sharing::of([Method::GET, Method::POST]).sending([header::AUTHORIZATION]);
-    let quick = Router::new()
+    let quick = OpenApiRouter::with_openapi(openapi::beginning())
         .merge(pages::router(
             Arrivals::new(&config.http.trusted_sites),
             config.dapi.enabled,
         ))
+        .merge(openapi::router())
         .merge(admin::router(admin))
         .merge(guarded(
             websocket::router().merge(accounts::router()),
@@ -73,18 +76,16 @@ pub fn router(state: AppState, files: FileStore, admin: Admin, allowlist: &Allow
             StatusCode::SERVICE_UNAVAILABLE,
             ANSWER_WITHIN,
         ));
-    finish(
-        quick.merge(files::router(files, &config.http, &allowlist.origins)),
-        &config,
-        allowlist,
-    )
-    // Outside of everything, because each layer may refuse.
-    .layer(from_fn_with_state(config.dapi.enabled, dapi::in_envelope))
+    let all = quick.merge(files::router(files, &config.http, &allowlist.origins));
+    finish(openapi::served(all), &config, allowlist)
+        // Outside of everything, because each layer may refuse.
+        .layer(from_fn_with_state(config.dapi.enabled, dapi::in_envelope))
 }
 
 /// Everything that a separate listener serves to operators.
 pub(crate) fn admin_router(config: &Config, admin: Admin, allowlist: &Allowlist) -> Router {
-    finish(admin::router(admin).fallback(pages::not_found), config, allowlist)
+    let (router, _) = admin::router(admin).fallback(pages::not_found).split_for_parts();
+    finish(router, config, allowlist)
 }
 
 /// The host names and origins that are let in. They are checked before everything else.

@@ -7,16 +7,17 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderName, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tower_http::cors::{AllowOrigin, CorsLayer};
+use utoipa_axum::router::OpenApiRouter;
 
 use super::errors::HttpError;
 use super::host;
+use super::openapi;
 
 /// The origins that are let in. Cheap to clone.
 #[derive(Clone)]
@@ -61,10 +62,11 @@ impl Sharing {
 /// Puts the guard before all routes of `router`. A page that is let in may read the answers. Browsers ask for that in
 /// advance where a request is more than a form can send (Fetch Standard §3.3.2), and this answers them.
 pub(crate) fn guarded<S: Clone + Send + Sync + 'static>(
-    router: Router<S>,
+    mut router: OpenApiRouter<S>,
     origins: &Origins,
     sharing: Sharing,
-) -> Router<S> {
+) -> OpenApiRouter<S> {
+    openapi::add_answer(&mut router, "403", &openapi::answers::foreign_origin());
     let sharing = CorsLayer::new()
         .allow_origin(AllowOrigin::mirror_request())
         .allow_methods(sharing.methods)
@@ -201,10 +203,10 @@ mod tests {
 
     #[tokio::test]
     async fn pages_that_ask_in_advance_hear_what_they_may_send_and_others_what_they_may_read() {
-        let router = Router::new().route("/x", axum::routing::delete(|| async {}));
+        let router = OpenApiRouter::new().route("/x", axum::routing::delete(|| async {}));
         let sharing = Sharing::of([Method::POST, Method::DELETE]);
         let sharing = sharing.sending([header::IF_MATCH]).reading([header::ETAG]);
-        let router = guarded(router, &Origins::new(&[], [8443]), sharing);
+        let (router, _) = guarded(router, &Origins::new(&[], [8443]), sharing).split_for_parts();
         let requested = |method: Method| {
             let request = Request::builder()
                 .method(method)

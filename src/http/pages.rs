@@ -4,17 +4,21 @@
 
 use std::borrow::Cow;
 use std::convert::Infallible;
+use std::sync::Arc;
 
-use axum::Router;
+use aws_lc_rs::digest::{SHA256, digest};
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, RawQuery};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{AppendHeaders, IntoResponse, Response};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::SwaggerFile;
 
 use super::arrival::Arrivals;
 use super::host;
+use super::openapi::answers::{Page, PageFile};
 
 #[derive(rust_embed::RustEmbed)]
 #[folder = "static/"]
@@ -71,26 +75,114 @@ impl FromRequestParts<Terms> for Visit {
     }
 }
 
-pub fn router<S: Clone + Send + Sync + 'static>(arrivals: Arrivals, has_calls: bool) -> Router<S> {
-    let fixed = |path: &'static str| get(move |visit: Visit| page(path, visit));
+pub fn router<S: Clone + Send + Sync + 'static>(arrivals: Arrivals, has_calls: bool) -> OpenApiRouter<S> {
     let calls = match has_calls {
-        true => Router::new().route("/calls", fixed("calls/index.html")),
-        false => Router::new(),
+        true => OpenApiRouter::new().routes(routes!(calls)),
+        false => OpenApiRouter::new(),
     };
     calls
-        .route(
-            "/",
-            get(|RawQuery(query), visit: Visit| async move { page(first_page(query.as_deref()), visit).await }),
-        )
-        .route("/room", fixed("room/index.html"))
-        .route("/messages", fixed("messages/index.html"))
-        .route("/device", fixed("device/index.html"))
-        .route("/favicon.ico", fixed("favicon.ico"))
-        .route(
-            "/static/{*path}",
-            get(|Path(path): Path<String>, visit: Visit| async move { page(&path, visit).await }),
-        )
+        .routes(routes!(first))
+        .routes(routes!(room))
+        .routes(routes!(messages))
+        .routes(routes!(device))
+        .routes(routes!(api))
+        .routes(routes!(icon))
+        .routes(routes!(file))
+        .routes(routes!(swagger_ui))
         .with_state(Terms { arrivals, has_calls })
+}
+
+/// The start page
+///
+/// Or, where the query names both, the page of a call from one to another: `userId` calls, `sendId` is called.
+#[utoipa::path(get, path = "/", tag = "pages", responses(Page))]
+async fn first(RawQuery(query): RawQuery, visit: Visit) -> Response {
+    page(first_page(query.as_deref()), visit).await
+}
+
+/// The page of a room
+#[utoipa::path(get, path = "/room", tag = "pages", responses(Page))]
+async fn room(visit: Visit) -> Response {
+    page("room/index.html", visit).await
+}
+
+/// The page of messages and calls
+#[utoipa::path(get, path = "/messages", tag = "pages", responses(Page))]
+async fn messages(visit: Visit) -> Response {
+    page("messages/index.html", visit).await
+}
+
+/// The page that calls over HTTP
+#[utoipa::path(get, path = "/calls", tag = "pages", responses(Page))]
+async fn calls(visit: Visit) -> Response {
+    page("calls/index.html", visit).await
+}
+
+/// The page of a device with a telephone number
+#[utoipa::path(get, path = "/device", tag = "pages", responses(Page))]
+async fn device(visit: Visit) -> Response {
+    page("device/index.html", visit).await
+}
+
+/// The page that shows this document
+///
+/// It can also send requests, to try them.
+#[utoipa::path(get, path = "/api", tag = "pages", responses(Page))]
+async fn api(visit: Visit) -> Response {
+    page("api/index.html", visit).await
+}
+
+/// The icon of all pages
+#[utoipa::path(get, path = "/favicon.ico", tag = "pages", responses(PageFile))]
+async fn icon(visit: Visit) -> Response {
+    page("favicon.ico", visit).await
+}
+
+/// A file of the pages
+#[utoipa::path(
+    get,
+    path = "/static/{*path}",
+    tag = "pages",
+    params(("path" = String, Path, description = "Path of the file. It may have slashes.")),
+    responses(PageFile)
+)]
+async fn file(Path(path): Path<String>, visit: Visit) -> Response {
+    page(&path, visit).await
+}
+
+/// A file of Swagger UI
+///
+/// With it `/api` shows this document.
+#[utoipa::path(
+    get,
+    path = "/static/swagger-ui/{file}",
+    tag = "pages",
+    params(("file" = String, Path, description = "Name of the file: `swagger-ui.css` or `swagger-ui-bundle.js`.")),
+    responses(PageFile)
+)]
+async fn swagger_ui(Path(name): Path<String>, visit: Visit) -> Response {
+    let Some(file) = swagger_ui_file(&name) else {
+        return not_found().await;
+    };
+    let hash = digest(&SHA256, &file.bytes);
+    let etag = format!("\"{}\"", hex::encode(hash.as_ref()));
+    let cached = cached(&etag);
+    if knows(&visit.headers, &etag) {
+        return (StatusCode::NOT_MODIFIED, cached).into_response();
+    }
+    let kind = [(header::CONTENT_TYPE, content_type(&file.content_type))];
+    let coding = file.gzpipped.then_some([(header::CONTENT_ENCODING, "gzip")]);
+    (cached, kind, coding.map(AppendHeaders), file.bytes.into_owned()).into_response()
+}
+
+/// The two files of the crate that the page needs; there are more.
+fn swagger_ui_file(name: &str) -> Option<SwaggerFile<'static>> {
+    if !["swagger-ui.css", "swagger-ui-bundle.js"].contains(&name) {
+        return None;
+    }
+    // The configuration is for a file that is not served.
+    let config = Arc::new(utoipa_swagger_ui::Config::from("/openapi.json"));
+    utoipa_swagger_ui::serve(name, config).ok().flatten()
 }
 
 /// The page for the address without a path: a call from one to another where both are named, otherwise the start page.
@@ -132,10 +224,7 @@ async fn page(path: &str, visit: Visit) -> Response {
     // Each of the documents has a tag of its own, so that a browser that keeps one does not show it instead of another.
     let variant: String = marks.iter().map(|mark| mark.tag).collect();
     let etag = format!("\"{}{variant}\"", hex::encode(&file.metadata.sha256_hash()[..16]));
-    let cached = [
-        (header::CACHE_CONTROL, "no-cache".to_owned()),
-        (header::ETAG, etag.clone()),
-    ];
+    let cached = cached(&etag);
     if knows(&visit.headers, &etag) {
         return (StatusCode::NOT_MODIFIED, cached).into_response();
     }
@@ -145,6 +234,13 @@ async fn page(path: &str, visit: Visit) -> Response {
         Cow::Owned(bytes) => Body::from(bytes),
     };
     (cached, [(header::CONTENT_TYPE, kind)], body).into_response()
+}
+
+fn cached(etag: &str) -> [(HeaderName, String); 2] {
+    [
+        (header::CACHE_CONTROL, "no-cache".to_owned()),
+        (header::ETAG, etag.to_owned()),
+    ]
 }
 
 /// The document with these marks at its root.

@@ -4,23 +4,26 @@
 //! One task owns the socket. While it waits for the hub, or for the client to read, it reads nothing itself. So the
 //! frames of a client that sends faster than it is served wait in the client's own socket.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocketUpgrade};
-use axum::extract::{Query, State};
+use axum::extract::{FromRequestParts, Query, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
-use axum::routing::get;
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use tokio::time::{Instant, interval_at, sleep_until, timeout, timeout_at};
 use tracing::{debug, info};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::client::Client;
 use super::errors::HttpError;
+use super::openapi::answers::{ErrorBody, Socket};
 use super::state::AppState;
 use crate::accounts::InUse;
 use crate::hub::{Events, NoPlace};
@@ -60,25 +63,75 @@ const TOKENS_PER_SECOND: u32 = 200;
 /// Bytes read at once from a socket. The library's default of 128 KiB would be held by every idle connection.
 const READ_BUFFER_BYTES: usize = 8 * 1024;
 
-pub fn router() -> Router<AppState> {
-    let entrance = |entrance: Entrance| {
-        get(
-            move |State(state),
-                  Client(client),
-                  credentials: Result<Query<Credentials>, QueryRejection>,
-                  headers: HeaderMap,
-                  upgrade: Upgrade| async move {
-                let token = token_of(credentials, &headers);
-                enter(entrance, state, client, token, ready(upgrade)?, None).await
-            },
-        )
-    };
-    Router::new()
-        .route("/call", entrance(Entrance::Call))
-        .route("/direct", entrance(Entrance::Direct))
-        .route("/groupcall", entrance(Entrance::Groupcall))
-        .route("/ws", entrance(Entrance::Messages))
-        .route("/socket.io", get(enter_as_device))
+pub fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(call))
+        .routes(routes!(direct))
+        .routes(routes!(groupcall))
+        .routes(routes!(messages))
+        .routes(routes!(enter_as_device))
+}
+
+/// The socket of calls from one to another
+///
+/// A WebSocket (RFC 6455) on which people register, call and answer.
+#[utoipa::path(get, path = "/call", tag = "sockets", params(Credentials), responses(Socket), security((), ("token" = []), ("token_in_query" = [])))]
+async fn call(entering: Entering) -> Result<Response, HttpError> {
+    entering.by(Entrance::Call).await
+}
+
+/// The socket of rooms for two
+///
+/// A WebSocket (RFC 6455); two who know a room's name meet there.
+#[utoipa::path(get, path = "/direct", tag = "sockets", params(Credentials), responses(Socket), security((), ("token" = []), ("token_in_query" = [])))]
+async fn direct(entering: Entering) -> Result<Response, HttpError> {
+    entering.by(Entrance::Direct).await
+}
+
+/// The socket of rooms
+///
+/// A WebSocket (RFC 6455) on which people join a room, publish, and receive what others publish.
+#[utoipa::path(get, path = "/groupcall", tag = "sockets", params(Credentials), responses(Socket), security((), ("token" = []), ("token_in_query" = [])))]
+async fn groupcall(entering: Entering) -> Result<Response, HttpError> {
+    entering.by(Entrance::Groupcall).await
+}
+
+/// The socket of messages
+///
+/// A WebSocket (RFC 6455) on which people log in, send messages to one another, and invite to calls.
+#[utoipa::path(get, path = "/ws", tag = "sockets", params(Credentials), responses(Socket), security((), ("token" = []), ("token_in_query" = [])))]
+async fn messages(entering: Entering) -> Result<Response, HttpError> {
+    entering.by(Entrance::Messages).await
+}
+
+/// A request to enter by a socket.
+struct Entering {
+    state: AppState,
+    client: ClientAddress,
+    token: Option<String>,
+    upgrade: Upgrade,
+}
+
+impl FromRequestParts<AppState> for Entering {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Entering, Infallible> {
+        let Client(client) = Client::from_request_parts(parts, state).await?;
+        let credentials = Query::from_request_parts(parts, state).await;
+        Ok(Entering {
+            token: token_of(credentials, &parts.headers),
+            client,
+            upgrade: WebSocketUpgrade::from_request_parts(parts, state).await,
+            state: state.clone(),
+        })
+    }
+}
+
+impl Entering {
+    async fn by(self, entrance: Entrance) -> Result<Response, HttpError> {
+        let upgrade = ready(self.upgrade)?;
+        enter(entrance, self.state, self.client, self.token, upgrade, None).await
+    }
 }
 
 /// A request for a WebSocket, or for something else.
@@ -90,8 +143,10 @@ fn ready(upgrade: Upgrade) -> Result<WebSocketUpgrade, HttpError> {
     upgrade.map_err(|_| HttpError::new(StatusCode::UPGRADE_REQUIRED, sentence))
 }
 
-#[derive(serde::Deserialize)]
+#[derive(serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Credentials {
+    /// Token of the user, where it is not in the `Authorization` header.
     token: Option<String>,
 }
 
@@ -107,7 +162,21 @@ fn token_of(credentials: Result<Query<Credentials>, QueryRejection>, headers: &H
     in_query.or_else(|| bearer.map(|(_, token)| token.trim().to_owned()))
 }
 
-/// Lets in a client with a token of a device. A query that cannot be read has none.
+/// The socket of devices with a telephone number
+///
+/// A WebSocket (RFC 6455) for a device that has logged in.
+#[utoipa::path(
+    get,
+    path = "/socket.io",
+    tag = "sockets",
+    params(Credentials),
+    responses(
+        Socket,
+        (status = 401, description = "The token is missing or not valid.", body = ErrorBody),
+        (status = 500, description = "Storage failed; the server's log says why.", body = ErrorBody),
+    ),
+    security(("token_in_query" = []))
+)]
 async fn enter_as_device(
     State(state): State<AppState>,
     credentials: Result<Query<Credentials>, QueryRejection>,

@@ -50,7 +50,7 @@ pub(crate) fn kind_word(kind: MediaKind) -> &'static str {
 
 /// The feed of somebody that is meant. Their camera where the field is missing, as in messages of clients that know of no other
 /// feed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum FeedWord {
     #[default]

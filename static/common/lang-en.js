@@ -16,6 +16,7 @@ export const en = {
   'start.people': 'Other ways to call',
   'start.toMessages': 'See who is online',
   'start.toCalls': 'Try the call API',
+  'start.toApi': 'Read the HTTP interface',
   'start.toDevice': 'Call by phone number',
   'start.create': 'Start a new room',
   'start.about': 'About patchbay',
@@ -28,6 +29,9 @@ export const en = {
   'start.runText':
     'The README that came with this program says how to put it on a public address, add users, and protect rooms with passwords.',
 
+  'api.title': 'HTTP interface',
+  'api.lead': 'Every endpoint of this server. “Try it out” sends a real request to it.',
+  'api.document': 'The same as a document (OpenAPI 3.1)',
   'calls.title': 'Calls by the API',
   'calls.lead': 'Try by hand what an app and its back end do: each button here is a request to /dapi.',
   'calls.uid': 'Your uid',

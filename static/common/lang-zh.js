@@ -16,6 +16,7 @@ export const zh = {
   'start.people': '其他呼叫方式',
   'start.toMessages': '查看谁在线',
   'start.toCalls': '体验呼叫接口',
+  'start.toApi': '查看 HTTP 接口',
   'start.toDevice': '用手机号呼叫',
   'start.create': '新建房间',
   'start.about': '关于 patchbay',
@@ -26,6 +27,9 @@ export const zh = {
   'start.run': '由您掌控',
   'start.runText': '程序附带的 README 说明了如何部署到公网、添加用户，以及用密码保护房间。',
 
+  'api.title': 'HTTP 接口',
+  'api.lead': '本服务器的全部接口（说明为英文）。点击“Try it out”会向服务器发送真实请求。',
+  'api.document': '同样的内容，以文档形式（OpenAPI 3.1）',
   'calls.title': '通过接口呼叫',
   'calls.lead': '手动体验 App 及其后台的流程：这里的每个按钮都是一次 /dapi 请求。',
   'calls.uid': '您的 uid',

@@ -11,19 +11,38 @@ use axum::http::{HeaderMap, StatusCode};
 
 use super::metrics;
 use super::state::Admin;
+use crate::http::openapi::answers::ErrorBody;
 use crate::hub::HubFault;
 use crate::ids::WorkerId;
 use crate::media::messages::Fault;
 
-#[derive(serde::Deserialize)]
+#[derive(serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct FaultQuery {
+    /// Part that fails: `hub` or `worker`.
     part: String,
+    /// Number of the worker, from 0.
     worker: Option<usize>,
+    /// How it fails: `panic`, `hang`, or `error` (a worker only).
     how: String,
     /// The time to hang, in milliseconds.
     ms: Option<u64>,
 }
 
+/// Let a part fail
+///
+/// Only debug builds have this.
+#[utoipa::path(
+    post,
+    path = "/debug/fault",
+    tag = "operators",
+    params(FaultQuery),
+    responses(
+        (status = 204, description = "The part fails now."),
+        (status = 400, description = "There is no such part, or it cannot fail in this way.", body = ErrorBody),
+        (status = 403, description = "The client is not on this machine, or came through a proxy.", body = ErrorBody),
+    )
+)]
 pub(super) async fn fault(
     State(admin): State<Admin>,
     client: Option<axum::Extension<ConnectInfo<SocketAddr>>>,

@@ -8,7 +8,20 @@ use axum::response::{IntoResponse, Response};
 
 use super::state::{Admin, MetricsAccess};
 use crate::http::errors::HttpError;
+use crate::http::openapi::answers::ErrorBody;
 
+/// Metrics
+///
+/// In Prometheus's text format, version 0.0.4. ARCHITECTURE.md says which there are.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "operators",
+    responses(
+        (status = 200, description = "The metrics.", body = String, content_type = "text/plain; version=0.0.4; charset=utf-8"),
+        (status = 403, description = "The client is not on this machine, or came through a proxy; or `metrics.address` serves this.", body = ErrorBody),
+    )
+)]
 pub(super) async fn render(
     State(admin): State<Admin>,
     client: Option<axum::Extension<ConnectInfo<SocketAddr>>>,

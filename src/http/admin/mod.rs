@@ -10,24 +10,20 @@ mod rooms;
 mod state;
 mod trial;
 
-use axum::Router;
-use axum::extract::State;
-use axum::routing::get;
 pub(crate) use recorder::Metrics;
 pub(crate) use state::{Admin, MetricsAccess};
 pub(crate) use trial::WriteTrial;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-pub fn router<S: Clone + Send + Sync + 'static>(admin: Admin) -> Router<S> {
-    let router = Router::new()
-        .route(
-            "/healthz",
-            get(|State(admin): State<Admin>| async move { health::alive(&admin) }),
-        )
-        .route("/readyz", get(|State(admin): State<Admin>| health::ready(admin)))
-        .route("/metrics", get(metrics::render))
-        .route("/admin/v1/rooms", get(rooms::list));
+pub fn router<S: Clone + Send + Sync + 'static>(admin: Admin) -> OpenApiRouter<S> {
+    let router = OpenApiRouter::new()
+        .routes(routes!(health::alive))
+        .routes(routes!(health::ready))
+        .routes(routes!(metrics::render))
+        .routes(routes!(rooms::list));
     #[cfg(debug_assertions)]
-    let router = router.route("/debug/fault", axum::routing::post(faults::fault));
+    let router = router.routes(routes!(faults::fault));
     router.with_state(admin)
 }
 

@@ -23,69 +23,112 @@ use axum::extract::{ConnectInfo, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::metrics;
 use super::state::Admin;
 use crate::alias::alias;
 use crate::domain::{ParticipantOutline, RoomKind, RoomOutline};
 use crate::http::errors::HttpError;
+use crate::http::openapi::answers::ErrorBody;
 use crate::hub::Overview;
 use crate::ids::{Feed, ParticipantId, RoomId};
 use crate::media::codec::Kind;
 use crate::media::report::TrackReport;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Asked {
     /// The last room of the answer before.
     after: Option<u64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = RoomsPage)]
 struct Rooms {
+    /// Rooms, by their number.
     rooms: Vec<Room>,
+    /// Path of the rooms that had no place in this answer. `null` if there are none.
     next: Option<String>,
+    /// Numbers of the media workers that did not answer within a second; their tracks are missing.
     silent_workers: Vec<usize>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Room {
+    /// Number of the room in this process.
     id: u64,
+    /// Kind: `group`, `pair`, or `call`.
     kind: &'static str,
+    /// Alias of the name. `null` for the room of a call.
     name: Option<String>,
+    /// Participants.
     participants: Vec<Participant>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Participant {
+    /// Number of the participant in this process.
     id: u64,
+    /// Alias of the user.
     user: String,
+    /// Whether others in the room see them. A viewer by WHEP is seen by nobody.
     visible: bool,
+    /// Number of their WebRTC connections.
     connections: usize,
+    /// Tracks that they publish.
     tracks: Vec<Track>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Track {
+    /// Number of the connection that publishes it.
     connection: u64,
+    /// Feed: `camera` or `screen`.
     feed: &'static str,
+    /// Kind: `audio` or `video`.
     kind: &'static str,
     /// Place among the feed's tracks of this kind.
     number: u8,
+    /// Name of the codec. `null` while nothing is sent.
     codec: Option<String>,
+    /// Number of encodings.
     layers: usize,
+    /// Packets that have come.
     packets: u64,
+    /// Bytes of payload that have come.
     bytes: u64,
+    /// Bits per second at the moment.
     bitrate_bps: u64,
+    /// Loudness over the last second. `null` where no audio levels have come.
     level: Option<Level>,
 }
 
 /// Levels over the last second, in dBov (RFC 6464): 0 is the loudest sound, -127 is silence.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = SoundLevel)]
 struct Level {
+    /// Mean level.
     mean_dbov: i8,
+    /// Highest level.
     peak_dbov: i8,
 }
 
+/// Rooms, participants and tracks
+///
+/// Who is in which room, and what they publish. Names are aliases, as in the log.
+#[utoipa::path(
+    get,
+    path = "/admin/v1/rooms",
+    tag = "operators",
+    params(Asked),
+    responses(
+        (status = 200, description = "Rooms by their number, with as many participants and tracks as have a place in one answer.", body = Rooms),
+        (status = 400, description = "`after` is no number.", body = ErrorBody),
+        (status = 403, description = "The client is not on this machine, or came through a proxy; or `metrics.address` serves this.", body = ErrorBody),
+        (status = 503, description = "Signaling has ended, or the answer took too long.", body = ErrorBody),
+    )
+)]
 pub(super) async fn list(
     State(admin): State<Admin>,
     client: Option<axum::Extension<ConnectInfo<SocketAddr>>>,

@@ -9,12 +9,30 @@ use tokio_util::io::ReaderStream;
 use super::state::State;
 use super::{names, store};
 use crate::http::errors::HttpError;
+use crate::http::openapi::answers::ErrorBody;
 use crate::http::pages;
 
 /// Bytes read from the disk at once.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// Sends a file. The name in the path is for people; the recorded one is used.
+/// Fetch a file
+///
+/// As a download, under the name and type with which it was uploaded; the name in the path is for people. Whoever knows the id,
+/// which has 128 random bits, may fetch it. It expires after `files.expire_after_h` hours.
+#[utoipa::path(
+    get,
+    path = "/files/{id}/{name}",
+    tag = "files",
+    params(
+        ("id" = String, Path, description = "Id of the file: 32 hexadecimal digits."),
+        ("name" = String, Path, description = "Name of the file. Any will do."),
+    ),
+    responses(
+        (status = 200, description = "The file.", body = Vec<u8>, content_type = "*/*"),
+        (status = 404, description = "There is no such file, or it has expired; the page that says so.", body = String, content_type = "text/html"),
+        (status = 500, description = "Storage or disk failed; the server's log says why.", body = ErrorBody),
+    )
+)]
 pub(super) async fn download(
     FromState(state): FromState<State>,
     Path((id, _name)): Path<(String, String)>,

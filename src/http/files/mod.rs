@@ -14,12 +14,12 @@ mod upload;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::http::Method;
-use axum::routing::{get, post};
 use state::State;
 pub use store::FileStore;
 pub(crate) use store::FilesError;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::config::Http;
 use crate::http::origin::{self, Origins, Sharing};
@@ -30,17 +30,17 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(300);
 /// smallest files that one address may have are deleted within minutes.
 const SWEEP_PAUSE: Duration = Duration::from_millis(200);
 
-pub fn router<S: Clone + Send + Sync + 'static>(files: FileStore, http: &Http, origins: &Origins) -> Router<S> {
+pub fn router<S: Clone + Send + Sync + 'static>(files: FileStore, http: &Http, origins: &Origins) -> OpenApiRouter<S> {
     let state = State {
         files,
         http: Arc::new(http.clone()),
     };
     origin::guarded(
-        Router::new().route("/files", post(upload::upload)),
+        OpenApiRouter::new().routes(routes!(upload::upload)),
         origins,
         Sharing::of([Method::POST]),
     )
-    .route("/files/{id}/{name}", get(download::download))
+    .routes(routes!(download::download))
     .with_state(state)
 }
 

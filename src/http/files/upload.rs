@@ -16,9 +16,10 @@ use super::state::State;
 use super::store::{KeepError, Upload, WriteError};
 use crate::http::client::Client;
 use crate::http::errors::HttpError;
+use crate::http::openapi::answers::ErrorBody;
 use crate::http::watch::TRANSFER_PATIENCE;
 use crate::shares::{ClientAddress, Denied};
-use crate::signaling::files::{Uploaded, may_be_the_file};
+use crate::signaling::files::{UploadForm, Uploaded, may_be_the_file};
 use crate::storage::FileRecord;
 
 /// Bytes of a form beside its file.
@@ -27,6 +28,25 @@ const FORM_BYTES: u64 = 64 * 1024;
 /// sent everything.
 const HEAR_OUT_FOR: Duration = Duration::from_secs(5);
 
+/// Upload a file
+///
+/// A form (RFC 7578) with the file in it; its other fields are ignored. At most `files.max_size_mib` MiB, of the types in
+/// `files.allowed_types`.
+#[utoipa::path(
+    post,
+    path = "/files",
+    tag = "files",
+    request_body(content = UploadForm, content_type = "multipart/form-data"),
+    responses(
+        (status = 200, description = "The file was taken.", body = Uploaded<'_>),
+        (status = 400, description = "No form, or one without a file, or one that ends half-way.", body = ErrorBody),
+        (status = 408, description = "The upload stopped half-way, or was too slow (`http.least_kbps`).", body = ErrorBody),
+        (status = 413, description = "The file is too large.", body = ErrorBody),
+        (status = 415, description = "Files of this type are not accepted.", body = ErrorBody),
+        (status = 500, description = "Storage or disk failed; the server's log says why.", body = ErrorBody),
+        (status = 507, description = "The server, or the client's address, has as many uploads as it may have; or the disk is full.", body = ErrorBody),
+    )
+)]
 pub(super) async fn upload(
     FromState(state): FromState<State>,
     Client(client): Client,

@@ -5,20 +5,21 @@ mod body;
 mod refusals;
 mod session;
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Response};
-use axum::routing::{get, post};
 use body::{text_of, token_of};
 use refusals::NotServed;
 use serde::Deserialize;
 use tower_http::set_header::SetResponseHeaderLayer;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
+use utoipa_axum::routes;
 
 use super::client::Client as Address;
 use super::desk::{Answer, Arrival, NotDone, Purpose, Token};
 use super::errors::HttpError;
+use super::openapi::whip as described;
 use super::origin::{self, Origins, Sharing};
 use super::state::AppState;
 use crate::domain::{Conference, MediaKind, PublishRights, Refusal, RoomKind, UserFeed};
@@ -39,18 +40,17 @@ const ICE_SERVERS: &[IceServer<'static>] = &[];
 const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 
-pub(super) fn router(origins: &Origins) -> Router<AppState> {
-    let endpoints = Router::new()
-        .route("/whip/{room}", post(publish).get(nothing))
-        .route("/whep/{room}", post(watch).get(nothing))
-        .route("/whep/{room}/{user}", post(watch).get(nothing));
-    let session = get(session::show).patch(session::change).delete(session::end);
-    let sessions = Router::new().route("/whip/session/{token}", session);
+pub(super) fn router(origins: &Origins) -> OpenApiRouter<AppState> {
+    let endpoints = OpenApiRouter::new()
+        .routes(routes!(publish).map(|route| route.get(nothing)))
+        .routes(routes!(watch_speaker).map(|route| route.get(nothing)))
+        .routes(routes!(watch).map(|route| route.get(nothing)));
+    let sessions = OpenApiRouter::new().routes(routes!(session::show, session::change, session::end));
     // Around the guard, which answers OPTIONS.
     let accepting = |name, body| SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(body));
     let endpoints = origin::guarded(endpoints, origins, sharing()).layer(accepting(ACCEPT_POST, OFFER_TYPE));
     let sessions = origin::guarded(sessions, origins, sharing()).layer(accepting(ACCEPT_PATCH, TRICKLE_TYPE));
-    endpoints.merge(sessions).layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+    described::completed(endpoints.merge(sessions)).layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
 }
 
 /// What pages of other origins need: RFC 9725 §4.2 has them send and read these.
@@ -108,6 +108,18 @@ impl FromRequest<AppState> for Opening {
     }
 }
 
+/// Publish into a room
+///
+/// By WHIP (RFC 9725): the offer sends, the answer receives. The session that is made has the address in `Location`.
+#[utoipa::path(
+    post,
+    path = "/whip/{room}",
+    tag = "whip",
+    params(("room" = String, Path, min_length = 1, max_length = 128, description = "Name of a room of the group call, or of a channel."), whip::Query),
+    request_body(content = String, description = "The offer (RFC 8866).", content_type = "application/sdp"),
+    responses(described::Opened),
+    security((), ("token" = []))
+)]
 async fn publish(opening: Opening) -> Result<Response, HttpError> {
     let offers = PublishRights {
         audio: opening.description.sends(Kind::Audio),
@@ -122,26 +134,54 @@ async fn publish(opening: Opening) -> Result<Response, HttpError> {
         .await
 }
 
-/// Watches somebody, or, where nobody is named, the one who speaks.
-async fn watch(opening: Opening) -> Result<Response, HttpError> {
-    if !opening.description.receives() {
-        return Err(NotServed::ReceivesNothing.into());
-    }
-    let feed = opening.query.feed.into();
-    let purpose = match &opening.names.user {
-        Some(user) => {
-            let user = whip::name(user).map(UserId::from).ok_or(NotServed::BadName)?;
-            Purpose::Feed(UserFeed { user, feed })
-        }
-        None => Purpose::Conference(Conference {
-            speaker_slots: vec![MediaKind::Audio, MediaKind::Video],
-            ..Conference::default()
-        }),
+/// Watch the one who speaks
+///
+/// By WHEP: the offer receives one section of sound and one of pictures, of the one who speaks, or of somebody who publishes where
+/// nobody has spoken yet.
+#[utoipa::path(
+    post,
+    path = "/whep/{room}",
+    tag = "whip",
+    params(("room" = String, Path, min_length = 1, max_length = 128, description = "Name of a room of the group call, or of a channel."), whip::Query),
+    request_body(content = String, description = "The offer (RFC 8866).", content_type = "application/sdp"),
+    responses(described::Opened),
+    security((), ("token" = []))
+)]
+async fn watch_speaker(opening: Opening) -> Result<Response, HttpError> {
+    let speaker = Conference {
+        speaker_slots: vec![MediaKind::Audio, MediaKind::Video],
+        ..Conference::default()
     };
-    opening.open(PublishRights::NONE, |_| purpose).await
+    opening.open_to_watch(Purpose::Conference(speaker)).await
+}
+
+/// Watch a user
+///
+/// By WHEP: the offer receives what this user publishes.
+#[utoipa::path(
+    post,
+    path = "/whep/{room}/{user}",
+    tag = "whip",
+    params(("room" = String, Path, min_length = 1, max_length = 128, description = "Name of a room of the group call, or of a channel."), ("user" = String, Path, min_length = 1, max_length = 128, description = "User whose feed is received."), whip::Query),
+    request_body(content = String, description = "The offer (RFC 8866).", content_type = "application/sdp"),
+    responses(described::Opened),
+    security((), ("token" = []))
+)]
+async fn watch(opening: Opening) -> Result<Response, HttpError> {
+    let feed = opening.query.feed.into();
+    let user = opening.names.user.as_deref().and_then(whip::name);
+    let user = user.map(UserId::from).ok_or(NotServed::BadName)?;
+    opening.open_to_watch(Purpose::Feed(UserFeed { user, feed })).await
 }
 
 impl Opening {
+    async fn open_to_watch(self, purpose: Purpose) -> Result<Response, HttpError> {
+        if !self.description.receives() {
+            return Err(NotServed::ReceivesNothing.into());
+        }
+        self.open(PublishRights::NONE, |_| purpose).await
+    }
+
     /// Enters the room, offers the connection, and answers with the session that was made.
     async fn open(self, offers: PublishRights, purpose: impl FnOnce(UserId) -> Purpose) -> Result<Response, HttpError> {
         let state = self.state;

@@ -10,6 +10,8 @@ use super::body::text_of;
 use super::refusals::NotServed;
 use crate::http::desk::{Answer, NotDone, Token};
 use crate::http::errors::HttpError;
+use crate::http::openapi::answers::ErrorBody;
+use crate::http::openapi::whip as described;
 use crate::http::state::AppState;
 use crate::signaling::whip::{self, Fragment, Precondition, TRICKLE_TYPE, Wish};
 
@@ -18,12 +20,35 @@ fn token(text: &str) -> Result<Token, NotServed> {
     Token::read(text).ok_or(NotServed::Done(NotDone::UnknownToken))
 }
 
-/// A session has no representation (RFC 9725 §4.1).
+/// Ask whether a session is there
+///
+/// It has no representation (RFC 9725 §4.1).
+#[utoipa::path(
+    get,
+    path = "/whip/session/{token}",
+    tag = "whip",
+    params(("token" = String, Path, description = "Token of the session, as in its `Location`.")),
+    responses(
+        (status = 204, description = "It is there."),
+        (status = 404, description = "There is no such session, or it is over.", body = ErrorBody),
+    )
+)]
 pub(super) async fn show(State(state): State<AppState>, Path(text): Path<String>) -> Result<StatusCode, HttpError> {
     state.desk.connection(token(&text)?).map_err(NotServed::Done)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// End a session
+#[utoipa::path(
+    delete,
+    path = "/whip/session/{token}",
+    tag = "whip",
+    params(("token" = String, Path, description = "Token of the session, as in its `Location`.")),
+    responses(
+        (status = 200, description = "The session is over."),
+        (status = 404, description = "There is no such session, or it is over.", body = ErrorBody),
+    )
+)]
 pub(super) async fn end(State(state): State<AppState>, Path(text): Path<String>) -> Result<StatusCode, HttpError> {
     match state.desk.close(token(&text)?) {
         true => Ok(StatusCode::OK),
@@ -31,8 +56,20 @@ pub(super) async fn end(State(state): State<AppState>, Path(text): Path<String>)
     }
 }
 
-/// Takes candidates, which change nothing, or restarts ICE. Whoever names no state of the ICE that they have seen might mix up
-/// two of them (RFC 9725 §4.3.1).
+/// Send candidates, or restart ICE
+///
+/// Candidates change nothing: the server finds clients by their own checks (ICE-lite, RFC 8445 §2.5). A new ICE user and password
+/// restart ICE (RFC 9725 §4.3).
+#[utoipa::path(
+    patch,
+    path = "/whip/session/{token}",
+    tag = "whip",
+    params(("token" = String, Path, description = "Token of the session, as in its `Location`."), ("If-Match" = Option<String>, Header, description = "`ETag` that was seen last, or `*` to restart ICE.")),
+    request_body(content = String, description = "The fragment (RFC 8840 §9).", content_type = "application/trickle-ice-sdpfrag"),
+    responses(described::Changed)
+)]
+// Takes candidates, which change nothing, or restarts ICE. Whoever names no state of the ICE that they have seen might mix up
+// two of them (RFC 9725 §4.3.1).
 pub(super) async fn change(
     State(state): State<AppState>,
     Path(text): Path<String>,

@@ -1,6 +1,7 @@
 //! The requests and answers exactly as on the wire.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,30 +49,47 @@ impl Done {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(crate) struct Login {
+    /// Telephone number: eleven digits.
+    #[schema(pattern = "^[0-9]{11}$", example = "13800000001")]
     pub phone: String,
+    /// Id that the device has chosen for itself.
+    #[schema(min_length = 1, max_length = 128)]
     pub device_id: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(crate) struct AccountQuery {
+    /// Telephone number of the account: eleven digits.
+    #[schema(pattern = "^[0-9]{11}$", example = "13800000001")]
     pub phone: String,
+    /// Token of one of the account's devices, from a login.
     pub token: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(crate) struct AccountChange {
+    /// Telephone number of the account: eleven digits.
+    #[schema(pattern = "^[0-9]{11}$", example = "13800000001")]
     pub phone: String,
+    /// Token of one of the account's devices, from a login.
     pub token: String,
+    /// Telephone number of the contact: eleven digits, and not the account's own.
+    #[schema(pattern = "^[0-9]{11}$", example = "13800000002")]
     pub contact: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AccountAnswer<T> {
+    /// 0 done; 1 not now; 2 no JSON object, or a field that is missing or no text; 3 no phone number, or one that may not log
+    /// in; 4 a token that is not valid; 5 a device that is not accepted.
+    #[schema(minimum = 0, maximum = 5)]
     error_code: i32,
+    /// Name of the code.
     error_code_name: &'static str,
+    /// Sentence for people: what was done, or what is wrong.
     message: String,
     #[serde(flatten)]
     content: T,
@@ -88,18 +106,22 @@ impl<T> AccountAnswer<T> {
     }
 }
 
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, ToSchema)]
 pub struct IssuedToken {
+    /// Token of the device. Empty if the login was refused.
     pub token: String,
 }
 
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, ToSchema)]
 pub(crate) struct Contacts {
+    /// Devices of the contacts who have added this account, too. `null` if the request was refused.
     pub contacts: Option<Vec<Contact>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Contact {
+    /// Telephone number.
     pub phone: String,
+    /// Id of one of the devices.
     pub device_id: String,
 }

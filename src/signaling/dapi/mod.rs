@@ -84,6 +84,7 @@
 //! Dates are `YYYY-MM-DD HH:MM:SS` in the time zone of the configuration (`dapi.time_zone`). A time that the clock shows twice,
 //! because it is put back, is the first of the two. One over which it is put forward is refused by the field's name.
 
+pub(crate) mod fields;
 mod form;
 mod time;
 mod wire;
@@ -92,8 +93,9 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 pub use self::form::{Form, Problem};
-pub use self::wire::{
-    Call, DeviceUpdate, EventReport, InChannel, RobotRemoval, TaskDeletion, TaskList, TaskUpdate, caller, channel, uid,
+pub(crate) use self::wire::{
+    Call, DeviceUpdate, Entry, EventReport, InChannel, MessageRow, Nothing, Record, RobotRemoval, Settings,
+    TaskDeletion, TaskList, TaskRows, TaskUpdate, caller, channel, uid,
 };
 use crate::channels::{self, ChannelError};
 use crate::ids::UserId;

@@ -2,6 +2,7 @@
 
 use jiff::tz::TimeZone;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::form::{Form, Problem};
 use super::time;
@@ -13,28 +14,28 @@ const MISSING: &str = "it is missing";
 
 /// What a caller sends along: apps put a JSON text of some hundred characters there. It is kept with the call, and sent to each
 /// callee who asks.
-const EXTRA: TextLimit = TextLimit::characters(4_096);
+pub(super) const EXTRA: TextLimit = TextLimit::characters(4_096);
 
 /// What a client says about an event: a sentence or two.
-const DESCRIPTION: TextLimit = TextLimit::characters(1_024);
+pub(super) const DESCRIPTION: TextLimit = TextLimit::characters(1_024);
 
 /// The app's own id of a task.
-const TASK: TextLimit = text::NAME;
+pub(super) const TASK: TextLimit = text::NAME;
 
 /// The token of a device at its push service: 64 characters, of some services 250. The hub takes as many, with the service's name.
-const PUSH_TOKEN: TextLimit = TextLimit::characters(500);
+pub(super) const PUSH_TOKEN: TextLimit = TextLimit::characters(500);
 
 /// The largest code of an event. Those that are known have four digits.
-const CODE_MAX: i64 = 99_999;
+pub(super) const CODE_MAX: i64 = 99_999;
 
 /// Rows of one page where the client does not say how many.
 const PER_PAGE: i64 = 20;
 
 /// Rows of one page. More would make long answers for nobody.
-const PER_PAGE_MAX: i64 = 100;
+pub(super) const PER_PAGE_MAX: i64 = 100;
 
 /// The last page that can be asked for. Nobody has as many tasks.
-const PAGES_MAX: i64 = 1_000_000;
+pub(super) const PAGES_MAX: i64 = 1_000_000;
 
 /// A call to one or several.
 pub struct Call {
@@ -260,102 +261,155 @@ pub(crate) enum Envelope<T> {
     },
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Entry {
+    /// Id of the app that has signed the token.
     #[serde(rename = "appID")]
     pub app_id: String,
+    /// Name of the channel, which is the name of its room.
     pub channel: String,
+    /// User for whom the token is.
     pub uid: String,
+    /// Access token (version 006) with which the user enters the room.
     pub token: String,
 }
 
 /// A number where a name is all digits and JavaScript knows it exactly; otherwise the text.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 pub(crate) enum Id {
     Number(i64),
     Text(String),
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct MessageRow {
+    /// Number of the call.
     pub id: i64,
+    /// User who asks: a number where it is all digits.
     pub uid: Id,
+    /// Name of the channel.
     pub channel: String,
+    /// State of the call for this user: 0 called, 1 has answered or talks, 2 over.
     pub status: i64,
+    /// Name of the state.
     pub _status_label: &'static str,
+    /// Time of the call, as `YYYY-MM-DD HH:MM:SS` in the time zone of the configuration (`dapi.time_zone`).
     pub createtime: String,
+    /// Text of the caller.
     pub extra_msg: String,
+    /// Number of the call, again.
     pub pk: i64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Record {
+    /// Name of the channel.
     pub channel: String,
+    /// Caller.
     pub src_uid: String,
+    /// Callees.
     pub dst_uid: Vec<String>,
+    /// Text of the caller.
     pub extra_msg: String,
+    /// Time of the call, as `YYYY-MM-DD HH:MM:SS` in the time zone of the configuration (`dapi.time_zone`).
     pub createtime: String,
+    /// Time of the first answer. `null` if nobody has answered.
     pub answertime: Option<String>,
+    /// Time at which two were in the call. `null` if that has not happened.
     pub starttime: Option<String>,
+    /// Time of the end. `null` while the call goes on.
     pub endtime: Option<String>,
+    /// Way in which the call has ended. Empty while it goes on.
     pub ending: &'static str,
+    /// People of the call, the caller among them.
     pub members: Vec<MemberRow>,
+    /// Events that were reported, in their order.
     pub events: Vec<EventRow>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct MemberRow {
+    /// User.
     pub uid: String,
+    /// State of the call for this user: 0 called, 1 has answered or talks, 2 over.
     pub status: i64,
+    /// Name of the state.
     pub _status_label: &'static str,
+    /// Time at which they came. `null` if they have not.
     pub jointime: Option<String>,
+    /// Time at which they left. `null` if they have not.
     pub leavetime: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct EventRow {
+    /// User to whom it has happened.
     pub uid: String,
+    /// Kind of the event.
     pub code: i64,
+    /// Description that came with it.
     pub desp: String,
+    /// Time of the event, as `YYYY-MM-DD HH:MM:SS` in the time zone of the configuration (`dapi.time_zone`).
     pub createtime: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Settings {
+    /// Seconds within which the next heartbeat has to come.
     pub channel_heartbeat: u64,
+    /// Id of the app that signs access tokens.
     pub agora_appid: String,
+    /// Name of the time zone of all dates and times, of the IANA database.
     pub time_zone: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Nothing {}
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct TaskRows {
+    /// Tasks of the page.
     pub rows: Vec<TaskRow>,
+    /// Pages of the list.
     pub row_pages: RowPages,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct TaskRow {
+    /// Number of the task.
     pub id: i64,
+    /// Caller.
     pub src_uid: String,
+    /// Callees.
     pub dst_uid: Vec<String>,
+    /// Time of the call, as `YYYY-MM-DD HH:MM:SS` in the time zone of the configuration (`dapi.time_zone`).
     pub call_time: String,
+    /// List that is always empty.
+    #[schema(value_type = Vec<String>)]
     pub tone_list: [String; 0],
+    /// Id of the task at the app's back end.
     pub taskid: String,
+    /// State of the task: 0 waits, 1 the call is being made, 2 it was made, 3 it was not.
     pub status: i64,
+    /// Name of the state.
     pub _status_label: &'static str,
+    /// Time at which the call was made. `null` if it was not.
     pub fire_time: Option<String>,
+    /// Name of the channel of the call. Empty if there is none.
     pub channel: String,
+    /// Reason why the call was not made. Empty if there is none.
     pub failure: String,
+    /// Number of the task, again.
     pub pk: i64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct RowPages {
+    /// Number of this page, from 1.
     pub crt_page: i64,
+    /// Number of all rows.
     pub total: i64,
+    /// Rows on a page.
     pub perpage: i64,
 }

@@ -6,7 +6,7 @@
 
 mod wire;
 
-pub(crate) use self::wire::Uploaded;
+pub(crate) use self::wire::{UploadForm, Uploaded};
 
 /// Whether a field of the form may carry the file.
 pub(crate) fn may_be_the_file(field: &str) -> bool {

@@ -1,6 +1,7 @@
 //! Queries, media types and headers exactly as on the wire.
 
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::signaling::words::{self, FeedWord};
 
@@ -11,11 +12,19 @@ pub(crate) const OFFER_TYPE: &str = "application/sdp";
 pub(crate) const TRICKLE_TYPE: &str = "application/trickle-ice-sdpfrag";
 
 /// The query of a `POST`. Names that are not known are ignored.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Query {
+    /// User as whom the client enters the room. Where it is missing: the owner of the token, or else a name that the server
+    /// makes up.
+    #[param(min_length = 1, max_length = 128)]
     pub user_id: Option<String>,
+    /// Password of the room.
+    #[param(max_length = 256)]
     pub pw: Option<String>,
+    /// Feed of the user that is published or received: their camera where it is missing.
+    #[param(inline, required = false)]
     #[serde(default, deserialize_with = "words::feed")]
     pub feed: FeedWord,
 }

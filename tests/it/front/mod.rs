@@ -7,6 +7,7 @@ mod dapi_wire;
 mod disk;
 mod gate;
 mod health;
+mod openapi;
 mod outage;
 mod pages;
 mod posting;

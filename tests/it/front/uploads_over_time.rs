@@ -52,7 +52,7 @@ impl Shelf {
     }
 
     async fn ask(&self, request: Request<Body>) -> Response<Body> {
-        let mut router: axum::Router = router(self.files.clone(), &Http::default(), &Origins::new(&[], []));
+        let mut router: axum::Router = router(self.files.clone(), &Http::default(), &Origins::new(&[], [])).into();
         router.call(request).await.unwrap()
     }
 
