@@ -130,7 +130,11 @@ pub(crate) fn completed<S: Clone + Send + Sync + 'static>(mut router: OpenApiRou
                 .build()
         };
         let nothing = ResponseBuilder::new().description("There is nothing to show (RFC 9725 §4.1).");
-        let accepted = ["Accept-Post", "Accept-Patch"][usize::from(item.post.is_none())];
+        let accepted = if item.post.is_some() {
+            "Accept-Post"
+        } else {
+            "Accept-Patch"
+        };
         let header = HeaderBuilder::new()
             .schema(Some(text()))
             .description(Some("Content type of bodies."));

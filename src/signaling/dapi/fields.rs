@@ -184,7 +184,11 @@ pub(crate) const TASK_LIST: &[Field] = &[
 
 pub(crate) const TASK_DELETION: &[Field] = &[
     required("id", TASK_NUMBER, "Number of the task."),
-    optional("uid", LONG_NAME, "User whose task it has to be."),
+    optional(
+        "uid",
+        LONG_NAME,
+        "User whose task it has to be. With the key it may be left out.",
+    ),
 ];
 
 #[cfg(test)]
