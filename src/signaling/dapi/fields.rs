@@ -201,7 +201,7 @@ mod tests {
         caller, channel, uid,
     };
 
-    type Read = fn(&Form) -> Result<(), Problem>;
+    type Read = fn(Form) -> Result<(), Problem>;
 
     const REQUESTS: &[(&[Field], Read)] = &[
         (OF_CALLER, |form| caller(form).map(drop)),
@@ -235,7 +235,7 @@ mod tests {
                 .iter()
                 .map(|field| (field.name.to_owned(), greatest(field.shape).0))
                 .collect();
-            let with = |form: Vec<(String, String)>| read(&Form::texts(form).unwrap());
+            let with = |form: Vec<(String, String)>| read(Form::texts(form).unwrap());
             let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
             assert_eq!(with(whole.clone()), Ok(()), "{names:?}");
             for (at, field) in fields.iter().enumerate() {
