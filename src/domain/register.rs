@@ -11,13 +11,12 @@ use std::time::{Duration, Instant};
 use super::{Address, CallMedia, Claim, Limits, Newcomer, Refusal};
 use crate::ids::{PushTarget, SessionId, UserId};
 use crate::shares::{ClientAddress, Pot};
-use crate::text::TextLimit;
 
 /// Push targets that a client address may register in any case: the devices of a household.
 const TARGETS_AT_LEAST: u64 = 16;
 
-/// One push target. Tokens of today's push services have 64 to 250 characters.
-const TARGET: TextLimit = TextLimit::characters(512);
+/// Characters of one push target. Tokens of today's push services have 64 to 250.
+const TARGET_CHARACTERS_MAX: usize = 512;
 
 /// How a session wants to be reachable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -335,7 +334,7 @@ impl Register {
         if is_held && claim != Claim::Proven {
             return Err(Refusal::NameTaken);
         }
-        let is_too_long = |target: &PushTarget| !TARGET.holds(target.as_str());
+        let is_too_long = |target: &PushTarget| target.as_str().chars().count() > TARGET_CHARACTERS_MAX;
         if targets.len() > self.most_at_one_address || targets.iter().any(is_too_long) {
             return Err(Refusal::TooManyPushTargets);
         }

@@ -7,20 +7,19 @@ mod sites;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use aws_lc_rs::constant_time;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::middleware::from_fn_with_state;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::any;
 use serde::Serialize;
 use utoipa_axum::router::OpenApiRouter;
 
-use envelope::Enveloped;
 pub(super) use envelope::in_envelope;
-use sites::Sites;
+use envelope::{refuse, respond};
+use sites::{Sites, has_key};
 
 use super::client::Client;
 use super::files::multipart::{MultipartEvent, Parser};
@@ -239,23 +238,6 @@ fn note_failure<T>(outcome: &Result<T, Refused>) {
     }
 }
 
-fn respond(status: StatusCode, answer: String) -> Response {
-    let json = HeaderValue::from_static("application/json");
-    // The answer may hold a token.
-    let headers = [
-        (header::CONTENT_TYPE, json),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    ];
-    let mut response = (status, headers, answer).into_response();
-    response.extensions_mut().insert(Enveloped);
-    response
-}
-
-/// A refusal of somebody who may not ask, or of a request that is none.
-fn refuse(status: StatusCode, sentence: &str) -> Response {
-    respond(status, wire::answer::<()>(Err(Refused::unreadable(sentence))))
-}
-
 /// A request of somebody who may ask.
 struct Asked {
     requester: Requester,
@@ -292,17 +274,6 @@ impl FromRequest<AppState> for Asked {
             form: form(body, content_type.unwrap_or_default(), &query),
         })
     }
-}
-
-/// Whether the request shows the key. Where no key is set, none does.
-fn has_key(headers: &HeaderMap, key: &str) -> bool {
-    let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let shown = shown.and_then(|value| {
-        let (scheme, shown) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(shown.trim())
-    });
-    let is_it = |shown: &str| constant_time::verify_slices_are_equal(shown.as_bytes(), key.as_bytes()).is_ok();
-    !key.is_empty() && shown.is_some_and(is_it)
 }
 
 /// The fields in a body, or else in the query.

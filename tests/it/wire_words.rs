@@ -19,7 +19,7 @@ const KNOWS: &[&str] = &[
 ];
 
 /// Words that are also names of columns and options.
-const ALSO_ELSEWHERE: &[&str] = &["device_id"];
+const ALSO_ELSEWHERE: &[&str] = &["device_id", "time_zone"];
 
 /// A word whose kind is configured is in no `wire.rs`.
 const CONFIGURED: &str = "reciveTextMessage";

@@ -118,9 +118,9 @@ fn push_targets_are_bounded_and_not_taken_from_whoever_has_proven_theirs() {
     let anna = || "anna".to_owned();
     let too_many = Err(Refusal::TooManyPushTargets);
     assert_eq!(set(anna(), Claim::Unproven, address(1), &["x"; 17]), too_many);
-    let long = "字".repeat(TARGET.characters + 1);
+    let long = "字".repeat(TARGET_CHARACTERS_MAX + 1);
     assert_eq!(set(anna(), Claim::Unproven, address(1), &[&long]), too_many);
-    let longest = "字".repeat(TARGET.characters);
+    let longest = "字".repeat(TARGET_CHARACTERS_MAX);
     assert_eq!(set("字".to_owned(), Claim::Unproven, address(1), &[&longest]), Ok(()));
     assert_eq!(set("字".to_owned(), Claim::Unproven, address(1), &[]), Ok(()));
     assert_eq!(set(anna(), Claim::Proven, address(1), &["hers"]), Ok(()));

@@ -129,7 +129,7 @@ fn one_client_address_does_not_keep_others_from_asking_in_a_name() {
         });
         rules.handle(now(), SessionId(session), register)
     };
-    let [eve, anna] = [1, 2].map(|last| ClientAddress::from(std::net::IpAddr::from([192, 0, 2, last])));
+    let [eve, anna] = [1, 2].map(|last| ClientAddress::from_record(&format!("192.0.2.{last}")));
     let mut rules = Rules::new(Limits::default());
     for session in 1..=8 {
         asks(&mut rules, session, eve, Unproven).unwrap();

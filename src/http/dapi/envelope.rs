@@ -3,12 +3,12 @@
 
 use axum::body::to_bytes;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
-use super::refuse;
+use crate::signaling::dapi::{self as wire, Refused};
 
 /// Bytes of the longest refusal of the server.
 const WORDS_BYTES_MAX: usize = 4_096;
@@ -17,7 +17,24 @@ const NO_SUCH_REQUEST: &str = "there is no such request";
 
 /// Marks an answer that is in the object already.
 #[derive(Clone, Copy)]
-pub(super) struct Enveloped;
+struct Enveloped;
+
+pub(super) fn respond(status: StatusCode, answer: String) -> Response {
+    let json = HeaderValue::from_static("application/json");
+    // The answer may hold a token.
+    let headers = [
+        (header::CONTENT_TYPE, json),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    let mut response = (status, headers, answer).into_response();
+    response.extensions_mut().insert(Enveloped);
+    response
+}
+
+/// A refusal of somebody who may not ask, or of a request that is none.
+pub(super) fn refuse(status: StatusCode, sentence: &str) -> Response {
+    respond(status, wire::answer::<()>(Err(Refused::unreadable(sentence))))
+}
 
 /// Where calls over HTTP are not served, their addresses are as any that does not exist.
 pub(crate) async fn in_envelope(State(is_served): State<bool>, request: Request, next: Next) -> Response {

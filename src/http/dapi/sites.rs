@@ -10,12 +10,13 @@
 
 use std::sync::Arc;
 
+use aws_lc_rs::constant_time;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::{has_key, refuse};
+use super::envelope::refuse;
 use crate::config::Config;
 use crate::http::host;
 use crate::http::origin::Origins;
@@ -51,6 +52,17 @@ impl Sites {
             None => !said("user-agent").is_some_and(|program| program.starts_with(BROWSER)),
         }
     }
+}
+
+/// Whether the request shows the key. Where no key is set, none does.
+pub(super) fn has_key(headers: &HeaderMap, key: &str) -> bool {
+    let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let shown = shown.and_then(|value| {
+        let (scheme, shown) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(shown.trim())
+    });
+    let is_it = |shown: &str| constant_time::verify_slices_are_equal(shown.as_bytes(), key.as_bytes()).is_ok();
+    !key.is_empty() && shown.is_some_and(is_it)
 }
 
 /// What a header says. What is no text is the empty one, which is nobody's.

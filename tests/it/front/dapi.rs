@@ -55,13 +55,13 @@ pub(super) fn channel_of(entry: &Value, uid: &str) -> String {
 }
 
 #[allow(clippy::disallowed_methods, reason = "the server has the same clock")]
-fn now_s() -> i64 {
+pub(super) fn now_s() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.unwrap().as_secs() as i64
 }
 
 /// A time as this interface writes it where its time zone is UTC.
-fn utc(at_s: i64) -> String {
+pub(super) fn utc(at_s: i64) -> String {
     let at = jiff::Timestamp::from_second(at_s).unwrap();
     at.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }

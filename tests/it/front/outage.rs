@@ -9,6 +9,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
+use super::dapi::{now_s, utc};
 use super::running::{Running, start};
 
 async fn ask(running: &Running, path: &str, body: &Value) -> Value {
@@ -50,7 +51,7 @@ fn changes(channel: &str) -> Vec<(&'static str, Value)> {
         ),
         (
             "/dapi/calltask/update",
-            json!({ "src_uid": "3", "dst_uid": ["4"], "call_time": "2100-02-02 20:20:00", "taskid": "7" }),
+            json!({ "src_uid": "3", "dst_uid": ["4"], "call_time": utc(now_s() + 86_400 * 2), "taskid": "7" }),
         ),
         (
             "/dapi/account/update",
