@@ -93,10 +93,10 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 pub use self::form::{Form, Problem};
-pub(crate) use self::wire::{
-    Call, DeviceUpdate, Entry, EventReport, InChannel, MessageRow, Nothing, Record, RobotRemoval, Settings,
-    TaskDeletion, TaskList, TaskRows, TaskUpdate, caller, channel, uid,
+pub use self::wire::{
+    Call, DeviceUpdate, EventReport, InChannel, RobotRemoval, TaskDeletion, TaskList, TaskUpdate, caller, channel, uid,
 };
+pub(crate) use self::wire::{Entry, MessageRow, Nothing, Record, Settings, TaskRows};
 use crate::channels::{self, ChannelError};
 use crate::ids::UserId;
 use crate::storage::{CallRecord, CallTask, Ending, MemberStatus, RecentCall, Report, TaskStatus};
