@@ -29,7 +29,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "cli",
         &[
             "accounts", "auth", "clock", "config", "domain", "http", "hub", "ids", "load", "media", "robots", "server",
-            "sound", "storage", "text",
+            "sound", "storage", "text", "webhooks",
         ],
     ),
     ("config", &["auth", "pinning", "shares", "text"]),

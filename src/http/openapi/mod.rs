@@ -68,8 +68,8 @@ impl Modify for SecuritySchemes {
                 "token",
                 bearer(
                     "A token of this server (a JWT with the user's name, `patchbay token`), or an access token of version 006 for \
-                    one user in one room. Needed where `auth.required` is set; for WHIP and WHEP also where \
-                    `whip.without_token` is not.",
+                    one user in one room. Needed where `auth.required` is set; for WHIP also where \
+                    `whip.publish_without_token` is not set, for WHEP where `whip.watch_without_token` is not.",
                 ),
             ),
             ("token_in_query", SecurityScheme::ApiKey(ApiKey::Query(in_query))),

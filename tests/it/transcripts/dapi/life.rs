@@ -12,9 +12,9 @@ use super::{
 };
 
 const BOTH_ENTER: &str = r#"
-    anna > {"id":"joinRoom","room":"CHANNEL","name":"anna"}
+    anna > {"id":"joinRoom","room":"CHANNEL","name":"anna","token":"@access CHANNEL anna"}
     anna < {"id":"existingParticipants","data":[]}
-    ben > {"id":"joinRoom","room":"CHANNEL","name":"ben"}
+    ben > {"id":"joinRoom","room":"CHANNEL","name":"ben","token":"@access CHANNEL ben"}
     ben < {"id":"existingParticipants","data":["anna"]}
     anna < {"id":"newParticipantArrived","name":"ben"}
 "#;
@@ -116,7 +116,7 @@ async fn a_call_of_which_nobody_has_said_anything_is_over_when_all_have_left_the
         let mut exchange = Exchange::new().await;
         let channel = exchange.call(&[]).await;
         let enters = r#"
-            anna > {"id":"joinRoom","room":"CHANNEL","name":"anna"}
+            anna > {"id":"joinRoom","room":"CHANNEL","name":"anna","token":"@access CHANNEL anna"}
             anna < {"id":"existingParticipants","data":[]}
         "#;
         exchange.play(&channel, enters).await;
@@ -195,7 +195,7 @@ async fn a_device_that_answers_meets_the_caller_by_the_page_that_it_opens() {
     let channel = exchange.call(&["13800000002"]).await;
     let meets = r#"
         13800000002/c@device > {"type":"called_success","from_phone":"anna","from_device_id":"","room_id":"CHANNEL"}
-        anna > {"id":"joinRoom","room":"CHANNEL","name":"anna"}
+        anna > {"id":"joinRoom","room":"CHANNEL","name":"anna","token":"@access CHANNEL anna"}
         anna < {"id":"existingParticipants","data":[]}
         guest@direct > {"id":"joinRoom","room":"CHANNEL","name":"guest"}
         guest@direct < {"id":"existingParticipants","data":["anna"]}
