@@ -1,7 +1,8 @@
 //! What is due for the calls that are not over: which call nobody has answered, and who is no longer heard of. Pure; the time
 //! is given.
 //!
-//! It only knows deadlines. The records say what has become of a call; whoever is told of a deadline looks there first.
+//! This module knows deadlines alone. The records say what has become of a call: the code that handles a deadline reads the record
+//! first.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;

@@ -64,7 +64,7 @@ pub struct Settings {
     /// Time for which access tokens are valid.
     pub token_lifetime_s: i64,
     pub message_window_s: i64,
-    /// Time between two signs of life, as clients are told.
+    /// Time between two signs of life, which clients are sent.
     pub heartbeat: Duration,
     pub keep_records_s: i64,
     pub records: Quota,

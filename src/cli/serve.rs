@@ -41,7 +41,7 @@ async fn serve(config: Config, logging: &Logging) -> Result<(), CommandError> {
     let server = tokio::select! {
         started = starting => started??,
         () = signals.end() => {
-            tracing::info!("told to end before it had started");
+            tracing::info!("a signal ended the start");
             return Ok(());
         }
     };

@@ -221,7 +221,7 @@ mod tests {
         assert!(all.keep(now, invitation("ben", "anna", "1")).is_ok());
         assert!(all.keep(after(now, 1), invitation("ben", "carl", "2")).is_ok());
         assert_eq!(all.take(after(now, 60), &"ben".into()), ["2"]);
-        assert_eq!(all.handle_timeout(after(now, 60)).len(), 1, "its sender is told");
+        assert_eq!(all.handle_timeout(after(now, 60)).len(), 1, "its sender is sent that");
         assert_eq!(all.poll_timeout(), None);
     }
 

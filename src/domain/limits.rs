@@ -41,7 +41,7 @@ pub struct Limits {
     pub sessions_per_address: usize,
     /// Push targets of all addresses, of half a KiB each: 10 MB at the worst.
     pub push_targets: usize,
-    /// How long push targets are kept that are not set again. Apps set theirs whenever they start, and services that carry notices
+    /// Time for which push targets are kept that are not set again. Apps set theirs whenever they start, and services that carry notices
     /// call a target stale that has not been renewed for a month. Shorter would not reach who opens the app rarely; longer would
     /// keep the places of devices that nobody has any more.
     pub push_targets_last: Duration,

@@ -229,7 +229,7 @@ mod tests {
         let mut collected = Vec::new();
         for _ in 0..2 {
             let Some(Input::Collected { ticket, messages, .. }) = inputs.recv().await else {
-                panic!("the hub is told what was found, also if that is nothing");
+                panic!("the hub is sent what was found, also if that is nothing");
             };
             collected.push((ticket, messages.len()));
         }

@@ -54,7 +54,7 @@ pub(super) struct Hub {
     executor: Executor,
     /// Sessions whose socket may still be open, dismissed ones included.
     connected: HashSet<SessionId>,
-    /// What these sessions may cost others.
+    /// Bytes that each session may cost others.
     budgets: Budgets,
     meters: HubMeters,
     pulse: Pulse,

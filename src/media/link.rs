@@ -108,7 +108,7 @@ pub struct LinkEnd {
     congested: bool,
     /// The flag that the other end wants raised for it.
     bell: Bell,
-    /// Where this end puts a flag, if it wants to be found by one.
+    /// Place for the flag of this end, if it uses one.
     own: Arc<OnceLock<Flag>>,
 }
 

@@ -39,7 +39,7 @@ pub(super) struct Ways {
 pub(super) struct Robot {
     ways: Arc<Ways>,
     client: ClientAddress,
-    /// When it came again, within the last [`RETURNS_WITHIN`].
+    /// Times of its returns within the last [`RETURNS_WITHIN`].
     returns: Vec<Instant>,
 }
 

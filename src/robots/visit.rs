@@ -9,9 +9,9 @@ use crate::domain::{EndReason, Event};
 /// How long a robot stays without anybody.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
-    /// Until the first participant comes.
+    /// Time until the first participant comes.
     pub wait: Duration,
-    /// After the last participant has left.
+    /// Time after the last participant has left.
     pub leave_after: Duration,
 }
 

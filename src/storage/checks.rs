@@ -67,7 +67,7 @@ enum Party {
 /// The service that a room or an address has had.
 #[derive(Clone, Copy)]
 struct Service {
-    /// How often it was served, counted from the level at which it came.
+    /// Number of checks that it has had, counted from the level at which it came.
     times: u64,
     /// Checks that wait or run.
     checks: usize,

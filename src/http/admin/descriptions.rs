@@ -130,7 +130,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ),
     (
         "patchbay_media_worker_losses_total",
-        "Media workers that ended or hung; their calls and rooms ended, too.",
+        "Media workers that ended or hung; the connections and tracks that lived there ended, too.",
     ),
     (
         "patchbay_media_received_datagrams_total",
@@ -182,11 +182,11 @@ const COUNTERS: &[(&str, &str)] = &[
     ),
     (
         "patchbay_media_nacks_sent_total",
-        "Packets asked for again from publishers.",
+        "Requests (NACK messages) to publishers to send packets again.",
     ),
     (
         "patchbay_media_nacks_received_total",
-        "Packets asked for again by subscribers.",
+        "Requests (NACK messages) of subscribers to send packets again.",
     ),
     (
         "patchbay_media_key_frame_requests_sent_total",

@@ -27,7 +27,7 @@ pub(super) struct Entries<S>(pub HashMap<Token, Entry<S>>);
 pub(super) struct Entry<S> {
     /// `None` once the session has ended. What is left then are its last events.
     pub behind: Option<S>,
-    /// Lets one command after the other pass, so that each meets the pause that those before it have brought about.
+    /// Lock that lets one command pass at a time. The next command meets the pause that the one before has caused.
     pub(super) turnstile: Arc<tokio::sync::Mutex<()>>,
     events: VecDeque<Event>,
     bytes: usize,
@@ -394,7 +394,7 @@ mod tests {
         }
         assert_eq!(entry.put(long()), Err(Over::Full));
         entry.take_events();
-        assert_eq!(entry.put(long()), Ok(()), "what has been fetched counts no more");
+        assert_eq!(entry.put(long()), Ok(()), "what has been fetched does not count");
     }
 
     #[test]

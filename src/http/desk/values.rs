@@ -23,7 +23,7 @@ pub enum Purpose {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connection {
     pub purpose: Purpose,
-    /// What its newest answered offer says.
+    /// Content of the newest answered offer.
     pub description: Description,
     /// The number of that offer among those of the entry.
     pub number: u64,

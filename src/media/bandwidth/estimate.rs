@@ -159,7 +159,7 @@ mod tests {
         assert_eq!(
             estimate.update(at(200), 64, 750_000),
             875_000,
-            "the same loss, told again"
+            "the same loss, reported again"
         );
         assert_eq!(estimate.update(at(300), 64, 656_250), 765_625);
         let mut unused = ReceiverEstimate::new(10_000_000, 50_000, 10_000_000);

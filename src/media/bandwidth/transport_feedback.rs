@@ -411,7 +411,7 @@ mod tests {
         assert!(scene.bytes().is_empty());
         scene.receive([5]);
         assert!(!scene.bytes().is_empty());
-        assert!(scene.bytes().is_empty(), "told once");
+        assert!(scene.bytes().is_empty(), "reported once");
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub struct Dtls {
     cookie: Option<Cookie>,
     /// The handshake, from its beginning to its end.
     attempt: Option<Box<Attempt>>,
-    /// What is kept of it when it is done.
+    /// State that is kept after the handshake.
     association: Option<Association>,
     /// The ClientHellos: the first one, and the one with the cookie.
     hellos: Inbox,

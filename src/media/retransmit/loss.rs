@@ -412,7 +412,7 @@ mod tests {
         }
         assert_eq!(requests, 8);
         assert_eq!(scene.due(), (vec![], true));
-        assert_eq!(scene.due(), (vec![], false), "told once");
+        assert_eq!(scene.due(), (vec![], false), "reported once");
         assert!(!scene.tracker.has_gaps());
         assert_eq!(scene.repair(0), PacketOrder::Filled, "it may still come");
     }

@@ -1,6 +1,5 @@
-//! Which layer each subscription gets. The layers that it may have are settled for each connection, because a connection's
-//! subscriptions share its bandwidth. The layer that it then gets is chosen for each track, because a track's subscribers share
-//! its key frames.
+//! The layer that each subscription gets. It is chosen for each track, because a track's subscribers share its key frames. Before
+//! that, the layers that a subscription may have are settled, also one track at a time: nothing divides a connection's bandwidth yet.
 
 use std::time::Instant;
 

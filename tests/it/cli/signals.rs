@@ -161,6 +161,6 @@ async fn asked_to_end_while_it_starts_it_ends_at_once() {
         assert_eq!(code, Some(0), "{stderr}");
         assert_eq!(stdout, "", "nothing is announced");
         let last = stderr.lines().last().unwrap();
-        assert!(last.contains("told to end before it had started"), "{stderr}");
+        assert!(last.contains("a signal ended the start"), "{stderr}");
     }
 }
