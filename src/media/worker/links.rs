@@ -213,6 +213,8 @@ impl Links {
         behind
     }
 
+    /// All of them, for the audit.
+    #[cfg(debug_assertions)]
     pub fn iter(&self) -> impl Iterator<Item = (LinkId, &Link)> {
         self.links.iter().map(|(id, link)| (id, link.as_ref()))
     }
