@@ -3,6 +3,7 @@
 
 use tracing::info;
 
+use crate::alias::alias;
 use crate::domain::{CallEvent, PushNotice};
 
 /// Carries a notice. The targets are secrets, which allow to wake the devices, so their number alone is written.
@@ -13,10 +14,10 @@ pub(super) fn carry(notice: &PushNotice) {
         CallEvent::Accepted { .. } | CallEvent::CalleeOut { .. } => return,
     };
     metrics::counter!("patchbay_push_notices_total", "kind" => kind).increment(1);
-    let room = room.map_or("", |room| room.as_str());
+    let room = alias(room.map_or("", |room| room.as_str()));
     let devices = notice.targets.len();
     info!(
         kind,
-        room, devices, "a push notice: no push service is there, so no device is woken"
+        %room, devices, "a push notice: no push service is there, so no device is woken"
     );
 }
