@@ -44,10 +44,10 @@ const NAME_TRIES: usize = 3;
 const RECENT_MAX: i64 = 100;
 
 /// Addresses at which one call rings at most: as many callees as one call may have at the hub.
-const ADDRESSES_MAX: usize = 16;
+const ADDRESSES_MAX: usize = 64;
 
-/// Callees of one call.
-pub const CALLEES_MAX: usize = ADDRESSES_MAX;
+/// Callees of one call. Each has a part of the addresses for their devices.
+pub const CALLEES_MAX: usize = 16;
 
 /// Records that one client address may have in any case: those of a household for some months.
 const RECORDS_AT_LEAST: u64 = 1_000;
@@ -254,20 +254,20 @@ impl Channels {
         Duration::from_secs(u64::try_from(self.settings.token_lifetime_s).unwrap_or(0))
     }
 
-    /// The addresses of these users: their names, and the devices on which they have logged in.
+    /// The addresses of these users: their names, and the devices on which they have logged in. Each user has the same number of
+    /// places, and the devices that were seen last come first.
     async fn addresses(&self, users: &[UserId]) -> Result<Vec<Address>, ChannelError> {
-        let mut addresses: Vec<Address> = users.iter().cloned().map(Address::Name).collect();
+        let places = ADDRESSES_MAX / users.len().max(1);
+        let mut addresses = Vec::new();
         for user in users {
-            if addresses.len() >= ADDRESSES_MAX {
-                break;
-            }
+            addresses.push(Address::Name(user.clone()));
             let devices = self.records.devices(Some(user.as_str())).await?;
-            addresses.extend(devices.into_iter().map(|(device, _)| Address::Device {
+            let devices = devices.into_iter().take(places.saturating_sub(1));
+            addresses.extend(devices.map(|(device, _)| Address::Device {
                 account: user.clone(),
                 device: DeviceId(device.device_id.into()),
             }));
         }
-        addresses.truncate(ADDRESSES_MAX);
         Ok(addresses)
     }
 

@@ -34,7 +34,8 @@ pub struct Limits {
     /// Calls that ring at one address and come from one client address. A larger number would let one client keep somebody busy
     /// for everybody else.
     pub calls_per_address_from_one: usize,
-    /// Callees of one call. Each may have many sessions at which it rings, and somebody who calls more people wants a room.
+    /// Addresses at which one call rings: those of sixteen people with three devices each. Each may have many sessions, and somebody
+    /// who calls more people wants a room.
     pub callees_per_call: usize,
     /// Sessions at one address that can be sent the same events, and push targets there: somebody's devices and open pages. A
     /// larger number would multiply every message.
@@ -82,7 +83,7 @@ impl Default for Limits {
             calls: 4_000,
             calls_per_address: 16,
             calls_per_address_from_one: 4,
-            callees_per_call: 16,
+            callees_per_call: 64,
             sessions_per_address: 16,
             push_targets: 20_000,
             push_targets_last: Duration::from_secs(30 * 24 * 3_600),

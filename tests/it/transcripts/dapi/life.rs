@@ -1,6 +1,6 @@
 //! Who is in a call: by heartbeats, and by being in the room of its channel.
 
-use patchbay::channels::{ChannelError, Settings};
+use patchbay::channels::{CALLEES_MAX, ChannelError, Settings};
 use patchbay::config::Config;
 use patchbay::ids::RoomName;
 use patchbay::shares::ClientAddress;
@@ -204,6 +204,18 @@ async fn a_device_that_answers_meets_the_caller_by_the_page_that_it_opens() {
         carl@direct < {"id":"existingParticipants","data":[]}
     "#;
     exchange.play(&channel, &[CARL_S_DEVICE_RINGS, meets].concat()).await;
+}
+
+#[tokio::test]
+async fn the_device_of_one_of_many_callees_rings_too() {
+    let mut exchange = Exchange::new().await;
+    exchange.has_device("13800000002", "c").await;
+    exchange.stage.play("13800000002/c@device +").await;
+    let others: Vec<String> = (1..CALLEES_MAX).map(|count| format!("other{count}")).collect();
+    let mut callees: Vec<&str> = others.iter().map(String::as_str).collect();
+    callees.push("13800000002");
+    let channel = exchange.call(&callees).await;
+    exchange.play(&channel, CARL_S_DEVICE_RINGS).await;
 }
 
 #[tokio::test]
