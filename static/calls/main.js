@@ -89,10 +89,7 @@ function signIn(uid, key) {
   byId('signed-in').hidden = false;
   byId('callees').focus();
   polling = setInterval(() => attempt(refresh, { isQuiet: true }), POLL_MS);
-  attempt(async () => {
-    proposeTime((await api.settings()).time_zone);
-    await refresh();
-  });
+  attempt(refresh, { isQuiet: true });
 }
 
 function signOut() {
@@ -148,6 +145,7 @@ async function config() {
 async function refresh() {
   const from = api;
   const rows = await from.messages();
+  if (!settings) proposeTime((await config()).time_zone);
   // Whose call it is does not change, so that is asked once; what becomes of those that are shown, each time.
   const asked = new Set([...records.wanted(call.channel), ...rows.map(({ channel }) => channel).filter((channel) => !known.has(channel))]);
   const fresh = await Promise.all([...asked].map((channel) => from.record(channel)));

@@ -239,8 +239,10 @@ async fn on_a_phone_in_chinese_a_call_is_placed_answered_and_left_by_keyboard() 
         let fits = "document.documentElement.scrollWidth <= innerWidth";
         page.until("nothing is beside the screen", SIGNAL_PATIENCE, fits).await;
     }
+    let no_answer = "!document.querySelector('#messages [data-act]')";
+    ben.until("their button to answer was removed", SIGNAL_PATIENCE, no_answer)
+        .await;
     ben.keys(ENTER).await;
-    // Their button to answer is no longer there.
     ben.until(
         "read from the title",
         SIGNAL_PATIENCE,
