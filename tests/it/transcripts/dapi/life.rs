@@ -1,5 +1,9 @@
 //! Who is in a call: by heartbeats, and by being in the room of its channel.
 
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::poll;
 use patchbay::channels::{CALLEES_MAX, ChannelError, Settings};
 use patchbay::config::Config;
 use patchbay::ids::RoomName;
@@ -163,28 +167,31 @@ async fn by_the_first_heartbeat_a_callee_answers_and_it_rings_no_longer_on_their
 }
 
 #[tokio::test]
-async fn whoever_finds_a_call_and_answers_at_once_stops_its_ringing() {
+async fn whoever_finds_a_call_that_does_not_ring_yet_and_answers_it_stops_its_ringing() {
     let mut exchange = Exchange::new().await;
     exchange.stage.play(BEN_IS_THERE).await;
-    for _ in 0..20 {
-        let ben = "ben".into();
-        let answers = async {
-            loop {
-                let calls = exchange.channels.recent(SOMEBODY, &ben).await.unwrap();
-                if let Some(call) = calls.iter().find(|call| call.status().number() == 0) {
-                    exchange.token("ben", &RoomName::from(call.channel.as_str())).await;
-                    return;
-                }
-                tokio::task::yield_now().await;
+    let channel = {
+        let mut call = pin!(exchange.call(&["ben"]));
+        // The call is recorded meanwhile, and cannot go on: nobody runs it.
+        let found = loop {
+            assert!(poll!(&mut call).is_pending(), "the call has rung already");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let calls = exchange.channels.recent(SOMEBODY, &"ben".into()).await.unwrap();
+            if let [call] = &calls[..] {
+                break RoomName::from(call.channel.as_str());
             }
         };
-        let (channel, ()) = tokio::join!(exchange.call(&["ben"]), answers);
-        exchange
-            .play(&channel, &[IT_RINGS_AT_BEN_S, IT_IS_OVER_AT_BEN_S].concat())
-            .await;
-        exchange.report("anna", &channel, 2).await;
-        assert!(exchange.record(&channel).await.ended_s.is_some());
-    }
+        let mut answer = pin!(exchange.token("ben", &found));
+        let answered = tokio::time::timeout(Duration::from_millis(200), &mut answer).await;
+        assert!(answered.is_err(), "the answer waits for the ringing");
+        let (channel, _) = tokio::join!(call, answer);
+        channel
+    };
+    exchange
+        .play(&channel, &[IT_RINGS_AT_BEN_S, IT_IS_OVER_AT_BEN_S].concat())
+        .await;
+    exchange.report("anna", &channel, 2).await;
+    assert!(exchange.record(&channel).await.ended_s.is_some());
 }
 
 #[tokio::test]
