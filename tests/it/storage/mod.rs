@@ -43,7 +43,7 @@ macro_rules! on_both {
         }
     };
 }
-use on_both;
+pub(crate) use on_both;
 
 on_both!(
     with_no_users_anybody_may_enter_under_their_id,

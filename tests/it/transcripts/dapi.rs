@@ -44,13 +44,17 @@ impl Exchange {
     }
 
     async fn with_robots(robots: config::Robot) -> Exchange {
-        let stage = Stage::new();
         let folder = tempfile::tempdir().unwrap();
         let storage = config::Storage {
             url: format!("sqlite:{}", folder.path().join("records.db").display()),
             ..config::Storage::default()
         };
         let records = Records::open(&storage).await.unwrap();
+        Exchange::over(records, folder, robots)
+    }
+
+    fn over(records: Records, folder: TempDir, robots: config::Robot) -> Exchange {
+        let stage = Stage::new();
         let passed = Arc::new(Mutex::new(Duration::ZERO));
         let channels = channels_with(robots, &stage, &records, &passed);
         Exchange {

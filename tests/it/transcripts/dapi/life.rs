@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::poll;
 use patchbay::channels::{CALLEES_MAX, ChannelError, Settings};
-use patchbay::config::Config;
+use patchbay::config::{self, Config};
 use patchbay::ids::RoomName;
 use patchbay::shares::ClientAddress;
 use patchbay::storage::{Ending, NewCall};
@@ -14,6 +14,7 @@ use super::{
     BEN_ACCEPTS, BEN_IS_THERE, CARL_S_DEVICE_RINGS, Exchange, IT_IS_OVER_AT_BEN_S, IT_RINGS_AT_BEN_S, NOW_S, SOMEBODY,
     channels,
 };
+use crate::storage::{Place, on_both};
 
 const BOTH_ENTER: &str = r#"
     anna > {"id":"joinRoom","room":"CHANNEL","name":"anna","token":"@access CHANNEL anna"}
@@ -166,9 +167,11 @@ async fn by_the_first_heartbeat_a_callee_answers_and_it_rings_no_longer_on_their
     assert!(call.answered_s.is_some() && call.ended_s.is_none());
 }
 
-#[tokio::test]
-async fn whoever_finds_a_call_that_does_not_ring_yet_and_answers_it_stops_its_ringing() {
-    let mut exchange = Exchange::new().await;
+on_both!(whoever_finds_a_call_that_does_not_ring_yet_and_answers_it_stops_its_ringing);
+
+async fn whoever_finds_a_call_that_does_not_ring_yet_and_answers_it_stops_its_ringing(place: &Place) {
+    let records = place.open().await;
+    let mut exchange = Exchange::over(records, tempfile::tempdir().unwrap(), config::Robot::default());
     exchange.stage.play(BEN_IS_THERE).await;
     let channel = {
         let mut call = pin!(exchange.call(&["ben"]));
