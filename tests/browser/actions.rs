@@ -13,6 +13,9 @@ const MARKUP: &str = r#"<img src=x onerror="window.attacked=1"><script>window.at
 /// A time longer than the fake microphone's pause between two beeps, and than many frames.
 const A_WHILE: Duration = Duration::from_millis(2_500);
 
+/// A time for what was on its way when somebody turned something off: until then it may still be played.
+const ON_ITS_WAY: Duration = Duration::from_secs(1);
+
 /// The number of received streams of a kind that grow in a figure over a while.
 async fn growing(page: &Page, kind: &str, figure: &str, by: f64) -> usize {
     page.run::<()>("await probe.mark(); return null;", &[]).await;
@@ -36,6 +39,7 @@ async fn muting_silences_and_unmuting_is_heard_again() {
             "!document.querySelector('[data-participant=\"1\"] .tile-muted').hidden",
         )
         .await;
+    tokio::time::sleep(ON_ITS_WAY).await;
     assert_eq!(
         growing(&listener, "audio", "totalAudioEnergy", 1e-4).await,
         0,
@@ -60,6 +64,7 @@ async fn a_camera_turned_off_and_on_is_seen_so() {
     shown.press("camera").await;
     let hidden = "document.querySelector('[data-participant=\"1\"]').classList.contains('no-video')";
     viewer.until("the tile shows no picture", SIGNAL_PATIENCE, hidden).await;
+    tokio::time::sleep(ON_ITS_WAY).await;
     assert_eq!(
         growing(&viewer, "video", "framesDecoded", 1.0).await,
         0,

@@ -19,10 +19,11 @@
     };
     source.connect(ear);
     ear.connect(context.destination);
-    setInterval(async () => {
-      const reports = await window.probe.inbound('audio');
-      report = reports[0] ?? report;
-    }, 100);
+  }
+
+  // Called with what a connection has counted when it is closed.
+  function keepReport(stats) {
+    report = [...stats.values()].find(({ type, kind }) => type === 'inbound-rtp' && kind === 'audio') ?? report;
   }
 
   window.RTCPeerConnection = class extends window.RTCPeerConnection {
@@ -32,12 +33,16 @@
         if (track.kind === 'audio') listen(track);
       });
     }
+
+    close() {
+      this.getStats().then(keepReport).finally(() => super.close());
+    }
   };
 
   const loud = () => heard.filter(({ power }) => power > AUDIBLE);
 
   // Whether something was heard, and then nothing for three seconds.
-  const isOver = () => loud().length > 0 && heard.at(-1).at - loud().at(-1).at > 3;
+  const isOver = () => report !== null && loud().length > 0 && heard.at(-1).at - loud().at(-1).at > 3;
 
   // From the first sound to the last: how long it was, how loud in dB below full scale, and its longest pause.
   function summary() {
