@@ -9,21 +9,28 @@ import { Ring } from './ring.js';
 export class RingingDialog {
   #ring = new Ring();
   #dialog;
-  #title = h('h2');
-  #text = h('p');
+  #title = h('h2', { id: 'ringing-title' });
+  #text = h('p', { id: 'ringing-text' });
   #icon = icon('camera');
+  #isOverCall;
   #answered = null;
 
-  constructor() {
+  /**
+   * @param {object} [options]
+   * @param {string} [options.agreeKey] the sentence of the button that answers
+   * @param {boolean} [options.isOverCall] whether it opens over another call
+   */
+  constructor({ agreeKey = 'calling.answer', isOverCall = false } = {}) {
+    this.#isOverCall = isOverCall;
     const refuse = h('button.button.danger', { type: 'button', data: { action: 'refuse' }, onclick: () => this.#answer('refuse') });
     const agree = h('button.button.primary', { type: 'button', data: { action: 'agree' }, onclick: () => this.#answer('agree') });
     this.#dialog = h(
       'dialog.card.ringing',
-      { id: 'ringing', 'aria-live': 'assertive' },
+      { id: 'ringing', tabIndex: -1, 'aria-live': 'assertive', 'aria-labelledby': 'ringing-title ringing-text' },
       h('div.bell', {}, this.#icon),
       this.#title,
       this.#text,
-      h('div.row', {}, say(refuse, 'calling.refuse'), say(agree, 'calling.answer')),
+      h('div.row', {}, say(refuse, 'calling.refuse'), say(agree, agreeKey)),
     );
     this.#dialog.addEventListener('cancel', (event) => {
       event.preventDefault();
@@ -43,7 +50,9 @@ export class RingingDialog {
     this.#title.textContent = name;
     say(this.#text, sentence);
     this.#dialog.showModal();
-    this.#dialog.querySelector('[data-action="agree"]').focus();
+    // A key that is meant for the call below, as for its chat, is not to answer.
+    const focused = this.#isOverCall ? this.#dialog : this.#dialog.querySelector('[data-action="agree"]');
+    focused.focus();
     this.#ring.start();
     return new Promise((resolve) => {
       this.#answered = resolve;

@@ -3,7 +3,7 @@
  */
 import { h } from '../common/dom.js';
 import { label, say } from '../common/i18n.js';
-import { titleOf } from './call-record.js';
+import { isToAnswer, titleOf } from './call-record.js';
 import { redraw } from './redraw.js';
 
 const STATES = ['calls.state0', 'calls.state1'];
@@ -50,7 +50,8 @@ export class CallMessages {
     else if (!rows.some(({ status }) => status === 0)) say(this.#news, 'nothing');
   }
 
-  #row({ channel, status, createtime, extra_msg: extra }, record, uid, current) {
+  #row(row, record, uid, current) {
+    const { channel, status, createtime, extra_msg: extra } = row;
     const title = record ? say(h('strong'), ...titleOf(record, uid)) : h('strong', { textContent: channel });
     const state = say(h('small'), STATES[status] ?? 'calls.state1', { time: createtime });
     const names = h('span.grow', {}, title, state, extra ? h('small', { textContent: extra }) : null);
@@ -58,12 +59,12 @@ export class CallMessages {
     if (record && channel !== current) {
       const isOwn = record.src_uid === uid;
       const name = isOwn ? record.dst_uid.join(', ') : record.src_uid;
-      const isToAnswer = status === 0 && !isOwn;
+      const isRinging = isToAnswer(row, record, uid, current);
       if (status === 0) item.dataset.urgent = '';
       const at = { channel, name: name || channel };
-      if (isToAnswer) item.append(this.#button('enter', 'calls.answer', 'calls.answerName', at));
+      if (isRinging) item.append(this.#button('enter', 'calls.answer', 'calls.answerName', at));
       else item.append(this.#button('enter', 'calls.enter', 'calls.enterName', at));
-      if (isToAnswer) item.append(this.#button('decline', 'calls.decline', 'calls.declineName', at));
+      if (isRinging) item.append(this.#button('decline', 'calls.decline', 'calls.declineName', at));
       else if (status === 0) item.append(this.#button('cancel', 'calls.cancel', 'calls.cancelName', at));
     }
     return item;

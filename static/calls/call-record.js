@@ -45,6 +45,14 @@ export function isOver(record) {
   return Boolean(record?.endtime);
 }
 
+/**
+ * Whether a call rings for this user, and not in the call in which they are.
+ * @param {{channel: string, status: number}} row of `call/msg` @param {object | undefined} record says whose call it is
+ */
+export function isToAnswer({ channel, status }, record, uid, current) {
+  return Boolean(record) && status === 0 && record.src_uid !== uid && channel !== current;
+}
+
 /** The time of day of a date of the API. */
 export function timeOfDay(date) {
   return date.split(' ')[1] ?? date;

@@ -10,9 +10,11 @@ import { ActiveCall } from './active-call.js';
 import { CallApi } from './call-api.js';
 import { CallMessages } from './call-messages.js';
 import { EVENT } from './call-record.js';
+import { Order } from './order.js';
 import { ProblemLine } from './problem-line.js';
 import { RecordList } from './record-list.js';
 import { RequestLog } from './request-log.js';
+import { SecondCall } from './second-call.js';
 import { TaskList } from './task-list.js';
 
 /** Time between two looks for calls, and for scheduled calls. */
@@ -26,16 +28,19 @@ languageSwitch(byId('language'));
 const log = new RequestLog(byId('log'), byId('no-log'));
 const problems = new ProblemLine();
 problems.showAt(byId('problem'));
-const messages = new CallMessages(byId('messages'), byId('no-messages'), byId('news'), {
+const acts = {
   enter,
   decline: (channel) => settle(channel, EVENT.declined),
   cancel: (channel) => settle(channel, EVENT.cancelled),
-});
+};
+const messages = new CallMessages(byId('messages'), byId('no-messages'), byId('news'), acts);
+const secondCall = new SecondCall(acts);
 const tasks = new TaskList((id) => attempt(async () => {
   await api.removeTask(id);
   await refreshTasks();
 }), () => attempt(refreshTasks));
-/** What is known of the calls that are listed, and of the latest of this tab, by channel. */
+/** The calls that are listed, and what is known of them and of the latest of this tab, by channel. */
+let rows = [];
 let known = new Map();
 let records = null;
 let self = '';
@@ -44,6 +49,9 @@ let settings = null;
 let api = null;
 let call = null;
 let polling = 0;
+/** Answers may overtake one another; what an older one says is not shown over what a newer one has said. */
+const callsOrder = new Order();
+const tasksOrder = new Order();
 
 byId('sign-in').addEventListener('submit', (event) => {
   event.preventDefault();
@@ -80,7 +88,9 @@ if (query.get('uid')) {
 function signIn(uid, key) {
   remember('callsUid', uid);
   rememberInTab('callsKey', key);
-  api = new CallApi(uid, key, (...entry) => log.add(...entry));
+  // An answer may come after this user has signed out.
+  const own = new CallApi(uid, key, (...entry) => own === api && log.add(...entry));
+  api = own;
   call = new ActiveCall(api, problems);
   records = new RecordList(byId('records'), byId('no-records'), uid);
   self = uid;
@@ -95,8 +105,9 @@ function signIn(uid, key) {
 function signOut() {
   call.end();
   clearInterval(polling);
-  [known, settings] = [new Map(), null];
+  [api, rows, known, settings] = [null, [], new Map(), null];
   messages.clear();
+  secondCall.stop();
   problems.clearAll();
   log.clear();
   rememberInTab('callsKey', '');
@@ -108,29 +119,32 @@ function signOut() {
 
 function place(request) {
   attempt(async () => {
-    call.end();
     const { channel_heartbeat: heartbeat } = await config();
-    const way = await request();
-    records.add(way.channel);
-    await call.open(way, true, heartbeat);
+    await open(await request(), true, heartbeat);
   });
 }
 
 /** Answers a call, or goes into one's own or into one that has begun. */
 function enter(channel) {
-  attempt(async () => {
-    call.end();
+  return attempt(async () => {
     const { channel_heartbeat: heartbeat } = await config();
     const isCaller = known.get(channel)?.src_uid === self;
-    const way = await api.token(channel);
-    records.add(channel);
-    await call.open(way, isCaller, heartbeat);
+    await open(await api.token(channel), isCaller, heartbeat);
   });
+}
+
+/** Leaves the call in which this tab is, if any, for another one. */
+async function open(way, isCaller, heartbeat) {
+  records.add(way.channel);
+  const opening = call.open(way, isCaller, heartbeat);
+  // The call that is open cannot be entered again.
+  showCalls();
+  await opening;
 }
 
 /** Ends a call without entering it. */
 function settle(channel, code) {
-  attempt(async () => {
+  return attempt(async () => {
     await api.report(channel, code);
     records.add(channel);
     await refresh();
@@ -144,33 +158,46 @@ async function config() {
 
 async function refresh() {
   const from = api;
-  const rows = await from.messages();
+  const isNewest = callsOrder.ask();
+  const found = await from.messages();
   if (!settings) proposeTime((await config()).time_zone);
   // Whose call it is does not change, so that is asked once; what becomes of those that are shown, each time.
-  const asked = new Set([...records.wanted(call.channel), ...rows.map(({ channel }) => channel).filter((channel) => !known.has(channel))]);
+  const asked = new Set([...records.wanted(call.channel), ...found.map(({ channel }) => channel).filter((channel) => !known.has(channel))]);
   const fresh = await Promise.all([...asked].map((channel) => from.record(channel)));
   // Somebody else may have signed in meanwhile.
-  if (from !== api || byId('signed-in').hidden) return;
+  if (from !== api || !isNewest()) return;
+  rows = found;
   const kept = new Set(rows.map(({ channel }) => channel));
   known = new Map([...known].filter(([channel]) => kept.has(channel)));
   for (const record of fresh) known.set(record.channel, record);
   records.show(known);
   call.follow(known.get(call.channel));
-  messages.show(rows, known, self, call.channel);
+  showCalls();
   await refreshTasks();
 }
 
+function showCalls() {
+  messages.show(rows, known, self, call.channel);
+  secondCall.show(rows, known, self, call.channel);
+}
+
 async function refreshTasks() {
-  tasks.show(await api.tasks(tasks.page));
+  const from = api;
+  const isNewest = tasksOrder.ask();
+  const found = await from.tasks(tasks.page);
+  if (from === api && isNewest()) tasks.show(found);
 }
 
 /** Does something, and shows why it failed. What is asked again and again is quiet: it hides only its own problem. */
 async function attempt(act, { isQuiet = false } = {}) {
   const source = isQuiet ? 'poll' : 'own';
+  const from = api;
   try {
     await act();
-    problems.clear(source);
+    if (from === api) problems.clear(source);
   } catch (error) {
+    // Whoever has signed out is not told any more.
+    if (from !== api) return;
     problems.show(source, error);
     // The button that was pressed may be far below.
     if (!isQuiet) byId('problem').scrollIntoView({ block: 'nearest' });

@@ -53,6 +53,8 @@ export const en = {
   'calls.decline': 'Decline',
   'calls.enter': 'Enter',
   'calls.cancel': 'Cancel',
+  'calls.answerInstead': 'Hang up and answer',
+  'calls.callsMeanwhile': 'calls you while you are in this call',
   'calls.answerName': 'Answer {name}',
   'calls.declineName': 'Decline {name}',
   'calls.enterName': 'Enter the call with {name}',

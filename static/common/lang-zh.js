@@ -51,6 +51,8 @@ export const zh = {
   'calls.decline': '拒绝',
   'calls.enter': '进入',
   'calls.cancel': '取消呼叫',
+  'calls.answerInstead': '挂断并接听',
+  'calls.callsMeanwhile': '在您通话时来电',
   'calls.answerName': '接听 {name} 的来电',
   'calls.declineName': '拒绝 {name} 的来电',
   'calls.enterName': '进入与 {name} 的通话',

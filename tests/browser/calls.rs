@@ -1,5 +1,7 @@
 //! The page of the call API: two people call one another by it, the robot comes, and a call is scheduled.
 
+use serde_json::Value;
+
 use crate::harness::chromium::{Chromium, Options};
 use crate::harness::page::Page;
 use crate::harness::room::{MEDIA_PATIENCE, SIGNAL_PATIENCE};
@@ -12,6 +14,12 @@ const IN_CALL: &str = "document.querySelector('#in-call iframe')?.contentWindow?
 const TAB: &str = "\u{E004}";
 const ENTER: &str = "\u{E007}";
 
+/// A script that chooses Chinese, as a person does.
+const IN_CHINESE: &str = "const language = document.getElementById('language');
+    language.value = 'zh';
+    language.dispatchEvent(new Event('change'));
+    return null;";
+
 /// Presses of Tab that lead from one place of the page to any other.
 const TABS_MAX: usize = 40;
 
@@ -21,6 +29,17 @@ async fn calls_page(chromium: &Chromium, server: &Server, uid: &str) -> Page {
     let signed_in = "!document.getElementById('signed-in').hidden";
     page.until("the page is ready", SIGNAL_PATIENCE, signed_in).await;
     page
+}
+
+/// A request of an app, whose answer has these data.
+async fn ask(server: &Server, request: &str) -> Value {
+    let answer = http()
+        .get(server.plain("http", &format!("/dapi/{request}")))
+        .send()
+        .await;
+    let mut answer: Value = answer.unwrap().json().await.unwrap();
+    assert_eq!(answer["success"], true, "{request}: {answer}");
+    answer["data"].take()
 }
 
 impl Page {
@@ -159,6 +178,7 @@ async fn the_callers_other_tab_may_enter_or_cancel_the_call_and_not_answer_it() 
     anna.submit("place").await;
     ben.shows("messages", "1001 calls").await;
     other_tab.shows("messages", "Your call to 1002").await;
+    anna.until("the call is shown", MEDIA_PATIENCE, IN_CALL).await;
     let acts = "[...document.querySelectorAll('#messages button')].map(({ dataset }) => dataset.act)";
     assert_eq!(other_tab.eval::<Vec<String>>(acts).await, ["enter", "cancel"]);
     assert_eq!(ben.eval::<Vec<String>>(acts).await, ["enter", "decline"]);
@@ -177,18 +197,16 @@ async fn the_callers_other_tab_may_enter_or_cancel_the_call_and_not_answer_it() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_callee_who_hangs_up_before_they_have_met_anybody_ends_the_call_and_is_in_it_until_then() {
     let _turn = turn().await;
-    let server = Server::start_with("[dapi]\nheartbeat_s = 3").await;
+    let server = Server::start_with("[dapi]\nheartbeat_s = 5").await;
     let chromium = Chromium::start();
     let ben = calls_page(&chromium, &server, "1002").await;
-    let call = server.plain("http", "/dapi/call/user?src_uid=1001&dst_uid=1002");
-    let placed = http().get(&call).send().await.unwrap();
-    assert!(placed.text().await.unwrap().contains("\"success\":true"));
+    ask(&server, "call/user?src_uid=1001&dst_uid=1002").await;
     ben.shows("messages", "1001 calls").await;
     ben.click("#messages [data-act='enter']").await;
     ben.until("the call is shown", MEDIA_PATIENCE, IN_CALL).await;
-    // Whoever has sent one, and no other within three seconds, is no longer in the call.
+    // Whoever has sent one, and no other within five seconds, is no longer in the call. The page sends three in that time.
     let beats = "performance.getEntriesByName(`${location.origin}/dapi/call/heartbeat`).length";
-    ben.until("heartbeats", SIGNAL_PATIENCE, &format!("{beats} >= 5")).await;
+    ben.until("heartbeats", MEDIA_PATIENCE, &format!("{beats} >= 5")).await;
     ben.shows("records", "in the call since").await;
     ben.click("[data-action='hang-up']").await;
     ben.shows("records", "1002 has left").await;
@@ -239,9 +257,8 @@ async fn on_a_phone_in_chinese_a_call_is_placed_answered_and_left_by_keyboard() 
         let fits = "document.documentElement.scrollWidth <= innerWidth";
         page.until("nothing is beside the screen", SIGNAL_PATIENCE, fits).await;
     }
-    let no_answer = "!document.querySelector('#messages [data-act]')";
-    ben.until("their button to answer was removed", SIGNAL_PATIENCE, no_answer)
-        .await;
+    let no_answer: bool = ben.eval("!document.querySelector('#messages [data-act]')").await;
+    assert!(no_answer, "a call that is open cannot be answered again");
     ben.keys(ENTER).await;
     ben.until(
         "read from the title",
@@ -266,6 +283,73 @@ async fn on_a_phone_in_chinese_a_call_is_placed_answered_and_left_by_keyboard() 
     }
 }
 
+/// The words of the question about another call, and where the focus is, while that is asked.
+const QUESTION: &str = "(() => {
+    const dialog = document.getElementById('ringing');
+    const named = dialog.getAttribute('aria-labelledby').split(' ').map((id) => document.getElementById(id).textContent);
+    return [named.join(' '), document.activeElement.dataset.action ?? document.activeElement.id];
+})()";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_comes_during_another_one_is_given_up_declined_or_answered_instead_by_keyboard() {
+    let _turn = turn().await;
+    let server = Server::start().await;
+    let chromium = Chromium::start();
+    let ben = calls_page(&chromium, &server, "1002").await;
+    let call = async |from: &str| {
+        let data = ask(&server, &format!("call/user?src_uid={from}&dst_uid=1002")).await;
+        data["channel"].as_str().unwrap().to_owned()
+    };
+    let is_in =
+        |channel: &str| format!("document.getElementById('in-call-title')?.textContent === '{channel}' && {IN_CALL}");
+    let (rings, silent) = (
+        "document.getElementById('ringing').open",
+        "!document.getElementById('ringing').open",
+    );
+    let first = call("1001").await;
+    ben.shows("messages", "1001 calls").await;
+    assert!(
+        ben.eval::<bool>(silent).await,
+        "without another call the list is enough"
+    );
+    ben.click("#messages [data-act='enter']").await;
+    ben.until("the call is shown", MEDIA_PATIENCE, &is_in(&first)).await;
+
+    let given_up = call("1003").await;
+    ben.until("another call is told", SIGNAL_PATIENCE, rings).await;
+    ask(&server, &format!("call/event?uid=1003&channel={given_up}&code=1000")).await;
+    ben.until("it is told no longer", SIGNAL_PATIENCE, silent).await;
+
+    call("1004").await;
+    ben.until("another call is told", SIGNAL_PATIENCE, rings).await;
+    let question: [String; 2] = ben.eval(QUESTION).await;
+    assert_eq!(question, ["1004 calls you while you are in this call", "ringing"]);
+    // The key was meant for the call.
+    ben.keys(ENTER).await;
+    ben.keys(TAB).await;
+    let question: [String; 2] = ben.eval(QUESTION).await;
+    assert_eq!(question[1], "refuse");
+    ben.keys(ENTER).await;
+    ben.until("it is told no longer", SIGNAL_PATIENCE, silent).await;
+    ben.shows("records", "1002 has declined").await;
+    let back = "document.activeElement.dataset.action === 'hang-up' && document.querySelector('main').inert";
+    ben.until("in the first call again", SIGNAL_PATIENCE, back).await;
+    assert!(ben.eval::<bool>(&is_in(&first)).await, "the first call goes on");
+
+    ben.run::<()>(IN_CHINESE, &[]).await;
+    let last = call("1005").await;
+    ben.until("another call is told", SIGNAL_PATIENCE, rings).await;
+    let question: [String; 2] = ben.eval(QUESTION).await;
+    assert_eq!(question, ["1005 在您通话时来电", "ringing"]);
+    ben.keys(&format!("{TAB}{TAB}{ENTER}")).await;
+    ben.until("the other call is shown", MEDIA_PATIENCE, &is_in(&last))
+        .await;
+    ben.until("only that can be reached", SIGNAL_PATIENCE, back).await;
+    ben.shows("records", "1002 已离开").await;
+    assert!(ben.eval::<bool>(silent).await, "nothing more is asked");
+    ben.has_no_errors().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scheduled_call_comes_to_both_and_the_robot_joins_the_two() {
     let _turn = turn().await;
@@ -273,13 +357,16 @@ async fn a_scheduled_call_comes_to_both_and_the_robot_joins_the_two() {
     let chromium = Chromium::start();
     let anna = calls_page(&chromium, &server, "1001").await;
     let ben = calls_page(&chromium, &server, "1002").await;
-    let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(3);
     anna.fill("task-callees", "1002").await;
+    anna.fill("task-id", "t1").await;
+    // A past time is refused, so it is far enough ahead for a busy machine.
+    let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(5);
     anna.fill("task-time", &soon.strftime("%Y-%m-%d %H:%M:%S").to_string())
         .await;
-    anna.fill("task-id", "t1").await;
     anna.submit("schedule").await;
     anna.shows("tasks", "waits").await;
+    let rings = "document.querySelector(\"#messages [data-act='enter']\") !== null";
+    ben.until("the call has come", MEDIA_PATIENCE, rings).await;
     ben.shows("messages", "1001 calls").await;
     anna.shows("news", "Your call to 1002").await;
     anna.shows("tasks", "was made").await;
@@ -313,11 +400,7 @@ async fn the_key_is_asked_for_and_what_fails_again_and_again_is_one_line_until_i
     )
     .await;
     anna.shows("problem", "The server can not be reached.").await;
-    let in_chinese = "const language = document.getElementById('language');
-        language.value = 'zh';
-        language.dispatchEvent(new Event('change'));
-        return null;";
-    anna.run::<()>(in_chinese, &[]).await;
+    anna.run::<()>(IN_CHINESE, &[]).await;
     anna.shows("problem", "无法连接服务器。").await;
     anna.run::<()>("window.fetch = window.kept;", &[]).await;
     anna.until("it is hidden again", SIGNAL_PATIENCE, fine).await;
