@@ -10,7 +10,7 @@ import { CallEvents } from './call-events.js';
 import { Chat } from './chat.js';
 import { copyText } from './clipboard.js';
 import { DeviceNotices } from './device-notices.js';
-import { inviteLink } from './entry.js';
+import { inviteLink, isChannel } from './entry.js';
 import { FileTransfer } from './file-transfer.js';
 import { explainProblem } from './help-dialog.js';
 import { MoreMenu } from './more-menu.js';
@@ -82,6 +82,7 @@ export class Call {
   run(options) {
     this.#running = true;
     byId('room-name').textContent = this.#title();
+    byId('call').classList.toggle('without-link', isChannel(this.client.room));
     this.stage.add({ id: options.userId ?? this.client.userId, name: this.client.name, isSelf: true });
     this.client.join(options);
     this.#monitor.start();
@@ -239,7 +240,8 @@ export class Call {
   }
 
   #menuState() {
-    return { sharing: Boolean(this.media.screenTrack), canShare: this.media.canShareScreen, view: this.stage.view };
+    const { screenTrack, canShareScreen: canShare } = this.media;
+    return { sharing: Boolean(screenTrack), canShare, canInvite: !isChannel(this.client.room), view: this.stage.view };
   }
 
   #title() {

@@ -21,6 +21,11 @@ export function readEntry(search) {
   return { ...entry, direct: entry.userId !== '' && entry.room !== '' };
 }
 
+/** Whether a room has the name of a channel: such a room is entered with an access token, and no link leads into it. */
+export function isChannel(room) {
+  return /^ch_[A-Za-z0-9]{10}$/.test(room);
+}
+
 /** The link that others open: they come through the lobby, where they say who they are. */
 export function inviteLink({ room, roomTitle, audioOnly }) {
   const query = new URLSearchParams({ groupId: room });

@@ -39,16 +39,17 @@ export class MoreMenu {
 
   /**
    * @param {HTMLElement} opener
-   * @param {{sharing: boolean, canShare: boolean, view: string}} state
+   * @param {{sharing: boolean, canShare: boolean, canInvite: boolean, view: string}} state
    */
-  toggle(opener, { sharing, canShare, view }) {
+  toggle(opener, { sharing, canShare, canInvite, view }) {
     if (!this.#menu.hidden) {
       this.close();
       return;
     }
     this.#opener = opener;
     const keys = { share: sharing ? 'share.stop' : 'share.start', view: view === 'grid' ? 'view.speaker' : 'view.grid' };
-    const items = ITEMS.filter(([item]) => item !== 'share' || canShare);
+    const possible = { share: canShare, invite: canInvite };
+    const items = ITEMS.filter(([item]) => possible[item] ?? true);
     this.#menu.replaceChildren(
       ...items.map(([item, iconName, key]) =>
         h('button', { type: 'button', role: 'menuitem', tabIndex: -1, data: { item } }, icon(iconName), say(h('span'), keys[item] ?? key)),

@@ -25,11 +25,11 @@ fn now_s() -> i64 {
 /// What the page keeps for reloads.
 const KEPT: &str = "return sessionStorage.getItem('patchbay.accessToken') ?? '';";
 
-async fn is_in_the_room(page: &Page) {
-    page.shows_tiles(1, SIGNAL_PATIENCE).await;
+async fn is_in_the_room(page: &Page, uid: u32, people: usize) {
+    page.shows_tiles(people, SIGNAL_PATIENCE).await;
     let address: String = page.run("return location.href;", &[]).await;
     assert!(
-        address.ends_with(&format!("/room?channel={CHANNEL}&uid=7")),
+        address.ends_with(&format!("/room?channel={CHANNEL}&uid={uid}")),
         "{address}"
     );
     let written: bool = page
@@ -38,36 +38,55 @@ async fn is_in_the_room(page: &Page) {
     assert!(!written, "the token is in the page");
 }
 
+/// Whether the page offers an invitation, where somebody is alone, in the list of people and in the menu of a phone.
+async fn offers_invitations(page: &Page) -> Vec<bool> {
+    page.press("people").await;
+    let offers =
+        "const seen = (selector) => [...document.querySelectorAll(selector)].some((one) => one.checkVisibility());
+        document.querySelector('[data-action=more]').click();
+        return ['.bar-room', '#alone', '#panel-people', '#more-menu'].map((place) =>
+            seen(`${place} [data-action=invite], ${place} [data-item=invite]`));";
+    page.run(offers, &[]).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_access_token_leaves_the_address_at_once_and_the_tab_when_its_time_is_over() {
     let _turn = turn().await;
     let app = format!("[channels]\napp_id = \"{ID}\"\napp_certificate = \"{CERTIFICATE}\"");
     let server = Server::start_with(&app).await;
     let chromium = Chromium::start();
-    let token = |lasts_s: i64| {
+    let token = |uid: u32, lasts_s: i64| {
         let app = App::new(ID, CERTIFICATE).unwrap();
-        app.issue(CHANNEL, "7", now_s() + lasts_s, 7)
+        app.issue(CHANNEL, &uid.to_string(), now_s() + lasts_s, 7)
     };
     // Both ways; in a query, a plus sign stands for a space.
-    let address = |separator: &str, token: &str| {
+    let address = |uid: u32, separator: &str, token: &str| {
         let token = token.replace('+', "%2B");
-        server.page(&format!("/room?channel={CHANNEL}&uid=7{separator}token={token}"))
+        server.page(&format!("/room?channel={CHANNEL}&uid={uid}{separator}token={token}"))
     };
     let page = chromium.page("anna").await;
-    let other = chromium.page("anna, elsewhere").await;
-    let long = token(3_600);
-    page.go(&address("#", &long)).await;
-    is_in_the_room(&page).await;
+    let other = chromium.page("ben").await;
+    other.go(&address(8, "&", &token(8, LASTS_S))).await;
+    is_in_the_room(&other, 8, 1).await;
+    // Meanwhile, with a token that lasts longer.
+    let long = token(7, 3_600);
+    page.go(&address(7, "#", &long)).await;
+    is_in_the_room(&page, 7, 2).await;
     let kept: String = page.run(KEPT, &[]).await;
     assert!(kept.starts_with(&long), "for a reload");
     page.reload().await;
-    is_in_the_room(&page).await;
-    other.go(&address("&", &token(LASTS_S))).await;
-    is_in_the_room(&other).await;
+    is_in_the_room(&page, 7, 2).await;
     let over =
         "!document.querySelector('#notice').hidden && document.querySelector('#notice-input').type === 'password'";
     let patience = Duration::from_secs(LASTS_S as u64) + SIGNAL_PATIENCE;
     other.until("the end of the stay", patience, over).await;
     let kept: String = other.run(KEPT, &[]).await;
     assert_eq!(kept, "", "it lets nobody in any more");
+    // No link leads into a channel.
+    let alone = "document.getElementById('alone').checkVisibility()";
+    page.until("alone", SIGNAL_PATIENCE, alone).await;
+    assert_eq!(offers_invitations(&page).await, [false; 4]);
+    page.go(&server.page("/room?groupId=demo&userId=7")).await;
+    page.until("alone", SIGNAL_PATIENCE, alone).await;
+    assert_eq!(offers_invitations(&page).await, [true; 4]);
 }

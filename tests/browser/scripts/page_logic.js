@@ -4,7 +4,8 @@ import { quality } from '/static/client/quality.js';
 import { CMD, MSGTYPE, decode, encode } from '/static/client/message-model.js';
 import { mediaProblem, permissionGuide } from '/static/client/media-errors.js';
 import { Refused, Unreachable, refusal } from '/static/calls/call-api.js';
-import { declinedBy, heartbeatMs, leavingCode, meaningOf, personOf, stateOf, titleOf } from '/static/calls/call-record.js';
+import { declinedBy, heartbeatMs, isToAnswer, leavingCode, meaningOf, personOf, stateOf, titleOf } from '/static/calls/call-record.js';
+import { Order } from '/static/calls/order.js';
 import { ProblemLine, sentenceFor } from '/static/calls/problem-line.js';
 import { redraw } from '/static/calls/redraw.js';
 import { RequestLog } from '/static/calls/request-log.js';
@@ -15,7 +16,7 @@ import { t } from '/static/common/i18n.js';
 import { outgoing, readMessage, wireId } from '/static/client/wire.js';
 import { answer, cancellation, invitation, isLate, pageOf, readInvitation } from '/static/messages/invitations.js';
 import { fileBody, textBody } from '/static/room/chat-entry.js';
-import { inviteLink, readEntry } from '/static/room/entry.js';
+import { inviteLink, isChannel, readEntry } from '/static/room/entry.js';
 import { initials } from '/static/room/tile.js';
 import { layOut } from '/static/room/tiling.js';
 
@@ -380,6 +381,21 @@ export const cases = {
   'an invitation says where, not who'() {
     const link = new URL(inviteLink(readEntry('?userId=1&userName=Ada&groupId=a%26b&groupName=Tea')));
     equal([...link.searchParams], [['groupId', 'a&b'], ['groupName', 'Tea']]);
+    equal(['ch_4aY875LP4o', 'ch_4aY875LP4', 'ch_4aY875LP4oo', 'ch_4aY875LP4_', 'demo'].map(isChannel), [true, false, false, false, false]);
+  },
+
+  'an answer that another one has overtaken is not shown'() {
+    const order = new Order();
+    const [first, second, third] = [order.ask(), order.ask(), order.ask()];
+    equal([second(), first(), third()], [true, false, true]);
+  },
+
+  'a call rings for whoever is called, and not in that call'() {
+    const record = { src_uid: '1' };
+    const row = { channel: 'a', status: 0 };
+    equal([isToAnswer(row, record, '2', ''), isToAnswer(row, record, '2', 'b')], [true, true]);
+    equal([isToAnswer(row, record, '2', 'a'), isToAnswer(row, record, '1', '')], [false, false]);
+    equal([isToAnswer({ ...row, status: 1 }, record, '2', ''), isToAnswer(row, undefined, '2', '')], [false, false]);
   },
 
   'device errors become words that can be explained'() {
