@@ -17,10 +17,10 @@ export class RingingDialog {
 
   /**
    * @param {object} [options]
-   * @param {string} [options.agreeKey] the sentence of the button that answers
+   * @param {string} [options.refuseKey] @param {string} [options.agreeKey] the words of the two buttons
    * @param {boolean} [options.isOverCall] whether it opens over another call
    */
-  constructor({ agreeKey = 'calling.answer', isOverCall = false } = {}) {
+  constructor({ refuseKey = 'calling.refuse', agreeKey = 'calling.answer', isOverCall = false } = {}) {
     this.#isOverCall = isOverCall;
     const refuse = h('button.button.danger', { type: 'button', data: { action: 'refuse' }, onclick: () => this.#answer('refuse') });
     const agree = h('button.button.primary', { type: 'button', data: { action: 'agree' }, onclick: () => this.#answer('agree') });
@@ -30,7 +30,7 @@ export class RingingDialog {
       h('div.bell', {}, this.#icon),
       this.#title,
       this.#text,
-      h('div.row', {}, say(refuse, 'calling.refuse'), say(agree, agreeKey)),
+      h('div.row', {}, say(refuse, refuseKey), say(agree, agreeKey)),
     );
     this.#dialog.addEventListener('cancel', (event) => {
       event.preventDefault();

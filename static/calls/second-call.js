@@ -6,7 +6,7 @@ import { RingingDialog } from '../calling/ringing-dialog.js';
 import { isToAnswer } from './call-record.js';
 
 export class SecondCall {
-  #dialog = new RingingDialog({ agreeKey: 'calls.answerInstead', isOverCall: true });
+  #dialog = new RingingDialog({ refuseKey: 'calls.decline', agreeKey: 'calls.answerInstead', isOverCall: true });
   #acts;
   /** Channel of the call about which it asks; empty without one. */
   #channel = '';

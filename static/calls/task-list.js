@@ -46,7 +46,7 @@ export class TaskList {
   #row({ id, dst_uid: callees, call_time: time, status, failure = '' }) {
     const names = callees.join(', ');
     // A failure is in the server's words.
-    const about = h('small.reason', {}, `${time} · `, say(h('span'), STATES[status] ?? 'calls.task3'), failure && ` · ${failure}`);
+    const about = h('small', {}, `${time} · `, say(h('span'), STATES[status] ?? 'calls.task3'), failure && ` · ${failure}`);
     const remove = h('button.button.small', { type: 'button', data: { focus: `remove ${id}` }, onclick: () => this.#onRemove(id) });
     label(say(remove, 'calls.remove'), 'calls.removeTask', { names, time });
     return h('li.contact', { data: { task: id } }, h('span.grow', {}, h('strong', { textContent: names }), about), remove);

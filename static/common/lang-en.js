@@ -10,7 +10,7 @@ export const en = {
   'start.title': 'Meet on your own server',
   'start.lead': 'Video rooms with chat and files, straight from your browser. Nothing to install, no account.',
   'start.room': 'Room',
-  'start.roomPlaceholder': 'Room name from your invitation',
+  'start.roomPlaceholder': 'As in your invitation',
   'start.join': 'Join',
   'start.or': 'or',
   'start.people': 'Other ways to call',
