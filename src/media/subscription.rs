@@ -12,7 +12,7 @@ use super::packet::BatchPacket;
 use super::peer::sender::Sink;
 use super::pictures::Entry;
 use super::rewrite::{IncomingPacket, Rewriter, Rewritten, SourceId};
-use super::rtcp::{Block, SenderInfo};
+use super::rtcp::SenderInfo;
 use super::rtp::{Extension, Header, MAX_EXTENSION_ID, NewHeader, write_header};
 use super::session::{MediaSection, NegotiatedCodec};
 use super::track::{Layer, Track};
@@ -24,13 +24,6 @@ const NONE: u8 = 0xff;
 /// twice over. More would let NACKs multiply what a subscriber costs.
 const MAX_RESENDS: u16 = 128;
 const RESEND_WINDOW: Duration = Duration::from_millis(200);
-
-/// Quality of the copy at the subscriber, by its last report.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Quality {
-    pub(crate) fraction_lost: u8,
-    pub(crate) round_trip: Option<Duration>,
-}
 
 pub struct Subscription {
     pub peer: PeerKey,
@@ -46,7 +39,6 @@ pub struct Subscription {
     pub target: Option<u8>,
     /// Layers that it may have, as [`Subscription::allot`] settles them.
     pub(crate) may_have: LayerSet,
-    pub(crate) quality: Quality,
     pub(crate) next_report: Instant,
     codecs: SmallVec<[NegotiatedCodec; 8]>,
     extensions: SmallVec<[(u8, Extension); 8]>,
@@ -88,7 +80,6 @@ impl Subscription {
             track: None,
             target: None,
             may_have: LayerSet::default(),
-            quality: Quality::default(),
             next_report: now,
             codecs: SmallVec::new(),
             extensions: SmallVec::new(),
@@ -437,27 +428,6 @@ impl Subscription {
             packets: self.packets,
             octets: self.octets,
         })
-    }
-
-    /// Takes note of the subscriber's report on this copy.
-    pub(crate) fn reported(&mut self, now: Instant, block: &Block, track: Option<&Track>) {
-        let clock = track.and_then(|track| {
-            self.current_layer(track)
-                .and_then(|layer| track.layers[usize::from(layer)].clock)
-        });
-        // RFC 3550 §6.4.1: A - LSR - DLSR, in the publisher's clock, which is the one that our reports carry.
-        let round_trip = clock.filter(|_| block.last_sender_report != 0).and_then(|clock| {
-            let arrival = (clock.ntp_at(now) >> 16) as u32;
-            let units = arrival
-                .wrapping_sub(block.last_sender_report)
-                .wrapping_sub(block.delay_since_last);
-            // More than ten seconds means that a clock has jumped.
-            (units < 10 << 16).then(|| Duration::from_micros(u64::from(units) * 1_000_000 / 65_536))
-        });
-        self.quality = Quality {
-            fraction_lost: block.fraction_lost,
-            round_trip: round_trip.or(self.quality.round_trip),
-        };
     }
 }
 

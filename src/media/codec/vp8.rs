@@ -8,7 +8,6 @@ pub struct Descriptor {
     pub picture_id: Option<PictureId>,
     /// The offset of TL0PICIDX and its value.
     pub(crate) tl0_pic_idx: Option<(usize, u8)>,
-    pub(crate) temporal_layer: Option<u8>,
     /// Bytes of the descriptor. The VP8 payload header follows it.
     pub len: usize,
     pub(crate) starts_partition_zero: bool,
@@ -65,10 +64,7 @@ pub fn parse(payload: &[u8]) -> Option<Descriptor> {
     }
     // TID and KEYIDX share a byte, which is there if either is.
     if present & (HAS_TEMPORAL_LAYER | HAS_KEY_INDEX) != 0 {
-        let shared = *payload.get(offset)?;
-        if present & HAS_TEMPORAL_LAYER != 0 {
-            descriptor.temporal_layer = Some(shared >> 6);
-        }
+        payload.get(offset)?;
         offset += 1;
     }
     descriptor.len = offset;
@@ -127,7 +123,6 @@ mod tests {
                     value: 0x1234
                 }),
                 tl0_pic_idx: Some((4, 0x55)),
-                temporal_layer: Some(2),
                 len: 6,
                 starts_partition_zero: true,
             }
@@ -137,7 +132,7 @@ mod tests {
     #[test]
     fn optional_fields_shift_what_follows() {
         let bare = parse(&[0x10, 0x00]).unwrap();
-        assert_eq!((bare.len, bare.picture_id, bare.temporal_layer), (1, None, None));
+        assert_eq!((bare.len, bare.picture_id, bare.tl0_pic_idx), (1, None, None));
         let none_present = parse(&[0x90, 0x00, 0x00]).unwrap();
         assert_eq!((none_present.len, none_present.tl0_pic_idx), (2, None));
         let short_id = parse(&[0x90, 0x80, 0x11, 0x00]).unwrap();
@@ -150,10 +145,8 @@ mod tests {
                 value: 0x11
             })
         );
-        let only_layer = parse(&[0x90, 0x20, 0x40, 0x00]).unwrap();
-        assert_eq!((only_layer.len, only_layer.temporal_layer), (3, Some(1)));
-        let only_key_index = parse(&[0x90, 0x10, 0xdf, 0x00]).unwrap();
-        assert_eq!((only_key_index.len, only_key_index.temporal_layer), (3, None));
+        assert_eq!(parse(&[0x90, 0x20, 0x40, 0x00]).unwrap().len, 3, "a temporal layer alone");
+        assert_eq!(parse(&[0x90, 0x10, 0xdf, 0x00]).unwrap().len, 3, "a key index alone");
     }
 
     #[test]

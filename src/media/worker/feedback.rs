@@ -40,11 +40,7 @@ impl Worker {
         }
         for packet in rtcp::packets(&datagram[..len]) {
             match packet {
-                Packet::SenderReport { ssrc, ntp, rtp, blocks } => {
-                    self.sender_reported(now, key, ssrc, ntp, rtp);
-                    self.subscriber_reported(now, key, blocks);
-                }
-                Packet::ReceiverReport { blocks } => self.subscriber_reported(now, key, blocks),
+                Packet::SenderReport { ssrc, ntp, rtp } => self.sender_reported(now, key, ssrc, ntp, rtp),
                 Packet::Nack { media_ssrc, pairs } => self.resend(now, key, media_ssrc, pairs),
                 Packet::Pli { media_ssrc } => self.key_frame_wanted(now, key, media_ssrc),
                 Packet::Fir { entries } => {
@@ -100,17 +96,6 @@ impl Worker {
             }
         }
         self.pass_on_clock(key, layer_index, clock);
-    }
-
-    fn subscriber_reported(&mut self, now: Instant, key: PeerKey, blocks: rtcp::Blocks<'_>) {
-        for block in blocks.iter() {
-            let Some(subscription) = self.subscription(key, block.ssrc) else {
-                continue;
-            };
-            let subscription = &mut self.subscriptions[subscription];
-            let track = subscription.track.and_then(|track| self.tracks.get(track));
-            subscription.reported(now, &block, track);
-        }
     }
 
     fn resend(&mut self, now: Instant, key: PeerKey, media_ssrc: u32, pairs: &[u8]) {

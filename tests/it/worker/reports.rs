@@ -1,5 +1,6 @@
 //! Reports and feedback of connections with many streams: none is left out, and no datagram is too large for any path.
 
+use bytes::Bytes;
 use patchbay::media::session::Feedback;
 
 use super::wide::{NOTHING, Sent, Wide, copy_ssrc, source_ssrc};
@@ -63,14 +64,14 @@ fn a_publisher_of_many_streams_gets_a_report_of_each() {
     let mut reported = std::collections::BTreeMap::new();
     let mut estimates = 0;
     for compound in compounds(wide.now, &mut wide.publisher, &sent) {
-        for packet in rtcp::packets(&compound) {
-            match packet {
-                rtcp::Packet::ReceiverReport { blocks } => {
-                    blocks
-                        .iter()
-                        .for_each(|block| *reported.entry(block.ssrc).or_insert(0) += 1);
+        // Read by an independent implementation.
+        for packet in ::rtcp::packet::unmarshal(&mut Bytes::from(compound)).unwrap() {
+            match packet.as_any().downcast_ref::<::rtcp::receiver_report::ReceiverReport>() {
+                Some(report) => {
+                    let blocks = report.reports.iter();
+                    blocks.for_each(|block| *reported.entry(block.ssrc).or_insert(0) += 1);
                 }
-                _ => estimates += 1,
+                None => estimates += 1,
             }
         }
     }
