@@ -4,16 +4,16 @@
 
 #![forbid(unsafe_code)]
 
-pub mod alias;
+pub(crate) mod alias;
 pub mod clock;
 pub mod ids;
 pub mod pinning;
-pub mod ports;
+pub(crate) mod ports;
 pub mod pulse;
 pub mod shares;
 pub mod sound;
 mod tasks;
-pub mod text;
+pub(crate) mod text;
 
 pub mod cli;
 pub mod config;

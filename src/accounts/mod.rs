@@ -2,7 +2,7 @@
 //! it has logged in. This module does not know HTTP: neither what is sent over it, nor how.
 
 mod in_use;
-pub mod tokens;
+pub(crate) mod tokens;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};

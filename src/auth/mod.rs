@@ -4,7 +4,7 @@
 //! rights of its owner become claims here once there are any.
 
 pub mod access_token;
-pub mod jwt;
+pub(crate) mod jwt;
 
 use std::sync::Arc;
 

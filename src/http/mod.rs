@@ -1,17 +1,17 @@
 //! The front door: router, TLS, static pages, files, and the one WebSocket loop for all families.
 
 mod accounts;
-pub mod admin;
+pub(crate) mod admin;
 mod arrival;
-pub mod client;
+pub(crate) mod client;
 mod dapi;
 pub mod desk;
-pub mod door;
-pub mod errors;
+pub(crate) mod door;
+pub(crate) mod errors;
 pub mod files;
 mod headers;
-pub mod host;
-pub mod listeners;
+pub(crate) mod host;
+pub(crate) mod listeners;
 mod machine;
 mod metrics;
 mod openapi;
@@ -19,7 +19,7 @@ pub mod origin;
 mod pages;
 mod state;
 pub mod tls;
-pub mod watch;
+pub(crate) mod watch;
 pub mod websocket;
 mod whip;
 mod whole;

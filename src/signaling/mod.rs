@@ -21,13 +21,13 @@
 //! People of both families meet in the same rooms: a room and a user are identified by their name as text, so `7` and `"7"` are
 //! the same.
 
-pub mod accounts;
+pub(crate) mod accounts;
 mod call;
 mod client;
 pub mod dapi;
 mod devices;
 mod dialogue;
-pub mod files;
+pub(crate) mod files;
 mod groupcall;
 mod groupcall_id;
 mod groupcall_type;
@@ -39,7 +39,7 @@ mod messages;
 mod offer;
 mod reaction;
 mod received;
-pub mod whip;
+pub(crate) mod whip;
 mod words;
 
 use std::sync::Arc;

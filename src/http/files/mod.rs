@@ -6,7 +6,7 @@
 mod download;
 mod meter;
 pub mod multipart;
-pub mod names;
+pub(crate) mod names;
 mod state;
 mod store;
 mod upload;

@@ -1,13 +1,13 @@
 //! The codecs, as far as the packet path must know them: where a decoder can start, and which fields must stay continuous.
 
-pub mod av1;
-pub mod decoding;
+pub(crate) mod av1;
+pub(crate) mod decoding;
 pub mod h264;
-pub mod h265;
+pub(crate) mod h265;
 pub mod red;
-pub mod start;
+pub(crate) mod start;
 pub mod vp8;
-pub mod vp9;
+pub(crate) mod vp9;
 
 use std::fmt;
 

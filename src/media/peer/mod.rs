@@ -5,7 +5,7 @@ pub mod dtls;
 pub mod ice;
 pub mod negotiate;
 mod replay;
-pub mod sender;
+pub(crate) mod sender;
 pub mod srtp;
 
 use std::net::SocketAddr;

@@ -10,7 +10,7 @@
 //! and then announces the state that this has by then.
 
 #[cfg(debug_assertions)]
-pub mod audit;
+pub(super) mod audit;
 mod ends;
 mod rooms;
 
