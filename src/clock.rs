@@ -2,7 +2,7 @@
 //! passed, for pauses and rates, which must not change when somebody corrects the clock.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
@@ -14,6 +14,10 @@ pub type WallClock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// Seconds since 1970-01-01 UTC.
 pub(crate) fn now_s(clock: &WallClock) -> i64 {
-    let since_epoch = clock().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX)
+    i64::try_from(since_1970(clock).as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Time since 1970-01-01 UTC.
+pub(crate) fn since_1970(clock: &WallClock) -> Duration {
+    clock().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -19,6 +19,7 @@ pub enum Pinning {
     Cpus(Vec<usize>),
 }
 
+/// The reason why the workers cannot be pinned as configured.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PinningError {
     #[error("`{0}` is neither off, auto, nor a list of processors such as 2,3 or 2-5")]

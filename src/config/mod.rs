@@ -61,6 +61,7 @@ pub struct Config {
     pub webhooks: Webhooks,
 }
 
+/// An address at which HTTP is served, with TLS or without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Listener {
@@ -73,6 +74,7 @@ fn yes() -> bool {
     true
 }
 
+/// Files of the server's certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tls {
@@ -82,6 +84,7 @@ pub struct Tls {
     pub directory: PathBuf,
 }
 
+/// Settings of the HTTP server: who is let in, and its limits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Http {
@@ -96,6 +99,7 @@ pub struct Http {
     pub(crate) least_kbps: u32,
 }
 
+/// Settings of the media workers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Media {
@@ -137,6 +141,7 @@ pub struct Calls {
     pub ring_timeout_s: u64,
 }
 
+/// Limits of sessions, rooms and participants, and what one client address may have of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
@@ -148,6 +153,7 @@ pub struct Limits {
     pub fan_out_kib_per_s: u32,
 }
 
+/// The database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Storage {
@@ -155,6 +161,7 @@ pub struct Storage {
     pub max_connections: u32,
 }
 
+/// Settings of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
@@ -163,6 +170,7 @@ pub struct Log {
     pub max_lines_per_kind: u32,
 }
 
+/// Format of the lines in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
@@ -170,6 +178,7 @@ pub enum LogFormat {
     Json,
 }
 
+/// Settings of the metrics for Prometheus.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Metrics {

@@ -105,6 +105,7 @@ pub enum WhenAbsent {
     Ring,
 }
 
+/// A callee's answer to a call that rings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallAnswer {
     /// Accept, with an offer if this server carries the call. All other calls that the session is in or has begun end.
@@ -153,6 +154,7 @@ pub struct PushNotice {
     pub event: CallEvent,
 }
 
+/// Notice of the end of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallOver {
     pub call: CallId,
@@ -165,6 +167,7 @@ pub struct CallOver {
     pub reason: CallEnd,
 }
 
+/// One of the two ends of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     Caller,

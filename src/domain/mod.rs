@@ -196,6 +196,7 @@ pub struct Offer {
     pub tag: Option<OfferTag>,
 }
 
+/// A stored file that somebody announces to their room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileNotice {
     pub name: String,
@@ -214,6 +215,7 @@ pub struct DecodingNotice {
     pub undecodable: Option<String>,
 }
 
+/// Sound or pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MediaKind {
     Audio,
@@ -311,6 +313,7 @@ pub struct Candidate {
     pub section: u16,
 }
 
+/// The reason why the server ends a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndReason {
     /// The same user has come with a newer session, to the same room or the same address.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Person, RoomKind};
 use crate::ids::{ParticipantId, RoomId, RoomName};
 
+/// A room, with who is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoomOutline {
     pub id: RoomId,
@@ -14,6 +15,7 @@ pub struct RoomOutline {
     pub participants: Vec<ParticipantOutline>,
 }
 
+/// A participant of a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParticipantOutline {
     pub id: ParticipantId,

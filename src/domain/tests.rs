@@ -31,22 +31,22 @@ fn person(name: &str) -> Person {
     Person::unnamed(name.into())
 }
 
+/// A join that does not connect at once. The room is `room` of its kind.
+pub(super) fn joining((kind, room): (RoomKind, &str), name: &str, claim: Claim, stay: Stay) -> Command {
+    Command::Join {
+        turn: Turn(0),
+        kind,
+        room: room.into(),
+        person: person(name),
+        claim,
+        stay,
+        connects: false,
+    }
+}
+
 fn join(rooms: &mut Rules, session: u64, room: &str, name: &str) -> Result<Vec<Effect>, Refusal> {
-    let (room, person) = (room.into(), person(name));
-    let kind = RoomKind::Group;
-    rooms.handle(
-        now(),
-        SessionId(session),
-        Command::Join {
-            turn: Turn(0),
-            kind,
-            room,
-            person,
-            claim: Claim::Unproven,
-            stay: Stay::default(),
-            connects: false,
-        },
-    )
+    let command = joining((RoomKind::Group, room), name, Claim::Unproven, Stay::default());
+    rooms.handle(now(), SessionId(session), command)
 }
 
 /// An offer of connection `number`, of which nothing else is known.
@@ -196,20 +196,8 @@ fn rooms_are_bounded_and_moving_from_one_to_the_next_takes_no_more() {
 fn a_pair_s_room_takes_two_and_is_no_group_s_room_of_that_name() {
     let mut rooms = Rules::new(Limits::default());
     let mut pair = |session: u64, name: &str| {
-        let (kind, room, person) = (RoomKind::Pair, "r".into(), person(name));
-        rooms.handle(
-            now(),
-            SessionId(session),
-            Command::Join {
-                turn: Turn(0),
-                kind,
-                room,
-                person,
-                claim: Claim::Unproven,
-                stay: Stay::default(),
-                connects: false,
-            },
-        )
+        let command = joining((RoomKind::Pair, "r"), name, Claim::Unproven, Stay::default());
+        rooms.handle(now(), SessionId(session), command)
     };
     assert_eq!(outline(&pair(1, "anna").unwrap()), ["open room", "send 1: joined 0"]);
     pair(2, "ben").unwrap();

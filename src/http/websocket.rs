@@ -63,6 +63,7 @@ const TOKENS_PER_SECOND: u32 = 200;
 /// Bytes read at once from a socket. The library's default of 128 KiB would be held by every idle connection.
 const READ_BUFFER_BYTES: usize = 8 * 1024;
 
+/// The routes of all WebSockets.
 pub fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(call))

@@ -24,6 +24,7 @@ pub enum Class {
     Other,
 }
 
+/// The kind of this datagram.
 pub fn classify(datagram: &[u8]) -> Class {
     match datagram {
         [0..=3, ..] => Class::Stun,

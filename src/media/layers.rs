@@ -4,6 +4,9 @@
 
 use std::time::{Duration, Instant};
 
+/// Simulcast layers of one track, and of the section that it comes up in, at most. Browsers send three.
+pub(crate) const MAX_LAYERS: usize = 4;
+
 /// The state of one layer of a track.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayerState {

@@ -13,6 +13,7 @@ use super::report::TrackReport;
 use super::session::PeerSpec;
 use crate::ids::{FeedRef, ParticipantId, PeerId, RoomId, SlotId, TrackId, WorkerId};
 
+/// What the hub asks of a worker.
 #[derive(Debug)]
 pub enum MediaCommand {
     /// Starts a connection, or changes a live one after a new offer.
@@ -26,6 +27,7 @@ pub enum MediaCommand {
     },
 }
 
+/// What a worker reports to the hub.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MediaEvent {
     /// The handshake is finished and media can flow.
@@ -63,6 +65,7 @@ pub enum MediaEvent {
     SpeechEnded { peer: PeerId },
 }
 
+/// The reason why a connection has ended by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloseReason {
     /// Nothing was received from the client for the consent time (RFC 7675), nor while it was suspended.

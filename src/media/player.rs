@@ -47,6 +47,7 @@ pub struct PlayerSpec {
     pub repeats: bool,
 }
 
+/// A player's place in its recording, and its end of the link with the worker.
 pub struct Player {
     spec: PlayerSpec,
     end: LinkEnd,

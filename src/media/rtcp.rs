@@ -68,6 +68,7 @@ pub fn packets(compound: &[u8]) -> Packets<'_> {
     Packets { rest: compound }
 }
 
+/// The packets that are left in a compound.
 pub struct Packets<'a> {
     rest: &'a [u8],
 }
@@ -283,7 +284,9 @@ mod tests {
 
     /// The blocks of a receiver report.
     fn blocks_of(report: &dyn ::rtcp::packet::Packet) -> Vec<Block> {
-        let report = report.as_any().downcast_ref::<::rtcp::receiver_report::ReceiverReport>();
+        let report = report
+            .as_any()
+            .downcast_ref::<::rtcp::receiver_report::ReceiverReport>();
         let blocks = report.expect("it is a receiver report").reports.iter();
         let block = |block: &::rtcp::reception_report::ReceptionReport| Block {
             ssrc: block.ssrc,

@@ -201,6 +201,7 @@ impl Header {
     }
 }
 
+/// The elements that are left in a header extension (RFC 8285).
 pub struct Elements<'a> {
     pub rest: &'a [u8],
     pub two_byte: bool,

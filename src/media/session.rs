@@ -40,12 +40,14 @@ pub struct TransportSpec {
     pub dtls_role: DtlsRole,
 }
 
+/// A hash of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
     pub hash: FingerprintHash,
     pub digest: SmallVec<[u8; 32]>,
 }
 
+/// The function that made the hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FingerprintHash {
     Sha256,

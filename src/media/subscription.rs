@@ -25,6 +25,7 @@ const NONE: u8 = 0xff;
 const MAX_RESENDS: u16 = 128;
 const RESEND_WINDOW: Duration = Duration::from_millis(200);
 
+/// State of the copy of one track that goes to one subscriber.
 pub struct Subscription {
     pub peer: PeerKey,
     pub kind: Kind,

@@ -9,7 +9,7 @@ use super::codec::Kind;
 use super::extension_ids::ExtensionIds;
 use super::keyframes::KeyFrameRequests;
 use super::keys::{LinkId, PeerKey, SubscriptionKey};
-use super::layers::{INACTIVE_AFTER, LayerState, RateMeter};
+use super::layers::{INACTIVE_AFTER, LayerState, MAX_LAYERS, RateMeter};
 use super::link::{LayerNotice, TrackNotice};
 use super::names::TrackRef;
 use super::padding;
@@ -22,9 +22,6 @@ use super::session::{Feedback, MediaSection, NegotiatedCodec};
 use super::speaker::AudioLevel;
 use crate::ids::{PeerId, RoomId, TrackId};
 use crate::media::packet::BatchPacket;
-
-/// Simulcast layers of one track at most. Every sender knows three.
-pub(crate) const MAX_LAYERS: usize = 4;
 
 /// Video packets kept for NACKs at most: those of a second at 4 Mb/s and more.
 const VIDEO_CACHE: usize = 512;

@@ -12,13 +12,13 @@
 //! (a room with such a name as calls over HTTP give it) is entered with an access token and with nothing else, whatever
 //! `auth.required` says: otherwise whoever may only listen, or whose time is over, would leave their token away and come back.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use super::client::{Client, TimedApp};
 use super::reaction::Close;
 use crate::auth::TokenError;
 use crate::auth::access_token::{Grant, looks_like_access_token};
-use crate::clock::{MonotonicClock, WallClock, now_s};
+use crate::clock::{MonotonicClock, WallClock, now_s, since_1970};
 use crate::domain::{Claim, PublishRights, RoomKind, Stay};
 use crate::ids::{RoomName, UserId};
 
@@ -61,9 +61,8 @@ pub(crate) enum Ticket {
 /// The stay of the holder of an access token, from a moment at which both clocks are read. Later changes of the date do not move
 /// its end.
 pub fn stay_of(grant: &Grant, clock: &WallClock, passed: &MonotonicClock) -> Stay {
-    let since_epoch = clock().duration_since(UNIX_EPOCH).unwrap_or_default();
     let end = Duration::from_secs(u64::try_from(grant.until_s).unwrap_or_default());
-    let left = end.saturating_sub(since_epoch);
+    let left = end.saturating_sub(since_1970(clock));
     Stay {
         publishes: PublishRights {
             audio: grant.may_publish_audio,

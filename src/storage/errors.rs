@@ -77,6 +77,17 @@ impl RecordError {
             RecordError::Database(error)
         }
     }
+
+    /// Checks that a change found its record: it changed `rows`.
+    pub(super) fn unless_found(rows: u64, what: &'static str, id: &str) -> Result<(), RecordError> {
+        if rows > 0 {
+            return Ok(());
+        }
+        Err(RecordError::Missing {
+            what,
+            id: id.to_owned(),
+        })
+    }
 }
 
 impl OpenError {

@@ -4,6 +4,7 @@ use super::database::{reading, writing};
 use super::{Records, storable};
 use crate::shares::ClientAddress;
 
+/// The record of one upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileRecord {
     /// A random id, chosen by the server.

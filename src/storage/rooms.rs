@@ -54,7 +54,7 @@ impl Records {
             .execute(pool)
             .await
             .map(|done| done.rows_affected()))?;
-        found(changed, room)
+        RecordError::unless_found(changed, WHAT, room.as_str())
     }
 
     pub async fn remove_room(&self, room: &RoomName) -> Result<(), RecordError> {
@@ -64,16 +64,6 @@ impl Records {
             .execute(pool)
             .await
             .map(|done| done.rows_affected()))?;
-        found(removed, room)
+        RecordError::unless_found(removed, WHAT, room.as_str())
     }
-}
-
-fn found(rows: u64, room: &RoomName) -> Result<(), RecordError> {
-    if rows > 0 {
-        return Ok(());
-    }
-    Err(RecordError::Missing {
-        what: WHAT,
-        id: room.to_string(),
-    })
 }

@@ -80,7 +80,7 @@ impl Records {
             .execute(pool)
             .await
             .map(|done| done.rows_affected()))?;
-        found(changed, user)
+        RecordError::unless_found(changed, WHAT, user.as_str())
     }
 
     pub async fn remove_user(&self, user: &UserId) -> Result<(), RecordError> {
@@ -90,7 +90,7 @@ impl Records {
             .execute(pool)
             .await
             .map(|done| done.rows_affected()))?;
-        found(removed, user)
+        RecordError::unless_found(removed, WHAT, user.as_str())
     }
 }
 
@@ -102,14 +102,4 @@ fn check_texts<'a>(texts: impl IntoIterator<Item = &'a String>) -> Result<(), Re
         return Err(RecordError::BadText { max });
     }
     Ok(())
-}
-
-fn found(rows: u64, user: &UserId) -> Result<(), RecordError> {
-    if rows > 0 {
-        return Ok(());
-    }
-    Err(RecordError::Missing {
-        what: WHAT,
-        id: user.to_string(),
-    })
 }

@@ -4,16 +4,7 @@ use super::*;
 use crate::shares::ClientAddress;
 
 fn enter(rules: &mut Rules, session: u64, kind: RoomKind, name: &str, claim: Claim) -> Result<Vec<Effect>, Refusal> {
-    let (room, person) = ("r".into(), person(name));
-    let join = Command::Join {
-        turn: Turn(0),
-        kind,
-        room,
-        person,
-        claim,
-        stay: Stay::default(),
-        connects: false,
-    };
+    let join = joining((kind, "r"), name, claim, Stay::default());
     rules.handle(now(), SessionId(session), join)
 }
 

@@ -11,16 +11,7 @@ const AUDIO_ALONE: PublishRights = PublishRights {
 };
 
 fn enter(rules: &mut Rules, session: u64, kind: RoomKind, name: &str, stay: Stay) -> Result<Vec<Effect>, Refusal> {
-    let (room, person) = ("r".into(), person(name));
-    let join = Command::Join {
-        turn: Turn(0),
-        kind,
-        room,
-        person,
-        claim: Claim::Proven,
-        stay,
-        connects: false,
-    };
+    let join = joining((kind, "r"), name, Claim::Proven, stay);
     rules.handle(now(), SessionId(session), join)
 }
 
@@ -371,15 +362,7 @@ fn the_stay_of_a_user_is_ended_on_all_their_sessions_in_one_room_and_nobody_else
     stays(&mut rules, 2, "ben", Stay::default());
     stays(&mut rules, 3, "anna", Stay::UNSEEN);
     enter(&mut rules, 4, RoomKind::Pair, "anna", Stay::default()).unwrap();
-    let join = |claim| Command::Join {
-        turn: Turn(0),
-        kind: RoomKind::Group,
-        room: "r".into(),
-        person: person("robot"),
-        claim,
-        stay: Stay::default(),
-        connects: false,
-    };
+    let join = |claim| joining((RoomKind::Group, "r"), "robot", claim, Stay::default());
     rules.handle(now(), SessionId(5), join(Claim::Reserved)).unwrap();
     let room = RoomName::from("r");
     let (anna, robot) = (UserId::from("anna"), UserId::from("robot"));

@@ -30,6 +30,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(300);
 /// smallest files that one address may have are deleted within minutes.
 const SWEEP_PAUSE: Duration = Duration::from_millis(200);
 
+/// The routes of uploads and downloads.
 pub fn router<S: Clone + Send + Sync + 'static>(files: FileStore, http: &Http, origins: &Origins) -> OpenApiRouter<S> {
     let state = State {
         files,

@@ -11,6 +11,7 @@ const MAX_BOUNDARY_BYTES: usize = 70;
 /// Bytes of white space after a boundary; senders need not send any.
 const MAX_PADDING_BYTES: usize = 256;
 
+/// A piece of the body, as the parser finds it.
 #[derive(Debug, PartialEq, Eq)]
 pub enum MultipartEvent {
     Part(Part),
@@ -28,6 +29,7 @@ pub struct Part {
     pub media_type: Option<String>,
 }
 
+/// The reason why the body cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     #[error("the Content-Type is not multipart/form-data with a boundary")]

@@ -6,13 +6,12 @@ use std::fs::{DirBuilder, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 use tokio::runtime::Handle;
 
-use crate::clock::WallClock;
+use crate::clock::{WallClock, now_s};
 use crate::config;
 use crate::shares::{ClientAddress, Denied, Place, Places, Pot, Share};
 use crate::storage::{FileRecord, Records};
@@ -139,8 +138,7 @@ impl FileStore {
     }
 
     pub(super) fn now_s(&self) -> i64 {
-        let since = (self.clock)().duration_since(SystemTime::UNIX_EPOCH);
-        since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+        now_s(&self.clock)
     }
 
     /// Deletes some expired files, the oldest first. Returns whether there are more to delete.
@@ -356,6 +354,8 @@ pub(super) fn is_id(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
+
+    use std::time::SystemTime;
 
     use super::*;
 

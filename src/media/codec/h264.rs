@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::start::Start;
 
+/// A profile: the features of the format that a stream may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Profile {
     ConstrainedBaseline,

@@ -13,6 +13,7 @@ use std::fmt;
 
 use self::start::Start;
 
+/// Sound or pictures: the kind of a track, and of a section.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Kind {
     Audio,

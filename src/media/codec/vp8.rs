@@ -4,7 +4,6 @@
 /// The places in the payload of the fields that must stay continuous across layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Descriptor {
-    /// The PictureID: its offset, its value, and whether it has 15 bits (otherwise 7).
     pub picture_id: Option<PictureId>,
     /// The offset of TL0PICIDX and its value.
     pub(crate) tl0_pic_idx: Option<(usize, u8)>,
@@ -13,6 +12,7 @@ pub struct Descriptor {
     pub(crate) starts_partition_zero: bool,
 }
 
+/// The PictureID: its offset, its value, and whether it has 15 bits (otherwise 7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PictureId {
     pub offset: usize,
@@ -145,7 +145,11 @@ mod tests {
                 value: 0x11
             })
         );
-        assert_eq!(parse(&[0x90, 0x20, 0x40, 0x00]).unwrap().len, 3, "a temporal layer alone");
+        assert_eq!(
+            parse(&[0x90, 0x20, 0x40, 0x00]).unwrap().len,
+            3,
+            "a temporal layer alone"
+        );
         assert_eq!(parse(&[0x90, 0x10, 0xdf, 0x00]).unwrap().len, 3, "a key index alone");
     }
 

@@ -1,5 +1,6 @@
 //! The reasons why an offer, or a section of one, is not answered.
 
+/// The reason why an offer is not answered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OfferError {
     #[error("the offer is longer than {max} bytes")]

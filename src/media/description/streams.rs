@@ -4,10 +4,9 @@ use rtc_sdp::description::common::Attribute;
 use smallvec::SmallVec;
 
 use super::text::{is_token, values};
+use crate::media::layers::MAX_LAYERS;
 use crate::media::session::RemoteSsrc;
 
-/// Simulcast layers of one section. Browsers send three at the most.
-const MAX_LAYERS: usize = 4;
 /// `a=ssrc-group` lines of a section that are read: one SIM, and FID and FEC for each layer.
 const MAX_GROUPS: usize = 16;
 /// Characters of a rid. An element of the one-byte header form holds no more (RFC 8285 §4.2).

@@ -61,6 +61,7 @@ impl SentTo {
     }
 }
 
+/// One transport of a connection, with its sections. A connection has one, unless its client offered several bundles.
 pub struct Peer {
     pub id: PeerId,
     /// The number of its transport among those of the connection. For the audit.

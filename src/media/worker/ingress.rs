@@ -8,12 +8,13 @@ use super::{Forwarded, Worker};
 use crate::media::demux::{Class, Occupant, classify};
 use crate::media::extension_ids::Marks;
 use crate::media::keys::{PeerKey, TrackKey};
+use crate::media::layers::MAX_LAYERS;
 use crate::media::messages::MediaEvent;
 use crate::media::peer::IncomingStream;
 use crate::media::peer::ice::Path;
 use crate::media::rtp::Header;
 use crate::media::session::{MediaSection, NegotiatedCodec};
-use crate::media::track::{Layer, LayerBegins, MAX_LAYERS, Origin};
+use crate::media::track::{Layer, LayerBegins, Origin};
 
 /// One received datagram: `buffer[start..start + len]` of its batch.
 #[derive(Clone, Copy, Debug)]

@@ -102,6 +102,8 @@ struct Forwarded {
     packet: usize,
 }
 
+/// The media of the connections on one thread. Pure: it is given commands, datagrams and the time, and says what to send, what to
+/// report, and when it wants to be called again.
 pub struct Worker {
     config: WorkerConfig,
     epoch: Instant,

@@ -66,7 +66,10 @@ fn a_publisher_of_many_streams_gets_a_report_of_each() {
     for compound in compounds(wide.now, &mut wide.publisher, &sent) {
         // Read by an independent implementation.
         for packet in ::rtcp::packet::unmarshal(&mut Bytes::from(compound)).unwrap() {
-            match packet.as_any().downcast_ref::<::rtcp::receiver_report::ReceiverReport>() {
+            match packet
+                .as_any()
+                .downcast_ref::<::rtcp::receiver_report::ReceiverReport>()
+            {
                 Some(report) => {
                     let blocks = report.reports.iter();
                     blocks.for_each(|block| *reported.entry(block.ssrc).or_insert(0) += 1);

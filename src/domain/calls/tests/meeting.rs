@@ -2,8 +2,8 @@
 //! leave the room.
 
 use super::*;
+use crate::domain::tests::joining;
 use crate::domain::{RoomKind, Stay};
-use crate::ids::Turn;
 
 impl Exchange {
     fn answer_in(&mut self, session: u64, from: &str, room: &str, answer: CallAnswer) -> Result<Vec<String>, Refusal> {
@@ -13,23 +13,8 @@ impl Exchange {
 
     /// Somebody's page enters a room of two.
     fn enter(&mut self, session: u64, room: &str) {
-        let person = Person {
-            user: UserId::from(session.to_string().as_str()),
-            name: String::new(),
-            prefix: String::new(),
-            postfix: String::new(),
-        };
-        let (kind, room) = (RoomKind::Pair, RoomName::from(room));
-        let claim = Claim::Unproven;
-        let join = Command::Join {
-            turn: Turn(0),
-            kind,
-            room,
-            person,
-            claim,
-            stay: Stay::default(),
-            connects: false,
-        };
+        let name = session.to_string();
+        let join = joining((RoomKind::Pair, room), &name, Claim::Unproven, Stay::default());
         self.rules.handle(self.now, SessionId(session), join).unwrap();
     }
 
