@@ -14,7 +14,13 @@ pub type WallClock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// Seconds since 1970-01-01 UTC.
 pub(crate) fn now_s(clock: &WallClock) -> i64 {
-    i64::try_from(since_1970(clock).as_secs()).unwrap_or(i64::MAX)
+    seconds(clock())
+}
+
+/// A time in seconds since 1970-01-01 UTC.
+pub(crate) fn seconds(at: SystemTime) -> i64 {
+    let since_1970 = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// Time since 1970-01-01 UTC.

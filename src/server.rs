@@ -31,7 +31,7 @@ use crate::pinning::Pinning;
 use crate::robots::{self, Robots};
 use crate::signaling::dapi;
 use crate::sound::Recording;
-use crate::storage::{Mailbox, OpenError, Records};
+use crate::storage::{CommonClock, Mailbox, OpenError, Records};
 use crate::tasks::never_ending;
 use crate::webhooks::{Webhooks, WebhooksError};
 
@@ -52,6 +52,7 @@ pub struct Server {
     metrics_address: Option<SocketAddr>,
     certificate: Option<Certificate>,
     open_to_all: bool,
+    common_clock: CommonClock,
     stop: CancellationToken,
     /// All accept loops, connections, and chores.
     tasks: TaskTracker,
@@ -110,6 +111,9 @@ impl Server {
             .map(|listener| listeners::bind(listener, "metrics.address"))
             .transpose()?;
         let records = Records::open(&config.storage).await?;
+        let common_clock = CommonClock::new(&clock, stopwatch());
+        common_clock.adjust(&records).await?;
+        let clock = common_clock.wall_clock();
         let believes_names = !config.auth.required;
         let open_to_all = !config.is_loopback_only() && believes_names && !records.has_users().await?;
         let share = config.limits.address_share_percent;
@@ -144,6 +148,7 @@ impl Server {
             metrics_address: metrics_socket.as_ref().map(|socket| socket.address),
             certificate,
             open_to_all,
+            common_clock,
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             hub,
@@ -231,6 +236,10 @@ impl Server {
             self.chore("watching the certificate", move || certificate.clone().watch());
         }
         let (files, accounts, webhooks) = (self.files.clone(), self.accounts.clone(), self.webhooks.clone());
+        let (common_clock, records) = (self.common_clock.clone(), self.records.clone());
+        self.chore("keeping the database's time", move || {
+            common_clock.clone().keep(records.clone())
+        });
         self.chore("folding metrics", move || admin::upkeep(metrics.clone()));
         self.chore("deleting expired uploads", move || files::sweep(files.clone()));
         self.chore("looking after tokens", move || accounts.clone().upkeep());

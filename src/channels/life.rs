@@ -49,6 +49,17 @@ pub(super) enum Consequence {
     Over,
 }
 
+/// What becomes of somebody of whom this process has heard nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Missed {
+    /// They have left the call by that.
+    Silent(Consequence),
+    /// Another process has heard of them, so many seconds ago.
+    Heard { ago_s: i64 },
+    /// They are not in the call.
+    Gone,
+}
+
 /// Why an event is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NotTaken {
@@ -263,19 +274,18 @@ impl CallRecord {
         }
     }
 
-    /// Nothing has been heard of somebody since `before_s`. `None` if something has, by another process.
-    pub(super) fn miss(
-        &mut self,
-        user: &UserId,
-        before_s: i64,
-        reports: &mut Vec<Report>,
-        now_s: i64,
-    ) -> Option<Consequence> {
-        let member = self.members.iter().find(|member| member.user == *user)?;
-        // A time that has not come yet is that of a clock which was put back since, and says nothing.
-        let is_heard = member.seen_s > before_s && member.seen_s <= now_s;
-        if self.is_over() || !member.is_in() || is_heard {
-            return None;
+    /// Nothing has been heard of somebody by this process. Nor by another one, if the newest sign of life is `silence_s` old.
+    pub(super) fn miss(&mut self, user: &UserId, silence_s: i64, reports: &mut Vec<Report>, now_s: i64) -> Missed {
+        let member = self.members.iter().find(|member| member.user == *user);
+        let member = member.filter(|member| member.is_in() && !self.is_over());
+        let Some(Member { seen_s, .. }) = member else {
+            return Missed::Gone;
+        };
+        // A time as far ahead is that of a clock which was put back since, and says nothing. One that is a little ahead is that of
+        // another process.
+        let ago_s = now_s.saturating_sub(*seen_s);
+        if ago_s.saturating_abs() < silence_s {
+            return Missed::Heard { ago_s };
         }
         let missed = Report {
             user: user.clone(),
@@ -284,7 +294,7 @@ impl CallRecord {
             at_s: now_s,
         };
         self.record(missed, reports);
-        Some(self.leave(user, Ending::Lost, now_s))
+        Missed::Silent(self.leave(user, Ending::Lost, now_s))
     }
 
     pub(super) fn close(&mut self, ending: Ending, now_s: i64) -> Consequence {

@@ -117,10 +117,15 @@ impl Live {
 
     /// From now on somebody has to be heard of. Nothing happens if the call is not watched.
     pub fn expect(&mut self, now: Instant, channel: &RoomName, user: &UserId, by: Means) {
+        self.expect_until(now + self.silence, channel, user, by);
+    }
+
+    /// The same, until another time: another process has heard of them before.
+    pub fn expect_until(&mut self, until: Instant, channel: &RoomName, user: &UserId, by: Means) {
         let Some(call) = self.calls.get_mut(channel) else {
             return;
         };
-        let (until, is_news) = (now + self.silence, false);
+        let is_news = false;
         let before = call.people.remove(user);
         // Whoever has sent heartbeats has to go on.
         let by = before.as_ref().map_or(by, |before| by.max(before.by));

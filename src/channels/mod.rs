@@ -101,6 +101,11 @@ impl Settings {
     fn silence(&self) -> Duration {
         self.heartbeat + self.heartbeat / 6
     }
+
+    /// The same in whole seconds, as times are recorded.
+    fn silence_s(&self) -> i64 {
+        i64::try_from(self.silence().as_millis().div_ceil(1_000)).unwrap_or(i64::MAX)
+    }
 }
 
 /// All calls that are made over HTTP. Cheap to clone.

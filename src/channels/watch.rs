@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::Channels;
-use super::life::Consequence;
+use super::life::{Consequence, Missed};
 use super::lines::user_of;
 use super::live::{Due, Means};
+use crate::clock::seconds;
 use crate::domain::{CallEnd, CallEvent, CallOver, Decline, EndReason, Event};
 use crate::hub::Events;
 use crate::ids::{RoomName, UserId};
@@ -15,8 +16,11 @@ use crate::storage::{CallRecord, Ending};
 pub(super) const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Looks between two records of who has been heard of: two seconds. Another process of the same database reads them before it
-/// takes somebody for lost, and by default waits five seconds longer than clients do.
+/// takes somebody for lost.
 const LOOKS_PER_NEWS: u32 = 4;
+
+/// Time within which another process has recorded that it has heard of somebody, with what is lost by whole seconds.
+const RECORDED_WITHIN: Duration = Duration::from_secs(4);
 
 /// Looks between two removals of old records: a quarter of an hour.
 const LOOKS_PER_REMOVAL: u32 = 1_800;
@@ -214,23 +218,24 @@ impl Channels {
             return Ok(());
         }
         let now_s = self.now_s();
-        let before_s = now_s.saturating_sub(i64::try_from(self.settings.heartbeat.as_secs()).unwrap_or(0));
+        let silence_s = self.settings.silence_s();
         let miss = self.records.change_call(channel, |call, reports| {
-            let missed = call.miss(user, before_s, reports, now_s);
-            (missed, call.is_over(), call.is_in(user))
+            let missed = call.miss(user, silence_s, reports, now_s);
+            (missed, call.is_over())
         });
         match miss.await? {
-            Some((Some(consequence), ..)) => {
+            Some((Missed::Silent(consequence), _)) => {
                 metrics::counter!("patchbay_channel_silences_total").increment(1);
                 self.follow_up(channel, user, &consequence).await;
             }
-            // Another process has heard of them.
-            Some((None, false, true)) => {
-                self.live().expect((self.passed)(), channel, user, by);
+            Some((Missed::Heard { ago_s }, _)) => {
+                let left = Duration::from_secs(u64::try_from(silence_s.saturating_sub(ago_s)).unwrap_or(0));
+                let until = (self.passed)() + left + RECORDED_WITHIN;
+                self.live().expect_until(until, channel, user, by);
                 return Ok(());
             }
-            Some((None, false, false)) => {}
-            Some((None, true, _)) | None => self.end(channel).await,
+            Some((Missed::Gone, false)) => {}
+            Some((Missed::Gone, true)) | None => self.end(channel).await,
         }
         // Also where another process has recorded that they have left: they may be in the room of this one.
         self.lines.end_stay(channel, user).await;
@@ -239,11 +244,11 @@ impl Channels {
 
     /// Records who has been heard of since the last time.
     pub async fn record_news(&self) {
-        let (now, now_s) = ((self.passed)(), self.now_s());
+        let (now, date) = ((self.passed)(), (self.clock)());
         let news = self.live().take_news();
         let seen = |(channel, user, heard)| {
-            let ago_s = now.saturating_duration_since(heard).as_secs();
-            (channel, user, now_s.saturating_sub(i64::try_from(ago_s).unwrap_or(0)))
+            let heard = date.checked_sub(now.saturating_duration_since(heard));
+            (channel, user, seconds(heard.unwrap_or(date)))
         };
         let news: Vec<_> = news.into_iter().map(seen).collect();
         for seen in news.chunks(AT_ONCE) {

@@ -155,6 +155,18 @@ impl Database {
         tokio::fs::metadata(file).await.map(drop).map_err(sqlx::Error::Io)
     }
 
+    /// The time of the database, in milliseconds since 1970-01-01 UTC. SQLite's is that of this machine, which all processes of a
+    /// file share (sqlite.org/wal.html §1).
+    pub(super) async fn now_ms(&self) -> Result<i64, sqlx::Error> {
+        let of_sqlite = "SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)";
+        let of_postgres = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
+        let (now_ms,): (i64,) = match self {
+            Database::Sqlite { pools, .. } => sqlx::query_as(of_sqlite).fetch_one(&pools.reads).await?,
+            Database::Postgres { pools, .. } => sqlx::query_as(of_postgres).fetch_one(&pools.reads).await?,
+        };
+        Ok(now_ms)
+    }
+
     pub(super) async fn close(&self) {
         reading!(self, pool => pool.close().await);
         writing!(self, pool => pool.close().await);

@@ -11,8 +11,10 @@ const TASK: &str =
     "SELECT id, caller, callees, due_at, task, status, fired_at, tried_at, channel, failure, client FROM call_tasks";
 
 /// Which tasks can be claimed at `$1`: those that wait, and those that were claimed before `$2` and are not finished, because their
-/// attempt has failed or its process has ended. A time of a claim that has not come yet is that of a clock which was put back.
-const CLAIMABLE: &str = "due_at <= $1 AND (status = 0 OR (status = 1 AND (fired_at < $2 OR fired_at > $1)))";
+/// attempt has failed or its process has ended. A time of a claim that is as far ahead is that of a clock which was put back; one
+/// that is a little ahead, of another process.
+const CLAIMABLE: &str =
+    "due_at <= $1 AND (status = 0 OR (status = 1 AND (fired_at < $2 OR fired_at > $1 + ($1 - $2))))";
 
 /// Tasks that are removed at most to make room for one: there are so many too many only after the bound was set lower.
 const REMOVED_FOR_ONE_MAX: usize = 100;

@@ -224,10 +224,10 @@ fn one_user_s_events_are_recorded_up_to_a_bound_and_have_their_meaning_beyond_it
     assert_eq!(one_more(&mut call, "anna", LEFT), (0, Consequence::Left));
     assert_eq!(one_more(&mut call, "anna", BEGUN), (0, JOINED));
     let mut reports = Vec::new();
-    let missed = call.miss(&"anna".into(), NOW_S + 1, &mut reports, NOW_S + 1);
+    let missed = call.miss(&"anna".into(), 1, &mut reports, NOW_S + 1);
     assert_eq!(
         (missed, reports.len()),
-        (Some(Consequence::Left), 0),
+        (Missed::Silent(Consequence::Left), 0),
         "the server's own count, too"
     );
     assert_eq!(one_more(&mut call, "ben", LEFT), (1, Consequence::Over));
@@ -249,13 +249,18 @@ fn who_is_missed_has_left_unless_another_process_has_heard_of_them() {
     report(&mut call, "anna", BEGUN);
     report(&mut call, "ben", BEGUN);
     let mut reports = Vec::new();
-    let mut miss =
-        |call: &mut CallRecord, user: &str, before_s, now_s| call.miss(&user.into(), before_s, &mut reports, now_s);
-    assert_eq!(miss(&mut call, "ben", NOW_S - 1, NOW_S + 30), None);
+    let mut miss = |call: &mut CallRecord, user: &str, now_s| call.miss(&user.into(), 35, &mut reports, now_s);
+    assert_eq!(miss(&mut call, "ben", NOW_S + 34), Missed::Heard { ago_s: 34 });
+    assert_eq!(
+        miss(&mut call, "ben", NOW_S - 1),
+        Missed::Heard { ago_s: -1 },
+        "another process is a second ahead"
+    );
     // The clock was put back: what is recorded lies in the future, and proves nothing.
-    assert_eq!(miss(&mut call, "ben", NOW_S - 100, NOW_S - 70), Some(Consequence::Left));
-    assert_eq!(miss(&mut call, "ben", NOW_S, NOW_S + 30), None, "once");
-    assert_eq!(miss(&mut call, "anna", NOW_S, NOW_S + 30), Some(Consequence::Over));
+    assert_eq!(miss(&mut call, "ben", NOW_S - 35), Missed::Silent(Consequence::Left));
+    assert_eq!(miss(&mut call, "ben", NOW_S + 35), Missed::Gone, "once");
+    assert_eq!(miss(&mut call, "anna", NOW_S + 35), Missed::Silent(Consequence::Over));
+    assert_eq!(miss(&mut call, "anna", NOW_S + 35), Missed::Gone);
     assert_eq!(call.ending, Some(Ending::Lost));
     let missed: Vec<_> = reports
         .iter()

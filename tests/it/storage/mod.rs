@@ -4,6 +4,7 @@ mod accounts;
 mod apps;
 mod broken;
 mod channels;
+mod common_clock;
 mod messages;
 mod places;
 mod tasks;

@@ -1,5 +1,6 @@
 //! Calls over HTTP whose people are on sockets: they ring there, and what is done there is in the record of the call.
 
+mod clocks;
 mod life;
 mod robot;
 mod tasks;
@@ -9,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use patchbay::auth::access_token::App;
 use patchbay::channels::{ChannelError, Channels, Requester, Settings};
+use patchbay::clock::{MonotonicClock, WallClock};
 use patchbay::config::{self, Config};
 use patchbay::ids::{RoomName, UserId};
 use patchbay::robots::{Robots, recording};
@@ -159,19 +161,34 @@ fn channels(stage: &Stage, records: &Records, passed: &Arc<Mutex<Duration>>) -> 
 }
 
 fn channels_with(robots: config::Robot, stage: &Stage, records: &Records, passed: &Arc<Mutex<Duration>>) -> Channels {
-    let (begun, of_clock) = (Instant::now(), Arc::clone(passed));
     let of_date = Arc::clone(passed);
+    let clock: WallClock = Arc::new(move || {
+        let now: SystemTime = UNIX_EPOCH + Duration::from_secs(NOW_S as u64);
+        now + *of_date.lock().unwrap()
+    });
+    channels_at(robots, stage, records, (clock, stopwatch(passed)))
+}
+
+/// The time that has passed, as the test says.
+fn stopwatch(passed: &Arc<Mutex<Duration>>) -> MonotonicClock {
+    let (begun, passed) = (Instant::now(), Arc::clone(passed));
+    Arc::new(move || begun + *passed.lock().unwrap())
+}
+
+fn channels_at(
+    robots: config::Robot,
+    stage: &Stage,
+    records: &Records,
+    (clock, passed): (WallClock, MonotonicClock),
+) -> Channels {
     let recording = recording(&robots).unwrap();
     let robots = Robots::new(stage.hub().clone(), recording, robots, Arc::new(Instant::now));
     Channels::new(
         records.clone(),
         (stage.hub().clone(), robots),
         App::random(),
-        Arc::new(move || {
-            let now: SystemTime = UNIX_EPOCH + Duration::from_secs(NOW_S as u64);
-            now + *of_date.lock().unwrap()
-        }),
-        Arc::new(move || begun + *of_clock.lock().unwrap()),
+        clock,
+        passed,
         Settings::from(&Config::default()),
     )
 }
