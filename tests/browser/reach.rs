@@ -46,12 +46,16 @@ async fn the_room_says_what_keeps_media_away() {
     let _turn = turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
-    for (user, options, sentence) in [(1, without_addresses(), NO_ADDRESS), (2, with_closed_ports(), NO_PATH)] {
+    let says = async |user: u32, options, sentence| {
         let page = chromium.page_with(&format!("user-{user}"), options).await;
         page.go(&server.page(&format!("/room?userId={user}&groupId=demo{user}")))
             .await;
         shows(&page, sentence).await;
-    }
+    };
+    tokio::join!(
+        says(1, without_addresses(), NO_ADDRESS),
+        says(2, with_closed_ports(), NO_PATH)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,12 +63,9 @@ async fn a_call_says_it_too_and_ends_with_it() {
     let _turn = turn().await;
     let server = Server::start().await;
     let chromium = Chromium::start();
-    for (caller, options, sentence) in [
-        ("anna", without_addresses(), NO_ADDRESS),
-        ("carl", with_closed_ports(), NO_PATH),
-    ] {
-        let address = |side: &str| server.page(&format!("/?userId={caller}&sendId=ben&callType={side}"));
-        let callee = chromium.page("callee").await;
+    let says = async |caller, callee, options, sentence| {
+        let address = |side: &str| server.page(&format!("/?userId={caller}&sendId={callee}&callType={side}"));
+        let callee = chromium.page(callee).await;
         callee.go(&address("callee")).await;
         let page = chromium.page_with(caller, options).await;
         page.go(&address("caller")).await;
@@ -77,7 +78,11 @@ async fn a_call_says_it_too_and_ends_with_it() {
             "document.querySelector('[data-state=ended] .call-status')?.textContent.includes({sentence:?}) === true"
         );
         page.until("the call ends with it", SHOWN_WITHIN, &status).await;
-    }
+    };
+    tokio::join!(
+        says("anna", "ben", without_addresses(), NO_ADDRESS),
+        says("carl", "dora", with_closed_ports(), NO_PATH)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
