@@ -196,4 +196,12 @@ async fn a_room_fits_a_phone() {
             "the button for {action} is off the screen"
         );
     }
+    small.press("people").await;
+    let fills = "(() => {
+        const { left, right } = document.getElementById('panel').getBoundingClientRect();
+        return left === 0 && right === innerWidth;
+    })()";
+    small
+        .until("the list of people fills the screen", SIGNAL_PATIENCE, fills)
+        .await;
 }
