@@ -251,8 +251,9 @@ impl Server {
     /// Looks after the calls over HTTP.
     fn calls_over_http(&self, config: &Arc<Config>) {
         let channels = self.channels.clone();
-        let timed = self.channels.clone();
+        let (timed, kept) = (self.channels.clone(), self.channels.clone());
         self.chore("watching calls", move || channels.clone().watch());
+        self.chore("looking after records of calls", move || kept.clone().upkeep());
         self.chore("making scheduled calls", move || timed.clone().keep_time());
         let (channels, webhooks, config) = (self.channels.clone(), self.webhooks.clone(), Arc::clone(config));
         self.chore("handing on the ends of calls", move || {

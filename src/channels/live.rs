@@ -88,6 +88,13 @@ impl Live {
         self.calls.contains_key(channel)
     }
 
+    /// Whether somebody has to be heard of.
+    pub fn is_expected(&self, channel: &RoomName, user: &UserId) -> bool {
+        self.calls
+            .get(channel)
+            .is_some_and(|call| call.people.contains_key(user))
+    }
+
     /// Takes a heartbeat.
     pub fn hear(&mut self, now: Instant, channel: &RoomName, user: &UserId) -> Sign {
         self.take_sign(now, channel, user, Means::Heartbeats)
@@ -167,6 +174,16 @@ impl Live {
             }
         }
         news
+    }
+
+    /// That these people have been heard of could not be recorded: it is still news.
+    pub fn keep_news<'a>(&mut self, news: impl Iterator<Item = (&'a RoomName, &'a UserId)>) {
+        for (channel, user) in news {
+            let call = self.calls.get_mut(channel);
+            if let Some(heard) = call.and_then(|call| call.people.get_mut(user)) {
+                heard.is_news = true;
+            }
+        }
     }
 
     /// The next deadline that has passed. It is no longer there afterwards: whoever takes it sets another one, or ends the call.
@@ -267,8 +284,11 @@ mod tests {
         assert_eq!(live.take_news(), [], "it was recorded that she came");
         live.hear(now + at(1), &channel, &anna);
         live.hear(now + at(2), &channel, &anna);
-        assert_eq!(live.take_news(), [(channel, anna, now + at(2))]);
+        let news = [(channel.clone(), anna.clone(), now + at(2))];
+        assert_eq!(live.take_news(), news);
         assert_eq!(live.take_news(), []);
+        live.keep_news([(&channel, &anna)].into_iter());
+        assert_eq!(live.take_news(), news, "it could not be recorded");
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod presence;
 mod push;
 mod robots;
 mod tasks;
+mod upkeep;
 mod watch;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

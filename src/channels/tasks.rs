@@ -186,11 +186,4 @@ impl Channels {
             super::watch::report_failure("it could not be recorded why a scheduled call was not made", &error);
         }
     }
-
-    /// Removes old tasks.
-    pub async fn tidy_tasks(&self) -> Result<(), sqlx::Error> {
-        let before_s = self.now_s().saturating_sub(self.settings.keep_records_s);
-        self.records.expire_push_devices(before_s).await?;
-        self.records.expire_tasks(before_s).await.map(drop)
-    }
 }

@@ -20,13 +20,9 @@ pub(super) const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 const LOOKS_PER_NEWS: u32 = 4;
 
 /// Time within which another process has recorded that it has heard of somebody, with what is lost by whole seconds.
-const RECORDED_WITHIN: Duration = Duration::from_secs(4);
+pub(super) const RECORDED_WITHIN: Duration = Duration::from_secs(4);
 
-/// Looks between two removals of old records: a quarter of an hour.
-const LOOKS_PER_REMOVAL: u32 = 1_800;
-
-/// People whose signs of life one transaction records, and calls that one removes: it takes some milliseconds, in which nothing
-/// else can be written.
+/// People whose signs of life one transaction records: it takes some milliseconds, in which nothing else can be written.
 pub(super) const AT_ONCE: usize = 200;
 
 impl Channels {
@@ -104,22 +100,13 @@ impl Channels {
         Ok(())
     }
 
-    /// Watches all calls that are not over. Never ends.
+    /// Watches the calls that are not over, as far as this process knows of them ([`super::upkeep`]). Never ends.
     pub(crate) async fn watch(self) {
         let looks_per_presence = self.looks_per_presence();
-        let mut is_loaded = false;
         let mut looks = tokio::time::interval(LOOK_INTERVAL);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         for look in 1_u32.. {
             looks.tick().await;
-            if !is_loaded {
-                // It is tried again at the next look.
-                let loaded = self.load().await;
-                is_loaded = loaded.is_ok();
-                if let Err(error) = loaded {
-                    report_failure("the calls that are not over could not be read", &error);
-                }
-            }
             self.look().await;
             if look % looks_per_presence == 0 {
                 self.look_into_rooms().await;
@@ -127,41 +114,6 @@ impl Channels {
             if look % LOOKS_PER_NEWS == 0 {
                 self.record_news().await;
             }
-            if look % LOOKS_PER_REMOVAL == 1 {
-                self.expire().await;
-            }
-        }
-    }
-
-    /// Watches the calls that were open when the server ended: they have their whole time again, and those that rang ring again.
-    /// Where it fails, it is to be done again: those that are watched already stay as they are.
-    pub async fn load(&self) -> Result<(), sqlx::Error> {
-        for channel in self.records.open_channels().await? {
-            if self.live().is_watched(&channel) {
-                continue;
-            }
-            if let Some(call) = self.records.call(&channel).await? {
-                self.adopt(&call);
-                if is_ringing(&call)
-                    && let Err(refused) = self.ring_again(&call).await
-                {
-                    tracing::warn!(%refused, "a call that rang when the server ended does not ring again");
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn adopt(&self, call: &CallRecord) {
-        let now = (self.passed)();
-        let until = match is_ringing(call) {
-            true => now + self.settings.ring_for,
-            false => now + self.open_for(),
-        };
-        let mut live = self.live();
-        live.watch(&call.channel, until);
-        for member in call.members.iter().filter(|member| call.is_in(&member.user)) {
-            live.expect(now, &call.channel, &member.user, Means::Presence);
         }
     }
 
@@ -254,28 +206,11 @@ impl Channels {
         for seen in news.chunks(AT_ONCE) {
             if let Err(error) = self.records.see_members(seen).await {
                 report_failure("it could not be recorded who is in a call", &error);
+                self.live()
+                    .keep_news(seen.iter().map(|(channel, user, _)| (channel, user)));
             }
         }
     }
-
-    /// Removes records that are too old.
-    async fn expire(&self) {
-        if let Err(error) = self.tidy_tasks().await {
-            report_failure("old scheduled calls could not be removed", &error);
-        }
-        let before_s = self.now_s().saturating_sub(self.settings.keep_records_s);
-        loop {
-            match self.records.expire_calls(before_s, AT_ONCE as i64).await {
-                Ok(removed) if removed == AT_ONCE as u64 => tokio::task::yield_now().await,
-                Ok(_) => break,
-                Err(error) => return report_failure("old records of calls could not be removed", &error),
-            }
-        }
-    }
-}
-
-fn is_ringing(call: &CallRecord) -> bool {
-    call.has_callees() && !call.is_taken()
 }
 
 /// How a call ends that nobody answers for this reason. `None` for a reason that says nothing of the callee.

@@ -2,6 +2,7 @@
 
 use sqlx::FromRow;
 
+use super::call_upkeep::{ALL, HELD, ONE_LESS, ONE_MORE, REMOVE};
 use super::database::{LockKey, alone, reading};
 use super::{Quota, Records, TaskClaim, storable};
 use crate::ids::{RoomName, UserId};
@@ -230,15 +231,20 @@ impl MemberRow {
 /// Numbers of events by who reported them.
 const REPORTS: &str = "SELECT member, COUNT(*) FROM channel_events WHERE channel = $1 GROUP BY member";
 
-/// Removes all records of a call.
-const REMOVE: [&str; 3] = [
-    "DELETE FROM channel_events WHERE channel = $1",
-    "DELETE FROM channel_members WHERE channel = $1",
-    "DELETE FROM channels WHERE channel = $1",
-];
-
 /// Calls that are removed at most to make room for one: there are so many too many only after the bound was set lower.
 const REMOVED_FOR_ONE_MAX: usize = 100;
+
+/// Records that the call of a task has been made.
+const TASK_MADE: &str =
+    "UPDATE call_tasks SET status = 2, channel = $3, failure = '' WHERE id = $1 AND status = 1 AND fired_at = $2";
+
+const KNOWN: &str = "SELECT COUNT(*) FROM channels WHERE channel = $1";
+const OLDEST: &str = "SELECT channel, client FROM channels WHERE ended_at > 0 ORDER BY ended_at LIMIT 1";
+const OLDEST_THERE: &str =
+    "SELECT channel, client FROM channels WHERE ended_at > 0 AND client = $1 ORDER BY ended_at LIMIT 1";
+const INSERT_CALL: &str = "INSERT INTO channels \
+    (channel, caller, extra_msg, created_at, answered_at, started_at, ended_at, ending, posted, client) \
+    VALUES ($1, $2, $3, $4, 0, 0, 0, '', 0, $5)";
 
 /// Takes the next ids of a kind.
 const TAKE_NUMBERS: &str = "UPDATE record_numbers SET last = last + $2 WHERE kind = $1 RETURNING last";
@@ -248,65 +254,60 @@ const INSERT_MEMBER: &str = "INSERT INTO channel_members \
 impl Records {
     /// Records a call with all its people, or nothing. Where there is no place, the oldest calls that are over make room.
     pub async fn begin_call(&self, call: &NewCall, now_s: i64, quota: Quota) -> Result<Begun, sqlx::Error> {
-        let known = "SELECT COUNT(*) FROM channels WHERE channel = $1";
-        let made = "UPDATE call_tasks SET status = 2, channel = $3, failure = '' \
-            WHERE id = $1 AND status = 1 AND fired_at = $2";
-        let all = "SELECT COUNT(*) FROM channels";
-        let held = "SELECT COUNT(*) FROM channels WHERE client = $1";
-        let oldest = "SELECT channel, client FROM channels WHERE ended_at > 0 ORDER BY ended_at LIMIT 1";
-        let oldest_there =
-            "SELECT channel, client FROM channels WHERE ended_at > 0 AND client = $1 ORDER BY ended_at LIMIT 1";
-        let insert = "INSERT INTO channels \
-            (channel, caller, extra_msg, created_at, answered_at, started_at, ended_at, ending, posted, client) \
-            VALUES ($1, $2, $3, $4, 0, 0, 0, '', 0, $5)";
         let (channel, client) = (call.channel.as_str(), call.client.to_record());
         let people = std::iter::once(&call.caller).chain(&call.callees);
         let count = i64::try_from(call.callees.len()).unwrap_or(i64::MAX).saturating_add(1);
         let begun = alone!(&self.database, LockKey::Channels, transaction => {
-            let (known,): (i64,) = sqlx::query_as(known).bind(channel).fetch_one(&mut *transaction).await?;
-            let (mut all,): (i64,) = sqlx::query_as(all).fetch_one(&mut *transaction).await?;
-            let (mut held,): (i64,) = sqlx::query_as(held).bind(&client).fetch_one(&mut *transaction).await?;
-            let mut allowed = match known {
-                0 => quota.allows(call.client, all, held),
-                _ => Ok(()),
-            };
-            for _ in 0..REMOVED_FOR_ONE_MAX {
-                let removed: Option<(String, String)> = match allowed {
-                    Ok(()) => break,
-                    Err(Denied::UsedUp) => sqlx::query_as(oldest).fetch_optional(&mut *transaction).await?,
-                    Err(Denied::ShareUsedUp) => {
-                        sqlx::query_as(oldest_there).bind(&client).fetch_optional(&mut *transaction).await?
-                    }
-                };
-                let Some((removed, of)) = removed else { break };
-                for sql in REMOVE {
-                    sqlx::query(sql).bind(&removed).execute(&mut *transaction).await?;
-                }
-                (all, held) = (all - 1, held - i64::from(of == client));
-                allowed = quota.allows(call.client, all, held);
-            }
-            if known > 0 {
-                Begun::NameTaken
-            } else if let Err(denied) = allowed {
-                Begun::NoPlace(denied)
-            } else if let Some(task) = call.task
-                && let made = sqlx::query(made).bind(task.id).bind(task.claimed_s).bind(channel)
-                && made.execute(&mut *transaction).await?.rows_affected() == 0
-            {
-                Begun::TaskTaken
-            } else {
-                let insert = sqlx::query(insert).bind(channel).bind(call.caller.as_str()).bind(&call.extra_msg);
-                insert.bind(now_s).bind(&client).execute(&mut *transaction).await?;
-                let take = sqlx::query_as(TAKE_NUMBERS).bind("members").bind(count);
-                let (last,): (i64,) = take.fetch_one(&mut *transaction).await?;
-                for (id, user) in (last - count + 1..).zip(people) {
-                    let member = sqlx::query(INSERT_MEMBER).bind(id).bind(channel).bind(user.as_str());
-                    let member = member.bind(0_i64).bind(now_s).bind(0_i64).bind(now_s).bind(0_i64);
-                    member.execute(&mut *transaction).await?;
-                }
-                Begun::Made
-            }
-        });
+                   let (known,): (i64,) = sqlx::query_as(KNOWN).bind(channel).fetch_one(&mut *transaction).await?;
+                   if known > 0 {
+                       transaction.rollback().await?;
+        return Ok(Begun::NameTaken);
+                   }
+                   if let Some(task) = call.task {
+                       let made = sqlx::query(TASK_MADE).bind(task.id).bind(task.claimed_s).bind(channel);
+                       if made.execute(&mut *transaction).await?.rows_affected() == 0 {
+                           transaction.rollback().await?;
+        return Ok(Begun::TaskTaken);
+                       }
+                   }
+                   let all: Option<(i64,)> = sqlx::query_as(HELD).bind(ALL).fetch_optional(&mut *transaction).await?;
+                   let held: Option<(i64,)> = sqlx::query_as(HELD).bind(&client).fetch_optional(&mut *transaction).await?;
+                   let (mut all, mut held) = (all.map_or(0, |(all,)| all), held.map_or(0, |(held,)| held));
+                   let mut allowed = quota.allows(call.client, all, held);
+                   for _ in 0..REMOVED_FOR_ONE_MAX {
+                       let removed: Option<(String, String)> = match allowed {
+                           Ok(()) => break,
+                           Err(Denied::UsedUp) => sqlx::query_as(OLDEST).fetch_optional(&mut *transaction).await?,
+                           Err(Denied::ShareUsedUp) => {
+                               sqlx::query_as(OLDEST_THERE).bind(&client).fetch_optional(&mut *transaction).await?
+                           }
+                       };
+                       let Some((removed, of)) = removed else { break };
+                       for sql in REMOVE {
+                           sqlx::query(sql).bind(&removed).execute(&mut *transaction).await?;
+                       }
+                       for sql in ONE_LESS {
+                           sqlx::query(sql).bind(&of).execute(&mut *transaction).await?;
+                       }
+                       (all, held) = (all - 1, held - i64::from(of == client));
+                       allowed = quota.allows(call.client, all, held);
+                   }
+                   if let Err(denied) = allowed {
+                       transaction.rollback().await?;
+        return Ok(Begun::NoPlace(denied));
+                   }
+                   let insert = sqlx::query(INSERT_CALL).bind(channel).bind(call.caller.as_str()).bind(&call.extra_msg);
+                   insert.bind(now_s).bind(&client).execute(&mut *transaction).await?;
+                   sqlx::query(ONE_MORE).bind(&client).execute(&mut *transaction).await?;
+                   let take = sqlx::query_as(TAKE_NUMBERS).bind("members").bind(count);
+                   let (last,): (i64,) = take.fetch_one(&mut *transaction).await?;
+                   for (id, user) in (last - count + 1..).zip(people) {
+                       let member = sqlx::query(INSERT_MEMBER).bind(id).bind(channel).bind(user.as_str());
+                       let member = member.bind(0_i64).bind(now_s).bind(0_i64).bind(now_s).bind(0_i64);
+                       member.execute(&mut *transaction).await?;
+                   }
+                   Begun::Made
+               });
         Ok(begun)
     }
 
@@ -430,13 +431,6 @@ impl Records {
         Ok(rows)
     }
 
-    /// The channels of all calls that are not over.
-    pub async fn open_channels(&self) -> Result<Vec<RoomName>, sqlx::Error> {
-        let sql = "SELECT channel FROM channels WHERE ended_at = 0 ORDER BY created_at, channel";
-        let rows: Vec<(String,)> = reading!(&self.database, pool => sqlx::query_as(sql).fetch_all(pool).await)?;
-        Ok(rows.into_iter().map(|(channel,)| RoomName(channel.into())).collect())
-    }
-
     /// The channels of calls that were over at `since_s` or later and whose end has not been handed on to be posted, those first
     /// that ended first, at most `most`.
     pub async fn channels_to_post(&self, since_s: i64, most: i64) -> Result<Vec<RoomName>, sqlx::Error> {
@@ -457,21 +451,5 @@ impl Records {
             }
         });
         Ok(())
-    }
-
-    /// Removes the records of calls that were over before `before_s`, at most `most`. Returns their number.
-    pub async fn expire_calls(&self, before_s: i64, most: i64) -> Result<u64, sqlx::Error> {
-        let old = "SELECT channel FROM channels WHERE ended_at > 0 AND ended_at < $1 ORDER BY ended_at LIMIT $2";
-        let removed = alone!(&self.database, LockKey::Channels, transaction => {
-            let old: Vec<(String,)> =
-                sqlx::query_as(old).bind(before_s).bind(most).fetch_all(&mut *transaction).await?;
-            for (channel,) in &old {
-                for sql in REMOVE {
-                    sqlx::query(sql).bind(channel).execute(&mut *transaction).await?;
-                }
-            }
-            old.len() as u64
-        });
-        Ok(removed)
     }
 }

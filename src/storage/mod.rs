@@ -6,6 +6,7 @@
 mod accounts;
 mod admission;
 mod apps;
+mod call_upkeep;
 mod channels;
 mod checks;
 mod common_clock;

@@ -83,11 +83,12 @@ impl Records {
             .collect())
     }
 
-    /// Removes devices that were set before `before_s`: apps set theirs whenever they start.
-    pub async fn expire_push_devices(&self, before_s: i64) -> Result<u64, sqlx::Error> {
-        let sql = "DELETE FROM push_devices WHERE seen_at < $1";
+    /// Removes devices that were set before `before_s`, at most `most`: apps set theirs whenever they start. Returns their number.
+    pub async fn expire_push_devices(&self, before_s: i64, most: i64) -> Result<u64, sqlx::Error> {
+        let sql = "DELETE FROM push_devices WHERE (member, device) IN \
+            (SELECT member, device FROM push_devices WHERE seen_at < $1 ORDER BY seen_at LIMIT $2)";
         let removed = alone!(&self.database, LockKey::PushDevices, transaction => {
-            sqlx::query(sql).bind(before_s).execute(&mut *transaction).await?.rows_affected()
+            sqlx::query(sql).bind(before_s).bind(most).execute(&mut *transaction).await?.rows_affected()
         });
         Ok(removed)
     }

@@ -288,11 +288,13 @@ impl Records {
             .map(drop))
     }
 
-    /// Removes tasks that were finished before `before_s`.
-    pub async fn expire_tasks(&self, before_s: i64) -> Result<u64, sqlx::Error> {
-        let sql = "DELETE FROM call_tasks WHERE status > 1 AND fired_at < $1";
+    /// Removes tasks that were finished before `before_s`, at most `most`. Returns their number.
+    pub async fn expire_tasks(&self, before_s: i64, most: i64) -> Result<u64, sqlx::Error> {
+        let sql = "DELETE FROM call_tasks WHERE id IN (SELECT id FROM call_tasks WHERE status > 1 AND fired_at < $1 \
+            ORDER BY fired_at, id LIMIT $2)";
         writing!(&self.database, pool => sqlx::query(sql)
             .bind(before_s)
+            .bind(most)
             .execute(pool)
             .await
             .map(|done| done.rows_affected()))

@@ -4,6 +4,7 @@ use patchbay::ids::{RoomName, UserId};
 use patchbay::shares::{ClientAddress, Denied, Share};
 use patchbay::storage::{
     Added, Begun, CallRecord, Ending, MemberStatus, NewCall, NewTask, NewWebhook, Quota, Records, Report, Scheduled,
+    TaskClaim,
 };
 
 use super::{Place, on_both};
@@ -17,6 +18,8 @@ on_both!(
     the_end_of_a_call_is_handed_on_once_by_whichever_process_and_again_if_it_has_gone_on,
     calls_that_are_over_make_room_for_new_ones_and_open_ones_do_not,
     tasks_that_are_over_make_room_for_new_ones_and_waiting_ones_do_not,
+    calls_are_counted_as_they_come_and_go_and_anew_where_that_was_not_noted,
+    a_call_that_is_refused_costs_nobody_a_record_and_leaves_its_task,
 );
 
 const NOW_S: i64 = 1_600_000_000;
@@ -362,11 +365,85 @@ async fn tasks_that_are_over_make_room_for_new_ones_and_waiting_ones_do_not(plac
     assert_eq!(kept().await, [5, 4, 2, 1], "the oldest that is over made room");
     fail(4, 1).await;
     fail(1, 3).await;
-    assert_eq!(records.expire_tasks(NOW_S + 2).await.unwrap(), 1, "a place is free");
+    assert_eq!(records.expire_tasks(NOW_S + 2, 10).await.unwrap(), 1, "a place is free");
     assert_eq!(schedule(there).await, Scheduled::Task(6));
     assert_eq!(
         kept().await,
         [6, 5, 1],
         "of the client whose share is used up, the oldest"
     );
+}
+
+async fn calls_are_counted_as_they_come_and_go_and_anew_where_that_was_not_noted(place: &Place) {
+    let records = place.open().await;
+    let begin = async |channel: &str, client| {
+        let call = NewCall {
+            client,
+            ..call(channel)
+        };
+        records.begin_call(&call, NOW_S, FOUR).await.unwrap()
+    };
+    let end = async |channel: &str| {
+        let name = RoomName::from(channel);
+        let end = records.change_call(&name, |call, _| call.ended_s = Some(NOW_S));
+        end.await.unwrap().unwrap();
+    };
+    let (here, there) = (ClientAddress::THIS_MACHINE, somewhere());
+    for (channel, client) in [("a", there), ("b", there), ("c", here), ("d", here)] {
+        assert_eq!(begin(channel, client).await, Begun::Made);
+    }
+    assert_eq!(begin("e", there).await, Begun::NoPlace(Denied::ShareUsedUp));
+    assert_eq!(begin("e", here).await, Begun::NoPlace(Denied::UsedUp));
+    for channel in ["a", "c"] {
+        end(channel).await;
+    }
+    assert_eq!(records.expire_calls(NOW_S + 1, 1).await.unwrap(), 1, "some at a time");
+    assert_eq!(records.expire_calls(NOW_S + 1, 10).await.unwrap(), 1);
+    assert_eq!(begin("f", there).await, Begun::Made);
+    assert_eq!(begin("g", there).await, Begun::NoPlace(Denied::ShareUsedUp));
+    assert_eq!(begin("g", here).await, Begun::Made);
+    assert_eq!(begin("h", here).await, Begun::NoPlace(Denied::UsedUp));
+    // Another version of the program has noted nothing.
+    place.execute("UPDATE record_counts SET held = 0").await;
+    records.count_calls().await.unwrap();
+    assert_eq!(begin("h", here).await, Begun::NoPlace(Denied::UsedUp));
+    assert_eq!(begin("h", there).await, Begun::NoPlace(Denied::ShareUsedUp));
+    for channel in ["b", "d", "f", "g"] {
+        end(channel).await;
+    }
+    assert_eq!(records.expire_calls(NOW_S + 1, 10).await.unwrap(), 4);
+    assert_eq!(begin("h", there).await, Begun::Made);
+}
+
+async fn a_call_that_is_refused_costs_nobody_a_record_and_leaves_its_task(place: &Place) {
+    let records = place.open().await;
+    let task = NewTask {
+        id: None,
+        caller: "anna".into(),
+        callees: vec!["ben".into()],
+        due_s: NOW_S,
+        task: "7".to_owned(),
+        client: ClientAddress::THIS_MACHINE,
+    };
+    records.schedule(&task, PLENTY).await.unwrap();
+    let (_, claim) = records.claim_task(1, NOW_S, NOW_S - 10).await.unwrap().unwrap();
+    let begin = async |channel: &str, task| {
+        let call = NewCall { task, ..call(channel) };
+        records.begin_call(&call, NOW_S, FOUR).await.unwrap()
+    };
+    for channel in ["a", "b", "c", "d"] {
+        assert_eq!(begin(channel, None).await, Begun::Made);
+    }
+    assert_eq!(begin("e", Some(claim)).await, Begun::NoPlace(Denied::UsedUp));
+    let oldest = RoomName::from("a");
+    let end = records.change_call(&oldest, |call, _| call.ended_s = Some(NOW_S));
+    end.await.unwrap().unwrap();
+    let of_another = TaskClaim {
+        claimed_s: NOW_S - 1,
+        ..claim
+    };
+    assert_eq!(begin("e", Some(of_another)).await, Begun::TaskTaken);
+    assert!(records.call(&"a".into()).await.unwrap().is_some());
+    assert_eq!(begin("e", Some(claim)).await, Begun::Made);
+    assert_eq!(records.call(&"a".into()).await.unwrap(), None);
 }

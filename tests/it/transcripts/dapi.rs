@@ -3,6 +3,7 @@
 mod clocks;
 mod life;
 mod robot;
+mod taken_over;
 mod tasks;
 
 use std::sync::{Arc, Mutex};

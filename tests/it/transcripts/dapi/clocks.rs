@@ -22,16 +22,16 @@ on_both!(
 const CLOCKS: [[i64; 2]; 6] = [[0, 0], [60, 0], [0, 60], [30, -30], [-60, 0], [0, -60]];
 
 /// Two processes, and the time that has passed for both.
-struct Pair {
-    processes: [Channels; 2],
-    records: Records,
+pub(super) struct Pair {
+    pub(super) processes: [Channels; 2],
+    pub(super) records: Records,
     passed: Arc<Mutex<Duration>>,
     clock: WallClock,
     _stages: [Stage; 2],
 }
 
 impl Pair {
-    async fn new(place: &Place, ahead_s: [i64; 2]) -> Pair {
+    pub(super) async fn new(place: &Place, ahead_s: [i64; 2]) -> Pair {
         let records = place.open().await;
         let passed = Arc::new(Mutex::new(Duration::ZERO));
         let stages = [Stage::new(), Stage::new()];
@@ -55,7 +55,7 @@ impl Pair {
         }
     }
 
-    fn pass(&self, seconds: u64) {
+    pub(super) fn pass(&self, seconds: u64) {
         *self.passed.lock().unwrap() += Duration::from_secs(seconds);
     }
 
@@ -75,13 +75,13 @@ impl Pair {
         since.as_secs() as i64
     }
 
-    async fn call(&self) -> RoomName {
+    pub(super) async fn call(&self) -> RoomName {
         let anna = "anna".into();
         let called = self.processes[0].call(SOMEBODY, &anna, vec!["ben".into()], String::new());
         called.await.unwrap().channel
     }
 
-    async fn missed(&self, channel: &RoomName) -> Vec<String> {
+    pub(super) async fn missed(&self, channel: &RoomName) -> Vec<String> {
         let reports = self.records.reports(channel).await.unwrap().into_iter();
         let missed = reports.filter(|report| report.code == 3);
         missed.map(|report| report.user.to_string()).collect()
