@@ -16,3 +16,6 @@ CREATE INDEX channel_members_in ON channel_members (seen_at, id) WHERE joined_at
 -- Which finished task is the oldest, of all or of one client.
 CREATE INDEX call_tasks_finished ON call_tasks (fired_at, id) WHERE status > 1;
 CREATE INDEX call_tasks_finished_by_client ON call_tasks (client, fired_at, id) WHERE status > 1;
+
+-- Number of events of a call that are not kept, because there are as many as are kept of one.
+ALTER TABLE channels ADD COLUMN events_left_out BIGINT NOT NULL DEFAULT 0;

@@ -1,14 +1,12 @@
 //! The life of one call, as its record has it: who is in it, what an event means, and when it is over. Pure; the time is given.
 
+mod kept;
+
 use crate::ids::UserId;
 use crate::storage::{CallRecord, Ending, Member, MemberStatus, Report};
 
 /// People of one call. A room holds a hundred.
 pub(super) const MEMBERS_MAX: usize = 100;
-
-/// Events that are recorded of one user in one call: an app reports some five, and more where the network is bad. What more is
-/// reported has its meaning all the same. So a client that repeats itself fills neither the database nor the place of others.
-pub(super) const REPORTS_OF_ONE_MAX: usize = 30;
 
 /// Time after the end of a call that nobody has answered, in which a robot may still take it: callers decide at once.
 const TAKEN_UP_WITHIN_S: i64 = 600;
@@ -116,7 +114,7 @@ impl CallRecord {
         true
     }
 
-    /// Takes an event that a client reports. Its meaning does not depend on whether it is recorded.
+    /// Takes an event that a client reports. Its meaning does not depend on whether it is kept.
     pub(super) fn report(
         &mut self,
         report: Report,
@@ -147,19 +145,6 @@ impl CallRecord {
         };
         self.record(report, reports);
         Ok(consequence)
-    }
-
-    /// Records an event, unless there are as many of this user as are recorded. Those who are not in the call count as one.
-    fn record(&self, report: Report, reports: &mut Vec<Report>) {
-        let is_member = |user: &UserId| self.members.iter().any(|member| member.user == *user);
-        let is_counted = |user: &UserId| match is_member(&report.user) {
-            true => *user == report.user,
-            false => !is_member(user),
-        };
-        let counted = self.reports.iter().filter(|(user, _)| is_counted(user));
-        if counted.map(|(_, count)| count).sum::<usize>() < REPORTS_OF_ONE_MAX {
-            reports.push(report);
-        }
     }
 
     /// Somebody is in the call. Returns whether they have answered it thereby.

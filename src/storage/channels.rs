@@ -8,8 +8,8 @@ use super::{Quota, Records, TaskClaim, storable};
 use crate::ids::{RoomName, UserId};
 use crate::shares::{ClientAddress, Denied};
 
-const CALL: &str =
-    "SELECT channel, caller, extra_msg, created_at, answered_at, started_at, ended_at, ending FROM channels";
+const CALL: &str = "SELECT channel, caller, extra_msg, created_at, answered_at, started_at, ended_at, ending, events_left_out \
+    FROM channels";
 const MEMBERS: &str = "SELECT id, member, status, created_at, joined_at, seen_at, left_at FROM channel_members \
     WHERE channel = $1 ORDER BY id";
 
@@ -51,8 +51,20 @@ pub struct CallRecord {
     pub ending: Option<Ending>,
     /// People of the call, the caller first.
     pub members: Vec<Member>,
-    /// Number of events so far of each who has reported any.
-    pub reports: Vec<(UserId, usize)>,
+    /// Numbers of kept events, by who reported them and what they say.
+    pub reports: Vec<KeptReports>,
+    /// Number of events that are not kept.
+    pub left_out: i64,
+}
+
+/// Kept events of one user that say the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptReports {
+    pub user: UserId,
+    pub code: i64,
+    pub count: usize,
+    /// Characters of all their descriptions.
+    pub characters: usize,
 }
 
 /// Somebody of a call.
@@ -175,6 +187,7 @@ struct CallRow {
     started_at: i64,
     ended_at: i64,
     ending: String,
+    events_left_out: i64,
 }
 
 #[derive(FromRow)]
@@ -188,8 +201,8 @@ struct MemberRow {
     left_at: i64,
 }
 
-/// Numbers of events of one call, by who reported them.
-type ReportCounts = Vec<(String, i64)>;
+/// Events of one call that are the same: who reported them, what they say, their number, and the characters of their descriptions.
+type ReportCounts = Vec<(String, i64, i64, i64)>;
 
 /// A time in a record, where 0 stands for none.
 fn time(recorded: i64) -> Option<i64> {
@@ -198,7 +211,13 @@ fn time(recorded: i64) -> Option<i64> {
 
 impl CallRow {
     fn with(self, members: Vec<MemberRow>, reports: ReportCounts) -> CallRecord {
-        let count = |(user, count): (String, i64)| (UserId(user.into()), usize::try_from(count).unwrap_or(0));
+        let number = |number: i64| usize::try_from(number).unwrap_or(0);
+        let count = |(user, code, count, characters): (String, i64, i64, i64)| KeptReports {
+            user: UserId(user.into()),
+            code,
+            count: number(count),
+            characters: number(characters),
+        };
         CallRecord {
             channel: RoomName(self.channel.into()),
             caller: UserId(self.caller.into()),
@@ -210,6 +229,7 @@ impl CallRow {
             ending: Ending::of(&self.ending),
             members: members.into_iter().map(MemberRow::member).collect(),
             reports: reports.into_iter().map(count).collect(),
+            left_out: self.events_left_out,
         }
     }
 }
@@ -228,8 +248,9 @@ impl MemberRow {
     }
 }
 
-/// Numbers of events by who reported them.
-const REPORTS: &str = "SELECT member, COUNT(*) FROM channel_events WHERE channel = $1 GROUP BY member";
+/// Numbers of events by who reported them and what they say.
+const REPORTS: &str = "SELECT member, code, COUNT(*), SUM(LENGTH(description)) FROM channel_events WHERE channel = $1 \
+    GROUP BY member, code ORDER BY member, code";
 
 /// Calls that are removed at most to make room for one: there are so many too many only after the bound was set lower.
 const REMOVED_FOR_ONE_MAX: usize = 100;
@@ -343,7 +364,7 @@ impl Records {
         let call = format!("{CALL} WHERE channel = $1");
         // A call that goes on after its end will end once more, which is to be posted, too.
         let update = "UPDATE channels SET answered_at = $2, started_at = $3, ended_at = $4, ending = $5, \
-            posted = CASE WHEN $4 = 0 THEN 0 ELSE posted END WHERE channel = $1";
+            events_left_out = $6, posted = CASE WHEN $4 = 0 THEN 0 ELSE posted END WHERE channel = $1";
         let update_member =
             "UPDATE channel_members SET status = $2, joined_at = $3, seen_at = $4, left_at = $5 WHERE id = $1";
         let report = "INSERT INTO channel_events (channel, number, member, code, description, created_at) \
@@ -357,17 +378,17 @@ impl Records {
                     let members = sqlx::query_as(MEMBERS).bind(channel).fetch_all(&mut *transaction).await?;
                     let reports: ReportCounts =
                         sqlx::query_as(REPORTS).bind(channel).fetch_all(&mut *transaction).await?;
-                    let last: i64 = reports.iter().map(|(_, count)| count).sum();
+                    let last: i64 = reports.iter().map(|(_, _, count, _)| count).sum();
                     let before = call.with(members, reports);
                     let (mut after, mut new_reports) = (before.clone(), Vec::new());
                     let outcome = change(&mut after, &mut new_reports);
-                    if (after.answered_s, after.started_s, after.ended_s, after.ending)
-                        != (before.answered_s, before.started_s, before.ended_s, before.ending)
+                    if (after.answered_s, after.started_s, after.ended_s, after.ending, after.left_out)
+                        != (before.answered_s, before.started_s, before.ended_s, before.ending, before.left_out)
                     {
                         let ending = after.ending.map_or("", Ending::word);
                         let update = sqlx::query(update).bind(channel).bind(after.answered_s.unwrap_or(0));
                         let update = update.bind(after.started_s.unwrap_or(0)).bind(after.ended_s.unwrap_or(0));
-                        update.bind(ending).execute(&mut *transaction).await?;
+                        update.bind(ending).bind(after.left_out).execute(&mut *transaction).await?;
                     }
                     for member in &after.members {
                         let (joined, left) = (member.joined_s.unwrap_or(0), member.left_s.unwrap_or(0));

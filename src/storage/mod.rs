@@ -30,7 +30,7 @@ pub(crate) use accounts::{Recorded, TokenSecret};
 
 pub use accounts::{DevicePlaces, DeviceRecord};
 pub use admission::RoomAdmission;
-pub use channels::{Begun, CallRecord, Ending, Member, MemberStatus, NewCall, RecentCall, Report};
+pub use channels::{Begun, CallRecord, Ending, KeptReports, Member, MemberStatus, NewCall, RecentCall, Report};
 pub use common_clock::CommonClock;
 use database::{Database, writing};
 pub use errors::{AdmitError, OpenError, RecordError};

@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 
 use super::code::*;
+use super::kept::{CHARACTERS_MAX, OWN_MAX, REPORTS_MAX, REPORTS_OF_ONE_MAX};
 use super::*;
+use crate::storage::KeptReports;
 use crate::storage::MemberStatus::{Answered, Called, Over};
 
 const NOW_S: i64 = 1_000;
@@ -31,6 +33,7 @@ fn call(callees: &[&str]) -> CallRecord {
         ending: None,
         members: (1..).zip(people).map(member).collect(),
         reports: Vec::new(),
+        left_out: 0,
     }
 }
 
@@ -43,12 +46,21 @@ fn report(call: &mut CallRecord, user: &str, code: i64) -> Consequence {
     };
     let mut reports = Vec::new();
     let taken = call.report(report, &mut reports, NOW_S).unwrap();
-    assert_eq!(reports.len(), 1, "every event is recorded");
-    match call.reports.iter_mut().find(|(by, _)| by.as_str() == user) {
-        Some((_, count)) => *count += 1,
-        None => call.reports.push((user.into(), 1)),
-    }
+    assert_eq!(reports.len(), 1, "every event is kept");
+    keep(call, &reports);
     taken
+}
+
+/// Counts events that are kept, as storage does.
+fn keep(call: &mut CallRecord, reports: &[Report]) {
+    for report in reports {
+        call.reports.push(KeptReports {
+            user: report.user.clone(),
+            code: report.code,
+            count: 1,
+            characters: report.description.chars().count(),
+        });
+    }
 }
 
 fn statuses(call: &CallRecord) -> Vec<MemberStatus> {
@@ -194,35 +206,51 @@ fn somebody_who_was_not_called_comes_in_as_one_more_within_bounds() {
     assert_eq!(call.join(&"ben".into(), NOW_S), Ok(true));
 }
 
-/// What of one more event of somebody is recorded, and what follows from it.
-fn one_more(call: &mut CallRecord, user: &str, code: i64) -> (usize, Consequence) {
+/// The description of one more event of somebody, if it is kept, and what follows from it.
+fn described(call: &mut CallRecord, user: &str, code: i64, description: &str) -> (Option<String>, Consequence) {
     let mut reports = Vec::new();
     let report = Report {
         user: user.into(),
         code,
-        description: String::new(),
+        description: description.to_owned(),
         at_s: NOW_S,
     };
     let consequence = call.report(report, &mut reports, NOW_S).unwrap();
-    (reports.len(), consequence)
+    keep(call, &reports);
+    (reports.pop().map(|report| report.description), consequence)
 }
 
+/// Whether one more event of somebody is kept, and what follows from it.
+fn one_more(call: &mut CallRecord, user: &str, code: i64) -> (bool, Consequence) {
+    let (kept, consequence) = described(call, user, code, "");
+    (kept.is_some(), consequence)
+}
+
+/// An event that means nothing here.
+const OTHER: i64 = 4_711;
+
 #[test]
-fn one_user_s_events_are_recorded_up_to_a_bound_and_have_their_meaning_beyond_it() {
+fn one_user_s_events_are_kept_up_to_a_bound_and_have_their_meaning_beyond_it() {
     let mut call = call(&["ben"]);
-    report(&mut call, "anna", BEGUN);
-    report(&mut call, "ben", BEGUN);
-    for _ in 1..REPORTS_OF_ONE_MAX {
-        report(&mut call, "anna", 4_711);
+    for _ in 0..REPORTS_OF_ONE_MAX {
+        report(&mut call, "anna", OTHER);
     }
-    assert_eq!(one_more(&mut call, "anna", 4_711), (0, Consequence::Nothing));
+    assert_eq!(one_more(&mut call, "anna", OTHER), (false, Consequence::Nothing));
     assert_eq!(
-        one_more(&mut call, "ben", 4_711),
-        (1, Consequence::Nothing),
+        one_more(&mut call, "ben", OTHER),
+        (true, Consequence::Nothing),
         "others have their own bound"
     );
-    assert_eq!(one_more(&mut call, "anna", LEFT), (0, Consequence::Left));
-    assert_eq!(one_more(&mut call, "anna", BEGUN), (0, JOINED));
+    assert_eq!(one_more(&mut call, "ben", BEGUN), (true, ANSWERED));
+    for count in 0..OWN_MAX {
+        let (code, expected) = [(BEGUN, JOINED), (LEFT, Consequence::Left)][count % 2].clone();
+        assert_eq!(
+            one_more(&mut call, "anna", code),
+            (true, expected),
+            "what begins and ends"
+        );
+    }
+    assert_eq!(one_more(&mut call, "anna", BEGUN), (false, JOINED));
     let mut reports = Vec::new();
     let missed = call.miss(&"anna".into(), 1, &mut reports, NOW_S + 1);
     assert_eq!(
@@ -230,17 +258,55 @@ fn one_user_s_events_are_recorded_up_to_a_bound_and_have_their_meaning_beyond_it
         (Missed::Silent(Consequence::Left), 0),
         "the server's own count, too"
     );
-    assert_eq!(one_more(&mut call, "ben", LEFT), (1, Consequence::Over));
+    assert_eq!(one_more(&mut call, "ben", LEFT), (true, Consequence::Over));
+    assert_eq!(call.left_out, 3);
 }
 
 #[test]
 fn all_who_are_not_in_the_call_have_the_events_of_one() {
     let mut call = call(&["ben"]);
     for number in 0..REPORTS_OF_ONE_MAX {
-        report(&mut call, &format!("eve {number}"), 4_711);
+        report(&mut call, &format!("eve {number}"), OTHER);
     }
-    assert_eq!(one_more(&mut call, "another", 4_711), (0, Consequence::Nothing));
-    assert_eq!(one_more(&mut call, "anna", 4_711), (1, Consequence::Nothing));
+    assert_eq!(one_more(&mut call, "another", OTHER), (false, Consequence::Nothing));
+    assert_eq!(one_more(&mut call, "anna", OTHER), (true, Consequence::Nothing));
+}
+
+#[test]
+fn the_events_of_a_whole_call_are_bounded_and_everybody_s_beginning_and_end_is_among_them() {
+    let mut call = call(&["ben"]);
+    let people: Vec<String> = (0..MEMBERS_MAX - 2).map(|number| format!("person {number}")).collect();
+    for user in &people {
+        assert!(one_more(&mut call, user, BEGUN).0);
+    }
+    for _ in 0..2 * REPORTS_OF_ONE_MAX {
+        for user in &people {
+            one_more(&mut call, user, OTHER);
+            one_more(&mut call, user, BEGUN);
+        }
+    }
+    // Those who come last find everything full.
+    assert_eq!(one_more(&mut call, "ben", OTHER), (false, Consequence::Nothing));
+    assert_eq!(one_more(&mut call, "ben", BEGUN), (true, ANSWERED));
+    assert_eq!(one_more(&mut call, "ben", LEFT), (true, Consequence::Left));
+    let kept: usize = call.reports.iter().map(|one| one.count).sum();
+    assert_eq!(kept, people.len() * OWN_MAX + REPORTS_MAX + 2);
+    let reported = people.len() * (1 + 4 * REPORTS_OF_ONE_MAX) + 3;
+    assert_eq!(call.left_out as usize, reported - kept);
+}
+
+#[test]
+fn the_descriptions_of_a_whole_call_are_bounded() {
+    let mut call = call(&["ben"]);
+    let long = "字".repeat(1_024);
+    for count in 0..CHARACTERS_MAX / 1_024 - 1 {
+        let user = ["anna", "ben"][count % 2];
+        assert_eq!(described(&mut call, user, OTHER, &long).0.as_ref(), Some(&long));
+    }
+    assert_eq!(described(&mut call, "anna", OTHER, "接通").0.as_deref(), Some("接通"));
+    let cut = described(&mut call, "ben", OTHER, &long).0.unwrap();
+    assert_eq!(cut.chars().count(), 1_022);
+    assert_eq!(described(&mut call, "ben", LEFT, "再见").0.as_deref(), Some(""));
 }
 
 #[test]

@@ -55,8 +55,10 @@
 //! | 3 | the server | nothing was heard of them |
 //! | others | anybody | is recorded, and nothing else |
 //!
-//! Of one user 30 events of one call are recorded, and of all together who are not in the call. A later one still does what the
-//! table says, and is answered as any other.
+//! The record of a call keeps some of its events: of each user the first four whose codes the table names, and beside these thirty of
+//! each user, of all users two hundred. Descriptions have 32,768 characters together, and are cut beyond. All who are not in the call
+//! count as one user. An event that is not kept is counted (`events_left_out`), does what the table says, and is answered as any
+//! other.
 //!
 //! When several are called, the first who answers has the call, and it stops ringing at the others. They may ask for a token
 //! all the same, and come too. What happens on sockets (a callee answers, declines, hangs up) changes the record in the same
@@ -261,6 +263,7 @@ pub(crate) fn record((call, reports): (CallRecord, Vec<Report>), zone: &TimeZone
                 createtime: time::write(report.at_s, zone),
             })
             .collect(),
+        events_left_out: call.left_out,
         channel: call.channel.to_string(),
         src_uid: call.caller.to_string(),
         createtime: time::write(call.created_s, zone),

@@ -324,8 +324,10 @@ pub(crate) struct Record {
     pub ending: &'static str,
     /// People of the call, the caller among them.
     pub members: Vec<MemberRow>,
-    /// Events that were reported, in their order.
+    /// Events that were reported and are kept, in their order.
     pub events: Vec<EventRow>,
+    /// Number of events that were reported and are not kept, because the call, or the user, has as many as are kept.
+    pub events_left_out: i64,
 }
 
 #[derive(Serialize, ToSchema)]
