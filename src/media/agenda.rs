@@ -193,7 +193,7 @@ mod tests {
     use slotmap::SlotMap;
 
     use super::*;
-    use crate::media::keys::PeerKey;
+    use crate::media::keys::TransportKey;
     use crate::media::virtual_time::epoch;
 
     const QUANTUM: u64 = 25;
@@ -202,16 +202,16 @@ mod tests {
         epoch() + Duration::from_millis(millis)
     }
 
-    fn keys(count: usize) -> Vec<PeerKey> {
-        let mut all: SlotMap<PeerKey, ()> = SlotMap::with_key();
+    fn keys(count: usize) -> Vec<TransportKey> {
+        let mut all: SlotMap<TransportKey, ()> = SlotMap::with_key();
         (0..count).map(|_| all.insert(())).collect()
     }
 
-    fn agenda() -> Agenda<PeerKey> {
+    fn agenda() -> Agenda<TransportKey> {
         Agenda::new(epoch(), Duration::from_millis(QUANTUM))
     }
 
-    fn due(agenda: &mut Agenda<PeerKey>, now: Instant) -> Vec<PeerKey> {
+    fn due(agenda: &mut Agenda<TransportKey>, now: Instant) -> Vec<TransportKey> {
         agenda.advance(now);
         std::iter::from_fn(|| agenda.pop()).collect()
     }
@@ -315,7 +315,7 @@ mod tests {
                 let is_new = begun.is_none_or(|begun| begun < now / QUANTUM);
                 begun = begun.max(Some(now / QUANTUM));
                 let is_due = |due: &u64| is_new && *due <= now / QUANTUM;
-                let mut expected: Vec<PeerKey> =
+                let mut expected: Vec<TransportKey> =
                     model.iter().filter(|(_, due)| is_due(due)).map(|(which, _)| keys[*which]).collect();
                 got.sort();
                 expected.sort();

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use ahash::AHashMap;
 use smallvec::SmallVec;
 
-use super::keys::PeerKey;
+use super::keys::TransportKey;
 use super::peer::ice::{AddressRight, PathIndex};
 use crate::ids::ParticipantId;
 
@@ -39,22 +39,22 @@ pub fn classify(datagram: &[u8]) -> Class {
 /// client, two connections share an address for a while. There are more only if somebody claims the addresses of others.
 pub(crate) const MAX_OCCUPANTS: usize = 8;
 
-/// A connection whose client sent an authenticated check from an address.
+/// A transport whose client sent an authenticated check from an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Occupant {
-    pub peer: PeerKey,
-    /// The address's place among that connection's paths.
+    pub transport: TransportKey,
+    /// The address's place among that transport's paths.
     pub path: PathIndex,
     pub participant: ParticipantId,
 }
 
-/// All connections of one address, in the order of their first check from there. Nearly always there is one.
+/// All transports of one address, in the order of their first check from there. Nearly always there is one.
 type Occupants = SmallVec<[Occupant; 1]>;
 
 #[derive(Default)]
 pub(crate) struct Demux {
     by_address: AHashMap<SocketAddr, Occupants>,
-    by_ufrag: AHashMap<String, PeerKey>,
+    by_ufrag: AHashMap<String, TransportKey>,
 }
 
 impl Demux {
@@ -62,7 +62,7 @@ impl Demux {
         self.by_address.get(&address).map_or(&[], |occupants| occupants)
     }
 
-    pub(crate) fn by_ufrag(&self, ufrag: &str) -> Option<PeerKey> {
+    pub(crate) fn by_ufrag(&self, ufrag: &str) -> Option<TransportKey> {
         self.by_ufrag.get(ufrag).copied()
     }
 
@@ -83,7 +83,7 @@ impl Demux {
         address_right: impl Fn(&Occupant) -> AddressRight,
     ) -> Option<Occupant> {
         let occupants = self.by_address.entry(address).or_default();
-        if let Some(known) = occupants.iter_mut().find(|known| known.peer == newcomer.peer) {
+        if let Some(known) = occupants.iter_mut().find(|known| known.transport == newcomer.transport) {
             *known = newcomer;
             return None;
         }
@@ -97,28 +97,28 @@ impl Demux {
             let Some(leaves) = same.or_else(|| claims().next()).or(newest).copied() else {
                 return Some(newcomer);
             };
-            occupants.retain(|occupant| occupant.peer != leaves.peer);
+            occupants.retain(|occupant| occupant.transport != leaves.transport);
             evicted = Some(leaves);
         }
         occupants.push(newcomer);
         evicted
     }
 
-    pub(crate) fn forget_address(&mut self, address: SocketAddr, peer: PeerKey) {
+    pub(crate) fn forget_address(&mut self, address: SocketAddr, transport: TransportKey) {
         if let Some(occupants) = self.by_address.get_mut(&address) {
-            occupants.retain(|occupant| occupant.peer != peer);
+            occupants.retain(|occupant| occupant.transport != transport);
             if occupants.is_empty() {
                 self.by_address.remove(&address);
             }
         }
     }
 
-    pub(crate) fn learn_ufrag(&mut self, ufrag: &str, peer: PeerKey) {
-        self.by_ufrag.insert(ufrag.to_owned(), peer);
+    pub(crate) fn learn_ufrag(&mut self, ufrag: &str, transport: TransportKey) {
+        self.by_ufrag.insert(ufrag.to_owned(), transport);
     }
 
-    pub(crate) fn forget_ufrag(&mut self, ufrag: &str, peer: PeerKey) {
-        if self.by_ufrag.get(ufrag) == Some(&peer) {
+    pub(crate) fn forget_ufrag(&mut self, ufrag: &str, transport: TransportKey) {
+        if self.by_ufrag.get(ufrag) == Some(&transport) {
             self.by_ufrag.remove(ufrag);
         }
     }

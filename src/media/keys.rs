@@ -3,7 +3,7 @@
 use slotmap::new_key_type;
 
 new_key_type! {
-    pub struct PeerKey;
+    pub struct TransportKey;
     pub struct TrackKey;
     pub struct SubscriptionKey;
     /// Key of a link. After the link has ended it finds nothing, though another link may be in its place.

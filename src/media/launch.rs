@@ -11,7 +11,7 @@ use super::doorbell::Doorbell;
 use super::load::Load;
 use super::messages::DriverCommand;
 use super::session::LocalEnd;
-use super::worker::MAX_PEERS;
+use super::worker::MAX_TRANSPORTS;
 use crate::ids::WorkerId;
 use crate::pinning::{Pinning, PinningError};
 use crate::ports::PortError;
@@ -33,7 +33,7 @@ pub struct MediaSettings {
 
 /// Commands that wait for one worker. There may be as many as connections: a join storm that fills the whole worker fits,
 /// and a worker that has taken none of them is lost. At some 4 KiB each they take 64 MiB.
-pub const COMMANDS: usize = MAX_PEERS;
+pub const COMMANDS: usize = MAX_TRANSPORTS;
 
 /// The maker of workers: threads in the server, anything else in a test.
 pub trait Launch: Send {

@@ -12,8 +12,8 @@ use crate::ids::{Feed, ParticipantId, PeerId};
 /// The tracks and subscriptions of one room.
 #[derive(Default)]
 pub(crate) struct WorkerRoom {
-    /// Number of connections that the room has on this worker.
-    pub peers: usize,
+    /// Number of transports that connections in the room have on this worker.
+    pub transports: usize,
     /// Tracks by name, each with the connection that publishes it. If several have one name, that of the newest connection is
     /// the last. So a publisher that has come back counts, not the connection that it has left behind; and all workers agree on
     /// that, in whatever order the tracks are announced to them.
@@ -29,12 +29,12 @@ pub(crate) struct WorkerRoom {
 impl WorkerRoom {
     /// Whether this other worker is to be asked for the room.
     pub fn requests(&self, other: usize) -> bool {
-        self.peers > 0 && self.others.contains(&other)
+        self.transports > 0 && self.others.contains(&other)
     }
 
     /// Whether the room has no connections and no tracks here, and nobody asks for it.
     pub(crate) fn is_unused(&self) -> bool {
-        self.peers == 0 && self.tracks.is_empty() && self.mirrors.is_empty()
+        self.transports == 0 && self.tracks.is_empty() && self.mirrors.is_empty()
     }
 
     pub fn add_track(&mut self, name: TrackRef, publisher: PeerId, key: TrackKey) {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use smallvec::SmallVec;
 
 use super::codec::{Codec, Kind, decoding, red, vp8};
-use super::keys::{PeerKey, TrackKey};
+use super::keys::{TrackKey, TransportKey};
 use super::layers::LayerSet;
 use super::names::{Down, TrackRef};
 use super::packet::BatchPacket;
@@ -27,7 +27,7 @@ const RESEND_WINDOW: Duration = Duration::from_millis(200);
 
 /// State of the copy of one track that goes to one subscriber.
 pub struct Subscription {
-    pub peer: PeerKey,
+    pub transport: TransportKey,
     pub kind: Kind,
     /// Track or slot that its section carries; `None` while the section is on hold.
     pub down: Option<Down>,
@@ -68,11 +68,11 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    pub fn new(now: Instant, peer: PeerKey, section: &MediaSection) -> Subscription {
+    pub fn new(now: Instant, transport: TransportKey, section: &MediaSection) -> Subscription {
         let clock_rate = section.codecs.first().map_or(90_000, |codec| codec.codec.clock_rate());
         // Our SSRCs are random: their bits serve as the random first sequence numbers too.
         let mut subscription = Subscription {
-            peer,
+            transport,
             kind: section.kind,
             down: None,
             source: None,
@@ -517,14 +517,14 @@ mod tests {
             let published = section(9, None, true, None);
             let mut track = Track::new(
                 TrackId(1),
-                (PeerKey::default(), PeerId(1)),
+                (TransportKey::default(), PeerId(1)),
                 RoomId(1),
                 TRACK,
                 &published,
             );
             track.layers.push(Layer::new(Kind::Video, 90_000, 9, b"", SourceId(1)));
             let subscriptions = sections.iter().map(|section| {
-                let mut subscription = Subscription::new(epoch(), PeerKey::default(), section);
+                let mut subscription = Subscription::new(epoch(), TransportKey::default(), section);
                 subscription.attach(TrackKey::default(), &track);
                 subscription.target = Some(0);
                 subscription

@@ -8,7 +8,7 @@ use super::clock::{Newest, SenderClock};
 use super::codec::Kind;
 use super::extension_ids::ExtensionIds;
 use super::keyframes::KeyFrameRequests;
-use super::keys::{LinkId, PeerKey, SubscriptionKey};
+use super::keys::{LinkId, SubscriptionKey, TransportKey};
 use super::layers::{INACTIVE_AFTER, LayerState, MAX_LAYERS, RateMeter};
 use super::link::{LayerNotice, TrackNotice};
 use super::names::TrackRef;
@@ -121,17 +121,17 @@ pub struct LayerBegins(pub bool);
 /// Where a track's packets come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// The publisher's connection, on this worker.
-    Peer(PeerKey),
+    /// The transport of the publisher's connection over which it comes, on this worker.
+    Transport(TransportKey),
     /// The other end of this link: the worker on which it is published, or a player.
     Link(LinkId),
 }
 
 impl Origin {
-    /// The publisher's connection, if that is on this worker.
-    pub fn peer(self) -> Option<PeerKey> {
+    /// The publisher's transport, if that is on this worker.
+    pub fn transport(self) -> Option<TransportKey> {
         match self {
-            Origin::Peer(peer) => Some(peer),
+            Origin::Transport(key) => Some(key),
             Origin::Link(_) => None,
         }
     }
@@ -176,12 +176,12 @@ pub struct Track {
 impl Track {
     pub fn new(
         id: TrackId,
-        (peer, publisher): (PeerKey, PeerId),
+        (transport, publisher): (TransportKey, PeerId),
         room: RoomId,
         name: TrackRef,
         section: &MediaSection,
     ) -> Track {
-        let mut track = Track::empty(id, Origin::Peer(peer), room, name, publisher);
+        let mut track = Track::empty(id, Origin::Transport(transport), room, name, publisher);
         track.mid = section.mid.clone();
         track.renegotiate(section);
         track
@@ -546,7 +546,13 @@ mod tests {
         };
         let participant = ParticipantId(1);
         let name = TrackRef { participant, name };
-        let mut track = Track::new(TrackId(1), (PeerKey::default(), PeerId(1)), RoomId(1), name, &section);
+        let mut track = Track::new(
+            TrackId(1),
+            (TransportKey::default(), PeerId(1)),
+            RoomId(1),
+            name,
+            &section,
+        );
         track.layers.push(Layer::new(Kind::Video, 90_000, 9, b"", SourceId(1)));
         let mut pool = Pool::new(1 << 20);
         let began = (0..2_000_u16).filter(|&sequence| {

@@ -62,7 +62,7 @@ impl SentTo {
 }
 
 /// One transport of a connection, with its sections. A connection has one, unless its client offered several bundles.
-pub struct Peer {
+pub struct Transport {
     pub id: PeerId,
     /// The number of its transport among those of the connection. For the audit.
     #[cfg(debug_assertions)]
@@ -108,15 +108,15 @@ pub struct Publisher {
     pub(crate) counts_loudness: bool,
 }
 
-impl Peer {
+impl Transport {
     pub fn new(
         now: Instant,
         spec: &PeerSpec,
         transport: &TransportSpec,
         sections: &[MediaSection],
         identity: &DtlsIdentity,
-    ) -> Peer {
-        Peer {
+    ) -> Transport {
+        Transport {
             id: spec.peer,
             #[cfg(debug_assertions)]
             transport: transport.number,

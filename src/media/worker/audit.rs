@@ -4,8 +4,8 @@
 
 use super::Worker;
 use crate::ids::RoomId;
-use crate::media::keys::{PeerKey, TrackKey};
-use crate::media::peer::Peer;
+use crate::media::keys::{TrackKey, TransportKey};
+use crate::media::peer::Transport;
 use crate::media::peer::ice::CONSENT_TIMEOUT;
 use crate::media::room::WorkerRoom;
 use crate::media::track::{Origin, Track};
@@ -15,8 +15,8 @@ impl Worker {
     pub fn contradictions(&self) -> Vec<String> {
         let mut found = Vec::new();
         self.audit_numbers(&mut found);
-        for (key, peer) in &self.peers {
-            self.audit_peer(key, peer, &mut found);
+        for (key, transport) in &self.transports {
+            self.audit_transport(key, transport, &mut found);
         }
         for (id, room) in &self.rooms {
             self.audit_room(*id, room, &mut found);
@@ -35,17 +35,23 @@ impl Worker {
     }
 
     fn audit_numbers(&self, found: &mut Vec<String>) {
-        let peers = self.peers.len();
-        let known = self.peers.values().map(|peer| peer.ice.known_addresses().count());
-        let suspended = self.peers.values().filter(|peer| peer.suspended.is_some());
-        let speaking = self.peers.values().filter(|peer| peer.is_speaking());
-        let transports = self
+        let transports = self.transports.len();
+        let known = self
+            .transports
+            .values()
+            .map(|transport| transport.ice.known_addresses().count());
+        let suspended = self
+            .transports
+            .values()
+            .filter(|transport| transport.suspended.is_some());
+        let speaking = self.transports.values().filter(|transport| transport.is_speaking());
+        let of_connections = self
             .connections
             .values()
             .map(|connection| connection.transports().count());
         let pairs = [
-            ("transports of connections", transports.sum(), peers),
-            ("ICE users", self.demux.known_users(), peers),
+            ("transports of connections", of_connections.sum(), transports),
+            ("ICE users", self.demux.known_users(), transports),
             ("claims of addresses", self.demux.claims(), known.sum()),
             (
                 "suspended connections",
@@ -65,26 +71,30 @@ impl Worker {
         }
     }
 
-    fn audit_peer(&self, key: PeerKey, peer: &Peer, found: &mut Vec<String>) {
-        let id = peer.id;
-        if self.connections.get(&id).and_then(|one| one.transport(peer.transport)) != Some(key)
-            || self.demux.by_ufrag(&peer.ice.local_ufrag) != Some(key)
+    fn audit_transport(&self, key: TransportKey, transport: &Transport, found: &mut Vec<String>) {
+        let id = transport.id;
+        if self
+            .connections
+            .get(&id)
+            .and_then(|one| one.transport(transport.transport))
+            != Some(key)
+            || self.demux.by_ufrag(&transport.ice.local_ufrag) != Some(key)
         {
             found.push(format!("connection {id} is not found by its id and its ICE user"));
         }
-        for address in peer.ice.known_addresses() {
-            if !self.demux.at(address).iter().any(|at| at.peer == key) {
+        for address in transport.ice.known_addresses() {
+            if !self.demux.at(address).iter().any(|at| at.transport == key) {
                 found.push(format!("connection {id} knows {address}, where it is not"));
             }
         }
-        if !self.rooms.contains_key(&peer.room) {
+        if !self.rooms.contains_key(&transport.room) {
             found.push(format!("connection {id} is in no room"));
         }
-        let Some(since) = peer.suspended else { return };
-        if peer.ice.selected().is_some() {
+        let Some(since) = transport.suspended else { return };
+        if transport.ice.selected().is_some() {
             found.push(format!("connection {id} is suspended and still sent to"));
         }
-        for &track in &peer.tracks {
+        for &track in &transport.tracks {
             // A client that comes back sends before its first check arrives.
             let is_old = |at| since.saturating_duration_since(at) >= CONSENT_TIMEOUT;
             let mut layers = self.tracks[track].layers.iter();
@@ -95,14 +105,22 @@ impl Worker {
     }
 
     fn audit_room(&self, id: RoomId, room: &WorkerRoom, found: &mut Vec<String>) {
-        let peers = self.peers.values().filter(|peer| peer.room == id).count();
-        let of_peers = |peer: PeerKey| self.peers.get(peer).is_some_and(|peer| peer.room == id);
+        let transports = self
+            .transports
+            .values()
+            .filter(|transport| transport.room == id)
+            .count();
+        let of_transports = |transport: TransportKey| {
+            self.transports
+                .get(transport)
+                .is_some_and(|transport| transport.room == id)
+        };
         let tracks = self.tracks.values().filter(|track| track.room == id).count();
-        let of_room = self.subscriptions.values().filter(|one| of_peers(one.peer));
+        let of_room = self.subscriptions.values().filter(|one| of_transports(one.transport));
         let subscriptions = of_room.filter(|one| one.wanted().is_some()).count();
-        let counted = (room.peers, room.tracks().count(), room.wanted_count());
-        if counted != (peers, tracks, subscriptions) {
-            let expected = (peers, tracks, subscriptions);
+        let counted = (room.transports, room.tracks().count(), room.wanted_count());
+        if counted != (transports, tracks, subscriptions) {
+            let expected = (transports, tracks, subscriptions);
             found.push(format!(
                 "connections, tracks and wanted subscriptions of room {id}: {counted:?}, not {expected:?}"
             ));
@@ -110,7 +128,7 @@ impl Worker {
         if room.is_unused() {
             found.push(format!("nobody is in room {id}, and nobody mirrors it"));
         }
-        if room.peers == 0 && !room.others.is_empty() {
+        if room.transports == 0 && !room.others.is_empty() {
             found.push(format!("room {id} is asked for, and nobody is here"));
         }
     }
@@ -119,7 +137,10 @@ impl Worker {
         let id = track.id;
         let room = self.rooms.get(&track.room);
         let is_whose = match track.origin {
-            Origin::Peer(peer) => self.peers.get(peer).is_some_and(|peer| peer.tracks.contains(&key)),
+            Origin::Transport(transport) => self
+                .transports
+                .get(transport)
+                .is_some_and(|transport| transport.tracks.contains(&key)),
             Origin::Link(link) => self.mirrors(link, track, key),
         };
         if !is_whose || !room.is_some_and(|room| room.tracks_of(track.name.participant).any(|one| one == key)) {
@@ -133,16 +154,16 @@ impl Worker {
 
     fn audit_subscriptions(&self, found: &mut Vec<String>) {
         for (key, subscription) in &self.subscriptions {
-            let Some(peer) = self.peers.get(subscription.peer) else {
+            let Some(transport) = self.transports.get(subscription.transport) else {
                 found.push("a subscription belongs to no connection".to_owned());
                 continue;
             };
-            let wanted = subscription.wanted().filter(|_| peer.suspended.is_none());
-            let expected = wanted.and_then(|name| self.rooms.get(&peer.room)?.track(name));
+            let wanted = subscription.wanted().filter(|_| transport.suspended.is_none());
+            let expected = wanted.and_then(|name| self.rooms.get(&transport.room)?.track(name));
             let copied = subscription.track.and_then(|track| self.tracks.get(track));
             let is_copied = copied.is_some_and(|track| track.subscribers.contains(&key));
             if subscription.track != expected || is_copied != subscription.track.is_some() {
-                let (id, track) = (peer.id, subscription.track);
+                let (id, track) = (transport.id, subscription.track);
                 found.push(format!(
                     "connection {id} gets {track:?}, and is to get {expected:?}: {is_copied}"
                 ));

@@ -2,33 +2,33 @@
 
 use smallvec::SmallVec;
 
-use crate::media::keys::PeerKey;
+use crate::media::keys::TransportKey;
 
 /// The transports of one connection, and the state that was last reported of it.
 #[derive(Clone, Default)]
 pub(super) struct Connection {
     /// Transports, each with its number; at most as many as a negotiation settles.
-    transports: SmallVec<[(u8, PeerKey); 1]>,
+    transports: SmallVec<[(u8, TransportKey); 1]>,
     pub connected: bool,
     pub suspended: bool,
 }
 
 impl Connection {
-    pub fn transport(&self, number: u8) -> Option<PeerKey> {
+    pub fn transport(&self, number: u8) -> Option<TransportKey> {
         let mut transports = self.transports.iter();
         transports.find(|(known, _)| *known == number).map(|(_, key)| *key)
     }
 
-    pub fn transports(&self) -> impl Iterator<Item = (u8, PeerKey)> {
+    pub fn transports(&self) -> impl Iterator<Item = (u8, TransportKey)> {
         self.transports.iter().copied()
     }
 
-    pub fn add(&mut self, number: u8, key: PeerKey) {
+    pub fn add(&mut self, number: u8, key: TransportKey) {
         self.transports.push((number, key));
     }
 
     /// Removes a transport. True if it was the last one.
-    pub fn remove(&mut self, key: PeerKey) -> bool {
+    pub fn remove(&mut self, key: TransportKey) -> bool {
         self.transports.retain(|(_, other)| *other != key);
         self.transports.is_empty()
     }

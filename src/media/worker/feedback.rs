@@ -6,7 +6,7 @@ use super::Worker;
 use crate::media::clock::SenderClock;
 use crate::media::codec::Kind;
 use crate::media::demux::Occupant;
-use crate::media::keys::{PeerKey, SubscriptionKey, TrackKey};
+use crate::media::keys::{SubscriptionKey, TrackKey, TransportKey};
 use crate::media::peer::srtp::MAX_OVERHEAD;
 use crate::media::rtcp::{self, Block, Packet};
 
@@ -29,13 +29,15 @@ const _: () = assert!(rtcp::MAX_PACKET_BYTES <= MAX_COMPOUND_BYTES);
 impl Worker {
     /// Opens a compound and takes its packets. False if this connection's client has not sealed it, or has sent it before.
     pub(super) fn handle_rtcp(&mut self, now: Instant, at: Occupant, datagram: &mut [u8]) -> bool {
-        let key = at.peer;
-        let peer = &mut self.peers[key];
-        let Some(secure) = &mut peer.secure else { return false };
+        let key = at.transport;
+        let transport = &mut self.transports[key];
+        let Some(secure) = &mut transport.secure else {
+            return false;
+        };
         let Ok(len) = secure.inbound.open_rtcp(datagram) else {
             return false;
         };
-        if !peer.ice.heard(now, at.path) {
+        if !transport.ice.heard(now, at.path) {
             self.visit_soon(now, key);
         }
         for packet in rtcp::packets(&datagram[..len]) {
@@ -56,15 +58,15 @@ impl Worker {
     }
 
     /// The subscription of this connection that sends under `ssrc`. A client cannot ask for another connection's.
-    fn subscription(&self, key: PeerKey, ssrc: u32) -> Option<SubscriptionKey> {
-        let mine = &self.peers[key].subscriptions;
+    fn subscription(&self, key: TransportKey, ssrc: u32) -> Option<SubscriptionKey> {
+        let mine = &self.transports[key].subscriptions;
         mine.iter()
             .copied()
             .find(|&subscription| self.subscriptions[subscription].ssrc == ssrc)
     }
 
-    fn sender_reported(&mut self, now: Instant, key: PeerKey, ssrc: u32, ntp: u64, rtp: u32) {
-        let Some(stream) = self.peers[key].stream(ssrc).filter(|stream| !stream.repair) else {
+    fn sender_reported(&mut self, now: Instant, key: TransportKey, ssrc: u32, ntp: u64, rtp: u32) {
+        let Some(stream) = self.transports[key].stream(ssrc).filter(|stream| !stream.repair) else {
             return;
         };
         let Some(track) = self.tracks.get(stream.track) else {
@@ -91,14 +93,14 @@ impl Worker {
                 subscription.next_report = now;
             }
             if subscription.next_report <= now {
-                let peer = subscription.peer;
-                self.visit_soon(now, peer);
+                let transport = subscription.transport;
+                self.visit_soon(now, transport);
             }
         }
         self.pass_on_clock(key, layer_index, clock);
     }
 
-    fn resend(&mut self, now: Instant, key: PeerKey, media_ssrc: u32, pairs: &[u8]) {
+    fn resend(&mut self, now: Instant, key: TransportKey, media_ssrc: u32, pairs: &[u8]) {
         self.stats.nacks_received += 1;
         let Some(subscription) = self.subscription(key, media_ssrc) else {
             return;
@@ -107,7 +109,7 @@ impl Worker {
         let Some(track) = subscription.track.and_then(|track| self.tracks.get(track)) else {
             return;
         };
-        let Some(mut sink) = self.peers[key].sink(&mut self.egress) else {
+        let Some(mut sink) = self.transports[key].sink(&mut self.egress) else {
             return;
         };
         let mut resent = 0;
@@ -118,7 +120,7 @@ impl Worker {
         self.stats.resent_packets += resent;
     }
 
-    fn key_frame_wanted(&mut self, now: Instant, key: PeerKey, media_ssrc: u32) {
+    fn key_frame_wanted(&mut self, now: Instant, key: TransportKey, media_ssrc: u32) {
         self.stats.key_frame_requests_received += 1;
         let Some(subscription) = self.subscription(key, media_ssrc) else {
             return;
@@ -139,24 +141,24 @@ impl Worker {
 
     /// Asks for key frames of the layers of a track whose turn it is. Plans the requests that are not sent now.
     pub(super) fn request_key_frames(&mut self, now: Instant, key: TrackKey) {
-        match self.track_peer(key) {
-            Some(peer) => self.request_key_frames_of(now, peer, key),
+        match self.publishing_transport(key) {
+            Some(transport) => self.request_key_frames_of(now, transport, key),
             None => self.request_key_frames_over_link(now, key),
         }
         self.plan_repairs(key);
     }
 
     /// Sends PLIs (or FIRs) to the publisher.
-    fn request_key_frames_of(&mut self, now: Instant, peer_key: PeerKey, key: TrackKey) {
+    fn request_key_frames_of(&mut self, now: Instant, transport_key: TransportKey, key: TrackKey) {
         let track = &mut self.tracks[key];
         // Requests that find no room now are sent at the next tick.
         if track.kind != Kind::Video || self.egress.is_full() {
             return;
         }
-        let Some(peer) = self.peers.get_mut(peer_key) else {
+        let Some(transport) = self.transports.get_mut(transport_key) else {
             return;
         };
-        let Some(publisher) = peer.publisher.as_mut().filter(|_| peer.secure.is_some()) else {
+        let Some(publisher) = transport.publisher.as_mut().filter(|_| transport.secure.is_some()) else {
             return;
         };
         self.scratch.clear();
@@ -167,24 +169,33 @@ impl Worker {
                 continue;
             }
             if feedback.pli || !feedback.fir {
-                rtcp::write_pli(&mut self.scratch, peer.feedback_ssrc, layer.ssrc);
+                rtcp::write_pli(&mut self.scratch, transport.feedback_ssrc, layer.ssrc);
             } else {
                 publisher.fir_command = publisher.fir_command.wrapping_add(1);
-                rtcp::write_fir(&mut self.scratch, peer.feedback_ssrc, layer.ssrc, publisher.fir_command);
+                rtcp::write_fir(
+                    &mut self.scratch,
+                    transport.feedback_ssrc,
+                    layer.ssrc,
+                    publisher.fir_command,
+                );
             }
             self.stats.key_frame_requests_sent += 1;
         }
-        self.send_feedback(peer_key);
+        self.send_feedback(transport_key);
     }
 
     /// Sends NACKs for the missing packets of a track.
     pub(super) fn request_missing(&mut self, now: Instant, key: TrackKey) {
-        let Some(peer_key) = self.track_peer(key) else { return };
+        let Some(transport_key) = self.publishing_transport(key) else {
+            return;
+        };
         let track = &mut self.tracks[key];
         if self.egress.is_full() {
             return;
         }
-        let Some(peer) = self.peers.get(peer_key) else { return };
+        let Some(transport) = self.transports.get(transport_key) else {
+            return;
+        };
         self.scratch.clear();
         for at in 0..track.layers.len() {
             if !track.misses_packets(&track.layers[at]) {
@@ -201,23 +212,24 @@ impl Worker {
             }
             if !self.sequences.is_empty() {
                 self.stats.nacks_sent += 1;
-                rtcp::write_nack(&mut self.scratch, peer.feedback_ssrc, layer.ssrc, &self.sequences);
+                rtcp::write_nack(&mut self.scratch, transport.feedback_ssrc, layer.ssrc, &self.sequences);
             }
         }
-        self.send_feedback(peer_key);
+        self.send_feedback(transport_key);
     }
 
     /// Sends the publisher receiver reports, and the congestion feedback that it negotiated.
-    pub(super) fn report_to_publisher(&mut self, now: Instant, key: PeerKey) {
-        let peer = &mut self.peers[key];
-        let Some(publisher) = peer.publisher.as_mut().filter(|_| peer.secure.is_some()) else {
+    pub(super) fn report_to_publisher(&mut self, now: Instant, key: TransportKey) {
+        let transport = &mut self.transports[key];
+        let Some(publisher) = transport.publisher.as_mut().filter(|_| transport.secure.is_some()) else {
             return;
         };
         if self.egress.is_full() {
             return;
         }
         let codecs = || {
-            peer.sections
+            transport
+                .sections
                 .iter()
                 .filter(|section| section.up.is_some())
                 .flat_map(|section| &section.codecs)
@@ -229,7 +241,7 @@ impl Worker {
             publisher.next_report = now + REPORT_INTERVAL;
             let mut blocks: smallvec::SmallVec<[Block; 8]> = smallvec::SmallVec::new();
             let mut worst = 0;
-            for stream in peer.streams.iter().filter(|stream| !stream.repair) {
+            for stream in transport.streams.iter().filter(|stream| !stream.repair) {
                 let Some(track) = self.tracks.get_mut(stream.track) else {
                     continue;
                 };
@@ -240,12 +252,14 @@ impl Worker {
                 worst = worst.max(block.fraction_lost);
                 blocks.push(block);
             }
-            rtcp::write_receiver_report(&mut self.scratch, peer.feedback_ssrc, &blocks);
+            rtcp::write_receiver_report(&mut self.scratch, transport.feedback_ssrc, &blocks);
             let received_bps = std::mem::take(&mut publisher.received_bytes) * 8;
             if remb && !transport_cc {
                 publisher.estimate.update(now, worst, received_bps);
                 let media: smallvec::SmallVec<[u32; 8]> = blocks.iter().map(|block| block.ssrc).collect();
-                publisher.estimate.write(peer.feedback_ssrc, &media, &mut self.scratch);
+                publisher
+                    .estimate
+                    .write(transport.feedback_ssrc, &media, &mut self.scratch);
             }
         }
         if now < publisher.next_feedback {
@@ -254,10 +268,10 @@ impl Worker {
         publisher.next_feedback = now + FEEDBACK_INTERVAL;
         publisher.is_heard = false;
         if transport_cc {
-            let media_ssrc = peer.streams.first().map_or(0, |stream| stream.ssrc);
+            let media_ssrc = transport.streams.first().map_or(0, |stream| stream.ssrc);
             let feedback = &mut publisher.transport_feedback;
             feedback.write(
-                peer.feedback_ssrc,
+                transport.feedback_ssrc,
                 media_ssrc,
                 rtcp::MAX_PACKET_BYTES,
                 &mut self.scratch,
@@ -267,14 +281,14 @@ impl Worker {
     }
 
     /// Sends one subscriber the sender reports of its copies.
-    pub(super) fn report_to_subscriber(&mut self, now: Instant, key: PeerKey) {
-        let peer = &self.peers[key];
+    pub(super) fn report_to_subscriber(&mut self, now: Instant, key: TransportKey) {
+        let transport = &self.transports[key];
         // Reports that find no room now are sent at this connection's next turn.
-        if peer.secure.is_none() || self.egress.is_full() {
+        if transport.secure.is_none() || self.egress.is_full() {
             return;
         }
         self.scratch.clear();
-        for &subscription in &peer.subscriptions {
+        for &subscription in &transport.subscriptions {
             let subscription = &mut self.subscriptions[subscription];
             if now < subscription.next_report {
                 continue;
@@ -293,15 +307,15 @@ impl Worker {
 
     /// Sends the packets in `scratch` to one connection, in as many compounds as they need. A compound begins with a report
     /// (RFC 3550 §6.1): if the packets begin with none, an empty report goes first.
-    fn send_feedback(&mut self, key: PeerKey) {
-        let peer = &mut self.peers[key];
-        let (Some(secure), Some(path)) = (&mut peer.secure, peer.ice.selected()) else {
+    fn send_feedback(&mut self, key: TransportKey) {
+        let transport = &mut self.transports[key];
+        let (Some(secure), Some(path)) = (&mut transport.secure, transport.ice.selected()) else {
             return;
         };
         for packets in rtcp::compounds(&self.scratch, MAX_COMPOUND_BYTES) {
             self.compound.clear();
             if !rtcp::is_report(packets) {
-                rtcp::write_receiver_report(&mut self.compound, peer.feedback_ssrc, &[]);
+                rtcp::write_receiver_report(&mut self.compound, transport.feedback_ssrc, &[]);
             }
             self.compound.extend_from_slice(packets);
             secure.sender.outbound.seal_rtcp(&mut self.compound);

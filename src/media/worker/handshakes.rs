@@ -35,7 +35,11 @@ impl Worker {
 
     /// Whether media from this address may be under keys of a handshake whose last datagrams still wait.
     pub(super) fn have_handshake(&self, path: Path, occupants: &[Occupant]) -> bool {
-        let has_no_keys = |at: &Occupant| self.peers.get(at.peer).is_some_and(|peer| peer.secure.is_none());
+        let has_no_keys = |at: &Occupant| {
+            self.transports
+                .get(at.transport)
+                .is_some_and(|transport| transport.secure.is_none())
+        };
         self.has_waiting() && occupants.iter().any(has_no_keys) && self.waiting.holds(path.remote)
     }
 }

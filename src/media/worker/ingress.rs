@@ -7,7 +7,7 @@ use super::caches::MAX_ENCODINGS;
 use super::{Forwarded, Worker};
 use crate::media::demux::{Class, Occupant, classify};
 use crate::media::extension_ids::Marks;
-use crate::media::keys::{PeerKey, TrackKey};
+use crate::media::keys::{TrackKey, TransportKey};
 use crate::media::layers::MAX_LAYERS;
 use crate::media::messages::MediaEvent;
 use crate::media::peer::IncomingStream;
@@ -84,18 +84,18 @@ impl Worker {
         start: usize,
         len: usize,
     ) -> bool {
-        let peer = &mut self.peers[at.peer];
+        let transport = &mut self.transports[at.transport];
         let packet = &mut buffer[start..start + len];
-        let (Some(secure), Some(header)) = (&mut peer.secure, Header::parse(packet)) else {
+        let (Some(secure), Some(header)) = (&mut transport.secure, Header::parse(packet)) else {
             return false;
         };
         let Ok(len) = secure.inbound.open_rtp(packet, &header) else {
             return false;
         };
-        if !peer.ice.heard(now, at.path) {
-            self.visit_soon(now, at.peer);
+        if !transport.ice.heard(now, at.path) {
+            self.visit_soon(now, at.transport);
         }
-        let _ = self.take_rtp(now, at.peer, header, buffer, start, len);
+        let _ = self.take_rtp(now, at.transport, header, buffer, start, len);
         true
     }
 
@@ -107,14 +107,14 @@ impl Worker {
     fn take_rtp(
         &mut self,
         now: Instant,
-        key: PeerKey,
+        key: TransportKey,
         header: Header,
         buffer: &mut [u8],
         start: usize,
         len: usize,
     ) -> Option<()> {
-        let peer = &mut self.peers[key];
-        let publisher = peer.publisher.as_mut()?;
+        let transport = &mut self.transports[key];
+        let publisher = transport.publisher.as_mut()?;
         publisher.received_bytes += len as u64;
         if !publisher.is_heard {
             publisher.is_heard = true;
@@ -125,7 +125,7 @@ impl Worker {
             publisher.transport_feedback.received(now, sequence);
         }
         let audio_level = marks.audio_level;
-        let stream = match peer.stream(header.ssrc) {
+        let stream = match transport.stream(header.ssrc) {
             Some(stream) => stream,
             None => self.bind(key, &header, &marks)?,
         };
@@ -175,10 +175,10 @@ impl Worker {
             self.arrived.push(stream.track);
         }
         if !track.started
-            && let Origin::Peer(peer) = track.origin
+            && let Origin::Transport(transport) = track.origin
         {
             track.started = true;
-            let peer = self.peers[peer].id;
+            let peer = self.transports[transport].id;
             self.events
                 .push_back(MediaEvent::TrackStarted { peer, track: track.id });
         }
@@ -231,7 +231,7 @@ impl Worker {
 
     /// Finds the stream of a new SSRC: the offer announced it, or its packets carry a mid and a rid, or only one section knows
     /// its payload type. `None` if none of these is so.
-    fn bind(&mut self, key: PeerKey, header: &Header, marks: &Marks<'_>) -> Option<IncomingStream> {
+    fn bind(&mut self, key: TransportKey, header: &Header, marks: &Marks<'_>) -> Option<IncomingStream> {
         let found = self.identify(key, header, marks);
         let Identity {
             track,
@@ -240,7 +240,7 @@ impl Worker {
             repair,
         } = found?;
         let layer = self.layer(key, track, &rid, place, repair, header.ssrc)?;
-        let peer = &mut self.peers[key];
+        let transport = &mut self.transports[key];
         let stream = IncomingStream {
             ssrc: header.ssrc,
             track,
@@ -250,23 +250,24 @@ impl Worker {
         // One SSRC for each layer and its RTX: a new one takes the place of the old (RFC 3550 §8.2 collisions, restarts).
         let same = |other: &IncomingStream| other.track == track && other.layer == layer && other.repair == repair;
         let mut before = None;
-        if let Some(old) = peer.streams.iter_mut().find(|other| same(other)) {
+        if let Some(old) = transport.streams.iter_mut().find(|other| same(other)) {
             before = Some(std::mem::replace(old, stream).ssrc);
         } else {
-            peer.streams.push(stream);
+            transport.streams.push(stream);
         }
-        if let Some(secure) = &mut peer.secure {
+        if let Some(secure) = &mut transport.secure {
             before.into_iter().for_each(|before| secure.inbound.unbind(before));
             secure.inbound.bind(header.ssrc);
         }
         Some(stream)
     }
 
-    fn identify(&self, key: PeerKey, header: &Header, marks: &Marks<'_>) -> Option<Identity> {
-        let peer = &self.peers[key];
-        let receiving = || peer.sections.iter().filter(|section| section.up.is_some());
+    fn identify(&self, key: TransportKey, header: &Header, marks: &Marks<'_>) -> Option<Identity> {
+        let transport = &self.transports[key];
+        let receiving = || transport.sections.iter().filter(|section| section.up.is_some());
         let track_of = |section: &MediaSection| {
-            peer.tracks
+            transport
+                .tracks
                 .iter()
                 .copied()
                 .find(|&track| self.tracks[track].mid == section.mid)
@@ -318,7 +319,7 @@ impl Worker {
     )]
     fn layer(
         &mut self,
-        key: PeerKey,
+        key: TransportKey,
         track: TrackKey,
         rid: &[u8],
         place: Option<usize>,
@@ -326,10 +327,13 @@ impl Worker {
         ssrc: u32,
     ) -> Option<u8> {
         let mid = &self.tracks[track].mid;
-        let section = self.peers[key].sections.iter().find(|section| section.mid == *mid)?;
+        let section = self.transports[key]
+            .sections
+            .iter()
+            .find(|section| section.mid == *mid)?;
         let announced = &section.remote_ssrcs;
         let source = Self::fresh_source(&mut self.next_source);
-        let encodings: usize = self.peers[key]
+        let encodings: usize = self.transports[key]
             .tracks
             .iter()
             .map(|&key| self.tracks[key].layers.len())
@@ -373,8 +377,8 @@ impl Worker {
                 }
                 while let Some(&subscriber) = track.subscribers.get(at.subscriber) {
                     let subscription = &mut self.subscriptions[subscriber];
-                    let peer = self.peers.get_mut(subscription.peer);
-                    if let Some(mut sink) = peer.and_then(|peer| peer.sink(&mut self.egress)) {
+                    let transport = self.transports.get_mut(subscription.transport);
+                    if let Some(mut sink) = transport.and_then(|transport| transport.sink(&mut self.egress)) {
                         while let Some(arrival) = track.arrivals.get(at.packet) {
                             if sink.egress.is_full() {
                                 self.forwarded = at;

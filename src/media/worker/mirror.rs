@@ -207,7 +207,7 @@ impl Worker {
         if !entry.mirrors.contains(&id) {
             entry.mirrors.push(id);
         }
-        let is_served = entry.peers > 0;
+        let is_served = entry.transports > 0;
         for key in self.tracks_in(room, |track| self.is_own(track)) {
             self.is_unannounced(key, id);
         }
@@ -438,8 +438,11 @@ impl Worker {
                 return;
             }
             if let Some(track) = self.tracks.get_mut(key) {
-                let publisher = track.origin.peer().and_then(|peer| self.peers.get(peer));
-                let suspended = publisher.is_some_and(|peer| peer.suspended.is_some());
+                let publisher = track
+                    .origin
+                    .transport()
+                    .and_then(|transport| self.transports.get(transport));
+                let suspended = publisher.is_some_and(|transport| transport.suspended.is_some());
                 let notice = Box::new(track.notice(now, suspended));
                 if let Some(mirror) = track.mirrors.iter_mut().find(|mirror| mirror.link == id) {
                     mirror.announced = link.send(LinkMessage::Track(notice));

@@ -50,7 +50,7 @@ use self::waiting::WaitingDatagrams;
 use super::demux::Demux;
 use super::egress::Egress;
 use super::messages::{CloseReason, MediaCommand, MediaEvent};
-use super::peer::Peer;
+use super::peer::Transport;
 use super::peer::dtls::DtlsIdentity;
 use super::retransmit::Pool;
 use super::rewrite::SourceId;
@@ -60,11 +60,11 @@ use super::stats::Stats;
 use super::subscription::Subscription;
 use super::track::Track;
 use crate::ids::{PeerId, RoomId, TrackId};
-use crate::media::keys::{PeerKey, SubscriptionKey, TrackKey};
+use crate::media::keys::{SubscriptionKey, TrackKey, TransportKey};
 
-/// Connections of one worker. A core carries a few thousand; more would only wait in queues and then fail. Beyond this number,
-/// new connections are refused with [`CloseReason::Full`].
-pub const MAX_PEERS: usize = 16_384;
+/// Transports of one worker; most connections have one. A core carries a few thousand; more would only wait in queues and then
+/// fail. Beyond this number, new connections are refused with [`CloseReason::Full`].
+pub const MAX_TRANSPORTS: usize = 16_384;
 
 /// Settings with which a worker is made.
 #[derive(Clone)]
@@ -107,7 +107,7 @@ struct Forwarded {
 pub struct Worker {
     config: WorkerConfig,
     epoch: Instant,
-    pub(super) peers: SlotMap<PeerKey, Peer>,
+    pub(super) transports: SlotMap<TransportKey, Transport>,
     connections: AHashMap<PeerId, Connection>,
     demux: Demux,
     pub(super) tracks: SlotMap<TrackKey, Track>,
@@ -145,7 +145,7 @@ impl Worker {
         Worker {
             config,
             epoch: now,
-            peers: SlotMap::with_key(),
+            transports: SlotMap::with_key(),
             connections: AHashMap::new(),
             demux: Demux::default(),
             tracks: SlotMap::with_key(),
@@ -183,7 +183,7 @@ impl Worker {
 
     /// Ends every connection with a close_notify.
     pub fn handle_shutdown(&mut self, now: Instant) {
-        let keys: Vec<PeerKey> = self.peers.keys().collect();
+        let keys: Vec<TransportKey> = self.transports.keys().collect();
         for key in keys {
             self.close(now, key, None);
             // Goodbyes of more connections than fit into the batch are lost: clients notice by consent.
@@ -209,7 +209,7 @@ impl Worker {
             tracks: self.tracks.len() as u64 - mirrored_tracks,
             mirrored_tracks,
             subscriptions: self.subscriptions.len() as u64,
-            rooms: self.rooms.values().filter(|room| room.peers > 0).count() as u64,
+            rooms: self.rooms.values().filter(|room| room.transports > 0).count() as u64,
             known_addresses: self.demux.known_addresses() as u64,
             cache_bytes: self.cache_pool.taken() as u64,
             sends: self.egress.sent(),
@@ -229,7 +229,7 @@ impl Worker {
         TrackId(self.next_track)
     }
 
-    fn closed(&mut self, now: Instant, key: PeerKey, reason: CloseReason) {
+    fn closed(&mut self, now: Instant, key: TransportKey, reason: CloseReason) {
         self.close(now, key, Some(reason));
     }
 }

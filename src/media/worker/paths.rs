@@ -18,10 +18,10 @@ use smallvec::SmallVec;
 
 use super::Worker;
 use crate::media::demux::{Class, MAX_OCCUPANTS, Occupant, classify};
-use crate::media::keys::PeerKey;
+use crate::media::keys::TransportKey;
 use crate::media::peer::dtls::{self, DtlsFailure, DtlsProgress};
 use crate::media::peer::ice::{AddressRight, Learning, Path, Request};
-use crate::media::peer::{Peer, SentTo};
+use crate::media::peer::{SentTo, Transport};
 
 /// Bytes of the largest packet that is looked at if several connections claim its address: more than fit into a frame of any
 /// network that clients are on.
@@ -39,13 +39,13 @@ impl Worker {
         let request = Request::parse(datagram)?;
         let (ours, theirs) = request.ufrags()?;
         let key = self.demux.by_ufrag(&ours)?;
-        let has_keys = self.peers.get(key)?.secure.is_some();
+        let has_keys = self.transports.get(key)?.secure.is_some();
         let learning = match has_keys && self.is_held_by_another(now, path.remote, key) {
             true => Learning::AnswerOnly,
             false => Learning::Learn,
         };
-        let peer = &mut self.peers[key];
-        let answered = peer.ice.handle(now, request, path, &theirs, learning)?;
+        let transport = &mut self.transports[key];
+        let answered = transport.ice.handle(now, request, path, &theirs, learning)?;
         self.egress.push(path, &answered.reply);
         let Some(index) = answered.path else {
             return Some(());
@@ -54,28 +54,30 @@ impl Worker {
             self.demux.forget_address(evicted, key);
         }
         let newcomer = Occupant {
-            peer: key,
+            transport: key,
             path: index,
-            participant: peer.participant,
+            participant: transport.participant,
         };
-        let peers = &self.peers;
+        let transports = &self.transports;
         let address_right = |at: &Occupant| {
-            let peer = peers.get(at.peer);
-            peer.map_or(AddressRight::Claimed, |peer| peer.ice.address_right(now, at.path))
+            let transport = transports.get(at.transport);
+            transport.map_or(AddressRight::Claimed, |transport| {
+                transport.ice.address_right(now, at.path)
+            })
         };
         if let Some(evicted) = self.demux.learn_address(path.remote, newcomer, has_keys, address_right) {
-            self.peers[evicted.peer].ice.forget(now, path.remote);
-            self.plan(now, evicted.peer);
-            if evicted.peer == key {
+            self.transports[evicted.transport].ice.forget(now, path.remote);
+            self.plan(now, evicted.transport);
+            if evicted.transport == key {
                 return Some(());
             }
         }
-        if self.peers[key].ice.holds(now, index) {
-            self.evict_others(now, path.remote, key, |peer| peer.secure.is_some());
+        if self.transports[key].ice.holds(now, index) {
+            self.evict_others(now, path.remote, key, |transport| transport.secure.is_some());
         }
         self.resume(now, key);
-        if self.peers[key].secure.is_none() {
-            let started = self.peers[key].dtls.start(now).map(|()| DtlsProgress::Pending);
+        if self.transports[key].secure.is_none() {
+            let started = self.transports[key].dtls.start(now).map(|()| DtlsProgress::Pending);
             self.dtls_progressed(now, newcomer, path, started);
         }
         self.plan(now, key);
@@ -83,19 +85,32 @@ impl Worker {
     }
 
     /// Whether an address is proven to belong to another connection than `key`.
-    fn is_held_by_another(&self, now: Instant, address: SocketAddr, key: PeerKey) -> bool {
-        let holds = |at: &Occupant| self.peers.get(at.peer).is_some_and(|peer| peer.ice.holds(now, at.path));
-        self.demux.at(address).iter().any(|at| at.peer != key && holds(at))
+    fn is_held_by_another(&self, now: Instant, address: SocketAddr, key: TransportKey) -> bool {
+        let holds = |at: &Occupant| {
+            self.transports
+                .get(at.transport)
+                .is_some_and(|transport| transport.ice.holds(now, at.path))
+        };
+        self.demux.at(address).iter().any(|at| at.transport != key && holds(at))
     }
 
     /// Takes an address from all connections for which `loses` is true, except `key`.
-    fn evict_others(&mut self, now: Instant, address: SocketAddr, key: PeerKey, loses: impl Fn(&Peer) -> bool) {
+    fn evict_others(
+        &mut self,
+        now: Instant,
+        address: SocketAddr,
+        key: TransportKey,
+        loses: impl Fn(&Transport) -> bool,
+    ) {
         for at in self.occupants(address) {
-            let other = self.peers.get_mut(at.peer).filter(|peer| at.peer != key && loses(peer));
+            let other = self
+                .transports
+                .get_mut(at.transport)
+                .filter(|transport| at.transport != key && loses(transport));
             if let Some(other) = other {
                 other.ice.forget(now, address);
-                self.demux.forget_address(address, at.peer);
-                self.plan(now, at.peer);
+                self.demux.forget_address(address, at.transport);
+                self.plan(now, at.transport);
             }
         }
     }
@@ -107,21 +122,21 @@ impl Worker {
     /// Notes that DTLS was finished over this path. The address is proven, if we sent the whole handshake there. The connection
     /// loses other addresses that it has claimed meanwhile, if they are proven for others.
     pub(super) fn proved(&mut self, now: Instant, at: Occupant, path: Path) {
-        if self.peers[at.peer].handshake == SentTo::One(path.remote) {
-            self.evict_others(now, path.remote, at.peer, |_| true);
-            self.peers[at.peer].ice.prove(now, at.path);
+        if self.transports[at.transport].handshake == SentTo::One(path.remote) {
+            self.evict_others(now, path.remote, at.transport, |_| true);
+            self.transports[at.transport].ice.prove(now, at.path);
         } else {
-            self.peers[at.peer].ice.heard(now, at.path);
+            self.transports[at.transport].ice.heard(now, at.path);
         }
-        let Some(peer) = self.peers.get_mut(at.peer) else {
+        let Some(transport) = self.transports.get_mut(at.transport) else {
             return;
         };
-        peer.ice.follow(now);
-        let claimed: SmallVec<[SocketAddr; 8]> = peer.ice.known_addresses().collect();
+        transport.ice.follow(now);
+        let claimed: SmallVec<[SocketAddr; 8]> = transport.ice.known_addresses().collect();
         for address in claimed {
-            if self.is_held_by_another(now, address, at.peer) {
-                self.peers[at.peer].ice.forget(now, address);
-                self.demux.forget_address(address, at.peer);
+            if self.is_held_by_another(now, address, at.transport) {
+                self.transports[at.transport].ice.forget(now, address);
+                self.demux.forget_address(address, at.transport);
             }
         }
     }
@@ -162,19 +177,19 @@ impl Worker {
                 let (established, shaking): (SmallVec<[Occupant; MAX_OCCUPANTS]>, SmallVec<[Occupant; MAX_OCCUPANTS]>) =
                     occupants
                         .into_iter()
-                        .partition(|at| self.peers[at.peer].secure.is_some());
+                        .partition(|at| self.transports[at.transport].secure.is_some());
                 if dtls::is_protected(datagram) {
                     for at in established {
                         self.receive_dtls(now, at, path, datagram);
                     }
                 }
                 // One endpoint at a time: answers of two would spoil the handshake for the client.
-                let takes = |at: &Occupant| self.peers[at.peer].dtls.may_take(datagram);
+                let takes = |at: &Occupant| self.transports[at.transport].dtls.may_take(datagram);
                 let front = shaking.into_iter().filter(takes).max_by_key(|at| {
-                    let peer = &self.peers[at.peer];
+                    let transport = &self.transports[at.transport];
                     // Nothing from another address disturbs a connection that has only this one.
-                    let is_here_only = peer.ice.known_addresses().count() == 1;
-                    let led = match peer.handshake {
+                    let is_here_only = transport.ice.known_addresses().count() == 1;
+                    let led = match transport.handshake {
                         SentTo::One(address) if address == path.remote => 2,
                         SentTo::Nowhere => 1,
                         SentTo::One(_) | SentTo::Several => 0,
@@ -189,22 +204,22 @@ impl Worker {
     }
 
     fn receive_dtls(&mut self, now: Instant, at: Occupant, path: Path, datagram: &[u8]) {
-        let Some(peer) = self.peers.get_mut(at.peer) else {
+        let Some(transport) = self.transports.get_mut(at.transport) else {
             return;
         };
         // The handshake that is led there may be another connection's: nothing from elsewhere may disturb it.
-        if let SentTo::One(address) = peer.handshake
-            && peer.secure.is_none()
+        if let SentTo::One(address) = transport.handshake
+            && transport.secure.is_none()
             && address != path.remote
             && self.demux.at(address).len() > 1
         {
             return;
         }
-        let progress = peer.dtls.receive(now, datagram);
+        let progress = transport.dtls.receive(now, datagram);
         if matches!(progress, Err(DtlsFailure::WrongFingerprint))
             && let Some((owner, progress)) = self.hand_over(path.remote, at)
         {
-            self.plan(now, at.peer);
+            self.plan(now, at.transport);
             return self.dtls_progressed(now, owner, path, Ok(progress));
         }
         self.dtls_progressed(now, at, path, progress);
@@ -215,7 +230,7 @@ impl Worker {
     fn hand_over(&mut self, address: SocketAddr, at: Occupant) -> Option<(Occupant, DtlsProgress)> {
         for other in self.occupants(address) {
             // The connection itself is left out: it is not disjoint from itself.
-            if let Some([from, to]) = self.peers.get_disjoint_mut([at.peer, other.peer])
+            if let Some([from, to]) = self.transports.get_disjoint_mut([at.transport, other.transport])
                 && to.secure.is_none()
                 && let Some(progress) = to.dtls.take_over(&mut from.dtls)
             {
@@ -227,21 +242,21 @@ impl Worker {
     }
 
     /// Lets another connection go on with a handshake that may be its own, when the connection that leads it ends.
-    pub(super) fn leave_handshake(&mut self, now: Instant, key: PeerKey) {
-        let peer = &self.peers[key];
-        if peer.secure.is_some() || !peer.dtls.has_begun() {
+    pub(super) fn leave_handshake(&mut self, now: Instant, key: TransportKey) {
+        let transport = &self.transports[key];
+        if transport.secure.is_some() || !transport.dtls.has_begun() {
             return;
         }
-        let addresses: SmallVec<[SocketAddr; 8]> = peer.ice.known_addresses().collect();
+        let addresses: SmallVec<[SocketAddr; 8]> = transport.ice.known_addresses().collect();
         let neighbours = addresses.into_iter().flat_map(|address| self.occupants(address));
         for other in neighbours.collect::<SmallVec<[Occupant; MAX_OCCUPANTS]>>() {
-            if let Some([from, to]) = self.peers.get_disjoint_mut([key, other.peer])
+            if let Some([from, to]) = self.transports.get_disjoint_mut([key, other.transport])
                 && to.secure.is_none()
                 && !to.dtls.has_begun()
             {
                 to.dtls.trade(&mut from.dtls);
                 std::mem::swap(&mut from.handshake, &mut to.handshake);
-                return self.plan(now, other.peer);
+                return self.plan(now, other.transport);
             }
         }
     }

@@ -5,18 +5,18 @@ use std::time::{Duration, Instant};
 use smallvec::SmallVec;
 
 use super::selection::Urgency;
-use super::{MAX_PEERS, Worker};
+use super::{MAX_TRANSPORTS, Worker};
 use crate::ids::{FeedRef, PeerId, SlotId};
 use crate::media::bandwidth::{ReceiverEstimate, TransportFeedback};
 use crate::media::demux::Occupant;
 use crate::media::extension_ids::ExtensionIds;
-use crate::media::keys::{PeerKey, SubscriptionKey};
+use crate::media::keys::{SubscriptionKey, TransportKey};
 use crate::media::messages::{CloseReason, MediaEvent};
 use crate::media::names::{Down, TrackName, TrackRef};
 use crate::media::peer::dtls::{Dtls, DtlsFailure, DtlsProgress};
 use crate::media::peer::ice::Path;
 use crate::media::peer::srtp::contexts;
-use crate::media::peer::{Peer, Publisher, SentTo};
+use crate::media::peer::{Publisher, SentTo, Transport};
 use crate::media::session::{MediaSection, PeerSpec, TransportSpec};
 use crate::media::speaker::SpeechReports;
 use crate::media::subscription::Subscription;
@@ -35,11 +35,11 @@ impl Worker {
         // A client that asks for several transports at once is refused first: one address may have a quarter of all
         // connections, and with four transports for each of these it would take the places of all others.
         let most = match spec.transports.len() {
-            1 => MAX_PEERS,
-            _ => MAX_PEERS / 2,
+            1 => MAX_TRANSPORTS,
+            _ => MAX_TRANSPORTS / 2,
         };
         let more = spec.transports.iter().filter(is_new).count();
-        if more > 0 && self.peers.len() + more > most {
+        if more > 0 && self.transports.len() + more > most {
             self.close_connection(now, spec.peer);
             self.events.push_back(MediaEvent::Closed {
                 peer: spec.peer,
@@ -74,7 +74,9 @@ impl Worker {
 
     fn add_transport(&mut self, now: Instant, spec: &PeerSpec, transport: &TransportSpec, sections: &[MediaSection]) {
         let identity = self.config.identity_for(spec);
-        let key = self.peers.insert(Peer::new(now, spec, transport, sections, identity));
+        let key = self
+            .transports
+            .insert(Transport::new(now, spec, transport, sections, identity));
         self.connections
             .entry(spec.peer)
             .or_default()
@@ -85,25 +87,28 @@ impl Worker {
     }
 
     /// Applies a new offer to a live transport: credentials and certificate may differ.
-    fn change(&mut self, now: Instant, key: PeerKey, spec: &PeerSpec, transport: &TransportSpec) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
-        if peer.ice.local_ufrag != transport.local_ufrag {
-            self.demux.forget_ufrag(&peer.ice.local_ufrag, key);
-            self.demux.learn_ufrag(&transport.local_ufrag, key);
-            peer.ice
-                .restart(&transport.local_ufrag, &transport.local_pwd, &transport.remote_ufrag);
+    fn change(&mut self, now: Instant, key: TransportKey, spec: &PeerSpec, new: &TransportSpec) {
+        let Some(transport) = self.transports.get_mut(key) else {
+            return;
+        };
+        if transport.ice.local_ufrag != new.local_ufrag {
+            self.demux.forget_ufrag(&transport.ice.local_ufrag, key);
+            self.demux.learn_ufrag(&new.local_ufrag, key);
+            transport
+                .ice
+                .restart(&new.local_ufrag, &new.local_pwd, &new.remote_ufrag);
             // New credentials are a new attempt to connect. If no attempt has succeeded before, it may take as long as any.
-            peer.opened = now;
+            transport.opened = now;
         }
-        if !peer.dtls.expects(&transport.remote_fingerprints) {
+        if !transport.dtls.expects(&new.remote_fingerprints) {
             // Another certificate is another DTLS association (RFC 8842 §4), with keys of its own.
             let identity = self.config.identity_for(spec).clone();
-            peer.dtls = Dtls::new(identity, transport.dtls_role, transport.remote_fingerprints.clone());
-            peer.handshake = SentTo::default();
-            peer.secure = None;
-            peer.opened = now;
-            let was_suspended = peer.suspended.take().is_some();
-            let (tracks, subscriptions) = (peer.tracks.clone(), peer.subscriptions.clone());
+            transport.dtls = Dtls::new(identity, new.dtls_role, new.remote_fingerprints.clone());
+            transport.handshake = SentTo::default();
+            transport.secure = None;
+            transport.opened = now;
+            let was_suspended = transport.suspended.take().is_some();
+            let (tracks, subscriptions) = (transport.tracks.clone(), transport.subscriptions.clone());
             if was_suspended {
                 self.stats.suspended -= 1;
                 for track in tracks {
@@ -122,12 +127,14 @@ impl Worker {
     }
 
     /// Gives a connection the tracks and subscriptions of `sections`. Those that it has already keep their state.
-    fn set_sections(&mut self, now: Instant, key: PeerKey, sections: Vec<MediaSection>) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
-        let old_tracks = peer.tracks.clone();
-        let old_subscriptions = peer.subscriptions.clone();
-        if peer.publisher.is_none() && sections.iter().any(|section| section.up.is_some()) {
-            peer.publisher = Some(Box::new(publisher(now, self.epoch, self.config.max_publish_bps)));
+    fn set_sections(&mut self, now: Instant, key: TransportKey, sections: Vec<MediaSection>) {
+        let Some(transport) = self.transports.get_mut(key) else {
+            return;
+        };
+        let old_tracks = transport.tracks.clone();
+        let old_subscriptions = transport.subscriptions.clone();
+        if transport.publisher.is_none() && sections.iter().any(|section| section.up.is_some()) {
+            transport.publisher = Some(Box::new(publisher(now, self.epoch, self.config.max_publish_bps)));
         }
         for old in old_tracks {
             let track = &self.tracks[old];
@@ -153,18 +160,20 @@ impl Worker {
                 self.add_subscription(now, key, section);
             }
         }
-        if let Some(peer) = self.peers.get_mut(key) {
-            peer.renegotiate(sections);
+        if let Some(transport) = self.transports.get_mut(key) {
+            transport.renegotiate(sections);
         }
         self.plan(now, key);
         self.visit_soon(now, key);
     }
 
-    fn set_track(&mut self, now: Instant, key: PeerKey, name: TrackName, section: &MediaSection) {
-        let Some(peer) = self.peers.get(key) else { return };
-        let (id, room, participant) = (peer.id, peer.room, peer.participant);
+    fn set_track(&mut self, now: Instant, key: TransportKey, name: TrackName, section: &MediaSection) {
+        let Some(transport) = self.transports.get(key) else {
+            return;
+        };
+        let (id, room, participant) = (transport.id, transport.room, transport.participant);
         let name = TrackRef { participant, name };
-        let mut tracks = peer.tracks.iter().copied();
+        let mut tracks = transport.tracks.iter().copied();
         let known = tracks.find(|&track| self.tracks[track].is_of(section));
         let track = match known {
             Some(known) => {
@@ -176,7 +185,7 @@ impl Worker {
                 let track_id = self.fresh_track();
                 let track = self.tracks.insert(Track::new(track_id, (key, id), room, name, section));
                 self.plans.expect_track(now, track);
-                self.peers[key].tracks.push(track);
+                self.transports[key].tracks.push(track);
                 self.rooms.entry(room).or_default().add_track(name, id, track);
                 track
             }
@@ -186,15 +195,17 @@ impl Worker {
     }
 
     /// Adds the subscription of a section that has none yet.
-    fn add_subscription(&mut self, now: Instant, key: PeerKey, section: &MediaSection) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
-        let mut known = peer.subscriptions.iter();
+    fn add_subscription(&mut self, now: Instant, key: TransportKey, section: &MediaSection) {
+        let Some(transport) = self.transports.get_mut(key) else {
+            return;
+        };
+        let mut known = transport.subscriptions.iter();
         if known.any(|&one| self.subscriptions[one].ssrc == section.local_ssrc) {
             return;
         }
         let fresh = self.subscriptions.insert(Subscription::new(now, key, section));
-        peer.subscriptions.push(fresh);
-        let room = peer.room;
+        transport.subscriptions.push(fresh);
+        let room = transport.room;
         if let Some(wanted) = self.subscriptions[fresh].wanted() {
             self.rooms.entry(room).or_default().want(wanted, fresh);
         }
@@ -207,7 +218,7 @@ impl Worker {
             return;
         };
         let transports = connection.transports();
-        let subscriptions = transports.flat_map(|(_, key)| self.peers[key].subscriptions.iter().copied());
+        let subscriptions = transports.flat_map(|(_, key)| self.transports[key].subscriptions.iter().copied());
         let is_slot = |key: &SubscriptionKey| self.subscriptions[*key].down == Some(Down::Slot(slot));
         let slots: SmallVec<[SubscriptionKey; 2]> = subscriptions.filter(is_slot).collect();
         for subscription in slots {
@@ -224,7 +235,11 @@ impl Worker {
         let before = subscription.wanted();
         change(subscription);
         let after = subscription.wanted();
-        let Some(room) = self.peers.get(subscription.peer).map(|peer| peer.room) else {
+        let Some(room) = self
+            .transports
+            .get(subscription.transport)
+            .map(|transport| transport.room)
+        else {
             return;
         };
         if before != after {
@@ -241,30 +256,30 @@ impl Worker {
 
     /// Forgets a transport, and with its last transport the connection. Says goodbye to the client. With a `reason` (the hub
     /// has not asked for this), reports the end of the connection.
-    pub(super) fn close(&mut self, now: Instant, key: PeerKey, reason: Option<CloseReason>) {
-        if !self.peers.contains_key(key) {
+    pub(super) fn close(&mut self, now: Instant, key: TransportKey, reason: Option<CloseReason>) {
+        if !self.transports.contains_key(key) {
             return;
         }
         self.leave_handshake(now, key);
-        self.peers[key].dtls.close(now);
+        self.transports[key].dtls.close(now);
         self.flush_dtls(key, None);
-        let peer = &self.peers[key];
-        let (id, room) = (peer.id, peer.room);
-        for track in peer.tracks.clone() {
+        let transport = &self.transports[key];
+        let (id, room) = (transport.id, transport.room);
+        for track in transport.tracks.clone() {
             self.remove_track(now, track);
         }
-        for subscription in self.peers[key].subscriptions.clone() {
+        for subscription in self.transports[key].subscriptions.clone() {
             self.remove_subscription(subscription);
         }
-        let peer = &self.peers[key];
-        self.demux.forget_ufrag(&peer.ice.local_ufrag, key);
-        for address in peer.ice.known_addresses() {
+        let transport = &self.transports[key];
+        self.demux.forget_ufrag(&transport.ice.local_ufrag, key);
+        for address in transport.ice.known_addresses() {
             self.demux.forget_address(address, key);
         }
-        let was_up = peer.secure.is_some();
-        let is_speaking = peer.is_speaking();
+        let was_up = transport.secure.is_some();
+        let is_speaking = transport.is_speaking();
         self.forget_undecodable(key);
-        let peer = &self.peers[key];
+        let transport = &self.transports[key];
         let is_last = match self.connections.get_mut(&id) {
             Some(connection) => connection.remove(key),
             None => true,
@@ -272,9 +287,9 @@ impl Worker {
         if is_last {
             self.connections.remove(&id);
         }
-        self.stats.suspended -= u64::from(peer.suspended.is_some());
-        self.stats.speaking -= u64::from(peer.is_speaking());
-        self.peers.remove(key);
+        self.stats.suspended -= u64::from(transport.suspended.is_some());
+        self.stats.speaking -= u64::from(transport.is_speaking());
+        self.transports.remove(key);
         self.plans.connections.remove(key);
         self.leave_room(now, room);
         if is_speaking && !is_last {
@@ -295,12 +310,14 @@ impl Worker {
     }
 
     /// Sends DTLS datagrams to the client: over `path`, by which its own came, or else over the selected path.
-    pub(super) fn flush_dtls(&mut self, key: PeerKey, path: Option<Path>) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
-        while let Some(datagram) = peer.dtls.poll_transmit() {
-            if let Some(path) = path.or(peer.ice.selected()) {
-                if peer.secure.is_none() {
-                    peer.handshake.note(path.remote);
+    pub(super) fn flush_dtls(&mut self, key: TransportKey, path: Option<Path>) {
+        let Some(transport) = self.transports.get_mut(key) else {
+            return;
+        };
+        while let Some(datagram) = transport.dtls.poll_transmit() {
+            if let Some(path) = path.or(transport.ice.selected()) {
+                if transport.secure.is_none() {
+                    transport.handshake.note(path.remote);
                 }
                 self.egress.push(path, &datagram);
             }
@@ -315,7 +332,7 @@ impl Worker {
         path: Path,
         progress: Result<DtlsProgress, DtlsFailure>,
     ) {
-        let key = at.peer;
+        let key = at.transport;
         self.flush_dtls(key, Some(path));
         self.plan(now, key);
         match progress {
@@ -326,13 +343,15 @@ impl Worker {
                 exported,
                 we_are_client,
             }) => {
-                let Some(peer) = self.peers.get_mut(key) else { return };
+                let Some(transport) = self.transports.get_mut(key) else {
+                    return;
+                };
                 let Some((outbound, inbound)) = contexts(profile, &exported, we_are_client) else {
                     return self.closed(now, key, CloseReason::HandshakeFailed);
                 };
-                peer.secure_with(outbound, inbound);
+                transport.secure_with(outbound, inbound);
                 self.stats.connected += 1;
-                let id = peer.id;
+                let id = transport.id;
                 self.report_connected(now, id);
                 self.proved(now, at, path);
                 self.plan(now, key);
@@ -345,8 +364,8 @@ impl Worker {
     }
 
     /// Asks for the key frames with which a joiner's pictures begin: now, not at the next tick.
-    fn subscriber_ready(&mut self, now: Instant, key: PeerKey) {
-        for subscription in self.peers[key].subscriptions.clone() {
+    fn subscriber_ready(&mut self, now: Instant, key: TransportKey) {
+        for subscription in self.transports[key].subscriptions.clone() {
             if let Some(track) = self.subscriptions[subscription].track {
                 self.select(now, track, Urgency::AtOnce);
                 self.request_key_frames(now, track);

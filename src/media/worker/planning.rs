@@ -11,8 +11,8 @@ use slotmap::Key;
 use super::Worker;
 use super::plans::TICK;
 use super::suspension::SUSPENDED_MAX;
-use crate::media::keys::{PeerKey, TrackKey};
-use crate::media::peer::Peer;
+use crate::media::keys::{TrackKey, TransportKey};
+use crate::media::peer::Transport;
 use crate::media::peer::ice::CONNECT_TIMEOUT;
 use crate::media::track::Track;
 
@@ -25,16 +25,24 @@ const TICKS_PER_ROUND: u64 = 4;
 /// Connections.
 impl Worker {
     /// Plans a connection's next visit, after a change of something that it waits for.
-    pub(super) fn plan(&mut self, now: Instant, key: PeerKey) {
-        if let Some(at) = self.peers.get(key).and_then(|peer| self.next_visit(now, peer)) {
+    pub(super) fn plan(&mut self, now: Instant, key: TransportKey) {
+        if let Some(at) = self
+            .transports
+            .get(key)
+            .and_then(|transport| self.next_visit(now, transport))
+        {
             self.plans.connections.set_earlier(key, at);
         }
     }
 
     /// Plans a visit of a connection within a round: something is to be done there, as perhaps at many others. A connection
     /// that is not up is visited when it is.
-    pub(super) fn visit_soon(&mut self, now: Instant, key: PeerKey) {
-        if self.peers.get(key).is_none_or(|peer| peer.secure.is_none()) {
+    pub(super) fn visit_soon(&mut self, now: Instant, key: TransportKey) {
+        if self
+            .transports
+            .get(key)
+            .is_none_or(|transport| transport.secure.is_none())
+        {
             return;
         }
         let place = ((key.data().as_ffi() & 0xffff_ffff) % TICKS_PER_ROUND) as u32;
@@ -45,45 +53,53 @@ impl Worker {
     pub(super) fn visit_subscribers_soon(&mut self, now: Instant, key: TrackKey) {
         for at in 0..self.tracks.get(key).map_or(0, |track| track.subscribers.len()) {
             let subscriber = self.tracks[key].subscribers[at];
-            self.visit_soon(now, self.subscriptions[subscriber].peer);
+            self.visit_soon(now, self.subscriptions[subscriber].transport);
         }
     }
 
     /// Plans a connection's next visit after a visit, by its state alone.
-    pub(super) fn plan_anew(&mut self, now: Instant, key: PeerKey) {
-        match self.peers.get(key).and_then(|peer| self.next_visit(now, peer)) {
+    pub(super) fn plan_anew(&mut self, now: Instant, key: TransportKey) {
+        match self
+            .transports
+            .get(key)
+            .and_then(|transport| self.next_visit(now, transport))
+        {
             Some(at) => self.plans.connections.set(key, at),
             None => self.plans.connections.remove(key),
         }
     }
 
     /// Time at which something is to be done at a connection. `None` if an event must come first.
-    fn next_visit(&self, now: Instant, peer: &Peer) -> Option<Instant> {
-        if let Some(since) = peer.suspended {
+    fn next_visit(&self, now: Instant, transport: &Transport) -> Option<Instant> {
+        if let Some(since) = transport.suspended {
             // While its client is heard over another transport, it may come back over this one.
-            let connection = self.connections.get(&peer.id);
+            let connection = self.connections.get(&transport.id);
             let is_heard = connection.is_some_and(|connection| !connection.suspended);
             return (!is_heard).then_some(since + SUSPENDED_MAX);
         }
-        if peer.secure.is_none() {
+        if transport.secure.is_none() {
             // A client that begins a new association may have spoken just before.
-            let speech = peer.is_speaking().then_some(now + ROUND);
-            let times = [Some(peer.opened + CONNECT_TIMEOUT), peer.dtls.poll_timeout(), speech];
+            let speech = transport.is_speaking().then_some(now + ROUND);
+            let times = [
+                Some(transport.opened + CONNECT_TIMEOUT),
+                transport.dtls.poll_timeout(),
+                speech,
+            ];
             return times.into_iter().flatten().min();
         }
-        let follows = peer.decoding.iter().any(|reports| reports.are_followed()) || peer.is_speaking();
+        let follows = transport.decoding.iter().any(|reports| reports.are_followed()) || transport.is_speaking();
         let times = [
-            Some(peer.ice.consent_ends()),
-            peer.ice.next_choice(now),
+            Some(transport.ice.consent_ends()),
+            transport.ice.next_choice(now),
             follows.then_some(now + ROUND),
-            Worker::next_for_publisher(peer),
-            self.next_report(now, peer),
+            Worker::next_for_publisher(transport),
+            self.next_report(now, transport),
         ];
         times.into_iter().flatten().min()
     }
 
-    fn next_for_publisher(peer: &Peer) -> Option<Instant> {
-        let publisher = peer.publisher.as_ref()?;
+    fn next_for_publisher(transport: &Transport) -> Option<Instant> {
+        let publisher = transport.publisher.as_ref()?;
         let mut next = publisher.next_report;
         if publisher.is_heard {
             next = next.min(publisher.next_feedback);
@@ -96,8 +112,8 @@ impl Worker {
 
     /// Time at which the next report to a subscriber is due. A report that cannot be made yet comes with the publisher's clock,
     /// or with the first packets after a pause. If the clock is known and packets come, it is tried in each round.
-    fn next_report(&self, now: Instant, peer: &Peer) -> Option<Instant> {
-        let subscriptions = peer.subscriptions.iter().map(|&one| &self.subscriptions[one]);
+    fn next_report(&self, now: Instant, transport: &Transport) -> Option<Instant> {
+        let subscriptions = transport.subscriptions.iter().map(|&one| &self.subscriptions[one]);
         let next = subscriptions.filter_map(|subscription| {
             let track = self.tracks.get(subscription.track?)?;
             if subscription.next_report > now {
@@ -138,7 +154,10 @@ impl Worker {
 
     /// Whether a track's publisher is not suspended.
     fn is_heard_of(&self, track: &Track) -> bool {
-        let publisher = track.origin.peer().and_then(|peer| self.peers.get(peer));
+        let publisher = track
+            .origin
+            .transport()
+            .and_then(|transport| self.transports.get(transport));
         publisher.is_none_or(|publisher| publisher.suspended.is_none())
     }
 }
@@ -161,9 +180,9 @@ impl Worker {
                     ));
                 }
             };
-        for (key, peer) in &self.peers {
+        for (key, transport) in &self.transports {
             let planned = self.plans.connections.due(key);
-            judge("connection", key.data(), planned, self.next_visit(now, peer), TICK);
+            judge("connection", key.data(), planned, self.next_visit(now, transport), TICK);
         }
         for (key, track) in &self.tracks {
             let planned = self.plans.layers.due(key);
@@ -178,7 +197,7 @@ impl Worker {
             );
         }
         let planned = [
-            (self.plans.connections.len(), self.peers.len()),
+            (self.plans.connections.len(), self.transports.len()),
             (self.plans.layers.len(), self.tracks.len()),
             (self.plans.repairs.len(), self.tracks.len()),
         ];

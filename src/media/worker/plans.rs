@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::media::agenda::Agenda;
-use crate::media::keys::{PeerKey, TrackKey};
+use crate::media::keys::{TrackKey, TransportKey};
 
 /// Shortest time between two ticks. Each wake-up of a worker that sleeps costs some 50 µs, whatever it then does: a hundred a
 /// second were a fifth of the whole cost of fifty subscribers.
@@ -14,7 +14,7 @@ pub(crate) const URGENT_TICK: Duration = Duration::from_millis(10);
 
 pub(crate) struct Plans {
     /// Connections: their timeouts, the reports to them, and the states that are followed there.
-    pub connections: Agenda<PeerKey>,
+    pub connections: Agenda<TransportKey>,
     /// Tracks for whose subscribers layers are chosen.
     pub layers: Agenda<TrackKey>,
     /// Tracks whose packets or key frames are to be asked for.

@@ -13,8 +13,8 @@ impl Worker {
     /// Gives a subscription the track that it is meant for, if that exists by now.
     pub(super) fn attach(&mut self, now: Instant, room: RoomId, key: SubscriptionKey) {
         let subscription = &self.subscriptions[key];
-        let peer = self.peers.get(subscription.peer);
-        let is_suspended = peer.is_some_and(|peer| peer.suspended.is_some());
+        let transport = self.transports.get(subscription.transport);
+        let is_suspended = transport.is_some_and(|transport| transport.suspended.is_some());
         let wanted = subscription.wanted().filter(|_| !is_suspended);
         let found = wanted.and_then(|name| self.rooms.get(&room)?.track(name));
         if let Some(before) = subscription.track
@@ -28,10 +28,14 @@ impl Worker {
             let track = &mut self.tracks[found];
             subscription.attach(found, track);
             track.subscribers.push(key);
-            let peer = subscription.peer;
-            self.visit_soon(now, peer);
+            let transport = subscription.transport;
+            self.visit_soon(now, transport);
             self.select(now, found, Urgency::AtOnce);
-            if self.peers.get(peer).is_some_and(|peer| peer.secure.is_some()) {
+            if self
+                .transports
+                .get(transport)
+                .is_some_and(|transport| transport.secure.is_some())
+            {
                 self.request_player(found);
             }
         }
@@ -65,11 +69,11 @@ impl Worker {
             return;
         };
         self.plans.forget_track(key);
-        if let Origin::Peer(peer) = track.origin
-            && let Some(peer) = self.peers.get_mut(peer)
+        if let Origin::Transport(transport) = track.origin
+            && let Some(transport) = self.transports.get_mut(transport)
         {
-            peer.tracks.retain(|other| *other != key);
-            peer.unbind(key);
+            transport.tracks.retain(|other| *other != key);
+            transport.unbind(key);
         }
         if let Some(room) = self.rooms.get_mut(&track.room) {
             room.remove_track(track.name, key);
@@ -90,9 +94,9 @@ impl Worker {
         if let Some(track) = subscription.track.and_then(|track| self.tracks.get_mut(track)) {
             track.subscribers.retain(|&subscriber| subscriber != key);
         }
-        if let Some(peer) = self.peers.get_mut(subscription.peer) {
-            peer.subscriptions.retain(|other| *other != key);
-            if let (Some(room), Some(wanted)) = (self.rooms.get_mut(&peer.room), subscription.wanted()) {
+        if let Some(transport) = self.transports.get_mut(subscription.transport) {
+            transport.subscriptions.retain(|other| *other != key);
+            if let (Some(room), Some(wanted)) = (self.rooms.get_mut(&transport.room), subscription.wanted()) {
                 room.want_no_more(wanted, key);
             }
         }

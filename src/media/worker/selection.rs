@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::Worker;
 use crate::media::codec::Kind;
-use crate::media::keys::{PeerKey, TrackKey};
+use crate::media::keys::{TrackKey, TransportKey};
 use crate::media::layers;
 
 /// Whether packets are numbered transport-wide for clients that negotiated that. Nobody reads the feedback yet.
@@ -27,19 +27,19 @@ impl Worker {
         for at in 0..self.tracks.get(key).map_or(0, |track| track.subscribers.len()) {
             let track = &self.tracks[key];
             let subscription = &mut self.subscriptions[track.subscribers[at]];
-            let (peer, before) = (subscription.peer, subscription.may_have);
+            let (transport, before) = (subscription.transport, subscription.may_have);
             subscription.allot(track);
             if subscription.may_have != before {
-                self.visit_soon(now, peer);
+                self.visit_soon(now, transport);
             }
-            self.number_packets(now, peer);
+            self.number_packets(now, transport);
         }
     }
 
     /// Numbers the packets of a connection from now on.
-    fn number_packets(&mut self, now: Instant, key: PeerKey) {
-        let peer = self.peers.get_mut(key).filter(|_| NUMBERS_PACKETS);
-        if let Some(secure) = peer.and_then(|peer| peer.secure.as_mut()) {
+    fn number_packets(&mut self, now: Instant, key: TransportKey) {
+        let transport = self.transports.get_mut(key).filter(|_| NUMBERS_PACKETS);
+        if let Some(secure) = transport.and_then(|transport| transport.secure.as_mut()) {
             secure.sender.number_packets(now);
         }
     }
@@ -58,9 +58,9 @@ impl Worker {
                 subscription.target = Some(target as u8);
             }
             let ready = self
-                .peers
-                .get(subscription.peer)
-                .is_some_and(|peer| peer.secure.is_some());
+                .transports
+                .get(subscription.transport)
+                .is_some_and(|transport| transport.secure.is_some());
             if track.kind == Kind::Video && ready && subscription.waits_for_key_frame(track) {
                 let requests = &mut track.layers[subscription.target.map_or(0, usize::from)].requests;
                 if urgency == Urgency::AtOnce || subscription.target != before {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Worker;
 use crate::media::codec::Kind;
-use crate::media::keys::PeerKey;
+use crate::media::keys::TransportKey;
 use crate::media::messages::MediaEvent;
 use crate::media::speaker::{Loudness, Speech};
 
@@ -15,10 +15,14 @@ const COUNT_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Worker {
     /// Reports whether the participant of a connection has begun or stopped speaking, and counts how loud they are.
-    pub(super) fn look_after_sound(&mut self, now: Instant, key: PeerKey) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
-        let Some(publisher) = &mut peer.publisher else { return };
-        let tracks = peer.tracks.iter().filter_map(|&track| self.tracks.get(track));
+    pub(super) fn look_after_sound(&mut self, now: Instant, key: TransportKey) {
+        let Some(transport) = self.transports.get_mut(key) else {
+            return;
+        };
+        let Some(publisher) = &mut transport.publisher else {
+            return;
+        };
+        let tracks = transport.tracks.iter().filter_map(|&track| self.tracks.get(track));
         let sound = || {
             let all = tracks.clone().filter(|track| track.kind == Kind::Audio);
             all.filter(|track| track.audio_level.is_known())
@@ -27,11 +31,11 @@ impl Worker {
         match publisher.speech.observe(now, is_heard) {
             Some(Speech::Began) => {
                 self.stats.speaking += 1;
-                self.events.push_back(MediaEvent::SpeechBegan { peer: peer.id });
+                self.events.push_back(MediaEvent::SpeechBegan { peer: transport.id });
             }
             Some(Speech::Ended) => {
                 self.stats.speaking -= 1;
-                self.events.push_back(MediaEvent::SpeechEnded { peer: peer.id });
+                self.events.push_back(MediaEvent::SpeechEnded { peer: transport.id });
             }
             None => {}
         }
@@ -44,7 +48,7 @@ impl Worker {
         if let Some(level) = sent.map(|track| track.audio_level.level(now)).max() {
             self.stats.loudness[Loudness::of(level) as usize] += 1;
         }
-        for &track in &peer.tracks {
+        for &track in &transport.tracks {
             if let Some(track) = self.tracks.get_mut(track) {
                 track.audio_level.end_period();
             }

@@ -13,22 +13,24 @@ use std::time::{Duration, Instant};
 
 use super::Worker;
 use super::selection::Urgency;
-use crate::media::keys::{PeerKey, TrackKey};
+use crate::media::keys::{TrackKey, TransportKey};
 
 /// Time for which a client may stay away: a tunnel or a change of networks takes less, and a person who waits for longer has
 /// called again. Meanwhile the client keeps its place among the connections that the server may hold, and some kilobytes.
 pub const SUSPENDED_MAX: Duration = Duration::from_secs(300);
 
 impl Worker {
-    pub(super) fn suspend(&mut self, now: Instant, key: PeerKey) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
-        peer.suspended = Some(now);
-        peer.ice.suspend();
-        let (id, room) = (peer.id, peer.room);
-        for subscription in peer.subscriptions.clone() {
+    pub(super) fn suspend(&mut self, now: Instant, key: TransportKey) {
+        let Some(transport) = self.transports.get_mut(key) else {
+            return;
+        };
+        transport.suspended = Some(now);
+        transport.ice.suspend();
+        let (id, room) = (transport.id, transport.room);
+        for subscription in transport.subscriptions.clone() {
             self.attach(now, room, subscription);
         }
-        for track in self.peers[key].tracks.clone() {
+        for track in self.transports[key].tracks.clone() {
             self.forget_packets(track);
             // The workers that mirror the track forget them too.
             self.announce_track(now, track);
@@ -37,13 +39,17 @@ impl Worker {
         self.report_heard(now, id);
     }
 
-    pub(super) fn resume(&mut self, now: Instant, key: PeerKey) {
-        let Some(peer) = self.peers.get_mut(key).filter(|peer| peer.suspended.is_some()) else {
+    pub(super) fn resume(&mut self, now: Instant, key: TransportKey) {
+        let Some(transport) = self
+            .transports
+            .get_mut(key)
+            .filter(|transport| transport.suspended.is_some())
+        else {
             return;
         };
-        peer.suspended = None;
-        let (id, room) = (peer.id, peer.room);
-        for subscription in peer.subscriptions.clone() {
+        transport.suspended = None;
+        let (id, room) = (transport.id, transport.room);
+        for subscription in transport.subscriptions.clone() {
             self.subscriptions[subscription].begin_anew();
             self.attach(now, room, subscription);
             if let Some(track) = self.subscriptions[subscription].track {
@@ -51,7 +57,7 @@ impl Worker {
             }
         }
         // Its subscribers have waited just as long.
-        for track in self.peers[key].tracks.clone() {
+        for track in self.transports[key].tracks.clone() {
             for subscriber in self.tracks[track].subscribers.clone() {
                 self.subscriptions[subscriber].begin_anew();
             }
@@ -76,8 +82,12 @@ impl Worker {
     }
 
     /// Begins the time of a suspension anew: a new offer shows that the client is there, and it may need the whole time again.
-    pub(super) fn renew_suspension(&mut self, now: Instant, key: PeerKey) {
-        if let Some(since) = self.peers.get_mut(key).and_then(|peer| peer.suspended.as_mut()) {
+    pub(super) fn renew_suspension(&mut self, now: Instant, key: TransportKey) {
+        if let Some(since) = self
+            .transports
+            .get_mut(key)
+            .and_then(|transport| transport.suspended.as_mut())
+        {
             *since = now;
         }
     }

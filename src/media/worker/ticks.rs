@@ -7,9 +7,9 @@ use super::Worker;
 use super::plans::{TICK, URGENT_TICK};
 use super::selection::Urgency;
 use super::suspension::SUSPENDED_MAX;
-use crate::media::keys::{PeerKey, TrackKey};
+use crate::media::keys::{TrackKey, TransportKey};
 use crate::media::messages::CloseReason;
-use crate::media::peer::Peer;
+use crate::media::peer::Transport;
 use crate::media::peer::ice::CONNECT_TIMEOUT;
 
 impl Worker {
@@ -46,8 +46,8 @@ impl Worker {
         while let Some(key) = self.plans.connections.pop() {
             self.stats.visits += 1;
             self.look_after(now, key);
-            let publishes = |peer: &Peer| peer.publisher.is_some() && peer.suspended.is_none();
-            if self.peers.get(key).is_some_and(publishes) {
+            let publishes = |transport: &Transport| transport.publisher.is_some() && transport.suspended.is_none();
+            if self.transports.get(key).is_some_and(publishes) {
                 self.report_to_publisher(now, key);
             }
             self.plan_anew(now, key);
@@ -62,29 +62,31 @@ impl Worker {
     }
 
     /// Handles the timeouts of one connection, and sends its reports.
-    fn look_after(&mut self, now: Instant, key: PeerKey) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
-        if peer.secure.is_none() && peer.dtls.handle_timeout(now).is_err() {
+    fn look_after(&mut self, now: Instant, key: TransportKey) {
+        let Some(transport) = self.transports.get_mut(key) else {
+            return;
+        };
+        if transport.secure.is_none() && transport.dtls.handle_timeout(now).is_err() {
             return self.closed(now, key, CloseReason::HandshakeFailed);
         }
-        if peer.secure.is_none() && now.saturating_duration_since(peer.opened) >= CONNECT_TIMEOUT {
+        if transport.secure.is_none() && now.saturating_duration_since(transport.opened) >= CONNECT_TIMEOUT {
             return self.closed(now, key, CloseReason::ConnectTimeout);
         }
-        if let Some(since) = peer.suspended {
+        if let Some(since) = transport.suspended {
             // While its client is heard over another transport, it may come back over this one.
             let is_heard = self
                 .connections
-                .get(&peer.id)
+                .get(&transport.id)
                 .is_some_and(|connection| !connection.suspended);
             if !is_heard && now.saturating_duration_since(since) >= SUSPENDED_MAX {
                 self.closed(now, key, CloseReason::ConsentExpired);
             }
             return;
         }
-        if peer.secure.is_some() && peer.ice.consent_expired(now) {
+        if transport.secure.is_some() && transport.ice.consent_expired(now) {
             return self.suspend(now, key);
         }
-        peer.ice.follow(now);
+        transport.ice.follow(now);
         self.flush_dtls(key, None);
         self.look_after_sound(now, key);
         self.report_to_subscriber(now, key);
@@ -107,8 +109,8 @@ impl Worker {
         self.select(now, key, Urgency::Patient);
     }
 
-    /// The publisher's connection, if it is on this worker.
-    pub(super) fn track_peer(&self, key: TrackKey) -> Option<PeerKey> {
-        self.tracks.get(key)?.origin.peer()
+    /// The publisher's transport, if it is on this worker.
+    pub(super) fn publishing_transport(&self, key: TrackKey) -> Option<TransportKey> {
+        self.tracks.get(key)?.origin.transport()
     }
 }

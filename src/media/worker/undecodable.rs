@@ -5,18 +5,22 @@ use std::time::Instant;
 
 use super::Worker;
 use crate::media::codec::Kind;
-use crate::media::keys::PeerKey;
+use crate::media::keys::TransportKey;
 use crate::media::messages::MediaEvent;
 use crate::media::undecodable::{DecodingChange, Undecodable};
 
 impl Worker {
     /// Looks at the subscriptions of one connection.
-    pub(super) fn report_undecodable(&mut self, now: Instant, key: PeerKey) {
-        let Some(peer) = self.peers.get_mut(key).filter(|peer| peer.secure.is_some()) else {
+    pub(super) fn report_undecodable(&mut self, now: Instant, key: TransportKey) {
+        let Some(transport) = self
+            .transports
+            .get_mut(key)
+            .filter(|transport| transport.secure.is_some())
+        else {
             return;
         };
-        for (kind, reports) in Kind::ALL.into_iter().zip(&mut peer.decoding) {
-            let subscriptions = peer.subscriptions.iter().map(|&one| &self.subscriptions[one]);
+        for (kind, reports) in Kind::ALL.into_iter().zip(&mut transport.decoding) {
+            let subscriptions = transport.subscriptions.iter().map(|&one| &self.subscriptions[one]);
             let mut of_kind = subscriptions.filter(|subscription| subscription.kind == kind);
             let undecodable = of_kind.find_map(|subscription| {
                 let track = self.tracks.get(subscription.track?)?;
@@ -24,7 +28,7 @@ impl Worker {
                 let publisher = track.name.participant;
                 Some(Undecodable { publisher, codec })
             });
-            let peer = peer.id;
+            let peer = transport.id;
             match reports.observe(now, undecodable) {
                 Some(DecodingChange::Undecodable(Undecodable { publisher, codec })) => {
                     self.stats.undecodable += 1;
@@ -44,12 +48,13 @@ impl Worker {
     }
 
     /// Ends the reports about a connection whose client begins anew: it may have forgotten them, and they may be sent again.
-    pub(super) fn forget_undecodable(&mut self, key: PeerKey) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
-        let peer_id = peer.id;
-        for (kind, reports) in Kind::ALL.into_iter().zip(&mut peer.decoding) {
+    pub(super) fn forget_undecodable(&mut self, key: TransportKey) {
+        let Some(transport) = self.transports.get_mut(key) else {
+            return;
+        };
+        let peer = transport.id;
+        for (kind, reports) in Kind::ALL.into_iter().zip(&mut transport.decoding) {
             if let Some(Undecodable { publisher, .. }) = std::mem::take(reports).standing() {
-                let peer = peer_id;
                 self.events.push_back(MediaEvent::Decodable { peer, publisher, kind });
             }
         }

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::Worker;
 use crate::ids::PeerId;
-use crate::media::keys::PeerKey;
+use crate::media::keys::TransportKey;
 use crate::media::messages::MediaEvent;
 
 impl Worker {
@@ -37,7 +37,11 @@ impl Worker {
     /// come up again.
     pub(super) fn begin_again(&mut self, now: Instant, id: PeerId) {
         if let Some(connection) = self.connections.get_mut(&id) {
-            let is_up = |(_, key): (u8, PeerKey)| self.peers.get(key).is_some_and(|peer| peer.secure.is_some());
+            let is_up = |(_, key): (u8, TransportKey)| {
+                self.transports
+                    .get(key)
+                    .is_some_and(|transport| transport.secure.is_some())
+            };
             let connected = connection.transports().any(is_up);
             connection.connected = connected;
         }
@@ -51,9 +55,9 @@ impl Worker {
             return;
         };
         let suspended = {
-            let peers = connection.transports().filter_map(|(_, key)| self.peers.get(key));
-            let mut up = peers.filter(|peer| peer.secure.is_some()).peekable();
-            up.peek().is_some() && up.all(|peer| peer.suspended.is_some())
+            let transports = connection.transports().filter_map(|(_, key)| self.transports.get(key));
+            let mut up = transports.filter(|transport| transport.secure.is_some()).peekable();
+            up.peek().is_some() && up.all(|transport| transport.suspended.is_some())
         };
         if std::mem::replace(&mut connection.suspended, suspended) != suspended {
             self.events.push_back(match suspended {
@@ -61,7 +65,7 @@ impl Worker {
                 false => MediaEvent::Resumed { peer: id },
             });
             // Whether time runs out for one transport depends on all.
-            let transports: SmallVec<[PeerKey; 4]> = connection.transports().map(|(_, key)| key).collect();
+            let transports: SmallVec<[TransportKey; 4]> = connection.transports().map(|(_, key)| key).collect();
             transports.into_iter().for_each(|key| self.plan(now, key));
         }
     }

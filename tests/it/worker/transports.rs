@@ -2,7 +2,7 @@
 
 use patchbay::ids::PeerId;
 use patchbay::media::session::TransportSpec;
-use patchbay::media::worker::MAX_PEERS;
+use patchbay::media::worker::MAX_TRANSPORTS;
 
 use super::*;
 
@@ -217,11 +217,11 @@ fn where_places_are_scarce_whoever_asks_for_several_transports_is_refused_first(
         worker.handle_command(now, MediaCommand::Open(Box::new(spec.clone())));
         events(worker)
     };
-    for peer in 1..MAX_PEERS as u64 / 2 {
+    for peer in 1..MAX_TRANSPORTS as u64 / 2 {
         assert_eq!(open(&mut worker, peer, 1), []);
     }
     let (peer, reason) = (PeerId(100_000), CloseReason::Full);
     assert_eq!(open(&mut worker, peer.0, 2), [MediaEvent::Closed { peer, reason }]);
     assert_eq!(open(&mut worker, 100_001, 1), []);
-    assert_eq!(worker.stats().peers, MAX_PEERS as u64 / 2);
+    assert_eq!(worker.stats().peers, MAX_TRANSPORTS as u64 / 2);
 }

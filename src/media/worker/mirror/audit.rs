@@ -36,10 +36,10 @@ impl Worker {
     pub fn shared_with(&self, other: usize) -> Option<Shared> {
         let id = self.links.with_worker(other)?;
         let link = self.links.get(id)?;
-        let served_rooms = self.rooms.iter().filter(|(_, room)| room.peers > 0);
+        let served_rooms = self.rooms.iter().filter(|(_, room)| room.transports > 0);
         let rooms = self.rooms.iter().filter(|(_, room)| room.mirrors.contains(&id));
         let unheard = link.announced.iter().filter_map(|(id, key)| {
-            let publisher = self.peers.get(self.tracks.get(*key)?.origin.peer()?)?;
+            let publisher = self.transports.get(self.tracks.get(*key)?.origin.transport()?)?;
             Some((*id, publisher.suspended?))
         });
         let kept = link.mirrored.iter().filter_map(|(id, key)| {

@@ -13,7 +13,7 @@ use crate::media::track::{Origin, Track};
 impl Worker {
     /// Counts one more connection of a room, and asks the other workers that serve the room.
     pub(in crate::media::worker) fn enter_room(&mut self, now: Instant, id: RoomId, others: &[WorkerId]) {
-        self.rooms.entry(id).or_default().peers += 1;
+        self.rooms.entry(id).or_default().transports += 1;
         for other in others {
             self.request_room(now, id, other.0);
         }
@@ -31,8 +31,8 @@ impl Worker {
     /// Counts one connection less. After the last one, releases the room.
     pub(in crate::media::worker) fn leave_room(&mut self, now: Instant, id: RoomId) {
         let Some(room) = self.rooms.get_mut(&id) else { return };
-        room.peers -= 1;
-        if room.peers > 0 {
+        room.transports -= 1;
+        if room.transports > 0 {
             return;
         }
         // Nobody here gets tracks of other workers any more. Players go on: people on other workers may hear them.
@@ -51,7 +51,7 @@ impl Worker {
     /// workers. These have links of their own with all workers that serve the room, so no packet goes round.
     pub(super) fn is_own(&self, track: &Track) -> bool {
         match track.origin {
-            Origin::Peer(_) => true,
+            Origin::Transport(_) => true,
             Origin::Link(id) => {
                 let far = self.links.get(id).map(|link| link.far);
                 matches!(far, Some(Far::Player { .. }))
