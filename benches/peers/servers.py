@@ -50,7 +50,7 @@ class Server:
     title = ""
     port = 0
     # The value of the tester's `--server`, the server whose signaling it speaks, where that is not the name.
-    dialect = None
+    family = None
     # The text about its configuration.
     configuration = ""
 
@@ -147,7 +147,7 @@ class Floor(Server):
     """Receive, open once, copy and seal for each subscriber, send with GSO: the work that every server must do."""
 
     name = "floor"
-    dialect = "patchbay"
+    family = "patchbay"
     title = "the floor"
     port = 8090
     configuration = "receives, opens once, copies and seals N times, sends with GSO; nothing else"

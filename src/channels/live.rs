@@ -1,4 +1,4 @@
-//! What is due for the calls that are not over: which call nobody has answered, and who is no longer heard of. Pure; the time
+//! Deadlines of the calls that are not over: which call nobody has answered, and who is no longer heard of. Pure; the time
 //! is given.
 //!
 //! This module knows deadlines alone. The records say what has become of a call: the code that handles a deadline reads the record

@@ -53,7 +53,7 @@ pub const CALLEES_MAX: usize = 16;
 /// Records that one client address may have in any case: those of a household for some months.
 const RECORDS_AT_LEAST: u64 = 1_000;
 
-/// Time after the end of the ringing at which a call is looked at that the hub has not ended by then.
+/// Time after the end of the ringing at which a call is checked, in case the hub has not ended it.
 const RINGING_GRACE: Duration = Duration::from_secs(2);
 
 /// The settings of calls.

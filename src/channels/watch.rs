@@ -1,4 +1,4 @@
-//! What changes records of calls without a request: the hub's events, and time.
+//! Changes to records of calls without a request: by the hub's events, and by time.
 
 use std::time::Duration;
 

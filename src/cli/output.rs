@@ -1,4 +1,4 @@
-//! What all commands share: printing, and failing.
+//! Printing and failing, the same in all commands.
 
 use std::io::Write;
 

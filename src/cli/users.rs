@@ -22,7 +22,7 @@ pub(super) enum Command {
         #[command(flatten)]
         shown: Shown,
     },
-    /// Let a person in no more
+    /// Remove a person, who can then no longer enter rooms
     Remove { id: String },
     /// Show all users
     List,

@@ -52,7 +52,7 @@ pub(super) struct Requester {
     pub address: Address,
     /// Client address from which the session has come.
     pub client: ClientAddress,
-    /// Whether nothing rings at the session: who it stands for learns by other means what rings at its address.
+    /// Whether no call rings at the session. Such a session only sends requests; its user learns of calls by other means.
     pub only_requests: bool,
 }
 

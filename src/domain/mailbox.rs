@@ -1,5 +1,7 @@
 //! Messages that wait for people who are not there.
 
+use std::future::Future;
+
 use bytes::Bytes;
 
 use crate::ids::UserId;
@@ -33,4 +35,25 @@ pub struct WaitingMessage {
     /// Number that grows from message to message of one receiver.
     pub number: i64,
     pub message: Bytes,
+}
+
+/// The reason why a store fails.
+pub type StoreError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A place where messages wait. The hub uses it; storage has the server's, and neither knows the other.
+pub trait MailboxStore: Send + 'static {
+    /// Puts a message behind those that wait for the same person. A message over the sender's share is not kept, which is no
+    /// failure.
+    fn keep(
+        &mut self,
+        receiver: &UserId,
+        sender: &MessageSender,
+        body: &[u8],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// All messages that wait for somebody, oldest first. They stay in the store.
+    fn kept(&mut self, receiver: &UserId) -> impl Future<Output = Result<Vec<WaitingMessage>, StoreError>> + Send;
+    /// Deletes the messages up to this number: they have been delivered.
+    fn forget(&mut self, receiver: &UserId, up_to: i64) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Deletes the messages that are too old.
+    fn tidy(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;
 }

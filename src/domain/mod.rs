@@ -35,7 +35,7 @@ pub(crate) use connection::Purpose;
 pub use connection::Use;
 pub use limits::Limits;
 pub(crate) use mailbox::MailboxCommand;
-pub use mailbox::{MessageSender, WaitingMessage};
+pub use mailbox::{MailboxStore, MessageSender, StoreError, WaitingMessage};
 pub use messages::{MessageCommand, Recipient, Waits};
 pub(crate) use messages::{MessageEvent, announces_somebody};
 pub use outline::{ParticipantOutline, RoomOutline};

@@ -85,7 +85,7 @@ impl PeerQuota {
         self.place_for(client).is_ok()
     }
 
-    /// The connection that has to give way to one more of this client, if one has to.
+    /// The connection that must end to make place for one more of this client. `None` if there is place.
     fn place_for(&self, client: ClientAddress) -> Result<Option<PeerId>, Denied> {
         match self.pot.allows(client, 1) {
             Ok(()) => Ok(None),
@@ -94,7 +94,7 @@ impl PeerQuota {
         }
     }
 
-    /// Adds a connection of this client. Another may have to give way: see [`PeerQuota::displaced`].
+    /// Adds a connection of this client. If another one must end for it, [`PeerQuota::displaced`] returns that one.
     pub fn add(&mut self, peer: PeerId, session: SessionId, client: ClientAddress) -> Result<(), Denied> {
         let victim = self.place_for(client)?;
         self.displace(victim);

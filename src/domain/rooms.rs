@@ -65,7 +65,7 @@ struct Seat {
 }
 
 /// Somebody who enters a room.
-pub(super) struct Entry {
+pub(super) struct Entrant {
     pub turn: Turn,
     pub room: (RoomKind, RoomName),
     pub person: Person,
@@ -129,25 +129,25 @@ impl Rooms {
         (rooms, ids.next().is_some())
     }
 
-    pub fn join(&mut self, session: SessionId, entry: Entry) -> Result<Vec<Effect>, Refusal> {
-        if self.is_overtaken(&entry) {
+    pub fn join(&mut self, session: SessionId, entrant: Entrant) -> Result<Vec<Effect>, Refusal> {
+        if self.is_overtaken(&entrant) {
             let reason = EndReason::Replaced;
             return Ok(vec![Effect::Dismiss { session, reason }]);
         }
-        self.check_name(session, &entry)?;
-        if self.renew_stay(session, &entry) {
+        self.check_name(session, &entrant)?;
+        if self.renew_stay(session, &entrant) {
             return Ok(Vec::new());
         }
-        self.check_space(session, &entry)?;
-        self.check_connection(session, &entry)?;
-        let Entry {
+        self.check_space(session, &entrant)?;
+        self.check_connection(session, &entrant)?;
+        let Entrant {
             turn,
             room: name,
             person,
             claim,
             stay,
             connects: _,
-        } = entry;
+        } = entrant;
         let mut effects = self.leave(session);
         let room_id = self.open(name, self.quotas.client_of(session), &mut effects);
         if stay.visible {

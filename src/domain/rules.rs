@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::calls::{CallRequest, Calls, Decision, Leaving, Requester};
 use super::messages::Messages;
 use super::register::{Abilities, Register, Registration};
-use super::rooms::{Entry, PairChange, Rooms};
+use super::rooms::{Entrant, PairChange, Rooms};
 use super::{
     Address, CallAnswer, CallCommand, CallEnd, Claim, Command, Effect, EndReason, Limits, MediaKind, MediaState,
     Newcomer, Offer, Refusal, RoomKind, RoomOutline, Subject, WaitingMessage,
@@ -138,7 +138,7 @@ impl Rules {
                 if kind == RoomKind::Pair && !stay.visible {
                     return Err(Refusal::NotAllowed);
                 }
-                let entry = Entry {
+                let entrant = Entrant {
                     turn,
                     room: (self.place_of(kind, &room), room),
                     person,
@@ -146,7 +146,7 @@ impl Rules {
                     stay,
                     connects,
                 };
-                self.rooms.join(session, entry)
+                self.rooms.join(session, entrant)
             }
             Command::Leave => Ok(self.rooms.leave(session)),
             Command::Offer { subject, offer } => self.rooms.offer(now, session, subject, offer),

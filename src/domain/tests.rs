@@ -1,4 +1,4 @@
-//! What only the list of effects shows: their order across sessions, and the limits.
+//! Tests of what only the list of effects shows: their order across sessions, and the limits.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

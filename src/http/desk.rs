@@ -105,7 +105,7 @@ impl Desk {
         }
     }
 
-    /// Makes an entry with a session of the hub. It lasts for `lasts`.
+    /// Makes an entry with a session of the hub. The entry ends after `lasts`.
     pub async fn open(&self, client: ClientAddress, lasts: Duration) -> Result<Token, NotReceived> {
         let Arrival { session, held } = self.receive(client).await?;
         let expires = (self.clock)() + lasts.min(LASTS_MAX);

@@ -1,4 +1,4 @@
-//! What the people of each room can decode, as far as their own offers say. It decides with which codecs a publisher is
+//! The formats that the people of each room can decode, as far as their own offers say. It decides with which codecs a publisher is
 //! answered.
 
 use std::collections::{BTreeMap, HashMap};

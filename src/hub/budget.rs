@@ -1,4 +1,4 @@
-//! What the requests of a session cost others: the bytes of each event, once for each session that is sent it. Pure; the time
+//! The cost of a session's requests for others: the bytes of each event, once for each session that is sent it. Pure; the time
 //! is an argument.
 //!
 //! A text of 16 KiB is cheap to send and dear to deliver to a hundred people, and a message to everybody costs as much as there
@@ -47,7 +47,8 @@ pub(super) struct Budgets {
     most: u32,
     sessions: HashMap<SessionId, Budget>,
     clients: Rates<ClientAddress>,
-    /// Comings, each with the leaving that follows. They are charged to an address, because each may have a session of its own.
+    /// Joins of each address; a join pays for the leave that follows it. An address is charged, because a client may open a new
+    /// session for each join.
     turns: Rates<ClientAddress>,
 }
 

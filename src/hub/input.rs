@@ -1,4 +1,4 @@
-//! What the hub's loop takes in.
+//! The inputs of the hub's loop.
 
 use std::time::Duration;
 

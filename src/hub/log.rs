@@ -1,4 +1,4 @@
-//! What the log shows of requests.
+//! The lines about requests in the log.
 
 use tracing::{debug, info};
 

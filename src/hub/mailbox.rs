@@ -3,7 +3,6 @@
 //! The hub never waits for storage: it hands commands over to this task, in order, and gets the kept messages as another input.
 //! The task does one command after the other, so messages are found in the order in which they were kept.
 
-use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -14,8 +13,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::{error, warn};
 
 use super::input::Input;
-use crate::domain::{MailboxCommand, MessageSender, WaitingMessage};
-use crate::ids::UserId;
+use crate::domain::{MailboxCommand, MailboxStore, StoreError};
 use crate::shares::{Denied, Place, Places, Pot, Share};
 
 /// Commands that wait for storage, each with a message of at most 64 KiB: as many as come in while a slow disk does a few
@@ -31,27 +29,7 @@ const TIDY_INTERVAL: Duration = Duration::from_secs(3_600);
 /// Time that the waiting commands get when the server stops.
 const FINISH_MAX: Duration = Duration::from_secs(3);
 
-pub type StoreError = Box<dyn std::error::Error + Send + Sync>;
-
-/// A place where messages wait. The server's is [`crate::storage::Mailbox`].
-pub trait MailboxStore: Send + 'static {
-    /// Puts a message behind those that wait for the same person. A message over the sender's share is not kept, which is no
-    /// failure.
-    fn keep(
-        &mut self,
-        receiver: &UserId,
-        sender: &MessageSender,
-        body: &[u8],
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
-    /// All messages that wait for somebody, oldest first. They stay in the store.
-    fn kept(&mut self, receiver: &UserId) -> impl Future<Output = Result<Vec<WaitingMessage>, StoreError>> + Send;
-    /// Deletes the messages up to this number: they have been delivered.
-    fn forget(&mut self, receiver: &UserId, up_to: i64) -> impl Future<Output = Result<(), StoreError>> + Send;
-    /// Deletes the messages that are too old.
-    fn tidy(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;
-}
-
-/// Why a command is not taken.
+/// The reason why a command is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NotTaken {
     /// The queue is full, or the task has ended.
@@ -179,6 +157,8 @@ fn log_failure(outcome: Result<(), StoreError>, what: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{MessageSender, WaitingMessage};
+    use crate::ids::UserId;
 
     /// A store that panics at everything but the question for Ben's messages.
     struct Broken;

@@ -35,7 +35,6 @@ pub use capacity::Capacity;
 pub(crate) use input::HubFault;
 use input::Input;
 use mailbox::MailboxHandle;
-pub use mailbox::{MailboxStore, StoreError};
 pub use outbox::Events;
 pub(crate) use outbox::weight;
 pub use overview::Overview;
@@ -43,6 +42,7 @@ pub use session::Session;
 use task::Hub;
 pub use task::HubEnd;
 
+use crate::domain::MailboxStore;
 use crate::ids::{RoomId, RoomName, SessionId, UserId};
 use crate::media::engine::MediaEngine;
 use crate::media::messages::MediaEvent;

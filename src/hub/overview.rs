@@ -1,4 +1,4 @@
-//! What operators are shown: who is in which room, from the rules, and what they publish, from the media workers.
+//! The overview for operators: who is in which room, from the rules, and what they publish, from the media workers.
 
 use std::time::Duration;
 

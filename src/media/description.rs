@@ -33,7 +33,7 @@ pub(in crate::media) use self::formats::Format;
 pub(crate) use self::identity::ConnectionIdentity;
 #[cfg(test)]
 pub(crate) use self::identity::tests::identity;
-pub(in crate::media) use self::level::{Credentials, Level, Setup};
+pub(in crate::media) use self::level::{Credentials, Setup, TransportLines};
 pub(in crate::media) use self::offered::Offered;
 pub(in crate::media) use self::section::{ALLOW_MIXED, Content, Section};
 pub(in crate::media) use self::streams::{Rid, Simulcast, Syntax};

@@ -14,7 +14,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::mpsc;
 
 use super::doorbell::Doorbell;
-use super::egress::{Egress, Send};
+use super::egress::{Egress, Run};
 use super::keys::LinkId;
 use super::launch::MediaStartError;
 use super::load::Load;
@@ -118,9 +118,9 @@ impl MediaSocket {
         Ok(MediaSocket { socket, state, ip })
     }
 
-    fn carries(&self, send: &Send) -> bool {
-        self.ip.is_ipv4() == send.path.remote.is_ipv4()
-            && send
+    fn carries(&self, run: &Run) -> bool {
+        self.ip.is_ipv4() == run.path.remote.is_ipv4()
+            && run
                 .path
                 .local
                 .is_none_or(|local| self.ip.is_unspecified() || self.ip == local)

@@ -16,15 +16,15 @@ pub(crate) const MAX_PACKET: usize = 1_500 + 2 + MAX_OVERHEAD + 64;
 /// Bytes of one GSO send: the largest UDP payload over IPv4.
 const MAX_RUN_BYTES: usize = 65_507;
 
-/// One send: `bytes` are cut into segments of `segment` bytes. Only the last may be shorter.
+/// A run of packets to one address, for one send: `bytes` are cut into segments of `segment` bytes. Only the last may be shorter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Send {
+pub struct Run {
     pub path: Path,
     pub bytes: Range<usize>,
     pub segment: usize,
 }
 
-impl Send {
+impl Run {
     pub fn datagrams(&self) -> u64 {
         self.bytes.len().div_ceil(self.segment) as u64
     }
@@ -34,7 +34,7 @@ impl Send {
 pub struct Egress {
     buffer: Vec<u8>,
     end: usize,
-    sends: Vec<Send>,
+    sends: Vec<Run>,
     max_segments: usize,
     /// System calls so far, without those of the present batch.
     sent: u64,
@@ -98,7 +98,7 @@ impl Egress {
                 return;
             }
         }
-        self.sends.push(Send {
+        self.sends.push(Run {
             path,
             bytes: start..self.end,
             segment: len,
@@ -120,7 +120,7 @@ impl Egress {
         }
     }
 
-    pub fn sends(&self) -> impl Iterator<Item = (&Send, &[u8])> {
+    pub fn sends(&self) -> impl Iterator<Item = (&Run, &[u8])> {
         self.sends.iter().map(|send| (send, &self.buffer[send.bytes.clone()]))
     }
 

@@ -143,9 +143,9 @@ pub fn target(layers: &[LayerState], may_have: LayerSet, current: Option<usize>,
     Some(if highest.bitrate_bps > needed { best } else { present })
 }
 
-/// The index of the layer to wait at when [`target`] finds none: the present one if the subscription may have it, otherwise the one
-/// that sent last, of those that it may have. If it may have none, the present one, or else the one that sent last. (A screen share
-/// of a still picture sends nothing for a long time.) `None` without layers.
+/// The index of the layer to wait at when [`target`] finds none, as for a screen share of a still picture, which sends nothing for a
+/// long time. It is the present layer if the subscription may have it; otherwise that layer of those it may have that sent last. If
+/// the subscription may have none, it is the present layer, or else the one that sent last of all. `None` without layers.
 pub(crate) fn waiting_place(layers: &[LayerState], may_have: LayerSet, current: Option<usize>) -> Option<usize> {
     let last = |wanted: bool| {
         let sent = layers

@@ -240,7 +240,7 @@ mod tests {
     use super::*;
     use crate::media::codec::Codec;
     use crate::media::flags::Flags;
-    use crate::media::pictures::Entry;
+    use crate::media::pictures::EntryPoint;
     use crate::media::rtp::Header;
 
     fn packet(sequence: u16, len: usize) -> (BatchPacket, Vec<u8>) {
@@ -255,7 +255,7 @@ mod tests {
             header: Header::parse(&bytes).unwrap(),
             extended: u64::from(sequence),
             codec: Codec::Vp8,
-            entry: Entry::Nobody,
+            entry: EntryPoint::Nobody,
             vp8: None,
             late: false,
             padding: 0,

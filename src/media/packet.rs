@@ -1,7 +1,7 @@
 //! A packet of media between its arrival and its copies.
 
 use super::codec::{Codec, vp8};
-use super::pictures::Entry;
+use super::pictures::EntryPoint;
 use super::rewrite::SourceId;
 use super::rtp::Header;
 
@@ -18,7 +18,7 @@ pub struct BatchPacket {
     pub extended: u64,
     pub codec: Codec,
     /// Subscribers that can begin to decode here.
-    pub entry: Entry,
+    pub entry: EntryPoint,
     pub vp8: Option<vp8::Descriptor>,
     /// Whether the packet was missing: newer packets of its stream have come before it.
     pub late: bool,

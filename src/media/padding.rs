@@ -41,7 +41,7 @@ pub(crate) fn level(arrivals: &mut [BatchPacket], layer: u8) {
 mod tests {
     use super::*;
     use crate::media::codec::Codec;
-    use crate::media::pictures::Entry;
+    use crate::media::pictures::EntryPoint;
     use crate::media::rewrite::SourceId;
     use crate::media::rtp::Header;
 
@@ -55,7 +55,7 @@ mod tests {
             header,
             extended: 0,
             codec: Codec::Vp8,
-            entry: Entry::Nobody,
+            entry: EntryPoint::Nobody,
             vp8: None,
             late: false,
             padding: 0,

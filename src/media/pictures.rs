@@ -13,7 +13,7 @@ use crate::media::codec::start::Start;
 
 /// The subscribers who can begin at a packet. The number distinguishes the parameter sets of one stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Entry {
+pub enum EntryPoint {
     Nobody,
     /// Those to whom the parameter sets with this number were sent.
     Holders(u32),
@@ -21,9 +21,9 @@ pub enum Entry {
     Anybody(u32),
 }
 
-impl Entry {
+impl EntryPoint {
     pub(crate) fn is_open(self) -> bool {
-        matches!(self, Entry::Anybody(_))
+        matches!(self, EntryPoint::Anybody(_))
     }
 }
 
@@ -50,18 +50,20 @@ struct Picture {
 
 impl Pictures {
     /// Records a packet, and returns who can begin at it. `sequence` is counted on over the turns of the sequence numbers.
-    pub fn entry(&mut self, start: Start, timestamp: u32, sequence: u64) -> Entry {
+    pub fn entry(&mut self, start: Start, timestamp: u32, sequence: u64) -> EntryPoint {
         let has_sets = match start {
-            Start::None => return Entry::Nobody,
-            Start::Picture => return Entry::Anybody(self.sets),
+            Start::None => return EntryPoint::Nobody,
+            Start::Picture => return EntryPoint::Anybody(self.sets),
             Start::ParameterSets => true,
             Start::Slice => false,
         };
         match self.newest {
             // Parameter sets that come after the slices were sent again: the slices are stored already and can be asked for.
-            Some(newest) if newest.timestamp == timestamp && (newest.has_sets || !has_sets) => return Entry::Nobody,
+            Some(newest) if newest.timestamp == timestamp && (newest.has_sets || !has_sets) => {
+                return EntryPoint::Nobody;
+            }
             // This packet is late, and belongs to an earlier picture.
-            Some(newest) if newest.timestamp != timestamp && sequence < newest.first => return Entry::Nobody,
+            Some(newest) if newest.timestamp != timestamp && sequence < newest.first => return EntryPoint::Nobody,
             _ => {}
         }
         self.newest = Some(Picture {
@@ -72,25 +74,25 @@ impl Pictures {
         if has_sets {
             self.sets = self.sets.wrapping_add(1);
             self.bare = 0;
-            return Entry::Anybody(self.sets);
+            return EntryPoint::Anybody(self.sets);
         }
         self.bare = self.bare.saturating_add(1);
         if self.bare < BARE_PICTURES {
-            Entry::Holders(self.sets)
+            EntryPoint::Holders(self.sets)
         } else {
-            Entry::Anybody(self.sets)
+            EntryPoint::Anybody(self.sets)
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use Entry::*;
+    use EntryPoint::*;
     use Start::{ParameterSets, Slice};
 
     use super::*;
 
-    fn entries(packets: &[(Start, u32, u64)]) -> Vec<Entry> {
+    fn entries(packets: &[(Start, u32, u64)]) -> Vec<EntryPoint> {
         let mut pictures = Pictures::default();
         packets
             .iter()

@@ -10,7 +10,7 @@ use super::extension_ids::ExtensionIds;
 use super::link::{LinkEnd, LinkMessage, TrackNotice};
 use super::names::{TrackName, TrackRef};
 use super::packet::BatchPacket;
-use super::pictures::Entry;
+use super::pictures::EntryPoint;
 use super::rewrite::SourceId;
 use super::rtp::Header;
 use super::session::{Feedback, NegotiatedCodec};
@@ -155,7 +155,7 @@ impl Player {
             header,
             extended: self.extended,
             codec: Codec::Opus,
-            entry: Entry::Anybody(0),
+            entry: EntryPoint::Anybody(0),
             vp8: None,
             late: false,
             padding: 0,

@@ -1,4 +1,4 @@
-//! What a worker reports of a published track when an operator asks.
+//! The report of a worker about a published track, for operators.
 
 use super::codec::Codec;
 use super::names::TrackRef;

@@ -10,7 +10,7 @@ use super::layers::LayerSet;
 use super::names::{Down, TrackRef};
 use super::packet::BatchPacket;
 use super::peer::sender::Sink;
-use super::pictures::Entry;
+use super::pictures::EntryPoint;
 use super::rewrite::{IncomingPacket, Rewriter, Rewritten, SourceId};
 use super::rtcp::SenderInfo;
 use super::rtp::{Extension, Header, MAX_EXTENSION_ID, NewHeader, write_header};
@@ -253,7 +253,7 @@ impl Subscription {
         let payload_len = self.write(now, &numbers, &source, None, sink)?;
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(payload_len as u32);
-        if let Entry::Anybody(sets) = arrival.entry
+        if let EntryPoint::Anybody(sets) = arrival.entry
             && self.rewriter.source() == Some(arrival.source)
             && !source.payload.is_empty()
         {
@@ -276,9 +276,9 @@ impl Subscription {
     /// Whether the subscriber's decoder can begin at this packet.
     fn can_begin(&self, arrival: &BatchPacket) -> bool {
         match arrival.entry {
-            Entry::Nobody => false,
-            Entry::Holders(sets) => self.sets == Some((arrival.source, sets)),
-            Entry::Anybody(_) => true,
+            EntryPoint::Nobody => false,
+            EntryPoint::Holders(sets) => self.sets == Some((arrival.source, sets)),
+            EntryPoint::Anybody(_) => true,
         }
     }
 

@@ -1,4 +1,4 @@
-//! What every family needs to serve one client: its session, and who may enter.
+//! The state that every family keeps of one client: its session, its names, and the check of who may enter.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -54,7 +54,7 @@ pub struct Client<A> {
     pub(crate) app: Option<TimedApp>,
 }
 
-/// An app, and the clock by which the stays of those end who come with its access tokens.
+/// An app, and the clock that ends the stays of people who come with its access tokens.
 pub(crate) struct TimedApp {
     pub app: App,
     pub passed: MonotonicClock,

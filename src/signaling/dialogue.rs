@@ -1,4 +1,4 @@
-//! What a family does for one client.
+//! The interface of a family: its dialogue with one client.
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};

@@ -1,4 +1,4 @@
-//! What is to be done with a client's socket: frames to send, and why it is closed.
+//! The reaction to a message, as the client's socket has to carry it out: frames to send, and why it is closed.
 
 use std::time::Duration;
 

@@ -5,8 +5,7 @@ use std::time::Duration;
 use super::{Growth, MailboxRoom, Records};
 use crate::clock::{WallClock, now_s};
 use crate::config;
-use crate::domain::{MessageSender, WaitingMessage};
-use crate::hub::{MailboxStore, StoreError};
+use crate::domain::{MailboxStore, MessageSender, StoreError, WaitingMessage};
 use crate::ids::UserId;
 use crate::shares::{Denied, Pot, Share};
 

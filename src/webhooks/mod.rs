@@ -164,7 +164,7 @@ impl Webhooks {
             return std::future::pending().await;
         };
         loop {
-            // Without what storage fails to say, it is asked again in a moment.
+            // When storage fails, it is asked again in a moment.
             let pause = posting.turn().await.unwrap_or_else(|cause| {
                 metrics::counter!("patchbay_storage_errors_total").increment(1);
                 tracing::error!(

@@ -89,7 +89,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "storage",
-        &["auth", "clock", "config", "domain", "hub", "ids", "shares", "text"],
+        &["auth", "clock", "config", "domain", "ids", "shares", "text"],
     ),
     ("webhooks", &["clock", "config", "ids", "storage"]),
 ];

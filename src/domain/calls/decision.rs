@@ -1,4 +1,4 @@
-//! What is to be done about calls.
+//! Decisions about calls, as values that somebody else carries out.
 
 use crate::domain::rooms::Guest;
 use crate::domain::{CallEvent, Effect, Event};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Entry, Rooms, Seat};
+use super::{Entrant, Rooms, Seat};
 use crate::domain::room::Participant;
 use crate::domain::{Claim, Effect, EndReason, RoomKind};
 use crate::ids::{RoomId, RoomName, SessionId, UserId};
@@ -15,27 +15,27 @@ impl Rooms {
     /// Renews the stay of a session that enters the room again where it is, under the same name and with the same rights, and
     /// whose stay would then end later. Returns whether that is so: then nothing else is to be done. The others see nothing of
     /// it, and the connections go on.
-    pub(super) fn renew_stay(&mut self, session: SessionId, entry: &Entry) -> bool {
+    pub(super) fn renew_stay(&mut self, session: SessionId, entrant: &Entrant) -> bool {
         let Some(seat) = self.seats.get(&session).copied() else {
             return false;
         };
         let Some((end, is_same)) = self.rooms.get(&seat.room).and_then(|room| {
             let participant = room.participant(seat.participant)?;
-            let is_same = room.name.as_ref() == Some(&entry.room)
-                && participant.person.user == entry.person.user
-                && participant.claim == entry.claim
-                && participant.stay.visible == entry.stay.visible
-                && participant.stay.rights() == entry.stay.rights();
+            let is_same = room.name.as_ref() == Some(&entrant.room)
+                && participant.person.user == entrant.person.user
+                && participant.claim == entrant.claim
+                && participant.stay.visible == entrant.stay.visible
+                && participant.stay.rights() == entrant.stay.rights();
             Some((participant.stay.until?, is_same))
         }) else {
             return false;
         };
-        let Some(later) = entry.stay.until.filter(|later| is_same && *later >= end + RENEWED_BY) else {
+        let Some(later) = entrant.stay.until.filter(|later| is_same && *later >= end + RENEWED_BY) else {
             return false;
         };
         if let Some(owner) = self.owner(seat) {
             owner.stay.until = Some(later);
-            owner.turn = owner.turn.max(entry.turn);
+            owner.turn = owner.turn.max(entrant.turn);
         }
         self.forget_end(seat, Some(end));
         self.note_end(seat, Some(later));

@@ -1,4 +1,4 @@
-//! What is left of a room after a part of the media engine was lost.
+//! The rest of a room after a part of the media engine was lost.
 
 use super::*;
 use crate::ids::UserId;

@@ -1,4 +1,4 @@
-//! What operators are shown of rooms.
+//! Tests of the outline of rooms that operators are shown.
 
 use super::*;
 

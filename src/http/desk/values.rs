@@ -1,4 +1,4 @@
-//! What clients of the desk deal with: tokens, connections, answers and refusals.
+//! Values that the desk and its callers exchange: tokens, connections, answers and refusals.
 
 use std::fmt;
 use std::time::Duration;

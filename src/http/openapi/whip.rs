@@ -1,4 +1,4 @@
-//! What operations of WHIP and WHEP have in common.
+//! Parameters, answers and headers that the operations of WHIP and WHEP share.
 
 use std::collections::BTreeMap;
 

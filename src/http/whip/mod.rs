@@ -16,7 +16,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
-use super::client::Client as Address;
+use super::client;
 use super::desk::{Answer, Arrival, NotDone, Purpose, Token};
 use super::errors::HttpError;
 use super::openapi::whip as described;
@@ -28,7 +28,7 @@ use crate::media::codec::Kind;
 use crate::media::description::Description;
 use crate::media::peer::negotiate;
 use crate::shares::ClientAddress;
-use crate::signaling::whip::{self, Entry, IceServer, OFFER_TYPE, TRICKLE_TYPE};
+use crate::signaling::whip::{self, EntryRequest, IceServer, OFFER_TYPE, TRICKLE_TYPE};
 use crate::signaling::{Client, TimedApp};
 
 /// Bytes of a body: an offer of the greatest length that any family takes.
@@ -60,12 +60,12 @@ fn sharing() -> Sharing {
         .reading([header::LOCATION, header::ETAG, header::LINK, header::RETRY_AFTER])
 }
 
-/// What has no representation is answered without content (RFC 9725 §4.1).
+/// The answer about a resource without a representation (RFC 9725 §4.1).
 async fn nothing() -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-/// A request that opens a session, with all that it says. Whether it may is not asked yet.
+/// A request to open a session, with all that it says. Whether it is allowed has not been checked yet.
 struct Opening {
     state: AppState,
     address: ClientAddress,
@@ -88,7 +88,7 @@ impl FromRequest<AppState> for Opening {
 
     async fn from_request(request: Request, state: &AppState) -> Result<Opening, HttpError> {
         let (mut parts, body) = request.into_parts();
-        let Ok(Address(address)) = Address::from_request_parts(&mut parts, state).await;
+        let Ok(client::Client(address)) = client::Client::from_request_parts(&mut parts, state).await;
         let names = Path::from_request_parts(&mut parts, state).await;
         let Path(names) = names.map_err(|_| NotServed::BadName)?;
         let query = Query::from_request_parts(&mut parts, state).await;
@@ -199,7 +199,7 @@ impl Opening {
                 passed: state.passed.clone(),
             }),
         };
-        let entry = Entry {
+        let entry = EntryRequest {
             room: &self.names.room,
             query: self.query,
             offers,

@@ -18,7 +18,7 @@ const MAX_FINGERPRINTS: usize = 8;
 
 /// The lines of the session, or of one section, about a transport.
 #[derive(Clone, PartialEq, Eq)]
-pub(in crate::media) struct Level {
+pub(in crate::media) struct TransportLines {
     /// ICE credentials; `None` if they are missing or of no use.
     pub credentials: Option<Credentials>,
     /// Fingerprints that can be used.
@@ -46,15 +46,15 @@ pub(in crate::media) enum Setup {
     Unknown,
 }
 
-impl Level {
-    pub(super) fn read(attributes: &[Attribute]) -> Level {
+impl TransportLines {
+    pub(super) fn read(attributes: &[Attribute]) -> TransportLines {
         let setup = values(attributes, "setup").next().map(|word| match word {
             "active" => Setup::Active,
             "passive" => Setup::Passive,
             "actpass" => Setup::Either,
             _ => Setup::Unknown,
         });
-        Level {
+        TransportLines {
             credentials: Credentials::read(attributes),
             fingerprints: fingerprints(attributes),
             setup,

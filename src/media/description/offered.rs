@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use rtc_sdp::SessionDescription;
 
 use super::direction::Direction;
-use super::level::{Credentials, Level};
+use super::level::{Credentials, TransportLines};
 use super::section::{ALLOW_MIXED, Section, SectionPlace, SessionValues, mid};
 use super::text::{has, values};
 
@@ -13,7 +13,7 @@ use super::text::{has, values};
 pub(in crate::media) struct Offered {
     pub(crate) is_lite: bool,
     /// The session's lines about transports.
-    pub session: Level,
+    pub session: TransportLines,
     pub sections: Box<[Section]>,
     /// BUNDLE groups (RFC 9143 §7) as indices of sections, in the order of the group. A section is in one group at most.
     pub(crate) groups: Box<[Box<[usize]>]>,
@@ -43,7 +43,7 @@ impl Offered {
         });
         Offered {
             is_lite: has(attributes, "ice-lite"),
-            session: Level::read(attributes),
+            session: TransportLines::read(attributes),
             sections: sections.collect(),
             groups,
             allows_mixed: session_values.allows_mixed,
@@ -56,7 +56,7 @@ impl Offered {
     }
 
     /// The lines about transports, of the session and of each section.
-    fn levels(&self) -> impl Iterator<Item = &Level> {
+    fn levels(&self) -> impl Iterator<Item = &TransportLines> {
         [&self.session]
             .into_iter()
             .chain(self.sections.iter().map(|section| &section.level))

@@ -7,7 +7,7 @@ use super::direction::Direction;
 use super::errors::SectionRefusal;
 use super::extmaps::{Extmap, extmaps};
 use super::formats::{self, Format};
-use super::level::Level;
+use super::level::TransportLines;
 use super::streams::{Simulcast, announced_ssrcs};
 use super::text::{has, is_token, values};
 use crate::media::codec::Kind;
@@ -49,7 +49,7 @@ pub(in crate::media) struct Section {
     pub mid: Option<Box<str>>,
     /// Direction from the client's point of view.
     pub direction: Direction,
-    pub level: Level,
+    pub level: TransportLines,
     /// Whether the section is not in use, in a BUNDLE group or not.
     pub(crate) is_off: bool,
     pub(crate) rtcp_mux: bool,
@@ -100,7 +100,7 @@ impl Section {
             direction: Direction::read(attributes)
                 .or(session_values.direction)
                 .unwrap_or(Direction::BOTH),
-            level: Level::read(attributes),
+            level: TransportLines::read(attributes),
             is_off: has_no_port && !has(attributes, "bundle-only"),
             rtcp_mux: has(attributes, "rtcp-mux"),
             rtcp_rsize: has(attributes, "rtcp-rsize"),

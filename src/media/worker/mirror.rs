@@ -1,4 +1,4 @@
-//! What goes over a worker's links. A track is published on one worker, where its packets are opened, checked and noted once.
+//! The messages and packets on a worker's links. A track is published on one worker, where its packets are opened, checked and noted once.
 //! From there they are passed on to all that have asked for the room: the other workers that serve it, each of which asks each,
 //! and recorders. A worker that *mirrors* a track does for its own subscribers what the publisher's worker does for its own: it
 //! keeps the packets for their NACKs, chooses their layers, and reports to them. Only what is for a publisher (key frame

@@ -1,4 +1,4 @@
-//! What happens by the clock: repair requests and congestion feedback every few milliseconds, reports about once a second, and
+//! The work that the clock starts: repair requests and congestion feedback every few milliseconds, reports about once a second, and
 //! the end of silent connections. `worker/planning.rs` decides when.
 
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! What is reported about a whole connection, which may have several transports: it is connected with the first of them, its
+//! Reports about a whole connection, which may have several transports: it is connected with the first of them, its
 //! client is heard while it is heard over any of them, and it ends with the last.
 
 use std::time::Instant;

@@ -89,8 +89,8 @@ impl Rings {
         }
     }
 
-    /// What a message asks about one of these calls, if it does. Only one that rings can be answered; of several that are meant, it
-    /// is the oldest.
+    /// The command in a message about one of these calls. `None` if the message is about none of them. Only a call that rings can
+    /// be answered. If several calls are meant, the oldest is taken.
     pub fn command(&self, message: &Incoming) -> Option<(CallId, CallCommand)> {
         let meant = |is_accepted: bool| {
             let mut rings = self.rings.iter().filter(|ring| ring.is_accepted == is_accepted);

@@ -85,7 +85,7 @@ pub(crate) const MAY_NOT_PUBLISH: &str =
 pub(crate) const NO_TOKEN: &str = "a token is needed here; send it as Authorization: Bearer";
 
 /// How a client comes to a room.
-pub(crate) struct Entry<'a> {
+pub(crate) struct EntryRequest<'a> {
     pub room: &'a str,
     pub query: Query,
     /// The kinds of media that the client offers to publish. A viewer offers none, and is seen by nobody.
@@ -108,7 +108,7 @@ pub(crate) fn description(sdp: String) -> Option<Description> {
 /// users whom it may be for.
 pub(crate) async fn enter<A: Admission>(
     client: &Client<A>,
-    entry: Entry<'_>,
+    entry: EntryRequest<'_>,
     known: impl AsyncFnOnce(&RoomName) -> Vec<UserId>,
 ) -> Result<UserId, NotEntered> {
     let visible = entry.offers != PublishRights::NONE;
@@ -143,7 +143,7 @@ pub(crate) async fn enter<A: Admission>(
 /// The user as whom a client enters: whom it names, or the owner of its token, or one made up.
 async fn user<A>(
     client: &Client<A>,
-    entry: &Entry<'_>,
+    entry: &EntryRequest<'_>,
     room: &RoomName,
     known: impl AsyncFnOnce(&RoomName) -> Vec<UserId>,
 ) -> Result<UserId, NotEntered> {

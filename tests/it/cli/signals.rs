@@ -1,4 +1,4 @@
-//! What the program does at each signal that a terminal or a service manager may send.
+//! The effect on the program of each signal that a terminal or a service manager may send.
 
 use nix::sys::signal::Signal;
 

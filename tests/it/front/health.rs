@@ -1,4 +1,4 @@
-//! What an operator can ask the server.
+//! The requests by which an operator asks how the server is.
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! What disturbs a client's connections: packets of those may be missing.
+//! Disturbances of a client's connections: packets of those may be missing.
 
 use std::net::SocketAddr;
 

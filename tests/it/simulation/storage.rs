@@ -5,8 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use patchbay::domain::{MessageSender, Person, WaitingMessage};
-use patchbay::hub::{MailboxStore, StoreError};
+use patchbay::domain::{MailboxStore, MessageSender, Person, StoreError, WaitingMessage};
 use patchbay::ids::{RoomName, UserId};
 use patchbay::signaling::Admission;
 use patchbay::storage::AdmitError;

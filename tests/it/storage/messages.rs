@@ -7,8 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use patchbay::clock::WallClock;
 use patchbay::config;
-use patchbay::domain::MessageSender;
-use patchbay::hub::{MailboxStore, StoreError};
+use patchbay::domain::{MailboxStore, MessageSender, StoreError};
 use patchbay::ids::UserId;
 use patchbay::storage::{Mailbox, Records};
 

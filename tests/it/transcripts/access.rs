@@ -88,7 +88,7 @@ fn strict() -> Stage {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_holder_of_an_access_token_enters_its_channel_in_both_dialects() {
+async fn the_holder_of_an_access_token_enters_its_channel_in_both_families() {
     let mut stage = strict();
     stage
         .play(
@@ -303,7 +303,7 @@ async fn what_a_token_does_not_let_somebody_publish_is_not_received() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_the_token_has_expired_the_stay_is_over_in_both_dialects() {
+async fn when_the_token_has_expired_the_stay_is_over_in_both_families() {
     let mut stage = Stage::new();
     stage
         .play(

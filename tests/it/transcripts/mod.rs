@@ -1,4 +1,4 @@
-//! What clients of each family send, and what they are sent: transcripts, played against the real hub, rules and families in
+//! Transcripts of each family, with what clients send and what they are sent, played against the real hub, rules and families in
 //! virtual time, with a double in the place of the media workers.
 //!
 //! A transcript is read line by line:

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use patchbay::domain::{MessageSender, WaitingMessage};
-use patchbay::hub::{MailboxStore, StoreError};
+use patchbay::domain::{MailboxStore, MessageSender, StoreError, WaitingMessage};
 use patchbay::ids::UserId;
 use prost::Message;
 use serde::{Deserialize, Serialize};

@@ -37,7 +37,7 @@ fn seconds(seconds: u64) -> Duration {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_robot_that_was_invited_is_there_and_listed_in_each_dialect_until_it_is_removed() {
+async fn a_robot_that_was_invited_is_there_and_listed_in_each_family_until_it_is_removed() {
     let mut stage = Stage::new();
     let robots = robots(&stage);
     assert!(!robots.remove(&room("r")).await, "there is none");

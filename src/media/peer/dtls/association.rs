@@ -1,4 +1,4 @@
-//! What is kept of a handshake that is done. The library's state has some ten kilobytes for each connection, most of it for the
+//! The state that is kept of a finished handshake. The library's state has some ten kilobytes for each connection, most of it for the
 //! messages of the handshake. Afterwards it is needed for one thing alone: the goodbye of either side. So what both sides have
 //! agreed on is written down, a tenth of that, and the library reads it when the first goodbye, or what may be one, is due.
 

@@ -4,7 +4,7 @@ use rand::Rng;
 use smallvec::SmallVec;
 
 use super::terms::Negotiated;
-use crate::media::description::{Credentials, Level, OfferError, Offered, Setup};
+use crate::media::description::{Credentials, OfferError, Offered, Setup, TransportLines};
 use crate::media::session::{DtlsRole, Fingerprint, TransportSpec};
 
 /// 72 random bits: RFC 8839 asks for 24, but peers are found by it among all peers of a worker.
@@ -144,7 +144,7 @@ struct Essentials<'a> {
     setup: Option<Setup>,
 }
 
-fn essentials<'a>(levels: &[&'a Level]) -> Result<Essentials<'a>, OfferError> {
+fn essentials<'a>(levels: &[&'a TransportLines]) -> Result<Essentials<'a>, OfferError> {
     let credentials = levels.iter().find_map(|level| level.credentials.as_ref());
     let credentials = credentials.ok_or(OfferError::Missing("usable ICE credentials (a=ice-ufrag, a=ice-pwd)"))?;
     let fingerprints = levels
@@ -167,7 +167,7 @@ fn essentials<'a>(levels: &[&'a Level]) -> Result<Essentials<'a>, OfferError> {
 
 /// The tagged section, then the session, then the other sections: clients repeat these attributes in all of them, but
 /// only the tagged one must have them (RFC 9143 §7.1.3).
-fn levels<'a>(offer: &'a Offered, members: &Members) -> SmallVec<[&'a Level; 8]> {
+fn levels<'a>(offer: &'a Offered, members: &Members) -> SmallVec<[&'a TransportLines; 8]> {
     let mut sections = members.sources.iter().map(|index| &offer.sections[*index].level);
     let tagged = sections.next();
     tagged.into_iter().chain([&offer.session]).chain(sections).collect()
