@@ -1,7 +1,7 @@
 //! Why a request about a call is refused.
 
 use crate::channels::life::NotTaken;
-use crate::domain::Refusal;
+use crate::domain::{Refusal, SESSIONS_PER_ADDRESS};
 use crate::hub::NoPlace;
 use crate::robots::RobotRefused;
 use crate::shares::Denied;
@@ -21,9 +21,16 @@ pub enum ChannelError {
     /// Only the app's back end may leave out whose record it is.
     #[error("it is missing: only the app's back end, which shows its key, may leave it out")]
     NobodyNamed,
-    /// Whoever asks has as many requests and calls going on as one name may have.
-    #[error("too many calls of this name are going on")]
+    /// Whoever calls, or answers, has as many calls going on as one name may have.
+    #[error(
+        "too many calls of this name are going on: a user may have {SESSIONS_PER_ADDRESS} at once, and half of them from one client \
+         address without the key; try again when one is over"
+    )]
     TooManyOfOne,
+    #[error("this name is that of robots (robot.name): take another one")]
+    RobotsName,
+    #[error("this list has the name of robots (robot.name): call/robot and invite/robot bring one")]
+    CallsRobot,
     #[error("nobody can call themselves")]
     CallsItself,
     #[error("everybody who is called has as many calls that ring as they may; try again later")]

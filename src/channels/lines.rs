@@ -13,6 +13,7 @@ use crate::domain::{
 };
 use crate::hub::{Events, HubHandle, Session};
 use crate::ids::{RoomName, UserId};
+use crate::robots::Robots;
 use crate::shares::ClientAddress;
 
 /// Who sends a request.
@@ -51,13 +52,14 @@ pub(super) struct Beginning {
 #[derive(Clone)]
 pub(super) struct Lines {
     hub: HubHandle,
+    robots: Robots,
     lines: Arc<Mutex<HashMap<RoomName, Arc<Line>>>>,
 }
 
 impl Lines {
-    pub fn new(hub: HubHandle) -> Self {
+    pub fn new(hub: HubHandle, robots: Robots) -> Self {
         let lines = Arc::default();
-        Self { hub, lines }
+        Self { hub, robots, lines }
     }
 
     fn lines(&self) -> MutexGuard<'_, HashMap<RoomName, Arc<Line>>> {
@@ -67,6 +69,7 @@ impl Lines {
     /// A session that asks in the name of a user, at which nothing rings. Refused if somebody else has proven that the name is
     /// theirs.
     pub async fn speak_for(&self, requester: Requester, user: &UserId) -> Result<(Session, Events), ChannelError> {
+        self.check_name(user)?;
         let (session, events) = self.hub.connect(requester.client).await?;
         let claim = match requester.is_trusted {
             true => Claim::Proven,
@@ -82,9 +85,29 @@ impl Lines {
         Ok((session, events))
     }
 
+    /// Refuses the name of robots: nobody else enters a room with it where one is.
+    fn check_name(&self, user: &UserId) -> Result<(), ChannelError> {
+        match self.robots.has_name(user) {
+            true => Err(ChannelError::RobotsName),
+            false => Ok(()),
+        }
+    }
+
+    /// Refuses whoever calls themselves, or a robot.
+    pub fn check_callees(&self, caller: &UserId, callees: &[UserId]) -> Result<(), ChannelError> {
+        if callees.contains(caller) {
+            return Err(ChannelError::CallsItself);
+        }
+        match callees.iter().any(|callee| self.robots.has_name(callee)) {
+            true => Err(ChannelError::CallsRobot),
+            false => Ok(()),
+        }
+    }
+
     /// Refuses whoever could not speak for this user now, as [`Lines::speak_for`] does, where nothing is to be done in their
     /// name at the hub. With the key nobody is asked.
     pub async fn check_speaker(&self, requester: Requester, user: &UserId) -> Result<(), ChannelError> {
+        self.check_name(user)?;
         match requester.is_trusted || !self.hub.is_name_held(user).await? {
             true => Ok(()),
             false => Err(ChannelError::NameTaken),

@@ -143,7 +143,7 @@ impl Channels {
     ) -> Self {
         Self {
             records,
-            lines: Lines::new(hub),
+            lines: Lines::new(hub, robots.clone()),
             robots,
             app,
             clock,
@@ -189,9 +189,7 @@ impl Channels {
         extra_msg: String,
         task: Option<TaskClaim>,
     ) -> Result<RoomName, ChannelError> {
-        if callees.contains(caller) {
-            return Err(ChannelError::CallsItself);
-        }
+        self.lines.check_callees(caller, callees)?;
         for _ in 0..NAME_TRIES {
             // Whoever may not speak for the caller, or finds no place at the hub, leaves no record.
             let speaker = self.lines.speak_for(requester, caller).await?;
@@ -312,20 +310,33 @@ impl Channels {
     /// What this user needs to enter a channel. A callee who asks answers the call by that. Where the call is over there is nobody
     /// to meet.
     pub async fn token(&self, requester: Requester, user: &UserId, channel: &RoomName) -> Result<Entry, ChannelError> {
-        let speaker = self.lines.speak_for(requester, user).await?;
+        self.lines.check_speaker(requester, user).await?;
         let now_s = self.now_s();
         let call = self.records.call(channel).await?.ok_or(ChannelError::NoSuchChannel)?;
         if call.is_over() {
             return Err(ChannelError::Over);
         }
         // Most requests change nothing, and need not wait for a write.
-        if call.is_called(user) {
+        if let Some(speaker) = self.callee(requester, user, &call).await? {
             let answer = self.records.change_call(channel, |call, _| call.answer(user, now_s));
             if answer.await? == Some(true) {
                 self.answered(channel, speaker).await;
             }
         }
         Ok(self.entry(channel.clone(), user))
+    }
+
+    /// A session for a callee who has not answered: only they have something to say at the hub.
+    async fn callee(
+        &self,
+        requester: Requester,
+        user: &UserId,
+        call: &CallRecord,
+    ) -> Result<Option<(Session, Events)>, ChannelError> {
+        match call.is_called(user) {
+            true => Ok(Some(self.lines.speak_for(requester, user).await?)),
+            false => Ok(None),
+        }
     }
 
     /// A callee has answered: it rings nowhere else.
@@ -374,7 +385,9 @@ impl Channels {
         code: i64,
         description: String,
     ) -> Result<(), ChannelError> {
-        let speaker = self.lines.speak_for(requester, user).await?;
+        self.lines.check_speaker(requester, user).await?;
+        let call = self.records.call(channel).await?.ok_or(ChannelError::NoSuchChannel)?;
+        let speaker = self.callee(requester, user, &call).await?;
         let now_s = self.now_s();
         let report = Report {
             user: user.clone(),
@@ -389,11 +402,15 @@ impl Channels {
         match consequence {
             Consequence::Joined { answers } => {
                 self.watch_member(channel, user, Means::Presence);
-                if answers {
+                if answers && let Some(speaker) = speaker {
                     self.answered(channel, speaker).await;
                 }
             }
-            Consequence::Out => self.lines.decline(channel, &speaker.0).await,
+            Consequence::Out => {
+                if let Some((session, _)) = &speaker {
+                    self.lines.decline(channel, session).await;
+                }
+            }
             _ => {}
         }
         self.follow_up(channel, user, &consequence).await;
@@ -416,11 +433,7 @@ impl Channels {
         if call.is_over() || has_left {
             return Err(ChannelError::Over);
         }
-        // Only a callee has something to say at the hub.
-        let speaker = match call.is_called(user) {
-            true => Some(self.lines.speak_for(requester, user).await?),
-            false => None,
-        };
+        let speaker = self.callee(requester, user, &call).await?;
         let join = self.records.change_call(channel, |call, _| call.join(user, now_s));
         let answers = join.await?.ok_or(ChannelError::NoSuchChannel)??;
         self.watch_member(channel, user, Means::Heartbeats);

@@ -10,7 +10,7 @@ impl Channels {
     /// Opens a channel in which a robot plays. Where no robot comes, there is none.
     pub async fn call_robot(&self, requester: Requester, caller: &UserId) -> Result<Entry, ChannelError> {
         // Whoever may not speak for the caller leaves no record.
-        self.lines.speak_for(requester, caller).await?;
+        self.lines.check_speaker(requester, caller).await?;
         for _ in 0..NAME_TRIES {
             let channel = name::random(&mut rand::rng());
             // The robot first: where none comes, no channel is open.
@@ -51,7 +51,7 @@ impl Channels {
         user: &UserId,
         channel: &RoomName,
     ) -> Result<Entry, ChannelError> {
-        self.lines.speak_for(requester, user).await?;
+        self.lines.check_speaker(requester, user).await?;
         let call = self.records.call(channel).await?.ok_or(ChannelError::NoSuchChannel)?;
         if !call.takes_robot(self.now_s()) {
             return Err(ChannelError::Over);
@@ -91,8 +91,9 @@ impl Channels {
         user: Option<&UserId>,
         channel: &RoomName,
     ) -> Result<(), ChannelError> {
-        if let Some(user) = user {
-            self.lines.speak_for(requester, user).await?;
+        // Apps may name the robot itself.
+        if let Some(user) = user.filter(|user| !self.robots.has_name(user)) {
+            self.lines.check_speaker(requester, user).await?;
         }
         self.records.call(channel).await?.ok_or(ChannelError::NoSuchChannel)?;
         self.robots.remove(channel).await;

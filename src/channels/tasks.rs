@@ -44,9 +44,7 @@ impl Channels {
         due_s: i64,
         task: String,
     ) -> Result<i64, ChannelError> {
-        if callees.contains(caller) {
-            return Err(ChannelError::CallsItself);
-        }
+        self.lines.check_callees(caller, &callees)?;
         if due_s < self.now_s() {
             return Err(ChannelError::Past);
         }
@@ -54,7 +52,7 @@ impl Channels {
             return Err(ChannelError::TooFar);
         }
         // Whoever may not speak for the caller makes no calls in their name later, either.
-        self.lines.speak_for(requester, caller).await?;
+        self.lines.check_speaker(requester, caller).await?;
         let new = NewTask {
             id,
             caller: caller.clone(),

@@ -70,6 +70,9 @@ pub struct Limits {
     pub proof_required: bool,
 }
 
+/// [`Limits::sessions_per_address`] of every server.
+pub const SESSIONS_PER_ADDRESS: usize = 16;
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -84,7 +87,7 @@ impl Default for Limits {
             calls_per_address: 16,
             calls_per_address_from_one: 4,
             callees_per_call: 64,
-            sessions_per_address: 16,
+            sessions_per_address: SESSIONS_PER_ADDRESS,
             push_targets: 20_000,
             push_targets_last: Duration::from_secs(30 * 24 * 3_600),
             ring_for: Duration::from_secs(60),

@@ -33,7 +33,7 @@ pub use call::{
 };
 pub(crate) use connection::Purpose;
 pub use connection::Use;
-pub use limits::Limits;
+pub use limits::{Limits, SESSIONS_PER_ADDRESS};
 pub(crate) use mailbox::MailboxCommand;
 pub use mailbox::{MailboxStore, MessageSender, StoreError, WaitingMessage};
 pub use messages::{MessageCommand, Recipient, Waits};

@@ -19,12 +19,12 @@ pub(crate) use file::read;
 pub use file::{FileError, recording};
 pub use place::RobotRefused;
 use place::{Known, Places, Presence, RobotPlace, ended};
-use robot::{Robot, Ways};
+use robot::{NAMES, Robot, Ways};
 
 use crate::clock::MonotonicClock;
 use crate::config;
 use crate::hub::HubHandle;
-use crate::ids::RoomName;
+use crate::ids::{RoomName, UserId};
 use crate::shares::ClientAddress;
 use crate::sound::Recording;
 
@@ -53,6 +53,11 @@ impl Robots {
     /// Time for which a robot waits for the first other participant.
     pub fn waits_for(&self) -> Duration {
         self.ways.settings.wait()
+    }
+
+    /// Whether a robot may have this name.
+    pub fn has_name(&self, user: &UserId) -> bool {
+        (1..=NAMES).any(|number| self.ways.name(number) == *user)
     }
 
     /// Sends a robot into a group room, if none is there, and returns when it has entered. It counts against the shares of

@@ -19,7 +19,7 @@ use crate::shares::ClientAddress;
 use crate::sound::Recording;
 
 /// Names that a robot tries in a room. Whoever holds all of them there wants no robot.
-const NAMES: usize = 5;
+pub(super) const NAMES: usize = 5;
 
 /// Times that a robot comes again within [`RETURNS_WITHIN`]: as often as a media worker is replaced.
 const RETURNS_MAX: usize = 3;
@@ -34,6 +34,17 @@ pub(super) struct Ways {
     pub recording: Recording,
     pub settings: config::Robot,
     pub clock: MonotonicClock,
+}
+
+impl Ways {
+    /// The name that a robot tries so many-th in a room.
+    pub fn name(&self, number: usize) -> UserId {
+        let name = &self.settings.name;
+        match number {
+            1 => name.as_str().into(),
+            _ => format!("{name}-{number}").as_str().into(),
+        }
+    }
 }
 
 pub(super) struct Robot {
@@ -94,7 +105,7 @@ impl Robot {
                 turn: session.take_turn(),
                 kind: RoomKind::Group,
                 room: channel.clone(),
-                person: Person::unnamed(self.name(number)),
+                person: Person::unnamed(self.ways.name(number)),
                 claim: Claim::Reserved,
                 stay: Stay::default(),
                 connects: false,
@@ -113,14 +124,6 @@ impl Robot {
         };
         session.request(Command::Play(play)).await?;
         Ok((session, events))
-    }
-
-    fn name(&self, number: usize) -> UserId {
-        let name = &self.ways.settings.name;
-        match number {
-            1 => name.as_str().into(),
-            _ => format!("{name}-{number}").as_str().into(),
-        }
     }
 
     async fn stay(&self, place: &RobotPlace, mut events: Events) -> Departure {

@@ -38,7 +38,9 @@
 //!
 //! Who may ask: with the key, the app's back end, in every name. Without one, everybody in the name of a user (`src_uid`, `uid`),
 //! unless somebody else is connected who has proven that the name is theirs. `call/record`, and `quit/robot` without `uid`, name
-//! no user: whoever knows the name of a channel may read what became of its call, and nobody finds such a name by trying.
+//! no user: whoever knows the name of a channel may read what became of its call, and nobody finds such a name by trying. Without a
+//! key they may also say for anybody in the call that they are there, or have left: the names of channels are then what is to be
+//! kept secret.
 //!
 //! A message is `{id, uid, channel, status, _status_label, createtime, extra_msg, pk}`; `pk` is the same as `id`, and `uid` is a
 //! number if it is all digits. `status` 0 (初始化): called. 1 (信息已获取): has answered, or talks. 2 (通话已经完结): the call is
@@ -59,6 +61,11 @@
 //! each user, of all users two hundred. Descriptions have 32,768 characters together, and are cut beyond. All who are not in the call
 //! count as one user. An event that is not kept is counted (`events_left_out`), does what the table says, and is answered as any
 //! other.
+//!
+//! A user may have sixteen calls going on, with those that they have answered by a request (`call/token`, `call/event`,
+//! `call/heartbeat`); without the key eight of them from one client address. One more is refused, under `src_uid` or `uid`. Other
+//! requests are answered all the same. The name of robots (`robot.name`), also with a number behind it as a second robot has it, is
+//! no user's: it is refused by its field.
 //!
 //! When several are called, the first who answers has the call, and it stops ringing at the others. They may ask for a token
 //! all the same, and come too. What happens on sockets (a callee answers, declines, hangs up) changes the record in the same
@@ -184,8 +191,10 @@ fn problem(refused: Refused) -> Problem {
     };
     let field = match error {
         ChannelError::NoSuchChannel | ChannelError::Over | ChannelError::TooManyMembers => Some("channel"),
-        ChannelError::NameTaken | ChannelError::NobodyNamed | ChannelError::TooManyOfOne => Some(asker),
-        ChannelError::CallsItself | ChannelError::Busy => Some("dst_uid"),
+        ChannelError::NameTaken | ChannelError::NobodyNamed | ChannelError::TooManyOfOne | ChannelError::RobotsName => {
+            Some(asker)
+        }
+        ChannelError::CallsItself | ChannelError::CallsRobot | ChannelError::Busy => Some("dst_uid"),
         ChannelError::TooManyDevices => Some("apns_token"),
         ChannelError::NoRobot(_) => None,
         ChannelError::Past | ChannelError::TooFar => Some("call_time"),

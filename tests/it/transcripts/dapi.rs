@@ -2,6 +2,7 @@
 
 mod clocks;
 mod life;
+mod limits;
 mod robot;
 mod taken_over;
 mod tasks;
