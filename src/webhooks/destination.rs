@@ -32,9 +32,13 @@ impl Destination {
         // A host that is an address is never resolved. A name is checked each time that it is ([`PublicOnly`]).
         let host = url.host_str().unwrap_or_default();
         let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-        match address {
-            Ok(address) if !allows_private && !is_public(address) => Err(BadUrl::Private),
-            _ => Ok(Destination(url)),
+        let leads_inside = match address {
+            Ok(address) => !is_public(address),
+            Err(_) => is_this_machine(host),
+        };
+        match leads_inside && !allows_private {
+            true => Err(BadUrl::Private),
+            false => Ok(Destination(url)),
         }
     }
 
@@ -64,6 +68,12 @@ impl Resolve for PublicOnly {
             Ok(Box::new(public.into_iter()) as Addrs)
         })
     }
+}
+
+/// Whether a name is that of this machine, wherever it is asked for (RFC 6761 §6.3).
+fn is_this_machine(host: &str) -> bool {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    host == "localhost" || host.ends_with(".localhost")
 }
 
 /// Whether an address is one of the public Internet: none of the special ones (RFC 6890 and the IANA registries), and none that
@@ -183,6 +193,9 @@ mod tests {
             "https://[::1]:8443/",
             "http://10.1.2.3",
             "http://[::ffff:10.0.0.1]/",
+            "http://localhost:8080/hook",
+            "https://LOCALHOST./hook",
+            "http://hook.localhost/",
             // Other ways to write 127.0.0.1 (WHATWG URL).
             "http://2130706433/",
             "http://0x7f.1/",
@@ -194,6 +207,7 @@ mod tests {
             );
             assert!(Destination::read(inside, true).is_ok(), "{inside}");
         }
+        assert!(Destination::read("http://localhost.example.org/", false).is_ok());
         for bad in ["", "hook", "ftp://example.org/", "file:///etc/passwd", "https://"] {
             assert_eq!(Destination::read(bad, true).err(), Some(BadUrl::NotHttp), "{bad}");
         }

@@ -26,10 +26,12 @@ mod destination;
 mod signature;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use reqwest::{Client, StatusCode, redirect};
+use reqwest::header::RETRY_AFTER;
+use reqwest::{Client, Response, StatusCode, redirect};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -47,6 +49,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// Pauses before the further attempts, in seconds: three days in all. A receiver that is begun anew gets everything within
 /// seconds, and one that is mended on Monday gets what was sent on Friday.
 const PAUSES: [i64; 10] = [2, 15, 60, 300, 1_800, 7_200, 21_600, 43_200, 86_400, 86_400];
+
+/// Longest pause that a receiver can ask for: an hour. One that asks for more is asked again all the same.
+const RETRY_AFTER_MAX_S: i64 = 3_600;
 
 /// Messages that may wait: with a few hundred bytes each some MB of the database. One more takes the place of the oldest.
 const WAITING_MAX: i64 = 10_000;
@@ -72,6 +77,8 @@ struct Posting {
     clock: WallClock,
     /// A signal that a message was recorded.
     added: Notify,
+    /// Time until which the receiver wants to be left alone, in seconds since 1970-01-01 UTC.
+    quiet_until_s: AtomicI64,
 }
 
 /// The reason why webhooks cannot be posted: a sentence that names the key of the configuration.
@@ -121,6 +128,7 @@ impl Webhooks {
             records,
             clock,
             added: Notify::new(),
+            quiet_until_s: AtomicI64::new(0),
         }))))
     }
 
@@ -185,12 +193,19 @@ struct NotTaken {
     problem: String,
     /// Whether the receiver wants no such message any more.
     is_final: bool,
+    /// Time for which the receiver wants to be left alone, in seconds.
+    retry_after_s: Option<i64>,
 }
 
 impl Posting {
     /// Posts what is due now, and returns the time until something else may be.
     async fn turn(&self) -> Result<Duration, sqlx::Error> {
         let now_s = now_s(&self.clock);
+        // A longer time is that of a clock which was put back since.
+        let quiet_s = self.quiet_until_s.load(Ordering::Relaxed).saturating_sub(now_s);
+        if (1..=RETRY_AFTER_MAX_S).contains(&quiet_s) {
+            return Ok(Duration::from_secs(quiet_s.unsigned_abs()).min(LOOK_INTERVAL));
+        }
         let due = self.records.take_webhooks(now_s, now_s + TAKEN_FOR_S, AT_ONCE as i64);
         let due = due.await?;
         if due.is_empty() {
@@ -204,7 +219,12 @@ impl Posting {
     }
 
     async fn attempt(&self, webhook: WaitingWebhook) -> Result<(), sqlx::Error> {
-        let Err(NotTaken { problem, is_final }) = self.send(&webhook).await else {
+        let Err(NotTaken {
+            problem,
+            is_final,
+            retry_after_s,
+        }) = self.send(&webhook).await
+        else {
             count("taken");
             return self.records.remove_webhook(&webhook.id).await;
         };
@@ -213,6 +233,10 @@ impl Posting {
             .saturating_sub(1);
         match PAUSES.get(made).filter(|_| !is_final) {
             Some(pause_s) => {
+                let asked_s = retry_after_s.unwrap_or(0).min(RETRY_AFTER_MAX_S);
+                self.quiet_until_s
+                    .fetch_max(now_s(&self.clock) + asked_s, Ordering::Relaxed);
+                let pause_s = asked_s.max(*pause_s);
                 count("failed");
                 tracing::info!(
                     id = webhook.id,
@@ -252,15 +276,32 @@ impl Posting {
         let response = request.send().await.map_err(|error| NotTaken {
             problem: causes(&error.without_url()),
             is_final: false,
+            retry_after_s: None,
         })?;
         match response.status() {
             status if status.is_success() => Ok(()),
             status => Err(NotTaken {
                 problem: format!("the answer was {status}"),
                 is_final: status == StatusCode::GONE,
+                retry_after_s: retry_after_s(&response, timestamp_s),
             }),
         }
     }
+}
+
+/// Seconds for which a receiver that has too much to do (429), or is not ready (503), says that it wants to be left alone
+/// (RFC 9110 §10.2.3): a number of them, or a date.
+fn retry_after_s(response: &Response, now_s: i64) -> Option<i64> {
+    let busy = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
+    let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if !busy.contains(&response.status()) {
+        return None;
+    }
+    if let Ok(seconds) = text.parse::<u32>() {
+        return Some(seconds.into());
+    }
+    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    Some(date.as_second().saturating_sub(now_s))
 }
 
 /// An error with what has caused it, as one line.

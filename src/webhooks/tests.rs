@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
@@ -29,6 +28,8 @@ struct Receiver(Arc<Mutex<Received>>);
 struct Received {
     /// Answers for the next messages; 200 when there are no more.
     answers: VecDeque<StatusCode>,
+    /// What every answer says in `Retry-After`.
+    retry_after: Option<String>,
     /// Ids, times and bodies of all messages.
     messages: Vec<(String, i64, String)>,
 }
@@ -70,11 +71,16 @@ async fn receive(State(receiver): State<Receiver>, headers: HeaderMap, body: Byt
     }
     let mut received = receiver.lock();
     received.messages.push((id, timestamp_s, body));
-    match received.answers.pop_front() {
+    let mut answer = match received.answers.pop_front() {
         Some(StatusCode::FOUND) => (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, "/elsewhere")]).into_response(),
         Some(code) => code.into_response(),
         None => StatusCode::OK.into_response(),
+    };
+    if let Some(retry_after) = &received.retry_after {
+        let value = retry_after.parse().unwrap();
+        answer.headers_mut().insert(header::RETRY_AFTER, value);
     }
+    answer
 }
 
 /// A server's webhooks, its database, and a wall clock that the test moves.
@@ -238,17 +244,62 @@ async fn a_message_that_nobody_takes_is_given_up_after_days() {
 }
 
 #[tokio::test]
-async fn a_name_that_leads_to_this_machine_is_not_connected_to() {
-    let receiver = Receiver::default();
-    let port = receiver.start().await.port();
-    let host = format!("localhost:{port}");
-    let sender = Sender::with(TempDir::new().unwrap(), host.clone(), false).await;
-    sender.webhooks.post(about(json!(1))).await.unwrap();
-    sender.after(0).await;
-    assert_eq!(receiver.messages().len(), 0);
-    let sender = Sender::with(sender.database, host, true).await;
-    sender.after(2).await;
-    assert_eq!(receiver.messages().len(), 1);
+async fn a_receiver_that_wants_to_be_left_alone_is_for_as_long_and_an_hour_at_most() {
+    // Half a minute after the beginning.
+    let date = "Fri, 02 Jan 2026 03:04:35 GMT";
+    for (status, says, pause) in [
+        (429, Some("30"), 30),
+        (503, Some(date), 30),
+        (429, Some("1"), 2),
+        (429, None, 2),
+        (429, Some("-5"), 2),
+        (429, Some("soon"), 2),
+        (500, Some("30"), 2),
+        (429, Some("1000000"), RETRY_AFTER_MAX_S),
+    ] {
+        let receiver = Receiver::default();
+        let sender = Sender::new(receiver.start().await).await;
+        receiver.refuses(&[status]);
+        receiver.lock().retry_after = says.map(str::to_owned);
+        sender.webhooks.post(about(json!(1))).await.unwrap();
+        sender.after(0).await;
+        sender.after(1).await;
+        // Another message waits, too.
+        sender.webhooks.post(about(json!(2))).await.unwrap();
+        sender.after(0).await;
+        let others = usize::from(pause == 2);
+        assert_eq!(receiver.messages().len(), 1 + others, "{status} {says:?}");
+        sender.after(pause - 2).await;
+        assert_eq!(receiver.messages().len(), 1 + others, "{status} {says:?}");
+        sender.after(1).await;
+        assert_eq!(receiver.messages().len(), 3, "{status} {says:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_url_that_names_this_machine_is_refused_at_the_start() {
+    let database = TempDir::new().unwrap();
+    let storage = config::Storage {
+        url: format!("sqlite:{}", database.path().join("test.db").display()),
+        ..config::Storage::default()
+    };
+    let records = Records::open(&storage).await.unwrap();
+    let clock: WallClock = Arc::new(|| UNIX_EPOCH);
+    let mut config = config::Webhooks {
+        url: "http://localhost:8080/hook".to_owned(),
+        secret: SECRET.to_owned(),
+        allow_private_addresses: false,
+    };
+    let refused = Webhooks::new(&config, records.clone(), Arc::clone(&clock))
+        .err()
+        .unwrap();
+    let sentence = refused.to_string();
+    assert!(
+        sentence.contains("webhooks.url") && sentence.contains("allow_private_addresses"),
+        "{sentence}"
+    );
+    config.allow_private_addresses = true;
+    assert!(Webhooks::new(&config, records, clock).is_ok());
 }
 
 #[tokio::test]
