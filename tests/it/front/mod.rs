@@ -3,6 +3,7 @@
 mod accounts;
 mod connections;
 mod dapi;
+mod dapi_restarts;
 mod dapi_wire;
 mod disk;
 mod gate;
