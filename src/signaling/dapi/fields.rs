@@ -197,11 +197,11 @@ mod tests {
 
     use super::*;
     use crate::signaling::dapi::{
-        Call, DeviceUpdate, EventReport, Form, InChannel, Problem, RobotRemoval, TaskDeletion, TaskList, TaskUpdate,
+        Call, DeviceUpdate, EventReport, Form, InChannel, Problems, RobotRemoval, TaskDeletion, TaskList, TaskUpdate,
         caller, channel, uid,
     };
 
-    type Read = fn(Form) -> Result<(), Problem>;
+    type Read = fn(Form) -> Result<(), Problems>;
 
     const REQUESTS: &[(&[Field], Read)] = &[
         (OF_CALLER, |form| caller(form).map(drop)),
@@ -228,6 +228,29 @@ mod tests {
         }
     }
 
+    /// The fields that are wrong.
+    fn wrong(read: Result<(), Problems>) -> Vec<String> {
+        let problems = read.err().into_iter().flatten();
+        problems
+            .map(|problem| problem.field.unwrap_or_default().into_owned())
+            .collect()
+    }
+
+    #[test]
+    fn every_field_that_is_required_is_named_where_all_are_missing() {
+        for (fields, read) in REQUESTS {
+            let mut required: Vec<&str> = fields
+                .iter()
+                .filter(|field| field.is_required)
+                .map(|field| field.name)
+                .collect();
+            required.sort_unstable();
+            let mut named = wrong(read(Form::texts([]).unwrap()));
+            named.sort_unstable();
+            assert_eq!(named, required);
+        }
+    }
+
     #[test]
     fn each_request_is_read_with_the_fields_and_limits_that_are_described() {
         for (fields, read) in REQUESTS {
@@ -241,13 +264,16 @@ mod tests {
             for (at, field) in fields.iter().enumerate() {
                 let mut without = whole.clone();
                 without.remove(at);
-                let refused = with(without).err().and_then(|problem| problem.field);
-                assert_eq!(refused.as_deref(), field.is_required.then_some(field.name), "{names:?}");
+                let refused = wrong(with(without));
+                assert_eq!(
+                    refused,
+                    Vec::from_iter(field.is_required.then_some(field.name)),
+                    "{names:?}"
+                );
                 if let Some(too_great) = greatest(field.shape).1 {
                     let mut form = whole.clone();
                     form[at].1 = too_great;
-                    let refused = with(form).err().and_then(|problem| problem.field);
-                    assert_eq!(refused.as_deref(), Some(field.name), "{names:?}");
+                    assert_eq!(wrong(with(form)), [field.name], "{names:?}");
                 }
             }
         }

@@ -60,6 +60,44 @@ impl Problem {
     }
 }
 
+/// All that is wrong with a request. There is a problem for each field at most, or one for the request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Problems(Vec<Problem>);
+
+impl From<Problem> for Problems {
+    fn from(problem: Problem) -> Self {
+        Self(vec![problem])
+    }
+}
+
+impl Problems {
+    /// What was read of a field. Where that failed, nothing, which nobody gets to see: [`Problems::end`] refuses the request.
+    pub(super) fn note<T: Default>(&mut self, read: Result<T, Problem>) -> T {
+        read.unwrap_or_else(|problem| {
+            self.0.push(problem);
+            T::default()
+        })
+    }
+
+    /// Refuses a request with which something is wrong, or which has fields that nobody has read.
+    pub(super) fn end(mut self, form: Form) -> Result<(), Problems> {
+        self.0.extend(form.end().err().into_iter().flatten());
+        match self.0.is_empty() {
+            true => Ok(()),
+            false => Err(self),
+        }
+    }
+}
+
+impl IntoIterator for Problems {
+    type Item = Problem;
+    type IntoIter = std::vec::IntoIter<Problem>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
 impl Form {
     /// The fields of a JSON object.
     pub fn json(text: &str) -> Result<Form, Problem> {
@@ -108,10 +146,18 @@ impl Form {
     }
 
     /// Refuses a request in which fields are left that nobody has read, except those that are ignored.
-    pub fn end(self) -> Result<(), Problem> {
-        match self.0.iter().find(|(name, _)| !IGNORED.contains(&name.as_str())) {
-            Some((name, _)) => Err(Problem::with(name, "this request has no such field")),
-            None => Ok(()),
+    pub fn end(self) -> Result<(), Problems> {
+        let mut names: Vec<String> = Vec::new();
+        for (name, _) in self.0 {
+            if !IGNORED.contains(&name.as_str()) && !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        let unknown = |name: String| Problem::with(&name, "this request has no such field");
+        let problems: Vec<Problem> = names.into_iter().map(unknown).collect();
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(Problems(problems)),
         }
     }
 
@@ -226,8 +272,9 @@ mod tests {
     }
 
     /// The field that is wrong, and why; no field where the request as a whole is.
-    fn why<T: std::fmt::Debug>(read: Result<T, Problem>) -> (String, String) {
-        let problem = read.unwrap_err();
+    fn why<T: std::fmt::Debug>(read: Result<T, impl Into<Problems>>) -> (String, String) {
+        let problems: Problems = read.err().unwrap().into();
+        let [problem] = <[Problem; 1]>::try_from(problems.0).unwrap();
         (problem.field.unwrap_or_default().into_owned(), problem.sentence)
     }
 
@@ -258,7 +305,7 @@ mod tests {
 
     #[test]
     fn lists_are_read_however_they_are_written() {
-        let read = |mut form: Form| {
+        let read = |mut form: Form| -> Result<Vec<String>, Problems> {
             let names = form.names("dst_uid", 3)?;
             form.end().map(|()| names)
         };
@@ -356,7 +403,7 @@ mod tests {
 
     #[test]
     fn fields_that_nobody_reads_are_refused_by_name_except_those_that_other_programs_add() {
-        let rest = |mut form: Form| {
+        let rest = |mut form: Form| -> Result<(), Problems> {
             form.name("uid")?;
             form.names("dst_uid", 3)?;
             form.end()
@@ -380,6 +427,26 @@ mod tests {
         for name in IGNORED {
             rest(query(&[("uid", "1"), (name, "2"), (name, "3")])).unwrap();
         }
+    }
+
+    #[test]
+    fn every_field_that_is_wrong_is_named_once() {
+        let mut form = query(&[
+            ("uid", ""),
+            ("code", "x"),
+            ("more", "1"),
+            ("desp", "abcd"),
+            ("more", "2"),
+            ("less", ""),
+        ]);
+        let mut wrong = Problems::default();
+        wrong.note(form.name("uid"));
+        wrong.note(form.number("code"));
+        wrong.note(form.text("desp", TextLimit::characters(3)));
+        wrong.note(form.text("extra_msg", TextLimit::characters(3)));
+        let problems = wrong.end(form).unwrap_err();
+        let fields = problems.into_iter().map(|problem| problem.field.unwrap().into_owned());
+        assert_eq!(fields.collect::<Vec<_>>(), ["uid", "code", "desp", "more", "less"]);
     }
 
     #[test]

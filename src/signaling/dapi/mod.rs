@@ -7,7 +7,7 @@
 //! | | |
 //! |---|---|
 //! | done | `{"success":true,"data":…}` |
-//! | refused | `{"success":false,"msg":"FIELD: why","data":{"FIELD":"why"}}`; without `data`, and without `FIELD:`, where no single field is wrong |
+//! | refused | `{"success":false,"msg":"FIELD: why; OTHER: why","data":{"FIELD":"why","OTHER":"why"}}` with each field that is wrong; without `data`, and without `FIELD:`, where none is |
 //!
 //! A refusal changes nothing. Those that are about no single request of this interface keep the status that they have everywhere,
 //! with the same object: 401 without the key, where the configuration has one (`dapi.key`); 403 for a page of another site that
@@ -101,7 +101,7 @@ mod wire;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-pub use self::form::{Form, Problem};
+pub use self::form::{Form, Problem, Problems};
 pub use self::wire::{
     Call, DeviceUpdate, EventReport, InChannel, RobotRemoval, TaskDeletion, TaskList, TaskUpdate, caller, channel, uid,
 };
@@ -116,7 +116,7 @@ const NOT_SAVED: &str = "字段验证错误";
 /// Why a request is not served.
 #[derive(Debug)]
 pub(crate) enum Refused {
-    Form(Problem),
+    Form(Problems),
     Channel {
         error: ChannelError,
         /// The field that names who asks.
@@ -126,7 +126,13 @@ pub(crate) enum Refused {
 
 impl From<Problem> for Refused {
     fn from(problem: Problem) -> Self {
-        Refused::Form(problem)
+        Refused::Form(problem.into())
+    }
+}
+
+impl From<Problems> for Refused {
+    fn from(problems: Problems) -> Self {
+        Refused::Form(problems)
     }
 }
 
@@ -145,48 +151,60 @@ impl Refused {
     }
 
     pub fn unreadable(sentence: &str) -> Self {
-        Refused::Form(Problem::new(None, sentence))
+        Problem::new(None, sentence).into()
     }
 }
 
 /// The answer to a request, as JSON.
 pub(crate) fn answer<T: Serialize>(outcome: Result<T, Refused>) -> String {
-    answer_in(outcome, |field, sentence| {
-        (format!("{field}: {sentence}"), sentence.to_owned())
+    answer_in(outcome, |wrong| {
+        let problem =
+            |(field, why): (&String, &serde_json::Value)| format!("{field}: {}", why.as_str().unwrap_or_default());
+        wrong.iter().map(problem).collect::<Vec<_>>().join("; ")
     })
 }
 
 /// The answer to a request that saves a record. Clients know the sentence about wrong fields, and part the problems of one field
 /// at semicolons.
 pub(crate) fn answer_to_saving<T: Serialize>(outcome: Result<T, Refused>) -> String {
-    answer_in(outcome, |_, sentence| {
-        (NOT_SAVED.to_owned(), sentence.replace(';', ","))
+    answer_in(outcome, |wrong| {
+        for why in wrong.values_mut() {
+            *why = why.as_str().unwrap_or_default().replace(';', ",").into();
+        }
+        NOT_SAVED.to_owned()
     })
 }
 
-/// An answer in which this says what is wrong with a field: for people, and beside the field's name.
-fn answer_in<T: Serialize>(outcome: Result<T, Refused>, say: impl Fn(&str, &str) -> (String, String)) -> String {
+/// What is wrong with each field.
+type Wrong = serde_json::Map<String, serde_json::Value>;
+
+/// An answer in which this says to people what is wrong with some fields.
+fn answer_in<T: Serialize>(outcome: Result<T, Refused>, say: impl Fn(&mut Wrong) -> String) -> String {
     let envelope = match outcome {
         Ok(data) => wire::Envelope::Done { success: true, data },
         Err(refused) => {
-            let Problem { field, sentence } = problem(refused);
-            let (msg, data) = match field {
-                None => (sentence, None),
-                Some(field) => {
-                    let (msg, problem) = say(&field, &sentence);
-                    (msg, Some([(field.into_owned(), problem.into())].into_iter().collect()))
+            let (mut wrong, mut of_whole) = (Wrong::new(), None);
+            for Problem { field, sentence } in problems(refused) {
+                match field {
+                    None => of_whole = Some(sentence),
+                    Some(field) => {
+                        // The first problem of a field says most.
+                        wrong.entry(field).or_insert_with(|| sentence.into());
+                    }
                 }
-            };
+            }
             let success = false;
+            let msg = of_whole.unwrap_or_else(|| say(&mut wrong));
+            let data = (!wrong.is_empty()).then_some(wrong);
             wire::Envelope::Refused { success, msg, data }
         }
     };
     super::json::text(&envelope)
 }
 
-fn problem(refused: Refused) -> Problem {
+fn problems(refused: Refused) -> Problems {
     let (error, asker) = match refused {
-        Refused::Form(problem) => return problem,
+        Refused::Form(problems) => return problems,
         Refused::Channel { error, asker } => (error, asker),
     };
     let field = match error {
@@ -203,7 +221,7 @@ fn problem(refused: Refused) -> Problem {
             None
         }
     };
-    Problem::new(field, error.to_string())
+    Problem::new(field, error.to_string()).into()
 }
 
 pub(crate) fn entry(entry: channels::Entry) -> impl Serialize + use<> {

@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::form::{Form, Problem};
+use super::form::{Form, Problem, Problems};
 use super::time;
 use crate::channels::CALLEES_MAX;
 use crate::ids::{RoomName, UserId};
@@ -57,42 +57,48 @@ pub struct EventReport {
 }
 
 impl Call {
-    pub fn read(mut form: Form) -> Result<Call, Problem> {
+    pub fn read(mut form: Form) -> Result<Call, Problems> {
+        let mut wrong = Problems::default();
         let call = Call {
-            caller: user(&mut form, "src_uid")?,
-            callees: users(&mut form, "dst_uid")?,
-            extra_msg: form.text("extra_msg", EXTRA)?,
+            caller: user(&mut form, "src_uid", &mut wrong),
+            callees: users(&mut form, "dst_uid", &mut wrong),
+            extra_msg: wrong.note(form.text("extra_msg", EXTRA)),
         };
-        form.end().map(|()| call)
+        wrong.end(form).map(|()| call)
     }
 }
 
 impl InChannel {
-    pub fn read(mut form: Form) -> Result<InChannel, Problem> {
-        let asked = InChannel::of(&mut form)?;
-        form.end().map(|()| asked)
+    pub fn read(mut form: Form) -> Result<InChannel, Problems> {
+        let mut wrong = Problems::default();
+        let asked = InChannel::of(&mut form, &mut wrong);
+        wrong.end(form).map(|()| asked)
     }
 
-    fn of(form: &mut Form) -> Result<InChannel, Problem> {
-        Ok(InChannel {
-            user: user(form, "uid")?,
-            channel: room(form)?,
-        })
+    fn of(form: &mut Form, wrong: &mut Problems) -> InChannel {
+        InChannel {
+            user: user(form, "uid", wrong),
+            channel: room(form, wrong),
+        }
     }
 }
 
 impl EventReport {
-    pub fn read(mut form: Form) -> Result<EventReport, Problem> {
-        let code = form.number("code")?.ok_or_else(|| Problem::new("code", MISSING))?;
-        if !(0..=CODE_MAX).contains(&code) {
-            return Err(Problem::new("code", format!("it must be from 0 to {CODE_MAX}")));
-        }
-        let report = EventReport {
-            of: InChannel::of(&mut form)?,
-            code,
-            description: form.text("desp", DESCRIPTION)?,
+    pub fn read(mut form: Form) -> Result<EventReport, Problems> {
+        let mut wrong = Problems::default();
+        let code = match form.number("code") {
+            Ok(None) => Err(Problem::new("code", MISSING)),
+            Ok(Some(code)) if !(0..=CODE_MAX).contains(&code) => {
+                Err(Problem::new("code", format!("it must be from 0 to {CODE_MAX}")))
+            }
+            read => read.map(Option::unwrap_or_default),
         };
-        form.end().map(|()| report)
+        let report = EventReport {
+            code: wrong.note(code),
+            of: InChannel::of(&mut form, &mut wrong),
+            description: wrong.note(form.text("desp", DESCRIPTION)),
+        };
+        wrong.end(form).map(|()| report)
     }
 }
 
@@ -111,30 +117,31 @@ pub struct DeviceUpdate {
 }
 
 impl RobotRemoval {
-    pub fn read(mut form: Form) -> Result<RobotRemoval, Problem> {
+    pub fn read(mut form: Form) -> Result<RobotRemoval, Problems> {
+        let mut wrong = Problems::default();
         let removal = RobotRemoval {
-            user: optional_user(&mut form, "uid")?,
-            channel: room(&mut form)?,
+            user: optional_user(&mut form, "uid", &mut wrong),
+            channel: room(&mut form, &mut wrong),
         };
-        form.end().map(|()| removal)
+        wrong.end(form).map(|()| removal)
     }
 }
 
 impl DeviceUpdate {
-    pub fn read(mut form: Form) -> Result<DeviceUpdate, Problem> {
+    pub fn read(mut form: Form) -> Result<DeviceUpdate, Problems> {
+        let mut wrong = Problems::default();
         let update = DeviceUpdate {
-            user: user(&mut form, "uid")?,
-            device: form.name("device")?,
-            token: form.text("apns_token", PUSH_TOKEN)?,
+            user: user(&mut form, "uid", &mut wrong),
+            device: wrong.note(form.name("device")),
+            token: wrong.note(form.text("apns_token", PUSH_TOKEN)),
         };
-        form.end().map(|()| update)
+        wrong.end(form).map(|()| update)
     }
 }
 
 /// The user whose robot is asked for.
-pub fn caller(mut form: Form) -> Result<UserId, Problem> {
-    let caller = user(&mut form, "src_uid")?;
-    form.end().map(|()| caller)
+pub fn caller(form: Form) -> Result<UserId, Problems> {
+    named(form, "src_uid")
 }
 
 /// A call that is to be made later.
@@ -162,55 +169,67 @@ pub struct TaskDeletion {
 }
 
 impl TaskUpdate {
-    pub fn read(mut form: Form, zone: &TimeZone) -> Result<TaskUpdate, Problem> {
-        let id = form.number("id")?;
-        let caller = user(&mut form, "src_uid")?;
-        let callees = users(&mut form, "dst_uid")?;
-        if callees.is_empty() {
-            return Err(Problem::new("dst_uid", MISSING));
-        }
-        let due = form.name("call_time")?;
-        let due_s = time::read(&due, zone).map_err(|why| Problem::new("call_time", why.to_string()))?;
-        let task = form.text("taskid", TASK)?;
-        if task.is_empty() {
-            return Err(Problem::new("taskid", MISSING));
-        }
-        form.end()?;
-        Ok(TaskUpdate {
-            id,
-            caller,
-            callees,
-            due_s,
-            task,
-        })
+    pub fn read(mut form: Form, zone: &TimeZone) -> Result<TaskUpdate, Problems> {
+        let mut wrong = Problems::default();
+        let callees = form.names("dst_uid", CALLEES_MAX);
+        let callees = callees.and_then(|names| match names.is_empty() {
+            true => Err(Problem::new("dst_uid", MISSING)),
+            false => Ok(names.into_iter().map(|name| UserId(name.into())).collect()),
+        });
+        let due = form.name("call_time").and_then(|due| {
+            let read = time::read(&due, zone);
+            read.map_err(|why| Problem::new("call_time", why.to_string()))
+        });
+        let task = form.text("taskid", TASK);
+        let task = task.and_then(|task| match task.is_empty() {
+            true => Err(Problem::new("taskid", MISSING)),
+            false => Ok(task),
+        });
+        let update = TaskUpdate {
+            id: wrong.note(form.number("id")),
+            caller: user(&mut form, "src_uid", &mut wrong),
+            callees: wrong.note(callees),
+            due_s: wrong.note(due),
+            task: wrong.note(task),
+        };
+        wrong.end(form).map(|()| update)
     }
 }
 
 impl TaskList {
-    pub fn read(mut form: Form) -> Result<TaskList, Problem> {
+    pub fn read(mut form: Form) -> Result<TaskList, Problems> {
+        let mut wrong = Problems::default();
         let mut number = |field, otherwise, most| match form.number(field)?.unwrap_or(otherwise) {
             number if (1..=most).contains(&number) => Ok(number),
             _ => Err(Problem::new(field, format!("it must be from 1 to {most}"))),
         };
         let (page, per_page) = (
-            number("_page", 1, PAGES_MAX)?,
-            number("_perpage", PER_PAGE, PER_PAGE_MAX)?,
+            number("_page", 1, PAGES_MAX),
+            number("_perpage", PER_PAGE, PER_PAGE_MAX),
         );
-        let user = user(&mut form, "uid")?;
-        form.end()?;
-        Ok(TaskList { user, page, per_page })
+        let list = TaskList {
+            user: user(&mut form, "uid", &mut wrong),
+            page: wrong.note(page),
+            per_page: wrong.note(per_page),
+        };
+        wrong.end(form).map(|()| list)
     }
 }
 
 impl TaskDeletion {
-    pub fn read(mut form: Form) -> Result<TaskDeletion, Problem> {
-        let id = form.number("id")?.ok_or_else(|| Problem::new("id", MISSING))?;
-        let (user, caller) = (optional_user(&mut form, "uid")?, optional_user(&mut form, "src_uid")?);
-        if user.is_some() && caller.is_some() && user != caller {
-            return Err(Problem::new("src_uid", "it names somebody else than uid does"));
-        }
-        form.end()?;
-        Ok(TaskDeletion {
+    pub fn read(mut form: Form) -> Result<TaskDeletion, Problems> {
+        let mut wrong = Problems::default();
+        let id = form.number("id");
+        let id = id.and_then(|id| id.ok_or_else(|| Problem::new("id", MISSING)));
+        let id = wrong.note(id);
+        let user = optional_user(&mut form, "uid", &mut wrong);
+        let caller = optional_user(&mut form, "src_uid", &mut wrong);
+        let is_one = user.is_none() || caller.is_none() || user == caller;
+        wrong.note(is_one.then_some(()).ok_or_else(|| {
+            let sentence = "it names somebody else than uid does";
+            Problem::new("src_uid", sentence)
+        }));
+        wrong.end(form).map(|()| TaskDeletion {
             id,
             user: user.or(caller),
         })
@@ -218,31 +237,38 @@ impl TaskDeletion {
 }
 
 /// The user who asks.
-pub fn uid(mut form: Form) -> Result<UserId, Problem> {
-    let user = user(&mut form, "uid")?;
-    form.end().map(|()| user)
+pub fn uid(form: Form) -> Result<UserId, Problems> {
+    named(form, "uid")
 }
 
-pub fn channel(mut form: Form) -> Result<RoomName, Problem> {
-    let channel = room(&mut form)?;
-    form.end().map(|()| channel)
+fn named(mut form: Form, field: &'static str) -> Result<UserId, Problems> {
+    let mut wrong = Problems::default();
+    let user = user(&mut form, field, &mut wrong);
+    wrong.end(form).map(|()| user)
 }
 
-fn room(form: &mut Form) -> Result<RoomName, Problem> {
-    Ok(RoomName(form.name("channel")?.into()))
+pub fn channel(mut form: Form) -> Result<RoomName, Problems> {
+    let mut wrong = Problems::default();
+    let channel = room(&mut form, &mut wrong);
+    wrong.end(form).map(|()| channel)
 }
 
-fn user(form: &mut Form, field: &'static str) -> Result<UserId, Problem> {
-    Ok(UserId(form.name(field)?.into()))
+fn room(form: &mut Form, wrong: &mut Problems) -> RoomName {
+    RoomName(wrong.note(form.name("channel")).into())
 }
 
-fn optional_user(form: &mut Form, field: &'static str) -> Result<Option<UserId>, Problem> {
-    Ok(form.optional_name(field)?.map(|name| UserId(name.into())))
+fn user(form: &mut Form, field: &'static str, wrong: &mut Problems) -> UserId {
+    UserId(wrong.note(form.name(field)).into())
 }
 
-fn users(form: &mut Form, field: &'static str) -> Result<Vec<UserId>, Problem> {
-    let names = form.names(field, CALLEES_MAX)?;
-    Ok(names.into_iter().map(|name| UserId(name.into())).collect())
+fn optional_user(form: &mut Form, field: &'static str, wrong: &mut Problems) -> Option<UserId> {
+    let name = wrong.note(form.optional_name(field));
+    name.map(|name| UserId(name.into()))
+}
+
+fn users(form: &mut Form, field: &'static str, wrong: &mut Problems) -> Vec<UserId> {
+    let names = wrong.note(form.names(field, CALLEES_MAX));
+    names.into_iter().map(|name| UserId(name.into())).collect()
 }
 
 /// What every answer is in.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use patchbay::config::Config;
 use patchbay::ids::{RoomName, UserId};
 use patchbay::signaling::dapi::{
-    Call, DeviceUpdate, EventReport, Form, InChannel, Problem, RobotRemoval, TaskDeletion, TaskList, TaskUpdate,
+    Call, DeviceUpdate, EventReport, Form, InChannel, Problems, RobotRemoval, TaskDeletion, TaskList, TaskUpdate,
     caller, channel, uid,
 };
 
@@ -41,9 +41,12 @@ fn prepare() -> Run {
         for (extra, is_plain) in [("", true), ("&scr_uid=1", false)] {
             let text = format!("{text}{extra}");
             let is_json = text.trim_start().starts_with(['{', '[']);
-            let form = || match is_json {
-                true => Form::json(&text),
-                false => Form::texts(pairs(&text)),
+            let form = || {
+                let form = match is_json {
+                    true => Form::json(&text),
+                    false => Form::texts(pairs(&text)),
+                };
+                form.map_err(Problems::from)
             };
             let read = [
                 form().and_then(Call::read).map(of_call),
@@ -138,7 +141,9 @@ fn is_a_name(name: &String) {
     );
 }
 
-fn explains_itself(problem: Problem) {
-    assert!(!problem.sentence.is_empty());
-    assert!(problem.field.is_none_or(|field| field.chars().count() <= FIELD_MAX));
+fn explains_itself(problems: Problems) {
+    for problem in problems {
+        assert!(!problem.sentence.is_empty());
+        assert!(problem.field.is_none_or(|field| field.chars().count() <= FIELD_MAX));
+    }
 }
