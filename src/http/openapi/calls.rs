@@ -34,7 +34,7 @@ impl PartialSchema for Null {
 impl ToSchema for Null {}
 
 pub(crate) fn call_user<S>(path: &str, route: MethodRouter<S>) -> UtoipaMethodRouter<S> {
-    let description = "They are called where they are: on every socket on which such calls ring, on their phones, and whenever they ask `/dapi/call/msg`. The caller enters the room of the channel with the token in the answer.";
+    let description = "They are called where they are: on every socket on which such calls ring, on their phones, and whenever they ask `/dapi/call/msg`. The caller enters the room of the channel with the token in the answer. A user may have sixteen calls going on at once; one more is refused under `src_uid`.";
     operation::<Entry, S>(path, route, fields::CALL, "Call people", description)
 }
 

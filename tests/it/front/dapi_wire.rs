@@ -220,3 +220,44 @@ async fn what_the_server_itself_refuses_below_dapi_is_in_the_envelope_with_its_s
     assert_eq!(elsewhere.status().as_u16(), 404);
     assert!(!elsewhere.text().await.unwrap().contains("success"));
 }
+
+#[tokio::test]
+async fn every_field_that_is_wrong_is_named() {
+    let running = start_with(|_| {}).await;
+    let answer = ask(
+        &running,
+        "/dapi/call/event",
+        json!({ "code": -1, "desp": [], "more": 1 }),
+    )
+    .await;
+    let fields = ["code", "uid", "channel", "desp", "more"];
+    let said = answer["msg"].as_str().unwrap();
+    for field in fields {
+        let why = answer["data"][field].as_str().unwrap();
+        assert!(said.contains(&format!("{field}: {why}")), "{answer}");
+    }
+    assert_eq!(answer["data"].as_object().unwrap().len(), fields.len());
+    let answer = ask(&running, "/dapi/calltask/update", json!({ "id": "x" })).await;
+    let mut wrong: Vec<_> = answer["data"].as_object().unwrap().keys().collect();
+    wrong.sort();
+    assert_eq!(wrong, ["call_time", "dst_uid", "id", "src_uid", "taskid"]);
+    assert_eq!(answer["msg"], "字段验证错误");
+    for (path, asked, field) in [
+        (
+            "/dapi/call/user",
+            json!({ "src_uid": "robot", "dst_uid": ["2"] }),
+            "src_uid",
+        ),
+        (
+            "/dapi/call/user",
+            json!({ "src_uid": "1", "dst_uid": ["robot-2"] }),
+            "dst_uid",
+        ),
+        ("/dapi/call/robot", json!({ "src_uid": "robot" }), "src_uid"),
+        ("/dapi/call/msg", json!({ "uid": "robot" }), "uid"),
+    ] {
+        let answer = ask(&running, path, asked).await;
+        let why = answer["data"][field].as_str().unwrap_or_default();
+        assert!(why.contains("robot.name"), "{path}: {answer}");
+    }
+}
