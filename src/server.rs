@@ -236,10 +236,6 @@ impl Server {
             self.chore("watching the certificate", move || certificate.clone().watch());
         }
         let (files, accounts, webhooks) = (self.files.clone(), self.accounts.clone(), self.webhooks.clone());
-        let (common_clock, records) = (self.common_clock.clone(), self.records.clone());
-        self.chore("keeping the database's time", move || {
-            common_clock.clone().keep(records.clone())
-        });
         self.chore("folding metrics", move || admin::upkeep(metrics.clone()));
         self.chore("deleting expired uploads", move || files::sweep(files.clone()));
         self.chore("looking after tokens", move || accounts.clone().upkeep());
@@ -248,11 +244,16 @@ impl Server {
         self.calls_over_http(config);
     }
 
-    /// Looks after the calls over HTTP.
+    /// Looks after the calls over HTTP, and the clock by which their records are compared.
     fn calls_over_http(&self, config: &Arc<Config>) {
+        let (common_clock, records) = (self.common_clock.clone(), self.records.clone());
+        self.chore("keeping the database's time", move || {
+            common_clock.clone().keep(records.clone())
+        });
         let channels = self.channels.clone();
-        let (timed, kept) = (self.channels.clone(), self.channels.clone());
+        let (timed, kept, present) = (self.channels.clone(), self.channels.clone(), self.channels.clone());
         self.chore("watching calls", move || channels.clone().watch());
+        self.chore("looking into rooms of calls", move || present.clone().watch_rooms());
         self.chore("looking after records of calls", move || kept.clone().upkeep());
         self.chore("making scheduled calls", move || timed.clone().keep_time());
         let (channels, webhooks, config) = (self.channels.clone(), self.webhooks.clone(), Arc::clone(config));

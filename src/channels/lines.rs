@@ -142,6 +142,11 @@ impl Lines {
         }
     }
 
+    /// Whether a call rings here, or has rung.
+    pub fn has(&self, channel: &RoomName) -> bool {
+        self.lines().contains_key(channel)
+    }
+
     /// A call that rings, or has rung.
     async fn line(&self, channel: &RoomName) -> Option<Arc<Line>> {
         let line = self.lines().get(channel).cloned()?;

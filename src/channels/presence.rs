@@ -12,13 +12,16 @@ use crate::ids::{RoomName, UserId};
 const ROOMS_INTERVAL: Duration = Duration::from_secs(10);
 
 impl Channels {
-    /// Looks at the deadlines between two looks into the rooms: several in the time of a heartbeat, so that another process of the
-    /// database does not take anybody for lost.
-    pub(super) fn looks_per_presence(&self) -> u32 {
-        let interval = ROOMS_INTERVAL.min(self.settings.heartbeat / 3);
-        u32::try_from(interval.as_millis() / LOOK_INTERVAL.as_millis())
-            .unwrap_or(1)
-            .max(1)
+    /// Looks into the rooms of the calls, several times in that of a heartbeat, so that another process of the database does not take
+    /// anybody for lost. Never ends.
+    pub(crate) async fn watch_rooms(self) {
+        let interval = ROOMS_INTERVAL.min(self.settings.heartbeat / 3).max(LOOK_INTERVAL);
+        let mut looks = tokio::time::interval(interval);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            looks.tick().await;
+            self.look_into_rooms().await;
+        }
     }
 
     /// Takes note of who is in the rooms of the calls.

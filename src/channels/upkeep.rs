@@ -16,6 +16,11 @@ const TAKE_OVER_INTERVAL: Duration = Duration::from_secs(10);
 /// failed, does so meanwhile.
 const SECOND_CHANCE: Duration = Duration::from_secs(10);
 
+/// Deadlines that one look sets at most, spread over the time until the next one: each is a transaction, and those of a process with
+/// thousands of calls would hold up all others.
+const TAKEN_OVER_MAX: u32 = 1_000;
+const BETWEEN_DEADLINES: Duration = Duration::from_millis(10);
+
 /// Looks for such calls between two removals of old records: a quarter of an hour.
 const LOOKS_PER_REMOVAL: u32 = 90;
 
@@ -95,23 +100,26 @@ impl Channels {
         let (now_s, most) = (self.now_s(), AT_ONCE as i64);
         let ago = |time: Duration| now_s.saturating_sub(i64::try_from(time.as_secs()).unwrap_or(i64::MAX));
         let silent_since_s = ago(RECORDED_WITHIN).saturating_sub(self.settings.silence_s());
+        let mut taken = 0;
         let mut after = Some((0, 0));
-        while let Some(place) = after {
+        while let Some(place) = after.filter(|_| taken < TAKEN_OVER_MAX) {
             let (silent, next) = self.records.silent_members(silent_since_s, place, most).await?;
-            self.give_second_chance(&silent);
+            self.give_second_chance(&silent, &mut taken);
             after = next;
         }
         // A call that rang when its process ended rings anew if that is started again.
         let rung = 2 * self.settings.ring_for + RECORDED_WITHIN;
         let since_s = (ago(rung), ago(2 * self.open_for()));
         let mut after = Some((0, String::new()));
-        while let Some(place) = after {
+        while let Some(place) = after.filter(|_| taken < TAKEN_OVER_MAX) {
             let (overdue, next) = self.records.overdue_calls(since_s, place, most).await?;
             let now = (self.passed)();
             let mut live = self.live();
             for channel in overdue {
-                if !live.is_watched(&channel) {
-                    live.watch(&channel, now);
+                // One that was begun or rung anew by this process has its own deadline.
+                if !self.lines.has(&channel) {
+                    live.watch(&channel, now + taken * BETWEEN_DEADLINES);
+                    taken += 1;
                 }
             }
             after = next;
@@ -119,18 +127,19 @@ impl Channels {
         Ok(())
     }
 
-    fn give_second_chance(&self, silent: &[(RoomName, UserId)]) {
+    fn give_second_chance(&self, silent: &[(RoomName, UserId)], taken: &mut u32) {
         let now = (self.passed)();
-        let until = now + self.open_for();
         let mut live = self.live();
         for (channel, user) in silent {
             if live.is_expected(channel, user) {
                 continue;
             }
             if !live.is_watched(channel) {
-                live.watch(channel, until);
+                live.watch(channel, now + self.open_for());
             }
-            live.expect_until(now + SECOND_CHANCE, channel, user, Means::Presence);
+            let until = now + SECOND_CHANCE + *taken * BETWEEN_DEADLINES;
+            live.expect_until(until, channel, user, Means::Presence);
+            *taken += 1;
         }
     }
 

@@ -102,15 +102,11 @@ impl Channels {
 
     /// Watches the calls that are not over, as far as this process knows of them ([`super::upkeep`]). Never ends.
     pub(crate) async fn watch(self) {
-        let looks_per_presence = self.looks_per_presence();
         let mut looks = tokio::time::interval(LOOK_INTERVAL);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         for look in 1_u32.. {
             looks.tick().await;
             self.look().await;
-            if look % looks_per_presence == 0 {
-                self.look_into_rooms().await;
-            }
             if look % LOOKS_PER_NEWS == 0 {
                 self.record_news().await;
             }

@@ -1,6 +1,6 @@
 //! Calls of a process that was killed: one that lives notices that nobody is heard of there, or that it rings for too long.
 
-use patchbay::channels::Channels;
+use patchbay::channels::{ChannelError, Channels};
 use patchbay::ids::RoomName;
 use patchbay::storage::Ending;
 
@@ -85,21 +85,30 @@ async fn whoever_is_heard_of_at_another_process_is_not_missed_though_it_could_no
 
 async fn a_call_that_rang_when_its_process_was_killed_is_over(place: &Place) {
     let pair = Pair::new(place, SAME).await;
-    let (rings, talks) = (pair.call().await, pair.call().await);
+    let (rings, waits, talks) = (pair.call().await, pair.call().await, pair.call().await);
     let carl = "carl".into();
     let opened = pair.processes[0].call(SOMEBODY, &carl, Vec::new(), String::new());
     let opened = opened.await.unwrap().channel;
     beats(&pair.processes[1], "ben", &talks).await;
     for _ in 0..28 {
+        // A caller who waits in the call does not let it ring for ever.
+        let waiting = pair.processes[1].hear(SOMEBODY, &"anna".into(), &waits).await;
+        assert!(
+            waiting.is_ok() || matches!(waiting, Err(ChannelError::Over)),
+            "{waiting:?}"
+        );
         second_lives(&pair, 5).await;
         beats(&pair.processes[1], "ben", &talks).await;
     }
     let ending = async |channel: &RoomName| {
         pair.processes[1].take_over().await.unwrap();
+        // Their deadlines are spread.
+        pair.pass(1);
         pair.processes[1].look().await;
         pair.records.call(channel).await.unwrap().unwrap().ending
     };
     assert_eq!(ending(&rings).await, Some(Ending::NoAnswer));
+    assert_eq!(ending(&waits).await, Some(Ending::NoAnswer));
     assert_eq!(ending(&talks).await, None);
     assert_eq!(ending(&opened).await, None, "it may be entered");
     pair.pass(2 * 24 * 3_600);
