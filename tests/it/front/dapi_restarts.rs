@@ -109,3 +109,35 @@ async fn who_was_silent_while_no_server_ran_has_their_whole_time_again_and_is_th
     }
     assert_eq!(record(&running, &alive).await["endtime"], Value::Null);
 }
+
+/// Calls that were over long ago: removing them takes about twenty seconds.
+const OLD: i64 = 4_000;
+
+#[tokio::test]
+async fn old_records_are_removed_beside_everything_else_and_hold_up_no_deadline() {
+    use sqlx::{Connection, Executor, SqliteConnection};
+    let folder = tempfile::tempdir().unwrap();
+    start_on(&folder).await.server.stop().await;
+    let url = format!("sqlite:{}", folder.path().join("kept.db").display());
+    let mut database = SqliteConnection::connect(&url).await.unwrap();
+    database
+        .execute(
+            "WITH RECURSIVE old (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM old WHERE number < 4000) \
+             INSERT INTO channels (channel, caller, extra_msg, created_at, answered_at, started_at, ended_at, ending, posted, client) \
+             SELECT 'old_' || number, '3', '', 1, 0, 0, 1, 'ended', 1, '' FROM old",
+        )
+        .await
+        .unwrap();
+    let running = start_on(&folder).await;
+    let begun_s = now_s();
+    let channel = called(&running).await;
+    while record(&running, &channel).await["endtime"] == Value::Null {
+        assert!(now_s() < begun_s + PATIENCE.as_secs() as i64, "nobody is missed");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let (left,): (i64,) = sqlx::query_as("SELECT COUNT(*) FROM channels WHERE channel LIKE 'old_%'")
+        .fetch_one(&mut database)
+        .await
+        .unwrap();
+    assert!(left > 0 && left < OLD, "they are being removed at that moment: {left}");
+}
