@@ -86,13 +86,50 @@ text_id!(
     RoomName
 );
 text_id!(
-    /// The address of one device at a push service, with the name of the service: opaque.
+    /// The address of one device at a push service, with the name of the service ([`PushService::target`]): opaque elsewhere.
     PushTarget
 );
 text_id!(
     /// The id of one device of an account, chosen by the device: opaque.
     DeviceId
 );
+
+/// A push service, and which of its ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PushService {
+    /// Apple's, for notifications that its system shows.
+    ApnsAlert,
+    /// Apple's, for calls, which its system hands to the app.
+    ApnsVoip,
+    /// JPush, for messages to the app.
+    JPush,
+}
+
+impl PushService {
+    const ALL: [PushService; 3] = [PushService::ApnsAlert, PushService::ApnsVoip, PushService::JPush];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            PushService::ApnsAlert => "apns",
+            PushService::ApnsVoip => "voip",
+            PushService::JPush => "jpush",
+        }
+    }
+
+    /// The push target of the device that has this token at the service.
+    pub fn target(self, token: &str) -> PushTarget {
+        PushTarget(format!("{}:{token}", self.name()).into())
+    }
+}
+
+impl PushTarget {
+    /// The service, and the token that it gave the device. `None` if the service is not known.
+    pub fn parts(&self) -> Option<(PushService, &str)> {
+        let (name, token) = self.as_str().split_once(':')?;
+        let service = PushService::ALL.into_iter().find(|service| service.name() == name)?;
+        Some((service, token))
+    }
+}
 
 /// What the name of a channel begins with, and the number of letters and digits that follow.
 pub(crate) const CHANNEL_PREFIX: &str = "ch_";

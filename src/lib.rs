@@ -6,6 +6,7 @@
 
 pub(crate) mod alias;
 pub mod clock;
+pub mod destination;
 pub mod ids;
 pub mod pinning;
 pub(crate) mod ports;
@@ -27,6 +28,7 @@ pub mod auth;
 pub mod channels;
 pub mod domain;
 pub mod hub;
+pub mod push;
 pub mod robots;
 pub mod storage;
 pub mod webhooks;

@@ -14,6 +14,7 @@ use crate::auth::access_token::App;
 use crate::channels::{self, Channels};
 use crate::clock::{MonotonicClock, WallClock};
 use crate::config::{Config, Listener};
+use crate::domain::PushNotice;
 use crate::http::admin::{self, Admin, Metrics, MetricsAccess, WriteTrial};
 use crate::http::desk::Desk;
 use crate::http::door::Door;
@@ -28,8 +29,10 @@ use crate::media::engine::{MediaEngine, MediaWatch};
 use crate::media::launch::{MediaSettings, MediaStartError};
 use crate::media::threads::Threads;
 use crate::pinning::Pinning;
+use crate::push::{self, Push, PushError};
 use crate::robots::{self, Robots};
 use crate::signaling::dapi;
+use crate::signaling::push::Invitation;
 use crate::sound::Recording;
 use crate::storage::{CommonClock, Mailbox, OpenError, Records};
 use crate::tasks::never_ending;
@@ -64,6 +67,7 @@ pub struct Server {
     accounts: Accounts,
     app: App,
     webhooks: Webhooks,
+    push: Push,
     robots: Robots,
     channels: Channels,
 }
@@ -81,6 +85,8 @@ pub enum StartError {
     Records(#[from] sqlx::Error),
     #[error(transparent)]
     Webhooks(#[from] WebhooksError),
+    #[error(transparent)]
+    Push(#[from] PushError),
     #[error(transparent)]
     Files(#[from] FilesError),
     #[error(transparent)]
@@ -123,6 +129,7 @@ impl Server {
         let accounts = Accounts::open(records.clone(), accounts, share, Arc::clone(&clock), stopwatch()).await?;
         let app = records.app(config.channels.app()).await?;
         let webhooks = Webhooks::new(&config.webhooks, records.clone(), Arc::clone(&clock))?;
+        let services = push::Services::open(&config.push, Arc::clone(&clock), stopwatch())?;
         let metrics = Metrics::install()?;
 
         let (events, media_events) = mpsc::channel(MEDIA_EVENTS);
@@ -130,7 +137,9 @@ impl Server {
         let (media, media_threads) = MediaEngine::start(&settings, events, monotonic_clock())?;
         let media_addresses = media.addresses().flat_map(|local| local.candidates.clone()).collect();
         let media_watch = media.watch();
-        let (hub, running) = hub::start(media, media_events, config.as_ref().into(), mailbox, rand::make_rng());
+        let (pushes, notices) = push::queue();
+        let capacity = config.as_ref().into();
+        let (hub, running) = hub::start(media, media_events, capacity, mailbox, rand::make_rng(), pushes);
         hub::on_its_own_thread(running).map_err(StartError::Hub)?;
         let robots = Robots::new(hub.clone(), recording, config.robot.clone(), stopwatch());
         let channels = Channels::new(
@@ -143,6 +152,7 @@ impl Server {
         );
 
         let server = Server {
+            push: push_notices(notices, services, (&records, &hub), &clock),
             addresses: sockets.iter().map(listener).collect(),
             media_addresses,
             metrics_address: metrics_socket.as_ref().map(|socket| socket.address),
@@ -236,11 +246,13 @@ impl Server {
             self.chore("watching the certificate", move || certificate.clone().watch());
         }
         let (files, accounts, webhooks) = (self.files.clone(), self.accounts.clone(), self.webhooks.clone());
+        let push = self.push.clone();
         self.chore("folding metrics", move || admin::upkeep(metrics.clone()));
         self.chore("deleting expired uploads", move || files::sweep(files.clone()));
         self.chore("looking after tokens", move || accounts.clone().upkeep());
         self.chore("removing clients without a socket", move || desk.clone().sweep());
         self.chore("posting webhooks", move || webhooks.clone().deliver());
+        self.chore("sending push notices", move || push.clone().deliver());
         self.calls_over_http(config);
     }
 
@@ -388,6 +400,18 @@ async fn robot_recording(config: &Arc<Config>) -> Result<Recording, StartError> 
     let config = Arc::clone(config);
     let reading = tokio::task::spawn_blocking(move || robots::recording(&config.robot));
     Ok(reading.await??)
+}
+
+/// What hands notices on. No family says more about a call than every call has.
+fn push_notices(
+    notices: mpsc::Receiver<PushNotice>,
+    services: push::Services,
+    (records, hub): (&Records, &HubHandle),
+    clock: &WallClock,
+) -> Push {
+    let inviting: push::Inviting = Arc::new(|_| Invitation::default());
+    let forgetting = (records.clone(), hub.clone());
+    Push::new(notices, services, inviting, forgetting, Arc::clone(clock), stopwatch())
 }
 
 async fn in_time(doing: &str, work: impl Future<Output = ()>) {

@@ -264,6 +264,7 @@ fn a_thousand_people_and_two_hundred_calls_leave_nothing_behind() {
             Capacity::from(&*config),
             Shelf::default(),
             rand::make_rng(),
+            tokio::sync::mpsc::channel(1).0,
         );
         tokio::spawn(running);
         // In the first rounds maps grow to the size that they keep.

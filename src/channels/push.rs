@@ -5,14 +5,11 @@ use super::lines::Requester;
 use super::{ChannelError, Channels};
 use crate::domain::Command;
 use crate::hub::Session;
-use crate::ids::{PushTarget, UserId};
+use crate::ids::{PushService, UserId};
 use crate::storage::{PushDevice, PushRecorded};
 
 /// Devices of one user: as many as one address may have push targets at the hub.
 const DEVICES_MAX: usize = 16;
-
-/// The push service whose tokens these are.
-const SERVICE: &str = "apns";
 
 impl Channels {
     /// Records how a device of a user is reached. Without a token, it no longer is. The hub has to agree first: what it refuses is
@@ -82,9 +79,8 @@ impl Channels {
 
 /// Lets calls to the user for whom the session speaks ring at these devices.
 async fn register_devices(session: &Session, devices: Vec<PushDevice>) -> Result<(), ChannelError> {
-    let targets = devices.into_iter().map(|device| {
-        let target = format!("{SERVICE}:{}", device.token);
-        PushTarget(target.into())
-    });
+    let targets = devices
+        .into_iter()
+        .map(|device| PushService::ApnsAlert.target(&device.token));
     Ok(session.request(Command::Push(targets.collect())).await?)
 }

@@ -3,7 +3,7 @@
 
 use jiff::tz::TimeZone;
 
-use super::Config;
+use super::{Config, push as config};
 use crate::auth::access_token::App;
 use crate::pinning::{Pinning, PinningError};
 use crate::text;
@@ -16,6 +16,7 @@ pub(super) fn check(config: &Config) -> Result<(), String> {
     media(config)?;
     channels(config)?;
     dapi(config)?;
+    push(config)?;
     words(config)
 }
 
@@ -159,6 +160,55 @@ fn dapi(config: &Config) -> Result<(), String> {
         return Err("dapi.key has a character that a header cannot carry; use letters, digits and signs".into());
     }
     Ok(())
+}
+
+fn push(config: &Config) -> Result<(), String> {
+    let config::Apns {
+        key_file,
+        key_id,
+        team_id,
+        topic,
+        ..
+    } = &config.push.apns;
+    // They go into headers and into the path of a request.
+    let is_id = |text: &str| {
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+    };
+    let ids = [("key_id", key_id), ("team_id", team_id), ("topic", topic)];
+    let given = ids.iter().find(|(_, id)| !id.is_empty());
+    if let (false, Some((key, _))) = (config.push.apns.is_configured(), given) {
+        return Err(format!(
+            "push.apns.{key} is given without push.apns.key_file; give both or neither"
+        ));
+    }
+    if let Some((key, _)) = ids
+        .iter()
+        .find(|(_, id)| config.push.apns.is_configured() && !is_id(id))
+    {
+        return Err(format!(
+            "push.apns.key_file is {}, so push.apns.{key} is needed: letters, digits, dots, hyphens and underscores",
+            key_file.display()
+        ));
+    }
+    if topic.ends_with(".voip") {
+        return Err(
+            "push.apns.topic ends with .voip; write the bundle id of the app, the rest is added where it is needed"
+                .into(),
+        );
+    }
+    let config::JPush {
+        app_key, secret_file, ..
+    } = &config.push.jpush;
+    match (app_key.is_empty(), secret_file.as_os_str().is_empty()) {
+        (false, true) => Err("push.jpush.app_key is given without push.jpush.secret_file; give both or neither".into()),
+        (true, false) => Err("push.jpush.secret_file is given without push.jpush.app_key; give both or neither".into()),
+        // The two are written with a colon between (RFC 7617 §2).
+        _ if app_key.contains(':') => Err("push.jpush.app_key has a colon; it is 24 letters and digits".into()),
+        _ => Ok(()),
+    }
 }
 
 fn words(config: &Config) -> Result<(), String> {

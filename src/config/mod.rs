@@ -10,6 +10,7 @@ mod dapi;
 mod files;
 mod load;
 mod messages;
+mod push;
 mod robot;
 mod values;
 mod webhooks;
@@ -27,6 +28,7 @@ pub use dapi::Dapi;
 pub use files::Files;
 pub use load::load;
 pub use messages::Messages;
+pub use push::{Apns, ApnsEnvironment, JPush, Push};
 pub use robot::Robot;
 pub use webhooks::Webhooks;
 pub use whip::Whip;
@@ -59,6 +61,7 @@ pub struct Config {
     pub log: Log,
     pub metrics: Metrics,
     pub webhooks: Webhooks,
+    pub push: Push,
 }
 
 /// An address at which HTTP is served, with TLS or without.
@@ -208,6 +211,7 @@ impl Default for Config {
             log: Log::default(),
             metrics: Metrics::default(),
             webhooks: Webhooks::default(),
+            push: Push::default(),
         }
     }
 }

@@ -109,6 +109,10 @@ fn unfit(name: &str, wanted: &Value, value: &Value) -> Option<String> {
             let known = matches!(value.as_str(), Some("text" | "json"));
             (!known).then(|| "\"text\" or \"json\"".to_owned())
         }
+        _ if name == "push.apns.environment" => {
+            let known = matches!(value.as_str(), Some("production" | "sandbox"));
+            (!known).then(|| "\"production\" or \"sandbox\"".to_owned())
+        }
         _ => (!value.is_str()).then(|| "a text, in quotes".to_owned()),
     }
 }

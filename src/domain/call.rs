@@ -1,6 +1,7 @@
 //! Commands and events about calls.
 
 use std::fmt;
+use std::time::Instant;
 
 use super::Offer;
 use crate::ids::{CallId, DeviceId, PushTarget, RoomName, UserId};
@@ -149,7 +150,11 @@ pub enum CallEvent {
 /// Notice for somebody without a session that a call rings, or that it no longer rings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PushNotice {
+    /// Address whose push targets these are.
+    pub to: Address,
     pub targets: Vec<PushTarget>,
+    /// Time until which the call rings. `None` if it is over.
+    pub until: Option<Instant>,
     /// Event of the call: a [`CallEvent::Incoming`] or a [`CallEvent::Over`].
     pub event: CallEvent,
 }

@@ -199,6 +199,7 @@ impl Calls {
         }
         self.last_id += 1;
         let id = CallId(self.last_id);
+        let until = now + self.limits.ring_for;
         let call = Call {
             caller: Party {
                 address: requester.address,
@@ -210,12 +211,10 @@ impl Calls {
             callees,
             media: request.media.into(),
             begun_from: requester.client,
-            state: State::Ringing {
-                until: now + self.limits.ring_for,
-            },
+            state: State::Ringing { until },
         };
         for callee in &call.callees {
-            decisions.extend(callee.send(&call.incoming(id, callee), None));
+            decisions.extend(callee.ring(&call.incoming(id, callee), until));
         }
         decisions.extend(left_out.into_iter().map(|(callee, refusal)| {
             let reason = match refusal {
@@ -371,7 +370,7 @@ impl Calls {
         let mut decisions = Vec::new();
         for callee in callees {
             let over = over.iter();
-            decisions.extend(over.flat_map(|over| callee.send(over, Some(requester.session))));
+            decisions.extend(over.flat_map(|over| callee.stop(over, Some(requester.session))));
             if callee.address != requester.address {
                 self.note_parted(now, id, &callee.address);
             }

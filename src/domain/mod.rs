@@ -25,11 +25,9 @@ mod stay;
 
 use std::sync::Arc;
 
-pub(crate) use call::PushNotice;
-
 pub use call::{
-    Address, CallAnswer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Decline, Newcomer, Side, WhenAbsent,
-    WhenBusy,
+    Address, CallAnswer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Decline, Newcomer, PushNotice, Side,
+    WhenAbsent, WhenBusy,
 };
 pub(crate) use connection::Purpose;
 pub use connection::Use;

@@ -369,6 +369,21 @@ impl Register {
         Ok(())
     }
 
+    /// Forgets a push target that its service no longer knows.
+    pub(crate) fn forget_push_target(&mut self, address: &Address, target: &PushTarget) {
+        let Some(push) = self.entries.get_mut(address).and_then(|entry| entry.push.as_mut()) else {
+            return;
+        };
+        let before = push.targets.len();
+        push.targets.retain(|known| known != target);
+        let (gone, is_empty) = (before - push.targets.len(), push.targets.is_empty());
+        self.targets.give_back(push.client, gone as u64);
+        if is_empty {
+            self.forget_push_targets(address);
+            self.tidy(address);
+        }
+    }
+
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.expiries.first().map(|(until, _)| *until)
     }

@@ -10,7 +10,7 @@ use super::{
     Address, CallAnswer, CallCommand, CallEnd, Claim, Command, Effect, EndReason, Limits, MediaKind, MediaState,
     Newcomer, Offer, Refusal, RoomKind, RoomOutline, Subject, WaitingMessage,
 };
-use crate::ids::{CallId, ParticipantId, PeerId, RoomId, RoomName, SessionId, UserId};
+use crate::ids::{CallId, ParticipantId, PeerId, PushTarget, RoomId, RoomName, SessionId, UserId};
 use crate::shares::ClientAddress;
 
 /// The state of all rooms and calls, and of who is reachable. It has one owner; each call returns what is to be done about it.
@@ -90,6 +90,11 @@ impl Rules {
         let effects = self.rooms.end_stays_of(room, user);
         self.follow_rooms(now);
         effects
+    }
+
+    /// Forgets a push target that its service no longer knows. A call that rings there goes on.
+    pub(crate) fn forget_push_target(&mut self, address: &Address, target: &PushTarget) {
+        self.register.forget_push_target(address, target);
     }
 
     /// A session has come from this address. A session for which this was not called counts as one of this machine.

@@ -236,7 +236,12 @@ mod tests {
                 room: None,
             };
             let targets = vec![PushTarget::from("x".repeat(500).as_str()); count];
-            Effect::Push(PushNotice { targets, event })
+            Effect::Push(PushNotice {
+                to: crate::domain::Address::Name("ben".into()),
+                targets,
+                until: None,
+                event,
+            })
         };
         assert_eq!(price(ANNA, &[push(1)]), 4_596);
         assert_eq!(price(ANNA, &[push(16)]), 16 * 4_596);

@@ -7,17 +7,17 @@ use std::time::Instant;
 use rand::rngs::StdRng;
 use smallvec::SmallVec;
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, warn};
 
 use super::audience::Audiences;
 use super::mailbox::{MailboxHandle, NotTaken};
 use super::outbox::{Lost, Outbox};
 use super::placement::Placement;
-use super::{players, push};
+use super::players;
 use crate::domain::{
     self, Candidate, Effect, EndReason, Event, MailboxCommand, MediaKind, Negotiation, Playback, PublishRights,
-    RoomOutline, Subject,
+    PushNotice, RoomOutline, Subject,
 };
 use crate::ids::{FeedRef, PeerId, RoomId, SessionId, SlotId, UserId, WorkerId};
 use crate::media::codec::{Codec, Kind};
@@ -33,6 +33,12 @@ use crate::media::player::PlayerSpec;
 use crate::media::report::TrackReport;
 use crate::media::session::PeerSpec;
 
+/// What the hub hands work to that it does not wait for.
+pub(super) struct Errands {
+    pub mailbox: MailboxHandle,
+    pub pushes: mpsc::Sender<PushNotice>,
+}
+
 /// Carries out effects, and keeps the state that is needed for that and does not concern the rules.
 pub(super) struct Executor {
     media: MediaEngine,
@@ -42,7 +48,7 @@ pub(super) struct Executor {
     negotiated: HashMap<PeerId, Negotiated>,
     audiences: Audiences,
     outboxes: HashMap<SessionId, Outbox>,
-    mailbox: MailboxHandle,
+    errands: Errands,
     /// The runtime that runs the players: the common one.
     runtime: Handle,
     /// The clock of the players.
@@ -67,7 +73,7 @@ impl Executor {
     pub fn new(
         media: MediaEngine,
         room_subscriptions_per_worker: usize,
-        mailbox: MailboxHandle,
+        errands: Errands,
         random: StdRng,
         runtime: Handle,
         clock: fn() -> Instant,
@@ -79,7 +85,7 @@ impl Executor {
             negotiated: HashMap::new(),
             audiences: Audiences::default(),
             outboxes: HashMap::new(),
-            mailbox,
+            errands,
             runtime,
             clock,
         }
@@ -159,10 +165,7 @@ impl Executor {
                     Ok(())
                 }
                 Effect::Mailbox(command) => self.command_mailbox(command),
-                Effect::Push(notice) => {
-                    push::carry(&notice);
-                    Ok(())
-                }
+                Effect::Push(notice) => self.push(notice),
                 Effect::Dismiss { session, reason } => self.dismiss(session, reason),
             };
             failures.extend(done.err());
@@ -244,7 +247,7 @@ impl Executor {
             MailboxCommand::Collect { receiver, ticket } => Some((receiver.clone(), *ticket)),
             MailboxCommand::Keep { .. } | MailboxCommand::Forget { .. } => None,
         };
-        match self.mailbox.leave(command) {
+        match self.errands.mailbox.leave(command) {
             Ok(()) => return Ok(()),
             // Any client can cause this, so it is no error of storage.
             Err(NotTaken::ShareUsedUp) => {
@@ -260,9 +263,17 @@ impl Executor {
         })
     }
 
+    fn push(&mut self, notice: PushNotice) -> Result<(), EffectFailure> {
+        if self.errands.pushes.try_send(notice).is_err() {
+            metrics::counter!("patchbay_push_failed_total", "service" => "any", "reason" => "queue_full").increment(1);
+            warn!("too many push notices wait: one is lost");
+        }
+        Ok(())
+    }
+
     /// Waits until storage has done its commands.
     pub async fn finish(self) {
-        self.mailbox.finish().await;
+        self.errands.mailbox.finish().await;
     }
 
     fn dismiss(&mut self, session: SessionId, reason: EndReason) -> Result<(), EffectFailure> {

@@ -6,10 +6,10 @@ use tokio::sync::oneshot;
 
 use super::outbox::Outbox;
 use super::overview::Beginning;
-use crate::domain::{Command, Refusal, WaitingMessage};
+use crate::domain::{Address, Command, Refusal, WaitingMessage};
 #[cfg(debug_assertions)]
 use crate::ids::WorkerId;
-use crate::ids::{RoomId, RoomName, SessionId, UserId};
+use crate::ids::{PushTarget, RoomId, RoomName, SessionId, UserId};
 #[cfg(debug_assertions)]
 use crate::media::messages::Fault;
 use crate::shares::ClientAddress;
@@ -54,6 +54,11 @@ pub(super) enum Input {
         room: RoomName,
         user: UserId,
         reply: oneshot::Sender<()>,
+    },
+    /// A push service no longer knows a push target of this address.
+    ForgetPushTarget {
+        address: Address,
+        target: PushTarget,
     },
     ShutDown {
         done: oneshot::Sender<()>,

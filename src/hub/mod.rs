@@ -15,7 +15,6 @@ mod outbox;
 mod overview;
 mod placement;
 mod players;
-mod push;
 mod session;
 mod task;
 
@@ -31,6 +30,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use capacity::Capacity;
+use effects::Errands;
 #[cfg(debug_assertions)]
 pub(crate) use input::HubFault;
 use input::Input;
@@ -42,8 +42,8 @@ pub use session::Session;
 use task::Hub;
 pub use task::HubEnd;
 
-use crate::domain::MailboxStore;
-use crate::ids::{RoomId, RoomName, SessionId, UserId};
+use crate::domain::{Address, MailboxStore, PushNotice};
+use crate::ids::{PushTarget, RoomId, RoomName, SessionId, UserId};
 use crate::media::engine::MediaEngine;
 use crate::media::messages::MediaEvent;
 use crate::pulse::Pulse;
@@ -87,19 +87,22 @@ impl From<Denied> for NoPlace {
 
 /// Makes the hub, and starts the task that keeps messages in `store`. That task and those of the players run on the runtime of
 /// this call. The hub lives while the returned future runs: the server runs it by [`on_its_own_thread`], tests as a task on
-/// their clock. `random` gives the numbers and passwords in answers.
+/// their clock. `random` gives the numbers and passwords in answers. Notices for push targets go into `pushes`; what does not fit
+/// there is lost.
 pub fn start(
     media: MediaEngine,
     media_events: mpsc::Receiver<MediaEvent>,
     capacity: Capacity,
     store: impl MailboxStore,
     random: StdRng,
+    pushes: mpsc::Sender<PushNotice>,
 ) -> (HubHandle, impl Future<Output = ()> + Send + 'static) {
     let (inputs, input_queue) = mpsc::channel(INPUTS_MAX);
     let mailbox = MailboxHandle::start(store, capacity.errand_share, inputs.downgrade());
     let pulse = Pulse::new(task::now());
     let (ended, end) = watch::channel(None);
-    let hub = Hub::new(media, mailbox, &capacity, random, Handle::current(), pulse.clone());
+    let errands = Errands { mailbox, pushes };
+    let hub = Hub::new(media, errands, &capacity, random, Handle::current(), pulse.clone());
     let running = async move {
         let running = AssertUnwindSafe(hub.run(input_queue, media_events)).catch_unwind();
         ended.send_replace(Some(running.await.unwrap_or(HubEnd::Panicked)));
@@ -193,6 +196,11 @@ impl HubHandle {
             Ok(()) => people.await.unwrap_or_default(),
             Err(_) => Vec::new(),
         }
+    }
+
+    /// Forgets a push target that its service no longer knows.
+    pub(crate) async fn forget_push_target(&self, address: Address, target: PushTarget) {
+        self.inputs.send(Input::ForgetPushTarget { address, target }).await.ok();
     }
 
     /// Ends the stay of a user in a group room, wherever they are there from, and returns when they have been sent that. Their

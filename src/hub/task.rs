@@ -11,12 +11,11 @@ use tracing::{debug, info, warn};
 
 use super::budget::{self, Budgets};
 use super::capacity::Capacity;
-use super::effects::{EffectFailure, Executor};
+use super::effects::{EffectFailure, Errands, Executor};
 #[cfg(debug_assertions)]
 use super::input::HubFault;
 use super::input::{Input, Reply};
 use super::log::log_request;
-use super::mailbox::MailboxHandle;
 use super::meters::HubMeters;
 use super::outbox::{Lost, Outbox};
 use super::overview::{Beginning, PARTICIPANTS_ENOUGH};
@@ -63,7 +62,7 @@ pub(super) struct Hub {
 impl Hub {
     pub fn new(
         media: MediaEngine,
-        mailbox: MailboxHandle,
+        errands: Errands,
         capacity: &Capacity,
         random: StdRng,
         runtime: Handle,
@@ -74,7 +73,7 @@ impl Hub {
             executor: Executor::new(
                 media,
                 capacity.room_subscriptions_per_worker,
-                mailbox,
+                errands,
                 random,
                 runtime,
                 now,
@@ -181,6 +180,7 @@ impl Hub {
                 self.carry_out_all(effects);
                 reply.send(()).ok();
             }
+            Input::ForgetPushTarget { address, target } => self.rules.forget_push_target(&address, &target),
             // The loop itself takes this input: only it can end.
             Input::ShutDown { .. } => {}
             #[cfg(debug_assertions)]
@@ -381,6 +381,7 @@ impl Hub {
                         | Input::IsHeld { .. }
                         | Input::People { .. }
                         | Input::EndStay { .. }
+                        | Input::ForgetPushTarget { .. }
                         | Input::ShutDown { .. },
                     ) => {}
                     Some(Input::Request { reply, .. }) => {

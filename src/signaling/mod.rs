@@ -37,6 +37,7 @@ pub(crate) mod json;
 mod limits;
 mod messages;
 mod offer;
+pub mod push;
 mod reaction;
 mod received;
 pub(crate) mod whip;

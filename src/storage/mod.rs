@@ -38,7 +38,7 @@ pub use files::FileRecord;
 pub use mailbox::Mailbox;
 pub(crate) use messages::{Growth, MailboxRoom};
 use passwords::Passwords;
-pub use push_devices::{PushDevice, PushRecorded};
+pub use push_devices::{Forgotten, PushDevice, PushRecorded};
 pub use quota::Quota;
 pub use tasks::{CallTask, NewTask, Scheduled, TaskClaim, TaskStatus};
 pub use users::PersonChange;

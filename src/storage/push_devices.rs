@@ -21,6 +21,16 @@ pub enum PushRecorded {
     NoPlace(Denied),
 }
 
+/// The outcome of forgetting a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forgotten {
+    Removed,
+    /// No device has it.
+    Unknown,
+    /// The device has set it since then.
+    IsNewer,
+}
+
 impl Records {
     /// Records a device of a user, or removes it if it has no token.
     pub async fn set_push_device(
@@ -81,6 +91,28 @@ impl Records {
             .into_iter()
             .map(|(device, token)| PushDevice { device, token })
             .collect())
+    }
+
+    /// Removes the device with this token, which its service no longer knows. `since_s`: since when; a device that has set the token
+    /// later is kept, because the service knows it again.
+    pub async fn forget_push_token(&self, token: &str, since_s: Option<i64>) -> Result<Forgotten, sqlx::Error> {
+        let Some(token) = storable(token) else {
+            return Ok(Forgotten::Unknown);
+        };
+        let remove = "DELETE FROM push_devices WHERE token = $1 AND seen_at <= $2";
+        let left = "SELECT COUNT(*) FROM push_devices WHERE token = $1";
+        let since_s = since_s.unwrap_or(i64::MAX);
+        let forgotten = alone!(&self.database, LockKey::PushDevices, transaction => {
+            let remove = sqlx::query(remove).bind(token).bind(since_s);
+            let removed = remove.execute(&mut *transaction).await?.rows_affected();
+            let (left,): (i64,) = sqlx::query_as(left).bind(token).fetch_one(&mut *transaction).await?;
+            match (removed, left) {
+                (_, 1..) => Forgotten::IsNewer,
+                (0, _) => Forgotten::Unknown,
+                _ => Forgotten::Removed,
+            }
+        });
+        Ok(forgotten)
     }
 
     /// Removes devices that were set before `before_s`, at most `most`: apps set theirs whenever they start. Returns their number.

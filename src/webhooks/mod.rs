@@ -22,7 +22,6 @@
 //! is not posted any more, as when a URL is configured later. Events that clients report after the end are in the record, and
 //! not posted.
 
-mod destination;
 mod signature;
 
 use std::sync::Arc;
@@ -36,10 +35,10 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use self::destination::{BadUrl, Destination, PublicOnly};
 use self::signature::{BadSecret, Secrets};
 use crate::clock::{WallClock, now_s};
 use crate::config;
+use crate::destination::{BadUrl, Destination, PublicOnly};
 use crate::ids::RoomName;
 use crate::storage::{Added, NewWebhook, Records, WaitingWebhook};
 

@@ -58,6 +58,20 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("load", &["media"]),
     ("media", &["ids", "pinning", "ports", "pulse", "sound"]),
     (
+        "push",
+        &[
+            "alias",
+            "clock",
+            "config",
+            "destination",
+            "domain",
+            "hub",
+            "ids",
+            "signaling",
+            "storage",
+        ],
+    ),
+    (
         "robots",
         &["alias", "clock", "config", "domain", "hub", "ids", "shares", "sound"],
     ),
@@ -69,10 +83,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "channels",
             "clock",
             "config",
+            "domain",
             "http",
             "hub",
             "media",
             "pinning",
+            "push",
             "robots",
             "signaling",
             "sound",
@@ -91,7 +107,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "storage",
         &["auth", "clock", "config", "domain", "ids", "shares", "text"],
     ),
-    ("webhooks", &["clock", "config", "ids", "storage"]),
+    ("webhooks", &["clock", "config", "destination", "ids", "storage"]),
 ];
 
 /// What a top module may use of another, where that is one module of it. The session that brings an offer reads it, and the rules

@@ -51,7 +51,15 @@ impl House {
         let (events, media_events) = mpsc::channel(64);
         let (media, threads) = MediaEngine::start(&settings, events, Instant::now().into_std()).unwrap();
         let capacity = Capacity::default();
-        let (hub, running) = hub::start(media, media_events, capacity, Shelf::default(), rand::make_rng());
+        let (pushes, _) = mpsc::channel(1);
+        let (hub, running) = hub::start(
+            media,
+            media_events,
+            capacity,
+            Shelf::default(),
+            rand::make_rng(),
+            pushes,
+        );
         tokio::spawn(running);
         House { hub, threads }
     }

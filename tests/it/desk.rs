@@ -13,6 +13,7 @@ use patchbay::hub::{self, Capacity, Events, HubHandle, NoPlace, Session};
 use patchbay::ids::{Feed, Turn};
 use patchbay::media::description::{Description, OfferError};
 use patchbay::shares::ClientAddress;
+use tokio::sync::mpsc;
 use tokio::task::yield_now;
 
 use crate::transcripts::{FakeMedia, Shelf, offers};
@@ -34,7 +35,15 @@ impl Office {
 
     fn open_with(capacity: Capacity) -> Office {
         let (fake, media, media_events) = FakeMedia::new();
-        let (hub, running) = hub::start(media, media_events, capacity, Shelf::default(), rand::make_rng());
+        let (pushes, _) = mpsc::channel(1);
+        let (hub, running) = hub::start(
+            media,
+            media_events,
+            capacity,
+            Shelf::default(),
+            rand::make_rng(),
+            pushes,
+        );
         tokio::spawn(running);
         let desk = Desk::new(hub.clone(), PERCENT, Arc::new(tokio::time::Instant::now));
         tokio::spawn(desk.clone().sweep());

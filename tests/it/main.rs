@@ -21,6 +21,7 @@ mod hostile;
 mod load;
 mod netsim;
 mod pages;
+mod push;
 mod repair;
 mod restart;
 // It asks the workers whether what they keep agrees, which a release build does not answer.

@@ -183,7 +183,7 @@ impl Calls {
         let mut decisions: Vec<Decision> = caller.map(|session| send(session, out)).into_iter().collect();
         self.update(id, |call| {
             let given_up = call.callees.extract_if(.., |callee| callee.address == *address);
-            decisions.extend(given_up.flat_map(|callee| callee.send(&over, by)));
+            decisions.extend(given_up.flat_map(|callee| callee.stop(&over, by)));
         });
         self.note_parted(now, id, address);
         decisions
@@ -223,7 +223,7 @@ impl Calls {
         }
         let event = call.over(id, Side::Callee, &call.caller, reason);
         for callee in &call.callees {
-            decisions.extend(callee.send(&event, by));
+            decisions.extend(callee.stop(&event, by));
             if let Some(room) = call.room() {
                 let until = now + self.limits.late_within;
                 let pair = [&call.caller.address, &callee.address];

@@ -64,13 +64,26 @@ impl Party {
         self.sessions.first().copied()
     }
 
-    /// Sends an event to the party's sessions except one, and to its push targets.
-    pub(crate) fn send(&self, event: &CallEvent, except: Option<SessionId>) -> Vec<Decision> {
+    /// Sends a callee's sessions, and their push targets, that the call rings until that time.
+    pub(crate) fn ring(&self, incoming: &CallEvent, until: Instant) -> Vec<Decision> {
+        self.tell(incoming, None, Some(until))
+    }
+
+    /// Sends the party's sessions except one, and its push targets, that the call is over for them.
+    pub(crate) fn stop(&self, over: &CallEvent, except: Option<SessionId>) -> Vec<Decision> {
+        self.tell(over, except, None)
+    }
+
+    fn tell(&self, event: &CallEvent, except: Option<SessionId>, until: Option<Instant>) -> Vec<Decision> {
         let sessions = self.sessions.iter().filter(|session| Some(**session) != except);
         let mut decisions: Vec<Decision> = sessions.map(|session| send(*session, event.clone())).collect();
         if !self.targets.is_empty() {
-            let (targets, event) = (self.targets.clone(), event.clone());
-            decisions.push(Decision::Effect(Effect::Push(PushNotice { targets, event })));
+            decisions.push(Decision::Effect(Effect::Push(PushNotice {
+                to: self.address.clone(),
+                targets: self.targets.clone(),
+                until,
+                event: event.clone(),
+            })));
         }
         decisions
     }

@@ -68,6 +68,22 @@ const COUNTERS: &[(&str, &str)] = &[
         "Notices of calls for devices whose apps are closed: that a call rings (incoming), and that it is over.",
     ),
     (
+        "patchbay_push_sent_total",
+        "Notices that a push service has taken, one for each device.",
+    ),
+    (
+        "patchbay_push_failed_total",
+        "Notices that no push service has taken, one for each device, by the last reason.",
+    ),
+    (
+        "patchbay_push_retries_total",
+        "Attempts to send a notice that are made again, by the reason.",
+    ),
+    (
+        "patchbay_push_removed_tokens_total",
+        "Devices that were forgotten because their push service no longer knows them.",
+    ),
+    (
         "patchbay_call_tasks_total",
         "Scheduled calls whose time has come, by what became of them.",
     ),

@@ -359,6 +359,7 @@ async fn play(families: [Family; CLIENTS], mut bytes: Bytes<'_>, config: &Arc<Co
         Capacity::from(&**config),
         Shelf::default(),
         StdRng::seed_from_u64(0),
+        mpsc::channel(1).0,
     );
     tokio::spawn(running);
     let clock: WallClock = Arc::new(|| SystemTime::UNIX_EPOCH + Duration::from_secs(NOW_S));

@@ -92,7 +92,8 @@ impl Run {
         };
         let storage = Storage::default();
         let random = StdRng::seed_from_u64(seed);
-        let (hub, running) = hub::start(media, events, capacity, storage.clone(), random);
+        let (pushes, _) = mpsc::channel(1);
+        let (hub, running) = hub::start(media, events, capacity, storage.clone(), random, pushes);
         tokio::spawn(running);
         let servers = engines.lock().seats.iter().map(|seat| seat.address).collect();
         let person = |(index, role): (usize, &Role)| Person::new(start, index, *role, &identities.0[2 + index]);

@@ -127,7 +127,8 @@ impl Stage {
     /// A stage whose messages for people who are not there go onto this shelf.
     pub fn keeping(shelf: Shelf, capacity: Capacity, house: House, config: Config) -> Self {
         let (media, handle, events) = FakeMedia::new();
-        let (hub, running) = hub::start(handle, events, capacity, shelf.clone(), rand::make_rng());
+        let (pushes, _) = tokio::sync::mpsc::channel(1);
+        let (hub, running) = hub::start(handle, events, capacity, shelf.clone(), rand::make_rng(), pushes);
         tokio::spawn(running);
         Self {
             hub,

@@ -255,7 +255,15 @@ pub fn start() -> HubHandle {
 fn start_with(capacity: Capacity) -> HubHandle {
     let (_workers, media) = FakeWorkers::start();
     let (_events, media_events) = mpsc::channel(1);
-    let (hub, running) = hub::start(media, media_events, capacity, Shelf::default(), rand::make_rng());
+    let (pushes, _) = mpsc::channel(1);
+    let (hub, running) = hub::start(
+        media,
+        media_events,
+        capacity,
+        Shelf::default(),
+        rand::make_rng(),
+        pushes,
+    );
     tokio::spawn(running);
     hub
 }

@@ -1,4 +1,4 @@
-//! Where webhooks are posted to. Unless the operator allows it, that is never an address of this machine or of a network that is
+//! Where this server sends requests of its own: webhooks, notices for push services. Unless the operator allows it, that is never an address of this machine or of a network that is
 //! not the Internet: whoever could choose the URL, or what its host name resolves to, could otherwise reach what is not meant for
 //! them.
 
@@ -9,16 +9,18 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-/// The URL that webhooks are posted to.
+/// The URL that requests are sent to.
 #[derive(Clone)]
-pub(super) struct Destination(Url);
+pub(crate) struct Destination(Url);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadUrl {
     #[error("it is not a URL that begins with https:// or http://")]
     NotHttp,
+    #[error("it does not begin with https://, and what is sent there is secret")]
+    NotEncrypted,
     #[error(
-        "the address is not one of the public Internet; set webhooks.allow_private_addresses = true if you trust it all the same"
+        "the address is not one of the public Internet; set allow_private_addresses = true in this section if you trust it all the same"
     )]
     Private,
 }
@@ -42,8 +44,16 @@ impl Destination {
         }
     }
 
-    pub(super) fn url(&self) -> Url {
+    pub(crate) fn url(&self) -> Url {
         self.0.clone()
+    }
+
+    /// The URL, if what is sent there is encrypted.
+    pub(crate) fn https_url(&self) -> Result<Url, BadUrl> {
+        match self.0.scheme() {
+            "https" => Ok(self.url()),
+            _ => Err(BadUrl::NotEncrypted),
+        }
     }
 }
 
@@ -55,7 +65,7 @@ impl fmt::Debug for Destination {
 }
 
 /// Resolves names to public addresses alone. The address that was checked is the one that is connected to.
-pub(super) struct PublicOnly;
+pub(crate) struct PublicOnly;
 
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
