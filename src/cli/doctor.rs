@@ -11,6 +11,7 @@ use crate::http::listeners;
 use crate::http::tls::Certificate;
 use crate::ids::WorkerId;
 use crate::media::engine::MediaEngine;
+use crate::push::{Services, keys};
 use crate::robots;
 use crate::server;
 use crate::storage::Records;
@@ -46,8 +47,9 @@ pub(super) async fn run(config: Config) -> Result<(), CommandError> {
     certificate(&config, &clock, &mut report);
     sockets(&config, &mut report);
     media(&config, &mut report).await;
-    storage(&config, clock, &mut report).await;
+    storage(&config, Arc::clone(&clock), &mut report).await;
     robot(&config, &mut report);
+    push(&config, clock, &mut report);
     print(&report.text)?;
     match report.bad {
         0 => Ok(()),
@@ -121,6 +123,37 @@ fn robot(config: &Config, report: &mut Report) {
         (Ok(_), Some(file)) => report.good(format!("robots play {}", file.display())),
         (Ok(_), None) => report.good("robots play the built-in recording"),
         (Err(error), _) => report.bad(format!("robot.file: {error}")),
+    }
+}
+
+fn push(config: &Config, clock: WallClock, report: &mut Report) {
+    let (apns, jpush) = (&config.push.apns, &config.push.jpush);
+    let files = [
+        ("push.apns.key_file", apns.is_configured().then_some(&apns.key_file)),
+        (
+            "push.jpush.secret_file",
+            jpush.is_configured().then_some(&jpush.secret_file),
+        ),
+    ];
+    let files = files.into_iter().filter_map(|(key, file)| Some((key, file?)));
+    let mut services = Vec::new();
+    for (key, file) in files {
+        services.push(key);
+        if keys::is_open_to_others(file) {
+            report.bad(format!(
+                "{key}: others can read {}; {}",
+                file.display(),
+                keys::TAKE_AWAY
+            ));
+        }
+    }
+    match Services::open(&config.push, clock, server::stopwatch()) {
+        Ok(_) if services.is_empty() => {}
+        Ok(_) => report.good(format!(
+            "push services can be asked ({}); `patchbay push test` asks them",
+            services.join(", ")
+        )),
+        Err(error) => report.bad(error),
     }
 }
 

@@ -8,6 +8,7 @@ mod doctor;
 mod load;
 mod logging;
 mod output;
+mod push;
 mod robot;
 mod rooms;
 mod serve;
@@ -61,6 +62,9 @@ enum Command {
     /// Devices of accounts
     #[command(subcommand)]
     Device(devices::Command),
+    /// What wakes apps that are closed
+    #[command(subcommand)]
+    Push(push::Command),
     /// Robots, which play a recording in a room
     #[command(subcommand)]
     Robot(robot::Command),
@@ -139,6 +143,7 @@ fn run(arguments: Arguments) -> Result<(), CommandError> {
             }
             Some(Command::Token(command)) => tokens::run(command, open_made(&config).await?, &config).await,
             Some(Command::Device(command)) => devices::run(command, &open(&config, false).await?).await,
+            Some(Command::Push(command)) => push::run(command, &open_made(&config).await?, &config).await,
             Some(Command::Config | Command::Robot(_)) => Ok(()),
             #[cfg(feature = "load")]
             Some(Command::Load(_)) => Ok(()),

@@ -28,8 +28,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "accounts", "auth", "clock", "config", "domain", "http", "hub", "ids", "load", "media", "robots", "server",
-            "sound", "storage", "text", "webhooks",
+            "accounts", "auth", "clock", "config", "domain", "http", "hub", "ids", "load", "media", "push", "robots",
+            "server", "sound", "storage", "text", "webhooks",
         ],
     ),
     ("config", &["auth", "pinning", "shares", "text"]),

@@ -318,3 +318,50 @@ async fn a_device_whose_token_has_expired_is_removed_without_a_command() {
     removed.expect("it is removed while the server runs");
     running.stop().await;
 }
+
+#[tokio::test]
+async fn doctor_checks_the_keys_of_push_services() {
+    use std::os::unix::fs::PermissionsExt;
+    let program = Program::new();
+    let settings = [
+        "--set",
+        "listeners=[{address=\"127.0.0.1:0\"}]",
+        "--set",
+        "media.first_port=0",
+        "--set",
+        "push.apns.key_file=key.p8",
+        "--set",
+        "push.apns.key_id=ABC1234567",
+        "--set",
+        "push.apns.team_id=DEF1234567",
+        "--set",
+        "push.apns.topic=com.example.app",
+    ];
+    let doctor = async || program.run(&[&["doctor"], &settings[..]].concat()).await.1;
+    let said = doctor().await;
+    assert!(said.contains("BAD   push.apns.key_file: cannot read key.p8"), "{said}");
+    program.write("key.p8", "nonsense");
+    let mode = |mode| {
+        let path = program.path("key.p8");
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode(0o600);
+    let said = doctor().await;
+    assert!(
+        said.contains("BAD   push.apns.key_file: key.p8 holds no private key"),
+        "{said}"
+    );
+    program.write("key.p8", &rcgen::KeyPair::generate().unwrap().serialize_pem());
+    mode(0o640);
+    let said = doctor().await;
+    assert!(
+        said.contains("BAD   push.apns.key_file: others can read key.p8"),
+        "{said}"
+    );
+    mode(0o600);
+    let said = doctor().await;
+    assert!(
+        said.contains("ok    push services can be asked (push.apns.key_file)"),
+        "{said}"
+    );
+}

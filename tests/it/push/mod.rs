@@ -3,6 +3,7 @@
 mod apns;
 mod delivery;
 mod jpush;
+mod program;
 pub mod provider;
 
 use std::path::PathBuf;
