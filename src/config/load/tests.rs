@@ -173,6 +173,32 @@ fn the_key_of_the_call_api_is_shown_in_no_log() {
 }
 
 #[test]
+fn push_services_want_all_their_keys_in_their_form() {
+    for (text, named) in [
+        ("[push.apns]\nkey_file = \"a\"", "push.apns.key_id is needed"),
+        ("[push.apns]\nteam_id = \"a\"", "push.apns.team_id is given without"),
+        (
+            "[push.apns]\nkey_file = \"a\"\nkey_id = \"a\"\nteam_id = \"a\"\ntopic = \"a/b\"",
+            "push.apns.topic",
+        ),
+        (
+            "[push.apns]\nkey_file = \"a\"\nkey_id = \"a\"\nteam_id = \"a\"\ntopic = \"a.voip\"",
+            "push.apns.topic",
+        ),
+        ("[push.apns]\nenvironment = \"test\"", "push.apns.environment"),
+        ("[push.jpush]\napp_key = \"a\"", "push.jpush.secret_file"),
+        ("[push.jpush]\nsecret_file = \"a\"", "push.jpush.app_key"),
+        (
+            "[push.jpush]\napp_key = \"a:b\"\nsecret_file = \"a\"",
+            "push.jpush.app_key",
+        ),
+    ] {
+        let message = error_of(load_text(text));
+        assert!(message.contains(named), "{text}: {message}");
+    }
+}
+
+#[test]
 fn values_that_make_no_sense_are_refused_by_key() {
     for (text, named) in [
         ("listeners = []", "listeners"),

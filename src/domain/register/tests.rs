@@ -98,6 +98,37 @@ fn somebody_is_reached_by_push_who_has_no_session_until_they_want_it_no_longer()
 }
 
 #[test]
+fn a_push_target_that_is_gone_is_forgotten_and_gives_its_place_back() {
+    let mut register = Register::new(&Limits::default());
+    let here = ClientAddress::THIS_MACHINE;
+    add(
+        &mut register,
+        1,
+        anna(Abilities::NONE, Newcomer::Joins, Claim::Unproven),
+    )
+    .unwrap();
+    register
+        .set_push_targets(now(), SessionId(1), here, targets(&["one", "two"]))
+        .unwrap();
+    register.remove(SessionId(1));
+    let name = Address::Name("anna".into());
+    let ben = Address::Name("ben".into());
+    for (address, target, left) in [
+        (&ben, "one", 2),
+        (&name, "three", 2),
+        (&name, "one", 1),
+        (&name, "one", 1),
+    ] {
+        register.forget_push_target(address, &target.into());
+        assert_eq!(register.targets.taken(), left, "{address} {target}");
+    }
+    assert_eq!(register.push_targets(&name), targets(&["two"]));
+    register.forget_push_target(&name, &"two".into());
+    assert_eq!(register.targets.taken(), 0);
+    assert!(register.entries.is_empty() && register.poll_timeout().is_none());
+}
+
+#[test]
 fn push_targets_are_bounded_and_not_taken_from_whoever_has_proven_theirs() {
     let mut register = Register::new(&Limits {
         push_targets: 100,

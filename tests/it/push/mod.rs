@@ -1,5 +1,10 @@
 //! Push services, over real sockets: what they are sent, byte for byte, and what becomes of their answers.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "real services are asked, by the clocks of this machine"
+)]
+
 mod apns;
 mod delivery;
 mod jpush;

@@ -3,8 +3,8 @@
 use patchbay::ids::{RoomName, UserId};
 use patchbay::shares::{ClientAddress, Denied, Share};
 use patchbay::storage::{
-    Added, Begun, CallRecord, Ending, KeptReports, MemberStatus, NewCall, NewTask, NewWebhook, Quota, Records, Report,
-    Scheduled, TaskClaim,
+    Added, Begun, CallRecord, Ending, Forgotten, KeptReports, MemberStatus, NewCall, NewTask, NewWebhook, PushDevice,
+    PushRecorded, Quota, Records, Report, Scheduled, TaskClaim,
 };
 
 use super::{Place, on_both};
@@ -20,6 +20,7 @@ on_both!(
     tasks_that_are_over_make_room_for_new_ones_and_waiting_ones_do_not,
     calls_are_counted_as_they_come_and_go_and_anew_where_that_was_not_noted,
     a_call_that_is_refused_costs_nobody_a_record_and_leaves_its_task,
+    a_push_token_that_is_gone_is_forgotten_unless_it_was_set_later,
 );
 
 const NOW_S: i64 = 1_600_000_000;
@@ -454,4 +455,33 @@ async fn a_call_that_is_refused_costs_nobody_a_record_and_leaves_its_task(place:
     assert!(records.call(&"a".into()).await.unwrap().is_some());
     assert_eq!(begin("e", Some(claim)).await, Begun::Made);
     assert_eq!(records.call(&"a".into()).await.unwrap(), None);
+}
+
+async fn a_push_token_that_is_gone_is_forgotten_unless_it_was_set_later(place: &Place) {
+    let records = place.open().await;
+    let ben = UserId::from("ben");
+    let set = async |device: &str, token: &str| {
+        let device = PushDevice {
+            device: device.to_owned(),
+            token: token.to_owned(),
+        };
+        let source = (ClientAddress::THIS_MACHINE, NOW_S);
+        let recorded = records.set_push_device(&ben, &device, source, 16, PLENTY);
+        assert_eq!(recorded.await.unwrap(), PushRecorded::Done);
+    };
+    set("phone", "one").await;
+    set("tablet", "two").await;
+    let forget = async |token: &str, since_s| records.forget_push_token(token, since_s).await.unwrap();
+    assert_eq!(forget("three", None).await, Forgotten::Unknown);
+    assert_eq!(forget("on\0e", None).await, Forgotten::Unknown);
+    assert_eq!(forget("one", Some(NOW_S - 1)).await, Forgotten::IsNewer);
+    assert_eq!(records.push_devices(&ben).await.unwrap().len(), 2);
+    assert_eq!(forget("one", Some(NOW_S)).await, Forgotten::Removed);
+    assert_eq!(forget("one", None).await, Forgotten::Unknown);
+    let left = records.push_devices(&ben).await.unwrap();
+    assert_eq!(
+        left.iter().map(|device| device.token.as_str()).collect::<Vec<_>>(),
+        ["two"]
+    );
+    assert_eq!(forget("two", None).await, Forgotten::Removed);
 }
