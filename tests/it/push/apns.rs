@@ -192,9 +192,7 @@ async fn a_device_that_is_gone_is_forgotten_in_storage_and_at_the_hub() {
         house.apns.plays([Play::Answer(status, body)]);
         let call = house.call().await;
         house.apns.received(1).await;
-        while !house.devices().await.is_empty() {
-            sleep(Duration::from_millis(10)).await;
-        }
+        house.until_forgotten().await;
         drop(call);
         // The hub is told after storage.
         sleep(Duration::from_millis(200)).await;

@@ -96,9 +96,7 @@ async fn a_device_that_the_service_does_not_know_is_forgotten() {
     house.jpush.plays([Play::Answer(400, unknown)]);
     let call = house.call().await;
     house.jpush.received(1).await;
-    while !house.devices().await.is_empty() {
-        sleep(Duration::from_millis(10)).await;
-    }
+    house.until_forgotten().await;
     drop(call);
     sleep(Duration::from_millis(200)).await;
     let _call = house.call().await;

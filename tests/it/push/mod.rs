@@ -32,7 +32,7 @@ use rcgen::KeyPair;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep, timeout};
 
 use self::provider::{Authority, Provider};
 use crate::transcripts::{FakeMedia, Shelf};
@@ -218,6 +218,16 @@ impl House {
         };
         session.request(Command::Register(registration)).await.unwrap();
         (session, events)
+    }
+
+    async fn until_forgotten(&self) {
+        let forgotten = async {
+            while !self.devices().await.is_empty() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let in_time = timeout(Duration::from_secs(10), forgotten).await;
+        assert!(in_time.is_ok(), "the device is still recorded");
     }
 
     async fn devices(&self) -> Vec<PushDevice> {
