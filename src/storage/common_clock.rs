@@ -16,8 +16,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// Difference that is left as it is, beside what the way to the database may account for. Records have whole seconds.
 const TOLERATED_MS: i64 = 200;
 
-/// Difference that the log tells of. A smaller one is no clock that is wrong.
-const TOLD_MS: i64 = 2_000;
+/// Difference that is logged. With a smaller one no clock is wrong.
+const LOGGED_MS: i64 = 2_000;
 
 /// The time of the database, as far as it was heard of last, and the time that has passed since. Cheap to clone.
 #[derive(Clone)]
@@ -63,7 +63,7 @@ impl CommonClock {
             return Ok(());
         }
         self.begun_ms.fetch_add(difference_ms, Ordering::Relaxed);
-        if difference_ms.saturating_abs() >= TOLD_MS {
+        if difference_ms.saturating_abs() >= LOGGED_MS {
             let ahead_s = difference_ms / 1_000;
             tracing::warn!(
                 ahead_s,
