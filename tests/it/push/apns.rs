@@ -241,11 +241,21 @@ async fn a_token_that_is_not_hexadecimal_is_never_part_of_a_path() {
 }
 
 #[tokio::test]
-async fn an_address_of_this_machine_is_not_connected_to_unless_that_is_allowed() {
-    let house = House::with(|config| config.allow_private_addresses = false).await;
-    house.ring(1, ApnsVoip, Duration::from_secs(2)).await;
-    sleep(Duration::from_secs(3)).await;
-    assert_eq!(house.apns.connections(), 0);
+async fn an_address_of_this_machine_is_refused_at_the_start_unless_that_is_allowed() {
+    let refusal = async |without_apns: bool| {
+        let refused = House::try_with(|config| {
+            config.allow_private_addresses = false;
+            if without_apns {
+                config.apns = Default::default();
+            }
+        });
+        refused.await.err().expect("a refusal").to_string()
+    };
+    for (without_apns, setting) in [(false, "push.apns.url: "), (true, "push.jpush.url: ")] {
+        let sentence = refusal(without_apns).await;
+        assert!(sentence.starts_with(setting), "{sentence}");
+        assert!(sentence.contains("allow_private_addresses"), "{sentence}");
+    }
 }
 
 #[tokio::test]

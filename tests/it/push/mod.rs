@@ -24,7 +24,7 @@ use patchbay::domain::{
 };
 use patchbay::hub::{self, Capacity, Events, HubHandle, Session};
 use patchbay::ids::{CallId, PushService, UserId};
-use patchbay::push::{self, Push, Services};
+use patchbay::push::{self, Push, PushError, Services};
 use patchbay::shares::{ClientAddress, Share};
 use patchbay::signaling::push::Invitation;
 use patchbay::storage::{PushDevice, PushRecorded, Quota, Records};
@@ -72,6 +72,10 @@ impl House {
     }
 
     async fn with(change: impl FnOnce(&mut config::Push)) -> House {
+        House::try_with(change).await.unwrap()
+    }
+
+    async fn try_with(change: impl FnOnce(&mut config::Push)) -> Result<House, PushError> {
         let (folder, authority) = (TempDir::new().unwrap(), Authority::new());
         let apns = Provider::start(&authority, "h2").await;
         let jpush = Provider::start(&authority, "http/1.1").await;
@@ -117,12 +121,12 @@ impl House {
         tokio::spawn(running);
         let ahead_s = Arc::<AtomicU64>::default();
         let (clock, passed) = clocks(&ahead_s);
-        let services = Services::open(&config, clock, passed).unwrap();
+        let services = Services::open(&config, clock, passed)?;
         let inviting: push::Inviting = Arc::new(|_| Invitation::default());
         let forgetting = (records.clone(), hub.clone());
         let wall: WallClock = Arc::new(SystemTime::now);
         let push = Push::new(queue, services, inviting, forgetting, wall, Arc::new(Instant::now));
-        House {
+        Ok(House {
             apns,
             jpush,
             key,
@@ -133,7 +137,7 @@ impl House {
             delivering: tokio::spawn(push.deliver()),
             _media: media,
             _folder: folder,
-        }
+        })
     }
 
     fn pass(&self, seconds: u64) {
