@@ -19,7 +19,7 @@ use crate::destination::Destination;
 const CALL_BYTES_MAX: usize = 5 * 1024;
 const ALERT_BYTES_MAX: usize = 4 * 1024;
 
-/// Characters of a device's token. They are not said to have one length; today's have 64, or 160 for calls.
+/// Characters of a device's token. Apple promises no length; today's have 64, or 160 for calls.
 const TOKEN_CHARACTERS_MAX: usize = 400;
 
 /// Characters of a reason. The longest of today's has 27.

@@ -276,14 +276,20 @@ async fn a_receiver_that_wants_to_be_left_alone_is_for_as_long_and_an_hour_at_mo
     }
 }
 
-#[tokio::test]
-async fn a_url_that_names_this_machine_is_refused_at_the_start() {
+/// An empty database, and the folder that it is in.
+async fn records() -> (TempDir, Records) {
     let database = TempDir::new().unwrap();
     let storage = config::Storage {
         url: format!("sqlite:{}", database.path().join("test.db").display()),
         ..config::Storage::default()
     };
     let records = Records::open(&storage).await.unwrap();
+    (database, records)
+}
+
+#[tokio::test]
+async fn a_url_that_names_this_machine_is_refused_at_the_start() {
+    let (_database, records) = records().await;
     let clock: WallClock = Arc::new(|| UNIX_EPOCH);
     let mut config = config::Webhooks {
         url: "http://localhost:8080/hook".to_owned(),
@@ -326,12 +332,7 @@ async fn a_task_delivers_what_is_recorded_meanwhile() {
 
 #[tokio::test]
 async fn nothing_is_recorded_where_no_url_is_configured() {
-    let database = TempDir::new().unwrap();
-    let storage = config::Storage {
-        url: format!("sqlite:{}", database.path().join("test.db").display()),
-        ..config::Storage::default()
-    };
-    let records = Records::open(&storage).await.unwrap();
+    let (_database, records) = records().await;
     let clock: WallClock = Arc::new(|| UNIX_EPOCH);
     let webhooks = Webhooks::new(&config::Webhooks::default(), records.clone(), clock).unwrap();
     assert!(!webhooks.is_configured());

@@ -292,15 +292,18 @@ fn somewhere() -> ClientAddress {
     ClientAddress::from(std::net::IpAddr::from([192, 0, 2, 1]))
 }
 
+/// Begins a call from this address, where there is place for four.
+async fn begin_from(records: &Records, channel: &str, client: ClientAddress) -> Begun {
+    let call = NewCall {
+        client,
+        ..call(channel)
+    };
+    records.begin_call(&call, NOW_S, FOUR).await.unwrap()
+}
+
 async fn calls_that_are_over_make_room_for_new_ones_and_open_ones_do_not(place: &Place) {
     let records = place.open().await;
-    let begin = async |channel: &str, client| {
-        let call = NewCall {
-            client,
-            ..call(channel)
-        };
-        records.begin_call(&call, NOW_S, FOUR).await.unwrap()
-    };
+    let begin = async |channel: &str, client| begin_from(&records, channel, client).await;
     let end = async |channel: &str, at_s: i64| {
         let name = RoomName::from(channel);
         let end = records.change_call(&name, |call, reports| {
@@ -385,13 +388,7 @@ async fn tasks_that_are_over_make_room_for_new_ones_and_waiting_ones_do_not(plac
 
 async fn calls_are_counted_as_they_come_and_go_and_anew_where_that_was_not_noted(place: &Place) {
     let records = place.open().await;
-    let begin = async |channel: &str, client| {
-        let call = NewCall {
-            client,
-            ..call(channel)
-        };
-        records.begin_call(&call, NOW_S, FOUR).await.unwrap()
-    };
+    let begin = async |channel: &str, client| begin_from(&records, channel, client).await;
     let end = async |channel: &str| {
         let name = RoomName::from(channel);
         let end = records.change_call(&name, |call, _| call.ended_s = Some(NOW_S));
