@@ -173,6 +173,16 @@ async fn ctrl_c_gives_the_table_so_far() {
     assert!(message.contains("delivered") && message.contains("lost"), "{message}");
 }
 
+/// Whoever waits for a process gets what it printed last, however late it is read.
+#[test]
+fn the_whole_output_of_a_process_is_there_when_it_has_ended() {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "(sleep 0.3; echo the last line) &"]);
+    let mut process = Process::start(shell);
+    process.wait();
+    assert_eq!(process.output(), "the last line");
+}
+
 #[tokio::test]
 async fn too_few_descriptors_are_reported_before_anything_is_sent() {
     let program = env!("CARGO_BIN_EXE_patchbay");

@@ -3,15 +3,20 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// The most lines that are kept of a process's output: enough to see why it failed.
 const OUTPUT_LINES_MAX: usize = 2_000;
+/// Looks, five milliseconds apart, at whether all of the output of a process that has ended is read. A child that outlives it
+/// may hold the output open, so they are bounded.
+const OUTPUT_LOOKS_MAX: usize = 1_000;
 
 pub struct Process {
     child: Child,
     output: Arc<Mutex<Vec<String>>>,
     lines: mpsc::Receiver<String>,
+    readers: [JoinHandle<()>; 2],
 }
 
 impl Process {
@@ -26,9 +31,16 @@ impl Process {
             .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
         let output = Arc::new(Mutex::new(Vec::new()));
         let (sender, lines) = mpsc::channel();
-        read_lines(child.stdout.take().unwrap(), output.clone(), sender.clone());
-        read_lines(child.stderr.take().unwrap(), output.clone(), sender);
-        Process { child, output, lines }
+        let readers = [
+            read_lines(child.stdout.take().unwrap(), output.clone(), sender.clone()),
+            read_lines(child.stderr.take().unwrap(), output.clone(), sender),
+        ];
+        Process {
+            child,
+            output,
+            lines,
+            readers,
+        }
     }
 
     /// The first line for which `find` has an answer.
@@ -62,16 +74,22 @@ impl Process {
         self.child.id()
     }
 
-    /// Waits until it has ended by itself.
-    #[allow(dead_code, reason = "each binary uses its own part of the common support")]
+    /// Waits until it has ended by itself and [`output`](Process::output) has all that it printed.
     pub fn wait(&mut self) -> ExitStatus {
-        self.child.wait().unwrap()
+        let status = self.child.wait().unwrap();
+        for _ in 0..OUTPUT_LOOKS_MAX {
+            if self.readers.iter().all(JoinHandle::is_finished) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        status
     }
 
     /// Asks it to end, as an administrator would, and waits until it has.
     pub fn terminate(&mut self) {
         signal(self.child.id(), "TERM");
-        self.child.wait().unwrap();
+        self.wait();
     }
 }
 
@@ -82,7 +100,11 @@ impl Drop for Process {
     }
 }
 
-fn read_lines(from: impl Read + Send + 'static, output: Arc<Mutex<Vec<String>>>, sender: mpsc::Sender<String>) {
+fn read_lines(
+    from: impl Read + Send + 'static,
+    output: Arc<Mutex<Vec<String>>>,
+    sender: mpsc::Sender<String>,
+) -> JoinHandle<()> {
     std::thread::spawn(move || {
         for line in BufReader::new(from).lines().map_while(Result::ok) {
             let mut output = output.lock().unwrap();
@@ -92,7 +114,7 @@ fn read_lines(from: impl Read + Send + 'static, output: Arc<Mutex<Vec<String>>>,
             drop(output);
             let _ = sender.send(line);
         }
-    });
+    })
 }
 
 /// Sends a signal to a process by its id; one that has ended already is no error.
