@@ -116,6 +116,10 @@ impl PushService {
         }
     }
 
+    pub fn named(name: &str) -> Option<PushService> {
+        PushService::ALL.into_iter().find(|service| service.name() == name)
+    }
+
     /// The push target of the device that has this token at the service.
     pub fn target(self, token: &str) -> PushTarget {
         PushTarget(format!("{}:{token}", self.name()).into())
@@ -126,7 +130,7 @@ impl PushTarget {
     /// The service, and the token that it gave the device. `None` if the service is not known.
     pub fn parts(&self) -> Option<(PushService, &str)> {
         let (name, token) = self.as_str().split_once(':')?;
-        let service = PushService::ALL.into_iter().find(|service| service.name() == name)?;
+        let service = PushService::named(name)?;
         Some((service, token))
     }
 }

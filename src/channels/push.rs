@@ -5,7 +5,7 @@ use super::lines::Requester;
 use super::{ChannelError, Channels};
 use crate::domain::Command;
 use crate::hub::Session;
-use crate::ids::{PushService, UserId};
+use crate::ids::UserId;
 use crate::storage::{PushDevice, PushRecorded};
 
 /// Devices of one user: as many as one address may have push targets at the hub.
@@ -18,11 +18,9 @@ impl Channels {
         &self,
         requester: Requester,
         user: &UserId,
-        device: String,
-        token: String,
+        device: PushDevice,
     ) -> Result<(), ChannelError> {
         let (session, _events) = self.lines.speak_for(requester, user).await?;
-        let device = PushDevice { device, token };
         let before = self.records.push_devices(user).await?;
         let mut after = before.clone();
         after.retain(|known| known.device != device.device);
@@ -79,8 +77,6 @@ impl Channels {
 
 /// Lets calls to the user for whom the session speaks ring at these devices.
 async fn register_devices(session: &Session, devices: Vec<PushDevice>) -> Result<(), ChannelError> {
-    let targets = devices
-        .into_iter()
-        .map(|device| PushService::ApnsAlert.target(&device.token));
+    let targets = devices.into_iter().map(|device| device.service.target(&device.token));
     Ok(session.request(Command::Push(targets.collect())).await?)
 }

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod accounts;
 mod contacts;
 mod damping;
 mod devices;
@@ -8,6 +9,7 @@ mod doctor;
 mod load;
 mod logging;
 mod output;
+mod password;
 mod push;
 mod robot;
 mod rooms;
@@ -50,6 +52,9 @@ enum Command {
     /// People who may enter; while there are no users, anybody may
     #[command(subcommand)]
     User(users::Command),
+    /// Users who log in with a password
+    #[command(subcommand)]
+    Account(accounts::Command),
     /// Rooms with passwords; other rooms need no record
     #[command(subcommand)]
     Room(rooms::Command),
@@ -132,6 +137,10 @@ fn run(arguments: Arguments) -> Result<(), CommandError> {
             Some(Command::User(command)) => {
                 let records = open(&config, matches!(command, users::Command::Add { .. })).await?;
                 users::run(command, &records).await
+            }
+            Some(Command::Account(command)) => {
+                let records = open(&config, command.adds()).await?;
+                accounts::run(command, &records).await
             }
             Some(Command::Room(command)) => {
                 let records = open(&config, matches!(command, rooms::Command::Add { .. })).await?;

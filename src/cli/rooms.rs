@@ -1,10 +1,9 @@
 //! `patchbay room …`
 
-use std::io::{IsTerminal, stdin};
-
 use clap::{Args, Subcommand};
 
 use super::output::{CommandError, print, table};
+use super::password;
 use crate::ids::RoomName;
 use crate::storage::Records;
 
@@ -31,10 +30,8 @@ pub(super) enum Command {
 #[derive(Args)]
 #[group(multiple = false)]
 pub(super) struct Password {
-    /// The password; other users of this machine can see it in the list of processes. Without this flag the password
-    /// is asked for, or read as a line from standard input
-    #[arg(long, value_name = "PASSWORD")]
-    password: Option<String>,
+    #[command(flatten)]
+    given: password::Given,
     /// Let everybody in
     #[arg(long)]
     no_password: bool,
@@ -45,19 +42,7 @@ impl Password {
         if self.no_password {
             return Ok(None);
         }
-        if self.password.is_some() {
-            return Ok(self.password);
-        }
-        if stdin().is_terminal() {
-            let password = rpassword::prompt_password("Password: ")?;
-            if rpassword::prompt_password("Again: ")? != password {
-                return Err("the two passwords are not the same; nothing was changed".into());
-            }
-            return Ok(Some(password));
-        }
-        let mut line = String::new();
-        stdin().read_line(&mut line)?;
-        Ok(Some(line.trim_end_matches(['\r', '\n']).to_owned()))
+        self.given.read().map(Some)
     }
 }
 

@@ -29,11 +29,13 @@ use super::state::AppState;
 use super::whole::{self, Whole};
 use crate::channels::{ChannelError, Requester};
 use crate::config::Config;
+use crate::ids::PushService;
 use crate::shares::ClientAddress;
 use crate::signaling::dapi::{
     self as wire, Call, DeviceUpdate, EventReport, Form, InChannel, Refused, RobotRemoval, TaskDeletion, TaskList,
     TaskUpdate,
 };
+use crate::storage::PushDevice;
 
 /// Bytes of the longest request: sixteen names and the longest texts, urlencoded.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -120,7 +122,9 @@ async fn remove_robot(State(state): State<AppState>, asked: Asked) -> Response {
 async fn set_device(State(state): State<AppState>, asked: Asked) -> Response {
     let outcome = async {
         let DeviceUpdate { user, device, token } = DeviceUpdate::read(asked.form?)?;
-        Ok(state.channels.set_device(asked.requester, &user, device, token).await?)
+        let service = PushService::ApnsAlert;
+        let device = PushDevice { service, device, token };
+        Ok(state.channels.set_device(asked.requester, &user, device).await?)
     };
     answer(outcome.await)
 }

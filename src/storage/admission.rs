@@ -1,7 +1,7 @@
 //! Decides whether a person may enter, for one client at one address.
 
 use super::Records;
-use super::checks::PasswordAttempt;
+use super::checks::{Lock, PasswordAttempt};
 use super::errors::AdmitError;
 use crate::clock::MonotonicClock;
 use crate::domain::Person;
@@ -60,7 +60,7 @@ impl RoomAdmission {
         };
         let password = password.ok_or(AdmitError::WrongPassword)?;
         let attempt = PasswordAttempt {
-            room: room.clone(),
+            lock: Lock::Room(room.clone()),
             client: self.client,
         };
         let passwords = &self.records.passwords;

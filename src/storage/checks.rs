@@ -1,21 +1,29 @@
 //! The order in which passwords are checked, and the pauses after wrong ones. Pure; the time is given.
 //!
-//! A check takes a core for some 20 ms, so few run at once and the others wait. Whoever floods one room, or many rooms from
-//! one address, waits behind everybody else: the next check is one whose room *and* address have been served least. One check
-//! runs at a time for each pair of room and address. After some wrong passwords there is a pause that doubles with each
-//! further one, so guesses become slower and slower.
+//! A password opens a room, or the account of a user. A check takes a core for some 20 ms, so few run at once and the others
+//! wait. Whoever floods one room, or many rooms from one address, waits behind everybody else: the next check is one whose room
+//! (or account) *and* address have been served least. One check runs at a time for each pair of the two. After some wrong
+//! passwords there is a pause that doubles with each further one, so guesses become slower and slower. Guesses are counted for
+//! each pair; those about accounts also for each account, wherever they come from, and for each address, whomever they are about.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::ids::RoomName;
+use crate::ids::{RoomName, UserId};
 use crate::shares::ClientAddress;
 
-/// Wrong passwords of one room and one address before the first pause. A school or an office comes through one address, and
-/// some of its people mistype.
+/// Wrong passwords of one room, or one account, and one address before the first pause. A school or an office comes through one
+/// address, and some of its people mistype.
 const FREE_GUESSES: u32 = 10;
+
+/// Wrong passwords of one account from all addresses together. More than from one, because apps on several devices may have an
+/// old password; few enough that many addresses do not help.
+const FREE_GUESSES_OF_ACCOUNT: u32 = 30;
+
+/// Wrong passwords of all accounts from one address together: an office whose people all mistype on the same morning.
+const FREE_GUESSES_OF_CLIENT: u32 = 50;
 
 /// The first pause. Each further one is twice as long …
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -27,15 +35,35 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Time without a wrong password after which earlier ones are forgotten.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(15 * 60);
 
-/// Pairs of room and address whose wrong passwords are remembered, in about a MiB. For one more, the pair whose last wrong
-/// password is the oldest is forgotten: to profit from that, a guesser needs thousands of checks for each guess.
+/// Guessers whose wrong passwords are remembered, in about a MiB. For one more, the one whose last wrong password is the oldest
+/// is forgotten: to profit from that, somebody who guesses needs thousands of checks for each guess. As many pairs are remembered
+/// that had the right password.
 const REMEMBERED_MAX: usize = 8_192;
 
-/// The room whose password is checked, and the address that asks.
+/// What a password opens.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Lock {
+    Room(RoomName),
+    /// The account of a user, whether or not there is such a user.
+    Account(UserId),
+}
+
+/// The lock whose password is checked, and the address that asks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct PasswordAttempt {
-    pub room: RoomName,
+    pub lock: Lock,
     pub client: ClientAddress,
+}
+
+/// Whose wrong passwords are counted together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Guesser {
+    /// One address, about one lock.
+    Pair(PasswordAttempt),
+    /// Every address, about one account.
+    Everybody(UserId),
+    /// One address, about every account.
+    Client(ClientAddress),
 }
 
 /// The number of one check, from the request to the result.
@@ -50,21 +78,23 @@ pub(super) struct Checks {
     running: Vec<(Ticket, PasswordAttempt)>,
     waiting: Vec<(Ticket, PasswordAttempt)>,
     last_ticket: u64,
-    /// Rooms and addresses with a check that waits or runs.
+    /// Locks and addresses with a check that waits or runs.
     parties: HashMap<Party, Service>,
     /// The service count of the last one served, before that service. Newcomers begin one above: behind those whose turn it
     /// is, and before those who have had theirs.
     level: u64,
-    guesses: HashMap<PasswordAttempt, Guesses>,
+    guesses: HashMap<Guesser, Guesses>,
+    /// Pairs that had the right password of an account: others who guess at the account do not keep them out.
+    welcome: HashSet<PasswordAttempt>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Party {
-    Room(RoomName),
+    Lock(Lock),
     Client(ClientAddress),
 }
 
-/// The service that a room or an address has had.
+/// The service that a lock or an address has had.
 #[derive(Clone, Copy)]
 struct Service {
     /// Number of checks that it has had, counted from the level at which it came.
@@ -79,9 +109,19 @@ struct Guesses {
     last: Instant,
 }
 
+impl Guesser {
+    fn free_guesses(&self) -> u32 {
+        match self {
+            Guesser::Pair(_) => FREE_GUESSES,
+            Guesser::Everybody(_) => FREE_GUESSES_OF_ACCOUNT,
+            Guesser::Client(_) => FREE_GUESSES_OF_CLIENT,
+        }
+    }
+}
+
 impl Guesses {
-    fn pause(self) -> Duration {
-        match self.wrong.checked_sub(FREE_GUESSES + 1) {
+    fn pause(self, free: u32) -> Duration {
+        match self.wrong.checked_sub(free + 1) {
             None => Duration::ZERO,
             Some(doublings) => FIRST_PAUSE.saturating_mul(1 << doublings.min(16)).min(PAUSE_MAX),
         }
@@ -94,7 +134,16 @@ impl Guesses {
 
 impl PasswordAttempt {
     fn parties(&self) -> [Party; 2] {
-        [Party::Room(self.room.clone()), Party::Client(self.client)]
+        [Party::Lock(self.lock.clone()), Party::Client(self.client)]
+    }
+
+    /// All that a wrong password counts for.
+    fn guessers(&self) -> Vec<Guesser> {
+        let mut guessers = vec![Guesser::Pair(self.clone())];
+        if let Lock::Account(user) = &self.lock {
+            guessers.extend([Guesser::Everybody(user.clone()), Guesser::Client(self.client)]);
+        }
+        guessers
     }
 }
 
@@ -108,14 +157,33 @@ impl Checks {
             parties: HashMap::new(),
             level: 0,
             guesses: HashMap::new(),
+            welcome: HashSet::new(),
         }
     }
 
-    /// The time for which wrong passwords still stop all checks of this room and address.
+    /// The time for which wrong passwords still stop all checks of this lock and address.
     pub(super) fn pause(&self, attempt: &PasswordAttempt, now: Instant) -> Option<Duration> {
-        let guesses = self.guesses.get(attempt)?;
-        let over = guesses.last + guesses.pause();
-        (now < over).then(|| over - now)
+        let is_welcome = self.welcome.contains(attempt);
+        let counts = |guesser: &Guesser| !(is_welcome && matches!(guesser, Guesser::Everybody(_)));
+        let guessers = attempt.guessers().into_iter().filter(counts);
+        let pauses = guessers.filter_map(|guesser| {
+            let guesses = self.guesses.get(&guesser)?;
+            let over = guesses.last + guesses.pause(guesser.free_guesses());
+            (now < over).then(|| over - now)
+        });
+        pauses.max()
+    }
+
+    /// Notes that the right password of an account has come. When as many are noted as may be, all are forgotten: until they come
+    /// again, others who guess can keep them out.
+    pub(super) fn welcome(&mut self, attempt: &PasswordAttempt) {
+        if matches!(attempt.lock, Lock::Room(_)) || self.welcome.contains(attempt) {
+            return;
+        }
+        if self.welcome.len() >= REMEMBERED_MAX {
+            self.welcome.clear();
+        }
+        self.welcome.insert(attempt.clone());
     }
 
     /// Adds a check to the line.
@@ -144,11 +212,11 @@ impl Checks {
             .iter()
             .enumerate()
             .filter(|(_, (_, attempt))| is_free(attempt));
-        let (index, (room, client)) = free
+        let (index, (lock, client)) = free
             .map(|(index, (ticket, attempt))| (index, self.served_before(attempt), *ticket))
-            .min_by_key(|(_, (room, client), ticket)| (*room.max(client), *client, *ticket))
+            .min_by_key(|(_, (lock, client), ticket)| (*lock.max(client), *client, *ticket))
             .map(|(index, served, _)| (index, served))?;
-        self.level = self.level.max(room.max(client));
+        self.level = self.level.max(lock.max(client));
         let (ticket, attempt) = self.waiting.remove(index);
         for party in attempt.parties() {
             if let Some(service) = self.parties.get_mut(&party) {
@@ -159,26 +227,34 @@ impl Checks {
         Some(ticket)
     }
 
-    /// Ends a check. If a pause begins, the waiting checks of the same room and address are given up. They are returned with
-    /// the length of the pause.
+    /// Ends a check. If a pause begins, the waiting checks that it stops are given up. They are returned with the length of the
+    /// pause.
     pub(super) fn done(&mut self, ticket: Ticket, right: bool, now: Instant) -> Vec<(Ticket, Duration)> {
         let Some(index) = self.running.iter().position(|(running, _)| *running == ticket) else {
             return Vec::new();
         };
         let (_, attempt) = self.running.swap_remove(index);
         self.leave(&attempt);
-        if !right {
-            self.note_wrong(&attempt, now);
-        }
-        let Some(pause) = self.pause(&attempt, now) else {
+        if right {
+            self.welcome(&attempt);
             return Vec::new();
-        };
-        let given_up: Vec<_> = self
-            .waiting
-            .extract_if(.., |(_, waiting)| *waiting == attempt)
-            .collect();
-        given_up.iter().for_each(|(_, attempt)| self.leave(attempt));
-        given_up.into_iter().map(|(ticket, _)| (ticket, pause)).collect()
+        }
+        self.note_wrong(&attempt, now);
+        let guessers = attempt.guessers();
+        let is_concerned = |waiting: &PasswordAttempt| waiting.guessers().iter().any(|one| guessers.contains(one));
+        let waiting = std::mem::take(&mut self.waiting);
+        let mut given_up = Vec::new();
+        for (ticket, waiting) in waiting {
+            let pause = is_concerned(&waiting).then(|| self.pause(&waiting, now)).flatten();
+            match pause {
+                Some(pause) => {
+                    self.leave(&waiting);
+                    given_up.push((ticket, pause));
+                }
+                None => self.waiting.push((ticket, waiting)),
+            }
+        }
+        given_up
     }
 
     /// Removes a check whose result nobody wants any more.
@@ -200,8 +276,8 @@ impl Checks {
 
     fn served_before(&self, attempt: &PasswordAttempt) -> (u64, u64) {
         let times = |party| self.parties.get(&party).map_or(self.level, |service| service.times);
-        let [room, client] = attempt.parties().map(times);
-        (room, client)
+        let [lock, client] = attempt.parties().map(times);
+        (lock, client)
     }
 
     /// Records a wrong password. Not for this machine, which may be a proxy that does not send the addresses of its clients:
@@ -211,17 +287,23 @@ impl Checks {
         if attempt.client.is_this_machine() {
             return;
         }
-        if !self.guesses.contains_key(attempt) && self.guesses.len() >= REMEMBERED_MAX {
+        for guesser in attempt.guessers() {
+            self.count_wrong(guesser, now);
+        }
+    }
+
+    fn count_wrong(&mut self, guesser: Guesser, now: Instant) {
+        if !self.guesses.contains_key(&guesser) && self.guesses.len() >= REMEMBERED_MAX {
             self.guesses.retain(|_, guesses| !guesses.is_forgotten(now));
             let oldest = self.guesses.iter().min_by_key(|(_, guesses)| guesses.last);
             if self.guesses.len() >= REMEMBERED_MAX
-                && let Some(attempt) = oldest.map(|(attempt, _)| attempt.clone())
+                && let Some(guesser) = oldest.map(|(guesser, _)| guesser.clone())
             {
-                self.guesses.remove(&attempt);
+                self.guesses.remove(&guesser);
             }
         }
         let fresh = Guesses { wrong: 0, last: now };
-        let guesses = self.guesses.entry(attempt.clone()).or_insert(fresh);
+        let guesses = self.guesses.entry(guesser).or_insert(fresh);
         if guesses.is_forgotten(now) {
             *guesses = fresh;
         }
@@ -229,7 +311,7 @@ impl Checks {
         guesses.last = now;
     }
 
-    /// Removes one check of a room and an address. One without further checks is forgotten, and begins anew later.
+    /// Removes one check of a lock and an address. One without further checks is forgotten, and begins anew later.
     fn leave(&mut self, attempt: &PasswordAttempt) {
         for party in attempt.parties() {
             if let Some(service) = self.parties.get_mut(&party) {
@@ -253,7 +335,7 @@ mod tests {
 
     fn attempt(room: &str, client: u32) -> PasswordAttempt {
         PasswordAttempt {
-            room: RoomName::from(room),
+            lock: Lock::Room(RoomName::from(room)),
             client: IpAddr::from(Ipv4Addr::from_bits(client)).into(),
         }
     }
@@ -357,7 +439,7 @@ mod tests {
         let now = Instant::now();
         let mut checks = Checks::new(1);
         let through_proxy = PasswordAttempt {
-            room: RoomName::from("a"),
+            lock: Lock::Room(RoomName::from("a")),
             client: ClientAddress::THIS_MACHINE,
         };
         for _ in 0..10 * FREE_GUESSES {
@@ -403,5 +485,67 @@ mod tests {
             checks.done(ticket, false, start + Duration::from_millis(client.into()));
         }
         assert_eq!(checks.guesses.len(), REMEMBERED_MAX);
+    }
+
+    fn account(user: &str, client: u32) -> PasswordAttempt {
+        PasswordAttempt {
+            lock: Lock::Account(UserId::from(user)),
+            ..attempt("", client)
+        }
+    }
+
+    /// Guesses once. Returns the seconds that this guesser then has to wait.
+    fn guess(checks: &mut Checks, attempt: PasswordAttempt, now: Instant) -> u64 {
+        let ticket = checks.request(attempt.clone());
+        assert_eq!(checks.begin(), Some(ticket));
+        checks.done(ticket, false, now);
+        checks.pause(&attempt, now).unwrap_or_default().as_secs()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_addresses_that_guess_at_one_account_are_slowed_down_together_and_keep_out_nobody_who_was_right_before()
+     {
+        let now = Instant::now();
+        let mut checks = Checks::new(1);
+        let owner = account("anna", 9_999);
+        let right = checks.request(owner.clone());
+        assert_eq!(checks.begin(), Some(right));
+        checks.done(right, true, now);
+        for client in 0..FREE_GUESSES_OF_ACCOUNT {
+            assert_eq!(guess(&mut checks, account("anna", client), now), 0);
+        }
+        assert_eq!(guess(&mut checks, account("anna", 5_000), now), 1);
+        assert!(
+            checks.pause(&account("anna", 6_000), now).is_some(),
+            "an address that is new"
+        );
+        assert_eq!(checks.pause(&owner, now), None);
+        assert_eq!(checks.pause(&account("ben", 6_000), now), None, "another account");
+        assert_eq!(checks.pause(&attempt("anna", 6_000), now), None, "a room of that name");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_address_that_guesses_at_many_accounts_is_slowed_down() {
+        let now = Instant::now();
+        let mut checks = Checks::new(1);
+        for user in 0..FREE_GUESSES_OF_CLIENT {
+            assert_eq!(guess(&mut checks, account(&user.to_string(), 1), now), 0);
+        }
+        let waiting = checks.request(account("last", 1));
+        assert_eq!(checks.begin(), Some(waiting));
+        let behind = checks.request(account("another", 1));
+        assert_eq!(checks.done(waiting, false, now), [(behind, FIRST_PAUSE)]);
+        assert!(checks.pause(&account("new", 1), now).is_some());
+        assert_eq!(checks.pause(&account("new", 2), now), None, "another address");
+        assert_eq!(checks.pause(&attempt("room", 1), now), None, "rooms are counted apart");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn right_passwords_of_many_addresses_take_bounded_memory() {
+        let mut checks = Checks::new(1);
+        for client in 0..2 * REMEMBERED_MAX as u32 + 5 {
+            checks.welcome(&account("anna", client));
+        }
+        assert_eq!(checks.welcome.len(), 5);
     }
 }

@@ -60,6 +60,7 @@ pub(super) enum LockKey {
     Webhooks = 0x7061_7463_6862_0007,
     Tasks = 0x7061_7463_6862_0008,
     PushDevices = 0x7061_7463_6862_0009,
+    Users = 0x7061_7463_6862_000a,
 }
 
 /// `reading!(database, pool => expression)`: runs the expression with the connections for reading.

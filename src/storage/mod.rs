@@ -1,4 +1,4 @@
-//! Users, passwords of rooms, accounts with devices and contacts, the app that signs access tokens, waiting messages, and
+//! Users, passwords of rooms and users, accounts with devices and contacts, the app that signs access tokens, waiting messages, and
 //! uploads: records in SQLite or PostgreSQL.
 //!
 //! The same statements and migrations serve both. Only [`database`] knows the difference.
@@ -13,6 +13,7 @@ mod common_clock;
 mod database;
 mod errors;
 mod files;
+mod logins;
 mod mailbox;
 mod messages;
 mod passwords;
@@ -35,13 +36,14 @@ pub use common_clock::CommonClock;
 use database::{Database, writing};
 pub use errors::{AdmitError, OpenError, RecordError};
 pub use files::FileRecord;
+pub use logins::NotLoggedIn;
 pub use mailbox::Mailbox;
 pub(crate) use messages::{Growth, MailboxRoom};
 use passwords::Passwords;
 pub use push_devices::{Forgotten, PushDevice, PushRecorded};
 pub use quota::Quota;
 pub use tasks::{CallTask, NewTask, Scheduled, TaskClaim, TaskStatus};
-pub use users::PersonChange;
+pub use users::{PersonChange, UserAccount};
 pub use webhooks::{Added, NewWebhook, WaitingWebhook};
 
 use crate::{config, text};

@@ -1,4 +1,4 @@
-//! Room passwords: hashed with Argon2id (RFC 9106), checked off the async threads, few at once, in the order that
+//! Passwords of rooms and accounts: hashed with Argon2id (RFC 9106), checked off the async threads, few at once, in the order that
 //! [`Checks`] decides.
 
 use std::collections::{HashMap, HashSet};
@@ -17,6 +17,11 @@ use crate::text;
 /// Right passwords that are remembered, 32 bytes each. A full room that reconnects then costs no hashing. When full,
 /// the set is emptied: the next entry of each room is slow once.
 const MAX_KNOWN: usize = 4_096;
+
+/// A hash that no password is known for, made as all others are. The password of an account that does not exist is checked
+/// against it, so that the answer takes as long as for one that does.
+pub(super) const NOBODYS_HASH: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGtub3dzIGl0IQ$cGF0Y2hiYXkgYXNrcyBub2JvZHkgZm9yIHRoaXMgb24";
 
 pub(super) struct Passwords {
     /// The checks in line. Locked for moments, never while a password is hashed.
@@ -112,6 +117,7 @@ impl Passwords {
         }
         let tag = self.tag(hash, password);
         if self.known().contains(&tag) {
+            self.queue().checks.welcome(&attempt);
             return Ok(());
         }
         let place = self.turn(attempt).await?;
@@ -204,4 +210,26 @@ pub(super) async fn hash(password: Option<&str>) -> Result<Option<String>, Recor
     });
     let hash = hashing.await.unwrap_or_else(|panic| Err(panic.to_string()));
     hash.map(Some).map_err(RecordError::Hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use argon2::password_hash::phc::PasswordHash;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn nobodys_hash_costs_what_all_others_cost() {
+        let made = hash(Some("secret")).await.unwrap().unwrap();
+        let (made, nobodys) = (
+            PasswordHash::new(&made).unwrap(),
+            PasswordHash::new(NOBODYS_HASH).unwrap(),
+        );
+        assert_eq!(nobodys.algorithm, made.algorithm);
+        assert_eq!(nobodys.version, made.version);
+        assert_eq!(nobodys.params, made.params);
+        let lengths = |hash: &PasswordHash| (hash.salt.as_ref().map(|s| s.len()), hash.hash.as_ref().map(|h| h.len()));
+        assert_eq!(lengths(&nobodys), lengths(&made));
+        assert!(Argon2::default().verify_password(b"secret", NOBODYS_HASH).is_err());
+    }
 }

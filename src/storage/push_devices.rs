@@ -2,12 +2,13 @@
 
 use super::database::{LockKey, alone, reading};
 use super::{Quota, Records, storable};
-use crate::ids::UserId;
+use crate::ids::{PushService, UserId};
 use crate::shares::{ClientAddress, Denied};
 
 /// One device of a user, with its token at a push service. An empty token: it is not to be reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PushDevice {
+    pub service: PushService,
     pub device: String,
     pub token: String,
 }
@@ -43,22 +44,24 @@ impl Records {
     ) -> Result<PushRecorded, sqlx::Error> {
         let remove = "DELETE FROM push_devices WHERE member = $1 AND device = $2";
         // A token belongs to one app on one device: whoever uses the app now is its user.
-        let elsewhere = "DELETE FROM push_devices WHERE token = $1 AND (member <> $2 OR device <> $3)";
-        let update = "UPDATE push_devices SET token = $3, seen_at = $4 WHERE member = $1 AND device = $2";
+        let elsewhere = "DELETE FROM push_devices WHERE token = $1 AND service = $4 AND (member <> $2 OR device <> $3)";
+        let update = "UPDATE push_devices SET token = $3, seen_at = $4, service = $5 WHERE member = $1 AND device = $2";
         let own = "SELECT COUNT(*) FROM push_devices WHERE member = $1";
         let all = "SELECT COUNT(*) FROM push_devices";
         let held = "SELECT COUNT(*) FROM push_devices WHERE client = $1";
-        let insert = "INSERT INTO push_devices (member, device, token, seen_at, client) VALUES ($1, $2, $3, $4, $5)";
+        let insert = "INSERT INTO push_devices (member, device, token, seen_at, client, service) \
+            VALUES ($1, $2, $3, $4, $5, $6)";
         let (user, address) = (user.as_str(), client.to_record());
-        let PushDevice { device, token } = device;
+        let PushDevice { service, device, token } = device;
+        let service = service.name();
         let recorded = alone!(&self.database, LockKey::PushDevices, transaction => {
             if token.is_empty() {
                 sqlx::query(remove).bind(user).bind(device).execute(&mut *transaction).await?;
                 PushRecorded::Done
             } else {
-                let elsewhere = sqlx::query(elsewhere).bind(token).bind(user).bind(device);
+                let elsewhere = sqlx::query(elsewhere).bind(token).bind(user).bind(device).bind(service);
                 elsewhere.execute(&mut *transaction).await?;
-                let update = sqlx::query(update).bind(user).bind(device).bind(token).bind(now_s);
+                let update = sqlx::query(update).bind(user).bind(device).bind(token).bind(now_s).bind(service);
                 let is_known = update.execute(&mut *transaction).await?.rows_affected() > 0;
                 let (own,): (i64,) = sqlx::query_as(own).bind(user).fetch_one(&mut *transaction).await?;
                 let (all,): (i64,) = sqlx::query_as(all).fetch_one(&mut *transaction).await?;
@@ -71,7 +74,7 @@ impl Records {
                     PushRecorded::NoPlace(denied)
                 } else {
                     let insert = sqlx::query(insert).bind(user).bind(device).bind(token).bind(now_s).bind(&address);
-                    insert.execute(&mut *transaction).await?;
+                    insert.bind(service).execute(&mut *transaction).await?;
                     PushRecorded::Done
                 }
             }
@@ -79,18 +82,29 @@ impl Records {
         Ok(recorded)
     }
 
-    /// The devices of a user that are to be reached.
+    /// The devices of a user that are to be reached, the one that was set last first.
     pub async fn push_devices(&self, user: &UserId) -> Result<Vec<PushDevice>, sqlx::Error> {
         let Some(user) = storable(user.as_str()) else {
             return Ok(Vec::new());
         };
-        let sql = "SELECT device, token FROM push_devices WHERE member = $1 ORDER BY seen_at DESC, device";
-        let rows: Vec<(String, String)> =
+        let sql = "SELECT service, device, token FROM push_devices WHERE member = $1 ORDER BY seen_at DESC, device";
+        let rows: Vec<(String, String, String)> =
             reading!(&self.database, pool => sqlx::query_as(sql).bind(user).fetch_all(pool).await)?;
-        Ok(rows
-            .into_iter()
-            .map(|(device, token)| PushDevice { device, token })
-            .collect())
+        let device = |(service, device, token): (String, String, String)| {
+            // A later version may have recorded one that is not known here.
+            let service = PushService::named(&service)?;
+            Some(PushDevice { service, device, token })
+        };
+        Ok(rows.into_iter().filter_map(device).collect())
+    }
+
+    /// Removes all devices of a user.
+    pub(super) async fn remove_push_devices(&self, user: &UserId) -> Result<(), sqlx::Error> {
+        let sql = "DELETE FROM push_devices WHERE member = $1";
+        alone!(&self.database, LockKey::PushDevices, transaction => {
+            sqlx::query(sql).bind(user.as_str()).execute(&mut *transaction).await?;
+        });
+        Ok(())
     }
 
     /// Removes the device with this token, which its service no longer knows. `since_s`: since when; a device that has set the token

@@ -365,3 +365,41 @@ async fn doctor_checks_the_keys_of_push_services() {
         "{said}"
     );
 }
+
+#[tokio::test]
+async fn accounts_are_added_imported_listed_changed_and_removed() {
+    let program = Program::new();
+    let (_, stdout, _) = program
+        .run(&["account", "add", "anna", "--name", "Anna", "--password", "1"])
+        .await;
+    assert_eq!(
+        stdout,
+        "added anna\nthere were no users before: from now on only users may enter\n"
+    );
+    let file = program.path("people.csv");
+    let path = file.display().to_string();
+    std::fs::write(
+        &file,
+        "account,password,name\nben,2,Ben\n\"carl@example.org\",\"a,b\"\n",
+    )
+    .unwrap();
+    let (_, stdout, _) = program.run(&["account", "import", &path]).await;
+    assert_eq!(stdout, "added 2 accounts\n");
+    let (code, _, stderr) = program.run(&["account", "import", &path]).await;
+    assert_eq!(code, Some(1));
+    assert!(
+        stderr.contains("line 2: the account `ben` exists already; nothing was added"),
+        "{stderr}"
+    );
+    let (_, stdout, _) = program.run(&["account", "list"]).await;
+    let expected = "NUMBER  ACCOUNT           NAME\n1       anna              Anna\n2       ben               Ben\n\
+        3       carl@example.org  carl@example.org\n";
+    assert_eq!(stdout, expected);
+    let (_, stdout, _) = program.run(&["account", "password", "ben", "--password", "3"]).await;
+    assert_eq!(stdout, "changed the password of ben\n");
+    let (_, stdout, _) = program.run(&["account", "remove", "ben"]).await;
+    assert_eq!(stdout, "removed ben\n");
+    let (code, _, stderr) = program.run(&["account", "remove", "ben"]).await;
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("there is no account `ben`"), "{stderr}");
+}

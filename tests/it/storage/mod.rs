@@ -15,10 +15,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use patchbay::domain::Person;
-use patchbay::ids::{RoomName, UserId};
+use patchbay::ids::{PushService, RoomName, UserId};
 use patchbay::shares::{ClientAddress, Share};
 use patchbay::storage::{
-    AdmitError, DevicePlaces, DeviceRecord, FileRecord, PersonChange, RecordError, Records, RoomAdmission,
+    AdmitError, DevicePlaces, DeviceRecord, FileRecord, NotLoggedIn, PersonChange, PushDevice, PushRecorded, Quota,
+    RecordError, Records, RoomAdmission,
 };
 
 pub use places::Place;
@@ -64,6 +65,8 @@ on_both!(
     a_failure_while_running_differs_from_a_refusal,
     logins_that_wait_for_somebody_elses_write_do_not_keep_joins_out,
     guesses_are_slowed_down_for_their_room_and_address_alone,
+    users_with_a_password_log_in_and_have_numbers_that_never_come_again,
+    devices_of_several_services_are_kept_until_they_or_their_user_are_removed,
 );
 
 fn user(id: &str) -> UserId {
@@ -406,4 +409,89 @@ async fn guesses_are_slowed_down_for_their_room_and_address_alone(place: &Place)
         "guesses learn nothing: {known:?}"
     );
     assert!(guesser.admit(&user("1"), &room("other"), Some("open")).await.is_ok());
+}
+
+async fn users_with_a_password_log_in_and_have_numbers_that_never_come_again(place: &Place) {
+    let records = place.open().await;
+    let clock: patchbay::clock::MonotonicClock = Arc::new(tokio::time::Instant::now);
+    let here: ClientAddress = IpAddr::from(Ipv4Addr::LOCALHOST).into();
+    let number = async |account: &str, password: &str| match records.log_in(account, password, here, &clock).await {
+        Ok(account) => Some((account.person.user.to_string(), account.number)),
+        Err(NotLoggedIn::Wrong) => None,
+        Err(other) => panic!("{other:?}"),
+    };
+    let known = |id: &str, number| Some((id.to_owned(), number));
+    records.add_user(&person("ann", "Ann", "", "")).await.unwrap();
+    assert_eq!(number("ann", "secret").await, None, "she has no password");
+    records
+        .add_user_account(&person("ann", "other", "", ""), "secret")
+        .await
+        .unwrap();
+    assert_eq!(number("ann", "secret").await, known("ann", 1));
+    assert_eq!(number("ann@anywhere", "secret").await, known("ann", 1));
+    records
+        .add_user_account(&person("ann@here", "Another", "", ""), "own")
+        .await
+        .unwrap();
+    assert_eq!(number("ann@here", "secret").await, None, "the whole name goes first");
+    assert_eq!(number("ann@here", "own").await, known("ann@here", 2));
+    let again = records.add_user_account(&person("ann", "", "", ""), "new").await;
+    assert!(matches!(again, Err(RecordError::Exists { .. })), "{again:?}");
+    let accounts = records.user_accounts().await.unwrap();
+    let names: Vec<_> = accounts
+        .iter()
+        .map(|one| (one.person.name.as_str(), one.number))
+        .collect();
+    assert_eq!(names, [("Ann", 1), ("Another", 2)]);
+    records.set_user_password(&user("ann"), Some("new")).await.unwrap();
+    assert_eq!(number("ann", "secret").await, None);
+    assert_eq!(number("ann", "new").await, known("ann", 1));
+    records.remove_user(&user("ann@here")).await.unwrap();
+    records
+        .add_user_account(&person("carl", "Carl", "", ""), "x")
+        .await
+        .unwrap();
+    assert_eq!(number("carl", "x").await, known("carl", 3));
+    for (account, password) in [("nul\0", "x"), ("carl", ""), ("", "x"), ("' OR 1=1 --", "x")] {
+        assert_eq!(number(account, password).await, None, "{account:?}");
+    }
+}
+
+async fn devices_of_several_services_are_kept_until_they_or_their_user_are_removed(place: &Place) {
+    let records = place.open().await;
+    records
+        .add_user_account(&person("ann", "Ann", "", ""), "secret")
+        .await
+        .unwrap();
+    let here: ClientAddress = IpAddr::from(Ipv4Addr::LOCALHOST).into();
+    let share = Share {
+        percent: 100,
+        at_least: 1,
+    };
+    let quota = Quota { in_all: 10, share };
+    let (ann, ben) = (user("ann"), user("ben"));
+    let device = |service, device: &str, token: &str| PushDevice {
+        service,
+        device: device.to_owned(),
+        token: token.to_owned(),
+    };
+    let (voip, jpush) = (
+        device(PushService::ApnsVoip, "a", "same"),
+        device(PushService::JPush, "b", "same"),
+    );
+    for (at_s, device) in [(1, &voip), (2, &jpush)] {
+        let set = records.set_push_device(&ann, device, (here, at_s), 16, quota);
+        assert_eq!(set.await.unwrap(), PushRecorded::Done);
+    }
+    assert_eq!(records.push_devices(&ann).await.unwrap(), [jpush.clone(), voip.clone()]);
+    let set = records.set_push_device(&ben, &voip, (here, 3), 16, quota);
+    assert_eq!(set.await.unwrap(), PushRecorded::Done);
+    assert_eq!(
+        records.push_devices(&ann).await.unwrap(),
+        [jpush],
+        "Ben uses that app now"
+    );
+    records.remove_user(&ann).await.unwrap();
+    assert_eq!(records.push_devices(&ann).await.unwrap(), []);
+    assert_eq!(records.push_devices(&ben).await.unwrap(), [voip]);
 }

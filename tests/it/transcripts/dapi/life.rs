@@ -6,9 +6,9 @@ use std::time::Duration;
 use futures_util::poll;
 use patchbay::channels::{CALLEES_MAX, ChannelError, Settings};
 use patchbay::config::{self, Config};
-use patchbay::ids::RoomName;
+use patchbay::ids::{PushService, RoomName};
 use patchbay::shares::ClientAddress;
-use patchbay::storage::{Ending, NewCall};
+use patchbay::storage::{Ending, NewCall, PushDevice};
 
 use super::{
     BEN_ACCEPTS, BEN_IS_THERE, CARL_S_DEVICE_RINGS, Exchange, IT_IS_OVER_AT_BEN_S, IT_RINGS_AT_BEN_S, NOW_S, SOMEBODY,
@@ -285,9 +285,9 @@ async fn a_device_that_the_hub_refuses_is_not_recorded_and_one_that_cannot_be_re
     let set = |device: &'static str, token: String| {
         let channels = exchange.channels.clone();
         async move {
-            channels
-                .set_device(SOMEBODY, &"ben".into(), device.to_owned(), token)
-                .await
+            let (service, device) = (PushService::ApnsAlert, device.to_owned());
+            let device = PushDevice { service, device, token };
+            channels.set_device(SOMEBODY, &"ben".into(), device).await
         }
     };
     let devices = async || {
