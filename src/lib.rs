@@ -26,6 +26,7 @@ pub mod signaling;
 pub mod accounts;
 pub mod auth;
 pub mod channels;
+pub mod conferences;
 pub mod domain;
 pub mod hub;
 pub mod push;

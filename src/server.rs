@@ -13,6 +13,7 @@ use crate::accounts::Accounts;
 use crate::auth::access_token::App;
 use crate::channels::{self, Channels};
 use crate::clock::{MonotonicClock, WallClock};
+use crate::conferences::Conferences;
 use crate::config::{Config, Listener};
 use crate::domain::PushNotice;
 use crate::http::admin::{self, Admin, Metrics, MetricsAccess, WriteTrial};
@@ -186,17 +187,7 @@ impl Server {
     ) {
         let share = config.limits.address_share_percent;
         let desk = Desk::new(self.hub.clone(), share, stopwatch());
-        let state = AppState {
-            config: Arc::clone(config),
-            hub: self.hub.clone(),
-            desk: desk.clone(),
-            records: self.records.clone(),
-            clock,
-            passed: stopwatch(),
-            accounts: self.accounts.clone(),
-            app: self.app.clone(),
-            channels: self.channels.clone(),
-        };
+        let state = self.state(config, desk.clone(), clock);
         let (trial, trying) = WriteTrial::of(self.records.clone(), self.files.clone());
         self.tasks.spawn(self.stop.clone().run_until_cancelled_owned(trying));
         let overviews = Arc::default();
@@ -254,6 +245,31 @@ impl Server {
         self.chore("posting webhooks", move || webhooks.clone().deliver());
         self.chore("sending push notices", move || push.clone().deliver());
         self.calls_over_http(config);
+    }
+
+    /// What every request and socket can reach.
+    fn state(&self, config: &Arc<Config>, desk: Desk, clock: WallClock) -> AppState {
+        let conferences = Conferences::new(
+            self.records.clone(),
+            self.hub.clone(),
+            self.accounts.keys(),
+            Arc::clone(&clock),
+            stopwatch(),
+            config,
+        );
+        AppState {
+            config: Arc::clone(config),
+            hub: self.hub.clone(),
+            records: self.records.clone(),
+            clock,
+            passed: stopwatch(),
+            accounts: self.accounts.clone(),
+            app: self.app.clone(),
+            channels: self.channels.clone(),
+            conferences,
+            registrations: http::Registrations::new(desk.clone()),
+            desk,
+        }
     }
 
     /// Looks after the calls over HTTP, and the clock by which their records are compared.

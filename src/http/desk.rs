@@ -11,7 +11,7 @@
 //!   its events is removed. Of events about one state, as of who speaks, only the newest is kept. Of an entry that is there for
 //!   one connection nobody fetches events, and none are kept.
 //!
-//! Clients by WHIP and WHEP use it, each with an entry for one connection. No family has entries that are renewed yet.
+//! Clients by WHIP and WHEP use it, each with an entry for one connection, and registrations of accounts, which are renewed.
 
 mod entries;
 mod values;
@@ -151,6 +151,13 @@ impl Desk {
             *expires = Some(now + lasts.min(LASTS_MAX));
         }
         Ok(())
+    }
+
+    /// Whether there is an entry, and its session has not ended.
+    pub(crate) fn is_there(&self, token: Token) -> bool {
+        let now = (self.clock)();
+        let mut entries = self.entries();
+        entries.find(now, token).is_ok_and(|entry| entry.behind.is_some())
     }
 
     /// Removes an entry when its client leaves. Returns whether there was one.

@@ -4,6 +4,7 @@ mod accounts;
 pub(crate) mod admin;
 mod arrival;
 pub(crate) mod client;
+mod conferences;
 mod dapi;
 pub mod desk;
 pub(crate) mod door;
@@ -33,6 +34,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
+pub(crate) use conferences::Registrations;
 use files::FileStore;
 use host::Hosts;
 use origin::{Origins, Sharing};
@@ -70,6 +72,7 @@ pub fn router(state: AppState, files: FileStore, admin: Admin, allowlist: &Allow
             Sharing::of([Method::POST]),
         ))
         .merge(guarded(dapi::router(&config, &allowlist.origins), calls))
+        .merge(conferences::router(&allowlist.origins).with_state(state.clone()))
         .merge(whip::router(&allowlist.origins).with_state(state.clone()))
         .fallback(pages::not_found)
         .layer(TimeoutLayer::with_status_code(

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use super::conferences::Registrations;
 use super::desk::Desk;
 use crate::accounts::Accounts;
 use crate::auth::access_token::App;
 use crate::channels::Channels;
 use crate::clock::{MonotonicClock, WallClock};
+use crate::conferences::Conferences;
 use crate::config::Config;
 use crate::hub::HubHandle;
 use crate::storage::Records;
@@ -24,4 +26,6 @@ pub struct AppState {
     /// App whose access tokens are believed, and that signs those of this server.
     pub app: App,
     pub channels: Channels,
+    pub conferences: Conferences,
+    pub(crate) registrations: Registrations,
 }

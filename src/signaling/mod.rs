@@ -2,7 +2,7 @@
 //!
 //! A family is a folder here; the folder's `mod.rs` describes its wire format. No family knows another, and nothing outside
 //! knows any. Families whose clients have a socket are [`Dialogue`]s, and the path says which one a client speaks
-//! ([`Entrance`]). [`accounts`], [`dapi`] and [`files`] are the formats of requests over HTTP. Two families share `/groupcall`; the first
+//! ([`Entrance`]). [`accounts`], [`conferences`], [`dapi`] and [`files`] are the formats of requests over HTTP. Two families share `/groupcall`; the first
 //! message tells them apart:
 //!
 //! | first message | family |
@@ -24,6 +24,7 @@
 pub(crate) mod accounts;
 mod call;
 mod client;
+pub mod conferences;
 pub mod dapi;
 mod devices;
 mod dialogue;

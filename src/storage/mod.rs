@@ -37,6 +37,7 @@ use database::{Database, writing};
 pub use errors::{AdmitError, OpenError, RecordError};
 pub use files::FileRecord;
 pub use logins::NotLoggedIn;
+pub(crate) use logins::local_part;
 pub use mailbox::Mailbox;
 pub(crate) use messages::{Growth, MailboxRoom};
 use passwords::Passwords;

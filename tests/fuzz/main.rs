@@ -64,6 +64,7 @@ fuzz_targets! {
     devices
     messages
     together
+    conferences
     dapi
     rules
     multipart

@@ -32,6 +32,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "server", "sound", "storage", "text", "webhooks",
         ],
     ),
+    (
+        "conferences",
+        &["auth", "clock", "config", "domain", "hub", "ids", "shares", "storage"],
+    ),
     ("config", &["auth", "pinning", "shares", "text"]),
     ("domain", &["ids", "media", "shares", "sound"]),
     (
@@ -42,6 +46,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "auth",
             "channels",
             "clock",
+            "conferences",
             "config",
             "domain",
             "hub",
@@ -82,6 +87,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "auth",
             "channels",
             "clock",
+            "conferences",
             "config",
             "domain",
             "http",
@@ -100,7 +106,18 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "signaling",
         &[
-            "accounts", "auth", "channels", "clock", "config", "domain", "hub", "ids", "media", "storage", "text",
+            "accounts",
+            "auth",
+            "channels",
+            "clock",
+            "conferences",
+            "config",
+            "domain",
+            "hub",
+            "ids",
+            "media",
+            "storage",
+            "text",
         ],
     ),
     (

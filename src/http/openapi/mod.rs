@@ -38,6 +38,9 @@ const ABOUT: &str = "The HTTP interface of a patchbay server: calls, accounts, f
         (name = "calls", description = "Calls over HTTP. The fields of a request are in its body, as JSON or as a form, \
             or else in its query. Any method will do; GET and POST are described. With the key, the app's back end asks, in every name. \
             Without one, everybody asks in the name of a user, unless somebody else is connected who has proven that the name is theirs."),
+        (name = "conferences", description = "Login and registration of users who have passwords, and calls that ring at their \
+            apps, as an enterprise SDK speaks them. The fields of a request may be JSON, a form, or in the query; fields that are \
+            not known are ignored."),
         (name = "whip", description = "Publishing by WHIP (RFC 9725) and watching by WHEP (draft-ietf-wish-whep-03)."),
         (name = "accounts", description = "Telephone numbers, their devices and contacts. Every answer has status 200; a \
             code in it says what became of the request."),

@@ -6,6 +6,7 @@
 mod media_client;
 
 mod bytes;
+mod conferences;
 mod dapi;
 mod files;
 mod ice;
@@ -46,6 +47,7 @@ pub const ALL: &[Target] = &[
     signaling::DEVICES,
     signaling::MESSAGES,
     signaling::TOGETHER,
+    conferences::CONFERENCES,
     dapi::DAPI,
     rules::RULES,
     files::MULTIPART,

@@ -1,0 +1,207 @@
+//! Users who log in with a password, and the calls that ring at their apps. This module does not know HTTP: neither what is sent
+//! over it, nor how.
+//!
+//! A login gives a session id, which is valid for a short time and proves the user's name. A call that rings at a user comes with a
+//! one-time token ([`invitations`]): whoever has it may answer the call, or refuse it, once.
+
+mod invitations;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use invitations::Invitations;
+pub use invitations::{FRESH_FOR, Invitation, InvitationToken};
+
+use crate::auth::TokenKeys;
+use crate::clock::{MonotonicClock, WallClock, now_s};
+use crate::config::Config;
+use crate::domain::{
+    Abilities, Address, CallAnswer, CallCommand, Claim, Command, Decline, Newcomer, Refusal, Registration,
+};
+use crate::hub::{HubHandle, NoPlace};
+use crate::ids::{CallId, RoomName, UserId};
+use crate::shares::ClientAddress;
+use crate::storage::{NotLoggedIn, Records, UserAccount, local_part};
+
+/// Time for which the session id of a login is valid: as the apps expect it.
+const SESSION_LASTS_S: i64 = 180;
+
+/// All users who log in, and the calls that ring at them. Cheap to clone.
+#[derive(Clone)]
+pub struct Conferences {
+    records: Records,
+    hub: HubHandle,
+    keys: TokenKeys,
+    clock: WallClock,
+    passed: MonotonicClock,
+    invitations: Arc<Mutex<Invitations>>,
+}
+
+/// Somebody who has just logged in.
+pub struct LoggedIn {
+    pub account: UserAccount,
+    /// Proof of the user's name that is valid for a short time.
+    pub session_id: String,
+}
+
+/// An account and a password, as a client shows them with a request.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// The account, with its domain or without.
+    pub user: String,
+    pub password: String,
+}
+
+/// The reason why a call is not refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotRefused {
+    #[error("the token is not known, was used before, or belongs to a call that is over")]
+    UnknownToken,
+    #[error("there is no such conference, or the token is for another one")]
+    OtherPlace,
+    #[error(transparent)]
+    NoPlace(#[from] NoPlace),
+    #[error(transparent)]
+    Hub(#[from] Refusal),
+}
+
+impl Conferences {
+    pub fn new(
+        records: Records,
+        hub: HubHandle,
+        keys: TokenKeys,
+        clock: WallClock,
+        passed: MonotonicClock,
+        config: &Config,
+    ) -> Self {
+        Self {
+            records,
+            hub,
+            keys,
+            clock,
+            passed,
+            invitations: Arc::new(Mutex::new(Invitations::new(config.calls.ring_timeout()))),
+        }
+    }
+
+    fn invitations(&self) -> MutexGuard<'_, Invitations> {
+        self.invitations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Seconds since 1970-01-01 UTC.
+    pub fn now_s(&self) -> i64 {
+        now_s(&self.clock)
+    }
+
+    /// Logs a user in.
+    pub async fn log_in(&self, account: &str, password: &str, client: ClientAddress) -> Result<LoggedIn, NotLoggedIn> {
+        let account = self.records.log_in(account, password, client, &self.passed).await?;
+        let until_s = self.now_s().saturating_add(SESSION_LASTS_S);
+        let session_id = self.keys.issue(&account.person.user, until_s);
+        let no_secret = || NotLoggedIn::Storage("there is no secret to sign tokens with".into());
+        Ok(LoggedIn {
+            session_id: session_id.ok_or_else(no_secret)?,
+            account,
+        })
+    }
+
+    /// The user of this account, if the credentials are theirs. Apps leave the domain away in the credentials.
+    pub async fn authenticate(
+        &self,
+        account: &str,
+        credentials: &Credentials,
+        client: ClientAddress,
+    ) -> Result<UserId, NotLoggedIn> {
+        let Credentials { user, password } = credentials;
+        if user != account && local_part(user) != local_part(account) {
+            return Err(NotLoggedIn::Wrong);
+        }
+        let account = self.records.log_in(account, password, client, &self.passed).await?;
+        Ok(account.person.user)
+    }
+
+    /// The user whose login gave this session id, as long as it is valid and they can log in.
+    pub async fn owner_of_session(&self, session_id: &str) -> Result<UserId, NotLoggedIn> {
+        let owner = self.keys.owner_of(session_id, self.now_s());
+        let owner = owner.map_err(|_| NotLoggedIn::Wrong)?;
+        let account = self.records.user_account(owner.as_str()).await;
+        match account.map_err(|error| NotLoggedIn::Storage(error.into()))? {
+            Some(account) if account.person.user == owner => Ok(owner),
+            _ => Err(NotLoggedIn::Wrong),
+        }
+    }
+
+    /// The name under which somebody is shown: their id if no other is known.
+    pub async fn display_name(&self, user: &UserId) -> Result<String, sqlx::Error> {
+        let person = self.records.user(user).await?;
+        let name = person.map(|person| person.name).filter(|name| !name.is_empty());
+        Ok(name.unwrap_or_else(|| user.to_string()))
+    }
+
+    /// The invitation of a user to this call, with the token by which they answer or refuse it: the same one wherever it rings.
+    pub fn invite(
+        &self,
+        account: &UserId,
+        call: CallId,
+        from: Address,
+        room: RoomName,
+    ) -> (InvitationToken, Invitation) {
+        let made = Invitation {
+            account: account.clone(),
+            call,
+            from,
+            room,
+            began_s: self.now_s(),
+        };
+        let (now, mut invitations) = ((self.passed)(), self.invitations());
+        let token = invitations.invite(now, InvitationToken::random(), made.clone());
+        let known = invitations.find(now, token).cloned();
+        (token, known.unwrap_or(made))
+    }
+
+    /// The call no longer rings at the user.
+    pub fn withdraw(&self, account: &UserId, call: CallId) {
+        self.invitations().withdraw(account, call);
+    }
+
+    /// Refuses the call that the token is for, on behalf of the user at whom it rings. `place` is the conference that was named.
+    pub async fn refuse(&self, token: &str, place: &str, client: ClientAddress) -> Result<(), NotRefused> {
+        let token = InvitationToken::read(token).ok_or(NotRefused::UnknownToken)?;
+        let invitation = {
+            let mut invitations = self.invitations();
+            let found = invitations
+                .find((self.passed)(), token)
+                .ok_or(NotRefused::UnknownToken)?;
+            if !found.is_for(place) {
+                return Err(NotRefused::OtherPlace);
+            }
+            invitations
+                .take((self.passed)(), token)
+                .ok_or(NotRefused::UnknownToken)?
+        };
+        let (session, _events) = self.hub.connect(client).await?;
+        let registration = Registration {
+            address: Address::Name(invitation.account),
+            newcomer: Newcomer::Joins,
+            // The token was given to nobody else.
+            claim: Claim::Proven,
+            abilities: Abilities::NONE,
+        };
+        session.request(Command::Register(registration)).await?;
+        let answer = CallCommand::Answer {
+            from: invitation.from,
+            room: Some(invitation.room),
+            answer: CallAnswer::Decline(Decline::Unwilling),
+        };
+        match session.request(answer.into()).await {
+            Err(Refusal::NoSuchCall) => Err(NotRefused::UnknownToken),
+            outcome => Ok(outcome?),
+        }
+    }
+
+    /// Takes the token of a call that is to be answered, while the call is fresh. It is then used up. `place` is the conference that
+    /// was named.
+    pub fn redeem(&self, token: &str, place: &str) -> Option<Invitation> {
+        let token = InvitationToken::read(token)?;
+        self.invitations().redeem((self.passed)(), token, place)
+    }
+}

@@ -1,0 +1,78 @@
+//! What a request says: its fields, its headers, and who sends it.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, HeaderName, Uri};
+
+use crate::conferences::Credentials;
+use crate::http::client::Client;
+use crate::http::host;
+use crate::http::state::AppState;
+use crate::shares::ClientAddress;
+use crate::signaling::conferences::{self as wire, Fields, Unreadable};
+
+/// Headers with credentials. Apps send both, or one.
+static CREDENTIALS: [HeaderName; 2] = [
+    axum::http::header::AUTHORIZATION,
+    HeaderName::from_static("x-cloud-authorization"),
+];
+
+/// Header with the session id of a login.
+const SESSION: HeaderName = HeaderName::from_static("sessionid");
+
+/// Header with the token of a registration, or of a conference.
+const TOKEN: HeaderName = HeaderName::from_static("token");
+
+/// A request, as far as this family reads it.
+pub(super) struct Asked {
+    pub client: ClientAddress,
+    /// The server, as the client names it: without a port.
+    pub host: String,
+    pub fields: Result<Fields, Unreadable>,
+    headers: HeaderMap,
+}
+
+impl Asked {
+    pub fn credentials(&self) -> Option<Credentials> {
+        let values = CREDENTIALS.iter().flat_map(|name| self.headers.get_all(name));
+        let mut texts = values.filter_map(|value| value.to_str().ok());
+        texts.find_map(wire::credentials)
+    }
+
+    pub fn session(&self) -> Option<&str> {
+        self.header(&SESSION)
+    }
+
+    /// The token, wherever it is.
+    pub fn token(&self) -> Option<&str> {
+        let in_fields = self.fields.as_ref().ok().and_then(wire::token);
+        in_fields.or_else(|| self.header(&TOKEN))
+    }
+
+    fn header(&self, name: &HeaderName) -> Option<&str> {
+        let value = self.headers.get(name)?.to_str().ok()?.trim();
+        (!value.is_empty()).then_some(value)
+    }
+}
+
+impl FromRequest<AppState> for Asked {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Self::Rejection> {
+        let client = request.extensions().get::<Client>().copied();
+        let Client(client) = client.unwrap_or(Client(ClientAddress::UNKNOWN));
+        let host = host::of(&request).map(|authority| authority.host().to_owned());
+        let headers = request.headers().clone();
+        let uri: Uri = request.uri().clone();
+        let fields = match Bytes::from_request(request, state).await {
+            Ok(body) => Fields::read(&body, uri.query().unwrap_or_default()),
+            Err(_) => Err(Unreadable),
+        };
+        Ok(Asked {
+            client,
+            host: host.unwrap_or_default(),
+            fields,
+            headers,
+        })
+    }
+}

@@ -1,0 +1,135 @@
+//! Why a request is not served: the status, and the sentence for whoever sent it.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::registrations::NotRegistered;
+use crate::channels::ChannelError;
+use crate::conferences::NotRefused;
+use crate::http::desk::{NotDone, NotReceived};
+use crate::http::errors::HttpError;
+use crate::signaling::conferences::{self as wire, Unreadable};
+use crate::storage::NotLoggedIn;
+
+/// A refusal.
+pub(super) struct Refused {
+    pub status: StatusCode,
+    pub sentence: String,
+}
+
+impl Refused {
+    pub fn new(status: StatusCode, sentence: impl Into<String>) -> Self {
+        let sentence = sentence.into();
+        Self { status, sentence }
+    }
+
+    pub fn unauthorized() -> Self {
+        NotLoggedIn::Wrong.into()
+    }
+
+    fn no_place(error: &dyn std::error::Error) -> Self {
+        Refused::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+    }
+}
+
+impl From<&Unreadable> for Refused {
+    fn from(error: &Unreadable) -> Self {
+        Refused::new(StatusCode::BAD_REQUEST, error.to_string())
+    }
+}
+
+impl From<NotLoggedIn> for Refused {
+    fn from(error: NotLoggedIn) -> Self {
+        let status = match &error {
+            NotLoggedIn::Wrong => StatusCode::UNAUTHORIZED,
+            NotLoggedIn::TooManyGuesses { .. } => StatusCode::TOO_MANY_REQUESTS,
+            NotLoggedIn::Storage(cause) => {
+                note_storage_failure(cause.as_ref());
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+        };
+        Refused::new(status, error.to_string())
+    }
+}
+
+impl From<ChannelError> for Refused {
+    fn from(error: ChannelError) -> Self {
+        if let ChannelError::Storage(cause) = &error {
+            note_storage_failure(cause);
+        }
+        Refused::no_place(&error)
+    }
+}
+
+impl From<sqlx::Error> for Refused {
+    fn from(error: sqlx::Error) -> Self {
+        NotLoggedIn::Storage(error.into()).into()
+    }
+}
+
+impl From<NotRegistered> for Refused {
+    fn from(error: NotRegistered) -> Self {
+        match error {
+            NotRegistered::Received(NotReceived::TooOften(_)) => {
+                Refused::new(StatusCode::TOO_MANY_REQUESTS, error.to_string())
+            }
+            NotRegistered::Done(error) => error.into(),
+            NotRegistered::Received(_) => Refused::no_place(&error),
+        }
+    }
+}
+
+impl From<NotDone> for Refused {
+    fn from(error: NotDone) -> Self {
+        match error {
+            NotDone::UnknownToken => Refused::new(StatusCode::UNAUTHORIZED, error.to_string()),
+            error => Refused::no_place(&error),
+        }
+    }
+}
+
+impl From<NotRefused> for Refused {
+    fn from(error: NotRefused) -> Self {
+        match error {
+            NotRefused::UnknownToken => Refused::new(StatusCode::FORBIDDEN, error.to_string()),
+            NotRefused::OtherPlace => Refused::new(StatusCode::NOT_FOUND, error.to_string()),
+            NotRefused::NoPlace(_) | NotRefused::Hub(_) => Refused::no_place(&error),
+        }
+    }
+}
+
+fn note_storage_failure(cause: &(dyn std::error::Error + 'static)) {
+    metrics::counter!("patchbay_storage_errors_total").increment(1);
+    tracing::error!(
+        cause,
+        "storage failed; a request about a conference could not be served"
+    );
+}
+
+/// The answer to a request, with the outcome in it.
+pub(super) fn answer<T: Serialize>(outcome: Result<T, Refused>) -> Response {
+    match outcome {
+        Ok(result) => unstored(StatusCode::OK, &wire::done(result)),
+        Err(Refused { status, sentence }) => {
+            // Where others are told when to come again, so is this client.
+            let retry = HttpError::new(status, "")
+                .into_response()
+                .headers()
+                .get(header::RETRY_AFTER)
+                .cloned();
+            let mut response = unstored(status, &wire::failed(sentence));
+            if let Some(retry) = retry {
+                response.headers_mut().insert(header::RETRY_AFTER, retry);
+            }
+            response
+        }
+    }
+}
+
+/// An answer that may hold a token.
+pub(super) fn unstored(status: StatusCode, body: &impl Serialize) -> Response {
+    let headers = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    (status, headers, Json(body)).into_response()
+}
