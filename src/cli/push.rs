@@ -4,7 +4,7 @@ use clap::Subcommand;
 
 use super::output::{CommandError, print, table};
 use crate::config::Config;
-use crate::ids::{PushService, UserId};
+use crate::ids::UserId;
 use crate::push::{Attempt, Outcome, Services};
 use crate::server;
 use crate::storage::Records;
@@ -32,13 +32,17 @@ pub(super) async fn run(command: Command, records: &Records, config: &Config) ->
     ];
     let mut taken = true;
     for device in devices {
-        let service = PushService::ApnsAlert;
-        let attempt = services.try_out(service, &device.token).await;
+        let attempt = services.try_out(device.service, &device.token).await;
         taken &= attempt
             .as_ref()
             .is_some_and(|attempt| attempt.outcome == Outcome::Taken);
         let (outcome, said) = describe(attempt);
-        rows.push(vec![device.device, service.name().to_owned(), outcome.to_owned(), said]);
+        rows.push(vec![
+            device.device,
+            device.service.name().to_owned(),
+            outcome.to_owned(),
+            said,
+        ]);
     }
     print(&table(&rows))?;
     match taken {

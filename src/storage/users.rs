@@ -100,7 +100,7 @@ impl Records {
             .execute(pool)
             .await
             .map(|done| done.rows_affected()))?;
-        found(changed, user)
+        RecordError::unless_found(changed, WHAT, user.as_str())
     }
 
     /// The users who can log in, by id, with their numbers.

@@ -180,6 +180,7 @@ impl House {
     /// Records the callee's device, and lets calls ring there at the hub, as the calls over HTTP do.
     async fn record_device(&self, service: PushService, seen_s: i64) {
         let device = PushDevice {
+            service,
             device: "phone".to_owned(),
             token: device_of(service).to_owned(),
         };

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use patchbay::config;
+use patchbay::ids::PushService;
 use patchbay::shares::{ClientAddress, Share};
 use patchbay::storage::{PushDevice, PushRecorded, Quota, Records};
 use rcgen::KeyPair;
@@ -103,10 +104,11 @@ async fn push_test_prints_what_the_service_says_of_each_device() {
     };
     for (device, token, seen_s) in [("phone", DEVICE, 2), ("tablet", "0011", 1)] {
         let (device, token) = (device.to_owned(), token.to_owned());
+        let service = PushService::ApnsAlert;
         let recorded = records
             .set_push_device(
                 &CALLEE.into(),
-                &PushDevice { device, token },
+                &PushDevice { service, device, token },
                 (ClientAddress::THIS_MACHINE, seen_s),
                 16,
                 quota,

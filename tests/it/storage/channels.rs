@@ -1,6 +1,6 @@
 //! Records of calls over HTTP.
 
-use patchbay::ids::{RoomName, UserId};
+use patchbay::ids::{PushService, RoomName, UserId};
 use patchbay::shares::{ClientAddress, Denied, Share};
 use patchbay::storage::{
     Added, Begun, CallRecord, Ending, Forgotten, KeptReports, MemberStatus, NewCall, NewTask, NewWebhook, PushDevice,
@@ -459,6 +459,7 @@ async fn a_push_token_that_is_gone_is_forgotten_unless_it_was_set_later(place: &
     let ben = UserId::from("ben");
     let set = async |device: &str, token: &str| {
         let device = PushDevice {
+            service: PushService::ApnsAlert,
             device: device.to_owned(),
             token: token.to_owned(),
         };
