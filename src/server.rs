@@ -1,7 +1,9 @@
 //! The composition root: starts the parts in the order in which they need one another, and stops them in the opposite
 //! order. It decides nothing else.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+mod media_settings;
+
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -9,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub(crate) use self::media_settings::media_settings;
 use crate::accounts::Accounts;
 use crate::auth::access_token::App;
 use crate::channels::{self, Channels};
@@ -27,9 +30,8 @@ use crate::http::tls::{Certificate, TlsError};
 use crate::http::{self, Allowlist, AppState, watch};
 use crate::hub::{self, HubEnd, HubHandle};
 use crate::media::engine::{MediaEngine, MediaWatch};
-use crate::media::launch::{MediaSettings, MediaStartError};
+use crate::media::launch::MediaStartError;
 use crate::media::threads::Threads;
-use crate::pinning::Pinning;
 use crate::push::{self, Push, PushError};
 use crate::robots::{self, Robots};
 use crate::signaling::dapi;
@@ -462,41 +464,4 @@ fn page_url(listener: &Listener) -> String {
         (_, port) => format!(":{port}"),
     };
     format!("{scheme}://{host}{port}/")
-}
-
-/// The settings of the media engine. Media is reachable from where the pages are: loopback alone by default,
-/// everywhere once a listener is wider.
-pub(crate) fn media_settings(config: &Config) -> MediaSettings {
-    let media = &config.media;
-    let loopback = config.is_loopback_only();
-    let bind_addresses = match (media.bind_addresses.is_empty(), loopback) {
-        (false, _) => media.bind_addresses.clone(),
-        (true, true) => available([Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]),
-        (true, false) => available([Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()]),
-    };
-    let announced_addresses = match media.announced_addresses.is_empty() {
-        true if loopback && media.bind_addresses.is_empty() => bind_addresses.clone(),
-        _ => media.announced_addresses.clone(),
-    };
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    // The check of the configuration has parsed it before.
-    let pinning = Pinning::parse(&media.pin_workers).unwrap_or_default();
-    let workers = match media.workers {
-        0 => pinning.workers().unwrap_or(processors),
-        workers => workers,
-    };
-    MediaSettings {
-        bind_addresses,
-        first_port: media.first_port,
-        workers,
-        pinning,
-        announced_addresses,
-        max_publish_bps: u64::from(media.max_publish_kbps) * 1_000,
-    }
-}
-
-/// The addresses that this machine has, of our own choices: some machines have no IPv6.
-fn available(addresses: [IpAddr; 2]) -> Vec<IpAddr> {
-    let works = |address: &IpAddr| UdpSocket::bind((*address, 0)).is_ok();
-    addresses.into_iter().filter(works).collect()
 }
