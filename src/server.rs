@@ -1,6 +1,8 @@
 //! The composition root: starts the parts in the order in which they need one another, and stops them in the opposite
 //! order. It decides nothing else.
 
+mod inviting;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -15,7 +17,6 @@ use crate::channels::{self, Channels};
 use crate::clock::{MonotonicClock, WallClock};
 use crate::conferences::Conferences;
 use crate::config::{Config, Listener};
-use crate::domain::PushNotice;
 use crate::http::admin::{self, Admin, Metrics, MetricsAccess, WriteTrial};
 use crate::http::desk::Desk;
 use crate::http::door::Door;
@@ -33,7 +34,6 @@ use crate::pinning::Pinning;
 use crate::push::{self, Push, PushError};
 use crate::robots::{self, Robots};
 use crate::signaling::dapi;
-use crate::signaling::push::Invitation;
 use crate::sound::Recording;
 use crate::storage::{CommonClock, Mailbox, OpenError, Records};
 use crate::tasks::never_ending;
@@ -71,6 +71,7 @@ pub struct Server {
     push: Push,
     robots: Robots,
     channels: Channels,
+    conferences: Conferences,
 }
 
 /// The reason why the server did not start: a sentence that names the part and says what to do.
@@ -152,8 +153,18 @@ impl Server {
             channels::Settings::from(config.as_ref()),
         );
 
+        let conferences = Conferences::new(
+            records.clone(),
+            hub.clone(),
+            accounts.keys(),
+            Arc::clone(&clock),
+            stopwatch(),
+            &config,
+        );
+
         let server = Server {
-            push: push_notices(notices, services, (&records, &hub), &clock),
+            push: inviting::push_notices(notices, services, &conferences, (&records, &hub), &clock),
+            conferences,
             addresses: sockets.iter().map(listener).collect(),
             media_addresses,
             metrics_address: metrics_socket.as_ref().map(|socket| socket.address),
@@ -245,18 +256,15 @@ impl Server {
         self.chore("posting webhooks", move || webhooks.clone().deliver());
         self.chore("sending push notices", move || push.clone().deliver());
         self.calls_over_http(config);
+        self.tasks.spawn(
+            self.stop
+                .clone()
+                .run_until_cancelled_owned(inviting::restore_devices(self.conferences.clone())),
+        );
     }
 
     /// What every request and socket can reach.
     fn state(&self, config: &Arc<Config>, desk: Desk, clock: WallClock) -> AppState {
-        let conferences = Conferences::new(
-            self.records.clone(),
-            self.hub.clone(),
-            self.accounts.keys(),
-            Arc::clone(&clock),
-            stopwatch(),
-            config,
-        );
         AppState {
             config: Arc::clone(config),
             hub: self.hub.clone(),
@@ -266,7 +274,7 @@ impl Server {
             accounts: self.accounts.clone(),
             app: self.app.clone(),
             channels: self.channels.clone(),
-            conferences,
+            conferences: self.conferences.clone(),
             registrations: http::Registrations::new(desk.clone()),
             desk,
         }
@@ -358,6 +366,11 @@ impl Server {
         &self.hub
     }
 
+    /// The users who log in, and the calls that ring at them.
+    pub fn conferences(&self) -> &Conferences {
+        &self.conferences
+    }
+
     /// The robots, which play a recording in rooms.
     pub fn robots(&self) -> &Robots {
         &self.robots
@@ -416,18 +429,6 @@ async fn robot_recording(config: &Arc<Config>) -> Result<Recording, StartError> 
     let config = Arc::clone(config);
     let reading = tokio::task::spawn_blocking(move || robots::recording(&config.robot));
     Ok(reading.await??)
-}
-
-/// What hands notices on. No family says more about a call than every call has.
-fn push_notices(
-    notices: mpsc::Receiver<PushNotice>,
-    services: push::Services,
-    (records, hub): (&Records, &HubHandle),
-    clock: &WallClock,
-) -> Push {
-    let inviting: push::Inviting = Arc::new(|_| Invitation::default());
-    let forgetting = (records.clone(), hub.clone());
-    Push::new(notices, services, inviting, forgetting, Arc::clone(clock), stopwatch())
 }
 
 async fn in_time(doing: &str, work: impl Future<Output = ()>) {

@@ -54,13 +54,16 @@ pub(crate) use self::wire::{
     Nothing, Refreshed, Registration, TokenField,
 };
 use self::wire::{CodedResults, Version};
-use crate::conferences::{Invitation, InvitationToken, LoggedIn};
+use crate::conferences::{Invitation, InvitationToken, LoggedIn, Occasion};
 
 /// The field, the header and the part of a query that have a token.
 const TOKEN: &str = "token";
 
 /// Kind of a call between two.
 const GATEWAY: &str = "gateway";
+
+/// Kind of an invitation into a meeting.
+const CONFERENCE: &str = "conference";
 
 /// Code of what is done.
 const CODE_OF_DONE: &str = "200";
@@ -154,10 +157,13 @@ pub(crate) fn incoming(invitation: &Invitation, token: InvitationToken, caller_n
         remote_display_name: caller_name,
         token: token.text(),
         remote_alias: invitation.caller().to_string(),
-        owner: owner.to_owned(),
-        service_type: GATEWAY,
+        owner: invitation.details.owner.clone().unwrap_or_else(|| owner.to_owned()),
+        service_type: match invitation.details.occasion {
+            Occasion::Call => GATEWAY,
+            Occasion::Meeting { .. } => CONFERENCE,
+        },
         time: invitation.began_s.to_string(),
-        bsskey: "",
+        bsskey: invitation.details.bss_key.clone(),
     }
 }
 

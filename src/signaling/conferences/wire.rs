@@ -208,12 +208,12 @@ pub(crate) struct Incoming {
     pub remote_alias: String,
     /// Server of the caller.
     pub owner: String,
-    /// `gateway`: a call between two.
+    /// `gateway`: a call between two. `conference`: an invitation into a meeting.
     pub service_type: &'static str,
     /// When it began to ring, in seconds since 1970.
     pub time: String,
-    /// Always empty.
-    pub bsskey: &'static str,
+    /// Text of the caller's for the callee's app.
+    pub bsskey: String,
 }
 
 /// A call no longer rings.

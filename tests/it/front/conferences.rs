@@ -2,6 +2,7 @@
 //! is sent.
 
 mod devices;
+mod pushed;
 mod ringing;
 
 use std::time::Duration;
