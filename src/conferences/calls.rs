@@ -144,7 +144,10 @@ impl Conferences {
         self.invitations().announce((self.passed)(), room.clone(), details);
         let invite = CallCommand::Invite {
             to,
-            media: CallMedia::Elsewhere(room.clone()),
+            media: CallMedia::Either {
+                offer: None,
+                room: room.clone(),
+            },
             when_busy: WhenBusy::Ring,
             when_absent: WhenAbsent::LeaveOut,
         };

@@ -122,11 +122,6 @@ impl Room {
         self.participants.keys().copied()
     }
 
-    /// The other participant of a room for two.
-    pub(crate) fn other_than(&self, id: ParticipantId) -> Option<ParticipantId> {
-        self.participants.keys().copied().find(|other| *other != id)
-    }
-
     /// What somebody is sent who enters now: who is there, whose media count as lost, who publishes what beside their camera, and
     /// who speaks.
     pub(crate) fn greeting(&self) -> Vec<Event> {

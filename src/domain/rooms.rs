@@ -7,6 +7,7 @@ mod lost;
 mod names;
 mod offers;
 mod playing;
+mod seats;
 mod slots;
 mod speech;
 mod stays;
@@ -392,6 +393,13 @@ impl Rooms {
     #[cfg(test)]
     pub fn participant_of(&self, peer: PeerId) -> Option<ParticipantId> {
         self.peers.get(&peer).map(|seat| seat.participant)
+    }
+
+    /// The session whose connection this is.
+    pub(crate) fn session_of_peer(&self, peer: PeerId) -> Option<SessionId> {
+        let seat = self.peers.get(&peer)?;
+        let owner = self.rooms.get(&seat.room)?.participant(seat.participant)?;
+        Some(owner.session)
     }
 
     pub(crate) fn room_of_peer(&self, peer: PeerId) -> Option<RoomId> {

@@ -272,7 +272,7 @@ impl Rules {
 
     fn renew(&mut self, now: Instant, session: SessionId, offer: Offer) -> Result<Vec<Effect>, Refusal> {
         let subject = self.call_of(session).ok_or(Refusal::NoSuchCall)?;
-        self.rooms.renew_pair(now, session, subject, offer)
+        self.rooms.renew_call(now, session, subject, offer)
     }
 
     /// The call that the session is in, if this server carries it.
@@ -295,9 +295,30 @@ impl Rules {
                     }
                     Err(_) => effects.extend(self.end_call(now, call, CallEnd::Failed)),
                 },
+                Decision::SeatInMeeting(call, room, guest) => {
+                    let (side, claim) = (guest.side, self.register.claim_of(guest.session));
+                    match self.rooms.seat_in_meeting(now, call, room, *guest, claim) {
+                        Ok(seated) => {
+                            self.calls.seated_in_meeting(call, side);
+                            effects.extend(seated);
+                        }
+                        Err(undone) => {
+                            effects.extend(undone);
+                            effects.extend(self.end_call(now, call, CallEnd::Failed));
+                        }
+                    }
+                }
+                Decision::Unseat(session) => effects.extend(self.rooms.leave(session)),
             }
         }
         effects
+    }
+
+    /// The call whose media this connection carries.
+    fn call_over(&self, peer: PeerId) -> Option<CallId> {
+        let session = self.rooms.session_of_peer(peer)?;
+        let (call, _) = self.calls.carried_by(session, self.register.address_of(session))?;
+        Some(call)
     }
 
     fn end_call(&mut self, now: Instant, call: CallId, reason: CallEnd) -> Vec<Effect> {
@@ -389,9 +410,9 @@ impl Rules {
     /// A connection has ended by itself, or by its client (`by_client`). In a room its participant stays and may offer again; a
     /// call is over.
     pub fn peer_lost(&mut self, now: Instant, peer: PeerId, by_client: bool) -> Vec<Effect> {
-        let room = self.rooms.room_of_peer(peer);
+        let call = self.call_over(peer);
         let mut effects = self.rooms.end_peer(now, peer, by_client);
-        if let Some(call) = room.and_then(|room| self.calls.carried_in(room)) {
+        if let Some(call) = call {
             effects.extend(self.end_call(now, call, CallEnd::Lost));
         }
         effects
@@ -403,8 +424,7 @@ impl Rules {
     pub fn media_lost(&mut self, now: Instant, peers: &[PeerId]) -> Vec<Effect> {
         let mut effects = Vec::new();
         for peer in peers {
-            let room = self.rooms.room_of_peer(*peer);
-            if let Some(call) = room.and_then(|room| self.calls.carried_in(room)) {
+            if let Some(call) = self.call_over(*peer) {
                 effects.extend(self.end_call(now, call, CallEnd::Lost));
             }
         }
@@ -456,9 +476,9 @@ impl Rules {
 
     /// An offer could not be answered, and no connection was made of it.
     pub fn offer_failed(&mut self, now: Instant, peer: PeerId) -> Vec<Effect> {
-        let room = self.rooms.room_of_peer(peer);
+        let call = self.call_over(peer);
         let mut effects = self.rooms.forget_peer(peer);
-        if let Some(call) = room.and_then(|room| self.calls.carried_in(room)) {
+        if let Some(call) = call {
             effects.extend(self.end_call(now, call, CallEnd::Failed));
         }
         effects

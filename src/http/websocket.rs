@@ -78,7 +78,7 @@ pub fn router() -> OpenApiRouter<AppState> {
 /// A WebSocket (RFC 6455) on which people register, call and answer.
 #[utoipa::path(get, path = "/call", tag = "sockets", params(Credentials), responses(Socket), security((), ("token" = []), ("token_in_query" = [])))]
 async fn call(entering: Entering) -> Result<Response, HttpError> {
-    entering.by(Entrance::Call).await
+    entering.by(Entrance::Call { room_ids: random_room }).await
 }
 
 /// The socket of rooms for two

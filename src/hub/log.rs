@@ -62,7 +62,7 @@ fn log_call(session: SessionId, command: &CallCommand) {
         CallCommand::Invite {
             to, media, when_busy, ..
         } => {
-            let carried = matches!(media, CallMedia::Carried(_));
+            let carried = matches!(media, CallMedia::Carried(_) | CallMedia::Either { offer: Some(_), .. });
             for callee in to {
                 info!(%session, to = %alias(&callee.to_string()), carried, ?when_busy, "calls");
             }

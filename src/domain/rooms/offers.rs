@@ -7,7 +7,7 @@ use crate::domain::room::Peer;
 use crate::domain::{
     Conference, ConnectionIdentity, Effect, Negotiation, Offer, PublishRights, Purpose, Refusal, Subject, Use, UserFeed,
 };
-use crate::ids::{Feed, FeedRef, PeerId, SessionId, SlotId};
+use crate::ids::{FeedRef, PeerId, SessionId, SlotId};
 
 /// Slots of one connection: more speakers than a page shows at once beside the people that it has chosen.
 const SLOTS_MAX: usize = 16;
@@ -76,8 +76,8 @@ impl Rooms {
         Ok(effects)
     }
 
-    /// Offers the only connection of a guest of [`Rooms::seat_pair`] again.
-    pub(crate) fn renew_pair(
+    /// Offers the connection of a party of a call again. It is for the same as before.
+    pub(crate) fn renew_call(
         &mut self,
         now: Instant,
         session: SessionId,
@@ -85,14 +85,29 @@ impl Rooms {
         offer: Offer,
     ) -> Result<Vec<Effect>, Refusal> {
         let seat = self.seats.get(&session).copied().ok_or(Refusal::NotInRoom)?;
-        let room = self.rooms.get(&seat.room).ok_or(Refusal::NotInRoom)?;
-        let other = room.other_than(seat.participant).ok_or(Refusal::UnknownParticipant)?;
+        let owner = self.owner(seat).ok_or(Refusal::NotInRoom)?;
+        let before = owner.peer_for(Purpose::Call).ok_or(Refusal::NotInRoom)?;
+        let uses = before.uses.clone();
+        self.offer_call(now, seat, (subject, uses), offer)
+    }
+
+    /// Offers the connection of a party of a call.
+    pub(super) fn offer_call(
+        &mut self,
+        now: Instant,
+        seat: Seat,
+        (subject, uses): (Subject, Vec<Use>),
+        offer: Offer,
+    ) -> Result<Vec<Effect>, Refusal> {
+        let session = self.owner(seat).ok_or(Refusal::NotInRoom)?.session;
         let offered = OfferedConnection {
             purpose: Purpose::Call,
-            uses: vec![Use::Publish(Feed::Camera), Use::Watch(FeedRef::camera(other))],
+            uses,
             subject,
         };
-        self.negotiate(now, session, seat, offered, offer)
+        let mut effects = self.negotiate(now, session, seat, offered, offer)?;
+        effects.extend(self.fill_slots_of(seat));
+        Ok(effects)
     }
 
     fn negotiate(

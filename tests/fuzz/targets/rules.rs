@@ -80,9 +80,13 @@ fn registration(bytes: &mut Bytes<'_>, newcomers: &[Newcomer], abilities: Abilit
 fn invite(bytes: &mut Bytes<'_>, callees: usize) -> Command {
     Command::Call(CallCommand::Invite {
         to: (0..callees).map(|_| name(bytes)).collect(),
-        media: match bytes.below(2) {
+        media: match bytes.below(4) {
             0 => CallMedia::Carried(offer(bytes)),
-            _ => CallMedia::Elsewhere(bytes.pick(&ROOMS).into()),
+            1 => CallMedia::Elsewhere(bytes.pick(&ROOMS).into()),
+            with_offer => CallMedia::Either {
+                offer: (with_offer == 2).then(|| offer(bytes)),
+                room: bytes.pick(&ROOMS).into(),
+            },
         },
         when_busy: bytes.pick(&[WhenBusy::Ring, WhenBusy::Refuse]),
         when_absent: bytes.pick(&[WhenAbsent::LeaveOut, WhenAbsent::Ring]),
@@ -117,7 +121,7 @@ fn stay(bytes: &mut Bytes<'_>, now: Instant) -> Stay {
 
 #[expect(clippy::too_many_lines, reason = "one arm a command")]
 fn command(bytes: &mut Bytes<'_>, now: Instant) -> Command {
-    match bytes.below(22) {
+    match bytes.below(24) {
         0 => join(bytes, Stay::default()),
         1 => Command::Leave,
         2 => Command::Offer {
@@ -166,6 +170,23 @@ fn command(bytes: &mut Bytes<'_>, now: Instant) -> Command {
             Abilities {
                 messages: true,
                 ..RINGS
+            },
+        ),
+        // Somebody who brings an offer to calls, and somebody who goes into a room.
+        22 => registration(
+            bytes,
+            &[Newcomer::Joins, Newcomer::Inherits],
+            Abilities {
+                rings_carried: true,
+                ..Abilities::NONE
+            },
+        ),
+        23 => registration(
+            bytes,
+            &[Newcomer::Joins, Newcomer::Inherits],
+            Abilities {
+                rings_elsewhere: true,
+                ..Abilities::NONE
             },
         ),
         19 => {
@@ -364,12 +385,28 @@ fn evenings() -> Vec<Vec<u8>> {
         &[4, 17, 3, 0, 4, 19, 1, 0, 4, 11, 6, 16, 3, 0, 1, 3, 1, 0, 0],
         &[160, 70, 226],
     ];
+    // One who brings an offer and one who goes into a room call one another in turn; whoever was brought into the room renews their
+    // connection and hangs up, or it is lost.
+    let across: [&[u8]; 6] = [
+        &[0],
+        &[2, 22, 0, 0, 0, 3, 23, 1, 0, 0],
+        &[2, 9, 1, 2, 0, 0, 0, 0, 3, 10, 0, 1],
+        &[3, 0, 0, 1, 0, 0, 0, 1, 2, 12, 2, 2, 11],
+        &[3, 9, 0, 3, 0, 0, 0, 2, 10, 1, 0, 1],
+        &[192, 0, 0, 160, 70, 226],
+    ];
     // A stay of one second that is renewed for a longer one; somebody whom nobody sees, of the same name, who watches; both ends.
     let stays = vec![
         0, 0, 21, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 2, 0, 0, 1, 0, 21, 0, 1, 0, 3, 0, 0, 0, 0, 0, 1, 21, 1, 0, 0, 2, 0, 0,
         0, 0, 0, 1, 2, 0, 0, 2, 160, 1, 160, 1, 160, 2,
     ];
-    let evenings = [room.concat(), calls.concat(), messages.concat(), several.concat()];
+    let evenings = [
+        room.concat(),
+        calls.concat(),
+        messages.concat(),
+        several.concat(),
+        across.concat(),
+    ];
     evenings.into_iter().chain([stays]).collect()
 }
 

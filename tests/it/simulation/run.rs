@@ -336,7 +336,9 @@ impl Run {
         let person = &mut self.people[index];
         let entrance = match person.role {
             Role::Group { .. } => Entrance::Groupcall,
-            Role::Caller(_) | Role::Callee => Entrance::Call,
+            Role::Caller(_) | Role::Callee => Entrance::Call {
+                room_ids: || "room 2".into(),
+            },
             Role::Writer(_) => Entrance::Messages,
         };
         let conversation = Conversation::new(entrance, session, self.storage.clone(), self.config.clone(), clock);

@@ -34,6 +34,7 @@
 //! for the next minute; [`access`] says which words may follow.
 
 mod access;
+mod across;
 mod bad_input;
 mod call;
 mod dapi;
@@ -385,7 +386,9 @@ impl Client {
 fn entrance(who: &str) -> Entrance {
     match who.split_once('@') {
         Some((_, "ws")) => Entrance::Messages,
-        Some((_, "call")) => Entrance::Call,
+        Some((_, "call")) => Entrance::Call {
+            room_ids: || RoomName::from("room 2"),
+        },
         Some((device, door)) if door.starts_with("device") => {
             let (phone, device_id) = device.split_once('/').expect("PHONE/ID@device");
             Entrance::Device {
