@@ -20,7 +20,7 @@ use crate::domain::{
 use crate::hub::{HubHandle, NoPlace};
 use crate::ids::{CallId, RoomName, UserId};
 use crate::shares::ClientAddress;
-use crate::storage::{NotLoggedIn, Records, UserAccount, local_part};
+use crate::storage::{Entry, NoEntry, NotLoggedIn, Records, ShownPin, UserAccount, local_part};
 
 /// Time for which the session id of a login is valid: as the apps expect it.
 const SESSION_LASTS_S: i64 = 180;
@@ -135,6 +135,12 @@ impl Conferences {
         let person = self.records.user(user).await?;
         let name = person.map(|person| person.name).filter(|name| !name.is_empty());
         Ok(name.unwrap_or_else(|| user.to_string()))
+    }
+
+    /// Whether somebody at this address may enter a conference, and in which role. `alias` may have a domain behind it; the room is that
+    /// of the conference in the answer. Ten wrong PINs a minute are answered at most.
+    pub async fn enter(&self, alias: &str, shown: ShownPin<'_>, client: ClientAddress) -> Result<Entry, NoEntry> {
+        self.records.enter_conference(alias, shown, client, &self.passed).await
     }
 
     /// The invitation of a user to this call, with the token by which they answer or refuse it: the same one wherever it rings.

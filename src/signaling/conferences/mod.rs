@@ -55,9 +55,13 @@ pub(crate) use self::wire::{
 };
 use self::wire::{CodedResults, Version};
 use crate::conferences::{Invitation, InvitationToken, LoggedIn};
+use crate::storage::ShownPin;
 
 /// The field, the header and the part of a query that have a token.
 const TOKEN: &str = "token";
+
+/// What guests send in the place of a PIN where they need none.
+const NO_PIN: &str = "none";
 
 /// Kind of a call between two.
 const GATEWAY: &str = "gateway";
@@ -71,6 +75,15 @@ const COMPANY: i64 = 1;
 /// The token in the fields of a request.
 pub(crate) fn token(fields: &Fields) -> Option<&str> {
     fields.text(TOKEN)
+}
+
+/// What somebody shows who enters a conference: a PIN, or that they come as a guest without one. A missing text is no answer yet.
+pub fn shown_pin(text: Option<&str>) -> ShownPin<'_> {
+    match text.map(str::trim) {
+        None | Some("") => ShownPin::Nothing,
+        Some(text) if text.eq_ignore_ascii_case(NO_PIN) => ShownPin::AsGuest,
+        Some(text) => ShownPin::Pin(text),
+    }
 }
 
 /// An answer with a code. A refusal is a code and a sentence.
@@ -197,6 +210,19 @@ mod tests {
             (&*"x".repeat(401), "ios"),
         ] {
             assert_eq!(read(id, kind), None, "{id} {kind}");
+        }
+    }
+
+    #[test]
+    fn a_guest_says_that_there_is_no_pin_and_who_says_nothing_is_asked() {
+        for text in [None, Some(""), Some(" ")] {
+            assert!(matches!(shown_pin(text), ShownPin::Nothing), "{text:?}");
+        }
+        for text in ["none", "None", " none "] {
+            assert!(matches!(shown_pin(Some(text)), ShownPin::AsGuest), "{text}");
+        }
+        for text in ["1234", " 1234 "] {
+            assert!(matches!(shown_pin(Some(text)), ShownPin::Pin("1234")), "{text}");
         }
     }
 
