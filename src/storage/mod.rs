@@ -32,7 +32,7 @@ use std::sync::Arc;
 pub(crate) use accounts::{Recorded, TokenSecret};
 
 pub use accounts::{DevicePlaces, DeviceRecord};
-pub use admission::RoomAdmission;
+pub use admission::{Admitted, RoomAdmission};
 pub use channels::{Begun, CallRecord, Ending, KeptReports, Member, MemberStatus, NewCall, RecentCall, Report};
 pub use common_clock::CommonClock;
 pub use conferences::{ConferenceChange, Entry, NewConference, NewGuests, NoEntry};

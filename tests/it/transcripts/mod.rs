@@ -36,6 +36,7 @@
 mod access;
 mod bad_input;
 mod call;
+mod conferences;
 mod dapi;
 mod dapi_leave;
 mod devices;
