@@ -127,6 +127,13 @@ impl Invitations {
         (now < waiting.since + self.ring_for).then_some(&waiting.invitation)
     }
 
+    /// An invitation to a call whose parties meet in this room.
+    pub fn in_room(&self, now: Instant, room: &str) -> Option<&Invitation> {
+        let mut ringing = self.waiting.values().filter(|one| now < one.since + self.ring_for);
+        let found = ringing.find(|one| one.invitation.room.as_str() == room)?;
+        Some(&found.invitation)
+    }
+
     /// Uses a token up. `None` if its call no longer rings.
     pub fn take(&mut self, now: Instant, token: InvitationToken) -> Option<Invitation> {
         let invitation = self.find(now, token)?.clone();
@@ -201,6 +208,16 @@ mod tests {
         invitations.withdraw(&"ben".into(), CallId(1));
         assert_eq!(invitations.find(now, token), None);
         assert!(invitations.find(now, InvitationToken(3)).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_is_found_by_its_room_while_it_rings() {
+        let now = Instant::now();
+        let mut invitations = Invitations::new(RING_FOR);
+        invitations.invite(now, InvitationToken(1), invitation("ben", 1));
+        assert_eq!(invitations.in_room(now, "ch_1"), Some(&invitation("ben", 1)));
+        assert_eq!(invitations.in_room(now, "anna@example.org"), None);
+        assert_eq!(invitations.in_room(now + RING_FOR, "ch_1"), None);
     }
 
     #[test]

@@ -51,6 +51,18 @@ pub struct Credentials {
     pub password: String,
 }
 
+/// What somebody may join.
+pub enum Place {
+    Conference(Entry),
+    /// A user, who is to be called.
+    User(UserAccount),
+    /// A call that rings, which is to be answered.
+    Call {
+        invitation: Invitation,
+        caller_name: String,
+    },
+}
+
 /// The reason why a call is not refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotRefused {
@@ -141,6 +153,25 @@ impl Conferences {
     /// of the conference in the answer. Ten wrong PINs a minute are answered at most.
     pub async fn enter(&self, alias: &str, shown: ShownPin<'_>, client: ClientAddress) -> Result<Entry, NoEntry> {
         self.records.enter_conference(alias, shown, client, &self.passed).await
+    }
+
+    /// What somebody may join who names this place, as apps ask before they do: a conference, or a call. Nothing changes.
+    pub async fn find(&self, place: &str, shown: ShownPin<'_>, client: ClientAddress) -> Result<Place, NoEntry> {
+        match self.enter(place, shown, client).await {
+            Err(NoEntry::Unknown) => {}
+            outcome => return outcome.map(Place::Conference),
+        }
+        let failed = |error: sqlx::Error| NoEntry::Storage(error.into());
+        if let Some(account) = self.records.user_account(place).await.map_err(failed)? {
+            return Ok(Place::User(account));
+        }
+        let ringing = self.invitations().in_room((self.passed)(), place).cloned();
+        let invitation = ringing.ok_or(NoEntry::Unknown)?;
+        let caller_name = self.display_name(invitation.caller()).await.map_err(failed)?;
+        Ok(Place::Call {
+            invitation,
+            caller_name,
+        })
     }
 
     /// The invitation of a user to this call, with the token by which they answer or refuse it: the same one wherever it rings.

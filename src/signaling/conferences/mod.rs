@@ -6,6 +6,7 @@
 //! | request | fields | what it does |
 //! |---|---|---|
 //! | `GET`, `POST` `v3/app/user/login/verify_user.shtml` | `account`, `pwd` | logs a user in |
+//! | `POST` `v3/meet/checkJoin.shtml` | `joinAccount`, optional `joinPwd`, `participantName` | says whether somebody may join, and as what |
 //! | `POST` `registrations/ACCOUNT/new_session` | optional `device_id`, `device_type` | the account is registered for 120 s: calls ring here. With a device, they ring there too, by its push service, until `end_session` |
 //! | `POST` `registrations/ACCOUNT/refresh_session` | `token` | the registration lasts for another 120 s |
 //! | `POST` `registrations/ACCOUNT/end_session` | `token` | the registration ends, and calls no longer ring at the device that it came with |
@@ -23,7 +24,13 @@
 //! the session id of a login that is not older than three minutes, and credentials, where they are sent, must be right.
 //! `del_jpush_token` takes either.
 //!
-//! **Answers.** Login and the two requests of devices have status 200 and `{code, timeStamp, results}`: `code` is `"200"` if it is
+//! **Conferences and their PINs.** `checkJoin` names a conference by its alias, with a domain behind it or without, and shows a PIN;
+//! without one they come as a guest. `results` are `{isDot, sipkey, alias, password, participantName, roleType, mcuHost, companyId,
+//! isRecord, isLive, conferenceName, allowGuest}`: `roleType` is `host` or `guest`, `password` the PIN again, `mcuHost` this server.
+//! An account, and the room of a call that rings, can be joined too: `isDot` is then true, and `roleType` empty. `code` is 403 for a
+//! PIN that is missing or wrong, 404 where there is nothing of that name, and 429 after ten wrong PINs within a minute.
+//!
+//! **Answers.** Login, `checkJoin` and the two requests of devices have status 200 and `{code, timeStamp, results}`: `code` is `"200"` if it is
 //! done, and otherwise `results` is a sentence; 401 is also the status where a device is refused because nobody is logged in. A
 //! login's `results` are `{id, account, trueName, userName, sipkey, session_id, companyId}`. A wrong password, and an account that
 //! does not exist, have the same answer after the same time. All others have `{"status":"success","result":…}`, or
@@ -50,12 +57,13 @@ use serde::Serialize;
 pub use self::fields::{Fields, Unreadable};
 pub use self::proof::{credentials, name_in_path};
 pub(crate) use self::wire::{
-    Coded, Device, Done, Ended, Failed, INCOMING, INCOMING_CANCELLED, Incoming, IncomingCancelled, LoggedInUser, Login,
-    Nothing, Refreshed, Registration, TokenField,
+    Coded, Device, Done, Ended, Failed, INCOMING, INCOMING_CANCELLED, Incoming, IncomingCancelled, Joinable, Joining,
+    LoggedInUser, Login, Nothing, Refreshed, Registration, TokenField,
 };
 use self::wire::{CodedResults, Version};
-use crate::conferences::{Invitation, InvitationToken, LoggedIn};
-use crate::storage::ShownPin;
+use crate::conferences::{Invitation, InvitationToken, LoggedIn, Place};
+use crate::domain::Role;
+use crate::storage::{Entry, Guests, ShownPin};
 
 /// The field, the header and the part of a query that have a token.
 const TOKEN: &str = "token";
@@ -65,6 +73,9 @@ const NO_PIN: &str = "none";
 
 /// Kind of a call between two.
 const GATEWAY: &str = "gateway";
+
+const YES: &str = "yes";
+const NO: &str = "no";
 
 /// Code of what is done.
 const CODE_OF_DONE: &str = "200";
@@ -98,6 +109,56 @@ pub(crate) fn coded<T: Serialize>(now_s: i64, zone: &TimeZone, outcome: Result<T
         code,
         time_stamp: time_stamp.unwrap_or_default(),
         results,
+    }
+}
+
+/// What somebody may join at this server, as its client names it.
+pub(crate) fn joinable(place: Place, joining: &Joining, server: &str) -> Joinable {
+    let call = Joinable {
+        is_dot: true,
+        sipkey: String::new(),
+        alias: String::new(),
+        password: String::new(),
+        participant_name: joining.participant_name.clone().unwrap_or_default(),
+        role_type: "",
+        mcu_host: server.to_owned(),
+        company_id: COMPANY,
+        is_record: false,
+        is_live: false,
+        conference_name: String::new(),
+        allow_guest: YES,
+    };
+    match place {
+        Place::Conference(Entry { role, conference }) => Joinable {
+            is_dot: false,
+            sipkey: conference.alias.to_string(),
+            alias: conference.alias.to_string(),
+            password: match joining.shown_pin() {
+                ShownPin::Pin(pin) => pin.to_owned(),
+                ShownPin::Nothing | ShownPin::AsGuest => String::new(),
+            },
+            role_type: match role {
+                Role::Host => "host",
+                Role::Guest => "guest",
+            },
+            conference_name: conference.name,
+            allow_guest: if conference.guests == Guests::Nobody { NO } else { YES },
+            ..call
+        },
+        Place::User(account) => Joinable {
+            sipkey: account.number.to_string(),
+            alias: account.person.user.to_string(),
+            conference_name: account.person.name,
+            ..call
+        },
+        Place::Call {
+            invitation,
+            caller_name,
+        } => Joinable {
+            alias: invitation.room.to_string(),
+            conference_name: caller_name,
+            ..call
+        },
     }
 }
 
