@@ -5,11 +5,13 @@
 //! `Accepted`, or `Over` with the reason, which is also the last event of a call that was accepted. The callee's session is sent
 //! `Over`. A call is over when the session of either side ends.
 
+use super::invitations::Outgoing;
 use super::{Conferences, Credentials, Details, Invitation, Occasion};
 use crate::domain::{
-    Abilities, Address, CallAnswer, CallCommand, CallMedia, Claim, Command, Newcomer, Registration, WhenAbsent,
-    WhenBusy,
+    Abilities, Address, CallAnswer, CallCommand, CallEvent, CallMedia, Claim, Command, Event, Newcomer, Refusal,
+    Registration, WhenAbsent, WhenBusy,
 };
+use crate::hub::NoPlace;
 use crate::ids::{RoomName, UserId};
 use crate::shares::ClientAddress;
 use crate::storage::{DeviceRecord, NotLoggedIn};
@@ -40,6 +42,15 @@ pub enum NoDestination {
     CallsItself,
     #[error("storage failed; try again later")]
     Storage(#[from] sqlx::Error),
+}
+
+/// The reason why nobody is called into a meeting.
+#[derive(Debug, thiserror::Error)]
+pub enum NotDialed {
+    #[error(transparent)]
+    NoPlace(#[from] NoPlace),
+    #[error(transparent)]
+    Hub(#[from] Refusal),
 }
 
 /// Somebody who calls.
@@ -100,7 +111,7 @@ impl Conferences {
             let invitation = self.redeem(token, alias).ok_or(NoDestination::OldToken)?;
             return Ok(Destination::Call(invitation));
         }
-        let is_conference = self.is_conference(alias).await?;
+        let is_conference = self.records.has_conference(alias).await?;
         let found = match is_conference {
             true => None,
             false => self.people(alias).await?,
@@ -108,9 +119,9 @@ impl Conferences {
         decide(alias, is_conference, found, caller)
     }
 
-    /// Whether there is a conference of that alias.
-    async fn is_conference(&self, _alias: &str) -> Result<bool, sqlx::Error> {
-        Ok(false)
+    /// Whether an alias means an account.
+    pub async fn is_account(&self, alias: &str) -> Result<bool, sqlx::Error> {
+        Ok(self.people(alias).await?.is_some())
     }
 
     /// The addresses of the account that an alias means, if there is one: a user's name or number, or a telephone number with its
@@ -138,10 +149,27 @@ impl Conferences {
         Ok(None)
     }
 
+    /// Notes what a user says about the call that they are about to begin. `None` if there is no such account.
+    pub async fn prepare(&self, caller: UserId, callee: &str, details: Details) -> Result<Option<()>, sqlx::Error> {
+        let Some(to) = self.people(callee).await? else {
+            return Ok(None);
+        };
+        let outgoing = Outgoing { caller, to, details };
+        self.invitations().prepare((self.passed)(), outgoing);
+        Ok(Some(()))
+    }
+
     /// Lets a session call somebody. Their devices ring, too, and the two meet in a room that nobody else knows.
     pub fn ring(&self, caller: Caller, to: Vec<Address>, details: Details) -> Calling {
         let room = RoomName::from(format!("call-{:032x}", rand::random::<u128>()).as_str());
-        self.invitations().announce((self.passed)(), room.clone(), details);
+        let now = (self.passed)();
+        let mut invitations = self.invitations();
+        let details = match invitations.prepared(now, &caller.user, &to) {
+            Some(before) => details.or(before),
+            None => details,
+        };
+        invitations.announce(now, room.clone(), details);
+        drop(invitations);
         let invite = CallCommand::Invite {
             to,
             media: CallMedia::Either {
@@ -154,6 +182,37 @@ impl Conferences {
         let register = speak_for(caller.user, caller.claim);
         let commands = [register, invite.into()];
         Calling { room, commands }
+    }
+
+    /// Lets a user be called into a meeting, by somebody who is there. Where the callee answers by a token, that lets them in
+    /// ([`Conferences::accept`]); a callee of another family goes into the meeting's room, or is brought there. Returns when it rings.
+    pub async fn dial(
+        &self,
+        caller: Caller,
+        to: Vec<Address>,
+        (meeting, details): (RoomName, Details),
+        client: ClientAddress,
+    ) -> Result<(), NotDialed> {
+        let (session, mut events) = self.hub.connect(client).await?;
+        self.invitations().announce((self.passed)(), meeting.clone(), details);
+        session.request(speak_for(caller.user, caller.claim)).await?;
+        let invite = CallCommand::Invite {
+            to,
+            media: CallMedia::Either {
+                offer: None,
+                room: meeting,
+            },
+            when_busy: WhenBusy::Ring,
+            when_absent: WhenAbsent::LeaveOut,
+        };
+        session.request(invite.into()).await?;
+        // The call goes on as long as the session is there, and ends by itself where nobody answers.
+        tokio::spawn(async move {
+            let is_over = |event: &Event| matches!(event, Event::Call(CallEvent::Over(_)) | Event::Ended(_));
+            while events.next().await.is_some_and(|event| !is_over(&event)) {}
+            drop(session);
+        });
+        Ok(())
     }
 
     /// The user whom a client names as itself, with their credentials.

@@ -23,6 +23,9 @@ const TOKENS_MAX: usize = 8_192;
 /// Answers that are remembered until the others are sent that the call no longer rings, which is at once.
 const ANSWERS_MAX: usize = 256;
 
+/// Calls that are about to begin. Each begins within a second or never; of one too many the oldest is forgotten.
+const OUTGOING_MAX: usize = 1_024;
+
 /// Calls whose callers have said more about them. There are fewer that ring; of one too many the oldest is forgotten.
 const DETAILS_MAX: usize = 4_096;
 
@@ -89,6 +92,21 @@ pub struct Details {
     pub owner: Option<String>,
 }
 
+impl Details {
+    /// What somebody says, and where they say nothing, what was said before.
+    pub(super) fn or(self, before: Details) -> Details {
+        Details {
+            occasion: self.occasion,
+            caller_name: self.caller_name.or(before.caller_name),
+            bss_key: match self.bss_key.is_empty() {
+                true => before.bss_key,
+                false => self.bss_key,
+            },
+            owner: self.owner.or(before.owner),
+        }
+    }
+}
+
 /// A call that rings at a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invitation {
@@ -137,6 +155,16 @@ pub(super) struct Invitations {
     answered: VecDeque<(UserId, CallId, RingsAt)>,
     /// What callers say about calls that begin, by the room where they meet, the newest last.
     details: VecDeque<(Instant, RoomName, Details)>,
+    /// Calls that users are about to begin, with what they say about them, the newest last.
+    outgoing: VecDeque<(Instant, Outgoing)>,
+}
+
+/// A call that a user is about to begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Outgoing {
+    pub caller: UserId,
+    pub to: Vec<Address>,
+    pub details: Details,
 }
 
 impl Invitations {
@@ -147,7 +175,29 @@ impl Invitations {
             tokens: HashMap::new(),
             answered: VecDeque::new(),
             details: VecDeque::new(),
+            outgoing: VecDeque::new(),
         }
+    }
+
+    /// Notes what a user says about the call that they are about to begin. It counts while such a call would be fresh.
+    pub fn prepare(&mut self, now: Instant, outgoing: Outgoing) {
+        self.forget_outgoing(now, &outgoing.caller, &outgoing.to);
+        if self.outgoing.len() >= OUTGOING_MAX {
+            self.outgoing.pop_front();
+        }
+        self.outgoing.push_back((now, outgoing));
+    }
+
+    /// Takes what the user has said about the call that begins now.
+    pub fn prepared(&mut self, now: Instant, caller: &UserId, to: &[Address]) -> Option<Details> {
+        self.forget_outgoing(now, caller, to).map(|outgoing| outgoing.details)
+    }
+
+    fn forget_outgoing(&mut self, now: Instant, caller: &UserId, to: &[Address]) -> Option<Outgoing> {
+        self.outgoing.retain(|(since, _)| now < *since + FRESH_FOR);
+        let mut all = self.outgoing.iter();
+        let index = all.position(|(_, outgoing)| outgoing.caller == *caller && outgoing.to == to)?;
+        self.outgoing.remove(index).map(|(_, outgoing)| outgoing)
     }
 
     /// Notes what a caller says about the call that begins now, whose parties meet in this room.
@@ -211,6 +261,13 @@ impl Invitations {
     pub fn find(&self, now: Instant, token: InvitationToken) -> Option<&Invitation> {
         let waiting = self.waiting.get(&token)?;
         (now < waiting.since + self.ring_for).then_some(&waiting.invitation)
+    }
+
+    /// An invitation to a call whose parties meet in this room.
+    pub fn in_room(&self, now: Instant, room: &str) -> Option<&Invitation> {
+        let mut ringing = self.waiting.values().filter(|one| now < one.since + self.ring_for);
+        let found = ringing.find(|one| one.invitation.room.as_str() == room)?;
+        Some(&found.invitation)
     }
 
     /// Uses a token up. `None` if its call no longer rings.
@@ -330,6 +387,16 @@ mod tests {
         assert_eq!(invitations.find(now, InvitationToken(3)), None);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_call_is_found_by_its_room_while_it_rings() {
+        let now = Instant::now();
+        let mut invitations = Invitations::new(RING_FOR);
+        invite(&mut invitations, now, 1, invitation("ben", 1));
+        assert_eq!(invitations.in_room(now, "ch_1"), Some(&invitation("ben", 1)));
+        assert_eq!(invitations.in_room(now, "anna@example.org"), None);
+        assert_eq!(invitations.in_room(now + RING_FOR, "ch_1"), None);
+    }
+
     #[test]
     fn a_call_is_named_by_its_room_or_by_its_caller() {
         let named = |place| invitation("ben", 1).is_for(place);
@@ -392,5 +459,35 @@ mod tests {
         assert_eq!(invitations.details.len(), DETAILS_MAX);
         invitations.announce(now + RING_FOR, "last".into(), said("3"));
         assert_eq!(invitations.details.len(), 1, "nothing else is about a call that rings");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_caller_says_before_a_call_counts_once_for_that_call_and_for_half_a_minute() {
+        let now = Instant::now();
+        let mut invitations = Invitations::new(RING_FOR);
+        let to = |name: &str| vec![Address::Name(name.into())];
+        let outgoing = |name: &str, key: &str| Outgoing {
+            caller: "anna".into(),
+            to: to(name),
+            details: Details {
+                bss_key: key.to_owned(),
+                ..Details::default()
+            },
+        };
+        invitations.prepare(now, outgoing("ben", "1"));
+        invitations.prepare(now, outgoing("ben", "2"));
+        assert_eq!(invitations.prepared(now, &"carl".into(), &to("ben")), None);
+        assert_eq!(invitations.prepared(now, &"anna".into(), &to("carl")), None);
+        let said = invitations.prepared(now, &"anna".into(), &to("ben"));
+        assert_eq!(said.unwrap().bss_key, "2");
+        assert_eq!(invitations.prepared(now, &"anna".into(), &to("ben")), None, "once");
+        for number in 0..2 * OUTGOING_MAX {
+            invitations.prepare(now, outgoing(&number.to_string(), "x"));
+        }
+        assert_eq!(invitations.outgoing.len(), OUTGOING_MAX);
+        let last = (2 * OUTGOING_MAX - 1).to_string();
+        let late = now + FRESH_FOR;
+        assert_eq!(invitations.prepared(late, &"anna".into(), &to(&last)), None);
+        assert_eq!(invitations.outgoing.len(), 0);
     }
 }

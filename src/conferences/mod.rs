@@ -11,7 +11,7 @@ mod waking;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use calls::{Caller, Calling, Destination, NoDestination};
+pub use calls::{Caller, Calling, Destination, NoDestination, NotDialed};
 use invitations::Invitations;
 pub use invitations::{Details, FRESH_FOR, Invitation, InvitationToken, Occasion, RingsAt};
 
@@ -22,7 +22,7 @@ use crate::domain::{Address, CallAnswer, CallCommand, Claim, Decline, Refusal};
 use crate::hub::{HubHandle, NoPlace};
 use crate::ids::{CallId, RoomName, UserId};
 use crate::shares::ClientAddress;
-use crate::storage::{NotLoggedIn, Records, UserAccount, local_part};
+use crate::storage::{Entry, NoEntry, NotLoggedIn, Records, ShownPin, UserAccount, local_part};
 
 /// Time for which the session id of a login is valid: as the apps expect it.
 const SESSION_LASTS_S: i64 = 180;
@@ -51,6 +51,18 @@ pub struct Credentials {
     /// The account, with its domain or without.
     pub user: String,
     pub password: String,
+}
+
+/// What somebody may join.
+pub enum Place {
+    Conference(Entry),
+    /// A user, who is to be called.
+    User(UserAccount),
+    /// A call that rings, which is to be answered.
+    Call {
+        invitation: Invitation,
+        caller_name: String,
+    },
 }
 
 /// The reason why a call is not refused.
@@ -137,6 +149,31 @@ impl Conferences {
         let person = self.records.user(user).await?;
         let name = person.map(|person| person.name).filter(|name| !name.is_empty());
         Ok(name.unwrap_or_else(|| user.to_string()))
+    }
+
+    /// Whether somebody at this address may enter a conference, and in which role. `alias` may have a domain behind it; the room is that
+    /// of the conference in the answer. Ten wrong PINs a minute are answered at most.
+    pub async fn enter(&self, alias: &str, shown: ShownPin<'_>, client: ClientAddress) -> Result<Entry, NoEntry> {
+        self.records.enter_conference(alias, shown, client, &self.passed).await
+    }
+
+    /// What somebody may join who names this place, as apps ask before they do: a conference, or a call. Nothing changes.
+    pub async fn find(&self, place: &str, shown: ShownPin<'_>, client: ClientAddress) -> Result<Place, NoEntry> {
+        match self.enter(place, shown, client).await {
+            Err(NoEntry::Unknown) => {}
+            outcome => return outcome.map(Place::Conference),
+        }
+        let failed = |error: sqlx::Error| NoEntry::Storage(error.into());
+        if let Some(account) = self.records.user_account(place).await.map_err(failed)? {
+            return Ok(Place::User(account));
+        }
+        let ringing = self.invitations().in_room((self.passed)(), place).cloned();
+        let invitation = ringing.ok_or(NoEntry::Unknown)?;
+        let caller_name = self.display_name(invitation.caller()).await.map_err(failed)?;
+        Ok(Place::Call {
+            invitation,
+            caller_name,
+        })
     }
 
     /// The invitation of a user to this call, with the token by which it is answered or refused at this place.

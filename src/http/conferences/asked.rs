@@ -28,6 +28,8 @@ pub(super) struct Asked {
     pub client: ClientAddress,
     /// The server, as the client names it: without a port.
     pub host: String,
+    /// The server, as the client names it: with its port, where it names one.
+    pub authority: String,
     pub fields: Result<Fields, Unreadable>,
     headers: HeaderMap,
 }
@@ -61,7 +63,8 @@ impl FromRequest<AppState> for Asked {
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Self::Rejection> {
         let client = request.extensions().get::<Client>().copied();
         let Client(client) = client.unwrap_or(Client(ClientAddress::UNKNOWN));
-        let host = host::of(&request).map(|authority| authority.host().to_owned());
+        let authority = host::of(&request);
+        let host = authority.as_ref().map(|authority| authority.host().to_owned());
         let headers = request.headers().clone();
         let uri: Uri = request.uri().clone();
         let fields = match Bytes::from_request(request, state).await {
@@ -71,6 +74,7 @@ impl FromRequest<AppState> for Asked {
         Ok(Asked {
             client,
             host: host.unwrap_or_default(),
+            authority: authority.map(|authority| authority.to_string()).unwrap_or_default(),
             fields,
             headers,
         })

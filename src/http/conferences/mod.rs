@@ -3,7 +3,9 @@
 
 mod asked;
 mod events;
+mod joining;
 mod login;
+mod outgoing;
 mod refusals;
 mod registrations;
 
@@ -53,6 +55,9 @@ pub(super) fn router(origins: &Origins) -> OpenApiRouter<AppState> {
         .routes(routes!(login::log_in, login::log_in_by_query))
         .routes(routes!(login::add_device))
         .routes(routes!(login::remove_device))
+        .routes(routes!(joining::check_join))
+        .routes(routes!(outgoing::announce))
+        .routes(routes!(outgoing::announce_in_company))
         .routes(routes!(register))
         .routes(routes!(refresh))
         .routes(routes!(end))

@@ -11,7 +11,7 @@ use crate::conferences::NotRefused;
 use crate::http::desk::{NotDone, NotReceived};
 use crate::http::errors::HttpError;
 use crate::signaling::conferences::{self as wire, Unreadable};
-use crate::storage::NotLoggedIn;
+use crate::storage::{NoEntry, NotLoggedIn};
 
 /// A refusal.
 pub(super) struct Refused {
@@ -46,6 +46,21 @@ impl From<NotLoggedIn> for Refused {
             NotLoggedIn::Wrong => StatusCode::UNAUTHORIZED,
             NotLoggedIn::TooManyGuesses { .. } => StatusCode::TOO_MANY_REQUESTS,
             NotLoggedIn::Storage(cause) => {
+                note_storage_failure(cause.as_ref());
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+        };
+        Refused::new(status, error.to_string())
+    }
+}
+
+impl From<NoEntry> for Refused {
+    fn from(error: NoEntry) -> Self {
+        let status = match &error {
+            NoEntry::Unknown => StatusCode::NOT_FOUND,
+            NoEntry::PinRequired { .. } | NoEntry::WrongPin => StatusCode::FORBIDDEN,
+            NoEntry::TooManyTries { .. } => StatusCode::TOO_MANY_REQUESTS,
+            NoEntry::Storage(cause) => {
                 note_storage_failure(cause.as_ref());
                 StatusCode::SERVICE_UNAVAILABLE
             }

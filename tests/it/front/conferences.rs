@@ -2,6 +2,7 @@
 //! is sent.
 
 mod devices;
+mod joining;
 mod pushed;
 mod ringing;
 

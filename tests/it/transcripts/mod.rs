@@ -37,6 +37,7 @@ mod access;
 mod across;
 mod bad_input;
 mod call;
+mod conferences;
 mod dapi;
 mod dapi_leave;
 mod devices;

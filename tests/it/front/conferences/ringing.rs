@@ -73,6 +73,25 @@ async fn ending(running: &Running, channel: &str) -> Value {
 }
 
 #[tokio::test]
+async fn an_app_that_is_to_answer_asks_for_the_room_of_the_call_as_for_a_conference() {
+    let running = start().await;
+    let token = ben(&running).await;
+    let mut stream = Stream::of(&running, "ben", &token).await;
+    let channel = call_ben(&running).await;
+    let (kind, _) = stream.event().await;
+    assert_eq!(kind, "incoming");
+    let path = format!("/api/v3/meet/checkJoin.shtml?joinAccount={channel}&participantName=Ben");
+    let (_, answer) = post(&running, &path).await;
+    let results = &answer["results"];
+    assert_eq!((&answer["code"], &results["isDot"]), (&json!("200"), &json!(true)));
+    assert_eq!(
+        (&results["alias"], &results["conferenceName"]),
+        (&json!(channel), &json!("安娜"))
+    );
+    assert_eq!((&results["roleType"], &results["password"]), (&json!(""), &json!("")));
+}
+
+#[tokio::test]
 async fn a_call_rings_at_a_registration_and_is_cancelled_with_the_same_token() {
     let running = start().await;
     let token = ben(&running).await;
