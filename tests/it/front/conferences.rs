@@ -3,6 +3,7 @@
 
 mod devices;
 mod joining;
+mod outgoing;
 mod pushed;
 mod ringing;
 
