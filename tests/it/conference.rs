@@ -148,7 +148,7 @@ impl Drop for Publisher {
     }
 }
 
-async fn send(audio: Track, video: Track, extension: u8, number: u8, level: Arc<AtomicU8>) {
+pub async fn send(audio: Track, video: Track, extension: u8, number: u8, level: Arc<AtomicU8>) {
     let mut tick = interval(Duration::from_millis(20));
     for count in 0u32.. {
         tick.tick().await;
