@@ -12,6 +12,7 @@ mod ended;
 mod invitations;
 mod limits;
 mod mailbox;
+mod meeting;
 mod messages;
 mod outline;
 mod playing;
@@ -34,6 +35,9 @@ pub use connection::Use;
 pub use limits::{Limits, SESSIONS_PER_ADDRESS};
 pub(crate) use mailbox::MailboxCommand;
 pub use mailbox::{MailboxStore, MessageSender, StoreError, WaitingMessage};
+pub use meeting::{
+    MeetingCommand, MeetingEvent, MeetingState, ParticipantState, Pin, Referral, Reported, Role, WithoutHost,
+};
 pub use messages::{MessageCommand, Recipient, Waits};
 pub(crate) use messages::{MessageEvent, announces_somebody};
 pub use outline::{ParticipantOutline, RoomOutline};
@@ -137,11 +141,19 @@ pub enum Command {
     /// A command about messages between users, who need not be in a room.
     Message(MessageCommand),
     Call(CallCommand),
+    /// A command about the meeting in the session's room.
+    Meeting(MeetingCommand),
 }
 
 impl From<CallCommand> for Command {
     fn from(command: CallCommand) -> Self {
         Command::Call(command)
+    }
+}
+
+impl From<MeetingCommand> for Command {
+    fn from(command: MeetingCommand) -> Self {
+        Command::Meeting(command)
     }
 }
 
@@ -280,6 +292,7 @@ pub enum Event {
     Decoding(Arc<DecodingNotice>),
     Message(MessageEvent),
     Call(CallEvent),
+    Meeting(MeetingEvent),
     /// The last event: the session is to be closed.
     Ended(EndReason),
 }
@@ -322,6 +335,8 @@ pub enum EndReason {
     MediaLost,
     /// The time for which the session might be in the room is over.
     StayOver,
+    /// A host has removed the session from the room.
+    Removed,
 }
 
 /// An expected no. Nothing has changed.
@@ -333,6 +348,10 @@ pub enum Refusal {
     UnknownParticipant,
     #[error("the connection is for more feeds or slots than one may have")]
     TooManyUses,
+    #[error("the meeting is locked")]
+    Locked,
+    #[error("the meeting waits for a host")]
+    HostAbsent,
     #[error("the room holds as many participants as it may")]
     RoomFull,
     #[error("the server holds as many rooms as it may, or the client's address its share of them")]

@@ -161,6 +161,7 @@ impl Rules {
             Command::Play(play) => self.rooms.play(now, session, play),
             Command::SendText { text } => self.rooms.send_text(session, text),
             Command::AnnounceFile { file } => self.rooms.announce_file(session, file),
+            Command::Meeting(_) => Err(Refusal::NotAllowed),
         }
     }
 

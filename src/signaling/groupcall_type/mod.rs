@@ -164,6 +164,7 @@ impl<A: Admission> Dialogue<A> for GroupcallTypeDialogue {
             | Event::Decoding(_)
             | Event::Message(_)
             | Event::Call(_)
+            | Event::Meeting(_)
             | Event::Ended(_) => return Reaction::none(),
         };
         Reaction::frame(&frame)

@@ -112,6 +112,7 @@ fn stay(bytes: &mut Bytes<'_>, now: Instant) -> Stay {
         publishes: bytes.pick(&[PublishRights::ALL, PublishRights::NONE]),
         visible: bytes.below(3) > 0,
         until: (bytes.below(2) == 0).then(|| now + Duration::from_secs(bytes.byte().into())),
+        ..Stay::default()
     }
 }
 
