@@ -19,8 +19,8 @@ use super::ended::EndedConnections;
 use super::quotas::Quotas;
 use super::room::{Participant, Peer, Room};
 use super::{
-    Claim, Effect, EndReason, Event, FileNotice, Limits, Negotiation, Offer, Person, PublishRights, Purpose, Refusal,
-    RoomKind, RoomOutline, Side, Stay, Subject, Use,
+    Claim, Effect, EndReason, Event, FileNotice, Limits, Muted, Negotiation, Offer, Person, PublishRights, Purpose,
+    Refusal, RoomKind, RoomOutline, Side, Stay, Subject, Use,
 };
 use crate::ids::{CallId, Feed, FeedRef, ParticipantId, PeerId, RoomId, RoomName, SessionId, Turn, UserId};
 use crate::shares::ClientAddress;
@@ -353,6 +353,7 @@ impl Rooms {
                 peer,
                 uses,
                 publishes: PublishRights::ALL,
+                muted: Muted::default(),
                 subject: Subject::Call { call, side },
                 tag: guest.offer.tag,
                 description: guest.offer.description,

@@ -86,6 +86,7 @@ fn outline(effects: &[Effect]) -> Vec<String> {
             let source = source.map_or("nothing".to_owned(), |source| source.participant.to_string());
             format!("fill slot {} with {source}", slot.0)
         }
+        Effect::Mute { peer, muted } => format!("mute {peer}: {muted:?}"),
         Effect::Play(playback) => format!("play {:?}", playback.feed.feed),
         Effect::SendEach { .. } | Effect::Mailbox(_) | Effect::Push(_) => format!("none of a room's: {effect:?}"),
     };

@@ -168,6 +168,10 @@ pub struct Track {
     /// Packets that arrived in this batch; empty between batches.
     pub(crate) arrivals: Vec<BatchPacket>,
     pub started: bool,
+    /// Whether its packets are forwarded to nobody.
+    pub muted: bool,
+    /// Source as which the packets of a player count since they were muted. The player sends them as one source all the while.
+    renewed: Option<SourceId>,
     /// Number of packets of all layers that came so far, and their bytes, with headers. Duplicates do not count.
     packets: u64,
     bytes: u64,
@@ -212,6 +216,8 @@ impl Track {
             audio_level: AudioLevel::default(),
             arrivals: Vec::new(),
             started: false,
+            muted: false,
+            renewed: None,
             packets: 0,
             bytes: 0,
         }
@@ -268,6 +274,25 @@ impl Track {
         }
     }
 
+    /// Lets the packets that come now count as those of a new source: the packets before them were dropped. Subscribers have to
+    /// take it up anew.
+    pub(crate) fn begin_anew(&mut self, mut fresh_source: impl FnMut() -> SourceId) {
+        for layer in &mut self.layers {
+            layer.source = fresh_source();
+            layer.pictures = Pictures::default();
+            layer.newest = None;
+            if let Origin::Link(_) = self.origin {
+                // A player has one layer.
+                self.renewed = Some(layer.source);
+            }
+        }
+    }
+
+    /// The source as which packets count here that come over a link.
+    pub(crate) fn source_here(&self, source: SourceId) -> SourceId {
+        self.renewed.unwrap_or(source)
+    }
+
     /// Takes over what an offer on the live connection changed. Layers and their streams stay.
     pub(crate) fn renegotiate(&mut self, section: &MediaSection) {
         self.codecs = section.codecs.clone();
@@ -303,9 +328,9 @@ impl Track {
         format.map(|format| format.feedback).unwrap_or_default()
     }
 
-    /// Whether packets of a layer are missing that the publisher can be asked for.
+    /// Whether packets of a layer are missing that the publisher can be asked for. Those of a muted track are missed by nobody.
     pub(crate) fn misses_packets(&self, layer: &Layer) -> bool {
-        layer.loss.has_gaps() && self.feedback(layer).nack
+        !self.muted && layer.loss.has_gaps() && self.feedback(layer).nack
     }
 
     /// The layers that are sent now: none while the publisher is muted.
@@ -320,11 +345,16 @@ impl Track {
         self.codecs.first().map_or(90_000, |codec| codec.codec.clock_rate())
     }
 
+    /// Whether a key frame would be of use to anybody.
+    pub(crate) fn is_asked_for_key_frames(&self) -> bool {
+        self.kind == Kind::Video && !self.muted
+    }
+
     /// Time at which the publisher is to be asked for packets or a key frame, if any are missing or wanted.
     pub(crate) fn next_repair(&self) -> Option<Instant> {
         let due = self.layers.iter().flat_map(|layer| {
             let packets = layer.loss.next_nack().filter(|_| self.misses_packets(layer));
-            let key_frame = layer.requests.due().filter(|_| self.kind == Kind::Video);
+            let key_frame = layer.requests.due().filter(|_| self.is_asked_for_key_frames());
             [packets, key_frame]
         });
         due.flatten().min()
@@ -442,7 +472,7 @@ impl Track {
         self.keep(now, arrival, packet, packet.len(), pool)
     }
 
-    /// Keeps a packet for subscribers that will miss it, and queues it for all subscribers.
+    /// Keeps a packet for subscribers that will miss it, and queues it for all subscribers. Drops it if the track is muted.
     fn keep(
         &mut self,
         now: Instant,
@@ -451,6 +481,9 @@ impl Track {
         received: usize,
         pool: &mut Pool,
     ) -> Option<LayerBegins> {
+        if self.muted {
+            return None;
+        }
         let layer = self.layers.get_mut(usize::from(arrival.layer))?;
         let before = layer.last_packet.replace(now);
         // Most packets come in one batch with the packet before: then the times are not subtracted.

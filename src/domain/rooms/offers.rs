@@ -5,7 +5,8 @@ use std::time::Instant;
 use super::{Rooms, Seat};
 use crate::domain::room::Peer;
 use crate::domain::{
-    Conference, ConnectionIdentity, Effect, Negotiation, Offer, PublishRights, Purpose, Refusal, Subject, Use, UserFeed,
+    Conference, ConnectionIdentity, Effect, Muted, Negotiation, Offer, PublishRights, Purpose, Refusal, Subject, Use,
+    UserFeed,
 };
 use crate::ids::{Feed, FeedRef, PeerId, SessionId, SlotId};
 
@@ -129,6 +130,7 @@ impl Rooms {
             peer,
             uses,
             publishes,
+            muted: Muted::default(),
             subject,
             tag: offer.tag,
             description: offer.description,

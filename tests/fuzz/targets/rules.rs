@@ -237,6 +237,7 @@ impl Open {
                 Effect::CloseRoom(room) => assert!(self.rooms.remove(&room), "an open room is closed"),
                 Effect::ClosePeer { peer, .. } => assert!(self.peers.remove(&peer), "an open connection is closed"),
                 Effect::FillSlot { peer, .. } => assert!(self.peers.contains(&peer), "a slot of an open connection"),
+                Effect::Mute { peer, .. } => assert!(self.peers.contains(&peer), "an open connection is muted"),
                 Effect::Negotiate(offers) => {
                     for offer in offers {
                         assert!(self.rooms.contains(&offer.room), "a connection is in an open room");

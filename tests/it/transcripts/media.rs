@@ -48,6 +48,15 @@ impl FakeMedia {
                 let source = source.map_or("nothing".to_owned(), |source| source.participant.to_string());
                 Some(format!("fill slot {} of {number} with {source}", slot.0))
             }
+            DriverCommand::Media(MediaCommand::Mute { peer, muted }) => {
+                let what = match (muted.sound, muted.camera) {
+                    (false, false) => "nothing",
+                    (true, false) => "sound",
+                    (false, true) => "camera",
+                    (true, true) => "sound and camera",
+                };
+                Some(format!("mute {what} of {}", self.number(peer)?))
+            }
             DriverCommand::Link { far, .. } => Some(match far {
                 Far::Worker(other) => format!("link {other}"),
                 Far::Player { peer, .. } => {
