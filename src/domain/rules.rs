@@ -1,11 +1,13 @@
 //! All that one node decides, in one place: rooms, calls, and messages.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::calls::{CallRequest, Calls, Decision, Leaving, Requester};
+use super::lobby::Entrant;
 use super::messages::Messages;
 use super::register::{Abilities, Register, Registration};
-use super::rooms::{Entrant, PairChange, Rooms};
+use super::rooms::{PairChange, Rooms};
 use super::{
     Address, CallAnswer, CallCommand, CallEnd, Claim, Command, Effect, EndReason, Limits, MediaKind, MediaState,
     Newcomer, Offer, Refusal, RoomKind, RoomOutline, Subject, WaitingMessage,
@@ -43,6 +45,11 @@ impl Rules {
 
     pub fn participant_count(&self) -> usize {
         self.rooms.participant_count()
+    }
+
+    /// Number of sessions that wait to be let into rooms.
+    pub fn waiting_count(&self) -> usize {
+        self.rooms.waiting_count()
     }
 
     pub fn peer_count(&self) -> usize {
@@ -143,15 +150,17 @@ impl Rules {
                 if kind == RoomKind::Pair && !stay.visible {
                     return Err(Refusal::NotAllowed);
                 }
+                let door = (self.place_of(kind, &room), room);
                 let entrant = Entrant {
+                    session,
                     turn,
-                    room: (self.place_of(kind, &room), room),
-                    person,
+                    person: Arc::new(person),
                     claim,
                     stay,
                     connects,
+                    since: now,
                 };
-                self.rooms.join(session, entrant)
+                self.rooms.join(door, entrant)
             }
             Command::Leave => Ok(self.rooms.leave(session)),
             Command::Offer { subject, offer } => self.rooms.offer(now, session, subject, offer),
@@ -161,7 +170,7 @@ impl Rules {
             Command::Play(play) => self.rooms.play(now, session, play),
             Command::SendText { text } => self.rooms.send_text(session, text),
             Command::AnnounceFile { file } => self.rooms.announce_file(session, file),
-            Command::Meeting(_) => Err(Refusal::NotAllowed),
+            Command::Meeting(command) => self.rooms.meeting(now, session, command),
         }
     }
 
@@ -289,7 +298,7 @@ impl Rules {
             match decision {
                 Decision::Effect(effect) => effects.push(effect),
                 Decision::Close(room) => effects.extend(self.rooms.close(room)),
-                Decision::Seat(call, guests) => match self.rooms.seat_pair(call, *guests) {
+                Decision::Seat(call, guests) => match self.rooms.seat_pair(now, call, *guests) {
                     Ok((room, seated)) => {
                         self.calls.seated(call, room);
                         effects.extend(seated);

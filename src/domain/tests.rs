@@ -11,9 +11,11 @@ use super::*;
 mod claims;
 mod conference;
 mod lost;
+mod meeting;
 mod outline;
 mod playing;
 mod stays;
+mod waiting;
 
 /// Any time: nothing that is tested here waits.
 fn now() -> Instant {
@@ -474,6 +476,7 @@ proptest! {
                     Effect::Send { session, .. } => prop_assert!(!dismissed.contains(&session)),
                     Effect::FillSlot { .. }
                     | Effect::Play(_)
+                    | Effect::Mute { .. }
                     | Effect::SendEach { .. }
                     | Effect::Mailbox(_)
                     | Effect::Push(_) => prop_assert!(false, "none of a room's"),

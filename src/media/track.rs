@@ -1,5 +1,7 @@
 //! One published track: its layers (one or several encodings), what each layer misses, and who gets a copy.
 
+mod muting;
+
 use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
@@ -274,25 +276,6 @@ impl Track {
         }
     }
 
-    /// Lets the packets that come now count as those of a new source: the packets before them were dropped. Subscribers have to
-    /// take it up anew.
-    pub(crate) fn begin_anew(&mut self, mut fresh_source: impl FnMut() -> SourceId) {
-        for layer in &mut self.layers {
-            layer.source = fresh_source();
-            layer.pictures = Pictures::default();
-            layer.newest = None;
-            if let Origin::Link(_) = self.origin {
-                // A player has one layer.
-                self.renewed = Some(layer.source);
-            }
-        }
-    }
-
-    /// The source as which packets count here that come over a link.
-    pub(crate) fn source_here(&self, source: SourceId) -> SourceId {
-        self.renewed.unwrap_or(source)
-    }
-
     /// Takes over what an offer on the live connection changed. Layers and their streams stay.
     pub(crate) fn renegotiate(&mut self, section: &MediaSection) {
         self.codecs = section.codecs.clone();
@@ -343,11 +326,6 @@ impl Track {
 
     pub fn clock_rate(&self) -> u32 {
         self.codecs.first().map_or(90_000, |codec| codec.codec.clock_rate())
-    }
-
-    /// Whether a key frame would be of use to anybody.
-    pub(crate) fn is_asked_for_key_frames(&self) -> bool {
-        self.kind == Kind::Video && !self.muted
     }
 
     /// Time at which the publisher is to be asked for packets or a key frame, if any are missing or wanted.

@@ -5,8 +5,7 @@ use std::time::Instant;
 use super::{Rooms, Seat};
 use crate::domain::room::Peer;
 use crate::domain::{
-    Conference, ConnectionIdentity, Effect, Muted, Negotiation, Offer, PublishRights, Purpose, Refusal, Subject, Use,
-    UserFeed,
+    Conference, ConnectionIdentity, Effect, Negotiation, Offer, PublishRights, Purpose, Refusal, Subject, Use, UserFeed,
 };
 use crate::ids::{Feed, FeedRef, PeerId, SessionId, SlotId};
 
@@ -130,7 +129,7 @@ impl Rooms {
             peer,
             uses,
             publishes,
-            muted: Muted::default(),
+            muted: self.muted(seat),
             subject,
             tag: offer.tag,
             description: offer.description,
