@@ -1,5 +1,7 @@
 //! All that one node decides, in one place: rooms, calls, and messages.
 
+mod entering;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,7 +12,7 @@ use super::register::{Abilities, Register, Registration};
 use super::rooms::{PairChange, Rooms};
 use super::{
     Address, CallAnswer, CallCommand, CallEnd, Claim, Command, Effect, EndReason, Limits, MediaKind, MediaState,
-    Newcomer, Offer, Refusal, RoomKind, RoomOutline, Subject, WaitingMessage,
+    Newcomer, Offer, Refusal, RoomOutline, Subject, WaitingMessage,
 };
 use crate::ids::{CallId, ParticipantId, PeerId, PushTarget, RoomId, RoomName, SessionId, UserId};
 use crate::shares::ClientAddress;
@@ -146,11 +148,6 @@ impl Rules {
                 stay,
                 connects,
             } => {
-                self.check_proof(kind, &room, claim)?;
-                if kind == RoomKind::Pair && !stay.visible {
-                    return Err(Refusal::NotAllowed);
-                }
-                let door = (self.place_of(kind, &room), room);
                 let entrant = Entrant {
                     session,
                     turn,
@@ -160,7 +157,7 @@ impl Rules {
                     connects,
                     since: now,
                 };
-                self.rooms.join(door, entrant)
+                self.join(kind, room, entrant)
             }
             Command::Leave => Ok(self.rooms.leave(session)),
             Command::Offer { subject, offer } => self.rooms.offer(now, session, subject, offer),
@@ -341,26 +338,6 @@ impl Rules {
         self.follow_rooms(now);
         self.rooms.quotas.leave(session);
         effects
-    }
-
-    /// The kind of the room that somebody enters who asks for this kind. A device that has answered somebody who is no device
-    /// meets them in a group room, by the page on which it meets devices; the others of the call may be there, too.
-    fn place_of(&mut self, kind: RoomKind, room: &RoomName) -> RoomKind {
-        if kind == RoomKind::Pair && self.calls.device_meets_people_in(room) {
-            self.calls.room_entered(room);
-            return RoomKind::Group;
-        }
-        kind
-    }
-
-    /// Who may enter a room of two: people who know its name; where proof is required, only those who have given it. The two
-    /// parties of a call need no proof: the room was made for them, and its name was sent to nobody else.
-    fn check_proof(&self, kind: RoomKind, room: &RoomName, claim: Claim) -> Result<(), Refusal> {
-        let is_proven = claim == Claim::Proven || self.calls.meets_in(room);
-        if kind == RoomKind::Pair && self.limits.proof_required && !is_proven {
-            return Err(Refusal::NotProven);
-        }
-        Ok(())
     }
 
     /// Notifies the calls that a room where their parties meet was entered or left: a call ends some time after both have left.
