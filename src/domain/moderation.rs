@@ -1,11 +1,8 @@
 //! What is known of a meeting and of each of its participants: what its hosts have decided, and what clients say of themselves.
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use super::meeting::{MeetingState, Muted, ParticipantState, Reported, Role};
-use super::room::Room;
-use crate::ids::{ParticipantId, SessionId};
+use super::meeting::{MeetingState, Muted, Reported};
 
 /// What hosts have decided about a meeting as a whole. It ends with the room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,47 +53,5 @@ impl Attendance {
             sound: self.sound != Muting::Nobody,
             camera: self.camera != Muting::Nobody,
         }
-    }
-}
-
-impl Room {
-    pub fn meeting(&self) -> MeetingState {
-        let Moderation {
-            locked,
-            guests_muted,
-            goes_on,
-            ..
-        } = self.moderation;
-        let has_host = || self.participants().any(|(_, one)| one.stay.role == Role::Host);
-        MeetingState {
-            locked,
-            guests_muted,
-            started: goes_on || has_host(),
-        }
-    }
-
-    /// What is shown of a participant. `None` for one whom nobody sees.
-    pub fn state_of(&self, id: ParticipantId) -> Option<ParticipantState> {
-        let participant = self.participant(id).filter(|one| one.stay.visible)?;
-        let attendance = &participant.attendance;
-        let Muted { sound, camera } = attendance.muted();
-        Some(ParticipantState {
-            person: Arc::clone(&participant.person),
-            role: participant.stay.role,
-            muted: sound,
-            video_muted: camera,
-            reported: attendance.reported,
-            spotlit: attendance.spotlit,
-            waiting: false,
-            since: attendance.since,
-        })
-    }
-
-    /// The sessions that are sent what happens in the meeting, but for this one's, in the order of arrival.
-    pub fn seers_but(&self, id: Option<ParticipantId>) -> Vec<SessionId> {
-        let seers = self
-            .participants()
-            .filter(|(one, seer)| Some(*one) != id && seer.stay.sees_meeting);
-        seers.map(|(_, seer)| seer.session).collect()
     }
 }

@@ -12,6 +12,7 @@ mod offers;
 mod playing;
 mod slots;
 mod speech;
+mod standing;
 mod stays;
 mod waiting;
 

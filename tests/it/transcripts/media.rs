@@ -8,7 +8,7 @@ use patchbay::media::codec::{Codec, Kind};
 use patchbay::media::engine::MediaEngine;
 use patchbay::media::link::Far;
 use patchbay::media::messages::{CloseReason, DriverCommand, MediaCommand, MediaEvent};
-use patchbay::media::names::Down;
+use patchbay::media::names::{Down, Muted};
 use patchbay::media::session::PeerSpec;
 use tokio::sync::mpsc;
 
@@ -105,7 +105,8 @@ impl FakeMedia {
         } else {
             ""
         };
-        format!("{verb} {number} {purpose}{certificate}")
+        let muted = if spec.muted == Muted::default() { "" } else { ", muted" };
+        format!("{verb} {number} {purpose}{certificate}{muted}")
     }
 
     /// The connection's number, from 1.
