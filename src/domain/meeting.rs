@@ -124,6 +124,15 @@ pub struct MeetingState {
     pub started: bool,
 }
 
+/// The part of what a participant publishes that the server forwards to nobody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Muted {
+    /// All their sound.
+    pub sound: bool,
+    /// The pictures of their camera, but not of their screen.
+    pub camera: bool,
+}
+
 /// What the others see of a participant in a meeting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParticipantState {

@@ -11,9 +11,11 @@ mod connection;
 mod ended;
 mod invitations;
 mod limits;
+mod lobby;
 mod mailbox;
 mod meeting;
 mod messages;
+mod moderation;
 mod outline;
 mod playing;
 mod quotas;
@@ -36,7 +38,7 @@ pub use limits::{Limits, SESSIONS_PER_ADDRESS};
 pub(crate) use mailbox::MailboxCommand;
 pub use mailbox::{MailboxStore, MessageSender, StoreError, WaitingMessage};
 pub use meeting::{
-    MeetingCommand, MeetingEvent, MeetingState, ParticipantState, Pin, Referral, Reported, Role, WithoutHost,
+    MeetingCommand, MeetingEvent, MeetingState, Muted, ParticipantState, Pin, Referral, Reported, Role, WithoutHost,
 };
 pub use messages::{MessageCommand, Recipient, Waits};
 pub(crate) use messages::{MessageEvent, announces_somebody};
@@ -416,6 +418,11 @@ pub enum Effect {
         slot: SlotId,
         source: Option<FeedRef>,
     },
+    /// Forwards nothing of this that a connection publishes, now and later, and everything else.
+    Mute {
+        peer: PeerId,
+        muted: Muted,
+    },
     /// Offers of which either all are answered, in this order, or none.
     Negotiate(Vec<Negotiation>),
     Play(Playback),
@@ -449,6 +456,8 @@ pub struct Negotiation {
     pub uses: Vec<Use>,
     /// Kinds of media that the client may publish. Sections of other kinds are answered as sections that receive nothing.
     pub publishes: PublishRights,
+    /// The part of what the client publishes that is forwarded to nobody.
+    pub muted: Muted,
     pub subject: Subject,
     /// Tag of the offer.
     pub tag: Option<OfferTag>,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::moderation::{Attendance, Moderation};
 use super::speakers::{Speakers, Speaking};
 use super::{
     Claim, ConnectionIdentity, Effect, Event, MediaState, ParticipantOutline, Person, Purpose, RoomKind, RoomOutline,
@@ -38,6 +39,7 @@ pub(super) struct Room {
     by_user: HashMap<UserId, ParticipantId>,
     pub speakers: Speakers,
     pub speaking: Speaking,
+    pub moderation: Moderation,
 }
 
 pub(super) struct Participant {
@@ -48,6 +50,7 @@ pub(super) struct Participant {
     pub claim: Claim,
     pub stay: Stay,
     pub arrival: MediaArrival,
+    pub attendance: Attendance,
     /// Feeds beside the camera, as the others were sent them last.
     pub(crate) announced_feeds: Vec<Feed>,
     /// Connections, at most one for each [`Purpose`].
@@ -76,6 +79,7 @@ impl Room {
             by_user: HashMap::new(),
             speakers: Speakers::default(),
             speaking: Speaking::default(),
+            moderation: Moderation::default(),
         }
     }
 
@@ -120,6 +124,11 @@ impl Room {
 
     pub fn ids(&self) -> impl Iterator<Item = ParticipantId> {
         self.participants.keys().copied()
+    }
+
+    /// All participants, in the order of their arrival.
+    pub(crate) fn participants(&self) -> impl Iterator<Item = (ParticipantId, &Participant)> {
+        self.participants.iter().map(|(id, one)| (*id, one))
     }
 
     /// What somebody is sent who enters now: who is there, whose media count as lost, who publishes what beside their camera, and
@@ -235,7 +244,13 @@ impl Peer {
 }
 
 impl Participant {
-    pub fn new(session: SessionId, turn: Turn, person: Arc<Person>, claim: Claim, stay: Stay) -> Self {
+    pub fn new(
+        (session, turn): (SessionId, Turn),
+        person: Arc<Person>,
+        claim: Claim,
+        stay: Stay,
+        since: Instant,
+    ) -> Self {
         Self {
             session,
             turn,
@@ -243,6 +258,7 @@ impl Participant {
             claim,
             stay,
             arrival: MediaArrival::default(),
+            attendance: Attendance::new(since),
             announced_feeds: Vec::new(),
             peers: Vec::new(),
         }
@@ -326,6 +342,12 @@ impl Participant {
             peer.purpose != Purpose::Conference && watches
         };
         self.peers.extract_if(.., is_over).collect()
+    }
+
+    /// The connections over which the participant sends, or may begin to.
+    pub(crate) fn sending_peers(&self) -> impl Iterator<Item = PeerId> {
+        let may_send = |peer: &&Peer| !matches!(peer.purpose, Purpose::Watch(_));
+        self.peers.iter().filter(may_send).map(|peer| peer.id)
     }
 
     /// The slots of all connections, each with its connection.

@@ -16,7 +16,7 @@ use super::outbox::{Lost, Outbox};
 use super::placement::Placement;
 use super::players;
 use crate::domain::{
-    self, Candidate, Effect, EndReason, Event, MailboxCommand, MediaKind, Negotiation, Playback, PublishRights,
+    self, Candidate, Effect, EndReason, Event, MailboxCommand, MediaKind, Muted, Negotiation, Playback, PublishRights,
     PushNotice, RoomOutline, Subject,
 };
 use crate::ids::{FeedRef, PeerId, RoomId, SessionId, SlotId, UserId, WorkerId};
@@ -156,6 +156,7 @@ impl Executor {
                 Effect::CloseRoom(room) => self.close_room(room),
                 Effect::ClosePeer { peer, .. } => self.close_peer(peer),
                 Effect::FillSlot { peer, slot, source } => self.fill_slot(peer, slot, source),
+                Effect::Mute { peer, muted } => self.mute(peer, muted),
                 Effect::Negotiate(negotiations) => self.negotiate(negotiations),
                 Effect::Play(playback) => self.play(playback),
                 Effect::Send { session, event } => self.send(session, event),
@@ -198,6 +199,14 @@ impl Executor {
     fn fill_slot(&mut self, peer: PeerId, slot: SlotId, source: Option<FeedRef>) -> Result<(), EffectFailure> {
         if let Some(worker) = self.placement.worker_of(peer) {
             self.media.send(worker, MediaCommand::Fill { peer, slot, source });
+        }
+        Ok(())
+    }
+
+    fn mute(&mut self, peer: PeerId, muted: Muted) -> Result<(), EffectFailure> {
+        if let Some(worker) = self.placement.worker_of(peer) {
+            let muted = media_muted(muted);
+            self.media.send(worker, MediaCommand::Mute { peer, muted });
         }
         Ok(())
     }
@@ -414,6 +423,10 @@ fn media_use(one: &domain::Use, publishes: PublishRights) -> names::Use {
     }
 }
 
+fn media_muted(Muted { sound, camera }: Muted) -> names::Muted {
+    names::Muted { sound, camera }
+}
+
 fn media_kinds(rights: PublishRights) -> &'static [Kind] {
     match (rights.audio, rights.video) {
         (true, true) => &Kind::ALL,
@@ -438,6 +451,7 @@ fn spec(negotiation: &Negotiation, negotiated: &Negotiated, others: SmallVec<[Wo
         transports: negotiated.transports.clone(),
         spare_certificate: uses_spare_certificate(negotiation),
         sections: negotiated.sections.clone(),
+        muted: media_muted(negotiation.muted),
     }
 }
 

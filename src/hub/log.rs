@@ -19,8 +19,13 @@ pub(super) fn log_request(session: SessionId, command: &Command) {
             connects: _,
         } => {
             let (room, user) = (alias(room.as_str()), alias(person.user.as_str()));
-            let Stay { publishes, visible, .. } = stay;
-            info!(%session, ?kind, %room, %user, ?claim, ?publishes, visible, "joins");
+            let Stay {
+                publishes,
+                visible,
+                role,
+                ..
+            } = stay;
+            info!(%session, ?kind, %room, %user, ?claim, ?publishes, visible, ?role, "joins");
         }
         Command::Leave => info!(%session, "leaves"),
         Command::Offer { subject, offer } => {

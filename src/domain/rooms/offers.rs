@@ -144,6 +144,7 @@ impl Rooms {
             peer,
             uses,
             publishes,
+            muted: self.muted(seat),
             subject,
             tag: offer.tag,
             description: offer.description,
