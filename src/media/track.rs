@@ -543,6 +543,7 @@ mod tests {
             rids: SmallVec::new(),
             local_ssrc: 1,
             local_rtx_ssrc: 2,
+            further: Vec::new(),
         };
         let participant = ParticipantId(1);
         let name = TrackRef { participant, name };

@@ -268,6 +268,7 @@ async fn a_connection_shows_six_and_in_its_slot_whoever_speaks_without_another_o
         publish: None,
         watch: NAMES[..6].iter().map(|name| UserFeed::camera((*name).into())).collect(),
         speaker_slots: vec![MediaKind::Video],
+        ..Conference::default()
     };
     let sdp = watcher.offer().await;
     let gina = &mut people[6];
