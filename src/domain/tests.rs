@@ -13,6 +13,7 @@ mod conference;
 mod lost;
 mod outline;
 mod playing;
+mod stage;
 mod stays;
 
 /// Any time: nothing that is tested here waits.
