@@ -9,6 +9,7 @@ use super::codecs;
 use super::extensions::{self, BundleIds};
 use super::preference;
 use super::terms::{Negotiated, Role};
+use super::transport::Settled;
 use super::write::AcceptedSection;
 use crate::media::codec::{Codec, Kind};
 use crate::media::description::{Content, Format, Section};
@@ -50,7 +51,8 @@ impl<'a, R: Rng> Settling<'a, R> {
         }
     }
 
-    pub fn section(&mut self, section: &Section, content: &'a Content, transport: u8) -> AcceptedSection<'a> {
+    pub fn section(&mut self, section: &Section, content: &'a Content, settled: &Settled) -> AcceptedSection<'a> {
+        let transport = settled.spec.number;
         let (kind, client) = (content.kind, section.direction);
         let mut formats = content.formats.to_vec();
         let up = client.sends.then(|| self.dealer.next_up(kind)).flatten();
@@ -69,7 +71,9 @@ impl<'a, R: Rng> Settling<'a, R> {
         let shared = self.shared.entry(transport).or_default();
         let extensions = extensions::accept(
             &content.extmaps,
-            section.mid.as_deref(),
+            // In a transport of its own, a section's packets need no name. A client that gives its sections other mids on the way
+            // here would take ours for those of another section.
+            section.mid.as_deref().filter(|_| settled.members.bundled),
             needs,
             &mut shared.extension_ids,
         );
