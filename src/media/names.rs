@@ -42,14 +42,15 @@ pub enum Down {
 
 impl Down {
     /// The name of the stream at the subscriber: in `a=msid`, and as CNAME in SDP and RTCP, which must agree. Sound and
-    /// pictures of one feed have the same name, so that the client plays them together (RFC 8834 §4.2).
+    /// pictures of one feed have the same name, so that the client plays them together (RFC 8834 §4.2). So have all slots of a
+    /// connection: clients of conferences play one stream, and expect all sound and pictures in it.
     pub fn stream(self) -> String {
         match self {
             Down::Track(TrackRef { participant, name }) => match name.feed {
                 Feed::Camera => format!("p{:x}", participant.0),
                 Feed::Screen => format!("p{:x}-screen", participant.0),
             },
-            Down::Slot(SlotId(slot)) => format!("slot-{slot}"),
+            Down::Slot(_) => "slots".to_owned(),
         }
     }
 }
@@ -253,6 +254,6 @@ mod tests {
             Some(Down::Slot(SlotId(2))),
         ];
         let names: Vec<String> = streams.into_iter().flatten().map(Down::stream).collect();
-        assert_eq!(names, ["pa", "pa", "pb-screen", "slot-2"]);
+        assert_eq!(names, ["pa", "pa", "pb-screen", "slots"]);
     }
 }

@@ -21,6 +21,7 @@ mod paths;
 mod repair;
 mod reports;
 mod safety;
+mod slots;
 mod speaking;
 mod suspension;
 mod transports;
