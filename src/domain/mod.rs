@@ -24,6 +24,7 @@ mod room;
 mod rooms;
 mod rules;
 mod speakers;
+mod stage;
 mod stay;
 
 use std::sync::Arc;
@@ -47,6 +48,7 @@ pub use playing::Play;
 pub(crate) use playing::Playback;
 pub use register::{Abilities, Registration};
 pub use rules::Rules;
+pub use stage::{SlotStream, StagePart, StageSlot};
 pub use stay::{PublishRights, Stay};
 
 use crate::ids::{
@@ -195,8 +197,16 @@ impl UserFeed {
 pub struct Conference {
     pub publish: Option<Feed>,
     pub watch: Vec<UserFeed>,
-    /// Kinds of the sections that follow the speaker.
+    /// Kinds of the sections that follow the speaker. The client is not sent who is in them.
     pub speaker_slots: Vec<MediaKind>,
+    /// Slots of one audio section: whoever speaks is heard in one of them, and everybody while there are few.
+    pub sound_slots: u8,
+    /// Slots of one video section: whoever is spotlit is shown, then who spoke last, then others. With one slot, that is the
+    /// speaker.
+    pub picture_slots: u8,
+    /// Whether one more slot shows the screen of whoever presents. It is in the section of the pictures; where there are none, in
+    /// one of its own. A connection for this alone does not take the place of the participant's connection for other feeds.
+    pub presentation: bool,
 }
 
 /// An offer of a connection.
@@ -266,6 +276,14 @@ pub enum Event {
         subject: Subject,
         tag: Option<OfferTag>,
         sdp: String,
+        /// The streams of all slots, of which the answer names the first of each section. Empty where there are no slots.
+        slots: Vec<SlotStream>,
+    },
+    /// Who is in the slots of sounds, pictures and the presentation of one of the session's connections, after its answer and
+    /// whenever that changes. All of these slots, in their order.
+    Layout {
+        subject: Subject,
+        slots: Vec<(SlotId, Option<UserFeed>)>,
     },
     /// One of the server's candidates for a connection; it follows the connection's [`Event::Answered`].
     Candidate {
@@ -314,6 +332,8 @@ pub enum Subject {
     Feed(UserFeed),
     /// Several feeds of a room.
     Conference,
+    /// The screen of whoever presents in a room, and nothing else.
+    Presentation,
     /// Both directions of a call. The answer says that the call has been accepted.
     Call { call: CallId, side: Side },
 }

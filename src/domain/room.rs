@@ -1,16 +1,19 @@
 //! One room: its participants in the order of their arrival, and the connections of each.
 
+mod slots;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::moderation::{Attendance, Moderation};
 use super::speakers::{Speakers, Speaking};
+use super::stage::{FilledSlots, Stage};
 use super::{
     Claim, ConnectionIdentity, Effect, Event, MediaState, ParticipantOutline, Person, Purpose, RoomKind, RoomOutline,
-    Stay, Use,
+    StageSlot, Stay, Use,
 };
-use crate::ids::{Feed, FeedRef, ParticipantId, PeerId, RoomId, RoomName, SessionId, SlotId, Turn, UserId};
+use crate::ids::{Feed, ParticipantId, PeerId, RoomId, RoomName, SessionId, SlotId, Turn, UserId};
 use crate::shares::ClientAddress;
 
 /// What is known of the media of a participant.
@@ -40,6 +43,7 @@ pub(super) struct Room {
     pub speakers: Speakers,
     pub speaking: Speaking,
     pub moderation: Moderation,
+    pub stage: Stage,
 }
 
 pub(super) struct Participant {
@@ -67,6 +71,8 @@ pub(super) struct Peer {
     pub before: Option<(Vec<Use>, ConnectionIdentity)>,
     /// Number of associations before this connection's: [`super::Negotiation::association`].
     pub association: u32,
+    /// Slots of the stage, by the newest offer.
+    filled: FilledSlots,
 }
 
 impl Room {
@@ -80,6 +86,7 @@ impl Room {
             speakers: Speakers::default(),
             speaking: Speaking::default(),
             moderation: Moderation::default(),
+            stage: Stage::default(),
         }
     }
 
@@ -176,6 +183,7 @@ impl Room {
             self.by_user.remove(&participant.person.user);
         }
         self.speaking.forget(id);
+        self.stage.forget(id);
         self.speakers.forget(id, self.speaking.newest());
         let mut peers = std::mem::take(&mut participant.peers);
         for other in self.participants.values_mut() {
@@ -196,37 +204,6 @@ impl Room {
         (sessions, peers.collect())
     }
 
-    /// Shows those who publish their camera, the first who came first, where fewer than could be shown have spoken.
-    pub(crate) fn introduce(&mut self) {
-        for (id, participant) in &self.participants {
-            if participant.arrival == MediaArrival::Arrives {
-                self.speakers.introduce(*id);
-            }
-        }
-    }
-
-    /// Fills the slots of all participants who are to be shown another speaker than before.
-    pub(crate) fn refill_slots(&self, before: &Speakers) -> Vec<Effect> {
-        if *before == self.speakers {
-            return Vec::new();
-        }
-        let changed = self
-            .ids()
-            .filter(|id| before.shown_to(*id) != self.speakers.shown_to(*id));
-        changed.flat_map(|id| self.fill_slots_of(id)).collect()
-    }
-
-    pub(crate) fn fill_slots_of(&self, id: ParticipantId) -> Vec<Effect> {
-        let source = self.speakers.shown_to(id).map(FeedRef::camera);
-        let slots = self
-            .participant(id)
-            .into_iter()
-            .flat_map(|participant| participant.slots());
-        slots
-            .map(|(peer, slot)| Effect::FillSlot { peer, slot, source })
-            .collect()
-    }
-
     /// Sends everybody the same event, in the order of arrival.
     pub(crate) fn send_to_all(&self, event: &Event) -> impl Iterator<Item = Effect> {
         self.participants.values().map(|participant| Effect::Send {
@@ -237,10 +214,41 @@ impl Room {
 }
 
 impl Peer {
+    /// A connection whose offer has been answered.
+    pub(crate) fn new(
+        id: PeerId,
+        purpose: Purpose,
+        uses: Vec<Use>,
+        identity: ConnectionIdentity,
+        association: u32,
+    ) -> Self {
+        Self {
+            id,
+            purpose,
+            filled: FilledSlots::default().renewed(stage_slots(&uses)),
+            uses,
+            identity,
+            before: None,
+            association,
+        }
+    }
+
+    fn set_uses(&mut self, uses: Vec<Use>) -> Vec<Use> {
+        self.filled = self.filled.renewed(stage_slots(&uses));
+        std::mem::replace(&mut self.uses, uses)
+    }
+
     /// The uses of the newest offer that has been answered.
     fn answered_uses(&self) -> &[Use] {
         self.before.as_ref().map_or(&self.uses, |(uses, _)| uses)
     }
+}
+
+fn stage_slots(uses: &[Use]) -> impl Iterator<Item = StageSlot> {
+    uses.iter().filter_map(|one| match one {
+        Use::StageSlot(slot) => Some(*slot),
+        Use::Publish(_) | Use::Watch(_) | Use::Slot(..) => None,
+    })
 }
 
 impl Participant {
@@ -313,17 +321,19 @@ impl Participant {
     /// The connection goes on, with the uses and the identity of its newest offer.
     pub(crate) fn continue_peer(&mut self, id: PeerId, uses: Vec<Use>, identity: ConnectionIdentity) {
         if let Some(peer) = self.peers.iter_mut().find(|peer| peer.id == id) {
-            let uses = std::mem::replace(&mut peer.uses, uses);
+            let uses = peer.set_uses(uses);
             let identity = std::mem::replace(&mut peer.identity, identity);
             peer.before = Some((uses, identity));
         }
     }
 
-    /// The newest offers of all connections have been answered.
-    pub(crate) fn settle_offers(&mut self) {
-        for peer in &mut self.peers {
-            peer.before = None;
-        }
+    /// The newest offers of all connections have been answered. Returns those that had not been before.
+    pub(crate) fn settle_offers(&mut self) -> Vec<PeerId> {
+        let answered = self
+            .peers
+            .iter_mut()
+            .filter_map(|peer| peer.before.take().map(|_| peer.id));
+        answered.collect()
     }
 
     /// The newest offer of a live connection could not be answered: the connection goes on as it was before.
@@ -331,7 +341,8 @@ impl Participant {
         if let Some(peer) = self.peers.iter_mut().find(|peer| peer.id == id)
             && let Some((uses, identity)) = peer.before.take()
         {
-            (peer.uses, peer.identity) = (uses, identity);
+            peer.set_uses(uses);
+            peer.identity = identity;
         }
     }
 
@@ -355,7 +366,7 @@ impl Participant {
         self.peers.iter().flat_map(|peer| {
             peer.uses.iter().filter_map(|one| match one {
                 Use::Slot(slot, _) => Some((peer.id, *slot)),
-                Use::Publish(_) | Use::Watch(_) => None,
+                Use::Publish(_) | Use::Watch(_) | Use::StageSlot(_) => None,
             })
         })
     }

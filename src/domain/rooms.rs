@@ -287,14 +287,13 @@ impl Rooms {
                 Participant::new((session, Turn(0)), person, Claim::Proven, stay, now),
             );
             if let Some(owner) = room.participant_mut(participant) {
-                owner.add_peer(Peer {
-                    id: peer,
-                    purpose: Purpose::Call,
-                    uses: uses.clone(),
-                    identity: identity.clone(),
-                    before: None,
+                owner.add_peer(Peer::new(
+                    peer,
+                    Purpose::Call,
+                    uses.clone(),
+                    identity.clone(),
                     association,
-                });
+                ));
             }
             let seat = Seat { room: id, participant };
             self.seats.insert(session, seat);
@@ -363,7 +362,7 @@ impl Rooms {
     pub(crate) fn forget_peer(&mut self, peer: PeerId) -> Vec<Effect> {
         let seat = self.peers.get(&peer).copied();
         let (_, mut effects) = self.take_peer(peer);
-        effects.extend(seat.and_then(|seat| self.announce_feeds(seat)));
+        effects.extend(seat.into_iter().flat_map(|seat| self.announce_feeds(seat)));
         effects
     }
 

@@ -14,6 +14,7 @@ mod lost;
 mod meeting;
 mod outline;
 mod playing;
+mod stage;
 mod stays;
 mod waiting;
 

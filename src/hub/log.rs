@@ -33,9 +33,10 @@ pub(super) fn log_request(session: SessionId, command: &Command) {
             debug!(%session, %subject, ?feed, bytes = offer.description.bytes(), "offers");
         }
         Command::OfferConference { conference, offer } => {
-            let (watches, slots) = (conference.watch.len(), conference.speaker_slots.len());
-            let publishes = conference.publish;
-            debug!(%session, ?publishes, watches, slots, bytes = offer.description.bytes(), "offers a connection for several feeds");
+            let (watches, publishes) = (conference.watch.len(), conference.publish);
+            let (sounds, pictures) = (conference.sound_slots, conference.picture_slots);
+            let (slots, screen) = (conference.speaker_slots.len(), conference.presentation);
+            debug!(%session, ?publishes, watches, slots, sounds, pictures, screen, bytes = offer.description.bytes(), "offers a connection for several feeds");
         }
         Command::Play(play) => info!(%session, feed = ?play.feed, recording = ?play.recording, "plays"),
         Command::SendText { text } => debug!(%session, bytes = text.len(), "sends a text"),

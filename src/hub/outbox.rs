@@ -119,7 +119,11 @@ pub(crate) fn weight(event: &Event) -> usize {
     let text = match event {
         Event::Joined { others } => others.len() * size_of::<usize>(),
         Event::Speakers { users } => users.iter().map(|user| user.as_str().len()).sum(),
-        Event::Answered { sdp, .. } => sdp.len(),
+        Event::Answered { sdp, slots, .. } => sdp.len() + size_of_val(&**slots),
+        Event::Layout { slots, .. } => slots
+            .iter()
+            .map(|(_, feed)| feed.as_ref().map_or(0, |one| one.user.as_str().len()))
+            .sum(),
         Event::Text { text, .. } => text.len(),
         Event::File { file, .. } => file.name.len() + file.url.len(),
         Event::Candidate { candidate, .. } => candidate.line.len(),
@@ -163,6 +167,7 @@ mod tests {
             subject: Subject::Feed(UserFeed::camera("anna".into())),
             tag: None,
             sdp: "x".repeat(bytes),
+            slots: Vec::new(),
         }
     }
 

@@ -554,6 +554,7 @@ mod tests {
             rids: SmallVec::new(),
             local_ssrc: 1,
             local_rtx_ssrc: 2,
+            further: Vec::new(),
         };
         let participant = ParticipantId(1);
         let name = TrackRef { participant, name };

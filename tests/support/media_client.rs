@@ -152,6 +152,7 @@ pub fn section(mid: &str, codec: NegotiatedCodec, receive: bool, remote_ssrc: u3
         rids: Default::default(),
         local_ssrc,
         local_rtx_ssrc: local_ssrc + 1,
+        further: Vec::new(),
     }
 }
 

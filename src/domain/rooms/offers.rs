@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::{Rooms, Seat};
 use crate::domain::room::Peer;
+use crate::domain::stage::{PICTURE_SLOTS_MAX, SOUND_SLOTS_MAX, StagePart, StageSlot};
 use crate::domain::{
     Conference, ConnectionIdentity, Effect, Negotiation, Offer, PublishRights, Purpose, Refusal, Subject, Use, UserFeed,
 };
@@ -32,7 +33,7 @@ impl Rooms {
         let uses = match purpose {
             Purpose::Publish(feed) => vec![Use::Publish(feed)],
             Purpose::Watch(feed) => vec![Use::Watch(feed)],
-            Purpose::Conference | Purpose::Call => Vec::new(),
+            Purpose::Conference | Purpose::Presentation | Purpose::Call => Vec::new(),
         };
         let subject = Subject::Feed(subject);
         let offered = OfferedConnection { purpose, uses, subject };
@@ -47,32 +48,32 @@ impl Rooms {
         conference: Conference,
         offer: Offer,
     ) -> Result<Vec<Effect>, Refusal> {
-        let Conference {
-            publish,
-            watch,
-            speaker_slots,
-        } = conference;
         let seat = self.seats.get(&session).copied().ok_or(Refusal::NotInRoom)?;
-        if watch.len() > self.limits.peers_per_participant || speaker_slots.len() > SLOTS_MAX {
+        let is_too_much = conference.watch.len() > self.limits.peers_per_participant
+            || conference.speaker_slots.len() > SLOTS_MAX
+            || conference.sound_slots > SOUND_SLOTS_MAX
+            || conference.picture_slots > PICTURE_SLOTS_MAX;
+        if is_too_much {
             return Err(Refusal::TooManyUses);
         }
-        let mut uses: Vec<Use> = publish.into_iter().map(Use::Publish).collect();
-        for subject in &watch {
+        let mut uses: Vec<Use> = conference.publish.into_iter().map(Use::Publish).collect();
+        for subject in &conference.watch {
             match self.find_purpose(session, subject)?.1 {
                 Purpose::Watch(feed) => uses.push(Use::Watch(feed)),
                 // Nobody watches themselves.
                 _ => return Err(Refusal::UnknownParticipant),
             }
         }
-        let numbered = (0..).zip(speaker_slots);
-        uses.extend(numbered.map(|(number, kind)| Use::Slot(SlotId(number), kind)));
-        let offered = OfferedConnection {
-            purpose: Purpose::Conference,
-            uses,
-            subject: Subject::Conference,
+        uses.extend(slots(&conference));
+        let (purpose, subject) = match conference.presentation && uses.len() == 1 {
+            true => (Purpose::Presentation, Subject::Presentation),
+            false => (Purpose::Conference, Subject::Conference),
         };
+        let offered = OfferedConnection { purpose, uses, subject };
         let mut effects = self.negotiate(now, session, seat, offered, offer)?;
-        effects.extend(self.fill_slots_of(seat));
+        let peer = self.owner(seat).and_then(|owner| owner.peer_for(purpose));
+        let peer = peer.map(|peer| peer.id);
+        effects.extend(peer.into_iter().flat_map(|peer| self.fill_slots_of(seat, peer)));
         Ok(effects)
     }
 
@@ -174,7 +175,7 @@ impl Rooms {
         if let Some(owner) = self.owner(seat) {
             owner.keep_peer(peer);
         }
-        self.fill_slots_of(seat)
+        self.fill_slots_of(seat, peer)
     }
 
     /// Opens a new connection. It takes the place of the participant's connection for the same purpose, if there is one.
@@ -210,14 +211,9 @@ impl Rooms {
             added.map_err(|_| Refusal::TooManyPeers)?;
         }
         let owner = self.owner(seat).ok_or(Refusal::NotInRoom)?;
-        owner.add_peer(Peer {
-            id,
-            purpose,
-            uses: uses.to_vec(),
-            identity: identity.clone(),
-            before: Some((Vec::new(), identity.clone())),
-            association,
-        });
+        let mut peer = Peer::new(id, purpose, uses.to_vec(), identity.clone(), association);
+        peer.before = Some((Vec::new(), identity.clone()));
+        owner.add_peer(peer);
         self.peers.insert(id, seat);
         Ok((id, association, closed))
     }
@@ -243,4 +239,26 @@ impl Rooms {
         };
         Ok((seat, purpose))
     }
+}
+
+/// The slots of a connection, numbered one after the other.
+fn slots(conference: &Conference) -> impl Iterator<Item = Use> {
+    let speakers = conference.speaker_slots.iter();
+    let numbered = (0..).zip(speakers);
+    let speakers = numbered.map(|(number, kind)| Use::Slot(SlotId(number), *kind));
+    let first = conference.speaker_slots.len() as u8;
+    let shows_pictures = conference.picture_slots > 0;
+    let parts = (0..conference.sound_slots)
+        .map(|place| (StagePart::Sound, place > 0))
+        .chain((0..conference.picture_slots).map(|place| (StagePart::Picture, place > 0)))
+        .chain(
+            conference
+                .presentation
+                .then_some((StagePart::Presentation, shows_pictures)),
+        );
+    let stage = (first..).zip(parts).map(|(number, (part, joins))| {
+        let id = SlotId(number);
+        Use::StageSlot(StageSlot { id, part, joins })
+    });
+    speakers.chain(stage)
 }

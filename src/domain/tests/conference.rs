@@ -24,6 +24,7 @@ fn watching(names: &[&str], slots: usize) -> Conference {
         publish: None,
         watch: names.iter().map(|name| UserFeed::camera((*name).into())).collect(),
         speaker_slots: vec![MediaKind::Video; slots],
+        ..Conference::default()
     }
 }
 

@@ -140,6 +140,7 @@ impl<A: Admission> Dialogue<A> for GroupcallIdDialogue {
             | Event::FurtherFeeds { .. }
             | Event::Speakers { .. }
             | Event::Answered { .. }
+            | Event::Layout { .. }
             | Event::Candidate { .. }
             | Event::Text { .. }
             | Event::File { .. }

@@ -160,6 +160,7 @@ impl<A: Admission> Dialogue<A> for GroupcallTypeDialogue {
             | Event::FurtherFeeds { .. }
             | Event::Speakers { .. }
             | Event::Answered { .. }
+            | Event::Layout { .. }
             | Event::Candidate { .. }
             | Event::ConnectionEnded { .. }
             | Event::Decoding(_)

@@ -62,6 +62,9 @@ fn conference(bytes: &mut Bytes<'_>) -> Conference {
         publish: (bytes.below(2) == 0).then_some(Feed::Camera),
         watch: (0..bytes.below(3)).map(|_| user_feed(bytes)).collect(),
         speaker_slots: (0..bytes.below(3)).map(|_| MediaKind::Video).collect(),
+        sound_slots: bytes.below(4) as u8,
+        picture_slots: bytes.below(4) as u8,
+        presentation: bytes.below(3) == 0,
     }
 }
 

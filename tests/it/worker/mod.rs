@@ -22,6 +22,7 @@ mod paths;
 mod repair;
 mod reports;
 mod safety;
+mod slots;
 mod speaking;
 mod suspension;
 mod transports;
