@@ -269,6 +269,7 @@ impl Server {
             config: Arc::clone(config),
             hub: self.hub.clone(),
             records: self.records.clone(),
+            participants: http::Participants::new(desk.clone(), Arc::clone(&clock), stopwatch()),
             clock,
             passed: stopwatch(),
             accounts: self.accounts.clone(),

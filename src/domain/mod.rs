@@ -127,6 +127,10 @@ pub enum Command {
         conference: Conference,
         offer: Offer,
     },
+    /// End a connection of the session in its room. Does nothing if there is none.
+    EndConnection {
+        subject: Subject,
+    },
     Play(Play),
     /// A chat text to everybody in the room, the sender included.
     SendText {

@@ -164,6 +164,7 @@ impl Rules {
             Command::OfferConference { conference, offer } => {
                 self.rooms.offer_conference(now, session, conference, offer)
             }
+            Command::EndConnection { subject } => self.rooms.end_connection(now, session, &subject),
             Command::Play(play) => self.rooms.play(now, session, play),
             Command::SendText { text } => self.rooms.send_text(session, text),
             Command::AnnounceFile { file } => self.rooms.announce_file(session, file),

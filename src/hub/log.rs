@@ -3,7 +3,9 @@
 use tracing::{debug, info};
 
 use crate::alias::alias;
-use crate::domain::{CallAnswer, CallCommand, CallMedia, Command, MeetingCommand, MessageCommand, Registration, Stay};
+use crate::domain::{
+    CallAnswer, CallCommand, CallMedia, Command, MeetingCommand, MessageCommand, Registration, Stay, Subject,
+};
 use crate::ids::{SessionId, UserId};
 
 /// Logs a request. Names are logged as [`alias`] allows.
@@ -37,6 +39,14 @@ pub(super) fn log_request(session: SessionId, command: &Command) {
             let (sounds, pictures) = (conference.sound_slots, conference.picture_slots);
             let (slots, screen) = (conference.speaker_slots.len(), conference.presentation);
             debug!(%session, ?publishes, watches, slots, sounds, pictures, screen, bytes = offer.description.bytes(), "offers a connection for several feeds");
+        }
+        Command::EndConnection { subject } => {
+            let kind = match subject {
+                Subject::Feed(_) => "of one feed",
+                Subject::Conference => "of several feeds",
+                Subject::Call { .. } => "of a call",
+            };
+            debug!(%session, kind, "ends a connection");
         }
         Command::Play(play) => info!(%session, feed = ?play.feed, recording = ?play.recording, "plays"),
         Command::SendText { text } => debug!(%session, bytes = text.len(), "sends a text"),

@@ -154,6 +154,34 @@ impl Rooms {
         Ok(effects)
     }
 
+    /// Ends a connection of the session, whose client wishes that. The client is sent nothing about it.
+    pub(crate) fn end_connection(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        subject: &Subject,
+    ) -> Result<Vec<Effect>, Refusal> {
+        let seat = self.seats.get(&session).copied().ok_or(Refusal::NotInRoom)?;
+        let purpose = match subject {
+            Subject::Feed(feed) => self.find_purpose(session, feed)?.1,
+            Subject::Conference => Purpose::Conference,
+            // It ends with its call.
+            Subject::Call { .. } => return Err(Refusal::NotAllowed),
+        };
+        let peer = self.owner(seat).and_then(|owner| Some(owner.peer_for(purpose)?.id));
+        let Some(peer) = peer else {
+            return Ok(Vec::new());
+        };
+        if self.sends(seat, peer) {
+            self.connection_ended(now, seat, true);
+        }
+        let room = seat.room;
+        let mut effects = vec![Effect::ClosePeer { room, peer }];
+        effects.extend(self.drop_peer(peer));
+        effects.extend(self.announce_feeds(seat));
+        Ok(effects)
+    }
+
     /// The live connection that the offer continues, if there is one, with its association.
     fn continued_peer(&mut self, seat: Seat, purpose: Purpose, uses: &[Use], offer: &Offer) -> Option<(PeerId, u32)> {
         let participant = self.rooms.get_mut(&seat.room)?.participant_mut(seat.participant)?;

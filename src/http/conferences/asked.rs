@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, HeaderName, Uri};
 
 use crate::conferences::Credentials;
 use crate::http::client::Client;
+use crate::http::desk::{NotDone, Token};
 use crate::http::host;
 use crate::http::state::AppState;
 use crate::shares::ClientAddress;
@@ -22,6 +23,9 @@ const SESSION: HeaderName = HeaderName::from_static("sessionid");
 
 /// Header with the token of a registration, or of a conference.
 const TOKEN: HeaderName = HeaderName::from_static("token");
+
+/// Header with the PIN of a conference.
+const PIN: HeaderName = HeaderName::from_static("pin");
 
 /// A request, as far as this family reads it.
 pub(super) struct Asked {
@@ -49,6 +53,15 @@ impl Asked {
     pub fn token(&self) -> Option<&str> {
         let in_fields = self.fields.as_ref().ok().and_then(wire::token);
         in_fields.or_else(|| self.header(&TOKEN))
+    }
+
+    /// The token of an entry of the desk.
+    pub fn entry(&self) -> Result<Token, NotDone> {
+        self.token().and_then(Token::read).ok_or(NotDone::UnknownToken)
+    }
+
+    pub fn pin(&self) -> Option<&str> {
+        self.header(&PIN)
     }
 
     fn header(&self, name: &HeaderName) -> Option<&str> {

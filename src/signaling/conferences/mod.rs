@@ -48,6 +48,7 @@
 //! An account has eight registrations at most; one more ends the oldest, and one more of the same device ends the older one.
 
 mod fields;
+pub(crate) mod meeting;
 mod proof;
 mod wire;
 
@@ -201,17 +202,21 @@ pub(crate) fn failed(sentence: impl Into<String>) -> Failed {
 
 /// A registration that lasts for so many seconds.
 pub(crate) fn registration(token: String, lasts_s: u64) -> Registration {
-    let version = env!("CARGO_PKG_VERSION");
     Registration {
         registration_uuid: uuid(&token),
         token,
         expires: lasts_s.to_string(),
         directory_enabled: false,
         route_via_registrar: true,
-        version: Version {
-            pseudo_version: version.to_owned(),
-            version_id: version.to_owned(),
-        },
+        version: version(),
+    }
+}
+
+fn version() -> Version {
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    Version {
+        pseudo_version: version.clone(),
+        version_id: version,
     }
 }
 
@@ -222,8 +227,12 @@ pub(crate) fn refreshed(token: String, lasts_s: u64) -> Refreshed {
 
 /// An id that nobody learns the token from.
 fn uuid(token: &str) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes());
-    let digits = hex::encode(digest.as_ref());
+    uuid_of(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes()).as_ref())
+}
+
+/// The first bytes of a digest, written as a UUID.
+fn uuid_of(digest: &[u8]) -> String {
+    let digits = hex::encode(digest);
     let parts = [(0, 8), (8, 12), (12, 16), (16, 20), (20, 32)];
     let parts = parts.map(|(from, to)| digits.get(from..to).unwrap_or_default());
     parts.join("-")

@@ -6,6 +6,7 @@ mod devices;
 mod joining;
 mod outgoing;
 mod pushed;
+mod meeting;
 mod ringing;
 
 use std::time::Duration;
