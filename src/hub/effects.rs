@@ -17,8 +17,8 @@ use super::placement::Placement;
 use super::players;
 use super::slots::{media_kind, slots};
 use crate::domain::{
-    self, Candidate, Effect, EndReason, Event, MailboxCommand, Muted, Negotiation, Playback, PublishRights,
-    PushNotice, RoomOutline, Subject,
+    self, Candidate, Effect, EndReason, Event, MailboxCommand, Muted, Negotiation, Playback, PublishRights, PushNotice,
+    RoomOutline, Subject,
 };
 use crate::ids::{FeedRef, PeerId, RoomId, SessionId, SlotId, UserId, WorkerId};
 use crate::media::codec::{Codec, Kind};

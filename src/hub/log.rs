@@ -44,6 +44,7 @@ pub(super) fn log_request(session: SessionId, command: &Command) {
             let kind = match subject {
                 Subject::Feed(_) => "of one feed",
                 Subject::Conference => "of several feeds",
+                Subject::Presentation => "of the presentation",
                 Subject::Call { .. } => "of a call",
             };
             debug!(%session, kind, "ends a connection");

@@ -165,6 +165,7 @@ impl Rooms {
         let purpose = match subject {
             Subject::Feed(feed) => self.find_purpose(session, feed)?.1,
             Subject::Conference => Purpose::Conference,
+            Subject::Presentation => Purpose::Presentation,
             // It ends with its call.
             Subject::Call { .. } => return Err(Refusal::NotAllowed),
         };

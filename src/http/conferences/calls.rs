@@ -6,14 +6,13 @@ use axum::response::Response;
 use super::asked::Asked;
 use super::refusals::{Refused, answer};
 use super::requests::{asking, no_participant, not_yours};
-use crate::domain::{Command, UserFeed};
-use crate::http::desk::{Purpose, Token};
+use crate::domain::Command;
+use crate::http::desk::{Answer, Purpose, Token};
 use crate::http::state::AppState;
-use crate::ids::Feed;
 use crate::media::description::Description;
 use crate::media::peer::negotiate;
 use crate::signaling::conferences::meeting::{self, Call, CallKind, CallStep, Called, NO_OFFER, View};
-use crate::signaling::conferences::{Done, Failed};
+use crate::signaling::conferences::{self as wire, Done, Failed};
 
 /// Offer a connection
 ///
@@ -35,7 +34,7 @@ use crate::signaling::conferences::{Done, Failed};
         (status = 400, description = "The offer is missing or cannot be answered.", body = Failed),
         (status = 401, description = "There is no such session in this conference, or it is over.", body = Failed),
         (status = 403, description = "The participant is somebody else, or may not have a connection now.", body = Failed),
-        (status = 404, description = "There is no such participant, or nobody presents.", body = Failed),
+        (status = 404, description = "There is no such participant.", body = Failed),
         (status = 503, description = "There is no place.", body = Failed),
     )
 )]
@@ -46,12 +45,15 @@ pub(super) async fn call(
 ) -> Response {
     let outcome = async {
         let offered = asked.fields.as_ref().map(meeting::offered)?;
-        let (kind, description) = offered.ok_or_else(|| Refused::bad(NO_OFFER))?;
+        let offered = offered.ok_or_else(|| Refused::bad(NO_OFFER))?;
+        let kind = offered.kind;
         let (token, purpose) = asking(&state, &conference, &asked, |seat| {
-            owned(&seat.view, &participant).and_then(|()| purpose(&seat.view, kind))
+            owned(&seat.view, &participant).map(|()| purpose(&seat.view, kind, offered.pictures))
         })?;
-        let sdp = offer(&state, token, purpose?, description).await?;
-        let (_, call_uuid) = asking(&state, &conference, &asked, |seat| seat.view.called(kind))?;
+        let answer = offer(&state, token, purpose?, offered.description).await?;
+        let alias = wire::name_in_path(&conference);
+        let call_uuid = state.participants.called(token, &alias, kind, &answer)?;
+        let sdp = answer.sdp;
         Ok::<_, Refused>(Called { call_uuid, sdp })
     };
     answer(outcome.await)
@@ -114,9 +116,16 @@ async fn update(
     call_uuid: String,
 ) -> Result<Called, Refused> {
     let offered = asked.fields.as_ref().map(meeting::offered)?;
-    let (_, description) = offered.ok_or_else(|| Refused::bad(NO_OFFER))?;
-    let (_, purpose) = asking(state, conference, asked, |seat| purpose(&seat.view, kind))?;
-    let sdp = offer(state, token, purpose?, description).await?;
+    let offered = offered.ok_or_else(|| Refused::bad(NO_OFFER))?;
+    let (_, purpose) = asking(state, conference, asked, |seat| {
+        let pictures = seat.view.pictures().unwrap_or(offered.pictures);
+        purpose(&seat.view, kind, pictures)
+    })?;
+    let answer = offer(state, token, purpose, offered.description).await?;
+    state
+        .participants
+        .answered(token, &wire::name_in_path(conference), kind, &answer)?;
+    let sdp = answer.sdp;
     Ok(Called { call_uuid, sdp })
 }
 
@@ -125,17 +134,16 @@ async fn hang_up(state: &AppState, conference: &str, asked: &Asked, token: Token
         let kind = seat.view.hung_up(call)?;
         Some(seat.view.subject(kind))
     })?;
-    if let Some(subject) = subject.flatten() {
+    if let Some(subject) = subject {
         state.desk.request(token, Command::EndConnection { subject }).await?;
     }
     Ok(true)
 }
 
 /// Offers a connection. Returns the answer.
-async fn offer(state: &AppState, token: Token, purpose: Purpose, description: Description) -> Result<String, Refused> {
+async fn offer(state: &AppState, token: Token, purpose: Purpose, description: Description) -> Result<Answer, Refused> {
     negotiate::check(&description)?;
-    let answered = state.desk.offer(token, purpose, description).await?;
-    Ok(answered.sdp)
+    Ok(state.desk.offer(token, purpose, description).await?)
 }
 
 /// Only one's own participant has connections here.
@@ -148,18 +156,12 @@ fn owned(view: &View, participant: &str) -> Result<(), Refused> {
 }
 
 /// What a connection of this kind is there for.
-fn purpose(view: &View, kind: CallKind) -> Result<Purpose, Refused> {
-    Ok(match kind {
-        CallKind::Main => Purpose::Conference(meeting::main_connection()),
-        CallKind::SendScreen => Purpose::Feed(UserFeed {
-            user: view.own().user.clone(),
-            feed: Feed::Screen,
-        }),
-        CallKind::ReceiveScreen => {
-            let presenter = view.presenter();
-            Purpose::Feed(presenter.ok_or_else(|| Refused::missing("nobody presents"))?)
-        }
-    })
+fn purpose(view: &View, kind: CallKind, pictures: u8) -> Purpose {
+    match kind {
+        CallKind::Main => Purpose::Conference(meeting::main_connection(pictures)),
+        CallKind::SendScreen => Purpose::Feed(view.own_screen()),
+        CallKind::ReceiveScreen => Purpose::Conference(meeting::presentation()),
+    }
 }
 
 fn no_call() -> Refused {

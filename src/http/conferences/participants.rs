@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 use super::referrals::Referrals;
 use crate::clock::{MonotonicClock, WallClock, now_s};
 use crate::domain::{Event, MeetingEvent};
-use crate::http::desk::{Desk, NotDone, Token};
-use crate::signaling::conferences::meeting::{Behind, Moment, Notice, Outbox, View, referred};
+use crate::http::desk::{Answer, Desk, NotDone, Token};
+use crate::signaling::conferences::meeting::{Behind, CallKind, Moment, Notice, Outbox, View, referred};
 
 /// Time for which a session lasts without being refreshed. Clients refresh it five times as often.
 pub(super) const LASTS: Duration = Duration::from_secs(120);
@@ -142,13 +142,17 @@ impl Participants {
 
     /// Begins a stream of events, which ends the one before. The last events of a session can be read for a short time.
     pub(super) fn read(&self, token: Token, alias: &str) -> Result<Reader, NotDone> {
+        let at = self.moment();
         let mut table = self.table();
         let seat = table.seats.get_mut(&token);
         let seat = seat.filter(|seat| seat.aliases.iter().any(|known| known == alias));
         let seat = seat.ok_or(NotDone::UnknownToken)?;
         seat.stream.cancel();
         seat.stream = CancellationToken::new();
-        let state = if seat.is_over { Vec::new() } else { seat.view.state() };
+        let state = match seat.is_over {
+            true => Vec::new(),
+            false => seat.view.state(at),
+        };
         let number = seat.outbox.begin(state);
         Ok(Reader {
             participants: self.clone(),
@@ -159,10 +163,26 @@ impl Participants {
         })
     }
 
-    /// The alias and the PIN that a referral's token stands for. It is then used up.
+    /// The PIN that a referral's token stands for. It is then used up.
     pub(super) fn redeem_referral(&self, token: &str, alias: &str) -> Option<String> {
         let now = (self.passed)();
         self.table().referrals.redeem(now, token, alias)
+    }
+
+    /// Notes a connection whose offer was answered. Returns its id.
+    pub(super) fn called(&self, token: Token, alias: &str, kind: CallKind, answer: &Answer) -> Result<String, NotDone> {
+        self.answered(token, alias, kind, answer)?;
+        self.with(token, alias, |seat| seat.view.called(kind))
+    }
+
+    /// Notes the newest answer of a connection.
+    pub(super) fn answered(&self, token: Token, alias: &str, kind: CallKind, answer: &Answer) -> Result<(), NotDone> {
+        let at = self.moment();
+        let put = self.with(token, alias, |seat| {
+            let layout = seat.view.answered(kind, answer.slots.clone(), at);
+            layout.map_or(Ok(()), |layout| seat.put(layout))
+        })?;
+        put.map_err(|Behind| NotDone::UnknownToken)
     }
 
     fn take_in(&self, token: Token, events: Vec<Event>) -> Result<(), Behind> {
@@ -182,11 +202,16 @@ impl Participants {
                 event => seat.view.handle(event, at),
             };
             for notice in notices {
-                seat.outbox.put(notice)?;
+                seat.put(notice)?;
             }
         }
-        seat.arrival.send_replace(());
         Ok(())
+    }
+
+    /// Whether the session is of a call that is over.
+    fn is_over(&self, token: Token) -> bool {
+        let table = self.table();
+        table.seats.get(&token).is_some_and(|seat| seat.view.is_over())
     }
 
     /// Takes the events of a session until it ends.
@@ -194,6 +219,10 @@ impl Participants {
         while let Ok(events) = self.desk.events(token, ASK_FOR).await {
             if let Err(Behind) = self.take_in(token, events) {
                 tracing::info!("a client does not read the events of its conference: its session ends");
+                self.desk.close(token);
+                break;
+            }
+            if self.is_over(token) {
                 self.desk.close(token);
                 break;
             }
@@ -221,6 +250,14 @@ impl Participants {
         seat.arrival.send_replace(());
         *ended += 1;
         true
+    }
+}
+
+impl Seat {
+    fn put(&mut self, notice: Notice) -> Result<(), Behind> {
+        let put = self.outbox.put(notice);
+        self.arrival.send_replace(());
+        put
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::registrations::NotRegistered;
 use crate::channels::ChannelError;
-use crate::conferences::NotRefused;
+use crate::conferences::{NoDestination, NotRefused};
 use crate::domain::Refusal;
 use crate::http::desk::{NotDone, NotReceived};
 use crate::http::errors::HttpError;
@@ -117,16 +117,12 @@ impl From<NotReceived> for Refused {
     }
 }
 
-impl From<NoEntry> for Refused {
-    fn from(error: NoEntry) -> Self {
-        let status = match &error {
-            NoEntry::Unknown => StatusCode::NOT_FOUND,
-            NoEntry::PinRequired { .. } | NoEntry::WrongPin => StatusCode::FORBIDDEN,
-            NoEntry::TooManyTries { .. } => StatusCode::TOO_MANY_REQUESTS,
-            NoEntry::Storage(cause) => {
-                note_storage_failure(cause.as_ref());
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+impl From<NoDestination> for Refused {
+    fn from(error: NoDestination) -> Self {
+        let status = match error {
+            NoDestination::OldToken => StatusCode::FORBIDDEN,
+            NoDestination::CallsItself => StatusCode::CONFLICT,
+            NoDestination::Storage(cause) => return cause.into(),
         };
         Refused::new(status, error.to_string())
     }
@@ -153,7 +149,10 @@ impl From<NotDone> for Refused {
         let status = match &error {
             NotDone::UnknownToken | NotDone::Refused(Refusal::SessionEnded) => StatusCode::UNAUTHORIZED,
             NotDone::Paused(_) => StatusCode::TOO_MANY_REQUESTS,
-            NotDone::Refused(Refusal::UnknownParticipant) => StatusCode::NOT_FOUND,
+            NotDone::Refused(Refusal::UnknownParticipant | Refusal::NotReachable | Refusal::NoSuchCall) => {
+                StatusCode::NOT_FOUND
+            }
+            NotDone::Refused(Refusal::Busy | Refusal::InCall | Refusal::CallsItself) => StatusCode::CONFLICT,
             NotDone::Refused(Refusal::BadOffer(_)) => StatusCode::BAD_REQUEST,
             NotDone::Refused(
                 Refusal::NotAllowed

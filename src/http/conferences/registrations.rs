@@ -104,14 +104,6 @@ impl Registrations {
         registered.is_some_and(|registered| is_of(&registered.account, account))
     }
 
-    /// The account of a registration.
-    pub(super) fn account(&self, token: Token) -> Option<UserId> {
-        let table = self.table();
-        let account = table.registered.get(&token)?.account.clone();
-        drop(table);
-        self.desk.is_there(token).then_some(account)
-    }
-
     pub(super) fn refresh(&self, token: Token, account: &str) -> Result<(), NotDone> {
         if !self.belongs(token, account) {
             return Err(NotDone::UnknownToken);

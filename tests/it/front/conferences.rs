@@ -5,8 +5,8 @@ mod across;
 mod devices;
 mod joining;
 mod outgoing;
-mod pushed;
 mod meeting;
+mod pushed;
 mod ringing;
 
 use std::time::Duration;

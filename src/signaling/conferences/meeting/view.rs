@@ -5,10 +5,13 @@ use std::time::Instant;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use super::wire::{Notice, OnStage, Participant, Status};
+use super::wire::{Layout, Notice, OnStage, Participant, ShownScreen, Status};
 use super::words;
-use crate::domain::{Event, MeetingEvent, MeetingState, ParticipantState, Person, Reported, Role, Subject, UserFeed};
-use crate::ids::{Feed, RoomName, UserId};
+use crate::domain::{
+    CallEvent, CallOver, Event, MediaKind, MeetingEvent, MeetingState, ParticipantState, Person, Reported, Role,
+    SlotStream, Subject, UserFeed,
+};
+use crate::ids::{Feed, RoomName, SlotId, UserId};
 use crate::signaling::conferences::uuid_of;
 
 /// People of a conference whom a session knows: more than a room has in any configuration that was tried. Further ones are left
@@ -35,6 +38,14 @@ impl Moment {
         let ago = self.now.saturating_duration_since(past).as_secs();
         self.now_s.saturating_sub_unsigned(ago)
     }
+}
+
+/// What somebody has entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Service {
+    Conference,
+    /// A call between two.
+    Call,
 }
 
 /// What a connection of a session is there for.
@@ -71,9 +82,11 @@ pub(crate) struct View {
     /// The conference as the client names it.
     alias: String,
     room: RoomName,
+    service: Service,
     own: Arc<Person>,
     role: Role,
     is_waiting: bool,
+    is_over: bool,
     /// In the order of their arrival. The session itself is among them, unless it is hidden.
     people: Vec<Known>,
     meeting: MeetingState,
@@ -83,6 +96,12 @@ pub(crate) struct View {
     speaking: usize,
     calls: Vec<Call>,
     last_call: u64,
+    /// The streams of the main connection.
+    streams: Vec<SlotStream>,
+    /// Who is in them.
+    shown: Vec<(SlotId, Option<UserFeed>)>,
+    /// What the client was sent of that last.
+    layout: Option<Layout>,
 }
 
 /// The id of a participant: the same in all sessions of a room.
@@ -92,19 +111,24 @@ pub(crate) fn participant_uuid(room: &RoomName, user: &UserId) -> String {
 }
 
 impl View {
-    pub fn new(alias: String, room: RoomName, own: Person, role: Role) -> Self {
+    pub fn new(alias: String, (service, room): (Service, RoomName), own: Person, role: Role) -> Self {
         Self {
             alias,
             room,
+            service,
             own: Arc::new(own),
             role,
             is_waiting: false,
+            is_over: false,
             people: Vec::new(),
             meeting: MeetingState::default(),
             stage: Vec::new(),
             speaking: 0,
             calls: Vec::new(),
             last_call: 0,
+            streams: Vec::new(),
+            shown: Vec::new(),
+            layout: None,
         }
     }
 
@@ -122,6 +146,15 @@ impl View {
 
     pub fn is_waiting(&self) -> bool {
         self.is_waiting
+    }
+
+    pub fn service(&self) -> Service {
+        self.service
+    }
+
+    /// Whether the call is over that the session was there for.
+    pub fn is_over(&self) -> bool {
+        self.is_over
     }
 
     pub fn status(&self) -> Status {
@@ -152,16 +185,37 @@ impl View {
         Some(UserFeed { user, feed })
     }
 
-    /// What a connection is for. `None` if it received somebody who no longer presents.
-    pub fn subject(&self, kind: CallKind) -> Option<Subject> {
+    /// What a connection is for.
+    pub fn subject(&self, kind: CallKind) -> Subject {
         match kind {
-            CallKind::Main => Some(Subject::Conference),
-            CallKind::SendScreen => Some(Subject::Feed(UserFeed {
-                user: self.own.user.clone(),
-                feed: Feed::Screen,
-            })),
-            CallKind::ReceiveScreen => self.presenter().map(Subject::Feed),
+            CallKind::Main => Subject::Conference,
+            CallKind::SendScreen => Subject::Feed(self.own_screen()),
+            CallKind::ReceiveScreen => Subject::Presentation,
         }
+    }
+
+    pub fn own_screen(&self) -> UserFeed {
+        UserFeed {
+            user: self.own.user.clone(),
+            feed: Feed::Screen,
+        }
+    }
+
+    /// People who are seen at once over the main connection. `None` before there is one.
+    pub fn pictures(&self) -> Option<u8> {
+        let has_screen = |count: usize| count > 1;
+        let count = self.streams.iter().filter(|one| one.kind == MediaKind::Video).count();
+        let people = count - usize::from(has_screen(count));
+        u8::try_from(people).ok().filter(|people| *people > 0)
+    }
+
+    /// Notes the streams of a connection whose offer was answered. Returns what the client is sent because of it.
+    pub fn answered(&mut self, kind: CallKind, streams: Vec<SlotStream>, at: Moment) -> Option<Notice> {
+        if kind != CallKind::Main {
+            return None;
+        }
+        self.streams = streams;
+        self.changed_layout(at)
     }
 
     /// Notes a connection, which takes the place of an older one of its kind. Returns its id.
@@ -186,11 +240,13 @@ impl View {
     /// Forgets a connection. Returns its kind.
     pub fn hung_up(&mut self, uuid: &str) -> Option<CallKind> {
         let index = self.calls.iter().position(|call| call.uuid == uuid)?;
-        Some(self.calls.remove(index).kind)
+        let kind = self.calls.remove(index).kind;
+        self.forget_streams(kind);
+        Some(kind)
     }
 
     /// All that whoever begins to read is sent.
-    pub fn state(&self) -> Vec<Notice> {
+    pub fn state(&self, at: Moment) -> Vec<Notice> {
         let mut notices = vec![Notice::Status(self.status()), Notice::SyncBegin {}];
         notices.extend(self.people.iter().map(|known| self.created(known)));
         notices.push(Notice::SyncEnd {});
@@ -198,17 +254,24 @@ impl View {
             notices.push(self.on_stage());
         }
         notices.extend(self.presentation());
+        notices.extend(self.layout(at).map(|layout| Notice::Layout(Box::new(layout))));
         notices
     }
 
     /// Takes an event. Returns what the client is sent because of it.
     pub fn handle(&mut self, event: Event, at: Moment) -> Vec<Notice> {
         match event {
+            _ if self.is_over => Vec::new(),
             Event::Joined { others } => self.joined(others, at),
             Event::ParticipantArrived { person } => self.arrived(person, at),
             Event::ParticipantLeft { user } => self.left(&user),
             Event::FurtherFeeds { user, feeds } => self.presents(&user, feeds.contains(&Feed::Screen)),
             Event::Speakers { users } => self.speak(&users),
+            Event::Layout {
+                subject: Subject::Conference,
+                slots,
+            } => self.shows(slots, at),
+            Event::Call(CallEvent::Over(over)) => self.call_over(&over),
             Event::Text { from, text } => self.said(&from, &text),
             Event::ConnectionEnded { subject } => self.disconnected(&subject),
             Event::Meeting(event) => self.meeting(event, at),
@@ -217,6 +280,73 @@ impl View {
             }],
             _ => Vec::new(),
         }
+    }
+
+    /// The call is over that the session is there for.
+    fn call_over(&mut self, over: &CallOver) -> Vec<Notice> {
+        self.is_over = true;
+        let reason = words::call_end(over.reason);
+        vec![Notice::Disconnected { reason }]
+    }
+
+    fn shows(&mut self, slots: Vec<(SlotId, Option<UserFeed>)>, at: Moment) -> Vec<Notice> {
+        self.shown = slots;
+        self.changed_layout(at).into_iter().collect()
+    }
+
+    /// What the client is sent if it is shown somebody else than before.
+    fn changed_layout(&mut self, at: Moment) -> Option<Notice> {
+        let layout = self.layout(at)?;
+        let before = self.layout.replace(layout.clone());
+        let is_same = before.is_some_and(|before| {
+            let time = layout.time;
+            Layout { time, ..before } == layout
+        });
+        (!is_same).then(|| Notice::Layout(Box::new(layout)))
+    }
+
+    /// The main connection has ended: nobody is shown.
+    fn forget_streams(&mut self, kind: CallKind) {
+        if kind == CallKind::Main {
+            self.streams.clear();
+            self.shown.clear();
+            self.layout = None;
+        }
+    }
+
+    /// Who is shown by which stream. `None` before both are known.
+    fn layout(&self, at: Moment) -> Option<Layout> {
+        let pictures = self.streams.iter().filter(|stream| stream.kind == MediaKind::Video);
+        let feed = |stream: &&SlotStream| {
+            let shown = self.shown.iter().find(|(slot, _)| *slot == stream.slot);
+            shown.and_then(|(_, feed)| feed.clone())
+        };
+        let shown: Vec<(&SlotStream, UserFeed)> = pictures.filter_map(|one| Some((one, feed(&one)?))).collect();
+        if self.streams.is_empty() || self.shown.is_empty() {
+            return None;
+        }
+        let uuid = |user: &UserId| participant_uuid(&self.room, user);
+        let (people, screens): (Vec<_>, Vec<_>) = shown.into_iter().partition(|(_, feed)| feed.feed == Feed::Camera);
+        let view = format!("1:{}", people.len().saturating_sub(1));
+        let rtx = people
+            .iter()
+            .filter_map(|(one, _)| Some((one.ssrc.to_string(), one.rtx_ssrc?)));
+        Some(Layout {
+            host_view: view.clone(),
+            guest_view: view.clone(),
+            view,
+            participants: people.iter().map(|(_, feed)| uuid(&feed.user)).collect(),
+            ssrcs: people.iter().map(|(one, _)| one.ssrc).collect(),
+            rtx_ssrcs_map: rtx.collect(),
+            missing: Vec::new(),
+            quality: "high",
+            time: at.now_s,
+            presentation: screens.first().map(|(one, feed)| ShownScreen {
+                uuid: uuid(&feed.user),
+                ssrc: one.ssrc,
+                rtx_ssrc: one.rtx_ssrc,
+            }),
+        })
     }
 
     fn joined(&mut self, others: Vec<Arc<Person>>, at: Moment) -> Vec<Notice> {
@@ -229,7 +359,7 @@ impl View {
         }
         let own = Arc::clone(&self.own);
         self.add(own, at);
-        self.state()
+        self.state(at)
     }
 
     fn meeting(&mut self, event: MeetingEvent, at: Moment) -> Vec<Notice> {
@@ -242,7 +372,7 @@ impl View {
                 if let Some(own) = self.people.last_mut() {
                     own.is_waiting = true;
                 }
-                self.state()
+                self.state(at)
             }
             MeetingEvent::Changed(state) => {
                 let before = self.status();
@@ -405,12 +535,13 @@ impl View {
         let kind = match subject {
             Subject::Conference => CallKind::Main,
             Subject::Feed(feed) if feed.user == self.own.user => CallKind::SendScreen,
-            Subject::Feed(_) => CallKind::ReceiveScreen,
-            Subject::Call { .. } => return Vec::new(),
+            Subject::Presentation => CallKind::ReceiveScreen,
+            Subject::Feed(_) | Subject::Call { .. } => return Vec::new(),
         };
         let Some(index) = self.calls.iter().position(|call| call.kind == kind) else {
             return Vec::new();
         };
+        self.forget_streams(kind);
         vec![Notice::CallDisconnected {
             call_uuid: self.calls.remove(index).uuid,
             reason: words::CALL_ENDED,
@@ -448,7 +579,7 @@ impl View {
             protocol: "webrtc",
             role: words::role_in_lists(known.role),
             rx_presentation_policy: "ALLOW",
-            service_type: words::service(known.is_waiting),
+            service_type: words::service(self.service, known.is_waiting),
             spotlight: known.spotlit_s,
             start_time: known.since_s,
             uri: known.person.user.to_string(),
@@ -493,7 +624,12 @@ mod tests {
         /// Anna, who has not heard anything yet.
         fn new() -> Seen {
             let own = Person::clone(&person("anna"));
-            let view = View::new("m@example.org".to_owned(), ROOM.into(), own, Role::Guest);
+            let view = View::new(
+                "m@example.org".to_owned(),
+                (Service::Conference, ROOM.into()),
+                own,
+                Role::Guest,
+            );
             let at = Moment {
                 now: some_instant() + Duration::from_secs(1_000),
                 now_s: 5_000,
@@ -554,7 +690,7 @@ mod tests {
             "participant_sync_end",
         ];
         assert_eq!(kinds(&notices), expected);
-        assert_eq!(notices, seen.view.state());
+        assert_eq!(notices, seen.view.state(seen.at));
         let people = seen.view.participants();
         let of = |index: usize| (people[index].uuid.clone(), people[index].display_name.clone());
         assert_eq!(of(0), (uuid("ben"), "ben's name".to_owned()));
@@ -676,7 +812,7 @@ mod tests {
         let notices = seen.handle(feeds("ben", vec![Feed::Screen]));
         assert_eq!(kinds(&notices), ["participant_update", "presentation_start"]);
         assert_eq!(notices[1], started("ben"));
-        assert!(seen.view.state().contains(&started("ben")));
+        assert!(seen.view.state(seen.at).contains(&started("ben")));
         let notices = seen.handle(feeds("carl", vec![Feed::Screen]));
         assert_eq!(kinds(&notices), ["participant_update"], "Ben still presents");
         let notices = seen.handle(feeds("ben", vec![]));
@@ -763,6 +899,81 @@ mod tests {
         let receives = seen.view.called(CallKind::ReceiveScreen);
         assert_eq!(seen.view.hung_up(&receives), Some(CallKind::ReceiveScreen));
         assert_eq!(seen.view.hung_up(&receives), None);
+    }
+
+    #[test]
+    fn a_layout_names_the_stream_of_each_who_is_shown_once_both_are_known() {
+        let mut seen = Seen::joined();
+        let stream = |slot, kind, ssrc, rtx_ssrc| SlotStream {
+            slot: SlotId(slot),
+            kind,
+            ssrc,
+            rtx_ssrc,
+        };
+        let feed = |user: &str, feed| {
+            let user = user.into();
+            Some(UserFeed { user, feed })
+        };
+        let shown = |slots: &[(u8, Option<UserFeed>)]| Event::Layout {
+            subject: Subject::Conference,
+            slots: slots.iter().map(|(slot, feed)| (SlotId(*slot), feed.clone())).collect(),
+        };
+        let slots = [
+            (0, feed("ben", Feed::Camera)),
+            (1, feed("carl", Feed::Camera)),
+            (2, None),
+            (3, feed("ben", Feed::Camera)),
+            (4, feed("ben", Feed::Screen)),
+        ];
+        assert_eq!(seen.handle(shown(&slots)), [], "no stream is known");
+        let streams = vec![
+            stream(0, MediaKind::Audio, 10, None),
+            stream(1, MediaKind::Video, 11, Some(111)),
+            stream(2, MediaKind::Video, 12, Some(112)),
+            stream(3, MediaKind::Video, 13, None),
+            stream(4, MediaKind::Video, 14, Some(114)),
+        ];
+        let at = seen.at;
+        let answered = seen.view.answered(CallKind::Main, streams, at);
+        let expected = Layout {
+            view: "1:1".to_owned(),
+            host_view: "1:1".to_owned(),
+            guest_view: "1:1".to_owned(),
+            participants: vec![uuid("carl"), uuid("ben")],
+            ssrcs: vec![11, 13],
+            rtx_ssrcs_map: [("11".to_owned(), 111)].into(),
+            missing: Vec::new(),
+            quality: "high",
+            time: 5_000,
+            presentation: Some(ShownScreen {
+                uuid: uuid("ben"),
+                ssrc: 14,
+                rtx_ssrc: Some(114),
+            }),
+        };
+        assert_eq!(answered, Some(Notice::Layout(Box::new(expected))));
+        assert_eq!(seen.handle(shown(&slots)), [], "nothing is new");
+        match seen.handle(shown(&[(1, None)])).as_slice() {
+            [Notice::Layout(layout)] => assert_eq!((layout.ssrcs.len(), &*layout.view), (0, "1:0")),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_call_is_over_with_its_reason() {
+        let mut seen = Seen::joined();
+        let over = CallOver {
+            call: crate::ids::CallId(1),
+            side: crate::domain::Side::Caller,
+            other: crate::domain::Address::Name("ben".into()),
+            room: None,
+            accepted: true,
+            reason: crate::domain::CallEnd::HungUp,
+        };
+        let reason = "the other side has hung up";
+        let ended = seen.handle(Event::Call(CallEvent::Over(over)));
+        assert_eq!(ended, [Notice::Disconnected { reason }]);
+        assert!(seen.view.is_over());
     }
 
     #[test]

@@ -1,10 +1,21 @@
 //! Fields, answers and events of a conference exactly as on the wire.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::signaling::conferences::fields::Fields;
 use crate::signaling::conferences::wire::Version;
+
+/// A value that is yes or no. `None` if it is neither.
+fn flag(fields: &Fields, name: &str) -> Option<bool> {
+    match fields.text(name)?.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "1" => Some(true),
+        "false" | "no" | "0" => Some(false),
+        _ => None,
+    }
+}
 
 /// Who enters, and how. Apps also send what they measure of their screen and of the network, which is ignored.
 #[derive(Default, ToSchema)]
@@ -16,8 +27,14 @@ pub(crate) struct Entering {
     pub hideme: Option<String>,
     /// Token of a registration at this server: the participant is its account.
     pub registration_token: Option<String>,
-    /// One-time token of a referral.
+    /// One-time token of a referral, or of a call that rings and is answered.
     pub token: Option<String>,
+    /// For a call: the server of the caller, as the caller names it.
+    #[schema(max_length = 256)]
+    pub owner: Option<String>,
+    /// For a call: a text that the callee's app is given.
+    #[schema(max_length = 256)]
+    pub bsskey: Option<String>,
 }
 
 impl Entering {
@@ -28,6 +45,8 @@ impl Entering {
             hideme: text("hideme"),
             registration_token: text("registration_token"),
             token: text("token"),
+            owner: text("owner"),
+            bsskey: text("bsskey"),
         }
     }
 
@@ -57,9 +76,9 @@ pub(crate) struct Session {
     pub version: Version,
     /// `HOST` or `GUEST`.
     pub role: &'static str,
-    /// Kind of the service: `conference`.
+    /// Kind of the service: `conference`, or `gateway` for a call between two.
     pub service_type: &'static str,
-    /// Where the participant is now: `conference`, or `waiting_room` until a host lets them in.
+    /// Where the participant is now: the same, or `waiting_room` until a host lets them in.
     pub current_service_type: &'static str,
     /// Whether there is a chat: yes.
     pub chat_enabled: bool,
@@ -112,6 +131,10 @@ pub(crate) struct Call {
     pub sdp: String,
     /// `send`: the connection publishes a screen. `receive`: it receives the screen of whoever presents.
     pub present: Option<String>,
+    /// Whether several people are to be seen at once, each by a stream of their own that `layout` names.
+    pub multistream: Option<bool>,
+    /// How many: of a large picture and of small ones, as `1:4`.
+    pub clayout: Option<String>,
 }
 
 impl Call {
@@ -120,6 +143,8 @@ impl Call {
         Some(Call {
             sdp: fields.text("sdp")?.to_owned(),
             present: fields.text("present").map(str::to_owned),
+            multistream: flag(fields, "multistream"),
+            clayout: fields.text("clayout").map(str::to_owned),
         })
     }
 }
@@ -180,11 +205,7 @@ pub(crate) struct CommandFields {
 impl CommandFields {
     pub fn read(fields: &Fields) -> CommandFields {
         let text = |name| fields.text(name).map(str::to_owned);
-        let flag = |name| match fields.text(name)?.to_ascii_lowercase().as_str() {
-            "true" | "yes" | "1" => Some(true),
-            "false" | "no" | "0" => Some(false),
-            _ => None,
-        };
+        let flag = |name| flag(fields, name);
         CommandFields {
             role: text("role"),
             conference_alias: text("conference_alias"),
@@ -239,7 +260,7 @@ pub(crate) struct Participant {
     pub role: &'static str,
     /// Always `ALLOW`.
     pub rx_presentation_policy: &'static str,
-    /// `conference`, or `waiting_room` for somebody who waits to be let in.
+    /// `conference`, `gateway` in a call between two, or `waiting_room` for somebody who waits to be let in.
     pub service_type: &'static str,
     /// Time since which they are shown to everybody, in seconds since 1970. 0 if they are not.
     pub spotlight: i64,
@@ -262,6 +283,35 @@ pub(crate) struct OnStage {
     pub vad: u8,
 }
 
+/// Who is shown by which stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Layout {
+    pub view: String,
+    pub host_view: String,
+    pub guest_view: String,
+    /// Ids of those who are shown.
+    pub participants: Vec<String>,
+    /// The SSRC of each of them, in the same order.
+    pub ssrcs: Vec<u32>,
+    /// By SSRC as text, that of packets which are sent again.
+    pub rtx_ssrcs_map: BTreeMap<String, u32>,
+    pub missing: Vec<String>,
+    pub quality: &'static str,
+    /// Seconds since 1970.
+    pub time: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub presentation: Option<ShownScreen>,
+}
+
+/// The screen that is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct ShownScreen {
+    pub uuid: String,
+    pub ssrc: u32,
+    #[serde(rename = "rtxSsrc", skip_serializing_if = "Option::is_none")]
+    pub rtx_ssrc: Option<u32>,
+}
+
 /// Something that a session is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
@@ -275,6 +325,7 @@ pub(crate) enum Notice {
     },
     Status(Status),
     Stage(Vec<OnStage>),
+    Layout(Box<Layout>),
     PresentationStarted {
         presenter_name: String,
         presenter_uri: String,
@@ -312,6 +363,7 @@ impl Notice {
             Notice::Deleted { .. } => "participant_delete",
             Notice::Status(_) => "service_update",
             Notice::Stage(_) => "stage",
+            Notice::Layout(_) => "layout",
             Notice::PresentationStarted { .. } => "presentation_start",
             Notice::PresentationStopped {} => "presentation_stop",
             Notice::Message { .. } => "message_received",
@@ -338,6 +390,7 @@ impl Notice {
             Notice::Created(one) | Notice::Updated(one) => {
                 size_of::<Participant>() + 2 * one.display_name.len() + one.uri.len() + one.local_alias.len()
             }
+            Notice::Layout(layout) => 512 + 128 * layout.ssrcs.len(),
             Notice::Message { origin, payload, .. } => origin.len() + payload.len(),
             _ => 256,
         }

@@ -1,7 +1,8 @@
 //! Words for roles, services and reasons.
 
+use super::view::Service;
 use super::wire::PinNeeded;
-use crate::domain::{EndReason, Role};
+use crate::domain::{CallEnd, EndReason, Role};
 
 pub(super) const PLAIN_TEXT: &str = "text/plain";
 
@@ -38,8 +39,25 @@ pub(crate) fn role_of_session(role: Role) -> &'static str {
 }
 
 /// The service that somebody is in.
-pub(crate) fn service(is_waiting: bool) -> &'static str {
-    if is_waiting { "waiting_room" } else { "conference" }
+pub(super) fn service(service: Service, is_waiting: bool) -> &'static str {
+    match service {
+        _ if is_waiting => "waiting_room",
+        Service::Conference => "conference",
+        Service::Call => "gateway",
+    }
+}
+
+/// How a call between two has ended.
+pub(super) fn call_end(end: CallEnd) -> &'static str {
+    match end {
+        CallEnd::Declined(_) => "the call was declined",
+        CallEnd::AnsweredElsewhere => "the call was answered elsewhere",
+        CallEnd::TimedOut => "nobody has answered",
+        CallEnd::GivenUp | CallEnd::HungUp => "the other side has hung up",
+        CallEnd::RoomLeft => "both sides have left",
+        CallEnd::Lost => "the other side was lost",
+        CallEnd::Failed => "there were no media",
+    }
 }
 
 pub(super) fn end(reason: EndReason) -> &'static str {

@@ -2,6 +2,8 @@
 
 mod bad_input;
 mod calls;
+mod commands;
+mod dialing;
 mod entering;
 mod media;
 mod together;
@@ -22,21 +24,23 @@ use crate::front::running::{PATIENCE, Running};
 const HOST_PIN: &str = "123456";
 const GUEST_PIN: &str = "2222";
 
-/// A server with three conferences: `open` lets guests in without a PIN, `closed` with one, and `other` is as `open`.
+/// A server with four conferences: `open` lets guests in without a PIN, `closed` with one, `other` is as `open`, and in `patient`
+/// guests wait for a host.
 async fn start() -> Running {
     let running = start_adjusted(|_| {}).await;
     let records = records(&running).await;
-    for (alias, guests) in [
-        ("open", NewGuests::Anybody),
-        ("closed", NewGuests::WithPin(GUEST_PIN.to_owned())),
-        ("other", NewGuests::Anybody),
+    for (alias, guests, waits_for_host) in [
+        ("open", NewGuests::Anybody, false),
+        ("closed", NewGuests::WithPin(GUEST_PIN.to_owned()), false),
+        ("other", NewGuests::Anybody, false),
+        ("patient", NewGuests::Anybody, true),
     ] {
         let conference = NewConference {
             alias: alias.into(),
             name: format!("The {alias} one"),
             host_pin: Some(HOST_PIN.to_owned()),
             guests,
-            waits_for_host: false,
+            waits_for_host,
         };
         records.add_conference(conference).await.unwrap();
     }

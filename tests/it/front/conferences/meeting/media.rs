@@ -42,8 +42,17 @@ async fn a_participant_and_somebody_by_another_way_see_and_hear_each_other() {
     let ack = format!("{calls}/{}/ack", called["call_uuid"].as_str().unwrap());
     anna.ask(&ack, json!({})).await;
     peer.connected().await;
-    peer.packet(VP8_PAYLOAD_TYPE).await;
+    let shown = peer.packet(VP8_PAYLOAD_TYPE).await.header.ssrc;
     peer.packet(OPUS_PAYLOAD_TYPE).await;
+    // The client is sent whom it sees.
+    let mut events = anna.events().await;
+    let bens = anna.get("participants").await[0]["uuid"].clone();
+    let layout = events.until("layout").await;
+    assert_eq!(
+        (&layout["participants"], &layout["ssrcs"]),
+        (&json!([bens]), &json!([shown]))
+    );
+    assert_eq!((&layout["view"], &layout["missing"]), (&json!("1:0"), &json!([])));
 
     let mut watching = Peer::new().await;
     watching.receive().await;
@@ -52,7 +61,6 @@ async fn a_participant_and_somebody_by_another_way_see_and_hear_each_other() {
     watching.packet(OPUS_PAYLOAD_TYPE).await;
 
     // The client ends its connection, and is sent that its call is over.
-    let mut events = anna.events().await;
     peer.close().await;
     let ended = events.until("call_disconnected").await;
     assert_eq!(ended["call_uuid"], called["call_uuid"]);

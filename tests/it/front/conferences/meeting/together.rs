@@ -63,8 +63,7 @@ async fn somebody_by_another_way_is_in_the_same_room() {
     ben.receive("existingParticipants").await;
     assert_eq!(events.until("participant_create").await["uri"], "ben");
 
-    anna.send(json!({ "type": "sendMessage", "message": "hello" }))
-        .await;
+    anna.send(json!({ "type": "sendMessage", "message": "hello" })).await;
     let expected = json!({ "origin": "安娜", "type": "text/plain", "payload": "hello", "uuid": created["uuid"] });
     assert_eq!(events.until("message_received").await, expected);
     guest.ask("message", json!({ "payload": "hello, Anna" })).await;
@@ -82,6 +81,7 @@ async fn somebody_by_another_way_is_in_the_same_room() {
         json!({ "uuid": created["uuid"] })
     );
     guest.ask("end_session", json!({})).await;
+    assert_eq!(ben.receive("participantLeft").await["userId"], "anna@example.org");
     let left: Value = ben.receive("participantLeft").await;
     assert!(left.to_string().contains(uri.as_str().unwrap()), "{left}");
 }
