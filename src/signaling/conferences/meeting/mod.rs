@@ -1,7 +1,9 @@
 //! What is sent and asked in a conference. [`super`] describes the format.
 
 mod commands;
+mod connections;
 mod outbox;
+mod uuids;
 mod view;
 mod wire;
 mod words;
@@ -11,13 +13,14 @@ use std::sync::Arc;
 pub(crate) use self::commands::{
     CallStep, NoCommand, Requested, about_conference, about_participant, call_step, is_local_status, local_status,
 };
+pub(crate) use self::connections::CallKind;
 pub(crate) use self::outbox::{Behind, Outbox};
-pub(crate) use self::view::{CallKind, Moment, Service, View};
+pub(crate) use self::view::{Moment, View};
 use self::wire::{ByeFrame, EventFrame};
 pub(crate) use self::wire::{
     Call, Called, ChatText, CommandFields, Entering, Everybody, Notice, PinNeeded, Session, SessionRefreshed, Status,
 };
-pub(crate) use self::words::pin_needed;
+pub(crate) use self::words::{Service, pin_needed};
 use super::fields::Fields;
 use super::version;
 use crate::conferences::{Details, Occasion};

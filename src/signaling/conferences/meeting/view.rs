@@ -3,16 +3,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use aws_lc_rs::digest::{SHA256, digest};
-
-use super::wire::{Layout, Notice, OnStage, Participant, ShownScreen, Status};
-use super::words;
+use super::connections::{CallKind, Connections};
+use super::uuids::participant_uuid;
+use super::wire::{Notice, OnStage, Participant, Status};
+use super::words::{self, Service};
 use crate::domain::{
-    CallEvent, CallOver, Event, MediaKind, MeetingEvent, MeetingState, ParticipantState, Person, Reported, Role,
-    SlotStream, Subject, UserFeed,
+    CallEvent, CallOver, Event, MeetingEvent, MeetingState, ParticipantState, Person, Reported, Role, SlotStream,
+    Subject, UserFeed,
 };
-use crate::ids::{Feed, RoomName, SlotId, UserId};
-use crate::signaling::conferences::uuid_of;
+use crate::ids::{Feed, RoomName, UserId};
 
 /// People of a conference whom a session knows: more than a room has in any configuration that was tried. Further ones are left
 /// out, which keeps a session below a MiB.
@@ -20,9 +19,6 @@ const PEOPLE_MAX: usize = 1_000;
 
 /// People on the stage: as many as are announced as speaking at once.
 const STAGE_MAX: usize = 8;
-
-/// Connections of one session: the main one, one that publishes a screen, one that receives a screen.
-const CALLS_MAX: usize = 3;
 
 /// One moment on both clocks.
 #[derive(Clone, Copy, Debug)]
@@ -38,30 +34,6 @@ impl Moment {
         let ago = self.now.saturating_duration_since(past).as_secs();
         self.now_s.saturating_sub_unsigned(ago)
     }
-}
-
-/// What somebody has entered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Service {
-    Conference,
-    /// A call between two.
-    Call,
-}
-
-/// What a connection of a session is there for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CallKind {
-    /// Publishes camera and microphone, and receives the others.
-    Main,
-    /// Publishes a screen.
-    SendScreen,
-    /// Receives the screen of whoever presents.
-    ReceiveScreen,
-}
-
-struct Call {
-    uuid: String,
-    kind: CallKind,
 }
 
 /// Somebody who is there, or waits.
@@ -94,20 +66,7 @@ pub(crate) struct View {
     stage: Vec<UserId>,
     /// Those of them who speak now.
     speaking: usize,
-    calls: Vec<Call>,
-    last_call: u64,
-    /// The streams of the main connection.
-    streams: Vec<SlotStream>,
-    /// Who is in them.
-    shown: Vec<(SlotId, Option<UserFeed>)>,
-    /// What the client was sent of that last.
-    layout: Option<Layout>,
-}
-
-/// The id of a participant: the same in all sessions of a room.
-pub(crate) fn participant_uuid(room: &RoomName, user: &UserId) -> String {
-    let text = format!("participant\0{}\0{}", room.as_str(), user.as_str());
-    uuid_of(digest(&SHA256, text.as_bytes()).as_ref())
+    connections: Connections,
 }
 
 impl View {
@@ -124,11 +83,7 @@ impl View {
             meeting: MeetingState::default(),
             stage: Vec::new(),
             speaking: 0,
-            calls: Vec::new(),
-            last_call: 0,
-            streams: Vec::new(),
-            shown: Vec::new(),
-            layout: None,
+            connections: Connections::default(),
         }
     }
 
@@ -203,46 +158,28 @@ impl View {
 
     /// People who are seen at once over the main connection. `None` before there is one.
     pub fn pictures(&self) -> Option<u8> {
-        let has_screen = |count: usize| count > 1;
-        let count = self.streams.iter().filter(|one| one.kind == MediaKind::Video).count();
-        let people = count - usize::from(has_screen(count));
-        u8::try_from(people).ok().filter(|people| *people > 0)
+        self.connections.pictures()
     }
 
     /// Notes the streams of a connection whose offer was answered. Returns what the client is sent because of it.
     pub fn answered(&mut self, kind: CallKind, streams: Vec<SlotStream>, at: Moment) -> Option<Notice> {
-        if kind != CallKind::Main {
-            return None;
-        }
-        self.streams = streams;
+        self.connections.answered(kind, streams);
         self.changed_layout(at)
     }
 
     /// Notes a connection, which takes the place of an older one of its kind. Returns its id.
     pub fn called(&mut self, kind: CallKind) -> String {
-        self.last_call += 1;
-        let text = format!("call\0{}\0{}", self.own_uuid(), self.last_call);
-        let uuid = uuid_of(digest(&SHA256, text.as_bytes()).as_ref());
-        self.calls.retain(|call| call.kind != kind);
-        debug_assert!(self.calls.len() < CALLS_MAX);
-        self.calls.push(Call {
-            uuid: uuid.clone(),
-            kind,
-        });
-        uuid
+        let owner = self.own_uuid();
+        self.connections.called(&owner, kind)
     }
 
     pub fn call(&self, uuid: &str) -> Option<CallKind> {
-        let call = self.calls.iter().find(|call| call.uuid == uuid);
-        call.map(|call| call.kind)
+        self.connections.kind_of(uuid)
     }
 
     /// Forgets a connection. Returns its kind.
     pub fn hung_up(&mut self, uuid: &str) -> Option<CallKind> {
-        let index = self.calls.iter().position(|call| call.uuid == uuid)?;
-        let kind = self.calls.remove(index).kind;
-        self.forget_streams(kind);
-        Some(kind)
+        self.connections.hung_up(uuid)
     }
 
     /// All that whoever begins to read is sent.
@@ -254,7 +191,8 @@ impl View {
             notices.push(self.on_stage());
         }
         notices.extend(self.presentation());
-        notices.extend(self.layout(at).map(|layout| Notice::Layout(Box::new(layout))));
+        let layout = self.connections.layout(&self.room, at.now_s);
+        notices.extend(layout.map(|layout| Notice::Layout(Box::new(layout))));
         notices
     }
 
@@ -270,7 +208,10 @@ impl View {
             Event::Layout {
                 subject: Subject::Conference,
                 slots,
-            } => self.shows(slots, at),
+            } => {
+                self.connections.shows(slots);
+                self.changed_layout(at).into_iter().collect()
+            }
             Event::Call(CallEvent::Over(over)) => self.call_over(&over),
             Event::Text { from, text } => self.said(&from, &text),
             Event::ConnectionEnded { subject } => self.disconnected(&subject),
@@ -289,64 +230,10 @@ impl View {
         vec![Notice::Disconnected { reason }]
     }
 
-    fn shows(&mut self, slots: Vec<(SlotId, Option<UserFeed>)>, at: Moment) -> Vec<Notice> {
-        self.shown = slots;
-        self.changed_layout(at).into_iter().collect()
-    }
-
     /// What the client is sent if it is shown somebody else than before.
     fn changed_layout(&mut self, at: Moment) -> Option<Notice> {
-        let layout = self.layout(at)?;
-        let before = self.layout.replace(layout.clone());
-        let is_same = before.is_some_and(|before| {
-            let time = layout.time;
-            Layout { time, ..before } == layout
-        });
-        (!is_same).then(|| Notice::Layout(Box::new(layout)))
-    }
-
-    /// The main connection has ended: nobody is shown.
-    fn forget_streams(&mut self, kind: CallKind) {
-        if kind == CallKind::Main {
-            self.streams.clear();
-            self.shown.clear();
-            self.layout = None;
-        }
-    }
-
-    /// Who is shown by which stream. `None` before both are known.
-    fn layout(&self, at: Moment) -> Option<Layout> {
-        let pictures = self.streams.iter().filter(|stream| stream.kind == MediaKind::Video);
-        let feed = |stream: &&SlotStream| {
-            let shown = self.shown.iter().find(|(slot, _)| *slot == stream.slot);
-            shown.and_then(|(_, feed)| feed.clone())
-        };
-        let shown: Vec<(&SlotStream, UserFeed)> = pictures.filter_map(|one| Some((one, feed(&one)?))).collect();
-        if self.streams.is_empty() || self.shown.is_empty() {
-            return None;
-        }
-        let uuid = |user: &UserId| participant_uuid(&self.room, user);
-        let (people, screens): (Vec<_>, Vec<_>) = shown.into_iter().partition(|(_, feed)| feed.feed == Feed::Camera);
-        let view = format!("1:{}", people.len().saturating_sub(1));
-        let rtx = people
-            .iter()
-            .filter_map(|(one, _)| Some((one.ssrc.to_string(), one.rtx_ssrc?)));
-        Some(Layout {
-            host_view: view.clone(),
-            guest_view: view.clone(),
-            view,
-            participants: people.iter().map(|(_, feed)| uuid(&feed.user)).collect(),
-            ssrcs: people.iter().map(|(one, _)| one.ssrc).collect(),
-            rtx_ssrcs_map: rtx.collect(),
-            missing: Vec::new(),
-            quality: "high",
-            time: at.now_s,
-            presentation: screens.first().map(|(one, feed)| ShownScreen {
-                uuid: uuid(&feed.user),
-                ssrc: one.ssrc,
-                rtx_ssrc: one.rtx_ssrc,
-            }),
-        })
+        let layout = self.connections.changed_layout(&self.room, at.now_s)?;
+        Some(Notice::Layout(Box::new(layout)))
     }
 
     fn joined(&mut self, others: Vec<Arc<Person>>, at: Moment) -> Vec<Notice> {
@@ -538,14 +425,10 @@ impl View {
             Subject::Presentation => CallKind::ReceiveScreen,
             Subject::Feed(_) | Subject::Call { .. } => return Vec::new(),
         };
-        let Some(index) = self.calls.iter().position(|call| call.kind == kind) else {
-            return Vec::new();
-        };
-        self.forget_streams(kind);
-        vec![Notice::CallDisconnected {
-            call_uuid: self.calls.remove(index).uuid,
-            reason: words::CALL_ENDED,
-        }]
+        let ended = self.connections.ended(kind);
+        let reason = words::CALL_ENDED;
+        let notice = ended.map(|call_uuid| Notice::CallDisconnected { call_uuid, reason });
+        notice.into_iter().collect()
     }
 
     fn created(&self, known: &Known) -> Notice {
@@ -595,6 +478,9 @@ mod tests {
 
     use super::*;
     use crate::domain::EndReason;
+    use crate::domain::MediaKind;
+    use crate::ids::SlotId;
+    use crate::signaling::conferences::meeting::wire::{Layout, ShownScreen};
 
     const ROOM: &str = "m";
 

@@ -1,8 +1,15 @@
 //! Words for roles, services and reasons.
 
-use super::view::Service;
 use super::wire::PinNeeded;
 use crate::domain::{CallEnd, EndReason, Role};
+
+/// What somebody has entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Service {
+    Conference,
+    /// A call between two.
+    Call,
+}
 
 pub(super) const PLAIN_TEXT: &str = "text/plain";
 
