@@ -1,6 +1,7 @@
 //! The composition root: starts the parts in the order in which they need one another, and stops them in the opposite
 //! order. It decides nothing else.
 
+mod inviting;
 mod media_settings;
 
 use std::net::SocketAddr;
@@ -18,7 +19,6 @@ use crate::channels::{self, Channels};
 use crate::clock::{MonotonicClock, WallClock};
 use crate::conferences::Conferences;
 use crate::config::{Config, Listener};
-use crate::domain::PushNotice;
 use crate::http::admin::{self, Admin, Metrics, MetricsAccess, WriteTrial};
 use crate::http::desk::Desk;
 use crate::http::door::Door;
@@ -35,7 +35,6 @@ use crate::media::threads::Threads;
 use crate::push::{self, Push, PushError};
 use crate::robots::{self, Robots};
 use crate::signaling::dapi;
-use crate::signaling::push::Invitation;
 use crate::sound::Recording;
 use crate::storage::{CommonClock, Mailbox, OpenError, Records};
 use crate::tasks::never_ending;
@@ -73,6 +72,7 @@ pub struct Server {
     push: Push,
     robots: Robots,
     channels: Channels,
+    conferences: Conferences,
 }
 
 /// The reason why the server did not start: a sentence that names the part and says what to do.
@@ -154,8 +154,18 @@ impl Server {
             channels::Settings::from(config.as_ref()),
         );
 
+        let conferences = Conferences::new(
+            records.clone(),
+            hub.clone(),
+            accounts.keys(),
+            Arc::clone(&clock),
+            stopwatch(),
+            &config,
+        );
+
         let server = Server {
-            push: push_notices(notices, services, (&records, &hub), &clock),
+            push: inviting::push_notices(notices, services, &conferences, (&records, &hub), &clock),
+            conferences,
             addresses: sockets.iter().map(listener).collect(),
             media_addresses,
             metrics_address: metrics_socket.as_ref().map(|socket| socket.address),
@@ -247,28 +257,26 @@ impl Server {
         self.chore("posting webhooks", move || webhooks.clone().deliver());
         self.chore("sending push notices", move || push.clone().deliver());
         self.calls_over_http(config);
+        self.tasks.spawn(
+            self.stop
+                .clone()
+                .run_until_cancelled_owned(inviting::restore_devices(self.conferences.clone())),
+        );
     }
 
     /// What every request and socket can reach.
     fn state(&self, config: &Arc<Config>, desk: Desk, clock: WallClock) -> AppState {
-        let conferences = Conferences::new(
-            self.records.clone(),
-            self.hub.clone(),
-            self.accounts.keys(),
-            Arc::clone(&clock),
-            stopwatch(),
-            config,
-        );
         AppState {
             config: Arc::clone(config),
             hub: self.hub.clone(),
             records: self.records.clone(),
+            participants: http::Participants::new(desk.clone(), Arc::clone(&clock), stopwatch()),
             clock,
             passed: stopwatch(),
             accounts: self.accounts.clone(),
             app: self.app.clone(),
             channels: self.channels.clone(),
-            conferences,
+            conferences: self.conferences.clone(),
             registrations: http::Registrations::new(desk.clone()),
             desk,
         }
@@ -360,6 +368,11 @@ impl Server {
         &self.hub
     }
 
+    /// The users who log in, and the calls that ring at them.
+    pub fn conferences(&self) -> &Conferences {
+        &self.conferences
+    }
+
     /// The robots, which play a recording in rooms.
     pub fn robots(&self) -> &Robots {
         &self.robots
@@ -418,18 +431,6 @@ async fn robot_recording(config: &Arc<Config>) -> Result<Recording, StartError> 
     let config = Arc::clone(config);
     let reading = tokio::task::spawn_blocking(move || robots::recording(&config.robot));
     Ok(reading.await??)
-}
-
-/// What hands notices on. No family says more about a call than every call has.
-fn push_notices(
-    notices: mpsc::Receiver<PushNotice>,
-    services: push::Services,
-    (records, hub): (&Records, &HubHandle),
-    clock: &WallClock,
-) -> Push {
-    let inviting: push::Inviting = Arc::new(|_| Invitation::default());
-    let forgetting = (records.clone(), hub.clone());
-    Push::new(notices, services, inviting, forgetting, Arc::clone(clock), stopwatch())
 }
 
 async fn in_time(doing: &str, work: impl Future<Output = ()>) {

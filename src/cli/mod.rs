@@ -1,6 +1,7 @@
 //! The command line.
 
 mod accounts;
+mod conferences;
 mod contacts;
 mod damping;
 mod devices;
@@ -58,6 +59,9 @@ enum Command {
     /// Rooms with passwords; other rooms need no record
     #[command(subcommand)]
     Room(rooms::Command),
+    /// Conferences: rooms that are entered with PINs, as host or as guest
+    #[command(subcommand)]
+    Conference(conferences::Command),
     /// Contacts of accounts: the people whom they see and can call
     #[command(subcommand)]
     Contact(contacts::Command),
@@ -145,6 +149,10 @@ fn run(arguments: Arguments) -> Result<(), CommandError> {
             Some(Command::Room(command)) => {
                 let records = open(&config, matches!(command, rooms::Command::Add { .. })).await?;
                 rooms::run(command, &records).await
+            }
+            Some(Command::Conference(command)) => {
+                let records = open(&config, matches!(command, conferences::Command::Add { .. })).await?;
+                conferences::run(command, &records).await
             }
             Some(Command::Contact(command)) => {
                 let records = open(&config, matches!(command, contacts::Command::Add { .. })).await?;

@@ -1,4 +1,4 @@
-//! How a password comes to a command.
+//! How a password or a PIN comes to a command.
 
 use std::io::{IsTerminal, stdin};
 
@@ -18,17 +18,17 @@ impl Given {
     pub fn read(self) -> Result<String, CommandError> {
         match self.password {
             Some(password) => Ok(password),
-            None => asked(),
+            None => asked("Password"),
         }
     }
 }
 
-/// The password that whoever typed the command is asked for, or a line from standard input.
-fn asked() -> Result<String, CommandError> {
+/// The secret that whoever typed the command is asked for by this name, or a line from standard input.
+pub(super) fn asked(name: &str) -> Result<String, CommandError> {
     if stdin().is_terminal() {
-        let password = rpassword::prompt_password("Password: ")?;
+        let password = rpassword::prompt_password(format!("{name}: "))?;
         if rpassword::prompt_password("Again: ")? != password {
-            return Err("the two passwords are not the same; nothing was changed".into());
+            return Err("the two are not the same; nothing was changed".into());
         }
         return Ok(password);
     }

@@ -2,25 +2,27 @@
 //! over it, nor how.
 //!
 //! A login gives a session id, which is valid for a short time and proves the user's name. A call that rings at a user comes with a
-//! one-time token ([`invitations`]): whoever has it may answer the call, or refuse it, once.
+//! one-time token ([`invitations`]): whoever has it may answer the call, or refuse it, once. [`calls`] says how users call, and
+//! [`waking`] how calls reach their phones.
 
+mod calls;
 mod invitations;
+mod waking;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use calls::{Caller, Calling, Destination, NoDestination, NotDialed};
 use invitations::Invitations;
-pub use invitations::{FRESH_FOR, Invitation, InvitationToken};
+pub use invitations::{Details, FRESH_FOR, Invitation, InvitationToken, Occasion, RingsAt};
 
 use crate::auth::TokenKeys;
 use crate::clock::{MonotonicClock, WallClock, now_s};
 use crate::config::Config;
-use crate::domain::{
-    Abilities, Address, CallAnswer, CallCommand, Claim, Command, Decline, Newcomer, Refusal, Registration,
-};
+use crate::domain::{Address, CallAnswer, CallCommand, Claim, Decline, Refusal};
 use crate::hub::{HubHandle, NoPlace};
 use crate::ids::{CallId, RoomName, UserId};
 use crate::shares::ClientAddress;
-use crate::storage::{NotLoggedIn, Records, UserAccount, local_part};
+use crate::storage::{Entry, NoEntry, NotLoggedIn, Records, ShownPin, UserAccount, local_part};
 
 /// Time for which the session id of a login is valid: as the apps expect it.
 const SESSION_LASTS_S: i64 = 180;
@@ -49,6 +51,18 @@ pub struct Credentials {
     /// The account, with its domain or without.
     pub user: String,
     pub password: String,
+}
+
+/// What somebody may join.
+pub enum Place {
+    Conference(Entry),
+    /// A user, who is to be called.
+    User(UserAccount),
+    /// A call that rings, which is to be answered.
+    Call {
+        invitation: Invitation,
+        caller_name: String,
+    },
 }
 
 /// The reason why a call is not refused.
@@ -137,30 +151,56 @@ impl Conferences {
         Ok(name.unwrap_or_else(|| user.to_string()))
     }
 
-    /// The invitation of a user to this call, with the token by which they answer or refuse it: the same one wherever it rings.
+    /// Whether somebody at this address may enter a conference, and in which role. `alias` may have a domain behind it; the room is that
+    /// of the conference in the answer. Ten wrong PINs a minute are answered at most.
+    pub async fn enter(&self, alias: &str, shown: ShownPin<'_>, client: ClientAddress) -> Result<Entry, NoEntry> {
+        self.records.enter_conference(alias, shown, client, &self.passed).await
+    }
+
+    /// What somebody may join who names this place, as apps ask before they do: a conference, or a call. Nothing changes.
+    pub async fn find(&self, place: &str, shown: ShownPin<'_>, client: ClientAddress) -> Result<Place, NoEntry> {
+        match self.enter(place, shown, client).await {
+            Err(NoEntry::Unknown) => {}
+            outcome => return outcome.map(Place::Conference),
+        }
+        let failed = |error: sqlx::Error| NoEntry::Storage(error.into());
+        if let Some(account) = self.records.user_account(place).await.map_err(failed)? {
+            return Ok(Place::User(account));
+        }
+        let ringing = self.invitations().in_room((self.passed)(), place).cloned();
+        let invitation = ringing.ok_or(NoEntry::Unknown)?;
+        let caller_name = self.display_name(invitation.caller()).await.map_err(failed)?;
+        Ok(Place::Call {
+            invitation,
+            caller_name,
+        })
+    }
+
+    /// The invitation of a user to this call, with the token by which it is answered or refused at this place.
     pub fn invite(
         &self,
         account: &UserId,
         call: CallId,
-        from: Address,
-        room: RoomName,
+        (from, room): (Address, RoomName),
+        at: RingsAt,
     ) -> (InvitationToken, Invitation) {
-        let made = Invitation {
+        let (began_s, now, mut invitations) = (self.now_s(), (self.passed)(), self.invitations());
+        let invitation = Invitation {
             account: account.clone(),
             call,
             from,
+            details: invitations.details(now, &room),
             room,
-            began_s: self.now_s(),
+            began_s,
         };
-        let (now, mut invitations) = ((self.passed)(), self.invitations());
-        let token = invitations.invite(now, InvitationToken::random(), made.clone());
-        let known = invitations.find(now, token).cloned();
-        (token, known.unwrap_or(made))
+        invitations.invite(now, InvitationToken::random(), invitation, at)
     }
 
-    /// The call no longer rings at the user.
-    pub fn withdraw(&self, account: &UserId, call: CallId) {
-        self.invitations().withdraw(account, call);
+    /// The call no longer rings at the user. Returns whether those at this place are to be sent that: not if they have answered.
+    pub fn withdraw(&self, account: &UserId, call: CallId, at: &RingsAt) -> bool {
+        let mut invitations = self.invitations();
+        invitations.withdraw(account, call);
+        !invitations.is_answered_at(account, call, at)
     }
 
     /// Refuses the call that the token is for, on behalf of the user at whom it rings. `place` is the conference that was named.
@@ -178,19 +218,31 @@ impl Conferences {
                 .take((self.passed)(), token)
                 .ok_or(NotRefused::UnknownToken)?
         };
+        self.answer_at_once(invitation, CallAnswer::Decline(Decline::Unwilling), client)
+            .await
+    }
+
+    /// Accepts an invitation into a meeting, where its conversation with the caller ends.
+    pub async fn accept(&self, invitation: Invitation, client: ClientAddress) -> Result<(), NotRefused> {
+        self.answer_at_once(invitation, CallAnswer::Accept(None), client).await
+    }
+
+    /// Answers a call by a session that ends with that.
+    async fn answer_at_once(
+        &self,
+        invitation: Invitation,
+        answer: CallAnswer,
+        client: ClientAddress,
+    ) -> Result<(), NotRefused> {
         let (session, _events) = self.hub.connect(client).await?;
-        let registration = Registration {
-            address: Address::Name(invitation.account),
-            newcomer: Newcomer::Joins,
-            // The token was given to nobody else.
-            claim: Claim::Proven,
-            abilities: Abilities::NONE,
-        };
-        session.request(Command::Register(registration)).await?;
+        // The token was given to nobody else.
+        session
+            .request(calls::speak_for(invitation.account, Claim::Proven))
+            .await?;
         let answer = CallCommand::Answer {
             from: invitation.from,
             room: Some(invitation.room),
-            answer: CallAnswer::Decline(Decline::Unwilling),
+            answer,
         };
         match session.request(answer.into()).await {
             Err(Refusal::NoSuchCall) => Err(NotRefused::UnknownToken),

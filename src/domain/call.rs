@@ -86,6 +86,15 @@ pub enum CallMedia {
     Carried(Offer),
     /// Something that is not decided here. Both parties are sent this room, and go there by themselves.
     Elsewhere(RoomName),
+    /// Whatever suits both: the call rings at callees who bring an offer, and at callees who go into a room by themselves. Where
+    /// both sides bring an offer, it is as [`CallMedia::Carried`]; where neither does, as [`CallMedia::Elsewhere`]. Where one side
+    /// does, this server brings it into the group room of this name, with one connection for both directions, and the other side
+    /// goes there by itself.
+    Either {
+        /// Offer of the caller. `None` if the caller goes into the room.
+        offer: Option<Offer>,
+        room: RoomName,
+    },
 }
 
 /// What happens to a call whose callee is in a call or rings already.
@@ -109,7 +118,7 @@ pub enum WhenAbsent {
 /// A callee's answer to a call that rings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallAnswer {
-    /// Accept, with an offer if this server carries the call. All other calls that the session is in or has begun end.
+    /// Accept, with an offer if this server carries the callee's media. All other calls that the session is in or has begun end.
     Accept(Option<Offer>),
     Decline(Decline),
 }
@@ -131,10 +140,10 @@ pub enum CallEvent {
         call: CallId,
         from: Address,
         to: Address,
-        /// Room where the two parties will meet. `None` if this server carries the call.
+        /// Room where the two parties meet, if the callee brings no offer. `None` if the callee has to bring one.
         room: Option<RoomName>,
     },
-    /// To the caller of a call that is carried elsewhere: a callee has accepted. In a call that is carried here, each side's
+    /// To a caller who goes into a room: a callee has accepted. Of those who have brought an offer, each side's
     /// [`super::Event::Answered`] says so, and the callee is sent theirs first.
     Accepted { call: CallId, by: Address, room: RoomName },
     /// To the caller: this callee does not answer, and others still may.

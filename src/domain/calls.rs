@@ -37,8 +37,6 @@ pub(super) struct Calls {
     limits: Limits,
     by_address: CallsByAddress,
     calls: BTreeMap<CallId, Call>,
-    /// Calls that this server carries, by the room in which they are.
-    carried: HashMap<RoomId, CallId>,
     /// Calls whose parties meet elsewhere, by the room. If two calls have the same room, the newer one.
     meeting: HashMap<RoomName, CallId>,
     due: BTreeSet<(Instant, CallId)>,
@@ -73,7 +71,6 @@ impl Calls {
             limits,
             by_address: CallsByAddress::new(limits.calls_per_address),
             calls: BTreeMap::new(),
-            carried: HashMap::new(),
             meeting: HashMap::new(),
             due: BTreeSet::new(),
             quota: Pot::new(limits.calls as u64, limits.share(CALLS_AT_LEAST)),
@@ -85,11 +82,14 @@ impl Calls {
         self.calls.len()
     }
 
-    /// The call of a session at that address which this server carries, with the session's side.
+    /// The call of a session at that address whose media this server carries, with the session's side.
     pub(crate) fn carried_by(&self, session: SessionId, address: Option<&Address>) -> Option<(CallId, Side)> {
-        let is_carried = |id: &CallId| self.is(id, |call| matches!(call.media, MediaRoute::Carried(_)));
-        let id = self.begun_by(session, address).into_iter().find(is_carried)?;
-        Some((id, self.calls.get(&id)?.side_of(session)?))
+        let mut calls = self.begun_by(session, address).into_iter();
+        calls.find_map(|id| {
+            let call = self.calls.get(&id)?;
+            let side = call.side_of(session).filter(|side| call.carries(*side))?;
+            Some((id, side))
+        })
     }
 
     /// Whether the parties of a call meet in this room.
@@ -97,14 +97,14 @@ impl Calls {
         self.meeting.contains_key(room)
     }
 
-    /// Whether a device has answered the call whose parties meet in this room, and somebody has called who is no device: that is
-    /// in the group room of a channel. Devices open a page for rooms of two, wherever they are called from.
+    /// Whether a device and somebody who is no device are in an accepted call whose parties meet in this room: people meet in group
+    /// rooms. Devices open a page for rooms of two, whomever they talk to.
     pub(crate) fn device_meets_people_in(&self, room: &RoomName) -> bool {
         let call = self.meeting.get(room).and_then(|id| self.calls.get(id));
         call.is_some_and(|call| {
             let caller = &call.caller.address;
             let callee = &call.callee().address;
-            call.is_accepted() && matches!((caller, callee), (Address::Name(_), Address::Device { .. }))
+            call.is_accepted() && caller.user().is_some() != callee.user().is_some()
         })
     }
 
@@ -134,10 +134,6 @@ impl Calls {
         }
     }
 
-    pub(crate) fn carried_in(&self, room: RoomId) -> Option<CallId> {
-        self.carried.get(&room).copied()
-    }
-
     /// A session has come to an address: calls that ring there ring at this session, too.
     pub fn arrived(&mut self, session: SessionId, address: &Address, abilities: Abilities) -> Vec<Decision> {
         let mut decisions = Vec::new();
@@ -162,15 +158,15 @@ impl Calls {
     /// that depend on their session are not moved.
     pub(crate) fn inherit(&mut self, session: SessionId, address: &Address, older: &[SessionId]) {
         for id in self.by_address.calls(address).to_vec() {
-            if self.is(&id, |call| call.room().is_none()) {
-                continue;
-            }
             self.update(id, |call| {
                 let side = match call.caller.address == *address {
                     true => Side::Caller,
                     false if call.is_accepted() => Side::Callee,
                     false => return,
                 };
+                if !call.outlives_session_of(side) {
+                    return;
+                }
                 if let Some(party) = call.party_mut(side)
                     && party.session().is_none_or(|before| older.contains(&before))
                 {
@@ -318,7 +314,7 @@ impl Calls {
     ) -> Result<Vec<Decision>, Refusal> {
         let id = self.ringing(requester, from, room)?;
         let call = self.calls.get(&id).ok_or(Refusal::NoSuchCall)?;
-        if matches!(call.media, MediaRoute::Offered(_)) && offer.is_none() {
+        if matches!(call.media, MediaRoute::Offered(_, None)) && offer.is_none() {
             return Err(Refusal::BadOffer(None));
         }
         let Some(caller) = call.caller.session() else {
@@ -384,27 +380,59 @@ impl Calls {
             return Vec::new();
         };
         let by = call.callee().address.clone();
-        let callers_offer = match &mut call.media {
-            MediaRoute::Offered(offer) => std::mem::take(offer),
+        let called_from = call.caller.address.clone();
+        let (callers_offer, meeting) = match &mut call.media {
+            MediaRoute::Offered(offer, meeting) => (std::mem::take(offer), meeting.take()),
             MediaRoute::Carried(_) => return Vec::new(),
             MediaRoute::Elsewhere(meeting) => {
                 let room = meeting.room.clone();
-                return vec![send(caller, CallEvent::Accepted { call: id, by, room })];
+                let brought = offer.filter(|_| meeting.takes_offers);
+                let accepted = CallEvent::Accepted {
+                    call: id,
+                    by: by.clone(),
+                    room: room.clone(),
+                };
+                let brought = brought.map(|offer| Box::new(guest(callee, Side::Callee, &by, offer)));
+                let seated = brought.map(|guest| Decision::SeatInMeeting(id, room, guest));
+                return std::iter::once(send(caller, accepted)).chain(seated).collect();
             }
         };
-        let guests = [
-            guest(callee, Side::Callee, &by, offer.unwrap_or_default()),
-            guest(caller, Side::Caller, &call.caller.address, callers_offer),
-        ];
-        vec![Decision::Seat(id, Box::new(guests))]
+        match (meeting, offer) {
+            (Some(meeting), None) => {
+                let room = meeting.room.clone();
+                call.media = MediaRoute::Elsewhere(meeting);
+                let guest = guest(caller, Side::Caller, &called_from, callers_offer);
+                vec![Decision::SeatInMeeting(id, room, Box::new(guest))]
+            }
+            (meeting, offer) => {
+                if let Some(room) = meeting.map(|meeting| meeting.room)
+                    && self.meeting.get(&room) == Some(&id)
+                {
+                    self.meeting.remove(&room);
+                }
+                let guests = [
+                    guest(callee, Side::Callee, &by, offer.unwrap_or_default()),
+                    guest(caller, Side::Caller, &called_from, callers_offer),
+                ];
+                vec![Decision::Seat(id, Box::new(guests))]
+            }
+        }
     }
 
     /// The parties of a call have been brought into that room.
     pub(crate) fn seated(&mut self, id: CallId, room: RoomId) {
         if let Some(call) = self.calls.get_mut(&id) {
             call.media = MediaRoute::Carried(room);
-            self.carried.insert(room, id);
         }
+    }
+
+    /// That side of a call has been brought into the room where the other one goes.
+    pub(crate) fn seated_in_meeting(&mut self, id: CallId, side: Side) {
+        self.update(id, |call| {
+            if let Some(meeting) = call.meeting_mut() {
+                (meeting.seated, meeting.is_met, meeting.idle_from) = (Some(side), true, None);
+            }
+        });
     }
 
     fn insert(&mut self, id: CallId, call: Call) {

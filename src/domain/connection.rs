@@ -1,6 +1,6 @@
 //! The purpose of a connection, and what it carries.
 
-use super::MediaKind;
+use super::{MediaKind, StageSlot};
 use crate::ids::{Feed, FeedRef, ParticipantId, SlotId};
 
 /// The purpose of a connection. A participant has one connection for each purpose at most.
@@ -10,6 +10,8 @@ pub(crate) enum Purpose {
     Watch(FeedRef),
     /// Several feeds, in one or both directions.
     Conference,
+    /// The screen of whoever presents, and nothing else.
+    Presentation,
     /// Both directions of a call.
     Call,
 }
@@ -19,7 +21,9 @@ pub(crate) enum Purpose {
 pub enum Use {
     Publish(Feed),
     Watch(FeedRef),
+    /// A slot that follows the speaker.
     Slot(SlotId, MediaKind),
+    StageSlot(StageSlot),
 }
 
 impl Use {
@@ -27,7 +31,7 @@ impl Use {
     pub fn watches(self, participant: ParticipantId) -> bool {
         match self {
             Use::Watch(feed) => feed.participant == participant,
-            Use::Publish(_) | Use::Slot(..) => false,
+            Use::Publish(_) | Use::Slot(..) | Use::StageSlot(_) => false,
         }
     }
 }

@@ -11,8 +11,11 @@ mod connection;
 mod ended;
 mod invitations;
 mod limits;
+mod lobby;
 mod mailbox;
+mod meeting;
 mod messages;
+mod moderation;
 mod outline;
 mod playing;
 mod quotas;
@@ -21,6 +24,7 @@ mod room;
 mod rooms;
 mod rules;
 mod speakers;
+mod stage;
 mod stay;
 
 use std::sync::Arc;
@@ -34,6 +38,9 @@ pub use connection::Use;
 pub use limits::{Limits, SESSIONS_PER_ADDRESS};
 pub(crate) use mailbox::MailboxCommand;
 pub use mailbox::{MailboxStore, MessageSender, StoreError, WaitingMessage};
+pub use meeting::{
+    MeetingCommand, MeetingEvent, MeetingState, Muted, ParticipantState, Pin, Referral, Reported, Role, WithoutHost,
+};
 pub use messages::{MessageCommand, Recipient, Waits};
 pub(crate) use messages::{MessageEvent, announces_somebody};
 pub use outline::{ParticipantOutline, RoomOutline};
@@ -41,6 +48,7 @@ pub use playing::Play;
 pub(crate) use playing::Playback;
 pub use register::{Abilities, Registration};
 pub use rules::Rules;
+pub use stage::{SlotStream, StagePart, StageSlot};
 pub use stay::{PublishRights, Stay};
 
 use crate::ids::{
@@ -119,6 +127,10 @@ pub enum Command {
         conference: Conference,
         offer: Offer,
     },
+    /// End a connection of the session in its room. Does nothing if there is none.
+    EndConnection {
+        subject: Subject,
+    },
     Play(Play),
     /// A chat text to everybody in the room, the sender included.
     SendText {
@@ -137,11 +149,19 @@ pub enum Command {
     /// A command about messages between users, who need not be in a room.
     Message(MessageCommand),
     Call(CallCommand),
+    /// A command about the meeting in the session's room.
+    Meeting(MeetingCommand),
 }
 
 impl From<CallCommand> for Command {
     fn from(command: CallCommand) -> Self {
         Command::Call(command)
+    }
+}
+
+impl From<MeetingCommand> for Command {
+    fn from(command: MeetingCommand) -> Self {
+        Command::Meeting(command)
     }
 }
 
@@ -181,8 +201,16 @@ impl UserFeed {
 pub struct Conference {
     pub publish: Option<Feed>,
     pub watch: Vec<UserFeed>,
-    /// Kinds of the sections that follow the speaker.
+    /// Kinds of the sections that follow the speaker. The client is not sent who is in them.
     pub speaker_slots: Vec<MediaKind>,
+    /// Slots of one audio section: whoever speaks is heard in one of them, and everybody while there are few.
+    pub sound_slots: u8,
+    /// Slots of one video section: whoever is spotlit is shown, then who spoke last, then others. With one slot, that is the
+    /// speaker.
+    pub picture_slots: u8,
+    /// Whether one more slot shows the screen of whoever presents. It is in the section of the pictures; where there are none, in
+    /// one of its own. A connection for this alone does not take the place of the participant's connection for other feeds.
+    pub presentation: bool,
 }
 
 /// An offer of a connection.
@@ -252,6 +280,14 @@ pub enum Event {
         subject: Subject,
         tag: Option<OfferTag>,
         sdp: String,
+        /// The streams of all slots, of which the answer names the first of each section. Empty where there are no slots.
+        slots: Vec<SlotStream>,
+    },
+    /// Who is in the slots of sounds, pictures and the presentation of one of the session's connections, after its answer and
+    /// whenever that changes. All of these slots, in their order.
+    Layout {
+        subject: Subject,
+        slots: Vec<(SlotId, Option<UserFeed>)>,
     },
     /// One of the server's candidates for a connection; it follows the connection's [`Event::Answered`].
     Candidate {
@@ -280,6 +316,7 @@ pub enum Event {
     Decoding(Arc<DecodingNotice>),
     Message(MessageEvent),
     Call(CallEvent),
+    Meeting(MeetingEvent),
     /// The last event: the session is to be closed.
     Ended(EndReason),
 }
@@ -299,6 +336,8 @@ pub enum Subject {
     Feed(UserFeed),
     /// Several feeds of a room.
     Conference,
+    /// The screen of whoever presents in a room, and nothing else.
+    Presentation,
     /// Both directions of a call. The answer says that the call has been accepted.
     Call { call: CallId, side: Side },
 }
@@ -322,6 +361,8 @@ pub enum EndReason {
     MediaLost,
     /// The time for which the session might be in the room is over.
     StayOver,
+    /// A host has removed the session from the room.
+    Removed,
 }
 
 /// An expected no. Nothing has changed.
@@ -333,6 +374,10 @@ pub enum Refusal {
     UnknownParticipant,
     #[error("the connection is for more feeds or slots than one may have")]
     TooManyUses,
+    #[error("the meeting is locked")]
+    Locked,
+    #[error("the meeting waits for a host")]
+    HostAbsent,
     #[error("the room holds as many participants as it may")]
     RoomFull,
     #[error("the server holds as many rooms as it may, or the client's address its share of them")]
@@ -397,6 +442,11 @@ pub enum Effect {
         slot: SlotId,
         source: Option<FeedRef>,
     },
+    /// Forwards nothing of this that a connection publishes, now and later, and everything else.
+    Mute {
+        peer: PeerId,
+        muted: Muted,
+    },
     /// Offers of which either all are answered, in this order, or none.
     Negotiate(Vec<Negotiation>),
     Play(Playback),
@@ -430,6 +480,8 @@ pub struct Negotiation {
     pub uses: Vec<Use>,
     /// Kinds of media that the client may publish. Sections of other kinds are answered as sections that receive nothing.
     pub publishes: PublishRights,
+    /// The part of what the client publishes that is forwarded to nobody.
+    pub muted: Muted,
     pub subject: Subject,
     /// Tag of the offer.
     pub tag: Option<OfferTag>,

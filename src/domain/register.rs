@@ -54,6 +54,9 @@ impl Abilities {
         match media {
             Ring::Carried => self.rings_carried,
             Ring::Elsewhere => self.rings_elsewhere,
+            // A client that is sent messages is invited by one, before somebody calls with an offer.
+            Ring::Offered => self.rings_carried || self.rings_elsewhere && !self.messages,
+            Ring::Either => self.rings_carried || self.rings_elsewhere,
         }
     }
 
@@ -68,6 +71,10 @@ impl Abilities {
 pub(super) enum Ring {
     Carried,
     Elsewhere,
+    /// The caller brings an offer, and meets a callee without one in a room.
+    Offered,
+    /// The caller goes into a room, and a callee may bring an offer.
+    Either,
 }
 
 impl From<&CallMedia> for Ring {
@@ -75,6 +82,8 @@ impl From<&CallMedia> for Ring {
         match media {
             CallMedia::Carried(_) => Ring::Carried,
             CallMedia::Elsewhere(_) => Ring::Elsewhere,
+            CallMedia::Either { offer: Some(_), .. } => Ring::Offered,
+            CallMedia::Either { offer: None, .. } => Ring::Either,
         }
     }
 }
@@ -162,6 +171,12 @@ impl Register {
         let sessions = self.entries.get(address).map_or(&[][..], |entry| &entry.sessions);
         let is_meant = |reach: &&Reach| reach.abilities == Abilities::NONE && reach.claim == Claim::Unproven;
         sessions.iter().filter(is_meant).map(|reach| reach.session)
+    }
+
+    /// How a session has come to its address.
+    pub(crate) fn claim_of(&self, session: SessionId) -> Claim {
+        let reach = self.addresses.get(&session).and_then(|at| self.reach(at, session));
+        reach.map_or(Claim::Unproven, |reach| reach.claim)
     }
 
     /// The user whose messages the session gets, if it gets messages.

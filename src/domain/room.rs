@@ -1,15 +1,19 @@
 //! One room: its participants in the order of their arrival, and the connections of each.
 
+mod slots;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::moderation::{Attendance, Moderation};
 use super::speakers::{Speakers, Speaking};
+use super::stage::{FilledSlots, Stage};
 use super::{
     Claim, ConnectionIdentity, Effect, Event, MediaState, ParticipantOutline, Person, Purpose, RoomKind, RoomOutline,
-    Stay, Use,
+    StageSlot, Stay, Use,
 };
-use crate::ids::{Feed, FeedRef, ParticipantId, PeerId, RoomId, RoomName, SessionId, SlotId, Turn, UserId};
+use crate::ids::{Feed, ParticipantId, PeerId, RoomId, RoomName, SessionId, SlotId, Turn, UserId};
 use crate::shares::ClientAddress;
 
 /// What is known of the media of a participant.
@@ -38,6 +42,8 @@ pub(super) struct Room {
     by_user: HashMap<UserId, ParticipantId>,
     pub speakers: Speakers,
     pub speaking: Speaking,
+    pub moderation: Moderation,
+    pub stage: Stage,
 }
 
 pub(super) struct Participant {
@@ -48,6 +54,7 @@ pub(super) struct Participant {
     pub claim: Claim,
     pub stay: Stay,
     pub arrival: MediaArrival,
+    pub attendance: Attendance,
     /// Feeds beside the camera, as the others were sent them last.
     pub(crate) announced_feeds: Vec<Feed>,
     /// Connections, at most one for each [`Purpose`].
@@ -64,6 +71,8 @@ pub(super) struct Peer {
     pub before: Option<(Vec<Use>, ConnectionIdentity)>,
     /// Number of associations before this connection's: [`super::Negotiation::association`].
     pub association: u32,
+    /// Slots of the stage, by the newest offer.
+    filled: FilledSlots,
 }
 
 impl Room {
@@ -76,6 +85,8 @@ impl Room {
             by_user: HashMap::new(),
             speakers: Speakers::default(),
             speaking: Speaking::default(),
+            moderation: Moderation::default(),
+            stage: Stage::default(),
         }
     }
 
@@ -122,9 +133,9 @@ impl Room {
         self.participants.keys().copied()
     }
 
-    /// The other participant of a room for two.
-    pub(crate) fn other_than(&self, id: ParticipantId) -> Option<ParticipantId> {
-        self.participants.keys().copied().find(|other| *other != id)
+    /// All participants, in the order of their arrival.
+    pub(crate) fn participants(&self) -> impl Iterator<Item = (ParticipantId, &Participant)> {
+        self.participants.iter().map(|(id, one)| (*id, one))
     }
 
     /// What somebody is sent who enters now: who is there, whose media count as lost, who publishes what beside their camera, and
@@ -172,6 +183,7 @@ impl Room {
             self.by_user.remove(&participant.person.user);
         }
         self.speaking.forget(id);
+        self.stage.forget(id);
         self.speakers.forget(id, self.speaking.newest());
         let mut peers = std::mem::take(&mut participant.peers);
         for other in self.participants.values_mut() {
@@ -192,37 +204,6 @@ impl Room {
         (sessions, peers.collect())
     }
 
-    /// Shows those who publish their camera, the first who came first, where fewer than could be shown have spoken.
-    pub(crate) fn introduce(&mut self) {
-        for (id, participant) in &self.participants {
-            if participant.arrival == MediaArrival::Arrives {
-                self.speakers.introduce(*id);
-            }
-        }
-    }
-
-    /// Fills the slots of all participants who are to be shown another speaker than before.
-    pub(crate) fn refill_slots(&self, before: &Speakers) -> Vec<Effect> {
-        if *before == self.speakers {
-            return Vec::new();
-        }
-        let changed = self
-            .ids()
-            .filter(|id| before.shown_to(*id) != self.speakers.shown_to(*id));
-        changed.flat_map(|id| self.fill_slots_of(id)).collect()
-    }
-
-    pub(crate) fn fill_slots_of(&self, id: ParticipantId) -> Vec<Effect> {
-        let source = self.speakers.shown_to(id).map(FeedRef::camera);
-        let slots = self
-            .participant(id)
-            .into_iter()
-            .flat_map(|participant| participant.slots());
-        slots
-            .map(|(peer, slot)| Effect::FillSlot { peer, slot, source })
-            .collect()
-    }
-
     /// Sends everybody the same event, in the order of arrival.
     pub(crate) fn send_to_all(&self, event: &Event) -> impl Iterator<Item = Effect> {
         self.participants.values().map(|participant| Effect::Send {
@@ -233,14 +214,51 @@ impl Room {
 }
 
 impl Peer {
+    /// A connection whose offer has been answered.
+    pub(crate) fn new(
+        id: PeerId,
+        purpose: Purpose,
+        uses: Vec<Use>,
+        identity: ConnectionIdentity,
+        association: u32,
+    ) -> Self {
+        Self {
+            id,
+            purpose,
+            filled: FilledSlots::default().renewed(stage_slots(&uses)),
+            uses,
+            identity,
+            before: None,
+            association,
+        }
+    }
+
+    fn set_uses(&mut self, uses: Vec<Use>) -> Vec<Use> {
+        self.filled = self.filled.renewed(stage_slots(&uses));
+        std::mem::replace(&mut self.uses, uses)
+    }
+
     /// The uses of the newest offer that has been answered.
     fn answered_uses(&self) -> &[Use] {
         self.before.as_ref().map_or(&self.uses, |(uses, _)| uses)
     }
 }
 
+fn stage_slots(uses: &[Use]) -> impl Iterator<Item = StageSlot> {
+    uses.iter().filter_map(|one| match one {
+        Use::StageSlot(slot) => Some(*slot),
+        Use::Publish(_) | Use::Watch(_) | Use::Slot(..) => None,
+    })
+}
+
 impl Participant {
-    pub fn new(session: SessionId, turn: Turn, person: Arc<Person>, claim: Claim, stay: Stay) -> Self {
+    pub fn new(
+        (session, turn): (SessionId, Turn),
+        person: Arc<Person>,
+        claim: Claim,
+        stay: Stay,
+        since: Instant,
+    ) -> Self {
         Self {
             session,
             turn,
@@ -248,6 +266,7 @@ impl Participant {
             claim,
             stay,
             arrival: MediaArrival::default(),
+            attendance: Attendance::new(since),
             announced_feeds: Vec::new(),
             peers: Vec::new(),
         }
@@ -302,17 +321,19 @@ impl Participant {
     /// The connection goes on, with the uses and the identity of its newest offer.
     pub(crate) fn continue_peer(&mut self, id: PeerId, uses: Vec<Use>, identity: ConnectionIdentity) {
         if let Some(peer) = self.peers.iter_mut().find(|peer| peer.id == id) {
-            let uses = std::mem::replace(&mut peer.uses, uses);
+            let uses = peer.set_uses(uses);
             let identity = std::mem::replace(&mut peer.identity, identity);
             peer.before = Some((uses, identity));
         }
     }
 
-    /// The newest offers of all connections have been answered.
-    pub(crate) fn settle_offers(&mut self) {
-        for peer in &mut self.peers {
-            peer.before = None;
-        }
+    /// The newest offers of all connections have been answered. Returns those that had not been before.
+    pub(crate) fn settle_offers(&mut self) -> Vec<PeerId> {
+        let answered = self
+            .peers
+            .iter_mut()
+            .filter_map(|peer| peer.before.take().map(|_| peer.id));
+        answered.collect()
     }
 
     /// The newest offer of a live connection could not be answered: the connection goes on as it was before.
@@ -320,7 +341,8 @@ impl Participant {
         if let Some(peer) = self.peers.iter_mut().find(|peer| peer.id == id)
             && let Some((uses, identity)) = peer.before.take()
         {
-            (peer.uses, peer.identity) = (uses, identity);
+            peer.set_uses(uses);
+            peer.identity = identity;
         }
     }
 
@@ -333,12 +355,18 @@ impl Participant {
         self.peers.extract_if(.., is_over).collect()
     }
 
+    /// The connections over which the participant sends, or may begin to.
+    pub(crate) fn sending_peers(&self) -> impl Iterator<Item = PeerId> {
+        let may_send = |peer: &&Peer| !matches!(peer.purpose, Purpose::Watch(_));
+        self.peers.iter().filter(may_send).map(|peer| peer.id)
+    }
+
     /// The slots of all connections, each with its connection.
     pub(crate) fn slots(&self) -> impl Iterator<Item = (PeerId, SlotId)> {
         self.peers.iter().flat_map(|peer| {
             peer.uses.iter().filter_map(|one| match one {
                 Use::Slot(slot, _) => Some((peer.id, *slot)),
-                Use::Publish(_) | Use::Watch(_) => None,
+                Use::Publish(_) | Use::Watch(_) | Use::StageSlot(_) => None,
             })
         })
     }

@@ -1,14 +1,18 @@
 //! All that one node decides, in one place: rooms, calls, and messages.
 
+mod entering;
+
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::calls::{CallRequest, Calls, Decision, Leaving, Requester};
+use super::lobby::Entrant;
 use super::messages::Messages;
 use super::register::{Abilities, Register, Registration};
-use super::rooms::{Entrant, PairChange, Rooms};
+use super::rooms::{PairChange, Rooms};
 use super::{
     Address, CallAnswer, CallCommand, CallEnd, Claim, Command, Effect, EndReason, Limits, MediaKind, MediaState,
-    Newcomer, Offer, Refusal, RoomKind, RoomOutline, Subject, WaitingMessage,
+    Newcomer, Offer, Refusal, RoomOutline, Subject, WaitingMessage,
 };
 use crate::ids::{CallId, ParticipantId, PeerId, PushTarget, RoomId, RoomName, SessionId, UserId};
 use crate::shares::ClientAddress;
@@ -43,6 +47,11 @@ impl Rules {
 
     pub fn participant_count(&self) -> usize {
         self.rooms.participant_count()
+    }
+
+    /// Number of sessions that wait to be let into rooms.
+    pub fn waiting_count(&self) -> usize {
+        self.rooms.waiting_count()
     }
 
     pub fn peer_count(&self) -> usize {
@@ -139,28 +148,27 @@ impl Rules {
                 stay,
                 connects,
             } => {
-                self.check_proof(kind, &room, claim)?;
-                if kind == RoomKind::Pair && !stay.visible {
-                    return Err(Refusal::NotAllowed);
-                }
                 let entrant = Entrant {
+                    session,
                     turn,
-                    room: (self.place_of(kind, &room), room),
-                    person,
+                    person: Arc::new(person),
                     claim,
                     stay,
                     connects,
+                    since: now,
                 };
-                self.rooms.join(session, entrant)
+                self.join(kind, room, entrant)
             }
             Command::Leave => Ok(self.rooms.leave(session)),
             Command::Offer { subject, offer } => self.rooms.offer(now, session, subject, offer),
             Command::OfferConference { conference, offer } => {
                 self.rooms.offer_conference(now, session, conference, offer)
             }
+            Command::EndConnection { subject } => self.rooms.end_connection(now, session, &subject),
             Command::Play(play) => self.rooms.play(now, session, play),
             Command::SendText { text } => self.rooms.send_text(session, text),
             Command::AnnounceFile { file } => self.rooms.announce_file(session, file),
+            Command::Meeting(command) => self.rooms.meeting(now, session, command),
         }
     }
 
@@ -272,7 +280,7 @@ impl Rules {
 
     fn renew(&mut self, now: Instant, session: SessionId, offer: Offer) -> Result<Vec<Effect>, Refusal> {
         let subject = self.call_of(session).ok_or(Refusal::NoSuchCall)?;
-        self.rooms.renew_pair(now, session, subject, offer)
+        self.rooms.renew_call(now, session, subject, offer)
     }
 
     /// The call that the session is in, if this server carries it.
@@ -288,16 +296,37 @@ impl Rules {
             match decision {
                 Decision::Effect(effect) => effects.push(effect),
                 Decision::Close(room) => effects.extend(self.rooms.close(room)),
-                Decision::Seat(call, guests) => match self.rooms.seat_pair(call, *guests) {
+                Decision::Seat(call, guests) => match self.rooms.seat_pair(now, call, *guests) {
                     Ok((room, seated)) => {
                         self.calls.seated(call, room);
                         effects.extend(seated);
                     }
                     Err(_) => effects.extend(self.end_call(now, call, CallEnd::Failed)),
                 },
+                Decision::SeatInMeeting(call, room, guest) => {
+                    let (side, claim) = (guest.side, self.register.claim_of(guest.session));
+                    match self.rooms.seat_in_meeting(now, call, room, *guest, claim) {
+                        Ok(seated) => {
+                            self.calls.seated_in_meeting(call, side);
+                            effects.extend(seated);
+                        }
+                        Err(undone) => {
+                            effects.extend(undone);
+                            effects.extend(self.end_call(now, call, CallEnd::Failed));
+                        }
+                    }
+                }
+                Decision::Unseat(session) => effects.extend(self.rooms.leave(session)),
             }
         }
         effects
+    }
+
+    /// The call whose media this connection carries.
+    fn call_over(&self, peer: PeerId) -> Option<CallId> {
+        let session = self.rooms.session_of_peer(peer)?;
+        let (call, _) = self.calls.carried_by(session, self.register.address_of(session))?;
+        Some(call)
     }
 
     fn end_call(&mut self, now: Instant, call: CallId, reason: CallEnd) -> Vec<Effect> {
@@ -331,26 +360,6 @@ impl Rules {
         self.follow_rooms(now);
         self.rooms.quotas.leave(session);
         effects
-    }
-
-    /// The kind of the room that somebody enters who asks for this kind. A device that has answered somebody who is no device
-    /// meets them in a group room, by the page on which it meets devices; the others of the call may be there, too.
-    fn place_of(&mut self, kind: RoomKind, room: &RoomName) -> RoomKind {
-        if kind == RoomKind::Pair && self.calls.device_meets_people_in(room) {
-            self.calls.room_entered(room);
-            return RoomKind::Group;
-        }
-        kind
-    }
-
-    /// Who may enter a room of two: people who know its name; where proof is required, only those who have given it. The two
-    /// parties of a call need no proof: the room was made for them, and its name was sent to nobody else.
-    fn check_proof(&self, kind: RoomKind, room: &RoomName, claim: Claim) -> Result<(), Refusal> {
-        let is_proven = claim == Claim::Proven || self.calls.meets_in(room);
-        if kind == RoomKind::Pair && self.limits.proof_required && !is_proven {
-            return Err(Refusal::NotProven);
-        }
-        Ok(())
     }
 
     /// Notifies the calls that a room where their parties meet was entered or left: a call ends some time after both have left.
@@ -389,9 +398,9 @@ impl Rules {
     /// A connection has ended by itself, or by its client (`by_client`). In a room its participant stays and may offer again; a
     /// call is over.
     pub fn peer_lost(&mut self, now: Instant, peer: PeerId, by_client: bool) -> Vec<Effect> {
-        let room = self.rooms.room_of_peer(peer);
+        let call = self.call_over(peer);
         let mut effects = self.rooms.end_peer(now, peer, by_client);
-        if let Some(call) = room.and_then(|room| self.calls.carried_in(room)) {
+        if let Some(call) = call {
             effects.extend(self.end_call(now, call, CallEnd::Lost));
         }
         effects
@@ -403,8 +412,7 @@ impl Rules {
     pub fn media_lost(&mut self, now: Instant, peers: &[PeerId]) -> Vec<Effect> {
         let mut effects = Vec::new();
         for peer in peers {
-            let room = self.rooms.room_of_peer(*peer);
-            if let Some(call) = room.and_then(|room| self.calls.carried_in(room)) {
+            if let Some(call) = self.call_over(*peer) {
                 effects.extend(self.end_call(now, call, CallEnd::Lost));
             }
         }
@@ -456,9 +464,9 @@ impl Rules {
 
     /// An offer could not be answered, and no connection was made of it.
     pub fn offer_failed(&mut self, now: Instant, peer: PeerId) -> Vec<Effect> {
-        let room = self.rooms.room_of_peer(peer);
+        let call = self.call_over(peer);
         let mut effects = self.rooms.forget_peer(peer);
-        if let Some(call) = room.and_then(|room| self.calls.carried_in(room)) {
+        if let Some(call) = call {
             effects.extend(self.end_call(now, call, CallEnd::Failed));
         }
         effects

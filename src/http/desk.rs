@@ -108,8 +108,13 @@ impl Desk {
     /// Makes an entry with a session of the hub. The entry ends after `lasts`.
     pub async fn open(&self, client: ClientAddress, lasts: Duration) -> Result<Token, NotReceived> {
         let Arrival { session, held } = self.receive(client).await?;
+        Ok(self.open_with(session, held, lasts))
+    }
+
+    /// Makes an entry for a session that has arrived. The entry ends after `lasts`.
+    pub fn open_with(&self, session: Session, held: Held, lasts: Duration) -> Token {
         let expires = (self.clock)() + lasts.min(LASTS_MAX);
-        Ok(self.add(held, |place| Entry::new(Arc::new(session), expires, Some(place))))
+        self.add(held, |place| Entry::new(Arc::new(session), expires, Some(place)))
     }
 
     /// Takes a place for an entry, with a session of the hub. Both are given up where they are dropped. Whoever arrives begins

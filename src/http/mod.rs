@@ -34,7 +34,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
-pub(crate) use conferences::Registrations;
+pub(crate) use conferences::{Participants, Registrations};
 use files::FileStore;
 use host::Hosts;
 use origin::{Origins, Sharing};

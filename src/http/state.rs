@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::conferences::Registrations;
+use super::conferences::{Participants, Registrations};
 use super::desk::Desk;
 use crate::accounts::Accounts;
 use crate::auth::access_token::App;
@@ -28,4 +28,5 @@ pub struct AppState {
     pub channels: Channels,
     pub conferences: Conferences,
     pub(crate) registrations: Registrations,
+    pub(crate) participants: Participants,
 }

@@ -33,19 +33,19 @@ use crate::signaling::{Admission, Close, Conversation, Entrance, Frame, Heartbea
 
 /// Time between pings: often enough that a vanished client is noticed within [`SILENCE_MAX`], and that proxies, which
 /// cut idle connections after 30 to 60 s, see traffic.
-const PING_INTERVAL: Duration = Duration::from_secs(10);
+pub(super) const PING_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Silence after which a client counts as gone: two pings lost, and some time for the third. It has to be noticed
 /// within 30 s; shorter would throw out phones that change networks.
-const SILENCE_MAX: Duration = Duration::from_secs(25);
+pub(super) const SILENCE_MAX: Duration = Duration::from_secs(25);
 
 /// Time that a client has to accept what it is sent, and no longer than until it counts as silent. Socket buffers hide
 /// shorter stalls of a network; longer fills the server's memory with waiting messages.
-const WRITE_MAX: Duration = Duration::from_secs(10);
+pub(super) const WRITE_MAX: Duration = Duration::from_secs(10);
 
 /// Time that a client has to accept our close frame, and again to answer it, so that a reset does not cut off the last
 /// messages. Meanwhile it holds no place in a room or among the sessions.
-const GOODBYE_MAX: Duration = Duration::from_secs(2);
+pub(super) const GOODBYE_MAX: Duration = Duration::from_secs(2);
 
 /// Messages that a client may have sent before it saw our close frame. They are read and thrown away, because unread
 /// ones would cause the same reset.
@@ -61,7 +61,7 @@ const BURST_TOKENS: u32 = 8_000;
 const TOKENS_PER_SECOND: u32 = 200;
 
 /// Bytes read at once from a socket. The library's default of 128 KiB would be held by every idle connection.
-const READ_BUFFER_BYTES: usize = 8 * 1024;
+pub(super) const READ_BUFFER_BYTES: usize = 8 * 1024;
 
 /// The routes of all WebSockets.
 pub fn router() -> OpenApiRouter<AppState> {
@@ -78,7 +78,7 @@ pub fn router() -> OpenApiRouter<AppState> {
 /// A WebSocket (RFC 6455) on which people register, call and answer.
 #[utoipa::path(get, path = "/call", tag = "sockets", params(Credentials), responses(Socket), security((), ("token" = []), ("token_in_query" = [])))]
 async fn call(entering: Entering) -> Result<Response, HttpError> {
-    entering.by(Entrance::Call).await
+    entering.by(Entrance::Call { room_ids: random_room }).await
 }
 
 /// The socket of rooms for two
@@ -136,10 +136,10 @@ impl Entering {
 }
 
 /// A request for a WebSocket, or for something else.
-type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
+pub(super) type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
 
 /// Checks that the request is for a WebSocket: RFC 9110 §15.5.22, RFC 6455 §4.4.
-fn ready(upgrade: Upgrade) -> Result<WebSocketUpgrade, HttpError> {
+pub(super) fn ready(upgrade: Upgrade) -> Result<WebSocketUpgrade, HttpError> {
     let sentence = "this address speaks WebSocket only (version 13); connect to it with ws:// or wss://";
     upgrade.map_err(|_| HttpError::new(StatusCode::UPGRADE_REQUIRED, sentence))
 }

@@ -15,9 +15,10 @@ use super::mailbox::{MailboxHandle, NotTaken};
 use super::outbox::{Lost, Outbox};
 use super::placement::Placement;
 use super::players;
+use super::slots::{media_kind, slots};
 use crate::domain::{
-    self, Candidate, Effect, EndReason, Event, MailboxCommand, MediaKind, Negotiation, Playback, PublishRights,
-    PushNotice, RoomOutline, Subject,
+    self, Candidate, Effect, EndReason, Event, MailboxCommand, Muted, Negotiation, Playback, PublishRights, PushNotice,
+    RoomOutline, Subject,
 };
 use crate::ids::{FeedRef, PeerId, RoomId, SessionId, SlotId, UserId, WorkerId};
 use crate::media::codec::{Codec, Kind};
@@ -156,6 +157,7 @@ impl Executor {
                 Effect::CloseRoom(room) => self.close_room(room),
                 Effect::ClosePeer { peer, .. } => self.close_peer(peer),
                 Effect::FillSlot { peer, slot, source } => self.fill_slot(peer, slot, source),
+                Effect::Mute { peer, muted } => self.mute(peer, muted),
                 Effect::Negotiate(negotiations) => self.negotiate(negotiations),
                 Effect::Play(playback) => self.play(playback),
                 Effect::Send { session, event } => self.send(session, event),
@@ -198,6 +200,14 @@ impl Executor {
     fn fill_slot(&mut self, peer: PeerId, slot: SlotId, source: Option<FeedRef>) -> Result<(), EffectFailure> {
         if let Some(worker) = self.placement.worker_of(peer) {
             self.media.send(worker, MediaCommand::Fill { peer, slot, source });
+        }
+        Ok(())
+    }
+
+    fn mute(&mut self, peer: PeerId, muted: Muted) -> Result<(), EffectFailure> {
+        if let Some(worker) = self.placement.worker_of(peer) {
+            let muted = media_muted(muted);
+            self.media.send(worker, MediaCommand::Mute { peer, muted });
         }
         Ok(())
     }
@@ -330,11 +340,11 @@ impl Executor {
         let candidates = std::mem::take(&mut negotiated.candidates);
         let others = self.placement.others(negotiation.room, worker).collect();
         let spec = spec(&negotiation, &negotiated, others);
+        let slots = slots(&spec.sections);
         self.learn(&negotiation, std::mem::take(&mut negotiated.decodes));
         self.negotiated.insert(negotiation.peer, negotiated);
-        let copies = spec.sections.iter().filter(|section| section.down.is_some()).count();
         self.placement
-            .settle(negotiation.room, negotiation.peer, worker, copies);
+            .settle(negotiation.room, negotiation.peer, worker, spec.copies());
         self.media.send(worker, MediaCommand::Open(Box::new(spec)));
 
         let Negotiation {
@@ -344,6 +354,7 @@ impl Executor {
             subject: subject.clone(),
             tag,
             sdp,
+            slots,
         };
         self.send(session, answered)?;
         for one in candidates {
@@ -362,7 +373,7 @@ impl Executor {
         } = *negotiation;
         let watched = negotiation.uses.iter().filter_map(|one| match one {
             domain::Use::Watch(feed) => Some(feed.participant),
-            domain::Use::Publish(_) | domain::Use::Slot(..) => None,
+            domain::Use::Publish(_) | domain::Use::Slot(..) | domain::Use::StageSlot(_) => None,
         });
         self.audiences
             .learn(room, participant, peer, watched.collect(), decodes);
@@ -409,9 +420,14 @@ fn media_use(one: &domain::Use, publishes: PublishRights) -> names::Use {
     match *one {
         domain::Use::Publish(feed) => names::Use::Publish(feed, media_kinds(publishes)),
         domain::Use::Watch(feed) => names::Use::Watch(feed),
-        domain::Use::Slot(slot, MediaKind::Audio) => names::Use::Slot(slot, Kind::Audio),
-        domain::Use::Slot(slot, MediaKind::Video) => names::Use::Slot(slot, Kind::Video),
+        domain::Use::Slot(slot, kind) => names::Use::Slot(slot, media_kind(kind)),
+        domain::Use::StageSlot(slot) if slot.joins => names::Use::JoinedSlot(slot.id),
+        domain::Use::StageSlot(slot) => names::Use::Slot(slot.id, media_kind(slot.part.kind())),
     }
+}
+
+fn media_muted(Muted { sound, camera }: Muted) -> names::Muted {
+    names::Muted { sound, camera }
 }
 
 fn media_kinds(rights: PublishRights) -> &'static [Kind] {
@@ -438,6 +454,7 @@ fn spec(negotiation: &Negotiation, negotiated: &Negotiated, others: SmallVec<[Wo
         transports: negotiated.transports.clone(),
         spare_certificate: uses_spare_certificate(negotiation),
         sections: negotiated.sections.clone(),
+        muted: media_muted(negotiation.muted),
     }
 }
 

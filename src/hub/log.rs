@@ -3,8 +3,10 @@
 use tracing::{debug, info};
 
 use crate::alias::alias;
-use crate::domain::{CallAnswer, CallCommand, CallMedia, Command, MessageCommand, Registration, Stay};
-use crate::ids::SessionId;
+use crate::domain::{
+    CallAnswer, CallCommand, CallMedia, Command, MeetingCommand, MessageCommand, Registration, Stay, Subject,
+};
+use crate::ids::{SessionId, UserId};
 
 /// Logs a request. Names are logged as [`alias`] allows.
 pub(super) fn log_request(session: SessionId, command: &Command) {
@@ -19,8 +21,13 @@ pub(super) fn log_request(session: SessionId, command: &Command) {
             connects: _,
         } => {
             let (room, user) = (alias(room.as_str()), alias(person.user.as_str()));
-            let Stay { publishes, visible, .. } = stay;
-            info!(%session, ?kind, %room, %user, ?claim, ?publishes, visible, "joins");
+            let Stay {
+                publishes,
+                visible,
+                role,
+                ..
+            } = stay;
+            info!(%session, ?kind, %room, %user, ?claim, ?publishes, visible, ?role, "joins");
         }
         Command::Leave => info!(%session, "leaves"),
         Command::Offer { subject, offer } => {
@@ -28,9 +35,19 @@ pub(super) fn log_request(session: SessionId, command: &Command) {
             debug!(%session, %subject, ?feed, bytes = offer.description.bytes(), "offers");
         }
         Command::OfferConference { conference, offer } => {
-            let (watches, slots) = (conference.watch.len(), conference.speaker_slots.len());
-            let publishes = conference.publish;
-            debug!(%session, ?publishes, watches, slots, bytes = offer.description.bytes(), "offers a connection for several feeds");
+            let (watches, publishes) = (conference.watch.len(), conference.publish);
+            let (sounds, pictures) = (conference.sound_slots, conference.picture_slots);
+            let (slots, screen) = (conference.speaker_slots.len(), conference.presentation);
+            debug!(%session, ?publishes, watches, slots, sounds, pictures, screen, bytes = offer.description.bytes(), "offers a connection for several feeds");
+        }
+        Command::EndConnection { subject } => {
+            let kind = match subject {
+                Subject::Feed(_) => "of one feed",
+                Subject::Conference => "of several feeds",
+                Subject::Presentation => "of the presentation",
+                Subject::Call { .. } => "of a call",
+            };
+            debug!(%session, kind, "ends a connection");
         }
         Command::Play(play) => info!(%session, feed = ?play.feed, recording = ?play.recording, "plays"),
         Command::SendText { text } => debug!(%session, bytes = text.len(), "sends a text"),
@@ -54,6 +71,28 @@ pub(super) fn log_request(session: SessionId, command: &Command) {
         Command::Message(MessageCommand::List) => debug!(%session, "asks who is online"),
         Command::AnnounceFile { file } => debug!(%session, bytes = file.url.len(), "announces a file"),
         Command::Call(command) => log_call(session, command),
+        Command::Meeting(command) => log_meeting(session, command),
+    }
+}
+
+fn log_meeting(session: SessionId, command: &MeetingCommand) {
+    let about = |user: &UserId| alias(user.as_str()).to_string();
+    match command {
+        MeetingCommand::Lock(locked) => info!(%session, locked, "locks"),
+        MeetingCommand::MuteGuests(muted) => info!(%session, muted, "mutes guests"),
+        MeetingCommand::Mute { user, media, muted } => info!(%session, user = about(user), ?media, muted, "mutes"),
+        MeetingCommand::Spotlight { user, on } => info!(%session, user = about(user), on, "spotlights"),
+        MeetingCommand::Start => info!(%session, "starts the meeting"),
+        MeetingCommand::Admit { user } => info!(%session, user = about(user), "lets in"),
+        MeetingCommand::Remove { user } => info!(%session, user = about(user), "removes"),
+        MeetingCommand::RemoveAll => info!(%session, "ends the meeting"),
+        MeetingCommand::SetRole { user, role } => info!(%session, user = about(user), ?role, "sets a role"),
+        MeetingCommand::Refer { user, to } => {
+            info!(%session, user = about(user), to = %alias(&to.alias), role = ?to.role, "refers");
+        }
+        MeetingCommand::Report { muted, video_muted } => {
+            debug!(%session, ?muted, ?video_muted, "reports its microphone and camera");
+        }
     }
 }
 
@@ -62,7 +101,7 @@ fn log_call(session: SessionId, command: &CallCommand) {
         CallCommand::Invite {
             to, media, when_busy, ..
         } => {
-            let carried = matches!(media, CallMedia::Carried(_));
+            let carried = matches!(media, CallMedia::Carried(_) | CallMedia::Either { offer: Some(_), .. });
             for callee in to {
                 info!(%session, to = %alias(&callee.to_string()), carried, ?when_busy, "calls");
             }

@@ -16,6 +16,7 @@ mod overview;
 mod placement;
 mod players;
 mod session;
+mod slots;
 mod task;
 
 use std::io;

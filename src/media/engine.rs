@@ -192,7 +192,7 @@ impl MediaEngine {
     /// Sends a command. Never waits. A command to a lost worker is dropped: everything there has ended anyway.
     pub fn send(&mut self, worker: WorkerId, command: MediaCommand) {
         if let MediaCommand::Open(spec) = &command {
-            let copies = spec.sections.iter().filter(|section| section.down.is_some()).count() as u64;
+            let copies = spec.copies() as u64;
             if let Some(port) = &self.slots[worker.0].port {
                 port.load.place(copies);
             }

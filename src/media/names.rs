@@ -32,6 +32,25 @@ impl TrackRef {
     }
 }
 
+/// The part of what a participant publishes that is forwarded to nobody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Muted {
+    /// All sound, also that of a screen.
+    pub sound: bool,
+    /// The pictures of the camera. Whoever shows a screen may do so without being seen.
+    pub camera: bool,
+}
+
+impl Muted {
+    pub fn covers(self, name: TrackName) -> bool {
+        match (name.kind, name.feed) {
+            (Kind::Audio, _) => self.sound,
+            (Kind::Video, Feed::Camera) => self.camera,
+            (Kind::Video, Feed::Screen) => false,
+        }
+    }
+}
+
 /// What a sending section carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Down {
@@ -42,14 +61,15 @@ pub enum Down {
 
 impl Down {
     /// The name of the stream at the subscriber: in `a=msid`, and as CNAME in SDP and RTCP, which must agree. Sound and
-    /// pictures of one feed have the same name, so that the client plays them together (RFC 8834 §4.2).
+    /// pictures of one feed have the same name, so that the client plays them together (RFC 8834 §4.2). So have all slots of a
+    /// connection: clients of conferences play one stream, and expect all sound and pictures in it.
     pub fn stream(self) -> String {
         match self {
             Down::Track(TrackRef { participant, name }) => match name.feed {
                 Feed::Camera => format!("p{:x}", participant.0),
                 Feed::Screen => format!("p{:x}-screen", participant.0),
             },
-            Down::Slot(SlotId(slot)) => format!("slot-{slot}"),
+            Down::Slot(_) => "slots".to_owned(),
         }
     }
 }
@@ -61,6 +81,8 @@ pub enum Use {
     Publish(Feed, &'static [Kind]),
     Watch(FeedRef),
     Slot(SlotId, Kind),
+    /// A slot in the section of the slot before it.
+    JoinedSlot(SlotId),
 }
 
 /// Deals the uses of a connection to its sections, in the order of the offer. Each use gets the next section of a kind. The
@@ -87,7 +109,7 @@ impl<'a> Dealer<'a> {
         let feeds = || {
             self.uses.iter().filter_map(|one| match one {
                 Use::Publish(feed, kinds) => kinds.contains(&kind).then_some(*feed),
-                Use::Watch(_) | Use::Slot(..) => None,
+                Use::Watch(_) | Use::Slot(..) | Use::JoinedSlot(_) => None,
             })
         };
         let place = self.up[kind.index()];
@@ -105,13 +127,13 @@ impl<'a> Dealer<'a> {
             self.uses.iter().filter_map(|one| match *one {
                 Use::Watch(feed) => Some(Down::Track(TrackRef::first(feed, kind))),
                 Use::Slot(slot, of) if of == kind => Some(Down::Slot(slot)),
-                Use::Publish(..) | Use::Slot(..) => None,
+                Use::Publish(..) | Use::Slot(..) | Use::JoinedSlot(_) => None,
             })
         };
         let watched = || {
             self.uses.iter().filter_map(|one| match one {
                 Use::Watch(feed) => Some(*feed),
-                Use::Publish(..) | Use::Slot(..) => None,
+                Use::Publish(..) | Use::Slot(..) | Use::JoinedSlot(_) => None,
             })
         };
         let found = match first_turn().nth(place) {
@@ -125,6 +147,17 @@ impl<'a> Dealer<'a> {
         };
         self.down[kind.index()] += 1;
         Some(found)
+    }
+
+    /// The slots that share the section of `down`, if that is a slot.
+    pub fn joined(&self, down: Option<Down>) -> impl Iterator<Item = Down> {
+        let is_down = move |one: &Use| matches!((*one, down), (Use::Slot(slot, _), Some(Down::Slot(of))) if slot == of);
+        let place = self.uses.iter().position(is_down);
+        let after = place.map_or(&[][..], |place| &self.uses[place + 1..]);
+        after.iter().map_while(|one| match *one {
+            Use::JoinedSlot(slot) => Some(Down::Slot(slot)),
+            Use::Publish(..) | Use::Watch(_) | Use::Slot(..) => None,
+        })
     }
 }
 
@@ -212,6 +245,26 @@ mod tests {
     }
 
     #[test]
+    fn slots_that_join_others_share_their_section() {
+        let slot = |id| Down::Slot(SlotId(id));
+        let uses = [
+            Use::Slot(SlotId(0), Audio),
+            Use::JoinedSlot(SlotId(1)),
+            Use::JoinedSlot(SlotId(2)),
+            Use::Slot(SlotId(3), Video),
+            Use::JoinedSlot(SlotId(4)),
+        ];
+        let mut dealer = Dealer::new(&uses);
+        let [video, audio, none] = [Video, Audio, Audio].map(|kind| dealer.next_down(kind));
+        assert_eq!([video, audio, none], [Some(slot(3)), Some(slot(0)), None]);
+        let joined = |down| dealer.joined(down).collect::<Vec<_>>();
+        assert_eq!(joined(audio), [slot(1), slot(2)]);
+        assert_eq!(joined(video), [slot(4)]);
+        assert_eq!((joined(none), joined(Some(slot(1)))), (Vec::new(), Vec::new()));
+        assert_eq!(joined(down(ALICE, Audio, 0)), []);
+    }
+
+    #[test]
     fn streams_of_different_sources_have_different_names() {
         let streams = [
             down(ALICE, Audio, 0),
@@ -220,6 +273,6 @@ mod tests {
             Some(Down::Slot(SlotId(2))),
         ];
         let names: Vec<String> = streams.into_iter().flatten().map(Down::stream).collect();
-        assert_eq!(names, ["pa", "pa", "pb-screen", "slot-2"]);
+        assert_eq!(names, ["pa", "pa", "pb-screen", "slots"]);
     }
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use smallvec::SmallVec;
 
 use super::codec::Codec;
-use super::names::{Down, TrackName};
+use super::names::{Down, Muted, TrackName};
 use super::rtp::Extension;
 use crate::ids::{ParticipantId, PeerId, RoomId, WorkerId};
 use crate::media::codec::Kind;
@@ -24,6 +24,16 @@ pub struct PeerSpec {
     /// Whether the answer has the fingerprint of our other certificate; see [`LocalEnd::spare_fingerprint`].
     pub spare_certificate: bool,
     pub sections: Vec<MediaSection>,
+    /// The part of what the client publishes that is forwarded to nobody.
+    pub muted: Muted,
+}
+
+impl PeerSpec {
+    /// The number of streams that are sent over the connection.
+    pub fn copies(&self) -> usize {
+        let streams = self.sections.iter().flat_map(MediaSection::streams);
+        streams.filter(|stream| stream.down.is_some()).count()
+    }
 }
 
 /// ICE and DTLS of the sections that share a transport: the sections of a BUNDLE group (RFC 9143), or one that is in no group.
@@ -88,6 +98,29 @@ pub struct MediaSection {
     /// SSRC under which we send. It is chosen once for the life of the section, and kept on re-offers.
     pub local_ssrc: u32,
     pub local_rtx_ssrc: u32,
+    /// Streams that we send in this section beside that one: slots that share it.
+    pub further: Vec<SentStream>,
+}
+
+/// A stream that we send in a section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SentStream {
+    /// Its source. `None` if we do not send.
+    pub down: Option<Down>,
+    pub ssrc: u32,
+    pub rtx_ssrc: u32,
+}
+
+impl MediaSection {
+    /// The streams that we send in the section, also those on hold.
+    pub fn streams(&self) -> impl Iterator<Item = SentStream> {
+        let first = SentStream {
+            down: self.down,
+            ssrc: self.local_ssrc,
+            rtx_ssrc: self.local_rtx_ssrc,
+        };
+        std::iter::once(first).chain(self.further.iter().copied())
+    }
 }
 
 /// A media SSRC of the client and the SSRC of its retransmissions (`a=ssrc-group:FID`). Several in one section are simulcast

@@ -14,7 +14,7 @@ use super::pictures::EntryPoint;
 use super::rewrite::{IncomingPacket, Rewriter, Rewritten, SourceId};
 use super::rtcp::SenderInfo;
 use super::rtp::{Extension, Header, MAX_EXTENSION_ID, NewHeader, write_header};
-use super::session::{MediaSection, NegotiatedCodec};
+use super::session::{MediaSection, NegotiatedCodec, SentStream};
 use super::track::{Layer, Track};
 
 /// No payload type: RTP has 0 to 127.
@@ -68,7 +68,7 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    pub fn new(now: Instant, transport: TransportKey, section: &MediaSection) -> Subscription {
+    pub fn new(now: Instant, transport: TransportKey, section: &MediaSection, stream: SentStream) -> Subscription {
         let clock_rate = section.codecs.first().map_or(90_000, |codec| codec.codec.clock_rate());
         // Our SSRCs are random: their bits serve as the random first sequence numbers too.
         let mut subscription = Subscription {
@@ -76,8 +76,8 @@ impl Subscription {
             kind: section.kind,
             down: None,
             source: None,
-            ssrc: section.local_ssrc,
-            rtx_ssrc: section.local_rtx_ssrc,
+            ssrc: stream.ssrc,
+            rtx_ssrc: stream.rtx_ssrc,
             track: None,
             target: None,
             may_have: LayerSet::default(),
@@ -85,28 +85,28 @@ impl Subscription {
             codecs: SmallVec::new(),
             extensions: SmallVec::new(),
             mid: section.mid.clone(),
-            rewriter: Rewriter::new(clock_rate, (section.local_ssrc >> 3) as u16),
+            rewriter: Rewriter::new(clock_rate, (stream.ssrc >> 3) as u16),
             sets: None,
             payload_types: [NONE; 128],
             extension_ids: [0; MAX_EXTENSION_ID as usize + 1],
             mid_id: 0,
             number_id: 0,
             may_pad: false,
-            rtx_sequence: u64::from((section.local_rtx_ssrc >> 3) as u16 & 0x7fff),
+            rtx_sequence: u64::from((stream.rtx_ssrc >> 3) as u16 & 0x7fff),
             resend_floor: 0,
             packets: 0,
             octets: 0,
             resends: 0,
             resends_since: now,
         };
-        subscription.renegotiate(section);
+        subscription.renegotiate(section, stream.down);
         subscription
     }
 
     /// Takes over what an offer on the live connection changed. Follow with [`Subscription::attach`].
-    pub(crate) fn renegotiate(&mut self, section: &MediaSection) {
-        self.down = section.down;
-        match section.down {
+    pub(crate) fn renegotiate(&mut self, section: &MediaSection, down: Option<Down>) {
+        self.down = down;
+        match down {
             Some(Down::Track(track)) => self.source = Some(track),
             // A slot, and a section on hold, keep their source.
             Some(Down::Slot(_)) | None => {}
@@ -495,6 +495,7 @@ mod tests {
             rids: SmallVec::new(),
             local_ssrc: ssrc,
             local_rtx_ssrc: ssrc + 1,
+            further: Vec::new(),
         }
     }
 
@@ -524,7 +525,12 @@ mod tests {
             );
             track.layers.push(Layer::new(Kind::Video, 90_000, 9, b"", SourceId(1)));
             let subscriptions = sections.iter().map(|section| {
-                let mut subscription = Subscription::new(epoch(), TransportKey::default(), section);
+                let mut subscription = Subscription::new(
+                    epoch(),
+                    TransportKey::default(),
+                    section,
+                    section.streams().next().unwrap(),
+                );
                 subscription.attach(TrackKey::default(), &track);
                 subscription.target = Some(0);
                 subscription

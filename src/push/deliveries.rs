@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -12,12 +14,12 @@ use tracing::{error, info, warn};
 
 use super::errand::{Device, Errand, Job, count_failure};
 use super::means::Means;
-use super::services;
+use super::services::{self, Message};
 use crate::alias::alias;
 use crate::clock::now_s;
 use crate::domain::{Address, CallEvent, PushNotice};
-use crate::ids::{CallId, PushService, PushTarget};
-use crate::signaling::push::Ringing;
+use crate::ids::{CallId, PushService, PushTarget, RoomName};
+use crate::signaling::push::{Invitation, Ringing};
 
 /// Devices with notices in hand. With a device's notices a task has some 10 KB.
 const DEVICES_MAX: usize = 2_048;
@@ -54,17 +56,16 @@ impl Deliveries {
     /// Hands a notice to the tasks of its devices.
     pub fn take(&mut self, notice: PushNotice) {
         let (call, room, kind, caller) = match &notice.event {
-            CallEvent::Incoming { call, room, from, .. } => (*call, room, "incoming", Some(from)),
-            CallEvent::Over(over) => (over.call, &over.room, "over", None),
+            CallEvent::Incoming { call, room, from, .. } => (*call, room.as_ref(), "incoming", Some(from)),
+            CallEvent::Over(over) => (over.call, over.room.as_ref(), "over", None),
             CallEvent::Accepted { .. } | CallEvent::CalleeOut { .. } => return,
         };
         metrics::counter!("patchbay_push_notices_total", "kind" => kind).increment(1);
-        let room = room.as_ref().map_or("", |room| room.as_str());
         let ringing = caller.map(|caller| Ringing {
             caller: name_of(caller).to_owned(),
-            room: room.to_owned(),
+            room: room.map_or("", RoomName::as_str).to_owned(),
             began_s: now_s(&self.means.clock),
-            invitation: (self.means.inviting)(&notice),
+            invitation: Invitation::default(),
         });
         let known = notice
             .targets
@@ -73,20 +74,25 @@ impl Deliveries {
         let (served, unserved): (Vec<_>, Vec<_>) =
             known.partition(|(_, (service, _))| self.means.services.has(*service));
         if !unserved.is_empty() {
-            let (room, devices) = (alias(room), unserved.len());
+            let (room, devices) = (alias(room.map_or("", RoomName::as_str)), unserved.len());
             info!(
                 kind,
                 %room, devices, "a push notice: no push service is there, so no device is woken"
             );
         }
         for (target, (service, token)) in served {
-            let Some(message) = services::message(service, ringing.as_ref()) else {
-                // Its app knows no such notice. The attempts end all the same.
+            let rings_in = room.filter(|_| ringing.is_some());
+            let is_sent = match ringing {
+                Some(_) => services::knows(service, rings_in),
+                None => self.means.inviting.stop(&notice, target) && services::knows(service, None),
+            };
+            if !is_sent {
+                // The attempts for the call end all the same.
                 self.places.remove(&(call, target.clone()));
                 continue;
-            };
+            }
             let job = Job {
-                message,
+                message: self.message(&notice, (target, service), ringing.clone()),
                 until: self.until(&notice, service),
                 rings_until: notice.until.map(Instant::from_std),
             };
@@ -98,6 +104,25 @@ impl Deliveries {
             };
             self.hand_over(call, device, job);
         }
+    }
+
+    /// What a device is sent, as soon as the family has said what it says about the call. Its token is made now: when the call is over,
+    /// it is taken back.
+    fn message(
+        &self,
+        notice: &PushNotice,
+        (target, service): (&PushTarget, PushService),
+        ringing: Option<Ringing>,
+    ) -> BoxFuture<'static, Option<Message>> {
+        let Some(ringing) = ringing else {
+            return ready(services::message(service, None)).boxed();
+        };
+        let inviting = self.means.inviting.invite(notice, target);
+        let message = async move {
+            let invitation = inviting.await;
+            services::message(service, Some(&Ringing { invitation, ..ringing }))
+        };
+        message.boxed()
     }
 
     fn until(&self, notice: &PushNotice, service: PushService) -> Instant {

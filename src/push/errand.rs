@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::{debug, error, info, warn};
@@ -36,7 +37,8 @@ pub(super) struct Device {
 
 /// One notice for one device.
 pub(super) struct Job {
-    pub message: Message,
+    /// The notice, once its words are known, which is within seconds. `None` if the app knows no such notice.
+    pub message: BoxFuture<'static, Option<Message>>,
     pub until: Instant,
     /// Time until which the call rings. `None` if the notice says that it is over: that is the last one of its call.
     pub rings_until: Option<Instant>,
@@ -62,11 +64,14 @@ impl Errand {
     pub async fn run(self, mut jobs: mpsc::Receiver<Job>) {
         let Some(mut job) = jobs.recv().await else { return };
         loop {
-            let Some(rings_until) = job.rings_until else {
-                self.attempts_for(&job, None).await;
+            let Some(message) = (&mut job.message).await else {
                 return;
             };
-            let ended = self.attempts_for(&job, Some(&mut jobs)).await;
+            let Some(rings_until) = job.rings_until else {
+                self.attempts_for(&message, job.until, None).await;
+                return;
+            };
+            let ended = self.attempts_for(&message, job.until, Some(&mut jobs)).await;
             if !ended.may_have_arrived {
                 // The device has certainly heard of no call, and would ring for the notice that it is over: that one ends here.
                 if ended.next.is_none() {
@@ -84,7 +89,12 @@ impl Errand {
     }
 
     /// Makes attempts until the notice is taken, or no other may help, or its time is over, or another one comes.
-    async fn attempts_for(&self, job: &Job, mut jobs: Option<&mut mpsc::Receiver<Job>>) -> Ended {
+    async fn attempts_for(
+        &self,
+        message: &Message,
+        until: Instant,
+        mut jobs: Option<&mut mpsc::Receiver<Job>>,
+    ) -> Ended {
         let mut ended = Ended {
             may_have_arrived: false,
             next: None,
@@ -93,7 +103,7 @@ impl Errand {
         loop {
             let mut is_over = false;
             let attempt = {
-                let mut attempt = std::pin::pin!(self.attempt(job));
+                let mut attempt = std::pin::pin!(self.attempt(message, until));
                 tokio::select! {
                     attempt = &mut attempt => attempt,
                     next = next_of(&mut jobs) => {
@@ -114,7 +124,7 @@ impl Errand {
                 .unwrap_or_default()
                 .max(pause.mul_f64(rand::random_range(0.75..1.25)));
             let again_at = (self.means.passed)().checked_add(wait);
-            let Some(again_at) = again_at.filter(|at| *at < job.until) else {
+            let Some(again_at) = again_at.filter(|at| *at < until) else {
                 self.settle(&attempt).await;
                 return ended;
             };
@@ -129,13 +139,13 @@ impl Errand {
         }
     }
 
-    async fn attempt(&self, job: &Job) -> Attempt {
-        let Ok(Ok(_place)) = timeout_at(job.until, self.attempts.acquire()).await else {
+    async fn attempt(&self, message: &Message, until: Instant) -> Attempt {
+        let Ok(Ok(_place)) = timeout_at(until, self.attempts.acquire()).await else {
             return Attempt::without_place();
         };
-        let within = job.until.saturating_duration_since((self.means.passed)());
-        let sending = self.means.services.send(&self.device.token, &job.message, within);
-        timeout_at(job.until, sending)
+        let within = until.saturating_duration_since((self.means.passed)());
+        let sending = self.means.services.send(&self.device.token, message, within);
+        timeout_at(until, sending)
             .await
             .unwrap_or_else(|_| Attempt::without_answer())
     }
@@ -179,7 +189,7 @@ impl Errand {
             service,
             token,
         } = &self.device;
-        match self.means.records.forget_push_token(token, since_s).await {
+        match self.means.records.forget_push_token(*service, token, since_s).await {
             Ok(Forgotten::IsNewer) => return debug!("the device has set its token anew since then"),
             Ok(Forgotten::Removed | Forgotten::Unknown) => {}
             Err(cause) => {

@@ -58,7 +58,7 @@ impl Push {
     pub fn new(
         notices: mpsc::Receiver<PushNotice>,
         services: Services,
-        inviting: Inviting,
+        inviting: Arc<dyn Inviting>,
         (records, hub): (Records, HubHandle),
         clock: WallClock,
         passed: MonotonicClock,

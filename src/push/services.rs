@@ -8,7 +8,7 @@ use super::jpush::{JPush, JPushNotice};
 use super::outcome::{Attempt, Outcome};
 use crate::clock::{MonotonicClock, WallClock, now_s};
 use crate::config;
-use crate::ids::PushService;
+use crate::ids::{PushService, RoomName};
 use crate::signaling::push::{self as words, Invitation, Ringing};
 
 /// The push services that are configured.
@@ -89,6 +89,15 @@ pub(super) fn message(service: PushService, call: Option<&Ringing>) -> Option<Me
             payload,
         }),
     })
+}
+
+/// Whether the app of a device of this service knows a notice of such a call: that it rings (`room`: where its parties meet), or that
+/// it is over (`None`).
+pub(super) fn knows(service: PushService, rings_in: Option<&RoomName>) -> bool {
+    match service {
+        PushService::ApnsAlert => rings_in.is_some_and(RoomName::is_channel),
+        PushService::ApnsVoip | PushService::JPush => true,
+    }
 }
 
 /// Time for which an app takes the notice that a call rings, if that is shorter than it rings.

@@ -13,23 +13,23 @@ use crate::config::Config;
 use crate::domain::{Command, Person, Refusal, RoomKind};
 use crate::hub::Session;
 use crate::ids::{RoomName, UserId};
-use crate::storage::{AdmitError, RoomAdmission};
+use crate::storage::{AdmitError, Admitted, RoomAdmission};
 
-/// Which users exist, and who may enter which room. The server's is [`RoomAdmission`].
+/// Which users exist, and who may enter which room, in which role. The server's is [`RoomAdmission`].
 pub trait Admission: Send + Sync + 'static {
     fn admit(
         &self,
         user: &UserId,
         room: &RoomName,
         password: Option<&str>,
-    ) -> impl Future<Output = Result<Person, AdmitError>> + Send;
+    ) -> impl Future<Output = Result<Admitted, AdmitError>> + Send;
 
     /// As [`Admission::admit`], where there is no room to enter.
     fn recognize(&self, user: &UserId) -> impl Future<Output = Result<Person, AdmitError>> + Send;
 }
 
 impl Admission for RoomAdmission {
-    async fn admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Person, AdmitError> {
+    async fn admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Admitted, AdmitError> {
         RoomAdmission::admit(self, user, room, password).await
     }
 
@@ -87,10 +87,10 @@ pub(crate) async fn admit<A: Admission>(
     user: &UserId,
     room: &RoomName,
     password: Option<&str>,
-) -> Result<Person, AdmitError> {
+) -> Result<Admitted, AdmitError> {
     match client.rooms {
         RoomKind::Group => client.admission.admit(user, room, password).await,
-        RoomKind::Pair => Ok(Person::unnamed(user.clone())),
+        RoomKind::Pair => Ok(Admitted::freely(Person::unnamed(user.clone()))),
     }
 }
 

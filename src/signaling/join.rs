@@ -4,9 +4,9 @@ use super::client::{Admission, Client, admit, shown};
 use super::identity::Ticket;
 use super::json::Text;
 use super::reaction::Close;
-use crate::domain::{Command, Person, Refusal, Stay};
+use crate::domain::{Command, Person, Refusal, Role, Stay, WithoutHost};
 use crate::ids::{RoomName, UserId};
-use crate::storage::AdmitError;
+use crate::storage::{AdmitError, Admitted};
 use crate::text;
 
 /// What a client says to enter a room. The lengths of the names have been checked.
@@ -46,20 +46,24 @@ pub async fn enter<A: Admission>(client: &Client<A>, join: Join) -> Result<(), C
     let turn = client.session.take_turn();
     let admitted = match ticket {
         Ticket::Name(_) => admit(client, &user, &room, password.as_deref()).await,
-        Ticket::Access(..) => welcome(client, user).await,
+        Ticket::Access(..) => welcome(client, user).await.map(Admitted::freely),
     };
-    let person = match admitted {
-        Ok(person) => shown(person, own_name),
+    let Admitted {
+        person,
+        role,
+        needs_host,
+    } = match admitted {
+        Ok(admitted) => admitted,
         Err(AdmitError::UnknownUser) => return Err(Close::UNKNOWN_USER),
         Err(AdmitError::WrongPassword) => return Err(Close::WRONG_PASSWORD),
         Err(AdmitError::TooManyGuesses { .. }) => return Err(Close::TOO_MANY_GUESSES),
         Err(AdmitError::Storage(_)) => return Err(Close::STORAGE_FAILED),
     };
+    let person = shown(person, own_name);
     let (claim, stay) = match ticket {
-        Ticket::Name(claim) => (claim, Stay::default()),
-        Ticket::Access(claim, stay) => (claim, stay),
+        Ticket::Name(claim) => (claim, stay_of(role, needs_host, visible)),
+        Ticket::Access(claim, stay) => (claim, Stay { visible, ..stay }),
     };
-    let stay = Stay { visible, ..stay };
     let kind = client.rooms;
     let command = Command::Join {
         turn,
@@ -76,10 +80,27 @@ pub async fn enter<A: Admission>(client: &Client<A>, join: Join) -> Result<(), C
         Err(Refusal::NotProven) => Err(Close::NO_TOKEN),
         Err(Refusal::RoomFull | Refusal::TooManyRooms) => Err(Close::FULL),
         Err(Refusal::TooManyPeers) => Err(Close::TOO_MANY_PEERS),
+        Err(Refusal::Locked) => Err(Close::LOCKED),
+        Err(Refusal::HostAbsent) => Err(Close::HOST_ABSENT),
         Err(refusal) => {
             client.ignore(&refusal.to_string());
             Ok(())
         }
+    }
+}
+
+/// The stay of somebody who has no access token. The families here have no message by which somebody waits.
+fn stay_of(role: Role, needs_host: bool, visible: bool) -> Stay {
+    Stay {
+        visible,
+        // Nobody sees a viewer, so they cannot be the host for whom others wait.
+        role: if visible { role } else { Role::Guest },
+        without_host: if needs_host {
+            WithoutHost::Refuse
+        } else {
+            WithoutHost::Enter
+        },
+        ..Stay::default()
     }
 }
 

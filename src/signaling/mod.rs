@@ -69,7 +69,10 @@ use crate::storage::DeviceRecord;
 #[derive(Clone, Debug)]
 pub enum Entrance {
     /// `/call`
-    Call,
+    Call {
+        /// Maker of the rooms where its callers meet callees who bring no offer, as in [`Entrance::Device`].
+        room_ids: fn() -> RoomName,
+    },
     /// `/groupcall`
     Groupcall,
     /// `/direct`: as `/groupcall`, for rooms of two.
@@ -88,14 +91,14 @@ impl Entrance {
     /// The longest message, in bytes. A longer one closes the socket.
     pub(crate) fn frame_bytes_max(&self) -> usize {
         match self {
-            Entrance::Call | Entrance::Groupcall | Entrance::Direct => FRAME_BYTES_MAX,
+            Entrance::Call { .. } | Entrance::Groupcall | Entrance::Direct => FRAME_BYTES_MAX,
             Entrance::Messages | Entrance::Device { .. } => SMALL_FRAME_BYTES_MAX,
         }
     }
 
     fn dialogue<A: Admission>(self) -> Box<dyn Dialogue<A>> {
         match self {
-            Entrance::Call => Box::new(call::CallDialogue::default()),
+            Entrance::Call { room_ids } => Box::new(call::CallDialogue::new(room_ids)),
             Entrance::Groupcall | Entrance::Direct => Box::new(groupcall::GroupcallDialogue::default()),
             Entrance::Messages => Box::new(messages::MessageDialogue::default()),
             Entrance::Device { device, room_ids } => Box::new(devices::DeviceDialogue::new(&device, room_ids)),

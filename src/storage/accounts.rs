@@ -161,7 +161,10 @@ impl Records {
         let one = "SELECT phone, device_id, seen_at FROM devices WHERE phone = $1 ORDER BY seen_at DESC, device_id";
         let all = "SELECT phone, device_id, seen_at FROM devices ORDER BY phone, seen_at DESC, device_id";
         let rows: Vec<(String, String, i64)> = match of {
-            Some(phone) => reading!(&self.database, pool => sqlx::query_as(one).bind(phone).fetch_all(pool).await)?,
+            Some(phone) => match storable(phone) {
+                Some(phone) => reading!(&self.database, pool => sqlx::query_as(one).bind(phone).fetch_all(pool).await)?,
+                None => Vec::new(),
+            },
             None => reading!(&self.database, pool => sqlx::query_as(all).fetch_all(pool).await)?,
         };
         let device = |(phone, device_id, seen_at)| (DeviceRecord { phone, device_id }, seen_at);

@@ -2,9 +2,11 @@
 
 use super::Records;
 use super::checks::{Lock, PasswordAttempt};
+use super::conferences::{ConferenceRow, NoEntry};
+use super::entry::ShownPin;
 use super::errors::AdmitError;
 use crate::clock::MonotonicClock;
-use crate::domain::Person;
+use crate::domain::{Person, Role};
 use crate::ids::{RoomName, UserId};
 use crate::shares::ClientAddress;
 
@@ -14,6 +16,27 @@ pub struct RoomAdmission {
     records: Records,
     client: ClientAddress,
     clock: MonotonicClock,
+}
+
+/// Somebody who may enter a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admitted {
+    /// The person, as they are shown.
+    pub person: Person,
+    pub role: Role,
+    /// Whether the room takes them only while a host is there.
+    pub needs_host: bool,
+}
+
+impl Admitted {
+    /// Somebody who enters a room that is no conference.
+    pub fn freely(person: Person) -> Self {
+        Self {
+            person,
+            role: Role::Guest,
+            needs_host: false,
+        }
+    }
 }
 
 impl Records {
@@ -29,7 +52,8 @@ impl Records {
     /// Whether `user` may use this server, and the name under which they are shown. While no users are configured
     /// anyone may, under their id as name.
     pub async fn recognize(&self, user: &UserId) -> Result<Person, AdmitError> {
-        reported(self.try_recognize(user).await)
+        let recognized = self.try_recognize(user).await;
+        recognized.inspect_err(report)
     }
 
     async fn try_recognize(&self, user: &UserId) -> Result<Person, AdmitError> {
@@ -42,10 +66,11 @@ impl Records {
 }
 
 impl RoomAdmission {
-    /// Whether `user` may enter `room`, and the name under which they are shown. A room without a password admits
-    /// everybody whom [`Records::recognize`] does.
-    pub async fn admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Person, AdmitError> {
-        reported(self.try_admit(user, room, password).await)
+    /// Whether `user` may enter `room`, in which role, and the name under which they are shown. A room without a password admits
+    /// everybody whom [`Records::recognize`] does. The password of a conference is one of its PINs; without any, they come as a guest.
+    pub async fn admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Admitted, AdmitError> {
+        let admitted = self.try_admit(user, room, password).await;
+        admitted.inspect_err(report)
     }
 
     /// The same as [`Records::recognize`].
@@ -53,10 +78,13 @@ impl RoomAdmission {
         self.records.recognize(user).await
     }
 
-    async fn try_admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Person, AdmitError> {
+    async fn try_admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Admitted, AdmitError> {
         let person = self.records.try_recognize(user).await?;
+        if let Some(conference) = self.records.conference_row(room.as_str(), room.as_str()).await? {
+            return self.admit_to_conference(person, &conference, password).await;
+        }
         let Some(hash) = self.records.password_hash(room).await? else {
-            return Ok(person);
+            return Ok(Admitted::freely(person));
         };
         let password = password.ok_or(AdmitError::WrongPassword)?;
         let attempt = PasswordAttempt {
@@ -65,21 +93,43 @@ impl RoomAdmission {
         };
         let passwords = &self.records.passwords;
         passwords.verify(attempt, &hash, password, &self.clock).await?;
-        Ok(person)
+        Ok(Admitted::freely(person))
+    }
+
+    async fn admit_to_conference(
+        &self,
+        person: Person,
+        found: &ConferenceRow,
+        password: Option<&str>,
+    ) -> Result<Admitted, AdmitError> {
+        let shown = match password {
+            None | Some("") => ShownPin::AsGuest,
+            Some(pin) => ShownPin::Pin(pin),
+        };
+        let role = self.records.role_in(found, shown, self.client, &self.clock).await;
+        let role = role.map_err(|error| match error {
+            NoEntry::Unknown | NoEntry::PinRequired { .. } | NoEntry::WrongPin => AdmitError::WrongPassword,
+            NoEntry::TooManyTries { wait } => AdmitError::TooManyGuesses { wait },
+            NoEntry::Storage(cause) => AdmitError::Storage(cause),
+        })?;
+        Ok(Admitted {
+            person,
+            role,
+            needs_host: found.conference.waits_for_host && role == Role::Guest,
+        })
     }
 }
 
 /// Logs and counts failures of the server, and counts wrong passwords.
-fn reported(admitted: Result<Person, AdmitError>) -> Result<Person, AdmitError> {
-    match &admitted {
-        Err(AdmitError::Storage(cause)) => {
+fn report(error: &AdmitError) {
+    match error {
+        AdmitError::Storage(cause) => {
             metrics::counter!("patchbay_storage_errors_total").increment(1);
             let cause: &(dyn std::error::Error + 'static) = cause.as_ref();
             tracing::error!(cause, "storage failed; somebody could not enter");
         }
-        Err(AdmitError::WrongPassword) => metrics::counter!("patchbay_passwords_wrong_total").increment(1),
-        Err(AdmitError::TooManyGuesses { .. }) => metrics::counter!("patchbay_guesses_refused_total").increment(1),
-        Ok(_) | Err(AdmitError::UnknownUser) => {}
+        AdmitError::WrongPassword => metrics::counter!("patchbay_passwords_wrong_total").increment(1),
+        AdmitError::TooManyGuesses { .. } => metrics::counter!("patchbay_guesses_refused_total").increment(1),
+        AdmitError::UnknownUser => {}
     }
-    admitted
 }

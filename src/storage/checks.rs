@@ -1,10 +1,11 @@
 //! The order in which passwords are checked, and the pauses after wrong ones. Pure; the time is given.
 //!
-//! A password opens a room, or the account of a user. A check takes a core for some 20 ms, so few run at once and the others
-//! wait. Whoever floods one room, or many rooms from one address, waits behind everybody else: the next check is one whose room
-//! (or account) *and* address have been served least. One check runs at a time for each pair of the two. After some wrong
-//! passwords there is a pause that doubles with each further one, so guesses become slower and slower. Guesses are counted for
-//! each pair; those about accounts also for each account, wherever they come from, and for each address, whomever they are about.
+//! A password opens a room, or the account of a user; a PIN opens a conference. A check takes a core for some 20 ms, so few run at
+//! once and the others wait. Whoever floods one room, or many rooms from one address, waits behind everybody else: the next check is
+//! one whose room (or account, or conference) *and* address have been served least. One check runs at a time for each pair of the
+//! two. After some wrong passwords there is a pause that doubles with each further one, so guesses become slower and slower. PINs are
+//! short, so the first pause after wrong ones is the longest at once. Guesses are counted for each pair; those about accounts and
+//! conferences also for each of these, wherever they come from, and for each address, whatever they are about.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -24,6 +25,13 @@ const FREE_GUESSES_OF_ACCOUNT: u32 = 30;
 
 /// Wrong passwords of all accounts from one address together: an office whose people all mistype on the same morning.
 const FREE_GUESSES_OF_CLIENT: u32 = 50;
+
+/// Wrong PINs of one conference and one address before the first pause: with the one that begins it, ten a minute.
+const FREE_GUESSES_OF_PIN: u32 = 9;
+
+/// Wrong PINs of one conference from all addresses together: the people of a large meeting who all mistype. At the longest pause
+/// that follows, many addresses together need a year for a PIN of six digits.
+const FREE_GUESSES_OF_CONFERENCE: u32 = 60;
 
 /// The first pause. Each further one is twice as long …
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -46,6 +54,26 @@ pub(super) enum Lock {
     Room(RoomName),
     /// The account of a user, whether or not there is such a user.
     Account(UserId),
+    /// A conference, by its alias.
+    Conference(RoomName),
+}
+
+/// The kinds of locks. Wrong passwords of one kind do not count for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum LockKind {
+    Room,
+    Account,
+    Conference,
+}
+
+impl Lock {
+    fn kind(&self) -> LockKind {
+        match self {
+            Lock::Room(_) => LockKind::Room,
+            Lock::Account(_) => LockKind::Account,
+            Lock::Conference(_) => LockKind::Conference,
+        }
+    }
 }
 
 /// The lock whose password is checked, and the address that asks.
@@ -60,10 +88,10 @@ pub(super) struct PasswordAttempt {
 enum Guesser {
     /// One address, about one lock.
     Pair(PasswordAttempt),
-    /// Every address, about one account.
-    Everybody(UserId),
-    /// One address, about every account.
-    Client(ClientAddress),
+    /// Every address, about one account or conference.
+    Everybody(Lock),
+    /// One address, about every account, or about every conference.
+    Client(LockKind, ClientAddress),
 }
 
 /// The number of one check, from the request to the result.
@@ -84,7 +112,8 @@ pub(super) struct Checks {
     /// is, and before those who have had theirs.
     level: u64,
     guesses: HashMap<Guesser, Guesses>,
-    /// Pairs that had the right password of an account: others who guess at the account do not keep them out.
+    /// Pairs that had the right password of an account, or the right PIN of a conference: others who guess at it do not keep them
+    /// out.
     welcome: HashSet<PasswordAttempt>,
 }
 
@@ -110,20 +139,48 @@ struct Guesses {
 }
 
 impl Guesser {
-    fn free_guesses(&self) -> u32 {
+    fn kind(&self) -> LockKind {
         match self {
-            Guesser::Pair(_) => FREE_GUESSES,
-            Guesser::Everybody(_) => FREE_GUESSES_OF_ACCOUNT,
-            Guesser::Client(_) => FREE_GUESSES_OF_CLIENT,
+            Guesser::Pair(attempt) => attempt.lock.kind(),
+            Guesser::Everybody(lock) => lock.kind(),
+            Guesser::Client(kind, _) => *kind,
         }
+    }
+
+    fn free_guesses(&self) -> u32 {
+        let is_pin = self.kind() == LockKind::Conference;
+        match self {
+            Guesser::Pair(_) if is_pin => FREE_GUESSES_OF_PIN,
+            Guesser::Pair(_) => FREE_GUESSES,
+            Guesser::Everybody(_) if is_pin => FREE_GUESSES_OF_CONFERENCE,
+            Guesser::Everybody(_) => FREE_GUESSES_OF_ACCOUNT,
+            Guesser::Client(..) => FREE_GUESSES_OF_CLIENT,
+        }
+    }
+
+    fn first_pause(&self) -> Duration {
+        match self {
+            Guesser::Pair(_) if self.kind() == LockKind::Conference => PAUSE_MAX,
+            _ => FIRST_PAUSE,
+        }
+    }
+
+    /// Whether wrong passwords from this machine count. It may be a proxy that does not send the addresses of its clients: one who
+    /// guesses would keep out all others who come through it. Those about a conference count all the same, together with everybody's:
+    /// a PIN is so short that it would be found in minutes.
+    fn counts_this_machine(&self) -> bool {
+        matches!(self, Guesser::Everybody(Lock::Conference(_)))
     }
 }
 
 impl Guesses {
-    fn pause(self, free: u32) -> Duration {
-        match self.wrong.checked_sub(free + 1) {
+    fn pause(self, guesser: &Guesser) -> Duration {
+        match self.wrong.checked_sub(guesser.free_guesses() + 1) {
             None => Duration::ZERO,
-            Some(doublings) => FIRST_PAUSE.saturating_mul(1 << doublings.min(16)).min(PAUSE_MAX),
+            Some(doublings) => {
+                let pause = guesser.first_pause().saturating_mul(1 << doublings.min(16));
+                pause.min(PAUSE_MAX)
+            }
         }
     }
 
@@ -140,8 +197,10 @@ impl PasswordAttempt {
     /// All that a wrong password counts for.
     fn guessers(&self) -> Vec<Guesser> {
         let mut guessers = vec![Guesser::Pair(self.clone())];
-        if let Lock::Account(user) = &self.lock {
-            guessers.extend([Guesser::Everybody(user.clone()), Guesser::Client(self.client)]);
+        let kind = self.lock.kind();
+        if kind != LockKind::Room {
+            let everybody = Guesser::Everybody(self.lock.clone());
+            guessers.extend([everybody, Guesser::Client(kind, self.client)]);
         }
         guessers
     }
@@ -168,16 +227,21 @@ impl Checks {
         let guessers = attempt.guessers().into_iter().filter(counts);
         let pauses = guessers.filter_map(|guesser| {
             let guesses = self.guesses.get(&guesser)?;
-            let over = guesses.last + guesses.pause(guesser.free_guesses());
+            let over = guesses.last + guesses.pause(&guesser);
             (now < over).then(|| over - now)
         });
         pauses.max()
     }
 
-    /// Notes that the right password of an account has come. When as many are noted as may be, all are forgotten: until they come
-    /// again, others who guess can keep them out.
+    /// Notes that the right password of an account, or the right PIN of a conference, has come. When as many are noted as may be, all are forgotten: until they come
+    /// again, others who guess can keep them out. A PIN from this machine is not noted: whoever guesses may come through the same proxy.
     pub(super) fn welcome(&mut self, attempt: &PasswordAttempt) {
-        if matches!(attempt.lock, Lock::Room(_)) || self.welcome.contains(attempt) {
+        let is_noted = match attempt.lock.kind() {
+            LockKind::Room => false,
+            LockKind::Account => true,
+            LockKind::Conference => !attempt.client.is_this_machine(),
+        };
+        if !is_noted || self.welcome.contains(attempt) {
             return;
         }
         if self.welcome.len() >= REMEMBERED_MAX {
@@ -280,15 +344,13 @@ impl Checks {
         (lock, client)
     }
 
-    /// Records a wrong password. Not for this machine, which may be a proxy that does not send the addresses of its clients:
-    /// one who guesses would keep out all others who come through it. Their guesses are limited only by the few checks that
-    /// run at once.
+    /// Records a wrong password.
     fn note_wrong(&mut self, attempt: &PasswordAttempt, now: Instant) {
-        if attempt.client.is_this_machine() {
-            return;
-        }
+        let is_this_machine = attempt.client.is_this_machine();
         for guesser in attempt.guessers() {
-            self.count_wrong(guesser, now);
+            if !is_this_machine || guesser.counts_this_machine() {
+                self.count_wrong(guesser, now);
+            }
         }
     }
 
@@ -538,6 +600,81 @@ mod tests {
         assert!(checks.pause(&account("new", 1), now).is_some());
         assert_eq!(checks.pause(&account("new", 2), now), None, "another address");
         assert_eq!(checks.pause(&attempt("room", 1), now), None, "rooms are counted apart");
+    }
+
+    fn pin(conference: &str, client: u32) -> PasswordAttempt {
+        PasswordAttempt {
+            lock: Lock::Conference(RoomName::from(conference)),
+            ..attempt("", client)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ten_wrong_pins_a_minute_are_answered_at_most() {
+        let mut now = Instant::now();
+        let mut checks = Checks::new(1);
+        for _ in 0..FREE_GUESSES_OF_PIN {
+            assert_eq!(guess(&mut checks, pin("board", 1), now), 0);
+        }
+        for _ in 0..5 {
+            assert_eq!(guess(&mut checks, pin("board", 1), now), 60);
+            assert_eq!(checks.pause(&pin("board", 2), now), None, "another address");
+            assert_eq!(checks.pause(&pin("other", 1), now), None, "another conference");
+            assert_eq!(checks.pause(&attempt("board", 1), now), None, "a room of that name");
+            now += Duration::from_secs(60);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_addresses_that_guess_at_one_conference_are_slowed_down_together_and_keep_out_nobody_who_was_right_before()
+     {
+        let now = Instant::now();
+        let mut checks = Checks::new(1);
+        let host = pin("board", 9_999);
+        checks.welcome(&host);
+        for client in 0..FREE_GUESSES_OF_CONFERENCE {
+            assert_eq!(guess(&mut checks, pin("board", client), now), 0);
+        }
+        for (seconds, client) in [(1, 1_000), (2, 1_001), (4, 1_002)] {
+            assert_eq!(guess(&mut checks, pin("board", client), now), seconds);
+        }
+        assert!(
+            checks.pause(&pin("board", 6_000), now).is_some(),
+            "an address that is new"
+        );
+        assert_eq!(checks.pause(&host, now), None);
+        assert_eq!(checks.pause(&pin("other", 6_000), now), None, "another conference");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_address_that_guesses_at_many_conferences_is_slowed_down() {
+        let now = Instant::now();
+        let mut checks = Checks::new(1);
+        for conference in 0..FREE_GUESSES_OF_CLIENT {
+            assert_eq!(guess(&mut checks, pin(&conference.to_string(), 1), now), 0);
+        }
+        assert_eq!(guess(&mut checks, pin("last", 1), now), 1);
+        assert!(checks.pause(&pin("new", 1), now).is_some());
+        assert_eq!(
+            checks.pause(&account("new", 1), now),
+            None,
+            "accounts are counted apart"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pins_that_come_through_a_local_proxy_are_counted_all_together_and_a_right_one_changes_nothing() {
+        let now = Instant::now();
+        let mut checks = Checks::new(1);
+        let through_proxy = PasswordAttempt {
+            client: ClientAddress::THIS_MACHINE,
+            ..pin("board", 0)
+        };
+        checks.welcome(&through_proxy);
+        for _ in 0..FREE_GUESSES_OF_CONFERENCE {
+            assert_eq!(guess(&mut checks, through_proxy.clone(), now), 0);
+        }
+        assert_eq!(guess(&mut checks, through_proxy, now), 1);
     }
 
     #[tokio::test(start_paused = true)]

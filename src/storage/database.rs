@@ -61,6 +61,7 @@ pub(super) enum LockKey {
     Tasks = 0x7061_7463_6862_0008,
     PushDevices = 0x7061_7463_6862_0009,
     Users = 0x7061_7463_6862_000a,
+    Conferences = 0x7061_7463_6862_000b,
 }
 
 /// `reading!(database, pool => expression)`: runs the expression with the connections for reading.

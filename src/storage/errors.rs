@@ -58,6 +58,18 @@ pub enum RecordError {
     Full { what: &'static str, most: i64 },
     #[error("a password must have 1 to {max} characters")]
     BadPassword { max: usize },
+    #[error("a PIN must have {min} to {max} digits, and nothing else")]
+    BadPin { min: usize, max: usize },
+    #[error("the PINs of hosts and of guests must differ")]
+    SamePins,
+    #[error("without a PIN for hosts everybody enters as a host, so there are no guests: give it a PIN for hosts, too")]
+    GuestsWithoutHosts,
+    #[error("this is a name of channels of the call API, which are entered with access tokens; choose another alias")]
+    IsChannel,
+    #[error("`{0}` is a room with a record: remove that first (`patchbay room remove`)")]
+    IsRoom(String),
+    #[error("`{0}` is a conference: set its PINs instead (`patchbay conference set`)")]
+    IsConference(String),
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
     #[error("the password cannot be hashed: {0}")]

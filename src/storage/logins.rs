@@ -69,28 +69,51 @@ impl Records {
         Ok(self.account_with_hash(account).await?.map(|(account, _)| account))
     }
 
+    /// The user who has this number as an account, if they can log in. `None` where the text is no number.
+    pub async fn user_account_numbered(&self, text: &str) -> Result<Option<UserAccount>, sqlx::Error> {
+        let Some(number) = text.parse::<i64>().ok().filter(|number| number.to_string() == text) else {
+            return Ok(None);
+        };
+        let sql = "SELECT id, name, prefix, postfix, number, password_hash FROM users \
+            WHERE number = $1 AND password_hash IS NOT NULL";
+        let row: Option<Row> =
+            reading!(&self.database, pool => sqlx::query_as(sql).bind(number).fetch_optional(pool).await)?;
+        Ok(row.and_then(account_of).map(|(account, _)| account))
+    }
+
+    /// The users who can log in and have devices that push services reach, in the order of their ids, from the one behind `after`.
+    pub async fn accounts_with_devices(&self, after: &str, most: i64) -> Result<Vec<UserId>, sqlx::Error> {
+        let sql = "SELECT id FROM users WHERE id > $1 AND password_hash IS NOT NULL \
+            AND EXISTS (SELECT 1 FROM push_devices WHERE member = users.id) ORDER BY id LIMIT $2";
+        let rows: Vec<(String,)> =
+            reading!(&self.database, pool => sqlx::query_as(sql).bind(after).bind(most).fetch_all(pool).await)?;
+        Ok(rows.into_iter().map(|(id,)| UserId::from(id.as_str())).collect())
+    }
+
     /// One question to the database, however the account is written and whether or not it is there.
     async fn account_with_hash(&self, account: &str) -> Result<Option<(UserAccount, String)>, sqlx::Error> {
-        let Some(account) = storable(account) else {
+        let Some(named) = storable(account) else {
             return Ok(None);
         };
         let sql = "SELECT id, name, prefix, postfix, number, password_hash FROM users WHERE id = $1 OR id = $2";
         let rows: Vec<Row> = reading!(&self.database, pool => sqlx::query_as(sql)
-            .bind(account)
-            .bind(local_part(account))
+            .bind(named)
+            .bind(local_part(named))
             .fetch_all(pool)
             .await)?;
-        let whole_name_first = |(id, ..): &Row| id != account;
+        let whole_name_first = |(id, ..): &Row| id != named;
         let row = rows.into_iter().min_by_key(whole_name_first);
-        Ok(row.and_then(|(id, name, prefix, postfix, number, hash)| {
-            let user = UserId::from(id.as_str());
-            let person = Person {
-                user,
-                name,
-                prefix,
-                postfix,
-            };
-            Some((UserAccount { person, number }, hash?))
-        }))
+        Ok(row.and_then(account_of))
     }
+}
+
+fn account_of((id, name, prefix, postfix, number, hash): Row) -> Option<(UserAccount, String)> {
+    let user = UserId::from(id.as_str());
+    let person = Person {
+        user,
+        name,
+        prefix,
+        postfix,
+    };
+    Some((UserAccount { person, number }, hash?))
 }

@@ -1,4 +1,4 @@
-//! Users, passwords of rooms and users, accounts with devices and contacts, the app that signs access tokens, waiting messages, and
+//! Users, passwords of rooms and users, conferences, accounts with devices and contacts, the app that signs access tokens, waiting messages, and
 //! uploads: records in SQLite or PostgreSQL.
 //!
 //! The same statements and migrations serve both. Only [`database`] knows the difference.
@@ -10,7 +10,9 @@ mod call_upkeep;
 mod channels;
 mod checks;
 mod common_clock;
+mod conferences;
 mod database;
+mod entry;
 mod errors;
 mod files;
 mod logins;
@@ -30,10 +32,12 @@ use std::sync::Arc;
 pub(crate) use accounts::{Recorded, TokenSecret};
 
 pub use accounts::{DevicePlaces, DeviceRecord};
-pub use admission::RoomAdmission;
+pub use admission::{Admitted, RoomAdmission};
 pub use channels::{Begun, CallRecord, Ending, KeptReports, Member, MemberStatus, NewCall, RecentCall, Report};
 pub use common_clock::CommonClock;
+pub use conferences::{ConferenceChange, Entry, NewConference, NewGuests, NoEntry};
 use database::{Database, writing};
+pub use entry::{Conference, Guests, ShownPin, Verdict};
 pub use errors::{AdmitError, OpenError, RecordError};
 pub use files::FileRecord;
 pub use logins::NotLoggedIn;

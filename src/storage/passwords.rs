@@ -1,4 +1,4 @@
-//! Passwords of rooms and accounts: hashed with Argon2id (RFC 9106), checked off the async threads, few at once, in the order that
+//! Passwords of rooms and accounts, and PINs of conferences: hashed with Argon2id (RFC 9106), checked off the async threads, few at once, in the order that
 //! [`Checks`] decides.
 
 use std::collections::{HashMap, HashSet};
@@ -108,6 +108,20 @@ impl Passwords {
         password: &str,
         clock: &MonotonicClock,
     ) -> Result<(), AdmitError> {
+        let hashes = [hash];
+        let found = self.verify_any(attempt, &hashes, password, clock);
+        found.await.map(drop)
+    }
+
+    /// The index of the hash that is the password's, of several that open the same lock: one check, and one guess. Waits for all checks
+    /// that come first.
+    pub(super) async fn verify_any(
+        self: &Arc<Self>,
+        attempt: PasswordAttempt,
+        hashes: &[&str],
+        password: &str,
+        clock: &MonotonicClock,
+    ) -> Result<usize, AdmitError> {
         if password.is_empty() || !text::PASSWORD.holds(password) {
             return Err(AdmitError::WrongPassword);
         }
@@ -115,33 +129,34 @@ impl Passwords {
         if let Some(wait) = self.queue().checks.pause(&attempt, clock()) {
             return Err(AdmitError::TooManyGuesses { wait });
         }
-        let tag = self.tag(hash, password);
-        if self.known().contains(&tag) {
+        let tags: Vec<_> = hashes.iter().map(|hash| self.tag(hash, password)).collect();
+        if let Some(index) = self.known_among(&tags) {
             self.queue().checks.welcome(&attempt);
-            return Ok(());
+            return Ok(index);
         }
         let place = self.turn(attempt).await?;
         // A check before this one may have had the same password.
-        if self.known().contains(&tag) {
+        if let Some(index) = self.known_among(&tags) {
             place.done(true, clock);
-            return Ok(());
+            return Ok(index);
         }
-        let (hash, password, clock) = (hash.to_owned(), password.to_owned(), Arc::clone(clock));
+        let hashes: Vec<String> = hashes.iter().map(|hash| (*hash).to_owned()).collect();
+        let (password, clock) = (password.to_owned(), Arc::clone(clock));
         // The place moves into the hashing, which goes on even if the client has left.
         let checking = tokio::task::spawn_blocking(move || {
-            let right = Argon2::default()
-                .verify_password(password.as_bytes(), hash.as_str())
-                .is_ok();
-            if right {
-                place.passwords.remember(tag);
+            let found = hashes.iter().position(|hash| is_hash_of(hash, &password));
+            if let Some(tag) = found.and_then(|index| tags.get(index)) {
+                place.passwords.remember(*tag);
             }
-            place.done(right, &clock);
-            right
+            place.done(found.is_some(), &clock);
+            found
         });
-        match checking.await {
-            Ok(true) => Ok(()),
-            Ok(false) | Err(_) => Err(AdmitError::WrongPassword),
-        }
+        checking.await.ok().flatten().ok_or(AdmitError::WrongPassword)
+    }
+
+    fn known_among(&self, tags: &[[u8; 32]]) -> Option<usize> {
+        let known = self.known();
+        tags.iter().position(|tag| known.contains(tag))
     }
 
     /// Waits for the turn of a check.
@@ -191,6 +206,18 @@ impl Passwords {
     fn known(&self) -> MutexGuard<'_, HashSet<[u8; 32]>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Slow on purpose.
+fn is_hash_of(hash: &str, password: &str) -> bool {
+    Argon2::default().verify_password(password.as_bytes(), hash).is_ok()
+}
+
+/// Whether `hash` is that of the password, for whoever manages records: nobody's guesses are counted. Runs on a thread that serves
+/// nobody else.
+pub(super) async fn matches(hash: String, password: String) -> bool {
+    let checking = tokio::task::spawn_blocking(move || is_hash_of(&hash, &password));
+    checking.await.unwrap_or_default()
 }
 
 /// Hashes the password, if there is one, into a PHC string with a fresh salt. Slow on purpose, so it runs on a thread

@@ -107,19 +107,25 @@ impl Records {
         Ok(())
     }
 
-    /// Removes the device with this token, which its service no longer knows. `since_s`: since when; a device that has set the token
+    /// Removes the device with this token at a service, which no longer knows it. `since_s`: since when; a device that has set the token
     /// later is kept, because the service knows it again.
-    pub async fn forget_push_token(&self, token: &str, since_s: Option<i64>) -> Result<Forgotten, sqlx::Error> {
+    pub async fn forget_push_token(
+        &self,
+        service: PushService,
+        token: &str,
+        since_s: Option<i64>,
+    ) -> Result<Forgotten, sqlx::Error> {
         let Some(token) = storable(token) else {
             return Ok(Forgotten::Unknown);
         };
-        let remove = "DELETE FROM push_devices WHERE token = $1 AND seen_at <= $2";
-        let left = "SELECT COUNT(*) FROM push_devices WHERE token = $1";
+        let remove = "DELETE FROM push_devices WHERE token = $1 AND service = $2 AND seen_at <= $3";
+        let left = "SELECT COUNT(*) FROM push_devices WHERE token = $1 AND service = $2";
+        let service = service.name();
         let since_s = since_s.unwrap_or(i64::MAX);
         let forgotten = alone!(&self.database, LockKey::PushDevices, transaction => {
-            let remove = sqlx::query(remove).bind(token).bind(since_s);
+            let remove = sqlx::query(remove).bind(token).bind(service).bind(since_s);
             let removed = remove.execute(&mut *transaction).await?.rows_affected();
-            let (left,): (i64,) = sqlx::query_as(left).bind(token).fetch_one(&mut *transaction).await?;
+            let (left,): (i64,) = sqlx::query_as(left).bind(token).bind(service).fetch_one(&mut *transaction).await?;
             match (removed, left) {
                 (_, 1..) => Forgotten::IsNewer,
                 (0, _) => Forgotten::Unknown,

@@ -38,6 +38,9 @@ impl Records {
     pub async fn add_room(&self, room: &RoomName, password: Option<&str>) -> Result<(), RecordError> {
         let name = room.as_str();
         check_id("a room's name", name)?;
+        if self.conference_row(name, name).await?.is_some() {
+            return Err(RecordError::IsConference(name.to_owned()));
+        }
         let hash = passwords::hash(password).await?;
         let sql = "INSERT INTO rooms (name, password_hash) VALUES ($1, $2)";
         writing!(&self.database, pool => sqlx::query(sql).bind(name).bind(&hash).execute(pool).await.map(drop))

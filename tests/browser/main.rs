@@ -22,6 +22,9 @@ mod firefox;
 mod formats;
 mod gstreamer;
 mod harness;
+#[allow(dead_code, reason = "each binary uses its own part of the common support")]
+#[path = "../support/house.rs"]
+mod house;
 mod media;
 mod messages;
 mod outage;
@@ -31,6 +34,7 @@ mod reach;
 mod relay;
 mod robot;
 mod room;
+mod sdk;
 mod speaking;
 #[path = "../support/mod.rs"]
 mod support;

@@ -7,7 +7,10 @@ use crate::harness::turn;
 use crate::support::server::Server;
 
 const OPTIONS: Options<'static> = Options {
-    script: include_str!("scripts/unbundled.js"),
+    script: concat!(
+        include_str!("scripts/unbundled.js"),
+        include_str!("scripts/transports.js")
+    ),
     camera: "",
     flags: &[],
     without: &[],

@@ -1,119 +1,43 @@
-//! One connection for several feeds, through the hub and its media workers, over real sockets: six subscriptions, and a slot that
-//! follows whoever speaks. Of the families only WHEP offers a connection for the speaker, and none one for several people, so its
-//! client asks the hub without a socket.
+//! One connection for several feeds, through the hub and its media workers, over real sockets: six subscriptions, a slot that
+//! follows whoever speaks, and slots that share a section. The clients here ask the hub without a socket.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use patchbay::domain::{
-    Claim, Command, Conference, Event, MediaKind, Offer, Person, RoomKind, Stay, Subject, UserFeed,
-};
-use patchbay::hub::{self, Capacity, Events, HubHandle, Session};
-use patchbay::media::description::Description;
-use patchbay::media::engine::MediaEngine;
-use patchbay::media::launch::MediaSettings;
-use patchbay::media::threads::Threads;
-use patchbay::pinning::Pinning;
-use patchbay::shares::ClientAddress;
+use patchbay::domain::{Command, Conference, Event, MediaKind, SlotStream, Subject, UserFeed};
+use patchbay::hub::HubHandle;
+use patchbay::ids::{Feed, SlotId};
 use rtc::rtp;
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, interval, sleep, timeout};
+use tokio::time::{interval, sleep, timeout};
 
 use crate::clients::peer::{OPUS_PAYLOAD_TYPE, PATIENCE, Peer, Track, VP8_PAYLOAD_TYPE};
-use crate::transcripts::Shelf;
+use crate::house::{House, Member};
 
 const NAMES: [&str; 7] = ["anna", "ben", "carl", "dora", "emil", "fred", "gina"];
 /// Levels in -dBov (RFC 6464 §3).
 pub const SPEECH: u8 = 30;
 pub const SILENCE: u8 = 100;
 
-/// The hub with its workers, as the server has them.
-struct House {
-    hub: HubHandle,
-    threads: Threads,
-}
-
-impl House {
-    fn open() -> House {
-        let settings = MediaSettings {
-            bind_addresses: vec![Ipv4Addr::LOCALHOST.into()],
-            first_port: 0,
-            workers: 2,
-            pinning: Pinning::default(),
-            announced_addresses: vec![Ipv4Addr::LOCALHOST.into()],
-            max_publish_bps: 4_000_000,
-        };
-        let (events, media_events) = mpsc::channel(64);
-        let (media, threads) = MediaEngine::start(&settings, events, Instant::now().into_std()).unwrap();
-        let capacity = Capacity::default();
-        let (pushes, _) = mpsc::channel(1);
-        let (hub, running) = hub::start(
-            media,
-            media_events,
-            capacity,
-            Shelf::default(),
-            rand::make_rng(),
-            pushes,
-        );
-        tokio::spawn(running);
-        House { hub, threads }
-    }
-
-    async fn enter(&self, name: &str) -> Member {
-        let (session, events) = self.hub.connect(ClientAddress::THIS_MACHINE).await.unwrap();
-        let join = Command::Join {
-            turn: session.take_turn(),
-            kind: RoomKind::Group,
-            room: "r".into(),
-            person: Person::unnamed(name.into()),
-            claim: Claim::Unproven,
-            stay: Stay::default(),
-            connects: false,
-        };
-        session.request(join).await.unwrap();
-        Member { session, events }
-    }
-}
-
-/// Somebody in the room.
-struct Member {
-    session: Session,
-    events: Events,
-}
-
 impl Member {
-    /// The answer to an offer, once it is there.
-    async fn offer(&mut self, command: impl FnOnce(Offer) -> Command, sdp: String) -> (Subject, String) {
-        let offer = Offer {
-            description: Description::read(&sdp),
-            ..Offer::default()
-        };
-        self.session.request(command(offer)).await.unwrap();
-        let answer = async {
-            loop {
-                if let Event::Answered { subject, sdp, .. } = self.events.next().await.expect("the session is there") {
-                    return (subject, sdp);
-                }
-            }
-        };
-        timeout(PATIENCE, answer).await.expect("an answer")
-    }
-
     /// Publishes sound of a level that can be changed, and pictures that say whose they are.
     async fn publish(&mut self, name: &str, number: u8) -> Publisher {
+        self.publish_feed(name, Feed::Camera, number).await
+    }
+
+    async fn publish_feed(&mut self, name: &str, feed: Feed, number: u8) -> Publisher {
         let mut peer = Peer::new().await;
         let ssrc = u32::from(number) << 16;
         let (audio, video) = (peer.add_audio(ssrc).await, peer.add_video(ssrc + 1).await);
         let offer = peer.offer().await;
         let extension = level_extension(&offer);
-        let subject = UserFeed::camera(name.into());
-        let (_, answer) = self.offer(|offer| Command::Offer { subject, offer }, offer).await;
-        peer.accept(&answer).await;
+        let user = name.into();
+        let subject = UserFeed { user, feed };
+        let answer = self.offer(|offer| Command::Offer { subject, offer }, offer).await;
+        peer.accept(&answer.sdp).await;
         peer.connected().await;
         Publisher::start(peer, (audio, video), extension, number)
     }
@@ -148,7 +72,7 @@ impl Drop for Publisher {
     }
 }
 
-async fn send(audio: Track, video: Track, extension: u8, number: u8, level: Arc<AtomicU8>) {
+pub async fn send(audio: Track, video: Track, extension: u8, number: u8, level: Arc<AtomicU8>) {
     let mut tick = interval(Duration::from_millis(20));
     for count in 0u32.. {
         tick.tick().await;
@@ -268,15 +192,16 @@ async fn a_connection_shows_six_and_in_its_slot_whoever_speaks_without_another_o
         publish: None,
         watch: NAMES[..6].iter().map(|name| UserFeed::camera((*name).into())).collect(),
         speaker_slots: vec![MediaKind::Video],
+        ..Conference::default()
     };
     let sdp = watcher.offer().await;
     let gina = &mut people[6];
     let command = |offer| Command::OfferConference { conference, offer };
-    let (subject, answer) = gina.offer(command, sdp).await;
-    assert_eq!(subject, Subject::Conference);
-    let ssrcs = announced_ssrcs(&answer);
+    let answer = gina.offer(command, sdp).await;
+    assert_eq!(answer.subject, Subject::Conference);
+    let ssrcs = announced_ssrcs(&answer.sdp);
     assert_eq!(ssrcs.len(), 7);
-    watcher.accept(&answer).await;
+    watcher.accept(&answer.sdp).await;
     watcher.connected().await;
     shows(&mut watcher, ssrcs[0], 1).await;
     shows(&mut watcher, ssrcs[1], 2).await;
@@ -300,4 +225,88 @@ async fn a_connection_shows_six_and_in_its_slot_whoever_speaks_without_another_o
     house.hub.shutdown().await;
     drop((people, anna, ben));
     timeout(PATIENCE, house.threads.ended()).await.expect("the workers end");
+}
+
+/// The next layout that a member is sent: the users in the slots, in their order.
+async fn layout(member: &mut Member) -> Vec<Option<String>> {
+    let users = |event| match event {
+        Event::Layout { slots, .. } => {
+            let user = |feed: UserFeed| feed.user.to_string();
+            Some(slots.into_iter().map(|(_, feed)| feed.map(user)).collect())
+        }
+        _ => None,
+    };
+    member.next("a layout", users).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slots_of_a_section_come_with_their_streams_and_carry_who_speaks() {
+    let house = House::open();
+    let (mut anna, mut ben, mut viewer) = (
+        house.enter("anna").await,
+        house.enter("ben").await,
+        house.enter("viewer").await,
+    );
+    let (_anna, ben) = (anna.publish("anna", 1).await, ben.publish("ben", 2).await);
+    let mut watcher = Peer::new().await;
+    watcher.receive().await;
+    let conference = Conference {
+        sound_slots: 3,
+        picture_slots: 2,
+        ..Conference::default()
+    };
+    let sdp = watcher.offer().await;
+    let command = |offer| Command::OfferConference { conference, offer };
+    let answer = viewer.offer(command, sdp).await;
+    let slots: Vec<(SlotId, MediaKind, bool)> = answer
+        .slots
+        .iter()
+        .map(|one| (one.slot, one.kind, one.rtx_ssrc.is_some()))
+        .collect();
+    let sound = |slot| (SlotId(slot), MediaKind::Audio, false);
+    let picture = |slot| (SlotId(slot), MediaKind::Video, slots[3].2);
+    assert_eq!(slots, [sound(0), sound(1), sound(2), picture(3), picture(4)]);
+    let ssrcs: std::collections::BTreeSet<u32> = answer.slots.iter().map(|one| one.ssrc).collect();
+    assert_eq!(ssrcs.len(), 5, "each has one of its own");
+    let first = answer.slots[3].ssrc;
+    assert_eq!(announced_ssrcs(&answer.sdp), [first]);
+
+    // Whoever was connected last may be noticed after the answer.
+    let user = |name: &str| Some(name.to_owned());
+    let everybody = [user("anna"), user("ben"), None, user("anna"), user("ben")];
+    while layout(&mut viewer).await != everybody {}
+    watcher.accept(&answer.sdp).await;
+    watcher.connected().await;
+    shows(&mut watcher, first, 1).await;
+    ben.speaks_at(SPEECH);
+    shows(&mut watcher, first, 1).await;
+    house.hub.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_screen_comes_in_the_slot_of_the_presentation() {
+    let house = House::open();
+    let (mut anna, mut viewer) = (house.enter("anna").await, house.enter("viewer").await);
+    let mut watcher = Peer::new().await;
+    watcher.receive_videos(1).await;
+    let conference = Conference {
+        presentation: true,
+        ..Conference::default()
+    };
+    let sdp = watcher.offer().await;
+    let command = |offer| Command::OfferConference { conference, offer };
+    let answer = viewer.offer(command, sdp).await;
+    assert_eq!(answer.subject, Subject::Presentation);
+    let [SlotStream { ssrc, .. }] = answer.slots[..] else {
+        panic!("{:?}", answer.slots);
+    };
+    watcher.accept(&answer.sdp).await;
+    watcher.connected().await;
+
+    let _camera = anna.publish("anna", 1).await;
+    let screen = anna.publish_feed("anna", Feed::Screen, 2).await;
+    while layout(&mut viewer).await != [Some("anna".to_owned())] {}
+    shows(&mut watcher, ssrc, 2).await;
+    drop(screen);
+    house.hub.shutdown().await;
 }

@@ -17,6 +17,9 @@ mod conference;
 mod desk;
 mod front;
 mod hostile;
+#[allow(dead_code, reason = "each binary uses its own part of the common support")]
+#[path = "../support/house.rs"]
+mod house;
 #[cfg(feature = "load")]
 mod load;
 mod netsim;

@@ -97,7 +97,7 @@ impl Calls {
             if side.is_none() && !call.rings_at(address, session) {
                 continue;
             }
-            let until = until.filter(|_| call.room().is_some());
+            let until = until.filter(|_| side.map_or(call.room().is_some(), |side| call.outlives_session_of(side)));
             if side.is_some() && until.is_none() {
                 decisions.extend(self.end(now, id, CallEnd::Lost, by));
                 continue;
@@ -212,12 +212,12 @@ impl Calls {
         self.quota.give_back(call.begun_from, 1);
         let mut decisions = Vec::new();
         if let MediaRoute::Carried(room) = call.media {
-            self.carried.remove(&room);
             decisions.push(Decision::Close(room));
         }
         if let Some(room) = call.room().filter(|room| self.meeting.get(*room) == Some(&id)) {
             self.meeting.remove(room);
         }
+        decisions.extend(call.seated_session().map(Decision::Unseat));
         if let Some(session) = call.caller.session().filter(|caller| Some(*caller) != by) {
             decisions.push(send(session, call.over(id, Side::Caller, call.callee(), reason)));
         }

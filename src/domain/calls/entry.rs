@@ -39,8 +39,8 @@ pub(in crate::domain) struct Party {
 }
 
 pub(in crate::domain) enum MediaRoute {
-    /// The caller's offer, until it is answered.
-    Offered(Offer),
+    /// The caller's offer, until it is answered, and the room where the caller meets a callee without one.
+    Offered(Offer, Option<Meeting>),
     Carried(RoomId),
     Elsewhere(Meeting),
 }
@@ -48,6 +48,10 @@ pub(in crate::domain) enum MediaRoute {
 /// The room where the parties of a call meet.
 pub(in crate::domain) struct Meeting {
     pub room: RoomName,
+    /// Whether a callee who brings an offer is brought into the room.
+    pub takes_offers: bool,
+    /// Side that this server has brought into the room.
+    pub seated: Option<Side>,
     /// Whether somebody is in the room.
     pub(crate) is_met: bool,
     /// Time at which the call is over because everybody has left the room.
@@ -97,13 +101,25 @@ impl Party {
 impl From<CallMedia> for MediaRoute {
     fn from(media: CallMedia) -> Self {
         match media {
-            CallMedia::Carried(offer) => MediaRoute::Offered(offer),
-            CallMedia::Elsewhere(room) => MediaRoute::Elsewhere(Meeting {
-                room,
-                is_met: false,
-                empty_until: None,
-                idle_from: None,
-            }),
+            CallMedia::Carried(offer) => MediaRoute::Offered(offer, None),
+            CallMedia::Elsewhere(room) => MediaRoute::Elsewhere(Meeting::new(room, false)),
+            CallMedia::Either { offer, room } => match offer {
+                Some(offer) => MediaRoute::Offered(offer, Some(Meeting::new(room, false))),
+                None => MediaRoute::Elsewhere(Meeting::new(room, true)),
+            },
+        }
+    }
+}
+
+impl Meeting {
+    fn new(room: RoomName, takes_offers: bool) -> Self {
+        Self {
+            room,
+            takes_offers,
+            seated: None,
+            is_met: false,
+            empty_until: None,
+            idle_from: None,
         }
     }
 }
@@ -157,8 +173,10 @@ impl Call {
 
     /// Whether the call would ring at a session with these abilities.
     pub(crate) fn suits(&self, abilities: Abilities) -> bool {
-        abilities.ring_for(match self.media {
-            MediaRoute::Offered(_) | MediaRoute::Carried(_) => Ring::Carried,
+        abilities.ring_for(match &self.media {
+            MediaRoute::Offered(_, None) | MediaRoute::Carried(_) => Ring::Carried,
+            MediaRoute::Offered(_, Some(_)) => Ring::Offered,
+            MediaRoute::Elsewhere(meeting) if meeting.takes_offers => Ring::Either,
             MediaRoute::Elsewhere(_) => Ring::Elsewhere,
         })
     }
@@ -168,26 +186,46 @@ impl Call {
         self.parties().any(|party| party.address == *address)
     }
 
-    /// The room where the parties meet. `None` if this server carries the call.
+    /// The room where the parties meet, or where the caller meets a callee without an offer. `None` if this server carries the
+    /// call.
     pub fn room(&self) -> Option<&RoomName> {
-        match &self.media {
-            MediaRoute::Elsewhere(meeting) => Some(&meeting.room),
-            MediaRoute::Offered(_) | MediaRoute::Carried(_) => None,
-        }
+        self.meeting().map(|meeting| &meeting.room)
     }
 
     pub(crate) fn meeting_mut(&mut self) -> Option<&mut Meeting> {
         match &mut self.media {
-            MediaRoute::Elsewhere(meeting) => Some(meeting),
-            MediaRoute::Offered(_) | MediaRoute::Carried(_) => None,
+            MediaRoute::Elsewhere(meeting) | MediaRoute::Offered(_, Some(meeting)) => Some(meeting),
+            MediaRoute::Offered(_, None) | MediaRoute::Carried(_) => None,
         }
     }
 
     fn meeting(&self) -> Option<&Meeting> {
         match &self.media {
-            MediaRoute::Elsewhere(meeting) => Some(meeting),
-            MediaRoute::Offered(_) | MediaRoute::Carried(_) => None,
+            MediaRoute::Elsewhere(meeting) | MediaRoute::Offered(_, Some(meeting)) => Some(meeting),
+            MediaRoute::Offered(_, None) | MediaRoute::Carried(_) => None,
         }
+    }
+
+    /// Whether this server carries the media of that side, which has brought an offer that was accepted.
+    pub(crate) fn carries(&self, side: Side) -> bool {
+        match &self.media {
+            MediaRoute::Carried(_) => true,
+            MediaRoute::Elsewhere(meeting) => meeting.seated == Some(side),
+            MediaRoute::Offered(..) => false,
+        }
+    }
+
+    /// The session that this server has brought into the room where the parties meet.
+    pub(crate) fn seated_session(&self) -> Option<SessionId> {
+        match self.meeting()?.seated? {
+            Side::Caller => self.caller.session(),
+            Side::Callee => self.callee().session(),
+        }
+    }
+
+    /// Whether the call goes on with another session of that side: its media do not depend on the one that ends.
+    pub(crate) fn outlives_session_of(&self, side: Side) -> bool {
+        matches!(&self.media, MediaRoute::Elsewhere(meeting) if meeting.seated != Some(side))
     }
 
     pub(crate) fn is_idle(&self, now: Instant) -> bool {

@@ -1,5 +1,6 @@
 //! At whom calls ring, and what each session is sent, in which order.
 
+mod across;
 mod any_order;
 mod bounds;
 mod meeting;

@@ -37,7 +37,7 @@ impl Rooms {
         }
         let ended = seat.and_then(|seat| self.end_notice(seat, peer));
         let mut effects = self.drop_peer(peer);
-        effects.extend(seat.and_then(|seat| self.announce_feeds(seat)));
+        effects.extend(seat.into_iter().flat_map(|seat| self.announce_feeds(seat)));
         effects.extend(ended);
         effects
     }
@@ -56,6 +56,7 @@ impl Rooms {
             Purpose::Publish(feed) => feed_of(&owner.person.user, feed),
             Purpose::Watch(FeedRef { participant, feed }) => feed_of(&room.participant(participant)?.person.user, feed),
             Purpose::Conference => Subject::Conference,
+            Purpose::Presentation => Subject::Presentation,
             Purpose::Call => return None,
         };
         let (session, event) = (owner.session, Event::ConnectionEnded { subject });
@@ -93,6 +94,7 @@ impl Rooms {
         while let Some((_, room, participant)) = self.missing.first().copied().filter(|(due, ..)| *due <= now) {
             let seat = Seat { room, participant };
             self.set_arrival(seat, MediaArrival::Lost);
+            effects.extend(self.fill_stage(room));
             effects.extend(self.send_to_others(seat, MediaState::Lost));
         }
         effects

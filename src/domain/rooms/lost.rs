@@ -44,7 +44,7 @@ impl Rooms {
         let participant = room.participant(seat.participant)?;
         let watched = participant.uses_of(peer).iter().filter_map(|one| match one {
             Use::Watch(feed) => room.participant(feed.participant),
-            Use::Publish(_) | Use::Slot(..) => None,
+            Use::Publish(_) | Use::Slot(..) | Use::StageSlot(_) => None,
         });
         let speakers = room.announced_speakers();
         let mut is_speaker_anew = false;

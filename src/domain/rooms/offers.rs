@@ -4,10 +4,11 @@ use std::time::Instant;
 
 use super::{Rooms, Seat};
 use crate::domain::room::Peer;
+use crate::domain::stage::{PICTURE_SLOTS_MAX, SOUND_SLOTS_MAX, StagePart, StageSlot};
 use crate::domain::{
     Conference, ConnectionIdentity, Effect, Negotiation, Offer, PublishRights, Purpose, Refusal, Subject, Use, UserFeed,
 };
-use crate::ids::{Feed, FeedRef, PeerId, SessionId, SlotId};
+use crate::ids::{FeedRef, PeerId, SessionId, SlotId};
 
 /// Slots of one connection: more speakers than a page shows at once beside the people that it has chosen.
 const SLOTS_MAX: usize = 16;
@@ -32,7 +33,7 @@ impl Rooms {
         let uses = match purpose {
             Purpose::Publish(feed) => vec![Use::Publish(feed)],
             Purpose::Watch(feed) => vec![Use::Watch(feed)],
-            Purpose::Conference | Purpose::Call => Vec::new(),
+            Purpose::Conference | Purpose::Presentation | Purpose::Call => Vec::new(),
         };
         let subject = Subject::Feed(subject);
         let offered = OfferedConnection { purpose, uses, subject };
@@ -47,37 +48,37 @@ impl Rooms {
         conference: Conference,
         offer: Offer,
     ) -> Result<Vec<Effect>, Refusal> {
-        let Conference {
-            publish,
-            watch,
-            speaker_slots,
-        } = conference;
         let seat = self.seats.get(&session).copied().ok_or(Refusal::NotInRoom)?;
-        if watch.len() > self.limits.peers_per_participant || speaker_slots.len() > SLOTS_MAX {
+        let is_too_much = conference.watch.len() > self.limits.peers_per_participant
+            || conference.speaker_slots.len() > SLOTS_MAX
+            || conference.sound_slots > SOUND_SLOTS_MAX
+            || conference.picture_slots > PICTURE_SLOTS_MAX;
+        if is_too_much {
             return Err(Refusal::TooManyUses);
         }
-        let mut uses: Vec<Use> = publish.into_iter().map(Use::Publish).collect();
-        for subject in &watch {
+        let mut uses: Vec<Use> = conference.publish.into_iter().map(Use::Publish).collect();
+        for subject in &conference.watch {
             match self.find_purpose(session, subject)?.1 {
                 Purpose::Watch(feed) => uses.push(Use::Watch(feed)),
                 // Nobody watches themselves.
                 _ => return Err(Refusal::UnknownParticipant),
             }
         }
-        let numbered = (0..).zip(speaker_slots);
-        uses.extend(numbered.map(|(number, kind)| Use::Slot(SlotId(number), kind)));
-        let offered = OfferedConnection {
-            purpose: Purpose::Conference,
-            uses,
-            subject: Subject::Conference,
+        uses.extend(slots(&conference));
+        let (purpose, subject) = match conference.presentation && uses.len() == 1 {
+            true => (Purpose::Presentation, Subject::Presentation),
+            false => (Purpose::Conference, Subject::Conference),
         };
+        let offered = OfferedConnection { purpose, uses, subject };
         let mut effects = self.negotiate(now, session, seat, offered, offer)?;
-        effects.extend(self.fill_slots_of(seat));
+        let peer = self.owner(seat).and_then(|owner| owner.peer_for(purpose));
+        let peer = peer.map(|peer| peer.id);
+        effects.extend(peer.into_iter().flat_map(|peer| self.fill_slots_of(seat, peer)));
         Ok(effects)
     }
 
-    /// Offers the only connection of a guest of [`Rooms::seat_pair`] again.
-    pub(crate) fn renew_pair(
+    /// Offers the connection of a party of a call again. It is for the same as before.
+    pub(crate) fn renew_call(
         &mut self,
         now: Instant,
         session: SessionId,
@@ -85,14 +86,29 @@ impl Rooms {
         offer: Offer,
     ) -> Result<Vec<Effect>, Refusal> {
         let seat = self.seats.get(&session).copied().ok_or(Refusal::NotInRoom)?;
-        let room = self.rooms.get(&seat.room).ok_or(Refusal::NotInRoom)?;
-        let other = room.other_than(seat.participant).ok_or(Refusal::UnknownParticipant)?;
+        let owner = self.owner(seat).ok_or(Refusal::NotInRoom)?;
+        let before = owner.peer_for(Purpose::Call).ok_or(Refusal::NotInRoom)?;
+        let uses = before.uses.clone();
+        self.offer_call(now, seat, (subject, uses), offer)
+    }
+
+    /// Offers the connection of a party of a call.
+    pub(super) fn offer_call(
+        &mut self,
+        now: Instant,
+        seat: Seat,
+        (subject, uses): (Subject, Vec<Use>),
+        offer: Offer,
+    ) -> Result<Vec<Effect>, Refusal> {
+        let session = self.owner(seat).ok_or(Refusal::NotInRoom)?.session;
         let offered = OfferedConnection {
             purpose: Purpose::Call,
-            uses: vec![Use::Publish(Feed::Camera), Use::Watch(FeedRef::camera(other))],
+            uses,
             subject,
         };
-        self.negotiate(now, session, seat, offered, offer)
+        let mut effects = self.negotiate(now, session, seat, offered, offer)?;
+        effects.extend(self.fill_slots_of(seat));
+        Ok(effects)
     }
 
     fn negotiate(
@@ -129,11 +145,41 @@ impl Rooms {
             peer,
             uses,
             publishes,
+            muted: self.muted(seat),
             subject,
             tag: offer.tag,
             description: offer.description,
             association,
         }]));
+        Ok(effects)
+    }
+
+    /// Ends a connection of the session, whose client wishes that. The client is sent nothing about it.
+    pub(crate) fn end_connection(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        subject: &Subject,
+    ) -> Result<Vec<Effect>, Refusal> {
+        let seat = self.seats.get(&session).copied().ok_or(Refusal::NotInRoom)?;
+        let purpose = match subject {
+            Subject::Feed(feed) => self.find_purpose(session, feed)?.1,
+            Subject::Conference => Purpose::Conference,
+            Subject::Presentation => Purpose::Presentation,
+            // It ends with its call.
+            Subject::Call { .. } => return Err(Refusal::NotAllowed),
+        };
+        let peer = self.owner(seat).and_then(|owner| Some(owner.peer_for(purpose)?.id));
+        let Some(peer) = peer else {
+            return Ok(Vec::new());
+        };
+        if self.sends(seat, peer) {
+            self.connection_ended(now, seat, true);
+        }
+        let room = seat.room;
+        let mut effects = vec![Effect::ClosePeer { room, peer }];
+        effects.extend(self.drop_peer(peer));
+        effects.extend(self.announce_feeds(seat));
         Ok(effects)
     }
 
@@ -158,7 +204,7 @@ impl Rooms {
         if let Some(owner) = self.owner(seat) {
             owner.keep_peer(peer);
         }
-        self.fill_slots_of(seat)
+        self.fill_slots_of(seat, peer)
     }
 
     /// Opens a new connection. It takes the place of the participant's connection for the same purpose, if there is one.
@@ -194,14 +240,9 @@ impl Rooms {
             added.map_err(|_| Refusal::TooManyPeers)?;
         }
         let owner = self.owner(seat).ok_or(Refusal::NotInRoom)?;
-        owner.add_peer(Peer {
-            id,
-            purpose,
-            uses: uses.to_vec(),
-            identity: identity.clone(),
-            before: Some((Vec::new(), identity.clone())),
-            association,
-        });
+        let mut peer = Peer::new(id, purpose, uses.to_vec(), identity.clone(), association);
+        peer.before = Some((Vec::new(), identity.clone()));
+        owner.add_peer(peer);
         self.peers.insert(id, seat);
         Ok((id, association, closed))
     }
@@ -227,4 +268,26 @@ impl Rooms {
         };
         Ok((seat, purpose))
     }
+}
+
+/// The slots of a connection, numbered one after the other.
+fn slots(conference: &Conference) -> impl Iterator<Item = Use> {
+    let speakers = conference.speaker_slots.iter();
+    let numbered = (0..).zip(speakers);
+    let speakers = numbered.map(|(number, kind)| Use::Slot(SlotId(number), *kind));
+    let first = conference.speaker_slots.len() as u8;
+    let shows_pictures = conference.picture_slots > 0;
+    let parts = (0..conference.sound_slots)
+        .map(|place| (StagePart::Sound, place > 0))
+        .chain((0..conference.picture_slots).map(|place| (StagePart::Picture, place > 0)))
+        .chain(
+            conference
+                .presentation
+                .then_some((StagePart::Presentation, shows_pictures)),
+        );
+    let stage = (first..).zip(parts).map(|(number, (part, joins))| {
+        let id = SlotId(number);
+        Use::StageSlot(StageSlot { id, part, joins })
+    });
+    speakers.chain(stage)
 }

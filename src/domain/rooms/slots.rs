@@ -1,4 +1,4 @@
-//! Slots that follow the speaker.
+//! Slots: who is in them, and when that changes.
 
 use std::time::Instant;
 
@@ -16,8 +16,8 @@ impl Rooms {
         let before = room.speakers.clone();
         room.speaking.note(peer, seat.participant, speaks);
         match speaks {
-            true => room.speakers.began(seat.participant),
-            false => room.speakers.stopped(seat.participant, room.speaking.newest()),
+            true => room.began_speaking(seat.participant),
+            false => room.stopped_speaking(seat.participant),
         }
         let mut effects = room.refill_slots(&before);
         effects.extend(self.announce_speakers(now, seat.room));
@@ -34,9 +34,19 @@ impl Rooms {
         room.refill_slots(&before)
     }
 
-    /// Fills the slots of a participant's connections, which have just been offered.
-    pub(super) fn fill_slots_of(&self, seat: Seat) -> Vec<Effect> {
-        let room = self.rooms.get(&seat.room);
-        room.map_or_else(Vec::new, |room| room.fill_slots_of(seat.participant))
+    /// Fills the slots of a participant's connections after an offer of `peer`, which is one of these.
+    pub(super) fn fill_slots_of(&mut self, seat: Seat, peer: PeerId) -> Vec<Effect> {
+        let Some(room) = self.rooms.get_mut(&seat.room) else {
+            return Vec::new();
+        };
+        let mut effects = room.fill_slots_of(seat.participant);
+        effects.extend(room.fill_stage(Some(peer)));
+        effects
+    }
+
+    /// Fills the slots of everybody in a room where other people are to be heard and shown than before.
+    pub(super) fn fill_stage(&mut self, room: RoomId) -> Vec<Effect> {
+        let room = self.rooms.get_mut(&room);
+        room.map_or_else(Vec::new, |room| room.fill_stage(None))
     }
 }

@@ -15,7 +15,7 @@ impl Rooms {
         };
         let before = room.speakers.clone();
         room.speaking.forget_peer(peer);
-        room.speakers.stopped(seat.participant, room.speaking.newest());
+        room.stopped_speaking(seat.participant);
         self.speech_due.extend(room.speaking.due().map(|due| (due, seat.room)));
         room.refill_slots(&before)
     }

@@ -24,6 +24,7 @@ fn watching(names: &[&str], slots: usize) -> Conference {
         publish: None,
         watch: names.iter().map(|name| UserFeed::camera((*name).into())).collect(),
         speaker_slots: vec![MediaKind::Video; slots],
+        ..Conference::default()
     }
 }
 
@@ -266,6 +267,30 @@ fn a_screen_is_a_connection_of_its_own_and_its_end_is_not_the_end_of_its_partici
     assert_eq!(rules.poll_timeout(), None, "nobody misses the participant");
     rules.peer_lost(now(), camera, false);
     assert!(rules.poll_timeout().is_some());
+}
+
+#[test]
+fn a_participant_ends_one_of_their_connections_and_is_sent_nothing_about_it() {
+    let mut rules = room_of(&NAMES[..2]);
+    let camera = negotiated(&offer(&mut rules, 1, "anna", 1).unwrap()).peer;
+    let peer = offer_screen(&mut rules, 2);
+    rules.offer_answered(SessionId(1));
+    rules.peer_connected(camera);
+    rules.peer_connected(peer);
+    let mut end = |session, subject| rules.handle(now(), SessionId(session), Command::EndConnection { subject });
+    let screen = || Subject::Feed(screen_of_anna());
+    assert_eq!(end(2, screen()), Ok(Vec::new()), "he does not watch it");
+    let effects = end(1, screen()).unwrap();
+    assert!(matches!(effects[0], Effect::ClosePeer { peer: closed, .. } if closed == peer));
+    assert_eq!(effects[1..], anna_publishes(&[]));
+    assert_eq!(end(1, screen()), Ok(Vec::new()), "it is over");
+    assert_eq!(end(9, screen()), Err(Refusal::NotInRoom));
+    assert_eq!(rules.poll_timeout(), None);
+    let subject = Subject::Feed(UserFeed::camera("anna".into()));
+    let effects = rules.handle(now(), SessionId(1), Command::EndConnection { subject });
+    assert!(matches!(effects.unwrap()[..], [Effect::ClosePeer { peer, .. }] if peer == camera));
+    assert_eq!(rules.poll_timeout(), None, "nobody misses what was ended on purpose");
+    assert_eq!(rules.peer_count(), 0);
 }
 
 /// Anna, of session 1, offers a connection for her screen.

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, HeaderName, Uri};
 
 use crate::conferences::Credentials;
 use crate::http::client::Client;
+use crate::http::desk::{NotDone, Token};
 use crate::http::host;
 use crate::http::state::AppState;
 use crate::shares::ClientAddress;
@@ -23,11 +24,16 @@ const SESSION: HeaderName = HeaderName::from_static("sessionid");
 /// Header with the token of a registration, or of a conference.
 const TOKEN: HeaderName = HeaderName::from_static("token");
 
+/// Header with the PIN of a conference.
+const PIN: HeaderName = HeaderName::from_static("pin");
+
 /// A request, as far as this family reads it.
 pub(super) struct Asked {
     pub client: ClientAddress,
     /// The server, as the client names it: without a port.
     pub host: String,
+    /// The server, as the client names it: with its port, where it names one.
+    pub authority: String,
     pub fields: Result<Fields, Unreadable>,
     headers: HeaderMap,
 }
@@ -49,6 +55,15 @@ impl Asked {
         in_fields.or_else(|| self.header(&TOKEN))
     }
 
+    /// The token of an entry of the desk.
+    pub fn entry(&self) -> Result<Token, NotDone> {
+        self.token().and_then(Token::read).ok_or(NotDone::UnknownToken)
+    }
+
+    pub fn pin(&self) -> Option<&str> {
+        self.header(&PIN)
+    }
+
     fn header(&self, name: &HeaderName) -> Option<&str> {
         let value = self.headers.get(name)?.to_str().ok()?.trim();
         (!value.is_empty()).then_some(value)
@@ -61,7 +76,8 @@ impl FromRequest<AppState> for Asked {
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Self::Rejection> {
         let client = request.extensions().get::<Client>().copied();
         let Client(client) = client.unwrap_or(Client(ClientAddress::UNKNOWN));
-        let host = host::of(&request).map(|authority| authority.host().to_owned());
+        let authority = host::of(&request);
+        let host = authority.as_ref().map(|authority| authority.host().to_owned());
         let headers = request.headers().clone();
         let uri: Uri = request.uri().clone();
         let fields = match Bytes::from_request(request, state).await {
@@ -71,6 +87,7 @@ impl FromRequest<AppState> for Asked {
         Ok(Asked {
             client,
             host: host.unwrap_or_default(),
+            authority: authority.map(|authority| authority.to_string()).unwrap_or_default(),
             fields,
             headers,
         })

@@ -77,17 +77,18 @@ impl Following {
                 ..
             }) => {
                 let conferences = &self.state.conferences;
-                let (token, invitation) = conferences.invite(&self.account, call, from, room);
+                let at = self.state.registrations.rings_at(self.token)?;
+                let (token, invitation) = conferences.invite(&self.account, call, (from, room), at);
                 self.state.registrations.rings(self.token, call, token);
-                let caller = invitation.caller();
-                // A call that rings is worth more than the name of who calls.
-                let name = conferences.display_name(caller).await;
-                let name = name.unwrap_or_else(|_| caller.to_string());
+                let name = conferences.caller_name(&invitation).await;
                 sent(INCOMING, &wire::incoming(&invitation, token, name, &self.host))
             }
             Event::Call(CallEvent::Over(over)) => {
-                self.state.conferences.withdraw(&self.account, over.call);
                 let token = self.state.registrations.rings_no_longer(self.token, over.call)?;
+                let at = self.state.registrations.rings_at(self.token)?;
+                if !self.state.conferences.withdraw(&self.account, over.call, &at) {
+                    return None;
+                }
                 sent(INCOMING_CANCELLED, &wire::incoming_cancelled(token))
             }
             _ => None,

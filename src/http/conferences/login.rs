@@ -127,7 +127,7 @@ fn no_device() -> Refused {
 }
 
 /// Answers with a code. A refusal for want of a proof has the status `unproven`; others have 200.
-fn coded<T: Serialize>(state: &AppState, unproven: StatusCode, outcome: Result<T, Refused>) -> Response {
+pub(super) fn coded<T: Serialize>(state: &AppState, unproven: StatusCode, outcome: Result<T, Refused>) -> Response {
     let status = match &outcome {
         Err(refused) if refused.status == StatusCode::UNAUTHORIZED => unproven,
         _ => StatusCode::OK,

@@ -2,10 +2,18 @@
 //! are at the desk ([`super::desk`]), each with an entry that its client renews.
 
 mod asked;
+mod calls;
 mod events;
+mod joining;
 mod login;
+mod outgoing;
+mod participants;
+mod referrals;
 mod refusals;
 mod registrations;
+mod requests;
+mod sessions;
+mod streams;
 
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderName, Method, StatusCode, header};
@@ -17,10 +25,10 @@ use utoipa_axum::routes;
 
 use self::asked::Asked;
 use self::events::{COMMENT_EVERY, Following};
+pub(crate) use self::participants::Participants;
 use self::refusals::{Refused, answer};
 use self::registrations::LASTS;
 pub(crate) use self::registrations::Registrations;
-use super::desk::{NotDone, Token};
 use super::origin::{self, Origins, Sharing};
 use super::state::AppState;
 use super::whole::{self, Whole};
@@ -28,6 +36,9 @@ use crate::signaling::conferences::{self as wire, Device, Done, Ended, Failed, R
 
 /// Bytes of the longest body: two short texts, several times over.
 const BODY_BYTES_MAX: usize = 16 * 1024;
+
+/// Bytes of the body of a request of a participant: an offer of the greatest length that any family takes, with every byte escaped.
+const REQUEST_BYTES_MAX: usize = 128 * 1024 + BODY_BYTES_MAX;
 
 /// Headers that pages of other origins send.
 const SENT: [&str; 11] = [
@@ -53,6 +64,9 @@ pub(super) fn router(origins: &Origins) -> OpenApiRouter<AppState> {
         .routes(routes!(login::log_in, login::log_in_by_query))
         .routes(routes!(login::add_device))
         .routes(routes!(login::remove_device))
+        .routes(routes!(joining::check_join))
+        .routes(routes!(outgoing::announce))
+        .routes(routes!(outgoing::announce_in_company))
         .routes(routes!(register))
         .routes(routes!(refresh))
         .routes(routes!(end))
@@ -60,17 +74,25 @@ pub(super) fn router(origins: &Origins) -> OpenApiRouter<AppState> {
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn_with_state(Whole::new(BODY_BYTES_MAX, too_many), whole::run));
     let events = OpenApiRouter::new().routes(routes!(follow));
-    origin::guarded(requests.merge(events), origins, sharing())
+    let of_participants = OpenApiRouter::new()
+        .routes(routes!(sessions::enter))
+        .routes(routes!(sessions::refresh))
+        .routes(routes!(sessions::follow))
+        .routes(routes!(sessions::converse))
+        .routes(routes!(requests::status))
+        .routes(routes!(requests::list))
+        .routes(routes!(requests::say))
+        .routes(routes!(requests::command))
+        .routes(routes!(requests::command_participant))
+        .routes(routes!(calls::call))
+        .routes(routes!(calls::step))
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX));
+    origin::guarded(requests.merge(events).merge(of_participants), origins, sharing())
 }
 
 fn too_many() -> Response {
     let sentence = "the server is working on as many requests as it may; try again later";
     answer::<()>(Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, sentence)))
-}
-
-/// The token of a registration in a request.
-fn token_of(asked: &Asked) -> Result<Token, NotDone> {
-    asked.token().and_then(Token::read).ok_or(NotDone::UnknownToken)
 }
 
 /// Register an account
@@ -126,7 +148,7 @@ async fn register(State(state): State<AppState>, Path(account): Path<String>, as
 async fn refresh(State(state): State<AppState>, Path(account): Path<String>, asked: Asked) -> Response {
     let outcome = || {
         asked.fields.as_ref()?;
-        let token = token_of(&asked)?;
+        let token = asked.entry()?;
         state.registrations.refresh(token, &wire::name_in_path(&account))?;
         Ok::<_, Refused>(wire::refreshed(token.text(), LASTS.as_secs()))
     };
@@ -154,7 +176,7 @@ async fn refresh(State(state): State<AppState>, Path(account): Path<String>, ask
 async fn end(State(state): State<AppState>, Path(account): Path<String>, asked: Asked) -> Response {
     let outcome = async {
         let account = wire::name_in_path(&account);
-        let (account, device) = state.registrations.close(token_of(&asked)?, &account)?;
+        let (account, device) = state.registrations.close(asked.entry()?, &account)?;
         if let Some(device) = device {
             login::forget_device(&state, asked.client, &account, device).await?;
         }
@@ -181,7 +203,7 @@ async fn end(State(state): State<AppState>, Path(account): Path<String>, asked: 
     )
 )]
 async fn follow(State(state): State<AppState>, Path(account): Path<String>, asked: Asked) -> Response {
-    let begun = token_of(&asked).and_then(|token| {
+    let begun = asked.entry().and_then(|token| {
         let followed = state.registrations.follow(token, &wire::name_in_path(&account))?;
         Ok((token, followed))
     });
@@ -196,20 +218,20 @@ async fn follow(State(state): State<AppState>, Path(account): Path<String>, aske
     }
 }
 
-/// Refuse a call
+/// Leave a conference, or refuse a call
 ///
-/// The one-time token is that of the call which rings.
+/// The token is that of a session, which ends, or the one-time token of a call that rings.
 #[utoipa::path(
     post,
     path = "/api/services/{conference}/end_session",
     tag = "conferences",
     params(
-        ("conference" = String, Path, max_length = 256, description = "Conference of the call, or its caller."),
-        ("token" = Option<String>, Query, description = "One-time token of the call."),
+        ("conference" = String, Path, max_length = 256, description = "Conference of the session or of the call, or the caller."),
+        ("token" = Option<String>, Query, description = "Token of the session, or one-time token of the call."),
     ),
     request_body(content((Option<TokenField> = "application/json"), (Option<TokenField> = "application/x-www-form-urlencoded"))),
     responses(
-        (status = 200, description = "The call is refused.", body = Ended),
+        (status = 200, description = "The session has ended, or the call is refused.", body = Ended),
         (status = 403, description = "The token is not valid, or not any more.", body = Failed),
         (status = 404, description = "The token is for another conference.", body = Failed),
         (status = 503, description = "There is no place.", body = Failed),
@@ -218,6 +240,9 @@ async fn follow(State(state): State<AppState>, Path(account): Path<String>, aske
 async fn leave_conference(State(state): State<AppState>, Path(conference): Path<String>, asked: Asked) -> Response {
     let outcome = async {
         let place = wire::name_in_path(&conference);
+        if asked.entry().is_ok_and(|token| state.participants.close(token, &place)) {
+            return Ok(true);
+        }
         let token = asked.token().unwrap_or_default();
         state.conferences.refuse(token, &place, asked.client).await?;
         Ok::<_, Refused>(true)

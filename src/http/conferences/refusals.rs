@@ -7,11 +7,14 @@ use serde::Serialize;
 
 use super::registrations::NotRegistered;
 use crate::channels::ChannelError;
-use crate::conferences::NotRefused;
+use crate::conferences::{NoDestination, NotRefused};
+use crate::domain::Refusal;
 use crate::http::desk::{NotDone, NotReceived};
 use crate::http::errors::HttpError;
+use crate::media::description::OfferError;
+use crate::signaling::conferences::meeting::NoCommand;
 use crate::signaling::conferences::{self as wire, Unreadable};
-use crate::storage::NotLoggedIn;
+use crate::storage::{NoEntry, NotLoggedIn};
 
 /// A refusal.
 pub(super) struct Refused {
@@ -27,6 +30,18 @@ impl Refused {
 
     pub fn unauthorized() -> Self {
         NotLoggedIn::Wrong.into()
+    }
+
+    pub fn bad(sentence: &str) -> Self {
+        Refused::new(StatusCode::BAD_REQUEST, sentence)
+    }
+
+    pub fn forbidden(sentence: &str) -> Self {
+        Refused::new(StatusCode::FORBIDDEN, sentence)
+    }
+
+    pub fn missing(sentence: &str) -> Self {
+        Refused::new(StatusCode::NOT_FOUND, sentence)
     }
 
     fn no_place(error: &dyn std::error::Error) -> Self {
@@ -54,6 +69,21 @@ impl From<NotLoggedIn> for Refused {
     }
 }
 
+impl From<NoEntry> for Refused {
+    fn from(error: NoEntry) -> Self {
+        let status = match &error {
+            NoEntry::Unknown => StatusCode::NOT_FOUND,
+            NoEntry::PinRequired { .. } | NoEntry::WrongPin => StatusCode::FORBIDDEN,
+            NoEntry::TooManyTries { .. } => StatusCode::TOO_MANY_REQUESTS,
+            NoEntry::Storage(cause) => {
+                note_storage_failure(cause.as_ref());
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+        };
+        Refused::new(status, error.to_string())
+    }
+}
+
 impl From<ChannelError> for Refused {
     fn from(error: ChannelError) -> Self {
         if let ChannelError::Storage(cause) = &error {
@@ -72,21 +102,69 @@ impl From<sqlx::Error> for Refused {
 impl From<NotRegistered> for Refused {
     fn from(error: NotRegistered) -> Self {
         match error {
-            NotRegistered::Received(NotReceived::TooOften(_)) => {
-                Refused::new(StatusCode::TOO_MANY_REQUESTS, error.to_string())
-            }
+            NotRegistered::Received(error) => error.into(),
             NotRegistered::Done(error) => error.into(),
-            NotRegistered::Received(_) => Refused::no_place(&error),
         }
+    }
+}
+
+impl From<NotReceived> for Refused {
+    fn from(error: NotReceived) -> Self {
+        match error {
+            NotReceived::TooOften(_) => Refused::new(StatusCode::TOO_MANY_REQUESTS, error.to_string()),
+            NotReceived::NoPlace(_) => Refused::no_place(&error),
+        }
+    }
+}
+
+impl From<NoDestination> for Refused {
+    fn from(error: NoDestination) -> Self {
+        let status = match error {
+            NoDestination::OldToken => StatusCode::FORBIDDEN,
+            NoDestination::CallsItself => StatusCode::CONFLICT,
+            NoDestination::Storage(cause) => return cause.into(),
+        };
+        Refused::new(status, error.to_string())
+    }
+}
+
+impl From<NoCommand> for Refused {
+    fn from(error: NoCommand) -> Self {
+        let status = match error {
+            NoCommand::Unknown => StatusCode::NOT_FOUND,
+            NoCommand::BadField => StatusCode::BAD_REQUEST,
+        };
+        Refused::new(status, error.to_string())
+    }
+}
+
+impl From<OfferError> for Refused {
+    fn from(error: OfferError) -> Self {
+        Refused::new(StatusCode::BAD_REQUEST, error.to_string())
     }
 }
 
 impl From<NotDone> for Refused {
     fn from(error: NotDone) -> Self {
-        match error {
-            NotDone::UnknownToken => Refused::new(StatusCode::UNAUTHORIZED, error.to_string()),
-            error => Refused::no_place(&error),
-        }
+        let status = match &error {
+            NotDone::UnknownToken | NotDone::Refused(Refusal::SessionEnded) => StatusCode::UNAUTHORIZED,
+            NotDone::Paused(_) => StatusCode::TOO_MANY_REQUESTS,
+            NotDone::Refused(Refusal::UnknownParticipant | Refusal::NotReachable | Refusal::NoSuchCall) => {
+                StatusCode::NOT_FOUND
+            }
+            NotDone::Refused(Refusal::Busy | Refusal::InCall | Refusal::CallsItself) => StatusCode::CONFLICT,
+            NotDone::Refused(Refusal::BadOffer(_)) => StatusCode::BAD_REQUEST,
+            NotDone::Refused(
+                Refusal::NotAllowed
+                | Refusal::NotInRoom
+                | Refusal::Locked
+                | Refusal::HostAbsent
+                | Refusal::NameTaken
+                | Refusal::NotProven,
+            ) => StatusCode::FORBIDDEN,
+            _ => return Refused::no_place(&error),
+        };
+        Refused::new(status, error.to_string())
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::conferences::InvitationToken;
+use crate::conferences::{InvitationToken, RingsAt};
 use crate::domain::{Abilities, Address, Claim, Command, Newcomer, Registration};
 use crate::http::desk::{Desk, NotDone, NotReceived, Token};
 use crate::ids::{CallId, UserId};
@@ -130,6 +130,24 @@ impl Registrations {
         registered.stream.cancel();
         registered.stream = CancellationToken::new();
         Ok((registered.account.clone(), registered.stream.clone()))
+    }
+
+    /// The user of a registration that is there.
+    pub(super) fn account_of(&self, token: Token) -> Option<UserId> {
+        let is_there = self.desk.is_there(token);
+        let table = self.table();
+        let registered = table.registered.get(&token).filter(|_| is_there)?;
+        Some(registered.account.clone())
+    }
+
+    /// The place where a registration lets calls ring: its device, where it came with one.
+    pub(super) fn rings_at(&self, token: Token) -> Option<RingsAt> {
+        let table = self.table();
+        let registered = table.registered.get(&token)?;
+        Some(match &registered.device {
+            Some(device) => RingsAt::Device(device.service.target(&device.token)),
+            None => RingsAt::Registration(registered.number),
+        })
     }
 
     /// The client is sent that a call rings.

@@ -7,7 +7,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use super::values::{Answer, Connection, NotDone, Purpose, Token};
-use crate::domain::{Event, MediaKind, MessageEvent, Refusal, Subject};
+use crate::domain::{Event, MediaKind, MeetingEvent, MessageEvent, Refusal, SlotStream, Subject};
 use crate::hub;
 use crate::ids::{OfferTag, UserId};
 use crate::media::description::Description;
@@ -66,8 +66,14 @@ enum State<'a> {
     Media(&'a UserId),
     /// Whether the second user can decode what the first publishes.
     Decoding(&'a UserId, &'a UserId, MediaKind),
+    /// Who is in the slots of a connection.
+    Layout(&'a Subject),
     /// Whether a user is online.
     Presence(&'a UserId),
+    /// What holds for a meeting as a whole.
+    Meeting,
+    /// What a meeting knows of a user.
+    Participant(&'a UserId),
 }
 
 /// The reason why an entry is to be removed instead of being given an event.
@@ -84,12 +90,15 @@ impl<'a> State<'a> {
     fn of(event: &'a Event) -> Option<State<'a>> {
         match event {
             Event::Speakers { .. } => Some(State::Speakers),
+            Event::Layout { subject, .. } => Some(State::Layout(subject)),
             Event::FurtherFeeds { user, .. } => Some(State::FurtherFeeds(user)),
             Event::MediaChanged { user, .. } => Some(State::Media(user)),
             Event::Decoding(notice) => Some(State::Decoding(&notice.publisher, &notice.watcher, notice.media)),
             Event::Message(MessageEvent::Online { user } | MessageEvent::Offline { user }) => {
                 Some(State::Presence(user))
             }
+            Event::Meeting(MeetingEvent::Changed(_)) => Some(State::Meeting),
+            Event::Meeting(MeetingEvent::Participant(state)) => Some(State::Participant(&state.person.user)),
             _ => None,
         }
     }
@@ -199,7 +208,7 @@ impl<S> Entry<S> {
             None => return Ok(()),
         };
         if let Event::Candidate {
-            subject: Subject::Feed(_) | Subject::Conference,
+            subject: Subject::Feed(_) | Subject::Conference | Subject::Presentation,
             ..
         } = event
         {
@@ -229,22 +238,24 @@ impl<S> Entry<S> {
                 tag: Some(tag),
                 sdp,
                 subject,
+                slots,
             } => match self.answers.remove(&tag) {
                 Some(waiting) => {
-                    self.answered(tag, sdp, waiting);
+                    self.answered(tag, (sdp, slots), waiting);
                     None
                 }
                 None => Some(Event::Answered {
                     tag: Some(tag),
                     sdp,
                     subject,
+                    slots,
                 }),
             },
             other => Some(other),
         }
     }
 
-    fn answered(&mut self, OfferTag(number): OfferTag, sdp: String, waiting: Waiting) {
+    fn answered(&mut self, OfferTag(number): OfferTag, (sdp, slots): (String, Vec<SlotStream>), waiting: Waiting) {
         if self.is_of_a_connection {
             self.expires = None;
             self.connection = Some(Connection {
@@ -254,7 +265,7 @@ impl<S> Entry<S> {
             });
         }
         // If the request was given up meanwhile, nobody wants the answer.
-        waiting.answer.send(Answer { sdp, number }).ok();
+        waiting.answer.send(Answer { sdp, number, slots }).ok();
     }
 
     /// Whether an entry that is there for a connection goes on after this event.
@@ -295,12 +306,16 @@ mod tests {
             subject: Subject::Feed(UserFeed::camera("anna".into())),
             tag,
             sdp: sdp.to_owned(),
+            slots: Vec::new(),
         }
     }
 
     fn answer(sdp: &str, number: u64) -> Answer {
-        let sdp = sdp.to_owned();
-        Answer { sdp, number }
+        Answer {
+            sdp: sdp.to_owned(),
+            number,
+            slots: Vec::new(),
+        }
     }
 
     fn await_answer(entry: &mut Entry<()>) -> (OfferTag, oneshot::Receiver<Answer>) {

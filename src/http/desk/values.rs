@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::domain::{Command, Conference, Offer, Refusal, UserFeed};
+use crate::domain::{Command, Conference, Offer, Refusal, SlotStream, UserFeed};
 use crate::hub::NoPlace;
 use crate::ids::UserId;
 use crate::media::description::{Description, NotRestarted};
@@ -60,6 +60,8 @@ pub enum NotDone {
 pub struct Answer {
     pub sdp: String,
     pub number: u64,
+    /// The streams of the connection's slots.
+    pub slots: Vec<SlotStream>,
 }
 
 impl Token {

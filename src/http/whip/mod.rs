@@ -223,7 +223,7 @@ impl Opening {
     }
 }
 
-fn created(token: Token, Answer { sdp, number }: Answer) -> Response {
+fn created(token: Token, Answer { sdp, number, .. }: Answer) -> Response {
     let links = ICE_SERVERS.iter().map(|server| (header::LINK, server.link()));
     (
         StatusCode::CREATED,

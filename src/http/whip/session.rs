@@ -98,7 +98,7 @@ pub(super) async fn change(
     }
 }
 
-fn restarted(Answer { sdp, number }: Answer) -> Response {
+fn restarted(Answer { sdp, number, .. }: Answer) -> Response {
     let headers = [
         (header::CONTENT_TYPE, TRICKLE_TYPE.to_owned()),
         (header::ETAG, whip::etag(number)),

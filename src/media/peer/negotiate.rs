@@ -86,7 +86,7 @@ pub fn answer(
                 .iter()
                 .find(|one| one.members.sections.contains(&section.index))?;
             let content = section.content.as_ref().ok()?;
-            Some(settling.section(section, content, transport.spec.number))
+            Some(settling.section(section, content, transport))
         })
         .collect();
     let common = Common {

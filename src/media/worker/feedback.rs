@@ -3,10 +3,13 @@
 use std::time::{Duration, Instant};
 
 use super::Worker;
+use super::connections::Connection;
+use crate::ids::PeerId;
 use crate::media::clock::SenderClock;
 use crate::media::codec::Kind;
 use crate::media::demux::Occupant;
 use crate::media::keys::{SubscriptionKey, TrackKey, TransportKey};
+use crate::media::names::Down;
 use crate::media::peer::srtp::MAX_OVERHEAD;
 use crate::media::rtcp::{self, Block, Packet};
 
@@ -152,7 +155,7 @@ impl Worker {
     fn request_key_frames_of(&mut self, now: Instant, transport_key: TransportKey, key: TrackKey) {
         let track = &mut self.tracks[key];
         // Requests that find no room now are sent at the next tick.
-        if track.kind != Kind::Video || self.egress.is_full() {
+        if !track.is_asked_for_key_frames() || self.egress.is_full() {
             return;
         }
         let Some(transport) = self.transports.get_mut(transport_key) else {
@@ -287,10 +290,15 @@ impl Worker {
         if transport.secure.is_none() || self.egress.is_full() {
             return;
         }
+        let are_mixed = self.slots_are_mixed(transport.id);
         self.scratch.clear();
         for &subscription in &transport.subscriptions {
             let subscription = &mut self.subscriptions[subscription];
             if now < subscription.next_report {
+                continue;
+            }
+            if are_mixed && matches!(subscription.down, Some(Down::Slot(_))) {
+                subscription.next_report = now + REPORT_INTERVAL;
                 continue;
             }
             let track = subscription.track.and_then(|track| self.tracks.get(track));
@@ -303,6 +311,21 @@ impl Worker {
             }
         }
         self.send_feedback(key);
+    }
+
+    /// Whether the slots of a connection carry several participants. Each report has its publisher's clock. With reports of
+    /// several, the client would play the sound of one together with the pictures of another, by clocks that may differ by seconds.
+    fn slots_are_mixed(&self, peer: PeerId) -> bool {
+        let transports = self.connections.get(&peer).into_iter().flat_map(Connection::transports);
+        let subscriptions = transports.flat_map(|(_, key)| &self.transports[key].subscriptions);
+        let slots = subscriptions.filter_map(|&key| {
+            let subscription = &self.subscriptions[key];
+            let source = subscription.wanted().map(|source| source.participant);
+            source.filter(|_| matches!(subscription.down, Some(Down::Slot(_))))
+        });
+        let mut participants = slots;
+        let first = participants.next();
+        participants.any(|other| Some(other) != first)
     }
 
     /// Sends the packets in `scratch` to one connection, in as many compounds as they need. A compound begins with a report

@@ -17,7 +17,7 @@ use crate::media::peer::dtls::{Dtls, DtlsFailure, DtlsProgress};
 use crate::media::peer::ice::Path;
 use crate::media::peer::srtp::contexts;
 use crate::media::peer::{Publisher, SentTo, Transport};
-use crate::media::session::{MediaSection, PeerSpec, TransportSpec};
+use crate::media::session::{MediaSection, PeerSpec, SentStream, TransportSpec};
 use crate::media::speaker::SpeechReports;
 use crate::media::subscription::Subscription;
 use crate::media::track::Track;
@@ -62,6 +62,7 @@ impl Worker {
                 .get(&spec.peer)
                 .and_then(|one| one.transport(transport.number))
             {
+                self.mute(now, spec.peer, spec.muted);
                 self.set_sections(now, key, of_transport);
             }
         }
@@ -145,19 +146,25 @@ impl Worker {
         }
         for old in old_subscriptions {
             let ssrc = self.subscriptions[old].ssrc;
-            match sections.iter().find(|section| section.local_ssrc == ssrc) {
+            let find_stream = |section: &MediaSection| section.streams().find(|stream| stream.ssrc == ssrc);
+            match sections
+                .iter()
+                .find_map(|section| Some((section, find_stream(section)?)))
+            {
                 None => self.remove_subscription(old),
                 // The subscription of a section on hold stays: its sequence numbers must go on from here, not begin again.
                 // Under the same keys and SSRC, other packets would get the same SRTP indices.
-                Some(section) => self.change_subscription(now, old, |subscription| subscription.renegotiate(section)),
+                Some((section, stream)) => self.change_subscription(now, old, |subscription| {
+                    subscription.renegotiate(section, stream.down);
+                }),
             }
         }
         for section in &sections {
             if let Some(name) = section.up {
                 self.set_track(now, key, name, section);
             }
-            if section.down.is_some() {
-                self.add_subscription(now, key, section);
+            for stream in section.streams().filter(|stream| stream.down.is_some()) {
+                self.add_subscription(now, key, section, stream);
             }
         }
         if let Some(transport) = self.transports.get_mut(key) {
@@ -190,20 +197,22 @@ impl Worker {
                 track
             }
         };
+        let muted = self.connections.get(&id).map(|connection| connection.muted);
+        self.mute_track(now, track, muted.unwrap_or_default());
         self.announce_track(now, track);
         self.attach_all(now, room, name);
     }
 
-    /// Adds the subscription of a section that has none yet.
-    fn add_subscription(&mut self, now: Instant, key: TransportKey, section: &MediaSection) {
+    /// Adds the subscription of a stream that has none yet.
+    fn add_subscription(&mut self, now: Instant, key: TransportKey, section: &MediaSection, stream: SentStream) {
         let Some(transport) = self.transports.get_mut(key) else {
             return;
         };
         let mut known = transport.subscriptions.iter();
-        if known.any(|&one| self.subscriptions[one].ssrc == section.local_ssrc) {
+        if known.any(|&one| self.subscriptions[one].ssrc == stream.ssrc) {
             return;
         }
-        let fresh = self.subscriptions.insert(Subscription::new(now, key, section));
+        let fresh = self.subscriptions.insert(Subscription::new(now, key, section, stream));
         transport.subscriptions.push(fresh);
         let room = transport.room;
         if let Some(wanted) = self.subscriptions[fresh].wanted() {

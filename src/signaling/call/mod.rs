@@ -45,7 +45,9 @@
 //! it is in, or else the first that rings.
 //!
 //! A message that is not of this family, that answers a call that does not ring, or that ends or restarts a call that does not
-//! exist, is ignored and logged. A socket whose name is taken by a newer one is sent that its call is over, and closed with
+//! exist, is ignored and logged. A callee, or a caller, may be a client of another family that brings no offer: a registered
+//! account, or a device. The client of this family is not sent that. It is then brought into a group room, where the other one goes,
+//! and hears and sees whoever is there; the call is over when either of the two hangs up. A socket whose name is taken by a newer one is sent that its call is over, and closed with
 //! 4001.
 
 mod wire;
@@ -65,7 +67,7 @@ use crate::domain::{
     Abilities, Address, CallAnswer, CallCommand, CallEnd, CallEvent, CallMedia, CallOver, Command, Decline,
     DecodingNotice, Event, Newcomer, Refusal, Registration, Side, Subject, WhenAbsent, WhenBusy,
 };
-use crate::ids::{CallId, UserId};
+use crate::ids::{CallId, RoomName, UserId};
 use crate::storage::AdmitError;
 
 /// Word of a callee who is in another call. The spelling is the clients'.
@@ -83,8 +85,9 @@ const ABILITIES: Abilities = Abilities {
 };
 
 /// One client's conversation in this family.
-#[derive(Default)]
 pub(crate) struct CallDialogue {
+    /// Maker of the rooms where the client is brought when it calls somebody without an offer.
+    room_ids: fn() -> RoomName,
     /// Name under which the client has registered.
     name: Option<UserId>,
     /// Whether the client understands the messages that only this server sends.
@@ -150,6 +153,15 @@ impl<A: Admission> Dialogue<A> for CallDialogue {
 }
 
 impl CallDialogue {
+    pub fn new(room_ids: fn() -> RoomName) -> Self {
+        Self {
+            room_ids,
+            name: None,
+            takes_notices: false,
+            current_call: CurrentCall::Free,
+        }
+    }
+
     async fn take<A: Admission>(&mut self, client: &Client<A>, message: Value) -> Reaction {
         match message.get("id").and_then(Value::as_str).unwrap_or_default() {
             "register" => self.register(client, &message).await,
@@ -228,7 +240,10 @@ impl CallDialogue {
         };
         let invite = CallCommand::Invite {
             to: vec![Address::Name(callee.clone())],
-            media: CallMedia::Carried(offer),
+            media: CallMedia::Either {
+                offer: Some(offer),
+                room: (self.room_ids)(),
+            },
             when_busy: WhenBusy::Ring,
             when_absent: WhenAbsent::LeaveOut,
         };

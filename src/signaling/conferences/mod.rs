@@ -6,10 +6,12 @@
 //! | request | fields | what it does |
 //! |---|---|---|
 //! | `GET`, `POST` `v3/app/user/login/verify_user.shtml` | `account`, `pwd` | logs a user in |
+//! | `POST` `v3/meet/checkJoin.shtml` | `joinAccount`, optional `joinPwd`, `participantName` | says whether somebody may join, and as what |
 //! | `POST` `registrations/ACCOUNT/new_session` | optional `device_id`, `device_type` | the account is registered for 120 s: calls ring here. With a device, they ring there too, by its push service, until `end_session` |
 //! | `POST` `registrations/ACCOUNT/refresh_session` | `token` | the registration lasts for another 120 s |
 //! | `POST` `registrations/ACCOUNT/end_session` | `token` | the registration ends, and calls no longer ring at the device that it came with |
 //! | `GET` `registrations/ACCOUNT/events` | `token` | the events of the registration, as server-sent events |
+//! | `POST` `v3/meet/conference/meet/dot_out_call.shtml`, `v3/app/conference/meet/dot_out_call.shtml` | `remote_account`, optional `bsskey`, `owner` | announces a call to that account; `bsskey` and `owner` are passed on when it begins within half a minute |
 //! | `POST` `v3/app/registrations/jpush_token` | `device_id`, `device_type` | calls ring at this device by its push service, without a registration |
 //! | `POST` `v3/app/registrations/del_jpush_token` | `device_id`, `device_type` | calls no longer ring there |
 //! | `POST` `services/CONFERENCE/end_session` | `token` | refuses the call that rings, whose one-time token this is |
@@ -23,7 +25,13 @@
 //! the session id of a login that is not older than three minutes, and credentials, where they are sent, must be right.
 //! `del_jpush_token` takes either.
 //!
-//! **Answers.** Login and the two requests of devices have status 200 and `{code, timeStamp, results}`: `code` is `"200"` if it is
+//! **Conferences and their PINs.** `checkJoin` names a conference by its alias, with a domain behind it or without, and shows a PIN;
+//! without one they come as a guest. `results` are `{isDot, sipkey, alias, password, participantName, roleType, mcuHost, companyId,
+//! isRecord, isLive, conferenceName, allowGuest}`: `roleType` is `host` or `guest`, `password` the PIN again, `mcuHost` this server.
+//! An account, and the room of a call that rings, can be joined too: `isDot` is then true, and `roleType` empty. `code` is 403 for a
+//! PIN that is missing or wrong, 404 where there is nothing of that name, and 429 after ten wrong PINs within a minute.
+//!
+//! **Answers.** Login, `checkJoin` and the two requests of devices have status 200 and `{code, timeStamp, results}`: `code` is `"200"` if it is
 //! done, and otherwise `results` is a sentence; 401 is also the status where a device is refused because nobody is logged in. A
 //! login's `results` are `{id, account, trueName, userName, sipkey, session_id, companyId}`. A wrong password, and an account that
 //! does not exist, have the same answer after the same time. All others have `{"status":"success","result":…}`, or
@@ -40,6 +48,7 @@
 //! An account has eight registrations at most; one more ends the oldest, and one more of the same device ends the older one.
 
 mod fields;
+pub(crate) mod meeting;
 mod proof;
 mod wire;
 
@@ -50,17 +59,27 @@ use serde::Serialize;
 pub use self::fields::{Fields, Unreadable};
 pub use self::proof::{credentials, name_in_path};
 pub(crate) use self::wire::{
-    Coded, Device, Done, Ended, Failed, INCOMING, INCOMING_CANCELLED, Incoming, IncomingCancelled, LoggedInUser, Login,
-    Nothing, Refreshed, Registration, TokenField,
+    Coded, Device, Done, Ended, Failed, INCOMING, INCOMING_CANCELLED, Incoming, IncomingCancelled, Joinable, Joining,
+    LoggedInUser, Login, Nothing, OutgoingCall, Refreshed, Registration, TokenField,
 };
 use self::wire::{CodedResults, Version};
-use crate::conferences::{Invitation, InvitationToken, LoggedIn};
+use crate::conferences::{Invitation, InvitationToken, LoggedIn, Occasion, Place};
+use crate::domain::Role;
+use crate::storage::{Entry, Guests, ShownPin};
 
 /// The field, the header and the part of a query that have a token.
 const TOKEN: &str = "token";
 
+/// What guests send in the place of a PIN where they need none.
+const NO_PIN: &str = "none";
+
 /// Kind of a call between two.
 const GATEWAY: &str = "gateway";
+
+/// Kind of an invitation into a meeting.
+const CONFERENCE: &str = "conference";
+const YES: &str = "yes";
+const NO: &str = "no";
 
 /// Code of what is done.
 const CODE_OF_DONE: &str = "200";
@@ -71,6 +90,20 @@ const COMPANY: i64 = 1;
 /// The token in the fields of a request.
 pub(crate) fn token(fields: &Fields) -> Option<&str> {
     fields.text(TOKEN)
+}
+
+/// What somebody shows who enters a conference: a PIN, or that they come as a guest without one. A missing text is no answer yet.
+pub fn shown_pin(text: Option<&str>) -> ShownPin<'_> {
+    match text.map(str::trim) {
+        None | Some("") => ShownPin::Nothing,
+        Some(text) if text.eq_ignore_ascii_case(NO_PIN) => ShownPin::AsGuest,
+        Some(text) => ShownPin::Pin(text),
+    }
+}
+
+/// The token of a registration in the fields of a request that has another token, too.
+pub(crate) fn registration_token(fields: &Fields) -> Option<&str> {
+    fields.text("registration_token")
 }
 
 /// An answer with a code. A refusal is a code and a sentence.
@@ -85,6 +118,56 @@ pub(crate) fn coded<T: Serialize>(now_s: i64, zone: &TimeZone, outcome: Result<T
         code,
         time_stamp: time_stamp.unwrap_or_default(),
         results,
+    }
+}
+
+/// What somebody may join at this server, as its client names it.
+pub(crate) fn joinable(place: Place, joining: &Joining, server: &str) -> Joinable {
+    let call = Joinable {
+        is_dot: true,
+        sipkey: String::new(),
+        alias: String::new(),
+        password: String::new(),
+        participant_name: joining.participant_name.clone().unwrap_or_default(),
+        role_type: "",
+        mcu_host: server.to_owned(),
+        company_id: COMPANY,
+        is_record: false,
+        is_live: false,
+        conference_name: String::new(),
+        allow_guest: YES,
+    };
+    match place {
+        Place::Conference(Entry { role, conference }) => Joinable {
+            is_dot: false,
+            sipkey: conference.alias.to_string(),
+            alias: conference.alias.to_string(),
+            password: match joining.shown_pin() {
+                ShownPin::Pin(pin) => pin.to_owned(),
+                ShownPin::Nothing | ShownPin::AsGuest => String::new(),
+            },
+            role_type: match role {
+                Role::Host => "host",
+                Role::Guest => "guest",
+            },
+            conference_name: conference.name,
+            allow_guest: if conference.guests == Guests::Nobody { NO } else { YES },
+            ..call
+        },
+        Place::User(account) => Joinable {
+            sipkey: account.number.to_string(),
+            alias: account.person.user.to_string(),
+            conference_name: account.person.name,
+            ..call
+        },
+        Place::Call {
+            invitation,
+            caller_name,
+        } => Joinable {
+            alias: invitation.room.to_string(),
+            conference_name: caller_name,
+            ..call
+        },
     }
 }
 
@@ -119,17 +202,21 @@ pub(crate) fn failed(sentence: impl Into<String>) -> Failed {
 
 /// A registration that lasts for so many seconds.
 pub(crate) fn registration(token: String, lasts_s: u64) -> Registration {
-    let version = env!("CARGO_PKG_VERSION");
     Registration {
         registration_uuid: uuid(&token),
         token,
         expires: lasts_s.to_string(),
         directory_enabled: false,
         route_via_registrar: true,
-        version: Version {
-            pseudo_version: version.to_owned(),
-            version_id: version.to_owned(),
-        },
+        version: version(),
+    }
+}
+
+fn version() -> Version {
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    Version {
+        pseudo_version: version.clone(),
+        version_id: version,
     }
 }
 
@@ -140,8 +227,12 @@ pub(crate) fn refreshed(token: String, lasts_s: u64) -> Refreshed {
 
 /// An id that nobody learns the token from.
 fn uuid(token: &str) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes());
-    let digits = hex::encode(digest.as_ref());
+    uuid_of(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes()).as_ref())
+}
+
+/// The first bytes of a digest, written as a UUID.
+fn uuid_of(digest: &[u8]) -> String {
+    let digits = hex::encode(digest);
     let parts = [(0, 8), (8, 12), (12, 16), (16, 20), (20, 32)];
     let parts = parts.map(|(from, to)| digits.get(from..to).unwrap_or_default());
     parts.join("-")
@@ -154,10 +245,13 @@ pub(crate) fn incoming(invitation: &Invitation, token: InvitationToken, caller_n
         remote_display_name: caller_name,
         token: token.text(),
         remote_alias: invitation.caller().to_string(),
-        owner: owner.to_owned(),
-        service_type: GATEWAY,
+        owner: invitation.details.owner.clone().unwrap_or_else(|| owner.to_owned()),
+        service_type: match invitation.details.occasion {
+            Occasion::Call => GATEWAY,
+            Occasion::Meeting { .. } => CONFERENCE,
+        },
         time: invitation.began_s.to_string(),
-        bsskey: "",
+        bsskey: invitation.details.bss_key.clone(),
     }
 }
 
@@ -197,6 +291,19 @@ mod tests {
             (&*"x".repeat(401), "ios"),
         ] {
             assert_eq!(read(id, kind), None, "{id} {kind}");
+        }
+    }
+
+    #[test]
+    fn a_guest_says_that_there_is_no_pin_and_who_says_nothing_is_asked() {
+        for text in [None, Some(""), Some(" ")] {
+            assert!(matches!(shown_pin(text), ShownPin::Nothing), "{text:?}");
+        }
+        for text in ["none", "None", " none "] {
+            assert!(matches!(shown_pin(Some(text)), ShownPin::AsGuest), "{text}");
+        }
+        for text in ["1234", " 1234 "] {
+            assert!(matches!(shown_pin(Some(text)), ShownPin::Pin("1234")), "{text}");
         }
     }
 

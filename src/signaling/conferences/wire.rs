@@ -5,12 +5,16 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::fields::Fields;
 use super::proof::push_token;
+use crate::conferences::Details;
 use crate::ids::PushService;
-use crate::storage::PushDevice;
+use crate::storage::{PushDevice, ShownPin};
 use crate::text::TextLimit;
 
 /// What an app calls its device: a token of a push service, two underscores, and which app it is.
 const DEVICE: TextLimit = TextLimit::characters(400);
+
+/// A text that is passed on to the app of a callee, whose push service takes 4 KB in all.
+const PASSED_ON: TextLimit = TextLimit::characters(256);
 
 /// What somebody logs in with. Apps also send `host`, `plat_type` and `login_url`, which are ignored.
 #[derive(ToSchema, IntoParams)]
@@ -35,6 +39,70 @@ impl Login {
             pwd: text("pwd"),
         }
     }
+}
+
+/// What somebody asks who wants to join. Apps may send more, which is ignored.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct Joining {
+    /// Alias of a conference, id of a user, or room of a call that rings; with a domain behind it or without.
+    #[schema(max_length = 128)]
+    pub join_account: String,
+    /// PIN of the conference. Empty: they come as a guest without one.
+    #[schema(max_length = 256)]
+    pub join_pwd: Option<String>,
+    /// Name under which they want to be shown.
+    #[schema(max_length = 128)]
+    pub participant_name: Option<String>,
+}
+
+impl Joining {
+    pub fn read(fields: &Fields) -> Joining {
+        let text = |name| fields.text(name).map(str::to_owned);
+        Joining {
+            join_account: text("joinAccount").unwrap_or_default(),
+            join_pwd: text("joinPwd"),
+            participant_name: text("participantName"),
+        }
+    }
+
+    /// Apps ask once, so whoever sends no PIN comes as a guest.
+    pub fn shown_pin(&self) -> ShownPin<'_> {
+        match super::shown_pin(self.join_pwd.as_deref()) {
+            ShownPin::Nothing => ShownPin::AsGuest,
+            shown => shown,
+        }
+    }
+}
+
+/// What somebody may join.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Joinable {
+    /// Whether it is a call between two.
+    pub is_dot: bool,
+    /// Short number of the conference, or of the user.
+    pub sipkey: String,
+    /// Alias for `new_session`.
+    pub alias: String,
+    /// The PIN that was sent; empty without one, and for a call.
+    pub password: String,
+    /// The name that was sent.
+    pub participant_name: String,
+    /// `host` or `guest`; empty for a call.
+    pub role_type: &'static str,
+    /// Server of the conference, with its port if it needs one.
+    pub mcu_host: String,
+    /// Number of the company: always 1.
+    pub company_id: i64,
+    /// Whether they may record: no.
+    pub is_record: bool,
+    /// Whether they may send a live stream: no.
+    pub is_live: bool,
+    /// Name of the conference, of the user, or of the caller.
+    pub conference_name: String,
+    /// `yes` if guests may enter, else `no`.
+    pub allow_guest: &'static str,
 }
 
 /// How a device is woken when a call rings.
@@ -125,6 +193,41 @@ pub(crate) struct LoggedInUser {
     pub company_id: i64,
 }
 
+/// A call that is about to begin. Apps also send `sipkey`, `account` and `secret_key`, which are ignored.
+#[derive(ToSchema)]
+pub(crate) struct OutgoingCall {
+    /// Account that will be called: the id of a user or their short number, with a domain or without.
+    #[schema(max_length = 128)]
+    pub remote_account: String,
+    /// Text for the callee's app.
+    #[schema(max_length = 256)]
+    pub bsskey: Option<String>,
+    /// Server of the caller, as the callee's app is to be told.
+    #[schema(max_length = 256)]
+    pub owner: Option<String>,
+}
+
+impl OutgoingCall {
+    pub fn read(fields: &Fields) -> OutgoingCall {
+        let text = |name| fields.text(name).map(str::to_owned);
+        OutgoingCall {
+            remote_account: text("remote_account").unwrap_or_default(),
+            bsskey: text("bsskey"),
+            owner: text("owner"),
+        }
+    }
+
+    /// What the callee is told about the call. Longer texts than the callee's app could be sent are left out.
+    pub fn details(self) -> Details {
+        let short = |text: Option<String>| text.filter(|text| PASSED_ON.holds(text));
+        Details {
+            bss_key: short(self.bsskey).unwrap_or_default(),
+            owner: short(self.owner),
+            ..Details::default()
+        }
+    }
+}
+
 /// Nothing more to say.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Nothing {}
@@ -208,12 +311,12 @@ pub(crate) struct Incoming {
     pub remote_alias: String,
     /// Server of the caller.
     pub owner: String,
-    /// `gateway`: a call between two.
+    /// `gateway`: a call between two. `conference`: an invitation into a meeting.
     pub service_type: &'static str,
     /// When it began to ring, in seconds since 1970.
     pub time: String,
-    /// Always empty.
-    pub bsskey: &'static str,
+    /// Text of the caller's for the callee's app.
+    pub bsskey: String,
 }
 
 /// A call no longer rings.

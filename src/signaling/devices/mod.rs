@@ -7,7 +7,7 @@
 //!
 //! | client → server | fields | what it does |
 //! |---|---|---|
-//! | `call` | `to_phone`, `to_device_id` | rings the device; a call that this device is still in ends |
+//! | `call` | `to_phone`, `to_device_id` | rings the device, or with an empty `to_device_id` the user of that name, who need not have a telephone number; a call that this device is still in ends |
 //! | `called_success`, `called_refuse` | `from_phone`, `from_device_id`, `room_id` | accepts or refuses the call that rings and has that room; without a `room_id`, the call that rings |
 //! | `calling_hangup` | `notified_phone`, `notified_device_id`, `room_id` | ends the call with that device, ringing or accepted, whichever room it names: some clients name another one, or none. A message with the room of an earlier call with that device that ended within the last 30 s is late, and ignored. It is not answered if there is no call |
 //!
@@ -24,9 +24,10 @@
 //! | `calling_hungup_error` (so spelled) | `message`: `notified_phone is failed to parse`, `notified_device_id is failed to parse` | the message cannot be understood |
 //! | `json_data_invalid` | `message`: `the requested data is invalid` | no JSON object, or no `type` |
 //!
-//! Somebody who calls by other means, such as an app's back end, is no device: `from_phone` has their name, and `from_device_id` and
-//! `fire_device_id` are empty. The client writes it in the same way in its answer, and when it hangs up. The room is then the group
-//! room of a channel; once the device has accepted, a page that joins a room of that name on `/direct` is in the group room.
+//! Somebody who calls by other means, such as an app's back end, is no device, and nor is a user of another family whom a device
+//! calls: `from_phone` and `to_phone` have their name, and `from_device_id`, `to_device_id` and `fire_device_id` are empty. The client
+//! writes it in the same way in its answer, and when it hangs up. The room is then a group room; once the call is accepted, a page that
+//! joins a room of that name on `/direct` is in the group room.
 //!
 //! If a text is present, but has more than 128 characters, `is failed to parse` is followed by `: ` and that reason. An unknown
 //! `type` is ignored. A call whose room on `/direct` nobody has entered within a minute keeps nobody busy: another `call`
@@ -153,7 +154,7 @@ impl DeviceDialogue {
     }
 
     async fn call<A>(&self, client: &Client<A>, message: &Value) -> Reaction {
-        let (phone, id) = match named(message, "to_phone", "to_device_id") {
+        let (phone, id) = match party(message, "to_phone", "to_device_id") {
             Ok(named) => named,
             Err(sentence) => {
                 return Reaction::frame(&Outgoing::CallFailed {
@@ -164,8 +165,11 @@ impl DeviceDialogue {
             }
         };
         let invite = || CallCommand::Invite {
-            to: vec![device(&phone, &id)],
-            media: CallMedia::Elsewhere((self.room_ids)()),
+            to: vec![address(&phone, &id)],
+            media: CallMedia::Either {
+                offer: None,
+                room: (self.room_ids)(),
+            },
             when_busy: WhenBusy::Refuse,
             when_absent: WhenAbsent::LeaveOut,
         };
@@ -255,7 +259,7 @@ fn named(message: &Value, phone: &str, device_id: &str) -> Result<(String, Strin
     Ok((text(phone)?, text(device_id)?))
 }
 
-/// As [`named`], for the other side of a call that rings or goes on: one that is no device has an empty device id.
+/// As [`named`]; somebody who is no device has an empty device id.
 fn party(message: &Value, phone: &str, device_id: &str) -> Result<(String, String), String> {
     if message.get(device_id).and_then(Value::as_str) != Some("") {
         return named(message, phone, device_id);

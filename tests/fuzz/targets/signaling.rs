@@ -117,7 +117,9 @@ impl Family {
         match self {
             Group => Entrance::Groupcall,
             Direct => Entrance::Direct,
-            Call => Entrance::Call,
+            Call => Entrance::Call {
+                room_ids: || RoomName::from("room 2"),
+            },
             Messages => Entrance::Messages,
             Device => Entrance::Device {
                 device: DeviceRecord {

@@ -1,7 +1,12 @@
 //! Login, registration, and calls that ring at a registered account, over HTTP: what an app of the enterprise SDK sends, and what it
 //! is sent.
 
+mod across;
 mod devices;
+mod joining;
+mod outgoing;
+mod meeting;
+mod pushed;
 mod ringing;
 
 use std::time::Duration;

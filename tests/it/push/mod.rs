@@ -16,6 +16,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
 use patchbay::clock::{MonotonicClock, WallClock};
 use patchbay::config;
 use patchbay::domain::{
@@ -23,8 +25,8 @@ use patchbay::domain::{
     Registration, Side, WhenAbsent, WhenBusy,
 };
 use patchbay::hub::{self, Capacity, Events, HubHandle, Session};
-use patchbay::ids::{CallId, PushService, UserId};
-use patchbay::push::{self, Push, PushError, Services};
+use patchbay::ids::{CallId, PushService, PushTarget, UserId};
+use patchbay::push::{self, Inviting, Push, PushError, Services};
 use patchbay::shares::{ClientAddress, Share};
 use patchbay::signaling::push::Invitation;
 use patchbay::storage::{PushDevice, PushRecorded, Quota, Records};
@@ -58,6 +60,19 @@ struct House {
     delivering: JoinHandle<()>,
     _media: FakeMedia,
     _folder: TempDir,
+}
+
+/// No family says more about a call than every call has.
+struct NobodySaysMore;
+
+impl Inviting for NobodySaysMore {
+    fn invite(&self, _: &PushNotice, _: &PushTarget) -> BoxFuture<'static, Invitation> {
+        ready(Invitation::default()).boxed()
+    }
+
+    fn stop(&self, _: &PushNotice, _: &PushTarget) -> bool {
+        true
+    }
 }
 
 impl Drop for House {
@@ -122,7 +137,7 @@ impl House {
         let ahead_s = Arc::<AtomicU64>::default();
         let (clock, passed) = clocks(&ahead_s);
         let services = Services::open(&config, clock, passed)?;
-        let inviting: push::Inviting = Arc::new(|_| Invitation::default());
+        let inviting = Arc::new(NobodySaysMore);
         let forgetting = (records.clone(), hub.clone());
         let wall: WallClock = Arc::new(SystemTime::now);
         let push = Push::new(queue, services, inviting, forgetting, wall, Arc::new(Instant::now));

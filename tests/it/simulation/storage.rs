@@ -8,7 +8,7 @@ use bytes::Bytes;
 use patchbay::domain::{MailboxStore, MessageSender, Person, StoreError, WaitingMessage};
 use patchbay::ids::{RoomName, UserId};
 use patchbay::signaling::Admission;
-use patchbay::storage::AdmitError;
+use patchbay::storage::{AdmitError, Admitted};
 
 /// Anyone may enter any room. Cheap to clone: all clones are one storage.
 #[derive(Clone, Default)]
@@ -42,8 +42,8 @@ impl Storage {
 }
 
 impl Admission for Storage {
-    async fn admit(&self, user: &UserId, _room: &RoomName, _password: Option<&str>) -> Result<Person, AdmitError> {
-        self.recognize(user).await
+    async fn admit(&self, user: &UserId, _room: &RoomName, _password: Option<&str>) -> Result<Admitted, AdmitError> {
+        self.recognize(user).await.map(Admitted::freely)
     }
 
     async fn recognize(&self, user: &UserId) -> Result<Person, AdmitError> {

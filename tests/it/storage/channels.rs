@@ -469,7 +469,16 @@ async fn a_push_token_that_is_gone_is_forgotten_unless_it_was_set_later(place: &
     };
     set("phone", "one").await;
     set("tablet", "two").await;
-    let forget = async |token: &str, since_s| records.forget_push_token(token, since_s).await.unwrap();
+    let forget = async |token: &str, since_s| {
+        let forgotten = records.forget_push_token(PushService::ApnsAlert, token, since_s);
+        forgotten.await.unwrap()
+    };
+    let elsewhere = records.forget_push_token(PushService::JPush, "one", None);
+    assert_eq!(
+        elsewhere.await.unwrap(),
+        Forgotten::Unknown,
+        "a token of another service"
+    );
     assert_eq!(forget("three", None).await, Forgotten::Unknown);
     assert_eq!(forget("on\0e", None).await, Forgotten::Unknown);
     assert_eq!(forget("one", Some(NOW_S - 1)).await, Forgotten::IsNewer);

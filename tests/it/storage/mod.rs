@@ -5,6 +5,7 @@ mod apps;
 mod broken;
 mod channels;
 mod common_clock;
+mod conferences;
 mod messages;
 mod places;
 mod tasks;
@@ -92,7 +93,7 @@ async fn with_no_users_anybody_may_enter_under_their_id(place: &Place) {
         .admit(&user("7"), &room("demo"), None)
         .await
         .unwrap();
-    assert_eq!(admitted, person("7", "7", "", ""));
+    assert_eq!(admitted.person, person("7", "7", "", ""));
 }
 
 async fn with_users_only_they_enter_and_are_shown_as_recorded(place: &Place) {
@@ -103,7 +104,8 @@ async fn with_users_only_they_enter_and_are_shown_as_recorded(place: &Place) {
         admission(&records)
             .admit(&user("1"), &room("demo"), None)
             .await
-            .unwrap(),
+            .unwrap()
+            .person,
         ann
     );
     let refused = admission(&records).admit(&user("2"), &room("demo"), None).await;

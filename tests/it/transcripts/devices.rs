@@ -269,7 +269,7 @@ async fn a_message_that_cannot_be_understood_is_answered_with_that_reason() {
             1/a@device > {"type":"call","to_phone":"2"}
             1/a@device < {"type":"call_failed","message":"to_device_id is failed to parse"}
             1/a@device > {"type":"call","to_phone":"2","to_device_id":""}
-            1/a@device < {"type":"call_failed","message":"to_device_id is failed to parse"}
+            1/a@device < {"type":"call_failed","to_phone":"2","to_device_id":"","message":"to_phone is not online"}
             1/a@device > {"type":"called_success","from_phone":"2"}
             1/a@device < {"type":"called_failed","message":"from_device_id is failed to parse"}
             1/a@device > {"type":"called_refuse"}

@@ -2,19 +2,28 @@
 
 use std::collections::HashMap;
 
-use patchbay::domain::Person;
+use patchbay::domain::{Person, Role};
 use patchbay::ids::{RoomName, UserId};
 use patchbay::signaling::Admission;
-use patchbay::storage::AdmitError;
+use patchbay::storage::{AdmitError, Admitted, Conference, Guests, ShownPin, Verdict};
 
 /// A house with nobody in it lets anyone in.
 #[derive(Clone, Default)]
 pub struct House {
     users: HashMap<String, Person>,
     passwords: HashMap<String, String>,
+    conferences: HashMap<String, Pins>,
     /// Rooms for which too many wrong passwords were tried.
     guessed: Vec<String>,
     broken: bool,
+}
+
+/// A conference, with the PINs of hosts and guests.
+#[derive(Clone)]
+struct Pins {
+    conference: Conference,
+    host: String,
+    guest: String,
 }
 
 impl House {
@@ -34,6 +43,24 @@ impl House {
         self
     }
 
+    /// A conference whose hosts have the PIN 4711, and its guests, if they need one, 0815.
+    pub fn with_conference(mut self, alias: &str, guests: Guests, waits_for_host: bool) -> Self {
+        let conference = Conference {
+            alias: alias.into(),
+            name: String::new(),
+            has_host_pin: true,
+            guests,
+            waits_for_host,
+        };
+        let pins = Pins {
+            conference,
+            host: "4711".to_owned(),
+            guest: "0815".to_owned(),
+        };
+        self.conferences.insert(alias.to_owned(), pins);
+        self
+    }
+
     pub fn with_guessed_room(mut self, name: &str) -> Self {
         self.guessed.push(name.to_owned());
         self.with_room(name, "secret")
@@ -48,16 +75,38 @@ impl House {
     }
 }
 
+impl Pins {
+    fn role(&self, password: Option<&str>) -> Option<Role> {
+        let shown = password.map_or(ShownPin::AsGuest, ShownPin::Pin);
+        let pin = password.unwrap_or_default();
+        match self.conference.judge(shown) {
+            Verdict::Enters(role) => Some(role),
+            Verdict::Compare { .. } if pin == self.host => Some(Role::Host),
+            Verdict::Compare { with_guest_pin } if with_guest_pin && pin == self.guest => Some(Role::Guest),
+            Verdict::Compare { .. } | Verdict::Wrong | Verdict::AsksForPin { .. } => None,
+        }
+    }
+}
+
 impl Admission for House {
-    async fn admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Person, AdmitError> {
+    async fn admit(&self, user: &UserId, room: &RoomName, password: Option<&str>) -> Result<Admitted, AdmitError> {
         let person = self.recognize(user).await?;
         if self.guessed.iter().any(|guessed| guessed == room.as_str()) {
             let wait = std::time::Duration::from_secs(8);
             return Err(AdmitError::TooManyGuesses { wait });
         }
+        if let Some(pins) = self.conferences.get(room.as_str()) {
+            let role = pins.role(password).ok_or(AdmitError::WrongPassword)?;
+            let needs_host = pins.conference.waits_for_host && role == Role::Guest;
+            return Ok(Admitted {
+                person,
+                role,
+                needs_host,
+            });
+        }
         match self.passwords.get(room.as_str()) {
             Some(wanted) if password != Some(wanted) => Err(AdmitError::WrongPassword),
-            _ => Ok(person),
+            _ => Ok(Admitted::freely(person)),
         }
     }
 

@@ -14,6 +14,7 @@
 //! media silent 1             ... that its client has fallen silent
 //! media heard 1              ... that its client is heard, for the first time or again
 //! media speaks 1             ... that somebody begins to speak over it; `hushes 1`: that they stop
+//! media mute sound of 1      the engine is to forward no sound of this connection; `, muted` after `open` says the same of a new one
 //! media ended 0              media worker 0 of two ends; another takes its place
 //! ```
 //!
@@ -34,8 +35,10 @@
 //! for the next minute; [`access`] says which words may follow.
 
 mod access;
+mod across;
 mod bad_input;
 mod call;
+mod conferences;
 mod dapi;
 mod dapi_leave;
 mod devices;
@@ -49,6 +52,7 @@ mod lost_worker;
 mod media;
 mod messages;
 mod model;
+mod moderated;
 pub mod offers;
 mod robot;
 mod robots;
@@ -385,7 +389,9 @@ impl Client {
 fn entrance(who: &str) -> Entrance {
     match who.split_once('@') {
         Some((_, "ws")) => Entrance::Messages,
-        Some((_, "call")) => Entrance::Call,
+        Some((_, "call")) => Entrance::Call {
+            room_ids: || RoomName::from("room 2"),
+        },
         Some((device, door)) if door.starts_with("device") => {
             let (phone, device_id) = device.split_once('/').expect("PHONE/ID@device");
             Entrance::Device {

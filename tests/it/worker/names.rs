@@ -11,21 +11,21 @@ const SLOT: SlotId = SlotId(0);
 /// The SSRC of a slot's copies.
 const SLOT_SSRC: u32 = 0x7_0000;
 
-fn feed(participant: u64, feed: Feed) -> FeedRef {
+pub fn feed(participant: u64, feed: Feed) -> FeedRef {
     let participant = ParticipantId(participant);
     FeedRef { participant, feed }
 }
 
 /// A worker and the people there. Participant `n` publishes under SSRC `0x1000 * n`.
-struct House {
-    now: Instant,
-    worker: Worker,
+pub struct House {
+    pub now: Instant,
+    pub worker: Worker,
     identity: DtlsIdentity,
-    sequence: u16,
+    pub sequence: u16,
 }
 
 impl House {
-    fn new() -> House {
+    pub fn new() -> House {
         let now = start();
         let (worker, identity) = worker(now);
         House {
@@ -36,7 +36,7 @@ impl House {
         }
     }
 
-    fn connect(&mut self, peer: u64, participant: u64, sections: Vec<MediaSection>) -> Client {
+    pub fn connect(&mut self, peer: u64, participant: u64, sections: Vec<MediaSection>) -> Client {
         let own = DtlsIdentity::generate().unwrap();
         let mut client = Client::new(peer, None, Vec::new(), &self.identity, &own);
         client.spec.participant = ParticipantId(participant);
@@ -47,7 +47,7 @@ impl House {
     }
 
     /// A connection over which somebody publishes one picture.
-    fn publisher(&mut self, peer: u64, participant: u64, feed: Feed) -> Client {
+    pub fn publisher(&mut self, peer: u64, participant: u64, feed: Feed) -> Client {
         let ssrc = 0x1000 * peer as u32;
         let mut section = section(
             "0",
@@ -81,7 +81,12 @@ impl House {
 
     /// Publishes one packet. Returns the SSRCs and sequence numbers of the copies for `watcher`, and how many key frames
     /// `publisher` is asked for then.
-    fn publish(&mut self, publisher: &mut Client, watcher: &mut Client, key_frame: bool) -> (Vec<(u32, u16)>, usize) {
+    pub fn publish(
+        &mut self,
+        publisher: &mut Client,
+        watcher: &mut Client,
+        key_frame: bool,
+    ) -> (Vec<(u32, u16)>, usize) {
         self.sequence += 1;
         let sequence = self.sequence;
         let ssrc = publisher.spec.sections[0].remote_ssrcs[0].ssrc;
@@ -109,24 +114,24 @@ impl House {
         (copies, requested)
     }
 
-    fn pass(&mut self, time: Duration) {
+    pub fn pass(&mut self, time: Duration) {
         self.now += time;
         run_until(&mut self.worker, self.now);
     }
 
-    fn close(&mut self, client: &Client) {
+    pub fn close(&mut self, client: &Client) {
         let command = MediaCommand::Close(client.spec.peer);
         self.worker.handle_command(self.now, command);
         assert_agrees(&self.worker);
     }
 }
 
-fn requests_key_frame(compound: &[u8]) -> bool {
+pub fn requests_key_frame(compound: &[u8]) -> bool {
     let mut packets = rtcp::packets(compound);
     packets.any(|packet| matches!(packet, rtcp::Packet::Pli { .. }))
 }
 
-fn ssrcs(copies: &[(u32, u16)]) -> Vec<u32> {
+pub fn ssrcs(copies: &[(u32, u16)]) -> Vec<u32> {
     copies.iter().map(|(ssrc, _)| *ssrc).collect()
 }
 

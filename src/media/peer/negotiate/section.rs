@@ -9,12 +9,13 @@ use super::codecs;
 use super::extensions::{self, BundleIds};
 use super::preference;
 use super::terms::{Negotiated, Role};
+use super::transport::Settled;
 use super::write::AcceptedSection;
 use crate::media::codec::{Codec, Kind};
 use crate::media::description::{Content, Format, Section};
-use crate::media::names::Dealer;
+use crate::media::names::{Dealer, Down};
 use crate::media::rtp::Extension;
-use crate::media::session::{Feedback, MediaSection, RemoteSsrc};
+use crate::media::session::{Feedback, MediaSection, RemoteSsrc, SentStream};
 
 /// Values that are given to one section after the other, each only once.
 pub(super) struct Settling<'a, R> {
@@ -44,12 +45,14 @@ impl<'a, R: Rng> Settling<'a, R> {
             random,
             shared: HashMap::new(),
             local_ssrcs: kept
-                .flat_map(|section| [section.local_ssrc, section.local_rtx_ssrc])
+                .flat_map(MediaSection::streams)
+                .flat_map(|stream| [stream.ssrc, stream.rtx_ssrc])
                 .collect(),
         }
     }
 
-    pub fn section(&mut self, section: &Section, content: &'a Content, transport: u8) -> AcceptedSection<'a> {
+    pub fn section(&mut self, section: &Section, content: &'a Content, settled: &Settled) -> AcceptedSection<'a> {
+        let transport = settled.spec.number;
         let (kind, client) = (content.kind, section.direction);
         let mut formats = content.formats.to_vec();
         let up = client.sends.then(|| self.dealer.next_up(kind)).flatten();
@@ -68,7 +71,9 @@ impl<'a, R: Rng> Settling<'a, R> {
         let shared = self.shared.entry(transport).or_default();
         let extensions = extensions::accept(
             &content.extmaps,
-            section.mid.as_deref(),
+            // In a transport of its own, a section's packets need no name. A client that gives its sections other mids on the way
+            // here would take ours for those of another section.
+            section.mid.as_deref().filter(|_| settled.members.bundled),
             needs,
             &mut shared.extension_ids,
         );
@@ -84,7 +89,12 @@ impl<'a, R: Rng> Settling<'a, R> {
             true => announced(&content.ssrcs, &mut shared.remote_ssrcs),
             false => SmallVec::new(),
         };
-        let (local_ssrc, local_rtx_ssrc) = self.local_ssrcs(section, kind, transport);
+        let before = self.before(section, kind, transport);
+        let (local_ssrc, local_rtx_ssrc) = match before {
+            Some(before) => (before.local_ssrc, before.local_rtx_ssrc),
+            None => (self.new_ssrc(), self.new_ssrc()),
+        };
+        let further = self.further(down, before.map_or(&[], |before| &before.further));
         let media = MediaSection {
             mid: section.mid.as_deref().unwrap_or_default().bytes().collect(),
             transport,
@@ -101,6 +111,7 @@ impl<'a, R: Rng> Settling<'a, R> {
             rids: rids.iter().map(|rid| rid.id.bytes().collect()).collect(),
             local_ssrc,
             local_rtx_ssrc,
+            further,
         };
         AcceptedSection {
             media,
@@ -110,26 +121,40 @@ impl<'a, R: Rng> Settling<'a, R> {
         }
     }
 
-    /// The SSRCs of the section that had this mid (without mids: this place) on the same transport, or new ones. A section that
-    /// comes back to a transport must not count from the beginning again. The keys of the transport stay, so the same SRTP
-    /// indices would protect other packets.
-    fn local_ssrcs(&mut self, section: &Section, kind: Kind, transport: u8) -> (u32, u32) {
+    /// The section that had this mid (without mids: this place) on the same transport. It goes on under its SSRCs: a section that
+    /// comes back to a transport must not count from the beginning again. The keys of the transport stay, so the same SRTP indices
+    /// would protect other packets.
+    fn before(&self, section: &Section, kind: Kind, transport: u8) -> Option<&'a MediaSection> {
         let mid = section.mid.as_deref().unwrap_or_default().as_bytes();
-        let before = self.previous.and_then(|previous| {
-            let sections = previous.sections.iter().zip(&previous.history.places);
-            let same = |old: &MediaSection, place: usize| {
-                let is_same = old.kind == kind && old.transport == transport && old.mid.as_slice() == mid;
-                is_same && (!mid.is_empty() || place == section.index)
-            };
-            sections
-                .filter(|(old, place)| same(old, **place))
-                .map(|(old, _)| old)
-                .next()
-        });
-        match before {
-            Some(old) => (old.local_ssrc, old.local_rtx_ssrc),
-            None => (self.new_ssrc(), self.new_ssrc()),
+        let previous = self.previous?;
+        let mut sections = previous.sections.iter().zip(&previous.history.places);
+        let same = |old: &MediaSection, place: usize| {
+            let is_same = old.kind == kind && old.transport == transport && old.mid.as_slice() == mid;
+            is_same && (!mid.is_empty() || place == section.index)
+        };
+        let found = sections.find(|(old, place)| same(old, **place));
+        found.map(|(old, _)| old)
+    }
+
+    /// The streams of the slots that share the section of `down`. Those that were there before go on, also while it is on hold.
+    fn further(&mut self, down: Option<Down>, before: &[SentStream]) -> Vec<SentStream> {
+        if down.is_none() {
+            let held = before.iter().map(|stream| SentStream { down: None, ..*stream });
+            return held.collect();
         }
+        let slots: SmallVec<[Down; 4]> = self.dealer.joined(down).collect();
+        let streams = slots.into_iter().enumerate().map(|(place, slot)| {
+            let (ssrc, rtx_ssrc) = match before.get(place) {
+                Some(stream) => (stream.ssrc, stream.rtx_ssrc),
+                None => (self.new_ssrc(), self.new_ssrc()),
+            };
+            SentStream {
+                down: Some(slot),
+                ssrc,
+                rtx_ssrc,
+            }
+        });
+        streams.collect()
     }
 
     fn new_ssrc(&mut self) -> u32 {

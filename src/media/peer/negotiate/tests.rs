@@ -2,6 +2,7 @@
 
 mod clients;
 mod codecs;
+mod enterprise;
 mod extensions;
 mod hostile;
 mod preference;
@@ -63,9 +64,11 @@ const GSTREAMER_H264: &str = fixture!("gstreamer-h264");
 const GSTREAMER_RECVONLY: &str = fixture!("gstreamer-recvonly");
 const PION_SENDRECV_DATA: &str = fixture!("pion-sendrecv-data");
 const TWO_TRANSPORTS: &str = fixture!("two-transports");
+const ENTERPRISE_SDK_NEWER: &str = fixture!("enterprise-sdk-newer");
+const ENTERPRISE_SDK_OLDER: &str = fixture!("enterprise-sdk-older");
 
 /// All clients that have media for us. The data-only offer is not among them.
-const CLIENTS: [&str; 31] = [
+const CLIENTS: [&str; 33] = [
     CHROME_H264_FIRST,
     CHROME_VP9_FIRST,
     CHROME_AV1_ONLY,
@@ -97,6 +100,8 @@ const CLIENTS: [&str; 31] = [
     GSTREAMER_RECVONLY,
     PION_SENDRECV_DATA,
     TWO_TRANSPORTS,
+    ENTERPRISE_SDK_NEWER,
+    ENTERPRISE_SDK_OLDER,
 ];
 
 /// A participant whose streams are called `pa`.

@@ -28,7 +28,9 @@ pub(super) struct Members {
     /// Sections in the order of the answer's BUNDLE group. The first is the tagged one (RFC 9143 §7.3.1), which has the
     /// addresses.
     pub sections: SmallVec<[usize; 8]>,
-    /// Whether the offer put them into a BUNDLE group.
+    /// Whether the answer has a BUNDLE group for them. Where the offer has a group of one section beside other sections, it is
+    /// answered as if that were in no group, which means the same: some clients give their sections other mids on the way here,
+    /// and with a group that names these they could not read the answer.
     pub bundled: bool,
     /// Sections in which the client's ICE and DTLS attributes are looked for: the offer's own tagged section first.
     sources: SmallVec<[usize; 8]>,
@@ -96,9 +98,13 @@ fn members(offer: &Offered, first: usize, acceptable: impl Fn(usize) -> bool) ->
         };
     };
     let in_use = |index: &usize| !offer.sections[*index].is_off;
+    let is_alone = || {
+        let mut others = (0..offer.sections.len()).filter(|index| *index != first);
+        !others.any(&acceptable)
+    };
     Members {
         sections: group.iter().copied().filter(|index| acceptable(*index)).collect(),
-        bundled: true,
+        bundled: group.len() > 1 || is_alone(),
         sources: group.iter().copied().filter(in_use).collect(),
     }
 }

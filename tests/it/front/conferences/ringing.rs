@@ -10,13 +10,13 @@ use crate::front::dapi::{ask, data, now_s};
 use crate::front::running::{PATIENCE, Running, header};
 
 /// The events of a registration.
-struct Stream {
+pub struct Stream {
     response: Response,
     text: String,
 }
 
 impl Stream {
-    async fn of(running: &Running, account: &str, token: &str) -> Stream {
+    pub async fn of(running: &Running, account: &str, token: &str) -> Stream {
         let url = running.url(&format!("/api/registrations/{account}/events?token={token}"));
         // The stream lasts for longer than any other answer.
         let http = reqwest::Client::new();
@@ -43,7 +43,7 @@ impl Stream {
     }
 
     /// The next event: its kind and its data.
-    async fn event(&mut self) -> (String, Value) {
+    pub async fn event(&mut self) -> (String, Value) {
         loop {
             let block = self.block().await.expect("the stream goes on");
             let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
@@ -55,7 +55,7 @@ impl Stream {
 }
 
 /// Ben is called by Anna. Returns the channel.
-async fn call_ben(running: &Running) -> String {
+pub async fn call_ben(running: &Running) -> String {
     let call = json!({ "src_uid": "anna@example.org", "dst_uid": ["ben"] });
     let entry = data(ask(running, "/dapi/call/user", call).await);
     entry["channel"].as_str().unwrap().to_owned()
@@ -70,6 +70,25 @@ async fn ending(running: &Running, channel: &str) -> Value {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+#[tokio::test]
+async fn an_app_that_is_to_answer_asks_for_the_room_of_the_call_as_for_a_conference() {
+    let running = start().await;
+    let token = ben(&running).await;
+    let mut stream = Stream::of(&running, "ben", &token).await;
+    let channel = call_ben(&running).await;
+    let (kind, _) = stream.event().await;
+    assert_eq!(kind, "incoming");
+    let path = format!("/api/v3/meet/checkJoin.shtml?joinAccount={channel}&participantName=Ben");
+    let (_, answer) = post(&running, &path).await;
+    let results = &answer["results"];
+    assert_eq!((&answer["code"], &results["isDot"]), (&json!("200"), &json!(true)));
+    assert_eq!(
+        (&results["alias"], &results["conferenceName"]),
+        (&json!(channel), &json!("安娜"))
+    );
+    assert_eq!((&results["roleType"], &results["password"]), (&json!(""), &json!("")));
 }
 
 #[tokio::test]
@@ -97,7 +116,7 @@ async fn a_call_rings_at_a_registration_and_is_cancelled_with_the_same_token() {
 }
 
 #[tokio::test]
-async fn a_call_that_rings_before_the_stream_begins_is_its_first_event_and_all_registrations_have_one_token() {
+async fn a_call_that_rings_before_the_stream_begins_is_its_first_event_and_each_registration_has_a_token_of_its_own() {
     let running = start().await;
     let (first, second) = (ben(&running).await, ben(&running).await);
     call_ben(&running).await;
@@ -107,7 +126,10 @@ async fn a_call_that_rings_before_the_stream_begins_is_its_first_event_and_all_r
         assert_eq!(kind, "incoming");
         tokens.push(incoming["token"].clone());
     }
-    assert_eq!(tokens[0], tokens[1]);
+    assert_ne!(tokens[0], tokens[1]);
+    let refuse = |token: &Value| format!("/api/services/anna/end_session?token={}", token.as_str().unwrap());
+    assert_eq!(post(&running, &refuse(&tokens[0])).await.0, 200);
+    assert_eq!(post(&running, &refuse(&tokens[1])).await.0, 403, "the call is refused");
 }
 
 #[tokio::test]

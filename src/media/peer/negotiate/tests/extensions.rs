@@ -10,9 +10,14 @@ const ORIENTATION: &str = "urn:3gpp:video-orientation";
 const SEQUENCE: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 const SEND_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time";
 
+/// An offer whose only section, `v`, is in a BUNDLE group.
+fn bundle(sections: &[String]) -> String {
+    offer("group:BUNDLE v", sections)
+}
+
 /// The answer's extensions for a video section with a mid and these `attributes`.
 fn negotiated(attributes: &str, role: Role<'_>) -> Vec<(u8, Extension)> {
-    let negotiated = answered(&offer("", &[vp8(&format!("mid:v\n{attributes}"))]), role);
+    let negotiated = answered(&bundle(&[vp8(&format!("mid:v\n{attributes}"))]), role);
     let extensions = negotiated.sections[0].extensions.to_vec();
     let lines = section(&negotiated.answer, 0);
     assert_eq!(
@@ -24,7 +29,7 @@ fn negotiated(attributes: &str, role: Role<'_>) -> Vec<(u8, Extension)> {
 }
 
 fn extmaps(attributes: &str, role: Role<'_>) -> Vec<String> {
-    let negotiated = answered(&offer("", &[vp8(&format!("mid:v\n{attributes}"))]), role);
+    let negotiated = answered(&bundle(&[vp8(&format!("mid:v\n{attributes}"))]), role);
     starting(&section(&negotiated.answer, 0), "a=extmap:")
         .into_iter()
         .map(str::to_owned)
@@ -206,7 +211,7 @@ fn what_follows_the_uri_is_not_minded() {
 
 #[test]
 fn extensions_may_stand_at_session_level() {
-    let session = format!("extmap:1 {MID}\nextmap:2 {ORIENTATION}");
+    let session = format!("group:BUNDLE v\nextmap:1 {MID}\nextmap:2 {ORIENTATION}");
     let negotiated = answered(&offer(&session, &[vp8(&format!("mid:v\nextmap:9 {MID}"))]), BOTH);
     assert_eq!(
         negotiated.sections[0].extensions.as_slice(),
@@ -225,7 +230,23 @@ fn an_id_means_one_extension_in_all_bundled_sections() {
 #[test]
 fn a_mid_too_long_for_short_headers_is_not_sent_in_packets() {
     let long = "m".repeat(17);
-    let negotiated = answered(&offer("", &[vp8(&format!("mid:{long}\nextmap:1 {MID}"))]), BOTH);
+    let group = format!("group:BUNDLE {long}");
+    let negotiated = answered(&offer(&group, &[vp8(&format!("mid:{long}\nextmap:1 {MID}"))]), BOTH);
     assert_eq!(negotiated.sections[0].mid.as_slice(), long.as_bytes());
     assert!(negotiated.sections[0].extensions.is_empty());
+}
+
+#[test]
+fn in_a_transport_of_its_own_a_section_has_no_name_in_its_packets() {
+    let of = |mid: &str| vp8(&format!("mid:{mid}\nextmap:2 {MID}"));
+    let ids = |session: &str, sections: &[String]| -> Vec<usize> {
+        let negotiated = answered(&offer(session, sections), BOTH);
+        let sections = negotiated.sections.iter();
+        sections.map(|section| section.extensions.len()).collect()
+    };
+    assert_eq!(ids("", &[of("a"), of("b")]), [0, 0]);
+    assert_eq!(ids("", &[of("a")]), [0]);
+    assert_eq!(ids("group:BUNDLE 0", &[of("a")]), [0], "a group of another section");
+    assert_eq!(ids("group:BUNDLE b", &[of("a"), of("b")]), [0, 0]);
+    assert_eq!(ids("group:BUNDLE a c", &[of("a"), of("b"), of("c")]), [1, 0, 1]);
 }

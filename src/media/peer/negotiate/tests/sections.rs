@@ -100,23 +100,23 @@ fn two_groups_are_two_transports_each_with_its_own_ids_and_ssrcs() {
             "mid:{mid}\nssrc:77 cname:x\nextmap:{id} urn:ietf:params:rtp-hdrext:sdes:mid"
         ))
     };
-    let sections = [of("a", 3), of("b", 5), of("c", 3)];
-    let offer = offer("group:BUNDLE a c\ngroup:BUNDLE b", &sections);
+    let sections = [of("a", 3), of("b", 5), of("c", 3), of("d", 5)];
+    let offer = offer("group:BUNDLE a c\ngroup:BUNDLE b d", &sections);
     let negotiated = answered(&offer, BOTH);
     let head = &parts(&negotiated.answer)[0];
-    assert_eq!(starting(head, "a=group:"), ["BUNDLE a c", "BUNDLE b"]);
+    assert_eq!(starting(head, "a=group:"), ["BUNDLE a c", "BUNDLE b d"]);
     let ids: Vec<u8> = negotiated
         .sections
         .iter()
         .map(|section| section.extensions[0].0)
         .collect();
-    assert_eq!(ids, [3, 5, 3]);
+    assert_eq!(ids, [3, 5, 3, 5]);
     let announced: Vec<usize> = negotiated
         .sections
         .iter()
         .map(|section| section.remote_ssrcs.len())
         .collect();
-    assert_eq!(announced, [1, 1, 0], "one SSRC is one stream in one transport");
+    assert_eq!(announced, [1, 1, 0, 0], "one SSRC is one stream in one transport");
 }
 
 #[test]

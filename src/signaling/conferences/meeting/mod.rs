@@ -1,0 +1,236 @@
+//! What is sent and asked in a conference. [`super`] describes the format.
+
+mod commands;
+mod connections;
+mod outbox;
+mod uuids;
+mod view;
+mod wire;
+mod words;
+
+use std::sync::Arc;
+
+pub(crate) use self::commands::{
+    CallStep, NoCommand, Requested, about_conference, about_participant, call_step, is_local_status, local_status,
+};
+pub(crate) use self::connections::CallKind;
+pub(crate) use self::outbox::{Behind, Outbox};
+pub(crate) use self::view::{Moment, View};
+use self::wire::{ByeFrame, EventFrame};
+pub(crate) use self::wire::{
+    Call, Called, ChatText, CommandFields, Entering, Everybody, Notice, PinNeeded, Session, SessionRefreshed, Status,
+};
+pub(crate) use self::words::{Service, pin_needed};
+use super::fields::Fields;
+use super::version;
+use crate::conferences::{Details, Occasion};
+use crate::domain::{Command, Conference};
+use crate::ids::Feed;
+use crate::media::description::Description;
+use crate::signaling::{limits, offer};
+use crate::text::{self, TextLimit};
+
+/// People who are heard at once: as many as a client plays of one section.
+const VOICES: u8 = 5;
+
+/// People who are seen at once where a client does not say how many.
+const PICTURES: u8 = 8;
+
+/// As many as a connection may have.
+const PICTURES_MAX: u8 = 16;
+
+/// A text of a caller.
+const DETAIL: TextLimit = TextLimit::characters(256);
+
+/// Words that name the command of a frame in a WebSocket.
+const EVENT: &str = "event";
+const BYE: &str = "bye";
+
+/// What is wrong with a chat text, or an offer.
+pub(crate) const TOO_LONG_OR_NO_TEXT: &str = "the payload is missing, or has more than 16384 characters";
+pub(crate) const NO_OFFER: &str = "the sdp is missing, or has more than 65536 bytes";
+
+/// The name that the client gives itself, cut where it is too long.
+pub(crate) fn own_name(entering: &Entering) -> Option<String> {
+    let name = entering.display_name.as_deref()?.trim();
+    let name: String = name
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(text::NAME.characters)
+        .collect();
+    (!name.is_empty()).then_some(name)
+}
+
+/// The answer to whoever has entered.
+pub(crate) fn session(view: &View, token: String, lasts_s: u64, conference_name: String) -> Session {
+    Session {
+        token,
+        expires: lasts_s.to_string(),
+        participant_uuid: view.own_uuid(),
+        display_name: view.own().name.clone(),
+        stun: Vec::new(),
+        analytics_enabled: false,
+        version: version(),
+        role: words::role_of_session(view.role()),
+        service_type: words::service(view.service(), false),
+        current_service_type: words::service(view.service(), view.is_waiting()),
+        chat_enabled: true,
+        conference_name,
+    }
+}
+
+pub(crate) fn session_refreshed(view: &View, token: String, lasts_s: u64) -> SessionRefreshed {
+    SessionRefreshed {
+        token,
+        expires: lasts_s.to_string(),
+        role: words::role_of_session(view.role()),
+    }
+}
+
+/// A chat text in a request. `None` if there is none, or it is too long.
+pub(crate) fn chat_text(fields: &Fields) -> Option<Command> {
+    let ChatText { payload } = ChatText::read(fields)?;
+    let text = Arc::from(payload.as_str());
+    limits::TEXT.holds(&payload).then_some(Command::SendText { text })
+}
+
+/// An offer, and what it is for.
+pub(crate) struct Offered {
+    pub kind: CallKind,
+    /// People who are to be seen at once.
+    pub pictures: u8,
+    pub description: Description,
+}
+
+/// The offer in a request. `None` if there is none, or it is too long.
+pub(crate) fn offered(fields: &Fields) -> Option<Offered> {
+    let Call {
+        sdp,
+        present,
+        multistream,
+        clayout,
+    } = Call::read(fields)?;
+    let kind = match present.as_deref() {
+        Some("send") => CallKind::SendScreen,
+        Some("receive") => CallKind::ReceiveScreen,
+        // `main`: camera and microphone. No picture is composed here, so there is none with a screen in it.
+        _ => CallKind::Main,
+    };
+    let pictures = match multistream {
+        Some(true) => clayout.as_deref().and_then(pictures_of).unwrap_or(PICTURES),
+        _ => 1,
+    };
+    Some(Offered {
+        kind,
+        pictures,
+        description: offer::offer(sdp)?.description,
+    })
+}
+
+/// The pictures of a layout of a large one and small ones, as `1:4`. `None` if it is none, or there are more than a connection may
+/// have.
+fn pictures_of(layout: &str) -> Option<u8> {
+    let (large, small) = layout.split_once(':')?;
+    let pictures = large
+        .trim()
+        .parse::<u8>()
+        .ok()?
+        .checked_add(small.trim().parse().ok()?)?;
+    (1..=PICTURES_MAX).contains(&pictures).then_some(pictures)
+}
+
+/// What goes over the main connection: the participant's camera and microphone, everybody's sound, and the pictures of so many. Who
+/// is sent several gets the screen of whoever presents as well.
+pub(crate) fn main_connection(pictures: u8) -> Conference {
+    Conference {
+        publish: Some(Feed::Camera),
+        sound_slots: VOICES,
+        picture_slots: pictures,
+        presentation: pictures > 1,
+        ..Conference::default()
+    }
+}
+
+/// What goes over the connection that receives the screen of whoever presents.
+pub(crate) fn presentation() -> Conference {
+    Conference {
+        presentation: true,
+        ..Conference::default()
+    }
+}
+
+/// What a caller says about the call.
+pub(crate) fn details(entering: &Entering, is_known: bool) -> Details {
+    let bounded = |text: &Option<String>| text.clone().filter(|text| DETAIL.holds(text));
+    Details {
+        occasion: Occasion::Call,
+        // A user is shown by the name that is recorded.
+        caller_name: own_name(entering).filter(|_| !is_known),
+        bss_key: bounded(&entering.bsskey).unwrap_or_default(),
+        owner: bounded(&entering.owner),
+    }
+}
+
+/// A participant is told to go to another conference, which the token lets them enter.
+pub(crate) fn referred(alias: String, token: String) -> Notice {
+    Notice::Referred { alias, token }
+}
+
+/// An event as a frame of a WebSocket.
+pub(crate) fn event_frame(event_id: u64, notice: &Notice) -> String {
+    let frame = EventFrame {
+        command: EVENT,
+        event_name: notice.kind(),
+        event_id,
+        data: notice,
+    };
+    serde_json::to_string(&frame).unwrap_or_default()
+}
+
+/// The last frame of a WebSocket.
+pub(crate) fn bye_frame() -> String {
+    serde_json::to_string(&ByeFrame { command: BYE }).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layout_says_how_many_pictures_there_are() {
+        for (layout, pictures) in [
+            ("1:4", Some(5)),
+            ("4:0", Some(4)),
+            ("2:21", None),
+            ("0:0", None),
+            ("1", None),
+            ("1:x", None),
+            ("255:1", None),
+        ] {
+            assert_eq!(pictures_of(layout), pictures, "{layout}");
+        }
+    }
+
+    #[test]
+    fn a_plain_offer_gets_one_picture_and_others_as_many_as_they_want() {
+        let pictures = |body: &str| {
+            let offered = offered(&Fields::read(body.as_bytes(), "").unwrap()).unwrap();
+            (offered.kind, offered.pictures)
+        };
+        let main = CallKind::Main;
+        assert_eq!(pictures("sdp=x&clayout=1:4"), (main, 1));
+        assert_eq!(pictures(r#"{"sdp":"x","multistream":true,"clayout":"1:4"}"#), (main, 5));
+        assert_eq!(pictures("sdp=x&multistream=true&present=main"), (main, PICTURES));
+        assert_eq!(pictures("sdp=x&present=send").0, CallKind::SendScreen);
+        assert_eq!(pictures("sdp=x&present=receive").0, CallKind::ReceiveScreen);
+        assert!(offered(&Fields::read(b"present=send", "").unwrap()).is_none());
+    }
+
+    #[test]
+    fn frames_name_their_events() {
+        let frame = event_frame(7, &Notice::PresentationStopped {});
+        let expected = r#"{"_command":"event","_eventName":"presentation_stop","_eventId":7,"data":{}}"#;
+        assert_eq!(frame, expected);
+        assert_eq!(bye_frame(), r#"{"_command":"bye"}"#);
+    }
+}
