@@ -11,9 +11,9 @@ use crate::storage::{Conference, ConferenceChange, Guests, NewConference, NewGue
 pub(super) enum Command {
     /// Add a conference
     ///
-    /// People dial its alias, as apps and the page /meet do, or enter the room of that name, as /room and other programs do: the PIN is
-    /// then the room's password. A PIN has 4 to 20 digits; take at least six, because shorter ones are guessed. Ten wrong PINs a minute
-    /// are answered.
+    /// People dial its alias, as apps do, or enter the room of that name, as the page /room and other clients do: the PIN is then the
+    /// room's password. A PIN has 4 to 20 digits; take at least six, because shorter ones can be guessed. After ten wrong PINs from one
+    /// address each further try has to wait a minute.
     Add {
         /// What people dial: the name of its room
         alias: String,
@@ -22,6 +22,7 @@ pub(super) enum Command {
     },
     /// Change what is given of a conference; those who are inside stay
     Set {
+        /// What people dial
         alias: String,
         #[command(flatten)]
         settings: Settings,

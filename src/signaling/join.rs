@@ -112,3 +112,21 @@ async fn welcome<A: Admission>(client: &Client<A>, user: UserId) -> Result<Perso
         known => known,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_who_needs_a_host_is_refused_without_one_and_a_viewer_is_no_host() {
+        let stay = |role, needs_host, visible| {
+            let stay = stay_of(role, needs_host, visible);
+            assert_eq!(stay.visible, visible);
+            (stay.role, stay.without_host)
+        };
+        assert_eq!(stay(Role::Guest, false, true), (Role::Guest, WithoutHost::Enter));
+        assert_eq!(stay(Role::Guest, true, true), (Role::Guest, WithoutHost::Refuse));
+        assert_eq!(stay(Role::Host, false, true), (Role::Host, WithoutHost::Enter));
+        assert_eq!(stay(Role::Host, false, false), (Role::Guest, WithoutHost::Enter));
+    }
+}

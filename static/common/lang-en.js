@@ -434,7 +434,7 @@ export const en = {
   'missing.title': 'There is nothing here',
   'missing.text': 'This address leads to no page, or to a file that has expired.',
   'password.title': 'This room has a password',
-  'password.text': 'Enter the password of “{room}”.',
+  'password.text': 'Enter the password of “{room}”, or the PIN of the meeting.',
   'password.wrong': 'That password is not right for “{room}”. Try again.',
   'password.label': 'Password',
   'guesses.title': 'Too many wrong passwords',

@@ -431,7 +431,7 @@ export const zh = {
   'missing.title': '这里什么也没有',
   'missing.text': '此地址没有对应的页面，或文件已过期。',
   'password.title': '此房间需要密码',
-  'password.text': '请输入“{room}”的密码。',
+  'password.text': '请输入“{room}”的密码或会议 PIN。',
   'password.wrong': '“{room}”的密码不正确，请重试。',
   'password.label': '密码',
   'guesses.title': '密码错误次数过多',

@@ -57,7 +57,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 pub use self::fields::{Fields, Unreadable};
-pub use self::proof::{credentials, name_in_path};
+pub use self::proof::{credentials, name_in_path, shown_pin};
 pub(crate) use self::wire::{
     Coded, Device, Done, Ended, Failed, INCOMING, INCOMING_CANCELLED, Incoming, IncomingCancelled, Joinable, Joining,
     LoggedInUser, Login, Nothing, OutgoingCall, Refreshed, Registration, TokenField,
@@ -69,9 +69,6 @@ use crate::storage::{Entry, Guests, ShownPin};
 
 /// The field, the header and the part of a query that have a token.
 const TOKEN: &str = "token";
-
-/// What guests send in the place of a PIN where they need none.
-const NO_PIN: &str = "none";
 
 /// Kind of a call between two.
 const GATEWAY: &str = "gateway";
@@ -90,15 +87,6 @@ const COMPANY: i64 = 1;
 /// The token in the fields of a request.
 pub(crate) fn token(fields: &Fields) -> Option<&str> {
     fields.text(TOKEN)
-}
-
-/// What somebody shows who enters a conference: a PIN, or that they come as a guest without one. A missing text is no answer yet.
-pub fn shown_pin(text: Option<&str>) -> ShownPin<'_> {
-    match text.map(str::trim) {
-        None | Some("") => ShownPin::Nothing,
-        Some(text) if text.eq_ignore_ascii_case(NO_PIN) => ShownPin::AsGuest,
-        Some(text) => ShownPin::Pin(text),
-    }
 }
 
 /// The token of a registration in the fields of a request that has another token, too.
@@ -291,19 +279,6 @@ mod tests {
             (&*"x".repeat(401), "ios"),
         ] {
             assert_eq!(read(id, kind), None, "{id} {kind}");
-        }
-    }
-
-    #[test]
-    fn a_guest_says_that_there_is_no_pin_and_who_says_nothing_is_asked() {
-        for text in [None, Some(""), Some(" ")] {
-            assert!(matches!(shown_pin(text), ShownPin::Nothing), "{text:?}");
-        }
-        for text in ["none", "None", " none "] {
-            assert!(matches!(shown_pin(Some(text)), ShownPin::AsGuest), "{text}");
-        }
-        for text in ["1234", " 1234 "] {
-            assert!(matches!(shown_pin(Some(text)), ShownPin::Pin("1234")), "{text}");
         }
     }
 

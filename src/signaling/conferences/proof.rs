@@ -1,13 +1,17 @@
-//! How an app says who it is: the account in the path, and account and password in a header.
+//! How an app says who it is: the account in the path, account and password in a header, and the PIN of a conference.
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use crate::conferences::Credentials;
+use crate::storage::ShownPin;
 
 /// Word before the credentials in a header, and the one that the makers of the same protocol write elsewhere.
 const SCHEMES: [&str; 2] = ["x-cloud-basic", "x-pexip-basic"];
+
+/// What guests send in the place of a PIN where they need none.
+const NO_PIN: &str = "none";
 
 /// Base 64 as apps write it: with as much padding as they like, which is cut off before, and perhaps bits behind the last byte.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
@@ -50,6 +54,15 @@ pub(super) fn push_token(device: &str) -> &str {
 /// sign has come into what some apps send: `%%40`, or `%2540`.
 pub fn name_in_path(text: &str) -> String {
     text.replace("%40", "@").replace("%@", "@")
+}
+
+/// What somebody shows who enters a conference: a PIN, or that they come as a guest without one. A missing text is no answer yet.
+pub fn shown_pin(text: Option<&str>) -> ShownPin<'_> {
+    match text.map(str::trim) {
+        None | Some("") => ShownPin::Nothing,
+        Some(text) if text.eq_ignore_ascii_case(NO_PIN) => ShownPin::AsGuest,
+        Some(text) => ShownPin::Pin(text),
+    }
 }
 
 #[cfg(test)]
@@ -103,5 +116,18 @@ mod tests {
             assert_eq!(name_in_path(text), "test@example.com", "{text}");
         }
         assert_eq!(name_in_path("test"), "test");
+    }
+
+    #[test]
+    fn a_guest_says_that_there_is_no_pin_and_who_says_nothing_is_asked() {
+        for text in [None, Some(""), Some(" ")] {
+            assert!(matches!(shown_pin(text), ShownPin::Nothing), "{text:?}");
+        }
+        for text in ["none", "None", " none "] {
+            assert!(matches!(shown_pin(Some(text)), ShownPin::AsGuest), "{text}");
+        }
+        for text in ["1234", " 1234 "] {
+            assert!(matches!(shown_pin(Some(text)), ShownPin::Pin("1234")), "{text}");
+        }
     }
 }

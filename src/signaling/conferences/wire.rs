@@ -4,7 +4,7 @@ use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::fields::Fields;
-use super::proof::push_token;
+use super::proof::{push_token, shown_pin};
 use crate::conferences::Details;
 use crate::ids::PushService;
 use crate::storage::{PushDevice, ShownPin};
@@ -68,7 +68,7 @@ impl Joining {
 
     /// Apps ask once, so whoever sends no PIN comes as a guest.
     pub fn shown_pin(&self) -> ShownPin<'_> {
-        match super::shown_pin(self.join_pwd.as_deref()) {
+        match shown_pin(self.join_pwd.as_deref()) {
             ShownPin::Nothing => ShownPin::AsGuest,
             shown => shown,
         }

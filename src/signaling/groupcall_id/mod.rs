@@ -29,8 +29,8 @@
 //!
 //! `existingParticipants` has objects for clients that joined with a `personName`, and for all clients if
 //! `groupcall.participants_as_objects` is configured: some pages want objects but do not say so. Names may come as numbers; the
-//! server sends them back as texts. `pw` is this server's own, for rooms with a password. So is `feed`: `camera` (where it is
-//! missing) or `screen`. Each feed of each participant has a connection of its own. So is `notices`, which is `true` from
+//! server sends them back as texts. `pw` is this server's own, for rooms with a password, and for conferences, one of whose
+//! PINs it is. So is `feed`: `camera` (where it is missing) or `screen`. Each feed of each participant has a connection of its own. So is `notices`, which is `true` from
 //! clients that understand the messages that only this server sends; other clients are not sent them. A publisher whose video a
 //! watcher cannot decode may offer again, with all formats that it has: the answer begins with one that everybody in the room
 //! decodes. `token` is this server's own, too: it proves that `name` is one's own ([`super::identity`]). An access token there

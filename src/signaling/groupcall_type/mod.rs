@@ -5,7 +5,7 @@
 //!
 //! | client → server | fields | what it does |
 //! |---|---|---|
-//! | `join` | `userId`; `room`, 0 where absent; optional `pw`, `personName`, `notices`, `token` | enters the room; a session that is in one leaves it first |
+//! | `join` | `userId`; `room`, 0 where absent; optional `pw` (the room's password, or a PIN of the conference), `personName`, `notices`, `token` | enters the room; a session that is in one leaves it first |
 //! | `sendMessage` | `message` | is sent to everybody in the room, the sender too |
 //! | `uploadSuccess` | `fileName`, `fileUrl`; optional `fileType` | announces a file to everybody in the room, the sender too |
 //! | `onIceCandidate` | `userId`, `candidate` (or `candicate`); optional `feed` | nothing: the server finds clients by their own checks |

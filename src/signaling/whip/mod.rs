@@ -16,7 +16,7 @@
 //! | name | meaning |
 //! |---|---|
 //! | `userId` | the user as whom the client enters the room. Where it is missing, it is the owner of the token; without a token, a name that the server makes up |
-//! | `pw` | the room's password |
+//! | `pw` | the room's password, or a PIN of the conference |
 //! | `feed` | `camera` (where it is missing) or `screen`: which of the user's feeds is published or received |
 //!
 //! Who the client is: `Authorization: Bearer`, with a token of this server or an access token for this room and user
