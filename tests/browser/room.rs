@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::harness::chromium::Chromium;
+use crate::harness::page::Page;
 use crate::harness::room::{MEDIA_PATIENCE, SIGNAL_PATIENCE, address, enter};
 use crate::harness::turn;
 use crate::support::server::Server;
@@ -193,4 +194,33 @@ async fn pages_come_back_by_themselves_when_the_server_was_restarted() {
         page.sees_and_hears(1).await;
     }
     server.until_metric("patchbay_participants", 2.0, SIGNAL_PATIENCE).await;
+}
+
+/// Enters the PIN that the page asks for in these words.
+async fn show_pin(page: &Page, words: &str, pin: &str) {
+    let asks = format!(
+        "document.getElementById('notice').hidden === false && document.getElementById('notice-text').textContent.includes('{words}')"
+    );
+    page.until("it asks for the PIN", SIGNAL_PATIENCE, &asks).await;
+    let enter = "document.getElementById('notice-input').value = args[0];
+        document.getElementById('notice-form').requestSubmit();
+        return null;";
+    page.run::<()>(enter, &[pin.into()]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conference_asks_for_a_pin_and_its_host_and_guests_meet() {
+    let _turn = turn().await;
+    let server = Server::start().await;
+    server.add_conference("demo", "471147", "081508").await;
+    let chromium = Chromium::start();
+    let host = enter(&chromium, &server, 1).await;
+    show_pin(&host, "the PIN of the meeting", "471148").await;
+    show_pin(&host, "is not right", "471147").await;
+    host.shows_tiles(1, SIGNAL_PATIENCE).await;
+    let guest = enter(&chromium, &server, 2).await;
+    show_pin(&guest, "the PIN of the meeting", "081508").await;
+    for page in [&host, &guest] {
+        page.sees_and_hears(1).await;
+    }
 }

@@ -119,14 +119,26 @@ impl Server {
     /// Makes a room with a password, as an administrator would.
     #[allow(dead_code, reason = "each binary uses its own part of the common support")]
     pub async fn add_room(&self, name: &str, password: &str) {
+        self.administer(&["room", "add", name], &format!("{password}\n")).await;
+    }
+
+    /// Makes a conference with a PIN for hosts and one for guests, as an administrator would.
+    #[allow(dead_code, reason = "each binary uses its own part of the common support")]
+    pub async fn add_conference(&self, alias: &str, host_pin: &str, guest_pin: &str) {
+        let command = ["conference", "add", alias, "--guest-pin"];
+        self.administer(&command, &format!("{host_pin}\n{guest_pin}\n")).await;
+    }
+
+    /// Runs a command of the program that reads these lines.
+    async fn administer(&self, arguments: &[&str], lines: &str) {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_patchbay"));
-        command.args(["room", "add", name]).current_dir(self.directory.path());
+        command.args(arguments).current_dir(self.directory.path());
         command
             .stdin(std::process::Stdio::piped())
             .stdout(std::process::Stdio::null());
         let mut child = command.spawn().unwrap();
         let mut input = child.stdin.take().unwrap();
-        tokio::io::AsyncWriteExt::write_all(&mut input, format!("{password}\n").as_bytes())
+        tokio::io::AsyncWriteExt::write_all(&mut input, lines.as_bytes())
             .await
             .unwrap();
         drop(input);
