@@ -109,7 +109,7 @@ impl Close {
     );
 
     /// The code of a stay that is over, on which no client comes again by itself.
-    pub(crate) const REMOVED: Close = Close::new(4410, "a host has ended your stay in this room");
+    pub(crate) const REMOVED: Close = Close::new(4411, "a host has ended your stay in this room");
     /// One of the codes for private use, like the next one: another password would be of no use.
     pub(crate) const LOCKED: Close = Close::new(4423, "the meeting is locked: a host has to let you in");
     pub(crate) const HOST_ABSENT: Close = Close::new(4425, "the meeting begins when its host comes; try again later");

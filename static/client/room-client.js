@@ -42,7 +42,7 @@ const CLOSE_REPLACED = 4001;
 const CLOSE_FULL = 1013;
 /** … the one after too many wrong passwords from this network: the next password is not even checked … */
 const CLOSE_TOO_MANY_GUESSES = 4029;
-/** … and those about tokens. */
+/** … and those about tokens, and about what hosts decide. */
 const CLOSE_REASONS = {
   [CLOSE_REPLACED]: 'replaced',
   [CLOSE_TOO_MANY_GUESSES]: 'tooManyGuesses',
@@ -50,6 +50,7 @@ const CLOSE_REASONS = {
   4403: 'tokenRefused',
   4409: 'nameTaken',
   4410: 'stayOver',
+  4411: 'removed',
   4423: 'locked',
   4425: 'hostAbsent',
 };
@@ -313,10 +314,7 @@ export class RoomClient extends EventTarget {
   }
 
   #lost({ code, retryInMs, attempt }) {
-    const known = CLOSE_REASONS[code];
-    // Without a token no time was set: a host has ended it.
-    const told = known === 'stayOver' && !this.#options.token ? 'removed' : known;
-    const reason = told ?? (this.#refusal && code === CLOSE_FULL ? 'roomFull' : this.#refusal);
+    const reason = CLOSE_REASONS[code] ?? (this.#refusal && code === CLOSE_FULL ? 'roomFull' : this.#refusal);
     if (reason) {
       this.#refused(reason);
       return false;

@@ -70,11 +70,7 @@ impl Rooms {
             false => (Purpose::Conference, Subject::Conference),
         };
         let offered = OfferedConnection { purpose, uses, subject };
-        let mut effects = self.negotiate(now, session, seat, offered, offer)?;
-        let peer = self.owner(seat).and_then(|owner| owner.peer_for(purpose));
-        let peer = peer.map(|peer| peer.id);
-        effects.extend(peer.into_iter().flat_map(|peer| self.fill_slots_of(seat, peer)));
-        Ok(effects)
+        self.offer_with_slots(now, seat, offered, offer)
     }
 
     /// Offers the connection of a party of a call again. It is for the same as before.
@@ -100,14 +96,28 @@ impl Rooms {
         (subject, uses): (Subject, Vec<Use>),
         offer: Offer,
     ) -> Result<Vec<Effect>, Refusal> {
-        let session = self.owner(seat).ok_or(Refusal::NotInRoom)?.session;
         let offered = OfferedConnection {
             purpose: Purpose::Call,
             uses,
             subject,
         };
+        self.offer_with_slots(now, seat, offered, offer)
+    }
+
+    /// Offers a connection, and fills its slots.
+    fn offer_with_slots(
+        &mut self,
+        now: Instant,
+        seat: Seat,
+        offered: OfferedConnection,
+        offer: Offer,
+    ) -> Result<Vec<Effect>, Refusal> {
+        let session = self.owner(seat).ok_or(Refusal::NotInRoom)?.session;
+        let purpose = offered.purpose;
         let mut effects = self.negotiate(now, session, seat, offered, offer)?;
-        effects.extend(self.fill_slots_of(seat));
+        let peer = self.owner(seat).and_then(|owner| owner.peer_for(purpose));
+        let peer = peer.map(|peer| peer.id);
+        effects.extend(peer.into_iter().flat_map(|peer| self.fill_slots_of(seat, peer)));
         Ok(effects)
     }
 
@@ -271,7 +281,7 @@ impl Rooms {
 }
 
 /// The slots of a connection, numbered one after the other.
-fn slots(conference: &Conference) -> impl Iterator<Item = Use> {
+pub(super) fn slots(conference: &Conference) -> impl Iterator<Item = Use> {
     let speakers = conference.speaker_slots.iter();
     let numbered = (0..).zip(speakers);
     let speakers = numbered.map(|(number, kind)| Use::Slot(SlotId(number), *kind));

@@ -2,9 +2,12 @@
 
 use std::time::Instant;
 
-use super::{Entrant, Guest, Rooms};
-use crate::domain::{Claim, Effect, MediaKind, RoomKind, Stay, Subject, Use};
-use crate::ids::{CallId, Feed, RoomName, SlotId, Turn};
+use super::offers::slots;
+use super::{Guest, Rooms};
+use crate::domain::lobby::Entrant;
+use crate::domain::stage::SOUND_SLOTS_MAX;
+use crate::domain::{Claim, Conference, Effect, RoomKind, Stay, Subject, Use};
+use crate::ids::{CallId, Feed, RoomName, Turn};
 
 /// Turn of somebody whom a call brings into a room: nobody who enters there in the same name takes their place.
 const TURN: Turn = Turn(u64::MAX);
@@ -27,22 +30,26 @@ impl Rooms {
             offer,
         } = guest;
         let entrant = Entrant {
+            session,
             turn: TURN,
-            room: (RoomKind::Group, room),
-            person,
+            person: person.into(),
             claim,
             stay: Stay::default(),
             connects: true,
+            since: now,
         };
-        let mut effects = self.join(session, entrant).map_err(|_| Vec::new())?;
+        let door = (RoomKind::Group, room);
+        let mut effects = self.join(door, entrant).map_err(|_| Vec::new())?;
         let Some(seat) = self.seats.get(&session).copied() else {
             return Err(effects);
         };
-        let uses = vec![
-            Use::Publish(Feed::Camera),
-            Use::Slot(SlotId(0), MediaKind::Audio),
-            Use::Slot(SlotId(1), MediaKind::Video),
-        ];
+        let others = Conference {
+            sound_slots: SOUND_SLOTS_MAX,
+            picture_slots: 1,
+            ..Conference::default()
+        };
+        let mut uses = vec![Use::Publish(Feed::Camera)];
+        uses.extend(slots(&others));
         match self.offer_call(now, seat, (Subject::Call { call, side }, uses), offer) {
             Ok(offered) => {
                 effects.extend(offered);

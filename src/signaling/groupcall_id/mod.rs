@@ -44,7 +44,7 @@
 //! - a name or room that the client gives or asks for has more than 128 characters;
 //! - a token is missing, or a channel is to be entered without an access token (4401), or the token does not prove the name
 //!   (4403), or somebody in the room has proven that the name is theirs (4409);
-//! - the time for which an access token lets its holder stay is over, or a host of the room removes the user (4410);
+//! - the time for which an access token lets its holder stay is over (4410), or a host of the room removes the user (4411);
 //! - the room is locked (4423), or waits for its host (4425);
 //! - there were too many wrong passwords for a room from one network (4029): for up to a minute even the right one is not
 //!   looked at.

@@ -45,7 +45,7 @@
 //! token there lets its holder into its room, whatever password that has; what they may not publish is answered with sections that
 //! receive nothing, and when their time is over the socket is closed with 4410. Until then they may join again with a newer token:
 //! they stay as they are, and are sent nothing. A channel (`ch_` and ten letters or digits) is entered with an access token and
-//! with nothing else: 4401 without one. Somebody whom a host of the room removes has the socket closed with 4410. Somebody whom
+//! with nothing else: 4401 without one. Somebody whom a host of the room removes has the socket closed with 4411. Somebody whom
 //! a host mutes is sent nothing about that; the server forwards none of their sound.
 //! Somebody who publishes over a part of the server that fails has the socket closed with 1012, and may come again. Candidates
 //! that concern no connection of the session are ignored: a candidate may cross with a departure.

@@ -128,7 +128,7 @@ fn stay(bytes: &mut Bytes<'_>, now: Instant) -> Stay {
 
 #[expect(clippy::too_many_lines, reason = "one arm a command")]
 fn command(bytes: &mut Bytes<'_>, now: Instant) -> Command {
-    match bytes.below(24) {
+    match bytes.below(26) {
         0 => join(bytes, Stay::default()),
         1 => Command::Leave,
         2 => Command::Offer {
@@ -180,7 +180,7 @@ fn command(bytes: &mut Bytes<'_>, now: Instant) -> Command {
             },
         ),
         // Somebody who brings an offer to calls, and somebody who goes into a room.
-        22 => registration(
+        24 => registration(
             bytes,
             &[Newcomer::Joins, Newcomer::Inherits],
             Abilities {
@@ -188,7 +188,7 @@ fn command(bytes: &mut Bytes<'_>, now: Instant) -> Command {
                 ..Abilities::NONE
             },
         ),
-        23 => registration(
+        25 => registration(
             bytes,
             &[Newcomer::Joins, Newcomer::Inherits],
             Abilities {

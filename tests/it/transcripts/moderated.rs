@@ -171,13 +171,13 @@ async fn whoever_is_removed_is_closed_and_leaves_the_others() {
     stage
         .play(
             r#"
-            ben x 4410 a host has ended your stay in this room
+            ben x 4411 a host has ended your stay in this room
             anna < {"type":"participantLeft","userId":2}
             "#,
         )
         .await;
     host.command(&mut stage, MeetingCommand::RemoveAll).await.unwrap();
-    stage.play("anna x 4410 a host has ended your stay in this room").await;
+    stage.play("anna x 4411 a host has ended your stay in this room").await;
     let mut events = host.events;
     let last = std::iter::from_fn(|| events.try_next()).last();
     assert_eq!(last, Some(Event::Ended(EndReason::Removed)));

@@ -40,6 +40,16 @@ pub fn evenings() -> Vec<Vec<u8>> {
         &[4, 17, 3, 0, 4, 19, 1, 0, 4, 11, 6, 16, 3, 0, 1, 3, 1, 0, 0],
         &[160, 70, 226],
     ];
+    // One who brings an offer and one who goes into a room call one another in turn; whoever was brought into the room renews their
+    // connection and hangs up, or it is lost.
+    let across: [&[u8]; 6] = [
+        &[0],
+        &[2, 24, 0, 0, 0, 3, 25, 1, 0, 0],
+        &[2, 9, 1, 2, 0, 0, 0, 0, 3, 10, 0, 1],
+        &[3, 0, 0, 1, 0, 0, 0, 1, 2, 12, 2, 2, 11],
+        &[3, 9, 0, 3, 0, 0, 0, 2, 10, 1, 0, 1],
+        &[192, 0, 0, 160, 70, 226],
+    ];
     // A stay of one second that is renewed for a longer one; somebody whom nobody sees, of the same name, who watches; both ends.
     let stays = vec![
         0, 0, 21, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 2, 0, 0, 1, 0, 21, 0, 1, 0, 3, 0, 0, 0, 0, 0, 1, 21, 1, 0, 0, 2, 0, 0,
@@ -63,6 +73,7 @@ pub fn evenings() -> Vec<Vec<u8>> {
         calls.concat(),
         messages.concat(),
         several.concat(),
+        across.concat(),
         meeting.concat(),
     ];
     evenings.into_iter().chain([stays]).collect()
