@@ -108,7 +108,6 @@ impl Close {
         "your time in this room is over, as your access token says: ask for a new one",
     );
 
-    /// The code of a stay that is over, on which no client comes again by itself.
     pub(crate) const REMOVED: Close = Close::new(4411, "a host has ended your stay in this room");
     /// One of the codes for private use, like the next one: another password would be of no use.
     pub(crate) const LOCKED: Close = Close::new(4423, "the meeting is locked: a host has to let you in");

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::tests::joining;
-use crate::domain::{MediaKind, Negotiation, RoomKind, Stay, Subject};
+use crate::domain::{MediaKind, Negotiation, RoomKind, StagePart, Stay, Subject};
 use crate::ids::{FeedRef, PeerId};
 
 const ROOM: &str = "call-1";
@@ -90,13 +90,13 @@ fn ends_of(effects: &[Effect]) -> Vec<(u64, CallEnd)> {
 
 /// What the one connection of a party is for that was brought into the room.
 fn check_uses(negotiation: &Negotiation, side: Side) -> PeerId {
-    let slots = |kind| {
+    let slots = |part| {
         let uses = negotiation.uses.iter();
-        uses.filter(|one| matches!(one, Use::Slot(_, known) if *known == kind))
+        uses.filter(|one| matches!(one, Use::StageSlot(slot) if slot.part == part))
             .count()
     };
     assert_eq!(negotiation.uses[0], Use::Publish(crate::ids::Feed::Camera));
-    assert_eq!((slots(MediaKind::Audio), slots(MediaKind::Video)), (1, 1));
+    assert_eq!((slots(StagePart::Sound), slots(StagePart::Picture)), (5, 1));
     assert!(matches!(negotiation.subject, Subject::Call { side: of, .. } if of == side));
     negotiation.peer
 }
