@@ -98,3 +98,30 @@ async fn the_holder_of_an_access_token_needs_no_pin() {
         )
         .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn guests_of_a_conference_that_waits_are_refused_until_a_host_is_there() {
+    let house = House::default().with_conference("7", Guests::Anybody, true);
+    Stage::with(house, Config::default())
+        .play(
+            r#"
+            early > {"type":"join","room":7,"userId":1}
+            early < {"type":"permisionDeny","userId":1,"roomId":7}
+            early x 4425
+            early2 > {"id":"joinRoom","room":"7","name":"1"}
+            early2 x 4425
+            token > {"type":"join","room":"7","userId":5,"token":"@access 7 5"}
+            token < {"type":"existingParticipants","participants":[]}
+            late > {"id":"joinRoom","room":"7","name":"1"}
+            late x 4425
+            host > {"id":"joinRoom","room":"7","name":"2","pw":"4711"}
+            token < {"type":"newParticipantArrived","participant":{"id":2,"userId":2,"name":"2","prefix":"","postfix":"","suffix":""}}
+            host < {"id":"existingParticipants","data":["5"]}
+            guest > {"id":"joinRoom","room":"7","name":"1"}
+            token < {"type":"newParticipantArrived","participant":{"id":1,"userId":1,"name":"1","prefix":"","postfix":"","suffix":""}}
+            host < {"id":"newParticipantArrived","name":"1"}
+            guest < {"id":"existingParticipants","data":["5","2"]}
+            "#,
+        )
+        .await;
+}
