@@ -125,7 +125,7 @@ impl Person {
     /// Whether a host is the reason why the socket is closed with this code.
     pub fn may_be_turned_away(&self, at: &mut Surroundings, code: Option<u16>) -> bool {
         match code {
-            Some(4410) if at.decisions.removed.remove(&self.name) => {
+            Some(4411) if at.decisions.removed.remove(&self.name) => {
                 at.tally.removed += 1;
                 true
             }

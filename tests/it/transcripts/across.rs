@@ -111,6 +111,10 @@ async fn who_calls_with_an_offer_is_answered_when_an_account_accepts_and_they_me
             media open 1 both ways
             media fill slot 0 of 1 with nothing
             media fill slot 1 of 1 with nothing
+            media fill slot 2 of 1 with nothing
+            media fill slot 3 of 1 with nothing
+            media fill slot 4 of 1 with nothing
+            media fill slot 5 of 1 with nothing
             anna@call < {{"id":"callResponse","response":"accepted","sdpAnswer":"*"}}
             {CANDIDATES}
             ben > {{"id":"joinRoom","name":"ben","room":"room 2"}}
@@ -124,6 +128,10 @@ async fn who_calls_with_an_offer_is_answered_when_an_account_accepts_and_they_me
             media again 1 both ways
             media fill slot 0 of 1 with nothing
             media fill slot 1 of 1 with nothing
+            media fill slot 2 of 1 with nothing
+            media fill slot 3 of 1 with nothing
+            media fill slot 4 of 1 with nothing
+            media fill slot 5 of 1 with nothing
             anna@call < {{"id":"restartAnswer","sdpAnswer":"*"}}
             {CANDIDATES}
             anna@call > {{"id":"stop"}}
@@ -145,6 +153,10 @@ async fn a_call_with_an_offer_to_an_account_ends_however_it_ends_there() {
         media open 1 both ways
         media fill slot 0 of 1 with nothing
         media fill slot 1 of 1 with nothing
+        media fill slot 2 of 1 with nothing
+        media fill slot 3 of 1 with nothing
+        media fill slot 4 of 1 with nothing
+        media fill slot 5 of 1 with nothing
         anna@call < {{"id":"callResponse","response":"accepted","sdpAnswer":"*"}}
         {CANDIDATES}
         "#
@@ -200,6 +212,10 @@ async fn an_account_calls_somebody_who_answers_with_an_offer() {
             media open 1 both ways
             media fill slot 0 of 1 with nothing
             media fill slot 1 of 1 with nothing
+            media fill slot 2 of 1 with nothing
+            media fill slot 3 of 1 with nothing
+            media fill slot 4 of 1 with nothing
+            media fill slot 5 of 1 with nothing
             anna@call < {{"id":"startCommunication","sdpAnswer":"*"}}
             {CANDIDATES}
             "#
