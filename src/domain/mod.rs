@@ -185,7 +185,8 @@ pub struct Conference {
     pub watch: Vec<UserFeed>,
     /// Kinds of the sections that follow the speaker. The client is not sent who is in them.
     pub speaker_slots: Vec<MediaKind>,
-    /// Slots of one audio section: whoever speaks is heard in one of them, and everybody while there are few.
+    /// Slots of one audio section: whoever speaks is heard in one of them, and everybody while there are few. Whoever spoke last is
+    /// in the first of them, which is the only one that today's browsers play.
     pub sound_slots: u8,
     /// Slots of one video section: whoever is spotlit is shown, then who spoke last, then others. With one slot, that is the
     /// speaker.

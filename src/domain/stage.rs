@@ -4,8 +4,9 @@
 use super::MediaKind;
 use crate::ids::{Feed, FeedRef, ParticipantId, SlotId};
 
-/// Slots of one section of sound. A client plays the stream that its answer names, and four more. More than five voices at once
-/// nobody can follow; with fewer, a short word of a sixth one would cut off somebody who still speaks.
+/// Slots of one section of sound. Older libwebrtc plays the stream that its answer names, and four more. Today's browsers play that
+/// one alone. More than five voices at once nobody can follow; with fewer, a short word of a sixth one would cut off somebody
+/// who still speaks.
 pub(super) const SOUND_SLOTS_MAX: u8 = 5;
 
 /// Slots of one section of pictures: as many as fit into four rows of a screen. Each costs the client a decoder.
@@ -73,8 +74,8 @@ impl FilledSlots {
         self.0.iter().map(|(slot, feed)| (slot.id, *feed))
     }
 
-    /// Puts those of the line-up into the slots who are to be there for `viewer`. Whoever stays keeps their slot. Returns the
-    /// slots that have changed.
+    /// Puts those of the line-up into the slots who are to be there for `viewer`. Whoever stays keeps their slot, but the first slot
+    /// of sound has whoever spoke last: its stream is the one that every client plays. Returns the slots that have changed.
     pub fn fill(&mut self, viewer: ParticipantId, lineup: &Lineup) -> Vec<(SlotId, Option<FeedRef>)> {
         let before = self.0.clone();
         for part in [StagePart::Sound, StagePart::Picture, StagePart::Presentation] {
@@ -82,6 +83,9 @@ impl FilledSlots {
             let mut slots: Vec<&mut Option<FeedRef>> = of_part.map(|(_, feed)| feed).collect();
             let wanted: Vec<FeedRef> = lineup.of(part, viewer).take(slots.len()).collect();
             place(&mut slots, &wanted);
+            if part == StagePart::Sound {
+                put_first(&mut slots, wanted.first().copied());
+            }
         }
         let changed = self.0.iter().zip(before).filter(|(after, before)| after.1 != before.1);
         changed.map(|((slot, feed), _)| (slot.id, *feed)).collect()
@@ -99,6 +103,17 @@ fn place(slots: &mut [&mut Option<FeedRef>], wanted: &[FeedRef]) {
         {
             **free = Some(*feed);
         }
+    }
+}
+
+/// Lets the first slot and the slot of `feed` change places.
+fn put_first(slots: &mut [&mut Option<FeedRef>], feed: Option<FeedRef>) {
+    let Some(place) = slots.iter().position(|slot| **slot == feed) else {
+        return;
+    };
+    let (first, rest) = slots.split_at_mut(place);
+    if let (Some(first), Some(other)) = (first.first_mut(), rest.first_mut()) {
+        std::mem::swap(*first, *other);
     }
 }
 
@@ -273,6 +288,28 @@ mod tests {
         assert_eq!(after(&stage), [8, 2, 9]);
         stage.forget(ParticipantId(8));
         assert_eq!(after(&stage), [7, 2, 9], "whoever spoke before them");
+    }
+
+    #[test]
+    fn whoever_spoke_last_is_in_the_first_slot_of_sound() {
+        let (mut stage, mut slots) = (Stage::default(), slots(3, 0, false));
+        let publishing = publishing(5);
+        let mut after = |stage: &Stage, viewer| {
+            slots.fill(viewer, &stage.lineup(&[], &publishing));
+            shown(&slots)
+        };
+        assert_eq!(after(&stage, VIEWER), [1, 2, 3]);
+        stage.began(ParticipantId(3));
+        assert_eq!(after(&stage, VIEWER), [3, 2, 1], "the two change places");
+        stage.began(ParticipantId(2));
+        assert_eq!(after(&stage, VIEWER), [2, 3, 1]);
+        stage.began(ParticipantId(5));
+        assert_eq!(
+            after(&stage, VIEWER),
+            [5, 3, 2],
+            "they take the place of who has left, and then the first"
+        );
+        assert_eq!(after(&stage, ParticipantId(5)), [2, 3, 1]);
     }
 
     #[test]

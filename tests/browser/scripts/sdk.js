@@ -65,7 +65,25 @@
   let peer = null;
   let generation = '';
 
-  // What the SDK sends to the server: with its camera and microphone (`both`), or to receive alone (`receive`).
+  // A picture that changes, in the place of a screen.
+  function screen() {
+    const canvas = document.createElement('canvas');
+    [canvas.width, canvas.height] = [320, 240];
+    const context = canvas.getContext('2d');
+    setInterval(() => {
+      context.fillStyle = `hsl(${performance.now() % 360} 80% 50%)`;
+      context.fillRect(0, 0, canvas.width, canvas.height);
+    }, 50);
+    return canvas.captureStream(20);
+  }
+
+  const ownOf = async (ways) => {
+    if (ways === 'both') return navigator.mediaDevices.getUserMedia({ audio: true, video: true });
+    return ways === 'screen' ? screen() : null;
+  };
+
+  // What the SDK sends to the server: with its camera and microphone (`both`), with a screen alone (`screen`), or to receive
+  // alone (`receive`).
   async function offer(kind, ways) {
     generation = kind;
     peer = new RTCPeerConnection();
@@ -75,9 +93,10 @@
     sound.srcObject = stream;
     peer.addEventListener('track', ({ track }) => stream.addTrack(track));
     const kinds = generation === 'newer' ? ['audio', 'video'] : ['video', 'audio'];
-    const own = ways === 'both' ? await navigator.mediaDevices.getUserMedia({ audio: true, video: true }) : null;
+    const own = await ownOf(ways);
     for (const one of kinds) {
-      if (own) peer.addTrack(own.getTracks().find((track) => track.kind === one), own);
+      const track = own?.getTracks().find(({ kind: of }) => of === one);
+      if (track) peer.addTrack(track, own);
       else peer.addTransceiver(one, { direction: 'recvonly' });
     }
     const { sdp } = await peer.createOffer();
@@ -102,5 +121,22 @@
     return streams.map((one) => `${stats.get(one.codecId)?.mimeType} ${one.packetsSent > 0}`).join();
   };
 
-  window.sdk = { offer, accept, sends };
+  // How many pictures of the newest connection have been decoded.
+  const decoded = async () => {
+    const streams = [...(await peer.getStats()).values()].filter((one) => one.type === 'inbound-rtp' && one.kind === 'video');
+    return streams.reduce((sum, one) => sum + (one.framesDecoded ?? 0), 0);
+  };
+
+  // The energy of the sound that was played of a stream of the newest connection.
+  const energy = async (ssrc) => {
+    const streams = [...(await peer.getStats()).values()].filter((one) => one.type === 'inbound-rtp' && one.ssrc === ssrc);
+    return streams[0]?.totalAudioEnergy ?? 0;
+  };
+
+  // Silences the microphone, or not.
+  const mute = (isMuted) => {
+    for (const { track } of peer.getSenders()) if (track?.kind === 'audio') track.enabled = !isMuted;
+  };
+
+  window.sdk = { offer, accept, sends, decoded, energy, mute };
 })();
