@@ -15,6 +15,9 @@ pub struct Limits {
     pub participants_per_room: usize,
     /// Participants of one room whom nobody sees. Each receives one person, so what they cost grows with their number alone.
     pub viewers_per_room: usize,
+    /// People who wait to be let into one room. All who see its meeting are sent each of them. Nobody reads a longer list; with a
+    /// shorter one, a class that comes before its teacher would have to come again.
+    pub waiting_per_room: usize,
     /// Connections of one participant: one to publish, and one for each participant that they watch. Browsers refuse more than
     /// 500 connections a page, and no page shows 200 people.
     pub peers_per_participant: usize,
@@ -79,6 +82,7 @@ impl Default for Limits {
             rooms: 2_000,
             participants_per_room: 100,
             viewers_per_room: 100,
+            waiting_per_room: 100,
             peers_per_participant: 200,
             peers: 20_000,
             unconnected_peers: 4_000,

@@ -11,8 +11,11 @@ mod connection;
 mod ended;
 mod invitations;
 mod limits;
+mod lobby;
 mod mailbox;
+mod meeting;
 mod messages;
+mod moderation;
 mod outline;
 mod playing;
 mod quotas;
@@ -35,6 +38,9 @@ pub use connection::Use;
 pub use limits::{Limits, SESSIONS_PER_ADDRESS};
 pub(crate) use mailbox::MailboxCommand;
 pub use mailbox::{MailboxStore, MessageSender, StoreError, WaitingMessage};
+pub use meeting::{
+    MeetingCommand, MeetingEvent, MeetingState, Muted, ParticipantState, Pin, Referral, Reported, Role, WithoutHost,
+};
 pub use messages::{MessageCommand, Recipient, Waits};
 pub(crate) use messages::{MessageEvent, announces_somebody};
 pub use outline::{ParticipantOutline, RoomOutline};
@@ -139,11 +145,19 @@ pub enum Command {
     /// A command about messages between users, who need not be in a room.
     Message(MessageCommand),
     Call(CallCommand),
+    /// A command about the meeting in the session's room.
+    Meeting(MeetingCommand),
 }
 
 impl From<CallCommand> for Command {
     fn from(command: CallCommand) -> Self {
         Command::Call(command)
+    }
+}
+
+impl From<MeetingCommand> for Command {
+    fn from(command: MeetingCommand) -> Self {
+        Command::Meeting(command)
     }
 }
 
@@ -299,6 +313,7 @@ pub enum Event {
     Decoding(Arc<DecodingNotice>),
     Message(MessageEvent),
     Call(CallEvent),
+    Meeting(MeetingEvent),
     /// The last event: the session is to be closed.
     Ended(EndReason),
 }
@@ -343,6 +358,8 @@ pub enum EndReason {
     MediaLost,
     /// The time for which the session might be in the room is over.
     StayOver,
+    /// A host has removed the session from the room.
+    Removed,
 }
 
 /// An expected no. Nothing has changed.
@@ -354,6 +371,10 @@ pub enum Refusal {
     UnknownParticipant,
     #[error("the connection is for more feeds or slots than one may have")]
     TooManyUses,
+    #[error("the meeting is locked")]
+    Locked,
+    #[error("the meeting waits for a host")]
+    HostAbsent,
     #[error("the room holds as many participants as it may")]
     RoomFull,
     #[error("the server holds as many rooms as it may, or the client's address its share of them")]
@@ -418,6 +439,11 @@ pub enum Effect {
         slot: SlotId,
         source: Option<FeedRef>,
     },
+    /// Forwards nothing of this that a connection publishes, now and later, and everything else.
+    Mute {
+        peer: PeerId,
+        muted: Muted,
+    },
     /// Offers of which either all are answered, in this order, or none.
     Negotiate(Vec<Negotiation>),
     Play(Playback),
@@ -451,6 +477,8 @@ pub struct Negotiation {
     pub uses: Vec<Use>,
     /// Kinds of media that the client may publish. Sections of other kinds are answered as sections that receive nothing.
     pub publishes: PublishRights,
+    /// The part of what the client publishes that is forwarded to nobody.
+    pub muted: Muted,
     pub subject: Subject,
     /// Tag of the offer.
     pub tag: Option<OfferTag>,

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::moderation::{Attendance, Moderation};
 use super::speakers::{Speakers, Speaking};
 use super::stage::{FilledSlots, Stage};
 use super::{
@@ -42,6 +43,7 @@ pub(super) struct Room {
     pub speakers: Speakers,
     pub speaking: Speaking,
     pub stage: Stage,
+    pub moderation: Moderation,
 }
 
 pub(super) struct Participant {
@@ -52,6 +54,7 @@ pub(super) struct Participant {
     pub claim: Claim,
     pub stay: Stay,
     pub arrival: MediaArrival,
+    pub attendance: Attendance,
     /// Feeds beside the camera, as the others were sent them last.
     pub(crate) announced_feeds: Vec<Feed>,
     /// Connections, at most one for each [`Purpose`].
@@ -83,6 +86,7 @@ impl Room {
             speakers: Speakers::default(),
             speaking: Speaking::default(),
             stage: Stage::default(),
+            moderation: Moderation::default(),
         }
     }
 
@@ -127,6 +131,11 @@ impl Room {
 
     pub fn ids(&self) -> impl Iterator<Item = ParticipantId> {
         self.participants.keys().copied()
+    }
+
+    /// All participants, in the order of their arrival.
+    pub(crate) fn participants(&self) -> impl Iterator<Item = (ParticipantId, &Participant)> {
+        self.participants.iter().map(|(id, one)| (*id, one))
     }
 
     /// The other participant of a room for two.
@@ -248,7 +257,13 @@ fn stage_slots(uses: &[Use]) -> impl Iterator<Item = StageSlot> {
 }
 
 impl Participant {
-    pub fn new(session: SessionId, turn: Turn, person: Arc<Person>, claim: Claim, stay: Stay) -> Self {
+    pub fn new(
+        (session, turn): (SessionId, Turn),
+        person: Arc<Person>,
+        claim: Claim,
+        stay: Stay,
+        since: Instant,
+    ) -> Self {
         Self {
             session,
             turn,
@@ -256,6 +271,7 @@ impl Participant {
             claim,
             stay,
             arrival: MediaArrival::default(),
+            attendance: Attendance::new(since),
             announced_feeds: Vec::new(),
             peers: Vec::new(),
         }
@@ -342,6 +358,12 @@ impl Participant {
             peer.purpose != Purpose::Conference && watches
         };
         self.peers.extract_if(.., is_over).collect()
+    }
+
+    /// The connections over which the participant sends, or may begin to.
+    pub(crate) fn sending_peers(&self) -> impl Iterator<Item = PeerId> {
+        let may_send = |peer: &&Peer| !matches!(peer.purpose, Purpose::Watch(_));
+        self.peers.iter().filter(may_send).map(|peer| peer.id)
     }
 
     /// The slots of all connections, each with its connection.

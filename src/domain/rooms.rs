@@ -2,24 +2,30 @@
 
 mod arrival;
 mod decoding;
+mod entering;
 mod feeds;
 mod lost;
+mod meeting;
+mod muting;
 mod names;
 mod offers;
 mod playing;
 mod slots;
 mod speech;
+mod standing;
 mod stays;
+mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::ended::EndedConnections;
+use super::lobby::{Door, Lobby};
 use super::quotas::Quotas;
 use super::room::{Participant, Peer, Room};
 use super::{
-    Claim, Effect, EndReason, Event, FileNotice, Limits, Negotiation, Offer, Person, PublishRights, Purpose, Refusal,
+    Claim, Effect, Event, FileNotice, Limits, Muted, Negotiation, Offer, Person, PublishRights, Purpose, Refusal,
     RoomKind, RoomOutline, Side, Stay, Subject, Use,
 };
 use crate::ids::{CallId, Feed, FeedRef, ParticipantId, PeerId, RoomId, RoomName, SessionId, Turn, UserId};
@@ -32,8 +38,9 @@ type Due = (Instant, RoomId, ParticipantId);
 pub(super) struct Rooms {
     limits: Limits,
     rooms: HashMap<RoomId, Room>,
-    by_name: HashMap<(RoomKind, RoomName), RoomId>,
+    by_name: HashMap<Door, RoomId>,
     seats: HashMap<SessionId, Seat>,
+    lobby: Lobby,
     peers: BTreeMap<PeerId, Seat>,
     /// Connections of all rooms and calls that have ended here: their clients may offer them again.
     ended: EndedConnections,
@@ -64,17 +71,6 @@ struct Seat {
     participant: ParticipantId,
 }
 
-/// Somebody who enters a room.
-pub(super) struct Entrant {
-    pub turn: Turn,
-    pub room: (RoomKind, RoomName),
-    pub person: Person,
-    pub claim: Claim,
-    pub stay: Stay,
-    /// Whether a connection is offered next.
-    pub connects: bool,
-}
-
 /// One of the two parties whom a call brings into a room.
 pub(super) struct Guest {
     pub session: SessionId,
@@ -90,6 +86,7 @@ impl Rooms {
             rooms: HashMap::new(),
             by_name: HashMap::new(),
             seats: HashMap::new(),
+            lobby: Lobby::default(),
             peers: BTreeMap::new(),
             ended: EndedConnections::new(limits.peers),
             quotas: Quotas::new(&limits),
@@ -107,6 +104,11 @@ impl Rooms {
 
     pub fn participant_count(&self) -> usize {
         self.seats.len()
+    }
+
+    /// Number of sessions that wait to be let in.
+    pub(crate) fn waiting_count(&self) -> usize {
+        self.lobby.len()
     }
 
     pub fn peer_count(&self) -> usize {
@@ -129,53 +131,7 @@ impl Rooms {
         (rooms, ids.next().is_some())
     }
 
-    pub fn join(&mut self, session: SessionId, entrant: Entrant) -> Result<Vec<Effect>, Refusal> {
-        if self.is_overtaken(&entrant) {
-            let reason = EndReason::Replaced;
-            return Ok(vec![Effect::Dismiss { session, reason }]);
-        }
-        self.check_name(session, &entrant)?;
-        if self.renew_stay(session, &entrant) {
-            return Ok(Vec::new());
-        }
-        self.check_space(session, &entrant)?;
-        self.check_connection(session, &entrant)?;
-        let Entrant {
-            turn,
-            room: name,
-            person,
-            claim,
-            stay,
-            connects: _,
-        } = entrant;
-        let mut effects = self.leave(session);
-        let room_id = self.open(name, self.quotas.client_of(session), &mut effects);
-        if stay.visible {
-            self.replace(room_id, &person.user, &mut effects);
-        }
-
-        let participant = ParticipantId(self.next());
-        let person = Arc::new(person);
-        #[allow(clippy::expect_used, reason = "without the room nothing of the join would be true")]
-        let room = self.rooms.get_mut(&room_id).expect("the room was opened above");
-        if stay.visible {
-            effects.extend(room.send_to_all(&Event::ParticipantArrived {
-                person: Arc::clone(&person),
-            }));
-        }
-        let greeting = room.greeting().into_iter();
-        effects.extend(greeting.map(|event| Effect::Send { session, event }));
-        room.insert(participant, Participant::new(session, turn, person, claim, stay));
-        let seat = Seat {
-            room: room_id,
-            participant,
-        };
-        self.seats.insert(session, seat);
-        self.note_end(seat, stay.until);
-        Ok(effects)
-    }
-
-    fn open(&mut self, name: (RoomKind, RoomName), client: ClientAddress, effects: &mut Vec<Effect>) -> RoomId {
+    fn open(&mut self, name: Door, client: ClientAddress, effects: &mut Vec<Effect>) -> RoomId {
         if let Some(id) = self.by_name.get(&name) {
             return *id;
         }
@@ -190,27 +146,18 @@ impl Rooms {
         id
     }
 
-    /// Removes the older session of a user who enters again: the newest one wins. The others see the user leave, and then
-    /// arrive.
-    fn replace(&mut self, room: RoomId, user: &UserId, effects: &mut Vec<Effect>) {
-        let old = self.rooms.get(&room).and_then(|room| {
-            let participant = room.find(user)?;
-            Some((participant, room.participant(participant)?.session))
-        });
-        if let Some((participant, session)) = old {
-            let reason = EndReason::Replaced;
-            effects.push(Effect::Dismiss { session, reason });
-            self.remove(session, Seat { room, participant }, effects);
-        }
-    }
-
-    /// Removes the session from its room: it wishes to leave, or has ended. Does nothing for a session in no room.
+    /// Removes the session from its room, or from the door at which it waits: it wishes to leave, or has ended. Does nothing for
+    /// a session in no room.
     pub fn leave(&mut self, session: SessionId) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        if let Some(seat) = self.seats.get(&session).copied() {
-            self.remove(session, seat, &mut effects);
-            self.close_if_empty(seat.room, &mut effects);
-        }
+        let mut effects = self.stop_waiting(session);
+        let Some(seat) = self.seats.get(&session).copied() else {
+            return effects;
+        };
+        let door = self.rooms.get(&seat.room).and_then(|room| room.name.clone());
+        self.remove(session, seat, &mut effects);
+        effects.extend(self.announce_meeting(seat.room, None));
+        self.close_if_empty(seat.room, &mut effects);
+        effects.extend(door.map(|door| self.let_in(&door)).unwrap_or_default());
         effects
     }
 
@@ -301,7 +248,12 @@ impl Rooms {
 
     /// Opens a room for the two parties of a call, with one connection for each that carries both directions. Their offers are
     /// answered in the order of the guests.
-    pub(crate) fn seat_pair(&mut self, call: CallId, guests: [Guest; 2]) -> Result<(RoomId, Vec<Effect>), Refusal> {
+    pub(crate) fn seat_pair(
+        &mut self,
+        now: Instant,
+        call: CallId,
+        guests: [Guest; 2],
+    ) -> Result<(RoomId, Vec<Effect>), Refusal> {
         // The room counts against the share of the caller, who is answered second.
         let client = self.quotas.client_of(guests[1].session);
         let allowed = self.quotas.rooms.allows(client, 1);
@@ -331,7 +283,7 @@ impl Rooms {
             let (person, stay) = (Arc::new(guest.person), Stay::default());
             room.insert(
                 participant,
-                Participant::new(session, Turn(0), person, Claim::Proven, stay),
+                Participant::new((session, Turn(0)), person, Claim::Proven, stay, now),
             );
             if let Some(owner) = room.participant_mut(participant) {
                 owner.add_peer(Peer::new(
@@ -352,6 +304,7 @@ impl Rooms {
                 peer,
                 uses,
                 publishes: PublishRights::ALL,
+                muted: Muted::default(),
                 subject: Subject::Call { call, side },
                 tag: guest.offer.tag,
                 description: guest.offer.description,
@@ -426,6 +379,7 @@ impl Rooms {
         let mut effects: Vec<Effect> = peers.into_iter().map(close_peer).collect();
         effects.extend(self.rooms.drain().map(|(id, _)| Effect::CloseRoom(id)));
         self.seats.clear();
+        self.lobby.clear();
         self.missing.clear();
         self.ends.clear();
         self.speech_due.clear();

@@ -1,14 +1,18 @@
 //! All that one node decides, in one place: rooms, calls, and messages.
 
+mod entering;
+
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::calls::{CallRequest, Calls, Decision, Leaving, Requester};
+use super::lobby::Entrant;
 use super::messages::Messages;
 use super::register::{Abilities, Register, Registration};
-use super::rooms::{Entrant, PairChange, Rooms};
+use super::rooms::{PairChange, Rooms};
 use super::{
     Address, CallAnswer, CallCommand, CallEnd, Claim, Command, Effect, EndReason, Limits, MediaKind, MediaState,
-    Newcomer, Offer, Refusal, RoomKind, RoomOutline, Subject, WaitingMessage,
+    Newcomer, Offer, Refusal, RoomOutline, Subject, WaitingMessage,
 };
 use crate::ids::{CallId, ParticipantId, PeerId, PushTarget, RoomId, RoomName, SessionId, UserId};
 use crate::shares::ClientAddress;
@@ -43,6 +47,11 @@ impl Rules {
 
     pub fn participant_count(&self) -> usize {
         self.rooms.participant_count()
+    }
+
+    /// Number of sessions that wait to be let into rooms.
+    pub fn waiting_count(&self) -> usize {
+        self.rooms.waiting_count()
     }
 
     pub fn peer_count(&self) -> usize {
@@ -139,19 +148,16 @@ impl Rules {
                 stay,
                 connects,
             } => {
-                self.check_proof(kind, &room, claim)?;
-                if kind == RoomKind::Pair && !stay.visible {
-                    return Err(Refusal::NotAllowed);
-                }
                 let entrant = Entrant {
+                    session,
                     turn,
-                    room: (self.place_of(kind, &room), room),
-                    person,
+                    person: Arc::new(person),
                     claim,
                     stay,
                     connects,
+                    since: now,
                 };
-                self.rooms.join(session, entrant)
+                self.join(kind, room, entrant)
             }
             Command::Leave => Ok(self.rooms.leave(session)),
             Command::Offer { subject, offer } => self.rooms.offer(now, session, subject, offer),
@@ -161,6 +167,7 @@ impl Rules {
             Command::Play(play) => self.rooms.play(now, session, play),
             Command::SendText { text } => self.rooms.send_text(session, text),
             Command::AnnounceFile { file } => self.rooms.announce_file(session, file),
+            Command::Meeting(command) => self.rooms.meeting(now, session, command),
         }
     }
 
@@ -288,7 +295,7 @@ impl Rules {
             match decision {
                 Decision::Effect(effect) => effects.push(effect),
                 Decision::Close(room) => effects.extend(self.rooms.close(room)),
-                Decision::Seat(call, guests) => match self.rooms.seat_pair(call, *guests) {
+                Decision::Seat(call, guests) => match self.rooms.seat_pair(now, call, *guests) {
                     Ok((room, seated)) => {
                         self.calls.seated(call, room);
                         effects.extend(seated);
@@ -331,26 +338,6 @@ impl Rules {
         self.follow_rooms(now);
         self.rooms.quotas.leave(session);
         effects
-    }
-
-    /// The kind of the room that somebody enters who asks for this kind. A device that has answered somebody who is no device
-    /// meets them in a group room, by the page on which it meets devices; the others of the call may be there, too.
-    fn place_of(&mut self, kind: RoomKind, room: &RoomName) -> RoomKind {
-        if kind == RoomKind::Pair && self.calls.device_meets_people_in(room) {
-            self.calls.room_entered(room);
-            return RoomKind::Group;
-        }
-        kind
-    }
-
-    /// Who may enter a room of two: people who know its name; where proof is required, only those who have given it. The two
-    /// parties of a call need no proof: the room was made for them, and its name was sent to nobody else.
-    fn check_proof(&self, kind: RoomKind, room: &RoomName, claim: Claim) -> Result<(), Refusal> {
-        let is_proven = claim == Claim::Proven || self.calls.meets_in(room);
-        if kind == RoomKind::Pair && self.limits.proof_required && !is_proven {
-            return Err(Refusal::NotProven);
-        }
-        Ok(())
     }
 
     /// Notifies the calls that a room where their parties meet was entered or left: a call ends some time after both have left.

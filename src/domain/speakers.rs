@@ -84,9 +84,13 @@ impl Speaking {
 /// The two participants who spoke last, the later one first. A slot shows the first of them; in the slots of that one it shows
 /// the second, because nobody is shown themselves. A participant who has stopped speaking stays if no other one speaks. Where fewer have spoken,
 /// others who publish are shown: some programs send no audio levels.
+///
+/// Participants who are spotlit are shown before them, whoever was spotlit first before the others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Speakers {
     last: [Option<ParticipantId>; 2],
+    /// In the order in which they were spotlit.
+    spotlit: Vec<ParticipantId>,
 }
 
 impl Speakers {
@@ -119,6 +123,7 @@ impl Speakers {
     /// Forgets a participant who has left. If they were shown, `newest` is shown now, of those who go on speaking.
     pub fn forget(&mut self, participant: ParticipantId, newest: Option<ParticipantId>) {
         let was_shown = self.last[0] == Some(participant);
+        self.spotlight(participant, false);
         let [first, second] = self.last.map(|one| one.filter(|one| *one != participant));
         self.last = [first.or(second), second.filter(|_| first.is_some())];
         if let Some(newest) = newest.filter(|_| was_shown) {
@@ -126,8 +131,25 @@ impl Speakers {
         }
     }
 
+    /// Puts somebody into the spotlight, behind those who are there, or out of it.
+    pub(crate) fn spotlight(&mut self, participant: ParticipantId, on: bool) {
+        let is_there = self.spotlit.contains(&participant);
+        match on {
+            true if !is_there => self.spotlit.push(participant),
+            true => {}
+            false => self.spotlit.retain(|one| *one != participant),
+        }
+    }
+
+    /// Those in the spotlight, whoever was there first before the others.
+    pub(super) fn spotlit(&self) -> &[ParticipantId] {
+        &self.spotlit
+    }
+
     pub(crate) fn shown_to(&self, participant: ParticipantId) -> Option<ParticipantId> {
-        self.last.into_iter().flatten().find(|one| *one != participant)
+        let spotlit = self.spotlit.iter().copied();
+        let shown = spotlit.chain(self.last.into_iter().flatten());
+        shown.into_iter().find(|one| *one != participant)
     }
 }
 

@@ -1,6 +1,8 @@
-//! The stay of a participant in a room: what they may publish, until when, and whether the others see them.
+//! The stay of a participant in a room: what they may publish, until when, whether the others see them, and as what they enter.
 
 use std::time::Instant;
+
+use super::{Role, WithoutHost};
 
 /// What a participant may do, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +13,11 @@ pub struct Stay {
     /// Whether the others see that the participant is there. One who is not visible has no name in the room, publishes nothing
     /// and says nothing; they see the others. Rooms have places of their own for them ([`super::Limits::viewers_per_room`]).
     pub visible: bool,
+    /// Role with which they enter. A host may change it later.
+    pub role: Role,
+    pub without_host: WithoutHost,
+    /// Whether the session is sent [`super::MeetingEvent`]s, and so can wait where a meeting is locked. Other sessions are sent none.
+    pub sees_meeting: bool,
 }
 
 /// The kinds of media that a participant may publish.
@@ -26,6 +33,9 @@ impl Default for Stay {
             publishes: PublishRights::ALL,
             until: None,
             visible: true,
+            role: Role::Guest,
+            without_host: WithoutHost::Enter,
+            sees_meeting: false,
         }
     }
 }
@@ -36,6 +46,9 @@ impl Stay {
         publishes: PublishRights::NONE,
         until: None,
         visible: false,
+        role: Role::Guest,
+        without_host: WithoutHost::Enter,
+        sees_meeting: false,
     };
 
     /// What the participant publishes at most.

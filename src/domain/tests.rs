@@ -11,10 +11,12 @@ use super::*;
 mod claims;
 mod conference;
 mod lost;
+mod meeting;
 mod outline;
 mod playing;
 mod stage;
 mod stays;
+mod waiting;
 
 /// Any time: nothing that is tested here waits.
 fn now() -> Instant {
@@ -87,6 +89,7 @@ fn outline(effects: &[Effect]) -> Vec<String> {
             let source = source.map_or("nothing".to_owned(), |source| source.participant.to_string());
             format!("fill slot {} with {source}", slot.0)
         }
+        Effect::Mute { peer, muted } => format!("mute {peer}: {muted:?}"),
         Effect::Play(playback) => format!("play {:?}", playback.feed.feed),
         Effect::SendEach { .. } | Effect::Mailbox(_) | Effect::Push(_) => format!("none of a room's: {effect:?}"),
     };
@@ -474,6 +477,7 @@ proptest! {
                     Effect::Send { session, .. } => prop_assert!(!dismissed.contains(&session)),
                     Effect::FillSlot { .. }
                     | Effect::Play(_)
+                    | Effect::Mute { .. }
                     | Effect::SendEach { .. }
                     | Effect::Mailbox(_)
                     | Effect::Push(_) => prop_assert!(false, "none of a room's"),

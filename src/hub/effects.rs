@@ -17,7 +17,7 @@ use super::placement::Placement;
 use super::players;
 use super::slots::{media_kind, slots};
 use crate::domain::{
-    self, Candidate, Effect, EndReason, Event, MailboxCommand, Negotiation, Playback, PublishRights, PushNotice,
+    self, Candidate, Effect, EndReason, Event, MailboxCommand, Muted, Negotiation, Playback, PublishRights, PushNotice,
     RoomOutline, Subject,
 };
 use crate::ids::{FeedRef, PeerId, RoomId, SessionId, SlotId, UserId, WorkerId};
@@ -157,6 +157,7 @@ impl Executor {
                 Effect::CloseRoom(room) => self.close_room(room),
                 Effect::ClosePeer { peer, .. } => self.close_peer(peer),
                 Effect::FillSlot { peer, slot, source } => self.fill_slot(peer, slot, source),
+                Effect::Mute { peer, muted } => self.mute(peer, muted),
                 Effect::Negotiate(negotiations) => self.negotiate(negotiations),
                 Effect::Play(playback) => self.play(playback),
                 Effect::Send { session, event } => self.send(session, event),
@@ -199,6 +200,14 @@ impl Executor {
     fn fill_slot(&mut self, peer: PeerId, slot: SlotId, source: Option<FeedRef>) -> Result<(), EffectFailure> {
         if let Some(worker) = self.placement.worker_of(peer) {
             self.media.send(worker, MediaCommand::Fill { peer, slot, source });
+        }
+        Ok(())
+    }
+
+    fn mute(&mut self, peer: PeerId, muted: Muted) -> Result<(), EffectFailure> {
+        if let Some(worker) = self.placement.worker_of(peer) {
+            let muted = media_muted(muted);
+            self.media.send(worker, MediaCommand::Mute { peer, muted });
         }
         Ok(())
     }
@@ -417,6 +426,10 @@ fn media_use(one: &domain::Use, publishes: PublishRights) -> names::Use {
     }
 }
 
+fn media_muted(Muted { sound, camera }: Muted) -> names::Muted {
+    names::Muted { sound, camera }
+}
+
 fn media_kinds(rights: PublishRights) -> &'static [Kind] {
     match (rights.audio, rights.video) {
         (true, true) => &Kind::ALL,
@@ -441,6 +454,7 @@ fn spec(negotiation: &Negotiation, negotiated: &Negotiated, others: SmallVec<[Wo
         transports: negotiated.transports.clone(),
         spare_certificate: uses_spare_certificate(negotiation),
         sections: negotiated.sections.clone(),
+        muted: media_muted(negotiation.muted),
     }
 }
 

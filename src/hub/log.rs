@@ -3,8 +3,8 @@
 use tracing::{debug, info};
 
 use crate::alias::alias;
-use crate::domain::{CallAnswer, CallCommand, CallMedia, Command, MessageCommand, Registration, Stay};
-use crate::ids::SessionId;
+use crate::domain::{CallAnswer, CallCommand, CallMedia, Command, MeetingCommand, MessageCommand, Registration, Stay};
+use crate::ids::{SessionId, UserId};
 
 /// Logs a request. Names are logged as [`alias`] allows.
 pub(super) fn log_request(session: SessionId, command: &Command) {
@@ -19,8 +19,13 @@ pub(super) fn log_request(session: SessionId, command: &Command) {
             connects: _,
         } => {
             let (room, user) = (alias(room.as_str()), alias(person.user.as_str()));
-            let Stay { publishes, visible, .. } = stay;
-            info!(%session, ?kind, %room, %user, ?claim, ?publishes, visible, "joins");
+            let Stay {
+                publishes,
+                visible,
+                role,
+                ..
+            } = stay;
+            info!(%session, ?kind, %room, %user, ?claim, ?publishes, visible, ?role, "joins");
         }
         Command::Leave => info!(%session, "leaves"),
         Command::Offer { subject, offer } => {
@@ -55,6 +60,28 @@ pub(super) fn log_request(session: SessionId, command: &Command) {
         Command::Message(MessageCommand::List) => debug!(%session, "asks who is online"),
         Command::AnnounceFile { file } => debug!(%session, bytes = file.url.len(), "announces a file"),
         Command::Call(command) => log_call(session, command),
+        Command::Meeting(command) => log_meeting(session, command),
+    }
+}
+
+fn log_meeting(session: SessionId, command: &MeetingCommand) {
+    let about = |user: &UserId| alias(user.as_str()).to_string();
+    match command {
+        MeetingCommand::Lock(locked) => info!(%session, locked, "locks"),
+        MeetingCommand::MuteGuests(muted) => info!(%session, muted, "mutes guests"),
+        MeetingCommand::Mute { user, media, muted } => info!(%session, user = about(user), ?media, muted, "mutes"),
+        MeetingCommand::Spotlight { user, on } => info!(%session, user = about(user), on, "spotlights"),
+        MeetingCommand::Start => info!(%session, "starts the meeting"),
+        MeetingCommand::Admit { user } => info!(%session, user = about(user), "lets in"),
+        MeetingCommand::Remove { user } => info!(%session, user = about(user), "removes"),
+        MeetingCommand::RemoveAll => info!(%session, "ends the meeting"),
+        MeetingCommand::SetRole { user, role } => info!(%session, user = about(user), ?role, "sets a role"),
+        MeetingCommand::Refer { user, to } => {
+            info!(%session, user = about(user), to = %alias(&to.alias), role = ?to.role, "refers");
+        }
+        MeetingCommand::Report { muted, video_muted } => {
+            debug!(%session, ?muted, ?video_muted, "reports its microphone and camera");
+        }
     }
 }
 

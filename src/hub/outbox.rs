@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use crate::domain::{Event, MessageEvent};
+use crate::domain::{Event, MeetingEvent, MessageEvent};
 
 /// Unread events. A full room that reconnects at once makes two events for each participant, 1,000 in all; a smaller number
 /// would throw out sessions that are merely waiting for their turn to run.
@@ -136,7 +136,9 @@ pub(crate) fn weight(event: &Event) -> usize {
         ) => message.len(),
         Event::Message(MessageEvent::WhoIsOnline { users }) => users.len() * size_of::<usize>(),
         Event::Message(MessageEvent::Online { .. } | MessageEvent::OneMore { .. } | MessageEvent::Offline { .. }) => 0,
-        Event::ParticipantArrived { .. }
+        Event::Meeting(MeetingEvent::Referred(to)) => to.alias.len() + to.pin.as_ref().map_or(0, |pin| pin.0.len()),
+        Event::Meeting(MeetingEvent::Waiting | MeetingEvent::Changed(_) | MeetingEvent::Participant(_))
+        | Event::ParticipantArrived { .. }
         | Event::ParticipantLeft { .. }
         | Event::MediaChanged { .. }
         | Event::FurtherFeeds { .. }

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use super::codec::{Codec, Kind};
 use super::doorbell::Doorbell;
 use super::link::{Far, LinkEnd};
+use super::names::Muted;
 use super::report::TrackReport;
 use super::session::PeerSpec;
 use crate::ids::{FeedRef, ParticipantId, PeerId, RoomId, SlotId, TrackId, WorkerId};
@@ -24,6 +25,11 @@ pub enum MediaCommand {
         peer: PeerId,
         slot: SlotId,
         source: Option<FeedRef>,
+    },
+    /// Forwards nothing of this that a connection or a player publishes, now and later, and everything else.
+    Mute {
+        peer: PeerId,
+        muted: Muted,
     },
 }
 

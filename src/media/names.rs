@@ -32,6 +32,25 @@ impl TrackRef {
     }
 }
 
+/// The part of what a participant publishes that is forwarded to nobody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Muted {
+    /// All sound, also that of a screen.
+    pub sound: bool,
+    /// The pictures of the camera. Whoever shows a screen may do so without being seen.
+    pub camera: bool,
+}
+
+impl Muted {
+    pub fn covers(self, name: TrackName) -> bool {
+        match (name.kind, name.feed) {
+            (Kind::Audio, _) => self.sound,
+            (Kind::Video, Feed::Camera) => self.camera,
+            (Kind::Video, Feed::Screen) => false,
+        }
+    }
+}
+
 /// What a sending section carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Down {

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use smallvec::SmallVec;
 
 use super::codec::Codec;
-use super::names::{Down, TrackName};
+use super::names::{Down, Muted, TrackName};
 use super::rtp::Extension;
 use crate::ids::{ParticipantId, PeerId, RoomId, WorkerId};
 use crate::media::codec::Kind;
@@ -24,6 +24,8 @@ pub struct PeerSpec {
     /// Whether the answer has the fingerprint of our other certificate; see [`LocalEnd::spare_fingerprint`].
     pub spare_certificate: bool,
     pub sections: Vec<MediaSection>,
+    /// The part of what the client publishes that is forwarded to nobody.
+    pub muted: Muted,
 }
 
 impl PeerSpec {

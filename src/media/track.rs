@@ -1,5 +1,7 @@
 //! One published track: its layers (one or several encodings), what each layer misses, and who gets a copy.
 
+mod muting;
+
 use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
@@ -168,6 +170,10 @@ pub struct Track {
     /// Packets that arrived in this batch; empty between batches.
     pub(crate) arrivals: Vec<BatchPacket>,
     pub started: bool,
+    /// Whether its packets are forwarded to nobody.
+    pub muted: bool,
+    /// Source as which the packets of a player count since they were muted. The player sends them as one source all the while.
+    renewed: Option<SourceId>,
     /// Number of packets of all layers that came so far, and their bytes, with headers. Duplicates do not count.
     packets: u64,
     bytes: u64,
@@ -212,6 +218,8 @@ impl Track {
             audio_level: AudioLevel::default(),
             arrivals: Vec::new(),
             started: false,
+            muted: false,
+            renewed: None,
             packets: 0,
             bytes: 0,
         }
@@ -303,9 +311,9 @@ impl Track {
         format.map(|format| format.feedback).unwrap_or_default()
     }
 
-    /// Whether packets of a layer are missing that the publisher can be asked for.
+    /// Whether packets of a layer are missing that the publisher can be asked for. Those of a muted track are missed by nobody.
     pub(crate) fn misses_packets(&self, layer: &Layer) -> bool {
-        layer.loss.has_gaps() && self.feedback(layer).nack
+        !self.muted && layer.loss.has_gaps() && self.feedback(layer).nack
     }
 
     /// The layers that are sent now: none while the publisher is muted.
@@ -324,7 +332,7 @@ impl Track {
     pub(crate) fn next_repair(&self) -> Option<Instant> {
         let due = self.layers.iter().flat_map(|layer| {
             let packets = layer.loss.next_nack().filter(|_| self.misses_packets(layer));
-            let key_frame = layer.requests.due().filter(|_| self.kind == Kind::Video);
+            let key_frame = layer.requests.due().filter(|_| self.is_asked_for_key_frames());
             [packets, key_frame]
         });
         due.flatten().min()
@@ -442,7 +450,7 @@ impl Track {
         self.keep(now, arrival, packet, packet.len(), pool)
     }
 
-    /// Keeps a packet for subscribers that will miss it, and queues it for all subscribers.
+    /// Keeps a packet for subscribers that will miss it, and queues it for all subscribers. Drops it if the track is muted.
     fn keep(
         &mut self,
         now: Instant,
@@ -451,6 +459,9 @@ impl Track {
         received: usize,
         pool: &mut Pool,
     ) -> Option<LayerBegins> {
+        if self.muted {
+            return None;
+        }
         let layer = self.layers.get_mut(usize::from(arrival.layer))?;
         let before = layer.last_packet.replace(now);
         // Most packets come in one batch with the packet before: then the times are not subtracted.

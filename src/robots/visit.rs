@@ -61,6 +61,7 @@ impl Visit {
             Event::ParticipantArrived { .. } => self.others_are(now, self.others + 1),
             Event::ParticipantLeft { .. } => self.others_are(now, self.others.saturating_sub(1)),
             Event::Ended(EndReason::Shutdown) => return Some(Departure::Shutdown),
+            Event::Ended(EndReason::Removed) => return Some(Departure::Removed),
             Event::Ended(_) => return Some(Departure::Lost),
             Event::ConnectionEnded { .. } => return Some(Departure::Played),
             // A robot neither reads nor watches.
@@ -172,6 +173,7 @@ mod tests {
         assert_eq!(visit.poll_timeout(), None);
         let mut ended = |reason| visit.handle(at(1), &Event::Ended(reason));
         assert_eq!(ended(EndReason::Shutdown), Some(Departure::Shutdown));
+        assert_eq!(ended(EndReason::Removed), Some(Departure::Removed));
         assert_eq!(ended(EndReason::MediaLost), Some(Departure::Lost));
     }
 }

@@ -69,7 +69,7 @@ pub fn stay_of(grant: &Grant, clock: &WallClock, passed: &MonotonicClock) -> Sta
             video: grant.may_publish_video,
         },
         until: passed().into_std().checked_add(left),
-        visible: true,
+        ..Stay::default()
     }
 }
 

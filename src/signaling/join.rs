@@ -76,6 +76,8 @@ pub async fn enter<A: Admission>(client: &Client<A>, join: Join) -> Result<(), C
         Err(Refusal::NotProven) => Err(Close::NO_TOKEN),
         Err(Refusal::RoomFull | Refusal::TooManyRooms) => Err(Close::FULL),
         Err(Refusal::TooManyPeers) => Err(Close::TOO_MANY_PEERS),
+        Err(Refusal::Locked) => Err(Close::LOCKED),
+        Err(Refusal::HostAbsent) => Err(Close::HOST_ABSENT),
         Err(refusal) => {
             client.ignore(&refusal.to_string());
             Ok(())

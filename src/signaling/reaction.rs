@@ -108,6 +108,12 @@ impl Close {
         "your time in this room is over, as your access token says: ask for a new one",
     );
 
+    /// The code of a stay that is over, on which no client comes again by itself.
+    pub(crate) const REMOVED: Close = Close::new(4410, "a host has ended your stay in this room");
+    /// One of the codes for private use, like the next one: another password would be of no use.
+    pub(crate) const LOCKED: Close = Close::new(4423, "the meeting is locked: a host has to let you in");
+    pub(crate) const HOST_ABSENT: Close = Close::new(4425, "the meeting begins when its host comes; try again later");
+
     const fn new(code: u16, reason: &'static str) -> Self {
         Self { code, reason }
     }
@@ -144,6 +150,7 @@ impl From<EndReason> for Close {
             EndReason::Shutdown => Close::GOING_AWAY,
             EndReason::MediaLost => Close::MEDIA_LOST,
             EndReason::StayOver => Close::STAY_OVER,
+            EndReason::Removed => Close::REMOVED,
         }
     }
 }

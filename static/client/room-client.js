@@ -18,7 +18,7 @@
  * Events (`detail` in braces):
  * - `state` {state, retryInMs?, attempt?, code?}: see RoomState
  * - `refused` {reason}: `userNotFound`, `permissionDenied` (wrong or missing password), `roomNotFound`,
- *   `roomFull`, `tokenMissing`, `tokenRefused`, `nameTaken` (by somebody with a token), `stayOver` (the access token has expired), `tooManyGuesses` (wait a minute), or `replaced` (the same user joined from elsewhere); the client has stopped, `join` may be called again
+ *   `roomFull`, `tokenMissing`, `tokenRefused`, `nameTaken` (by somebody with a token), `stayOver` (the access token has expired), `removed` (by a host), `locked` (by a host), `hostAbsent` (the room waits for its host), `tooManyGuesses` (wait a minute), or `replaced` (the same user joined from elsewhere); the client has stopped, `join` may be called again
  * - `participantjoined`, `participantleft` {participant, initial}: initial is true for those already there
  * - `stream` {participant}: its `stream` has a new track (after a reconnection, a new stream)
  * - `connection` {participant | null}: a media connection changed state; null is one's own. Also when the server hears
@@ -50,6 +50,8 @@ const CLOSE_REASONS = {
   4403: 'tokenRefused',
   4409: 'nameTaken',
   4410: 'stayOver',
+  4423: 'locked',
+  4425: 'hostAbsent',
 };
 /** After a refusal the server closes the socket; the client waits this long for it. */
 const REFUSAL_CLOSE_MS = 1000;
@@ -311,7 +313,10 @@ export class RoomClient extends EventTarget {
   }
 
   #lost({ code, retryInMs, attempt }) {
-    const reason = CLOSE_REASONS[code] ?? (this.#refusal && code === CLOSE_FULL ? 'roomFull' : this.#refusal);
+    const known = CLOSE_REASONS[code];
+    // Without a token no time was set: a host has ended it.
+    const told = known === 'stayOver' && !this.#options.token ? 'removed' : known;
+    const reason = told ?? (this.#refusal && code === CLOSE_FULL ? 'roomFull' : this.#refusal);
     if (reason) {
       this.#refused(reason);
       return false;

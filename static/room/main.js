@@ -47,7 +47,7 @@ for (;;) {
   showOnly(byId('call'), SCREENS);
   media.open();
   const ending = await call.run(options);
-  if (ending === 'left' || ending === 'replaced' || ending === 'stayOver') media.close();
+  if (ending === 'left' || ending === 'replaced' || ending === 'stayOver' || ending === 'removed') media.close();
   if (ending === 'stayOver' || ending === 'tokenRefused') forgetAccessToken();
   showOnly(byId('notice'), SCREENS);
   options = await afterwards(ending, options);
@@ -107,6 +107,11 @@ async function afterwards(ending, { password, token, userId = entry.userId }) {
     case 'tooManyGuesses':
       await askOnNotice({ titleKey: 'guesses.title', textKey: 'guesses.text', values, primaryKey: 'again' });
       return { token, userId };
+    case 'locked':
+    case 'hostAbsent':
+    case 'removed':
+      await askOnNotice({ titleKey: `${ending}.title`, textKey: `${ending}.text`, values, primaryKey: 'again' });
+      return { password, token, userId };
     case 'replaced':
       await askOnNotice({ titleKey: 'replaced.title', textKey: 'replaced.text', values, primaryKey: 'replaced.here' });
       return { password, token, userId };

@@ -8,7 +8,7 @@ use patchbay::ids::{Feed, FeedRef, ParticipantId, PeerId, RoomId, WorkerId};
 use patchbay::media::codec::{Codec, Kind};
 use patchbay::media::link::Far;
 use patchbay::media::messages::{MediaCommand, MediaEvent};
-use patchbay::media::names::{Dealer, Down, TrackName, TrackRef, Use};
+use patchbay::media::names::{Dealer, Down, Muted, TrackName, TrackRef, Use};
 use patchbay::media::peer::dtls::{Dtls, DtlsIdentity, DtlsProgress};
 use patchbay::media::peer::ice::Path;
 use patchbay::media::peer::srtp::{Inbound, Outbound, Profile, contexts};
@@ -227,6 +227,7 @@ impl Client {
             transports: [transport].into_iter().collect(),
             spare_certificate: false,
             sections,
+            muted: Muted::default(),
         };
         let ip = [127, 1, (number >> 8) as u8, number as u8];
         Client {

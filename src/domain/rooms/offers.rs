@@ -130,6 +130,7 @@ impl Rooms {
             peer,
             uses,
             publishes,
+            muted: self.muted(seat),
             subject,
             tag: offer.tag,
             description: offer.description,

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::Rooms;
-use crate::domain::{ConnectionIdentity, Effect, Play, Playback, Purpose, Refusal, Use};
+use crate::domain::{ConnectionIdentity, Effect, Muted, Play, Playback, Purpose, Refusal, Use};
 use crate::ids::{FeedRef, SessionId};
 
 impl Rooms {
@@ -34,6 +34,10 @@ impl Rooms {
             waits,
             repeats,
         }));
+        let muted = self.muted(seat);
+        if muted != Muted::default() {
+            effects.push(Effect::Mute { peer, muted });
+        }
         // Nobody has to answer a recording.
         effects.extend(self.settle_offers(seat));
         Ok(effects)

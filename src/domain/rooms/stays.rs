@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Entrant, Rooms, Seat};
+use super::{Rooms, Seat};
+use crate::domain::lobby::{Door, Entrant};
 use crate::domain::room::Participant;
 use crate::domain::{Claim, Effect, EndReason, RoomKind};
 use crate::ids::{RoomId, RoomName, SessionId, UserId};
@@ -15,13 +16,13 @@ impl Rooms {
     /// Renews the stay of a session that enters the room again where it is, under the same name and with the same rights, and
     /// whose stay would then end later. Returns whether that is so: then nothing else is to be done. The others see nothing of
     /// it, and the connections go on.
-    pub(super) fn renew_stay(&mut self, session: SessionId, entrant: &Entrant) -> bool {
-        let Some(seat) = self.seats.get(&session).copied() else {
+    pub(super) fn renew_stay(&mut self, door: &Door, entrant: &Entrant) -> bool {
+        let Some(seat) = self.seats.get(&entrant.session).copied() else {
             return false;
         };
         let Some((end, is_same)) = self.rooms.get(&seat.room).and_then(|room| {
             let participant = room.participant(seat.participant)?;
-            let is_same = room.name.as_ref() == Some(&entrant.room)
+            let is_same = room.name.as_ref() == Some(door)
                 && participant.person.user == entrant.person.user
                 && participant.claim == entrant.claim
                 && participant.stay.visible == entrant.stay.visible
@@ -80,7 +81,9 @@ impl Rooms {
     pub(crate) fn end_stays_of(&mut self, room: &RoomName, user: &UserId) -> Vec<Effect> {
         let is_theirs = |one: &&Participant| one.person.user == *user && one.claim != Claim::Reserved;
         let theirs = self.participants_in(room).filter(is_theirs);
-        let sessions: Vec<SessionId> = theirs.map(|one| one.session).collect();
+        let mut sessions: Vec<SessionId> = theirs.map(|one| one.session).collect();
+        let waiting = self.lobby.at(&(RoomKind::Group, room.clone())).iter();
+        sessions.extend(waiting.filter(|one| one.person.user == *user).map(|one| one.session));
         sessions
             .into_iter()
             .flat_map(|session| self.end_stay(session))

@@ -7,7 +7,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use super::values::{Answer, Connection, NotDone, Purpose, Token};
-use crate::domain::{Event, MediaKind, MessageEvent, Refusal, SlotStream, Subject};
+use crate::domain::{Event, MediaKind, MeetingEvent, MessageEvent, Refusal, SlotStream, Subject};
 use crate::hub;
 use crate::ids::{OfferTag, UserId};
 use crate::media::description::Description;
@@ -70,6 +70,10 @@ enum State<'a> {
     Layout(&'a Subject),
     /// Whether a user is online.
     Presence(&'a UserId),
+    /// What holds for a meeting as a whole.
+    Meeting,
+    /// What a meeting knows of a user.
+    Participant(&'a UserId),
 }
 
 /// The reason why an entry is to be removed instead of being given an event.
@@ -93,6 +97,8 @@ impl<'a> State<'a> {
             Event::Message(MessageEvent::Online { user } | MessageEvent::Offline { user }) => {
                 Some(State::Presence(user))
             }
+            Event::Meeting(MeetingEvent::Changed(_)) => Some(State::Meeting),
+            Event::Meeting(MeetingEvent::Participant(state)) => Some(State::Participant(&state.person.user)),
             _ => None,
         }
     }

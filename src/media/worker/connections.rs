@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use crate::media::keys::TransportKey;
+use crate::media::names::Muted;
 
 /// The transports of one connection, and the state that was last reported of it.
 #[derive(Clone, Default)]
@@ -11,6 +12,8 @@ pub(super) struct Connection {
     transports: SmallVec<[(u8, TransportKey); 1]>,
     pub connected: bool,
     pub suspended: bool,
+    /// The part of what the client publishes that is forwarded to nobody.
+    pub muted: Muted,
 }
 
 impl Connection {

@@ -155,7 +155,7 @@ impl Worker {
     fn request_key_frames_of(&mut self, now: Instant, transport_key: TransportKey, key: TrackKey) {
         let track = &mut self.tracks[key];
         // Requests that find no room now are sent at the next tick.
-        if track.kind != Kind::Video || self.egress.is_full() {
+        if !track.is_asked_for_key_frames() || self.egress.is_full() {
             return;
         }
         let Some(transport) = self.transports.get_mut(transport_key) else {

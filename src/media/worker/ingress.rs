@@ -134,7 +134,9 @@ impl Worker {
         } else {
             (header, start)
         };
-        if let (Some(level), Some(track)) = (audio_level, self.tracks.get_mut(stream.track)) {
+        if let (Some(level), Some(track)) = (audio_level, self.tracks.get_mut(stream.track))
+            && !track.muted
+        {
             track.audio_level.received(now, level);
         }
         let len = if stream.repair { len - 2 } else { len };

@@ -11,6 +11,7 @@ use crate::ids::{PeerId, RoomId, TrackId};
 use crate::media::flags::{Flag, Flags, LINKS_MAX};
 use crate::media::keys::{LinkId, TrackKey};
 use crate::media::link::{Far, LinkEnd, LinkMessage};
+use crate::media::names::Muted;
 
 /// A worker's side of one link.
 pub struct Link {
@@ -31,6 +32,8 @@ pub struct Link {
     pub requested: AHashSet<RoomId>,
     /// Rooms that are to be asked for or released. Each is asked for already, or exists here, which bounds their number.
     pub changed: VecDeque<RoomId>,
+    /// The part of what a player publishes that is forwarded to nobody.
+    pub muted: Muted,
     /// Whether the link is among those that have something to send.
     is_behind: bool,
 }
@@ -47,6 +50,7 @@ impl Link {
             mirrored: AHashMap::new(),
             requested: AHashSet::new(),
             changed: VecDeque::new(),
+            muted: Muted::default(),
             is_behind: false,
         }
     }

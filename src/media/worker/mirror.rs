@@ -262,6 +262,8 @@ impl Worker {
         // The track may have ended here, with its room, before the other end was sent that.
         let Some(&key) = link.mirrored.get(&track) else { return };
         let Some(track) = self.tracks.get_mut(key) else { return };
+        let source = track.source_here(arrival.source);
+        let arrival = BatchPacket { source, ..arrival };
         let before = track.layers.len();
         let begins = track.receive_mirrored(now, arrival, buffer, &mut self.cache_pool);
         if track.arrivals.len() == 1 {
@@ -305,6 +307,9 @@ impl Worker {
         if self.is_own(&self.tracks[key]) {
             self.announce_track(now, key);
         }
+        if let Some(muted) = self.links.get(id).map(|link| link.muted) {
+            self.mute_track(now, key, muted);
+        }
         self.share_cache(notice.room, notice.name.participant);
         self.attach_all(now, notice.room, notice.name);
         if notice.suspended {
@@ -335,8 +340,9 @@ impl Worker {
         clock: SenderClock,
     ) -> Option<()> {
         let key = *self.links.get(id)?.mirrored.get(&track)?;
-        let known = self.tracks.get(key)?.layers.get(usize::from(layer))?.source;
-        if known == source {
+        let track = self.tracks.get(key)?;
+        let known = track.layers.get(usize::from(layer))?.source;
+        if known == track.source_here(source) {
             self.set_clock(now, key, layer, clock);
         }
         Some(())

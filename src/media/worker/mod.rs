@@ -18,6 +18,7 @@ mod handshakes;
 mod ingress;
 mod links;
 mod mirror;
+mod muting;
 mod paths;
 mod peers;
 mod planning;
@@ -178,6 +179,7 @@ impl Worker {
                 self.unlink_player(now, peer);
             }
             MediaCommand::Fill { peer, slot, source } => self.fill(now, peer, slot, source),
+            MediaCommand::Mute { peer, muted } => self.mute(now, peer, muted),
         }
     }
 

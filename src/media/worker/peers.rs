@@ -62,6 +62,7 @@ impl Worker {
                 .get(&spec.peer)
                 .and_then(|one| one.transport(transport.number))
             {
+                self.mute(now, spec.peer, spec.muted);
                 self.set_sections(now, key, of_transport);
             }
         }
@@ -196,6 +197,8 @@ impl Worker {
                 track
             }
         };
+        let muted = self.connections.get(&id).map(|connection| connection.muted);
+        self.mute_track(now, track, muted.unwrap_or_default());
         self.announce_track(now, track);
         self.attach_all(now, room, name);
     }

@@ -44,13 +44,15 @@
 //! - a name or room that the client gives or asks for has more than 128 characters;
 //! - a token is missing, or a channel is to be entered without an access token (4401), or the token does not prove the name
 //!   (4403), or somebody in the room has proven that the name is theirs (4409);
-//! - the time for which an access token lets its holder stay is over (4410);
+//! - the time for which an access token lets its holder stay is over, or a host of the room removes the user (4410);
+//! - the room is locked (4423), or waits for its host (4425);
 //! - there were too many wrong passwords for a room from one network (4029): for up to a minute even the right one is not
 //!   looked at.
 //!
 //! An offer about somebody who is not in the room is ignored: it may cross with a departure. Somebody who publishes over a
 //! part of the server that fails has the socket closed with 1012, and may come again. Chat and files of people in the same room who
-//! speak another family are not sent: this family has no message for them.
+//! speak another family are not sent: this family has no message for them. Somebody whom a host of the room mutes is sent nothing
+//! about that; the server forwards none of their sound.
 
 mod wire;
 
@@ -146,6 +148,7 @@ impl<A: Admission> Dialogue<A> for GroupcallIdDialogue {
             | Event::Decoding(_)
             | Event::Message(_)
             | Event::Call(_)
+            | Event::Meeting(_)
             | Event::Ended(_) => return Reaction::none(),
         };
         Reaction::frame(&frame)

@@ -15,7 +15,7 @@
 //! | server → client | fields | when |
 //! |---|---|---|
 //! | `userNotFound` | `userId` | the `userId` of a `join` is not in the user table; then the socket is closed |
-//! | `permisionDeny` (so spelled) | `userId`, `roomId` | the room's password is missing or wrong, or the room is full; or there were too many wrong passwords for it from the client's network, and for up to a minute even the right one is not looked at (the socket is closed with 4029); then the socket is closed |
+//! | `permisionDeny` (so spelled) | `userId`, `roomId` | the room's password is missing or wrong, or the room is full, or locked (the socket is closed with 4423), or waits for its host (4425); or there were too many wrong passwords for it from the client's network, and for up to a minute even the right one is not looked at (the socket is closed with 4029); then the socket is closed |
 //! | `existingParticipants` | `participants` | the client has entered; the others have been sent its arrival before |
 //! | `newParticipantArrived` | `participant` | somebody enters |
 //! | `participantLeft` | `userId` | somebody leaves, or enters again with a newer session (then they arrive once more); also to clients that watched over a connection that the server has lost, before a `newParticipantArrived` of the same participant: they are to watch anew |
@@ -45,7 +45,8 @@
 //! token there lets its holder into its room, whatever password that has; what they may not publish is answered with sections that
 //! receive nothing, and when their time is over the socket is closed with 4410. Until then they may join again with a newer token:
 //! they stay as they are, and are sent nothing. A channel (`ch_` and ten letters or digits) is entered with an access token and
-//! with nothing else: 4401 without one.
+//! with nothing else: 4401 without one. Somebody whom a host of the room removes has the socket closed with 4410. Somebody whom
+//! a host mutes is sent nothing about that; the server forwards none of their sound.
 //! Somebody who publishes over a part of the server that fails has the socket closed with 1012, and may come again. Candidates
 //! that concern no connection of the session are ignored: a candidate may cross with a departure.
 
@@ -165,6 +166,7 @@ impl<A: Admission> Dialogue<A> for GroupcallTypeDialogue {
             | Event::Decoding(_)
             | Event::Message(_)
             | Event::Call(_)
+            | Event::Meeting(_)
             | Event::Ended(_) => return Reaction::none(),
         };
         Reaction::frame(&frame)

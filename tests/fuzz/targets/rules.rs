@@ -1,5 +1,8 @@
 //! The rules, with any commands in any order: everything that is opened is closed, and at the end nothing is left.
 
+mod evenings;
+mod meeting;
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
@@ -22,7 +25,7 @@ use super::{Target, now};
 /// The limits; then steps, each with a person and a command.
 pub const RULES: Target = Target {
     name: "rules",
-    seeds: evenings,
+    seeds: evenings::evenings,
     prepare: || Box::new(commands),
 };
 
@@ -115,12 +118,13 @@ fn stay(bytes: &mut Bytes<'_>, now: Instant) -> Stay {
         publishes: bytes.pick(&[PublishRights::ALL, PublishRights::NONE]),
         visible: bytes.below(3) > 0,
         until: (bytes.below(2) == 0).then(|| now + Duration::from_secs(bytes.byte().into())),
+        ..Stay::default()
     }
 }
 
 #[expect(clippy::too_many_lines, reason = "one arm a command")]
 fn command(bytes: &mut Bytes<'_>, now: Instant) -> Command {
-    match bytes.below(22) {
+    match bytes.below(24) {
         0 => join(bytes, Stay::default()),
         1 => Command::Leave,
         2 => Command::Offer {
@@ -202,6 +206,11 @@ fn command(bytes: &mut Bytes<'_>, now: Instant) -> Command {
             let stay = stay(bytes, now);
             join(bytes, stay)
         }
+        22 => {
+            let stay = meeting::stay(bytes);
+            join(bytes, stay)
+        }
+        23 => Command::Meeting(meeting::command(bytes, &NAMES)),
         12 => Command::Call(CallCommand::Renew { offer: offer(bytes) }),
         15 => Command::OfferConference {
             conference: conference(bytes),
@@ -226,6 +235,10 @@ struct Open {
     perhaps_ringing: BTreeSet<(SessionId, CallId)>,
     /// and the push targets at which they ring, in the order in which that began.
     pushed: Vec<(CallId, Vec<PushTarget>)>,
+    /// The sessions that wait to be let in,
+    waiting: BTreeSet<SessionId>,
+    /// and those that waited when they were dismissed, and whose sockets may not have closed yet.
+    perhaps_waiting: BTreeSet<SessionId>,
 }
 
 impl Open {
@@ -239,11 +252,13 @@ impl Open {
                 Effect::CloseRoom(room) => assert!(self.rooms.remove(&room), "an open room is closed"),
                 Effect::ClosePeer { peer, .. } => assert!(self.peers.remove(&peer), "an open connection is closed"),
                 Effect::FillSlot { peer, .. } => assert!(self.peers.contains(&peer), "a slot of an open connection"),
+                Effect::Mute { peer, .. } => assert!(self.peers.contains(&peer), "an open connection is muted"),
                 Effect::Negotiate(offers) => {
                     for offer in offers {
                         assert!(self.rooms.contains(&offer.room), "a connection is in an open room");
                         self.peers.insert(offer.peer);
                         if matches!(offer.subject, Subject::Call { .. }) {
+                            self.waiting.remove(&offer.session);
                             self.is_silent(offer.session);
                         }
                     }
@@ -251,10 +266,12 @@ impl Open {
                 Effect::Dismiss { session, .. } => {
                     assert!(dismissed.insert(session), "dismissed once");
                     self.dismissed.insert(session);
+                    self.perhaps_waiting.extend(self.waiting.take(&session));
                     self.is_silent(session);
                 }
                 Effect::Send { session, event } => {
                     assert!(!dismissed.contains(&session), "nothing after the end");
+                    meeting::note(&mut self.waiting, session, &event);
                     match event {
                         Event::Call(CallEvent::Incoming { call, .. }) => {
                             assert!(self.ringing.insert((session, call)), "it rings once");
@@ -280,8 +297,11 @@ impl Open {
                     }
                     other => panic!("no news for a push target: {other:?}"),
                 },
-                Effect::SendEach { sessions, .. } => {
+                Effect::SendEach { sessions, event } => {
                     assert!(sessions.iter().all(|session| !dismissed.contains(session)));
+                    for session in sessions {
+                        meeting::note(&mut self.waiting, session, &event);
+                    }
                 }
                 Effect::Play(playback) => {
                     assert!(self.rooms.contains(&playback.room), "somebody plays in an open room");
@@ -296,6 +316,13 @@ impl Open {
     fn is_silent(&mut self, session: SessionId) {
         let silent = self.ringing.extract_if(.., |(at, _)| *at == session);
         self.perhaps_ringing.extend(silent);
+    }
+
+    fn leave(&mut self, rules: &mut Rules, now: Instant, session: SessionId) {
+        self.waiting.remove(&session);
+        self.perhaps_waiting.remove(&session);
+        self.take(rules.leave(now, session));
+        self.is_silent(session);
     }
 
     /// Takes an event of the media engine about a connection.
@@ -325,55 +352,6 @@ impl Open {
             self.peers.remove(peer);
         }
     }
-}
-
-/// Inputs that each begin with the usual limits.
-fn evenings() -> Vec<Vec<u8>> {
-    // Two people in a room, who publish and watch one another; the media of one come and go; the engine loses the room.
-    let room: [&[u8]; 9] = [
-        &[0],
-        &[0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0],
-        &[0, 2, 0, 0, 1, 2, 1, 1, 1, 2, 0, 2],
-        &[0, 4, 1, 13],
-        &[192, 4, 0, 192, 5, 0, 192, 4, 0, 192, 6, 1],
-        &[192, 0, 1, 160, 10],
-        &[1, 1],
-        &[1, 0, 1, 0, 0, 0],
-        &[192, 8, 0],
-    ];
-    // A call that is carried, renewed and hung up; one that is declined; one that meets in a room of its own.
-    let calls: [&[u8]; 7] = [
-        &[0],
-        &[2, 8, 2, 0, 0, 3, 8, 3, 0, 0],
-        &[2, 9, 3, 0, 0, 0, 3, 10, 2, 0, 1],
-        &[2, 12, 2, 2, 11],
-        &[2, 9, 3, 0, 0, 0, 3, 10, 2, 2],
-        &[2, 9, 3, 1, 0, 0, 3, 10, 2, 1],
-        &[160, 70, 226],
-    ];
-    // Messages to somebody who is there, to everybody, and to somebody who comes later.
-    let messages: [&[u8]; 4] = [
-        &[0],
-        &[4, 5, 0, 0, 5, 5, 1, 1],
-        &[4, 6, 1, 1, 0, 4, 6, 0, 2, 4, 6, 1, 2, 1],
-        &[5, 7, 6, 5, 2, 0, 160, 70],
-    ];
-    // Two at whom calls may ring, and one who only asks, for somebody; a call to both, which one answers; another, which
-    // nobody answers.
-    let several: [&[u8]; 5] = [
-        &[0],
-        &[2, 8, 0, 0, 0, 3, 8, 1, 0, 0, 6, 17, 2, 0],
-        &[6, 16, 2, 0, 1, 1, 0, 0, 3, 10, 2, 1, 6, 11],
-        &[4, 17, 3, 0, 4, 19, 1, 0, 4, 11, 6, 16, 3, 0, 1, 3, 1, 0, 0],
-        &[160, 70, 226],
-    ];
-    // A stay of one second that is renewed for a longer one; somebody whom nobody sees, of the same name, who watches; both ends.
-    let stays = vec![
-        0, 0, 21, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 2, 0, 0, 1, 0, 21, 0, 1, 0, 3, 0, 0, 0, 0, 0, 1, 21, 1, 0, 0, 2, 0, 0,
-        0, 0, 0, 1, 2, 0, 0, 2, 160, 1, 160, 1, 160, 2,
-    ];
-    let evenings = [room.concat(), calls.concat(), messages.concat(), several.concat()];
-    evenings.into_iter().chain([stays]).collect()
 }
 
 /// The usual limits, or limits that a few clients reach.
@@ -440,14 +418,12 @@ fn commands(input: &[u8]) {
                 }
             }
             7 => {
-                open.take(rules.leave(now, *who));
-                open.is_silent(*who);
+                open.leave(&mut rules, now, *who);
                 *who = arrive(&mut rules);
             }
             // A dismissed session sends nothing more: the hub makes sure of that.
             _ if open.dismissed.contains(who) => {
-                open.take(rules.leave(now, *who));
-                open.is_silent(*who);
+                open.leave(&mut rules, now, *who);
                 *who = arrive(&mut rules);
             }
             _ => {
@@ -459,7 +435,12 @@ fn commands(input: &[u8]) {
                     }
                     _ => false,
                 };
+                let moves = matches!(command, Command::Join { .. } | Command::Leave);
                 if let Ok(effects) = rules.handle(now, *who, command) {
+                    let is_overtaken = matches!(effects[..], [Effect::Dismiss { session, .. }] if session == *who);
+                    if moves && !is_overtaken {
+                        open.waiting.remove(who);
+                    }
                     if knows {
                         open.is_silent(*who);
                     }
@@ -475,6 +456,8 @@ fn commands(input: &[u8]) {
         }
         assert_eq!(rules.room_count(), open.rooms.len());
         assert_eq!(rules.peer_count(), open.peers.len());
+        let most_waiting = open.waiting.len() + open.perhaps_waiting.len();
+        assert!((open.waiting.len()..=most_waiting).contains(&rules.waiting_count()));
         assert!(rules.room_count() <= limits.rooms + limits.calls && rules.call_count() <= limits.calls);
         assert!(rules.peer_count() <= limits.peers);
         if rules.call_count() == 0 {
@@ -487,7 +470,7 @@ fn commands(input: &[u8]) {
         }
     }
     for session in sessions {
-        open.take(rules.leave(now, session));
+        open.leave(&mut rules, now, session);
     }
     open.take(rules.handle_timeout(now + Duration::from_secs(3_600)));
     assert!(open.rooms.is_empty() && open.peers.is_empty(), "nothing stays open");
@@ -498,6 +481,6 @@ fn commands(input: &[u8]) {
         rules.peer_count(),
         rules.call_count(),
     );
-    assert_eq!(left, (0, 0, 0, 0));
+    assert_eq!((left, rules.waiting_count()), ((0, 0, 0, 0), 0));
     assert_eq!((rules.reachable_count(), rules.online_count()), (0, 0));
 }

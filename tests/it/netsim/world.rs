@@ -7,7 +7,7 @@ use patchbay::ids::{Feed, FeedRef, ParticipantId, PeerId, RoomId};
 use patchbay::media::codec::Kind;
 use patchbay::media::description::Description;
 use patchbay::media::messages::{MediaCommand, MediaEvent};
-use patchbay::media::names::Use;
+use patchbay::media::names::{Muted, Use};
 use patchbay::media::peer::dtls::DtlsIdentity;
 use patchbay::media::peer::negotiate::{self, Negotiated, Role};
 use patchbay::media::session::{LocalEnd, PeerSpec};
@@ -152,6 +152,7 @@ impl World {
             transports: negotiated.transports.clone(),
             spare_certificate: false,
             sections: negotiated.sections.clone(),
+            muted: Muted::default(),
         };
         seat.client.accept(self.now, &negotiated.answer);
         seat.negotiated = Some(negotiated);

@@ -39,7 +39,16 @@ pub fn judge(
             "{who} gets what was sent after {ended_ms}: {stamp:?}"
         );
     }
+    if is_clean {
+        let is_forbidden = at.decisions.forbid(stamp.publisher, stamp.sent_ms);
+        assert!(
+            !is_forbidden,
+            "{who} gets what was sent while its publisher was muted: {stamp:?}"
+        );
+    }
     let before = sink.last.filter(|last| last.stream == stamp.stream);
+    let is_whole = |last: &Stamp| !at.decisions.may_leave_out(stamp.publisher, last.sent_ms, stamp.sent_ms);
+    let before = before.filter(is_whole);
     // Neither client, nor their workers, nor their networks were disturbed: events at others do not change anything
     // here.
     if let Some(before) = before.filter(|_| is_clean) {

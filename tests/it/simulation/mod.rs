@@ -22,6 +22,7 @@ mod expectations;
 mod family;
 mod gauges;
 mod group;
+mod hosts;
 mod judge;
 mod person;
 mod plan;
@@ -42,6 +43,7 @@ use std::time::Duration;
 
 use engines::WORKERS;
 use gauges::Gauges;
+use hosts::HostDeed;
 use person::Person;
 use plan::{Ask, Deed, Fault, LOSSES_MAX, Plan, Role};
 use rand::rngs::StdRng;
@@ -115,6 +117,7 @@ fn run(seed: u64, log: Log) -> Tally {
 async fn settle(run: &mut Run, random: &mut StdRng) {
     run.calm_down();
     run.unseen(None).await;
+    run.moderate(HostDeed::Leave).await;
     for index in 0..run.people.len() {
         if random.random_bool(0.8) || matches!(run.people[index].role, Role::Caller(_) | Role::Callee) {
             run.act(index, Deed::Come);

@@ -380,6 +380,7 @@ impl Person {
         let is_due = match code {
             Some(1012) => at.workers_failed,
             Some(1011) => at.storage_failed,
+            _ if self.may_be_turned_away(at, code) => true,
             _ => self.may_be_sent_away(at, code),
         };
         assert!(is_due, "the socket of {} is closed for no reason: {code:?}", self.name);

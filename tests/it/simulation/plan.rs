@@ -8,6 +8,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::engines::WORKERS;
+use super::hosts::HostDeed;
 use crate::netsim::network::Link;
 
 pub struct Plan {
@@ -60,6 +61,7 @@ pub enum Event {
     Fault(Fault),
     /// Somebody whom nobody sees enters this room, for so long, or leaves the one where they are.
     Unseen(Option<(u8, Duration)>),
+    Host(HostDeed),
 }
 
 /// What somebody without a socket does.
@@ -123,6 +125,8 @@ const SILENT_IN: f64 = 0.1;
 /// The part of these runs in which the outage lasts longer than the server keeps a connection of which it hears nothing. The
 /// others leave for that time: nothing else happens in it.
 const FORGOTTEN_IN: f64 = 0.25;
+/// The part of the other runs in which a host comes.
+const HOST_IN: f64 = 0.4;
 /// The time before such an outage, in which everybody gets what they want, if nothing else fails.
 const BEFORE_SILENCE: Duration = Duration::from_secs(3);
 
@@ -144,6 +148,8 @@ impl Plan {
             // Somebody who has to leave meanwhile would have no connection that is to be kept.
             people.iter_mut().for_each(Role::stay_on);
             calm_at += silence(&mut random, &people, calm_at, losses, &mut events);
+        } else if random.random_bool(HOST_IN) {
+            moderate(&mut random, people.len(), calm_at, &mut events);
         }
         if people.iter().any(|role| matches!(role, Role::Writer(_))) {
             asks(&mut random, calm_at, &mut events);
@@ -224,6 +230,31 @@ fn asks(random: &mut StdRng, until: Duration, events: &mut Vec<(Duration, Event)
             (_, 2) => Ask::Leave,
             _ => Ask::Call,
         };
+    }
+}
+
+/// A host comes, and decides about the others.
+fn moderate(random: &mut StdRng, people: usize, calm_at: Duration, events: &mut Vec<(Duration, Event)>) {
+    let mut at = ms(random.random_range(0..calm_at.as_millis() as u64 / 2));
+    let room = random.random_range(1..=2);
+    let mut deed = HostDeed::Come(room);
+    while at < calm_at {
+        events.push((at, Event::Host(deed)));
+        at += ms(random.random_range(300..2_500));
+        let person = random.random_range(0..people);
+        deed = match random.random_range(0..14) {
+            0..6 => HostDeed::Mute(person, true),
+            6 | 7 => HostDeed::Mute(person, false),
+            8 | 9 => HostDeed::Lock(true),
+            10 => HostDeed::Lock(false),
+            11 => HostDeed::Remove(person),
+            12 => HostDeed::RemoveAll,
+            _ => HostDeed::Leave,
+        };
+        if matches!(deed, HostDeed::Leave) {
+            events.push((at.min(calm_at), Event::Host(deed)));
+            deed = HostDeed::Come(room);
+        }
     }
 }
 

@@ -26,6 +26,7 @@ use tokio::task::JoinHandle;
 use super::asker::Asker;
 use super::engines::{Engines, WORKERS};
 use super::gauges::Gauges;
+use super::hosts::Host;
 use super::person::Person;
 use super::plan::{Event, Fault, PEOPLE_MAX, Plan, Role};
 use super::socket::Socket;
@@ -59,6 +60,7 @@ pub struct Run {
     pub dead_sockets: Vec<Socket>,
     /// People in rooms whom nobody sees.
     pub unseen: Vec<Unseen>,
+    pub host: Option<Host>,
     storage_recovers_at: Option<Instant>,
     outages: Vec<(Instant, usize)>,
     pub audited_at: Instant,
@@ -110,6 +112,7 @@ impl Run {
             conversations: Vec::new(),
             dead_sockets: Vec::new(),
             unseen: Vec::new(),
+            host: None,
             storage_recovers_at: None,
             outages: Vec::new(),
             audited_at: start,
@@ -152,6 +155,7 @@ impl Run {
             Event::Ask(ask) => self.ask(*ask).await,
             Event::Fault(fault) => self.fail(*fault).await,
             Event::Unseen(comes) => self.unseen(*comes).await,
+            Event::Host(deed) => self.moderate(*deed).await,
         }
     }
 
@@ -263,6 +267,7 @@ impl Run {
         }
         self.asker.hear(&mut self.at);
         self.look_after_unseen();
+        self.look_after_host();
         let next = self.next(is_busy || !may_report).min(until.max(self.at.now + STEP));
         tokio::time::sleep_until(next.into()).await;
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use patchbay::auth::access_token::App;
-use patchbay::domain::{Claim, Command, EndReason, Event, Person as Somebody, RoomKind, Stay};
+use patchbay::domain::{Claim, Command, EndReason, Event, Person as Somebody, Refusal, RoomKind, Stay};
 use patchbay::hub::{Events, Session};
 use patchbay::shares::ClientAddress;
 
@@ -133,6 +133,10 @@ impl Person {
         assert!(!has_overstayed, "{} is still in the room", self.name);
     }
 
+    pub fn late_by(&self) -> Duration {
+        self.tenure.late_by
+    }
+
     /// The server has not run for so long.
     pub fn is_late_by(&mut self, time: Duration) {
         self.tenure.late_by += time;
@@ -163,7 +167,11 @@ impl Run {
             },
             connects: false,
         };
-        session.request(join).await.expect("there is a place");
+        match session.request(join).await {
+            Ok(()) => {}
+            Err(Refusal::Locked) if self.at.decisions.is_locked(room) => return,
+            Err(why) => panic!("somebody unseen is refused: {why}"),
+        }
         self.unseen.push(Unseen {
             session,
             events,
@@ -199,6 +207,7 @@ impl Run {
                         at.tally.unseen_over += 1;
                         return false;
                     }
+                    Event::Ended(EndReason::Removed) if at.decisions.has_ended => return false,
                     Event::Ended(why) => panic!("the session {} of somebody unseen ends: {why:?}", unseen.session.id()),
                     _ => {}
                 }

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::hosts::Decisions;
 use super::tally::Tally;
 use crate::netsim::network::Network;
 
@@ -34,6 +35,8 @@ pub struct Surroundings {
     pub is_calm: bool,
     /// The server's date: seconds since 1970-01-01 UTC. It stands still, unless it is set.
     pub wall_s: Arc<AtomicI64>,
+    /// What hosts have done.
+    pub decisions: Decisions,
     pub tally: Tally,
     next_number: u32,
     log: Log,
@@ -63,6 +66,7 @@ impl Surroundings {
             storage_failed: false,
             is_calm: false,
             wall_s: Arc::new(AtomicI64::new(DAY_S)),
+            decisions: Decisions::default(),
             tally: Tally::default(),
             next_number: 0,
             log,
@@ -96,6 +100,7 @@ impl Surroundings {
 
     /// The server has not run for so long: everything that was due to reach it by some time is due later.
     pub fn wait_longer(&mut self, time: Duration) {
+        self.decisions.wait_longer(time);
         for facts in self.streams.values_mut() {
             facts.ended_ms = facts.ended_ms.map(|ended| ended + time.as_millis() as u64);
         }

@@ -63,6 +63,11 @@ tally! {
     /// People whom nobody sees: how often they entered, and how often their stay was over.
     unseen_entered,
     unseen_over,
+    /// How often a host saw somebody without pictures, sent people away, and kept people out; and those who waited for a host.
+    muted,
+    removed,
+    locked_out,
+    let_in,
     /// Answers to offers that restart ICE: the keys stay, or are made anew.
     restarts,
     new_associations,

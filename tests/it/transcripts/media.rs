@@ -8,7 +8,7 @@ use patchbay::media::codec::{Codec, Kind};
 use patchbay::media::engine::MediaEngine;
 use patchbay::media::link::Far;
 use patchbay::media::messages::{CloseReason, DriverCommand, MediaCommand, MediaEvent};
-use patchbay::media::names::Down;
+use patchbay::media::names::{Down, Muted};
 use patchbay::media::session::PeerSpec;
 use tokio::sync::mpsc;
 
@@ -47,6 +47,15 @@ impl FakeMedia {
                 let number = self.number(peer)?;
                 let source = source.map_or("nothing".to_owned(), |source| source.participant.to_string());
                 Some(format!("fill slot {} of {number} with {source}", slot.0))
+            }
+            DriverCommand::Media(MediaCommand::Mute { peer, muted }) => {
+                let what = match (muted.sound, muted.camera) {
+                    (false, false) => "nothing",
+                    (true, false) => "sound",
+                    (false, true) => "camera",
+                    (true, true) => "sound and camera",
+                };
+                Some(format!("mute {what} of {}", self.number(peer)?))
             }
             DriverCommand::Link { far, .. } => Some(match far {
                 Far::Worker(other) => format!("link {other}"),
@@ -96,7 +105,8 @@ impl FakeMedia {
         } else {
             ""
         };
-        format!("{verb} {number} {purpose}{certificate}")
+        let muted = if spec.muted == Muted::default() { "" } else { ", muted" };
+        format!("{verb} {number} {purpose}{certificate}{muted}")
     }
 
     /// The connection's number, from 1.

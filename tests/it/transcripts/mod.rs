@@ -14,6 +14,7 @@
 //! media silent 1             ... that its client has fallen silent
 //! media heard 1              ... that its client is heard, for the first time or again
 //! media speaks 1             ... that somebody begins to speak over it; `hushes 1`: that they stop
+//! media mute sound of 1      the engine is to forward no sound of this connection; `, muted` after `open` says the same of a new one
 //! media ended 0              media worker 0 of two ends; another takes its place
 //! ```
 //!
@@ -49,6 +50,7 @@ mod lost_worker;
 mod media;
 mod messages;
 mod model;
+mod moderated;
 pub mod offers;
 mod robot;
 mod robots;

@@ -16,6 +16,7 @@ mod joined_sends;
 mod left_out;
 mod memory;
 mod mirror;
+mod muting;
 mod names;
 mod paths;
 mod repair;
