@@ -141,6 +141,11 @@ impl Speakers {
         }
     }
 
+    /// Those in the spotlight, whoever was there first before the others.
+    pub(super) fn spotlit(&self) -> &[ParticipantId] {
+        &self.spotlit
+    }
+
     pub(crate) fn shown_to(&self, participant: ParticipantId) -> Option<ParticipantId> {
         let spotlit = self.spotlit.iter().copied();
         let shown = spotlit.chain(self.last.into_iter().flatten());

@@ -46,7 +46,7 @@ impl Room {
             return Vec::new();
         }
         let candidates: Vec<Candidate> = self.participants.iter().filter_map(Participant::candidate).collect();
-        let lineup = self.stage.lineup(self.spotlit(), &candidates);
+        let lineup = self.stage.lineup(self.speakers.spotlit(), &candidates);
         let mut effects = Vec::new();
         let mut changed = Vec::new();
         for (id, participant) in &mut self.participants {
@@ -70,11 +70,6 @@ impl Room {
         let layouts = changed.into_iter().flat_map(|(id, peer)| self.layouts(id, &[peer]));
         effects.extend(layouts);
         effects
-    }
-
-    /// Participants whose pictures are shown whoever speaks, the first of them first.
-    fn spotlit(&self) -> &[ParticipantId] {
-        &[]
     }
 
     /// What a participant is sent of who is in the stage's slots of some of their connections.
@@ -121,10 +116,11 @@ impl Participant {
     fn candidate((id, participant): (&ParticipantId, &Participant)) -> Option<Candidate> {
         let is_there = matches!(participant.arrival, MediaArrival::Arrives | MediaArrival::Missing(_));
         let rights = participant.stay.rights();
+        let muted = participant.attendance.muted();
         is_there.then_some(Candidate {
             id: *id,
-            is_heard: rights.audio,
-            is_seen: rights.video,
+            is_heard: rights.audio && !muted.sound,
+            is_seen: rights.video && !muted.camera,
         })
     }
 }

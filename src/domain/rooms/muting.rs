@@ -80,6 +80,8 @@ impl Rooms {
         }
         let peers = owner.sending_peers();
         let mut effects: Vec<Effect> = peers.map(|peer| Effect::Mute { peer, muted }).collect();
+        // Whoever is muted gives up their slots to others.
+        effects.extend(self.fill_stage(target.room));
         effects.extend(self.announce_participant(target));
         effects
     }

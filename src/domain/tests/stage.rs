@@ -269,3 +269,41 @@ fn more_slots_than_a_section_may_have_are_refused() {
     }
     assert!(offers(&mut rules, 1, slots(5, 16, true), 10).is_ok());
 }
+
+fn host_commands(rules: &mut Rules, command: MeetingCommand) -> Vec<Effect> {
+    rules.handle(now(), SessionId(8), Command::Meeting(command)).unwrap()
+}
+
+#[test]
+fn whoever_is_spotlit_is_shown_and_whoever_is_muted_gives_up_their_slots() {
+    let (mut rules, publishing) = room_of(3);
+    let host = Stay {
+        role: Role::Host,
+        ..Stay::default()
+    };
+    let command = joining((RoomKind::Group, "r"), "host", Claim::Unproven, host);
+    rules.handle(now(), SessionId(8), command).unwrap();
+    view(&mut rules, slots(2, 1, false));
+    rules.speech_changed(now(), publishing[0].peer, true);
+    let user = |name: &str| name.into();
+    let spotlight = |on| MeetingCommand::Spotlight { user: user("carl"), on };
+    let effects = host_commands(&mut rules, spotlight(true));
+    assert_eq!(
+        layouts(&effects, 9),
+        ["0 anna, 1 ben, 2 carl"],
+        "seen, and heard no sooner"
+    );
+    let effects = host_commands(&mut rules, spotlight(false));
+    assert_eq!(layouts(&effects, 9), ["0 anna, 1 ben, 2 anna"]);
+    let mute = |media, muted| MeetingCommand::Mute {
+        user: user("anna"),
+        media,
+        muted,
+    };
+    let effects = host_commands(&mut rules, mute(MediaKind::Audio, true));
+    assert_eq!(layouts(&effects, 9), ["0 ben, 1 carl, 2 anna"]);
+    let effects = host_commands(&mut rules, mute(MediaKind::Video, true));
+    assert_eq!(layouts(&effects, 9), ["0 ben, 1 carl, 2 ben"]);
+    let effects = host_commands(&mut rules, mute(MediaKind::Audio, false));
+    assert_eq!(layouts(&effects, 9), ["0 anna, 1 ben, 2 ben"]);
+}
