@@ -217,7 +217,7 @@ fn whoever_is_muted_does_not_speak() {
     let peer = scene.publisher.spec.peer;
     let speak = |scene: &mut Scene, packets: usize| {
         (0..packets).for_each(|_| drop(scene.speak()));
-        let events = scene.workers.each_mut().map(|worker| events(worker)).concat();
+        let events = scene.workers.each_mut().map(events).concat();
         let about_speech =
             |event: &MediaEvent| matches!(event, MediaEvent::SpeechBegan { .. } | MediaEvent::SpeechEnded { .. });
         events.into_iter().filter(about_speech).collect::<Vec<_>>()
