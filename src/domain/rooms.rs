@@ -1,4 +1,4 @@
-//! All rooms of a node, and what each command does to them.
+//! All rooms of a node, those who wait at their doors, and what each command does to them.
 
 mod arrival;
 mod decoding;
