@@ -109,11 +109,7 @@ impl Server {
     pub async fn start(config: Config) -> Result<Server, StartError> {
         let config = Arc::new(config);
         let clock = wall_clock();
-        let needs_tls = config.listeners.iter().any(|listener| listener.tls);
-        let certificate = match needs_tls {
-            true => Some(certificate(&config, &clock).await?),
-            false => None,
-        };
+        let certificate = certificate(&config, &clock).await?;
         let recording = robot_recording(&config).await?;
         let sockets = listeners::bind_all(&config)?;
         let metrics_socket = metrics_listener(&config)
@@ -154,17 +150,9 @@ impl Server {
             channels::Settings::from(config.as_ref()),
         );
 
-        let conferences = Conferences::new(
-            records.clone(),
-            hub.clone(),
-            accounts.keys(),
-            Arc::clone(&clock),
-            stopwatch(),
-            &config,
-        );
-
+        let conferences = inviting::conferences((&records, &hub, &accounts), (&clock, stopwatch()), &config);
         let server = Server {
-            push: inviting::push_notices(notices, services, &conferences, (&records, &hub), &clock),
+            push: inviting::push_notices(notices, services, &conferences, (&records, &hub), (&clock, stopwatch())),
             conferences,
             addresses: sockets.iter().map(listener).collect(),
             media_addresses,
@@ -419,11 +407,14 @@ pub(crate) fn monotonic_clock() -> Instant {
     Instant::now()
 }
 
-/// Reads the certificate, or makes one, on a thread where a disk that hangs holds up nothing else.
-async fn certificate(config: &Arc<Config>, clock: &WallClock) -> Result<Certificate, StartError> {
+/// Reads the certificate, or makes one, where a listener needs it, on a thread where a disk that hangs holds up nothing else.
+async fn certificate(config: &Arc<Config>, clock: &WallClock) -> Result<Option<Certificate>, StartError> {
+    if !config.listeners.iter().any(|listener| listener.tls) {
+        return Ok(None);
+    }
     let (config, clock) = (Arc::clone(config), Arc::clone(clock));
     let loading = tokio::task::spawn_blocking(move || Certificate::load(&config.tls, clock));
-    Ok(loading.await??)
+    Ok(Some(loading.await??))
 }
 
 /// Reads what robots play, on a thread as [`certificate`] does.

@@ -5,12 +5,14 @@
 //! one-time token ([`invitations`]): whoever has it may answer the call, or refuse it, once. [`calls`] says how users call, and
 //! [`waking`] how calls reach their phones.
 
+mod answers;
 mod calls;
 mod invitations;
 mod waking;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use answers::NotRefused;
 pub use calls::{Caller, Calling, Destination, NoDestination, NotDialed};
 use invitations::Invitations;
 pub use invitations::{Details, FRESH_FOR, Invitation, InvitationToken, Occasion, RingsAt};
@@ -18,8 +20,8 @@ pub use invitations::{Details, FRESH_FOR, Invitation, InvitationToken, Occasion,
 use crate::auth::TokenKeys;
 use crate::clock::{MonotonicClock, WallClock, now_s};
 use crate::config::Config;
-use crate::domain::{Address, CallAnswer, CallCommand, Claim, Decline, Refusal};
-use crate::hub::{HubHandle, NoPlace};
+use crate::domain::Address;
+use crate::hub::HubHandle;
 use crate::ids::{CallId, RoomName, UserId};
 use crate::shares::ClientAddress;
 use crate::storage::{Entry, NoEntry, NotLoggedIn, Records, ShownPin, UserAccount, local_part};
@@ -63,19 +65,6 @@ pub enum Place {
         invitation: Invitation,
         caller_name: String,
     },
-}
-
-/// The reason why a call is not refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotRefused {
-    #[error("the token is not known, was used before, or belongs to a call that is over")]
-    UnknownToken,
-    #[error("there is no such conference, or the token is for another one")]
-    OtherPlace,
-    #[error(transparent)]
-    NoPlace(#[from] NoPlace),
-    #[error(transparent)]
-    Hub(#[from] Refusal),
 }
 
 impl Conferences {
@@ -201,59 +190,5 @@ impl Conferences {
         let mut invitations = self.invitations();
         invitations.withdraw(account, call);
         !invitations.is_answered_at(account, call, at)
-    }
-
-    /// Refuses the call that the token is for, on behalf of the user at whom it rings. `place` is the conference that was named.
-    pub async fn refuse(&self, token: &str, place: &str, client: ClientAddress) -> Result<(), NotRefused> {
-        let token = InvitationToken::read(token).ok_or(NotRefused::UnknownToken)?;
-        let invitation = {
-            let mut invitations = self.invitations();
-            let found = invitations
-                .find((self.passed)(), token)
-                .ok_or(NotRefused::UnknownToken)?;
-            if !found.is_for(place) {
-                return Err(NotRefused::OtherPlace);
-            }
-            invitations
-                .take((self.passed)(), token)
-                .ok_or(NotRefused::UnknownToken)?
-        };
-        self.answer_at_once(invitation, CallAnswer::Decline(Decline::Unwilling), client)
-            .await
-    }
-
-    /// Accepts an invitation into a meeting, where its conversation with the caller ends.
-    pub async fn accept(&self, invitation: Invitation, client: ClientAddress) -> Result<(), NotRefused> {
-        self.answer_at_once(invitation, CallAnswer::Accept(None), client).await
-    }
-
-    /// Answers a call by a session that ends with that.
-    async fn answer_at_once(
-        &self,
-        invitation: Invitation,
-        answer: CallAnswer,
-        client: ClientAddress,
-    ) -> Result<(), NotRefused> {
-        let (session, _events) = self.hub.connect(client).await?;
-        // The token was given to nobody else.
-        session
-            .request(calls::speak_for(invitation.account, Claim::Proven))
-            .await?;
-        let answer = CallCommand::Answer {
-            from: invitation.from,
-            room: Some(invitation.room),
-            answer,
-        };
-        match session.request(answer.into()).await {
-            Err(Refusal::NoSuchCall) => Err(NotRefused::UnknownToken),
-            outcome => Ok(outcome?),
-        }
-    }
-
-    /// Takes the token of a call that is to be answered, while the call is fresh. It is then used up. `place` is the conference that
-    /// was named.
-    pub fn redeem(&self, token: &str, place: &str) -> Option<Invitation> {
-        let token = InvitationToken::read(token)?;
-        self.invitations().redeem((self.passed)(), token, place)
     }
 }

@@ -1,20 +1,21 @@
 //! All that one node decides, in one place: rooms, calls, and messages.
 
+mod calling;
 mod entering;
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::calls::{CallRequest, Calls, Decision, Leaving, Requester};
+use super::calls::{Calls, Leaving};
 use super::lobby::Entrant;
 use super::messages::Messages;
 use super::register::{Abilities, Register, Registration};
 use super::rooms::{PairChange, Rooms};
 use super::{
-    Address, CallAnswer, CallCommand, CallEnd, Claim, Command, Effect, EndReason, Limits, MediaKind, MediaState,
-    Newcomer, Offer, Refusal, RoomOutline, Subject, WaitingMessage,
+    Address, CallEnd, Claim, Command, Effect, EndReason, Limits, MediaKind, MediaState, Newcomer, Refusal, RoomOutline,
+    WaitingMessage,
 };
-use crate::ids::{CallId, ParticipantId, PeerId, PushTarget, RoomId, RoomName, SessionId, UserId};
+use crate::ids::{ParticipantId, PeerId, PushTarget, RoomId, RoomName, SessionId, UserId};
 use crate::shares::ClientAddress;
 
 /// The state of all rooms and calls, and of who is reachable. It has one owner; each call returns what is to be done about it.
@@ -238,100 +239,6 @@ impl Rules {
             effects.extend(self.messages.left(user, &self.register));
         }
         effects
-    }
-
-    fn call(&mut self, now: Instant, session: SessionId, command: CallCommand) -> Result<Vec<Effect>, Refusal> {
-        let requester = self.requester(session);
-        let calls = &mut self.calls;
-        let decisions = match command {
-            CallCommand::Invite {
-                to,
-                media,
-                when_busy,
-                when_absent,
-            } => {
-                let request = CallRequest {
-                    to,
-                    media,
-                    when_busy,
-                    when_absent,
-                };
-                calls.invite(now, requester?, request, &self.register)
-            }
-            CallCommand::Answer { from, room, answer } => match answer {
-                CallAnswer::Accept(offer) => calls.accept(now, &requester?, &from, room.as_ref(), offer),
-                CallAnswer::Decline(why) => calls.decline(now, &requester?, &from, room.as_ref(), why),
-            },
-            CallCommand::HangUp { with, room } => calls.hang_up(now, &requester?, with.as_ref(), room.as_ref()),
-            CallCommand::Renew { offer } => return self.renew(now, session, offer),
-        }?;
-        Ok(self.carry_out(now, decisions))
-    }
-
-    fn requester(&self, session: SessionId) -> Result<Requester, Refusal> {
-        let address = self.register.address_of(session).ok_or(Refusal::NotRegistered)?;
-        Ok(Requester {
-            session,
-            address: address.clone(),
-            client: self.rooms.quotas.client_of(session),
-            only_requests: self.register.only_requests(address, session),
-        })
-    }
-
-    fn renew(&mut self, now: Instant, session: SessionId, offer: Offer) -> Result<Vec<Effect>, Refusal> {
-        let subject = self.call_of(session).ok_or(Refusal::NoSuchCall)?;
-        self.rooms.renew_call(now, session, subject, offer)
-    }
-
-    /// The call that the session is in, if this server carries it.
-    fn call_of(&self, session: SessionId) -> Option<Subject> {
-        let (call, side) = self.calls.carried_by(session, self.register.address_of(session))?;
-        Some(Subject::Call { call, side })
-    }
-
-    /// Carries out what calls have decided, with its consequences in rooms.
-    fn carry_out(&mut self, now: Instant, decisions: Vec<Decision>) -> Vec<Effect> {
-        let mut effects = Vec::with_capacity(decisions.len());
-        for decision in decisions {
-            match decision {
-                Decision::Effect(effect) => effects.push(effect),
-                Decision::Close(room) => effects.extend(self.rooms.close(room)),
-                Decision::Seat(call, guests) => match self.rooms.seat_pair(now, call, *guests) {
-                    Ok((room, seated)) => {
-                        self.calls.seated(call, room);
-                        effects.extend(seated);
-                    }
-                    Err(_) => effects.extend(self.end_call(now, call, CallEnd::Failed)),
-                },
-                Decision::SeatInMeeting(call, room, guest) => {
-                    let (side, claim) = (guest.side, self.register.claim_of(guest.session));
-                    match self.rooms.seat_in_meeting(now, call, room, *guest, claim) {
-                        Ok(seated) => {
-                            self.calls.seated_in_meeting(call, side);
-                            effects.extend(seated);
-                        }
-                        Err(undone) => {
-                            effects.extend(undone);
-                            effects.extend(self.end_call(now, call, CallEnd::Failed));
-                        }
-                    }
-                }
-                Decision::Unseat(session) => effects.extend(self.rooms.leave(session)),
-            }
-        }
-        effects
-    }
-
-    /// The call whose media this connection carries.
-    fn call_over(&self, peer: PeerId) -> Option<CallId> {
-        let session = self.rooms.session_of_peer(peer)?;
-        let (call, _) = self.calls.carried_by(session, self.register.address_of(session))?;
-        Some(call)
-    }
-
-    fn end_call(&mut self, now: Instant, call: CallId, reason: CallEnd) -> Vec<Effect> {
-        let decisions = self.calls.end(now, call, reason, None);
-        self.carry_out(now, decisions)
     }
 
     /// A connection has given way: it is lost as if it had ended by itself, and the engine is to close it. In a room its own

@@ -92,6 +92,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "domain",
             "http",
             "hub",
+            "ids",
             "media",
             "pinning",
             "push",

@@ -16,8 +16,6 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::conferences::{self, InvitationToken, Occasion};
-
 use self::wire::{Alert, AlertAps, AlertText, Empty, SdkNotice, UserInfo, WithAps};
 
 /// Time for which apps of the enterprise SDK take a notice of a call.
@@ -63,23 +61,6 @@ pub enum InvitationKind {
     Call,
     /// An invitation into a meeting.
     Meeting,
-}
-
-/// What the family of conferences says about a call that rings at one of its users: the token by which the app answers or refuses.
-pub(crate) fn invitation(call: &conferences::Invitation, token: InvitationToken, caller_name: String) -> Invitation {
-    let details = &call.details;
-    Invitation {
-        caller: Some(call.caller().to_string()),
-        caller_name: Some(caller_name),
-        place: Some(call.room.to_string()),
-        token: Some(token.text()),
-        kind: match details.occasion {
-            Occasion::Call => InvitationKind::Call,
-            Occasion::Meeting { .. } => InvitationKind::Meeting,
-        },
-        bss_key: Some(details.bss_key.clone()),
-        owner: details.owner.clone(),
-    }
 }
 
 /// The notice that an app of Apple's notifications shows. `None` where it could not answer, because the call has no room.

@@ -3,6 +3,7 @@
 
 mod across;
 mod devices;
+mod expiry;
 mod joining;
 mod meeting;
 mod outgoing;

@@ -29,7 +29,7 @@ impl Stream {
     }
 
     /// The next block of lines. `None` at the end of the stream.
-    async fn block(&mut self) -> Option<String> {
+    pub async fn block(&mut self) -> Option<String> {
         loop {
             if let Some((block, rest)) = self.text.split_once("\n\n") {
                 let block = block.to_owned();
