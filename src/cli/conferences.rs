@@ -52,7 +52,7 @@ pub(super) struct Settings {
     #[arg(long, value_name = "PIN", num_args = 0..=1)]
     guest_pin: Option<Option<String>>,
     /// Whether guests wait until a host is there. Where a client cannot wait, it is told to come later [default when added: false]
-    #[arg(long, value_name = "YES", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     wait_for_host: Option<bool>,
 }
 

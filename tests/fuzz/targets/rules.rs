@@ -1,6 +1,7 @@
 //! The rules, with any commands in any order: everything that is opened is closed, and at the end nothing is left.
 
 mod evenings;
+mod limits;
 mod meeting;
 
 use std::collections::BTreeSet;
@@ -11,8 +12,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes as Message;
 use patchbay::domain::{
     Abilities, Address, CallAnswer, CallCommand, CallEvent, CallMedia, Claim, Command, Conference, Decline, Effect,
-    Event, FileNotice, Limits, MediaKind, MediaState, MessageCommand, Newcomer, Offer, Person, Play, PublishRights,
-    Recipient, Registration, RoomKind, Rules, Side, Stay, Subject, UserFeed, Waits, WhenAbsent, WhenBusy,
+    Event, FileNotice, MediaKind, MediaState, MessageCommand, Newcomer, Offer, Person, Play, PublishRights, Recipient,
+    Registration, RoomKind, Rules, Side, Stay, Subject, UserFeed, Waits, WhenAbsent, WhenBusy,
 };
 use patchbay::ids::{CallId, Feed, ParticipantId, PeerId, PushTarget, RoomId, SessionId, Turn};
 use patchbay::media::description::Description;
@@ -375,31 +376,6 @@ impl Open {
     }
 }
 
-/// The usual limits, or limits that a few clients reach.
-fn limits(choice: u8) -> Limits {
-    let usual = Limits {
-        proof_required: choice & 2 != 0,
-        ..Limits::default()
-    };
-    match choice & 1 {
-        0 => usual,
-        _ => Limits {
-            rooms: 2,
-            participants_per_room: 3,
-            peers_per_participant: 2,
-            peers: 6,
-            unconnected_peers: 3,
-            calls: 2,
-            calls_per_address: 2,
-            calls_per_address_from_one: 1,
-            callees_per_call: 3,
-            sessions_per_address: 2,
-            push_targets: 2,
-            ..usual
-        },
-    }
-}
-
 #[expect(
     clippy::too_many_lines,
     reason = "one place keeps all that is known of the rules from outside"
@@ -407,7 +383,7 @@ fn limits(choice: u8) -> Limits {
 fn commands(input: &[u8]) {
     let mut bytes = Bytes(input);
     let mut now = now();
-    let limits = limits(bytes.byte());
+    let limits = limits::limits(bytes.byte());
     let mut rules = Rules::new(limits);
     let mut open = Open::default();
     let mut next_session = 0;
