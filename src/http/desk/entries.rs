@@ -296,7 +296,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::domain::{Candidate, Conference, DecodingNotice, EndReason, MediaState, UserFeed};
+    use crate::domain::{
+        Candidate, Conference, DecodingNotice, EndReason, MediaState, MeetingState, ParticipantState, Person, Reported,
+        Role, UserFeed,
+    };
     use crate::ids::Feed;
 
     const TOKEN: Token = Token(1);
@@ -412,8 +415,30 @@ mod tests {
         assert_eq!(entry.put(long()), Ok(()), "what has been fetched does not count");
     }
 
+    fn participant(user: &str, number: usize, since: std::time::Instant) -> Event {
+        Event::Meeting(MeetingEvent::Participant(ParticipantState {
+            person: Arc::new(Person::unnamed(user.into())),
+            role: Role::Guest,
+            muted: number.is_multiple_of(2),
+            video_muted: false,
+            reported: Reported::default(),
+            spotlit: None,
+            waiting: false,
+            since,
+        }))
+    }
+
+    fn meeting(number: usize) -> Event {
+        Event::Meeting(MeetingEvent::Changed(MeetingState {
+            locked: number.is_multiple_of(2),
+            ..MeetingState::default()
+        }))
+    }
+
     #[test]
     fn of_events_about_one_state_only_the_newest_is_kept() {
+        let began = entries().1.into_std();
+        let participant = |user, number| participant(user, number, began);
         let speakers = |number: usize| Event::Speakers {
             users: vec![UserId::from("x".repeat(number % 8).as_str())].into(),
         };
@@ -452,6 +477,9 @@ mod tests {
                 decoding("carl", MediaKind::Video, number),
                 presence("anna", number),
                 presence("ben", number),
+                participant("anna", number),
+                participant("ben", number),
+                meeting(number),
             ]
         };
         let (mut entries, now) = entries();
