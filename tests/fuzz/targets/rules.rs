@@ -4,7 +4,7 @@ mod evenings;
 mod limits;
 mod meeting;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -250,6 +250,8 @@ fn command(bytes: &mut Bytes<'_>, now: Instant) -> Command {
 struct Open {
     rooms: BTreeSet<RoomId>,
     peers: BTreeSet<PeerId>,
+    /// Whose connections were offered, also of those that have ended.
+    owners: BTreeMap<PeerId, ParticipantId>,
     dismissed: BTreeSet<SessionId>,
     /// The sessions at which calls ring,
     ringing: BTreeSet<(SessionId, CallId)>,
@@ -273,12 +275,18 @@ impl Open {
                 Effect::OpenRoom(room) => assert!(self.rooms.insert(room), "a room is opened once"),
                 Effect::CloseRoom(room) => assert!(self.rooms.remove(&room), "an open room is closed"),
                 Effect::ClosePeer { peer, .. } => assert!(self.peers.remove(&peer), "an open connection is closed"),
-                Effect::FillSlot { peer, .. } => assert!(self.peers.contains(&peer), "a slot of an open connection"),
+                Effect::FillSlot { peer, source, .. } => {
+                    assert!(self.peers.contains(&peer), "a slot of an open connection");
+                    let own = self.owners.get(&peer).copied();
+                    let shown = source.map(|source| source.participant);
+                    assert!(shown.is_none() || shown != own, "nobody is in their own slots");
+                }
                 Effect::Mute { peer, .. } => assert!(self.peers.contains(&peer), "an open connection is muted"),
                 Effect::Negotiate(offers) => {
                     for offer in offers {
                         assert!(self.rooms.contains(&offer.room), "a connection is in an open room");
                         self.peers.insert(offer.peer);
+                        self.owners.insert(offer.peer, offer.participant);
                         if matches!(offer.subject, Subject::Call { .. }) {
                             self.waiting.remove(&offer.session);
                             self.is_silent(offer.session);
