@@ -107,7 +107,9 @@ impl Rooms {
             subject,
         };
         let mut effects = self.negotiate(now, session, seat, offered, offer)?;
-        effects.extend(self.fill_slots_of(seat));
+        let peer = self.owner(seat).and_then(|owner| owner.peer_for(Purpose::Call));
+        let peer = peer.map(|peer| peer.id);
+        effects.extend(peer.into_iter().flat_map(|peer| self.fill_slots_of(seat, peer)));
         Ok(effects)
     }
 

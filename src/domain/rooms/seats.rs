@@ -1,8 +1,10 @@
 //! Parties of calls who have brought an offer, in rooms where the other party goes by itself.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Entrant, Guest, Rooms};
+use super::{Guest, Rooms};
+use crate::domain::lobby::Entrant;
 use crate::domain::{Claim, Effect, MediaKind, RoomKind, Stay, Subject, Use};
 use crate::ids::{CallId, Feed, RoomName, SlotId, Turn};
 
@@ -27,14 +29,16 @@ impl Rooms {
             offer,
         } = guest;
         let entrant = Entrant {
+            session,
             turn: TURN,
-            room: (RoomKind::Group, room),
-            person,
+            person: Arc::new(person),
             claim,
             stay: Stay::default(),
             connects: true,
+            since: now,
         };
-        let mut effects = self.join(session, entrant).map_err(|_| Vec::new())?;
+        let joined = self.join((RoomKind::Group, room), entrant);
+        let mut effects = joined.map_err(|_| Vec::new())?;
         let Some(seat) = self.seats.get(&session).copied() else {
             return Err(effects);
         };

@@ -4,8 +4,8 @@
 mod across;
 mod devices;
 mod joining;
-mod outgoing;
 mod meeting;
+mod outgoing;
 mod pushed;
 mod ringing;
 
