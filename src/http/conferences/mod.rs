@@ -3,6 +3,7 @@
 
 mod asked;
 mod calls;
+mod dialing;
 mod events;
 mod joining;
 mod login;
@@ -82,6 +83,7 @@ pub(super) fn router(origins: &Origins) -> OpenApiRouter<AppState> {
         .routes(routes!(requests::status))
         .routes(routes!(requests::list))
         .routes(routes!(requests::say))
+        .routes(routes!(dialing::dial))
         .routes(routes!(requests::command))
         .routes(routes!(requests::command_participant))
         .routes(routes!(calls::call))

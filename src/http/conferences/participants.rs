@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::referrals::Referrals;
 use crate::clock::{MonotonicClock, WallClock, now_s};
+use crate::conferences::Caller;
 use crate::domain::{Event, MeetingEvent};
 use crate::http::desk::{Answer, Desk, NotDone, Token};
 use crate::signaling::conferences::meeting::{Behind, CallKind, Moment, Notice, Outbox, View, referred};
@@ -54,6 +55,8 @@ pub(super) struct Seat {
     /// The names of the conference that its requests may have in their paths.
     aliases: [String; 2],
     pub view: View,
+    /// Who they are for whomever they call.
+    pub caller: Caller,
     outbox: Outbox,
     /// A signal that changes with each event, and ends with the seat.
     arrival: watch::Sender<()>,
@@ -94,10 +97,17 @@ impl Participants {
     }
 
     /// Takes a seat for a session that has entered a conference. `aliases` are the names of that.
-    pub(super) async fn seat(&self, token: Token, aliases: [String; 2], view: View) -> Result<(), NotDone> {
+    pub(super) async fn seat(
+        &self,
+        token: Token,
+        aliases: [String; 2],
+        view: View,
+        caller: Caller,
+    ) -> Result<(), NotDone> {
         let seat = Seat {
             aliases,
             view,
+            caller,
             outbox: Outbox::default(),
             arrival: watch::Sender::new(()),
             stream: CancellationToken::new(),

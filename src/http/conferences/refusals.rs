@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::registrations::NotRegistered;
 use crate::channels::ChannelError;
-use crate::conferences::{NoDestination, NotRefused};
+use crate::conferences::{NoDestination, NotDialed, NotRefused};
 use crate::domain::Refusal;
 use crate::http::desk::{NotDone, NotReceived};
 use crate::http::errors::HttpError;
@@ -125,6 +125,15 @@ impl From<NoDestination> for Refused {
             NoDestination::Storage(cause) => return cause.into(),
         };
         Refused::new(status, error.to_string())
+    }
+}
+
+impl From<NotDialed> for Refused {
+    fn from(error: NotDialed) -> Self {
+        match error {
+            NotDialed::Hub(refusal) => NotDone::Refused(refusal).into(),
+            NotDialed::NoPlace(_) => Refused::no_place(&error),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::asked::Asked;
 use super::events::COMMENT_EVERY;
+use super::outgoing;
 use super::participants::{LASTS, Reader, Seat};
 use super::refusals::{Refused, answer, unstored};
 use super::streams::{self, FRAME_BYTES_MAX};
@@ -88,7 +89,7 @@ struct Admitted {
 async fn entered(state: &AppState, alias: &str, asked: &Asked) -> Result<Session, NotEntered> {
     let entering = Entering::read(asked.fields.as_ref()?);
     let account = match entering.registration_token.as_deref() {
-        None => None,
+        None => outgoing::caller(state, asked).await?,
         Some(token) => {
             let account = Token::read(token).and_then(|token| state.registrations.account_of(token));
             Some(account.ok_or(NotDone::UnknownToken)?)
@@ -248,8 +249,12 @@ async fn seated(
     session.request(join).await.map_err(NotDone::Refused)?;
     let token = state.desk.open_with(session, held, LASTS);
     let aliases = [alias.to_owned(), room.to_string()];
+    let caller = Caller {
+        user: person.user.clone(),
+        claim,
+    };
     let view = View::new(alias.to_owned(), (admitted.service, room), person, role);
-    state.participants.seat(token, aliases, view).await?;
+    state.participants.seat(token, aliases, view, caller).await?;
     let made = |seat: &mut Seat| meeting::session(&seat.view, token.text(), LASTS.as_secs(), admitted.name);
     Ok(state.participants.with(token, alias, made)?)
 }

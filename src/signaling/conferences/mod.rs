@@ -14,7 +14,8 @@
 //! | `POST` `v3/meet/conference/meet/dot_out_call.shtml`, `v3/app/conference/meet/dot_out_call.shtml` | `remote_account`, optional `bsskey`, `owner` | announces a call to that account; `bsskey` and `owner` are passed on when it begins within half a minute |
 //! | `POST` `v3/app/registrations/jpush_token` | `device_id`, `device_type` | calls ring at this device by its push service, without a registration |
 //! | `POST` `v3/app/registrations/del_jpush_token` | `device_id`, `device_type` | calls no longer ring there |
-//! | `POST` `services/CONFERENCE/end_session` | `token` | refuses the call that rings, whose one-time token this is |
+//! | `POST` `services/CONFERENCE/end_session` | `token` | refuses the call that rings, whose one-time token this is, or ends the session in the conference |
+//! | other requests below `services/CONFERENCE` | | sessions in conferences: [`meeting`] |
 //!
 //! An account is the id of a user who has a password. A domain behind it (`anna@example.org`) is ignored where there is no user of
 //! the whole name. In a path the at sign may be itself, `%40` or `%%40`. The token of a registration is in the body, in the header

@@ -1,4 +1,50 @@
-//! What is sent and asked in a conference. [`super`] describes the format.
+//! Conferences from inside, below `/api/services/CONFERENCE`: who enters has a session, reads events, offers connections, and asks.
+//! [`super`] describes how fields, names in paths and answers are written.
+//!
+//! **Sessions.** `POST new_session` with the header `pin` (a PIN, or `none` of a guest who needs none) and the fields `display_name`,
+//! `hideme` (`yes`: on no list, publishes nothing), `registration_token` (of a registration: the participant is its account), `token`
+//! (a one-time token), `owner` and `bsskey` (texts for somebody who is called). The result: `{token, expires, participant_uuid,
+//! display_name, stun, analytics_enabled, version, role, service_type, current_service_type, chat_enabled, conferenceName}`. Where a
+//! PIN is missing: status 403 and `{"status":"success","result":{"pin":"required","guest_pin":"none"|"required"}}`; a wrong one is
+//! 403 and `failed`. Where there is no such conference, the user of that name is called: `service_type` is `gateway`. A one-time token
+//! answers a call that rings, or stands for the PIN of a referral. `POST refresh_session` keeps the session for another 120 s;
+//! `POST end_session` ends it. Each request but the first has the token in the header `token` or in the query. A token that is not
+//! known, is over, or is of another conference: 401. `current_service_type` is `waiting_room` while the participant waits for a host;
+//! until they are let in they have no connection, and say nothing.
+//!
+//! **Events**, by one stream at a time: a WebSocket at `/wapi/services/CONFERENCE/wsevents?token=`, with frames
+//! `{"_command":"event","_eventName":KIND,"_eventId":NUMBER,"data":DATA}` and `{"_command":"bye"}` at the end, or server-sent events at
+//! `GET events?token=`. A stream begins with the whole state.
+//!
+//! | event | data |
+//! |---|---|
+//! | `service_update` | `{guests_muted, locked}` |
+//! | `participant_sync_begin`, `participant_sync_end` | `{}`; between them `participant_create` for everybody, oneself included |
+//! | `participant_create`, `participant_update` | the participant (`Participant` in `wire.rs`). `is_muted` says what the server forwards, `local_audio` what the client says of itself |
+//! | `participant_delete` | `{uuid}` |
+//! | `presentation_start`, `presentation_stop` | `{presenter_name, presenter_uri, presenter_uuid}`, `{}`. One's own screen is not announced to oneself |
+//! | `stage` | `[{stage_index, participant_uuid, vad}]`: who speaks (100), then who has spoken (0) |
+//! | `layout` | `{view, host_view, guest_view, participants, ssrcs, rtx_ssrcs_map, missing, quality, time, presentation}`: the stream of each who is seen over the main connection |
+//! | `message_received` | `{origin, type, payload, uuid}`. One's own texts do not come back |
+//! | `call_disconnected` | `{call_uuid, reason}`: a connection has ended by itself |
+//! | `refer` | `{alias, token}`: go to that conference, with this one-time token |
+//! | `disconnect` | `{reason}`: the last event |
+//!
+//! A participant's id follows from room and user: it is the same in all sessions, and for people who came another way.
+//!
+//! **Connections.** `POST participants/OWN/calls` with `sdp`, an offer, gives `{call_uuid, sdp}`; the answer has all candidates of the
+//! server. The main connection publishes camera and microphone, and receives up to five voices and one picture; with `multistream`
+//! as many pictures as `clayout` (`1:4`) says, and the screen of whoever presents, each by a stream that `layout` names. `present`:
+//! `send` publishes a screen, `receive` receives one. `POST participants/OWN/calls/CALL/ack` (nothing is left to be done), `/update`
+//! with another offer, `/disconnect`.
+//!
+//! **Requests.** `GET service_status`, `GET participants`, `POST message` with `payload`. For hosts: `dial` with `destination` and
+//! `role`, which calls a user into the conference and gives the ids that they may have; `lock`, `unlock`, `start_service`,
+//! `muteguests`, `unmuteguests`, `disconnect` (everybody); below `participants/ID/`: `disconnect`, `mute`, `unmute`, `hard_vmute`,
+//! `hard_uvmute`, `spotlighton`, `spotlightoff`, `unlock` (lets somebody in), `role` (`role`: `chair` or `guest`), `transfer` (`role`,
+//! `conference_alias`, `pin`). Below one's own id also without being a host: `changeLocalStatus` (`ismute`, `local_audio`,
+//! `local_camera`), `mute`, `unmute`, `disconnect`. They answer true. So do requests that have no effect here, because no picture is
+//! composed, nobody hears tones and everybody may receive screens (`WITHOUT_EFFECT` in `commands.rs`). Others are 404.
 
 mod commands;
 mod connections;
@@ -15,17 +61,19 @@ pub(crate) use self::commands::{
 };
 pub(crate) use self::connections::CallKind;
 pub(crate) use self::outbox::{Behind, Outbox};
+use self::uuids::participant_uuid;
 pub(crate) use self::view::{Moment, View};
 use self::wire::{ByeFrame, EventFrame};
 pub(crate) use self::wire::{
-    Call, Called, ChatText, CommandFields, Entering, Everybody, Notice, PinNeeded, Session, SessionRefreshed, Status,
+    Call, Called, ChatText, CommandFields, Dialed, Dialing, Entering, Everybody, Notice, PinNeeded, Session,
+    SessionRefreshed, Status,
 };
 pub(crate) use self::words::{Service, pin_needed};
 use super::fields::Fields;
 use super::version;
 use crate::conferences::{Details, Occasion};
-use crate::domain::{Command, Conference};
-use crate::ids::Feed;
+use crate::domain::{Command, Conference, Role};
+use crate::ids::{Feed, RoomName, UserId};
 use crate::media::description::Description;
 use crate::signaling::{limits, offer};
 use crate::text::{self, TextLimit};
@@ -169,6 +217,25 @@ pub(crate) fn details(entering: &Entering, is_known: bool) -> Details {
         bss_key: bounded(&entering.bsskey).unwrap_or_default(),
         owner: bounded(&entering.owner),
     }
+}
+
+/// What the host of a conference says about a call into it.
+pub(crate) fn invitation(dialing: &Dialing, name: String) -> Details {
+    let role = dialing.role.as_deref().and_then(words::role_named);
+    Details {
+        occasion: Occasion::Meeting {
+            as_host: role == Some(Role::Host),
+        },
+        caller_name: Some(name),
+        ..Details::default()
+    }
+}
+
+/// The ids of these users as participants of a conference, each once.
+pub(crate) fn participants<'a>(room: &RoomName, users: impl Iterator<Item = &'a UserId>) -> Vec<String> {
+    let mut ids: Vec<String> = users.map(|user| participant_uuid(room, user)).collect();
+    ids.dedup();
+    ids
 }
 
 /// A participant is told to go to another conference, which the token lets them enter.

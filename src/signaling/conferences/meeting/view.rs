@@ -95,6 +95,10 @@ impl View {
         &self.own
     }
 
+    pub fn room(&self) -> &RoomName {
+        &self.room
+    }
+
     pub fn role(&self) -> Role {
         self.role
     }

@@ -7,6 +7,10 @@ use utoipa::ToSchema;
 
 use crate::signaling::conferences::fields::Fields;
 use crate::signaling::conferences::wire::Version;
+use crate::text::TextLimit;
+
+/// The name of a user, and the server behind it.
+const DESTINATION: TextLimit = TextLimit::characters(256);
 
 /// A value that is yes or no. `None` if it is neither.
 fn flag(fields: &Fields, name: &str) -> Option<bool> {
@@ -172,6 +176,38 @@ impl ChatText {
         let payload = fields.text("payload")?.to_owned();
         Some(ChatText { payload })
     }
+}
+
+/// Whom a host calls. Apps also name a protocol, which is ignored.
+#[derive(ToSchema)]
+pub(crate) struct Dialing {
+    /// User, with a domain or without.
+    #[schema(max_length = 256)]
+    pub destination: String,
+    /// `chair` or `guest`: as what they enter. `guest` where it is missing.
+    pub role: Option<String>,
+}
+
+impl Dialing {
+    /// `None` if nobody is named.
+    pub fn read(fields: &Fields) -> Option<Dialing> {
+        Some(Dialing {
+            destination: fields
+                .text("destination")
+                .filter(|text| DESTINATION.holds(text))?
+                .to_owned(),
+            role: fields.text("role").map(str::to_owned),
+        })
+    }
+}
+
+/// The answer where it rings.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Dialed {
+    /// Always `success`.
+    pub status: &'static str,
+    /// Ids of the participants who may come.
+    pub result: Vec<String>,
 }
 
 /// Everybody in a conference.

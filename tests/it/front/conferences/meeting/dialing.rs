@@ -153,3 +153,43 @@ async fn nobody_calls_themselves_or_somebody_who_is_not_there() {
         "of no call"
     );
 }
+
+#[tokio::test]
+async fn a_host_calls_a_user_into_the_conference_who_enters_without_a_pin() {
+    let running = start().await;
+    let registration = ben(&running).await;
+    let url = running.url(&format!("/api/registrations/ben/events?token={registration}"));
+    let mut stream = (reqwest::Client::new().get(url).send().await.unwrap(), String::new());
+    let host = Participant::host(&running, "Host").await;
+    let guest = Participant::guest(&running, "Guest").await;
+    let mut events = host.events().await;
+    events.until("participant_sync_end").await;
+    let dial = json!({ "destination": "ben@127.0.0.1", "role": "chair", "protocol": "auto", "streaming": false });
+    assert_eq!(guest.is_refused("dial", dial.clone()).await, 403);
+    for (destination, status) in [
+        (json!("nobody"), 404),
+        (json!(""), 400),
+        (json!("x".repeat(300)), 400),
+        (json!("open"), 404),
+    ] {
+        let refused = host.is_refused("dial", json!({ "destination": destination })).await;
+        assert_eq!(refused, status, "{destination}");
+    }
+    let dialed = host.ask("dial", dial).await;
+    let (kind, incoming) = event(&mut stream.0, &mut stream.1).await;
+    assert_eq!((&*kind, &incoming["service_type"]), ("incoming", &json!("conference")));
+    assert_eq!(incoming["remote_display_name"], "Host");
+    let place = incoming["conference_alias"].as_str().unwrap();
+    assert_eq!(place, "open");
+    let body = json!({ "token": incoming["token"] });
+    let (status, answer) = new_session(&running, place, None, body.clone()).await;
+    assert_eq!(status, 200, "{answer}");
+    let result = &answer["result"];
+    assert_eq!(
+        (&result["role"], &result["service_type"]),
+        (&json!("HOST"), &json!("conference"))
+    );
+    assert_eq!(dialed, json!([result["participant_uuid"]]));
+    assert_eq!(events.until("participant_create").await["uri"], "ben");
+    assert_eq!(new_session(&running, place, None, body).await.0, 403, "used up");
+}
