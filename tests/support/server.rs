@@ -119,18 +119,30 @@ impl Server {
     /// Makes a room with a password, as an administrator would.
     #[allow(dead_code, reason = "each binary uses its own part of the common support")]
     pub async fn add_room(&self, name: &str, password: &str) {
+        self.command(&["room", "add", name], password).await;
+    }
+
+    /// Lets a user log in with a password, as an administrator would.
+    #[allow(dead_code, reason = "each binary uses its own part of the common support")]
+    pub async fn add_account(&self, id: &str, name: &str, password: &str) {
+        self.command(&["account", "add", id, "--name", name], password).await;
+    }
+
+    /// Runs a command of an administrator, and gives it this line.
+    #[allow(dead_code, reason = "each binary uses its own part of the common support")]
+    pub async fn command(&self, arguments: &[&str], line: &str) {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_patchbay"));
-        command.args(["room", "add", name]).current_dir(self.directory.path());
+        command.args(arguments).current_dir(self.directory.path());
         command
             .stdin(std::process::Stdio::piped())
             .stdout(std::process::Stdio::null());
         let mut child = command.spawn().unwrap();
         let mut input = child.stdin.take().unwrap();
-        tokio::io::AsyncWriteExt::write_all(&mut input, format!("{password}\n").as_bytes())
+        tokio::io::AsyncWriteExt::write_all(&mut input, format!("{line}\n").as_bytes())
             .await
             .unwrap();
         drop(input);
-        assert!(child.wait().await.unwrap().success());
+        assert!(child.wait().await.unwrap().success(), "{arguments:?}");
     }
 
     pub fn log(&self) -> String {
