@@ -1,5 +1,7 @@
 // Tests of the pages' pure parts, run where they live: in a browser. Each case has a sentence for a name and throws when
 // it fails.
+import { People, isYes, readPerson } from '/static/client/conference-people.js';
+import { pathOf, proof } from '/static/client/conference-requests.js';
 import { quality } from '/static/client/quality.js';
 import { CMD, MSGTYPE, decode, encode } from '/static/client/message-model.js';
 import { mediaProblem, permissionGuide } from '/static/client/media-errors.js';
@@ -40,6 +42,39 @@ const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2,
 const unhex = (text) => Uint8Array.from(text.match(/../g) ?? [], (byte) => parseInt(byte, 16));
 
 export const cases = {
+  'an account is proven by its name without the domain and its password, as UTF-8'() {
+    equal(proof('test@example.org', '123456'), 'x-cloud-basic dGVzdDoxMjM0NTY=');
+    equal(proof('安', 'ü'), `x-cloud-basic ${btoa('\u00e5\u00ae\u0089:\u00c3\u00bc')}`);
+    equal(pathOf('services', 'a/b@c?d', 'message'), '/services/a%2Fb%40c%3Fd/message');
+  },
+
+  'a person is read from an event, whose flags are words, numbers or truth values'() {
+    for (const yes of ['YES', 'yes', 'true', true, 1, 1700000000]) check(isYes(yes), String(yes));
+    for (const no of ['NO', 'no', 'false', '', '0', false, 0, null, undefined]) check(!isYes(no), String(no));
+    const data = { uuid: 'u', display_name: 'Anna', role: 'chair', is_muted: 'YES', is_presenting: 'NO', spotlight: 0, service_type: 'conference' };
+    const person = { id: 'u', name: 'Anna', isHost: true, isMuted: true, isQuiet: false, isSpotlit: false, isPresenting: false, isWaiting: false };
+    equal(readPerson(data), person);
+    const waits = { ...data, role: 'guest', is_muted: 'NO', local_audio: false, spotlight: 5, service_type: 'waiting_room' };
+    equal(readPerson(waits), { ...person, isHost: false, isMuted: false, isQuiet: true, isSpotlit: true, isWaiting: true });
+  },
+
+  'whoever is not named when the server names everybody has left'() {
+    const people = new People();
+    const put = (uuid, name) => people.put({ uuid, display_name: name });
+    people.beginSync();
+    check(put('a', 'Anna').isInitial && put('b', 'Ben').before === null, 'they were there before');
+    equal(people.endSync(), []);
+    const { before, isInitial } = put('a', 'Anne');
+    equal([before.name, isInitial, people.get('a').name], ['Anna', false, 'Anne']);
+    people.beginSync();
+    put('b', 'Ben');
+    put('c', 'Chen');
+    equal(people.endSync().map(({ id }) => id), ['a']);
+    equal([...people.keys()], ['b', 'c']);
+    equal([people.take('c').name, people.take('c'), people.size], ['Chen', null, 1]);
+    equal(people.endSync(), []);
+  },
+
   'a message is written as Protocol Buffers and read back with every field'() {
     equal(hex(encode({ cmd: CMD.heartbeat, msgtype: MSGTYPE.reply })), '18023804');
     equal(hex(encode({ version: '1.0', cmd: 300, sender: '安', content: { content: 'hi', type: 1 } })), '0a03312e3018ac022203e5ae897a06120268692001');
