@@ -46,6 +46,7 @@ export const meet = {
   'meet.noMessages': '消息会发送给当前在场的所有人。离开前可在此查看。',
   'meet.screenOf': '{name} 的屏幕',
   'meet.removeAll': '结束会议',
+  'meet.removeAllReally': '确定结束？',
   'meet.muteGuests': '全体静音',
   'meet.unmuteGuests': '解除全体静音',
   'meet.lock': '锁定会议',

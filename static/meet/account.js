@@ -21,13 +21,16 @@ export class Account {
   /** @type {Registration | null} */
   registration = null;
   name = '';
-  #onIncoming;
-  #onCancelled;
+  #handlers;
 
-  /** @param {{onIncoming: (call: object) => void, onCancelled: (token: string) => void}} handlers */
-  constructor({ onIncoming, onCancelled }) {
-    this.#onIncoming = onIncoming;
-    this.#onCancelled = onCancelled;
+  /**
+   * @param {object} handlers
+   * @param {(call: import('../client/registration.js').IncomingCall) => void} handlers.onIncoming
+   * @param {(token: string) => void} handlers.onCancelled
+   * @param {() => void} handlers.onClosed calls ring here no longer
+   */
+  constructor(handlers) {
+    this.#handlers = handlers;
     byId('account').value = remembered('meetAccount');
     byId('log-in').addEventListener('submit', (event) => {
       event.preventDefault();
@@ -75,8 +78,8 @@ export class Account {
   async #register(name, who) {
     const registration = new Registration(who);
     registration.addEventListener('state', ({ detail }) => this.#stateChanged(registration, detail.state));
-    registration.addEventListener('incoming', ({ detail }) => this.#onIncoming(detail.call));
-    registration.addEventListener('cancelled', ({ detail }) => this.#onCancelled(detail.token));
+    registration.addEventListener('incoming', ({ detail }) => this.#handlers.onIncoming(detail.call));
+    registration.addEventListener('cancelled', ({ detail }) => this.#handlers.onCancelled(detail.token));
     await registration.open();
     this.registration = registration;
     this.name = name;
@@ -93,6 +96,7 @@ export class Account {
     this.registration = null;
     this.name = '';
     rememberInTab('meetRegistration', '');
+    this.#handlers.onClosed();
     this.#show();
     byId('account').focus();
   }

@@ -33,7 +33,11 @@ const media = new LocalMedia({
 const meeting = new Meeting(media);
 const history = new HistoryList(byId('history'));
 const incoming = new IncomingCalls({ onAnswer: answered, isBusy: () => client !== null });
-const account = new Account({ onIncoming: (call) => incoming.add(call), onCancelled: (token) => incoming.remove(token) });
+const account = new Account({
+  onIncoming: (call) => incoming.add(call),
+  onCancelled: (token) => incoming.remove(token),
+  onClosed: () => incoming.clear(),
+});
 /** The conference that this page enters or is in. @type {ConferenceClient | null} */
 let client = null;
 /** The client that waits for a PIN. @type {ConferenceClient | null} */

@@ -115,6 +115,7 @@ export class Meeting {
       showMeeting();
       this.#showSelf();
     }
+    byId('call').classList.toggle('without-link', client.isCall || this.#isOutgoing);
     byId('alone').hidden = client.isCall || this.#isOutgoing || client.state !== 'inside' || others > 0;
     byId('people-count').textContent = Math.max(1, others + 1);
     byId('locked').hidden = !client.isLocked;

@@ -7,17 +7,22 @@ import { label, onLanguageChange, say, t } from '../common/i18n.js';
 import { redraw } from '../calls/redraw.js';
 import { hueOf, initials } from '../room/tile.js';
 
+/** Ending the meeting for all takes two presses within this time. */
+const SURE_MS = 4000;
+
 export class PeopleList {
   /** @type {import('../client/conference-client.js').ConferenceClient | null} */
   #client = null;
   #attempt;
+  /** Until when the next press ends the meeting. */
+  #sureUntil = 0;
 
   /** @param {(ask: () => Promise<any>) => Promise<boolean>} attempt does something that the server may refuse */
   constructor(attempt) {
     this.#attempt = attempt;
     byId('mute-guests').addEventListener('click', () => this.#do((client) => client.muteGuests(!client.areGuestsMuted)));
     byId('lock').addEventListener('click', () => this.#do((client) => client.lock(!client.isLocked)));
-    byId('remove-all').addEventListener('click', () => this.#do((client) => client.removeAll()));
+    byId('remove-all').addEventListener('click', () => this.#removeAll());
     byId('invite-form').addEventListener('submit', (event) => {
       event.preventDefault();
       const field = byId('invitee');
@@ -78,6 +83,18 @@ export class PeopleList {
     admit.addEventListener('click', () => this.#do((client) => client.admit(id)));
     row.append(say(admit, 'meet.admit'), this.#tool(person, 'close', 'meet.remove', null, (client) => client.remove(id)));
     return row;
+  }
+
+  #removeAll() {
+    const button = byId('remove-all');
+    if (performance.now() < this.#sureUntil) {
+      this.#sureUntil = 0;
+      this.#do((client) => client.removeAll());
+      return;
+    }
+    this.#sureUntil = performance.now() + SURE_MS;
+    say(button, 'meet.removeAllReally');
+    setTimeout(() => say(button, 'meet.removeAll'), SURE_MS);
   }
 
   /** @param {boolean | null} isPressed null for what is no switch */

@@ -14,4 +14,6 @@ export function showProblem(id, key, error) {
   if (key === null) return;
   const detail = SAY_LITTLE.includes(key) && error ? h('small', { textContent: error.message }) : null;
   line.replaceChildren(...[say(h('span'), key), detail].filter(Boolean));
+  // On a phone it may be below the screen.
+  line.scrollIntoView({ block: 'nearest' });
 }
