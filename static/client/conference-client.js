@@ -6,7 +6,7 @@
  * import { ConferenceClient } from '/static/client/conference-client.js';
  *
  * const client = new ConferenceClient({ alias: '1234', name: 'Anna' });
- * client.addEventListener('picture', () => { video.srcObject = client.picture; });
+ * client.addEventListener('layout', () => { video.srcObject = client.pictureOf(client.shown[0]); });
  * client.addEventListener('sound', () => { audio.srcObject = client.sound; });
  * client.setAudio(microphone);
  * await client.enter();
@@ -16,13 +16,14 @@
  * - `state` {state, reason?}: see ConferenceState; `ended` comes with a reason, see EndReason
  * - `joined` {person, isInitial}, `changed` {person, before}, `left` {person}: see conference-people.js; oneself, too
  * - `service` {}: `isLocked` or `areGuestsMuted` has changed
- * - `sound`, `picture`, `screen` {}: that stream has begun or ended
- * - `layout` {}: `shown` has changed: whose picture comes
+ * - `sound`, `screen` {}: that stream has begun or ended
+ * - `layout` {}: `shown` has changed: whose pictures come
  * - `speakers` {ids}
  * - `message` {id, name, text}
  * - `problem` {problem}: why no connection has been made so far, see reach.js; null when that is over
  * - `referred` {alias, token}: the server asks this client to go on there, after it has left
  */
+import { ConferenceCommands } from './conference-commands.js';
 import { ConferenceEvents } from './conference-events.js';
 import { ConferencePeer } from './conference-peer.js';
 import { People } from './conference-people.js';
@@ -67,14 +68,19 @@ export class ConferenceClient extends EventTarget {
   people = new People();
   /** The ids of those who speak. */
   speakers = [];
-  /** The id of whoever is in the picture; null where nobody is known to be. */
-  shown = null;
+  /** The ids of those whose pictures come. */
+  shown = [];
   /** The id of whoever shares a screen. */
   presenter = null;
+  /** What one may ask for in the conference. */
+  commands = new ConferenceCommands((request, fields) => this.#ask(request, fields));
   /** Why there is no connection although the server has answered. @type {import('./reach.js').ReachProblem | null} */
   problem = null;
 
   #fields;
+  #pictures;
+  /** The SSRCs of pictures, by whose they are; null for the only one. */
+  #ssrcs = new Map();
   #registration;
   #token = '';
   #pin = '';
@@ -110,10 +116,12 @@ export class ConferenceClient extends EventTarget {
    * @param {string} [options.account] one's own account, and
    * @param {string} [options.registration] the token of its registration
    * @param {string} [options.token] the one-time token of a call that rings
+   * @param {number} [options.pictures] the most pictures that come; with one, it is that of whoever speaks
    */
-  constructor({ alias, name, account = '', registration = '', token = '' }) {
+  constructor({ alias, name, account = '', registration = '', token = '', pictures = 1 }) {
     super();
     Object.assign(this, { alias, name });
+    this.#pictures = pictures;
     this.#registration = registration;
     this.#fields = { display_name: name, hideme: '', ...(account && { account }), ...(token && { token }) };
     this.#events = new ConferenceEvents(this.#handlers, (isOpen) => this.#eventsChanged(isOpen));
@@ -124,19 +132,19 @@ export class ConferenceClient extends EventTarget {
     return this.#peers.main?.sound ?? null;
   }
 
-  /** The picture of whoever is `shown`. */
-  get picture() {
-    return this.#peers.main?.picture ?? null;
-  }
-
   /** The screen that somebody else shares. */
   get screen() {
-    return this.#peers.receive?.picture ?? null;
+    return this.#peers.receive?.picture() ?? null;
   }
 
-  /** Whether a picture is arriving now. */
-  get hasPicture() {
-    return this.#peers.main?.hasPicture ?? false;
+  /** The picture of somebody who is `shown`. @returns {MediaStream | null} */
+  pictureOf(id) {
+    return this.#ssrcs.has(id) ? (this.#peers.main?.picture(this.#ssrcs.get(id)) ?? null) : null;
+  }
+
+  /** Whether somebody's picture is arriving now. */
+  hasPictureOf(id) {
+    return this.#ssrcs.has(id) && (this.#peers.main?.hasPicture(this.#ssrcs.get(id)) ?? false);
   }
 
   get isSharing() {
@@ -179,55 +187,6 @@ export class ConferenceClient extends EventTarget {
   async setScreen(track) {
     this.#close('send');
     if (track) await this.#open('send', { video: track });
-  }
-
-  /** @param {string} text to everybody */
-  say(text) {
-    return this.#ask('message', { type: 'text/plain', payload: text });
-  }
-
-  /** For hosts, and about oneself. @param {string} id @param {boolean} muted */
-  mute(id, muted) {
-    return this.#about(id, muted ? 'mute' : 'unmute');
-  }
-
-  /** The following are for hosts. @param {boolean} muted */
-  muteGuests(muted) {
-    return this.#ask(muted ? 'muteguests' : 'unmuteguests');
-  }
-
-  /** @param {boolean} locked whether nobody else gets in */
-  lock(locked) {
-    return this.#ask(locked ? 'lock' : 'unlock');
-  }
-
-  /** @param {boolean} on whether everybody sees this person large */
-  spotlight(id, on) {
-    return this.#about(id, on ? 'spotlighton' : 'spotlightoff');
-  }
-
-  /** Lets somebody in who waits. */
-  admit(id) {
-    return this.#about(id, 'unlock');
-  }
-
-  remove(id) {
-    return this.#about(id, 'disconnect');
-  }
-
-  /** Ends the conference for everybody. */
-  removeAll() {
-    return this.#ask('disconnect');
-  }
-
-  /** @param {boolean} host */
-  setHost(id, host) {
-    return this.#about(id, 'role', { role: host ? 'chair' : 'guest' });
-  }
-
-  /** Lets an account ring, and in when it answers. @param {string} account */
-  invite(account) {
-    return this.#ask('dial', { destination: account, protocol: 'auto', role: 'GUEST' });
   }
 
   #ask(request, fields = {}, { keepalive } = {}) {
@@ -309,9 +268,10 @@ export class ConferenceClient extends EventTarget {
   /** @param {'main' | 'send' | 'receive'} use @param {{audio?: MediaStreamTrack | null, video?: MediaStreamTrack | null}} tracks */
   async #open(use, tracks = {}) {
     this.#close(use);
-    const peer = new ConferencePeer({ use, ...tracks, onState: () => this.#peerChanged(use, peer), onTrack: () => this.#trackCame(use) });
+    const pictures = use === 'main' ? this.#pictures : 1;
+    const peer = new ConferencePeer({ use, pictures, ...tracks, onState: () => this.#peerChanged(use, peer) });
     this.#peers[use] = peer;
-    const fields = use === 'main' ? {} : { present: use };
+    const fields = use === 'main' ? { ...(pictures > 1 && { multistream: true }) } : { present: use };
     const { call_uuid: call, sdp } = await this.#about(this.id, 'calls', { call_type: 'WEBRTC', sdp: await peer.offer(), ...fields });
     peer.call = call;
     if (this.#peers[use] !== peer) {
@@ -320,14 +280,11 @@ export class ConferenceClient extends EventTarget {
     }
     await peer.accept(sdp);
     await this.#about(this.id, `calls/${call}/ack`);
+    this.#emit(use === 'main' ? 'sound' : 'screen', {});
     if (use !== 'main') return;
+    this.#emit('layout', {});
     this.#report();
     this.#reachTimer = setTimeout(() => peer === this.#peers.main && this.#setProblem(reachProblem(peer.pc)), REACH_PATIENCE_MS);
-  }
-
-  #trackCame(use) {
-    if (use === 'main') this.#emit('sound', {});
-    this.#emit(use === 'main' ? 'picture' : 'screen', {});
   }
 
   #close(use) {
@@ -425,15 +382,17 @@ export class ConferenceClient extends EventTarget {
   }
 
   #stage(data) {
-    const speaking = (Array.isArray(data) ? data : []).filter(({ vad }) => Number(vad) > 0);
+    const speaking = list(data).filter(({ vad }) => Number(vad) > 0);
     this.speakers = speaking.map(({ participant_uuid: id }) => String(id));
     this.#emit('speakers', { ids: this.speakers });
   }
 
-  #layout({ participants }) {
-    const shown = Array.isArray(participants) && participants.length > 0 ? String(participants[0]) : null;
-    if (shown === this.shown) return;
-    this.shown = shown;
+  #layout({ participants, ssrcs, rtx_ssrcs_map: rtx }) {
+    this.shown = list(participants).map(String);
+    const streams = list(ssrcs).map((ssrc) => ({ ssrc: Number(ssrc), rtx: Number(rtx?.[ssrc]) || undefined }));
+    const isOne = this.#pictures === 1;
+    this.#ssrcs = new Map(this.shown.map((id, index) => [id, isOne ? null : (streams[index]?.ssrc ?? null)]));
+    if (!isOne) this.#peers.main?.setPictures(streams);
     this.#emit('layout', {});
   }
 
@@ -486,4 +445,9 @@ export class ConferenceClient extends EventTarget {
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
+}
+
+/** Anything that is no list is an empty one. */
+function list(value) {
+  return Array.isArray(value) ? value : [];
 }

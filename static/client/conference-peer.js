@@ -1,6 +1,7 @@
 /**
  * One WebRTC connection of a conference. Its offer has all candidates, and so has the answer: none is sent later.
  */
+import { answerForBrowser, offerForServer } from './conference-sdp.js';
 
 /** Candidates that are not found by then are left out. */
 const GATHERING_MS = 3000;
@@ -15,32 +16,36 @@ export class ConferencePeer {
   pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
   /** The id of the call, once the server has answered. */
   call = '';
-  /** What arrives; tracks are added as they come. */
+  /** The sound that arrives. */
   sound = new MediaStream();
-  picture = new MediaStream();
 
-  #transceivers = {};
+  #audio = null;
+  /** Where pictures arrive. The first one also sends one's own. */
+  #places = [];
+  #answer = '';
+  /** Descriptions are set one after the other. */
+  #last = Promise.resolve();
 
   /**
    * @param {object} options
    * @param {'main' | 'send' | 'receive'} options.use camera and microphone with what comes back; or one's own screen; or
    *        somebody else's
+   * @param {number} [options.pictures] the most pictures that arrive
    * @param {MediaStreamTrack | null} [options.audio] @param {MediaStreamTrack | null} [options.video] null sends nothing
-   * @param {() => void} options.onState @param {() => void} [options.onTrack]
+   * @param {() => void} options.onState
    */
-  constructor({ use, audio = null, video = null, onState, onTrack = () => {} }) {
+  constructor({ use, pictures = 1, audio = null, video = null, onState }) {
     const { pc } = this;
     const streams = [new MediaStream()];
     const direction = { main: 'sendrecv', send: 'sendonly', receive: 'recvonly' }[use];
-    if (use === 'main') this.#transceivers.audio = pc.addTransceiver(audio ?? 'audio', { direction, streams });
+    if (use === 'main') this.#audio = pc.addTransceiver(audio ?? 'audio', { direction, streams });
     const sendEncodings = use === 'receive' ? undefined : [{ ...(use === 'send' ? SCREEN : CAMERA) }];
-    this.#transceivers.video = pc.addTransceiver(video ?? 'video', { direction, streams, ...(sendEncodings && { sendEncodings }) });
+    const first = pc.addTransceiver(video ?? 'video', { direction, streams, ...(sendEncodings && { sendEncodings }) });
+    const further = Array.from({ length: pictures - 1 }, () => pc.addTransceiver('video', { direction: 'recvonly' }));
+    this.#places = [first, ...further].map((transceiver) => ({ transceiver, ssrc: null, rtx: null, picture: pictureOf(transceiver) }));
     if (use === 'send' && video) video.contentHint = 'detail';
+    if (this.#audio) this.sound.addTrack(this.#audio.receiver.track);
     pc.onconnectionstatechange = onState;
-    pc.ontrack = ({ track }) => {
-      (track.kind === 'audio' ? this.sound : this.picture).addTrack(track);
-      onTrack();
-    };
   }
 
   /** @returns {RTCPeerConnectionState} */
@@ -48,9 +53,14 @@ export class ConferencePeer {
     return this.pc.connectionState;
   }
 
-  /** Whether a picture is arriving now. */
-  get hasPicture() {
-    const sources = this.#transceivers.video.receiver.getSynchronizationSources();
+  /** The picture with this SSRC; without one, the only picture. @returns {MediaStream | null} null if it does not arrive here */
+  picture(ssrc = null) {
+    return this.#place(ssrc)?.picture ?? null;
+  }
+
+  /** Whether that picture is arriving now. */
+  hasPicture(ssrc = null) {
+    const sources = this.#place(ssrc)?.transceiver.receiver.getSynchronizationSources() ?? [];
     return this.state === 'connected' && sources.some(({ timestamp }) => now(timestamp) - timestamp < VIDEO_STALE_MS);
   }
 
@@ -58,7 +68,8 @@ export class ConferencePeer {
   async offer() {
     await this.pc.setLocalDescription();
     await gathered(this.pc);
-    return this.pc.localDescription.sdp;
+    const { sdp } = this.pc.localDescription;
+    return this.#places.length > 1 ? offerForServer(sdp) : sdp;
   }
 
   /** Makes an offer that looks for another way to the server. */
@@ -67,19 +78,59 @@ export class ConferencePeer {
     return this.offer();
   }
 
+  /** @param {string} sdp the server's answer */
   async accept(sdp) {
-    await this.pc.setRemoteDescription({ type: 'answer', sdp });
+    this.#answer = sdp;
+    await this.#answered();
+  }
+
+  /** Gives each picture a place, and keeps those that have one. @param {{ssrc: number, rtx?: number}[]} streams */
+  async setPictures(streams) {
+    if (this.#places.length === 1) return;
+    const isWanted = (place) => streams.some(({ ssrc }) => ssrc === place.ssrc);
+    const fresh = streams.filter(({ ssrc }) => !this.#place(ssrc));
+    if (fresh.length === 0) return;
+    for (const { ssrc, rtx = null } of fresh) {
+      const free = this.#places.find((place) => place.ssrc === null) ?? this.#places.find((place) => !isWanted(place));
+      if (free) Object.assign(free, { ssrc, rtx });
+    }
+    await this.#inTurn(async () => {
+      if (this.pc.signalingState !== 'stable' || !this.#answer) return;
+      await this.pc.setLocalDescription();
+      await this.#answered();
+    });
   }
 
   /** @param {'audio' | 'video'} kind @param {MediaStreamTrack | null} track */
   async setTrack(kind, track) {
-    await this.#transceivers[kind]?.sender.replaceTrack(track).catch((error) => console.debug('patchbay: track kept', error));
+    const transceiver = kind === 'audio' ? this.#audio : this.#places[0].transceiver;
+    await transceiver?.sender.replaceTrack(track).catch((error) => console.debug('patchbay: track kept', error));
   }
 
   close() {
-    this.pc.onconnectionstatechange = this.pc.ontrack = null;
+    this.pc.onconnectionstatechange = null;
     this.pc.close();
   }
+
+  async #answered() {
+    const streams = this.#places.map(({ ssrc, rtx }) => (ssrc === null ? null : { ssrc, rtx }));
+    const isWhole = this.#places.length === 1;
+    const sdp = isWhole ? this.#answer : answerForBrowser(this.pc.localDescription.sdp, this.#answer, streams);
+    await this.pc.setRemoteDescription({ type: 'answer', sdp });
+  }
+
+  #inTurn(act) {
+    this.#last = this.#last.then(() => this.pc.signalingState !== 'closed' && act());
+    return this.#last.catch((error) => console.warn('patchbay: the pictures stay as they were', error));
+  }
+
+  #place(ssrc) {
+    return ssrc === null ? this.#places[0] : this.#places.find((place) => place.ssrc === ssrc);
+  }
+}
+
+function pictureOf({ receiver }) {
+  return new MediaStream([receiver.track]);
 }
 
 /** Browsers disagree whether the time of a source counts from 1970 or from the page's start. */

@@ -24,8 +24,7 @@ export class MeetingEvents {
     on('left', ({ person }) => this.#left(person));
     on('service', () => meeting.stateChanged());
     on('sound', () => meeting.play());
-    on('picture', () => meeting.pictureChanged());
-    on('layout', () => meeting.pictureChanged());
+    on('layout', () => meeting.picturesChanged());
     on('screen', () => this.#screen());
     on('speakers', ({ ids }) => this.#speakers(ids));
     on('message', (message) => this.#message(message));
@@ -82,7 +81,7 @@ export class MeetingEvents {
     const tile = this.#meeting.stage.add({ id: person.id, name: person.name });
     tile.setMuted(person.isMuted || person.isQuiet);
     this.#spotlight();
-    this.#meeting.pictureChanged();
+    this.#meeting.picturesChanged();
   }
 
   /** Somebody waits to be let in; only hosts can do that. */
@@ -111,7 +110,7 @@ export class MeetingEvents {
   #screen() {
     const { stage } = this.#meeting;
     const { screen, presenter, people } = this.#client;
-    const isShown = screen !== null && screen.getTracks().length > 0;
+    const isShown = screen !== null;
     if (isShown) {
       const name = t('meet.screenOf', { name: people.get(presenter)?.name ?? '' });
       const tile = stage.tiles.get(SCREEN) ?? stage.add({ id: SCREEN, name });
@@ -126,6 +125,7 @@ export class MeetingEvents {
 
   #speakers(ids) {
     for (const [id, tile] of this.#meeting.stage.tiles) tile.setSpeaking(ids.includes(id));
+    this.#meeting.picturesChanged();
   }
 
   #message({ id, name, text }) {

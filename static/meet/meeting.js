@@ -152,14 +152,14 @@ export class Meeting {
     }
   }
 
-  /** Shows who is in the picture that comes. */
-  pictureChanged() {
+  /** Shows whose pictures come, and large who speaks or spoke last. */
+  picturesChanged() {
     const { client, stage } = this;
     for (const [id, tile] of stage.tiles) {
-      if (tile === stage.self || id === SCREEN) continue;
-      tile.setStream(id === client.shown ? client.picture : null);
+      if (tile !== stage.self && id !== SCREEN) tile.setStream(client.pictureOf(id));
     }
-    stage.setSpeaker(client.shown);
+    const speaker = client.speakers.find((id) => id !== client.id);
+    stage.setSpeaker(client.shown.length > 1 && speaker ? speaker : client.shown[0]);
     this.#look();
   }
 
@@ -186,7 +186,7 @@ export class Meeting {
     const { client, media } = this;
     if (!media.sendingAudio && client.people.get(client.id)?.isMuted) {
       try {
-        await client.mute(client.id, false);
+        await client.commands.mute(client.id, false);
       } catch {
         this.notices.toast('meet.stillMuted');
         return;
@@ -232,7 +232,7 @@ export class Meeting {
     const { client } = this;
     if (client?.state !== 'inside') return false;
     this.attempt(async () => {
-      await client.say(text);
+      await client.commands.say(text);
       this.chat.addText({ id: client.id, name: client.name, mine: true, at: new Date(), text });
     });
     return true;
@@ -284,7 +284,7 @@ export class Meeting {
   #look() {
     const { client, stage } = this;
     for (const [id, tile] of stage.tiles) {
-      if (tile !== stage.self) tile.setVideoShown(id === SCREEN || (id === client.shown && client.hasPicture));
+      if (tile !== stage.self) tile.setVideoShown(id === SCREEN || client.hasPictureOf(id));
     }
   }
 

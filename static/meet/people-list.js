@@ -20,14 +20,14 @@ export class PeopleList {
   /** @param {(ask: () => Promise<any>) => Promise<boolean>} attempt does something that the server may refuse */
   constructor(attempt) {
     this.#attempt = attempt;
-    byId('mute-guests').addEventListener('click', () => this.#do((client) => client.muteGuests(!client.areGuestsMuted)));
-    byId('lock').addEventListener('click', () => this.#do((client) => client.lock(!client.isLocked)));
+    byId('mute-guests').addEventListener('click', () => this.#do((client) => client.commands.muteGuests(!client.areGuestsMuted)));
+    byId('lock').addEventListener('click', () => this.#do((client) => client.commands.lock(!client.isLocked)));
     byId('remove-all').addEventListener('click', () => this.#removeAll());
     byId('invite-form').addEventListener('submit', (event) => {
       event.preventDefault();
       const field = byId('invitee');
       const account = field.value.trim();
-      if (account) this.#do((client) => client.invite(account)).then((isDone) => isDone && (field.value = ''));
+      if (account) this.#do((client) => client.commands.invite(account)).then((isDone) => isDone && (field.value = ''));
     });
     onLanguageChange(() => this.render());
   }
@@ -66,11 +66,11 @@ export class PeopleList {
     const names = h('div.grow', {}, h('span.people-name', { title: shown }, shown), h('small', {}, ...signs.map((key) => say(h('span'), key))));
     const row = h('li', { data: { person: id } }, avatarOf(person), names);
     if (!isInCharge) return row;
-    row.append(this.#tool(person, 'spotlight', isSpotlit ? 'meet.spotlightOff' : 'meet.spotlightOn', isSpotlit, (client) => client.spotlight(id, !isSpotlit)));
+    row.append(this.#tool(person, 'spotlight', isSpotlit ? 'meet.spotlightOff' : 'meet.spotlightOn', isSpotlit, (client) => client.commands.spotlight(id, !isSpotlit)));
     if (isSelf) return row;
     row.append(
-      this.#tool(person, isMuted ? 'micOff' : 'mic', isMuted ? 'meet.unmute' : 'meet.mute', isMuted, (client) => client.mute(id, !isMuted)),
-      this.#tool(person, 'close', 'meet.remove', null, (client) => client.remove(id)),
+      this.#tool(person, isMuted ? 'micOff' : 'mic', isMuted ? 'meet.unmute' : 'meet.mute', isMuted, (client) => client.commands.mute(id, !isMuted)),
+      this.#tool(person, 'close', 'meet.remove', null, (client) => client.commands.remove(id)),
     );
     return row;
   }
@@ -80,8 +80,8 @@ export class PeopleList {
     const row = h('li', { data: { person: id } }, avatarOf(person), h('span.people-name.grow', { title: name }, name));
     if (!isInCharge) return row;
     const admit = h('button.button.small.primary', { type: 'button', data: { focus: `admit ${id}`, act: 'admit' } });
-    admit.addEventListener('click', () => this.#do((client) => client.admit(id)));
-    row.append(say(admit, 'meet.admit'), this.#tool(person, 'close', 'meet.remove', null, (client) => client.remove(id)));
+    admit.addEventListener('click', () => this.#do((client) => client.commands.admit(id)));
+    row.append(say(admit, 'meet.admit'), this.#tool(person, 'close', 'meet.remove', null, (client) => client.commands.remove(id)));
     return row;
   }
 
@@ -89,7 +89,7 @@ export class PeopleList {
     const button = byId('remove-all');
     if (performance.now() < this.#sureUntil) {
       this.#sureUntil = 0;
-      this.#do((client) => client.removeAll());
+      this.#do((client) => client.commands.removeAll());
       return;
     }
     this.#sureUntil = performance.now() + SURE_MS;

@@ -2,6 +2,7 @@
 // it fails.
 import { People, isYes, readPerson } from '/static/client/conference-people.js';
 import { pathOf, proof } from '/static/client/conference-requests.js';
+import { answerForBrowser, offerForServer } from '/static/client/conference-sdp.js';
 import { quality } from '/static/client/quality.js';
 import { CMD, MSGTYPE, decode, encode } from '/static/client/message-model.js';
 import { mediaProblem, permissionGuide } from '/static/client/media-errors.js';
@@ -56,6 +57,25 @@ export const cases = {
     equal(readPerson(data), person);
     const waits = { ...data, role: 'guest', is_muted: 'NO', local_audio: false, spotlight: 5, service_type: 'waiting_room' };
     equal(readPerson(waits), { ...person, isHost: false, isMuted: false, isQuiet: true, isSpotlit: true, isWaiting: true });
+  },
+
+  'the server is offered one section of video, and the browser is answered a section for each picture'() {
+    const own = (mid) => ['m=video 9 UDP/TLS/RTP/SAVPF 96', `a=mid:${mid}`, 'a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid', 'a=recvonly'];
+    const audio = ['m=audio 9 UDP/TLS/RTP/SAVPF 111', 'a=mid:0', 'a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid', 'a=extmap:1 urn:x'];
+    const sdp = (...lines) => `${lines.flat().join('\r\n')}\r\n`;
+    const offer = sdp('v=0', 'a=group:BUNDLE 0 1 2', audio, own(1), own(2));
+    const without = (lines) => lines.filter((line) => !line.includes('sdes:mid'));
+    equal(offerForServer(offer), sdp('v=0', 'a=group:BUNDLE 0 1', without(audio), without(own(1))));
+    const sound = ['m=audio 7 UDP/TLS/RTP/SAVPF 111', 'a=mid:0', 'a=ssrc:5 cname:x'];
+    const video = ['m=video 7 UDP/TLS/RTP/SAVPF 96', 'a=mid:1', 'a=sendrecv', 'a=candidate:1'];
+    const answer = sdp('v=0', 'a=group:BUNDLE 0 1', sound, video, 'a=ssrc:7 cname:x', 'a=msid:x x');
+    const stream = (place, ssrc) => [`a=msid:picture${place} picture${place}`, `a=ssrc:${ssrc} cname:picture${place}`, `a=ssrc:${ssrc} msid:picture${place} picture${place}`];
+    const section = (mid, direction) => ['m=video 7 UDP/TLS/RTP/SAVPF 96', `a=mid:${mid}`, `a=${direction}`, 'a=candidate:1'];
+    const begun = sdp('v=0', 'a=group:BUNDLE 0 1 2', sound, video, 'a=ssrc:7 cname:x', 'a=msid:x x', section(2, 'inactive'));
+    equal(answerForBrowser(offer, answer, [null, null]), begun);
+    const group = ['a=ssrc-group:FID 8 9', 'a=ssrc:9 cname:picture1', 'a=ssrc:9 msid:picture1 picture1'];
+    const both = sdp('v=0', 'a=group:BUNDLE 0 1 2', sound, section(1, 'sendrecv'), stream(0, 7), section(2, 'sendonly'), stream(1, 8), group);
+    equal(answerForBrowser(offer, answer, [{ ssrc: 7 }, { ssrc: 8, rtx: 9 }]), both);
   },
 
   'whoever is not named when the server names everybody has left'() {
