@@ -81,9 +81,12 @@ export class ConferenceClient extends EventTarget {
   #pictures;
   /** The SSRCs of pictures, by whose they are; null for the only one. */
   #ssrcs = new Map();
+  /** The SSRC of the screen that somebody shares, if it comes with the pictures. */
+  #screenSsrc = null;
   #registration;
   #token = '';
-  #pin = '';
+  /** null: none has been asked for yet. */
+  #pin = null;
   #isPinForGuests = true;
   #events;
   #refreshTimer = 0;
@@ -134,7 +137,8 @@ export class ConferenceClient extends EventTarget {
 
   /** The screen that somebody else shares. */
   get screen() {
-    return this.#peers.receive?.picture() ?? null;
+    if (!this.#isMany) return this.#peers.receive?.picture() ?? null;
+    return this.#screenSsrc === null ? null : (this.#peers.main?.picture(this.#screenSsrc) ?? null);
   }
 
   /** The picture of somebody who is `shown`. @returns {MediaStream | null} */
@@ -151,12 +155,17 @@ export class ConferenceClient extends EventTarget {
     return this.#peers.send !== null;
   }
 
+  /** Whether several pictures come, and the screen with them. There are only two people in a call. */
+  get #isMany() {
+    return this.#pictures > 1 && !this.isCall;
+  }
+
   /**
-   * Enters. May be called again after it has thrown.
-   * @param {string} [pin] empty for guests who need none
+   * Enters. May be called again after it has thrown, then with a PIN.
+   * @param {string | null} [pin] empty for guests who need none
    * @throws {PinRequired | import('./conference-requests.js').Refused | import('./conference-requests.js').Unreachable}
    */
-  async enter(pin = '') {
+  async enter(pin = null) {
     this.#setState('entering');
     this.#pin = pin;
     try {
@@ -201,7 +210,8 @@ export class ConferenceClient extends EventTarget {
   async #begin() {
     const fields = { ...this.#fields, ...(this.#registration && { registration_token: this.#registration }) };
     const path = pathOf('services', this.alias, 'new_session');
-    const session = await ask(path, { fields, headers: { pin: this.#pin || NO_PIN } });
+    const headers = this.#pin === null ? {} : { pin: this.#pin || NO_PIN };
+    const session = await ask(path, { fields, headers });
     if (this.state === 'ended') {
       ask(pathOf('services', this.alias, 'end_session'), { token: session.token }).catch(() => {});
       return;
@@ -228,7 +238,7 @@ export class ConferenceClient extends EventTarget {
     if (!(error instanceof Refused) || error.status !== 403) return error;
     const isAsked = error.result?.pin === 'required';
     if (isAsked) this.#isPinForGuests = error.result.guest_pin === 'required';
-    const isWrong = this.#pin !== '';
+    const isWrong = Boolean(this.#pin);
     return isAsked || isWrong ? new PinRequired({ isForGuests: this.#isPinForGuests, isWrong }) : error;
   }
 
@@ -268,10 +278,12 @@ export class ConferenceClient extends EventTarget {
   /** @param {'main' | 'send' | 'receive'} use @param {{audio?: MediaStreamTrack | null, video?: MediaStreamTrack | null}} tracks */
   async #open(use, tracks = {}) {
     this.#close(use);
-    const pictures = use === 'main' ? this.#pictures : 1;
+    const isMany = use === 'main' && this.#isMany;
+    const pictures = isMany ? this.#pictures + 1 : 1;
     const peer = new ConferencePeer({ use, pictures, ...tracks, onState: () => this.#peerChanged(use, peer) });
     this.#peers[use] = peer;
-    const fields = use === 'main' ? { ...(pictures > 1 && { multistream: true }) } : { present: use };
+    const many = isMany ? { multistream: true, clayout: `1:${this.#pictures - 1}` } : {};
+    const fields = use === 'main' ? many : { present: use };
     const { call_uuid: call, sdp } = await this.#about(this.id, 'calls', { call_type: 'WEBRTC', sdp: await peer.offer(), ...fields });
     peer.call = call;
     if (this.#peers[use] !== peer) {
@@ -387,18 +399,22 @@ export class ConferenceClient extends EventTarget {
     this.#emit('speakers', { ids: this.speakers });
   }
 
-  #layout({ participants, ssrcs, rtx_ssrcs_map: rtx }) {
-    this.shown = list(participants).map(String);
+  #layout({ participants, ssrcs, rtx_ssrcs_map: rtx, presentation }) {
     const streams = list(ssrcs).map((ssrc) => ({ ssrc: Number(ssrc), rtx: Number(rtx?.[ssrc]) || undefined }));
-    const isOne = this.#pictures === 1;
-    this.#ssrcs = new Map(this.shown.map((id, index) => [id, isOne ? null : (streams[index]?.ssrc ?? null)]));
-    if (!isOne) this.#peers.main?.setPictures(streams);
+    this.shown = list(participants).map(String);
+    this.#ssrcs = new Map(this.shown.map((id, index) => [id, this.#isMany ? streams[index]?.ssrc : null]));
+    if (this.#isMany) {
+      if (presentation) streams.push({ ssrc: Number(presentation.ssrc), rtx: Number(presentation.rtxSsrc) || undefined });
+      this.#screenSsrc = presentation ? Number(presentation.ssrc) : null;
+      this.#peers.main?.setPictures(streams);
+      this.#emit('screen', {});
+    }
     this.#emit('layout', {});
   }
 
   #presented(id) {
     this.presenter = id;
-    if (id === this.id) return;
+    if (id === this.id || this.#isMany) return;
     if (id === null) this.#close('receive');
     else this.#open('receive').catch((error) => console.warn('patchbay: the screen is not shown', error));
     this.#emit('screen', {});

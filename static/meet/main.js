@@ -19,7 +19,14 @@ import { showHome } from './screens.js';
 const KINDS = { audio: 'microphone', video: 'camera' };
 /** Whoever is sent to another conference has left the first one by then. */
 const REFERRAL_MS = 500;
-const REFUSALS = { 401: 'meet.loginOver', 403: 'meet.notAllowed', 429: 'meet.tooManyTries' };
+const REFUSALS = { 401: 'meet.loginOver', 403: 'meet.notAllowed', 409: 'meet.busy', 429: 'meet.tooManyTries' };
+/** What the server says when it ends a session, where the page says more about it. */
+const SENTENCES = {
+  'the call was declined': 'messages.refused',
+  'the same user has come with a newer session': 'meet.replaced',
+};
+/** Pictures that a small screen and a large one have room for. */
+const PICTURES = matchMedia('(max-width: 760px)').matches ? 4 : 8;
 
 placeIcons(document);
 translate(document);
@@ -70,17 +77,19 @@ byId('call-form').addEventListener('submit', (event) => {
 byId('enter-form').addEventListener('submit', (event) => {
   event.preventDefault();
   const number = byId('number').value.trim();
-  if (number && !client) enterMeeting(number, byId('pin').value.trim());
+  if (number && !client) enterMeeting(number, pinAsked && byId('pin').value.trim());
 });
-byId('number').addEventListener('input', () => askPin(null));
+for (const id of ['number', 'guest-name']) byId(id).addEventListener('input', () => askPin(null));
 account.resume();
 
 async function call(callee) {
   showProblem('call-problem', null);
   try {
-    const ending = await go(newClient(callee), { title: callee, isOutgoing: true });
+    const ending = await go(newClient(callee), { title: callee });
     told(ending.hasMet ? 'calling.over' : calledInVain(ending), callee);
   } catch (error) {
+    // It is the number of a meeting.
+    if (error instanceof PinRequired) byId('number').value = callee;
     showProblem('call-problem', sentenceFor(error, 'meet.unknownAccount'), error);
   }
 }
@@ -89,9 +98,9 @@ async function enterMeeting(number, pin) {
   showProblem('enter-problem', null);
   remember('name', byId('guest-name').value.trim());
   try {
-    const ending = await go(pinAsked ?? newClient(number), { title: number, isOutgoing: false, pin });
+    const ending = await go(pinAsked ?? newClient(number), { title: number, pin });
     askPin(null);
-    told(ending.reason === 'left' ? 'meet.left' : ending.reason === 'lost' ? 'meet.lost' : 'meet.over', number);
+    told(SENTENCES[ending.sentence] ?? { left: 'meet.left', lost: 'meet.lost', over: 'meet.over' }[ending.reason], number);
   } catch (error) {
     showProblem('enter-problem', sentenceFor(error, 'meet.unknownMeeting'), error);
   }
@@ -104,7 +113,7 @@ async function answered(ringing, answer) {
     client?.leave();
     await visit;
     try {
-      await go(newClient(conference, token), { title: name, isOutgoing: false });
+      await go(newClient(conference, token), { title: name, isAnswer: true });
       told('calling.over', name);
     } catch (error) {
       told('meet.notAnswered', name);
@@ -119,7 +128,7 @@ async function answered(ringing, answer) {
 }
 
 /** Enters, and comes back when it is over. */
-async function go(entering, { title, isOutgoing, pin = '' }) {
+async function go(entering, { title, isAnswer = false, pin = null }) {
   client = entering;
   byId('news').hidden = true;
   try {
@@ -132,7 +141,7 @@ async function go(entering, { title, isOutgoing, pin = '' }) {
   for (const [kind, name] of Object.entries(KINDS)) media.wanted[kind] = remembered(name, 'on') === 'on';
   media.open();
   const focused = document.activeElement;
-  const stay = meeting.run(entering, { title, isOutgoing });
+  const stay = meeting.run(entering, { title, isOutgoing: entering.isCall && !isAnswer });
   visit = stay;
   let referral = null;
   entering.addEventListener('referred', ({ detail }) => {
@@ -142,7 +151,7 @@ async function go(entering, { title, isOutgoing, pin = '' }) {
   client = null;
   if (referral) {
     await new Promise((resolve) => setTimeout(resolve, REFERRAL_MS));
-    return go(newClient(referral.alias, referral.token), { title: referral.alias, isOutgoing: false });
+    return go(newClient(referral.alias, referral.token), { title: referral.alias });
   }
   showHome();
   focused?.focus();
@@ -151,7 +160,8 @@ async function go(entering, { title, isOutgoing, pin = '' }) {
 
 function newClient(alias, token = '') {
   const name = account.name || byId('guest-name').value.trim();
-  return new ConferenceClient({ alias, name, account: account.id, registration: account.registration?.token, token });
+  const { id, registration } = account;
+  return new ConferenceClient({ alias, name, account: id, registration: registration?.token, token, pictures: PICTURES });
 }
 
 /** Asks for the PIN of the meeting of this client, or no longer. */
@@ -171,12 +181,13 @@ function told(key, name) {
   say(byId('news'), key, { name });
 }
 
-function calledInVain({ reason }) {
-  return { left: 'messages.cancelled', lost: 'meet.lost', over: 'meet.noAnswer' }[reason];
+function calledInVain({ reason, sentence }) {
+  return SENTENCES[sentence] ?? { left: 'messages.cancelled', lost: 'meet.lost', over: 'meet.noAnswer' }[reason];
 }
 
 function sentenceFor(error, unknownKey) {
-  if (error instanceof PinRequired) return error.isWrong ? 'meet.wrongPin' : 'meet.pinRequired';
+  // The field that has appeared says it.
+  if (error instanceof PinRequired) return error.isWrong ? 'meet.wrongPin' : null;
   if (error instanceof Unreachable) return 'calls.unreachable';
   if (!(error instanceof Refused)) return 'calls.failed';
   return error.status === 404 ? unknownKey : (REFUSALS[error.status] ?? 'calls.refused');

@@ -1,11 +1,13 @@
 //! The page of meetings and of calls to accounts.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::harness::chromium::{Chromium, Options};
 use crate::harness::form::ENTER;
 use crate::harness::page::Page;
-use crate::harness::room::SIGNAL_PATIENCE;
+use crate::harness::room::{MEDIA_PATIENCE, SIGNAL_PATIENCE};
 use crate::harness::turn;
 use crate::support::server::{Server, http};
 
@@ -19,6 +21,27 @@ const READY: &str = "document.getElementById('ready').hasAttribute('data-on')";
 
 const RINGS: &str = "document.getElementById('ringing').open";
 const SILENT: &str = "!document.getElementById('ringing').open";
+
+/// The person is in a meeting or in a call, which is shown.
+const INSIDE: &str = "!document.getElementById('call').hidden && patchbay.client.state === 'inside'";
+
+/// A script with a screen that can be shared without a question: a picture with a corner that changes.
+const SCREEN: &str = "navigator.mediaDevices.getDisplayMedia = async () => {
+    const canvas = Object.assign(document.createElement('canvas'), { width: 1600, height: 900 });
+    const pen = canvas.getContext('2d');
+    pen.fillStyle = 'navy';
+    pen.fillRect(0, 0, 1600, 900);
+    setInterval(() => {
+        pen.fillStyle = `hsl(${(performance.now() / 10) % 360} 60% 50%)`;
+        pen.fillRect(0, 0, 90, 90);
+    }, 100);
+    return canvas.captureStream(10);
+};";
+
+/// Name of whoever has the largest tile.
+const LARGEST: &str = "[...document.querySelectorAll('.tile')]
+    .sort((a, b) => b.offsetWidth * b.offsetHeight - a.offsetWidth * a.offsetHeight)[0]
+    ?.querySelector('.tile-name').textContent";
 
 /// A server with three accounts.
 async fn start() -> Server {
@@ -49,6 +72,65 @@ impl Page {
         self.fill("password", password).await;
         self.submit("log-in").await;
     }
+
+    /// Goes to a meeting, up to the question about its PIN.
+    async fn ask_for(&self, number: &str) {
+        self.fill("number", number).await;
+        self.submit("enter-form").await;
+        let asked = "!document.getElementById('pin-field').hidden";
+        self.until("it asks for a PIN", SIGNAL_PATIENCE, asked).await;
+    }
+
+    /// Enters the meeting that asks for a PIN. Guests who need none leave it empty.
+    async fn enter(&self, pin: &str) {
+        self.fill("pin", pin).await;
+        self.submit("enter-form").await;
+        self.until("they are inside", SIGNAL_PATIENCE, INSIDE).await;
+    }
+
+    /// Waits until somebody's picture is shown large with their name, and somebody is heard.
+    async fn sees_and_hears_somebody(&self) {
+        self.run::<()>("await probe.mark(); return null;", &[]).await;
+        let seen = "(await probe.grown('video', 'framesDecoded', 10)) >= 1";
+        self.until("somebody is seen", MEDIA_PATIENCE, seen).await;
+        let heard = "(await probe.grown('audio', 'totalAudioEnergy', 1e-4)) >= 1";
+        self.until("somebody is heard", MEDIA_PATIENCE, heard).await;
+    }
+
+    /// Waits until this person's picture is shown: the tile with their name has a picture that is no longer black.
+    async fn shows_picture_of(&self, name: &str) {
+        let shown = format!(
+            "[...document.querySelectorAll('.tile:not(.self):not(.no-video)')].some((tile) =>
+                tile.querySelector('.tile-name').textContent === {name:?} && tile.querySelector('video').videoWidth > 0)"
+        );
+        self.until(&format!("{name} is shown"), MEDIA_PATIENCE, &shown).await;
+    }
+
+    /// Waits until this person has the largest tile, and keeps it whoever speaks.
+    async fn shows_large(&self, name: &str) {
+        let large = format!("{LARGEST} === {name:?}");
+        self.until(&format!("{name} is large"), SIGNAL_PATIENCE, &large).await;
+        for _ in 0..15 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            assert!(self.eval::<bool>(&large).await, "{name} stays large");
+        }
+    }
+
+    /// Waits until a passing note says this.
+    async fn notes(&self, sentence: &str) {
+        self.shows("toasts", sentence).await;
+    }
+
+    /// Presses what a host does about somebody, in the list of people.
+    async fn about(&self, name: &str, act: &str) {
+        let tool = format!(
+            "[...document.querySelectorAll('#panel-people li')].find((row) =>
+                row.querySelector('.people-name').textContent === {name:?})?.querySelector('[data-act={act:?}]')"
+        );
+        self.until(&format!("{act} {name}"), SIGNAL_PATIENCE, &format!("Boolean({tool})"))
+            .await;
+        self.run::<()>(&format!("{tool}.click(); return null;"), &[]).await;
+    }
 }
 
 /// A request of an app, whose answer has these data.
@@ -76,7 +158,7 @@ async fn ending(server: &Server, channel: &str) -> Value {
             if record["ending"] != "" {
                 return record["ending"].clone();
             }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     });
     ended.await.expect("the call is over")
@@ -165,4 +247,207 @@ async fn on_a_phone_in_chinese_a_call_is_refused_by_keyboard_and_the_next_one_ri
     ask(&server, &cancel).await;
     ben.until("it rings no longer", SIGNAL_PATIENCE, SILENT).await;
     ben.has_no_errors().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_meeting_with_a_pin_is_entered_by_its_host_a_guest_and_somebody_on_the_page_of_rooms() {
+    let _turn = turn().await;
+    let server = start().await;
+    let settings = ["--host-pin", "471147", "--guests", "anybody"];
+    server
+        .command(&[&["conference", "add", "4711"], &settings[..]].concat(), "")
+        .await;
+    let chromium = Chromium::start();
+    let anna = logged_in(&chromium, &server, "anna").await;
+    anna.ask_for("4711").await;
+    anna.fill("pin", "000000").await;
+    anna.submit("enter-form").await;
+    anna.shows("enter-problem", "This PIN is not right.").await;
+    anna.enter("471147").await;
+    anna.until("a host", SIGNAL_PATIENCE, "patchbay.client.isHost").await;
+    let ben = logged_in(&chromium, &server, "ben").await;
+    ben.ask_for("4711").await;
+    ben.shows("pin-hint", "Guests leave this empty.").await;
+    ben.enter("").await;
+    ben.until("a guest", SIGNAL_PATIENCE, "!patchbay.client.isHost").await;
+    for (page, other) in [(&anna, "Ben"), (&ben, "Anna")] {
+        page.sees_and_hears_somebody().await;
+        page.shows_picture_of(other).await;
+    }
+    let chen = chromium.page("chen").await;
+    chen.go(&server.page("/room?userId=chen@example.org&groupId=4711&type=video"))
+        .await;
+    chen.sees_and_hears(2).await;
+    for page in [&anna, &ben] {
+        page.shows_tiles(3, SIGNAL_PATIENCE).await;
+        page.shows("people-count", "3").await;
+        page.has_no_errors().await;
+    }
+    ben.press("leave").await;
+    ben.shows("news", "You left the meeting 4711.").await;
+    anna.shows_tiles(2, SIGNAL_PATIENCE).await;
+    chen.shows_tiles(2, SIGNAL_PATIENCE).await;
+}
+
+/// A meeting of Anna, who is its host, Ben and Chen.
+async fn meeting(chromium: &Chromium, server: &Server) -> [Page; 3] {
+    let settings = ["--host-pin", "471147", "--guests", "anybody"];
+    server
+        .command(&[&["conference", "add", "4711"], &settings[..]].concat(), "")
+        .await;
+    let mut pages = Vec::new();
+    for (account, pin) in [("anna", "471147"), ("ben", ""), ("chen@example.org", "")] {
+        let options = Options {
+            script: SCREEN,
+            ..Options::default()
+        };
+        let page = chromium.page_with(account, options).await;
+        page.go(&server.page("/meet?lang=en")).await;
+        page.until("it asks who is there", SIGNAL_PATIENCE, ASKS).await;
+        page.log_in(account, PASSWORD).await;
+        page.until("calls ring here", SIGNAL_PATIENCE, READY).await;
+        page.ask_for("4711").await;
+        page.enter(pin).await;
+        pages.push(page);
+    }
+    for page in &pages {
+        page.shows_tiles(3, SIGNAL_PATIENCE).await;
+    }
+    pages.try_into().unwrap_or_else(|_| panic!("three pages"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_is_seen_and_a_shared_screen_is_beside_the_cameras() {
+    let _turn = turn().await;
+    let server = start().await;
+    let chromium = Chromium::start();
+    let [anna, ben, chen] = meeting(&chromium, &server).await;
+    for (page, others) in [
+        (&anna, ["Ben", "陈晓明"]),
+        (&ben, ["Anna", "陈晓明"]),
+        (&chen, ["Anna", "Ben"]),
+    ] {
+        for other in others {
+            page.shows_picture_of(other).await;
+        }
+    }
+    ben.press("share").await;
+    for page in [&anna, &chen] {
+        page.shows_picture_of("Screen of Ben").await;
+        page.shows_large("Screen of Ben").await;
+        page.shows_picture_of("Ben").await;
+    }
+    let size = "document.querySelector('[data-participant=screen] video').videoWidth";
+    chen.until("in full size", MEDIA_PATIENCE, &format!("{size} === 1600"))
+        .await;
+    ben.press("share").await;
+    for page in [&anna, &chen] {
+        page.shows_tiles(3, SIGNAL_PATIENCE).await;
+        page.has_no_errors().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_mutes_spotlights_locks_lets_in_and_removes_and_everybody_chats() {
+    let _turn = turn().await;
+    let server = start().await;
+    let chromium = Chromium::start();
+    let [anna, ben, chen] = meeting(&chromium, &server).await;
+    ben.chat("Is <b>everybody</b> there?").await;
+    for page in [&anna, &ben, &chen] {
+        page.shows("chat-list", "Is <b>everybody</b> there?").await;
+    }
+    let tools = "document.querySelectorAll('#people-list [data-act]').length";
+    assert_eq!(ben.eval::<usize>(tools).await, 0, "guests have no tools of hosts");
+    anna.press("people").await;
+    anna.about("Ben", "mute").await;
+    ben.notes("The host has muted you.").await;
+    let is_off = "document.querySelector('.bar-controls [data-action=mic]').classList.contains('off')";
+    ben.until("the microphone is off", SIGNAL_PATIENCE, is_off).await;
+    anna.shows("people-list", "Muted by a host").await;
+    ben.press("mic").await;
+    ben.notes("only they can let you speak again").await;
+    anna.about("Ben", "unmute").await;
+    ben.notes("A host lets you speak again").await;
+    ben.press("mic").await;
+    ben.until("the microphone is on", SIGNAL_PATIENCE, &format!("!{is_off}"))
+        .await;
+
+    anna.about("陈晓明", "spotlightOn").await;
+    ben.shows_large("陈晓明").await;
+    anna.shows("people-list", "In the spotlight").await;
+    anna.about("陈晓明", "spotlightOff").await;
+    anna.about("Anna (you)", "spotlightOn").await;
+    ben.shows_large("Anna").await;
+
+    anna.click("#lock").await;
+    let locked = "!document.getElementById('locked').hidden";
+    ben.until("it is locked", SIGNAL_PATIENCE, locked).await;
+    chen.press("leave").await;
+    chen.shows("news", "You left the meeting 4711.").await;
+    chen.ask_for("4711").await;
+    chen.submit("enter-form").await;
+    chen.shows("hold-text", "Waiting for the host").await;
+    anna.about("陈晓明", "admit").await;
+    chen.until("they are inside", SIGNAL_PATIENCE, INSIDE).await;
+    chen.shows_picture_of("Anna").await;
+
+    anna.about("Ben", "remove").await;
+    ben.shows("news", "The meeting 4711 is over, or you were removed from it.")
+        .await;
+    anna.click("#remove-all").await;
+    anna.shows("remove-all", "Really end it?").await;
+    anna.click("#remove-all").await;
+    chen.shows("news", "The meeting 4711 is over").await;
+    for page in [&anna, &ben, &chen] {
+        page.has_no_errors().await;
+    }
+}
+
+/// Anna calls Ben. It rings at him.
+async fn anna_calls_ben(anna: &Page, ben: &Page) {
+    anna.fill("callee", "ben").await;
+    anna.submit("call-form").await;
+    ben.until("it rings", SIGNAL_PATIENCE, RINGS).await;
+    ben.shows("ringing", "Anna").await;
+    anna.shows("hold-text", "Calling").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_accounts_call_refuse_give_up_answer_and_see_one_another_until_one_hangs_up() {
+    let _turn = turn().await;
+    let server = start().await;
+    let chromium = Chromium::start();
+    let anna = logged_in(&chromium, &server, "anna").await;
+    let ben = logged_in(&chromium, &server, "ben").await;
+    anna_calls_ben(&anna, &ben).await;
+    ben.click("[data-action='refuse']").await;
+    anna.shows("news", "ben refused.").await;
+    anna_calls_ben(&anna, &ben).await;
+    anna.click("#hold-cancel").await;
+    ben.until("it rings no longer", SIGNAL_PATIENCE, SILENT).await;
+    ben.shows("news", "Missed call from Anna").await;
+    anna_calls_ben(&anna, &ben).await;
+    ben.keys(ENTER).await;
+    for (page, other) in [(&anna, "Ben"), (&ben, "Anna")] {
+        page.until("they talk", SIGNAL_PATIENCE, INSIDE).await;
+        page.sees_and_hears_somebody().await;
+        page.shows_picture_of(other).await;
+    }
+    // Somebody else calls meanwhile, and is refused.
+    call(&server, "chen@example.org", "anna").await;
+    anna.until("another call is told", SIGNAL_PATIENCE, RINGS).await;
+    anna.click("[data-action='refuse']").await;
+    anna.until("it is told no longer", SIGNAL_PATIENCE, SILENT).await;
+    assert!(anna.eval::<bool>(INSIDE).await, "the call goes on");
+    ben.press("leave").await;
+    for (page, other) in [(&ben, "Anna"), (&anna, "ben")] {
+        page.shows("news", &format!("Call with {other} ended")).await;
+        let home = "!document.getElementById('home').hidden && document.getElementById('call').hidden";
+        page.until("only the forms are shown", SIGNAL_PATIENCE, home).await;
+        page.has_no_errors().await;
+    }
+    anna.fill("callee", "nobody").await;
+    anna.submit("call-form").await;
+    anna.shows("call-problem", "There is no such account.").await;
 }
