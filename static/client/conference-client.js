@@ -50,6 +50,10 @@ const NO_PIN = 'none';
 /** The session is refreshed so many times before it would end. */
 const REFRESHES = 5;
 const RETRY_MS = 4000;
+/** Attempts to come back while the server says no: one that has begun again lets nobody in before they have registered again. */
+const RETURNS = 10;
+/** What the server says when a session ends that may begin again at once. */
+const RESTARTS = ['the server is going down', 'a part of the server was lost; enter again'];
 /** Short interruptions heal by themselves; after this time the client looks for another way to the server. */
 const DISCONNECTED_MS = 4000;
 
@@ -108,7 +112,7 @@ export class ConferenceClient extends EventTarget {
     presentation_stop: () => this.#presented(null),
     message_received: (data) => this.#message(data),
     call_disconnected: (data) => this.#hungUp(data),
-    disconnect: ({ reason }) => this.#end('over', reason),
+    disconnect: ({ reason }) => (RESTARTS.includes(reason) ? this.#beginAgain() : this.#end('over', reason)),
     refer: ({ alias, token }) => this.#referred(alias, token),
   };
 
@@ -117,11 +121,11 @@ export class ConferenceClient extends EventTarget {
    * @param {string} options.alias the meeting's number, an account to call, or the conference of a call that rings
    * @param {string} options.name shown to the others
    * @param {string} [options.account] one's own account, and
-   * @param {string} [options.registration] the token of its registration
+   * @param {{token: string} | null} [options.registration] its registration, see registration.js
    * @param {string} [options.token] the one-time token of a call that rings
    * @param {number} [options.pictures] the most pictures that come; with one, it is that of whoever speaks
    */
-  constructor({ alias, name, account = '', registration = '', token = '', pictures = 1 }) {
+  constructor({ alias, name, account = '', registration = null, token = '', pictures = 1 }) {
     super();
     Object.assign(this, { alias, name });
     this.#pictures = pictures;
@@ -208,7 +212,7 @@ export class ConferenceClient extends EventTarget {
 
   /** Opens a session, and all that belongs to it. */
   async #begin() {
-    const fields = { ...this.#fields, ...(this.#registration && { registration_token: this.#registration }) };
+    const fields = { ...this.#fields, ...(this.#registration?.token && { registration_token: this.#registration.token }) };
     const path = pathOf('services', this.alias, 'new_session');
     const headers = this.#pin === null ? {} : { pin: this.#pin || NO_PIN };
     const session = await ask(path, { fields, headers });
@@ -253,8 +257,10 @@ export class ConferenceClient extends EventTarget {
   }
 
   /** The server has forgotten this session. Whoever has answered a call cannot come back: the token was for once. */
-  async #beginAgain() {
+  async #beginAgain(refusals = 0) {
     if (this.state === 'ended' || this.state === 'entering') return;
+    this.#events.stop();
+    clearInterval(this.#refreshTimer);
     if (this.#fields.token) {
       this.#end('lost');
       return;
@@ -264,8 +270,9 @@ export class ConferenceClient extends EventTarget {
     try {
       await this.#begin();
     } catch (error) {
-      if (error instanceof Refused) this.#end('lost');
-      else setTimeout(() => this.state === 'reconnecting' && this.#beginAgain(), RETRY_MS);
+      const isRefused = error instanceof Refused;
+      if (isRefused && refusals >= RETURNS) this.#end('lost');
+      else setTimeout(() => this.state === 'reconnecting' && this.#beginAgain(refusals + Number(isRefused)), RETRY_MS);
     }
   }
 

@@ -24,7 +24,7 @@ import { Refused, ask, pathOf, proof } from './conference-requests.js';
  * - `registered`: calls ring here
  * - `lost`: they do not at the moment, because the server cannot be reached; the client tries again
  * - `closed`: by this page
- * - `over`: the server no longer knows this registration, and there is no password to make another one
+ * - `over`: the server no longer knows this registration, and there is no password to make another one, or it has changed
  * @typedef {'idle' | 'registering' | 'registered' | 'lost' | 'closed' | 'over'} RegistrationState
  */
 
@@ -131,19 +131,20 @@ export class Registration extends EventTarget {
   #failed(error) {
     if (this.state === 'closed' || this.state === 'over') return;
     const isRefused = error instanceof Refused && error.status === 401;
+    const hadToken = this.token !== '';
     if (isRefused) this.token = '';
-    if (isRefused && !this.#password) {
+    if (isRefused && !(hadToken && this.#password)) {
       this.#stop();
       this.#setState('over');
       return;
     }
     this.#setState('lost');
-    this.#retryLater();
+    this.#retryLater(isRefused ? 0 : RETRY_MS);
   }
 
-  #retryLater() {
+  #retryLater(pause = RETRY_MS) {
     clearTimeout(this.#retryTimer);
-    this.#retryTimer = setTimeout(() => this.#begin().catch((error) => this.#failed(error)), RETRY_MS);
+    this.#retryTimer = setTimeout(() => this.#begin().catch((error) => this.#failed(error)), pause);
   }
 
   #stop() {

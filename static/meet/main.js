@@ -161,7 +161,7 @@ async function go(entering, { title, isAnswer = false, pin = null }) {
 function newClient(alias, token = '') {
   const name = account.name || byId('guest-name').value.trim();
   const { id, registration } = account;
-  return new ConferenceClient({ alias, name, account: id, registration: registration?.token, token, pictures: PICTURES });
+  return new ConferenceClient({ alias, name, account: id, registration, token, pictures: PICTURES });
 }
 
 /** Asks for the PIN of the meeting of this client, or no longer. */

@@ -451,3 +451,95 @@ async fn two_accounts_call_refuse_give_up_answer_and_see_one_another_until_one_h
     anna.submit("call-form").await;
     anna.shows("call-problem", "There is no such account.").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_calls_somebody_into_the_meeting_who_needs_no_pin() {
+    let _turn = turn().await;
+    let server = start().await;
+    server
+        .command(&["conference", "add", "4711", "--host-pin", "471147"], "")
+        .await;
+    let chromium = Chromium::start();
+    let anna = logged_in(&chromium, &server, "anna").await;
+    let chen = logged_in(&chromium, &server, "chen@example.org").await;
+    anna.ask_for("4711").await;
+    anna.enter("471147").await;
+    anna.press("people").await;
+    anna.fill("invitee", "chen@example.org").await;
+    anna.submit("invite-form").await;
+    chen.until("it rings", SIGNAL_PATIENCE, RINGS).await;
+    chen.shows("ringing", "invites you to a meeting").await;
+    chen.keys(ENTER).await;
+    chen.until("they are inside", SIGNAL_PATIENCE, INSIDE).await;
+    chen.shows_picture_of("Anna").await;
+    anna.shows_picture_of("陈晓明").await;
+    for page in [&anna, &chen] {
+        page.has_no_errors().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_phone_in_chinese_a_guest_without_an_account_enters_talks_and_leaves_by_keyboard() {
+    let _turn = turn().await;
+    let server = Server::start().await;
+    let settings = ["--host-pin", "471147", "--guests", "anybody", "--wait-for-host", "true"];
+    server
+        .command(&[&["conference", "add", "4711"], &settings[..]].concat(), "")
+        .await;
+    let chromium = Chromium::start();
+    let window = Some((390, 780));
+    let options = Options {
+        window,
+        ..Options::default()
+    };
+    let dora = chromium.page_with("dora", options).await;
+    dora.go(&server.page("/meet?lang=zh&number=4711")).await;
+    dora.tab_to("#guest-name").await;
+    dora.keys(&format!("Dora{ENTER}")).await;
+    dora.shows("pin-hint", "来宾请留空。").await;
+    dora.keys(ENTER).await;
+    dora.shows("hold-text", "正在等待主持人").await;
+    let host = open(&chromium, &server, "host", "en").await;
+    host.fill("guest-name", "Emil").await;
+    host.ask_for("4711").await;
+    host.enter("471147").await;
+    dora.until("they are inside", SIGNAL_PATIENCE, INSIDE).await;
+    dora.shows_picture_of("Emil").await;
+    host.shows_picture_of("Dora").await;
+    let fits = "document.documentElement.scrollWidth <= innerWidth";
+    dora.until("nothing is beside the screen", SIGNAL_PATIENCE, fits).await;
+    dora.keys("c").await;
+    dora.tab_to("#chat-text").await;
+    dora.keys(&format!("你好{ENTER}")).await;
+    host.shows("chat-list", "你好").await;
+    // The key Escape closes the chat.
+    dora.keys("\u{E00C}").await;
+    dora.keys("m").await;
+    let quiet = "document.querySelector('.tile:not(.self) .tile-muted:not([hidden])') !== null";
+    host.until("Dora is muted", SIGNAL_PATIENCE, quiet).await;
+    dora.tab_to("[data-action=leave]").await;
+    dora.keys(ENTER).await;
+    dora.shows("news", "您已离开会议 4711。").await;
+    host.shows_tiles(1, SIGNAL_PATIENCE).await;
+    for page in [&dora, &host] {
+        page.has_no_errors().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_are_registered_and_in_their_meeting_again_after_the_server_has_restarted() {
+    let _turn = turn().await;
+    let mut server = start().await;
+    let chromium = Chromium::start();
+    let [anna, ben, chen] = meeting(&chromium, &server).await;
+    server.restart().await;
+    for (page, other) in [(&anna, "Ben"), (&ben, "陈晓明"), (&chen, "Anna")] {
+        page.until("they are inside again", MEDIA_PATIENCE, INSIDE).await;
+        page.until("calls ring here again", MEDIA_PATIENCE, READY).await;
+        page.shows_tiles(3, MEDIA_PATIENCE).await;
+        page.sees_and_hears_somebody().await;
+        page.shows_picture_of(other).await;
+    }
+    let host = "patchbay.client.isHost && patchbay.client.people.size === 3";
+    anna.until("still a host", SIGNAL_PATIENCE, host).await;
+}
