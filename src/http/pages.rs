@@ -85,6 +85,7 @@ pub fn router<S: Clone + Send + Sync + 'static>(arrivals: Arrivals, has_calls: b
         .routes(routes!(room))
         .routes(routes!(messages))
         .routes(routes!(device))
+        .routes(routes!(meet))
         .routes(routes!(api))
         .routes(routes!(icon))
         .routes(routes!(file))
@@ -122,6 +123,14 @@ async fn calls(visit: Visit) -> Response {
 #[utoipa::path(get, path = "/device", tag = "pages", responses(Page))]
 async fn device(visit: Visit) -> Response {
     page("device/index.html", visit).await
+}
+
+/// The page of meetings, and of calls to accounts
+///
+/// Of a user who logs in, or of a guest.
+#[utoipa::path(get, path = "/meet", tag = "pages", responses(Page))]
+async fn meet(visit: Visit) -> Response {
+    page("meet/index.html", visit).await
 }
 
 /// The page that shows this document

@@ -22,7 +22,7 @@ export class HistoryList {
     const time = h('time', { dateTime: now.toISOString(), textContent: timeOfDay(now) });
     this.#list.prepend(h('li', {}, time, say(h('span'), sentence, values)));
     while (this.#list.children.length > LENGTH_MAX) this.#list.lastChild.remove();
-    this.#list.closest('[hidden]')?.removeAttribute('hidden');
+    this.#list.closest('section').hidden = false;
   }
 }
 

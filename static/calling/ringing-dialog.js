@@ -12,25 +12,26 @@ export class RingingDialog {
   #title = h('h2', { id: 'ringing-title' });
   #text = h('p', { id: 'ringing-text' });
   #icon = icon('camera');
-  #isOverCall;
+  #agree;
+  #words;
   #answered = null;
 
   /**
    * @param {object} [options]
    * @param {string} [options.refuseKey] @param {string} [options.agreeKey] the words of the two buttons
-   * @param {boolean} [options.isOverCall] whether it opens over another call
+   * @param {boolean} [options.isOverCall] whether it opens over another call, unless `ask` says otherwise
    */
   constructor({ refuseKey = 'calling.refuse', agreeKey = 'calling.answer', isOverCall = false } = {}) {
-    this.#isOverCall = isOverCall;
+    this.#words = { agreeKey, isOverCall };
     const refuse = h('button.button.danger', { type: 'button', data: { action: 'refuse' }, onclick: () => this.#answer('refuse') });
-    const agree = h('button.button.primary', { type: 'button', data: { action: 'agree' }, onclick: () => this.#answer('agree') });
+    this.#agree = h('button.button.primary', { type: 'button', data: { action: 'agree' }, onclick: () => this.#answer('agree') });
     this.#dialog = h(
       'dialog.card.ringing',
       { id: 'ringing', tabIndex: -1, 'aria-live': 'assertive', 'aria-labelledby': 'ringing-title ringing-text' },
       h('div.bell', {}, this.#icon),
       this.#title,
       this.#text,
-      h('div.row', {}, say(refuse, refuseKey), say(agree, agreeKey)),
+      h('div.row', {}, say(refuse, refuseKey), say(this.#agree, agreeKey)),
     );
     this.#dialog.addEventListener('cancel', (event) => {
       event.preventDefault();
@@ -43,15 +44,20 @@ export class RingingDialog {
     return this.#dialog.open;
   }
 
-  /** @returns {Promise<'agree' | 'refuse' | null>} null if it stopped ringing */
-  ask(name, sentence, picture = 'camera') {
+  /**
+   * @param {{agreeKey?: string, isOverCall?: boolean}} [words] where they are others than the usual
+   * @returns {Promise<'agree' | 'refuse' | null>} null if it stopped ringing
+   */
+  ask(name, sentence, picture = 'camera', words = {}) {
     this.stop();
+    const { agreeKey, isOverCall } = { ...this.#words, ...words };
+    say(this.#agree, agreeKey);
     setIcon(this.#icon, picture);
     this.#title.textContent = name;
     say(this.#text, sentence);
     this.#dialog.showModal();
     // A key that is meant for the call below, as for its chat, is not to answer.
-    const focused = this.#isOverCall ? this.#dialog : this.#dialog.querySelector('[data-action="agree"]');
+    const focused = isOverCall ? this.#dialog : this.#agree;
     focused.focus();
     this.#ring.start();
     return new Promise((resolve) => {

@@ -1,5 +1,8 @@
 /** English. Every other dictionary has the same keys. */
+import { meet } from './lang-en-meet.js';
+
 export const en = {
+  ...meet,
   nothing: '',
   and: ' and ',
   again: 'Try again',
@@ -17,6 +20,7 @@ export const en = {
   'start.toMessages': 'See who is online',
   'start.toCalls': 'Try the call API',
   'start.toApi': 'Read the HTTP interface',
+  'start.toMeet': 'Enter a meeting, or log in',
   'start.toDevice': 'Call by phone number',
   'start.create': 'Start a new room',
   'start.about': 'About patchbay',

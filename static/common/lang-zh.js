@@ -1,5 +1,8 @@
 /** 简体中文 */
+import { meet } from './lang-zh-meet.js';
+
 export const zh = {
+  ...meet,
   nothing: '',
   and: '和',
   again: '重试',
@@ -17,6 +20,7 @@ export const zh = {
   'start.toMessages': '查看谁在线',
   'start.toCalls': '体验呼叫接口',
   'start.toApi': '查看 HTTP 接口',
+  'start.toMeet': '进入会议或登录',
   'start.toDevice': '用手机号呼叫',
   'start.create': '新建房间',
   'start.about': '关于 patchbay',

@@ -19,14 +19,17 @@ export class Chat {
   #last = null;
   #isOpen = false;
   #onUnread;
+  #emptyKey;
 
   /**
    * @param {object} handlers
    * @param {(text: string) => boolean} handlers.onSend false when it could not be sent
    * @param {(count: number) => void} handlers.onUnread
+   * @param {string} [handlers.emptyKey] the sentence that stands there before the first message
    */
-  constructor({ onSend, onUnread }) {
+  constructor({ onSend, onUnread, emptyKey = 'chat.empty' }) {
     this.#onUnread = onUnread;
+    this.#emptyKey = emptyKey;
     const form = byId('chat-form');
     form.addEventListener('submit', (event) => {
       event.preventDefault();
@@ -65,6 +68,15 @@ export class Chat {
     this.#add({ id, name, mine, at }, fileBody({ fileName, url, fileType, onResize: () => this.#isAtEnd() && this.#toEnd() }));
   }
 
+  /** Begins with an empty list. */
+  clear() {
+    this.#list.replaceChildren();
+    this.#last = null;
+    this.unread = 0;
+    this.#onUnread(0);
+    this.#showEmpty();
+  }
+
   /** A line of its own, such as an upload under way. */
   addNode(node) {
     this.#append(h('li.chat-note', {}, node));
@@ -96,7 +108,7 @@ export class Chat {
   }
 
   #showEmpty() {
-    this.#list.append(say(h('li.chat-empty'), 'chat.empty'));
+    this.#list.append(say(h('li.chat-empty'), this.#emptyKey));
   }
 
   #showTimes() {

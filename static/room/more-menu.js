@@ -39,16 +39,16 @@ export class MoreMenu {
 
   /**
    * @param {HTMLElement} opener
-   * @param {{sharing: boolean, canShare: boolean, canInvite: boolean, view: string}} state
+   * @param {{sharing: boolean, canShare: boolean, canInvite: boolean, view: string, hasStats?: boolean}} state
    */
-  toggle(opener, { sharing, canShare, canInvite, view }) {
+  toggle(opener, { sharing, canShare, canInvite, view, hasStats = true }) {
     if (!this.#menu.hidden) {
       this.close();
       return;
     }
     this.#opener = opener;
     const keys = { share: sharing ? 'share.stop' : 'share.start', view: view === 'grid' ? 'view.speaker' : 'view.grid' };
-    const possible = { share: canShare, invite: canInvite };
+    const possible = { share: canShare, invite: canInvite, stats: hasStats };
     const items = ITEMS.filter(([item]) => possible[item] ?? true);
     this.#menu.replaceChildren(
       ...items.map(([item, iconName, key]) =>

@@ -12,10 +12,12 @@ export class Panels {
   #frame = byId('panel');
   #opener = null;
   #onChange;
+  #names;
 
-  /** @param {(open: string | null) => void} onChange */
-  constructor(onChange) {
+  /** @param {(open: string | null) => void} onChange @param {string[]} [names] those of the page's panels */
+  constructor(onChange, names = NAMES) {
     this.#onChange = onChange;
+    this.#names = names;
   }
 
   toggle(name) {
@@ -27,7 +29,7 @@ export class Panels {
     if (this.open === null) this.#opener = document.activeElement;
     this.open = name;
     say(byId('panel-title'), `${name}.title`);
-    for (const one of NAMES) byId(`panel-${one}`).hidden = one !== name;
+    for (const one of this.#names) byId(`panel-${one}`).hidden = one !== name;
     this.#frame.hidden = false;
     this.#frame.dataset.panel = name;
     byId('call').classList.add('with-panel');

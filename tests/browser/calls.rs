@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::harness::chromium::{Chromium, Options};
+use crate::harness::form::{ENTER, TAB};
 use crate::harness::page::Page;
 use crate::harness::room::{MEDIA_PATIENCE, SIGNAL_PATIENCE};
 use crate::harness::turn;
@@ -10,18 +11,11 @@ use crate::support::server::{Server, http};
 
 const IN_CALL: &str = "document.querySelector('#in-call iframe')?.contentWindow?.probe !== undefined";
 
-/// The keys Tab and Enter (W3C WebDriver §17.4.2).
-const TAB: &str = "\u{E004}";
-const ENTER: &str = "\u{E007}";
-
 /// A script that chooses Chinese, as a person does.
 const IN_CHINESE: &str = "const language = document.getElementById('language');
     language.value = 'zh';
     language.dispatchEvent(new Event('change'));
     return null;";
-
-/// Presses of Tab that lead from one place of the page to any other.
-const TABS_MAX: usize = 40;
 
 async fn calls_page(chromium: &Chromium, server: &Server, uid: &str) -> Page {
     let page = chromium.page(uid).await;
@@ -43,26 +37,6 @@ async fn ask(server: &Server, request: &str) -> Value {
 }
 
 impl Page {
-    async fn fill(&self, id: &str, value: &str) {
-        let fill = format!("document.getElementById({id:?}).value = {value:?}; return null;");
-        self.run::<()>(&fill, &[]).await;
-    }
-
-    async fn submit(&self, form: &str) {
-        let submit = format!("document.getElementById({form:?}).requestSubmit(); return null;");
-        self.run::<()>(&submit, &[]).await;
-    }
-
-    async fn click(&self, selector: &str) {
-        let click = format!("document.querySelector({selector:?}).click(); return null;");
-        self.run::<()>(&click, &[]).await;
-    }
-
-    async fn shows(&self, id: &str, words: &str) {
-        let found = format!("document.getElementById({id:?}).textContent.includes({words:?})");
-        self.until(words, SIGNAL_PATIENCE, &found).await;
-    }
-
     /// Calls that are over are listed no longer.
     async fn shows_no_calls(&self) {
         let empty = "!document.getElementById('no-messages').hidden";
@@ -78,23 +52,6 @@ impl Page {
         let heard = format!("(await {inner}.grown('audio', 'packetsReceived', 25)) === {others}");
         self.until(&format!("{others} others are heard"), MEDIA_PATIENCE, &heard)
             .await;
-    }
-
-    /// Goes on with Tab until this has the focus.
-    async fn tab_to(&self, selector: &str) {
-        let is_there = format!("document.activeElement.matches({selector:?})");
-        for _ in 0..TABS_MAX {
-            if self.eval(&is_there).await {
-                return;
-            }
-            self.keys(TAB).await;
-        }
-        panic!("Tab does not lead to {selector}\n{}", self.evidence().await);
-    }
-
-    async fn has_no_errors(&self) {
-        let errors: Vec<String> = self.eval("probe.errors").await;
-        assert_eq!(errors, Vec::<String>::new());
     }
 }
 

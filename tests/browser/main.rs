@@ -26,6 +26,7 @@ mod harness;
 #[path = "../support/house.rs"]
 mod house;
 mod media;
+mod meet;
 mod messages;
 mod outage;
 mod page_logic;

@@ -86,7 +86,17 @@ fn nothing_on_a_page_comes_from_elsewhere_and_everything_it_names_is_there() {
         for address in attributes.chain(between(&text, "url(\"", "\"")) {
             let exists = match address.strip_prefix("/static/") {
                 Some(file) => static_folder().join(file).is_file() || FROM_A_CRATE.contains(&address),
-                None => ["/", "/room", "/messages", "/calls", "/device", "/api", "/openapi.json"].contains(&address),
+                None => [
+                    "/",
+                    "/room",
+                    "/messages",
+                    "/calls",
+                    "/device",
+                    "/meet",
+                    "/api",
+                    "/openapi.json",
+                ]
+                .contains(&address),
             };
             if !exists {
                 offences.push(format!("{path}: {address}"));
@@ -191,10 +201,23 @@ fn dictionary(text: &str) -> BTreeMap<String, String> {
     dictionary
 }
 
-fn dictionaries() -> Vec<(String, BTreeMap<String, String>)> {
-    let all = files(&["js"]).into_iter();
-    let languages = all.filter(|(path, _)| path.starts_with("common/lang-"));
-    languages.map(|(path, text)| (path, dictionary(&text))).collect()
+/// All sentences of each language, which are in `lang-LANGUAGE.js` and `lang-LANGUAGE-….js`.
+fn dictionaries() -> BTreeMap<String, BTreeMap<String, String>> {
+    let mut languages: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    for (path, text) in files(&["js"]) {
+        let Some(file) = path.strip_prefix("common/lang-") else {
+            continue;
+        };
+        let language = file.split(['-', '.']).next().unwrap();
+        let known = languages.entry(language.to_owned()).or_default();
+        for (key, sentence) in dictionary(&text) {
+            assert!(
+                known.insert(key.clone(), sentence).is_none(),
+                "{path}: {key} is there twice"
+            );
+        }
+    }
+    languages
 }
 
 #[test]
@@ -220,7 +243,7 @@ fn every_language_has_every_sentence_with_the_same_blanks() {
 
 #[test]
 fn every_sentence_that_a_page_asks_for_exists() {
-    let (_, known) = dictionaries().swap_remove(0);
+    let known = dictionaries().remove("en").unwrap();
     let areas: BTreeSet<&str> = known.keys().filter_map(|key| Some(key.split_once('.')?.0)).collect();
     let mut offences = Vec::new();
     for (path, text) in files(&["html", "js"]) {

@@ -119,18 +119,25 @@ impl Server {
     /// Makes a room with a password, as an administrator would.
     #[allow(dead_code, reason = "each binary uses its own part of the common support")]
     pub async fn add_room(&self, name: &str, password: &str) {
-        self.administer(&["room", "add", name], &format!("{password}\n")).await;
+        self.command(&["room", "add", name], password).await;
     }
 
     /// Makes a conference with a PIN for hosts and one for guests, as an administrator would.
     #[allow(dead_code, reason = "each binary uses its own part of the common support")]
     pub async fn add_conference(&self, alias: &str, host_pin: &str, guest_pin: &str) {
         let command = ["conference", "add", alias, "--guest-pin"];
-        self.administer(&command, &format!("{host_pin}\n{guest_pin}\n")).await;
+        self.command(&command, &format!("{host_pin}\n{guest_pin}")).await;
     }
 
-    /// Runs a command of the program that reads these lines.
-    async fn administer(&self, arguments: &[&str], lines: &str) {
+    /// Lets a user log in with a password, as an administrator would.
+    #[allow(dead_code, reason = "each binary uses its own part of the common support")]
+    pub async fn add_account(&self, id: &str, name: &str, password: &str) {
+        self.command(&["account", "add", id, "--name", name], password).await;
+    }
+
+    /// Runs a command of an administrator, and gives it these lines.
+    #[allow(dead_code, reason = "each binary uses its own part of the common support")]
+    pub async fn command(&self, arguments: &[&str], lines: &str) {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_patchbay"));
         command.args(arguments).current_dir(self.directory.path());
         command
@@ -138,11 +145,11 @@ impl Server {
             .stdout(std::process::Stdio::null());
         let mut child = command.spawn().unwrap();
         let mut input = child.stdin.take().unwrap();
-        tokio::io::AsyncWriteExt::write_all(&mut input, lines.as_bytes())
+        tokio::io::AsyncWriteExt::write_all(&mut input, format!("{lines}\n").as_bytes())
             .await
             .unwrap();
         drop(input);
-        assert!(child.wait().await.unwrap().success());
+        assert!(child.wait().await.unwrap().success(), "{arguments:?}");
     }
 
     pub fn log(&self) -> String {

@@ -3,6 +3,7 @@
 mod bidi;
 pub mod chromium;
 pub mod firefox;
+pub mod form;
 pub mod page;
 pub mod room;
 mod webdriver;

@@ -1,5 +1,8 @@
 // Tests of the pages' pure parts, run where they live: in a browser. Each case has a sentence for a name and throws when
 // it fails.
+import { People, isYes, readPerson } from '/static/client/conference-people.js';
+import { pathOf, proof } from '/static/client/conference-requests.js';
+import { answerForBrowser, offerForServer } from '/static/client/conference-sdp.js';
 import { quality } from '/static/client/quality.js';
 import { CMD, MSGTYPE, decode, encode } from '/static/client/message-model.js';
 import { mediaProblem, permissionGuide } from '/static/client/media-errors.js';
@@ -40,6 +43,58 @@ const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2,
 const unhex = (text) => Uint8Array.from(text.match(/../g) ?? [], (byte) => parseInt(byte, 16));
 
 export const cases = {
+  'an account is proven by its name without the domain and its password, as UTF-8'() {
+    equal(proof('test@example.org', '123456'), 'x-cloud-basic dGVzdDoxMjM0NTY=');
+    equal(proof('安', 'ü'), `x-cloud-basic ${btoa('\u00e5\u00ae\u0089:\u00c3\u00bc')}`);
+    equal(pathOf('services', 'a/b@c?d', 'message'), '/services/a%2Fb%40c%3Fd/message');
+  },
+
+  'a person is read from an event, whose flags are words, numbers or truth values'() {
+    for (const yes of ['YES', 'yes', 'true', true, 1, 1700000000]) check(isYes(yes), String(yes));
+    for (const no of ['NO', 'no', 'false', '', '0', false, 0, null, undefined]) check(!isYes(no), String(no));
+    const data = { uuid: 'u', display_name: 'Anna', role: 'chair', is_muted: 'YES', is_presenting: 'NO', spotlight: 0, service_type: 'conference' };
+    const person = { id: 'u', name: 'Anna', isHost: true, isMuted: true, isQuiet: false, isSpotlit: false, isPresenting: false, isWaiting: false };
+    equal(readPerson(data), person);
+    const waits = { ...data, role: 'guest', is_muted: 'NO', local_audio: false, spotlight: 5, service_type: 'waiting_room' };
+    equal(readPerson(waits), { ...person, isHost: false, isMuted: false, isQuiet: true, isSpotlit: true, isWaiting: true });
+  },
+
+  'the server is offered one section of video, and the browser is answered a section for each picture'() {
+    const own = (mid) => ['m=video 9 UDP/TLS/RTP/SAVPF 96', `a=mid:${mid}`, 'a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid', 'a=recvonly'];
+    const audio = ['m=audio 9 UDP/TLS/RTP/SAVPF 111', 'a=mid:0', 'a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid', 'a=extmap:1 urn:x'];
+    const sdp = (...lines) => `${lines.flat().join('\r\n')}\r\n`;
+    const offer = sdp('v=0', 'a=group:BUNDLE 0 1 2', audio, own(1), own(2));
+    const without = (lines) => lines.filter((line) => !line.includes('sdes:mid'));
+    equal(offerForServer(offer), sdp('v=0', 'a=group:BUNDLE 0 1', without(audio), without(own(1))));
+    const sound = ['m=audio 7 UDP/TLS/RTP/SAVPF 111', 'a=mid:0', 'a=ssrc:5 cname:x'];
+    const video = ['m=video 7 UDP/TLS/RTP/SAVPF 96', 'a=mid:1', 'a=sendrecv', 'a=candidate:1'];
+    const answer = sdp('v=0', 'a=group:BUNDLE 0 1', sound, video, 'a=ssrc:7 cname:x', 'a=msid:x x');
+    const stream = (place, ssrc) => [`a=msid:picture${place} picture${place}`, `a=ssrc:${ssrc} cname:picture${place}`, `a=ssrc:${ssrc} msid:picture${place} picture${place}`];
+    const section = (mid, direction) => ['m=video 7 UDP/TLS/RTP/SAVPF 96', `a=mid:${mid}`, `a=${direction}`, 'a=candidate:1'];
+    const begun = sdp('v=0', 'a=group:BUNDLE 0 1 2', sound, video, 'a=ssrc:7 cname:x', 'a=msid:x x', section(2, 'inactive'));
+    equal(answerForBrowser(offer, answer, [null, null]), begun);
+    const group = ['a=ssrc-group:FID 8 9', 'a=ssrc:9 cname:picture1', 'a=ssrc:9 msid:picture1 picture1'];
+    const both = sdp('v=0', 'a=group:BUNDLE 0 1 2', sound, section(1, 'sendrecv'), stream(0, 7), section(2, 'sendonly'), stream(1, 8), group);
+    equal(answerForBrowser(offer, answer, [{ ssrc: 7 }, { ssrc: 8, rtx: 9 }]), both);
+  },
+
+  'whoever is not named when the server names everybody has left'() {
+    const people = new People();
+    const put = (uuid, name) => people.put({ uuid, display_name: name });
+    people.beginSync();
+    check(put('a', 'Anna').isInitial && put('b', 'Ben').before === null, 'they were there before');
+    equal(people.endSync(), []);
+    const { before, isInitial } = put('a', 'Anne');
+    equal([before.name, isInitial, people.get('a').name], ['Anna', false, 'Anne']);
+    people.beginSync();
+    put('b', 'Ben');
+    put('c', 'Chen');
+    equal(people.endSync().map(({ id }) => id), ['a']);
+    equal([...people.keys()], ['b', 'c']);
+    equal([people.take('c').name, people.take('c'), people.size], ['Chen', null, 1]);
+    equal(people.endSync(), []);
+  },
+
   'a message is written as Protocol Buffers and read back with every field'() {
     equal(hex(encode({ cmd: CMD.heartbeat, msgtype: MSGTYPE.reply })), '18023804');
     equal(hex(encode({ version: '1.0', cmd: 300, sender: '安', content: { content: 'hi', type: 1 } })), '0a03312e3018ac022203e5ae897a06120268692001');

@@ -322,6 +322,7 @@ async fn a_page_is_marked_when_a_link_of_another_site_opened_it() {
         "/?userId=1&sendId=2",
         "/messages",
         "/device",
+        "/meet",
         "/static/demo/direct_chat.html?room_id=1",
     ] {
         let (asks, plain) = marked(path, &[("sec-fetch-site", "none")]).await;

@@ -1,0 +1,148 @@
+/**
+ * One WebRTC connection of a conference. Its offer has all candidates, and so has the answer: none is sent later.
+ */
+import { answerForBrowser, offerForServer } from './conference-sdp.js';
+
+/** Candidates that are not found by then are left out. */
+const GATHERING_MS = 3000;
+/** One person on a large picture needs more than a tile; phones on mobile networks can still send it. */
+const CAMERA = { maxBitrate: 1_200_000 };
+/** Text must stay sharp: fewer frames, more bits. */
+const SCREEN = { maxBitrate: 2_500_000, maxFramerate: 15 };
+/** A picture counts as missing when no frame came for this long. A still screen is sent at one frame a second. */
+const VIDEO_STALE_MS = 2500;
+
+export class ConferencePeer {
+  pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
+  /** The id of the call, once the server has answered. */
+  call = '';
+  /** The sound that arrives. */
+  sound = new MediaStream();
+
+  #audio = null;
+  /** Where pictures arrive. The first one also sends one's own. */
+  #places = [];
+  #answer = '';
+  /** Descriptions are set one after the other. */
+  #last = Promise.resolve();
+
+  /**
+   * @param {object} options
+   * @param {'main' | 'send' | 'receive'} options.use camera and microphone with what comes back; or one's own screen; or
+   *        somebody else's
+   * @param {number} [options.pictures] the most pictures that arrive
+   * @param {MediaStreamTrack | null} [options.audio] @param {MediaStreamTrack | null} [options.video] null sends nothing
+   * @param {() => void} options.onState
+   */
+  constructor({ use, pictures = 1, audio = null, video = null, onState }) {
+    const { pc } = this;
+    const streams = [new MediaStream()];
+    const direction = { main: 'sendrecv', send: 'sendonly', receive: 'recvonly' }[use];
+    if (use === 'main') this.#audio = pc.addTransceiver(audio ?? 'audio', { direction, streams });
+    const sendEncodings = use === 'receive' ? undefined : [{ ...(use === 'send' ? SCREEN : CAMERA) }];
+    const first = pc.addTransceiver(video ?? 'video', { direction, streams, ...(sendEncodings && { sendEncodings }) });
+    const further = Array.from({ length: pictures - 1 }, () => pc.addTransceiver('video', { direction: 'recvonly' }));
+    this.#places = [first, ...further].map((transceiver) => ({ transceiver, ssrc: null, rtx: null, picture: pictureOf(transceiver) }));
+    if (use === 'send' && video) video.contentHint = 'detail';
+    if (this.#audio) this.sound.addTrack(this.#audio.receiver.track);
+    pc.onconnectionstatechange = onState;
+  }
+
+  /** @returns {RTCPeerConnectionState} */
+  get state() {
+    return this.pc.connectionState;
+  }
+
+  /** The picture with this SSRC; without one, the only picture. @returns {MediaStream | null} null if it does not arrive here */
+  picture(ssrc = null) {
+    return this.#place(ssrc)?.picture ?? null;
+  }
+
+  /** Whether that picture is arriving now. */
+  hasPicture(ssrc = null) {
+    const sources = this.#place(ssrc)?.transceiver.receiver.getSynchronizationSources() ?? [];
+    return this.state === 'connected' && sources.some(({ timestamp }) => now(timestamp) - timestamp < VIDEO_STALE_MS);
+  }
+
+  /** @returns {Promise<string>} */
+  async offer() {
+    await this.pc.setLocalDescription();
+    await gathered(this.pc);
+    const { sdp } = this.pc.localDescription;
+    return this.#places.length > 1 ? offerForServer(sdp) : sdp;
+  }
+
+  /** Makes an offer that looks for another way to the server. */
+  restartOffer() {
+    this.pc.restartIce();
+    return this.offer();
+  }
+
+  /** @param {string} sdp the server's answer */
+  async accept(sdp) {
+    this.#answer = sdp;
+    await this.#answered();
+  }
+
+  /** Gives each picture a place, and keeps those that have one. @param {{ssrc: number, rtx?: number}[]} streams */
+  async setPictures(streams) {
+    if (this.#places.length === 1) return;
+    const isWanted = (place) => streams.some(({ ssrc }) => ssrc === place.ssrc);
+    const fresh = streams.filter(({ ssrc }) => !this.#place(ssrc));
+    if (fresh.length === 0) return;
+    for (const { ssrc, rtx = null } of fresh) {
+      const free = this.#places.find((place) => place.ssrc === null) ?? this.#places.find((place) => !isWanted(place));
+      if (free) Object.assign(free, { ssrc, rtx });
+    }
+    await this.#inTurn(async () => {
+      if (this.pc.signalingState !== 'stable' || !this.#answer) return;
+      await this.pc.setLocalDescription();
+      await this.#answered();
+    });
+  }
+
+  /** @param {'audio' | 'video'} kind @param {MediaStreamTrack | null} track */
+  async setTrack(kind, track) {
+    const transceiver = kind === 'audio' ? this.#audio : this.#places[0].transceiver;
+    await transceiver?.sender.replaceTrack(track).catch((error) => console.debug('patchbay: track kept', error));
+  }
+
+  close() {
+    this.pc.onconnectionstatechange = null;
+    this.pc.close();
+  }
+
+  async #answered() {
+    const streams = this.#places.map(({ ssrc, rtx }) => (ssrc === null ? null : { ssrc, rtx }));
+    const isWhole = this.#places.length === 1;
+    const sdp = isWhole ? this.#answer : answerForBrowser(this.pc.localDescription.sdp, this.#answer, streams);
+    await this.pc.setRemoteDescription({ type: 'answer', sdp });
+  }
+
+  #inTurn(act) {
+    this.#last = this.#last.then(() => this.pc.signalingState !== 'closed' && act());
+    return this.#last.catch((error) => console.warn('patchbay: the pictures stay as they were', error));
+  }
+
+  #place(ssrc) {
+    return ssrc === null ? this.#places[0] : this.#places.find((place) => place.ssrc === ssrc);
+  }
+}
+
+function pictureOf({ receiver }) {
+  return new MediaStream([receiver.track]);
+}
+
+/** Browsers disagree whether the time of a source counts from 1970 or from the page's start. */
+function now(timestamp) {
+  return timestamp < 1e12 ? performance.now() : performance.timeOrigin + performance.now();
+}
+
+function gathered(pc) {
+  return new Promise((resolve) => {
+    const look = () => pc.iceGatheringState === 'complete' && resolve();
+    pc.addEventListener('icegatheringstatechange', look);
+    setTimeout(resolve, GATHERING_MS);
+    look();
+  });
+}
