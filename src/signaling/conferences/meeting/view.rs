@@ -306,15 +306,27 @@ impl View {
         self.people.iter().position(|known| known.person.user == *user)
     }
 
+    fn known(&self, user: &UserId) -> Option<&Known> {
+        self.people.iter().find(|known| known.person.user == *user)
+    }
+
+    /// Changes what is known of somebody. Returns what the client is sent because of it; `None` if they are not known.
+    fn change(&mut self, user: &UserId, change: impl FnOnce(&mut Known)) -> Option<Vec<Notice>> {
+        let index = self.index_of(user)?;
+        let before = self.shown(self.people.get(index)?);
+        change(self.people.get_mut(index)?);
+        let known = self.people.get(index)?;
+        let has_changed = self.shown(known) != before;
+        Some(has_changed.then(|| self.updated(known)).into_iter().collect())
+    }
+
     fn arrived(&mut self, person: Arc<Person>, at: Moment) -> Vec<Notice> {
-        if let Some(index) = self.index_of(&person.user) {
-            self.people[index].is_waiting = false;
-            return vec![self.updated(&self.people[index])];
+        let user = person.user.clone();
+        if let Some(notices) = self.change(&user, |known| known.is_waiting = false) {
+            return notices;
         }
-        if self.add(person, at).is_none() {
-            return Vec::new();
-        }
-        let known = self.people.last();
+        let added = self.add(person, at).is_some();
+        let known = self.known(&user).filter(|_| added);
         known.map(|known| self.created(known)).into_iter().collect()
     }
 
@@ -334,48 +346,34 @@ impl View {
     }
 
     fn changed(&mut self, state: ParticipantState, at: Moment) -> Vec<Notice> {
-        let is_known = self.index_of(&state.person.user);
-        let index = match is_known {
-            Some(index) => index,
-            None => {
-                if self.add(Arc::clone(&state.person), at).is_none() {
-                    return Vec::new();
-                }
-                self.people.len() - 1
-            }
-        };
-        if state.person.user == self.own.user {
+        let user = state.person.user.clone();
+        let is_new = self.known(&user).is_none();
+        if is_new && self.add(Arc::clone(&state.person), at).is_none() {
+            return Vec::new();
+        }
+        if user == self.own.user {
             self.role = state.role;
             self.is_waiting = state.waiting;
         }
-        let before = self.shown(&self.people[index]);
-        let known = &mut self.people[index];
-        known.person = state.person;
-        known.role = state.role;
-        known.muted = state.muted;
-        known.video_muted = state.video_muted;
-        known.reported = state.reported;
-        known.spotlit_s = state.spotlit.map_or(0, |since| at.seconds_of(since));
-        known.is_waiting = state.waiting;
-        known.since_s = at.seconds_of(state.since);
-        let known = &self.people[index];
-        match is_known {
-            None => vec![self.created(known)],
-            Some(_) if self.shown(known) == before => Vec::new(),
-            Some(_) => vec![self.updated(known)],
+        let updated = self.change(&user, |known| {
+            known.person = state.person;
+            known.role = state.role;
+            known.muted = state.muted;
+            known.video_muted = state.video_muted;
+            known.reported = state.reported;
+            known.spotlit_s = state.spotlit.map_or(0, |since| at.seconds_of(since));
+            known.is_waiting = state.waiting;
+            known.since_s = at.seconds_of(state.since);
+        });
+        match is_new {
+            true => self.known(&user).map(|known| self.created(known)).into_iter().collect(),
+            false => updated.unwrap_or_default(),
         }
     }
 
     fn presents(&mut self, user: &UserId, presents: bool) -> Vec<Notice> {
         let before = self.presenter();
-        let Some(index) = self.index_of(user) else {
-            return Vec::new();
-        };
-        if self.people[index].presents == presents {
-            return Vec::new();
-        }
-        self.people[index].presents = presents;
-        let mut notices = vec![self.updated(&self.people[index])];
+        let mut notices = self.change(user, |known| known.presents = presents).unwrap_or_default();
         if self.presenter() != before {
             notices.push(self.presentation().unwrap_or(Notice::PresentationStopped {}));
         }
@@ -413,7 +411,7 @@ impl View {
         if *from == self.own.user {
             return Vec::new();
         }
-        let name = self.index_of(from).map(|index| self.people[index].person.name.clone());
+        let name = self.known(from).map(|known| known.person.name.clone());
         vec![Notice::Message {
             origin: name.unwrap_or_else(|| from.to_string()),
             kind: words::PLAIN_TEXT,
