@@ -6,6 +6,7 @@ mod broken;
 mod channels;
 mod common_clock;
 mod conferences;
+mod logins;
 mod messages;
 mod places;
 mod tasks;
