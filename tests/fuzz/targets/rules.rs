@@ -2,7 +2,7 @@
 
 mod evenings;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -240,6 +240,8 @@ fn command(bytes: &mut Bytes<'_>, now: Instant) -> Command {
 struct Open {
     rooms: BTreeSet<RoomId>,
     peers: BTreeSet<PeerId>,
+    /// Those of the connections that carry a call.
+    carrying: BTreeMap<PeerId, CallId>,
     dismissed: BTreeSet<SessionId>,
     /// The sessions at which calls ring,
     ringing: BTreeSet<(SessionId, CallId)>,
@@ -253,7 +255,7 @@ impl Open {
     fn take(&mut self, effects: Vec<Effect>) {
         // The sessions dismissed by these effects: later effects may name a session whose socket has not closed yet, and the
         // hub leaves them out.
-        let mut dismissed = BTreeSet::new();
+        let (mut dismissed, mut over_calls) = (BTreeSet::new(), BTreeSet::new());
         for effect in effects {
             match effect {
                 Effect::OpenRoom(room) => assert!(self.rooms.insert(room), "a room is opened once"),
@@ -264,7 +266,8 @@ impl Open {
                     for offer in offers {
                         assert!(self.rooms.contains(&offer.room), "a connection is in an open room");
                         self.peers.insert(offer.peer);
-                        if matches!(offer.subject, Subject::Call { .. }) {
+                        if let Subject::Call { call, .. } = offer.subject {
+                            self.carrying.insert(offer.peer, call);
                             self.is_silent(offer.session);
                         }
                     }
@@ -286,6 +289,7 @@ impl Open {
                             let was_ringing = self.ringing.remove(&it) || self.perhaps_ringing.remove(&it);
                             assert!(was_ringing, "what stops has rung");
                         }
+                        Event::Call(CallEvent::Over(over)) if over.accepted => _ = over_calls.insert(over.call),
                         // A caller whose call is accepted is not sent the end of the other person's call that rang at their
                         // session.
                         Event::Call(CallEvent::Accepted { .. }) => self.is_silent(session),
@@ -311,6 +315,10 @@ impl Open {
                 Effect::Mailbox(_) => {}
             }
         }
+        let open = &self.peers;
+        self.carrying.retain(|peer, _| open.contains(peer));
+        let stays = self.carrying.values().any(|call| over_calls.contains(call));
+        assert!(!stays, "whoever was brought somewhere by a call leaves when it is over");
     }
 
     /// A session has answered, hung up, left or registered anew: calls may stop ringing there without an effect.
