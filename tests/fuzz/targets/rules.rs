@@ -252,6 +252,8 @@ struct Open {
     peers: BTreeSet<PeerId>,
     /// Whose connections were offered, also of those that have ended.
     owners: BTreeMap<PeerId, ParticipantId>,
+    /// Those of the connections that carry a call.
+    carrying: BTreeMap<PeerId, CallId>,
     dismissed: BTreeSet<SessionId>,
     /// The sessions at which calls ring,
     ringing: BTreeSet<(SessionId, CallId)>,
@@ -269,7 +271,7 @@ impl Open {
     fn take(&mut self, effects: Vec<Effect>) {
         // The sessions dismissed by these effects: later effects may name a session whose socket has not closed yet, and the
         // hub leaves them out.
-        let mut dismissed = BTreeSet::new();
+        let (mut dismissed, mut over_calls) = (BTreeSet::new(), BTreeSet::new());
         for effect in effects {
             match effect {
                 Effect::OpenRoom(room) => assert!(self.rooms.insert(room), "a room is opened once"),
@@ -287,8 +289,9 @@ impl Open {
                         assert!(self.rooms.contains(&offer.room), "a connection is in an open room");
                         self.peers.insert(offer.peer);
                         self.owners.insert(offer.peer, offer.participant);
-                        if matches!(offer.subject, Subject::Call { .. }) {
+                        if let Subject::Call { call, .. } = offer.subject {
                             self.waiting.remove(&offer.session);
+                            self.carrying.insert(offer.peer, call);
                             self.is_silent(offer.session);
                         }
                     }
@@ -312,6 +315,7 @@ impl Open {
                             let was_ringing = self.ringing.remove(&it) || self.perhaps_ringing.remove(&it);
                             assert!(was_ringing, "what stops has rung");
                         }
+                        Event::Call(CallEvent::Over(over)) if over.accepted => _ = over_calls.insert(over.call),
                         // A caller whose call is accepted is not sent the end of the other person's call that rang at their
                         // session.
                         Event::Call(CallEvent::Accepted { .. }) => self.is_silent(session),
@@ -340,6 +344,10 @@ impl Open {
                 Effect::Mailbox(_) => {}
             }
         }
+        let open = &self.peers;
+        self.carrying.retain(|peer, _| open.contains(peer));
+        let stays = self.carrying.values().any(|call| over_calls.contains(call));
+        assert!(!stays, "whoever was brought somewhere by a call leaves when it is over");
     }
 
     /// A session has answered, hung up, left or registered anew: calls may stop ringing there without an effect.
