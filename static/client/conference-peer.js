@@ -66,7 +66,7 @@ export class ConferencePeer {
 
   /** @returns {Promise<string>} */
   async offer() {
-    await this.pc.setLocalDescription();
+    await this.#inTurn(() => this.pc.setLocalDescription());
     await gathered(this.pc);
     const { sdp } = this.pc.localDescription;
     return this.#places.length > 1 ? offerForServer(sdp) : sdp;
@@ -80,8 +80,10 @@ export class ConferencePeer {
 
   /** @param {string} sdp the server's answer */
   async accept(sdp) {
-    this.#answer = sdp;
-    await this.#answered();
+    await this.#inTurn(() => {
+      this.#answer = sdp;
+      return this.#answered();
+    });
   }
 
   /** Gives each picture a place, and keeps those that have one. @param {{ssrc: number, rtx?: number}[]} streams */
@@ -94,11 +96,13 @@ export class ConferencePeer {
       const free = this.#places.find((place) => place.ssrc === null) ?? this.#places.find((place) => !isWanted(place));
       if (free) Object.assign(free, { ssrc, rtx });
     }
-    await this.#inTurn(async () => {
+    const renegotiate = async () => {
+      // An answer that is still to come brings them.
       if (this.pc.signalingState !== 'stable' || !this.#answer) return;
       await this.pc.setLocalDescription();
       await this.#answered();
-    });
+    };
+    await this.#inTurn(renegotiate).catch((error) => console.warn('patchbay: the pictures stay as they were', error));
   }
 
   /** @param {'audio' | 'video'} kind @param {MediaStreamTrack | null} track */
@@ -120,8 +124,9 @@ export class ConferencePeer {
   }
 
   #inTurn(act) {
-    this.#last = this.#last.then(() => this.pc.signalingState !== 'closed' && act());
-    return this.#last.catch((error) => console.warn('patchbay: the pictures stay as they were', error));
+    const done = this.#last.then(act);
+    this.#last = done.catch(() => {});
+    return done;
   }
 
   #place(ssrc) {
