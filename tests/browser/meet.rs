@@ -1,5 +1,7 @@
 //! The page of meetings and of calls to accounts.
 
+mod voices;
+
 use std::time::Duration;
 
 use serde_json::Value;
