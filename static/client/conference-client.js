@@ -291,13 +291,14 @@ export class ConferenceClient extends EventTarget {
     this.#peers[use] = peer;
     const many = isMany ? { multistream: true, clayout: `1:${this.#pictures - 1}` } : {};
     const fields = use === 'main' ? many : { present: use };
-    const { call_uuid: call, sdp } = await this.#about(this.id, 'calls', { call_type: 'WEBRTC', sdp: await peer.offer(), ...fields });
+    const offer = { call_type: 'WEBRTC', sdp: await peer.offer(), ...fields };
+    const { call_uuid: call, sdp, audio_ssrcs: voices } = await this.#about(this.id, 'calls', offer);
     peer.call = call;
     if (this.#peers[use] !== peer) {
       this.#hangUp(peer);
       return;
     }
-    await peer.accept(sdp);
+    await peer.accept(sdp, list(voices).map(Number));
     await this.#about(this.id, `calls/${call}/ack`);
     this.#emit(use === 'main' ? 'sound' : 'screen', {});
     if (use !== 'main') return;
@@ -348,8 +349,9 @@ export class ConferenceClient extends EventTarget {
     this.#mediaTimer = 0;
     if (peer !== this.#peers.main) return;
     try {
-      const { sdp } = await this.#about(this.id, `calls/${peer.call}/update`, { sdp: await peer.restartOffer() });
-      await peer.accept(sdp);
+      const offer = { sdp: await peer.restartOffer() };
+      const { sdp, audio_ssrcs: voices } = await this.#about(this.id, `calls/${peer.call}/update`, offer);
+      await peer.accept(sdp, list(voices).map(Number));
       this.#mediaTimer = setTimeout(() => peer.state !== 'connected' && this.#callAgain(), 2 * DISCONNECTED_MS);
     } catch (error) {
       console.debug('patchbay: the connection is made anew', error);

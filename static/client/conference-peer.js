@@ -5,6 +5,8 @@ import { answerForBrowser, offerForServer } from './conference-sdp.js';
 
 /** Candidates that are not found by then are left out. */
 const GATHERING_MS = 3000;
+/** Voices that come at once: the server sends so many. */
+const VOICES = 5;
 /** One person on a large picture needs more than a tile; phones on mobile networks can still send it. */
 const CAMERA = { maxBitrate: 1_200_000 };
 /** Text must stay sharp: fewer frames, more bits. */
@@ -16,10 +18,13 @@ export class ConferencePeer {
   pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
   /** The id of the call, once the server has answered. */
   call = '';
-  /** The sound that arrives. */
+  /** The sound that arrives: a track for each voice. */
   sound = new MediaStream();
 
-  #audio = null;
+  /** Where voices arrive. The first one also sends one's own. */
+  #ears = [];
+  /** The SSRCs of voices, by their places. */
+  #voices = [];
   /** Where pictures arrive. The first one also sends one's own. */
   #places = [];
   #answer = '';
@@ -38,13 +43,14 @@ export class ConferencePeer {
     const { pc } = this;
     const streams = [new MediaStream()];
     const direction = { main: 'sendrecv', send: 'sendonly', receive: 'recvonly' }[use];
-    if (use === 'main') this.#audio = pc.addTransceiver(audio ?? 'audio', { direction, streams });
+    if (use === 'main') this.#ears.push(pc.addTransceiver(audio ?? 'audio', { direction, streams }));
     const sendEncodings = use === 'receive' ? undefined : [{ ...(use === 'send' ? SCREEN : CAMERA) }];
     const first = pc.addTransceiver(video ?? 'video', { direction, streams, ...(sendEncodings && { sendEncodings }) });
     const further = Array.from({ length: pictures - 1 }, () => pc.addTransceiver('video', { direction: 'recvonly' }));
     this.#places = [first, ...further].map((transceiver) => ({ transceiver, ssrc: null, rtx: null, picture: pictureOf(transceiver) }));
     if (use === 'send' && video) video.contentHint = 'detail';
-    if (this.#audio) this.sound.addTrack(this.#audio.receiver.track);
+    while (use === 'main' && this.#ears.length < VOICES) this.#ears.push(pc.addTransceiver('audio', { direction: 'recvonly' }));
+    for (const { receiver } of this.#ears) this.sound.addTrack(receiver.track);
     pc.onconnectionstatechange = onState;
   }
 
@@ -69,7 +75,7 @@ export class ConferencePeer {
     await this.#inTurn(() => this.pc.setLocalDescription());
     await gathered(this.pc);
     const { sdp } = this.pc.localDescription;
-    return this.#places.length > 1 ? offerForServer(sdp) : sdp;
+    return this.#isWhole ? sdp : offerForServer(sdp);
   }
 
   /** Makes an offer that looks for another way to the server. */
@@ -78,10 +84,11 @@ export class ConferencePeer {
     return this.offer();
   }
 
-  /** @param {string} sdp the server's answer */
-  async accept(sdp) {
+  /** @param {string} sdp the server's answer @param {number[]} [voices] the SSRCs of the voices that it sends */
+  async accept(sdp, voices = []) {
     await this.#inTurn(() => {
       this.#answer = sdp;
+      this.#voices = voices;
       return this.#answered();
     });
   }
@@ -107,7 +114,7 @@ export class ConferencePeer {
 
   /** @param {'audio' | 'video'} kind @param {MediaStreamTrack | null} track */
   async setTrack(kind, track) {
-    const transceiver = kind === 'audio' ? this.#audio : this.#places[0].transceiver;
+    const transceiver = kind === 'audio' ? this.#ears[0] : this.#places[0].transceiver;
     await transceiver?.sender.replaceTrack(track).catch((error) => console.debug('patchbay: track kept', error));
   }
 
@@ -117,10 +124,15 @@ export class ConferencePeer {
   }
 
   async #answered() {
-    const streams = this.#places.map(({ ssrc, rtx }) => (ssrc === null ? null : { ssrc, rtx }));
-    const isWhole = this.#places.length === 1;
-    const sdp = isWhole ? this.#answer : answerForBrowser(this.pc.localDescription.sdp, this.#answer, streams);
+    const audio = this.#voices.map((ssrc) => ({ ssrc }));
+    const video = this.#places.map(({ ssrc, rtx }) => (ssrc === null ? null : { ssrc, rtx }));
+    const sdp = this.#isWhole ? this.#answer : answerForBrowser(this.pc.localDescription.sdp, this.#answer, { audio, video });
     await this.pc.setRemoteDescription({ type: 'answer', sdp });
+  }
+
+  /** Whether the server knows all sections. */
+  get #isWhole() {
+    return this.#ears.length === 0 && this.#places.length === 1;
   }
 
   #inTurn(act) {

@@ -1,53 +1,54 @@
 /**
- * The descriptions of a connection with several pictures. The server has one section for all pictures that it sends, with an
- * SSRC for each; a browser wants a section for each. So the server is sent an offer without the further sections, and the
- * browser is given an answer with them. Pure.
+ * The descriptions of a connection with several voices and pictures. The server has one section for all voices that it sends and
+ * one for all pictures, with an SSRC for each; a browser wants a section for each. So the server is sent an offer without the
+ * further sections, and the browser is given an answer with them. Pure.
  */
 
 /** The extension that names a section in packets. The server does not know the browser's further sections, so it sends none. */
 const MID_EXTENSION = 'urn:ietf:params:rtp-hdrext:sdes:mid';
+/** The names of streams, by kind. */
+const NAMES = { audio: 'voice', video: 'picture' };
 /** Lines about what the other side sends, which each section has of its own. */
 const OF_STREAMS = /^a=(ssrc|ssrc-group|msid|rid|simulcast):/;
 const DIRECTION = /^a=(sendrecv|sendonly|recvonly|inactive)$/;
 
 /**
- * @param {string} sdp the browser's offer, whose first section of video is the one that the server gets
+ * @param {string} sdp the browser's offer, of whose sections the server gets the first of each kind
  * @returns {string} the offer for the server
  */
 export function offerForServer(sdp) {
   const { session, sections } = split(sdp);
-  const firstVideo = sections.findIndex(isVideo);
-  const kept = sections.filter((section, index) => !isVideo(section) || index === firstVideo);
+  const kinds = sections.map(kindOf);
+  const kept = sections.filter((_, index) => kinds.indexOf(kinds[index]) === index);
   const lines = kept.map((section) => section.filter((line) => !(line.startsWith('a=extmap:') && line.includes(MID_EXTENSION))));
   return join(bundled(session, kept), lines);
 }
 
 /**
  * @param {string} offer the browser's own @param {string} answer the server's, to the offer for it
- * @param {({ssrc: number, rtx?: number} | null)[]} streams what comes in each section of video; null for nothing
+ * @param {Record<'audio' | 'video', ({ssrc: number, rtx?: number} | null)[]>} streams what comes in each section of a kind; null for
+ *        nothing
  * @returns {string} the answer for the browser
  */
 export function answerForBrowser(offer, answer, streams) {
   const answered = split(answer);
-  const video = answered.sections.find(isVideo);
-  const first = answered.sections.filter((section) => !isVideo(section));
-  let place = -1;
+  const places = { audio: 0, video: 0 };
   const sections = split(offer).sections.map((section) => {
-    if (!isVideo(section)) return first.shift() ?? [];
-    place += 1;
-    return pictureSection(video, midOf(section), place, streams[place] ?? null);
+    const kind = kindOf(section);
+    const place = places[kind]++;
+    const shared = answered.sections.find((one) => kindOf(one) === kind) ?? [];
+    return streamSection(shared, midOf(section), place, `${NAMES[kind]}${place}`, streams[kind][place] ?? null);
   });
   return join(bundled(answered.session, sections), sections);
 }
 
-/** The server's section of video as that of one picture. The first one is also that of one's own. */
-function pictureSection(video, mid, place, stream) {
-  const kept = video.filter((line) => !OF_STREAMS.test(line)).map((line) => (line.startsWith('a=mid:') ? `a=mid:${mid}` : line));
+/** The server's section of a kind as that of one stream. The first one is also that of one's own. */
+function streamSection(shared, mid, place, name, stream) {
+  const kept = shared.filter((line) => !OF_STREAMS.test(line)).map((line) => (line.startsWith('a=mid:') ? `a=mid:${mid}` : line));
   const isOwn = place === 0;
   const lines = isOwn ? kept : kept.map((line) => (DIRECTION.test(line) ? `a=${stream ? 'sendonly' : 'inactive'}` : line));
-  if (!stream) return isOwn ? [...lines, ...video.filter((line) => OF_STREAMS.test(line))] : lines;
+  if (!stream) return isOwn ? [...lines, ...shared.filter((line) => OF_STREAMS.test(line))] : lines;
   const { ssrc, rtx } = stream;
-  const name = `picture${place}`;
   const about = (one) => [`a=ssrc:${one} cname:${name}`, `a=ssrc:${one} msid:${name} ${name}`];
   const group = rtx ? [`a=ssrc-group:FID ${ssrc} ${rtx}`, ...about(rtx)] : [];
   return [...lines, `a=msid:${name} ${name}`, ...about(ssrc), ...group];
@@ -58,8 +59,9 @@ function bundled(session, sections) {
   return session.map((line) => (line.startsWith('a=group:BUNDLE') ? `a=group:BUNDLE ${mids}` : line));
 }
 
-function isVideo(section) {
-  return section[0]?.startsWith('m=video') ?? false;
+/** @returns {'audio' | 'video'} */
+function kindOf(section) {
+  return section[0].slice('m='.length).split(' ')[0];
 }
 
 function midOf(section) {

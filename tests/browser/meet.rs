@@ -1,6 +1,7 @@
 //! The page of meetings and of calls to accounts.
 
 mod hosts;
+mod voices;
 
 use std::time::Duration;
 

@@ -6,7 +6,7 @@ use axum::response::Response;
 use super::asked::Asked;
 use super::refusals::{Refused, answer};
 use super::requests::{asking, no_participant, not_yours};
-use crate::domain::Command;
+use crate::domain::{Command, MediaKind};
 use crate::http::desk::{Answer, Purpose, Token};
 use crate::http::state::AppState;
 use crate::media::description::Description;
@@ -53,8 +53,7 @@ pub(super) async fn call(
         let answer = offer(&state, token, purpose?, offered.description).await?;
         let alias = wire::name_in_path(&conference);
         let call_uuid = state.participants.called(token, &alias, kind, &answer)?;
-        let sdp = answer.sdp;
-        Ok::<_, Refused>(Called { call_uuid, sdp })
+        Ok::<_, Refused>(called(call_uuid, answer))
     };
     answer(outcome.await)
 }
@@ -125,8 +124,7 @@ async fn update(
     state
         .participants
         .answered(token, &wire::name_in_path(conference), kind, &answer)?;
-    let sdp = answer.sdp;
-    Ok(Called { call_uuid, sdp })
+    Ok(called(call_uuid, answer))
 }
 
 async fn hang_up(state: &AppState, conference: &str, asked: &Asked, token: Token, call: &str) -> Result<bool, Refused> {
@@ -144,6 +142,15 @@ async fn hang_up(state: &AppState, conference: &str, asked: &Asked, token: Token
 async fn offer(state: &AppState, token: Token, purpose: Purpose, description: Description) -> Result<Answer, Refused> {
     negotiate::check(&description)?;
     Ok(state.desk.offer(token, purpose, description).await?)
+}
+
+fn called(call_uuid: String, answer: Answer) -> Called {
+    let voices = answer.slots.iter().filter(|one| one.kind == MediaKind::Audio);
+    Called {
+        call_uuid,
+        audio_ssrcs: voices.map(|one| one.ssrc).collect(),
+        sdp: answer.sdp,
+    }
 }
 
 /// Only one's own participant has connections here.

@@ -59,23 +59,29 @@ export const cases = {
     equal(readPerson(waits), { ...person, isHost: false, isMuted: false, isQuiet: true, isSpotlit: true, isWaiting: true });
   },
 
-  'the server is offered one section of video, and the browser is answered a section for each picture'() {
+  'the server is offered one section of each kind, and the browser is answered a section for each voice and picture'() {
     const own = (mid) => ['m=video 9 UDP/TLS/RTP/SAVPF 96', `a=mid:${mid}`, 'a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid', 'a=recvonly'];
     const audio = ['m=audio 9 UDP/TLS/RTP/SAVPF 111', 'a=mid:0', 'a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid', 'a=extmap:1 urn:x'];
     const sdp = (...lines) => `${lines.flat().join('\r\n')}\r\n`;
-    const offer = sdp('v=0', 'a=group:BUNDLE 0 1 2', audio, own(1), own(2));
+    const ear = ['m=audio 9 UDP/TLS/RTP/SAVPF 111', 'a=mid:3', 'a=recvonly'];
+    const offer = sdp('v=0', 'a=group:BUNDLE 0 1 2 3', audio, own(1), own(2), ear);
     const without = (lines) => lines.filter((line) => !line.includes('sdes:mid'));
     equal(offerForServer(offer), sdp('v=0', 'a=group:BUNDLE 0 1', without(audio), without(own(1))));
-    const sound = ['m=audio 7 UDP/TLS/RTP/SAVPF 111', 'a=mid:0', 'a=ssrc:5 cname:x'];
+    const sound = ['m=audio 7 UDP/TLS/RTP/SAVPF 111', 'a=mid:0', 'a=sendrecv', 'a=ssrc:5 cname:x'];
     const video = ['m=video 7 UDP/TLS/RTP/SAVPF 96', 'a=mid:1', 'a=sendrecv', 'a=candidate:1'];
     const answer = sdp('v=0', 'a=group:BUNDLE 0 1', sound, video, 'a=ssrc:7 cname:x', 'a=msid:x x');
-    const stream = (place, ssrc) => [`a=msid:picture${place} picture${place}`, `a=ssrc:${ssrc} cname:picture${place}`, `a=ssrc:${ssrc} msid:picture${place} picture${place}`];
+    const named = (name, ssrc) => [`a=msid:${name} ${name}`, `a=ssrc:${ssrc} cname:${name}`, `a=ssrc:${ssrc} msid:${name} ${name}`];
+    const stream = (place, ssrc) => named(`picture${place}`, ssrc);
+    const heard = (mid, direction) => ['m=audio 7 UDP/TLS/RTP/SAVPF 111', `a=mid:${mid}`, `a=${direction}`];
     const section = (mid, direction) => ['m=video 7 UDP/TLS/RTP/SAVPF 96', `a=mid:${mid}`, `a=${direction}`, 'a=candidate:1'];
-    const begun = sdp('v=0', 'a=group:BUNDLE 0 1 2', sound, video, 'a=ssrc:7 cname:x', 'a=msid:x x', section(2, 'inactive'));
-    equal(answerForBrowser(offer, answer, [null, null]), begun);
+    const first = [video, 'a=ssrc:7 cname:x', 'a=msid:x x'].flat();
+    const begun = sdp('v=0', 'a=group:BUNDLE 0 1 2 3', sound, first, section(2, 'inactive'), heard(3, 'inactive'));
+    equal(answerForBrowser(offer, answer, { audio: [], video: [null, null] }), begun);
     const group = ['a=ssrc-group:FID 8 9', 'a=ssrc:9 cname:picture1', 'a=ssrc:9 msid:picture1 picture1'];
-    const both = sdp('v=0', 'a=group:BUNDLE 0 1 2', sound, section(1, 'sendrecv'), stream(0, 7), section(2, 'sendonly'), stream(1, 8), group);
-    equal(answerForBrowser(offer, answer, [{ ssrc: 7 }, { ssrc: 8, rtx: 9 }]), both);
+    const voices = [[heard(0, 'sendrecv'), named('voice0', 5)], [heard(3, 'sendonly'), named('voice1', 6)]].map((lines) => lines.flat());
+    const pictures = [section(1, 'sendrecv'), stream(0, 7), section(2, 'sendonly'), stream(1, 8), group].flat();
+    const all = sdp('v=0', 'a=group:BUNDLE 0 1 2 3', voices[0], pictures, voices[1]);
+    equal(answerForBrowser(offer, answer, { audio: [{ ssrc: 5 }, { ssrc: 6 }], video: [{ ssrc: 7 }, { ssrc: 8, rtx: 9 }] }), all);
   },
 
   'whoever is not named when the server names everybody has left'() {

@@ -32,11 +32,12 @@
 //!
 //! A participant's id follows from room and user: it is the same in all sessions, and for people who came another way.
 //!
-//! **Connections.** `POST participants/OWN/calls` with `sdp`, an offer, gives `{call_uuid, sdp}`; the answer has all candidates of the
-//! server. The main connection publishes camera and microphone, and receives up to five voices and one picture; with `multistream`
-//! as many pictures as `clayout` (`1:4`) says, and the screen of whoever presents, each by a stream that `layout` names. `present`:
-//! `send` publishes a screen, `receive` receives one. `POST participants/OWN/calls/CALL/ack` (nothing is left to be done), `/update`
-//! with another offer, `/disconnect`.
+//! **Connections.** `POST participants/OWN/calls` with `sdp`, an offer, gives `{call_uuid, sdp, audio_ssrcs}`; the answer has all
+//! candidates of the server. The main connection publishes camera and microphone, and receives up to five voices and one picture; with
+//! `multistream` as many pictures as `clayout` (`1:4`) says, and the screen of whoever presents, each by a stream that `layout` names.
+//! All voices come in one section of sound, each by a stream of its own: `audio_ssrcs` has their SSRCs, of which the answer itself
+//! names the first. `present`: `send` publishes a screen, `receive` receives one. `POST participants/OWN/calls/CALL/ack` (nothing is
+//! left to be done), `/update` with another offer, whose result is like that of `calls`, `/disconnect`.
 //!
 //! **Requests.** `GET service_status`, `GET participants`, `POST message` with `payload`. For hosts: `dial` with `destination` and
 //! `role`, which calls a user into the conference and gives the ids that they may have; `lock`, `unlock`, `start_service`,

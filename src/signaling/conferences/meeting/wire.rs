@@ -160,6 +160,9 @@ pub(crate) struct Called {
     pub call_uuid: String,
     /// The answer (RFC 8866), with all candidates of the server.
     pub sdp: String,
+    /// SSRCs of the voices that may come in the answer's section of sound. Empty where none come.
+    #[schema(max_items = 5)]
+    pub audio_ssrcs: Vec<u32>,
 }
 
 /// A chat text.

@@ -1,5 +1,7 @@
 //! Offers of connections, and screens.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::{Participant, start};
@@ -23,6 +25,10 @@ async fn an_offer_is_answered_with_all_candidates_and_its_call_is_updated_and_en
         "{sdp}"
     );
     assert_eq!(sdp.matches("a=sendrecv").count(), 2, "{sdp}");
+    let voices = called["audio_ssrcs"].as_array().unwrap();
+    let different: BTreeSet<u64> = voices.iter().map(|ssrc| ssrc.as_u64().unwrap()).collect();
+    assert_eq!(different.len(), 5, "{voices:?}");
+    assert!(sdp.contains(&format!("a=ssrc:{} ", voices[0])), "{sdp}");
     assert_eq!(
         events.until("layout").await["participants"],
         json!([]),
@@ -35,6 +41,7 @@ async fn an_offer_is_answered_with_all_candidates_and_its_call_is_updated_and_en
         .ask(&step("update"), json!({ "sdp": offer("sendrecv", 1, true) }))
         .await;
     assert_eq!(updated["call_uuid"], call);
+    assert_eq!(updated["audio_ssrcs"], called["audio_ssrcs"]);
     assert!(updated["sdp"].as_str().unwrap().contains("a=candidate:"));
     assert_eq!(anna.ask(&step("disconnect"), json!({})).await, true);
     for gone in ["ack", "update", "disconnect"] {
