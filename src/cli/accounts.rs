@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 
 use super::output::{CommandError, print, table};
-use super::password;
+use super::{password, users};
 use crate::domain::Person;
 use crate::ids::UserId;
 use crate::storage::Records;
@@ -74,19 +74,11 @@ pub(super) async fn run(command: Command, records: &Records) -> Result<(), Comma
             print(&format!("changed the password of {id}\n"))
         }
         Command::Remove { id } => {
-            if records
-                .user_account(&id)
-                .await?
-                .is_none_or(|found| found.person.user.as_str() != id)
-            {
-                return Err(format!("there is no account `{id}`").into());
+            let found = records.user_account(&id).await?;
+            match found.is_some_and(|found| found.person.user.as_str() == id) {
+                true => users::remove(records, &id).await,
+                false => Err(format!("there is no account `{id}`").into()),
             }
-            records.remove_user(&UserId::from(id.as_str())).await?;
-            let left = match records.has_users().await? {
-                true => "",
-                false => "there are no users left: anybody may enter now\n",
-            };
-            print(&format!("removed {id}\n{left}"))
         }
         Command::List => list(records).await,
         Command::Import { file } => import(records, &file).await,

@@ -62,16 +62,18 @@ pub(super) async fn run(command: Command, records: &Records) -> Result<(), Comma
             records.set_user(&UserId::from(id.as_str()), &change).await?;
             print(&format!("changed {id}\n"))
         }
-        Command::Remove { id } => {
-            records.remove_user(&UserId::from(id.as_str())).await?;
-            let left = match records.has_users().await? {
-                true => "",
-                false => "there are no users left: anybody may enter now\n",
-            };
-            print(&format!("removed {id}\n{left}"))
-        }
+        Command::Remove { id } => remove(records, &id).await,
         Command::List => list(records).await,
     }
+}
+
+pub(super) async fn remove(records: &Records, id: &str) -> Result<(), CommandError> {
+    records.remove_user(&UserId::from(id)).await?;
+    let left = match records.has_users().await? {
+        true => "",
+        false => "there are no users left: anybody may enter now\n",
+    };
+    print(&format!("removed {id}\n{left}"))
 }
 
 async fn list(records: &Records) -> Result<(), CommandError> {
