@@ -199,20 +199,23 @@ fn note_storage_failure(cause: &(dyn std::error::Error + 'static)) {
 pub(super) fn answer<T: Serialize>(outcome: Result<T, Refused>) -> Response {
     match outcome {
         Ok(result) => unstored(StatusCode::OK, &wire::done(result)),
-        Err(Refused { status, sentence }) => {
-            // Where others are told when to come again, so is this client.
-            let retry = HttpError::new(status, "")
-                .into_response()
-                .headers()
-                .get(header::RETRY_AFTER)
-                .cloned();
-            let mut response = unstored(status, &wire::failed(sentence));
-            if let Some(retry) = retry {
-                response.headers_mut().insert(header::RETRY_AFTER, retry);
-            }
-            response
-        }
+        Err(Refused { status, sentence }) => refuse(status, &wire::failed(sentence)),
     }
+}
+
+/// The answer to a request that is refused.
+pub(super) fn refuse(status: StatusCode, body: &impl Serialize) -> Response {
+    // Other refusals say when to come again, and so does this one.
+    let retry = HttpError::new(status, "")
+        .into_response()
+        .headers()
+        .get(header::RETRY_AFTER)
+        .cloned();
+    let mut response = unstored(status, body);
+    if let Some(retry) = retry {
+        response.headers_mut().insert(header::RETRY_AFTER, retry);
+    }
+    response
 }
 
 /// An answer that may hold a token.

@@ -9,7 +9,7 @@ use super::asked::Asked;
 use super::events::COMMENT_EVERY;
 use super::outgoing;
 use super::participants::{LASTS, Reader, Seat};
-use super::refusals::{Refused, answer, unstored};
+use super::refusals::{Refused, answer, refuse};
 use super::streams::{self, FRAME_BYTES_MAX};
 use crate::conferences::{Caller, Calling, Destination, NoDestination, Occasion};
 use crate::domain::{Claim, Command, Person, Role, RoomKind, Stay, WithoutHost};
@@ -18,7 +18,7 @@ use crate::http::openapi::answers::Socket;
 use crate::http::state::AppState;
 use crate::http::websocket::{READ_BUFFER_BYTES, Upgrade, ready};
 use crate::ids::{RoomName, UserId};
-use crate::signaling::conferences::meeting::{self, Entering, PinNeeded, Service, Session, SessionRefreshed, View};
+use crate::signaling::conferences::meeting::{self, Entering, NotAdmitted, Service, Session, SessionRefreshed, View};
 use crate::signaling::conferences::{self as wire, Done, Failed};
 use crate::storage::{Entry, NoEntry, ShownPin};
 
@@ -40,7 +40,7 @@ use crate::storage::{Entry, NoEntry, ShownPin};
         (status = 200, description = "The session.", body = Done<Session>),
         (status = 400, description = "The body is neither JSON nor a form.", body = Failed),
         (status = 401, description = "The token of the registration is not valid.", body = Failed),
-        (status = 403, description = "A PIN is needed, with status `success`; or it is wrong, with status `failed`; or a one-time token is not valid any more; or the participant may not enter.", body = Done<PinNeeded>),
+        (status = 403, description = "A PIN is needed, with status `success`; or it is wrong, with status `failed`; or a one-time token is not valid any more; or the participant may not enter.", body = NotAdmitted),
         (status = 404, description = "There is no such conference, and nobody of that name can be called.", body = Failed),
         (status = 409, description = "The callee is in a call, or is the caller.", body = Failed),
         (status = 429, description = "There were too many wrong PINs, or too many sessions from this address.", body = Failed),
@@ -49,14 +49,17 @@ use crate::storage::{Entry, NoEntry, ShownPin};
 )]
 pub(super) async fn enter(State(state): State<AppState>, Path(conference): Path<String>, asked: Asked) -> Response {
     match entered(&state, &wire::name_in_path(&conference), &asked).await {
-        Err(NotEntered::NoEntry(NoEntry::PinRequired { guest_pin_required })) => unstored(
-            StatusCode::FORBIDDEN,
-            &wire::done(meeting::pin_needed(guest_pin_required)),
-        ),
-        Err(NotEntered::NoEntry(why)) => answer::<()>(Err(why.into())),
-        Err(NotEntered::Refused(why)) => answer::<()>(Err(why)),
+        Err(NotEntered::NoEntry(NoEntry::PinRequired { guest_pin_required })) => {
+            refuse(StatusCode::FORBIDDEN, &meeting::pin_needed(guest_pin_required))
+        }
+        Err(NotEntered::NoEntry(why)) => not_admitted(why.into()),
+        Err(NotEntered::Refused(why)) => not_admitted(why),
         Ok(session) => answer(Ok(session)),
     }
+}
+
+fn not_admitted(Refused { status, sentence }: Refused) -> Response {
+    refuse(status, &NotAdmitted::Failed(wire::failed(sentence)))
 }
 
 enum NotEntered {
