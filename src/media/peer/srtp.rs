@@ -13,6 +13,9 @@ use smallvec::SmallVec;
 use super::replay::Streams;
 use crate::media::rtp::{Header, sequence_distance};
 
+/// Bytes of the longest packet that is tried with a second roll-over counter: more than goes through any network in one piece.
+const FIRST_BYTES_MAX: usize = 2_048;
+
 /// SRTP protection profiles (RFC 5764 §4.1.2, RFC 7714 §14.2), best first: AES-GCM seals a packet in about a third of
 /// the time that AES-CM with HMAC-SHA1 takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -290,6 +293,30 @@ impl Outbound {
     }
 }
 
+impl SrtpKeys {
+    /// Opens the packet with this index in place. Its tag begins at `end`.
+    fn open_rtp(&self, packet: &mut [u8], header: &Header, end: usize, index: u64) -> Result<(), Rejected> {
+        let (body, tag) = packet.split_at_mut(end);
+        match &self.rtp {
+            Cipher::Gcm { key, salt } => {
+                let (head, payload) = body.split_at_mut(header.len);
+                let nonce = gcm_rtp_nonce(salt, header.ssrc, index);
+                key.open_in_place_separate_tag(nonce, Aad::from(&*head), tag, payload)
+                    .map_err(|_| Rejected::NotAuthentic)?;
+            }
+            Cipher::CmSha1 { key, salt, auth } => {
+                let roc = (index >> 16) as u32;
+                if !equal(&sha1_80(auth, body, &roc.to_be_bytes()), tag) {
+                    return Err(Rejected::NotAuthentic);
+                }
+                key.less_safe_encrypt(&mut body[header.len..], cm_iv(salt, header.ssrc, index))
+                    .map_err(|_| Rejected::NotAuthentic)?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Opens the packets that we receive. State for an SSRC is kept only once a packet of it has proved authentic.
 pub struct Inbound {
     keys: SrtpKeys,
@@ -325,35 +352,38 @@ impl Inbound {
             .checked_sub(tag_len)
             .filter(|&end| end >= header.len)
             .ok_or(Rejected::TooShort)?;
-        let known = self.rtp.position(header.ssrc);
-        let index = match known {
-            Some(at) => {
-                let index = guess_index(self.rtp.highest(at), header.sequence);
-                if !self.rtp.is_fresh(at, index) {
-                    return Err(Rejected::Replayed);
-                }
-                index
-            }
-            None => u64::from(header.sequence),
+        let Some(at) = self.rtp.position(header.ssrc) else {
+            return self.open_first(packet, header, end);
         };
-        let (body, tag) = packet.split_at_mut(end);
-        match &self.keys.rtp {
-            Cipher::Gcm { key, salt } => {
-                let (head, payload) = body.split_at_mut(header.len);
-                let nonce = gcm_rtp_nonce(salt, header.ssrc, index);
-                key.open_in_place_separate_tag(nonce, Aad::from(&*head), tag, payload)
-                    .map_err(|_| Rejected::NotAuthentic)?;
-            }
-            Cipher::CmSha1 { key, salt, auth } => {
-                let roc = (index >> 16) as u32;
-                if !equal(&sha1_80(auth, body, &roc.to_be_bytes()), tag) {
-                    return Err(Rejected::NotAuthentic);
-                }
-                key.less_safe_encrypt(&mut body[header.len..], cm_iv(salt, header.ssrc, index))
-                    .map_err(|_| Rejected::NotAuthentic)?;
-            }
+        let index = guess_index(self.rtp.highest(at), header.sequence);
+        if !self.rtp.is_fresh(at, index) {
+            return Err(Rejected::Replayed);
         }
-        self.rtp.note(known, header.ssrc, index, &self.bound);
+        self.keys.open_rtp(packet, header, end, index)?;
+        self.rtp.note(Some(at), header.ssrc, index, &self.bound);
+        Ok(end)
+    }
+
+    /// Opens the first packet that comes through of an SSRC. Those before it may be lost, and its number may have rolled over
+    /// meanwhile: senders begin anywhere below 2^16 with a roll-over counter of 0 (RFC 3711 §3.3.1). Which counter it has is
+    /// found by trying, since nothing else says so.
+    fn open_first(&mut self, packet: &mut [u8], header: &Header, end: usize) -> Result<usize, Rejected> {
+        let mut index = u64::from(header.sequence);
+        // Of a packet that AES-GCM does not open nothing is left.
+        let mut copy = [0; FIRST_BYTES_MAX];
+        let sealed = copy.get_mut(..packet.len()).map(|copy| {
+            copy.copy_from_slice(packet);
+            &*copy
+        });
+        let opened = self.keys.open_rtp(packet, header, end, index);
+        if let (Err(_), Some(sealed)) = (opened, sealed) {
+            index += 1 << 16;
+            packet.copy_from_slice(sealed);
+            self.keys.open_rtp(packet, header, end, index)?;
+        } else {
+            opened?;
+        }
+        self.rtp.note(None, header.ssrc, index, &self.bound);
         Ok(end)
     }
 
@@ -513,6 +543,25 @@ mod tests {
             assert_eq!(other.decrypt_rtcp(&ours).unwrap().to_vec(), report, "{profile:?}");
             let len = server.open_rtcp(&mut ours).unwrap();
             assert_eq!(ours[..len], report, "{profile:?}");
+        }
+    }
+
+    #[test]
+    fn a_stream_is_opened_whose_packets_before_the_first_roll_over_are_all_lost() {
+        for profile in Profile::PREFERENCE {
+            let ((client, _), (_, mut server)) = both(profile);
+            let of = |index: u64| sealed(&client, &packet(index as u16, b"payload"), index);
+            assert!(open(&mut server, &of(65_600)).is_ok(), "{profile:?}");
+            assert_eq!(open(&mut server, &of(65_600)), Err(Rejected::Replayed), "{profile:?}");
+            assert!(
+                open(&mut server, &of(65_535)).is_ok(),
+                "one that comes late, {profile:?}"
+            );
+            assert!(open(&mut server, &of(65_601)).is_ok(), "{profile:?}");
+            let ((_, _), (_, mut server)) = both(profile);
+            let twice = open(&mut server, &of(2 * 65_536));
+            assert_eq!(twice, Err(Rejected::NotAuthentic), "{profile:?}");
+            assert_eq!(server.rtp.len(), 0, "{profile:?}");
         }
     }
 
