@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::family::{self, CALL, ToClient};
-use super::person::{ENTERING, LEAVING_MS, LEFT_MS, Person};
+use super::person::{ENTERING, LEFT_MS, Person};
 use super::plan::Role;
 use super::surroundings::Surroundings;
 
@@ -41,7 +41,7 @@ impl Person {
     pub fn stop(&mut self, at: &mut Surroundings) {
         if matches!(self.phase, Phase::Calling | Phase::Accepting | Phase::Talking) {
             self.send(at, &family::stop());
-            self.over(at, LEAVING_MS);
+            self.over(at, self.leaving_ms());
         }
     }
 

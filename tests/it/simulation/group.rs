@@ -1,7 +1,7 @@
 //! How a client of `/groupcall` behaves: it publishes if it wants to, and watches everybody if it wants to.
 
 use super::family::ToClient;
-use super::person::{ENTERING, LEAVING_MS, LEFT_MS, Person};
+use super::person::{ENTERING, LEFT_MS, Person};
 use super::plan::{Family, Role};
 use super::stays::UNSEEN;
 use super::surroundings::Surroundings;
@@ -27,7 +27,7 @@ impl Person {
     }
 
     pub fn leave_room(&mut self, at: &mut Surroundings, family: Family) {
-        self.part_all(at, LEAVING_MS);
+        self.part_all(at, self.leaving_ms());
         self.send(at, &family.leave());
     }
 

@@ -27,8 +27,8 @@ pub const ANSWERED_WITHIN: Duration = Duration::from_secs(3);
 pub const ENTERED_WITHIN: Duration = Duration::from_secs(10);
 /// The time for which connections that are over still receive and send.
 const GHOST_LIVES: Duration = Duration::from_secs(2);
-/// The time until the worker has heard that somebody leaves.
-pub const LEAVING_MS: u64 = 500;
+/// The time until the worker has heard that somebody leaves, if the server reads it at once.
+const LEAVING_MS: u64 = 500;
 /// The server says that somebody has left after it has given the worker the command.
 pub const LEFT_MS: u64 = 150;
 /// The time after which pages that were thrown out come again.
@@ -154,7 +154,7 @@ impl Person {
             connection.source = Some(Source::new(at.now, self.index as u8, number));
         }
         connection.sink = watched.map(|publisher| Sink::of(publisher as u8));
-        self.part(at, of, LEAVING_MS);
+        self.part(at, of, self.leaving_ms());
         self.connections.insert(of.to_owned(), connection);
         self.link_up(at, address);
         self.offer(at, of)
@@ -245,6 +245,15 @@ impl Person {
         }
     }
 
+    /// The time until the worker has heard of what the client wishes now. The server reads the client's messages in their order, and
+    /// asks storage in between whether they may enter.
+    pub fn leaving_ms(&self) -> u64 {
+        match self.unanswered.contains_key(ENTERING) {
+            true => ENTERED_WITHIN.as_millis() as u64,
+            false => LEAVING_MS,
+        }
+    }
+
     /// Ends a connection: by the client's wish, or because the server has said so.
     pub fn part(&mut self, at: &mut Surroundings, of: &str, slack_ms: u64) {
         self.unanswered.remove(of);
@@ -282,7 +291,7 @@ impl Person {
             socket.close(at.now);
             self.old_sockets.push(socket);
         }
-        self.part_all(at, LEAVING_MS);
+        self.part_all(at, self.leaving_ms());
     }
 
     /// Nothing arrives from the client any more, and nothing reaches it. The server has to find that out.
@@ -304,7 +313,7 @@ impl Person {
         let slack_ms = if is_replaced {
             ENTERED_WITHIN.as_millis() as u64
         } else {
-            LEAVING_MS
+            self.leaving_ms()
         };
         self.part_all(at, slack_ms);
         self.entries = 0;
